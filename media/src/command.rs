@@ -1,0 +1,199 @@
+//! What call control asks of the media path, and what the media path tells it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::{LegId, PromptId};
+
+/// An order to the media path. Orders are carried out in the order given.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// A new leg that receives on the local UDP port `port` (bound by whoever owns the sockets).
+    Open {
+        /// The new leg.
+        leg: LegId,
+        /// The local RTP port.
+        port: u16,
+    },
+    /// What offer/answer agreed for a leg; sent again after every re-offer.
+    Configure {
+        /// The leg that is set.
+        leg: LegId,
+        /// Codec, payload types, direction and the far end's address.
+        settings: StreamSettings,
+    },
+    /// Audio of `a` goes to `b` and the other way round. Ends any earlier bridge of either.
+    Bridge {
+        /// One leg.
+        a: LegId,
+        /// The other leg.
+        b: LegId,
+    },
+    /// Plays a sound to the party on `leg`. Ends any sound that plays there.
+    Play {
+        /// Who hears it.
+        leg: LegId,
+        /// The name events will carry.
+        prompt: PromptId,
+        /// What is heard.
+        sound: Arc<Sound>,
+        /// What happens to the other side's audio meanwhile.
+        mode: PlayMode,
+    },
+    /// Ends the sound that plays to `leg`, if any.
+    StopPlay {
+        /// Who hears it.
+        leg: LegId,
+    },
+    /// Starts or ends the copying of what `leg` sends to the listening side.
+    Tap {
+        /// The party that is listened to.
+        leg: LegId,
+        /// On or off.
+        on: bool,
+    },
+    /// Ends a leg and its bridge; `Event::Closed` follows.
+    Close {
+        /// The leg that ends.
+        leg: LegId,
+    },
+}
+
+/// What offer/answer agreed for one leg.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamSettings {
+    /// Where the far end's SDP says it receives; `None` when unknown or `0.0.0.0`.
+    pub remote: Option<SocketAddr>,
+    /// The audio codec both sides use.
+    pub codec: Codec,
+    /// The payload type of `codec` on the wire, as offered.
+    pub payload_type: u8,
+    /// The payload type of telephone-event at this codec's clock rate, when agreed (RFC 4733).
+    pub event_payload_type: Option<u8>,
+    /// Milliseconds of audio per packet that we send when we make the audio ourselves.
+    pub ptime_ms: u8,
+    /// What we do on this leg (RFC 3264 §5.1, seen from us).
+    pub direction: Direction,
+}
+
+/// The audio codecs of the media path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Codec {
+    /// G.711 µ-law, 8 kHz, static payload type 0.
+    Pcmu,
+    /// G.711 A-law, 8 kHz, static payload type 8.
+    Pcma,
+}
+
+/// The direction attribute, seen from us (RFC 3264 §5.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// We send and receive.
+    SendRecv,
+    /// We only send: the far end holds us or only listens.
+    SendOnly,
+    /// We only receive.
+    RecvOnly,
+    /// Neither.
+    Inactive,
+}
+
+/// What happens to the other side's audio while a sound plays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlayMode {
+    /// The other side is muted towards the hearer.
+    Replace,
+    /// The other side is mixed in, quieter by the given number of decibels.
+    Duck {
+        /// Attenuation of the other side, dB, positive.
+        attenuation_db: u8,
+    },
+}
+
+/// A mono sound at 8 kHz, ready to be encoded on the tick.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sound {
+    /// Linear samples at 8 kHz.
+    pub samples: Vec<i16>,
+}
+
+/// What the media path tells call control.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The leg's port could not be opened.
+    OpenFailed {
+        /// The leg that has no port.
+        leg: LegId,
+        /// What the system said.
+        reason: String,
+    },
+    /// Audio of `leg` comes from this source from now on (symmetric RTP).
+    Latched {
+        /// The leg.
+        leg: LegId,
+        /// Where its packets come from.
+        source: SocketAddr,
+    },
+    /// A sound's first packet has left.
+    PlayStarted {
+        /// Who hears it.
+        leg: LegId,
+        /// Which playing.
+        prompt: PromptId,
+    },
+    /// A sound has ended.
+    PlayEnded {
+        /// Who heard it.
+        leg: LegId,
+        /// Which playing.
+        prompt: PromptId,
+        /// False when it was cut short.
+        completed: bool,
+    },
+    /// The first packet of `from` reached `leg` after a bridge (or a change of bridge).
+    Bridged {
+        /// Who hears.
+        leg: LegId,
+        /// Who is heard.
+        from: LegId,
+    },
+    /// Nothing has arrived on `leg` for this long; said again each time the span doubles.
+    Silent {
+        /// The leg that sends nothing.
+        leg: LegId,
+        /// Time since its last packet, or since it was configured.
+        silence: Duration,
+    },
+    /// Packets arrive again on a leg that was said to be silent.
+    Heard {
+        /// The leg.
+        leg: LegId,
+    },
+    /// The leg is gone; its last figures.
+    Closed {
+        /// The leg.
+        leg: LegId,
+        /// What it carried.
+        stats: LegStats,
+    },
+}
+
+/// The figures of one leg since it opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct LegStats {
+    /// RTP packets received from the far end.
+    pub packets_received: u64,
+    /// RTP packets sent to the far end.
+    pub packets_sent: u64,
+    /// Bytes of RTP payload received.
+    pub bytes_received: u64,
+    /// Packets missing in the received sequence numbers (RFC 3550 §A.3).
+    pub packets_lost: u64,
+    /// Interarrival jitter of received packets, milliseconds (RFC 3550 §A.8).
+    pub jitter_ms: f32,
+    /// Packets refused: malformed, from a stranger after the latch, of an unknown payload type.
+    pub packets_refused: u64,
+    /// Packets that the listening side did not get because its ring was full.
+    pub tap_dropped: u64,
+}

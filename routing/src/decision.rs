@@ -1,0 +1,146 @@
+//! What the policy engine hears and what it decides.
+
+use std::time::Duration;
+
+/// A call, as the policy engine knows it. Chosen by call control, never reused in one run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallKey(pub u64);
+
+/// The emotions a rule can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Emotion {
+    /// Nothing stands out.
+    Neutral,
+    /// Anger.
+    Anger,
+    /// Joy or satisfaction.
+    Joy,
+    /// Sadness.
+    Sadness,
+}
+
+/// The levels a rule can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// Little or none.
+    Low,
+    /// Clearly there.
+    Medium,
+    /// Act now.
+    High,
+}
+
+/// What the engine is told about a call.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// The call was answered; rules apply from now on.
+    Started {
+        /// The scenario of the route that took the call, e.g. `after-sales`.
+        scenario: String,
+    },
+    /// A new step of the caller's emotion timeline.
+    Emotion {
+        /// The leading emotion.
+        emotion: Emotion,
+        /// Its level.
+        level: Level,
+        /// Its score, 0-1.
+        score: f32,
+        /// Change of the score per second.
+        trend_per_s: f32,
+    },
+    /// The re-route of an earlier decision was refused or timed out.
+    RerouteFailed {
+        /// Why, for the record, e.g. `486 Busy Here`.
+        reason: String,
+    },
+    /// The call is with a human now; rules that re-route no longer apply.
+    Rerouted,
+}
+
+/// One decision: what to do, by which rule, because of what.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// The call it is about.
+    pub call: CallKey,
+    /// The rule's id in the policy file.
+    pub rule: String,
+    /// Name and version of the policy that holds the rule, e.g. `after-sales@3`.
+    pub policy: String,
+    /// What made the rule apply.
+    pub because: Because,
+    /// What is to be done, in order.
+    pub actions: Vec<Action>,
+}
+
+/// The evidence of a decision.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Because {
+    /// The emotion when the rule fired.
+    pub emotion: Emotion,
+    /// Its level.
+    pub level: Level,
+    /// Its score, 0-1.
+    pub score: f32,
+    /// Change of the score per second.
+    pub trend_per_s: f32,
+    /// How long the emotion had been at this level or above.
+    pub lasted: Duration,
+    /// For fallback rules: what failed.
+    pub failure: Option<String>,
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Play a prompt to the caller.
+    Prompt {
+        /// File name, relative to the configuration's prompt folder.
+        file: String,
+        /// What happens to the other side's audio meanwhile.
+        mode: PlayMode,
+    },
+    /// Move the caller to another target.
+    Reroute {
+        /// By which means.
+        via: Route,
+        /// Name of the target in the configuration.
+        target: String,
+    },
+    /// Tell a supervisor.
+    Alert {
+        /// How urgent.
+        severity: Severity,
+        /// What to say.
+        text: String,
+    },
+}
+
+/// What happens to the other side's audio while a prompt plays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlayMode {
+    /// The other side is muted towards the caller.
+    Replace,
+    /// The other side is heard, quieter.
+    Duck,
+}
+
+/// How a call is moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Route {
+    /// We call the target and swap the far leg; we stay in the path.
+    Bridge,
+    /// We ask the caller's side to call the target (RFC 3515).
+    Refer,
+}
+
+/// How urgent an alert is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// For the record.
+    Info,
+    /// Look soon.
+    Warning,
+    /// Look now.
+    Critical,
+}

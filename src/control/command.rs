@@ -1,0 +1,103 @@
+//! What call control wants done.
+
+use media::LegId;
+
+use super::input::{Header, ReplyId};
+use crate::notice::Notice;
+
+/// One thing to do, in the order given.
+#[derive(Debug, Clone)]
+pub enum Command {
+    /// For the SIP side.
+    Sip(SipCommand),
+    /// For the media path.
+    Media(media::Command),
+    /// For everybody who watches: API, metrics, logs.
+    Notice(Notice),
+}
+
+/// What the SIP side is asked to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SipCommand {
+    /// Calls a target.
+    Invite {
+        /// The new leg, numbered by call control.
+        leg: LegId,
+        /// The target's SIP URI, also the request-URI and To.
+        uri: String,
+        /// The From value (display name and URI) to show the target.
+        from: String,
+        /// Headers to add.
+        headers: Vec<Header>,
+        /// Our offer.
+        sdp: String,
+    },
+    /// Gives up on an INVITE that is not yet answered.
+    Cancel {
+        /// The outgoing leg.
+        leg: LegId,
+    },
+    /// A provisional response to the caller.
+    Progress {
+        /// The incoming leg.
+        leg: LegId,
+        /// 180-189.
+        code: u16,
+        /// Early media, when there is any.
+        sdp: Option<String>,
+    },
+    /// 200 to the caller.
+    Answer {
+        /// The incoming leg.
+        leg: LegId,
+        /// Our answer.
+        sdp: String,
+        /// Headers to add.
+        headers: Vec<Header>,
+    },
+    /// A final failure to the caller.
+    Reject {
+        /// The incoming leg.
+        leg: LegId,
+        /// 300-699.
+        code: u16,
+        /// Reason phrase.
+        reason: String,
+        /// Headers to add, e.g. Retry-After.
+        headers: Vec<Header>,
+    },
+    /// Answers an `Offer`.
+    Reply {
+        /// The leg.
+        leg: LegId,
+        /// Which request.
+        reply: ReplyId,
+        /// 200, or 300-699.
+        code: u16,
+        /// Our answer, or our offer.
+        sdp: Option<String>,
+        /// Headers to add.
+        headers: Vec<Header>,
+    },
+    /// Ends an answered leg.
+    Bye {
+        /// The leg.
+        leg: LegId,
+        /// Value of the Reason header (RFC 3326), when there is something to say.
+        reason: Option<String>,
+    },
+    /// Asks the far end of `leg` to call `uri` (RFC 3515).
+    Refer {
+        /// The leg.
+        leg: LegId,
+        /// Refer-To.
+        uri: String,
+        /// Headers to add, e.g. `X-Calmline-Emotion`.
+        headers: Vec<Header>,
+    },
+    /// Asks whether the far end still knows the dialog (OPTIONS inside it).
+    Probe {
+        /// The leg.
+        leg: LegId,
+    },
+}

@@ -1,0 +1,166 @@
+//! What everybody who watches is told: the API's events, in the words of the API.
+//!
+//! A contract: names and meanings stay; fields are only added.
+
+use serde::{Deserialize, Serialize};
+
+/// One notice with the moment it was made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Notice {
+    /// The call it is about.
+    pub call: String,
+    /// Milliseconds since the call's INVITE arrived.
+    pub call_ms: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+/// What happened to a call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum What {
+    /// An INVITE was accepted for routing.
+    CallStarted {
+        /// From header's value.
+        from: String,
+        /// To header's value.
+        to: String,
+        /// Name of the route that took it.
+        route: String,
+        /// Scenario of the route.
+        scenario: String,
+    },
+    /// A new INVITE was refused by us.
+    CallRefused {
+        /// Status code sent.
+        code: u16,
+        /// Why.
+        reason: String,
+    },
+    /// Both sides are connected.
+    CallAnswered {
+        /// Name of the target that answered.
+        target: String,
+        /// From INVITE in to 200 out, milliseconds.
+        setup_ms: u64,
+    },
+    /// A step of the emotion timeline.
+    Observed {
+        /// `caller` or `callee`.
+        party: String,
+        /// End of the judged window, milliseconds of the party's audio.
+        audio_ms: u64,
+        /// `neutral`, `anger`, `joy`, `sadness`.
+        emotion: String,
+        /// `low`, `medium`, `high`: level of anger.
+        level: String,
+        /// Smoothed probability of anger, 0-1.
+        anger: f32,
+        /// Change of `anger` per second.
+        trend_per_s: f32,
+        /// Median F0, Hz; 0 when unvoiced.
+        pitch_hz: f32,
+        /// F0 against the speaker's baseline, robust standard score.
+        pitch_z: f32,
+        /// Speech level, dBov.
+        level_dbov: f32,
+        /// Level against the speaker's baseline.
+        level_z: f32,
+        /// Syllables per second.
+        syllables_per_s: f32,
+        /// Rate against the speaker's baseline.
+        rate_z: f32,
+        /// `model` or `signal_only`.
+        source: String,
+    },
+    /// A rule fired.
+    Decided {
+        /// Rule id.
+        rule: String,
+        /// Policy name and version.
+        policy: String,
+        /// The emotion when it fired.
+        emotion: String,
+        /// The level when it fired.
+        level: String,
+        /// The score when it fired.
+        score: f32,
+        /// How long the emotion had lasted, milliseconds.
+        lasted_ms: u64,
+        /// For fallback rules: what failed.
+        failure: Option<String>,
+        /// The actions, in words, e.g. `prompt sorry.wav`, `reroute bridge human`.
+        actions: Vec<String>,
+    },
+    /// A prompt's first packet left.
+    PromptStarted {
+        /// The file.
+        file: String,
+        /// From decision to first packet, milliseconds.
+        reaction_ms: u64,
+    },
+    /// A prompt ended.
+    PromptEnded {
+        /// The file.
+        file: String,
+        /// False when it was cut short.
+        completed: bool,
+    },
+    /// A prompt could not be played.
+    PromptFailed {
+        /// The file.
+        file: String,
+        /// Why.
+        reason: String,
+    },
+    /// A re-route was begun.
+    RerouteStarted {
+        /// `bridge` or `refer`.
+        via: String,
+        /// Name of the target.
+        target: String,
+    },
+    /// The caller is with the new target.
+    Rerouted {
+        /// `bridge` or `refer`.
+        via: String,
+        /// Name of the target.
+        target: String,
+        /// From decision to the target's answer, milliseconds.
+        answer_ms: u64,
+        /// Bridge: from the target's answer to its first packet towards the caller, milliseconds.
+        gap_ms: Option<u64>,
+    },
+    /// The target refused or did not answer in time; the caller stays.
+    RerouteFailed {
+        /// `bridge` or `refer`.
+        via: String,
+        /// Name of the target.
+        target: String,
+        /// Why.
+        reason: String,
+    },
+    /// A supervisor should look.
+    Alert {
+        /// `info`, `warning`, `critical`.
+        severity: String,
+        /// What to say.
+        text: String,
+        /// Rule id.
+        rule: String,
+    },
+    /// The call is over.
+    CallEnded {
+        /// Why, in a few words.
+        reason: String,
+        /// From answer to end, milliseconds; 0 when never answered.
+        talk_ms: u64,
+        /// Highest anger of the caller, 0-1.
+        peak_anger: f32,
+        /// Highest level of the caller.
+        peak_level: String,
+        /// RTP packets lost on the way to us, both legs.
+        packets_lost: u64,
+    },
+}

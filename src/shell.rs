@@ -1,0 +1,1 @@
+//! The thin outside: clock, sockets and threads around the pure cores.

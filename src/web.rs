@@ -1,0 +1,1 @@
+//! The HTTP API: calls, events, health, metrics.
