@@ -1,1 +1,293 @@
-//! The configuration as read and checked.
+//! The configuration: what an operator sets, with defaults that answer on loopback only.
+//!
+//! Every field here is a key of `config/calmline.toml`, already read, checked and resolved: paths are ready to
+//! open and addresses ready to use. Reading is `read`, the checking of everything a file names is `check`.
+
+mod route;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use ipnet::IpNet;
+pub use route::{HeaderMatch, Pattern, RequestView, Route, Routes};
+
+/// The whole configuration of one server.
+///
+/// `Settings::default()` is valid: SIP and media on 127.0.0.1, no API, no listening, no targets, no routes.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// `[sip]`.
+    pub sip: SipSettings,
+    /// `[media]`.
+    pub media: MediaSettings,
+    /// `[limits]`.
+    pub limits: Limits,
+    /// `[web]`; `None` when the section is absent: then no HTTP socket is opened.
+    pub web: Option<WebSettings>,
+    /// `[listening]`.
+    pub listening: ListeningSettings,
+    /// `[policy]`.
+    pub policy: PolicySettings,
+    /// `[targets.NAME]`: where calls can be sent, by name.
+    pub targets: BTreeMap<String, Target>,
+    /// `[[route]]`, in file order.
+    pub routes: Routes,
+}
+
+/// How SIP is spoken.
+#[derive(Debug, Clone)]
+pub struct SipSettings {
+    /// The UDP socket SIP is received on and sent from.
+    pub listen: SocketAddr,
+    /// The address that Via and Contact show; the port is that of `listen`. Never unspecified.
+    pub external_address: IpAddr,
+    /// The User-Agent and Server header.
+    pub user_agent: String,
+    /// Source networks whose requests are answered; everybody else is ignored. Never empty when read from a file.
+    pub trusted: Vec<IpNet>,
+}
+
+impl SipSettings {
+    /// Whether requests from `source` are answered.
+    pub fn trusts(&self, source: IpAddr) -> bool {
+        let source = source.to_canonical();
+        self.trusted.iter().any(|network| network.contains(&source))
+    }
+
+    /// The address and port that Via and Contact show.
+    pub fn advertised(&self) -> SocketAddr {
+        SocketAddr::new(self.external_address, self.listen.port())
+    }
+}
+
+impl Default for SipSettings {
+    fn default() -> Self {
+        SipSettings {
+            listen: SocketAddr::new(LOOPBACK, 5060),
+            external_address: LOOPBACK,
+            user_agent: concat!("Calmline/", env!("CARGO_PKG_VERSION")).to_owned(),
+            trusted: loopback_networks(),
+        }
+    }
+}
+
+/// How RTP is sent and received.
+#[derive(Debug, Clone)]
+pub struct MediaSettings {
+    /// The local address RTP sockets are bound to.
+    pub address: IpAddr,
+    /// The address our SDP shows. Never unspecified.
+    pub external_address: IpAddr,
+    /// The UDP ports RTP may use; each call takes two even ones.
+    pub ports: PortRange,
+    /// Media threads, 1-64.
+    pub threads: usize,
+    /// A leg that sends nothing for this long is asked whether it is still there.
+    pub silence: Duration,
+    /// A leg that sends nothing for this long is ended, whatever it answered.
+    pub silence_limit: Duration,
+}
+
+impl Default for MediaSettings {
+    fn default() -> Self {
+        MediaSettings {
+            address: LOOPBACK,
+            external_address: LOOPBACK,
+            ports: PortRange { first: 20_000, last: 29_998 },
+            threads: 1,
+            silence: Duration::from_secs(30),
+            silence_limit: Duration::from_secs(300),
+        }
+    }
+}
+
+/// A range of UDP ports, both ends included; `first` is even.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PortRange {
+    /// The lowest port, even.
+    pub first: u16,
+    /// The highest port.
+    pub last: u16,
+}
+
+impl PortRange {
+    /// Every even port, in order: RTP takes even ones (RFC 3550 §11).
+    pub fn even(self) -> impl Iterator<Item = u16> {
+        (self.first..=self.last).step_by(2)
+    }
+
+    /// Whether `port` lies in the range.
+    pub fn contains(self, port: u16) -> bool {
+        (self.first..=self.last).contains(&port)
+    }
+}
+
+/// What is refused or ended when it grows too large or too old.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Calls at a time; the next one is refused with 503.
+    pub calls: usize,
+    /// How long one target may ring before the next one is tried.
+    pub ring: Duration,
+    /// The longest call.
+    pub call: Duration,
+    /// How often an answered leg is asked whether it still knows the dialog.
+    pub session_check: Duration,
+    /// What Retry-After says with a 503.
+    pub retry_after: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            calls: 500,
+            ring: Duration::from_secs(30),
+            call: Duration::from_secs(240 * 60),
+            session_check: Duration::from_secs(900),
+            retry_after: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The HTTP API.
+#[derive(Debug, Clone)]
+pub struct WebSettings {
+    /// The TCP socket of API, events, health and metrics.
+    pub listen: SocketAddr,
+    /// Where the token comes from that everything but health asks for.
+    pub token: TokenSource,
+}
+
+/// Where the API token comes from.
+#[derive(Debug, Clone)]
+pub enum TokenSource {
+    /// The first line of a file.
+    File(PathBuf),
+    /// An environment variable.
+    Variable(String),
+    /// Given by the program itself, e.g. made at random for a demonstration.
+    Given(Token),
+}
+
+impl TokenSource {
+    /// Fetches the token.
+    ///
+    /// # Errors
+    /// What was found instead, in words, when the file or variable is missing or the token is shorter than 16 bytes.
+    pub fn fetch(&self) -> Result<Token, String> {
+        let text = match self {
+            TokenSource::Given(token) => return Ok(token.clone()),
+            TokenSource::File(path) => {
+                std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?
+            }
+            TokenSource::Variable(name) => {
+                std::env::var(name).map_err(|error| format!("environment variable {name}: {error}"))?
+            }
+        };
+        Token::new(text.lines().next().unwrap_or_default().trim())
+    }
+}
+
+/// The API token. Never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(String);
+
+impl Token {
+    /// A token from its text.
+    ///
+    /// # Errors
+    /// When it is shorter than 16 bytes, longer than 512, or has characters an HTTP header cannot carry.
+    pub fn new(text: &str) -> Result<Token, String> {
+        if !(16..=512).contains(&text.len()) {
+            return Err(format!("a token of {} bytes; 16-512 are needed", text.len()));
+        }
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err("a token with spaces or characters outside ASCII".to_owned());
+        }
+        Ok(Token(text.to_owned()))
+    }
+
+    /// Whether `presented` is this token; takes as long for a near miss as for a far one.
+    pub fn matches(&self, presented: &str) -> bool {
+        // Digests of an unknown secret tell nothing by how early they differ.
+        let digest = |text: &str| ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+        digest(&self.0).as_ref() == digest(presented).as_ref()
+    }
+
+    /// The token itself, for a client of our own.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+/// Whether and how calls are listened to.
+#[derive(Debug, Clone)]
+pub struct ListeningSettings {
+    /// Off: calls are relayed and nothing is analysed.
+    pub enabled: bool,
+    /// The ONNX Runtime library; `None`: searched for beside the program and in `.cache/`.
+    pub runtime: Option<PathBuf>,
+    /// The acoustic emotion model (ONNX); `None`: the one that ships with the program.
+    pub model: Option<PathBuf>,
+    /// Whose voice is listened to.
+    pub parties: Parties,
+    /// Packets that may wait between the media and the listening thread; the oldest are dropped beyond it.
+    pub tap_packets: usize,
+}
+
+impl Default for ListeningSettings {
+    fn default() -> Self {
+        ListeningSettings { enabled: false, runtime: None, model: None, parties: Parties::Caller, tap_packets: 4096 }
+    }
+}
+
+/// Whose voice is listened to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parties {
+    /// Only the caller.
+    Caller,
+    /// The caller and whoever the caller talks to.
+    Both,
+}
+
+/// Where policies and prompts lie.
+#[derive(Debug, Clone)]
+pub struct PolicySettings {
+    /// Folder of `*.toml` policy files, resolved against the configuration file's folder.
+    pub folder: PathBuf,
+    /// Folder of prompt WAV files, resolved likewise.
+    pub prompts: PathBuf,
+}
+
+impl Default for PolicySettings {
+    fn default() -> Self {
+        PolicySettings { folder: PathBuf::from("config/policies"), prompts: PathBuf::from("config/prompts") }
+    }
+}
+
+/// Where calls can be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The SIP URI that is called.
+    pub uri: String,
+    /// Where requests are sent instead of to the URI's host; `None`: to the URI's host.
+    pub proxy: Option<SocketAddr>,
+}
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// 127.0.0.0/8 and ::1/128.
+fn loopback_networks() -> Vec<IpNet> {
+    let v4 = ipnet::Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
+    let v6 = ipnet::Ipv6Net::new_assert(std::net::Ipv6Addr::LOCALHOST, 128);
+    vec![IpNet::V4(v4), IpNet::V6(v6)]
+}
