@@ -4,6 +4,7 @@
 
 mod command;
 mod ids;
+pub mod sdp;
 
 pub use command::{Codec, Command, Direction, Event, LegStats, PlayMode, Sound, StreamSettings};
 pub use ids::{LegId, PromptId};
