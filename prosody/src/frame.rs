@@ -22,6 +22,27 @@ pub struct Frame {
     pub log_mel: [f32; MEL_BANDS],
     /// Energy of 1-3.4 kHz over energy of 0.2-1 kHz, dB: pressed, loud voices have more of it (alpha ratio).
     pub tilt_db: f32,
-    /// True when a syllable nucleus peaks in this hop (de Jong & Wempe 2009).
+    /// True in the hop that confirms a syllable nucleus: the level has fallen 2 dB since a voiced peak
+    /// (de Jong & Wempe 2009). Each nucleus is told once.
     pub syllable: bool,
 }
+
+impl Frame {
+    /// The frame of digital silence at `position`.
+    pub fn silent(position: u64) -> Self {
+        Self {
+            position,
+            level_dbov: LEVEL_DBOV_MIN,
+            pitch_hz: None,
+            voicing: 0.0,
+            log_mel: [MEL_ENERGY_MIN.ln(); MEL_BANDS],
+            tilt_db: 0.0,
+            syllable: false,
+        }
+    }
+}
+
+/// The lowest level told, dBov (RFC 6465 stops there too).
+pub(crate) const LEVEL_DBOV_MIN: f32 = -127.0;
+/// Added to every mel band energy: −90 dB re full scale, under the quantisation noise of G.711.
+pub(crate) const MEL_ENERGY_MIN: f32 = 1e-9;
