@@ -144,3 +144,26 @@ pub enum Severity {
     /// Look now.
     Critical,
 }
+
+/// Gives an enum of plain words its list and its words, as policies and notices write them.
+macro_rules! words {
+    ($kind:ident: $($variant:ident = $word:literal),+) => {
+        impl $kind {
+            /// Every one, lowest first.
+            pub const ALL: [$kind; [$($word),+].len()] = [$($kind::$variant),+];
+
+            /// The word that policies and notices use.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $($kind::$variant => $word),+
+                }
+            }
+        }
+    };
+}
+
+words!(Emotion: Neutral = "neutral", Anger = "anger", Joy = "joy", Sadness = "sadness");
+words!(Level: Low = "low", Medium = "medium", High = "high");
+words!(PlayMode: Replace = "replace", Duck = "duck");
+words!(Route: Bridge = "bridge", Refer = "refer");
+words!(Severity: Info = "info", Warning = "warning", Critical = "critical");

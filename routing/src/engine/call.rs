@@ -1,0 +1,278 @@
+//! What the engine remembers about one call, and how its rules fire.
+//!
+//! Does not know other calls. Policies are passed in and never change during the life of an engine, so rules are
+//! named by their places.
+
+use std::time::Duration;
+
+use super::{CONFIRM_WITHIN, OBSERVATION_HOLDS};
+use crate::policy::{Fallback, Policy, Repeat, Rule};
+use crate::{Action, Because, CallKey, Decision, Emotion, Level};
+
+/// One call.
+#[derive(Debug)]
+pub(super) struct Call {
+    /// When the engine has promised to look again.
+    pub(super) scheduled: Option<Duration>,
+    /// The rules that are for this call, in the order in which they fire.
+    rules: Vec<RuleState>,
+    heard: Option<Heard>,
+    reroute: Reroute,
+    /// The fallbacks that have fired since the last re-route by a rule.
+    fallbacks_spent: Vec<Place>,
+}
+
+/// A rule or fallback: which policy, and its place there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    policy: usize,
+    at: usize,
+}
+
+#[derive(Debug)]
+struct RuleState {
+    place: Place,
+    /// Since when emotion, level and score hold without a break.
+    held_since: Option<Duration>,
+    /// It gave way to another rule and waits until its conditions end.
+    passed_over: bool,
+    fired_last: Option<Duration>,
+}
+
+/// The last observation.
+#[derive(Debug, Clone, Copy)]
+struct Heard {
+    at: Duration,
+    emotion: Emotion,
+    level: Level,
+    score: f32,
+    trend_per_s: f32,
+    /// Since when this emotion has been at this level or above, by level.
+    since: [Option<Duration>; Level::ALL.len()],
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Reroute {
+    None,
+    /// Ordered by the rule or fallback of this id in this policy.
+    InFlight {
+        policy: usize,
+        by: String,
+    },
+    Done,
+}
+
+impl Call {
+    /// A call to which the rules of `scenario` apply.
+    pub(super) fn new(scenario: &str, policies: &[Policy]) -> Call {
+        let mut rules: Vec<(i32, RuleState)> = Vec::new();
+        for (policy, text) in policies.iter().enumerate().filter(|(_, text)| text.covers(scenario)) {
+            for (at, rule) in text.rules.iter().enumerate() {
+                if rule.when.scenario.as_deref().is_none_or(|own| own == scenario) {
+                    let place = Place { policy, at };
+                    rules.push((
+                        rule.priority,
+                        RuleState { place, held_since: None, passed_over: false, fired_last: None },
+                    ));
+                }
+            }
+        }
+        // A stable sort: equal priorities stay in the order of policies and files.
+        rules.sort_by_key(|&(priority, _)| std::cmp::Reverse(priority));
+        Call {
+            scheduled: None,
+            rules: rules.into_iter().map(|(_, state)| state).collect(),
+            heard: None,
+            reroute: Reroute::None,
+            fallbacks_spent: Vec::new(),
+        }
+    }
+
+    /// Fires what has become due by `now` on the strength of the last observation, then forgets that observation if
+    /// it is too old.
+    pub(super) fn expire(&mut self, now: Duration, policies: &[Policy], key: CallKey, out: &mut Vec<Decision>) {
+        let Some(heard) = self.heard else { return };
+        let valid_until = heard.at.saturating_add(OBSERVATION_HOLDS);
+        self.fire(now, now.min(valid_until).saturating_sub(CONFIRM_WITHIN), policies, key, out);
+        if now > valid_until {
+            self.heard = None;
+            for state in &mut self.rules {
+                state.end();
+            }
+        }
+    }
+
+    /// Takes in a new observation.
+    pub(super) fn observe(
+        &mut self,
+        now: Duration,
+        (emotion, level, score, trend_per_s): (Emotion, Level, f32, f32),
+        policies: &[Policy],
+    ) {
+        let score = if score.is_finite() { score.clamp(0.0, 1.0) } else { 0.0 };
+        let trend_per_s = if trend_per_s.is_finite() { trend_per_s } else { 0.0 };
+
+        let before = self.heard.filter(|heard| heard.emotion == emotion).map_or([None; _], |heard| heard.since);
+        let mut since = [None; Level::ALL.len()];
+        for reached in Level::ALL.into_iter().filter(|&reached| reached <= level) {
+            since[reached as usize] = before[reached as usize].or(Some(now));
+        }
+        self.heard = Some(Heard { at: now, emotion, level, score, trend_per_s, since });
+
+        for state in &mut self.rules {
+            let when = &state.rule(policies).when;
+            if when.emotion == emotion && level >= when.level && score >= when.score_at_least {
+                state.held_since.get_or_insert(now);
+            } else {
+                state.end();
+            }
+        }
+    }
+
+    /// Fires every rule that has held long enough by `due_by`.
+    pub(super) fn fire(
+        &mut self,
+        now: Duration,
+        due_by: Duration,
+        policies: &[Policy],
+        key: CallKey,
+        out: &mut Vec<Decision>,
+    ) {
+        let Some(heard) = self.heard else { return };
+        let mut claimed_now = false;
+
+        for state in &mut self.rules {
+            let rule = state.rule(policies);
+            let (claims, moves) = (claims(&rule.then), moves(&rule.then));
+            if claims && claimed_now && state.held_since.is_some() {
+                // Due or not yet: it must not follow on the heels of the rule that went first.
+                state.passed_over = true;
+            }
+            if state.due(rule, &heard).is_none_or(|due| due > due_by) {
+                continue;
+            }
+            let under_way = matches!(self.reroute, Reroute::InFlight { .. });
+            if (claims && under_way) || (moves && self.reroute == Reroute::Done) {
+                state.passed_over = true;
+                continue;
+            }
+            claimed_now |= claims;
+            state.fired_last = Some(now);
+            if moves {
+                self.reroute = Reroute::InFlight { policy: state.place.policy, by: rule.id.clone() };
+                self.fallbacks_spent.clear();
+            }
+            out.push(Decision {
+                call: key,
+                rule: rule.id.clone(),
+                policy: policies[state.place.policy].label(),
+                because: heard.because(now, rule.when.level, None),
+                actions: rule.then.clone(),
+            });
+        }
+    }
+
+    /// Runs the fallback of the policy that ordered the re-route; does nothing when none is under way.
+    pub(super) fn reroute_failed(
+        &mut self,
+        now: Duration,
+        reason: &str,
+        policies: &[Policy],
+        key: CallKey,
+        out: &mut Vec<Decision>,
+    ) {
+        let Reroute::InFlight { policy, by } = self.reroute.clone() else { return };
+        self.reroute = Reroute::None;
+        let text = &policies[policy];
+        let applies = |(at, fallback): &(usize, &Fallback)| {
+            let fits = fallback.after.as_deref().is_none_or(|after| after == by);
+            fits && !self.fallbacks_spent.contains(&Place { policy, at: *at })
+        };
+        let Some((at, fallback)) = text.fallbacks.iter().enumerate().find(applies) else { return };
+
+        self.fallbacks_spent.push(Place { policy, at });
+        if moves(&fallback.then) {
+            self.reroute = Reroute::InFlight { policy, by: fallback.id.clone() };
+        }
+        let unheard = Heard {
+            at: now,
+            emotion: Emotion::Neutral,
+            level: Level::Low,
+            score: 0.0,
+            trend_per_s: 0.0,
+            since: [None; Level::ALL.len()],
+        };
+        let heard = self.heard.unwrap_or(unheard);
+        out.push(Decision {
+            call: key,
+            rule: fallback.id.clone(),
+            policy: text.label(),
+            because: heard.because(now, heard.level, Some(reason.to_owned())),
+            actions: fallback.then.clone(),
+        });
+    }
+
+    /// The caller is with a human.
+    pub(super) fn rerouted(&mut self) {
+        self.reroute = Reroute::Done;
+    }
+
+    /// When the next rule becomes due by time alone.
+    pub(super) fn next_due(&self, policies: &[Policy]) -> Option<Duration> {
+        let heard = self.heard?;
+        let valid_until = heard.at.saturating_add(OBSERVATION_HOLDS);
+        let due = |state: &RuleState| state.due(state.rule(policies), &heard);
+        self.rules
+            .iter()
+            .filter_map(due)
+            .map(|due| due.saturating_add(CONFIRM_WITHIN))
+            .min()
+            .filter(|&due| due <= valid_until)
+    }
+}
+
+impl RuleState {
+    fn rule<'p>(&self, policies: &'p [Policy]) -> &'p Rule {
+        &policies[self.place.policy].rules[self.place.at]
+    }
+
+    /// When the rule may fire, as things stand; `None` when it may not.
+    fn due(&self, rule: &Rule, heard: &Heard) -> Option<Duration> {
+        if self.passed_over || rule.when.trend_at_least.is_some_and(|least| heard.trend_per_s < least) {
+            return None;
+        }
+        let lasted = self.held_since?.saturating_add(rule.when.lasted);
+        match (self.fired_last, rule.repeat) {
+            (None, _) => Some(lasted),
+            (Some(_), Repeat::Once) => None,
+            (Some(last), Repeat::Every(cooldown)) => Some(lasted.max(last.saturating_add(cooldown))),
+        }
+    }
+
+    fn end(&mut self) {
+        self.held_since = None;
+        self.passed_over = false;
+    }
+}
+
+impl Heard {
+    fn because(&self, now: Duration, level: Level, failure: Option<String>) -> Because {
+        let since = self.since[level as usize].unwrap_or(now);
+        Because {
+            emotion: self.emotion,
+            level: self.level,
+            score: self.score,
+            trend_per_s: self.trend_per_s,
+            lasted: now.saturating_sub(since),
+            failure,
+        }
+    }
+}
+
+fn claims(actions: &[Action]) -> bool {
+    actions.iter().any(|action| matches!(action, Action::Prompt { .. } | Action::Reroute { .. }))
+}
+
+fn moves(actions: &[Action]) -> bool {
+    actions.iter().any(|action| matches!(action, Action::Reroute { .. }))
+}

@@ -1,0 +1,310 @@
+//! A policy as an operator writes it: which emotion leads to which action, in TOML.
+//!
+//! Only the reading and its faults; what the rules do to a live call is the engine's. `docs/POLICIES.md` explains
+//! the language to operators and names the same keys and limits.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use toml::Value;
+
+use crate::section::{Section, list, name, number, parse_table, shown, text, whole};
+use crate::{Action, Emotion, Fault, Level, PlayMode, Route, Severity};
+
+/// Rules, and likewise fallbacks, in one policy.
+pub const RULES_MAX: usize = 200;
+/// Actions of one rule.
+pub const ACTIONS_MAX: usize = 8;
+
+/// One policy file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// Its name, unique among the policies of a server.
+    pub name: String,
+    /// Its version, counted up by whoever edits it, so that a decision says which text made it.
+    pub version: u32,
+    /// The scenarios it is for; `*` stands for every one.
+    pub scenarios: Vec<String>,
+    /// The rules, in file order.
+    pub rules: Vec<Rule>,
+    /// What to do when a re-route of one of the rules failed, in file order.
+    pub fallbacks: Vec<Fallback>,
+}
+
+/// One `[[rule]]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    /// Unique in the policy, fallbacks included.
+    pub id: String,
+    /// Higher goes first when several rules apply at the same moment; then file order.
+    pub priority: i32,
+    /// When it applies.
+    pub when: When,
+    /// What it does, in order.
+    pub then: Vec<Action>,
+    /// How often it may fire in one call.
+    pub repeat: Repeat,
+}
+
+/// When a rule applies: all conditions together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct When {
+    /// The leading emotion.
+    pub emotion: Emotion,
+    /// This level or above.
+    pub level: Level,
+    /// This score or above, 0-1.
+    pub score_at_least: f32,
+    /// Emotion, level and score must have held this long without a break.
+    pub lasted: Duration,
+    /// The change of the score per second when it fires must be this or more.
+    pub trend_at_least: Option<f32>,
+    /// Only in calls of this scenario.
+    pub scenario: Option<String>,
+}
+
+/// How often a rule may fire in one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeat {
+    /// At most once.
+    Once,
+    /// Again while it applies, but never sooner than this after the last time.
+    Every(Duration),
+}
+
+/// One `[[fallback]]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fallback {
+    /// Unique in the policy, rules included.
+    pub id: String,
+    /// Only after a re-route by the rule or fallback of this id; `None`: after any of this policy.
+    pub after: Option<String>,
+    /// What it does, in order.
+    pub then: Vec<Action>,
+}
+
+impl Policy {
+    /// Reads a policy file's text.
+    ///
+    /// # Errors
+    /// Every fault that was found.
+    pub fn parse(text: &str) -> Result<Policy, Vec<Fault>> {
+        let table = parse_table(text).map_err(|fault| vec![fault])?;
+        let mut faults = Vec::new();
+        let policy = read_policy(Section::root(&table, &mut faults));
+        match (policy, faults.is_empty()) {
+            (Some(policy), true) => Ok(policy),
+            _ => Err(faults),
+        }
+    }
+
+    /// Whether the policy is for calls of `scenario`.
+    pub fn covers(&self, scenario: &str) -> bool {
+        self.scenarios.iter().any(|own| own == ANY_SCENARIO || own == scenario)
+    }
+
+    /// Name and version as decisions carry them, e.g. `after-sales@3`.
+    pub fn label(&self) -> String {
+        format!("{}@{}", self.name, self.version)
+    }
+
+    /// Every action with the key it stands at, e.g. `rule[1].then[2]`, for checks against the rest of a configuration.
+    pub fn actions(&self) -> impl Iterator<Item = (String, &Action)> {
+        let rules = self.rules.iter().enumerate().map(|(at, rule)| (format!("rule[{}]", at + 1), &rule.then));
+        let fallbacks = self.fallbacks.iter().enumerate().map(|(at, own)| (format!("fallback[{}]", at + 1), &own.then));
+        rules.chain(fallbacks).flat_map(|(key, then)| {
+            then.iter().enumerate().map(move |(at, action)| (format!("{key}.then[{}]", at + 1), action))
+        })
+    }
+}
+
+const ANY_SCENARIO: &str = "*";
+const NAME: &str = "1-64 letters, digits, \"-\", \"_\" or \".\"";
+
+fn read_policy(mut root: Section<'_>) -> Option<Policy> {
+    let own_name = root.need("name", NAME, name);
+    let version = root.need("version", "a whole number from 1 to 1000000", whole(1..=1_000_000));
+    let scenarios = root.need("scenarios", "a list of 1-50 scenario names, or [\"*\"]", list(50, scenario));
+    let mut rules = Vec::new();
+    root.each("rule", |section| rules.push(read_rule(section, scenarios.as_deref())));
+    let mut fallbacks = Vec::new();
+    root.each("fallback", |section| fallbacks.push(read_fallback(section)));
+    if rules.is_empty() && !root.has("rule") {
+        root.fault("rule", "nothing", "at least one [[rule]]");
+    }
+    for (key, length) in [("rule", rules.len()), ("fallback", fallbacks.len())] {
+        if length > RULES_MAX {
+            root.fault(key, format!("{length} of them"), format!("at most {RULES_MAX}"));
+        }
+    }
+
+    let rules: Option<Vec<Rule>> = rules.into_iter().collect();
+    let fallbacks: Option<Vec<Fallback>> = fallbacks.into_iter().collect();
+    if let (Some(rules), Some(fallbacks)) = (&rules, &fallbacks) {
+        check_ids(&mut root, rules, fallbacks);
+    }
+    root.finish();
+
+    let version = u32::try_from(version?).ok()?;
+    Some(Policy { name: own_name?, version, scenarios: scenarios?, rules: rules?, fallbacks: fallbacks? })
+}
+
+fn read_rule(section: &mut Section<'_>, scenarios: Option<&[String]>) -> Option<Rule> {
+    let id = section.need("id", NAME, name);
+    let priority = section.read("priority", "a whole number from -1000 to 1000", whole(-1000..=1000)).unwrap_or(0);
+    let once = section.read("once", "true or false", Value::as_bool);
+    let cooldown = section.read("cooldown_s", "seconds, 1-86400", seconds(1.0));
+    if once == Some(true) && cooldown.is_some() {
+        section.fault("cooldown_s", "both once = true and cooldown_s", "one of them");
+    }
+    if once == Some(false) && cooldown.is_none() && !section.has("cooldown_s") {
+        section.fault("cooldown_s", "once = false without it", "cooldown_s, seconds, 1-86400");
+    }
+    if !section.has("when") {
+        section.fault("when", "nothing", "a table with the conditions");
+    }
+    let mut conditions = section.section("when");
+    let when = conditions.is_present().then(|| read_when(&mut conditions, scenarios)).flatten();
+    conditions.finish();
+    let then = read_actions(section);
+    Some(Rule {
+        id: id?,
+        priority: i32::try_from(priority).ok()?,
+        when: when?,
+        then,
+        repeat: cooldown.map_or(Repeat::Once, Repeat::Every),
+    })
+}
+
+fn read_when(section: &mut Section<'_>, scenarios: Option<&[String]>) -> Option<When> {
+    let emotion =
+        section.need("emotion", one_of(&Emotion::ALL, Emotion::as_str), choice(&Emotion::ALL, Emotion::as_str));
+    let level = section.read("level", one_of(&Level::ALL, Level::as_str), choice(&Level::ALL, Level::as_str));
+    let score = section.read("score_at_least", "a number from 0 to 1", number(0.0..=1.0));
+    let lasted = section.read("lasted_s", "seconds, 0-3600", number(0.0..=3600.0));
+    let trend = section.read("trend_at_least", "a number from -10 to 10 (score per second)", number(-10.0..=10.0));
+    let own_scenario = section.read("scenario", NAME, name);
+    if let (Some(own), Some(scenarios)) = (&own_scenario, scenarios)
+        && !scenarios.iter().any(|known| known == own || known == ANY_SCENARIO)
+    {
+        section.fault("scenario", format!("\"{own}\""), "one of the policy's scenarios");
+    }
+    Some(When {
+        emotion: emotion?,
+        level: level.unwrap_or(Level::Low),
+        score_at_least: score.unwrap_or(0.0) as f32,
+        lasted: Duration::from_secs_f64(lasted.unwrap_or(0.0)),
+        trend_at_least: trend.map(|trend| trend as f32),
+        scenario: own_scenario,
+    })
+}
+
+fn read_fallback(section: &mut Section<'_>) -> Option<Fallback> {
+    let id = section.need("id", NAME, name);
+    let after = section.read("after", "the id of a rule or fallback", name);
+    let then = read_actions(section);
+    Some(Fallback { id: id?, after, then })
+}
+
+fn read_actions(section: &mut Section<'_>) -> Vec<Action> {
+    let mut actions = Vec::new();
+    section.each("then", |action| actions.extend(read_action(action)));
+    if !section.has("then") {
+        section.fault("then", "nothing", "a list of actions");
+    }
+    if actions.len() > ACTIONS_MAX {
+        section.fault("then", format!("{} actions", actions.len()), format!("at most {ACTIONS_MAX}"));
+    }
+    let prompts = actions.iter().filter(|action| matches!(action, Action::Prompt { .. })).count();
+    let reroutes = actions.iter().filter(|action| matches!(action, Action::Reroute { .. })).count();
+    for (count, kind) in [(prompts, "prompt"), (reroutes, "reroute")] {
+        if count > 1 {
+            section.fault("then", format!("{count} actions with \"{kind}\""), "at most one");
+        }
+    }
+    actions
+}
+
+/// An action is named by its main key: `prompt`, `reroute` or `alert`.
+fn read_action(section: &mut Section<'_>) -> Option<Action> {
+    match ["prompt", "reroute", "alert"].map(|key| section.has(key)) {
+        [true, false, false] => {
+            let file = section.need("prompt", "a WAV file's name inside the prompt folder", prompt_file);
+            let mode = section.need(
+                "mode",
+                one_of(&PlayMode::ALL, PlayMode::as_str),
+                choice(&PlayMode::ALL, PlayMode::as_str),
+            );
+            Some(Action::Prompt { file: file?, mode: mode? })
+        }
+        [false, true, false] => {
+            let via = section.need("reroute", one_of(&Route::ALL, Route::as_str), choice(&Route::ALL, Route::as_str));
+            let target = section.need("target", "the name of a target", name);
+            Some(Action::Reroute { via: via?, target: target? })
+        }
+        [false, false, true] => {
+            let severity = section.need(
+                "alert",
+                one_of(&Severity::ALL, Severity::as_str),
+                choice(&Severity::ALL, Severity::as_str),
+            );
+            let words = section.need("text", "1-500 characters on one line", text(500));
+            Some(Action::Alert { severity: severity?, text: words? })
+        }
+        _ => {
+            // Name the other keys too, so that only the real mistake is reported.
+            for key in ["prompt", "mode", "reroute", "target", "alert", "text"] {
+                section.read(key, "", Some);
+            }
+            section.fault("", "no action, or several in one table", "exactly one of prompt, reroute, alert");
+            None
+        }
+    }
+}
+
+fn check_ids(root: &mut Section<'_>, rules: &[Rule], fallbacks: &[Fallback]) {
+    let mut seen = BTreeSet::new();
+    let rule_ids = rules.iter().enumerate().map(|(at, rule)| (format!("rule[{}].id", at + 1), &rule.id));
+    let fallback_ids = fallbacks.iter().enumerate().map(|(at, own)| (format!("fallback[{}].id", at + 1), &own.id));
+    for (key, id) in rule_ids.chain(fallback_ids) {
+        if !seen.insert(id) {
+            root.fault(&key, format!("\"{id}\", which stands above already"), "an id of its own");
+        }
+    }
+    for (at, fallback) in fallbacks.iter().enumerate() {
+        if let Some(after) = fallback.after.as_ref().filter(|after| !seen.contains(after)) {
+            root.fault(
+                &format!("fallback[{}].after", at + 1),
+                format!("\"{after}\""),
+                "the id of a rule or fallback here",
+            );
+        }
+    }
+}
+
+fn scenario(value: &Value) -> Option<String> {
+    name(value).or_else(|| (value.as_str() == Some(ANY_SCENARIO)).then(|| ANY_SCENARIO.to_owned()))
+}
+
+fn seconds(least: f64) -> impl Fn(&Value) -> Option<Duration> {
+    move |value| number(least..=86_400.0)(value).map(Duration::from_secs_f64)
+}
+
+/// A relative path that stays inside its folder.
+fn prompt_file(value: &Value) -> Option<String> {
+    let file = text(200)(value)?;
+    let stays = file.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
+    (stays && !file.contains('\\') && file.to_lowercase().ends_with(".wav")).then_some(file)
+}
+
+fn choice<T: Copy>(all: &'static [T], as_str: fn(T) -> &'static str) -> impl Fn(&Value) -> Option<T> {
+    move |value| all.iter().copied().find(|&one| value.as_str() == Some(as_str(one)))
+}
+
+fn one_of<T: Copy>(all: &[T], as_str: fn(T) -> &'static str) -> String {
+    let words: Vec<String> = all.iter().map(|&one| shown(&Value::from(as_str(one)))).collect();
+    words.join(" or ")
+}
+
+#[cfg(test)]
+mod tests;
