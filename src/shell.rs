@@ -1,1 +1,3 @@
 //! The thin outside: clock, sockets and threads around the pure cores.
+
+pub mod sip;

@@ -1,0 +1,219 @@
+//! Requests inside a dialog: offers, REFER and its NOTIFYs, probes, BYE and the small ones.
+//!
+//! REFER from the far end is declined (603): Calmline is the one that transfers.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rsipstack::sip::Method;
+use rsipstack::sip::prelude::HeadersExt;
+use rsipstack::transaction::Transaction;
+use tokio::time::Instant;
+
+use super::super::exchange::{self, Outcome, Responder, ServerNews};
+use super::super::incoming::Answering;
+use super::super::message::{self, Identity, Reply};
+use super::{End, Errand, Flow, Input, Leg, Stage};
+use crate::control::{Header, OfferMethod, ReplyId, SipEvent};
+
+/// How long call control may think about an offer.
+const REPLY_WAIT: Duration = Duration::from_secs(5);
+
+/// How many requests are kept for a dialog that is not named yet.
+const PARKED_MAX: usize = 4;
+
+/// A re-INVITE or UPDATE of the far end.
+#[derive(Debug)]
+pub(super) struct Offer {
+    responder: Responder,
+    method: OfferMethod,
+    /// Until when call control must have replied; nothing once it has.
+    pub(super) deadline: Option<Instant>,
+    /// True when the far end has to send an ACK for our 2xx.
+    owes_ack: bool,
+}
+
+impl Offer {
+    /// Answers with an error, unless it is answered.
+    pub(super) fn refuse(&self, identity: &Identity, code: u16) {
+        if self.deadline.is_some() {
+            self.responder.respond(identity, &Reply::code(code));
+        }
+    }
+}
+
+/// Where our REFER is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Referral {
+    /// None is on.
+    None,
+    /// Sent, no response yet.
+    Sent,
+    /// Accepted: NOTIFYs follow.
+    Accepted,
+}
+
+impl Leg {
+    /// A request of the far end inside this dialog.
+    pub(super) async fn handle_request(&mut self, transaction: Box<Transaction>) -> Flow {
+        let request = &transaction.original;
+        if !self.dialog.is_from_peer(request) {
+            // The response that names the dialog may still be on its way to this task.
+            if matches!(self.stage, Stage::Calling(_)) && self.parked.len() < PARKED_MAX {
+                self.parked.push(transaction);
+            } else {
+                self.refuse(*transaction, 481).await;
+            }
+            return ControlFlow::Continue(());
+        }
+        if !self.dialog.accept_sequence(request) {
+            self.refuse(*transaction, 500).await;
+            return ControlFlow::Continue(());
+        }
+        match request.method {
+            Method::Bye => return self.handle_bye(transaction).await,
+            Method::Invite => self.handle_offer_request(transaction, OfferMethod::Invite).await,
+            Method::Update => self.handle_offer_request(transaction, OfferMethod::Update).await,
+            Method::Notify => self.handle_notify(transaction).await,
+            Method::Options | Method::Info | Method::Message => self.refuse(*transaction, 200).await,
+            Method::Refer => self.refuse(*transaction, 603).await,
+            Method::PRack => self.refuse(*transaction, 481).await,
+            _ => self.refuse(*transaction, 405).await,
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Answers at once, with nothing but a code.
+    pub(super) async fn refuse(&self, transaction: Transaction, code: u16) {
+        exchange::refuse(transaction, self.dialog.local_tag(), &self.shared.identity, &Reply::code(code)).await;
+    }
+
+    async fn handle_bye(&mut self, transaction: Box<Transaction>) -> Flow {
+        let reason = match transaction.original.reason_header() {
+            Some(reason) => format!("BYE from the far end: {}", reason.value()),
+            None => "BYE from the far end".to_owned(),
+        };
+        self.refuse(*transaction, 200).await;
+        if let Stage::Answering(Answering::Ringing(caller)) = &self.stage {
+            caller.respond(&self.shared.identity, &Reply::code(487));
+            return ControlFlow::Break(End::Cancelled);
+        }
+        ControlFlow::Break(End::Ended(reason))
+    }
+
+    async fn handle_offer_request(&mut self, transaction: Box<Transaction>, method: OfferMethod) {
+        if matches!(self.stage, Stage::Closing(..)) {
+            return self.refuse(*transaction, 481).await;
+        }
+        // A second offer while the first is open (RFC 3261 §14.2, RFC 3311 §5.2).
+        if self.offers.values().any(|offer| offer.deadline.is_some()) {
+            let wait = [Header { name: "Retry-After".to_owned(), value: "1".to_owned() }];
+            let reply = Reply { headers: &wait, ..Reply::code(500) };
+            return exchange::refuse(*transaction, self.dialog.local_tag(), &self.shared.identity, &reply).await;
+        }
+        let mut transaction = transaction;
+        if method == OfferMethod::Invite
+            && let Err(error) = transaction.send_trying().await
+        {
+            tracing::debug!(%error, "100 Trying not sent");
+        }
+        self.dialog.refresh_target(&transaction.original);
+        let sdp = message::sdp(&transaction.original.headers, &transaction.original.body);
+        let reply = ReplyId(self.shared.next_reply.fetch_add(1, Ordering::Relaxed));
+        let responder = self.responder(transaction, move |news| Input::Offer(reply, news));
+        let deadline = Some(Instant::now() + REPLY_WAIT);
+        self.offers.insert(reply, Offer { responder, method, deadline, owes_ack: false });
+        self.tell(SipEvent::Offer { leg: self.id, reply, method, sdp }).await;
+    }
+
+    /// Call control answers an offer.
+    pub(super) fn reply(&mut self, reply: ReplyId, code: u16, sdp: Option<&str>, headers: &[Header]) {
+        let Some(offer) = self.offers.get_mut(&reply).filter(|offer| offer.deadline.is_some()) else {
+            return tracing::debug!(leg = self.id.0, reply = reply.0, "reply to an offer that is gone");
+        };
+        offer.deadline = None;
+        offer.owes_ack = offer.method == OfferMethod::Invite && code < 300;
+        offer.responder.respond(&self.shared.identity, &Reply { code, reason: "", headers, sdp });
+    }
+
+    /// News of an offer's transaction.
+    pub(super) fn handle_offer(&mut self, reply: ReplyId, news: ServerNews) -> Flow {
+        let Some(offer) = self.offers.get_mut(&reply) else { return ControlFlow::Continue(()) };
+        match news {
+            ServerNews::Acknowledged => offer.owes_ack = false,
+            ServerNews::Cancelled => {
+                offer.refuse(&self.shared.identity, 487);
+                offer.deadline = None;
+            }
+            ServerNews::Over => {
+                let lost = offer.owes_ack;
+                self.offers.remove(&reply);
+                if lost {
+                    return self.hang_up(Some("no ACK for the answer to a re-INVITE".to_owned()));
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Refuses the offers that call control forgot.
+    pub(super) fn refuse_late_offers(&mut self, now: Instant) {
+        for offer in self.offers.values_mut().filter(|offer| offer.deadline.is_some_and(|until| until <= now)) {
+            tracing::warn!(leg = self.id.0, "no reply to an offer in time");
+            offer.refuse(&self.shared.identity, 500);
+            offer.deadline = None;
+        }
+    }
+
+    /// Asks the far end to call `uri`.
+    pub(super) async fn refer(&mut self, uri: &str, headers: &[Header]) {
+        if !matches!(self.stage, Stage::Up) || self.referral != Referral::None {
+            let reason = "the leg cannot be referred now".to_owned();
+            return self.tell_refer(491, reason, true).await;
+        }
+        let target = message::name_and_address(uri);
+        let Some(target) = target.filter(|_| message::is_clean(uri)) else {
+            return self.tell_refer(400, "the target is no URI".to_owned(), true).await;
+        };
+        let mut all = vec![Header { name: "Refer-To".to_owned(), value: target }];
+        all.extend_from_slice(headers);
+        self.referral = Referral::Sent;
+        self.send(Errand::Refer, Method::Refer, &all);
+    }
+
+    /// The response to our REFER.
+    pub(super) async fn handle_refer_response(&mut self, outcome: Outcome) {
+        if self.referral != Referral::Sent {
+            return; // A NOTIFY came first and stood for the 202.
+        }
+        let accepted = outcome.code < 300;
+        self.referral = if accepted { Referral::Accepted } else { Referral::None };
+        self.tell_refer(outcome.code, outcome.reason, !accepted).await;
+    }
+
+    async fn handle_notify(&mut self, transaction: Box<Transaction>) {
+        let sipfrag = message::sipfrag(&transaction.original);
+        let is_ours = self.referral != Referral::None
+            && transaction.original.header_value("Event").is_some_and(|event| event.trim_start().starts_with("refer"));
+        self.refuse(*transaction, if is_ours { 200 } else { 481 }).await;
+        let Some(sipfrag) = sipfrag.filter(|_| is_ours) else { return };
+        if self.referral == Referral::Sent {
+            self.tell_refer(202, "Accepted".to_owned(), false).await;
+        }
+        self.referral = if sipfrag.last { Referral::None } else { Referral::Accepted };
+        self.tell_refer(sipfrag.code, sipfrag.reason, sipfrag.last).await;
+    }
+
+    async fn tell_refer(&self, code: u16, reason: String, last: bool) {
+        self.tell(SipEvent::ReferProgress { leg: self.id, code, reason, last }).await;
+    }
+
+    /// Asks whether the far end still knows the dialog.
+    pub(super) async fn probe(&mut self) {
+        match self.stage {
+            Stage::Up => self.send(Errand::Probe, Method::Options, &[]),
+            _ => self.tell(SipEvent::Probed { leg: self.id, alive: false }).await,
+        }
+    }
+}

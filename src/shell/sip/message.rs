@@ -1,0 +1,339 @@
+//! Builds and reads SIP messages in the words of call control: headers, bodies, tags, sipfrags.
+//!
+//! Knows no dialog and no transaction, sends nothing.
+
+use rsipstack::sip::headers::make_header;
+use rsipstack::sip::prelude::HeadersExt;
+use rsipstack::sip::{Header as SipHeader, Headers, Request, Response, StatusCode, Version};
+
+use crate::control::Header;
+
+/// The methods we answer with something else than 405.
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, MESSAGE, NOTIFY, REFER";
+
+/// The extensions an INVITE may require of us.
+const EXTENSIONS: [&str; 1] = ["timer"];
+
+/// The media type of an offer or answer.
+const SDP: &str = "application/sdp";
+
+/// What a response says, apart from what it copies from its request.
+#[derive(Debug, Default)]
+pub(super) struct Reply<'a> {
+    /// Status code, 100-699.
+    pub(super) code: u16,
+    /// Reason phrase; the standard one when empty.
+    pub(super) reason: &'a str,
+    /// Headers to add; those that the stack owns are left out.
+    pub(super) headers: &'a [Header],
+    /// Offer or answer.
+    pub(super) sdp: Option<&'a str>,
+}
+
+impl Reply<'_> {
+    /// A response with nothing but its code.
+    pub(super) fn code(code: u16) -> Self {
+        Self { code, ..Self::default() }
+    }
+}
+
+/// The response to `request`, with `tag` in To when the request has none there.
+pub(super) fn response(request: &Request, tag: &str, identity: &Identity, reply: &Reply<'_>) -> Response {
+    let mut headers = Headers::default();
+    for header in request.headers.iter() {
+        match header {
+            SipHeader::Via(_) | SipHeader::From(_) | SipHeader::CallId(_) | SipHeader::CSeq(_) => {
+                headers.push(header.clone());
+            }
+            SipHeader::RecordRoute(_) if reply.code < 300 => headers.push(header.clone()),
+            SipHeader::To(to) => headers.push(SipHeader::To(with_tag(to.value(), tag).into())),
+            _ => {}
+        }
+    }
+    if reply.code < 300 {
+        headers.push(SipHeader::Contact(identity.contact.clone().into()));
+    }
+    add_common(&mut headers, identity, reply.headers, reply.sdp.is_some());
+    let body = reply.sdp.map(|sdp| sdp.as_bytes().to_vec()).unwrap_or_default();
+    headers.push(SipHeader::ContentLength(content_length(&body).into()));
+    Response { status_code: status(reply.code, reply.reason), wire_reason: None, version: Version::V2, headers, body }
+}
+
+/// Who we say we are in every message.
+#[derive(Debug, Clone)]
+pub(super) struct Identity {
+    /// The Contact header's value, reachable from outside.
+    pub(super) contact: String,
+    /// The User-Agent header's value.
+    pub(super) user_agent: String,
+}
+
+/// Adds what requests and responses have in common: who we are, what we can, what call control wants said.
+pub(super) fn add_common(headers: &mut Headers, identity: &Identity, extra: &[Header], sdp: bool) {
+    headers.push(SipHeader::Allow(ALLOW.into()));
+    headers.push(SipHeader::Supported(EXTENSIONS.join(", ").into()));
+    headers.push(SipHeader::UserAgent(identity.user_agent.clone().into()));
+    for header in extra.iter().filter(|header| may_send(header)) {
+        headers.push(make_header(&header.name, header.value.clone()));
+    }
+    if sdp {
+        headers.push(SipHeader::ContentType(SDP.into()));
+    }
+}
+
+/// The Content-Length of a body.
+pub(super) fn content_length(body: &[u8]) -> u32 {
+    u32::try_from(body.len()).unwrap_or(u32::MAX)
+}
+
+/// The status line's content; the reason phrase is the standard one when `reason` is empty.
+fn status(code: u16, reason: &str) -> StatusCode {
+    if reason.is_empty() || !is_clean(reason) {
+        return StatusCode::from(code);
+    }
+    StatusCode::Other(code, reason.to_owned())
+}
+
+/// The code and phrase of a response as they stood on the wire.
+pub(super) fn code_and_reason(response: &Response) -> (u16, String) {
+    let reason = response.wire_reason.clone().unwrap_or_else(|| response.status_code.text().to_owned());
+    (response.status_code.code(), reason)
+}
+
+/// The body, when it is SDP. Of a multipart body, the first part that is (RFC 5621).
+pub(super) fn sdp(headers: &Headers, body: &[u8]) -> Option<String> {
+    if body.is_empty() {
+        return None;
+    }
+    let content_type = headers.iter().find_map(|header| match header {
+        SipHeader::ContentType(value) => Some(value.value().trim().to_owned()),
+        _ => None,
+    })?;
+    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let text = std::str::from_utf8(body).ok()?;
+    match media_type.as_str() {
+        SDP => Some(text.to_owned()),
+        "multipart/mixed" | "multipart/alternative" => sdp_part(&content_type, text),
+        _ => None,
+    }
+}
+
+fn sdp_part(content_type: &str, body: &str) -> Option<String> {
+    let boundary = content_type.split(';').find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("boundary").then(|| value.trim().trim_matches('"'))
+    })?;
+    let delimiter = format!("--{boundary}");
+    body.split(delimiter.as_str()).find_map(|part| {
+        let (head, content) = part.split_once("\r\n\r\n")?;
+        let is_sdp = head.lines().any(|line| {
+            let line = line.to_ascii_lowercase();
+            line.strip_prefix("content-type:").is_some_and(|value| value.trim().starts_with(SDP))
+        });
+        is_sdp.then(|| content.strip_suffix("\r\n").unwrap_or(content).to_owned() + "\r\n")
+    })
+}
+
+/// The headers of an INVITE that are not about transaction, dialog or body.
+pub(super) fn pass_through(headers: &Headers) -> Vec<Header> {
+    headers
+        .iter()
+        .filter(|header| !is_private(header.name()))
+        .map(|header| Header { name: header.name().to_owned(), value: header.value().trim().to_owned() })
+        .collect()
+}
+
+/// The extensions that `request` requires and we lack, as a list for Unsupported.
+pub(super) fn unknown_extensions(request: &Request) -> Option<String> {
+    let unknown: Vec<&str> = request
+        .headers
+        .iter()
+        .filter_map(|header| match header {
+            SipHeader::Require(value) => Some(value.value()),
+            _ => None,
+        })
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|tag| !tag.is_empty() && !EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(tag)))
+        .collect();
+    (!unknown.is_empty()).then(|| unknown.join(", "))
+}
+
+/// Session-Expires in seconds, when the sender supports session timers (RFC 4028).
+pub(super) fn session_expires_s(request: &Request) -> Option<u32> {
+    let supported =
+        request.header_contains_token("Supported", "timer") || request.header_contains_token("Require", "timer");
+    let value = request.session_expires_header()?.value().split(';').next()?.trim().parse().ok()?;
+    supported.then_some(value)
+}
+
+/// True when Max-Forwards says that the request must go no further.
+pub(super) fn is_out_of_hops(request: &Request) -> bool {
+    request.max_forwards_header().is_ok_and(|header| header.value().trim() == "0")
+}
+
+/// What a NOTIFY about a REFER says (RFC 3515).
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Sipfrag {
+    /// Status code of the referred request.
+    pub(super) code: u16,
+    /// Its reason phrase.
+    pub(super) reason: String,
+    /// True when the subscription ends with it.
+    pub(super) last: bool,
+}
+
+/// Reads a NOTIFY of the `refer` package; nothing when it is of another package or says nothing.
+///
+/// A subscription that ends without a status line counts as 408: nobody will tell the outcome any more.
+pub(super) fn sipfrag(request: &Request) -> Option<Sipfrag> {
+    let event = request.header_value("Event")?;
+    if !event.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("refer") {
+        return None;
+    }
+    let state = request.header_value("Subscription-State").unwrap_or_default();
+    let last = state.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("terminated");
+    let body = String::from_utf8_lossy(&request.body);
+    match body.lines().find_map(status_line) {
+        Some((code, reason)) => Some(Sipfrag { code, reason, last }),
+        None => last.then(|| Sipfrag { code: 408, reason: format!("no status, {state}"), last }),
+    }
+}
+
+fn status_line(line: &str) -> Option<(u16, String)> {
+    let rest = line.trim().strip_prefix("SIP/2.0 ")?.trim();
+    let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
+    let code = code.parse().ok().filter(|code| (100..700).contains(code))?;
+    Some((code, reason.trim().to_owned()))
+}
+
+/// A From or To value without its parameters: display name and URI in angle brackets.
+///
+/// Nothing when there is no URI in it.
+pub(super) fn name_and_address(value: &str) -> Option<String> {
+    let value = value.trim();
+    if !is_clean(value) {
+        return None;
+    }
+    let after_name = if let Some(quoted) = value.strip_prefix('"') { 2 + closing_quote(quoted)? } else { 0 };
+    match value[after_name..].find('<') {
+        Some(open) => {
+            let close = value[after_name + open..].find('>')?;
+            Some(value[..=after_name + open + close].to_owned())
+        }
+        None if after_name == 0 && value.contains(':') => {
+            Some(format!("<{}>", value.split(';').next().unwrap_or_default().trim()))
+        }
+        None => None,
+    }
+}
+
+/// Where the quote that opened before `text` closes.
+fn closing_quote(text: &str) -> Option<usize> {
+    let mut escaped = false;
+    text.char_indices().find_map(|(at, character)| {
+        let closes = character == '"' && !escaped;
+        escaped = character == '\\' && !escaped;
+        closes.then_some(at)
+    })
+}
+
+/// `value` with `tag` appended, unless it has one.
+pub(super) fn with_tag(value: &str, tag: &str) -> String {
+    match tag_of(value) {
+        Some(_) => value.to_owned(),
+        None => format!("{value};tag={tag}"),
+    }
+}
+
+/// The tag parameter of a From or To value.
+pub(super) fn tag_of(value: &str) -> Option<String> {
+    let parameters = match value.rfind('>') {
+        Some(close) => &value[close + 1..],
+        None => value,
+    };
+    parameters.split(';').skip(1).find_map(|parameter| {
+        let (name, tag) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("tag").then(|| tag.trim().to_owned())
+    })
+}
+
+/// False for text that would break out of its header line.
+pub(super) fn is_clean(text: &str) -> bool {
+    !text.chars().any(|character| character.is_control() && character != '\t')
+}
+
+fn may_send(header: &Header) -> bool {
+    let is_token = !header.name.is_empty()
+        && header.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte));
+    is_token && is_clean(&header.value) && !is_owned(&header.name)
+}
+
+/// Headers that this side writes itself, whatever call control says.
+fn is_owned(name: &str) -> bool {
+    const OWNED: [&str; 20] = [
+        "via",
+        "from",
+        "to",
+        "call-id",
+        "cseq",
+        "contact",
+        "max-forwards",
+        "route",
+        "record-route",
+        "allow",
+        "supported",
+        "user-agent",
+        "v",
+        "f",
+        "t",
+        "i",
+        "m",
+        "l",
+        "c",
+        "k",
+    ];
+    let name = name.to_ascii_lowercase();
+    OWNED.contains(&name.as_str()) || is_hop_secret(&name) || name.starts_with("content-")
+}
+
+/// Headers of an INVITE that call control has no business with.
+fn is_private(name: &str) -> bool {
+    const PRIVATE: [&str; 24] = [
+        "via",
+        "from",
+        "to",
+        "call-id",
+        "cseq",
+        "contact",
+        "max-forwards",
+        "route",
+        "record-route",
+        "allow",
+        "allow-events",
+        "supported",
+        "require",
+        "unsupported",
+        "session-expires",
+        "min-se",
+        "mime-version",
+        "rseq",
+        "rack",
+        "timestamp",
+        "path",
+        "service-route",
+        "accept",
+        "session-id",
+    ];
+    let name = name.to_ascii_lowercase();
+    PRIVATE.contains(&name.as_str())
+        || is_hop_secret(&name)
+        || name.starts_with("content-")
+        || name.starts_with("accept-")
+}
+
+/// Credentials and challenges, which are for one hop only.
+fn is_hop_secret(lower_case_name: &str) -> bool {
+    lower_case_name.starts_with("proxy-")
+        || ["authorization", "www-authenticate", "authentication-info"].contains(&lower_case_name)
+}

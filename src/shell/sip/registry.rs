@@ -1,0 +1,72 @@
+//! Who is on: finds the leg of a command and the leg of an in-dialog request.
+//!
+//! Holds an entry exactly as long as the leg's task lives.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use media::LegId;
+use tokio::sync::mpsc;
+
+use super::dialog::DialogKey;
+use super::leg::Input;
+
+/// All legs that are on.
+#[derive(Debug, Default)]
+pub(super) struct Registry {
+    tables: Mutex<Tables>,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    inboxes: BTreeMap<LegId, (DialogKey, mpsc::Sender<Input>)>,
+    dialogs: BTreeMap<DialogKey, LegId>,
+}
+
+impl Registry {
+    /// Adds a leg; false when its number or its dialog is taken.
+    pub(super) fn add(&self, leg: LegId, key: DialogKey, inbox: mpsc::Sender<Input>) -> bool {
+        let mut tables = self.lock();
+        if tables.inboxes.contains_key(&leg) || tables.dialogs.contains_key(&key) {
+            return false;
+        }
+        tables.dialogs.insert(key.clone(), leg);
+        tables.inboxes.insert(leg, (key, inbox));
+        true
+    }
+
+    /// Forgets a leg.
+    pub(super) fn remove(&self, leg: LegId) {
+        let mut tables = self.lock();
+        if let Some((key, _)) = tables.inboxes.remove(&leg) {
+            tables.dialogs.remove(&key);
+        }
+    }
+
+    /// The inbox of a leg.
+    pub(super) fn inbox(&self, leg: LegId) -> Option<mpsc::Sender<Input>> {
+        self.lock().inboxes.get(&leg).map(|(_, inbox)| inbox.clone())
+    }
+
+    /// The inbox of the leg that has a dialog.
+    pub(super) fn inbox_of_dialog(&self, key: &DialogKey) -> Option<mpsc::Sender<Input>> {
+        let tables = self.lock();
+        let leg = tables.dialogs.get(key)?;
+        tables.inboxes.get(leg).map(|(_, inbox)| inbox.clone())
+    }
+
+    /// The inboxes of all legs.
+    pub(super) fn all(&self) -> Vec<mpsc::Sender<Input>> {
+        self.lock().inboxes.values().map(|(_, inbox)| inbox.clone()).collect()
+    }
+
+    /// How many legs are on.
+    pub(super) fn len(&self) -> usize {
+        let tables = self.lock();
+        tables.inboxes.len().max(tables.dialogs.len())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

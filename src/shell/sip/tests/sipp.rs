@@ -1,0 +1,75 @@
+//! Starts SIPp with a scenario of `tests/sipp`, bounded in calls and time.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use tokio::task::JoinHandle;
+
+/// One run of SIPp.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Run {
+    /// File name without `.xml`.
+    pub(super) scenario: &'static str,
+    /// Calls in all.
+    pub(super) calls: u32,
+    /// Calls per second.
+    pub(super) rate: u32,
+}
+
+/// False, and said aloud, when SIPp is missing.
+#[expect(clippy::print_stderr, reason = "a skipped test has to be seen")]
+pub(super) fn is_there() -> bool {
+    let found = Command::new("sipp").arg("-v").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
+    if !found {
+        eprintln!("skipped: the program `sipp` is missing (Debian package sip-tester)");
+    }
+    found
+}
+
+/// A port on loopback that was free a moment ago.
+pub(super) fn free_address() -> SocketAddr {
+    UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port on loopback")
+}
+
+/// SIPp as a caller of `target`.
+pub(super) fn call(target: SocketAddr, run: Run) -> JoinHandle<Output> {
+    let mut command = command(run, free_address());
+    command.arg(target.to_string()).args(["-s", "bot", "-d", "300"]);
+    start(command)
+}
+
+/// SIPp as a bot that is called at `address`.
+pub(super) fn answer(address: SocketAddr, run: Run) -> JoinHandle<Output> {
+    let mut command = command(run, address);
+    command.arg("-rtp_echo");
+    start(command)
+}
+
+/// Waits for SIPp; panics with what it printed unless every call went as the scenario says.
+pub(super) async fn finish(name: &str, sipp: JoinHandle<Output>) {
+    let output = sipp.await.expect("SIPp's thread does not panic");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name}: {}\n{text}\n{errors}", output.status);
+}
+
+fn command(run: Run, address: SocketAddr) -> Command {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/sipp");
+    // SIPp's media ports: an even one, with room up to 65535 for the calls of a run.
+    let media_port = 20_000 + (address.port() % 10_000) / 2 * 2;
+    let mut command = Command::new("sipp");
+    command
+        .current_dir(folder)
+        .args(["-sf", &format!("{}.xml", run.scenario)])
+        .args(["-i", &address.ip().to_string(), "-p", &address.port().to_string()])
+        .args(["-mi", &address.ip().to_string(), "-mp", &media_port.to_string()])
+        .args(["-m", &run.calls.to_string(), "-r", &run.rate.to_string()])
+        .args(["-timeout", "40s", "-timeout_error", "-nostdin"])
+        .stdin(Stdio::null());
+    command
+}
+
+fn start(mut command: Command) -> JoinHandle<Output> {
+    tokio::task::spawn_blocking(move || command.output().expect("sipp was there a moment ago"))
+}
