@@ -1,0 +1,178 @@
+//! The RIFF chunks of a WAV file: G.711 is read here, everything else is handed to `hound` (which has no G.711).
+
+use std::io::{Cursor, ErrorKind, Read};
+
+use super::{CHANNELS_MAX, RATE_HZ_RANGE, SECONDS_MAX, WavError, format};
+use crate::{Codec, g711};
+
+/// The sound as it lies in the file.
+pub(super) struct Raw {
+    pub(super) rate_hz: u32,
+    pub(super) channels: u16,
+    /// Interleaved, in `[-1, 1]`.
+    pub(super) samples: Vec<f32>,
+}
+
+/// Chunks before the audio that are looked at, and how much of them.
+const CHUNKS_MAX: usize = 64;
+const SKIPPED_BYTES_MAX: u64 = 16 * 1024 * 1024;
+const FORMAT_BYTES_MAX: u64 = 4 * 1024;
+
+const TAG_ALAW: u16 = 6;
+const TAG_ULAW: u16 = 7;
+const TAG_EXTENSIBLE: u16 = 0xfffe;
+
+/// Reads everything up to the end of the audio.
+pub(super) fn read(source: impl Read) -> Result<Raw, WavError> {
+    let mut head = Head { source, seen: Vec::new() };
+    let Ok(riff) = head.take::<12>() else {
+        return Err(format("a RIFF/WAVE header of 12 bytes", "fewer bytes"));
+    };
+    if &riff[..4] != b"RIFF" || &riff[8..] != b"WAVE" {
+        return Err(format("a RIFF/WAVE header", format!("{:?}", String::from_utf8_lossy(&riff))));
+    }
+    let format_chunk = head.find_format()?;
+
+    let word = |at: usize| format_chunk.get(at..at + 2).map_or(0, |b| u16::from_le_bytes([b[0], b[1]]));
+    let tag = if word(0) == TAG_EXTENSIBLE { word(24) } else { word(0) };
+    let codec = match tag {
+        TAG_ALAW => Codec::Pcma,
+        TAG_ULAW => Codec::Pcmu,
+        _ => return with_hound(Cursor::new(head.seen).chain(head.source)),
+    };
+
+    let rate_hz = u32::from(word(4)) | u32::from(word(6)) << 16;
+    check_shape(rate_hz, word(2))?;
+    if word(14) != 8 {
+        return Err(format("8 bits per sample of G.711", format!("{} bits", word(14))));
+    }
+    let octets = head.read_data(u64::from(SECONDS_MAX) * u64::from(rate_hz) * u64::from(word(2)))?;
+    let mut samples = Vec::with_capacity(octets.len());
+    g711::decode_to_f32(codec, &octets, &mut samples);
+    Ok(Raw { rate_hz, channels: word(2), samples })
+}
+
+/// The file's beginning, remembered so that it can be read again.
+struct Head<R> {
+    source: R,
+    seen: Vec<u8>,
+}
+
+impl<R: Read> Head<R> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], std::io::Error> {
+        let mut bytes = [0; N];
+        self.source.read_exact(&mut bytes)?;
+        self.seen.extend_from_slice(&bytes);
+        Ok(bytes)
+    }
+
+    fn take_bytes(&mut self, count: u64) -> Result<usize, WavError> {
+        let from = self.seen.len();
+        let got = (&mut self.source).take(count).read_to_end(&mut self.seen)?;
+        if (got as u64) < count {
+            return Err(std::io::Error::from(ErrorKind::UnexpectedEof).into());
+        }
+        Ok(from)
+    }
+
+    /// The name and length of the next chunk.
+    fn chunk(&mut self) -> Result<([u8; 4], u64), WavError> {
+        let [a, b, c, d, length @ ..] = self.take::<8>()?;
+        Ok(([a, b, c, d], u64::from(u32::from_le_bytes(length))))
+    }
+
+    /// Goes to the `fmt ` chunk and returns its contents.
+    fn find_format(&mut self) -> Result<Vec<u8>, WavError> {
+        for _ in 0..CHUNKS_MAX {
+            let (name, length) = self.chunk()?;
+            match &name {
+                b"fmt " if (16..=FORMAT_BYTES_MAX).contains(&length) => {
+                    let from = self.take_bytes(length + length % 2)?;
+                    return Ok(self.seen[from..].to_vec());
+                }
+                b"fmt " => return Err(format("a format chunk of at least 16 bytes", format!("{length} bytes"))),
+                b"data" => return Err(format("a format chunk before the audio", "audio")),
+                _ if self.seen.len() as u64 + length > SKIPPED_BYTES_MAX => break,
+                _ => {
+                    self.take_bytes(length + length % 2)?;
+                }
+            }
+        }
+        Err(format("a format chunk near the beginning", "none"))
+    }
+
+    /// Goes on to the `data` chunk and returns its contents as far as they are there.
+    fn read_data(&mut self, bytes_max: u64) -> Result<Vec<u8>, WavError> {
+        for _ in 0..CHUNKS_MAX {
+            let (name, length) = self.chunk()?;
+            if &name == b"data" {
+                let mut data = Vec::new();
+                (&mut self.source).take(length.min(bytes_max + 1)).read_to_end(&mut data)?;
+                if data.len() as u64 > bytes_max {
+                    return Err(too_long());
+                }
+                return Ok(data);
+            }
+            if self.seen.len() as u64 + length > SKIPPED_BYTES_MAX {
+                break;
+            }
+            self.take_bytes(length + length % 2)?;
+        }
+        Err(format("audio near the beginning", "none"))
+    }
+}
+
+fn with_hound(source: impl Read) -> Result<Raw, WavError> {
+    let mut reader = hound::WavReader::new(source)?;
+    let spec = reader.spec();
+    check_shape(spec.sample_rate, spec.channels)?;
+    let limit = SECONDS_MAX as usize * spec.sample_rate as usize * usize::from(spec.channels);
+
+    let samples = match (spec.sample_format, spec.bits_per_sample) {
+        (hound::SampleFormat::Float, _) => {
+            collect(reader.samples::<f32>(), limit, |s| if s.is_finite() { s } else { 0.0 })
+        }
+        (hound::SampleFormat::Int, bits @ 1..=32) => {
+            let full_scale = (1_i64 << (bits - 1)) as f32;
+            collect(reader.samples::<i32>(), limit, |s| s as f32 / full_scale)
+        }
+        (_, bits) => Err(format("1 to 32 bits per sample", format!("{bits} bits"))),
+    }?;
+    Ok(Raw { rate_hz: spec.sample_rate, channels: spec.channels, samples })
+}
+
+/// All samples up to the end, even when it comes early.
+fn collect<S>(
+    samples: impl Iterator<Item = Result<S, hound::Error>>,
+    limit: usize,
+    convert: impl Fn(S) -> f32,
+) -> Result<Vec<f32>, WavError> {
+    let mut all = Vec::new();
+    for sample in samples {
+        match sample {
+            Ok(_) if all.len() >= limit => return Err(too_long()),
+            Ok(sample) => all.push(convert(sample)),
+            // `hound` says this when the bytes end before the header's length.
+            Err(hound::Error::IoError(_)) => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(all)
+}
+
+fn check_shape(rate_hz: u32, channels: u16) -> Result<(), WavError> {
+    if !RATE_HZ_RANGE.contains(&rate_hz) {
+        return Err(format(
+            format!("{} to {} Hz", RATE_HZ_RANGE.start(), RATE_HZ_RANGE.end()),
+            format!("{rate_hz} Hz"),
+        ));
+    }
+    if !(1..=CHANNELS_MAX).contains(&channels) {
+        return Err(format(format!("1 to {CHANNELS_MAX} channels"), format!("{channels} channels")));
+    }
+    Ok(())
+}
+
+fn too_long() -> WavError {
+    format(format!("at most {SECONDS_MAX} seconds"), "more")
+}
