@@ -2,6 +2,22 @@
 //!
 //! Pure but for the ONNX Runtime library (`ort` lives only here); positions are sample counts at 8 kHz.
 
+mod activity;
+mod features;
+mod listener;
+mod model;
 mod observation;
+mod runtime;
+mod settings;
+mod signal;
+mod timeline;
 
+pub use activity::{ACTIVITY_LAG, ACTIVITY_STEP, Activity};
+pub use features::{Extractor, FEATURES, FrameSink, RELATIVE_NAMES, Row};
+pub use listener::{Listener, PartyFrameSink};
+pub use model::{AcousticModel, LABELS, ModelCard, ModelError};
 pub use observation::{Emotion, Evidence, Level, Observation, PartyId, Source};
+pub use runtime::{Runtime, RuntimeError, candidates};
+pub use settings::ListenerSettings;
+pub use signal::{fuse_anger, signal_anger};
+pub use timeline::{Moment, Timeline};

@@ -1,0 +1,29 @@
+//! Writes the model's input rows of recordings: the training recipe reads them, so both see the same numbers.
+//!
+//! `features OUT.f32 < LIST`: a WAV path per line (8 kHz, mono, 16 bit). OUT gets little-endian f32 records:
+//! line number, end of the window in seconds, signal-only scores (pitch, level, rate, tilt), then the row.
+
+use std::error::Error;
+use std::io::{BufRead, BufWriter, Write};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let out = std::env::args().nth(1).ok_or("usage: features OUT.f32 < LIST")?;
+    let mut out = BufWriter::new(std::fs::File::create(out)?);
+    for (number, path) in std::io::stdin().lock().lines().enumerate() {
+        let mut wav = hound::WavReader::open(path?)?;
+        let samples: Vec<f32> =
+            wav.samples::<i16>().map(|s| s.map(|s| f32::from(s) / 32768.0)).collect::<Result<_, _>>()?;
+        let mut rows = Vec::new();
+        nlu::Extractor::default().push(&samples, &mut |_, _| {}, &mut rows);
+        for row in rows {
+            let at_s = row.position as f32 / 8000.0;
+            let evidence = row.evidence;
+            let head = [number as f32, at_s, evidence.pitch_z, evidence.level_z, evidence.rate_z, row.tilt_z];
+            for value in head.iter().chain(&row.values) {
+                out.write_all(&value.to_le_bytes())?;
+            }
+        }
+    }
+    out.flush()?;
+    Ok(())
+}

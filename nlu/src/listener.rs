@@ -1,0 +1,184 @@
+//! Listens to many parties at once: audio goes in per party, observations come out.
+//!
+//! Batches whatever windows are ready across parties into one run of the model and never waits to fill a batch.
+//! Never blocks and never fails: without a model, or when it breaks, signal processing goes on alone and says so.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use prosody::{Frame, HOP};
+
+use crate::features::{Extractor, FEATURES, Row};
+use crate::model::AcousticModel;
+use crate::observation::{Observation, PartyId, Source};
+use crate::settings::ListenerSettings;
+use crate::signal::{fuse_anger, signal_anger};
+use crate::timeline::Timeline;
+
+/// Lost audio up to this long is taken as silence; longer gaps start the window afresh. Samples (200 ms).
+const SILENCE_SAMPLES_MAX: u64 = 1_600;
+
+/// Called with every frame of every party, in order per party; the flag says whether it is speech.
+pub type PartyFrameSink<'a> = &'a mut dyn FnMut(PartyId, &Frame, bool);
+
+/// The listening side of all parties of one thread.
+#[derive(Debug)]
+pub struct Listener {
+    model: Option<AcousticModel>,
+    settings: ListenerSettings,
+    parties: BTreeMap<PartyId, Party>,
+    model_failures: u64,
+    rows: Vec<(PartyId, Row)>,
+}
+
+/// What is held per party: about 150 KiB and at most `pending_samples_max` samples.
+#[derive(Debug)]
+struct Party {
+    pending: VecDeque<f32>,
+    extractor: Extractor,
+    timeline: Timeline,
+    dropped: u64,
+}
+
+impl Listener {
+    /// A listener without parties. Without a model every observation's source is [`Source::SignalOnly`].
+    pub fn new(model: Option<AcousticModel>, settings: ListenerSettings) -> Self {
+        Self { model, settings, parties: BTreeMap::new(), model_failures: 0, rows: Vec::new() }
+    }
+
+    /// Starts listening to `party` at position 0; a party that is already there starts again.
+    pub fn add(&mut self, party: PartyId) {
+        let fresh = Party {
+            pending: VecDeque::new(),
+            extractor: Extractor::default(),
+            timeline: Timeline::default(),
+            dropped: 0,
+        };
+        self.parties.insert(party, fresh);
+    }
+
+    /// Forgets `party` and what is left of its audio.
+    pub fn remove(&mut self, party: PartyId) {
+        self.parties.remove(&party);
+    }
+
+    /// Takes the next samples of `party` (8 kHz, [-1, 1]); those of an unknown party are ignored.
+    ///
+    /// Beyond `pending_samples_max` the oldest unprocessed samples are dropped and counted; positions keep counting.
+    pub fn push(&mut self, party: PartyId, samples: &[f32]) {
+        let Some(party) = self.parties.get_mut(&party) else { return };
+        party.pending.extend(samples);
+        let bound = self.settings.pending_samples_max.max(2 * HOP);
+        let over = party.pending.len().saturating_sub(bound);
+        if over > 0 {
+            // Half the bound at once: what stays is long enough to be judged, however long the overload lasts.
+            party.drop_oldest(over.max(bound / 2).next_multiple_of(HOP));
+        }
+    }
+
+    /// Tells that `samples` of `party` are lost before they came here; positions go on behind them.
+    pub fn skip(&mut self, party: PartyId, samples: u64) {
+        let Some(party) = self.parties.get_mut(&party) else { return };
+        party.dropped += samples;
+        if samples <= SILENCE_SAMPLES_MAX {
+            party.pending.extend(std::iter::repeat_n(0.0, samples as usize));
+            return;
+        }
+        let waiting = party.pending.len();
+        party.drop_oldest(waiting);
+        party.extractor.skip_to(party.extractor.position() + samples);
+    }
+
+    /// Works through everything pushed so far and appends the observations, per party in order of position.
+    pub fn run(&mut self, out: &mut Vec<Observation>) {
+        self.run_with(&mut |_, _, _| {}, out);
+    }
+
+    /// As [`Listener::run`], and shows every frame to `frames`.
+    pub fn run_with(&mut self, frames: PartyFrameSink<'_>, out: &mut Vec<Observation>) {
+        let mut rows = std::mem::take(&mut self.rows);
+        for (id, party) in &mut self.parties {
+            party.extract(*id, frames, &mut rows);
+        }
+        for batch in rows.chunks(self.settings.batch_max.max(1)) {
+            self.judge(batch, out);
+        }
+        rows.clear();
+        self.rows = rows;
+    }
+
+    /// Unprocessed samples, all parties together.
+    pub fn samples_behind(&self) -> u64 {
+        self.parties.values().map(|party| party.pending.len() as u64).sum()
+    }
+
+    /// Samples of `party` that were dropped or lost so far; 0 for an unknown party.
+    pub fn samples_dropped(&self, party: PartyId) -> u64 {
+        self.parties.get(&party).map_or(0, |party| party.dropped)
+    }
+
+    /// Parties listened to.
+    pub fn parties(&self) -> usize {
+        self.parties.len()
+    }
+
+    /// Runs of the model that failed and were judged by signal processing alone.
+    pub fn model_failures(&self) -> u64 {
+        self.model_failures
+    }
+
+    /// The model in use.
+    pub fn model(&self) -> Option<&AcousticModel> {
+        self.model.as_ref()
+    }
+
+    fn judge(&mut self, batch: &[(PartyId, Row)], out: &mut Vec<Observation>) {
+        let judged = self.model.as_mut().and_then(|model| {
+            let values: Vec<[f32; FEATURES]> = batch.iter().map(|(_, row)| row.values).collect();
+            let judged = model.judge(&values);
+            self.model_failures += u64::from(judged.is_err());
+            judged.ok()
+        });
+        for (i, (id, row)) in batch.iter().enumerate() {
+            let Some(party) = self.parties.get_mut(id) else { continue };
+            let signal = signal_anger(row);
+            let (probabilities, anger, source) = match &judged {
+                Some(judged) => (judged[i], fuse_anger(judged[i][1], signal), Source::Model),
+                None => ([1.0 - signal, signal, 0.0, 0.0], signal, Source::SignalOnly),
+            };
+            let moment = party.timeline.step(&self.settings, row.position, &probabilities, anger);
+            out.push(Observation {
+                party: *id,
+                position: row.position,
+                emotion: moment.emotion,
+                level: moment.level,
+                anger: moment.anger,
+                trend_per_s: moment.trend_per_s,
+                probabilities,
+                evidence: row.evidence,
+                source,
+            });
+        }
+    }
+}
+
+impl Party {
+    /// Drops the oldest pending samples; what comes next is a new beginning for the window.
+    fn drop_oldest(&mut self, samples: usize) {
+        let samples = samples.min(self.pending.len());
+        self.pending.drain(..samples);
+        self.dropped += samples as u64;
+        if samples > 0 {
+            self.extractor.skip_to(self.extractor.position() + samples as u64);
+        }
+    }
+
+    fn extract(&mut self, id: PartyId, frames: PartyFrameSink<'_>, rows: &mut Vec<(PartyId, Row)>) {
+        let mut fresh = Vec::new();
+        let mut sink = |frame: &Frame, speech: bool| frames(id, frame, speech);
+        let (front, back) = self.pending.as_slices();
+        self.extractor.push(front, &mut sink, &mut fresh);
+        self.extractor.push(back, &mut sink, &mut fresh);
+        self.pending.clear();
+        rows.extend(fresh.into_iter().map(|row| (id, row)));
+    }
+}

@@ -1,0 +1,163 @@
+//! The acoustic emotion model: rows of features in, probabilities of four emotions out.
+//!
+//! Two byte strings make a model: the ONNX graph and its JSON card. Both are checked against this build before the
+//! first row is judged; nothing is read from a file here.
+
+use ort::session::Session;
+use ort::value::TensorRef;
+use serde::Deserialize;
+
+use crate::features::{Extractor, FEATURES};
+use crate::runtime::Runtime;
+
+/// The card's `labels`, in the order of the probabilities.
+pub const LABELS: [&str; 4] = ["neutral", "anger", "joy", "sadness"];
+/// Name of the graph's input, `(N, FEATURES)` float.
+const INPUT: &str = "features";
+/// Name of the graph's output, `(N, 4)` float, rows sum to 1.
+const OUTPUT: &str = "probabilities";
+/// Threads per run: parallelism is across calls, not inside a run.
+const INTRA_THREADS: usize = 1;
+
+/// What the JSON beside the graph says.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct ModelCard {
+    /// Name of the model.
+    pub name: String,
+    /// Version, also in the graph's metadata: the two files must belong together.
+    pub version: String,
+    /// Names of the classes, in order.
+    pub labels: Vec<String>,
+    /// Names of the inputs, in order.
+    pub features: Vec<String>,
+    /// SHA-256 of the ONNX file, hexadecimal.
+    pub sha256: String,
+    /// Weights and biases.
+    pub parameters: u64,
+}
+
+/// Why a model can not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// The card or the graph is not what this build expects.
+    #[error("{file}: {what}: expected {expected}, found {found}")]
+    Mismatch {
+        /// Name of the file.
+        file: String,
+        /// Which part of it.
+        what: &'static str,
+        /// What would be right.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+    /// A run failed.
+    #[error("the acoustic model failed on {rows} rows: {found}")]
+    Run {
+        /// Rows of the run.
+        rows: usize,
+        /// What ONNX Runtime said.
+        found: String,
+    },
+}
+
+/// A loaded model. One per listening thread.
+#[derive(Debug)]
+pub struct AcousticModel {
+    session: Session,
+    card: ModelCard,
+}
+
+impl AcousticModel {
+    /// Checks and loads a model; `file` is the name that errors tell.
+    ///
+    /// # Errors
+    /// When the card is no such card, the graph is truncated or garbage, or names, shapes or versions do not fit.
+    pub fn from_bytes(runtime: &Runtime, file: &str, graph: &[u8], card: &[u8]) -> Result<Self, ModelError> {
+        let card = read_card(file, card)?;
+        let session = open(runtime, graph).map_err(|found| ModelError::Mismatch {
+            file: file.to_owned(),
+            what: "graph",
+            expected: "an ONNX model".to_owned(),
+            found: format!("{} bytes that ONNX Runtime refuses: {found}", graph.len()),
+        })?;
+        check_outlet(file, "input", session.inputs(), INPUT, FEATURES)?;
+        check_outlet(file, "output", session.outputs(), OUTPUT, LABELS.len())?;
+        let version = session.metadata().ok().and_then(|metadata| metadata.custom("version")).unwrap_or_default();
+        expect(file, "version in the graph", &card.version, &version)?;
+        Ok(Self { session, card })
+    }
+
+    /// What the model says about itself.
+    pub fn card(&self) -> &ModelCard {
+        &self.card
+    }
+
+    /// Judges `rows` in one run. The probabilities of a row (neutral, anger, joy, sadness) sum to 1.
+    ///
+    /// # Errors
+    /// When ONNX Runtime fails or answers in another shape; the model can be used again.
+    pub fn judge(&mut self, rows: &[[f32; FEATURES]]) -> Result<Vec<[f32; 4]>, ModelError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let failed = |found: String| ModelError::Run { rows: rows.len(), found };
+        let input = TensorRef::from_array_view(([rows.len(), FEATURES], rows.as_flattened()))
+            .map_err(|error| failed(error.to_string()))?;
+        let outputs = self.session.run(ort::inputs![INPUT => input]).map_err(|error| failed(error.to_string()))?;
+        let (shape, values) = outputs[OUTPUT].try_extract_tensor::<f32>().map_err(|error| failed(error.to_string()))?;
+        let (judged, rest) = values.as_chunks::<4>();
+        if judged.len() != rows.len() || !rest.is_empty() || values.iter().any(|value| !value.is_finite()) {
+            return Err(failed(format!("an answer of shape {shape:?} or with values that are not numbers")));
+        }
+        Ok(judged.to_vec())
+    }
+}
+
+fn read_card(file: &str, card: &[u8]) -> Result<ModelCard, ModelError> {
+    let card: ModelCard = serde_json::from_slice(card).map_err(|error| ModelError::Mismatch {
+        file: file.to_owned(),
+        what: "card",
+        expected: "a JSON object with name, version, labels, features, sha256, parameters".to_owned(),
+        found: error.to_string(),
+    })?;
+    expect(file, "labels of the card", &LABELS.join(", "), &card.labels.join(", "))?;
+    let names = Extractor::names();
+    expect(file, "number of features of the card", &names.len().to_string(), &card.features.len().to_string())?;
+    for (expected, found) in names.iter().zip(&card.features) {
+        expect(file, "a feature of the card", expected, found)?;
+    }
+    Ok(card)
+}
+
+fn open(runtime: &Runtime, graph: &[u8]) -> Result<Session, String> {
+    let mut builder = Session::builder(&runtime.environment)
+        .map_err(|error| error.to_string())?
+        .with_intra_threads(INTRA_THREADS)
+        .map_err(|error| error.to_string())?;
+    builder.commit_from_memory(graph).map_err(|error| error.to_string())
+}
+
+fn check_outlet(
+    file: &str,
+    what: &'static str,
+    outlets: &[ort::value::Outlet],
+    name: &str,
+    width: usize,
+) -> Result<(), ModelError> {
+    let found: Vec<String> = outlets
+        .iter()
+        .map(|outlet| {
+            let dimensions = outlet.dtype().tensor_shape().map(|shape| shape.to_vec()).unwrap_or_default();
+            format!("{} {dimensions:?}", outlet.name())
+        })
+        .collect();
+    expect(file, what, &format!("{name} [-1, {width}]"), &found.join(", "))
+}
+
+fn expect(file: &str, what: &'static str, expected: &str, found: &str) -> Result<(), ModelError> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(ModelError::Mismatch { file: file.to_owned(), what, expected: expected.to_owned(), found: found.to_owned() })
+}

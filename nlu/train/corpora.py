@@ -1,0 +1,60 @@
+"""The corpora: which clips there are, who speaks, what they are labelled; and their samples in the telephone band."""
+
+import csv
+import os
+import pathlib
+import subprocess
+
+import numpy
+
+RATE = 8000
+CLASSES = ("neutral", "anger", "joy", "sadness")
+# Labels of the corpora that are one of the four classes. The others (fear, surprise, disgust) count as "not anger".
+CLASS_OF = {
+    "neutral": 0,
+    "calm": 0,
+    "angry": 1,
+    "happy": 2,
+    "sad": 3,
+}
+OTHER = 4
+# RAVDESS is licensed for non-commercial use only: it is heard in tests, never in training.
+TRAINED_ON = ("casia", "emodb4", "urdu")
+TESTED_ON = ("ravdess",)
+
+
+class Clip:
+    """One recording of one speaker in one emotion."""
+
+    def __init__(self, corpus, row):
+        self.corpus = corpus
+        self.file = row["file"]
+        self.speaker = f"{corpus}/{row['speaker']}"
+        self.label = CLASS_OF.get(row["label"], OTHER)
+        self.word = row["label"]
+        self.samples = None
+
+
+def load(shared, cache, names):
+    """All clips of the named corpora, decoded to 8 kHz, 300-3400 Hz, as float64 in [-1, 1]."""
+    clips = []
+    for name in names:
+        folder = pathlib.Path(shared) / "data" / name
+        with open(folder / "manifest.csv", newline="", encoding="utf-8") as manifest:
+            found = [Clip(name, row) for row in csv.DictReader(manifest)]
+        stored = pathlib.Path(cache) / f"{name}.npz"
+        if not stored.exists():
+            stored.parent.mkdir(parents=True, exist_ok=True)
+            numpy.savez(stored, **{clip.file: decode(folder / clip.file) for clip in found})
+        with numpy.load(stored) as samples:
+            for clip in found:
+                clip.samples = samples[clip.file].astype(numpy.float64) / 32768.0
+        clips.extend(found)
+    return clips
+
+
+def decode(path):
+    """The clip as 16-bit samples at 8 kHz, band-limited as a telephone line does."""
+    command = ["ffmpeg", "-v", "error", "-i", os.fspath(path), "-af", "highpass=f=300,highpass=f=300,lowpass=f=3400"]
+    command += ["-ar", str(RATE), "-ac", "1", "-f", "s16le", "-"]
+    return numpy.frombuffer(subprocess.run(command, check=True, capture_output=True).stdout, numpy.int16)
