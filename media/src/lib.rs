@@ -3,11 +3,21 @@
 //! Pure: no clock, no thread, no file, no socket. Time comes in as a `Duration` since start.
 
 mod command;
+mod engine;
 pub mod g711;
 mod ids;
 pub mod jitter;
+mod latch;
+mod leg;
+mod packet;
+mod play;
+mod relay;
 pub mod sdp;
+mod sequence;
+mod stats;
 pub mod wav;
 
 pub use command::{Codec, Command, Direction, Event, LegStats, PlayMode, Sound, StreamSettings};
+pub use engine::{Datagram, Departure, Engine, Input, LegSlot, Output, TAP_BYTES_MAX, TapFrame};
 pub use ids::{LegId, PromptId};
+pub use packet::{HEADER_BYTES, Malformed, PACKET_BYTES_MAX, RtpHeader, Ssrc, Stamp};

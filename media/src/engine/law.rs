@@ -1,0 +1,91 @@
+//! G.711 as tables and loops: µ-law to A-law and back byte by byte, samples to octets and back.
+//!
+//! No state; the arithmetic itself is the codec crate's (ITU-T G.711).
+
+use audio_codec_algorithms::{
+    convert_alaw_to_ulaw, convert_ulaw_to_alaw, decode_alaw, decode_ulaw, encode_alaw, encode_ulaw,
+};
+
+use crate::Codec;
+
+/// Conversion tables between the two laws.
+#[derive(Debug)]
+pub(super) struct Tables {
+    to_pcma: [u8; 256],
+    to_pcmu: [u8; 256],
+}
+
+impl Tables {
+    pub(super) fn new() -> Self {
+        Self {
+            to_pcma: std::array::from_fn(|octet| convert_ulaw_to_alaw(octet as u8)),
+            to_pcmu: std::array::from_fn(|octet| convert_alaw_to_ulaw(octet as u8)),
+        }
+    }
+
+    /// Converts a payload in place.
+    pub(super) fn convert(&self, from: Codec, to: Codec, payload: &mut [u8]) {
+        let table = match (from, to) {
+            (Codec::Pcmu, Codec::Pcma) => &self.to_pcma,
+            (Codec::Pcma, Codec::Pcmu) => &self.to_pcmu,
+            (Codec::Pcmu, Codec::Pcmu) | (Codec::Pcma, Codec::Pcma) => return,
+        };
+        for octet in payload {
+            *octet = table[usize::from(*octet)];
+        }
+    }
+}
+
+/// Samples of a payload.
+pub(super) fn decode(codec: Codec, payload: &[u8]) -> impl ExactSizeIterator<Item = i16> {
+    let decode = match codec {
+        Codec::Pcmu => decode_ulaw,
+        Codec::Pcma => decode_alaw,
+    };
+    payload.iter().map(move |&octet| decode(octet))
+}
+
+/// Octets of a frame, appended to `bytes`.
+pub(super) fn encode(codec: Codec, frame: &[i16], bytes: &mut Vec<u8>) {
+    let encode = match codec {
+        Codec::Pcmu => encode_ulaw,
+        Codec::Pcma => encode_alaw,
+    };
+    bytes.extend(frame.iter().map(|&sample| encode(sample)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conversion_is_what_decoding_hears() {
+        let tables = Tables::new();
+        for octet in 0..=255_u8 {
+            check(&tables, Codec::Pcmu, Codec::Pcma, octet);
+            check(&tables, Codec::Pcma, Codec::Pcmu, octet);
+        }
+    }
+
+    #[test]
+    fn encoding_follows_decoding() {
+        for codec in [Codec::Pcmu, Codec::Pcma] {
+            let octets: Vec<u8> = (0..=255).collect();
+            let samples: Vec<i16> = decode(codec, &octets).collect();
+            let mut again = Vec::new();
+            encode(codec, &samples, &mut again);
+            let heard: Vec<i16> = decode(codec, &again).collect();
+            assert_eq!(heard, samples);
+        }
+    }
+
+    /// The converted octet sounds like the first, within the coarser law's step.
+    fn check(tables: &Tables, from: Codec, to: Codec, octet: u8) {
+        let mut payload = [octet];
+        tables.convert(from, to, &mut payload);
+        let before = i32::from(decode(from, &[octet]).next().unwrap_or(0));
+        let after = i32::from(decode(to, &payload).next().unwrap_or(0));
+        let step = before.abs() / 16 + 16;
+        assert!((before - after).abs() <= step, "{octet}: {before} became {after}");
+    }
+}

@@ -1,0 +1,126 @@
+//! What the engine wants done: datagrams to send, frames for the listening side, events for call control.
+//!
+//! Lists with room reserved once; the owner empties them after every call of `handle`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::{Event, LegId};
+
+/// The longest packet that is tapped, octets: 60 ms of G.711 and its header, with room for an extension.
+pub const TAP_BYTES_MAX: usize = 512;
+
+/// The number of a leg inside one engine; used again after the leg is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LegSlot(pub u32);
+
+/// A datagram to send from a leg's socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Departure {
+    /// Whose socket sends it.
+    pub slot: LegSlot,
+    /// Where it goes.
+    pub to: SocketAddr,
+    /// Its octets.
+    pub datagram: Datagram,
+}
+
+/// Where a datagram's octets lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Datagram {
+    /// In the buffer that was just handed in, rewritten in place.
+    Received {
+        /// The owner's number of the buffer, as handed in.
+        buffer: u16,
+        /// First octet.
+        start: u16,
+        /// One past the last octet.
+        end: u16,
+    },
+    /// In [`Output::made`].
+    Made {
+        /// First octet.
+        start: u32,
+        /// One past the last octet.
+        end: u32,
+    },
+}
+
+/// A copy of one packet as its sender sent it, for the listening side.
+#[derive(Debug, Clone, Copy)]
+pub struct TapFrame {
+    /// Who is heard.
+    pub leg: LegId,
+    /// When it arrived, since start.
+    pub arrival: Duration,
+    length: u16,
+    bytes: [u8; TAP_BYTES_MAX],
+}
+
+impl TapFrame {
+    /// A copy of a packet; `None` when it is longer than [`TAP_BYTES_MAX`].
+    pub fn new(leg: LegId, arrival: Duration, packet: &[u8]) -> Option<Self> {
+        let mut bytes = [0; TAP_BYTES_MAX];
+        bytes.get_mut(..packet.len())?.copy_from_slice(packet);
+        Some(Self { leg, arrival, length: packet.len() as u16, bytes })
+    }
+
+    /// The RTP packet, header and all.
+    pub fn packet(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
+    }
+}
+
+/// What one or more calls of `handle` brought forth.
+#[derive(Debug)]
+pub struct Output {
+    /// To be sent, in this order.
+    pub packets: Vec<Departure>,
+    /// For the listening side.
+    pub frames: Vec<TapFrame>,
+    /// For call control.
+    pub events: Vec<Event>,
+    /// The octets of datagrams that the engine made itself.
+    pub made: Vec<u8>,
+}
+
+impl Output {
+    /// Empty lists with room for all that one call can bring forth.
+    pub fn new() -> Self {
+        Self {
+            packets: Vec::with_capacity(PACKETS_MAX),
+            frames: Vec::with_capacity(FRAMES_MAX),
+            events: Vec::with_capacity(EVENTS_MAX),
+            made: Vec::with_capacity(PACKETS_MAX * MADE_BYTES_MAX),
+        }
+    }
+
+    /// Empties the lists and keeps their room.
+    pub fn clear(&mut self) {
+        self.packets.clear();
+        self.frames.clear();
+        self.events.clear();
+        self.made.clear();
+    }
+
+    /// True when the engine should stop until the lists were emptied.
+    pub(super) fn is_full(&self) -> bool {
+        self.packets.len() >= PACKETS_MAX || self.events.len() + EVENTS_RESERVE >= EVENTS_MAX
+    }
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+const PACKETS_MAX: usize = 256;
+const FRAMES_MAX: usize = 64;
+const EVENTS_MAX: usize = 256;
+
+/// The most events that one packet, order or frame brings forth.
+const EVENTS_RESERVE: usize = 4;
+
+/// A header and 60 ms of G.711.
+const MADE_BYTES_MAX: usize = 12 + 480;
