@@ -3,7 +3,10 @@
 //! The only package that touches sockets, clocks, threads and files; the crates it builds on are pure.
 
 pub mod control;
+pub mod metrics;
 pub mod notice;
+#[cfg(test)]
+mod notice_samples;
 pub mod settings;
 pub mod shell;
 pub mod web;

@@ -1,0 +1,291 @@
+//! The program's figures for Prometheus: made from notices and from named calls of the shell.
+//!
+//! Knows no web server: `render` makes the text, whoever serves it. No global recorder: two servers in one
+//! process keep their figures apart. All metrics stand in one table.
+
+mod table;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, Unit};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+
+use crate::notice::{Notice, What};
+use table::{
+    ALERTS, BUILD_INFO, CALL_ANGER_PEAK, CALL_SETUP, CALL_TALK, CALLS_ACTIVE, CALLS_ANSWERED, CALLS_ENDED,
+    CALLS_REFUSED, CALLS_STARTED, DECISIONS, LISTENER_RESTARTS, LISTENER_UP, LISTENING_BACKLOG, OBSERVATIONS,
+    PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, POLICY_INFO, PROMPTS, REACTION, REROUTE_ANSWER, REROUTE_GAP,
+    REROUTES, TAP_DROPPED, TICK_LATENESS,
+};
+pub use table::{Bounds, Kind, Metric, TABLE};
+
+/// Values one label of one metric may take; further ones are counted as `other`.
+pub const LABEL_VALUES_MAX: usize = 64;
+/// Bytes of one label value; longer ones are cut.
+pub const LABEL_BYTES_MAX: usize = 64;
+/// Histogram values between two clean-ups of the recorder's buffers.
+const UPKEEP_EVERY: u64 = 1_024;
+
+/// The handle everybody counts through; clones share the figures.
+#[derive(Clone)]
+pub struct Metrics {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+    label_values: Mutex<BTreeMap<(&'static str, &'static str), BTreeSet<String>>>,
+    policies: Mutex<BTreeSet<String>>,
+    histogram_values: AtomicU64,
+}
+
+/// Packets of the media path, counted since the last report.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MediaCounts {
+    /// RTP packets sent on to the other side.
+    pub relayed: u64,
+    /// RTP packets not accepted.
+    pub refused: u64,
+    /// RTP packets missing in the received sequence numbers.
+    pub lost: u64,
+    /// Packets the listening side did not get.
+    pub tap_dropped: u64,
+}
+
+impl From<&media::LegStats> for MediaCounts {
+    fn from(stats: &media::LegStats) -> Self {
+        Self {
+            relayed: stats.packets_sent,
+            refused: stats.packets_refused,
+            lost: stats.packets_lost,
+            tap_dropped: stats.tap_dropped,
+        }
+    }
+}
+
+impl std::fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All metrics described; those without labels stand at zero.
+    pub fn new() -> Self {
+        let mut builder = PrometheusBuilder::new();
+        for metric in TABLE {
+            if let Kind::Histogram(bounds) = metric.kind {
+                builder = builder
+                    .set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), bounds.upper())
+                    .expect("bucket sets are not empty");
+            }
+        }
+        let recorder = builder.build_recorder();
+        let handle = recorder.handle();
+        let metrics = Self {
+            inner: Arc::new(Inner {
+                recorder,
+                handle,
+                label_values: Mutex::default(),
+                policies: Mutex::default(),
+                histogram_values: AtomicU64::new(0),
+            }),
+        };
+        metrics.describe_all();
+        metrics.gauge(&BUILD_INFO, &[env!("CARGO_PKG_VERSION")]).set(1.0);
+        metrics
+    }
+
+    /// The figures in Prometheus' text format 0.0.4.
+    pub fn render(&self) -> String {
+        self.inner.handle.render()
+    }
+
+    /// Counts what a notice says. Every notice once.
+    pub fn observe(&self, notice: &Notice) {
+        match &notice.what {
+            What::CallStarted { .. } => {
+                self.count(&CALLS_STARTED, &[], 1);
+                self.gauge(&CALLS_ACTIVE, &[]).increment(1.0);
+            }
+            What::CallRefused { code, .. } => self.count(&CALLS_REFUSED, &[&code.to_string()], 1),
+            What::CallAnswered { setup_ms, .. } => {
+                self.count(&CALLS_ANSWERED, &[], 1);
+                self.record_ms(&CALL_SETUP, &[], *setup_ms);
+            }
+            What::Observed { party, level, .. } => self.count(&OBSERVATIONS, &[party, level], 1),
+            What::Decided { rule, .. } => self.count(&DECISIONS, &[rule], 1),
+            What::PromptStarted { .. } | What::PromptEnded { .. } | What::PromptFailed { .. } => {
+                self.observe_prompt(&notice.what);
+            }
+            What::RerouteStarted { .. } | What::Rerouted { .. } | What::RerouteFailed { .. } => {
+                self.observe_reroute(&notice.what);
+            }
+            What::Alert { severity, .. } => self.count(&ALERTS, &[severity], 1),
+            What::CallEnded { reason, talk_ms, peak_anger, .. } => {
+                self.count(&CALLS_ENDED, &[reason], 1);
+                self.gauge(&CALLS_ACTIVE, &[]).decrement(1.0);
+                self.count(&CALL_TALK, &[], talk_ms / 1_000);
+                self.record(&CALL_ANGER_PEAK, &[], f64::from(*peak_anger));
+            }
+        }
+    }
+
+    /// Adds packets of the media path, counted since the last report. A packet is reported once.
+    pub fn count_media(&self, counts: MediaCounts) {
+        self.count(&PACKETS_RELAYED, &[], counts.relayed);
+        self.count(&PACKETS_REFUSED, &[], counts.refused);
+        self.count(&PACKETS_LOST, &[], counts.lost);
+        self.count(&TAP_DROPPED, &[], counts.tap_dropped);
+    }
+
+    /// How late a media tick ran.
+    pub fn record_tick_lateness(&self, lateness: Duration) {
+        self.record(&TICK_LATENESS, &[], lateness.as_secs_f64());
+    }
+
+    /// The listening thread was started anew; `cause` is one of a few words, e.g. `panic`, `stall`.
+    pub fn count_listener_restart(&self, cause: &str) {
+        self.count(&LISTENER_RESTARTS, &[cause], 1);
+    }
+
+    /// Whether the listening thread works.
+    pub fn set_listener_up(&self, up: bool) {
+        self.gauge(&LISTENER_UP, &[]).set(if up { 1.0 } else { 0.0 });
+    }
+
+    /// Packets that wait in the tap.
+    pub fn set_listening_backlog(&self, packets: usize) {
+        self.gauge(&LISTENING_BACKLOG, &[]).set(packets as f64);
+    }
+
+    /// The policies in force, each as `name@version`; replaces those of an earlier call.
+    pub fn set_policies(&self, policies: &[&str]) {
+        let mut known = self.inner.policies.lock().unwrap_or_else(PoisonError::into_inner);
+        for old in known.iter().filter(|old| !policies.contains(&old.as_str())) {
+            self.gauge(&POLICY_INFO, &[old]).set(0.0);
+        }
+        for policy in policies {
+            self.gauge(&POLICY_INFO, &[policy]).set(1.0);
+        }
+        *known = policies.iter().map(|&policy| policy.to_owned()).collect();
+    }
+
+    fn observe_prompt(&self, what: &What) {
+        let outcome = match what {
+            What::PromptStarted { reaction_ms, .. } => {
+                self.record_ms(&REACTION, &[], *reaction_ms);
+                "started"
+            }
+            What::PromptEnded { completed: true, .. } => "completed",
+            What::PromptEnded { .. } => "cut",
+            _ => "failed",
+        };
+        self.count(&PROMPTS, &[outcome], 1);
+    }
+
+    fn observe_reroute(&self, what: &What) {
+        let (via, outcome) = match what {
+            What::RerouteStarted { via, .. } => (via, "started"),
+            What::Rerouted { via, answer_ms, gap_ms, .. } => {
+                self.record_ms(&REROUTE_ANSWER, &[via], *answer_ms);
+                if let Some(gap_ms) = gap_ms {
+                    self.record_ms(&REROUTE_GAP, &[via], *gap_ms);
+                }
+                (via, "done")
+            }
+            What::RerouteFailed { via, .. } => (via, "failed"),
+            _ => return,
+        };
+        self.count(&REROUTES, &[via, outcome], 1);
+    }
+
+    fn describe_all(&self) {
+        for metric in TABLE {
+            let name = metric.name.into();
+            let unit = metric.name.contains("_seconds").then_some(Unit::Seconds);
+            let help = metric.help.into();
+            match metric.kind {
+                Kind::Counter => self.inner.recorder.describe_counter(name, unit, help),
+                Kind::Gauge => self.inner.recorder.describe_gauge(name, unit, help),
+                Kind::Histogram(_) => self.inner.recorder.describe_histogram(name, unit, help),
+            }
+            if metric.labels.is_empty() {
+                match metric.kind {
+                    Kind::Counter => self.counter(metric, &[]).increment(0),
+                    Kind::Gauge => self.gauge(metric, &[]).set(0.0),
+                    Kind::Histogram(_) => drop(self.histogram(metric, &[])),
+                }
+            }
+        }
+    }
+
+    fn count(&self, metric: &Metric, labels: &[&str], by: u64) {
+        self.counter(metric, labels).increment(by);
+    }
+
+    fn record_ms(&self, metric: &Metric, labels: &[&str], milliseconds: u64) {
+        self.record(metric, labels, milliseconds as f64 / 1_000.0);
+    }
+
+    fn record(&self, metric: &Metric, labels: &[&str], value: f64) {
+        self.histogram(metric, labels).record(value);
+        let values = self.inner.histogram_values.fetch_add(1, Ordering::Relaxed);
+        if values % UPKEEP_EVERY == UPKEEP_EVERY - 1 {
+            self.inner.handle.run_upkeep();
+        }
+    }
+
+    fn counter(&self, metric: &Metric, labels: &[&str]) -> Counter {
+        self.inner.recorder.register_counter(&self.key(metric, labels), &METADATA)
+    }
+
+    fn gauge(&self, metric: &Metric, labels: &[&str]) -> Gauge {
+        self.inner.recorder.register_gauge(&self.key(metric, labels), &METADATA)
+    }
+
+    fn histogram(&self, metric: &Metric, labels: &[&str]) -> Histogram {
+        self.inner.recorder.register_histogram(&self.key(metric, labels), &METADATA)
+    }
+
+    fn key(&self, metric: &Metric, values: &[&str]) -> Key {
+        debug_assert_eq!(metric.labels.len(), values.len(), "{} needs a value per label", metric.name);
+        let labels: Vec<Label> = metric
+            .labels
+            .iter()
+            .zip(values)
+            .map(|(&label, &value)| Label::new(label, self.bounded(metric.name, label, value)))
+            .collect();
+        Key::from_parts(metric.name, labels)
+    }
+
+    /// The value itself while the label has few, `other` afterwards.
+    fn bounded(&self, metric: &'static str, label: &'static str, value: &str) -> String {
+        let value = &value[..value.floor_char_boundary(LABEL_BYTES_MAX)];
+        let mut all = self.inner.label_values.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = all.entry((metric, label)).or_default();
+        if known.contains(value) {
+            return value.to_owned();
+        }
+        if known.len() >= LABEL_VALUES_MAX {
+            return "other".to_owned();
+        }
+        known.insert(value.to_owned());
+        value.to_owned()
+    }
+}
+
+const METADATA: Metadata<'static> = Metadata::new("calmline", Level::INFO, None);
+
+#[cfg(test)]
+mod tests;

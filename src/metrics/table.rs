@@ -1,0 +1,180 @@
+//! Every metric the program has, in one table: name with unit, kind, labels, help.
+//!
+//! A contract with dashboards and alarms: names and meanings stay. Call ids and numbers of callers never become labels.
+
+/// How a metric behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts values by size, with these upper bounds.
+    Histogram(Bounds),
+}
+
+/// The sets of bucket bounds in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bounds {
+    /// 5 ms to 10 s: things a person waits for.
+    Waiting,
+    /// 0.1 ms to 100 ms: things a packet waits for.
+    Packet,
+    /// 0.1 to 1.0: scores.
+    Score,
+}
+
+impl Bounds {
+    /// Upper bounds of the buckets, in the metric's unit, rising; the bucket without bound is not listed.
+    pub fn upper(self) -> &'static [f64] {
+        match self {
+            Self::Waiting => &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0],
+            Self::Packet => &[0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.02, 0.05, 0.1],
+            Self::Score => &[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0],
+        }
+    }
+}
+
+/// One metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metric {
+    /// Name with unit; counters end in `_total`.
+    pub name: &'static str,
+    /// How it behaves.
+    pub kind: Kind,
+    /// Label names, in the order values are given.
+    pub labels: &'static [&'static str],
+    /// One line for the reader of `/metrics`.
+    pub help: &'static str,
+}
+
+const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Counter, labels, help }
+}
+
+const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Gauge, labels, help }
+}
+
+const fn histogram(name: &'static str, bounds: Bounds, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Histogram(bounds), labels, help }
+}
+
+/// Calls accepted for routing.
+pub const CALLS_STARTED: Metric = counter("calmline_calls_started_total", &[], "Calls accepted for routing.");
+/// Calls refused.
+pub const CALLS_REFUSED: Metric =
+    counter("calmline_calls_refused_total", &["code"], "New calls refused by us, by SIP status code.");
+/// Calls answered.
+pub const CALLS_ANSWERED: Metric = counter("calmline_calls_answered_total", &[], "Calls with both sides connected.");
+/// Calls ended.
+pub const CALLS_ENDED: Metric = counter("calmline_calls_ended_total", &["reason"], "Calls ended, by reason.");
+/// Calls that are up.
+pub const CALLS_ACTIVE: Metric = gauge("calmline_calls_active", &[], "Calls that are up or being set up.");
+/// Set-up time.
+pub const CALL_SETUP: Metric =
+    histogram("calmline_call_setup_seconds", Bounds::Waiting, &[], "From INVITE in to 200 out.");
+/// Talking time, summed.
+pub const CALL_TALK: Metric =
+    counter("calmline_call_talk_seconds_total", &[], "Whole seconds between answer and end, all ended calls.");
+/// Highest anger per call.
+pub const CALL_ANGER_PEAK: Metric =
+    histogram("calmline_call_anger_peak_ratio", Bounds::Score, &[], "Highest anger of the caller per ended call, 0-1.");
+/// Steps of the emotion timeline.
+pub const OBSERVATIONS: Metric =
+    counter("calmline_observations_total", &["party", "level"], "Steps of the emotion timeline, by party and level.");
+/// Decisions.
+pub const DECISIONS: Metric = counter("calmline_decisions_total", &["rule"], "Decisions of the policy, by rule.");
+/// Prompts.
+pub const PROMPTS: Metric =
+    counter("calmline_prompts_total", &["outcome"], "Prompts, by outcome: started, completed, cut, failed.");
+/// Reaction time.
+pub const REACTION: Metric =
+    histogram("calmline_reaction_seconds", Bounds::Waiting, &[], "From decision to the prompt's first packet.");
+/// Re-routes.
+pub const REROUTES: Metric = counter(
+    "calmline_reroutes_total",
+    &["via", "outcome"],
+    "Re-routes, by means (bridge, refer) and outcome: started, done, failed.",
+);
+/// Answer time of re-routes.
+pub const REROUTE_ANSWER: Metric = histogram(
+    "calmline_reroute_answer_seconds",
+    Bounds::Waiting,
+    &["via"],
+    "From decision to the answer of the new target.",
+);
+/// Audio gap of re-routes.
+pub const REROUTE_GAP: Metric = histogram(
+    "calmline_reroute_gap_seconds",
+    Bounds::Waiting,
+    &["via"],
+    "From the new target's answer to its first packet towards the caller.",
+);
+/// Alerts.
+pub const ALERTS: Metric = counter("calmline_alerts_total", &["severity"], "Alerts to supervisors, by severity.");
+/// Packets relayed.
+pub const PACKETS_RELAYED: Metric =
+    counter("calmline_media_packets_relayed_total", &[], "RTP packets sent on to the other side.");
+/// Packets refused.
+pub const PACKETS_REFUSED: Metric = counter(
+    "calmline_media_packets_refused_total",
+    &[],
+    "RTP packets not accepted: malformed, from a stranger, of an unknown payload type.",
+);
+/// Packets lost.
+pub const PACKETS_LOST: Metric =
+    counter("calmline_media_packets_lost_total", &[], "RTP packets missing in the received sequence numbers.");
+/// Tap losses.
+pub const TAP_DROPPED: Metric = counter(
+    "calmline_tap_dropped_packets_total",
+    &[],
+    "Packets the listening side did not get because its ring was full; the call had them.",
+);
+/// Tick lateness.
+pub const TICK_LATENESS: Metric =
+    histogram("calmline_media_tick_lateness_seconds", Bounds::Packet, &[], "How late a media tick ran.");
+/// Listener restarts.
+pub const LISTENER_RESTARTS: Metric =
+    counter("calmline_listener_restarts_total", &["cause"], "Restarts of the listening thread, by cause.");
+/// Listener up.
+pub const LISTENER_UP: Metric = gauge("calmline_listener_up", &[], "1 while the listening thread works, else 0.");
+/// Listening backlog.
+pub const LISTENING_BACKLOG: Metric =
+    gauge("calmline_listening_backlog_packets", &[], "Packets that wait in the tap for the listening thread.");
+/// Policies in force.
+pub const POLICY_INFO: Metric =
+    gauge("calmline_policy_info", &["policy"], "1 for the policies in force (name@version), 0 for earlier ones.");
+/// Build.
+pub const BUILD_INFO: Metric =
+    gauge("calmline_build_info", &["version"], "Always 1; the label says which version runs.");
+
+/// All of them.
+pub const TABLE: &[Metric] = &[
+    CALLS_STARTED,
+    CALLS_REFUSED,
+    CALLS_ANSWERED,
+    CALLS_ENDED,
+    CALLS_ACTIVE,
+    CALL_SETUP,
+    CALL_TALK,
+    CALL_ANGER_PEAK,
+    OBSERVATIONS,
+    DECISIONS,
+    PROMPTS,
+    REACTION,
+    REROUTES,
+    REROUTE_ANSWER,
+    REROUTE_GAP,
+    ALERTS,
+    PACKETS_RELAYED,
+    PACKETS_REFUSED,
+    PACKETS_LOST,
+    TAP_DROPPED,
+    TICK_LATENESS,
+    LISTENER_RESTARTS,
+    LISTENER_UP,
+    LISTENING_BACKLOG,
+    POLICY_INFO,
+    BUILD_INFO,
+];

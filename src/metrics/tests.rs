@@ -1,0 +1,109 @@
+//! Walks the table and the exposition; feeds notices and reads the figures.
+
+use super::*;
+
+#[test]
+fn names_carry_their_unit() {
+    let units = ["_total", "_seconds", "_ratio", "_packets", "_active", "_up", "_info"];
+    for metric in TABLE {
+        assert!(metric.name.starts_with("calmline_"), "{}", metric.name);
+        assert!(units.iter().any(|unit| metric.name.ends_with(unit)), "{} names no unit", metric.name);
+        assert_eq!(metric.kind == Kind::Counter, metric.name.ends_with("_total"), "{}", metric.name);
+        assert!(metric.help.ends_with('.'), "{}", metric.name);
+        for label in metric.labels {
+            assert!(!["call", "from", "to"].contains(label), "{} would label by {label}", metric.name);
+        }
+    }
+    let names: BTreeSet<_> = TABLE.iter().map(|metric| metric.name).collect();
+    assert_eq!(names.len(), TABLE.len());
+}
+
+#[test]
+fn exposition_holds_the_whole_table_and_nothing_else() {
+    let metrics = Metrics::new();
+    for notice in one_of_each() {
+        metrics.observe(&notice);
+    }
+    metrics.count_media(MediaCounts { relayed: 7, refused: 1, lost: 2, tap_dropped: 3 });
+    metrics.record_tick_lateness(Duration::from_micros(300));
+    metrics.count_listener_restart("panic");
+    metrics.set_listener_up(true);
+    metrics.set_listening_backlog(4);
+    metrics.set_policies(&["after-sales@3"]);
+
+    let text = metrics.render();
+    for metric in TABLE {
+        let kind = match metric.kind {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram(_) => "histogram",
+        };
+        assert!(text.contains(&format!("# TYPE {} {kind}\n", metric.name)), "no {} in\n{text}", metric.name);
+        assert!(text.contains(&format!("# HELP {} {}\n", metric.name, metric.help)), "no help for {}", metric.name);
+    }
+    assert_eq!(text.matches("# TYPE ").count(), TABLE.len());
+    assert!(!text.contains("call-1") && !text.contains("13800138000"), "{text}");
+}
+
+#[test]
+fn counts_what_notices_say() {
+    let metrics = Metrics::new();
+    for notice in one_of_each() {
+        metrics.observe(&notice);
+    }
+    check(
+        &metrics,
+        &[
+            "calmline_calls_started_total 1",
+            "calmline_calls_refused_total{code=\"503\"} 1",
+            "calmline_calls_active 0",
+            "calmline_call_setup_seconds_sum 0.12",
+            "calmline_reaction_seconds_bucket{le=\"0.05\"} 1",
+            "calmline_reaction_seconds_bucket{le=\"0.025\"} 0",
+            "calmline_prompts_total{outcome=\"completed\"} 1",
+            "calmline_reroutes_total{via=\"bridge\",outcome=\"done\"} 1",
+            "calmline_reroute_gap_seconds_count{via=\"bridge\"} 1",
+            "calmline_alerts_total{severity=\"critical\"} 1",
+            "calmline_call_anger_peak_ratio_bucket{le=\"0.9\"} 1",
+        ],
+    );
+}
+
+#[test]
+fn a_new_policy_replaces_the_old_one() {
+    let metrics = Metrics::new();
+    metrics.set_policies(&["after-sales@3", "billing@1"]);
+    metrics.set_policies(&["after-sales@4", "billing@1"]);
+    check(
+        &metrics,
+        &[
+            "calmline_policy_info{policy=\"after-sales@3\"} 0",
+            "calmline_policy_info{policy=\"after-sales@4\"} 1",
+            "calmline_policy_info{policy=\"billing@1\"} 1",
+        ],
+    );
+}
+
+#[test]
+fn labels_are_bounded() {
+    let metrics = Metrics::new();
+    for number in 0..1_000 {
+        metrics.count_listener_restart(&format!("cause {number} {}", "ü".repeat(100)));
+    }
+    let text = metrics.render();
+    let series = text.lines().filter(|line| line.starts_with("calmline_listener_restarts_total{")).count();
+    assert_eq!(series, LABEL_VALUES_MAX + 1);
+    check(&metrics, &["calmline_listener_restarts_total{cause=\"other\"} 936"]);
+}
+
+fn one_of_each() -> Vec<Notice> {
+    crate::notice_samples::one_of_each()
+}
+
+#[track_caller]
+fn check(metrics: &Metrics, expected: &[&str]) {
+    let text = metrics.render();
+    for line in expected {
+        assert!(text.lines().any(|got| got == *line), "no {line} in\n{text}");
+    }
+}

@@ -1,0 +1,80 @@
+//! One notice of every kind, as one call would make them; for tests of everything that reads notices.
+
+use crate::notice::{Notice, What};
+
+/// All kinds, in the order of the enum; all belong to `call-1` except the refused one.
+pub(crate) fn one_of_each() -> Vec<Notice> {
+    let mut call_ms = 0;
+    whats()
+        .into_iter()
+        .map(|what| {
+            let call = if matches!(what, What::CallRefused { .. }) { "call-0" } else { "call-1" }.to_owned();
+            let notice = Notice { call, call_ms, what };
+            call_ms += 1_000;
+            notice
+        })
+        .collect()
+}
+
+fn whats() -> Vec<What> {
+    let mut whats = early();
+    whats.extend(late());
+    whats
+}
+
+fn early() -> Vec<What> {
+    vec![
+        What::CallStarted {
+            from: "\"Li\" <sip:13800138000@pbx.example>".into(),
+            to: "<sip:4001@calmline.example>".into(),
+            route: "after-sales".into(),
+            scenario: "after-sales".into(),
+        },
+        What::CallRefused { code: 503, reason: "call limit".into() },
+        What::CallAnswered { target: "bot".into(), setup_ms: 120 },
+        What::Observed {
+            party: "caller".into(),
+            audio_ms: 12_500,
+            emotion: "anger".into(),
+            level: "high".into(),
+            anger: 0.875,
+            trend_per_s: 0.25,
+            pitch_hz: 262.5,
+            pitch_z: 2.5,
+            level_dbov: -16.5,
+            level_z: 3.25,
+            syllables_per_s: 6.5,
+            rate_z: 1.5,
+            source: "model".into(),
+        },
+        What::Decided {
+            rule: "angry-caller".into(),
+            policy: "after-sales@3".into(),
+            emotion: "anger".into(),
+            level: "high".into(),
+            score: 0.875,
+            lasted_ms: 1_500,
+            failure: None,
+            actions: vec!["prompt sorry-transfer.wav".into(), "reroute bridge human".into()],
+        },
+        What::PromptStarted { file: "sorry-transfer.wav".into(), reaction_ms: 40 },
+    ]
+}
+
+fn late() -> Vec<What> {
+    vec![
+        What::PromptEnded { file: "sorry-transfer.wav".into(), completed: true },
+        What::PromptFailed { file: "missing.wav".into(), reason: "no such file".into() },
+        What::RerouteStarted { via: "bridge".into(), target: "human".into() },
+        What::Rerouted { via: "bridge".into(), target: "human".into(), answer_ms: 850, gap_ms: Some(18) },
+        What::Alert { severity: "critical".into(), text: "angry caller".into(), rule: "angry-caller".into() },
+        What::RerouteFailed { via: "refer".into(), target: "desk".into(), reason: "486 Busy Here".into() },
+        What::CallEnded {
+            reason: "caller hung up".into(),
+            talk_ms: 61_500,
+            peak_anger: 0.875,
+            peak_level: "high".into(),
+            packets_lost: 3,
+        },
+    ]
+}

@@ -1,0 +1,161 @@
+//! The calls as everybody sees them: a pure fold of notices into one record per call.
+//!
+//! Holds calls that are up and the last ended ones; refused calls are counted by the metrics and not kept here.
+//! Forgets instead of growing: ended calls, events and timeline steps beyond their limits are dropped, oldest first.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::moment::Moment;
+use super::record::CallRecord;
+use crate::notice::{Notice, What};
+
+/// Ended calls that are kept.
+pub const ENDED_MAX: usize = 1_000;
+/// Calls that are up at the same time; the oldest is forgotten when there are more.
+pub const ACTIVE_MAX: usize = 10_000;
+
+/// All call records.
+#[derive(Debug, Default)]
+pub struct Board {
+    active: BTreeMap<String, CallRecord>,
+    ended: VecDeque<CallRecord>,
+    forgotten: u64,
+}
+
+impl Board {
+    /// Takes up one notice made at `unix_ms` (milliseconds since 1970). Notices of unknown calls change nothing.
+    pub fn apply(&mut self, notice: &Notice, unix_ms: u64) {
+        let now = Moment(unix_ms);
+        if let What::CallStarted { from, to, route, scenario } = &notice.what {
+            let record = CallRecord::new(&notice.call, from, to, route, scenario, now);
+            self.active.insert(notice.call.clone(), record);
+            self.forget_oldest_active();
+        }
+        let Some(record) = self.active.get_mut(&notice.call) else { return };
+        record.apply(notice, now);
+        if matches!(notice.what, What::CallEnded { .. }) {
+            self.end(&notice.call);
+        }
+    }
+
+    /// The call with this id, up or ended.
+    pub fn call(&self, id: &str) -> Option<&CallRecord> {
+        self.active.get(id).or_else(|| self.ended.iter().rev().find(|record| record.id == id))
+    }
+
+    /// True when the call is up.
+    pub fn is_active(&self, id: &str) -> bool {
+        self.active.contains_key(id)
+    }
+
+    /// Calls that are up, in the order of their ids.
+    pub fn active(&self) -> impl Iterator<Item = &CallRecord> {
+        self.active.values()
+    }
+
+    /// Ended calls, the latest first.
+    pub fn ended(&self) -> impl Iterator<Item = &CallRecord> {
+        self.ended.iter().rev()
+    }
+
+    /// Number of calls that are up.
+    pub fn active_count(&self) -> usize {
+        self.active.len()
+    }
+
+    /// Calls dropped from the board because there were too many.
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    fn end(&mut self, id: &str) {
+        let Some(record) = self.active.remove(id) else { return };
+        if self.ended.len() == ENDED_MAX {
+            self.ended.pop_front();
+            self.forgotten += 1;
+        }
+        self.ended.push_back(record);
+    }
+
+    fn forget_oldest_active(&mut self) {
+        if self.active.len() <= ACTIVE_MAX {
+            return;
+        }
+        let oldest = self.active.values().min_by_key(|record| record.started).map(|record| record.id.clone());
+        if let Some(id) = oldest {
+            self.active.remove(&id);
+            self.forgotten += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notice_samples::one_of_each;
+    use crate::web::record::{EVENTS_MAX, RerouteOutcome, State, TIMELINE_MAX};
+
+    #[test]
+    fn a_whole_call() {
+        let mut board = Board::default();
+        for (step, notice) in one_of_each().iter().enumerate() {
+            board.apply(notice, 1_000_000_000_000 + step as u64 * 100);
+        }
+        assert_eq!(board.active_count(), 0);
+        let call = board.call("call-1").expect("it ended a moment ago");
+        assert_eq!(call.state, State::Ended);
+        assert_eq!(call.from.reveal(), "\"Li\" <sip:13800138000@pbx.example>");
+        assert_eq!(call.target.as_deref(), Some("human"));
+        assert_eq!(call.setup_ms, Some(120));
+        assert_eq!(call.peak.as_ref().map(|peak| peak.level.as_str()), Some("high"));
+        assert_eq!(call.decisions.len(), 1);
+        assert_eq!(call.prompts.len(), 2);
+        assert_eq!(call.alerts.len(), 1);
+        assert_eq!(call.packets_lost, Some(3));
+        let outcomes: Vec<_> = call.reroutes.iter().map(|reroute| reroute.outcome).collect();
+        assert_eq!(outcomes, [RerouteOutcome::Done, RerouteOutcome::Failed]);
+        assert_eq!(call.reroutes[0].gap_ms, Some(18));
+        assert!(!format!("{call:?}").contains("13800138000"), "the number is printed");
+    }
+
+    #[test]
+    fn unknown_calls_change_nothing() {
+        let mut board = Board::default();
+        for notice in one_of_each().iter().skip(1) {
+            board.apply(notice, 0);
+        }
+        assert_eq!((board.active().count(), board.ended().count()), (0, 0));
+    }
+
+    #[test]
+    fn old_calls_events_and_steps_are_forgotten() {
+        let mut board = Board::default();
+        let [started, observed, alert, ended] = [0, 3, 10, 12].map(|index| one_of_each().remove(index));
+        for number in 0..ENDED_MAX + 5 {
+            board.apply(&named(&started, number), number as u64);
+            board.apply(&named(&ended, number), number as u64);
+        }
+        assert_eq!((board.ended().count(), board.forgotten()), (ENDED_MAX, 5));
+        assert!(board.call("call 4").is_none() && board.call("call 5").is_some());
+
+        board.apply(&started, 0);
+        for _ in 0..TIMELINE_MAX + 7 {
+            board.apply(&observed, 0);
+        }
+        for _ in 0..EVENTS_MAX + 7 {
+            board.apply(&alert, 0);
+        }
+        let call = board.call("call-1").expect("it is up");
+        assert_eq!((call.timeline.len(), call.events.len(), call.alerts.len()), (TIMELINE_MAX, EVENTS_MAX, 100));
+
+        for number in 0..ACTIVE_MAX + 3 {
+            board.apply(&named(&started, 1_000_000 + number), 1_000 + number as u64);
+        }
+        assert_eq!(board.active_count(), ACTIVE_MAX);
+        assert!(board.call("call-1").is_none());
+    }
+
+    fn named(notice: &Notice, number: usize) -> Notice {
+        Notice { call: format!("call {number}"), ..notice.clone() }
+    }
+}

@@ -1,0 +1,294 @@
+//! The way from whoever makes notices to everybody who watches.
+//!
+//! `publish` never waits: each notice gets a number, goes to the board, into a ring and to the subscribers.
+//! A subscriber that cannot follow loses the oldest events and is told how many. Keeps nothing on disk.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+use tokio::sync::broadcast;
+
+use super::board::Board;
+use super::moment::Moment;
+use crate::notice::{Notice, What};
+
+/// Events kept for those who come back (`Last-Event-ID`, `?after=`), and events a subscriber may be behind.
+pub const RING_MAX: usize = 1_024;
+
+/// One notice as it goes out.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Its number; grows by one, starts at 1 with the process.
+    pub seq: u64,
+    /// The call it is about.
+    pub call: String,
+    /// Its type, e.g. `alert`.
+    pub kind: &'static str,
+    /// All of it as one JSON object on one line.
+    pub json: String,
+}
+
+impl std::fmt::Debug for Event {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.seq, self.kind)
+    }
+}
+
+/// What a subscriber gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// The next event.
+    Event(Arc<Event>),
+    /// Events were lost for this subscriber.
+    Lagged {
+        /// How many, whatever their type; `None` when that cannot be known (the process was restarted).
+        missed: Option<u64>,
+    },
+}
+
+/// The board, the ring and the subscribers.
+#[derive(Debug)]
+pub struct Bus {
+    state: Mutex<State>,
+    sender: broadcast::Sender<Arc<Event>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    last_seq: u64,
+    ring: VecDeque<Arc<Event>>,
+    board: Board,
+}
+
+impl Default for Bus {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Bus {
+    /// An empty board and nobody who listens.
+    pub fn new() -> Self {
+        Self { state: Mutex::default(), sender: broadcast::Sender::new(RING_MAX) }
+    }
+
+    /// Takes up a notice made now; returns its number.
+    pub fn publish(&self, notice: &Notice) -> u64 {
+        self.publish_at(notice, Moment::now())
+    }
+
+    /// Takes up a notice made at `time`; returns its number.
+    pub fn publish_at(&self, notice: &Notice, time: Moment) -> u64 {
+        let mut state = self.state();
+        state.last_seq += 1;
+        let seq = state.last_seq;
+        state.board.apply(notice, time.0);
+        let json = event_json(seq, time, notice);
+        let event = Arc::new(Event { seq, call: notice.call.clone(), kind: kind(&notice.what), json });
+        if state.ring.len() == RING_MAX {
+            state.ring.pop_front();
+        }
+        state.ring.push_back(Arc::clone(&event));
+        // Sent under the lock so that subscribers see numbers in order; an error only means nobody listens.
+        let _ = self.sender.send(event);
+        seq
+    }
+
+    /// Everything from now on; with `after`, first the kept events with greater numbers.
+    pub fn subscribe(&self, after: Option<u64>) -> Subscription {
+        let state = self.state();
+        let receiver = self.sender.subscribe();
+        let Some(after) = after else {
+            return Subscription { waiting: VecDeque::new(), receiver };
+        };
+        let mut waiting = VecDeque::new();
+        let oldest = state.ring.front().map_or(state.last_seq + 1, |event| event.seq);
+        let known = after <= state.last_seq;
+        if !known {
+            waiting.push_back(Delivery::Lagged { missed: None });
+        } else if after + 1 < oldest {
+            waiting.push_back(Delivery::Lagged { missed: Some(oldest - after - 1) });
+        }
+        let kept = state.ring.iter().filter(|event| !known || event.seq > after);
+        waiting.extend(kept.map(|event| Delivery::Event(Arc::clone(event))));
+        Subscription { waiting, receiver }
+    }
+
+    /// Reads the board; publishers wait meanwhile, so `read` must be short.
+    pub fn with_board<T>(&self, read: impl FnOnce(&Board) -> T) -> T {
+        read(&self.state().board)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic while the lock was held leaves the state usable: every step of it stands alone.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One who watches.
+#[derive(Debug)]
+pub struct Subscription {
+    waiting: VecDeque<Delivery>,
+    receiver: broadcast::Receiver<Arc<Event>>,
+}
+
+impl Subscription {
+    /// The next delivery; `None` when the bus is gone. Cancel safe.
+    pub async fn next(&mut self) -> Option<Delivery> {
+        if let Some(delivery) = self.waiting.pop_front() {
+            return Some(delivery);
+        }
+        match self.receiver.recv().await {
+            Ok(event) => Some(Delivery::Event(event)),
+            Err(broadcast::error::RecvError::Lagged(missed)) => Some(Delivery::Lagged { missed: Some(missed) }),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+}
+
+/// All types of events, as they stand in `type`.
+pub const KINDS: &[&str] = &[
+    "call_started",
+    "call_refused",
+    "call_answered",
+    "observed",
+    "decided",
+    "prompt_started",
+    "prompt_ended",
+    "prompt_failed",
+    "reroute_started",
+    "rerouted",
+    "reroute_failed",
+    "alert",
+    "call_ended",
+];
+
+/// The type of a notice, as it stands in `type`.
+pub fn kind(what: &What) -> &'static str {
+    match what {
+        What::CallStarted { .. } => "call_started",
+        What::CallRefused { .. } => "call_refused",
+        What::CallAnswered { .. } => "call_answered",
+        What::Observed { .. } => "observed",
+        What::Decided { .. } => "decided",
+        What::PromptStarted { .. } => "prompt_started",
+        What::PromptEnded { .. } => "prompt_ended",
+        What::PromptFailed { .. } => "prompt_failed",
+        What::RerouteStarted { .. } => "reroute_started",
+        What::Rerouted { .. } => "rerouted",
+        What::RerouteFailed { .. } => "reroute_failed",
+        What::Alert { .. } => "alert",
+        What::CallEnded { .. } => "call_ended",
+    }
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    seq: u64,
+    time: Moment,
+    #[serde(flatten)]
+    notice: &'a Notice,
+}
+
+fn event_json(seq: u64, time: Moment, notice: &Notice) -> String {
+    serde_json::to_string(&Envelope { seq, time, notice }).expect("notices hold only strings and numbers")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notice_samples::one_of_each;
+
+    /// Every kind of notice as the API writes it; a contract.
+    const GOLDEN: &str = include_str!("golden/events.jsonl");
+
+    #[test]
+    fn every_kind_reads_as_agreed() {
+        let bus = Bus::new();
+        let mut watch = bus.subscribe(None);
+        for notice in one_of_each() {
+            bus.publish_at(&notice, Moment(1_700_000_000_000 + notice.call_ms));
+        }
+        let got: Vec<_> = events(&mut watch).iter().map(|event| event.json.clone()).collect();
+        let expected: Vec<_> = GOLDEN.lines().collect();
+        assert_eq!(got, expected);
+
+        for (line, sample) in expected.iter().zip(one_of_each()) {
+            let read: Notice = serde_json::from_str(line).expect("an event reads as a notice");
+            assert_eq!(read, sample);
+            assert!(line.contains(&format!("\"type\":\"{}\"", kind(&sample.what))), "{line}");
+        }
+        let kinds: Vec<_> = one_of_each().iter().map(|notice| kind(&notice.what)).collect();
+        let mut sorted = (kinds, KINDS.to_vec());
+        sorted.0.sort_unstable();
+        sorted.1.sort_unstable();
+        assert_eq!(sorted.0, sorted.1);
+    }
+
+    #[test]
+    fn comes_back_where_it_left() {
+        let bus = filled(10);
+        check(&bus, Some(7), None, &[8, 9, 10]);
+        check(&bus, Some(10), None, &[]);
+        check(&bus, Some(0), None, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+        check(&bus, None, None, &[]);
+    }
+
+    #[test]
+    fn comes_back_too_late() {
+        let bus = filled(RING_MAX as u64 + 100);
+        let kept: Vec<u64> = (101..=RING_MAX as u64 + 100).collect();
+        check(&bus, Some(40), Some(&Delivery::Lagged { missed: Some(60) }), &kept);
+        check(&bus, Some(100), None, &kept);
+    }
+
+    #[test]
+    fn comes_back_to_another_process() {
+        check(&filled(3), Some(5_000), Some(&Delivery::Lagged { missed: None }), &[1, 2, 3]);
+        check(&Bus::new(), Some(u64::MAX), Some(&Delivery::Lagged { missed: None }), &[]);
+    }
+
+    #[test]
+    fn the_slow_are_told_what_they_missed() {
+        let bus = Bus::new();
+        let mut slow = bus.subscribe(None);
+        for _ in 0..RING_MAX + 9 {
+            bus.publish_at(&one_of_each()[0], Moment(0));
+        }
+        assert_eq!(ready(&mut slow), Some(Delivery::Lagged { missed: Some(9) }));
+        let numbers: Vec<u64> = events(&mut slow).iter().map(|event| event.seq).collect();
+        assert_eq!(numbers, (10..=RING_MAX as u64 + 9).collect::<Vec<_>>());
+    }
+
+    fn filled(count: u64) -> Bus {
+        let bus = Bus::new();
+        for _ in 0..count {
+            bus.publish_at(&one_of_each()[0], Moment(0));
+        }
+        bus
+    }
+
+    #[track_caller]
+    fn check(bus: &Bus, after: Option<u64>, first: Option<&Delivery>, numbers: &[u64]) {
+        let mut watch = bus.subscribe(after);
+        if first.is_some() {
+            assert_eq!(ready(&mut watch).as_ref(), first);
+        }
+        let got: Vec<u64> = events(&mut watch).iter().map(|event| event.seq).collect();
+        assert_eq!(got, numbers);
+    }
+
+    fn events(watch: &mut Subscription) -> Vec<Arc<Event>> {
+        let mut all = Vec::new();
+        while let Some(Delivery::Event(event)) = ready(watch) {
+            all.push(event);
+        }
+        all
+    }
+
+    /// What can be had without waiting.
+    fn ready(watch: &mut Subscription) -> Option<Delivery> {
+        futures::FutureExt::now_or_never(watch.next()).flatten()
+    }
+}

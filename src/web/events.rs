@@ -1,0 +1,201 @@
+//! `/v1/events`: the notices as they happen, as Server-Sent Events or over a WebSocket.
+//!
+//! Both carry the same JSON objects and resume the same way. What a client sends over the WebSocket is ignored.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{Query, State};
+use axum::http::header::UPGRADE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
+use serde::Deserialize;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+
+use super::auth;
+use super::bus::{Delivery, Event, KINDS, Subscription};
+use super::problem::Problem;
+use super::routes::App;
+
+/// Most characters of `call` and of `type`.
+const FILTER_CHARS_MAX: usize = 512;
+/// A sign of life is sent when nothing else was for this long.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// A WebSocket that takes nothing for this long is closed.
+const SEND_LIMIT: Duration = Duration::from_secs(30);
+/// Largest message a client may send, bytes.
+const INCOMING_BYTES_MAX: usize = 4_096;
+/// The subprotocol spoken, offered beside the one that carries the token.
+const PROTOCOL: &str = "calmline.v1";
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EventsQuery {
+    after: Option<u64>,
+    call: Option<String>,
+    r#type: Option<String>,
+}
+
+/// Which events a subscriber wants; those about its own lag always come.
+#[derive(Debug)]
+struct Filter {
+    call: Option<String>,
+    kinds: Option<Vec<String>>,
+}
+
+impl Filter {
+    fn new(query: EventsQuery) -> Result<Self, Problem> {
+        let EventsQuery { call, r#type, .. } = query;
+        let too_long = |text: &Option<String>| text.as_ref().is_some_and(|text| text.len() > FILTER_CHARS_MAX);
+        if too_long(&call) || too_long(&r#type) {
+            return Err(Problem::new(StatusCode::BAD_REQUEST, "`call` or `type` is too long"));
+        }
+        let kinds = r#type.map(|list| list.split(',').map(|kind| kind.trim().to_owned()).collect::<Vec<_>>());
+        if let Some(unknown) = kinds.iter().flatten().find(|kind| !KINDS.contains(&kind.as_str())) {
+            let detail = format!("no event type `{unknown}`; there are: {}", KINDS.join(", "));
+            return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+        }
+        Ok(Self { call, kinds })
+    }
+
+    fn wants(&self, event: &Event) -> bool {
+        self.call.as_ref().is_none_or(|call| *call == event.call)
+            && self.kinds.as_ref().is_none_or(|kinds| kinds.iter().any(|kind| kind == event.kind))
+    }
+}
+
+/// One subscriber's way through the events; its place is free again when this is dropped.
+struct Watch {
+    subscription: Subscription,
+    filter: Filter,
+    closing: CancellationToken,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Watch {
+    /// The next wanted delivery; `None` when the server closes.
+    async fn next(&mut self) -> Option<Delivery> {
+        loop {
+            let delivery = tokio::select! {
+                () = self.closing.cancelled() => return None,
+                delivery = self.subscription.next() => delivery?,
+            };
+            match &delivery {
+                Delivery::Event(event) if !self.filter.wants(event) => {}
+                _ => return Some(delivery),
+            }
+        }
+    }
+}
+
+pub(super) async fn events(
+    State(app): State<App>,
+    query: Result<Query<EventsQuery>, QueryRejection>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Problem> {
+    let Query(query) = query.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))?;
+    let after = last_event_id(&headers)?.or(query.after);
+    let filter = Filter::new(query)?;
+    let upgrade = match upgrade {
+        Ok(upgrade) => Some(upgrade),
+        Err(error) if headers.contains_key(UPGRADE) => {
+            return Err(Problem::new(StatusCode::BAD_REQUEST, error.body_text()));
+        }
+        Err(_) if accepts_event_stream(&headers) => None,
+        Err(_) => {
+            let detail = "ask with `Accept: text/event-stream`, or upgrade to a WebSocket";
+            return Err(Problem::new(StatusCode::NOT_ACCEPTABLE, detail));
+        }
+    };
+    let place = Arc::clone(&app.subscribers)
+        .try_acquire_owned()
+        .map_err(|_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many event subscribers"))?;
+    let subscription = app.bus.subscribe(after);
+    let watch = Watch { subscription, filter, closing: app.closing, _place: place };
+    Ok(match upgrade {
+        Some(upgrade) => web_socket(upgrade, &headers, watch),
+        None => event_stream(watch),
+    })
+}
+
+fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(value) = headers.get("last-event-id") else { return Ok(None) };
+    let number = value.to_str().ok().and_then(|text| text.trim().parse().ok());
+    number.map(Some).ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, "Last-Event-ID is not an event's number"))
+}
+
+fn accepts_event_stream(headers: &HeaderMap) -> bool {
+    let accepted = headers.get("accept").and_then(|value| value.to_str().ok()).unwrap_or("");
+    accepted.split(',').any(|range| range.split(';').next().is_some_and(|kind| kind.trim() == "text/event-stream"))
+}
+
+fn event_stream(watch: Watch) -> Response {
+    let deliveries = futures::stream::unfold(watch, async |mut watch| {
+        let delivery = watch.next().await?;
+        Some((Ok::<_, Infallible>(sse_event(&delivery)), watch))
+    });
+    let opening = futures::stream::once(async { Ok(SseEvent::default().comment("open").retry(RETRY)) });
+    Sse::new(opening.chain(deliveries)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response()
+}
+
+const RETRY: Duration = Duration::from_secs(2);
+
+fn sse_event(delivery: &Delivery) -> SseEvent {
+    match delivery {
+        Delivery::Event(event) => SseEvent::default().id(event.seq.to_string()).event(event.kind).data(&event.json),
+        Delivery::Lagged { missed } => SseEvent::default().event("lagged").data(lagged_json(*missed)),
+    }
+}
+
+fn lagged_json(missed: Option<u64>) -> String {
+    serde_json::json!({ "type": "lagged", "missed": missed }).to_string()
+}
+
+fn web_socket(upgrade: WebSocketUpgrade, headers: &HeaderMap, watch: Watch) -> Response {
+    // Browsers insist that one offered subprotocol is chosen; the one with the token only if there is no other.
+    let mut spoken = vec![PROTOCOL.to_owned()];
+    spoken.extend(auth::bearer_protocol(headers).map(str::to_owned));
+    upgrade
+        .protocols(spoken)
+        .max_message_size(INCOMING_BYTES_MAX)
+        .max_frame_size(INCOMING_BYTES_MAX)
+        .on_upgrade(move |socket| serve_socket(socket, watch))
+}
+
+async fn serve_socket(mut socket: WebSocket, mut watch: Watch) {
+    let mut ping = tokio::time::interval(KEEP_ALIVE);
+    loop {
+        let message = tokio::select! {
+            delivery = watch.next() => match delivery {
+                Some(delivery) => Message::text(socket_text(&delivery)),
+                None => break,
+            },
+            incoming = socket.recv() => match incoming {
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                Some(Ok(_)) => continue,
+            },
+            _ = ping.tick() => Message::Ping(Vec::new().into()),
+        };
+        match tokio::time::timeout(SEND_LIMIT, socket.send(message)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return,
+        }
+    }
+    // The server closes: a polite word, and no matter if it does not arrive.
+    let _ = tokio::time::timeout(Duration::from_secs(1), socket.send(Message::Close(None))).await;
+}
+
+fn socket_text(delivery: &Delivery) -> String {
+    match delivery {
+        Delivery::Event(event) => event.json.clone(),
+        Delivery::Lagged { missed } => lagged_json(*missed),
+    }
+}

@@ -1,0 +1,424 @@
+//! One call as the API shows it.
+//!
+//! Lists are bounded; beyond their limits the oldest entries are dropped.
+
+use std::collections::VecDeque;
+
+use serde::Serialize;
+
+use super::moment::Moment;
+use super::pii::Pii;
+use crate::notice::{Notice, What};
+
+/// Events kept per call (all but `observed`, which stand in the timeline).
+pub const EVENTS_MAX: usize = 500;
+/// Timeline steps kept per call: ten minutes of two steps per second.
+pub const TIMELINE_MAX: usize = 1_200;
+/// Decisions, prompts, re-routes and alerts kept per call, each.
+const DEEDS_MAX: usize = 100;
+
+/// Where a call stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// INVITE accepted, nobody has answered yet.
+    Ringing,
+    /// Both sides are connected.
+    Answered,
+    /// Over.
+    Ended,
+}
+
+/// One call.
+#[derive(Debug, Clone, Serialize)]
+pub struct CallRecord {
+    /// The call's id, as in notices.
+    pub id: String,
+    /// Where it stands.
+    pub state: State,
+    /// From header's value.
+    pub from: Pii<String>,
+    /// To header's value.
+    pub to: Pii<String>,
+    /// Name of the route.
+    pub route: String,
+    /// Scenario of the route.
+    pub scenario: String,
+    /// When the INVITE arrived.
+    pub started: Moment,
+    /// When both sides were connected.
+    pub answered: Option<Moment>,
+    /// When it was over.
+    pub ended: Option<Moment>,
+    /// From INVITE in to 200 out, milliseconds.
+    pub setup_ms: Option<u64>,
+    /// From answer to end, milliseconds.
+    pub talk_ms: Option<u64>,
+    /// Why it ended.
+    pub end_reason: Option<String>,
+    /// Name of the target the caller talks to.
+    pub target: Option<String>,
+    /// The latest step of the caller's timeline.
+    pub emotion: Option<Step>,
+    /// The caller's worst moment.
+    pub peak: Option<Peak>,
+    /// What the policy decided.
+    pub decisions: VecDeque<Decision>,
+    /// What was played.
+    pub prompts: VecDeque<Prompt>,
+    /// Where the caller was moved, or was to be.
+    pub reroutes: VecDeque<Reroute>,
+    /// What supervisors were told.
+    pub alerts: VecDeque<Alert>,
+    /// RTP packets lost on the way to us, both legs; known at the end.
+    pub packets_lost: Option<u64>,
+    /// The emotion timeline of both parties, oldest first.
+    #[serde(skip)]
+    pub timeline: VecDeque<Step>,
+    /// All other notices, oldest first.
+    #[serde(skip)]
+    pub events: VecDeque<TimedNotice>,
+}
+
+/// One step of the emotion timeline.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Step {
+    /// Milliseconds since the INVITE arrived.
+    pub call_ms: u64,
+    /// `caller` or `callee`.
+    pub party: String,
+    /// The leading emotion.
+    pub emotion: String,
+    /// Level of anger.
+    pub level: String,
+    /// Smoothed probability of anger, 0-1.
+    pub anger: f32,
+    /// Change of `anger` per second.
+    pub trend_per_s: f32,
+    /// Median F0, Hz; 0 when unvoiced.
+    pub pitch_hz: f32,
+    /// Speech level, dBov.
+    pub level_dbov: f32,
+}
+
+/// The worst moment.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Peak {
+    /// Milliseconds since the INVITE arrived; absent when only the end of the call told it.
+    pub call_ms: Option<u64>,
+    /// Highest anger, 0-1.
+    pub anger: f32,
+    /// Highest level.
+    pub level: String,
+}
+
+/// One decision of the policy.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Decision {
+    /// Milliseconds since the INVITE arrived.
+    pub call_ms: u64,
+    /// Rule id.
+    pub rule: String,
+    /// Policy name and version.
+    pub policy: String,
+    /// What made the rule apply.
+    pub because: Because,
+    /// The actions, in words.
+    pub actions: Vec<String>,
+}
+
+/// The evidence of a decision.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Because {
+    /// The emotion when it fired.
+    pub emotion: String,
+    /// Its level.
+    pub level: String,
+    /// Its score, 0-1.
+    pub score: f32,
+    /// How long it had lasted, milliseconds.
+    pub lasted_ms: u64,
+    /// For fallback rules: what failed.
+    pub failure: Option<String>,
+}
+
+/// How far a prompt came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PromptOutcome {
+    /// It plays.
+    Playing,
+    /// It was heard to its end.
+    Completed,
+    /// It was cut short.
+    Cut,
+    /// It could not be played.
+    Failed,
+}
+
+/// One prompt.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Prompt {
+    /// Milliseconds since the INVITE arrived.
+    pub call_ms: u64,
+    /// The file.
+    pub file: String,
+    /// From decision to first packet, milliseconds.
+    pub reaction_ms: Option<u64>,
+    /// How far it came.
+    pub outcome: PromptOutcome,
+    /// Why it could not be played.
+    pub reason: Option<String>,
+}
+
+/// What became of a re-route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RerouteOutcome {
+    /// The target is being called.
+    Trying,
+    /// The caller is with the target.
+    Done,
+    /// The caller stayed.
+    Failed,
+}
+
+/// One re-route.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Reroute {
+    /// Milliseconds since the INVITE arrived.
+    pub call_ms: u64,
+    /// `bridge` or `refer`.
+    pub via: String,
+    /// Name of the target.
+    pub target: String,
+    /// What became of it.
+    pub outcome: RerouteOutcome,
+    /// From decision to the target's answer, milliseconds.
+    pub answer_ms: Option<u64>,
+    /// From the target's answer to its first packet towards the caller, milliseconds.
+    pub gap_ms: Option<u64>,
+    /// Why it failed.
+    pub reason: Option<String>,
+}
+
+/// One alert.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Alert {
+    /// Milliseconds since the INVITE arrived.
+    pub call_ms: u64,
+    /// `info`, `warning`, `critical`.
+    pub severity: String,
+    /// What to say.
+    pub text: String,
+    /// Rule id.
+    pub rule: String,
+}
+
+/// A notice with its moment.
+#[derive(Clone, Serialize)]
+pub struct TimedNotice {
+    /// When it was made.
+    pub time: Moment,
+    /// What was said.
+    #[serde(flatten)]
+    pub notice: Notice,
+}
+
+impl std::fmt::Debug for TimedNotice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "notice at {} ms", self.notice.call_ms)
+    }
+}
+
+impl CallRecord {
+    /// A call that has just arrived.
+    pub fn new(id: &str, from: &str, to: &str, route: &str, scenario: &str, now: Moment) -> Self {
+        Self {
+            id: id.to_owned(),
+            state: State::Ringing,
+            from: Pii::new(from.to_owned()),
+            to: Pii::new(to.to_owned()),
+            route: route.to_owned(),
+            scenario: scenario.to_owned(),
+            started: now,
+            answered: None,
+            ended: None,
+            setup_ms: None,
+            talk_ms: None,
+            end_reason: None,
+            target: None,
+            emotion: None,
+            peak: None,
+            decisions: VecDeque::new(),
+            prompts: VecDeque::new(),
+            reroutes: VecDeque::new(),
+            alerts: VecDeque::new(),
+            packets_lost: None,
+            timeline: VecDeque::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Takes up one notice of this call.
+    pub fn apply(&mut self, notice: &Notice, now: Moment) {
+        let call_ms = notice.call_ms;
+        match &notice.what {
+            What::Observed { .. } => {
+                self.apply_step(notice);
+                return;
+            }
+            What::CallStarted { .. } | What::CallRefused { .. } => {}
+            What::CallAnswered { target, setup_ms } => {
+                self.state = State::Answered;
+                self.answered = Some(now);
+                self.target = Some(target.clone());
+                self.setup_ms = Some(*setup_ms);
+            }
+            What::Decided { .. } => self.apply_decision(notice),
+            What::PromptStarted { .. } | What::PromptEnded { .. } | What::PromptFailed { .. } => {
+                self.apply_prompt(notice);
+            }
+            What::RerouteStarted { .. } | What::Rerouted { .. } | What::RerouteFailed { .. } => {
+                self.apply_reroute(notice);
+            }
+            What::Alert { severity, text, rule } => {
+                let alert = Alert { call_ms, severity: severity.clone(), text: text.clone(), rule: rule.clone() };
+                push(&mut self.alerts, alert, DEEDS_MAX);
+            }
+            What::CallEnded { reason, talk_ms, peak_anger, peak_level, packets_lost } => {
+                self.state = State::Ended;
+                self.ended = Some(now);
+                self.end_reason = Some(reason.clone());
+                self.talk_ms = Some(*talk_ms);
+                self.packets_lost = Some(*packets_lost);
+                let at = self.peak.take().and_then(|peak| peak.call_ms);
+                self.peak = Some(Peak { call_ms: at, anger: *peak_anger, level: peak_level.clone() });
+            }
+        }
+        push(&mut self.events, TimedNotice { time: now, notice: notice.clone() }, EVENTS_MAX);
+    }
+
+    fn apply_step(&mut self, notice: &Notice) {
+        let What::Observed { party, emotion, level, anger, trend_per_s, pitch_hz, level_dbov, .. } = &notice.what
+        else {
+            return;
+        };
+        let step = Step {
+            call_ms: notice.call_ms,
+            party: party.clone(),
+            emotion: emotion.clone(),
+            level: level.clone(),
+            anger: *anger,
+            trend_per_s: *trend_per_s,
+            pitch_hz: *pitch_hz,
+            level_dbov: *level_dbov,
+        };
+        if party == "caller" {
+            if self.peak.as_ref().is_none_or(|peak| *anger > peak.anger) {
+                self.peak = Some(Peak { call_ms: Some(notice.call_ms), anger: *anger, level: level.clone() });
+            }
+            self.emotion = Some(step.clone());
+        }
+        push(&mut self.timeline, step, TIMELINE_MAX);
+    }
+
+    fn apply_decision(&mut self, notice: &Notice) {
+        let What::Decided { rule, policy, emotion, level, score, lasted_ms, failure, actions } = &notice.what else {
+            return;
+        };
+        let because = Because {
+            emotion: emotion.clone(),
+            level: level.clone(),
+            score: *score,
+            lasted_ms: *lasted_ms,
+            failure: failure.clone(),
+        };
+        let decision = Decision {
+            call_ms: notice.call_ms,
+            rule: rule.clone(),
+            policy: policy.clone(),
+            because,
+            actions: actions.clone(),
+        };
+        push(&mut self.decisions, decision, DEEDS_MAX);
+    }
+
+    fn apply_prompt(&mut self, notice: &Notice) {
+        let call_ms = notice.call_ms;
+        let prompt = match &notice.what {
+            What::PromptStarted { file, reaction_ms } => Prompt {
+                call_ms,
+                file: file.clone(),
+                reaction_ms: Some(*reaction_ms),
+                outcome: PromptOutcome::Playing,
+                reason: None,
+            },
+            What::PromptFailed { file, reason } => Prompt {
+                call_ms,
+                file: file.clone(),
+                reaction_ms: None,
+                outcome: PromptOutcome::Failed,
+                reason: Some(reason.clone()),
+            },
+            What::PromptEnded { file, completed } => {
+                let playing = |prompt: &&mut Prompt| prompt.file == *file && prompt.outcome == PromptOutcome::Playing;
+                if let Some(prompt) = self.prompts.iter_mut().rev().find(playing) {
+                    prompt.outcome = if *completed { PromptOutcome::Completed } else { PromptOutcome::Cut };
+                }
+                return;
+            }
+            _ => return,
+        };
+        push(&mut self.prompts, prompt, DEEDS_MAX);
+    }
+
+    fn apply_reroute(&mut self, notice: &Notice) {
+        match &notice.what {
+            What::RerouteStarted { via, target } => {
+                self.reroute(notice.call_ms, via, target);
+            }
+            What::Rerouted { via, target, answer_ms, gap_ms } => {
+                let reroute = self.reroute(notice.call_ms, via, target);
+                reroute.outcome = RerouteOutcome::Done;
+                reroute.answer_ms = Some(*answer_ms);
+                reroute.gap_ms = *gap_ms;
+                self.target = Some(target.clone());
+            }
+            What::RerouteFailed { via, target, reason } => {
+                let reroute = self.reroute(notice.call_ms, via, target);
+                reroute.outcome = RerouteOutcome::Failed;
+                reroute.reason = Some(reason.clone());
+            }
+            _ => {}
+        }
+    }
+
+    /// The open re-route to `target`, or a new one.
+    fn reroute(&mut self, call_ms: u64, via: &str, target: &str) -> &mut Reroute {
+        let open = self.reroutes.iter().rposition(|reroute| {
+            reroute.outcome == RerouteOutcome::Trying && reroute.via == via && reroute.target == target
+        });
+        let index = open.unwrap_or_else(|| {
+            let reroute = Reroute {
+                call_ms,
+                via: via.to_owned(),
+                target: target.to_owned(),
+                outcome: RerouteOutcome::Trying,
+                answer_ms: None,
+                gap_ms: None,
+                reason: None,
+            };
+            push(&mut self.reroutes, reroute, DEEDS_MAX);
+            self.reroutes.len() - 1
+        });
+        &mut self.reroutes[index]
+    }
+}
+
+fn push<T>(list: &mut VecDeque<T>, item: T, max: usize) {
+    if list.len() == max {
+        list.pop_front();
+    }
+    list.push_back(item);
+}

@@ -1,0 +1,103 @@
+//! The connections under the API: HTTP/1.1 with limits on number, headers and waiting.
+//!
+//! Knows nothing of what is served.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Most connections at the same time; further ones wait to be accepted.
+const CONNECTIONS_MAX: usize = 256;
+/// Longest time for a request's head to arrive, and for a kept connection to idle.
+const HEAD_LIMIT: Duration = Duration::from_secs(15);
+/// Largest request head, bytes; longer ones are answered with 431.
+const HEAD_BYTES_MAX: usize = 16 * 1_024;
+/// Most header fields.
+const HEADERS_MAX: usize = 64;
+/// A peer that acknowledges nothing, or takes nothing, for this long is given up.
+const PEER_LIMIT: Duration = Duration::from_secs(60);
+/// How long running requests may go on while closing.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+/// Pause after a failed accept, so that a lack of descriptors does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Accepts and serves until `closing` is cancelled and the connections have ended.
+pub(super) async fn run(listener: TcpListener, router: Router, closing: CancellationToken) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let connections = TaskTracker::new();
+    while let Some((stream, place)) = next(&listener, &places, &closing).await {
+        let (router, closing) = (router.clone(), closing.clone());
+        connections.spawn(async move {
+            serve_connection(stream, router, closing).await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
+}
+
+/// The next connection and its place; `None` when the server closes.
+async fn next(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+    closing: &CancellationToken,
+) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    loop {
+        let accepted = async {
+            let place = Arc::clone(places).acquire_owned().await.expect("the semaphore is never closed");
+            (listener.accept().await, place)
+        };
+        let (accepted, place) = tokio::select! {
+            () = closing.cancelled() => return None,
+            accepted = accepted => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => return Some((stream, place)),
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept an API connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn serve_connection(stream: TcpStream, router: Router, closing: CancellationToken) {
+    if let Err(error) = set_limits(&stream) {
+        tracing::debug!(%error, "cannot set socket options");
+    }
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_LIMIT)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .max_headers(HEADERS_MAX)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    let outcome = tokio::select! {
+        outcome = connection.as_mut() => outcome,
+        () = closing.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            match tokio::time::timeout(CLOSE_LIMIT, connection).await {
+                Ok(outcome) => outcome,
+                Err(_) => return,
+            }
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "an API connection ended early");
+    }
+}
+
+fn set_limits(stream: &TcpStream) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(PEER_LIMIT))
+}
