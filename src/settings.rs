@@ -3,6 +3,8 @@
 //! Every field here is a key of `config/calmline.toml`, already read, checked and resolved: paths are ready to
 //! open and addresses ready to use. Reading is `read`, the checking of everything a file names is `check`.
 
+mod fault;
+mod read;
 mod route;
 
 use std::collections::BTreeMap;
@@ -11,6 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use fault::Fault;
 pub use ipnet::IpNet;
 pub use route::{HeaderMatch, Pattern, RequestView, Route, Routes};
 

@@ -1,0 +1,340 @@
+//! Reads `calmline.toml` into `Settings`, with every fault named.
+//!
+//! Looks only at the file itself: whether what it names exists is asked by `check`.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use routing::section::{Section, list, name, parse_table, text, whole};
+use toml::Value;
+
+use super::{
+    Fault, HeaderMatch, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings, PortRange,
+    Route, Routes, Settings, SipSettings, Target, TokenSource, WebSettings,
+};
+
+/// Targets and routes of one server, and networks that are trusted.
+const ENTRIES_MAX: usize = 1_000;
+/// Targets of one route.
+const ROUTE_TARGETS_MAX: usize = 16;
+
+impl Settings {
+    /// Reads a configuration file.
+    ///
+    /// # Errors
+    /// Every fault that was found in it.
+    pub fn load(path: &Path) -> Result<Settings, Vec<Fault>> {
+        Settings::parse(&read_text(path).map_err(|fault| vec![fault])?, path)
+    }
+
+    /// Reads a configuration from its text. `path` names it in faults; relative paths in it start at its folder.
+    ///
+    /// # Errors
+    /// Every fault that was found.
+    pub fn parse(text: &str, path: &Path) -> Result<Settings, Vec<Fault>> {
+        let table = parse_table(text).map_err(|fault| vec![Fault::inside(path, fault)])?;
+        let mut faults = Vec::new();
+        let settings = read(Section::root(&table, &mut faults), path.parent().unwrap_or(Path::new("")));
+        if faults.is_empty() {
+            return Ok(settings);
+        }
+        Err(faults.into_iter().map(|fault| Fault::inside(path, fault)).collect())
+    }
+}
+
+/// A text file of at most `routing::section::TEXT_BYTES_MAX` bytes.
+pub(super) fn read_text(path: &Path) -> Result<String, Fault> {
+    let fault = |found: String, expected: &str| Fault {
+        file: path.to_owned(),
+        key: "the whole file".to_owned(),
+        found,
+        expected: expected.to_owned(),
+    };
+    let size = std::fs::metadata(path).map_err(|error| fault(error.to_string(), "a readable file"))?.len();
+    if size > routing::section::TEXT_BYTES_MAX as u64 {
+        return Err(fault(format!("{size} bytes"), "at most 1 MiB"));
+    }
+    std::fs::read_to_string(path).map_err(|error| fault(error.to_string(), "a readable text file in UTF-8"))
+}
+
+fn read(mut root: Section<'_>, folder: &Path) -> Settings {
+    let sip = read_sip(root.section("sip"));
+    let settings = Settings {
+        media: read_media(root.section("media"), &sip),
+        sip,
+        limits: read_limits(root.section("limits")),
+        web: read_web(root.section("web"), folder),
+        listening: read_listening(root.section("listening"), folder),
+        policy: read_policy(root.section("policy"), folder),
+        targets: read_targets(root.section("targets")),
+        routes: Routes::default(),
+    };
+    let routes = read_routes(&mut root, &settings.targets);
+    check_ports(&mut root, &settings);
+    root.finish();
+    Settings { routes, ..settings }
+}
+
+fn read_sip(mut section: Section<'_>) -> SipSettings {
+    let default = SipSettings::default();
+    let listen = section.read("listen", SOCKET, socket).unwrap_or(default.listen);
+    let external_address = external(&mut section, "sip.listen", listen.ip());
+    let user_agent = section.read("user_agent", "1-100 characters on one line", text(100));
+    let networks = "a list of networks, e.g. [\"10.0.0.0/8\", \"192.0.2.7\"]; \"0.0.0.0/0\" trusts everybody";
+    let trusted = section.read("trusted", networks, list(ENTRIES_MAX, network));
+    section.finish();
+    SipSettings {
+        listen,
+        external_address,
+        user_agent: user_agent.unwrap_or(default.user_agent),
+        trusted: trusted.unwrap_or(default.trusted),
+    }
+}
+
+fn read_media(mut section: Section<'_>, sip: &SipSettings) -> MediaSettings {
+    let default = MediaSettings::default();
+    let address = section.read("address", "an IP address of this machine", address);
+    let external_address = match address.filter(|address| !address.is_unspecified()) {
+        // Nothing said about media: the same as SIP.
+        None if !section.has("external_address") => sip.external_address,
+        bound => external(&mut section, "media.address", bound.unwrap_or(sip.listen.ip())),
+    };
+    let ports = "\"FIRST-LAST\", FIRST even, 1024-65535, at least two even ports";
+    let settings = MediaSettings {
+        address: address.unwrap_or(sip.listen.ip()),
+        external_address,
+        ports: section.read("ports", ports, port_range).unwrap_or(default.ports),
+        threads: section.read("threads", "a whole number from 1 to 64", whole(1..=64)).map_or(default.threads, count),
+        silence: span(&mut section, "silence_s", 5..=3600).unwrap_or(default.silence),
+        silence_limit: span(&mut section, "silence_limit_s", 10..=86_400).unwrap_or(default.silence_limit),
+    };
+    if settings.silence_limit <= settings.silence {
+        let found = format!("{}", settings.silence_limit.as_secs());
+        section.fault("silence_limit_s", found, format!("more than silence_s = {}", settings.silence.as_secs()));
+    }
+    section.finish();
+    settings
+}
+
+fn read_limits(mut section: Section<'_>) -> Limits {
+    let default = Limits::default();
+    let calls = section.read("calls", "a whole number from 1 to 10000", whole(1..=10_000));
+    let minutes = section.read("call_minutes", "a whole number from 1 to 10080", whole(1..=10_080));
+    let limits = Limits {
+        calls: calls.map_or(default.calls, count),
+        ring: span(&mut section, "ring_s", 1..=300).unwrap_or(default.ring),
+        call: minutes.map_or(default.call, |minutes| Duration::from_secs(60 * minutes.unsigned_abs())),
+        session_check: span(&mut section, "session_check_s", 90..=86_400).unwrap_or(default.session_check),
+        retry_after: span(&mut section, "retry_after_s", 1..=3600).unwrap_or(default.retry_after),
+    };
+    section.finish();
+    limits
+}
+
+fn read_web(mut section: Section<'_>, folder: &Path) -> Option<WebSettings> {
+    if !section.is_present() {
+        section.finish();
+        return None;
+    }
+    let listen = section.read("listen", SOCKET, socket);
+    let file = section.read("token_file", "a file's path", path(folder));
+    let variable = section.read("token_env", "the name of an environment variable", variable);
+    let token = match (file, variable) {
+        (Some(file), None) => Some(TokenSource::File(file)),
+        (None, Some(variable)) => Some(TokenSource::Variable(variable)),
+        (None, None) => {
+            // A value that was refused above has its fault already.
+            if !section.has("token_file") && !section.has("token_env") {
+                section.fault("token_file", "nothing", "token_file or token_env: the API is never open to everybody");
+            }
+            None
+        }
+        (Some(_), Some(_)) => {
+            section.fault("token_env", "both token_file and token_env", "one of them");
+            None
+        }
+    };
+    section.finish();
+    Some(WebSettings { listen: listen.unwrap_or(SocketAddr::new(super::LOOPBACK, 8080)), token: token? })
+}
+
+fn read_listening(mut section: Section<'_>, folder: &Path) -> ListeningSettings {
+    let default = ListeningSettings::default();
+    let enabled = section.read("enabled", "true or false", Value::as_bool);
+    let settings = ListeningSettings {
+        // Whoever writes the section wants it, unless it says otherwise.
+        enabled: enabled.unwrap_or(section.is_present()),
+        runtime: section.read("runtime", "a file's path", path(folder)),
+        model: section.read("model", "a file's path", path(folder)),
+        parties: section.read("parties", "\"caller\" or \"both\"", parties).unwrap_or(default.parties),
+        tap_packets: section
+            .read("tap_packets", "a whole number from 64 to 1000000", whole(64..=1_000_000))
+            .map_or(default.tap_packets, count),
+    };
+    section.finish();
+    settings
+}
+
+fn read_policy(mut section: Section<'_>, folder: &Path) -> PolicySettings {
+    let settings = PolicySettings {
+        folder: section.read("folder", "a folder's path", path(folder)).unwrap_or(folder.join("policies")),
+        prompts: section.read("prompts", "a folder's path", path(folder)).unwrap_or(folder.join("prompts")),
+    };
+    section.finish();
+    settings
+}
+
+fn read_targets(mut section: Section<'_>) -> BTreeMap<String, Target> {
+    let mut targets = BTreeMap::new();
+    section.each_named(|target_name, target| {
+        let uri = target.need("uri", "a SIP URI, e.g. \"sip:2000@192.0.2.10\"", sip_uri);
+        let proxy = target.read("proxy", SOCKET, socket);
+        if name(&Value::from(target_name)).is_none() {
+            target.fault("", format!("\"{target_name}\""), "a name of 1-64 letters, digits, \"-\", \"_\" or \".\"");
+        }
+        if let Some(uri) = uri {
+            targets.insert(target_name.to_owned(), Target { uri, proxy });
+        }
+    });
+    if targets.len() > ENTRIES_MAX {
+        section.fault("", format!("{} targets", targets.len()), format!("at most {ENTRIES_MAX}"));
+    }
+    section.finish();
+    targets
+}
+
+fn read_routes(root: &mut Section<'_>, targets: &BTreeMap<String, Target>) -> Routes {
+    let known: Vec<&str> = targets.keys().map(String::as_str).collect();
+    let mut routes: Vec<Route> = Vec::new();
+    root.each("route", |section| {
+        let route = read_route(section, &known);
+        if let Some(route) = &route
+            && routes.iter().any(|earlier| earlier.name == route.name)
+        {
+            section.fault("name", format!("\"{}\", which stands above already", route.name), "a name of its own");
+        }
+        routes.extend(route);
+    });
+    if routes.len() > ENTRIES_MAX {
+        root.fault("route", format!("{} routes", routes.len()), format!("at most {ENTRIES_MAX}"));
+    }
+    Routes(routes)
+}
+
+fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
+    let route_name = section.need("name", "1-64 letters, digits, \"-\", \"_\" or \".\"", name);
+    let expected = format!("a list of 1-{ROUTE_TARGETS_MAX} names of [targets.NAME]; there are: {}", known.join(", "));
+    let targets = section.need("targets", expected, |value| {
+        list(ROUTE_TARGETS_MAX, name)(value).filter(|names| names.iter().all(|name| known.contains(&name.as_str())))
+    });
+    let scenario = section.need("scenario", "the scenario that policies choose their rules by", name);
+
+    let mut conditions = section.section("match");
+    let request_uri = conditions.read("request_uri", PATTERN, pattern);
+    let to = conditions.read("to", PATTERN, pattern);
+    let from = conditions.read("from", PATTERN, pattern);
+    let mut header = conditions.section("header");
+    let header_match = header.is_present().then(|| {
+        let header_name = header.need("name", "a header's name", name);
+        let pattern = header.need("pattern", PATTERN, pattern);
+        Some(HeaderMatch { name: header_name?, pattern: pattern? })
+    });
+    header.finish();
+    conditions.finish();
+    Some(Route {
+        name: route_name?,
+        request_uri,
+        to,
+        from,
+        header: header_match.flatten(),
+        targets: targets?,
+        scenario: scenario?,
+    })
+}
+
+/// RTP may not take the ports of SIP or HTTP. Same port on another address is still a trap for whoever debugs it.
+fn check_ports(root: &mut Section<'_>, settings: &Settings) {
+    let ports = settings.media.ports;
+    let sip = ("sip.listen", settings.sip.listen);
+    for (key, listen) in [sip].into_iter().chain(settings.web.as_ref().map(|web| ("web.listen", web.listen))) {
+        if ports.contains(listen.port()) {
+            let expected = format!("a port outside media.ports = \"{}-{}\"", ports.first, ports.last);
+            root.fault(key, format!("\"{listen}\""), expected);
+        }
+    }
+}
+
+/// The address that peers are shown: as written, else the bound one when that is an address at all.
+fn external(section: &mut Section<'_>, bound_key: &str, bound: IpAddr) -> IpAddr {
+    let expected = "an IP address that peers reach this machine at, e.g. \"192.0.2.20\"";
+    let specified = |value: &Value| address(value).filter(|address| !address.is_unspecified());
+    let written = section.read("external_address", expected, specified);
+    if written.is_none() && bound.is_unspecified() && !section.has("external_address") {
+        section.fault("external_address", "nothing", format!("{expected}, because {bound_key} is {bound}"));
+    }
+    written.unwrap_or(bound)
+}
+
+fn span(section: &mut Section<'_>, key: &'static str, range: std::ops::RangeInclusive<i64>) -> Option<Duration> {
+    let expected = format!("whole seconds from {} to {}", range.start(), range.end());
+    section.read(key, expected, whole(range)).map(|seconds| Duration::from_secs(seconds.unsigned_abs()))
+}
+
+const SOCKET: &str = "\"IP:PORT\", e.g. \"192.0.2.20:5060\" or \"[2001:db8::20]:5060\"";
+const PATTERN: &str = "a pattern of 1-200 characters, e.g. \"sip:4*@*\"";
+
+fn socket(value: &Value) -> Option<SocketAddr> {
+    value.as_str()?.parse().ok().filter(|socket: &SocketAddr| socket.port() != 0)
+}
+
+fn address(value: &Value) -> Option<IpAddr> {
+    value.as_str()?.parse().ok()
+}
+
+fn network(value: &Value) -> Option<IpNet> {
+    let text = value.as_str()?;
+    text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
+}
+
+fn port_range(value: &Value) -> Option<PortRange> {
+    let (first, last) = value.as_str()?.split_once('-')?;
+    let range = PortRange { first: first.trim().parse().ok()?, last: last.trim().parse().ok()? };
+    let fits = range.first >= 1024 && range.first % 2 == 0 && range.last >= range.first.saturating_add(2);
+    fits.then_some(range)
+}
+
+fn path(folder: &Path) -> impl Fn(&Value) -> Option<PathBuf> {
+    move |value| text(4096)(value).map(|text| folder.join(text))
+}
+
+fn variable(value: &Value) -> Option<String> {
+    text(128)(value).filter(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
+}
+
+fn pattern(value: &Value) -> Option<Pattern> {
+    text(200)(value).map(|text| Pattern::new(&text))
+}
+
+fn parties(value: &Value) -> Option<Parties> {
+    match value.as_str()? {
+        "caller" => Some(Parties::Caller),
+        "both" => Some(Parties::Both),
+        _ => None,
+    }
+}
+
+/// A URI that can be called, by the parser that calls it.
+fn sip_uri(value: &Value) -> Option<String> {
+    let uri = text(256)(value).filter(|uri| uri.starts_with("sip:") && !uri.contains(char::is_whitespace))?;
+    let parsed = rsipstack::sip::Uri::try_from(uri.as_str()).ok()?;
+    (!parsed.host().to_string().is_empty()).then_some(uri)
+}
+
+fn count(number: i64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests;
