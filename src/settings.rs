@@ -3,7 +3,9 @@
 //! Every field here is a key of `config/calmline.toml`, already read, checked and resolved: paths are ready to
 //! open and addresses ready to use. Reading is `read`, the checking of everything a file names is `check`.
 
+mod check;
 mod fault;
+mod policies;
 mod read;
 mod route;
 
@@ -13,8 +15,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use check::check;
 pub use fault::Fault;
 pub use ipnet::IpNet;
+pub use policies::{Policies, load_policy};
 pub use route::{HeaderMatch, Pattern, RequestView, Route, Routes};
 
 /// The whole configuration of one server.

@@ -66,18 +66,27 @@ scenario = "s"
 
 #[test]
 fn names_faults_in_addresses() {
-    check("[sip]\nlisten = \"5060\"", &["sip.listen: found \"5060\", expected \"IP:PORT\", e.g. \"192.0.2.20:5060\" or \"[2001:db8::20]:5060\""]);
+    check(
+        "[sip]\nlisten = \"5060\"",
+        &["sip.listen: found \"5060\", expected \"IP:PORT\", e.g. \"192.0.2.20:5060\" or \"[2001:db8::20]:5060\""],
+    );
     check(
         "[sip]\nlisten = \"0.0.0.0:5060\"",
-        &["sip.external_address: found nothing, expected an IP address that peers reach this machine at, e.g. \"192.0.2.20\", because sip.listen is 0.0.0.0"],
+        &[
+            "sip.external_address: found nothing, expected an IP address that peers reach this machine at, e.g. \"192.0.2.20\", because sip.listen is 0.0.0.0",
+        ],
     );
     check(
         "[media]\nexternal_address = \"0.0.0.0\"",
-        &["media.external_address: found \"0.0.0.0\", expected an IP address that peers reach this machine at, e.g. \"192.0.2.20\""],
+        &[
+            "media.external_address: found \"0.0.0.0\", expected an IP address that peers reach this machine at, e.g. \"192.0.2.20\"",
+        ],
     );
     check(
         "[sip]\ntrusted = []",
-        &["sip.trusted: found [], expected a list of networks, e.g. [\"10.0.0.0/8\", \"192.0.2.7\"]; \"0.0.0.0/0\" trusts everybody"],
+        &[
+            "sip.trusted: found [], expected a list of networks, e.g. [\"10.0.0.0/8\", \"192.0.2.7\"]; \"0.0.0.0/0\" trusts everybody",
+        ],
     );
 }
 
@@ -95,14 +104,26 @@ fn names_faults_in_ports() {
 
 #[test]
 fn the_api_is_never_open() {
-    check("[web]", &["web.token_file: found nothing, expected token_file or token_env: the API is never open to everybody"]);
-    check("[web]\ntoken_env = \"A\"\ntoken_file = \"b\"", &["web.token_env: found both token_file and token_env, expected one of them"]);
-    check("[web]\ntoken_env = \"A=B\"", &["web.token_env: found \"A=B\", expected the name of an environment variable"]);
+    check(
+        "[web]",
+        &["web.token_file: found nothing, expected token_file or token_env: the API is never open to everybody"],
+    );
+    check(
+        "[web]\ntoken_env = \"A\"\ntoken_file = \"b\"",
+        &["web.token_env: found both token_file and token_env, expected one of them"],
+    );
+    check(
+        "[web]\ntoken_env = \"A=B\"",
+        &["web.token_env: found \"A=B\", expected the name of an environment variable"],
+    );
 }
 
 #[test]
 fn names_faults_in_targets_and_routes() {
-    check("[targets.bot]\nuri = \"bot@x\"", &["targets.bot.uri: found \"bot@x\", expected a SIP URI, e.g. \"sip:2000@192.0.2.10\""]);
+    check(
+        "[targets.bot]\nuri = \"bot@x\"",
+        &["targets.bot.uri: found \"bot@x\", expected a SIP URI, e.g. \"sip:2000@192.0.2.10\""],
+    );
     check("[targets]\nbot = 5", &["targets.bot: found 5, expected a table"]);
     check(
         "[targets.bot]\nuri = \"sip:b@x\"\n[[route]]\nname = \"r\"\nscenario = \"s\"\ntargets = [\"bto\"]",
@@ -122,9 +143,18 @@ fn names_faults_in_targets_and_routes() {
 
 #[test]
 fn names_unknown_keys_and_sections() {
-    check("[limit]\ncalls = 5", &["limit: found an unknown key (= a table), expected a known key; the nearest is \"limits\""]);
-    check("[limits]\ncall = 5", &["limits.call: found an unknown key (= 5), expected a known key; the nearest is \"calls\""]);
-    check("calls = ", &["line 1, column 9: found string values must be quoted, expected literal string, expected TOML"]);
+    check(
+        "[limit]\ncalls = 5",
+        &["limit: found an unknown key (= a table), expected a known key; the nearest is \"limits\""],
+    );
+    check(
+        "[limits]\ncall = 5",
+        &["limits.call: found an unknown key (= 5), expected a known key; the nearest is \"calls\""],
+    );
+    check(
+        "calls = ",
+        &["line 1, column 9: found string values must be quoted, expected literal string, expected TOML"],
+    );
 }
 
 #[test]

@@ -1,0 +1,150 @@
+//! Looks at a configuration as a whole, as `calmline check` does: the file and everything it names.
+//!
+//! Opens files and nothing else: no socket is bound, no model is run.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::policies::{Policies, load_policy};
+use super::read::read_text;
+use super::{Fault, Settings, TokenSource};
+
+/// Checks a configuration file with everything it names, or a policy file by itself.
+///
+/// # Returns
+/// What was found good, a line each.
+///
+/// # Errors
+/// Every fault in every file.
+pub fn check(path: &Path) -> Result<Vec<String>, Vec<Fault>> {
+    let text = read_text(path).map_err(|fault| vec![fault])?;
+    if is_policy(&text) { check_policy(path) } else { check_settings(path) }
+}
+
+/// Policies have a name and scenarios at the top, configurations only sections.
+fn is_policy(text: &str) -> bool {
+    let Ok(table) = routing::section::parse_table(text) else { return false };
+    ["name", "scenarios", "rule", "fallback"].iter().any(|key| table.contains_key(*key))
+}
+
+fn check_policy(path: &Path) -> Result<Vec<String>, Vec<Fault>> {
+    let policy = load_policy(path)?;
+    let (rules, fallbacks) = (policy.rules.len(), policy.fallbacks.len());
+    Ok(vec![format!(
+        "{}: policy {}, {rules} rules, {fallbacks} fallbacks (targets and prompts: check the file that names this folder)",
+        path.display(),
+        policy.label()
+    )])
+}
+
+fn check_settings(path: &Path) -> Result<Vec<String>, Vec<Fault>> {
+    let settings = Settings::load(path)?;
+    let (targets, routes) = (settings.targets.len(), settings.routes.0.len());
+    let mut report = Report { file: path, good: Vec::new(), faults: Vec::new() };
+    report.good.push(format!("{}: {targets} targets, {routes} routes", path.display()));
+
+    if let Some(runtime) = &settings.listening.runtime {
+        report.take("listening.runtime", "a readable file", read_file(runtime).map(|bytes| size(runtime, &bytes)));
+    }
+    if let Some(model) = &settings.listening.model {
+        report.take("listening.model", "an ONNX file with its card (.json) beside it", check_model(model));
+    }
+    check_token(&settings, &mut report);
+    match Policies::load(&settings) {
+        Ok(loaded) => report.good.extend(policy_lines(&settings, &loaded)),
+        Err(found) => report.faults.extend(found),
+    }
+    if report.faults.is_empty() { Ok(report.good) } else { Err(report.faults) }
+}
+
+/// What has been found so far about one file.
+struct Report<'a> {
+    file: &'a Path,
+    good: Vec<String>,
+    faults: Vec<Fault>,
+}
+
+impl Report<'_> {
+    fn take(&mut self, key: &str, expected: &str, outcome: Result<String, String>) {
+        match outcome {
+            Ok(line) => self.good.push(line),
+            Err(found) => {
+                let (key, expected) = (key.to_owned(), expected.to_owned());
+                self.faults.push(Fault { file: self.file.to_owned(), key, found, expected });
+            }
+        }
+    }
+}
+
+fn check_token(settings: &Settings, report: &mut Report<'_>) {
+    const EXPECTED: &str = "a token of 16-512 characters";
+    let Some(web) = &settings.web else { return };
+    match &web.token {
+        // The server may get its environment from elsewhere, e.g. systemd: worth a line, not a fault.
+        TokenSource::Variable(name) if std::env::var_os(name).is_none() => {
+            report.good.push(format!("web.token_env: {name} is not set here; the server will need it"));
+        }
+        TokenSource::Variable(_) => report.take("web.token_env", EXPECTED, web.token.fetch().map(|_| token_line())),
+        TokenSource::File(_) => report.take("web.token_file", EXPECTED, web.token.fetch().map(|_| token_line())),
+        TokenSource::Given(_) => {}
+    }
+}
+
+fn token_line() -> String {
+    "web: the token is there".to_owned()
+}
+
+/// A model's file against the checksum in the card beside it.
+fn check_model(model: &Path) -> Result<String, String> {
+    let graph = read_file(model)?;
+    let card_file = model.with_extension("json");
+    let card: serde_json::Value =
+        serde_json::from_slice(&read_file(&card_file)?).map_err(|error| format!("{}: {error}", card_file.display()))?;
+    let Some(stated) = card.get("sha256").and_then(serde_json::Value::as_str) else {
+        return Err(format!("{}: no sha256", card_file.display()));
+    };
+    let digest = ring::digest::digest(&ring::digest::SHA256, &graph);
+    let actual: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    if !stated.eq_ignore_ascii_case(&actual) {
+        return Err(format!("{}: SHA-256 {actual}, its card says {stated}", model.display()));
+    }
+    Ok(size(model, &graph))
+}
+
+/// The largest library or model that is read, bytes.
+const FILE_BYTES_MAX: u64 = 1 << 30;
+
+fn read_file(file: &Path) -> Result<Vec<u8>, String> {
+    let failed = |error: std::io::Error| format!("{}: {error}", file.display());
+    let bytes = std::fs::metadata(file).map_err(failed)?.len();
+    if bytes > FILE_BYTES_MAX {
+        return Err(format!("{}: {bytes} bytes, more than {FILE_BYTES_MAX}", file.display()));
+    }
+    std::fs::read(file).map_err(failed)
+}
+
+fn size(file: &Path, bytes: &[u8]) -> String {
+    format!("{}: {} bytes", file.display(), bytes.len())
+}
+
+/// Which policies there are, and which of them the calls of each route meet: none is no fault, but worth a look.
+fn policy_lines(settings: &Settings, loaded: &Policies) -> Vec<String> {
+    let folder = settings.policy.folder.display();
+    let mut lines: Vec<String> = loaded
+        .policies
+        .iter()
+        .map(|policy| format!("{folder}: policy {}, {} rules", policy.label(), policy.rules.len()))
+        .collect();
+    lines.push(format!("{}: {} prompts named and read", settings.policy.prompts.display(), loaded.prompts.len()));
+    let scenarios: BTreeSet<&str> = settings.routes.0.iter().map(|route| route.scenario.as_str()).collect();
+    for scenario in scenarios {
+        let labels: Vec<String> =
+            loaded.policies.iter().filter(|policy| policy.covers(scenario)).map(routing::Policy::label).collect();
+        let policies = if labels.is_empty() { "no policy".to_owned() } else { labels.join(", ") };
+        lines.push(format!("scenario {scenario}: {policies}"));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,141 @@
+//! Folders with configurations in them, and what the check says about them.
+
+use std::fs;
+
+use super::*;
+
+const MAIN: &str =
+    "[targets.human]\nuri = \"sip:h@127.0.0.1\"\n[[route]]\nname = \"r\"\ntargets = [\"human\"]\nscenario = \"s\"\n";
+const POLICY: &str = r#"
+name = "p"
+version = 2
+scenarios = ["s"]
+[[rule]]
+id = "r"
+when = { emotion = "anger", level = "high" }
+then = [{ prompt = "sorry.wav", mode = "replace" }, { reroute = "bridge", target = "human" }]
+"#;
+
+#[test]
+fn a_whole_configuration() {
+    check_folder(
+        "whole",
+        &[("calmline.toml", MAIN), ("policies/p.toml", POLICY), ("policies/readme.txt", "not a policy")],
+        Ok(&[
+            "calmline.toml: 1 targets, 1 routes",
+            "policies: policy p@2, 1 rules",
+            "prompts: 1 prompts named and read",
+            "scenario s: p@2",
+        ]),
+    );
+}
+
+#[test]
+fn a_policy_by_itself() {
+    check_folder(
+        "policy",
+        &[("calmline.toml", &POLICY.replace("human", "nobody"))],
+        Ok(&[
+            "calmline.toml: policy p@2, 1 rules, 0 fallbacks (targets and prompts: check the file that names this folder)",
+        ]),
+    );
+    check_folder(
+        "bad-policy",
+        &[("calmline.toml", &POLICY.replace("high", "hihg"))],
+        Err(&["calmline.toml: rule[1].when.level: found \"hihg\", expected \"low\" or \"medium\" or \"high\""]),
+    );
+}
+
+#[test]
+fn faults_in_several_files() {
+    let files = [
+        ("calmline.toml", MAIN),
+        ("policies/a.toml", &POLICY.replace("human", "hunam")),
+        ("policies/b.toml", &POLICY.replace("sorry.wav", "gone.wav")),
+        ("policies/c.toml", "name = 1"),
+    ];
+    check_folder(
+        "several",
+        &files,
+        Err(&[
+            "policies/a.toml: rule[1].then[2].target: found \"hunam\", expected the name of a [targets.NAME]; there are: human",
+            "policies/b.toml: name: found \"p\", as in another file, expected a name of its own",
+            "policies/b.toml: rule[1].then[1].prompt: found prompts/gone.wav: No such file or directory (os error 2), expected a WAV file in the prompt folder, shorter than 60 s and not empty",
+            "policies/c.toml: name: found 1, expected 1-64 letters, digits, \"-\", \"_\" or \".\"",
+            "policies/c.toml: version: found nothing, expected a whole number from 1 to 1000000",
+            "policies/c.toml: scenarios: found nothing, expected a list of 1-50 scenario names, or [\"*\"]",
+            "policies/c.toml: rule: found nothing, expected at least one [[rule]]",
+        ]),
+    );
+}
+
+#[test]
+fn a_model_must_be_the_one_its_card_names() {
+    let main = format!("[listening]\nmodel = \"m.onnx\"\n[web]\ntoken_file = \"t\"\n{MAIN}");
+    let expected = "expected an ONNX file with its card (.json) beside it";
+    let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    let wrong = [
+        ("calmline.toml", main.as_str()),
+        ("policies/p.toml", POLICY),
+        ("m.onnx", "abc"),
+        ("m.json", "{\"sha256\": \"00\"}"),
+        ("t", "short"),
+    ];
+    check_folder(
+        "wrong-model",
+        &wrong,
+        Err(&[
+            &format!("calmline.toml: listening.model: found m.onnx: SHA-256 {abc}, its card says 00, {expected}"),
+            "calmline.toml: web.token_file: found a token of 5 bytes; 16-512 are needed, expected a token of 16-512 characters",
+        ]),
+    );
+    let card = format!("{{\"sha256\": \"{abc}\"}}");
+    let right = [wrong[0], wrong[1], wrong[2], ("m.json", card.as_str()), ("t", "0123456789abcdef\n")];
+    check_folder(
+        "right-model",
+        &right,
+        Ok(&[
+            "calmline.toml: 1 targets, 1 routes",
+            "m.onnx: 3 bytes",
+            "web: the token is there",
+            "policies: policy p@2, 1 rules",
+            "prompts: 1 prompts named and read",
+            "scenario s: p@2",
+        ]),
+    );
+}
+
+/// Writes `files` and one prompt into a folder of its own, checks `calmline.toml` there and compares what is said,
+/// without that folder's path.
+#[track_caller]
+fn check_folder(name: &str, files: &[(&str, &str)], expected: Result<&[&str], &[&str]>) {
+    let folder = std::env::temp_dir().join(format!("calmline-check-{name}-{}", std::process::id()));
+    for sub in ["policies", "prompts"] {
+        fs::create_dir_all(folder.join(sub)).expect("a folder for the test");
+    }
+    for (file, text) in files {
+        fs::write(folder.join(file), text).expect("a file for the test");
+    }
+    write_prompt(&folder.join("prompts/sorry.wav"));
+
+    let outcome = check(&folder.join("calmline.toml"));
+    let prefix = format!("{}/", folder.display());
+    let plain = |line: &String| line.replace(&prefix, "");
+    let got = match outcome {
+        Ok(good) => Ok(good.iter().map(plain).collect::<Vec<_>>()),
+        Err(faults) => Err(faults.iter().map(|fault| plain(&fault.to_string())).collect::<Vec<_>>()),
+    };
+    fs::remove_dir_all(&folder).expect("the test's own folder");
+    let expected = expected.map(strings).map_err(strings);
+    assert_eq!(got, expected);
+}
+
+fn strings(lines: &[&str]) -> Vec<String> {
+    lines.iter().map(|line| (*line).to_owned()).collect()
+}
+
+/// 0.1 s of silence.
+fn write_prompt(file: &Path) {
+    let sink = fs::File::create(file).expect("a file for the test");
+    media::wav::write(&[0; 800], 8_000, sink).expect("a prompt for the test");
+}

@@ -1,0 +1,126 @@
+//! Reads what the rules of a server need: its policy files and the prompts they name.
+//!
+//! Nothing here is applied; the engine and call control are built from what comes out.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use media::Sound;
+use media::wav::{self, Channel, Recording};
+use routing::{Action, Policy};
+
+use super::read::read_text;
+use super::{Fault, Settings};
+
+/// Policy files of one server.
+pub const FILES_MAX: usize = 100;
+
+/// The policies of a server with everything they name.
+#[derive(Debug, Clone, Default)]
+pub struct Policies {
+    /// The policies, in the order of their files' names.
+    pub policies: Vec<Policy>,
+    /// The prompts that the policies name, by that name, at 8 kHz.
+    pub prompts: BTreeMap<String, Arc<Sound>>,
+}
+
+impl Policies {
+    /// Reads every `*.toml` of the policy folder and every prompt that they name.
+    ///
+    /// # Errors
+    /// Every fault in every file: also targets that are not in `settings`, and prompts that cannot be read.
+    pub fn load(settings: &Settings) -> Result<Policies, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let mut read = Policies::default();
+        for file in policy_files(&settings.policy.folder).map_err(|fault| vec![fault])? {
+            match load_policy(&file) {
+                Ok(policy) => read.add(&file, policy, settings, &mut faults),
+                Err(found) => faults.extend(found),
+            }
+        }
+        if faults.is_empty() { Ok(read) } else { Err(faults) }
+    }
+
+    fn add(&mut self, file: &Path, policy: Policy, settings: &Settings, faults: &mut Vec<Fault>) {
+        let mut fault = |key: String, found: String, expected: String| {
+            faults.push(Fault { file: file.to_owned(), key, found, expected });
+        };
+        if self.policies.iter().any(|earlier| earlier.name == policy.name) {
+            fault(
+                "name".to_owned(),
+                format!("\"{}\", as in another file", policy.name),
+                "a name of its own".to_owned(),
+            );
+        }
+        for (key, action) in policy.actions() {
+            match action {
+                Action::Reroute { target, .. } if !settings.targets.contains_key(target) => {
+                    let known: Vec<&str> = settings.targets.keys().map(String::as_str).collect();
+                    let expected = format!("the name of a [targets.NAME]; there are: {}", known.join(", "));
+                    fault(format!("{key}.target"), format!("\"{target}\""), expected);
+                }
+                Action::Prompt { file: prompt, .. } if !self.prompts.contains_key(prompt) => {
+                    match read_prompt(&settings.policy.prompts.join(prompt)) {
+                        Ok(recording) => {
+                            self.prompts.insert(prompt.clone(), Arc::new(recording.to_sound()));
+                        }
+                        Err((found, expected)) => fault(format!("{key}.prompt"), found, expected),
+                    }
+                }
+                Action::Reroute { .. } | Action::Prompt { .. } | Action::Alert { .. } => {}
+            }
+        }
+        self.policies.push(policy);
+    }
+}
+
+/// Reads one policy file by itself.
+///
+/// # Errors
+/// Every fault in it; what it names is not looked at.
+pub fn load_policy(file: &Path) -> Result<Policy, Vec<Fault>> {
+    let text = read_text(file).map_err(|fault| vec![fault])?;
+    Policy::parse(&text).map_err(|faults| faults.into_iter().map(|fault| Fault::inside(file, fault)).collect())
+}
+
+/// The `*.toml` files of a folder, by name.
+fn policy_files(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
+    let fault = |found: String, expected: &str| Fault {
+        file: folder.to_owned(),
+        key: "the folder".to_owned(),
+        found,
+        expected: expected.to_owned(),
+    };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|error| fault(error.to_string(), "a readable folder"))? {
+        let file = entry.map_err(|error| fault(error.to_string(), "a readable folder"))?.path();
+        if file.extension().is_some_and(|extension| extension == "toml") {
+            files.push(file);
+        }
+        if files.len() > FILES_MAX {
+            return Err(fault(format!("more than {FILES_MAX} policies"), "fewer"));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The longest prompt, seconds.
+const PROMPT_SECONDS_MAX: usize = 60;
+
+/// A prompt, or what was found and what was expected.
+fn read_prompt(file: &Path) -> Result<Recording, (String, String)> {
+    let wrong = |found: String| (format!("{}: {found}", file.display()), PROMPT.to_owned());
+    let opened = File::open(file).map_err(|error| wrong(error.to_string()))?;
+    let recording = wav::read(BufReader::new(opened), Channel::Mix).map_err(|error| wrong(error.to_string()))?;
+    let seconds = recording.samples.len() / wav::RATE_HZ as usize;
+    if recording.samples.is_empty() || seconds >= PROMPT_SECONDS_MAX {
+        return Err(wrong(format!("{seconds} s of audio")));
+    }
+    Ok(recording)
+}
+
+const PROMPT: &str = "a WAV file in the prompt folder, shorter than 60 s and not empty";
