@@ -51,9 +51,9 @@ pub struct Rule {
 pub struct When {
     /// The leading emotion.
     pub emotion: Emotion,
-    /// This level or above.
+    /// This level of anger or above; low with every other emotion.
     pub level: Level,
-    /// This score or above, 0-1.
+    /// This score of anger or above, 0-1; 0 with every other emotion.
     pub score_at_least: f32,
     /// Emotion, level and score must have held this long without a break.
     pub lasted: Duration,
@@ -188,6 +188,17 @@ fn read_when(section: &mut Section<'_>, scenarios: Option<&[String]>) -> Option<
         && !scenarios.iter().any(|known| known == own || known == ANY_SCENARIO)
     {
         section.fault("scenario", format!("\"{own}\""), "one of the policy's scenarios");
+    }
+    if emotion.is_some_and(|emotion| emotion != Emotion::Anger) {
+        for key in ["level", "score_at_least", "trend_at_least"] {
+            if section.has(key) {
+                section.fault(
+                    key,
+                    "it beside another emotion",
+                    "emotion = \"anger\": levels and scores are those of anger",
+                );
+            }
+        }
     }
     Some(When {
         emotion: emotion?,

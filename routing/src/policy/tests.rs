@@ -99,6 +99,17 @@ fn faults_in_conditions() {
 }
 
 #[test]
+fn levels_are_those_of_anger() {
+    check(
+        "emotion = \"sadness\"",
+        "emotion = \"sadness\", level = \"high\"",
+        &[
+            "rule[2].when.level: found it beside another emotion, expected emotion = \"anger\": levels and scores are those of anger",
+        ],
+    );
+}
+
+#[test]
 fn faults_in_actions() {
     let none = "exactly one of prompt, reroute, alert";
     check(

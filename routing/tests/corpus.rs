@@ -1,0 +1,36 @@
+//! The fuzz corpus once more in every test run: what was found once stays fixed, without a fuzzer at hand.
+
+use std::collections::BTreeMap;
+
+use routing::Policy;
+
+#[test]
+fn every_text_is_read_or_refused_as_before() {
+    let good: BTreeMap<&str, usize> = CORPUS
+        .iter()
+        .filter_map(|&(name, text)| Policy::parse(text).ok().map(|policy| (name, policy.rules.len())))
+        .collect();
+    let expected = [("after-sales", 2), ("chinese", 1), ("finance", 2)];
+    assert_eq!(good, BTreeMap::from(expected));
+}
+
+#[test]
+fn the_corpus_has_the_shipped_policies() {
+    for (name, shipped) in [
+        ("after-sales", include_str!("../../config/policies/after-sales.toml")),
+        ("finance", include_str!("../../config/policies/finance.toml")),
+    ] {
+        assert!(CORPUS.contains(&(name, shipped)), "copy {name}.toml into routing/fuzz/corpus/policy");
+    }
+}
+
+const CORPUS: [(&str, &str); 8] = [
+    ("after-sales", include_str!("../fuzz/corpus/policy/after-sales.toml")),
+    ("bad_values", include_str!("../fuzz/corpus/policy/bad_values.toml")),
+    ("chinese", include_str!("../fuzz/corpus/policy/chinese.toml")),
+    ("deep", include_str!("../fuzz/corpus/policy/deep.toml")),
+    ("empty", include_str!("../fuzz/corpus/policy/empty.toml")),
+    ("finance", include_str!("../fuzz/corpus/policy/finance.toml")),
+    ("not_toml", include_str!("../fuzz/corpus/policy/not_toml.toml")),
+    ("wrong_types", include_str!("../fuzz/corpus/policy/wrong_types.toml")),
+];
