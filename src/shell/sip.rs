@@ -5,6 +5,7 @@
 
 mod accept;
 mod dialog;
+mod door;
 mod exchange;
 mod incoming;
 mod leg;
@@ -23,8 +24,8 @@ use media::LegId;
 use rsipstack::EndpointBuilder;
 use rsipstack::platform::CancellationToken;
 use rsipstack::sip::{Method, Uri};
+use rsipstack::transaction::Endpoint;
 use rsipstack::transaction::endpoint::{EndpointInnerRef, EndpointOption};
-use rsipstack::transaction::{CallIdFormat, Endpoint};
 use rsipstack::transport::udp::UdpConnection;
 use rsipstack::transport::{SipConnection, TransportLayer};
 use tokio::runtime::Handle;
@@ -32,7 +33,8 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use self::dialog::Dialog;
-use self::leg::{End, Input, Leg, Stage};
+use self::door::Door;
+use self::leg::{End, Input, Leg, Stage, Waits};
 use self::message::Identity;
 use self::outgoing::Calling;
 use self::registry::Registry;
@@ -102,6 +104,7 @@ pub(crate) struct Shared {
     events: mpsc::Sender<SipEvent>,
     legs: Registry,
     runtime: Handle,
+    waits: Waits,
     next_incoming: AtomicU32,
     next_reply: AtomicU64,
     draining: AtomicBool,
@@ -123,15 +126,29 @@ impl SipSide {
     ///
     /// When the socket cannot be opened.
     pub async fn start(options: SipOptions, events: mpsc::Sender<SipEvent>) -> Result<Self, SipError> {
+        Self::start_with(options, events, EndpointOption::default(), Waits::default()).await
+    }
+
+    /// As `start`, with the stack's timers and our own waits.
+    async fn start_with(
+        options: SipOptions,
+        events: mpsc::Sender<SipEvent>,
+        timers: EndpointOption,
+        waits: Waits,
+    ) -> Result<Self, SipError> {
         let listen_error = |reason: String| SipError::Listen { address: options.listen, reason };
         let socket = tokio::net::UdpSocket::bind(options.listen).await.map_err(|e| listen_error(e.to_string()))?;
         let local = socket.local_addr().map_err(|e| listen_error(e.to_string()))?;
         let external = options.external.map(|ip| SocketAddr::new(ip, local.port()));
 
         let stop = CancellationToken::new();
-        let connection = UdpConnection::from_socket(Arc::new(socket), external, Some(stop.child_token()))
-            .await
-            .map_err(|e| listen_error(e.to_string()))?;
+        let connection = UdpConnection::from_socket(
+            Arc::new(Door::new(socket, options.trusted.clone())),
+            external,
+            Some(stop.child_token()),
+        )
+        .await
+        .map_err(|e| listen_error(e.to_string()))?;
         let contact = format!("<sip:calmline@{}>", connection.get_addr().addr);
         let transports = TransportLayer::new(stop.child_token());
         transports.add_transport(SipConnection::Udp(connection));
@@ -139,7 +156,7 @@ impl SipSide {
             .with_user_agent(&options.user_agent)
             .with_transport_layer(transports)
             .with_cancel_token(stop.clone())
-            .with_option(EndpointOption { callid_format: CallIdFormat::Uuid, ..EndpointOption::default() })
+            .with_option(timers)
             .build();
 
         let shared = Arc::new(Shared {
@@ -149,6 +166,7 @@ impl SipSide {
             events,
             legs: Registry::default(),
             runtime: Handle::current(),
+            waits,
             next_incoming: AtomicU32::new(1),
             next_reply: AtomicU64::new(1),
             draining: AtomicBool::new(false),

@@ -11,6 +11,7 @@ use rsipstack::sip::prelude::HeadersExt;
 use rsipstack::sip::{Method, Request};
 use rsipstack::transaction::{Transaction, make_tag};
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::time::Instant;
 
 use super::dialog::Dialog;
 use super::exchange;
@@ -95,8 +96,8 @@ async fn accept_invite(shared: &Arc<Shared>, mut transaction: Transaction) {
     let id = LegId(number | INCOMING_BIT);
     let key = dialog.key();
     let transaction = Box::new(transaction);
-    let responder = exchange::Responder::new(&transaction, dialog.local_tag());
-    let stage = Stage::Answering(Answering::Ringing(responder));
+    let caller = exchange::Responder::new(&transaction, dialog.local_tag());
+    let stage = Stage::Answering(Answering::Ringing { caller, until: Instant::now() + shared.waits.ringing });
     let (leg, inbox) = Leg::new(id, shared.clone(), dialog, stage);
     if !shared.legs.add(id, key, inbox.clone()) {
         tracing::error!(leg = id.0, "a leg number or tag was used twice");

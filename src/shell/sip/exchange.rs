@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use rsipstack::sip::{Method, Request, Response, SipMessage, StatusCodeKind};
+use rsipstack::sip::{Method, Request, Response, SipMessage, StatusCode, StatusCodeKind};
 use rsipstack::transaction::Transaction;
 use rsipstack::transaction::endpoint::EndpointInnerRef;
 use rsipstack::transaction::key::{TransactionKey, TransactionRole};
@@ -123,13 +123,30 @@ pub(super) async fn drive_invite(mut transaction: Box<Transaction>, inbox: mpsc:
 }
 
 /// Keeps a request of the far end alive until it is over; `name` makes the news known to `inbox`.
+///
+/// A leg that ends without a final word (it can only have panicked) leaves the far end with 500.
 pub(super) async fn drive_server(
     mut transaction: Box<Transaction>,
     inbox: mpsc::Sender<Input>,
     name: impl Fn(ServerNews) -> Input + Send,
 ) {
-    while let Some(received) = transaction.receive().await {
-        let SipMessage::Request(request) = received else { continue };
+    let mut has_leg = true;
+    loop {
+        // In this order: what the leg said last is sent before its end is noticed.
+        let received = tokio::select! {
+            biased;
+            received = transaction.receive() => received,
+            () = inbox.closed(), if has_leg => {
+                has_leg = false;
+                answer_for_nobody(&mut transaction).await;
+                continue;
+            }
+        };
+        let request = match received {
+            Some(SipMessage::Request(request)) => request,
+            Some(SipMessage::Response(_)) => continue,
+            None => break,
+        };
         match request.method {
             Method::Ack => tell(&inbox, name(ServerNews::Acknowledged)).await,
             Method::Cancel => tell(&inbox, name(ServerNews::Cancelled)).await,
@@ -137,6 +154,13 @@ pub(super) async fn drive_server(
         }
     }
     tell(&inbox, name(ServerNews::Over)).await;
+}
+
+async fn answer_for_nobody(transaction: &mut Transaction) {
+    let is_final = transaction.last_response.as_ref().is_some_and(|response| response.status_code.code() >= 200);
+    if !is_final && let Err(error) = transaction.reply(StatusCode::ServerInternalError).await {
+        tracing::debug!(%error, "500 not sent");
+    }
 }
 
 /// A leg that is gone needs no news.

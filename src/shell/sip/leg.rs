@@ -28,8 +28,29 @@ use crate::control::{Header, ReplyId, SipEvent};
 /// How many messages and commands wait for a leg; more means that the leg is stuck.
 pub(super) const INBOX_MAX: usize = 64;
 
-/// How long a BYE may stay unanswered until the leg is over anyway.
-const BYE_WAIT: Duration = Duration::from_secs(4);
+/// How long a leg waits for others.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waits {
+    /// An INVITE that came in, for call control's final word.
+    pub(super) ringing: Duration,
+    /// An offer inside the dialog, for call control's reply.
+    pub(super) reply: Duration,
+    /// A cancelled INVITE, for its final response.
+    pub(super) cancel: Duration,
+    /// A BYE, for its response; the leg is over anyway then.
+    pub(super) bye: Duration,
+}
+
+impl Default for Waits {
+    fn default() -> Self {
+        Self {
+            ringing: Duration::from_secs(300),
+            reply: Duration::from_secs(5),
+            cancel: Duration::from_secs(32),
+            bye: Duration::from_secs(4),
+        }
+    }
+}
 
 /// Everything that can happen to a leg.
 pub(super) enum Input {
@@ -161,7 +182,8 @@ impl Leg {
         let stage = match &self.stage {
             Stage::Closing(until, _) => Some(*until),
             Stage::Calling(calling) => calling.deadline(),
-            Stage::Answering(_) | Stage::Up => None,
+            Stage::Answering(Answering::Ringing { until, .. }) => Some(*until),
+            Stage::Answering(Answering::Answered { .. }) | Stage::Up => None,
         };
         let offer = self.offers.values().filter_map(|offer| offer.deadline).min();
         stage.into_iter().chain(offer).min()
@@ -173,6 +195,10 @@ impl Leg {
         match &self.stage {
             Stage::Closing(until, reason) if *until <= now => {
                 ControlFlow::Break(End::Ended(format!("{reason}, BYE unanswered")))
+            }
+            Stage::Answering(Answering::Ringing { until, .. }) if *until <= now => {
+                tracing::error!(leg = self.id.0, "call control never answered an INVITE");
+                self.reject(480, "", &[])
             }
             Stage::Calling(calling) if calling.deadline().is_some_and(|deadline| deadline <= now) => {
                 ControlFlow::Break(End::Failed(487, "cancelled, INVITE unanswered".to_owned()))
@@ -189,7 +215,7 @@ impl Leg {
             Input::Caller(news) => self.handle_caller(news).await,
             Input::Offer(reply, news) => self.handle_offer(reply, news),
             Input::Done(errand, outcome) => self.handle_outcome(errand, outcome).await,
-            Input::Shutdown => self.hang_up(Some("shutting down".to_owned())),
+            Input::Shutdown => self.hang_up(Some("SIP;cause=503;text=\"shutting down\"".to_owned())),
         }
     }
 
@@ -211,8 +237,11 @@ impl Leg {
     /// Ends the leg by whatever message its stage asks for.
     pub(super) fn hang_up(&mut self, reason: Option<String>) -> Flow {
         match &mut self.stage {
-            Stage::Up => self.send_bye(reason),
-            Stage::Answering(Answering::Ringing(_)) => return self.reject(480, "", &[]),
+            Stage::Up => {
+                let why = reason.clone().unwrap_or_else(|| "hung up".to_owned());
+                self.send_bye(reason, why);
+            }
+            Stage::Answering(Answering::Ringing { .. }) => return self.reject(480, "", &[]),
             // A callee must not send BYE before the ACK (RFC 3261 §15).
             Stage::Answering(Answering::Answered { bye }) => *bye = Some(reason),
             Stage::Calling(_) => return self.cancel(),
@@ -221,10 +250,17 @@ impl Leg {
         ControlFlow::Continue(())
     }
 
-    /// Sends BYE; the leg ends with its answer or soon after.
-    pub(super) fn send_bye(&mut self, reason: Option<String>) {
-        let header = reason.clone().map(|value| Header { name: "Reason".to_owned(), value });
-        self.stage = Stage::Closing(Instant::now() + BYE_WAIT, reason.unwrap_or_else(|| "hung up".to_owned()));
+    /// Hangs up because the far end does not do its part (`why`).
+    pub(super) fn give_up(&mut self, why: &str) {
+        if !matches!(self.stage, Stage::Closing(..)) {
+            self.send_bye(Some(format!("SIP;cause=408;text=\"{why}\"")), why.to_owned());
+        }
+    }
+
+    /// Sends BYE with a Reason header; the leg ends with its answer or soon after, because of `why`.
+    fn send_bye(&mut self, reason: Option<String>, why: String) {
+        let header = reason.map(|value| Header { name: "Reason".to_owned(), value });
+        self.stage = Stage::Closing(Instant::now() + self.shared.waits.bye, why);
         self.send(Errand::Bye, Method::Bye, header.as_slice());
     }
 

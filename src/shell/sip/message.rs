@@ -337,3 +337,6 @@ fn is_hop_secret(lower_case_name: &str) -> bool {
     lower_case_name.starts_with("proxy-")
         || ["authorization", "www-authenticate", "authentication-info"].contains(&lower_case_name)
 }
+
+#[cfg(test)]
+mod tests;

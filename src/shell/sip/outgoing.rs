@@ -16,9 +16,6 @@ use crate::control::SipEvent;
 /// How long a name may take to be resolved.
 const RESOLVE_WAIT: Duration = Duration::from_secs(2);
 
-/// How long a cancelled INVITE may stay without its final response (64*T1).
-const CANCEL_WAIT: Duration = Duration::from_secs(32);
-
 /// The port of a SIP URI that names none.
 const DEFAULT_PORT: u16 = 5060;
 
@@ -77,7 +74,7 @@ impl Leg {
     pub(super) fn cancel(&mut self) -> Flow {
         match &mut self.stage {
             Stage::Calling(calling) if calling.cancel == Cancel::No => {
-                calling.cancel = Cancel::Wanted(Instant::now() + CANCEL_WAIT);
+                calling.cancel = Cancel::Wanted(Instant::now() + self.shared.waits.cancel);
                 if calling.heard {
                     self.send_cancel();
                 }
@@ -91,7 +88,7 @@ impl Leg {
 
     fn send_cancel(&mut self) {
         let Stage::Calling(calling) = &mut self.stage else { return };
-        calling.cancel = Cancel::Sent(Instant::now() + CANCEL_WAIT);
+        calling.cancel = Cancel::Sent(Instant::now() + self.shared.waits.cancel);
         let cancel = dialog::cancel_of(&calling.invite);
         let exchange = exchange::exchange(self.shared.endpoint.clone(), cancel, calling.destination);
         // The leg ends with the INVITE, not with the CANCEL.

@@ -1,7 +1,11 @@
-//! The SIP side against SIPp as a foreign client, with a few lines of call control that join two legs.
+//! The SIP side against SIPp as a foreign client, and against a phone that does what no decent phone does.
 //!
-//! The scenarios are in `tests/sipp`; without the `sipp` program the tests say so and pass.
+//! The scenarios are in `tests/sipp`; without the `sipp` program those tests say so and pass.
 
+mod answering;
 mod bridge;
+mod calling;
+mod inside;
+mod phone;
 mod sipp;
 mod with_sipp;

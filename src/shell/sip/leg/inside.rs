@@ -4,7 +4,6 @@
 
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use rsipstack::sip::Method;
 use rsipstack::sip::prelude::HeadersExt;
@@ -16,9 +15,6 @@ use super::super::incoming::Answering;
 use super::super::message::{self, Identity, Reply};
 use super::{End, Errand, Flow, Input, Leg, Stage};
 use crate::control::{Header, OfferMethod, ReplyId, SipEvent};
-
-/// How long call control may think about an offer.
-const REPLY_WAIT: Duration = Duration::from_secs(5);
 
 /// How many requests are kept for a dialog that is not named yet.
 const PARKED_MAX: usize = 4;
@@ -95,7 +91,7 @@ impl Leg {
             None => "BYE from the far end".to_owned(),
         };
         self.refuse(*transaction, 200).await;
-        if let Stage::Answering(Answering::Ringing(caller)) = &self.stage {
+        if let Stage::Answering(Answering::Ringing { caller, .. }) = &self.stage {
             caller.respond(&self.shared.identity, &Reply::code(487));
             return ControlFlow::Break(End::Cancelled);
         }
@@ -122,7 +118,7 @@ impl Leg {
         let sdp = message::sdp(&transaction.original.headers, &transaction.original.body);
         let reply = ReplyId(self.shared.next_reply.fetch_add(1, Ordering::Relaxed));
         let responder = self.responder(transaction, move |news| Input::Offer(reply, news));
-        let deadline = Some(Instant::now() + REPLY_WAIT);
+        let deadline = Some(Instant::now() + self.shared.waits.reply);
         self.offers.insert(reply, Offer { responder, method, deadline, owes_ack: false });
         self.tell(SipEvent::Offer { leg: self.id, reply, method, sdp }).await;
     }
@@ -150,7 +146,7 @@ impl Leg {
                 let lost = offer.owes_ack;
                 self.offers.remove(&reply);
                 if lost {
-                    return self.hang_up(Some("no ACK for the answer to a re-INVITE".to_owned()));
+                    self.give_up("no ACK for the answer to a re-INVITE");
                 }
             }
         }

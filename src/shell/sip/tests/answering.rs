@@ -1,0 +1,168 @@
+//! Calls that come in, and what else comes to the door.
+
+use super::phone::{SDP, Stand, ended, header, value};
+use crate::control::{SipCommand, SipEvent};
+use media::LegId;
+
+#[tokio::test]
+async fn an_invite_is_told_whole() {
+    let mut stand = Stand::new(16).await;
+    let extra = "X-Queue: gold\r\nSession-Expires: 1800\r\nSupported: timer\r\n";
+    stand.say("INVITE", "1", "", extra, SDP).await;
+    stand.receive("SIP/2.0 100 ").await;
+    let SipEvent::Incoming { leg, invite } = stand.event().await else { panic!("no call") };
+    assert!(leg.0 >= 1 << 31);
+    assert!(invite.request_uri.starts_with("sip:4000@127.0.0.1:"));
+    assert!(invite.from.starts_with("Caller <sip:caller@127.0.0.1:"), "{}", invite.from);
+    assert_eq!((invite.to.as_str(), invite.sip_call_id.as_str()), ("<sip:4000@us>", "from-the-phone"));
+    assert_eq!(invite.headers, [header("X-Queue", "gold")]);
+    assert_eq!((invite.sdp.as_deref(), invite.session_expires_s), (Some(SDP), Some(1800)));
+
+    let retry = vec![header("Retry-After", "9")];
+    stand.sip.handle(SipCommand::Reject { leg, code: 503, reason: "Full House".to_owned(), headers: retry });
+    let refusal = stand.receive("SIP/2.0 503 Full House\r\n").await;
+    assert_eq!(value(&refusal, "Retry-After"), "9");
+    stand.say("ACK", "1", &to_tag(&refusal), "", "").await;
+    stand.ends_with(ended(leg, "rejected with 503")).await;
+}
+
+#[tokio::test]
+async fn progress_and_answer_carry_one_tag() {
+    let mut stand = Stand::new(16).await;
+    let leg = stand.incoming().await;
+    stand.sip.handle(SipCommand::Progress { leg, code: 180, sdp: None });
+    stand.sip.handle(SipCommand::Progress { leg, code: 183, sdp: Some(SDP.to_owned()) });
+    stand.sip.handle(SipCommand::Answer { leg, sdp: SDP.to_owned(), headers: Vec::new() });
+    let ringing = stand.receive("SIP/2.0 180 ").await;
+    let early = stand.receive("SIP/2.0 183 ").await;
+    let answer = stand.receive("SIP/2.0 200 ").await;
+    assert!(ringing.ends_with("\r\n\r\n") && early.ends_with(SDP) && answer.ends_with(SDP));
+    assert_eq!((to_tag(&ringing), to_tag(&early)), (to_tag(&answer), to_tag(&answer)));
+    stand.say("ACK", "1", &to_tag(&answer), "", "").await;
+    assert_eq!(stand.event().await, SipEvent::Confirmed { leg });
+    stand.say("BYE", "2", &to_tag(&answer), "", "").await;
+    stand.receive("SIP/2.0 200 ").await;
+    stand.ends_with(ended(leg, "BYE from the far end")).await;
+}
+
+#[tokio::test]
+async fn the_caller_gives_up() {
+    let mut stand = Stand::new(16).await;
+    let leg = stand.incoming().await;
+    stand.say("CANCEL", "1", "", "", "").await;
+    stand.receive("SIP/2.0 200 ").await;
+    let refusal = stand.receive("SIP/2.0 487 ").await;
+    stand.say("ACK", "1", &to_tag(&refusal), "", "").await;
+    stand.ends_with(SipEvent::Cancelled { leg }).await;
+}
+
+#[tokio::test]
+async fn the_answer_is_repeated_and_the_ack_never_comes() {
+    let mut stand = Stand::new(16).await;
+    let leg = stand.incoming().await;
+    stand.sip.handle(SipCommand::Answer { leg, sdp: SDP.to_owned(), headers: Vec::new() });
+    stand.receive("SIP/2.0 200 ").await;
+    stand.receive("SIP/2.0 200 ").await;
+    let bye = stand.receive("BYE ").await;
+    assert_eq!(value(&bye, "Reason"), "SIP;cause=408;text=\"no ACK\"");
+    stand.respond(&bye, 200, "", "").await;
+    stand.ends_with(ended(leg, "no ACK")).await;
+}
+
+#[tokio::test]
+async fn bye_waits_for_the_ack() {
+    let mut stand = Stand::new(16).await;
+    let leg = stand.incoming().await;
+    stand.sip.handle(SipCommand::Answer { leg, sdp: SDP.to_owned(), headers: Vec::new() });
+    stand.sip.handle(SipCommand::Bye { leg, reason: None });
+    let answer = stand.receive("SIP/2.0 200 ").await;
+    stand.hear_no("BYE ").await;
+    stand.say("ACK", "1", &to_tag(&answer), "", "").await;
+    assert_eq!(stand.event().await, SipEvent::Confirmed { leg });
+    let bye = stand.receive("BYE ").await;
+    stand.respond(&bye, 481, "", "").await;
+    stand.ends_with(ended(leg, "hung up")).await;
+}
+
+#[tokio::test]
+async fn call_control_never_answers() {
+    let mut stand = Stand::new(16).await;
+    let leg = stand.incoming().await;
+    let refusal = stand.receive("SIP/2.0 480 ").await;
+    stand.say("ACK", "1", &to_tag(&refusal), "", "").await;
+    stand.ends_with(ended(leg, "rejected with 480")).await;
+}
+
+#[tokio::test]
+async fn call_control_takes_nothing_any_more() {
+    let mut stand = Stand::new(1).await;
+    let leg = stand.incoming_untaken().await;
+    stand.say("INVITE", "9", "", "", SDP).await;
+    let refusal = stand.receive("SIP/2.0 503 ").await;
+    assert_eq!(value(&refusal, "Retry-After"), "5");
+    assert_eq!(stand.sip.legs(), 1);
+    assert!(matches!(stand.event().await, SipEvent::Incoming { .. }));
+    stand.sip.handle(SipCommand::Reject { leg, code: 486, reason: String::new(), headers: Vec::new() });
+    stand.receive("SIP/2.0 486 Busy Here\r\n").await;
+    stand.ends_with(ended(leg, "rejected with 486")).await;
+}
+
+#[tokio::test]
+async fn rubbish_does_no_harm() {
+    let stand = Stand::new(16).await;
+    let rubbish: [&[u8]; 7] = [
+        b"",
+        b"\r\n\r\n",
+        b"\xff\xfe\x00",
+        b"INVITE sip:x SIP/2.0\r\n\r\n",
+        b"INVITE sip:x@y SIP/2.0\r\nVia: ;;;\r\nCSeq: x\r\nTo: \"\r\n\r\n",
+        b"SIP/2.0 99999 x\r\n\r\n",
+        b"ACK sip:x@y SIP/2.0\r\nVia: SIP/2.0/UDP z;branch=1\r\nFrom: a;tag=1\r\nTo: b\r\nCall-ID: 1\r\nCSeq: 1 ACK\r\n\r\n",
+    ];
+    for datagram in rubbish {
+        stand.phone.send(datagram).await.expect("loopback takes it");
+    }
+    stand.say("OPTIONS", "1", "", "", "").await;
+    let answer = stand.receive("SIP/2.0 200 ").await;
+    assert_eq!(value(&answer, "Accept"), "application/sdp");
+    assert!(value(&answer, "Allow").contains("UPDATE") && value(&answer, "Supported").contains("timer"));
+    stand.say("FLY", "2", "", "", "").await;
+    stand.receive("SIP/2.0 405 ").await;
+    stand.say("BYE", "3", ";tag=nobody", "", "").await;
+    stand.receive("SIP/2.0 481 ").await;
+    stand.say("INVITE", "4", "", "Content-Type: text/plain\r\n", "hello").await;
+    stand.receive("SIP/2.0 415 ").await;
+    assert_eq!(stand.sip.legs(), 0);
+}
+
+#[tokio::test]
+async fn shutdown_leaves_nobody_behind() {
+    let mut stand = Stand::new(16).await;
+    let leg = stand.incoming().await;
+    stand.sip.shutdown().await;
+    stand.receive("SIP/2.0 480 ").await;
+    assert_eq!(stand.event().await, ended(leg, "rejected with 480"));
+}
+
+impl Stand {
+    /// A call from the phone, told to call control.
+    async fn incoming(&mut self) -> LegId {
+        self.say("INVITE", "1", "", "", SDP).await;
+        match self.event().await {
+            SipEvent::Incoming { leg, .. } => leg,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A call from the phone whose event stays in the queue.
+    async fn incoming_untaken(&mut self) -> LegId {
+        self.say("INVITE", "1", "", "", SDP).await;
+        self.receive("SIP/2.0 100 ").await;
+        LegId(1 | 1 << 31)
+    }
+}
+
+fn to_tag(message: &str) -> String {
+    let to = value(message, "To");
+    to[to.find(";tag=").expect("a tag in To")..].to_owned()
+}

@@ -1,0 +1,161 @@
+//! What happens inside a dialog: offers, REFER, probes, and the small requests.
+
+use super::phone::{LEG, SDP, Stand, ended, header, value};
+use crate::control::{OfferMethod, SipCommand, SipEvent};
+
+#[tokio::test]
+async fn an_update_is_answered_by_call_control() {
+    let mut stand = Stand::new(16).await;
+    let invite = stand.call().await;
+    stand.request_inside(&invite, "UPDATE", 1, "", "").await;
+    let SipEvent::Offer { reply, method: OfferMethod::Update, sdp: None, .. } = stand.event().await else {
+        panic!("no offer")
+    };
+    // A second offer has to wait for the first.
+    stand.request_inside(&invite, "INVITE", 2, "", SDP).await;
+    let refusal = stand.receive("SIP/2.0 500 ").await;
+    assert_eq!(value(&refusal, "Retry-After"), "1");
+    stand.sip.handle(SipCommand::Reply { leg: LEG, reply, code: 488, sdp: None, headers: Vec::new() });
+    stand.receive("SIP/2.0 488 ").await;
+    hang_up(stand, &invite, 3).await;
+}
+
+#[tokio::test]
+async fn call_control_forgets_an_offer() {
+    let mut stand = Stand::new(16).await;
+    let invite = stand.call().await;
+    stand.request_inside(&invite, "INVITE", 1, "", SDP).await;
+    stand.receive("SIP/2.0 100 ").await;
+    let SipEvent::Offer { reply, .. } = stand.event().await else { panic!("no offer") };
+    stand.receive("SIP/2.0 500 ").await;
+    stand.request_inside(&invite, "ACK", 1, "", "").await;
+    stand.sip.handle(SipCommand::Reply { leg: LEG, reply, code: 200, sdp: None, headers: Vec::new() });
+    stand.hear_no("SIP/2.0 200 ").await;
+    hang_up(stand, &invite, 2).await;
+}
+
+#[tokio::test]
+async fn bye_during_an_open_offer() {
+    let mut stand = Stand::new(16).await;
+    let invite = stand.call().await;
+    stand.request_inside(&invite, "INVITE", 1, "", SDP).await;
+    assert!(matches!(stand.event().await, SipEvent::Offer { .. }));
+    stand.request_inside(&invite, "BYE", 2, "", "").await;
+    stand.receive("SIP/2.0 200 ").await;
+    stand.receive("SIP/2.0 487 ").await;
+    stand.request_inside(&invite, "ACK", 1, "", "").await;
+    stand.ends_with(ended(LEG, "BYE from the far end")).await;
+}
+
+#[tokio::test]
+async fn no_ack_for_the_answer_to_a_reinvite() {
+    let mut stand = Stand::new(16).await;
+    let invite = stand.call().await;
+    stand.request_inside(&invite, "INVITE", 1, "", SDP).await;
+    let SipEvent::Offer { reply, .. } = stand.event().await else { panic!("no offer") };
+    let sdp = Some(SDP.to_owned());
+    stand.sip.handle(SipCommand::Reply { leg: LEG, reply, code: 200, sdp, headers: Vec::new() });
+    let bye = stand.receive("BYE ").await;
+    stand.respond(&bye, 200, "", "").await;
+    stand.ends_with(ended(LEG, "no ACK for the answer to a re-INVITE")).await;
+}
+
+#[tokio::test]
+async fn referred_away() {
+    let mut stand = Stand::new(16).await;
+    let invite = stand.call().await;
+    let headers = vec![header("X-Calmline-Emotion", "angry;level=high")];
+    stand.sip.handle(SipCommand::Refer { leg: LEG, uri: "sip:queue@pbx".to_owned(), headers });
+    let refer = stand.receive("REFER ").await;
+    assert_eq!(value(&refer, "Refer-To"), "<sip:queue@pbx>");
+    assert_eq!(value(&refer, "X-Calmline-Emotion"), "angry;level=high");
+    stand.respond(&refer, 202, "", "").await;
+    assert_eq!(stand.event().await, progress(202, "Said", false));
+    notify(&stand, &invite, 1, "active;expires=60", "SIP/2.0 180 Ringing\r\n").await;
+    assert_eq!(stand.event().await, progress(180, "Ringing", false));
+    notify(&stand, &invite, 2, "terminated;reason=noresource", "SIP/2.0 200 OK\r\n").await;
+    assert_eq!(stand.event().await, progress(200, "OK", true));
+    // The subscription is over.
+    notify(&stand, &invite, 3, "terminated", "SIP/2.0 200 OK\r\n").await;
+    stand.receive("SIP/2.0 481 ").await;
+    hang_up(stand, &invite, 4).await;
+}
+
+#[tokio::test]
+async fn a_notify_that_overtakes_the_response_stands_for_it() {
+    let mut stand = Stand::new(16).await;
+    let invite = stand.call().await;
+    stand.sip.handle(SipCommand::Refer { leg: LEG, uri: "sip:queue@pbx".to_owned(), headers: Vec::new() });
+    let refer = stand.receive("REFER ").await;
+    notify(&stand, &invite, 1, "active", "SIP/2.0 100 Trying\r\n").await;
+    assert_eq!(stand.event().await, progress(202, "Accepted", false));
+    assert_eq!(stand.event().await, progress(100, "Trying", false));
+    stand.respond(&refer, 202, "", "").await;
+    notify(&stand, &invite, 2, "terminated", "SIP/2.0 486 Busy Here\r\n").await;
+    assert_eq!(stand.event().await, progress(486, "Busy Here", true));
+    hang_up(stand, &invite, 3).await;
+}
+
+#[tokio::test]
+async fn refused_and_impossible_referrals() {
+    let mut stand = Stand::new(16).await;
+    let invite = stand.call().await;
+    stand.sip.handle(SipCommand::Refer { leg: LEG, uri: "nothing".to_owned(), headers: Vec::new() });
+    assert!(matches!(stand.event().await, SipEvent::ReferProgress { code: 400, last: true, .. }));
+    stand.sip.handle(SipCommand::Refer { leg: LEG, uri: "sip:queue@pbx".to_owned(), headers: Vec::new() });
+    let refer = stand.receive("REFER ").await;
+    stand.respond(&refer, 603, "", "").await;
+    assert_eq!(stand.event().await, progress(603, "Said", true));
+    hang_up(stand, &invite, 1).await;
+}
+
+#[tokio::test]
+async fn probes() {
+    let mut stand = Stand::new(16).await;
+    let invite = stand.call().await;
+    for (code, alive) in [(200, true), (503, true), (481, false)] {
+        stand.sip.handle(SipCommand::Probe { leg: LEG });
+        let options = stand.receive("OPTIONS ").await;
+        stand.respond(&options, code, "", "").await;
+        assert_eq!(stand.event().await, SipEvent::Probed { leg: LEG, alive });
+    }
+    stand.sip.handle(SipCommand::Probe { leg: LEG });
+    assert_eq!(stand.event().await, SipEvent::Probed { leg: LEG, alive: false });
+    hang_up(stand, &invite, 1).await;
+}
+
+#[tokio::test]
+async fn small_requests() {
+    let mut stand = Stand::new(16).await;
+    let invite = stand.call().await;
+    let answers =
+        [("INFO", 200), ("MESSAGE", 200), ("OPTIONS", 200), ("REFER", 603), ("NOTIFY", 481), ("SUBSCRIBE", 405)];
+    for (sequence, (method, code)) in (10..).zip(answers) {
+        stand.request_inside(&invite, method, sequence, "", "").await;
+        stand.receive(&format!("SIP/2.0 {code} ")).await;
+    }
+    // Older than what has been seen.
+    stand.request_inside(&invite, "INFO", 1, "", "").await;
+    stand.receive("SIP/2.0 500 ").await;
+    // From somebody else.
+    let to = format!("To: {}", value(&invite, "To"));
+    let stranger = invite.replacen(&to, &format!("{to};tag=stranger"), 1);
+    stand.request_inside(&stranger, "INFO", 20, "", "").await;
+    stand.receive("SIP/2.0 481 ").await;
+    hang_up(stand, &invite, 30).await;
+}
+
+async fn notify(stand: &Stand, invite: &str, sequence: u32, state: &str, sipfrag: &str) {
+    let extra = format!("Event: refer\r\nSubscription-State: {state}\r\nContent-Type: message/sipfrag\r\n");
+    stand.request_inside(invite, "NOTIFY", sequence, &extra, sipfrag).await;
+}
+
+fn progress(code: u16, reason: &str, last: bool) -> SipEvent {
+    SipEvent::ReferProgress { leg: LEG, code, reason: reason.to_owned(), last }
+}
+
+async fn hang_up(mut stand: Stand, invite: &str, sequence: u32) {
+    stand.request_inside(invite, "BYE", sequence, "", "").await;
+    stand.receive("SIP/2.0 200 ").await;
+    stand.ends_with(ended(LEG, "BYE from the far end")).await;
+}
