@@ -180,7 +180,7 @@ impl SipSide {
     /// A command for a leg that is over is ignored: its end has been told, or is about to be.
     pub fn handle(&self, command: SipCommand) {
         if let SipCommand::Invite { leg, uri, from, headers, sdp } = command {
-            return self.shared.invite(leg, &uri, &from, headers, sdp);
+            return self.shared.invite(leg, &uri, &from, &headers, &sdp);
         }
         let leg = leg_of(&command);
         let Some(inbox) = self.shared.legs.inbox(leg) else {
@@ -244,14 +244,14 @@ fn serve(endpoint: Endpoint, shared: Arc<Shared>) -> Result<(), String> {
 
 impl Shared {
     /// Starts an outgoing leg. Its commands are queued from now on.
-    fn invite(self: &Arc<Self>, leg: LegId, uri: &str, from: &str, headers: Vec<Header>, sdp: String) {
+    fn invite(self: &Arc<Self>, leg: LegId, uri: &str, from: &str, headers: &[Header], sdp: &str) {
         let target = message::is_clean(uri).then(|| Uri::try_from(uri).ok()).flatten();
         let dialog = target.and_then(|target| Dialog::to_target(from, target));
         let Some(mut dialog) = dialog else {
             return self.end(leg, End::Failed(503, "the target or From is no URI".to_owned()));
         };
         let method = Method::Invite;
-        let Some(invite) = dialog.request(&self.endpoint, &self.identity, method, &headers, Some(&sdp)) else {
+        let Some(invite) = dialog.request(&self.endpoint, &self.identity, method, headers, Some(sdp)) else {
             return self.end(leg, End::Failed(503, "no address to send from".to_owned()));
         };
         let key = dialog.key();

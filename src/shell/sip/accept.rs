@@ -96,7 +96,7 @@ async fn accept_invite(shared: &Arc<Shared>, mut transaction: Transaction) {
     let id = LegId(number | INCOMING_BIT);
     let key = dialog.key();
     let transaction = Box::new(transaction);
-    let caller = exchange::Responder::new(&transaction, dialog.local_tag());
+    let caller = Box::new(exchange::Responder::new(&transaction, dialog.local_tag()));
     let stage = Stage::Answering(Answering::Ringing { caller, until: Instant::now() + shared.waits.ringing });
     let (leg, inbox) = Leg::new(id, shared.clone(), dialog, stage);
     if !shared.legs.add(id, key, inbox.clone()) {

@@ -15,7 +15,7 @@ pub(super) enum Answering {
     /// No final response yet.
     Ringing {
         /// Answers the INVITE.
-        caller: Responder,
+        caller: Box<Responder>,
         /// Until when call control must have said its final word.
         until: Instant,
     },

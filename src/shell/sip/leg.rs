@@ -131,7 +131,7 @@ pub(super) struct Leg {
     offers: BTreeMap<ReplyId, Offer>,
     referral: Referral,
     /// Requests that came before the response which names their dialog.
-    parked: Vec<Box<Transaction>>,
+    parked: Vec<Transaction>,
 }
 
 impl Leg {
@@ -303,7 +303,7 @@ impl Leg {
     pub(super) async fn come_up(&mut self) -> Flow {
         self.stage = Stage::Up;
         for transaction in std::mem::take(&mut self.parked) {
-            self.handle_request(transaction).await?;
+            self.handle_request(Box::new(transaction)).await?;
         }
         ControlFlow::Continue(())
     }
@@ -317,12 +317,12 @@ impl Leg {
         let mut waiting = std::mem::take(&mut self.parked);
         while let Ok(input) = self.inbox.try_recv() {
             if let Input::Request(transaction) = input {
-                waiting.push(transaction);
+                waiting.push(*transaction);
             }
         }
         for transaction in waiting {
             let code = if transaction.original.method == Method::Bye { 200 } else { 481 };
-            self.refuse(*transaction, code).await;
+            self.refuse(transaction, code).await;
         }
     }
 

@@ -57,7 +57,7 @@ impl Leg {
         if !self.dialog.is_from_peer(request) {
             // The response that names the dialog may still be on its way to this task.
             if matches!(self.stage, Stage::Calling(_)) && self.parked.len() < PARKED_MAX {
-                self.parked.push(transaction);
+                self.parked.push(*transaction);
             } else {
                 self.refuse(*transaction, 481).await;
             }
