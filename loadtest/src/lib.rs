@@ -1,1 +1,10 @@
-//! loadtest
+//! Simulated telephones: a small SIP and RTP user agent of our own, and a driver that runs many of them on loopback.
+//!
+//! The telephones are pure (`message`, `phone`, `stream`); only `driver` touches sockets, clocks and threads. They
+//! share no SIP code with the server, so that they are independent witnesses of what it does.
+
+pub mod audio;
+pub mod latency;
+pub mod message;
+pub mod phone;
+pub mod stream;
