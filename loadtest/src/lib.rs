@@ -4,6 +4,7 @@
 //! share no SIP code with the server, so that they are independent witnesses of what it does.
 
 pub mod audio;
+pub mod driver;
 pub mod latency;
 pub mod message;
 pub mod phone;

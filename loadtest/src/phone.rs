@@ -352,7 +352,7 @@ impl Phone {
             }
             Order::HangUp(index) => self.with(now, index, out, Call::hang_up),
             Order::Offer(index, direction) => {
-                self.with(now, index, out, |call, context| call.reoffer(context, direction))
+                self.with(now, index, out, |call, context| call.reoffer(context, direction));
             }
             Order::Say(index, audio) => self.with(now, index, out, |call, _| call.say(audio)),
         }

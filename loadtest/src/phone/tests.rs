@@ -281,11 +281,12 @@ impl World {
     }
 
     fn invite_of(&self, phone: usize) -> Message {
-        let invites = self.events.iter().filter(|(of, _)| *of == phone).filter_map(|(_, event)| match &event.event {
-            Event::Incoming { invite } => Some(invite.as_ref().clone()),
-            _ => None,
-        });
-        invites.last().expect("it was called")
+        let mut invites =
+            self.events.iter().filter(|(of, _)| *of == phone).filter_map(|(_, event)| match &event.event {
+                Event::Incoming { invite } => Some(invite.as_ref().clone()),
+                _ => None,
+            });
+        invites.next_back().expect("it was called")
     }
 }
 

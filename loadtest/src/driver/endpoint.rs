@@ -1,0 +1,95 @@
+//! What the thread runs: a telephone, or bare RTP streams. Both take and give datagrams in the same way.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use media::StreamSettings;
+
+use crate::audio::Audio;
+use crate::phone::{Input, Output, Phone};
+use crate::stream::{Keep, Recording, Stream};
+
+/// Anything with sockets.
+pub(super) enum Endpoint {
+    Phone(Box<Phone>),
+    Streams(Streams),
+}
+
+impl Endpoint {
+    pub(super) fn handle(&mut self, now: Duration, input: Input<'_>, out: &mut Output) {
+        match self {
+            Endpoint::Phone(phone) => phone.handle(now, input, out),
+            Endpoint::Streams(streams) => streams.handle(now, &input, out),
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        match self {
+            Endpoint::Phone(phone) => phone.deadline(),
+            Endpoint::Streams(streams) => streams.timers.first().map(|(at, _)| *at),
+        }
+    }
+
+    pub(super) fn heard(&self, call: Option<usize>) -> Recording {
+        match self {
+            Endpoint::Phone(phone) => phone.heard(call.unwrap_or(phone.calls().saturating_sub(1))),
+            Endpoint::Streams(streams) => {
+                streams.streams.get(call.unwrap_or(0)).map(Stream::recording).unwrap_or_default()
+            }
+        }
+    }
+}
+
+/// Streams without SIP; ports are consecutive in no way, so they are found by a sorted list.
+pub(super) struct Streams {
+    streams: Vec<Stream>,
+    by_port: std::collections::BTreeMap<u16, usize>,
+    timers: BTreeSet<(Duration, usize)>,
+}
+
+impl Streams {
+    pub(super) fn new(ports: &[u16], audio: &Audio, seed: u64, keep: Keep) -> Self {
+        let of =
+            |(n, port): (usize, &u16)| Stream::new(*port, audio.clone(), seed.wrapping_add(n as u64 * 0x1_0001), keep);
+        Streams {
+            streams: ports.iter().enumerate().map(of).collect(),
+            by_port: ports.iter().enumerate().map(|(n, port)| (*port, n)).collect(),
+            timers: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn configure(&mut self, now: Duration, port: u16, settings: StreamSettings) {
+        if let Some(&n) = self.by_port.get(&port) {
+            self.streams[n].configure(now, settings);
+            self.schedule(n);
+        }
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.streams.iter_mut().for_each(Stream::stop);
+        self.timers.clear();
+    }
+
+    fn handle(&mut self, now: Duration, input: &Input<'_>, out: &mut Output) {
+        if let Input::Rtp { port, bytes } = input
+            && let Some(&n) = self.by_port.get(port)
+        {
+            self.streams[n].receive(now, bytes);
+        }
+        while let Some(&(at, n)) = self.timers.first()
+            && at <= now
+        {
+            self.timers.pop_first();
+            let port = self.streams[n].port;
+            self.streams[n].send_due(now, |to, packet| out.rtp.push((port, to, packet)));
+            self.schedule(n);
+        }
+    }
+
+    fn schedule(&mut self, n: usize) {
+        self.timers.retain(|(_, scheduled)| *scheduled != n);
+        if let Some(at) = self.streams[n].deadline() {
+            self.timers.insert((at, n));
+        }
+    }
+}
