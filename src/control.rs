@@ -1,9 +1,353 @@
 //! Call control, pure: SIP and media events, observations and orders in; commands and notices out.
 //!
-//! No socket, clock, thread or file. `handle(now, input, &mut out)` and `deadline()` are all there is.
+//! No socket, clock, thread or file. `handle(now, input, &mut out)`, `tick` and `deadline()` are all there is.
+//! A back-to-back user agent: every call has a caller's leg and a far leg, both with media of our own.
 
+mod act;
+mod call;
 mod command;
+mod context;
+mod finish;
 mod input;
+mod leg;
+mod offer;
+mod ports;
+mod reroute;
+mod session;
+mod setup;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use media::{LegId, Sound};
+use routing::CallKey;
 
 pub use command::{Command, SipCommand};
 pub use input::{Header, Input, Invite, OfferMethod, Order, ReplyId, SipEvent};
+
+use self::call::{Call, Stage};
+use self::context::{Context, Shared};
+use self::leg::header;
+use self::ports::PortPool;
+use self::setup::Refusal;
+use crate::notice::{Notice, What};
+use crate::settings::{Limits, Parties, PortRange, Routes, Settings, Target};
+
+/// What call control needs to know of the configuration.
+#[derive(Debug, Clone)]
+pub struct ControlSettings {
+    /// The address that our SDP shows.
+    pub address: IpAddr,
+    /// The RTP ports calls may use; each leg takes an even one.
+    pub ports: PortRange,
+    /// A call in which nobody sends for this long is asked whether it is still there.
+    pub silence: Duration,
+    /// A call in which nobody sends for this long is ended.
+    pub silence_limit: Duration,
+    /// Whose voice is listened to.
+    pub parties: Parties,
+    /// What is refused or ended when it grows too large or too old.
+    pub limits: Limits,
+    /// Where calls can be sent, by name.
+    pub targets: BTreeMap<String, Target>,
+    /// Which targets a call is offered to.
+    pub routes: Routes,
+}
+
+impl From<&Settings> for ControlSettings {
+    fn from(settings: &Settings) -> ControlSettings {
+        ControlSettings {
+            address: settings.media.external_address,
+            ports: settings.media.ports,
+            silence: settings.media.silence,
+            silence_limit: settings.media.silence_limit,
+            parties: settings.listening.parties,
+            limits: settings.limits.clone(),
+            targets: settings.targets.clone(),
+            routes: settings.routes.clone(),
+        }
+    }
+}
+
+impl ControlSettings {
+    fn listens_to_far(&self) -> bool {
+        self.parties == Parties::Both
+    }
+}
+
+/// All calls of one server.
+pub struct Control {
+    shared: Shared,
+    /// Goes in front of every call's id, so that ids of different runs differ.
+    boot_id: String,
+    calls: BTreeMap<CallKey, Call>,
+    /// When each call is next due.
+    wakes: BTreeSet<(Duration, CallKey, &'static str)>,
+    next_call: u64,
+    draining: bool,
+    listening: bool,
+}
+
+/// How many of what there is at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Calls that are not over.
+    pub calls: usize,
+    /// Calls that are over, with legs that have not said their last word.
+    pub calls_ending: usize,
+    /// RTP ports that are free.
+    pub ports_free: usize,
+    /// RTP ports that the media path still holds.
+    pub ports_held: usize,
+    /// Legs about which something may still be said.
+    pub legs: usize,
+}
+
+impl Control {
+    /// Call control without any calls. `prompts` are the sounds by file name, as policies name them.
+    pub fn new(
+        settings: ControlSettings,
+        engine: routing::Engine,
+        prompts: BTreeMap<String, Arc<Sound>>,
+        boot_id: String,
+    ) -> Control {
+        let ports = PortPool::new(settings.ports.even());
+        Control {
+            shared: Shared::new(settings, engine, prompts, ports),
+            boot_id,
+            calls: BTreeMap::new(),
+            wakes: BTreeSet::new(),
+            next_call: 1,
+            draining: false,
+            listening: false,
+        }
+    }
+
+    /// Takes in one event at `now`, the time since start; `now` never runs backwards.
+    pub fn handle(&mut self, now: Duration, input: Input, out: &mut Vec<Command>) {
+        match input {
+            Input::Sip(SipEvent::Incoming { leg, invite }) => self.incoming(now, leg, &invite, out),
+            Input::Sip(event) => self.sip(now, event, out),
+            Input::Media(event) => self.media(now, event, out),
+            Input::Heard(observation) => {
+                let leg = LegId(observation.party.0);
+                self.with_owner(now, leg, out, |call, context| call.heard(context, &observation));
+            }
+            Input::Order(Order::HangUp { call }) => {
+                if let Some(key) = self.key_of(&call) {
+                    self.with_call(now, key, out, |call, context| call.finish(context, "hung up by an operator"));
+                }
+            }
+            Input::Order(Order::Drain) => self.draining = true,
+            Input::Order(Order::Listening { up }) => self.listening = up,
+        }
+    }
+
+    /// Lets time pass: does everything that was due by `now`.
+    pub fn tick(&mut self, now: Duration, out: &mut Vec<Command>) {
+        let due: Vec<CallKey> =
+            self.wakes.iter().take_while(|(at, ..)| *at <= now).map(|(_, key, _)| *key).collect();
+        for key in due {
+            self.with_call(now, key, out, Call::tick);
+        }
+
+        let mut decisions = Vec::new();
+        self.shared.engine.tick(now, &mut decisions);
+        for decision in decisions {
+            self.with_call(now, decision.call, out, |call, context| call.carry_out(context, vec![decision]));
+        }
+    }
+
+    /// When `tick` must be called at the latest, and for what.
+    pub fn deadline(&self) -> Option<(Duration, &'static str)> {
+        let call = self.wakes.first().map(|(at, _, what)| (*at, *what));
+        [call, self.shared.engine.deadline()].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+
+    /// What there is at the moment.
+    pub fn counts(&self) -> Counts {
+        let calls = self.calls_up();
+        Counts {
+            calls,
+            calls_ending: self.calls.len() - calls,
+            ports_free: self.shared.ports.free(),
+            ports_held: self.shared.ports_held.len(),
+            legs: self.shared.owners.len(),
+        }
+    }
+
+    /// Whether new calls are taken: not draining.
+    pub fn is_taking_calls(&self) -> bool {
+        !self.draining
+    }
+
+    /// Whether observations can be expected.
+    pub fn is_listening(&self) -> bool {
+        self.listening
+    }
+
+    fn incoming(&mut self, now: Duration, leg: LegId, invite: &Invite, out: &mut Vec<Command>) {
+        if self.shared.owners.contains_key(&leg) {
+            return;
+        }
+        let key = CallKey(self.next_call);
+        self.next_call += 1;
+        let id = format!("{}-{}", self.boot_id, key.0);
+
+        let admitted = self.room_for_one_more().and_then(|()| setup::admit(&self.shared, invite));
+        let mut context = Context { now, shared: &mut self.shared, out };
+        let started =
+            admitted.and_then(|admitted| Call::start(&mut context, key, id.clone(), leg, invite, admitted));
+        match started {
+            Ok(call) => {
+                self.calls.insert(key, call);
+                self.with_call(now, key, out, |_, _| ());
+            }
+            Err(refusal) => self.refuse(leg, id, refusal, out),
+        }
+    }
+
+    fn room_for_one_more(&self) -> Result<(), Refusal> {
+        if self.draining {
+            return Err(Refusal::new(503, "Draining"));
+        }
+        // Calls that are over but whose legs are still awaited count four times less.
+        let limit = self.shared.settings.limits.calls;
+        if self.calls_up() >= limit || self.calls.len() >= limit.saturating_mul(4) {
+            return Err(Refusal::new(503, "Call limit reached"));
+        }
+        if self.shared.ports.free() < PORTS_PER_CALL {
+            return Err(Refusal::new(503, "No media port is free"));
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, leg: LegId, id: String, refusal: Refusal, out: &mut Vec<Command>) {
+        let Refusal { code, reason, mut headers } = refusal;
+        if code == 503 {
+            let seconds = self.shared.settings.limits.retry_after.as_secs().max(1);
+            headers.push(header("Retry-After", seconds.to_string()));
+        }
+        let what = What::CallRefused { code, reason: reason.clone() };
+        out.push(Command::Sip(SipCommand::Reject { leg, code, reason, headers }));
+        out.push(Command::Notice(Notice { call: id, call_ms: 0, what }));
+    }
+
+    fn sip(&mut self, now: Duration, event: SipEvent, out: &mut Vec<Command>) {
+        let leg = leg_of(&event);
+        if self.shared.owners.contains_key(&leg) {
+            self.with_owner(now, leg, out, |call, context| call.handle_sip(context, leg, event));
+            return;
+        }
+        // A dialog that no call knows any more must not live on.
+        match event {
+            SipEvent::Answered { .. } => {
+                let reason = Some("SIP;cause=481;text=\"no such call\"".to_owned());
+                out.push(Command::Sip(SipCommand::Bye { leg, reason }));
+            }
+            SipEvent::Offer { reply, .. } => {
+                let refusal = SipCommand::Reply { leg, reply, code: 481, sdp: None, headers: Vec::new() };
+                out.push(Command::Sip(refusal));
+            }
+            _ => {}
+        }
+    }
+
+    fn media(&mut self, now: Duration, event: media::Event, out: &mut Vec<Command>) {
+        let leg = media_leg_of(&event);
+        if matches!(event, media::Event::Closed { .. } | media::Event::OpenFailed { .. }) {
+            self.shared.release_port(leg);
+        }
+        self.with_owner(now, leg, out, |call, context| call.handle_media(context, leg, event));
+    }
+
+    /// Does something with the call of a leg, when there is one.
+    fn with_owner(
+        &mut self,
+        now: Duration,
+        leg: LegId,
+        out: &mut Vec<Command>,
+        work: impl FnOnce(&mut Call, &mut Context<'_>),
+    ) {
+        if let Some(&key) = self.shared.owners.get(&leg) {
+            self.with_call(now, key, out, work);
+        }
+    }
+
+    /// Does something with a call, then drops it when nothing is left of it, or notes when it is next due.
+    fn with_call(
+        &mut self,
+        now: Duration,
+        key: CallKey,
+        out: &mut Vec<Command>,
+        work: impl FnOnce(&mut Call, &mut Context<'_>),
+    ) {
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        let mut context = Context { now, shared: &mut self.shared, out };
+        work(call, &mut context);
+        let over = call.wrap_up(&mut context);
+
+        if let Some(noted) = call.wake.take() {
+            self.wakes.remove(&noted);
+        }
+        if over {
+            self.calls.remove(&key);
+            return;
+        }
+        if let Some((at, what)) = call.deadline(&self.shared.settings) {
+            call.wake = Some((at, key, what));
+            self.wakes.insert((at, key, what));
+        }
+    }
+
+    fn calls_up(&self) -> usize {
+        self.calls.values().filter(|call| !matches!(call.stage, Stage::Finished(_))).count()
+    }
+
+    fn key_of(&self, id: &str) -> Option<CallKey> {
+        let number = id.strip_prefix(&self.boot_id)?.strip_prefix('-')?;
+        number.parse().ok().map(CallKey)
+    }
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control").field("boot_id", &self.boot_id).field("counts", &self.counts()).finish_non_exhaustive()
+    }
+}
+
+/// The RTP ports a call begins with: one per leg.
+const PORTS_PER_CALL: usize = 2;
+
+fn leg_of(event: &SipEvent) -> LegId {
+    match event {
+        SipEvent::Incoming { leg, .. }
+        | SipEvent::Cancelled { leg }
+        | SipEvent::Confirmed { leg }
+        | SipEvent::Progress { leg, .. }
+        | SipEvent::Answered { leg, .. }
+        | SipEvent::Failed { leg, .. }
+        | SipEvent::Offer { leg, .. }
+        | SipEvent::ReferProgress { leg, .. }
+        | SipEvent::Probed { leg, .. }
+        | SipEvent::Ended { leg, .. } => *leg,
+    }
+}
+
+fn media_leg_of(event: &media::Event) -> LegId {
+    match event {
+        media::Event::OpenFailed { leg, .. }
+        | media::Event::Latched { leg, .. }
+        | media::Event::PlayStarted { leg, .. }
+        | media::Event::PlayEnded { leg, .. }
+        | media::Event::Bridged { leg, .. }
+        | media::Event::Silent { leg, .. }
+        | media::Event::Heard { leg }
+        | media::Event::Closed { leg, .. } => *leg,
+    }
+}

@@ -1,0 +1,337 @@
+//! One call: its legs, its stage, and where each event goes.
+//!
+//! The stages live in their own files: `setup` (nobody answered yet), `session` (timers of a connected call),
+//! `act` (what policies ask for), `reroute` (moving the caller), `finish` (the end).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use media::{LegId, PromptId};
+use routing::CallKey;
+
+use super::act::Playing;
+use super::context::Context;
+use super::finish::Finished;
+use super::leg::{Dialog, Farewell, Leg, Stream};
+use super::offer::{self, Outcome};
+use super::reroute::{Lapsed, Reroute};
+use super::session::Watch;
+use super::setup::Seeking;
+use super::{Command, ControlSettings, Header, SipEvent};
+use crate::notice::{Notice, What};
+
+/// One call.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) key: CallKey,
+    /// The id in notices, logs and `X-Calmline-Call`.
+    pub(super) id: String,
+    /// When the INVITE arrived.
+    pub(super) started: Duration,
+    /// The From value shown to targets, without tag.
+    pub(super) from: String,
+    /// Headers of the INVITE that targets get to see.
+    pub(super) passed: Vec<Header>,
+    pub(super) caller: Leg,
+    /// Whoever the caller is, or may soon be, connected to.
+    pub(super) far: Option<Leg>,
+    /// Legs that have been told to end and have not yet ended, with the moment we stop waiting.
+    pub(super) leaving: Vec<(Leg, Duration)>,
+    pub(super) stage: Stage,
+    pub(super) tally: Tally,
+    /// When the call is next due, as `Control` has noted it.
+    pub(super) wake: Option<(Duration, CallKey, &'static str)>,
+}
+
+/// How far a call has come; each stage has only its own data.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// Targets are tried in order.
+    Seeking(Box<Seeking>),
+    /// The caller has been answered.
+    Talking(Box<Talking>),
+    /// Over; last words are awaited.
+    Finished(Finished),
+}
+
+/// A call that was answered.
+#[derive(Debug)]
+pub(super) struct Talking {
+    pub(super) answered: Duration,
+    pub(super) watch: Watch,
+    /// The re-route in flight: one at most.
+    pub(super) reroute: Option<Reroute>,
+    /// A REFER whose time ran out; its late success still counts.
+    pub(super) lapsed: Option<Lapsed>,
+    /// The prompt that plays to the caller, and earlier ones whose end has not been reported yet.
+    pub(super) playing: BTreeMap<PromptId, Playing>,
+}
+
+/// What is counted for the record.
+#[derive(Debug)]
+pub(super) struct Tally {
+    pub(super) packets_lost: u64,
+    pub(super) peak_anger: f32,
+    pub(super) peak_level: nlu::Level,
+}
+
+/// Who a leg is in its call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Caller,
+    Far,
+    /// The target of a re-route by bridge that has not answered yet.
+    Next,
+    Leaving,
+}
+
+impl Call {
+    /// Handles an event on one of the call's SIP legs; `Incoming` is not for a call that exists.
+    pub(super) fn handle_sip(&mut self, context: &mut Context<'_>, leg: LegId, event: SipEvent) {
+        let Some(role) = self.role(leg) else { return };
+        match event {
+            SipEvent::Incoming { .. } => {}
+            SipEvent::Confirmed { .. } => self.confirmed(),
+            SipEvent::Cancelled { .. } => self.dialog_over(context, role, leg, 487, "cancelled by the caller"),
+            SipEvent::Ended { reason, .. } => self.dialog_over(context, role, leg, 480, &reason),
+            SipEvent::Failed { code, reason, .. } => self.dialog_over(context, role, leg, code, &reason),
+            SipEvent::Progress { code, sdp, .. } => match role {
+                Role::Far => self.target_rings(context, code, sdp.as_deref()),
+                Role::Next => self.next_rings(sdp),
+                Role::Caller | Role::Leaving => {}
+            },
+            SipEvent::Answered { sdp, .. } => match role {
+                Role::Far => self.target_answered(context, sdp.as_deref()),
+                Role::Next => self.next_answered(context, sdp.as_deref()),
+                Role::Leaving => {
+                    if let Some(leg) = self.leg_mut(leg) {
+                        leg.end_crossed(context);
+                    }
+                }
+                Role::Caller => {}
+            },
+            SipEvent::Offer { reply, method, sdp, .. } => {
+                let headers = if role == Role::Caller { self.expiry_headers() } else { Vec::new() };
+                let request = offer::Request { reply, method, sdp: sdp.as_deref(), headers };
+                self.offered(context, role, leg, request);
+            }
+            SipEvent::ReferProgress { code, reason, last, .. } => {
+                if role == Role::Caller {
+                    self.referred(context, code, &reason, last);
+                }
+            }
+            SipEvent::Probed { alive, .. } => {
+                if !alive && matches!(role, Role::Caller | Role::Far) {
+                    self.probe_failed(context, leg);
+                }
+            }
+        }
+    }
+
+    /// Handles an event on one of the call's media legs.
+    pub(super) fn handle_media(&mut self, context: &mut Context<'_>, leg: LegId, event: media::Event) {
+        let now = context.now;
+        match event {
+            media::Event::Latched { .. } => {}
+            media::Event::OpenFailed { reason, .. } => self.open_failed(context, leg, &reason),
+            media::Event::PlayStarted { prompt, .. } => self.play_started(context, prompt),
+            media::Event::PlayEnded { prompt, completed, .. } => self.play_ended(context, prompt, completed),
+            media::Event::Bridged { from, .. } => self.bridged(context, leg, from),
+            media::Event::Silent { silence, .. } => {
+                if let Some(leg) = self.leg_mut(leg) {
+                    leg.silent_since.get_or_insert(now.saturating_sub(silence));
+                }
+            }
+            media::Event::Heard { .. } => self.heard_again(leg),
+            media::Event::Closed { stats, .. } => {
+                self.tally.packets_lost = self.tally.packets_lost.saturating_add(stats.packets_lost);
+                self.stream_closed(context, leg);
+            }
+        }
+    }
+
+    /// Does what has become due.
+    pub(super) fn tick(&mut self, context: &mut Context<'_>) {
+        self.sweep(context);
+        match &self.stage {
+            Stage::Seeking(seeking) => {
+                if context.now >= seeking.ring_until {
+                    self.target_failed(context, 408, "no answer in time");
+                }
+            }
+            Stage::Talking(_) => {
+                self.watch_tick(context);
+                self.reroute_tick(context);
+                self.prompts_tick(context);
+            }
+            Stage::Finished(_) => {}
+        }
+    }
+
+    /// Comes after everything that happened to the call; true when nothing is left of it.
+    pub(super) fn wrap_up(&mut self, context: &mut Context<'_>) -> bool {
+        if let Stage::Talking(talking) = &self.stage
+            && self.far.is_none()
+            && !talking.has_somewhere_to_go()
+            && talking.playing.is_empty()
+        {
+            self.finish(context, "nobody is left to talk to");
+        }
+        self.wind_up(context)
+    }
+
+    /// When the call is next due, and for what.
+    pub(super) fn deadline(&self, settings: &ControlSettings) -> Option<(Duration, &'static str)> {
+        let mut deadlines: Vec<(Duration, &'static str)> =
+            self.leaving.iter().map(|(_, until)| (*until, "last word of a leg")).collect();
+        if let Stage::Seeking(seeking) = &self.stage {
+            deadlines.push((seeking.ring_until, "target's answer"));
+        }
+        self.watch_deadlines(settings, &mut deadlines);
+        self.reroute_deadlines(&mut deadlines);
+        self.prompts_deadlines(&mut deadlines);
+        self.finish_deadlines(&mut deadlines);
+        deadlines.into_iter().min_by_key(|(at, _)| *at)
+    }
+
+    /// Tells everybody who watches.
+    pub(super) fn notice(&self, context: &mut Context<'_>, what: What) {
+        let call_ms = millis(context.now.saturating_sub(self.started));
+        context.out.push(Command::Notice(Notice { call: self.id.clone(), call_ms, what }));
+    }
+
+    /// Tells a leg that it is over and keeps it until it has said its last word.
+    pub(super) fn dismiss(&mut self, context: &mut Context<'_>, mut leg: Leg, farewell: Farewell<'_>) {
+        leg.end(context, farewell);
+        self.leaving.push((leg, context.now + LAST_WORD));
+        self.sweep(context);
+    }
+
+    /// Forgets legs that have said their last word, or had long enough to.
+    pub(super) fn sweep(&mut self, context: &mut Context<'_>) {
+        self.leaving.retain(|(leg, until)| {
+            let done = leg.is_gone() || context.now >= *until;
+            if done {
+                context.shared.owners.remove(&leg.id);
+            }
+            !done
+        });
+    }
+
+    /// The leg of that number, wherever it stands.
+    pub(super) fn leg_mut(&mut self, id: LegId) -> Option<&mut Leg> {
+        let next = match &mut self.stage {
+            Stage::Talking(talking) => talking.reroute.as_mut().and_then(Reroute::leg_mut),
+            Stage::Seeking(_) | Stage::Finished(_) => None,
+        };
+        std::iter::once(&mut self.caller)
+            .chain(self.far.as_mut())
+            .chain(next)
+            .chain(self.leaving.iter_mut().map(|(leg, _)| leg))
+            .find(|leg| leg.id == id)
+    }
+
+    fn role(&self, id: LegId) -> Option<Role> {
+        if self.caller.id == id {
+            return Some(Role::Caller);
+        }
+        if self.far.as_ref().is_some_and(|leg| leg.id == id) {
+            return Some(Role::Far);
+        }
+        if let Stage::Talking(talking) = &self.stage
+            && talking.reroute.as_ref().and_then(Reroute::leg).is_some_and(|leg| leg.id == id)
+        {
+            return Some(Role::Next);
+        }
+        self.leaving.iter().any(|(leg, _)| leg.id == id).then_some(Role::Leaving)
+    }
+
+    /// The last word on a dialog; what it means depends on who has gone.
+    fn dialog_over(&mut self, context: &mut Context<'_>, role: Role, id: LegId, code: u16, reason: &str) {
+        let Some(leg) = self.leg_mut(id) else { return };
+        if leg.dialog == Dialog::Over {
+            return;
+        }
+        leg.dialog = Dialog::Over;
+        match role {
+            Role::Caller => self.caller_gone(context, reason),
+            Role::Far => self.far_gone(context, code, reason),
+            Role::Next => self.next_failed(context, &format!("{code} {reason}")),
+            Role::Leaving => self.sweep(context),
+        }
+    }
+
+    fn far_gone(&mut self, context: &mut Context<'_>, code: u16, reason: &str) {
+        match &self.stage {
+            Stage::Seeking(_) => self.target_failed(context, code, reason),
+            Stage::Talking(talking) => {
+                if talking.has_somewhere_to_go() {
+                    self.lose_far(context);
+                } else {
+                    self.finish(context, reason);
+                }
+            }
+            Stage::Finished(_) => {}
+        }
+    }
+
+    /// The far side is gone, but the caller still has something to wait for.
+    fn lose_far(&mut self, context: &mut Context<'_>) {
+        if let Some(leg) = self.far.take() {
+            self.dismiss(context, leg, Farewell { code: 480, reason: "gone" });
+        }
+    }
+
+    fn offered(&mut self, context: &mut Context<'_>, role: Role, id: LegId, request: offer::Request<'_>) {
+        let Some(leg) = self.leg_mut(id) else { return };
+        if offer::answer(context, leg, request) == Outcome::Accepted {
+            self.refreshed(context.now, role == Role::Caller);
+        }
+    }
+
+    fn open_failed(&mut self, context: &mut Context<'_>, id: LegId, reason: &str) {
+        let Some(role) = self.role(id) else { return };
+        if let Some(leg) = self.leg_mut(id) {
+            leg.stream = Stream::Closed;
+        }
+        let reason = format!("media port could not be opened: {reason}");
+        match role {
+            Role::Caller => self.finish_with(context, Farewell { code: 500, reason: &reason }),
+            Role::Far => match &self.stage {
+                Stage::Seeking(_) => self.target_failed(context, 500, &reason),
+                Stage::Talking(_) => self.finish(context, &reason),
+                Stage::Finished(_) => {}
+            },
+            Role::Next => self.next_failed(context, &reason),
+            Role::Leaving => self.sweep(context),
+        }
+    }
+
+    fn stream_closed(&mut self, context: &mut Context<'_>, id: LegId) {
+        let Some(leg) = self.leg_mut(id) else { return };
+        let expected = leg.stream == Stream::Closing;
+        leg.stream = Stream::Closed;
+        match self.role(id) {
+            Some(Role::Leaving) => self.sweep(context),
+            // The media path has lost a leg that is in use, e.g. with a thread that was restarted.
+            Some(Role::Caller | Role::Far) if !expected => self.finish(context, "media was lost"),
+            Some(Role::Next) if !expected => self.next_failed(context, "media was lost"),
+            _ => {}
+        }
+    }
+}
+
+impl Talking {
+    /// Whether the caller, left alone, still has a re-route or a prompt to wait for.
+    pub(super) fn has_somewhere_to_go(&self) -> bool {
+        self.reroute.as_ref().is_some_and(Reroute::is_pending)
+    }
+}
+
+/// Whole milliseconds, for notices.
+pub(super) fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// How long an ended leg may take to say its last word: longer than a SIP transaction lives (RFC 3261, 64·T1 = 32 s).
+pub(super) const LAST_WORD: Duration = Duration::from_secs(40);

@@ -1,0 +1,96 @@
+//! What all calls share while one event is handled: settings, ports, numbers, the policy engine, the output.
+//!
+//! Holds no call state. Ports are tied to legs here, because a port outlives its call when the media path is
+//! slow to close it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use media::{LegId, PromptId, Sound};
+use routing::{CallKey, Decision, Engine};
+
+use super::ports::PortPool;
+use super::{Command, ControlSettings, SipCommand};
+
+/// What stays the same for all calls, and what they draw from.
+pub(super) struct Shared {
+    pub(super) settings: ControlSettings,
+    pub(super) engine: Engine,
+    pub(super) prompts: BTreeMap<String, Arc<Sound>>,
+    pub(super) ports: PortPool,
+    /// Which call a leg belongs to, as long as anything may still be said about it.
+    pub(super) owners: BTreeMap<LegId, CallKey>,
+    /// Which port a leg holds until the media path says that it is closed.
+    pub(super) ports_held: BTreeMap<LegId, u16>,
+    next_leg: u32,
+    next_prompt: u32,
+}
+
+impl Shared {
+    pub(super) fn new(
+        settings: ControlSettings,
+        engine: Engine,
+        prompts: BTreeMap<String, Arc<Sound>>,
+        ports: PortPool,
+    ) -> Shared {
+        Shared {
+            settings,
+            engine,
+            prompts,
+            ports,
+            owners: BTreeMap::new(),
+            ports_held: BTreeMap::new(),
+            next_leg: 1,
+            next_prompt: 1,
+        }
+    }
+
+    /// Frees the port of a leg that the media path has closed, or could not open.
+    pub(super) fn release_port(&mut self, leg: LegId) {
+        if let Some(port) = self.ports_held.remove(&leg) {
+            self.ports.give_back(port);
+        }
+    }
+}
+
+/// One moment: the time, what is shared, and where commands go.
+pub(super) struct Context<'a> {
+    pub(super) now: Duration,
+    pub(super) shared: &'a mut Shared,
+    pub(super) out: &'a mut Vec<Command>,
+}
+
+impl Context<'_> {
+    pub(super) fn sip(&mut self, command: SipCommand) {
+        self.out.push(Command::Sip(command));
+    }
+
+    pub(super) fn media(&mut self, command: media::Command) {
+        self.out.push(Command::Media(command));
+    }
+
+    /// A number for a leg of ours; the top bit is left to the SIP side.
+    pub(super) fn new_leg(&mut self) -> LegId {
+        let leg = LegId(self.shared.next_leg);
+        // 2^31 legs are years of calls; past that the numbers start again, and old legs are long gone.
+        self.shared.next_leg = (self.shared.next_leg % (INCOMING_BIT - 1)) + 1;
+        leg
+    }
+
+    pub(super) fn new_prompt(&mut self) -> PromptId {
+        let prompt = PromptId(self.shared.next_prompt);
+        self.shared.next_prompt = self.shared.next_prompt.wrapping_add(1);
+        prompt
+    }
+
+    /// Tells the policy engine something about a call; what it decides, in order.
+    pub(super) fn judge(&mut self, call: CallKey, event: &routing::Event) -> Vec<Decision> {
+        let mut decisions = Vec::new();
+        self.shared.engine.handle(self.now, call, event, &mut decisions);
+        decisions
+    }
+}
+
+/// Set in the numbers of incoming legs.
+const INCOMING_BIT: u32 = 1 << 31;

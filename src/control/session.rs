@@ -1,0 +1,185 @@
+//! The timers of a connected call: session expiry, the check of both dialogs, silence, the longest call.
+//!
+//! Together they hold that no leg can leak: whatever is lost on the network, one of them ends the call.
+
+use std::time::Duration;
+
+use media::LegId;
+
+use super::call::{Call, Stage};
+use super::context::Context;
+use super::leg::header;
+use super::{ControlSettings, Header, SipCommand};
+
+/// What is watched while a call is connected.
+#[derive(Debug)]
+pub(super) struct Watch {
+    expiry: Option<Expiry>,
+    /// When both dialogs are next asked whether they still exist.
+    next_check: Duration,
+    /// When the call has lasted long enough.
+    limit: Duration,
+    /// Until when the caller's ACK may take; after that the dialog is asked.
+    confirm_by: Option<Duration>,
+    /// Silence counts from here at the earliest: the answer, or the last change of the streams.
+    quiet_floor: Duration,
+    /// Whether both sides have been asked since they fell silent.
+    quiet_asked: bool,
+}
+
+/// A session timer (RFC 4028) that the caller refreshes.
+#[derive(Debug, Clone, Copy)]
+struct Expiry {
+    interval_s: u32,
+    until: Duration,
+}
+
+impl Expiry {
+    fn new(now: Duration, interval_s: u32) -> Expiry {
+        // The side that does not refresh gives up this much early (RFC 4028 §10).
+        let early_s = (interval_s / 3).min(32);
+        Expiry { interval_s, until: now + Duration::from_secs(u64::from(interval_s - early_s)) }
+    }
+}
+
+impl Watch {
+    pub(super) fn new(now: Duration, settings: &ControlSettings, session_expires_s: Option<u32>) -> Watch {
+        Watch {
+            expiry: session_expires_s.map(|interval_s| Expiry::new(now, interval_s)),
+            next_check: now + settings.limits.session_check.max(CHECK_MIN),
+            limit: now + settings.limits.call,
+            confirm_by: Some(now + CONFIRM_WAIT),
+            quiet_floor: now,
+            quiet_asked: false,
+        }
+    }
+
+    /// A leg was swapped or agreed anew: silence counts from here.
+    pub(super) fn streams_changed(&mut self, now: Duration) {
+        self.quiet_floor = now;
+        self.quiet_asked = false;
+    }
+}
+
+impl Call {
+    /// The ACK has come.
+    pub(super) fn confirmed(&mut self) {
+        if let Stage::Talking(talking) = &mut self.stage {
+            talking.watch.confirm_by = None;
+        }
+    }
+
+    /// What a 2xx to the caller says about the session timer.
+    pub(super) fn expiry_headers(&self) -> Vec<Header> {
+        let Stage::Talking(talking) = &self.stage else { return Vec::new() };
+        let Some(expiry) = talking.watch.expiry else { return Vec::new() };
+        vec![
+            header("Session-Expires", format!("{};refresher=uac", expiry.interval_s)),
+            header("Require", "timer"),
+        ]
+    }
+
+    /// A re-INVITE or UPDATE was accepted; the caller's refreshes the session.
+    pub(super) fn refreshed(&mut self, now: Duration, by_caller: bool) {
+        if let Stage::Talking(talking) = &mut self.stage {
+            talking.watch.streams_changed(now);
+            if by_caller && let Some(expiry) = &mut talking.watch.expiry {
+                *expiry = Expiry::new(now, expiry.interval_s);
+            }
+        }
+    }
+
+    /// A leg sends again.
+    pub(super) fn heard_again(&mut self, leg: LegId) {
+        if let Some(leg) = self.leg_mut(leg) {
+            leg.silent_since = None;
+        }
+        if let Stage::Talking(talking) = &mut self.stage {
+            talking.watch.quiet_asked = false;
+        }
+    }
+
+    /// A far end does not know the dialog any more.
+    pub(super) fn probe_failed(&mut self, context: &mut Context<'_>, leg: LegId) {
+        if self.leg_mut(leg).is_some_and(|leg| leg.is_answered()) {
+            self.finish(context, "a far end no longer knows the call");
+        }
+    }
+
+    /// Does what the timers of a connected call ask for.
+    pub(super) fn watch_tick(&mut self, context: &mut Context<'_>) {
+        let (now, quiet) = (context.now, self.quiet_since());
+        let Stage::Talking(talking) = &mut self.stage else { return };
+        let watch = &mut talking.watch;
+
+        if now >= watch.limit {
+            return self.finish(context, "the longest call is over");
+        }
+        if watch.expiry.is_some_and(|expiry| now >= expiry.until) {
+            return self.finish(context, "session expired without a refresh");
+        }
+        let mut ask = false;
+        if watch.confirm_by.is_some_and(|until| now >= until) {
+            watch.confirm_by = None;
+            ask = true;
+        }
+        if now >= watch.next_check {
+            watch.next_check = now + context.shared.settings.limits.session_check.max(CHECK_MIN);
+            ask = true;
+        }
+        if let Some(since) = quiet {
+            if now >= since + context.shared.settings.silence_limit {
+                return self.finish(context, "nobody sent any audio");
+            }
+            if !watch.quiet_asked && now >= since + context.shared.settings.silence {
+                watch.quiet_asked = true;
+                ask = true;
+            }
+        }
+        if ask {
+            self.ask_both(context);
+        }
+    }
+
+    /// The deadlines of a connected call.
+    pub(super) fn watch_deadlines(&self, settings: &ControlSettings, out: &mut Vec<(Duration, &'static str)>) {
+        let Stage::Talking(talking) = &self.stage else { return };
+        let watch = &talking.watch;
+        out.push((watch.limit, "call limit"));
+        out.push((watch.next_check, "session check"));
+        out.extend(watch.expiry.map(|expiry| (expiry.until, "session expiry")));
+        out.extend(watch.confirm_by.map(|until| (until, "caller's ACK")));
+        if let Some(since) = self.quiet_since() {
+            out.push((since + settings.silence_limit, "silence limit"));
+            if !watch.quiet_asked {
+                out.push((since + settings.silence, "silence check"));
+            }
+        }
+    }
+
+    fn ask_both(&self, context: &mut Context<'_>) {
+        for leg in std::iter::once(&self.caller).chain(self.far.as_ref()) {
+            if leg.is_answered() {
+                context.sip(SipCommand::Probe { leg: leg.id });
+            }
+        }
+    }
+
+    /// Since when neither side has sent anything, by the session and never by the stream: one silent side is a
+    /// caller who listens. `None` while a side is on hold, or is not there.
+    fn quiet_since(&self) -> Option<Duration> {
+        let (Stage::Talking(talking), Some(far)) = (&self.stage, &self.far) else { return None };
+        if !self.caller.expects_audio() || !far.expects_audio() {
+            return None;
+        }
+        let both = self.caller.silent_since?.max(far.silent_since?);
+        Some(both.max(talking.watch.quiet_floor))
+    }
+}
+
+/// The smallest session interval we agree to, seconds (RFC 4028 §5).
+pub(super) const SESSION_EXPIRES_S_MIN: u32 = 90;
+/// How long the ACK may take: as long as the 2xx is sent again (RFC 3261 §13.3.1.4, 64·T1).
+const CONFIRM_WAIT: Duration = Duration::from_secs(32);
+/// The shortest time between two checks of the same call.
+const CHECK_MIN: Duration = Duration::from_secs(1);

@@ -1,0 +1,345 @@
+//! Reads scenarios: a line that begins with `>` is something that happens, the lines below it are all that call
+//! control does about it. See `Script::act` for the words.
+
+use std::time::Duration;
+
+use media::{Direction, LegId, StreamSettings};
+
+use super::sim::{Sim, SipState, settings};
+use crate::control::{Command, ControlSettings, Input, Invite, OfferMethod, Order, SipCommand, SipEvent};
+use crate::control::{Header, leg::header};
+use crate::notice::What;
+
+/// Runs the scenario with the usual settings; call control must do what it says, and leave nothing behind.
+#[track_caller]
+pub(super) fn check(scenario: &str) {
+    check_with(settings(), scenario);
+}
+
+/// The same with other settings.
+#[track_caller]
+pub(super) fn check_with(settings: ControlSettings, scenario: &str) {
+    let mut script = Script { sim: Sim::new(settings), lines: Vec::new() };
+    let mut expected: Vec<&str> = Vec::new();
+    for line in scenario.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        if let Some(step) = line.strip_prefix('>') {
+            compare(&script.lines, &expected);
+            script.lines.push(line.to_owned());
+            script.act(step.trim());
+        }
+        expected.push(line);
+    }
+    compare(&script.lines, &expected);
+    script.sim.pass(Duration::from_secs(100_000), |sim, _| deliver(sim, &mut Vec::new()));
+    script.sim.assert_clean();
+}
+
+#[track_caller]
+fn compare(got: &[String], expected: &[&str]) {
+    assert!(got == expected, "\n--- got\n{}\n--- expected\n{}\n", got.join("\n"), expected.join("\n"));
+}
+
+/// A connected call of the caller with the bot; goes in front of scenarios.
+pub(super) const TALKING: &str = "
+    > invite
+    started sales after-sales
+    open caller
+    open bot
+    invite bot [0 8 101 sendrecv]
+    > bot answers 0
+    configure bot Pcmu/0 SendRecv
+    configure caller Pcmu/0 SendRecv
+    bridge caller bot
+    answer [0 101 sendrecv]
+    tap caller on
+    answered bot
+    > caller acks
+";
+
+struct Script {
+    sim: Sim,
+    /// What happened and what was done about it, as in a scenario.
+    lines: Vec<String>,
+}
+
+impl Script {
+    /// Does one step. `LEG` is a target's name, `caller`, or the name with a number for later legs of that name;
+    /// `SDP` is payload types and a direction, e.g. `0 101 sendonly`, or `no-sdp`, or `bad-sdp`.
+    #[track_caller]
+    fn act(&mut self, step: &str) {
+        let words: Vec<&str> = step.split_whitespace().collect();
+        let rest = |from: usize| words.get(from..).unwrap_or_default().join(" ");
+        match *words.as_slice() {
+            ["wait", seconds] => {
+                let span = Duration::from_secs_f64(seconds.parse().expect("seconds"));
+                let mut lines = std::mem::take(&mut self.lines);
+                self.sim.pass(span, |sim, out| {
+                    lines.extend(render(sim, &out));
+                    deliver(sim, &mut lines);
+                });
+                self.lines = lines;
+            }
+            ["invite", ..] => {
+                let input = self.sim.incoming(invite(&words[1..])).1;
+                self.tell(input);
+            }
+            ["drain"] => self.tell(Input::Order(Order::Drain)),
+            ["hang", "up", call] => self.tell(Input::Order(Order::HangUp { call: call.to_owned() })),
+            ["prompt", what] => self.prompt(what),
+            [leg, "rings", code, ..] => {
+                let leg = self.leg(leg);
+                let (code, sdp) = (code.parse().expect("a code"), sdp(&rest(3)));
+                self.tell(Input::Sip(SipEvent::Progress { leg, code, reason: "Ringing".into(), sdp }));
+            }
+            [leg, "answers", ..] => {
+                let leg = self.leg(leg);
+                self.sim.sip.get_mut(&leg).expect("known").state = SipState::Answered;
+                // An answer that crossed our CANCEL takes the place of its 487.
+                self.sim.pending.retain(|each| !matches!(each, Input::Sip(SipEvent::Failed { leg: l, .. }) if *l == leg));
+                self.tell(Input::Sip(SipEvent::Answered { leg, sdp: sdp(&rest(2)) }));
+            }
+            [leg, "fails", code, ..] => {
+                let leg = self.leg(leg);
+                self.sim.over(leg);
+                let code = code.parse().expect("a code");
+                self.tell(Input::Sip(SipEvent::Failed { leg, code, reason: rest(3) }));
+            }
+            [leg, "cancels"] => {
+                let leg = self.leg(leg);
+                self.sim.over(leg);
+                self.tell(Input::Sip(SipEvent::Cancelled { leg }));
+            }
+            [leg, "byes"] => {
+                let leg = self.leg(leg);
+                self.sim.over(leg);
+                self.tell(Input::Sip(SipEvent::Ended { leg, reason: "BYE received".into() }));
+            }
+            [leg, "acks"] => {
+                let leg = self.leg(leg);
+                self.tell(Input::Sip(SipEvent::Confirmed { leg }));
+            }
+            [leg, method @ ("reinvites" | "updates"), ..] => {
+                let (leg, reply) = (self.leg(leg), self.sim.reply_id());
+                let method = if method == "updates" { OfferMethod::Update } else { OfferMethod::Invite };
+                self.tell(Input::Sip(SipEvent::Offer { leg, reply, method, sdp: sdp(&rest(2)) }));
+            }
+            [leg, "refer", code, ref last @ ..] => {
+                let (leg, code) = (self.leg(leg), code.parse().expect("a code"));
+                let last = !last.is_empty();
+                self.tell(Input::Sip(SipEvent::ReferProgress { leg, code, reason: "said so".into(), last }));
+            }
+            [leg, alive @ ("alive" | "dead")] => {
+                let leg = self.leg(leg);
+                self.tell(Input::Sip(SipEvent::Probed { leg, alive: alive == "alive" }));
+            }
+            [leg, "silent", seconds] => {
+                let (leg, silence) = (self.leg(leg), Duration::from_secs(seconds.parse().expect("seconds")));
+                self.tell(Input::Media(media::Event::Silent { leg, silence }));
+            }
+            [leg, "sends"] => {
+                let leg = self.leg(leg);
+                self.tell(Input::Media(media::Event::Heard { leg }));
+            }
+            [leg, "hears", from] => {
+                let (leg, from) = (self.leg(leg), self.leg(from));
+                self.tell(Input::Media(media::Event::Bridged { leg, from }));
+            }
+            [leg, "cannot", "open"] => {
+                let leg = self.leg(leg);
+                self.sim.media.get_mut(&leg).expect("known").up = false;
+                self.tell(Input::Media(media::Event::OpenFailed { leg, reason: "in use".into() }));
+            }
+            [leg, "is", mood] => {
+                let leg = self.leg(leg);
+                self.tell(Input::Heard(observation(leg, mood)));
+            }
+            _ => panic!("no such step: {step}"),
+        }
+    }
+
+    fn prompt(&mut self, what: &str) {
+        let (leg, prompt) = *self.sim.plays.last().expect("a prompt was asked for");
+        self.tell(Input::Media(match what {
+            "starts" => media::Event::PlayStarted { leg, prompt },
+            _ => {
+                self.sim.plays.pop();
+                media::Event::PlayEnded { leg, prompt, completed: true }
+            }
+        }));
+    }
+
+    fn tell(&mut self, input: Input) {
+        let out = self.sim.tell(input);
+        self.lines.extend(render(&self.sim, &out));
+        deliver(&mut self.sim, &mut self.lines);
+    }
+
+    #[track_caller]
+    fn leg(&self, name: &str) -> LegId {
+        *self.sim.sip.iter().find(|(_, leg)| leg.name == name).expect("a leg of that name").0
+    }
+}
+
+/// Lets the SIP side and the media path say what they say of themselves.
+fn deliver(sim: &mut Sim, lines: &mut Vec<String>) {
+    while let Some(input) = sim.pending.pop_front() {
+        if let Input::Sip(SipEvent::Failed { leg, .. } | SipEvent::Ended { leg, .. }) = &input {
+            sim.over(*leg);
+        }
+        let out = sim.tell(input);
+        lines.extend(render(sim, &out));
+    }
+}
+
+/// An INVITE to `sales` with an offer of everything; words change that: `to=NAME`, `sdp=0,101`, `no-sdp`,
+/// `bad-sdp`, `expires=N`, `hops=N`.
+fn invite(words: &[&str]) -> Invite {
+    let mut headers: Vec<Header> = vec![header("X-Account", "7"), header("Subject", "hello")];
+    let (mut number, mut offer, mut session_expires_s) = ("sales", sdp("0 8 101 sendrecv"), None);
+    for word in words {
+        match word.split_once('=') {
+            Some(("to", value)) => number = value,
+            Some(("sdp", value)) => offer = sdp(&format!("{} sendrecv", value.replace(',', " "))),
+            Some(("expires", value)) => session_expires_s = value.parse().ok(),
+            Some(("hops", value)) => headers.push(header("Max-Forwards", value)),
+            _ => offer = sdp(word),
+        }
+    }
+    Invite {
+        request_uri: format!("sip:{number}@192.0.2.1"),
+        from: "\"Li\" <sip:li@pbx>;tag=1".into(),
+        to: format!("<sip:{number}@192.0.2.1>"),
+        sip_call_id: "abc@pbx".into(),
+        headers,
+        sdp: offer,
+        session_expires_s,
+    }
+}
+
+/// A far end's description; see `Script::act`.
+pub(super) fn sdp(words: &str) -> Option<String> {
+    match words {
+        "" | "no-sdp" => return None,
+        "bad-sdp" => return Some("this is not SDP".into()),
+        _ => {}
+    }
+    let numbers: Vec<&str> = words.split(' ').filter(|word| word.parse::<u8>().is_ok()).collect();
+    let direction = words.split(' ').find(|word| word.parse::<u8>().is_err()).unwrap_or("sendrecv");
+    let event = if numbers.contains(&"101") { "a=rtpmap:101 telephone-event/8000\r\n" } else { "" };
+    Some(format!(
+        "v=0\r\no=- 1 1 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\n\
+         m=audio 4000 RTP/AVP {}\r\n{event}a={direction}\r\n",
+        numbers.join(" ")
+    ))
+}
+
+pub(super) fn observation(leg: LegId, mood: &str) -> nlu::Observation {
+    let (emotion, level, anger) = match mood {
+        "angry" => (nlu::Emotion::Anger, nlu::Level::High, 0.93),
+        "sad" => (nlu::Emotion::Sadness, nlu::Level::Low, 0.1),
+        _ => (nlu::Emotion::Neutral, nlu::Level::Low, 0.05),
+    };
+    nlu::Observation {
+        party: nlu::PartyId(leg.0),
+        position: 8_000,
+        emotion,
+        level,
+        anger,
+        trend_per_s: 0.1,
+        probabilities: [0.25; 4],
+        evidence: nlu::Evidence::default(),
+        source: nlu::Source::Model,
+    }
+}
+
+fn render<'a>(sim: &'a Sim, out: &'a [Command]) -> impl Iterator<Item = String> + 'a {
+    out.iter().map(|command| match command {
+        Command::Sip(command) => render_sip(sim, command),
+        Command::Media(command) => render_media(sim, command),
+        Command::Notice(notice) => render_notice(&notice.what),
+    })
+}
+
+fn name(sim: &Sim, leg: LegId) -> &str {
+    sim.sip.get(&leg).map_or("nobody", |leg| &leg.name)
+}
+
+fn render_sip(sim: &Sim, command: &SipCommand) -> String {
+    let shown = |headers: &[Header]| -> String {
+        let hidden = ["X-Calmline-Call", "X-Account", "Require", "Warning"];
+        let seen = headers.iter().filter(|each| !hidden.contains(&&*each.name));
+        seen.map(|each| format!(" {}: {}", each.name, each.value)).collect()
+    };
+    let body = |sdp: &Option<String>| sdp.as_deref().map_or(String::new(), |sdp| format!(" {}", brief(sdp)));
+    match command {
+        SipCommand::Invite { leg, sdp, headers, from, .. } => {
+            assert_eq!(from, "\"Li\" <sip:li@pbx>");
+            assert!(headers.contains(&header("X-Account", "7")));
+            assert!(headers.iter().any(|each| each.name == "X-Calmline-Call" && each.value.starts_with("boot-")));
+            format!("invite {} {}{}", name(sim, *leg), brief(sdp), shown(headers))
+        }
+        SipCommand::Cancel { leg } => format!("cancel {}", name(sim, *leg)),
+        SipCommand::Progress { code, sdp, .. } => format!("progress {code}{}", body(sdp)),
+        SipCommand::Answer { sdp, headers, .. } => format!("answer {}{}", brief(sdp), shown(headers)),
+        SipCommand::Reject { code, reason, headers, .. } => format!("reject {code} {reason}{}", shown(headers)),
+        SipCommand::Reply { leg, code, sdp, headers, .. } => {
+            format!("reply {} {code}{}{}", name(sim, *leg), body(sdp), shown(headers))
+        }
+        SipCommand::Bye { leg, .. } => format!("bye {}", name(sim, *leg)),
+        SipCommand::Refer { leg, uri, headers } => format!("refer {} to {uri}{}", name(sim, *leg), shown(headers)),
+        SipCommand::Probe { leg } => format!("probe {}", name(sim, *leg)),
+    }
+}
+
+/// A description of ours as payload types and direction, e.g. `[0 101 sendrecv]`.
+fn brief(sdp: &str) -> String {
+    let formats = sdp.lines().find_map(|line| line.split_once("RTP/AVP ")).map_or("none", |(_, formats)| formats);
+    let directions = ["sendrecv", "sendonly", "recvonly", "inactive"];
+    let direction = sdp.lines().find_map(|line| line.strip_prefix("a=").filter(|a| directions.contains(a)));
+    format!("[{formats} {}]", direction.unwrap_or("sendrecv"))
+}
+
+fn render_media(sim: &Sim, command: &media::Command) -> String {
+    match command {
+        media::Command::Open { leg, .. } => {
+            // An outgoing leg is opened before the INVITE names it.
+            let known = sim.sip.contains_key(leg);
+            format!("open {}", if known { name(sim, *leg) } else { "a new leg" })
+        }
+        media::Command::Configure { leg, settings } => {
+            let StreamSettings { codec, payload_type, direction, .. } = settings;
+            let direction: &Direction = direction;
+            format!("configure {} {codec:?}/{payload_type} {direction:?}", name(sim, *leg))
+        }
+        media::Command::Bridge { a, b } => format!("bridge {} {}", name(sim, *a), name(sim, *b)),
+        media::Command::Play { leg, mode, .. } => format!("play {} {mode:?}", name(sim, *leg)),
+        media::Command::StopPlay { leg } => format!("stop {}", name(sim, *leg)),
+        media::Command::Tap { leg, on } => format!("tap {} {}", name(sim, *leg), if *on { "on" } else { "off" }),
+        media::Command::Close { leg } => format!("close {}", name(sim, *leg)),
+    }
+}
+
+fn render_notice(what: &What) -> String {
+    match what {
+        What::CallStarted { route, scenario, .. } => format!("started {route} {scenario}"),
+        What::CallRefused { code, reason } => format!("refused {code} {reason}"),
+        What::CallAnswered { target, .. } => format!("answered {target}"),
+        What::Observed { party, emotion, level, .. } => format!("observed {party} {emotion} {level}"),
+        What::Decided { rule, policy, failure, .. } => {
+            let failure = failure.as_ref().map_or(String::new(), |failure| format!(" because {failure}"));
+            format!("decided {rule} {policy}{failure}")
+        }
+        What::PromptStarted { file, reaction_ms } => format!("prompt {file} started after {reaction_ms}"),
+        What::PromptEnded { file, completed } => format!("prompt {file} ended {completed}"),
+        What::PromptFailed { file, reason } => format!("prompt {file} failed: {reason}"),
+        What::RerouteStarted { via, target } => format!("reroute {via} {target} started"),
+        What::Rerouted { via, target, answer_ms, gap_ms } => {
+            format!("rerouted {via} {target} after {answer_ms} gap {gap_ms:?}")
+        }
+        What::RerouteFailed { via, target, reason } => format!("reroute {via} {target} failed: {reason}"),
+        What::Alert { severity, .. } => format!("alert {severity}"),
+        What::CallEnded { reason, talk_ms, peak_level, packets_lost, .. } => {
+            format!("ended: {reason}; talk {talk_ms} peak {peak_level} lost {packets_lost}")
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! The SIP side and the media path as call control sees them: they carry out commands, answer as their contract
+//! says, and panic at once when call control breaks a rule.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use media::{LegId, LegStats, PromptId, Sound};
+
+use crate::control::{Command, Control, ControlSettings, Input, Invite, ReplyId, SipCommand, SipEvent};
+use crate::notice::Notice;
+use crate::settings::{Limits, Parties, Pattern, PortRange, Route, Routes, Target};
+
+/// Call control and everything around it.
+pub(super) struct Sim {
+    pub(super) control: Control,
+    pub(super) now: Duration,
+    pub(super) sip: BTreeMap<LegId, SipLeg>,
+    pub(super) media: BTreeMap<LegId, MediaLeg>,
+    /// What the SIP side and the media path will say next, of themselves.
+    pub(super) pending: VecDeque<Input>,
+    pub(super) replies: BTreeSet<ReplyId>,
+    pub(super) plays: Vec<(LegId, PromptId)>,
+    pub(super) notices: Vec<Notice>,
+    pub(super) ports_total: usize,
+    next_incoming: u32,
+    next_reply: u64,
+}
+
+/// A leg on the SIP side.
+#[derive(Debug, Clone)]
+pub(super) struct SipLeg {
+    pub(super) name: String,
+    pub(super) state: SipState,
+}
+
+/// Where a leg on the SIP side is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SipState {
+    /// The INVITE has no final response.
+    Inviting,
+    /// We were asked to CANCEL.
+    Cancelling,
+    Answered,
+    /// BYE or a final failure was asked for.
+    Ending,
+    Over,
+}
+
+/// A leg in the media path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct MediaLeg {
+    pub(super) port: u16,
+    pub(super) up: bool,
+    pub(super) peer: Option<LegId>,
+}
+
+impl Sim {
+    pub(super) fn new(settings: ControlSettings) -> Sim {
+        let policies = [AFTER_SALES, FINANCE].map(|text| routing::Policy::parse(text).expect("the test's policy is valid"));
+        let second = Arc::new(Sound { samples: vec![0; 8000] });
+        let prompts = BTreeMap::from([("sorry.wav".to_owned(), second.clone()), ("wait.wav".to_owned(), second)]);
+        let ports_total = settings.ports.even().count();
+        let engine = routing::Engine::new(policies.into());
+        Sim {
+            control: Control::new(settings, engine, prompts, "boot".to_owned()),
+            now: Duration::from_secs(1),
+            sip: BTreeMap::new(),
+            media: BTreeMap::new(),
+            pending: VecDeque::new(),
+            replies: BTreeSet::new(),
+            plays: Vec::new(),
+            notices: Vec::new(),
+            ports_total,
+            next_incoming: 0,
+            next_reply: 0,
+        }
+    }
+
+    /// Tells call control one thing; carries out what it wants done and returns it.
+    pub(super) fn tell(&mut self, input: Input) -> Vec<Command> {
+        let mut out = Vec::new();
+        self.control.handle(self.now, input, &mut out);
+        for command in &out {
+            self.carry_out(command);
+        }
+        self.keeps_time();
+        out
+    }
+
+    /// Lets time pass, deadline by deadline.
+    pub(super) fn pass(&mut self, span: Duration, mut each: impl FnMut(&mut Sim, Vec<Command>)) {
+        let until = self.now + span;
+        for _ in 0..100_000 {
+            let Some((due, _)) = self.control.deadline().filter(|(due, _)| *due <= until) else {
+                self.now = until;
+                return;
+            };
+            self.now = self.now.max(due);
+            let mut out = Vec::new();
+            self.control.tick(self.now, &mut out);
+            for command in &out {
+                self.carry_out(command);
+            }
+            self.keeps_time();
+            each(self, out);
+        }
+        panic!("call control never sleeps");
+    }
+
+    /// A tick must do what was due: else the server would spin.
+    fn keeps_time(&mut self) {
+        let mut out = Vec::new();
+        self.control.tick(self.now, &mut out);
+        for command in &out {
+            self.carry_out(command);
+        }
+        if let Some((due, what)) = self.control.deadline() {
+            assert!(due > self.now, "{what} stays due");
+        }
+    }
+
+    /// A new caller's leg, as the SIP side numbers it.
+    pub(super) fn incoming(&mut self, invite: Invite) -> (LegId, Input) {
+        self.next_incoming += 1;
+        let leg = LegId(1 << 31 | self.next_incoming);
+        let name = if self.next_incoming == 1 { "caller".to_owned() } else { format!("caller{}", self.next_incoming) };
+        self.sip.insert(leg, SipLeg { name, state: SipState::Inviting });
+        (leg, Input::Sip(SipEvent::Incoming { leg, invite }))
+    }
+
+    pub(super) fn reply_id(&mut self) -> ReplyId {
+        self.next_reply += 1;
+        self.replies.insert(ReplyId(self.next_reply));
+        ReplyId(self.next_reply)
+    }
+
+    /// The last word of a SIP leg; said once.
+    pub(super) fn over(&mut self, leg: LegId) {
+        let leg = self.sip.get_mut(&leg).expect("the leg exists");
+        assert_ne!(leg.state, SipState::Over, "the last word is said once");
+        leg.state = SipState::Over;
+    }
+
+    /// Nothing is left of any call.
+    pub(super) fn assert_clean(&self) {
+        let counts = self.control.counts();
+        assert_eq!((counts.calls, counts.calls_ending, counts.legs, counts.ports_held), (0, 0, 0, 0), "{counts:?}");
+        assert_eq!(counts.ports_free, self.ports_total);
+        assert!(self.media.values().all(|leg| !leg.up), "a media leg stayed: {:?}", self.media);
+        for (id, leg) in &self.sip {
+            assert_eq!(leg.state, SipState::Over, "{id:?} {} stayed", leg.name);
+        }
+        assert!(self.replies.is_empty(), "offers without a reply: {:?}", self.replies);
+    }
+
+    fn carry_out(&mut self, command: &Command) {
+        match command {
+            Command::Sip(command) => self.carry_out_sip(command),
+            Command::Media(command) => self.carry_out_media(command),
+            Command::Notice(notice) => self.notices.push(notice.clone()),
+        }
+    }
+
+    fn carry_out_sip(&mut self, command: &SipCommand) {
+        match command {
+            SipCommand::Invite { leg, uri, .. } => {
+                let user = uri.trim_start_matches("sip:").split('@').next().unwrap_or_default();
+                let again = self.sip.values().filter(|each| each.name.trim_end_matches(char::is_numeric) == user).count();
+                let name = if again == 0 { user.to_owned() } else { format!("{user}{}", again + 1) };
+                let known = self.sip.insert(*leg, SipLeg { name, state: SipState::Inviting });
+                assert!(known.is_none(), "{leg:?} was used before");
+            }
+            SipCommand::Cancel { leg } => {
+                self.step(*leg, &[SipState::Inviting], SipState::Cancelling);
+                let (code, reason) = (487, "Request Terminated".to_owned());
+                self.pending.push_back(Input::Sip(SipEvent::Failed { leg: *leg, code, reason }));
+            }
+            SipCommand::Progress { leg, .. } => self.step(*leg, &[SipState::Inviting], SipState::Inviting),
+            SipCommand::Answer { leg, .. } => self.step(*leg, &[SipState::Inviting], SipState::Answered),
+            SipCommand::Reject { leg, code, .. } => {
+                self.step(*leg, &[SipState::Inviting], SipState::Ending);
+                self.pending.push_back(Input::Sip(SipEvent::Ended { leg: *leg, reason: format!("rejected {code}") }));
+            }
+            SipCommand::Bye { leg, .. } => {
+                self.step(*leg, &[SipState::Answered], SipState::Ending);
+                self.pending.push_back(Input::Sip(SipEvent::Ended { leg: *leg, reason: "BYE".to_owned() }));
+            }
+            SipCommand::Refer { leg, .. } | SipCommand::Probe { leg } => {
+                self.step(*leg, &[SipState::Answered], SipState::Answered);
+            }
+            SipCommand::Reply { reply, .. } => assert!(self.replies.remove(reply), "{reply:?} answered twice"),
+        }
+    }
+
+    #[track_caller]
+    fn step(&mut self, id: LegId, from: &[SipState], to: SipState) {
+        let leg = self.sip.get_mut(&id).expect("commands are for known legs");
+        assert!(from.contains(&leg.state), "{id:?} {} is {:?}, not {from:?}", leg.name, leg.state);
+        leg.state = to;
+    }
+
+    fn carry_out_media(&mut self, command: &media::Command) {
+        match command {
+            media::Command::Open { leg, port } => {
+                let in_use = self.media.values().any(|each| each.up && each.port == *port);
+                assert!(!in_use && port % 2 == 0, "port {port} is in use or odd");
+                let known = self.media.insert(*leg, MediaLeg { port: *port, up: true, peer: None });
+                assert!(known.is_none(), "{leg:?} was opened before");
+            }
+            media::Command::Configure { leg, .. } | media::Command::Tap { leg, .. } => self.assert_up(*leg),
+            media::Command::Bridge { a, b } => {
+                self.assert_up(*a);
+                self.assert_up(*b);
+                for leg in self.media.values_mut().filter(|leg| leg.peer == Some(*a) || leg.peer == Some(*b)) {
+                    leg.peer = None;
+                }
+                self.media.get_mut(a).expect("is up").peer = Some(*b);
+                self.media.get_mut(b).expect("is up").peer = Some(*a);
+            }
+            media::Command::Play { leg, prompt, .. } => {
+                self.assert_up(*leg);
+                self.end_play(*leg);
+                self.plays.push((*leg, *prompt));
+            }
+            media::Command::StopPlay { leg } => {
+                self.assert_up(*leg);
+                self.end_play(*leg);
+            }
+            media::Command::Close { leg } => {
+                self.assert_up(*leg);
+                self.end_play(*leg);
+                self.media.get_mut(leg).expect("is up").up = false;
+                let stats = LegStats { packets_lost: 3, ..LegStats::default() };
+                self.pending.push_back(Input::Media(media::Event::Closed { leg: *leg, stats }));
+            }
+        }
+    }
+
+    #[track_caller]
+    fn assert_up(&self, leg: LegId) {
+        assert!(self.media.get(&leg).is_some_and(|leg| leg.up), "{leg:?} is not open");
+    }
+
+    fn end_play(&mut self, leg: LegId) {
+        for (leg, prompt) in self.plays.extract_if(.., |(each, _)| *each == leg) {
+            self.pending.push_back(Input::Media(media::Event::PlayEnded { leg, prompt, completed: false }));
+        }
+    }
+}
+
+/// Settings for tests: a bot and a human, each with a spare; routes by the called number.
+pub(super) fn settings() -> ControlSettings {
+    let target = |name: &str| (name.to_owned(), Target { uri: format!("sip:{name}@10.0.0.9"), proxy: None });
+    let route = |name: &str, targets: &[&str], scenario: &str| Route {
+        name: name.to_owned(),
+        request_uri: Some(Pattern::new(&format!("sip:{name}@*"))),
+        to: None,
+        from: None,
+        header: None,
+        targets: targets.iter().map(|&target| target.to_owned()).collect(),
+        scenario: scenario.to_owned(),
+    };
+    ControlSettings {
+        address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+        ports: PortRange { first: 20_000, last: 20_015 },
+        silence: Duration::from_secs(30),
+        silence_limit: Duration::from_secs(300),
+        parties: Parties::Caller,
+        limits: Limits {
+            calls: 3,
+            ring: Duration::from_secs(20),
+            call: Duration::from_secs(7_200),
+            session_check: Duration::from_secs(900),
+            retry_after: Duration::from_secs(5),
+        },
+        targets: ["bot", "spare", "human"].iter().map(|name| target(name)).collect(),
+        routes: Routes(vec![
+            route("sales", &["bot", "spare"], "after-sales"),
+            route("money", &["bot"], "finance"),
+            route("void", &["gone"], "after-sales"),
+        ]),
+    }
+}
+
+const AFTER_SALES: &str = r#"
+name = "after-sales"
+version = 1
+scenarios = ["after-sales"]
+[[rule]]
+id = "angry"
+when = { emotion = "anger", level = "high" }
+then = [
+  { alert = "warning", text = "angry" },
+  { prompt = "sorry.wav", mode = "duck" },
+  { reroute = "bridge", target = "human" },
+]
+[[rule]]
+id = "sad"
+when = { emotion = "sadness", level = "low" }
+then = [{ prompt = "missing.wav", mode = "replace" }, { reroute = "bridge", target = "nobody" }]
+[[fallback]]
+id = "stay"
+then = [{ prompt = "wait.wav", mode = "replace" }]
+"#;
+
+const FINANCE: &str = r#"
+name = "finance"
+version = 2
+scenarios = ["finance"]
+[[rule]]
+id = "angry"
+when = { emotion = "anger", level = "high" }
+then = [{ reroute = "refer", target = "human" }]
+[[fallback]]
+id = "call ourselves"
+after = "angry"
+then = [{ reroute = "bridge", target = "human" }]
+"#;
