@@ -150,8 +150,7 @@ impl Control {
 
     /// Lets time pass: does everything that was due by `now`.
     pub fn tick(&mut self, now: Duration, out: &mut Vec<Command>) {
-        let due: Vec<CallKey> =
-            self.wakes.iter().take_while(|(at, ..)| *at <= now).map(|(_, key, _)| *key).collect();
+        let due: Vec<CallKey> = self.wakes.iter().take_while(|(at, ..)| *at <= now).map(|(_, key, _)| *key).collect();
         for key in due {
             self.with_call(now, key, out, Call::tick);
         }
@@ -201,8 +200,7 @@ impl Control {
 
         let admitted = self.room_for_one_more().and_then(|()| setup::admit(&self.shared, invite));
         let mut context = Context { now, shared: &mut self.shared, out };
-        let started =
-            admitted.and_then(|admitted| Call::start(&mut context, key, id.clone(), leg, invite, admitted));
+        let started = admitted.and_then(|admitted| Call::start(&mut context, key, id.clone(), leg, invite, admitted));
         match started {
             Ok(call) => {
                 self.calls.insert(key, call);
@@ -317,7 +315,10 @@ impl Control {
 
 impl fmt::Debug for Control {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Control").field("boot_id", &self.boot_id).field("counts", &self.counts()).finish_non_exhaustive()
+        f.debug_struct("Control")
+            .field("boot_id", &self.boot_id)
+            .field("counts", &self.counts())
+            .finish_non_exhaustive()
     }
 }
 

@@ -131,9 +131,7 @@ impl Call {
         let prompt = context.new_prompt();
         let length = Duration::from_micros(sound.samples.len() as u64 * MICROS_PER_SAMPLE);
         let until = now + PLAY_START_WAIT;
-        talking
-            .playing
-            .insert(prompt, Playing { file: file.to_owned(), decided: now, length, until, started: false });
+        talking.playing.insert(prompt, Playing { file: file.to_owned(), decided: now, length, until, started: false });
         let mode = match mode {
             routing::PlayMode::Replace => media::PlayMode::Replace,
             routing::PlayMode::Duck => media::PlayMode::Duck { attenuation_db: DUCK_DB },
@@ -169,7 +167,8 @@ impl Call {
     pub(super) fn prompts_tick(&mut self, context: &mut Context<'_>) {
         let now = context.now;
         let Stage::Talking(talking) = &mut self.stage else { return };
-        let late: Vec<Playing> = talking.playing.extract_if(.., |_, playing| now >= playing.until).map(|(_, p)| p).collect();
+        let late: Vec<Playing> =
+            talking.playing.extract_if(.., |_, playing| now >= playing.until).map(|(_, p)| p).collect();
         for playing in late {
             let reason = if playing.started { "did not end in time" } else { "did not begin in time" };
             self.notice(context, What::PromptFailed { file: playing.file, reason: reason.to_owned() });

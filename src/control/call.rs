@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use media::{LegId, PromptId};
-use routing::CallKey;
+use routing::{Because, CallKey};
 
 use super::act::Playing;
 use super::context::Context;
@@ -61,6 +61,8 @@ pub(super) struct Talking {
     pub(super) watch: Watch,
     /// The re-route in flight: one at most.
     pub(super) reroute: Option<Reroute>,
+    /// Why the last re-route that was no fallback was begun.
+    pub(super) evidence: Option<Because>,
     /// A REFER whose time ran out; its late success still counts.
     pub(super) lapsed: Option<Lapsed>,
     /// The prompt that plays to the caller, and earlier ones whose end has not been reported yet.

@@ -108,7 +108,7 @@ impl Call {
         let now = context.now;
         let target = context.shared.settings.targets.get(name).ok_or_else(|| format!("no target named {name}"))?;
         let uri = target.uri.clone();
-        let emotion = emotion_header(rule, because);
+        let emotion = emotion_header(rule, &self.evidence_for(because));
         let reroute = match via {
             Route::Bridge => {
                 let usable = match &self.caller.settings {
@@ -131,6 +131,18 @@ impl Call {
         }
         self.notice(context, What::RerouteStarted { via: via_name(via).to_owned(), target: name.to_owned() });
         Ok(())
+    }
+
+    /// What the target is told: a fallback moves the caller for what moved it first, not for its silence since.
+    fn evidence_for(&mut self, because: &Because) -> Because {
+        match &mut self.stage {
+            Stage::Talking(talking) if because.failure.is_none() => {
+                talking.evidence = Some(because.clone());
+                because.clone()
+            }
+            Stage::Talking(talking) => talking.evidence.as_ref().unwrap_or(because).clone(),
+            Stage::Seeking(_) | Stage::Finished(_) => because.clone(),
+        }
     }
 
     /// A provisional response of the re-route's target.

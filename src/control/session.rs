@@ -73,10 +73,7 @@ impl Call {
     pub(super) fn expiry_headers(&self) -> Vec<Header> {
         let Stage::Talking(talking) = &self.stage else { return Vec::new() };
         let Some(expiry) = talking.watch.expiry else { return Vec::new() };
-        vec![
-            header("Session-Expires", format!("{};refresher=uac", expiry.interval_s)),
-            header("Require", "timer"),
-        ]
+        vec![header("Session-Expires", format!("{};refresher=uac", expiry.interval_s)), header("Require", "timer")]
     }
 
     /// A re-INVITE or UPDATE was accepted; the caller's refreshes the session.

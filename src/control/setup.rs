@@ -66,8 +66,7 @@ pub(super) fn admit(shared: &Shared, invite: &Invite) -> Result<Admitted, Refusa
     }
 
     let headers: Vec<(&str, &str)> = invite.headers.iter().map(|each| (&*each.name, &*each.value)).collect();
-    let view =
-        RequestView { request_uri: &invite.request_uri, to: &invite.to, from: &invite.from, headers: &headers };
+    let view = RequestView { request_uri: &invite.request_uri, to: &invite.to, from: &invite.from, headers: &headers };
     let route = shared.settings.routes.find(&view).ok_or_else(|| Refusal::new(404, "Not Found"))?;
 
     let Some(text) = &invite.sdp else {
@@ -220,6 +219,7 @@ impl Call {
             answered: context.now,
             watch: Watch::new(context.now, &context.shared.settings, seeking.session_expires_s),
             reroute: None,
+            evidence: None,
             lapsed: None,
             playing: std::collections::BTreeMap::new(),
         };
@@ -245,8 +245,8 @@ impl Call {
         // Forked targets answer more than once: the newest description counts.
         if let Some(text) = sdp {
             let session = sdp::parse(text).map_err(|error| error.to_string())?;
-            let settings = sdp::accept(&session, &far.usable.codecs, far.usable.event)
-                .map_err(|error| error.to_string())?;
+            let settings =
+                sdp::accept(&session, &far.usable.codecs, far.usable.event).map_err(|error| error.to_string())?;
             far.configure(context, settings);
         }
         let Some(codec) = far.settings.as_ref().map(|settings| settings.codec) else {
@@ -322,8 +322,22 @@ mod tests {
     #[test]
     fn failures_as_the_caller_sees_them() {
         for (target, caller) in [
-            (486, 486), (600, 486), (603, 603), (404, 404), (604, 404), (408, 480), (480, 480), (487, 480),
-            (488, 488), (606, 488), (401, 502), (407, 502), (302, 480), (500, 500), (503, 503), (504, 504),
+            (486, 486),
+            (600, 486),
+            (603, 603),
+            (404, 404),
+            (604, 404),
+            (408, 480),
+            (480, 480),
+            (487, 480),
+            (488, 488),
+            (606, 488),
+            (401, 502),
+            (407, 502),
+            (302, 480),
+            (500, 500),
+            (503, 503),
+            (504, 504),
             (699, 500),
         ] {
             assert_eq!(code_for_caller(target), caller, "{target}");

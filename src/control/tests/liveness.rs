@@ -1,1 +1,221 @@
-//! x
+//! Scenarios of timers: no call lives on when its ends are gone, and no healthy call is ended.
+
+use std::time::Duration;
+
+use super::script::{TALKING, check, check_with};
+use super::sim::settings;
+
+#[test]
+fn both_silent_and_dead() {
+    check(&format!(
+        "{TALKING}
+        > wait 40
+        > caller silent 30
+        > wait 10
+        > bot silent 30
+        probe caller
+        probe bot
+        > bot alive
+        > caller dead
+        bye caller
+        close caller
+        bye bot
+        close bot
+        ended: a far end no longer knows the call; talk 50000 peak low lost 6"
+    ));
+}
+
+#[test]
+fn both_silent_but_alive_until_the_limit() {
+    check(&format!(
+        "{TALKING}
+        > wait 100
+        > caller silent 60
+        > bot silent 30
+        probe caller
+        probe bot
+        > caller alive
+        > bot alive
+        > caller silent 120
+        > wait 269
+        > wait 2
+        bye caller
+        close caller
+        bye bot
+        close bot
+        ended: nobody sent any audio; talk 370000 peak low lost 6"
+    ));
+}
+
+#[test]
+fn one_silent_side_listens() {
+    check(&format!(
+        "{TALKING}
+        > wait 60
+        > bot silent 30
+        > wait 600
+        > caller silent 20
+        > caller sends
+        > wait 200
+        > caller byes
+        close caller
+        bye bot
+        close bot
+        ended: BYE received; talk 860000 peak low lost 6"
+    ));
+}
+
+#[test]
+fn hold_is_not_silence() {
+    check(&format!(
+        "{TALKING}
+        > caller reinvites 0 101 inactive
+        configure caller Pcmu/0 Inactive
+        reply caller 200 [0 101 inactive]
+        > caller silent 30
+        > bot silent 30
+        > wait 800
+        > caller reinvites 0 101 sendrecv
+        configure caller Pcmu/0 SendRecv
+        reply caller 200 [0 101 sendrecv]
+        > wait 29
+        > wait 2
+        probe caller
+        probe bot
+        > bot byes
+        bye caller
+        close caller
+        close bot
+        ended: BYE received; talk 831000 peak low lost 6"
+    ));
+}
+
+#[test]
+fn silence_counts_from_the_answer_however_long_it_rang() {
+    check(
+        "> invite
+        open caller
+        started sales after-sales
+        open bot
+        invite bot [0 8 101 sendrecv]
+        > bot rings 183 0
+        configure bot Pcmu/0 SendRecv
+        configure caller Pcmu/0 SendRecv
+        bridge caller bot
+        progress 183 [0 101 sendrecv]
+        > wait 19
+        > caller silent 19
+        > bot silent 19
+        > bot answers
+        answer [0 101 sendrecv]
+        tap caller on
+        answered bot
+        > caller acks
+        > wait 29.5
+        > wait 1
+        probe caller
+        probe bot
+        > caller byes
+        close caller
+        bye bot
+        close bot
+        ended: BYE received; talk 30500 peak low lost 6",
+    );
+}
+
+#[test]
+fn dead_ends_are_found_even_when_every_bye_was_lost() {
+    check(&format!(
+        "{TALKING}
+        > wait 900
+        probe caller
+        probe bot
+        > caller alive
+        > bot alive
+        > wait 900
+        probe caller
+        probe bot
+        > bot dead
+        bye caller
+        close caller
+        bye bot
+        close bot
+        ended: a far end no longer knows the call; talk 1800000 peak low lost 6"
+    ));
+}
+
+#[test]
+fn the_longest_call() {
+    let mut settings = settings();
+    settings.limits.call = Duration::from_secs(600);
+    check_with(
+        settings,
+        &format!(
+            "{TALKING}
+            > wait 600
+            bye caller
+            close caller
+            bye bot
+            close bot
+            ended: the longest call is over; talk 600000 peak low lost 6"
+        ),
+    );
+}
+
+#[test]
+fn session_timer() {
+    check(
+        "> invite expires=90
+        open caller
+        started sales after-sales
+        open bot
+        invite bot [0 8 101 sendrecv]
+        > bot answers 0
+        configure bot Pcmu/0 SendRecv
+        configure caller Pcmu/0 SendRecv
+        bridge caller bot
+        answer [0 101 sendrecv] Session-Expires: 90;refresher=uac
+        tap caller on
+        answered bot
+        > caller acks
+        > wait 50
+        > caller updates
+        reply caller 200 Session-Expires: 90;refresher=uac
+        > bot updates
+        reply bot 200
+        > wait 59
+        > wait 1
+        bye caller
+        close caller
+        bye bot
+        close bot
+        ended: session expired without a refresh; talk 110000 peak low lost 6",
+    );
+}
+
+#[test]
+fn a_missing_ack_is_asked_after() {
+    check(
+        "> invite
+        open caller
+        started sales after-sales
+        open bot
+        invite bot [0 8 101 sendrecv]
+        > bot answers 0
+        configure bot Pcmu/0 SendRecv
+        configure caller Pcmu/0 SendRecv
+        bridge caller bot
+        answer [0 101 sendrecv]
+        tap caller on
+        answered bot
+        > wait 32
+        probe caller
+        probe bot
+        > caller dead
+        bye caller
+        close caller
+        bye bot
+        close bot
+        ended: a far end no longer knows the call; talk 32000 peak low lost 6",
+    );
+}

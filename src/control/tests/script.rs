@@ -19,7 +19,7 @@ pub(super) fn check(scenario: &str) {
 /// The same with other settings.
 #[track_caller]
 pub(super) fn check_with(settings: ControlSettings, scenario: &str) {
-    let mut script = Script { sim: Sim::new(settings), lines: Vec::new() };
+    let mut script = Script { sim: Sim::new(settings), lines: Vec::new(), quiet: false };
     let mut expected: Vec<&str> = Vec::new();
     for line in scenario.lines().map(str::trim).filter(|line| !line.is_empty()) {
         if let Some(step) = line.strip_prefix('>') {
@@ -42,8 +42,8 @@ fn compare(got: &[String], expected: &[&str]) {
 /// A connected call of the caller with the bot; goes in front of scenarios.
 pub(super) const TALKING: &str = "
     > invite
-    started sales after-sales
     open caller
+    started sales after-sales
     open bot
     invite bot [0 8 101 sendrecv]
     > bot answers 0
@@ -60,6 +60,8 @@ struct Script {
     sim: Sim,
     /// What happened and what was done about it, as in a scenario.
     lines: Vec<String>,
+    /// Whether the SIP side and the media path keep their own words back until the next step.
+    quiet: bool,
 }
 
 impl Script {
@@ -68,6 +70,7 @@ impl Script {
     #[track_caller]
     fn act(&mut self, step: &str) {
         let words: Vec<&str> = step.split_whitespace().collect();
+        self.quiet = words.last() == Some(&"quietly");
         let rest = |from: usize| words.get(from..).unwrap_or_default().join(" ");
         match *words.as_slice() {
             ["wait", seconds] => {
@@ -95,7 +98,9 @@ impl Script {
                 let leg = self.leg(leg);
                 self.sim.sip.get_mut(&leg).expect("known").state = SipState::Answered;
                 // An answer that crossed our CANCEL takes the place of its 487.
-                self.sim.pending.retain(|each| !matches!(each, Input::Sip(SipEvent::Failed { leg: l, .. }) if *l == leg));
+                self.sim
+                    .pending
+                    .retain(|each| !matches!(each, Input::Sip(SipEvent::Failed { leg: l, .. }) if *l == leg));
                 self.tell(Input::Sip(SipEvent::Answered { leg, sdp: sdp(&rest(2)) }));
             }
             [leg, "fails", code, ..] => {
@@ -104,7 +109,7 @@ impl Script {
                 let code = code.parse().expect("a code");
                 self.tell(Input::Sip(SipEvent::Failed { leg, code, reason: rest(3) }));
             }
-            [leg, "cancels"] => {
+            [leg, "cancels", ..] => {
                 let leg = self.leg(leg);
                 self.sim.over(leg);
                 self.tell(Input::Sip(SipEvent::Cancelled { leg }));
@@ -159,19 +164,21 @@ impl Script {
 
     fn prompt(&mut self, what: &str) {
         let (leg, prompt) = *self.sim.plays.last().expect("a prompt was asked for");
-        self.tell(Input::Media(match what {
-            "starts" => media::Event::PlayStarted { leg, prompt },
-            _ => {
-                self.sim.plays.pop();
-                media::Event::PlayEnded { leg, prompt, completed: true }
-            }
-        }));
+        let event = if what == "starts" {
+            media::Event::PlayStarted { leg, prompt }
+        } else {
+            self.sim.plays.pop();
+            media::Event::PlayEnded { leg, prompt, completed: true }
+        };
+        self.tell(Input::Media(event));
     }
 
     fn tell(&mut self, input: Input) {
         let out = self.sim.tell(input);
         self.lines.extend(render(&self.sim, &out));
-        deliver(&mut self.sim, &mut self.lines);
+        if !self.quiet {
+            deliver(&mut self.sim, &mut self.lines);
+        }
     }
 
     #[track_caller]

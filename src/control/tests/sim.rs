@@ -58,7 +58,8 @@ pub(super) struct MediaLeg {
 
 impl Sim {
     pub(super) fn new(settings: ControlSettings) -> Sim {
-        let policies = [AFTER_SALES, FINANCE].map(|text| routing::Policy::parse(text).expect("the test's policy is valid"));
+        let policies =
+            [AFTER_SALES, FINANCE].map(|text| routing::Policy::parse(text).expect("the test's policy is valid"));
         let second = Arc::new(Sound { samples: vec![0; 8000] });
         let prompts = BTreeMap::from([("sorry.wav".to_owned(), second.clone()), ("wait.wav".to_owned(), second)]);
         let ports_total = settings.ports.even().count();
@@ -85,7 +86,7 @@ impl Sim {
         for command in &out {
             self.carry_out(command);
         }
-        self.keeps_time();
+        out.extend(self.keep_time());
         out
     }
 
@@ -98,19 +99,14 @@ impl Sim {
                 return;
             };
             self.now = self.now.max(due);
-            let mut out = Vec::new();
-            self.control.tick(self.now, &mut out);
-            for command in &out {
-                self.carry_out(command);
-            }
-            self.keeps_time();
+            let out = self.keep_time();
             each(self, out);
         }
         panic!("call control never sleeps");
     }
 
-    /// A tick must do what was due: else the server would spin.
-    fn keeps_time(&mut self) {
+    /// Ticks, as the server does when something is due; a tick must do what was due, else the server would spin.
+    fn keep_time(&mut self) -> Vec<Command> {
         let mut out = Vec::new();
         self.control.tick(self.now, &mut out);
         for command in &out {
@@ -119,6 +115,7 @@ impl Sim {
         if let Some((due, what)) = self.control.deadline() {
             assert!(due > self.now, "{what} stays due");
         }
+        out
     }
 
     /// A new caller's leg, as the SIP side numbers it.
@@ -167,7 +164,8 @@ impl Sim {
         match command {
             SipCommand::Invite { leg, uri, .. } => {
                 let user = uri.trim_start_matches("sip:").split('@').next().unwrap_or_default();
-                let again = self.sip.values().filter(|each| each.name.trim_end_matches(char::is_numeric) == user).count();
+                let again =
+                    self.sip.values().filter(|each| each.name.trim_end_matches(char::is_numeric) == user).count();
                 let name = if again == 0 { user.to_owned() } else { format!("{user}{}", again + 1) };
                 let known = self.sip.insert(*leg, SipLeg { name, state: SipState::Inviting });
                 assert!(known.is_none(), "{leg:?} was used before");
@@ -314,7 +312,7 @@ id = "angry"
 when = { emotion = "anger", level = "high" }
 then = [{ reroute = "refer", target = "human" }]
 [[fallback]]
-id = "call ourselves"
+id = "call-ourselves"
 after = "angry"
 then = [{ reroute = "bridge", target = "human" }]
 "#;
