@@ -1,3 +1,5 @@
 //! The thin outside: clock, sockets and threads around the pure cores.
 
+pub mod clock;
+pub mod media;
 pub mod sip;

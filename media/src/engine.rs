@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use self::law::Tables;
 pub use self::output::{Datagram, Departure, LegSlot, Output, TAP_BYTES_MAX, TapFrame};
-use crate::leg::{Leg, PayloadKind, Received};
+use crate::leg::{Arrival, Leg, PayloadKind, Received};
 use crate::packet::HEADER_BYTES;
 use crate::play::Hold;
 use crate::relay::Relayed;
@@ -56,6 +56,7 @@ pub struct Engine {
     random: Random,
     play_due: Option<Duration>,
     watch_due: Duration,
+    refused: u64,
 }
 
 impl Engine {
@@ -72,6 +73,7 @@ impl Engine {
             random: Random(seed),
             play_due: None,
             watch_due: Duration::ZERO,
+            refused: 0,
         }
     }
 
@@ -106,6 +108,11 @@ impl Engine {
         self.leg(slot).map(Leg::stats)
     }
 
+    /// Datagrams refused so far, on all legs.
+    pub fn packets_refused(&self) -> u64 {
+        self.refused
+    }
+
     /// Remembers that a copied packet of `leg` was dropped before the listening side took it.
     pub fn count_tap_drop(&mut self, leg: LegId) {
         if let Some(&slot) = self.slots.get(&leg)
@@ -128,8 +135,13 @@ impl Engine {
         let Some(leg) = self.leg_mut(slot) else {
             return;
         };
-        let Some(received) = leg.receive(now, from, bytes, &mut out.events) else {
-            return;
+        let received = match leg.receive(now, from, bytes, &mut out.events) {
+            Arrival::Taken(received) => received,
+            Arrival::Withheld => return,
+            Arrival::Refused => {
+                self.refused += 1;
+                return;
+            }
         };
         if leg.tapped {
             match TapFrame::new(leg.id, now, bytes) {

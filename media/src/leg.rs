@@ -40,6 +40,17 @@ pub(crate) struct Leg {
     silence: Silence,
 }
 
+/// What became of a datagram.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Arrival {
+    /// Checked and counted; it may go on.
+    Taken(Received),
+    /// Valid, but this leg's direction lets nothing in.
+    Withheld,
+    /// Malformed, a stranger's, of an unknown type, or seen before.
+    Refused,
+}
+
 /// A packet of the far end that was taken.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Received {
@@ -102,42 +113,19 @@ impl Leg {
         }
     }
 
-    /// Checks and counts one datagram; `None` when it goes no further.
+    /// Checks and counts one datagram.
     pub(crate) fn receive(
         &mut self,
         now: Duration,
         from: SocketAddr,
         bytes: &[u8],
         events: &mut Vec<Event>,
-    ) -> Option<Received> {
-        let Some((header, kind)) = self.recognise(bytes) else {
+    ) -> Arrival {
+        let arrival = self.judge(now, from, bytes, events);
+        if matches!(arrival, Arrival::Refused) {
             self.refused += 1;
-            return None;
-        };
-        match self.latch.admit(now, from, header.ssrc) {
-            Admission::Known => {}
-            Admission::Latched => events.push(Event::Latched { leg: self.id, source: from }),
-            Admission::Stranger => {
-                self.refused += 1;
-                return None;
-            }
         }
-        if self.silence.end(now) {
-            events.push(Event::Heard { leg: self.id });
-        }
-
-        let verdict = self.sequencer.place(header.ssrc, header.sequence);
-        let audio = matches!(kind, PayloadKind::Audio(_));
-        self.reception.count(now, verdict, header.timestamp, header.payload_bytes(), audio);
-        match verdict {
-            Verdict::Begins(place) | Verdict::Advances(place) | Verdict::Fills(place) => {
-                self.may_receive().then_some(Received { header, place, kind })
-            }
-            Verdict::Stale | Verdict::Jumped => {
-                self.refused += 1;
-                None
-            }
-        }
+        arrival
     }
 
     /// How a packet of this kind goes out here; `None` when it must not or cannot.
@@ -192,6 +180,31 @@ impl Leg {
             jitter_ms: self.reception.jitter_ms(),
             packets_refused: self.refused,
             tap_dropped: self.tap_dropped,
+        }
+    }
+
+    fn judge(&mut self, now: Duration, from: SocketAddr, bytes: &[u8], events: &mut Vec<Event>) -> Arrival {
+        let Some((header, kind)) = self.recognise(bytes) else {
+            return Arrival::Refused;
+        };
+        match self.latch.admit(now, from, header.ssrc) {
+            Admission::Known => {}
+            Admission::Latched => events.push(Event::Latched { leg: self.id, source: from }),
+            Admission::Stranger => return Arrival::Refused,
+        }
+        if self.silence.end(now) {
+            events.push(Event::Heard { leg: self.id });
+        }
+
+        let verdict = self.sequencer.place(header.ssrc, header.sequence);
+        let audio = matches!(kind, PayloadKind::Audio(_));
+        self.reception.count(now, verdict, header.timestamp, header.payload_bytes(), audio);
+        match verdict {
+            Verdict::Begins(place) | Verdict::Advances(place) | Verdict::Fills(place) if self.may_receive() => {
+                Arrival::Taken(Received { header, place, kind })
+            }
+            Verdict::Begins(_) | Verdict::Advances(_) | Verdict::Fills(_) => Arrival::Withheld,
+            Verdict::Stale | Verdict::Jumped => Arrival::Refused,
         }
     }
 

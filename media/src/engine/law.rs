@@ -2,11 +2,9 @@
 //!
 //! No state; the arithmetic itself is the codec crate's (ITU-T G.711).
 
-use audio_codec_algorithms::{
-    convert_alaw_to_ulaw, convert_ulaw_to_alaw, decode_alaw, decode_ulaw, encode_alaw, encode_ulaw,
-};
+use audio_codec_algorithms::{convert_alaw_to_ulaw, convert_ulaw_to_alaw};
 
-use crate::Codec;
+use crate::{Codec, g711};
 
 /// Conversion tables between the two laws.
 #[derive(Debug)]
@@ -38,20 +36,12 @@ impl Tables {
 
 /// Samples of a payload.
 pub(super) fn decode(codec: Codec, payload: &[u8]) -> impl ExactSizeIterator<Item = i16> {
-    let decode = match codec {
-        Codec::Pcmu => decode_ulaw,
-        Codec::Pcma => decode_alaw,
-    };
-    payload.iter().map(move |&octet| decode(octet))
+    payload.iter().map(move |&octet| g711::decode_sample(codec, octet))
 }
 
 /// Octets of a frame, appended to `bytes`.
 pub(super) fn encode(codec: Codec, frame: &[i16], bytes: &mut Vec<u8>) {
-    let encode = match codec {
-        Codec::Pcmu => encode_ulaw,
-        Codec::Pcma => encode_alaw,
-    };
-    bytes.extend(frame.iter().map(|&sample| encode(sample)));
+    g711::encode(codec, frame, bytes);
 }
 
 #[cfg(test)]

@@ -1,0 +1,23 @@
+//! The one clock of the program: time since start, for the cores that know no clock.
+//!
+//! Not the time of day; that appears only in the calendar and in what is stored.
+
+use std::time::{Duration, Instant};
+
+/// Counts from the moment it was made; copies count from the same moment.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    start: Instant,
+}
+
+impl Clock {
+    /// A clock that starts now.
+    pub fn start() -> Self {
+        Self { start: Instant::now() }
+    }
+
+    /// Time since start; never runs backwards.
+    pub fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+}

@@ -1,0 +1,172 @@
+//! The media threads and the handle by which the rest of the program speaks to them.
+//!
+//! Nothing here waits for a media thread, and no media thread waits for anybody: orders go through bounded queues,
+//! events and copied packets come back through bounded queues, and each says what happens when it is full.
+
+mod counters;
+mod inbox;
+mod outbox;
+mod sockets;
+mod tap;
+#[cfg(test)]
+mod tests;
+mod thread;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use media::{Command, Event, LegId};
+use tokio::sync::mpsc;
+
+pub use self::counters::MediaFigures;
+use self::counters::ThreadCounters;
+use self::inbox::Inbox;
+pub use self::inbox::Refused;
+pub use self::tap::TapRing;
+use self::thread::MediaThread;
+use super::clock::Clock;
+
+/// What the media threads need to know.
+#[derive(Debug)]
+pub struct MediaOptions {
+    /// The local address of all RTP sockets.
+    pub address: IpAddr,
+    /// Media threads, at least one.
+    pub threads: usize,
+    /// Most legs at a time on each thread; the next one fails to open.
+    pub legs_max: usize,
+    /// Where copies of tapped legs' packets go.
+    pub tap: Arc<TapRing>,
+    /// Where events go, with the time they were made.
+    pub events: mpsc::Sender<(Duration, Event)>,
+    /// The program's clock.
+    pub clock: Clock,
+}
+
+/// Speaks to the media threads. Cheap to clone; the threads end when `stop` is called or the last handle is dropped.
+#[derive(Debug, Clone)]
+pub struct MediaHandle {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    threads: Vec<Worker>,
+    /// On which thread a leg lives. Only senders look here, never a media thread.
+    homes: Mutex<BTreeMap<LegId, usize>>,
+    tap: Arc<TapRing>,
+}
+
+#[derive(Debug)]
+struct Worker {
+    inbox: Arc<Inbox>,
+    counters: Arc<ThreadCounters>,
+    join: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl MediaHandle {
+    /// Starts the threads.
+    ///
+    /// # Errors
+    /// When the system gives no thread, no epoll instance or no randomness.
+    pub fn start(options: MediaOptions) -> io::Result<Self> {
+        let mut threads = Vec::new();
+        for number in 0..options.threads.max(1) {
+            let inbox = Arc::new(Inbox::new()?);
+            let counters = Arc::new(ThreadCounters::default());
+            let thread = MediaThread::new(&options, Arc::clone(&inbox), Arc::clone(&counters))?;
+            let join = std::thread::Builder::new().name(format!("media-{number}")).spawn(move || thread.run())?;
+            threads.push(Worker { inbox, counters, join: Mutex::new(Some(join)) });
+        }
+        let shared = Shared { threads, homes: Mutex::default(), tap: options.tap };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Opens a leg on the thread of its call: legs with the same `call_group` can be bridged.
+    ///
+    /// # Errors
+    /// When the thread's queue has no room for new legs.
+    pub fn open(&self, call_group: u64, leg: LegId, port: u16) -> Result<(), Refused> {
+        let thread = (call_group % self.shared.threads.len() as u64) as usize;
+        self.post(thread, Command::Open { leg, port })?;
+        homes(&self.shared).insert(leg, thread);
+        Ok(())
+    }
+
+    /// Gives an order; `Open` without a group opens on the first thread.
+    ///
+    /// # Errors
+    /// When the thread's queue is full, or a bridge names legs of two threads.
+    pub fn send(&self, command: Command) -> Result<(), Refused> {
+        let leg = match &command {
+            Command::Open { leg, port } => return self.open(0, *leg, *port),
+            Command::Bridge { a, b } => {
+                let homes = homes(&self.shared);
+                if homes.get(a).zip(homes.get(b)).is_some_and(|(a, b)| a != b) {
+                    return Err(Refused::Apart);
+                }
+                *a
+            }
+            Command::Configure { leg, .. }
+            | Command::Play { leg, .. }
+            | Command::StopPlay { leg }
+            | Command::Tap { leg, .. }
+            | Command::Close { leg } => *leg,
+        };
+        // An unknown leg is the engine's to answer; any thread's engine will do.
+        let thread = homes(&self.shared).get(&leg).copied().unwrap_or(0);
+        let closes = matches!(command, Command::Close { .. });
+        self.post(thread, command)?;
+        if closes {
+            homes(&self.shared).remove(&leg);
+        }
+        Ok(())
+    }
+
+    /// The sums over all threads, for metrics.
+    pub fn figures(&self) -> MediaFigures {
+        let mut figures = MediaFigures { tap_dropped: self.shared.tap.dropped(), ..MediaFigures::default() };
+        for worker in &self.shared.threads {
+            worker.counters.add_to(&mut figures);
+        }
+        figures
+    }
+
+    /// Ends all threads after the orders given so far, and waits for them; their sockets close.
+    pub fn stop(&self) {
+        self.shared.stop();
+    }
+
+    fn post(&self, thread: usize, order: Command) -> Result<(), Refused> {
+        let worker = self.shared.threads.get(thread).ok_or(Refused::Apart)?;
+        worker.inbox.post(order)
+    }
+}
+
+impl Shared {
+    fn stop(&self) {
+        for worker in &self.threads {
+            worker.inbox.close();
+        }
+        for worker in &self.threads {
+            let join = worker.join.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if join.is_some_and(|join| join.join().is_err()) {
+                tracing::error!("a media thread had panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn homes(shared: &Shared) -> MutexGuard<'_, BTreeMap<LegId, usize>> {
+    shared.homes.lock().unwrap_or_else(PoisonError::into_inner)
+}

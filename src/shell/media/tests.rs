@@ -1,0 +1,165 @@
+//! Real sockets on loopback around a running media thread. No assertion on time.
+
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+
+use media::{Codec, Direction, PlayMode, PromptId, RtpHeader, Sound, Ssrc, Stamp, StreamSettings};
+
+use super::*;
+
+const PACKETS: u16 = 100;
+
+#[test]
+fn a_hundred_packets_each_way_without_loss() {
+    let mut stage = Stage::new(2);
+    for number in 0..PACKETS {
+        stage.phones[0].send(number);
+        stage.phones[1].send(number);
+        stage.phones[0].receive();
+        stage.phones[1].receive();
+    }
+    for phone in &stage.phones {
+        let first = phone.heard[0];
+        let expected: Vec<(u16, u32)> = (0..PACKETS)
+            .map(|n| (first.sequence.wrapping_add(n), first.timestamp.wrapping_add(u32::from(n) * 160)))
+            .collect();
+        let got: Vec<(u16, u32)> = phone.heard.iter().map(|header| (header.sequence, header.timestamp)).collect();
+        assert_eq!(got, expected);
+        assert_ne!(first.ssrc, Ssrc(7));
+    }
+
+    stage.handle.send(Command::Close { leg: LegId(1) }).expect("there is room");
+    let stats = stage.wait_for(|event| match event {
+        Event::Closed { leg: LegId(1), stats } => Some(*stats),
+        _ => None,
+    });
+    assert_eq!((stats.packets_received, stats.packets_sent, stats.packets_lost), (100, 100, 0));
+
+    assert_eq!(stage.tap.len(), usize::from(PACKETS), "one of the legs is tapped");
+    let figures = stage.handle.figures();
+    assert_eq!((figures.packets_received, figures.packets_relayed, figures.legs_open), (200, 200, 1));
+    assert_eq!((figures.threads_alive, figures.packets_refused, figures.sends_failed), (2, 0, 0));
+    stage.handle.stop();
+    assert_eq!(stage.handle.figures().threads_alive, 0);
+    assert_eq!(stage.handle.send(Command::Close { leg: LegId(2) }), Err(Refused::Stopped));
+}
+
+#[test]
+fn a_sound_reaches_the_phone() {
+    let mut stage = Stage::new(1);
+    let sound = Arc::new(Sound { samples: vec![1_000; 800] });
+    let (leg, prompt) = (LegId(1), PromptId(9));
+    stage.handle.send(Command::Play { leg, prompt, sound, mode: PlayMode::Replace }).expect("there is room");
+    for _ in 0..5 {
+        stage.phones[0].receive();
+    }
+    stage.wait_for(|event| (*event == Event::PlayStarted { leg, prompt }).then_some(()));
+    stage.wait_for(|event| (*event == Event::PlayEnded { leg, prompt, completed: true }).then_some(()));
+    let first = stage.phones[0].heard[0];
+    let steps: Vec<u16> =
+        stage.phones[0].heard.iter().map(|header| header.sequence.wrapping_sub(first.sequence)).collect();
+    assert_eq!(steps, [0, 1, 2, 3, 4]);
+    assert_eq!(stage.handle.figures().packets_made, 5);
+}
+
+#[test]
+fn a_taken_port_is_told() {
+    let mut stage = Stage::new(1);
+    let taken = stage.phones[0].socket.local_addr().expect("it is bound").port();
+    stage.handle.open(0, LegId(9), taken).expect("there is room");
+    let reason = stage.wait_for(|event| match event {
+        Event::OpenFailed { leg: LegId(9), reason } => Some(reason.clone()),
+        _ => None,
+    });
+    assert!(reason.contains(&taken.to_string()), "{reason}");
+}
+
+#[test]
+fn legs_of_two_threads_cannot_be_bridged() {
+    let stage = Stage::new(2);
+    stage.handle.open(1, LegId(9), free_port()).expect("there is room");
+    assert_eq!(stage.handle.send(Command::Bridge { a: LegId(1), b: LegId(9) }), Err(Refused::Apart));
+}
+
+/// Two phones and a handle; leg 1 and 2 are bridged, leg 2 is tapped.
+struct Stage {
+    handle: MediaHandle,
+    events: mpsc::Receiver<(Duration, Event)>,
+    tap: Arc<TapRing>,
+    phones: [Phone; 2],
+}
+
+impl Stage {
+    fn new(threads: usize) -> Self {
+        let (sender, events) = mpsc::channel(64);
+        let tap = Arc::new(TapRing::new(1_000));
+        let options = MediaOptions {
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            threads,
+            legs_max: 8,
+            tap: Arc::clone(&tap),
+            events: sender,
+            clock: Clock::start(),
+        };
+        let handle = MediaHandle::start(options).expect("threads can be started");
+        let phones = [1, 2].map(|leg| Phone::new(&handle, LegId(leg)));
+        handle.send(Command::Bridge { a: LegId(1), b: LegId(2) }).expect("there is room");
+        handle.send(Command::Tap { leg: LegId(2), on: true }).expect("there is room");
+        Self { handle, events, tap, phones }
+    }
+
+    /// Takes events until one fits.
+    fn wait_for<T>(&mut self, fits: impl Fn(&Event) -> Option<T>) -> T {
+        loop {
+            let (_, event) = self.events.blocking_recv().expect("the threads live");
+            if let Some(found) = fits(&event) {
+                return found;
+            }
+        }
+    }
+}
+
+struct Phone {
+    socket: UdpSocket,
+    server: SocketAddr,
+    heard: Vec<RtpHeader>,
+}
+
+impl Phone {
+    /// Opens and configures a leg for a phone on a port of its own.
+    fn new(handle: &MediaHandle, leg: LegId) -> Self {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has ports");
+        socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a span above zero");
+        let server = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+        handle.open(6, leg, server.port()).expect("there is room");
+        let settings = StreamSettings {
+            remote: socket.local_addr().ok(),
+            codec: Codec::Pcmu,
+            payload_type: 0,
+            event_payload_type: None,
+            ptime_ms: 20,
+            direction: Direction::SendRecv,
+        };
+        handle.send(Command::Configure { leg, settings }).expect("there is room");
+        Self { socket, server, heard: Vec::new() }
+    }
+
+    fn send(&self, number: u16) {
+        let timestamp = u32::from(number) * 160;
+        let stamp = Stamp { marker: false, payload_type: 0, sequence: number, timestamp, ssrc: Ssrc(7) };
+        let packet = [&stamp.to_bytes()[..], &[0xff; 160]].concat();
+        self.socket.send_to(&packet, self.server).expect("loopback takes it");
+    }
+
+    fn receive(&mut self) {
+        let mut buffer = [0; 2_000];
+        let length = self.socket.recv(&mut buffer).expect("a packet comes");
+        assert_eq!(length, 172);
+        self.heard.push(RtpHeader::parse(&buffer[..length]).expect("it is RTP"));
+    }
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has ports");
+    socket.local_addr().expect("it is bound").port()
+}
