@@ -7,6 +7,7 @@ pub mod metrics;
 pub mod notice;
 #[cfg(test)]
 mod notice_samples;
+pub mod picture;
 pub mod settings;
 pub mod shell;
 pub mod web;
