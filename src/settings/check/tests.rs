@@ -105,6 +105,16 @@ fn a_model_must_be_the_one_its_card_names() {
     );
 }
 
+#[test]
+fn the_shipped_configuration_is_good() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/calmline.toml");
+    let good = check(&path).map_err(|faults| faults.iter().map(Fault::to_string).collect::<Vec<_>>());
+    let good = good.expect("no faults").join("\n");
+    for line in ["scenario after-sales: after-sales@1", "scenario finance: finance@1", "scenario general: no policy"] {
+        assert!(good.contains(line), "{line} in\n{good}");
+    }
+}
+
 /// Writes `files` and one prompt into a folder of its own, checks `calmline.toml` there and compares what is said,
 /// without that folder's path.
 #[track_caller]

@@ -157,6 +157,24 @@ fn names_unknown_keys_and_sections() {
     );
 }
 
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig { cases: 200, failure_persistence: None, ..Default::default() })]
+
+    /// The shipped file with a few pieces replaced: read or refused, never a panic, never a refusal without a fault.
+    #[test]
+    fn any_damaged_file_is_read_or_refused(
+        cuts in proptest::collection::vec((proptest::prelude::any::<proptest::sample::Index>(), "[\\[\\]{}=\",a-z0-9.*\n-]{0,3}"), 1..6),
+    ) {
+        let mut text: Vec<char> = include_str!("../../../config/calmline.toml").chars().collect();
+        for (at, put) in cuts {
+            let at = at.index(text.len());
+            text.splice(at..=at, put.chars());
+        }
+        let text: String = text.into_iter().collect();
+        proptest::prop_assert!(Settings::parse(&text, Path::new("c.toml")).map_or_else(|faults| !faults.is_empty(), |_| true));
+    }
+}
+
 #[test]
 fn a_missing_file_is_a_fault() {
     let faults = Settings::load(Path::new("/nowhere/calmline.toml")).expect_err("no such file");
