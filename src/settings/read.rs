@@ -301,7 +301,7 @@ fn network(value: &Value) -> Option<IpNet> {
 fn port_range(value: &Value) -> Option<PortRange> {
     let (first, last) = value.as_str()?.split_once('-')?;
     let range = PortRange { first: first.trim().parse().ok()?, last: last.trim().parse().ok()? };
-    let fits = range.first >= 1024 && range.first % 2 == 0 && range.last.checked_sub(range.first) >= Some(2);
+    let fits = range.first >= 1024 && range.first.is_multiple_of(2) && range.last.checked_sub(range.first) >= Some(2);
     fits.then_some(range)
 }
 
