@@ -3,6 +3,7 @@
 //! Pure but for the ONNX Runtime library (`ort` lives only here); positions are sample counts at 8 kHz.
 
 mod activity;
+pub mod evaluation;
 mod features;
 mod listener;
 mod model;

@@ -69,6 +69,16 @@ pub struct AcousticModel {
 }
 
 impl AcousticModel {
+    /// The model that comes with the program (`nlu/models/acoustic.onnx`).
+    ///
+    /// # Errors
+    /// When ONNX Runtime refuses it.
+    pub fn built_in(runtime: &Runtime) -> Result<Self, ModelError> {
+        let graph = include_bytes!("../models/acoustic.onnx");
+        let card = include_bytes!("../models/acoustic.json");
+        Self::from_bytes(runtime, "acoustic.onnx", graph, card)
+    }
+
     /// Checks and loads a model; `file` is the name that errors tell.
     ///
     /// # Errors

@@ -1,0 +1,51 @@
+//! Measures how soon anger is found: `onset [MODEL.onnx MODEL.json] < LIST`, figures as JSON on the last line.
+//!
+//! LIST has `path.wav<TAB>seconds at which anger starts, or -` per line (8 kHz, mono, 16 bit). Without a model the
+//! signal is judged alone. The training recipe calls it with models that have not heard the speakers of LIST.
+
+use std::error::Error;
+use std::io::BufRead;
+
+use nlu::evaluation::OnsetTally;
+use nlu::{AcousticModel, Listener, ListenerSettings, PartyId, Runtime};
+
+#[expect(clippy::print_stdout, reason = "figures are what this program is for")]
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let model = match arguments.as_slice() {
+        [graph, card] => {
+            let runtime = Runtime::find(None)?;
+            Some(AcousticModel::from_bytes(&runtime, graph, &std::fs::read(graph)?, &std::fs::read(card)?)?)
+        }
+        _ => None,
+    };
+    let mut listener = Listener::new(model, ListenerSettings::default());
+    let mut tally = OnsetTally::default();
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        let (path, onset) = line.split_once('\t').ok_or("expected path<TAB>seconds or -")?;
+        let mut wav = hound::WavReader::open(path)?;
+        let samples: Vec<f32> =
+            wav.samples::<i16>().map(|s| s.map(|s| f32::from(s) / 32768.0)).collect::<Result<_, _>>()?;
+        let onset = if onset == "-" { None } else { Some((onset.parse::<f64>()? * 8000.0) as u64) };
+        let party = PartyId(0);
+        listener.add(party);
+        let mut observations = Vec::new();
+        for chunk in samples.chunks(1_600) {
+            listener.push(party, chunk);
+            listener.run(&mut observations);
+        }
+        for o in observations.iter().filter(|_| std::env::var_os("VERBOSE").is_some()) {
+            println!(
+                "{path}\t{:.2}\t{:.3}\t{:?}\t{:.3}",
+                o.position as f32 / 8000.0,
+                o.anger,
+                o.level,
+                o.probabilities[1]
+            );
+        }
+        tally.add(&observations, onset, samples.len() as u64);
+    }
+    println!("{}", serde_json::to_string(&tally.figures())?);
+    Ok(())
+}

@@ -1,0 +1,281 @@
+//! How good the listening is: figures over labelled clips, and over streams in which anger starts at a known moment.
+//!
+//! Reads no files and holds no clock: samples and labels come in, figures go out; speed is the caller's to measure.
+
+use prosody::SAMPLE_RATE_HZ;
+
+use crate::features::{Extractor, Row};
+use crate::model::{AcousticModel, ModelError};
+use crate::observation::{Emotion, Level, Observation};
+use crate::signal::{fuse_anger, signal_anger};
+
+/// Silence put behind a clip, so that its last words are judged too (0.6 s).
+const TAIL: [f32; 4_800] = [0.0; 4_800];
+/// Bins of the calibration error.
+const BINS: usize = 10;
+
+/// What a corpus calls one of the four classes; `None` for its other emotions, which count as "not anger" only.
+pub fn emotion_of(label: &str) -> Option<Emotion> {
+    match label.to_ascii_lowercase().as_str() {
+        "neutral" | "calm" => Some(Emotion::Neutral),
+        "angry" | "anger" => Some(Emotion::Anger),
+        "happy" | "happiness" | "joy" => Some(Emotion::Joy),
+        "sad" | "sadness" => Some(Emotion::Sadness),
+        _ => None,
+    }
+}
+
+/// What was judged of one clip: the mean over its windows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ClipJudgement {
+    /// Neutral, anger, joy, sadness; sums to 1.
+    pub probabilities: [f32; 4],
+    /// Model and signal fused.
+    pub anger: f32,
+    /// Windows judged.
+    pub windows: usize,
+}
+
+/// Judges `clip` (8 kHz, [-1, 1]) after the speaker's baseline has heard `before`.
+///
+/// `None` when the clip has too little speech for a window. Without a model the signal's word is taken.
+///
+/// # Errors
+/// When the model fails.
+pub fn judge_clip(
+    mut model: Option<&mut AcousticModel>,
+    before: &[&[f32]],
+    clip: &[f32],
+) -> Result<Option<ClipJudgement>, ModelError> {
+    let mut extractor = Extractor::default();
+    let mut rows: Vec<Row> = Vec::new();
+    for samples in before {
+        extractor.push(samples, &mut |_, _| {}, &mut rows);
+    }
+    extractor.skip_to(extractor.position());
+    rows.clear();
+    extractor.push(clip, &mut |_, _| {}, &mut rows);
+    extractor.push(&TAIL, &mut |_, _| {}, &mut rows);
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let judged = match model.as_mut() {
+        Some(model) => model.judge(&rows.iter().map(|row| row.values).collect::<Vec<_>>())?,
+        None => rows.iter().map(|row| [1.0 - signal_anger(row), signal_anger(row), 0.0, 0.0]).collect(),
+    };
+    let windows = rows.len();
+    let mut probabilities = [0.0; 4];
+    let mut anger = 0.0;
+    for (row, judged) in rows.iter().zip(&judged) {
+        for (sum, p) in probabilities.iter_mut().zip(judged) {
+            *sum += p / windows as f32;
+        }
+        let signal = signal_anger(row);
+        anger += if model.is_some() { fuse_anger(judged[1], signal) } else { signal } / windows as f32;
+    }
+    Ok(Some(ClipJudgement { probabilities, anger, windows }))
+}
+
+/// Collects judged clips.
+#[derive(Debug, Clone, Default)]
+pub struct ClipTally {
+    confusion: [[u64; 4]; 4],
+    anger: Vec<(f32, bool)>,
+    confident: [(f64, u64, u64); BINS],
+    not_judged: u64,
+    others: u64,
+}
+
+/// The figures over a set of clips.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct ClipFigures {
+    /// Clips of the four classes that were judged.
+    pub clips: u64,
+    /// Clips of other emotions, used for the anger figures only.
+    pub others: u64,
+    /// Clips with too little speech to judge.
+    pub not_judged: u64,
+    /// Share of clips named right.
+    pub accuracy: f64,
+    /// Mean recall over the classes that occur.
+    pub uar: f64,
+    /// Mean F1 over the classes that occur.
+    pub macro_f1: f64,
+    /// Rows: truth, columns: found; neutral, anger, joy, sadness.
+    pub confusion: [[u64; 4]; 4],
+    /// F1 of anger among the four classes.
+    pub anger_f1: f64,
+    /// Area under the curve of fused anger against everything else, other emotions included.
+    pub anger_auc: f64,
+    /// Expected calibration error of the leading class, 10 bins.
+    pub calibration_error: f64,
+}
+
+impl ClipTally {
+    /// Adds a clip; `None` as judgement means that there was too little speech.
+    pub fn add(&mut self, truth: Option<Emotion>, judgement: Option<ClipJudgement>) {
+        let Some(judgement) = judgement else {
+            self.not_judged += 1;
+            return;
+        };
+        self.anger.push((judgement.anger, truth == Some(Emotion::Anger)));
+        let Some(truth) = truth else {
+            self.others += 1;
+            return;
+        };
+        let (found, confidence) = leading(&judgement.probabilities);
+        self.confusion[truth as usize][found] += 1;
+        let bin = &mut self.confident[((confidence * BINS as f32) as usize).min(BINS - 1)];
+        bin.0 += f64::from(confidence);
+        bin.1 += u64::from(found == truth as usize);
+        bin.2 += 1;
+    }
+
+    /// The figures so far.
+    pub fn figures(&self) -> ClipFigures {
+        let clips: u64 = self.confusion.as_flattened().iter().sum();
+        let right: u64 = (0..4).map(|i| self.confusion[i][i]).sum();
+        let occurring: Vec<usize> = (0..4).filter(|&i| self.confusion[i].iter().sum::<u64>() > 0).collect();
+        let mean =
+            |value: &dyn Fn(usize) -> f64| ratio(occurring.iter().map(|&i| value(i)).sum(), occurring.len() as f64);
+        let gap = self.confident.iter().map(|(confidence, right, _)| (confidence - *right as f64).abs()).sum::<f64>();
+        ClipFigures {
+            clips,
+            others: self.others,
+            not_judged: self.not_judged,
+            accuracy: ratio(right as f64, clips as f64),
+            uar: mean(&|i| self.recall(i)),
+            macro_f1: mean(&|i| self.f1(i)),
+            confusion: self.confusion,
+            anger_f1: self.f1(Emotion::Anger as usize),
+            anger_auc: area_under_curve(&self.anger),
+            calibration_error: ratio(gap, clips as f64),
+        }
+    }
+
+    fn recall(&self, class: usize) -> f64 {
+        ratio(self.confusion[class][class] as f64, self.confusion[class].iter().sum::<u64>() as f64)
+    }
+
+    fn f1(&self, class: usize) -> f64 {
+        let found: u64 = self.confusion.iter().map(|row| row[class]).sum();
+        let truth: u64 = self.confusion[class].iter().sum();
+        ratio(2.0 * self.confusion[class][class] as f64, (found + truth) as f64)
+    }
+}
+
+/// Collects streams in which anger starts at a known moment, or never.
+#[derive(Debug, Clone, Default)]
+pub struct OnsetTally {
+    delays_s: Vec<f64>,
+    missed: u64,
+    early: u64,
+    calm_s: f64,
+    false_highs: u64,
+    calm_windows: u64,
+    calm_high_windows: u64,
+}
+
+/// The figures over a set of streams.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct OnsetFigures {
+    /// Streams in which anger starts and the level was not high at that moment.
+    pub onsets: u64,
+    /// Of these, level high within 2 s of the first angry word.
+    pub high_within_2_s: f64,
+    /// Within 4 s.
+    pub high_within_4_s: f64,
+    /// At any time until the end.
+    pub high_at_all: f64,
+    /// Median delay of those found, seconds.
+    pub delay_median_s: f64,
+    /// Streams whose level was already high when the anger started; counted as false, not as found.
+    pub early: u64,
+    /// Calm speech before the onset or without one, hours.
+    pub calm_hours: f64,
+    /// Times that the level became high in it, per hour.
+    pub false_highs_per_hour: f64,
+    /// Share of its judged windows at level high.
+    pub calm_high_share: f64,
+}
+
+impl OnsetTally {
+    /// Adds one stream's observations; anger starts at sample `onset` (or never), the stream ends at sample `end`.
+    pub fn add(&mut self, observations: &[Observation], onset: Option<u64>, end: u64) {
+        let calm_until = onset.unwrap_or(end);
+        self.calm_s += seconds(calm_until);
+        let mut level = Level::Low;
+        for observation in observations.iter().take_while(|o| o.position <= calm_until) {
+            self.calm_windows += 1;
+            self.calm_high_windows += u64::from(observation.level == Level::High);
+            self.false_highs += u64::from(observation.level == Level::High && level != Level::High);
+            level = observation.level;
+        }
+        let Some(onset) = onset else { return };
+        if level == Level::High {
+            self.early += 1;
+            return;
+        }
+        match observations.iter().find(|o| o.position > onset && o.level == Level::High) {
+            Some(found) => self.delays_s.push(seconds(found.position - onset)),
+            None => self.missed += 1,
+        }
+    }
+
+    /// The figures so far.
+    pub fn figures(&self) -> OnsetFigures {
+        let onsets = self.delays_s.len() as u64 + self.missed;
+        let within = |limit_s: f64| self.delays_s.iter().filter(|delay| **delay <= limit_s).count() as f64;
+        let mut sorted = self.delays_s.clone();
+        sorted.sort_by(f64::total_cmp);
+        OnsetFigures {
+            onsets,
+            high_within_2_s: ratio(within(2.0), onsets as f64),
+            high_within_4_s: ratio(within(4.0), onsets as f64),
+            high_at_all: ratio(self.delays_s.len() as f64, onsets as f64),
+            delay_median_s: sorted.get(sorted.len() / 2).copied().unwrap_or(0.0),
+            early: self.early,
+            calm_hours: self.calm_s / 3600.0,
+            false_highs_per_hour: ratio(self.false_highs as f64, self.calm_s / 3600.0),
+            calm_high_share: ratio(self.calm_high_windows as f64, self.calm_windows as f64),
+        }
+    }
+}
+
+/// Probability that a random positive scores above a random negative; ties count half; 0.5 when one kind is missing.
+pub fn area_under_curve(scored: &[(f32, bool)]) -> f64 {
+    let mut sorted = scored.to_vec();
+    sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let positives = sorted.iter().filter(|(_, positive)| *positive).count() as f64;
+    let negatives = sorted.len() as f64 - positives;
+    if positives == 0.0 || negatives == 0.0 {
+        return 0.5;
+    }
+    let mut below = 0.0;
+    let mut won = 0.0;
+    for tied in sorted.chunk_by(|a, b| a.0 == b.0) {
+        let up = tied.iter().filter(|(_, positive)| *positive).count() as f64;
+        let down = tied.len() as f64 - up;
+        won += up * (below + down / 2.0);
+        below += down;
+    }
+    won / (positives * negatives)
+}
+
+fn leading(probabilities: &[f32; 4]) -> (usize, f32) {
+    let mut leading = (0, probabilities[0]);
+    for (i, &p) in probabilities.iter().enumerate() {
+        if p > leading.1 {
+            leading = (i, p);
+        }
+    }
+    leading
+}
+
+fn seconds(samples: u64) -> f64 {
+    samples as f64 / f64::from(SAMPLE_RATE_HZ)
+}
+
+fn ratio(part: f64, whole: f64) -> f64 {
+    if whole > 0.0 { part / whole } else { 0.0 }
+}
