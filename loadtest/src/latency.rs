@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-/// The most times that are kept, one per packet: five and a half hours of one stream.
-const TIMES_MAX: usize = 1_000_000;
+/// The most times that are kept, one per packet: a run of 600 calls for a minute.
+const TIMES_MAX: usize = 4_000_000;
 
 /// A collection of one-way times.
 #[derive(Debug, Clone, Default)]
@@ -28,7 +28,7 @@ pub struct Percentiles {
 }
 
 impl Latencies {
-    /// Adds one packet; beyond a million they are no longer counted.
+    /// Adds one packet; beyond four million they are no longer counted.
     pub fn add(&mut self, latency: Duration) {
         if self.tenths.len() < TIMES_MAX {
             // A packet slower than seven minutes counts as seven minutes.

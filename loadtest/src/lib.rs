@@ -6,6 +6,7 @@
 pub mod audio;
 pub mod driver;
 pub mod latency;
+pub mod load;
 pub mod message;
 pub mod phone;
 pub mod stream;

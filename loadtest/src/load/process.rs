@@ -1,0 +1,75 @@
+//! What a process uses, from `/proc` (proc(5)).
+
+use std::io;
+use std::time::Duration;
+
+use crate::driver::invalid;
+
+/// CPU since the process began, and memory now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// User and system time of all threads.
+    pub cpu: Duration,
+    /// Resident memory.
+    pub rss_bytes: u64,
+}
+
+/// A process of this machine.
+#[derive(Debug)]
+pub(super) struct Process {
+    pid: u32,
+}
+
+impl Process {
+    pub(super) fn new(pid: u32) -> Self {
+        Process { pid }
+    }
+
+    pub(super) fn own() -> Self {
+        Process::new(std::process::id())
+    }
+
+    pub(super) fn usage(&self) -> io::Result<Usage> {
+        let read = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", self.pid));
+        let ticks = cpu_ticks(&read("stat")?).ok_or_else(|| unreadable("stat"))?;
+        let rss_kb = rss_kilobytes(&read("status")?).ok_or_else(|| unreadable("status"))?;
+        Ok(Usage { cpu: Duration::from_secs_f64(ticks as f64 / TICKS_PER_SECOND), rss_bytes: rss_kb * 1_024 })
+    }
+}
+
+/// USER_HZ: what the kernel shows to programs, 100 on every Linux of today.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Fields 14 and 15; the name in field 2 may contain anything.
+fn cpu_ticks(stat: &str) -> Option<u64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace().skip(11);
+    Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
+}
+
+fn rss_kilobytes(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+fn unreadable(file: &str) -> io::Error {
+    invalid(format!("cannot read the process's {file}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields() {
+        let stat = "12 (a) b) S 1 12 12 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 3 0 5 6 7";
+        assert_eq!(cpu_ticks(stat), Some(300));
+        assert_eq!(rss_kilobytes("VmPeak: 9 kB\nVmRSS:\t   1234 kB\n"), Some(1_234));
+        assert_eq!((cpu_ticks(""), rss_kilobytes("")), (None, None));
+    }
+
+    #[test]
+    fn ourselves() {
+        assert!(Process::own().usage().expect("our own").rss_bytes > 0);
+    }
+}

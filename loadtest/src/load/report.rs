@@ -1,0 +1,240 @@
+//! The figures of a run: as a table for people and as JSON for programs.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{Meter, RelayPlan};
+use crate::latency::{Latencies, Percentiles};
+use crate::stream::Recording;
+
+/// Percentiles, milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Spread {
+    /// How many were measured.
+    pub count: usize,
+    /// Half of them were below, ms.
+    pub p50_ms: f64,
+    /// 99 of 100 were below, ms.
+    pub p99_ms: f64,
+    /// The largest, ms.
+    pub max_ms: f64,
+}
+
+impl Spread {
+    pub(super) fn of(latencies: &Latencies) -> Self {
+        let Percentiles { count, p50_ms, p99_ms, max_ms } = latencies.percentiles();
+        Spread { count, p50_ms, p99_ms, max_ms }
+    }
+
+    /// What this one has more than `other`, percentile by percentile; never below zero.
+    fn beyond(self, other: Spread) -> Spread {
+        let more = |this: f64, other: f64| (this - other).max(0.0);
+        Spread {
+            count: self.count,
+            p50_ms: more(self.p50_ms, other.p50_ms),
+            p99_ms: more(self.p99_ms, other.p99_ms),
+            max_ms: more(self.max_ms, other.max_ms),
+        }
+    }
+}
+
+/// What went wrong in the streams that the telephones heard, summed over all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Faults {
+    /// Packets that came twice.
+    pub duplicates: u64,
+    /// Packets that came after a later one.
+    pub reordered: u64,
+    /// Packets that are no RTP or of another payload type.
+    pub unexpected: u64,
+    /// Changes of source within a call.
+    pub ssrc_changes: u64,
+    /// Timestamps that went back.
+    pub timestamp_steps_back: u64,
+    /// Timestamps that do not follow the sequence.
+    pub timestamp_jumps: u64,
+}
+
+/// What the server used.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct ServerReport {
+    /// CPU per call and second while all calls were up, ms.
+    pub cpu_ms_per_call_second: f64,
+    /// Growth of resident memory from none to all calls, per call, KiB.
+    pub rss_kb_per_call: f64,
+    /// Resident memory before the calls, KiB.
+    pub rss_kb_before: f64,
+}
+
+/// A run of calls that lasted until its end.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RelayReport {
+    /// Who relayed.
+    pub system: String,
+    /// What was spoken.
+    pub codec: String,
+    /// Calls that were tried.
+    pub calls: usize,
+    /// How long all were up, seconds.
+    pub seconds: u64,
+    /// Calls that came up.
+    pub answered: usize,
+    /// From the INVITE (or the offer) to the answer.
+    pub setup: Spread,
+    /// RTP packets that the telephones sent.
+    pub packets_sent: u64,
+    /// RTP packets that they received, without duplicates.
+    pub packets_received: u64,
+    /// Packets missing in the received sequences.
+    pub packets_lost: u64,
+    /// What was wrong with received packets.
+    pub faults: Faults,
+    /// Interarrival jitter over all streams: mean and largest, ms.
+    pub jitter_ms_mean: f64,
+    /// The largest jitter of a stream, ms.
+    pub jitter_ms_max: f64,
+    /// One-way time through the server.
+    pub latency: Spread,
+    /// One-way time of the same packets without a server, in the same run.
+    pub baseline: Spread,
+    /// The difference.
+    pub added: Spread,
+    /// What the server used; absent without its process id.
+    pub server: Option<ServerReport>,
+    /// CPU of this generator per call and second, ms.
+    pub generator_cpu_ms_per_call_second: f64,
+}
+
+impl RelayReport {
+    pub(super) fn new(system: String, plan: &RelayPlan, answered: usize, setup: &Spread) -> Self {
+        RelayReport {
+            system,
+            codec: format!("{:?}", plan.codec).to_uppercase(),
+            calls: plan.calls,
+            seconds: plan.seconds,
+            answered,
+            setup: *setup,
+            packets_sent: 0,
+            packets_received: 0,
+            packets_lost: 0,
+            faults: Faults::default(),
+            jitter_ms_mean: 0.0,
+            jitter_ms_max: 0.0,
+            latency: Spread::default(),
+            baseline: Spread::default(),
+            added: Spread::default(),
+            server: None,
+            generator_cpu_ms_per_call_second: 0.0,
+        }
+    }
+
+    pub(super) fn set_media(&mut self, callers: &[Recording], callees: &[Recording]) {
+        let mut latencies = Latencies::default();
+        let heard: Vec<&Recording> =
+            callers.iter().chain(callees).filter(|recording| recording.started.is_some()).collect();
+        for recording in &heard {
+            let stats = recording.stats;
+            latencies.merge(&recording.latencies);
+            self.packets_sent += stats.packets_sent;
+            self.packets_received += stats.packets_received;
+            self.packets_lost += stats.packets_lost;
+            self.faults.duplicates += stats.duplicates;
+            self.faults.reordered += stats.reordered;
+            self.faults.unexpected += stats.unexpected;
+            self.faults.ssrc_changes += stats.ssrc_changes;
+            self.faults.timestamp_steps_back += stats.timestamp_steps_back;
+            self.faults.timestamp_jumps += stats.timestamp_jumps;
+            self.jitter_ms_mean += stats.jitter_ms / heard.len() as f64;
+            self.jitter_ms_max = self.jitter_ms_max.max(stats.jitter_ms);
+        }
+        self.latency = Spread::of(&latencies);
+    }
+
+    pub(super) fn set_baseline(&mut self, baseline: &Latencies) {
+        self.baseline = Spread::of(baseline);
+        self.added = self.latency.beyond(self.baseline);
+    }
+
+    pub(super) fn set_usage(&mut self, meter: &Meter, calls: usize, seconds: u64) {
+        let [(before, _), (up, own_up), (end, own_end)] = meter.samples[..] else { return };
+        let call_seconds = calls.max(1) as f64 * seconds.max(1) as f64;
+        self.generator_cpu_ms_per_call_second = (own_end.cpu - own_up.cpu).as_secs_f64() * 1e3 / call_seconds;
+        if let (Some(before), Some(up), Some(end)) = (before, up, end) {
+            let growth = end.rss_bytes.max(up.rss_bytes) as f64 - before.rss_bytes as f64;
+            self.server = Some(ServerReport {
+                cpu_ms_per_call_second: (end.cpu - up.cpu).as_secs_f64() * 1e3 / call_seconds,
+                rss_kb_per_call: growth / 1_024.0 / calls.max(1) as f64,
+                rss_kb_before: before.rss_bytes as f64 / 1_024.0,
+            });
+        }
+    }
+}
+
+impl fmt::Display for RelayReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} · {} · {} calls · {} s", self.system, self.codec, self.calls, self.seconds)?;
+        row(f, "answered", format!("{} of {}", self.answered, self.calls))?;
+        row(f, "set-up", spread(&self.setup))?;
+        row(f, "packets", format!("{} sent, {} received", self.packets_sent, self.packets_received))?;
+        row(f, "lost", format!("{} (by sequence)", self.packets_lost))?;
+        row(f, "jitter", format!("mean {:.2} ms, max {:.2} ms", self.jitter_ms_mean, self.jitter_ms_max))?;
+        row(f, "one-way", spread(&self.latency))?;
+        row(f, "without server", spread(&self.baseline))?;
+        row(f, "added", spread(&self.added))?;
+        if self.faults != Faults::default() {
+            row(f, "faults", format!("{:?}", self.faults))?;
+        }
+        if let Some(server) = &self.server {
+            row(f, "server CPU", format!("{:.3} ms per call-second", server.cpu_ms_per_call_second))?;
+            let memory = format!("{:.0} KiB per call, {:.0} KiB before", server.rss_kb_per_call, server.rss_kb_before);
+            row(f, "server memory", memory)?;
+        }
+        row(f, "generator CPU", format!("{:.3} ms per call-second", self.generator_cpu_ms_per_call_second))
+    }
+}
+
+/// A run of short calls.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CallsReport {
+    /// Calls that were begun.
+    pub calls: usize,
+    /// Calls begun per second.
+    pub rate: f64,
+    /// Calls that came up.
+    pub answered: usize,
+    /// Calls that were refused or timed out.
+    pub failed: usize,
+    /// Calls that had not ended when the run did.
+    pub unfinished: usize,
+    /// From the INVITE to its 200.
+    pub setup: Spread,
+    /// The server's CPU per call, ms; absent without its process id.
+    pub server_cpu_ms_per_call: Option<f64>,
+    /// Growth of its resident memory per finished call, KiB.
+    pub rss_kb_growth_per_call: Option<f64>,
+    /// CPU of this generator per call, ms.
+    pub generator_cpu_ms_per_call: f64,
+}
+
+impl fmt::Display for CallsReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} calls at {} per second", self.calls, self.rate)?;
+        let ends = format!("{} answered, {} failed, {} unfinished", self.answered, self.failed, self.unfinished);
+        row(f, "calls", ends)?;
+        row(f, "set-up", spread(&self.setup))?;
+        if let (Some(cpu), Some(memory)) = (self.server_cpu_ms_per_call, self.rss_kb_growth_per_call) {
+            row(f, "server CPU", format!("{cpu:.2} ms per call"))?;
+            row(f, "server memory", format!("{memory:.2} KiB growth per finished call"))?;
+        }
+        row(f, "generator CPU", format!("{:.2} ms per call", self.generator_cpu_ms_per_call))
+    }
+}
+
+fn row(f: &mut fmt::Formatter<'_>, name: &str, value: impl fmt::Display) -> fmt::Result {
+    writeln!(f, "  {name:<16}{value}")
+}
+
+fn spread(spread: &Spread) -> String {
+    format!("p50 {:.3} ms, p99 {:.3} ms, max {:.3} ms", spread.p50_ms, spread.p99_ms, spread.max_ms)
+}
