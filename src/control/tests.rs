@@ -1,10 +1,11 @@
 //! Call control in simulated time: scripts of what happens, beside what call control does about it.
 //!
 //! `sim` plays the SIP side and the media path and holds the rules that both expect to be kept; `script` reads the
-//! scenarios; the scenarios themselves are `setup`, `offers`, `liveness`, `reroute`.
+//! scenarios; the scenarios themselves are `setup`, `offers`, `liveness`, `reroute`; `random` plays at random.
 
 mod liveness;
 mod offers;
+mod random;
 mod reroute;
 mod script;
 mod setup;

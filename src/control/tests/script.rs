@@ -71,7 +71,6 @@ impl Script {
     fn act(&mut self, step: &str) {
         let words: Vec<&str> = step.split_whitespace().collect();
         self.quiet = words.last() == Some(&"quietly");
-        let rest = |from: usize| words.get(from..).unwrap_or_default().join(" ");
         match *words.as_slice() {
             ["wait", seconds] => {
                 let span = Duration::from_secs_f64(seconds.parse().expect("seconds"));
@@ -89,77 +88,80 @@ impl Script {
             ["drain"] => self.tell(Input::Order(Order::Drain)),
             ["hang", "up", call] => self.tell(Input::Order(Order::HangUp { call: call.to_owned() })),
             ["prompt", what] => self.prompt(what),
-            [leg, "rings", code, ..] => {
-                let leg = self.leg(leg);
-                let (code, sdp) = (code.parse().expect("a code"), sdp(&rest(3)));
+            [leg, "silent" | "sends" | "hears" | "cannot" | "is", ..] => self.act_media(self.leg(leg), &words[1..]),
+            [leg, ..] => self.act_sip(self.leg(leg), &words[1..]),
+            [] => panic!("an empty step"),
+        }
+    }
+
+    /// Something on a SIP leg.
+    #[track_caller]
+    fn act_sip(&mut self, leg: LegId, words: &[&str]) {
+        let rest = |from: usize| words.get(from..).unwrap_or_default().join(" ");
+        match *words {
+            ["rings", code, ..] => {
+                let (code, sdp) = (code.parse().expect("a code"), sdp(&rest(2)));
                 self.tell(Input::Sip(SipEvent::Progress { leg, code, reason: "Ringing".into(), sdp }));
             }
-            [leg, "answers", ..] => {
-                let leg = self.leg(leg);
+            ["answers", ..] => {
                 self.sim.sip.get_mut(&leg).expect("known").state = SipState::Answered;
                 // An answer that crossed our CANCEL takes the place of its 487.
                 self.sim
                     .pending
                     .retain(|each| !matches!(each, Input::Sip(SipEvent::Failed { leg: l, .. }) if *l == leg));
-                self.tell(Input::Sip(SipEvent::Answered { leg, sdp: sdp(&rest(2)) }));
+                self.tell(Input::Sip(SipEvent::Answered { leg, sdp: sdp(&rest(1)) }));
             }
-            [leg, "fails", code, ..] => {
-                let leg = self.leg(leg);
+            ["fails", code, ..] => {
                 self.sim.over(leg);
                 let code = code.parse().expect("a code");
-                self.tell(Input::Sip(SipEvent::Failed { leg, code, reason: rest(3) }));
+                self.tell(Input::Sip(SipEvent::Failed { leg, code, reason: rest(2) }));
             }
-            [leg, "cancels", ..] => {
-                let leg = self.leg(leg);
+            ["cancels", ..] => {
                 self.sim.over(leg);
                 self.tell(Input::Sip(SipEvent::Cancelled { leg }));
             }
-            [leg, "byes"] => {
-                let leg = self.leg(leg);
+            ["byes"] => {
                 self.sim.over(leg);
                 self.tell(Input::Sip(SipEvent::Ended { leg, reason: "BYE received".into() }));
             }
-            [leg, "acks"] => {
-                let leg = self.leg(leg);
+            ["acks"] => {
                 self.tell(Input::Sip(SipEvent::Confirmed { leg }));
             }
-            [leg, method @ ("reinvites" | "updates"), ..] => {
-                let (leg, reply) = (self.leg(leg), self.sim.reply_id());
+            [method @ ("reinvites" | "updates"), ..] => {
+                let reply = self.sim.reply_id();
                 let method = if method == "updates" { OfferMethod::Update } else { OfferMethod::Invite };
-                self.tell(Input::Sip(SipEvent::Offer { leg, reply, method, sdp: sdp(&rest(2)) }));
+                self.tell(Input::Sip(SipEvent::Offer { leg, reply, method, sdp: sdp(&rest(1)) }));
             }
-            [leg, "refer", code, ref last @ ..] => {
-                let (leg, code) = (self.leg(leg), code.parse().expect("a code"));
+            ["refer", code, ref last @ ..] => {
+                let code = code.parse().expect("a code");
                 let last = !last.is_empty();
                 self.tell(Input::Sip(SipEvent::ReferProgress { leg, code, reason: "said so".into(), last }));
             }
-            [leg, alive @ ("alive" | "dead")] => {
-                let leg = self.leg(leg);
+            [alive @ ("alive" | "dead")] => {
                 self.tell(Input::Sip(SipEvent::Probed { leg, alive: alive == "alive" }));
             }
-            [leg, "silent", seconds] => {
-                let (leg, silence) = (self.leg(leg), Duration::from_secs(seconds.parse().expect("seconds")));
-                self.tell(Input::Media(media::Event::Silent { leg, silence }));
-            }
-            [leg, "sends"] => {
-                let leg = self.leg(leg);
-                self.tell(Input::Media(media::Event::Heard { leg }));
-            }
-            [leg, "hears", from] => {
-                let (leg, from) = (self.leg(leg), self.leg(from));
-                self.tell(Input::Media(media::Event::Bridged { leg, from }));
-            }
-            [leg, "cannot", "open"] => {
-                let leg = self.leg(leg);
-                self.sim.media.get_mut(&leg).expect("known").up = false;
-                self.tell(Input::Media(media::Event::OpenFailed { leg, reason: "in use".into() }));
-            }
-            [leg, "is", mood] => {
-                let leg = self.leg(leg);
-                self.tell(Input::Heard(observation(leg, mood)));
-            }
-            _ => panic!("no such step: {step}"),
+            _ => panic!("no such step: {words:?}"),
         }
+    }
+
+    /// Something on a media leg.
+    #[track_caller]
+    fn act_media(&mut self, leg: LegId, words: &[&str]) {
+        let event = match *words {
+            ["silent", seconds] => {
+                let silence = Duration::from_secs(seconds.parse().expect("seconds"));
+                Input::Media(media::Event::Silent { leg, silence })
+            }
+            ["sends"] => Input::Media(media::Event::Heard { leg }),
+            ["hears", from] => Input::Media(media::Event::Bridged { leg, from: self.leg(from) }),
+            ["cannot", "open"] => {
+                self.sim.media.get_mut(&leg).expect("known").up = false;
+                Input::Media(media::Event::OpenFailed { leg, reason: "in use".into() })
+            }
+            ["is", mood] => Input::Heard(observation(leg, mood)),
+            _ => panic!("no such step: {words:?}"),
+        };
+        self.tell(event);
     }
 
     fn prompt(&mut self, what: &str) {

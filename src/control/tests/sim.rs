@@ -296,7 +296,7 @@ then = [
 ]
 [[rule]]
 id = "sad"
-when = { emotion = "sadness", level = "low" }
+when = { emotion = "sadness" }
 then = [{ prompt = "missing.wav", mode = "replace" }, { reroute = "bridge", target = "nobody" }]
 [[fallback]]
 id = "stay"

@@ -1,0 +1,314 @@
+//! Random sequences of events: whatever happens in whatever order, nothing panics, nothing leaks, and no command
+//! breaks the contract (`sim` looks after that). proptest prints the sequence that failed, made small.
+
+use std::time::Duration;
+
+use media::LegId;
+use proptest::prelude::*;
+
+use super::script::{observation, sdp};
+use super::sim::{Sim, SipState, settings};
+use crate::control::{Input, Invite, OfferMethod, Order, ReplyId, SipEvent};
+use crate::settings::Parties;
+
+/// One thing that happens; the numbers choose among what there is at that moment.
+#[derive(Debug, Clone)]
+enum Step {
+    Invite {
+        number: &'static str,
+        offer: &'static str,
+        expires_s: Option<u32>,
+    },
+    Ring {
+        leg: usize,
+        code: u16,
+        sdp: &'static str,
+    },
+    Answer {
+        leg: usize,
+        sdp: &'static str,
+    },
+    Fail {
+        leg: usize,
+        code: u16,
+    },
+    /// CANCEL by a caller, BYE by anybody, as the leg's state allows.
+    Leave {
+        leg: usize,
+    },
+    Confirm {
+        leg: usize,
+    },
+    Offer {
+        leg: usize,
+        update: bool,
+        sdp: &'static str,
+    },
+    Refer {
+        leg: usize,
+        code: u16,
+        last: bool,
+    },
+    Probed {
+        leg: usize,
+        alive: bool,
+    },
+    OpenFails {
+        leg: usize,
+    },
+    Closes {
+        leg: usize,
+    },
+    Silent {
+        leg: usize,
+        seconds: u64,
+    },
+    Sends {
+        leg: usize,
+    },
+    Bridged {
+        leg: usize,
+        from: usize,
+    },
+    PlayStarts {
+        play: usize,
+    },
+    PlayEnds {
+        play: usize,
+    },
+    Mood {
+        leg: usize,
+        mood: &'static str,
+    },
+    Order {
+        hang_up: Option<u64>,
+    },
+    /// The SIP side and the media path say one of the things they have to say.
+    Deliver {
+        which: usize,
+    },
+    Wait {
+        millis: u64,
+    },
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let answers = prop::sample::select(vec!["0 101", "8 101", "0 8", "8 sendonly", "18", "bad-sdp", "no-sdp"]);
+    let offers = prop::sample::select(vec!["0 8 101", "8 0", "0 101 inactive", "18", "bad-sdp", "no-sdp"]);
+    let number = prop::sample::select(vec!["sales", "sales", "sales", "money", "money", "void", "nowhere"]);
+    let expires = prop::option::weighted(0.2, prop::sample::select(vec![30_u32, 90, 1800]));
+    let mood = prop::sample::select(vec!["angry", "angry", "sad", "calm"]);
+    let (leg, any) = (0_usize..12, any::<bool>);
+    let failures = prop::sample::select(vec![300_u16, 404, 408, 486, 487, 503, 600, 603]);
+    let outcomes = prop::sample::select(vec![100_u16, 180, 200, 202, 486, 503, 603]);
+    let waits = prop::sample::select(vec![1_u64, 20, 500, 2_000, 20_000, 31_000, 40_000, 901_000, 8_000_000]);
+    let step = prop_oneof![
+        3 => (number, offers.clone(), expires)
+            .prop_map(|(number, offer, expires_s)| Step::Invite { number, offer, expires_s }),
+        2 => (leg.clone(), prop::sample::select(vec![100_u16, 180, 183, 199]), answers.clone())
+            .prop_map(|(leg, code, sdp)| Step::Ring { leg, code, sdp }),
+        6 => (leg.clone(), answers).prop_map(|(leg, sdp)| Step::Answer { leg, sdp }),
+        2 => (leg.clone(), failures).prop_map(|(leg, code)| Step::Fail { leg, code }),
+        2 => leg.clone().prop_map(|leg| Step::Leave { leg }),
+        2 => leg.clone().prop_map(|leg| Step::Confirm { leg }),
+        2 => (leg.clone(), any(), offers).prop_map(|(leg, update, sdp)| Step::Offer { leg, update, sdp }),
+        4 => (leg.clone(), outcomes, any()).prop_map(|(leg, code, last)| Step::Refer { leg, code, last }),
+        1 => (leg.clone(), any()).prop_map(|(leg, alive)| Step::Probed { leg, alive }),
+        1 => leg.clone().prop_map(|leg| Step::OpenFails { leg }),
+        1 => leg.clone().prop_map(|leg| Step::Closes { leg }),
+        3 => (leg.clone(), 1_u64..400).prop_map(|(leg, seconds)| Step::Silent { leg, seconds }),
+        1 => leg.clone().prop_map(|leg| Step::Sends { leg }),
+        2 => (leg.clone(), leg.clone()).prop_map(|(leg, from)| Step::Bridged { leg, from }),
+        2 => leg.clone().prop_map(|play| Step::PlayStarts { play }),
+        2 => leg.clone().prop_map(|play| Step::PlayEnds { play }),
+        6 => (leg, mood).prop_map(|(leg, mood)| Step::Mood { leg, mood }),
+        1 => prop::option::weighted(0.9, 0_u64..9).prop_map(|hang_up| Step::Order { hang_up }),
+        8 => (0_usize..8).prop_map(|which| Step::Deliver { which }),
+        4 => waits.prop_map(|millis| Step::Wait { millis }),
+    ];
+    prop::collection::vec(step, 1..120)
+}
+
+proptest! {
+    #[test]
+    fn nothing_leaks_and_nothing_panics(steps in steps(), both in any::<bool>()) {
+        let mut settings = settings();
+        settings.parties = if both { Parties::Both } else { Parties::Caller };
+        let mut sim = Sim::new(settings);
+        for step in steps {
+            happen(&mut sim, &step);
+        }
+        wind_up(&mut sim);
+        sim.assert_clean();
+        one_start_and_one_end(&sim);
+    }
+}
+
+/// Hangs up whatever is left and lets everybody say their last words.
+fn wind_up(sim: &mut Sim) {
+    for number in 1..200 {
+        sim.tell(Input::Order(Order::HangUp { call: format!("boot-{number}") }));
+    }
+    for _ in 0..10_000 {
+        if sim.pending.is_empty() {
+            break;
+        }
+        deliver(sim, 0);
+    }
+    sim.pass(Duration::from_secs(100), |_, _| ());
+}
+
+/// Every call that was started ended once, and nothing was said about it after that.
+fn one_start_and_one_end(sim: &Sim) {
+    let mut up = std::collections::BTreeSet::new();
+    for notice in &sim.notices {
+        match &notice.what {
+            crate::notice::What::CallRefused { .. } => {}
+            crate::notice::What::CallStarted { .. } => assert!(up.insert(&notice.call), "started twice"),
+            crate::notice::What::CallEnded { .. } => assert!(up.remove(&notice.call), "ended twice"),
+            what => assert!(up.contains(&notice.call), "said after the end: {what:?}"),
+        }
+    }
+    assert!(up.is_empty(), "never ended: {up:?}");
+}
+
+fn happen(sim: &mut Sim, step: &Step) {
+    match *step {
+        Step::Wait { millis } => sim.pass(Duration::from_millis(millis), |_, _| ()),
+        Step::Deliver { which } => deliver(sim, which),
+        Step::Order { hang_up: Some(number) } => {
+            sim.tell(Input::Order(Order::HangUp { call: format!("boot-{number}") }));
+        }
+        Step::Order { hang_up: None } => {
+            sim.tell(Input::Order(Order::Listening { up: true }));
+        }
+        Step::Invite { number, offer, expires_s } => {
+            let invite = Invite {
+                request_uri: format!("sip:{number}@192.0.2.1"),
+                from: "\"Li\" <sip:li@pbx>".into(),
+                to: "<sip:x@y>".into(),
+                sip_call_id: "abc".into(),
+                headers: Vec::new(),
+                sdp: sdp(offer),
+                session_expires_s: expires_s,
+            };
+            let input = sim.incoming(invite).1;
+            sim.tell(input);
+        }
+        _ => on_a_leg(sim, step),
+    }
+}
+
+/// What happens to a leg, as far as the leg's state allows it to happen.
+fn on_a_leg(sim: &mut Sim, step: &Step) {
+    match *step {
+        Step::Ring { leg, code, sdp: words } => {
+            let Some(leg) = pick(sim, leg, false, &[SipState::Inviting, SipState::Cancelling]) else { return };
+            let reason = "Ringing".to_owned();
+            sim.tell(Input::Sip(SipEvent::Progress { leg, code, reason, sdp: sdp(words) }));
+        }
+        Step::Answer { leg, sdp: words } => {
+            let Some(leg) = pick(sim, leg, false, &[SipState::Inviting, SipState::Cancelling]) else { return };
+            sim.pending.retain(|each| !matches!(each, Input::Sip(SipEvent::Failed { leg: l, .. }) if *l == leg));
+            sim.sip.get_mut(&leg).expect("picked").state = SipState::Answered;
+            sim.tell(Input::Sip(SipEvent::Answered { leg, sdp: sdp(words) }));
+        }
+        Step::Fail { leg, code } => {
+            let Some(leg) = pick(sim, leg, false, &[SipState::Inviting]) else { return };
+            sim.over(leg);
+            sim.tell(Input::Sip(SipEvent::Failed { leg, code, reason: "no".into() }));
+        }
+        Step::Leave { leg } => {
+            if let Some(leg) = pick(sim, leg, true, &[SipState::Inviting]) {
+                sim.over(leg);
+                sim.tell(Input::Sip(SipEvent::Cancelled { leg }));
+            } else if let Some(leg) = pick_any(sim, leg, &[SipState::Answered]) {
+                sim.over(leg);
+                sim.tell(Input::Sip(SipEvent::Ended { leg, reason: "BYE".into() }));
+            }
+        }
+        Step::Confirm { leg } => {
+            let Some(leg) = pick(sim, leg, true, &[SipState::Answered]) else { return };
+            sim.tell(Input::Sip(SipEvent::Confirmed { leg }));
+        }
+        Step::Offer { leg, update, sdp: words } => {
+            let all = [SipState::Inviting, SipState::Cancelling, SipState::Answered, SipState::Ending];
+            let Some(leg) = pick_any(sim, leg, &all) else { return };
+            let reply: ReplyId = sim.reply_id();
+            let method = if update { OfferMethod::Update } else { OfferMethod::Invite };
+            sim.tell(Input::Sip(SipEvent::Offer { leg, reply, method, sdp: sdp(words) }));
+        }
+        Step::Refer { leg, code, last } => {
+            let Some(leg) = pick_any(sim, leg, &[SipState::Answered, SipState::Ending]) else { return };
+            sim.tell(Input::Sip(SipEvent::ReferProgress { leg, code, reason: "so".into(), last }));
+        }
+        Step::Probed { leg, alive } => {
+            let Some(leg) = pick_any(sim, leg, &[SipState::Answered, SipState::Ending]) else { return };
+            sim.tell(Input::Sip(SipEvent::Probed { leg, alive }));
+        }
+        Step::Mood { leg, mood } => {
+            let Some(leg) = pick_any(sim, leg, &[SipState::Answered, SipState::Ending, SipState::Over]) else { return };
+            sim.tell(Input::Heard(observation(leg, mood)));
+        }
+        _ => in_the_media_path(sim, step),
+    }
+}
+
+fn in_the_media_path(sim: &mut Sim, step: &Step) {
+    let up: Vec<LegId> = sim.media.iter().filter(|(_, leg)| leg.up).map(|(id, _)| *id).collect();
+    let at = |index: usize| (!up.is_empty()).then(|| up[index % up.len()]);
+    let event = match *step {
+        Step::OpenFails { leg } => at(leg).map(|leg| media::Event::OpenFailed { leg, reason: "in use".into() }),
+        Step::Closes { leg } => at(leg).map(|leg| media::Event::Closed { leg, stats: media::LegStats::default() }),
+        Step::Silent { leg, seconds } => {
+            at(leg).map(|leg| media::Event::Silent { leg, silence: Duration::from_secs(seconds) })
+        }
+        Step::Sends { leg } => at(leg).map(|leg| media::Event::Heard { leg }),
+        Step::Bridged { leg, from } => at(leg).zip(at(from)).map(|(leg, from)| media::Event::Bridged { leg, from }),
+        Step::PlayStarts { play } | Step::PlayEnds { play } if sim.plays.is_empty() => {
+            let (leg, prompt) = (LegId(play as u32), media::PromptId(play as u32));
+            Some(media::Event::PlayStarted { leg, prompt })
+        }
+        Step::PlayStarts { play } => {
+            let (leg, prompt) = sim.plays[play % sim.plays.len()];
+            Some(media::Event::PlayStarted { leg, prompt })
+        }
+        Step::PlayEnds { play } => {
+            let (leg, prompt) = sim.plays.remove(play % sim.plays.len());
+            Some(media::Event::PlayEnded { leg, prompt, completed: true })
+        }
+        _ => None,
+    };
+    let Some(event) = event else { return };
+    if let media::Event::OpenFailed { leg, .. } | media::Event::Closed { leg, .. } = &event {
+        sim.media.get_mut(leg).expect("is up").up = false;
+        sim.plays.retain(|(each, _)| each != leg);
+    }
+    sim.tell(Input::Media(event));
+}
+
+/// The SIP side and the media path say one of the things they have to say, in any order.
+fn deliver(sim: &mut Sim, which: usize) {
+    if sim.pending.is_empty() {
+        return;
+    }
+    let input = sim.pending.remove(which % sim.pending.len()).expect("within");
+    if let Input::Sip(SipEvent::Failed { leg, .. } | SipEvent::Ended { leg, .. }) = &input {
+        sim.over(*leg);
+    }
+    sim.tell(input);
+}
+
+fn pick(sim: &Sim, index: usize, incoming: bool, states: &[SipState]) -> Option<LegId> {
+    choose(sim, index, |id, state| (id.0 >> 31 == 1) == incoming && states.contains(&state))
+}
+
+fn pick_any(sim: &Sim, index: usize, states: &[SipState]) -> Option<LegId> {
+    choose(sim, index, |_, state| states.contains(&state))
+}
+
+/// One of the legs for which `fits` holds, the newest first.
+fn choose(sim: &Sim, index: usize, fits: impl Fn(LegId, SipState) -> bool) -> Option<LegId> {
+    let legs: Vec<LegId> = sim.sip.iter().rev().filter(|(id, leg)| fits(**id, leg.state)).map(|(id, _)| *id).collect();
+    (!legs.is_empty()).then(|| legs[index % legs.len()])
+}
