@@ -36,7 +36,7 @@ pub enum Command {
         leg: LegId,
         /// The name events will carry.
         prompt: PromptId,
-        /// What is heard.
+        /// What is heard. Whoever loaded it keeps a reference until it has ended, so that the media path frees nothing.
         sound: Arc<Sound>,
         /// What happens to the other side's audio meanwhile.
         mode: PlayMode,

@@ -1,0 +1,146 @@
+//! In steady state the media path asks the allocator for nothing: a hundred bridged legs, sounds playing on some.
+#![expect(unsafe_code, reason = "counting allocations takes a global allocator")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use media::{
+    Codec, Command, Direction, Engine, Event, Input, LegId, Output, PlayMode, PromptId, Sound, Ssrc, Stamp,
+    StreamSettings,
+};
+
+const LEGS: u32 = 100;
+const ROUNDS_WARM: u32 = 10;
+const ROUNDS: u32 = 200;
+
+#[test]
+fn steady_state_allocates_nothing() {
+    let mut stage = Stage::new();
+    for round in 0..ROUNDS_WARM {
+        stage.round(round);
+    }
+
+    let before = COUNT.get();
+    for round in ROUNDS_WARM..ROUNDS_WARM + ROUNDS {
+        stage.round(round);
+    }
+    assert_eq!(COUNT.get() - before, 0, "calls of the allocator");
+
+    let packets = u64::from(LEGS * (ROUNDS + ROUNDS_WARM));
+    let sounds = u64::from(LEGS / 10);
+    // A sound's frames take the place of relayed packets; its end comes just after a packet that is still muted.
+    assert_eq!((stage.sent, stage.copied), (packets - sounds, packets / 2));
+    assert_eq!(stage.ended, sounds, "sounds end in steady state too");
+}
+
+/// Legs bridged in pairs; their phones all send in the same rhythm.
+struct Stage {
+    engine: Engine,
+    out: Output,
+    now: Duration,
+    sent: u64,
+    copied: u64,
+    ended: u64,
+    /// Kept by whoever loaded it, so that the media path never frees it.
+    sound: Arc<Sound>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let mut stage = Self {
+            engine: Engine::new(LEGS as usize, 3),
+            out: Output::new(),
+            now: Duration::ZERO,
+            sent: 0,
+            copied: 0,
+            ended: 0,
+            sound: Arc::new(Sound { samples: vec![500; 160 * (ROUNDS / 2) as usize] }),
+        };
+        for leg in 0..LEGS {
+            let (codec, payload_type) = if leg % 4 == 0 { (Codec::Pcma, 8) } else { (Codec::Pcmu, 0) };
+            let settings = StreamSettings {
+                remote: Some(home(leg)),
+                codec,
+                payload_type,
+                event_payload_type: None,
+                ptime_ms: 20,
+                direction: Direction::SendRecv,
+            };
+            stage.order(Command::Open { leg: LegId(leg), port: 4000 });
+            stage.order(Command::Configure { leg: LegId(leg), settings });
+            stage.order(Command::Tap { leg: LegId(leg), on: leg % 2 == 0 });
+            if leg % 2 == 1 {
+                stage.order(Command::Bridge { a: LegId(leg - 1), b: LegId(leg) });
+            }
+            if leg % 10 == 0 {
+                let mode = if leg % 20 == 0 { PlayMode::Replace } else { PlayMode::Duck { attenuation_db: 12 } };
+                let sound = Arc::clone(&stage.sound);
+                stage.order(Command::Play { leg: LegId(leg), prompt: PromptId(leg), sound, mode });
+            }
+        }
+        stage
+    }
+
+    fn order(&mut self, command: Command) {
+        self.engine.handle(self.now, Input::Command(command), &mut self.out);
+        self.out.clear();
+    }
+
+    /// One packet from every phone, and one tick.
+    fn round(&mut self, round: u32) {
+        for leg in 0..LEGS {
+            let payload_type = if leg % 4 == 0 { 8 } else { 0 };
+            let (sequence, timestamp) = (round as u16, round * 160);
+            let stamp = Stamp { marker: false, payload_type, sequence, timestamp, ssrc: Ssrc(leg) };
+            let mut bytes = [0x55; 172];
+            bytes[..12].copy_from_slice(&stamp.to_bytes());
+            let slot = self.engine.slot(LegId(leg)).expect("the leg is open");
+            let input = Input::Packet { slot, from: home(leg), buffer: 0, bytes: &mut bytes };
+            self.engine.handle(self.now, input, &mut self.out);
+            self.count();
+        }
+        self.engine.handle(self.now, Input::Tick, &mut self.out);
+        self.count();
+        self.now += Duration::from_millis(20);
+    }
+
+    fn count(&mut self) {
+        self.sent += self.out.packets.len() as u64;
+        self.copied += self.out.frames.len() as u64;
+        let ended = self.out.events.iter().filter(|event| matches!(event, Event::PlayEnded { completed: true, .. }));
+        self.ended += ended.count() as u64;
+        self.out.clear();
+    }
+}
+
+fn home(leg: u32) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, leg as u8], 5004))
+}
+
+thread_local! {
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The system's allocator, with a count of this thread's calls.
+struct Counting;
+
+// SAFETY: every call goes to the system's allocator unchanged; counting touches only a thread-local number.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.set(COUNT.get() + 1);
+        // SAFETY: the caller keeps the contract of `alloc`.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        COUNT.set(COUNT.get() + 1);
+        // SAFETY: the caller keeps the contract of `dealloc`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
