@@ -107,7 +107,8 @@ fn draw_all(
     heading(root, layout.waveform, "Waveform (share of full scale)", BLUE)?;
     heading(root, layout.pitch, "Pitch F0 (Hz)", GREEN)?;
     heading(root, layout.level, "Level (dBov)", BLUE)?;
-    heading(root, layout.anger, "Anger of the caller (score 0–1; shaded by level)", VERMILLION)
+    heading(root, layout.anger, "Anger of the caller (score 0–1; shaded by level)", VERMILLION)?;
+    level_legend(root, layout.anger)
 }
 
 fn draw_waveform(root: &Area<'_>, call: &CallPicture, layout: &Layout) -> Drawn {
@@ -153,12 +154,8 @@ fn draw_anger(root: &Area<'_>, call: &CallPicture, layout: &Layout) -> Drawn {
         .collect();
     let mut chart = panel(root, layout.anger, call.duration_s, 0.0..1.0, 5, true)?;
     for (from, to, level) in reduce::level_spans(&points, call.duration_s) {
-        let Some(fill) = level_fill(level) else { continue };
-        chart.draw_series([Rectangle::new([(from, 0.0), (to, 1.0)], fill.filled())])?;
-        let middle = layout::x_of((from + to) / 2.0, call.duration_s);
-        if layout::x_of(to, call.duration_s) - layout::x_of(from, call.duration_s) > layout::LEVEL_WORD_WIDTH {
-            let word = if level == Level::High { "high" } else { "medium" };
-            write(root, word, (middle, layout.anger.bottom - 20), 12, INK, HPos::Center)?;
+        if let Some(fill) = level_fill(level) {
+            chart.draw_series([Rectangle::new([(from, 0.0), (to, 1.0)], fill.filled())])?;
         }
     }
     let columns =
@@ -226,6 +223,20 @@ fn heading(root: &Area<'_>, at: layout::Panel, text: &str, colour: RGBColor) -> 
     root.draw(&Rectangle::new([(layout::LEFT, top), (right, top + 15)], WHITE.filled()))?;
     root.draw(&Rectangle::new([(layout::LEFT, top + 1), (layout::LEFT + 10, top + 11)], colour.filled()))?;
     write(root, text, (layout::LEFT + 16, top), 13, INK, HPos::Left)
+}
+
+/// Says at the right, above the panel, which shade is which level.
+fn level_legend(root: &Area<'_>, at: layout::Panel) -> Drawn {
+    let top = at.top - layout::HEADING + 4;
+    for (right, word, level) in [(layout::RIGHT - 56, "medium", Level::Medium), (layout::RIGHT, "high", Level::High)] {
+        let left = right - layout::text_width(word) - 22;
+        root.draw(&Rectangle::new([(left - 4, top), (right, top + 15)], WHITE.filled()))?;
+        if let Some(fill) = level_fill(level) {
+            root.draw(&Rectangle::new([(left, top + 1), (left + 14, top + 13)], fill.filled()))?;
+        }
+        write(root, word, (left + 19, top), layout::LABEL_SIZE, INK, HPos::Left)?;
+    }
+    Ok(())
 }
 
 fn write(root: &Area<'_>, text: &str, at: (i32, i32), size: i32, colour: RGBColor, side: HPos) -> Drawn {

@@ -18,8 +18,6 @@ pub(super) const HEADING: i32 = 24;
 pub(super) const TIME_AXIS: i32 = 46;
 /// Size of the labels' letters.
 pub(super) const LABEL_SIZE: i32 = 12;
-/// A span narrower than this does not name its level.
-pub(super) const LEVEL_WORD_WIDTH: i32 = 56;
 
 const TITLE: i32 = 48;
 const ROW: i32 = 17;
