@@ -7,6 +7,7 @@ mod analyzer;
 mod baseline;
 mod frame;
 mod functionals;
+mod noise;
 mod order;
 mod pitch;
 mod rhythm;

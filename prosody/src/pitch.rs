@@ -1,7 +1,8 @@
 //! Pitch candidates of one 50 ms window: peaks of a normalised autocorrelation.
 //!
-//! The autocorrelation is taken from a compressed spectrum, so that one strong formant does not hide the other
-//! harmonics, and divided by that of the window (Boersma 1993). It needs no energy at the fundamental itself.
+//! The autocorrelation is taken from a spectrum without its steady noise and compressed, so that one strong formant
+//! does not hide the other harmonics, and divided by that of the window (Boersma 1993). It needs no energy at the
+//! fundamental itself.
 //! Decides nothing: the tracker chooses among the candidates over time.
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 
 use crate::analyzer::SPAN;
 use crate::frame::{LEVEL_DBOV_MIN, SAMPLE_RATE_HZ};
+use crate::noise::NoiseFloor;
 use crate::spectrum::hann;
 
 /// The lowest and highest pitch told, Hz.
@@ -26,21 +28,23 @@ const LAG_RATE_HZ: f32 = (2 * SAMPLE_RATE_HZ) as f32;
 const LAG_MIN: usize = 26;
 const LAG_MAX: usize = 268;
 /// Exponent of the power spectrum; 1 is the plain autocorrelation, 0.5 works on magnitudes.
-const COMPRESSION: f32 = 0.8;
-/// Weight of the spectrum: none under, full from, full to, none over, Hz.
-const BAND_HZ: [f32; 4] = [30.0, 60.0, 2_000.0, 3_400.0];
+const COMPRESSION: f32 = 0.75;
+/// Weight of the spectrum: none under, full from, full to, none over, Hz. Above 1.9 kHz there is more noise than voice.
+const BAND_HZ: [f32; 4] = [27.0, 54.0, 1_350.0, 1_900.0];
+/// Exponent of the window's correction: a little less than 1, so that noise at long lags is not blown up.
+const CORRECTION: f32 = 0.86;
 /// Peaks lower than this are no candidates.
 const STRENGTH_MIN: f32 = 0.15;
 /// Less energy than this in the weighted spectrum is silence or a constant.
 const ENERGY_MIN: f32 = 1e-3;
 /// Windows that are quieter than the loudest one lately by more than this are less likely to be voiced, dB.
-const QUIET_DB: f32 = 22.0;
+const QUIET_DB: f32 = 18.0;
 /// By so much strength per dB.
 const QUIET_PER_DB: f32 = 0.03;
 /// How fast the memory of the loudest level sinks, dB per hop (1.5 dB/s).
 const FORGET_DB: f32 = 0.015;
 /// Below this level nothing is voiced, dBov.
-const LEVEL_DBOV_VOICED: f32 = -62.0;
+const LEVEL_DBOV_VOICED: f32 = -70.0;
 
 /// One possible pitch.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -83,13 +87,14 @@ pub(crate) struct Pitch {
     window: [f32; SPAN],
     /// Frequency weights, one per bin.
     weights: Vec<f32>,
-    /// One over the normalised autocorrelation of the window, one per lag.
+    /// Corrects for the normalised autocorrelation of the window, one per lag.
     gain: Vec<f32>,
     input: Vec<f32>,
     bins: Vec<Complex32>,
     lags: Vec<f32>,
     forward_scratch: Vec<Complex32>,
     inverse_scratch: Vec<Complex32>,
+    noise: NoiseFloor,
     /// Slowly sinking maximum of the level, dBov.
     loudest_dbov: f32,
 }
@@ -107,20 +112,23 @@ impl Pitch {
             inverse_scratch: inverse.make_scratch_vec(),
             forward,
             inverse,
+            noise: NoiseFloor::new(),
             loudest_dbov: LEVEL_DBOV_MIN,
             window: hann(),
             weights: vec![1.0; BINS],
-            gain: vec![1.0; LAG_MAX + 2],
+            gain: Vec::new(),
         };
         // What a constant gives is the shape that the window alone puts on every autocorrelation.
-        pitch.correlate(&[1.0; SPAN], 0.0);
-        pitch.gain = pitch.lags[..LAG_MAX + 2].iter().map(|lag| 1.0 / lag).collect();
+        pitch.transform(&[1.0; SPAN], 0.0);
+        pitch.correlate();
+        pitch.gain = pitch.lags[..LAG_MAX + 2].iter().map(|lag| lag.powf(-CORRECTION)).collect();
         pitch.weights = (0..BINS).map(|bin| trapezoid(bin as f32 * SAMPLE_RATE_HZ as f32 / FFT as f32)).collect();
         pitch
     }
 
     /// Forgets the past.
     pub(crate) fn restart(&mut self) {
+        self.noise = NoiseFloor::new();
         self.loudest_dbov = LEVEL_DBOV_MIN;
     }
 
@@ -130,7 +138,12 @@ impl Pitch {
         let below_db = self.loudest_dbov - level_dbov - QUIET_DB;
         let mut found = Candidates { quiet: (below_db * QUIET_PER_DB).max(0.0), ..Candidates::default() };
         let mean = recent.iter().sum::<f32>() / SPAN as f32;
-        if level_dbov < LEVEL_DBOV_VOICED || !self.correlate(recent, mean) {
+        if level_dbov < LEVEL_DBOV_VOICED {
+            return found;
+        }
+        self.transform(recent, mean);
+        self.noise.learn(&self.bins[..BINS]);
+        if !self.correlate() {
             return found;
         }
         for (lag, gain) in self.lags.iter_mut().zip(&self.gain) {
@@ -150,8 +163,8 @@ impl Pitch {
         found
     }
 
-    /// Leaves in `lags` the autocorrelation of the windowed samples less `mean`, 1 at lag 0; false without energy.
-    fn correlate(&mut self, samples: &[f32; SPAN], mean: f32) -> bool {
+    /// Leaves in `bins` the spectrum of the windowed samples less `mean`.
+    fn transform(&mut self, samples: &[f32; SPAN], mean: f32) {
         self.input.fill(0.0);
         for ((into, sample), weight) in self.input.iter_mut().zip(samples).zip(&self.window) {
             *into = (sample - mean) * weight;
@@ -159,8 +172,13 @@ impl Pitch {
         self.forward
             .process_with_scratch(&mut self.input, &mut self.bins[..BINS], &mut self.forward_scratch)
             .expect("the buffers were made by this plan");
-        for (bin, weight) in self.bins.iter_mut().zip(&self.weights) {
-            *bin = Complex32::new(weight * bin.norm_sqr().powf(COMPRESSION), 0.0);
+    }
+
+    /// Leaves in `lags` the autocorrelation that belongs to `bins`, 1 at lag 0; false without energy.
+    fn correlate(&mut self) -> bool {
+        for (number, (bin, &weight)) in self.bins.iter_mut().zip(&self.weights).enumerate() {
+            let power = if weight > 0.0 { self.noise.without(number, bin.norm_sqr()) } else { 0.0 };
+            *bin = Complex32::new(weight * power.powf(COMPRESSION), 0.0);
         }
         self.bins[BINS..].fill(Complex32::ZERO);
         self.inverse

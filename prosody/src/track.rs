@@ -1,7 +1,8 @@
 //! Chooses a pitch, or none, for each frame: the cheapest path through the candidates (Viterbi).
 //!
 //! Looks `DELAY` frames ahead and no further, so the choice of a frame is final when it comes out.
-//! Costs follow Boersma 1993: strength, a small bias against low pitch, jumps in octaves, changes of voicing.
+//! Costs follow Boersma 1993: strength, a small bias against low pitch, jumps in octaves, changes of voicing;
+//! besides, a small cost for pitches far from the speaker's habit of the last seconds.
 
 use crate::pitch::{CANDIDATES, Candidates, PITCH_HZ};
 
@@ -9,15 +10,23 @@ use crate::pitch::{CANDIDATES, Candidates, PITCH_HZ};
 pub(crate) const DELAY: usize = 7;
 
 /// Strength that a candidate needs to be called voiced.
-const VOICED_STRENGTH: f32 = 0.45;
+const VOICED_STRENGTH: f32 = 0.36;
 /// What an octave lower costs, so that a multiple of the period does not win.
-const OCTAVE_COST: f32 = 0.02;
+const OCTAVE_COST: f32 = 0.045;
 /// What a jump of an octave from one frame to the next costs.
-const JUMP_COST: f32 = 0.35;
+const JUMP_COST: f32 = 0.5;
 /// What starting or ending to be voiced costs.
-const CHANGE_COST: f32 = 0.14;
+const CHANGE_COST: f32 = 0.3;
 /// Strength over which the voicing probability grows by the factor e in its odds.
 const VOICING_SLOPE: f32 = 0.08;
+
+/// What a pitch costs that is far from the speaker's habit. Small: an angry voice may jump by an octave.
+const STRANGE_COST: f32 = 0.09;
+/// The distance from the habit that costs half of it, octaves.
+const STRANGE_OCTAVES: f32 = 0.42;
+/// How the habit forgets per voiced frame (half in 2.3 s of voice), and voiced frames until it is trusted.
+const HABIT_KEPT: f32 = 0.997;
+const HABIT_FRAMES: f32 = 50.0;
 
 /// The state "unvoiced" stands first, the voiced candidates after it.
 const STATES: usize = CANDIDATES + 1;
@@ -38,14 +47,37 @@ struct Column {
     previous: [u8; STATES],
 }
 
+/// Where the speaker's pitch has been lately: a fading mean in octaves, and how much it is trusted, 0-1.
+#[derive(Debug, Clone, Copy, Default)]
+struct Habit {
+    sum: f32,
+    weight: f32,
+}
+
+impl Habit {
+    fn learn(&mut self, octave: f32) {
+        self.sum = self.sum * HABIT_KEPT + octave;
+        self.weight = self.weight * HABIT_KEPT + 1.0;
+    }
+
+    fn cost(&self, octave: f32) -> f32 {
+        if self.weight == 0.0 {
+            return 0.0;
+        }
+        let distance = ((octave - self.sum / self.weight) / STRANGE_OCTAVES).powi(2);
+        STRANGE_COST * (self.weight / HABIT_FRAMES).min(1.0) * distance / (1.0 + distance)
+    }
+}
+
 pub(crate) struct Tracker {
     columns: [Column; DELAY + 1],
     frames: usize,
+    habit: Habit,
 }
 
 impl Tracker {
     pub(crate) fn new() -> Self {
-        Self { columns: [Column::default(); DELAY + 1], frames: 0 }
+        Self { columns: [Column::default(); DELAY + 1], frames: 0, habit: Habit::default() }
     }
 
     /// Takes a frame's candidates and decides on the frame `DELAY` frames before, once there is one.
@@ -58,13 +90,20 @@ impl Tracker {
         for state in 0..=candidates.as_slice().len() {
             let (previous, score) = if first { (0, 0.0) } else { before.best_way_to(column.octave(state)) };
             column.previous[state] = previous as u8;
-            column.scores[state] = score + column.gain(state);
+            column.scores[state] = score + column.gain(state, &self.habit);
         }
         let best = column.best();
         let top = column.scores[best];
         column.scores.iter_mut().for_each(|score| *score -= top);
         self.frames += 1;
-        (self.frames > DELAY).then(|| self.decide(at, best))
+        if self.frames <= DELAY {
+            return None;
+        }
+        let decision = self.decide(at, best);
+        if let Some(hz) = decision.pitch_hz {
+            self.habit.learn(hz.log2());
+        }
+        Some(decision)
     }
 
     /// Follows the path back from `state` of the newest column to the oldest one.
@@ -83,10 +122,13 @@ impl Column {
         state.checked_sub(1).map(|i| self.candidates.as_slice()[i].octave)
     }
 
-    fn gain(&self, state: usize) -> f32 {
+    fn gain(&self, state: usize, habit: &Habit) -> f32 {
         match state.checked_sub(1).map(|i| self.candidates.as_slice()[i]) {
             None => VOICED_STRENGTH + self.candidates.quiet,
-            Some(candidate) => candidate.strength - OCTAVE_COST * (PITCH_HZ.1.log2() - candidate.octave),
+            Some(candidate) => {
+                let low = PITCH_HZ.1.log2() - candidate.octave;
+                candidate.strength - OCTAVE_COST * low - habit.cost(candidate.octave)
+            }
         }
     }
 
