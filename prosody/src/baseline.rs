@@ -27,13 +27,12 @@ impl Feature {
     pub const ALL: [Self; 4] = [Self::Pitch, Self::Level, Self::SyllableRate, Self::Tilt];
 
     /// Before anything was heard: mean over speakers, spread between speakers, spread within one (per second).
-    /// Measured on 8 call sides and 25 speakers of acted neutral speech over the telephone band (docs/PROSODY.md).
     const fn prior(self) -> Prior {
         match self {
-            Self::Pitch => Prior { mean: 18.5, between: 5.2, within: 2.3 },
-            Self::Level => Prior { mean: -24.0, between: 5.5, within: 3.0 },
-            Self::SyllableRate => Prior { mean: 4.1, between: 0.8, within: 1.5 },
-            Self::Tilt => Prior { mean: -11.5, between: 3.0, within: 2.8 },
+            Self::Pitch => Prior { mean: 18.5, between: 5.0, within: 2.5 },
+            Self::Level => Prior { mean: -25.0, between: 6.0, within: 4.0 },
+            Self::SyllableRate => Prior { mean: 4.0, between: 0.7, within: 1.3 },
+            Self::Tilt => Prior { mean: -9.0, between: 4.0, within: 3.0 },
         }
     }
 }
