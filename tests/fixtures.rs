@@ -33,7 +33,8 @@ fn the_calm_caller_stays_calm() {
 #[test]
 fn the_angry_caller_is_heard_getting_angry() {
     let steps = heard("angry-caller.wav");
-    let (calm, angry): (Vec<&Observation>, Vec<&Observation>) = steps.iter().partition(|step| seconds(step) < ANGRY_FROM_S);
+    let (calm, angry): (Vec<&Observation>, Vec<&Observation>) =
+        steps.iter().partition(|step| seconds(step) < ANGRY_FROM_S);
     assert!(calm.iter().all(|step| step.level == Level::Low), "{calm:#?}");
     let first_high = angry.iter().find(|step| step.level == Level::High).map(|step| seconds(step));
     assert!(first_high.is_some_and(|at| at < ANGRY_FROM_S + 3.0), "high at {first_high:?} s");
