@@ -30,7 +30,7 @@ pub struct ListenerSettings {
 impl Default for ListenerSettings {
     fn default() -> Self {
         Self {
-            rise_s: 0.7,
+            rise_s: 1.0,
             fall_s: 2.5,
             medium_enter: 0.40,
             medium_leave: 0.28,

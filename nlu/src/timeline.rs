@@ -145,7 +145,7 @@ mod tests {
         check(&[0.0, 0.0], &[Low, Low]);
         check(&[0.95, 0.95, 0.95, 0.95], &[Medium, High, High, High]);
         // One angry-looking window is a word, not a mood.
-        check(&[0.1, 0.8, 0.1, 0.1], &[Low, Medium, Medium, Medium]);
+        check(&[0.1, 0.95, 0.1, 0.1], &[Low, Medium, Medium, Medium]);
     }
 
     #[test]

@@ -16,22 +16,22 @@ class Scaler:
         self.scale = 1 / numpy.maximum(spread, 1e-3)
 
     def __call__(self, rows):
-        return numpy.clip((rows - self.centre) * self.scale, -LIMIT, LIMIT)
+        return numpy.clip((rows - self.centre) * self.scale, -LIMIT, LIMIT).astype(numpy.float32)
 
 
 class Network:
     """Rows -> hidden layers of ReLU -> softmax over 4 classes; dropout after the input and each hidden layer."""
 
     def __init__(self, sizes, random):
-        self.weights = [random.normal(0, numpy.sqrt(2 / a), (a, b)) for a, b in zip(sizes, sizes[1:])]
-        self.biases = [numpy.zeros(b) for b in sizes[1:]]
+        self.weights = [random.normal(0, numpy.sqrt(2 / a), (a, b)).astype(numpy.float32) for a, b in zip(sizes, sizes[1:])]
+        self.biases = [numpy.zeros(b, numpy.float32) for b in sizes[1:]]
 
     def logits(self, x, drop=(), random=None):
         kept = [x]
         for depth, (w, b) in enumerate(zip(self.weights, self.biases)):
             x = kept[-1]
             if drop:
-                mask = (random.random(x.shape) >= drop[depth]) / (1 - drop[depth])
+                mask = (random.random(x.shape, numpy.float32) >= drop[depth]) / numpy.float32(1 - drop[depth])
                 x = x * mask
                 kept[-1] = x
             x = x @ w + b
@@ -41,7 +41,7 @@ class Network:
     def probabilities(self, x):
         return softmax(self.logits(x)[0])
 
-    def fit(self, x, targets, weights, random, epochs, rate=2e-3, decay=2e-3, drop=(0.1, 0.3, 0.3), batch=256):
+    def fit(self, x, targets, weights, random, epochs, rate=2e-3, decay=2e-3, drop=(0.1, 0.3, 0.3), batch=512):
         """Minimises weighted cross entropy with Adam and a cosine rate."""
         parameters = self.weights + self.biases
         first = [numpy.zeros_like(p) for p in parameters]
@@ -64,7 +64,7 @@ class Network:
 
     def gradients(self, x, targets, weights, drop, random):
         logits, kept = self.logits(x, drop, random)
-        delta = (softmax(logits) - targets) * weights[:, None] / weights.sum()
+        delta = ((softmax(logits) - targets) * weights[:, None] / weights.sum()).astype(numpy.float32)
         by_weight, by_bias = [], []
         for depth in reversed(range(len(self.weights))):
             by_weight.insert(0, kept[depth].T @ delta)
