@@ -229,8 +229,6 @@ fn baseline(phones: &Phones, calls: usize, codec: Codec) -> io::Result<Latencies
     let one = phones.streams(address, calls, Audio::Stamped, NOTHING)?;
     let other = phones.streams(address, calls, Audio::Stamped, NOTHING)?;
     for (a, b) in one.ports.iter().zip(&other.ports) {
-        // Spread over one packet time, as calls are that begin one after another.
-        std::thread::sleep(Duration::from_millis(20) / calls.max(1) as u32);
         one.configure(*a, settings(SocketAddr::new(address, *b), codec))?;
         other.configure(*b, settings(SocketAddr::new(address, *a), codec))?;
     }

