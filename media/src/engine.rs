@@ -51,7 +51,7 @@ pub struct Engine {
     /// The slots of legs to which a sound plays.
     playing: Vec<u32>,
     /// Buffers for ducking, ready for use.
-    holds: Vec<Box<Hold>>,
+    holds: Vec<Hold>,
     tables: Tables,
     random: Random,
     play_due: Option<Duration>,

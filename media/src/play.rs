@@ -35,12 +35,12 @@ pub struct Player {
 #[derive(Debug)]
 enum Mix {
     Replace,
-    Duck { gain_q15: i32, other: Box<Hold> },
+    Duck { gain_q15: i32, other: Hold },
 }
 
 impl Player {
     /// A sound whose first frame is due at `due`; `hold` is used when the other side goes on being heard.
-    pub fn new(prompt: PromptId, sound: Arc<Sound>, mode: PlayMode, due: Duration, hold: Option<Box<Hold>>) -> Self {
+    pub fn new(prompt: PromptId, sound: Arc<Sound>, mode: PlayMode, due: Duration, hold: Option<Hold>) -> Self {
         let mix = match mode {
             PlayMode::Replace => Mix::Replace,
             PlayMode::Duck { attenuation_db } => {
@@ -117,7 +117,7 @@ impl Player {
     }
 
     /// Ends the playing and gives the buffer back.
-    pub fn into_hold(self) -> Option<Box<Hold>> {
+    pub fn into_hold(self) -> Option<Hold> {
         match self.mix {
             Mix::Replace => None,
             Mix::Duck { other, .. } => Some(other),
@@ -173,7 +173,7 @@ impl Hold {
     pub fn mix_into(&mut self, frame: &mut [i16], gain_q15: i32) {
         for sample in frame {
             let other = std::mem::take(&mut self.samples[self.read as usize % HOLD_SAMPLES]);
-            let sum = i32::from(*sample) + (i32::from(other) * gain_q15 >> 15);
+            let sum = i32::from(*sample) + ((i32::from(other) * gain_q15) >> 15);
             *sample = sum.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16;
             self.read += 1;
         }

@@ -49,7 +49,7 @@ proptest! {
         let mut world = World::new();
         let mut phones: Vec<Phone> = (0..LEGS.len() as u32).map(Phone::new).collect();
         for step in steps {
-            take(&mut world, &mut phones, step);
+            take(&mut world, &mut phones, &step);
         }
 
         for leg in LEGS {
@@ -85,8 +85,8 @@ proptest! {
     }
 }
 
-fn take(world: &mut World, phones: &mut [Phone], step: Step) {
-    match step {
+fn take(world: &mut World, phones: &mut [Phone], step: &Step) {
+    match *step {
         Step::Speak { leg, lost } => {
             (0..lost).for_each(|_| phones[leg].skip(160));
             let bytes = phones[leg].next();
