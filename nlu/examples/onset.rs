@@ -9,6 +9,7 @@ use std::io::BufRead;
 use nlu::evaluation::OnsetTally;
 use nlu::{AcousticModel, Listener, ListenerSettings, PartyId, Runtime};
 
+#[expect(clippy::disallowed_methods, reason = "a program reads its own files")]
 #[expect(clippy::print_stdout, reason = "figures are what this program is for")]
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -34,15 +35,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         for chunk in samples.chunks(1_600) {
             listener.push(party, chunk);
             listener.run(&mut observations);
-        }
-        for o in observations.iter().filter(|_| std::env::var_os("VERBOSE").is_some()) {
-            println!(
-                "{path}\t{:.2}\t{:.3}\t{:?}\t{:.3}",
-                o.position as f32 / 8000.0,
-                o.anger,
-                o.level,
-                o.probabilities[1]
-            );
         }
         tally.add(&observations, onset, samples.len() as u64);
     }

@@ -10,7 +10,7 @@ use crate::observation::{Emotion, Level, Observation};
 use crate::signal::{fuse_anger, signal_anger};
 
 /// Silence put behind a clip, so that its last words are judged too (0.6 s).
-const TAIL: [f32; 4_800] = [0.0; 4_800];
+static TAIL: [f32; 4_800] = [0.0; 4_800];
 /// Bins of the calibration error.
 const BINS: usize = 10;
 
@@ -278,4 +278,87 @@ fn seconds(samples: u64) -> f64 {
 
 fn ratio(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { part / whole } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observation::{Evidence, PartyId, Source};
+
+    #[test]
+    fn areas() {
+        check_area(&[(0.1, false), (0.2, false), (0.8, true)], 1.0);
+        check_area(&[(0.9, false), (0.2, true)], 0.0);
+        check_area(&[(0.5, false), (0.5, true)], 0.5);
+        check_area(&[(0.5, true)], 0.5);
+        check_area(&[], 0.5);
+    }
+
+    #[test]
+    fn clips_are_tallied() {
+        let mut tally = ClipTally::default();
+        let judged = |class: usize| {
+            let mut probabilities = [0.1; 4];
+            probabilities[class] = 0.7;
+            Some(ClipJudgement { probabilities, anger: probabilities[1], windows: 1 })
+        };
+        tally.add(Some(Emotion::Anger), judged(1));
+        tally.add(Some(Emotion::Anger), judged(0));
+        tally.add(Some(Emotion::Neutral), judged(0));
+        tally.add(None, judged(0));
+        tally.add(Some(Emotion::Joy), None);
+        let figures = tally.figures();
+        assert_eq!((figures.clips, figures.others, figures.not_judged), (3, 1, 1));
+        assert_eq!(figures.confusion[1], [1, 1, 0, 0]);
+        assert!((figures.accuracy - 2.0 / 3.0).abs() < 1e-9);
+        assert!((figures.uar - 0.75).abs() < 1e-9);
+        assert!((figures.anger_f1 - 2.0 / 3.0).abs() < 1e-9);
+        assert!((figures.calibration_error - 0.1 / 3.0).abs() < 1e-6, "{}", figures.calibration_error);
+    }
+
+    #[test]
+    fn an_empty_tally_has_figures() {
+        assert_eq!(ClipTally::default().figures().accuracy, 0.0);
+        assert_eq!(OnsetTally::default().figures().false_highs_per_hour, 0.0);
+    }
+
+    #[test]
+    fn onsets() {
+        use Level::{High, Low};
+        // Found 1 s after the onset at 2 s.
+        check_onset(&[(1.0, Low), (2.0, Low), (3.0, High)], Some(2.0), [1, 0, 0], Some(1.0));
+        // Already high: early, and a false alarm.
+        check_onset(&[(1.0, High), (3.0, High)], Some(2.0), [0, 1, 1], None);
+        check_onset(&[(1.0, Low), (3.0, Low)], Some(2.0), [1, 0, 0], None);
+        check_onset(&[(1.0, High), (2.0, Low), (3.0, High)], None, [0, 0, 2], None);
+    }
+
+    /// `expected`: onsets, early, false highs.
+    #[track_caller]
+    fn check_onset(levels: &[(f64, Level)], onset_s: Option<f64>, expected: [u64; 3], delay_s: Option<f64>) {
+        let samples = |s: f64| (s * 8_000.0) as u64;
+        let observation = |&(at_s, level): &(f64, Level)| Observation {
+            party: PartyId(0),
+            position: samples(at_s),
+            emotion: Emotion::Neutral,
+            level,
+            anger: 0.0,
+            trend_per_s: 0.0,
+            probabilities: [1.0, 0.0, 0.0, 0.0],
+            evidence: Evidence::default(),
+            source: Source::Model,
+        };
+        let observations: Vec<Observation> = levels.iter().map(observation).collect();
+        let mut tally = OnsetTally::default();
+        tally.add(&observations, onset_s.map(samples), samples(3.5));
+        let figures = tally.figures();
+        assert_eq!([figures.onsets, figures.early, tally.false_highs], expected);
+        assert_eq!(figures.high_at_all, delay_s.map_or(0.0, |_| 1.0));
+        assert_eq!(figures.delay_median_s, delay_s.unwrap_or(0.0));
+    }
+
+    #[track_caller]
+    fn check_area(scored: &[(f32, bool)], expected: f64) {
+        assert!((area_under_curve(scored) - expected).abs() < 1e-9);
+    }
 }

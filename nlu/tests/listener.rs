@@ -145,7 +145,7 @@ fn check_onset(mut listener: Listener, samples: &[f32], onset: u64) {
     let observations = listen(&mut listener, samples, 160);
     let high = observations.iter().find(|o| o.level == Level::High).map(|o| o.position);
     let high = high.unwrap_or_else(|| panic!("never high: {:#?}", observations.last()));
-    assert!((onset..onset + 16_000).contains(&high), "high at {high}, onset at {onset}");
+    assert!((onset..=onset + 16_000).contains(&high), "high at {high}, onset at {onset}");
     assert!(observations.iter().any(|o| o.position > onset && o.trend_per_s > 0.05));
 }
 
