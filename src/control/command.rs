@@ -1,5 +1,7 @@
 //! What call control wants done.
 
+use std::net::SocketAddr;
+
 use media::LegId;
 
 use super::input::{Header, ReplyId};
@@ -25,6 +27,8 @@ pub enum SipCommand {
         leg: LegId,
         /// The target's SIP URI, also the request-URI and To.
         uri: String,
+        /// Where the request is sent instead of to the URI's host.
+        proxy: Option<SocketAddr>,
         /// The From value (display name and URI) to show the target.
         from: String,
         /// Headers to add.

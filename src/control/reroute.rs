@@ -107,7 +107,7 @@ impl Call {
     ) -> Result<(), String> {
         let now = context.now;
         let target = context.shared.settings.targets.get(name).ok_or_else(|| format!("no target named {name}"))?;
-        let uri = target.uri.clone();
+        let target = target.clone();
         let emotion = emotion_header(rule, &self.evidence_for(because));
         let reroute = match via {
             Route::Bridge => {
@@ -115,13 +115,13 @@ impl Call {
                     Some(settings) => self.caller.usable.preferring(settings.codec),
                     None => self.caller.usable.clone(),
                 };
-                let leg = self.invite(context, name, uri, usable, vec![emotion]).ok_or("no media port is free")?;
+                let leg = self.invite(context, name, target, usable, vec![emotion]).ok_or("no media port is free")?;
                 let until = now + context.shared.settings.limits.ring;
                 Reroute::Ringing(Box::new(Ringing { leg, decided: now, until, early: None }))
             }
             Route::Refer => {
                 let headers = vec![header("X-Calmline-Call", self.id.clone()), emotion];
-                context.sip(SipCommand::Refer { leg: self.caller.id, uri, headers });
+                context.sip(SipCommand::Refer { leg: self.caller.id, uri: target.uri, headers });
                 let target = name.to_owned();
                 Reroute::Referring(Referring { target, decided: now, until: now + REFER_WAIT, accepted: false })
             }
@@ -242,16 +242,22 @@ impl Call {
     /// What the caller's side says about our REFER.
     pub(super) fn referred(&mut self, context: &mut Context<'_>, code: u16, reason: &str, last: bool) {
         let Stage::Talking(talking) = &mut self.stage else { return };
-        // 202 is the response to the REFER; a later 2xx, or one that ends the subscription, is the outcome.
-        let moved = code == 200 || last && (200..300).contains(&code);
+        let succeeded = (200..300).contains(&code);
         let Some(Reroute::Referring(referring)) = &mut talking.reroute else {
-            if moved && let Some(Lapsed(referring)) = talking.lapsed.take() {
+            // The response to the REFER has come before its time ran out, or never will: this is the outcome.
+            if succeeded
+                && last
+                && let Some(Lapsed(referring)) = talking.lapsed.take()
+            {
                 self.report_referred(context, referring);
                 self.finish(context, "moved by REFER");
             }
             return;
         };
-        referring.accepted |= code < 300;
+        // The first 2xx is the response to the REFER, 202 or 200 (RFC 6665 §4.1.2); a second one, or one that ends
+        // the subscription, is the outcome.
+        let moved = succeeded && (referring.accepted || last);
+        referring.accepted |= succeeded;
         if !last && !moved {
             return;
         }

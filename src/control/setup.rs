@@ -13,7 +13,7 @@ use super::offer::ALL_CODECS;
 use super::session::{SESSION_EXPIRES_S_MIN, Watch};
 use super::{Header, Invite, SipCommand};
 use crate::notice::What;
-use crate::settings::RequestView;
+use crate::settings::{RequestView, Target};
 
 /// A call for which a target is sought.
 #[derive(Debug)]
@@ -142,13 +142,13 @@ impl Call {
                 return self.finish_with(context, Farewell { code, reason: &failure.reason });
             };
             let Some(target) = context.shared.settings.targets.get(&name) else { continue };
-            let uri = target.uri.clone();
+            let target = target.clone();
 
             let usable = match &self.caller.settings {
                 Some(settings) => self.caller.usable.preferring(settings.codec),
                 None => self.caller.usable.clone(),
             };
-            let Some(leg) = self.invite(context, &name, uri, usable, Vec::new()) else {
+            let Some(leg) = self.invite(context, &name, target, usable, Vec::new()) else {
                 return self.finish_with(context, Farewell { code: 503, reason: "No media port is free" });
             };
             let ring = context.shared.settings.limits.ring;
@@ -166,7 +166,7 @@ impl Call {
         &self,
         context: &mut Context<'_>,
         name: &str,
-        uri: String,
+        target: Target,
         usable: Usable,
         extra: Vec<Header>,
     ) -> Option<Leg> {
@@ -176,7 +176,8 @@ impl Call {
         let mut headers = vec![header("X-Calmline-Call", self.id.clone())];
         headers.extend(extra);
         headers.extend(self.passed.iter().cloned());
-        context.sip(SipCommand::Invite { leg: leg.id, uri, from: self.from.clone(), headers, sdp });
+        let Target { uri, proxy } = target;
+        context.sip(SipCommand::Invite { leg: leg.id, uri, proxy, from: self.from.clone(), headers, sdp });
         Some(leg)
     }
 

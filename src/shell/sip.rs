@@ -179,8 +179,8 @@ impl SipSide {
     ///
     /// A command for a leg that is over is ignored: its end has been told, or is about to be.
     pub fn handle(&self, command: SipCommand) {
-        if let SipCommand::Invite { leg, uri, from, headers, sdp } = command {
-            return self.shared.invite(leg, &uri, &from, &headers, &sdp);
+        if let SipCommand::Invite { leg, uri, proxy, from, headers, sdp } = command {
+            return self.shared.invite(leg, (&uri, proxy), &from, &headers, &sdp);
         }
         let leg = leg_of(&command);
         let Some(inbox) = self.shared.legs.inbox(leg) else {
@@ -244,7 +244,14 @@ fn serve(endpoint: Endpoint, shared: Arc<Shared>) -> Result<(), String> {
 
 impl Shared {
     /// Starts an outgoing leg. Its commands are queued from now on.
-    fn invite(self: &Arc<Self>, leg: LegId, uri: &str, from: &str, headers: &[Header], sdp: &str) {
+    fn invite(
+        self: &Arc<Self>,
+        leg: LegId,
+        (uri, proxy): (&str, Option<SocketAddr>),
+        from: &str,
+        headers: &[Header],
+        sdp: &str,
+    ) {
         let target = message::is_clean(uri).then(|| Uri::try_from(uri).ok()).flatten();
         let dialog = target.and_then(|target| Dialog::to_target(from, target));
         let Some(mut dialog) = dialog else {
@@ -255,7 +262,7 @@ impl Shared {
             return self.end(leg, End::Failed(503, "no address to send from".to_owned()));
         };
         let key = dialog.key();
-        let calling = Calling::new(invite);
+        let calling = Calling::new(invite, proxy);
         let (task, inbox) = Leg::new(leg, self.clone(), dialog, Stage::Calling(Box::new(calling)));
         if !self.legs.add(leg, key, inbox) {
             return tracing::error!(leg = leg.0, "a leg number was used twice");

@@ -290,7 +290,7 @@ fn a_prompt_and_a_target_that_are_missing() {
 fn refer_moves_the_caller_and_we_say_bye() {
     check(&format!(
         "{REFERRED}
-        > caller refer 202
+        > caller refer 200
         > caller refer 100
         > wait 1
         > caller refer 180

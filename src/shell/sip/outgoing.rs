@@ -23,7 +23,7 @@ const DEFAULT_PORT: u16 = 5060;
 #[derive(Debug)]
 pub(super) struct Calling {
     invite: Request,
-    /// Known once the target's name is resolved.
+    /// Known at once with a proxy, else once the target's name is resolved.
     destination: Option<SocketAddr>,
     /// True since the first provisional response: only then may CANCEL be sent (RFC 3261 §9.1).
     heard: bool,
@@ -38,9 +38,9 @@ enum Cancel {
 }
 
 impl Calling {
-    /// For an INVITE that goes out as soon as the leg runs.
-    pub(super) fn new(invite: Request) -> Self {
-        Self { invite, destination: None, heard: false, cancel: Cancel::No }
+    /// For an INVITE that goes out as soon as the leg runs, to `proxy` when there is one.
+    pub(super) fn new(invite: Request, proxy: Option<SocketAddr>) -> Self {
+        Self { invite, destination: proxy, heard: false, cancel: Cancel::No }
     }
 
     /// When a cancelled INVITE is given up.
@@ -56,7 +56,11 @@ impl Leg {
     /// Sends the INVITE of an outgoing leg.
     pub(super) async fn begin(&mut self) -> Flow {
         let Stage::Calling(calling) = &mut self.stage else { return ControlFlow::Continue(()) };
-        let destination = match resolve(&calling.invite.uri).await {
+        let found = match calling.destination {
+            Some(proxy) => has_route(proxy).map(|()| proxy).map_err(|error| format!("{proxy}: {error}")),
+            None => resolve(&calling.invite.uri).await,
+        };
+        let destination = match found {
             Ok(destination) => destination,
             Err(reason) => return ControlFlow::Break(End::Failed(503, reason)),
         };

@@ -89,7 +89,8 @@ impl Control {
                 let sdp = invite.sdp.unwrap_or_default();
                 self.sdp.insert(leg, sdp.clone());
                 let uri = format!("sip:bot@{}", self.target);
-                vec![SipCommand::Invite { leg: far, uri, from: invite.from, headers: invite.headers, sdp }]
+                let (from, headers) = (invite.from, invite.headers);
+                vec![SipCommand::Invite { leg: far, uri, proxy: None, from, headers, sdp }]
             }
             (SipEvent::Progress { code, sdp, .. }, Some(leg)) => vec![SipCommand::Progress { leg, code, sdp }],
             (SipEvent::Answered { leg: from, sdp }, Some(leg)) => {

@@ -85,6 +85,7 @@ async fn cannot_be_sent() {
         stand.sip.handle(SipCommand::Invite {
             leg: LEG,
             uri: uri.to_owned(),
+            proxy: None,
             from: "<sip:a@b>".to_owned(),
             headers: Vec::new(),
             sdp: SDP.to_owned(),
@@ -93,6 +94,23 @@ async fn cannot_be_sent() {
         assert!(matches!(event, SipEvent::Failed { leg: LEG, code: 503, .. }), "{uri}: {event:?}");
         assert_eq!(stand.sip.legs(), 0);
     }
+}
+
+#[tokio::test]
+async fn by_way_of_a_proxy() {
+    let stand = Stand::new(16).await;
+    stand.sip.handle(SipCommand::Invite {
+        leg: LEG,
+        uri: "sip:bot@nowhere.invalid".to_owned(),
+        proxy: Some(stand.phone.local_addr().expect("the phone is bound")),
+        from: "<sip:a@b>".to_owned(),
+        headers: Vec::new(),
+        sdp: SDP.to_owned(),
+    });
+    let invite = stand.receive("INVITE ").await;
+    assert!(invite.starts_with("INVITE sip:bot@nowhere.invalid SIP/2.0"), "{invite}");
+    stand.respond(&invite, 486, "", "").await;
+    stand.receive("ACK ").await;
 }
 
 #[tokio::test]

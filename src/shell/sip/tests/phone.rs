@@ -65,6 +65,7 @@ impl Stand {
         self.sip.handle(SipCommand::Invite {
             leg: LEG,
             uri,
+            proxy: None,
             from,
             headers: headers.iter().map(|(name, value)| header(name, value)).collect(),
             sdp: SDP.to_owned(),
