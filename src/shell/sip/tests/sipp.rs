@@ -1,8 +1,9 @@
 //! Starts SIPp with a scenario of `tests/sipp`, bounded in calls and time.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use tokio::task::JoinHandle;
 
@@ -27,9 +28,17 @@ pub(super) fn is_there() -> bool {
     found
 }
 
-/// A port on loopback that was free a moment ago.
+/// An address on loopback that is free, below the ports that the system gives away by itself.
+///
+/// Each test process looks in its own corner, so that tests which run at once do not meet.
 pub(super) fn free_address() -> SocketAddr {
-    UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port on loopback")
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let corner = u16::try_from(std::process::id() % 400).unwrap_or(0) * 20;
+    (0..20)
+        .map(|_| 10_000 + corner + NEXT.fetch_add(1, Ordering::Relaxed) % 20)
+        .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+        .find(|address| UdpSocket::bind(address).is_ok())
+        .expect("one of twenty ports is free")
 }
 
 /// SIPp as a caller of `target`.
@@ -56,8 +65,8 @@ pub(super) async fn finish(name: &str, sipp: JoinHandle<Output>) {
 
 fn command(run: Run, address: SocketAddr) -> Command {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/sipp");
-    // SIPp's media ports: an even one, with room up to 65535 for the calls of a run.
-    let media_port = 20_000 + (address.port() % 10_000) / 2 * 2;
+    // SIPp's media ports: even ones from 20000 up, a corner per SIP port again.
+    let media_port = 20_000 + (address.port() - 10_000) % 6_000 * 2;
     let mut command = Command::new("sipp");
     command
         .current_dir(folder)

@@ -52,7 +52,7 @@ async fn late_bye() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bye_right_after_the_answer() {
-    check("uac_no_ack_bye", Some("uas_answer"), 20).await;
+    check("uac_quick_bye", Some("uas_answer"), 20).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
