@@ -65,8 +65,9 @@ pub(super) async fn finish(name: &str, sipp: JoinHandle<Output>) {
 
 fn command(run: Run, address: SocketAddr) -> Command {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/sipp");
-    // SIPp's media ports: even ones from 20000 up, a corner per SIP port again.
-    let media_port = 20_000 + (address.port() - 10_000) % 6_000 * 2;
+    // SIPp takes up to four media ports from here on: a corner of thirty per test process, for three runs in a row.
+    let place = address.port() - 10_000;
+    let media_port = 20_000 + place / 20 * 30 + place % 3 * 10;
     let mut command = Command::new("sipp");
     command
         .current_dir(folder)
