@@ -1,5 +1,6 @@
 //! The thin outside: clock, sockets and threads around the pure cores.
 
 pub mod clock;
+pub mod listen;
 pub mod media;
 pub mod sip;

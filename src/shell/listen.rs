@@ -1,0 +1,105 @@
+//! The listening loop: one thread that hears what the tap gives it, and a guard that restarts it when it breaks.
+//!
+//! Nothing here stands between two sockets: when this stalls, panics or dies, the calls do not notice.
+
+mod chaos;
+mod guard;
+mod parties;
+mod worker;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+pub use chaos::Chaos;
+pub use parties::Parties;
+
+use super::clock::Clock;
+use super::media::TapRing;
+use crate::model::ModelFiles;
+
+/// What the listening loop needs.
+pub struct ListenOptions {
+    /// Where the media loop puts the packets of the parties that are listened to.
+    pub tap: Arc<TapRing>,
+    /// Who is listened to, kept by call control.
+    pub parties: Arc<Parties>,
+    /// The clock that the packets' arrival times were read from.
+    pub clock: Clock,
+    /// The acoustic model; without one, or when it cannot be loaded, the loop runs on signal processing.
+    pub model: Option<ModelFiles>,
+    /// Breaks the thread on purpose, for tests.
+    pub chaos: Option<Chaos>,
+    /// Told after every restart: `panic`, `stall` or `end`.
+    pub on_restart: Box<dyn Fn(&'static str) + Send + Sync>,
+    /// Where observations go. Bounded; while it is full, older observations of a party are replaced by newer ones.
+    pub observations: mpsc::Sender<nlu::Observation>,
+}
+
+/// The running loop, as the rest of the program sees it.
+#[derive(Debug, Clone)]
+pub struct Listening {
+    state: Arc<State>,
+}
+
+/// What the guard, the worker and the metrics share.
+#[derive(Debug, Default)]
+struct State {
+    /// Grows by one with every restart; a worker whose number is not the current one ends itself.
+    generation: AtomicU64,
+    /// Milliseconds on the clock when the worker last came round.
+    heartbeat_ms: AtomicU64,
+    restarts: AtomicU64,
+    /// Packets handled, all generations.
+    packets: AtomicU64,
+    /// 1 when the model runs, 0 on signal processing only.
+    with_model: AtomicU64,
+    /// 1 once the program wants to end.
+    stopping: AtomicU64,
+}
+
+impl Listening {
+    /// Starts the worker and its guard.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(options: ListenOptions) -> std::io::Result<Self> {
+        let state = Arc::new(State::default());
+        guard::start(options, Arc::clone(&state))?;
+        Ok(Self { state })
+    }
+
+    /// How often the worker was restarted.
+    pub fn restarts(&self) -> u64 {
+        self.state.restarts.load(Ordering::Relaxed)
+    }
+
+    /// Packets handled so far.
+    pub fn packets(&self) -> u64 {
+        self.state.packets.load(Ordering::Relaxed)
+    }
+
+    /// True while the acoustic model runs; false on signal processing only.
+    pub fn with_model(&self) -> bool {
+        self.state.with_model.load(Ordering::Relaxed) == 1
+    }
+
+    /// True when the worker came round within the last second.
+    pub fn is_up(&self, now: Duration) -> bool {
+        let age_ms = (now.as_millis() as u64).saturating_sub(self.state.heartbeat_ms.load(Ordering::Relaxed));
+        age_ms < 1_000
+    }
+
+    /// Asks the worker and its guard to end.
+    pub fn stop(&self) {
+        self.state.stopping.store(1, Ordering::Release);
+    }
+}
+
+impl State {
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire) == 1
+    }
+}

@@ -1,0 +1,55 @@
+//! Who is listened to: written by call control's side, read by the listening thread when it has changed.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use media::{Command, LegId, StreamSettings};
+
+/// The legs whose audio is tapped, with what their packets contain.
+#[derive(Debug, Default)]
+pub struct Parties {
+    legs: Mutex<BTreeMap<LegId, Party>>,
+    version: AtomicU64,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Party {
+    settings: Option<StreamSettings>,
+    tapped: bool,
+}
+
+impl Parties {
+    /// Takes note of what a command to the media path means for listening.
+    pub fn observe(&self, command: &Command) {
+        let mut legs = self.lock();
+        match command {
+            Command::Configure { leg, settings } => legs.entry(*leg).or_default().settings = Some(settings.clone()),
+            Command::Tap { leg, on } => legs.entry(*leg).or_default().tapped = *on,
+            Command::Close { leg } => {
+                legs.remove(leg);
+            }
+            Command::Open { .. } | Command::Bridge { .. } | Command::Play { .. } | Command::StopPlay { .. } => return,
+        }
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// Changes whenever `tapped` would give another answer.
+    pub(super) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// Every leg that is listened to now.
+    pub(super) fn tapped(&self) -> BTreeMap<LegId, StreamSettings> {
+        let legs = self.lock();
+        legs.iter()
+            .filter(|(_, party)| party.tapped)
+            .filter_map(|(leg, party)| Some((*leg, party.settings.clone()?)))
+            .collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<LegId, Party>> {
+        // Every change is one insertion or removal, so a panic elsewhere leaves nothing half done.
+        self.legs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
