@@ -168,6 +168,11 @@ impl Control {
         [call, self.shared.engine.deadline()].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
+    /// The call that a leg belongs to, while it is known.
+    pub fn call_of(&self, leg: LegId) -> Option<CallKey> {
+        self.shared.owners.get(&leg).copied()
+    }
+
     /// What there is at the moment.
     pub fn counts(&self) -> Counts {
         let calls = self.calls_up();

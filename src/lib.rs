@@ -2,12 +2,19 @@
 //!
 //! The only package that touches sockets, clocks, threads and files; the crates it builds on are pure.
 
+pub mod analyze;
+pub mod cli;
 pub mod control;
+pub mod demo;
+pub mod eval;
 pub mod metrics;
+pub mod model;
 pub mod notice;
 #[cfg(test)]
 mod notice_samples;
 pub mod picture;
+pub mod serve;
 pub mod settings;
 pub mod shell;
 pub mod web;
+mod words;

@@ -1,0 +1,223 @@
+//! The command line: what can be asked of the program, and what its exit codes mean.
+//!
+//! The work itself is in the modules that the commands call.
+
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{analyze, demo, eval, serve, settings};
+
+/// Hears when a caller is getting angry and acts while the call is still on.
+///
+/// Exit codes: 0 done; 1 could not be done; 2 wrong command line; 3 a configuration file is wrong;
+/// 4 ran to its end, but the outcome is not the expected one.
+#[derive(Debug, Parser)]
+#[command(version, about, long_about, verbatim_doc_comment, max_term_width = 110)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the server until SIGTERM or Ctrl-C.
+    Serve(ServeArgs),
+    /// Reads configuration and policy files and names everything that is wrong with them.
+    Check(CheckArgs),
+    /// Listens to a recording as the server would and prints its emotion timeline.
+    Analyze(AnalyzeArgs),
+    /// Shows calls through a real server on loopback: a calm one and an angry one, or a recording of yours.
+    Demo(DemoArgs),
+    /// Measures accuracy on data of yours.
+    #[command(subcommand)]
+    Eval(EvalCommand),
+}
+
+/// `calmline serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Writes log lines as JSON.
+    #[arg(long)]
+    pub log_json: bool,
+    /// For tests: breaks the listening thread once, N seconds after the start: `stall@N`, `panic@N`, `kill@N`.
+    #[arg(long, value_name = "FAULT@N", hide = true)]
+    pub chaos: Option<crate::shell::listen::Chaos>,
+}
+
+/// `calmline check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// A configuration file (with every file it names), or a single policy file.
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+}
+
+/// `calmline analyze`.
+#[derive(Debug, Args)]
+pub struct AnalyzeArgs {
+    /// A recording: PCM, µ-law or A-law WAV, 8-48 kHz; the first channel of a stereo file.
+    #[arg(value_name = "FILE.wav")]
+    pub file: PathBuf,
+    /// Prints one JSON object per observation and a summary object last.
+    #[arg(long)]
+    pub json: bool,
+    /// Also draws the recording's timeline.
+    #[arg(long, value_name = "FILE.svg")]
+    pub svg: Option<PathBuf>,
+    /// What judges the voice.
+    #[command(flatten)]
+    pub model: ModelArgs,
+}
+
+/// Where the acoustic model and its runtime are.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ModelArgs {
+    /// The acoustic model; the shipped one when not given.
+    #[arg(long, value_name = "FILE.onnx")]
+    pub model: Option<PathBuf>,
+    /// The ONNX Runtime library; searched for when not given.
+    #[arg(long, value_name = "FILE.so")]
+    pub runtime: Option<PathBuf>,
+}
+
+/// `calmline demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Plays this recording as the caller, instead of the two built-in callers.
+    #[arg(long, value_name = "FILE.wav")]
+    pub call: Option<PathBuf>,
+    /// Prints the summary as one JSON object and nothing else.
+    #[arg(long)]
+    pub json: bool,
+    /// Where pictures, recordings and the server's log go.
+    #[arg(long, value_name = "DIR", default_value = "out/demo")]
+    pub out: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum EvalCommand {
+    /// Emotion from voice: a folder with `manifest.csv` (file,label,speaker,…) and its recordings (WAV).
+    Speech(EvalSpeechArgs),
+}
+
+/// `calmline eval speech`.
+#[derive(Debug, Args)]
+pub struct EvalSpeechArgs {
+    /// The folder, or its manifest.
+    #[arg(value_name = "DIR|MANIFEST")]
+    pub data: PathBuf,
+    /// Prints the figures as one JSON object on the last line.
+    #[arg(long)]
+    pub json: bool,
+    /// What judges the voice.
+    #[command(flatten)]
+    pub model: ModelArgs,
+}
+
+impl Cli {
+    /// Runs the command and says how it went on standard error.
+    pub fn run(self) -> ExitCode {
+        let outcome = match self.command {
+            Command::Serve(args) => serve::run(&args),
+            Command::Check(args) => check(&args),
+            Command::Analyze(args) => analyze::run(&args),
+            Command::Demo(args) => demo::run(&args),
+            Command::Eval(EvalCommand::Speech(args)) => eval::speech(&args),
+        };
+        match outcome {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                // A closed pipe leaves nobody to tell.
+                let _ = writeln!(io::stderr(), "calmline: {failure}");
+                failure.exit_code()
+            }
+        }
+    }
+}
+
+/// Why a command did not succeed.
+#[derive(Debug)]
+pub enum Failure {
+    /// It could not be done.
+    Failed(String),
+    /// A configuration file is wrong; one line per fault.
+    Configuration(Vec<String>),
+    /// It ran to its end, but the outcome is not the expected one.
+    Unexpected(String),
+}
+
+impl Failure {
+    /// A failure with what was being done and what went wrong.
+    pub fn of(doing: impl fmt::Display, error: impl fmt::Display) -> Self {
+        Failure::Failed(format!("{doing}: {error}"))
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Failure::Failed(_) => 1,
+            Failure::Configuration(_) => 3,
+            Failure::Unexpected(_) => 4,
+        })
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Failed(what) | Failure::Unexpected(what) => f.write_str(what),
+            Failure::Configuration(faults) => {
+                let count = faults.len();
+                write!(f, "{count} fault{} in the configuration", if count == 1 { "" } else { "s" })?;
+                faults.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
+            }
+        }
+    }
+}
+
+/// Prints a line to standard output; a closed pipe is a failure, not a panic.
+pub fn print_line(line: impl fmt::Display) -> Result<(), Failure> {
+    writeln!(io::stdout(), "{line}").map_err(|error| Failure::of("standard output", error))
+}
+
+/// True when progress may be shown on standard error.
+pub fn shows_progress() -> bool {
+    io::stderr().is_terminal()
+}
+
+fn check(args: &CheckArgs) -> Result<(), Failure> {
+    let mut faults = Vec::new();
+    for file in &args.files {
+        match settings::check(file) {
+            Ok(checked) => checked.iter().try_for_each(|line| print_line(format_args!("ok: {line}")))?,
+            Err(found) => faults.extend(found.iter().map(ToString::to_string)),
+        }
+    }
+    if faults.is_empty() { Ok(()) } else { Err(Failure::Configuration(faults)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn exit_codes_are_the_documented_ones() {
+        let code = |failure: Failure| format!("{:?}", failure.exit_code());
+        assert_eq!(code(Failure::Failed(String::new())), format!("{:?}", ExitCode::from(1)));
+        assert_eq!(code(Failure::Configuration(vec![])), format!("{:?}", ExitCode::from(3)));
+        assert_eq!(code(Failure::Unexpected(String::new())), format!("{:?}", ExitCode::from(4)));
+    }
+}

@@ -1,0 +1,253 @@
+//! The server of the demo: the same program as a process of its own, with a configuration made for loopback.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::cli::Failure;
+
+/// How long the server may take to be ready: it reads a model and opens sockets.
+const READY_WITHIN: Duration = Duration::from_secs(20);
+/// The longest answer of the API that is read.
+const BODY_BYTES_MAX: u64 = 4 << 20;
+/// How long it may take to end.
+const ENDED_WITHIN: Duration = Duration::from_secs(10);
+
+/// Where everybody is on loopback.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    /// The server's SIP socket.
+    pub sip: SocketAddr,
+    /// The server's HTTP socket.
+    pub web: SocketAddr,
+    /// The bot's phone.
+    pub bot: SocketAddr,
+    /// The human's phone.
+    pub human: SocketAddr,
+}
+
+impl Addresses {
+    /// Free ports, as the system gives them.
+    ///
+    /// # Errors
+    /// When loopback has none.
+    pub fn find() -> Result<Self, Failure> {
+        let failed = |error: std::io::Error| Failure::of("finding free ports on loopback", error);
+        // All are held until the last one is found, so that no two are the same.
+        let udp = || UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed);
+        let (sip, bot, human) = (udp()?, udp()?, udp()?);
+        let web = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
+        Ok(Self {
+            sip: sip.local_addr().map_err(failed)?,
+            web: web.local_addr().map_err(failed)?,
+            bot: bot.local_addr().map_err(failed)?,
+            human: human.local_addr().map_err(failed)?,
+        })
+    }
+}
+
+/// What the server is started with.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Where everybody is.
+    pub addresses: Addresses,
+    /// The text of `calmline.toml`.
+    pub configuration: String,
+}
+
+impl Plan {
+    /// The demo's plan on free ports: one route to the bot, the human as second target, the shipped policy.
+    ///
+    /// # Errors
+    /// When loopback has no free ports.
+    pub fn for_loopback() -> Result<Self, Failure> {
+        let addresses = Addresses::find()?;
+        let Addresses { sip, web, bot, human, .. } = addresses;
+        let configuration = format!(
+            "[sip]\nlisten = \"{sip}\"\n\n\
+             [media]\naddress = \"127.0.0.1\"\nports = \"20000-20998\"\n\n\
+             [web]\nlisten = \"{web}\"\ntoken_env = \"CALMLINE_TOKEN\"\n\n\
+             [listening]\nenabled = true\n\n\
+             [policy]\nfolder = \"policies\"\nprompts = \"prompts\"\n\n\
+             [targets.bot]\nuri = \"sip:bot@{bot}\"\n\n\
+             [targets.human]\nuri = \"sip:human@{human}\"\n\n\
+             [[route]]\nname = \"support\"\nmatch = {{ request_uri = \"sip:support@*\" }}\n\
+             targets = [\"bot\"]\nscenario = \"after-sales\"\n"
+        );
+        Ok(Self { addresses, configuration })
+    }
+}
+
+/// The running server.
+pub struct Server {
+    child: Child,
+    /// Where everybody is.
+    pub addresses: Addresses,
+    /// The API's token.
+    pub token: String,
+}
+
+/// Files of the demo's configuration, by name.
+const FILES: [(&str, &[u8]); 3] = [
+    ("policies/after-sales.toml", include_bytes!("../../config/policies/after-sales.toml")),
+    ("prompts/sorry-transfer.wav", include_bytes!("../../config/prompts/sorry-transfer.wav")),
+    ("prompts/please-wait.wav", include_bytes!("../../config/prompts/please-wait.wav")),
+];
+
+impl Server {
+    /// Writes the configuration under `out`, starts `program` as the server and waits until it is ready.
+    /// `extra` are further arguments of `calmline serve`.
+    ///
+    /// # Errors
+    /// When a file cannot be written, or the server does not get ready; its log is named then.
+    pub fn start(program: &Path, out: &Path, plan: &Plan, extra: &[&str]) -> Result<Self, Failure> {
+        let token = token()?;
+        let config = write_files(out, &plan.configuration)?;
+        let log = out.join("server.log");
+        let log_file = File::create(&log).map_err(|error| Failure::of(log.display(), error))?;
+        let child = Command::new(program)
+            .arg("serve")
+            .arg("--config")
+            .arg(&config)
+            .args(extra)
+            .env("CALMLINE_TOKEN", &token)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log_file)
+            .spawn()
+            .map_err(|error| Failure::of("starting the server", error))?;
+
+        let mut server = Self { child, addresses: plan.addresses, token };
+        server.wait_until_ready().map_err(|why| Failure::Failed(format!("{why}; its log is {}", log.display())))?;
+        Ok(server)
+    }
+
+    /// The process id, for measuring.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The server's counters of calls and of what was done to them, as `/metrics` shows them.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub fn metrics(&self) -> Result<BTreeMap<String, f64>, Failure> {
+        let text = get(self.addresses.web, "/metrics", &self.token)?;
+        let sample = |line: &str| {
+            let (name, value) = line.rsplit_once(' ')?;
+            let counted = COUNTED.iter().any(|counter| name.starts_with(counter));
+            Some((name.to_owned(), value.parse().ok()?)).filter(|_| counted)
+        };
+        Ok(text.lines().filter_map(sample).collect())
+    }
+
+    /// Ends the server as an operator would and waits for it.
+    ///
+    /// # Errors
+    /// When it does not end in time or not with success.
+    pub fn stop(mut self) -> Result<(), Failure> {
+        let pid = Pid::from_raw(self.child.id() as i32);
+        kill(pid, Signal::SIGTERM).map_err(|error| Failure::of("ending the server", error))?;
+        let since = Instant::now();
+        while since.elapsed() < ENDED_WITHIN {
+            match self.child.try_wait() {
+                Ok(Some(status)) if status.success() => return Ok(()),
+                Ok(Some(status)) => return Err(Failure::Failed(format!("the server ended with {status}"))),
+                Ok(None) => thread::sleep(Duration::from_millis(20)),
+                Err(error) => return Err(Failure::of("waiting for the server", error)),
+            }
+        }
+        Err(Failure::Failed(format!("the server did not end within {} s", ENDED_WITHIN.as_secs())))
+    }
+
+    fn wait_until_ready(&mut self) -> Result<(), String> {
+        let since = Instant::now();
+        while since.elapsed() < READY_WITHIN {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Err(format!("the server ended with {status} before it was ready"));
+            }
+            if is_ready(self.addresses.web) {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        Err(format!("the server was not ready within {} s", READY_WITHIN.as_secs()))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // After a failure nothing of the demo stays behind; after `stop` there is nothing left to end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Metrics that the demo shows, by the beginning of their names.
+const COUNTED: [&str; 6] = [
+    "calmline_calls_started_total",
+    "calmline_calls_ended_total",
+    "calmline_decisions_total",
+    "calmline_prompts_total",
+    "calmline_reroutes_total",
+    "calmline_alerts_total",
+];
+
+/// One request to the API; the answer's body.
+///
+/// # Errors
+/// When the server does not answer with 200.
+pub fn get(web: SocketAddr, path: &str, token: &str) -> Result<String, Failure> {
+    let failed = |error: std::io::Error| Failure::of(format_args!("GET {path}"), error);
+    let mut stream = TcpStream::connect(web).map_err(failed)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).map_err(failed)?;
+    // HTTP/1.0: the body comes whole and ends with the connection.
+    let request = format!("GET {path} HTTP/1.0\r\nHost: {web}\r\nAuthorization: Bearer {token}\r\n\r\n");
+    stream.write_all(request.as_bytes()).map_err(failed)?;
+    let mut answer = String::new();
+    stream.take(BODY_BYTES_MAX).read_to_string(&mut answer).map_err(failed)?;
+    match answer.split_once("\r\n\r\n") {
+        Some((head, body)) if head.split(' ').nth(1) == Some("200") => Ok(body.to_owned()),
+        _ => Err(Failure::Failed(format!("GET {path}: found {:?}, expected 200", answer.lines().next().unwrap_or("")))),
+    }
+}
+
+fn is_ready(web: SocketAddr) -> bool {
+    let Ok(mut stream) = TcpStream::connect(web) else { return false };
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
+    let request = format!("GET /readyz HTTP/1.1\r\nHost: {web}\r\nConnection: close\r\n\r\n");
+    let mut answer = [0; 12];
+    stream.write_all(request.as_bytes()).is_ok() && stream.read_exact(&mut answer).is_ok() && answer.ends_with(b" 200")
+}
+
+/// Writes the demo's policy, its prompts and `configuration`; returns the configuration's path.
+fn write_files(out: &Path, configuration: &str) -> Result<PathBuf, Failure> {
+    let folder = out.join("config");
+    for (name, bytes) in FILES {
+        write(&folder.join(name), bytes)?;
+    }
+    let file = folder.join("calmline.toml");
+    write(&file, configuration.as_bytes())?;
+    Ok(file)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let parent = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).and_then(|()| fs::write(path, bytes)).map_err(|error| Failure::of(path.display(), error))
+}
+
+/// A token that nobody else on the machine can guess.
+fn token() -> Result<String, Failure> {
+    let mut bytes = [0; 16];
+    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes)
+        .map_err(|_| Failure::Failed("the system gives no random numbers".into()))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}

@@ -1,0 +1,67 @@
+//! What the demo shows while a call is on: one line per step of the caller's emotion, one per thing done.
+
+use crate::notice::{Notice, What};
+
+/// The line for a notice, if it is worth one.
+pub fn line(notice: &Notice) -> Option<String> {
+    let text = match &notice.what {
+        What::CallAnswered { target, setup_ms } => format!("answered by {target} after {setup_ms} ms"),
+        What::Observed { party, anger, level, pitch_hz, pitch_z, level_dbov, level_z, .. } if party == "caller" => {
+            format!(
+                "{} {anger:.2} {level:<6}  F0 {pitch_hz:>3.0} Hz ({pitch_z:+.1}σ)  level {level_dbov:>3.0} dBov ({level_z:+.1}σ)",
+                bar(*anger)
+            )
+        }
+        What::Decided { rule, policy, actions, failure, .. } => {
+            let because = failure.as_ref().map(|failure| format!(" because {failure}")).unwrap_or_default();
+            format!("▶ {policy} / {rule}{because}: {}", actions.join(", "))
+        }
+        What::PromptStarted { file, reaction_ms } => {
+            format!("♪ {file} plays to the caller, {reaction_ms} ms after the decision")
+        }
+        What::PromptEnded { file, completed } => {
+            format!("♪ {file} {}", if *completed { "has been heard" } else { "was cut short" })
+        }
+        What::PromptFailed { file, reason } => format!("♪ {file} could not be played: {reason}"),
+        What::RerouteStarted { via, target } => format!("⇢ re-route by {via} to {target}"),
+        What::Rerouted { via, target, answer_ms, gap_ms } => {
+            let gap = gap_ms.map(|gap| format!(", audio gap {gap} ms")).unwrap_or_default();
+            format!("⇢ with {target} by {via}: answered after {answer_ms} ms{gap}")
+        }
+        What::RerouteFailed { target, reason, .. } => format!("⇢ {target} did not take the call: {reason}"),
+        What::Alert { severity, text, .. } => format!("⚠ supervisor hears ({severity}): {text}"),
+        What::CallEnded { reason, talk_ms, .. } => {
+            format!("ended after {:.1} s: {reason}", *talk_ms as f64 / 1_000.0)
+        }
+        What::CallRefused { code, reason } => format!("refused: {code} {reason}"),
+        _ => return None,
+    };
+    Some(format!("{:7.2} s  {text}", notice.call_ms as f64 / 1_000.0))
+}
+
+/// Ten cells that fill with anger, 0-1.
+fn bar(anger: f32) -> String {
+    let filled = (anger.clamp(0.0, 1.0) * 10.0).round() as usize;
+    format!("{}{}", "█".repeat(filled), "░".repeat(10 - filled))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn anger_fills_the_bar() {
+        for (anger, filled) in [(0.0, 0), (0.04, 0), (0.5, 5), (1.0, 10), (7.0, 10), (-1.0, 0)] {
+            let cells = bar(anger);
+            assert_eq!(cells.chars().filter(|&cell| cell == '█').count(), filled, "{anger}");
+            assert_eq!(cells.chars().count(), 10, "{anger}");
+        }
+    }
+
+    #[test]
+    fn says_when_and_what() {
+        let what = What::RerouteStarted { via: "bridge".into(), target: "human".into() };
+        let notice = Notice { call: "c".into(), call_ms: 12_340, what };
+        assert_eq!(line(&notice).as_deref(), Some("  12.34 s  ⇢ re-route by bridge to human"));
+    }
+}

@@ -1,0 +1,173 @@
+//! The desk that call control works at: takes events one at a time, lets call control decide, hands its commands out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use media::Event;
+use nlu::Observation;
+use tokio::sync::mpsc::Receiver;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
+use tracing::{info, warn};
+
+use crate::control::{Command, Control, Input, Order, SipEvent};
+use crate::metrics::Metrics;
+use crate::notice::{Notice, What};
+use crate::shell::clock::Clock;
+use crate::shell::listen::{Listening, Parties};
+use crate::shell::media::MediaHandle;
+use crate::shell::sip::SipSide;
+use crate::web::{Bus, Component, Readiness};
+
+/// How often gauges are read and readiness is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Call control and everything that it has to do with.
+pub(super) struct Desk {
+    pub(super) clock: Clock,
+    pub(super) control: Control,
+    pub(super) sip: SipSide,
+    pub(super) media: MediaHandle,
+    pub(super) listening: Option<Listening>,
+    pub(super) parties: Arc<Parties>,
+    pub(super) bus: Arc<Bus>,
+    pub(super) metrics: Metrics,
+    pub(super) readiness: Arc<Readiness>,
+    pub(super) inlets: Inlets,
+    /// Reused from event to event.
+    pub(super) commands: Vec<Command>,
+}
+
+/// Where events come from.
+pub(super) struct Inlets {
+    pub(super) sip: Receiver<SipEvent>,
+    pub(super) media: Receiver<(Duration, Event)>,
+    pub(super) observations: Receiver<Observation>,
+    pub(super) orders: Receiver<Order>,
+}
+
+impl Desk {
+    /// Works until an inlet closes, which none does while the server runs.
+    pub(super) async fn run(&mut self) {
+        let mut look = looking();
+        while let Some(input) = self.next(&mut look).await {
+            self.handle(input);
+        }
+    }
+
+    /// Works for at most `patience`, or until no call is left.
+    pub(super) async fn run_until_empty(&mut self, patience: Duration) {
+        let until = Instant::now() + patience;
+        let mut look = looking();
+        while self.control.counts().calls + self.control.counts().calls_ending > 0 {
+            tokio::select! {
+                input = self.next(&mut look) => match input {
+                    Some(input) => self.handle(input),
+                    None => return,
+                },
+                () = sleep_until(until) => return,
+            }
+        }
+    }
+
+    /// Takes one event, or lets time pass.
+    pub(super) fn handle(&mut self, input: Option<Input>) {
+        let now = self.clock.now();
+        if let Some(input) = input {
+            self.control.handle(now, input, &mut self.commands);
+        }
+        self.control.tick(now, &mut self.commands);
+        // Carrying out a command can itself be an event (no port), which may lead to further commands.
+        while !self.commands.is_empty() {
+            for command in std::mem::take(&mut self.commands) {
+                if let Some(event) = self.carry_out(command) {
+                    self.control.handle(self.clock.now(), event, &mut self.commands);
+                }
+            }
+        }
+    }
+
+    /// The next event; `Some(None)` when only time has passed, `None` when an inlet has closed.
+    async fn next(&mut self, look: &mut Interval) -> Option<Option<Input>> {
+        let due = self.control.deadline().map(|(at, _)| at.saturating_sub(self.clock.now()));
+        let wake = Instant::now() + due.unwrap_or(LOOK_EVERY);
+        let Inlets { sip, media, observations, orders } = &mut self.inlets;
+        let input = tokio::select! {
+            biased;
+            event = sip.recv() => Input::Sip(event?),
+            event = media.recv() => {
+                let (_, event) = event?;
+                if let Event::Closed { stats, .. } = &event {
+                    self.metrics.count_media(stats.into());
+                }
+                Input::Media(event)
+            }
+            // Without an API, or without listening, nobody holds the other end of these.
+            Some(order) = orders.recv() => Input::Order(order),
+            Some(observation) = observations.recv() => Input::Heard(observation),
+            _ = look.tick() => {
+                self.look();
+                return Some(None);
+            }
+            () = sleep_until(wake) => return Some(None),
+        };
+        Some(Some(input))
+    }
+
+    /// Hands a command to whom it is for; what comes back at once is an event.
+    fn carry_out(&mut self, command: Command) -> Option<Input> {
+        match command {
+            Command::Sip(command) => self.sip.handle(command),
+            Command::Media(command) => return self.order_media(command),
+            Command::Notice(notice) => {
+                log(&notice);
+                self.metrics.observe(&notice);
+                self.bus.publish(&notice);
+            }
+        }
+        None
+    }
+
+    fn order_media(&mut self, command: media::Command) -> Option<Input> {
+        self.parties.observe(&command);
+        let media::Command::Open { leg, port } = command else {
+            // A running call keeps the audio it has.
+            if let Err(refused) = self.media.send(command) {
+                warn!(%refused, "the media loop did not take an order");
+            }
+            return None;
+        };
+        // Legs of one call live on one media thread.
+        let group = self.control.call_of(leg).map_or(0, |call| call.0);
+        let refused = self.media.open(group, leg, port).err()?;
+        warn!(%refused, "the media loop did not take a new leg");
+        Some(Input::Media(Event::OpenFailed { leg, reason: refused.to_string() }))
+    }
+
+    /// Reads what nobody tells.
+    fn look(&self) {
+        let now = self.clock.now();
+        let listening = self.listening.as_ref();
+        let listens = listening.is_some_and(|listening| listening.is_up(now));
+        self.metrics.set_listener_up(listens);
+        self.readiness.set(Component::Listening, listens);
+        self.readiness.set(Component::Model, listening.is_some_and(Listening::with_model));
+        let media = self.media.figures();
+        self.readiness.set(Component::Media, media.threads_alive > 0);
+    }
+}
+
+fn looking() -> Interval {
+    let mut look = interval(LOOK_EVERY);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    look
+}
+
+/// One log line per notice. Numbers and names of people stay out of it.
+fn log(notice: &Notice) {
+    let Notice { call, call_ms, what } = notice;
+    match what {
+        What::Observed { .. } => tracing::debug!(call, call_ms, ?what),
+        What::CallStarted { route, scenario, .. } => info!(call, call_ms, route, scenario, "call started"),
+        what => info!(call, call_ms, ?what),
+    }
+}

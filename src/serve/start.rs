@@ -1,0 +1,174 @@
+//! Starting the parts in order, and ending them in the opposite one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+
+use super::desk::{Desk, Inlets};
+use crate::cli::Failure;
+use crate::control::{Control, ControlSettings, Input, Order};
+use crate::metrics::Metrics;
+use crate::model::ModelFiles;
+use crate::settings::{Fault, Policies, Settings};
+use crate::shell::clock::Clock;
+use crate::shell::listen::{Chaos, ListenOptions, Listening, Parties};
+use crate::shell::media::{MediaHandle, MediaOptions, TapRing};
+use crate::shell::sip::{SipOptions, SipSide};
+use crate::web::{self, Bus, Component, Readiness, WebHandle, WebOptions};
+
+/// Events that may wait for call control, per source. It handles tens of thousands a second.
+const EVENTS_MAX: usize = 4_096;
+/// Legs a call may have while it is moved: caller, bot, human, and one whose end is not yet confirmed.
+const LEGS_PER_CALL: usize = 4;
+/// Orders that may wait.
+const ORDERS_MAX: usize = 64;
+/// How long running calls have for their goodbyes.
+const GOODBYES: Duration = Duration::from_secs(2);
+
+/// The running server.
+pub(super) struct Server {
+    pub(super) desk: Desk,
+    web: Option<WebHandle>,
+}
+
+impl Server {
+    /// Starts everything. What was started before a failure ends with its handle.
+    pub(super) async fn start(settings: Settings, chaos: Option<Chaos>) -> Result<Self, Failure> {
+        let clock = Clock::start();
+        let Policies { policies, prompts } = Policies::load(&settings).map_err(faulty)?;
+        let metrics = Metrics::new();
+        let labels: Vec<String> = policies.iter().map(routing::Policy::label).collect();
+        metrics.set_policies(&labels.iter().map(String::as_str).collect::<Vec<_>>());
+        let readiness = Arc::new(Readiness::default());
+        readiness.set(Component::Policy, !labels.is_empty());
+
+        let tap = Arc::new(TapRing::new(settings.listening.tap_packets));
+        let (media_events, media_inlet) = mpsc::channel(EVENTS_MAX);
+        let media = MediaHandle::start(MediaOptions {
+            address: settings.media.address,
+            threads: settings.media.threads,
+            legs_max: settings.limits.calls.saturating_mul(LEGS_PER_CALL),
+            tap: Arc::clone(&tap),
+            events: media_events,
+            clock,
+        })
+        .map_err(|error| Failure::of("starting the media loop", error))?;
+        readiness.set(Component::Media, true);
+
+        let parties = Arc::new(Parties::default());
+        let (observations, observation_inlet) = mpsc::channel(EVENTS_MAX);
+        let listening = listen(&settings, chaos, clock, tap, &parties, &metrics, observations)?;
+
+        let (sip_events, sip_inlet) = mpsc::channel(EVENTS_MAX);
+        let sip =
+            SipSide::start(sip_options(&settings), sip_events).await.map_err(|e| Failure::Failed(e.to_string()))?;
+        info!(address = %sip.local_addr(), "SIP over UDP");
+        readiness.set(Component::Sip, true);
+
+        let bus = Arc::new(Bus::new());
+        let (orders, order_inlet) = mpsc::channel(ORDERS_MAX);
+        let web = offer_api(&settings, &bus, orders, &readiness, &metrics).await?;
+
+        let engine = routing::Engine::with_limit(policies, settings.limits.calls.saturating_mul(LEGS_PER_CALL));
+        let control = Control::new(ControlSettings::from(&settings), engine, prompts, boot_id()?);
+        let inlets =
+            Inlets { sip: sip_inlet, media: media_inlet, observations: observation_inlet, orders: order_inlet };
+        let commands = Vec::new();
+        let mut desk =
+            Desk { clock, control, sip, media, listening, parties, bus, metrics, readiness, inlets, commands };
+        desk.handle(Some(Input::Order(Order::Listening { up: desk.listening.is_some() })));
+        Ok(Self { desk, web })
+    }
+
+    /// Refuses new calls, ends the running ones, lets everybody say goodbye, and closes.
+    pub(super) async fn stop(mut self) {
+        self.desk.readiness.set(Component::Sip, false);
+        self.desk.handle(Some(Input::Order(Order::Drain)));
+        let active: Vec<String> =
+            self.desk.bus.with_board(|board| board.active().map(|call| call.id.clone()).collect());
+        for call in active {
+            self.desk.handle(Some(Input::Order(Order::HangUp { call })));
+        }
+        self.desk.run_until_empty(GOODBYES).await;
+        if let Some(listening) = &self.desk.listening {
+            listening.stop();
+        }
+        if let Some(web) = self.web {
+            web.close().await;
+        }
+        self.desk.sip.shutdown().await;
+        self.desk.media.stop();
+        info!("ended");
+    }
+}
+
+fn faulty(faults: Vec<Fault>) -> Failure {
+    Failure::Configuration(faults.iter().map(ToString::to_string).collect())
+}
+
+fn sip_options(settings: &Settings) -> SipOptions {
+    let sip = settings.sip.clone();
+    SipOptions {
+        listen: sip.listen,
+        external: Some(sip.external_address),
+        user_agent: sip.user_agent.clone(),
+        trusted: Arc::new(move |source| sip.trusts(source)),
+    }
+}
+
+/// Starts to listen, if that is wanted; a missing model is no reason not to.
+fn listen(
+    settings: &Settings,
+    chaos: Option<Chaos>,
+    clock: Clock,
+    tap: Arc<TapRing>,
+    parties: &Arc<Parties>,
+    metrics: &Metrics,
+    observations: mpsc::Sender<nlu::Observation>,
+) -> Result<Option<Listening>, Failure> {
+    let wanted = &settings.listening;
+    if !wanted.enabled {
+        return Ok(None);
+    }
+    let model = ModelFiles::read(wanted.model.as_deref(), wanted.runtime.as_deref())
+        .inspect_err(|why| warn!(%why, "no acoustic model: listening by signal processing only"))
+        .ok();
+    let metrics = metrics.clone();
+    let options = ListenOptions {
+        tap,
+        parties: Arc::clone(parties),
+        clock,
+        model,
+        chaos,
+        on_restart: Box::new(move |cause| metrics.count_listener_restart(cause)),
+        observations,
+    };
+    Listening::start(options).map(Some).map_err(|error| Failure::of("starting the listening thread", error))
+}
+
+async fn offer_api(
+    settings: &Settings,
+    bus: &Arc<Bus>,
+    orders: mpsc::Sender<Order>,
+    readiness: &Arc<Readiness>,
+    metrics: &Metrics,
+) -> Result<Option<WebHandle>, Failure> {
+    let Some(wanted) = &settings.web else { return Ok(None) };
+    let token = wanted.token.fetch().map_err(|why| Failure::of("the API's token", why))?;
+    let options = WebOptions { listen: wanted.listen, token };
+    let web = web::serve(options, Arc::clone(bus), orders, Arc::clone(readiness), metrics.clone())
+        .await
+        .map_err(|error| Failure::Failed(error.to_string()))?;
+    info!(address = %web.addr, "API");
+    Ok(Some(web))
+}
+
+/// Distinguishes the call ids of this run from those of others.
+fn boot_id() -> Result<String, Failure> {
+    let mut bytes = [0; 4];
+    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes)
+        .map_err(|_| Failure::Failed("the system gives no random numbers".into()))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
