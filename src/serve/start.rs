@@ -37,7 +37,7 @@ impl Server {
     /// Starts everything. What was started before a failure ends with its handle.
     pub(super) async fn start(settings: Settings, chaos: Option<Chaos>) -> Result<Self, Failure> {
         let clock = Clock::start();
-        let Policies { policies, prompts } = Policies::load(&settings).map_err(faulty)?;
+        let Policies { policies, prompts } = Policies::load(&settings).map_err(|faults| faulty(&faults))?;
         let metrics = Metrics::new();
         let labels: Vec<String> = policies.iter().map(routing::Policy::label).collect();
         metrics.set_policies(&labels.iter().map(String::as_str).collect::<Vec<_>>());
@@ -59,7 +59,16 @@ impl Server {
 
         let parties = Arc::new(Parties::default());
         let (observations, observation_inlet) = mpsc::channel(EVENTS_MAX);
-        let listening = listen(&settings, chaos, clock, tap, &parties, &metrics, observations)?;
+        let on_restart = {
+            let metrics = metrics.clone();
+            Box::new(move |cause| metrics.count_listener_restart(cause))
+        };
+        let model = model_files(&settings);
+        let parties_heard = Arc::clone(&parties);
+        let options =
+            ListenOptions { tap, parties: parties_heard, clock, model, chaos, on_restart, observations };
+        let listening = settings.listening.enabled.then(|| Listening::start(options)).transpose();
+        let listening = listening.map_err(|error| Failure::of("starting the listening thread", error))?;
 
         let (sip_events, sip_inlet) = mpsc::channel(EVENTS_MAX);
         let sip =
@@ -104,7 +113,7 @@ impl Server {
     }
 }
 
-fn faulty(faults: Vec<Fault>) -> Failure {
+fn faulty(faults: &[Fault]) -> Failure {
     Failure::Configuration(faults.iter().map(ToString::to_string).collect())
 }
 
@@ -118,34 +127,12 @@ fn sip_options(settings: &Settings) -> SipOptions {
     }
 }
 
-/// Starts to listen, if that is wanted; a missing model is no reason not to.
-fn listen(
-    settings: &Settings,
-    chaos: Option<Chaos>,
-    clock: Clock,
-    tap: Arc<TapRing>,
-    parties: &Arc<Parties>,
-    metrics: &Metrics,
-    observations: mpsc::Sender<nlu::Observation>,
-) -> Result<Option<Listening>, Failure> {
+/// The model to listen with, if there is one; a missing one is no reason not to listen.
+fn model_files(settings: &Settings) -> Option<ModelFiles> {
     let wanted = &settings.listening;
-    if !wanted.enabled {
-        return Ok(None);
-    }
-    let model = ModelFiles::read(wanted.model.as_deref(), wanted.runtime.as_deref())
+    ModelFiles::read(wanted.model.as_deref(), wanted.runtime.as_deref())
         .inspect_err(|why| warn!(%why, "no acoustic model: listening by signal processing only"))
-        .ok();
-    let metrics = metrics.clone();
-    let options = ListenOptions {
-        tap,
-        parties: Arc::clone(parties),
-        clock,
-        model,
-        chaos,
-        on_restart: Box::new(move |cause| metrics.count_listener_restart(cause)),
-        observations,
-    };
-    Listening::start(options).map(Some).map_err(|error| Failure::of("starting the listening thread", error))
+        .ok()
 }
 
 async fn offer_api(
