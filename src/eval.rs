@@ -64,7 +64,8 @@ struct Figures {
 pub fn speech(args: &EvalSpeechArgs) -> Result<(), Failure> {
     let manifest = if args.data.is_dir() { args.data.join("manifest.csv") } else { args.data.clone() };
     let (clips, unreadable) = read_clips(&manifest)?;
-    let files = ModelFiles::read(args.model.model.as_deref(), args.model.runtime.as_deref()).map_err(Failure::Failed)?;
+    let files =
+        ModelFiles::read(args.model.model.as_deref(), args.model.runtime.as_deref()).map_err(Failure::Failed)?;
     let mut model = match files.load() {
         Ok(model) => Some(model),
         Err(why) if args.model.model.is_some() => return Err(Failure::Failed(why)),
@@ -195,7 +196,8 @@ fn report(figures: &Figures, json: bool) -> Result<(), Failure> {
 }
 
 fn table(title: &str, figures: &ClipFigures) -> Result<(), Failure> {
-    let ClipFigures { clips, others, not_judged, accuracy, uar, macro_f1, confusion, anger_f1, anger_auc, .. } = figures;
+    let ClipFigures { clips, others, not_judged, accuracy, uar, macro_f1, confusion, anger_f1, anger_auc, .. } =
+        figures;
     print_line(format_args!("{title}: {clips} clips of 4 classes, {others} of others, {not_judged} too short"))?;
     print_line(format_args!(
         "  accuracy {:.1} %  UAR {:.1} %  macro-F1 {:.1} %  anger F1 {:.1} %  anger AUC {anger_auc:.3}  ECE {:.1} %",

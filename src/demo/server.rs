@@ -6,6 +6,8 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -61,6 +63,28 @@ pub struct Plan {
     pub addresses: Addresses,
     /// The text of `calmline.toml`.
     pub configuration: String,
+    /// Keeps other plans on this machine from the same RTP ports.
+    claim: Arc<UdpSocket>,
+}
+
+/// Where the RTP ranges of plans lie: below the ports that systems give out by themselves.
+const RTP_FIRST: u16 = 12_000;
+/// Ports of one range.
+const RTP_PORTS: u16 = 200;
+/// How many ranges there are.
+const RTP_RANGES: u16 = 100;
+/// Ranges that this process has asked for.
+static RANGES_ASKED: AtomicU16 = AtomicU16::new(0);
+
+/// A range of RTP ports that nobody else has a claim to: its first port, and the claim. The claim is an odd port,
+/// which RTP does not use.
+fn claim_ports() -> Result<(u16, Arc<UdpSocket>), Failure> {
+    let start = std::process::id() as u16 % RTP_RANGES + RANGES_ASKED.fetch_add(1, Ordering::Relaxed) % RTP_RANGES;
+    let claim = |step: u16| {
+        let first = RTP_FIRST + (start + step) % RTP_RANGES * RTP_PORTS;
+        Some((first, Arc::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, first + 1)).ok()?)))
+    };
+    (0..RTP_RANGES).find_map(claim).ok_or_else(|| Failure::Failed("loopback has no free range of RTP ports".into()))
 }
 
 impl Plan {
@@ -71,9 +95,11 @@ impl Plan {
     pub fn for_loopback() -> Result<Self, Failure> {
         let addresses = Addresses::find()?;
         let Addresses { sip, web, bot, human, .. } = addresses;
+        let (first, claim) = claim_ports()?;
+        let last = first + RTP_PORTS - 2;
         let configuration = format!(
             "[sip]\nlisten = \"{sip}\"\n\n\
-             [media]\naddress = \"127.0.0.1\"\nports = \"20000-20998\"\n\n\
+             [media]\naddress = \"127.0.0.1\"\nports = \"{first}-{last}\"\n\n\
              [web]\nlisten = \"{web}\"\ntoken_env = \"CALMLINE_TOKEN\"\n\n\
              [listening]\nenabled = true\n\n\
              [policy]\nfolder = \"policies\"\nprompts = \"prompts\"\n\n\
@@ -82,7 +108,7 @@ impl Plan {
              [[route]]\nname = \"support\"\nmatch = {{ request_uri = \"sip:support@*\" }}\n\
              targets = [\"bot\"]\nscenario = \"after-sales\"\n"
         );
-        Ok(Self { addresses, configuration })
+        Ok(Self { addresses, configuration, claim })
     }
 }
 
@@ -93,6 +119,8 @@ pub struct Server {
     pub addresses: Addresses,
     /// The API's token.
     pub token: String,
+    /// Held as long as the server may use the ports.
+    _claim: Arc<UdpSocket>,
 }
 
 /// Files of the demo's configuration, by name.
@@ -125,7 +153,7 @@ impl Server {
             .spawn()
             .map_err(|error| Failure::of("starting the server", error))?;
 
-        let mut server = Self { child, addresses: plan.addresses, token };
+        let mut server = Self { child, addresses: plan.addresses, token, _claim: Arc::clone(&plan.claim) };
         server.wait_until_ready().map_err(|why| Failure::Failed(format!("{why}; its log is {}", log.display())))?;
         Ok(server)
     }

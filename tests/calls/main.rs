@@ -1,0 +1,10 @@
+//! The built program with real telephones: each test starts a server of its own on loopback and calls through it.
+//!
+//! The telephones share no SIP code with the server; what they heard is what counts.
+
+mod anger;
+mod chaos;
+mod programs;
+mod setup;
+mod stage;
+mod talk;
