@@ -1,4 +1,6 @@
 //! Starts SIPp with a scenario of `tests/sipp`, bounded in calls and time.
+//!
+//! Knows nothing of what it runs against: the tests of the SIP side and those of the whole program share it.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
@@ -16,6 +18,8 @@ pub(super) struct Run {
     pub(super) calls: u32,
     /// Calls per second.
     pub(super) rate: u32,
+    /// How long a caller stays, in scenarios that leave it open.
+    pub(super) stays_ms: u32,
 }
 
 /// False, and said aloud, when SIPp is missing.
@@ -41,10 +45,23 @@ pub(super) fn free_address() -> SocketAddr {
         .expect("one of twenty ports is free")
 }
 
+/// The first of ten media ports that are free: SIPp takes up to four from here on, and gives up when one is taken.
+///
+/// No two runs of one test process are given the same ones.
+fn free_media_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let corner = u16::try_from(std::process::id() % 400).unwrap_or(0) * 30;
+    let is_free = |port: u16| UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+    (0..100)
+        .map(|_| 20_000 + (corner + NEXT.fetch_add(10, Ordering::Relaxed)) % 12_000)
+        .find(|first| (*first..first + 10).all(is_free))
+        .expect("one of a hundred blocks of ports is free")
+}
+
 /// SIPp as a caller of `target`.
 pub(super) fn call(target: SocketAddr, run: Run) -> JoinHandle<Output> {
     let mut command = command(run, free_address());
-    command.arg(target.to_string()).args(["-s", "bot", "-d", "300"]);
+    command.arg(target.to_string()).args(["-s", "bot", "-d", &run.stays_ms.to_string()]);
     start(command)
 }
 
@@ -65,9 +82,7 @@ pub(super) async fn finish(name: &str, sipp: JoinHandle<Output>) {
 
 fn command(run: Run, address: SocketAddr) -> Command {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/sipp");
-    // SIPp takes up to four media ports from here on: a corner of thirty per test process, for three runs in a row.
-    let place = address.port() - 10_000;
-    let media_port = 20_000 + place / 20 * 30 + place % 3 * 10;
+    let media_port = free_media_port();
     let mut command = Command::new("sipp");
     command
         .current_dir(folder)
