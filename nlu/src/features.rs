@@ -16,7 +16,7 @@ pub const RELATIVE_NAMES: [&str; RELATIVE] =
 pub const FEATURES: usize = FUNCTIONALS + RELATIVE;
 
 const RELATIVE: usize = 7;
-/// Frames looked at: 2 s. Longer windows judge better and notice later (docs/MODELS.md has the figures).
+/// Frames looked at: 2 s. A longer window would judge more surely and notice later.
 pub const WINDOW_FRAMES: usize = 200;
 /// Frames between two rows: 0.5 s.
 pub const STEP_FRAMES: usize = 50;

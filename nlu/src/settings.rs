@@ -30,12 +30,12 @@ pub struct ListenerSettings {
 impl Default for ListenerSettings {
     fn default() -> Self {
         Self {
-            rise_s: 1.0,
+            rise_s: 0.8,
             fall_s: 2.5,
             medium_enter: 0.40,
             medium_leave: 0.28,
-            high_enter: 0.60,
-            high_leave: 0.45,
+            high_enter: 0.70,
+            high_leave: 0.55,
             hold_s: 1.0,
             pending_samples_max: 40_000,
             batch_max: 64,

@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn rises_fast_and_falls_slowly() {
         check(&[0.0, 0.0], &[Low, Low]);
-        check(&[0.95, 0.95, 0.95, 0.95], &[Medium, High, High, High]);
+        check(&[0.98, 0.98, 0.98, 0.98], &[Medium, High, High, High]);
         // One angry-looking window is a word, not a mood.
         check(&[0.1, 0.95, 0.1, 0.1], &[Low, Medium, Medium, Medium]);
     }
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn wobbling_between_the_thresholds_does_not_flap() {
         let mut anger = vec![0.95; 6];
-        anger.extend((0..40).map(|i| if i % 2 == 0 { 0.52 } else { 0.66 }));
+        anger.extend((0..40).map(|i| if i % 2 == 0 { 0.60 } else { 0.72 }));
         assert!(levels(&anger)[6..].iter().all(|level| *level == High));
     }
 

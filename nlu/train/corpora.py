@@ -20,6 +20,11 @@ CLASS_OF = {
 OTHER = 4
 # RAVDESS is licensed for non-commercial use only: it is heard in tests, never in training.
 TRAINED_ON = ("casia", "emodb4", "urdu")
+# People who read or say something without emotion, on many microphones: neutral, so that a strange line is not anger.
+READ = ("speech_en_by_mandarin_speakers", "speech_zh_misc", "speech_en_misc")
+# Recordings that were never trained on: one reader, and telephone calls without emotion labels (their agents and
+# callers are not angry for most of the time, so a level that is often high is wrong).
+CALM = ("aishell_sample", "calls_8k")
 TESTED_ON = ("ravdess",)
 
 
@@ -40,8 +45,7 @@ def load(shared, cache, names):
     clips = []
     for name in names:
         folder = pathlib.Path(shared) / "data" / name
-        with open(folder / "manifest.csv", newline="", encoding="utf-8") as manifest:
-            found = [Clip(name, row) for row in csv.DictReader(manifest)]
+        found = [Clip(name, row) for row in manifest(folder)]
         stored = pathlib.Path(cache) / f"{name}.npz"
         if not stored.exists():
             stored.parent.mkdir(parents=True, exist_ok=True)
@@ -51,6 +55,19 @@ def load(shared, cache, names):
                 clip.samples = samples[clip.file].astype(numpy.float64) / 32768.0
         clips.extend(found)
     return clips
+
+
+def manifest(folder):
+    """The rows of a corpus's manifest; recordings without a label are neutral, without a speaker named by their source."""
+    path = folder / "manifest.csv"
+    comma = path.exists()
+    with open(path if comma else folder / "manifest.tsv", newline="", encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines) if comma else csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+    for row in rows:
+        row["file"] = pathlib.Path(row.get("file") or row["path"]).name
+        row.setdefault("label", "neutral")
+        row.setdefault("speaker", pathlib.Path(row["file"]).stem if folder.name == "calls_8k" else row["file"].split("_")[0])
+    return rows
 
 
 def decode(path):

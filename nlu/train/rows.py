@@ -27,6 +27,11 @@ class Rows:
         return Rows(*(part[chosen] for part in parts))
 
 
+def joined(one, other):
+    parts = ("values", "scores", "labels", "speakers", "corpora")
+    return Rows(*(numpy.concatenate([getattr(one, part), getattr(other, part)]) for part in parts))
+
+
 def build_rows(clips, folder, kind, rounds, program):
     """Composes `rounds` streams of every speaker's clips, writes them, and lets `program` extract the rows."""
     folder.mkdir(parents=True, exist_ok=True)

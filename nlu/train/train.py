@@ -10,8 +10,8 @@ import onnxruntime
 import card
 import judge
 import network
-from corpora import OTHER, TESTED_ON, TRAINED_ON, load
-from rows import build_rows, folds_of
+from corpora import CALM, OTHER, READ, TESTED_ON, TRAINED_ON, load
+from rows import build_rows, folds_of, joined
 
 VERSION = "0.1.0"
 EPOCHS = 10
@@ -71,17 +71,21 @@ def main():
     clips = load(options.shared, options.work / "clips", TRAINED_ON)
     unheard = load(options.shared, options.work / "clips", TESTED_ON)
     features = options.programs / "features"
+    read = load(options.shared, options.work / "clips", READ)
+    calm = load(options.shared, options.work / "clips", CALM)
     train = build_rows(clips, options.work / "train", "train", 5, features)
+    train = joined(train, build_rows(read, options.work / "read", "train", 3, features))
     test = build_rows(clips, options.work / "test", "test", 1, features)
     foreign = build_rows(unheard, options.work / "foreign", "test", 1, features)
     streams = judge.onset_streams(clips + unheard, options.work / "onset")
     names = card.feature_names(options.programs / "features")
+    calm_streams = judge.calm_streams(calm, options.work / "calm")
     everyone = numpy.ones(len(train.labels), bool)
 
     figures = {"speaker": {}, "corpus": {}, "signal": {}, "onset": []}
     found = numpy.zeros((len(test.labels), 4))
     train_folds, test_folds = folds_of(train.speakers, train.speakers), folds_of(test.speakers, train.speakers)
-    for fold in sorted(set(train_folds)):
+    for fold in sorted(set(test_folds)):
         print(f"fold {fold}", flush=True)
         model = Model(train, train_folds != fold)
         chosen = test_folds == fold
@@ -105,6 +109,7 @@ def main():
         figures["signal"][corpus] = judge.signal_figures(foreign)
         mine = [stream for stream in streams if stream.corpus == corpus]
         figures["onset"] += judge.onset_figures(mine, path, options.programs / "onset")
+    figures["onset"] += judge.onset_figures(calm_streams, path, options.programs / "onset")
     figures["streams"] = judge.sum_up(figures.pop("onset"))
     (options.work / "figures.json").write_text(json.dumps(figures, indent=1))
     card.write_card(path.with_suffix(".md"), VERSION, model.parameters(), len(train.labels), figures)
