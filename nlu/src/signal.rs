@@ -6,8 +6,8 @@ use crate::features::Row;
 
 /// Probability of anger, 0-1, from the row's scores against the baseline.
 ///
-/// A logistic function of four scores, weighted as supervisors read them; `docs/MODELS.md` has its figures beside those
-/// of a regression fitted to the corpora, which finds more and alarms more.
+/// A logistic function of four scores with weights set by hand; a regression fitted to the corpora found more anger and
+/// alarmed far more often. Its figures are in the model's card.
 pub fn signal_anger(row: &Row) -> f32 {
     let evidence = &row.evidence;
     let scores = [evidence.pitch_z, evidence.level_z, evidence.rate_z, row.tilt_z];
