@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufReader, Cursor, IsTerminal, Write};
+use std::io::{BufReader, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -158,15 +158,15 @@ fn read_audio(path: &Path) -> Result<Vec<f32>, Failure> {
     let decoded = Command::new("ffmpeg")
         .args(["-v", "error", "-i"])
         .arg(PathBuf::from(path))
-        .args(["-ac", "1", "-ar", "8000", "-f", "wav", "-"])
+        .args(["-ac", "1", "-ar", "8000", "-f", "s16le", "-"])
         .stdin(Stdio::null())
         .output()
         .map_err(|error| named(&format!("not a WAV, and ffmpeg, which reads the rest, does not start: {error}")))?;
     if !decoded.status.success() {
         return Err(named(&String::from_utf8_lossy(&decoded.stderr).trim()));
     }
-    let recording = wav::read(Cursor::new(decoded.stdout), Channel::Only(0)).map_err(|error| named(&error))?;
-    Ok(recording.samples)
+    let samples = decoded.stdout.as_chunks::<2>().0.iter().map(|&pair| f32::from(i16::from_le_bytes(pair)) / 32_768.0);
+    Ok(samples.collect())
 }
 
 /// Shows how far it is, on a terminal only.
