@@ -17,6 +17,8 @@ use super::{ListenOptions, State};
 
 /// How long the thread sleeps between two rounds.
 const ROUND: Duration = Duration::from_millis(20);
+/// How much less of a contended core the thread gets than the media threads.
+const NICENESS: i32 = 10;
 /// Packets taken from the tap in one round, so that a flood cannot hold the round up.
 const PACKETS_PER_ROUND: usize = 8_192;
 
@@ -53,6 +55,10 @@ impl Worker {
     }
 
     pub(super) fn run(mut self) {
+        // Whatever cores there are, a packet goes before an analysis. On Linux this is the thread's own niceness.
+        if let Err(error) = rustix::process::nice(NICENESS) {
+            warn!(%error, "the listening thread runs at the media threads' priority");
+        }
         while self.is_current() && !self.state.is_stopping() {
             let now = self.options.clock.now();
             self.state.heartbeat_ms.store(now.as_millis() as u64, Ordering::Relaxed);
