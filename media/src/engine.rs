@@ -137,7 +137,13 @@ impl Engine {
         };
         let received = match leg.receive(now, from, bytes, &mut out.events) {
             Arrival::Taken(received) => received,
-            Arrival::Withheld => return,
+            Arrival::Withheld => {
+                let peer = leg.peer;
+                if let Some(hearer) = peer.and_then(|peer| self.leg_mut(peer)) {
+                    hearer.outgoing.interrupt();
+                }
+                return;
+            }
             Arrival::Refused => {
                 self.refused += 1;
                 return;
@@ -174,7 +180,10 @@ impl Engine {
     ) -> Option<(usize, usize, SocketAddr)> {
         let tables = &self.tables;
         let hearer = self.legs.get_mut(hearer as usize)?.as_mut()?;
-        let passage = hearer.passage(received.kind)?;
+        let Some(passage) = hearer.passage(received.kind) else {
+            hearer.outgoing.interrupt();
+            return None;
+        };
         let Received { header, place, kind } = received;
         let payload = bytes.get_mut(header.payload_start..header.payload_end)?;
 

@@ -126,6 +126,13 @@ impl Outgoing {
         })
     }
 
+    /// A packet is withheld: what comes next follows what was sent, so that a hold does not look like loss.
+    pub fn interrupt(&mut self) {
+        if let Feed::Relay(_) = self.feed {
+            self.feed = Feed::Nothing;
+        }
+    }
+
     /// The anchor of a new source, whose first packet follows what was sent.
     fn take_over(&mut self, now: Duration, packet: &Relayed) -> Anchor {
         let sequence = self.sequence + 1;

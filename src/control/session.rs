@@ -23,7 +23,7 @@ pub(super) struct Watch {
     confirm_by: Option<Duration>,
     /// Silence counts from here at the earliest: the answer, or the last change of the streams.
     quiet_floor: Duration,
-    /// Whether both sides have been asked since they fell silent.
+    /// Whether both sides have been asked since one of them fell silent.
     quiet_asked: bool,
 }
 
@@ -105,7 +105,7 @@ impl Call {
 
     /// Does what the timers of a connected call ask for.
     pub(super) fn watch_tick(&mut self, context: &mut Context<'_>) {
-        let (now, quiet) = (context.now, self.quiet_since());
+        let (now, quiet) = (context.now, self.quiet());
         let Stage::Talking(talking) = &mut self.stage else { return };
         let watch = &mut talking.watch;
 
@@ -124,14 +124,12 @@ impl Call {
             watch.next_check = now + context.shared.settings.limits.session_check.max(CHECK_MIN);
             ask = true;
         }
-        if let Some(since) = quiet {
-            if now >= since + context.shared.settings.silence_limit {
-                return self.finish(context, "nobody sent any audio");
-            }
-            if !watch.quiet_asked && now >= since + context.shared.settings.silence {
-                watch.quiet_asked = true;
-                ask = true;
-            }
+        if quiet.both.is_some_and(|since| now >= since + context.shared.settings.silence_limit) {
+            return self.finish(context, "nobody sent any audio");
+        }
+        if !watch.quiet_asked && quiet.either.is_some_and(|since| now >= since + context.shared.settings.silence) {
+            watch.quiet_asked = true;
+            ask = true;
         }
         if ask {
             self.ask_both(context);
@@ -146,11 +144,10 @@ impl Call {
         out.push((watch.next_check, "session check"));
         out.extend(watch.expiry.map(|expiry| (expiry.until, "session expiry")));
         out.extend(watch.confirm_by.map(|until| (until, "caller's ACK")));
-        if let Some(since) = self.quiet_since() {
-            out.push((since + settings.silence_limit, "silence limit"));
-            if !watch.quiet_asked {
-                out.push((since + settings.silence, "silence check"));
-            }
+        let quiet = self.quiet();
+        out.extend(quiet.both.map(|since| (since + settings.silence_limit, "silence limit")));
+        if !watch.quiet_asked {
+            out.extend(quiet.either.map(|since| (since + settings.silence, "silence check")));
         }
     }
 
@@ -162,16 +159,29 @@ impl Call {
         }
     }
 
-    /// Since when neither side has sent anything, by the session and never by the stream: one silent side is a
-    /// caller who listens. `None` while a side is on hold, or is not there.
-    fn quiet_since(&self) -> Option<Duration> {
-        let (Stage::Talking(talking), Some(far)) = (&self.stage, &self.far) else { return None };
+    /// Since when nothing was sent; nothing while a side is on hold, or is not there.
+    fn quiet(&self) -> Quiet {
+        let (Stage::Talking(talking), Some(far)) = (&self.stage, &self.far) else { return Quiet::default() };
         if !self.caller.expects_audio() || !far.expects_audio() {
-            return None;
+            return Quiet::default();
         }
-        let both = self.caller.silent_since?.max(far.silent_since?);
-        Some(both.max(talking.watch.quiet_floor))
+        let (caller, far) = (self.caller.silent_since, far.silent_since);
+        let from_floor = |since: Duration| since.max(talking.watch.quiet_floor);
+        Quiet {
+            either: caller.into_iter().chain(far).min().map(from_floor),
+            both: caller.zip(far).map(|(caller, far)| from_floor(caller.max(far))),
+        }
     }
+}
+
+/// Since when audio is missing. A call is asked after when one side is silent, and ended by silence only when both
+/// are: one silent side may be a caller who listens.
+#[derive(Debug, Clone, Copy, Default)]
+struct Quiet {
+    /// At least one side has sent nothing since then.
+    either: Option<Duration>,
+    /// Neither side has.
+    both: Option<Duration>,
 }
 
 /// The smallest session interval we agree to, seconds (RFC 4028 §5).

@@ -11,10 +11,10 @@ fn both_silent_and_dead() {
         "{TALKING}
         > wait 40
         > caller silent 30
-        > wait 10
-        > bot silent 30
         probe caller
         probe bot
+        > wait 10
+        > bot silent 30
         > bot alive
         > caller dead
         bye caller
@@ -31,9 +31,9 @@ fn both_silent_but_alive_until_the_limit() {
         "{TALKING}
         > wait 100
         > caller silent 60
-        > bot silent 30
         probe caller
         probe bot
+        > bot silent 30
         > caller alive
         > bot alive
         > caller silent 120
@@ -53,6 +53,10 @@ fn one_silent_side_listens() {
         "{TALKING}
         > wait 60
         > bot silent 30
+        probe caller
+        probe bot
+        > caller alive
+        > bot alive
         > wait 600
         > caller silent 20
         > caller sends
@@ -62,6 +66,24 @@ fn one_silent_side_listens() {
         bye bot
         close bot
         ended: BYE received; talk 860000 peak low lost 6"
+    ));
+}
+
+#[test]
+fn one_silent_side_that_is_gone_ends_the_call() {
+    check(&format!(
+        "{TALKING}
+        > wait 60
+        > caller silent 30
+        probe caller
+        probe bot
+        > bot alive
+        > caller dead
+        bye caller
+        close caller
+        bye bot
+        close bot
+        ended: a far end no longer knows the call; talk 60000 peak low lost 6"
     ));
 }
 
