@@ -23,8 +23,8 @@ pub(super) struct Watch {
     confirm_by: Option<Duration>,
     /// Silence counts from here at the earliest: the answer, or the last change of the streams.
     quiet_floor: Duration,
-    /// Whether both sides have been asked since one of them fell silent.
-    quiet_asked: bool,
+    /// The beginning of the silence that both sides have been asked about.
+    quiet_asked: Option<Duration>,
 }
 
 /// A session timer (RFC 4028) that the caller refreshes.
@@ -50,14 +50,14 @@ impl Watch {
             limit: now + settings.limits.call,
             confirm_by: Some(now + CONFIRM_WAIT),
             quiet_floor: now,
-            quiet_asked: false,
+            quiet_asked: None,
         }
     }
 
     /// A leg was swapped or agreed anew: silence counts from here.
     pub(super) fn streams_changed(&mut self, now: Duration) {
         self.quiet_floor = now;
-        self.quiet_asked = false;
+        self.quiet_asked = None;
     }
 }
 
@@ -90,9 +90,6 @@ impl Call {
     pub(super) fn heard_again(&mut self, leg: LegId) {
         if let Some(leg) = self.leg_mut(leg) {
             leg.silent_since = None;
-        }
-        if let Stage::Talking(talking) = &mut self.stage {
-            talking.watch.quiet_asked = false;
         }
     }
 
@@ -127,8 +124,9 @@ impl Call {
         if quiet.both.is_some_and(|since| now >= since + context.shared.settings.silence_limit) {
             return self.finish(context, "nobody sent any audio");
         }
-        if !watch.quiet_asked && quiet.either.is_some_and(|since| now >= since + context.shared.settings.silence) {
-            watch.quiet_asked = true;
+        let unasked = quiet.latest.filter(|&since| watch.quiet_asked != Some(since));
+        if unasked.is_some_and(|since| now >= since + context.shared.settings.silence) {
+            watch.quiet_asked = unasked;
             ask = true;
         }
         if ask {
@@ -146,9 +144,8 @@ impl Call {
         out.extend(watch.confirm_by.map(|until| (until, "caller's ACK")));
         let quiet = self.quiet();
         out.extend(quiet.both.map(|since| (since + settings.silence_limit, "silence limit")));
-        if !watch.quiet_asked {
-            out.extend(quiet.either.map(|since| (since + settings.silence, "silence check")));
-        }
+        let unasked = quiet.latest.filter(|&since| watch.quiet_asked != Some(since));
+        out.extend(unasked.map(|since| (since + settings.silence, "silence check")));
     }
 
     fn ask_both(&self, context: &mut Context<'_>) {
@@ -168,18 +165,18 @@ impl Call {
         let (caller, far) = (self.caller.silent_since, far.silent_since);
         let from_floor = |since: Duration| since.max(talking.watch.quiet_floor);
         Quiet {
-            either: caller.into_iter().chain(far).min().map(from_floor),
+            latest: caller.into_iter().chain(far).max().map(from_floor),
             both: caller.zip(far).map(|(caller, far)| from_floor(caller.max(far))),
         }
     }
 }
 
-/// Since when audio is missing. A call is asked after when one side is silent, and ended by silence only when both
-/// are: one silent side may be a caller who listens.
+/// Since when audio is missing. Both sides are asked whenever one falls silent, and a call is ended by silence only
+/// when both are: one silent side may be a caller who listens.
 #[derive(Debug, Clone, Copy, Default)]
 struct Quiet {
-    /// At least one side has sent nothing since then.
-    either: Option<Duration>,
+    /// The side that fell silent last has sent nothing since then.
+    latest: Option<Duration>,
     /// Neither side has.
     both: Option<Duration>,
 }

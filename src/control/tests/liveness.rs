@@ -15,6 +15,8 @@ fn both_silent_and_dead() {
         probe bot
         > wait 10
         > bot silent 30
+        probe caller
+        probe bot
         > bot alive
         > caller dead
         bye caller
@@ -34,6 +36,8 @@ fn both_silent_but_alive_until_the_limit() {
         probe caller
         probe bot
         > bot silent 30
+        probe caller
+        probe bot
         > caller alive
         > bot alive
         > caller silent 120
