@@ -123,6 +123,8 @@ fn the_callers_side_follows_a_refer() {
     assert_ne!(bye.call, moved);
     expect(&stage.bot, "the bot's BYE", |event| matches!(event, Event::Bye { .. }));
 
+    let emotion = invite(&stage.human).header("X-Calmline-Emotion").map(str::to_owned);
+    assert!(emotion.as_ref().is_some_and(|value| value.contains("anger") && value.contains("high")), "{emotion:?}");
     stage.until("the re-route", |what| matches!(what, What::Rerouted { via, .. } if via == "refer"));
     eventually("the human hears the caller", || stage.human.heard().samples.len() > RATE);
     stage.is_empty();

@@ -1,4 +1,4 @@
-//! How calls come about and do not come about.
+//! How calls come about, do not come about, and end when one side has silently gone.
 
 use std::net::UdpSocket;
 use std::time::{Duration, Instant};
@@ -62,7 +62,7 @@ fn one_call_too_many_is_told_when_to_try_again() {
     let stage = Stage::set(setup);
     let caller = stage.call(Audio::Silence);
     let mut second = LonePhone::dial(&stage);
-    let refusal = second.run(LONG, |message| message.status().is_some_and(|status| status >= 200));
+    let refusal = second.run(LONG, |_, message| message.status().is_some_and(|status| status >= 200));
     let refusal = refusal.expect("an answer");
     assert_eq!((refusal.status(), refusal.header("Retry-After")), (Some(503), Some("7")));
     caller.hang_up().expect("an order");
@@ -70,12 +70,30 @@ fn one_call_too_many_is_told_when_to_try_again() {
     stage.call(Audio::Silence);
 }
 
-/// A telephone run step by step, so that every message it gets can be looked at.
+#[test]
+fn a_caller_who_silently_dies_leaves_nothing_behind() {
+    let mut setup = Setup::named("silence");
+    setup.edits = &[("[web]", "silence_s = 5\nsilence_limit_s = 10\n\n[web]")];
+    let stage = Stage::set(setup);
+    {
+        let mut caller = LonePhone::dial(&stage);
+        caller.run(LONG, |phone, _| phone.answered).expect("an answer");
+    }
+    // Five seconds of silence, and then as long as a request may go unanswered (RFC 3261 §17.1.2.2).
+    let bye = stage.bot.wait_for(2 * LONG, |event| matches!(event, Event::Bye { .. }));
+    assert!(bye.is_some(), "the bot's BYE did not come");
+    let ended = stage.until("the end", |what| matches!(what, What::CallEnded { .. }));
+    println!("{:?} {} ms after its INVITE", ended.what, ended.call_ms);
+    stage.is_empty();
+}
+
+/// A telephone that lives only while it is run: dropped, it is a machine that lost its power.
 struct LonePhone {
     socket: UdpSocket,
     _rtp: UdpSocket,
     phone: Phone,
     began: Instant,
+    answered: bool,
 }
 
 impl LonePhone {
@@ -92,7 +110,7 @@ impl LonePhone {
             keep: Keep { audio_seconds: 0, trace: false },
             seed: 7,
         });
-        let mut lone = Self { socket, _rtp: rtp, phone, began: Instant::now() };
+        let mut lone = Self { socket, _rtp: rtp, phone, began: Instant::now(), answered: false };
         let server = stage.server.addresses.sip;
         let target = format!("sip:support@{server}");
         lone.step(Input::Order(Order::Call(Outgoing { target, server, headers: Vec::new(), hang_up_after: None })));
@@ -100,7 +118,7 @@ impl LonePhone {
     }
 
     /// Runs until a message makes `done` true; returns that message.
-    fn run(&mut self, patience: Duration, done: impl Fn(&Message) -> bool) -> Option<Message> {
+    fn run(&mut self, patience: Duration, done: impl Fn(&Self, &Message) -> bool) -> Option<Message> {
         let mut bytes = [0; 4_096];
         let since = Instant::now();
         while since.elapsed() < patience {
@@ -108,7 +126,7 @@ impl LonePhone {
             let Ok((length, from)) = self.socket.recv_from(&mut bytes) else { continue };
             self.step(Input::Sip { from, bytes: &bytes[..length] });
             if let Ok(message) = Message::parse(&bytes[..length])
-                && done(&message)
+                && done(self, &message)
             {
                 return Some(message);
             }
@@ -122,5 +140,6 @@ impl LonePhone {
         for (to, bytes) in out.sip {
             self.socket.send_to(&bytes, to).expect("loopback takes everything");
         }
+        self.answered |= out.events.iter().any(|event| event.event == Event::Answered);
     }
 }

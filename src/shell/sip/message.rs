@@ -338,5 +338,24 @@ fn is_hop_secret(lower_case_name: &str) -> bool {
         || ["authorization", "www-authenticate", "authentication-info"].contains(&lower_case_name)
 }
 
+/// A SIP URI that asks for `headers` in the request made from it (RFC 3261 §19.1.1), so that a far end that follows a
+/// REFER carries them on.
+pub(super) fn with_headers(uri: &str, headers: &[Header]) -> String {
+    let mut text = uri.to_owned();
+    for Header { name, value } in headers {
+        text.push(if text.contains('?') { '&' } else { '?' });
+        text.push_str(name);
+        text.push('=');
+        for byte in value.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-_.!~*'()".contains(&byte) {
+                text.push(char::from(byte));
+            } else {
+                text.push_str(&format!("%{byte:02X}"));
+            }
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests;

@@ -168,7 +168,7 @@ impl Leg {
             let reason = "the leg cannot be referred now".to_owned();
             return self.tell_refer(491, reason, true).await;
         }
-        let target = message::name_and_address(uri);
+        let target = message::name_and_address(&message::with_headers(uri, headers));
         let Some(target) = target.filter(|_| message::is_clean(uri)) else {
             return self.tell_refer(400, "the target is no URI".to_owned(), true).await;
         };

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use rsipstack::sip::{Request, SipMessage};
 
 use super::{Identity, Reply, Sipfrag, name_and_address, pass_through, response, sdp, session_expires_s, sipfrag};
-use super::{tag_of, unknown_extensions, with_tag};
+use super::{tag_of, unknown_extensions, with_headers, with_tag};
 use crate::control::Header;
 
 #[test]
@@ -130,4 +130,13 @@ fn request(method: &str, headers: &str, body: &str) -> Request {
         SipMessage::Request(request) => request,
         SipMessage::Response(_) => unreachable!("a request line was written above"),
     }
+}
+
+#[test]
+fn headers_in_a_uri_are_escaped() {
+    let header = |name: &str, value: &str| Header { name: name.into(), value: value.into() };
+    let headers = [header("X-Calmline-Emotion", "anger;level=high"), header("X-Calmline-Call", "7f-1")];
+    let expected = "sip:700@pbx?X-Calmline-Emotion=anger%3Blevel%3Dhigh&X-Calmline-Call=7f-1";
+    assert_eq!(with_headers("sip:700@pbx", &headers), expected);
+    assert_eq!(with_headers("sip:700@pbx", &[]), "sip:700@pbx");
 }

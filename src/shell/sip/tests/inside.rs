@@ -67,7 +67,7 @@ async fn referred_away() {
     let headers = vec![header("X-Calmline-Emotion", "angry;level=high")];
     stand.sip.handle(SipCommand::Refer { leg: LEG, uri: "sip:queue@pbx".to_owned(), headers });
     let refer = stand.receive("REFER ").await;
-    assert_eq!(value(&refer, "Refer-To"), "<sip:queue@pbx>");
+    assert_eq!(value(&refer, "Refer-To"), "<sip:queue@pbx?X-Calmline-Emotion=angry%3Blevel%3Dhigh>");
     assert_eq!(value(&refer, "X-Calmline-Emotion"), "angry;level=high");
     stand.respond(&refer, 202, "", "").await;
     assert_eq!(stand.event().await, progress(202, "Said", false));
