@@ -14,7 +14,7 @@ use crate::metrics::Metrics;
 use crate::notice::{Notice, What};
 use crate::shell::clock::Clock;
 use crate::shell::listen::{Listening, Parties};
-use crate::shell::media::MediaHandle;
+use crate::shell::media::{MediaFigures, MediaHandle, TapRing};
 use crate::shell::sip::SipSide;
 use crate::web::{Bus, Component, Readiness};
 
@@ -28,6 +28,9 @@ pub(super) struct Desk {
     pub(super) sip: SipSide,
     pub(super) media: MediaHandle,
     pub(super) listening: Option<Listening>,
+    pub(super) tap: Arc<TapRing>,
+    /// The media loop's figures when they were last read.
+    pub(super) figures: MediaFigures,
     pub(super) parties: Arc<Parties>,
     pub(super) bus: Arc<Bus>,
     pub(super) metrics: Metrics,
@@ -144,14 +147,20 @@ impl Desk {
     }
 
     /// Reads what nobody tells.
-    fn look(&self) {
+    fn look(&mut self) {
         let now = self.clock.now();
         let listening = self.listening.as_ref();
         let listens = listening.is_some_and(|listening| listening.is_up(now));
         self.metrics.set_listener_up(listens);
         self.readiness.set(Component::Listening, listens);
         self.readiness.set(Component::Model, listening.is_some_and(Listening::with_model));
+        self.metrics.set_listening_backlog(self.tap.len());
         let media = self.media.figures();
+        let ticks = media.ticks - self.figures.ticks;
+        if let Some(late_us) = (media.tick_late_us_sum - self.figures.tick_late_us_sum).checked_div(ticks) {
+            self.metrics.record_tick_lateness(Duration::from_micros(late_us));
+        }
+        self.figures = media;
         self.readiness.set(Component::Media, media.threads_alive > 0);
     }
 }

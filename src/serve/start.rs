@@ -65,7 +65,15 @@ impl Server {
         };
         let model = model_files(&settings);
         let parties_heard = Arc::clone(&parties);
-        let options = ListenOptions { tap, parties: parties_heard, clock, model, chaos, on_restart, observations };
+        let options = ListenOptions {
+            tap: Arc::clone(&tap),
+            parties: parties_heard,
+            clock,
+            model,
+            chaos,
+            on_restart,
+            observations,
+        };
         let listening = settings.listening.enabled.then(|| Listening::start(options)).transpose();
         let listening = listening.map_err(|error| Failure::of("starting the listening thread", error))?;
 
