@@ -92,8 +92,22 @@ impl Server {
         let inlets =
             Inlets { sip: sip_inlet, media: media_inlet, observations: observation_inlet, orders: order_inlet };
         let commands = Vec::new();
-        let mut desk =
-            Desk { clock, control, sip, media, listening, parties, bus, metrics, readiness, inlets, commands };
+        let figures = media.figures();
+        let mut desk = Desk {
+            clock,
+            control,
+            sip,
+            media,
+            listening,
+            tap,
+            figures,
+            parties,
+            bus,
+            metrics,
+            readiness,
+            inlets,
+            commands,
+        };
         desk.handle(Some(Input::Order(Order::Listening { up: desk.listening.is_some() })));
         Ok(Self { desk, web })
     }
