@@ -39,10 +39,8 @@ impl Server {
         let clock = Clock::start();
         let Policies { policies, prompts } = Policies::load(&settings).map_err(|faults| faulty(&faults))?;
         let metrics = Metrics::new();
-        let labels: Vec<String> = policies.iter().map(routing::Policy::label).collect();
-        metrics.set_policies(&labels.iter().map(String::as_str).collect::<Vec<_>>());
         let readiness = Arc::new(Readiness::default());
-        readiness.set(Component::Policy, !labels.is_empty());
+        show_policies(&policies, &metrics, &readiness);
 
         let tap = Arc::new(TapRing::new(settings.listening.tap_packets));
         let (media_events, media_inlet) = mpsc::channel(EVENTS_MAX);
@@ -91,7 +89,6 @@ impl Server {
         let control = Control::new(ControlSettings::from(&settings), engine, prompts, boot_id()?);
         let inlets =
             Inlets { sip: sip_inlet, media: media_inlet, observations: observation_inlet, orders: order_inlet };
-        let commands = Vec::new();
         let figures = media.figures();
         let mut desk = Desk {
             clock,
@@ -106,7 +103,7 @@ impl Server {
             metrics,
             readiness,
             inlets,
-            commands,
+            commands: Vec::new(),
         };
         desk.handle(Some(Input::Order(Order::Listening { up: desk.listening.is_some() })));
         Ok(Self { desk, web })
@@ -136,6 +133,13 @@ impl Server {
 
 fn faulty(faults: &[Fault]) -> Failure {
     Failure::Configuration(faults.iter().map(ToString::to_string).collect())
+}
+
+/// Says which policies are in force.
+fn show_policies(policies: &[routing::Policy], metrics: &Metrics, readiness: &Readiness) {
+    let labels: Vec<String> = policies.iter().map(routing::Policy::label).collect();
+    metrics.set_policies(&labels.iter().map(String::as_str).collect::<Vec<_>>());
+    readiness.set(Component::Policy, !labels.is_empty());
 }
 
 fn sip_options(settings: &Settings) -> SipOptions {
