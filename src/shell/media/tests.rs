@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Instant;
 
 use media::{Codec, Direction, PlayMode, PromptId, RtpHeader, Sound, Ssrc, Stamp, StreamSettings};
 
@@ -36,6 +37,11 @@ fn a_hundred_packets_each_way_without_loss() {
     assert_eq!((stats.packets_received, stats.packets_sent, stats.packets_lost), (100, 100, 0));
 
     assert_eq!(stage.tap.len(), usize::from(PACKETS), "one of the legs is tapped");
+    // The event leaves before the thread has written its figures down.
+    let end = Instant::now() + Duration::from_secs(10);
+    while stage.handle.figures().legs_open != 1 && Instant::now() < end {
+        std::thread::yield_now();
+    }
     let figures = stage.handle.figures();
     assert_eq!((figures.packets_received, figures.packets_relayed, figures.legs_open), (200, 200, 1));
     assert_eq!((figures.threads_alive, figures.packets_refused, figures.sends_failed), (2, 0, 0));
@@ -105,7 +111,17 @@ impl Stage {
         let phones = [1, 2].map(|leg| Phone::new(&handle, LegId(leg)));
         handle.send(Command::Bridge { a: LegId(1), b: LegId(2) }).expect("there is room");
         handle.send(Command::Tap { leg: LegId(2), on: true }).expect("there is room");
-        Self { handle, events, tap, phones }
+        let mut stage = Self { handle, events, tap, phones };
+        stage.settle();
+        stage
+    }
+
+    /// Waits until the orders so far are carried out: a packet to a port that is not open yet would be lost.
+    fn settle(&mut self) {
+        let (leg, prompt) = (LegId(99), PromptId(99));
+        let sound = Arc::new(Sound { samples: Vec::new() });
+        self.handle.send(Command::Play { leg, prompt, sound, mode: PlayMode::Replace }).expect("there is room");
+        self.wait_for(|event| (*event == Event::PlayEnded { leg, prompt, completed: false }).then_some(()));
     }
 
     /// Takes events until one fits.
