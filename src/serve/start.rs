@@ -57,19 +57,13 @@ impl Server {
 
         let parties = Arc::new(Parties::default());
         let (observations, observation_inlet) = mpsc::channel(EVENTS_MAX);
-        let on_restart = {
-            let metrics = metrics.clone();
-            Box::new(move |cause| metrics.count_listener_restart(cause))
-        };
-        let model = model_files(&settings);
-        let parties_heard = Arc::clone(&parties);
         let options = ListenOptions {
             tap: Arc::clone(&tap),
-            parties: parties_heard,
+            parties: Arc::clone(&parties),
             clock,
-            model,
+            model: model_files(&settings),
             chaos,
-            on_restart,
+            on_restart: counting_restarts(&metrics),
             observations,
         };
         let listening = settings.listening.enabled.then(|| Listening::start(options)).transpose();
@@ -150,6 +144,11 @@ fn sip_options(settings: &Settings) -> SipOptions {
         user_agent: sip.user_agent.clone(),
         trusted: Arc::new(move |source| sip.trusts(source)),
     }
+}
+
+fn counting_restarts(metrics: &Metrics) -> Box<dyn Fn(&'static str) + Send + Sync> {
+    let metrics = metrics.clone();
+    Box::new(move |cause| metrics.count_listener_restart(cause))
 }
 
 /// The model to listen with, if there is one; a missing one is no reason not to listen.

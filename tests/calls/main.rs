@@ -5,7 +5,6 @@
 #![expect(clippy::print_stdout, reason = "tests tell what they measured and what they skip")]
 
 mod anger;
-mod asterisk;
 mod chaos;
 mod programs;
 mod setup;

@@ -40,10 +40,6 @@ pub struct Setup<'a> {
     pub edits: &'a [(&'a str, &'a str)],
     /// A policy that takes the place of the shipped one.
     pub policy: Option<&'a str>,
-    /// Where the server speaks SIP, when not on a port of its own.
-    pub sip: Option<&'a str>,
-    /// Who is called as the human, when not our own telephone.
-    pub human_uri: Option<&'a str>,
     /// More arguments of `calmline serve`.
     pub arguments: &'a [&'a str],
     /// What the bot does and says.
@@ -59,8 +55,6 @@ impl Setup<'_> {
             name,
             edits: &[],
             policy: None,
-            sip: None,
-            human_uri: None,
             arguments: &[],
             bot: (Behaviour::answer(), Audio::tone(BOT_HZ, 0.3)),
             human: (Behaviour::answer(), Audio::once(fixture("fixtures/audio/agent.wav"))),
@@ -86,13 +80,6 @@ impl Stage {
         for (old, new) in setup.edits {
             assert!(plan.configuration.contains(old), "{old:?} is not in the configuration");
             plan.configuration = plan.configuration.replacen(old, new, 1);
-        }
-        if let Some(sip) = setup.sip {
-            plan.configuration = plan.configuration.replacen(&plan.addresses.sip.to_string(), sip, 1);
-        }
-        if let Some(uri) = setup.human_uri {
-            let own = format!("sip:human@{}", plan.addresses.human);
-            plan.configuration = plan.configuration.replacen(&own, uri, 1);
         }
         if let Some(policy) = setup.policy {
             let own = folder.join("config/own");
