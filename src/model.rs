@@ -1,6 +1,5 @@
 //! The acoustic model as files: the one that ships inside the program, or an operator's own.
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use nlu::{AcousticModel, Runtime};
@@ -8,13 +7,20 @@ use nlu::{AcousticModel, Runtime};
 /// A model file no larger than this is read; the shipped one has well under 1 MB.
 const FILE_BYTES_MAX: u64 = 64 << 20;
 
-/// The graph and its card, not yet checked.
+/// A model that is not yet checked, and where its runtime is.
 #[derive(Debug, Clone)]
 pub struct ModelFiles {
-    name: String,
-    graph: Cow<'static, [u8]>,
-    card: Cow<'static, [u8]>,
+    /// `None` for the shipped model, which `nlu` carries.
+    own: Option<OwnModel>,
     runtime: Option<PathBuf>,
+}
+
+/// The graph and its card, as an operator gave them.
+#[derive(Debug, Clone)]
+struct OwnModel {
+    name: String,
+    graph: Vec<u8>,
+    card: Vec<u8>,
 }
 
 impl ModelFiles {
@@ -24,21 +30,8 @@ impl ModelFiles {
     /// # Errors
     /// When a file cannot be read, with its name.
     pub fn read(model: Option<&Path>, runtime: Option<&Path>) -> Result<Self, String> {
-        let runtime = runtime.map(Path::to_path_buf);
-        let Some(path) = model else {
-            return Ok(Self {
-                name: "the shipped acoustic model".into(),
-                graph: Cow::Borrowed(include_bytes!("../nlu/models/acoustic.onnx")),
-                card: Cow::Borrowed(include_bytes!("../nlu/models/acoustic.json")),
-                runtime,
-            });
-        };
-        Ok(Self {
-            name: path.display().to_string(),
-            graph: Cow::Owned(read_file(path)?),
-            card: Cow::Owned(read_file(&path.with_extension("json"))?),
-            runtime,
-        })
+        let own = model.map(OwnModel::read).transpose()?;
+        Ok(Self { own, runtime: runtime.map(Path::to_path_buf) })
     }
 
     /// Finds the runtime and loads the model into it.
@@ -47,7 +40,18 @@ impl ModelFiles {
     /// Why there is no model to listen with; listening goes on by signal processing then.
     pub fn load(&self) -> Result<AcousticModel, String> {
         let runtime = Runtime::find(self.runtime.as_deref()).map_err(|error| error.to_string())?;
-        AcousticModel::from_bytes(&runtime, &self.name, &self.graph, &self.card).map_err(|error| error.to_string())
+        let loaded = match &self.own {
+            Some(own) => AcousticModel::from_bytes(&runtime, &own.name, &own.graph, &own.card),
+            None => AcousticModel::built_in(&runtime),
+        };
+        loaded.map_err(|error| error.to_string())
+    }
+}
+
+impl OwnModel {
+    fn read(path: &Path) -> Result<Self, String> {
+        let (graph, card) = (read_file(path)?, read_file(&path.with_extension("json"))?);
+        Ok(Self { name: path.display().to_string(), graph, card })
     }
 }
 

@@ -6,12 +6,13 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use media::PromptId;
-use routing::{Action, Decision, Severity};
+use routing::{Action, Decision};
 
 use super::call::{Call, Stage, millis};
 use super::context::Context;
-use super::reroute::{Reroute, via_name};
+use super::reroute::Reroute;
 use crate::notice::What;
+use crate::words;
 
 /// A prompt that the media path has been asked to play.
 #[derive(Debug)]
@@ -94,7 +95,7 @@ impl Call {
                 None
             }
             Action::Alert { severity, text } => {
-                let (severity, text) = (severity_name(*severity).to_owned(), text.clone());
+                let (severity, text) = (severity.as_str().to_owned(), text.clone());
                 self.notice(context, What::Alert { severity, text, rule: decision.rule.clone() });
                 None
             }
@@ -110,7 +111,7 @@ impl Call {
                     self.begin_reroute(context, *via, target, &decision.rule, &decision.because)
                 };
                 let reason = begun.err()?;
-                let (via, target) = (via_name(*via).to_owned(), target.clone());
+                let (via, target) = (via.as_str().to_owned(), target.clone());
                 self.notice(context, What::RerouteFailed { via, target, reason: reason.clone() });
                 (!in_flight).then_some(reason)
             }
@@ -188,8 +189,8 @@ fn observed(observation: &nlu::Observation, party: &str) -> What {
     What::Observed {
         party: party.to_owned(),
         audio_ms: observation.position / SAMPLES_PER_MS,
-        emotion: emotion_name(routing_emotion(observation.emotion)).to_owned(),
-        level: level_name(observation.level).to_owned(),
+        emotion: words::emotion(observation.emotion).to_owned(),
+        level: words::level(observation.level).to_owned(),
         anger: observation.anger,
         trend_per_s: observation.trend_per_s,
         pitch_hz: evidence.pitch_hz,
@@ -198,11 +199,7 @@ fn observed(observation: &nlu::Observation, party: &str) -> What {
         level_z: evidence.level_z,
         syllables_per_s: evidence.syllables_per_s,
         rate_z: evidence.rate_z,
-        source: match observation.source {
-            nlu::Source::Model => "model",
-            nlu::Source::SignalOnly => "signal_only",
-        }
-        .to_owned(),
+        source: words::source(observation.source).to_owned(),
     }
 }
 
@@ -210,14 +207,14 @@ fn decided(decision: &Decision) -> What {
     let because = &decision.because;
     let in_words = |action: &Action| match action {
         Action::Prompt { file, .. } => format!("prompt {file}"),
-        Action::Reroute { via, target } => format!("reroute {} {target}", via_name(*via)),
-        Action::Alert { severity, .. } => format!("alert {}", severity_name(*severity)),
+        Action::Reroute { via, target } => format!("reroute {} {target}", via.as_str()),
+        Action::Alert { severity, .. } => format!("alert {}", severity.as_str()),
     };
     What::Decided {
         rule: decision.rule.clone(),
         policy: decision.policy.clone(),
-        emotion: emotion_name(because.emotion).to_owned(),
-        level: level_word(because.level).to_owned(),
+        emotion: because.emotion.as_str().to_owned(),
+        level: because.level.as_str().to_owned(),
         score: because.score,
         lasted_ms: millis(because.lasted),
         failure: because.failure.clone(),
@@ -239,38 +236,6 @@ fn routing_level(level: nlu::Level) -> routing::Level {
         nlu::Level::Low => routing::Level::Low,
         nlu::Level::Medium => routing::Level::Medium,
         nlu::Level::High => routing::Level::High,
-    }
-}
-
-/// The word for an emotion in notices and headers.
-pub(super) fn emotion_name(emotion: routing::Emotion) -> &'static str {
-    match emotion {
-        routing::Emotion::Neutral => "neutral",
-        routing::Emotion::Anger => "anger",
-        routing::Emotion::Joy => "joy",
-        routing::Emotion::Sadness => "sadness",
-    }
-}
-
-/// The word for a level in notices and headers.
-pub(super) fn level_word(level: routing::Level) -> &'static str {
-    match level {
-        routing::Level::Low => "low",
-        routing::Level::Medium => "medium",
-        routing::Level::High => "high",
-    }
-}
-
-/// The same for a level as the listening side says it.
-pub(super) fn level_name(level: nlu::Level) -> &'static str {
-    level_word(routing_level(level))
-}
-
-fn severity_name(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Info => "info",
-        Severity::Warning => "warning",
-        Severity::Critical => "critical",
     }
 }
 

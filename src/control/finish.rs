@@ -85,7 +85,7 @@ impl Call {
                 reason: finished.reason.clone(),
                 talk_ms: millis(finished.talk),
                 peak_anger: self.tally.peak_anger,
-                peak_level: super::act::level_name(self.tally.peak_level).to_owned(),
+                peak_level: crate::words::level(self.tally.peak_level).to_owned(),
                 packets_lost: self.tally.packets_lost,
             };
             self.notice(context, record);

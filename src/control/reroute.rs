@@ -8,7 +8,6 @@ use std::time::Duration;
 use media::{LegId, sdp};
 use routing::{Because, Route};
 
-use super::act::{emotion_name, level_word};
 use super::call::{Call, Stage, millis};
 use super::context::Context;
 use super::leg::{Dialog, Farewell, Leg, header, quotable};
@@ -129,7 +128,7 @@ impl Call {
         if let Stage::Talking(talking) = &mut self.stage {
             talking.reroute = Some(reroute);
         }
-        self.notice(context, What::RerouteStarted { via: via_name(via).to_owned(), target: name.to_owned() });
+        self.notice(context, What::RerouteStarted { via: via.as_str().to_owned(), target: name.to_owned() });
         Ok(())
     }
 
@@ -308,7 +307,7 @@ impl Call {
 
     /// Reports a bridge that stands; `gap` is unknown when the target has not sent anything.
     pub(super) fn report_settled(&self, context: &mut Context<'_>, settling: Settling, gap: Option<Duration>) {
-        let via = via_name(Route::Bridge).to_owned();
+        let via = Route::Bridge.as_str().to_owned();
         let answer_ms = millis(settling.answer);
         self.notice(context, What::Rerouted { via, target: settling.target, answer_ms, gap_ms: gap.map(millis) });
     }
@@ -316,28 +315,20 @@ impl Call {
     /// Reports a caller who was moved by REFER.
     pub(super) fn report_referred(&self, context: &mut Context<'_>, referring: Referring) {
         let answer_ms = millis(context.now.saturating_sub(referring.decided));
-        let via = via_name(Route::Refer).to_owned();
+        let via = Route::Refer.as_str().to_owned();
         self.notice(context, What::Rerouted { via, target: referring.target, answer_ms, gap_ms: None });
     }
 
     fn reroute_failed(&mut self, context: &mut Context<'_>, via: Route, target: String, reason: String) {
-        let via = via_name(via).to_owned();
+        let via = via.as_str().to_owned();
         self.notice(context, What::RerouteFailed { via, target, reason: reason.clone() });
         self.judge(context, &routing::Event::RerouteFailed { reason });
     }
 }
 
-/// The word for a means in notices.
-pub(super) fn via_name(via: Route) -> &'static str {
-    match via {
-        Route::Bridge => "bridge",
-        Route::Refer => "refer",
-    }
-}
-
 /// What the target gets to know, e.g. `anger;level=high;score=0.93;rule=angry`.
 fn emotion_header(rule: &str, because: &Because) -> Header {
-    let (emotion, level) = (emotion_name(because.emotion), level_word(because.level));
+    let (emotion, level) = (because.emotion.as_str(), because.level.as_str());
     let rule = quotable(rule).replace([';', ' '], "_");
     header("X-Calmline-Emotion", format!("{emotion};level={level};score={:.2};rule={rule}", because.score))
 }
