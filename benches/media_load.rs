@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use calmline::shell::clock::Clock;
 use calmline::shell::media::{MediaHandle, MediaOptions, TapRing};
-use media::{Codec, Command, Direction, LegId, Ssrc, Stamp, StreamSettings};
+use media::{Codec, Command, LegId, Ssrc, Stamp, StreamSettings};
 use tokio::sync::mpsc;
 
 const CALLS_MAX: usize = 1_000;
@@ -57,14 +57,7 @@ fn open_calls(handle: &MediaHandle, calls: usize, home: SocketAddr) -> Vec<Socke
         let leg = LegId(number);
         let free = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr());
         let address = free.expect("loopback has ports");
-        let settings = StreamSettings {
-            remote: Some(home),
-            codec: Codec::Pcmu,
-            payload_type: 0,
-            event_payload_type: None,
-            ptime_ms: 20,
-            direction: Direction::SendRecv,
-        };
+        let settings = StreamSettings::plain(Some(home), Codec::Pcmu, 0);
         let mut orders = vec![Command::Configure { leg, settings }, Command::Tap { leg, on: true }];
         if number % 2 == 1 {
             orders.push(Command::Bridge { a: LegId(number - 1), b: leg });

@@ -41,16 +41,17 @@ impl Audio {
 
     /// Appends the payload of the packet that begins at sample `position` and leaves at `now`.
     pub(crate) fn packet(&self, codec: Codec, position: u64, now: Duration, payload: &mut Vec<u8>) {
+        let law = codec.law().unwrap_or(g711::Law::Mu);
         let sample = |samples: &[i16], at: u64| match self {
             Audio::Loop(_) if !samples.is_empty() => samples[(at % samples.len() as u64) as usize],
             _ => usize::try_from(at).ok().and_then(|at| samples.get(at).copied()).unwrap_or(0),
         };
         match self {
             Audio::Stamped => stamp(now, payload),
-            Audio::Silence => payload.resize(payload.len() + PACKET_SAMPLES, g711::encode_sample(codec, 0)),
+            Audio::Silence => payload.resize(payload.len() + PACKET_SAMPLES, g711::encode_sample(law, 0)),
             Audio::Once(samples) | Audio::Loop(samples) => {
                 let at = position..position + PACKET_SAMPLES as u64;
-                payload.extend(at.map(|at| g711::encode_sample(codec, sample(samples, at))));
+                payload.extend(at.map(|at| g711::encode_sample(law, sample(samples, at))));
             }
         }
     }

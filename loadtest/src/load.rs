@@ -6,7 +6,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use media::{Codec, Direction, StreamSettings};
+use media::{Codec, StreamSettings};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::audio::Audio;
@@ -248,14 +248,7 @@ fn recordings(streams: &StreamsHandle, count: usize) -> Vec<Recording> {
 
 fn settings(remote: SocketAddr, codec: Codec) -> StreamSettings {
     let payload_type = if codec == Codec::Pcmu { 0 } else { 8 };
-    StreamSettings {
-        remote: Some(remote),
-        codec,
-        payload_type,
-        event_payload_type: None,
-        ptime_ms: 20,
-        direction: Direction::SendRecv,
-    }
+    StreamSettings::plain(Some(remote), codec, payload_type)
 }
 
 fn outgoing(to: &str, server: SocketAddr, hang_up_after: Option<Duration>) -> Outgoing {

@@ -397,8 +397,9 @@ impl Receiver {
         if self.samples.len() < end {
             self.samples.resize(end, 0);
         }
+        let law = codec.law().unwrap_or(g711::Law::Mu);
         for (sample, octet) in self.samples[place..end].iter_mut().zip(&packet.payload) {
-            *sample = g711::decode_sample(codec, *octet);
+            *sample = g711::decode_sample(law, *octet);
         }
     }
 
@@ -529,14 +530,7 @@ mod tests {
 
     fn pair(audio: Audio) -> (Stream, Stream) {
         let keep = Keep { audio_seconds: 10, trace: true };
-        let settings = StreamSettings {
-            remote: Some(([127, 0, 0, 1], 4_000).into()),
-            codec: Codec::Pcma,
-            payload_type: 8,
-            event_payload_type: None,
-            ptime_ms: 20,
-            direction: Direction::SendRecv,
-        };
+        let settings = StreamSettings::plain(Some(([127, 0, 0, 1], 4_000).into()), Codec::Pcma, 8);
         let mut speaker = Stream::new(1, audio, 0x0000_4e20_fff0_0000, keep);
         let mut listener = Stream::new(2, Audio::Silence, 1, keep);
         speaker.configure(Duration::ZERO, settings.clone());

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use divan::{Bencher, black_box};
 use media::{
-    Codec, Command, Direction, Engine, Input, LegId, LegSlot, Output, PlayMode, PromptId, RtpHeader, Sound, Ssrc,
-    Stamp, StreamSettings,
+    Codec, Command, Engine, Input, LegId, LegSlot, Output, PlayMode, PromptId, RtpHeader, Sound, Ssrc, Stamp,
+    StreamSettings,
 };
 
 fn main() {
@@ -77,16 +77,9 @@ fn engine(hearer: Codec) -> Engine {
     for leg in 0..1_000 {
         let (codec, payload_type) = match hearer {
             Codec::Pcma if leg % 2 == 1 => (Codec::Pcma, 8),
-            Codec::Pcma | Codec::Pcmu => (Codec::Pcmu, 0),
+            _ => (Codec::Pcmu, 0),
         };
-        let settings = StreamSettings {
-            remote: Some(home(leg)),
-            codec,
-            payload_type,
-            event_payload_type: None,
-            ptime_ms: 20,
-            direction: Direction::SendRecv,
-        };
+        let settings = StreamSettings::plain(Some(home(leg)), codec, payload_type);
         let mut orders =
             vec![Command::Open { leg: LegId(leg), port: 4000 }, Command::Configure { leg: LegId(leg), settings }];
         if leg % 2 == 1 {

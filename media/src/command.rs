@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{LegId, PromptId};
+use crate::codec::OpusSettings;
+use crate::srtp::Security;
+use crate::{Codec, LegId, PromptId};
 
 /// An order to the media path. Orders are carried out in the order given.
 #[derive(Debug, Clone)]
@@ -65,25 +67,81 @@ pub enum Command {
 pub struct StreamSettings {
     /// Where the far end's SDP says it receives; `None` when unknown or `0.0.0.0`.
     pub remote: Option<SocketAddr>,
+    /// Where the far end's control packets (RTCP) go.
+    pub control: ControlPort,
     /// The audio codec both sides use.
     pub codec: Codec,
-    /// The payload type of `codec` on the wire, as offered.
+    /// The payload type of `codec` that we send: the number in the far end's description.
     pub payload_type: u8,
-    /// The payload type of telephone-event at this codec's clock rate, when agreed (RFC 4733).
+    /// The payload type of `codec` that the far end sends: the number in our description, usually the same.
+    pub payload_type_received: u8,
+    /// The payload type of telephone-event at this codec's clock rate that we send, when agreed (RFC 4733).
     pub event_payload_type: Option<u8>,
+    /// The one that the far end sends.
+    pub event_payload_type_received: Option<u8>,
     /// Milliseconds of audio per packet that we send when we make the audio ourselves.
     pub ptime_ms: u8,
     /// What we do on this leg (RFC 3264 §5.1, seen from us).
     pub direction: Direction,
+    /// What the far end wants of Opus; of no interest to the other codecs.
+    pub opus: OpusSettings,
+    /// How packets are protected.
+    pub security: Security,
+    /// The names and passwords of connectivity checks, when the far end does them (RFC 8445).
+    pub ice: Option<IceCredentials>,
 }
 
-/// The audio codecs of the media path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Codec {
-    /// G.711 µ-law, 8 kHz, static payload type 0.
-    Pcmu,
-    /// G.711 A-law, 8 kHz, static payload type 8.
-    Pcma,
+impl StreamSettings {
+    /// Plain RTP with 20 ms packets both ways, one payload type for both directions, and nothing else agreed.
+    pub fn plain(remote: Option<SocketAddr>, codec: Codec, payload_type: u8) -> Self {
+        Self {
+            remote,
+            control: ControlPort::Next,
+            codec,
+            payload_type,
+            payload_type_received: payload_type,
+            event_payload_type: None,
+            event_payload_type_received: None,
+            ptime_ms: 20,
+            direction: Direction::SendRecv,
+            opus: OpusSettings { fec: true, dtx: false, bitrate_max: None },
+            security: Security::Plain,
+            ice: None,
+        }
+    }
+
+    /// The same with telephone-event, with one payload type for both directions.
+    pub fn with_events(self, payload_type: Option<u8>) -> Self {
+        Self { event_payload_type: payload_type, event_payload_type_received: payload_type, ..self }
+    }
+}
+
+/// Where the far end receives control packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ControlPort {
+    /// One port above its RTP port (RFC 3550 §11).
+    Next,
+    /// Somewhere else (`a=rtcp`, RFC 3605).
+    At(SocketAddr),
+    /// On the RTP port, both ways (RFC 5761).
+    Shared,
+}
+
+/// What connectivity checks are made with; we answer them and make none (ICE-lite, RFC 8445 §2.5).
+#[derive(Clone, PartialEq, Eq)]
+pub struct IceCredentials {
+    /// Our name part.
+    pub local_name: String,
+    /// Our password: requests to us are authenticated with it.
+    pub local_password: String,
+    /// The far end's name part.
+    pub remote_name: String,
+}
+
+impl std::fmt::Debug for IceCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "IceCredentials({} and {})", self.local_name, self.remote_name)
+    }
 }
 
 /// The direction attribute, seen from us (RFC 3264 §5.1).

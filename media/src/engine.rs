@@ -190,7 +190,7 @@ impl Engine {
         if let Some(player) = &mut hearer.player {
             let other = player.other()?;
             if let PayloadKind::Audio(codec) = kind {
-                other.put(from, place, header.timestamp, law::decode(codec, payload));
+                other.put(from, place, header.timestamp, law::decode(codec.law()?, payload));
                 say_bridged(hearer, speaker, &mut out.events);
             }
             return None;
@@ -198,7 +198,7 @@ impl Engine {
 
         let audio_samples = match kind {
             PayloadKind::Audio(codec) => {
-                tables.convert(codec, passage.codec, payload);
+                tables.convert(codec.law()?, passage.codec.law()?, payload);
                 Some(payload.len() as u32)
             }
             PayloadKind::ComfortNoise => Some(0),

@@ -291,7 +291,9 @@ impl JitterBuffer {
             self.stats.refused += 1;
         } else {
             let mut samples = Vec::with_capacity(payload.len());
-            g711::decode_to_f32(self.codec, payload, &mut samples);
+            if let Some(law) = self.codec.law() {
+                g711::decode_to_f32(law, payload, &mut samples);
+            }
             self.stats.packets += 1;
             if self.pending.insert(position, Waiting { arrival, samples }).is_some() {
                 self.stats.late += 1;

@@ -212,8 +212,8 @@ impl Leg {
         let settings = self.settings.as_ref()?;
         let header = RtpHeader::parse(bytes).ok()?;
         let kind = match header.payload_type {
-            agreed if agreed == settings.payload_type => PayloadKind::Audio(settings.codec),
-            event if Some(event) == settings.event_payload_type => PayloadKind::KeyPress,
+            agreed if agreed == settings.payload_type_received => PayloadKind::Audio(settings.codec),
+            event if Some(event) == settings.event_payload_type_received => PayloadKind::KeyPress,
             COMFORT_NOISE => PayloadKind::ComfortNoise,
             _ => return None,
         };

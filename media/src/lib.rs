@@ -2,6 +2,7 @@
 //!
 //! Pure: no clock, no thread, no file, no socket. Time comes in as a `Duration` since start.
 
+pub mod codec;
 mod command;
 mod engine;
 pub mod g711;
@@ -14,10 +15,12 @@ mod play;
 mod relay;
 pub mod sdp;
 mod sequence;
+pub mod srtp;
 mod stats;
 pub mod wav;
 
-pub use command::{Codec, Command, Direction, Event, LegStats, PlayMode, Sound, StreamSettings};
+pub use codec::Codec;
+pub use command::{Command, ControlPort, Direction, Event, IceCredentials, LegStats, PlayMode, Sound, StreamSettings};
 pub use engine::{Datagram, Departure, Engine, Input, LegSlot, Output, TAP_BYTES_MAX, TapFrame};
 pub use ids::{LegId, PromptId};
 pub use packet::{HEADER_BYTES, Malformed, PACKET_BYTES_MAX, RtpHeader, Ssrc, Stamp};

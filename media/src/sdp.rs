@@ -93,12 +93,10 @@ pub fn answer(offer: &Session, local: &Local, codecs: &[Codec]) -> Result<(Strin
     };
 
     let settings = StreamSettings {
-        remote: audio.remote,
-        codec,
-        payload_type,
-        event_payload_type: audio.event.as_ref().map(|event| event.payload_type),
         ptime_ms: audio.ptime_ms,
         direction: audio.direction,
+        ..StreamSettings::plain(audio.remote, codec, payload_type)
+            .with_events(audio.event.as_ref().map(|event| event.payload_type))
     };
     Ok((write::answer(offer, &audio, local, &settings), settings))
 }
@@ -123,13 +121,11 @@ pub fn accept(
         return Err(no_codec(&codecs, &audio));
     };
 
+    let event = audio.event.filter(|_| offered_event.is_some()).map(|event| event.payload_type);
     Ok(StreamSettings {
-        remote: audio.remote,
-        codec,
-        payload_type,
-        event_payload_type: audio.event.filter(|_| offered_event.is_some()).map(|event| event.payload_type),
         ptime_ms: audio.ptime_ms,
         direction: audio.direction,
+        ..StreamSettings::plain(audio.remote, codec, payload_type).with_events(event)
     })
 }
 
@@ -143,15 +139,7 @@ pub fn usable(offer: &Session) -> (Vec<(Codec, u8)>, Option<u8>) {
     }
 }
 
-/// The name of a codec in `a=rtpmap` (RFC 3551 §6).
-fn codec_name(codec: Codec) -> &'static str {
-    match codec {
-        Codec::Pcmu => "PCMU",
-        Codec::Pcma => "PCMA",
-    }
-}
-
 fn no_codec(codecs: &[Codec], audio: &read::Audio) -> SdpError {
-    let expected: Vec<&str> = codecs.iter().map(|codec| codec_name(*codec)).collect();
+    let expected: Vec<&str> = codecs.iter().map(|codec| codec.name()).collect();
     SdpError::NoCodec { expected: expected.join(", "), found: audio.formats.clone() }
 }

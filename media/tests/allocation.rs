@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use media::{
-    Codec, Command, Direction, Engine, Event, Input, LegId, Output, PlayMode, PromptId, Sound, Ssrc, Stamp,
-    StreamSettings,
+    Codec, Command, Engine, Event, Input, LegId, Output, PlayMode, PromptId, Sound, Ssrc, Stamp, StreamSettings,
 };
 
 const LEGS: u32 = 100;
@@ -61,14 +60,7 @@ impl Stage {
         };
         for leg in 0..LEGS {
             let (codec, payload_type) = if leg % 4 == 0 { (Codec::Pcma, 8) } else { (Codec::Pcmu, 0) };
-            let settings = StreamSettings {
-                remote: Some(home(leg)),
-                codec,
-                payload_type,
-                event_payload_type: None,
-                ptime_ms: 20,
-                direction: Direction::SendRecv,
-            };
+            let settings = StreamSettings::plain(Some(home(leg)), codec, payload_type);
             stage.order(Command::Open { leg: LegId(leg), port: 4000 });
             stage.order(Command::Configure { leg: LegId(leg), settings });
             stage.order(Command::Tap { leg: LegId(leg), on: leg % 2 == 0 });

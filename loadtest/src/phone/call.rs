@@ -246,10 +246,7 @@ impl Call {
     }
 
     fn offered(&self) -> Vec<(Codec, u8)> {
-        let payload_type = |codec: &Codec| match codec {
-            Codec::Pcmu => 0,
-            Codec::Pcma => 8,
-        };
+        let payload_type = |codec: &Codec| codec.static_payload_type().unwrap_or(DYNAMIC_PAYLOAD_TYPE);
         self.codecs.iter().map(|codec| (*codec, payload_type(codec))).collect()
     }
 
@@ -298,3 +295,6 @@ impl Call {
         }
     }
 }
+
+/// The payload type of a codec that has no number of its own (RFC 3551 §3).
+const DYNAMIC_PAYLOAD_TYPE: u8 = 96;

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use media::{
-    Codec, Command, Datagram, Direction, Engine, Input, LegId, Output, PlayMode, PromptId, RtpHeader, Sound,
-    StreamSettings,
+    Codec, Command, Datagram, Engine, Input, LegId, Output, PlayMode, PromptId, RtpHeader, Sound, StreamSettings,
 };
 
 /// Reads `script` as records: what to do, length of a datagram, the datagram.
@@ -47,14 +46,8 @@ impl Pair {
             packets: 0,
         };
         for (leg, codec, payload_type) in [(LEGS[0], Codec::Pcmu, 0), (LEGS[1], Codec::Pcma, 8)] {
-            let settings = StreamSettings {
-                remote: Some(SocketAddr::from(([192, 0, 2, 1], 5004))),
-                codec,
-                payload_type,
-                event_payload_type: Some(101),
-                ptime_ms: 20,
-                direction: Direction::SendRecv,
-            };
+            let settings = StreamSettings::plain(Some(SocketAddr::from(([192, 0, 2, 1], 5004))), codec, payload_type)
+                .with_events(Some(101));
             pair.order(Command::Open { leg, port: 4000 });
             pair.order(Command::Configure { leg, settings });
         }

@@ -4,7 +4,7 @@
 
 use audio_codec_algorithms::{convert_alaw_to_ulaw, convert_ulaw_to_alaw};
 
-use crate::{Codec, g711};
+use crate::g711::{self, Law};
 
 /// Conversion tables between the two laws.
 #[derive(Debug)]
@@ -22,11 +22,11 @@ impl Tables {
     }
 
     /// Converts a payload in place.
-    pub(super) fn convert(&self, from: Codec, to: Codec, payload: &mut [u8]) {
+    pub(super) fn convert(&self, from: Law, to: Law, payload: &mut [u8]) {
         let table = match (from, to) {
-            (Codec::Pcmu, Codec::Pcma) => &self.to_pcma,
-            (Codec::Pcma, Codec::Pcmu) => &self.to_pcmu,
-            (Codec::Pcmu, Codec::Pcmu) | (Codec::Pcma, Codec::Pcma) => return,
+            (Law::Mu, Law::A) => &self.to_pcma,
+            (Law::A, Law::Mu) => &self.to_pcmu,
+            (Law::Mu, Law::Mu) | (Law::A, Law::A) => return,
         };
         for octet in payload {
             *octet = table[usize::from(*octet)];
@@ -35,13 +35,13 @@ impl Tables {
 }
 
 /// Samples of a payload.
-pub(super) fn decode(codec: Codec, payload: &[u8]) -> impl ExactSizeIterator<Item = i16> {
-    payload.iter().map(move |&octet| g711::decode_sample(codec, octet))
+pub(super) fn decode(law: Law, payload: &[u8]) -> impl ExactSizeIterator<Item = i16> {
+    payload.iter().map(move |&octet| g711::decode_sample(law, octet))
 }
 
 /// Octets of a frame, appended to `bytes`.
-pub(super) fn encode(codec: Codec, frame: &[i16], bytes: &mut Vec<u8>) {
-    g711::encode(codec, frame, bytes);
+pub(super) fn encode(law: Law, frame: &[i16], bytes: &mut Vec<u8>) {
+    g711::encode(law, frame, bytes);
 }
 
 #[cfg(test)]
@@ -52,25 +52,25 @@ mod tests {
     fn conversion_is_what_decoding_hears() {
         let tables = Tables::new();
         for octet in 0..=255_u8 {
-            check(&tables, Codec::Pcmu, Codec::Pcma, octet);
-            check(&tables, Codec::Pcma, Codec::Pcmu, octet);
+            check(&tables, Law::Mu, Law::A, octet);
+            check(&tables, Law::A, Law::Mu, octet);
         }
     }
 
     #[test]
     fn encoding_follows_decoding() {
-        for codec in [Codec::Pcmu, Codec::Pcma] {
+        for law in [Law::Mu, Law::A] {
             let octets: Vec<u8> = (0..=255).collect();
-            let samples: Vec<i16> = decode(codec, &octets).collect();
+            let samples: Vec<i16> = decode(law, &octets).collect();
             let mut again = Vec::new();
-            encode(codec, &samples, &mut again);
-            let heard: Vec<i16> = decode(codec, &again).collect();
+            encode(law, &samples, &mut again);
+            let heard: Vec<i16> = decode(law, &again).collect();
             assert_eq!(heard, samples);
         }
     }
 
     /// The converted octet sounds like the first, within the coarser law's step.
-    fn check(tables: &Tables, from: Codec, to: Codec, octet: u8) {
+    fn check(tables: &Tables, from: Law, to: Law, octet: u8) {
         let mut payload = [octet];
         tables.convert(from, to, &mut payload);
         let before = i32::from(decode(from, &[octet]).next().unwrap_or(0));

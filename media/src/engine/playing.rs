@@ -86,7 +86,9 @@ fn send_frame(leg: &mut Leg, slot: LegSlot, length: usize, now: Duration, out: &
     let stamp = leg.outgoing.make(now, passage.payload_type, length as u32, player.resumes());
     let start = out.made.len() as u32;
     out.made.extend_from_slice(&stamp.to_bytes());
-    law::encode(passage.codec, frame, &mut out.made);
+    if let Some(law) = passage.codec.law() {
+        law::encode(law, frame, &mut out.made);
+    }
     let datagram = Datagram::Made { start, end: out.made.len() as u32 };
     out.packets.push(Departure { slot, to: passage.to, datagram });
 

@@ -165,7 +165,10 @@ impl World {
 
     /// What a phone decodes from the packets it received, put together without regard to time.
     fn sound(&self, leg: LegId, codec: Codec) -> Vec<i16> {
-        self.heard_by(leg).iter().flat_map(|heard| law::decode(codec, &heard.payload)).collect()
+        self.heard_by(leg)
+            .iter()
+            .flat_map(|heard| law::decode(codec.law().expect("the tests speak G.711"), &heard.payload))
+            .collect()
     }
 }
 
@@ -201,14 +204,11 @@ impl Phone {
 }
 
 fn settings(leg: LegId) -> StreamSettings {
-    StreamSettings {
-        remote: Some(home(leg)),
-        codec: Codec::Pcmu,
-        payload_type: 0,
-        event_payload_type: Some(EVENT_TYPE),
-        ptime_ms: 20,
-        direction: Direction::SendRecv,
-    }
+    settings_of(leg, Codec::Pcmu, 0)
+}
+
+fn settings_of(leg: LegId, codec: Codec, payload_type: u8) -> StreamSettings {
+    StreamSettings::plain(Some(home(leg)), codec, payload_type).with_events(Some(EVENT_TYPE))
 }
 
 /// Where a leg's phone is.

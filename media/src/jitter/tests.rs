@@ -286,7 +286,7 @@ impl Bench {
 /// The packet's number, told from its sound.
 fn mark(samples: &[f32]) -> u16 {
     let loudest = samples.first().copied().unwrap_or_default();
-    u16::from(g711::encode_sample(Codec::Pcmu, g711::to_i16(loudest)))
+    u16::from(g711::encode_sample(g711::Law::Mu, g711::to_i16(loudest)))
 }
 
 fn ms(milliseconds: u64) -> Duration {

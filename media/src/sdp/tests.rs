@@ -240,7 +240,7 @@ fn local() -> Local {
 
 fn settings(remote: &str, codec: Codec, payload_type: u8, event_payload_type: Option<u8>) -> StreamSettings {
     let remote = Some(remote.parse().expect("an address"));
-    StreamSettings { remote, codec, payload_type, event_payload_type, ptime_ms: 20, direction: Direction::SendRecv }
+    StreamSettings::plain(remote, codec, payload_type).with_events(event_payload_type)
 }
 
 fn answered(offer: &str, codecs: &[Codec]) -> Result<(String, StreamSettings), SdpError> {

@@ -5,7 +5,7 @@ use rtc_sdp::description::media::{MediaDescription, MediaName, RangedPort};
 use rtc_sdp::description::session::{Origin, SessionDescription, TimeDescription};
 
 use super::read::{Audio, Session};
-use super::{CLOCK_HZ, Local, PTIME_MS_DEFAULT, codec_name};
+use super::{CLOCK_HZ, Local, PTIME_MS_DEFAULT};
 use crate::{Codec, Direction, StreamSettings};
 
 /// The event codes that we take when the far end names none: digits, `*`, `#`, A-D and flash (RFC 4733 §3.2).
@@ -91,7 +91,7 @@ impl Stream<'_> {
         let mut attributes: Vec<Attribute> = self
             .codecs
             .iter()
-            .map(|(codec, pt)| valued("rtpmap", format!("{pt} {}/{CLOCK_HZ}", codec_name(*codec))))
+            .map(|(codec, pt)| valued("rtpmap", format!("{pt} {}/{CLOCK_HZ}", codec.name())))
             .collect();
         if let Some((pt, codes)) = self.event {
             attributes.push(valued("rtpmap", format!("{pt} telephone-event/{CLOCK_HZ}")));

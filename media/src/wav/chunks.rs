@@ -3,7 +3,7 @@
 use std::io::{Cursor, ErrorKind, Read};
 
 use super::{CHANNELS_MAX, RATE_HZ_RANGE, SECONDS_MAX, WavError, format};
-use crate::{Codec, g711};
+use crate::g711::{self, Law};
 
 /// The sound as it lies in the file.
 pub(super) struct Raw {
@@ -35,9 +35,9 @@ pub(super) fn read(source: impl Read) -> Result<Raw, WavError> {
 
     let word = |at: usize| format_chunk.get(at..at + 2).map_or(0, |b| u16::from_le_bytes([b[0], b[1]]));
     let tag = if word(0) == TAG_EXTENSIBLE { word(24) } else { word(0) };
-    let codec = match tag {
-        TAG_ALAW => Codec::Pcma,
-        TAG_ULAW => Codec::Pcmu,
+    let law = match tag {
+        TAG_ALAW => Law::A,
+        TAG_ULAW => Law::Mu,
         _ => return with_hound(Cursor::new(head.seen).chain(head.source)),
     };
 
@@ -48,7 +48,7 @@ pub(super) fn read(source: impl Read) -> Result<Raw, WavError> {
     }
     let octets = head.read_data(u64::from(SECONDS_MAX) * u64::from(rate_hz) * u64::from(word(2)))?;
     let mut samples = Vec::with_capacity(octets.len());
-    g711::decode_to_f32(codec, &octets, &mut samples);
+    g711::decode_to_f32(law, &octets, &mut samples);
     Ok(Raw { rate_hz, channels: word(2), samples })
 }
 

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Instant;
 
-use media::{Codec, Direction, PlayMode, PromptId, RtpHeader, Sound, Ssrc, Stamp, StreamSettings};
+use media::{Codec, PlayMode, PromptId, RtpHeader, Sound, Ssrc, Stamp, StreamSettings};
 
 use super::*;
 
@@ -148,14 +148,7 @@ impl Phone {
         socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a span above zero");
         let server = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         handle.open(6, leg, server.port()).expect("there is room");
-        let settings = StreamSettings {
-            remote: socket.local_addr().ok(),
-            codec: Codec::Pcmu,
-            payload_type: 0,
-            event_payload_type: None,
-            ptime_ms: 20,
-            direction: Direction::SendRecv,
-        };
+        let settings = StreamSettings::plain(socket.local_addr().ok(), Codec::Pcmu, 0);
         handle.send(Command::Configure { leg, settings }).expect("there is room");
         Self { socket, server, heard: Vec::new() }
     }

@@ -133,14 +133,13 @@ fn resuming_goes_on_in_time() {
 
 #[test]
 fn payload_types_are_mapped() {
-    let caller =
-        StreamSettings { codec: Codec::Pcma, payload_type: 8, event_payload_type: Some(96), ..settings(CALLER) };
+    let caller = settings_of(CALLER, Codec::Pcma, 8).with_events(Some(96));
     check_types(&caller, &settings(BOT), 0, Some(8));
     check_types(&caller, &settings(BOT), EVENT_TYPE, Some(96));
     check_types(&caller, &settings(BOT), 13, Some(13));
     check_types(&caller, &settings(BOT), 8, None);
     check_types(&caller, &settings(BOT), 77, None);
-    let deaf = StreamSettings { event_payload_type: None, ..settings(CALLER) };
+    let deaf = settings(CALLER).with_events(None);
     check_types(&deaf, &settings(BOT), EVENT_TYPE, None);
 }
 
@@ -157,10 +156,10 @@ fn check_types(caller: &StreamSettings, bot: &StreamSettings, sent: u8, expected
 
 #[test]
 fn laws_are_converted() {
-    let caller = StreamSettings { codec: Codec::Pcma, payload_type: 8, ..settings(CALLER) };
+    let caller = settings_of(CALLER, Codec::Pcma, 8);
     let mut world = World::with(caller, settings(BOT));
     let mut octets = Vec::new();
-    law::encode(Codec::Pcmu, &tone(500.0, 8_000.0, 160), &mut octets);
+    law::encode(crate::g711::Law::Mu, &tone(500.0, 8_000.0, 160), &mut octets);
     let mut bot = Phone::saying(22, move || octets.clone());
     world.speak(BOT, &mut bot, 10);
     let level = level(&world.sound(CALLER, Codec::Pcma), 500.0);

@@ -51,7 +51,7 @@ fn duck_over_a_silent_side_plays_alone() {
 
 #[test]
 fn duck_transcodes_to_the_hearers_law() {
-    let caller = StreamSettings { codec: Codec::Pcma, payload_type: 8, ptime_ms: 30, ..settings(CALLER) };
+    let caller = StreamSettings { ptime_ms: 30, ..settings_of(CALLER, Codec::Pcma, 8) };
     let mut world = World::with(caller, settings(BOT));
     let mut bot = talking_bot();
     world.play(CALLER, 1, tone(PROMPT_HZ, 8_000.0, 9_600), PlayMode::Duck { attenuation_db: 6 });
@@ -143,7 +143,7 @@ fn closing_ends_the_sound() {
 fn talking_bot() -> Phone {
     let wave = tone(BOT_HZ, 4_000.0, 160);
     let mut octets = Vec::new();
-    law::encode(Codec::Pcmu, &wave, &mut octets);
+    law::encode(crate::g711::Law::Mu, &wave, &mut octets);
     Phone::saying(22, move || octets.clone())
 }
 
