@@ -2,12 +2,23 @@
 //!
 //! Decoders and encoders hold the state of one direction of one leg, and allocate only when they are made.
 
+mod conceal;
 mod decoder;
 mod encoder;
+mod resample;
+#[cfg(test)]
+mod speech;
+#[cfg(test)]
+mod tests;
 
 pub use self::decoder::Decoder;
-pub use self::encoder::{Encoder, OpusSettings};
+pub use self::encoder::{Encoder, OPUS_COMPLEXITY, OpusSettings};
 use crate::g711::Law;
+
+/// The rates at which samples are given and taken, Hz.
+pub const RATES_HZ: [u32; 2] = [8_000, 16_000];
+/// The longest packet that is decoded or encoded, ms.
+pub const PACKET_MS_MAX: u32 = 200;
 
 /// An audio codec, mono inside whatever its `rtpmap` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -113,4 +124,8 @@ pub enum CodecError {
         /// How many were given.
         samples: usize,
     },
+}
+
+const fn samples_in_ms(rate_hz: u32, duration_ms: u32) -> usize {
+    (rate_hz / 1_000 * duration_ms) as usize
 }
