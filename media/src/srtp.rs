@@ -2,7 +2,11 @@
 //!
 //! Keys are never printed: their `Debug` says only which suite they are for.
 
+pub mod sdes;
+
 use std::fmt;
+
+use zeroize::Zeroizing;
 
 /// How packets are hidden and authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,7 +25,7 @@ pub enum Suite {
 #[derive(Clone, PartialEq, Eq)]
 pub struct MasterKey {
     suite: Suite,
-    bytes: Vec<u8>,
+    bytes: Zeroizing<Vec<u8>>,
 }
 
 /// The keys of both directions of one leg, seen from us.
@@ -44,7 +48,24 @@ pub enum Security {
     Handshake,
 }
 
+/// Octets of the longest master key with its salt.
+pub const MASTER_BYTES_MAX: usize = 44;
+
 impl Suite {
+    /// Every suite, the one we like best first.
+    pub const ALL: [Suite; 4] =
+        [Suite::AeadAes128Gcm, Suite::AeadAes256Gcm, Suite::AesCm128HmacSha1Tag80, Suite::AesCm128HmacSha1Tag32];
+
+    /// Its name in session descriptions (RFC 4568 §6.2, RFC 7714 §14.2).
+    pub const fn name(self) -> &'static str {
+        match self {
+            Suite::AesCm128HmacSha1Tag80 => "AES_CM_128_HMAC_SHA1_80",
+            Suite::AesCm128HmacSha1Tag32 => "AES_CM_128_HMAC_SHA1_32",
+            Suite::AeadAes128Gcm => "AEAD_AES_128_GCM",
+            Suite::AeadAes256Gcm => "AEAD_AES_256_GCM",
+        }
+    }
+
     /// Octets of its master key.
     pub const fn key_bytes(self) -> usize {
         match self {
@@ -66,7 +87,13 @@ impl MasterKey {
     /// A key of `suite` from its octets, the salt behind the key; `None` when there are too few or too many.
     pub fn new(suite: Suite, key_and_salt: &[u8]) -> Option<Self> {
         let fits = key_and_salt.len() == suite.key_bytes() + suite.salt_bytes();
-        fits.then(|| Self { suite, bytes: key_and_salt.to_vec() })
+        fits.then(|| Self { suite, bytes: Zeroizing::new(key_and_salt.to_vec()) })
+    }
+
+    /// A new key from the front of random octets, which nobody else may have seen.
+    pub fn from_random(suite: Suite, random: &[u8; MASTER_BYTES_MAX]) -> Self {
+        let length = suite.key_bytes() + suite.salt_bytes();
+        Self { suite, bytes: Zeroizing::new(random[..length].to_vec()) }
     }
 
     /// What it is for.
@@ -82,6 +109,11 @@ impl MasterKey {
     /// The salt.
     pub fn salt(&self) -> &[u8] {
         &self.bytes[self.suite.key_bytes()..]
+    }
+
+    /// Both, the salt behind the key, as session descriptions carry them.
+    pub fn key_and_salt(&self) -> &[u8] {
+        &self.bytes
     }
 }
 

@@ -1,19 +1,30 @@
-//! Replays the committed fuzz corpus for RTP.
+//! Replays the committed fuzz corpora for RTP and for keys in descriptions.
 
 #[path = "../fuzz/checks/rtp.rs"]
 mod rtp;
+#[path = "../fuzz/checks/sdes.rs"]
+mod sdes;
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "the test reads the committed corpus")]
 fn every_script_is_survived() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/rtp");
+    replay("rtp", rtp::check);
+}
+
+#[test]
+fn every_key_line_is_survived() {
+    replay("sdes", sdes::check);
+}
+
+#[expect(clippy::disallowed_methods, reason = "the test reads the committed corpus")]
+fn replay(corpus: &str, check: fn(&[u8])) {
+    let folder = format!("{}/fuzz/corpus/{corpus}", env!("CARGO_MANIFEST_DIR"));
     let mut scripts = 0;
     for entry in std::fs::read_dir(folder).expect("the corpus is committed") {
         let path = entry.expect("the folder can be listed").path();
         let script = std::fs::read(&path).expect("the script can be read");
-        rtp::check(&script);
+        check(&script);
         // Cut anywhere, a script is still a script.
-        (0..script.len()).for_each(|end| rtp::check(&script[..end]));
+        (0..script.len()).for_each(|end| check(&script[..end]));
         scripts += 1;
     }
     assert!(scripts >= 10, "{scripts} scripts");
