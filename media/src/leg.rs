@@ -198,7 +198,7 @@ impl Leg {
 
         let verdict = self.sequencer.place(header.ssrc, header.sequence);
         let audio = matches!(kind, PayloadKind::Audio(_));
-        self.reception.count(now, verdict, header.timestamp, header.payload_bytes(), audio);
+        self.reception.count(now, verdict, &header, audio);
         match verdict {
             Verdict::Begins(place) | Verdict::Advances(place) | Verdict::Fills(place) if self.may_receive() => {
                 Arrival::Taken(Received { header, place, kind })
