@@ -12,11 +12,13 @@ mod latch;
 mod leg;
 mod packet;
 mod play;
+pub mod quality;
 mod relay;
+pub mod rtcp;
 pub mod sdp;
 mod sequence;
 pub mod srtp;
-mod stats;
+pub mod stats;
 pub mod wav;
 
 pub use codec::Codec;
@@ -24,3 +26,4 @@ pub use command::{Command, ControlPort, Direction, Event, IceCredentials, LegSta
 pub use engine::{Datagram, Departure, Engine, Input, LegSlot, Output, TAP_BYTES_MAX, TapFrame};
 pub use ids::{LegId, PromptId};
 pub use packet::{HEADER_BYTES, Malformed, PACKET_BYTES_MAX, RtpHeader, Ssrc, Stamp};
+pub use sequence::{Place, Sequencer, Verdict};

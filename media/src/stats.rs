@@ -6,8 +6,8 @@ mod bursts;
 
 use std::time::Duration;
 
-pub use self::bursts::{GAP_PACKETS_MIN, Pattern};
 pub(crate) use self::bursts::ratio;
+pub use self::bursts::{GAP_PACKETS_MIN, Pattern};
 use crate::packet::{RtpHeader, Ssrc};
 use crate::sequence::{Place, Verdict};
 

@@ -128,8 +128,7 @@ impl Tally {
             self.missing += 1;
             self.runs += u64::from(!self.in_run);
             let before = self.open.unwrap_or(Suspect { span: 0, missing: 0, clean: 0 });
-            self.open =
-                Some(Suspect { span: before.span + before.clean + 1, missing: before.missing + 1, clean: 0 });
+            self.open = Some(Suspect { span: before.span + before.clean + 1, missing: before.missing + 1, clean: 0 });
         } else if let Some(suspect) = &mut self.open {
             suspect.clean += 1;
             if suspect.clean >= u64::from(GAP_PACKETS_MIN) {
@@ -203,10 +202,7 @@ mod tests {
     #[test]
     fn one_loss_belongs_to_the_gap() {
         let line = format!("{0}x{0}", ".".repeat(20));
-        check(
-            &line,
-            Pattern { gap_packets: 41.0, gap_density: 1.0 / 41.0, burst_ratio: 1.0, ..Pattern::default() },
-        );
+        check(&line, Pattern { gap_packets: 41.0, gap_density: 1.0 / 41.0, burst_ratio: 1.0, ..Pattern::default() });
     }
 
     #[test]
