@@ -1,5 +1,7 @@
-//! Replays the committed fuzz corpora for RTP and for keys in descriptions.
+//! Replays the committed fuzz corpora: RTP, RTCP, keys in descriptions.
 
+#[path = "../fuzz/checks/rtcp.rs"]
+mod rtcp;
 #[path = "../fuzz/checks/rtp.rs"]
 mod rtp;
 #[path = "../fuzz/checks/sdes.rs"]
@@ -8,6 +10,11 @@ mod sdes;
 #[test]
 fn every_script_is_survived() {
     replay("rtp", rtp::check);
+}
+
+#[test]
+fn every_rtcp_script_is_survived() {
+    replay("rtcp", rtcp::check);
 }
 
 #[test]
