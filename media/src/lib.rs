@@ -4,12 +4,14 @@
 
 pub mod codec;
 mod command;
+pub mod dtmf;
 mod engine;
 pub mod g711;
 mod ids;
 pub mod jitter;
 mod latch;
 mod leg;
+pub mod mix;
 mod packet;
 mod play;
 pub mod quality;
@@ -19,6 +21,8 @@ pub mod sdp;
 mod sequence;
 pub mod srtp;
 pub mod stats;
+pub mod stun;
+pub mod tone;
 pub mod wav;
 
 pub use codec::Codec;

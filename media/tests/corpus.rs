@@ -1,11 +1,17 @@
-//! Replays the committed fuzz corpora: RTP, RTCP, keys in descriptions.
+//! Replays the committed fuzz corpora.
 
+#[path = "../fuzz/checks/dtmf_info.rs"]
+mod dtmf_info;
 #[path = "../fuzz/checks/rtcp.rs"]
 mod rtcp;
 #[path = "../fuzz/checks/rtp.rs"]
 mod rtp;
 #[path = "../fuzz/checks/sdes.rs"]
 mod sdes;
+#[path = "../fuzz/checks/stun.rs"]
+mod stun;
+#[path = "../fuzz/checks/telephone_event.rs"]
+mod telephone_event;
 
 #[test]
 fn every_script_is_survived() {
@@ -20,6 +26,21 @@ fn every_rtcp_script_is_survived() {
 #[test]
 fn every_key_line_is_survived() {
     replay("sdes", sdes::check);
+}
+
+#[test]
+fn every_telephone_event_is_survived() {
+    replay("telephone_event", telephone_event::check);
+}
+
+#[test]
+fn every_info_body_is_survived() {
+    replay("dtmf_info", dtmf_info::check);
+}
+
+#[test]
+fn every_connectivity_check_is_survived() {
+    replay("stun", stun::check);
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test reads the committed corpus")]
