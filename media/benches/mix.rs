@@ -24,8 +24,7 @@ fn four_speakers_too_loud(bencher: Bencher<'_, '_>) {
 
 /// 20 ms at 8 kHz.
 fn speakers(bencher: Bencher<'_, '_>, gain: Ramp, peak: i16) {
-    let frames: Vec<[i16; 160]> =
-        (1..=4).map(|step| std::array::from_fn(|n| (n as i16 * step * 37) % peak)).collect();
+    let frames: Vec<[i16; 160]> = (1..=4).map(|step| std::array::from_fn(|n| (n as i16 * step * 37) % peak)).collect();
     let sources: [Source<'_>; 4] = std::array::from_fn(|n| Source { samples: &frames[n], gain });
     let mut frame = [0; 160];
     bencher.bench_local(|| {

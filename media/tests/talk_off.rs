@@ -10,8 +10,7 @@ use media::wav::{self, Channel};
 
 /// False keys in an hour of speech without pause; the measured figure is printed.
 const PER_HOUR_MAX: f64 = 2.0;
-const FOLDERS: [&str; 5] =
-    ["calls_8k", "vad", "speech_en_misc", "speech_zh_misc", "speech_en_by_mandarin_speakers"];
+const FOLDERS: [&str; 5] = ["calls_8k", "vad", "speech_en_misc", "speech_zh_misc", "speech_en_by_mandarin_speakers"];
 
 #[test]
 #[expect(clippy::print_stderr, reason = "a figure and a skipped test have to be seen")]

@@ -115,9 +115,8 @@ impl Detector {
             }
         }
 
-        let begins = self.run.filter(|(key, count)| {
-            *count == HITS && self.down.as_ref().is_none_or(|down| down.key != *key)
-        });
+        let begins =
+            self.run.filter(|(key, count)| *count == HITS && self.down.as_ref().is_none_or(|down| down.key != *key));
         if begins.is_some() || self.down.as_ref().is_some_and(|down| down.misses >= MISSES) {
             self.end(out);
         }

@@ -97,8 +97,8 @@ mod tests {
 
     #[track_caller]
     fn check(content_type: &str, body: &str, expected: Option<(char, Option<u32>)>) {
-        let expected = expected
-            .map(|(letter, duration_ms)| InfoKey { key: Key::try_from(letter).expect("a key"), duration_ms });
+        let expected =
+            expected.map(|(letter, duration_ms)| InfoKey { key: Key::try_from(letter).expect("a key"), duration_ms });
         assert_eq!(parse(content_type, body.as_bytes()), expected);
     }
 }

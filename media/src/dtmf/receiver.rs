@@ -143,7 +143,11 @@ mod tests {
     #[test]
     fn the_next_press_ends_one_whose_end_was_lost() {
         check(
-            &[(0, 800, true, '5', false, 160), (100, 1_600, true, '5', false, 160), (120, 1_600, false, '5', true, 320)],
+            &[
+                (0, 800, true, '5', false, 160),
+                (100, 1_600, true, '5', false, 160),
+                (120, 1_600, false, '5', true, 320),
+            ],
             "0:5 100:5/20 100:5 120:5/40",
         );
     }

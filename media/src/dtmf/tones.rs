@@ -44,8 +44,8 @@ impl Tones {
             return 0;
         };
         let n = self.position as f64;
-        let sum = ROW_PEAK * (TAU * (row * n).fract()).sin() as f32
-            + COLUMN_PEAK * (TAU * (column * n).fract()).sin() as f32;
+        let sum =
+            ROW_PEAK * (TAU * (row * n).fract()).sin() as f32 + COLUMN_PEAK * (TAU * (column * n).fract()).sin() as f32;
         let shaped = sum * edge(self.position, self.length, self.ramp);
         self.position += 1;
         (shaped * f32::from(i16::MAX)).round() as i16
