@@ -24,7 +24,7 @@ pub struct LegQuality {
     pub jitter_reported_ms: Option<f32>,
     /// From mouth to ear on this leg, ms: half the round trip and both jitter buffers.
     pub delay_ms: Option<f32>,
-    /// Transmission rating of what we receive, delay included; 0-100.
+    /// Transmission rating of what we receive, 0-100; delay counts once it is known.
     pub r_factor: Option<f32>,
     /// Mean opinion of one who only listens to what we receive, 1-4.5.
     pub mos_listening: Option<f32>,

@@ -312,7 +312,7 @@ impl Session {
         self.their_name.as_ref()
     }
 
-    /// The moment of an RTP timestamp by its sender's clock, seconds in 32.32 bits; needs a report of that sender.
+    /// The newest report of a sender and when it came: which moment of its clock an RTP timestamp belongs to.
     pub fn sender_report(&self, source: Ssrc) -> Option<(Duration, SenderReport)> {
         self.senders.of(source)
     }

@@ -7,8 +7,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use media::rtcp::{Playout, REPORT_BYTES_MAX, Session};
+use media::stats::Reception;
 use media::{
-    Codec, Command, Engine, Event, Input, LegId, Output, PlayMode, PromptId, Sound, Ssrc, Stamp, StreamSettings,
+    Codec, Command, Engine, Event, Input, LegId, Output, PlayMode, PromptId, RtpHeader, Sequencer, Sound, Ssrc, Stamp,
+    StreamSettings,
 };
 
 const LEGS: u32 = 100;
@@ -33,6 +36,33 @@ fn steady_state_allocates_nothing() {
     // A sound's frames take the place of relayed packets; its end comes just after a packet that is still muted.
     assert_eq!((stage.sent, stage.copied), (packets - sounds, packets / 2));
     assert_eq!(stage.ended, sounds, "sounds end in steady state too");
+}
+
+#[test]
+fn reports_allocate_nothing() {
+    let mut ends = [7, 8].map(|ssrc| Session::new(Duration::ZERO, Ssrc(ssrc), "calmline", u64::from(ssrc)));
+    let mut receptions = [Reception::default(), Reception::default()];
+    let mut sequencer = Sequencer::default();
+    let mut packet = Vec::with_capacity(REPORT_BYTES_MAX);
+    let mut answered = 0;
+
+    let before = COUNT.get();
+    for round in 0..ROUNDS {
+        let now = Duration::from_millis(20) * round;
+        let stamp =
+            Stamp { marker: false, payload_type: 0, sequence: round as u16, timestamp: round * 160, ssrc: Ssrc(7) };
+        let header = RtpHeader::parse(&stamp.to_bytes()).expect("a plain packet");
+        ends[0].sent(now, header.timestamp, 160);
+        receptions[1].count(now, sequencer.place(header.ssrc, header.sequence), &header, true);
+        for (from, to) in [(0, 1), (1, 0)] {
+            packet.clear();
+            ends[from].write(now, &mut receptions[from], Playout::default(), &mut packet);
+            let received = ends[to].receive(now, &packet).expect("we read what we write");
+            answered += u32::from(received.round_trip.is_some());
+        }
+    }
+    assert_eq!(COUNT.get() - before, 0, "calls of the allocator");
+    assert!(answered > 0, "round trips are measured");
 }
 
 /// Legs bridged in pairs; their phones all send in the same rhythm.
