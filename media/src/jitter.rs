@@ -7,14 +7,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::order::{Order, Placed};
 use crate::{Codec, g711};
-
-mod order;
 
 #[cfg(test)]
 mod tests;
 
-use order::{Order, Placed};
 use rtc_shared::marshal::Unmarshal;
 
 /// How long a missing packet is waited for, counted from the packet after it.
@@ -152,7 +150,7 @@ impl JitterBuffer {
         }
         if packet.header.payload_type != self.payload_type || packet.payload.is_empty() {
             self.stats.ignored += 1;
-            if placed == Placed::Begins {
+            if matches!(placed, Placed::Begins(_)) {
                 self.anchor = None;
             }
             return;
@@ -161,8 +159,8 @@ impl JitterBuffer {
         let start = *self.start.get_or_insert(arrival);
         let arrival = position_at(start, arrival);
         let position = match placed {
-            Placed::Begins => self.begin(packet.header.timestamp, arrival),
-            Placed::Newest => self.newest(packet.header.timestamp, arrival),
+            Placed::Begins(_) => self.begin(packet.header.timestamp, arrival),
+            Placed::Newest(_) => self.newest(packet.header.timestamp, arrival),
             _ => self.by_timestamp(packet.header.timestamp).unwrap_or(0),
         };
         self.keep(position, arrival, &packet.payload);
