@@ -140,6 +140,8 @@ pub struct Playout {
     played: u64,
     /// Samples made since there was something to play.
     filled: usize,
+    /// How much of what waits ends with something made in place of a loss; samples.
+    concealed: usize,
     /// The sender has said that it pauses.
     is_paused: bool,
     /// How far the output is behind the positions, smoothed; samples.
@@ -203,6 +205,7 @@ impl Playout {
             next: None,
             played: 0,
             filled: 0,
+            concealed: 0,
             is_paused: true,
             offset: 0.0,
             rest: 0,
@@ -254,7 +257,7 @@ impl Playout {
     /// Fills one frame, 10 or 20 ms of samples. Call once per tick, whether packets have come or not.
     pub fn pull(&mut self, now: Duration, frame: &mut [i16]) -> FrameKind {
         let now = self.position_at(now);
-        let before = (self.stats.concealed_samples, self.stats.silence_samples);
+        let silence_before = self.stats.silence_samples;
         let left = self.audio.ready();
         let length = frame.len().min(self.samples(FRAME_MS_MAX) as usize);
         self.pace(now, length);
@@ -263,10 +266,12 @@ impl Playout {
         }
         self.audio.take(frame);
 
-        if self.stats.concealed_samples > before.0 {
+        let is_concealed = self.concealed > 0;
+        self.concealed = self.concealed.saturating_sub(length);
+        if is_concealed {
             return FrameKind::Concealed;
         }
-        let is_silent = left == 0 && self.stats.silence_samples - before.1 >= length as u64;
+        let is_silent = left == 0 && self.stats.silence_samples - silence_before >= length as u64;
         if is_silent { FrameKind::Silence } else { FrameKind::Heard }
     }
 
@@ -472,6 +477,7 @@ impl Playout {
             true
         } else {
             self.conceal(count, before);
+            self.concealed = self.audio.ready();
             false
         };
         let made = self.audio.ready() - from;

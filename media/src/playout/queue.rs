@@ -51,6 +51,7 @@ impl Queue {
         payload.len() <= self.slot_octets
     }
 
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.entries.len()
     }

@@ -8,7 +8,7 @@ use crate::network::{Bursts, Network, Random};
 
 mod simulation;
 
-use simulation::{Scene, ms};
+use simulation::{Names, Scene, ms};
 
 #[test]
 fn a_perfect_network_changes_no_sample() {
@@ -81,7 +81,7 @@ fn steps_of_the_delay_are_followed() {
         let calm = at(29.0);
         assert!(calm.stats.delay_ms <= 45, "{up_ms} ms: {:?}", calm.stats);
         let silent = report.frames.iter().filter(|frame| frame.second > 1.0 && frame.kind != FrameKind::Heard).count();
-        assert!(silent as u64 * 20 <= up_ms + 300, "{up_ms} ms: {silent} frames");
+        assert!(silent as u64 * 20 <= up_ms + 400, "{up_ms} ms: {silent} frames");
     }
 }
 
@@ -99,7 +99,7 @@ fn pauses_of_the_sender_are_no_loss() {
 
 #[test]
 fn jumps_and_new_sources_go_on_where_real_time_is() {
-    let cases: [(&str, fn(f64) -> (u32, u16, u32)); 7] = [
+    let cases: [(&str, Names); 7] = [
         ("timestamps forward", |second| (7, 0, if second < 5.0 { 0 } else { 3_000_000 })),
         ("timestamps back", |second| (7, 0, if second < 5.0 { 0 } else { 0_u32.wrapping_sub(3_000_000) })),
         ("timestamps a little back", |second| (7, 0, if second < 5.0 { 0 } else { 0_u32.wrapping_sub(2_000) })),
@@ -226,7 +226,7 @@ fn any_scene(seed: u64) -> Scene {
         },
     ];
     let pauses: [fn(f64) -> bool; 3] = [|_| false, |second| second % 5.0 > 3.9, |second| (second * 7.0) % 3.0 > 2.8];
-    let names: [fn(f64) -> (u32, u16, u32); 3] = [
+    let names: [Names; 3] = [
         |_| (7, 0, 0),
         |second| (second as u32 / 9, 0, 0),
         |second| (7, second as u16 / 8 * 9_000, second as u32 / 11 * 100_000),

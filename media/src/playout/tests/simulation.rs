@@ -20,10 +20,14 @@ pub(super) struct Scene {
     /// The sender says nothing at a second: packets are left out, timestamps go on.
     pub(super) is_pause: fn(f64) -> bool,
     /// SSRC, and what is added to sequence number and timestamp, at a second.
-    pub(super) names: fn(f64) -> (u32, u16, u32),
+    pub(super) names: Names,
     /// What is said, by seconds of the sender.
     pub(super) signal: fn(f64) -> f64,
 }
+
+/// SSRC, and what is added to the sequence number and to the timestamp.
+pub(super) type Name = (u32, u16, u32);
+pub(super) type Names = fn(f64) -> Name;
 
 /// What came of it.
 pub(super) struct Report {
@@ -86,7 +90,7 @@ impl Scene {
         (0..seconds * rate_hz).map(|n| (self.signal)(n as f64 / rate_hz as f64) as i16).collect()
     }
 
-    fn send(&self) -> Vec<(Duration, (u32, u16, u32), Vec<u8>)> {
+    fn send(&self) -> Vec<(Duration, Name, Vec<u8>)> {
         let opus = OpusSettings { fec: true, dtx: false, bitrate_max: None };
         let mut encoder = Encoder::new(self.codec, self.rate_hz, opus).expect("a codec that is there");
         let mut way = Way::new(self.seed);
@@ -120,7 +124,9 @@ impl Report {
     /// Clean frames of the chirp: when they were played, and how much earlier they were said; seconds.
     pub(super) fn delays(&self) -> Vec<(f64, f64)> {
         let mut delays = Vec::new();
-        for frame in self.frames.iter().filter(|frame| frame.kind == FrameKind::Heard) {
+        // The first frame after a loss is still joined to what was made for it.
+        let clean = self.frames.windows(2).filter(|two| two.iter().all(|frame| frame.kind == FrameKind::Heard));
+        for frame in clean.map(|two| &two[1]) {
             let Some(said) = said_at(&frame.samples, self.rate_hz) else { continue };
             // The chirp begins anew every ten seconds; the frame's middle is played half a frame after its tick.
             let middle = frame.samples.len() as f64 / 2.0 / f64::from(self.rate_hz);
@@ -140,7 +146,7 @@ impl Report {
         let mut said_last = f64::MIN;
         for (second, behind) in &delays {
             let said = second - behind;
-            assert!(said > said_last - 0.02, "seed {seed}: at {second:.2} s back from {said_last:.3} to {said:.3}");
+            assert!(said > said_last - 0.025, "seed {seed}: at {second:.2} s back from {said_last:.3} to {said:.3}");
             assert!(*behind <= seconds_max, "seed {seed}: {behind:.3} s behind at {second:.2} s");
             said_last = said_last.max(said);
         }
