@@ -1,4 +1,4 @@
-//! SDP offer/answer for one audio stream (RFC 3264 over RFC 4566): PCMU, PCMA, telephone-event.
+//! SDP offer/answer for one audio stream (RFC 3264 over RFC 8866): codecs, control packets, keys, connectivity checks.
 //!
 //! Reads what the far end says, answers it, makes offers of our own. Not a general SDP editor, and it resolves
 //! no host names: an address that is a name counts as unknown, and symmetric RTP finds the far end.
@@ -7,13 +7,21 @@ use std::net::IpAddr;
 
 use crate::{Codec, Direction, StreamSettings};
 
+mod agree;
+mod format;
+mod offer;
 mod read;
+mod secure;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
+pub use agree::{Agreement, Terms};
+pub use format::Formats;
+pub use offer::Offer;
 pub use read::{Session, parse};
+pub use secure::{Credentials, Exchange, Fingerprint, Handshake, Hash, Protection, Wanted};
 
 /// The longest description that is read, bytes.
 pub const BYTES_MAX: usize = 16 * 1024;
@@ -24,8 +32,8 @@ pub const MEDIA_MAX: usize = 16;
 
 /// Milliseconds of audio per packet when nobody asks for anything else (RFC 3551 §4.2).
 const PTIME_MS_DEFAULT: u8 = 20;
-/// The RTP clock of G.711, Hz.
-const CLOCK_HZ: u32 = 8_000;
+/// The event codes that we take when the far end names none: digits, `*`, `#`, A-D and flash (RFC 4733 §3.2).
+const EVENT_CODES: &str = "0-16";
 
 /// What stands in our own descriptions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,8 +64,8 @@ pub enum SdpError {
     /// Not a session description.
     #[error("description is malformed: {0}")]
     Malformed(String),
-    /// No audio stream over plain RTP that is switched on (port 0 means off).
-    #[error("no usable audio stream: expected m=audio with a port over RTP/AVP, found {found}")]
+    /// No audio stream over RTP that is switched on (port 0 means off).
+    #[error("no usable audio stream: expected m=audio with a port over RTP, found {found}")]
     NoAudio {
         /// The media lines, shortened.
         found: String,
@@ -70,6 +78,14 @@ pub enum SdpError {
         /// The offered formats.
         found: String,
     },
+    /// An audio stream, but not protected as it has to be.
+    #[error("no common protection: expected {expected}, found {found}")]
+    NoSecurity {
+        /// What we need.
+        expected: &'static str,
+        /// The transport and what came with it; no keys.
+        found: String,
+    },
 }
 
 impl SdpError {
@@ -77,69 +93,36 @@ impl SdpError {
     pub fn status(&self) -> u16 {
         match self {
             SdpError::TooLarge { .. } | SdpError::Malformed(_) => 400,
-            SdpError::NoAudio { .. } | SdpError::NoCodec { .. } => 488,
+            SdpError::NoAudio { .. } | SdpError::NoCodec { .. } | SdpError::NoSecurity { .. } => 488,
         }
     }
 }
 
-/// Answers `offer` with the first acceptable codec of `codecs`, in the offerer's order.
-///
-/// The offered payload-type numbers, transport, `t=` line and packet time are kept, the direction is mirrored, and
-/// every other media line is declined with port 0 (RFC 3264 §6). The settings are seen from us.
+/// Answers `offer` over plain RTP; see [`Terms::answer`].
 pub fn answer(offer: &Session, local: &Local, codecs: &[Codec]) -> Result<(String, StreamSettings), SdpError> {
-    let audio = offer.audio()?;
-    let Some(&(codec, payload_type)) = audio.codecs.iter().find(|(codec, _)| codecs.contains(codec)) else {
-        return Err(no_codec(codecs, &audio));
-    };
-
-    let settings = StreamSettings {
-        ptime_ms: audio.ptime_ms,
-        direction: audio.direction,
-        ..StreamSettings::plain(audio.remote, codec, payload_type)
-            .with_events(audio.event.as_ref().map(|event| event.payload_type))
-    };
-    Ok((write::answer(offer, &audio, local, &settings), settings))
+    let (text, agreement) = Terms::plain(codecs).answer(offer, local)?;
+    Ok((text, agreement.settings))
 }
 
-/// An offer of these codecs in order, with telephone-event/8000 when it has a payload type, 20 ms per packet.
+/// An offer of these codecs over plain RTP, with telephone-event/8000 when it has a payload type; see [`Offer::write`].
 pub fn offer(local: &Local, codecs: &[(Codec, u8)], event_payload_type: Option<u8>, direction: Direction) -> String {
-    write::offer(local, codecs, event_payload_type, direction)
+    Offer { direction, ..Offer::plain(formats(codecs, event_payload_type)) }.write(local)
 }
 
-/// Reads the answer to our offer of one audio stream.
-///
-/// The answer's first known codec that we offered is taken. `NoAudio` when the stream was declined.
-pub fn accept(
-    answer: &Session,
-    offered: &[(Codec, u8)],
-    offered_event: Option<u8>,
-) -> Result<StreamSettings, SdpError> {
-    let audio = answer.audio()?;
-    let known = |codec: &Codec| offered.iter().any(|(offered, _)| offered == codec);
-    let Some(&(codec, payload_type)) = audio.codecs.iter().find(|(codec, _)| known(codec)) else {
-        let codecs: Vec<Codec> = offered.iter().map(|(codec, _)| *codec).collect();
-        return Err(no_codec(&codecs, &audio));
-    };
-
-    let event = audio.event.filter(|_| offered_event.is_some()).map(|event| event.payload_type);
-    Ok(StreamSettings {
-        ptime_ms: audio.ptime_ms,
-        direction: audio.direction,
-        ..StreamSettings::plain(audio.remote, codec, payload_type).with_events(event)
-    })
+/// Reads the answer to an offer over plain RTP; see [`Offer::accept`].
+pub fn accept(answer: &Session, offered: &[(Codec, u8)], event: Option<u8>) -> Result<StreamSettings, SdpError> {
+    Ok(Offer::plain(formats(offered, event)).accept(answer)?.settings)
 }
 
-/// The codecs and the event payload type of an offer that we can do, in the offerer's order.
-///
-/// Empty when the offer has no usable audio. Used to make the outgoing offer of a back-to-back call.
-pub fn usable(offer: &Session) -> (Vec<(Codec, u8)>, Option<u8>) {
-    match offer.audio() {
-        Ok(audio) => (audio.codecs, audio.event.map(|event| event.payload_type)),
-        Err(_) => (Vec::new(), None),
+fn formats(codecs: &[(Codec, u8)], event: Option<u8>) -> Formats {
+    Formats {
+        codecs: codecs.to_vec(),
+        events: event.map(|payload_type| (8_000, payload_type)).into_iter().collect(),
+        comfort_noise: false,
     }
 }
 
-fn no_codec(codecs: &[Codec], audio: &read::Audio) -> SdpError {
-    let expected: Vec<&str> = codecs.iter().map(|codec| codec.name()).collect();
-    SdpError::NoCodec { expected: expected.join(", "), found: audio.formats.clone() }
+fn no_codec(codecs: impl IntoIterator<Item = Codec>, written: String) -> SdpError {
+    let expected: Vec<&str> = codecs.into_iter().map(Codec::name).collect();
+    SdpError::NoCodec { expected: expected.join(", "), found: written }
 }

@@ -3,46 +3,47 @@
 //! The first pass holds the limits and keeps only the lines that offer/answer needs, in the order that the strict
 //! grammar of RFC 4566 wants, so that one odd line of a far end does not cost a call (docs/decisions/sdp.md).
 
+use std::fmt;
 use std::io::Cursor;
 use std::net::{IpAddr, SocketAddr};
 
 use rtc_sdp::description::media::MediaDescription;
 use rtc_sdp::description::session::SessionDescription;
 
-use super::{BYTES_MAX, CLOCK_HZ, LINES_MAX, MEDIA_MAX, PTIME_MS_DEFAULT, SdpError};
-use crate::{Codec, Direction};
+use super::format::{Formats, OpusWishes, event_codes};
+use super::secure::{Chosen, Fingerprint, Means, Protection, Setup};
+use super::{BYTES_MAX, LINES_MAX, MEDIA_MAX, PTIME_MS_DEFAULT, SdpError};
+use crate::srtp::sdes::Crypto;
+use crate::{Codec, ControlPort, Direction};
 
-/// A description as the far end sent it: an offer or an answer.
-#[derive(Debug, Clone)]
+/// A description as the far end sent it: an offer or an answer. Its `Debug` shows nothing of it, for it may hold keys.
+#[derive(Clone)]
 pub struct Session {
     pub(super) description: SessionDescription,
     /// The media types as written; `rtc-sdp` only knows the registered ones.
     pub(super) media_types: Vec<String>,
 }
 
-/// The usable audio stream of a description.
+/// An audio stream of a description.
 #[derive(Debug, Clone)]
 pub(super) struct Audio {
     /// Which media line it is.
     pub(super) index: usize,
-    /// Where the far end receives; `None` when held by `0.0.0.0` or named instead of numbered.
+    /// Where the far end receives; `None` when held by `0.0.0.0`, named instead of numbered, or still to be found by
+    /// connectivity checks.
     pub(super) remote: Option<SocketAddr>,
-    /// What we can do of it, in its order.
-    pub(super) codecs: Vec<(Codec, u8)>,
-    pub(super) event: Option<TelephoneEvent>,
-    pub(super) ptime_ms: u8,
+    pub(super) control: ControlPort,
+    pub(super) formats: Formats,
+    /// What the far end says it wants of packets, milliseconds.
+    ptime_ms: Option<f32>,
+    ptime_ms_max: Option<f32>,
     /// Seen from us.
     pub(super) direction: Direction,
+    pub(super) means: Means,
+    /// The far end's name in connectivity checks, when it makes them.
+    pub(super) ice_name: Option<String>,
     /// The formats as written, shortened for messages.
-    pub(super) formats: String,
-}
-
-/// telephone-event at the audio codec's clock rate.
-#[derive(Debug, Clone)]
-pub(super) struct TelephoneEvent {
-    pub(super) payload_type: u8,
-    /// The event codes as offered (`0-15`), when well-formed.
-    pub(super) codes: Option<String>,
+    pub(super) written: String,
 }
 
 /// Reads a description.
@@ -63,7 +64,7 @@ impl Session {
     ///
     /// Anything but `SendRecv` means that the far end holds the call or only listens.
     pub fn direction(&self) -> Option<Direction> {
-        self.audio().ok().map(|audio| audio.direction)
+        self.streams().find(|audio| !audio.formats.codecs.is_empty()).map(|audio| audio.direction)
     }
 
     /// The `o=` version, by which an unchanged re-offer is recognised (RFC 3264 §8).
@@ -71,43 +72,92 @@ impl Session {
         self.description.origin.session_version
     }
 
-    /// The first audio stream over plain RTP that is switched on and has a codec of ours, else the first such
-    /// stream without one.
-    pub(super) fn audio(&self) -> Result<Audio, SdpError> {
-        let media = &self.description.media_descriptions;
-        let mut streams =
-            media.iter().enumerate().filter(|(_, m)| is_plain_audio(m)).map(|(index, m)| self.read_audio(index, m));
-        let Some(first) = streams.next() else {
-            let found: Vec<String> = media.iter().map(|m| m.media_name.to_string()).collect();
-            let found = if found.is_empty() { "no media line".to_owned() } else { shortened(&found.join("; ")) };
-            return Err(SdpError::NoAudio { found });
-        };
-        if first.codecs.is_empty() {
-            return Ok(streams.find(|audio| !audio.codecs.is_empty()).unwrap_or(first));
+    /// The payload types of the audio stream that an answer under `protection` would take; `certified` when we have a
+    /// certificate for handshakes.
+    ///
+    /// # Errors
+    /// What stands against any answer; the codecs may be none.
+    pub fn formats(&self, protection: Protection, certified: bool) -> Result<Formats, SdpError> {
+        self.audio(protection, certified).map(|(audio, _)| audio.formats)
+    }
+
+    /// The audio stream that is taken under `protection`: the first protected one with a codec of ours, else the first
+    /// with a codec of ours, else the first. Far ends that leave the choice to us offer the same audio twice.
+    pub(super) fn audio(&self, protection: Protection, certified: bool) -> Result<(Audio, Chosen), SdpError> {
+        let mut taken: Option<(Audio, Chosen)> = None;
+        let mut refused = None;
+        for audio in self.streams() {
+            let chosen = match audio.means.choose(protection, certified) {
+                Ok(chosen) => chosen,
+                Err(error) => {
+                    refused.get_or_insert(error);
+                    continue;
+                }
+            };
+            let worth =
+                |audio: &Audio, chosen: &Chosen| (!audio.formats.codecs.is_empty(), !matches!(chosen, Chosen::Plain));
+            if taken.as_ref().is_none_or(|(best, how)| worth(&audio, &chosen) > worth(best, how)) {
+                taken = Some((audio, chosen));
+            }
         }
-        Ok(first)
+        taken.ok_or_else(|| refused.unwrap_or_else(|| self.no_audio()))
+    }
+
+    fn no_audio(&self) -> SdpError {
+        let found: Vec<String> =
+            self.description.media_descriptions.iter().map(|media| media.media_name.to_string()).collect();
+        let found = if found.is_empty() { "no media line".to_owned() } else { shortened(&found.join("; ")) };
+        SdpError::NoAudio { found }
+    }
+
+    /// Every audio stream over RTP that is switched on.
+    fn streams(&self) -> impl Iterator<Item = Audio> {
+        let media = self.description.media_descriptions.iter().enumerate();
+        media.filter(|(_, media)| is_audio(media)).map(|(index, media)| self.read_audio(index, media))
     }
 
     fn read_audio(&self, index: usize, media: &MediaDescription) -> Audio {
         let remote = self.remote(media);
-        let formats = &media.media_name.formats;
-        let payload_types = || formats.iter().filter_map(|format| format.parse::<u8>().ok().filter(|pt| *pt < 128));
-
-        let codecs = payload_types().filter_map(|pt| Some((codec(media, pt)?, pt))).collect();
-        let event = payload_types().find(|pt| is_telephone_event(media, *pt)).map(|pt| TelephoneEvent {
-            payload_type: pt,
-            codes: parameters(media, pt).filter(|codes| is_event_list(codes)).map(str::to_owned),
-        });
-
+        let ice_name = self.attribute(media, "ice-ufrag").filter(|name| is_ice_name(name)).map(str::to_owned);
+        let unspecified = remote.is_some_and(|remote| remote.ip().is_unspecified());
+        // With connectivity checks, `0.0.0.0` and port 9 only say that the address is not known yet (RFC 8839 §4.2.1.3).
+        let known = remote.filter(|remote| !unspecified && !(ice_name.is_some() && remote.port() == DISCARD_PORT));
+        let number = |key: &str| attribute(media, key).and_then(|value| value.trim().parse::<f32>().ok());
         Audio {
             index,
-            remote: remote.filter(|remote| !remote.ip().is_unspecified()),
-            codecs,
-            event,
-            ptime_ms: packet_time_ms(media),
-            direction: mirrored(self.sender_direction(media), remote.is_some_and(|r| r.ip().is_unspecified())),
-            formats: shortened(&formats.join(" ")),
+            remote: known,
+            control: control_port(media, known),
+            formats: Formats::read(media),
+            ptime_ms: number("ptime"),
+            ptime_ms_max: number("maxptime"),
+            direction: mirrored(self.sender_direction(media), unspecified && ice_name.is_none()),
+            means: self.means(media),
+            ice_name,
+            written: shortened(&media.media_name.formats.join(" ")),
         }
+    }
+
+    fn means(&self, media: &MediaDescription) -> Means {
+        let protos = &media.media_name.protos;
+        let values = |key: &'static str| {
+            let all = media.attributes.iter().chain(&self.description.attributes);
+            all.filter(move |each| each.key.eq_ignore_ascii_case(key)).filter_map(|each| each.value.as_deref())
+        };
+        let crypto = media.attributes.iter().filter(|each| each.key.eq_ignore_ascii_case("crypto"));
+        Means {
+            insists: protos.last().is_some_and(|profile| profile.starts_with("SAVP")),
+            over_dtls: protos.iter().any(|proto| proto == "TLS"),
+            keys: crypto.filter_map(|each| each.value.as_deref()).filter_map(|value| Crypto::parse(value).ok()).collect(),
+            fingerprint: values("fingerprint").filter_map(Fingerprint::parse).min_by_key(|each| each.hash),
+            setup: values("setup").find_map(Setup::parse),
+            transport: protos.join("/"),
+        }
+    }
+
+    /// The value of an attribute of the stream, else of the session.
+    fn attribute<'a>(&'a self, media: &'a MediaDescription, key: &str) -> Option<&'a str> {
+        let all = media.attributes.iter().chain(&self.description.attributes);
+        all.filter(|each| each.key.eq_ignore_ascii_case(key)).find_map(|each| each.value.as_deref())
     }
 
     fn remote(&self, media: &MediaDescription) -> Option<SocketAddr> {
@@ -124,6 +174,12 @@ impl Session {
         let stream = media.attributes.iter().map(|a| a.key.as_str());
         let session = self.description.attributes.iter().map(|a| a.key.as_str());
         stream.chain(session).find_map(direction).unwrap_or(Direction::SendRecv)
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Session(version {} of {:?})", self.version(), self.media_types)
     }
 }
 
@@ -234,74 +290,94 @@ fn is_timing(value: &str) -> bool {
     fields.len() == 2 && fields.iter().all(|field| field.parse::<u64>().is_ok())
 }
 
-/// Audio over plain RTP with a port: what we can anchor (SRTP and port 0 are not).
-fn is_plain_audio(media: &MediaDescription) -> bool {
+impl Audio {
+    /// How much audio a packet to this far end holds, milliseconds: what it asks for when that is something that
+    /// telephones do, 20 otherwise.
+    pub(super) fn packet_time_ms(&self, codec: Codec, opus: OpusWishes) -> u8 {
+        let possible: &[u8] = if codec == Codec::Opus { &[10, 20, 40, 60] } else { &[10, 20, 30, 40, 60] };
+        let shortest_ms = if codec == Codec::Opus { opus.ptime_ms_min } else { 0 };
+        let longest_ms = self.ptime_ms_max.unwrap_or(f32::from(u8::MAX));
+        let fits = |ms: u8| ms >= shortest_ms && f32::from(ms) <= longest_ms;
+        let asked = possible.iter().copied().find(|ms| self.ptime_ms == Some(f32::from(*ms)) && fits(*ms));
+        let usual = [PTIME_MS_DEFAULT, 10, 40, 60].into_iter().find(|ms| fits(*ms));
+        asked.or(usual).unwrap_or(PTIME_MS_DEFAULT)
+    }
+
+    /// Whether the far end says how much a packet may hold at most.
+    pub(super) fn limits_packet_time(&self) -> bool {
+        self.ptime_ms_max.is_some()
+    }
+}
+
+impl Session {
+    /// What the far end wants of Opus under `payload_type` on the media line `index`.
+    pub(super) fn opus(&self, index: usize, payload_type: u8) -> OpusWishes {
+        OpusWishes::read(&self.description.media_descriptions[index], payload_type)
+    }
+
+    /// The transport of the media line `index`, part by part.
+    pub(super) fn transport(&self, index: usize) -> Vec<String> {
+        self.description.media_descriptions[index].media_name.protos.clone()
+    }
+
+    /// The event codes it names for `payload_type`.
+    pub(super) fn event_codes(&self, index: usize, payload_type: u8) -> Option<&str> {
+        event_codes(&self.description.media_descriptions[index], payload_type)
+    }
+
+    /// The name of the stream by which descriptions of browsers group it (RFC 8843), and whether it stands in a group.
+    pub(super) fn stream_name(&self, index: usize) -> Option<(&str, bool)> {
+        let media = &self.description.media_descriptions[index];
+        let is_token = |name: &&str| !name.is_empty() && name.len() <= 64 && name.bytes().all(|b| b.is_ascii_graphic());
+        let name = attribute(media, "mid").map(str::trim).filter(is_token)?;
+        let groups = self.description.attributes.iter().filter(|each| each.key == "group");
+        let bundles = groups.filter_map(|each| each.value.as_deref()?.trim().strip_prefix("BUNDLE "));
+        Some((name, bundles.flat_map(str::split_whitespace).any(|each| each == name)))
+    }
+}
+
+/// Audio over RTP of any profile, with a port: 0 means off.
+fn is_audio(media: &MediaDescription) -> bool {
     let protos: Vec<&str> = media.media_name.protos.iter().map(String::as_str).collect();
     media.media_name.media == "audio"
         && media.media_name.port.value != 0
-        && matches!(protos[..], ["RTP", "AVP" | "AVPF"])
+        && matches!(protos[..], ["RTP", "AVP" | "AVPF" | "SAVP" | "SAVPF"] | ["UDP", "TLS", "RTP", "SAVP" | "SAVPF"])
 }
 
-/// The codec behind a payload type: by its rtpmap, else by the static table (RFC 3551 §6).
-fn codec(media: &MediaDescription, payload_type: u8) -> Option<Codec> {
-    let Some((name, clock_hz, channels)) = mapping(media, payload_type) else {
-        return match payload_type {
-            0 => Some(Codec::Pcmu),
-            8 => Some(Codec::Pcma),
-            _ => None,
+fn attribute<'a>(media: &'a MediaDescription, key: &str) -> Option<&'a str> {
+    media.attributes.iter().filter(|each| each.key.eq_ignore_ascii_case(key)).find_map(|each| each.value.as_deref())
+}
+
+/// Where the far end wants control packets: `a=rtcp-mux` (RFC 5761), `a=rtcp:<port> [IN IP4 <address>]` (RFC 3605).
+fn control_port(media: &MediaDescription, remote: Option<SocketAddr>) -> ControlPort {
+    if media.attributes.iter().any(|each| each.key.eq_ignore_ascii_case("rtcp-mux")) {
+        return ControlPort::Shared;
+    }
+    let written = attribute(media, "rtcp").and_then(|value| {
+        let mut fields = value.split_whitespace();
+        let port: u16 = fields.next()?.parse().ok().filter(|port| *port != 0)?;
+        let address = match fields.nth(2) {
+            Some(address) => address.parse().ok()?,
+            None => remote?.ip(),
         };
-    };
-    if clock_hz != CLOCK_HZ || channels != 1 {
-        return None;
-    }
-    match name.to_ascii_uppercase().as_str() {
-        "PCMU" => Some(Codec::Pcmu),
-        "PCMA" => Some(Codec::Pcma),
-        _ => None,
-    }
-}
-
-fn is_telephone_event(media: &MediaDescription, payload_type: u8) -> bool {
-    mapping(media, payload_type)
-        .is_some_and(|(name, clock_hz, _)| name.eq_ignore_ascii_case("telephone-event") && clock_hz == CLOCK_HZ)
-}
-
-/// Name, clock rate in Hz and channels of `a=rtpmap:<payload type> <name>/<clock>[/<channels>]`.
-fn mapping(media: &MediaDescription, payload_type: u8) -> Option<(&str, u32, u32)> {
-    let mut fields = attribute_of(media, "rtpmap", payload_type)?.split('/');
-    let name = fields.next()?.trim();
-    let clock_hz = fields.next()?.trim().parse().ok()?;
-    let channels = fields.next().map_or(Some(1), |channels| channels.trim().parse().ok())?;
-    Some((name, clock_hz, channels))
-}
-
-/// The value of `a=fmtp:<payload type> <value>`.
-fn parameters(media: &MediaDescription, payload_type: u8) -> Option<&str> {
-    attribute_of(media, "fmtp", payload_type)
-}
-
-fn attribute_of<'a>(media: &'a MediaDescription, key: &str, payload_type: u8) -> Option<&'a str> {
-    let values = media.attributes.iter().filter(|a| a.key.eq_ignore_ascii_case(key)).filter_map(|a| a.value.as_deref());
-    values
-        .filter_map(|value| value.trim().split_once(char::is_whitespace))
-        .find_map(|(number, rest)| (number.parse::<u8>().ok()? == payload_type).then_some(rest.trim()))
-}
-
-/// A list of event codes such as `0-15,66,70` (RFC 4733 §2.4.1), short enough to be repeated.
-fn is_event_list(codes: &str) -> bool {
-    !codes.is_empty() && codes.len() <= 64 && codes.bytes().all(|b| b.is_ascii_digit() || b == b'-' || b == b',')
-}
-
-/// What the far end wants per packet, when it is something that telephones do; 20 ms otherwise.
-fn packet_time_ms(media: &MediaDescription) -> u8 {
-    let of = |key: &str| media.attribute(key).flatten().and_then(|value| value.trim().parse::<f32>().ok());
-    let maximum_ms = of("maxptime").unwrap_or(f32::from(u8::MAX));
-    match of("ptime") {
-        Some(ms) if ms <= maximum_ms && [10.0, 20.0, 30.0, 40.0, 60.0].contains(&ms) => ms as u8,
-        None if maximum_ms < f32::from(PTIME_MS_DEFAULT) => 10,
-        _ => PTIME_MS_DEFAULT,
+        Some(SocketAddr::new(address, port)).filter(|at| !at.ip().is_unspecified())
+    });
+    match (written, remote) {
+        (Some(at), Some(remote)) if at.ip() == remote.ip() && Some(at.port()) == remote.port().checked_add(1) => {
+            ControlPort::Next
+        }
+        (Some(at), _) => ControlPort::At(at),
+        (None, _) => ControlPort::Next,
     }
 }
+
+/// `ice-char`s, not more than we carry along (RFC 8839 §5.4).
+fn is_ice_name(name: &str) -> bool {
+    (4..=256).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/')
+}
+
+/// What descriptions name where an address is not known yet.
+const DISCARD_PORT: u16 = 9;
 
 fn direction(key: &str) -> Option<Direction> {
     match key {

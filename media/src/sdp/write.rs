@@ -4,67 +4,65 @@ use rtc_sdp::description::common::{Address, Attribute, ConnectionInformation};
 use rtc_sdp::description::media::{MediaDescription, MediaName, RangedPort};
 use rtc_sdp::description::session::{Origin, SessionDescription, TimeDescription};
 
-use super::read::{Audio, Session};
-use super::{CLOCK_HZ, Local, PTIME_MS_DEFAULT};
-use crate::{Codec, Direction, StreamSettings};
-
-/// The event codes that we take when the far end names none: digits, `*`, `#`, A-D and flash (RFC 4733 §3.2).
-const EVENT_CODES: &str = "0-16";
+use super::Local;
+use super::format::COMFORT_NOISE;
+use super::read::Session;
+use super::secure::{Fingerprint, Setup};
+use crate::srtp::sdes::Crypto;
+use crate::{Codec, Direction};
 
 /// The lines of one audio stream of ours.
-struct Stream<'a> {
-    port: u16,
-    protos: Vec<String>,
-    codecs: &'a [(Codec, u8)],
-    event: Option<(u8, &'a str)>,
-    ptime_ms: u8,
-    direction: Direction,
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) protos: Vec<String>,
+    pub(super) codecs: Vec<(Codec, u8)>,
+    /// Clock rate in Hz, payload type, codes.
+    pub(super) events: Vec<(u32, u8, String)>,
+    pub(super) comfort_noise: bool,
+    pub(super) ptime_ms: u8,
+    /// Whether we say how much a packet to us may hold.
+    pub(super) limits_packet_time: bool,
+    /// Whether Opus may be sent to us with silence left out.
+    pub(super) opus_dtx: bool,
+    pub(super) direction: Direction,
+    pub(super) shares_port: bool,
+    pub(super) keys: Vec<Crypto>,
+    pub(super) handshake: Option<(Fingerprint, Setup)>,
+    /// Our name and password in connectivity checks.
+    pub(super) ice: Option<(String, String)>,
+    /// Its name and whether that stands in a group.
+    pub(super) name: Option<(String, bool)>,
 }
 
-/// The answer that `settings` says in words.
-pub(super) fn answer(offer: &Session, audio: &Audio, local: &Local, settings: &StreamSettings) -> String {
+/// The answer to `offer` that takes the media line `index` as `stream`, and declines all others.
+pub(super) fn answer(offer: &Session, index: usize, local: &Local, stream: &Stream) -> String {
     let offered = &offer.description.media_descriptions;
-    let codes = audio.event.as_ref().and_then(|event| event.codes.as_deref()).unwrap_or(EVENT_CODES);
-    let mut description = session(local);
+    let mut description = session(local, stream);
     description.time_descriptions = offer.description.time_descriptions.clone();
     description.media_descriptions = offered
         .iter()
         .enumerate()
-        .map(|(index, media)| {
-            if index != audio.index {
-                return declined(&offer.media_types[index], media);
-            }
-            Stream {
-                port: local.port,
-                protos: media.media_name.protos.clone(),
-                codecs: &[(settings.codec, settings.payload_type)],
-                event: settings.event_payload_type.map(|payload_type| (payload_type, codes)),
-                ptime_ms: settings.ptime_ms,
-                direction: settings.direction,
-            }
-            .write()
-        })
+        .map(|(at, media)| if at == index { stream.write(local) } else { declined(&offer.media_types[at], media) })
         .collect();
     description.marshal()
 }
 
 /// An offer of one audio stream.
-pub(super) fn offer(local: &Local, codecs: &[(Codec, u8)], event: Option<u8>, direction: Direction) -> String {
-    let stream = Stream {
-        port: local.port,
-        protos: vec!["RTP".to_owned(), "AVP".to_owned()],
-        codecs,
-        event: event.map(|payload_type| (payload_type, EVENT_CODES)),
-        ptime_ms: PTIME_MS_DEFAULT,
-        direction,
-    };
-    let mut description = session(local);
-    description.media_descriptions.push(stream.write());
+pub(super) fn offer(local: &Local, stream: &Stream) -> String {
+    let mut description = session(local, stream);
+    description.media_descriptions.push(stream.write(local));
     description.marshal()
 }
 
-fn session(local: &Local) -> SessionDescription {
+fn session(local: &Local, stream: &Stream) -> SessionDescription {
     let address_type = if local.address.is_ipv4() { "IP4" } else { "IP6" };
+    let mut attributes = Vec::new();
+    if stream.ice.is_some() {
+        attributes.push(flag("ice-lite"));
+    }
+    if let Some((name, true)) = &stream.name {
+        attributes.push(valued("group", format!("BUNDLE {name}")));
+    }
     SessionDescription {
         origin: Origin {
             username: "-".to_owned(),
@@ -81,34 +79,84 @@ fn session(local: &Local) -> SessionDescription {
             address: Some(Address { address: local.address.to_string(), ttl: None, range: None }),
         }),
         time_descriptions: vec![TimeDescription::default()],
+        attributes,
         ..SessionDescription::default()
     }
 }
 
-impl Stream<'_> {
-    fn write(&self) -> MediaDescription {
-        let payload_types = self.codecs.iter().map(|(_, pt)| *pt).chain(self.event.map(|(pt, _)| pt));
-        let mut attributes: Vec<Attribute> = self
-            .codecs
-            .iter()
-            .map(|(codec, pt)| valued("rtpmap", format!("{pt} {}/{CLOCK_HZ}", codec.name())))
-            .collect();
-        if let Some((pt, codes)) = self.event {
-            attributes.push(valued("rtpmap", format!("{pt} telephone-event/{CLOCK_HZ}")));
-            attributes.push(valued("fmtp", format!("{pt} {codes}")));
-        }
-        attributes.push(valued("ptime", self.ptime_ms.to_string()));
-        attributes.push(Attribute::new(direction_name(self.direction).to_owned(), None));
-
+impl Stream {
+    fn write(&self, local: &Local) -> MediaDescription {
+        let noise = self.comfort_noise.then_some(COMFORT_NOISE);
+        let events = self.events.iter().map(|(_, payload_type, _)| *payload_type);
+        let payload_types = self.codecs.iter().map(|(_, payload_type)| *payload_type).chain(noise).chain(events);
         MediaDescription {
             media_name: MediaName {
                 media: "audio".to_owned(),
-                port: RangedPort { value: self.port as isize, range: None },
+                port: RangedPort { value: local.port as isize, range: None },
                 protos: self.protos.clone(),
-                formats: payload_types.map(|pt| pt.to_string()).collect(),
+                formats: payload_types.map(|payload_type| payload_type.to_string()).collect(),
             },
-            attributes,
+            attributes: self.attributes(local),
             ..MediaDescription::default()
+        }
+    }
+
+    fn attributes(&self, local: &Local) -> Vec<Attribute> {
+        let mut attributes = Vec::new();
+        if let Some((name, _)) = &self.name {
+            attributes.push(valued("mid", name.clone()));
+        }
+        for (codec, payload_type) in &self.codecs {
+            self.write_codec(*codec, *payload_type, &mut attributes);
+        }
+        if self.comfort_noise {
+            attributes.push(valued("rtpmap", format!("{COMFORT_NOISE} CN/8000")));
+        }
+        for (clock_hz, payload_type, codes) in &self.events {
+            attributes.push(valued("rtpmap", format!("{payload_type} telephone-event/{clock_hz}")));
+            attributes.push(valued("fmtp", format!("{payload_type} {codes}")));
+        }
+        attributes.push(valued("ptime", self.ptime_ms.to_string()));
+        if self.limits_packet_time {
+            attributes.push(valued("maxptime", PTIME_MS_MAX.to_string()));
+        }
+        attributes.push(flag(direction_name(self.direction)));
+        if self.shares_port {
+            attributes.push(flag("rtcp-mux"));
+        }
+        self.write_protection(local, &mut attributes);
+        attributes
+    }
+
+    fn write_codec(&self, codec: Codec, payload_type: u8, attributes: &mut Vec<Attribute>) {
+        let channels = if codec.channels() == 1 { String::new() } else { format!("/{}", codec.channels()) };
+        let (name, clock_hz) = (codec.name(), codec.clock_hz());
+        attributes.push(valued("rtpmap", format!("{payload_type} {name}/{clock_hz}{channels}")));
+        if codec == Codec::Opus {
+            let dtx = if self.opus_dtx { ";usedtx=1" } else { "" };
+            let wishes = format!("minptime=10;useinbandfec=1;stereo=0;sprop-stereo=0{dtx}");
+            attributes.push(valued("fmtp", format!("{payload_type} {wishes}")));
+        }
+    }
+
+    fn write_protection(&self, local: &Local, attributes: &mut Vec<Attribute>) {
+        attributes.extend(self.keys.iter().map(|crypto| valued("crypto", crypto.to_value())));
+        if let Some((fingerprint, setup)) = &self.handshake {
+            attributes.push(valued("fingerprint", fingerprint.to_string()));
+            attributes.push(valued("setup", setup.name().to_owned()));
+        }
+        if let Some((name, password)) = &self.ice {
+            attributes.push(valued("ice-ufrag", name.clone()));
+            attributes.push(valued("ice-pwd", password.clone()));
+            // Host candidates: type preference 126, one address (RFC 8445 §5.1.2.1).
+            let components = if self.shares_port { 1..=1 } else { 1..=2 };
+            for component in components {
+                let port = local.port + (component - 1);
+                let priority = (126_u32 << 24) + (65_535 << 8) + (256 - u32::from(component));
+                let address = local.address;
+                let value = format!("1 {component} UDP {priority} {address} {port} typ host");
+                attributes.push(valued("candidate", value));
+            }
         }
     }
 }
@@ -129,6 +177,10 @@ fn valued(key: &str, value: String) -> Attribute {
     Attribute::new(key.to_owned(), Some(value))
 }
 
+fn flag(key: &str) -> Attribute {
+    Attribute::new(key.to_owned(), None)
+}
+
 fn direction_name(direction: Direction) -> &'static str {
     match direction {
         Direction::SendRecv => "sendrecv",
@@ -137,3 +189,6 @@ fn direction_name(direction: Direction) -> &'static str {
         Direction::Inactive => "inactive",
     }
 }
+
+/// The longest packets that we take, milliseconds.
+const PTIME_MS_MAX: u8 = 60;

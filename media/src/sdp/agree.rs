@@ -1,0 +1,134 @@
+//! Answering: what the far end offers and what we accept become one agreement.
+
+use super::read::{Audio, Session};
+use super::secure::{Chosen, Credentials, Handshake, Protection, Setup};
+use super::write::{self, Stream};
+use super::{EVENT_CODES, Local, SdpError, no_codec};
+use crate::srtp::sdes::Crypto;
+use crate::srtp::{Security, SessionKeys};
+use crate::{Codec, ControlPort, IceCredentials, StreamSettings};
+
+/// What we agree to when we are offered something.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms<'a> {
+    /// The codecs that we take; which of them is up to the offerer's order.
+    pub codecs: &'a [Codec],
+    /// Whether we want comfort noise when it is offered.
+    pub comfort_noise: bool,
+    /// Whether audio is protected.
+    pub protection: Protection,
+    /// Our keys and passwords; without them there is neither protection nor a connectivity check.
+    pub credentials: Option<&'a Credentials>,
+    /// Whether we began the handshake that stands already; kept when the offerer leaves it to us (RFC 5763 §5).
+    pub active: Option<bool>,
+}
+
+/// What offer and answer came to, seen from us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agreement {
+    /// What the media path has to know.
+    pub settings: StreamSettings,
+    /// What the handshake has to know, when `settings.security` waits for one.
+    pub handshake: Option<Handshake>,
+    /// Whether the far end takes comfort noise.
+    pub comfort_noise: bool,
+}
+
+impl<'a> Terms<'a> {
+    /// Plain RTP with these codecs.
+    pub fn plain(codecs: &'a [Codec]) -> Terms<'a> {
+        Terms { codecs, comfort_noise: false, protection: Protection::OFF, credentials: None, active: None }
+    }
+
+    /// Answers `offer` with the offerer's first codec that we take.
+    ///
+    /// The offered payload-type numbers, transport, `t=` line and packet time are kept, the direction is mirrored, and
+    /// every other media line is declined with port 0 (RFC 3264 §6).
+    ///
+    /// # Errors
+    /// `NoAudio`, `NoCodec`, `NoSecurity`.
+    pub fn answer(&self, offer: &Session, local: &Local) -> Result<(String, Agreement), SdpError> {
+        let protection = match self.credentials {
+            Some(_) => self.protection,
+            None => Protection::OFF,
+        };
+        let certified = self.credentials.is_some_and(|credentials| credentials.fingerprint().is_some());
+        let (audio, chosen) = offer.audio(protection, certified)?;
+        let Some(&(codec, payload_type)) = audio.formats.codecs.iter().find(|(codec, _)| self.codecs.contains(codec))
+        else {
+            return Err(no_codec(self.codecs.iter().copied(), audio.written));
+        };
+
+        let opus = offer.opus(audio.index, payload_type);
+        let ice = self.credentials.zip(audio.ice_name.clone()).map(|(credentials, remote_name)| IceCredentials {
+            local_name: credentials.ice_name(),
+            local_password: credentials.ice_password(),
+            remote_name,
+        });
+        let plain = StreamSettings::plain(audio.remote, codec, payload_type);
+        let settings = StreamSettings {
+            control: audio.control,
+            ptime_ms: audio.packet_time_ms(codec, opus),
+            direction: audio.direction,
+            opus: if codec == Codec::Opus { opus.settings } else { plain.opus },
+            ice,
+            ..plain.with_events(audio.formats.event(codec))
+        };
+        let comfort_noise = self.comfort_noise && audio.formats.comfort_noise && codec.clock_hz() == 8_000;
+        let mut agreement = Agreement { settings, handshake: None, comfort_noise };
+        let keys = self.protect(chosen, &mut agreement);
+        let stream = self.stream(offer, &audio, &agreement, keys);
+        Ok((write::answer(offer, audio.index, local, &stream), agreement))
+    }
+
+    /// Writes what protects the stream into `agreement`; returns our own key when it stands in the answer.
+    fn protect(&self, chosen: Chosen, agreement: &mut Agreement) -> Vec<Crypto> {
+        match (chosen, self.credentials) {
+            (Chosen::Keys(theirs), Some(credentials)) => {
+                let ours = Crypto { tag: theirs.tag, key: credentials.key(theirs.suite()) };
+                let keys = SessionKeys { send: ours.key.clone(), receive: theirs.key };
+                agreement.settings.security = Security::Keys(Box::new(keys));
+                vec![ours]
+            }
+            (Chosen::Handshake { fingerprint, setup }, Some(_)) => {
+                let active = match setup {
+                    Some(Setup::Passive) => true,
+                    Some(Setup::Active) | None => false,
+                    // Whoever begins has to know where to: behind connectivity checks, that is the far end.
+                    Some(Setup::Either) => {
+                        let reachable = agreement.settings.remote.is_some() && agreement.settings.ice.is_none();
+                        self.active.unwrap_or(reachable)
+                    }
+                };
+                agreement.settings.security = Security::Handshake;
+                agreement.handshake = Some(Handshake { fingerprint, active });
+                Vec::new()
+            }
+            (Chosen::Plain, _) | (_, None) => Vec::new(),
+        }
+    }
+
+    fn stream(&self, offer: &Session, audio: &Audio, agreement: &Agreement, keys: Vec<Crypto>) -> Stream {
+        let settings = &agreement.settings;
+        let codes = |payload_type| offer.event_codes(audio.index, payload_type).unwrap_or(EVENT_CODES).to_owned();
+        let event = settings.event_payload_type.map(|event| (settings.codec.clock_hz(), event, codes(event)));
+        let fingerprint = self.credentials.and_then(Credentials::fingerprint);
+        let handshake = agreement.handshake.as_ref().zip(fingerprint);
+        let ice = settings.ice.as_ref().map(|ice| (ice.local_name.clone(), ice.local_password.clone()));
+        Stream {
+            protos: offer.transport(audio.index),
+            codecs: vec![(settings.codec, settings.payload_type)],
+            events: event.into_iter().collect(),
+            comfort_noise: agreement.comfort_noise,
+            ptime_ms: settings.ptime_ms,
+            limits_packet_time: audio.limits_packet_time(),
+            opus_dtx: settings.opus.dtx,
+            direction: settings.direction,
+            shares_port: settings.control == ControlPort::Shared,
+            keys,
+            handshake: handshake.map(|(theirs, ours)| (ours.clone(), Setup::of(theirs.active))),
+            ice,
+            name: offer.stream_name(audio.index).map(|(name, grouped)| (name.to_owned(), grouped)),
+        }
+    }
+}
