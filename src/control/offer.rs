@@ -71,8 +71,7 @@ fn agree(context: &mut Context<'_>, leg: &mut Leg, text: &str) -> Result<String,
         Some(Err(_)) | None => sdp::answer(&session, &local, &ALL_CODECS)?,
     };
 
-    let (codecs, event) = sdp::usable(&session);
-    leg.usable = Usable { codecs, event }.preferring(settings.codec);
+    leg.usable = usable(&session).preferring(settings.codec);
     leg.local = local;
     leg.sdp = Some(description.clone());
     leg.configure(context, settings);
@@ -96,6 +95,14 @@ fn offer_again(context: &mut Context<'_>, leg: &mut Leg) -> String {
     let description = sdp::offer(&leg.local, &codecs, event, Direction::SendRecv);
     leg.sdp = Some(description.clone());
     description
+}
+
+/// What of an offer the media path can do.
+pub(super) fn usable(session: &sdp::Session) -> Usable {
+    let formats = session.formats(sdp::Protection::OFF, false).unwrap_or_default();
+    let event = formats.event(Codec::Pcmu);
+    let codecs = formats.codecs.into_iter().filter(|(codec, _)| ALL_CODECS.contains(codec)).collect();
+    Usable { codecs, event }
 }
 
 /// Everything the media path can do.

@@ -74,8 +74,8 @@ pub(super) fn admit(shared: &Shared, invite: &Invite) -> Result<Admitted, Refusa
         return Err(not_acceptable("an INVITE without an offer is not supported"));
     };
     let session = sdp::parse(text).map_err(|error| not_acceptable(&error.to_string()))?;
-    let (codecs, event) = sdp::usable(&session);
-    if codecs.is_empty() {
+    let usable = super::offer::usable(&session);
+    if usable.codecs.is_empty() {
         return Err(not_acceptable("no audio stream in PCMU or PCMA over RTP/AVP"));
     }
     Ok(Admitted {
@@ -83,7 +83,7 @@ pub(super) fn admit(shared: &Shared, invite: &Invite) -> Result<Admitted, Refusa
         scenario: route.scenario.clone(),
         targets: route.targets.clone(),
         session,
-        usable: Usable { codecs, event },
+        usable,
     })
 }
 

@@ -147,7 +147,10 @@ impl Session {
         Means {
             insists: protos.last().is_some_and(|profile| profile.starts_with("SAVP")),
             over_dtls: protos.iter().any(|proto| proto == "TLS"),
-            keys: crypto.filter_map(|each| each.value.as_deref()).filter_map(|value| Crypto::parse(value).ok()).collect(),
+            keys: crypto
+                .filter_map(|each| each.value.as_deref())
+                .filter_map(|value| Crypto::parse(value).ok())
+                .collect(),
             fingerprint: values("fingerprint").filter_map(Fingerprint::parse).min_by_key(|each| each.hash),
             setup: values("setup").find_map(Setup::parse),
             transport: protos.join("/"),
