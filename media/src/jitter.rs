@@ -7,13 +7,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use dasp::Sample;
+use rtc_shared::marshal::Unmarshal;
+
+use crate::Codec;
+use crate::codec::Decoder;
 use crate::order::{Order, Placed};
-use crate::{Codec, g711};
 
 #[cfg(test)]
 mod tests;
-
-use rtc_shared::marshal::Unmarshal;
 
 /// How long a missing packet is waited for, counted from the packet after it.
 const WINDOW: u64 = milliseconds(60);
@@ -23,14 +25,16 @@ const LEAD: u64 = milliseconds(40);
 const EARLY_MAX: u64 = milliseconds(200);
 /// How long a stream must be ahead of real time before it is moved back.
 const SETTLE: u64 = milliseconds(2_000);
-/// How long a loss is covered by repetition; silence after that.
+/// How long a loss is concealed; silence after that.
 const CONCEAL_MAX: u64 = milliseconds(60);
-/// The longest piece of concealment or silence, and what is repeated.
+/// The longest piece of concealment or silence.
 const PIECE: u64 = milliseconds(20);
 /// Packets that wait at most; more are refused.
 const PENDING_MAX: usize = 64;
 /// The longest payload that is taken, samples: 100 ms.
 const PAYLOAD_MAX: usize = 800;
+/// An Opus payload up to this long is no audio (RFC 6716 §3.1: DTX).
+const OPUS_DTX_OCTETS_MAX: usize = 2;
 
 /// The sample rate of everything that comes out, Hz.
 pub const RATE_HZ: u32 = 8_000;
@@ -39,6 +43,8 @@ pub const RATE_HZ: u32 = 8_000;
 #[derive(Debug)]
 pub struct JitterBuffer {
     codec: Codec,
+    /// `None` when the codec's library gives none; nothing is heard then.
+    decoder: Option<Decoder>,
     payload_type: u8,
     order: Order,
     /// The arrival of the first packet: position 0.
@@ -51,7 +57,12 @@ pub struct JitterBuffer {
     cursor: u64,
     /// How far the stream has been ahead at least, and since which position that is watched.
     ahead: (u64, u64),
-    fill: Fill,
+    /// The number of the last packet that was given out, and the samples made since; `None` before the first.
+    heard: Option<(u64, u64)>,
+    /// The sender has said that it pauses.
+    is_paused: bool,
+    /// Samples before they are brought to `[-1, 1]`.
+    scratch: Vec<i16>,
     stats: JitterStats,
 }
 
@@ -69,7 +80,7 @@ pub struct Piece {
 pub enum PieceKind {
     /// A packet.
     Heard,
-    /// Repeated and faded in place of something missing.
+    /// Made in place of something missing.
     Concealed,
     /// Nothing was there: a longer gap, or the sender is silent.
     Silence,
@@ -92,7 +103,7 @@ pub struct JitterStats {
     pub lost: u64,
     /// New sources, timestamp jumps and corrections of the time axis.
     pub resyncs: u64,
-    /// Samples made by repetition.
+    /// Samples made in place of something missing.
     pub concealed_samples: u64,
     /// Samples of silence that were put in.
     pub silence_samples: u64,
@@ -101,7 +112,18 @@ pub struct JitterStats {
 #[derive(Debug)]
 struct Waiting {
     arrival: u64,
-    samples: Vec<f32>,
+    number: u64,
+    /// How many samples it will be.
+    length: usize,
+    sound: Sound,
+}
+
+#[derive(Debug)]
+enum Sound {
+    /// As it came.
+    Payload(Vec<u8>),
+    /// Decoded, because the codec has changed since.
+    Samples(Vec<i16>),
 }
 
 impl JitterBuffer {
@@ -109,6 +131,7 @@ impl JitterBuffer {
     pub fn new(codec: Codec, payload_type: u8) -> Self {
         JitterBuffer {
             codec,
+            decoder: Decoder::new(codec, RATE_HZ).ok(),
             payload_type,
             order: Order::default(),
             start: None,
@@ -116,15 +139,28 @@ impl JitterBuffer {
             pending: BTreeMap::new(),
             cursor: 0,
             ahead: (u64::MAX, 0),
-            fill: Fill::default(),
+            heard: None,
+            is_paused: false,
+            scratch: Vec::with_capacity(PAYLOAD_MAX),
             stats: JitterStats::default(),
         }
     }
 
     /// What a re-offer agreed; audio that waits is kept.
     pub fn configure(&mut self, codec: Codec, payload_type: u8) {
-        self.codec = codec;
         self.payload_type = payload_type;
+        if self.codec == codec {
+            return;
+        }
+        for waiting in self.pending.values_mut() {
+            let mut samples = Vec::with_capacity(waiting.length);
+            waiting.decode(self.decoder.as_mut(), &mut samples);
+            waiting.sound = Sound::Samples(samples);
+        }
+        // The old codec's clock says nothing of the new one's.
+        self.anchor = None;
+        self.codec = codec;
+        self.decoder = Decoder::new(codec, RATE_HZ).ok();
     }
 
     /// Takes one datagram as it arrived. Never fails: what cannot be used is counted.
@@ -133,7 +169,7 @@ impl JitterBuffer {
             self.stats.refused += 1;
             return;
         };
-        if packet.header.version != 2 || packet.payload.len() > PAYLOAD_MAX {
+        if packet.header.version != 2 {
             self.stats.refused += 1;
             return;
         }
@@ -155,15 +191,25 @@ impl JitterBuffer {
             }
             return;
         }
+        let length = self.decoder.as_ref().and_then(|decoder| decoder.samples_in(&packet.payload));
+        let Some(length) = length.filter(|length| (1..=PAYLOAD_MAX).contains(length)) else {
+            self.stats.refused += 1;
+            if matches!(placed, Placed::Begins(_)) {
+                self.anchor = None;
+            }
+            return;
+        };
 
         let start = *self.start.get_or_insert(arrival);
         let arrival = position_at(start, arrival);
-        let position = match placed {
-            Placed::Begins(_) => self.begin(packet.header.timestamp, arrival),
-            Placed::Newest(_) => self.newest(packet.header.timestamp, arrival),
-            _ => self.by_timestamp(packet.header.timestamp).unwrap_or(0),
+        let timestamp = packet.header.timestamp;
+        let (number, position) = match placed {
+            Placed::Begins(number) => (number, self.begin(timestamp, arrival)),
+            Placed::Newest(number) => (number, self.newest(timestamp, arrival)),
+            Placed::Older(number) => (number, self.by_timestamp(timestamp).unwrap_or(0)),
+            Placed::Duplicate | Placed::Stale => return,
         };
-        self.keep(position, arrival, &packet.payload);
+        self.keep(position, Waiting { arrival, number, length, sound: Sound::Payload(packet.payload.to_vec()) });
     }
 
     /// Gives out the next piece: clears `samples`, fills them, and says where they stand; `None` when nothing is due.
@@ -174,7 +220,7 @@ impl JitterBuffer {
         let now = position_at(self.start?, now);
         while let Some(entry) = self.pending.first_entry() {
             let position = *entry.key();
-            if position + entry.get().samples.len() as u64 <= self.cursor {
+            if position + entry.get().length as u64 <= self.cursor {
                 self.stats.late += 1;
                 entry.remove();
                 continue;
@@ -185,8 +231,7 @@ impl JitterBuffer {
             if position <= self.cursor {
                 let waiting = entry.remove();
                 let covered = (self.cursor - position) as usize;
-                samples.extend_from_slice(&waiting.samples[covered..]);
-                self.fill.heard(samples);
+                self.hear(&waiting, covered, samples);
                 return Some(self.give(PieceKind::Heard, samples));
             }
             if now >= entry.get().arrival + WINDOW {
@@ -228,7 +273,7 @@ impl JitterBuffer {
         if self.anchor.is_some() {
             self.stats.resyncs += 1;
         }
-        let waiting = self.pending.last_key_value().map_or(0, |(position, w)| position + w.samples.len() as u64);
+        let waiting = self.pending.last_key_value().map_or(0, |(position, w)| position + w.length as u64);
         let position = arrival.max(waiting).max(self.cursor);
         self.set_anchor(timestamp, position, arrival);
         position
@@ -276,36 +321,65 @@ impl JitterBuffer {
     fn by_timestamp(&self, timestamp: u32) -> Option<u64> {
         let (anchor, position) = self.anchor?;
         // The signed difference modulo 2^32 is the short way round the circle.
-        let step = timestamp.wrapping_sub(anchor) as i32;
-        Some(position.saturating_add_signed(i64::from(step)))
+        let step = i64::from(timestamp.wrapping_sub(anchor) as i32);
+        let samples = (step * i64::from(RATE_HZ)).div_euclid(i64::from(self.codec.clock_hz()));
+        Some(position.saturating_add_signed(samples))
     }
 
-    fn keep(&mut self, position: u64, arrival: u64, payload: &[u8]) {
-        let covered = position + payload.len() as u64 <= self.cursor;
+    fn keep(&mut self, position: u64, waiting: Waiting) {
+        let covered = position + waiting.length as u64 <= self.cursor;
         // Only an older packet with a false timestamp can be that far ahead: the newest one moves the stream.
-        if covered || position > arrival.max(self.cursor) + EARLY_MAX + PAYLOAD_MAX as u64 {
+        if covered || position > waiting.arrival.max(self.cursor) + EARLY_MAX + PAYLOAD_MAX as u64 {
             self.stats.late += 1;
         } else if self.pending.len() >= PENDING_MAX {
             self.stats.refused += 1;
         } else {
-            let mut samples = Vec::with_capacity(payload.len());
-            if let Some(law) = self.codec.law() {
-                g711::decode_to_f32(law, payload, &mut samples);
-            }
             self.stats.packets += 1;
-            if self.pending.insert(position, Waiting { arrival, samples }).is_some() {
+            if self.pending.insert(position, waiting).is_some() {
                 self.stats.late += 1;
             }
         }
     }
 
+    /// Decodes a packet, but for the samples that something else stood in for.
+    fn hear(&mut self, waiting: &Waiting, covered: usize, samples: &mut Vec<f32>) {
+        self.scratch.clear();
+        waiting.decode(self.decoder.as_mut(), &mut self.scratch);
+        samples.extend(self.scratch[covered..].iter().map(|sample| sample.to_sample::<f32>()));
+        self.heard = Some((waiting.number, 0));
+        self.is_paused = self.codec == Codec::Opus && waiting.octets() <= OPUS_DTX_OCTETS_MAX;
+    }
+
     fn give_fill(&mut self, missing: u64, samples: &mut Vec<f32>) -> Piece {
-        let kind = self.fill.next(missing.min(PIECE), samples);
+        let kind = self.fill(missing.min(PIECE), missing, samples);
         match kind {
             PieceKind::Concealed => self.stats.concealed_samples += samples.len() as u64,
             _ => self.stats.silence_samples += samples.len() as u64,
         }
         self.give(kind, samples)
+    }
+
+    /// Appends at most `length` samples of the `missing` ones before the next packet.
+    fn fill(&mut self, length: u64, missing: u64, samples: &mut Vec<f32>) -> PieceKind {
+        let next = self.pending.first_key_value().map(|(_, waiting)| waiting);
+        let (last, made) = self.heard.unwrap_or((0, CONCEAL_MAX));
+        // Nothing is lost between two packets in sequence: the sender itself made the gap.
+        self.is_paused |= made == 0 && next.is_some_and(|next| next.number == last + 1);
+        let (Some(decoder), false) = (&mut self.decoder, self.is_paused || made >= CONCEAL_MAX) else {
+            samples.resize(samples.len() + length as usize, 0.0);
+            return PieceKind::Silence;
+        };
+        let length = length.min(CONCEAL_MAX - made) as usize;
+        self.scratch.clear();
+        match next.map(|next| (next, &next.sound)) {
+            Some((next, Sound::Payload(payload))) if missing == length as u64 && next.length == length => {
+                decoder.recover(payload, length, &mut self.scratch);
+            }
+            _ => decoder.conceal(length, &mut self.scratch),
+        }
+        samples.extend(self.scratch.iter().map(|sample| sample.to_sample::<f32>()));
+        self.heard = Some((last, made + length as u64));
+        PieceKind::Concealed
     }
 
     fn give(&mut self, kind: PieceKind, samples: &[f32]) -> Piece {
@@ -315,37 +389,22 @@ impl JitterBuffer {
     }
 }
 
-/// What stands in for missing audio: the last 20 ms again and again, fading out over 60 ms.
-#[derive(Debug, Default)]
-struct Fill {
-    /// At most the last 20 ms that were heard.
-    last: Vec<f32>,
-    /// Samples made since.
-    made: u64,
-}
-
-impl Fill {
-    fn heard(&mut self, samples: &[f32]) {
-        let from = samples.len().saturating_sub(PIECE as usize);
-        self.last.clear();
-        self.last.extend_from_slice(&samples[from..]);
-        self.made = 0;
+impl Waiting {
+    /// Makes all its samples; silence when the payload turns out to be damaged.
+    fn decode(&self, decoder: Option<&mut Decoder>, samples: &mut Vec<i16>) {
+        match (&self.sound, decoder) {
+            (Sound::Samples(decoded), _) => samples.extend_from_slice(decoded),
+            (Sound::Payload(payload), Some(decoder)) => _ = decoder.decode(payload, samples),
+            (Sound::Payload(_), None) => {}
+        }
+        samples.resize(self.length, 0);
     }
 
-    /// Appends at most `length` samples.
-    fn next(&mut self, length: u64, samples: &mut Vec<f32>) -> PieceKind {
-        if self.made >= CONCEAL_MAX || self.last.is_empty() {
-            samples.resize(samples.len() + length as usize, 0.0);
-            self.made += length;
-            return PieceKind::Silence;
+    fn octets(&self) -> usize {
+        match &self.sound {
+            Sound::Payload(payload) => payload.len(),
+            Sound::Samples(_) => usize::MAX,
         }
-        let end = CONCEAL_MAX.min(self.made + length);
-        for made in self.made..end {
-            let gain = 1.0 - made as f32 / CONCEAL_MAX as f32;
-            samples.push(gain * self.last[made as usize % self.last.len()]);
-        }
-        self.made = end;
-        PieceKind::Concealed
     }
 }
 
