@@ -241,3 +241,57 @@ fn any_scene(seed: u64) -> Scene {
         ..Scene::new(seed)
     }
 }
+
+#[test]
+fn concealment_beats_silence() {
+    for codec in [Codec::Pcmu, Codec::G722, Codec::Opus] {
+        let rate_hz = codec.audio_rate_hz();
+        let network = |_: f64| Network { loss_per_mille: 100, ..Network::PERFECT };
+        let report = Scene { codec, rate_hz, network, signal: vowel, seconds: 20, ..Scene::new(4) }.run();
+        let whole = Scene { codec, rate_hz, signal: vowel, seconds: 20, ..Scene::new(4) }.run();
+        let (mut snr_db, mut distance_db, mut silence_db, mut count) = (0.0, 0.0, 0.0, 0);
+        for (frame, wanted) in report.frames.iter().zip(&whole.frames).skip(50) {
+            if frame.kind != FrameKind::Concealed {
+                continue;
+            }
+            let error = power(frame.samples.iter().zip(&wanted.samples).map(|(a, b)| f64::from(*a) - f64::from(*b)));
+            let signal = power(wanted.samples.iter().map(|sample| f64::from(*sample)));
+            snr_db += (10.0 * (signal / error).log10()).clamp(-10.0, 35.0);
+            distance_db += spectral_distance_db(&frame.samples, &wanted.samples);
+            silence_db += spectral_distance_db(&vec![0; frame.samples.len()], &wanted.samples);
+            count += 1;
+        }
+        let mean = |sum: f64| sum / f64::from(count);
+        let told = format!("{codec:?}: {:.1} dB, {:.1} of {:.1} dB", mean(snr_db), mean(distance_db), mean(silence_db));
+        // Silence has a segmental signal-to-noise ratio of 0 dB.
+        assert!(count > 50 && mean(snr_db) > 1.0 && mean(distance_db) < mean(silence_db) / 2.0, "{told}");
+    }
+}
+
+/// A voice whose pitch and loudness move slowly.
+fn vowel(second: f64) -> f64 {
+    let phase = std::f64::consts::TAU * (130.0 * second - 4.0 * (second * 3.0).cos());
+    let loud = 1.0 + 0.3 * (second * 5.0).sin();
+    loud * (1..=12).map(f64::from).map(|n| 3_000.0 / n * (n * phase).sin()).sum::<f64>()
+}
+
+fn power(samples: impl Iterator<Item = f64>) -> f64 {
+    samples.map(|sample| sample * sample).sum::<f64>() + 1.0
+}
+
+/// Mean distance of two log spectra, in bands of a few hundred hertz.
+fn spectral_distance_db(a: &[i16], b: &[i16]) -> f64 {
+    let bands = |samples: &[i16]| {
+        let mut transform = realfft::RealFftPlanner::<f64>::new();
+        let transform = transform.plan_fft_forward(samples.len());
+        let mut time: Vec<f64> = samples.iter().map(|sample| f64::from(*sample)).collect();
+        let mut spectrum = transform.make_output_vec();
+        transform.process(&mut time, &mut spectrum).expect("lengths that fit");
+        let band = |bins: &[realfft::num_complex::Complex<f64>]| {
+            10.0 * (bins.iter().map(|bin| bin.norm_sqr()).sum::<f64>() + 1e4).log10()
+        };
+        spectrum.chunks(6).map(band).collect::<Vec<f64>>()
+    };
+    let (a, b) = (bands(a), bands(b));
+    a.iter().zip(&b).map(|(a, b)| (a - b).abs()).sum::<f64>() / a.len() as f64
+}
