@@ -8,6 +8,8 @@ mod rtcp;
 mod rtp;
 #[path = "../fuzz/checks/sdes.rs"]
 mod sdes;
+#[path = "../fuzz/checks/sound.rs"]
+mod sound;
 #[path = "../fuzz/checks/stun.rs"]
 mod stun;
 #[path = "../fuzz/checks/telephone_event.rs"]
@@ -41,6 +43,11 @@ fn every_info_body_is_survived() {
 #[test]
 fn every_connectivity_check_is_survived() {
     replay("stun", stun::check);
+}
+
+#[test]
+fn every_prompt_is_survived() {
+    replay("sound", sound::check);
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test reads the committed corpus")]

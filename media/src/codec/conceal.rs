@@ -1,6 +1,6 @@
 //! Fills gaps in waveform-coded speech by repeating its last pitch cycles (the method of ITU-T G.711 Appendix I).
 //!
-//! Unlike the Appendix it delays nothing: the first repeated cycle starts out of the last good samples' mirror image.
+//! Unlike the Appendix it delays nothing: where the repetition begins, its step against the last sample fades out.
 //! Works at the codec's own rate, 8 or 16 kHz. Opus conceals by itself.
 
 /// Pitch that is looked for: 66 to 200 Hz; higher voices are found at a multiple of their period.
@@ -10,9 +10,11 @@ const PERIOD_US_MIN: u32 = 5_000;
 const WINDOW_US: u32 = 20_000;
 /// The past that is kept: three of the longest cycles and the quarter that joins them.
 const HISTORY_US: u32 = 48_750;
-/// From when on one, two and three cycles are repeated, and from when on nothing is left to hear.
+/// From when on two and three cycles are repeated instead of one.
 const SECOND_CYCLE_US: u32 = 10_000;
 const THIRD_CYCLE_US: u32 = 20_000;
+/// How long a gap sounds as loud as what was before, and from when on nothing is left to hear.
+const FULL_US: u32 = 10_000;
 const SILENT_US: u32 = 60_000;
 
 /// One stream's memory of what was heard.
@@ -26,6 +28,11 @@ pub(super) struct Concealer {
     cycles_len: usize,
     position: usize,
     period: usize,
+    /// The last sample of the repetition, before it was faded.
+    last: f32,
+    /// The step at the last seam, and how many samples it still has to fade.
+    step: f32,
+    step_left: usize,
     /// The good past that the gap began with.
     before: Vec<f32>,
     /// Samples concealed since the last good one.
@@ -42,6 +49,9 @@ impl Concealer {
             cycles_len: 1,
             position: 0,
             period: 1,
+            last: 0.0,
+            step: 0.0,
+            step_left: 0,
             before: vec![0.0; history],
             gap: 0,
         }
@@ -81,6 +91,7 @@ impl Concealer {
     fn start(&mut self) {
         self.before.copy_from_slice(&self.history);
         self.period = self.find_period();
+        self.last = self.before[self.before.len() - 1];
         self.repeat(1, 0);
     }
 
@@ -97,37 +108,30 @@ impl Concealer {
             self.cycles[end] = self.cycles[end] * (1.0 - weight) + self.before[from - quarter + n] * weight;
         }
         self.position = position % self.cycles_len;
+        self.step = self.last - self.cycles[(self.position + self.cycles_len - 1) % self.cycles_len];
+        self.step_left = quarter;
     }
 
     fn next(&mut self) -> f32 {
-        let at_us = (self.gap as u64 * 1_000_000 / u64::from(self.rate_hz)) as u32;
+        let at_us = self.gap as u64 * 1_000_000 / u64::from(self.rate_hz);
         self.gap += 1;
-        if at_us >= SILENT_US {
+        if at_us >= u64::from(SILENT_US) {
             return 0.0;
         }
+        let at_us = at_us as u32;
         let cycles = self.cycles_len / self.period;
-        let wanted = if at_us < SECOND_CYCLE_US {
-            1
-        } else if at_us < THIRD_CYCLE_US {
-            2
-        } else {
-            3
-        };
+        let wanted = 1 + usize::from(at_us >= SECOND_CYCLE_US) + usize::from(at_us >= THIRD_CYCLE_US);
         if cycles < wanted {
             self.repeat(wanted, self.position);
         }
         let mut sample = self.cycles[self.position];
         self.position = (self.position + 1) % self.cycles_len;
-
-        let since = self.gap - 1;
-        let quarter = self.period / 4;
-        if since < quarter {
-            let weight = (since + 1) as f32 / (quarter + 1) as f32;
-            let mirrored = self.before[self.before.len() - 1 - since];
-            sample = sample * weight + mirrored * (1.0 - weight);
+        if self.step_left > 0 {
+            sample += self.step * self.step_left as f32 / (self.period / 4 + 1) as f32;
+            self.step_left -= 1;
         }
-        // Full for 10 ms, then a fifth less for each 10 ms.
-        let fade = 1.0 - at_us.saturating_sub(10_000) as f32 / (SILENT_US - 10_000) as f32;
+        self.last = sample;
+        let fade = 1.0 - at_us.saturating_sub(FULL_US) as f32 / (SILENT_US - FULL_US) as f32;
         sample * fade
     }
 

@@ -1,4 +1,4 @@
-//! Every codec there and back at both rates, by spectrum, by signal-to-noise ratio and by PESQ; bytes that are no packets.
+//! Every codec there and back at both rates, by spectrum, signal-to-noise ratio and PESQ; bytes that are no packets.
 
 use proptest::prelude::*;
 
