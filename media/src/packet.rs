@@ -127,7 +127,7 @@ impl Stamp {
 /// Second octets that mean RTCP: packet types 192-223 (RFC 5761 §4).
 const RTCP_TYPES: std::ops::RangeInclusive<u8> = 192..=223;
 
-fn payload_start(bytes: &[u8], first: u8) -> Result<usize, Malformed> {
+pub(crate) fn payload_start(bytes: &[u8], first: u8) -> Result<usize, Malformed> {
     let after_sources = HEADER_BYTES + 4 * usize::from(first & 0x0f);
     if bytes.len() < after_sources {
         return Err(Malformed::ContributingSources);

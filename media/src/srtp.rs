@@ -2,11 +2,19 @@
 //!
 //! Keys are never printed: their `Debug` says only which suite they are for.
 
+mod cipher;
+mod derive;
 pub mod sdes;
+mod streams;
+#[cfg(test)]
+mod tests;
+mod transform;
 
 use std::fmt;
 
 use zeroize::Zeroizing;
+
+pub use transform::{Receiver, Sender, SrtpError, TRAILER_BYTES_MAX};
 
 /// How packets are hidden and authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,6 +71,15 @@ impl Suite {
             Suite::AesCm128HmacSha1Tag32 => "AES_CM_128_HMAC_SHA1_32",
             Suite::AeadAes128Gcm => "AEAD_AES_128_GCM",
             Suite::AeadAes256Gcm => "AEAD_AES_256_GCM",
+        }
+    }
+
+    /// Octets of the tag behind a media packet.
+    pub const fn tag_bytes(self) -> usize {
+        match self {
+            Suite::AesCm128HmacSha1Tag80 => 10,
+            Suite::AesCm128HmacSha1Tag32 => 4,
+            Suite::AeadAes128Gcm | Suite::AeadAes256Gcm => 16,
         }
     }
 

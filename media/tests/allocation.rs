@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use media::rtcp::{Playout, REPORT_BYTES_MAX, Session};
+use media::srtp::{MASTER_BYTES_MAX, MasterKey, Receiver, Sender, Suite, TRAILER_BYTES_MAX};
 use media::stats::Reception;
 use media::{
     Codec, Command, Engine, Event, Input, LegId, Output, PlayMode, PromptId, RtpHeader, Sequencer, Sound, Ssrc, Stamp,
@@ -63,6 +64,25 @@ fn reports_allocate_nothing() {
     }
     assert_eq!(COUNT.get() - before, 0, "calls of the allocator");
     assert!(answered > 0, "round trips are measured");
+}
+
+#[test]
+fn protected_packets_allocate_nothing() {
+    for suite in Suite::ALL {
+        let key = MasterKey::from_random(suite, &[7; MASTER_BYTES_MAX]);
+        let (mut sender, mut receiver) = (Sender::new(&key), Receiver::new(&key));
+        let before = COUNT.get();
+        for sequence in 0..1_000_u16 {
+            let mut buffer = [0x55; 172 + TRAILER_BYTES_MAX];
+            let stamp = Stamp { marker: false, payload_type: 0, sequence, timestamp: 0, ssrc: Ssrc(1) };
+            buffer[..12].copy_from_slice(&stamp.to_bytes());
+            let length = sender.protect(&mut buffer, 172).expect("it is a packet");
+            assert_eq!(receiver.unprotect(&mut buffer[..length]), Ok(172));
+            let length = sender.protect_control(&mut buffer, 172).expect("it has the form of a packet");
+            assert_eq!(receiver.unprotect_control(&mut buffer[..length]), Ok(172));
+        }
+        assert_eq!(COUNT.get() - before, 0, "calls of the allocator, {suite:?}");
+    }
 }
 
 /// Legs bridged in pairs; their phones all send in the same rhythm.

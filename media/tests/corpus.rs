@@ -10,6 +10,8 @@ mod rtp;
 mod sdes;
 #[path = "../fuzz/checks/sound.rs"]
 mod sound;
+#[path = "../fuzz/checks/srtp.rs"]
+mod srtp;
 #[path = "../fuzz/checks/stun.rs"]
 mod stun;
 #[path = "../fuzz/checks/telephone_event.rs"]
@@ -23,6 +25,11 @@ fn every_script_is_survived() {
 #[test]
 fn every_rtcp_script_is_survived() {
     replay("rtcp", rtcp::check);
+}
+
+#[test]
+fn every_protected_script_is_survived() {
+    replay("srtp", srtp::check);
 }
 
 #[test]
