@@ -62,7 +62,7 @@ fn open_calls(handle: &MediaHandle, calls: usize, home: SocketAddr) -> Vec<Socke
         if number % 2 == 1 {
             orders.push(Command::Bridge { a: LegId(number - 1), b: leg });
         }
-        handle.open(0, leg, address.port()).expect("there is room");
+        handle.open(0, leg, address.port(), None).expect("there is room");
         for order in orders {
             handle.send(order).expect("there is room");
         }

@@ -354,6 +354,9 @@ fn media_leg_of(event: &media::Event) -> LegId {
         | media::Event::Bridged { leg, .. }
         | media::Event::Silent { leg, .. }
         | media::Event::Heard { leg }
+        | media::Event::Key { leg, .. }
+        | media::Event::CodecFailed { leg, .. }
+        | media::Event::Handshake { leg, .. }
         | media::Event::Closed { leg, .. } => *leg,
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use divan::{Bencher, black_box};
 use media::{
-    Codec, Command, Engine, Input, LegId, LegSlot, Output, PlayMode, PromptId, RtpHeader, Sound, Ssrc, Stamp,
-    StreamSettings,
+    Arrival, BUFFER_BYTES, Channel, Codec, Command, Engine, Input, LegId, LegSlot, Output, PlayMode, PromptId,
+    RtpHeader, Sound, Ssrc, Stamp, StreamSettings,
 };
 
 fn main() {
@@ -40,7 +40,14 @@ fn frame_of_a_sound(bencher: Bencher<'_, '_>) {
     let mut engine = engine(Codec::Pcmu);
     let mut out = Output::new();
     let sound = Arc::new(Sound { samples: vec![1_000; 8_000 * 3_600] });
-    let play = Command::Play { leg: LegId(1), prompt: PromptId(1), sound, mode: PlayMode::Replace };
+    let play = Command::Play {
+        leg: LegId(1),
+        prompt: PromptId(1),
+        sound,
+        mode: PlayMode::Replace,
+        repeats: false,
+        key_ends: false,
+    };
     engine.handle(Duration::ZERO, Input::Command(play), &mut out);
     let mut now = Duration::ZERO;
     bencher.bench_local(|| {
@@ -61,7 +68,9 @@ fn relay(bencher: Bencher<'_, '_>, hearer: Codec, orders: &[Command]) {
     bencher.bench_local(|| {
         let mut bytes = packet(number);
         let now = Duration::from_millis(20) * number;
-        let input = Input::Packet { slot, from: home(0), buffer: 0, bytes: &mut bytes };
+        let (channel, from) = (Channel::Media, home(0));
+        let arrival = Arrival { slot, channel, from, at: now, buffer: 0, bytes: &mut bytes, length: 172 };
+        let input = Input::Packet(arrival);
         engine.handle(now, input, &mut out);
         let sent = out.packets.len();
         out.clear();
@@ -80,8 +89,10 @@ fn engine(hearer: Codec) -> Engine {
             _ => (Codec::Pcmu, 0),
         };
         let settings = StreamSettings::plain(Some(home(leg)), codec, payload_type);
-        let mut orders =
-            vec![Command::Open { leg: LegId(leg), port: 4000 }, Command::Configure { leg: LegId(leg), settings }];
+        let mut orders = vec![
+            Command::Open { leg: LegId(leg), port: 4000, address: None },
+            Command::Configure { leg: LegId(leg), settings },
+        ];
         if leg % 2 == 1 {
             orders.push(Command::Bridge { a: LegId(leg - 1), b: LegId(leg) });
         }
@@ -93,10 +104,10 @@ fn engine(hearer: Codec) -> Engine {
     engine
 }
 
-fn packet(number: u32) -> [u8; 172] {
+fn packet(number: u32) -> [u8; BUFFER_BYTES] {
     let (sequence, timestamp) = (number as u16, number.wrapping_mul(160));
     let stamp = Stamp { marker: false, payload_type: 0, sequence, timestamp, ssrc: Ssrc(7) };
-    let mut bytes = [0x55; 172];
+    let mut bytes = [0x55; BUFFER_BYTES];
     bytes[..12].copy_from_slice(&stamp.to_bytes());
     bytes
 }

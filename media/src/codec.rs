@@ -13,9 +13,11 @@ mod resample;
 mod speech;
 #[cfg(test)]
 mod tests;
+mod ticks;
 
 pub use self::decoder::Decoder;
 pub use self::encoder::{Encoder, OPUS_COMPLEXITY, OpusSettings};
+pub(crate) use self::resample::Resampler;
 use crate::g711::Law;
 
 /// The rates at which samples are given and taken, Hz.

@@ -1,11 +1,13 @@
 //! What call control asks of the media path, and what the media path tells it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::codec::OpusSettings;
-use crate::srtp::Security;
+use crate::dtmf::Key;
+use crate::quality::LegQuality;
+use crate::srtp::{Security, SessionKeys};
 use crate::{Codec, LegId, PromptId};
 
 /// An order to the media path. Orders are carried out in the order given.
@@ -15,8 +17,10 @@ pub enum Command {
     Open {
         /// The new leg.
         leg: LegId,
-        /// The local RTP port.
+        /// The local RTP port; control packets come to the next one.
         port: u16,
+        /// The local address, when it is not the one that all legs share.
+        address: Option<IpAddr>,
     },
     /// What offer/answer agreed for a leg; sent again after every re-offer.
     Configure {
@@ -42,11 +46,54 @@ pub enum Command {
         sound: Arc<Sound>,
         /// What happens to the other side's audio meanwhile.
         mode: PlayMode,
+        /// It begins again at its end until it is stopped (music on hold).
+        repeats: bool,
+        /// A key that the hearer presses ends it.
+        key_ends: bool,
     },
     /// Ends the sound that plays to `leg`, if any.
     StopPlay {
         /// Who hears it.
         leg: LegId,
+    },
+    /// A third party joins the call of `leg`: hears both sides, and is heard by whom the mode says.
+    ///
+    /// Said again to change the mode; ends when either leg is closed.
+    Supervise {
+        /// The third party's leg.
+        supervisor: LegId,
+        /// The leg that is supervised, usually the agent's.
+        leg: LegId,
+        /// Who hears the supervisor.
+        mode: Supervision,
+    },
+    /// Sends a key press to the party on `leg`: as telephone-event where agreed, else as its two tones.
+    Press {
+        /// Who receives it.
+        leg: LegId,
+        /// The key.
+        key: Key,
+    },
+    /// While on, what `leg` sends is not copied to the listening side: a card number is being typed or said.
+    Secure {
+        /// Whose input is secret.
+        leg: LegId,
+        /// On or off.
+        on: bool,
+    },
+    /// Sends a datagram of the key handshake from the leg's socket.
+    Send {
+        /// The leg that shakes hands.
+        leg: LegId,
+        /// A DTLS datagram.
+        datagram: Vec<u8>,
+    },
+    /// The keys that a handshake has brought.
+    Key {
+        /// The leg that shook hands.
+        leg: LegId,
+        /// The keys.
+        keys: Box<SessionKeys>,
     },
     /// Starts or ends the copying of what `leg` sends to the listening side.
     Tap {
@@ -169,6 +216,17 @@ pub enum PlayMode {
     },
 }
 
+/// Who hears a supervisor, who in any case hears both sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Supervision {
+    /// Nobody.
+    Listen,
+    /// The supervised leg only.
+    Whisper,
+    /// Both sides.
+    Barge,
+}
+
 /// A mono sound at 8 kHz, ready to be encoded on the tick.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sound {
@@ -228,6 +286,27 @@ pub enum Event {
         /// The leg.
         leg: LegId,
     },
+    /// The party on `leg` presses a key (RFC 4733).
+    Key {
+        /// Who presses it.
+        leg: LegId,
+        /// Which.
+        key: Key,
+    },
+    /// The audio of `leg` cannot be coded; it hears nothing until something else is agreed.
+    CodecFailed {
+        /// The leg.
+        leg: LegId,
+        /// What the codec said.
+        reason: String,
+    },
+    /// A datagram of the key handshake has arrived (RFC 5764).
+    Handshake {
+        /// The leg that shakes hands.
+        leg: LegId,
+        /// A DTLS datagram.
+        datagram: Vec<u8>,
+    },
     /// The leg is gone; its last figures.
     Closed {
         /// The leg.
@@ -254,4 +333,12 @@ pub struct LegStats {
     pub packets_refused: u64,
     /// Packets that the listening side did not get because its ring was full.
     pub tap_dropped: u64,
+    /// Packets whose protection did not hold: forged, replayed, or of another key (RFC 3711 §3.3).
+    pub packets_unauthentic: u64,
+    /// Samples that stood in for lost ones in what we sent on, at 8 or 16 kHz.
+    pub samples_concealed: u64,
+    /// Frames that were due while no audio of the other side was there.
+    pub underruns: u64,
+    /// How the call sounds, as far as control packets and our own counts tell.
+    pub quality: LegQuality,
 }

@@ -3,43 +3,59 @@
 //! Owns all legs of one media thread and nothing else: sockets, clock and queues are its owner's. The path of a packet
 //! allocates nothing and waits for nothing.
 
+mod audio;
+mod control;
+mod hearing;
 mod law;
 mod orders;
 mod output;
-mod playing;
 #[cfg(test)]
 mod tests;
+mod ticking;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use self::law::Tables;
-pub use self::output::{Datagram, Departure, LegSlot, Output, TAP_BYTES_MAX, TapFrame};
-use crate::leg::{Arrival, Leg, PayloadKind, Received};
-use crate::packet::HEADER_BYTES;
-use crate::play::Hold;
-use crate::relay::Relayed;
-use crate::{Command, Event, LegId, LegStats};
+pub use self::output::{Channel, Datagram, Departure, LegSlot, Output, TAP_BYTES_MAX, TapFrame};
+use crate::leg::Leg;
+use crate::packet::PACKET_BYTES_MAX;
+use crate::srtp::TRAILER_BYTES_MAX;
+use crate::{Command, Event, LegId, LegStats, rtcp, stun};
+
+/// Octets of a buffer for datagrams: the longest packet, one more so that what was cut short is refused, and room for
+/// what protection adds.
+pub const BUFFER_BYTES: usize = PACKET_BYTES_MAX + 1 + TRAILER_BYTES_MAX;
 
 /// One thing that happens to the media path.
 #[derive(Debug)]
 pub enum Input<'a> {
     /// An order of call control.
     Command(Command),
-    /// A datagram on a leg's socket. It may be rewritten in place to become the one that leaves.
-    Packet {
-        /// The leg whose socket received it.
-        slot: LegSlot,
-        /// Who sent it.
-        from: SocketAddr,
-        /// The owner's number of the buffer, returned in [`Datagram::Received`].
-        buffer: u16,
-        /// The datagram.
-        bytes: &'a mut [u8],
-    },
+    /// A datagram on a leg's socket.
+    Packet(Arrival<'a>),
     /// The deadline has come.
     Tick,
+}
+
+/// A datagram as it arrived. It may be rewritten in place to become the one that leaves.
+#[derive(Debug)]
+pub struct Arrival<'a> {
+    /// The leg whose socket received it.
+    pub slot: LegSlot,
+    /// On which of its two ports.
+    pub channel: Channel,
+    /// Who sent it.
+    pub from: SocketAddr,
+    /// When it reached this machine, since start; not later than now.
+    pub at: Duration,
+    /// The owner's number of the buffer, returned in [`Datagram::Received`].
+    pub buffer: u16,
+    /// The whole buffer, of [`BUFFER_BYTES`].
+    pub bytes: &'a mut [u8],
+    /// Octets of the datagram, at the buffer's beginning.
+    pub length: usize,
 }
 
 /// The state of all legs of one media thread.
@@ -48,13 +64,15 @@ pub struct Engine {
     legs: Vec<Option<Leg>>,
     free: Vec<u32>,
     slots: BTreeMap<LegId, u32>,
-    /// The slots of legs to which a sound plays.
-    playing: Vec<u32>,
-    /// Buffers for ducking, ready for use.
-    holds: Vec<Hold>,
+    /// The slots of legs for which audio is made on the tick.
+    voiced: Vec<u32>,
+    /// The slots of legs whose transcoder holds a packet back.
+    holding: Vec<u32>,
+    /// The slots of supervisors.
+    supervisors: Vec<u32>,
     tables: Tables,
     random: Random,
-    play_due: Option<Duration>,
+    tick_due: Option<Duration>,
     watch_due: Duration,
     refused: u64,
 }
@@ -67,11 +85,12 @@ impl Engine {
             legs: (0..legs_max).map(|_| None).collect(),
             free: (0..legs_max).rev().collect(),
             slots: BTreeMap::new(),
-            playing: Vec::with_capacity(legs_max as usize),
-            holds: Vec::with_capacity(legs_max as usize),
+            voiced: Vec::with_capacity(legs_max as usize),
+            holding: Vec::with_capacity(legs_max as usize),
+            supervisors: Vec::new(),
             tables: Tables::new(),
             random: Random(seed),
-            play_due: None,
+            tick_due: None,
             watch_due: Duration::ZERO,
             refused: 0,
         }
@@ -80,7 +99,7 @@ impl Engine {
     /// Takes one input at `now`, the time since start; `now` never runs backwards.
     pub fn handle(&mut self, now: Duration, input: Input<'_>, out: &mut Output) {
         match input {
-            Input::Packet { slot, from, buffer, bytes } => self.packet(now, slot, from, buffer, bytes, out),
+            Input::Packet(arrival) => self.packet(now, arrival, out),
             Input::Command(command) => self.order(now, command, out),
             Input::Tick => self.tick(now, out),
         }
@@ -91,9 +110,9 @@ impl Engine {
         if self.slots.is_empty() {
             return None;
         }
-        match self.play_due {
+        match self.tick_due {
             Some(due) if due < self.watch_due => Some((due, "next frame of a sound")),
-            Some(_) | None => Some((self.watch_due, "look for silent legs")),
+            Some(_) | None => Some((self.watch_due, "look for silent legs and reports that are due")),
         }
     }
 
@@ -122,122 +141,39 @@ impl Engine {
         }
     }
 
-    /// The way of one packet: check, copy, rewrite, send.
-    fn packet(
-        &mut self,
-        now: Duration,
-        LegSlot(slot): LegSlot,
-        from: SocketAddr,
-        buffer: u16,
-        bytes: &mut [u8],
-        out: &mut Output,
-    ) {
-        let Some(leg) = self.leg_mut(slot) else {
-            return;
-        };
-        let received = match leg.receive(now, from, bytes, &mut out.events) {
-            Arrival::Taken(received) => received,
-            Arrival::Withheld => {
-                let peer = leg.peer;
-                if let Some(hearer) = peer.and_then(|peer| self.leg_mut(peer)) {
-                    hearer.outgoing.interrupt();
-                }
-                return;
+    /// Tells what arrives on a leg's ports apart (RFC 7983, RFC 5761 §4).
+    fn packet(&mut self, now: Duration, arrival: Arrival<'_>, out: &mut Output) {
+        let datagram = &arrival.bytes[..arrival.length];
+        match datagram.first() {
+            None => {}
+            Some(0..=3) if stun::is_stun(datagram) => self.check(now, &arrival, out),
+            Some(20..=63) => self.shake_hands(&arrival, out),
+            Some(_) if arrival.channel == Channel::Control || rtcp::is_control(datagram) => {
+                self.control_packet(now, arrival);
             }
-            Arrival::Refused => {
-                self.refused += 1;
-                return;
-            }
-        };
-        if leg.tapped {
-            match TapFrame::new(leg.id, now, bytes) {
-                Some(frame) => out.frames.push(frame),
-                None => leg.tap_dropped += 1,
-            }
+            Some(_) => self.audio_packet(now, arrival, out),
         }
-
-        let speaker = leg.id;
-        let Some(peer) = leg.peer else {
-            return;
-        };
-        if let Some((start, end, to)) = self.pass_on(now, slot, speaker, peer, received, bytes, out) {
-            let datagram = Datagram::Received { buffer, start: start as u16, end: end as u16 };
-            out.packets.push(Departure { slot: LegSlot(peer), to, datagram });
-        }
-    }
-
-    /// Gives a packet to the leg that hears it; returns where the rewritten datagram lies and where it goes.
-    #[expect(clippy::too_many_arguments, reason = "one packet's way, spelled out")]
-    fn pass_on(
-        &mut self,
-        now: Duration,
-        from: u32,
-        speaker: LegId,
-        hearer: u32,
-        received: Received,
-        bytes: &mut [u8],
-        out: &mut Output,
-    ) -> Option<(usize, usize, SocketAddr)> {
-        let tables = &self.tables;
-        let hearer = self.legs.get_mut(hearer as usize)?.as_mut()?;
-        let Some(passage) = hearer.passage(received.kind) else {
-            hearer.outgoing.interrupt();
-            return None;
-        };
-        let Received { header, place, kind } = received;
-        let payload = bytes.get_mut(header.payload_start..header.payload_end)?;
-
-        if let Some(player) = &mut hearer.player {
-            let other = player.other()?;
-            if let PayloadKind::Audio(codec) = kind {
-                other.put(from, place, header.timestamp, law::decode(codec.law()?, payload));
-                say_bridged(hearer, speaker, &mut out.events);
-            }
-            return None;
-        }
-
-        let audio_samples = match kind {
-            PayloadKind::Audio(codec) => {
-                tables.convert(codec.law()?, passage.codec.law()?, payload);
-                Some(payload.len() as u32)
-            }
-            PayloadKind::ComfortNoise => Some(0),
-            PayloadKind::KeyPress => None,
-        };
-        let packet = Relayed {
-            from,
-            place,
-            timestamp: header.timestamp,
-            marker: header.marker,
-            audio_samples,
-            payload_type: passage.payload_type,
-        };
-        let stamp = hearer.outgoing.relay(now, packet)?;
-
-        // Our header stands directly before the payload; whatever else the old one carried is left out.
-        let start = header.payload_start - HEADER_BYTES;
-        bytes.get_mut(start..header.payload_start)?.copy_from_slice(&stamp.to_bytes());
-        hearer.packets_sent += 1;
-        say_bridged(hearer, speaker, &mut out.events);
-        Some((start, header.payload_end, passage.to))
     }
 
     fn tick(&mut self, now: Duration, out: &mut Output) {
-        self.play(now, out);
+        self.make_audio(now, out);
         if now >= self.watch_due {
             self.watch(now, out);
         }
     }
 
-    /// Says which legs are silent.
+    /// Says which legs are silent, and sends the reports that are due.
     fn watch(&mut self, now: Duration, out: &mut Output) {
-        for leg in self.legs.iter_mut().flatten() {
+        for slot in 0..self.legs.len() as u32 {
             if out.is_full() {
                 return;
             }
+            let Some(leg) = self.leg_mut(slot) else { continue };
             if let Some(silence) = leg.silence_to_say(now) {
                 out.events.push(Event::Silent { leg: leg.id, silence });
             }
+            leg.watch(now);
+            leg.report(now, LegSlot(slot), out);
         }
         self.watch_due = now + WATCH_EVERY;
     }
@@ -251,14 +187,7 @@ impl Engine {
     }
 }
 
-/// Says once per bridge that `speaker` reached `hearer`.
-fn say_bridged(hearer: &mut Leg, speaker: LegId, events: &mut Vec<Event>) {
-    if !std::mem::replace(&mut hearer.bridged_said, true) {
-        events.push(Event::Bridged { leg: hearer.id, from: speaker });
-    }
-}
-
-/// How often silence is looked for.
+/// How often silence and due reports are looked for.
 const WATCH_EVERY: Duration = Duration::from_millis(250);
 
 /// SplitMix64: numbers that a stranger does not guess by chance; no secrets depend on them.

@@ -99,6 +99,21 @@ impl Latch {
         }
     }
 
+    /// Follows an address that the far end has proven to be its own; true when it is a new one.
+    pub fn nominate(&mut self, now: Duration, address: SocketAddr) -> bool {
+        let ssrc = match &self.state {
+            State::Latched(source) if source.address == address => return false,
+            State::Latched(source) | State::Relearning { old: source, .. } => source.ssrc,
+            State::Unheard => Ssrc(0),
+        };
+        self.follow(now, address, ssrc) == Admission::Latched
+    }
+
+    /// True while nothing was heard from the far end.
+    pub fn is_unheard(&self) -> bool {
+        matches!(self.state, State::Unheard)
+    }
+
     fn follow(&mut self, now: Duration, from: SocketAddr, ssrc: Ssrc) -> Admission {
         self.state = State::Latched(Source { address: from, ssrc, heard: now });
         Admission::Latched

@@ -28,11 +28,17 @@ pub mod srtp;
 pub mod stats;
 pub mod stun;
 pub mod tone;
+mod transcode;
+mod voice;
 pub mod wav;
 
 pub use codec::Codec;
-pub use command::{Command, ControlPort, Direction, Event, IceCredentials, LegStats, PlayMode, Sound, StreamSettings};
-pub use engine::{Datagram, Departure, Engine, Input, LegSlot, Output, TAP_BYTES_MAX, TapFrame};
+pub use command::{
+    Command, ControlPort, Direction, Event, IceCredentials, LegStats, PlayMode, Sound, StreamSettings, Supervision,
+};
+pub use engine::{
+    Arrival, BUFFER_BYTES, Channel, Datagram, Departure, Engine, Input, LegSlot, Output, TAP_BYTES_MAX, TapFrame,
+};
 pub use ids::{LegId, PromptId};
 pub use packet::{HEADER_BYTES, Malformed, PACKET_BYTES_MAX, RtpHeader, Ssrc, Stamp};
 pub use sequence::{Place, Sequencer, Verdict};

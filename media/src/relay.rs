@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use crate::packet::{Ssrc, Stamp};
 use crate::sequence::Place;
-use crate::stats::{CLOCK_HZ, samples};
 
 /// A relayed packet as the stream sees it.
 #[derive(Debug, Clone, Copy)]
@@ -20,8 +19,8 @@ pub struct Relayed {
     pub timestamp: u32,
     /// Its marker bit.
     pub marker: bool,
-    /// Samples of audio it carries; `None` for telephone-events, whose timestamp is that of the key press.
-    pub audio_samples: Option<u32>,
+    /// Ticks of audio it carries; `None` for telephone-events, whose timestamp is that of the key press.
+    pub audio_ticks: Option<u32>,
     /// The payload type to send it with.
     pub payload_type: u8,
 }
@@ -30,11 +29,13 @@ pub struct Relayed {
 #[derive(Debug)]
 pub struct Outgoing {
     ssrc: Ssrc,
+    /// Ticks of the timestamp per second.
+    clock_hz: u32,
     /// The highest sequence sent, widened.
     sequence: u64,
     /// The highest timestamp sent, widened.
     timestamp: u64,
-    /// Samples in the packet that carries `timestamp`.
+    /// Ticks in the packet that carries `timestamp`.
     span: u32,
     /// When the packet that carries `timestamp` was sent; `None` before the first.
     sent_at: Option<Duration>,
@@ -72,6 +73,7 @@ impl Outgoing {
     pub fn new(ssrc: Ssrc, sequence: u16, timestamp: u32) -> Self {
         Self {
             ssrc,
+            clock_hz: 8_000,
             // One cycle up: the numbers are widened and never go below zero.
             sequence: (1 << 16) + u64::from(sequence),
             timestamp: (1 << 32) + u64::from(timestamp),
@@ -82,7 +84,17 @@ impl Outgoing {
         }
     }
 
-    /// Numbers a packet that we make ourselves, `span` samples long; `resumes` after a pause in our own making.
+    /// Sets the clock of the codec that was agreed; what was sent keeps its numbers (RFC 7160 §4.1).
+    pub fn set_clock(&mut self, clock_hz: u32) {
+        self.clock_hz = clock_hz;
+    }
+
+    /// The name of the stream.
+    pub fn ssrc(&self) -> Ssrc {
+        self.ssrc
+    }
+
+    /// Numbers a packet that we make ourselves, `span` ticks long; `resumes` after a pause in our own making.
     pub fn make(&mut self, now: Duration, payload_type: u8, span: u32, resumes: bool) -> Stamp {
         let continues = matches!(self.feed, Feed::Own) && !resumes;
         let timestamp = if continues { self.timestamp + u64::from(self.span) } else { self.next_timestamp(now) };
@@ -116,7 +128,7 @@ impl Outgoing {
             self.fill(anchor, &packet)?
         };
 
-        let marker_due = packet.audio_samples.is_some() && std::mem::take(&mut self.marker_due);
+        let marker_due = packet.audio_ticks.is_some() && std::mem::take(&mut self.marker_due);
         Some(Stamp {
             marker: packet.marker || marker_due,
             payload_type: packet.payload_type,
@@ -153,11 +165,12 @@ impl Outgoing {
     /// The timestamp of a packet newer than all before; mends the anchor when the source's clock has jumped.
     fn advance(&mut self, now: Duration, mut anchor: Anchor, sequence: u64, packet: &Relayed) -> u64 {
         let mapped = anchor.map(packet.timestamp);
-        let elapsed = self.sent_at.map_or(0, |at| samples(now.saturating_sub(at)));
-        let latest = self.timestamp + elapsed + JUMP_SAMPLES;
-        let earliest = match packet.audio_samples {
+        let elapsed = self.sent_at.map_or(0, |at| self.ticks(now.saturating_sub(at)));
+        let jump = JUMP_S * u64::from(self.clock_hz);
+        let latest = self.timestamp + elapsed + jump;
+        let earliest = match packet.audio_ticks {
             Some(_) => self.timestamp,
-            None => self.timestamp.saturating_sub(JUMP_SAMPLES),
+            None => self.timestamp.saturating_sub(jump),
         };
 
         let timestamp = match mapped {
@@ -171,19 +184,19 @@ impl Outgoing {
                 anchor.ours
             }
         };
-        if packet.audio_samples.is_some() {
+        if packet.audio_ticks.is_some() {
             anchor.theirs = packet.timestamp;
             anchor.ours = timestamp;
         }
         self.feed = Feed::Relay(anchor);
-        self.sent(now, sequence, timestamp, packet.audio_samples.unwrap_or(0));
+        self.sent(now, sequence, timestamp, packet.audio_ticks.unwrap_or(0));
         timestamp
     }
 
     /// The timestamp of a late packet, which must lie among those already sent.
     fn fill(&self, anchor: Anchor, packet: &Relayed) -> Option<u64> {
         let mapped = anchor.map(packet.timestamp)?;
-        let among = packet.audio_samples.is_none() || (anchor.timestamp_min..=self.timestamp).contains(&mapped);
+        let among = packet.audio_ticks.is_none() || (anchor.timestamp_min..=self.timestamp).contains(&mapped);
         among.then_some(mapped)
     }
 
@@ -192,7 +205,13 @@ impl Outgoing {
         let Some(at) = self.sent_at else {
             return self.timestamp;
         };
-        self.timestamp + samples(now.saturating_sub(at)).max(u64::from(self.span))
+        self.timestamp + self.ticks(now.saturating_sub(at)).max(u64::from(self.span))
+    }
+
+    /// A span of real time in ticks, rounded down.
+    fn ticks(&self, span: Duration) -> u64 {
+        let clock_hz = u64::from(self.clock_hz);
+        span.as_secs() * clock_hz + u64::from(span.subsec_micros()) * clock_hz / 1_000_000
     }
 
     fn sent(&mut self, now: Duration, sequence: u64, timestamp: u64, span: u32) {
@@ -214,7 +233,7 @@ impl Anchor {
 }
 
 /// How far a source's clock may run from real time before it counts as a jump.
-const JUMP_SAMPLES: u64 = 10 * CLOCK_HZ;
+const JUMP_S: u64 = 10;
 
 #[cfg(test)]
 mod tests {
@@ -328,9 +347,9 @@ mod tests {
             self.packet(at_ms, source, position, timestamp, None);
         }
 
-        fn packet(&mut self, at_ms: u64, source: u32, position: u64, timestamp: u32, audio_samples: Option<u32>) {
+        fn packet(&mut self, at_ms: u64, source: u32, position: u64, timestamp: u32, audio_ticks: Option<u32>) {
             let place = Place { epoch: source, position };
-            let packet = Relayed { from: source, place, timestamp, marker: false, audio_samples, payload_type: 0 };
+            let packet = Relayed { from: source, place, timestamp, marker: false, audio_ticks, payload_type: 0 };
             if let Some(stamp) = self.stream.relay(Duration::from_millis(at_ms), packet) {
                 self.got.push((stamp.sequence, stamp.timestamp, stamp.marker));
             }

@@ -252,11 +252,6 @@ impl Run {
     }
 }
 
-/// A span in samples at 8 kHz, rounded down.
-pub(crate) fn samples(span: Duration) -> u64 {
-    ticks(span, CLOCK_HZ as u32)
-}
-
 /// A span in ticks of a clock, rounded down to whole ticks of whole microseconds.
 pub(crate) fn ticks(span: Duration, clock_hz: u32) -> u64 {
     let clock_hz = u64::from(clock_hz);

@@ -12,7 +12,7 @@ use crate::{IceCredentials, PACKET_BYTES_MAX};
 mod message;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use message::{Checked, Request, Writer};
 

@@ -7,12 +7,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use media::codec::{Encoder, OpusSettings};
 use media::rtcp::{Playout, REPORT_BYTES_MAX, Session};
-use media::srtp::{MASTER_BYTES_MAX, MasterKey, Receiver, Sender, Suite, TRAILER_BYTES_MAX};
+use media::srtp::{MASTER_BYTES_MAX, MasterKey, Receiver, Security, Sender, SessionKeys, Suite, TRAILER_BYTES_MAX};
 use media::stats::Reception;
 use media::{
-    Codec, Command, Engine, Event, Input, LegId, Output, PlayMode, PromptId, RtpHeader, Sequencer, Sound, Ssrc, Stamp,
-    StreamSettings,
+    Arrival, BUFFER_BYTES, Channel, Codec, Command, Engine, Event, Input, LegId, Output, PlayMode, PromptId, RtpHeader,
+    Sequencer, Sound, Ssrc, Stamp, StreamSettings,
 };
 
 const LEGS: u32 = 100;
@@ -37,6 +38,62 @@ fn steady_state_allocates_nothing() {
     // A sound's frames take the place of relayed packets; its end comes just after a packet that is still muted.
     assert_eq!((stage.sent, stage.copied), (packets - sounds, packets / 2));
     assert_eq!(stage.ended, sounds, "sounds end in steady state too");
+}
+
+#[test]
+fn transcoding_and_protection_allocate_nothing() {
+    let opus = OpusSettings { fec: true, dtx: false, bitrate_max: None };
+    let mut payload = Vec::new();
+    Encoder::new(Codec::Opus, 8_000, opus).and_then(|mut e| e.encode(&[500; 160], &mut payload)).expect("it encodes");
+    let key = |fill: u8| MasterKey::new(Suite::AeadAes128Gcm, &[fill; 28]).expect("it fits");
+    let keys = SessionKeys { send: key(1), receive: key(2) };
+
+    let mut engine = Engine::new(4, 3);
+    let mut out = Output::new();
+    let mut sealer = Sender::new(&keys.receive);
+    let security = Security::Keys(Box::new(keys));
+    let protected = StreamSettings { security, ..StreamSettings::plain(Some(home(0)), Codec::Opus, 107) };
+    for (leg, settings) in [protected, StreamSettings::plain(Some(home(1)), Codec::Pcmu, 0)].into_iter().enumerate() {
+        let leg = LegId(leg as u32);
+        engine.handle(Duration::ZERO, Input::Command(Command::Open { leg, port: 4000, address: None }), &mut out);
+        engine.handle(Duration::ZERO, Input::Command(Command::Configure { leg, settings }), &mut out);
+    }
+    engine.handle(Duration::ZERO, Input::Command(Command::Bridge { a: LegId(0), b: LegId(1) }), &mut out);
+
+    let mut sent = 0;
+    let mut warm = 0;
+    for round in 0..ROUNDS_WARM + ROUNDS {
+        if round == ROUNDS_WARM {
+            warm = COUNT.get();
+        }
+        let at = Duration::from_millis(20) * round;
+        for (leg, payload_type, ticks, payload) in [(0, 107, 960, &payload[..]), (1, 0, 160, &[0x55; 160][..])] {
+            // One of ten packets is lost.
+            if round % 10 == 9 {
+                continue;
+            }
+            let (sequence, timestamp) = (round as u16, round * ticks);
+            let stamp = Stamp { marker: false, payload_type, sequence, timestamp, ssrc: Ssrc(leg) };
+            let mut bytes = [0; BUFFER_BYTES];
+            bytes[..12].copy_from_slice(&stamp.to_bytes());
+            bytes[12..12 + payload.len()].copy_from_slice(payload);
+            let mut length = 12 + payload.len();
+            if leg == 0 {
+                length = sealer.protect(&mut bytes, length).expect("there is room");
+            }
+            let slot = engine.slot(LegId(leg)).expect("it is open");
+            let (channel, from) = (Channel::Media, home(leg));
+            let arrival = Arrival { slot, channel, from, at, buffer: 0, bytes: &mut bytes, length };
+            engine.handle(at, Input::Packet(arrival), &mut out);
+            sent += out.packets.len();
+            out.clear();
+        }
+        engine.handle(at, Input::Tick, &mut out);
+        sent += out.packets.len();
+        out.clear();
+    }
+    assert_eq!(COUNT.get() - warm, 0, "calls of the allocator");
+    assert!(sent > 2 * ROUNDS as usize, "lost packets are made good: {sent}");
 }
 
 #[test]
@@ -111,7 +168,7 @@ impl Stage {
         for leg in 0..LEGS {
             let (codec, payload_type) = if leg % 4 == 0 { (Codec::Pcma, 8) } else { (Codec::Pcmu, 0) };
             let settings = StreamSettings::plain(Some(home(leg)), codec, payload_type);
-            stage.order(Command::Open { leg: LegId(leg), port: 4000 });
+            stage.order(Command::Open { leg: LegId(leg), port: 4000, address: None });
             stage.order(Command::Configure { leg: LegId(leg), settings });
             stage.order(Command::Tap { leg: LegId(leg), on: leg % 2 == 0 });
             if leg % 2 == 1 {
@@ -120,7 +177,14 @@ impl Stage {
             if leg % 10 == 0 {
                 let mode = if leg % 20 == 0 { PlayMode::Replace } else { PlayMode::Duck { attenuation_db: 12 } };
                 let sound = Arc::clone(&stage.sound);
-                stage.order(Command::Play { leg: LegId(leg), prompt: PromptId(leg), sound, mode });
+                stage.order(Command::Play {
+                    leg: LegId(leg),
+                    prompt: PromptId(leg),
+                    sound,
+                    mode,
+                    repeats: false,
+                    key_ends: false,
+                });
             }
         }
         stage
@@ -137,11 +201,12 @@ impl Stage {
             let payload_type = if leg % 4 == 0 { 8 } else { 0 };
             let (sequence, timestamp) = (round as u16, round * 160);
             let stamp = Stamp { marker: false, payload_type, sequence, timestamp, ssrc: Ssrc(leg) };
-            let mut bytes = [0x55; 172];
+            let mut bytes = [0x55; BUFFER_BYTES];
             bytes[..12].copy_from_slice(&stamp.to_bytes());
             let slot = self.engine.slot(LegId(leg)).expect("the leg is open");
-            let input = Input::Packet { slot, from: home(leg), buffer: 0, bytes: &mut bytes };
-            self.engine.handle(self.now, input, &mut self.out);
+            let (channel, from) = (Channel::Media, home(leg));
+            let arrival = Arrival { slot, channel, from, at: self.now, buffer: 0, bytes: &mut bytes, length: 172 };
+            self.engine.handle(self.now, Input::Packet(arrival), &mut self.out);
             self.count();
         }
         self.engine.handle(self.now, Input::Tick, &mut self.out);
@@ -150,7 +215,8 @@ impl Stage {
     }
 
     fn count(&mut self) {
-        self.sent += self.out.packets.len() as u64;
+        // Reports leave from the other port.
+        self.sent += self.out.packets.iter().filter(|packet| packet.channel == Channel::Media).count() as u64;
         self.copied += self.out.frames.len() as u64;
         let ended = self.out.events.iter().filter(|event| matches!(event, Event::PlayEnded { completed: true, .. }));
         self.ended += ended.count() as u64;

@@ -137,7 +137,14 @@ impl Call {
             routing::PlayMode::Replace => media::PlayMode::Replace,
             routing::PlayMode::Duck => media::PlayMode::Duck { attenuation_db: DUCK_DB },
         };
-        context.media(media::Command::Play { leg: self.caller.id, prompt, sound, mode });
+        context.media(media::Command::Play {
+            leg: self.caller.id,
+            prompt,
+            sound,
+            mode,
+            repeats: false,
+            key_ends: false,
+        });
     }
 
     /// A prompt's first packet has left.

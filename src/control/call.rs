@@ -134,7 +134,10 @@ impl Call {
     pub(super) fn handle_media(&mut self, context: &mut Context<'_>, leg: LegId, event: media::Event) {
         let now = context.now;
         match event {
-            media::Event::Latched { .. } => {}
+            media::Event::Latched { .. }
+            | media::Event::Key { .. }
+            | media::Event::CodecFailed { .. }
+            | media::Event::Handshake { .. } => {}
             media::Event::OpenFailed { reason, .. } => self.open_failed(context, leg, &reason),
             media::Event::PlayStarted { prompt, .. } => self.play_started(context, prompt),
             media::Event::PlayEnded { prompt, completed, .. } => self.play_ended(context, prompt, completed),

@@ -99,7 +99,7 @@ impl Leg {
         };
         context.shared.owners.insert(id, call);
         context.shared.ports_held.insert(id, port);
-        context.media(media::Command::Open { leg: id, port });
+        context.media(media::Command::Open { leg: id, port, address: None });
         let address = context.shared.settings.address;
         Some(Leg {
             id,

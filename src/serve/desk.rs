@@ -132,7 +132,7 @@ impl Desk {
 
     fn order_media(&mut self, command: media::Command) -> Option<Input> {
         self.parties.observe(&command);
-        let media::Command::Open { leg, port } = command else {
+        let media::Command::Open { leg, port, address } = command else {
             // A running call keeps the audio it has.
             if let Err(refused) = self.media.send(command) {
                 warn!(%refused, "the media loop did not take an order");
@@ -141,7 +141,7 @@ impl Desk {
         };
         // Legs of one call live on one media thread.
         let group = self.control.call_of(leg).map_or(0, |call| call.0);
-        let refused = self.media.open(group, leg, port).err()?;
+        let refused = self.media.open(group, leg, port, address).err()?;
         warn!(%refused, "the media loop did not take a new leg");
         Some(Input::Media(Event::OpenFailed { leg, reason: refused.to_string() }))
     }

@@ -90,9 +90,9 @@ impl MediaHandle {
     ///
     /// # Errors
     /// When the thread's queue has no room for new legs.
-    pub fn open(&self, call_group: u64, leg: LegId, port: u16) -> Result<(), Refused> {
+    pub fn open(&self, call_group: u64, leg: LegId, port: u16, address: Option<IpAddr>) -> Result<(), Refused> {
         let thread = (call_group % self.shared.threads.len() as u64) as usize;
-        self.post(thread, Command::Open { leg, port })?;
+        self.post(thread, Command::Open { leg, port, address })?;
         homes(&self.shared).insert(leg, thread);
         Ok(())
     }
@@ -103,8 +103,8 @@ impl MediaHandle {
     /// When the thread's queue is full, or a bridge names legs of two threads.
     pub fn send(&self, command: Command) -> Result<(), Refused> {
         let leg = match &command {
-            Command::Open { leg, port } => return self.open(0, *leg, *port),
-            Command::Bridge { a, b } => {
+            Command::Open { leg, port, address } => return self.open(0, *leg, *port, *address),
+            Command::Bridge { a, b } | Command::Supervise { supervisor: a, leg: b, .. } => {
                 let homes = homes(&self.shared);
                 if homes.get(a).zip(homes.get(b)).is_some_and(|(a, b)| a != b) {
                     return Err(Refused::Apart);
@@ -113,6 +113,10 @@ impl MediaHandle {
             }
             Command::Configure { leg, .. }
             | Command::Play { leg, .. }
+            | Command::Press { leg, .. }
+            | Command::Secure { leg, .. }
+            | Command::Send { leg, .. }
+            | Command::Key { leg, .. }
             | Command::StopPlay { leg }
             | Command::Tap { leg, .. }
             | Command::Close { leg } => *leg,

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use media::{
-    Codec, Command, Datagram, Engine, Input, LegId, Output, PlayMode, PromptId, RtpHeader, Sound, StreamSettings,
+    Arrival, BUFFER_BYTES, Channel, Codec, Command, Datagram, Engine, Input, LegId, Output, PlayMode, PromptId,
+    RtpHeader, Sound, StreamSettings,
 };
 
 /// Reads `script` as records: what to do, length of a datagram, the datagram.
@@ -48,7 +49,7 @@ impl Pair {
         for (leg, codec, payload_type) in [(LEGS[0], Codec::Pcmu, 0), (LEGS[1], Codec::Pcma, 8)] {
             let settings = StreamSettings::plain(Some(SocketAddr::from(([192, 0, 2, 1], 5004))), codec, payload_type)
                 .with_events(Some(101));
-            pair.order(Command::Open { leg, port: 4000 });
+            pair.order(Command::Open { leg, port: 4000, address: None });
             pair.order(Command::Configure { leg, settings });
         }
         pair.order(Command::Bridge { a: LEGS[0], b: LEGS[1] });
@@ -62,7 +63,7 @@ impl Pair {
         if what & 8 != 0 {
             let mode = if what & 16 == 0 { PlayMode::Replace } else { PlayMode::Duck { attenuation_db: what >> 4 } };
             let sound = Arc::new(Sound { samples: vec![i16::MAX; 1_000] });
-            self.order(Command::Play { leg, prompt: PromptId(1), sound, mode });
+            self.order(Command::Play { leg, prompt: PromptId(1), sound, mode, repeats: false, key_ends: false });
         }
         self.now += Duration::from_millis(u64::from(what >> 4) * 7);
         self.engine.handle(self.now, Input::Tick, &mut self.out);
@@ -70,8 +71,13 @@ impl Pair {
 
         let slot = self.engine.slot(leg).expect("the leg is open");
         let from = SocketAddr::from(([192, 0, 2, 1], 5000 + u16::from(what >> 1 & 3)));
-        self.engine.handle(self.now, Input::Packet { slot, from, buffer: 0, bytes: datagram }, &mut self.out);
-        self.inspect(datagram);
+        let length = datagram.len();
+        let mut bytes = datagram.to_vec();
+        bytes.resize(BUFFER_BYTES.max(length), 0);
+        let (channel, at) = (if what & 0x20 == 0 { Channel::Media } else { Channel::Control }, self.now);
+        let arrival = Arrival { slot, channel, from, at, buffer: 0, bytes: &mut bytes, length };
+        self.engine.handle(self.now, Input::Packet(arrival), &mut self.out);
+        self.inspect(&bytes);
     }
 
     fn order(&mut self, command: Command) {
@@ -85,6 +91,11 @@ impl Pair {
                 Datagram::Received { start, end, .. } => &received[usize::from(start)..usize::from(end)],
                 Datagram::Made { start, end } => &self.out.made[start as usize..end as usize],
             };
+            // Reports are told from RTP by their type (RFC 5761 §4).
+            if departure.channel == Channel::Control {
+                assert!(media::rtcp::is_control(bytes), "what leaves the control port is a report");
+                continue;
+            }
             let header = RtpHeader::parse(bytes).expect("we send RTP");
             assert_eq!(header.payload_start, 12, "a plain header");
             // A script long enough to use all numbers says nothing about numbers used twice.

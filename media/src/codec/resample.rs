@@ -19,16 +19,22 @@ const CUTOFF: f32 = 0.93;
 const BLOCK: usize = 320;
 
 /// One stream's resampler; the ratio is 2 or 1/2.
-pub(super) struct Resampler {
+pub(crate) struct Resampler {
     inner: Async<f32>,
     input: Vec<f32>,
     output: Vec<f32>,
     doubling: bool,
 }
 
+impl std::fmt::Debug for Resampler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Resampler").field("doubling", &self.doubling).finish_non_exhaustive()
+    }
+}
+
 impl Resampler {
     /// From `from_hz` to `to_hz`; `None` unless one is twice the other.
-    pub(super) fn new(from_hz: u32, to_hz: u32) -> Option<Self> {
+    pub(crate) fn new(from_hz: u32, to_hz: u32) -> Option<Self> {
         let doubling = to_hz == 2 * from_hz;
         if !doubling && from_hz != 2 * to_hz {
             return None;
@@ -45,12 +51,12 @@ impl Resampler {
     }
 
     /// How many samples come out when `count` go in; an odd one is left out when the rate is halved.
-    pub(super) const fn count_out(&self, count: usize) -> usize {
+    pub(crate) const fn count_out(&self, count: usize) -> usize {
         if self.doubling { 2 * count } else { count / 2 }
     }
 
     /// Appends the samples at the other rate.
-    pub(super) fn process(&mut self, samples: &[i16], out: &mut Vec<i16>) {
+    pub(crate) fn process(&mut self, samples: &[i16], out: &mut Vec<i16>) {
         let whole = if self.doubling { samples.len() } else { samples.len() & !1 };
         for block in samples[..whole].chunks(BLOCK) {
             for (to, from) in self.input.iter_mut().zip(block) {

@@ -3,35 +3,53 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Engine, Output};
+use super::{Engine, LegSlot, Output};
+use crate::dtmf::{Key, Tones};
 use crate::leg::Leg;
 use crate::packet::Ssrc;
-use crate::play::Player;
+use crate::play::Playing;
 use crate::relay::Outgoing;
-use crate::{Command, Event, LegId, PlayMode, PromptId, Sound};
+use crate::{Command, Event, LegId, PlayMode, Sound};
 
 impl Engine {
     pub(super) fn order(&mut self, now: Duration, command: Command, out: &mut Output) {
         match command {
             Command::Open { leg, .. } => self.open(now, leg, out),
             Command::Configure { leg, settings } => {
-                if let Some(leg) = self.find(leg) {
+                let Some(&slot) = self.slots.get(&leg) else { return };
+                if let Some(leg) = self.leg_mut(slot) {
                     leg.configure(now, settings);
                 }
+                self.arrange(now, slot, out);
             }
-            Command::Bridge { a, b } => self.bridge(a, b),
-            Command::Play { leg, prompt, sound, mode } => self.start_play(now, leg, (prompt, sound, mode), out),
+            Command::Bridge { a, b } => self.bridge(now, a, b, out),
+            Command::Supervise { supervisor, leg, mode } => self.supervise(now, supervisor, leg, mode, out),
+            Command::Play { leg, prompt, sound, mode, repeats, key_ends } => {
+                self.start_play(now, leg, Playing { prompt: Some(prompt), sound, mode, repeats, key_ends }, out);
+            }
             Command::StopPlay { leg } => {
                 if let Some(&slot) = self.slots.get(&leg) {
-                    self.end_play(slot, out);
+                    self.end_play(now, slot, out);
                 }
             }
-            Command::Tap { leg, on } => {
-                if let Some(leg) = self.find(leg) {
-                    leg.tapped = on;
+            Command::Press { leg, key } => self.press(now, leg, key, out),
+            Command::Tap { leg, on } => self.change(leg, |leg| leg.tapped = on),
+            Command::Secure { leg, on } => self.change(leg, |leg| leg.secure = on),
+            Command::Key { leg, keys } => self.change(leg, |leg| leg.take_keys(&keys)),
+            Command::Send { leg, datagram } => {
+                if let Some(&slot) = self.slots.get(&leg)
+                    && let Some(leg) = self.leg(slot)
+                {
+                    leg.send_handshake(LegSlot(slot), &datagram, out);
                 }
             }
-            Command::Close { leg } => self.close(leg, out),
+            Command::Close { leg } => self.close(now, leg, out),
+        }
+    }
+
+    fn change(&mut self, leg: LegId, change: impl FnOnce(&mut Leg)) {
+        if let Some(leg) = self.find(leg) {
+            change(leg);
         }
     }
 
@@ -51,75 +69,64 @@ impl Engine {
         let numbers = self.random.next();
         let ssrc = Ssrc(self.random.next() as u32);
         let outgoing = Outgoing::new(ssrc, numbers as u16, (numbers >> 32) as u32);
-        self.legs[slot as usize] = Some(Leg::new(leg, outgoing));
+        self.legs[slot as usize] = Some(Leg::new(now, leg, outgoing, self.random.next()));
         self.slots.insert(leg, slot);
     }
 
-    fn bridge(&mut self, a: LegId, b: LegId) {
-        let (Some(&slot_a), Some(&slot_b)) = (self.slots.get(&a), self.slots.get(&b)) else {
-            return;
+    /// Begins a sound for a leg; the one before it ends.
+    pub(super) fn start_play(&mut self, now: Duration, leg: LegId, playing: Playing, out: &mut Output) {
+        let refused = playing.prompt.map(|prompt| Event::PlayEnded { leg, prompt, completed: false });
+        let Some(slot) = self.slots.get(&leg).copied() else {
+            return out.events.extend(refused);
         };
-        let bridged_already = self.leg(slot_a).is_some_and(|leg| leg.peer == Some(slot_b));
-        if slot_a == slot_b || bridged_already {
-            return;
+        let Some(target) = self.leg(slot).and_then(Leg::target) else {
+            return out.events.extend(refused);
+        };
+        let Some(leg) = self.leg_mut(slot) else { return };
+        let Ok(voice) = leg.raise_voice(now, target) else {
+            return out.events.extend(refused);
+        };
+        if let Some(cut_short) = voice.play(playing) {
+            let ended = cut_short.prompt().map(|prompt| (prompt, cut_short.is_complete()));
+            out.events.extend(ended.map(|(prompt, completed)| Event::PlayEnded { leg: leg.id, prompt, completed }));
         }
-
-        self.unbridge(slot_a);
-        self.unbridge(slot_b);
-        for (slot, peer) in [(slot_a, slot_b), (slot_b, slot_a)] {
-            if let Some(leg) = self.leg_mut(slot) {
-                leg.peer = Some(peer);
-                leg.bridged_said = false;
-            }
-        }
+        self.arrange(now, slot, out);
     }
 
-    fn unbridge(&mut self, slot: u32) {
-        let Some(peer) = self.leg_mut(slot).and_then(|leg| leg.peer.take()) else {
-            return;
-        };
-        if let Some(peer) = self.leg_mut(peer) {
-            peer.peer = None;
+    /// Sends a key press: as events where agreed, else as its tones.
+    pub(super) fn press(&mut self, now: Duration, leg: LegId, key: Key, out: &mut Output) {
+        let Some(&slot) = self.slots.get(&leg) else { return };
+        let Some(target) = self.leg(slot).and_then(Leg::target) else { return };
+        let Some(found) = self.leg_mut(slot) else { return };
+        if found.event_payload_type().is_none() {
+            let mut samples = vec![0; TONE_SAMPLES];
+            Tones::new(key, TONE_MS, 8_000).next_frame(&mut samples);
+            let sound = Arc::new(Sound { samples });
+            let playing = Playing { prompt: None, sound, mode: PlayMode::Replace, repeats: false, key_ends: false };
+            return self.start_play(now, leg, playing, out);
         }
+        if let Ok(voice) = found.raise_voice(now, target) {
+            voice.press(key);
+        }
+        self.arrange(now, slot, out);
     }
 
-    fn start_play(
-        &mut self,
-        now: Duration,
-        leg: LegId,
-        (prompt, sound, mode): (PromptId, Arc<Sound>, PlayMode),
-        out: &mut Output,
-    ) {
-        let configured = self.slots.get(&leg).copied().filter(|&slot| self.leg(slot).is_some_and(Leg::is_configured));
-        let Some(slot) = configured else {
-            out.events.push(Event::PlayEnded { leg, prompt, completed: false });
-            return;
-        };
-
-        // The next frame keeps the rhythm of a sound that it cuts short.
-        let due = self.end_play(slot, out).map_or(now, |due| due.max(now));
-        let hold = match mode {
-            PlayMode::Replace => None,
-            PlayMode::Duck { .. } => self.holds.pop(),
-        };
-        if let Some(leg) = self.leg_mut(slot) {
-            leg.player = Some(Player::new(prompt, sound, mode, due, hold));
-        }
-        self.playing.push(slot);
-        self.find_play_due();
-    }
-
-    fn close(&mut self, leg: LegId, out: &mut Output) {
+    fn close(&mut self, now: Duration, leg: LegId, out: &mut Output) {
         let Some(slot) = self.slots.get(&leg).copied() else {
             return;
         };
-        self.end_play(slot, out);
-        self.unbridge(slot);
+        self.end_play(now, slot, out);
+        self.unbridge(now, slot, out);
+        self.end_supervision(now, slot, out);
+        self.voiced.retain(|&voiced| voiced != slot);
+        self.holding.retain(|&holding| holding != slot);
         self.slots.remove(&leg);
-        if let Some(leg) = self.legs[slot as usize].take() {
+        if let Some(mut leg) = self.legs[slot as usize].take() {
+            leg.say_goodbye(now, LegSlot(slot), out);
             out.events.push(Event::Closed { leg: leg.id, stats: leg.stats() });
         }
         self.free.push(slot);
+        self.find_tick_due();
     }
 
     fn find(&mut self, leg: LegId) -> Option<&mut Leg> {
@@ -127,3 +134,8 @@ impl Engine {
         self.leg_mut(slot)
     }
 }
+
+/// How long the tones of a key sound, ms.
+const TONE_MS: u32 = 100;
+/// The same in samples, with the ramps that end it.
+const TONE_SAMPLES: usize = 880;

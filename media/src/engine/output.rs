@@ -5,20 +5,33 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::srtp::TRAILER_BYTES_MAX;
 use crate::{Event, LegId};
 
-/// The longest packet that is tapped, octets: 60 ms of G.711 and its header, with room for an extension.
-pub const TAP_BYTES_MAX: usize = 512;
+/// The longest packet that is tapped, octets: 60 ms of G.711, or 20 ms of linear samples at 16 kHz, and a header with
+/// room for an extension.
+pub const TAP_BYTES_MAX: usize = 704;
 
 /// The number of a leg inside one engine; used again after the leg is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LegSlot(pub u32);
+
+/// One of a leg's two ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Channel {
+    /// The RTP port.
+    Media,
+    /// The port above it, for control packets of those who do not put them on the RTP port.
+    Control,
+}
 
 /// A datagram to send from a leg's socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Departure {
     /// Whose socket sends it.
     pub slot: LegSlot,
+    /// From which of its ports.
+    pub channel: Channel,
     /// Where it goes.
     pub to: SocketAddr,
     /// Its octets.
@@ -104,7 +117,7 @@ impl Output {
     }
 
     /// True when the engine should stop until the lists were emptied.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.packets.len() >= PACKETS_MAX || self.events.len() + EVENTS_RESERVE >= EVENTS_MAX
     }
 }
@@ -122,5 +135,5 @@ const EVENTS_MAX: usize = 256;
 /// The most events that one packet, order or frame brings forth.
 const EVENTS_RESERVE: usize = 4;
 
-/// A header and 60 ms of G.711.
-const MADE_BYTES_MAX: usize = 12 + 480;
+/// A header, 60 ms of linear samples at 8 kHz, and what protection adds.
+const MADE_BYTES_MAX: usize = 12 + 960 + TRAILER_BYTES_MAX;

@@ -1,16 +1,22 @@
 //! Two phones and the engine between them, in simulated time.
 
 mod calls;
+mod codecs;
+mod keys;
 mod prompts;
 mod properties;
+mod protected;
+mod third_parties;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Datagram, Engine, Input, Output, TapFrame, law};
+use super::{Arrival, BUFFER_BYTES, Channel, Datagram, Engine, Input, Output, TapFrame};
+use crate::codec::Decoder;
+use crate::engine::LegSlot;
 use crate::packet::{RtpHeader, Ssrc, Stamp};
-use crate::{Codec, Command, Direction, Event, LegId, PlayMode, PromptId, Sound, StreamSettings};
+use crate::{Codec, Command, Direction, Event, LegId, PlayMode, PromptId, Sound, StreamSettings, Supervision};
 
 /// The caller's leg and where its phone is.
 const CALLER: LegId = LegId(0x8000_0001);
@@ -28,6 +34,20 @@ struct World {
     events: Vec<Event>,
     frames: Vec<TapFrame>,
     heard: Vec<Heard>,
+    /// What was sent beside RTP.
+    others: Vec<Other>,
+    /// RTP packets as they left, to any leg.
+    raw: Vec<Vec<u8>>,
+    slots: Vec<(LegId, LegSlot)>,
+}
+
+/// A datagram that is no RTP packet.
+#[derive(Debug, Clone)]
+struct Other {
+    leg: LegId,
+    channel: Channel,
+    to: SocketAddr,
+    bytes: Vec<u8>,
 }
 
 /// A packet that a phone received.
@@ -57,9 +77,13 @@ impl World {
             events: Vec::new(),
             frames: Vec::new(),
             heard: Vec::new(),
+            others: Vec::new(),
+            raw: Vec::new(),
+            slots: Vec::new(),
         };
         for leg in [CALLER, BOT, AGENT] {
-            world.order(Command::Open { leg, port: 4000 });
+            world.order(Command::Open { leg, port: 4000, address: None });
+            world.slots.extend(world.engine.slot(leg).map(|slot| (leg, slot)));
         }
         world.order(Command::Configure { leg: CALLER, settings: caller });
         world.order(Command::Configure { leg: BOT, settings: bot });
@@ -74,7 +98,7 @@ impl World {
 
     fn play(&mut self, leg: LegId, prompt: u32, samples: Vec<i16>, mode: PlayMode) {
         let sound = Arc::new(Sound { samples });
-        self.order(Command::Play { leg, prompt: PromptId(prompt), sound, mode });
+        self.order(Command::Play { leg, prompt: PromptId(prompt), sound, mode, repeats: false, key_ends: false });
     }
 
     /// A datagram from the usual place of a leg's phone.
@@ -82,10 +106,16 @@ impl World {
         self.packet_from(leg, home(leg), bytes);
     }
 
-    fn packet_from(&mut self, leg: LegId, from: SocketAddr, mut bytes: Vec<u8>) {
+    fn packet_from(&mut self, leg: LegId, from: SocketAddr, bytes: Vec<u8>) {
+        self.datagram(leg, Channel::Media, from, bytes);
+    }
+
+    fn datagram(&mut self, leg: LegId, channel: Channel, from: SocketAddr, mut bytes: Vec<u8>) {
         let slot = self.engine.slot(leg).expect("the leg is open");
-        let input = Input::Packet { slot, from, buffer: 3, bytes: &mut bytes };
-        self.engine.handle(self.now, input, &mut self.out);
+        let length = bytes.len();
+        bytes.resize(BUFFER_BYTES.max(length), 0xee);
+        let arrival = Arrival { slot, channel, from, at: self.now, buffer: 3, bytes: &mut bytes, length };
+        self.engine.handle(self.now, Input::Packet(arrival), &mut self.out);
         self.collect(&mut bytes);
     }
 
@@ -127,16 +157,15 @@ impl World {
                 }
                 Datagram::Made { start, end } => &self.out.made[start as usize..end as usize],
             };
-            let header = RtpHeader::parse(bytes).expect("we send RTP");
+            // A leg that has just closed says goodbye.
+            let leg = self.slots.iter().find(|(_, slot)| *slot == departure.slot).map_or(AGENT, |(leg, _)| *leg);
+            let Some(header) = RtpHeader::parse(bytes).ok().filter(|_| departure.channel == Channel::Media) else {
+                self.others.push(Other { leg, channel: departure.channel, to: departure.to, bytes: bytes.to_vec() });
+                continue;
+            };
+            self.raw.push(bytes.to_vec());
             assert_eq!((bytes[0], header.payload_start), (0x80, 12), "a plain header");
-            let leg = [CALLER, BOT, AGENT].into_iter().find(|&leg| self.engine.slot(leg) == Some(departure.slot));
-            self.heard.push(Heard {
-                leg: leg.expect("open legs send"),
-                at: self.now,
-                to: departure.to,
-                header,
-                payload: bytes[12..].to_vec(),
-            });
+            self.heard.push(Heard { leg, at: self.now, to: departure.to, header, payload: bytes[12..].to_vec() });
         }
         self.events.append(&mut self.out.events);
         self.frames.append(&mut self.out.frames);
@@ -165,16 +194,20 @@ impl World {
 
     /// What a phone decodes from the packets it received, put together without regard to time.
     fn sound(&self, leg: LegId, codec: Codec) -> Vec<i16> {
-        self.heard_by(leg)
-            .iter()
-            .flat_map(|heard| law::decode(codec.law().expect("the tests speak G.711"), &heard.payload))
-            .collect()
+        let mut decoder = Decoder::new(codec, codec.audio_rate_hz()).expect("it can be opened");
+        let mut samples = Vec::new();
+        for heard in self.heard_by(leg) {
+            decoder.decode(&heard.payload, &mut samples).expect("we send what was agreed");
+        }
+        samples
     }
 }
 
 /// The far end of a leg: one RTP stream.
 struct Phone {
     stamp: Stamp,
+    /// Ticks of its clock in one packet; `None` for as many as there are octets.
+    ticks: Option<u32>,
     payload: Box<dyn FnMut() -> Vec<u8>>,
 }
 
@@ -187,13 +220,13 @@ impl Phone {
     fn saying(ssrc: u32, payload: impl FnMut() -> Vec<u8> + 'static) -> Self {
         let stamp =
             Stamp { marker: false, payload_type: 0, sequence: 65_000, timestamp: 4_294_960_000, ssrc: Ssrc(ssrc) };
-        Self { stamp, payload: Box::new(payload) }
+        Self { stamp, ticks: None, payload: Box::new(payload) }
     }
 
     fn next(&mut self) -> Vec<u8> {
         let payload = (self.payload)();
         let bytes = [&self.stamp.to_bytes()[..], &payload].concat();
-        self.skip(payload.len() as u32);
+        self.skip(self.ticks.unwrap_or(payload.len() as u32));
         bytes
     }
 

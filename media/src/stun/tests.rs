@@ -179,6 +179,11 @@ fn request(add: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 }
 
 /// A request as a browser sends it, without fingerprint.
+/// A request as a browser that has chosen this pair sends it.
+pub(crate) fn nominating_request(name: &str, password: &str) -> Vec<u8> {
+    signed(name, password, |bytes| attribute(bytes, 0x0025, &[]))
+}
+
 fn signed(name: &str, password: &str, add: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut bytes = header(BINDING_REQUEST);
     attribute(&mut bytes, 0x0006, name.as_bytes());

@@ -324,6 +324,13 @@ fn render_media(sim: &Sim, command: &media::Command) -> String {
         media::Command::Play { leg, mode, .. } => format!("play {} {mode:?}", name(sim, *leg)),
         media::Command::StopPlay { leg } => format!("stop {}", name(sim, *leg)),
         media::Command::Tap { leg, on } => format!("tap {} {}", name(sim, *leg), if *on { "on" } else { "off" }),
+        media::Command::Supervise { supervisor, leg, mode } => {
+            format!("supervise {} by {} {mode:?}", name(sim, *leg), name(sim, *supervisor))
+        }
+        media::Command::Press { leg, key } => format!("press {} {key}", name(sim, *leg)),
+        media::Command::Secure { leg, on } => format!("secure {} {}", name(sim, *leg), if *on { "on" } else { "off" }),
+        media::Command::Send { leg, datagram } => format!("send {} {} octets", name(sim, *leg), datagram.len()),
+        media::Command::Key { leg, .. } => format!("key {}", name(sim, *leg)),
         media::Command::Close { leg } => format!("close {}", name(sim, *leg)),
     }
 }

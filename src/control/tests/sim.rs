@@ -201,7 +201,7 @@ impl Sim {
 
     fn carry_out_media(&mut self, command: &media::Command) {
         match command {
-            media::Command::Open { leg, port } => {
+            media::Command::Open { leg, port, .. } => {
                 let in_use = self.media.values().any(|each| each.up && each.port == *port);
                 assert!(!in_use && port % 2 == 0, "port {port} is in use or odd");
                 let known = self.media.insert(*leg, MediaLeg { port: *port, up: true, peer: None });
@@ -226,6 +226,11 @@ impl Sim {
                 self.assert_up(*leg);
                 self.end_play(*leg);
             }
+            media::Command::Supervise { .. }
+            | media::Command::Press { .. }
+            | media::Command::Secure { .. }
+            | media::Command::Send { .. }
+            | media::Command::Key { .. } => {}
             media::Command::Close { leg } => {
                 self.assert_up(*leg);
                 self.end_play(*leg);

@@ -29,7 +29,15 @@ impl Parties {
             Command::Close { leg } => {
                 legs.remove(leg);
             }
-            Command::Open { .. } | Command::Bridge { .. } | Command::Play { .. } | Command::StopPlay { .. } => return,
+            Command::Open { .. }
+            | Command::Bridge { .. }
+            | Command::Supervise { .. }
+            | Command::Play { .. }
+            | Command::StopPlay { .. }
+            | Command::Press { .. }
+            | Command::Secure { .. }
+            | Command::Send { .. }
+            | Command::Key { .. } => return,
         }
         self.version.fetch_add(1, Ordering::Release);
     }

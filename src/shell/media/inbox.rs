@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn new_legs_are_refused_first() {
         let inbox = Inbox::new().expect("an event counter");
-        let open = || Command::Open { leg: LegId(1), port: 4000 };
+        let open = || Command::Open { leg: LegId(1), port: 4000, address: None };
         let close = || Command::Close { leg: LegId(1) };
         for _ in 0..ORDERS_MAX_FOR_OPEN {
             assert_eq!(inbox.post(open()), Ok(()));

@@ -54,12 +54,17 @@ impl Outbox {
 /// True for events that call control waits for before it lets go of something.
 fn is_final(event: &Event) -> bool {
     match event {
-        Event::OpenFailed { .. } | Event::PlayEnded { .. } | Event::Closed { .. } => true,
+        Event::OpenFailed { .. }
+        | Event::PlayEnded { .. }
+        | Event::CodecFailed { .. }
+        | Event::Key { .. }
+        | Event::Closed { .. } => true,
         Event::Latched { .. }
         | Event::PlayStarted { .. }
         | Event::Bridged { .. }
         | Event::Silent { .. }
-        | Event::Heard { .. } => false,
+        | Event::Heard { .. }
+        | Event::Handshake { .. } => false,
     }
 }
 

@@ -39,16 +39,17 @@ impl Sockets {
     }
 
     /// Binds a socket that receives on `port`.
-    pub(super) fn bind(&self, port: u16) -> io::Result<UdpSocket> {
-        let socket = Socket::new(Domain::for_address(self.local(port)), Type::DGRAM, Some(Protocol::UDP))?;
+    pub(super) fn bind(&self, address: Option<IpAddr>, port: u16) -> io::Result<UdpSocket> {
+        let local = SocketAddr::new(address.unwrap_or(self.address), port);
+        let socket = Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))?;
         socket.set_nonblocking(true)?;
         socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
         // Expedited forwarding is a wish that networks may ignore; so do we when the system will not have it.
-        let _ = match self.address {
+        let _ = match local.ip() {
             IpAddr::V4(_) => socket.set_tos_v4(EXPEDITED_FORWARDING),
             IpAddr::V6(_) => socket.set_tclass_v6(EXPEDITED_FORWARDING),
         };
-        socket.bind(&self.local(port).into())?;
+        socket.bind(&local.into())?;
         Ok(socket.into())
     }
 
@@ -97,10 +98,6 @@ impl Sockets {
     pub(super) fn send(&self, LegSlot(slot): LegSlot, bytes: &[u8], to: SocketAddr) -> bool {
         let socket = self.by_slot.get(slot as usize).and_then(Option::as_ref);
         socket.is_some_and(|socket| socket.send_to(bytes, to).is_ok())
-    }
-
-    fn local(&self, port: u16) -> SocketAddr {
-        SocketAddr::new(self.address, port)
     }
 }
 

@@ -55,7 +55,10 @@ fn a_sound_reaches_the_phone() {
     let mut stage = Stage::new(1);
     let sound = Arc::new(Sound { samples: vec![1_000; 800] });
     let (leg, prompt) = (LegId(1), PromptId(9));
-    stage.handle.send(Command::Play { leg, prompt, sound, mode: PlayMode::Replace }).expect("there is room");
+    stage
+        .handle
+        .send(Command::Play { leg, prompt, sound, mode: PlayMode::Replace, repeats: false, key_ends: false })
+        .expect("there is room");
     for _ in 0..5 {
         stage.phones[0].receive();
     }
@@ -72,7 +75,7 @@ fn a_sound_reaches_the_phone() {
 fn a_taken_port_is_told() {
     let mut stage = Stage::new(1);
     let taken = stage.phones[0].socket.local_addr().expect("it is bound").port();
-    stage.handle.open(0, LegId(9), taken).expect("there is room");
+    stage.handle.open(0, LegId(9), taken, None).expect("there is room");
     let reason = stage.wait_for(|event| match event {
         Event::OpenFailed { leg: LegId(9), reason } => Some(reason.clone()),
         _ => None,
@@ -83,7 +86,7 @@ fn a_taken_port_is_told() {
 #[test]
 fn legs_of_two_threads_cannot_be_bridged() {
     let stage = Stage::new(2);
-    stage.handle.open(1, LegId(9), free_port()).expect("there is room");
+    stage.handle.open(1, LegId(9), free_port(), None).expect("there is room");
     assert_eq!(stage.handle.send(Command::Bridge { a: LegId(1), b: LegId(9) }), Err(Refused::Apart));
 }
 
@@ -120,7 +123,9 @@ impl Stage {
     fn settle(&mut self) {
         let (leg, prompt) = (LegId(99), PromptId(99));
         let sound = Arc::new(Sound { samples: Vec::new() });
-        self.handle.send(Command::Play { leg, prompt, sound, mode: PlayMode::Replace }).expect("there is room");
+        self.handle
+            .send(Command::Play { leg, prompt, sound, mode: PlayMode::Replace, repeats: false, key_ends: false })
+            .expect("there is room");
         self.wait_for(|event| (*event == Event::PlayEnded { leg, prompt, completed: false }).then_some(()));
     }
 
@@ -147,7 +152,7 @@ impl Phone {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has ports");
         socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a span above zero");
         let server = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
-        handle.open(6, leg, server.port()).expect("there is room");
+        handle.open(6, leg, server.port(), None).expect("there is room");
         let settings = StreamSettings::plain(socket.local_addr().ok(), Codec::Pcmu, 0);
         handle.send(Command::Configure { leg, settings }).expect("there is room");
         Self { socket, server, heard: Vec::new() }

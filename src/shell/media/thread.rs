@@ -3,10 +3,12 @@
 //! In steady state it allocates nothing and takes no lock; it waits only for packets, orders and deadlines.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use media::{Command, Datagram, Engine, Event, Input, LegId, LegSlot, Output, PACKET_BYTES_MAX};
+use media::PACKET_BYTES_MAX;
+use media::{Arrival, BUFFER_BYTES, Channel, Command, Datagram, Engine, Event, Input, LegId, LegSlot, Output};
 use nix::sys::epoll::EpollTimeout;
 use ring::rand::{SecureRandom, SystemRandom};
 
@@ -26,8 +28,7 @@ pub(super) struct MediaThread {
     outbox: Outbox,
     tap: Arc<TapRing>,
     out: Output,
-    /// One octet longer than any packet that is taken, so that what was cut short is refused.
-    buffer: [u8; PACKET_BYTES_MAX + 1],
+    buffer: [u8; BUFFER_BYTES],
 }
 
 impl MediaThread {
@@ -41,7 +42,7 @@ impl MediaThread {
             outbox: Outbox::new(options.events.clone()),
             tap: Arc::clone(&options.tap),
             out: Output::new(),
-            buffer: [0; PACKET_BYTES_MAX + 1],
+            buffer: [0; BUFFER_BYTES],
             inbox,
             counters,
         })
@@ -91,7 +92,7 @@ impl MediaThread {
         self.inbox.hush();
         while let Some(command) = self.inbox.take() {
             match command {
-                Command::Open { leg, port } => self.open(leg, port),
+                Command::Open { leg, port, address } => self.open(leg, port, address),
                 Command::Close { leg } => self.close(leg),
                 other => self.order(other),
             }
@@ -100,12 +101,14 @@ impl MediaThread {
 
     /// The way of one datagram: receive, rewrite, send.
     fn relay(&mut self, slot: LegSlot) {
-        let Some((length, from)) = self.sockets.receive(slot, &mut self.buffer) else {
+        let Some((length, from)) = self.sockets.receive(slot, &mut self.buffer[..=PACKET_BYTES_MAX]) else {
             return;
         };
-        let bytes = &mut self.buffer[..length];
         let refused_before = self.engine.packets_refused();
-        self.engine.handle(self.clock.now(), Input::Packet { slot, from, buffer: 0, bytes }, &mut self.out);
+        let now = self.clock.now();
+        let bytes = &mut self.buffer;
+        let arrival = Arrival { slot, channel: Channel::Media, from, at: now, buffer: 0, bytes, length };
+        self.engine.handle(now, Input::Packet(arrival), &mut self.out);
         add(&self.counters.packets_received, 1);
         add(&self.counters.packets_refused, self.engine.packets_refused() - refused_before);
         self.deliver();
@@ -129,13 +132,13 @@ impl MediaThread {
         self.deliver();
     }
 
-    fn open(&mut self, leg: LegId, port: u16) {
-        let socket = match self.sockets.bind(port) {
+    fn open(&mut self, leg: LegId, port: u16, address: Option<IpAddr>) {
+        let socket = match self.sockets.bind(address, port) {
             Ok(socket) => socket,
             Err(error) => return self.say(Event::OpenFailed { leg, reason: format!("port {port}: {error}") }),
         };
         let was_open = self.engine.slot(leg).is_some();
-        self.order(Command::Open { leg, port });
+        self.order(Command::Open { leg, port, address });
         let Some(slot) = self.engine.slot(leg).filter(|_| !was_open) else {
             return;
         };
@@ -159,7 +162,7 @@ impl MediaThread {
 
     /// Sends, copies and tells what the engine brought forth.
     fn deliver(&mut self) {
-        for departure in &self.out.packets {
+        for departure in self.out.packets.iter().filter(|departure| departure.channel == Channel::Media) {
             let (bytes, counter) = match departure.datagram {
                 Datagram::Received { start, end, .. } => {
                     (&self.buffer[usize::from(start)..usize::from(end)], &self.counters.packets_relayed)

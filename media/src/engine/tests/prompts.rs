@@ -143,7 +143,7 @@ fn closing_ends_the_sound() {
 fn talking_bot() -> Phone {
     let wave = tone(BOT_HZ, 4_000.0, 160);
     let mut octets = Vec::new();
-    law::encode(crate::g711::Law::Mu, &wave, &mut octets);
+    crate::g711::encode(crate::g711::Law::Mu, &wave, &mut octets);
     Phone::saying(22, move || octets.clone())
 }
 

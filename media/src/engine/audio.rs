@@ -1,0 +1,215 @@
+//! The way of one RTP packet: open, check, copy, rewrite, seal, send.
+
+use std::time::Duration;
+
+use super::{Arrival, Channel, Datagram, Departure, Engine, LegSlot, Output, TapFrame};
+use crate::LegId;
+use crate::dtmf::Key;
+use crate::leg::{Leg, Passage, PayloadKind, Received, Reception};
+use crate::packet::{HEADER_BYTES, RtpHeader};
+use crate::playout::{Packet, Payload};
+use crate::relay::Relayed;
+use crate::transcode::Spoken;
+
+/// A packet that was taken, on its way to those who hear it.
+struct Heard<'a> {
+    now: Duration,
+    slot: u32,
+    speaker: LegId,
+    received: Received,
+    buffer: u16,
+    bytes: &'a mut [u8],
+}
+
+impl Engine {
+    /// Takes one RTP packet and gives it to everybody who hears its sender.
+    pub(super) fn audio_packet(&mut self, now: Duration, mut arrival: Arrival<'_>, out: &mut Output) {
+        let LegSlot(slot) = arrival.slot;
+        let Some(leg) = self.leg_mut(slot) else {
+            return;
+        };
+        let received = match leg.receive(now, &mut arrival, &mut out.events) {
+            Reception::Taken(received) => received,
+            Reception::Withheld => {
+                let peer = leg.peer;
+                if let Some(hearer) = peer.and_then(|peer| self.leg_mut(peer)) {
+                    hearer.interrupt();
+                }
+                return;
+            }
+            Reception::Refused => {
+                self.refused += 1;
+                return;
+            }
+        };
+        if leg.is_copied() {
+            match TapFrame::new(leg.id, arrival.at, &arrival.bytes[..arrival.length]) {
+                Some(frame) => out.frames.push(frame),
+                None => leg.tap_dropped += 1,
+            }
+        }
+
+        let (speaker, peer) = (leg.id, leg.peer);
+        let interrupts = received.key_down && leg.voice.as_ref().is_some_and(|voice| voice.key_ends());
+        if interrupts {
+            self.end_play(now, slot, out);
+        }
+        let Arrival { buffer, bytes, .. } = arrival;
+        let heard = Heard { now, slot, speaker, received, buffer, bytes };
+        if !self.supervisors.is_empty() {
+            self.tell_supervision(&heard);
+        }
+        if let Some(peer) = peer {
+            self.pass_on(peer, heard, out);
+        }
+    }
+
+    /// Gives a packet to the leg on the other side of the call.
+    fn pass_on(&mut self, peer: u32, heard: Heard<'_>, out: &mut Output) {
+        let tables = &self.tables;
+        let Some(hearer) = self.legs.get_mut(peer as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        let Some(passage) = hearer.passage(heard.received.kind) else {
+            return self.without_passage(peer, &heard, out);
+        };
+        if let Some(voice) = &mut hearer.voice {
+            if voice.hear(heard.now, heard.slot, &heard.packet())
+                && matches!(heard.received.kind, PayloadKind::Audio(_))
+            {
+                hearer.say_bridged(heard.speaker, &mut out.events);
+            }
+            return;
+        }
+        if hearer.transcoder.is_some() {
+            return self.transcode(peer, passage, &heard, out);
+        }
+        if let (PayloadKind::Audio(from), Some(to)) = (heard.received.kind, passage.codec.law())
+            && let Some(from) = from.law()
+        {
+            let Received { header, .. } = heard.received;
+            tables.convert(from, to, &mut heard.bytes[header.payload_start..header.payload_end]);
+        }
+        relay(hearer, LegSlot(peer), passage, heard, out);
+    }
+
+    /// A packet that the hearer cannot be given as it is: a key press becomes two tones.
+    fn without_passage(&mut self, peer: u32, heard: &Heard<'_>, out: &mut Output) {
+        let Some(hearer) = self.leg_mut(peer) else {
+            return;
+        };
+        if !matches!(heard.received.kind, PayloadKind::KeyPress { .. }) {
+            return hearer.interrupt();
+        }
+        if let Some(transcoder) = &mut hearer.transcoder {
+            transcoder.pass_over(heard.received.place);
+        }
+        let id = hearer.id;
+        if let Some(key) = Key::from_event(heard.payload().first().copied().unwrap_or(u8::MAX))
+            && heard.received.key_down
+        {
+            self.press(heard.now, id, key, out);
+        }
+    }
+
+    /// Gives a packet to the hearer's transcoder and sends what it makes of it.
+    fn transcode(&mut self, peer: u32, passage: Passage, heard: &Heard<'_>, out: &mut Output) {
+        let Some(hearer) = self.legs.get_mut(peer as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        let Received { header, place, kind, .. } = heard.received;
+        match kind {
+            PayloadKind::Audio(_) => {
+                let Some(transcoder) = &mut hearer.transcoder else { return };
+                let spoken = Spoken { place, timestamp: header.timestamp, payload: heard.payload() };
+                transcoder.take(heard.now, spoken);
+                let holds = transcoder.deadline();
+                if hearer.send_transcoded(heard.now, LegSlot(peer), out) {
+                    hearer.say_bridged(heard.speaker, &mut out.events);
+                }
+                if holds.is_some() {
+                    self.hold_back(peer);
+                }
+            }
+            PayloadKind::KeyPress { .. } => {
+                hearer.send_key_through(heard.now, LegSlot(peer), passage, &heard.received, heard.payload(), out);
+            }
+            PayloadKind::ComfortNoise => {
+                if let Some(transcoder) = &mut hearer.transcoder {
+                    transcoder.pass_over(place);
+                }
+            }
+        }
+    }
+
+    /// Gives a packet to supervisors, and a supervisor's packet to those whom he may speak to.
+    fn tell_supervision(&mut self, heard: &Heard<'_>) {
+        let peer = self.leg(heard.slot).and_then(|leg| leg.peer);
+        for index in 0..self.supervisors.len() {
+            let supervisor = self.supervisors[index];
+            let Some((target, _)) = self.leg(supervisor).and_then(|leg| leg.supervises) else { continue };
+            let far = self.leg(target).and_then(|leg| leg.peer);
+            let hearers = if supervisor == heard.slot { [Some(target), far] } else { [Some(supervisor), None] };
+            // The other side of the call is told on the ordinary way.
+            for hearer in hearers.into_iter().flatten().filter(|&hearer| Some(hearer) != peer) {
+                if let Some(voice) = self.leg_mut(hearer).and_then(|leg| leg.voice.as_mut()) {
+                    voice.hear(heard.now, heard.slot, &heard.packet());
+                }
+            }
+        }
+    }
+}
+
+impl Heard<'_> {
+    /// The packet as a mixer takes it.
+    fn packet(&self) -> Packet<'_> {
+        let RtpHeader { ssrc, sequence, timestamp, .. } = self.received.header;
+        let payload = match self.received.kind {
+            PayloadKind::Audio(_) => Payload::Audio(self.payload()),
+            PayloadKind::ComfortNoise => {
+                Payload::ComfortNoise { level: self.payload().first().copied().unwrap_or(NOISE_LEVEL) & 0x7f }
+            }
+            PayloadKind::KeyPress { .. } => Payload::Other,
+        };
+        Packet { ssrc, sequence, timestamp, payload }
+    }
+
+    fn payload(&self) -> &[u8] {
+        &self.bytes[self.received.header.payload_start..self.received.header.payload_end]
+    }
+}
+
+/// Rewrites a packet in place and sends it.
+fn relay(hearer: &mut Leg, slot: LegSlot, passage: Passage, heard: Heard<'_>, out: &mut Output) {
+    let Received { header, place, kind, .. } = heard.received;
+    let audio_ticks = match kind {
+        PayloadKind::Audio(codec) => Some(codec.ticks_in(&heard.bytes[header.payload_start..header.payload_end])),
+        PayloadKind::ComfortNoise => Some(0),
+        PayloadKind::KeyPress { .. } => None,
+    };
+    let packet = Relayed {
+        from: heard.slot,
+        place,
+        timestamp: header.timestamp,
+        marker: header.marker,
+        audio_ticks,
+        payload_type: passage.payload_type,
+    };
+    let Some(stamp) = hearer.outgoing.relay(heard.now, packet) else {
+        return;
+    };
+
+    // Our header stands directly before the payload; whatever else the old one carried is left out.
+    let start = header.payload_start - HEADER_BYTES;
+    heard.bytes[start..header.payload_start].copy_from_slice(&stamp.to_bytes());
+    let Some(length) = hearer.seal(&mut heard.bytes[start..], header.payload_end - start) else {
+        return;
+    };
+    hearer.count_sent(heard.now, &stamp, header.payload_bytes());
+    hearer.say_bridged(heard.speaker, &mut out.events);
+    let datagram = Datagram::Received { buffer: heard.buffer, start: start as u16, end: (start + length) as u16 };
+    out.packets.push(Departure { slot, channel: Channel::Media, to: passage.to, datagram });
+}
+
+/// What an empty comfort-noise packet is taken to say, -dBov.
+const NOISE_LEVEL: u8 = 70;

@@ -1,0 +1,184 @@
+//! Protected legs, and what comes beside RTP: reports, connectivity checks, handshakes.
+
+use super::*;
+use crate::srtp::{MasterKey, Receiver, Security, Sender, SessionKeys, Suite};
+use crate::{ControlPort, IceCredentials, rtcp};
+
+#[test]
+fn plain_and_protected_sides_hear_each_other() {
+    for suite in Suite::ALL {
+        let mut world = World::with(protected(CALLER, suite, 1), settings(BOT));
+        let (mut seal, mut open) = far_end(suite, 1);
+        let (mut caller, mut bot) = (Phone::new(11), Phone::new(22));
+        for _ in 0..5 {
+            let plain = caller.next();
+            world.packet(CALLER, sealed(&mut seal, &plain));
+            assert_eq!(world.heard_by(BOT).last().map(|heard| heard.payload.clone()), Some(plain[12..].to_vec()));
+            let plain = bot.next();
+            world.packet(BOT, plain.clone());
+            let heard = world.raw.last_mut().expect("it was sent");
+            assert_ne!(heard[12..20], plain[12..20], "{suite:?}: it is hidden");
+            let length = open.unprotect(heard).expect("the keys are the same");
+            assert_eq!(heard[12..length], plain[12..]);
+            world.pass(ms(20));
+        }
+    }
+}
+
+#[test]
+fn forged_and_replayed_packets_change_nothing() {
+    let suite = Suite::AesCm128HmacSha1Tag80;
+    let mut world = World::with(protected(CALLER, suite, 1), settings(BOT));
+    let (mut seal, _) = far_end(suite, 1);
+    let mut caller = Phone::new(11);
+    let first = sealed(&mut seal, &caller.next());
+    world.packet_from(CALLER, stranger(), Phone::new(99).next());
+    assert_eq!(world.events, [], "a forged packet does not latch");
+    world.packet(CALLER, first.clone());
+    world.packet(CALLER, first);
+    let mut bent = sealed(&mut seal, &caller.next());
+    bent[20] ^= 1;
+    world.packet(CALLER, bent);
+    let stats = world.engine.stats(CALLER).expect("it is open");
+    assert_eq!((stats.packets_received, stats.packets_unauthentic), (1, 3));
+    assert_eq!(world.heard_by(BOT).len(), 1);
+}
+
+#[test]
+fn a_new_key_takes_over_without_a_gap() {
+    let suite = Suite::AeadAes128Gcm;
+    let mut world = World::with(protected(CALLER, suite, 1), settings(BOT));
+    let (mut seal, _) = far_end(suite, 1);
+    let mut caller = Phone::new(11);
+    for _ in 0..3 {
+        world.packet(CALLER, sealed(&mut seal, &caller.next()));
+        world.pass(ms(20));
+    }
+    world.order(Command::Configure { leg: CALLER, settings: protected(CALLER, suite, 2) });
+    let (mut seal, _) = far_end(suite, 2);
+    for _ in 0..3 {
+        world.packet(CALLER, sealed(&mut seal, &caller.next()));
+        world.pass(ms(20));
+    }
+    assert_eq!(world.numbers(BOT), (0..6).map(|n| (n, u32::from(n) * 160)).collect::<Vec<_>>());
+}
+
+#[test]
+fn nothing_passes_before_the_handshake_has_brought_keys() {
+    let mut world = World::with(StreamSettings { security: Security::Handshake, ..settings(CALLER) }, settings(BOT));
+    let mut bot = Phone::new(22);
+    world.speak(BOT, &mut bot, 2);
+    world.packet(CALLER, Phone::new(11).next());
+    assert_eq!(world.heard.len(), 0);
+
+    world.packet(CALLER, vec![22, 254, 253, 0]);
+    world.packet(BOT, vec![22, 254, 253, 0]);
+    let handshakes: Vec<LegId> = world
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Handshake { leg, .. } => Some(*leg),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(handshakes, [CALLER], "only where one is awaited");
+    world.order(Command::Send { leg: CALLER, datagram: vec![22, 1, 2, 3] });
+    assert_eq!(world.others.last().map(|other| (other.leg, other.bytes.clone())), Some((CALLER, vec![22, 1, 2, 3])));
+
+    let suite = Suite::AeadAes128Gcm;
+    world.order(Command::Key { leg: CALLER, keys: Box::new(keys(suite, 1)) });
+    let (mut seal, _) = far_end(suite, 1);
+    world.packet(CALLER, sealed(&mut seal, &Phone::new(11).next()));
+    world.speak(BOT, &mut bot, 1);
+    assert_eq!((world.heard_by(BOT).len(), world.raw.len()), (1, 2));
+}
+
+#[test]
+fn reports_leave_where_they_are_wanted() {
+    let elsewhere = SocketAddr::from(([192, 0, 2, 200], 6_001));
+    let next = SocketAddr::new(home(CALLER).ip(), home(CALLER).port() + 1);
+    for (control, channel, to) in [
+        (ControlPort::Next, Channel::Control, next),
+        (ControlPort::Shared, Channel::Media, home(CALLER)),
+        (ControlPort::At(elsewhere), Channel::Control, elsewhere),
+    ] {
+        let mut world = World::with(StreamSettings { control, ..settings(CALLER) }, settings(BOT));
+        let (mut caller, mut bot) = (Phone::new(11), Phone::new(22));
+        for _ in 0..500 {
+            world.speak(BOT, &mut bot, 1);
+            let bytes = caller.next();
+            world.packet(CALLER, bytes);
+        }
+        world.order(Command::Close { leg: CALLER });
+        let reports: Vec<&Other> = world.others.iter().filter(|other| other.leg == CALLER).collect();
+        assert!((2..=5).contains(&reports.len()), "{control:?}: {} reports in ten seconds", reports.len());
+        for report in reports {
+            assert_eq!((report.channel, report.to), (channel, to));
+            assert!(rtcp::is_control(&report.bytes));
+            assert_eq!(report.bytes[1], 200, "a sender report first (RFC 3550 §6.1)");
+        }
+    }
+}
+
+#[test]
+fn a_protected_leg_protects_its_reports() {
+    let suite = Suite::AesCm128HmacSha1Tag80;
+    let mut world = World::with(protected(CALLER, suite, 1), settings(BOT));
+    let (_, mut open) = far_end(suite, 1);
+    let mut bot = Phone::new(22);
+    world.speak(BOT, &mut bot, 200);
+    let report = world.others.iter().find(|other| other.leg == CALLER).expect("it is time for one");
+    let mut bytes = report.bytes.clone();
+    let length = open.unprotect_control(&mut bytes).expect("the keys are the same");
+    assert!(length < report.bytes.len());
+}
+
+#[test]
+fn a_chosen_pair_is_followed() {
+    let credentials = IceCredentials {
+        local_name: "evtj".to_owned(),
+        local_password: "VOkJxbRl1RmTxUk/WvJxBt".to_owned(),
+        remote_name: "h6vY".to_owned(),
+    };
+    let mut world = World::with(StreamSettings { ice: Some(credentials), ..settings(CALLER) }, settings(BOT));
+    // No request of ours: it is refused, and the address is not followed.
+    world.packet_from(
+        CALLER,
+        stranger(),
+        vec![0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
+    );
+    assert_eq!(world.events, []);
+    let request = crate::stun::tests::nominating_request("evtj:h6vY", "VOkJxbRl1RmTxUk/WvJxBt");
+    world.packet_from(CALLER, stranger(), request);
+    assert_eq!(world.events, [Event::Latched { leg: CALLER, source: stranger() }]);
+    let mut bot = Phone::new(22);
+    world.speak(BOT, &mut bot, 1);
+    assert_eq!(world.heard_by(CALLER).last().map(|heard| heard.to), Some(stranger()));
+}
+
+fn protected(leg: LegId, suite: Suite, number: u8) -> StreamSettings {
+    StreamSettings { security: Security::Keys(Box::new(keys(suite, number))), ..settings(leg) }
+}
+
+fn keys(suite: Suite, number: u8) -> SessionKeys {
+    let key = |fill: u8| MasterKey::new(suite, &vec![fill; suite.key_bytes() + suite.salt_bytes()]).expect("it fits");
+    SessionKeys { send: key(number), receive: key(100 + number) }
+}
+
+/// What the far end seals with, and what it opens with.
+fn far_end(suite: Suite, number: u8) -> (Sender, Receiver) {
+    let SessionKeys { send, receive } = keys(suite, number);
+    (Sender::new(&receive), Receiver::new(&send))
+}
+
+fn sealed(sender: &mut Sender, plain: &[u8]) -> Vec<u8> {
+    let mut bytes = plain.to_vec();
+    bytes.resize(plain.len() + 32, 0);
+    let length = sender.protect(&mut bytes, plain.len()).expect("there is room");
+    bytes.truncate(length);
+    bytes
+}
+
+fn stranger() -> SocketAddr {
+    SocketAddr::from(([203, 0, 113, 9], 7_000))
+}

@@ -1,0 +1,160 @@
+//! What one leg does beside its audio: control packets, key presses, connectivity checks, handshake datagrams.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::Leg;
+use crate::engine::{Arrival, Channel, LegSlot, Output};
+use crate::packet::RtpHeader;
+use crate::quality::LegQuality;
+use crate::srtp::TRAILER_BYTES_MAX;
+use crate::stun::{self, Answer};
+use crate::{ControlPort, Event, dtmf, rtcp};
+
+impl Leg {
+    /// Takes a control packet; false when it is refused.
+    pub(crate) fn control_packet(&mut self, now: Duration, arrival: &mut Arrival<'_>) -> bool {
+        let Some(length) = self.protection.open_control(&mut arrival.bytes[..arrival.length]) else {
+            self.unauthentic += 1;
+            return false;
+        };
+        if !self.knows(arrival.from) || self.session.receive(now, &arrival.bytes[..length]).is_err() {
+            return false;
+        }
+        if arrival.channel == Channel::Control {
+            self.control_source = Some(arrival.from);
+        }
+        true
+    }
+
+    /// Sends the report that is due, if one is.
+    pub(crate) fn report(&mut self, now: Duration, slot: LegSlot, out: &mut Output) {
+        if self.session.deadline().is_some_and(|(due, _)| due <= now) {
+            self.send_report(now, slot, false, out);
+        }
+    }
+
+    /// Sends the last report.
+    pub(crate) fn say_goodbye(&mut self, now: Duration, slot: LegSlot, out: &mut Output) {
+        if self.packets_sent > 0 || self.counts.received() > 0 {
+            self.send_report(now, slot, true, out);
+        }
+    }
+
+    /// How the call sounds here, by all that is known.
+    pub(crate) fn quality(&self) -> LegQuality {
+        self.session.quality(&self.counts, rtcp::Playout::default())
+    }
+
+    /// Answers a connectivity check; true when there was something to answer.
+    pub(crate) fn answer_check(
+        &mut self,
+        now: Duration,
+        slot: LegSlot,
+        arrival: &Arrival<'_>,
+        out: &mut Output,
+    ) -> bool {
+        let Some(credentials) = self.settings.as_ref().and_then(|settings| settings.ice.as_ref()) else {
+            return false;
+        };
+        let request = &arrival.bytes[..arrival.length];
+        let start = out.made.len();
+        let answer = stun::respond(request, arrival.from, credentials, &mut out.made);
+        if out.made.len() == start {
+            return false;
+        }
+        super::sending::push_tail(slot, arrival.channel, arrival.from, start, out);
+        if let Answer::Responded { nominated: true } = answer {
+            match arrival.channel {
+                Channel::Control => self.control_source = Some(arrival.from),
+                Channel::Media => {
+                    if self.latch.nominate(now, arrival.from) {
+                        out.events.push(Event::Latched { leg: self.id, source: arrival.from });
+                    }
+                }
+            }
+        }
+        !matches!(answer, Answer::Refused(_))
+    }
+
+    /// Hands a datagram of the key handshake on; false when none is expected, or too many come.
+    pub(crate) fn hear_handshake(&mut self, arrival: &Arrival<'_>, events: &mut Vec<Event>) -> bool {
+        if !self.protection.shakes_hands() || !self.knows(arrival.from) || self.handshakes_left == 0 {
+            return false;
+        }
+        self.handshakes_left -= 1;
+        self.handshake_source = Some(arrival.from);
+        events.push(Event::Handshake { leg: self.id, datagram: arrival.bytes[..arrival.length].to_vec() });
+        true
+    }
+
+    /// Takes a telephone-event; true when it is the moment at which a key goes down.
+    pub(super) fn hear_key(
+        &mut self,
+        now: Duration,
+        header: &RtpHeader,
+        payload: &[u8],
+        events: &mut Vec<Event>,
+    ) -> bool {
+        self.presses.clear();
+        self.key_receiver.handle(now, header.timestamp, header.marker, payload, &mut self.presses);
+        let mut down = false;
+        for press in &self.presses {
+            if let dtmf::Press::Down(key) = *press {
+                down = true;
+                events.push(Event::Key { leg: self.id, key });
+            }
+        }
+        down
+    }
+
+    /// Lets time pass for what is not looked at on every packet.
+    pub(crate) fn watch(&mut self, now: Duration) {
+        self.presses.clear();
+        self.key_receiver.tick(now, &mut self.presses);
+        self.handshakes_left = (self.handshakes_left + HANDSHAKES_PER_WATCH).min(HANDSHAKES_MAX);
+    }
+
+    /// Whether control and handshake packets are taken from there: as for audio, once it is known where that comes
+    /// from, only that host counts.
+    fn knows(&self, from: SocketAddr) -> bool {
+        self.latch.target().is_none_or(|target| target.ip() == from.ip()) || self.latch.is_unheard()
+    }
+
+    /// Where control packets go, and from which of our ports.
+    fn control_target(&self) -> Option<(SocketAddr, Channel)> {
+        let target = self.latch.target()?;
+        match self.settings.as_ref()?.control {
+            ControlPort::Shared => Some((target, Channel::Media)),
+            ControlPort::At(address) => Some((self.control_source.unwrap_or(address), Channel::Control)),
+            ControlPort::Next => {
+                let next = SocketAddr::new(target.ip(), target.port().checked_add(1)?);
+                Some((self.control_source.unwrap_or(next), Channel::Control))
+            }
+        }
+    }
+
+    fn send_report(&mut self, now: Duration, slot: LegSlot, goodbye: bool, out: &mut Output) {
+        let start = out.made.len();
+        let playout = rtcp::Playout::default();
+        if goodbye {
+            self.session.write_goodbye(now, &mut self.counts, playout, &mut out.made);
+        } else {
+            self.session.write(now, &mut self.counts, playout, &mut out.made);
+        }
+        let length = out.made.len() - start;
+        out.made.resize(start + length + TRAILER_BYTES_MAX, 0);
+        let sealed = self.protection.seal_control(&mut out.made[start..], length);
+        match (sealed, self.control_target()) {
+            (Some(sealed), Some((to, channel))) if length > 0 => {
+                out.made.truncate(start + sealed);
+                super::sending::push_tail(slot, channel, to, start, out);
+            }
+            _ => out.made.truncate(start),
+        }
+    }
+}
+
+/// Handshake datagrams that a leg may bring at once, and how many more it may with every look at it.
+pub(super) const HANDSHAKES_MAX: u16 = 64;
+const HANDSHAKES_PER_WATCH: u16 = 16;
