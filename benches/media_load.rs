@@ -1,7 +1,8 @@
 //! The media thread under load on loopback: CPU per call-second and added latency of relayed calls.
 //!
-//! Bounded: `cargo bench --bench media_load -- [CALLS] [SECONDS]`, by default 100 calls for 5 seconds. One thread sends
-//! for all phones, one receives; the same packets without a server in between are the base line.
+//! Bounded: `cargo bench --bench media_load -- [CALLS] [SECONDS] [BURST] [epoll|io_uring]`, by default 100 calls for 5
+//! seconds, one packet at a time. One thread sends for all phones, one receives; the same packets without a server in
+//! between are the base line.
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
@@ -9,22 +10,31 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use calmline::shell::clock::Clock;
-use calmline::shell::media::{MediaHandle, MediaOptions, TapRing};
+use calmline::shell::media::{MediaHandle, MediaIo, MediaOptions, TapRing};
 use media::{Codec, Command, LegId, Ssrc, Stamp, StreamSettings};
 use tokio::sync::mpsc;
 
 const CALLS_MAX: usize = 1_000;
 const SECONDS_MAX: u64 = 60;
+const BURST_MAX: u64 = 1_000;
 const PACKETS_PER_SECOND: u32 = 50;
 
 fn main() {
     let mut numbers = std::env::args().skip(1).filter_map(|argument| argument.parse::<u64>().ok());
     let calls = usize::try_from(numbers.next().unwrap_or(100)).unwrap_or(CALLS_MAX).clamp(1, CALLS_MAX);
     let seconds = numbers.next().unwrap_or(5).clamp(1, SECONDS_MAX);
+    let burst = numbers.next().unwrap_or(1).clamp(1, BURST_MAX) as usize;
+
+    let io = match std::env::args().next_back().as_deref() {
+        Some("epoll") => MediaIo::Epoll,
+        Some("io_uring") => MediaIo::IoUring,
+        _ => MediaIo::Auto,
+    };
 
     let phones = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has ports");
     let home = phones.local_addr().expect("it is bound");
-    let direct = exchange(&phones, &vec![home; calls * 2], seconds.min(3));
+    let tap = Arc::new(TapRing::new(8_192));
+    let direct = exchange(&phones, &vec![home; calls * 2], seconds.min(3), burst, &tap);
     println!("without a server: {direct}");
 
     let (sender, mut events) = mpsc::channel(10_000);
@@ -32,14 +42,16 @@ fn main() {
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         threads: 1,
         legs_max: calls * 2,
-        tap: Arc::new(TapRing::new(8_192)),
+        cpus: Vec::new(),
+        io,
+        tap: Arc::clone(&tap),
         events: sender,
         clock: Clock::start(),
     };
     let handle = MediaHandle::start(options).expect("a thread can be started");
     let servers = open_calls(&handle, calls, home);
     let cpu_before = media_thread_cpu();
-    let relayed = exchange(&phones, &servers, seconds);
+    let relayed = exchange(&phones, &servers, seconds, burst, &tap);
     let cpu = media_thread_cpu().saturating_sub(cpu_before);
     println!("through the media thread: {relayed}");
 
@@ -72,8 +84,8 @@ fn open_calls(handle: &MediaHandle, calls: usize, home: SocketAddr) -> Vec<Socke
     servers
 }
 
-/// Sends 50 packets per second to every target, evenly spread, and receives what comes back.
-fn exchange(phones: &UdpSocket, targets: &[SocketAddr], seconds: u64) -> Latencies {
+/// Sends 50 packets per second to every target, `burst` at a time, evenly spread, and receives what comes back.
+fn exchange(phones: &UdpSocket, targets: &[SocketAddr], seconds: u64, burst: usize, tap: &TapRing) -> Latencies {
     let start = Instant::now();
     let receiver = phones.try_clone().expect("a socket can be shared");
     receiver.set_read_timeout(Some(Duration::from_millis(500))).expect("a span above zero");
@@ -85,7 +97,10 @@ fn exchange(phones: &UdpSocket, targets: &[SocketAddr], seconds: u64) -> Latenci
     for round in 0..rounds {
         for (number, target) in targets.iter().enumerate() {
             due += gap;
-            if let Some(wait) = due.checked_sub(start.elapsed()) {
+            if number % burst == 0
+                && let Some(wait) = due.checked_sub(start.elapsed())
+            {
+                while tap.pop().is_some() {}
                 std::thread::sleep(wait);
             }
             let packet = packet(number as u32, round, start.elapsed());

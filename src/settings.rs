@@ -21,6 +21,8 @@ pub use ipnet::IpNet;
 pub use policies::{Policies, load_policy};
 pub use route::{HeaderMatch, Pattern, RequestView, Route, Routes};
 
+use crate::shell::media::MediaIo;
+
 /// The whole configuration of one server.
 ///
 /// `Settings::default()` is valid: SIP and media on 127.0.0.1, no API, no listening, no targets, no routes.
@@ -92,6 +94,10 @@ pub struct MediaSettings {
     pub ports: PortRange,
     /// Media threads, 1-64.
     pub threads: usize,
+    /// The processors that the media threads stay on, one each and then from the start again; empty for any.
+    pub cpus: Vec<usize>,
+    /// How the media threads wait for packets.
+    pub io: MediaIo,
     /// A leg that sends nothing for this long is asked whether it is still there.
     pub silence: Duration,
     /// A leg that sends nothing for this long is ended, whatever it answered.
@@ -105,6 +111,8 @@ impl Default for MediaSettings {
             external_address: LOOPBACK,
             ports: PortRange { first: 20_000, last: 29_998 },
             threads: 1,
+            cpus: Vec::new(),
+            io: MediaIo::Auto,
             silence: Duration::from_secs(30),
             silence_limit: Duration::from_secs(300),
         }

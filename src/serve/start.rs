@@ -47,6 +47,8 @@ impl Server {
         let media = MediaHandle::start(MediaOptions {
             address: settings.media.address,
             threads: settings.media.threads,
+            cpus: settings.media.cpus.clone(),
+            io: settings.media.io,
             legs_max: settings.limits.calls.saturating_mul(LEGS_PER_CALL),
             tap: Arc::clone(&tap),
             events: media_events,

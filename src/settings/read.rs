@@ -14,11 +14,14 @@ use super::{
     Fault, HeaderMatch, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings, PortRange,
     Route, Routes, Settings, SipSettings, Target, TokenSource, WebSettings,
 };
+use crate::shell::media::MediaIo;
 
 /// Targets and routes of one server, and networks that are trusted.
 const ENTRIES_MAX: usize = 1_000;
 /// Targets of one route.
 const ROUTE_TARGETS_MAX: usize = 16;
+/// Processors that media threads are bound to.
+const CPUS_MAX: usize = 64;
 
 impl Settings {
     /// Reads a configuration file.
@@ -107,6 +110,10 @@ fn read_media(mut section: Section<'_>, sip: &SipSettings) -> MediaSettings {
         external_address,
         ports: section.read("ports", ports, port_range).unwrap_or(default.ports),
         threads: section.read("threads", "a whole number from 1 to 64", whole(1..=64)).map_or(default.threads, count),
+        cpus: section
+            .read("cpus", "a list of processor numbers, 0-1023", list(CPUS_MAX, whole(0..=1_023)))
+            .map_or(default.cpus, |cpus| cpus.into_iter().map(count).collect()),
+        io: section.read("io", "\"auto\", \"epoll\" or \"io_uring\"", media_io).unwrap_or(default.io),
         silence: span(&mut section, "silence_s", 5..=3600).unwrap_or(default.silence),
         silence_limit: span(&mut section, "silence_limit_s", 10..=86_400).unwrap_or(default.silence_limit),
     };
@@ -321,6 +328,15 @@ fn parties(value: &Value) -> Option<Parties> {
     match value.as_str()? {
         "caller" => Some(Parties::Caller),
         "both" => Some(Parties::Both),
+        _ => None,
+    }
+}
+
+fn media_io(value: &Value) -> Option<MediaIo> {
+    match value.as_str()? {
+        "auto" => Some(MediaIo::Auto),
+        "epoll" => Some(MediaIo::Epoll),
+        "io_uring" => Some(MediaIo::IoUring),
         _ => None,
     }
 }

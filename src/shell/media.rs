@@ -26,6 +26,7 @@ pub use self::counters::MediaFigures;
 use self::counters::ThreadCounters;
 use self::inbox::Inbox;
 pub use self::inbox::Refused;
+pub use self::sockets::MediaIo;
 pub use self::tap::TapRing;
 use self::thread::MediaThread;
 use super::clock::Clock;
@@ -39,6 +40,10 @@ pub struct MediaOptions {
     pub threads: usize,
     /// Most legs at a time on each thread; the next one fails to open.
     pub legs_max: usize,
+    /// The processors the threads stay on, one each and then from the start again; empty for any.
+    pub cpus: Vec<usize>,
+    /// How the threads wait for datagrams.
+    pub io: MediaIo,
     /// Where copies of tapped legs' packets go.
     pub tap: Arc<TapRing>,
     /// Where events go, with the time they were made.
@@ -72,13 +77,13 @@ impl MediaHandle {
     /// Starts the threads.
     ///
     /// # Errors
-    /// When the system gives no thread, no epoll instance or no randomness.
+    /// When the system gives no thread, nothing to wait with or no randomness.
     pub fn start(options: MediaOptions) -> io::Result<Self> {
         let mut threads = Vec::new();
         for number in 0..options.threads.max(1) {
             let inbox = Arc::new(Inbox::new()?);
             let counters = Arc::new(ThreadCounters::default());
-            let thread = MediaThread::new(&options, Arc::clone(&inbox), Arc::clone(&counters))?;
+            let thread = MediaThread::new(&options, number, Arc::clone(&inbox), Arc::clone(&counters))?;
             let join = std::thread::Builder::new().name(format!("media-{number}")).spawn(move || thread.run())?;
             threads.push(Worker { inbox, counters, join: Mutex::new(Some(join)) });
         }

@@ -26,6 +26,8 @@ trusted = ["192.0.2.0/24", "2001:db8::7"]
 [media]
 ports = "30000-30100"
 threads = 2
+cpus = [2, 3]
+io = "epoll"
 silence_s = 20
 [limits]
 calls = 7
@@ -54,6 +56,7 @@ scenario = "s"
     assert_eq!(settings.media.external_address.to_string(), "192.0.2.20");
     assert_eq!(settings.media.ports.even().count(), 51);
     assert_eq!((settings.media.threads, settings.media.silence), (2, Duration::from_secs(20)));
+    assert_eq!((settings.media.cpus, settings.media.io), (vec![2, 3], MediaIo::Epoll));
     assert_eq!((settings.limits.calls, settings.limits.call), (7, Duration::from_secs(60)));
     assert_eq!((settings.listening.enabled, settings.listening.parties), (true, Parties::Both));
     assert_eq!(settings.listening.model.as_deref(), Some(Path::new("/c/m.onnx")));
@@ -99,6 +102,17 @@ fn names_faults_in_ports() {
     check(
         "[sip]\nlisten = \"127.0.0.1:20010\"",
         &["sip.listen: found \"127.0.0.1:20010\", expected a port outside media.ports = \"20000-29998\""],
+    );
+}
+
+#[test]
+fn names_faults_in_media() {
+    check(
+        "[media]\ncpus = [-1]\nio = \"kqueue\"",
+        &[
+            "media.cpus: found [-1], expected a list of processor numbers, 0-1023",
+            "media.io: found \"kqueue\", expected \"auto\", \"epoll\" or \"io_uring\"",
+        ],
     );
 }
 

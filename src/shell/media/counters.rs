@@ -76,5 +76,5 @@ impl ThreadCounters {
 
 /// Adds to a counter that only one thread writes.
 pub(super) fn add(counter: &AtomicU64, amount: u64) {
-    counter.fetch_add(amount, Ordering::Relaxed);
+    counter.store(counter.load(Ordering::Relaxed) + amount, Ordering::Relaxed);
 }

@@ -1,111 +1,171 @@
-//! The RTP sockets of one media thread, by the engine's leg slots.
+//! The UDP sockets of one media thread, by numbers that the thread gives them, and the ways to wait for all of them.
 //!
-//! Level-triggered: each round takes one datagram per ready socket, so a flooded leg cannot starve the others.
+//! Knows no legs and no RTP: datagrams in, datagrams out. Which way is used is settled when the thread starts.
+
+mod epoll;
+mod ring;
+#[cfg(test)]
+mod tests;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::os::fd::AsFd;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
-use media::LegSlot;
-use nix::errno::Errno;
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use socket2::{Domain, Protocol, Socket, Type};
 
-#[derive(Debug)]
-pub(super) struct Sockets {
-    address: IpAddr,
-    epoll: Epoll,
-    by_slot: Vec<Option<UdpSocket>>,
-    events: Vec<EpollEvent>,
-    ready: usize,
+use self::epoll::EpollSockets;
+use self::ring::RingSockets;
+
+/// How a media thread waits for datagrams.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MediaIo {
+    /// io_uring where the kernel has all of it, otherwise epoll.
+    #[default]
+    Auto,
+    /// epoll, with a receive and a send call for each datagram.
+    Epoll,
+    /// io_uring; epoll and a warning where the kernel refuses it.
+    IoUring,
 }
 
-/// What a round of waiting found.
+/// A datagram that came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ready {
-    /// The inbox's bell rings.
-    Bell,
-    /// A datagram waits on this leg's socket.
-    Leg(LegSlot),
+pub(super) struct Arrival {
+    /// The number of the socket.
+    pub(super) socket: u32,
+    /// Who sent it; an IPv4 sender has an IPv4 address on every socket.
+    pub(super) from: SocketAddr,
+    /// How much of the buffer it fills.
+    pub(super) bytes: usize,
+}
+
+/// All sockets of a thread.
+#[derive(Debug)]
+pub(super) enum Sockets {
+    Epoll(EpollSockets),
+    Ring(Box<RingSockets>),
 }
 
 impl Sockets {
-    /// Room for `legs_max` sockets on `address`.
-    pub(super) fn new(address: IpAddr, legs_max: usize, bell: impl AsFd) -> io::Result<Self> {
-        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        epoll.add(bell, EpollEvent::new(EpollFlags::EPOLLIN, BELL))?;
-        let by_slot = (0..legs_max).map(|_| None).collect();
-        Ok(Self { address, epoll, by_slot, events: vec![EpollEvent::empty(); EVENTS_MAX], ready: 0 })
-    }
-
-    /// Binds a socket that receives on `port`.
-    pub(super) fn bind(&self, address: Option<IpAddr>, port: u16) -> io::Result<UdpSocket> {
-        let local = SocketAddr::new(address.unwrap_or(self.address), port);
-        let socket = Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))?;
-        socket.set_nonblocking(true)?;
-        socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
-        // Expedited forwarding is a wish that networks may ignore; so do we when the system will not have it.
-        let _ = match local.ip() {
-            IpAddr::V4(_) => socket.set_tos_v4(EXPEDITED_FORWARDING),
-            IpAddr::V6(_) => socket.set_tclass_v6(EXPEDITED_FORWARDING),
-        };
-        socket.bind(&local.into())?;
-        Ok(socket.into())
-    }
-
-    /// Begins to wait for datagrams of a leg.
-    pub(super) fn insert(&mut self, LegSlot(slot): LegSlot, socket: UdpSocket) -> io::Result<()> {
-        self.epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, u64::from(slot)))?;
-        if let Some(place) = self.by_slot.get_mut(slot as usize) {
-            *place = Some(socket);
+    /// Room for `sockets_max` sockets, and the bell that ends a wait.
+    ///
+    /// # Errors
+    /// When the system gives no epoll instance.
+    pub(super) fn new(io: MediaIo, sockets_max: usize, bell: BorrowedFd<'_>) -> io::Result<Self> {
+        if io != MediaIo::Epoll {
+            match RingSockets::new(sockets_max, bell) {
+                Ok(ring) => return Ok(Self::Ring(Box::new(ring))),
+                Err(error) if io == MediaIo::IoUring => {
+                    tracing::warn!(%error, "the kernel refuses io_uring, a media thread uses epoll instead");
+                }
+                Err(error) => tracing::info!(%error, "no io_uring here, a media thread uses epoll"),
+            }
         }
-        Ok(())
+        EpollSockets::new(sockets_max, bell).map(Self::Epoll)
     }
 
-    /// Closes a leg's socket.
-    pub(super) fn remove(&mut self, LegSlot(slot): LegSlot) {
-        if let Some(place) = self.by_slot.get_mut(slot as usize) {
-            *place = None;
+    /// To be called once by the thread that will do all the waiting.
+    ///
+    /// # Errors
+    /// When the kernel does not start the ring.
+    pub(super) fn begin(&mut self) -> io::Result<()> {
+        match self {
+            Self::Epoll(_) => Ok(()),
+            Self::Ring(ring) => ring.begin(),
         }
     }
 
-    /// Waits until something is ready or the time is over; returns how many are ready.
-    pub(super) fn wait(&mut self, timeout: EpollTimeout) -> io::Result<usize> {
-        self.ready = match self.epoll.wait(&mut self.events, timeout) {
-            Ok(ready) => ready,
-            Err(Errno::EINTR) => 0,
-            Err(errno) => return Err(errno.into()),
-        };
-        Ok(self.ready)
-    }
-
-    /// The `index`-th of those that were ready.
-    pub(super) fn ready(&self, index: usize) -> Option<Ready> {
-        let event = self.events[..self.ready].get(index)?;
-        match event.data() {
-            BELL => Some(Ready::Bell),
-            slot => Some(Ready::Leg(LegSlot(slot as u32))),
+    /// Begins to wait for datagrams of a socket under a number that is free.
+    ///
+    /// # Errors
+    /// When the kernel does not watch it, or the number is beyond `sockets_max`.
+    pub(super) fn insert(&mut self, number: u32, socket: UdpSocket) -> io::Result<()> {
+        match self {
+            Self::Epoll(epoll) => epoll.insert(number, socket),
+            Self::Ring(ring) => ring.insert(number, socket),
         }
     }
 
-    /// Takes one datagram of a leg; `None` when there is none.
-    pub(super) fn receive(&self, LegSlot(slot): LegSlot, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
-        let socket = self.by_slot.get(slot as usize)?.as_ref()?;
-        socket.recv_from(buffer).ok()
+    /// Closes a socket; none of its datagrams comes any more, its port and its number are free again.
+    pub(super) fn remove(&mut self, number: u32) {
+        match self {
+            Self::Epoll(epoll) => epoll.remove(number),
+            Self::Ring(ring) => ring.remove(number),
+        }
     }
 
-    /// Sends one datagram of a leg; false when the system did not take it.
-    pub(super) fn send(&self, LegSlot(slot): LegSlot, bytes: &[u8], to: SocketAddr) -> bool {
-        let socket = self.by_slot.get(slot as usize).and_then(Option::as_ref);
-        socket.is_some_and(|socket| socket.send_to(bytes, to).is_ok())
+    /// Sends what waits to be sent, then waits until a datagram comes, the bell rings or the time is over; true when
+    /// the bell rang.
+    ///
+    /// # Errors
+    /// When the kernel can no longer wait.
+    pub(super) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
+        match self {
+            Self::Epoll(epoll) => epoll.wait(timeout),
+            Self::Ring(ring) => ring.wait(timeout),
+        }
+    }
+
+    /// Takes one of the datagrams that came; what is longer than the buffer is cut.
+    pub(super) fn receive(&mut self, buffer: &mut [u8]) -> Option<Arrival> {
+        let arrival = match self {
+            Self::Epoll(epoll) => epoll.receive(buffer),
+            Self::Ring(ring) => ring.receive(buffer),
+        }?;
+        let from = SocketAddr::new(arrival.from.ip().to_canonical(), arrival.from.port());
+        Some(Arrival { from, ..arrival })
+    }
+
+    /// Sends one datagram, at the latest with the next `wait`; false when it was not taken.
+    pub(super) fn send(&mut self, number: u32, bytes: &[u8], to: SocketAddr) -> bool {
+        match self {
+            Self::Epoll(epoll) => epoll.send(number, bytes, to),
+            Self::Ring(ring) => ring.send(number, bytes, to),
+        }
+    }
+
+    /// Datagrams that were taken to be sent and then refused by the system, since this was last asked.
+    pub(super) fn failed_since(&mut self) -> u64 {
+        match self {
+            Self::Epoll(_) => 0,
+            Self::Ring(ring) => ring.failed_since(),
+        }
     }
 }
 
-/// The bell's token; no slot is that large.
-const BELL: u64 = u64::MAX;
+/// Binds a socket that receives on `port` of one address; the unspecified IPv6 address takes IPv4 as well.
+///
+/// # Errors
+/// When the address is not this machine's or the port is taken.
+pub(super) fn bind(address: IpAddr, port: u16) -> io::Result<UdpSocket> {
+    let local = SocketAddr::new(address, port);
+    let socket = Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
+    // Expedited forwarding is a wish that networks may ignore; so do we when the system will not have it.
+    let _ = match address {
+        IpAddr::V4(_) => socket.set_tos_v4(EXPEDITED_FORWARDING),
+        IpAddr::V6(_) => socket.set_tclass_v6(EXPEDITED_FORWARDING),
+    };
+    if address.is_ipv6() {
+        socket.set_only_v6(address != IpAddr::V6(Ipv6Addr::UNSPECIFIED))?;
+    }
+    if address == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+        // What leaves as IPv4 has a mark of its own.
+        let _ = socket.set_tos_v4(EXPEDITED_FORWARDING);
+    }
+    socket.bind(&local.into())?;
+    Ok(socket.into())
+}
 
-/// Sockets looked at in one round.
-const EVENTS_MAX: usize = 256;
+/// A destination as a socket of this family writes it.
+fn written(to: SocketAddr, is_ipv6: bool) -> SocketAddr {
+    match to {
+        SocketAddr::V4(v4) if is_ipv6 => SocketAddrV6::new(v4.ip().to_ipv6_mapped(), v4.port(), 0, 0).into(),
+        to => to,
+    }
+}
 
 /// Some seconds of one leg's packets, as far as the system allows.
 const RECEIVE_BUFFER_BYTES: usize = 256 * 1024;

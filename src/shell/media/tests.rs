@@ -9,10 +9,15 @@ use media::{Codec, PlayMode, PromptId, RtpHeader, Sound, Ssrc, Stamp, StreamSett
 use super::*;
 
 const PACKETS: u16 = 100;
+const WAYS: [MediaIo; 2] = [MediaIo::Epoll, MediaIo::IoUring];
 
 #[test]
 fn a_hundred_packets_each_way_without_loss() {
-    let mut stage = Stage::new(2);
+    WAYS.into_iter().for_each(a_hundred_packets_by);
+}
+
+fn a_hundred_packets_by(io: MediaIo) {
+    let mut stage = Stage::new(2, io);
     for number in 0..PACKETS {
         stage.phones[0].send(number);
         stage.phones[1].send(number);
@@ -52,13 +57,14 @@ fn a_hundred_packets_each_way_without_loss() {
 
 #[test]
 fn a_sound_reaches_the_phone() {
-    let mut stage = Stage::new(1);
+    WAYS.into_iter().for_each(a_sound_by);
+}
+
+fn a_sound_by(io: MediaIo) {
+    let mut stage = Stage::new(1, io);
     let sound = Arc::new(Sound { samples: vec![1_000; 800] });
     let (leg, prompt) = (LegId(1), PromptId(9));
-    stage
-        .handle
-        .send(Command::Play { leg, prompt, sound, mode: PlayMode::Replace, repeats: false, key_ends: false })
-        .expect("there is room");
+    stage.handle.send(Command::Play { leg, prompt, sound, mode: PlayMode::Replace, repeats: false, key_ends: false }).expect("there is room");
     for _ in 0..5 {
         stage.phones[0].receive();
     }
@@ -73,7 +79,7 @@ fn a_sound_reaches_the_phone() {
 
 #[test]
 fn a_taken_port_is_told() {
-    let mut stage = Stage::new(1);
+    let mut stage = Stage::new(1, MediaIo::Auto);
     let taken = stage.phones[0].socket.local_addr().expect("it is bound").port();
     stage.handle.open(0, LegId(9), taken, None).expect("there is room");
     let reason = stage.wait_for(|event| match event {
@@ -85,9 +91,52 @@ fn a_taken_port_is_told() {
 
 #[test]
 fn legs_of_two_threads_cannot_be_bridged() {
-    let stage = Stage::new(2);
+    let stage = Stage::new(2, MediaIo::Auto);
     stage.handle.open(1, LegId(9), free_port(), None).expect("there is room");
     assert_eq!(stage.handle.send(Command::Bridge { a: LegId(1), b: LegId(9) }), Err(Refused::Apart));
+}
+
+#[test]
+fn a_leg_closes_while_packets_arrive() {
+    for io in WAYS {
+        let mut stage = Stage::new(1, io);
+        for round in 0..20 {
+            let leg = LegId(100 + round);
+            let phone = Phone::new(&stage.handle, leg);
+            stage.settle();
+            (0..PACKETS).for_each(|number| phone.send(number));
+            stage.handle.send(Command::Close { leg }).expect("there is room");
+            (PACKETS..PACKETS + 10).for_each(|number| phone.send(number));
+            let stats = stage.wait_for(|event| match event {
+                Event::Closed { leg: closed, stats } if *closed == leg => Some(*stats),
+                _ => None,
+            });
+            assert!(stats.packets_received <= u64::from(PACKETS) + 10);
+            // The others go on, on the same thread.
+            stage.phones[0].send(round as u16);
+            stage.phones[1].receive();
+        }
+        assert_eq!(stage.phones[1].heard.len(), 20);
+    }
+}
+
+#[test]
+fn three_hundred_legs() {
+    for io in WAYS {
+        let mut stage = Stage::with_legs(1, io, 310);
+        let mut phones: Vec<Phone> = (0..300).map(|number| Phone::new(&stage.handle, LegId(1_000 + number))).collect();
+        for number in (0..300).step_by(2) {
+            let (a, b) = (LegId(1_000 + number), LegId(1_001 + number));
+            stage.handle.send(Command::Bridge { a, b }).expect("there is room");
+        }
+        stage.settle();
+        for number in 0..3 {
+            phones.iter().for_each(|phone| phone.send(number));
+            phones.iter_mut().for_each(Phone::receive);
+        }
+        let figures = stage.handle.figures();
+        assert_eq!((figures.packets_received, figures.packets_relayed, figures.sends_failed), (900, 900, 0));
+    }
 }
 
 /// Two phones and a handle; leg 1 and 2 are bridged, leg 2 is tapped.
@@ -99,13 +148,19 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(threads: usize) -> Self {
-        let (sender, events) = mpsc::channel(64);
+    fn new(threads: usize, io: MediaIo) -> Self {
+        Self::with_legs(threads, io, 8)
+    }
+
+    fn with_legs(threads: usize, io: MediaIo, legs_max: usize) -> Self {
+        let (sender, events) = mpsc::channel(4_096);
         let tap = Arc::new(TapRing::new(1_000));
         let options = MediaOptions {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             threads,
-            legs_max: 8,
+            cpus: vec![0],
+            io,
+            legs_max,
             tap: Arc::clone(&tap),
             events: sender,
             clock: Clock::start(),
@@ -123,9 +178,7 @@ impl Stage {
     fn settle(&mut self) {
         let (leg, prompt) = (LegId(99), PromptId(99));
         let sound = Arc::new(Sound { samples: Vec::new() });
-        self.handle
-            .send(Command::Play { leg, prompt, sound, mode: PlayMode::Replace, repeats: false, key_ends: false })
-            .expect("there is room");
+        self.handle.send(Command::Play { leg, prompt, sound, mode: PlayMode::Replace, repeats: false, key_ends: false }).expect("there is room");
         self.wait_for(|event| (*event == Event::PlayEnded { leg, prompt, completed: false }).then_some(()));
     }
 

@@ -7,15 +7,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use media::PACKET_BYTES_MAX;
 use media::{Arrival, BUFFER_BYTES, Channel, Command, Datagram, Engine, Event, Input, LegId, LegSlot, Output};
-use nix::sys::epoll::EpollTimeout;
+use media::PACKET_BYTES_MAX;
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
 use ring::rand::{SecureRandom, SystemRandom};
 
 use super::counters::{ThreadCounters, add};
 use super::inbox::Inbox;
 use super::outbox::Outbox;
-use super::sockets::{Ready, Sockets};
+use super::sockets::{Arrival as Received, Sockets, bind};
 use super::tap::TapRing;
 use super::{Clock, MediaOptions};
 
@@ -23,22 +24,36 @@ pub(super) struct MediaThread {
     inbox: Arc<Inbox>,
     counters: Arc<ThreadCounters>,
     clock: Clock,
+    address: IpAddr,
+    cpu: Option<usize>,
     engine: Engine,
     sockets: Sockets,
     outbox: Outbox,
     tap: Arc<TapRing>,
     out: Output,
+    /// Longer than any packet that is taken, so that what was cut short is refused and what is added has room.
     buffer: [u8; BUFFER_BYTES],
 }
 
 impl MediaThread {
-    pub(super) fn new(options: &MediaOptions, inbox: Arc<Inbox>, counters: Arc<ThreadCounters>) -> io::Result<Self> {
+    /// The `number`-th thread's state.
+    ///
+    /// # Errors
+    /// When the system gives nothing to wait with or no randomness.
+    pub(super) fn new(
+        options: &MediaOptions,
+        number: usize,
+        inbox: Arc<Inbox>,
+        counters: Arc<ThreadCounters>,
+    ) -> io::Result<Self> {
         let mut seed = [0; 8];
         SystemRandom::new().fill(&mut seed).map_err(|_| io::Error::other("no randomness"))?;
         Ok(Self {
             clock: options.clock,
+            address: options.address,
+            cpu: options.cpus.get(number % options.cpus.len().max(1)).copied(),
             engine: Engine::new(options.legs_max, u64::from_le_bytes(seed)),
-            sockets: Sockets::new(options.address, options.legs_max, inbox.bell())?,
+            sockets: Sockets::new(options.io, 2 * options.legs_max, inbox.bell())?,
             outbox: Outbox::new(options.events.clone()),
             tap: Arc::clone(&options.tap),
             out: Output::new(),
@@ -51,23 +66,33 @@ impl MediaThread {
     /// The loop; ends when the inbox is closed and empty.
     pub(super) fn run(mut self) {
         let _alive = Alive::new(Arc::clone(&self.counters));
+        if let Some(cpu) = self.cpu
+            && let Err(error) = stay_on(cpu)
+        {
+            tracing::warn!(cpu, %error, "a media thread cannot be bound to its processor and runs on any");
+        }
+        if let Err(error) = self.sockets.begin() {
+            tracing::error!(%error, "a media thread cannot wait for packets and ends");
+            return;
+        }
         loop {
-            let ready = match self.sockets.wait(self.timeout()) {
-                Ok(ready) => ready,
+            let rang = match self.sockets.wait(self.timeout()) {
+                Ok(rang) => rang,
                 Err(error) => {
                     tracing::error!(%error, "a media thread can no longer wait for packets and ends");
                     return;
                 }
             };
             let closed = self.inbox.is_closed();
-            for index in 0..ready {
-                match self.sockets.ready(index) {
-                    Some(Ready::Leg(slot)) => self.relay(slot),
-                    Some(Ready::Bell) => self.take_orders(),
-                    None => {}
-                }
+            // Orders first: they were given before the datagrams that are to be treated by them.
+            if rang {
+                self.take_orders();
+            }
+            while let Some(arrival) = self.sockets.receive(&mut self.buffer[..=PACKET_BYTES_MAX]) {
+                self.relay(arrival);
             }
             self.tick();
+            add(&self.counters.sends_failed, self.sockets.failed_since());
             self.outbox.flush();
             if closed {
                 self.take_orders();
@@ -76,15 +101,10 @@ impl MediaThread {
         }
     }
 
-    fn timeout(&self) -> EpollTimeout {
+    fn timeout(&self) -> Option<Duration> {
         let retry = (!self.outbox.is_empty()).then_some(OUTBOX_RETRY);
         let tick = self.engine.deadline().map(|(due, _)| due.saturating_sub(self.clock.now()));
-        let Some(wait) = retry.into_iter().chain(tick).min() else {
-            return EpollTimeout::NONE;
-        };
-        // Rounded up: waking early would only mean waking twice.
-        let wait_ms = wait.as_micros().div_ceil(1_000);
-        EpollTimeout::from(u16::try_from(wait_ms).unwrap_or(u16::MAX))
+        retry.into_iter().chain(tick).min()
     }
 
     fn take_orders(&mut self) {
@@ -100,14 +120,11 @@ impl MediaThread {
     }
 
     /// The way of one datagram: receive, rewrite, send.
-    fn relay(&mut self, slot: LegSlot) {
-        let Some((length, from)) = self.sockets.receive(slot, &mut self.buffer[..=PACKET_BYTES_MAX]) else {
-            return;
-        };
-        let refused_before = self.engine.packets_refused();
+    fn relay(&mut self, Received { socket, from, bytes: length }: Received) {
+        let (slot, channel) = leg_of(socket);
         let now = self.clock.now();
-        let bytes = &mut self.buffer;
-        let arrival = Arrival { slot, channel: Channel::Media, from, at: now, buffer: 0, bytes, length };
+        let refused_before = self.engine.packets_refused();
+        let arrival = Arrival { slot, channel, from, at: now, buffer: 0, bytes: &mut self.buffer, length };
         self.engine.handle(now, Input::Packet(arrival), &mut self.out);
         add(&self.counters.packets_received, 1);
         add(&self.counters.packets_refused, self.engine.packets_refused() - refused_before);
@@ -133,7 +150,8 @@ impl MediaThread {
     }
 
     fn open(&mut self, leg: LegId, port: u16, address: Option<IpAddr>) {
-        let socket = match self.sockets.bind(address, port) {
+        let local = address.unwrap_or(self.address);
+        let socket = match bind(local, port) {
             Ok(socket) => socket,
             Err(error) => return self.say(Event::OpenFailed { leg, reason: format!("port {port}: {error}") }),
         };
@@ -142,8 +160,11 @@ impl MediaThread {
         let Some(slot) = self.engine.slot(leg).filter(|_| !was_open) else {
             return;
         };
-        match self.sockets.insert(slot, socket) {
-            Ok(()) => add(&self.counters.legs_open, 1),
+        match self.sockets.insert(socket_of(slot, Channel::Media), socket) {
+            Ok(()) => {
+                add(&self.counters.legs_open, 1);
+                self.open_control(slot, local, port);
+            }
             Err(error) => {
                 self.order(Command::Close { leg });
                 self.say(Event::OpenFailed { leg, reason: error.to_string() });
@@ -151,18 +172,30 @@ impl MediaThread {
         }
     }
 
+    /// Opens the port for control packets. A leg without one only lacks reports: somebody else may hold the port.
+    fn open_control(&mut self, slot: LegSlot, local: IpAddr, port: u16) {
+        let opened = port.checked_add(1).ok_or_else(|| io::Error::other("no port above it")).and_then(|port| {
+            let socket = bind(local, port)?;
+            self.sockets.insert(socket_of(slot, Channel::Control), socket)
+        });
+        if let Err(error) = opened {
+            tracing::debug!(port, %error, "a leg has no port for control packets");
+        }
+    }
+
     fn close(&mut self, leg: LegId) {
         let slot = self.engine.slot(leg);
         self.order(Command::Close { leg });
         if let Some(slot) = slot {
-            self.sockets.remove(slot);
+            self.sockets.remove(socket_of(slot, Channel::Media));
+            self.sockets.remove(socket_of(slot, Channel::Control));
             self.counters.legs_open.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
         }
     }
 
     /// Sends, copies and tells what the engine brought forth.
     fn deliver(&mut self) {
-        for departure in self.out.packets.iter().filter(|departure| departure.channel == Channel::Media) {
+        for departure in &self.out.packets {
             let (bytes, counter) = match departure.datagram {
                 Datagram::Received { start, end, .. } => {
                     (&self.buffer[usize::from(start)..usize::from(end)], &self.counters.packets_relayed)
@@ -171,7 +204,8 @@ impl MediaThread {
                     (&self.out.made[start as usize..end as usize], &self.counters.packets_made)
                 }
             };
-            let sent = self.sockets.send(departure.slot, bytes, departure.to);
+            let socket = socket_of(departure.slot, departure.channel);
+            let sent = self.sockets.send(socket, bytes, departure.to);
             add(if sent { counter } else { &self.counters.sends_failed }, 1);
         }
         for frame in self.out.frames.drain(..) {
@@ -191,6 +225,23 @@ impl MediaThread {
     fn say(&mut self, event: Event) {
         tell(&mut self.outbox, &self.counters, self.clock.now(), event);
     }
+}
+
+/// The number of the socket behind one of a leg's ports.
+fn socket_of(LegSlot(slot): LegSlot, channel: Channel) -> u32 {
+    2 * slot + u32::from(channel == Channel::Control)
+}
+
+/// The leg and its port behind the number of a socket.
+fn leg_of(socket: u32) -> (LegSlot, Channel) {
+    (LegSlot(socket / 2), if socket.is_multiple_of(2) { Channel::Media } else { Channel::Control })
+}
+
+/// Binds the calling thread to a processor.
+fn stay_on(cpu: usize) -> nix::Result<()> {
+    let mut set = CpuSet::new();
+    set.set(cpu)?;
+    sched_setaffinity(Pid::from_raw(0), &set)
 }
 
 fn tell(outbox: &mut Outbox, counters: &ThreadCounters, now: Duration, event: Event) {

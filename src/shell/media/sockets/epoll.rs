@@ -1,0 +1,86 @@
+//! Sockets by epoll: one call to wait for all, then a receive and a send call for each datagram.
+//!
+//! Level-triggered: each round takes one datagram per ready socket, so a flooded one cannot starve the others.
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+
+use super::{Arrival, written};
+
+#[derive(Debug)]
+pub(in super::super) struct EpollSockets {
+    epoll: Epoll,
+    sockets: Vec<Option<(UdpSocket, bool)>>,
+    events: Vec<EpollEvent>,
+    ready: usize,
+    /// How many of the ready ones had their turn.
+    seen: usize,
+}
+
+impl EpollSockets {
+    pub(super) fn new(sockets_max: usize, bell: BorrowedFd<'_>) -> io::Result<Self> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        epoll.add(bell, EpollEvent::new(EpollFlags::EPOLLIN, BELL))?;
+        let sockets = (0..sockets_max).map(|_| None).collect();
+        Ok(Self { epoll, sockets, events: vec![EpollEvent::empty(); EVENTS_MAX], ready: 0, seen: 0 })
+    }
+
+    pub(super) fn insert(&mut self, number: u32, socket: UdpSocket) -> io::Result<()> {
+        let is_ipv6 = socket.local_addr()?.is_ipv6();
+        let place = self.sockets.get_mut(number as usize).ok_or(io::ErrorKind::InvalidInput)?;
+        self.epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, u64::from(number)))?;
+        *place = Some((socket, is_ipv6));
+        Ok(())
+    }
+
+    pub(super) fn remove(&mut self, number: u32) {
+        if let Some(place) = self.sockets.get_mut(number as usize) {
+            *place = None;
+        }
+    }
+
+    pub(super) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
+        // Rounded up: waking early would only mean waking twice.
+        let timeout = timeout.map_or(EpollTimeout::NONE, |timeout| {
+            EpollTimeout::from(u16::try_from(timeout.as_micros().div_ceil(1_000)).unwrap_or(u16::MAX))
+        });
+        self.seen = 0;
+        self.ready = match self.epoll.wait(&mut self.events, timeout) {
+            Ok(ready) => ready,
+            Err(Errno::EINTR) => 0,
+            Err(errno) => return Err(errno.into()),
+        };
+        Ok(self.events[..self.ready].iter().any(|event| event.data() == BELL))
+    }
+
+    pub(super) fn receive(&mut self, buffer: &mut [u8]) -> Option<Arrival> {
+        while self.seen < self.ready {
+            let number = self.events[self.seen].data();
+            self.seen += 1;
+            // The bell, or a socket that was closed in this round.
+            let Some(Some((socket, _))) = self.sockets.get(number as usize) else { continue };
+            if let Ok((bytes, from)) = socket.recv_from(buffer) {
+                return Some(Arrival { socket: number as u32, from, bytes });
+            }
+        }
+        None
+    }
+
+    pub(super) fn send(&mut self, number: u32, bytes: &[u8], to: SocketAddr) -> bool {
+        let Some(Some((socket, is_ipv6))) = self.sockets.get(number as usize) else {
+            return false;
+        };
+        socket.send_to(bytes, written(to, *is_ipv6)).is_ok()
+    }
+}
+
+/// The bell's token; no socket has that number.
+const BELL: u64 = u64::MAX;
+
+/// Sockets looked at in one round.
+const EVENTS_MAX: usize = 256;
