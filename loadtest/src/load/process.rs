@@ -10,6 +10,8 @@ use crate::driver::invalid;
 pub struct Usage {
     /// User and system time of all threads.
     pub cpu: Duration,
+    /// The part of it that threads used whose names begin with `listen`.
+    pub listening_cpu: Duration,
     /// Resident memory.
     pub rss_bytes: u64,
 }
@@ -33,7 +35,26 @@ impl Process {
         let read = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", self.pid));
         let ticks = cpu_ticks(&read("stat")?).ok_or_else(|| unreadable("stat"))?;
         let rss_kb = rss_kilobytes(&read("status")?).ok_or_else(|| unreadable("status"))?;
-        Ok(Usage { cpu: Duration::from_secs_f64(ticks as f64 / TICKS_PER_SECOND), rss_bytes: rss_kb * 1_024 })
+        Ok(Usage {
+            cpu: Duration::from_secs_f64(ticks as f64 / TICKS_PER_SECOND),
+            listening_cpu: self.threads_cpu("listen")?,
+            rss_bytes: rss_kb * 1_024,
+        })
+    }
+
+    /// CPU of the threads whose names begin so.
+    fn threads_cpu(&self, prefix: &str) -> io::Result<Duration> {
+        let mut sum = Duration::ZERO;
+        for task in std::fs::read_dir(format!("/proc/{}/task", self.pid))? {
+            let read = |file: &str| task.as_ref().ok().and_then(|t| std::fs::read_to_string(t.path().join(file)).ok());
+            // A thread that has just ended has no files any more.
+            if read("comm").is_some_and(|name| name.starts_with(prefix))
+                && let Some(books) = read("schedstat")
+            {
+                sum += on_cpu(&books).ok_or_else(|| unreadable("schedstat"))?;
+            }
+        }
+        Ok(sum)
     }
 }
 
@@ -45,6 +66,11 @@ fn cpu_ticks(stat: &str) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_whitespace().skip(11);
     Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
+}
+
+/// The first of the scheduler's three numbers, nanoseconds.
+fn on_cpu(books: &str) -> Option<Duration> {
+    books.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
 fn rss_kilobytes(status: &str) -> Option<u64> {
@@ -65,6 +91,7 @@ mod tests {
         let stat = "12 (a) b) S 1 12 12 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 3 0 5 6 7";
         assert_eq!(cpu_ticks(stat), Some(300));
         assert_eq!(rss_kilobytes("VmPeak: 9 kB\nVmRSS:\t   1234 kB\n"), Some(1_234));
+        assert_eq!(on_cpu("1500000 20 3\n"), Some(Duration::from_micros(1_500)));
         assert_eq!((cpu_ticks(""), rss_kilobytes("")), (None, None));
     }
 

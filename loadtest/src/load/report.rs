@@ -61,6 +61,8 @@ pub struct Faults {
 pub struct ServerReport {
     /// CPU per call and second while all calls were up, ms.
     pub cpu_ms_per_call_second: f64,
+    /// The part of it that listening took, by the names of the threads, ms.
+    pub listening_cpu_ms_per_call_second: f64,
     /// Growth of resident memory from none to all calls, per call, KiB.
     pub rss_kb_per_call: f64,
     /// Resident memory before the calls, KiB.
@@ -164,6 +166,9 @@ impl RelayReport {
             let growth = end.rss_bytes.max(up.rss_bytes) as f64 - before.rss_bytes as f64;
             self.server = Some(ServerReport {
                 cpu_ms_per_call_second: (end.cpu - up.cpu).as_secs_f64() * 1e3 / call_seconds,
+                listening_cpu_ms_per_call_second: (end.listening_cpu.saturating_sub(up.listening_cpu)).as_secs_f64()
+                    * 1e3
+                    / call_seconds,
                 rss_kb_per_call: growth / 1_024.0 / calls.max(1) as f64,
                 rss_kb_before: before.rss_bytes as f64 / 1_024.0,
             });
@@ -186,7 +191,8 @@ impl fmt::Display for RelayReport {
             row(f, "faults", format!("{:?}", self.faults))?;
         }
         if let Some(server) = &self.server {
-            row(f, "server CPU", format!("{:.3} ms per call-second", server.cpu_ms_per_call_second))?;
+            let (cpu, listening) = (server.cpu_ms_per_call_second, server.listening_cpu_ms_per_call_second);
+            row(f, "server CPU", format!("{cpu:.3} ms per call-second, of which listening {listening:.3}"))?;
             let memory = format!("{:.0} KiB per call, {:.0} KiB before", server.rss_kb_per_call, server.rss_kb_before);
             row(f, "server memory", memory)?;
         }

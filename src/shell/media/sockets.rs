@@ -20,7 +20,7 @@ use self::ring::RingSockets;
 /// How a media thread waits for datagrams.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum MediaIo {
-    /// io_uring where the kernel has all of it, otherwise epoll.
+    /// What was measured to be cheaper; see `docs/PERFORMANCE.md`.
     #[default]
     Auto,
     /// epoll, with a receive and a send call for each datagram.
@@ -53,13 +53,10 @@ impl Sockets {
     /// # Errors
     /// When the system gives no epoll instance.
     pub(super) fn new(io: MediaIo, sockets_max: usize, bell: BorrowedFd<'_>) -> io::Result<Self> {
-        if io != MediaIo::Epoll {
+        if io == MediaIo::IoUring {
             match RingSockets::new(sockets_max, bell) {
                 Ok(ring) => return Ok(Self::Ring(Box::new(ring))),
-                Err(error) if io == MediaIo::IoUring => {
-                    tracing::warn!(%error, "the kernel refuses io_uring, a media thread uses epoll instead");
-                }
-                Err(error) => tracing::info!(%error, "no io_uring here, a media thread uses epoll"),
+                Err(error) => tracing::warn!(%error, "the kernel refuses io_uring, a media thread uses epoll instead"),
             }
         }
         EpollSockets::new(sockets_max, bell).map(Self::Epoll)
