@@ -57,7 +57,7 @@ fn open(handle: &MediaHandle, phone: SocketAddr) -> Vec<SocketAddr> {
         let leg = LegId(number);
         let free = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr());
         let address = free.expect("loopback has ports");
-        handle.open(0, leg, address.port()).expect("there is room");
+        handle.open(0, leg, address.port(), None).expect("there is room");
         let settings = StreamSettings::plain(Some(phone), Codec::Pcmu, 0);
         handle.send(Command::Configure { leg, settings }).expect("there is room");
         handle.send(Command::Tap { leg, on: true }).expect("there is room");
