@@ -38,7 +38,7 @@ need_rust() {
 
 # Everything that building and running needs on a fresh Debian or Ubuntu machine.
 need_build_tools() {
-    need_packages gcc libc6-dev python3 python3-pip ca-certificates
+    need_packages gcc libc6-dev make cmake python3 python3-pip ca-certificates
     need_rust
     scripts/fetch-onnxruntime || say "ONNX Runtime could not be fetched: the listening side runs on signal processing only"
 }
