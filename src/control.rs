@@ -5,6 +5,7 @@
 
 mod act;
 mod call;
+mod codecs;
 mod command;
 mod context;
 mod finish;
@@ -24,6 +25,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
+use media::sdp::Fingerprint;
 use media::{LegId, Sound};
 use routing::CallKey;
 
@@ -43,6 +46,12 @@ use crate::settings::{Limits, Parties, PortRange, Routes, Settings, Target};
 pub struct ControlSettings {
     /// The address that our SDP shows.
     pub address: IpAddr,
+    /// The addresses that far ends in certain networks are shown instead.
+    pub networks: Vec<(IpNet, IpAddr)>,
+    /// How long a port rests before another call gets it.
+    pub port_rest: Duration,
+    /// What our certificate hashes to; without one, no DTLS handshake is offered or answered.
+    pub fingerprint: Option<Fingerprint>,
     /// The RTP ports calls may use; each leg takes an even one.
     pub ports: PortRange,
     /// A call in which nobody sends for this long is asked whether it is still there.
@@ -63,6 +72,9 @@ impl From<&Settings> for ControlSettings {
     fn from(settings: &Settings) -> ControlSettings {
         ControlSettings {
             address: settings.media.external_address,
+            networks: settings.media.networks.clone(),
+            port_rest: settings.media.port_rest,
+            fingerprint: None,
             ports: settings.media.ports,
             silence: settings.media.silence,
             silence_limit: settings.media.silence_limit,
@@ -75,10 +87,22 @@ impl From<&Settings> for ControlSettings {
 }
 
 impl ControlSettings {
+    /// The address that a far end at `destination` is shown: that of the smallest network it is in.
+    fn address_for(&self, destination: Option<IpAddr>) -> IpAddr {
+        let around = |destination: IpAddr| {
+            let networks = self.networks.iter().filter(move |(network, _)| network.contains(&destination));
+            networks.max_by_key(|(network, _)| network.prefix_len()).map(|(_, shown)| *shown)
+        };
+        destination.and_then(around).unwrap_or(self.address)
+    }
+
     fn listens_to_far(&self) -> bool {
         self.parties == Parties::Both
     }
 }
+
+/// Fills a slice with random octets that nobody can foretell.
+pub type Random = Box<dyn FnMut(&mut [u8]) + Send>;
 
 /// All calls of one server.
 pub struct Control {
@@ -109,16 +133,18 @@ pub struct Counts {
 }
 
 impl Control {
-    /// Call control without any calls. `prompts` are the sounds by file name, as policies name them.
+    /// Call control without any calls. `prompts` are the sounds by file name, as policies name them; `random` is where
+    /// keys come from.
     pub fn new(
         settings: ControlSettings,
         engine: routing::Engine,
         prompts: BTreeMap<String, Arc<Sound>>,
         boot_id: String,
+        random: Random,
     ) -> Control {
-        let ports = PortPool::new(settings.ports.even());
+        let ports = PortPool::new(settings.ports.even(), settings.port_rest);
         Control {
-            shared: Shared::new(settings, engine, prompts, ports),
+            shared: Shared::new(settings, engine, prompts, ports, random),
             boot_id,
             calls: BTreeMap::new(),
             wakes: BTreeSet::new(),
@@ -203,7 +229,7 @@ impl Control {
         self.next_call += 1;
         let id = format!("{}-{}", self.boot_id, key.0);
 
-        let admitted = self.room_for_one_more().and_then(|()| setup::admit(&self.shared, invite));
+        let admitted = self.room_for_one_more(now).and_then(|()| setup::admit(&self.shared, invite));
         let mut context = Context { now, shared: &mut self.shared, out };
         let started = admitted.and_then(|admitted| Call::start(&mut context, key, id.clone(), leg, invite, admitted));
         match started {
@@ -215,7 +241,7 @@ impl Control {
         }
     }
 
-    fn room_for_one_more(&self) -> Result<(), Refusal> {
+    fn room_for_one_more(&self, now: Duration) -> Result<(), Refusal> {
         if self.draining {
             return Err(Refusal::new(503, "Draining"));
         }
@@ -224,7 +250,7 @@ impl Control {
         if self.calls_up() >= limit || self.calls.len() >= limit.saturating_mul(4) {
             return Err(Refusal::new(503, "Call limit reached"));
         }
-        if self.shared.ports.free() < PORTS_PER_CALL {
+        if !self.shared.ports.has(now, PORTS_PER_CALL) {
             return Err(Refusal::new(503, "No media port is free"));
         }
         Ok(())
@@ -264,7 +290,7 @@ impl Control {
     fn media(&mut self, now: Duration, event: media::Event, out: &mut Vec<Command>) {
         let leg = media_leg_of(&event);
         if matches!(event, media::Event::Closed { .. } | media::Event::OpenFailed { .. }) {
-            self.shared.release_port(leg);
+            self.shared.release_port(now, leg);
         }
         self.with_owner(now, leg, out, |call, context| call.handle_media(context, leg, event));
     }

@@ -15,6 +15,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use media::Codec;
+use media::sdp::Protection;
+
 pub use check::check;
 pub use fault::Fault;
 pub use ipnet::IpNet;
@@ -90,6 +93,10 @@ pub struct MediaSettings {
     pub address: IpAddr,
     /// The address our SDP shows. Never unspecified.
     pub external_address: IpAddr,
+    /// The addresses that far ends in certain networks are shown instead, e.g. for a machine with two interfaces.
+    pub networks: Vec<(IpNet, IpAddr)>,
+    /// How long a port rests before another call gets it.
+    pub port_rest: Duration,
     /// The UDP ports RTP may use; each call takes two even ones.
     pub ports: PortRange,
     /// Media threads, 1-64.
@@ -109,6 +116,8 @@ impl Default for MediaSettings {
         MediaSettings {
             address: LOOPBACK,
             external_address: LOOPBACK,
+            networks: Vec::new(),
+            port_rest: Duration::from_secs(30),
             ports: PortRange { first: 20_000, last: 29_998 },
             threads: 1,
             cpus: Vec::new(),
@@ -289,6 +298,21 @@ impl Default for PolicySettings {
     }
 }
 
+/// Which audio is spoken with one neighbour: the target of a call, or the callers of a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AudioTerms {
+    /// The codecs that are spoken, best first; empty: all, in the order of the caller.
+    pub codecs: Vec<Codec>,
+    /// Whether audio is protected, and how its keys are agreed.
+    pub protection: Protection,
+}
+
+impl Default for AudioTerms {
+    fn default() -> Self {
+        AudioTerms { codecs: Vec::new(), protection: Protection::OFF }
+    }
+}
+
 /// Where calls can be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
@@ -296,6 +320,24 @@ pub struct Target {
     pub uri: String,
     /// Where requests are sent instead of to the URI's host; `None`: to the URI's host.
     pub proxy: Option<SocketAddr>,
+    /// What audio it is offered.
+    pub audio: AudioTerms,
+}
+
+impl Target {
+    /// The address that is called, when it is written as a number.
+    pub fn address(&self) -> Option<IpAddr> {
+        let written = || {
+            let uri = self.uri.strip_prefix("sip:")?;
+            let host = uri.rsplit_once('@').map_or(uri, |(_, host)| host);
+            let host = match host.strip_prefix('[') {
+                Some(bracketed) => bracketed.split(']').next()?,
+                None => host.split([':', ';', '?']).next()?,
+            };
+            host.parse().ok()
+        };
+        self.proxy.map(|proxy| proxy.ip()).or_else(written)
+    }
 }
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use media::LegId;
+use media::sdp::Handshake;
 
 use super::input::{Header, ReplyId};
 use crate::notice::Notice;
@@ -14,6 +15,14 @@ pub enum Command {
     Sip(SipCommand),
     /// For the media path.
     Media(media::Command),
+    /// For whoever makes DTLS handshakes: the leg has been configured with `Security::Handshake`. Comes again only when
+    /// the far end shows another certificate or the roles change.
+    Handshake {
+        /// The leg.
+        leg: LegId,
+        /// The far end's certificate and who begins.
+        handshake: Handshake,
+    },
     /// For everybody who watches: API, metrics, logs.
     Notice(Notice),
 }

@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use media::sdp::Credentials;
 use media::{LegId, PromptId, Sound};
 use routing::{CallKey, Decision, Engine};
 
 use super::ports::PortPool;
-use super::{Command, ControlSettings, SipCommand};
+use super::{Command, ControlSettings, Random, SipCommand};
 
 /// What stays the same for all calls, and what they draw from.
 pub(super) struct Shared {
@@ -23,6 +24,7 @@ pub(super) struct Shared {
     pub(super) owners: BTreeMap<LegId, CallKey>,
     /// Which port a leg holds until the media path says that it is closed.
     pub(super) ports_held: BTreeMap<LegId, u16>,
+    random: Random,
     next_leg: u32,
     next_prompt: u32,
 }
@@ -33,6 +35,7 @@ impl Shared {
         engine: Engine,
         prompts: BTreeMap<String, Arc<Sound>>,
         ports: PortPool,
+        random: Random,
     ) -> Shared {
         Shared {
             settings,
@@ -41,16 +44,24 @@ impl Shared {
             ports,
             owners: BTreeMap::new(),
             ports_held: BTreeMap::new(),
+            random,
             next_leg: 1,
             next_prompt: 1,
         }
     }
 
     /// Frees the port of a leg that the media path has closed, or could not open.
-    pub(super) fn release_port(&mut self, leg: LegId) {
+    pub(super) fn release_port(&mut self, now: Duration, leg: LegId) {
         if let Some(port) = self.ports_held.remove(&leg) {
-            self.ports.give_back(port);
+            self.ports.give_back(now, port);
         }
+    }
+
+    /// Keys and passwords for a new leg.
+    pub(super) fn new_credentials(&mut self) -> Credentials {
+        let mut secret = [0; Credentials::OCTETS];
+        (self.random)(&mut secret);
+        Credentials::new(secret, self.settings.fingerprint.clone())
     }
 }
 

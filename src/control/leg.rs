@@ -2,14 +2,19 @@
 //!
 //! Knows how to end both once and only once; knows nothing about the call it is part of.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use media::sdp::Local;
-use media::{Codec, Direction, LegId, StreamSettings};
+use media::sdp::{
+    Agreement, Credentials, Exchange, Formats, Handshake, Local, Offer, Protection, SdpError, Session, Terms, Wanted,
+};
+use media::srtp::Security;
+use media::{Codec, ControlPort, Direction, LegId, StreamSettings};
 use routing::CallKey;
 
 use super::context::Context;
-use super::{Header, SipCommand};
+use super::{Command, Header, SipCommand};
+use crate::settings::AudioTerms;
 
 /// One side of a call.
 #[derive(Debug)]
@@ -21,8 +26,16 @@ pub(super) struct Leg {
     pub(super) stream: Stream,
     /// What stands in our descriptions on this leg.
     pub(super) local: Local,
-    /// What this leg may use, with the payload types of whoever offered first.
-    pub(super) usable: Usable,
+    /// What may be agreed on this leg.
+    pub(super) audio: AudioTerms,
+    /// What was offered on this leg: by the far end, or by us when we called it.
+    pub(super) formats: Formats,
+    /// Our keys and passwords on this leg.
+    credentials: Credentials,
+    /// The handshake that was agreed last.
+    handshake: Option<Handshake>,
+    /// Whether the far end takes comfort noise.
+    pub(super) comfort_noise: bool,
     /// The description that we sent last.
     pub(super) sdp: Option<String>,
     /// What offer and answer agreed.
@@ -31,21 +44,14 @@ pub(super) struct Leg {
     pub(super) silent_since: Option<Duration>,
 }
 
-/// The codecs and telephone-event of a leg, with payload types.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Usable {
-    /// Best first.
-    pub(super) codecs: Vec<(Codec, u8)>,
-    pub(super) event: Option<u8>,
-}
-
-impl Usable {
-    /// The same with `codec` first.
-    pub(super) fn preferring(&self, codec: Codec) -> Usable {
-        let mut codecs = self.codecs.clone();
-        codecs.sort_by_key(|(each, _)| *each != codec);
-        Usable { codecs, event: self.event }
-    }
+/// What a leg begins with.
+#[derive(Debug)]
+pub(super) struct Beginning<'a> {
+    pub(super) name: &'a str,
+    pub(super) audio: AudioTerms,
+    pub(super) formats: Formats,
+    /// Where its audio will go, as far as that is known.
+    pub(super) destination: Option<IpAddr>,
 }
 
 /// The life of a SIP dialog.
@@ -89,10 +95,9 @@ impl Leg {
         context: &mut Context<'_>,
         call: CallKey,
         incoming: Option<LegId>,
-        name: &str,
-        usable: Usable,
+        beginning: Beginning<'_>,
     ) -> Option<Leg> {
-        let port = context.shared.ports.take()?;
+        let port = context.shared.ports.take(context.now)?;
         let id = match incoming {
             Some(id) => id,
             None => context.new_leg(),
@@ -100,21 +105,93 @@ impl Leg {
         context.shared.owners.insert(id, call);
         context.shared.ports_held.insert(id, port);
         context.media(media::Command::Open { leg: id, port, address: None });
-        let address = context.shared.settings.address;
+        let Beginning { name, audio, formats, destination } = beginning;
+        let address = context.shared.settings.address_for(destination);
         Some(Leg {
             id,
             name: name.to_owned(),
             dialog: Dialog::Inviting,
             stream: Stream::Open,
             local: Local { address, port, session_id: u64::from(id.0), version: 1 },
-            usable,
+            audio,
+            formats,
+            credentials: context.shared.new_credentials(),
+            handshake: None,
+            comfort_noise: false,
             sdp: None,
             settings: None,
             silent_since: None,
         })
     }
 
-    /// Applies what offer and answer agreed.
+    /// Our answer to the far end's `offer` with one of `codecs`, and what that agrees.
+    pub(super) fn answer(
+        &self,
+        offer: &Session,
+        local: &Local,
+        codecs: &[Codec],
+        comfort_noise: bool,
+    ) -> Result<(String, Agreement), SdpError> {
+        let terms = Terms {
+            codecs,
+            comfort_noise,
+            protection: self.audio.protection,
+            credentials: Some(&self.credentials),
+            active: self.handshake.as_ref().map(|handshake| handshake.active),
+        };
+        terms.answer(offer, local)
+    }
+
+    /// Our offer to whom we call: everything that may be agreed.
+    pub(super) fn offer(&self) -> Offer {
+        Offer {
+            shares_port: true,
+            protection: self.audio.protection,
+            credentials: Some(self.credentials.clone()),
+            ..Offer::plain(self.formats.clone())
+        }
+    }
+
+    /// Our offer of what is in use already, for a far end whose answer we shall not see.
+    pub(super) fn offer_in_use(&self, settings: &StreamSettings) -> Offer {
+        let event = settings.event_payload_type_received.map(|number| (settings.codec.clock_hz(), number));
+        let formats = Formats {
+            codecs: vec![(settings.codec, settings.payload_type_received)],
+            events: event.into_iter().collect(),
+            comfort_noise: self.comfort_noise,
+        };
+        let wanted = |wanted, exchange| Protection { wanted, exchange };
+        let (protection, suite) = match &settings.security {
+            Security::Plain => (Protection::OFF, None),
+            Security::Keys(keys) => (wanted(Wanted::Required, Exchange::Sdes), Some(keys.send.suite())),
+            Security::Handshake => (wanted(Wanted::Required, Exchange::Dtls), None),
+        };
+        Offer {
+            shares_port: settings.control == ControlPort::Shared,
+            protection,
+            credentials: Some(self.credentials.clone()),
+            suite,
+            active: self.handshake.as_ref().map(|handshake| handshake.active),
+            ice_name: settings.ice.as_ref().map(|ice| ice.remote_name.clone()),
+            ..Offer::plain(formats)
+        }
+    }
+
+    /// Applies what offer and answer agreed, the handshake included.
+    pub(super) fn agree(&mut self, context: &mut Context<'_>, agreement: Agreement) {
+        let Agreement { settings, handshake, comfort_noise } = agreement;
+        self.comfort_noise = comfort_noise;
+        self.configure(context, settings);
+        if let Some(handshake) = &handshake
+            && self.stream == Stream::Open
+            && self.handshake.as_ref() != Some(handshake)
+        {
+            context.out.push(Command::Handshake { leg: self.id, handshake: handshake.clone() });
+        }
+        self.handshake = handshake;
+    }
+
+    /// Tells the media path what is agreed.
     pub(super) fn configure(&mut self, context: &mut Context<'_>, settings: StreamSettings) {
         if self.stream == Stream::Open {
             context.media(media::Command::Configure { leg: self.id, settings: settings.clone() });

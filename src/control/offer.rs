@@ -7,8 +7,9 @@
 use media::sdp;
 use media::{Codec, Direction};
 
+use super::codecs;
 use super::context::Context;
-use super::leg::{Dialog, Leg, Usable, header};
+use super::leg::{Dialog, Leg, header};
 use super::{Header, OfferMethod, ReplyId, SipCommand};
 
 /// One request to answer.
@@ -61,49 +62,42 @@ pub(super) fn answer(context: &mut Context<'_>, leg: &mut Leg, request: Request<
 }
 
 /// Our answer to the offer `text`, once it has been applied to the leg.
+///
+/// New keys of the far end count from now on; ours stay as they were.
 fn agree(context: &mut Context<'_>, leg: &mut Leg, text: &str) -> Result<String, sdp::SdpError> {
     let session = sdp::parse(text)?;
     let local = sdp::Local { version: leg.local.version + 1, ..leg.local };
+    let certified = context.shared.settings.fingerprint.is_some();
+    let formats = codecs::usable(&session.formats(leg.audio.protection, certified)?, &leg.audio.codecs);
     // The codec in use stays when it can, so that the relay has nothing to transcode.
     let kept = leg.settings.as_ref().map(|settings| settings.codec);
-    let (description, settings) = match kept.map(|codec| sdp::answer(&session, &local, &[codec])) {
-        Some(Ok(agreed)) => agreed,
-        Some(Err(_)) | None => sdp::answer(&session, &local, &ALL_CODECS)?,
-    };
+    let kept = kept.filter(|codec| formats.payload_type(*codec).is_some());
+    let first = formats.codecs.first().map(|(codec, _)| *codec);
+    let codec = kept.or(first).into_iter().collect::<Vec<Codec>>();
+    let (description, agreement) = leg.answer(&session, &local, &codec, leg.comfort_noise)?;
 
-    leg.usable = usable(&session).preferring(settings.codec);
+    leg.formats = codecs::preferring(&formats, agreement.settings.codec);
     leg.local = local;
     leg.sdp = Some(description.clone());
-    leg.configure(context, settings);
+    leg.agree(context, agreement);
     Ok(description)
 }
 
 /// Our offer in a 200 to a re-INVITE that brought none.
 ///
-/// The answer comes with the ACK, which call control does not see: the offer names only the codec in use, and
-/// the address stays (symmetric RTP finds a new one). A held stream is taken as resumed.
+/// The answer comes with the ACK, which call control does not see: the offer names only what is in use, and the
+/// address stays (symmetric RTP finds a new one). A held stream is taken as resumed.
 fn offer_again(context: &mut Context<'_>, leg: &mut Leg) -> String {
     leg.local.version += 1;
-    let (codecs, event) = match leg.settings.clone() {
+    let offer = match leg.settings.clone() {
         Some(settings) => {
-            let agreed = (vec![(settings.codec, settings.payload_type)], settings.event_payload_type);
+            let offer = leg.offer_in_use(&settings);
             leg.configure(context, media::StreamSettings { direction: Direction::SendRecv, ..settings });
-            agreed
+            offer
         }
-        None => (leg.usable.codecs.clone(), leg.usable.event),
+        None => leg.offer(),
     };
-    let description = sdp::offer(&leg.local, &codecs, event, Direction::SendRecv);
+    let description = offer.write(&leg.local);
     leg.sdp = Some(description.clone());
     description
 }
-
-/// What of an offer the media path can do.
-pub(super) fn usable(session: &sdp::Session) -> Usable {
-    let formats = session.formats(sdp::Protection::OFF, false).unwrap_or_default();
-    let event = formats.event(Codec::Pcmu);
-    let codecs = formats.codecs.into_iter().filter(|(codec, _)| ALL_CODECS.contains(codec)).collect();
-    Usable { codecs, event }
-}
-
-/// Everything the media path can do.
-pub(super) const ALL_CODECS: [Codec; 2] = [Codec::Pcmu, Codec::Pcma];

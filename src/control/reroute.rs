@@ -110,11 +110,7 @@ impl Call {
         let emotion = emotion_header(rule, &self.evidence_for(because));
         let reroute = match via {
             Route::Bridge => {
-                let usable = match &self.caller.settings {
-                    Some(settings) => self.caller.usable.preferring(settings.codec),
-                    None => self.caller.usable.clone(),
-                };
-                let leg = self.invite(context, name, target, usable, vec![emotion]).ok_or("no media port is free")?;
+                let leg = self.invite(context, name, target, vec![emotion]).ok_or("no media port is free")?;
                 let until = now + context.shared.settings.limits.ring;
                 Reroute::Ringing(Box::new(Ringing { leg, decided: now, until, early: None }))
             }
@@ -163,13 +159,13 @@ impl Call {
         let Ringing { mut leg, decided, early, .. } = *ringing;
         leg.dialog = Dialog::Answered;
         let agreed = match sdp.or(early.as_deref()) {
-            Some(text) => sdp::parse(text)
-                .and_then(|session| sdp::accept(&session, &leg.usable.codecs, leg.usable.event))
-                .map_err(|error| error.to_string()),
+            Some(text) => {
+                sdp::parse(text).and_then(|session| leg.offer().accept(&session)).map_err(|error| error.to_string())
+            }
             None => Err("answered without a session description".to_owned()),
         };
-        let settings = match agreed {
-            Ok(settings) => settings,
+        let agreement = match agreed {
+            Ok(agreement) => agreement,
             Err(reason) => {
                 let target = leg.name.clone();
                 self.dismiss(context, leg, Farewell { code: 488, reason: &reason });
@@ -186,7 +182,7 @@ impl Call {
         }));
         talking.watch.streams_changed(now);
         let prompt_plays = !talking.playing.is_empty();
-        leg.configure(context, settings);
+        leg.agree(context, agreement);
         self.swap_far(context, leg, prompt_plays);
         self.judge(context, &routing::Event::Rerouted);
     }

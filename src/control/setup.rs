@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use media::sdp::{self, Session};
-use media::{Direction, LegId};
+use media::LegId;
+use media::sdp::{self, Formats, Session};
 use routing::CallKey;
 
 use super::call::{Call, Stage, Talking, Tally, millis};
+use super::codecs;
 use super::context::{Context, Shared};
-use super::leg::{Dialog, Farewell, Leg, Usable, header, quotable};
-use super::offer::ALL_CODECS;
+use super::leg::{Beginning, Dialog, Farewell, Leg, header, quotable};
 use super::session::{SESSION_EXPIRES_S_MIN, Watch};
 use super::{Header, Invite, SipCommand};
 use crate::notice::What;
-use crate::settings::{RequestView, Target};
+use crate::settings::{AudioTerms, RequestView, Target};
 
 /// A call for which a target is sought.
 #[derive(Debug)]
@@ -37,7 +37,8 @@ pub(super) struct Admitted {
     scenario: String,
     targets: Vec<String>,
     session: Session,
-    usable: Usable,
+    audio: AudioTerms,
+    formats: Formats,
 }
 
 /// Why an INVITE is refused before it becomes a call, or why a target is left.
@@ -74,16 +75,20 @@ pub(super) fn admit(shared: &Shared, invite: &Invite) -> Result<Admitted, Refusa
         return Err(not_acceptable("an INVITE without an offer is not supported"));
     };
     let session = sdp::parse(text).map_err(|error| not_acceptable(&error.to_string()))?;
-    let usable = super::offer::usable(&session);
-    if usable.codecs.is_empty() {
-        return Err(not_acceptable("no audio stream in PCMU or PCMA over RTP/AVP"));
+    let certified = shared.settings.fingerprint.is_some();
+    let offered =
+        session.formats(route.audio.protection, certified).map_err(|error| not_acceptable(&error.to_string()))?;
+    let formats = codecs::usable(&offered, &route.audio.codecs);
+    if formats.codecs.is_empty() {
+        return Err(not_acceptable("no audio stream in a codec that this route speaks"));
     }
     Ok(Admitted {
         route: route.name.clone(),
         scenario: route.scenario.clone(),
         targets: route.targets.clone(),
+        audio: route.audio.clone(),
         session,
-        usable,
+        formats,
     })
 }
 
@@ -102,8 +107,9 @@ impl Call {
         invite: &Invite,
         admitted: Admitted,
     ) -> Result<Call, Refusal> {
-        let Admitted { route, scenario, targets, session, usable } = admitted;
-        let Some(caller) = Leg::open(context, key, Some(leg), "caller", usable) else {
+        let Admitted { route, scenario, targets, session, audio, formats } = admitted;
+        let beginning = Beginning { name: "caller", audio, formats, destination: session.address() };
+        let Some(caller) = Leg::open(context, key, Some(leg), beginning) else {
             return Err(Refusal::new(503, "No media port is free"));
         };
         let seeking = Seeking {
@@ -144,11 +150,7 @@ impl Call {
             let Some(target) = context.shared.settings.targets.get(&name) else { continue };
             let target = target.clone();
 
-            let usable = match &self.caller.settings {
-                Some(settings) => self.caller.usable.preferring(settings.codec),
-                None => self.caller.usable.clone(),
-            };
-            let Some(leg) = self.invite(context, &name, target, usable, Vec::new()) else {
+            let Some(leg) = self.invite(context, &name, target, Vec::new()) else {
                 return self.finish_with(context, Farewell { code: 503, reason: "No media port is free" });
             };
             let ring = context.shared.settings.limits.ring;
@@ -161,22 +163,28 @@ impl Call {
         }
     }
 
-    /// Calls a target with an offer of `usable`; `None` when no port is free.
+    /// Calls a target with an offer of what suits the caller best; `None` when no port is free.
     pub(super) fn invite(
         &self,
         context: &mut Context<'_>,
         name: &str,
         target: Target,
-        usable: Usable,
         extra: Vec<Header>,
     ) -> Option<Leg> {
-        let mut leg = Leg::open(context, self.key, None, name, usable)?;
-        let sdp = sdp::offer(&leg.local, &leg.usable.codecs, leg.usable.event, Direction::SendRecv);
+        let destination = target.address();
+        let Target { uri, proxy, audio } = target;
+        let suits = match &self.caller.settings {
+            Some(settings) => codecs::preferring(&self.caller.formats, settings.codec),
+            None => self.caller.formats.clone(),
+        };
+        let wanted = if audio.codecs.is_empty() { &self.caller.audio.codecs } else { &audio.codecs };
+        let formats = codecs::offer_for(&suits, wanted);
+        let mut leg = Leg::open(context, self.key, None, Beginning { name, audio, formats, destination })?;
+        let sdp = leg.offer().write(&leg.local);
         leg.sdp = Some(sdp.clone());
         let mut headers = vec![header("X-Calmline-Call", self.id.clone())];
         headers.extend(extra);
         headers.extend(self.passed.iter().cloned());
-        let Target { uri, proxy } = target;
         context.sip(SipCommand::Invite { leg: leg.id, uri, proxy, from: self.from.clone(), headers, sdp });
         Some(leg)
     }
@@ -246,22 +254,23 @@ impl Call {
         // Forked targets answer more than once: the newest description counts.
         if let Some(text) = sdp {
             let session = sdp::parse(text).map_err(|error| error.to_string())?;
-            let settings =
-                sdp::accept(&session, &far.usable.codecs, far.usable.event).map_err(|error| error.to_string())?;
-            far.configure(context, settings);
+            let agreement = far.offer().accept(&session).map_err(|error| error.to_string())?;
+            far.agree(context, agreement);
         }
         let Some(codec) = far.settings.as_ref().map(|settings| settings.codec) else {
             return Err("answered without a session description".to_owned());
         };
 
-        // The caller gets the codec that the target chose, so that packets are relayed as they are.
+        // The caller gets the codec that the target chose, so that packets are relayed as they are, or the next best.
         if self.caller.settings.is_none() {
-            let local = self.caller.local;
-            let (text, settings) = sdp::answer(&seeking.session, &local, &[codec])
-                .or_else(|_| sdp::answer(&seeking.session, &local, &ALL_CODECS))
+            let best = codecs::answers_for(&self.caller.formats, &self.caller.audio.codecs, codec);
+            let best = best.get(..1).unwrap_or_default();
+            let (text, agreement) = self
+                .caller
+                .answer(&seeking.session, &self.caller.local, best, far.comfort_noise)
                 .map_err(|error| error.to_string())?;
             self.caller.sdp = Some(text);
-            self.caller.configure(context, settings);
+            self.caller.agree(context, agreement);
         }
         if !seeking.bridged {
             seeking.bridged = true;

@@ -3,6 +3,7 @@
 //! `sim` plays the SIP side and the media path and holds the rules that both expect to be kept; `script` reads the
 //! scenarios; the scenarios themselves are `setup`, `offers`, `liveness`, `reroute`; `random` plays at random.
 
+mod audio;
 mod liveness;
 mod offers;
 mod random;

@@ -121,6 +121,7 @@ impl Desk {
         match command {
             Command::Sip(command) => self.sip.handle(command),
             Command::Media(command) => return self.order_media(command),
+            Command::Handshake { leg, .. } => warn!(?leg, "no handshakes are made: the leg stays silent"),
             Command::Notice(notice) => {
                 log(&notice);
                 self.metrics.observe(&notice);

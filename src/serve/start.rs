@@ -82,7 +82,7 @@ impl Server {
         let web = offer_api(&settings, &bus, orders, &readiness, &metrics).await?;
 
         let engine = routing::Engine::with_limit(policies, settings.limits.calls.saturating_mul(LEGS_PER_CALL));
-        let control = Control::new(ControlSettings::from(&settings), engine, prompts, boot_id()?);
+        let control = Control::new(ControlSettings::from(&settings), engine, prompts, boot_id()?, random());
         let inlets =
             Inlets { sip: sip_inlet, media: media_inlet, observations: observation_inlet, orders: order_inlet };
         let figures = media.figures();
@@ -176,6 +176,14 @@ async fn offer_api(
         .map_err(|error| Failure::Failed(error.to_string()))?;
     info!(address = %web.addr, "API");
     Ok(Some(web))
+}
+
+/// Where keys come from.
+fn random() -> crate::control::Random {
+    let source = ring::rand::SystemRandom::new();
+    Box::new(move |octets| {
+        ring::rand::SecureRandom::fill(&source, octets).expect("the system gave random numbers at the start");
+    })
 }
 
 /// Distinguishes the call ids of this run from those of others.

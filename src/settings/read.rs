@@ -7,12 +7,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use media::Codec;
+use media::sdp::{Exchange, Protection, Wanted};
 use routing::section::{Section, list, name, parse_table, text, whole};
 use toml::Value;
 
 use super::{
-    Fault, HeaderMatch, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings, PortRange,
-    Route, Routes, Settings, SipSettings, Target, TokenSource, WebSettings,
+    AudioTerms, Fault, HeaderMatch, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
+    PortRange, Route, Routes, Settings, SipSettings, Target, TokenSource, WebSettings,
 };
 use crate::shell::media::MediaIo;
 
@@ -105,7 +107,10 @@ fn read_media(mut section: Section<'_>, sip: &SipSettings) -> MediaSettings {
         bound => external(&mut section, "media.address", bound.unwrap_or(sip.listen.ip())),
     };
     let ports = "\"FIRST-LAST\", FIRST even, 1024-65535, at least two even ports";
+    let shown = "a table of networks and what far ends there are shown, e.g. { \"10.0.0.0/8\" = \"10.0.0.5\" }";
     let settings = MediaSettings {
+        networks: section.read("networks", shown, networks).unwrap_or_default(),
+        port_rest: span(&mut section, "port_rest_s", 0..=3600).unwrap_or(default.port_rest),
         address: address.unwrap_or(sip.listen.ip()),
         external_address,
         ports: section.read("ports", ports, port_range).unwrap_or(default.ports),
@@ -198,11 +203,12 @@ fn read_targets(mut section: Section<'_>) -> BTreeMap<String, Target> {
     section.each_named(|target_name, target| {
         let uri = target.need("uri", "a SIP URI, e.g. \"sip:2000@192.0.2.10\"", sip_uri);
         let proxy = target.read("proxy", SOCKET, socket);
+        let audio = read_audio(target);
         if name(&Value::from(target_name)).is_none() {
             target.fault("", format!("\"{target_name}\""), "a name of 1-64 letters, digits, \"-\", \"_\" or \".\"");
         }
         if let Some(uri) = uri {
-            targets.insert(target_name.to_owned(), Target { uri, proxy });
+            targets.insert(target_name.to_owned(), Target { uri, proxy, audio });
         }
     });
     if targets.len() > ENTRIES_MAX {
@@ -238,6 +244,8 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
     });
     let scenario = section.need("scenario", "the scenario that policies choose their rules by", name);
 
+    let audio = read_audio(section);
+
     let mut conditions = section.section("match");
     let request_uri = conditions.read("request_uri", PATTERN, pattern);
     let to = conditions.read("to", PATTERN, pattern);
@@ -258,7 +266,60 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
         header: header_match.flatten(),
         targets: targets?,
         scenario: scenario?,
+        audio,
     })
+}
+
+/// `codecs`, `srtp` and `keys` of a target or a route.
+fn read_audio(section: &mut Section<'_>) -> AudioTerms {
+    let names = "a list of codecs, best first: \"PCMA\", \"PCMU\", \"G722\", \"opus\", \"L16/8000\", \"L16/16000\"";
+    let codecs = section.read("codecs", names, list(Codec::ALL.len(), codec));
+    let wanted = section.read("srtp", "\"off\", \"optional\" or \"required\"", wanted);
+    let exchange = section.read("keys", "\"sdes\", \"dtls\" or \"any\"", exchange);
+    AudioTerms {
+        codecs: codecs.unwrap_or_default(),
+        protection: Protection {
+            wanted: wanted.unwrap_or(Protection::OFF.wanted),
+            exchange: exchange.unwrap_or(Protection::OFF.exchange),
+        },
+    }
+}
+
+fn codec(value: &Value) -> Option<Codec> {
+    let (name, clock_hz) = match value.as_str()?.split_once('/') {
+        Some((name, clock_hz)) => (name, Some(clock_hz.parse::<u32>().ok()?)),
+        None => (value.as_str()?, None),
+    };
+    let fits = |codec: &Codec| clock_hz.map_or(*codec != Codec::L16Wide, |clock_hz| clock_hz == codec.clock_hz());
+    Codec::ALL.into_iter().find(|codec| codec.name().eq_ignore_ascii_case(name) && fits(codec))
+}
+
+fn wanted(value: &Value) -> Option<Wanted> {
+    match value.as_str()? {
+        "off" => Some(Wanted::Never),
+        "optional" => Some(Wanted::Optional),
+        "required" => Some(Wanted::Required),
+        _ => None,
+    }
+}
+
+fn exchange(value: &Value) -> Option<Exchange> {
+    match value.as_str()? {
+        "sdes" => Some(Exchange::Sdes),
+        "dtls" => Some(Exchange::Dtls),
+        "any" => Some(Exchange::Any),
+        _ => None,
+    }
+}
+
+/// `{ "10.0.0.0/8" = "10.0.0.5" }`.
+fn networks(value: &Value) -> Option<Vec<(IpNet, IpAddr)>> {
+    let table = value.as_table().filter(|table| table.len() <= ENTRIES_MAX)?;
+    let pairs = table.iter().map(|(key, shown)| {
+        let shown = address(shown).filter(|address| !address.is_unspecified())?;
+        Some((network(&Value::from(key.as_str()))?, shown))
+    });
+    pairs.collect()
 }
 
 /// RTP may not take the ports of SIP or HTTP. Same port on another address is still a trap for whoever debugs it.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::AudioTerms;
+
 /// The routes in file order; the first that matches takes the call.
 #[derive(Debug, Clone, Default)]
 pub struct Routes(pub Vec<Route>);
@@ -43,6 +45,8 @@ pub struct Route {
     pub targets: Vec<String>,
     /// The scenario that policies choose their rules by, e.g. `after-sales`.
     pub scenario: String,
+    /// What audio is spoken with the callers.
+    pub audio: AudioTerms,
 }
 
 impl Route {
@@ -210,6 +214,7 @@ mod tests {
             header: None,
             targets: vec!["bot".to_owned()],
             scenario: "any".to_owned(),
+            audio: AudioTerms::default(),
         };
         let routes = Routes(vec![
             Route { request_uri: pattern("sip:4000@*"), ..route("number") },

@@ -7,7 +7,7 @@ use super::secure::{self, Chosen, Credentials, Handshake, OfferedMeans, Protecti
 use super::write::{self, Stream};
 use super::{EVENT_CODES, Local, PTIME_MS_DEFAULT, SdpError, no_codec};
 use crate::srtp::sdes::Crypto;
-use crate::srtp::{Security, SessionKeys};
+use crate::srtp::{Security, SessionKeys, Suite};
 use crate::{Codec, ControlPort, Direction, IceCredentials, StreamSettings};
 
 /// An offer of one audio stream; kept until its answer comes.
@@ -23,6 +23,8 @@ pub struct Offer {
     pub protection: Protection,
     /// Our keys and passwords.
     pub credentials: Option<Credentials>,
+    /// The only suite that is offered, when one is in use already.
+    pub suite: Option<Suite>,
     /// Whether we began the handshake that stands already.
     pub active: Option<bool>,
     /// The far end's name in connectivity checks, when an earlier description had one: they go on.
@@ -38,6 +40,7 @@ impl Offer {
             shares_port: false,
             protection: Protection::OFF,
             credentials: None,
+            suite: None,
             active: None,
             ice_name: None,
         }
@@ -147,7 +150,13 @@ impl Offer {
     }
 
     fn means(&self) -> OfferedMeans {
-        secure::offered(self.protection, self.credentials.as_ref())
+        match secure::offered(self.protection, self.credentials.as_ref()) {
+            OfferedMeans::Keys(mut keys) => {
+                keys.retain(|crypto| self.suite.is_none_or(|suite| crypto.suite() == suite));
+                OfferedMeans::Keys(keys)
+            }
+            other => other,
+        }
     }
 
     fn ice(&self) -> Option<IceCredentials> {

@@ -67,6 +67,11 @@ impl Session {
         self.streams().find(|audio| !audio.formats.codecs.is_empty()).map(|audio| audio.direction)
     }
 
+    /// The address at which the far end receives audio, as far as it says one.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.streams().find_map(|audio| audio.remote).map(|remote| remote.ip())
+    }
+
     /// The `o=` version, by which an unchanged re-offer is recognised (RFC 3264 §8).
     pub fn version(&self) -> u64 {
         self.description.origin.session_version

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use media::srtp::Security;
 use media::{Direction, LegId, StreamSettings};
 
 use super::sim::{Sim, SipState, settings};
@@ -233,13 +234,34 @@ pub(super) fn sdp(words: &str) -> Option<String> {
         _ => {}
     }
     let numbers: Vec<&str> = words.split(' ').filter(|word| word.parse::<u8>().is_ok()).collect();
-    let direction = words.split(' ').find(|word| word.parse::<u8>().is_err()).unwrap_or("sendrecv");
-    let event = if numbers.contains(&"101") { "a=rtpmap:101 telephone-event/8000\r\n" } else { "" };
-    Some(format!(
+    let others: Vec<&str> = words.split(' ').filter(|word| word.parse::<u8>().is_err()).collect();
+    let transport = match () {
+        () if others.contains(&"dtls") => "UDP/TLS/RTP/SAVP",
+        () if others.contains(&"keys") || others.contains(&"other-keys") => "RTP/SAVP",
+        () => "RTP/AVP",
+    };
+    let mut text = format!(
         "v=0\r\no=- 1 1 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\n\
-         m=audio 4000 RTP/AVP {}\r\n{event}a={direction}\r\n",
+         m=audio 4000 {transport} {}\r\n",
         numbers.join(" ")
-    ))
+    );
+    for number in &numbers {
+        text += match *number {
+            "101" => "a=rtpmap:101 telephone-event/8000\r\n",
+            "102" => "a=rtpmap:102 telephone-event/48000\r\n",
+            "107" => "a=rtpmap:107 opus/48000/2\r\na=fmtp:107 useinbandfec=1\r\n",
+            _ => "",
+        };
+    }
+    for other in others {
+        text += &match other {
+            "keys" => format!("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{}\r\n", "A".repeat(40)),
+            "other-keys" => format!("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{}\r\n", "B".repeat(40)),
+            "dtls" => format!("a=setup:actpass\r\na=fingerprint:sha-1 {}\r\n", ["4A"; 20].join(":")),
+            direction => format!("a={direction}\r\n"),
+        };
+    }
+    Some(text)
 }
 
 pub(super) fn observation(leg: LegId, mood: &str) -> nlu::Observation {
@@ -265,6 +287,9 @@ fn render<'a>(sim: &'a Sim, out: &'a [Command]) -> impl Iterator<Item = String> 
     out.iter().map(|command| match command {
         Command::Sip(command) => render_sip(sim, command),
         Command::Media(command) => render_media(sim, command),
+        Command::Handshake { leg, handshake } => {
+            format!("handshake {} {}", name(sim, *leg), if handshake.active { "active" } else { "passive" })
+        }
         Command::Notice(notice) => render_notice(&notice.what),
     })
 }
@@ -300,12 +325,15 @@ fn render_sip(sim: &Sim, command: &SipCommand) -> String {
     }
 }
 
-/// A description of ours as payload types and direction, e.g. `[0 101 sendrecv]`.
+/// A description of ours as transport, payload types, keys and direction, e.g. `[0 101 sendrecv]`; RTP/AVP goes unsaid.
 fn brief(sdp: &str) -> String {
-    let formats = sdp.lines().find_map(|line| line.split_once("RTP/AVP ")).map_or("none", |(_, formats)| formats);
+    let stream = sdp.lines().find_map(|line| line.strip_prefix("m=audio ")).unwrap_or_default();
+    let formats = stream.split_once(' ').map_or("none", |(_, rest)| rest.trim_start_matches("RTP/AVP "));
     let directions = ["sendrecv", "sendonly", "recvonly", "inactive"];
     let direction = sdp.lines().find_map(|line| line.strip_prefix("a=").filter(|a| directions.contains(a)));
-    format!("[{formats} {}]", direction.unwrap_or("sendrecv"))
+    let keys = if sdp.contains("a=crypto:") { " keys" } else { "" };
+    let setup = sdp.lines().find_map(|line| line.strip_prefix("a=setup:")).map_or(String::new(), |s| format!(" {s}"));
+    format!("[{formats}{keys}{setup} {}]", direction.unwrap_or("sendrecv"))
 }
 
 fn render_media(sim: &Sim, command: &media::Command) -> String {
@@ -316,9 +344,14 @@ fn render_media(sim: &Sim, command: &media::Command) -> String {
             format!("open {}", if known { name(sim, *leg) } else { "a new leg" })
         }
         media::Command::Configure { leg, settings } => {
-            let StreamSettings { codec, payload_type, direction, .. } = settings;
+            let StreamSettings { codec, payload_type, direction, security, .. } = settings;
             let direction: &Direction = direction;
-            format!("configure {} {codec:?}/{payload_type} {direction:?}", name(sim, *leg))
+            let security = match security {
+                Security::Plain => "",
+                Security::Keys(_) => " with keys",
+                Security::Handshake => " after a handshake",
+            };
+            format!("configure {} {codec:?}/{payload_type} {direction:?}{security}", name(sim, *leg))
         }
         media::Command::Bridge { a, b } => format!("bridge {} {}", name(sim, *a), name(sim, *b)),
         media::Command::Play { leg, mode, .. } => format!("play {} {mode:?}", name(sim, *leg)),

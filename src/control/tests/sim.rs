@@ -6,11 +6,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use media::{LegId, LegStats, PromptId, Sound};
+use media::{Codec, LegId, LegStats, PromptId, Sound};
 
-use crate::control::{Command, Control, ControlSettings, Input, Invite, ReplyId, SipCommand, SipEvent};
+use crate::control::{Command, Control, ControlSettings, Input, Invite, Random, ReplyId, SipCommand, SipEvent};
 use crate::notice::Notice;
-use crate::settings::{Limits, Parties, Pattern, PortRange, Route, Routes, Target};
+use crate::settings::{AudioTerms, Limits, Parties, Pattern, PortRange, Route, Routes, Target};
 
 /// Call control and everything around it.
 pub(super) struct Sim {
@@ -65,7 +65,7 @@ impl Sim {
         let ports_total = settings.ports.even().count();
         let engine = routing::Engine::new(policies.into());
         Sim {
-            control: Control::new(settings, engine, prompts, "boot".to_owned()),
+            control: Control::new(settings, engine, prompts, "boot".to_owned(), random()),
             now: Duration::from_secs(1),
             sip: BTreeMap::new(),
             media: BTreeMap::new(),
@@ -156,6 +156,7 @@ impl Sim {
         match command {
             Command::Sip(command) => self.carry_out_sip(command),
             Command::Media(command) => self.carry_out_media(command),
+            Command::Handshake { leg, .. } => self.assert_up(*leg),
             Command::Notice(notice) => self.notices.push(notice.clone()),
         }
     }
@@ -253,9 +254,22 @@ impl Sim {
     }
 }
 
+/// Octets that nobody has to guess: every leg gets others.
+fn random() -> Random {
+    let mut next = 0_u8;
+    Box::new(move |octets| {
+        for octet in octets {
+            next = next.wrapping_add(37);
+            *octet = next;
+        }
+    })
+}
+
 /// Settings for tests: a bot and a human, each with a spare; routes by the called number.
 pub(super) fn settings() -> ControlSettings {
-    let target = |name: &str| (name.to_owned(), Target { uri: format!("sip:{name}@10.0.0.9"), proxy: None });
+    let target = |name: &str| {
+        (name.to_owned(), Target { uri: format!("sip:{name}@10.0.0.9"), proxy: None, audio: AudioTerms::default() })
+    };
     let route = |name: &str, targets: &[&str], scenario: &str| Route {
         name: name.to_owned(),
         request_uri: Some(Pattern::new(&format!("sip:{name}@*"))),
@@ -264,9 +278,13 @@ pub(super) fn settings() -> ControlSettings {
         header: None,
         targets: targets.iter().map(|&target| target.to_owned()).collect(),
         scenario: scenario.to_owned(),
+        audio: AudioTerms { codecs: vec![Codec::Pcmu, Codec::Pcma], ..AudioTerms::default() },
     };
     ControlSettings {
         address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+        networks: Vec::new(),
+        port_rest: Duration::ZERO,
+        fingerprint: None,
         ports: PortRange { first: 20_000, last: 20_015 },
         silence: Duration::from_secs(30),
         silence_limit: Duration::from_secs(300),

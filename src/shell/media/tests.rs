@@ -64,7 +64,10 @@ fn a_sound_by(io: MediaIo) {
     let mut stage = Stage::new(1, io);
     let sound = Arc::new(Sound { samples: vec![1_000; 800] });
     let (leg, prompt) = (LegId(1), PromptId(9));
-    stage.handle.send(Command::Play { leg, prompt, sound, mode: PlayMode::Replace, repeats: false, key_ends: false }).expect("there is room");
+    stage
+        .handle
+        .send(Command::Play { leg, prompt, sound, mode: PlayMode::Replace, repeats: false, key_ends: false })
+        .expect("there is room");
     for _ in 0..5 {
         stage.phones[0].receive();
     }
@@ -178,7 +181,9 @@ impl Stage {
     fn settle(&mut self) {
         let (leg, prompt) = (LegId(99), PromptId(99));
         let sound = Arc::new(Sound { samples: Vec::new() });
-        self.handle.send(Command::Play { leg, prompt, sound, mode: PlayMode::Replace, repeats: false, key_ends: false }).expect("there is room");
+        self.handle
+            .send(Command::Play { leg, prompt, sound, mode: PlayMode::Replace, repeats: false, key_ends: false })
+            .expect("there is room");
         self.wait_for(|event| (*event == Event::PlayEnded { leg, prompt, completed: false }).then_some(()));
     }
 

@@ -7,8 +7,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use media::{Arrival, BUFFER_BYTES, Channel, Command, Datagram, Engine, Event, Input, LegId, LegSlot, Output};
 use media::PACKET_BYTES_MAX;
+use media::{Arrival, BUFFER_BYTES, Channel, Command, Datagram, Engine, Event, Input, LegId, LegSlot, Output};
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 use ring::rand::{SecureRandom, SystemRandom};
