@@ -176,6 +176,9 @@ mod tests {
     const REGIONS: [Region; 4] = [Region::China, Region::UnitedStates, Region::UnitedKingdom, Region::Europe];
     const PROGRESS: [Progress; 3] = [Progress::Ringback, Progress::Busy, Progress::Congestion];
 
+    /// The level of a mean square of one: a full-scale sine has 3.14 dBm0 (ITU-T G.711) and half of that square.
+    const SQUARE_DBM0: f32 = 6.15;
+
     #[test]
     fn chinese_tones_have_their_times() {
         check(Progress::Ringback, 1_000, 5_000);
@@ -189,7 +192,7 @@ mod tests {
             let pattern = Pattern::of(region, progress);
             let sound = pattern.render();
             let steady = &sound.samples[80..80 + 800];
-            let expected = 10_f32.powf((pattern.level_dbm0 - 3.01 - 3.14) / 10.0) * 2.0;
+            let expected = 10_f32.powf((pattern.level_dbm0 - SQUARE_DBM0) / 10.0) * 2.0;
             for &frequency_hz in &pattern.frequencies_hz {
                 let ratio = power(steady, frequency_hz) / expected;
                 assert!((0.98..1.02).contains(&ratio), "{region:?} {progress:?} {frequency_hz} Hz: {ratio}");
@@ -232,7 +235,7 @@ mod tests {
     fn comfort_silence_is_very_quiet() {
         let sound = comfort_silence(1_000);
         let mean: f32 = sound.samples.iter().map(|s| f32::from(*s).powi(2)).sum::<f32>() / 8_000.0;
-        let level_dbm0 = 10.0 * (mean / 32_767_f32.powi(2)).log10() + 3.01 + 3.14;
+        let level_dbm0 = 10.0 * (mean / 32_767_f32.powi(2)).log10() + SQUARE_DBM0;
         assert!((-67.0..-60.0).contains(&level_dbm0), "{level_dbm0}");
     }
 

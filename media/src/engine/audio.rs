@@ -65,7 +65,7 @@ impl Engine {
     }
 
     /// Gives a packet to the leg on the other side of the call.
-    fn pass_on(&mut self, peer: u32, heard: Heard<'_>, out: &mut Output) {
+    fn pass_on(&mut self, peer: u32, mut heard: Heard<'_>, out: &mut Output) {
         let tables = &self.tables;
         let Some(hearer) = self.legs.get_mut(peer as usize).and_then(Option::as_mut) else {
             return;
@@ -90,7 +90,7 @@ impl Engine {
             let Received { header, .. } = heard.received;
             tables.convert(from, to, &mut heard.bytes[header.payload_start..header.payload_end]);
         }
-        relay(hearer, LegSlot(peer), passage, heard, out);
+        relay(hearer, LegSlot(peer), passage, &mut heard, out);
     }
 
     /// A packet that the hearer cannot be given as it is: a key press becomes two tones.
@@ -180,7 +180,7 @@ impl Heard<'_> {
 }
 
 /// Rewrites a packet in place and sends it.
-fn relay(hearer: &mut Leg, slot: LegSlot, passage: Passage, heard: Heard<'_>, out: &mut Output) {
+fn relay(hearer: &mut Leg, slot: LegSlot, passage: Passage, heard: &mut Heard<'_>, out: &mut Output) {
     let Received { header, place, kind, .. } = heard.received;
     let audio_ticks = match kind {
         PayloadKind::Audio(codec) => Some(codec.ticks_in(&heard.bytes[header.payload_start..header.payload_end])),

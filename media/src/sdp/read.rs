@@ -126,7 +126,7 @@ impl Session {
         let ice_name = self.attribute(media, "ice-ufrag").filter(|name| is_ice_name(name)).map(str::to_owned);
         let unspecified = remote.is_some_and(|remote| remote.ip().is_unspecified());
         // With connectivity checks, `0.0.0.0` and port 9 only say that the address is not known yet (RFC 8839 §4.2.1.3).
-        let known = remote.filter(|remote| !unspecified && !(ice_name.is_some() && remote.port() == DISCARD_PORT));
+        let known = remote.filter(|remote| !(unspecified || ice_name.is_some() && remote.port() == DISCARD_PORT));
         let number = |key: &str| attribute(media, key).and_then(|value| value.trim().parse::<f32>().ok());
         Audio {
             index,
