@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use media::Codec;
-use media::sdp::Protection;
+use media::sdp::{Exchange, Protection};
 
 pub use check::check;
 pub use fault::Fault;
@@ -309,7 +309,7 @@ pub struct AudioTerms {
 
 impl Default for AudioTerms {
     fn default() -> Self {
-        AudioTerms { codecs: Vec::new(), protection: Protection::OFF }
+        AudioTerms { codecs: Vec::new(), protection: Protection { exchange: Exchange::Sdes, ..Protection::OFF } }
     }
 }
 

@@ -173,12 +173,13 @@ impl Call {
     ) -> Option<Leg> {
         let destination = target.address();
         let Target { uri, proxy, audio } = target;
-        let suits = match &self.caller.settings {
-            Some(settings) => codecs::preferring(&self.caller.formats, settings.codec),
-            None => self.caller.formats.clone(),
-        };
         let wanted = if audio.codecs.is_empty() { &self.caller.audio.codecs } else { &audio.codecs };
-        let formats = codecs::offer_for(&suits, wanted);
+        let formats = codecs::offer_for(&self.caller.formats, wanted);
+        // What the caller speaks already comes first, unless this target has an order of its own.
+        let formats = match &self.caller.settings {
+            Some(settings) if audio.codecs.is_empty() => codecs::preferring(&formats, settings.codec),
+            Some(_) | None => formats,
+        };
         let mut leg = Leg::open(context, self.key, None, Beginning { name, audio, formats, destination })?;
         let sdp = leg.offer().write(&leg.local);
         leg.sdp = Some(sdp.clone());

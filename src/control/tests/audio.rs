@@ -118,7 +118,7 @@ fn a_target_may_have_to_protect() {
             > bot answers 0 101 quietly
             bye bot
             close bot
-            open a new leg
+            open spare
             invite spare [0 8 101 sendrecv]
             > caller cancels
             close caller
@@ -260,7 +260,7 @@ fn a_port_rests_between_calls() {
         > invite
         open caller3
         started sales after-sales
-        open a new leg
+        open bot2
         invite bot2 [0 8 101 sendrecv]
         > caller3 cancels
         close caller3

@@ -200,7 +200,7 @@ fn the_shipped_configuration_is_good_and_its_comments_tell_the_defaults() {
     let text = include_str!("../../../config/calmline.toml");
     let settings = Settings::parse(text, Path::new("config/calmline.toml")).expect("good");
     // Every commented-out `key = value` line is put in force: it must be understood, and be the default it claims to be.
-    let examples = ["external_address", "address", "token_file", "runtime", "model", "proxy"];
+    let examples = ["external_address", "address", "token_file", "runtime", "model", "proxy", "cpus", "codecs"];
     let in_force: Vec<&str> = text
         .lines()
         .map(|line| match line.strip_prefix("# ") {
