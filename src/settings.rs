@@ -117,7 +117,7 @@ impl Default for MediaSettings {
             address: LOOPBACK,
             external_address: LOOPBACK,
             networks: Vec::new(),
-            port_rest: Duration::from_secs(30),
+            port_rest: Duration::from_secs(2),
             ports: PortRange { first: 20_000, last: 29_998 },
             threads: 1,
             cpus: Vec::new(),

@@ -37,7 +37,7 @@ fn breaks(fault: &str, cause: &str) {
         continuous(who, &stats);
         assert!(stats.gap_ms_max < 100.0, "{who}: a gap of {} ms", stats.gap_ms_max);
     }
-    assert_eq!(stage.metric("calmline_listener_up"), 1.0);
+    eventually("the listener is up", || stage.metric("calmline_listener_up") == 1.0);
     caller.hang_up().expect("an order");
     stage.until("the end", |what| matches!(what, What::CallEnded { .. }));
     stage.is_empty();
