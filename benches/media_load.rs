@@ -18,6 +18,9 @@ const CALLS_MAX: usize = 1_000;
 const SECONDS_MAX: u64 = 60;
 const BURST_MAX: u64 = 1_000;
 const PACKETS_PER_SECOND: u32 = 50;
+/// Ports below those that the system hands out by itself.
+const PORT_FIRST: u16 = 20_000;
+const PORT_LAST: u16 = 30_000;
 
 fn main() {
     let mut numbers = std::env::args().skip(1).filter_map(|argument| argument.parse::<u64>().ok());
@@ -65,10 +68,12 @@ fn main() {
 /// Opens, configures, taps and bridges the legs; returns their addresses.
 fn open_calls(handle: &MediaHandle, calls: usize, home: SocketAddr) -> Vec<SocketAddr> {
     let mut servers = Vec::new();
+    let mut port = PORT_FIRST;
     for number in 0..calls as u32 * 2 {
         let leg = LegId(number);
-        let free = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr());
-        let address = free.expect("loopback has ports");
+        port = free_pair(port);
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        port += 2;
         let settings = StreamSettings::plain(Some(home), Codec::Pcmu, 0);
         let mut orders = vec![Command::Configure { leg, settings }, Command::Tap { leg, on: true }];
         if number % 2 == 1 {
@@ -82,6 +87,12 @@ fn open_calls(handle: &MediaHandle, calls: usize, home: SocketAddr) -> Vec<Socke
         std::thread::sleep(Duration::from_micros(200));
     }
     servers
+}
+
+/// The next even port from `port` on that is free together with the one above it, which takes reports.
+fn free_pair(port: u16) -> u16 {
+    let free = |port| UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+    (port..PORT_LAST).step_by(2).find(|&port| free(port) && free(port + 1)).expect("loopback has ports")
 }
 
 /// Sends 50 packets per second to every target, `burst` at a time, evenly spread, and receives what comes back.

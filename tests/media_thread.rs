@@ -16,6 +16,9 @@ use tokio::sync::mpsc;
 const LEGS: u32 = 20;
 const ROUNDS_WARM: u16 = 10;
 const ROUNDS: u16 = 200;
+/// Ports below those that the system hands out by itself.
+const PORT_FIRST: u16 = 14_000;
+const PORT_LAST: u16 = 20_000;
 
 #[test]
 fn steady_state_allocates_nothing() {
@@ -53,10 +56,12 @@ fn steady_state_allocates_nothing() {
 /// Opens, configures, taps and bridges the legs; returns their addresses.
 fn open(handle: &MediaHandle, phone: SocketAddr) -> Vec<SocketAddr> {
     let mut servers = Vec::new();
+    let mut port = PORT_FIRST;
     for number in 0..LEGS {
         let leg = LegId(number);
-        let free = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr());
-        let address = free.expect("loopback has ports");
+        port = free_pair(port);
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        port += 2;
         handle.open(0, leg, address.port(), None).expect("there is room");
         let settings = StreamSettings::plain(Some(phone), Codec::Pcmu, 0);
         handle.send(Command::Configure { leg, settings }).expect("there is room");
@@ -73,6 +78,12 @@ fn open(handle: &MediaHandle, phone: SocketAddr) -> Vec<SocketAddr> {
     // The last orders come behind the last socket.
     std::thread::sleep(Duration::from_millis(50));
     servers
+}
+
+/// The next even port from `port` on that is free together with the one above it, which takes reports.
+fn free_pair(port: u16) -> u16 {
+    let free = |port| UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+    (port..PORT_LAST).step_by(2).find(|&port| free(port) && free(port + 1)).expect("loopback has ports")
 }
 
 /// A packet to every leg, and as many back.

@@ -42,9 +42,10 @@ fn a_hundred_packets_by(io: MediaIo) {
     assert_eq!((stats.packets_received, stats.packets_sent, stats.packets_lost), (100, 100, 0));
 
     assert_eq!(stage.tap.len(), usize::from(PACKETS), "one of the legs is tapped");
-    // The event leaves before the thread has written its figures down.
+    // The event leaves before the thread has written its figures down, and the other thread may not have begun.
     let end = Instant::now() + Duration::from_secs(10);
-    while stage.handle.figures().legs_open != 1 && Instant::now() < end {
+    let settled = |figures: MediaFigures| figures.legs_open == 1 && figures.threads_alive == 2;
+    while !settled(stage.handle.figures()) && Instant::now() < end {
         std::thread::yield_now();
     }
     let figures = stage.handle.figures();
@@ -137,6 +138,8 @@ fn three_hundred_legs() {
             phones.iter().for_each(|phone| phone.send(number));
             phones.iter_mut().for_each(Phone::receive);
         }
+        // A packet arrives before the thread has written down that it sent it.
+        stage.handle.stop();
         let figures = stage.handle.figures();
         assert_eq!((figures.packets_received, figures.packets_relayed, figures.sends_failed), (900, 900, 0));
     }
@@ -207,7 +210,8 @@ struct Phone {
 impl Phone {
     /// Opens and configures a leg for a phone on a port of its own.
     fn new(handle: &MediaHandle, leg: LegId) -> Self {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has ports");
+        // Reports go to the port above, which must not be another phone's.
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, free_port())).expect("it was free a moment ago");
         socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a span above zero");
         let server = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         handle.open(6, leg, server.port(), None).expect("there is room");
@@ -231,13 +235,12 @@ impl Phone {
     }
 }
 
-/// A port that was free a moment ago.
-/// A port that no test beside this one is given, below those that the system hands out by itself.
+/// An even port that no test beside this one is given, below those that the system hands out by itself.
 fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     loop {
         let number = NEXT.fetch_add(2, Ordering::Relaxed) + (std::process::id() % 500) as u16 * 2;
-        let port = 10_000 + number % 2_000;
+        let port = 10_000 + number % 4_000;
         if UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
             return port;
         }

@@ -130,7 +130,9 @@ impl RingSockets {
             self.arm_bell();
         }
         self.memory.pool.publish();
-        self.enter(timeout)?;
+        // What came while a socket was closed has been taken from the kernel already: it would not wake us again.
+        let waiting = self.bell_rang || !self.arrived.is_empty();
+        self.enter(if waiting { Some(Duration::ZERO) } else { timeout })?;
         Ok(std::mem::take(&mut self.bell_rang))
     }
 

@@ -57,6 +57,32 @@ fn a_wait_ends_with_its_time_or_with_the_bell() {
 }
 
 #[test]
+fn what_came_while_a_socket_closed_ends_the_next_wait() {
+    each_way(|mut stage| {
+        let here = stage.open(1, LOOPBACK);
+        for rings in [true, false] {
+            stage.open(0, LOOPBACK);
+            stage.sockets.wait(Some(Duration::ZERO)).expect("it can wait");
+            if rings {
+                stage.bell.write(1).expect("it can ring");
+            } else {
+                phone().send_to(&[1; 172], here).expect("loopback takes it");
+            }
+            stage.sockets.remove(0);
+
+            let start = Instant::now();
+            assert_eq!(stage.sockets.wait(Some(Duration::from_secs(10))).expect("it can wait"), rings);
+            assert!(start.elapsed() < Duration::from_secs(5), "the wait took all its time");
+            if rings {
+                stage.bell.read().expect("it rang");
+            } else {
+                assert_eq!(stage.next().0.socket, 1);
+            }
+        }
+    });
+}
+
+#[test]
 fn a_flood_does_not_starve_others() {
     each_way(|mut stage| {
         let (flooded, quiet) = (stage.open(0, LOOPBACK), stage.open(1, LOOPBACK));
