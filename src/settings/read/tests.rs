@@ -190,6 +190,67 @@ proptest::proptest! {
 }
 
 #[test]
+fn reads_codecs_and_keys_and_networks() {
+    let text = r#"
+        [media]
+        networks = { "10.0.0.0/8" = "10.0.0.5", "2001:db8::/32" = "2001:db8::20" }
+        port_rest_s = 0
+        [targets.bot]
+        uri = "sip:bot@[2001:db8::9]:5070"
+        codecs = ["opus", "pcma", "L16/16000", "L16"]
+        srtp = "required"
+        [[route]]
+        name = "all"
+        targets = ["bot"]
+        scenario = "general"
+        srtp = "optional"
+        keys = "sdes"
+    "#;
+    let settings = Settings::parse(text, Path::new("c.toml")).expect("good");
+    let shown: Vec<String> = settings.media.networks.iter().map(|(net, shown)| format!("{net} {shown}")).collect();
+    assert_eq!(shown, ["10.0.0.0/8 10.0.0.5", "2001:db8::/32 2001:db8::20"]);
+    assert_eq!(settings.media.port_rest, Duration::ZERO);
+    let bot = &settings.targets["bot"];
+    assert_eq!(bot.address(), "2001:db8::9".parse().ok());
+    assert_eq!(bot.audio.codecs, [Codec::Opus, Codec::Pcma, Codec::L16Wide, Codec::L16Narrow]);
+    assert_eq!(bot.audio.protection.wanted, Wanted::Required);
+    assert_eq!(settings.routes.0[0].audio.protection.wanted, Wanted::Optional);
+    assert_eq!(settings.routes.0[0].audio.codecs, []);
+}
+
+#[test]
+fn names_faults_in_codecs_and_keys_and_networks() {
+    check(
+        "[targets.bot]\nuri = \"sip:bot@10.0.0.1\"\ncodecs = [\"G729\"]\nsrtp = true\nkeys = \"dtls\"",
+        &[
+            "targets.bot.codecs: found [\"G729\"], expected a list of codecs, best first: \"PCMA\", \"PCMU\", \"G722\", \"opus\", \"L16/8000\", \"L16/16000\"",
+            "targets.bot.srtp: found true, expected \"off\", \"optional\" or \"required\"",
+            "targets.bot.keys: found \"dtls\", expected \"sdes\"",
+        ],
+    );
+    for networks in ["{ x = \"10.0.0.5\" }", "{ \"10.0.0.0/8\" = \"0.0.0.0\" }", "{ \"10.0.0.0/8\" = 1 }"] {
+        let text = format!("[media]\nnetworks = {networks}");
+        let faults = Settings::parse(&text, Path::new("c.toml")).expect_err("a bad table");
+        assert!(faults[0].to_string().starts_with("c.toml: media.networks: found "), "{}", faults[0]);
+    }
+}
+
+#[test]
+fn targets_by_number_have_an_address() {
+    for (uri, proxy, expected) in [
+        ("sip:bot@10.0.0.9", None, Some("10.0.0.9")),
+        ("sip:10.0.0.9:5070;transport=udp", None, Some("10.0.0.9")),
+        ("sip:bot@[2001:db8::9]", None, Some("2001:db8::9")),
+        ("sip:bot@pbx.example", None, None),
+        ("sip:bot@pbx.example", Some("192.0.2.10:5060"), Some("192.0.2.10")),
+    ] {
+        let proxy = proxy.map(|proxy: &str| proxy.parse().expect("a socket"));
+        let target = Target { uri: uri.to_owned(), proxy, audio: AudioTerms::default() };
+        assert_eq!(target.address(), expected.map(|address| address.parse().expect("an address")), "{uri}");
+    }
+}
+
+#[test]
 fn a_missing_file_is_a_fault() {
     let faults = Settings::load(Path::new("/nowhere/calmline.toml")).expect_err("no such file");
     assert!(faults[0].to_string().starts_with("/nowhere/calmline.toml: the whole file: found "), "{}", faults[0]);
@@ -200,7 +261,8 @@ fn the_shipped_configuration_is_good_and_its_comments_tell_the_defaults() {
     let text = include_str!("../../../config/calmline.toml");
     let settings = Settings::parse(text, Path::new("config/calmline.toml")).expect("good");
     // Every commented-out `key = value` line is put in force: it must be understood, and be the default it claims to be.
-    let examples = ["external_address", "address", "token_file", "runtime", "model", "proxy", "cpus", "codecs"];
+    let examples =
+        ["external_address", "address", "token_file", "runtime", "model", "proxy", "cpus", "codecs", "networks"];
     let in_force: Vec<&str> = text
         .lines()
         .map(|line| match line.strip_prefix("# ") {
