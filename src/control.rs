@@ -10,9 +10,11 @@ mod command;
 mod context;
 mod finish;
 mod input;
+mod keys;
 mod leg;
 mod offer;
 mod ports;
+mod prompts;
 mod reroute;
 mod session;
 mod setup;
@@ -35,6 +37,7 @@ pub use input::{Header, Input, Invite, OfferMethod, Order, ReplyId, SipEvent};
 
 use self::call::{Call, Stage};
 use self::context::{Context, Shared};
+use self::keys::Way;
 use self::leg::header;
 use self::ports::PortPool;
 use self::setup::Refusal;
@@ -163,6 +166,15 @@ impl Control {
             Input::Heard(observation) => {
                 let leg = LegId(observation.party.0);
                 self.with_owner(now, leg, out, |call, context| call.heard(context, &observation));
+            }
+            Input::Spoke { leg, lasted } => {
+                self.with_owner(now, leg, out, |call, context| call.voice(context, leg, lasted));
+            }
+            Input::Key { leg, key } => {
+                self.with_owner(now, leg, out, |call, context| call.pressed(context, leg, key, Way::Audio));
+            }
+            Input::Spoken { leg, prompt, sound } => {
+                self.with_owner(now, leg, out, |call, context| call.spoken(context, prompt, sound));
             }
             Input::Order(Order::HangUp { call }) => {
                 if let Some(key) = self.key_of(&call) {
@@ -365,6 +377,7 @@ fn leg_of(event: &SipEvent) -> LegId {
         | SipEvent::Answered { leg, .. }
         | SipEvent::Failed { leg, .. }
         | SipEvent::Offer { leg, .. }
+        | SipEvent::Key { leg, .. }
         | SipEvent::ReferProgress { leg, .. }
         | SipEvent::Probed { leg, .. }
         | SipEvent::Ended { leg, .. } => *leg,

@@ -16,5 +16,6 @@ pub mod picture;
 pub mod serve;
 pub mod settings;
 pub mod shell;
+pub mod speech;
 pub mod web;
 mod words;

@@ -16,7 +16,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, 
 use crate::notice::{Notice, What};
 use table::{
     ALERTS, BUILD_INFO, CALL_ANGER_PEAK, CALL_SETUP, CALL_TALK, CALLS_ACTIVE, CALLS_ANSWERED, CALLS_ENDED,
-    CALLS_REFUSED, CALLS_STARTED, DECISIONS, LISTENER_RESTARTS, LISTENER_UP, LISTENING_BACKLOG, OBSERVATIONS,
+    CALLS_REFUSED, CALLS_STARTED, DECISIONS, KEYS, LISTENER_RESTARTS, LISTENER_UP, LISTENING_BACKLOG, OBSERVATIONS,
     PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, POLICY_INFO, PROMPTS, REACTION, REROUTE_ANSWER, REROUTE_GAP,
     REROUTES, TAP_DROPPED, TICK_LATENESS,
 };
@@ -125,6 +125,8 @@ impl Metrics {
             }
             What::Observed { party, level, .. } => self.count(&OBSERVATIONS, &[party, level], 1),
             What::Decided { rule, .. } => self.count(&DECISIONS, &[rule], 1),
+            What::KeyPressed { party, way, .. } => self.count(&KEYS, &[party, way], 1),
+            What::SecureInput { .. } => {}
             What::PromptStarted { .. } | What::PromptEnded { .. } | What::PromptFailed { .. } => {
                 self.observe_prompt(&notice.what);
             }

@@ -90,12 +90,29 @@ pub enum What {
         lasted_ms: u64,
         /// For fallback rules: what failed.
         failure: Option<String>,
+        /// For rules about keys: the keys of the rule.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        keys: Option<String>,
         /// The actions, in words, e.g. `prompt sorry.wav`, `reroute bridge human`.
         actions: Vec<String>,
     },
+    /// A party pressed a key.
+    KeyPressed {
+        /// `caller` or `callee`.
+        party: String,
+        /// `0`-`9`, `*`, `#`, `A`-`D`, `!` for the hook; `•` while input is secure.
+        key: String,
+        /// `event` (RFC 4733), `info` (SIP INFO) or `audio` (its tones).
+        way: String,
+    },
+    /// What the caller types is secret from now on, or no longer.
+    SecureInput {
+        /// True when it is.
+        on: bool,
+    },
     /// A prompt's first packet left.
     PromptStarted {
-        /// The file.
+        /// The file; `say: TEXT` for a spoken text, as the policy has it.
         file: String,
         /// From decision to first packet, milliseconds.
         reaction_ms: u64,

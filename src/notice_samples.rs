@@ -55,6 +55,7 @@ fn early() -> Vec<What> {
             score: 0.875,
             lasted_ms: 1_500,
             failure: None,
+            keys: None,
             actions: vec!["prompt sorry-transfer.wav".into(), "reroute bridge human".into()],
         },
         What::PromptStarted { file: "sorry-transfer.wav".into(), reaction_ms: 40 },
@@ -69,6 +70,8 @@ fn late() -> Vec<What> {
         What::Rerouted { via: "bridge".into(), target: "human".into(), answer_ms: 850, gap_ms: Some(18) },
         What::Alert { severity: "critical".into(), text: "angry caller".into(), rule: "angry-caller".into() },
         What::RerouteFailed { via: "refer".into(), target: "desk".into(), reason: "486 Busy Here".into() },
+        What::KeyPressed { party: "caller".into(), key: "5".into(), way: "event".into() },
+        What::SecureInput { on: true },
         What::CallEnded {
             reason: "caller hung up".into(),
             talk_ms: 61_500,

@@ -41,6 +41,8 @@ pub struct Settings {
     pub web: Option<WebSettings>,
     /// `[listening]`.
     pub listening: ListeningSettings,
+    /// `[speech]`.
+    pub speech: SpeechSettings,
     /// `[policy]`.
     pub policy: PolicySettings,
     /// `[targets.NAME]`: where calls can be sent, by name.
@@ -266,11 +268,20 @@ pub struct ListeningSettings {
     pub parties: Parties,
     /// Packets that may wait between the media and the listening thread; the oldest are dropped beyond it.
     pub tap_packets: usize,
+    /// How long a caller has to speak to cut a prompt short that speech may end.
+    pub barge_in: Duration,
 }
 
 impl Default for ListeningSettings {
     fn default() -> Self {
-        ListeningSettings { enabled: false, runtime: None, model: None, parties: Parties::Caller, tap_packets: 4096 }
+        ListeningSettings {
+            enabled: false,
+            runtime: None,
+            model: None,
+            parties: Parties::Caller,
+            tap_packets: 4096,
+            barge_in: Duration::from_millis(480),
+        }
     }
 }
 
@@ -283,12 +294,27 @@ pub enum Parties {
     Both,
 }
 
+/// How texts of policies are spoken.
+#[derive(Debug, Clone)]
+pub struct SpeechSettings {
+    /// The program: a path, or a name that is looked for where programs are.
+    pub program: PathBuf,
+    /// How much sound is remembered, bytes.
+    pub cache_bytes: usize,
+}
+
+impl Default for SpeechSettings {
+    fn default() -> Self {
+        SpeechSettings { program: PathBuf::from("espeak-ng"), cache_bytes: 64 << 20 }
+    }
+}
+
 /// Where policies and prompts lie.
 #[derive(Debug, Clone)]
 pub struct PolicySettings {
     /// Folder of `*.toml` policy files, resolved against the configuration file's folder.
     pub folder: PathBuf,
-    /// Folder of prompt WAV files, resolved likewise.
+    /// Folder of prompt files (WAV, Opus), resolved likewise.
     pub prompts: PathBuf,
 }
 

@@ -49,6 +49,11 @@ pub enum Event {
         /// Change of the score per second.
         trend_per_s: f32,
     },
+    /// The caller pressed a key.
+    Key {
+        /// `0`-`9`, `*`, `#` or `A`-`D`.
+        key: char,
+    },
     /// The re-route of an earlier decision was refused or timed out.
     RerouteFailed {
         /// Why, for the record, e.g. `486 Busy Here`.
@@ -88,6 +93,8 @@ pub struct Because {
     pub lasted: Duration,
     /// For fallback rules: what failed.
     pub failure: Option<String>,
+    /// For rules about keys: the keys of the rule, which the caller pressed.
+    pub keys: Option<String>,
 }
 
 /// One thing to do.
@@ -99,7 +106,22 @@ pub enum Action {
         file: String,
         /// What happens to the other side's audio meanwhile.
         mode: PlayMode,
+        /// What the caller can end it with.
+        until: Until,
     },
+    /// Say a text to the caller.
+    Say {
+        /// What is said; `{NAME}` stands for a header of the caller's INVITE, see [`crate::fill`].
+        text: String,
+        /// In which language.
+        language: Language,
+        /// What happens to the other side's audio meanwhile.
+        mode: PlayMode,
+        /// What the caller can end it with.
+        until: Until,
+    },
+    /// Begin or end the time in which what the caller types is secret.
+    SecureInput(SecureInput),
     /// Move the caller to another target.
     Reroute {
         /// By which means.
@@ -114,6 +136,36 @@ pub enum Action {
         /// What to say.
         text: String,
     },
+}
+
+/// What ends a prompt before its own end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Until {
+    /// The caller begins to speak.
+    pub speech: bool,
+    /// The caller presses a key.
+    pub key: bool,
+}
+
+/// Whether what the caller types is secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecureInput {
+    /// From now on, until the caller presses a key.
+    On {
+        /// The key that ends it.
+        end_key: char,
+    },
+    /// No longer.
+    Off,
+}
+
+/// The languages a text can be spoken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Language {
+    /// Mandarin Chinese.
+    Mandarin,
+    /// English.
+    English,
 }
 
 /// What happens to the other side's audio while a prompt plays.
@@ -164,6 +216,7 @@ macro_rules! words {
 
 words!(Emotion: Neutral = "neutral", Anger = "anger", Joy = "joy", Sadness = "sadness");
 words!(Level: Low = "low", Medium = "medium", High = "high");
+words!(Language: Mandarin = "zh", English = "en");
 words!(PlayMode: Replace = "replace", Duck = "duck");
 words!(Route: Bridge = "bridge", Refer = "refer");
 words!(Severity: Info = "info", Warning = "warning", Critical = "critical");

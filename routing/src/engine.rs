@@ -17,6 +17,8 @@ pub const CALLS_MAX: usize = 10_000;
 pub const OBSERVATION_HOLDS: Duration = Duration::from_secs(5);
 /// How long a rule that became due without an observation waits for one that may be on its way.
 pub const CONFIRM_WITHIN: Duration = Duration::from_millis(300);
+/// Two keys that are further apart do not belong together.
+pub const KEYS_WITHIN: Duration = Duration::from_secs(5);
 
 /// All policies and all calls of one server.
 ///
@@ -24,7 +26,7 @@ pub const CONFIRM_WITHIN: Duration = Duration::from_millis(300);
 /// file order. Only one rule at a time may speak to the caller or move the call: while a re-route is under way, and
 /// behind a rule that fired in the same moment, rules with a prompt or a re-route are passed over until their
 /// conditions have ended and begun again. Rules with nothing but alerts always fire. Once the call is with a human,
-/// rules that re-route do not fire any more.
+/// rules that re-route do not fire any more. Keys that made a rule fire are used up: they begin no other sequence.
 #[derive(Debug)]
 pub struct Engine {
     policies: Vec<Policy>,
@@ -61,6 +63,7 @@ impl Engine {
                 call.observe(now, (*emotion, *level, *score, *trend_per_s), &self.policies);
                 call.fire(now, now, &self.policies, key, out);
             }
+            Event::Key { key: pressed } => call.press(now, *pressed, &self.policies, key, out),
             Event::RerouteFailed { reason } => call.reroute_failed(now, reason, &self.policies, key, out),
             Event::Rerouted => call.rerouted(),
         }

@@ -6,9 +6,13 @@ mod decision;
 mod engine;
 mod fault;
 mod policy;
+mod saying;
 pub mod section;
 
-pub use decision::{Action, Because, CallKey, Decision, Emotion, Event, Level, PlayMode, Route, Severity};
-pub use engine::{CALLS_MAX, CONFIRM_WITHIN, Engine, OBSERVATION_HOLDS};
+pub use decision::{
+    Action, Because, CallKey, Decision, Emotion, Event, Language, Level, PlayMode, Route, SecureInput, Severity, Until,
+};
+pub use engine::{CALLS_MAX, CONFIRM_WITHIN, Engine, KEYS_WITHIN, OBSERVATION_HOLDS};
 pub use fault::Fault;
-pub use policy::{ACTIONS_MAX, Fallback, Policy, RULES_MAX, Repeat, Rule, When};
+pub use policy::{ACTIONS_MAX, Fallback, Feeling, KEYS_MAX, Policy, RULES_MAX, Repeat, Rule, Trigger, When};
+pub use saying::{fill, variables};

@@ -8,13 +8,18 @@ use std::time::Duration;
 
 use toml::Value;
 
+use crate::saying::is_well_formed;
 use crate::section::{Section, list, name, number, parse_table, shown, text, whole};
-use crate::{Action, Emotion, Fault, Level, PlayMode, Route, Severity};
+use crate::{Action, Emotion, Fault, Language, Level, PlayMode, Route, SecureInput, Severity, Until};
 
 /// Rules, and likewise fallbacks, in one policy.
 pub const RULES_MAX: usize = 200;
 /// Actions of one rule.
 pub const ACTIONS_MAX: usize = 8;
+/// Keys that one rule waits for.
+pub const KEYS_MAX: usize = 16;
+/// Characters of a text that is said.
+pub const SAYING_CHARS_MAX: usize = 500;
 
 /// One policy file.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,9 +51,27 @@ pub struct Rule {
     pub repeat: Repeat,
 }
 
-/// When a rule applies: all conditions together.
+/// When a rule applies.
 #[derive(Debug, Clone, PartialEq)]
 pub struct When {
+    /// What the caller does.
+    pub trigger: Trigger,
+    /// Only in calls of this scenario.
+    pub scenario: Option<String>,
+}
+
+/// What a rule waits for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Trigger {
+    /// The caller feels like this.
+    Feels(Feeling),
+    /// The caller presses these keys one after the other, 1 to [`KEYS_MAX`].
+    Presses(String),
+}
+
+/// How the caller has to feel: all conditions together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Feeling {
     /// The leading emotion.
     pub emotion: Emotion,
     /// This level of anger or above; low with every other emotion.
@@ -59,8 +82,6 @@ pub struct When {
     pub lasted: Duration,
     /// The change of the score per second when it fires must be this or more.
     pub trend_at_least: Option<f32>,
-    /// Only in calls of this scenario.
-    pub scenario: Option<String>,
 }
 
 /// How often a rule may fire in one call.
@@ -177,18 +198,38 @@ fn read_rule(section: &mut Section<'_>, scenarios: Option<&[String]>) -> Option<
 }
 
 fn read_when(section: &mut Section<'_>, scenarios: Option<&[String]>) -> Option<When> {
-    let emotion =
-        section.need("emotion", one_of(&Emotion::ALL, Emotion::as_str), choice(&Emotion::ALL, Emotion::as_str));
-    let level = section.read("level", one_of(&Level::ALL, Level::as_str), choice(&Level::ALL, Level::as_str));
-    let score = section.read("score_at_least", "a number from 0 to 1", number(0.0..=1.0));
-    let lasted = section.read("lasted_s", "seconds, 0-3600", number(0.0..=3600.0));
-    let trend = section.read("trend_at_least", "a number from -10 to 10 (score per second)", number(-10.0..=10.0));
     let own_scenario = section.read("scenario", NAME, name);
     if let (Some(own), Some(scenarios)) = (&own_scenario, scenarios)
         && !scenarios.iter().any(|known| known == own || known == ANY_SCENARIO)
     {
         section.fault("scenario", format!("\"{own}\""), "one of the policy's scenarios");
     }
+    let one = section.read("key", "one key: 0-9, *, # or A-D", keys(1));
+    let several = section.read("keys", format!("1-{KEYS_MAX} keys: 0-9, *, # or A-D"), keys(KEYS_MAX));
+    let trigger = if section.has("key") || section.has("keys") {
+        for key in ["emotion", "level", "score_at_least", "lasted_s", "trend_at_least"] {
+            if section.has(key) {
+                section.fault(key, "it beside keys", "either an emotion or keys");
+            }
+            section.read(key, "", Some);
+        }
+        if section.has("key") && section.has("keys") {
+            section.fault("keys", "both key and keys", "one of them");
+        }
+        one.or(several).map(Trigger::Presses)
+    } else {
+        read_feeling(section).map(Trigger::Feels)
+    };
+    Some(When { trigger: trigger?, scenario: own_scenario })
+}
+
+fn read_feeling(section: &mut Section<'_>) -> Option<Feeling> {
+    let emotion =
+        section.need("emotion", one_of(&Emotion::ALL, Emotion::as_str), choice(&Emotion::ALL, Emotion::as_str));
+    let level = section.read("level", one_of(&Level::ALL, Level::as_str), choice(&Level::ALL, Level::as_str));
+    let score = section.read("score_at_least", "a number from 0 to 1", number(0.0..=1.0));
+    let lasted = section.read("lasted_s", "seconds, 0-3600", number(0.0..=3600.0));
+    let trend = section.read("trend_at_least", "a number from -10 to 10 (score per second)", number(-10.0..=10.0));
     if emotion.is_some_and(|emotion| emotion != Emotion::Anger) {
         for key in ["level", "score_at_least", "trend_at_least"] {
             if section.has(key) {
@@ -200,13 +241,12 @@ fn read_when(section: &mut Section<'_>, scenarios: Option<&[String]>) -> Option<
             }
         }
     }
-    Some(When {
+    Some(Feeling {
         emotion: emotion?,
         level: level.unwrap_or(Level::Low),
         score_at_least: score.unwrap_or(0.0) as f32,
         lasted: Duration::from_secs_f64(lasted.unwrap_or(0.0)),
         trend_at_least: trend.map(|trend| trend as f32),
-        scenario: own_scenario,
     })
 }
 
@@ -226,34 +266,38 @@ fn read_actions(section: &mut Section<'_>) -> Vec<Action> {
     if actions.len() > ACTIONS_MAX {
         section.fault("then", format!("{} actions", actions.len()), format!("at most {ACTIONS_MAX}"));
     }
-    let prompts = actions.iter().filter(|action| matches!(action, Action::Prompt { .. })).count();
-    let reroutes = actions.iter().filter(|action| matches!(action, Action::Reroute { .. })).count();
-    for (count, kind) in [(prompts, "prompt"), (reroutes, "reroute")] {
+    let count = |kind: fn(&Action) -> bool| actions.iter().filter(|action| kind(action)).count();
+    let prompts = count(|action| matches!(action, Action::Prompt { .. } | Action::Say { .. }));
+    let reroutes = count(|action| matches!(action, Action::Reroute { .. }));
+    for (count, kind) in [(prompts, "\"prompt\" or \"say\""), (reroutes, "\"reroute\"")] {
         if count > 1 {
-            section.fault("then", format!("{count} actions with \"{kind}\""), "at most one");
+            section.fault("then", format!("{count} actions with {kind}"), "at most one");
         }
     }
     actions
 }
 
-/// An action is named by its main key: `prompt`, `reroute` or `alert`.
+/// The keys that name an action.
+const ACTIONS: [&str; 5] = ["prompt", "say", "reroute", "alert", "secure_input"];
+/// The keys that stand beside one of those.
+const DETAILS: [&str; 5] = ["mode", "until", "target", "text", "end_key"];
+
+/// An action is named by its main key.
 fn read_action(section: &mut Section<'_>) -> Option<Action> {
-    match ["prompt", "reroute", "alert"].map(|key| section.has(key)) {
-        [true, false, false] => {
-            let file = section.need("prompt", "a WAV file's name inside the prompt folder", prompt_file);
-            let mode = section.need(
-                "mode",
-                one_of(&PlayMode::ALL, PlayMode::as_str),
-                choice(&PlayMode::ALL, PlayMode::as_str),
-            );
-            Some(Action::Prompt { file: file?, mode: mode? })
+    let named: Vec<&str> = ACTIONS.into_iter().filter(|key| section.has(key)).collect();
+    match *named.as_slice() {
+        ["prompt"] => {
+            let file = section.need("prompt", PROMPT_FILE, prompt_file);
+            let (mode, until) = read_playing(section);
+            Some(Action::Prompt { file: file?, mode: mode?, until })
         }
-        [false, true, false] => {
+        ["say"] => read_say(section),
+        ["reroute"] => {
             let via = section.need("reroute", one_of(&Route::ALL, Route::as_str), choice(&Route::ALL, Route::as_str));
             let target = section.need("target", "the name of a target", name);
             Some(Action::Reroute { via: via?, target: target? })
         }
-        [false, false, true] => {
+        ["alert"] => {
             let severity = section.need(
                 "alert",
                 one_of(&Severity::ALL, Severity::as_str),
@@ -262,15 +306,48 @@ fn read_action(section: &mut Section<'_>) -> Option<Action> {
             let words = section.need("text", "1-500 characters on one line", text(500));
             Some(Action::Alert { severity: severity?, text: words? })
         }
+        ["secure_input"] => {
+            let on = section.need("secure_input", "\"on\" or \"off\"", on_or_off);
+            let end_key = section.read("end_key", "one key: 0-9, *, # or A-D", keys(1));
+            if on == Some(false) && section.has("end_key") {
+                section.fault("end_key", "it beside secure_input = \"off\"", "it beside secure_input = \"on\" only");
+            }
+            let end_key = end_key.and_then(|keys| keys.chars().next()).unwrap_or(END_KEY);
+            Some(Action::SecureInput(if on? { SecureInput::On { end_key } } else { SecureInput::Off }))
+        }
         _ => {
             // Name the other keys too, so that only the real mistake is reported.
-            for key in ["prompt", "mode", "reroute", "target", "alert", "text"] {
+            for key in ACTIONS.into_iter().chain(DETAILS) {
                 section.read(key, "", Some);
             }
-            section.fault("", "no action, or several in one table", "exactly one of prompt, reroute, alert");
+            let expected = format!("exactly one of {}", ACTIONS.join(", "));
+            section.fault("", "no action, or several in one table", expected);
             None
         }
     }
+}
+
+fn read_say(section: &mut Section<'_>) -> Option<Action> {
+    let (mode, until) = read_playing(section);
+    let mut words = section.section("say");
+    if !words.is_present() {
+        words.finish();
+        return None;
+    }
+    let expected = format!("1-{SAYING_CHARS_MAX} characters on one line; {{NAME}} stands for a header of the INVITE");
+    let spoken =
+        words.need("text", expected, |value| text(SAYING_CHARS_MAX)(value).filter(|text| is_well_formed(text)));
+    let language =
+        words.need("language", one_of(&Language::ALL, Language::as_str), choice(&Language::ALL, Language::as_str));
+    words.finish();
+    Some(Action::Say { text: spoken?, language: language?, mode: mode?, until })
+}
+
+/// What prompts and spoken texts have in common.
+fn read_playing(section: &mut Section<'_>) -> (Option<PlayMode>, Until) {
+    let mode = section.need("mode", one_of(&PlayMode::ALL, PlayMode::as_str), choice(&PlayMode::ALL, PlayMode::as_str));
+    let until = section.read("until", "a list of \"speech\" and \"key\"", list(2, end)).unwrap_or_default();
+    (mode, Until { speech: until.contains(&"speech"), key: until.contains(&"key") })
 }
 
 fn check_ids(root: &mut Section<'_>, rules: &[Rule], fallbacks: &[Fallback]) {
@@ -301,11 +378,39 @@ fn seconds(least: f64) -> impl Fn(&Value) -> Option<Duration> {
     move |value| number(least..=86_400.0)(value).map(Duration::from_secs_f64)
 }
 
+const PROMPT_FILE: &str = "the name of a WAV or Opus file (.wav, .opus, .ogg) inside the prompt folder";
+/// Ends secure input unless the policy says another one.
+const END_KEY: char = '#';
+
+/// Keys of a telephone, at most `most`; letters become capitals.
+fn keys(most: usize) -> impl Fn(&Value) -> Option<String> {
+    move |value| {
+        let keys = value.as_str()?.to_ascii_uppercase();
+        let known = keys.chars().all(|key| matches!(key, '0'..='9' | '*' | '#' | 'A'..='D'));
+        (known && (1..=most).contains(&keys.len())).then_some(keys)
+    }
+}
+
+fn on_or_off(value: &Value) -> Option<bool> {
+    match value.as_str()? {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    }
+}
+
+/// What can end a prompt.
+fn end(value: &Value) -> Option<&'static str> {
+    ["speech", "key"].into_iter().find(|&word| value.as_str() == Some(word))
+}
+
 /// A relative path that stays inside its folder.
 fn prompt_file(value: &Value) -> Option<String> {
     let file = text(200)(value)?;
     let stays = file.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
-    (stays && !file.contains('\\') && file.to_lowercase().ends_with(".wav")).then_some(file)
+    let named = file.to_lowercase();
+    let sounds = [".wav", ".opus", ".ogg"].iter().any(|kind| named.ends_with(kind));
+    (stays && sounds && !file.contains('\\')).then_some(file)
 }
 
 fn choice<T: Copy>(all: &'static [T], as_str: fn(T) -> &'static str) -> impl Fn(&Value) -> Option<T> {

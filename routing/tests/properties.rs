@@ -110,6 +110,7 @@ fn story() -> impl Strategy<Value = Vec<(u64, u64, Event)>> {
     let event = prop_oneof![
         12 => (emotion, level, 0.0_f32..=1.0, -0.5_f32..0.5)
             .prop_map(|(emotion, level, score, trend_per_s)| Event::Emotion { emotion, level, score, trend_per_s }),
+        3 => prop::sample::select(vec!['0', '9', '*', '#']).prop_map(|key| Event::Key { key }),
         2 => Just(Event::RerouteFailed { reason: "486".to_owned() }),
         1 => Just(Event::Rerouted),
         1 => Just(Event::Started { scenario: "other".to_owned() }),
@@ -124,13 +125,17 @@ fn policy() -> impl Strategy<Value = String> {
         Just("{ prompt = \"a.wav\", mode = \"duck\" }"),
         Just("{ reroute = \"bridge\", target = \"human\" }"),
         Just("{ alert = \"info\", text = \"x\" }"),
+        Just("{ say = { text = \"{X-Name}您好\", language = \"zh\" }, mode = \"duck\", until = [\"key\"] }"),
+        Just("{ secure_input = \"on\" }"),
         Just("{ prompt = \"a.wav\", mode = \"replace\" }, { reroute = \"refer\", target = \"human\" }"),
     ];
     let conditions = prop_oneof![
-        Just("level = \"high\", lasted_s = 0.5"),
-        Just("level = \"medium\", lasted_s = 2"),
-        Just("score_at_least = 0.5"),
-        Just("trend_at_least = 0.1, lasted_s = 1.5"),
+        Just("emotion = \"anger\", level = \"high\", lasted_s = 0.5"),
+        Just("emotion = \"anger\", level = \"medium\", lasted_s = 2"),
+        Just("emotion = \"anger\", score_at_least = 0.5"),
+        Just("emotion = \"anger\", trend_at_least = 0.1, lasted_s = 1.5"),
+        Just("key = \"0\""),
+        Just("keys = \"*9\""),
     ];
     let repeat = prop_oneof![Just(""), Just("cooldown_s = 1"), Just("cooldown_s = 3.5")];
     let rules = prop::collection::vec((conditions, action.clone(), repeat, -2..3), 1..6);
@@ -139,7 +144,7 @@ fn policy() -> impl Strategy<Value = String> {
         let mut text = "name = \"NAME\"\nversion = 1\nscenarios = [\"*\"]\n".to_owned();
         for (at, (conditions, action, repeat, priority)) in rules.into_iter().enumerate() {
             text += &format!(
-                "[[rule]]\nid = \"r{at}\"\npriority = {priority}\nwhen = {{ emotion = \"anger\", {conditions} }}\n\
+                "[[rule]]\nid = \"r{at}\"\npriority = {priority}\nwhen = {{ {conditions} }}\n\
                  then = [{action}]\n{repeat}\n"
             );
         }

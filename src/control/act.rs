@@ -5,36 +5,15 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use media::PromptId;
-use routing::{Action, Decision};
+use media::LegId;
+use routing::{Action, Decision, SecureInput};
 
 use super::call::{Call, Stage, millis};
 use super::context::Context;
+use super::prompts::{How, spoken_name};
 use super::reroute::Reroute;
 use crate::notice::What;
 use crate::words;
-
-/// A prompt that the media path has been asked to play.
-#[derive(Debug)]
-pub(super) struct Playing {
-    file: String,
-    decided: Duration,
-    length: Duration,
-    /// When it must have begun, or, once it has, when it must have ended.
-    until: Duration,
-    started: bool,
-}
-
-impl Playing {
-    /// The call ends under the prompt.
-    pub(super) fn cut_short(self, call: &Call, context: &mut Context<'_>) {
-        if self.started {
-            call.notice(context, What::PromptEnded { file: self.file, completed: false });
-        } else {
-            call.notice(context, What::PromptFailed { file: self.file, reason: "the call ended first".to_owned() });
-        }
-    }
-}
 
 impl Call {
     /// A step of a party's emotion timeline.
@@ -61,6 +40,13 @@ impl Call {
             trend_per_s: observation.trend_per_s,
         };
         self.judge(context, &event);
+    }
+
+    /// A party has begun to speak.
+    pub(super) fn voice(&mut self, context: &mut Context<'_>, leg: LegId, lasted: Duration) {
+        if leg == self.caller.id {
+            self.spoke(context, lasted);
+        }
     }
 
     /// Tells the policy engine, and carries out what it decides.
@@ -90,8 +76,16 @@ impl Call {
     /// Does one thing; the reason when it is a re-route that could not begin.
     fn act(&mut self, context: &mut Context<'_>, decision: &Decision, action: &Action) -> Option<String> {
         match action {
-            Action::Prompt { file, mode } => {
-                self.play(context, file, *mode);
+            Action::Prompt { file, mode, until } => {
+                self.play(context, file, How { mode: *mode, until: *until });
+                None
+            }
+            Action::Say { text, language, mode, until } => {
+                self.say(context, text, *language, How { mode: *mode, until: *until });
+                None
+            }
+            Action::SecureInput(secure) => {
+                self.set_secure_input(context, *secure);
                 None
             }
             Action::Alert { severity, text } => {
@@ -115,78 +109,6 @@ impl Call {
                 self.notice(context, What::RerouteFailed { via, target, reason: reason.clone() });
                 (!in_flight).then_some(reason)
             }
-        }
-    }
-
-    fn play(&mut self, context: &mut Context<'_>, file: &str, mode: routing::PlayMode) {
-        let now = context.now;
-        let failure = |reason: &str| What::PromptFailed { file: file.to_owned(), reason: reason.to_owned() };
-        let Some(sound) = context.shared.prompts.get(file).cloned() else {
-            return self.notice(context, failure("no prompt of that name"));
-        };
-        let Stage::Talking(talking) = &mut self.stage else { return };
-        if talking.playing.len() >= PLAYING_MAX {
-            return self.notice(context, failure("too many prompts at once"));
-        }
-
-        let prompt = context.new_prompt();
-        let length = Duration::from_micros(sound.samples.len() as u64 * MICROS_PER_SAMPLE);
-        let until = now + PLAY_START_WAIT;
-        talking.playing.insert(prompt, Playing { file: file.to_owned(), decided: now, length, until, started: false });
-        let mode = match mode {
-            routing::PlayMode::Replace => media::PlayMode::Replace,
-            routing::PlayMode::Duck => media::PlayMode::Duck { attenuation_db: DUCK_DB },
-        };
-        context.media(media::Command::Play {
-            leg: self.caller.id,
-            prompt,
-            sound,
-            mode,
-            repeats: false,
-            key_ends: false,
-        });
-    }
-
-    /// A prompt's first packet has left.
-    pub(super) fn play_started(&mut self, context: &mut Context<'_>, prompt: PromptId) {
-        let now = context.now;
-        let Stage::Talking(talking) = &mut self.stage else { return };
-        let Some(playing) = talking.playing.get_mut(&prompt).filter(|playing| !playing.started) else { return };
-        playing.started = true;
-        playing.until = now + playing.length + PLAY_END_SLACK;
-        let reaction_ms = millis(now.saturating_sub(playing.decided));
-        let file = playing.file.clone();
-        self.notice(context, What::PromptStarted { file, reaction_ms });
-    }
-
-    /// A prompt has ended.
-    pub(super) fn play_ended(&mut self, context: &mut Context<'_>, prompt: PromptId, completed: bool) {
-        let Stage::Talking(talking) = &mut self.stage else { return };
-        let Some(playing) = talking.playing.remove(&prompt) else { return };
-        if playing.started || completed {
-            self.notice(context, What::PromptEnded { file: playing.file, completed });
-        } else {
-            let reason = "cut short before it began".to_owned();
-            self.notice(context, What::PromptFailed { file: playing.file, reason });
-        }
-    }
-
-    /// Gives up on prompts that have not begun or ended in time.
-    pub(super) fn prompts_tick(&mut self, context: &mut Context<'_>) {
-        let now = context.now;
-        let Stage::Talking(talking) = &mut self.stage else { return };
-        let late: Vec<Playing> =
-            talking.playing.extract_if(.., |_, playing| now >= playing.until).map(|(_, p)| p).collect();
-        for playing in late {
-            let reason = if playing.started { "did not end in time" } else { "did not begin in time" };
-            self.notice(context, What::PromptFailed { file: playing.file, reason: reason.to_owned() });
-        }
-    }
-
-    /// The deadlines of prompts.
-    pub(super) fn prompts_deadlines(&self, out: &mut Vec<(Duration, &'static str)>) {
-        if let Stage::Talking(talking) = &self.stage {
-            out.extend(talking.playing.values().map(|playing| (playing.until, "prompt")));
         }
     }
 }
@@ -214,6 +136,9 @@ fn decided(decision: &Decision) -> What {
     let because = &decision.because;
     let in_words = |action: &Action| match action {
         Action::Prompt { file, .. } => format!("prompt {file}"),
+        Action::Say { text, .. } => spoken_name(text),
+        Action::SecureInput(SecureInput::On { .. }) => "secure input on".to_owned(),
+        Action::SecureInput(SecureInput::Off) => "secure input off".to_owned(),
         Action::Reroute { via, target } => format!("reroute {} {target}", via.as_str()),
         Action::Alert { severity, .. } => format!("alert {}", severity.as_str()),
     };
@@ -225,6 +150,7 @@ fn decided(decision: &Decision) -> What {
         score: because.score,
         lasted_ms: millis(because.lasted),
         failure: because.failure.clone(),
+        keys: because.keys.clone(),
         actions: decision.actions.iter().map(in_words).collect(),
     }
 }
@@ -246,17 +172,7 @@ fn routing_level(level: nlu::Level) -> routing::Level {
     }
 }
 
-/// How much quieter the other side is under a prompt in mode duck, dB.
-const DUCK_DB: u8 = 12;
 /// The most decisions that follow from one event.
 const DECISIONS_MAX: usize = 16;
-/// The most prompts whose end is awaited in one call.
-const PLAYING_MAX: usize = 8;
-/// How long the first packet of a prompt may take.
-const PLAY_START_WAIT: Duration = Duration::from_secs(2);
-/// How much longer than its sound a prompt may take.
-const PLAY_END_SLACK: Duration = Duration::from_secs(5);
-/// One sample at 8 kHz.
-const MICROS_PER_SAMPLE: u64 = 125;
 /// Samples per millisecond at 8 kHz.
 const SAMPLES_PER_MS: u64 = 8;

@@ -1,7 +1,8 @@
 //! One call: its legs, its stage, and where each event goes.
 //!
 //! The stages live in their own files: `setup` (nobody answered yet), `session` (timers of a connected call),
-//! `act` (what policies ask for), `reroute` (moving the caller), `finish` (the end).
+//! `act` (what policies ask for), `prompts`, `keys`,
+//! `reroute` (moving the caller), `finish` (the end).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,11 +10,12 @@ use std::time::Duration;
 use media::{LegId, PromptId};
 use routing::{Because, CallKey};
 
-use super::act::Playing;
 use super::context::Context;
 use super::finish::Finished;
+use super::keys::{Keys, Way};
 use super::leg::{Dialog, Farewell, Leg, Stream};
 use super::offer::{self, Outcome};
+use super::prompts::Playing;
 use super::reroute::{Lapsed, Reroute};
 use super::session::Watch;
 use super::setup::Seeking;
@@ -67,6 +69,8 @@ pub(super) struct Talking {
     pub(super) lapsed: Option<Lapsed>,
     /// The prompt that plays to the caller, and earlier ones whose end has not been reported yet.
     pub(super) playing: BTreeMap<PromptId, Playing>,
+    /// The keys that the parties press.
+    pub(super) keys: Keys,
 }
 
 /// What is counted for the record.
@@ -117,6 +121,7 @@ impl Call {
                 let request = offer::Request { reply, method, sdp: sdp.as_deref(), headers };
                 self.offered(context, role, leg, request);
             }
+            SipEvent::Key { key, .. } => self.pressed(context, leg, key, Way::Info),
             SipEvent::ReferProgress { code, reason, last, .. } => {
                 if role == Role::Caller {
                     self.referred(context, code, &reason, last);
@@ -134,10 +139,8 @@ impl Call {
     pub(super) fn handle_media(&mut self, context: &mut Context<'_>, leg: LegId, event: media::Event) {
         let now = context.now;
         match event {
-            media::Event::Latched { .. }
-            | media::Event::Key { .. }
-            | media::Event::CodecFailed { .. }
-            | media::Event::Handshake { .. } => {}
+            media::Event::Latched { .. } | media::Event::CodecFailed { .. } | media::Event::Handshake { .. } => {}
+            media::Event::Key { key, .. } => self.pressed(context, leg, key, Way::Event),
             media::Event::OpenFailed { reason, .. } => self.open_failed(context, leg, &reason),
             media::Event::PlayStarted { prompt, .. } => self.play_started(context, prompt),
             media::Event::PlayEnded { prompt, completed, .. } => self.play_ended(context, prompt, completed),
@@ -168,6 +171,7 @@ impl Call {
                 self.watch_tick(context);
                 self.reroute_tick(context);
                 self.prompts_tick(context);
+                self.keys_tick(context);
             }
             Stage::Finished(_) => {}
         }
@@ -195,6 +199,7 @@ impl Call {
         self.watch_deadlines(settings, &mut deadlines);
         self.reroute_deadlines(&mut deadlines);
         self.prompts_deadlines(&mut deadlines);
+        self.keys_deadlines(&mut deadlines);
         self.finish_deadlines(&mut deadlines);
         deadlines.into_iter().min_by_key(|(at, _)| *at)
     }

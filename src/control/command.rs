@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 
-use media::LegId;
 use media::sdp::Handshake;
+use media::{LegId, PromptId};
 
 use super::input::{Header, ReplyId};
 use crate::notice::Notice;
+use crate::speech::Saying;
 
 /// One thing to do, in the order given.
 #[derive(Debug, Clone)]
@@ -22,6 +23,15 @@ pub enum Command {
         leg: LegId,
         /// The far end's certificate and who begins.
         handshake: Handshake,
+    },
+    /// For whoever speaks texts: `Input::Spoken` follows.
+    Speak {
+        /// Who is to hear it.
+        leg: LegId,
+        /// The prompt that it becomes.
+        prompt: PromptId,
+        /// What is said.
+        saying: Saying,
     },
     /// For everybody who watches: API, metrics, logs.
     Notice(Notice),

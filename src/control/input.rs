@@ -1,6 +1,10 @@
 //! What call control is told.
 
-use media::LegId;
+use std::sync::Arc;
+use std::time::Duration;
+
+use media::dtmf::Key;
+use media::{LegId, PromptId, Sound};
 
 /// A header that is passed through by name and value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +24,29 @@ pub enum Input {
     Media(media::Event),
     /// A step of a party's emotion timeline; the party's number is the leg's number.
     Heard(nlu::Observation),
+    /// A party has begun to speak, and has done so for a while; said once until it pauses.
+    Spoke {
+        /// Who speaks.
+        leg: LegId,
+        /// For how long, as far as can be told.
+        lasted: Duration,
+    },
+    /// The tones of a key have been heard on a leg without telephone-events.
+    Key {
+        /// Who presses it.
+        leg: LegId,
+        /// Which.
+        key: Key,
+    },
+    /// A text has been spoken.
+    Spoken {
+        /// Who is to hear it.
+        leg: LegId,
+        /// The prompt of `Command::Speak`.
+        prompt: PromptId,
+        /// Its sound, or why there is none.
+        sound: Result<Arc<Sound>, String>,
+    },
     /// An operator's or the system's order.
     Order(Order),
 }
@@ -101,6 +128,13 @@ pub enum SipEvent {
         method: OfferMethod,
         /// The body, when it is SDP; without one, an UPDATE is a refresh and a re-INVITE asks us to offer.
         sdp: Option<String>,
+    },
+    /// The far end tells of a key in an INFO; 200 has been sent.
+    Key {
+        /// The leg.
+        leg: LegId,
+        /// Which.
+        key: Key,
     },
     /// The outcome of a REFER that we sent: the response to it, then each NOTIFY's status line (RFC 3515).
     ReferProgress {

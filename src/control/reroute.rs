@@ -190,6 +190,7 @@ impl Call {
     /// Connects the caller with `leg` and lets the old far leg go.
     fn swap_far(&mut self, context: &mut Context<'_>, leg: Leg, prompt_plays: bool) {
         let (caller, next) = (self.caller.id, leg.id);
+        self.drop_unspoken(context);
         if prompt_plays {
             // Somebody is there to talk to: nothing plays over the first words.
             context.media(media::Command::StopPlay { leg: caller });

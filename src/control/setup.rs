@@ -9,6 +9,7 @@ use routing::CallKey;
 use super::call::{Call, Stage, Talking, Tally, millis};
 use super::codecs;
 use super::context::{Context, Shared};
+use super::keys::Keys;
 use super::leg::{Beginning, Dialog, Farewell, Leg, header, quotable};
 use super::session::{SESSION_EXPIRES_S_MIN, Watch};
 use super::{Header, Invite, SipCommand};
@@ -232,6 +233,7 @@ impl Call {
             evidence: None,
             lapsed: None,
             playing: std::collections::BTreeMap::new(),
+            keys: Keys::default(),
         };
         let scenario = seeking.scenario.clone();
         let (answer, target, far) = (answer.clone(), far.name.clone(), far.id);

@@ -16,6 +16,7 @@ pub fn line(notice: &Notice) -> Option<String> {
             let because = failure.as_ref().map(|failure| format!(" because {failure}")).unwrap_or_default();
             format!("▶ {policy} / {rule}{because}: {}", actions.join(", "))
         }
+        What::SecureInput { on } => format!("✱ secure input {}", if *on { "on" } else { "off" }),
         What::PromptStarted { file, reaction_ms } => {
             format!("♪ {file} plays to the caller, {reaction_ms} ms after the decision")
         }

@@ -85,6 +85,12 @@ pub const OBSERVATIONS: Metric =
     counter("calmline_observations_total", &["party", "level"], "Steps of the emotion timeline, by party and level.");
 /// Decisions.
 pub const DECISIONS: Metric = counter("calmline_decisions_total", &["rule"], "Decisions of the policy, by rule.");
+/// Keys.
+pub const KEYS: Metric = counter(
+    "calmline_keys_total",
+    &["party", "way"],
+    "Keys that parties pressed, by how they came: event, info, audio.",
+);
 /// Prompts.
 pub const PROMPTS: Metric =
     counter("calmline_prompts_total", &["outcome"], "Prompts, by outcome: started, completed, cut, failed.");
@@ -161,6 +167,7 @@ pub const TABLE: &[Metric] = &[
     CALL_ANGER_PEAK,
     OBSERVATIONS,
     DECISIONS,
+    KEYS,
     PROMPTS,
     REACTION,
     REROUTES,

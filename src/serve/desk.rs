@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use media::Event;
-use nlu::Observation;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
@@ -13,9 +12,10 @@ use crate::control::{Command, Control, Input, Order, SipEvent};
 use crate::metrics::Metrics;
 use crate::notice::{Notice, What};
 use crate::shell::clock::Clock;
-use crate::shell::listen::{Listening, Parties};
+use crate::shell::listen::{Heard, Listening, Parties};
 use crate::shell::media::{MediaFigures, MediaHandle, TapRing};
 use crate::shell::sip::SipSide;
+use crate::speech::{Answer, Speaker};
 use crate::web::{Bus, Component, Readiness};
 
 /// How often gauges are read and readiness is looked at.
@@ -28,6 +28,7 @@ pub(super) struct Desk {
     pub(super) sip: SipSide,
     pub(super) media: MediaHandle,
     pub(super) listening: Option<Listening>,
+    pub(super) speaker: Speaker,
     pub(super) tap: Arc<TapRing>,
     /// The media loop's figures when they were last read.
     pub(super) figures: MediaFigures,
@@ -44,7 +45,8 @@ pub(super) struct Desk {
 pub(super) struct Inlets {
     pub(super) sip: Receiver<SipEvent>,
     pub(super) media: Receiver<(Duration, Event)>,
-    pub(super) observations: Receiver<Observation>,
+    pub(super) heard: Receiver<Heard>,
+    pub(super) spoken: Receiver<Answer>,
     pub(super) orders: Receiver<Order>,
 }
 
@@ -93,7 +95,7 @@ impl Desk {
     async fn next(&mut self, look: &mut Interval) -> Option<Option<Input>> {
         let due = self.control.deadline().map(|(at, _)| at.saturating_sub(self.clock.now()));
         let wake = Instant::now() + due.unwrap_or(LOOK_EVERY);
-        let Inlets { sip, media, observations, orders } = &mut self.inlets;
+        let Inlets { sip, media, heard, spoken, orders } = &mut self.inlets;
         let input = tokio::select! {
             biased;
             event = sip.recv() => Input::Sip(event?),
@@ -106,7 +108,12 @@ impl Desk {
             }
             // Without an API, or without listening, nobody holds the other end of these.
             Some(order) = orders.recv() => Input::Order(order),
-            Some(observation) = observations.recv() => Input::Heard(observation),
+            Some(answer) = spoken.recv() => spoken_input(answer),
+            Some(heard) = heard.recv() => match heard {
+                Heard::Observation(observation) => Input::Heard(observation),
+                Heard::Speech { leg, lasted } => Input::Spoke { leg, lasted },
+                Heard::Key { leg, key } => Input::Key { leg, key },
+            },
             _ = look.tick() => {
                 self.look();
                 return Some(None);
@@ -122,6 +129,7 @@ impl Desk {
             Command::Sip(command) => self.sip.handle(command),
             Command::Media(command) => return self.order_media(command),
             Command::Handshake { leg, .. } => warn!(?leg, "no handshakes are made: the leg stays silent"),
+            Command::Speak { leg, prompt, saying } => return self.speaker.ask(leg, prompt, saying).map(spoken_input),
             Command::Notice(notice) => {
                 log(&notice);
                 self.metrics.observe(&notice);
@@ -166,17 +174,22 @@ impl Desk {
     }
 }
 
+fn spoken_input(Answer { leg, prompt, sound }: Answer) -> Input {
+    Input::Spoken { leg, prompt, sound }
+}
+
 fn looking() -> Interval {
     let mut look = interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     look
 }
 
-/// One log line per notice. Numbers and names of people stay out of it.
+/// One log line per notice. Numbers and names of people stay out of it, and so does what they type.
 fn log(notice: &Notice) {
     let Notice { call, call_ms, what } = notice;
     match what {
         What::Observed { .. } => tracing::debug!(call, call_ms, ?what),
+        What::KeyPressed { party, way, .. } => info!(call, call_ms, party, way, "key pressed"),
         What::CallStarted { route, scenario, .. } => info!(call, call_ms, route, scenario, "call started"),
         what => info!(call, call_ms, ?what),
     }

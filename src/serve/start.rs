@@ -1,5 +1,6 @@
 //! Starting the parts in order, and ending them in the opposite one.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::shell::clock::Clock;
 use crate::shell::listen::{Chaos, ListenOptions, Listening, Parties};
 use crate::shell::media::{MediaHandle, MediaOptions, TapRing};
 use crate::shell::sip::{SipOptions, SipSide};
+use crate::speech::{Answer, EspeakNg, Saying, Speaker};
 use crate::web::{self, Bus, Component, Readiness, WebHandle, WebOptions};
 
 /// Events that may wait for call control, per source. It handles tens of thousands a second.
@@ -37,28 +39,18 @@ impl Server {
     /// Starts everything. What was started before a failure ends with its handle.
     pub(super) async fn start(settings: Settings, chaos: Option<Chaos>) -> Result<Self, Failure> {
         let clock = Clock::start();
-        let Policies { policies, prompts } = Policies::load(&settings).map_err(|faults| faulty(&faults))?;
+        let Policies { policies, prompts, sayings } = Policies::load(&settings).map_err(|faults| faulty(&faults))?;
         let metrics = Metrics::new();
         let readiness = Arc::new(Readiness::default());
         show_policies(&policies, &metrics, &readiness);
 
         let tap = Arc::new(TapRing::new(settings.listening.tap_packets));
         let (media_events, media_inlet) = mpsc::channel(EVENTS_MAX);
-        let media = MediaHandle::start(MediaOptions {
-            address: settings.media.address,
-            threads: settings.media.threads,
-            cpus: settings.media.cpus.clone(),
-            io: settings.media.io,
-            legs_max: settings.limits.calls.saturating_mul(LEGS_PER_CALL),
-            tap: Arc::clone(&tap),
-            events: media_events,
-            clock,
-        })
-        .map_err(|error| Failure::of("starting the media loop", error))?;
+        let media = start_media(&settings, &tap, clock, media_events)?;
         readiness.set(Component::Media, true);
 
         let parties = Arc::new(Parties::default());
-        let (observations, observation_inlet) = mpsc::channel(EVENTS_MAX);
+        let (heard, heard_inlet) = mpsc::channel(EVENTS_MAX);
         let options = ListenOptions {
             tap: Arc::clone(&tap),
             parties: Arc::clone(&parties),
@@ -66,10 +58,13 @@ impl Server {
             model: model_files(&settings),
             chaos,
             on_restart: counting_restarts(&metrics),
-            observations,
+            barge_in: settings.listening.barge_in,
+            heard,
         };
         let listening = settings.listening.enabled.then(|| Listening::start(options)).transpose();
         let listening = listening.map_err(|error| Failure::of("starting the listening thread", error))?;
+
+        let (speaker, spoken_inlet) = start_speaker(&settings, sayings)?;
 
         let (sip_events, sip_inlet) = mpsc::channel(EVENTS_MAX);
         let sip =
@@ -83,8 +78,13 @@ impl Server {
 
         let engine = routing::Engine::with_limit(policies, settings.limits.calls.saturating_mul(LEGS_PER_CALL));
         let control = Control::new(ControlSettings::from(&settings), engine, prompts, boot_id()?, random());
-        let inlets =
-            Inlets { sip: sip_inlet, media: media_inlet, observations: observation_inlet, orders: order_inlet };
+        let inlets = Inlets {
+            sip: sip_inlet,
+            media: media_inlet,
+            heard: heard_inlet,
+            spoken: spoken_inlet,
+            orders: order_inlet,
+        };
         let figures = media.figures();
         let mut desk = Desk {
             clock,
@@ -92,6 +92,7 @@ impl Server {
             sip,
             media,
             listening,
+            speaker,
             tap,
             figures,
             parties,
@@ -129,6 +130,37 @@ impl Server {
 
 fn faulty(faults: &[Fault]) -> Failure {
     Failure::Configuration(faults.iter().map(ToString::to_string).collect())
+}
+
+fn start_media(
+    settings: &Settings,
+    tap: &Arc<TapRing>,
+    clock: Clock,
+    events: mpsc::Sender<(Duration, media::Event)>,
+) -> Result<MediaHandle, Failure> {
+    let options = MediaOptions {
+        address: settings.media.address,
+        threads: settings.media.threads,
+        cpus: settings.media.cpus.clone(),
+        io: settings.media.io,
+        legs_max: settings.limits.calls.saturating_mul(LEGS_PER_CALL),
+        tap: Arc::clone(tap),
+        events,
+        clock,
+    };
+    MediaHandle::start(options).map_err(|error| Failure::of("starting the media loop", error))
+}
+
+/// Speaks the texts that are known now, so that no call waits for them.
+fn start_speaker(settings: &Settings, sayings: BTreeSet<Saying>) -> Result<(Speaker, mpsc::Receiver<Answer>), Failure> {
+    let (answers, inlet) = mpsc::channel(EVENTS_MAX);
+    let engine = EspeakNg::new(settings.speech.program.clone());
+    let (speaker, unspoken) = Speaker::start(engine, settings.speech.cache_bytes, sayings, answers)
+        .map_err(|error| Failure::of("starting the speaking thread", error))?;
+    for (saying, why) in unspoken {
+        warn!(text = saying.text, %why, "a policy's text cannot be spoken: calls will go on without it");
+    }
+    Ok((speaker, inlet))
 }
 
 /// Says which policies are in force.

@@ -1,6 +1,6 @@
 //! Looks at a configuration as a whole, as `calmline check` does: the file and everything it names.
 //!
-//! Opens files and nothing else: no socket is bound, no model is run.
+//! Opens files, and has the texts of policies spoken: no socket is bound, no model is run.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,6 +8,7 @@ use std::path::Path;
 use super::policies::{Policies, load_policy};
 use super::read::read_text;
 use super::{Fault, Settings, TokenSource};
+use crate::speech::{EspeakNg, Speech};
 
 /// Checks a configuration file with everything it names, or a policy file by itself.
 ///
@@ -51,10 +52,27 @@ fn check_settings(path: &Path) -> Result<Vec<String>, Vec<Fault>> {
     }
     check_token(&settings, &mut report);
     match Policies::load(&settings) {
-        Ok(loaded) => report.good.extend(policy_lines(&settings, &loaded)),
+        Ok(loaded) => {
+            report.good.extend(policy_lines(&settings, &loaded));
+            check_sayings(&settings, &loaded, &mut report);
+        }
         Err(found) => report.faults.extend(found),
     }
     if report.faults.is_empty() { Ok(report.good) } else { Err(report.faults) }
+}
+
+/// Speaks every text that the policies say in the same words in every call.
+fn check_sayings(settings: &Settings, loaded: &Policies, report: &mut Report<'_>) {
+    let mut engine = EspeakNg::new(settings.speech.program.clone());
+    for saying in &loaded.sayings {
+        if let Err(error) = engine.speak(saying) {
+            let found = format!("{error}, for the text \"{}\" of a policy", saying.text);
+            return report.take("speech.program", "a program that speaks it, e.g. Debian's espeak-ng", Err(found));
+        }
+    }
+    if !loaded.sayings.is_empty() {
+        report.good.push(format!("{}: {} texts spoken", settings.speech.program.display(), loaded.sayings.len()));
+    }
 }
 
 /// What has been found so far about one file.

@@ -2,18 +2,18 @@
 //!
 //! Nothing here is applied; the engine and call control are built from what comes out.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::BufReader;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use media::Sound;
-use media::wav::{self, Channel, Recording};
+use media::sound;
+use media::wav::{RATE_HZ, Recording};
 use routing::{Action, Policy};
 
 use super::read::read_text;
 use super::{Fault, Settings};
+use crate::speech::Saying;
 
 /// Policy files of one server.
 pub const FILES_MAX: usize = 100;
@@ -25,6 +25,8 @@ pub struct Policies {
     pub policies: Vec<Policy>,
     /// The prompts that the policies name, by that name, at 8 kHz.
     pub prompts: BTreeMap<String, Arc<Sound>>,
+    /// The texts that are said in the same words in every call.
+    pub sayings: BTreeSet<Saying>,
 }
 
 impl Policies {
@@ -70,7 +72,14 @@ impl Policies {
                         Err((found, expected)) => fault(format!("{key}.prompt"), found, expected),
                     }
                 }
-                Action::Reroute { .. } | Action::Prompt { .. } | Action::Alert { .. } => {}
+                Action::Say { text, language, .. } if routing::variables(text).next().is_none() => {
+                    self.sayings.insert(Saying { text: text.clone(), language: *language });
+                }
+                Action::Reroute { .. }
+                | Action::Prompt { .. }
+                | Action::Say { .. }
+                | Action::SecureInput(_)
+                | Action::Alert { .. } => {}
             }
         }
         self.policies.push(policy);
@@ -114,13 +123,20 @@ const PROMPT_SECONDS_MAX: usize = 60;
 /// A prompt, or what was found and what was expected.
 fn read_prompt(file: &Path) -> Result<Recording, (String, String)> {
     let wrong = |found: String| (format!("{}: {found}", file.display()), PROMPT.to_owned());
-    let opened = File::open(file).map_err(|error| wrong(error.to_string()))?;
-    let recording = wav::read(BufReader::new(opened), Channel::Mix).map_err(|error| wrong(error.to_string()))?;
-    let seconds = recording.samples.len() / wav::RATE_HZ as usize;
+    let bytes = std::fs::metadata(file).map_err(|error| wrong(error.to_string()))?.len();
+    if bytes > PROMPT_BYTES_MAX {
+        return Err(wrong(format!("{bytes} bytes")));
+    }
+    let bytes = std::fs::read(file).map_err(|error| wrong(error.to_string()))?;
+    let recording = sound::read(&bytes).map_err(|error| wrong(error.to_string()))?;
+    let seconds = recording.samples.len() / RATE_HZ as usize;
     if recording.samples.is_empty() || seconds >= PROMPT_SECONDS_MAX {
         return Err(wrong(format!("{seconds} s of audio")));
     }
     Ok(recording)
 }
 
-const PROMPT: &str = "a WAV file in the prompt folder, shorter than 60 s and not empty";
+/// The largest prompt file: a minute of stereo at 48 kHz with room for what else may be in it, bytes.
+const PROMPT_BYTES_MAX: u64 = 64 << 20;
+
+const PROMPT: &str = "a WAV or Ogg Opus file in the prompt folder, shorter than 60 s and not empty";

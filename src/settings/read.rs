@@ -14,7 +14,7 @@ use toml::Value;
 
 use super::{
     AudioTerms, Fault, HeaderMatch, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
-    PortRange, Route, Routes, Settings, SipSettings, Target, TokenSource, WebSettings,
+    PortRange, Route, Routes, Settings, SipSettings, SpeechSettings, Target, TokenSource, WebSettings,
 };
 use crate::shell::media::MediaIo;
 
@@ -72,6 +72,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         limits: read_limits(root.section("limits")),
         web: read_web(root.section("web"), folder),
         listening: read_listening(root.section("listening"), folder),
+        speech: read_speech(root.section("speech"), folder),
         policy: read_policy(root.section("policy"), folder),
         targets: read_targets(root.section("targets")),
         routes: Routes::default(),
@@ -184,6 +185,25 @@ fn read_listening(mut section: Section<'_>, folder: &Path) -> ListeningSettings 
         tap_packets: section
             .read("tap_packets", "a whole number from 64 to 1000000", whole(64..=1_000_000))
             .map_or(default.tap_packets, count),
+        barge_in: section
+            .read("barge_in_ms", "whole milliseconds from 100 to 5000", whole(100..=5_000))
+            .map_or(default.barge_in, |milliseconds| Duration::from_millis(milliseconds.unsigned_abs())),
+    };
+    section.finish();
+    settings
+}
+
+fn read_speech(mut section: Section<'_>, folder: &Path) -> SpeechSettings {
+    let default = SpeechSettings::default();
+    // A bare name is looked for where programs are, a path starts at the folder of the file.
+    let program = |value: &Value| {
+        let written = text(4096)(value)?;
+        Some(if written.contains('/') { folder.join(written) } else { PathBuf::from(written) })
+    };
+    let megabytes = section.read("cache_mb", "a whole number from 1 to 1024", whole(1..=1_024));
+    let settings = SpeechSettings {
+        program: section.read("program", "a program's name or path", program).unwrap_or(default.program),
+        cache_bytes: megabytes.map_or(default.cache_bytes, |megabytes| count(megabytes) << 20),
     };
     section.finish();
     settings

@@ -4,6 +4,7 @@
 
 mod chaos;
 mod guard;
+mod onset;
 mod parties;
 mod worker;
 
@@ -11,6 +12,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use media::LegId;
+use media::dtmf::Key;
 use tokio::sync::mpsc;
 
 pub use chaos::Chaos;
@@ -34,8 +37,32 @@ pub struct ListenOptions {
     pub chaos: Option<Chaos>,
     /// Told after every restart: `panic`, `stall` or `end`.
     pub on_restart: Box<dyn Fn(&'static str) + Send + Sync>,
-    /// Where observations go. Bounded; while it is full, older observations of a party are replaced by newer ones.
-    pub observations: mpsc::Sender<nlu::Observation>,
+    /// How long a party has to speak until that is told.
+    pub barge_in: Duration,
+    /// Where it is told what is heard. Bounded; while it is full, older observations of a party are replaced by newer
+    /// ones, and of what cannot be replaced the oldest is dropped.
+    pub heard: mpsc::Sender<Heard>,
+}
+
+/// What is heard in a party's audio.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Heard {
+    /// A step of the party's emotion timeline.
+    Observation(nlu::Observation),
+    /// The party has begun to speak.
+    Speech {
+        /// Who.
+        leg: LegId,
+        /// How long ago, in the party's audio.
+        lasted: Duration,
+    },
+    /// The tones of a key, on a leg without telephone-events.
+    Key {
+        /// Who presses it.
+        leg: LegId,
+        /// Which.
+        key: Key,
+    },
 }
 
 /// The running loop, as the rest of the program sees it.

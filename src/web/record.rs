@@ -268,7 +268,9 @@ impl CallRecord {
                 self.apply_step(notice);
                 return;
             }
-            What::CallStarted { .. } | What::CallRefused { .. } => {}
+            // What callers type is shown while it happens, and kept nowhere.
+            What::KeyPressed { .. } => return,
+            What::CallStarted { .. } | What::CallRefused { .. } | What::SecureInput { .. } => {}
             What::CallAnswered { target, setup_ms } => {
                 self.state = State::Answered;
                 self.answered = Some(now);
@@ -324,7 +326,8 @@ impl CallRecord {
     }
 
     fn apply_decision(&mut self, notice: &Notice) {
-        let What::Decided { rule, policy, emotion, level, score, lasted_ms, failure, actions } = &notice.what else {
+        let What::Decided { rule, policy, emotion, level, score, lasted_ms, failure, actions, .. } = &notice.what
+        else {
             return;
         };
         let because = Because {

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use super::{CONFIRM_WITHIN, OBSERVATION_HOLDS};
-use crate::policy::{Fallback, Policy, Repeat, Rule};
+use super::{CONFIRM_WITHIN, KEYS_WITHIN, OBSERVATION_HOLDS};
+use crate::policy::{Fallback, Feeling, KEYS_MAX, Policy, Repeat, Rule, Trigger};
 use crate::{Action, Because, CallKey, Decision, Emotion, Level};
 
 /// One call.
@@ -17,6 +17,8 @@ pub(super) struct Call {
     /// The rules that are for this call, in the order in which they fire.
     rules: Vec<RuleState>,
     heard: Option<Heard>,
+    /// The last keys, oldest first, at most [`KEYS_MAX`], and when the last one was pressed.
+    keys: (String, Duration),
     reroute: Reroute,
     /// The fallbacks that have fired since the last re-route by a rule.
     fallbacks_spent: Vec<Place>,
@@ -83,6 +85,7 @@ impl Call {
             scheduled: None,
             rules: rules.into_iter().map(|(_, state)| state).collect(),
             heard: None,
+            keys: (String::with_capacity(KEYS_MAX + 1), Duration::ZERO),
             reroute: Reroute::None,
             fallbacks_spent: Vec::new(),
         }
@@ -120,8 +123,8 @@ impl Call {
         self.heard = Some(Heard { at: now, emotion, level, score, trend_per_s, since });
 
         for state in &mut self.rules {
-            let when = &state.rule(policies).when;
-            if when.emotion == emotion && level >= when.level && score >= when.score_at_least {
+            let feeling = state.feeling(policies);
+            if feeling.is_some_and(|feeling| feeling.fits(emotion, level, score)) {
                 state.held_since.get_or_insert(now);
             } else {
                 state.end();
@@ -143,32 +146,71 @@ impl Call {
 
         for state in &mut self.rules {
             let rule = state.rule(policies);
+            let Trigger::Feels(feeling) = &rule.when.trigger else { continue };
             let (claims, moves) = (claims(&rule.then), moves(&rule.then));
             if claims && claimed_now && state.held_since.is_some() {
                 // Due or not yet: it must not follow on the heels of the rule that went first.
                 state.passed_over = true;
             }
-            if state.due(rule, &heard).is_none_or(|due| due > due_by) {
+            if state.due(rule, feeling, &heard).is_none_or(|due| due > due_by) {
                 continue;
             }
-            let under_way = matches!(self.reroute, Reroute::InFlight { .. });
-            if (claims && under_way) || (moves && self.reroute == Reroute::Done) {
+            if self.reroute.stops(claims, moves) {
                 state.passed_over = true;
                 continue;
             }
             claimed_now |= claims;
-            state.fired_last = Some(now);
+            let because = heard.because(now, feeling.level, None);
+            out.push(state.decide(now, because, policies, key));
             if moves {
                 self.reroute = Reroute::InFlight { policy: state.place.policy, by: rule.id.clone() };
                 self.fallbacks_spent.clear();
             }
-            out.push(Decision {
-                call: key,
-                rule: rule.id.clone(),
-                policy: policies[state.place.policy].label(),
-                because: heard.because(now, rule.when.level, None),
-                actions: rule.then.clone(),
-            });
+        }
+    }
+
+    /// Takes in a key, and fires every rule whose keys are complete with it.
+    pub(super) fn press(
+        &mut self,
+        now: Duration,
+        pressed: char,
+        policies: &[Policy],
+        key: CallKey,
+        out: &mut Vec<Decision>,
+    ) {
+        let (keys, last) = &mut self.keys;
+        if now.saturating_sub(*last) > KEYS_WITHIN {
+            keys.clear();
+        }
+        *last = now;
+        if keys.chars().count() == KEYS_MAX {
+            keys.remove(0);
+        }
+        keys.push(pressed);
+
+        let heard = self.heard.unwrap_or(Heard::nothing(now));
+        let (mut claimed_now, mut fired) = (false, false);
+        for state in &mut self.rules {
+            let rule = state.rule(policies);
+            let Trigger::Presses(sequence) = &rule.when.trigger else { continue };
+            if !self.keys.0.ends_with(sequence.as_str()) || state.earliest(rule).is_none_or(|earliest| earliest > now) {
+                continue;
+            }
+            let (claims, moves) = (claims(&rule.then), moves(&rule.then));
+            if (claims && claimed_now) || self.reroute.stops(claims, moves) {
+                continue;
+            }
+            claimed_now |= claims;
+            fired = true;
+            let because = Because { keys: Some(sequence.clone()), ..heard.because(now, heard.level, None) };
+            out.push(state.decide(now, because, policies, key));
+            if moves {
+                self.reroute = Reroute::InFlight { policy: state.place.policy, by: rule.id.clone() };
+                self.fallbacks_spent.clear();
+            }
+        }
+        if fired {
+            self.keys.0.clear();
         }
     }
 
@@ -194,15 +236,7 @@ impl Call {
         if moves(&fallback.then) {
             self.reroute = Reroute::InFlight { policy, by: fallback.id.clone() };
         }
-        let unheard = Heard {
-            at: now,
-            emotion: Emotion::Neutral,
-            level: Level::Low,
-            score: 0.0,
-            trend_per_s: 0.0,
-            since: [None; Level::ALL.len()],
-        };
-        let heard = self.heard.unwrap_or(unheard);
+        let heard = self.heard.unwrap_or(Heard::nothing(now));
         out.push(Decision {
             call: key,
             rule: fallback.id.clone(),
@@ -221,7 +255,7 @@ impl Call {
     pub(super) fn next_due(&self, policies: &[Policy]) -> Option<Duration> {
         let heard = self.heard?;
         let valid_until = heard.at.saturating_add(OBSERVATION_HOLDS);
-        let due = |state: &RuleState| state.due(state.rule(policies), &heard);
+        let due = |state: &RuleState| state.due(state.rule(policies), state.feeling(policies)?, &heard);
         self.rules
             .iter()
             .filter_map(due)
@@ -236,17 +270,37 @@ impl RuleState {
         &policies[self.place.policy].rules[self.place.at]
     }
 
+    fn feeling<'p>(&self, policies: &'p [Policy]) -> Option<&'p Feeling> {
+        match &self.rule(policies).when.trigger {
+            Trigger::Feels(feeling) => Some(feeling),
+            Trigger::Presses(_) => None,
+        }
+    }
+
     /// When the rule may fire, as things stand; `None` when it may not.
-    fn due(&self, rule: &Rule, heard: &Heard) -> Option<Duration> {
-        if self.passed_over || rule.when.trend_at_least.is_some_and(|least| heard.trend_per_s < least) {
+    fn due(&self, rule: &Rule, feeling: &Feeling, heard: &Heard) -> Option<Duration> {
+        if self.passed_over || feeling.trend_at_least.is_some_and(|least| heard.trend_per_s < least) {
             return None;
         }
-        let lasted = self.held_since?.saturating_add(rule.when.lasted);
+        let lasted = self.held_since?.saturating_add(feeling.lasted);
+        self.earliest(rule).map(|earliest| lasted.max(earliest))
+    }
+
+    /// When the rule may fire after it has fired before; `None` when it may not.
+    fn earliest(&self, rule: &Rule) -> Option<Duration> {
         match (self.fired_last, rule.repeat) {
-            (None, _) => Some(lasted),
+            (None, _) => Some(Duration::ZERO),
             (Some(_), Repeat::Once) => None,
-            (Some(last), Repeat::Every(cooldown)) => Some(lasted.max(last.saturating_add(cooldown))),
+            (Some(last), Repeat::Every(cooldown)) => Some(last.saturating_add(cooldown)),
         }
+    }
+
+    /// The rule fires.
+    fn decide(&mut self, now: Duration, because: Because, policies: &[Policy], call: CallKey) -> Decision {
+        self.fired_last = Some(now);
+        let rule = self.rule(policies);
+        let policy = policies[self.place.policy].label();
+        Decision { call, rule: rule.id.clone(), policy, because, actions: rule.then.clone() }
     }
 
     fn end(&mut self) {
@@ -255,7 +309,32 @@ impl RuleState {
     }
 }
 
+impl Reroute {
+    /// Whether a rule that claims the caller's ear, or moves the call, has to wait.
+    fn stops(&self, claims: bool, moves: bool) -> bool {
+        (claims && matches!(self, Reroute::InFlight { .. })) || (moves && *self == Reroute::Done)
+    }
+}
+
+impl Feeling {
+    fn fits(&self, emotion: Emotion, level: Level, score: f32) -> bool {
+        self.emotion == emotion && level >= self.level && score >= self.score_at_least
+    }
+}
+
 impl Heard {
+    /// Stands in while nothing has been heard, or not lately.
+    fn nothing(now: Duration) -> Heard {
+        Heard {
+            at: now,
+            emotion: Emotion::Neutral,
+            level: Level::Low,
+            score: 0.0,
+            trend_per_s: 0.0,
+            since: [None; Level::ALL.len()],
+        }
+    }
+
     fn because(&self, now: Duration, level: Level, failure: Option<String>) -> Because {
         let since = self.since[level as usize].unwrap_or(now);
         Because {
@@ -265,12 +344,13 @@ impl Heard {
             trend_per_s: self.trend_per_s,
             lasted: now.saturating_sub(since),
             failure,
+            keys: None,
         }
     }
 }
 
 fn claims(actions: &[Action]) -> bool {
-    actions.iter().any(|action| matches!(action, Action::Prompt { .. } | Action::Reroute { .. }))
+    actions.iter().any(|action| matches!(action, Action::Prompt { .. } | Action::Say { .. } | Action::Reroute { .. }))
 }
 
 fn moves(actions: &[Action]) -> bool {

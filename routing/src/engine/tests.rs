@@ -165,6 +165,62 @@ fn old_observations_end() {
     check(&text, &story, &["1.0 notice", "1.0 tell", "3.3 tell", "5.6 tell", "8.0 tell", "10.3 tell"]);
 }
 
+const KEYS: &str = r#"
+name = "p"
+version = 1
+scenarios = ["*"]
+[[rule]]
+id = "human"
+when = { key = "0" }
+then = [{ reroute = "bridge", target = "human" }]
+cooldown_s = 1
+[[rule]]
+id = "service"
+priority = 1
+when = { keys = "*90" }
+then = [{ prompt = "menu.wav", mode = "replace" }]
+cooldown_s = 1
+[[rule]]
+id = "count"
+when = { key = "0" }
+then = [{ alert = "info", text = "pressed 0" }]
+cooldown_s = 1
+[[fallback]]
+id = "stay"
+then = [{ alert = "info", text = "nobody" }]
+"#;
+
+#[test]
+fn keys_are_conditions() {
+    let story = [(0.0, START), (1.0, Say::Press('1')), (2.0, Say::Press('0')), (2.5, Say::Press('0'))];
+    check(KEYS, &story, &["2.0 human by 0", "2.0 count by 0"]);
+    // While the caller is on the way, nothing else speaks or moves.
+    let story = [(0.0, START), (1.0, Say::Press('0')), (3.0, Say::Press('0')), (4.0, Say::Failed("486"))];
+    check(KEYS, &story, &["1.0 human by 0", "1.0 count by 0", "3.0 count by 0", "4.0 stay because 486"]);
+}
+
+#[test]
+fn keys_follow_each_other_within_seconds() {
+    let press = |at_s, keys: &str| keys.chars().map(Say::Press).map(|key| (at_s, key)).collect::<Vec<_>>();
+    let story = |parts: &[Vec<(f64, Say)>]| [vec![(0.0, START)], parts.concat()].concat();
+    // The one with the higher priority speaks; the others give way or only alert.
+    check(KEYS, &story(&[press(1.0, "7*9"), press(5.5, "0")]), &["5.5 service by *90", "5.5 count by 0"]);
+    check(KEYS, &story(&[press(1.0, "*9"), press(6.5, "0")]), &["6.5 human by 0", "6.5 count by 0"]);
+    // More keys than are remembered, and keys that no rule names.
+    check(
+        KEYS,
+        &story(&[press(1.0, "11111111111111111111ABCD*9#*9"), press(2.0, "0")]),
+        &["2.0 service by *90", "2.0 count by 0"],
+    );
+}
+
+#[test]
+fn keys_that_made_a_rule_fire_are_used_up() {
+    let text = KEYS.replace("\"*90\"", "\"00\"");
+    let story = [(0.0, START), (1.0, Say::Press('0')), (3.0, Say::Press('0'))];
+    check(&text, &story, &["1.0 human by 0", "1.0 count by 0", "3.0 count by 0"]);
+}
+
 #[test]
 fn calls_beyond_the_limit_are_counted() {
     let mut engine = Engine::with_limit(vec![Policy::parse(AFTER_SALES).expect("good")], 1);
@@ -183,6 +239,7 @@ fn calls_beyond_the_limit_are_counted() {
 enum Say {
     Start(&'static str),
     Emotion(Emotion, Level, f32, f32),
+    Press(char),
     Failed(&'static str),
     Rerouted,
 }
@@ -203,6 +260,7 @@ impl Say {
         match self {
             Say::Start(scenario) => Event::Started { scenario: scenario.to_owned() },
             Say::Emotion(emotion, level, score, trend_per_s) => Event::Emotion { emotion, level, score, trend_per_s },
+            Say::Press(key) => Event::Key { key },
             Say::Failed(reason) => Event::RerouteFailed { reason: reason.to_owned() },
             Say::Rerouted => Event::Rerouted,
         }
@@ -210,7 +268,7 @@ impl Say {
 }
 
 /// Plays a story of (seconds, event) to one call, ticking at every deadline on the way and 60 s beyond, and compares
-/// what was decided, one line each: `SECONDS RULE [lasted SECONDS] [because FAILURE]`.
+/// what was decided, one line each: `SECONDS RULE [lasted SECONDS] [by KEYS] [because FAILURE]`.
 #[track_caller]
 fn check(policy: &str, story: &[(f64, Say)], expected: &[&str]) {
     let mut engine = Engine::new(vec![Policy::parse(policy).expect("a good policy")]);
@@ -233,6 +291,9 @@ fn line(at: Duration, decision: &Decision) -> String {
     let mut line = format!("{:.1} {}", at.as_secs_f64(), decision.rule);
     if !decision.because.lasted.is_zero() && decision.rule != "tell" && decision.because.failure.is_none() {
         line += &format!(" lasted {:.1}", decision.because.lasted.as_secs_f64());
+    }
+    if let Some(keys) = &decision.because.keys {
+        line += &format!(" by {keys}");
     }
     if let Some(failure) = &decision.because.failure {
         line += &format!(" because {failure}");

@@ -39,16 +39,19 @@ fn reads_everything() {
     assert_eq!(
         policy.rules[0].when,
         When {
-            emotion: Emotion::Anger,
-            level: Level::High,
-            score_at_least: 0.6,
-            lasted: Duration::from_millis(500),
-            trend_at_least: Some(0.0),
+            trigger: Trigger::Feels(Feeling {
+                emotion: Emotion::Anger,
+                level: Level::High,
+                score_at_least: 0.6,
+                lasted: Duration::from_millis(500),
+                trend_at_least: Some(0.0),
+            }),
             scenario: Some("returns".to_owned()),
         }
     );
     assert_eq!((policy.rules[0].priority, policy.rules[0].repeat), (10, Repeat::Once));
-    assert_eq!((policy.rules[1].when.level, policy.rules[1].when.lasted), (Level::Low, Duration::ZERO));
+    let Trigger::Feels(sadness) = &policy.rules[1].when.trigger else { panic!("no feeling") };
+    assert_eq!((sadness.level, sadness.lasted), (Level::Low, Duration::ZERO));
     assert_eq!(policy.rules[1].repeat, Repeat::Every(Duration::from_secs(60)));
     assert_eq!(policy.fallbacks[0].after.as_deref(), Some("angry-to-human"));
     let keys: Vec<String> = policy.actions().map(|(key, _)| key).collect();
@@ -111,7 +114,7 @@ fn levels_are_those_of_anger() {
 
 #[test]
 fn faults_in_actions() {
-    let none = "exactly one of prompt, reroute, alert";
+    let none = "exactly one of prompt, say, reroute, alert, secure_input";
     check(
         "{ alert = \"info\", text = \"sad\" }",
         "{}",
@@ -125,14 +128,86 @@ fn faults_in_actions() {
     for bad in ["../x.wav", "/x.wav", "a//x.wav", "x.mp3", "a\\\\x.wav"] {
         let shown = bad.replace("\\\\", "\\");
         let quoted = if shown.contains('\\') { format!("'{shown}'") } else { format!("\"{shown}\"") };
-        let expected =
-            format!("rule[1].then[1].prompt: found {quoted}, expected a WAV file's name inside the prompt folder");
+        let expected = format!(
+            "rule[1].then[1].prompt: found {quoted}, expected the name of a WAV or Opus file (.wav, .opus, .ogg) inside the prompt folder"
+        );
         check("sorry-transfer.wav", bad, &[&expected]);
     }
     check(
         "{ reroute = \"bridge\", target = \"human\" },",
         "{ reroute = \"bridge\", target = \"a\" }, { reroute = \"refer\", target = \"b\" },",
         &["rule[1].then: found 2 actions with \"reroute\", expected at most one"],
+    );
+}
+
+#[test]
+fn reads_keys_and_what_is_said() {
+    let text = GOOD
+        .replace("{ emotion = \"sadness\" }", "{ keys = \"*9a\" }")
+        .replace("en/wait.wav", "en/wait.OPUS")
+        .replace("mode = \"replace\"", "mode = \"replace\", until = [\"key\", \"speech\"]")
+        .replace(
+            "{ alert = \"info\", text = \"sad\" }",
+            "{ secure_input = \"on\" }, { say = { text = \"{X-Name}您好\", language = \"zh\" }, mode = \"duck\" }",
+        );
+    let policy = Policy::parse(&text).expect("a good policy");
+    let until = Until { speech: true, key: true };
+    assert_eq!(
+        policy.rules[0].then[0],
+        Action::Prompt { file: "sorry-transfer.wav".to_owned(), mode: PlayMode::Replace, until }
+    );
+    assert_eq!(policy.rules[1].when.trigger, Trigger::Presses("*9A".to_owned()));
+    let said = Action::Say {
+        text: "{X-Name}您好".to_owned(),
+        language: Language::Mandarin,
+        mode: PlayMode::Duck,
+        until: Until::default(),
+    };
+    assert_eq!(policy.rules[1].then, [Action::SecureInput(SecureInput::On { end_key: '#' }), said]);
+}
+
+#[test]
+fn faults_in_keys() {
+    let sad = "{ emotion = \"sadness\" }";
+    check(sad, "{ key = \"10\" }", &["rule[2].when.key: found \"10\", expected one key: 0-9, *, # or A-D"]);
+    check(sad, "{ keys = \"\" }", &["rule[2].when.keys: found \"\", expected 1-16 keys: 0-9, *, # or A-D"]);
+    check(sad, "{ key = \"1\", keys = \"12\" }", &["rule[2].when.keys: found both key and keys, expected one of them"]);
+    check(
+        sad,
+        "{ key = \"1\", emotion = \"anger\" }",
+        &["rule[2].when.emotion: found it beside keys, expected either an emotion or keys"],
+    );
+    check(
+        "{ alert = \"info\", text = \"sad\" }",
+        "{ secure_input = \"off\", end_key = \"1\" }",
+        &[
+            "rule[2].then[1].end_key: found it beside secure_input = \"off\", expected it beside secure_input = \"on\" only",
+        ],
+    );
+}
+
+#[test]
+fn faults_in_what_is_said() {
+    let alert = "{ alert = \"info\", text = \"sad\" }";
+    let text = "1-500 characters on one line; {NAME} stands for a header of the INVITE";
+    check(
+        alert,
+        "{ say = { text = \"{\", language = \"fr\" }, mode = \"duck\" }",
+        &[
+            &format!("rule[2].then[1].say.text: found \"{{\", expected {text}"),
+            "rule[2].then[1].say.language: found \"fr\", expected \"zh\" or \"en\"",
+        ],
+    );
+    check(alert, "{ say = \"hello\", mode = \"duck\" }", &["rule[2].then[1].say: found \"hello\", expected a table"]);
+    check(
+        "{ prompt = \"sorry-transfer.wav\", mode = \"replace\" }",
+        "{ prompt = \"a.wav\", mode = \"duck\" }, { say = { text = \"a\", language = \"en\" }, mode = \"duck\" }",
+        &["rule[1].then: found 2 actions with \"prompt\" or \"say\", expected at most one"],
+    );
+    check(
+        "mode = \"duck\"",
+        "mode = \"duck\", until = [\"hangup\"]",
+        &["fallback[1].then[1].until: found [\"hangup\"], expected a list of \"speech\" and \"key\""],
     );
 }
 

@@ -2,6 +2,7 @@
 //! breaks the contract (`sim` looks after that). proptest prints the sequence that failed, made small.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use media::LegId;
@@ -80,6 +81,19 @@ enum Step {
     PlayEnds {
         play: usize,
     },
+    /// Keys, by one of three ways.
+    Keys {
+        leg: usize,
+        keys: &'static str,
+        way: usize,
+    },
+    Speaks {
+        leg: usize,
+    },
+    Spoken {
+        text: usize,
+        well: bool,
+    },
     Mood {
         leg: usize,
         mood: &'static str,
@@ -99,9 +113,12 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let answers = prop::sample::select(vec!["0 101", "8 101", "0 8", "8 sendonly", "18", "bad-sdp", "no-sdp"]);
     let offers = prop::sample::select(vec!["0 8 101", "8 0", "0 101 inactive", "18", "bad-sdp", "no-sdp"]);
-    let number = prop::sample::select(vec!["sales", "sales", "sales", "money", "money", "money", "void", "nowhere"]);
+    let number = prop::sample::select(vec![
+        "sales", "sales", "help", "help", "sales", "money", "money", "money", "void", "nowhere",
+    ]);
     let expires = prop::option::weighted(0.2, prop::sample::select(vec![30_u32, 90, 1800]));
     let mood = prop::sample::select(vec!["angry", "angry", "sad", "calm"]);
+    let keys = prop::sample::select(vec!["0", "0", "1", "2", "*9", "*91#"]);
     let (leg, any) = (0_usize..12, any::<bool>);
     let failures = prop::sample::select(vec![300_u16, 404, 408, 486, 487, 503, 600, 603]);
     let outcomes = prop::sample::select(vec![180_u16, 200, 202, 202, 503, 603]);
@@ -125,6 +142,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => leg.clone().prop_map(|leg| Step::Bridged { leg }),
         2 => leg.clone().prop_map(|play| Step::PlayStarts { play }),
         2 => leg.clone().prop_map(|play| Step::PlayEnds { play }),
+        4 => (leg.clone(), keys, 0_usize..3).prop_map(|(leg, keys, way)| Step::Keys { leg, keys, way }),
+        1 => leg.clone().prop_map(|leg| Step::Speaks { leg }),
+        3 => (leg.clone(), any()).prop_map(|(text, well)| Step::Spoken { text, well }),
         6 => (leg, mood).prop_map(|(leg, mood)| Step::Mood { leg, mood }),
         1 => prop::option::weighted(0.9, 0_u64..9).prop_map(|hang_up| Step::Order { hang_up }),
         8 => (0_usize..8).prop_map(|which| Step::Deliver { which }),
@@ -153,7 +173,7 @@ proptest! {
 fn the_sequences_reach_everything() {
     let mut runner = TestRunner::deterministic();
     let mut reached = BTreeSet::new();
-    for _ in 0..600 {
+    for _ in 0..1_200 {
         let mut sim = Sim::new(settings());
         for step in steps().new_tree(&mut runner).expect("no filters").current() {
             happen(&mut sim, &step);
@@ -164,6 +184,8 @@ fn the_sequences_reach_everything() {
             What::CallAnswered { .. } => "answered".to_owned(),
             What::Observed { party, .. } => format!("observed {party}"),
             What::Decided { rule, .. } => format!("decided {rule}"),
+            What::KeyPressed { party, key, .. } => format!("key {party}{}", if key == "•" { " masked" } else { "" }),
+            What::SecureInput { on } => format!("secure input {on}"),
             What::PromptStarted { .. } => "prompt started".to_owned(),
             What::PromptEnded { completed, .. } => format!("prompt ended {completed}"),
             What::PromptFailed { .. } => "prompt failed".to_owned(),
@@ -179,9 +201,18 @@ fn the_sequences_reach_everything() {
         "answered",
         "decided angry",
         "decided call-ourselves",
+        "decided card",
+        "decided greet",
+        "decided human",
+        "decided menu",
+        "decided no-card",
         "decided sad",
         "decided stay",
+        "decided typed",
         "ended",
+        "key callee",
+        "key caller",
+        "key caller masked",
         "observed callee",
         "observed caller",
         "prompt ended false",
@@ -199,6 +230,8 @@ fn the_sequences_reach_everything() {
         "rerouted bridge false",
         "rerouted bridge true",
         "rerouted refer false",
+        "secure input false",
+        "secure input true",
         "started",
     ];
     assert_eq!(reached.iter().map(String::as_str).collect::<Vec<_>>(), expected);
@@ -305,6 +338,37 @@ fn on_a_leg(sim: &mut Sim, step: &Step) {
         Step::Probed { leg, alive } => {
             let Some(leg) = pick_any(sim, leg, &[SipState::Answered, SipState::Ending]) else { return };
             sim.tell(Input::Sip(SipEvent::Probed { leg, alive }));
+        }
+        _ => is_heard(sim, step),
+    }
+}
+
+/// What the listening side hears, and whoever speaks says.
+fn is_heard(sim: &mut Sim, step: &Step) {
+    match *step {
+        Step::Keys { leg, keys, way } => {
+            let all = [SipState::Inviting, SipState::Answered, SipState::Ending];
+            let Some(leg) = pick_any(sim, leg, &all) else { return };
+            for key in keys.chars().map(|letter| letter.try_into().expect("a key")) {
+                sim.tell(match way {
+                    0 => Input::Media(media::Event::Key { leg, key }),
+                    1 => Input::Sip(SipEvent::Key { leg, key }),
+                    _ => Input::Key { leg, key },
+                });
+            }
+        }
+        Step::Speaks { leg } => {
+            let Some(leg) = pick_any(sim, leg, &[SipState::Answered, SipState::Ending]) else { return };
+            sim.tell(Input::Spoke { leg, lasted: Duration::from_millis(480) });
+        }
+        Step::Spoken { text, well } => {
+            if sim.texts.is_empty() {
+                return;
+            }
+            let (leg, prompt) = sim.texts.remove(text % sim.texts.len());
+            let sound = media::Sound { samples: vec![0; 800] };
+            let sound = if well { Ok(Arc::new(sound)) } else { Err("nobody speaks".to_owned()) };
+            sim.tell(Input::Spoken { leg, prompt, sound });
         }
         Step::Mood { leg, mood } => {
             let Some(leg) = pick_any(sim, leg, &[SipState::Answered, SipState::Ending]) else { return };

@@ -1,6 +1,7 @@
 //! Reads scenarios: a line that begins with `>` is something that happens, the lines below it are all that call
 //! control does about it. See `Script::act` for the words.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use media::srtp::Security;
@@ -89,7 +90,10 @@ impl Script {
             ["drain"] => self.tell(Input::Order(Order::Drain)),
             ["hang", "up", call] => self.tell(Input::Order(Order::HangUp { call: call.to_owned() })),
             ["prompt", what] => self.prompt(what),
-            [leg, "silent" | "sends" | "hears" | "cannot" | "is", ..] => self.act_media(self.leg(leg), &words[1..]),
+            ["text", what] => self.text(what),
+            [leg, "silent" | "sends" | "hears" | "cannot" | "is" | "presses" | "sounds" | "speaks", ..] => {
+                self.act_media(self.leg(leg), &words[1..]);
+            }
             [leg, ..] => self.act_sip(self.leg(leg), &words[1..]),
             [] => panic!("an empty step"),
         }
@@ -128,6 +132,7 @@ impl Script {
             ["acks"] => {
                 self.tell(Input::Sip(SipEvent::Confirmed { leg }));
             }
+            ["informs", letter] => self.tell(Input::Sip(SipEvent::Key { leg, key: key(letter) })),
             [method @ ("reinvites" | "updates"), ..] => {
                 let reply = self.sim.reply_id();
                 let method = if method == "updates" { OfferMethod::Update } else { OfferMethod::Invite };
@@ -159,6 +164,12 @@ impl Script {
                 self.sim.media.get_mut(&leg).expect("known").up = false;
                 Input::Media(media::Event::OpenFailed { leg, reason: "in use".into() })
             }
+            ["presses", letter] => Input::Media(media::Event::Key { leg, key: key(letter) }),
+            ["sounds", letter] => Input::Key { leg, key: key(letter) },
+            ["speaks", millis] => {
+                let lasted = Duration::from_millis(millis.parse().expect("milliseconds"));
+                Input::Spoke { leg, lasted }
+            }
             ["is", mood] => Input::Heard(observation(leg, mood)),
             _ => panic!("no such step: {words:?}"),
         };
@@ -174,6 +185,15 @@ impl Script {
             media::Event::PlayEnded { leg, prompt, completed: true }
         };
         self.tell(Input::Media(event));
+    }
+
+    fn text(&mut self, what: &str) {
+        let (leg, prompt) = self.sim.texts.pop().expect("a text was asked for");
+        let sound = match what {
+            "spoken" => Ok(Arc::new(media::Sound { samples: vec![0; 4_000] })),
+            _ => Err("nobody speaks".to_owned()),
+        };
+        self.tell(Input::Spoken { leg, prompt, sound });
     }
 
     fn tell(&mut self, input: Input) {
@@ -290,8 +310,15 @@ fn render<'a>(sim: &'a Sim, out: &'a [Command]) -> impl Iterator<Item = String> 
         Command::Handshake { leg, handshake } => {
             format!("handshake {} {}", name(sim, *leg), if handshake.active { "active" } else { "passive" })
         }
+        Command::Speak { leg, saying, .. } => {
+            format!("speak {} to {}: {}", saying.language.as_str(), name(sim, *leg), saying.text)
+        }
         Command::Notice(notice) => render_notice(&notice.what),
     })
+}
+
+fn key(letter: &str) -> media::dtmf::Key {
+    letter.chars().next().and_then(|letter| letter.try_into().ok()).expect("a key")
 }
 
 fn name(sim: &Sim, leg: LegId) -> &str {
@@ -354,7 +381,9 @@ fn render_media(sim: &Sim, command: &media::Command) -> String {
             format!("configure {} {codec:?}/{payload_type} {direction:?}{security}", name(sim, *leg))
         }
         media::Command::Bridge { a, b } => format!("bridge {} {}", name(sim, *a), name(sim, *b)),
-        media::Command::Play { leg, mode, .. } => format!("play {} {mode:?}", name(sim, *leg)),
+        media::Command::Play { leg, mode, key_ends, .. } => {
+            format!("play {} {mode:?}{}", name(sim, *leg), if *key_ends { " until a key" } else { "" })
+        }
         media::Command::StopPlay { leg } => format!("stop {}", name(sim, *leg)),
         media::Command::Tap { leg, on } => format!("tap {} {}", name(sim, *leg), if *on { "on" } else { "off" }),
         media::Command::Supervise { supervisor, leg, mode } => {
@@ -378,6 +407,8 @@ fn render_notice(what: &What) -> String {
             let failure = failure.as_ref().map_or(String::new(), |failure| format!(" because {failure}"));
             format!("decided {rule} {policy}{failure}")
         }
+        What::KeyPressed { party, key, way } => format!("key {party} {key} {way}"),
+        What::SecureInput { on } => format!("secure input {}", if *on { "on" } else { "off" }),
         What::PromptStarted { file, reaction_ms } => format!("prompt {file} started after {reaction_ms}"),
         What::PromptEnded { file, completed } => format!("prompt {file} ended {completed}"),
         What::PromptFailed { file, reason } => format!("prompt {file} failed: {reason}"),

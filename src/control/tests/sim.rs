@@ -22,6 +22,8 @@ pub(super) struct Sim {
     pub(super) pending: VecDeque<Input>,
     pub(super) replies: BTreeSet<ReplyId>,
     pub(super) plays: Vec<(LegId, PromptId)>,
+    /// Texts that wait to be spoken.
+    pub(super) texts: Vec<(LegId, PromptId)>,
     pub(super) notices: Vec<Notice>,
     pub(super) ports_total: usize,
     next_incoming: u32,
@@ -58,8 +60,8 @@ pub(super) struct MediaLeg {
 
 impl Sim {
     pub(super) fn new(settings: ControlSettings) -> Sim {
-        let policies =
-            [AFTER_SALES, FINANCE].map(|text| routing::Policy::parse(text).expect("the test's policy is valid"));
+        let policies = [AFTER_SALES, FINANCE, SERVICE]
+            .map(|text| routing::Policy::parse(text).expect("the test's policy is valid"));
         let second = Arc::new(Sound { samples: vec![0; 8000] });
         let prompts = BTreeMap::from([("sorry.wav".to_owned(), second.clone()), ("wait.wav".to_owned(), second)]);
         let ports_total = settings.ports.even().count();
@@ -72,6 +74,7 @@ impl Sim {
             pending: VecDeque::new(),
             replies: BTreeSet::new(),
             plays: Vec::new(),
+            texts: Vec::new(),
             notices: Vec::new(),
             ports_total,
             next_incoming: 0,
@@ -157,6 +160,10 @@ impl Sim {
             Command::Sip(command) => self.carry_out_sip(command),
             Command::Media(command) => self.carry_out_media(command),
             Command::Handshake { leg, .. } => self.assert_up(*leg),
+            Command::Speak { leg, prompt, saying } => {
+                assert!(!saying.text.contains(['{', '}']), "a name was left in {saying:?}");
+                self.texts.push((*leg, *prompt));
+            }
             Command::Notice(notice) => self.notices.push(notice.clone()),
         }
     }
@@ -227,11 +234,8 @@ impl Sim {
                 self.assert_up(*leg);
                 self.end_play(*leg);
             }
-            media::Command::Supervise { .. }
-            | media::Command::Press { .. }
-            | media::Command::Secure { .. }
-            | media::Command::Send { .. }
-            | media::Command::Key { .. } => {}
+            media::Command::Press { leg, .. } | media::Command::Secure { leg, .. } => self.assert_up(*leg),
+            media::Command::Supervise { .. } | media::Command::Send { .. } | media::Command::Key { .. } => {}
             media::Command::Close { leg } => {
                 self.assert_up(*leg);
                 self.end_play(*leg);
@@ -300,6 +304,7 @@ pub(super) fn settings() -> ControlSettings {
         routes: Routes(vec![
             route("sales", &["bot", "spare"], "after-sales"),
             route("money", &["bot"], "finance"),
+            route("help", &["bot"], "service"),
             route("void", &["gone"], "after-sales"),
         ]),
     }
@@ -339,3 +344,37 @@ id = "call-ourselves"
 after = "angry"
 then = [{ reroute = "bridge", target = "human" }]
 "#;
+
+const SERVICE: &str = r##"
+name = "service"
+version = 1
+scenarios = ["service"]
+[[rule]]
+id = "menu"
+when = { key = "1" }
+then = [{ prompt = "sorry.wav", mode = "replace", until = ["speech", "key"] }]
+cooldown_s = 1
+[[rule]]
+id = "greet"
+when = { key = "2" }
+then = [{ say = { text = "account {X-Account}{X-None}", language = "en" }, mode = "duck", until = ["key"] }]
+cooldown_s = 1
+[[rule]]
+id = "card"
+when = { keys = "*9" }
+then = [{ secure_input = "on" }]
+cooldown_s = 1
+[[rule]]
+id = "no-card"
+when = { emotion = "sadness" }
+then = [{ secure_input = "off" }]
+[[rule]]
+id = "typed"
+when = { key = "#" }
+then = [{ alert = "info", text = "typed" }]
+cooldown_s = 1
+[[rule]]
+id = "human"
+when = { key = "0" }
+then = [{ say = { text = "wait", language = "zh" }, mode = "replace" }, { reroute = "bridge", target = "human" }]
+"##;

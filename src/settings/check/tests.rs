@@ -60,7 +60,7 @@ fn faults_in_several_files() {
         Err(&[
             "policies/a.toml: rule[1].then[2].target: found \"hunam\", expected the name of a [targets.NAME]; there are: human",
             "policies/b.toml: name: found \"p\", as in another file, expected a name of its own",
-            "policies/b.toml: rule[1].then[1].prompt: found prompts/gone.wav: No such file or directory (os error 2), expected a WAV file in the prompt folder, shorter than 60 s and not empty",
+            "policies/b.toml: rule[1].then[1].prompt: found prompts/gone.wav: No such file or directory (os error 2), expected a WAV or Ogg Opus file in the prompt folder, shorter than 60 s and not empty",
             "policies/c.toml: name: found 1, expected 1-64 letters, digits, \"-\", \"_\" or \".\"",
             "policies/c.toml: version: found nothing, expected a whole number from 1 to 1000000",
             "policies/c.toml: scenarios: found nothing, expected a list of 1-50 scenario names, or [\"*\"]",

@@ -1,19 +1,22 @@
 //! The listening thread itself: tap → jitter buffer → decoder → listener → observations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-use media::LegId;
+use media::dtmf::{Detector, Press};
 use media::jitter::JitterBuffer;
+use media::{LegId, StreamSettings};
 use nlu::{Listener, Observation, PartyId};
+use prosody::Frame;
 use tokio::sync::mpsc::error::TrySendError;
 use tracing::{info, warn};
 
 use super::chaos::Fault;
-use super::{ListenOptions, State};
+use super::onset::Onset;
+use super::{Heard, ListenOptions, State};
 
 /// How long the thread sleeps between two rounds.
 const ROUND: Duration = Duration::from_millis(20);
@@ -22,17 +25,47 @@ const NICENESS: i32 = 10;
 /// Packets taken from the tap in one round, so that a flood cannot hold the round up.
 const PACKETS_PER_ROUND: usize = 8_192;
 
+/// Beginnings of speech and keys that wait while the queue is full; of no use when they are old.
+const MOMENTS_MAX: usize = 64;
+
 pub(super) struct Worker {
     options: Arc<ListenOptions>,
     state: Arc<State>,
     generation: u64,
     listener: Listener,
-    buffers: BTreeMap<LegId, JitterBuffer>,
+    ears: BTreeMap<LegId, Ear>,
     parties_version: Option<u64>,
     samples: Vec<f32>,
+    linear: Vec<i16>,
+    presses: Vec<Press>,
     heard: Vec<Observation>,
     /// Observations that found the queue full; one per party, the newest.
     waiting: BTreeMap<PartyId, Observation>,
+    /// Beginnings of speech and keys that found the queue full, oldest first.
+    moments: VecDeque<Heard>,
+}
+
+/// What is kept of one party here; its emotions are the listener's.
+struct Ear {
+    buffer: JitterBuffer,
+    onset: Onset,
+    /// Listens for keys, when they come as nothing but tones.
+    keys: Option<Detector>,
+}
+
+impl Ear {
+    fn new(settings: &StreamSettings, barge_in: Duration) -> Self {
+        let buffer = JitterBuffer::new(settings.codec, settings.payload_type_received);
+        Self { buffer, onset: Onset::new(barge_in), keys: None }
+    }
+
+    fn configure(&mut self, settings: &StreamSettings) {
+        self.buffer.configure(settings.codec, settings.payload_type_received);
+        match settings.event_payload_type_received {
+            Some(_) => self.keys = None,
+            None => drop(self.keys.get_or_insert_default()),
+        }
+    }
 }
 
 impl Worker {
@@ -46,11 +79,14 @@ impl Worker {
             options,
             state,
             generation,
-            buffers: BTreeMap::new(),
+            ears: BTreeMap::new(),
             parties_version: None,
             samples: Vec::with_capacity(1_600),
+            linear: Vec::with_capacity(1_600),
+            presses: Vec::with_capacity(8),
             heard: Vec::with_capacity(64),
             waiting: BTreeMap::new(),
+            moments: VecDeque::with_capacity(MOMENTS_MAX),
         }
     }
 
@@ -97,19 +133,19 @@ impl Worker {
             return;
         }
         let tapped = self.options.parties.tapped();
-        let gone: Vec<LegId> = self.buffers.keys().filter(|leg| !tapped.contains_key(leg)).copied().collect();
+        let gone: Vec<LegId> = self.ears.keys().filter(|leg| !tapped.contains_key(leg)).copied().collect();
         for leg in gone {
-            self.buffers.remove(&leg);
+            self.ears.remove(&leg);
             self.waiting.remove(&PartyId(leg.0));
             self.listener.remove(PartyId(leg.0));
         }
         for (leg, settings) in tapped {
             let listener = &mut self.listener;
-            let buffer = self.buffers.entry(leg).or_insert_with(|| {
+            let ear = self.ears.entry(leg).or_insert_with(|| {
                 listener.add(PartyId(leg.0));
-                JitterBuffer::new(settings.codec, settings.payload_type)
+                Ear::new(&settings, self.options.barge_in)
             });
-            buffer.configure(settings.codec, settings.payload_type);
+            ear.configure(&settings);
         }
     }
 
@@ -119,31 +155,54 @@ impl Worker {
             && let Some(frame) = self.options.tap.pop()
         {
             packets += 1;
-            if let Some(buffer) = self.buffers.get_mut(&frame.leg) {
-                buffer.push(frame.arrival, frame.packet());
+            if let Some(ear) = self.ears.get_mut(&frame.leg) {
+                ear.buffer.push(frame.arrival, frame.packet());
             }
         }
         self.state.packets.fetch_add(packets as u64, Ordering::Relaxed);
     }
 
     fn listen(&mut self, now: Duration) {
-        for (leg, buffer) in &mut self.buffers {
-            while buffer.pop(now, &mut self.samples).is_some() {
+        for (&leg, ear) in &mut self.ears {
+            while ear.buffer.pop(now, &mut self.samples).is_some() {
                 self.listener.push(PartyId(leg.0), &self.samples);
+                let Some(keys) = &mut ear.keys else { continue };
+                self.linear.clear();
+                self.linear.extend(self.samples.iter().map(|sample| (sample * 32_768.0) as i16));
+                keys.handle(&self.linear, &mut self.presses);
+                for press in self.presses.drain(..) {
+                    if let Press::Down(key) = press {
+                        keep(&mut self.moments, Heard::Key { leg, key });
+                    }
+                }
             }
         }
-        self.listener.run(&mut self.heard);
+        let (ears, moments) = (&mut self.ears, &mut self.moments);
+        let mut begins = |party: PartyId, _: &Frame, speech: bool| {
+            let leg = LegId(party.0);
+            if let Some(lasted) = ears.get_mut(&leg).and_then(|ear| ear.onset.step(speech)) {
+                keep(moments, Heard::Speech { leg, lasted });
+            }
+        };
+        self.listener.run_with(&mut begins, &mut self.heard);
     }
 
-    /// Hands observations on; while the queue is full, a party's newest replaces its older ones.
+    /// Hands on what was heard: moments first, for somebody waits for them. While the queue is full, a party's newest
+    /// observation replaces its older ones.
     fn report(&mut self) {
+        while let Some(moment) = self.moments.pop_front() {
+            if let Err(TrySendError::Full(moment)) = self.options.heard.try_send(moment) {
+                self.moments.push_front(moment);
+                break;
+            }
+        }
         for observation in self.heard.drain(..) {
             self.waiting.insert(observation.party, observation);
         }
         while let Some((party, observation)) = self.waiting.pop_first() {
-            match self.options.observations.try_send(observation) {
+            match self.options.heard.try_send(Heard::Observation(observation)) {
                 Ok(()) => {}
-                Err(TrySendError::Full(observation)) => {
+                Err(TrySendError::Full(_)) => {
                     self.waiting.insert(party, observation);
                     return;
                 }
@@ -151,4 +210,12 @@ impl Worker {
             }
         }
     }
+}
+
+/// Keeps a moment until it is told; the oldest gives way.
+fn keep(moments: &mut VecDeque<Heard>, moment: Heard) {
+    if moments.len() == MOMENTS_MAX {
+        moments.pop_front();
+    }
+    moments.push_back(moment);
 }

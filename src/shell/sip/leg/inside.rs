@@ -5,6 +5,7 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 
+use media::dtmf::info;
 use rsipstack::sip::Method;
 use rsipstack::sip::prelude::HeadersExt;
 use rsipstack::transaction::Transaction;
@@ -18,6 +19,9 @@ use crate::control::{Header, OfferMethod, ReplyId, SipEvent};
 
 /// How many requests are kept for a dialog that is not named yet.
 const PARKED_MAX: usize = 4;
+
+/// The bodies of INFO that tell of keys.
+const KEY_TYPES: [&str; 2] = ["application/dtmf-relay", "application/dtmf"];
 
 /// A re-INVITE or UPDATE of the far end.
 #[derive(Debug)]
@@ -72,7 +76,8 @@ impl Leg {
             Method::Invite => self.handle_offer_request(transaction, OfferMethod::Invite).await,
             Method::Update => self.handle_offer_request(transaction, OfferMethod::Update).await,
             Method::Notify => self.handle_notify(transaction).await,
-            Method::Options | Method::Info | Method::Message => self.refuse(*transaction, 200).await,
+            Method::Info => self.handle_info(*transaction).await,
+            Method::Options | Method::Message => self.refuse(*transaction, 200).await,
             Method::Refer => self.refuse(*transaction, 603).await,
             Method::PRack => self.refuse(*transaction, 481).await,
             _ => self.refuse(*transaction, 405).await,
@@ -83,6 +88,26 @@ impl Leg {
     /// Answers at once, with nothing but a code.
     pub(super) async fn refuse(&self, transaction: Transaction, code: u16) {
         exchange::refuse(transaction, self.dialog.local_tag(), &self.shared.identity, &Reply::code(code)).await;
+    }
+
+    /// A key in a body, or a sign of life without one; nobody here understands anything else.
+    async fn handle_info(&mut self, transaction: Transaction) {
+        let request = &transaction.original;
+        if request.body.is_empty() {
+            return self.refuse(transaction, 200).await;
+        }
+        let content_type = request.header_value("Content-Type").unwrap_or_default();
+        if let Some(info) = info::parse(&content_type, &request.body) {
+            self.refuse(transaction, 200).await;
+            return self.tell(SipEvent::Key { leg: self.id, key: info.key }).await;
+        }
+        let media_type = content_type.split(';').next().unwrap_or_default().trim();
+        if KEY_TYPES.iter().any(|known| known.eq_ignore_ascii_case(media_type)) {
+            return self.refuse(transaction, 400).await;
+        }
+        let accepted = [Header { name: "Accept".to_owned(), value: KEY_TYPES.join(", ") }];
+        let reply = Reply { headers: &accepted, ..Reply::code(415) };
+        exchange::refuse(transaction, self.dialog.local_tag(), &self.shared.identity, &reply).await;
     }
 
     async fn handle_bye(&mut self, transaction: Box<Transaction>) -> Flow {

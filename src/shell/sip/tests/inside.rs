@@ -145,6 +145,30 @@ async fn small_requests() {
     hang_up(stand, &invite, 30).await;
 }
 
+#[tokio::test]
+async fn keys_in_info() {
+    let mut stand = Stand::new(16).await;
+    let invite = stand.call().await;
+    let bodies = [
+        ("application/dtmf-relay", "Signal=5\r\nDuration=160\r\n", 200),
+        ("application/dtmf; charset=utf-8", "#", 200),
+        ("application/dtmf-relay", "Duration=160\r\n", 400),
+        ("application/media_control+xml", "<media_control/>", 415),
+    ];
+    for (sequence, (content_type, body, code)) in (1..).zip(bodies) {
+        stand.request_inside(&invite, "INFO", sequence, &format!("Content-Type: {content_type}\r\n"), body).await;
+        let response = stand.receive(&format!("SIP/2.0 {code} ")).await;
+        if code == 415 {
+            assert_eq!(value(&response, "Accept"), "application/dtmf-relay, application/dtmf");
+        }
+    }
+    for letter in ['5', '#'] {
+        let key = letter.try_into().expect("a key");
+        assert_eq!(stand.event().await, SipEvent::Key { leg: LEG, key });
+    }
+    hang_up(stand, &invite, 9).await;
+}
+
 async fn notify(stand: &Stand, invite: &str, sequence: u32, state: &str, sipfrag: &str) {
     let extra = format!("Event: refer\r\nSubscription-State: {state}\r\nContent-Type: message/sipfrag\r\n");
     stand.request_inside(invite, "NOTIFY", sequence, &extra, sipfrag).await;
