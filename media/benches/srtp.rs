@@ -9,11 +9,13 @@ fn main() {
     divan::main();
 }
 
+/// Packets between two looks at the clock, which is not finer than some 20 ns.
+const PACKETS: u32 = 200;
 const PACKET_BYTES: usize = 172;
 const BUFFER_BYTES: usize = PACKET_BYTES + TRAILER_BYTES_MAX;
 const PEER_SUITES: [Suite; 2] = [Suite::AesCm128HmacSha1Tag80, Suite::AeadAes128Gcm];
 
-#[divan::bench(args = Suite::ALL)]
+#[divan::bench(args = Suite::ALL, sample_size = PACKETS)]
 fn protect(bencher: Bencher<'_, '_>, suite: Suite) {
     let mut sender = Sender::new(&key(suite));
     let mut buffer = [0x55; BUFFER_BYTES];
@@ -25,7 +27,7 @@ fn protect(bencher: Bencher<'_, '_>, suite: Suite) {
     });
 }
 
-#[divan::bench(args = Suite::ALL)]
+#[divan::bench(args = Suite::ALL, sample_size = PACKETS)]
 fn unprotect(bencher: Bencher<'_, '_>, suite: Suite) {
     let (mut sender, mut receiver) = (Sender::new(&key(suite)), Receiver::new(&key(suite)));
     let mut number = 0_u16;
@@ -41,7 +43,7 @@ fn unprotect(bencher: Bencher<'_, '_>, suite: Suite) {
     });
 }
 
-#[divan::bench(args = PEER_SUITES)]
+#[divan::bench(args = PEER_SUITES, sample_size = PACKETS)]
 fn protect_by_rtc_srtp(bencher: Bencher<'_, '_>, suite: Suite) {
     let mut sender = peer(suite);
     let mut buffer = [0x55; PACKET_BYTES];
@@ -53,7 +55,7 @@ fn protect_by_rtc_srtp(bencher: Bencher<'_, '_>, suite: Suite) {
     });
 }
 
-#[divan::bench(args = PEER_SUITES)]
+#[divan::bench(args = PEER_SUITES, sample_size = PACKETS)]
 fn unprotect_by_rtc_srtp(bencher: Bencher<'_, '_>, suite: Suite) {
     let (mut sender, mut receiver) = (peer(suite), peer(suite));
     let mut number = 0_u16;
