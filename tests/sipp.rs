@@ -73,21 +73,60 @@ async fn a_hundred_calls_with_audio() {
     check(Case { place: 7, calls: 100, answered: 100, stays_ms: 2_000, ..SMALL }).await;
 }
 
+/// `*9` makes input secure, `#` ends it; what is typed between decides nothing.
+const CARD: &str = r##"
+name = "card"
+version = 1
+scenarios = ["*"]
+[[rule]]
+id = "card"
+when = { keys = "*9" }
+then = [{ secure_input = "on" }]
+[[rule]]
+id = "peeked"
+when = { key = "4" }
+then = [{ alert = "critical", text = "a secret key was seen" }]
+[[rule]]
+id = "typed"
+when = { key = "#" }
+then = [{ alert = "info", text = "typed" }]
+"##;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_in_info_requests() {
+    let Some(metrics) = run(Case { place: 8, caller: "uac_keys", ..SMALL }, Some(CARD)).await else { return };
+    let decided = |rule: &str| metrics.contains(&format!("calmline_decisions_total{{rule=\"{rule}\"}} 1"));
+    // The bot sends back whatever comes as RTP, also the events that the keys become on its side.
+    assert!(metrics.contains("calmline_keys_total{party=\"caller\",way=\"info\"} 5"), "{metrics}");
+    assert!(decided("card") && decided("typed") && !decided("peeked"), "{metrics}");
+}
+
 async fn check(case: Case) {
+    run(case, None).await;
+}
+
+/// Runs a case, with a policy of its own in place of the shipped ones; the server's figures at the end.
+async fn run(case: Case, policy: Option<&str>) -> Option<String> {
     if !runner::is_there() {
-        return;
+        return None;
     }
     let mut plan = Plan::for_loopback().expect("loopback has free ports");
     plan.addresses.bot = runner::free_address();
     let addresses = plan.addresses;
     plan.configuration = configuration(addresses, case.place);
     let out = std::env::temp_dir().join(format!("calmline-sipp-{}-{}", std::process::id(), case.place));
+    if let Some(policy) = policy {
+        let own = out.join("config/own");
+        std::fs::create_dir_all(&own).expect("a folder");
+        std::fs::write(own.join("own.toml"), policy).expect("a file");
+        plan.configuration = plan.configuration.replace("folder = \"policies\"", "folder = \"own\"");
+    }
     let server = Server::start(env!("CARGO_BIN_EXE_calmline").as_ref(), &out, &plan, &[]).expect("the server starts");
 
-    let run = |scenario| Run { scenario, calls: case.calls, rate: 10, stays_ms: case.stays_ms };
-    let bot = runner::answer(addresses.bot, run(case.bot));
+    let sipp = |scenario| Run { scenario, calls: case.calls, rate: 10, stays_ms: case.stays_ms };
+    let bot = runner::answer(addresses.bot, sipp(case.bot));
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let caller = runner::call(addresses.sip, run(case.caller));
+    let caller = runner::call(addresses.sip, sipp(case.caller));
     runner::finish(case.caller, caller).await;
     runner::finish(case.bot, bot).await;
 
@@ -106,6 +145,7 @@ async fn check(case: Case) {
     }
     server.stop().expect("the server ends as it should");
     std::fs::remove_dir_all(&out).expect("the folder was made above");
+    Some(metrics)
 }
 
 /// Waits until the API lists no active call.

@@ -6,6 +6,8 @@ mod chaos;
 mod guard;
 mod onset;
 mod parties;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::sync::Arc;

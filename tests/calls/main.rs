@@ -6,6 +6,7 @@
 
 mod anger;
 mod chaos;
+mod keys;
 mod programs;
 mod setup;
 mod stage;

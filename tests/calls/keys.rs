@@ -1,0 +1,50 @@
+//! A text that is spoken to a caller, and a caller who does not hear it to its end.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use calmline::notice::What;
+use calmline::speech::{EspeakNg, Saying, Speech, SpeechError};
+use loadtest::audio::Audio;
+use routing::Language;
+
+use crate::stage::{RATE, Setup, Stage, angry, fixture, heard};
+
+/// Long enough to be interrupted.
+const TEXT: &str =
+    "您好，非常抱歉给您带来不便。请稍等，我们马上为您转接人工服务。请不要挂机，我们的客服很快就会接听您的电话。";
+
+#[test]
+fn a_text_is_spoken_and_speech_ends_it() {
+    let saying = Saying { text: TEXT.to_owned(), language: Language::Mandarin };
+    let spoken = match EspeakNg::new(PathBuf::from("espeak-ng")).speak(&saying) {
+        Err(SpeechError::Missing(_)) => return println!("skipped: the program `espeak-ng` is missing"),
+        spoken => spoken.expect("it speaks"),
+    };
+    let policy = format!(
+        "name = \"sorry\"\nversion = 1\nscenarios = [\"*\"]\n[[rule]]\nid = \"sorry\"\n\
+         when = {{ emotion = \"anger\", level = \"high\" }}\n\
+         then = [{{ say = {{ text = \"{TEXT}\", language = \"zh\" }}, mode = \"replace\", until = [\"speech\"] }}]\n"
+    );
+    let mut setup = Setup::named("text");
+    setup.policy = Some(&policy);
+    let stage = Stage::set(setup);
+    let caller = stage.call(angry());
+
+    let started = stage.until("the text", |what| matches!(what, What::PromptStarted { .. })).what;
+    let What::PromptStarted { file, reaction_ms } = started else { unreachable!("just matched") };
+    assert_eq!(file, format!("say: {TEXT}"));
+    println!("heard {reaction_ms} ms after the decision");
+    assert!(reaction_ms < 200, "{reaction_ms} ms, although it was spoken before the call");
+
+    // The caller listens for a while, then speaks again.
+    caller.say(Audio::Silence).expect("an order");
+    std::thread::sleep(Duration::from_secs(4));
+    assert!(!stage.was_told(|what| matches!(what, What::PromptEnded { .. })));
+    caller.say(Audio::once(&fixture("fixtures/audio/calm-caller.wav")[..])).expect("an order");
+    let ended = stage.until("the end of the text", |what| matches!(what, What::PromptEnded { .. })).what;
+    assert!(matches!(ended, What::PromptEnded { completed: false, .. }), "{ended:?}");
+    assert!(heard(&caller.heard().samples, &spoken.samples[..2 * RATE]), "the text");
+    caller.hang_up().expect("an order");
+    stage.is_empty();
+}
