@@ -140,7 +140,7 @@ impl Leg {
             tap_dropped: 0,
             packets_sent: 0,
             settings: None,
-            protection: Protection::Plain,
+            protection: Protection::new(),
             latch: Latch::default(),
             control_source: None,
             sequencer: Sequencer::default(),

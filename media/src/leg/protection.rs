@@ -1,10 +1,18 @@
 //! How one leg's packets are protected: not at all, with keys, or not yet because the keys are still being agreed.
 
-use crate::srtp::{self, Security, SessionKeys};
+use crate::srtp::{self, MasterKey, Security, SessionKeys};
 
 /// The state of protection, both directions.
 #[derive(Debug)]
-pub(crate) enum Protection {
+pub(crate) struct Protection {
+    state: State,
+    /// Senders whose keys are not in use at present. A key may come back, and must then go on counting where it was:
+    /// an index that is used twice under one key gives away what it hides (RFC 3711 §9.1).
+    retired: Vec<(MasterKey, srtp::Sender)>,
+}
+
+#[derive(Debug)]
+enum State {
     Plain,
     /// A handshake is under way: nothing passes until it has brought keys.
     Awaited,
@@ -13,7 +21,7 @@ pub(crate) enum Protection {
 
 /// The transforms of both directions, and the keys they were made from.
 #[derive(Debug)]
-pub(crate) struct Keyed {
+struct Keyed {
     keys: SessionKeys,
     /// The keys came from a handshake, which a re-offer does not repeat by itself.
     shaken: bool,
@@ -22,89 +30,107 @@ pub(crate) struct Keyed {
 }
 
 impl Protection {
+    /// No protection, until something else is agreed.
+    pub(crate) fn new() -> Self {
+        Self { state: State::Plain, retired: Vec::new() }
+    }
+
     /// Takes what was agreed; keys that stay the same keep their rollover counters and replay windows.
     pub(crate) fn configure(&mut self, security: &Security) {
-        match (security, &mut *self) {
-            (Security::Plain, _) => *self = Protection::Plain,
-            (Security::Handshake, Protection::Keyed(keyed)) if keyed.shaken => {}
-            (Security::Handshake, _) => *self = Protection::Awaited,
+        match (security, &self.state) {
+            (Security::Plain, _) => self.leave(State::Plain),
+            (Security::Handshake, State::Keyed(keyed)) if keyed.shaken => {}
+            (Security::Handshake, _) => self.leave(State::Awaited),
             (Security::Keys(keys), _) => self.change(keys, false),
         }
     }
 
     /// Takes the keys that a handshake has brought; ignored when none was awaited.
     pub(crate) fn take_keys(&mut self, keys: &SessionKeys) {
-        match self {
-            Protection::Plain => {}
-            Protection::Awaited => self.change(keys, true),
-            Protection::Keyed(keyed) if keyed.shaken => self.change(keys, true),
-            Protection::Keyed(_) => {}
+        if self.shakes_hands() {
+            self.change(keys, true);
         }
     }
 
     /// True when handshake datagrams are expected.
     pub(crate) fn shakes_hands(&self) -> bool {
-        match self {
-            Protection::Plain => false,
-            Protection::Awaited => true,
-            Protection::Keyed(keyed) => keyed.shaken,
+        match &self.state {
+            State::Plain => false,
+            State::Awaited => true,
+            State::Keyed(keyed) => keyed.shaken,
         }
     }
 
     /// Opens an RTP packet in place; returns its length, `None` when it is not the far end's.
     pub(crate) fn open(&mut self, datagram: &mut [u8]) -> Option<usize> {
-        match self {
-            Protection::Plain => Some(datagram.len()),
-            Protection::Awaited => None,
-            Protection::Keyed(keyed) => keyed.receiver.unprotect(datagram).ok(),
+        match &mut self.state {
+            State::Plain => Some(datagram.len()),
+            State::Awaited => None,
+            State::Keyed(keyed) => keyed.receiver.unprotect(datagram).ok(),
         }
     }
 
     /// Seals an RTP packet of `length` octets in place; returns the new length, `None` when there are no keys yet.
     pub(crate) fn seal(&mut self, buffer: &mut [u8], length: usize) -> Option<usize> {
-        match self {
-            Protection::Plain => Some(length),
-            Protection::Awaited => None,
-            Protection::Keyed(keyed) => keyed.sender.protect(buffer, length).ok(),
+        match &mut self.state {
+            State::Plain => Some(length),
+            State::Awaited => None,
+            State::Keyed(keyed) => keyed.sender.protect(buffer, length).ok(),
         }
     }
 
     /// Opens a control packet in place.
     pub(crate) fn open_control(&mut self, datagram: &mut [u8]) -> Option<usize> {
-        match self {
-            Protection::Plain => Some(datagram.len()),
-            Protection::Awaited => None,
-            Protection::Keyed(keyed) => keyed.receiver.unprotect_control(datagram).ok(),
+        match &mut self.state {
+            State::Plain => Some(datagram.len()),
+            State::Awaited => None,
+            State::Keyed(keyed) => keyed.receiver.unprotect_control(datagram).ok(),
         }
     }
 
     /// Seals a control packet in place.
     pub(crate) fn seal_control(&mut self, buffer: &mut [u8], length: usize) -> Option<usize> {
-        match self {
-            Protection::Plain => Some(length),
-            Protection::Awaited => None,
-            Protection::Keyed(keyed) => keyed.sender.protect_control(buffer, length).ok(),
+        match &mut self.state {
+            State::Plain => Some(length),
+            State::Awaited => None,
+            State::Keyed(keyed) => keyed.sender.protect_control(buffer, length).ok(),
         }
     }
 
     /// Only the direction whose key changes begins anew: a rekey of one side leaves the other's counters alone.
     fn change(&mut self, keys: &SessionKeys, shaken: bool) {
-        if let Protection::Keyed(keyed) = self {
-            if keyed.keys.send != keys.send {
-                keyed.sender = srtp::Sender::new(&keys.send);
-            }
-            if keyed.keys.receive != keys.receive {
-                keyed.receiver = srtp::Receiver::new(&keys.receive);
-            }
-            keyed.keys = keys.clone();
-            keyed.shaken = shaken;
-            return;
+        let before = match std::mem::replace(&mut self.state, State::Awaited) {
+            State::Keyed(keyed) => Some(*keyed),
+            State::Plain | State::Awaited => None,
+        };
+        let receiver = before.and_then(|keyed| {
+            self.retire(keyed.keys.send, keyed.sender);
+            (keyed.keys.receive == keys.receive).then_some(keyed.receiver)
+        });
+        let sender = self.bring_back(&keys.send).unwrap_or_else(|| srtp::Sender::new(&keys.send));
+        let receiver = receiver.unwrap_or_else(|| srtp::Receiver::new(&keys.receive));
+        self.state = State::Keyed(Box::new(Keyed { keys: keys.clone(), shaken, sender, receiver }));
+    }
+
+    fn leave(&mut self, state: State) {
+        if let State::Keyed(keyed) = std::mem::replace(&mut self.state, state) {
+            self.retire(keyed.keys.send, keyed.sender);
         }
-        *self = Protection::Keyed(Box::new(Keyed {
-            keys: keys.clone(),
-            shaken,
-            sender: srtp::Sender::new(&keys.send),
-            receiver: srtp::Receiver::new(&keys.receive),
-        }));
+    }
+
+    /// Keys of ours in session descriptions are one per suite; keys of handshakes never come back.
+    fn retire(&mut self, key: MasterKey, sender: srtp::Sender) {
+        if self.retired.len() >= RETIRED_MAX {
+            self.retired.remove(0);
+        }
+        self.retired.push((key, sender));
+    }
+
+    fn bring_back(&mut self, key: &MasterKey) -> Option<srtp::Sender> {
+        let index = self.retired.iter().position(|(retired, _)| retired == key)?;
+        Some(self.retired.swap_remove(index).1)
     }
 }
+
+/// Senders that are remembered: one per suite, and as many again.
+const RETIRED_MAX: usize = 8;
