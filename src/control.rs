@@ -9,6 +9,7 @@ mod codecs;
 mod command;
 mod context;
 mod finish;
+mod hold;
 mod input;
 mod keys;
 mod leg;
@@ -107,6 +108,15 @@ impl ControlSettings {
 /// Fills a slice with random octets that nobody can foretell.
 pub type Random = Box<dyn FnMut(&mut [u8]) + Send>;
 
+/// What callers can be made to hear, besides texts.
+#[derive(Debug, Clone, Default)]
+pub struct Sounds {
+    /// Prompts and music by file name, as policies name them.
+    pub files: BTreeMap<String, Arc<Sound>>,
+    /// The ringback tone, one turn of it.
+    pub ringback: Option<Arc<Sound>>,
+}
+
 /// All calls of one server.
 pub struct Control {
     shared: Shared,
@@ -141,13 +151,13 @@ impl Control {
     pub fn new(
         settings: ControlSettings,
         engine: routing::Engine,
-        prompts: BTreeMap<String, Arc<Sound>>,
+        sounds: Sounds,
         boot_id: String,
         random: Random,
     ) -> Control {
         let ports = PortPool::new(settings.ports.even(), settings.port_rest);
         Control {
-            shared: Shared::new(settings, engine, prompts, ports, random),
+            shared: Shared::new(settings, engine, sounds, ports, random),
             boot_id,
             calls: BTreeMap::new(),
             wakes: BTreeSet::new(),

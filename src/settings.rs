@@ -21,6 +21,7 @@ use media::sdp::{Exchange, Protection};
 pub use check::check;
 pub use fault::Fault;
 pub use ipnet::IpNet;
+use media::tone::Region;
 pub use policies::{Policies, load_policy};
 pub use route::{HeaderMatch, Pattern, RequestView, Route, Routes};
 
@@ -99,6 +100,8 @@ pub struct MediaSettings {
     pub networks: Vec<(IpNet, IpAddr)>,
     /// How long a port rests before another call gets it.
     pub port_rest: Duration,
+    /// Whose tones callers are used to.
+    pub tones: Region,
     /// The UDP ports RTP may use; each call takes two even ones.
     pub ports: PortRange,
     /// Media threads, 1-64.
@@ -120,6 +123,7 @@ impl Default for MediaSettings {
             external_address: LOOPBACK,
             networks: Vec::new(),
             port_rest: Duration::from_secs(2),
+            tones: Region::China,
             ports: PortRange { first: 20_000, last: 29_998 },
             threads: 1,
             cpus: Vec::new(),

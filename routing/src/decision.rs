@@ -128,6 +128,8 @@ pub enum Action {
         via: Route,
         /// Name of the target in the configuration.
         target: String,
+        /// What the caller hears until the target answers; `None`: whoever the caller is with.
+        hold: Option<Hold>,
     },
     /// Tell a supervisor.
     Alert {
@@ -145,6 +147,15 @@ pub struct Until {
     pub speech: bool,
     /// The caller presses a key.
     pub key: bool,
+}
+
+/// What a caller hears who waits for the target of a bridge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hold {
+    /// A file of the configuration's prompt folder, again and again.
+    Music(String),
+    /// The ringback tone of the country that the configuration names.
+    Ringback,
 }
 
 /// Whether what the caller types is secret.

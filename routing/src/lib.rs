@@ -10,7 +10,8 @@ mod saying;
 pub mod section;
 
 pub use decision::{
-    Action, Because, CallKey, Decision, Emotion, Event, Language, Level, PlayMode, Route, SecureInput, Severity, Until,
+    Action, Because, CallKey, Decision, Emotion, Event, Hold, Language, Level, PlayMode, Route, SecureInput, Severity,
+    Until,
 };
 pub use engine::{CALLS_MAX, CONFIRM_WITHIN, Engine, KEYS_WITHIN, OBSERVATION_HOLDS};
 pub use fault::Fault;

@@ -10,7 +10,7 @@ use toml::Value;
 
 use crate::saying::is_well_formed;
 use crate::section::{Section, list, name, number, parse_table, shown, text, whole};
-use crate::{Action, Emotion, Fault, Language, Level, PlayMode, Route, SecureInput, Severity, Until};
+use crate::{Action, Emotion, Fault, Hold, Language, Level, PlayMode, Route, SecureInput, Severity, Until};
 
 /// Rules, and likewise fallbacks, in one policy.
 pub const RULES_MAX: usize = 200;
@@ -280,7 +280,7 @@ fn read_actions(section: &mut Section<'_>) -> Vec<Action> {
 /// The keys that name an action.
 const ACTIONS: [&str; 5] = ["prompt", "say", "reroute", "alert", "secure_input"];
 /// The keys that stand beside one of those.
-const DETAILS: [&str; 5] = ["mode", "until", "target", "text", "end_key"];
+const DETAILS: [&str; 6] = ["mode", "until", "target", "hold", "text", "end_key"];
 
 /// An action is named by its main key.
 fn read_action(section: &mut Section<'_>) -> Option<Action> {
@@ -295,7 +295,15 @@ fn read_action(section: &mut Section<'_>) -> Option<Action> {
         ["reroute"] => {
             let via = section.need("reroute", one_of(&Route::ALL, Route::as_str), choice(&Route::ALL, Route::as_str));
             let target = section.need("target", "the name of a target", name);
-            Some(Action::Reroute { via: via?, target: target? })
+            let hold = section.read("hold", format!("\"{RINGBACK}\", or {PROMPT_FILE}"), hold);
+            if via == Some(Route::Refer) && section.has("hold") {
+                section.fault(
+                    "hold",
+                    "it beside reroute = \"refer\"",
+                    "it beside \"bridge\": after a REFER the PBX decides",
+                );
+            }
+            Some(Action::Reroute { via: via?, target: target?, hold })
         }
         ["alert"] => {
             let severity = section.need(
@@ -389,6 +397,16 @@ fn keys(most: usize) -> impl Fn(&Value) -> Option<String> {
         let known = keys.chars().all(|key| matches!(key, '0'..='9' | '*' | '#' | 'A'..='D'));
         (known && (1..=most).contains(&keys.len())).then_some(keys)
     }
+}
+
+/// Stands for the ringback tone where a file could stand.
+const RINGBACK: &str = "ringback";
+
+fn hold(value: &Value) -> Option<Hold> {
+    if value.as_str() == Some(RINGBACK) {
+        return Some(Hold::Ringback);
+    }
+    prompt_file(value).map(Hold::Music)
 }
 
 fn on_or_off(value: &Value) -> Option<bool> {

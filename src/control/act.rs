@@ -93,7 +93,7 @@ impl Call {
                 self.notice(context, What::Alert { severity, text, rule: decision.rule.clone() });
                 None
             }
-            Action::Reroute { via, target } => {
+            Action::Reroute { via, target, hold } => {
                 let in_flight = match &self.stage {
                     Stage::Talking(talking) => talking.reroute.as_ref().is_some_and(Reroute::is_pending),
                     Stage::Seeking(_) | Stage::Finished(_) => true,
@@ -104,6 +104,9 @@ impl Call {
                 } else {
                     self.begin_reroute(context, *via, target, &decision.rule, &decision.because)
                 };
+                if let (Ok(()), Some(hold)) = (&begun, hold) {
+                    self.begin_hold(context, hold);
+                }
                 let reason = begun.err()?;
                 let (via, target) = (via.as_str().to_owned(), target.clone());
                 self.notice(context, What::RerouteFailed { via, target, reason: reason.clone() });
@@ -139,7 +142,7 @@ fn decided(decision: &Decision) -> What {
         Action::Say { text, .. } => spoken_name(text),
         Action::SecureInput(SecureInput::On { .. }) => "secure input on".to_owned(),
         Action::SecureInput(SecureInput::Off) => "secure input off".to_owned(),
-        Action::Reroute { via, target } => format!("reroute {} {target}", via.as_str()),
+        Action::Reroute { via, target, .. } => format!("reroute {} {target}", via.as_str()),
         Action::Alert { severity, .. } => format!("alert {}", severity.as_str()),
     };
     What::Decided {

@@ -1,7 +1,7 @@
 //! One call: its legs, its stage, and where each event goes.
 //!
 //! The stages live in their own files: `setup` (nobody answered yet), `session` (timers of a connected call),
-//! `act` (what policies ask for), `prompts`, `keys`,
+//! `act` (what policies ask for), `prompts`, `hold`, `keys`,
 //! `reroute` (moving the caller), `finish` (the end).
 
 use std::collections::BTreeMap;
@@ -12,6 +12,7 @@ use routing::{Because, CallKey};
 
 use super::context::Context;
 use super::finish::Finished;
+use super::hold::Waiting;
 use super::keys::{Keys, Way};
 use super::leg::{Dialog, Farewell, Leg, Stream};
 use super::offer::{self, Outcome};
@@ -69,6 +70,8 @@ pub(super) struct Talking {
     pub(super) lapsed: Option<Lapsed>,
     /// The prompt that plays to the caller, and earlier ones whose end has not been reported yet.
     pub(super) playing: BTreeMap<PromptId, Playing>,
+    /// What the caller hears while a target is called.
+    pub(super) waiting: Option<Waiting>,
     /// The keys that the parties press.
     pub(super) keys: Keys,
 }

@@ -4,21 +4,20 @@
 //! slow to close it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use media::sdp::Credentials;
-use media::{LegId, PromptId, Sound};
+use media::{LegId, PromptId};
 use routing::{CallKey, Decision, Engine};
 
 use super::ports::PortPool;
-use super::{Command, ControlSettings, Random, SipCommand};
+use super::{Command, ControlSettings, Random, SipCommand, Sounds};
 
 /// What stays the same for all calls, and what they draw from.
 pub(super) struct Shared {
     pub(super) settings: ControlSettings,
     pub(super) engine: Engine,
-    pub(super) prompts: BTreeMap<String, Arc<Sound>>,
+    pub(super) sounds: Sounds,
     pub(super) ports: PortPool,
     /// Which call a leg belongs to, as long as anything may still be said about it.
     pub(super) owners: BTreeMap<LegId, CallKey>,
@@ -33,14 +32,14 @@ impl Shared {
     pub(super) fn new(
         settings: ControlSettings,
         engine: Engine,
-        prompts: BTreeMap<String, Arc<Sound>>,
+        sounds: Sounds,
         ports: PortPool,
         random: Random,
     ) -> Shared {
         Shared {
             settings,
             engine,
-            prompts,
+            sounds,
             ports,
             owners: BTreeMap::new(),
             ports_held: BTreeMap::new(),

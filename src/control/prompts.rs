@@ -63,7 +63,7 @@ impl Playing {
 impl Call {
     /// Plays a prompt file to the caller.
     pub(super) fn play(&mut self, context: &mut Context<'_>, file: &str, how: How) {
-        let Some(sound) = context.shared.prompts.get(file).cloned() else {
+        let Some(sound) = context.shared.sounds.files.get(file).cloned() else {
             let reason = "no prompt of that name".to_owned();
             return self.notice(context, What::PromptFailed { file: file.to_owned(), reason });
         };
@@ -125,6 +125,7 @@ impl Call {
                 if let Some(playing) = talking.playing.remove(&prompt) {
                     playing.report_end(self, context, &reason);
                 }
+                self.resume_hold(context);
             }
         }
     }
@@ -156,12 +157,13 @@ impl Call {
     /// A prompt has ended.
     pub(super) fn play_ended(&mut self, context: &mut Context<'_>, prompt: PromptId, completed: bool) {
         let Stage::Talking(talking) = &mut self.stage else { return };
-        let Some(playing) = talking.playing.remove(&prompt) else { return };
+        let Some(playing) = talking.playing.remove(&prompt) else { return self.hold_ended(prompt) };
         if completed {
             self.notice(context, What::PromptEnded { file: playing.name, completed });
         } else {
             playing.report_end(self, context, "cut short before it began");
         }
+        self.resume_hold(context);
     }
 
     /// The caller has been speaking for `lasted`: a prompt that speech may end ends, if the caller began under it.
@@ -204,6 +206,7 @@ impl Call {
             };
             self.notice(context, What::PromptFailed { file: playing.name, reason: reason.to_owned() });
         }
+        self.resume_hold(context);
     }
 
     /// The deadlines of prompts.

@@ -182,6 +182,7 @@ impl Call {
         }));
         talking.watch.streams_changed(now);
         let prompt_plays = !talking.playing.is_empty();
+        let prompt_plays = self.end_hold() || prompt_plays;
         leg.agree(context, agreement);
         self.swap_far(context, leg, prompt_plays);
         self.judge(context, &routing::Event::Rerouted);
@@ -319,6 +320,9 @@ impl Call {
     fn reroute_failed(&mut self, context: &mut Context<'_>, via: Route, target: String, reason: String) {
         let via = via.as_str().to_owned();
         self.notice(context, What::RerouteFailed { via, target, reason: reason.clone() });
+        if self.end_hold() {
+            context.media(media::Command::StopPlay { leg: self.caller.id });
+        }
         self.judge(context, &routing::Event::RerouteFailed { reason });
     }
 }

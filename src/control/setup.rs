@@ -233,6 +233,7 @@ impl Call {
             evidence: None,
             lapsed: None,
             playing: std::collections::BTreeMap::new(),
+            waiting: None,
             keys: Keys::default(),
         };
         let scenario = seeking.scenario.clone();

@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use super::desk::{Desk, Inlets};
 use crate::cli::Failure;
-use crate::control::{Control, ControlSettings, Input, Order};
+use crate::control::{Control, ControlSettings, Input, Order, Sounds};
 use crate::metrics::Metrics;
 use crate::model::ModelFiles;
 use crate::settings::{Fault, Policies, Settings};
@@ -39,7 +39,8 @@ impl Server {
     /// Starts everything. What was started before a failure ends with its handle.
     pub(super) async fn start(settings: Settings, chaos: Option<Chaos>) -> Result<Self, Failure> {
         let clock = Clock::start();
-        let Policies { policies, prompts, sayings } = Policies::load(&settings).map_err(|faults| faulty(&faults))?;
+        let Policies { policies, prompts, ringback, sayings } =
+            Policies::load(&settings).map_err(|faults| faulty(&faults))?;
         let metrics = Metrics::new();
         let readiness = Arc::new(Readiness::default());
         show_policies(&policies, &metrics, &readiness);
@@ -77,7 +78,8 @@ impl Server {
         let web = offer_api(&settings, &bus, orders, &readiness, &metrics).await?;
 
         let engine = routing::Engine::with_limit(policies, settings.limits.calls.saturating_mul(LEGS_PER_CALL));
-        let control = Control::new(ControlSettings::from(&settings), engine, prompts, boot_id()?, random());
+        let sounds = Sounds { files: prompts, ringback };
+        let control = Control::new(ControlSettings::from(&settings), engine, sounds, boot_id()?, random());
         let inlets = Inlets {
             sip: sip_inlet,
             media: media_inlet,

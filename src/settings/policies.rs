@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use media::Sound;
 use media::sound;
+use media::tone::{Pattern, Progress};
 use media::wav::{RATE_HZ, Recording};
-use routing::{Action, Policy};
+use routing::{Action, Hold, Policy};
 
 use super::read::read_text;
 use super::{Fault, Settings};
@@ -23,8 +24,10 @@ pub const FILES_MAX: usize = 100;
 pub struct Policies {
     /// The policies, in the order of their files' names.
     pub policies: Vec<Policy>,
-    /// The prompts that the policies name, by that name, at 8 kHz.
+    /// The prompts and the music that the policies name, by that name, at 8 kHz.
     pub prompts: BTreeMap<String, Arc<Sound>>,
+    /// The ringback tone, when a policy names it.
+    pub ringback: Option<Arc<Sound>>,
     /// The texts that are said in the same words in every call.
     pub sayings: BTreeSet<Saying>,
 }
@@ -58,6 +61,11 @@ impl Policies {
             );
         }
         for (key, action) in policy.actions() {
+            if let Action::Reroute { hold: Some(hold), .. } = action {
+                self.add_hold(hold, settings).unwrap_or_else(|(found, expected)| {
+                    fault(format!("{key}.hold"), found, expected);
+                });
+            }
             match action {
                 Action::Reroute { target, .. } if !settings.targets.contains_key(target) => {
                     let known: Vec<&str> = settings.targets.keys().map(String::as_str).collect();
@@ -83,6 +91,21 @@ impl Policies {
             }
         }
         self.policies.push(policy);
+    }
+
+    fn add_hold(&mut self, hold: &Hold, settings: &Settings) -> Result<(), (String, String)> {
+        match hold {
+            Hold::Ringback => {
+                let tone = Pattern::of(settings.media.tones, Progress::Ringback).render();
+                self.ringback = Some(Arc::new(tone));
+            }
+            Hold::Music(file) if !self.prompts.contains_key(file) => {
+                let recording = read_prompt(&settings.policy.prompts.join(file))?;
+                self.prompts.insert(file.clone(), Arc::new(recording.to_sound()));
+            }
+            Hold::Music(_) => {}
+        }
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use media::Codec;
 use media::sdp::{Exchange, Protection, Wanted};
+use media::tone::Region;
 use routing::section::{Section, list, name, parse_table, text, whole};
 use toml::Value;
 
@@ -112,6 +113,7 @@ fn read_media(mut section: Section<'_>, sip: &SipSettings) -> MediaSettings {
     let settings = MediaSettings {
         networks: section.read("networks", shown, networks).unwrap_or_default(),
         port_rest: span(&mut section, "port_rest_s", 0..=3600).unwrap_or(default.port_rest),
+        tones: section.read("tones", "\"cn\", \"us\", \"gb\" or \"eu\"", region).unwrap_or(default.tones),
         address: address.unwrap_or(sip.listen.ip()),
         external_address,
         ports: section.read("ports", ports, port_range).unwrap_or(default.ports),
@@ -399,6 +401,16 @@ fn variable(value: &Value) -> Option<String> {
 
 fn pattern(value: &Value) -> Option<Pattern> {
     text(200)(value).map(|text| Pattern::new(&text))
+}
+
+fn region(value: &Value) -> Option<Region> {
+    match value.as_str()? {
+        "cn" => Some(Region::China),
+        "us" => Some(Region::UnitedStates),
+        "gb" => Some(Region::UnitedKingdom),
+        "eu" => Some(Region::Europe),
+        _ => None,
+    }
 }
 
 fn parties(value: &Value) -> Option<Parties> {

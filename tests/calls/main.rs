@@ -6,8 +6,8 @@
 
 mod anger;
 mod chaos;
-mod keys;
 mod programs;
 mod setup;
+mod sounds;
 mod stage;
 mod talk;

@@ -167,6 +167,33 @@ fn reads_keys_and_what_is_said() {
 }
 
 #[test]
+fn reads_what_is_heard_meanwhile() {
+    for (text, hold) in [
+        ("", None),
+        (", hold = \"ringback\"", Some(Hold::Ringback)),
+        (", hold = \"music.opus\"", Some(Hold::Music("music.opus".to_owned()))),
+    ] {
+        let text = GOOD.replace("target = \"human\"", &format!("target = \"human\"{text}"));
+        let policy = Policy::parse(&text).expect("a good policy");
+        assert_eq!(policy.rules[0].then[1], Action::Reroute { via: Route::Bridge, target: "human".to_owned(), hold });
+    }
+    check(
+        "{ reroute = \"bridge\", target = \"human\" }",
+        "{ reroute = \"refer\", target = \"human\", hold = \"ringback\" }",
+        &[
+            "rule[1].then[2].hold: found it beside reroute = \"refer\", expected it beside \"bridge\": after a REFER the PBX decides",
+        ],
+    );
+    check(
+        "target = \"human\"",
+        "target = \"human\", hold = \"../music.wav\"",
+        &[
+            "rule[1].then[2].hold: found \"../music.wav\", expected \"ringback\", or the name of a WAV or Opus file (.wav, .opus, .ogg) inside the prompt folder",
+        ],
+    );
+}
+
+#[test]
 fn faults_in_keys() {
     let sad = "{ emotion = \"sadness\" }";
     check(sad, "{ key = \"10\" }", &["rule[2].when.key: found \"10\", expected one key: 0-9, *, # or A-D"]);

@@ -4,7 +4,7 @@ use super::script::{check, check_with};
 use super::sim::settings;
 
 /// A connected call of the help line.
-const HELPED: &str = "
+pub(super) const HELPED: &str = "
     > invite to=help
     open caller
     started help service
@@ -30,7 +30,7 @@ const MENU: &str = "
     prompt sorry.wav started after 0
 ";
 
-const OVER: &str = "
+pub(super) const OVER: &str = "
     > caller byes
     close caller
     bye bot

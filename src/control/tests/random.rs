@@ -118,7 +118,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     ]);
     let expires = prop::option::weighted(0.2, prop::sample::select(vec![30_u32, 90, 1800]));
     let mood = prop::sample::select(vec!["angry", "angry", "sad", "calm"]);
-    let keys = prop::sample::select(vec!["0", "0", "1", "2", "*9", "*91#"]);
+    let keys = prop::sample::select(vec!["0", "0", "1", "2", "*9", "*91#", "A", "B"]);
     let (leg, any) = (0_usize..12, any::<bool>);
     let failures = prop::sample::select(vec![300_u16, 404, 408, 486, 487, 503, 600, 603]);
     let outcomes = prop::sample::select(vec![180_u16, 200, 202, 202, 503, 603]);
@@ -205,7 +205,9 @@ fn the_sequences_reach_everything() {
         "decided greet",
         "decided human",
         "decided menu",
+        "decided music",
         "decided no-card",
+        "decided ringback",
         "decided sad",
         "decided stay",
         "decided typed",

@@ -381,8 +381,9 @@ fn render_media(sim: &Sim, command: &media::Command) -> String {
             format!("configure {} {codec:?}/{payload_type} {direction:?}{security}", name(sim, *leg))
         }
         media::Command::Bridge { a, b } => format!("bridge {} {}", name(sim, *a), name(sim, *b)),
-        media::Command::Play { leg, mode, key_ends, .. } => {
-            format!("play {} {mode:?}{}", name(sim, *leg), if *key_ends { " until a key" } else { "" })
+        media::Command::Play { leg, mode, key_ends, repeats, .. } => {
+            let again = if *repeats { " again and again" } else { "" };
+            format!("play {} {mode:?}{again}{}", name(sim, *leg), if *key_ends { " until a key" } else { "" })
         }
         media::Command::StopPlay { leg } => format!("stop {}", name(sim, *leg)),
         media::Command::Tap { leg, on } => format!("tap {} {}", name(sim, *leg), if *on { "on" } else { "off" }),

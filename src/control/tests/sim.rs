@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use media::{Codec, LegId, LegStats, PromptId, Sound};
 
-use crate::control::{Command, Control, ControlSettings, Input, Invite, Random, ReplyId, SipCommand, SipEvent};
+use crate::control::{Command, Control, ControlSettings, Input, Invite, Random, ReplyId, SipCommand, SipEvent, Sounds};
 use crate::notice::Notice;
 use crate::settings::{AudioTerms, Limits, Parties, Pattern, PortRange, Route, Routes, Target};
 
@@ -63,11 +63,13 @@ impl Sim {
         let policies = [AFTER_SALES, FINANCE, SERVICE]
             .map(|text| routing::Policy::parse(text).expect("the test's policy is valid"));
         let second = Arc::new(Sound { samples: vec![0; 8000] });
-        let prompts = BTreeMap::from([("sorry.wav".to_owned(), second.clone()), ("wait.wav".to_owned(), second)]);
+        let names = ["sorry.wav", "wait.wav", "music.wav"];
+        let files = names.map(|name| (name.to_owned(), second.clone())).into();
+        let sounds = Sounds { files, ringback: Some(second) };
         let ports_total = settings.ports.even().count();
         let engine = routing::Engine::new(policies.into());
         Sim {
-            control: Control::new(settings, engine, prompts, "boot".to_owned(), random()),
+            control: Control::new(settings, engine, sounds, "boot".to_owned(), random()),
             now: Duration::from_secs(1),
             sip: BTreeMap::new(),
             media: BTreeMap::new(),
@@ -377,4 +379,16 @@ cooldown_s = 1
 id = "human"
 when = { key = "0" }
 then = [{ say = { text = "wait", language = "zh" }, mode = "replace" }, { reroute = "bridge", target = "human" }]
+[[rule]]
+id = "music"
+when = { key = "A" }
+then = [{ prompt = "sorry.wav", mode = "replace" }, { reroute = "bridge", target = "human", hold = "music.wav" }]
+[[rule]]
+id = "ringback"
+when = { key = "B" }
+then = [{ reroute = "bridge", target = "human", hold = "ringback" }, { prompt = "sorry.wav", mode = "replace" }]
+[[fallback]]
+id = "stay"
+after = "ringback"
+then = [{ prompt = "wait.wav", mode = "duck" }]
 "##;

@@ -1,4 +1,4 @@
-//! A text that is spoken to a caller, and a caller who does not hear it to its end.
+//! What callers hear besides bots and humans: a text that speech ends, and a tone while they wait.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,9 +6,10 @@ use std::time::Duration;
 use calmline::notice::What;
 use calmline::speech::{EspeakNg, Saying, Speech, SpeechError};
 use loadtest::audio::Audio;
+use loadtest::phone::Behaviour;
 use routing::Language;
 
-use crate::stage::{RATE, Setup, Stage, angry, fixture, heard};
+use crate::stage::{BOT_HZ, RATE, Setup, Stage, angry, continuous, eventually, fixture, heard, strength};
 
 /// Long enough to be interrupted.
 const TEXT: &str =
@@ -45,6 +46,38 @@ fn a_text_is_spoken_and_speech_ends_it() {
     let ended = stage.until("the end of the text", |what| matches!(what, What::PromptEnded { .. })).what;
     assert!(matches!(ended, What::PromptEnded { completed: false, .. }), "{ended:?}");
     assert!(heard(&caller.heard().samples, &spoken.samples[..2 * RATE]), "the text");
+    caller.hang_up().expect("an order");
+    stage.is_empty();
+}
+
+#[test]
+fn ringback_is_heard_until_the_human_answers() {
+    let mut setup = Setup::named("ringback");
+    setup.policy = Some(
+        r#"
+name = "ringback"
+version = 1
+scenarios = ["*"]
+[[rule]]
+id = "human"
+when = { emotion = "anger", level = "high" }
+then = [{ reroute = "bridge", target = "human", hold = "ringback" }]
+"#,
+    );
+    setup.human.0 = Behaviour::answer().after(Duration::from_secs(4));
+    let stage = Stage::set(setup);
+    let caller = stage.call(angry());
+    stage.until("the call to the human", |what| matches!(what, What::RerouteStarted { .. }));
+    eventually("the tone instead of the bot", || {
+        let samples = caller.heard().samples;
+        strength(&samples, 450) > 0.02 && strength(&samples, BOT_HZ) < 0.02
+    });
+    stage.until("the human", |what| matches!(what, What::Rerouted { .. }));
+    let answered_at = caller.heard().samples.len();
+    eventually("three seconds of the human", || caller.heard().samples.len() > answered_at + 3 * RATE);
+    let human_says = fixture("fixtures/audio/agent.wav");
+    assert!(heard(&caller.heard().samples, &human_says[..2 * RATE]), "the human");
+    continuous("the caller", &caller.heard().stats);
     caller.hang_up().expect("an order");
     stage.is_empty();
 }
