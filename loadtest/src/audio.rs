@@ -1,13 +1,13 @@
-//! What a telephone says: samples at 8 kHz, once or again and again, or load packets that carry their send time.
+//! What a telephone says: samples, once or again and again, packets that carry their send time, or what it hears.
+//!
+//! Knows nothing of codecs; `voice` makes packets of it.
 
 use std::f32::consts::TAU;
 use std::sync::Arc;
-use std::time::Duration;
 
-use media::{Codec, g711};
+use media::g711;
 
-/// Samples per packet: 20 ms at 8 kHz.
-pub const PACKET_SAMPLES: usize = 160;
+use crate::clip::Clip;
 
 /// What is said.
 #[derive(Debug, Clone)]
@@ -18,8 +18,12 @@ pub enum Audio {
     Once(Arc<[i16]>),
     /// Again and again. 8 kHz.
     Loop(Arc<[i16]>),
-    /// Noise in which every packet carries the time it was sent; not for ears.
+    /// Again and again, encoded once for all telephones that say it.
+    Clip(Arc<Clip>),
+    /// Noise in which every packet carries the time it was sent; not for ears, and lost in any transcoding.
     Stamped,
+    /// Every packet that is heard, at once and as it is.
+    Echo,
 }
 
 impl Audio {
@@ -39,37 +43,8 @@ impl Audio {
         Audio::Loop(samples.into())
     }
 
-    /// Appends the payload of the packet that begins at sample `position` and leaves at `now`.
-    pub(crate) fn packet(&self, codec: Codec, position: u64, now: Duration, payload: &mut Vec<u8>) {
-        let law = codec.law().unwrap_or(g711::Law::Mu);
-        let sample = |samples: &[i16], at: u64| match self {
-            Audio::Loop(_) if !samples.is_empty() => samples[(at % samples.len() as u64) as usize],
-            _ => usize::try_from(at).ok().and_then(|at| samples.get(at).copied()).unwrap_or(0),
-        };
-        match self {
-            Audio::Stamped => stamp(now, payload),
-            Audio::Silence => payload.resize(payload.len() + PACKET_SAMPLES, g711::encode_sample(law, 0)),
-            Audio::Once(samples) | Audio::Loop(samples) => {
-                let at = position..position + PACKET_SAMPLES as u64;
-                payload.extend(at.map(|at| g711::encode_sample(law, sample(samples, at))));
-            }
-        }
+    /// True for what is heard again; such a telephone listens for its clicks.
+    pub(crate) fn has_clicks(&self) -> bool {
+        matches!(self, Audio::Clip(clip) if clip.has_clicks())
     }
-}
-
-/// What a stamped payload begins with.
-const MARK: [u8; 4] = *b"calm";
-
-fn stamp(now: Duration, payload: &mut Vec<u8>) {
-    let from = payload.len();
-    payload.extend_from_slice(&MARK);
-    payload.extend_from_slice(&(now.as_nanos() as u64).to_be_bytes());
-    payload.resize(from + PACKET_SAMPLES, 0x55);
-}
-
-/// When a stamped payload was sent; `None` for any other.
-pub(crate) fn stamp_of(payload: &[u8]) -> Option<Duration> {
-    let (mark, rest) = payload.split_first_chunk::<4>()?;
-    let nanoseconds = rest.first_chunk::<8>()?;
-    (*mark == MARK).then(|| Duration::from_nanos(u64::from_be_bytes(*nanoseconds)))
 }

@@ -11,13 +11,16 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use media::{Codec, Direction, StreamSettings};
+use media::{Codec, Direction, StreamSettings, dtmf};
 use nix::sys::eventfd::{EfdFlags, EventFd};
+use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::audio::Audio;
 use crate::message::host_port;
-use crate::phone::{Behaviour, CallIndex, Event, Order, Outgoing, PhoneSettings, TimedEvent};
-use crate::stream::{Keep, Recording, StreamStats};
+use crate::phone::{
+    Behaviour, CallIndex, Event, Order, Outgoing, PAYLOAD_TYPE_FIRST, PhoneSettings, Secret, TimedEvent,
+};
+use crate::stream::{Keep, Recording, StreamPlan, StreamStats};
 
 mod endpoint;
 mod station;
@@ -64,6 +67,12 @@ pub struct PhonePlan {
     pub audio: Audio,
     /// What is kept of what it hears.
     pub keep: Keep,
+    /// What is special about its streams: the packet time, a bad network.
+    pub stream: StreamPlan,
+    /// The first payload type for codecs without a number of their own, 96 to 120.
+    pub payload_type_first: u8,
+    /// SRTP with keys in the description and nothing else; otherwise plain RTP and nothing else.
+    pub is_secured: bool,
 }
 
 impl PhonePlan {
@@ -77,6 +86,9 @@ impl PhonePlan {
             behaviour: Behaviour::answer(),
             audio: Audio::Silence,
             keep: Keep { audio_seconds: 600, trace: true },
+            stream: StreamPlan::default(),
+            payload_type_first: PAYLOAD_TYPE_FIRST,
+            is_secured: false,
         }
     }
 }
@@ -113,6 +125,9 @@ impl Phones {
             audio: plan.audio,
             keep: plan.keep,
             seed: seed(sockets.sip_address(), id),
+            stream: plan.stream,
+            payload_type_first: plan.payload_type_first,
+            secret: if plan.is_secured { Some(secret()?) } else { None },
         };
         let uri = format!("sip:{}@{}", settings.user, settings.sip);
         let (events, inbox) = mpsc::sync_channel(EVENTS_MAX);
@@ -144,7 +159,8 @@ impl Phones {
         let sockets = Sockets::bind_streams(address, count)?;
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let ports = sockets.rtp_ports();
-        self.link.send(Command::Streams { id, audio, keep, seed: seed(SocketAddr::new(address, 0), id), sockets })?;
+        let seed = seed(SocketAddr::new(address, 0), id);
+        self.link.send(Command::Streams { id, audio, keep, seed, sockets })?;
         Ok(StreamsHandle { id, ports, link: self.link.clone() })
     }
 }
@@ -237,6 +253,16 @@ impl PhoneHandle {
         self.order(|call| Order::Say(call, audio))
     }
 
+    /// Presses keys on the latest call: digits, `*`, `#`, `A` to `D`.
+    ///
+    /// # Errors
+    /// When there is no such key.
+    pub fn press(&self, keys: &str) -> io::Result<()> {
+        let keys: Result<Vec<dtmf::Key>, _> = keys.chars().map(dtmf::Key::try_from).collect();
+        let keys = keys.map_err(|error| invalid(error.to_string()))?;
+        self.order(|call| Order::Press(call, keys))
+    }
+
     /// Everything heard on the latest call so far.
     pub fn heard(&self) -> Recording {
         self.ask(|reply| Command::Heard { id: self.id, call: None, reply }).unwrap_or_default()
@@ -314,6 +340,14 @@ pub(crate) fn loopback(address: IpAddr) -> io::Result<()> {
 
 pub(crate) fn invalid(reason: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, reason)
+}
+
+/// What the keys of a telephone's calls are made of.
+fn secret() -> io::Result<Secret> {
+    let mut octets = [0; 32];
+    let filled = SystemRandom::new().fill(&mut octets);
+    filled.map_err(|_| io::Error::other("the system gives no random numbers"))?;
+    Ok(Secret::new(octets))
 }
 
 /// The same telephone at the same address has the same tags and branches, but two runs must not be taken for one.

@@ -4,9 +4,13 @@
 //! share no SIP code with the server, so that they are independent witnesses of what it does.
 
 pub mod audio;
+mod clicks;
+pub mod clip;
 pub mod driver;
 pub mod latency;
 pub mod load;
 pub mod message;
+pub mod network;
 pub mod phone;
 pub mod stream;
+mod voice;

@@ -4,20 +4,23 @@
 //! datagrams and events come out. No registration, no authentication, no TCP.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use media::{Codec, Direction};
+use media::{Codec, Direction, dtmf};
 
 use crate::audio::Audio;
 use crate::message::{Message, Start};
-use crate::stream::{Keep, Recording, StreamStats};
+use crate::network::BadNetwork;
+use crate::stream::{Keep, Recording, StreamPlan, StreamStats};
 
 mod call;
 mod dialog;
 mod incoming;
 mod outgoing;
 mod random;
+mod secret;
+mod speech;
 mod transaction;
 
 #[cfg(test)]
@@ -25,6 +28,7 @@ mod tests;
 
 use call::Call;
 use random::Random;
+pub use secret::Secret;
 
 /// RFC 3261 §17.1.1.1: the estimate of the round-trip time.
 pub const T1: Duration = Duration::from_millis(500);
@@ -32,6 +36,9 @@ pub const T1: Duration = Duration::from_millis(500);
 pub const T2: Duration = Duration::from_secs(4);
 /// The most calls of one telephone, finished ones included.
 pub const CALLS_MAX: usize = 10_000;
+
+/// Where the numbers of codecs begin that have none of their own (RFC 3551 §3).
+pub const PAYLOAD_TYPE_FIRST: u8 = 96;
 
 /// Which call of a telephone; counts from 0 in the order they began.
 pub type CallIndex = usize;
@@ -55,6 +62,32 @@ pub struct PhoneSettings {
     pub keep: Keep,
     /// Makes its tags, branches and SSRCs.
     pub seed: u64,
+    /// What is special about its streams.
+    pub stream: StreamPlan,
+    /// The first payload type for codecs without a number of their own, 96 to 120; events have the ones behind them.
+    pub payload_type_first: u8,
+    /// Makes the keys of its calls: it offers and takes SRTP with keys in the description and nothing else. `None`: plain
+    /// RTP and nothing else.
+    pub secret: Option<Secret>,
+}
+
+impl PhoneSettings {
+    /// A silent G.711 telephone that answers at once, keeps nothing, and has nothing special about it.
+    pub fn new(sip: SocketAddr, rtp_ports: Vec<u16>) -> Self {
+        PhoneSettings {
+            user: "phone".to_owned(),
+            sip,
+            rtp_ports,
+            codecs: vec![Codec::Pcma, Codec::Pcmu],
+            behaviour: Behaviour::answer(),
+            audio: Audio::Silence,
+            keep: Keep { audio_seconds: 0, trace: false },
+            seed: 0,
+            stream: StreamPlan::default(),
+            payload_type_first: PAYLOAD_TYPE_FIRST,
+            secret: None,
+        }
+    }
 }
 
 /// What a telephone does when it is called.
@@ -138,6 +171,8 @@ pub enum Order {
     Offer(CallIndex, Direction),
     /// Says something else from now on.
     Say(CallIndex, Audio),
+    /// Presses keys, one after another, as telephone-events (RFC 4733).
+    Press(CallIndex, Vec<dtmf::Key>),
 }
 
 /// What comes in.
@@ -207,6 +242,8 @@ pub enum Event {
     },
     /// The first RTP packet was heard.
     RtpFirst,
+    /// The far end pressed a key (RFC 4733).
+    Key(dtmf::Key),
     /// The far end sent a re-INVITE or UPDATE.
     Reoffered {
         /// INVITE or UPDATE.
@@ -267,10 +304,6 @@ impl Context<'_> {
 
     fn contact(&self) -> String {
         format!("<sip:{}@{}>", self.settings.user, self.settings.sip)
-    }
-
-    fn address(&self) -> IpAddr {
-        self.settings.sip.ip()
     }
 }
 
@@ -354,7 +387,8 @@ impl Phone {
             Order::Offer(index, direction) => {
                 self.with(now, index, out, |call, context| call.reoffer(context, direction));
             }
-            Order::Say(index, audio) => self.with(now, index, out, |call, _| call.say(audio)),
+            Order::Say(index, audio) => self.with(now, index, out, |call, _| call.stream.set_audio(now, audio)),
+            Order::Press(index, keys) => self.with(now, index, out, |call, _| call.stream.press(&keys)),
         }
     }
 
@@ -375,6 +409,7 @@ impl Phone {
         self.by_call_id.insert(call.call_id().to_owned(), self.calls.len());
         self.by_port.insert(port, self.calls.len());
         self.calls.push(call);
+        self.settings.stream.network = self.settings.stream.network.map(BadNetwork::next);
     }
 
     fn receive(&mut self, now: Duration, from: SocketAddr, message: &Message, out: &mut Output) {

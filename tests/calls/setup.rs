@@ -7,7 +7,6 @@ use calmline::notice::What;
 use loadtest::audio::Audio;
 use loadtest::message::Message;
 use loadtest::phone::{Behaviour, Event, Input, Order, Outgoing, Output, Phone, PhoneSettings};
-use loadtest::stream::Keep;
 use media::Codec;
 
 use crate::stage::{ANY, CALLER_HZ, LONG, RATE, Setup, Stage, eventually, expect, strength};
@@ -102,13 +101,9 @@ impl LonePhone {
         socket.set_read_timeout(Some(Duration::from_millis(10))).expect("a timeout");
         let phone = Phone::new(PhoneSettings {
             user: "lone".to_owned(),
-            sip: socket.local_addr().expect("bound"),
-            rtp_ports: vec![rtp.local_addr().expect("bound").port()],
             codecs: vec![Codec::Pcma],
-            behaviour: Behaviour::answer(),
-            audio: Audio::Silence,
-            keep: Keep { audio_seconds: 0, trace: false },
             seed: 7,
+            ..PhoneSettings::new(socket.local_addr().expect("bound"), vec![rtp.local_addr().expect("bound").port()])
         });
         let mut lone = Self { socket, _rtp: rtp, phone, began: Instant::now(), answered: false };
         let server = stage.server.addresses.sip;

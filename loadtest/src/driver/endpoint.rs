@@ -7,7 +7,7 @@ use media::StreamSettings;
 
 use crate::audio::Audio;
 use crate::phone::{Input, Output, Phone};
-use crate::stream::{Keep, Recording, Stream};
+use crate::stream::{Keep, Recording, Stream, StreamPlan};
 
 /// Anything with sockets.
 pub(super) enum Endpoint {
@@ -50,7 +50,8 @@ pub(super) struct Streams {
 impl Streams {
     pub(super) fn new(ports: &[u16], audio: &Audio, seed: u64, keep: Keep) -> Self {
         let of = |(n, port): (usize, &u16)| {
-            Stream::new(*port, audio.clone(), seed.wrapping_add((n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)), keep)
+            let seed = seed.wrapping_add((n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            Stream::new(*port, audio.clone(), seed, keep, StreamPlan::default())
         };
         Streams {
             streams: ports.iter().enumerate().map(of).collect(),
@@ -76,15 +77,22 @@ impl Streams {
             && let Some(&n) = self.by_port.get(port)
         {
             self.streams[n].receive(now, bytes);
+            self.tick(now, n, out);
         }
         while let Some(&(at, n)) = self.timers.first()
             && at <= now
         {
             self.timers.pop_first();
-            let port = self.streams[n].port;
-            self.streams[n].send_due(now, |to, packet| out.rtp.push((port, to, packet)));
+            self.tick(now, n, out);
             self.schedule(n);
         }
+    }
+
+    fn tick(&mut self, now: Duration, n: usize, out: &mut Output) {
+        let port = self.streams[n].port;
+        self.streams[n].tick(now, |to, packet| out.rtp.push((port, to, packet)));
+        // Nobody asks bare streams what happened.
+        self.streams[n].take_events().for_each(drop);
     }
 
     fn schedule(&mut self, n: usize) {

@@ -3,19 +3,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use media::sdp::{self, Local};
-use media::{Codec, Direction, StreamSettings};
+use media::{Direction, StreamSettings};
 
 use super::dialog::Dialog;
 use super::random::Random;
+use super::speech::Speech;
 use super::transaction::{Answered, Client, Due, Repeat};
 use super::{CallIndex, Context, Event, Outgoing, PhoneSettings};
-use crate::audio::Audio;
 use crate::message::Message;
-use crate::stream::{Recording, Stream, StreamStats};
-
-/// The dynamic payload type that we offer for telephone-event.
-pub(super) const EVENT_PAYLOAD_TYPE: u8 = 101;
+use crate::stream::{Recording, Stream, StreamEvent, StreamStats};
 
 /// Where a call stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,9 +50,7 @@ pub(super) struct Call {
     pub(super) answer_at: Option<Duration>,
     pub(super) hang_up_at: Option<Duration>,
     pub(super) hang_up_after: Option<Duration>,
-    codecs: Vec<Codec>,
-    session_id: u64,
-    version: u64,
+    speech: Speech,
     port_held: bool,
     referral: Option<Outgoing>,
     referrer: Option<CallIndex>,
@@ -91,7 +85,7 @@ impl Call {
         Call {
             dialog,
             state,
-            stream: Stream::new(port, settings.audio.clone(), random.next(), settings.keep),
+            stream: Stream::new(port, settings.audio.clone(), random.next(), settings.keep, settings.stream),
             scheduled: None,
             clients: Vec::new(),
             answered: Answered::default(),
@@ -104,9 +98,7 @@ impl Call {
             answer_at: None,
             hang_up_at: None,
             hang_up_after: None,
-            codecs: settings.codecs.clone(),
-            session_id: random.next() >> 32,
-            version: 0,
+            speech: Speech::new(settings, port, random.next()),
             port_held: true,
             referral: None,
             referrer: None,
@@ -130,10 +122,6 @@ impl Call {
         self.stream.stats()
     }
 
-    pub(super) fn say(&mut self, audio: Audio) {
-        self.stream.set_audio(audio);
-    }
-
     /// The next moment at which something is due.
     pub(super) fn deadline(&self) -> Option<Duration> {
         let clients = self.clients.iter().map(Client::deadline);
@@ -145,9 +133,7 @@ impl Call {
 
     /// Does what is due.
     pub(super) fn tick(&mut self, context: &mut Context<'_>) {
-        let port = self.stream.port;
-        let rtp = &mut context.out.rtp;
-        self.stream.send_due(context.now, |to, packet| rtp.push((port, to, packet)));
+        self.tick_stream(context);
         self.repeat_requests(context);
         self.repeat_response(context);
         if self.answer_at.is_some_and(|at| at <= context.now) {
@@ -161,8 +147,19 @@ impl Call {
     }
 
     pub(super) fn receive_rtp(&mut self, context: &mut Context<'_>, datagram: &[u8]) {
-        if self.stream.receive(context.now, datagram) {
-            context.event(Event::RtpFirst);
+        self.stream.receive(context.now, datagram);
+        self.tick_stream(context);
+    }
+
+    fn tick_stream(&mut self, context: &mut Context<'_>) {
+        let port = self.stream.port;
+        let rtp = &mut context.out.rtp;
+        self.stream.tick(context.now, |to, packet| rtp.push((port, to, packet)));
+        for event in self.stream.take_events() {
+            context.event(match event {
+                StreamEvent::First => Event::RtpFirst,
+                StreamEvent::Key(key) => Event::Key(key),
+            });
         }
     }
 
@@ -214,26 +211,21 @@ impl Call {
     }
 
     /// Our description with a new version.
-    pub(super) fn offer(&mut self, context: &Context<'_>, direction: Direction) -> String {
+    pub(super) fn offer(&mut self, direction: Direction) -> String {
         self.offer_open = true;
-        let offered = self.offered();
-        let local = self.local(context);
-        sdp::offer(&local, &offered, Some(EVENT_PAYLOAD_TYPE), direction)
+        self.speech.offer(direction)
     }
 
     /// Answers their offer; `None` when it cannot be accepted.
     pub(super) fn answer(&mut self, context: &Context<'_>, offer: &str) -> Option<String> {
-        let session = sdp::parse(offer).ok()?;
-        let local = self.local(context);
-        let (text, settings) = sdp::answer(&session, &local, &self.codecs).ok()?;
+        let (text, settings) = self.speech.answer(offer)?;
         self.stream.configure(context.now, settings);
         Some(text)
     }
 
     /// Takes their answer to our offer.
     pub(super) fn accept(&mut self, context: &Context<'_>, answer: &str) -> Option<Direction> {
-        let session = sdp::parse(answer).ok()?;
-        let settings = sdp::accept(&session, &self.offered(), Some(EVENT_PAYLOAD_TYPE)).ok()?;
+        let settings = self.speech.accept(answer)?;
         let direction = settings.direction;
         self.stream.configure(context.now, settings);
         self.offer_open = false;
@@ -243,16 +235,6 @@ impl Call {
     /// What we do now.
     pub(super) fn direction(&self) -> Option<Direction> {
         self.stream.settings().map(|settings: &StreamSettings| settings.direction)
-    }
-
-    fn offered(&self) -> Vec<(Codec, u8)> {
-        let payload_type = |codec: &Codec| codec.static_payload_type().unwrap_or(DYNAMIC_PAYLOAD_TYPE);
-        self.codecs.iter().map(|codec| (*codec, payload_type(codec))).collect()
-    }
-
-    fn local(&mut self, context: &Context<'_>) -> Local {
-        self.version += 1;
-        Local { address: context.address(), port: self.stream.port, session_id: self.session_id, version: self.version }
     }
 
     fn repeat_requests(&mut self, context: &mut Context<'_>) {
@@ -295,6 +277,3 @@ impl Call {
         }
     }
 }
-
-/// The payload type of a codec that has no number of its own (RFC 3551 §3).
-const DYNAMIC_PAYLOAD_TYPE: u8 = 96;

@@ -76,7 +76,7 @@ impl Call {
         let Some((_, invite)) = &self.ringing else { return };
         let body = match invite.description().map(str::to_owned) {
             Some(offer) => self.answer(context, &offer),
-            None => Some(self.offer(context, Direction::SendRecv)),
+            None => Some(self.offer(Direction::SendRecv)),
         };
         match body {
             Some(body) => {
@@ -173,7 +173,7 @@ impl Call {
                     return;
                 }
             },
-            None if invite => Some(self.offer(context, Direction::SendRecv)),
+            None if invite => Some(self.offer(Direction::SendRecv)),
             None => None,
         };
         self.respond(context, from, request, 200, body);

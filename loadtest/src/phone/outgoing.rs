@@ -10,7 +10,7 @@ use crate::message::{Message, Start};
 impl Call {
     /// Sends the first INVITE.
     pub(super) fn invite(&mut self, context: &mut Context<'_>, headers: &[(String, String)]) {
-        let body = self.offer(context, Direction::SendRecv);
+        let body = self.offer(Direction::SendRecv);
         let cseq = self.dialog.cseq;
         self.send_invite(context, cseq, headers, body);
     }
@@ -20,7 +20,7 @@ impl Call {
         if self.state != State::Up || self.invite_open() {
             return;
         }
-        let body = self.offer(context, direction);
+        let body = self.offer(direction);
         let cseq = self.dialog.next_cseq();
         self.send_invite(context, cseq, &[], body);
     }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use super::*;
 
+mod speech;
+
 #[test]
 fn a_call_and_its_end() {
     let mut world = World::new(Behaviour::answer().after(ms(300)), &[]);
@@ -176,18 +178,22 @@ enum Datagram {
 
 impl World {
     fn new(callee: Behaviour, others: &[Behaviour]) -> Self {
+        Self::with(callee, others, |_, settings| settings)
+    }
+
+    /// Telephones that are something special.
+    fn with(callee: Behaviour, others: &[Behaviour], special: impl Fn(usize, PhoneSettings) -> PhoneSettings) -> Self {
         let behaviours = [Behaviour::answer(), callee].into_iter().chain(others.iter().cloned());
         let phones = behaviours.enumerate().map(|(n, behaviour)| {
-            Phone::new(PhoneSettings {
+            let settings = PhoneSettings {
                 user: format!("phone{n}"),
-                sip: address(n),
-                rtp_ports: vec![6_000 + 10 * n as u16, 6_002 + 10 * n as u16],
-                codecs: vec![Codec::Pcma, Codec::Pcmu],
                 behaviour,
                 audio: Audio::Loop(Arc::from([1_000_i16, -1_000])),
                 keep: Keep { audio_seconds: 10, trace: false },
                 seed: n as u64,
-            })
+                ..PhoneSettings::new(address(n), vec![6_000 + 10 * n as u16, 6_002 + 10 * n as u16])
+            };
+            Phone::new(special(n, settings))
         });
         World {
             phones: phones.collect(),
