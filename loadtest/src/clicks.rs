@@ -1,9 +1,10 @@
 //! Clicks in the audio, by which time is measured where packets do not survive: through transcoders and playout buffers.
 //!
 //! A click is 20 ms of 1 kHz, loud, at the beginning of every second. Where the echo of a click begins in what is
-//! heard, at what time that packet came, and when the click was sent, make the round trip. It counts what codecs and
-//! buffers add to the audio itself, to within the milliseconds by which a codec blurs a beginning. It does not count the
-//! packet time, for both ends take the time of a packet for that of its first sample.
+//! heard, at what time that packet came, and when the click was sent, make the round trip. It counts what the codecs and
+//! buffers on the way add to the audio itself, to within the millisecond or two by which a codec blurs a beginning. It
+//! does not count the packet time, for both ends take the time of a packet for that of its first sample, nor what our own
+//! encoder and decoder do to a click, which is measured beforehand.
 
 use std::f32::consts::TAU;
 use std::time::Duration;
@@ -17,7 +18,7 @@ const PEAK: f32 = 0.8;
 /// Milliseconds of one click.
 const LENGTH_MS: u32 = 20;
 /// What is louder is a click, of full scale.
-const THRESHOLD: i16 = 13_000;
+const THRESHOLD: u16 = 13_000;
 /// No second click within this time.
 const REFRACTORY: Duration = Duration::from_millis(500);
 /// The most clicks of a stream: more than an hour.
@@ -34,6 +35,17 @@ pub(crate) fn add(samples: &mut [i16], rate_hz: u32) {
     }
 }
 
+/// Where a click begins in samples at 8 kHz.
+pub(crate) fn onset(samples: &[i16]) -> Option<Duration> {
+    let first = samples.iter().position(|sample| sample.unsigned_abs() >= THRESHOLD)?;
+    Some(time_of(first as u64))
+}
+
+/// How long so many samples at 8 kHz are.
+fn time_of(samples: u64) -> Duration {
+    Duration::from_micros(samples * 125)
+}
+
 /// The clicks of one stream.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Clicks {
@@ -42,20 +54,18 @@ pub(crate) struct Clicks {
 }
 
 impl Clicks {
-    /// A packet of `samples` (8 kHz) that begins at `position` leaves.
-    pub(crate) fn sent(&mut self, now: Duration, position: u64, samples: u64) {
+    /// A packet of `samples` (8 kHz) that begins at `position` leaves; `delay` is what our own codec does to a click.
+    pub(crate) fn sent(&mut self, now: Duration, position: u64, samples: u64, delay: Duration) {
         let next = position.next_multiple_of(PERIOD);
         if next < position + samples && self.sent.len() < CLICKS_MAX {
-            self.sent.push(now + Duration::from_micros((next - position) * 125));
+            self.sent.push(now + time_of(next - position) + delay);
         }
     }
 
     /// Samples (8 kHz) arrive.
     pub(crate) fn heard(&mut self, now: Duration, samples: &[i16]) {
-        let Some(at) = samples.iter().position(|sample| sample.unsigned_abs() >= THRESHOLD.unsigned_abs()) else {
-            return;
-        };
-        let at = now + Duration::from_micros(at as u64 * 125);
+        let Some(onset) = onset(samples) else { return };
+        let at = now + onset;
         let is_new = self.heard.last().is_none_or(|last| at >= *last + REFRACTORY);
         if is_new && self.heard.len() < CLICKS_MAX {
             self.heard.push(at);
@@ -94,7 +104,7 @@ mod tests {
         let packets = samples.chunks(160).enumerate().map(|(n, packet)| (n as u64, packet));
         for (n, packet) in packets {
             let now = Duration::from_millis(20 * n);
-            clicks.sent(now, 160 * n, 160);
+            clicks.sent(now, 160 * n, 160, Duration::ZERO);
             clicks.heard(now + Duration::from_millis(73), packet);
         }
         assert_eq!(clicks.counts(), (2, 2));

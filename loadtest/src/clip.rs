@@ -4,9 +4,10 @@
 
 use std::f32::consts::TAU;
 use std::sync::Arc;
+use std::time::Duration;
 
 use media::Codec;
-use media::codec::{Encoder, OpusSettings};
+use media::codec::{Decoder, Encoder, OpusSettings};
 
 use crate::clicks;
 
@@ -30,6 +31,8 @@ struct Encoded {
     codec: Codec,
     ptime_ms: u8,
     packets: Vec<Vec<u8>>,
+    /// How much later a click is in the decoded packets than in the samples.
+    click_delay: Duration,
 }
 
 impl Clip {
@@ -57,6 +60,12 @@ impl Clip {
         encoded.packets.get((packet % count) as usize).map(Vec::as_slice)
     }
 
+    /// What our own encoder and decoder do to a click, so that nobody takes it for a delay on the way.
+    pub(crate) fn click_delay(&self, codec: Codec, ptime_ms: u8) -> Duration {
+        let encoded = self.encoded.iter().find(|each| each.codec == codec && each.ptime_ms == ptime_ms);
+        encoded.map_or(Duration::ZERO, |encoded| encoded.click_delay)
+    }
+
     /// The sample at a position at 16 kHz.
     pub(crate) fn sample(&self, position: u64) -> i16 {
         let length = self.samples.len().max(1) as u64;
@@ -77,7 +86,20 @@ fn encode(samples: &[i16], codec: Codec, ptime_ms: u8) -> Option<Encoded> {
     };
     let length = (CLIP_RATE_HZ / 1_000) as usize * usize::from(ptime_ms.max(1));
     let packets = samples.chunks_exact(length).map(packet).collect::<Option<Vec<_>>>()?;
-    Some(Encoded { codec, ptime_ms, packets })
+    let click_delay = click_delay(codec, &packets);
+    Some(Encoded { codec, ptime_ms, packets, click_delay })
+}
+
+/// Where the click of the second second begins when the packets are decoded; zero when there is none.
+fn click_delay(codec: Codec, packets: &[Vec<u8>]) -> Duration {
+    let Ok(mut decoder) = Decoder::new(codec, 8_000) else { return Duration::ZERO };
+    let mut samples = Vec::new();
+    for packet in packets {
+        // We made it ourselves just now.
+        let _ = decoder.decode(packet, &mut samples);
+    }
+    let second = clicks::PERIOD as usize;
+    samples.get(second..2 * second).and_then(clicks::onset).unwrap_or(Duration::ZERO)
 }
 
 /// A voice without words: a gliding pitch with its harmonics, four syllables a second, at a fifth of full scale.

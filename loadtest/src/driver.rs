@@ -155,12 +155,19 @@ impl Phones {
     }
 
     /// RTP streams without SIP, for media servers with a control protocol of their own.
-    pub fn streams(&self, address: IpAddr, count: usize, audio: Audio, keep: Keep) -> io::Result<StreamsHandle> {
+    pub fn streams(
+        &self,
+        address: IpAddr,
+        count: usize,
+        audio: Audio,
+        keep: Keep,
+        plan: StreamPlan,
+    ) -> io::Result<StreamsHandle> {
         let sockets = Sockets::bind_streams(address, count)?;
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let ports = sockets.rtp_ports();
         let seed = seed(SocketAddr::new(address, 0), id);
-        self.link.send(Command::Streams { id, audio, keep, seed, sockets })?;
+        self.link.send(Command::Streams { id, audio, keep, plan, seed, sockets })?;
         Ok(StreamsHandle { id, ports, link: self.link.clone() })
     }
 }
@@ -248,6 +255,11 @@ impl PhoneHandle {
         self.order(|call| Order::Offer(call, Direction::SendRecv))
     }
 
+    /// Sends a re-INVITE with this direction on one of the calls: `SendOnly` holds, `SendRecv` resumes.
+    pub fn offer_on(&self, call: CallIndex, direction: Direction) -> io::Result<()> {
+        self.order(move |_| Order::Offer(call, direction))
+    }
+
     /// Says something else on the latest call from now on.
     pub fn say(&self, audio: Audio) -> io::Result<()> {
         self.order(|call| Order::Say(call, audio))
@@ -261,6 +273,11 @@ impl PhoneHandle {
         let keys: Result<Vec<dtmf::Key>, _> = keys.chars().map(dtmf::Key::try_from).collect();
         let keys = keys.map_err(|error| invalid(error.to_string()))?;
         self.order(|call| Order::Press(call, keys))
+    }
+
+    /// Presses keys on one of the calls.
+    pub fn press_on(&self, call: CallIndex, keys: Vec<dtmf::Key>) -> io::Result<()> {
+        self.order(move |_| Order::Press(call, keys))
     }
 
     /// Everything heard on the latest call so far.
@@ -343,7 +360,7 @@ pub(crate) fn invalid(reason: String) -> io::Error {
 }
 
 /// What the keys of a telephone's calls are made of.
-fn secret() -> io::Result<Secret> {
+pub(crate) fn secret() -> io::Result<Secret> {
     let mut octets = [0; 32];
     let filled = SystemRandom::new().fill(&mut octets);
     filled.map_err(|_| io::Error::other("the system gives no random numbers"))?;

@@ -12,15 +12,19 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use crate::audio::Audio;
 use crate::driver::{PhoneHandle, PhonePlan, Phones, StreamsHandle, invalid, loopback};
 use crate::latency::Latencies;
-use crate::phone::{Behaviour, Event, Outgoing};
-use crate::stream::{Keep, Recording};
+use crate::phone::{Behaviour, Event, Outgoing, PAYLOAD_TYPE_FIRST};
+use crate::stream::{Keep, Recording, StreamPlan};
 
 mod ng;
 mod process;
 mod report;
+mod soak;
+mod speaking;
 
 pub use process::Usage;
-pub use report::{CallsReport, Faults, RelayReport, ServerReport, Spread};
+pub use report::{CallsReport, Delivered, Faults, RelayReport, ServerReport, Spread};
+pub use soak::{Sample, SoakPlan, SoakReport, soak};
+pub use speaking::{Secured, Speaking};
 
 use process::Process;
 
@@ -72,7 +76,7 @@ pub struct RelayPlan {
     /// How long all of them are up.
     pub seconds: u64,
     /// What they speak.
-    pub codec: Codec,
+    pub speaking: Speaking,
 }
 
 /// A run of short calls, one after another.
@@ -98,7 +102,7 @@ pub fn relay(plan: &RelayPlan) -> io::Result<RelayReport> {
     within(plan.calls, plan.rate, plan.seconds)?;
     raise_file_limit(plan.calls * 4 + 64)?;
     let phones = Phones::start()?;
-    let baseline = baseline(&phones, plan.calls, plan.codec)?;
+    let baseline = baseline(&phones, plan.calls, plan.speaking.caller)?;
     let mut report = match &plan.server {
         Server::Sip { server, to, callee } => relay_sip(&phones, plan, *server, to, *callee),
         Server::Ng { server } => relay_ng(&phones, plan, *server),
@@ -160,16 +164,9 @@ fn relay_sip(
     to: &str,
     callee: SocketAddr,
 ) -> io::Result<RelayReport> {
-    let plan_of = |bind, user: &str| PhonePlan {
-        user: user.to_owned(),
-        lines: plan.calls,
-        codecs: vec![plan.codec],
-        audio: Audio::Stamped,
-        keep: NOTHING,
-        ..PhonePlan::new(bind)
-    };
-    let answering = phones.add(plan_of(callee, "callee"))?;
-    let caller = phones.add(plan_of(any_port(server.ip()), "caller"))?;
+    let (caller, answering) = plan.speaking.phones(any_port(server.ip()), callee, plan.calls);
+    let answering = phones.add(answering)?;
+    let caller = phones.add(caller)?;
 
     let mut meter = Meter::begin(plan.pid)?;
     let mut run = Run::start(phones, &caller, plan.calls, plan.rate, &outgoing(to, server, None))?;
@@ -190,9 +187,11 @@ fn relay_sip(
 }
 
 fn relay_ng(phones: &Phones, plan: &RelayPlan, server: SocketAddr) -> io::Result<RelayReport> {
-    let callers = phones.streams(server.ip(), plan.calls, Audio::Stamped, NOTHING)?;
-    let callees = phones.streams(server.ip(), plan.calls, Audio::Stamped, NOTHING)?;
-    let mut client = ng::Client::connect(server)?;
+    let (says, answers) = plan.speaking.audio();
+    let (caller_plan, callee_plan) = plan.speaking.streams();
+    let callers = phones.streams(server.ip(), plan.calls, says, NOTHING, caller_plan)?;
+    let callees = phones.streams(server.ip(), plan.calls, answers, NOTHING, callee_plan)?;
+    let mut client = ng::Client::connect(server, plan.speaking)?;
     let mut meter = Meter::begin(plan.pid)?;
     let mut setup = Latencies::default();
     let mut failed = 0;
@@ -200,7 +199,7 @@ fn relay_ng(phones: &Phones, plan: &RelayPlan, server: SocketAddr) -> io::Result
         pace(phones, phones.now(), 1, plan.rate);
         let begun = phones.now();
         let sides = (callers.ports[call], callees.ports[call]);
-        match client.set_up(call, sides, plan.codec) {
+        match client.set_up(call, sides) {
             Ok((caller, callee)) => {
                 setup.add(phones.now() - begun);
                 callers.configure(sides.0, caller)?;
@@ -226,8 +225,8 @@ fn relay_ng(phones: &Phones, plan: &RelayPlan, server: SocketAddr) -> io::Result
 /// The same number of packets without a server: what the machine and this process cost.
 fn baseline(phones: &Phones, calls: usize, codec: Codec) -> io::Result<Latencies> {
     let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let one = phones.streams(address, calls, Audio::Stamped, NOTHING)?;
-    let other = phones.streams(address, calls, Audio::Stamped, NOTHING)?;
+    let one = phones.streams(address, calls, Audio::Stamped, NOTHING, StreamPlan::default())?;
+    let other = phones.streams(address, calls, Audio::Stamped, NOTHING, StreamPlan::default())?;
     for (a, b) in one.ports.iter().zip(&other.ports) {
         one.configure(*a, settings(SocketAddr::new(address, *b), codec))?;
         other.configure(*b, settings(SocketAddr::new(address, *a), codec))?;
@@ -247,8 +246,7 @@ fn recordings(streams: &StreamsHandle, count: usize) -> Vec<Recording> {
 }
 
 fn settings(remote: SocketAddr, codec: Codec) -> StreamSettings {
-    let payload_type = if codec == Codec::Pcmu { 0 } else { 8 };
-    StreamSettings::plain(Some(remote), codec, payload_type)
+    StreamSettings::plain(Some(remote), codec, codec.static_payload_type().unwrap_or(PAYLOAD_TYPE_FIRST))
 }
 
 fn outgoing(to: &str, server: SocketAddr, hang_up_after: Option<Duration>) -> Outgoing {

@@ -20,7 +20,7 @@ mod incoming;
 mod outgoing;
 mod random;
 mod secret;
-mod speech;
+pub(crate) mod speech;
 mod transaction;
 
 #[cfg(test)]
@@ -35,7 +35,7 @@ pub const T1: Duration = Duration::from_millis(500);
 /// The longest time between two retransmissions.
 pub const T2: Duration = Duration::from_secs(4);
 /// The most calls of one telephone, finished ones included.
-pub const CALLS_MAX: usize = 10_000;
+pub const CALLS_MAX: usize = 100_000;
 
 /// Where the numbers of codecs begin that have none of their own (RFC 3551 §3).
 pub const PAYLOAD_TYPE_FIRST: u8 = 96;

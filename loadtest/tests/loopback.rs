@@ -6,6 +6,8 @@ use std::time::Duration;
 use loadtest::audio::Audio;
 use loadtest::driver::{PhonePlan, Phones};
 use loadtest::phone::{Behaviour, Event};
+use media::Codec;
+use media::dtmf::Key;
 
 const ANY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 const LONG: Duration = Duration::from_secs(20);
@@ -31,6 +33,31 @@ fn two_telephones_hear_each_other() {
     assert!(strength(&said.samples, 1_000.0) > 0.4 && strength(&said.samples, 400.0) < 0.05);
     assert_eq!((heard.stats.packets_lost, heard.stats.timestamp_jumps, heard.stats.ssrc_changes), (0, 0, 0));
     assert_eq!((caller.calls_open(), callee.calls_open()), (0, 0));
+}
+
+#[test]
+fn opus_over_srtp_and_a_key() {
+    let phones = Phones::start().expect("a thread");
+    let secured = |audio| PhonePlan { codecs: vec![Codec::Opus], is_secured: true, audio, ..PhonePlan::new(ANY) };
+    let callee = phones.add(secured(Audio::Silence)).expect("a port");
+    let caller = phones.add(secured(Audio::tone(400, 0.5))).expect("a port");
+    caller.call(callee.uri(), &[]).expect("an order");
+    callee.wait_for(LONG, |event| *event == Event::RtpFirst).expect("heard");
+    while callee.heard().samples.len() < 8_800 {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    caller.press("7").expect("an order");
+    let key = Key::try_from('7').expect("a key");
+    callee.wait_for(LONG, |event| *event == Event::Key(key)).expect("pressed");
+
+    let heard = callee.heard();
+    assert!(strength(&heard.samples[800..], 400.0) > 0.3, "{:?}", heard.stats);
+    assert_eq!((heard.stats.unexpected, heard.stats.packets_lost), (0, 0));
+    assert!(caller.press("x").is_err());
+
+    let plain = phones.add(PhonePlan::new(ANY)).expect("a port");
+    plain.call(callee.uri(), &[]).expect("an order");
+    plain.wait_for(LONG, |event| *event == Event::Failed { status: 488 }).expect("refused");
 }
 
 #[test]

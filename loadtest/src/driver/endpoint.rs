@@ -6,6 +6,7 @@ use std::time::Duration;
 use media::StreamSettings;
 
 use crate::audio::Audio;
+use crate::network::BadNetwork;
 use crate::phone::{Input, Output, Phone};
 use crate::stream::{Keep, Recording, Stream, StreamPlan};
 
@@ -48,10 +49,11 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    pub(super) fn new(ports: &[u16], audio: &Audio, seed: u64, keep: Keep) -> Self {
+    pub(super) fn new(ports: &[u16], audio: &Audio, seed: u64, keep: Keep, plan: StreamPlan) -> Self {
         let of = |(n, port): (usize, &u16)| {
-            let seed = seed.wrapping_add((n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-            Stream::new(*port, audio.clone(), seed, keep, StreamPlan::default())
+            let offset = (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let network = plan.network.map(|bad| BadNetwork { seed: bad.seed.wrapping_add(offset), ..bad });
+            Stream::new(*port, audio.clone(), seed.wrapping_add(offset), keep, StreamPlan { network, ..plan })
         };
         Streams {
             streams: ports.iter().enumerate().map(of).collect(),

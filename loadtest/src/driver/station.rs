@@ -15,7 +15,7 @@ use super::endpoint::{Endpoint, Streams};
 use super::loopback;
 use crate::audio::Audio;
 use crate::phone::{CallIndex, Input, Order, Output, Phone, PhoneSettings, TimedEvent};
-use crate::stream::{Keep, Recording, StreamStats};
+use crate::stream::{Keep, Recording, StreamPlan, StreamStats};
 
 /// Datagrams that are read from one socket before the others have their turn.
 const BATCH_MAX: usize = 64;
@@ -29,7 +29,7 @@ const WAKE: u64 = u64::MAX;
 /// What the handles ask of the thread.
 pub(super) enum Command {
     Phone { id: usize, settings: Box<PhoneSettings>, sockets: Sockets, events: SyncSender<TimedEvent> },
-    Streams { id: usize, audio: Audio, keep: Keep, seed: u64, sockets: Sockets },
+    Streams { id: usize, audio: Audio, keep: Keep, plan: StreamPlan, seed: u64, sockets: Sockets },
     Configure { id: usize, port: u16, settings: StreamSettings },
     StopStreams { id: usize },
     Order { id: usize, order: Box<dyn FnOnce(CallIndex) -> Order + Send> },
@@ -209,8 +209,8 @@ impl Station {
             Command::Phone { id, settings, sockets, events } => {
                 self.add(id, Endpoint::Phone(Box::new(Phone::new(*settings))), sockets, Some(events));
             }
-            Command::Streams { id, audio, keep, seed, sockets } => {
-                let streams = Streams::new(&sockets.rtp_ports(), &audio, seed, keep);
+            Command::Streams { id, audio, keep, plan, seed, sockets } => {
+                let streams = Streams::new(&sockets.rtp_ports(), &audio, seed, keep, plan);
                 self.add(id, Endpoint::Streams(streams), sockets, None);
             }
             Command::Configure { id, port, settings } => {

@@ -7,10 +7,12 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use media::sdp::{self, Local};
 use media::{Codec, Direction, StreamSettings};
 
-use crate::driver::{invalid, loopback};
+use super::Speaking;
+use crate::driver::{invalid, loopback, secret};
+use crate::phone::PhoneSettings;
+use crate::phone::speech::Speech;
 
 /// How long a reply may take.
 const REPLY_MAX: Duration = Duration::from_secs(2);
@@ -22,37 +24,41 @@ pub(super) struct Client {
     socket: UdpSocket,
     cookie: u64,
     server: SocketAddr,
+    speaking: Speaking,
 }
 
 impl Client {
-    pub(super) fn connect(server: SocketAddr) -> io::Result<Self> {
+    pub(super) fn connect(server: SocketAddr, speaking: Speaking) -> io::Result<Self> {
         loopback(server.ip())?;
         let socket = UdpSocket::bind(SocketAddr::new(server.ip(), 0))?;
         socket.connect(server)?;
         socket.set_read_timeout(Some(REPLY_MAX))?;
-        Ok(Client { socket, cookie: 0, server })
+        Ok(Client { socket, cookie: 0, server, speaking })
     }
 
     /// Offer and answer of one call; `ports` are our two local ones. Returns the settings of both sides.
-    pub(super) fn set_up(
-        &mut self,
-        call: usize,
-        ports: (u16, u16),
-        codec: Codec,
-    ) -> io::Result<(StreamSettings, StreamSettings)> {
-        let payload_type = if codec == Codec::Pcmu { 0 } else { 8 };
-        let offered = [(codec, payload_type)];
-        let local = |port| Local { address: self.server.ip(), port, session_id: call as u64 + 1, version: 1 };
-        let (caller, callee) = (local(ports.0), local(ports.1));
-
-        let offer = sdp::offer(&caller, &offered, None, Direction::SendRecv);
+    pub(super) fn set_up(&mut self, call: usize, ports: (u16, u16)) -> io::Result<(StreamSettings, StreamSettings)> {
+        let mut caller = self.speech(ports.0, self.speaking.caller, self.speaking.secured.caller(), 2 * call)?;
+        let mut callee = self.speech(ports.1, self.speaking.callee, self.speaking.secured.callee(), 2 * call + 1)?;
+        let offer = caller.offer(Direction::SendRecv);
         let to_callee = self.describe("offer", call, &offer)?;
-        let session = sdp::parse(&to_callee).map_err(|error| refused(&error))?;
-        let (answer, callee_settings) = sdp::answer(&session, &callee, &[codec]).map_err(|error| refused(&error))?;
+        let answered = callee.answer(&to_callee);
+        let (answer, callee_settings) = answered.ok_or_else(|| refused(&format!("an offer of {to_callee:?}")))?;
         let to_caller = self.describe("answer", call, &answer)?;
-        let session = sdp::parse(&to_caller).map_err(|error| refused(&error))?;
-        let caller_settings = sdp::accept(&session, &offered, None).map_err(|error| refused(&error))?;
+        let accepted = caller.accept(&to_caller);
+        let caller_settings = accepted.ok_or_else(|| refused(&format!("an answer of {to_caller:?}")))?;
         Ok((caller_settings, callee_settings))
+    }
+
+    fn speech(&self, port: u16, codec: Codec, is_secured: bool, number: usize) -> io::Result<Speech> {
+        let (stream, _) = self.speaking.streams();
+        let settings = PhoneSettings {
+            codecs: vec![codec],
+            stream,
+            secret: if is_secured { Some(secret()?) } else { None },
+            ..PhoneSettings::new(SocketAddr::new(self.server.ip(), port), vec![port])
+        };
+        Ok(Speech::new(&settings, port, (number as u64 + 1) << 32))
     }
 
     /// Ends one call; a relay that does not answer has nothing left to end.
@@ -73,12 +79,21 @@ impl Client {
         self.cookie += 1;
         let cookie = format!("{}_{}", std::process::id(), self.cookie);
         let call_id = format!("load-{}-{call}", std::process::id());
-        let mut fields = vec![("call-id", call_id.as_str()), ("command", command), ("from-tag", "caller")];
+        let mut fields = vec![("call-id", text(&call_id)), ("command", text(command)), ("from-tag", text("caller"))];
+        let (caller, callee) = (self.speaking.caller, self.speaking.callee);
+        if command == "offer" && caller != callee {
+            let (mask, transcode) = (text(caller.name()), text(callee.name()));
+            fields.insert(1, ("codec", format!("d4:maskl{mask}e9:transcodel{transcode}ee")));
+        }
         if let Some(sdp) = sdp {
-            fields.push(("sdp", sdp));
+            fields.push(("sdp", text(sdp)));
         }
         if command == "answer" {
-            fields.push(("to-tag", "callee"));
+            fields.push(("to-tag", text("callee")));
+        }
+        if command == "offer" {
+            let transport = if self.speaking.secured.callee() { "RTP/SAVP" } else { "RTP/AVP" };
+            fields.push(("transport-protocol", text(transport)));
         }
         self.socket.send(format!("{cookie} {}", encoded(&fields)).as_bytes())?;
 
@@ -98,11 +113,15 @@ fn refused(reason: &dyn std::fmt::Display) -> io::Error {
     invalid(format!("the media relay refused: {reason}"))
 }
 
-/// A dictionary of strings; the keys must come sorted.
-fn encoded(fields: &[(&str, &str)]) -> String {
-    let fields: String =
-        fields.iter().map(|(key, value)| format!("{}:{key}{}:{value}", key.len(), value.len())).collect();
+/// A dictionary of values that are encoded already; the keys must come sorted.
+fn encoded(fields: &[(&str, String)]) -> String {
+    let fields: String = fields.iter().map(|(key, value)| format!("{}{value}", text(key))).collect();
     format!("d{fields}e")
+}
+
+/// A string.
+fn text(text: &str) -> String {
+    format!("{}:{text}", text.len())
 }
 
 /// The string fields of a dictionary; others are skipped.
@@ -152,7 +171,7 @@ mod tests {
 
     #[test]
     fn dictionaries() {
-        assert_eq!(encoded(&[("command", "ping"), ("x", "")]), "d7:command4:ping1:x0:e");
+        assert_eq!(encoded(&[("command", text("ping")), ("x", text(""))]), "d7:command4:ping1:x0:e");
         let reply = decoded("d6:result2:ok3:sdp4:v=0\n4:tagsd1:ad2:ini5eee5:totall1:a1:bee").expect("a dictionary");
         assert_eq!(reply.get("sdp").map(String::as_str), Some("v=0\n"));
         assert_eq!(reply.len(), 2);

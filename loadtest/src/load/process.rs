@@ -1,5 +1,6 @@
 //! What a process uses, from `/proc` (proc(5)).
 
+use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
@@ -42,6 +43,30 @@ impl Process {
         })
     }
 
+    /// Open file descriptors.
+    pub(super) fn files(&self) -> io::Result<u64> {
+        Ok(std::fs::read_dir(format!("/proc/{}/fd", self.pid))?.count() as u64)
+    }
+
+    /// UDP sockets among them.
+    pub(super) fn udp_ports(&self) -> io::Result<u64> {
+        let mut inodes = BTreeSet::new();
+        for table in ["udp", "udp6"] {
+            // A system without IPv6 has no second table.
+            let text = std::fs::read_to_string(format!("/proc/{}/net/{table}", self.pid)).unwrap_or_default();
+            inodes.extend(text.lines().skip(1).filter_map(inode));
+        }
+        let mut count = 0;
+        for file in std::fs::read_dir(format!("/proc/{}/fd", self.pid))? {
+            // A file that has just been closed has no name any more.
+            let name = file.ok().and_then(|file| std::fs::read_link(file.path()).ok());
+            let socket = name.as_deref().and_then(|name| name.to_str()?.strip_prefix("socket:[")?.strip_suffix(']'));
+            count +=
+                u64::from(socket.and_then(|inode| inode.parse().ok()).is_some_and(|inode| inodes.contains(&inode)));
+        }
+        Ok(count)
+    }
+
     /// CPU of the threads whose names begin so.
     fn threads_cpu(&self, prefix: &str) -> io::Result<Duration> {
         let mut sum = Duration::ZERO;
@@ -73,6 +98,11 @@ fn on_cpu(books: &str) -> Option<Duration> {
     books.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
+/// The tenth field of a line of `/proc/net/udp`.
+fn inode(line: &str) -> Option<u64> {
+    line.split_whitespace().nth(9)?.parse().ok()
+}
+
 fn rss_kilobytes(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.split_whitespace().next()?.parse().ok()
@@ -90,6 +120,8 @@ mod tests {
     fn fields() {
         let stat = "12 (a) b) S 1 12 12 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 3 0 5 6 7";
         assert_eq!(cpu_ticks(stat), Some(300));
+        let line = " 1: 0100007F:1388 00000000:0000 07 00000000:00000000 00:00000000 00000000  0  0 4711 2 0 0";
+        assert_eq!((inode(line), inode("x")), (Some(4_711), None));
         assert_eq!(rss_kilobytes("VmPeak: 9 kB\nVmRSS:\t   1234 kB\n"), Some(1_234));
         assert_eq!(on_cpu("1500000 20 3\n"), Some(Duration::from_micros(1_500)));
         assert_eq!((cpu_ticks(""), rss_kilobytes("")), (None, None));
@@ -98,5 +130,9 @@ mod tests {
     #[test]
     fn ourselves() {
         assert!(Process::own().usage().expect("our own").rss_bytes > 0);
+        assert!(Process::own().files().expect("our own") > 2);
+        // Other tests of this process have sockets too, but none that come and go.
+        let _socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+        assert!(Process::own().udp_ports().expect("our own") > 0);
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Meter, RelayPlan};
 use crate::latency::{Latencies, Percentiles};
-use crate::stream::Recording;
+use crate::stream::{Recording, StreamStats};
 
 /// Percentiles, milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
@@ -56,6 +56,58 @@ pub struct Faults {
     pub timestamp_jumps: u64,
 }
 
+impl Faults {
+    pub(super) fn add(&mut self, stats: &StreamStats) {
+        self.duplicates += stats.duplicates;
+        self.reordered += stats.reordered;
+        self.unexpected += stats.unexpected;
+        self.ssrc_changes += stats.ssrc_changes;
+        self.timestamp_steps_back += stats.timestamp_steps_back;
+        self.timestamp_jumps += stats.timestamp_jumps;
+    }
+}
+
+/// How much audio the server delivered, which its sequence numbers do not tell: a transcoder that is starved numbers
+/// what little it makes without a gap.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Delivered {
+    /// Audio received, of what was sent by the other ends, %.
+    pub percent_of_sent: f64,
+    /// Audio in the packets of a stream, of the time from its first to its last: the worst stream, %.
+    pub percent_of_time_min: f64,
+    /// The same over all streams, mean, %.
+    pub percent_of_time_mean: f64,
+    /// Streams with less than 99 % of their time.
+    pub streams_starved: usize,
+}
+
+impl Delivered {
+    fn of(streams: &[&Recording]) -> Self {
+        let seconds = |of: fn(&Recording) -> f64| streams.iter().map(|recording| of(recording)).sum::<f64>();
+        let sent = seconds(|recording| recording.stats.audio_sent.as_secs_f64());
+        let received = seconds(|recording| recording.stats.audio_received.as_secs_f64());
+        let shares: Vec<f64> = streams.iter().filter_map(|recording| share_of_time(recording)).collect();
+        if shares.is_empty() || sent == 0.0 {
+            return Delivered::default();
+        }
+        Delivered {
+            percent_of_sent: 100.0 * received / sent,
+            percent_of_time_min: shares.iter().copied().fold(f64::INFINITY, f64::min),
+            percent_of_time_mean: shares.iter().sum::<f64>() / shares.len() as f64,
+            streams_starved: shares.iter().filter(|share| **share < 99.0).count(),
+        }
+    }
+}
+
+/// The audio of a stream in per cent of the time from its first packet to the end of its last.
+fn share_of_time(recording: &Recording) -> Option<f64> {
+    let stats = recording.stats;
+    let (first, last) = (recording.started?, stats.last_at?);
+    let packet = stats.audio_received.div_f64(stats.packets_received.max(1) as f64);
+    let time = last.saturating_sub(first) + packet;
+    (!time.is_zero()).then(|| 100.0 * stats.audio_received.as_secs_f64() / time.as_secs_f64())
+}
+
 /// What the server used.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ServerReport {
@@ -90,6 +142,10 @@ pub struct RelayReport {
     pub packets_received: u64,
     /// Packets missing in the received sequences.
     pub packets_lost: u64,
+    /// Packets that the callers' own bad network lost, both ways; they are missing in the sequences too.
+    pub network_lost: u64,
+    /// Audio that came through.
+    pub delivered: Delivered,
     /// What was wrong with received packets.
     pub faults: Faults,
     /// Interarrival jitter over all streams: mean and largest, ms.
@@ -98,6 +154,12 @@ pub struct RelayReport {
     pub jitter_ms_max: f64,
     /// One-way time through the server.
     pub latency: Spread,
+    /// From a click to its echo, through the server twice; empty where packets are stamped.
+    pub round_trip: Spread,
+    /// Clicks that were said.
+    pub clicks_sent: u64,
+    /// Clicks that came back.
+    pub clicks_heard: u64,
     /// One-way time of the same packets without a server, in the same run.
     pub baseline: Spread,
     /// The difference.
@@ -112,7 +174,7 @@ impl RelayReport {
     pub(super) fn new(system: String, plan: &RelayPlan, answered: usize, setup: &Spread) -> Self {
         RelayReport {
             system,
-            codec: format!("{:?}", plan.codec).to_uppercase(),
+            codec: plan.speaking.name(),
             calls: plan.calls,
             seconds: plan.seconds,
             answered,
@@ -120,10 +182,15 @@ impl RelayReport {
             packets_sent: 0,
             packets_received: 0,
             packets_lost: 0,
+            network_lost: 0,
+            delivered: Delivered::default(),
             faults: Faults::default(),
             jitter_ms_mean: 0.0,
             jitter_ms_max: 0.0,
             latency: Spread::default(),
+            round_trip: Spread::default(),
+            clicks_sent: 0,
+            clicks_heard: 0,
             baseline: Spread::default(),
             added: Spread::default(),
             server: None,
@@ -132,30 +199,33 @@ impl RelayReport {
     }
 
     pub(super) fn set_media(&mut self, callers: &[Recording], callees: &[Recording]) {
-        let mut latencies = Latencies::default();
+        let (mut latencies, mut round_trips) = (Latencies::default(), Latencies::default());
         let heard: Vec<&Recording> =
             callers.iter().chain(callees).filter(|recording| recording.started.is_some()).collect();
         for recording in &heard {
             let stats = recording.stats;
             latencies.merge(&recording.latencies);
+            round_trips.merge(&recording.round_trips);
+            self.clicks_sent += stats.clicks_sent;
+            self.clicks_heard += stats.clicks_heard;
+            self.network_lost += stats.network_lost_sent + stats.network_lost_received;
             self.packets_sent += stats.packets_sent;
             self.packets_received += stats.packets_received;
             self.packets_lost += stats.packets_lost;
-            self.faults.duplicates += stats.duplicates;
-            self.faults.reordered += stats.reordered;
-            self.faults.unexpected += stats.unexpected;
-            self.faults.ssrc_changes += stats.ssrc_changes;
-            self.faults.timestamp_steps_back += stats.timestamp_steps_back;
-            self.faults.timestamp_jumps += stats.timestamp_jumps;
+            self.faults.add(&stats);
             self.jitter_ms_mean += stats.jitter_ms / heard.len() as f64;
             self.jitter_ms_max = self.jitter_ms_max.max(stats.jitter_ms);
         }
         self.latency = Spread::of(&latencies);
+        self.round_trip = Spread::of(&round_trips);
+        self.delivered = Delivered::of(&heard);
     }
 
     pub(super) fn set_baseline(&mut self, baseline: &Latencies) {
         self.baseline = Spread::of(baseline);
-        self.added = self.latency.beyond(self.baseline);
+        if self.latency.count > 0 {
+            self.added = self.latency.beyond(self.baseline);
+        }
     }
 
     pub(super) fn set_usage(&mut self, meter: &Meter, calls: usize, seconds: u64) {
@@ -176,17 +246,34 @@ impl RelayReport {
     }
 }
 
+impl fmt::Display for Delivered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (mean, worst) = (self.percent_of_time_mean, self.percent_of_time_min);
+        write!(f, "{mean:.2} % of the time, worst stream {worst:.2} %, {} below 99 %", self.streams_starved)?;
+        write!(f, "; {:.2} % of what was sent", self.percent_of_sent)
+    }
+}
+
 impl fmt::Display for RelayReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} · {} · {} calls · {} s", self.system, self.codec, self.calls, self.seconds)?;
         row(f, "answered", format!("{} of {}", self.answered, self.calls))?;
         row(f, "set-up", spread(&self.setup))?;
         row(f, "packets", format!("{} sent, {} received", self.packets_sent, self.packets_received))?;
-        row(f, "lost", format!("{} (by sequence)", self.packets_lost))?;
+        row(f, "lost", format!("{} (by sequence), {} by the callers' network", self.packets_lost, self.network_lost))?;
+        row(f, "delivered", self.delivered)?;
         row(f, "jitter", format!("mean {:.2} ms, max {:.2} ms", self.jitter_ms_mean, self.jitter_ms_max))?;
-        row(f, "one-way", spread(&self.latency))?;
+        if self.latency.count > 0 {
+            row(f, "one-way", spread(&self.latency))?;
+        }
         row(f, "without server", spread(&self.baseline))?;
-        row(f, "added", spread(&self.added))?;
+        if self.latency.count > 0 {
+            row(f, "added", spread(&self.added))?;
+        }
+        if self.clicks_sent > 0 {
+            row(f, "round trip", spread(&self.round_trip))?;
+            row(f, "clicks", format!("{} said, {} came back", self.clicks_sent, self.clicks_heard))?;
+        }
         if self.faults != Faults::default() {
             row(f, "faults", format!("{:?}", self.faults))?;
         }
@@ -237,10 +324,37 @@ impl fmt::Display for CallsReport {
     }
 }
 
-fn row(f: &mut fmt::Formatter<'_>, name: &str, value: impl fmt::Display) -> fmt::Result {
+pub(super) fn row(f: &mut fmt::Formatter<'_>, name: &str, value: impl fmt::Display) -> fmt::Result {
     writeln!(f, "  {name:<16}{value}")
 }
 
-fn spread(spread: &Spread) -> String {
+pub(super) fn spread(spread: &Spread) -> String {
     format!("p50 {:.3} ms, p99 {:.3} ms, max {:.3} ms", spread.p50_ms, spread.p99_ms, spread.max_ms)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_starved_stream_is_seen_though_nothing_is_lost() {
+        let stream = |audio_ms: u64, time_ms: u64| {
+            let second = Duration::from_secs(1);
+            let stats = StreamStats {
+                packets_received: audio_ms / 20,
+                audio_sent: Duration::from_secs(10),
+                audio_received: Duration::from_millis(audio_ms),
+                last_at: Some(second + Duration::from_millis(time_ms - 20)),
+                ..StreamStats::default()
+            };
+            Recording { started: Some(second), stats, ..Recording::default() }
+        };
+        let (good, starved) = (stream(10_000, 10_000), stream(5_700, 10_000));
+        let delivered = Delivered::of(&[&good, &starved]);
+        assert_eq!((delivered.percent_of_sent, delivered.streams_starved), (78.5, 1));
+        assert!((delivered.percent_of_time_min - 57.0).abs() < 0.01, "{delivered}");
+        assert_eq!(Delivered::of(&[]), Delivered::default());
+    }
 }

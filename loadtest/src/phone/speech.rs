@@ -14,7 +14,7 @@ const EVENT_PAYLOAD_TYPE: u8 = 101;
 
 /// One call's side of offer and answer.
 #[derive(Debug)]
-pub(super) struct Speech {
+pub(crate) struct Speech {
     formats: Formats,
     codecs: Vec<Codec>,
     ptime_ms: Option<u8>,
@@ -27,7 +27,7 @@ pub(super) struct Speech {
 
 impl Speech {
     /// `number` is one that no other call has.
-    pub(super) fn new(settings: &PhoneSettings, port: u16, number: u64) -> Self {
+    pub(crate) fn new(settings: &PhoneSettings, port: u16, number: u64) -> Self {
         Speech {
             formats: formats(&settings.codecs, settings.payload_type_first),
             codecs: settings.codecs.clone(),
@@ -41,13 +41,13 @@ impl Speech {
     }
 
     /// Our offer with a new version.
-    pub(super) fn offer(&mut self, direction: Direction) -> String {
+    pub(crate) fn offer(&mut self, direction: Direction) -> String {
         let local = self.local();
         self.with_packet_time(&self.our_offer(direction).write(&local))
     }
 
     /// Our answer to their offer; `None` when it cannot be accepted.
-    pub(super) fn answer(&mut self, offer: &str) -> Option<(String, StreamSettings)> {
+    pub(crate) fn answer(&mut self, offer: &str) -> Option<(String, StreamSettings)> {
         let session = sdp::parse(offer).ok()?;
         let local = self.local();
         let terms = Terms {
@@ -60,7 +60,7 @@ impl Speech {
     }
 
     /// What their answer to our offer comes to; `None` when it is none.
-    pub(super) fn accept(&self, answer: &str) -> Option<StreamSettings> {
+    pub(crate) fn accept(&self, answer: &str) -> Option<StreamSettings> {
         let session = sdp::parse(answer).ok()?;
         Some(self.our_offer(Direction::SendRecv).accept(&session).ok()?.settings)
     }

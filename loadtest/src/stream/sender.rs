@@ -140,8 +140,10 @@ impl Sender {
         let mut packet = self.header(settings.payload_type, self.timestamp)?;
         self.voice.packet(settings.codec, ms, self.position, now, &mut packet);
         self.sent(settings.codec, &packet[HEADER_BYTES..]);
-        if self.says_clicks() {
-            clicks.sent(now, self.position, 8 * u64::from(ms));
+        if let Audio::Clip(clip) = self.voice.audio()
+            && clip.has_clicks()
+        {
+            clicks.sent(now, self.position, 8 * u64::from(ms), clip.click_delay(settings.codec, ms));
         }
         Some(packet)
     }
