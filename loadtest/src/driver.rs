@@ -22,6 +22,7 @@ use crate::phone::{
 };
 use crate::stream::{Keep, Recording, StreamPlan, StreamStats};
 
+mod arrival;
 mod endpoint;
 mod station;
 

@@ -345,7 +345,7 @@ impl Phone {
         }
     }
 
-    /// When `Tick` is due.
+    /// When `Tick` is due; each does one thing, so the next may be due at once.
     pub fn deadline(&self) -> Option<Duration> {
         self.timers.first().map(|(at, _)| *at)
     }
@@ -371,7 +371,7 @@ impl Phone {
     }
 
     fn tick(&mut self, now: Duration, out: &mut Output) {
-        while let Some(&(at, index)) = self.timers.first()
+        if let Some(&(at, index)) = self.timers.first()
             && at <= now
         {
             self.with(now, index, out, Call::tick);

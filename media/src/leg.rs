@@ -5,11 +5,13 @@
 mod protection;
 mod reports;
 mod sending;
+mod tie;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use self::protection::Protection;
+use self::tie::Tie;
 use crate::codec::CodecError;
 use crate::engine::Arrival;
 use crate::latch::{Admission, Latch};
@@ -52,6 +54,7 @@ pub(crate) struct Leg {
     settings: Option<StreamSettings>,
     protection: Protection,
     latch: Latch,
+    tie: Tie,
     /// Where control packets come from, when that is not the audio's source.
     control_source: Option<SocketAddr>,
     sequencer: Sequencer,
@@ -142,6 +145,7 @@ impl Leg {
             settings: None,
             protection: Protection::new(),
             latch: Latch::default(),
+            tie: Tie::default(),
             control_source: None,
             sequencer: Sequencer::default(),
             counts: Counts::default(),
@@ -259,6 +263,13 @@ impl Leg {
         if let Some(transcoder) = self.transcoder.take() {
             self.gone.samples_concealed += transcoder.stats().concealed_samples;
         }
+    }
+
+    /// What to change about the tie of this leg's media socket to its far end, if anything.
+    pub(crate) fn judge_tie(&mut self, now: Duration) -> Option<Option<SocketAddr>> {
+        // Connectivity checks come from addresses that no audio comes from.
+        let ice = self.settings.as_ref().is_none_or(|settings| settings.ice.is_some());
+        self.tie.judge(now, self.latch.source().filter(|_| !ice))
     }
 
     /// The span of silence that is to be said now, if any.

@@ -17,7 +17,7 @@ use super::{
     AudioTerms, Fault, HeaderMatch, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
     PortRange, Route, Routes, Settings, SipSettings, SpeechSettings, Target, TokenSource, WebSettings,
 };
-use crate::shell::media::MediaIo;
+use crate::shell::media::{MediaIo, MediaPriority};
 
 /// Targets and routes of one server, and networks that are trusted.
 const ENTRIES_MAX: usize = 1_000;
@@ -122,6 +122,7 @@ fn read_media(mut section: Section<'_>, sip: &SipSettings) -> MediaSettings {
             .read("cpus", "a list of processor numbers, 0-1023", list(CPUS_MAX, whole(0..=1_023)))
             .map_or(default.cpus, |cpus| cpus.into_iter().map(count).collect()),
         io: section.read("io", "\"auto\", \"epoll\" or \"io_uring\"", media_io).unwrap_or(default.io),
+        priority: section.read("priority", "\"realtime\" or \"normal\"", priority).unwrap_or(default.priority),
         silence: span(&mut section, "silence_s", 5..=3600).unwrap_or(default.silence),
         silence_limit: span(&mut section, "silence_limit_s", 10..=86_400).unwrap_or(default.silence_limit),
     };
@@ -417,6 +418,14 @@ fn parties(value: &Value) -> Option<Parties> {
     match value.as_str()? {
         "caller" => Some(Parties::Caller),
         "both" => Some(Parties::Both),
+        _ => None,
+    }
+}
+
+fn priority(value: &Value) -> Option<MediaPriority> {
+    match value.as_str()? {
+        "realtime" => Some(MediaPriority::Realtime),
+        "normal" => Some(MediaPriority::Normal),
         _ => None,
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Engine, LegSlot, Output};
+use super::{Engine, LegSlot, Output, Tie};
 use crate::dtmf::{Key, Tones};
 use crate::leg::Leg;
 use crate::packet::Ssrc;
@@ -19,6 +19,8 @@ impl Engine {
                 let Some(&slot) = self.slots.get(&leg) else { return };
                 if let Some(leg) = self.leg_mut(slot) {
                     leg.configure(now, settings);
+                    let slot = LegSlot(slot);
+                    out.ties.extend(leg.judge_tie(now).map(|to| Tie { slot, to }));
                 }
                 self.arrange(now, slot, out);
             }

@@ -157,4 +157,4 @@ impl Leg {
 
 /// Handshake datagrams that a leg may bring at once, and how many more it may with every look at it.
 pub(super) const HANDSHAKES_MAX: u16 = 64;
-const HANDSHAKES_PER_WATCH: u16 = 16;
+const HANDSHAKES_PER_WATCH: u16 = 6;

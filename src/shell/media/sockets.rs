@@ -92,6 +92,19 @@ impl Sockets {
         }
     }
 
+    /// Ties a socket to one far end, from which alone it receives then, or lets it hear everybody again. To send to whom
+    /// it is tied is cheaper; to others it can be sent as before.
+    ///
+    /// # Errors
+    /// When the system refuses; then it hears everybody.
+    pub(super) fn tie(&mut self, number: u32, to: Option<SocketAddr>) -> io::Result<()> {
+        let tied = match self {
+            Self::Epoll(epoll) => epoll.tied(number),
+            Self::Ring(ring) => ring.tied(number),
+        };
+        tied.map_or(Ok(()), |tied| tied.change(to))
+    }
+
     /// Sends what waits to be sent, then waits until a datagram comes, the bell rings or the time is over; true when
     /// the bell rang.
     ///
@@ -154,6 +167,36 @@ pub(super) fn bind(address: IpAddr, port: u16) -> io::Result<UdpSocket> {
     }
     socket.bind(&local.into())?;
     Ok(socket.into())
+}
+
+/// A socket, and the far end that it is tied to.
+#[derive(Debug)]
+struct Tied {
+    socket: UdpSocket,
+    is_ipv6: bool,
+    to: Option<SocketAddr>,
+}
+
+impl Tied {
+    fn new(socket: UdpSocket) -> io::Result<Self> {
+        let is_ipv6 = socket.local_addr()?.is_ipv6();
+        Ok(Self { socket, is_ipv6, to: None })
+    }
+
+    /// Where a datagram has to be said to go; `None` when the kernel knows.
+    fn written(&self, to: SocketAddr) -> Option<SocketAddr> {
+        (self.to != Some(to)).then(|| written(to, self.is_ipv6))
+    }
+
+    fn change(&mut self, to: Option<SocketAddr>) -> io::Result<()> {
+        self.to = None;
+        let Some(to) = to else {
+            return Ok(rustix::net::connect_unspec(&self.socket)?);
+        };
+        self.socket.connect(written(to, self.is_ipv6))?;
+        self.to = Some(to);
+        Ok(())
+    }
 }
 
 /// A destination as a socket of this family writes it.

@@ -166,6 +166,7 @@ impl Stage {
             threads,
             cpus: vec![0],
             io,
+            priority: MediaPriority::Realtime,
             legs_max,
             tap: Arc::clone(&tap),
             events: sender,

@@ -18,7 +18,7 @@ use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::sockets::{Arrival as Received, Sockets, bind};
 use super::tap::TapRing;
-use super::{Clock, MediaOptions};
+use super::{Clock, MediaOptions, MediaPriority};
 
 pub(super) struct MediaThread {
     inbox: Arc<Inbox>,
@@ -26,6 +26,7 @@ pub(super) struct MediaThread {
     clock: Clock,
     address: IpAddr,
     cpu: Option<usize>,
+    priority: MediaPriority,
     engine: Engine,
     sockets: Sockets,
     outbox: Outbox,
@@ -52,6 +53,7 @@ impl MediaThread {
             clock: options.clock,
             address: options.address,
             cpu: options.cpus.get(number % options.cpus.len().max(1)).copied(),
+            priority: options.priority,
             engine: Engine::new(options.legs_max, u64::from_le_bytes(seed)),
             sockets: Sockets::new(options.io, 2 * options.legs_max, inbox.bell())?,
             outbox: Outbox::new(options.events.clone()),
@@ -70,6 +72,9 @@ impl MediaThread {
             && let Err(error) = stay_on(cpu)
         {
             tracing::warn!(cpu, %error, "a media thread cannot be bound to its processor and runs on any");
+        }
+        if let Err(error) = self.priority.take() {
+            tracing::info!(?error, "a media thread may not run in real time and shares the processor like any other");
         }
         if let Err(error) = self.sockets.begin() {
             tracing::error!(%error, "a media thread cannot wait for packets and ends");
@@ -211,6 +216,11 @@ impl MediaThread {
         for frame in self.out.frames.drain(..) {
             if let Some(evicted) = self.tap.push(frame) {
                 self.engine.count_tap_drop(evicted.leg);
+            }
+        }
+        for tie in &self.out.ties {
+            if let Err(error) = self.sockets.tie(socket_of(tie.slot, Channel::Media), tie.to) {
+                tracing::debug!(%error, "a leg's socket is not tied to its far end");
             }
         }
         if !self.out.events.is_empty() {

@@ -10,12 +10,12 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use super::{Arrival, written};
+use super::{Arrival, Tied};
 
 #[derive(Debug)]
 pub(in super::super) struct EpollSockets {
     epoll: Epoll,
-    sockets: Vec<Option<(UdpSocket, bool)>>,
+    sockets: Vec<Option<Tied>>,
     events: Vec<EpollEvent>,
     ready: usize,
     /// How many of the ready ones had their turn.
@@ -31,10 +31,9 @@ impl EpollSockets {
     }
 
     pub(super) fn insert(&mut self, number: u32, socket: UdpSocket) -> io::Result<()> {
-        let is_ipv6 = socket.local_addr()?.is_ipv6();
         let place = self.sockets.get_mut(number as usize).ok_or(io::ErrorKind::InvalidInput)?;
         self.epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, u64::from(number)))?;
-        *place = Some((socket, is_ipv6));
+        *place = Some(Tied::new(socket)?);
         Ok(())
     }
 
@@ -63,8 +62,8 @@ impl EpollSockets {
             let number = self.events[self.seen].data();
             self.seen += 1;
             // The bell, or a socket that was closed in this round.
-            let Some(Some((socket, _))) = self.sockets.get(number as usize) else { continue };
-            if let Ok((bytes, from)) = socket.recv_from(buffer) {
+            let Some(Some(tied)) = self.sockets.get(number as usize) else { continue };
+            if let Ok((bytes, from)) = tied.socket.recv_from(buffer) {
                 return Some(Arrival { socket: number as u32, from, bytes });
             }
         }
@@ -72,10 +71,18 @@ impl EpollSockets {
     }
 
     pub(super) fn send(&mut self, number: u32, bytes: &[u8], to: SocketAddr) -> bool {
-        let Some(Some((socket, is_ipv6))) = self.sockets.get(number as usize) else {
+        let Some(Some(tied)) = self.sockets.get(number as usize) else {
             return false;
         };
-        socket.send_to(bytes, written(to, *is_ipv6)).is_ok()
+        match tied.written(to) {
+            Some(to) => tied.socket.send_to(bytes, to),
+            None => tied.socket.send(bytes),
+        }
+        .is_ok()
+    }
+
+    pub(super) fn tied(&mut self, number: u32) -> Option<&mut Tied> {
+        self.sockets.get_mut(number as usize)?.as_mut()
     }
 }
 

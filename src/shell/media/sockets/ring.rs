@@ -20,7 +20,7 @@ use nix::libc;
 
 use self::pool::Pool;
 use self::post::Post;
-use super::{Arrival, written};
+use super::{Arrival, Tied};
 
 /// The ring, and all memory that the kernel writes to or reads from through it.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ struct Memory {
 
 #[derive(Debug, Default)]
 struct Place {
-    socket: Option<(UdpSocket, bool)>,
+    socket: Option<Tied>,
     /// True while the kernel has a receive operation for it.
     armed: bool,
     closing: bool,
@@ -86,13 +86,12 @@ impl RingSockets {
     }
 
     pub(super) fn insert(&mut self, number: u32, socket: UdpSocket) -> io::Result<()> {
-        let is_ipv6 = socket.local_addr()?.is_ipv6();
         let place = self.sockets.get_mut(number as usize).ok_or(io::ErrorKind::InvalidInput)?;
         if place.armed || place.socket.is_some() {
             return Err(io::Error::new(io::ErrorKind::ResourceBusy, "the kernel still holds the last socket here"));
         }
         self.ring.0.submitter().register_files_update(number, &[socket.as_raw_fd()])?;
-        *place = Place { socket: Some((socket, is_ipv6)), ..Place::default() };
+        *place = Place { socket: Some(Tied::new(socket)?), ..Place::default() };
         self.arm(number);
         Ok(())
     }
@@ -148,10 +147,10 @@ impl RingSockets {
     }
 
     pub(super) fn send(&mut self, number: u32, bytes: &[u8], to: SocketAddr) -> bool {
-        let Some(Place { socket: Some((_, is_ipv6)), .. }) = self.sockets.get(number as usize) else {
+        let Some(Place { socket: Some(tied), .. }) = self.sockets.get(number as usize) else {
             return false;
         };
-        let to = written(to, *is_ipv6);
+        let to = tied.written(to);
         if self.memory.post.is_full() && self.submit().is_err() {
             return false;
         }
@@ -163,6 +162,10 @@ impl RingSockets {
             return self.submit().is_ok();
         }
         sent
+    }
+
+    pub(super) fn tied(&mut self, number: u32) -> Option<&mut Tied> {
+        self.sockets.get_mut(number as usize)?.socket.as_mut()
     }
 
     pub(super) fn failed_since(&mut self) -> u64 {
