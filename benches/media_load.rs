@@ -47,6 +47,7 @@ fn main() {
         legs_max: calls * 2,
         cpus: Vec::new(),
         io,
+        stamps: false,
         priority: MediaPriority::Realtime,
         tap: Arc::clone(&tap),
         events: sender,

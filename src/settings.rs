@@ -110,6 +110,8 @@ pub struct MediaSettings {
     pub cpus: Vec<usize>,
     /// How the media threads wait for packets.
     pub io: MediaIo,
+    /// Whether jitter is measured by the kernel's receive times instead of the media loop's.
+    pub stamps: bool,
     /// What the media threads come before.
     pub priority: MediaPriority,
     /// A leg that sends nothing for this long is asked whether it is still there.
@@ -130,7 +132,8 @@ impl Default for MediaSettings {
             threads: 1,
             cpus: Vec::new(),
             io: MediaIo::Auto,
-            priority: MediaPriority::Realtime,
+            stamps: false,
+            priority: MediaPriority::Normal,
             silence: Duration::from_secs(30),
             silence_limit: Duration::from_secs(300),
         }

@@ -31,6 +31,7 @@ fn steady_state_allocates_nothing() {
             threads: 1,
             cpus: Vec::new(),
             io,
+            stamps: true,
             priority: MediaPriority::Realtime,
             legs_max: LEGS as usize,
             tap: Arc::clone(&tap),

@@ -145,6 +145,7 @@ fn start_media(
         threads: settings.media.threads,
         cpus: settings.media.cpus.clone(),
         io: settings.media.io,
+        stamps: settings.media.stamps,
         priority: settings.media.priority,
         legs_max: settings.limits.calls.saturating_mul(LEGS_PER_CALL),
         tap: Arc::clone(tap),

@@ -122,6 +122,7 @@ fn read_media(mut section: Section<'_>, sip: &SipSettings) -> MediaSettings {
             .read("cpus", "a list of processor numbers, 0-1023", list(CPUS_MAX, whole(0..=1_023)))
             .map_or(default.cpus, |cpus| cpus.into_iter().map(count).collect()),
         io: section.read("io", "\"auto\", \"epoll\" or \"io_uring\"", media_io).unwrap_or(default.io),
+        stamps: section.read("timestamps", "\"kernel\" or \"loop\"", kernel_stamps).unwrap_or(default.stamps),
         priority: section.read("priority", "\"realtime\" or \"normal\"", priority).unwrap_or(default.priority),
         silence: span(&mut section, "silence_s", 5..=3600).unwrap_or(default.silence),
         silence_limit: span(&mut section, "silence_limit_s", 10..=86_400).unwrap_or(default.silence_limit),
@@ -418,6 +419,14 @@ fn parties(value: &Value) -> Option<Parties> {
     match value.as_str()? {
         "caller" => Some(Parties::Caller),
         "both" => Some(Parties::Both),
+        _ => None,
+    }
+}
+
+fn kernel_stamps(value: &Value) -> Option<bool> {
+    match value.as_str()? {
+        "kernel" => Some(true),
+        "loop" => Some(false),
         _ => None,
     }
 }

@@ -46,6 +46,8 @@ pub struct MediaOptions {
     pub cpus: Vec<usize>,
     /// How the threads wait for datagrams.
     pub io: MediaIo,
+    /// Whether packets are taken to arrive when the kernel receives them, not when the thread takes them.
+    pub stamps: bool,
     /// What the threads come before.
     pub priority: MediaPriority,
     /// Where copies of tapped legs' packets go.

@@ -28,7 +28,8 @@ ports = "30000-30100"
 threads = 2
 cpus = [2, 3]
 io = "epoll"
-priority = "normal"
+priority = "realtime"
+timestamps = "kernel"
 silence_s = 20
 [limits]
 calls = 7
@@ -58,7 +59,7 @@ scenario = "s"
     assert_eq!(settings.media.ports.even().count(), 51);
     assert_eq!((settings.media.threads, settings.media.silence), (2, Duration::from_secs(20)));
     assert_eq!((settings.media.cpus, settings.media.io), (vec![2, 3], MediaIo::Epoll));
-    assert_eq!(settings.media.priority, MediaPriority::Normal);
+    assert_eq!((settings.media.priority, settings.media.stamps), (MediaPriority::Realtime, true));
     assert_eq!((settings.limits.calls, settings.limits.call), (7, Duration::from_secs(60)));
     assert_eq!((settings.listening.enabled, settings.listening.parties), (true, Parties::Both));
     assert_eq!(settings.listening.model.as_deref(), Some(Path::new("/c/m.onnx")));

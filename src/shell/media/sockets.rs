@@ -4,6 +4,7 @@
 
 mod epoll;
 mod ring;
+mod stamp;
 #[cfg(test)]
 mod tests;
 
@@ -38,6 +39,8 @@ pub(super) struct Arrival {
     pub(super) from: SocketAddr,
     /// How much of the buffer it fills.
     pub(super) bytes: usize,
+    /// When the kernel received it, since 1970, if it was asked to say so.
+    pub(super) stamp: Option<Duration>,
 }
 
 /// All sockets of a thread.
@@ -48,18 +51,18 @@ pub(super) enum Sockets {
 }
 
 impl Sockets {
-    /// Room for `sockets_max` sockets, and the bell that ends a wait.
+    /// Room for `sockets_max` sockets, and the bell that ends a wait; with `stamps` the kernel says when datagrams come.
     ///
     /// # Errors
     /// When the system gives no epoll instance.
-    pub(super) fn new(io: MediaIo, sockets_max: usize, bell: BorrowedFd<'_>) -> io::Result<Self> {
+    pub(super) fn new(io: MediaIo, stamps: bool, sockets_max: usize, bell: BorrowedFd<'_>) -> io::Result<Self> {
         if io == MediaIo::IoUring {
-            match RingSockets::new(sockets_max, bell) {
+            match RingSockets::new(stamps, sockets_max, bell) {
                 Ok(ring) => return Ok(Self::Ring(Box::new(ring))),
                 Err(error) => tracing::warn!(%error, "the kernel refuses io_uring, a media thread uses epoll instead"),
             }
         }
-        EpollSockets::new(sockets_max, bell).map(Self::Epoll)
+        EpollSockets::new(stamps, sockets_max, bell).map(Self::Epoll)
     }
 
     /// To be called once by the thread that will do all the waiting.

@@ -29,6 +29,8 @@ pub(super) struct MediaThread {
     priority: MediaPriority,
     engine: Engine,
     sockets: Sockets,
+    /// The time of day at the start, when arrivals are stamped by it.
+    began: Option<Duration>,
     outbox: Outbox,
     tap: Arc<TapRing>,
     out: Output,
@@ -55,7 +57,8 @@ impl MediaThread {
             cpu: options.cpus.get(number % options.cpus.len().max(1)).copied(),
             priority: options.priority,
             engine: Engine::new(options.legs_max, u64::from_le_bytes(seed)),
-            sockets: Sockets::new(options.io, 2 * options.legs_max, inbox.bell())?,
+            sockets: Sockets::new(options.io, options.stamps, 2 * options.legs_max, inbox.bell())?,
+            began: options.stamps.then(|| options.clock.began()),
             outbox: Outbox::new(options.events.clone()),
             tap: Arc::clone(&options.tap),
             out: Output::new(),
@@ -88,6 +91,7 @@ impl MediaThread {
                     return;
                 }
             };
+            self.began = self.began.map(|_| self.clock.began());
             let closed = self.inbox.is_closed();
             // Orders first: they were given before the datagrams that are to be treated by them.
             if rang {
@@ -125,11 +129,12 @@ impl MediaThread {
     }
 
     /// The way of one datagram: receive, rewrite, send.
-    fn relay(&mut self, Received { socket, from, bytes: length }: Received) {
+    fn relay(&mut self, Received { socket, from, bytes: length, stamp }: Received) {
         let (slot, channel) = leg_of(socket);
         let now = self.clock.now();
         let refused_before = self.engine.packets_refused();
-        let arrival = Arrival { slot, channel, from, at: now, buffer: 0, bytes: &mut self.buffer, length };
+        let at = stamp.zip(self.began).map_or(now, |(stamp, began)| stamp.saturating_sub(began).min(now));
+        let arrival = Arrival { slot, channel, from, at, buffer: 0, bytes: &mut self.buffer, length };
         self.engine.handle(now, Input::Packet(arrival), &mut self.out);
         add(&self.counters.packets_received, 1);
         add(&self.counters.packets_refused, self.engine.packets_refused() - refused_before);

@@ -20,7 +20,7 @@ use nix::libc;
 
 use self::pool::Pool;
 use self::post::Post;
-use super::{Arrival, Tied};
+use super::{Arrival, Tied, stamp};
 
 /// The ring, and all memory that the kernel writes to or reads from through it.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ struct Place {
 }
 
 impl RingSockets {
-    pub(super) fn new(sockets_max: usize, bell: BorrowedFd<'_>) -> io::Result<Self> {
+    pub(super) fn new(stamps: bool, sockets_max: usize, bell: BorrowedFd<'_>) -> io::Result<Self> {
         let mut builder = IoUring::builder();
         // One thread does everything, and the kernel's work for it is done when that thread waits.
         builder.setup_single_issuer().setup_defer_taskrun().setup_r_disabled().setup_cqsize(COMPLETIONS_MAX);
@@ -66,7 +66,7 @@ impl RingSockets {
         }
         let places = u32::try_from(sockets_max).map_err(|_| io::ErrorKind::InvalidInput)?;
         ring.submitter().register_files_sparse(places)?;
-        let memory = Memory { pool: Pool::new()?, post: Post::new() };
+        let memory = Memory { pool: Pool::new(stamps)?, post: Post::new() };
         memory.pool.register(&ring.submitter())?;
         Ok(Self {
             ring: Ring(ring),
@@ -89,6 +89,9 @@ impl RingSockets {
         let place = self.sockets.get_mut(number as usize).ok_or(io::ErrorKind::InvalidInput)?;
         if place.armed || place.socket.is_some() {
             return Err(io::Error::new(io::ErrorKind::ResourceBusy, "the kernel still holds the last socket here"));
+        }
+        if self.memory.pool.stamps() {
+            stamp::request(&socket)?;
         }
         self.ring.0.submitter().register_files_update(number, &[socket.as_raw_fd()])?;
         *place = Place { socket: Some(Tied::new(socket)?), ..Place::default() };
@@ -139,8 +142,8 @@ impl RingSockets {
         while let Some((socket, number, filled)) = self.arrived.pop_front() {
             let datagram = self.memory.pool.read(number, filled, buffer);
             self.memory.pool.give(number);
-            if let Some((from, bytes)) = datagram {
-                return Some(Arrival { socket, from, bytes });
+            if let Some((from, bytes, stamp)) = datagram {
+                return Some(Arrival { socket, from, bytes, stamp });
             }
         }
         None
