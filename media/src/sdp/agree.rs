@@ -101,7 +101,8 @@ impl<'a> Terms<'a> {
                     }
                 };
                 agreement.settings.security = Security::Handshake;
-                agreement.handshake = Some(Handshake { fingerprint, active });
+                let separate_control = agreement.settings.control != ControlPort::Shared;
+                agreement.handshake = Some(Handshake { fingerprint, active, separate_control });
                 Vec::new()
             }
             (Chosen::Plain, _) | (_, None) => Vec::new(),
