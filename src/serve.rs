@@ -3,6 +3,7 @@
 //! Decides nothing: every event goes to call control, every command to the part that it is for.
 
 mod desk;
+mod handshakes;
 mod start;
 
 use tokio::signal::unix::{SignalKind, signal};

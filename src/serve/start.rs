@@ -8,12 +8,14 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::desk::{Desk, Inlets};
+use super::handshakes;
 use crate::cli::Failure;
 use crate::control::{Control, ControlSettings, Input, Order, Sounds};
 use crate::metrics::Metrics;
 use crate::model::ModelFiles;
 use crate::settings::{Fault, Policies, Settings};
 use crate::shell::clock::Clock;
+use crate::shell::dtls::Certificate;
 use crate::shell::listen::{Chaos, ListenOptions, Listening, Parties};
 use crate::shell::media::{MediaHandle, MediaOptions, TapRing};
 use crate::shell::sip::{SipOptions, SipSide};
@@ -49,6 +51,11 @@ impl Server {
         let (media_events, media_inlet) = mpsc::channel(EVENTS_MAX);
         let media = start_media(&settings, &tap, clock, media_events)?;
         readiness.set(Component::Media, true);
+        let certificate = Certificate::generate().map_err(|error| Failure::of("making a certificate", error))?;
+        info!(fingerprint = %certificate.fingerprint(), "DTLS certificate");
+        let fingerprint = Some(certificate.fingerprint().clone());
+        let (handshakes, shaken_inlet) = handshakes::start(certificate, clock, media.clone())
+            .map_err(|error| Failure::of("starting the thread of handshakes", error))?;
 
         let parties = Arc::new(Parties::default());
         let (heard, heard_inlet) = mpsc::channel(EVENTS_MAX);
@@ -79,10 +86,12 @@ impl Server {
 
         let engine = routing::Engine::with_limit(policies, settings.limits.calls.saturating_mul(LEGS_PER_CALL));
         let sounds = Sounds { files: prompts, ringback };
-        let control = Control::new(ControlSettings::from(&settings), engine, sounds, boot_id()?, random());
+        let control_settings = ControlSettings { fingerprint, ..ControlSettings::from(&settings) };
+        let control = Control::new(control_settings, engine, sounds, boot_id()?, random());
         let inlets = Inlets {
             sip: sip_inlet,
             media: media_inlet,
+            shaken: shaken_inlet,
             heard: heard_inlet,
             spoken: spoken_inlet,
             orders: order_inlet,
@@ -93,6 +102,7 @@ impl Server {
             control,
             sip,
             media,
+            handshakes,
             listening,
             speaker,
             tap,

@@ -28,6 +28,7 @@ use rtc_shared::error::Error as LibraryError;
 use zeroize::Zeroizing;
 
 use self::screen::{Fragment, Glance};
+use crate::control::HandshakeFailure as Failure;
 
 /// Who we are in every handshake: a key and a certificate that only its fingerprint vouches for.
 #[derive(Clone)]
@@ -66,32 +67,6 @@ enum Progress {
     Shaking,
     Done(Box<SessionKeys>),
     Failed(Failure),
-}
-
-/// Why a handshake has brought no keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
-    /// No certificate, or no way to begin: the library said why in the log.
-    #[error("the handshake could not begin")]
-    Begin,
-    /// The far end did not finish in time.
-    #[error("the handshake took longer than {} s", HANDSHAKE_TIME_MAX.as_secs())]
-    TooSlow,
-    /// The far end is not who its session description says.
-    #[error("the far end's certificate is not the one of its fingerprint")]
-    WrongCertificate,
-    /// It shook hands without agreeing on how media is protected.
-    #[error("the far end has agreed on no protection profile")]
-    NoProfile,
-    /// More handshakes at a time than are carried.
-    #[error("too many handshakes at a time")]
-    Busy,
-    /// Something in the handshake went wrong in a way that ends this one only.
-    #[error("the handshake broke")]
-    Broken,
-    /// The keys cannot be had from the finished handshake.
-    #[error("the handshake gives no keys")]
-    NoKeys,
 }
 
 /// How long a handshake may take: from our first datagram, or from the far end's first one when it begins.
@@ -149,7 +124,7 @@ impl Endpoint {
     /// # Errors
     /// When the library refuses the certificate.
     pub fn new(agreed: Handshake, certificate: &Certificate, now: Duration) -> Result<Self, Failure> {
-        let Handshake { fingerprint: expected, active } = agreed;
+        let Handshake { fingerprint: expected, active, .. } = agreed;
         let is_stranger = Arc::new(AtomicBool::new(false));
         let config = config(active, &expected, certificate, Arc::clone(&is_stranger))?;
         let mut endpoint = Self {

@@ -176,6 +176,8 @@ pub fn kind(what: &What) -> &'static str {
         What::Decided { .. } => "decided",
         What::KeyPressed { .. } => "key_pressed",
         What::SecureInput { .. } => "secure_input",
+        What::HandshakeDone { .. } => "handshake_done",
+        What::HandshakeFailed { .. } => "handshake_failed",
         What::PromptStarted { .. } => "prompt_started",
         What::PromptEnded { .. } => "prompt_ended",
         What::PromptFailed { .. } => "prompt_failed",

@@ -185,6 +185,8 @@ fn the_sequences_reach_everything() {
             What::Observed { party, .. } => format!("observed {party}"),
             What::Decided { rule, .. } => format!("decided {rule}"),
             What::KeyPressed { party, key, .. } => format!("key {party}{}", if key == "•" { " masked" } else { "" }),
+            What::HandshakeDone { party, .. } => format!("handshake done {party}"),
+            What::HandshakeFailed { party, failure, .. } => format!("handshake failed {party} {failure}"),
             What::SecureInput { on } => format!("secure input {on}"),
             What::PromptStarted { .. } => "prompt started".to_owned(),
             What::PromptEnded { completed, .. } => format!("prompt ended {completed}"),

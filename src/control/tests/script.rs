@@ -8,7 +8,7 @@ use media::srtp::Security;
 use media::{Direction, LegId, StreamSettings};
 
 use super::sim::{Sim, SipState, settings};
-use crate::control::{Command, ControlSettings, Input, Invite, OfferMethod, Order, SipCommand, SipEvent};
+use crate::control::{Command, ControlSettings, Description, Input, Invite, OfferMethod, Order, SipCommand, SipEvent};
 use crate::control::{Header, leg::header};
 use crate::notice::What;
 
@@ -247,7 +247,7 @@ fn invite(words: &[&str]) -> Invite {
 }
 
 /// A far end's description; see `Script::act`.
-pub(super) fn sdp(words: &str) -> Option<String> {
+pub(super) fn sdp(words: &str) -> Option<Description> {
     match words {
         "" | "no-sdp" => return None,
         "bad-sdp" => return Some("this is not SDP".into()),
@@ -281,7 +281,7 @@ pub(super) fn sdp(words: &str) -> Option<String> {
             direction => format!("a={direction}\r\n"),
         };
     }
-    Some(text)
+    Some(text.into())
 }
 
 pub(super) fn observation(leg: LegId, mood: &str) -> nlu::Observation {
@@ -307,7 +307,7 @@ fn render<'a>(sim: &'a Sim, out: &'a [Command]) -> impl Iterator<Item = String> 
     out.iter().map(|command| match command {
         Command::Sip(command) => render_sip(sim, command),
         Command::Media(command) => render_media(sim, command),
-        Command::Handshake { leg, handshake } => {
+        Command::Handshake { leg, handshake, .. } => {
             format!("handshake {} {}", name(sim, *leg), if handshake.active { "active" } else { "passive" })
         }
         Command::Speak { leg, saying, .. } => {
@@ -331,7 +331,7 @@ fn render_sip(sim: &Sim, command: &SipCommand) -> String {
         let seen = headers.iter().filter(|each| !hidden.contains(&&*each.name));
         seen.map(|each| format!(" {}: {}", each.name, each.value)).collect()
     };
-    let body = |sdp: &Option<String>| sdp.as_deref().map_or(String::new(), |sdp| format!(" {}", brief(sdp)));
+    let body = |sdp: &Option<Description>| sdp.as_deref().map_or(String::new(), |sdp| format!(" {}", brief(sdp)));
     match command {
         SipCommand::Invite { leg, sdp, headers, from, .. } => {
             assert_eq!(from, "\"Li\" <sip:li@pbx>");
@@ -392,7 +392,7 @@ fn render_media(sim: &Sim, command: &media::Command) -> String {
         }
         media::Command::Press { leg, key } => format!("press {} {key}", name(sim, *leg)),
         media::Command::Secure { leg, on } => format!("secure {} {}", name(sim, *leg), if *on { "on" } else { "off" }),
-        media::Command::Send { leg, datagram } => format!("send {} {} octets", name(sim, *leg), datagram.len()),
+        media::Command::Send { leg, datagram, .. } => format!("send {} {} octets", name(sim, *leg), datagram.len()),
         media::Command::Key { leg, .. } => format!("key {}", name(sim, *leg)),
         media::Command::Close { leg } => format!("close {}", name(sim, *leg)),
     }
@@ -409,6 +409,8 @@ fn render_notice(what: &What) -> String {
             format!("decided {rule} {policy}{failure}")
         }
         What::KeyPressed { party, key, way } => format!("key {party} {key} {way}"),
+        What::HandshakeDone { party, suite, took_ms } => format!("handshake of {party} done after {took_ms}: {suite}"),
+        What::HandshakeFailed { party, failure, .. } => format!("handshake of {party} failed: {failure}"),
         What::SecureInput { on } => format!("secure input {}", if *on { "on" } else { "off" }),
         What::PromptStarted { file, reaction_ms } => format!("prompt {file} started after {reaction_ms}"),
         What::PromptEnded { file, completed } => format!("prompt {file} ended {completed}"),

@@ -248,6 +248,6 @@ impl Wire {
 }
 
 fn endpoint(certificate: &Certificate, expected: Fingerprint, end: usize) -> Endpoint {
-    let agreed = Handshake { fingerprint: expected, active: end == 0 };
+    let agreed = Handshake { fingerprint: expected, active: end == 0, separate_control: false };
     Endpoint::new(agreed, certificate, Duration::ZERO).expect("the certificate is ours")
 }
