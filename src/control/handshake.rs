@@ -84,10 +84,9 @@ impl Leg {
 impl Call {
     /// A handshake has come to its end.
     pub(super) fn shaken(&mut self, context: &mut Context<'_>, id: LegId, outcome: Result<Suite, HandshakeFailure>) {
-        let role = self.role(id);
-        let Some((leg, party)) = self.leg_mut(id).zip(role.and_then(party)) else { return };
+        let Some(party) = self.talker(id).map(|(_, party)| party) else { return };
         // A leg that was agreed anew without a handshake needs none any more.
-        let Some(shaking) = &mut leg.shaking else { return };
+        let Some(shaking) = self.leg_mut(id).and_then(|leg| leg.shaking.as_mut()) else { return };
         match outcome {
             Ok(suite) => {
                 shaking.progress = Progress::Done;
@@ -116,10 +115,8 @@ impl Call {
     /// What has no keys is never sent in plain. Where protection is required the leg ends, and so does one that somebody
     /// else has answered on the media path; a leg that may be plain stays, silent, for the far end to offer anew.
     fn handshake_failed(&mut self, context: &mut Context<'_>, id: LegId, failure: HandshakeFailure) {
-        let role = self.role(id);
-        let Some((leg, (role, party))) = self.leg_mut(id).zip(role.and_then(|role| Some((role, party(role)?)))) else {
-            return;
-        };
+        let Some((role, party)) = self.talker(id) else { return };
+        let Some(leg) = self.leg_mut(id) else { return };
         let Some(shaking) = &mut leg.shaking else { return };
         shaking.progress = Progress::Failed;
         let is_stranger = failure == HandshakeFailure::WrongCertificate;
@@ -141,19 +138,20 @@ impl Call {
         }
     }
 
+    /// Who a leg is whose audio is heard, also as notices name it.
+    fn talker(&self, id: LegId) -> Option<(Role, &'static str)> {
+        let is_over = matches!(self.stage, Stage::Finished(_));
+        match self.role(id).filter(|_| !is_over)? {
+            Role::Caller => Some((Role::Caller, "caller")),
+            Role::Far => Some((Role::Far, "callee")),
+            Role::Next | Role::Leaving => None,
+        }
+    }
+
     /// The legs whose audio is heard.
     fn talkers(&self) -> impl Iterator<Item = &Leg> {
         let over = matches!(self.stage, Stage::Finished(_));
         std::iter::once(&self.caller).chain(&self.far).filter(move |_| !over)
-    }
-}
-
-/// The party of a leg, as notices name it; a leg that is not heard yet, or no longer, is none.
-fn party(role: Role) -> Option<&'static str> {
-    match role {
-        Role::Caller => Some("caller"),
-        Role::Far => Some("callee"),
-        Role::Next | Role::Leaving => None,
     }
 }
 

@@ -299,7 +299,7 @@ fn read_audio(section: &mut Section<'_>) -> AudioTerms {
     let wanted = section.read("srtp", "\"off\", \"optional\" or \"required\"", wanted);
     let exchange = section.read("keys", "\"sdes\", \"dtls\" or \"any\"", exchange);
     let is_off = wanted == Some(Wanted::Never) || !section.has("srtp");
-    if exchange.is_some() && is_off {
+    if exchange.is_some_and(|exchange| exchange != Exchange::Sdes) && is_off {
         section.fault("keys", "keys for audio that is not protected", "srtp = \"optional\" or \"required\" beside it");
     }
     AudioTerms {
