@@ -84,9 +84,8 @@ impl Baresip {
         fs::create_dir_all(&folder).expect("a folder");
         let shown = folder.display();
         sing(&folder.join("tone.wav"), plan.hz);
-        let modules: String = ["stdio", "g711", "aufile", "aubridge", "sndfile", "dtls_srtp"]
-            .map(|name| format!("module {name}.so\n"))
-            .concat();
+        let modules: String =
+            ["g711", "aufile", "aubridge", "sndfile", "dtls_srtp"].map(|name| format!("module {name}.so\n")).concat();
         let config = format!(
             "poll_method epoll\nsip_listen {}\ncall_max_calls 4\nnet_interface 127.0.0.1\n\
              audio_player aubridge,out\naudio_alert aubridge,alert\naudio_source aufile,{shown}/tone.wav\n\

@@ -36,6 +36,11 @@ impl Stage {
     pub fn set(name: &str, callers: &str, bot: &str) -> Stage {
         let mut plan = Plan::for_loopback().expect("free ports");
         let bot_address = plan.addresses.bot;
+        // The plan holds the second of its ports itself, which the first leg would use for control packets.
+        let (before, rest) = plan.configuration.split_once("ports = \"").expect("it has ports");
+        let (first, rest) = rest.split_once('-').expect("a range");
+        let first: u16 = first.parse().expect("a port");
+        plan.configuration = format!("{before}ports = \"{}-{rest}", first + 2);
         let lines = [
             ("[listening]\nenabled = true\n".to_owned(), "[listening]\nenabled = false\n".to_owned()),
             ("scenario = \"after-sales\"\n".to_owned(), format!("scenario = \"after-sales\"\n{callers}\n")),
