@@ -13,6 +13,9 @@ use nix::unistd::Pid;
 
 use crate::stage::{BOT_HZ, CALLER_HZ, LONG, RATE, Stage, strength};
 
+const REQUIRED: &str = "srtp = \"required\"\nkeys = \"dtls\"";
+const ANY_REQUIRED: &str = "srtp = \"required\"\nkeys = \"any\"";
+const EITHER: &str = "srtp = \"optional\"\nkeys = \"any\"";
 /// Where Debian has its modules.
 const MODULES: &str = "/usr/lib/baresip/modules";
 /// Seconds of a call.
@@ -20,14 +23,13 @@ const TALK: Duration = Duration::from_secs(6);
 
 #[test]
 fn baresip_calls_baresip() {
-    for (name, srtp, encryption, shares_port) in [
-        ("required", "srtp = \"required\"\nkeys = \"dtls\"", Some("dtls_srtp"), false),
-        ("shared", "srtp = \"required\"\nkeys = \"any\"", Some("dtls_srtp"), true),
-        ("feedback", "srtp = \"optional\"\nkeys = \"any\"", Some("dtls_srtpf"), false),
-        ("overlooked", "srtp = \"optional\"\nkeys = \"any\"", None, false),
+    for (name, callers, bots, encryption, shares_port) in [
+        ("apart", REQUIRED, REQUIRED, Some("dtls_srtp"), false),
+        ("shared", EITHER, ANY_REQUIRED, Some("dtls_srtp"), true),
+        ("overlooked", EITHER, EITHER, None, false),
     ] {
         println!("-- {name}");
-        let stage = Stage::set(&format!("baresip-{name}"), srtp, srtp);
+        let stage = Stage::set(&format!("baresip-{name}"), callers, bots);
         let plan = |name: &str, sip: SocketAddr, hz: u16| Plan {
             folder: stage.folder.join(name),
             sip,
