@@ -182,8 +182,7 @@ impl Call {
             Some(_) | None => formats,
         };
         let mut leg = Leg::open(context, self.key, None, Beginning { name, audio, formats, destination })?;
-        let sdp = leg.offer().write(&leg.local);
-        let sdp = Description::from(sdp);
+        let sdp = Description::from(leg.offer().write(&leg.local));
         leg.sdp = Some(sdp.clone());
         let mut headers = vec![header("X-Calmline-Call", self.id.clone())];
         headers.extend(extra);

@@ -156,6 +156,8 @@ pub const KINDS: &[&str] = &[
     "decided",
     "key_pressed",
     "secure_input",
+    "handshake_done",
+    "handshake_failed",
     "prompt_started",
     "prompt_ended",
     "prompt_failed",
