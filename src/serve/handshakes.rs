@@ -1,13 +1,13 @@
 //! Between the media threads and the thread that shakes hands: datagrams go one way and the other, keys go to the media
 //! threads, and call control is told how it ended.
 
-use std::io;
-
+use media::sdp::Fingerprint;
 use media::srtp::Suite;
 use media::{Channel, Command, LegId};
 use tokio::sync::mpsc::{self, Receiver, Sender};
-use tracing::warn;
+use tracing::{info, warn};
 
+use crate::cli::Failure;
 use crate::control::{HandshakeFailure, Input};
 use crate::shell::clock::Clock;
 use crate::shell::dtls::Certificate;
@@ -17,18 +17,19 @@ use crate::shell::media::MediaHandle;
 /// Outcomes that may wait for call control: two rounds of all handshakes that are carried at a time.
 const OUTCOMES_MAX: usize = 2 * HANDSHAKES_MAX;
 
-/// Starts the thread that shakes hands; what comes of it for call control comes out of the channel.
+/// Makes a certificate and starts the thread that shakes hands; what comes of it for call control comes out of the
+/// channel.
 ///
 /// # Errors
-/// When the system gives no thread.
-pub(super) fn start(
-    certificate: Certificate,
-    clock: Clock,
-    media: MediaHandle,
-) -> io::Result<(Handshakes, Receiver<Input>)> {
+/// When the system gives no randomness or no thread.
+pub(super) fn start(clock: Clock, media: MediaHandle) -> Result<(Fingerprint, Handshakes, Receiver<Input>), Failure> {
+    let certificate = Certificate::generate().map_err(|error| Failure::of("making a certificate", error))?;
+    let fingerprint = certificate.fingerprint().clone();
+    info!(%fingerprint, "DTLS certificate");
     let (outcomes, inlet) = mpsc::channel(OUTCOMES_MAX);
-    let handshakes = Handshakes::start(certificate, clock, move |outcome| pass_on(outcome, &media, &outcomes))?;
-    Ok((handshakes, inlet))
+    let handshakes = Handshakes::start(certificate, clock, move |outcome| pass_on(outcome, &media, &outcomes))
+        .map_err(|error| Failure::of("starting the thread of handshakes", error))?;
+    Ok((fingerprint, handshakes, inlet))
 }
 
 fn pass_on(outcome: Outcome, media: &MediaHandle, outcomes: &Sender<Input>) {

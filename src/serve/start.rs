@@ -15,7 +15,6 @@ use crate::metrics::Metrics;
 use crate::model::ModelFiles;
 use crate::settings::{Fault, Policies, Settings};
 use crate::shell::clock::Clock;
-use crate::shell::dtls::Certificate;
 use crate::shell::listen::{Chaos, ListenOptions, Listening, Parties};
 use crate::shell::media::{MediaHandle, MediaOptions, TapRing};
 use crate::shell::sip::{SipOptions, SipSide};
@@ -51,11 +50,7 @@ impl Server {
         let (media_events, media_inlet) = mpsc::channel(EVENTS_MAX);
         let media = start_media(&settings, &tap, clock, media_events)?;
         readiness.set(Component::Media, true);
-        let certificate = Certificate::generate().map_err(|error| Failure::of("making a certificate", error))?;
-        info!(fingerprint = %certificate.fingerprint(), "DTLS certificate");
-        let fingerprint = Some(certificate.fingerprint().clone());
-        let (handshakes, shaken_inlet) = handshakes::start(certificate, clock, media.clone())
-            .map_err(|error| Failure::of("starting the thread of handshakes", error))?;
+        let (fingerprint, handshakes, shaken_inlet) = handshakes::start(clock, media.clone())?;
 
         let parties = Arc::new(Parties::default());
         let (heard, heard_inlet) = mpsc::channel(EVENTS_MAX);
@@ -86,8 +81,8 @@ impl Server {
 
         let engine = routing::Engine::with_limit(policies, settings.limits.calls.saturating_mul(LEGS_PER_CALL));
         let sounds = Sounds { files: prompts, ringback };
-        let control_settings = ControlSettings { fingerprint, ..ControlSettings::from(&settings) };
-        let control = Control::new(control_settings, engine, sounds, boot_id()?, random());
+        let terms = ControlSettings { fingerprint: Some(fingerprint), ..ControlSettings::from(&settings) };
+        let control = Control::new(terms, engine, sounds, boot_id()?, random());
         let inlets = Inlets {
             sip: sip_inlet,
             media: media_inlet,

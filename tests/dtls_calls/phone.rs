@@ -377,7 +377,7 @@ fn port_pair() -> (UdpSocket, UdpSocket) {
     for _ in 0..1_000 {
         let media = UdpSocket::bind(ANY).expect("a port");
         let address = media.local_addr().expect("bound");
-        if address.port() % 2 == 0
+        if address.port().is_multiple_of(2)
             && let Ok(control) = UdpSocket::bind(SocketAddr::new(address.ip(), address.port() + 1))
         {
             return (media, control);

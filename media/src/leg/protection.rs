@@ -40,7 +40,7 @@ impl Protection {
 
     /// Takes what was agreed; keys that stay the same keep their rollover counters and replay windows.
     pub(crate) fn configure(&mut self, security: &Security, separate_control: bool) {
-        let shakes_separately = *security == Security::Handshake && separate_control;
+        let shakes_separately = separate_control && matches!(security, Security::Handshake);
         self.control = shakes_separately.then(|| self.control.take().unwrap_or(State::Awaited));
         match (security, &self.state) {
             (Security::Plain, _) => self.leave(State::Plain),

@@ -192,25 +192,7 @@ fn the_sequences_reach_everything() {
         for step in steps().new_tree(&mut runner).expect("no filters").current() {
             happen(&mut sim, &step);
         }
-        reached.extend(sim.notices.iter().map(|notice| match &notice.what {
-            What::CallStarted { .. } => "started".to_owned(),
-            What::CallRefused { code, .. } => format!("refused {code}"),
-            What::CallAnswered { .. } => "answered".to_owned(),
-            What::Observed { party, .. } => format!("observed {party}"),
-            What::Decided { rule, .. } => format!("decided {rule}"),
-            What::KeyPressed { party, key, .. } => format!("key {party}{}", if key == "•" { " masked" } else { "" }),
-            What::HandshakeDone { party, .. } => format!("handshake done {party}"),
-            What::HandshakeFailed { party, failure, .. } => format!("handshake failed {party} {failure}"),
-            What::SecureInput { on } => format!("secure input {on}"),
-            What::PromptStarted { .. } => "prompt started".to_owned(),
-            What::PromptEnded { completed, .. } => format!("prompt ended {completed}"),
-            What::PromptFailed { .. } => "prompt failed".to_owned(),
-            What::RerouteStarted { via, .. } => format!("reroute {via}"),
-            What::Rerouted { via, gap_ms, .. } => format!("rerouted {via} {}", gap_ms.is_some()),
-            What::RerouteFailed { via, .. } => format!("reroute failed {via}"),
-            What::Alert { .. } => "alert".to_owned(),
-            What::CallEnded { .. } => "ended".to_owned(),
-        }));
+        reached.extend(sim.notices.iter().map(|notice| kind(&notice.what)));
     }
     let expected = [
         "alert",
@@ -261,6 +243,29 @@ fn the_sequences_reach_everything() {
         "started",
     ];
     assert_eq!(reached.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+}
+
+/// What happened, without what tells two of a kind apart.
+fn kind(what: &What) -> String {
+    match what {
+        What::CallStarted { .. } => "started".to_owned(),
+        What::CallRefused { code, .. } => format!("refused {code}"),
+        What::CallAnswered { .. } => "answered".to_owned(),
+        What::Observed { party, .. } => format!("observed {party}"),
+        What::Decided { rule, .. } => format!("decided {rule}"),
+        What::KeyPressed { party, key, .. } => format!("key {party}{}", if key == "•" { " masked" } else { "" }),
+        What::HandshakeDone { party, .. } => format!("handshake done {party}"),
+        What::HandshakeFailed { party, failure, .. } => format!("handshake failed {party} {failure}"),
+        What::SecureInput { on } => format!("secure input {on}"),
+        What::PromptStarted { .. } => "prompt started".to_owned(),
+        What::PromptEnded { completed, .. } => format!("prompt ended {completed}"),
+        What::PromptFailed { .. } => "prompt failed".to_owned(),
+        What::RerouteStarted { via, .. } => format!("reroute {via}"),
+        What::Rerouted { via, gap_ms, .. } => format!("rerouted {via} {}", gap_ms.is_some()),
+        What::RerouteFailed { via, .. } => format!("reroute failed {via}"),
+        What::Alert { .. } => "alert".to_owned(),
+        What::CallEnded { .. } => "ended".to_owned(),
+    }
 }
 
 /// Callers and targets that are protected one way or another.
