@@ -16,9 +16,9 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, 
 use crate::notice::{Notice, What};
 use table::{
     ALERTS, BUILD_INFO, CALL_ANGER_PEAK, CALL_SETUP, CALL_TALK, CALLS_ACTIVE, CALLS_ANSWERED, CALLS_ENDED,
-    CALLS_REFUSED, CALLS_STARTED, DECISIONS, KEYS, LISTENER_RESTARTS, LISTENER_UP, LISTENING_BACKLOG, OBSERVATIONS,
-    PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, POLICY_INFO, PROMPTS, REACTION, REROUTE_ANSWER, REROUTE_GAP,
-    REROUTES, TAP_DROPPED, TICK_LATENESS,
+    CALLS_REFUSED, CALLS_STARTED, DECISIONS, HANDSHAKE, HANDSHAKE_DATAGRAMS_DROPPED, HANDSHAKES, KEYS,
+    LISTENER_RESTARTS, LISTENER_UP, LISTENING_BACKLOG, OBSERVATIONS, PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED,
+    POLICY_INFO, PROMPTS, REACTION, REROUTE_ANSWER, REROUTE_GAP, REROUTES, TAP_DROPPED, TICK_LATENESS,
 };
 pub use table::{Bounds, Kind, Metric, TABLE};
 
@@ -127,6 +127,11 @@ impl Metrics {
             What::Decided { rule, .. } => self.count(&DECISIONS, &[rule], 1),
             What::KeyPressed { party, way, .. } => self.count(&KEYS, &[party, way], 1),
             What::SecureInput { .. } => {}
+            What::HandshakeDone { took_ms, .. } => {
+                self.count(&HANDSHAKES, &["done"], 1);
+                self.record_ms(&HANDSHAKE, &[], *took_ms);
+            }
+            What::HandshakeFailed { failure, .. } => self.count(&HANDSHAKES, &[failure], 1),
             What::PromptStarted { .. } | What::PromptEnded { .. } | What::PromptFailed { .. } => {
                 self.observe_prompt(&notice.what);
             }
@@ -149,6 +154,11 @@ impl Metrics {
         self.count(&PACKETS_REFUSED, &[], counts.refused);
         self.count(&PACKETS_LOST, &[], counts.lost);
         self.count(&TAP_DROPPED, &[], counts.tap_dropped);
+    }
+
+    /// A datagram of a handshake was dropped because too many wait.
+    pub fn count_handshake_datagram_dropped(&self) {
+        self.count(&HANDSHAKE_DATAGRAMS_DROPPED, &[], 1);
     }
 
     /// How late a media tick ran.

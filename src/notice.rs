@@ -110,6 +110,24 @@ pub enum What {
         /// True when it is.
         on: bool,
     },
+    /// The audio of a party is protected by keys of a DTLS handshake.
+    HandshakeDone {
+        /// `caller` or `callee`.
+        party: String,
+        /// How, e.g. `AEAD_AES_128_GCM`.
+        suite: String,
+        /// From the agreement to the keys, milliseconds.
+        took_ms: u64,
+    },
+    /// A DTLS handshake has brought no keys: nothing of the party is heard, and nothing is sent to it.
+    HandshakeFailed {
+        /// `caller` or `callee`.
+        party: String,
+        /// Why, in one word: `wrong_certificate`, `too_slow`, `not_begun`, `no_profile`, `busy`, …
+        failure: String,
+        /// Why, in words.
+        reason: String,
+    },
     /// A prompt's first packet left.
     PromptStarted {
         /// The file; `say: TEXT` for a spoken text, as the policy has it.

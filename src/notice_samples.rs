@@ -72,6 +72,12 @@ fn late() -> Vec<What> {
         What::RerouteFailed { via: "refer".into(), target: "desk".into(), reason: "486 Busy Here".into() },
         What::KeyPressed { party: "caller".into(), key: "5".into(), way: "event".into() },
         What::SecureInput { on: true },
+        What::HandshakeDone { party: "caller".into(), suite: "AEAD_AES_128_GCM".into(), took_ms: 35 },
+        What::HandshakeFailed {
+            party: "callee".into(),
+            failure: "wrong_certificate".into(),
+            reason: "the far end's certificate is not the one of its fingerprint".into(),
+        },
         What::CallEnded {
             reason: "caller hung up".into(),
             talk_ms: 61_500,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::codec::OpusSettings;
 use crate::dtmf::Key;
+use crate::engine::Channel;
 use crate::quality::LegQuality;
 use crate::srtp::{Security, SessionKeys};
 use crate::{Codec, LegId, PromptId};
@@ -85,6 +86,8 @@ pub enum Command {
     Send {
         /// The leg that shakes hands.
         leg: LegId,
+        /// From which of its ports.
+        channel: Channel,
         /// A DTLS datagram.
         datagram: Vec<u8>,
     },
@@ -92,6 +95,8 @@ pub enum Command {
     Key {
         /// The leg that shook hands.
         leg: LegId,
+        /// What they protect: the packets of this port.
+        channel: Channel,
         /// The keys.
         keys: Box<SessionKeys>,
     },
@@ -304,6 +309,8 @@ pub enum Event {
     Handshake {
         /// The leg that shakes hands.
         leg: LegId,
+        /// On which of its ports.
+        channel: Channel,
         /// A DTLS datagram.
         datagram: Vec<u8>,
     },

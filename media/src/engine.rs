@@ -147,7 +147,7 @@ impl Engine {
         match datagram.first() {
             None => {}
             Some(0..=3) if stun::is_stun(datagram) => self.check(now, &arrival, out),
-            Some(20..=63) => self.shake_hands(&arrival, out),
+            Some(20..=63) => self.shake_hands(now, &arrival, out),
             Some(_) if arrival.channel == Channel::Control || rtcp::is_control(datagram) => {
                 self.control_packet(now, arrival);
             }

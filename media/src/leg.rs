@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of other legs; who hears whom is the engine's.
 
+mod partner;
 mod protection;
 mod reports;
 mod sending;
@@ -10,10 +11,11 @@ mod tie;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use self::partner::Partner;
 use self::protection::Protection;
 use self::tie::Tie;
 use crate::codec::CodecError;
-use crate::engine::Arrival;
+use crate::engine::{Arrival, Channel};
 use crate::latch::{Admission, Latch};
 use crate::packet::{PACKET_BYTES_MAX, RtpHeader};
 use crate::relay::Outgoing;
@@ -22,7 +24,7 @@ use crate::srtp::SessionKeys;
 use crate::stats::Reception as Counts;
 use crate::transcode::{Target, Transcoder};
 use crate::voice::Voice;
-use crate::{Codec, Direction, Event, LegId, LegStats, StreamSettings, Supervision, dtmf, rtcp};
+use crate::{Codec, ControlPort, Direction, Event, LegId, LegStats, StreamSettings, Supervision, dtmf, rtcp};
 
 /// Comfort noise (RFC 3389), the same static payload type everywhere.
 pub(crate) const COMFORT_NOISE: u8 = 13;
@@ -61,9 +63,7 @@ pub(crate) struct Leg {
     counts: Counts,
     key_receiver: dtmf::Receiver,
     presses: Vec<dtmf::Press>,
-    /// Where handshake datagrams come from.
-    handshake_source: Option<SocketAddr>,
-    handshakes_left: u16,
+    partner: Partner,
     session: rtcp::Session,
     refused: u64,
     unauthentic: u64,
@@ -153,8 +153,7 @@ impl Leg {
             presses: Vec::with_capacity(PRESSES_MAX),
             session: rtcp::Session::new(now, outgoing.ssrc(), &format!("{seed:016x}@calmline"), seed),
             outgoing,
-            handshake_source: None,
-            handshakes_left: reports::HANDSHAKES_MAX,
+            partner: Partner::default(),
             refused: 0,
             unauthentic: 0,
             gone: Gone::default(),
@@ -165,8 +164,14 @@ impl Leg {
     /// Takes what offer/answer agreed.
     pub(crate) fn configure(&mut self, now: Duration, settings: StreamSettings) {
         let expected_before = self.may_receive();
+        let remote_before = self.settings.as_ref().and_then(|before| before.remote);
+        if let (Some(old), Some(new)) = (remote_before, settings.remote)
+            && old != new
+        {
+            self.partner.leave(old, new);
+        }
         self.latch.signal(now, settings.remote);
-        self.protection.configure(&settings.security);
+        self.protection.configure(&settings.security, settings.control != ControlPort::Shared);
         self.outgoing.set_clock(settings.codec.clock_hz());
         self.counts.set_clock(settings.codec.clock_hz());
         self.session.set_codec(settings.codec);
@@ -214,9 +219,9 @@ impl Leg {
         self.settings.as_ref()?.event_payload_type
     }
 
-    /// Takes the keys that a handshake has brought.
-    pub(crate) fn take_keys(&mut self, keys: &SessionKeys) {
-        self.protection.take_keys(keys);
+    /// Takes the keys that a handshake has brought for what goes through one of the ports.
+    pub(crate) fn take_keys(&mut self, channel: Channel, keys: &SessionKeys) {
+        self.protection.take_keys(channel, keys);
     }
 
     /// Whether what this leg sends is copied to the listening side.

@@ -1,7 +1,7 @@
 //! One call: its legs, its stage, and where each event goes.
 //!
 //! The stages live in their own files: `setup` (nobody answered yet), `session` (timers of a connected call),
-//! `act` (what policies ask for), `prompts`, `hold`, `keys`,
+//! `act` (what policies ask for), `prompts`, `hold`, `keys`, `handshake`,
 //! `reroute` (moving the caller), `finish` (the end).
 
 use std::collections::BTreeMap;
@@ -86,7 +86,7 @@ pub(super) struct Tally {
 
 /// Who a leg is in its call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
+pub(super) enum Role {
     Caller,
     Far,
     /// The target of a re-route by bridge that has not answered yet.
@@ -121,7 +121,7 @@ impl Call {
             },
             SipEvent::Offer { reply, method, sdp, .. } => {
                 let headers = if role == Role::Caller { self.expiry_headers() } else { Vec::new() };
-                let request = offer::Request { reply, method, sdp: sdp.as_deref(), headers };
+                let request = offer::Request { reply, method, sdp: sdp.as_ref(), headers };
                 self.offered(context, role, leg, request);
             }
             SipEvent::Key { key, .. } => self.pressed(context, leg, key, Way::Info),
@@ -175,6 +175,7 @@ impl Call {
                 self.reroute_tick(context);
                 self.prompts_tick(context);
                 self.keys_tick(context);
+                self.handshakes_tick(context);
             }
             Stage::Finished(_) => {}
         }
@@ -203,6 +204,7 @@ impl Call {
         self.reroute_deadlines(&mut deadlines);
         self.prompts_deadlines(&mut deadlines);
         self.keys_deadlines(&mut deadlines);
+        self.handshakes_deadlines(&mut deadlines);
         self.finish_deadlines(&mut deadlines);
         deadlines.into_iter().min_by_key(|(at, _)| *at)
     }
@@ -244,7 +246,7 @@ impl Call {
             .find(|leg| leg.id == id)
     }
 
-    fn role(&self, id: LegId) -> Option<Role> {
+    pub(super) fn role(&self, id: LegId) -> Option<Role> {
         if self.caller.id == id {
             return Some(Role::Caller);
         }
@@ -274,7 +276,8 @@ impl Call {
         }
     }
 
-    fn far_gone(&mut self, context: &mut Context<'_>, code: u16, reason: &str) {
+    /// Whoever the caller is connected to is gone, or can no longer be heard.
+    pub(super) fn far_gone(&mut self, context: &mut Context<'_>, code: u16, reason: &str) {
         match &self.stage {
             Stage::Seeking(_) => self.target_failed(context, code, reason),
             Stage::Talking(talking) => {

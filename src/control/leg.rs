@@ -6,14 +6,15 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use media::sdp::{
-    Agreement, Credentials, Exchange, Formats, Handshake, Local, Offer, Protection, SdpError, Session, Terms, Wanted,
+    Agreement, Credentials, Exchange, Formats, Local, Offer, Protection, SdpError, Session, Terms, Wanted,
 };
 use media::srtp::Security;
 use media::{Codec, ControlPort, Direction, LegId, StreamSettings};
 use routing::CallKey;
 
 use super::context::Context;
-use super::{Command, Header, SipCommand};
+use super::handshake::Shaking;
+use super::{Description, Header, SipCommand};
 use crate::settings::AudioTerms;
 
 /// One side of a call.
@@ -33,11 +34,11 @@ pub(super) struct Leg {
     /// Our keys and passwords on this leg.
     credentials: Credentials,
     /// The handshake that was agreed last.
-    handshake: Option<Handshake>,
+    pub(super) shaking: Option<Shaking>,
     /// Whether the far end takes comfort noise.
     pub(super) comfort_noise: bool,
     /// The description that we sent last.
-    pub(super) sdp: Option<String>,
+    pub(super) sdp: Option<Description>,
     /// What offer and answer agreed.
     pub(super) settings: Option<StreamSettings>,
     /// Since when the far end sends nothing, when the media path says so.
@@ -116,7 +117,7 @@ impl Leg {
             audio,
             formats,
             credentials: context.shared.new_credentials(),
-            handshake: None,
+            shaking: None,
             comfort_noise: false,
             sdp: None,
             settings: None,
@@ -137,7 +138,7 @@ impl Leg {
             comfort_noise,
             protection: self.audio.protection,
             credentials: Some(&self.credentials),
-            active: self.handshake.as_ref().map(|handshake| handshake.active),
+            active: self.role_in_handshake(),
         };
         terms.answer(offer, local)
     }
@@ -171,24 +172,23 @@ impl Leg {
             protection,
             credentials: Some(self.credentials.clone()),
             suite,
-            active: self.handshake.as_ref().map(|handshake| handshake.active),
+            active: self.role_in_handshake(),
             ice_name: settings.ice.as_ref().map(|ice| ice.remote_name.clone()),
             ..Offer::plain(formats)
         }
     }
 
-    /// Applies what offer and answer agreed, the handshake included.
-    pub(super) fn agree(&mut self, context: &mut Context<'_>, agreement: Agreement) {
+    /// Applies what offer and answer agreed, the handshake included; `forks` when others may answer the same offer.
+    pub(super) fn agree(&mut self, context: &mut Context<'_>, agreement: Agreement, forks: bool) {
         let Agreement { settings, handshake, comfort_noise } = agreement;
         self.comfort_noise = comfort_noise;
         self.configure(context, settings);
-        if let Some(handshake) = &handshake
-            && self.stream == Stream::Open
-            && self.handshake.as_ref() != Some(handshake)
-        {
-            context.out.push(Command::Handshake { leg: self.id, handshake: handshake.clone() });
-        }
-        self.handshake = handshake;
+        self.agree_handshake(context, handshake, forks);
+    }
+
+    /// Whether we began the handshake that was agreed last.
+    fn role_in_handshake(&self) -> Option<bool> {
+        self.shaking.as_ref().map(|shaking| shaking.agreed.active)
     }
 
     /// Tells the media path what is agreed.

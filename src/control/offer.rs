@@ -10,14 +10,14 @@ use media::{Codec, Direction};
 use super::codecs;
 use super::context::Context;
 use super::leg::{Dialog, Leg, header};
-use super::{Header, OfferMethod, ReplyId, SipCommand};
+use super::{Description, Header, OfferMethod, ReplyId, SipCommand};
 
 /// One request to answer.
 #[derive(Debug)]
 pub(super) struct Request<'a> {
     pub(super) reply: ReplyId,
     pub(super) method: OfferMethod,
-    pub(super) sdp: Option<&'a str>,
+    pub(super) sdp: Option<&'a Description>,
     /// Headers that a 2xx to it carries.
     pub(super) headers: Vec<Header>,
 }
@@ -64,7 +64,7 @@ pub(super) fn answer(context: &mut Context<'_>, leg: &mut Leg, request: Request<
 /// Our answer to the offer `text`, once it has been applied to the leg.
 ///
 /// New keys of the far end count from now on; ours stay as they were.
-fn agree(context: &mut Context<'_>, leg: &mut Leg, text: &str) -> Result<String, sdp::SdpError> {
+fn agree(context: &mut Context<'_>, leg: &mut Leg, text: &str) -> Result<Description, sdp::SdpError> {
     let session = sdp::parse(text)?;
     let local = sdp::Local { version: leg.local.version + 1, ..leg.local };
     let certified = context.shared.settings.fingerprint.is_some();
@@ -74,12 +74,13 @@ fn agree(context: &mut Context<'_>, leg: &mut Leg, text: &str) -> Result<String,
     let kept = kept.filter(|codec| formats.payload_type(*codec).is_some());
     let first = formats.codecs.first().map(|(codec, _)| *codec);
     let codec = kept.or(first).into_iter().collect::<Vec<Codec>>();
-    let (description, agreement) = leg.answer(&session, &local, &codec, leg.comfort_noise)?;
+    let (text, agreement) = leg.answer(&session, &local, &codec, leg.comfort_noise)?;
+    let description = Description::from(text);
 
     leg.formats = codecs::preferring(&formats, agreement.settings.codec);
     leg.local = local;
     leg.sdp = Some(description.clone());
-    leg.agree(context, agreement);
+    leg.agree(context, agreement, false);
     Ok(description)
 }
 
@@ -87,7 +88,7 @@ fn agree(context: &mut Context<'_>, leg: &mut Leg, text: &str) -> Result<String,
 ///
 /// The answer comes with the ACK, which call control does not see: the offer names only what is in use, and the
 /// address stays (symmetric RTP finds a new one). A held stream is taken as resumed.
-fn offer_again(context: &mut Context<'_>, leg: &mut Leg) -> String {
+fn offer_again(context: &mut Context<'_>, leg: &mut Leg) -> Description {
     leg.local.version += 1;
     let offer = match leg.settings.clone() {
         Some(settings) => {
@@ -97,7 +98,7 @@ fn offer_again(context: &mut Context<'_>, leg: &mut Leg) -> String {
         }
         None => leg.offer(),
     };
-    let description = offer.write(&leg.local);
+    let description = Description::from(offer.write(&leg.local));
     leg.sdp = Some(description.clone());
     description
 }

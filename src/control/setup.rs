@@ -12,7 +12,7 @@ use super::context::{Context, Shared};
 use super::keys::Keys;
 use super::leg::{Beginning, Dialog, Farewell, Leg, header, quotable};
 use super::session::{SESSION_EXPIRES_S_MIN, Watch};
-use super::{Header, Invite, SipCommand};
+use super::{Description, Header, Invite, SipCommand};
 use crate::notice::What;
 use crate::settings::{AudioTerms, RequestView, Target};
 
@@ -182,7 +182,7 @@ impl Call {
             Some(_) | None => formats,
         };
         let mut leg = Leg::open(context, self.key, None, Beginning { name, audio, formats, destination })?;
-        let sdp = leg.offer().write(&leg.local);
+        let sdp = Description::from(leg.offer().write(&leg.local));
         leg.sdp = Some(sdp.clone());
         let mut headers = vec![header("X-Calmline-Call", self.id.clone())];
         headers.extend(extra);
@@ -222,9 +222,10 @@ impl Call {
         if let Err(reason) = self.connect(context, sdp) {
             return self.target_failed(context, 488, &reason);
         }
-        let (Stage::Seeking(seeking), Some(answer), Some(far)) = (&self.stage, &self.caller.sdp, &self.far) else {
+        let (Stage::Seeking(seeking), Some(answer), Some(far)) = (&self.stage, &self.caller.sdp, &mut self.far) else {
             return;
         };
+        far.await_keys(context);
 
         let talking = Talking {
             answered: context.now,
@@ -240,6 +241,7 @@ impl Call {
         let (answer, target, far) = (answer.clone(), far.name.clone(), far.id);
         self.stage = Stage::Talking(Box::new(talking));
         self.caller.dialog = Dialog::Answered;
+        self.caller.await_keys(context);
         let headers = self.expiry_headers();
         context.sip(SipCommand::Answer { leg: self.caller.id, sdp: answer, headers });
         context.media(media::Command::Tap { leg: self.caller.id, on: true });
@@ -259,7 +261,7 @@ impl Call {
         if let Some(text) = sdp {
             let session = sdp::parse(text).map_err(|error| error.to_string())?;
             let agreement = far.offer().accept(&session).map_err(|error| error.to_string())?;
-            far.agree(context, agreement);
+            far.agree(context, agreement, true);
         }
         let Some(codec) = far.settings.as_ref().map(|settings| settings.codec) else {
             return Err("answered without a session description".to_owned());
@@ -273,8 +275,8 @@ impl Call {
                 .caller
                 .answer(&seeking.session, &self.caller.local, best, far.comfort_noise)
                 .map_err(|error| error.to_string())?;
-            self.caller.sdp = Some(text);
-            self.caller.agree(context, agreement);
+            self.caller.sdp = Some(text.into());
+            self.caller.agree(context, agreement, false);
         }
         if !seeking.bridged {
             seeking.bridged = true;

@@ -131,6 +131,25 @@ pub const PACKETS_REFUSED: Metric = counter(
 /// Packets lost.
 pub const PACKETS_LOST: Metric =
     counter("calmline_media_packets_lost_total", &[], "RTP packets missing in the received sequence numbers.");
+/// Handshakes.
+pub const HANDSHAKES: Metric = counter(
+    "calmline_handshakes_total",
+    &["outcome"],
+    "DTLS handshakes of legs, by outcome: done, or why they failed, e.g. wrong_certificate, too_slow, not_begun.",
+);
+/// Duration of handshakes.
+pub const HANDSHAKE: Metric = histogram(
+    "calmline_handshake_seconds",
+    Bounds::Waiting,
+    &[],
+    "From offer and answer to the keys of a DTLS handshake.",
+);
+/// Handshake datagrams dropped.
+pub const HANDSHAKE_DATAGRAMS_DROPPED: Metric = counter(
+    "calmline_handshake_datagrams_dropped_total",
+    &[],
+    "Datagrams of DTLS handshakes dropped because too many waited; far ends repeat them.",
+);
 /// Tap losses.
 pub const TAP_DROPPED: Metric = counter(
     "calmline_tap_dropped_packets_total",
@@ -177,6 +196,9 @@ pub const TABLE: &[Metric] = &[
     PACKETS_RELAYED,
     PACKETS_REFUSED,
     PACKETS_LOST,
+    HANDSHAKES,
+    HANDSHAKE,
+    HANDSHAKE_DATAGRAMS_DROPPED,
     TAP_DROPPED,
     TICK_LATENESS,
     LISTENER_RESTARTS,

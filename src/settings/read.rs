@@ -299,7 +299,11 @@ fn read_audio(section: &mut Section<'_>) -> AudioTerms {
     let names = "a list of codecs, best first: \"PCMA\", \"PCMU\", \"G722\", \"opus\", \"L16/8000\", \"L16/16000\"";
     let codecs = section.read("codecs", names, list(Codec::ALL.len(), codec));
     let wanted = section.read("srtp", "\"off\", \"optional\" or \"required\"", wanted);
-    let exchange = section.read("keys", "\"sdes\"", exchange);
+    let exchange = section.read("keys", "\"sdes\", \"dtls\" or \"any\"", exchange);
+    let is_off = wanted == Some(Wanted::Never) || !section.has("srtp");
+    if exchange.is_some_and(|exchange| exchange != Exchange::Sdes) && is_off {
+        section.fault("keys", "keys for audio that is not protected", "srtp = \"optional\" or \"required\" beside it");
+    }
     AudioTerms {
         codecs: codecs.unwrap_or_default(),
         protection: Protection {
@@ -327,9 +331,13 @@ fn wanted(value: &Value) -> Option<Wanted> {
     }
 }
 
-/// The handshake of RFC 5763 is not made yet, so nobody may ask for it.
 fn exchange(value: &Value) -> Option<Exchange> {
-    (value.as_str()? == "sdes").then_some(Exchange::Sdes)
+    match value.as_str()? {
+        "sdes" => Some(Exchange::Sdes),
+        "dtls" => Some(Exchange::Dtls),
+        "any" => Some(Exchange::Any),
+        _ => None,
+    }
 }
 
 /// `{ "10.0.0.0/8" = "10.0.0.5" }`.

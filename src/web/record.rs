@@ -270,7 +270,11 @@ impl CallRecord {
             }
             // What callers type is shown while it happens, and kept nowhere.
             What::KeyPressed { .. } => return,
-            What::CallStarted { .. } | What::CallRefused { .. } | What::SecureInput { .. } => {}
+            What::CallStarted { .. }
+            | What::CallRefused { .. }
+            | What::SecureInput { .. }
+            | What::HandshakeDone { .. }
+            | What::HandshakeFailed { .. } => {}
             What::CallAnswered { target, setup_ms } => {
                 self.state = State::Answered;
                 self.answered = Some(now);

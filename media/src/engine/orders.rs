@@ -19,6 +19,7 @@ impl Engine {
                 let Some(&slot) = self.slots.get(&leg) else { return };
                 if let Some(leg) = self.leg_mut(slot) {
                     leg.configure(now, settings);
+                    leg.take_early_handshakes(now, &mut out.events);
                     let slot = LegSlot(slot);
                     out.ties.extend(leg.judge_tie(now).map(|to| Tie { slot, to }));
                 }
@@ -37,12 +38,12 @@ impl Engine {
             Command::Press { leg, key } => self.press(now, leg, key, out),
             Command::Tap { leg, on } => self.change(leg, |leg| leg.tapped = on),
             Command::Secure { leg, on } => self.change(leg, |leg| leg.secure = on),
-            Command::Key { leg, keys } => self.change(leg, |leg| leg.take_keys(&keys)),
-            Command::Send { leg, datagram } => {
+            Command::Key { leg, channel, keys } => self.change(leg, |leg| leg.take_keys(channel, &keys)),
+            Command::Send { leg, channel, datagram } => {
                 if let Some(&slot) = self.slots.get(&leg)
                     && let Some(leg) = self.leg(slot)
                 {
-                    leg.send_handshake(LegSlot(slot), &datagram, out);
+                    leg.send_handshake(LegSlot(slot), channel, &datagram, out);
                 }
             }
             Command::Close { leg } => self.close(now, leg, out),

@@ -117,13 +117,12 @@ impl Leg {
     }
 
     /// Sends a datagram of the key handshake.
-    pub(crate) fn send_handshake(&self, slot: LegSlot, datagram: &[u8], out: &mut Output) {
-        let Some(to) = self.handshake_source.or(self.latch.target()).filter(|_| self.protection.shakes_hands()) else {
-            return;
-        };
+    pub(crate) fn send_handshake(&self, slot: LegSlot, channel: Channel, datagram: &[u8], out: &mut Output) {
+        let to = self.partner.source(channel).or_else(|| self.far_port(channel));
+        let Some(to) = to.filter(|_| self.protection.shakes_hands(channel)) else { return };
         let start = out.made.len();
         out.made.extend_from_slice(datagram);
-        push_tail(slot, Channel::Media, to, start, out);
+        push_tail(slot, channel, to, start, out);
     }
 
     fn speak_once(&mut self, now: Duration, slot: LegSlot, out: &mut Output) {

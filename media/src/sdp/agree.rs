@@ -1,5 +1,7 @@
 //! Answering: what the far end offers and what we accept become one agreement.
 
+use std::net::{IpAddr, SocketAddr};
+
 use super::read::{Audio, Session};
 use super::secure::{Chosen, Credentials, Handshake, Protection, Setup};
 use super::write::{self, Stream};
@@ -76,13 +78,14 @@ impl<'a> Terms<'a> {
         };
         let comfort_noise = self.comfort_noise && audio.formats.comfort_noise && codec.clock_hz() == 8_000;
         let mut agreement = Agreement { settings, handshake: None, comfort_noise };
-        let keys = self.protect(chosen, &mut agreement);
+        let keys = self.protect(chosen, local.address, &mut agreement);
         let stream = self.stream(offer, &audio, &agreement, keys);
         Ok((write::answer(offer, audio.index, local, &stream), agreement))
     }
 
-    /// Writes what protects the stream into `agreement`; returns our own key when it stands in the answer.
-    fn protect(&self, chosen: Chosen, agreement: &mut Agreement) -> Vec<Crypto> {
+    /// Writes what protects the stream into `agreement`; returns our own key when it stands in the answer. `ours` is the
+    /// address that the far end is shown.
+    fn protect(&self, chosen: Chosen, ours: IpAddr, agreement: &mut Agreement) -> Vec<Crypto> {
         match (chosen, self.credentials) {
             (Chosen::Keys(theirs), Some(credentials)) => {
                 let ours = Crypto { tag: theirs.tag, key: credentials.key(theirs.suite()) };
@@ -94,14 +97,18 @@ impl<'a> Terms<'a> {
                 let active = match setup {
                     Some(Setup::Passive) => true,
                     Some(Setup::Active) | None => false,
-                    // Whoever begins has to know where to: behind connectivity checks, that is the far end.
+                    // Whoever begins has to know where to: behind connectivity checks or an address translation, that is
+                    // the far end.
                     Some(Setup::Either) => {
-                        let reachable = agreement.settings.remote.is_some() && agreement.settings.ice.is_none();
+                        let settings = &agreement.settings;
+                        let is_reachable = |remote: SocketAddr| !is_private(remote.ip()) || is_private(ours);
+                        let reachable = settings.ice.is_none() && settings.remote.is_some_and(is_reachable);
                         self.active.unwrap_or(reachable)
                     }
                 };
                 agreement.settings.security = Security::Handshake;
-                agreement.handshake = Some(Handshake { fingerprint, active });
+                let separate_control = agreement.settings.control != ControlPort::Shared;
+                agreement.handshake = Some(Handshake { fingerprint, active, separate_control });
                 Vec::new()
             }
             (Chosen::Plain, _) | (_, None) => Vec::new(),
@@ -130,5 +137,13 @@ impl<'a> Terms<'a> {
             ice,
             name: offer.stream_name(audio.index).map(|(name, grouped)| (name.to_owned(), grouped)),
         }
+    }
+}
+
+/// Whether an address is only good inside somebody's own network (RFC 1918, RFC 4193, RFC 6598).
+fn is_private(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.is_private() || address.octets()[0] == 100 && address.octets()[1] & 0xc0 == 64,
+        IpAddr::V6(address) => address.is_unique_local(),
     }
 }

@@ -132,7 +132,7 @@ fn a_target_may_have_to_protect() {
 #[test]
 fn a_handshake_is_asked_for_once() {
     let mut settings = callers(Wanted::Optional);
-    settings.fingerprint = Some(Fingerprint { hash: Hash::Sha256, octets: vec![7; 32] });
+    settings.fingerprint = Some(certificate());
     check_with(
         settings,
         &format!(
@@ -289,6 +289,11 @@ fn every_network_is_shown_its_own_address() {
     }
 }
 
+/// What our certificate hashes to.
+pub(super) fn certificate() -> Fingerprint {
+    Fingerprint { hash: Hash::Sha256, octets: vec![7; 32] }
+}
+
 /// Callers whose audio is protected as wanted.
 fn callers(wanted: Wanted) -> ControlSettings {
     let mut settings = settings();
@@ -307,6 +312,6 @@ fn any_codec() -> ControlSettings {
     settings
 }
 
-fn audio_of<'a>(settings: &'a mut ControlSettings, target: &str) -> &'a mut AudioTerms {
+pub(super) fn audio_of<'a>(settings: &'a mut ControlSettings, target: &str) -> &'a mut AudioTerms {
     &mut settings.targets.get_mut(target).expect("a target").audio
 }

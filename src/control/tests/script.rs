@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use media::srtp::Security;
+use media::srtp::{Security, Suite};
 use media::{Direction, LegId, StreamSettings};
 
 use super::sim::{Sim, SipState, settings};
-use crate::control::{Command, ControlSettings, Input, Invite, OfferMethod, Order, SipCommand, SipEvent};
+use crate::control::{
+    Command, ControlSettings, Description, HandshakeFailure, Input, Invite, OfferMethod, Order, SipCommand, SipEvent,
+};
 use crate::control::{Header, leg::header};
 use crate::notice::What;
 
@@ -68,7 +70,8 @@ struct Script {
 
 impl Script {
     /// Does one step. `LEG` is a target's name, `caller`, or the name with a number for later legs of that name;
-    /// `SDP` is payload types and a direction, e.g. `0 101 sendonly`, or `no-sdp`, or `bad-sdp`.
+    /// `SDP` is payload types and a direction, e.g. `0 101 sendonly`, or `no-sdp`, or `bad-sdp`; with `keys`, `other-keys`,
+    /// `dtls`, `other-dtls-active` and so on it is protected, with `avp` only at best.
     #[track_caller]
     fn act(&mut self, step: &str) {
         let words: Vec<&str> = step.split_whitespace().collect();
@@ -91,7 +94,7 @@ impl Script {
             ["hang", "up", call] => self.tell(Input::Order(Order::HangUp { call: call.to_owned() })),
             ["prompt", what] => self.prompt(what),
             ["text", what] => self.text(what),
-            [leg, "silent" | "sends" | "hears" | "cannot" | "is" | "presses" | "sounds" | "speaks", ..] => {
+            [leg, "shaken" | "silent" | "sends" | "hears" | "cannot" | "is" | "presses" | "sounds" | "speaks", ..] => {
                 self.act_media(self.leg(leg), &words[1..]);
             }
             [leg, ..] => self.act_sip(self.leg(leg), &words[1..]),
@@ -166,6 +169,14 @@ impl Script {
             }
             ["presses", letter] => Input::Media(media::Event::Key { leg, key: key(letter) }),
             ["sounds", letter] => Input::Key { leg, key: key(letter) },
+            ["shaken"] => Input::Shaken { leg, outcome: Ok(Suite::AeadAes128Gcm) },
+            ["shaken", failure, ..] => {
+                let outcome = Err(match failure {
+                    "wrong" => HandshakeFailure::WrongCertificate,
+                    _ => HandshakeFailure::TooSlow,
+                });
+                Input::Shaken { leg, outcome }
+            }
             ["speaks", millis] => {
                 let lasted = Duration::from_millis(millis.parse().expect("milliseconds"));
                 Input::Spoke { leg, lasted }
@@ -247,7 +258,7 @@ fn invite(words: &[&str]) -> Invite {
 }
 
 /// A far end's description; see `Script::act`.
-pub(super) fn sdp(words: &str) -> Option<String> {
+pub(super) fn sdp(words: &str) -> Option<Description> {
     match words {
         "" | "no-sdp" => return None,
         "bad-sdp" => return Some("this is not SDP".into()),
@@ -256,7 +267,8 @@ pub(super) fn sdp(words: &str) -> Option<String> {
     let numbers: Vec<&str> = words.split(' ').filter(|word| word.parse::<u8>().is_ok()).collect();
     let others: Vec<&str> = words.split(' ').filter(|word| word.parse::<u8>().is_err()).collect();
     let transport = match () {
-        () if others.contains(&"dtls") => "UDP/TLS/RTP/SAVP",
+        () if others.contains(&"avp") => "RTP/AVP",
+        () if others.iter().any(|other| other.contains("dtls")) => "UDP/TLS/RTP/SAVP",
         () if others.contains(&"keys") || others.contains(&"other-keys") => "RTP/SAVP",
         () => "RTP/AVP",
     };
@@ -277,11 +289,16 @@ pub(super) fn sdp(words: &str) -> Option<String> {
         text += &match other {
             "keys" => format!("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{}\r\n", "A".repeat(40)),
             "other-keys" => format!("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{}\r\n", "B".repeat(40)),
-            "dtls" => format!("a=setup:actpass\r\na=fingerprint:sha-1 {}\r\n", ["4A"; 20].join(":")),
+            "avp" => String::new(),
+            dtls if dtls.contains("dtls") => {
+                let octet = if dtls.starts_with("other-") { "4B" } else { "4A" };
+                let setup = dtls.rsplit("dtls").next().filter(|setup| !setup.is_empty()).unwrap_or("-actpass");
+                format!("a=setup:{}\r\na=fingerprint:sha-1 {}\r\n", &setup[1..], [octet; 20].join(":"))
+            }
             direction => format!("a={direction}\r\n"),
         };
     }
-    Some(text)
+    Some(text.into())
 }
 
 pub(super) fn observation(leg: LegId, mood: &str) -> nlu::Observation {
@@ -307,8 +324,9 @@ fn render<'a>(sim: &'a Sim, out: &'a [Command]) -> impl Iterator<Item = String> 
     out.iter().map(|command| match command {
         Command::Sip(command) => render_sip(sim, command),
         Command::Media(command) => render_media(sim, command),
-        Command::Handshake { leg, handshake } => {
-            format!("handshake {} {}", name(sim, *leg), if handshake.active { "active" } else { "passive" })
+        Command::Handshake { leg, handshake, forks } => {
+            let role = if handshake.active { "active" } else { "passive" };
+            format!("handshake {} {role}{}", name(sim, *leg), if *forks { " among forks" } else { "" })
         }
         Command::Speak { leg, saying, .. } => {
             format!("speak {} to {}: {}", saying.language.as_str(), name(sim, *leg), saying.text)
@@ -331,7 +349,7 @@ fn render_sip(sim: &Sim, command: &SipCommand) -> String {
         let seen = headers.iter().filter(|each| !hidden.contains(&&*each.name));
         seen.map(|each| format!(" {}: {}", each.name, each.value)).collect()
     };
-    let body = |sdp: &Option<String>| sdp.as_deref().map_or(String::new(), |sdp| format!(" {}", brief(sdp)));
+    let body = |sdp: &Option<Description>| sdp.as_deref().map_or(String::new(), |sdp| format!(" {}", brief(sdp)));
     match command {
         SipCommand::Invite { leg, sdp, headers, from, .. } => {
             assert_eq!(from, "\"Li\" <sip:li@pbx>");
@@ -392,7 +410,7 @@ fn render_media(sim: &Sim, command: &media::Command) -> String {
         }
         media::Command::Press { leg, key } => format!("press {} {key}", name(sim, *leg)),
         media::Command::Secure { leg, on } => format!("secure {} {}", name(sim, *leg), if *on { "on" } else { "off" }),
-        media::Command::Send { leg, datagram } => format!("send {} {} octets", name(sim, *leg), datagram.len()),
+        media::Command::Send { leg, datagram, .. } => format!("send {} {} octets", name(sim, *leg), datagram.len()),
         media::Command::Key { leg, .. } => format!("key {}", name(sim, *leg)),
         media::Command::Close { leg } => format!("close {}", name(sim, *leg)),
     }
@@ -409,6 +427,8 @@ fn render_notice(what: &What) -> String {
             format!("decided {rule} {policy}{failure}")
         }
         What::KeyPressed { party, key, way } => format!("key {party} {key} {way}"),
+        What::HandshakeDone { party, suite, took_ms } => format!("handshake of {party} done after {took_ms}: {suite}"),
+        What::HandshakeFailed { party, failure, .. } => format!("handshake of {party} failed: {failure}"),
         What::SecureInput { on } => format!("secure input {}", if *on { "on" } else { "off" }),
         What::PromptStarted { file, reaction_ms } => format!("prompt {file} started after {reaction_ms}"),
         What::PromptEnded { file, completed } => format!("prompt {file} ended {completed}"),

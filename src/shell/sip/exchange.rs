@@ -3,6 +3,7 @@
 //! Knows no leg: whoever starts a transaction says where the news goes. A transaction is driven to its end even when
 //! its leg is gone, so that retransmissions are still answered.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use rsipstack::sip::{Method, Request, Response, SipMessage, StatusCode, StatusCodeKind};
@@ -32,7 +33,6 @@ impl Outcome {
 }
 
 /// News of an INVITE that we sent.
-#[derive(Debug)]
 pub(super) enum CallNews {
     /// A response, also each retransmitted or forked 2xx; the stack has sent the ACK.
     Response(Box<Response>),
@@ -54,11 +54,17 @@ pub(super) enum ServerNews {
 }
 
 /// Answers one request of the far end.
-#[derive(Debug)]
 pub(super) struct Responder {
     request: Request,
     queue: TransactionEventSender,
     tag: String,
+}
+
+impl fmt::Debug for Responder {
+    /// Without the request, whose body may hold keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Responder({})", self.request.method)
+    }
 }
 
 impl Responder {

@@ -203,6 +203,26 @@ fn whoever_can_be_reached_is_called_by_us() {
     says(&text, &["a=setup:passive\r\n"]);
 }
 
+/// What is behind an address translation has to come out of it first.
+#[test]
+fn whoever_shows_a_private_address_to_a_public_one_calls_us() {
+    let credentials = credentials(Some(certificate()));
+    let protection = Protection { wanted: Wanted::Optional, exchange: Exchange::Any };
+    let terms = Terms { protection, credentials: Some(&credentials), ..Terms::plain(&[Codec::Opus]) };
+    for (theirs, ours, setup) in [
+        ("192.168.1.9", "203.0.113.1", "passive"),
+        ("100.64.0.9", "203.0.113.1", "passive"),
+        ("192.168.1.9", "10.0.0.1", "active"),
+        ("203.0.113.9", "10.0.0.1", "active"),
+        ("127.0.0.1", "127.0.0.1", "active"),
+    ] {
+        let offer = ASTERISK_DTLS.replace("c=IN IP4 192.0.2.10", &format!("c=IN IP4 {theirs}"));
+        let shown = Local { address: ours.parse().expect("an address"), ..local() };
+        let (text, _) = terms.answer(&parse(&offer).expect("readable"), &shown).expect("usable");
+        says(&text, &[&format!("a=setup:{setup}\r\n")]);
+    }
+}
+
 #[test]
 fn fingerprints() {
     let good = Fingerprint { hash: Hash::Sha1, octets: (0..20).collect() };

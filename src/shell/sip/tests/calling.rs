@@ -27,7 +27,7 @@ async fn progress_answer_and_bye() {
     stand.invite(&[]);
     let invite = stand.receive("INVITE ").await;
     stand.respond(&invite, 183, "", SDP).await;
-    let sdp = Some(SDP.to_owned());
+    let sdp = Some(SDP.into());
     assert_eq!(
         stand.event().await,
         SipEvent::Progress { leg: LEG, code: 183, reason: "Said".to_owned(), sdp: sdp.clone() }
@@ -88,7 +88,7 @@ async fn cannot_be_sent() {
             proxy: None,
             from: "<sip:a@b>".to_owned(),
             headers: Vec::new(),
-            sdp: SDP.to_owned(),
+            sdp: SDP.into(),
         });
         let event = stand.event().await;
         assert!(matches!(event, SipEvent::Failed { leg: LEG, code: 503, .. }), "{uri}: {event:?}");
@@ -105,7 +105,7 @@ async fn by_way_of_a_proxy() {
         proxy: Some(stand.phone.local_addr().expect("the phone is bound")),
         from: "<sip:a@b>".to_owned(),
         headers: Vec::new(),
-        sdp: SDP.to_owned(),
+        sdp: SDP.into(),
     });
     let invite = stand.receive("INVITE ").await;
     assert!(invite.starts_with("INVITE sip:bot@nowhere.invalid SIP/2.0"), "{invite}");

@@ -53,7 +53,7 @@ async fn no_ack_for_the_answer_to_a_reinvite() {
     let invite = stand.call().await;
     stand.request_inside(&invite, "INVITE", 1, "", SDP).await;
     let SipEvent::Offer { reply, .. } = stand.event().await else { panic!("no offer") };
-    let sdp = Some(SDP.to_owned());
+    let sdp = Some(SDP.into());
     stand.sip.handle(SipCommand::Reply { leg: LEG, reply, code: 200, sdp, headers: Vec::new() });
     let bye = stand.receive("BYE ").await;
     stand.respond(&bye, 200, "", "").await;

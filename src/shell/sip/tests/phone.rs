@@ -68,7 +68,7 @@ impl Stand {
             proxy: None,
             from,
             headers: headers.iter().map(|(name, value)| header(name, value)).collect(),
-            sdp: SDP.to_owned(),
+            sdp: SDP.into(),
         });
     }
 
