@@ -1,0 +1,185 @@
+//! Foreign telephones through the built program: `baresip`, `linphonec` and `ffmpeg`, as callers and as callees.
+//!
+//! Each says a tone, and what counts is what the other one recorded. A program that is missing is said aloud.
+
+use std::path::PathBuf;
+use std::thread::sleep;
+use std::time::Duration;
+
+use calmline::notice::What;
+
+use crate::stage::{Setup, Stage};
+use crate::tones;
+
+mod baresip;
+mod codecs;
+mod ffmpeg;
+mod inside;
+mod linphone;
+mod ports;
+mod program;
+mod secured;
+
+use baresip::Baresip;
+use linphone::Linphone;
+use ports::Ports;
+
+/// What the caller says, Hz.
+const CALLER_HZ: u16 = 400;
+/// What the callee says, Hz.
+const CALLEE_HZ: u16 = 1_000;
+/// How long they talk.
+const TALK: Duration = Duration::from_millis(2_500);
+
+/// What the server agrees to on its two sides, in the words of its configuration.
+#[derive(Debug, Clone, Copy)]
+struct Terms {
+    /// Lines of the route.
+    caller: &'static str,
+    /// Lines of the target.
+    callee: &'static str,
+}
+
+const PLAIN: Terms = Terms { caller: "", callee: "" };
+
+/// A telephone and how it is set up.
+#[derive(Debug, Clone, Copy)]
+enum Side {
+    Baresip(baresip::Account),
+    Linphone(linphone::Account),
+}
+
+/// A telephone that runs.
+enum Telephone {
+    Baresip(Box<Baresip>),
+    Linphone(Linphone),
+}
+
+/// The program, and the ports of two telephones that call through it.
+struct Lab {
+    name: &'static str,
+    stage: Stage,
+    caller_ports: Ports,
+    callee_ports: Ports,
+}
+
+impl Side {
+    fn is_there(self) -> bool {
+        match self {
+            Side::Baresip(_) => baresip::is_there(),
+            Side::Linphone(_) => linphone::is_there(),
+        }
+    }
+}
+
+impl Telephone {
+    /// Calls somebody and waits until the call is up.
+    fn call(&mut self, target: &str) {
+        match self {
+            Telephone::Baresip(baresip) => baresip.call(target),
+            Telephone::Linphone(linphone) => linphone.call(target),
+        }
+    }
+
+    /// Presses a key, by whichever method it was set up for.
+    fn press(&mut self, key: char) {
+        match self {
+            Telephone::Baresip(baresip) => baresip.order("sndcode", &key.to_string()),
+            Telephone::Linphone(linphone) => linphone.order(&key.to_string()),
+        }
+    }
+
+    /// Ends the call.
+    fn hang_up(&mut self) {
+        match self {
+            Telephone::Baresip(baresip) => baresip.order("hangup", ""),
+            Telephone::Linphone(linphone) => linphone.order("terminate"),
+        }
+    }
+
+    /// Waits until the call is over; what it heard in it, 8 kHz.
+    fn heard(&mut self) -> Vec<i16> {
+        match self {
+            Telephone::Baresip(baresip) => {
+                baresip.until("CALL_CLOSED");
+                baresip.heard().pop().expect("a recording of the call")
+            }
+            Telephone::Linphone(linphone) => {
+                linphone.until(" ended");
+                linphone.heard()
+            }
+        }
+    }
+}
+
+impl Lab {
+    fn up(name: &'static str, terms: Terms) -> Lab {
+        let (caller_ports, callee_ports) = (Ports::claim(), Ports::claim());
+        let uri = format!("sip:{}@{}", baresip::USER, callee_ports.sip());
+        let target = format!("[targets.callee]\nuri = \"{uri}\"\n{}\n\n[targets.human]", terms.callee);
+        let route = format!("targets = [\"callee\"]\n{}", terms.caller);
+        let mut setup = Setup::named(name);
+        let edits = [("[targets.human]", &*target), ("targets = [\"bot\"]", &*route)];
+        setup.edits = &edits;
+        Lab { name, stage: Stage::set(setup), caller_ports, callee_ports }
+    }
+
+    /// Where the server is called.
+    fn uri(&self) -> String {
+        format!("sip:support@{}", self.stage.server.addresses.sip)
+    }
+
+    fn caller(&self, side: Side) -> Telephone {
+        self.telephone("caller", side, &self.caller_ports, CALLER_HZ)
+    }
+
+    fn callee(&self, side: Side) -> Telephone {
+        self.telephone("callee", side, &self.callee_ports, CALLEE_HZ)
+    }
+
+    fn telephone(&self, who: &str, side: Side, ports: &Ports, hz: u16) -> Telephone {
+        let folder = self.folder(who);
+        match side {
+            Side::Baresip(account) => Telephone::Baresip(Box::new(Baresip::start(&folder, ports, account, hz))),
+            Side::Linphone(account) => Telephone::Linphone(Linphone::start(&folder, ports, account, hz)),
+        }
+    }
+
+    fn folder(&self, who: &str) -> PathBuf {
+        crate::stage::folder(self.name).join(who)
+    }
+
+    /// The call that was just hung up is over for everybody, and nothing of it was lost on the way to the server.
+    fn is_over(&self) {
+        self.stage.until("the end", |what| matches!(what, What::CallEnded { packets_lost: 0, .. }));
+        self.stage.is_empty();
+    }
+}
+
+/// One call from one foreign telephone to another; both hear each other.
+fn check(lab: &Lab, caller: Side, callee: Side) {
+    if !caller.is_there() || !callee.is_there() {
+        return;
+    }
+    println!("{caller:?} calls {callee:?}");
+    let mut answering = lab.callee(callee);
+    let mut calling = lab.caller(caller);
+    calling.call(&lab.uri());
+    sleep(TALK);
+    calling.hang_up();
+    is_heard("the caller", &calling.heard(), CALLEE_HZ, CALLER_HZ);
+    is_heard("the callee", &answering.heard(), CALLER_HZ, CALLEE_HZ);
+    lab.is_over();
+}
+
+/// `who` heard a tone of `hz`, and not its own of `own_hz`.
+#[track_caller]
+fn is_heard(who: &str, samples: &[i16], hz: u16, own_hz: u16) {
+    let (other, own) = (tones::heard(samples, hz), tones::heard(samples, own_hz));
+    println!("{who}: {other:?} of {hz} Hz; {:.3} of its own", own.level);
+    let level = other.level / tones::PEAK;
+    assert!(other.seconds > TALK.as_secs_f64() - 0.7, "{who} heard {other:?}");
+    assert!((0.85..1.15).contains(&level), "{who} heard {level:.2} of what was said");
+    assert!(other.pure > 0.95, "{who} heard {other:?}");
+    assert!(own.level < 0.01, "{who} heard itself: {own:?}");
+}

@@ -1,0 +1,67 @@
+//! Plain RTP: the same codec on both sides, which passes as it is; two that have to be transcoded; other packet times.
+
+use super::baresip::Account;
+use super::{Lab, PLAIN, Side, check, linphone};
+
+const PCMU: &str = "PCMU/8000/1";
+const PCMA: &str = "PCMA/8000/1";
+const G722: &str = "G722/16000/1";
+const OPUS: &str = "opus/48000/2";
+const L16: &str = "L16/16000/1";
+
+const fn baresip(codecs: &'static str) -> Side {
+    Side::Baresip(Account::plain(codecs))
+}
+
+const fn linphone(codecs: &'static [&'static str]) -> Side {
+    Side::Linphone(linphone::Account::plain(codecs))
+}
+
+/// `baresip` with another packet time.
+const fn timed(codecs: &'static str, parameters: &'static str) -> Side {
+    Side::Baresip(Account::plain(codecs).with(parameters))
+}
+
+fn all(name: &'static str, cases: &[(Side, Side)]) {
+    let lab = Lab::up(name, PLAIN);
+    for (caller, callee) in cases {
+        check(&lab, *caller, *callee);
+    }
+}
+
+#[test]
+fn one_codec_passes_as_it_is() {
+    all("same-codec", &[PCMU, PCMA, G722, OPUS, L16].map(|codec| (baresip(codec), baresip(codec))));
+}
+
+#[test]
+fn two_codecs_are_transcoded() {
+    let pairs = [(PCMU, OPUS), (OPUS, PCMA), (G722, PCMU), (PCMA, G722), (OPUS, G722), (L16, OPUS)];
+    all("two-codecs", &pairs.map(|(caller, callee)| (baresip(caller), baresip(callee))));
+}
+
+#[test]
+fn packet_times_of_their_own() {
+    let (in_30, in_40) = (";ptime=30", ";ptime=40");
+    all(
+        "packet-times",
+        &[
+            (timed(PCMU, in_30), timed(PCMU, in_40)),
+            (timed(PCMA, in_30), baresip(OPUS)),
+            (baresip(G722), timed(OPUS, in_40)),
+        ],
+    );
+}
+
+#[test]
+fn linphone_calls_and_is_called() {
+    all(
+        "linphone",
+        &[
+            (linphone(&["PCMA"]), baresip(PCMA)),
+            (linphone(&["opus", "PCMA"]), baresip(PCMU)),
+            (baresip(OPUS), linphone(&["opus"])),
+            (baresip(PCMU), linphone(&["G722"])),
+        ],
+    );
+}
