@@ -70,6 +70,15 @@ impl Side {
             Side::Linphone(_) => linphone::is_there(),
         }
     }
+
+    /// How loud its speech is as others decode it. What it hears is as much quieter or louder.
+    fn loudness(self) -> f64 {
+        match self {
+            // Half of what others make of G.722: so it is too between linphone and baresip without anybody between.
+            Side::Linphone(account) if account.codecs == ["G722"] => 0.5,
+            Side::Linphone(_) | Side::Baresip(_) => 1.0,
+        }
+    }
 }
 
 impl Telephone {
@@ -167,19 +176,20 @@ fn check(lab: &Lab, caller: Side, callee: Side) {
     calling.call(&lab.uri());
     sleep(TALK);
     calling.hang_up();
-    is_heard("the caller", &calling.heard(), CALLEE_HZ, CALLER_HZ);
-    is_heard("the callee", &answering.heard(), CALLER_HZ, CALLEE_HZ);
+    let level = tones::PEAK * callee.loudness() / caller.loudness();
+    is_heard("the caller", &calling.heard(), (CALLEE_HZ, level), CALLER_HZ);
+    let level = tones::PEAK * caller.loudness() / callee.loudness();
+    is_heard("the callee", &answering.heard(), (CALLER_HZ, level), CALLEE_HZ);
     lab.is_over();
 }
 
-/// `who` heard a tone of `hz`, and not its own of `own_hz`.
+/// `who` heard a tone of `hz` at a level, all the time and hardly anything else, and not its own of `own_hz`.
 #[track_caller]
-fn is_heard(who: &str, samples: &[i16], hz: u16, own_hz: u16) {
+fn is_heard(who: &str, samples: &[i16], (hz, level): (u16, f64), own_hz: u16) {
     let (other, own) = (tones::heard(samples, hz), tones::heard(samples, own_hz));
     println!("{who}: {other:?} of {hz} Hz; {:.3} of its own", own.level);
-    let level = other.level / tones::PEAK;
     assert!(other.seconds > TALK.as_secs_f64() - 0.7, "{who} heard {other:?}");
-    assert!((0.85..1.15).contains(&level), "{who} heard {level:.2} of what was said");
+    assert!((0.9..1.1).contains(&(other.level / level)), "{who} heard {other:?}, expected a level of {level}");
     assert!(other.pure > 0.95, "{who} heard {other:?}");
     assert!(own.level < 0.01, "{who} heard itself: {own:?}");
 }
