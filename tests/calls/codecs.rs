@@ -125,7 +125,7 @@ fn hears(who: &str, phone: &PhoneHandle, hz: u16, own_hz: u16) {
     println!("{who}: {other:?} of {hz} Hz; {:.3} of its own", own.level);
     assert_eq!(recording.stats.unexpected, 0, "{who}: packets that were not agreed");
     assert!((0.85..1.15).contains(&(other.level / tones::PEAK)), "{who} heard {other:?}");
-    assert!(other.seconds > 1.5 && other.pure > 0.95, "{who} heard {other:?}");
+    assert!(other.seconds > 1.5 && other.pure > 0.93, "{who} heard {other:?}");
     assert!(own.level < 0.01, "{who} heard itself: {own:?}");
 }
 

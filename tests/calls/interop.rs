@@ -40,7 +40,30 @@ struct Terms {
     callee: &'static str,
 }
 
+/// Plain RTP.
 const PLAIN: Terms = Terms { caller: "", callee: "" };
+
+/// Codecs in the words of `baresip`.
+const PCMU: &str = "PCMU/8000/1";
+const PCMA: &str = "PCMA/8000/1";
+const G722: &str = "G722/16000/1";
+const OPUS: &str = "opus/48000/2";
+const L16: &str = "L16/16000/1";
+
+/// A `baresip` that speaks `codecs` over plain RTP.
+const fn baresip(codecs: &'static str) -> Side {
+    Side::Baresip(baresip::Account::plain(codecs))
+}
+
+/// The same with more parameters of its account.
+const fn baresip_with(codecs: &'static str, parameters: &'static str) -> Side {
+    Side::Baresip(baresip::Account { parameters, ..baresip::Account::plain(codecs) })
+}
+
+/// A `linphonec` that speaks `codecs` over plain RTP.
+const fn linphone(codecs: &'static [&'static str]) -> Side {
+    Side::Linphone(linphone::Account::plain(codecs))
+}
 
 /// A telephone and how it is set up.
 #[derive(Debug, Clone, Copy)]
@@ -165,10 +188,11 @@ impl Lab {
     }
 }
 
-/// One call from one foreign telephone to another; both hear each other.
-fn check(lab: &Lab, caller: Side, callee: Side) {
+/// One call from one foreign telephone to another; both hear each other. Both as they are after the call; `None` when
+/// one of them is missing.
+fn check(lab: &Lab, caller: Side, callee: Side) -> Option<[Telephone; 2]> {
     if !caller.is_there() || !callee.is_there() {
-        return;
+        return None;
     }
     println!("{caller:?} calls {callee:?}");
     let mut answering = lab.callee(callee);
@@ -181,6 +205,7 @@ fn check(lab: &Lab, caller: Side, callee: Side) {
     let level = tones::PEAK * caller.loudness() / callee.loudness();
     is_heard("the callee", &answering.heard(), (CALLER_HZ, level), CALLEE_HZ);
     lab.is_over();
+    Some([calling, answering])
 }
 
 /// `who` heard a tone of `hz` at a level, all the time and hardly anything else, and not its own of `own_hz`.
@@ -190,6 +215,6 @@ fn is_heard(who: &str, samples: &[i16], (hz, level): (u16, f64), own_hz: u16) {
     println!("{who}: {other:?} of {hz} Hz; {:.3} of its own", own.level);
     assert!(other.seconds > TALK.as_secs_f64() - 0.7, "{who} heard {other:?}");
     assert!((0.9..1.1).contains(&(other.level / level)), "{who} heard {other:?}, expected a level of {level}");
-    assert!(other.pure > 0.95, "{who} heard {other:?}");
+    assert!(other.pure > 0.9, "{who} heard {other:?}");
     assert!(own.level < 0.01, "{who} heard itself: {own:?}");
 }

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::ports::Ports;
 use super::program::{self, Program};
-use crate::tones;
 use crate::stage::{LONG, eventually};
+use crate::tones;
 
 /// The user part of its address; calls for anybody else are refused with 404.
 pub const USER: &str = "callee";
@@ -37,11 +37,6 @@ impl Account {
     /// The rate of its first codec, Hz. What it says and hears is at this rate: its own conversion spoils the sound.
     fn rate_hz(&self) -> u32 {
         self.codecs.split(['/', ',']).nth(1).and_then(|rate| rate.parse().ok()).expect("NAME/RATE/CHANNELS")
-    }
-
-    /// The same with more parameters.
-    pub const fn with(self, parameters: &'static str) -> Account {
-        Account { parameters, ..self }
     }
 }
 
@@ -86,13 +81,7 @@ impl Baresip {
         });
         let control = control.expect("just connected");
         control.set_read_timeout(Some(Duration::from_millis(50))).expect("a timeout");
-        Baresip {
-            _program: program,
-            folder: folder.to_owned(),
-            control,
-            pending: Vec::new(),
-            told: Vec::new(),
-        }
+        Baresip { _program: program, folder: folder.to_owned(), control, pending: Vec::new(), told: Vec::new() }
     }
 
     /// Orders something, in the words of its menu.
@@ -137,6 +126,12 @@ impl Baresip {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// Whether it says that its call is protected.
+    pub fn is_protected(&self) -> bool {
+        let log = self.log();
+        ["SRTP is Enabled", "DTLS-SRTP complete"].iter().any(|words| log.contains(words))
+    }
+
     /// What it heard in its calls, the first call first; 8 kHz. Whole once a call is over.
     pub fn heard(&self) -> Vec<Vec<i16>> {
         let entries = fs::read_dir(&self.folder).expect("its folder").flatten().map(|entry| entry.path());
@@ -171,7 +166,7 @@ fn take_netstring(pending: &mut Vec<u8>) -> Option<Vec<u8>> {
 }
 
 /// Its modules are loaded in this order, which is that of its offers where an account names no codecs.
-const MODULES: [&str; 8] = ["opus", "g722", "g711", "l16", "sndfile", "aufile", "aubridge", "srtp"];
+const MODULES: [&str; 9] = ["opus", "g722", "g711", "l16", "sndfile", "aufile", "aubridge", "srtp", "dtls_srtp"];
 const APPLICATIONS: [&str; 2] = ["menu", "ctrl_tcp"];
 
 fn configuration(folder: &Path, ports: &Ports, account: Account) -> String {

@@ -1,26 +1,6 @@
 //! Plain RTP: the same codec on both sides, which passes as it is; two that have to be transcoded; other packet times.
 
-use super::baresip::Account;
-use super::{Lab, PLAIN, Side, check, linphone};
-
-const PCMU: &str = "PCMU/8000/1";
-const PCMA: &str = "PCMA/8000/1";
-const G722: &str = "G722/16000/1";
-const OPUS: &str = "opus/48000/2";
-const L16: &str = "L16/16000/1";
-
-const fn baresip(codecs: &'static str) -> Side {
-    Side::Baresip(Account::plain(codecs))
-}
-
-const fn linphone(codecs: &'static [&'static str]) -> Side {
-    Side::Linphone(linphone::Account::plain(codecs))
-}
-
-/// `baresip` with another packet time.
-const fn timed(codecs: &'static str, parameters: &'static str) -> Side {
-    Side::Baresip(Account::plain(codecs).with(parameters))
-}
+use super::{G722, L16, Lab, OPUS, PCMA, PCMU, PLAIN, Side, baresip, baresip_with, check, linphone};
 
 fn all(name: &'static str, cases: &[(Side, Side)]) {
     let lab = Lab::up(name, PLAIN);
@@ -46,9 +26,9 @@ fn packet_times_of_their_own() {
     all(
         "packet-times",
         &[
-            (timed(PCMU, in_30), timed(PCMU, in_40)),
-            (timed(PCMA, in_30), baresip(OPUS)),
-            (baresip(G722), timed(OPUS, in_40)),
+            (baresip_with(PCMU, in_30), baresip_with(PCMU, in_40)),
+            (baresip_with(PCMA, in_30), baresip(OPUS)),
+            (baresip(G722), baresip_with(OPUS, in_40)),
         ],
     );
 }

@@ -8,23 +8,17 @@ use loadtest::audio::Audio;
 use media::dtmf::{Detector, Press};
 
 use super::baresip::Account;
-use super::{Baresip, CALLER_HZ, Lab, PLAIN, Side, TALK, Telephone, linphone};
+use super::{
+    Baresip, CALLEE_HZ, CALLER_HZ, Lab, OPUS, PCMA, PCMU, PLAIN, Ports, Side, TALK, Telephone, baresip, linphone,
+};
 use crate::stage::{Setup, Stage, more_packets, strength};
 use crate::tones;
-
-const PCMU: &str = "PCMU/8000/1";
-const PCMA: &str = "PCMA/8000/1";
-const OPUS: &str = "opus/48000/2";
-
-const fn baresip(codecs: &'static str) -> Side {
-    Side::Baresip(Account::plain(codecs))
-}
 
 /// Who presses, by which method it reaches us, and how it goes on.
 #[test]
 fn keys_pass_between_sides_that_send_them_in_different_ways() {
     let by_info = Side::Linphone(linphone::Account { keys_by_info: true, ..linphone::Account::plain(&["PCMA"]) });
-    let by_event = Side::Linphone(linphone::Account::plain(&["opus"]));
+    let by_event = linphone(&["opus"]);
     let lab = Lab::up("keys", PLAIN);
     for (caller, way, callee) in [
         (baresip(PCMU), "event", baresip(PCMA)),
@@ -85,7 +79,7 @@ fn a_caller_holds_and_resumes() {
         return;
     }
     let stage = Stage::set(Setup::named("hold-foreign"));
-    let ports = super::Ports::claim();
+    let ports = Ports::claim();
     let folder = crate::stage::folder("hold-foreign").join("caller");
     let mut caller = Baresip::start(&folder, &ports, Account::plain(PCMA), CALLER_HZ);
     caller.call(&format!("sip:support@{}", stage.server.addresses.sip));
@@ -132,7 +126,7 @@ fn a_callee_holds_and_resumes() {
     let Telephone::Baresip(mut callee) = lab.callee(baresip(OPUS)) else { unreachable!("just asked for") };
     let caller = lab.stage.call(Audio::tone(CALLER_HZ, tones::PEAK as f32));
     more_packets("two seconds of the callee", &caller, 100);
-    assert!(strength(&caller.heard().samples, super::CALLEE_HZ) > 0.25);
+    assert!(strength(&caller.heard().samples, CALLEE_HZ) > 0.25);
 
     callee.order("hold", "");
     sleep(Duration::from_millis(500));
@@ -144,7 +138,7 @@ fn a_callee_holds_and_resumes() {
     callee.order("resume", "");
     more_packets("two seconds of the callee", &caller, 100);
     let heard = caller.heard();
-    assert!(strength(&heard.samples, super::CALLEE_HZ) > 0.25);
+    assert!(strength(&heard.samples, CALLEE_HZ) > 0.25);
     assert_eq!((heard.stats.ssrc_changes, heard.stats.timestamp_steps_back), (0, 0), "{:?}", heard.stats);
     caller.hang_up().expect("an order");
     lab.stage.until("the end", |what| matches!(what, What::CallEnded { .. }));

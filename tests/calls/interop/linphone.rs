@@ -8,8 +8,8 @@ use std::process::{ChildStdin, Command, Stdio};
 
 use super::ports::Ports;
 use super::program::{self, Program};
-use crate::tones;
 use crate::stage::eventually;
+use crate::tones;
 
 /// The rate of what it says, Hz.
 const RATE_HZ: u32 = 16_000;

@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 
 use media::dtmf::info;
-use rsipstack::sip::{Method, Request};
 use rsipstack::sip::prelude::HeadersExt;
+use rsipstack::sip::{Method, Request};
 use rsipstack::transaction::Transaction;
 use tokio::time::Instant;
 
