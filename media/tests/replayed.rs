@@ -1,6 +1,10 @@
 //! Captured telephones through the whole media path: what a real far end sent reaches the other side of the call, in
 //! another codec and packet time, as one steady stream, and its keys are told once. Says "skipped" without the captures.
-#![expect(clippy::disallowed_methods, reason = "these tests read files")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "these tests read files and tell what they measured"
+)]
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
