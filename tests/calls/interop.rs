@@ -2,7 +2,7 @@
 //!
 //! Each says a tone, and what counts is what the other one recorded. A program that is missing is said aloud.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -94,6 +94,14 @@ impl Side {
         }
     }
 
+    /// One that runs and says a tone of `hz`.
+    fn start(self, folder: &Path, ports: &Ports, hz: u16) -> Telephone {
+        match self {
+            Side::Baresip(account) => Telephone::Baresip(Box::new(Baresip::start(folder, ports, account, hz))),
+            Side::Linphone(account) => Telephone::Linphone(Linphone::start(folder, ports, account, hz)),
+        }
+    }
+
     /// How loud its speech is as others decode it. What it hears is as much quieter or louder.
     fn loudness(self) -> f64 {
         match self {
@@ -118,6 +126,25 @@ impl Telephone {
         match self {
             Telephone::Baresip(baresip) => baresip.order("sndcode", &key.to_string()),
             Telephone::Linphone(linphone) => linphone.order(&key.to_string()),
+        }
+    }
+
+    /// Puts its first call on hold.
+    fn hold(&mut self) {
+        match self {
+            Telephone::Baresip(baresip) => baresip.offer("hold"),
+            Telephone::Linphone(linphone) => {
+                linphone.order("pause");
+                linphone.until("is now paused");
+            }
+        }
+    }
+
+    /// Takes its first call up again.
+    fn resume(&mut self) {
+        match self {
+            Telephone::Baresip(baresip) => baresip.offer("resume"),
+            Telephone::Linphone(linphone) => linphone.order("resume 1"),
         }
     }
 
@@ -162,19 +189,11 @@ impl Lab {
     }
 
     fn caller(&self, side: Side) -> Telephone {
-        self.telephone("caller", side, &self.caller_ports, CALLER_HZ)
+        side.start(&self.folder("caller"), &self.caller_ports, CALLER_HZ)
     }
 
     fn callee(&self, side: Side) -> Telephone {
-        self.telephone("callee", side, &self.callee_ports, CALLEE_HZ)
-    }
-
-    fn telephone(&self, who: &str, side: Side, ports: &Ports, hz: u16) -> Telephone {
-        let folder = self.folder(who);
-        match side {
-            Side::Baresip(account) => Telephone::Baresip(Box::new(Baresip::start(&folder, ports, account, hz))),
-            Side::Linphone(account) => Telephone::Linphone(Linphone::start(&folder, ports, account, hz)),
-        }
+        side.start(&self.folder("callee"), &self.callee_ports, CALLEE_HZ)
     }
 
     fn folder(&self, who: &str) -> PathBuf {

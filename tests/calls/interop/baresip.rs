@@ -53,7 +53,11 @@ pub struct Baresip {
 
 /// False, and said aloud, when the program is missing.
 pub fn is_there() -> bool {
-    program::is_there("baresip", "-h", "baresip-core")
+    let has_modules = Path::new(MODULE_FOLDER).exists();
+    if !has_modules {
+        println!("skipped: no modules of baresip in {MODULE_FOLDER} (Debian package baresip-core)");
+    }
+    has_modules && program::is_there("baresip", "-h", "baresip-core")
 }
 
 impl Baresip {
@@ -96,6 +100,14 @@ impl Baresip {
         self.until("CALL_ESTABLISHED");
     }
 
+    /// Makes an offer inside the call (`hold`, `resume`) and waits for its answer.
+    pub fn offer(&mut self, command: &str) {
+        self.order(command, "");
+        self.until_told("the answer to its offer", |event| {
+            event["type"] == "CALL_REMOTE_SDP" && event["param"] == "answer"
+        });
+    }
+
     /// Waits for the next event of a kind.
     #[track_caller]
     pub fn until(&mut self, kind: &str) -> Value {
@@ -132,6 +144,14 @@ impl Baresip {
         ["SRTP is Enabled", "DTLS-SRTP complete"].iter().any(|words| log.contains(words))
     }
 
+    /// Packets that it sent and received in its last call, as it says when that is over.
+    pub fn packets(&self) -> [u64; 2] {
+        let log = self.log();
+        let line = log.lines().rev().find(|line| line.starts_with("packets:")).expect("its figures");
+        let counts: Vec<u64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        counts.try_into().expect("two figures")
+    }
+
     /// What it heard in its calls, the first call first; 8 kHz. Whole once a call is over.
     pub fn heard(&self) -> Vec<Vec<i16>> {
         let entries = fs::read_dir(&self.folder).expect("its folder").flatten().map(|entry| entry.path());
@@ -165,6 +185,8 @@ fn take_netstring(pending: &mut Vec<u8>) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// Where Debian puts its modules; it does not look there by itself.
+const MODULE_FOLDER: &str = "/usr/lib/baresip/modules";
 /// Its modules are loaded in this order, which is that of its offers where an account names no codecs.
 const MODULES: [&str; 9] = ["opus", "g722", "g711", "l16", "sndfile", "aufile", "aubridge", "srtp", "dtls_srtp"];
 const APPLICATIONS: [&str; 2] = ["menu", "ctrl_tcp"];
@@ -179,7 +201,7 @@ fn configuration(folder: &Path, ports: &Ports, account: Account) -> String {
         "sip_listen {sip}\ncall_max_calls 4\nctrl_tcp_listen {control}\nrtp_ports {first}-{last}\nrtp_stats yes\n\
          audio_source aufile,{folder}/says.wav\naudio_player aubridge,loudspeaker\naudio_alert aubridge,bell\n\
          ausrc_srate {rate_hz}\nauplay_srate {rate_hz}\nausrc_channels 1\nauplay_channels 1\nsnd_path {folder}\n\
-         module_path /usr/lib/baresip/modules\n{modules}module_tmp account.so\n{applications}",
+         module_path {MODULE_FOLDER}\n{modules}module_tmp account.so\n{applications}",
         sip = ports.sip(),
         control = ports.control(),
         rate_hz = account.rate_hz(),

@@ -20,6 +20,13 @@ fn two_codecs_are_transcoded() {
     all("two-codecs", &pairs.map(|(caller, callee)| (baresip(caller), baresip(callee))));
 }
 
+/// Whoever speaks several is answered with the one that the other side takes.
+#[test]
+fn the_codec_that_both_speak_is_found() {
+    const SEVERAL: &str = "PCMU/8000/1,opus/48000/2,PCMA/8000/1";
+    all("several", &[(baresip(SEVERAL), baresip(PCMA)), (baresip(PCMA), baresip(SEVERAL))]);
+}
+
 #[test]
 fn packet_times_of_their_own() {
     let (in_30, in_40) = (";ptime=30", ";ptime=40");

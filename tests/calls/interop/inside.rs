@@ -7,11 +7,10 @@ use calmline::notice::What;
 use loadtest::audio::Audio;
 use media::dtmf::{Detector, Press};
 
-use super::baresip::Account;
 use super::{
     Baresip, CALLEE_HZ, CALLER_HZ, Lab, OPUS, PCMA, PCMU, PLAIN, Ports, Side, TALK, Telephone, baresip, linphone,
 };
-use crate::stage::{Setup, Stage, more_packets, strength};
+use crate::stage::{BOT_HZ, Setup, Stage, more_packets, strength};
 use crate::tones;
 
 /// Who presses, by which method it reaches us, and how it goes on.
@@ -72,46 +71,53 @@ fn keys_in(samples: &[i16]) -> String {
     presses.iter().filter_map(|press| if let Press::Down(key) = press { Some(key.to_string()) } else { None }).collect()
 }
 
-/// `baresip` holds the call: nothing goes to it, until it resumes.
 #[test]
-fn a_caller_holds_and_resumes() {
-    if !baresip(PCMA).is_there() {
+fn callers_hold_and_resume() {
+    holds("hold-baresip", baresip(PCMA), OFF);
+    holds("hold-linphone", linphone(&["opus"]), OFF);
+}
+
+/// The same where each offer inside the call brings keys.
+#[test]
+fn protected_callers_hold_and_resume() {
+    holds("hold-baresip-keys", baresip_with(PCMA, INSISTS), REQUIRED);
+    holds("hold-linphone-keys", strict_linphone(&["PCMA"]), REQUIRED);
+}
+
+/// A caller holds the call: nothing goes to it and nothing comes from it, until it resumes.
+fn holds(name: &'static str, side: Side, terms: &str) {
+    if !side.is_there() {
         return;
     }
-    let stage = Stage::set(Setup::named("hold-foreign"));
+    println!("{side:?} holds and resumes");
+    let route = format!("{terms}\nscenario");
+    let edits = [("scenario", &*route)];
+    let stage = Stage::set(Setup { edits: &edits, ..Setup::named(name) });
     let ports = Ports::claim();
-    let folder = crate::stage::folder("hold-foreign").join("caller");
-    let mut caller = Baresip::start(&folder, &ports, Account::plain(PCMA), CALLER_HZ);
+    let mut caller = side.start(&crate::stage::folder(name).join("caller"), &ports, CALLER_HZ);
     caller.call(&format!("sip:support@{}", stage.server.addresses.sip));
     sleep(TALK);
-    let answered = |caller: &mut Baresip| {
-        caller.until_told("the answer to its offer", |event| {
-            event["type"] == "CALL_REMOTE_SDP" && event["param"] == "answer"
-        });
-    };
-    caller.order("hold", "");
-    answered(&mut caller);
+    caller.hold();
     sleep(Duration::from_millis(300));
     let before = stage.bot.heard().stats.packets_received;
     sleep(Duration::from_secs(2));
     let during = stage.bot.heard().stats.packets_received - before;
     assert!(during <= 2, "{during} packets of the caller while it held the call");
 
-    caller.order("resume", "");
-    answered(&mut caller);
+    caller.resume();
     more_packets("two seconds of the caller", &stage.bot, 100);
     let bot = stage.bot.heard();
     assert!(strength(&bot.samples, CALLER_HZ) > 0.25);
     assert_eq!((bot.stats.ssrc_changes, bot.stats.timestamp_steps_back), (0, 0), "{:?}", bot.stats);
-    caller.order("hangup", "");
-    caller.until("CALL_CLOSED");
-    // What it received: all but the two seconds, in which nothing came.
-    let log = caller.log();
-    let counts = log.lines().rev().find(|line| line.starts_with("packets:")).expect("its figures").to_owned();
-    let counts: Vec<u64> = counts.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-    let [sent, received] = counts[..] else { panic!("expected two figures, found {counts:?}") };
-    println!("baresip sent {sent} packets and received {received}");
-    assert!(sent.abs_diff(received) < 25 && received > 200, "{sent} sent, {received} received");
+    caller.hang_up();
+    let heard = tones::heard(&caller.heard(), BOT_HZ);
+    println!("heard before, and as far as it goes on recording after: {heard:?}");
+    assert!(heard.seconds > TALK.as_secs_f64() - 0.7 && heard.pure > 0.9, "{heard:?}");
+    if let Telephone::Baresip(baresip) = &caller {
+        let [sent, received] = baresip.packets();
+        println!("baresip sent {sent} packets and received {received}");
+        assert!(sent.abs_diff(received) < 25 && received > 200, "{sent} sent, {received} received");
+    }
     stage.until("the end", |what| matches!(what, What::CallEnded { .. }));
     stage.is_empty();
 }
@@ -128,14 +134,14 @@ fn a_callee_holds_and_resumes() {
     more_packets("two seconds of the callee", &caller, 100);
     assert!(strength(&caller.heard().samples, CALLEE_HZ) > 0.25);
 
-    callee.order("hold", "");
+    callee.offer("hold");
     sleep(Duration::from_millis(500));
     let before = caller.heard().stats.packets_received;
     sleep(Duration::from_secs(1));
     let during = caller.heard().stats.packets_received - before;
     assert!(during <= 2, "{during} packets came from a callee that held the call");
 
-    callee.order("resume", "");
+    callee.offer("resume");
     more_packets("two seconds of the callee", &caller, 100);
     let heard = caller.heard();
     assert!(strength(&heard.samples, CALLEE_HZ) > 0.25);

@@ -4,14 +4,14 @@ use super::{Lab, OPUS, PCMA, Side, Telephone, Terms, baresip, baresip_with, chec
 
 /// RTP/AVP with keys beside it, and RTP/SAVP.
 const OFFERS: &str = ";mediaenc=srtp";
-const INSISTS: &str = ";mediaenc=srtp-mand";
+pub(super) const INSISTS: &str = ";mediaenc=srtp-mand";
 
-const OFF: &str = "srtp = \"off\"";
+pub(super) const OFF: &str = "srtp = \"off\"";
 const OPTIONAL: &str = "srtp = \"optional\"";
-const REQUIRED: &str = "srtp = \"required\"";
+pub(super) const REQUIRED: &str = "srtp = \"required\"";
 
 /// A `linphonec` that has no call without SRTP.
-const fn strict_linphone(codecs: &'static [&'static str]) -> Side {
+pub(super) const fn strict_linphone(codecs: &'static [&'static str]) -> Side {
     Side::Linphone(linphone::Account { encryption: "srtp", is_strict: true, ..linphone::Account::plain(codecs) })
 }
 
