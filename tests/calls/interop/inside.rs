@@ -7,8 +7,9 @@ use calmline::notice::What;
 use loadtest::audio::Audio;
 use media::dtmf::{Detector, Press};
 
+use super::secured::{INSISTS, OFF, REQUIRED, strict_linphone};
 use super::{
-    Baresip, CALLEE_HZ, CALLER_HZ, Lab, OPUS, PCMA, PCMU, PLAIN, Ports, Side, TALK, Telephone, baresip, linphone,
+    CALLEE_HZ, CALLER_HZ, Lab, OPUS, PCMA, PCMU, PLAIN, Ports, Side, TALK, Telephone, baresip, baresip_with, linphone,
 };
 use crate::stage::{BOT_HZ, Setup, Stage, more_packets, strength};
 use crate::tones;
@@ -84,7 +85,7 @@ fn protected_callers_hold_and_resume() {
     holds("hold-linphone-keys", strict_linphone(&["PCMA"]), REQUIRED);
 }
 
-/// A caller holds the call: nothing goes to it and nothing comes from it, until it resumes.
+/// A caller holds the call: nothing goes to it, until it resumes.
 fn holds(name: &'static str, side: Side, terms: &str) {
     if !side.is_there() {
         return;
@@ -102,7 +103,9 @@ fn holds(name: &'static str, side: Side, terms: &str) {
     let before = stage.bot.heard().stats.packets_received;
     sleep(Duration::from_secs(2));
     let during = stage.bot.heard().stats.packets_received - before;
-    assert!(during <= 2, "{during} packets of the caller while it held the call");
+    println!("{during} packets of the caller while it held the call");
+    // Who holds may still send, music for instance (RFC 3264 §8.4): linphone does, baresip does not.
+    assert!(during <= 2 || matches!(side, Side::Linphone(_)), "{during} packets of the caller while it held the call");
 
     caller.resume();
     more_packets("two seconds of the caller", &stage.bot, 100);
