@@ -76,12 +76,12 @@ const RTP_RANGES: u16 = 100;
 /// Ranges that this process has asked for.
 static RANGES_ASKED: AtomicU16 = AtomicU16::new(0);
 
-/// A range of RTP ports that nobody else has a claim to: its first port, and the claim, which is its last port.
+/// A range of RTP ports that nobody else has a claim to: its first port, and the claim, which is the port before it.
 fn claim_ports() -> Result<(u16, Arc<UdpSocket>), Failure> {
     let start = std::process::id() as u16 % RTP_RANGES + RANGES_ASKED.fetch_add(1, Ordering::Relaxed) % RTP_RANGES;
     let claim = |step: u16| {
-        let first = RTP_FIRST + (start + step) % RTP_RANGES * RTP_PORTS;
-        Some((first, Arc::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, first + RTP_PORTS - 1)).ok()?)))
+        let claimed = RTP_FIRST + (start + step) % RTP_RANGES * RTP_PORTS + 1;
+        Some((claimed + 1, Arc::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, claimed)).ok()?)))
     };
     (0..RTP_RANGES).find_map(claim).ok_or_else(|| Failure::Failed("loopback has no free range of RTP ports".into()))
 }
@@ -95,7 +95,6 @@ impl Plan {
         let addresses = Addresses::find()?;
         let Addresses { sip, web, bot, human, .. } = addresses;
         let (first, claim) = claim_ports()?;
-        // The port above an RTP port is for reports; the last one of the range holds the claim.
         let last = first + RTP_PORTS - 4;
         let configuration = format!(
             "[sip]\nlisten = \"{sip}\"\n\n\

@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 
 use media::dtmf::info;
+use rsipstack::sip::Method;
 use rsipstack::sip::prelude::HeadersExt;
-use rsipstack::sip::{Method, Request};
 use rsipstack::transaction::Transaction;
 use tokio::time::Instant;
 
@@ -88,7 +88,7 @@ impl Leg {
     ///
     /// The stack sends the ACK before this task hears of the 2xx, and a far end may be faster: what names a dialog that
     /// is not known yet, and what a callee may send only after the ACK (RFC 3261 §14.2, §15), comes behind that 2xx.
-    fn overtakes_the_answer(&self, request: &Request) -> bool {
+    fn overtakes_the_answer(&self, request: &rsipstack::sip::Request) -> bool {
         let waits = matches!(request.method, Method::Invite | Method::Bye) || !self.parked.is_empty();
         matches!(self.stage, Stage::Calling(_)) && (waits || !self.dialog.is_from_peer(request))
     }
