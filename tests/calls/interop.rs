@@ -209,31 +209,47 @@ impl Lab {
 
 /// One call from one foreign telephone to another; both hear each other. Both as they are after the call; `None` when
 /// one of them is missing.
+///
+/// These programs keep real time by themselves: where a busy machine has spoilt a call, a second one is made.
+#[track_caller]
 fn check(lab: &Lab, caller: Side, callee: Side) -> Option<[Telephone; 2]> {
     if !caller.is_there() || !callee.is_there() {
         return None;
     }
+    let telephones = call(lab, caller, callee).or_else(|why| {
+        println!("once more, for {why}");
+        call(lab, caller, callee)
+    });
+    Some(telephones.unwrap_or_else(|why| panic!("{caller:?} calls {callee:?}: {why}")))
+}
+
+fn call(lab: &Lab, caller: Side, callee: Side) -> Result<[Telephone; 2], String> {
     println!("{caller:?} calls {callee:?}");
     let mut answering = lab.callee(callee);
     let mut calling = lab.caller(caller);
     calling.call(&lab.uri());
     sleep(TALK);
     calling.hang_up();
-    let level = tones::PEAK * callee.loudness() / caller.loudness();
-    is_heard("the caller", &calling.heard(), (CALLEE_HZ, level), CALLER_HZ);
-    let level = tones::PEAK * caller.loudness() / callee.loudness();
-    is_heard("the callee", &answering.heard(), (CALLER_HZ, level), CALLEE_HZ);
+    let (caller_heard, callee_heard) = (calling.heard(), answering.heard());
     lab.is_over();
-    Some([calling, answering])
+    let level = tones::PEAK * callee.loudness() / caller.loudness();
+    judge("the caller", &caller_heard, (CALLEE_HZ, level), CALLER_HZ)?;
+    let level = tones::PEAK * caller.loudness() / callee.loudness();
+    judge("the callee", &callee_heard, (CALLER_HZ, level), CALLEE_HZ)?;
+    Ok([calling, answering])
 }
 
 /// `who` heard a tone of `hz` at a level, all the time and hardly anything else, and not its own of `own_hz`.
-#[track_caller]
-fn is_heard(who: &str, samples: &[i16], (hz, level): (u16, f64), own_hz: u16) {
+///
+/// # Errors
+/// What it heard instead.
+fn judge(who: &str, samples: &[i16], (hz, level): (u16, f64), own_hz: u16) -> Result<(), String> {
     let (other, own) = (tones::heard(samples, hz), tones::heard(samples, own_hz));
     println!("{who}: {other:?} of {hz} Hz; {:.3} of its own", own.level);
-    assert!(other.seconds > TALK.as_secs_f64() - 0.7, "{who} heard {other:?}");
-    assert!((0.9..1.1).contains(&(other.level / level)), "{who} heard {other:?}, expected a level of {level}");
-    assert!(other.pure > 0.9, "{who} heard {other:?}");
-    assert!(own.level < 0.01, "{who} heard itself: {own:?}");
+    let is_whole = other.seconds > TALK.as_secs_f64() - 0.7 && other.pure > 0.9;
+    let is_loud = (0.9..1.1).contains(&(other.level / level));
+    if is_whole && is_loud && own.level < 0.01 {
+        return Ok(());
+    }
+    Err(format!("{who} heard {other:?} of {hz} Hz, expected a level of {level}; of its own tone {own:?}"))
 }

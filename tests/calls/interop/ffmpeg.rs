@@ -16,7 +16,7 @@ use media::{RtpHeader, Ssrc};
 
 use super::ports::Ports;
 use super::program::{self, Program};
-use super::{CALLER_HZ, is_heard};
+use super::{CALLER_HZ, judge};
 use crate::raw::{RawCaller, audio_port, with_audio_port};
 use crate::stage::{BOT_HZ, RATE, Setup, Stage, continuous, eventually};
 use crate::tones;
@@ -55,10 +55,10 @@ fn opus_in_stereo_is_heard_and_answered_and_both_report() {
     stage.until("the end", |what| matches!(what, What::CallEnded { packets_lost: 0, .. }));
     let bot = stage.bot.heard();
     continuous("the bot", &bot.stats);
-    is_heard("the bot", &bot.samples, (CALLER_HZ, tones::PEAK), BOT_HZ);
+    judge("the bot", &bot.samples, (CALLER_HZ, tones::PEAK), BOT_HZ).unwrap_or_else(|why| panic!("{why}"));
     // It came into a stream that was running: a decoder of Opus needs half a second to catch up with a tone.
     let heard = tones::read(&folder.join("hears.wav"));
-    is_heard("ffmpeg", &heard[RATE..], (BOT_HZ, tones::PEAK), CALLER_HZ);
+    judge("ffmpeg", &heard[RATE..], (BOT_HZ, tones::PEAK), CALLER_HZ).unwrap_or_else(|why| panic!("{why}"));
     let reports = between.reports();
     println!("{reports:?}");
     assert!(reports.iter().filter_map(|report| report.account).all(|account| account.lost == 0), "{reports:?}");
