@@ -189,7 +189,7 @@ impl MediaThread {
             self.sockets.insert(socket_of(slot, Channel::Control), socket)
         });
         if let Err(error) = opened {
-            tracing::debug!(port, %error, "a leg has no port for control packets");
+            tracing::warn!(port, %error, "a leg has no port for control packets");
         }
     }
 

@@ -58,13 +58,12 @@ impl Leg {
     /// A request of the far end inside this dialog.
     pub(super) async fn handle_request(&mut self, transaction: Box<Transaction>) -> Flow {
         let request = &transaction.original;
+        if self.overtakes_the_answer(request) && self.parked.len() < PARKED_MAX {
+            self.parked.push(*transaction);
+            return ControlFlow::Continue(());
+        }
         if !self.dialog.is_from_peer(request) {
-            // The response that names the dialog may still be on its way to this task.
-            if matches!(self.stage, Stage::Calling(_)) && self.parked.len() < PARKED_MAX {
-                self.parked.push(*transaction);
-            } else {
-                self.refuse(*transaction, 481).await;
-            }
+            self.refuse(*transaction, 481).await;
             return ControlFlow::Continue(());
         }
         if !self.dialog.accept_sequence(request) {
@@ -83,6 +82,15 @@ impl Leg {
             _ => self.refuse(*transaction, 405).await,
         }
         ControlFlow::Continue(())
+    }
+
+    /// Whether the response that makes way for `request` is still on its way to this task.
+    ///
+    /// The stack sends the ACK before this task hears of the 2xx, and a far end may be faster: what names a dialog that
+    /// is not known yet, and what a callee may send only after the ACK (RFC 3261 §14.2, §15), comes behind that 2xx.
+    fn overtakes_the_answer(&self, request: &rsipstack::sip::Request) -> bool {
+        let waits = matches!(request.method, Method::Invite | Method::Bye) || !self.parked.is_empty();
+        matches!(self.stage, Stage::Calling(_)) && (waits || !self.dialog.is_from_peer(request))
     }
 
     /// Answers at once, with nothing but a code.
