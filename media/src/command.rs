@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::codec::OpusSettings;
 use crate::dtmf::Key;
 use crate::quality::LegQuality;
+use crate::sdp::Formats;
 use crate::srtp::{Security, SessionKeys};
 use crate::{Codec, LegId, PromptId};
 
@@ -126,8 +127,13 @@ pub struct StreamSettings {
     pub event_payload_type: Option<u8>,
     /// The one that the far end sends.
     pub event_payload_type_received: Option<u8>,
+    /// What else the far end may send, by the numbers of the offer: it is taken too, so that nothing is lost while
+    /// another codec is being agreed, and far ends are heard that send something else than they answered.
+    pub also_received: Formats,
     /// Milliseconds of audio per packet that we send when we make the audio ourselves.
     pub ptime_ms: u8,
+    /// The most that a packet to the far end may hold, milliseconds; longer ones of the other side are cut.
+    pub packet_ms_max: Option<u8>,
     /// What we do on this leg (RFC 3264 §5.1, seen from us).
     pub direction: Direction,
     /// What the far end wants of Opus; of no interest to the other codecs.
@@ -149,7 +155,9 @@ impl StreamSettings {
             payload_type_received: payload_type,
             event_payload_type: None,
             event_payload_type_received: None,
+            also_received: Formats::default(),
             ptime_ms: 20,
+            packet_ms_max: None,
             direction: Direction::SendRecv,
             opus: OpusSettings { fec: true, dtx: false, bitrate_max: None },
             security: Security::Plain,

@@ -32,6 +32,8 @@ pub const MEDIA_MAX: usize = 16;
 
 /// Milliseconds of audio per packet when nobody asks for anything else (RFC 3551 §4.2).
 const PTIME_MS_DEFAULT: u8 = 20;
+/// The longest packets that we ask for, milliseconds.
+const PTIME_MS_MAX: u8 = 60;
 /// The event codes that we take when the far end names none: digits, `*`, `#`, A-D and flash (RFC 4733 §3.2).
 const EVENT_CODES: &str = "0-16";
 
@@ -46,6 +48,22 @@ pub struct Local {
     pub session_id: u64,
     /// `o=` version: one more whenever the description changes (RFC 3264 §8).
     pub version: u64,
+}
+
+/// How much audio a far end wants in each packet (RFC 8866 §6.4).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PacketTimes {
+    /// What it wishes for, milliseconds (`ptime`).
+    pub wanted_ms: Option<u8>,
+    /// The most that it takes, milliseconds (`maxptime`).
+    pub longest_ms: Option<u8>,
+}
+
+impl PacketTimes {
+    /// The wish that we pass on to those who send: what telephones do, nothing odd.
+    fn wish_ms(self) -> Option<u8> {
+        self.wanted_ms.filter(|ms| (10..=PTIME_MS_MAX).contains(ms))
+    }
 }
 
 /// Why a description cannot be used.

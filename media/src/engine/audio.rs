@@ -28,6 +28,7 @@ impl Engine {
         let Some(leg) = self.leg_mut(slot) else {
             return;
         };
+        let spoken = leg.spoken();
         let received = match leg.receive(now, &mut arrival, &mut out.events) {
             Reception::Taken(received) => received,
             Reception::Withheld => {
@@ -43,16 +44,23 @@ impl Engine {
             }
         };
         if leg.is_copied() {
-            match TapFrame::new(leg.id, arrival.at, &arrival.bytes[..arrival.length]) {
+            let codec = match received.kind {
+                PayloadKind::Audio(codec) => Some(codec),
+                PayloadKind::KeyPress { .. } | PayloadKind::ComfortNoise => None,
+            };
+            match TapFrame::new(leg.id, arrival.at, codec, &arrival.bytes[..arrival.length]) {
                 Some(frame) => out.frames.push(frame),
                 None => leg.tap_dropped += 1,
             }
         }
 
-        let (speaker, peer) = (leg.id, leg.peer);
+        let (speaker, peer, changes) = (leg.id, leg.peer, leg.spoken() != spoken);
         let interrupts = received.key_down && leg.voice.as_ref().is_some_and(|voice| voice.key_ends());
         if interrupts {
             self.end_play(now, slot, out);
+        }
+        if changes {
+            self.arrange(now, slot, out);
         }
         let Arrival { buffer, bytes, .. } = arrival;
         let heard = Heard { now, slot, speaker, received, buffer, bytes };
@@ -66,8 +74,7 @@ impl Engine {
 
     /// Gives a packet to the leg on the other side of the call.
     fn pass_on(&mut self, peer: u32, mut heard: Heard<'_>, out: &mut Output) {
-        let tables = &self.tables;
-        let Some(hearer) = self.legs.get_mut(peer as usize).and_then(Option::as_mut) else {
+        let Some(hearer) = self.leg_mut(peer) else {
             return;
         };
         let Some(passage) = hearer.passage(heard.received.kind) else {
@@ -81,6 +88,17 @@ impl Engine {
             }
             return;
         }
+        if let PayloadKind::Audio(codec) = heard.received.kind
+            && !hearer.repacks
+            && hearer.is_too_long(codec, heard.payload())
+        {
+            hearer.repacks = true;
+            self.arrange(heard.now, peer, out);
+        }
+        let tables = &self.tables;
+        let Some(hearer) = self.legs.get_mut(peer as usize).and_then(Option::as_mut) else {
+            return;
+        };
         if hearer.transcoder.is_some() {
             return self.transcode(peer, passage, &heard, out);
         }

@@ -3,7 +3,7 @@
 use super::read::{Audio, Session};
 use super::secure::{Chosen, Credentials, Handshake, Protection, Setup};
 use super::write::{self, Stream};
-use super::{EVENT_CODES, Local, SdpError, no_codec};
+use super::{EVENT_CODES, Local, PTIME_MS_MAX, PacketTimes, SdpError, no_codec};
 use crate::srtp::sdes::Crypto;
 use crate::srtp::{Security, SessionKeys};
 use crate::{Codec, ControlPort, IceCredentials, StreamSettings};
@@ -21,6 +21,8 @@ pub struct Terms<'a> {
     pub credentials: Option<&'a Credentials>,
     /// Whether we began the handshake that stands already; kept when the offerer leaves it to us (RFC 5763 §5).
     pub active: Option<bool>,
+    /// What those want who will hear the offerer.
+    pub packet_times: PacketTimes,
 }
 
 /// What offer and answer came to, seen from us.
@@ -32,18 +34,27 @@ pub struct Agreement {
     pub handshake: Option<Handshake>,
     /// Whether the far end takes comfort noise.
     pub comfort_noise: bool,
+    /// What the far end wants of packets.
+    pub packet_times: PacketTimes,
 }
 
 impl<'a> Terms<'a> {
     /// Plain RTP with these codecs.
     pub fn plain(codecs: &'a [Codec]) -> Terms<'a> {
-        Terms { codecs, comfort_noise: false, protection: Protection::OFF, credentials: None, active: None }
+        Terms {
+            codecs,
+            comfort_noise: false,
+            protection: Protection::OFF,
+            credentials: None,
+            active: None,
+            packet_times: PacketTimes::default(),
+        }
     }
 
     /// Answers `offer` with the offerer's first codec that we take.
     ///
-    /// The offered payload-type numbers, transport, `t=` line and packet time are kept, the direction is mirrored, and
-    /// every other media line is declined with port 0 (RFC 3264 §6).
+    /// The offered payload-type numbers, transport and `t=` line are kept, and the packet time when nobody else wishes for
+    /// one; the direction is mirrored, and every other media line is declined with port 0 (RFC 3264 §6).
     ///
     /// # Errors
     /// `NoAudio`, `NoCodec`, `NoSecurity`.
@@ -69,13 +80,15 @@ impl<'a> Terms<'a> {
         let settings = StreamSettings {
             control: audio.control,
             ptime_ms: audio.packet_time_ms(codec, opus),
+            packet_ms_max: audio.packet_times.longest_ms,
             direction: audio.direction,
             opus: if codec == Codec::Opus { opus.settings } else { plain.opus },
             ice,
             ..plain.with_events(audio.formats.event(codec))
         };
         let comfort_noise = self.comfort_noise && audio.formats.comfort_noise && codec.clock_hz() == 8_000;
-        let mut agreement = Agreement { settings, handshake: None, comfort_noise };
+        let packet_times = audio.packet_times;
+        let mut agreement = Agreement { settings, handshake: None, comfort_noise, packet_times };
         let keys = self.protect(chosen, &mut agreement);
         let stream = self.stream(offer, &audio, &agreement, keys);
         Ok((write::answer(offer, audio.index, local, &stream), agreement))
@@ -120,8 +133,8 @@ impl<'a> Terms<'a> {
             codecs: vec![(settings.codec, settings.payload_type)],
             events: event.into_iter().collect(),
             comfort_noise: agreement.comfort_noise,
-            ptime_ms: settings.ptime_ms,
-            limits_packet_time: audio.limits_packet_time(),
+            ptime_ms: self.packet_times.wish_ms().unwrap_or(settings.ptime_ms),
+            ptime_ms_max: longest(self.packet_times, audio.packet_times),
             opus_dtx: settings.opus.dtx,
             direction: settings.direction,
             shares_port: settings.control == ControlPort::Shared,
@@ -131,4 +144,10 @@ impl<'a> Terms<'a> {
             name: offer.stream_name(audio.index).map(|(name, grouped)| (name.to_owned(), grouped)),
         }
     }
+}
+
+/// What we say that a packet may hold at most: what the hearers say, or what we can when the offerer says something.
+fn longest(hearers: PacketTimes, offerer: PacketTimes) -> Option<u8> {
+    let ours = offerer.longest_ms.map(|_| PTIME_MS_MAX);
+    hearers.longest_ms.map(|longest_ms| longest_ms.min(PTIME_MS_MAX)).or(ours)
 }

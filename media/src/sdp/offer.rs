@@ -5,7 +5,7 @@ use super::format::Formats;
 use super::read::Session;
 use super::secure::{self, Chosen, Credentials, Handshake, OfferedMeans, Protection, Setup, Wanted};
 use super::write::{self, Stream};
-use super::{EVENT_CODES, Local, PTIME_MS_DEFAULT, SdpError, no_codec};
+use super::{EVENT_CODES, Local, PTIME_MS_DEFAULT, PTIME_MS_MAX, PacketTimes, SdpError, no_codec};
 use crate::srtp::sdes::Crypto;
 use crate::srtp::{Security, SessionKeys, Suite};
 use crate::{Codec, ControlPort, Direction, IceCredentials, StreamSettings};
@@ -29,6 +29,8 @@ pub struct Offer {
     pub active: Option<bool>,
     /// The far end's name in connectivity checks, when an earlier description had one: they go on.
     pub ice_name: Option<String>,
+    /// What those want who will hear the far end.
+    pub packet_times: PacketTimes,
 }
 
 impl Offer {
@@ -43,10 +45,12 @@ impl Offer {
             suite: None,
             active: None,
             ice_name: None,
+            packet_times: PacketTimes::default(),
         }
     }
 
-    /// The offer in words: 20 ms per packet, telephone-event for each clock rate.
+    /// The offer in words: telephone-event for each clock rate, and 20 ms per packet unless the hearers want something
+    /// else.
     ///
     /// Optional protection is offered over RTP/AVP with keys or a fingerprint beside it, so that a far end without SRTP
     /// overlooks them (RFC 8643); required protection over RTP/SAVP, with a handshake over UDP/TLS/RTP/SAVP.
@@ -56,8 +60,8 @@ impl Offer {
             codecs: self.formats.codecs.clone(),
             events: self.formats.events.iter().map(|(hz, pt)| (*hz, *pt, EVENT_CODES.to_owned())).collect(),
             comfort_noise: self.formats.comfort_noise,
-            ptime_ms: PTIME_MS_DEFAULT,
-            limits_packet_time: false,
+            ptime_ms: self.packet_times.wish_ms().unwrap_or(PTIME_MS_DEFAULT),
+            ptime_ms_max: self.packet_times.longest_ms.map(|longest_ms| longest_ms.min(PTIME_MS_MAX)),
             opus_dtx: false,
             direction: self.direction,
             shares_port: self.shares_port,
@@ -115,6 +119,7 @@ impl Offer {
             event_payload_type: event.map(|(sent, _)| sent),
             event_payload_type_received: event.map(|(_, received)| received),
             ptime_ms: audio.packet_time_ms(codec, opus),
+            packet_ms_max: audio.packet_times.longest_ms,
             direction: audio.direction,
             opus: if codec == Codec::Opus { opus.settings } else { plain.opus },
             ice: self.ice().zip(audio.ice_name.clone()).map(|(ice, remote_name)| IceCredentials { remote_name, ..ice }),
@@ -123,7 +128,7 @@ impl Offer {
         let (security, handshake) = self.protect(means, chosen)?;
         settings.security = security;
         let comfort_noise = self.formats.comfort_noise && audio.formats.comfort_noise && codec.clock_hz() == 8_000;
-        Ok(Agreement { settings, handshake, comfort_noise })
+        Ok(Agreement { settings, handshake, comfort_noise, packet_times: audio.packet_times })
     }
 
     fn protect(&self, offered: OfferedMeans, chosen: Chosen) -> Result<(Security, Option<Handshake>), SdpError> {

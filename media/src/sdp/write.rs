@@ -20,8 +20,8 @@ pub(super) struct Stream {
     pub(super) events: Vec<(u32, u8, String)>,
     pub(super) comfort_noise: bool,
     pub(super) ptime_ms: u8,
-    /// Whether we say how much a packet to us may hold.
-    pub(super) limits_packet_time: bool,
+    /// How much a packet to us may hold, when we say so.
+    pub(super) ptime_ms_max: Option<u8>,
     /// Whether Opus may be sent to us with silence left out.
     pub(super) opus_dtx: bool,
     pub(super) direction: Direction,
@@ -117,8 +117,8 @@ impl Stream {
             attributes.push(valued("fmtp", format!("{payload_type} {codes}")));
         }
         attributes.push(valued("ptime", self.ptime_ms.to_string()));
-        if self.limits_packet_time {
-            attributes.push(valued("maxptime", PTIME_MS_MAX.to_string()));
+        if let Some(longest_ms) = self.ptime_ms_max {
+            attributes.push(valued("maxptime", longest_ms.to_string()));
         }
         attributes.push(flag(direction_name(self.direction)));
         if self.shares_port {
@@ -189,6 +189,3 @@ fn direction_name(direction: Direction) -> &'static str {
         Direction::Inactive => "inactive",
     }
 }
-
-/// The longest packets that we take, milliseconds.
-const PTIME_MS_MAX: u8 = 60;
