@@ -127,6 +127,8 @@ pub struct StreamSettings {
     pub event_payload_type: Option<u8>,
     /// The one that the far end sends.
     pub event_payload_type_received: Option<u8>,
+    /// Ticks per second of telephone-events: the codec's own clock, or 8,000 for far ends that know no other.
+    pub event_clock_hz: u32,
     /// What else the far end may send, by the numbers of the offer: it is taken too, so that nothing is lost while
     /// another codec is being agreed, and far ends are heard that send something else than they answered.
     pub also_received: Formats,
@@ -155,11 +157,12 @@ impl StreamSettings {
             payload_type_received: payload_type,
             event_payload_type: None,
             event_payload_type_received: None,
+            event_clock_hz: codec.clock_hz(),
             also_received: Formats::default(),
             ptime_ms: 20,
             packet_ms_max: None,
             direction: Direction::SendRecv,
-            opus: OpusSettings { fec: true, dtx: false, bitrate_max: None },
+            opus: OpusSettings { fec: true, dtx: false, bitrate_max: None, ..OpusSettings::default() },
             security: Security::Plain,
             ice: None,
         }

@@ -6,6 +6,8 @@ mod protection;
 mod reports;
 mod sending;
 
+pub(crate) use sending::rescale_duration;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -111,6 +113,8 @@ pub(crate) struct Passage {
     pub(crate) to: SocketAddr,
     pub(crate) payload_type: u8,
     pub(crate) codec: Codec,
+    /// Ticks per second of durations of key presses.
+    pub(crate) event_clock_hz: u32,
 }
 
 /// The codec that the far end speaks, by its packets.
@@ -212,7 +216,8 @@ impl Leg {
             PayloadKind::ComfortNoise => (settings.codec.clock_hz() == 8_000).then_some(COMFORT_NOISE)?,
         };
         let to = self.latch.target()?;
-        may_send.then_some(Passage { to, payload_type, codec: settings.codec })
+        let StreamSettings { codec, event_clock_hz, .. } = *settings;
+        may_send.then_some(Passage { to, payload_type, codec, event_clock_hz })
     }
 
     /// Whether a payload of the other side holds more than a packet to this far end may.
@@ -233,9 +238,15 @@ impl Leg {
         self.spoken.codec
     }
 
-    /// The payload type of key presses that this leg may be sent.
-    pub(crate) fn event_payload_type(&self) -> Option<u8> {
-        self.settings.as_ref()?.event_payload_type
+    /// A packet of the far end that was taken came too late to be heard.
+    pub(crate) fn discard(&mut self, place: Place) {
+        self.counts.discard(place);
+    }
+
+    /// The payload type of key presses that this leg may be sent, and their ticks per second.
+    pub(crate) fn event(&self) -> Option<(u8, u32)> {
+        let settings = self.settings.as_ref()?;
+        Some((settings.event_payload_type?, settings.event_clock_hz))
     }
 
     /// Takes the keys that a handshake has brought.
@@ -353,7 +364,7 @@ impl Leg {
         self.counts.count(arrival.at, verdict, &header, audio);
         let place = match verdict {
             Verdict::Begins(place) | Verdict::Advances(place) | Verdict::Fills(place) => place,
-            Verdict::Stale | Verdict::Jumped => return Reception::Refused,
+            Verdict::Duplicate | Verdict::Stale | Verdict::Jumped => return Reception::Refused,
         };
         if !self.may_receive() {
             return Reception::Withheld;
@@ -386,13 +397,13 @@ impl Leg {
         let kind = match header.payload_type {
             agreed if agreed == settings.payload_type_received => PayloadKind::Audio(settings.codec),
             event if Some(event) == settings.event_payload_type_received => {
-                PayloadKind::KeyPress { clock_hz: settings.codec.clock_hz() }
+                PayloadKind::KeyPress { clock_hz: settings.event_clock_hz }
             }
             COMFORT_NOISE => PayloadKind::ComfortNoise,
             // An answerer may send what its own answer says although we offered another number.
             other if other == settings.payload_type => PayloadKind::Audio(settings.codec),
             other if Some(other) == settings.event_payload_type => {
-                PayloadKind::KeyPress { clock_hz: settings.codec.clock_hz() }
+                PayloadKind::KeyPress { clock_hz: settings.event_clock_hz }
             }
             other => settings.also_received.kind_of(other)?,
         };

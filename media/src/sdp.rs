@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use crate::codec::OpusSettings;
 use crate::{Codec, Direction, StreamSettings};
 
 mod agree;
@@ -34,6 +35,8 @@ pub const MEDIA_MAX: usize = 16;
 const PTIME_MS_DEFAULT: u8 = 20;
 /// The longest packets that we ask for, milliseconds.
 const PTIME_MS_MAX: u8 = 60;
+/// The clock of telephone-events that everybody knows.
+const EVENT_CLOCK_HZ: u32 = 8_000;
 /// The event codes that we take when the far end names none: digits, `*`, `#`, A-D and flash (RFC 4733 §3.2).
 const EVENT_CODES: &str = "0-16";
 
@@ -50,19 +53,21 @@ pub struct Local {
     pub version: u64,
 }
 
-/// How much audio a far end wants in each packet (RFC 8866 §6.4).
+/// How a far end wants what it receives.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct PacketTimes {
-    /// What it wishes for, milliseconds (`ptime`).
-    pub wanted_ms: Option<u8>,
-    /// The most that it takes, milliseconds (`maxptime`).
-    pub longest_ms: Option<u8>,
+pub struct Wishes {
+    /// Audio per packet, milliseconds (`ptime`, RFC 8866 §6.4).
+    pub ptime_ms: Option<u8>,
+    /// The most that a packet may hold, milliseconds (`maxptime`).
+    pub ptime_ms_max: Option<u8>,
+    /// What it wants of Opus, when it speaks that (RFC 7587 §6.1).
+    pub opus: Option<OpusSettings>,
 }
 
-impl PacketTimes {
-    /// The wish that we pass on to those who send: what telephones do, nothing odd.
-    fn wish_ms(self) -> Option<u8> {
-        self.wanted_ms.filter(|ms| (10..=PTIME_MS_MAX).contains(ms))
+impl Wishes {
+    /// The packet time that we pass on to those who send: what telephones do, nothing odd.
+    fn ptime_to_ask_for(self) -> Option<u8> {
+        self.ptime_ms.filter(|ms| (10..=PTIME_MS_MAX).contains(ms))
     }
 }
 
@@ -135,7 +140,7 @@ pub fn accept(answer: &Session, offered: &[(Codec, u8)], event: Option<u8>) -> R
 fn formats(codecs: &[(Codec, u8)], event: Option<u8>) -> Formats {
     Formats {
         codecs: codecs.to_vec(),
-        events: event.map(|payload_type| (8_000, payload_type)).into_iter().collect(),
+        events: event.map(|payload_type| (EVENT_CLOCK_HZ, payload_type)).into_iter().collect(),
         comfort_noise: false,
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Arrival, Channel, Datagram, Departure, Engine, LegSlot, Output, TapFrame};
 use crate::LegId;
 use crate::dtmf::Key;
-use crate::leg::{Leg, Passage, PayloadKind, Received, Reception};
+use crate::leg::{Leg, Passage, PayloadKind, Received, Reception, rescale_duration};
 use crate::packet::{HEADER_BYTES, RtpHeader};
 use crate::playout::{Packet, Payload};
 use crate::relay::Relayed;
@@ -140,13 +140,17 @@ impl Engine {
             PayloadKind::Audio(_) => {
                 let Some(transcoder) = &mut hearer.transcoder else { return };
                 let spoken = Spoken { place, timestamp: header.timestamp, payload: heard.payload() };
+                let late = transcoder.stats().late;
                 transcoder.take(heard.now, spoken);
-                let holds = transcoder.deadline();
+                let (holds, is_late) = (transcoder.deadline(), transcoder.stats().late > late);
                 if hearer.send_transcoded(heard.now, LegSlot(peer), out) {
                     hearer.say_bridged(heard.speaker, &mut out.events);
                 }
                 if holds.is_some() {
                     self.hold_back(peer);
+                }
+                if is_late && let Some(speaker) = self.leg_mut(heard.slot) {
+                    speaker.discard(place);
                 }
             }
             PayloadKind::KeyPress { .. } => {
@@ -203,7 +207,11 @@ fn relay(hearer: &mut Leg, slot: LegSlot, passage: Passage, heard: &mut Heard<'_
     let audio_ticks = match kind {
         PayloadKind::Audio(codec) => Some(codec.ticks_in(&heard.bytes[header.payload_start..header.payload_end])),
         PayloadKind::ComfortNoise => Some(0),
-        PayloadKind::KeyPress { .. } => None,
+        PayloadKind::KeyPress { clock_hz } => {
+            let press = &mut heard.bytes[header.payload_start..header.payload_end];
+            rescale_duration(press, clock_hz, passage.event_clock_hz);
+            None
+        }
     };
     let packet = Relayed {
         from: heard.slot,

@@ -3,7 +3,8 @@
 use super::read::{Audio, Session};
 use super::secure::{Chosen, Credentials, Handshake, Protection, Setup};
 use super::write::{self, Stream};
-use super::{EVENT_CODES, Local, PTIME_MS_MAX, PacketTimes, SdpError, no_codec};
+use super::{EVENT_CODES, Local, PTIME_MS_MAX, SdpError, Wishes, no_codec};
+use crate::codec::OpusSettings;
 use crate::srtp::sdes::Crypto;
 use crate::srtp::{Security, SessionKeys};
 use crate::{Codec, ControlPort, IceCredentials, StreamSettings};
@@ -22,7 +23,7 @@ pub struct Terms<'a> {
     /// Whether we began the handshake that stands already; kept when the offerer leaves it to us (RFC 5763 §5).
     pub active: Option<bool>,
     /// What those want who will hear the offerer.
-    pub packet_times: PacketTimes,
+    pub wishes: Wishes,
 }
 
 /// What offer and answer came to, seen from us.
@@ -35,7 +36,9 @@ pub struct Agreement {
     /// Whether the far end takes comfort noise.
     pub comfort_noise: bool,
     /// What the far end wants of packets.
-    pub packet_times: PacketTimes,
+    pub wishes: Wishes,
+    /// The codecs that the far end names, among those that we know.
+    pub codecs: Vec<Codec>,
 }
 
 impl<'a> Terms<'a> {
@@ -47,7 +50,7 @@ impl<'a> Terms<'a> {
             protection: Protection::OFF,
             credentials: None,
             active: None,
-            packet_times: PacketTimes::default(),
+            wishes: Wishes::default(),
         }
     }
 
@@ -76,19 +79,26 @@ impl<'a> Terms<'a> {
             local_password: credentials.ice_password(),
             remote_name,
         });
+        let event = audio.formats.event(codec);
         let plain = StreamSettings::plain(audio.remote, codec, payload_type);
         let settings = StreamSettings {
             control: audio.control,
             ptime_ms: audio.packet_time_ms(codec, opus),
-            packet_ms_max: audio.packet_times.longest_ms,
+            packet_ms_max: audio.wishes.ptime_ms_max,
             direction: audio.direction,
             opus: if codec == Codec::Opus { opus.settings } else { plain.opus },
             ice,
-            ..plain.with_events(audio.formats.event(codec))
+            event_clock_hz: event.map_or(codec.clock_hz(), |(clock_hz, _)| clock_hz),
+            ..plain.with_events(event.map(|(_, payload_type)| payload_type))
         };
         let comfort_noise = self.comfort_noise && audio.formats.comfort_noise && codec.clock_hz() == 8_000;
-        let packet_times = audio.packet_times;
-        let mut agreement = Agreement { settings, handshake: None, comfort_noise, packet_times };
+        let mut agreement = Agreement {
+            settings,
+            handshake: None,
+            comfort_noise,
+            wishes: audio.wishes,
+            codecs: audio.formats.codecs.iter().map(|(codec, _)| *codec).collect(),
+        };
         let keys = self.protect(chosen, &mut agreement);
         let stream = self.stream(offer, &audio, &agreement, keys);
         Ok((write::answer(offer, audio.index, local, &stream), agreement))
@@ -124,7 +134,7 @@ impl<'a> Terms<'a> {
     fn stream(&self, offer: &Session, audio: &Audio, agreement: &Agreement, keys: Vec<Crypto>) -> Stream {
         let settings = &agreement.settings;
         let codes = |payload_type| offer.event_codes(audio.index, payload_type).unwrap_or(EVENT_CODES).to_owned();
-        let event = settings.event_payload_type.map(|event| (settings.codec.clock_hz(), event, codes(event)));
+        let event = settings.event_payload_type.map(|event| (settings.event_clock_hz, event, codes(event)));
         let fingerprint = self.credentials.and_then(Credentials::fingerprint);
         let handshake = agreement.handshake.as_ref().zip(fingerprint);
         let ice = settings.ice.as_ref().map(|ice| (ice.local_name.clone(), ice.local_password.clone()));
@@ -133,9 +143,9 @@ impl<'a> Terms<'a> {
             codecs: vec![(settings.codec, settings.payload_type)],
             events: event.into_iter().collect(),
             comfort_noise: agreement.comfort_noise,
-            ptime_ms: self.packet_times.wish_ms().unwrap_or(settings.ptime_ms),
-            ptime_ms_max: longest(self.packet_times, audio.packet_times),
-            opus_dtx: settings.opus.dtx,
+            ptime_ms: self.wishes.ptime_to_ask_for().unwrap_or(settings.ptime_ms),
+            ptime_ms_max: longest(self.wishes, audio.wishes),
+            opus: self.wishes.opus.unwrap_or(OpusSettings { dtx: settings.opus.dtx, ..OpusSettings::default() }),
             direction: settings.direction,
             shares_port: settings.control == ControlPort::Shared,
             keys,
@@ -147,7 +157,7 @@ impl<'a> Terms<'a> {
 }
 
 /// What we say that a packet may hold at most: what the hearers say, or what we can when the offerer says something.
-fn longest(hearers: PacketTimes, offerer: PacketTimes) -> Option<u8> {
-    let ours = offerer.longest_ms.map(|_| PTIME_MS_MAX);
-    hearers.longest_ms.map(|longest_ms| longest_ms.min(PTIME_MS_MAX)).or(ours)
+fn longest(hearers: Wishes, offerer: Wishes) -> Option<u8> {
+    let ours = offerer.ptime_ms_max.map(|_| PTIME_MS_MAX);
+    hearers.ptime_ms_max.map(|ptime_ms_max| ptime_ms_max.min(PTIME_MS_MAX)).or(ours)
 }

@@ -5,7 +5,7 @@ use super::format::Formats;
 use super::read::Session;
 use super::secure::{self, Chosen, Credentials, Handshake, OfferedMeans, Protection, Setup, Wanted};
 use super::write::{self, Stream};
-use super::{EVENT_CODES, Local, PTIME_MS_DEFAULT, PTIME_MS_MAX, PacketTimes, SdpError, no_codec};
+use super::{EVENT_CLOCK_HZ, EVENT_CODES, Local, PTIME_MS_DEFAULT, PTIME_MS_MAX, SdpError, Wishes, no_codec};
 use crate::srtp::sdes::Crypto;
 use crate::srtp::{Security, SessionKeys, Suite};
 use crate::{Codec, ControlPort, Direction, IceCredentials, StreamSettings};
@@ -30,7 +30,7 @@ pub struct Offer {
     /// The far end's name in connectivity checks, when an earlier description had one: they go on.
     pub ice_name: Option<String>,
     /// What those want who will hear the far end.
-    pub packet_times: PacketTimes,
+    pub wishes: Wishes,
 }
 
 impl Offer {
@@ -45,7 +45,7 @@ impl Offer {
             suite: None,
             active: None,
             ice_name: None,
-            packet_times: PacketTimes::default(),
+            wishes: Wishes::default(),
         }
     }
 
@@ -60,9 +60,9 @@ impl Offer {
             codecs: self.formats.codecs.clone(),
             events: self.formats.events.iter().map(|(hz, pt)| (*hz, *pt, EVENT_CODES.to_owned())).collect(),
             comfort_noise: self.formats.comfort_noise,
-            ptime_ms: self.packet_times.wish_ms().unwrap_or(PTIME_MS_DEFAULT),
-            ptime_ms_max: self.packet_times.longest_ms.map(|longest_ms| longest_ms.min(PTIME_MS_MAX)),
-            opus_dtx: false,
+            ptime_ms: self.wishes.ptime_to_ask_for().unwrap_or(PTIME_MS_DEFAULT),
+            ptime_ms_max: self.wishes.ptime_ms_max.map(|ptime_ms_max| ptime_ms_max.min(PTIME_MS_MAX)),
+            opus: self.wishes.opus.unwrap_or_default(),
             direction: self.direction,
             shares_port: self.shares_port,
             keys: Vec::new(),
@@ -107,7 +107,9 @@ impl Offer {
         };
 
         let opus = answer.opus(audio.index, payload_type);
-        let event = audio.formats.event(codec).zip(self.formats.event(codec));
+        let event = [codec.clock_hz(), EVENT_CLOCK_HZ]
+            .into_iter()
+            .find_map(|clock_hz| Some((clock_hz, audio.formats.event_at(clock_hz)?, self.formats.event_at(clock_hz)?)));
         let control = match audio.control {
             ControlPort::Shared if !self.shares_port => ControlPort::Next,
             control => control,
@@ -116,10 +118,11 @@ impl Offer {
         let mut settings = StreamSettings {
             control,
             payload_type_received,
-            event_payload_type: event.map(|(sent, _)| sent),
-            event_payload_type_received: event.map(|(_, received)| received),
+            event_payload_type: event.map(|(_, sent, _)| sent),
+            event_payload_type_received: event.map(|(.., received)| received),
+            event_clock_hz: event.map_or(codec.clock_hz(), |(clock_hz, ..)| clock_hz),
             ptime_ms: audio.packet_time_ms(codec, opus),
-            packet_ms_max: audio.packet_times.longest_ms,
+            packet_ms_max: audio.wishes.ptime_ms_max,
             direction: audio.direction,
             opus: if codec == Codec::Opus { opus.settings } else { plain.opus },
             ice: self.ice().zip(audio.ice_name.clone()).map(|(ice, remote_name)| IceCredentials { remote_name, ..ice }),
@@ -128,7 +131,8 @@ impl Offer {
         let (security, handshake) = self.protect(means, chosen)?;
         settings.security = security;
         let comfort_noise = self.formats.comfort_noise && audio.formats.comfort_noise && codec.clock_hz() == 8_000;
-        Ok(Agreement { settings, handshake, comfort_noise, packet_times: audio.packet_times })
+        let codecs = audio.formats.codecs.iter().map(|(codec, _)| *codec).collect();
+        Ok(Agreement { settings, handshake, comfort_noise, wishes: audio.wishes, codecs })
     }
 
     fn protect(&self, offered: OfferedMeans, chosen: Chosen) -> Result<(Security, Option<Handshake>), SdpError> {

@@ -126,23 +126,23 @@ fn packet_time() {
 
 #[test]
 fn each_side_is_told_what_the_other_wants_of_packets() {
-    for (wanted_ms, longest_ms, ptime, maxptime) in [
+    for (ptime_ms, ptime_ms_max, ptime, maxptime) in [
         (Some(30), Some(40), "a=ptime:30\r\n", Some("a=maxptime:40\r\n")),
         (None, Some(150), "a=ptime:20\r\n", Some("a=maxptime:60\r\n")),
         (Some(7), None, "a=ptime:20\r\n", None),
     ] {
-        let packet_times = PacketTimes { wanted_ms, longest_ms };
-        let terms = Terms { packet_times, ..Terms::plain(BOTH) };
+        let wishes = Wishes { ptime_ms, ptime_ms_max, opus: None };
+        let terms = Terms { wishes, ..Terms::plain(BOTH) };
         let (answer, agreed) = terms.answer(&parse(SIPP).expect("readable"), &local()).expect("usable");
-        let offer = Offer { packet_times, ..Offer::plain(formats(&[(Codec::Pcmu, 0)], None)) }.write(&local());
+        let offer = Offer { wishes, ..Offer::plain(formats(&[(Codec::Pcmu, 0)], None)) }.write(&local());
         for text in [answer, offer] {
             assert!(text.contains(ptime), "{text}");
             assert_eq!(text.lines().find(|line| line.starts_with("a=maxptime")), maxptime.map(str::trim_end), "{text}");
         }
         assert_eq!((agreed.settings.ptime_ms, agreed.settings.packet_ms_max), (20, None), "what SIPp itself wants");
     }
-    let theirs = parse(&format!("{SIPP}a=ptime:30\r\na=maxptime:62.5\r\n")).expect("readable").packet_times();
-    assert_eq!(theirs, PacketTimes { wanted_ms: Some(30), longest_ms: Some(62) });
+    let theirs = parse(&format!("{SIPP}a=ptime:30\r\na=maxptime:62.5\r\n")).expect("readable").wishes();
+    assert_eq!(theirs, Wishes { ptime_ms: Some(30), ptime_ms_max: Some(62), opus: None });
 }
 
 #[test]

@@ -187,7 +187,7 @@ struct Speaker {
 impl Speaker {
     fn new(codec: Codec, ptime_ms: u32) -> Self {
         let rate = codec.audio_rate_hz();
-        let opus = OpusSettings { fec: true, dtx: false, bitrate_max: None };
+        let opus = OpusSettings { fec: true, dtx: false, bitrate_max: None, ..OpusSettings::default() };
         let mut encoder = Encoder::new(codec, rate, opus).expect("it can be opened");
         let mut said = 0_u32;
         let mut phone = Phone::saying(22, move || {
