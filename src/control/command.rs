@@ -102,6 +102,15 @@ pub enum SipCommand {
         /// Headers to add.
         headers: Vec<Header>,
     },
+    /// Offers the far end something else inside the dialog (RFC 3261 §14.1): `SipEvent::Reinvited` follows.
+    Reinvite {
+        /// The leg.
+        leg: LegId,
+        /// Our offer.
+        sdp: String,
+        /// Headers to add.
+        headers: Vec<Header>,
+    },
     /// Ends an answered leg.
     Bye {
         /// The leg.

@@ -49,6 +49,11 @@ enum Step {
         update: bool,
         sdp: &'static str,
     },
+    Reinvited {
+        leg: usize,
+        code: u16,
+        sdp: &'static str,
+    },
     Refer {
         leg: usize,
         code: u16,
@@ -122,6 +127,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let (leg, any) = (0_usize..12, any::<bool>);
     let failures = prop::sample::select(vec![300_u16, 404, 408, 486, 487, 503, 600, 603]);
     let outcomes = prop::sample::select(vec![180_u16, 200, 202, 202, 503, 603]);
+    let finals = prop::sample::select(vec![200_u16, 200, 200, 491, 488, 500, 408]);
     let waits = prop::sample::select(vec![1_u64, 20, 500, 2_000, 20_000, 31_000, 40_000, 901_000, 8_000_000]);
     let step = prop_oneof![
         3 => (number, offers.clone(), expires)
@@ -133,6 +139,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => leg.clone().prop_map(|leg| Step::Leave { leg }),
         2 => leg.clone().prop_map(|leg| Step::Confirm { leg }),
         2 => (leg.clone(), any(), offers).prop_map(|(leg, update, sdp)| Step::Offer { leg, update, sdp }),
+        6 => (leg.clone(), finals, prop::sample::select(vec!["0 101", "8 101", "0 8", "8 sendonly", "bad-sdp"]))
+            .prop_map(|(leg, code, sdp)| Step::Reinvited { leg, code, sdp }),
         4 => (leg.clone(), outcomes, any()).prop_map(|(leg, code, last)| Step::Refer { leg, code, last }),
         1 => (leg.clone(), any()).prop_map(|(leg, alive)| Step::Probed { leg, alive }),
         1 => leg.clone().prop_map(|leg| Step::OpenFails { leg }),
@@ -186,12 +194,14 @@ fn the_sequences_reach_everything() {
             What::Decided { rule, .. } => format!("decided {rule}"),
             What::KeyPressed { party, key, .. } => format!("key {party}{}", if key == "•" { " masked" } else { "" }),
             What::SecureInput { on } => format!("secure input {on}"),
+            What::CodecAsked { party, .. } => format!("codec {party} asked"),
             What::PromptStarted { .. } => "prompt started".to_owned(),
             What::PromptEnded { completed, .. } => format!("prompt ended {completed}"),
             What::PromptFailed { .. } => "prompt failed".to_owned(),
             What::RerouteStarted { via, .. } => format!("reroute {via}"),
             What::Rerouted { via, gap_ms, .. } => format!("rerouted {via} {}", gap_ms.is_some()),
             What::RerouteFailed { via, .. } => format!("reroute failed {via}"),
+            What::LegEnded(report) => format!("leg ended {}", report.party),
             What::Alert { .. } => "alert".to_owned(),
             What::CallEnded { .. } => "ended".to_owned(),
         }));
@@ -199,6 +209,8 @@ fn the_sequences_reach_everything() {
     let expected = [
         "alert",
         "answered",
+        "codec callee asked",
+        "codec caller asked",
         "decided angry",
         "decided call-ourselves",
         "decided card",
@@ -215,6 +227,8 @@ fn the_sequences_reach_everything() {
         "key callee",
         "key caller",
         "key caller masked",
+        "leg ended callee",
+        "leg ended caller",
         "observed callee",
         "observed caller",
         "prompt ended false",
@@ -332,6 +346,15 @@ fn on_a_leg(sim: &mut Sim, step: &Step) {
             let reply: ReplyId = sim.reply_id();
             let method = if update { OfferMethod::Update } else { OfferMethod::Invite };
             sim.tell(Input::Sip(SipEvent::Offer { leg, reply, method, sdp: sdp(words) }));
+        }
+        Step::Reinvited { leg, code, sdp: words } => {
+            let open: Vec<LegId> = sim.reinvites.iter().copied().collect();
+            let Some(&leg) = open.get(leg % open.len().max(1)) else { return };
+            sim.reinvites.remove(&leg);
+            if matches!(sim.sip[&leg].state, SipState::Answered | SipState::Ending) {
+                let session_expires_s = (code == 200).then_some(1_800);
+                sim.tell(Input::Sip(SipEvent::Reinvited { leg, code, sdp: sdp(words), session_expires_s }));
+            }
         }
         Step::Refer { leg, code, last } => {
             let Some(leg) = pick(sim, leg, true, &[SipState::Answered, SipState::Ending]) else { return };
