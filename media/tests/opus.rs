@@ -69,7 +69,9 @@ fn ffmpeg_understands_our_packets() {
         };
         let packets: Vec<Vec<u8>> = said.chunks_exact(8 * ptime_ms).map(packet).collect();
         let file = written(&packets, 48 * ptime_ms as u64);
-        let Some(theirs) = ffmpeg(&format!("-i pipe:0 -f s16le -ar {RATE_HZ} -ac 1 pipe:1"), &file) else { return };
+        let Some(theirs) = ffmpeg(&format!("-c:a libopus -i pipe:0 -f s16le -ar {RATE_HZ} -ac 1 pipe:1"), &file) else {
+            return;
+        };
         same(&samples(&theirs), &ours, &format!("{ptime_ms} ms, {settings:?}"));
     }
 }

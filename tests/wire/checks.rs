@@ -89,7 +89,7 @@ fn ask(socket: &UdpSocket, to: SocketAddr, request: &[u8]) -> Vec<u8> {
             return buffer[..length].to_vec();
         }
     }
-    panic!("no answer to a check");
+    panic!("no answer to the check {:02x?}", request);
 }
 
 /// Both sides speak; reports go both ways until the server has measured a round trip.
