@@ -34,7 +34,7 @@ pub(super) struct Leg {
     pub(super) formats: Formats,
     /// The codecs that the far end has named itself.
     pub(super) known: Vec<Codec>,
-    /// What the far end wants of packets.
+    /// How the far end wants what it receives.
     pub(super) wishes: Wishes,
     /// What is known of the other side.
     pub(super) partner: Partner,
@@ -59,7 +59,7 @@ pub(super) struct Beginning<'a> {
     pub(super) name: &'a str,
     pub(super) audio: AudioTerms,
     pub(super) formats: Formats,
-    /// What the far end wants of packets, as far as that is known.
+    /// How the far end wants what it receives, as far as that is known.
     pub(super) wishes: Wishes,
     /// Whom it will hear.
     pub(super) partner: Partner,

@@ -122,8 +122,9 @@ impl Call {
     /// The answer to our offer on a leg.
     pub(super) fn reoffer_answered(&mut self, context: &mut Context<'_>, id: LegId, answer: &Answer<'_>) {
         let (by_caller, now) = (id == self.caller.id, context.now);
+        let is_over = matches!(self.stage, Stage::Finished(_));
         let Some(leg) = self.leg_mut(id) else { return };
-        let Some(open) = leg.reoffers.open.take() else { return };
+        let Some(open) = leg.reoffers.open.take().filter(|_| !is_over) else { return };
         let (codec, outcome) = (open.wanted, leg.take_answer(context, open, answer));
         leg.reoffers.note(codec, outcome);
         let wait = if outcome == Outcome::Crossed { leg.wait_after_crossing(context) } else { REST };

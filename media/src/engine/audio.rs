@@ -29,7 +29,14 @@ impl Engine {
             return;
         };
         let spoken = leg.spoken();
-        let received = match leg.receive(now, &mut arrival, &mut out.events) {
+        let reception = leg.receive(now, &mut arrival, &mut out.events);
+        if leg.spoken() != spoken {
+            self.arrange(now, slot, out);
+        }
+        let Some(leg) = self.leg_mut(slot) else {
+            return;
+        };
+        let received = match reception {
             Reception::Taken(received) => received,
             Reception::Withheld => {
                 let peer = leg.peer;
@@ -54,13 +61,10 @@ impl Engine {
             }
         }
 
-        let (speaker, peer, changes) = (leg.id, leg.peer, leg.spoken() != spoken);
+        let (speaker, peer) = (leg.id, leg.peer);
         let interrupts = received.key_down && leg.voice.as_ref().is_some_and(|voice| voice.key_ends());
         if interrupts {
             self.end_play(now, slot, out);
-        }
-        if changes {
-            self.arrange(now, slot, out);
         }
         let Arrival { buffer, bytes, .. } = arrival;
         let heard = Heard { now, slot, speaker, received, buffer, bytes };

@@ -22,7 +22,7 @@ pub struct Terms<'a> {
     pub credentials: Option<&'a Credentials>,
     /// Whether we began the handshake that stands already; kept when the offerer leaves it to us (RFC 5763 §5).
     pub active: Option<bool>,
-    /// What those want who will hear the offerer.
+    /// How those want it who will hear the offerer.
     pub wishes: Wishes,
 }
 
@@ -35,7 +35,7 @@ pub struct Agreement {
     pub handshake: Option<Handshake>,
     /// Whether the far end takes comfort noise.
     pub comfort_noise: bool,
-    /// What the far end wants of packets.
+    /// How the far end wants what it receives.
     pub wishes: Wishes,
     /// The codecs that the far end names, among those that we know.
     pub codecs: Vec<Codec>,

@@ -29,7 +29,7 @@ pub struct Offer {
     pub active: Option<bool>,
     /// The far end's name in connectivity checks, when an earlier description had one: they go on.
     pub ice_name: Option<String>,
-    /// What those want who will hear the far end.
+    /// How those want it who will hear the far end.
     pub wishes: Wishes,
 }
 

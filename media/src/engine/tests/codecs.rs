@@ -131,6 +131,20 @@ fn a_far_end_changes_its_codec_before_and_after_we_know() {
 }
 
 #[test]
+fn a_codec_that_begins_with_a_packet_of_no_use_is_followed_all_the_same() {
+    let mut world = World::with(of(CALLER, Codec::Pcmu), speaks(Codec::Pcma, &[Codec::Opus, Codec::Pcma]));
+    let mut bot = Speaker::new(Codec::Pcma, 20);
+    world.speak(BOT, &mut bot.phone, 10);
+    let mut bot = bot.changed_to(Codec::Opus);
+    bot.phone.stamp.sequence -= 1;
+    world.speak(BOT, &mut bot.phone, 1);
+    assert_eq!(world.engine.stats(BOT).map(|stats| stats.packets_refused), Some(1), "its number was taken");
+    world.speak(BOT, &mut bot.phone, 50);
+    assert!(world.heard_by(CALLER).len() >= 59, "{} packets", world.heard_by(CALLER).len());
+    assert_tone(&world, Codec::Pcmu, "after the change");
+}
+
+#[test]
 fn the_listening_side_is_told_what_each_packet_holds() {
     let mut world = World::with(of(CALLER, Codec::Pcmu), speaks(Codec::Pcma, &[Codec::Opus, Codec::Pcma]));
     world.order(Command::Tap { leg: BOT, on: true });

@@ -62,7 +62,7 @@ fn duck_transcodes_to_the_hearers_law() {
 }
 
 #[test]
-fn wishes_are_honoured() {
+fn packet_times_are_honoured() {
     for ptime_ms in [10_u8, 20, 30, 40, 60] {
         let mut world = World::with(StreamSettings { ptime_ms, ..settings(CALLER) }, settings(BOT));
         let start = world.now;
