@@ -131,7 +131,7 @@ pub struct StreamSettings {
     pub event_clock_hz: u32,
     /// What else the far end may send, by the numbers of the offer: it is taken too, so that nothing is lost while
     /// another codec is being agreed, and far ends are heard that send something else than they answered.
-    pub also_received: Formats,
+    pub also_received: Box<Formats>,
     /// Milliseconds of audio per packet that we send when we make the audio ourselves.
     pub ptime_ms: u8,
     /// The most that a packet to the far end may hold, milliseconds; longer ones of the other side are cut.
@@ -158,7 +158,7 @@ impl StreamSettings {
             event_payload_type: None,
             event_payload_type_received: None,
             event_clock_hz: codec.clock_hz(),
-            also_received: Formats::default(),
+            also_received: Box::default(),
             ptime_ms: 20,
             packet_ms_max: None,
             direction: Direction::SendRecv,

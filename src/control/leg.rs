@@ -215,7 +215,7 @@ impl Leg {
         let Agreement { settings, handshake, comfort_noise, wishes, codecs: _ } = agreement;
         self.comfort_noise = comfort_noise;
         self.wishes = wishes;
-        self.configure(context, StreamSettings { also_received: self.formats.clone(), ..settings });
+        self.configure(context, StreamSettings { also_received: Box::new(self.formats.clone()), ..settings });
         if let Some(handshake) = &handshake
             && self.stream == Stream::Open
             && self.handshake.as_ref() != Some(handshake)

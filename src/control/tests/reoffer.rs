@@ -246,7 +246,7 @@ fn to_a_human_who_speaks_something_else_and_back() {
 
 #[test]
 fn the_bot_follows_a_caller_who_knows_nothing_else() {
-    check(&format!(
+    check(
         "> invite
         open caller
         started sales after-sales
@@ -276,8 +276,8 @@ fn the_bot_follows_a_caller_who_knows_nothing_else() {
         close caller
         bye bot
         close bot
-        ended: BYE received; talk 4000 peak low lost 6"
-    ));
+        ended: BYE received; talk 4000 peak low lost 6",
+    );
 }
 
 #[test]

@@ -230,7 +230,7 @@ impl Speaker {
 /// The bot's agreement on `codec`, who may speak all of `codecs`.
 fn speaks(codec: Codec, codecs: &[Codec]) -> StreamSettings {
     let codecs = codecs.iter().map(|codec| (*codec, number(*codec))).collect();
-    StreamSettings { also_received: Formats { codecs, ..Formats::default() }, ..of(BOT, codec) }
+    StreamSettings { also_received: Box::new(Formats { codecs, ..Formats::default() }), ..of(BOT, codec) }
 }
 
 fn of(leg: LegId, codec: Codec) -> StreamSettings {

@@ -87,7 +87,7 @@ fn opus_goes_with_the_event_clock_that_a_phone_knows() {
         world.speak(CALLER, &mut phone, 10);
         let pressed: Vec<&Heard> = world.heard.iter().filter(|heard| heard.header.payload_type == 102).collect();
         assert!(pressed.len() >= 5, "{}", pressed.len());
-        assert_eq!(duration(pressed[0]), first as u16);
+        assert_eq!(duration(pressed[0]), first);
         assert!(pressed.windows(2).all(|pair| pair[0].header.timestamp == pair[1].header.timestamp));
     }
 }
