@@ -87,6 +87,20 @@ fn speech_sounds_as_it_should() {
 }
 
 #[test]
+fn speech_through_every_pair_sounds_as_it_should() {
+    // What a transcoded call does: coded, decoded, coded otherwise, decoded. docs/AUDIO.md has the same of people.
+    let said = sentence();
+    for from in Codec::ALL {
+        let first = round_trip(from, 8_000, &said);
+        for to in Codec::ALL.into_iter().filter(|to| *to != from) {
+            let expected = if from == Codec::Opus || to == Codec::Opus { 3.4 } else { 3.8 };
+            let got = pesq::pesq_8k(&said, &round_trip(to, 8_000, &first)).expect("seconds of speech");
+            assert!(got >= expected, "{from:?} to {to:?}: {got:.2}");
+        }
+    }
+}
+
+#[test]
 fn packets_of_every_length() {
     for codec in Codec::ALL {
         for rate_hz in RATES_HZ {
