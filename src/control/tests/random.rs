@@ -186,25 +186,7 @@ fn the_sequences_reach_everything() {
         for step in steps().new_tree(&mut runner).expect("no filters").current() {
             happen(&mut sim, &step);
         }
-        reached.extend(sim.notices.iter().map(|notice| match &notice.what {
-            What::CallStarted { .. } => "started".to_owned(),
-            What::CallRefused { code, .. } => format!("refused {code}"),
-            What::CallAnswered { .. } => "answered".to_owned(),
-            What::Observed { party, .. } => format!("observed {party}"),
-            What::Decided { rule, .. } => format!("decided {rule}"),
-            What::KeyPressed { party, key, .. } => format!("key {party}{}", if key == "•" { " masked" } else { "" }),
-            What::SecureInput { on } => format!("secure input {on}"),
-            What::CodecAsked { .. } => "codec asked".to_owned(),
-            What::PromptStarted { .. } => "prompt started".to_owned(),
-            What::PromptEnded { completed, .. } => format!("prompt ended {completed}"),
-            What::PromptFailed { .. } => "prompt failed".to_owned(),
-            What::RerouteStarted { via, .. } => format!("reroute {via}"),
-            What::Rerouted { via, gap_ms, .. } => format!("rerouted {via} {}", gap_ms.is_some()),
-            What::RerouteFailed { via, .. } => format!("reroute failed {via}"),
-            What::LegEnded(_) => "leg ended".to_owned(),
-            What::Alert { .. } => "alert".to_owned(),
-            What::CallEnded { .. } => "ended".to_owned(),
-        }));
+        reached.extend(sim.notices.iter().map(|notice| kind(&notice.what)));
     }
     let expected = [
         "alert",
@@ -249,6 +231,29 @@ fn the_sequences_reach_everything() {
         "started",
     ];
     assert_eq!(reached.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+}
+
+/// What a notice is about, as the list above names it.
+fn kind(what: &What) -> String {
+    match what {
+        What::CallStarted { .. } => "started".to_owned(),
+        What::CallRefused { code, .. } => format!("refused {code}"),
+        What::CallAnswered { .. } => "answered".to_owned(),
+        What::Observed { party, .. } => format!("observed {party}"),
+        What::Decided { rule, .. } => format!("decided {rule}"),
+        What::KeyPressed { party, key, .. } => format!("key {party}{}", if key == "•" { " masked" } else { "" }),
+        What::SecureInput { on } => format!("secure input {on}"),
+        What::CodecAsked { .. } => "codec asked".to_owned(),
+        What::PromptStarted { .. } => "prompt started".to_owned(),
+        What::PromptEnded { completed, .. } => format!("prompt ended {completed}"),
+        What::PromptFailed { .. } => "prompt failed".to_owned(),
+        What::RerouteStarted { via, .. } => format!("reroute {via}"),
+        What::Rerouted { via, gap_ms, .. } => format!("rerouted {via} {}", gap_ms.is_some()),
+        What::RerouteFailed { via, .. } => format!("reroute failed {via}"),
+        What::LegEnded(_) => "leg ended".to_owned(),
+        What::Alert { .. } => "alert".to_owned(),
+        What::CallEnded { .. } => "ended".to_owned(),
+    }
 }
 
 /// Hangs up whatever is left and lets everybody say their last words.
