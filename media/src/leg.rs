@@ -297,6 +297,8 @@ impl Leg {
     pub(crate) fn drop_transcoder(&mut self) {
         if let Some(transcoder) = self.transcoder.take() {
             self.gone.samples_concealed += transcoder.stats().concealed_samples;
+            // The next one counts anew; its packets go on where the stream is.
+            self.outgoing.interrupt();
         }
     }
 

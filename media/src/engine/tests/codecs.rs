@@ -131,6 +131,25 @@ fn a_far_end_changes_its_codec_before_and_after_we_know() {
 }
 
 #[test]
+fn one_transcoder_after_another_makes_one_stream() {
+    let codecs = [Codec::Opus, Codec::G722, Codec::L16Wide];
+    let mut world = World::with(of(CALLER, Codec::Pcmu), speaks(codecs[0], &codecs));
+    let mut bot = Speaker::new(codecs[0], 20);
+    for codec in codecs.into_iter().cycle().take(6) {
+        bot = bot.changed_to(codec);
+        world.speak(BOT, &mut bot.phone, 20);
+    }
+    assert!(world.heard_by(CALLER).len() >= 115, "{} packets", world.heard_by(CALLER).len());
+    assert_one_stream(&world.numbers(CALLER));
+    // Also when it is the hearer who changes.
+    for codec in [Codec::G722, Codec::Pcma, Codec::G722] {
+        world.order(Command::Configure { leg: CALLER, settings: of(CALLER, codec) });
+        world.speak(BOT, &mut bot.phone, 20);
+    }
+    assert_one_stream(&world.numbers(CALLER));
+}
+
+#[test]
 fn a_codec_that_begins_with_a_packet_of_no_use_is_followed_all_the_same() {
     let mut world = World::with(of(CALLER, Codec::Pcmu), speaks(Codec::Pcma, &[Codec::Opus, Codec::Pcma]));
     let mut bot = Speaker::new(Codec::Pcma, 20);
