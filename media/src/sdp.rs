@@ -12,6 +12,7 @@ mod agree;
 mod format;
 mod offer;
 mod read;
+mod recorded;
 mod secure;
 mod write;
 
@@ -22,6 +23,7 @@ pub use agree::{Agreement, Terms};
 pub use format::Formats;
 pub use offer::Offer;
 pub use read::{Session, parse};
+pub use recorded::{Line, LineAnswer, join};
 pub use secure::{Credentials, Exchange, Fingerprint, Handshake, Hash, Protection, Wanted};
 
 /// The longest description that is read, bytes.

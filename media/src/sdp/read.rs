@@ -120,7 +120,7 @@ impl Session {
     }
 
     /// Every audio stream over RTP that is switched on.
-    fn streams(&self) -> impl Iterator<Item = Audio> {
+    pub(super) fn streams(&self) -> impl Iterator<Item = Audio> {
         let media = self.description.media_descriptions.iter().enumerate();
         media.filter(|(_, media)| is_audio(media)).map(|(index, media)| self.read_audio(index, media))
     }
@@ -186,7 +186,7 @@ impl Session {
     }
 
     /// The direction attribute as the sender means it; the media level wins over the session level.
-    fn sender_direction(&self, media: &MediaDescription) -> Direction {
+    pub(super) fn sender_direction(&self, media: &MediaDescription) -> Direction {
         let stream = media.attributes.iter().map(|a| a.key.as_str());
         let session = self.description.attributes.iter().map(|a| a.key.as_str());
         stream.chain(session).find_map(direction).unwrap_or(Direction::SendRecv)
@@ -354,7 +354,7 @@ fn is_audio(media: &MediaDescription) -> bool {
         && matches!(protos[..], ["RTP", "AVP" | "AVPF" | "SAVP" | "SAVPF"] | ["UDP", "TLS", "RTP", "SAVP" | "SAVPF"])
 }
 
-fn attribute<'a>(media: &'a MediaDescription, key: &str) -> Option<&'a str> {
+pub(super) fn attribute<'a>(media: &'a MediaDescription, key: &str) -> Option<&'a str> {
     media.attributes.iter().filter(|each| each.key.eq_ignore_ascii_case(key)).find_map(|each| each.value.as_deref())
 }
 
@@ -397,7 +397,7 @@ const POSSIBLE: [u8; 6] = [10, 20, 30, 40, 50, PTIME_MS_MAX];
 /// What descriptions name where an address is not known yet.
 const DISCARD_PORT: u16 = 9;
 
-fn direction(key: &str) -> Option<Direction> {
+pub(super) fn direction(key: &str) -> Option<Direction> {
     match key {
         "sendrecv" => Some(Direction::SendRecv),
         "sendonly" => Some(Direction::SendOnly),

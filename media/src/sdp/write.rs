@@ -167,7 +167,7 @@ impl Stream {
 }
 
 /// A stream that we do not take: the offered line with port 0 (RFC 3264 §6).
-fn declined(media_type: &str, offered: &MediaDescription) -> MediaDescription {
+pub(super) fn declined(media_type: &str, offered: &MediaDescription) -> MediaDescription {
     MediaDescription {
         media_name: MediaName {
             media: media_type.to_owned(),
@@ -186,7 +186,7 @@ fn flag(key: &str) -> Attribute {
     Attribute::new(key.to_owned(), None)
 }
 
-fn direction_name(direction: Direction) -> &'static str {
+pub(super) fn direction_name(direction: Direction) -> &'static str {
     match direction {
         Direction::SendRecv => "sendrecv",
         Direction::SendOnly => "sendonly",
