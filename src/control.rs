@@ -10,6 +10,7 @@ mod command;
 mod context;
 mod description;
 mod finish;
+mod fork;
 mod handshake;
 mod hold;
 mod input;
@@ -31,6 +32,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use forks::siprec::Seat;
 use ipnet::IpNet;
 use media::sdp::Fingerprint;
 use media::{LegId, Sound};
@@ -38,6 +40,7 @@ use routing::CallKey;
 
 pub use command::{Command, SipCommand};
 pub use description::Description;
+pub use fork::{ForkCommand, ForkEvent, ForkOpening, PbxAction, PbxCall, PbxOrder, Source, StreamId};
 pub use input::{HandshakeFailure, Header, Input, Invite, OfferMethod, Order, ReplyId, SipEvent};
 
 use self::call::{Call, Stage};
@@ -47,7 +50,7 @@ use self::leg::header;
 use self::ports::PortPool;
 use self::setup::Refusal;
 use crate::notice::{Notice, What};
-use crate::settings::{Limits, Parties, PortRange, Routes, Settings, Target};
+use crate::settings::{Limits, Parties, Pattern, PortRange, Routes, Settings, Target};
 
 /// What call control needs to know of the configuration.
 #[derive(Debug, Clone)]
@@ -74,6 +77,10 @@ pub struct ControlSettings {
     pub targets: BTreeMap<String, Target>,
     /// Which targets a call is offered to.
     pub routes: Routes,
+    /// Whose addresses are agents', in the metadata of recorded calls.
+    pub agents: Vec<Pattern>,
+    /// Whose stream comes first in a recorded call when nothing else tells.
+    pub first_stream: Seat,
 }
 
 impl From<&Settings> for ControlSettings {
@@ -90,6 +97,8 @@ impl From<&Settings> for ControlSettings {
             limits: settings.limits.clone(),
             targets: settings.targets.clone(),
             routes: settings.routes.clone(),
+            agents: settings.forks.agents.clone(),
+            first_stream: settings.forks.first,
         }
     }
 }
@@ -193,6 +202,12 @@ impl Control {
             Input::Spoken { leg, prompt, sound } => {
                 self.with_owner(now, leg, out, |call, context| call.spoken(context, prompt, sound));
             }
+            Input::Fork(event) => self.forked(now, event, out),
+            Input::PbxDone { call, outcome } => {
+                if let Some(key) = self.key_of(&call) {
+                    self.with_call(now, key, out, |call, context| call.pbx_done(context, outcome));
+                }
+            }
             Input::Order(Order::HangUp { call }) => {
                 if let Some(key) = self.key_of(&call) {
                     self.with_call(now, key, out, |call, context| call.finish(context, "hung up by an operator"));
@@ -254,20 +269,80 @@ impl Control {
         if self.shared.owners.contains_key(&leg) {
             return;
         }
-        let key = CallKey(self.next_call);
-        self.next_call += 1;
-        let id = format!("{}-{}", self.boot_id, key.0);
-
+        if invite.is_recording {
+            return self.incoming_recording(now, leg, invite, out);
+        }
+        let (key, id) = self.new_call();
         let admitted = self.room_for_one_more(now).and_then(|()| setup::admit(&self.shared, invite));
         let mut context = Context { now, shared: &mut self.shared, out };
         let started = admitted.and_then(|admitted| Call::start(&mut context, key, id.clone(), leg, invite, admitted));
         match started {
-            Ok(call) => {
-                self.calls.insert(key, call);
-                self.with_call(now, key, out, |_, _| ());
-            }
+            Ok(call) => self.take_up(now, key, call, out),
             Err(refusal) => self.refuse(leg, id, refusal, out),
         }
+    }
+
+    /// A recording client sends us a copy of a call.
+    fn incoming_recording(&mut self, now: Duration, leg: LegId, invite: &Invite, out: &mut Vec<Command>) {
+        let (key, id) = self.new_call();
+        let admitted = self.room_for_one_more(now).and_then(|()| fork::admit(&self.shared, invite));
+        let before = admitted.as_ref().ok().and_then(fork::Admitted::pbx_call);
+        let before = before.and_then(|name| self.shared.forks.get(&(Source::Siprec, name)).copied());
+        if let Some(before) = before {
+            self.with_call(now, before, out, Call::superseded);
+        }
+        let mut context = Context { now, shared: &mut self.shared, out };
+        let started = admitted
+            .and_then(|admitted| Call::start_recording(&mut context, (key, id.clone()), leg, invite, admitted));
+        match started {
+            Ok(call) => self.take_up(now, key, call, out),
+            Err(refusal) => self.refuse(leg, id, refusal, out),
+        }
+    }
+
+    /// Something on a stream of a copy that comes without SIP.
+    fn forked(&mut self, now: Duration, event: ForkEvent, out: &mut Vec<Command>) {
+        match event {
+            ForkEvent::Begun { stream, opening } => self.stream_begun(now, stream, &opening, out),
+            ForkEvent::Told { stream, .. } | ForkEvent::Key { stream, .. } | ForkEvent::Ended { stream, .. } => {
+                if let Some(&key) = self.shared.streams.get(&stream) {
+                    self.with_call(now, key, out, |call, context| call.wire_event(context, event));
+                }
+            }
+        }
+    }
+
+    fn stream_begun(&mut self, now: Duration, stream: StreamId, opening: &ForkOpening, out: &mut Vec<Command>) {
+        let known = opening.call.as_ref().and_then(|name| self.shared.forks.get(&(opening.source, name.clone())));
+        if let Some(&key) = known {
+            return self.with_call(now, key, out, |call, context| call.join(context, stream, opening));
+        }
+        let (key, id) = self.new_call();
+        let admitted = self.room_for_one_more(now).and_then(|()| {
+            fork::route(&self.shared, opening).map(|route| (route.name.clone(), route.scenario.clone()))
+        });
+        let mut context = Context { now, shared: &mut self.shared, out };
+        let started =
+            admitted.and_then(|route| Call::start_wire(&mut context, (key, id.clone()), (stream, opening), route));
+        match started {
+            Ok(call) => self.take_up(now, key, call, out),
+            Err(Refusal { code, reason, .. }) => {
+                let what = What::CallRefused { code, reason: reason.clone() };
+                out.push(Command::Fork(ForkCommand::End { stream, reason }));
+                out.push(Command::Notice(Notice { call: id, call_ms: 0, what }));
+            }
+        }
+    }
+
+    fn new_call(&mut self) -> (CallKey, String) {
+        let key = CallKey(self.next_call);
+        self.next_call += 1;
+        (key, format!("{}-{}", self.boot_id, key.0))
+    }
+
+    fn take_up(&mut self, now: Duration, key: CallKey, call: Call, out: &mut Vec<Command>) {
+        self.calls.insert(key, call);
+        self.with_call(now, key, out, |_, _| ());
     }
 
     fn room_for_one_more(&self, now: Duration) -> Result<(), Refusal> {

@@ -16,7 +16,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, 
 use crate::notice::{LegReport, Notice, What};
 use table::{
     ALERTS, BUILD_INFO, CALL_ANGER_PEAK, CALL_SETUP, CALL_TALK, CALLS_ACTIVE, CALLS_ANSWERED, CALLS_ENDED,
-    CALLS_REFUSED, CALLS_STARTED, DECISIONS, HANDSHAKE, HANDSHAKE_DATAGRAMS_DROPPED, HANDSHAKES, KEYS, LEG_BURST,
+    CALLS_REFUSED, CALLS_STARTED, DECISIONS, FORKED_SAMPLES, FORKS, HANDSHAKE, HANDSHAKE_DATAGRAMS_DROPPED, HANDSHAKES, KEYS, LEG_BURST,
     LEG_DISCARDED, LEG_JITTER, LEG_LOSS, LEG_OPINION, LEG_RATING, LEG_ROUND_TRIP, LISTENER_RESTARTS, LISTENER_UP,
     LISTENING_BACKLOG, OBSERVATIONS, PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, POLICY_INFO, PROMPTS, REACTION,
     REINVITES, REROUTE_ANSWER, REROUTE_GAP, REROUTES, TAP_DROPPED, TICK_LATENESS,
@@ -124,6 +124,9 @@ impl Metrics {
                 self.count(&CALLS_ANSWERED, &[], 1);
                 self.record_ms(&CALL_SETUP, &[], *setup_ms);
             }
+            // Said again whenever somebody comes or goes.
+            What::CallForked { source, .. } => self.count(&FORKS, &[source], 1),
+            What::ForkPaused { .. } => {}
             What::Observed { party, level, .. } => self.count(&OBSERVATIONS, &[party, level], 1),
             What::Decided { rule, .. } => self.count(&DECISIONS, &[rule], 1),
             What::KeyPressed { party, way, .. } => self.count(&KEYS, &[party, way], 1),
@@ -157,6 +160,14 @@ impl Metrics {
         self.count(&PACKETS_REFUSED, &[], counts.refused);
         self.count(&PACKETS_LOST, &[], counts.lost);
         self.count(&TAP_DROPPED, &[], counts.tap_dropped);
+    }
+
+    /// Adds what became of the audio of one voice of a stream that is over.
+    pub fn count_forked_audio(&self, figures: forks::pacing::Figures) {
+        let forks::pacing::Figures { taken, dropped, skipped } = figures;
+        for (what, samples) in [("taken", taken), ("dropped", dropped), ("skipped", skipped)] {
+            self.count(&FORKED_SAMPLES, &[what], samples);
+        }
     }
 
     /// A datagram of a handshake was dropped because too many wait.

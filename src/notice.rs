@@ -2,6 +2,8 @@
 //!
 //! A contract: names and meanings stay; fields are only added.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// One notice with the moment it was made.
@@ -37,6 +39,25 @@ pub enum What {
         code: u16,
         /// Why.
         reason: String,
+    },
+    /// The call is forked to us: who takes part, as far as its sender says. Said again when that changes.
+    CallForked {
+        /// `siprec`, `audiosocket`, `freeswitch`, `asterisk`, `twilio`, `rtp`.
+        source: String,
+        /// How the sender names the call.
+        pbx_call: Option<String>,
+        /// How the sides were told: `agents`, `metadata`, `order`; absent where nothing had to be told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        told_by: Option<String>,
+        /// Who takes part.
+        parties: Vec<ForkedParty>,
+        /// What else was said.
+        details: BTreeMap<String, String>,
+    },
+    /// All streams of a forked call are switched off: on hold, or paused; or one is on again.
+    ForkPaused {
+        /// True when they are.
+        on: bool,
     },
     /// Both sides are connected.
     CallAnswered {
@@ -195,6 +216,9 @@ pub enum What {
         text: String,
         /// Rule id.
         rule: String,
+        /// The PBX's name of a call that is forked to us.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pbx_call: Option<String>,
     },
     /// The call is over.
     CallEnded {
@@ -209,6 +233,24 @@ pub enum What {
         /// RTP packets lost on the way to us, both legs.
         packets_lost: u64,
     },
+}
+
+/// Somebody who takes part in a call that is forked to us.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct ForkedParty {
+    /// `caller`, `callee` or `other`.
+    pub party: String,
+    /// Addresses, e.g. `sip:4000@pbx.example`.
+    pub addresses: Vec<String>,
+    /// The name that goes with them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+impl std::fmt::Debug for ForkedParty {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ForkedParty({}, …)", self.party)
+    }
 }
 
 /// What one leg carried.

@@ -1,6 +1,6 @@
 //! One notice of every kind, as one call would make them; for tests of everything that reads notices.
 
-use crate::notice::{LegQuality, LegReport, Notice, What};
+use crate::notice::{ForkedParty, LegQuality, LegReport, Notice, What};
 
 /// All kinds, in the order of the enum; all belong to `call-1` except the refused one.
 pub(crate) fn one_of_each() -> Vec<Notice> {
@@ -31,6 +31,18 @@ fn early() -> Vec<What> {
             scenario: "after-sales".into(),
         },
         What::CallRefused { code: 503, reason: "call limit".into() },
+        What::CallForked {
+            source: "siprec".into(),
+            pbx_call: Some("2d8abbf0@pbx.example".into()),
+            told_by: Some("metadata".into()),
+            parties: vec![ForkedParty {
+                party: "caller".into(),
+                addresses: vec!["sip:13800138000@pbx.example".into()],
+                name: Some("Li".into()),
+            }],
+            details: [("ucid".to_owned(), "000123".to_owned())].into(),
+        },
+        What::ForkPaused { on: true },
         What::CallAnswered { target: "bot".into(), setup_ms: 120 },
         What::Observed {
             party: "caller".into(),
@@ -68,7 +80,7 @@ fn late() -> Vec<What> {
         What::PromptFailed { file: "missing.wav".into(), reason: "no such file".into() },
         What::RerouteStarted { via: "bridge".into(), target: "human".into() },
         What::Rerouted { via: "bridge".into(), target: "human".into(), answer_ms: 850, gap_ms: Some(18) },
-        What::Alert { severity: "critical".into(), text: "angry caller".into(), rule: "angry-caller".into() },
+        What::Alert { severity: "critical".into(), text: "angry caller".into(), rule: "angry-caller".into(), pbx_call: None },
         What::RerouteFailed { via: "refer".into(), target: "desk".into(), reason: "486 Busy Here".into() },
         What::KeyPressed { party: "caller".into(), key: "5".into(), way: "event".into() },
         What::SecureInput { on: true },

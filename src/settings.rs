@@ -5,6 +5,7 @@
 
 mod check;
 mod fault;
+mod forks;
 mod policies;
 mod read;
 mod route;
@@ -20,6 +21,7 @@ use media::sdp::{Exchange, Protection};
 
 pub use check::check;
 pub use fault::Fault;
+pub use forks::ForkSettings;
 pub use ipnet::IpNet;
 use media::tone::Region;
 pub use policies::{Policies, load_policy};
@@ -46,6 +48,8 @@ pub struct Settings {
     pub speech: SpeechSettings,
     /// `[policy]`.
     pub policy: PolicySettings,
+    /// `[forks]`.
+    pub forks: ForkSettings,
     /// `[targets.NAME]`: where calls can be sent, by name.
     pub targets: BTreeMap<String, Target>,
     /// `[[route]]`, in file order.

@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod dtls;
+pub mod fork;
 pub mod listen;
 pub mod media;
 pub mod sip;

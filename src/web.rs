@@ -32,7 +32,7 @@ pub use moment::Moment;
 pub use pii::Pii;
 pub use readiness::{Component, Readiness};
 pub use record::{
-    Alert, Because, CallRecord, Decision, EVENTS_MAX, Peak, Prompt, PromptOutcome, Reroute, RerouteOutcome, State,
+    Alert, Because, CallRecord, Decision, EVENTS_MAX, Fork, Peak, Prompt, PromptOutcome, Reroute, RerouteOutcome, State,
     Step, TIMELINE_MAX, TimedNotice,
 };
 

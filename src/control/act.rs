@@ -90,7 +90,8 @@ impl Call {
             }
             Action::Alert { severity, text } => {
                 let (severity, text) = (severity.as_str().to_owned(), text.clone());
-                self.notice(context, What::Alert { severity, text, rule: decision.rule.clone() });
+                let pbx_call = self.fork.as_ref().and_then(|fork| fork.pbx_call.clone());
+                self.notice(context, What::Alert { severity, text, rule: decision.rule.clone(), pbx_call });
                 None
             }
             Action::Reroute { via, target, hold } => {

@@ -12,6 +12,7 @@ use routing::{Because, CallKey};
 
 use super::context::Context;
 use super::finish::Finished;
+use super::fork::Fork;
 use super::hold::Waiting;
 use super::keys::{Keys, Way};
 use super::leg::{Dialog, Farewell, Leg, Stream};
@@ -41,6 +42,8 @@ pub(super) struct Call {
     pub(super) far: Option<Leg>,
     /// Legs that have been told to end and have not yet ended, with the moment we stop waiting.
     pub(super) leaving: Vec<(Leg, Duration)>,
+    /// What it is when it is forked to us; `None` when we are in its path.
+    pub(super) fork: Option<Fork>,
     pub(super) stage: Stage,
     pub(super) tally: Tally,
     /// When the call is next due, as `Control` has noted it.
@@ -98,6 +101,9 @@ pub(super) enum Role {
 impl Call {
     /// Handles an event on one of the call's SIP legs; `Incoming` is not for a call that exists.
     pub(super) fn handle_sip(&mut self, context: &mut Context<'_>, leg: LegId, event: SipEvent) {
+        if self.fork.as_ref().and_then(Fork::recording_leg) == Some(leg) {
+            return self.recording_event(context, event);
+        }
         let Some(role) = self.role(leg) else { return };
         match event {
             SipEvent::Incoming { .. } => {}
@@ -191,13 +197,16 @@ impl Call {
     /// Comes after everything that happened to the call; true when nothing is left of it.
     pub(super) fn wrap_up(&mut self, context: &mut Context<'_>) -> bool {
         if let Stage::Talking(talking) = &self.stage
+            && self.fork.is_none()
             && self.far.is_none()
             && !talking.has_somewhere_to_go()
             && talking.playing.is_empty()
         {
             self.finish(context, "nobody is left to talk to");
         }
-        self.match_codecs(context);
+        if self.fork.is_none() {
+            self.match_codecs(context);
+        }
         self.wind_up(context)
     }
 

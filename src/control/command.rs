@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use media::sdp::Handshake;
 use media::{LegId, PromptId};
 
-use super::Description;
+use super::{Description, ForkCommand, PbxOrder};
 use super::input::{Header, ReplyId};
 use crate::notice::Notice;
 use crate::speech::Saying;
@@ -36,6 +36,10 @@ pub enum Command {
         /// What is said.
         saying: Saying,
     },
+    /// For whoever holds the streams of forked calls.
+    Fork(ForkCommand),
+    /// For whoever speaks to the PBX of a forked call: `Input::PbxDone` follows.
+    Pbx(PbxOrder),
     /// For everybody who watches: API, metrics, logs.
     Notice(Notice),
 }

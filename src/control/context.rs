@@ -11,7 +11,7 @@ use media::{LegId, PromptId};
 use routing::{CallKey, Decision, Engine};
 
 use super::ports::PortPool;
-use super::{Command, ControlSettings, Random, SipCommand, Sounds};
+use super::{Command, ControlSettings, Random, SipCommand, Sounds, Source, StreamId};
 
 /// What stays the same for all calls, and what they draw from.
 pub(super) struct Shared {
@@ -21,6 +21,10 @@ pub(super) struct Shared {
     pub(super) ports: PortPool,
     /// Which call a leg belongs to, as long as anything may still be said about it.
     pub(super) owners: BTreeMap<LegId, CallKey>,
+    /// Which forked call a stream belongs to.
+    pub(super) streams: BTreeMap<StreamId, CallKey>,
+    /// Forked calls that are up, by how their senders name them.
+    pub(super) forks: BTreeMap<(Source, String), CallKey>,
     /// Which port a leg holds until the media path says that it is closed.
     pub(super) ports_held: BTreeMap<LegId, u16>,
     random: Random,
@@ -42,6 +46,8 @@ impl Shared {
             sounds,
             ports,
             owners: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            forks: BTreeMap::new(),
             ports_held: BTreeMap::new(),
             random,
             next_leg: 1,

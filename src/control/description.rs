@@ -1,10 +1,10 @@
-//! A session description on its way through the program.
+//! A session description, or the metadata of a recording, on its way through the program.
 
 use std::fmt;
 use std::ops::Deref;
 
-/// A session description as text. It may hold keys (`a=crypto`, RFC 4568) and passwords (`a=ice-pwd`), so it never
-/// prints itself.
+/// A description as text. It may hold keys (`a=crypto`, RFC 4568), passwords (`a=ice-pwd`) and names of people, so it
+/// never prints itself.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Description(String);
 

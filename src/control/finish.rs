@@ -6,6 +6,7 @@ use media::{LegId, LegStats};
 
 use super::call::{Call, LAST_WORD, Stage, millis};
 use super::context::Context;
+use super::fork::Fork;
 use super::leg::{Farewell, Stream};
 use super::reroute::Reroute;
 use crate::notice::{LegReport, What};
@@ -42,6 +43,7 @@ impl Call {
         let before = std::mem::replace(&mut self.stage, finished);
 
         self.caller.end(context, farewell);
+        self.end_fork(context, farewell.reason);
         if let Some(far) = self.far.take() {
             self.dismiss(context, far, farewell);
         }
@@ -55,7 +57,7 @@ impl Call {
             match talking.reroute.take() {
                 Some(Reroute::Ringing(ringing)) => self.dismiss(context, ringing.leg, farewell),
                 Some(Reroute::Settling(settled)) => self.report_settled(context, settled, None),
-                Some(Reroute::Referring(_)) | None => {}
+                Some(Reroute::Referring(_) | Reroute::Ordered(_)) | None => {}
             }
         }
         context.shared.engine.forget(self.key);
@@ -78,10 +80,11 @@ impl Call {
         if matches!(&self.stage, Stage::Finished(finished) if finished.report_by.is_none()) {
             return;
         }
+        let is_caller = id == self.caller.id;
         let Some(leg) = self.leg_mut(id) else { return };
         let Some(codec) = leg.codec() else { return };
         let report = LegReport {
-            party: if leg.is_incoming() { "caller" } else { "callee" }.to_owned(),
+            party: if is_caller { "caller" } else { "callee" }.to_owned(),
             name: leg.name.clone(),
             codec: codec.name().to_owned(),
             packets_received: stats.packets_received,
@@ -112,10 +115,14 @@ impl Call {
             self.notice(context, record);
         }
         let Stage::Finished(finished) = &self.stage else { return false };
-        let all_gone = self.caller.is_gone() && self.leaving.is_empty();
+        let fork_gone = self.fork.as_ref().is_none_or(Fork::is_gone);
+        let all_gone = self.caller.is_gone() && self.leaving.is_empty() && fork_gone;
         let over = finished.report_by.is_none() && (all_gone || now >= finished.forget_by);
         if over {
             context.shared.owners.remove(&self.caller.id);
+            if let Some(leg) = self.fork.as_ref().and_then(Fork::recording_leg) {
+                context.shared.owners.remove(&leg);
+            }
             for (leg, _) in self.leaving.drain(..) {
                 context.shared.owners.remove(&leg.id);
             }

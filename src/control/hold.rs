@@ -21,6 +21,10 @@ pub(super) struct Waiting {
 impl Call {
     /// The caller waits, and hears this meanwhile.
     pub(super) fn begin_hold(&mut self, context: &mut Context<'_>, hold: &Hold) {
+        if self.fork.is_some() {
+            // The PBX has its own music.
+            return;
+        }
         let sounds = &context.shared.sounds;
         let sound = match hold {
             Hold::Music(file) => sounds.files.get(file).cloned(),

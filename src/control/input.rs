@@ -7,7 +7,7 @@ use media::dtmf::Key;
 use media::srtp::Suite;
 use media::{LegId, PromptId, Sound};
 
-use super::Description;
+use super::{Description, ForkEvent};
 
 /// A header that is passed through by name and value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +56,15 @@ pub enum Input {
         prompt: PromptId,
         /// Its sound, or why there is none.
         sound: Result<Arc<Sound>, String>,
+    },
+    /// Something on a stream of a forked call that comes without SIP.
+    Fork(ForkEvent),
+    /// What became of `Command::Pbx`.
+    PbxDone {
+        /// Our call's id.
+        call: String,
+        /// Why not, when it was not done.
+        outcome: Result<(), String>,
     },
     /// An operator's or the system's order.
     Order(Order),
@@ -183,6 +192,8 @@ pub enum SipEvent {
         method: OfferMethod,
         /// The body, when it is SDP; without one, an UPDATE is a refresh and a re-INVITE asks us to offer.
         sdp: Option<Description>,
+        /// The metadata of a recording session, when some came with it (RFC 7866 §9.1).
+        metadata: Option<Description>,
     },
     /// What the far end says to our re-INVITE; ACK has been sent. Comes once for each, unless the leg ends before.
     Reinvited {
@@ -244,6 +255,10 @@ pub struct Invite {
     pub headers: Vec<Header>,
     /// The body, when it is SDP.
     pub sdp: Option<Description>,
+    /// The metadata of a recording session, when some came with it.
+    pub metadata: Option<Description>,
+    /// Whether it comes from a recording client (RFC 7866 §6.1).
+    pub is_recording: bool,
     /// Session-Expires and its refresher when the caller supports session timers (RFC 4028), seconds.
     pub session_expires_s: Option<u32>,
 }

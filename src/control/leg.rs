@@ -65,6 +65,8 @@ pub(super) struct Beginning<'a> {
     pub(super) partner: Partner,
     /// Where its audio will go, as far as that is known.
     pub(super) destination: Option<IpAddr>,
+    /// The local address of its port, when it is not the one that all legs share.
+    pub(super) bind: Option<IpAddr>,
 }
 
 /// What a leg has to know of the one that it is connected to.
@@ -77,6 +79,8 @@ pub(super) struct Partner {
 /// The life of a SIP dialog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialog {
+    /// There is none: the party of a forked call has its dialog elsewhere.
+    Absent,
     /// The INVITE waits for its final response.
     Inviting,
     /// It got a 2xx.
@@ -124,9 +128,9 @@ impl Leg {
         };
         context.shared.owners.insert(id, call);
         context.shared.ports_held.insert(id, port);
-        context.media(media::Command::Open { leg: id, port, address: None });
-        let Beginning { name, audio, formats, wishes, partner, destination } = beginning;
-        let address = context.shared.settings.address_for(destination);
+        let Beginning { name, audio, formats, wishes, partner, destination, bind } = beginning;
+        context.media(media::Command::Open { leg: id, port, address: bind });
+        let address = bind.unwrap_or_else(|| context.shared.settings.address_for(destination));
         Some(Leg {
             id,
             name: name.to_owned(),
@@ -156,15 +160,19 @@ impl Leg {
         codecs: &[Codec],
         comfort_noise: bool,
     ) -> Result<(String, Agreement), SdpError> {
-        let terms = Terms {
+        self.terms(codecs, comfort_noise).answer(offer, local)
+    }
+
+    /// What we agree to on this leg, with one of `codecs`.
+    pub(super) fn terms<'a>(&'a self, codecs: &'a [Codec], comfort_noise: bool) -> Terms<'a> {
+        Terms {
             codecs,
             comfort_noise,
             protection: self.audio.protection,
             credentials: Some(&self.credentials),
             active: self.role_in_handshake(),
             wishes: self.partner.wishes,
-        };
-        terms.answer(offer, local)
+        }
     }
 
     /// Our offer to whom we call: everything that may be agreed.
@@ -261,7 +269,7 @@ impl Leg {
 
     /// Whether both lives are over.
     pub(super) fn is_gone(&self) -> bool {
-        self.dialog == Dialog::Over && self.stream == Stream::Closed
+        matches!(self.dialog, Dialog::Absent | Dialog::Over) && self.stream == Stream::Closed
     }
 
     /// Ends dialog and stream; what has ended already is left alone.
@@ -284,7 +292,7 @@ impl Leg {
                 self.dialog = Dialog::Cancelling;
             }
             Dialog::Answered => self.say_bye(context, farewell.reason),
-            Dialog::Cancelling | Dialog::Ending | Dialog::Over => {}
+            Dialog::Absent | Dialog::Cancelling | Dialog::Ending | Dialog::Over => {}
         }
     }
 

@@ -85,6 +85,10 @@ impl Call {
 
     /// Takes up a prompt; `None` when there are too many.
     fn begin_prompt(&mut self, context: &mut Context<'_>, name: String, how: How) -> Option<PromptId> {
+        if let Some(reason) = self.unheard() {
+            self.notice(context, What::PromptFailed { file: name, reason: reason.to_owned() });
+            return None;
+        }
         let prompt = context.new_prompt();
         let Stage::Talking(talking) = &mut self.stage else { return None };
         if talking.playing.len() >= PLAYING_MAX {

@@ -23,6 +23,8 @@ pub(super) enum Reroute {
     Settling(Settling),
     /// The caller's side has been asked to call the target.
     Referring(Referring),
+    /// The PBX of a forked call has been asked to move the caller.
+    Ordered(Ordered),
 }
 
 /// A target that has been called.
@@ -53,6 +55,15 @@ pub(super) struct Referring {
     accepted: bool,
 }
 
+/// An order to a PBX.
+#[derive(Debug)]
+pub(super) struct Ordered {
+    pub(super) via: Route,
+    pub(super) target: String,
+    pub(super) decided: Duration,
+    pub(super) until: Duration,
+}
+
 /// A REFER whose time ran out.
 #[derive(Debug)]
 pub(super) struct Lapsed(Referring);
@@ -61,20 +72,20 @@ impl Reroute {
     pub(super) fn leg(&self) -> Option<&Leg> {
         match self {
             Reroute::Ringing(ringing) => Some(&ringing.leg),
-            Reroute::Settling(_) | Reroute::Referring(_) => None,
+            Reroute::Settling(_) | Reroute::Referring(_) | Reroute::Ordered(_) => None,
         }
     }
 
     pub(super) fn leg_mut(&mut self) -> Option<&mut Leg> {
         match self {
             Reroute::Ringing(ringing) => Some(&mut ringing.leg),
-            Reroute::Settling(_) | Reroute::Referring(_) => None,
+            Reroute::Settling(_) | Reroute::Referring(_) | Reroute::Ordered(_) => None,
         }
     }
 
     /// Whether the caller is still to be moved.
     pub(super) fn is_pending(&self) -> bool {
-        matches!(self, Reroute::Ringing(_) | Reroute::Referring(_))
+        matches!(self, Reroute::Ringing(_) | Reroute::Referring(_) | Reroute::Ordered(_))
     }
 
     pub(super) fn is_accepted_refer(&self) -> bool {
@@ -90,6 +101,7 @@ impl Reroute {
             Reroute::Ringing(ringing) => (ringing.until, "re-route target's answer"),
             Reroute::Settling(settling) => (settling.until, "re-route target's first packet"),
             Reroute::Referring(referring) => (referring.until, "outcome of REFER"),
+            Reroute::Ordered(ordered) => (ordered.until, "outcome of an order to the PBX"),
         }
     }
 }
@@ -109,6 +121,10 @@ impl Call {
         let target = target.clone();
         let emotion = emotion_header(rule, &self.evidence_for(because));
         let reroute = match via {
+            _ if self.fork.is_some() => {
+                let headers = vec![header("X-Calmline-Call", self.id.clone()), emotion];
+                self.order_move(context, via, (name, target.uri), headers)?
+            }
             Route::Bridge => {
                 let leg = self.invite(context, name, target, vec![emotion]).ok_or("no media port is free")?;
                 let until = now + context.shared.settings.limits.ring;
@@ -292,7 +308,17 @@ impl Call {
                     self.reroute_failed(context, Route::Refer, target, "no outcome in time".to_owned());
                 }
             }
+            Some(Reroute::Ordered(_)) => self.pbx_done(context, Err("no outcome in time".to_owned())),
             None => {}
+        }
+    }
+
+    /// The order that waits for its outcome, which it waits for no longer.
+    pub(super) fn take_ordered(&mut self) -> Option<Ordered> {
+        let Stage::Talking(talking) = &mut self.stage else { return None };
+        match talking.reroute.take_if(|reroute| matches!(reroute, Reroute::Ordered(_)))? {
+            Reroute::Ordered(ordered) => Some(ordered),
+            Reroute::Ringing(_) | Reroute::Settling(_) | Reroute::Referring(_) => None,
         }
     }
 
@@ -317,7 +343,7 @@ impl Call {
         self.notice(context, What::Rerouted { via, target: referring.target, answer_ms, gap_ms: None });
     }
 
-    fn reroute_failed(&mut self, context: &mut Context<'_>, via: Route, target: String, reason: String) {
+    pub(super) fn reroute_failed(&mut self, context: &mut Context<'_>, via: Route, target: String, reason: String) {
         let via = via.as_str().to_owned();
         self.notice(context, What::RerouteFailed { via, target, reason: reason.clone() });
         if self.end_hold() {

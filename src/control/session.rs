@@ -143,7 +143,10 @@ impl Call {
             watch.next_check = now + context.shared.settings.limits.session_check.max(CHECK_MIN);
             ask = true;
         }
-        if quiet.both.is_some_and(|since| now >= since + context.shared.settings.silence_limit) {
+        let silence_limit = self.fork.as_ref().map_or(context.shared.settings.silence_limit, |fork| {
+            fork.silence_limit(context.shared.settings.silence, context.shared.settings.silence_limit)
+        });
+        if quiet.both.is_some_and(|since| now >= since + silence_limit) {
             return self.finish(context, "nobody sent any audio");
         }
         let unasked = quiet.latest.filter(|&since| watch.quiet_asked != Some(since));
@@ -165,12 +168,18 @@ impl Call {
         out.extend(watch.expiry.map(|expiry| (expiry.until, "session expiry")));
         out.extend(watch.confirm_by.map(|until| (until, "caller's ACK")));
         let quiet = self.quiet();
-        out.extend(quiet.both.map(|since| (since + settings.silence_limit, "silence limit")));
+        let silence_limit = self.fork.as_ref().map_or(settings.silence_limit, |fork| {
+            fork.silence_limit(settings.silence, settings.silence_limit)
+        });
+        out.extend(quiet.both.map(|since| (since + silence_limit, "silence limit")));
         let unasked = quiet.latest.filter(|&since| watch.quiet_asked != Some(since));
         out.extend(unasked.map(|since| (since + settings.silence, "silence check")));
     }
 
     fn ask_both(&self, context: &mut Context<'_>) {
+        if let Some(fork) = &self.fork {
+            return fork.probe(context);
+        }
         for leg in std::iter::once(&self.caller).chain(self.far.as_ref()) {
             if leg.is_answered() {
                 context.sip(SipCommand::Probe { leg: leg.id });
@@ -180,7 +189,11 @@ impl Call {
 
     /// Since when nothing was sent; nothing while a side is on hold, or is not there.
     fn quiet(&self) -> Quiet {
-        let (Stage::Talking(talking), Some(far)) = (&self.stage, &self.far) else { return Quiet::default() };
+        let Stage::Talking(talking) = &self.stage else { return Quiet::default() };
+        if self.fork.is_some() {
+            return self.quiet_streams(talking.watch.quiet_floor);
+        }
+        let Some(far) = &self.far else { return Quiet::default() };
         if !self.caller.expects_audio() || !far.expects_audio() {
             return Quiet::default();
         }
@@ -190,6 +203,14 @@ impl Call {
             latest: caller.into_iter().chain(far).max().map(from_floor),
             both: caller.zip(far).map(|(caller, far)| from_floor(caller.max(far))),
         }
+    }
+
+    /// The same of a forked call, as far as its streams are switched on.
+    fn quiet_streams(&self, floor: Duration) -> Quiet {
+        let on = std::iter::once(&self.caller).chain(&self.far).filter(|leg| leg.expects_audio());
+        let silent: Vec<Option<Duration>> = on.map(|leg| leg.silent_since).collect();
+        let latest = silent.iter().flatten().max().map(|since| (*since).max(floor));
+        Quiet { latest, both: latest.filter(|_| silent.iter().all(Option::is_some)) }
     }
 }
 

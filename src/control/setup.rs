@@ -58,15 +58,7 @@ impl Refusal {
 
 /// Judges an INVITE by itself: is there a route, and can we talk to the caller?
 pub(super) fn admit(shared: &Shared, invite: &Invite) -> Result<Admitted, Refusal> {
-    let hops_used_up = |each: &Header| each.name.eq_ignore_ascii_case("Max-Forwards") && each.value.trim() == "0";
-    if invite.headers.iter().any(hops_used_up) {
-        return Err(Refusal::new(483, "Too Many Hops"));
-    }
-    if let Some(seconds) = invite.session_expires_s.filter(|&seconds| seconds < SESSION_EXPIRES_S_MIN) {
-        let headers = vec![header("Min-SE", SESSION_EXPIRES_S_MIN.to_string())];
-        return Err(Refusal { headers, ..Refusal::new(422, format!("Session Interval Too Small: {seconds} s")) });
-    }
-
+    check(invite)?;
     let headers: Vec<(&str, &str)> = invite.headers.iter().map(|each| (&*each.name, &*each.value)).collect();
     let view = RequestView { request_uri: &invite.request_uri, to: &invite.to, from: &invite.from, headers: &headers };
     let route = shared.settings.routes.find(&view).ok_or_else(|| Refusal::new(404, "Not Found"))?;
@@ -92,8 +84,20 @@ pub(super) fn admit(shared: &Shared, invite: &Invite) -> Result<Admitted, Refusa
         formats,
     })
 }
+/// Whether an INVITE can become anything at all.
+pub(super) fn check(invite: &Invite) -> Result<(), Refusal> {
+    let hops_used_up = |each: &Header| each.name.eq_ignore_ascii_case("Max-Forwards") && each.value.trim() == "0";
+    if invite.headers.iter().any(hops_used_up) {
+        return Err(Refusal::new(483, "Too Many Hops"));
+    }
+    if let Some(seconds) = invite.session_expires_s.filter(|&seconds| seconds < SESSION_EXPIRES_S_MIN) {
+        let headers = vec![header("Min-SE", SESSION_EXPIRES_S_MIN.to_string())];
+        return Err(Refusal { headers, ..Refusal::new(422, format!("Session Interval Too Small: {seconds} s")) });
+    }
+    Ok(())
+}
 
-fn not_acceptable(why: &str) -> Refusal {
+pub(super) fn not_acceptable(why: &str) -> Refusal {
     let warning = header("Warning", format!("399 calmline \"{}\"", quotable(why)));
     Refusal { headers: vec![warning], ..Refusal::new(488, "Not Acceptable Here") }
 }
@@ -116,6 +120,7 @@ impl Call {
             wishes: session.wishes(),
             partner: Partner::default(),
             destination: session.address(),
+            bind: None,
         };
         let Some(caller) = Leg::open(context, key, Some(leg), beginning) else {
             return Err(Refusal::new(503, "No media port is free"));
@@ -137,6 +142,7 @@ impl Call {
             caller,
             far: None,
             leaving: Vec::new(),
+            fork: None,
             stage: Stage::Seeking(Box::new(seeking)),
             tally: Tally { packets_lost: 0, peak_anger: 0.0, peak_level: nlu::Level::Low },
             wake: None,
@@ -190,7 +196,7 @@ impl Call {
         };
         let partner = self.caller.as_partner();
         let wishes = Wishes::default();
-        let beginning = Beginning { name, audio, formats, wishes, partner, destination };
+        let beginning = Beginning { name, audio, formats, wishes, partner, destination, bind: None };
         let mut leg = Leg::open(context, self.key, None, beginning)?;
         let sdp = Description::from(leg.offer().write(&leg.local));
         leg.sdp = Some(sdp.clone());
@@ -327,7 +333,7 @@ fn without_tag(from: &str) -> &str {
 }
 
 /// The headers that targets get to see: the caller's own, bounded, and never ours in the caller's name.
-fn passed_on(headers: &[Header]) -> Vec<Header> {
+pub(super) fn passed_on(headers: &[Header]) -> Vec<Header> {
     let goes_through = |each: &&Header| {
         let name = each.name.to_ascii_lowercase();
         let wanted = name.starts_with("x-") && !name.starts_with("x-calmline-")

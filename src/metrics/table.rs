@@ -83,6 +83,18 @@ pub const CALLS_ANSWERED: Metric = counter("calmline_calls_answered_total", &[],
 pub const CALLS_ENDED: Metric = counter("calmline_calls_ended_total", &["reason"], "Calls ended, by reason.");
 /// Calls that are up.
 pub const CALLS_ACTIVE: Metric = gauge("calmline_calls_active", &[], "Calls that are up or being set up.");
+/// Forked calls.
+pub const FORKS: Metric = counter(
+    "calmline_forked_calls_told_total",
+    &["source"],
+    "How often it was told who takes part in a call that is forked to us: once at its beginning, and at every change.",
+);
+/// Audio of forked calls.
+pub const FORKED_SAMPLES: Metric = counter(
+    "calmline_forked_samples_total",
+    &["outcome"],
+    "Samples of streams without SIP, when they are over: taken, dropped because too many waited, skipped in silence.",
+);
 /// Set-up time.
 pub const CALL_SETUP: Metric =
     histogram("calmline_call_setup_seconds", Bounds::Waiting, &[], "From INVITE in to 200 out.");

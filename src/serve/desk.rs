@@ -8,11 +8,12 @@ use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
 
-use crate::control::{Command, Control, HandshakeFailure, Input, Order, SipEvent};
+use crate::control::{Command, Control, ForkEvent, HandshakeFailure, Input, Order, PbxOrder, SipEvent};
 use crate::metrics::Metrics;
 use crate::notice::{Notice, What};
 use crate::shell::clock::Clock;
 use crate::shell::dtls::worker::Handshakes;
+use crate::shell::fork::ForkSide;
 use crate::shell::listen::{Heard, Listening, Parties};
 use crate::shell::media::{MediaFigures, MediaHandle, TapRing};
 use crate::shell::sip::SipSide;
@@ -27,6 +28,7 @@ pub(super) struct Desk {
     pub(super) clock: Clock,
     pub(super) control: Control,
     pub(super) sip: SipSide,
+    pub(super) forks: ForkSide,
     pub(super) media: MediaHandle,
     pub(super) handshakes: Handshakes,
     pub(super) listening: Option<Listening>,
@@ -46,6 +48,7 @@ pub(super) struct Desk {
 /// Where events come from.
 pub(super) struct Inlets {
     pub(super) sip: Receiver<SipEvent>,
+    pub(super) forks: Receiver<ForkEvent>,
     pub(super) media: Receiver<(Duration, Event)>,
     pub(super) shaken: Receiver<Input>,
     pub(super) heard: Receiver<Heard>,
@@ -98,10 +101,11 @@ impl Desk {
     async fn next(&mut self, look: &mut Interval) -> Option<Option<Input>> {
         let due = self.control.deadline().map(|(at, _)| at.saturating_sub(self.clock.now()));
         let wake = Instant::now() + due.unwrap_or(LOOK_EVERY);
-        let Inlets { sip, media, shaken, heard, spoken, orders } = &mut self.inlets;
+        let Inlets { sip, forks, media, shaken, heard, spoken, orders } = &mut self.inlets;
         let input = tokio::select! {
             biased;
             event = sip.recv() => Input::Sip(event?),
+            event = forks.recv() => Input::Fork(event?),
             event = media.recv() => match event?.1 {
                 Event::Handshake { leg, channel, datagram } => {
                     if self.handshakes.datagram(leg, channel, datagram).is_err() {
@@ -138,6 +142,8 @@ impl Desk {
     fn carry_out(&mut self, command: Command) -> Option<Input> {
         match command {
             Command::Sip(command) => self.sip.handle(command),
+            Command::Fork(command) => self.forks.handle(command),
+            Command::Pbx(order) => return Some(no_connector(order)),
             Command::Media(command) => return self.order_media(command),
             Command::Handshake { leg, handshake, forks } => {
                 let refused = self.handshakes.begin(leg, handshake, forks).is_err();
@@ -192,6 +198,13 @@ impl Desk {
     }
 }
 
+/// Nobody speaks to the PBX yet: the order is not done, and the policy goes on with its fallback.
+fn no_connector(PbxOrder { call, concerns, action: _ }: PbxOrder) -> Input {
+    let source = concerns.source.name();
+    let reason = format!("the call is forked to us ({source}), and no PBX connector is configured to move it");
+    Input::PbxDone { call, outcome: Err(reason) }
+}
+
 fn spoken_input(Answer { leg, prompt, sound }: Answer) -> Input {
     Input::Spoken { leg, prompt, sound }
 }
@@ -208,6 +221,9 @@ fn log(notice: &Notice) {
     match what {
         What::Observed { .. } => tracing::debug!(call, call_ms, ?what),
         What::KeyPressed { party, way, .. } => info!(call, call_ms, party, way, "key pressed"),
+        What::CallForked { source, told_by, parties, .. } => {
+            info!(call, call_ms, source, told_by, parties = parties.len(), "call forked to us");
+        }
         What::CallStarted { route, scenario, .. } => info!(call, call_ms, route, scenario, "call started"),
         what => info!(call, call_ms, ?what),
     }

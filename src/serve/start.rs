@@ -15,6 +15,7 @@ use crate::metrics::Metrics;
 use crate::model::ModelFiles;
 use crate::settings::{Fault, Policies, Settings};
 use crate::shell::clock::Clock;
+use crate::shell::fork::ForkSide;
 use crate::shell::listen::{Chaos, ListenOptions, Listening, Parties};
 use crate::shell::media::{MediaHandle, MediaOptions, TapRing};
 use crate::shell::sip::{SipOptions, SipSide};
@@ -72,6 +73,11 @@ impl Server {
         let (sip, sip_inlet) = start_sip(&settings).await?;
         readiness.set(Component::Sip, true);
 
+        let (fork_events, fork_inlet) = mpsc::channel(EVENTS_MAX);
+        let forks = ForkSide::start(settings.forks.clone(), clock, metrics.clone(), fork_events)
+            .await
+            .map_err(|error| Failure::Failed(error.to_string()))?;
+
         let bus = Arc::new(Bus::new());
         let (orders, order_inlet) = mpsc::channel(ORDERS_MAX);
         let web = offer_api(&settings, &bus, orders, &readiness, &metrics).await?;
@@ -82,6 +88,7 @@ impl Server {
         let control = Control::new(terms, engine, sounds, boot_id()?, random());
         let inlets = Inlets {
             sip: sip_inlet,
+            forks: fork_inlet,
             media: media_inlet,
             shaken: shaken_inlet,
             heard: heard_inlet,
@@ -92,6 +99,7 @@ impl Server {
             clock,
             control,
             sip,
+            forks,
             figures: media.figures(),
             media,
             handshakes,
@@ -125,6 +133,7 @@ impl Server {
         if let Some(web) = self.web {
             web.close().await;
         }
+        self.desk.forks.shutdown();
         self.desk.sip.shutdown().await;
         self.desk.media.stop();
         info!("ended");

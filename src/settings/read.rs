@@ -13,6 +13,7 @@ use media::tone::Region;
 use routing::section::{Section, list, name, parse_table, text, whole};
 use toml::Value;
 
+use super::forks::read_forks;
 use super::{
     AudioTerms, Fault, HeaderMatch, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
     PortRange, Route, Routes, Settings, SipSettings, SpeechSettings, Target, TokenSource, WebSettings,
@@ -74,6 +75,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         web: read_web(root.section("web"), folder),
         listening: read_listening(root.section("listening"), folder),
         speech: read_speech(root.section("speech"), folder),
+        forks: read_forks(root.section("forks")),
         policy: read_policy(root.section("policy"), folder),
         targets: read_targets(root.section("targets")),
         routes: Routes::default(),
@@ -263,9 +265,18 @@ fn read_routes(root: &mut Section<'_>, targets: &BTreeMap<String, Target>) -> Ro
 fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
     let route_name = section.need("name", "1-64 letters, digits, \"-\", \"_\" or \".\"", name);
     let expected = format!("a list of 1-{ROUTE_TARGETS_MAX} names of [targets.NAME]; there are: {}", known.join(", "));
-    let targets = section.need("targets", expected, |value| {
+    let known_names = |value: &Value| {
         list(ROUTE_TARGETS_MAX, name)(value).filter(|names| names.iter().all(|name| known.contains(&name.as_str())))
-    });
+    };
+    let forked = section.read("forked", "true or false", Value::as_bool).unwrap_or(false);
+    let targets = if forked {
+        if section.has("targets") {
+            section.fault("targets", "targets of a forked call", "none: such a call is only listened to");
+        }
+        Some(Vec::new())
+    } else {
+        section.need("targets", expected, known_names)
+    };
     let scenario = section.need("scenario", "the scenario that policies choose their rules by", name);
 
     let audio = read_audio(section);
@@ -289,6 +300,7 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
         from,
         header: header_match.flatten(),
         targets: targets?,
+        forked,
         scenario: scenario?,
         audio,
     })
@@ -354,7 +366,10 @@ fn networks(value: &Value) -> Option<Vec<(IpNet, IpAddr)>> {
 fn check_ports(root: &mut Section<'_>, settings: &Settings) {
     let ports = settings.media.ports;
     let sip = ("sip.listen", settings.sip.listen);
-    for (key, listen) in [sip].into_iter().chain(settings.web.as_ref().map(|web| ("web.listen", web.listen))) {
+    let web = settings.web.as_ref().map(|web| ("web.listen", web.listen));
+    let audiosocket = settings.forks.audiosocket.map(|listen| ("forks.audiosocket", listen));
+    let websocket = settings.forks.websocket.map(|listen| ("forks.websocket", listen));
+    for (key, listen) in [Some(sip), web, audiosocket, websocket].into_iter().flatten() {
         if ports.contains(listen.port()) {
             let expected = format!("a port outside media.ports = \"{}-{}\"", ports.first, ports.last);
             root.fault(key, format!("\"{listen}\""), expected);
@@ -378,10 +393,10 @@ fn span(section: &mut Section<'_>, key: &'static str, range: std::ops::RangeIncl
     section.read(key, expected, whole(range)).map(|seconds| Duration::from_secs(seconds.unsigned_abs()))
 }
 
-const SOCKET: &str = "\"IP:PORT\", e.g. \"192.0.2.20:5060\" or \"[2001:db8::20]:5060\"";
+pub(super) const SOCKET: &str = "\"IP:PORT\", e.g. \"192.0.2.20:5060\" or \"[2001:db8::20]:5060\"";
 const PATTERN: &str = "a pattern of 1-200 characters, e.g. \"sip:4*@*\"";
 
-fn socket(value: &Value) -> Option<SocketAddr> {
+pub(super) fn socket(value: &Value) -> Option<SocketAddr> {
     value.as_str()?.parse().ok().filter(|socket: &SocketAddr| socket.port() != 0)
 }
 
@@ -389,7 +404,7 @@ fn address(value: &Value) -> Option<IpAddr> {
     value.as_str()?.parse().ok()
 }
 
-fn network(value: &Value) -> Option<IpNet> {
+pub(super) fn network(value: &Value) -> Option<IpNet> {
     let text = value.as_str()?;
     text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
@@ -409,7 +424,7 @@ fn variable(value: &Value) -> Option<String> {
     text(128)(value).filter(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
 }
 
-fn pattern(value: &Value) -> Option<Pattern> {
+pub(super) fn pattern(value: &Value) -> Option<Pattern> {
     text(200)(value).map(|text| Pattern::new(&text))
 }
 

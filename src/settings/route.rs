@@ -11,7 +11,12 @@ pub struct Routes(pub Vec<Route>);
 impl Routes {
     /// The first route all of whose conditions hold.
     pub fn find(&self, request: &RequestView<'_>) -> Option<&Route> {
-        self.0.iter().find(|route| route.matches(request))
+        self.0.iter().find(|route| !route.forked && route.matches(request))
+    }
+
+    /// The first route for forked calls all of whose conditions hold.
+    pub fn find_forked(&self, request: &RequestView<'_>) -> Option<&Route> {
+        self.0.iter().find(|route| route.forked && route.matches(request))
     }
 }
 
@@ -43,6 +48,8 @@ pub struct Route {
     pub header: Option<HeaderMatch>,
     /// Names of targets, tried in this order.
     pub targets: Vec<String>,
+    /// It takes calls that are forked to us, and no others; it has no targets then.
+    pub forked: bool,
     /// The scenario that policies choose their rules by, e.g. `after-sales`.
     pub scenario: String,
     /// What audio is spoken with the callers.
@@ -213,6 +220,7 @@ mod tests {
             from: None,
             header: None,
             targets: vec!["bot".to_owned()],
+            forked: false,
             scenario: "any".to_owned(),
             audio: AudioTerms::default(),
         };

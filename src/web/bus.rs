@@ -151,6 +151,8 @@ impl Subscription {
 pub const KINDS: &[&str] = &[
     "call_started",
     "call_refused",
+    "call_forked",
+    "fork_paused",
     "call_answered",
     "observed",
     "decided",
@@ -175,6 +177,8 @@ pub fn kind(what: &What) -> &'static str {
     match what {
         What::CallStarted { .. } => "call_started",
         What::CallRefused { .. } => "call_refused",
+        What::CallForked { .. } => "call_forked",
+        What::ForkPaused { .. } => "fork_paused",
         What::CallAnswered { .. } => "call_answered",
         What::Observed { .. } => "observed",
         What::Decided { .. } => "decided",

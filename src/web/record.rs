@@ -2,13 +2,13 @@
 //!
 //! Lists are bounded; beyond their limits the oldest entries are dropped.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::Serialize;
 
 use super::moment::Moment;
 use super::pii::Pii;
-use crate::notice::{LegReport, Notice, What};
+use crate::notice::{ForkedParty, LegReport, Notice, What};
 
 /// Events kept per call (all but `observed`, which stand in the timeline).
 pub const EVENTS_MAX: usize = 500;
@@ -44,6 +44,9 @@ pub struct CallRecord {
     pub route: String,
     /// Scenario of the route.
     pub scenario: String,
+    /// What it is when it is forked to us; absent when we are in its path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fork: Option<Fork>,
     /// When the INVITE arrived.
     pub started: Moment,
     /// When both sides were connected.
@@ -80,6 +83,23 @@ pub struct CallRecord {
     /// All other notices, oldest first.
     #[serde(skip)]
     pub events: VecDeque<TimedNotice>,
+}
+
+/// A call that is forked to us.
+#[derive(Debug, Clone, Serialize)]
+pub struct Fork {
+    /// `siprec`, `audiosocket`, `freeswitch`, `asterisk`, `twilio`, `rtp`.
+    pub source: String,
+    /// How its sender names the call.
+    pub pbx_call: Option<String>,
+    /// How the sides were told: `agents`, `metadata`, `order`.
+    pub told_by: Option<String>,
+    /// Who takes part, as said last.
+    pub parties: Vec<ForkedParty>,
+    /// What else was said.
+    pub details: Pii<BTreeMap<String, String>>,
+    /// Whether all its streams are switched off.
+    pub paused: bool,
 }
 
 /// One step of the emotion timeline.
@@ -243,6 +263,7 @@ impl CallRecord {
             to: Pii::new(to.to_owned()),
             route: route.to_owned(),
             scenario: scenario.to_owned(),
+            fork: None,
             started: now,
             answered: None,
             ended: None,
@@ -279,6 +300,22 @@ impl CallRecord {
             | What::HandshakeDone { .. }
             | What::HandshakeFailed { .. }
             | What::CodecAsked { .. } => {}
+            What::CallForked { source, pbx_call, told_by, parties, details } => {
+                let paused = self.fork.as_ref().is_some_and(|fork| fork.paused);
+                self.fork = Some(Fork {
+                    source: source.clone(),
+                    pbx_call: pbx_call.clone(),
+                    told_by: told_by.clone(),
+                    parties: parties.clone(),
+                    details: Pii::new(details.clone()),
+                    paused,
+                });
+            }
+            What::ForkPaused { on } => {
+                if let Some(fork) = &mut self.fork {
+                    fork.paused = *on;
+                }
+            }
             What::CallAnswered { target, setup_ms } => {
                 self.state = State::Answered;
                 self.answered = Some(now);
@@ -293,7 +330,7 @@ impl CallRecord {
                 self.apply_reroute(notice);
             }
             What::LegEnded(report) => push(&mut self.legs, report.clone(), DEEDS_MAX),
-            What::Alert { severity, text, rule } => {
+            What::Alert { severity, text, rule, pbx_call: _ } => {
                 let alert = Alert { call_ms, severity: severity.clone(), text: text.clone(), rule: rule.clone() };
                 push(&mut self.alerts, alert, DEEDS_MAX);
             }

@@ -80,19 +80,19 @@ impl Line {
     }
 }
 
-/// The answer to a whole offer, from the answers to its lines; `None` when none of them was taken.
-pub fn join(answers: &[LineAnswer]) -> Option<String> {
-    let mut text = answers.iter().find(|answer| answer.taken)?.head().to_owned();
-    answers.iter().for_each(|answer| text.push_str(&answer.text[answer.head().len()..]));
+/// The answer to a whole offer, from the answers to its lines. Where none of them was taken, it begins as `before` did,
+/// the answer of an earlier time; `None` without one.
+pub fn join(answers: &[LineAnswer], before: Option<&str>) -> Option<String> {
+    let taken = answers.iter().find(|answer| answer.taken).map(|answer| head(&answer.text));
+    let mut text = taken.or(before.map(head))?.to_owned();
+    answers.iter().for_each(|answer| text.push_str(&answer.text[head(&answer.text).len()..]));
     Some(text)
 }
 
-impl LineAnswer {
-    /// What stands in front of the media line.
-    fn head(&self) -> &str {
-        let end = self.text.find("\r\nm=").map_or(self.text.len(), |at| at + 2);
-        &self.text[..end]
-    }
+/// What stands in front of the media lines.
+fn head(text: &str) -> &str {
+    let end = text.find("\r\nm=").map_or(text.len(), |at| at + 2);
+    &text[..end]
 }
 
 /// The longest label that is given back, characters.
@@ -140,7 +140,7 @@ mod tests {
         let session = parse(&TWO.replace("audio", "text")).expect("readable");
         let lines = session.lines();
         assert!(lines.iter().all(|line| !line.is_audio));
-        assert_eq!(join(&lines.iter().map(Line::decline).collect::<Vec<_>>()), None);
+        assert_eq!(join(&lines.iter().map(Line::decline).collect::<Vec<_>>(), None), None);
     }
 
     fn answered(offer: &str) -> String {
@@ -162,6 +162,6 @@ mod tests {
                 }
             })
             .collect();
-        join(&answers).expect("something was taken")
+        join(&answers, None).expect("something was taken")
     }
 }

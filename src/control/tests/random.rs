@@ -260,6 +260,8 @@ fn kind(what: &What) -> String {
     match what {
         What::CallStarted { .. } => "started".to_owned(),
         What::CallRefused { code, .. } => format!("refused {code}"),
+        What::CallForked { .. } => "forked".to_owned(),
+        What::ForkPaused { on } => format!("paused {on}"),
         What::CallAnswered { .. } => "answered".to_owned(),
         What::Observed { party, .. } => format!("observed {party}"),
         What::Decided { rule, .. } => format!("decided {rule}"),
@@ -339,6 +341,8 @@ fn happen(sim: &mut Sim, step: &Step) {
                 sip_call_id: "abc".into(),
                 headers: Vec::new(),
                 sdp: sdp(offer),
+                metadata: None,
+                is_recording: false,
                 session_expires_s: expires_s,
             };
             let input = sim.incoming(invite).1;
@@ -385,7 +389,7 @@ fn on_a_leg(sim: &mut Sim, step: &Step) {
             let Some(leg) = pick_any(sim, leg, &all) else { return };
             let reply: ReplyId = sim.reply_id();
             let method = if update { OfferMethod::Update } else { OfferMethod::Invite };
-            sim.tell(Input::Sip(SipEvent::Offer { leg, reply, method, sdp: sdp(words) }));
+            sim.tell(Input::Sip(SipEvent::Offer { leg, reply, method, sdp: sdp(words), metadata: None }));
         }
         Step::Reinvited { leg, code, sdp: words } => {
             let open: Vec<LegId> = sim.reinvites.iter().copied().collect();

@@ -153,7 +153,7 @@ impl Script {
             [method @ ("reinvites" | "updates"), ..] => {
                 let reply = self.sim.reply_id();
                 let method = if method == "updates" { OfferMethod::Update } else { OfferMethod::Invite };
-                self.tell(Input::Sip(SipEvent::Offer { leg, reply, method, sdp: sdp(&rest(1)) }));
+                self.tell(Input::Sip(SipEvent::Offer { leg, reply, method, sdp: sdp(&rest(1)), metadata: None }));
             }
             ["agrees", code, ..] => {
                 self.sim.reinvites.remove(&leg);
@@ -276,6 +276,8 @@ fn invite(words: &[&str]) -> Invite {
         sip_call_id: "abc@pbx".into(),
         headers,
         sdp: offer,
+        metadata: None,
+        is_recording: false,
         session_expires_s,
     }
 }
@@ -356,6 +358,8 @@ fn render<'a>(sim: &'a Sim, out: &'a [Command]) -> impl Iterator<Item = String> 
         Command::Speak { leg, saying, .. } => {
             format!("speak {} to {}: {}", saying.language.as_str(), name(sim, *leg), saying.text)
         }
+        Command::Fork(command) => format!("{command:?}"),
+        Command::Pbx(order) => format!("{order:?}"),
         Command::Notice(notice) => render_notice(&notice.what),
     })
 }
@@ -448,6 +452,11 @@ fn render_notice(what: &What) -> String {
     match what {
         What::CallStarted { route, scenario, .. } => format!("started {route} {scenario}"),
         What::CallRefused { code, reason } => format!("refused {code} {reason}"),
+        What::CallForked { source, pbx_call, told_by, parties, .. } => {
+            let sides: Vec<String> = parties.iter().map(|p| format!("{}={}", p.party, p.addresses.join(","))).collect();
+            format!("forked {source} {pbx_call:?} by {told_by:?}: {}", sides.join(" "))
+        }
+        What::ForkPaused { on } => format!("paused {on}"),
         What::CallAnswered { target, .. } => format!("answered {target}"),
         What::Observed { party, emotion, level, .. } => format!("observed {party} {emotion} {level}"),
         What::Decided { rule, policy, failure, .. } => {

@@ -292,6 +292,7 @@ pub(super) fn settings() -> ControlSettings {
         from: None,
         header: None,
         targets: targets.iter().map(|&target| target.to_owned()).collect(),
+        forked: targets.is_empty(),
         scenario: scenario.to_owned(),
         audio: AudioTerms { codecs: vec![Codec::Pcmu, Codec::Pcma], ..AudioTerms::default() },
     };
@@ -311,6 +312,8 @@ pub(super) fn settings() -> ControlSettings {
             session_check: Duration::from_secs(900),
             retry_after: Duration::from_secs(5),
         },
+        agents: vec![Pattern::new("sip:7*@*")],
+        first_stream: Seat::Caller,
         targets: ["bot", "spare", "human"].iter().map(|name| target(name)).collect(),
         routes: Routes(vec![
             route("sales", &["bot", "spare"], "after-sales"),

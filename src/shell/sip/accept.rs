@@ -17,9 +17,9 @@ use super::dialog::Dialog;
 use super::exchange;
 use super::incoming::Answering;
 use super::leg::{Input, Leg, Stage};
-use super::message::{self, Reply};
+use super::message::{self, Body, Reply};
 use super::{INCOMING_BIT, Shared};
-use crate::control::{Description, Header, Invite, SipEvent};
+use crate::control::{Header, Invite, SipEvent};
 
 /// Deals with one request of the stack.
 pub(super) async fn accept(shared: &Arc<Shared>, transaction: Transaction) {
@@ -35,7 +35,7 @@ pub(super) async fn accept(shared: &Arc<Shared>, transaction: Transaction) {
     match transaction.original.method {
         Method::Invite => accept_invite(shared, transaction).await,
         Method::Options => {
-            let accepted = [header("Accept", "application/sdp")];
+            let accepted = [header("Accept", message::ACCEPT)];
             refuse(shared, transaction, Reply { headers: &accepted, ..Reply::code(200) }).await;
         }
         Method::Notify | Method::Bye | Method::Update | Method::Info | Method::PRack => {
@@ -74,15 +74,15 @@ async fn accept_invite(shared: &Arc<Shared>, mut transaction: Transaction) {
         let headers = [header("Unsupported", &unknown)];
         return refuse(shared, transaction, Reply { headers: &headers, ..Reply::code(420) }).await;
     }
-    let sdp = message::sdp(&request.headers, &request.body);
-    if sdp.is_none() && !request.body.is_empty() {
-        let headers = [header("Accept", "application/sdp")];
+    let body = Body::read(&request.headers, &request.body);
+    if body.sdp.is_none() && !request.body.is_empty() {
+        let headers = [header("Accept", message::ACCEPT)];
         return refuse(shared, transaction, Reply { headers: &headers, ..Reply::code(415) }).await;
     }
     let Some(dialog) = Dialog::from_invite(request) else {
         return refuse(shared, transaction, Reply::code(400)).await;
     };
-    let Some((invite, room)) = invite(request, sdp).zip(shared.events.try_reserve().ok()) else {
+    let Some((invite, room)) = invite(request, body).zip(shared.events.try_reserve().ok()) else {
         return refuse_busy(shared, transaction).await;
     };
     if shared.draining.load(Ordering::Relaxed) {
@@ -109,7 +109,8 @@ async fn accept_invite(shared: &Arc<Shared>, mut transaction: Transaction) {
 }
 
 /// What call control has to know of an INVITE.
-fn invite(request: &Request, sdp: Option<Description>) -> Option<Invite> {
+fn invite(request: &Request, body: Body) -> Option<Invite> {
+    let Body { sdp, metadata } = body;
     Some(Invite {
         request_uri: request.uri.to_string(),
         from: request.from_header().ok()?.value().to_owned(),
@@ -117,6 +118,8 @@ fn invite(request: &Request, sdp: Option<Description>) -> Option<Invite> {
         sip_call_id: request.call_id_header().ok()?.value().to_owned(),
         headers: message::pass_through(&request.headers),
         sdp,
+        is_recording: metadata.is_some() || message::is_from_recording_client(request),
+        metadata,
         session_expires_s: message::session_expires_s(request),
     })
 }

@@ -2,6 +2,7 @@
 //!
 //! Knows no dialog and no transaction, sends nothing.
 
+use forks::{multipart, siprec};
 use rsipstack::sip::headers::make_header;
 use rsipstack::sip::prelude::HeadersExt;
 use rsipstack::sip::{Header as SipHeader, Headers, Request, Response, StatusCode, Version};
@@ -12,10 +13,16 @@ use crate::control::{Description, Header};
 pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, MESSAGE, NOTIFY, REFER";
 
 /// The extensions an INVITE may require of us.
-const EXTENSIONS: [&str; 1] = ["timer"];
+const EXTENSIONS: [&str; 2] = ["timer", SIPREC];
+
+/// The option tag of recording sessions (RFC 7866 §8.1).
+const SIPREC: &str = "siprec";
 
 /// The media type of an offer or answer.
 const SDP: &str = "application/sdp";
+
+/// The bodies we read.
+pub(super) const ACCEPT: &str = "application/sdp, multipart/mixed, application/rs-metadata+xml";
 
 /// What a response says, apart from what it copies from its request.
 #[derive(Default)]
@@ -51,7 +58,9 @@ pub(super) fn response(request: &Request, tag: &str, identity: &Identity, reply:
         }
     }
     if reply.code < 300 {
-        headers.push(SipHeader::Contact(identity.contact.clone().into()));
+        // A recording server says that it is one (RFC 7866 §6.2).
+        let feature = if is_from_recording_client(request) { ";+sip.srs" } else { "" };
+        headers.push(SipHeader::Contact(format!("{}{feature}", identity.contact).into()));
     }
     add_common(&mut headers, identity, reply.headers, reply.sdp.is_some());
     let body = reply.sdp.map(|sdp| sdp.as_bytes().to_vec()).unwrap_or_default();
@@ -100,38 +109,54 @@ pub(super) fn code_and_reason(response: &Response) -> (u16, String) {
     (response.status_code.code(), reason)
 }
 
-/// The body, when it is SDP. Of a multipart body, the first part that is (RFC 5621).
-pub(super) fn sdp(headers: &Headers, body: &[u8]) -> Option<Description> {
-    if body.is_empty() {
-        return None;
-    }
-    let content_type = headers.iter().find_map(|header| match header {
-        SipHeader::ContentType(value) => Some(value.value().trim().to_owned()),
-        _ => None,
-    })?;
-    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let text = std::str::from_utf8(body).ok()?;
-    match media_type.as_str() {
-        SDP => Some(text.into()),
-        "multipart/mixed" | "multipart/alternative" => sdp_part(&content_type, text).map(Description::from),
-        _ => None,
+/// What of a body is of use to us.
+#[derive(Debug, Default)]
+pub(super) struct Body {
+    /// An offer or answer: of a multipart body, the first part that is one (RFC 5621).
+    pub(super) sdp: Option<Description>,
+    /// The metadata of a recording session (RFC 7866 §9.1).
+    pub(super) metadata: Option<Description>,
+}
+
+impl Body {
+    /// Reads a body of one part or several, in any order. What cannot be read is left out.
+    pub(super) fn read(headers: &Headers, body: &[u8]) -> Body {
+        let content_type = headers.iter().find_map(|header| match header {
+            SipHeader::ContentType(value) => Some(value.value().trim().to_owned()),
+            _ => None,
+        });
+        let Some(content_type) = content_type.filter(|_| !body.is_empty()) else { return Body::default() };
+        let parts = multipart::parts(&content_type, body).unwrap_or_else(|error| {
+            tracing::debug!(%error, "a body that cannot be read");
+            Vec::new()
+        });
+        let mut found = Body::default();
+        for part in parts {
+            if part.media_type == SDP {
+                let text = std::str::from_utf8(part.content).ok().map(Description::from);
+                found.sdp = found.sdp.or(text);
+            } else if siprec::MEDIA_TYPES.contains(&part.media_type.as_str()) || part.disposition == siprec::DISPOSITION
+            {
+                found.metadata.get_or_insert_with(|| String::from_utf8_lossy(part.content).into_owned().into());
+            }
+        }
+        found
     }
 }
 
-fn sdp_part(content_type: &str, body: &str) -> Option<String> {
-    let boundary = content_type.split(';').find_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("boundary").then(|| value.trim().trim_matches('"'))
-    })?;
-    let delimiter = format!("--{boundary}");
-    body.split(delimiter.as_str()).find_map(|part| {
-        let (head, content) = part.split_once("\r\n\r\n")?;
-        let is_sdp = head.lines().any(|line| {
-            let line = line.to_ascii_lowercase();
-            line.strip_prefix("content-type:").is_some_and(|value| value.trim().starts_with(SDP))
-        });
-        is_sdp.then(|| content.strip_suffix("\r\n").unwrap_or(content).to_owned() + "\r\n")
-    })
+/// The offer or answer in a body.
+pub(super) fn sdp(headers: &Headers, body: &[u8]) -> Option<Description> {
+    Body::read(headers, body).sdp
+}
+
+/// Whether a request comes from a recording client (RFC 7866 §6.1), whose metadata may be missing.
+pub(super) fn is_from_recording_client(request: &Request) -> bool {
+    let is_client = |header: &SipHeader| match header {
+        SipHeader::Require(value) => value.value().split(',').any(|tag| tag.trim().eq_ignore_ascii_case(SIPREC)),
+        SipHeader::Contact(value) => value.value().to_ascii_lowercase().contains(";+sip.src"),
+        _ => false,
+    };
+    request.headers.iter().any(is_client)
 }
 
 /// The headers of an INVITE that are not about transaction, dialog or body.

@@ -154,12 +154,13 @@ impl Leg {
             tracing::debug!(%error, "100 Trying not sent");
         }
         self.dialog.refresh_target(&transaction.original);
-        let sdp = message::sdp(&transaction.original.headers, &transaction.original.body);
+        let message::Body { sdp, metadata } =
+            message::Body::read(&transaction.original.headers, &transaction.original.body);
         let reply = ReplyId(self.shared.next_reply.fetch_add(1, Ordering::Relaxed));
         let responder = self.responder(transaction, move |news| Input::Offer(reply, news));
         let deadline = Some(Instant::now() + self.shared.waits.reply);
         self.offers.insert(reply, Offer { responder, method, deadline, owes_ack: false });
-        self.tell(SipEvent::Offer { leg: self.id, reply, method, sdp }).await;
+        self.tell(SipEvent::Offer { leg: self.id, reply, method, sdp, metadata }).await;
     }
 
     /// Call control answers an offer.

@@ -1,0 +1,271 @@
+//! Calls that are forked to us: somebody sends a copy of what both sides say, and we are not in their path.
+//!
+//! Inside they are calls like any other, without dialogs of their parties: heard, judged, on record. What moves a party
+//! is an order to the PBX whose call it is. How copies come is in `recording` (SIPREC) and `wire` (everything else).
+
+mod pbx;
+mod recording;
+mod wire;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use forks::siprec;
+use media::sdp::{Formats, Wishes};
+use media::{Direction, LegId};
+use routing::CallKey;
+
+use super::call::{Call, Stage, Talking, Tally};
+use super::context::Context;
+use super::keys::Keys;
+use super::leg::{Beginning, Dialog, Farewell, Leg, Partner};
+use super::session::Watch;
+use super::setup::Refusal;
+use super::{Header, SipCommand};
+use crate::notice::{ForkedParty, What};
+use crate::settings::AudioTerms;
+
+pub use pbx::{PbxAction, PbxCall, PbxOrder};
+pub(super) use recording::{Admitted, Recording, admit};
+pub use wire::{ForkCommand, ForkEvent, ForkOpening, StreamId};
+pub(super) use wire::{Wire, admit as route};
+
+/// Where a copy of a call comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// A recording client, by SIP (RFC 7866).
+    Siprec,
+    /// Asterisk's AudioSocket.
+    AudioSocket,
+    /// A WebSocket of FreeSWITCH's modules.
+    FreeSwitch,
+    /// A WebSocket of Asterisk's channel.
+    Asterisk,
+    /// A WebSocket that speaks like Twilio's Media Streams.
+    Twilio,
+    /// RTP to ports that were asked for over the API, e.g. of ARI's externalMedia.
+    Rtp,
+}
+
+impl Source {
+    /// One word for it, in events and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Source::Siprec => "siprec",
+            Source::AudioSocket => "audiosocket",
+            Source::FreeSwitch => "freeswitch",
+            Source::Asterisk => "asterisk",
+            Source::Twilio => "twilio",
+            Source::Rtp => "rtp",
+        }
+    }
+}
+
+/// What a call is that is forked to us.
+#[derive(Debug)]
+pub(super) struct Fork {
+    pub(super) source: Source,
+    /// How its sender names the call.
+    pub(super) pbx_call: Option<String>,
+    pub(super) link: Link,
+    /// Whether all streams are switched off for a while.
+    paused: bool,
+    /// What was told of it last.
+    told: Option<What>,
+}
+
+/// How the copy comes.
+#[derive(Debug)]
+pub(super) enum Link {
+    /// By a recording session.
+    Recording(Box<Recording>),
+    /// By streams without SIP.
+    Wire(Wire),
+}
+
+impl Fork {
+    fn new(source: Source, pbx_call: Option<String>, link: Link) -> Fork {
+        Fork { source, pbx_call, link, paused: false, told: None }
+    }
+
+    /// The leg of the recording session, when there is one.
+    pub(super) fn recording_leg(&self) -> Option<LegId> {
+        match &self.link {
+            Link::Recording(recording) => Some(recording.leg),
+            Link::Wire(_) => None,
+        }
+    }
+
+    /// Whether nothing more will be said about the way the copy came.
+    pub(super) fn is_gone(&self) -> bool {
+        match &self.link {
+            Link::Recording(recording) => recording.dialog == Dialog::Over,
+            Link::Wire(wire) => wire.is_empty(),
+        }
+    }
+
+    /// Asks the sender whether the call is still there, where it can be asked.
+    pub(super) fn probe(&self, context: &mut Context<'_>) {
+        if let Link::Recording(recording) = &self.link
+            && recording.dialog == Dialog::Answered
+        {
+            context.sip(SipCommand::Probe { leg: recording.leg });
+        }
+    }
+
+    /// How long nobody may send anything: RTP alone has no other end.
+    pub(super) fn silence_limit(&self, silence: Duration, silence_limit: Duration) -> Duration {
+        if self.source == Source::Rtp { silence } else { silence_limit }
+    }
+
+    /// Ends the way the copy came.
+    pub(super) fn end(&mut self, context: &mut Context<'_>, reason: &str) {
+        match &mut self.link {
+            Link::Recording(recording) => recording.end(context, reason),
+            Link::Wire(wire) => wire.end(context, reason),
+        }
+    }
+}
+
+/// What a forked call begins with.
+struct Begun {
+    key: CallKey,
+    id: String,
+    from: String,
+    to: String,
+    route: String,
+    scenario: String,
+    passed: Vec<Header>,
+    session_expires_s: Option<u32>,
+    fork: Fork,
+    caller: Leg,
+    far: Option<Leg>,
+}
+
+impl Call {
+    /// A forked call, which is up from the beginning.
+    fn forked(context: &mut Context<'_>, begun: Begun) -> Call {
+        let Begun { key, id, from, to, route, scenario, passed, session_expires_s, fork, caller, far } = begun;
+        let talking = Talking {
+            answered: context.now,
+            watch: Watch::new(context.now, &context.shared.settings, session_expires_s),
+            reroute: None,
+            evidence: None,
+            lapsed: None,
+            playing: BTreeMap::new(),
+            waiting: None,
+            keys: Keys::default(),
+        };
+        let source = fork.source;
+        if let Some(name) = &fork.pbx_call {
+            context.shared.forks.insert((source, name.clone()), key);
+        }
+        let call = Call {
+            key,
+            id,
+            started: context.now,
+            from: from.clone(),
+            passed,
+            caller,
+            far,
+            leaving: Vec::new(),
+            fork: Some(fork),
+            stage: Stage::Talking(Box::new(talking)),
+            tally: Tally { packets_lost: 0, peak_anger: 0.0, peak_level: nlu::Level::Low },
+            wake: None,
+        };
+        call.notice(context, What::CallStarted { from, to, route, scenario });
+        call.notice(context, What::CallAnswered { target: source.name().to_owned(), setup_ms: 0 });
+        call
+    }
+
+    /// Listens to whom the settings say. Said again, it changes nothing.
+    fn tap_parties(&self, context: &mut Context<'_>) {
+        context.media(media::Command::Tap { leg: self.caller.id, on: true });
+        if let Some(far) = &self.far {
+            let on = context.shared.settings.listens_to_far();
+            context.media(media::Command::Tap { leg: far.id, on });
+        }
+    }
+
+    /// Tells who takes part, unless that has been told.
+    fn tell_fork(&mut self, context: &mut Context<'_>, what: What) {
+        let Some(fork) = &mut self.fork else { return };
+        if fork.told.as_ref() != Some(&what) {
+            fork.told = Some(what.clone());
+            self.notice(context, what);
+        }
+    }
+
+    /// Tells when all streams are switched off, and when one is on again.
+    fn tell_pause(&mut self, context: &mut Context<'_>) {
+        let agreed = || std::iter::once(&self.caller).chain(&self.far).filter_map(|leg| leg.settings.as_ref());
+        let paused = agreed().count() > 0 && agreed().all(|settings| settings.direction == Direction::Inactive);
+        let Some(fork) = self.fork.as_mut().filter(|fork| fork.paused != paused) else { return };
+        fork.paused = paused;
+        if let Stage::Talking(talking) = &mut self.stage {
+            talking.watch.streams_changed(context.now);
+        }
+        self.notice(context, What::ForkPaused { on: paused });
+    }
+
+    /// Why the caller cannot be made to hear anything, when that is so.
+    pub(super) fn unheard(&self) -> Option<&'static str> {
+        self.fork.as_ref()?;
+        let plays = self.caller.settings.as_ref().is_some_and(|settings| settings.direction == Direction::SendRecv);
+        (!plays).then_some("the call is forked to us, and nothing can be sent back")
+    }
+
+    /// The fork has ended, with the call.
+    pub(super) fn end_fork(&mut self, context: &mut Context<'_>, reason: &str) {
+        let Some(fork) = &mut self.fork else { return };
+        fork.end(context, reason);
+        if let Some(name) = &fork.pbx_call {
+            let name = (fork.source, name.clone());
+            if context.shared.forks.get(&name) == Some(&self.key) {
+                context.shared.forks.remove(&name);
+            }
+        }
+    }
+}
+
+/// A party of a forked call: a stream without a dialog; `local` when its audio comes over loopback.
+fn open_party(
+    context: &mut Context<'_>,
+    call: CallKey,
+    name: &str,
+    audio: AudioTerms,
+    formats: Formats,
+    bind: Option<IpAddr>,
+) -> Result<Leg, Refusal> {
+    let beginning = Beginning {
+        name,
+        audio,
+        formats,
+        wishes: Wishes::default(),
+        partner: Partner::default(),
+        destination: bind,
+        bind,
+    };
+    let mut leg =
+        Leg::open(context, call, None, beginning).ok_or_else(|| Refusal::new(503, "No media port is free"))?;
+    leg.dialog = Dialog::Absent;
+    Ok(leg)
+}
+
+/// Lets go of a party for which there is no call.
+fn abandon(context: &mut Context<'_>, mut leg: Leg) {
+    leg.end(context, Farewell { code: 480, reason: "no call" });
+    context.shared.owners.remove(&leg.id);
+}
+
+/// What is told of a participant.
+fn party(party: &str, participant: Option<&siprec::Participant>) -> Option<ForkedParty> {
+    let participant = participant?;
+    Some(ForkedParty {
+        party: party.to_owned(),
+        addresses: participant.names.iter().map(|name| name.address.clone()).collect(),
+        name: participant.names.iter().find_map(|name| name.name.clone()),
+    })
+}
