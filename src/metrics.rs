@@ -124,9 +124,8 @@ impl Metrics {
                 self.count(&CALLS_ANSWERED, &[], 1);
                 self.record_ms(&CALL_SETUP, &[], *setup_ms);
             }
-            // Said again whenever somebody comes or goes.
-            What::CallForked { source, .. } => self.count(&FORKS, &[source], 1),
-            What::ForkPaused { .. } => {}
+            What::CallForked { source, again: false, .. } => self.count(&FORKS, &[source], 1),
+            What::CallForked { again: true, .. } | What::ForkPaused { .. } => {}
             What::Observed { party, level, .. } => self.count(&OBSERVATIONS, &[party, level], 1),
             What::Decided { rule, .. } => self.count(&DECISIONS, &[rule], 1),
             What::KeyPressed { party, way, .. } => self.count(&KEYS, &[party, way], 1),

@@ -44,6 +44,8 @@ pub enum What {
     CallForked {
         /// `siprec`, `audiosocket`, `freeswitch`, `asterisk`, `twilio`, `rtp`.
         source: String,
+        /// True when it was told before, and something has changed.
+        again: bool,
         /// How the sender names the call.
         pbx_call: Option<String>,
         /// How the sides were told: `agents`, `metadata`, `order`; absent where nothing had to be told.

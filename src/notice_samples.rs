@@ -31,18 +31,6 @@ fn early() -> Vec<What> {
             scenario: "after-sales".into(),
         },
         What::CallRefused { code: 503, reason: "call limit".into() },
-        What::CallForked {
-            source: "siprec".into(),
-            pbx_call: Some("2d8abbf0@pbx.example".into()),
-            told_by: Some("metadata".into()),
-            parties: vec![ForkedParty {
-                party: "caller".into(),
-                addresses: vec!["sip:13800138000@pbx.example".into()],
-                name: Some("Li".into()),
-            }],
-            details: [("ucid".to_owned(), "000123".to_owned())].into(),
-        },
-        What::ForkPaused { on: true },
         What::CallAnswered { target: "bot".into(), setup_ms: 120 },
         What::Observed {
             party: "caller".into(),
@@ -114,6 +102,19 @@ fn late() -> Vec<What> {
                 burst_ratio: Some(1.0),
             },
         }),
+        What::CallForked {
+            source: "siprec".into(),
+            again: false,
+            pbx_call: Some("2d8abbf0@pbx.example".into()),
+            told_by: Some("metadata".into()),
+            parties: vec![ForkedParty {
+                party: "caller".into(),
+                addresses: vec!["sip:13800138000@pbx.example".into()],
+                name: Some("Li".into()),
+            }],
+            details: [("ucid".to_owned(), "000123".to_owned())].into(),
+        },
+        What::ForkPaused { on: true },
         What::CallEnded {
             reason: "caller hung up".into(),
             talk_ms: 61_500,

@@ -7,6 +7,7 @@ mod auth;
 mod board;
 mod bus;
 mod events;
+mod forks;
 mod moment;
 mod pii;
 mod problem;
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use crate::control::Order;
 use crate::metrics::Metrics;
 use crate::settings::Token;
+use crate::shell::fork::ForkSide;
 pub use board::{ACTIVE_MAX, Board, ENDED_MAX};
 pub use bus::{Bus, Delivery, Event, KINDS, RING_MAX, Subscription, kind};
 pub use moment::Moment;
@@ -101,6 +103,7 @@ pub async fn serve(
     orders: mpsc::Sender<Order>,
     readiness: Arc<Readiness>,
     metrics: Metrics,
+    forks: ForkSide,
 ) -> Result<WebHandle, WebError> {
     let gate = Arc::new(auth::Gate::new(&options.token)?);
     let listen = options.listen;
@@ -112,7 +115,7 @@ pub async fn serve(
     }
     let closing = CancellationToken::new();
     let subscribers = Arc::new(Semaphore::new(SUBSCRIBERS_MAX));
-    let app = routes::App { bus, orders, readiness, metrics, gate, subscribers, closing: closing.clone() };
+    let app = routes::App { bus, orders, forks, readiness, metrics, gate, subscribers, closing: closing.clone() };
     let task = tokio::spawn(server::run(listener, routes::router(app), closing.clone()));
     Ok(WebHandle { addr, closing, task })
 }

@@ -192,10 +192,15 @@ impl Call {
     /// Tells who takes part, unless that has been told.
     fn tell_fork(&mut self, context: &mut Context<'_>, what: What) {
         let Some(fork) = &mut self.fork else { return };
-        if fork.told.as_ref() != Some(&what) {
-            fork.told = Some(what.clone());
-            self.notice(context, what);
+        if fork.told.as_ref() == Some(&what) {
+            return;
         }
+        let before = fork.told.replace(what.clone());
+        let mut what = what;
+        if let What::CallForked { again, .. } = &mut what {
+            *again = before.is_some();
+        }
+        self.notice(context, what);
     }
 
     /// Tells when all streams are switched off, and when one is on again.

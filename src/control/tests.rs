@@ -2,9 +2,10 @@
 //!
 //! `sim` plays the SIP side and the media path and holds the rules that both expect to be kept; `script` reads the
 //! scenarios; the scenarios themselves are `setup`, `offers`, `audio`, `handshakes`, `liveness`, `reroute`, `keys`,
-//! `hold`, `reoffer`; `random` plays at random.
+//! `hold`, `reoffer`, `forks`; `random` plays at random.
 
 mod audio;
+mod forks;
 mod handshakes;
 mod hold;
 mod keys;

@@ -85,9 +85,9 @@ pub const CALLS_ENDED: Metric = counter("calmline_calls_ended_total", &["reason"
 pub const CALLS_ACTIVE: Metric = gauge("calmline_calls_active", &[], "Calls that are up or being set up.");
 /// Forked calls.
 pub const FORKS: Metric = counter(
-    "calmline_forked_calls_told_total",
+    "calmline_forked_calls_total",
     &["source"],
-    "How often it was told who takes part in a call that is forked to us: once at its beginning, and at every change.",
+    "Calls that were forked to us, by source: siprec, audiosocket, freeswitch, asterisk, twilio, rtp.",
 );
 /// Audio of forked calls.
 pub const FORKED_SAMPLES: Metric = counter(
@@ -252,6 +252,8 @@ pub const TABLE: &[Metric] = &[
     CALLS_ANSWERED,
     CALLS_ENDED,
     CALLS_ACTIVE,
+    FORKS,
+    FORKED_SAMPLES,
     CALL_SETUP,
     CALL_TALK,
     CALL_ANGER_PEAK,

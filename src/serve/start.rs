@@ -80,7 +80,7 @@ impl Server {
 
         let bus = Arc::new(Bus::new());
         let (orders, order_inlet) = mpsc::channel(ORDERS_MAX);
-        let web = offer_api(&settings, &bus, orders, &readiness, &metrics).await?;
+        let web = offer_api(&settings, &bus, orders, &forks, &readiness, &metrics).await?;
 
         let engine = routing::Engine::with_limit(policies, settings.limits.calls.saturating_mul(LEGS_PER_CALL));
         let sounds = Sounds { files: prompts, ringback };
@@ -218,13 +218,14 @@ async fn offer_api(
     settings: &Settings,
     bus: &Arc<Bus>,
     orders: mpsc::Sender<Order>,
+    forks: &ForkSide,
     readiness: &Arc<Readiness>,
     metrics: &Metrics,
 ) -> Result<Option<WebHandle>, Failure> {
     let Some(wanted) = &settings.web else { return Ok(None) };
     let token = wanted.token.fetch().map_err(|why| Failure::of("the API's token", why))?;
     let options = WebOptions { listen: wanted.listen, token };
-    let web = web::serve(options, Arc::clone(bus), orders, Arc::clone(readiness), metrics.clone())
+    let web = web::serve(options, Arc::clone(bus), orders, Arc::clone(readiness), metrics.clone(), forks.clone())
         .await
         .map_err(|error| Failure::Failed(error.to_string()))?;
     info!(address = %web.addr, "API");

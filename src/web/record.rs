@@ -300,7 +300,7 @@ impl CallRecord {
             | What::HandshakeDone { .. }
             | What::HandshakeFailed { .. }
             | What::CodecAsked { .. } => {}
-            What::CallForked { source, pbx_call, told_by, parties, details } => {
+            What::CallForked { source, again: _, pbx_call, told_by, parties, details } => {
                 let paused = self.fork.as_ref().is_some_and(|fork| fork.paused);
                 self.fork = Some(Fork {
                     source: source.clone(),

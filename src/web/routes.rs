@@ -20,15 +20,17 @@ use tokio_util::sync::CancellationToken;
 use super::auth::Gate;
 use super::bus::Bus;
 use super::events;
+use super::forks;
 use super::moment::Moment;
 use super::problem::Problem;
 use super::readiness::Readiness;
 use super::record::{CallRecord, State as CallState, Step, TimedNotice};
 use crate::control::Order;
 use crate::metrics::Metrics;
+use crate::shell::fork::ForkSide;
 
-/// Largest request body, bytes; no endpoint needs one yet.
-const BODY_BYTES_MAX: u64 = 4_096;
+/// Largest request body, bytes.
+const BODY_BYTES_MAX: u64 = 16_384;
 /// Longest time until an endpoint begins its answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// Calls listed when the client does not say how many.
@@ -41,6 +43,7 @@ const LIST_MAX: usize = 1_000;
 pub(super) struct App {
     pub(super) bus: Arc<Bus>,
     pub(super) orders: mpsc::Sender<Order>,
+    pub(super) forks: ForkSide,
     pub(super) readiness: Arc<Readiness>,
     pub(super) metrics: Metrics,
     pub(super) gate: Arc<Gate>,
@@ -56,6 +59,7 @@ pub(super) fn router(app: App) -> Router {
         .route("/v1/calls", get(calls))
         .route("/v1/calls/{id}", get(call))
         .route("/v1/calls/{id}/hangup", post(hang_up))
+        .route("/v1/forks", post(forks::fork))
         .route("/v1/drain", post(drain))
         .route("/v1/events", get(events::events))
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "no such address"))

@@ -9,6 +9,8 @@ use tokio_tungstenite::tungstenite;
 
 use super::*;
 use crate::notice_samples::one_of_each;
+use crate::settings::ForkSettings;
+use crate::shell::clock::Clock;
 use client::{Reply, Stream, TOKEN, Wire, web_socket};
 
 const CLOSED: &[(&str, &str)] = &[
@@ -17,6 +19,7 @@ const CLOSED: &[(&str, &str)] = &[
     ("GET", "/v1/calls/call-1"),
     ("POST", "/v1/calls/call-1/hangup"),
     ("POST", "/v1/drain"),
+    ("POST", "/v1/forks"),
     ("GET", "/v1/events"),
     ("GET", "/no/such/address"),
 ];
@@ -29,11 +32,17 @@ struct Fixture {
     orders: mpsc::Receiver<Order>,
 }
 
+/// Whoever holds the streams of forked calls; nobody takes any.
+async fn forks() -> ForkSide {
+    let (events, _) = mpsc::channel(1);
+    ForkSide::start(ForkSettings::default(), Clock::start(), Metrics::new(), events).await.expect("no socket is opened")
+}
+
 async fn fixture() -> Fixture {
     let (bus, readiness) = (Arc::new(Bus::new()), Arc::new(Readiness::default()));
     let (sender, orders) = mpsc::channel(2);
     let options = options(SocketAddr::from(([127, 0, 0, 1], 0)));
-    let handle = serve(options, Arc::clone(&bus), sender, Arc::clone(&readiness), Metrics::new())
+    let handle = serve(options, Arc::clone(&bus), sender, Arc::clone(&readiness), Metrics::new(), forks().await)
         .await
         .expect("loopback can be bound");
     Fixture { handle, bus, readiness, orders }
@@ -293,7 +302,7 @@ async fn a_taken_port_is_told() {
     let options = options(fixture.handle.addr);
     assert!(!format!("{options:?}").contains(TOKEN));
     let (sender, _orders) = mpsc::channel(1);
-    let served = serve(options, Arc::default(), sender, Arc::default(), Metrics::new()).await;
+    let served = serve(options, Arc::default(), sender, Arc::default(), Metrics::new(), forks().await).await;
     let message = served.err().map(|error| error.to_string()).unwrap_or_default();
     assert!(message.contains("cannot listen on 127.0.0.1"), "{message}");
     assert!(DEFAULT_LISTEN.ip().is_loopback());

@@ -7,6 +7,7 @@
 mod anger;
 mod chaos;
 mod codecs;
+mod forks;
 mod interop;
 mod odd;
 mod programs;

@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use loadtest::message::Message;
+use loadtest::message::{Message, Start};
 
 use crate::stage::{ANY, LONG};
 
@@ -11,38 +11,88 @@ use crate::stage::{ANY, LONG};
 pub struct RawCaller {
     socket: UdpSocket,
     server: SocketAddr,
+    /// Whom it calls.
+    user: &'static str,
     /// To with its tag, once the call is answered.
     callee: Option<String>,
     sequence: u32,
 }
 
+/// What a request carries besides what every request has.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Content<'a> {
+    /// Header lines, each with its line end.
+    pub headers: &'a str,
+    /// Content-Type; empty without a body.
+    pub media_type: &'a str,
+    pub body: &'a str,
+}
+
+impl<'a> Content<'a> {
+    /// A session description.
+    pub fn description(body: &'a str) -> Content<'a> {
+        Content { media_type: "application/sdp", body, ..Content::default() }
+    }
+}
+
 impl RawCaller {
     /// One that will call `server`.
     pub fn new(server: SocketAddr) -> RawCaller {
+        RawCaller::calling(server, "support")
+    }
+
+    /// One that will call `user` on `server`.
+    pub fn calling(server: SocketAddr, user: &'static str) -> RawCaller {
         let socket = UdpSocket::bind(ANY).expect("a port");
         socket.connect(server).expect("loopback is there");
         socket.set_read_timeout(Some(Duration::from_millis(200))).expect("a timeout");
-        RawCaller { socket, server, callee: None, sequence: 0 }
+        RawCaller { socket, server, user, callee: None, sequence: 0 }
     }
 
     /// Offers `description`, in the call or to begin it; the answer's description. Panics unless it is accepted.
     #[track_caller]
     pub fn offer(&mut self, description: &str) -> String {
-        self.sequence += 1;
-        let invite = self.request("INVITE", description);
-        let answer = self.exchange(&invite);
+        let answer = self.ask("INVITE", Content::description(description));
         assert_eq!(answer.status(), Some(200), "{answer:?}");
-        self.callee = answer.header("To").map(str::to_owned);
-        self.send(&self.request("ACK", ""));
         answer.description().expect("an answer has a description").to_owned()
+    }
+
+    /// Sends a request, in the call or to begin it, and the ACK of an INVITE; its final response.
+    #[track_caller]
+    pub fn ask(&mut self, method: &str, content: Content<'_>) -> Message {
+        self.sequence += 1;
+        let answer = self.exchange(&self.request(method, content));
+        if method == "INVITE" {
+            if answer.status() == Some(200) {
+                self.callee = answer.header("To").map(str::to_owned);
+            }
+            self.send(&self.request("ACK", Content::default()));
+        }
+        answer
     }
 
     /// Ends the call.
     #[track_caller]
     pub fn hang_up(mut self) {
-        self.sequence += 1;
-        let bye = self.request("BYE", "");
-        assert_eq!(self.exchange(&bye).status(), Some(200));
+        assert_eq!(self.ask("BYE", Content::default()).status(), Some(200));
+    }
+
+    /// Waits for a request of the server and answers it.
+    #[track_caller]
+    pub fn answer(&self, wanted: &str) -> Message {
+        let end = Instant::now() + LONG;
+        let mut bytes = [0; 8_192];
+        while Instant::now() < end {
+            let Ok(length) = self.socket.recv(&mut bytes) else { continue };
+            let Ok(message) = Message::parse(&bytes[..length]) else { continue };
+            let Start::Request { method, .. } = &message.start else { continue };
+            let is_wanted = method == wanted;
+            self.socket.send(&Message::response(&message, 200, "OK").to_bytes()).expect("loopback takes it");
+            if is_wanted {
+                return message;
+            }
+        }
+        panic!("no {wanted} came");
     }
 
     /// Sends a request until its final response has come.
@@ -65,15 +115,16 @@ impl RawCaller {
         panic!("no answer to {request}");
     }
 
-    fn request(&self, method: &str, body: &str) -> String {
-        let Self { server, sequence, .. } = self;
+    fn request(&self, method: &str, Content { headers, media_type, body }: Content<'_>) -> String {
+        let Self { server, user, sequence, .. } = self;
         let own = self.socket.local_addr().expect("bound");
-        let to = self.callee.clone().unwrap_or_else(|| format!("<sip:support@{server}>"));
-        let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
+        let to = self.callee.clone().unwrap_or_else(|| format!("<sip:{user}@{server}>"));
+        let content = if body.is_empty() { String::new() } else { format!("Content-Type: {media_type}\r\n") };
         format!(
-            "{method} sip:support@{server} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK{method}{sequence}\r\n\
+            "{method} sip:{user}@{server} SIP/2.0\r\nVia: SIP/2.0/UDP {own};branch=z9hG4bK{method}{sequence}\r\n\
              Max-Forwards: 70\r\nFrom: <sip:raw@{own}>;tag=raw\r\nTo: {to}\r\nCall-ID: raw-{port}\r\n\
-             CSeq: {sequence} {method}\r\nContact: <sip:raw@{own}>\r\n{content}Content-Length: {length}\r\n\r\n{body}",
+             CSeq: {sequence} {method}\r\nContact: <sip:raw@{own}>\r\n{headers}{content}\
+             Content-Length: {length}\r\n\r\n{body}",
             port = own.port(),
             length = body.len(),
         )

@@ -179,6 +179,7 @@ impl Recording {
         details.extend(said("metadata_fault", self.fault.as_ref()));
         What::CallForked {
             source: Source::Siprec.name().to_owned(),
+            again: false,
             pbx_call: pbx_call.cloned(),
             told_by: Some(self.how.name().to_owned()),
             parties,
@@ -392,30 +393,35 @@ impl Call {
         Some(answered)
     }
 
-    /// Lines that nobody has yet become those of the sides that have none.
+    /// Lines that nobody has yet become those of the sides that have none; who is who is settled afterwards.
     fn seat_new_lines(&mut self, context: &mut Context<'_>, lines: &[Line], places: &mut [Place]) {
         let Some(recording) = self.recording() else { return };
         let each = lines.iter().map(|line| (line.label.as_str(), line.is_audio));
-        let seats = seats(context.shared, &recording.metadata, each);
-        let is_new = |place: Option<usize>, places: &[Place]| place.filter(|place| places[*place].leg.is_none());
-        if let Some(place) = is_new(seats.caller, places)
-            && !places.iter().any(|place| place.leg == Some(self.caller.id))
-        {
-            places[place].leg = Some(self.caller.id);
-        }
-        let Some(place) = is_new(seats.callee, places) else { return };
-        let far = match &self.far {
-            Some(far) => Some(far.id),
-            None => {
-                let (audio, key) = (self.caller.audio.clone(), self.key);
-                let formats = offered(context.shared, &lines[place], &audio);
-                self.far = open_party(context, key, "callee", audio, formats, None).ok();
-                self.far.as_ref().map(|far| far.id)
+        let Seats { caller, callee, .. } = seats(context.shared, &recording.metadata, each);
+        let sides = [(caller, [Seat::Caller, Seat::Callee]), (callee, [Seat::Callee, Seat::Caller])];
+        for (place, wanted) in sides {
+            let Some(place) = place.filter(|place| places[*place].leg.is_none()) else { continue };
+            for seat in wanted {
+                let leg = match seat {
+                    Seat::Caller => Some(self.caller.id),
+                    Seat::Callee => self.far_for(context, &lines[place]),
+                };
+                if leg.is_some() && !places.iter().any(|place| place.leg == leg) {
+                    places[place].leg = leg;
+                    break;
+                }
             }
-        };
-        if far.is_some() && !places.iter().any(|place| place.leg == far) {
-            places[place].leg = far;
         }
+    }
+
+    /// The far side, opened for a line when there is none.
+    fn far_for(&mut self, context: &mut Context<'_>, line: &Line) -> Option<LegId> {
+        if self.far.is_none() {
+            let audio = self.caller.audio.clone();
+            let formats = offered(context.shared, line, &audio);
+            self.far = open_party(context, self.key, "callee", audio, formats, None).ok();
+        }
+        self.far.as_ref().map(|far| far.id)
     }
 
     /// The line of a party is switched off.

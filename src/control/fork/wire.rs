@@ -156,6 +156,7 @@ impl Wire {
         let known = [("caller", &self.from), ("callee", &self.to)];
         What::CallForked {
             source: source.name().to_owned(),
+            again: false,
             pbx_call: pbx_call.cloned(),
             told_by: None,
             parties: known.iter().filter(|(_, a)| !a.is_empty()).map(|(side, a)| party(side, a)).collect(),

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use forks::siprec::Seat;
 use media::quality::LegQuality;
 use media::{Codec, LegId, LegStats, PromptId, Sound};
 
@@ -170,6 +171,7 @@ impl Sim {
                 assert!(!saying.text.contains(['{', '}']), "a name was left in {saying:?}");
                 self.texts.push((*leg, *prompt));
             }
+            Command::Fork(_) | Command::Pbx(_) => {}
             Command::Notice(notice) => self.notices.push(notice.clone()),
         }
     }
@@ -320,6 +322,7 @@ pub(super) fn settings() -> ControlSettings {
             route("money", &["bot"], "finance"),
             route("help", &["bot"], "service"),
             route("void", &["gone"], "after-sales"),
+            Route { request_uri: None, ..route("forked", &[], "after-sales") },
         ]),
     }
 }

@@ -1,0 +1,380 @@
+//! Calls that are forked to us: who is who, pause and resume, refreshes, news, streams that join, orders to the PBX.
+
+use std::time::Duration;
+
+use forks::stream::Voice;
+use media::{Codec, LegId};
+
+use super::sim::{Sim, settings};
+use crate::control::{
+    Command, ForkCommand, ForkEvent, ForkOpening, Header, Input, Invite, OfferMethod, Order, PbxAction,
+    SipCommand, SipEvent, Source, StreamId,
+};
+use crate::notice::{Notice, What};
+
+/// Two streams of a recording client; the caller, who is not 7001, is in the second.
+fn offer(directions: [&str; 2], ports: [u16; 2]) -> String {
+    let [first, second] = directions;
+    format!(
+        "v=0\r\no=- 1 1 IN IP4 192.0.2.9\r\ns=-\r\nc=IN IP4 192.0.2.9\r\nt=0 0\r\n\
+         m=audio {} RTP/AVP 0\r\na=label:1\r\na={first}\r\nm=audio {} RTP/AVP 8\r\na=label:2\r\na={second}\r\n",
+        ports[0], ports[1]
+    )
+}
+
+const METADATA: &str = r#"<recording xmlns="urn:ietf:params:xml:ns:recording:1"><datamode>complete</datamode>
+  <session session_id="cs1"><sipSessionID>abc@pbx</sipSessionID></session>
+  <participant participant_id="p1"><nameID aor="sip:7001@pbx"/></participant>
+  <participant participant_id="p2"><nameID aor="sip:138@carrier"><name>Li</name></nameID></participant>
+  <stream stream_id="s1"><label>1</label></stream><stream stream_id="s2"><label>2</label></stream>
+  <participantstreamassoc participant_id="p1"><send>s1</send></participantstreamassoc>
+  <participantstreamassoc participant_id="p2"><send>s2</send></participantstreamassoc></recording>"#;
+
+#[test]
+fn a_recording_becomes_a_call_of_two_parties() {
+    let mut world = World::new();
+    let leg = world.record(&offer(["sendonly"; 2], [4000, 4002]), Some(METADATA));
+    let answer = world.answer();
+    assert_eq!(answer.matches("a=recvonly").count(), 2, "{answer}");
+    assert!(answer.contains("a=label:1") && answer.find("PCMU") < answer.find("PCMA"), "{answer}");
+    assert_eq!(world.told_last(), "siprec abc@pbx agents caller=sip:138@carrier callee=sip:7001@pbx false");
+    // The caller's codec is that of the second line.
+    let (caller, _) = world.parties();
+    assert_eq!(world.settings(caller).map(|settings| settings.codec), Some(Codec::Pcma));
+    world.sip(SipEvent::Ended { leg, reason: "BYE from the far end".into() });
+    world.is_over("BYE from the far end");
+}
+
+#[test]
+fn pause_and_resume_keep_the_call() {
+    let mut world = World::new();
+    let leg = world.record(&offer(["sendonly"; 2], [4000, 4002]), Some(METADATA));
+    world.sip(SipEvent::Confirmed { leg });
+    assert_eq!(world.offer(leg, OfferMethod::Invite, Some(&offer(["inactive"; 2], [4000, 4002])), None), 200);
+    assert!(world.reply().matches("a=inactive").count() == 2, "{}", world.reply());
+    assert_eq!(world.pauses(), [true]);
+    // However long it lasts, as long as the client knows the session.
+    world.pass(3_000);
+    assert!(world.is_up());
+    assert_eq!(world.offer(leg, OfferMethod::Invite, Some(&offer(["sendonly"; 2], [4000, 4002])), None), 200);
+    assert_eq!(world.pauses(), [true, false]);
+    // The streams were switched off by their ports, which is the same.
+    assert_eq!(world.offer(leg, OfferMethod::Invite, Some(&offer(["sendonly"; 2], [0, 0])), None), 200);
+    assert_eq!(world.reply().matches("m=audio 0 ").count(), 2, "{}", world.reply());
+    assert_eq!(world.pauses(), [true, false, true]);
+    assert_eq!(world.offer(leg, OfferMethod::Invite, Some(&offer(["sendonly"; 2], [4000, 4002])), None), 200);
+    assert_eq!(world.pauses(), [true, false, true, false]);
+}
+
+#[test]
+fn refreshes_are_answered_and_change_nothing() {
+    let mut world = World::new();
+    let text = offer(["sendonly"; 2], [4000, 4002]);
+    let leg = world.record(&text, Some(METADATA));
+    world.sip(SipEvent::Confirmed { leg });
+    let before = world.told();
+    assert_eq!(world.offer(leg, OfferMethod::Invite, Some(&text), None), 200);
+    assert_eq!(world.offer(leg, OfferMethod::Update, None, None), 200);
+    assert_eq!(world.offer(leg, OfferMethod::Invite, None, None), 200);
+    assert!(world.reply().contains("a=label:2"), "we offer what is agreed: {}", world.reply());
+    assert_eq!(world.offer(leg, OfferMethod::Invite, Some("no description"), None), 488);
+    assert_eq!(world.told(), before);
+    assert!(world.is_up());
+}
+
+#[test]
+fn news_of_who_takes_part_are_told_and_may_turn_the_sides() {
+    let mut world = World::new();
+    // Nothing is known at first: the first stream is the caller's.
+    let leg = world.record(&offer(["sendonly"; 2], [4000, 4002]), None);
+    let (caller, far) = world.parties();
+    assert_eq!(world.told_last(), "siprec  order  false");
+    assert_eq!(world.offer(leg, OfferMethod::Update, None, Some(METADATA)), 200);
+    assert_eq!(world.told_last(), "siprec  agents caller=sip:138@carrier callee=sip:7001@pbx true");
+    assert!(world.is_tapped(far) && !world.is_tapped(caller), "the caller is who was taken for the callee");
+    let broken = "<recording><participant";
+    assert_eq!(world.offer(leg, OfferMethod::Update, None, Some(broken)), 200);
+    assert!(world.told_last().contains("caller=sip:138@carrier"), "what was known stays");
+    let transferred = METADATA.replace("complete", "partial").replace("7001@pbx", "7002@pbx");
+    assert_eq!(world.offer(leg, OfferMethod::Update, None, Some(&transferred)), 200);
+    assert!(world.told_last().contains("callee=sip:7002@pbx"), "{}", world.told_last());
+}
+
+#[test]
+fn a_stream_may_come_later() {
+    let mut world = World::new();
+    let one: String = offer(["sendonly"; 2], [4000, 4002]).split("m=audio 4002").next().expect("a line").into();
+    let leg = world.record(&one, None);
+    assert_eq!(world.offer(leg, OfferMethod::Invite, Some(&offer(["sendonly"; 2], [4000, 4002])), Some(METADATA)), 200);
+    assert_eq!(world.reply().matches("a=recvonly").count(), 2, "{}", world.reply());
+    assert!(world.told_last().contains("caller=sip:138@carrier"), "{}", world.told_last());
+}
+
+#[test]
+fn the_same_recording_begun_anew_takes_the_place_of_the_old_one() {
+    let mut world = World::new();
+    let text = offer(["sendonly"; 2], [4000, 4002]);
+    let first = world.record(&text, Some(METADATA));
+    world.record(&text, Some(METADATA));
+    let bye = |command: &Command| matches!(command, Command::Sip(SipCommand::Bye { leg, .. }) if *leg == first);
+    assert!(world.out.iter().any(bye), "the old session is ended");
+    assert_eq!(world.sim.control.counts().calls, 1);
+}
+
+#[test]
+fn what_cannot_be_taken_is_refused() {
+    let refused = |world: &World, wanted: u16| {
+        let code = world.out.iter().find_map(|command| match command {
+            Command::Sip(SipCommand::Reject { code, .. }) => Some(*code),
+            _ => None,
+        });
+        assert_eq!(code, Some(wanted));
+        assert_eq!(world.sim.control.counts().calls, 0);
+    };
+    let text = offer(["sendonly"; 2], [4000, 4002]);
+    for (sdp, code) in [("nothing", 488), (&*text.replace("RTP/AVP 0", "RTP/AVP 3").replace("RTP/AVP 8", "RTP/AVP 18"), 488)] {
+        let mut world = World::new();
+        world.record(sdp, Some(METADATA));
+        refused(&world, code);
+    }
+    let mut world = World::new();
+    world.tell(Input::Order(Order::Drain));
+    world.record(&text, Some(METADATA));
+    // The client goes to its second recorder with this.
+    refused(&world, 503);
+}
+
+#[test]
+fn streams_of_one_call_find_each_other() {
+    let mut world = World::new();
+    world.begin(1, "c1", Voice::Caller, true);
+    world.begin(2, "c1", Voice::Callee, true);
+    world.begin(3, "c2", Voice::Caller, true);
+    assert_eq!(world.sim.control.counts().calls, 2);
+    world.tell(Input::Fork(ForkEvent::Ended { stream: StreamId(2), reason: "closed".into() }));
+    assert_eq!(world.sim.control.counts().calls, 2);
+    // The PBX connects anew: the newest stream counts.
+    world.begin(4, "c1", Voice::Caller, true);
+    assert!(world.ended_streams().contains(&StreamId(1)));
+    world.tell(Input::Fork(ForkEvent::Ended { stream: StreamId(1), reason: "closed".into() }));
+    assert_eq!(world.sim.control.counts().calls, 2);
+    world.tell(Input::Fork(ForkEvent::Ended { stream: StreamId(4), reason: "closed".into() }));
+    world.is_over("closed");
+    world.tell(Input::Order(Order::HangUp { call: "boot-2".into() }));
+    assert!(world.ended_streams().contains(&StreamId(3)));
+}
+
+#[test]
+fn an_angry_caller_is_an_order_to_the_pbx() {
+    let mut world = World::new();
+    world.begin(1, "c1", Voice::Caller, false);
+    world.anger();
+    let order = world.out.iter().find_map(|command| match command {
+        Command::Pbx(order) => Some(order.clone()),
+        _ => None,
+    });
+    let order = order.expect("an order");
+    assert_eq!((order.concerns.source, order.concerns.name.as_deref()), (Source::FreeSwitch, Some("c1")));
+    let PbxAction::Move { target, headers, .. } = &order.action;
+    assert_eq!(target, "human");
+    assert!(headers.iter().any(|Header { name, value }| name == "X-Calmline-Emotion" && value.contains("anger")));
+    let prompt_failed = |what: &What| matches!(what, What::PromptFailed { reason, .. } if reason.contains("sent back"));
+    assert!(world.said(prompt_failed), "nothing can be played");
+
+    world.tell(Input::PbxDone { call: order.call.clone(), outcome: Err("no connector".into()) });
+    assert!(world.said(|what| matches!(what, What::RerouteFailed { reason, .. } if reason == "no connector")));
+    world.tell(Input::PbxDone { call: order.call, outcome: Ok(()) });
+    assert!(!world.said(|what| matches!(what, What::Rerouted { .. })), "said too late");
+    assert!(world.is_up());
+}
+
+/// Call control with everything that it has wanted.
+struct World {
+    sim: Sim,
+    out: Vec<Command>,
+}
+
+impl World {
+    fn new() -> World {
+        World { sim: Sim::new(settings()), out: Vec::new() }
+    }
+
+    fn tell(&mut self, input: Input) {
+        let out = self.sim.tell(input);
+        self.out.extend(out);
+    }
+
+    fn sip(&mut self, event: SipEvent) {
+        self.tell(Input::Sip(event));
+    }
+
+    fn pass(&mut self, seconds: u64) {
+        let mut all = Vec::new();
+        self.sim.pass(Duration::from_secs(seconds), |_, out| all.extend(out));
+        self.out.extend(all);
+    }
+
+    /// A recording client's INVITE.
+    fn record(&mut self, sdp: &str, metadata: Option<&str>) -> LegId {
+        let invite = Invite {
+            request_uri: "sip:forked@192.0.2.1".into(),
+            from: "<sip:src@sbc>;tag=1".into(),
+            to: "<sip:forked@192.0.2.1>".into(),
+            sip_call_id: "rs@sbc".into(),
+            headers: Vec::new(),
+            sdp: Some(sdp.into()),
+            metadata: metadata.map(Into::into),
+            is_recording: true,
+            session_expires_s: None,
+        };
+        let (leg, input) = self.sim.incoming(invite);
+        self.tell(input);
+        leg
+    }
+
+    /// An offer inside the recording session; the status it is answered with.
+    fn offer(&mut self, leg: LegId, method: OfferMethod, sdp: Option<&str>, metadata: Option<&str>) -> u16 {
+        let reply = self.sim.reply_id();
+        let (sdp, metadata) = (sdp.map(Into::into), metadata.map(Into::into));
+        self.sip(SipEvent::Offer { leg, reply, method, sdp, metadata });
+        let code = self.out.iter().find_map(|command| match command {
+            Command::Sip(SipCommand::Reply { reply: found, code, .. }) if *found == reply => Some(*code),
+            _ => None,
+        });
+        code.expect("an answer")
+    }
+
+    /// A stream of a fork, of one voice.
+    fn begin(&mut self, stream: u32, call: &str, voice: Voice, plays: bool) {
+        let opening = Box::new(ForkOpening {
+            source: Source::FreeSwitch,
+            uri: "ws:/forked".into(),
+            call: Some(call.into()),
+            from: "138".into(),
+            to: "4000".into(),
+            voices: vec![voice],
+            codec: Codec::L16Narrow,
+            payload_type: 96,
+            local: true,
+            plays,
+            details: Vec::new(),
+        });
+        self.tell(Input::Fork(ForkEvent::Begun { stream: StreamId(stream), opening }));
+        let accepted = |command: &Command| {
+            matches!(command, Command::Fork(ForkCommand::Accept { stream: found, receivers, .. })
+                if found.0 == stream && receivers.iter().all(|receiver| receiver.ip().is_loopback()))
+        };
+        assert!(self.out.iter().any(accepted), "stream {stream} was not taken");
+    }
+
+    fn anger(&mut self) {
+        let caller = self.parties().0;
+        for _ in 0..4 {
+            let input = Input::Heard(super::script::observation(caller, "angry"));
+            self.tell(input);
+            self.pass(1);
+        }
+    }
+
+    fn answer(&self) -> String {
+        let answer = self.out.iter().find_map(|command| match command {
+            Command::Sip(SipCommand::Answer { sdp, .. }) => Some(sdp.to_string()),
+            _ => None,
+        });
+        answer.expect("an answer")
+    }
+
+    fn reply(&self) -> String {
+        let reply = self.out.iter().rev().find_map(|command| match command {
+            Command::Sip(SipCommand::Reply { sdp, .. }) => sdp.as_ref().map(|sdp| sdp.to_string()),
+            _ => None,
+        });
+        reply.expect("a reply with a description")
+    }
+
+    fn settings(&self, leg: LegId) -> Option<media::StreamSettings> {
+        self.out.iter().rev().find_map(|command| match command {
+            Command::Media(media::Command::Configure { leg: found, settings }) if *found == leg => {
+                Some(settings.clone())
+            }
+            _ => None,
+        })
+    }
+
+    /// The first call's legs, in the order in which they were opened.
+    fn parties(&self) -> (LegId, LegId) {
+        let opened: Vec<LegId> = self
+            .out
+            .iter()
+            .filter_map(|command| match command {
+                Command::Media(media::Command::Open { leg, .. }) => Some(*leg),
+                _ => None,
+            })
+            .collect();
+        (opened[0], *opened.get(1).unwrap_or(&opened[0]))
+    }
+
+    fn is_tapped(&self, leg: LegId) -> bool {
+        let tap = self.out.iter().rev().find_map(|command| match command {
+            Command::Media(media::Command::Tap { leg: found, on }) if *found == leg => Some(*on),
+            _ => None,
+        });
+        tap.unwrap_or(false)
+    }
+
+    fn notices(&self) -> impl Iterator<Item = &What> {
+        self.out.iter().filter_map(|command| match command {
+            Command::Notice(Notice { what, .. }) => Some(what),
+            _ => None,
+        })
+    }
+
+    fn said(&self, wanted: impl Fn(&What) -> bool) -> bool {
+        self.notices().any(wanted)
+    }
+
+    fn told(&self) -> Vec<String> {
+        let forked = |what: &What| match what {
+            What::CallForked { source, again, pbx_call, told_by, parties, .. } => {
+                let sides: Vec<String> =
+                    parties.iter().map(|party| format!("{}={}", party.party, party.addresses.join(","))).collect();
+                let (name, how) = (pbx_call.as_deref().unwrap_or(""), told_by.as_deref().unwrap_or(""));
+                Some(format!("{source} {name} {how} {} {again}", sides.join(" ")))
+            }
+            _ => None,
+        };
+        self.notices().filter_map(forked).collect()
+    }
+
+    fn told_last(&self) -> String {
+        self.told().pop().expect("it was told who takes part")
+    }
+
+    fn pauses(&self) -> Vec<bool> {
+        let paused = |what: &What| match what {
+            What::ForkPaused { on } => Some(*on),
+            _ => None,
+        };
+        self.notices().filter_map(paused).collect()
+    }
+
+    fn ended_streams(&self) -> Vec<StreamId> {
+        let ended = |command: &Command| match command {
+            Command::Fork(ForkCommand::End { stream, .. }) => Some(*stream),
+            _ => None,
+        };
+        self.out.iter().filter_map(ended).collect()
+    }
+
+    fn is_up(&self) -> bool {
+        self.sim.control.counts().calls == 1
+    }
+
+    #[track_caller]
+    fn is_over(&mut self, why: &str) {
+        while let Some(input) = self.sim.pending.pop_front() {
+            self.tell(input);
+        }
+        assert!(self.said(|what| matches!(what, What::CallEnded { reason, .. } if reason == why)));
+    }
+}
