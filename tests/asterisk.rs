@@ -4,11 +4,12 @@
 //! test says what is missing and passes. The lab's ports are fixed, so everything is one test.
 #![expect(clippy::print_stdout, reason = "the times are what the test is run for")]
 
+#[path = "lab/asterisk.rs"]
+mod lab;
+
 use std::io::Cursor;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,11 +19,11 @@ use calmline::demo::supervisor::Supervisor;
 use calmline::notice::What;
 use loadtest::audio::Audio;
 use loadtest::driver::{PhoneHandle, PhonePlan, Phones};
+use lab::{ASTERISK, Lab};
 use loadtest::phone::{Behaviour, Event};
 use media::wav::{self, Channel};
 
-/// Where the lab's configuration has its Asterisk, us, its caller and its first agent.
-const ASTERISK: SocketAddr = loopback(5060);
+/// Where the lab's configuration has us, its caller and its first agent.
 const CALMLINE: SocketAddr = loopback(5062);
 const CALLER: SocketAddr = loopback(5070);
 const AGENT: SocketAddr = loopback(5081);
@@ -53,7 +54,7 @@ then = [
 
 #[test]
 fn asterisk_moves_an_angry_caller_to_its_queue() {
-    let lab = match Lab::up() {
+    let lab = match Lab::up(&[ASTERISK, CALMLINE, CALLER, AGENT]) {
         Ok(lab) => lab,
         Err(why) => return println!("skipped: {why}"),
     };
@@ -195,70 +196,6 @@ fn start_server() -> Server {
          [[route]]\nname = \"everything\"\ntargets = [\"bot\"]\nscenario = \"after-sales\"\n"
     );
     Server::start(env!("CARGO_BIN_EXE_calmline").as_ref(), &folder, &plan, &[]).expect("the server starts")
-}
-
-/// The running Asterisk; ended with this.
-struct Lab {
-    script: PathBuf,
-    folder: PathBuf,
-}
-
-impl Lab {
-    /// Starts it.
-    ///
-    /// # Errors
-    /// Why it cannot be had here.
-    fn up() -> Result<Lab, String> {
-        let shared = std::env::var_os("CALMLINE_SHARED")
-            .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-        let script = shared.join("lab/asterisk.sh");
-        if !script.is_file() {
-            return Err(format!("no Asterisk lab: {} is not there", script.display()));
-        }
-        let Some(folder) = std::env::var_os("CALMLINE_ASTERISK_DIR").map(PathBuf::from) else {
-            return Err("CALMLINE_ASTERISK_DIR names no folder in which the Asterisk lab may be built".to_owned());
-        };
-        if !std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0) {
-            return Err("the Asterisk lab needs root".to_owned());
-        }
-        // Somebody else's Asterisk must be neither called nor ended.
-        if let Some(taken) = [ASTERISK, CALMLINE, CALLER, AGENT].iter().find(|a| UdpSocket::bind(a).is_err()) {
-            return Err(format!("the Asterisk lab needs {taken}, which is in use"));
-        }
-        let lab = Lab { script, folder };
-        lab.run("up", &[])?;
-        lab.run("cli", &["core waitfullybooted"])?;
-        Ok(lab)
-    }
-
-    /// Its channels, one a line.
-    fn channels(&self) -> String {
-        self.run("cli", &["core show channels concise"]).expect("Asterisk answers")
-    }
-
-    fn run(&self, verb: &str, more: &[&str]) -> Result<String, String> {
-        let mut command = Command::new("sh");
-        command.arg(&self.script).arg(verb).arg(&self.folder).args(more).stdin(Stdio::null());
-        let output = command.output().map_err(|error| format!("{}: {error}", self.script.display()))?;
-        if !output.status.success() {
-            let why = String::from_utf8_lossy(&output.stderr);
-            return Err(format!("the Asterisk lab's {verb} ended with {}: {}", output.status, why.trim()));
-        }
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    }
-}
-
-impl Drop for Lab {
-    fn drop(&mut self) {
-        if let Err(why) = self.run("down", &[]) {
-            println!("{why}");
-        }
-        // The script does not wait for its end; whoever starts the next one needs the port.
-        let end = Instant::now() + SETTLED_WITHIN;
-        while UdpSocket::bind(ASTERISK).is_err() && Instant::now() < end {
-            thread::sleep(Duration::from_millis(50));
-        }
-    }
 }
 
 /// Audio of the repository, 8 kHz.

@@ -25,6 +25,7 @@ fn exposition_holds_the_whole_table_and_nothing_else() {
         metrics.observe(&notice);
     }
     metrics.count_media(MediaCounts { relayed: 7, refused: 1, lost: 2, tap_dropped: 3 });
+    metrics.count_forked_audio(forks::pacing::Figures { taken: 160, ..Default::default() });
     metrics.record_tick_lateness(Duration::from_micros(300));
     metrics.count_listener_restart("panic");
     metrics.set_listener_up(true);

@@ -30,7 +30,7 @@ use crate::metrics::Metrics;
 use crate::shell::fork::ForkSide;
 
 /// Largest request body, bytes.
-const BODY_BYTES_MAX: u64 = 16_384;
+const BODY_BYTES_MAX: u64 = 4_096;
 /// Longest time until an endpoint begins its answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// Calls listed when the client does not say how many.

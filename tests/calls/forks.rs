@@ -5,6 +5,8 @@
 mod asterisk;
 mod audio;
 mod bodies;
+#[path = "../lab/asterisk.rs"]
+mod lab;
 mod siprec;
 mod streams;
 

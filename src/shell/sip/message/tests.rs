@@ -61,8 +61,9 @@ fn bodies() {
     check("application/sdp", "", None);
     let parts =
         "--b\r\nContent-Type: text/plain\r\n\r\nhello\r\n--b\r\ncontent-type: application/sdp\r\n\r\nv=0\r\n--b--";
-    check("multipart/mixed; boundary=\"b\"", parts, Some("v=0\r\n"));
-    check("multipart/mixed", parts, None);
+    check("multipart/mixed; boundary=\"b\"", parts, Some("v=0"));
+    check("multipart/mixed", parts, Some("v=0"));
+    check("multipart/mixed; boundary=c", parts, None);
 }
 
 #[test]

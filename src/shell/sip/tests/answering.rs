@@ -124,7 +124,7 @@ async fn rubbish_does_no_harm() {
     }
     stand.say("OPTIONS", "1", "", "", "").await;
     let answer = stand.receive("SIP/2.0 200 ").await;
-    assert_eq!(value(&answer, "Accept"), "application/sdp");
+    assert_eq!(value(&answer, "Accept"), "application/sdp, multipart/mixed, application/rs-metadata+xml");
     assert!(value(&answer, "Allow").contains("UPDATE") && value(&answer, "Supported").contains("timer"));
     stand.say("FLY", "2", "", "", "").await;
     stand.receive("SIP/2.0 405 ").await;
