@@ -69,7 +69,7 @@ impl Leg {
             return;
         }
         context.out.push(Command::Handshake { leg: self.id, handshake: agreed.clone(), forks });
-        let until = self.is_answered().then(|| context.now + KEYS_WAIT);
+        let until = self.is_agreed().then(|| context.now + KEYS_WAIT);
         self.shaking = Some(Shaking { agreed, since: context.now, progress: Progress::Awaited { until } });
     }
 
@@ -120,7 +120,7 @@ impl Call {
         let Some(shaking) = &mut leg.shaking else { return };
         shaking.progress = Progress::Failed;
         let is_stranger = failure == HandshakeFailure::WrongCertificate;
-        if !is_stranger && !leg.is_answered() {
+        if !is_stranger && !leg.is_agreed() {
             // It is tried again when the leg is answered.
             return;
         }

@@ -267,6 +267,11 @@ impl Leg {
         self.dialog == Dialog::Answered
     }
 
+    /// Whether offer and answer are complete: from then on, a handshake has to come to an end.
+    pub(super) fn is_agreed(&self) -> bool {
+        matches!(self.dialog, Dialog::Absent | Dialog::Answered)
+    }
+
     /// Whether both lives are over.
     pub(super) fn is_gone(&self) -> bool {
         matches!(self.dialog, Dialog::Absent | Dialog::Over) && self.stream == Stream::Closed

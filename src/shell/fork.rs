@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
@@ -26,6 +27,9 @@ pub use ports::{PortsError, PortsWanted, RtpPorts};
 
 /// Streams at a time; further connections are closed at once.
 pub const STREAMS_MAX: usize = 2_000;
+/// How long a far end may take nothing of what is played to it.
+const SEND_WAIT: Duration = Duration::from_secs(2);
+const TAKES_NOTHING: &str = "the far end takes nothing of what is sent to it";
 /// Commands that may wait for one stream.
 const ORDERS_MAX: usize = 16;
 

@@ -16,6 +16,22 @@ use calmline::notice::{Notice, What};
 
 use crate::stage::{Setup, Stage};
 
+/// What is done about anger: the model calls the recorded people's anger medium.
+const POLICY: &str = r#"
+name = "forked"
+version = 1
+scenarios = ["after-sales"]
+
+[[rule]]
+id = "angry-to-human"
+when = { emotion = "anger", level = "medium", lasted_s = 0.5 }
+then = [
+  { alert = "critical", text = "An angry caller" },
+  { prompt = "sorry-transfer.wav", mode = "replace" },
+  { reroute = "bridge", target = "human" },
+]
+"#;
+
 /// Where streams without SIP are taken.
 struct Doors {
     audiosocket: SocketAddr,
@@ -39,7 +55,7 @@ impl Doors {
         let route = "[[route]]\nname = \"copies\"\nforked = true\nscenario = \"after-sales\"\n\n[[route]]";
         let both = "[listening]\nenabled = true\nparties = \"both\"";
         let edits = [("[web]", &*section), ("[[route]]", route), ("[listening]\nenabled = true", both)];
-        Stage::set(Setup { edits: &edits, ..Setup::named(name) })
+        Stage::set(Setup { edits: &edits, policy: Some(POLICY), ..Setup::named(name) })
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::channel::{self, Channel};
-use super::{Held, Shared};
+use super::{Held, SEND_WAIT, Shared, TAKES_NOTHING};
 use crate::control::{ForkCommand, ForkEvent, ForkOpening, Source};
 
 /// The longest payload that is taken: a second at 16 kHz, fifty times what Asterisk sends.
@@ -165,7 +165,8 @@ async fn talk(
                     let frame: Vec<i16> = played.drain(..rate.frame()).collect();
                     out.clear();
                     audiosocket::write_audio(rate, &frame, &mut out);
-                    connection.socket.write_all(&out).await.map_err(|error| error.to_string())?;
+                    let sent = timeout(SEND_WAIT, connection.socket.write_all(&out)).await;
+                    sent.map_err(|_| TAKES_NOTHING.to_owned())?.map_err(|error| error.to_string())?;
                 }
             }
             () = sleep_until(due.unwrap_or(silent).min(silent)) => {

@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::channel::{self, Channel};
-use super::{Held, Shared};
+use super::{Held, SEND_WAIT, Shared, TAKES_NOTHING};
 use crate::control::{ForkCommand, ForkEvent, ForkOpening, Source};
 
 /// The longest message: some seconds of audio in base64.
@@ -131,7 +131,11 @@ impl Session {
 
     async fn opening(&mut self) -> Result<Option<Box<Opening>>, String> {
         loop {
-            let Some(message) = self.receive().await? else { return Ok(None) };
+            let message = match receive(&mut self.socket).await? {
+                Received::Message(message) => message,
+                Received::Sign => continue,
+                Received::Closed => return Ok(None),
+            };
             self.stream.read(&message, &mut self.events).map_err(|error| error.to_string())?;
             let begun = self.events.iter().position(|event| matches!(event, Event::Begun(_)));
             if let Some(place) = begun
@@ -163,19 +167,6 @@ impl Session {
         }
     }
 
-    /// The next message; `None` when the far end has closed.
-    async fn receive(&mut self) -> Result<Option<Message>, String> {
-        loop {
-            match self.socket.recv().await {
-                None | Some(Ok(WsMessage::Close(_))) => return Ok(None),
-                Some(Err(error)) => return Err(error.to_string()),
-                Some(Ok(WsMessage::Text(text))) => return Ok(Some(Message::Text(text.to_string()))),
-                Some(Ok(WsMessage::Binary(bytes))) => return Ok(Some(Message::Binary(bytes.to_vec()))),
-                Some(Ok(WsMessage::Ping(_) | WsMessage::Pong(_))) => {}
-            }
-        }
-    }
-
     async fn talk(&mut self, rate: Rate, plays: bool) -> Result<String, String> {
         let clock = self.held.shared.clock;
         let stop = self.held.shared.stop.clone();
@@ -190,14 +181,12 @@ impl Session {
             let Session { socket, held, channels, .. } = self;
             let first = channels.first().filter(|_| plays);
             tokio::select! {
-                message = socket.recv() => {
+                received = receive(socket) => {
                     heard = Instant::now();
-                    let message = match message {
-                        None | Some(Ok(WsMessage::Close(_))) => return Ok("the connection was closed".to_owned()),
-                        Some(Err(error)) => return Err(error.to_string()),
-                        Some(Ok(WsMessage::Text(text))) => Message::Text(text.to_string()),
-                        Some(Ok(WsMessage::Binary(bytes))) => Message::Binary(bytes.to_vec()),
-                        Some(Ok(WsMessage::Ping(_) | WsMessage::Pong(_))) => continue,
+                    let message = match received? {
+                        Received::Message(message) => message,
+                        Received::Sign => continue,
+                        Received::Closed => return Ok("the connection was closed".to_owned()),
                     };
                     self.stream.read(&message, &mut self.events).map_err(|error| error.to_string())?;
                     if let Some(reason) = self.take_events().await? {
@@ -220,7 +209,7 @@ impl Session {
                     self.play(rate, &mut played).await?;
                 }
                 _ = ping.tick() => {
-                    socket.send(WsMessage::Ping(Vec::new().into())).await.map_err(|error| error.to_string())?;
+                    send(socket, WsMessage::Ping(Vec::new().into())).await?;
                 }
                 () = sleep_until(due) => {
                     if heard.elapsed() >= SILENCE_MAX {
@@ -266,8 +255,33 @@ impl Session {
                 Message::Text(text) => WsMessage::Text(text.into()),
                 Message::Binary(bytes) => WsMessage::Binary(bytes.into()),
             };
-            self.socket.send(message).await.map_err(|error| error.to_string())?;
+            send(&mut self.socket, message).await?;
         }
         Ok(())
     }
+}
+
+/// What has come.
+enum Received {
+    Message(Message),
+    /// A sign of life without content.
+    Sign,
+    Closed,
+}
+
+/// The next thing that comes; may be given up at any time without loss.
+async fn receive(socket: &mut WebSocket) -> Result<Received, String> {
+    match socket.recv().await {
+        None | Some(Ok(WsMessage::Close(_))) => Ok(Received::Closed),
+        Some(Err(error)) => Err(error.to_string()),
+        Some(Ok(WsMessage::Text(text))) => Ok(Received::Message(Message::Text(text.to_string()))),
+        Some(Ok(WsMessage::Binary(bytes))) => Ok(Received::Message(Message::Binary(bytes.to_vec()))),
+        Some(Ok(WsMessage::Ping(_) | WsMessage::Pong(_))) => Ok(Received::Sign),
+    }
+}
+
+/// Sends a message; a far end that takes nothing for a while must not hold up what it says itself.
+async fn send(socket: &mut WebSocket, message: WsMessage) -> Result<(), String> {
+    let sent = timeout(SEND_WAIT, socket.send(message)).await;
+    sent.map_err(|_| TAKES_NOTHING.to_owned())?.map_err(|error| error.to_string())
 }
