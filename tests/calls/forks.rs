@@ -16,7 +16,7 @@ use calmline::notice::{Notice, What};
 
 use crate::stage::{Setup, Stage};
 
-/// What is done about anger: the model calls the recorded people's anger medium.
+/// What is done about anger: as shipped, without another prompt when nobody can be reached.
 const POLICY: &str = r#"
 name = "forked"
 version = 1
@@ -24,7 +24,7 @@ scenarios = ["after-sales"]
 
 [[rule]]
 id = "angry-to-human"
-when = { emotion = "anger", level = "medium", lasted_s = 0.5 }
+when = { emotion = "anger", level = "high", lasted_s = 0.5 }
 then = [
   { alert = "critical", text = "An angry caller" },
   { prompt = "sorry-transfer.wav", mode = "replace" },

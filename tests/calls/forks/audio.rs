@@ -14,8 +14,8 @@ use crate::stage::{ANY, RATE, fixture};
 
 /// Samples of 20 ms.
 pub const FRAME: usize = RATE / 50;
-/// Clips of the calm beginning, of the anger after it, and of the agent.
-const CLIPS: [usize; 3] = [4, 9, 8];
+/// Texts of the calm beginning, of the anger after it, and of the agent, by their numbers.
+const TEXTS: [std::ops::RangeInclusive<u32>; 3] = [201..=204, 221..=230, 201..=210];
 
 /// What two people say, 8 kHz.
 pub struct Talk {
@@ -33,13 +33,13 @@ pub fn talk() -> Talk {
         let angry = fixture("fixtures/audio/angry-caller.wav");
         return Talk { caller: angry[8 * RATE..].to_vec(), agent: fixture("fixtures/audio/agent.wav").to_vec() };
     }
-    let clips = |speaker: &str, mood: &str, count: usize| {
-        (201..201 + count).flat_map(|text| clip(&data.join(format!("{speaker}_{mood}_{text}.opus")))).collect::<Vec<_>>()
+    let clips = |speaker: &str, mood: &str, texts: std::ops::RangeInclusive<u32>| {
+        texts.flat_map(|text| clip(&data.join(format!("{speaker}_{mood}_{text}.opus")))).collect::<Vec<_>>()
     };
-    let [calm, angry, agent] = CLIPS;
+    let [calm, angry, agent] = TEXTS;
     Talk {
-        caller: [clips("ZhaoZuoxiang", "neutral", calm), clips("ZhaoZuoxiang", "angry", angry)].concat(),
-        agent: clips("liuchanhg", "neutral", agent),
+        caller: [clips("liuchanhg", "neutral", calm), clips("liuchanhg", "angry", angry)].concat(),
+        agent: clips("ZhaoZuoxiang", "neutral", agent),
     }
 }
 
