@@ -292,8 +292,8 @@ impl Control {
             self.with_call(now, before, out, Call::superseded);
         }
         let mut context = Context { now, shared: &mut self.shared, out };
-        let started = admitted
-            .and_then(|admitted| Call::start_recording(&mut context, (key, id.clone()), leg, invite, admitted));
+        let started =
+            admitted.and_then(|admitted| Call::start_recording(&mut context, (key, id.clone()), leg, invite, admitted));
         match started {
             Ok(call) => self.take_up(now, key, call, out),
             Err(refusal) => self.refuse(leg, id, refusal, out),

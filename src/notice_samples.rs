@@ -68,7 +68,12 @@ fn late() -> Vec<What> {
         What::PromptFailed { file: "missing.wav".into(), reason: "no such file".into() },
         What::RerouteStarted { via: "bridge".into(), target: "human".into() },
         What::Rerouted { via: "bridge".into(), target: "human".into(), answer_ms: 850, gap_ms: Some(18) },
-        What::Alert { severity: "critical".into(), text: "angry caller".into(), rule: "angry-caller".into(), pbx_call: None },
+        What::Alert {
+            severity: "critical".into(),
+            text: "angry caller".into(),
+            rule: "angry-caller".into(),
+            pbx_call: None,
+        },
         What::RerouteFailed { via: "refer".into(), target: "desk".into(), reason: "486 Busy Here".into() },
         What::KeyPressed { party: "caller".into(), key: "5".into(), way: "event".into() },
         What::SecureInput { on: true },

@@ -34,8 +34,8 @@ pub use moment::Moment;
 pub use pii::Pii;
 pub use readiness::{Component, Readiness};
 pub use record::{
-    Alert, Because, CallRecord, Decision, EVENTS_MAX, Fork, Peak, Prompt, PromptOutcome, Reroute, RerouteOutcome, State,
-    Step, TIMELINE_MAX, TimedNotice,
+    Alert, Because, CallRecord, Decision, EVENTS_MAX, Fork, Peak, Prompt, PromptOutcome, Reroute, RerouteOutcome,
+    State, Step, TIMELINE_MAX, TimedNotice,
 };
 
 /// Where the API listens unless the configuration says otherwise.

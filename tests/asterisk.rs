@@ -17,9 +17,9 @@ use calmline::demo::measure::{self, HEARD};
 use calmline::demo::server::{self, Plan, Server};
 use calmline::demo::supervisor::Supervisor;
 use calmline::notice::What;
+use lab::{ASTERISK, Lab};
 use loadtest::audio::Audio;
 use loadtest::driver::{PhoneHandle, PhonePlan, Phones};
-use lab::{ASTERISK, Lab};
 use loadtest::phone::{Behaviour, Event};
 use media::wav::{self, Channel};
 

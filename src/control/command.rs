@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use media::sdp::Handshake;
 use media::{LegId, PromptId};
 
-use super::{Description, ForkCommand, PbxOrder};
 use super::input::{Header, ReplyId};
+use super::{Description, ForkCommand, PbxOrder};
 use crate::notice::Notice;
 use crate::speech::Saying;
 

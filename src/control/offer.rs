@@ -41,7 +41,9 @@ pub(super) fn answer(context: &mut Context<'_>, leg: &mut Leg, request: Request<
     match leg.dialog {
         Dialog::Inviting | Dialog::Answered => {}
         // Our BYE or CANCEL is on its way: for us the dialog is gone (RFC 3261 §15.1.1).
-        Dialog::Absent | Dialog::Cancelling | Dialog::Ending | Dialog::Over => return refuse(context, leg, 481, Vec::new()),
+        Dialog::Absent | Dialog::Cancelling | Dialog::Ending | Dialog::Over => {
+            return refuse(context, leg, 481, Vec::new());
+        }
     }
     let description = match (request.sdp, request.method) {
         (None, OfferMethod::Update) => None,

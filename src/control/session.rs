@@ -168,9 +168,10 @@ impl Call {
         out.extend(watch.expiry.map(|expiry| (expiry.until, "session expiry")));
         out.extend(watch.confirm_by.map(|until| (until, "caller's ACK")));
         let quiet = self.quiet();
-        let silence_limit = self.fork.as_ref().map_or(settings.silence_limit, |fork| {
-            fork.silence_limit(settings.silence, settings.silence_limit)
-        });
+        let silence_limit = self
+            .fork
+            .as_ref()
+            .map_or(settings.silence_limit, |fork| fork.silence_limit(settings.silence, settings.silence_limit));
         out.extend(quiet.both.map(|since| (since + silence_limit, "silence limit")));
         let unasked = quiet.latest.filter(|&since| watch.quiet_asked != Some(since));
         out.extend(unasked.map(|since| (since + settings.silence, "silence check")));

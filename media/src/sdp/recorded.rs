@@ -150,12 +150,8 @@ mod tests {
             .iter()
             .enumerate()
             .map(|(at, line)| {
-                let local = Local {
-                    address: [192, 0, 2, 9].into(),
-                    port: 20_000 + at as u16,
-                    session_id: 5,
-                    version: 1,
-                };
+                let local =
+                    Local { address: [192, 0, 2, 9].into(), port: 20_000 + at as u16, session_id: 5, version: 1 };
                 match line.answer(&Terms::plain(&[Codec::Pcmu, Codec::Pcma]), &local) {
                     Ok((answer, _)) => answer,
                     Err(_) => line.decline(),

@@ -117,11 +117,7 @@ fn take(known: &mut siprec::Recording, text: &str) -> Option<String> {
 }
 
 /// Which media lines carry which side.
-fn seats<'a>(
-    shared: &Shared,
-    metadata: &siprec::Recording,
-    lines: impl Iterator<Item = (&'a str, bool)>,
-) -> Seats {
+fn seats<'a>(shared: &Shared, metadata: &siprec::Recording, lines: impl Iterator<Item = (&'a str, bool)>) -> Seats {
     let audio: Vec<(usize, &str)> =
         lines.enumerate().filter(|(_, (_, is_audio))| *is_audio).map(|(place, (label, _))| (place, label)).collect();
     let labels: Vec<&str> = audio.iter().map(|(_, label)| *label).collect();
@@ -233,7 +229,19 @@ impl Call {
         let passed = passed_on(&invite.headers);
         let mut call = Call::forked(
             context,
-            Begun { key, id, from, to, route, scenario: scenario.clone(), passed, session_expires_s, fork, caller, far },
+            Begun {
+                key,
+                id,
+                from,
+                to,
+                route,
+                scenario: scenario.clone(),
+                passed,
+                session_expires_s,
+                fork,
+                caller,
+                far,
+            },
         );
         if let Err(error) = call.take_offer(context, &session) {
             // It was judged before: only a description that is odd in a way of its own comes here.
@@ -378,12 +386,7 @@ impl Call {
     }
 
     /// Our answer to a line that belongs to a party, and what it agrees.
-    fn answer_line(
-        &mut self,
-        context: &Context<'_>,
-        line: &Line,
-        leg: LegId,
-    ) -> Option<(LineAnswer, sdp::Agreement)> {
+    fn answer_line(&mut self, context: &Context<'_>, line: &Line, leg: LegId) -> Option<(LineAnswer, sdp::Agreement)> {
         let leg_now = std::iter::once(&self.caller).chain(&self.far).find(|each| each.id == leg)?;
         let local = self.recording()?.local(leg_now);
         let formats = offered(context.shared, line, &leg_now.audio);

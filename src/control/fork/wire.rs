@@ -236,8 +236,7 @@ impl Call {
         let (Some(fork), far) = (&mut self.fork, &mut self.far) else { return };
         let Link::Wire(wire) = &mut fork.link else { return };
         let direction = if opening.plays { Direction::SendRecv } else { Direction::RecvOnly };
-        let settings =
-            StreamSettings { direction, ..StreamSettings::plain(None, opening.codec, opening.payload_type) };
+        let settings = StreamSettings { direction, ..StreamSettings::plain(None, opening.codec, opening.payload_type) };
         let (mut legs, mut receivers) = (Vec::new(), Vec::new());
         for voice in &opening.voices {
             let leg = match (voice, &mut *far) {
@@ -251,7 +250,8 @@ impl Call {
         }
 
         let taken = |before: &Vec<LegId>| before.iter().any(|leg| legs.contains(leg));
-        let replaced: Vec<StreamId> = wire.streams.extract_if(.., |_, before| taken(before)).map(|(id, _)| id).collect();
+        let replaced: Vec<StreamId> =
+            wire.streams.extract_if(.., |_, before| taken(before)).map(|(id, _)| id).collect();
         for stream in replaced {
             context.shared.streams.remove(&stream);
             let reason = "another stream has taken its place".to_owned();

@@ -7,8 +7,8 @@ use media::{Codec, LegId};
 
 use super::sim::{Sim, settings};
 use crate::control::{
-    Command, ForkCommand, ForkEvent, ForkOpening, Header, Input, Invite, OfferMethod, Order, PbxAction,
-    SipCommand, SipEvent, Source, StreamId,
+    Command, ForkCommand, ForkEvent, ForkOpening, Header, Input, Invite, OfferMethod, Order, PbxAction, SipCommand,
+    SipEvent, Source, StreamId,
 };
 use crate::notice::{Notice, What};
 
@@ -132,7 +132,9 @@ fn what_cannot_be_taken_is_refused() {
         assert_eq!(world.sim.control.counts().calls, 0);
     };
     let text = offer(["sendonly"; 2], [4000, 4002]);
-    for (sdp, code) in [("nothing", 488), (&*text.replace("RTP/AVP 0", "RTP/AVP 3").replace("RTP/AVP 8", "RTP/AVP 18"), 488)] {
+    for (sdp, code) in
+        [("nothing", 488), (&*text.replace("RTP/AVP 0", "RTP/AVP 3").replace("RTP/AVP 8", "RTP/AVP 18"), 488)]
+    {
         let mut world = World::new();
         world.record(sdp, Some(METADATA));
         refused(&world, code);

@@ -87,8 +87,7 @@ impl ForkSide {
         let PortsWanted { call, from, to, voices, codec, payload_type, details } = wanted;
         let uri = "rtp:api".to_owned();
         let (source, local, plays) = (Source::Rtp, false, false);
-        let opening =
-            ForkOpening { source, uri, call, from, to, voices, codec, payload_type, local, plays, details };
+        let opening = ForkOpening { source, uri, call, from, to, voices, codec, payload_type, local, plays, details };
         held.begin(Box::new(opening)).await;
         match timeout(ACCEPT_WAIT, held.orders.recv()).await {
             Ok(Some(ForkCommand::Accept { call, receivers, .. })) => {

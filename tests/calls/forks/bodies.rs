@@ -85,7 +85,9 @@ fn acme() -> Body {
              </extensiondata></participant>"
         )
     };
-    let stream = |id: &str, label: &str| format!("<stream id=\"{id}\" session=\"AavR==\"><label>{label}</label><mode>separate</mode></stream>");
+    let stream = |id: &str, label: &str| {
+        format!("<stream id=\"{id}\" session=\"AavR==\"><label>{label}</label><mode>separate</mode></stream>")
+    };
     let xml = format!(
         "<?xml version='1.0' encoding='UTF-8'?><recording xmlns='urn:ietf:params:xml:ns:recording'><datamode>complete</datamode>\
          <session id=\"AavR==\"><associate-time>2026-03-09T16:50:20</associate-time></session>{}{}{}{}</recording>",
@@ -118,7 +120,10 @@ fn broadworks() -> Body {
         name: "broadworks",
         media_type: "multipart/mixed;boundary=boundary-1",
         text: multipart(&[
-            ("Content-Type:application/rs-metadata+xml\r\nContent-Disposition:recording-session\r\nContent-Length:400", xml),
+            (
+                "Content-Type:application/rs-metadata+xml\r\nContent-Disposition:recording-session\r\nContent-Length:400",
+                xml,
+            ),
             (SDP, sdp),
         ]),
         parties: &[],

@@ -23,10 +23,7 @@ const CLIENT: &str = "Require: siprec\r\nContent-Disposition: session\r\n";
 fn an_angry_caller_of_a_recorded_call_is_alerted() {
     let (stage, _) = stage("siprec");
     let mut client = RawCaller::calling(stage.server.addresses.sip, "recorder");
-    let body = multipart(&[
-        (SDP, &description(["96", "97"], "sendonly")),
-        (XML, &metadata("complete", "7001")),
-    ]);
+    let body = multipart(&[(SDP, &description(["96", "97"], "sendonly")), (XML, &metadata("complete", "7001"))]);
     let answer = client.ask("INVITE", content(MIXED, &body));
     assert_eq!(answer.status(), Some(200), "{answer:?}");
     assert!(answer.header("Contact").is_some_and(|contact| contact.contains("+sip.srs")), "{answer:?}");
@@ -62,10 +59,7 @@ fn an_angry_caller_of_a_recorded_call_is_alerted() {
 fn pause_refresh_news_and_resume() {
     let (stage, _) = stage("siprec-updates");
     let mut client = RawCaller::calling(stage.server.addresses.sip, "recorder");
-    let body = multipart(&[
-        (XML, &metadata("complete", "7001")),
-        (SDP, &description(["96", "97"], "sendonly")),
-    ]);
+    let body = multipart(&[(XML, &metadata("complete", "7001")), (SDP, &description(["96", "97"], "sendonly"))]);
     let timer = format!("{CLIENT}Supported: timer\r\nSession-Expires: 1800\r\n");
     let answer = client.ask("INVITE", Content { headers: &timer, media_type: MIXED, body: &body });
     assert_eq!(answer.status(), Some(200), "{answer:?}");
@@ -153,10 +147,7 @@ fn captured_bodies_are_taken_as_they_are() {
 fn a_draining_recorder_sends_the_client_to_the_next_one() {
     let doors = [Doors::find(), Doors::find()];
     let [first, second] = [doors[0].open("siprec-first", ""), doors[1].open("siprec-second", "")];
-    let body = multipart(&[
-        (SDP, &description(["96", "97"], "sendonly")),
-        (XML, &metadata("complete", "7001")),
-    ]);
+    let body = multipart(&[(SDP, &description(["96", "97"], "sendonly")), (XML, &metadata("complete", "7001"))]);
     let mut running = RawCaller::calling(first.server.addresses.sip, "recorder");
     assert_eq!(running.ask("INVITE", content(MIXED, &body)).status(), Some(200));
     begun(&first, "siprec");
@@ -186,10 +177,7 @@ fn a_draining_recorder_sends_the_client_to_the_next_one() {
 #[test]
 fn what_is_wrong_with_one_recording_hurts_no_other() {
     let (stage, _) = stage("siprec-bad");
-    let good = multipart(&[
-        (SDP, &description(["96", "97"], "sendonly")),
-        (XML, &metadata("complete", "7001")),
-    ]);
+    let good = multipart(&[(SDP, &description(["96", "97"], "sendonly")), (XML, &metadata("complete", "7001"))]);
     let mut client = RawCaller::calling(stage.server.addresses.sip, "recorder");
     let answer = client.ask("INVITE", content(MIXED, &good));
     let speaker = Speaker::start(ports(&answer)[1], &[]);

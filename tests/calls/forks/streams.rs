@@ -145,7 +145,9 @@ fn streams_that_are_wrong_end_alone() {
     let good = AudioSocket::connect(doors.audiosocket, "00000000-0000-0000-0000-000000000001", Vec::new());
     begun(&stage, "audiosocket");
     // Audio without an id; a frame that is too long; a key that is none; nothing at all.
-    for bytes in [&[0x10, 0, 2, 1, 2][..], &[0x10, 0xff, 0xff], &[1, 0, 3, 1, 2, 3], &[3, 0, 1, 0xee], b"GET / HTTP/1.1\r\n\r\n"] {
+    for bytes in
+        [&[0x10, 0, 2, 1, 2][..], &[0x10, 0xff, 0xff], &[1, 0, 3, 1, 2, 3], &[3, 0, 1, 0xee], b"GET / HTTP/1.1\r\n\r\n"]
+    {
         let mut stream = TcpStream::connect(doors.audiosocket).expect("a connection");
         stream.write_all(bytes).expect("taken");
         stream.set_read_timeout(Some(LONG)).expect("a timeout");
@@ -160,9 +162,10 @@ fn streams_that_are_wrong_end_alone() {
             break;
         }
     }
-    stage.until("the end of the fast one", |what| {
-        matches!(what, What::CallEnded { reason, .. } if reason.contains("times as fast"))
-    });
+    stage.until(
+        "the end of the fast one",
+        |what| matches!(what, What::CallEnded { reason, .. } if reason.contains("times as fast")),
+    );
     assert!(tungstenite::connect(format!("ws://{}/?rate=44100", doors.websocket)).is_err());
     assert!(tungstenite::connect(format!("ws://{}/?channels=nobody", doors.websocket)).is_err());
     let mut twilio = tungstenite::connect(format!("ws://{}/", doors.websocket)).expect("a connection").0;
