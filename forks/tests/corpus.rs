@@ -33,6 +33,7 @@ fn messages() {
 }
 
 #[track_caller]
+#[expect(clippy::disallowed_methods, reason = "the test reads the committed corpus")]
 fn replay(name: &str, check: impl Fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
     let mut files = 0;

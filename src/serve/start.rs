@@ -10,13 +10,13 @@ use tracing::{info, warn};
 use super::desk::{Desk, Inlets};
 use super::handshakes;
 use crate::cli::Failure;
-use crate::control::{Control, ControlSettings, Input, Order, SipEvent, Sounds};
+use crate::control::{Control, ControlSettings, ForkEvent, Input, Order, SipEvent, Sounds};
 use crate::metrics::Metrics;
 use crate::model::ModelFiles;
 use crate::settings::{Fault, Policies, Settings};
 use crate::shell::clock::Clock;
 use crate::shell::fork::ForkSide;
-use crate::shell::listen::{Chaos, ListenOptions, Listening, Parties};
+use crate::shell::listen::{Chaos, Heard, ListenOptions, Listening, Parties};
 use crate::shell::media::{MediaHandle, MediaOptions, TapRing};
 use crate::shell::sip::{SipOptions, SipSide};
 use crate::speech::{Answer, EspeakNg, Saying, Speaker};
@@ -54,29 +54,14 @@ impl Server {
         let (fingerprint, handshakes, shaken_inlet) = handshakes::start(clock, media.clone())?;
 
         let parties = Arc::new(Parties::default());
-        let (heard, heard_inlet) = mpsc::channel(EVENTS_MAX);
-        let options = ListenOptions {
-            tap: Arc::clone(&tap),
-            parties: Arc::clone(&parties),
-            clock,
-            model: model_files(&settings),
-            chaos,
-            on_restart: counting_restarts(&metrics),
-            barge_in: settings.listening.barge_in,
-            heard,
-        };
-        let listening = settings.listening.enabled.then(|| Listening::start(options)).transpose();
-        let listening = listening.map_err(|error| Failure::of("starting the listening thread", error))?;
+        let (listening, heard_inlet) = start_listening(&settings, chaos, clock, (&tap, &parties), &metrics)?;
 
         let (speaker, spoken_inlet) = start_speaker(&settings, sayings)?;
 
         let (sip, sip_inlet) = start_sip(&settings).await?;
         readiness.set(Component::Sip, true);
 
-        let (fork_events, fork_inlet) = mpsc::channel(EVENTS_MAX);
-        let forks = ForkSide::start(settings.forks.clone(), clock, metrics.clone(), fork_events)
-            .await
-            .map_err(|error| Failure::Failed(error.to_string()))?;
+        let (forks, fork_inlet) = start_forks(&settings, clock, &metrics).await?;
 
         let bus = Arc::new(Bus::new());
         let (orders, order_inlet) = mpsc::channel(ORDERS_MAX);
@@ -165,6 +150,29 @@ fn start_media(
     MediaHandle::start(options).map_err(|error| Failure::of("starting the media loop", error))
 }
 
+/// Starts the listening thread, where there is to be one.
+fn start_listening(
+    settings: &Settings,
+    chaos: Option<Chaos>,
+    clock: Clock,
+    (tap, parties): (&Arc<TapRing>, &Arc<Parties>),
+    metrics: &Metrics,
+) -> Result<(Option<Listening>, mpsc::Receiver<Heard>), Failure> {
+    let (heard, inlet) = mpsc::channel(EVENTS_MAX);
+    let options = ListenOptions {
+        tap: Arc::clone(tap),
+        parties: Arc::clone(parties),
+        clock,
+        model: model_files(settings),
+        chaos,
+        on_restart: counting_restarts(metrics),
+        barge_in: settings.listening.barge_in,
+        heard,
+    };
+    let listening = settings.listening.enabled.then(|| Listening::start(options)).transpose();
+    listening.map(|listening| (listening, inlet)).map_err(|error| Failure::of("starting the listening thread", error))
+}
+
 /// Speaks the texts that are known now, so that no call waits for them.
 fn start_speaker(settings: &Settings, sayings: BTreeSet<Saying>) -> Result<(Speaker, mpsc::Receiver<Answer>), Failure> {
     let (answers, inlet) = mpsc::channel(EVENTS_MAX);
@@ -189,6 +197,16 @@ async fn start_sip(settings: &Settings) -> Result<(SipSide, mpsc::Receiver<SipEv
     let sip = SipSide::start(sip_options(settings), events).await.map_err(|e| Failure::Failed(e.to_string()))?;
     info!(address = %sip.local_addr(), "SIP over UDP");
     Ok((sip, inlet))
+}
+
+async fn start_forks(
+    settings: &Settings,
+    clock: Clock,
+    metrics: &Metrics,
+) -> Result<(ForkSide, mpsc::Receiver<ForkEvent>), Failure> {
+    let (events, inlet) = mpsc::channel(EVENTS_MAX);
+    let forks = ForkSide::start(settings.forks.clone(), clock, metrics.clone(), events).await;
+    forks.map(|forks| (forks, inlet)).map_err(|error| Failure::Failed(error.to_string()))
 }
 
 fn sip_options(settings: &Settings) -> SipOptions {

@@ -196,18 +196,7 @@ impl Call {
         let pbx_call = admitted.pbx_call();
         let Admitted { route, scenario, audio, session, metadata, fault, seats, from, to } = admitted;
         let lines = session.lines();
-        let formats = |place: Option<usize>| place.map(|place| offered(context.shared, &lines[place], &audio));
-        let (caller_formats, callee_formats) = (formats(seats.caller), formats(seats.callee));
-        let name = "caller";
-        let caller = open_party(context, key, name, audio.clone(), caller_formats.unwrap_or_default(), None)?;
-        let far = match callee_formats.map(|formats| open_party(context, key, "callee", audio.clone(), formats, None)) {
-            Some(Err(refusal)) => {
-                abandon(context, caller);
-                return Err(refusal);
-            }
-            Some(Ok(far)) => Some(far),
-            None => None,
-        };
+        let (caller, far) = open_parties(context, key, &lines, seats, &audio)?;
         let mut recording = Recording {
             leg,
             dialog: Dialog::Answered,
@@ -243,23 +232,31 @@ impl Call {
                 far,
             },
         );
-        if let Err(error) = call.take_offer(context, &session) {
-            // It was judged before: only a description that is odd in a way of its own comes here.
-            call.refuse_recording(context, &error);
-            return Ok(call);
-        }
-        let headers = call.expiry_headers();
-        if let Some(sdp) = call.recording_mut().map(|recording| recording.sdp.clone()) {
-            context.sip(SipCommand::Answer { leg, sdp, headers });
-        }
-        call.tap_parties(context);
-        if let Some(far) = &call.far {
-            // Nothing is sent to either; whoever supervises one of them hears both.
-            context.media(media::Command::Bridge { a: call.caller.id, b: far.id });
-        }
-        call.tell_recording(context);
+        call.begin_recording(context, leg, &session);
         call.judge(context, &routing::Event::Started { scenario });
         Ok(call)
+    }
+
+    /// Answers the client's first offer.
+    fn begin_recording(&mut self, context: &mut Context<'_>, leg: LegId, session: &Session) {
+        if let Err(error) = self.take_offer(context, session) {
+            // It was judged before: only a description that is odd in a way of its own comes here.
+            return self.refuse_recording(context, &error);
+        }
+        let headers = self.expiry_headers();
+        if let Some(sdp) = self.recording().map(|recording| recording.sdp.clone()) {
+            context.sip(SipCommand::Answer { leg, sdp, headers });
+        }
+        self.tap_parties(context);
+        self.join_parties(context);
+        self.tell_recording(context);
+    }
+
+    /// Nothing is sent to either party, but whoever supervises one of them hears both.
+    fn join_parties(&self, context: &mut Context<'_>) {
+        if let Some(far) = &self.far {
+            context.media(media::Command::Bridge { a: self.caller.id, b: far.id });
+        }
     }
 
     fn refuse_recording(&mut self, context: &mut Context<'_>, reason: &str) {
@@ -308,6 +305,7 @@ impl Call {
         sdp: Option<&str>,
         metadata: Option<&str>,
     ) {
+        let was_alone = self.far.is_none();
         let Some(recording) = self.recording_mut() else { return };
         let leg = recording.leg;
         let refuse = |context: &mut Context<'_>, code, headers: Vec<Header>| {
@@ -337,6 +335,9 @@ impl Call {
         self.refreshed(context.now, true);
         self.reseat(context);
         self.tap_parties(context);
+        if was_alone {
+            self.join_parties(context);
+        }
         self.tell_pause(context);
         self.tell_recording(context);
     }
@@ -482,6 +483,27 @@ impl Call {
     pub(in super::super) fn superseded(&mut self, context: &mut Context<'_>) {
         if matches!(self.stage, Stage::Talking(_)) {
             self.finish_with(context, Farewell { code: 480, reason: "the recording session was begun anew" });
+        }
+    }
+}
+
+/// The parties' legs. There is a caller in any case, who may be heard later.
+fn open_parties(
+    context: &mut Context<'_>,
+    key: CallKey,
+    lines: &[Line],
+    seats: Seats,
+    audio: &AudioTerms,
+) -> Result<(Leg, Option<Leg>), Refusal> {
+    let formats = |place: Option<usize>| place.map(|place| offered(context.shared, &lines[place], audio));
+    let (caller_formats, callee_formats) = (formats(seats.caller), formats(seats.callee));
+    let caller = open_party(context, key, "caller", audio.clone(), caller_formats.unwrap_or_default(), None)?;
+    let Some(callee_formats) = callee_formats else { return Ok((caller, None)) };
+    match open_party(context, key, "callee", audio.clone(), callee_formats, None) {
+        Ok(far) => Ok((caller, Some(far))),
+        Err(refusal) => {
+            abandon(context, caller);
+            Err(refusal)
         }
     }
 }

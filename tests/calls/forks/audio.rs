@@ -72,7 +72,7 @@ impl Speaker {
         let stopped = Arc::clone(&stop);
         let thread = thread::spawn(move || {
             let mut number: u16 = 0;
-            paced(samples, &stopped, |frame| {
+            paced(&samples, &stopped, |frame| {
                 let mut packet = vec![0x80, 0];
                 packet.extend(number.to_be_bytes());
                 packet.extend((u32::from(number) * FRAME as u32).to_be_bytes());
@@ -97,7 +97,7 @@ impl Drop for Speaker {
 }
 
 /// Hands out 20 ms of `samples` every 20 ms, then silence, until stopped or refused.
-pub fn paced(samples: Vec<i16>, stop: &AtomicBool, mut send: impl FnMut(&[i16]) -> bool) {
+pub fn paced(samples: &[i16], stop: &AtomicBool, mut send: impl FnMut(&[i16]) -> bool) {
     let silence = [0; FRAME];
     let begin = Instant::now();
     let mut frames = samples.chunks_exact(FRAME);

@@ -224,7 +224,7 @@ impl AudioSocket {
         let stop = Arc::new(AtomicBool::new(false));
         let (mut out, stopped) = (stream.try_clone().expect("a handle"), Arc::clone(&stop));
         let speaks = thread::spawn(move || {
-            paced(samples, &stopped, |frame| {
+            paced(&samples, &stopped, |frame| {
                 let mut bytes = Vec::new();
                 forks::audiosocket::write_audio(forks::audio::Rate::Narrow, frame, &mut bytes);
                 out.write_all(&bytes).is_ok()
@@ -287,7 +287,7 @@ impl Client {
         let thread = thread::spawn(move || {
             let mut rest = samples.into_iter();
             let mut frame = Vec::new();
-            paced(Vec::new(), &stopped, |silence| {
+            paced(&[], &stopped, |silence| {
                 frame.clear();
                 frame.extend(rest.by_ref().take(silence.len() * channels));
                 frame.resize(silence.len() * channels, 0);
