@@ -43,6 +43,7 @@ fn a_recording_becomes_a_call_of_two_parties() {
     assert_eq!(world.settings(caller).map(|settings| settings.codec), Some(Codec::Pcma));
     world.sip(SipEvent::Ended { leg, reason: "BYE from the far end".into() });
     world.is_over("BYE from the far end");
+    world.is_clean();
 }
 
 #[test]
@@ -64,6 +65,7 @@ fn pause_and_resume_keep_the_call() {
     assert_eq!(world.pauses(), [true, false, true]);
     assert_eq!(world.offer(leg, OfferMethod::Invite, Some(&offer(["sendonly"; 2], [4000, 4002])), None), 200);
     assert_eq!(world.pauses(), [true, false, true, false]);
+    world.is_clean();
 }
 
 #[test]
@@ -80,6 +82,7 @@ fn refreshes_are_answered_and_change_nothing() {
     assert_eq!(world.offer(leg, OfferMethod::Invite, Some("no description"), None), 488);
     assert_eq!(world.told(), before);
     assert!(world.is_up());
+    world.is_clean();
 }
 
 #[test]
@@ -98,6 +101,7 @@ fn news_of_who_takes_part_are_told_and_may_turn_the_sides() {
     let transferred = METADATA.replace("complete", "partial").replace("7001@pbx", "7002@pbx");
     assert_eq!(world.offer(leg, OfferMethod::Update, None, Some(&transferred)), 200);
     assert!(world.told_last().contains("callee=sip:7002@pbx"), "{}", world.told_last());
+    world.is_clean();
 }
 
 #[test]
@@ -108,6 +112,7 @@ fn a_stream_may_come_later() {
     assert_eq!(world.offer(leg, OfferMethod::Invite, Some(&offer(["sendonly"; 2], [4000, 4002])), Some(METADATA)), 200);
     assert_eq!(world.reply().matches("a=recvonly").count(), 2, "{}", world.reply());
     assert!(world.told_last().contains("caller=sip:138@carrier"), "{}", world.told_last());
+    world.is_clean();
 }
 
 #[test]
@@ -119,6 +124,7 @@ fn the_same_recording_begun_anew_takes_the_place_of_the_old_one() {
     let bye = |command: &Command| matches!(command, Command::Sip(SipCommand::Bye { leg, .. }) if *leg == first);
     assert!(world.out.iter().any(bye), "the old session is ended");
     assert_eq!(world.sim.control.counts().calls, 1);
+    world.is_clean();
 }
 
 #[test]
@@ -138,12 +144,14 @@ fn what_cannot_be_taken_is_refused() {
         let mut world = World::new();
         world.record(sdp, Some(METADATA));
         refused(&world, code);
+        world.is_clean();
     }
     let mut world = World::new();
     world.tell(Input::Order(Order::Drain));
     world.record(&text, Some(METADATA));
     // The client goes to its second recorder with this.
     refused(&world, 503);
+    world.is_clean();
 }
 
 #[test]
@@ -164,6 +172,7 @@ fn streams_of_one_call_find_each_other() {
     world.is_over("closed");
     world.tell(Input::Order(Order::HangUp { call: "boot-2".into() }));
     assert!(world.ended_streams().contains(&StreamId(3)));
+    world.is_clean();
 }
 
 #[test]
@@ -188,6 +197,7 @@ fn an_angry_caller_is_an_order_to_the_pbx() {
     world.tell(Input::PbxDone { call: order.call, outcome: Ok(()) });
     assert!(!world.said(|what| matches!(what, What::Rerouted { .. })), "said too late");
     assert!(world.is_up());
+    world.is_clean();
 }
 
 /// Call control with everything that it has wanted.
@@ -201,7 +211,28 @@ impl World {
         World { sim: Sim::new(settings()), out: Vec::new() }
     }
 
+    /// Ends whatever is left; nothing of it stays.
+    fn is_clean(mut self) {
+        for number in 1..10 {
+            self.tell(Input::Order(Order::HangUp { call: format!("boot-{number}") }));
+        }
+        self.deliver();
+        self.pass(100);
+        self.deliver();
+        self.sim.assert_clean();
+    }
+
+    /// The SIP side and the media path say what they have to say of themselves.
+    fn deliver(&mut self) {
+        while let Some(input) = self.sim.pending.pop_front() {
+            self.tell(input);
+        }
+    }
+
     fn tell(&mut self, input: Input) {
+        if let Input::Sip(SipEvent::Ended { leg, .. }) = &input {
+            self.sim.over(*leg);
+        }
         let out = self.sim.tell(input);
         self.out.extend(out);
     }
@@ -374,9 +405,7 @@ impl World {
 
     #[track_caller]
     fn is_over(&mut self, why: &str) {
-        while let Some(input) = self.sim.pending.pop_front() {
-            self.tell(input);
-        }
+        self.deliver();
         assert!(self.said(|what| matches!(what, What::CallEnded { reason, .. } if reason == why)));
     }
 }

@@ -263,6 +263,26 @@ fn targets_by_number_have_an_address() {
 }
 
 #[test]
+fn forked_calls_have_routes_of_their_own() {
+    let text = "[forks]\naudiosocket = \"10.0.0.1:9092\"\nagents = [\"sip:7*@*\"]\nfirst = \"callee\"\n\
+        [[route]]\nname = \"recorded\"\nforked = true\nscenario = \"any\"";
+    let settings = Settings::parse(text, Path::new("c.toml")).expect("good");
+    assert_eq!(settings.forks.audiosocket, Some("10.0.0.1:9092".parse().expect("a socket")));
+    assert_eq!((settings.forks.websocket, settings.forks.agents.len()), (None, 1));
+    let view = RequestView { request_uri: "sip:recorder@c", to: "", from: "", headers: &[] };
+    assert!(settings.routes.find_forked(&view).is_some() && settings.routes.find(&view).is_none());
+    check(
+        "[targets.bot]\nuri = \"sip:bot@10.0.0.1\"\n[forks]\nfirst = \"both\"\naudiosocket = \"9092\"\n\
+         [[route]]\nname = \"recorded\"\nforked = true\ntargets = [\"bot\"]\nscenario = \"any\"",
+        &[
+            "forks.first: found \"both\", expected \"caller\" or \"callee\"",
+            "forks.audiosocket: found \"9092\", expected \"IP:PORT\", e.g. \"192.0.2.20:5060\" or \"[2001:db8::20]:5060\"",
+            "route[0].targets: found targets of a forked call, expected none: such a call is only listened to",
+        ],
+    );
+}
+
+#[test]
 fn a_missing_file_is_a_fault() {
     let faults = Settings::load(Path::new("/nowhere/calmline.toml")).expect_err("no such file");
     assert!(faults[0].to_string().starts_with("/nowhere/calmline.toml: the whole file: found "), "{}", faults[0]);
@@ -273,8 +293,21 @@ fn the_shipped_configuration_is_good_and_its_comments_tell_the_defaults() {
     let text = include_str!("../../../config/calmline.toml");
     let settings = Settings::parse(text, Path::new("config/calmline.toml")).expect("good");
     // Every commented-out `key = value` line is put in force: it must be understood, and be the default it claims to be.
-    let examples =
-        ["external_address", "address", "token_file", "runtime", "model", "proxy", "cpus", "codecs", "networks"];
+    let examples = [
+        "external_address",
+        "address",
+        "token_file",
+        "token_env",
+        "runtime",
+        "model",
+        "proxy",
+        "cpus",
+        "codecs",
+        "networks",
+        "audiosocket",
+        "websocket",
+        "agents",
+    ];
     let in_force: Vec<&str> = text
         .lines()
         .map(|line| match line.strip_prefix("# ") {
