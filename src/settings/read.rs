@@ -270,9 +270,8 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
     };
     let forked = section.read("forked", "true or false", Value::as_bool).unwrap_or(false);
     let targets = if forked {
-        if section.has("targets") {
-            section.fault("targets", "targets of a forked call", "none: such a call is only listened to");
-        }
+        let nothing = |_: &Value| None::<()>;
+        section.read("targets", "no targets: a forked call is only listened to", nothing);
         Some(Vec::new())
     } else {
         section.need("targets", expected, known_names)

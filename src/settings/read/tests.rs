@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::settings::RequestView;
 
 #[test]
 fn an_empty_file_is_the_default() {
@@ -277,7 +278,7 @@ fn forked_calls_have_routes_of_their_own() {
         &[
             "forks.first: found \"both\", expected \"caller\" or \"callee\"",
             "forks.audiosocket: found \"9092\", expected \"IP:PORT\", e.g. \"192.0.2.20:5060\" or \"[2001:db8::20]:5060\"",
-            "route[0].targets: found targets of a forked call, expected none: such a call is only listened to",
+            "route[1].targets: found [\"bot\"], expected no targets: a forked call is only listened to",
         ],
     );
 }
