@@ -5,7 +5,8 @@
 use std::net::Ipv4Addr;
 
 use media::sdp::{
-    self, Credentials, Exchange, Fingerprint, Formats, Hash, Local, Offer, Protection, Terms, Wanted, Wishes,
+    self, Credentials, Exchange, Fingerprint, Formats, Hash, LineAnswer, Local, Offer, Protection, Terms, Wanted,
+    Wishes,
 };
 use media::srtp::Security;
 use media::{Codec, Direction};
@@ -26,6 +27,28 @@ pub fn check(bytes: &[u8]) {
             let unprotected = accepted.is_ok_and(|agreed| agreed.settings.security == Security::Plain);
             assert!(!(unprotected && wanted == Wanted::Required), "required, and not protected");
         }
+    }
+    line_by_line(&far);
+}
+
+/// Answers every media line by itself: as many lines as were offered, on none of which we send.
+fn line_by_line(far: &sdp::Session) {
+    let lines = far.lines();
+    let answers: Vec<LineAnswer> = lines
+        .iter()
+        .zip(1..)
+        .map(|(line, number)| {
+            let port = 20_000 + 2 * number;
+            let local = Local { address: Ipv4Addr::LOCALHOST.into(), port, session_id: 1, version: 1 };
+            line.answer(&Terms::plain(&Codec::ALL), &local).map_or_else(|_| line.decline(), |(answer, _)| answer)
+        })
+        .collect();
+    let Some(text) = sdp::join(&answers, None) else { return };
+    let ours = sdp::parse(&text).expect("our own answer can be read").lines();
+    assert_eq!(ours.len(), lines.len(), "{text}");
+    for (line, offered) in ours.iter().zip(&lines).filter(|(line, _)| line.is_audio) {
+        assert_eq!(line.session().direction(), Some(Direction::Inactive), "{text}");
+        assert_eq!(line.label, offered.label, "{text}");
     }
 }
 

@@ -38,9 +38,9 @@ impl Session {
         let mut session = self.clone();
         let mut media = session.description.media_descriptions.swap_remove(index);
         // A sender that forgot to say that it only sends is answered as if it had.
-        let (sends, written) = match self.sender_direction(&media) {
-            Direction::SendRecv | Direction::SendOnly => (true, Direction::SendOnly),
-            Direction::RecvOnly | Direction::Inactive => (false, Direction::Inactive),
+        let written = match self.sender_direction(&media) {
+            Direction::SendRecv | Direction::SendOnly => Direction::SendOnly,
+            Direction::RecvOnly | Direction::Inactive => Direction::Inactive,
         };
         media.attributes.retain(|each| direction(&each.key).is_none());
         media.attributes.push(Attribute::new(direction_name(written).to_owned(), None));
@@ -48,7 +48,6 @@ impl Session {
         session.media_types = vec![self.media_types[index].clone()];
         session.description.media_descriptions = vec![media];
         let is_audio = session.streams().next().is_some();
-        debug_assert!(!is_audio || session.direction().is_none_or(|to_us| sends == (to_us == Direction::RecvOnly)));
         Line { label, is_audio, session }
     }
 }
