@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -208,10 +209,13 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.shared.lock().remove(&self.id);
-        if self.begun {
+        // Only a task that broke has not said so itself.
+        if self.begun
+            && let Ok(runtime) = Handle::try_current()
+        {
             let (events, stream) = (self.shared.events.clone(), self.id);
             let ended = ForkEvent::Ended { stream, reason: "internal error".to_owned() };
-            tokio::spawn(async move { events.send(ended).await });
+            runtime.spawn(async move { events.send(ended).await });
         }
     }
 }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use forks::stream::Voice;
 use media::{Codec, LegId};
+use proptest::prelude::*;
 
-use super::sim::{Sim, settings};
+use super::sim::{Sim, SipState, settings};
 use crate::control::{
     Command, ForkCommand, ForkEvent, ForkOpening, Header, Input, Invite, OfferMethod, Order, PbxAction, SipCommand,
     SipEvent, Source, StreamId,
@@ -43,7 +44,7 @@ fn a_recording_becomes_a_call_of_two_parties() {
     assert_eq!(world.settings(caller).map(|settings| settings.codec), Some(Codec::Pcma));
     world.sip(SipEvent::Ended { leg, reason: "BYE from the far end".into() });
     world.is_over("BYE from the far end");
-    world.is_clean();
+    world.leaves_nothing();
 }
 
 #[test]
@@ -65,7 +66,7 @@ fn pause_and_resume_keep_the_call() {
     assert_eq!(world.pauses(), [true, false, true]);
     assert_eq!(world.offer(leg, OfferMethod::Invite, Some(&offer(["sendonly"; 2], [4000, 4002])), None), 200);
     assert_eq!(world.pauses(), [true, false, true, false]);
-    world.is_clean();
+    world.leaves_nothing();
 }
 
 #[test]
@@ -82,7 +83,7 @@ fn refreshes_are_answered_and_change_nothing() {
     assert_eq!(world.offer(leg, OfferMethod::Invite, Some("no description"), None), 488);
     assert_eq!(world.told(), before);
     assert!(world.is_up());
-    world.is_clean();
+    world.leaves_nothing();
 }
 
 #[test]
@@ -101,7 +102,7 @@ fn news_of_who_takes_part_are_told_and_may_turn_the_sides() {
     let transferred = METADATA.replace("complete", "partial").replace("7001@pbx", "7002@pbx");
     assert_eq!(world.offer(leg, OfferMethod::Update, None, Some(&transferred)), 200);
     assert!(world.told_last().contains("callee=sip:7002@pbx"), "{}", world.told_last());
-    world.is_clean();
+    world.leaves_nothing();
 }
 
 #[test]
@@ -112,7 +113,7 @@ fn a_stream_may_come_later() {
     assert_eq!(world.offer(leg, OfferMethod::Invite, Some(&offer(["sendonly"; 2], [4000, 4002])), Some(METADATA)), 200);
     assert_eq!(world.reply().matches("a=recvonly").count(), 2, "{}", world.reply());
     assert!(world.told_last().contains("caller=sip:138@carrier"), "{}", world.told_last());
-    world.is_clean();
+    world.leaves_nothing();
 }
 
 #[test]
@@ -124,7 +125,7 @@ fn the_same_recording_begun_anew_takes_the_place_of_the_old_one() {
     let bye = |command: &Command| matches!(command, Command::Sip(SipCommand::Bye { leg, .. }) if *leg == first);
     assert!(world.out.iter().any(bye), "the old session is ended");
     assert_eq!(world.sim.control.counts().calls, 1);
-    world.is_clean();
+    world.leaves_nothing();
 }
 
 #[test]
@@ -144,14 +145,14 @@ fn what_cannot_be_taken_is_refused() {
         let mut world = World::new();
         world.record(sdp, Some(METADATA));
         refused(&world, code);
-        world.is_clean();
+        world.leaves_nothing();
     }
     let mut world = World::new();
     world.tell(Input::Order(Order::Drain));
     world.record(&text, Some(METADATA));
     // The client goes to its second recorder with this.
     refused(&world, 503);
-    world.is_clean();
+    world.leaves_nothing();
 }
 
 #[test]
@@ -172,7 +173,7 @@ fn streams_of_one_call_find_each_other() {
     world.is_over("closed");
     world.tell(Input::Order(Order::HangUp { call: "boot-2".into() }));
     assert!(world.ended_streams().contains(&StreamId(3)));
-    world.is_clean();
+    world.leaves_nothing();
 }
 
 #[test]
@@ -197,7 +198,69 @@ fn an_angry_caller_is_an_order_to_the_pbx() {
     world.tell(Input::PbxDone { call: order.call, outcome: Ok(()) });
     assert!(!world.said(|what| matches!(what, What::Rerouted { .. })), "said too late");
     assert!(world.is_up());
-    world.is_clean();
+    world.leaves_nothing();
+}
+
+/// Something that may happen at any time.
+#[derive(Debug, Clone)]
+enum Step {
+    /// A recording client comes, with two streams or one, with metadata or without.
+    Record {
+        streams: usize,
+        named: bool,
+    },
+    /// It offers something else.
+    Offer {
+        which: usize,
+        kind: u8,
+    },
+    /// It hangs up.
+    Over {
+        which: usize,
+    },
+    /// A stream of one of two calls begins.
+    Begin {
+        call: u8,
+        voice: Voice,
+        plays: bool,
+    },
+    /// A stream ends.
+    End {
+        which: usize,
+    },
+    HangUp {
+        number: u8,
+    },
+    Wait {
+        seconds: u64,
+    },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let voice = prop_oneof![Just(Voice::Caller), Just(Voice::Callee), Just(Voice::Both)];
+    prop_oneof![
+        (1..=2_usize, any::<bool>()).prop_map(|(streams, named)| Step::Record { streams, named }),
+        (0..4_usize, 0..8_u8).prop_map(|(which, kind)| Step::Offer { which, kind }),
+        (0..4_usize).prop_map(|which| Step::Over { which }),
+        (0..2_u8, voice, any::<bool>()).prop_map(|(call, voice, plays)| Step::Begin { call, voice, plays }),
+        (0..6_usize).prop_map(|which| Step::End { which }),
+        (1..9_u8).prop_map(|number| Step::HangUp { number }),
+        (1..400_u64).prop_map(|seconds| Step::Wait { seconds }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_happens_nothing_stays(steps in prop::collection::vec(step(), 1..40)) {
+        let mut world = World::new();
+        let (mut legs, mut streams) = (Vec::new(), 0);
+        for step in steps {
+            world.happen(&step, &mut legs, &mut streams);
+        }
+        world.leaves_nothing();
+    }
 }
 
 /// Call control with everything that it has wanted.
@@ -211,9 +274,56 @@ impl World {
         World { sim: Sim::new(settings()), out: Vec::new() }
     }
 
+    fn happen(&mut self, step: &Step, legs: &mut Vec<LegId>, streams: &mut u32) {
+        let both = offer(["sendonly"; 2], [4000, 4002]);
+        let one = both.split("m=audio 4002").next().expect("a line").to_owned();
+        let is_up =
+            |world: &World, leg: &LegId| world.sim.sip.get(leg).is_some_and(|leg| leg.state == SipState::Answered);
+        match *step {
+            Step::Record { streams, named } => {
+                legs.push(self.record(if streams == 1 { &one } else { &both }, named.then_some(METADATA)));
+            }
+            Step::Offer { which, kind } => {
+                let Some(leg) = legs.get(which).copied().filter(|leg| is_up(self, leg)) else { return };
+                let (held, off) = (offer(["inactive"; 2], [4000, 4002]), offer(["sendonly"; 2], [0, 0]));
+                let (method, sdp, metadata) = match kind {
+                    0 => (OfferMethod::Update, None, None),
+                    1 => (OfferMethod::Invite, None, Some(METADATA)),
+                    2 => (OfferMethod::Invite, Some(&*held), None),
+                    3 => (OfferMethod::Invite, Some(&*off), None),
+                    4 => (OfferMethod::Invite, Some(&*one), None),
+                    5 => (OfferMethod::Update, None, Some("<recording>")),
+                    6 => (OfferMethod::Invite, Some("nothing"), Some(METADATA)),
+                    _ => (OfferMethod::Invite, Some(&*both), Some(METADATA)),
+                };
+                self.offer(leg, method, sdp, metadata);
+            }
+            Step::Over { which } => {
+                let leg = legs.get(which).copied().filter(|leg| is_up(self, leg));
+                if let Some(leg) = leg {
+                    self.sip(SipEvent::Ended { leg, reason: "BYE".into() });
+                }
+            }
+            Step::Begin { call, voice, plays } => {
+                *streams += 1;
+                let opening = Box::new(opening(&format!("c{call}"), voice, plays));
+                self.tell(Input::Fork(ForkEvent::Begun { stream: StreamId(*streams), opening }));
+            }
+            Step::End { which } => {
+                let stream = StreamId(u32::try_from(which).expect("few"));
+                self.tell(Input::Fork(ForkEvent::Ended { stream, reason: "closed".into() }));
+            }
+            Step::HangUp { number } => self.tell(Input::Order(Order::HangUp { call: format!("boot-{number}") })),
+            Step::Wait { seconds } => {
+                self.deliver();
+                self.pass(seconds);
+            }
+        }
+    }
+
     /// Ends whatever is left; nothing of it stays.
-    fn is_clean(mut self) {
-        for number in 1..10 {
+    fn leaves_nothing(mut self) {
+        for number in 1..50 {
             self.tell(Input::Order(Order::HangUp { call: format!("boot-{number}") }));
         }
         self.deliver();
@@ -279,19 +389,7 @@ impl World {
 
     /// A stream of a fork, of one voice.
     fn begin(&mut self, stream: u32, call: &str, voice: Voice, plays: bool) {
-        let opening = Box::new(ForkOpening {
-            source: Source::FreeSwitch,
-            uri: "ws:/forked".into(),
-            call: Some(call.into()),
-            from: "138".into(),
-            to: "4000".into(),
-            voices: vec![voice],
-            codec: Codec::L16Narrow,
-            payload_type: 96,
-            local: true,
-            plays,
-            details: Vec::new(),
-        });
+        let opening = Box::new(opening(call, voice, plays));
         self.tell(Input::Fork(ForkEvent::Begun { stream: StreamId(stream), opening }));
         let accepted = |command: &Command| {
             matches!(command, Command::Fork(ForkCommand::Accept { stream: found, receivers, .. })
@@ -407,5 +505,22 @@ impl World {
     fn is_over(&mut self, why: &str) {
         self.deliver();
         assert!(self.said(|what| matches!(what, What::CallEnded { reason, .. } if reason == why)));
+    }
+}
+
+/// A stream of one voice.
+fn opening(call: &str, voice: Voice, plays: bool) -> ForkOpening {
+    ForkOpening {
+        source: Source::FreeSwitch,
+        uri: "ws:/forked".into(),
+        call: Some(call.into()),
+        from: "138".into(),
+        to: "4000".into(),
+        voices: vec![voice],
+        codec: Codec::L16Narrow,
+        payload_type: 96,
+        local: true,
+        plays,
+        details: Vec::new(),
     }
 }

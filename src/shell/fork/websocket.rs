@@ -8,13 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::connect_info::Connected;
 use axum::extract::ws::{Message as WsMessage, WebSocket, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use axum::serve::{IncomingStream, Listener};
 use forks::audio::Rate;
 use forks::stream::{Dialect, Event, Message, OPENING_WAIT, Opening, Request, SUBPROTOCOLS, Stream};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::channel::{self, Channel};
@@ -31,9 +33,10 @@ const PING_EVERY: Duration = Duration::from_secs(30);
 /// Takes connections until the server stops.
 pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     let stop = shared.stop.clone();
-    let router = Router::new().fallback(upgrade).with_state(shared);
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listener, service).with_graceful_shutdown(async move { stop.cancelled().await });
+    let router = Router::new().fallback(upgrade).with_state(Arc::clone(&shared));
+    let service = router.into_make_service_with_connect_info::<Peer>();
+    let served =
+        axum::serve(Door { listener, shared }, service).with_graceful_shutdown(async move { stop.cancelled().await });
     if let Err(error) = served.await {
         tracing::error!(%error, "WebSockets of forked calls");
     }
@@ -41,14 +44,14 @@ pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 
 async fn upgrade(
     State(shared): State<Arc<Shared>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
     Query(parameters): Query<Vec<(String, String)>>,
     uri: Uri,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    if !shared.trusts(peer.ip()) || !shared.admits(&headers, &uri, &parameters) {
-        tracing::warn!(%peer, "refused a WebSocket from an unknown source or without the token");
+    if !shared.admits(&headers, &uri, &parameters) {
+        tracing::warn!(%peer, "refused a WebSocket without the token");
         return (StatusCode::FORBIDDEN, "not for you\n").into_response();
     }
     let request = Request::read(parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())));
@@ -65,6 +68,45 @@ async fn upgrade(
         .max_message_size(MESSAGE_BYTES_MAX)
         .max_frame_size(MESSAGE_BYTES_MAX)
         .on_upgrade(move |socket| serve(socket, peer, path, Stream::new(request), held))
+}
+
+/// Lets in who is trusted; everybody else gets no answer.
+struct Door {
+    listener: TcpListener,
+    shared: Arc<Shared>,
+}
+
+impl Listener for Door {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+        loop {
+            match self.listener.accept().await {
+                Ok((socket, peer)) if self.shared.trusts(peer.ip()) => {
+                    let _ = socket.set_nodelay(true);
+                    return (socket, peer);
+                }
+                Ok((_, peer)) => tracing::warn!(%peer, "refused a WebSocket connection from an unknown source"),
+                // Out of file descriptors: others must be given time to end.
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+/// Where a connection comes from.
+#[derive(Debug, Clone, Copy)]
+struct Peer(SocketAddr);
+
+impl Connected<IncomingStream<'_, Door>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Door>) -> Peer {
+        Peer(*stream.remote_addr())
+    }
 }
 
 impl Shared {
