@@ -46,9 +46,10 @@ impl Lab {
         Ok(lab)
     }
 
-    /// Its channels, one a line.
+    /// Its channels, one a line; what else it says to its console is left out.
     pub fn channels(&self) -> String {
-        self.run("cli", &["core show channels concise"]).expect("Asterisk answers")
+        let said = self.run("cli", &["core show channels concise"]).expect("Asterisk answers");
+        said.lines().filter(|line| line.contains('!')).map(|line| format!("{line}\n")).collect()
     }
 
     fn run(&self, verb: &str, more: &[&str]) -> Result<String, String> {
