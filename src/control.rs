@@ -4,6 +4,7 @@
 //! A back-to-back user agent: every call has a caller's leg and a far leg, both with media of our own.
 
 mod act;
+mod asking;
 mod call;
 mod codecs;
 mod command;
@@ -11,6 +12,7 @@ mod context;
 mod description;
 mod finish;
 mod handshake;
+mod history;
 mod hold;
 mod input;
 mod keys;
@@ -18,10 +20,12 @@ mod leg;
 mod offer;
 mod ports;
 mod prompts;
+mod refer;
 mod reoffer;
 mod reroute;
 mod session;
 mod setup;
+mod takeover;
 #[cfg(test)]
 mod tests;
 
@@ -36,7 +40,7 @@ use media::sdp::Fingerprint;
 use media::{LegId, Sound};
 use routing::CallKey;
 
-pub use command::{Command, SipCommand};
+pub use command::{Command, InfoMethod, SipCommand};
 pub use description::Description;
 pub use input::{HandshakeFailure, Header, Input, Invite, OfferMethod, Order, ReplyId, SipEvent};
 
@@ -47,7 +51,8 @@ use self::leg::header;
 use self::ports::PortPool;
 use self::setup::Refusal;
 use crate::notice::{Notice, What};
-use crate::settings::{Limits, Parties, PortRange, Routes, Settings, Target};
+use crate::pbx::Outcome;
+use crate::settings::{Limits, Parties, PbxTerms, PortRange, Routes, Settings, Target};
 
 /// What call control needs to know of the configuration.
 #[derive(Debug, Clone)]
@@ -74,6 +79,10 @@ pub struct ControlSettings {
     pub targets: BTreeMap<String, Target>,
     /// Which targets a call is offered to.
     pub routes: Routes,
+    /// Who can be asked to act on calls, by name.
+    pub pbxes: BTreeMap<String, PbxTerms>,
+    /// Networks of trust: far ends may refer calls to hosts in them.
+    pub trusted: Vec<IpNet>,
 }
 
 impl From<&Settings> for ControlSettings {
@@ -90,6 +99,8 @@ impl From<&Settings> for ControlSettings {
             limits: settings.limits.clone(),
             targets: settings.targets.clone(),
             routes: settings.routes.clone(),
+            pbxes: settings.pbxes.iter().map(|(name, pbx)| (name.clone(), pbx.terms())).collect(),
+            trusted: settings.sip.trusted.clone(),
         }
     }
 }
@@ -193,6 +204,14 @@ impl Control {
             Input::Spoken { leg, prompt, sound } => {
                 self.with_owner(now, leg, out, |call, context| call.spoken(context, prompt, sound));
             }
+            Input::Pbx(answer) => {
+                if let Some(key) = self.shared.orders.get(&answer.ticket).copied() {
+                    if !matches!(answer.outcome, Outcome::Accepted) {
+                        self.shared.orders.remove(&answer.ticket);
+                    }
+                    self.with_call(now, key, out, |call, context| call.order_answered(context, answer));
+                }
+            }
             Input::Order(Order::HangUp { call }) => {
                 if let Some(key) = self.key_of(&call) {
                     self.with_call(now, key, out, |call, context| call.finish(context, "hung up by an operator"));
@@ -258,6 +277,22 @@ impl Control {
         self.next_call += 1;
         let id = format!("{}-{}", self.boot_id, key.0);
 
+        if let Some(replaced) = invite.replaces {
+            let mut refusal = Some(Refusal::new(481, "nobody to replace"));
+            self.with_owner(now, replaced, out, |call, context| {
+                refusal = call.take_over(context, replaced, leg, invite).err();
+            });
+            if let Some(refusal) = refusal {
+                self.refuse(leg, id, refusal, out);
+            }
+            return;
+        }
+        if let Some((target, uri)) = setup::elsewhere(&self.shared, now, invite) {
+            let headers = vec![header("X-Calmline-Call", id.clone())];
+            out.push(Command::Sip(SipCommand::Redirect { leg, uri, headers }));
+            let what = What::CallRedirected { target, reason: "angry in the last call".to_owned() };
+            return out.push(Command::Notice(Notice { call: id, call_ms: 0, what }));
+        }
         let admitted = self.room_for_one_more(now).and_then(|()| setup::admit(&self.shared, invite));
         let mut context = Context { now, shared: &mut self.shared, out };
         let started = admitted.and_then(|admitted| Call::start(&mut context, key, id.clone(), leg, invite, admitted));
@@ -355,6 +390,7 @@ impl Control {
         }
         if over {
             self.calls.remove(&key);
+            self.shared.orders.retain(|_, owner| *owner != key);
             return;
         }
         if let Some((at, what)) = call.deadline(&self.shared.settings) {
@@ -397,6 +433,8 @@ fn leg_of(event: &SipEvent) -> LegId {
         | SipEvent::Reinvited { leg, .. }
         | SipEvent::Key { leg, .. }
         | SipEvent::ReferProgress { leg, .. }
+        | SipEvent::Referred { leg, .. }
+        | SipEvent::Informed { leg, .. }
         | SipEvent::Probed { leg, .. }
         | SipEvent::Ended { leg, .. } => *leg,
     }

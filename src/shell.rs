@@ -4,4 +4,5 @@ pub mod clock;
 pub mod dtls;
 pub mod listen;
 pub mod media;
+pub mod pbx;
 pub mod sip;

@@ -8,6 +8,7 @@ use media::{LegId, PromptId};
 use super::Description;
 use super::input::{Header, ReplyId};
 use crate::notice::Notice;
+use crate::pbx::Order;
 use crate::speech::Saying;
 
 /// One thing to do, in the order given.
@@ -36,6 +37,8 @@ pub enum Command {
         /// What is said.
         saying: Saying,
     },
+    /// For whoever is connected with PBXs and webhooks: `Input::Pbx` follows.
+    Pbx(Order),
     /// For everybody who watches: API, metrics, logs.
     Notice(Notice),
 }
@@ -127,7 +130,38 @@ pub enum SipCommand {
         leg: LegId,
         /// Refer-To.
         uri: String,
+        /// Our leg whose place is to be taken (RFC 3891): Refer-To is its far end then, and `uri` only stands in for it.
+        replaces: Option<LegId>,
         /// Headers to add, e.g. `X-Calmline-Emotion`.
+        headers: Vec<Header>,
+    },
+    /// Tells a far end that has sent a REFER how it goes (RFC 3515 §2.4.5); the last word from 200 on.
+    TellReferrer {
+        /// The leg that sent it.
+        leg: LegId,
+        /// 100-699.
+        code: u16,
+        /// Reason phrase; the standard one when empty.
+        reason: String,
+    },
+    /// Tells the far end something inside the dialog: `SipEvent::Informed` follows.
+    Inform {
+        /// The leg.
+        leg: LegId,
+        /// By which request.
+        method: InfoMethod,
+        /// Headers to add.
+        headers: Vec<Header>,
+        /// The body, `application/json`.
+        json: String,
+    },
+    /// Sends the caller elsewhere before the answer: 302 (RFC 3261 §21.3.3).
+    Redirect {
+        /// The incoming leg.
+        leg: LegId,
+        /// Contact.
+        uri: String,
+        /// Headers to add.
         headers: Vec<Header>,
     },
     /// Asks whether the far end still knows the dialog (OPTIONS inside it).
@@ -135,4 +169,13 @@ pub enum SipCommand {
         /// The leg.
         leg: LegId,
     },
+}
+
+/// The requests that tell something inside a dialog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InfoMethod {
+    /// INFO (RFC 6086).
+    Info,
+    /// MESSAGE (RFC 3428).
+    Message,
 }

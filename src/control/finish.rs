@@ -55,20 +55,22 @@ impl Call {
             match talking.reroute.take() {
                 Some(Reroute::Ringing(ringing)) => self.dismiss(context, ringing.leg, farewell),
                 Some(Reroute::Settling(settled)) => self.report_settled(context, settled, None),
-                Some(Reroute::Referring(_)) | None => {}
+                Some(Reroute::Referring(referring)) => {
+                    if let Some(leg) = referring.consulted {
+                        self.dismiss(context, leg, farewell);
+                    }
+                }
+                Some(Reroute::Asking(_)) | None => {}
             }
         }
         context.shared.engine.forget(self.key);
+        context.shared.history.note(now, &self.from, self.tally.peak_level);
     }
 
     /// The caller's leg is over: hung up, cancelled or lost.
     pub(super) fn caller_gone(&mut self, context: &mut Context<'_>, reason: &str) {
-        if let Stage::Talking(talking) = &mut self.stage
-            && let Some(Reroute::Referring(referring)) = talking.reroute.take_if(|reroute| reroute.is_accepted_refer())
-        {
-            // Some PBXs hang up as soon as they take the REFER over; no NOTIFY can come after that.
-            self.report_referred(context, referring);
-            return self.finish(context, "moved by REFER");
+        if self.left_by_asking(context, reason) || self.left_by_refer(context) {
+            return;
         }
         self.finish(context, reason);
     }

@@ -15,6 +15,8 @@ use crate::shell::clock::Clock;
 use crate::shell::dtls::worker::Handshakes;
 use crate::shell::listen::{Heard, Listening, Parties};
 use crate::shell::media::{MediaFigures, MediaHandle, TapRing};
+use crate::pbx;
+use crate::shell::pbx::Connectors;
 use crate::shell::sip::SipSide;
 use crate::speech::{Answer, Speaker};
 use crate::web::{Bus, Component, Readiness};
@@ -31,6 +33,7 @@ pub(super) struct Desk {
     pub(super) handshakes: Handshakes,
     pub(super) listening: Option<Listening>,
     pub(super) speaker: Speaker,
+    pub(super) connectors: Connectors,
     pub(super) tap: Arc<TapRing>,
     /// The media loop's figures when they were last read.
     pub(super) figures: MediaFigures,
@@ -50,6 +53,7 @@ pub(super) struct Inlets {
     pub(super) shaken: Receiver<Input>,
     pub(super) heard: Receiver<Heard>,
     pub(super) spoken: Receiver<Answer>,
+    pub(super) pbx: Receiver<pbx::Answer>,
     pub(super) orders: Receiver<Order>,
 }
 
@@ -98,7 +102,7 @@ impl Desk {
     async fn next(&mut self, look: &mut Interval) -> Option<Option<Input>> {
         let due = self.control.deadline().map(|(at, _)| at.saturating_sub(self.clock.now()));
         let wake = Instant::now() + due.unwrap_or(LOOK_EVERY);
-        let Inlets { sip, media, shaken, heard, spoken, orders } = &mut self.inlets;
+        let Inlets { sip, media, shaken, heard, spoken, pbx, orders } = &mut self.inlets;
         let input = tokio::select! {
             biased;
             event = sip.recv() => Input::Sip(event?),
@@ -119,6 +123,7 @@ impl Desk {
             outcome = shaken.recv() => outcome?,
             // Without an API, or without listening, nobody holds the other end of these.
             Some(order) = orders.recv() => Input::Order(order),
+            Some(answer) = pbx.recv() => Input::Pbx(answer),
             Some(answer) = spoken.recv() => spoken_input(answer),
             Some(heard) = heard.recv() => match heard {
                 Heard::Observation(observation) => Input::Heard(observation),
@@ -143,6 +148,7 @@ impl Desk {
                 let refused = self.handshakes.begin(leg, handshake, forks).is_err();
                 return refused.then_some(Input::Shaken { leg, outcome: Err(HandshakeFailure::Busy) });
             }
+            Command::Pbx(order) => return self.connectors.ask(order).map(Input::Pbx),
             Command::Speak { leg, prompt, saying } => return self.speaker.ask(leg, prompt, saying).map(spoken_input),
             Command::Notice(notice) => {
                 log(&notice);

@@ -16,6 +16,8 @@ use crate::model::ModelFiles;
 use crate::settings::{Fault, Policies, Settings};
 use crate::shell::clock::Clock;
 use crate::shell::listen::{Chaos, ListenOptions, Listening, Parties};
+use crate::pbx;
+use crate::shell::pbx::Connectors;
 use crate::shell::media::{MediaHandle, MediaOptions, TapRing};
 use crate::shell::sip::{SipOptions, SipSide};
 use crate::speech::{Answer, EspeakNg, Saying, Speaker};
@@ -69,6 +71,7 @@ impl Server {
 
         let (speaker, spoken_inlet) = start_speaker(&settings, sayings)?;
 
+        let (connectors, pbx_inlet) = connect_pbxes(&settings, &metrics)?;
         let (sip, sip_inlet) = start_sip(&settings).await?;
         readiness.set(Component::Sip, true);
 
@@ -86,6 +89,7 @@ impl Server {
             shaken: shaken_inlet,
             heard: heard_inlet,
             spoken: spoken_inlet,
+            pbx: pbx_inlet,
             orders: order_inlet,
         };
         let mut desk = Desk {
@@ -97,6 +101,7 @@ impl Server {
             handshakes,
             listening,
             speaker,
+            connectors,
             tap,
             parties,
             bus,
@@ -166,6 +171,14 @@ fn start_speaker(settings: &Settings, sayings: BTreeSet<Saying>) -> Result<(Spea
         warn!(text = saying.text, %why, "a policy's text cannot be spoken: calls will go on without it");
     }
     Ok((speaker, inlet))
+}
+
+/// Begins to connect to every PBX; none of them has to be there yet.
+fn connect_pbxes(settings: &Settings, metrics: &Metrics) -> Result<(Connectors, mpsc::Receiver<pbx::Answer>), Failure> {
+    let (answers, inlet) = mpsc::channel(EVENTS_MAX);
+    let connectors = Connectors::start(&settings.pbxes, &boot_id()?, metrics, &answers)
+        .map_err(|why| Failure::of("connecting to the PBXs", why))?;
+    Ok((connectors, inlet))
 }
 
 /// Says which policies are in force.

@@ -10,10 +10,10 @@ use media::Sound;
 use media::sound;
 use media::tone::{Pattern, Progress};
 use media::wav::{RATE_HZ, Recording};
-use routing::{Action, Hold, Policy};
+use routing::{Action, Hold, Policy, Route};
 
 use super::read::read_text;
-use super::{Fault, Settings};
+use super::{Fault, PbxKind, PbxSettings, Settings};
 use crate::speech::Saying;
 
 /// Policy files of one server.
@@ -66,6 +66,16 @@ impl Policies {
                     fault(format!("{key}.hold"), found, expected);
                 });
             }
+            for (pbx, webhook) in asked(action) {
+                let fits = |(_, found): &(&String, &PbxSettings)| {
+                    webhook.is_none_or(|webhook| webhook == matches!(found.kind, PbxKind::Webhook { .. }))
+                };
+                let known: Vec<&str> = settings.pbxes.iter().filter(fits).map(|(name, _)| name.as_str()).collect();
+                if !known.contains(&pbx) {
+                    let expected = format!("the name of a fitting [pbx.NAME]; there are: {}", known.join(", "));
+                    fault(key.clone(), format!("\"{pbx}\""), expected);
+                }
+            }
             match action {
                 Action::Reroute { target, .. } if !settings.targets.contains_key(target) => {
                     let known: Vec<&str> = settings.targets.keys().map(String::as_str).collect();
@@ -87,6 +97,8 @@ impl Policies {
                 | Action::Prompt { .. }
                 | Action::Say { .. }
                 | Action::SecureInput(_)
+                | Action::Announce { .. }
+                | Action::Notify { .. }
                 | Action::Alert { .. } => {}
             }
         }
@@ -106,6 +118,19 @@ impl Policies {
             Hold::Music(_) => {}
         }
         Ok(())
+    }
+}
+
+/// Whom an action asks, and whether that has to be a webhook.
+fn asked(action: &Action) -> Vec<(&str, Option<bool>)> {
+    match action {
+        Action::Reroute { ways, .. } => {
+            let pbxes = ways.iter().filter(|way| matches!(way, Route::Pbx(_)));
+            pbxes.map(|way| (way.as_str(), None)).collect()
+        }
+        Action::Announce { pbx, .. } => vec![(pbx, Some(false))],
+        Action::Notify { pbx } => vec![(pbx, Some(true))],
+        _ => Vec::new(),
     }
 }
 

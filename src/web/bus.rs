@@ -151,6 +151,7 @@ impl Subscription {
 pub const KINDS: &[&str] = &[
     "call_started",
     "call_refused",
+    "call_redirected",
     "call_answered",
     "observed",
     "decided",
@@ -165,6 +166,8 @@ pub const KINDS: &[&str] = &[
     "reroute_started",
     "rerouted",
     "reroute_failed",
+    "pbx_done",
+    "pbx_failed",
     "leg_ended",
     "alert",
     "call_ended",
@@ -175,6 +178,7 @@ pub fn kind(what: &What) -> &'static str {
     match what {
         What::CallStarted { .. } => "call_started",
         What::CallRefused { .. } => "call_refused",
+        What::CallRedirected { .. } => "call_redirected",
         What::CallAnswered { .. } => "call_answered",
         What::Observed { .. } => "observed",
         What::Decided { .. } => "decided",
@@ -189,6 +193,8 @@ pub fn kind(what: &What) -> &'static str {
         What::RerouteStarted { .. } => "reroute_started",
         What::Rerouted { .. } => "rerouted",
         What::RerouteFailed { .. } => "reroute_failed",
+        What::PbxDone { .. } => "pbx_done",
+        What::PbxFailed { .. } => "pbx_failed",
         What::LegEnded(_) => "leg_ended",
         What::Alert { .. } => "alert",
         What::CallEnded { .. } => "call_ended",

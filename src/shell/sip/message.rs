@@ -12,7 +12,7 @@ use crate::control::{Description, Header};
 pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, MESSAGE, NOTIFY, REFER";
 
 /// The extensions an INVITE may require of us.
-const EXTENSIONS: [&str; 1] = ["timer"];
+const EXTENSIONS: [&str; 2] = ["timer", "replaces"];
 
 /// The media type of an offer or answer.
 const SDP: &str = "application/sdp";
@@ -28,6 +28,8 @@ pub(super) struct Reply<'a> {
     pub(super) headers: &'a [Header],
     /// Offer or answer.
     pub(super) sdp: Option<&'a str>,
+    /// Where the sender of the request is sent instead (3xx).
+    pub(super) contact: Option<&'a str>,
 }
 
 impl Reply<'_> {
@@ -52,6 +54,9 @@ pub(super) fn response(request: &Request, tag: &str, identity: &Identity, reply:
     }
     if reply.code < 300 {
         headers.push(SipHeader::Contact(identity.contact.clone().into()));
+    }
+    if let Some(uri) = reply.contact.filter(|uri| is_clean(uri)) {
+        headers.push(SipHeader::Contact(format!("<{uri}>").into()));
     }
     add_common(&mut headers, identity, reply.headers, reply.sdp.is_some());
     let body = reply.sdp.map(|sdp| sdp.as_bytes().to_vec()).unwrap_or_default();
@@ -92,6 +97,19 @@ fn status(code: u16, reason: &str) -> StatusCode {
         return StatusCode::from(code);
     }
     StatusCode::Other(code, reason.to_owned())
+}
+
+/// Gives a request that has no body one.
+pub(super) fn set_body(request: &mut Request, content_type: &str, text: &str) {
+    request.body = text.as_bytes().to_vec();
+    request.headers.unique_push(SipHeader::ContentType(content_type.to_owned().into()));
+    request.headers.unique_push(SipHeader::ContentLength(content_length(&request.body).into()));
+}
+
+/// A status line as the body of a NOTIFY has it; the phrase is the standard one when `reason` is empty.
+pub(super) fn status_line_of(code: u16, reason: &str) -> String {
+    let status = status(code, reason);
+    format!("SIP/2.0 {} {}\r\n", status.code(), status.text())
 }
 
 /// The code and phrase of a response as they stood on the wire.
