@@ -109,7 +109,8 @@ impl Call {
                 };
                 if in_flight {
                     // The one in flight goes on; its own outcome is what the engine will hear.
-                    let (via, reason) = (in_order(ways), "another re-route is under way".to_owned());
+                    let via = ways.first().map_or_else(String::new, |way| way.as_str().to_owned());
+                    let reason = "another re-route is under way".to_owned();
                     self.notice(context, What::RerouteFailed { via, target: target.clone(), reason });
                     return None;
                 }

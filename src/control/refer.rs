@@ -24,6 +24,7 @@ pub(super) struct Referring {
     decided: Duration,
     pub(super) until: Duration,
     accepted: bool,
+    is_attended: bool,
     /// The target, which has answered us: the caller's side is to take our place in its dialog.
     pub(super) consulted: Option<Leg>,
 }
@@ -56,7 +57,7 @@ impl Referrer {
 
 impl Referring {
     fn via(&self) -> &'static str {
-        if self.consulted.is_some() { "attended" } else { "refer" }
+        if self.is_attended { "attended" } else { "refer" }
     }
 }
 
@@ -82,7 +83,7 @@ impl Call {
         context.sip(SipCommand::Refer { leg: self.caller.id, uri, replaces: None, headers });
         let until = context.now + within.unwrap_or(REFER_WAIT);
         let (target, decided) = (name.to_owned(), context.now);
-        Reroute::Referring(Box::new(Referring { target, decided, until, accepted: false, consulted: None }))
+        Reroute::Referring(Box::new(Referring { target, decided, until, accepted: false, is_attended: false, consulted: None }))
     }
 
     /// The target has answered us: the caller's side is asked to take our place (RFC 3891, RFC 5589 §7).
@@ -92,7 +93,7 @@ impl Call {
         let headers = vec![header("X-Calmline-Call", self.id.clone())];
         context.sip(SipCommand::Refer { leg: self.caller.id, uri, replaces: Some(leg.id), headers });
         let (target, until) = (leg.name.clone(), context.now + ATTENDED_WAIT);
-        let referring = Referring { target, decided, until, accepted: false, consulted: Some(leg) };
+        let referring = Referring { target, decided, until, accepted: false, is_attended: true, consulted: Some(leg) };
         if let Stage::Talking(talking) = &mut self.stage {
             talking.reroute = Some(Reroute::Referring(Box::new(referring)));
         }
@@ -175,9 +176,14 @@ impl Call {
     /// Somebody else has moved the caller: our legs end.
     pub(super) fn moved(&mut self, context: &mut Context<'_>, via: String, target: String, decided: Duration) {
         let answer_ms = millis(context.now.saturating_sub(decided));
-        let word = if Route::OWN.iter().any(|own| own.as_str() == via) { via.to_uppercase() } else { via.clone() };
+        let reason = match Route::named(&via) {
+            Route::Refer | Route::Attended => "moved by REFER".to_owned(),
+            Route::Info => "moved by INFO".to_owned(),
+            Route::Message => "moved by MESSAGE".to_owned(),
+            Route::Bridge | Route::Pbx(_) => format!("moved by {via}"),
+        };
         self.notice(context, What::Rerouted { via, target, answer_ms, gap_ms: None });
-        self.finish(context, &format!("moved by {word}"));
+        self.finish(context, &reason);
     }
 
     pub(super) fn referring_done(&mut self, context: &mut Context<'_>, mut referring: Referring) {

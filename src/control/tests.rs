@@ -9,6 +9,7 @@ mod handshakes;
 mod hold;
 mod keys;
 mod liveness;
+mod moves;
 mod offers;
 mod random;
 mod reoffer;

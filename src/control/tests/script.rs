@@ -13,7 +13,7 @@ use crate::control::{
 };
 use crate::control::{Header, leg::header};
 use crate::notice::{Notice, What};
-use crate::pbx::{Answer, Deed, Order, Outcome};
+use crate::pbx::{self, Answer, Deed, Outcome};
 
 /// Runs the scenario with the usual settings; call control must do what it says, and leave nothing behind.
 #[track_caller]
@@ -385,7 +385,7 @@ fn render<'a>(sim: &'a Sim, out: &'a [Command]) -> impl Iterator<Item = String> 
     })
 }
 
-fn render_order(order: &Order) -> String {
+fn render_order(order: &pbx::Order) -> String {
     let what = match &order.deed {
         Deed::Move(wanted) => {
             let at = wanted.place.dialplan.as_ref().map_or("nowhere", |at| &at.extension);
@@ -408,7 +408,7 @@ fn name(sim: &Sim, leg: LegId) -> &str {
 
 fn render_sip(sim: &Sim, command: &SipCommand) -> String {
     let shown = |headers: &[Header]| -> String {
-        let hidden = ["X-Calmline-Call", "X-Account", "Require", "Warning"];
+        let hidden = ["X-Calmline-Call", "X-Account", "X-PBX-Channel", "Require", "Warning"];
         let seen = headers.iter().filter(|each| !hidden.contains(&&*each.name));
         seen.map(|each| format!(" {}: {}", each.name, each.value)).collect()
     };
@@ -432,7 +432,7 @@ fn render_sip(sim: &Sim, command: &SipCommand) -> String {
             let replaces = replaces.map_or(String::new(), |leg| format!(" in the place of {}", name(sim, leg)));
             format!("refer {} to {uri}{replaces}{}", name(sim, *leg), shown(headers))
         }
-        SipCommand::TellReferrer { leg, code, reason } => format!("notify {} {code} {reason}", name(sim, *leg)),
+        SipCommand::TellReferrer { leg, code, reason } => format!("notify {} {code} {reason}", name(sim, *leg)).trim_end().to_owned(),
         SipCommand::Inform { leg, method, headers, .. } => {
             format!("inform {} by {method:?}{}", name(sim, *leg), shown(headers))
         }

@@ -257,7 +257,7 @@ fn targets_by_number_have_an_address() {
         ("sip:bot@pbx.example", Some("192.0.2.10:5060"), Some("192.0.2.10")),
     ] {
         let proxy = proxy.map(|proxy: &str| proxy.parse().expect("a socket"));
-        let target = Target { uri: uri.to_owned(), proxy, audio: AudioTerms::default() };
+        let target = Target { uri: uri.to_owned(), proxy, ..Target::default() };
         assert_eq!(target.address(), expected.map(|address| address.parse().expect("an address")), "{uri}");
     }
 }
