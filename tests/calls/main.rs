@@ -8,6 +8,7 @@ mod anger;
 mod chaos;
 mod codecs;
 mod interop;
+mod moves;
 mod odd;
 mod programs;
 mod raw;

@@ -177,7 +177,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (leg.clone(), any(), offers.clone()).prop_map(|(leg, update, sdp)| Step::Offer { leg, update, sdp }),
         6 => (leg.clone(), finals, prop::sample::select(vec!["0 101", "8 101", "0 8", "8 sendonly", "bad-sdp"]))
             .prop_map(|(leg, code, sdp)| Step::Reinvited { leg, code, sdp }),
-        4 => (leg.clone(), outcomes, any()).prop_map(|(leg, code, last)| Step::Refer { leg, code, last }),
+        7 => (leg.clone(), outcomes, any()).prop_map(|(leg, code, last)| Step::Refer { leg, code, last }),
         1 => (leg.clone(), any()).prop_map(|(leg, alive)| Step::Probed { leg, alive }),
         4 => (leg.clone(), 0_usize..4).prop_map(|(order, outcome)| Step::Ordered { order, outcome }),
         3 => (leg.clone(), prop::sample::select(vec!["10.0.0.9", "198.51.100.3", "203.0.113.9"]))
@@ -223,7 +223,7 @@ proptest! {
 fn the_sequences_reach_everything() {
     let mut runner = TestRunner::deterministic();
     let mut reached = BTreeSet::new();
-    for number in 0..6_000 {
+    for number in 0..12_000 {
         let mut sim = Sim::new(if number % 2 == 0 { settings() } else { protected() });
         for step in steps().new_tree(&mut runner).expect("no filters").current() {
             happen(&mut sim, &step);
@@ -233,17 +233,24 @@ fn the_sequences_reach_everything() {
     let expected = [
         "alert",
         "answered",
+        "asterisk done",
+        "asterisk failed",
         "codec asked",
+        "crm done",
+        "crm failed",
         "decided angry",
+        "decided attended",
         "decided call-ourselves",
         "decided card",
         "decided greet",
+        "decided hook",
         "decided human",
         "decided menu",
         "decided music",
         "decided no-card",
         "decided ringback",
         "decided sad",
+        "decided sorry",
         "decided stay",
         "decided typed",
         "ended",
@@ -265,17 +272,35 @@ fn the_sequences_reach_everything() {
         "prompt ended true",
         "prompt failed",
         "prompt started",
+        "redirected human",
         "refused 404",
         "refused 422",
+        "refused 481",
         "refused 488",
         "refused 503",
+        "reroute asterisk",
+        "reroute attended",
         "reroute bridge",
+        "reroute crm",
+        "reroute failed asterisk",
+        "reroute failed attended",
         "reroute failed bridge",
+        "reroute failed crm",
+        "reroute failed info",
         "reroute failed refer",
+        "reroute failed referred",
+        "reroute info",
         "reroute refer",
+        "reroute referred",
+        "rerouted asterisk false",
         "rerouted bridge false",
         "rerouted bridge true",
+        "rerouted crm false",
+        "rerouted info false",
         "rerouted refer false",
+        "rerouted referred false",
+        "rerouted referred true",
+        "rerouted replaces false",
         "secure input false",
         "secure input true",
         "started",
