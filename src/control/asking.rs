@@ -36,8 +36,8 @@ enum State {
     Gone(String),
     /// It was taken on: the caller's leg is going to end.
     Accepted,
-    /// It is done: the caller's leg ends, or is ended.
-    Done,
+    /// It is done, at this time: the caller's leg ends, or is ended.
+    Done(Duration),
 }
 
 impl Asking {
@@ -168,7 +168,7 @@ impl Call {
             // Too late, but done is done: the caller is no longer here.
             let lapsed = talking.lapsed.take_if(|lapsed| lapsed.ticket == ticket && ticket.is_some());
             if let (Some(lapsed), Outcome::Done) = (lapsed, &outcome) {
-                self.moved(context, lapsed.via, lapsed.target, lapsed.decided);
+                self.moved(context, lapsed.via, lapsed.target, context.now.saturating_sub(lapsed.decided));
             }
             return;
         };
@@ -179,7 +179,7 @@ impl Call {
                 self.finish(context, &why);
             }
             (Outcome::Done, _) => {
-                asking.state = State::Done;
+                asking.state = State::Done(context.now);
                 asking.until = context.now + LEAVE_WAIT;
             }
             (Outcome::Accepted, _) => asking.state = State::Accepted,
@@ -199,7 +199,7 @@ impl Call {
                 true
             }
             State::Asked | State::Gone(_) => false,
-            State::Accepted | State::Done => {
+            State::Accepted | State::Done(_) => {
                 self.asking_done(context);
                 true
             }
@@ -211,7 +211,7 @@ impl Call {
         let Stage::Talking(talking) = &mut self.stage else { return };
         let Some(Reroute::Asking(asking)) = &talking.reroute else { return };
         match &asking.state {
-            State::Done => self.asking_done(context),
+            State::Done(_) => self.asking_done(context),
             State::Gone(why) => {
                 let why = why.clone();
                 self.finish(context, &why);
@@ -227,8 +227,9 @@ impl Call {
     }
 
     fn asking_done(&mut self, context: &mut Context<'_>) {
-        if let Some(Asking { via, target, decided, .. }) = self.take_asking() {
-            self.moved(context, via.as_str().to_owned(), target, decided);
+        if let Some(Asking { via, target, decided, state, .. }) = self.take_asking() {
+            let done = if let State::Done(at) = state { at } else { context.now };
+            self.moved(context, via.as_str().to_owned(), target, done.saturating_sub(decided));
         }
     }
 

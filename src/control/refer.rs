@@ -109,7 +109,7 @@ impl Call {
                 && last
                 && let Some(lapsed) = talking.lapsed.take_if(|lapsed| lapsed.ticket.is_none())
             {
-                self.moved(context, lapsed.via, lapsed.target, lapsed.decided);
+                self.moved(context, lapsed.via, lapsed.target, context.now.saturating_sub(lapsed.decided));
             }
             return;
         };
@@ -174,8 +174,8 @@ impl Call {
     }
 
     /// Somebody else has moved the caller: our legs end.
-    pub(super) fn moved(&mut self, context: &mut Context<'_>, via: String, target: String, decided: Duration) {
-        let answer_ms = millis(context.now.saturating_sub(decided));
+    pub(super) fn moved(&mut self, context: &mut Context<'_>, via: String, target: String, answer: Duration) {
+        let answer_ms = millis(answer);
         let reason = match Route::named(&via) {
             Route::Refer | Route::Attended => "moved by REFER".to_owned(),
             Route::Info => "moved by INFO".to_owned(),
@@ -191,7 +191,7 @@ impl Call {
         if let Some(leg) = referring.consulted.take() {
             self.dismiss(context, leg, Farewell { code: 480, reason: "taken over" });
         }
-        self.moved(context, via, referring.target, referring.decided);
+        self.moved(context, via, referring.target, context.now.saturating_sub(referring.decided));
     }
 
     /// A REFER has come to nothing; a target that was consulted is there all the same, so the caller is connected to it.

@@ -33,7 +33,7 @@ fn the_pbx_moves_the_caller_and_hangs_up() {
         crm done
         > wait 1
         > caller byes
-        rerouted asterisk desk after 1000 gap None
+        rerouted asterisk desk after 0 gap None
         {OVER}ended: moved by asterisk; talk 1000 peak high lost 6",
         angry()
     ));
@@ -44,7 +44,7 @@ fn a_pbx_that_leaves_our_leg_up() {
     check(&format!(
         "{}> order done
         > wait 2
-        rerouted asterisk desk after 2000 gap None
+        rerouted asterisk desk after 0 gap None
         bye caller
         {OVER}ended: moved by asterisk; talk 2000 peak high lost 6",
         angry()

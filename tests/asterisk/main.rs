@@ -1,14 +1,14 @@
 //! A real Asterisk as the PBX: it sends us a call, the caller gets angry, and a REFER moves the call to its queue.
 //!
 //! Optional: root, the lab's script and a folder named by `CALMLINE_ASTERISK_DIR`, in which the lab may be built; the
-//! test says what is missing and passes. The lab's ports are fixed, so everything is one test.
+//! tests say what is missing and pass. The lab's ports are fixed, so one test runs at a time.
 #![expect(clippy::print_stdout, reason = "the times are what the test is run for")]
 
+mod lab;
+mod moves;
+
 use std::io::Cursor;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,19 +21,14 @@ use loadtest::driver::{PhoneHandle, PhonePlan, Phones};
 use loadtest::phone::{Behaviour, Event};
 use media::wav::{self, Channel};
 
-/// Where the lab's configuration has its Asterisk, us, its caller and its first agent.
-const ASTERISK: SocketAddr = loopback(5060);
-const CALMLINE: SocketAddr = loopback(5062);
-const CALLER: SocketAddr = loopback(5070);
-const AGENT: SocketAddr = loopback(5081);
+use lab::{AGENT, ASTERISK, CALLER, CALMLINE, Lab, SETTLED_WITHIN};
+
 /// Above the lab's own RTP ports.
 const RTP_PORTS: &str = "20000-20038";
 /// How long the agent's telephone rings.
 const RINGS: Duration = Duration::from_millis(300);
 /// From the caller's INVITE until everything is over.
 const LIMIT: Duration = Duration::from_secs(60);
-/// How long our side may take to be gone once the call has moved.
-const SETTLED_WITHIN: Duration = Duration::from_secs(5);
 /// Samples per second.
 const RATE: usize = 8_000;
 
@@ -53,7 +48,7 @@ then = [
 
 #[test]
 fn asterisk_moves_an_angry_caller_to_its_queue() {
-    let lab = match Lab::up() {
+    let lab = match Lab::up("") {
         Ok(lab) => lab,
         Err(why) => return println!("skipped: {why}"),
     };
@@ -197,77 +192,9 @@ fn start_server() -> Server {
     Server::start(env!("CARGO_BIN_EXE_calmline").as_ref(), &folder, &plan, &[]).expect("the server starts")
 }
 
-/// The running Asterisk; ended with this.
-struct Lab {
-    script: PathBuf,
-    folder: PathBuf,
-}
-
-impl Lab {
-    /// Starts it.
-    ///
-    /// # Errors
-    /// Why it cannot be had here.
-    fn up() -> Result<Lab, String> {
-        let shared = std::env::var_os("CALMLINE_SHARED")
-            .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-        let script = shared.join("lab/asterisk.sh");
-        if !script.is_file() {
-            return Err(format!("no Asterisk lab: {} is not there", script.display()));
-        }
-        let Some(folder) = std::env::var_os("CALMLINE_ASTERISK_DIR").map(PathBuf::from) else {
-            return Err("CALMLINE_ASTERISK_DIR names no folder in which the Asterisk lab may be built".to_owned());
-        };
-        if !std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0) {
-            return Err("the Asterisk lab needs root".to_owned());
-        }
-        // Somebody else's Asterisk must be neither called nor ended.
-        if let Some(taken) = [ASTERISK, CALMLINE, CALLER, AGENT].iter().find(|a| UdpSocket::bind(a).is_err()) {
-            return Err(format!("the Asterisk lab needs {taken}, which is in use"));
-        }
-        let lab = Lab { script, folder };
-        lab.run("up", &[])?;
-        lab.run("cli", &["core waitfullybooted"])?;
-        Ok(lab)
-    }
-
-    /// Its channels, one a line.
-    fn channels(&self) -> String {
-        self.run("cli", &["core show channels concise"]).expect("Asterisk answers")
-    }
-
-    fn run(&self, verb: &str, more: &[&str]) -> Result<String, String> {
-        let mut command = Command::new("sh");
-        command.arg(&self.script).arg(verb).arg(&self.folder).args(more).stdin(Stdio::null());
-        let output = command.output().map_err(|error| format!("{}: {error}", self.script.display()))?;
-        if !output.status.success() {
-            let why = String::from_utf8_lossy(&output.stderr);
-            return Err(format!("the Asterisk lab's {verb} ended with {}: {}", output.status, why.trim()));
-        }
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    }
-}
-
-impl Drop for Lab {
-    fn drop(&mut self) {
-        if let Err(why) = self.run("down", &[]) {
-            println!("{why}");
-        }
-        // The script does not wait for its end; whoever starts the next one needs the port.
-        let end = Instant::now() + SETTLED_WITHIN;
-        while UdpSocket::bind(ASTERISK).is_err() && Instant::now() < end {
-            thread::sleep(Duration::from_millis(50));
-        }
-    }
-}
-
 /// Audio of the repository, 8 kHz.
 fn sound(name: &str) -> Vec<i16> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/audio").join(name);
     let bytes = std::fs::read(path).expect("a file");
     wav::read(Cursor::new(bytes), Channel::Mix).expect("a WAV file").to_sound().samples.to_vec()
-}
-
-const fn loopback(port: u16) -> SocketAddr {
-    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
