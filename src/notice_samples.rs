@@ -2,7 +2,7 @@
 
 use crate::notice::{LegQuality, LegReport, Notice, What};
 
-/// All kinds, in the order of the enum; all belong to `call-1` except those that were never up.
+/// All kinds; all belong to `call-1` except those that were never up.
 pub(crate) fn one_of_each() -> Vec<Notice> {
     let mut call_ms = 0;
     whats()
@@ -31,7 +31,6 @@ fn early() -> Vec<What> {
             scenario: "after-sales".into(),
         },
         What::CallRefused { code: 503, reason: "call limit".into() },
-        What::CallRedirected { target: "human".into(), reason: "angry in the last call".into() },
         What::CallAnswered { target: "bot".into(), setup_ms: 120 },
         What::Observed {
             party: "caller".into(),
@@ -71,8 +70,6 @@ fn late() -> Vec<What> {
         What::Rerouted { via: "bridge".into(), target: "human".into(), answer_ms: 850, gap_ms: Some(18) },
         What::Alert { severity: "critical".into(), text: "angry caller".into(), rule: "angry-caller".into() },
         What::RerouteFailed { via: "refer".into(), target: "desk".into(), reason: "486 Busy Here".into() },
-        What::PbxDone { pbx: "crm".into() },
-        What::PbxFailed { pbx: "asterisk".into(), reason: "No such channel".into() },
         What::KeyPressed { party: "caller".into(), key: "5".into(), way: "event".into() },
         What::SecureInput { on: true },
         What::HandshakeDone { party: "caller".into(), suite: "AEAD_AES_128_GCM".into(), took_ms: 35 },
@@ -82,6 +79,9 @@ fn late() -> Vec<What> {
             reason: "the far end's certificate is not the one of its fingerprint".into(),
         },
         What::CodecAsked { party: "caller".into(), codec: "PCMA".into(), outcome: "accepted".into() },
+        What::CallRedirected { target: "human".into(), reason: "angry in the last call".into() },
+        What::PbxDone { pbx: "crm".into() },
+        What::PbxFailed { pbx: "asterisk".into(), reason: "No such channel".into() },
         What::LegEnded(LegReport {
             party: "caller".into(),
             name: "caller".into(),

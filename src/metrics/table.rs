@@ -84,7 +84,7 @@ pub const CALLS_REDIRECTED: Metric =
 pub const PBX_UP: Metric = gauge("calmline_pbx_up", &["pbx"], "1 while the PBX takes orders, else 0.");
 /// Orders that wait for a PBX.
 pub const PBX_WAITING: Metric =
-    gauge("calmline_pbx_orders_waiting", &["pbx"], "Orders that wait for the PBX to be reached.");
+    gauge("calmline_pbx_waiting_orders", &["pbx"], "Orders that wait for the PBX to be reached.");
 /// Orders to PBXs.
 pub const PBX_ORDERS: Metric = counter(
     "calmline_pbx_orders_total",
