@@ -8,7 +8,12 @@ pub(crate) fn one_of_each() -> Vec<Notice> {
     whats()
         .into_iter()
         .map(|what| {
-            let call = if matches!(what, What::CallRefused { .. } | What::CallRedirected { .. }) { "call-0" } else { "call-1" }.to_owned();
+            let call = if matches!(what, What::CallRefused { .. } | What::CallRedirected { .. }) {
+                "call-0"
+            } else {
+                "call-1"
+            }
+            .to_owned();
             let notice = Notice { call, call_ms, what };
             call_ms += 1_000;
             notice

@@ -336,10 +336,8 @@ fn read_action(section: &mut Section<'_>) -> Option<Action> {
 
 fn read_reroute(section: &mut Section<'_>) -> Option<Action> {
     let own: Vec<&str> = Route::OWN.iter().map(Route::as_str).collect();
-    let expected = format!(
-        "a way or a list of 1-{WAYS_MAX} ways, best first: {}, or the name of a [pbx.NAME]",
-        own.join(", ")
-    );
+    let expected =
+        format!("a way or a list of 1-{WAYS_MAX} ways, best first: {}, or the name of a [pbx.NAME]", own.join(", "));
     let ways = section.need("reroute", expected, ways);
     let target = section.need("target", "the name of a target", name);
     let hold = section.read("hold", format!("\"{RINGBACK}\", or {PROMPT_FILE}"), hold);

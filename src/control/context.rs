@@ -10,8 +10,8 @@ use media::sdp::Credentials;
 use media::{LegId, PromptId};
 use routing::{CallKey, Decision, Engine};
 
-use super::ports::PortPool;
 use super::history::History;
+use super::ports::PortPool;
 use super::{Command, ControlSettings, Random, SipCommand, Sounds};
 use crate::pbx::{Deed, Order, Ticket};
 

@@ -83,7 +83,14 @@ impl Call {
         context.sip(SipCommand::Refer { leg: self.caller.id, uri, replaces: None, headers });
         let until = context.now + within.unwrap_or(REFER_WAIT);
         let (target, decided) = (name.to_owned(), context.now);
-        Reroute::Referring(Box::new(Referring { target, decided, until, accepted: false, is_attended: false, consulted: None }))
+        Reroute::Referring(Box::new(Referring {
+            target,
+            decided,
+            until,
+            accepted: false,
+            is_attended: false,
+            consulted: None,
+        }))
     }
 
     /// The target has answered us: the caller's side is asked to take our place (RFC 3891, RFC 5589 §7).

@@ -255,7 +255,7 @@ impl Call {
         };
         match agreed {
             Ok(agreement) => leg.agree_first(context, agreement, false),
-            Err(reason) => return self.leave_next(context, leg, errand, 488, &reason),
+            Err(reason) => return self.leave_next(context, leg, &errand, 488, &reason),
         }
         match errand {
             Errand::Bridge => self.connect_next(context, leg, decided, "bridge"),
@@ -313,16 +313,16 @@ impl Call {
     /// The re-route's target refused, was lost, or has rung long enough.
     pub(super) fn next_failed(&mut self, context: &mut Context<'_>, code: u16, reason: &str) {
         if let Some(Ringing { leg, errand, .. }) = self.take_ringing() {
-            return self.leave_next(context, leg, errand, code, reason);
+            return self.leave_next(context, leg, &errand, code, reason);
         }
         self.consulted_lost(context);
     }
 
     /// Lets a target go that was called in vain.
-    fn leave_next(&mut self, context: &mut Context<'_>, leg: Leg, errand: Errand, code: u16, reason: &str) {
+    fn leave_next(&mut self, context: &mut Context<'_>, leg: Leg, errand: &Errand, code: u16, reason: &str) {
         let (target, via) = (leg.name.clone(), errand.via());
         self.dismiss(context, leg, Farewell { code, reason });
-        if let Errand::Referred(referrer) = &errand {
+        if let Errand::Referred(referrer) = errand {
             referrer.tell(context, code.clamp(300, 699), "");
         }
         self.reroute_failed(context, via, target, reason.to_owned());

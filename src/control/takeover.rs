@@ -1,7 +1,7 @@
 //! A new caller takes the place of a leg: an INVITE with Replaces (RFC 3891), as the last step of somebody's transfer.
 
-use media::sdp::{self, Session};
 use media::LegId;
+use media::sdp::{self, Session};
 
 use super::call::{Call, Role, Stage};
 use super::codecs;
@@ -23,7 +23,8 @@ impl Call {
         let (Some(role @ (Role::Caller | Role::Far)), Stage::Talking(_)) = (self.role(old), &self.stage) else {
             return Err(Refusal::new(481, "nobody to replace"));
         };
-        let text = invite.sdp.as_deref().ok_or_else(|| not_acceptable("an INVITE without an offer is not supported"))?;
+        let text =
+            invite.sdp.as_deref().ok_or_else(|| not_acceptable("an INVITE without an offer is not supported"))?;
         let session = sdp::parse(text).map_err(|error| not_acceptable(&error.to_string()))?;
         let (replaced, other) = match role {
             Role::Caller => (&self.caller, self.far.as_ref()),
@@ -51,7 +52,8 @@ impl Call {
     ) -> Result<Leg, Refusal> {
         let certified = context.shared.settings.fingerprint.is_some();
         let audio = replaced.audio.clone();
-        let offered = session.formats(audio.protection, certified).map_err(|error| not_acceptable(&error.to_string()))?;
+        let offered =
+            session.formats(audio.protection, certified).map_err(|error| not_acceptable(&error.to_string()))?;
         let formats = codecs::usable(&offered, &audio.codecs);
         let codec = other.and_then(Leg::codec).or(replaced.codec());
         let best = codec.map(|codec| codecs::answers_for(&formats, &audio.codecs, codec)).unwrap_or_default();

@@ -178,9 +178,8 @@ mod tests {
         let channel = "PJSIP/caller-00000001";
         session.order(Ticket(7), &Deed::Move(Box::new(wanted(channel, "angry"))), &mut out);
         assert_eq!(out.len(), 7);
-        let priority = format!(
-            "Action: Setvar\r\nActionID: 7\r\nChannel: {channel}\r\nVariable: QUEUE_PRIO\r\nValue: 10\r\n\r\n"
-        );
+        let priority =
+            format!("Action: Setvar\r\nActionID: 7\r\nChannel: {channel}\r\nVariable: QUEUE_PRIO\r\nValue: 10\r\n\r\n");
         assert_eq!(text(&out[5]), priority);
         let redirect = format!(
             "Action: Redirect\r\nActionID: 8\r\nChannel: {channel}\r\nContext: queues\r\nExten: 700\r\nPriority: 1\r\n\r\n"

@@ -10,8 +10,7 @@ use serde_json::{Value, json};
 
 use super::ami::variables;
 use super::{
-    Deed, Dialplan, Move, NO_CHANNEL, Outcome, Place, Said, TOO_MANY, Ticket, UNANSWERED_MAX, channel_name,
-    clean,
+    Deed, Dialplan, Move, NO_CHANNEL, Outcome, Place, Said, TOO_MANY, Ticket, UNANSWERED_MAX, channel_name, clean,
 };
 
 /// One application of an Asterisk.
@@ -161,7 +160,8 @@ impl Session {
 
     /// Gives up on an order whose time has run out; a device that rings for it rings no more.
     pub fn give_up(&mut self, ticket: Ticket, out: &mut Vec<Said>) {
-        let ended: Vec<String> = self.bridges.extract_if(.., |_, each| each.ticket == ticket).map(|(id, _)| id).collect();
+        let ended: Vec<String> =
+            self.bridges.extract_if(.., |_, each| each.ticket == ticket).map(|(id, _)| id).collect();
         for channel in ended {
             self.tidy(ticket, &[format!("/channels/{channel}"), format!("/bridges/{channel}")], out);
         }
@@ -199,7 +199,8 @@ impl Session {
             escaped(endpoint),
             escaped(&self.app)
         );
-        let variables: serde_json::Map<String, Value> = set.into_iter().map(|(name, value)| (name, json!(value))).collect();
+        let variables: serde_json::Map<String, Value> =
+            set.into_iter().map(|(name, value)| (name, json!(value))).collect();
         self.bridges.insert(device.clone(), Bridge { ticket, caller: caller.to_owned(), up: false });
         let body = Some(json!({ "variables": variables }));
         vec![

@@ -96,7 +96,9 @@ mod tests {
     #[test]
     fn lines_and_bodies() {
         let mut blocks = Blocks::default();
-        blocks.push(b"Asterisk Call Manager/9\r\nResponse: Success\r\nMessage: a: b\r\n\r\nContent-Length: 4\n\n+OK\nX: 1\n\n");
+        blocks.push(
+            b"Asterisk Call Manager/9\r\nResponse: Success\r\nMessage: a: b\r\n\r\nContent-Length: 4\n\n+OK\nX: 1\n\n",
+        );
         let first = blocks.next().expect("short").expect("whole");
         assert_eq!((first.value("response"), first.value("Message")), (Some("Success"), Some("a: b")));
         assert_eq!(blocks.next().expect("short").expect("whole").body, "+OK\n");

@@ -178,21 +178,24 @@ mod tests {
                 other => panic!("{other:?}"),
             })
             .collect();
-        assert_eq!(sent[4..], [
-            format!("api uuid_setvar {UUID} CALMLINE_RULE angry\n\n"),
-            format!("api uuid_setvar {UUID} cc_base_score 60\n\n"),
-            format!("api uuid_transfer {UUID} 700 XML default\n\n"),
-        ]);
+        assert_eq!(
+            sent[4..],
+            [
+                format!("api uuid_setvar {UUID} CALMLINE_RULE angry\n\n"),
+                format!("api uuid_setvar {UUID} cc_base_score 60\n\n"),
+                format!("api uuid_transfer {UUID} 700 XML default\n\n"),
+            ]
+        );
         let said = |text: &str| format!("Content-Type: api/response\nContent-Length: {}\n\n{text}", text.len());
         for _ in 0..5 {
             session.receive(said("+OK\n").as_bytes(), &mut out);
         }
         session.receive(said("-ERR No such channel!\n").as_bytes(), &mut out);
         session.receive(said("-ERR No such channel!\n").as_bytes(), &mut out);
-        assert_eq!(out, [
-            Said::Note("cc_base_score not set: No such channel!".into()),
-            Said::failed(Ticket(3), "No such channel!")
-        ]);
+        assert_eq!(
+            out,
+            [Said::Note("cc_base_score not set: No such channel!".into()), Said::failed(Ticket(3), "No such channel!")]
+        );
     }
 
     #[test]
@@ -201,24 +204,31 @@ mod tests {
         let deed = Deed::Play { channel: UUID.into(), media: "ivr/so sorry.wav".into() };
         session.order(Ticket(4), &deed, &mut out);
         session.receive(b"Content-Type: api/response\nContent-Length: 17\n\n+OK Message sent\n", &mut out);
-        assert_eq!(out, [
-            Said::Send(format!("api uuid_broadcast {UUID} ivr/so_sorry.wav aleg\n\n").into()),
-            Said::answer(Ticket(4), Outcome::Done)
-        ]);
+        assert_eq!(
+            out,
+            [
+                Said::Send(format!("api uuid_broadcast {UUID} ivr/so_sorry.wav aleg\n\n").into()),
+                Said::answer(Ticket(4), Outcome::Done)
+            ]
+        );
     }
 
     #[test]
     fn turned_away() {
         let (mut session, mut out) = (Session::new(Secret::new("x")), Vec::new());
         session.receive(b"Content-Type: command/reply\nReply-Text: -ERR invalid\n\n", &mut out);
-        session.receive(b"Content-Type: text/rude-rejection\nContent-Length: 24\n\nAccess Denied, go away.\n", &mut out);
+        session
+            .receive(b"Content-Type: text/rude-rejection\nContent-Length: 24\n\nAccess Denied, go away.\n", &mut out);
         session.receive(b"Content-Type: text/disconnect-notice\nContent-Length: 4\n\nBye\n", &mut out);
         let broken = |why: &str| Said::Broken(why.to_owned());
-        assert_eq!(out, [
-            broken("auth refused: -ERR invalid"),
-            broken("turned away: Access Denied, go away."),
-            broken("the far end says goodbye"),
-        ]);
+        assert_eq!(
+            out,
+            [
+                broken("auth refused: -ERR invalid"),
+                broken("turned away: Access Denied, go away."),
+                broken("the far end says goodbye"),
+            ]
+        );
     }
 
     proptest! {

@@ -163,18 +163,19 @@ fn read_pbx(section: &mut Section<'_>, folder: &Path) -> Option<PbxSettings> {
         Some("ari") => {
             let app = section.read("app", "the name of a Stasis application", name);
             PbxKind::Ari {
-                url: section.need("url", "a URL that begins with http://, e.g. \"http://192.0.2.10:8088/ari\"", |v| {
-                    url(v).filter(|url| url.starts_with("http://"))
-                })?,
+                url: section.need(
+                    "url",
+                    "a URL that begins with http://, e.g. \"http://192.0.2.10:8088/ari\"",
+                    |v| url(v).filter(|url| url.starts_with("http://")),
+                )?,
                 user: section.need("user", "1-100 characters on one line", text(100))?,
                 secret: needed(section, secret)?,
                 app: app.unwrap_or_else(|| "calmline".to_owned()),
             }
         }
-        Some("esl") => PbxKind::Esl {
-            address: section.need("address", SOCKET, socket)?,
-            secret: needed(section, secret)?,
-        },
+        Some("esl") => {
+            PbxKind::Esl { address: section.need("address", SOCKET, socket)?, secret: needed(section, secret)? }
+        }
         Some(_) => PbxKind::Webhook { url: section.need("url", "a URL, http:// or https://", url)?, secret },
         None => {
             for key in ["address", "user", "url", "app"] {

@@ -398,7 +398,11 @@ fn external(section: &mut Section<'_>, bound_key: &str, bound: IpAddr) -> IpAddr
     written.unwrap_or(bound)
 }
 
-pub(super) fn span(section: &mut Section<'_>, key: &'static str, range: std::ops::RangeInclusive<i64>) -> Option<Duration> {
+pub(super) fn span(
+    section: &mut Section<'_>,
+    key: &'static str,
+    range: std::ops::RangeInclusive<i64>,
+) -> Option<Duration> {
     let expected = format!("whole seconds from {} to {}", range.start(), range.end());
     section.read(key, expected, whole(range)).map(|seconds| Duration::from_secs(seconds.unsigned_abs()))
 }

@@ -155,7 +155,8 @@ fn ami_redirects_the_caller_into_the_queue_with_a_priority() {
     stage.moved("asterisk", &caller);
     let channels = stage.lab.channels();
     let channel = channels.split('!').next().filter(|name| name.starts_with("PJSIP/caller-"));
-    let channel = channel.or_else(|| channels.lines().find_map(|line| line.split('!').find(|n| n.starts_with("PJSIP/caller-"))));
+    let channel =
+        channel.or_else(|| channels.lines().find_map(|line| line.split('!').find(|n| n.starts_with("PJSIP/caller-"))));
     let shown = stage.lab.ask(&format!("core show channel {}", channel.expect("the caller's channel")));
     for variable in ["QUEUE_PRIO=10", "CALMLINE_RULE=redirect", "CALMLINE_EMOTION=neutral"] {
         assert!(shown.contains(variable), "{variable} in\n{shown}");

@@ -94,7 +94,9 @@ fn a_webhook_moves_the_caller_or_the_next_way_does() {
     let caller = call(&stage);
     caller.press("1").expect("an order");
     let failed = stage.until("a refusal", |what| matches!(what, What::RerouteFailed { .. }));
-    assert!(matches!(&failed.what, What::RerouteFailed { via, reason, .. } if via == "crm" && reason == "502 Bad Gateway"));
+    assert!(
+        matches!(&failed.what, What::RerouteFailed { via, reason, .. } if via == "crm" && reason == "502 Bad Gateway")
+    );
     stage.until("the human", |what| matches!(what, What::Rerouted { via, .. } if via == "bridge"));
     let data = invite(&stage.human).header("User-to-User").map(str::to_owned);
     assert!(data.is_some_and(|data| data.ends_with(";encoding=hex")), "User-to-User of the human's INVITE");

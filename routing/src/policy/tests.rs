@@ -175,7 +175,10 @@ fn reads_what_is_heard_meanwhile() {
     ] {
         let text = GOOD.replace("target = \"human\"", &format!("target = \"human\"{text}"));
         let policy = Policy::parse(&text).expect("a good policy");
-        assert_eq!(policy.rules[0].then[1], Action::Reroute { ways: vec![Route::Bridge], target: "human".to_owned(), hold, within: None });
+        assert_eq!(
+            policy.rules[0].then[1],
+            Action::Reroute { ways: vec![Route::Bridge], target: "human".to_owned(), hold, within: None }
+        );
     }
     check(
         "{ reroute = \"bridge\", target = \"human\" }",
@@ -282,7 +285,10 @@ fn reads_ways_in_order() {
     };
     assert_eq!(ways("\"attended\""), [Route::Attended]);
     let pbx = Route::Pbx("asterisk".to_owned());
-    assert_eq!(ways("[\"asterisk\", \"refer\", \"info\", \"message\"]"), [pbx, Route::Refer, Route::Info, Route::Message]);
+    assert_eq!(
+        ways("[\"asterisk\", \"refer\", \"info\", \"message\"]"),
+        [pbx, Route::Refer, Route::Info, Route::Message]
+    );
     let own = "bridge, refer, attended, info, message";
     for wrong in ["[]", "[\"refer\", \"refer\"]", "5", "[\"a\", \"b\", \"c\", \"d\", \"e\", \"f\", \"g\"]"] {
         let expected = format!(

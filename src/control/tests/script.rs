@@ -167,7 +167,8 @@ impl Script {
                 self.tell(Input::Sip(SipEvent::Reinvited { leg, code, sdp, session_expires_s }));
             }
             ["refers", uri, ref more @ ..] => {
-                let headers = more.iter().filter_map(|word| word.split_once('=')).map(|(name, value)| header(name, value));
+                let headers =
+                    more.iter().filter_map(|word| word.split_once('=')).map(|(name, value)| header(name, value));
                 let (uri, headers) = (uri.to_owned(), headers.collect());
                 self.tell(Input::Sip(SipEvent::Referred { leg, uri, headers }));
             }
@@ -432,7 +433,9 @@ fn render_sip(sim: &Sim, command: &SipCommand) -> String {
             let replaces = replaces.map_or(String::new(), |leg| format!(" in the place of {}", name(sim, leg)));
             format!("refer {} to {uri}{replaces}{}", name(sim, *leg), shown(headers))
         }
-        SipCommand::TellReferrer { leg, code, reason } => format!("notify {} {code} {reason}", name(sim, *leg)).trim_end().to_owned(),
+        SipCommand::TellReferrer { leg, code, reason } => {
+            format!("notify {} {code} {reason}", name(sim, *leg)).trim_end().to_owned()
+        }
         SipCommand::Inform { leg, method, headers, .. } => {
             format!("inform {} by {method:?}{}", name(sim, *leg), shown(headers))
         }

@@ -10,11 +10,9 @@ use media::quality::LegQuality;
 use media::{Codec, LegId, LegStats, PromptId, Sound};
 
 use crate::control::{Command, Control, ControlSettings, Input, Invite, Random, ReplyId, SipCommand, SipEvent, Sounds};
-use crate::pbx::{Dialplan, Order, Place};
 use crate::notice::Notice;
-use crate::settings::{
-    AudioTerms, Limits, Parties, Pattern, PbxTerms, PortRange, Returning, Route, Routes, Target,
-};
+use crate::pbx::{Dialplan, Order, Place};
+use crate::settings::{AudioTerms, Limits, Parties, Pattern, PbxTerms, PortRange, Returning, Route, Routes, Target};
 
 /// Call control and everything around it.
 pub(super) struct Sim {
@@ -318,7 +316,8 @@ pub(super) fn settings() -> ControlSettings {
         }),
     };
     let pbx = |name: &str, needs_channel: bool| {
-        let terms = PbxTerms { channel_header: "X-PBX-Channel".to_owned(), needs_channel, within: Duration::from_secs(5) };
+        let terms =
+            PbxTerms { channel_header: "X-PBX-Channel".to_owned(), needs_channel, within: Duration::from_secs(5) };
         (name.to_owned(), terms)
     };
     ControlSettings {

@@ -94,8 +94,8 @@ fn asked_for(pair: &str) -> Option<Header> {
     let (name, value) = pair.split_once('=')?;
     let (name, value) = (unescaped(name)?, unescaped(value)?);
     let lower = name.to_ascii_lowercase();
-    let may = matches!(&*lower, "replaces" | "user-to-user")
-        || lower.starts_with("x-") && !lower.starts_with("x-calmline-");
+    let may =
+        matches!(&*lower, "replaces" | "user-to-user") || lower.starts_with("x-") && !lower.starts_with("x-calmline-");
     (may && message::is_clean(&value) && value.len() <= VALUE_OCTETS_MAX).then_some(Header { name, value })
 }
 
@@ -156,14 +156,13 @@ mod tests {
              Referred-By: <sip:agent@pbx>\r\nRefer-Sub: false\r\n",
         )
         .expect("a REFER");
-        let headers: Vec<String> = attended.headers.iter().map(|each| format!("{}: {}", each.name, each.value)).collect();
+        let headers: Vec<String> =
+            attended.headers.iter().map(|each| format!("{}: {}", each.name, each.value)).collect();
         let replaces = "a@b;to-tag=1;from-tag=2";
-        assert_eq!(headers, [
-            &format!("Replaces: {replaces}"),
-            "X-Account: 9",
-            "Require: replaces",
-            "Referred-By: <sip:agent@pbx>"
-        ]);
+        assert_eq!(
+            headers,
+            [&format!("Replaces: {replaces}"), "X-Account: 9", "Require: replaces", "Referred-By: <sip:agent@pbx>"]
+        );
         assert!(attended.quiet);
         assert_eq!(Replaces::read(replaces).expect("well-formed").value(), replaces);
     }

@@ -152,7 +152,12 @@ async fn referred_away() {
 async fn a_notify_that_overtakes_the_response_stands_for_it() {
     let mut stand = Stand::new(16).await;
     let invite = stand.call().await;
-    stand.sip.handle(SipCommand::Refer { leg: LEG, replaces: None, uri: "sip:queue@pbx".to_owned(), headers: Vec::new() });
+    stand.sip.handle(SipCommand::Refer {
+        leg: LEG,
+        replaces: None,
+        uri: "sip:queue@pbx".to_owned(),
+        headers: Vec::new(),
+    });
     let refer = stand.receive("REFER ").await;
     notify(&stand, &invite, 1, "active", "SIP/2.0 100 Trying\r\n").await;
     assert_eq!(stand.event().await, progress(202, "Accepted", false));
@@ -169,7 +174,12 @@ async fn refused_and_impossible_referrals() {
     let invite = stand.call().await;
     stand.sip.handle(SipCommand::Refer { leg: LEG, replaces: None, uri: "nothing".to_owned(), headers: Vec::new() });
     assert!(matches!(stand.event().await, SipEvent::ReferProgress { code: 400, last: true, .. }));
-    stand.sip.handle(SipCommand::Refer { leg: LEG, replaces: None, uri: "sip:queue@pbx".to_owned(), headers: Vec::new() });
+    stand.sip.handle(SipCommand::Refer {
+        leg: LEG,
+        replaces: None,
+        uri: "sip:queue@pbx".to_owned(),
+        headers: Vec::new(),
+    });
     let refer = stand.receive("REFER ").await;
     stand.respond(&refer, 603, "", "").await;
     assert_eq!(stand.event().await, progress(603, "Said", true));
