@@ -4,7 +4,7 @@
 //! Moves a channel that is in a Stasis application: back into the dialplan (`continue`), or into a bridge with a device
 //! that is called for it. Who is left alone in such a bridge is hung up, and the bridge is taken down.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Value, json};
 
@@ -167,10 +167,13 @@ impl Session {
         }
     }
 
-    /// The orders that were passed on and have no answer.
-    pub fn unanswered(&self) -> impl Iterator<Item = Ticket> {
-        let asked = self.unanswered.values().filter(|(step, _)| *step != Step::Tidying).map(|(_, deal)| deal.ticket);
-        asked.chain(self.bridges.values().filter(|bridge| !bridge.up).map(|bridge| bridge.ticket))
+    /// The connection is lost: no response comes any more, and devices that ring find no application. The orders that
+    /// have no answer.
+    pub fn lost(&mut self) -> BTreeSet<Ticket> {
+        let asked = std::mem::take(&mut self.unanswered).into_values();
+        let asked = asked.filter(|(step, _)| *step != Step::Tidying).map(|(_, deal)| deal.ticket);
+        let ringing = self.bridges.extract_if(.., |_, bridge| !bridge.up).map(|(_, bridge)| bridge.ticket);
+        asked.chain(ringing).collect()
     }
 
     fn plan_move(&mut self, ticket: Ticket, wanted: &Move) -> Result<Vec<Planned>, String> {

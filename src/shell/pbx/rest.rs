@@ -123,7 +123,7 @@ impl Rest {
             }
             self.carry_out(out, &tell);
         };
-        for ticket in self.session.unanswered().collect::<Vec<_>>() {
+        for ticket in self.session.lost() {
             self.queue.reporter.failed(ticket, &format!("connection lost before the answer: {why}"));
         }
         self.ends.clear();
