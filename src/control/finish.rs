@@ -46,6 +46,7 @@ impl Call {
             self.dismiss(context, far, farewell);
         }
         if let Stage::Talking(mut talking) = before {
+            context.shared.history.note(now, &self.from, self.tally.peak_level);
             if let Stage::Finished(finished) = &mut self.stage {
                 finished.talk = now.saturating_sub(talking.answered);
             }
@@ -64,7 +65,6 @@ impl Call {
             }
         }
         context.shared.engine.forget(self.key);
-        context.shared.history.note(now, &self.from, self.tally.peak_level);
     }
 
     /// The caller's leg is over: hung up, cancelled or lost.

@@ -154,35 +154,31 @@ fn read_pbx(section: &mut Section<'_>, folder: &Path) -> Option<PbxSettings> {
     let within = span(section, "within_s", 1..=300);
     let orders_max = section.read("orders_max", "a whole number from 1 to 10000", whole(1..=10_000));
     let secret = read_secret(section, folder);
-    let kind = match kind {
-        Some("ami") => PbxKind::Ami {
-            address: section.need("address", SOCKET, socket)?,
-            user: section.need("user", "1-100 characters on one line", text(100))?,
-            secret: needed(section, secret)?,
-        },
-        Some("ari") => {
+    if kind.is_none() {
+        // Only the real mistake is reported.
+        for key in ["address", "user", "url", "app"] {
+            section.read(key, "", Some);
+        }
+    }
+    // All of a kind's keys are read before one that is missing ends the reading, so that every fault is named.
+    let kind = match kind? {
+        "ami" => {
+            let (address, user, secret) = (read_address(section), read_user(section), needed(section, secret));
+            PbxKind::Ami { address: address?, user: user?, secret: secret? }
+        }
+        "ari" => {
+            let expected = "a URL that begins with http://, e.g. \"http://192.0.2.10:8088/ari\"";
+            let plain = |value: &Value| url(value).filter(|url| url.starts_with("http://"));
+            let (url, user) = (section.need("url", expected, plain), read_user(section));
             let app = section.read("app", "the name of a Stasis application", name);
-            PbxKind::Ari {
-                url: section.need(
-                    "url",
-                    "a URL that begins with http://, e.g. \"http://192.0.2.10:8088/ari\"",
-                    |v| url(v).filter(|url| url.starts_with("http://")),
-                )?,
-                user: section.need("user", "1-100 characters on one line", text(100))?,
-                secret: needed(section, secret)?,
-                app: app.unwrap_or_else(|| "calmline".to_owned()),
-            }
+            let (secret, app) = (needed(section, secret), app.unwrap_or_else(|| "calmline".to_owned()));
+            PbxKind::Ari { url: url?, user: user?, secret: secret?, app }
         }
-        Some("esl") => {
-            PbxKind::Esl { address: section.need("address", SOCKET, socket)?, secret: needed(section, secret)? }
+        "esl" => {
+            let (address, secret) = (read_address(section), needed(section, secret));
+            PbxKind::Esl { address: address?, secret: secret? }
         }
-        Some(_) => PbxKind::Webhook { url: section.need("url", "a URL, http:// or https://", url)?, secret },
-        None => {
-            for key in ["address", "user", "url", "app"] {
-                section.read(key, "", Some);
-            }
-            return None;
-        }
+        _ => PbxKind::Webhook { url: section.need("url", "a URL, http:// or https://", url)?, secret },
     };
     Some(PbxSettings {
         kind,
@@ -190,6 +186,14 @@ fn read_pbx(section: &mut Section<'_>, folder: &Path) -> Option<PbxSettings> {
         within: within.unwrap_or(Duration::from_secs(5)),
         orders_max: orders_max.map_or(64, count),
     })
+}
+
+fn read_address(section: &mut Section<'_>) -> Option<SocketAddr> {
+    section.need("address", SOCKET, socket)
+}
+
+fn read_user(section: &mut Section<'_>) -> Option<String> {
+    section.need("user", "1-100 characters on one line", text(100))
 }
 
 fn read_secret(section: &mut Section<'_>, folder: &Path) -> Option<SecretSource> {
