@@ -2,7 +2,7 @@
 //!
 //! `sim` plays the SIP side and the media path and holds the rules that both expect to be kept; `script` reads the
 //! scenarios; the scenarios themselves are `setup`, `offers`, `audio`, `handshakes`, `liveness`, `reroute`, `keys`,
-//! `hold`, `reoffer`; `random` plays at random.
+//! `hold`, `reoffer`, `moves`; `random` plays at random, and `reached` lists what that reaches.
 
 mod audio;
 mod handshakes;
@@ -12,6 +12,7 @@ mod liveness;
 mod moves;
 mod offers;
 mod random;
+mod reached;
 mod reoffer;
 mod reroute;
 mod script;

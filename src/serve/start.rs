@@ -68,9 +68,7 @@ impl Server {
         };
         let listening = settings.listening.enabled.then(|| Listening::start(options)).transpose();
         let listening = listening.map_err(|error| Failure::of("starting the listening thread", error))?;
-
         let (speaker, spoken_inlet) = start_speaker(&settings, sayings)?;
-
         let (connectors, pbx_inlet) = connect_pbxes(&settings, &metrics)?;
         let (sip, sip_inlet) = start_sip(&settings).await?;
         readiness.set(Component::Sip, true);
@@ -80,9 +78,8 @@ impl Server {
         let web = offer_api(&settings, &bus, orders, &readiness, &metrics).await?;
 
         let engine = routing::Engine::with_limit(policies, settings.limits.calls.saturating_mul(LEGS_PER_CALL));
-        let sounds = Sounds { files: prompts, ringback };
         let terms = ControlSettings { fingerprint: Some(fingerprint), ..ControlSettings::from(&settings) };
-        let control = Control::new(terms, engine, sounds, boot_id()?, random());
+        let control = Control::new(terms, engine, Sounds { files: prompts, ringback }, boot_id()?, random());
         let inlets = Inlets {
             sip: sip_inlet,
             media: media_inlet,

@@ -13,7 +13,7 @@ use media::wav::{RATE_HZ, Recording};
 use routing::{Action, Hold, Policy, Route};
 
 use super::read::read_text;
-use super::{Fault, PbxKind, PbxSettings, Settings};
+use super::{Fault, PbxKind, Settings};
 use crate::speech::Saying;
 
 /// Policy files of one server.
@@ -66,11 +66,9 @@ impl Policies {
                     fault(format!("{key}.hold"), found, expected);
                 });
             }
-            for (pbx, webhook) in asked(action) {
-                let fits = |(_, found): &(&String, &PbxSettings)| {
-                    webhook.is_none_or(|webhook| webhook == matches!(found.kind, PbxKind::Webhook { .. }))
-                };
-                let known: Vec<&str> = settings.pbxes.iter().filter(fits).map(|(name, _)| name.as_str()).collect();
+            for (pbx, can) in asked(action) {
+                let fitting = settings.pbxes.iter().filter(|(_, found)| can(&found.kind));
+                let known: Vec<&str> = fitting.map(|(name, _)| name.as_str()).collect();
                 if !known.contains(&pbx) {
                     let expected = format!("the name of a fitting [pbx.NAME]; there are: {}", known.join(", "));
                     fault(key.clone(), format!("\"{pbx}\""), expected);
@@ -121,17 +119,21 @@ impl Policies {
     }
 }
 
-/// Whom an action asks, and whether that has to be a webhook.
-fn asked(action: &Action) -> Vec<(&str, Option<bool>)> {
+/// Whom an action asks, and who can do it.
+fn asked(action: &Action) -> Vec<(&str, fn(&PbxKind) -> bool)> {
     match action {
         Action::Reroute { ways, .. } => {
             let pbxes = ways.iter().filter(|way| matches!(way, Route::Pbx(_)));
-            pbxes.map(|way| (way.as_str(), None)).collect()
+            pbxes.map(|way| (way.as_str(), anybody as fn(&PbxKind) -> bool)).collect()
         }
-        Action::Announce { pbx, .. } => vec![(pbx, Some(false))],
-        Action::Notify { pbx } => vec![(pbx, Some(true))],
+        Action::Announce { pbx, .. } => vec![(pbx, |kind| matches!(kind, PbxKind::Ari { .. } | PbxKind::Esl { .. }))],
+        Action::Notify { pbx } => vec![(pbx, |kind| matches!(kind, PbxKind::Webhook { .. }))],
         _ => Vec::new(),
     }
+}
+
+fn anybody(_: &PbxKind) -> bool {
+    true
 }
 
 /// Reads one policy file by itself.

@@ -143,3 +143,43 @@ impl Standing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn https_is_spoken_and_says_what_went_wrong() {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
+            }
+        });
+        let client = client().expect("TLS has what it needs");
+        let error = client.get(format!("https://{address}/?token=secret")).send().await.expect_err("it speaks no TLS");
+        let words = in_words(&error);
+        assert!(!words.is_empty() && !words.contains("secret"), "{words}");
+    }
+
+    #[test]
+    fn an_order_for_nobody_and_one_too_many() {
+        let (metrics, (answers, _inlet)) = (Metrics::new(), mpsc::channel(1));
+        let (orders, _waiting) = mpsc::channel(1);
+        let reporter = Reporter::new("asterisk", &metrics, &answers);
+        let connectors = Connectors { connectors: [("asterisk".to_owned(), (orders, reporter))].into() };
+        let ask = |number: u64, pbx: &str| {
+            let deed = crate::pbx::Deed::Play { channel: "x".to_owned(), media: "y".to_owned() };
+            let ticket = crate::pbx::Ticket(number);
+            let answer = connectors.ask(Order { ticket, pbx: pbx.to_owned(), deed, within: Duration::from_secs(1) });
+            answer.map(|answer| answer.outcome)
+        };
+        let failed = |why: &str| Some(Outcome::Failed(why.to_owned()));
+        let got = [ask(1, "nobody"), ask(2, "asterisk"), ask(3, "asterisk")];
+        assert_eq!(got, [failed("no PBX of that name"), None, failed("too many orders wait for it")]);
+        assert!(metrics.render().contains("calmline_pbx_orders_total{pbx=\"asterisk\",outcome=\"full\"} 1"));
+    }
+}

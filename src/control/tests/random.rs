@@ -13,6 +13,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
 use super::audio::{audio_of, certificate};
+use super::reached::{REACHED, kind};
 use super::script::{observation, sdp};
 use super::sim::{Sim, SipState, settings};
 use crate::control::leg::header;
@@ -231,111 +232,6 @@ fn the_sequences_reach_everything() {
         reached.extend(sim.notices.iter().map(|notice| kind(&notice.what)));
     }
     assert_eq!(reached.iter().map(String::as_str).collect::<Vec<_>>(), REACHED);
-}
-
-/// What some of the sequences reach, in order.
-const REACHED: [&str; 73] = [
-    "alert",
-    "answered",
-    "asterisk done",
-    "asterisk failed",
-    "codec asked",
-    "crm done",
-    "crm failed",
-    "decided angry",
-    "decided attended",
-    "decided call-ourselves",
-    "decided card",
-    "decided greet",
-    "decided hook",
-    "decided human",
-    "decided menu",
-    "decided music",
-    "decided no-card",
-    "decided ringback",
-    "decided sad",
-    "decided sorry",
-    "decided stay",
-    "decided typed",
-    "ended",
-    "handshake done callee",
-    "handshake done caller",
-    "handshake failed callee not_begun",
-    "handshake failed callee too_slow",
-    "handshake failed callee wrong_certificate",
-    "handshake failed caller not_begun",
-    "handshake failed caller too_slow",
-    "handshake failed caller wrong_certificate",
-    "key callee",
-    "key caller",
-    "key caller masked",
-    "leg ended",
-    "observed callee",
-    "observed caller",
-    "prompt ended false",
-    "prompt ended true",
-    "prompt failed",
-    "prompt started",
-    "redirected human",
-    "refused 404",
-    "refused 422",
-    "refused 481",
-    "refused 488",
-    "refused 503",
-    "reroute asterisk",
-    "reroute attended",
-    "reroute bridge",
-    "reroute crm",
-    "reroute failed asterisk",
-    "reroute failed attended",
-    "reroute failed bridge",
-    "reroute failed crm",
-    "reroute failed info",
-    "reroute failed refer",
-    "reroute failed referred",
-    "reroute info",
-    "reroute refer",
-    "reroute referred",
-    "rerouted asterisk false",
-    "rerouted bridge false",
-    "rerouted bridge true",
-    "rerouted crm false",
-    "rerouted info false",
-    "rerouted refer false",
-    "rerouted referred false",
-    "rerouted referred true",
-    "rerouted replaces false",
-    "secure input false",
-    "secure input true",
-    "started",
-];
-
-/// What a notice is about, as the list above names it.
-fn kind(what: &What) -> String {
-    match what {
-        What::CallStarted { .. } => "started".to_owned(),
-        What::CallRefused { code, .. } => format!("refused {code}"),
-        What::CallRedirected { target, .. } => format!("redirected {target}"),
-        What::PbxDone { pbx } => format!("{pbx} done"),
-        What::PbxFailed { pbx, .. } => format!("{pbx} failed"),
-        What::CallAnswered { .. } => "answered".to_owned(),
-        What::Observed { party, .. } => format!("observed {party}"),
-        What::Decided { rule, .. } => format!("decided {rule}"),
-        What::KeyPressed { party, key, .. } => format!("key {party}{}", if key == "•" { " masked" } else { "" }),
-        What::HandshakeDone { party, .. } => format!("handshake done {party}"),
-        What::HandshakeFailed { party, failure, .. } => format!("handshake failed {party} {failure}"),
-        What::SecureInput { on } => format!("secure input {on}"),
-        What::CodecAsked { .. } => "codec asked".to_owned(),
-        What::PromptStarted { .. } => "prompt started".to_owned(),
-        What::PromptEnded { completed, .. } => format!("prompt ended {completed}"),
-        What::PromptFailed { .. } => "prompt failed".to_owned(),
-        What::RerouteStarted { via, .. } => format!("reroute {via}"),
-        What::Rerouted { via, gap_ms, .. } => format!("rerouted {via} {}", gap_ms.is_some()),
-        What::RerouteFailed { via, .. } => format!("reroute failed {via}"),
-        What::LegEnded(_) => "leg ended".to_owned(),
-        What::Alert { .. } => "alert".to_owned(),
-        What::CallEnded { .. } => "ended".to_owned(),
-    }
 }
 
 /// Callers and targets that are protected one way or another.
