@@ -119,12 +119,15 @@ impl Policies {
     }
 }
 
+/// Whether a PBX of that kind can do something.
+type Can = fn(&PbxKind) -> bool;
+
 /// Whom an action asks, and who can do it.
-fn asked(action: &Action) -> Vec<(&str, fn(&PbxKind) -> bool)> {
+fn asked(action: &Action) -> Vec<(&str, Can)> {
     match action {
         Action::Reroute { ways, .. } => {
             let pbxes = ways.iter().filter(|way| matches!(way, Route::Pbx(_)));
-            pbxes.map(|way| (way.as_str(), anybody as fn(&PbxKind) -> bool)).collect()
+            pbxes.map(|way| (way.as_str(), anybody as Can)).collect()
         }
         Action::Announce { pbx, .. } => vec![(pbx, |kind| matches!(kind, PbxKind::Ari { .. } | PbxKind::Esl { .. }))],
         Action::Notify { pbx } => vec![(pbx, |kind| matches!(kind, PbxKind::Webhook { .. }))],
