@@ -4,6 +4,7 @@
 //! A back-to-back user agent: every call has a caller's leg and a far leg, both with media of our own.
 
 mod act;
+mod asking;
 mod call;
 mod codecs;
 mod command;
@@ -12,6 +13,7 @@ mod description;
 mod finish;
 mod fork;
 mod handshake;
+mod history;
 mod hold;
 mod input;
 mod keys;
@@ -19,10 +21,12 @@ mod leg;
 mod offer;
 mod ports;
 mod prompts;
+mod refer;
 mod reoffer;
 mod reroute;
 mod session;
 mod setup;
+mod takeover;
 #[cfg(test)]
 mod tests;
 
@@ -38,9 +42,9 @@ use media::sdp::Fingerprint;
 use media::{LegId, Sound};
 use routing::CallKey;
 
-pub use command::{Command, SipCommand};
+pub use command::{Command, InfoMethod, SipCommand};
 pub use description::Description;
-pub use fork::{ForkCommand, ForkEvent, ForkOpening, PbxAction, PbxCall, PbxOrder, Source, StreamId};
+pub use fork::{ForkCommand, ForkEvent, ForkOpening, Source, StreamId};
 pub use input::{HandshakeFailure, Header, Input, Invite, OfferMethod, Order, ReplyId, SipEvent};
 
 use self::call::{Call, Stage};
@@ -50,7 +54,8 @@ use self::leg::header;
 use self::ports::PortPool;
 use self::setup::Refusal;
 use crate::notice::{Notice, What};
-use crate::settings::{Limits, Parties, Pattern, PortRange, Routes, Settings, Target};
+use crate::pbx::Outcome;
+use crate::settings::{Limits, Parties, Pattern, PbxTerms, PortRange, Routes, Settings, Target};
 
 /// What call control needs to know of the configuration.
 #[derive(Debug, Clone)]
@@ -81,6 +86,10 @@ pub struct ControlSettings {
     pub agents: Vec<Pattern>,
     /// Whose stream comes first in a recorded call when nothing else tells.
     pub first_stream: Seat,
+    /// Who can be asked to act on calls, by name.
+    pub pbxes: BTreeMap<String, PbxTerms>,
+    /// Networks of trust: far ends may refer calls to hosts in them.
+    pub trusted: Vec<IpNet>,
 }
 
 impl From<&Settings> for ControlSettings {
@@ -99,6 +108,8 @@ impl From<&Settings> for ControlSettings {
             routes: settings.routes.clone(),
             agents: settings.forks.agents.clone(),
             first_stream: settings.forks.first,
+            pbxes: settings.pbxes.iter().map(|(name, pbx)| (name.clone(), pbx.terms())).collect(),
+            trusted: settings.sip.trusted.clone(),
         }
     }
 }
@@ -203,9 +214,12 @@ impl Control {
                 self.with_owner(now, leg, out, |call, context| call.spoken(context, prompt, sound));
             }
             Input::Fork(event) => self.forked(now, event, out),
-            Input::PbxDone { call, outcome } => {
-                if let Some(key) = self.key_of(&call) {
-                    self.with_call(now, key, out, |call, context| call.pbx_done(context, outcome));
+            Input::Pbx(answer) => {
+                if let Some(key) = self.shared.orders.get(&answer.ticket).copied() {
+                    if !matches!(answer.outcome, Outcome::Accepted) {
+                        self.shared.orders.remove(&answer.ticket);
+                    }
+                    self.with_call(now, key, out, |call, context| call.order_answered(context, answer));
                 }
             }
             Input::Order(Order::HangUp { call }) => {
@@ -273,6 +287,22 @@ impl Control {
             return self.incoming_recording(now, leg, invite, out);
         }
         let (key, id) = self.new_call();
+        if let Some(replaced) = invite.replaces {
+            let mut refusal = Some(Refusal::new(481, "nobody to replace"));
+            self.with_owner(now, replaced, out, |call, context| {
+                refusal = call.take_over(context, replaced, leg, invite).err();
+            });
+            if let Some(refusal) = refusal {
+                self.refuse(leg, id, refusal, out);
+            }
+            return;
+        }
+        if let Some((target, uri)) = setup::elsewhere(&self.shared, now, invite) {
+            let headers = vec![header("X-Calmline-Call", id.clone())];
+            out.push(Command::Sip(SipCommand::Redirect { leg, uri, headers }));
+            let what = What::CallRedirected { target, reason: "angry in the last call".to_owned() };
+            return out.push(Command::Notice(Notice { call: id, call_ms: 0, what }));
+        }
         let admitted = self.room_for_one_more(now).and_then(|()| setup::admit(&self.shared, invite));
         let mut context = Context { now, shared: &mut self.shared, out };
         let started = admitted.and_then(|admitted| Call::start(&mut context, key, id.clone(), leg, invite, admitted));
@@ -430,6 +460,7 @@ impl Control {
         }
         if over {
             self.calls.remove(&key);
+            self.shared.orders.retain(|_, owner| *owner != key);
             return;
         }
         if let Some((at, what)) = call.deadline(&self.shared.settings) {
@@ -472,6 +503,8 @@ fn leg_of(event: &SipEvent) -> LegId {
         | SipEvent::Reinvited { leg, .. }
         | SipEvent::Key { leg, .. }
         | SipEvent::ReferProgress { leg, .. }
+        | SipEvent::Referred { leg, .. }
+        | SipEvent::Informed { leg, .. }
         | SipEvent::Probed { leg, .. }
         | SipEvent::Ended { leg, .. } => *leg,
     }

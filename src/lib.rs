@@ -12,6 +12,7 @@ pub mod model;
 pub mod notice;
 #[cfg(test)]
 mod notice_samples;
+pub mod pbx;
 pub mod picture;
 pub mod serve;
 pub mod settings;

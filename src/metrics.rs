@@ -16,10 +16,11 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, 
 use crate::notice::{LegReport, Notice, What};
 use table::{
     ALERTS, BUILD_INFO, CALL_ANGER_PEAK, CALL_SETUP, CALL_TALK, CALLS_ACTIVE, CALLS_ANSWERED, CALLS_ENDED,
-    CALLS_REFUSED, CALLS_STARTED, DECISIONS, FORKED_SAMPLES, FORKS, HANDSHAKE, HANDSHAKE_DATAGRAMS_DROPPED, HANDSHAKES,
-    KEYS, LEG_BURST, LEG_DISCARDED, LEG_JITTER, LEG_LOSS, LEG_OPINION, LEG_RATING, LEG_ROUND_TRIP, LISTENER_RESTARTS,
-    LISTENER_UP, LISTENING_BACKLOG, OBSERVATIONS, PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, POLICY_INFO, PROMPTS,
-    REACTION, REINVITES, REROUTE_ANSWER, REROUTE_GAP, REROUTES, TAP_DROPPED, TICK_LATENESS,
+    CALLS_REDIRECTED, CALLS_REFUSED, CALLS_STARTED, DECISIONS, FORKED_SAMPLES, FORKS, HANDSHAKE,
+    HANDSHAKE_DATAGRAMS_DROPPED, HANDSHAKES, KEYS, LEG_BURST, LEG_DISCARDED, LEG_JITTER, LEG_LOSS, LEG_OPINION,
+    LEG_RATING, LEG_ROUND_TRIP, LISTENER_RESTARTS, LISTENER_UP, LISTENING_BACKLOG, OBSERVATIONS, PACKETS_LOST,
+    PACKETS_REFUSED, PACKETS_RELAYED, PBX_ORDERS, PBX_UP, PBX_WAITING, POLICY_INFO, PROMPTS, REACTION, REINVITES,
+    REROUTE_ANSWER, REROUTE_GAP, REROUTES, TAP_DROPPED, TICK_LATENESS,
 };
 pub use table::{Bounds, Kind, Metric, TABLE};
 
@@ -120,6 +121,7 @@ impl Metrics {
                 self.gauge(&CALLS_ACTIVE, &[]).increment(1.0);
             }
             What::CallRefused { code, .. } => self.count(&CALLS_REFUSED, &[&code.to_string()], 1),
+            What::CallRedirected { target, .. } => self.count(&CALLS_REDIRECTED, &[target], 1),
             What::CallAnswered { setup_ms, .. } => {
                 self.count(&CALLS_ANSWERED, &[], 1);
                 self.record_ms(&CALL_SETUP, &[], *setup_ms);
@@ -129,7 +131,7 @@ impl Metrics {
             What::Observed { party, level, .. } => self.count(&OBSERVATIONS, &[party, level], 1),
             What::Decided { rule, .. } => self.count(&DECISIONS, &[rule], 1),
             What::KeyPressed { party, way, .. } => self.count(&KEYS, &[party, way], 1),
-            What::SecureInput { .. } => {}
+            What::SecureInput { .. } | What::PbxDone { .. } | What::PbxFailed { .. } => {}
             What::HandshakeDone { took_ms, .. } => {
                 self.count(&HANDSHAKES, &["done"], 1);
                 self.record_ms(&HANDSHAKE, &[], *took_ms);
@@ -187,6 +189,21 @@ impl Metrics {
     /// Whether the listening thread works.
     pub fn set_listener_up(&self, up: bool) {
         self.gauge(&LISTENER_UP, &[]).set(if up { 1.0 } else { 0.0 });
+    }
+
+    /// Whether a PBX takes orders.
+    pub fn set_pbx_up(&self, pbx: &str, up: bool) {
+        self.gauge(&PBX_UP, &[pbx]).set(if up { 1.0 } else { 0.0 });
+    }
+
+    /// Orders that wait for a PBX to be reached.
+    pub fn set_pbx_waiting(&self, pbx: &str, orders: usize) {
+        self.gauge(&PBX_WAITING, &[pbx]).set(orders as f64);
+    }
+
+    /// An order to a PBX has come to its end; `outcome` is one of a few words.
+    pub fn count_pbx_order(&self, pbx: &str, outcome: &str) {
+        self.count(&PBX_ORDERS, &[pbx, outcome], 1);
     }
 
     /// Packets that wait in the tap.

@@ -61,6 +61,13 @@ pub enum What {
         /// True when they are.
         on: bool,
     },
+    /// A new call was sent elsewhere by 302.
+    CallRedirected {
+        /// Name of the target.
+        target: String,
+        /// Why.
+        reason: String,
+    },
     /// Both sides are connected.
     CallAnswered {
         /// Name of the target that answered.
@@ -183,14 +190,14 @@ pub enum What {
     },
     /// A re-route was begun.
     RerouteStarted {
-        /// `bridge` or `refer`.
+        /// The way: `bridge`, `refer`, `attended`, `info`, `message`, `referred` (a far end asked for it), or a PBX's name.
         via: String,
         /// Name of the target.
         target: String,
     },
     /// The caller is with the new target.
     Rerouted {
-        /// `bridge` or `refer`.
+        /// The way: `bridge`, `refer`, `attended`, `info`, `message`, `referred` (a far end asked for it), or a PBX's name.
         via: String,
         /// Name of the target.
         target: String,
@@ -201,10 +208,22 @@ pub enum What {
     },
     /// The target refused or did not answer in time; the caller stays.
     RerouteFailed {
-        /// `bridge` or `refer`.
+        /// The way: `bridge`, `refer`, `attended`, `info`, `message`, `referred` (a far end asked for it), or a PBX's name.
         via: String,
         /// Name of the target.
         target: String,
+        /// Why.
+        reason: String,
+    },
+    /// A PBX or webhook has done what a rule asked for besides moving the caller.
+    PbxDone {
+        /// Name of the PBX.
+        pbx: String,
+    },
+    /// It has not, and why.
+    PbxFailed {
+        /// Name of the PBX.
+        pbx: String,
         /// Why.
         reason: String,
     },

@@ -2,13 +2,18 @@
 
 use crate::notice::{ForkedParty, LegQuality, LegReport, Notice, What};
 
-/// All kinds, in the order of the enum; all belong to `call-1` except the refused one.
+/// All kinds; all belong to `call-1` except those that were never up.
 pub(crate) fn one_of_each() -> Vec<Notice> {
     let mut call_ms = 0;
     whats()
         .into_iter()
         .map(|what| {
-            let call = if matches!(what, What::CallRefused { .. }) { "call-0" } else { "call-1" }.to_owned();
+            let call = if matches!(what, What::CallRefused { .. } | What::CallRedirected { .. }) {
+                "call-0"
+            } else {
+                "call-1"
+            }
+            .to_owned();
             let notice = Notice { call, call_ms, what };
             call_ms += 1_000;
             notice
@@ -84,6 +89,9 @@ fn late() -> Vec<What> {
             reason: "the far end's certificate is not the one of its fingerprint".into(),
         },
         What::CodecAsked { party: "caller".into(), codec: "PCMA".into(), outcome: "accepted".into() },
+        What::CallRedirected { target: "human".into(), reason: "angry in the last call".into() },
+        What::PbxDone { pbx: "crm".into() },
+        What::PbxFailed { pbx: "asterisk".into(), reason: "No such channel".into() },
         What::LegEnded(LegReport {
             party: "caller".into(),
             name: "caller".into(),

@@ -6,6 +6,7 @@
 mod check;
 mod fault;
 mod forks;
+mod pbx;
 mod policies;
 mod read;
 mod route;
@@ -24,9 +25,12 @@ pub use fault::Fault;
 pub use forks::ForkSettings;
 pub use ipnet::IpNet;
 use media::tone::Region;
+pub use pbx::{PbxKind, PbxSettings, PbxTerms, SecretSource};
 pub use policies::{Policies, load_policy};
-pub use route::{HeaderMatch, Pattern, RequestView, Route, Routes};
+pub(crate) use route::uri_of;
+pub use route::{HeaderMatch, Pattern, RequestView, Returning, Route, Routes};
 
+use crate::pbx::Place;
 use crate::shell::media::{MediaIo, MediaPriority};
 
 /// The whole configuration of one server.
@@ -50,6 +54,8 @@ pub struct Settings {
     pub policy: PolicySettings,
     /// `[forks]`.
     pub forks: ForkSettings,
+    /// `[pbx.NAME]`: who can be asked to act on calls, by name.
+    pub pbxes: BTreeMap<String, PbxSettings>,
     /// `[targets.NAME]`: where calls can be sent, by name.
     pub targets: BTreeMap<String, Target>,
     /// `[[route]]`, in file order.
@@ -354,7 +360,7 @@ impl Default for AudioTerms {
 }
 
 /// Where calls can be sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Target {
     /// The SIP URI that is called.
     pub uri: String,
@@ -362,22 +368,29 @@ pub struct Target {
     pub proxy: Option<SocketAddr>,
     /// What audio it is offered.
     pub audio: AudioTerms,
+    /// Where it is inside a PBX.
+    pub place: Place,
+    /// Whether it is told of the caller in User-to-User (RFC 7433) too.
+    pub user_to_user: bool,
 }
 
 impl Target {
     /// The address that is called, when it is written as a number.
     pub fn address(&self) -> Option<IpAddr> {
-        let written = || {
-            let uri = self.uri.strip_prefix("sip:")?;
-            let host = uri.rsplit_once('@').map_or(uri, |(_, host)| host);
-            let host = match host.strip_prefix('[') {
-                Some(bracketed) => bracketed.split(']').next()?,
-                None => host.split([':', ';', '?']).next()?,
-            };
-            host.parse().ok()
-        };
+        let written = || host_of(&self.uri)?.parse().ok();
         self.proxy.map(|proxy| proxy.ip()).or_else(written)
     }
+}
+
+/// The host of a SIP URI, without brackets.
+pub(crate) fn host_of(uri: &str) -> Option<&str> {
+    let uri = uri.split_once(':').filter(|(scheme, _)| ["sip", "sips"].contains(scheme))?.1;
+    let host = uri.rsplit_once('@').map_or(uri, |(_, host)| host);
+    let host = match host.strip_prefix('[') {
+        Some(bracketed) => bracketed.split(']').next()?,
+        None => host.split([':', ';', '?']).next()?,
+    };
+    (!host.is_empty()).then_some(host)
 }
 
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

@@ -5,4 +5,5 @@ pub mod dtls;
 pub mod fork;
 pub mod listen;
 pub mod media;
+pub mod pbx;
 pub mod sip;

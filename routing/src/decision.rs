@@ -124,12 +124,26 @@ pub enum Action {
     SecureInput(SecureInput),
     /// Move the caller to another target.
     Reroute {
-        /// By which means.
-        via: Route,
+        /// By which means, best first: when one fails, the next one is tried. At most [`WAYS_MAX`](crate::WAYS_MAX).
+        ways: Vec<Route>,
         /// Name of the target in the configuration.
         target: String,
         /// What the caller hears until the target answers; `None`: whoever the caller is with.
         hold: Option<Hold>,
+        /// How long each way may take; `None`: as long as is usual for it.
+        within: Option<Duration>,
+    },
+    /// Have a PBX play something to the caller on its own call.
+    Announce {
+        /// Name of the PBX in the configuration.
+        pbx: String,
+        /// What, in the PBX's own words, e.g. a path or `sound:sorry`.
+        media: String,
+    },
+    /// Tell a system outside, which decides itself what to do about it.
+    Notify {
+        /// Name of the webhook in the configuration.
+        pbx: String,
     },
     /// Tell a supervisor.
     Alert {
@@ -189,12 +203,43 @@ pub enum PlayMode {
 }
 
 /// How a call is moved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Route {
     /// We call the target and swap the far leg; we stay in the path.
     Bridge,
     /// We ask the caller's side to call the target (RFC 3515).
     Refer,
+    /// We call the target, and once it has answered ask the caller's side to take our place (RFC 3891).
+    Attended,
+    /// We tell the caller's side in an INFO inside the dialog (RFC 6086), and it moves the caller as it sees fit.
+    Info,
+    /// The same in a MESSAGE (RFC 3428).
+    Message,
+    /// The PBX or webhook of that name in the configuration is asked to.
+    Pbx(String),
+}
+
+impl Route {
+    /// The ways that need no PBX of the configuration, and have names of their own.
+    pub const OWN: [Route; 5] = [Route::Bridge, Route::Refer, Route::Attended, Route::Info, Route::Message];
+
+    /// The word that policies and notices use.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Route::Bridge => "bridge",
+            Route::Refer => "refer",
+            Route::Attended => "attended",
+            Route::Info => "info",
+            Route::Message => "message",
+            Route::Pbx(name) => name,
+        }
+    }
+
+    /// The way that a word of a policy means.
+    pub fn named(word: &str) -> Route {
+        let own = Route::OWN.into_iter().find(|own| own.as_str() == word);
+        own.unwrap_or_else(|| Route::Pbx(word.to_owned()))
+    }
 }
 
 /// How urgent an alert is.
@@ -229,5 +274,4 @@ words!(Emotion: Neutral = "neutral", Anger = "anger", Joy = "joy", Sadness = "sa
 words!(Level: Low = "low", Medium = "medium", High = "high");
 words!(Language: Mandarin = "zh", English = "en");
 words!(PlayMode: Replace = "replace", Duck = "duck");
-words!(Route: Bridge = "bridge", Refer = "refer");
 words!(Severity: Info = "info", Warning = "warning", Critical = "critical");

@@ -15,5 +15,5 @@ pub use decision::{
 };
 pub use engine::{CALLS_MAX, CONFIRM_WITHIN, Engine, KEYS_WITHIN, OBSERVATION_HOLDS};
 pub use fault::Fault;
-pub use policy::{ACTIONS_MAX, Fallback, Feeling, KEYS_MAX, Policy, RULES_MAX, Repeat, Rule, Trigger, When};
+pub use policy::{ACTIONS_MAX, Fallback, Feeling, KEYS_MAX, Policy, RULES_MAX, Repeat, Rule, Trigger, WAYS_MAX, When};
 pub use saying::{fill, variables};

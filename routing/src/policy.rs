@@ -16,6 +16,8 @@ use crate::{Action, Emotion, Fault, Hold, Language, Level, PlayMode, Route, Secu
 pub const RULES_MAX: usize = 200;
 /// Actions of one rule.
 pub const ACTIONS_MAX: usize = 8;
+/// Ways of one re-route.
+pub const WAYS_MAX: usize = 6;
 /// Keys that one rule waits for.
 pub const KEYS_MAX: usize = 16;
 /// Characters of a text that is said.
@@ -278,9 +280,9 @@ fn read_actions(section: &mut Section<'_>) -> Vec<Action> {
 }
 
 /// The keys that name an action.
-const ACTIONS: [&str; 5] = ["prompt", "say", "reroute", "alert", "secure_input"];
+const ACTIONS: [&str; 7] = ["prompt", "say", "reroute", "alert", "secure_input", "announce", "notify"];
 /// The keys that stand beside one of those.
-const DETAILS: [&str; 6] = ["mode", "until", "target", "hold", "text", "end_key"];
+const DETAILS: [&str; 8] = ["mode", "until", "target", "hold", "within_s", "pbx", "text", "end_key"];
 
 /// An action is named by its main key.
 fn read_action(section: &mut Section<'_>) -> Option<Action> {
@@ -292,18 +294,15 @@ fn read_action(section: &mut Section<'_>) -> Option<Action> {
             Some(Action::Prompt { file: file?, mode: mode?, until })
         }
         ["say"] => read_say(section),
-        ["reroute"] => {
-            let via = section.need("reroute", one_of(&Route::ALL, Route::as_str), choice(&Route::ALL, Route::as_str));
-            let target = section.need("target", "the name of a target", name);
-            let hold = section.read("hold", format!("\"{RINGBACK}\", or {PROMPT_FILE}"), hold);
-            if via == Some(Route::Refer) && section.has("hold") {
-                section.fault(
-                    "hold",
-                    "it beside reroute = \"refer\"",
-                    "it beside \"bridge\": after a REFER the PBX decides",
-                );
-            }
-            Some(Action::Reroute { via: via?, target: target?, hold })
+        ["reroute"] => read_reroute(section),
+        ["announce"] => {
+            let media = section.need("announce", "what the PBX plays, 1-200 characters in its own words", text(200));
+            let pbx = section.need("pbx", "the name of a [pbx.NAME]", name);
+            Some(Action::Announce { pbx: pbx?, media: media? })
+        }
+        ["notify"] => {
+            let pbx = section.need("notify", "the name of a [pbx.NAME] that is a webhook", name);
+            Some(Action::Notify { pbx: pbx? })
         }
         ["alert"] => {
             let severity = section.need(
@@ -333,6 +332,25 @@ fn read_action(section: &mut Section<'_>) -> Option<Action> {
             None
         }
     }
+}
+
+fn read_reroute(section: &mut Section<'_>) -> Option<Action> {
+    let own: Vec<&str> = Route::OWN.iter().map(Route::as_str).collect();
+    let expected =
+        format!("a way or a list of 1-{WAYS_MAX} ways, best first: {}, or the name of a [pbx.NAME]", own.join(", "));
+    let ways = section.need("reroute", expected, ways);
+    let target = section.need("target", "the name of a target", name);
+    let hold = section.read("hold", format!("\"{RINGBACK}\", or {PROMPT_FILE}"), hold);
+    let within = section.read("within_s", "seconds, 1-86400", seconds(1.0));
+    let calls = |way: &Route| matches!(way, Route::Bridge | Route::Attended);
+    if ways.as_ref().is_some_and(|ways| !ways.iter().any(calls)) && section.has("hold") {
+        section.fault(
+            "hold",
+            "it beside ways that let others call the target",
+            "it beside \"bridge\" or \"attended\": otherwise the PBX decides",
+        );
+    }
+    Some(Action::Reroute { ways: ways?, target: target?, hold, within })
 }
 
 fn read_say(section: &mut Section<'_>) -> Option<Action> {
@@ -415,6 +433,13 @@ fn on_or_off(value: &Value) -> Option<bool> {
         "off" => Some(false),
         _ => None,
     }
+}
+
+/// One way, or several without repetition.
+fn ways(value: &Value) -> Option<Vec<Route>> {
+    let words = name(value).map(|word| vec![word]).or_else(|| list(WAYS_MAX, name)(value))?;
+    let repeats = words.iter().enumerate().any(|(at, word)| words[..at].contains(word));
+    (!repeats).then(|| words.iter().map(|word| Route::named(word)).collect())
 }
 
 /// What can end a prompt.

@@ -6,12 +6,12 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use media::LegId;
-use routing::{Action, Decision, SecureInput};
+use routing::{Action, Decision, Route, SecureInput};
 
 use super::call::{Call, Stage, millis};
 use super::context::Context;
 use super::prompts::{How, spoken_name};
-use super::reroute::Reroute;
+use super::reroute::{Reroute, Wanted};
 use crate::notice::What;
 use crate::words;
 
@@ -94,24 +94,33 @@ impl Call {
                 self.notice(context, What::Alert { severity, text, rule: decision.rule.clone(), pbx_call });
                 None
             }
-            Action::Reroute { via, target, hold } => {
+            Action::Announce { pbx, media } => {
+                self.announce(context, pbx, media);
+                None
+            }
+            Action::Notify { pbx } => {
+                let handover = self.told("", &decision.rule, &decision.because);
+                self.tell(context, pbx, handover);
+                None
+            }
+            Action::Reroute { ways, target, hold, within } => {
                 let in_flight = match &self.stage {
                     Stage::Talking(talking) => talking.reroute.as_ref().is_some_and(Reroute::is_pending),
                     Stage::Seeking(_) | Stage::Finished(_) => true,
                 };
-                // The one in flight goes on; its own outcome is what the engine will hear.
-                let begun = if in_flight {
-                    Err("another re-route is under way".to_owned())
-                } else {
-                    self.begin_reroute(context, *via, target, &decision.rule, &decision.because)
-                };
+                if in_flight {
+                    // The one in flight goes on; its own outcome is what the engine will hear.
+                    let via = ways.first().map_or_else(String::new, |way| way.as_str().to_owned());
+                    let reason = "another re-route is under way".to_owned();
+                    self.notice(context, What::RerouteFailed { via, target: target.clone(), reason });
+                    return None;
+                }
+                let Decision { rule, because, .. } = decision;
+                let begun = self.begin_reroute(context, Wanted { ways, target, within: *within, rule, because });
                 if let (Ok(()), Some(hold)) = (&begun, hold) {
                     self.begin_hold(context, hold);
                 }
-                let reason = begun.err()?;
-                let (via, target) = (via.as_str().to_owned(), target.clone());
-                self.notice(context, What::RerouteFailed { via, target, reason: reason.clone() });
-                (!in_flight).then_some(reason)
+                begun.err()
             }
         }
     }
@@ -143,7 +152,9 @@ fn decided(decision: &Decision) -> What {
         Action::Say { text, .. } => spoken_name(text),
         Action::SecureInput(SecureInput::On { .. }) => "secure input on".to_owned(),
         Action::SecureInput(SecureInput::Off) => "secure input off".to_owned(),
-        Action::Reroute { via, target, .. } => format!("reroute {} {target}", via.as_str()),
+        Action::Reroute { ways, target, .. } => format!("reroute {} {target}", in_order(ways)),
+        Action::Announce { pbx, media } => format!("announce {media} by {pbx}"),
+        Action::Notify { pbx } => format!("notify {pbx}"),
         Action::Alert { severity, .. } => format!("alert {}", severity.as_str()),
     };
     What::Decided {
@@ -157,6 +168,11 @@ fn decided(decision: &Decision) -> What {
         keys: because.keys.clone(),
         actions: decision.actions.iter().map(in_words).collect(),
     }
+}
+
+/// Ways in words, e.g. `asterisk, refer, bridge`.
+fn in_order(ways: &[Route]) -> String {
+    ways.iter().map(Route::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn routing_emotion(emotion: nlu::Emotion) -> routing::Emotion {

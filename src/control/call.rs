@@ -1,8 +1,8 @@
 //! One call: its legs, its stage, and where each event goes.
 //!
 //! The stages live in their own files: `setup` (nobody answered yet), `session` (timers of a connected call),
-//! `act` (what policies ask for), `prompts`, `hold`, `keys`, `handshake`, `reroute` (moving the caller),
-//! `reoffer` (one codec for both sides), `finish` (the end).
+//! `act` (what policies ask for), `prompts`, `hold`, `keys`, `handshake`, `reroute` (moving the caller; by REFER in
+//! `refer`, by others in `asking`), `reoffer` (one codec for both sides), `finish` (the end).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,12 +18,14 @@ use super::keys::{Keys, Way};
 use super::leg::{Dialog, Farewell, Leg, Stream};
 use super::offer::{self, Outcome};
 use super::prompts::Playing;
+use super::refer::{Lapsed, Referral};
 use super::reoffer::Answer;
-use super::reroute::{Lapsed, Reroute};
+use super::reroute::{Plan, Reroute};
 use super::session::Watch;
 use super::setup::Seeking;
 use super::{Command, ControlSettings, Header, SipEvent};
 use crate::notice::{Notice, What};
+use crate::pbx::Ticket;
 
 /// One call.
 #[derive(Debug)]
@@ -37,6 +39,8 @@ pub(super) struct Call {
     pub(super) from: String,
     /// Headers of the INVITE that targets get to see.
     pub(super) passed: Vec<Header>,
+    /// Which channel of each PBX this call is, by the PBX's name.
+    pub(super) channels: Vec<(String, String)>,
     pub(super) caller: Leg,
     /// Whoever the caller is, or may soon be, connected to.
     pub(super) far: Option<Leg>,
@@ -68,9 +72,13 @@ pub(super) struct Talking {
     pub(super) watch: Watch,
     /// The re-route in flight: one at most.
     pub(super) reroute: Option<Reroute>,
+    /// The ways that are left when the one in flight fails.
+    pub(super) plan: Option<Plan>,
+    /// What others were asked for besides, and who.
+    pub(super) errands: BTreeMap<Ticket, String>,
     /// Why the last re-route that was no fallback was begun.
     pub(super) evidence: Option<Because>,
-    /// A REFER whose time ran out; its late success still counts.
+    /// A way whose time ran out; its late success still counts.
     pub(super) lapsed: Option<Lapsed>,
     /// The prompt that plays to the caller, and earlier ones whose end has not been reported yet.
     pub(super) playing: BTreeMap<PromptId, Playing>,
@@ -113,7 +121,7 @@ impl Call {
             SipEvent::Failed { code, reason, .. } => self.dialog_over(context, role, leg, code, &reason),
             SipEvent::Progress { code, sdp, .. } => match role {
                 Role::Far => self.target_rings(context, code, sdp.as_deref()),
-                Role::Next => self.next_rings(sdp),
+                Role::Next => self.next_rings(context, code, sdp),
                 Role::Caller | Role::Leaving => {}
             },
             SipEvent::Answered { sdp, .. } => match role {
@@ -138,7 +146,15 @@ impl Call {
             SipEvent::Key { key, .. } => self.pressed(context, leg, key, Way::Info),
             SipEvent::ReferProgress { code, reason, last, .. } => {
                 if role == Role::Caller {
-                    self.referred(context, code, &reason, last);
+                    self.refer_progress(context, code, &reason, last);
+                }
+            }
+            SipEvent::Referred { uri, headers, .. } => {
+                self.asked_to_refer(context, role, leg, Referral { uri: &uri, headers });
+            }
+            SipEvent::Informed { code, reason, .. } => {
+                if role == Role::Caller {
+                    self.informed(context, code, &reason);
                 }
             }
             SipEvent::Probed { alive, .. } => {
@@ -289,7 +305,7 @@ impl Call {
         match role {
             Role::Caller => self.caller_gone(context, reason),
             Role::Far => self.far_gone(context, code, reason),
-            Role::Next => self.next_failed(context, &format!("{code} {reason}")),
+            Role::Next => self.next_failed(context, code, &format!("{code} {reason}")),
             Role::Leaving => self.sweep(context),
         }
     }
@@ -336,7 +352,7 @@ impl Call {
                 Stage::Talking(_) => self.finish(context, &reason),
                 Stage::Finished(_) => {}
             },
-            Role::Next => self.next_failed(context, &reason),
+            Role::Next => self.next_failed(context, 500, &reason),
             Role::Leaving => self.sweep(context),
         }
     }
@@ -349,7 +365,7 @@ impl Call {
             Some(Role::Leaving) => self.sweep(context),
             // The media path has lost a leg that is in use, e.g. with a thread that was restarted.
             Some(Role::Caller | Role::Far) if !expected => self.finish(context, "media was lost"),
-            Some(Role::Next) if !expected => self.next_failed(context, "media was lost"),
+            Some(Role::Next) if !expected => self.next_failed(context, 500, "media was lost"),
             _ => {}
         }
     }

@@ -6,8 +6,9 @@ use media::sdp::Handshake;
 use media::{LegId, PromptId};
 
 use super::input::{Header, ReplyId};
-use super::{Description, ForkCommand, PbxOrder};
+use super::{Description, ForkCommand};
 use crate::notice::Notice;
+use crate::pbx::Order;
 use crate::speech::Saying;
 
 /// One thing to do, in the order given.
@@ -38,8 +39,8 @@ pub enum Command {
     },
     /// For whoever holds the streams of forked calls.
     Fork(ForkCommand),
-    /// For whoever speaks to the PBX of a forked call: `Input::PbxDone` follows.
-    Pbx(PbxOrder),
+    /// For whoever is connected with PBXs and webhooks: `Input::Pbx` follows.
+    Pbx(Order),
     /// For everybody who watches: API, metrics, logs.
     Notice(Notice),
 }
@@ -131,7 +132,38 @@ pub enum SipCommand {
         leg: LegId,
         /// Refer-To.
         uri: String,
+        /// Our leg whose place is to be taken (RFC 3891): Refer-To is its far end then, and `uri` only stands in for it.
+        replaces: Option<LegId>,
         /// Headers to add, e.g. `X-Calmline-Emotion`.
+        headers: Vec<Header>,
+    },
+    /// Tells a far end that has sent a REFER how it goes (RFC 3515 §2.4.5); the last word from 200 on.
+    TellReferrer {
+        /// The leg that sent it.
+        leg: LegId,
+        /// 100-699.
+        code: u16,
+        /// Reason phrase; the standard one when empty.
+        reason: String,
+    },
+    /// Tells the far end something inside the dialog: `SipEvent::Informed` follows.
+    Inform {
+        /// The leg.
+        leg: LegId,
+        /// By which request.
+        method: InfoMethod,
+        /// Headers to add.
+        headers: Vec<Header>,
+        /// The body, `application/json`.
+        json: String,
+    },
+    /// Sends the caller elsewhere before the answer: 302 (RFC 3261 §21.3.3).
+    Redirect {
+        /// The incoming leg.
+        leg: LegId,
+        /// Contact.
+        uri: String,
+        /// Headers to add.
         headers: Vec<Header>,
     },
     /// Asks whether the far end still knows the dialog (OPTIONS inside it).
@@ -139,4 +171,13 @@ pub enum SipCommand {
         /// The leg.
         leg: LegId,
     },
+}
+
+/// The requests that tell something inside a dialog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InfoMethod {
+    /// INFO (RFC 6086).
+    Info,
+    /// MESSAGE (RFC 3428).
+    Message,
 }

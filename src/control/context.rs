@@ -10,8 +10,10 @@ use media::sdp::Credentials;
 use media::{LegId, PromptId};
 use routing::{CallKey, Decision, Engine};
 
+use super::history::History;
 use super::ports::PortPool;
 use super::{Command, ControlSettings, Random, SipCommand, Sounds, Source, StreamId};
+use crate::pbx::{Deed, Order, Ticket};
 
 /// What stays the same for all calls, and what they draw from.
 pub(super) struct Shared {
@@ -27,9 +29,14 @@ pub(super) struct Shared {
     pub(super) forks: BTreeMap<(Source, String), CallKey>,
     /// Which port a leg holds until the media path says that it is closed.
     pub(super) ports_held: BTreeMap<LegId, u16>,
+    /// Which call an order is for, until it is answered or the call is gone.
+    pub(super) orders: BTreeMap<Ticket, CallKey>,
+    /// How callers felt in their last calls.
+    pub(super) history: History,
     random: Random,
     next_leg: u32,
     next_prompt: u32,
+    next_ticket: u64,
 }
 
 impl Shared {
@@ -49,9 +56,12 @@ impl Shared {
             streams: BTreeMap::new(),
             forks: BTreeMap::new(),
             ports_held: BTreeMap::new(),
+            orders: BTreeMap::new(),
+            history: History::default(),
             random,
             next_leg: 1,
             next_prompt: 1,
+            next_ticket: 1,
         }
     }
 
@@ -105,6 +115,15 @@ impl Context<'_> {
         let prompt = PromptId(self.shared.next_prompt);
         self.shared.next_prompt = self.shared.next_prompt.wrapping_add(1);
         prompt
+    }
+
+    /// Has somebody outside do something about a call.
+    pub(super) fn order(&mut self, call: CallKey, pbx: &str, deed: Deed, within: Duration) -> Ticket {
+        let ticket = Ticket(self.shared.next_ticket);
+        self.shared.next_ticket += 1;
+        self.shared.orders.insert(ticket, call);
+        self.out.push(Command::Pbx(Order { ticket, pbx: pbx.to_owned(), deed, within }));
+        ticket
     }
 
     /// Tells the policy engine something about a call; what it decides, in order.

@@ -48,6 +48,7 @@ impl Call {
             self.dismiss(context, far, farewell);
         }
         if let Stage::Talking(mut talking) = before {
+            context.shared.history.note(now, &self.from, self.tally.peak_level);
             if let Stage::Finished(finished) = &mut self.stage {
                 finished.talk = now.saturating_sub(talking.answered);
             }
@@ -57,7 +58,12 @@ impl Call {
             match talking.reroute.take() {
                 Some(Reroute::Ringing(ringing)) => self.dismiss(context, ringing.leg, farewell),
                 Some(Reroute::Settling(settled)) => self.report_settled(context, settled, None),
-                Some(Reroute::Referring(_) | Reroute::Ordered(_)) | None => {}
+                Some(Reroute::Referring(referring)) => {
+                    if let Some(leg) = referring.consulted {
+                        self.dismiss(context, leg, farewell);
+                    }
+                }
+                Some(Reroute::Asking(_)) | None => {}
             }
         }
         context.shared.engine.forget(self.key);
@@ -65,12 +71,8 @@ impl Call {
 
     /// The caller's leg is over: hung up, cancelled or lost.
     pub(super) fn caller_gone(&mut self, context: &mut Context<'_>, reason: &str) {
-        if let Stage::Talking(talking) = &mut self.stage
-            && let Some(Reroute::Referring(referring)) = talking.reroute.take_if(|reroute| reroute.is_accepted_refer())
-        {
-            // Some PBXs hang up as soon as they take the REFER over; no NOTIFY can come after that.
-            self.report_referred(context, referring);
-            return self.finish(context, "moved by REFER");
+        if self.left_by_asking(context, reason) || self.left_by_refer(context) {
+            return;
         }
         self.finish(context, reason);
     }

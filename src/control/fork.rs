@@ -3,7 +3,6 @@
 //! Inside they are calls like any other, without dialogs of their parties: heard, judged, on record. What moves a party
 //! is an order to the PBX whose call it is. How copies come is in `recording` (SIPREC) and `wire` (everything else).
 
-mod pbx;
 mod recording;
 mod wire;
 
@@ -16,6 +15,7 @@ use media::sdp::{Formats, Wishes};
 use media::{Direction, LegId};
 use routing::CallKey;
 
+use super::asking::channels_of;
 use super::call::{Call, Stage, Talking, Tally};
 use super::context::Context;
 use super::keys::Keys;
@@ -26,7 +26,6 @@ use super::{Header, SipCommand};
 use crate::notice::{ForkedParty, What};
 use crate::settings::AudioTerms;
 
-pub use pbx::{PbxAction, PbxCall, PbxOrder};
 pub(super) use recording::{Admitted, Recording, admit};
 pub use wire::{ForkCommand, ForkEvent, ForkOpening, StreamId};
 pub(super) use wire::{Wire, admit as route};
@@ -151,6 +150,8 @@ impl Call {
             answered: context.now,
             watch: Watch::new(context.now, &context.shared.settings, session_expires_s),
             reroute: None,
+            plan: None,
+            errands: BTreeMap::new(),
             evidence: None,
             lapsed: None,
             playing: BTreeMap::new(),
@@ -161,12 +162,15 @@ impl Call {
         if let Some(name) = &fork.pbx_call {
             context.shared.forks.insert((source, name.clone()), key);
         }
+        // Whoever names no channel of its own has named the call as its PBX does.
+        let channels = channels_of(&passed, fork.pbx_call.as_ref(), &context.shared.settings.pbxes);
         let call = Call {
             key,
             id,
             started: context.now,
             from: from.clone(),
             passed,
+            channels,
             caller,
             far,
             leaving: Vec::new(),
@@ -201,6 +205,11 @@ impl Call {
             *again = before.is_some();
         }
         self.notice(context, what);
+    }
+
+    /// Whether the copy goes on, so that the call does, wherever its PBX moves it.
+    pub(super) fn goes_on_forked(&self) -> bool {
+        self.fork.as_ref().is_some_and(|fork| !fork.is_gone())
     }
 
     /// Tells when all streams are switched off, and when one is on again.

@@ -8,6 +8,7 @@ use media::srtp::Suite;
 use media::{LegId, PromptId, Sound};
 
 use super::{Description, ForkEvent};
+use crate::pbx::Answer;
 
 /// A header that is passed through by name and value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,13 +60,8 @@ pub enum Input {
     },
     /// Something on a stream of a forked call that comes without SIP.
     Fork(ForkEvent),
-    /// What became of `Command::Pbx`.
-    PbxDone {
-        /// Our call's id.
-        call: String,
-        /// Why not, when it was not done.
-        outcome: Result<(), String>,
-    },
+    /// What became of an order: what `Command::Pbx` asked for.
+    Pbx(Answer),
     /// An operator's or the system's order.
     Order(Order),
 }
@@ -224,6 +220,25 @@ pub enum SipEvent {
         /// True with the last word: a NOTIFY with `terminated`, or a rejected REFER.
         last: bool,
     },
+    /// The far end asks by REFER to be connected with, or replaced by, somebody else; 202 has been sent, and
+    /// `SipCommand::TellReferrer` must tell how it goes.
+    Referred {
+        /// The leg that sent it.
+        leg: LegId,
+        /// Refer-To, without its headers.
+        uri: String,
+        /// Headers for the target: those of Refer-To, e.g. Replaces, and Referred-By.
+        headers: Vec<Header>,
+    },
+    /// What the far end says to `SipCommand::Inform`.
+    Informed {
+        /// The leg.
+        leg: LegId,
+        /// The final status code: 408 without an answer.
+        code: u16,
+        /// Reason phrase.
+        reason: String,
+    },
     /// The answer to a probe: false on 481, 408 or no answer.
     Probed {
         /// The leg.
@@ -261,6 +276,8 @@ pub struct Invite {
     pub is_recording: bool,
     /// Session-Expires and its refresher when the caller supports session timers (RFC 4028), seconds.
     pub session_expires_s: Option<u32>,
+    /// The leg whose place the caller takes (RFC 3891), an answered one.
+    pub replaces: Option<LegId>,
 }
 
 /// Names one request that waits for our answer.

@@ -143,7 +143,7 @@ impl Call {
         match answer.code {
             481 => self.probe_failed(context, id),
             // Lost or not, the dialog has to be asked (RFC 5057 §5.1).
-            408 => context.sip(SipCommand::Probe { leg: id }),
+            408 if self.leg_mut(id).is_some_and(|leg| leg.is_answered()) => context.sip(SipCommand::Probe { leg: id }),
             _ => {}
         }
     }

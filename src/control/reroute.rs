@@ -1,99 +1,100 @@
-//! Moving the caller: by bridge (we call the target and swap the far leg) or by REFER (the caller's side does).
+//! Moving the caller: the ways in order, and the one in which we call the target and swap the far leg.
 //!
-//! One re-route at a time. Until the target has answered, the caller stays where it is; when the target will not,
-//! the policy engine is told and may fall back.
+//! One re-route at a time, one way at a time. Until a way has come to its end, the caller stays where it is; when all
+//! have failed, the policy engine is told and may fall back. Ways by REFER are in `refer`, those by others in `asking`.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use media::{LegId, sdp};
 use routing::{Because, Route};
 
+use super::asking::Asking;
 use super::call::{Call, Stage, millis};
 use super::context::Context;
-use super::leg::{Dialog, Farewell, Leg, header, quotable};
-use super::{Description, Header, SipCommand};
+use super::leg::{Dialog, Farewell, Leg, header};
+use super::refer::{Referrer, Referring};
+use super::{Description, Header};
 use crate::notice::What;
+use crate::pbx::Handover;
+use crate::settings::Target;
 
 /// A re-route in flight.
 #[derive(Debug)]
 pub(super) enum Reroute {
     /// The target of a bridge has been called.
     Ringing(Box<Ringing>),
-    /// The far leg has been swapped; the target's first packet is awaited, to measure the gap.
+    /// A leg has been swapped; the new one's first packet is awaited, to measure the gap.
     Settling(Settling),
     /// The caller's side has been asked to call the target.
-    Referring(Referring),
-    /// The PBX of a forked call has been asked to move the caller.
-    Ordered(Ordered),
+    Referring(Box<Referring>),
+    /// Somebody else has been asked to move the caller.
+    Asking(Asking),
+}
+
+/// The ways that are left of a re-route that a policy ordered.
+#[derive(Debug)]
+pub(super) struct Plan {
+    ways: VecDeque<Route>,
+    target: String,
+    rule: String,
+    because: Because,
+    within: Option<Duration>,
 }
 
 /// A target that has been called.
 #[derive(Debug)]
 pub(super) struct Ringing {
     pub(super) leg: Leg,
-    decided: Duration,
-    until: Duration,
+    pub(super) decided: Duration,
+    pub(super) until: Duration,
+    /// Why it was called.
+    pub(super) errand: Errand,
     /// The last description of a provisional response, for a 2xx that brings none.
-    early: Option<Description>,
+    pub(super) early: Option<Description>,
+}
+
+/// What happens once a target has answered.
+#[derive(Debug)]
+pub(super) enum Errand {
+    /// The caller is connected with it.
+    Bridge,
+    /// The caller's side is asked to take our place.
+    Attended,
+    /// A far end has asked for it by REFER: whoever it talks to is connected with the target in its place.
+    Referred(Referrer),
 }
 
 /// A bridge that has been swapped.
 #[derive(Debug)]
 pub(super) struct Settling {
     target: String,
+    via: String,
     answer: Duration,
     answered: Duration,
     until: Duration,
 }
 
-/// A REFER that has been sent.
-#[derive(Debug)]
-pub(super) struct Referring {
-    target: String,
-    decided: Duration,
-    until: Duration,
-    accepted: bool,
-}
-
-/// An order to a PBX.
-#[derive(Debug)]
-pub(super) struct Ordered {
-    pub(super) via: Route,
-    pub(super) target: String,
-    pub(super) decided: Duration,
-    pub(super) until: Duration,
-}
-
-/// A REFER whose time ran out.
-#[derive(Debug)]
-pub(super) struct Lapsed(Referring);
-
 impl Reroute {
     pub(super) fn leg(&self) -> Option<&Leg> {
         match self {
             Reroute::Ringing(ringing) => Some(&ringing.leg),
-            Reroute::Settling(_) | Reroute::Referring(_) | Reroute::Ordered(_) => None,
+            Reroute::Referring(referring) => referring.consulted.as_ref(),
+            Reroute::Settling(_) | Reroute::Asking(_) => None,
         }
     }
 
     pub(super) fn leg_mut(&mut self) -> Option<&mut Leg> {
         match self {
             Reroute::Ringing(ringing) => Some(&mut ringing.leg),
-            Reroute::Settling(_) | Reroute::Referring(_) | Reroute::Ordered(_) => None,
+            Reroute::Referring(referring) => referring.consulted.as_mut(),
+            Reroute::Settling(_) | Reroute::Asking(_) => None,
         }
     }
 
     /// Whether the caller is still to be moved.
     pub(super) fn is_pending(&self) -> bool {
-        matches!(self, Reroute::Ringing(_) | Reroute::Referring(_) | Reroute::Ordered(_))
-    }
-
-    pub(super) fn is_accepted_refer(&self) -> bool {
-        matches!(self, Reroute::Referring(referring) if referring.accepted)
-    }
-
-    fn is_referring(&self) -> bool {
-        matches!(self, Reroute::Referring(_))
+        !matches!(self, Reroute::Settling(_))
     }
 
     fn until(&self) -> (Duration, &'static str) {
@@ -101,47 +102,123 @@ impl Reroute {
             Reroute::Ringing(ringing) => (ringing.until, "re-route target's answer"),
             Reroute::Settling(settling) => (settling.until, "re-route target's first packet"),
             Reroute::Referring(referring) => (referring.until, "outcome of REFER"),
-            Reroute::Ordered(ordered) => (ordered.until, "outcome of an order to the PBX"),
+            Reroute::Asking(asking) => (asking.until(), "outcome of an order"),
         }
     }
 }
 
+impl Errand {
+    /// The way that events tell of.
+    fn via(&self) -> &'static str {
+        match self {
+            Errand::Bridge => "bridge",
+            Errand::Attended => "attended",
+            Errand::Referred(_) => "referred",
+        }
+    }
+}
+
+/// What a policy asks for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) ways: &'a [Route],
+    pub(super) target: &'a str,
+    pub(super) within: Option<Duration>,
+    pub(super) rule: &'a str,
+    pub(super) because: &'a Because,
+}
+
 impl Call {
-    /// Begins a re-route; `Err` says why it cannot begin, and the caller stays.
-    pub(super) fn begin_reroute(
-        &mut self,
-        context: &mut Context<'_>,
-        via: Route,
-        name: &str,
-        rule: &str,
-        because: &Because,
-    ) -> Result<(), String> {
-        let now = context.now;
+    /// Begins a re-route by the first way that can begin; `Err` says why none can, and the caller stays.
+    pub(super) fn begin_reroute(&mut self, context: &mut Context<'_>, wanted: Wanted<'_>) -> Result<(), String> {
+        let Wanted { ways, target, within, rule, because } = wanted;
+        let because = self.evidence_for(because);
+        let ways = ways.iter().cloned().collect();
+        let plan = Plan { ways, target: target.to_owned(), rule: rule.to_owned(), because, within };
+        if let Stage::Talking(talking) = &mut self.stage {
+            talking.plan = Some(plan);
+        }
+        self.next_way(context).unwrap_or_else(|| Err("no way is left".to_owned()))
+    }
+
+    /// Begins the next way that can begin; nothing when no way is left, `Err` when none of those left can.
+    fn next_way(&mut self, context: &mut Context<'_>) -> Option<Result<(), String>> {
+        let Stage::Talking(talking) = &mut self.stage else { return None };
+        let mut plan = talking.plan.take()?;
+        let mut last = None;
+        while let Some(way) = plan.ways.pop_front() {
+            let (via, target) = (way.as_str().to_owned(), plan.target.clone());
+            match self.begin_way(context, &way, &plan) {
+                Ok(reroute) => {
+                    if let Stage::Talking(talking) = &mut self.stage {
+                        talking.reroute = Some(reroute);
+                        talking.plan = Some(plan);
+                    }
+                    self.notice(context, What::RerouteStarted { via, target });
+                    return Some(Ok(()));
+                }
+                Err(reason) => {
+                    self.notice(context, What::RerouteFailed { via, target, reason: reason.clone() });
+                    last = Some(Err(reason));
+                }
+            }
+        }
+        last
+    }
+
+    fn begin_way(&mut self, context: &mut Context<'_>, way: &Route, plan: &Plan) -> Result<Reroute, String> {
+        let name = plan.target.as_str();
         let target = context.shared.settings.targets.get(name).ok_or_else(|| format!("no target named {name}"))?;
         let target = target.clone();
-        let emotion = emotion_header(rule, &self.evidence_for(because));
-        let reroute = match via {
-            _ if self.fork.is_some() => {
-                let headers = vec![header("X-Calmline-Call", self.id.clone()), emotion];
-                self.order_move(context, via, (name, target.uri), headers)?
-            }
-            Route::Bridge => {
-                let leg = self.invite(context, name, target, vec![emotion]).ok_or("no media port is free")?;
-                let until = now + context.shared.settings.limits.ring;
-                Reroute::Ringing(Box::new(Ringing { leg, decided: now, until, early: None }))
-            }
-            Route::Refer => {
-                let headers = vec![header("X-Calmline-Call", self.id.clone()), emotion];
-                context.sip(SipCommand::Refer { leg: self.caller.id, uri: target.uri, headers });
-                let target = name.to_owned();
-                Reroute::Referring(Referring { target, decided: now, until: now + REFER_WAIT, accepted: false })
-            }
-        };
-        if let Stage::Talking(talking) = &mut self.stage {
-            talking.reroute = Some(reroute);
+        if self.fork.is_some() && !matches!(way, Route::Pbx(_)) {
+            return Err("the call is forked to us: only its PBX can move it, by a connector".to_owned());
         }
-        self.notice(context, What::RerouteStarted { via: via.as_str().to_owned(), target: name.to_owned() });
-        Ok(())
+        let handover = self.handover(plan);
+        let headers = self.handover_headers(&handover, &target);
+        match way {
+            Route::Bridge | Route::Attended => {
+                let errand = if *way == Route::Bridge { Errand::Bridge } else { Errand::Attended };
+                let until = context.now + plan.within.unwrap_or(context.shared.settings.limits.ring);
+                let leg = self.invite(context, name, target, headers, &self.caller).ok_or("no media port is free")?;
+                Ok(ringing(context.now, leg, until, errand))
+            }
+            Route::Refer => Ok(self.refer(context, name, target.uri, headers, plan.within)),
+            Route::Info | Route::Message => Ok(self.inform(context, way, handover, plan.within)),
+            Route::Pbx(pbx) => self.ask(context, pbx, target.place, handover, plan.within).map(Reroute::Asking),
+        }
+    }
+
+    /// What whoever takes the caller gets to know.
+    fn handover(&self, plan: &Plan) -> Handover {
+        let Plan { target, rule, because, .. } = plan;
+        self.told(target, rule, because)
+    }
+
+    /// The same, of a decision that moves nobody.
+    pub(super) fn told(&self, target: &str, rule: &str, because: &Because) -> Handover {
+        Handover {
+            call: self.id.clone(),
+            target: target.to_owned(),
+            rule: rule.to_owned(),
+            emotion: because.emotion.as_str().to_owned(),
+            level: because.level.as_str().to_owned(),
+            score: because.score,
+            trend_per_s: because.trend_per_s,
+            lasted_ms: millis(because.lasted),
+        }
+    }
+
+    /// The headers by which a target gets to know.
+    fn handover_headers(&self, handover: &Handover, target: &Target) -> Vec<Header> {
+        let mut headers = vec![header("X-Calmline-Emotion", handover.line())];
+        if let Some(priority) = target.place.queue_priority {
+            headers.push(header("X-Calmline-Queue-Priority", priority.to_string()));
+        }
+        let has_data = self.passed.iter().any(|each| each.name.eq_ignore_ascii_case(USER_TO_USER));
+        if target.user_to_user && !has_data {
+            headers.push(header(USER_TO_USER, handover.user_to_user()));
+        }
+        headers
     }
 
     /// What the target is told: a fallback moves the caller for what moved it first, not for its silence since.
@@ -157,22 +234,21 @@ impl Call {
     }
 
     /// A provisional response of the re-route's target.
-    pub(super) fn next_rings(&mut self, sdp: Option<Description>) {
+    pub(super) fn next_rings(&mut self, context: &mut Context<'_>, code: u16, sdp: Option<Description>) {
         if let Stage::Talking(talking) = &mut self.stage
             && let Some(Reroute::Ringing(ringing)) = &mut talking.reroute
-            && sdp.is_some()
         {
-            ringing.early = sdp;
+            ringing.early = sdp.or(ringing.early.take());
+            if let Errand::Referred(referrer) = &ringing.errand {
+                referrer.tell(context, code, "");
+            }
         }
     }
 
-    /// The re-route's target has answered: the far leg is swapped.
+    /// The re-route's target has answered.
     pub(super) fn next_answered(&mut self, context: &mut Context<'_>, sdp: Option<&str>) {
-        let Stage::Talking(talking) = &mut self.stage else { return };
-        let Some(Reroute::Ringing(ringing)) = talking.reroute.take_if(|reroute| reroute.leg().is_some()) else {
-            return;
-        };
-        let Ringing { mut leg, decided, early, .. } = *ringing;
+        let Some(ringing) = self.take_ringing() else { return };
+        let Ringing { mut leg, decided, errand, early, .. } = ringing;
         leg.dialog = Dialog::Answered;
         let agreed = match sdp.or(early.as_deref()) {
             Some(text) => {
@@ -180,28 +256,39 @@ impl Call {
             }
             None => Err("answered without a session description".to_owned()),
         };
-        let agreement = match agreed {
-            Ok(agreement) => agreement,
-            Err(reason) => {
-                let target = leg.name.clone();
-                self.dismiss(context, leg, Farewell { code: 488, reason: &reason });
-                return self.reroute_failed(context, Route::Bridge, target, reason);
-            }
-        };
+        match agreed {
+            Ok(agreement) => leg.agree_first(context, agreement, false),
+            Err(reason) => return self.leave_next(context, leg, &errand, 488, &reason),
+        }
+        match errand {
+            Errand::Bridge => self.connect_next(context, leg, decided, "bridge"),
+            Errand::Attended => self.refer_attended(context, leg, decided),
+            Errand::Referred(referrer) => self.serve_referrer(context, leg, decided, &referrer),
+        }
+    }
 
+    /// Connects the caller with a target that has answered, and lets the old far leg go.
+    pub(super) fn connect_next(&mut self, context: &mut Context<'_>, leg: Leg, decided: Duration, via: &str) {
+        let prompt_plays = self.settle(context, &leg, decided, via);
+        self.swap_far(context, leg, prompt_plays);
+        self.judge(context, &routing::Event::Rerouted);
+    }
+
+    /// Notes that a leg is being swapped; true when a sound may still play to the caller.
+    pub(super) fn settle(&mut self, context: &Context<'_>, leg: &Leg, decided: Duration, via: &str) -> bool {
         let (now, target) = (context.now, leg.name.clone());
+        let Stage::Talking(talking) = &mut self.stage else { return false };
+        talking.plan = None;
         talking.reroute = Some(Reroute::Settling(Settling {
             target,
+            via: via.to_owned(),
             answer: now.saturating_sub(decided),
             answered: now,
             until: now + FIRST_PACKET_WAIT,
         }));
         talking.watch.streams_changed(now);
         let prompt_plays = !talking.playing.is_empty();
-        let prompt_plays = self.end_hold() || prompt_plays;
-        leg.agree_first(context, agreement, false);
-        self.swap_far(context, leg, prompt_plays);
-        self.judge(context, &routing::Event::Rerouted);
+        self.end_hold() || prompt_plays
     }
 
     /// Connects the caller with `leg` and lets the old far leg go.
@@ -227,14 +314,29 @@ impl Call {
     }
 
     /// The re-route's target refused, was lost, or has rung long enough.
-    pub(super) fn next_failed(&mut self, context: &mut Context<'_>, reason: &str) {
-        let Stage::Talking(talking) = &mut self.stage else { return };
-        let Some(Reroute::Ringing(ringing)) = talking.reroute.take_if(|reroute| reroute.leg().is_some()) else {
-            return;
-        };
-        let target = ringing.leg.name.clone();
-        self.dismiss(context, ringing.leg, Farewell { code: 480, reason });
-        self.reroute_failed(context, Route::Bridge, target, reason.to_owned());
+    pub(super) fn next_failed(&mut self, context: &mut Context<'_>, code: u16, reason: &str) {
+        if let Some(Ringing { leg, errand, .. }) = self.take_ringing() {
+            return self.leave_next(context, leg, &errand, code, reason);
+        }
+        self.consulted_lost(context);
+    }
+
+    /// Lets a target go that was called in vain.
+    fn leave_next(&mut self, context: &mut Context<'_>, leg: Leg, errand: &Errand, code: u16, reason: &str) {
+        let (target, via) = (leg.name.clone(), errand.via());
+        self.dismiss(context, leg, Farewell { code, reason });
+        if let Errand::Referred(referrer) = errand {
+            referrer.tell(context, code.clamp(300, 699), "");
+        }
+        self.reroute_failed(context, via, target, reason.to_owned());
+    }
+
+    fn take_ringing(&mut self) -> Option<Ringing> {
+        let Stage::Talking(talking) = &mut self.stage else { return None };
+        match talking.reroute.take_if(|reroute| matches!(reroute, Reroute::Ringing(_)))? {
+            Reroute::Ringing(ringing) => Some(*ringing),
+            _ => None,
+        }
     }
 
     /// The first packet of a new far end has reached somebody.
@@ -252,42 +354,7 @@ impl Call {
         }
     }
 
-    /// What the caller's side says about our REFER.
-    pub(super) fn referred(&mut self, context: &mut Context<'_>, code: u16, reason: &str, last: bool) {
-        let Stage::Talking(talking) = &mut self.stage else { return };
-        let succeeded = (200..300).contains(&code);
-        let Some(Reroute::Referring(referring)) = &mut talking.reroute else {
-            // The response to the REFER has come before its time ran out, or never will: this is the outcome.
-            if succeeded
-                && last
-                && let Some(Lapsed(referring)) = talking.lapsed.take()
-            {
-                self.report_referred(context, referring);
-                self.finish(context, "moved by REFER");
-            }
-            return;
-        };
-        // The first 2xx is the response to the REFER, 202 or 200 (RFC 6665 §4.1.2); a second one, or one that ends
-        // the subscription, is the outcome.
-        let moved = succeeded && (referring.accepted || last);
-        referring.accepted |= succeeded;
-        if !last && !moved {
-            return;
-        }
-
-        let Some(Reroute::Referring(referring)) = talking.reroute.take_if(|reroute| reroute.is_referring()) else {
-            return;
-        };
-        if moved {
-            // A real PBX leaves the old leg up: the BYE has to be ours.
-            self.report_referred(context, referring);
-            self.finish(context, "moved by REFER");
-        } else {
-            self.reroute_failed(context, Route::Refer, referring.target, format!("{code} {reason}"));
-        }
-    }
-
-    /// Gives up on a re-route whose time has run out.
+    /// Gives up on a way whose time has run out.
     pub(super) fn reroute_tick(&mut self, context: &mut Context<'_>) {
         let now = context.now;
         let Stage::Talking(talking) = &mut self.stage else { return };
@@ -295,30 +362,15 @@ impl Call {
             return;
         }
         match &talking.reroute {
-            Some(Reroute::Ringing(_)) => self.next_failed(context, "no answer in time"),
+            Some(Reroute::Ringing(_)) => self.next_failed(context, 408, "no answer in time"),
             Some(Reroute::Settling(_)) => {
                 if let Some(Reroute::Settling(settling)) = talking.reroute.take() {
                     self.report_settled(context, settling, None);
                 }
             }
-            Some(Reroute::Referring(_)) => {
-                if let Some(Reroute::Referring(referring)) = talking.reroute.take() {
-                    let target = referring.target.clone();
-                    talking.lapsed = Some(Lapsed(referring));
-                    self.reroute_failed(context, Route::Refer, target, "no outcome in time".to_owned());
-                }
-            }
-            Some(Reroute::Ordered(_)) => self.pbx_done(context, Err("no outcome in time".to_owned())),
+            Some(Reroute::Referring(_)) => self.refer_lapsed(context),
+            Some(Reroute::Asking(_)) => self.asking_lapsed(context),
             None => {}
-        }
-    }
-
-    /// The order that waits for its outcome, which it waits for no longer.
-    pub(super) fn take_ordered(&mut self) -> Option<Ordered> {
-        let Stage::Talking(talking) = &mut self.stage else { return None };
-        match talking.reroute.take_if(|reroute| matches!(reroute, Reroute::Ordered(_)))? {
-            Reroute::Ordered(ordered) => Some(ordered),
-            Reroute::Ringing(_) | Reroute::Settling(_) | Reroute::Referring(_) => None,
         }
     }
 
@@ -331,21 +383,22 @@ impl Call {
 
     /// Reports a bridge that stands; `gap` is unknown when the target has not sent anything.
     pub(super) fn report_settled(&self, context: &mut Context<'_>, settling: Settling, gap: Option<Duration>) {
-        let via = Route::Bridge.as_str().to_owned();
         let answer_ms = millis(settling.answer);
-        self.notice(context, What::Rerouted { via, target: settling.target, answer_ms, gap_ms: gap.map(millis) });
+        let Settling { target, via, .. } = settling;
+        self.notice(context, What::Rerouted { via, target, answer_ms, gap_ms: gap.map(millis) });
     }
 
-    /// Reports a caller who was moved by REFER.
-    pub(super) fn report_referred(&self, context: &mut Context<'_>, referring: Referring) {
-        let answer_ms = millis(context.now.saturating_sub(referring.decided));
-        let via = Route::Refer.as_str().to_owned();
-        self.notice(context, What::Rerouted { via, target: referring.target, answer_ms, gap_ms: None });
-    }
-
-    pub(super) fn reroute_failed(&mut self, context: &mut Context<'_>, via: Route, target: String, reason: String) {
-        let via = via.as_str().to_owned();
-        self.notice(context, What::RerouteFailed { via, target, reason: reason.clone() });
+    /// A way has come to nothing: the next one begins, or the policy engine is told.
+    pub(super) fn reroute_failed(&mut self, context: &mut Context<'_>, via: &str, target: String, reason: String) {
+        self.notice(context, What::RerouteFailed { via: via.to_owned(), target, reason: reason.clone() });
+        let reason = match self.next_way(context) {
+            Some(Ok(())) => return,
+            Some(Err(last)) => last,
+            None => reason,
+        };
+        if self.caller.dialog == Dialog::Over {
+            return self.finish(context, &reason);
+        }
         if self.end_hold() {
             context.media(media::Command::StopPlay { leg: self.caller.id });
         }
@@ -353,14 +406,10 @@ impl Call {
     }
 }
 
-/// What the target gets to know, e.g. `anger;level=high;score=0.93;rule=angry`.
-fn emotion_header(rule: &str, because: &Because) -> Header {
-    let (emotion, level) = (because.emotion.as_str(), because.level.as_str());
-    let rule = quotable(rule).replace([';', ' '], "_");
-    header("X-Calmline-Emotion", format!("{emotion};level={level};score={:.2};rule={rule}", because.score))
+pub(super) fn ringing(now: Duration, leg: Leg, until: Duration, errand: Errand) -> Reroute {
+    Reroute::Ringing(Box::new(Ringing { leg, decided: now, until, errand, early: None }))
 }
 
-/// How long the outcome of a REFER may take.
-const REFER_WAIT: Duration = Duration::from_secs(30);
+const USER_TO_USER: &str = "User-to-User";
 /// How long the first packet of a new far end may take before the gap is called unknown.
 const FIRST_PACKET_WAIT: Duration = Duration::from_secs(2);

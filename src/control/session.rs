@@ -65,6 +65,12 @@ impl Watch {
         self.expiry.map(expires).into_iter().collect()
     }
 
+    /// The caller's leg has given way to one that we called: it has no timer of its own.
+    pub(super) fn caller_replaced(&mut self) {
+        self.expiry = None;
+        self.confirm_by = None;
+    }
+
     /// A leg was swapped or agreed anew: silence counts from here.
     pub(super) fn streams_changed(&mut self, now: Duration) {
         self.quiet_floor = now;

@@ -1,11 +1,13 @@
 //! From the INVITE to the answer: admission, targets in order, early media, failures mapped for the caller.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use media::LegId;
 use media::sdp::{self, Formats, Session, Wishes};
 use routing::CallKey;
 
+use super::asking::channels_of;
 use super::call::{Call, Stage, Talking, Tally, millis};
 use super::codecs;
 use super::context::{Context, Shared};
@@ -14,7 +16,7 @@ use super::leg::{Beginning, Dialog, Farewell, Leg, Partner, header, quotable};
 use super::session::{SESSION_EXPIRES_S_MIN, Watch};
 use super::{Description, Header, Invite, SipCommand};
 use crate::notice::What;
-use crate::settings::{AudioTerms, RequestView, Target};
+use crate::settings::{AudioTerms, RequestView, Returning, Route, Target};
 
 /// A call for which a target is sought.
 #[derive(Debug)]
@@ -59,9 +61,7 @@ impl Refusal {
 /// Judges an INVITE by itself: is there a route, and can we talk to the caller?
 pub(super) fn admit(shared: &Shared, invite: &Invite) -> Result<Admitted, Refusal> {
     check(invite)?;
-    let headers: Vec<(&str, &str)> = invite.headers.iter().map(|each| (&*each.name, &*each.value)).collect();
-    let view = RequestView { request_uri: &invite.request_uri, to: &invite.to, from: &invite.from, headers: &headers };
-    let route = shared.settings.routes.find(&view).ok_or_else(|| Refusal::new(404, "Not Found"))?;
+    let route = route_of(shared, invite).ok_or_else(|| Refusal::new(404, "Not Found"))?;
 
     let Some(text) = &invite.sdp else {
         // The caller's answer would come with the ACK, which is not looked into: a limit of this version.
@@ -84,6 +84,7 @@ pub(super) fn admit(shared: &Shared, invite: &Invite) -> Result<Admitted, Refusa
         formats,
     })
 }
+
 /// Whether an INVITE can become anything at all.
 pub(super) fn check(invite: &Invite) -> Result<(), Refusal> {
     let hops_used_up = |each: &Header| each.name.eq_ignore_ascii_case("Max-Forwards") && each.value.trim() == "0";
@@ -95,6 +96,20 @@ pub(super) fn check(invite: &Invite) -> Result<(), Refusal> {
         return Err(Refusal { headers, ..Refusal::new(422, format!("Session Interval Too Small: {seconds} s")) });
     }
     Ok(())
+}
+
+/// Where a caller is sent before the answer, by 302: the target's name and URI.
+pub(super) fn elsewhere(shared: &Shared, now: Duration, invite: &Invite) -> Option<(String, String)> {
+    let returning = route_of(shared, invite)?.returning.as_ref()?;
+    let Returning { target, level, within } = returning;
+    let uri = shared.settings.targets.get(target)?.uri.clone();
+    shared.history.tells(now, &invite.from, *level, *within).then(|| (target.clone(), uri))
+}
+
+fn route_of<'s>(shared: &'s Shared, invite: &Invite) -> Option<&'s Route> {
+    let headers: Vec<(&str, &str)> = invite.headers.iter().map(|each| (&*each.name, &*each.value)).collect();
+    let view = RequestView { request_uri: &invite.request_uri, to: &invite.to, from: &invite.from, headers: &headers };
+    shared.settings.routes.find(&view)
 }
 
 pub(super) fn not_acceptable(why: &str) -> Refusal {
@@ -139,6 +154,7 @@ impl Call {
             started: context.now,
             from: without_tag(&invite.from).to_owned(),
             passed: passed_on(&invite.headers),
+            channels: channels_of(&invite.headers, None, &context.shared.settings.pbxes),
             caller,
             far: None,
             leaving: Vec::new(),
@@ -164,7 +180,7 @@ impl Call {
             let Some(target) = context.shared.settings.targets.get(&name) else { continue };
             let target = target.clone();
 
-            let Some(leg) = self.invite(context, &name, target, Vec::new()) else {
+            let Some(leg) = self.invite(context, &name, target, Vec::new(), &self.caller) else {
                 return self.finish_with(context, Farewell { code: 503, reason: "No media port is free" });
             };
             let ring = context.shared.settings.limits.ring;
@@ -177,24 +193,25 @@ impl Call {
         }
     }
 
-    /// Calls a target with an offer of what suits the caller best; `None` when no port is free.
+    /// Calls a target with an offer of what suits `partner` best, whom it will talk to; `None` when no port is free.
     pub(super) fn invite(
         &self,
         context: &mut Context<'_>,
         name: &str,
         target: Target,
         extra: Vec<Header>,
+        partner: &Leg,
     ) -> Option<Leg> {
         let destination = target.address();
-        let Target { uri, proxy, audio } = target;
-        let wanted = if audio.codecs.is_empty() { &self.caller.audio.codecs } else { &audio.codecs };
-        let formats = codecs::offer_for(&self.caller.formats, wanted);
-        // What the caller speaks already comes first, unless this target has an order of its own.
-        let formats = match &self.caller.settings {
+        let Target { uri, proxy, audio, .. } = target;
+        let wanted = if audio.codecs.is_empty() { &partner.audio.codecs } else { &audio.codecs };
+        let formats = codecs::offer_for(&partner.formats, wanted);
+        // What the partner speaks already comes first, unless this target has an order of its own.
+        let formats = match &partner.settings {
             Some(settings) if audio.codecs.is_empty() => codecs::preferring(&formats, settings.codec),
             Some(_) | None => formats,
         };
-        let partner = self.caller.as_partner();
+        let partner = partner.as_partner();
         let wishes = Wishes::default();
         let beginning = Beginning { name, audio, formats, wishes, partner, destination, bind: None };
         let mut leg = Leg::open(context, self.key, None, beginning)?;
@@ -247,9 +264,11 @@ impl Call {
             answered: context.now,
             watch: Watch::new(context.now, &context.shared.settings, seeking.session_expires_s),
             reroute: None,
+            plan: None,
+            errands: BTreeMap::new(),
             evidence: None,
             lapsed: None,
-            playing: std::collections::BTreeMap::new(),
+            playing: BTreeMap::new(),
             waiting: None,
             keys: Keys::default(),
         };

@@ -2,7 +2,7 @@
 //!
 //! `sim` plays the SIP side and the media path and holds the rules that both expect to be kept; `script` reads the
 //! scenarios; the scenarios themselves are `setup`, `offers`, `audio`, `handshakes`, `liveness`, `reroute`, `keys`,
-//! `hold`, `reoffer`, `forks`; `random` plays at random.
+//! `hold`, `reoffer`, `moves`, `forks`; `random` plays at random, and `reached` lists what that reaches.
 
 mod audio;
 mod forks;
@@ -10,8 +10,10 @@ mod handshakes;
 mod hold;
 mod keys;
 mod liveness;
+mod moves;
 mod offers;
 mod random;
+mod reached;
 mod reoffer;
 mod reroute;
 mod script;

@@ -77,6 +77,20 @@ pub const CALLS_STARTED: Metric = counter("calmline_calls_started_total", &[], "
 /// Calls refused.
 pub const CALLS_REFUSED: Metric =
     counter("calmline_calls_refused_total", &["code"], "New calls refused by us, by SIP status code.");
+/// Calls sent elsewhere.
+pub const CALLS_REDIRECTED: Metric =
+    counter("calmline_calls_redirected_total", &["target"], "New calls sent elsewhere by 302, by target.");
+/// Whether a PBX can be reached.
+pub const PBX_UP: Metric = gauge("calmline_pbx_up", &["pbx"], "1 while the PBX takes orders, else 0.");
+/// Orders that wait for a PBX.
+pub const PBX_WAITING: Metric =
+    gauge("calmline_pbx_waiting_orders", &["pbx"], "Orders that wait for the PBX to be reached.");
+/// Orders to PBXs.
+pub const PBX_ORDERS: Metric = counter(
+    "calmline_pbx_orders_total",
+    &["pbx", "outcome"],
+    "Orders to PBXs and webhooks, by outcome: done, accepted, failed, expired, full.",
+);
 /// Calls answered.
 pub const CALLS_ANSWERED: Metric = counter("calmline_calls_answered_total", &[], "Calls with both sides connected.");
 /// Calls ended.
@@ -125,7 +139,7 @@ pub const REACTION: Metric =
 pub const REROUTES: Metric = counter(
     "calmline_reroutes_total",
     &["via", "outcome"],
-    "Re-routes, by means (bridge, refer) and outcome: started, done, failed.",
+    "Re-routes, by way (bridge, refer, …, or the PBX's name) and outcome: started, done, failed.",
 );
 /// Answer time of re-routes.
 pub const REROUTE_ANSWER: Metric = histogram(
@@ -263,6 +277,10 @@ pub const TABLE: &[Metric] = &[
     PROMPTS,
     REACTION,
     REROUTES,
+    CALLS_REDIRECTED,
+    PBX_UP,
+    PBX_WAITING,
+    PBX_ORDERS,
     REROUTE_ANSWER,
     REROUTE_GAP,
     REINVITES,

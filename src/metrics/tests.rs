@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn names_carry_their_unit() {
-    let units = ["_total", "_seconds", "_ratio", "_score", "_packets", "_active", "_up", "_info"];
+    let units = ["_total", "_seconds", "_ratio", "_score", "_packets", "_orders", "_active", "_up", "_info"];
     for metric in TABLE {
         assert!(metric.name.starts_with("calmline_"), "{}", metric.name);
         assert!(units.iter().any(|unit| metric.name.ends_with(unit)), "{} names no unit", metric.name);
@@ -31,6 +31,9 @@ fn exposition_holds_the_whole_table_and_nothing_else() {
     metrics.set_listener_up(true);
     metrics.set_listening_backlog(4);
     metrics.set_policies(&["after-sales@3"]);
+    metrics.set_pbx_up("asterisk", true);
+    metrics.set_pbx_waiting("asterisk", 2);
+    metrics.count_pbx_order("asterisk", "done");
 
     let text = metrics.render();
     for metric in TABLE {

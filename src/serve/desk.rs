@@ -8,14 +8,16 @@ use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
 
-use crate::control::{Command, Control, ForkEvent, HandshakeFailure, Input, Order, PbxOrder, SipEvent};
+use crate::control::{Command, Control, ForkEvent, HandshakeFailure, Input, Order, SipEvent};
 use crate::metrics::Metrics;
 use crate::notice::{Notice, What};
+use crate::pbx;
 use crate::shell::clock::Clock;
 use crate::shell::dtls::worker::Handshakes;
 use crate::shell::fork::ForkSide;
 use crate::shell::listen::{Heard, Listening, Parties};
 use crate::shell::media::{MediaFigures, MediaHandle, TapRing};
+use crate::shell::pbx::Connectors;
 use crate::shell::sip::SipSide;
 use crate::speech::{Answer, Speaker};
 use crate::web::{Bus, Component, Readiness};
@@ -33,6 +35,7 @@ pub(super) struct Desk {
     pub(super) handshakes: Handshakes,
     pub(super) listening: Option<Listening>,
     pub(super) speaker: Speaker,
+    pub(super) connectors: Connectors,
     pub(super) tap: Arc<TapRing>,
     /// The media loop's figures when they were last read.
     pub(super) figures: MediaFigures,
@@ -53,6 +56,7 @@ pub(super) struct Inlets {
     pub(super) shaken: Receiver<Input>,
     pub(super) heard: Receiver<Heard>,
     pub(super) spoken: Receiver<Answer>,
+    pub(super) pbx: Receiver<pbx::Answer>,
     pub(super) orders: Receiver<Order>,
 }
 
@@ -101,7 +105,7 @@ impl Desk {
     async fn next(&mut self, look: &mut Interval) -> Option<Option<Input>> {
         let due = self.control.deadline().map(|(at, _)| at.saturating_sub(self.clock.now()));
         let wake = Instant::now() + due.unwrap_or(LOOK_EVERY);
-        let Inlets { sip, forks, media, shaken, heard, spoken, orders } = &mut self.inlets;
+        let Inlets { sip, forks, media, shaken, heard, spoken, pbx, orders } = &mut self.inlets;
         let input = tokio::select! {
             biased;
             event = sip.recv() => Input::Sip(event?),
@@ -123,6 +127,7 @@ impl Desk {
             outcome = shaken.recv() => outcome?,
             // Without an API, or without listening, nobody holds the other end of these.
             Some(order) = orders.recv() => Input::Order(order),
+            Some(answer) = pbx.recv() => Input::Pbx(answer),
             Some(answer) = spoken.recv() => spoken_input(answer),
             Some(heard) = heard.recv() => match heard {
                 Heard::Observation(observation) => Input::Heard(observation),
@@ -143,12 +148,12 @@ impl Desk {
         match command {
             Command::Sip(command) => self.sip.handle(command),
             Command::Fork(command) => self.forks.handle(command),
-            Command::Pbx(order) => return Some(no_connector(order)),
             Command::Media(command) => return self.order_media(command),
             Command::Handshake { leg, handshake, forks } => {
                 let refused = self.handshakes.begin(leg, handshake, forks).is_err();
                 return refused.then_some(Input::Shaken { leg, outcome: Err(HandshakeFailure::Busy) });
             }
+            Command::Pbx(order) => return self.connectors.ask(order).map(Input::Pbx),
             Command::Speak { leg, prompt, saying } => return self.speaker.ask(leg, prompt, saying).map(spoken_input),
             Command::Notice(notice) => {
                 log(&notice);
@@ -196,13 +201,6 @@ impl Desk {
         self.figures = media;
         self.readiness.set(Component::Media, media.threads_alive > 0);
     }
-}
-
-/// Nobody speaks to the PBX yet: the order is not done, and the policy goes on with its fallback.
-fn no_connector(PbxOrder { call, concerns, action: _ }: PbxOrder) -> Input {
-    let source = concerns.source.name();
-    let reason = format!("the call is forked to us ({source}), and no PBX connector is configured to move it");
-    Input::PbxDone { call, outcome: Err(reason) }
 }
 
 fn spoken_input(Answer { leg, prompt, sound }: Answer) -> Input {

@@ -13,11 +13,13 @@ use crate::cli::Failure;
 use crate::control::{Control, ControlSettings, ForkEvent, Input, Order, SipEvent, Sounds};
 use crate::metrics::Metrics;
 use crate::model::ModelFiles;
+use crate::pbx;
 use crate::settings::{Fault, Policies, Settings};
 use crate::shell::clock::Clock;
 use crate::shell::fork::ForkSide;
 use crate::shell::listen::{Chaos, Heard, ListenOptions, Listening, Parties};
 use crate::shell::media::{MediaHandle, MediaOptions, TapRing};
+use crate::shell::pbx::Connectors;
 use crate::shell::sip::{SipOptions, SipSide};
 use crate::speech::{Answer, EspeakNg, Saying, Speaker};
 use crate::web::{self, Bus, Component, Readiness, WebHandle, WebOptions};
@@ -57,7 +59,7 @@ impl Server {
         let (listening, heard_inlet) = start_listening(&settings, chaos, clock, (&tap, &parties), &metrics)?;
 
         let (speaker, spoken_inlet) = start_speaker(&settings, sayings)?;
-
+        let (connectors, pbx_inlet) = connect_pbxes(&settings, &metrics)?;
         let (sip, sip_inlet) = start_sip(&settings).await?;
         readiness.set(Component::Sip, true);
 
@@ -68,9 +70,8 @@ impl Server {
         let web = offer_api(&settings, &bus, orders, &forks, &readiness, &metrics).await?;
 
         let engine = routing::Engine::with_limit(policies, settings.limits.calls.saturating_mul(LEGS_PER_CALL));
-        let sounds = Sounds { files: prompts, ringback };
         let terms = ControlSettings { fingerprint: Some(fingerprint), ..ControlSettings::from(&settings) };
-        let control = Control::new(terms, engine, sounds, boot_id()?, random());
+        let control = Control::new(terms, engine, Sounds { files: prompts, ringback }, boot_id()?, random());
         let inlets = Inlets {
             sip: sip_inlet,
             forks: fork_inlet,
@@ -78,6 +79,7 @@ impl Server {
             shaken: shaken_inlet,
             heard: heard_inlet,
             spoken: spoken_inlet,
+            pbx: pbx_inlet,
             orders: order_inlet,
         };
         let mut desk = Desk {
@@ -90,6 +92,7 @@ impl Server {
             handshakes,
             listening,
             speaker,
+            connectors,
             tap,
             parties,
             bus,
@@ -183,6 +186,14 @@ fn start_speaker(settings: &Settings, sayings: BTreeSet<Saying>) -> Result<(Spea
         warn!(text = saying.text, %why, "a policy's text cannot be spoken: calls will go on without it");
     }
     Ok((speaker, inlet))
+}
+
+/// Begins to connect to every PBX; none of them has to be there yet.
+fn connect_pbxes(settings: &Settings, metrics: &Metrics) -> Result<(Connectors, mpsc::Receiver<pbx::Answer>), Failure> {
+    let (answers, inlet) = mpsc::channel(EVENTS_MAX);
+    let connectors = Connectors::start(&settings.pbxes, &boot_id()?, metrics, &answers)
+        .map_err(|why| Failure::of("connecting to the PBXs", why))?;
+    Ok((connectors, inlet))
 }
 
 /// Says which policies are in force.

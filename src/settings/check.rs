@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::policies::{Policies, load_policy};
 use super::read::read_text;
-use super::{Fault, Settings, TokenSource};
+use super::{Fault, SecretSource, Settings, TokenSource};
 use crate::speech::{EspeakNg, Speech};
 
 /// Checks a configuration file with everything it names, or a policy file by itself.
@@ -51,6 +51,7 @@ fn check_settings(path: &Path) -> Result<Vec<String>, Vec<Fault>> {
         report.take("listening.model", "an ONNX file with its card (.json) beside it", check_model(model));
     }
     check_token(&settings, &mut report);
+    check_secrets(&settings, &mut report);
     match Policies::load(&settings) {
         Ok(loaded) => {
             report.good.extend(policy_lines(&settings, &loaded));
@@ -105,6 +106,23 @@ fn check_token(settings: &Settings, report: &mut Report<'_>) {
         TokenSource::Variable(_) => report.take("web.token_env", EXPECTED, web.token.fetch().map(|_| token_line())),
         TokenSource::File(_) => report.take("web.token_file", EXPECTED, web.token.fetch().map(|_| token_line())),
         TokenSource::Given(_) => {}
+    }
+}
+
+/// The secrets of PBXs; those of the environment may be set elsewhere, as with the token.
+fn check_secrets(settings: &Settings, report: &mut Report<'_>) {
+    for (name, pbx) in &settings.pbxes {
+        match pbx.secret() {
+            Some(SecretSource::Variable(variable)) if std::env::var_os(variable).is_none() => {
+                report.good.push(format!("pbx.{name}.secret_env: {variable} is not set here; the server will need it"));
+            }
+            Some(secret) => {
+                let key = format!("pbx.{name}.secret_file or secret_env");
+                let found = secret.fetch().map(|_| format!("pbx.{name}: the secret is there"));
+                report.take(&key, "a secret of 1-256 bytes on one line", found);
+            }
+            None => {}
+        }
     }
 }
 

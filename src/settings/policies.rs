@@ -10,10 +10,10 @@ use media::Sound;
 use media::sound;
 use media::tone::{Pattern, Progress};
 use media::wav::{RATE_HZ, Recording};
-use routing::{Action, Hold, Policy};
+use routing::{Action, Hold, Policy, Route};
 
 use super::read::read_text;
-use super::{Fault, Settings};
+use super::{Fault, PbxKind, Settings};
 use crate::speech::Saying;
 
 /// Policy files of one server.
@@ -66,6 +66,14 @@ impl Policies {
                     fault(format!("{key}.hold"), found, expected);
                 });
             }
+            for (pbx, can) in asked(action) {
+                let fitting = settings.pbxes.iter().filter(|(_, found)| can(&found.kind));
+                let known: Vec<&str> = fitting.map(|(name, _)| name.as_str()).collect();
+                if !known.contains(&pbx) {
+                    let expected = format!("the name of a fitting [pbx.NAME]; there are: {}", known.join(", "));
+                    fault(key.clone(), format!("\"{pbx}\""), expected);
+                }
+            }
             match action {
                 Action::Reroute { target, .. } if !settings.targets.contains_key(target) => {
                     let known: Vec<&str> = settings.targets.keys().map(String::as_str).collect();
@@ -87,6 +95,8 @@ impl Policies {
                 | Action::Prompt { .. }
                 | Action::Say { .. }
                 | Action::SecureInput(_)
+                | Action::Announce { .. }
+                | Action::Notify { .. }
                 | Action::Alert { .. } => {}
             }
         }
@@ -107,6 +117,26 @@ impl Policies {
         }
         Ok(())
     }
+}
+
+/// Whether a PBX of that kind can do something.
+type Can = fn(&PbxKind) -> bool;
+
+/// Whom an action asks, and who can do it.
+fn asked(action: &Action) -> Vec<(&str, Can)> {
+    match action {
+        Action::Reroute { ways, .. } => {
+            let pbxes = ways.iter().filter(|way| matches!(way, Route::Pbx(_)));
+            pbxes.map(|way| (way.as_str(), anybody as Can)).collect()
+        }
+        Action::Announce { pbx, .. } => vec![(pbx, |kind| matches!(kind, PbxKind::Ari { .. } | PbxKind::Esl { .. }))],
+        Action::Notify { pbx } => vec![(pbx, |kind| matches!(kind, PbxKind::Webhook { .. }))],
+        _ => Vec::new(),
+    }
+}
+
+fn anybody(_: &PbxKind) -> bool {
+    true
 }
 
 /// Reads one policy file by itself.

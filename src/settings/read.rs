@@ -14,9 +14,10 @@ use routing::section::{Section, list, name, parse_table, text, whole};
 use toml::Value;
 
 use super::forks::read_forks;
+use super::pbx::{read_pbxes, read_place};
 use super::{
     AudioTerms, Fault, HeaderMatch, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
-    PortRange, Route, Routes, Settings, SipSettings, SpeechSettings, Target, TokenSource, WebSettings,
+    PortRange, Returning, Route, Routes, Settings, SipSettings, SpeechSettings, Target, TokenSource, WebSettings,
 };
 use crate::shell::media::{MediaIo, MediaPriority};
 
@@ -77,6 +78,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         speech: read_speech(root.section("speech"), folder),
         forks: read_forks(root.section("forks")),
         policy: read_policy(root.section("policy"), folder),
+        pbxes: read_pbxes(root.section("pbx"), folder),
         targets: read_targets(root.section("targets")),
         routes: Routes::default(),
     };
@@ -229,12 +231,13 @@ fn read_targets(mut section: Section<'_>) -> BTreeMap<String, Target> {
     section.each_named(|target_name, target| {
         let uri = target.need("uri", "a SIP URI, e.g. \"sip:2000@192.0.2.10\"", sip_uri);
         let proxy = target.read("proxy", SOCKET, socket);
-        let audio = read_audio(target);
+        let (audio, place) = (read_audio(target), read_place(target));
+        let user_to_user = target.read("user_to_user", "true or false", Value::as_bool).unwrap_or(false);
         if name(&Value::from(target_name)).is_none() {
             target.fault("", format!("\"{target_name}\""), "a name of 1-64 letters, digits, \"-\", \"_\" or \".\"");
         }
         if let Some(uri) = uri {
-            targets.insert(target_name.to_owned(), Target { uri, proxy, audio });
+            targets.insert(target_name.to_owned(), Target { uri, proxy, audio, place, user_to_user });
         }
     });
     if targets.len() > ENTRIES_MAX {
@@ -279,6 +282,7 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
     let scenario = section.need("scenario", "the scenario that policies choose their rules by", name);
 
     let audio = read_audio(section);
+    let returning = read_returning(section, known);
 
     let mut conditions = section.section("match");
     let request_uri = conditions.read("request_uri", PATTERN, pattern);
@@ -302,7 +306,28 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
         forked,
         scenario: scenario?,
         audio,
+        returning: returning?,
     })
+}
+
+/// `returning` of a route: `Some(None)` when it is not written.
+fn read_returning(section: &mut Section<'_>, known: &[&str]) -> Option<Option<Returning>> {
+    let mut returning = section.section("returning");
+    if !returning.is_present() {
+        returning.finish();
+        return Some(None);
+    }
+    let expected = format!("the name of a [targets.NAME]; there are: {}", known.join(", "));
+    let target = returning.need("target", expected, |value| name(value).filter(|name| known.contains(&name.as_str())));
+    let level = returning.read("level", "\"medium\" or \"high\"", |value| match value.as_str()? {
+        "medium" => Some(nlu::Level::Medium),
+        "high" => Some(nlu::Level::High),
+        _ => None,
+    });
+    let hours = returning.read("within_h", "a whole number of hours from 1 to 720", whole(1..=720)).unwrap_or(24);
+    returning.finish();
+    let within = Duration::from_secs(3_600 * hours.unsigned_abs());
+    Some(Some(Returning { target: target?, level: level.unwrap_or(nlu::Level::High), within }))
 }
 
 /// `codecs`, `srtp` and `keys` of a target or a route.
@@ -387,7 +412,11 @@ fn external(section: &mut Section<'_>, bound_key: &str, bound: IpAddr) -> IpAddr
     written.unwrap_or(bound)
 }
 
-fn span(section: &mut Section<'_>, key: &'static str, range: std::ops::RangeInclusive<i64>) -> Option<Duration> {
+pub(super) fn span(
+    section: &mut Section<'_>,
+    key: &'static str,
+    range: std::ops::RangeInclusive<i64>,
+) -> Option<Duration> {
     let expected = format!("whole seconds from {} to {}", range.start(), range.end());
     section.read(key, expected, whole(range)).map(|seconds| Duration::from_secs(seconds.unsigned_abs()))
 }
@@ -415,11 +444,11 @@ fn port_range(value: &Value) -> Option<PortRange> {
     fits.then_some(range)
 }
 
-fn path(folder: &Path) -> impl Fn(&Value) -> Option<PathBuf> {
+pub(super) fn path(folder: &Path) -> impl Fn(&Value) -> Option<PathBuf> {
     move |value| text(4096)(value).map(|text| folder.join(text))
 }
 
-fn variable(value: &Value) -> Option<String> {
+pub(super) fn variable(value: &Value) -> Option<String> {
     text(128)(value).filter(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
 }
 
@@ -477,7 +506,7 @@ fn sip_uri(value: &Value) -> Option<String> {
     (!parsed.host().to_string().is_empty()).then_some(uri)
 }
 
-fn count(number: i64) -> usize {
+pub(super) fn count(number: i64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 

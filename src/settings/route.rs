@@ -1,6 +1,7 @@
 //! The route table: which targets a new call is offered to. Pure.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::AudioTerms;
 
@@ -54,6 +55,19 @@ pub struct Route {
     pub scenario: String,
     /// What audio is spoken with the callers.
     pub audio: AudioTerms,
+    /// Where callers are sent by 302 whose last call was an angry one.
+    pub returning: Option<Returning>,
+}
+
+/// What is done about callers whose last call was an angry one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Returning {
+    /// Name of the target that they are sent to, before the answer.
+    pub target: String,
+    /// How angry they must have been.
+    pub level: nlu::Level,
+    /// How long ago that call may have ended.
+    pub within: Duration,
 }
 
 impl Route {
@@ -127,7 +141,7 @@ impl fmt::Display for Pattern {
 }
 
 /// The URI inside a From or To value: without display name, angle brackets and header parameters (RFC 3261 §20.10).
-fn uri_of(value: &str) -> &str {
+pub(crate) fn uri_of(value: &str) -> &str {
     // A display name in quotes may hold any bracket: look behind its closing quote.
     let after_name = match value.trim_start().strip_prefix('"') {
         Some(quoted) => after_quote(quoted),
@@ -223,6 +237,7 @@ mod tests {
             forked: false,
             scenario: "any".to_owned(),
             audio: AudioTerms::default(),
+            returning: None,
         };
         let routes = Routes(vec![
             Route { request_uri: pattern("sip:4000@*"), ..route("number") },

@@ -11,6 +11,7 @@ mod incoming;
 mod leg;
 mod message;
 mod outgoing;
+mod referral;
 mod registry;
 #[cfg(test)]
 mod tests;
@@ -302,6 +303,9 @@ fn leg_of(command: &SipCommand) -> LegId {
         | SipCommand::Reinvite { leg, .. }
         | SipCommand::Bye { leg, .. }
         | SipCommand::Refer { leg, .. }
+        | SipCommand::TellReferrer { leg, .. }
+        | SipCommand::Inform { leg, .. }
+        | SipCommand::Redirect { leg, .. }
         | SipCommand::Probe { leg } => *leg,
     }
 }

@@ -210,7 +210,7 @@ pub enum RerouteOutcome {
 pub struct Reroute {
     /// Milliseconds since the INVITE arrived.
     pub call_ms: u64,
-    /// `bridge` or `refer`.
+    /// The way, as in notices.
     pub via: String,
     /// Name of the target.
     pub target: String,
@@ -296,6 +296,9 @@ impl CallRecord {
             What::KeyPressed { .. } => return,
             What::CallStarted { .. }
             | What::CallRefused { .. }
+            | What::CallRedirected { .. }
+            | What::PbxDone { .. }
+            | What::PbxFailed { .. }
             | What::SecureInput { .. }
             | What::HandshakeDone { .. }
             | What::HandshakeFailed { .. }

@@ -78,13 +78,13 @@ fn angry_as_in_our_path(stage: &Stage, pbx_call: Option<&str>) {
     assert_eq!(named.as_deref(), pbx_call, "the alert names the PBX's call");
     let failed = stage.until("the failure", |what| matches!(what, What::RerouteFailed { .. }));
     let What::RerouteFailed { target, reason, .. } = failed.what else { unreachable!("just matched") };
-    assert!(target == "human" && reason.contains("no PBX connector"), "{target}: {reason}");
+    assert!(target == "human" && reason.contains("by a connector"), "{target}: {reason}");
     for party in ["caller", "callee"] {
         let observed = |what: &What| matches!(what, What::Observed { party: found, .. } if found == party);
         assert!(stage.was_told(observed), "the {party} was not heard");
     }
     let record = stage.api(&format!("/v1/calls/{}", alert.call)).to_string();
-    for wanted in ["angry-to-human", "\"fork\"", "\"severity\":\"critical\"", "no PBX connector"] {
+    for wanted in ["angry-to-human", "\"fork\"", "\"severity\":\"critical\"", "by a connector"] {
         assert!(record.contains(wanted), "no {wanted} in {record}");
     }
 }

@@ -9,6 +9,7 @@ mod chaos;
 mod codecs;
 mod forks;
 mod interop;
+mod moves;
 mod odd;
 mod programs;
 mod raw;

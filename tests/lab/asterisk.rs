@@ -1,29 +1,33 @@
-//! The lab's Asterisk, for tests that have it at hand: started before them, ended after them.
+//! The real Asterisk of the lab: starting it, asking it, ending it.
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Where it speaks SIP.
-pub const ASTERISK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 5060);
-/// How long it may take to be gone.
-const ENDED_WITHIN: Duration = Duration::from_secs(5);
+pub const ASTERISK: SocketAddr = loopback(5060);
+/// How long our side may take to be gone once the call has moved.
+pub const SETTLED_WITHIN: Duration = Duration::from_secs(5);
 
 /// The running Asterisk; ended with this.
 pub struct Lab {
     script: PathBuf,
     folder: PathBuf,
+    /// Nobody else's meanwhile.
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl Lab {
-    /// Starts it, unless somebody is at one of `ports`, which it and the test need.
+    /// Starts it with `dialplan` at the end of its own, unless somebody is at one of `ports`, which the test needs.
     ///
     /// # Errors
     /// Why it cannot be had here.
-    pub fn up(ports: &[SocketAddr]) -> Result<Lab, String> {
+    pub fn up(ports: &[SocketAddr], dialplan: &str) -> Result<Lab, String> {
         let shared = std::env::var_os("CALMLINE_SHARED")
             .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
         let script = shared.join("lab/asterisk.sh");
@@ -36,11 +40,14 @@ impl Lab {
         if !std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0) {
             return Err("the Asterisk lab needs root".to_owned());
         }
+        static TURN: Mutex<()> = Mutex::new(());
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let script = with_dialplan(&script, dialplan).map_err(|error| format!("the lab's files: {error}"))?;
         // Somebody else's Asterisk must be neither called nor ended.
-        if let Some(taken) = ports.iter().find(|a| UdpSocket::bind(a).is_err()) {
+        if let Some(taken) = [ASTERISK].iter().chain(ports).find(|a| UdpSocket::bind(a).is_err()) {
             return Err(format!("the Asterisk lab needs {taken}, which is in use"));
         }
-        let lab = Lab { script, folder };
+        let lab = Lab { script, folder, _turn: turn };
         lab.run("up", &[])?;
         lab.run("cli", &["core waitfullybooted"])?;
         Ok(lab)
@@ -48,8 +55,13 @@ impl Lab {
 
     /// Its channels, one a line; what else it says to its console is left out.
     pub fn channels(&self) -> String {
-        let said = self.run("cli", &["core show channels concise"]).expect("Asterisk answers");
+        let said = self.ask("core show channels concise");
         said.lines().filter(|line| line.contains('!')).map(|line| format!("{line}\n")).collect()
+    }
+
+    /// What its console says to a command.
+    pub fn ask(&self, command: &str) -> String {
+        self.run("cli", &[command]).expect("Asterisk answers")
     }
 
     fn run(&self, verb: &str, more: &[&str]) -> Result<String, String> {
@@ -70,9 +82,31 @@ impl Drop for Lab {
             println!("{why}");
         }
         // The script does not wait for its end; whoever starts the next one needs the port.
-        let end = Instant::now() + ENDED_WITHIN;
+        let end = Instant::now() + SETTLED_WITHIN;
         while UdpSocket::bind(ASTERISK).is_err() && Instant::now() < end {
             thread::sleep(Duration::from_millis(50));
         }
     }
+}
+
+/// A copy of the lab's script and configuration with more in its dialplan.
+fn with_dialplan(script: &Path, dialplan: &str) -> io::Result<PathBuf> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lab");
+    std::fs::create_dir_all(folder.join("asterisk"))?;
+    let original = script.parent().unwrap_or(Path::new("."));
+    for file in std::fs::read_dir(original.join("asterisk"))? {
+        let file = file?.path();
+        let mut text = std::fs::read_to_string(&file)?;
+        if file.ends_with("extensions.conf") {
+            text += dialplan;
+        }
+        std::fs::write(folder.join("asterisk").join(file.file_name().unwrap_or_default()), text)?;
+    }
+    let copy = folder.join("asterisk.sh");
+    std::fs::write(&copy, std::fs::read(script)?)?;
+    Ok(copy)
+}
+
+pub const fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }

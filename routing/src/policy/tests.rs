@@ -114,7 +114,7 @@ fn levels_are_those_of_anger() {
 
 #[test]
 fn faults_in_actions() {
-    let none = "exactly one of prompt, say, reroute, alert, secure_input";
+    let none = "exactly one of prompt, say, reroute, alert, secure_input, announce, notify";
     check(
         "{ alert = \"info\", text = \"sad\" }",
         "{}",
@@ -175,13 +175,16 @@ fn reads_what_is_heard_meanwhile() {
     ] {
         let text = GOOD.replace("target = \"human\"", &format!("target = \"human\"{text}"));
         let policy = Policy::parse(&text).expect("a good policy");
-        assert_eq!(policy.rules[0].then[1], Action::Reroute { via: Route::Bridge, target: "human".to_owned(), hold });
+        assert_eq!(
+            policy.rules[0].then[1],
+            Action::Reroute { ways: vec![Route::Bridge], target: "human".to_owned(), hold, within: None }
+        );
     }
     check(
         "{ reroute = \"bridge\", target = \"human\" }",
         "{ reroute = \"refer\", target = \"human\", hold = \"ringback\" }",
         &[
-            "rule[1].then[2].hold: found it beside reroute = \"refer\", expected it beside \"bridge\": after a REFER the PBX decides",
+            "rule[1].then[2].hold: found it beside ways that let others call the target, expected it beside \"bridge\" or \"attended\": otherwise the PBX decides",
         ],
     );
     check(
@@ -269,4 +272,38 @@ fn check(from: &str, to: &str, expected: &[&str]) {
     let faults = Policy::parse(&GOOD.replace(from, to)).expect_err("a bad policy");
     let got: Vec<String> = faults.iter().map(Fault::to_string).collect();
     assert_eq!(got, expected);
+}
+
+#[test]
+fn reads_ways_in_order() {
+    let ways = |text: &str| {
+        let text = GOOD.replace("reroute = \"bridge\"", &format!("reroute = {text}, within_s = 2.5"));
+        let policy = Policy::parse(&text).expect("a good policy");
+        let Action::Reroute { ways, within, .. } = policy.rules[0].then[1].clone() else { panic!("no re-route") };
+        assert_eq!(within, Some(Duration::from_millis(2_500)));
+        ways
+    };
+    assert_eq!(ways("\"attended\""), [Route::Attended]);
+    let pbx = Route::Pbx("asterisk".to_owned());
+    assert_eq!(
+        ways("[\"asterisk\", \"refer\", \"info\", \"message\"]"),
+        [pbx, Route::Refer, Route::Info, Route::Message]
+    );
+    let own = "bridge, refer, attended, info, message";
+    for wrong in ["[]", "[\"refer\", \"refer\"]", "5", "[\"a\", \"b\", \"c\", \"d\", \"e\", \"f\", \"g\"]"] {
+        let expected = format!(
+            "rule[1].then[2].reroute: found {}, expected a way or a list of 1-6 ways, best first: {own}, or the name of a [pbx.NAME]",
+            wrong
+        );
+        check("reroute = \"bridge\"", &format!("reroute = {wrong}"), &[&expected]);
+    }
+}
+
+#[test]
+fn reads_what_others_are_asked_for() {
+    let others = "{ announce = \"ivr/sorry.wav\", pbx = \"switch\" }, { notify = \"crm\" }";
+    let text = GOOD.replace("{ reroute = \"bridge\", target = \"human\" }", others);
+    let policy = Policy::parse(&text).expect("a good policy");
+    let announce = Action::Announce { pbx: "switch".to_owned(), media: "ivr/sorry.wav".to_owned() };
+    assert_eq!(policy.rules[0].then[1..3], [announce, Action::Notify { pbx: "crm".to_owned() }]);
 }

@@ -14,6 +14,7 @@ use super::super::call::{Call, Stage};
 use super::super::codecs;
 use super::super::context::{Context, Shared};
 use super::super::leg::{Dialog, Farewell, Leg, quotable};
+use super::super::refer::Referrer;
 use super::super::setup::{Refusal, check, not_acceptable, passed_on};
 use super::super::{Description, Header, Invite, OfferMethod, ReplyId, SipCommand, SipEvent};
 use super::{Begun, Fork, Link, Source, abandon, open_party, party};
@@ -277,6 +278,9 @@ impl Call {
             SipEvent::Offer { reply, method, sdp, metadata, .. } => {
                 self.recording_offered(context, (reply, method), sdp.as_deref(), metadata.as_deref());
             }
+            SipEvent::Referred { leg, .. } => {
+                Referrer::in_vain(leg).tell(context, 603, "a recording session moves nobody");
+            }
             SipEvent::Probed { alive: false, .. } => {
                 self.finish(context, "the recording client no longer knows the session");
             }
@@ -286,6 +290,7 @@ impl Call {
             | SipEvent::Answered { .. }
             | SipEvent::Reinvited { .. }
             | SipEvent::Key { .. }
+            | SipEvent::Informed { .. }
             | SipEvent::ReferProgress { .. } => {}
         }
     }
@@ -293,7 +298,7 @@ impl Call {
     fn recording_over(&mut self, context: &mut Context<'_>, reason: &str) {
         if let Some(recording) = self.recording_mut() {
             recording.dialog = Dialog::Over;
-            self.finish(context, reason);
+            self.caller_gone(context, reason);
         }
     }
 

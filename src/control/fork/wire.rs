@@ -230,6 +230,7 @@ impl Call {
             }
         }
         self.attach(context, stream, opening);
+        self.forked_again();
     }
 
     fn attach(&mut self, context: &mut Context<'_>, stream: StreamId, opening: &ForkOpening) {
@@ -286,7 +287,7 @@ impl Call {
                 context.shared.streams.remove(&stream);
                 let legs = wire.streams.remove(&stream).unwrap_or_default();
                 if wire.is_empty() {
-                    return self.finish(context, &reason);
+                    return self.caller_gone(context, &reason);
                 }
                 legs.into_iter().for_each(|leg| self.detach(context, leg));
             }

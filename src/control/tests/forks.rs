@@ -8,10 +8,11 @@ use proptest::prelude::*;
 
 use super::sim::{Sim, SipState, settings};
 use crate::control::{
-    Command, ForkCommand, ForkEvent, ForkOpening, Header, Input, Invite, OfferMethod, Order, PbxAction, SipCommand,
-    SipEvent, Source, StreamId,
+    Command, ForkCommand, ForkEvent, ForkOpening, Input, Invite, OfferMethod, Order, SipCommand, SipEvent, Source,
+    StreamId,
 };
 use crate::notice::{Notice, What};
+use crate::pbx::{self, Answer, Deed, Outcome};
 
 /// Two streams of a recording client; the caller, who is not 7001, is in the second.
 fn offer(directions: [&str; 2], ports: [u16; 2]) -> String {
@@ -177,26 +178,66 @@ fn streams_of_one_call_find_each_other() {
 }
 
 #[test]
-fn an_angry_caller_is_an_order_to_the_pbx() {
+fn without_a_connector_nothing_moves_and_the_reason_is_told() {
     let mut world = World::new();
     world.begin(1, "c1", Voice::Caller, false);
     world.anger();
-    let order = world.out.iter().find_map(|command| match command {
-        Command::Pbx(order) => Some(order.clone()),
-        _ => None,
-    });
-    let order = order.expect("an order");
-    assert_eq!((order.concerns.source, order.concerns.name.as_deref()), (Source::FreeSwitch, Some("c1")));
-    let PbxAction::Move { target, headers, .. } = &order.action;
-    assert_eq!(target, "human");
-    assert!(headers.iter().any(|Header { name, value }| name == "X-Calmline-Emotion" && value.contains("anger")));
+    assert!(world.orders().is_empty());
+    assert!(world.said(|what| matches!(what, What::RerouteFailed { via, reason, .. }
+        if via == "bridge" && reason.contains("only its PBX can move it"))));
     let prompt_failed = |what: &What| matches!(what, What::PromptFailed { reason, .. } if reason.contains("sent back"));
     assert!(world.said(prompt_failed), "nothing can be played");
+    assert!(world.is_up());
+    world.leaves_nothing();
+}
 
-    world.tell(Input::PbxDone { call: order.call.clone(), outcome: Err("no connector".into()) });
-    assert!(world.said(|what| matches!(what, What::RerouteFailed { reason, .. } if reason == "no connector")));
-    world.tell(Input::PbxDone { call: order.call, outcome: Ok(()) });
-    assert!(!world.said(|what| matches!(what, What::Rerouted { .. })), "said too late");
+#[test]
+fn an_angry_caller_moves_the_channel_of_the_pbx() {
+    // The copy names the call as its PBX does, or the channel by itself.
+    for (details, channel) in [(Vec::new(), "c1"), (vec![("x-pbx-channel".into(), "PJSIP/li-1".into())], "PJSIP/li-1")]
+    {
+        let mut world = World::new();
+        world.begin_moves(ForkOpening { details, ..opening("c1", Voice::Caller, false) });
+        world.anger();
+        let order = world.order_to_move();
+        let Deed::Move(wanted) = &order.deed else { panic!("a move: {order:?}") };
+        assert_eq!((order.pbx.as_str(), wanted.channel.as_deref()), ("asterisk", Some(channel)));
+        assert_eq!((wanted.handover.target.as_str(), wanted.handover.emotion.as_str()), ("desk", "anger"));
+        world.answer_order(&order, Outcome::Done);
+        assert!(world.said(|what| matches!(what, What::Rerouted { via, .. } if via == "asterisk")));
+        world.pass(30);
+        assert!(world.is_up(), "the copy goes on where the caller is now");
+        world.leaves_nothing();
+    }
+}
+
+#[test]
+fn a_copy_that_ends_with_the_move_waits_for_the_answer() {
+    for (outcome, why) in [(Outcome::Done, "moved by asterisk"), (Outcome::Failed("no".into()), "closed")] {
+        let mut world = World::new();
+        world.begin_moves(opening("c1", Voice::Caller, false));
+        world.anger();
+        let order = world.order_to_move();
+        world.tell(Input::Fork(ForkEvent::Ended { stream: StreamId(1), reason: "closed".into() }));
+        assert!(world.is_up());
+        let moved = outcome == Outcome::Done;
+        world.answer_order(&order, outcome);
+        assert_eq!(world.said(|what| matches!(what, What::Rerouted { .. })), moved);
+        world.is_over(why);
+        world.leaves_nothing();
+    }
+}
+
+#[test]
+fn a_copy_that_comes_back_after_the_move_is_the_same_call() {
+    let mut world = World::new();
+    world.begin_moves(opening("c1", Voice::Caller, false));
+    world.anger();
+    let order = world.order_to_move();
+    world.tell(Input::Fork(ForkEvent::Ended { stream: StreamId(1), reason: "closed".into() }));
+    world.begin(2, "c1", Voice::Caller, false);
+    world.answer_order(&order, Outcome::Failed("No such channel".into()));
+    assert!(world.said(|what| matches!(what, What::RerouteFailed { via, .. } if via == "asterisk")));
     assert!(world.is_up());
     world.leaves_nothing();
 }
@@ -369,6 +410,7 @@ impl World {
             metadata: metadata.map(Into::into),
             is_recording: true,
             session_expires_s: None,
+            replaces: None,
         };
         let (leg, input) = self.sim.incoming(invite);
         self.tell(input);
@@ -396,6 +438,29 @@ impl World {
                 if found.0 == stream && receivers.iter().all(|receiver| receiver.ip().is_loopback()))
         };
         assert!(self.out.iter().any(accepted), "stream {stream} was not taken");
+    }
+
+    /// Stream 1, of a call whose policy names connectors.
+    fn begin_moves(&mut self, opening: ForkOpening) {
+        let opening = Box::new(ForkOpening { uri: "ws:/moves".into(), ..opening });
+        self.tell(Input::Fork(ForkEvent::Begun { stream: StreamId(1), opening }));
+    }
+
+    fn orders(&self) -> Vec<pbx::Order> {
+        let order = |command: &Command| match command {
+            Command::Pbx(order) => Some(order.clone()),
+            _ => None,
+        };
+        self.out.iter().filter_map(order).collect()
+    }
+
+    fn order_to_move(&self) -> pbx::Order {
+        let moves = |order: &pbx::Order| matches!(order.deed, Deed::Move(_));
+        self.orders().into_iter().find(moves).expect("an order to move the caller")
+    }
+
+    fn answer_order(&mut self, order: &pbx::Order, outcome: Outcome) {
+        self.tell(Input::Pbx(Answer { ticket: order.ticket, outcome }));
     }
 
     fn anger(&mut self) {

@@ -13,10 +13,13 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
 use super::audio::{audio_of, certificate};
+use super::reached::{REACHED, kind};
 use super::script::{observation, sdp};
 use super::sim::{Sim, SipState, settings};
+use crate::control::leg::header;
 use crate::control::{ControlSettings, HandshakeFailure, Input, Invite, OfferMethod, Order, ReplyId, SipEvent};
 use crate::notice::What;
+use crate::pbx::{Answer, Outcome};
 use crate::settings::Parties;
 
 /// One thing that happens; the numbers choose among what there is at that moment.
@@ -61,6 +64,26 @@ enum Step {
         leg: usize,
         code: u16,
         last: bool,
+    },
+    /// An order gets its answer.
+    Ordered {
+        order: usize,
+        outcome: usize,
+    },
+    /// A far end asks for a transfer.
+    Referred {
+        leg: usize,
+        host: &'static str,
+    },
+    /// A far end answers an INFO or MESSAGE.
+    Informed {
+        leg: usize,
+        code: u16,
+    },
+    /// A new caller takes the place of a leg.
+    Replaces {
+        leg: usize,
+        offer: &'static str,
     },
     Probed {
         leg: usize,
@@ -132,11 +155,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let keyed_offers = vec!["0 101 dtls", "0 8 101 other-dtls-passive", "0 101 dtls-active sendonly", "0 101 keys"];
     let offers = prop_oneof![3 => prop::sample::select(plain_offers), 2 => prop::sample::select(keyed_offers)];
     let number = prop::sample::select(vec![
-        "sales", "sales", "help", "help", "sales", "money", "money", "money", "void", "nowhere",
+        "sales", "sales", "help", "help", "sales", "money", "money", "money", "void", "nowhere", "moves", "moves",
+        "moves", "moves",
     ]);
     let expires = prop::option::weighted(0.2, prop::sample::select(vec![30_u32, 90, 1800]));
     let mood = prop::sample::select(vec!["angry", "angry", "sad", "calm"]);
-    let keys = prop::sample::select(vec!["0", "0", "1", "2", "*9", "*91#", "A", "B"]);
+    let keys = prop::sample::select(vec!["0", "0", "1", "2", "2", "3", "*9", "*91#", "A", "B"]);
     let (leg, any) = (0_usize..12, any::<bool>);
     let failures = prop::sample::select(vec![300_u16, 404, 408, 486, 487, 503, 600, 603]);
     let outcomes = prop::sample::select(vec![180_u16, 200, 202, 202, 503, 603]);
@@ -151,11 +175,16 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (leg.clone(), failures).prop_map(|(leg, code)| Step::Fail { leg, code }),
         2 => leg.clone().prop_map(|leg| Step::Leave { leg }),
         2 => leg.clone().prop_map(|leg| Step::Confirm { leg }),
-        2 => (leg.clone(), any(), offers).prop_map(|(leg, update, sdp)| Step::Offer { leg, update, sdp }),
+        2 => (leg.clone(), any(), offers.clone()).prop_map(|(leg, update, sdp)| Step::Offer { leg, update, sdp }),
         6 => (leg.clone(), finals, prop::sample::select(vec!["0 101", "8 101", "0 8", "8 sendonly", "bad-sdp"]))
             .prop_map(|(leg, code, sdp)| Step::Reinvited { leg, code, sdp }),
-        4 => (leg.clone(), outcomes, any()).prop_map(|(leg, code, last)| Step::Refer { leg, code, last }),
+        7 => (leg.clone(), outcomes, any()).prop_map(|(leg, code, last)| Step::Refer { leg, code, last }),
         1 => (leg.clone(), any()).prop_map(|(leg, alive)| Step::Probed { leg, alive }),
+        4 => (leg.clone(), 0_usize..4).prop_map(|(order, outcome)| Step::Ordered { order, outcome }),
+        3 => (leg.clone(), prop::sample::select(vec!["10.0.0.9", "198.51.100.3", "203.0.113.9"]))
+            .prop_map(|(leg, host)| Step::Referred { leg, host }),
+        4 => (leg.clone(), prop::sample::select(vec![200_u16, 200, 415])).prop_map(|(leg, code)| Step::Informed { leg, code }),
+        2 => (leg.clone(), offers.clone()).prop_map(|(leg, offer)| Step::Replaces { leg, offer }),
         1 => leg.clone().prop_map(|leg| Step::OpenFails { leg }),
         1 => leg.clone().prop_map(|leg| Step::Closes { leg }),
         3 => (leg.clone(), 1_u64..400).prop_map(|(leg, seconds)| Step::Silent { leg, seconds }),
@@ -195,91 +224,14 @@ proptest! {
 fn the_sequences_reach_everything() {
     let mut runner = TestRunner::deterministic();
     let mut reached = BTreeSet::new();
-    for number in 0..2_400 {
+    for number in 0..12_000 {
         let mut sim = Sim::new(if number % 2 == 0 { settings() } else { protected() });
         for step in steps().new_tree(&mut runner).expect("no filters").current() {
             happen(&mut sim, &step);
         }
         reached.extend(sim.notices.iter().map(|notice| kind(&notice.what)));
     }
-    let expected = [
-        "alert",
-        "answered",
-        "codec asked",
-        "decided angry",
-        "decided call-ourselves",
-        "decided card",
-        "decided greet",
-        "decided human",
-        "decided menu",
-        "decided music",
-        "decided no-card",
-        "decided ringback",
-        "decided sad",
-        "decided stay",
-        "decided typed",
-        "ended",
-        "handshake done callee",
-        "handshake done caller",
-        "handshake failed callee not_begun",
-        "handshake failed callee too_slow",
-        "handshake failed callee wrong_certificate",
-        "handshake failed caller not_begun",
-        "handshake failed caller too_slow",
-        "handshake failed caller wrong_certificate",
-        "key callee",
-        "key caller",
-        "key caller masked",
-        "leg ended",
-        "observed callee",
-        "observed caller",
-        "prompt ended false",
-        "prompt ended true",
-        "prompt failed",
-        "prompt started",
-        "refused 404",
-        "refused 422",
-        "refused 488",
-        "refused 503",
-        "reroute bridge",
-        "reroute failed bridge",
-        "reroute failed refer",
-        "reroute refer",
-        "rerouted bridge false",
-        "rerouted bridge true",
-        "rerouted refer false",
-        "secure input false",
-        "secure input true",
-        "started",
-    ];
-    assert_eq!(reached.iter().map(String::as_str).collect::<Vec<_>>(), expected);
-}
-
-/// What a notice is about, as the list above names it.
-fn kind(what: &What) -> String {
-    match what {
-        What::CallStarted { .. } => "started".to_owned(),
-        What::CallRefused { code, .. } => format!("refused {code}"),
-        What::CallForked { .. } => "forked".to_owned(),
-        What::ForkPaused { on } => format!("paused {on}"),
-        What::CallAnswered { .. } => "answered".to_owned(),
-        What::Observed { party, .. } => format!("observed {party}"),
-        What::Decided { rule, .. } => format!("decided {rule}"),
-        What::KeyPressed { party, key, .. } => format!("key {party}{}", if key == "•" { " masked" } else { "" }),
-        What::HandshakeDone { party, .. } => format!("handshake done {party}"),
-        What::HandshakeFailed { party, failure, .. } => format!("handshake failed {party} {failure}"),
-        What::SecureInput { on } => format!("secure input {on}"),
-        What::CodecAsked { .. } => "codec asked".to_owned(),
-        What::PromptStarted { .. } => "prompt started".to_owned(),
-        What::PromptEnded { completed, .. } => format!("prompt ended {completed}"),
-        What::PromptFailed { .. } => "prompt failed".to_owned(),
-        What::RerouteStarted { via, .. } => format!("reroute {via}"),
-        What::Rerouted { via, gap_ms, .. } => format!("rerouted {via} {}", gap_ms.is_some()),
-        What::RerouteFailed { via, .. } => format!("reroute failed {via}"),
-        What::LegEnded(_) => "leg ended".to_owned(),
-        What::Alert { .. } => "alert".to_owned(),
-        What::CallEnded { .. } => "ended".to_owned(),
-    }
+    assert_eq!(reached.iter().map(String::as_str).collect::<Vec<_>>(), REACHED);
 }
 
 /// Callers and targets that are protected one way or another.
@@ -314,7 +266,7 @@ fn one_start_and_one_end(sim: &Sim) {
     let mut up = BTreeSet::new();
     for notice in &sim.notices {
         match &notice.what {
-            What::CallRefused { .. } => {}
+            What::CallRefused { .. } | What::CallRedirected { .. } => {}
             What::CallStarted { .. } => assert!(up.insert(&notice.call), "started twice"),
             What::CallEnded { .. } => assert!(up.remove(&notice.call), "ended twice"),
             what => assert!(up.contains(&notice.call), "said after the end: {what:?}"),
@@ -334,21 +286,25 @@ fn happen(sim: &mut Sim, step: &Step) {
             sim.tell(Input::Order(Order::Listening { up: true }));
         }
         Step::Invite { number, offer, expires_s } => {
-            let invite = Invite {
-                request_uri: format!("sip:{number}@192.0.2.1"),
-                from: "\"Li\" <sip:li@pbx>".into(),
-                to: "<sip:x@y>".into(),
-                sip_call_id: "abc".into(),
-                headers: Vec::new(),
-                sdp: sdp(offer),
-                metadata: None,
-                is_recording: false,
-                session_expires_s: expires_s,
-            };
-            let input = sim.incoming(invite).1;
+            let input = sim.incoming(invite(number, offer, expires_s, None)).1;
             sim.tell(input);
         }
         _ => on_a_leg(sim, step),
+    }
+}
+
+fn invite(number: &str, offer: &str, session_expires_s: Option<u32>, replaces: Option<LegId>) -> Invite {
+    Invite {
+        request_uri: format!("sip:{number}@192.0.2.1"),
+        from: "\"Li\" <sip:li@pbx>".into(),
+        to: "<sip:x@y>".into(),
+        sip_call_id: "abc".into(),
+        headers: vec![header("X-PBX-Channel", "PJSIP/li-1")],
+        sdp: sdp(offer),
+        metadata: None,
+        is_recording: false,
+        session_expires_s,
+        replaces,
     }
 }
 
@@ -407,6 +363,35 @@ fn on_a_leg(sim: &mut Sim, step: &Step) {
         Step::Probed { leg, alive } => {
             let Some(leg) = pick_any(sim, leg, &[SipState::Answered, SipState::Ending]) else { return };
             sim.tell(Input::Sip(SipEvent::Probed { leg, alive }));
+        }
+        _ => is_moved(sim, step),
+    }
+}
+
+/// What others say about moving a call, or want moved.
+fn is_moved(sim: &mut Sim, step: &Step) {
+    match *step {
+        Step::Ordered { order, outcome } => {
+            if sim.orders.is_empty() {
+                return;
+            }
+            let order = sim.orders.remove(order % sim.orders.len());
+            let outcomes = [Outcome::Done, Outcome::Done, Outcome::Accepted, Outcome::Failed("no".to_owned())];
+            sim.tell(Input::Pbx(Answer { ticket: order.ticket, outcome: outcomes[outcome].clone() }));
+        }
+        Step::Referred { leg, host } => {
+            let Some(leg) = pick_any(sim, leg, &[SipState::Answered]) else { return };
+            let uri = format!("sip:other@{host}");
+            sim.tell(Input::Sip(SipEvent::Referred { leg, uri, headers: Vec::new() }));
+        }
+        Step::Informed { leg, code } => {
+            let Some(leg) = pick(sim, leg, true, &[SipState::Answered]) else { return };
+            sim.tell(Input::Sip(SipEvent::Informed { leg, code, reason: "so".into() }));
+        }
+        Step::Replaces { leg, offer } => {
+            let Some(leg) = pick_any(sim, leg, &[SipState::Answered]) else { return };
+            let input = sim.incoming(invite("sales", offer, None, Some(leg))).1;
+            sim.tell(input);
         }
         _ => is_heard(sim, step),
     }

@@ -13,6 +13,7 @@ use crate::control::{
 };
 use crate::control::{Header, leg::header};
 use crate::notice::{Notice, What};
+use crate::pbx::{self, Answer, Deed, Outcome};
 
 /// Runs the scenario with the usual settings; call control must do what it says, and leave nothing behind.
 #[track_caller]
@@ -108,6 +109,7 @@ impl Script {
             ["hang", "up", call] => self.tell(Input::Order(Order::HangUp { call: call.to_owned() })),
             ["prompt", what] => self.prompt(what),
             ["text", what] => self.text(what),
+            ["order", outcome, ..] => self.answer_order(outcome, &words[2..].join(" ")),
             [leg, "shaken" | "silent" | "sends" | "hears" | "cannot" | "is" | "presses" | "sounds" | "speaks", ..] => {
                 self.act_media(self.leg(leg), &words[1..]);
             }
@@ -163,6 +165,16 @@ impl Script {
                 let body = body.split(" expires=").next().unwrap_or_default();
                 let (code, sdp) = (code.parse().expect("a code"), sdp(body));
                 self.tell(Input::Sip(SipEvent::Reinvited { leg, code, sdp, session_expires_s }));
+            }
+            ["refers", uri, ref more @ ..] => {
+                let headers =
+                    more.iter().filter_map(|word| word.split_once('=')).map(|(name, value)| header(name, value));
+                let (uri, headers) = (uri.to_owned(), headers.collect());
+                self.tell(Input::Sip(SipEvent::Referred { leg, uri, headers }));
+            }
+            ["told", code] => {
+                let code = code.parse().expect("a code");
+                self.tell(Input::Sip(SipEvent::Informed { leg, code, reason: "said so".into() }));
             }
             ["refer", code, ref last @ ..] => {
                 let code = code.parse().expect("a code");
@@ -221,6 +233,17 @@ impl Script {
         self.tell(Input::Media(event));
     }
 
+    /// The oldest order that has no answer gets one.
+    fn answer_order(&mut self, outcome: &str, reason: &str) {
+        let order = self.sim.orders.remove(0);
+        let outcome = match outcome {
+            "done" => Outcome::Done,
+            "accepted" => Outcome::Accepted,
+            _ => Outcome::Failed(reason.to_owned()),
+        };
+        self.tell(Input::Pbx(Answer { ticket: order.ticket, outcome }));
+    }
+
     fn text(&mut self, what: &str) {
         let (leg, prompt) = self.sim.texts.pop().expect("a text was asked for");
         let sound = match what {
@@ -266,6 +289,7 @@ fn invite(words: &[&str]) -> Invite {
             Some(("sdp", value)) => offer = sdp(&format!("{} sendrecv", value.replace(',', " "))),
             Some(("expires", value)) => session_expires_s = value.parse().ok(),
             Some(("hops", value)) => headers.push(header("Max-Forwards", value)),
+            Some(("channel", value)) => headers.push(header("X-PBX-Channel", value)),
             _ => offer = sdp(word),
         }
     }
@@ -279,6 +303,7 @@ fn invite(words: &[&str]) -> Invite {
         metadata: None,
         is_recording: false,
         session_expires_s,
+        replaces: None,
     }
 }
 
@@ -355,13 +380,26 @@ fn render<'a>(sim: &'a Sim, out: &'a [Command]) -> impl Iterator<Item = String> 
             let role = if handshake.active { "active" } else { "passive" };
             format!("handshake {} {role}{}", name(sim, *leg), if *forks { " among forks" } else { "" })
         }
+        Command::Pbx(order) => render_order(order),
         Command::Speak { leg, saying, .. } => {
             format!("speak {} to {}: {}", saying.language.as_str(), name(sim, *leg), saying.text)
         }
         Command::Fork(command) => format!("{command:?}"),
-        Command::Pbx(order) => format!("{order:?}"),
         Command::Notice(notice) => render_notice(&notice.what),
     })
+}
+
+fn render_order(order: &pbx::Order) -> String {
+    let what = match &order.deed {
+        Deed::Move(wanted) => {
+            let at = wanted.place.dialplan.as_ref().map_or("nowhere", |at| &at.extension);
+            let channel = wanted.channel.as_deref().unwrap_or("whoever");
+            format!("move {channel} to {at}, {}", wanted.handover.line())
+        }
+        Deed::Play { channel, media } => format!("play {media} to {channel}"),
+        Deed::Tell(handover) => format!("tell {}", handover.line()),
+    };
+    format!("order {} within {}: {what}", order.pbx, order.within.as_secs())
 }
 
 fn key(letter: &str) -> media::dtmf::Key {
@@ -374,7 +412,7 @@ fn name(sim: &Sim, leg: LegId) -> &str {
 
 fn render_sip(sim: &Sim, command: &SipCommand) -> String {
     let shown = |headers: &[Header]| -> String {
-        let hidden = ["X-Calmline-Call", "X-Account", "Require", "Warning"];
+        let hidden = ["X-Calmline-Call", "X-Account", "X-PBX-Channel", "Require", "Warning"];
         let seen = headers.iter().filter(|each| !hidden.contains(&&*each.name));
         seen.map(|each| format!(" {}: {}", each.name, each.value)).collect()
     };
@@ -394,7 +432,17 @@ fn render_sip(sim: &Sim, command: &SipCommand) -> String {
             format!("reply {} {code}{}{}", name(sim, *leg), body(sdp), shown(headers))
         }
         SipCommand::Bye { leg, .. } => format!("bye {}", name(sim, *leg)),
-        SipCommand::Refer { leg, uri, headers } => format!("refer {} to {uri}{}", name(sim, *leg), shown(headers)),
+        SipCommand::Refer { leg, uri, replaces, headers } => {
+            let replaces = replaces.map_or(String::new(), |leg| format!(" in the place of {}", name(sim, leg)));
+            format!("refer {} to {uri}{replaces}{}", name(sim, *leg), shown(headers))
+        }
+        SipCommand::TellReferrer { leg, code, reason } => {
+            format!("notify {} {code} {reason}", name(sim, *leg)).trim_end().to_owned()
+        }
+        SipCommand::Inform { leg, method, headers, .. } => {
+            format!("inform {} by {method:?}{}", name(sim, *leg), shown(headers))
+        }
+        SipCommand::Redirect { uri, .. } => format!("redirect to {uri}"),
         SipCommand::Reinvite { leg, sdp, headers } => {
             format!("reinvite {} {}{}", name(sim, *leg), brief(sdp), shown(headers))
         }
@@ -451,6 +499,9 @@ fn render_media(sim: &Sim, command: &media::Command) -> String {
 fn render_notice(what: &What) -> String {
     match what {
         What::CallStarted { route, scenario, .. } => format!("started {route} {scenario}"),
+        What::CallRedirected { target, reason } => format!("redirected to {target}: {reason}"),
+        What::PbxDone { pbx } => format!("{pbx} done"),
+        What::PbxFailed { pbx, reason } => format!("{pbx} failed: {reason}"),
         What::CallRefused { code, reason } => format!("refused {code} {reason}"),
         What::CallForked { source, pbx_call, told_by, parties, .. } => {
             let sides: Vec<String> = parties.iter().map(|p| format!("{}={}", p.party, p.addresses.join(","))).collect();

@@ -12,7 +12,8 @@ use media::{Codec, LegId, LegStats, PromptId, Sound};
 
 use crate::control::{Command, Control, ControlSettings, Input, Invite, Random, ReplyId, SipCommand, SipEvent, Sounds};
 use crate::notice::Notice;
-use crate::settings::{AudioTerms, Limits, Parties, Pattern, PortRange, Route, Routes, Target};
+use crate::pbx::{Dialplan, Order, Place};
+use crate::settings::{AudioTerms, Limits, Parties, Pattern, PbxTerms, PortRange, Returning, Route, Routes, Target};
 
 /// Call control and everything around it.
 pub(super) struct Sim {
@@ -28,6 +29,8 @@ pub(super) struct Sim {
     pub(super) plays: Vec<(LegId, PromptId)>,
     /// Texts that wait to be spoken.
     pub(super) texts: Vec<(LegId, PromptId)>,
+    /// Orders to others that have no answer.
+    pub(super) orders: Vec<Order>,
     pub(super) notices: Vec<Notice>,
     pub(super) ports_total: usize,
     next_incoming: u32,
@@ -64,7 +67,7 @@ pub(super) struct MediaLeg {
 
 impl Sim {
     pub(super) fn new(settings: ControlSettings) -> Sim {
-        let policies = [AFTER_SALES, FINANCE, SERVICE]
+        let policies = [AFTER_SALES, FINANCE, SERVICE, MOVES]
             .map(|text| routing::Policy::parse(text).expect("the test's policy is valid"));
         let second = Arc::new(Sound { samples: vec![0; 8000] });
         let names = ["sorry.wav", "wait.wav", "music.wav"];
@@ -82,6 +85,7 @@ impl Sim {
             reinvites: BTreeSet::new(),
             plays: Vec::new(),
             texts: Vec::new(),
+            orders: Vec::new(),
             notices: Vec::new(),
             ports_total,
             next_incoming: 0,
@@ -159,6 +163,7 @@ impl Sim {
         for (id, leg) in &self.sip {
             assert_eq!(leg.state, SipState::Over, "{id:?} {} stayed", leg.name);
         }
+        assert!(self.control.shared.orders.is_empty(), "orders of calls that are gone");
         assert!(self.replies.is_empty(), "offers without a reply: {:?}", self.replies);
     }
 
@@ -171,7 +176,8 @@ impl Sim {
                 assert!(!saying.text.contains(['{', '}']), "a name was left in {saying:?}");
                 self.texts.push((*leg, *prompt));
             }
-            Command::Fork(_) | Command::Pbx(_) => {}
+            Command::Fork(_) => {}
+            Command::Pbx(order) => self.orders.push(order.clone()),
             Command::Notice(notice) => self.notices.push(notice.clone()),
         }
     }
@@ -205,8 +211,14 @@ impl Sim {
                 self.step(*leg, &[SipState::Answered], SipState::Answered);
                 assert!(self.reinvites.insert(*leg), "{leg:?} has an offer that is open");
             }
-            SipCommand::Refer { leg, .. } | SipCommand::Probe { leg } => {
+            SipCommand::Refer { leg, .. } | SipCommand::Inform { leg, .. } | SipCommand::Probe { leg } => {
                 self.step(*leg, &[SipState::Answered], SipState::Answered);
+            }
+            // Who sent a REFER may be gone by the time its outcome is known.
+            SipCommand::TellReferrer { leg, .. } => assert!(self.sip.contains_key(leg)),
+            SipCommand::Redirect { leg, .. } => {
+                self.step(*leg, &[SipState::Inviting], SipState::Ending);
+                self.pending.push_back(Input::Sip(SipEvent::Ended { leg: *leg, reason: "302".to_owned() }));
             }
             SipCommand::Reply { reply, .. } => assert!(self.replies.remove(reply), "{reply:?} answered twice"),
         }
@@ -285,7 +297,10 @@ fn random() -> Random {
 /// Settings for tests: a bot and a human, each with a spare; routes by the called number.
 pub(super) fn settings() -> ControlSettings {
     let target = |name: &str| {
-        (name.to_owned(), Target { uri: format!("sip:{name}@10.0.0.9"), proxy: None, audio: AudioTerms::default() })
+        let dialplan = Some(Dialplan { context: "queues".to_owned(), extension: name.to_owned(), priority: 1 });
+        let place = Place { dialplan, queue_priority: (name == "desk").then_some(10), ..Place::default() };
+        let target = Target { uri: format!("sip:{name}@10.0.0.9"), place, ..Target::default() };
+        (name.to_owned(), target)
     };
     let route = |name: &str, targets: &[&str], scenario: &str| Route {
         name: name.to_owned(),
@@ -297,6 +312,16 @@ pub(super) fn settings() -> ControlSettings {
         forked: targets.is_empty(),
         scenario: scenario.to_owned(),
         audio: AudioTerms { codecs: vec![Codec::Pcmu, Codec::Pcma], ..AudioTerms::default() },
+        returning: (name == "moves").then(|| Returning {
+            target: "human".to_owned(),
+            level: nlu::Level::High,
+            within: Duration::from_secs(3_600),
+        }),
+    };
+    let pbx = |name: &str, needs_channel: bool| {
+        let terms =
+            PbxTerms { channel_header: "X-PBX-Channel".to_owned(), needs_channel, within: Duration::from_secs(5) };
+        (name.to_owned(), terms)
     };
     ControlSettings {
         address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
@@ -316,14 +341,18 @@ pub(super) fn settings() -> ControlSettings {
         },
         agents: vec![Pattern::new("sip:7*@*")],
         first_stream: Seat::Caller,
-        targets: ["bot", "spare", "human"].iter().map(|name| target(name)).collect(),
+        targets: ["bot", "spare", "human", "desk"].iter().map(|name| target(name)).collect(),
         routes: Routes(vec![
             route("sales", &["bot", "spare"], "after-sales"),
             route("money", &["bot"], "finance"),
             route("help", &["bot"], "service"),
             route("void", &["gone"], "after-sales"),
+            route("moves", &["bot"], "moves"),
+            Route { request_uri: Some(Pattern::new("ws:/moves")), ..route("forked-moves", &[], "moves") },
             Route { request_uri: None, ..route("forked", &[], "after-sales") },
         ]),
+        pbxes: [pbx("asterisk", true), pbx("crm", false)].into(),
+        trusted: vec!["198.51.100.0/24".parse().expect("a network")],
     }
 }
 
@@ -360,6 +389,29 @@ then = [{ reroute = "refer", target = "human" }]
 id = "call-ourselves"
 after = "angry"
 then = [{ reroute = "bridge", target = "human" }]
+"#;
+
+const MOVES: &str = r#"
+name = "moves"
+version = 1
+scenarios = ["moves"]
+[[rule]]
+id = "angry"
+when = { emotion = "anger", level = "high" }
+then = [{ reroute = ["asterisk", "refer", "bridge"], target = "desk", within_s = 4 }, { notify = "crm" }]
+[[rule]]
+id = "hook"
+when = { key = "1" }
+then = [{ reroute = ["crm", "info"], target = "human" }]
+[[rule]]
+id = "attended"
+when = { key = "2" }
+then = [{ reroute = "attended", target = "human" }]
+[[rule]]
+id = "sorry"
+when = { key = "3" }
+then = [{ announce = "ivr/sorry.wav", pbx = "asterisk" }]
+cooldown_s = 1
 "#;
 
 const SERVICE: &str = r##"

@@ -47,6 +47,41 @@ fn a_policy_by_itself() {
 }
 
 #[test]
+fn pbxes_that_policies_ask() {
+    let main = format!(
+        "[pbx.ast]\nkind = \"ami\"\naddress = \"192.0.2.1:5038\"\nuser = \"u\"\nsecret_file = \"secret\"\n\
+         [pbx.crm]\nkind = \"webhook\"\nurl = \"http://crm.example/\"\n{MAIN}"
+    );
+    let policy = |actions: &str| POLICY.replace("{ reroute = \"bridge\", target = \"human\" }", actions);
+    let good = policy("{ reroute = [\"ast\", \"crm\", \"bridge\"], target = \"human\" }, { notify = \"crm\" }");
+    let files: [(&str, &str); 3] = [("calmline.toml", &main), ("secret", "pw\n"), ("policies/p.toml", &good)];
+    check_folder(
+        "pbxes",
+        &files,
+        Ok(&[
+            "calmline.toml: 1 targets, 1 routes",
+            "pbx.ast: the secret is there",
+            "policies: policy p@2, 1 rules",
+            "prompts: 1 prompts named and read",
+            "scenario s: p@2",
+        ]),
+    );
+    let bad = policy(
+        "{ reroute = \"nobody\", target = \"human\" }, { notify = \"ast\" }, { announce = \"x\", pbx = \"ast\" }",
+    );
+    let files: [(&str, &str); 3] = [("calmline.toml", &main), ("secret", "pw\n"), ("policies/p.toml", &bad)];
+    check_folder(
+        "bad-pbxes",
+        &files,
+        Err(&[
+            "policies/p.toml: rule[1].then[2]: found \"nobody\", expected the name of a fitting [pbx.NAME]; there are: ast, crm",
+            "policies/p.toml: rule[1].then[3]: found \"ast\", expected the name of a fitting [pbx.NAME]; there are: crm",
+            "policies/p.toml: rule[1].then[4]: found \"ast\", expected the name of a fitting [pbx.NAME]; there are: ",
+        ]),
+    );
+}
+
+#[test]
 fn faults_in_several_files() {
     let files = [
         ("calmline.toml", MAIN),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::settings::RequestView;
+use crate::settings::{PbxKind, RequestView, SecretSource};
 
 #[test]
 fn an_empty_file_is_the_default() {
@@ -249,6 +249,73 @@ fn names_faults_in_codecs_and_keys_and_networks() {
 }
 
 #[test]
+fn reads_pbxes_and_places() {
+    let text = r#"
+[pbx.asterisk]
+kind = "ami"
+address = "192.0.2.10:5038"
+user = "calmline"
+secret_file = "secret"
+[pbx.rest]
+kind = "ari"
+url = "http://192.0.2.10:8088/ari/"
+user = "calmline"
+secret_env = "ARI"
+within_s = 20
+[pbx.switch]
+kind = "esl"
+address = "[2001:db8::9]:8021"
+secret_env = "ESL"
+channel_header = "X-UUID"
+[pbx.crm]
+kind = "webhook"
+url = "https://crm.example/calmline"
+[targets.human]
+uri = "sip:700@192.0.2.10"
+dialplan = "queues, 700, 2"
+endpoint = "PJSIP/agent1"
+queue_priority = 10
+variables = { team = "gold" }
+user_to_user = true
+[[route]]
+name = "all"
+targets = ["human"]
+scenario = "s"
+returning = { target = "human", level = "medium", within_h = 2 }
+"#;
+    let settings = Settings::parse(text, Path::new("/etc/c.toml")).expect("good");
+    let pbx = |name: &str| &settings.pbxes[name];
+    let secret = SecretSource::File("/etc/secret".into());
+    assert!(matches!(&pbx("asterisk").kind, PbxKind::Ami { secret: found, .. } if *found == secret));
+    assert!(matches!(&pbx("rest").kind, PbxKind::Ari { url, app, .. } if url.ends_with("/ari") && app == "calmline"));
+    let terms = [pbx("switch").terms(), pbx("crm").terms()];
+    let said = terms.map(|terms| (terms.channel_header, terms.needs_channel, terms.within.as_secs()));
+    assert_eq!(said, [("X-UUID".to_owned(), true, 5), ("X-PBX-Channel".to_owned(), false, 5)]);
+    let Target { place, user_to_user, .. } = &settings.targets["human"];
+    let dialplan = place.dialplan.as_ref().map(|at| (at.context.as_str(), at.extension.as_str(), at.priority));
+    assert_eq!((dialplan, place.queue_priority, *user_to_user), (Some(("queues", "700", 2)), Some(10), true));
+    let returning = settings.routes.0[0].returning.as_ref().expect("it is there");
+    assert_eq!((returning.level, returning.within.as_secs()), (nlu::Level::Medium, 7_200));
+}
+
+#[test]
+fn names_faults_in_pbxes() {
+    check(
+        "[pbx.refer]\nkind = \"webhook\"\nurl = \"http://x\"\n[pbx.a]\nkind = \"sip\"\naddress = 1\n\
+         [pbx.b]\nkind = \"ami\"\naddress = \"192.0.2.1:5038\"\nuser = \"u\"\n\
+         [pbx.c]\nkind = \"ari\"\nurl = \"https://x/ari\"\nuser = \"u\"\nsecret_env = \"S\"\n\
+         [targets.t]\nuri = \"sip:t@x\"\ndialplan = \"700\"",
+        &[
+            "pbx.a.kind: found \"sip\", expected \"ami\", \"ari\", \"esl\" or \"webhook\"",
+            "pbx.b.secret_env: found nothing, expected secret_env or secret_file",
+            "pbx.c.url: found \"https://x/ari\", expected a URL that begins with http://, e.g. \"http://192.0.2.10:8088/ari\"",
+            "pbx.refer: found \"refer\", expected a name of 1-64 letters, digits, \"-\", \"_\" or \".\" that is no way of SIP",
+            "targets.t.dialplan: found \"700\", expected \"CONTEXT,EXTENSION\" or \"CONTEXT,EXTENSION,PRIORITY\", e.g. \"queues,700,1\"",
+        ],
+    );
+}
+
+#[test]
 fn targets_by_number_have_an_address() {
     for (uri, proxy, expected) in [
         ("sip:bot@10.0.0.9", None, Some("10.0.0.9")),
@@ -258,7 +325,7 @@ fn targets_by_number_have_an_address() {
         ("sip:bot@pbx.example", Some("192.0.2.10:5060"), Some("192.0.2.10")),
     ] {
         let proxy = proxy.map(|proxy: &str| proxy.parse().expect("a socket"));
-        let target = Target { uri: uri.to_owned(), proxy, audio: AudioTerms::default() };
+        let target = Target { uri: uri.to_owned(), proxy, ..Target::default() };
         assert_eq!(target.address(), expected.map(|address| address.parse().expect("an address")), "{uri}");
     }
 }

@@ -18,6 +18,7 @@ use super::exchange;
 use super::incoming::Answering;
 use super::leg::{Input, Leg, Stage};
 use super::message::{self, Body, Reply};
+use super::referral;
 use super::{INCOMING_BIT, Shared};
 use crate::control::{Header, Invite, SipEvent};
 
@@ -79,10 +80,18 @@ async fn accept_invite(shared: &Arc<Shared>, mut transaction: Transaction) {
         let headers = [header("Accept", message::ACCEPT)];
         return refuse(shared, transaction, Reply { headers: &headers, ..Reply::code(415) }).await;
     }
+    let replaces = match referral::replaces(request) {
+        Ok(None) => None,
+        Ok(Some(named)) => match shared.legs.replaced(&named) {
+            Some(leg) => Some(leg),
+            None => return refuse(shared, transaction, Reply::code(481)).await,
+        },
+        Err(()) => return refuse(shared, transaction, Reply::code(400)).await,
+    };
     let Some(dialog) = Dialog::from_invite(request) else {
         return refuse(shared, transaction, Reply::code(400)).await;
     };
-    let Some((invite, room)) = invite(request, body).zip(shared.events.try_reserve().ok()) else {
+    let Some((invite, room)) = invite(request, body, replaces).zip(shared.events.try_reserve().ok()) else {
         return refuse_busy(shared, transaction).await;
     };
     if shared.draining.load(Ordering::Relaxed) {
@@ -109,7 +118,7 @@ async fn accept_invite(shared: &Arc<Shared>, mut transaction: Transaction) {
 }
 
 /// What call control has to know of an INVITE.
-fn invite(request: &Request, body: Body) -> Option<Invite> {
+fn invite(request: &Request, body: Body, replaces: Option<LegId>) -> Option<Invite> {
     let Body { sdp, metadata } = body;
     Some(Invite {
         request_uri: request.uri.to_string(),
@@ -121,6 +130,7 @@ fn invite(request: &Request, body: Body) -> Option<Invite> {
         is_recording: metadata.is_some() || message::is_from_recording_client(request),
         metadata,
         session_expires_s: message::session_expires_s(request),
+        replaces,
     })
 }
 

@@ -9,6 +9,7 @@ use rsipstack::transaction::endpoint::EndpointInnerRef;
 use rsipstack::transaction::{make_tag, make_uuid_v4};
 
 use super::message::{self, Identity};
+use super::referral::Replaces;
 use crate::control::Header;
 
 /// Names a dialog from our side: Call-ID and our own tag. The far end's tag is checked by the leg.
@@ -73,6 +74,16 @@ impl Dialog {
     /// The name by which requests inside this dialog are found.
     pub(super) fn key(&self) -> DialogKey {
         (self.call_id.clone(), self.local_tag.clone())
+    }
+
+    /// Who would have to take over this dialog's place: what Replaces names it by for its far end, and the far end's URI.
+    pub(super) fn place(&self) -> (Replaces, String) {
+        let replaces = Replaces {
+            call_id: self.call_id.clone(),
+            to_tag: self.remote_tag.clone().unwrap_or_default(),
+            from_tag: self.local_tag.clone(),
+        };
+        (replaces, self.target.to_string())
     }
 
     /// Our tag, which every response of this dialog carries in To.

@@ -53,6 +53,14 @@ impl Leg {
         ControlFlow::Break(End::Ended(format!("rejected with {code}")))
     }
 
+    /// Sends the caller elsewhere.
+    pub(super) fn redirect(&mut self, uri: &str, headers: &[Header]) -> Flow {
+        let Stage::Answering(Answering::Ringing { caller, .. }) = &self.stage else { return self.hang_up(None) };
+        let reply = Reply { headers, contact: Some(uri), ..Reply::code(302) };
+        caller.respond(&self.shared.identity, &reply);
+        ControlFlow::Break(End::Ended("sent elsewhere with 302".to_owned()))
+    }
+
     /// News of the caller's INVITE.
     pub(super) async fn handle_caller(&mut self, news: ServerNews) -> Flow {
         match (&mut self.stage, news) {

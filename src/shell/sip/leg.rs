@@ -4,6 +4,7 @@
 //! into it: commands and messages of a leg keep their order, and a leg that panics ends alone.
 
 mod inside;
+mod refer;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -16,11 +17,13 @@ use rsipstack::transaction::Transaction;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use self::inside::{Offer, Referral};
+use self::inside::Offer;
+use self::refer::{Referral, Served};
 use super::Shared;
 use super::dialog::Dialog;
 use super::exchange::{self, CallNews, Outcome, Responder, ServerNews};
 use super::incoming::Answering;
+use super::message;
 use super::outgoing::Calling;
 use crate::control::SipCommand;
 use crate::control::{Header, ReplyId, SipEvent};
@@ -84,6 +87,13 @@ pub(super) enum Errand {
     Refer,
     /// OPTIONS inside the dialog.
     Probe,
+    /// NOTIFY about a REFER of the far end.
+    Notify {
+        /// Whether the subscription ends with it.
+        last: bool,
+    },
+    /// INFO or MESSAGE.
+    Inform,
 }
 
 /// How a leg ends; told to call control once.
@@ -137,6 +147,10 @@ pub(super) struct Leg {
     /// Our re-INVITE has no final response yet.
     reinvites: bool,
     referral: Referral,
+    /// A REFER of the far end.
+    served: Option<Served>,
+    /// A hang-up that waits for the last NOTIFY: its reason, and until when.
+    parting: Option<(Option<String>, Instant)>,
     /// Requests that came before the response which names their dialog.
     parked: Vec<Transaction>,
 }
@@ -155,6 +169,8 @@ impl Leg {
             offers: BTreeMap::new(),
             reinvites: false,
             referral: Referral::None,
+            served: None,
+            parting: None,
             parked: Vec::new(),
         };
         (leg, me)
@@ -194,12 +210,14 @@ impl Leg {
             Stage::Answering(Answering::Answered { .. }) | Stage::Up => None,
         };
         let offer = self.offers.values().filter_map(|offer| offer.deadline).min();
-        stage.into_iter().chain(offer).min()
+        let parting = self.parting.as_ref().map(|(_, until)| *until);
+        stage.into_iter().chain(offer).chain(parting).min()
     }
 
     fn handle_deadline(&mut self) -> Flow {
         let now = Instant::now();
         self.refuse_late_offers(now);
+        self.part_if_told();
         match &self.stage {
             Stage::Closing(until, reason) if *until <= now => {
                 ControlFlow::Break(End::Ended(format!("{reason}, BYE unanswered")))
@@ -240,7 +258,10 @@ impl Leg {
             SipCommand::Bye { reason, .. } => return self.hang_up(reason),
             SipCommand::Reply { reply, code, sdp, headers, .. } => self.reply(reply, code, sdp.as_deref(), &headers),
             SipCommand::Reinvite { sdp, headers, .. } => self.reinvite(&sdp, &headers).await,
-            SipCommand::Refer { uri, headers, .. } => self.refer(&uri, &headers).await,
+            SipCommand::Refer { uri, replaces, headers, .. } => self.refer(&uri, replaces, &headers).await,
+            SipCommand::TellReferrer { code, reason, .. } => self.tell_referrer(code, &reason),
+            SipCommand::Inform { method, headers, json, .. } => self.inform(method, &headers, &json).await,
+            SipCommand::Redirect { uri, headers, .. } => return self.redirect(&uri, &headers),
             SipCommand::Probe { .. } => self.probe().await,
             SipCommand::Invite { .. } => tracing::error!(leg = self.id.0, "a leg was invited twice"),
         }
@@ -249,6 +270,9 @@ impl Leg {
 
     /// Ends the leg by whatever message its stage asks for.
     pub(super) fn hang_up(&mut self, reason: Option<String>) -> Flow {
+        if matches!(self.stage, Stage::Up) && self.part_later(reason.as_ref()) {
+            return ControlFlow::Continue(());
+        }
         match &mut self.stage {
             Stage::Up => {
                 let why = reason.clone().unwrap_or_else(|| "hung up".to_owned());
@@ -271,7 +295,7 @@ impl Leg {
     }
 
     /// Sends BYE with a Reason header; the leg ends with its answer or soon after, because of `why`.
-    fn send_bye(&mut self, reason: Option<String>, why: String) {
+    pub(super) fn send_bye(&mut self, reason: Option<String>, why: String) {
         let header = reason.map(|value| Header { name: "Reason".to_owned(), value });
         self.stage = Stage::Closing(Instant::now() + self.shared.waits.bye, why);
         self.send(Errand::Bye, Method::Bye, header.as_slice());
@@ -279,7 +303,15 @@ impl Leg {
 
     /// Sends a request inside the dialog; its outcome comes back as `Input::Done`.
     pub(super) fn send(&mut self, errand: Errand, method: Method, headers: &[Header]) {
-        let request = self.dialog.request(&self.shared.endpoint, &self.shared.identity, method, headers, None);
+        self.send_with(errand, method, headers, None);
+    }
+
+    /// The same with a body: its type and text.
+    fn send_with(&mut self, errand: Errand, method: Method, headers: &[Header], body: Option<(&str, &str)>) {
+        let mut request = self.dialog.request(&self.shared.endpoint, &self.shared.identity, method, headers, None);
+        if let (Some(request), Some((content_type, text))) = (&mut request, body) {
+            message::set_body(request, content_type, text);
+        }
         let (endpoint, me) = (self.shared.endpoint.clone(), self.me.clone());
         tokio::spawn(async move {
             let outcome = match request {
@@ -297,6 +329,11 @@ impl Leg {
                 _ => return ControlFlow::Continue(()),
             },
             Errand::Refer => self.handle_refer_response(outcome).await,
+            Errand::Notify { last } => self.handle_notified(last, &outcome),
+            Errand::Inform => {
+                let Outcome { code, reason } = outcome;
+                self.tell(SipEvent::Informed { leg: self.id, code, reason }).await;
+            }
             Errand::Probe => {
                 let alive = ![408, 481].contains(&outcome.code);
                 self.tell(SipEvent::Probed { leg: self.id, alive }).await;
@@ -315,6 +352,7 @@ impl Leg {
     /// The dialog is up: requests that came too early are served now.
     pub(super) async fn come_up(&mut self) -> Flow {
         self.stage = Stage::Up;
+        self.shared.legs.take_place(self.id, self.dialog.place());
         for transaction in std::mem::take(&mut self.parked) {
             self.handle_request(Box::new(transaction)).await?;
         }

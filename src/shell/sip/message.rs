@@ -13,7 +13,7 @@ use crate::control::{Description, Header};
 pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, MESSAGE, NOTIFY, REFER";
 
 /// The extensions an INVITE may require of us.
-const EXTENSIONS: [&str; 2] = ["timer", SIPREC];
+const EXTENSIONS: [&str; 3] = ["timer", "replaces", SIPREC];
 
 /// The option tag of recording sessions (RFC 7866 §8.1).
 const SIPREC: &str = "siprec";
@@ -35,6 +35,8 @@ pub(super) struct Reply<'a> {
     pub(super) headers: &'a [Header],
     /// Offer or answer.
     pub(super) sdp: Option<&'a str>,
+    /// Where the sender of the request is sent instead (3xx).
+    pub(super) contact: Option<&'a str>,
 }
 
 impl Reply<'_> {
@@ -61,6 +63,9 @@ pub(super) fn response(request: &Request, tag: &str, identity: &Identity, reply:
         // A recording server says that it is one (RFC 7866 §6.2).
         let feature = if is_from_recording_client(request) { ";+sip.srs" } else { "" };
         headers.push(SipHeader::Contact(format!("{}{feature}", identity.contact).into()));
+    }
+    if let Some(uri) = reply.contact.filter(|uri| is_clean(uri)) {
+        headers.push(SipHeader::Contact(format!("<{uri}>").into()));
     }
     add_common(&mut headers, identity, reply.headers, reply.sdp.is_some());
     let body = reply.sdp.map(|sdp| sdp.as_bytes().to_vec()).unwrap_or_default();
@@ -101,6 +106,19 @@ fn status(code: u16, reason: &str) -> StatusCode {
         return StatusCode::from(code);
     }
     StatusCode::Other(code, reason.to_owned())
+}
+
+/// Gives a request that has no body one.
+pub(super) fn set_body(request: &mut Request, content_type: &str, text: &str) {
+    request.body = text.as_bytes().to_vec();
+    request.headers.unique_push(SipHeader::ContentType(content_type.to_owned().into()));
+    request.headers.unique_push(SipHeader::ContentLength(content_length(&request.body).into()));
+}
+
+/// A status line as the body of a NOTIFY has it; the phrase is the standard one when `reason` is empty.
+pub(super) fn status_line_of(code: u16, reason: &str) -> String {
+    let status = status(code, reason);
+    format!("SIP/2.0 {} {}\r\n", status.code(), status.text())
 }
 
 /// The code and phrase of a response as they stood on the wire.

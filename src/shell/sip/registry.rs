@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::dialog::DialogKey;
 use super::leg::Input;
+use super::referral::Replaces;
 
 /// All legs that are on.
 #[derive(Debug, Default)]
@@ -21,6 +22,8 @@ pub(super) struct Registry {
 struct Tables {
     inboxes: BTreeMap<LegId, (DialogKey, mpsc::Sender<Input>)>,
     dialogs: BTreeMap<DialogKey, LegId>,
+    /// The dialogs that are up, as Replaces names them for their far ends, and who these are.
+    places: BTreeMap<LegId, (Replaces, String)>,
 }
 
 impl Registry {
@@ -41,6 +44,28 @@ impl Registry {
         if let Some((key, _)) = tables.inboxes.remove(&leg) {
             tables.dialogs.remove(&key);
         }
+        tables.places.remove(&leg);
+    }
+
+    /// A leg's dialog is up.
+    pub(super) fn take_place(&self, leg: LegId, place: (Replaces, String)) {
+        let mut tables = self.lock();
+        if tables.inboxes.contains_key(&leg) {
+            tables.places.insert(leg, place);
+        }
+    }
+
+    /// A leg's dialog as Replaces names it for its far end, and the far end's URI; nothing while it is not up.
+    pub(super) fn place_of(&self, leg: LegId) -> Option<(Replaces, String)> {
+        self.lock().places.get(&leg).cloned()
+    }
+
+    /// The leg whose dialog a Replaces of somebody else names.
+    pub(super) fn replaced(&self, named: &Replaces) -> Option<LegId> {
+        let tables = self.lock();
+        let leg = *tables.dialogs.get(&(named.call_id.clone(), named.to_tag.clone()))?;
+        let (place, _) = tables.places.get(&leg)?;
+        (place.to_tag == named.from_tag).then_some(leg)
     }
 
     /// The inbox of a leg.

@@ -7,5 +7,6 @@ mod bridge;
 mod calling;
 mod inside;
 mod phone;
+mod referring;
 mod sipp;
 mod with_sipp;

@@ -26,7 +26,7 @@ const ARI_USER: &str = "bGFiOmxhYnB3";
 
 #[test]
 fn a_real_asterisk_forks_its_calls_to_us() {
-    let lab = match Lab::up(&[ASTERISK, CALLER]) {
+    let lab = match Lab::up(&[CALLER], "") {
         Ok(lab) => lab,
         Err(why) => return println!("skipped: {why}"),
     };

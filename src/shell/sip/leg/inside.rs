@@ -1,6 +1,4 @@
-//! Requests inside a dialog: offers of both sides, REFER and its NOTIFYs, probes, BYE and the small ones.
-//!
-//! REFER from the far end is declined (603): Calmline is the one that transfers.
+//! Requests inside a dialog: offers of both sides, probes, BYE and the small ones. REFER is in `refer`.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
@@ -12,7 +10,7 @@ use rsipstack::transaction::Transaction;
 use tokio::time::Instant;
 
 use super::super::Shared;
-use super::super::exchange::{self, Outcome, Responder, ServerNews};
+use super::super::exchange::{self, Responder, ServerNews};
 use super::super::incoming::Answering;
 use super::super::message::{self, Identity, Reply};
 use super::{End, Errand, Flow, Input, Leg, Stage};
@@ -49,17 +47,6 @@ impl Offer {
     }
 }
 
-/// Where our REFER is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Referral {
-    /// None is on.
-    None,
-    /// Sent, no response yet.
-    Sent,
-    /// Accepted: NOTIFYs follow.
-    Accepted,
-}
-
 impl Leg {
     /// A request of the far end inside this dialog.
     pub(super) async fn handle_request(&mut self, transaction: Box<Transaction>) -> Flow {
@@ -83,7 +70,7 @@ impl Leg {
             Method::Notify => self.handle_notify(transaction).await,
             Method::Info => self.handle_info(*transaction).await,
             Method::Options | Method::Message => self.refuse(*transaction, 200).await,
-            Method::Refer => self.refuse(*transaction, 603).await,
+            Method::Refer => self.handle_refer(transaction).await,
             Method::PRack => self.refuse(*transaction, 481).await,
             _ => self.refuse(*transaction, 405).await,
         }
@@ -170,7 +157,7 @@ impl Leg {
         };
         offer.deadline = None;
         offer.owes_ack = offer.method == OfferMethod::Invite && code < 300;
-        offer.responder.respond(&self.shared.identity, &Reply { code, reason: "", headers, sdp });
+        offer.responder.respond(&self.shared.identity, &Reply { headers, sdp, ..Reply::code(code) });
     }
 
     /// News of an offer's transaction.
@@ -231,49 +218,6 @@ impl Leg {
 
     async fn tell_reinvited(&self, code: u16, sdp: Option<Description>, session_expires_s: Option<u32>) {
         self.tell(SipEvent::Reinvited { leg: self.id, code, sdp, session_expires_s }).await;
-    }
-
-    /// Asks the far end to call `uri`.
-    pub(super) async fn refer(&mut self, uri: &str, headers: &[Header]) {
-        if !matches!(self.stage, Stage::Up) || self.referral != Referral::None {
-            let reason = "the leg cannot be referred now".to_owned();
-            return self.tell_refer(491, reason, true).await;
-        }
-        let target = message::name_and_address(&message::with_headers(uri, headers));
-        let Some(target) = target.filter(|_| message::is_clean(uri)) else {
-            return self.tell_refer(400, "the target is no URI".to_owned(), true).await;
-        };
-        let mut all = vec![Header { name: "Refer-To".to_owned(), value: target }];
-        all.extend_from_slice(headers);
-        self.referral = Referral::Sent;
-        self.send(Errand::Refer, Method::Refer, &all);
-    }
-
-    /// The response to our REFER.
-    pub(super) async fn handle_refer_response(&mut self, outcome: Outcome) {
-        if self.referral != Referral::Sent {
-            return; // A NOTIFY came first and stood for the 202.
-        }
-        let accepted = outcome.code < 300;
-        self.referral = if accepted { Referral::Accepted } else { Referral::None };
-        self.tell_refer(outcome.code, outcome.reason, !accepted).await;
-    }
-
-    async fn handle_notify(&mut self, transaction: Box<Transaction>) {
-        let sipfrag = message::sipfrag(&transaction.original);
-        let is_ours = self.referral != Referral::None
-            && transaction.original.header_value("Event").is_some_and(|event| event.trim_start().starts_with("refer"));
-        self.refuse(*transaction, if is_ours { 200 } else { 481 }).await;
-        let Some(sipfrag) = sipfrag.filter(|_| is_ours) else { return };
-        if self.referral == Referral::Sent {
-            self.tell_refer(202, "Accepted".to_owned(), false).await;
-        }
-        self.referral = if sipfrag.last { Referral::None } else { Referral::Accepted };
-        self.tell_refer(sipfrag.code, sipfrag.reason, sipfrag.last).await;
-    }
-
-    async fn tell_refer(&self, code: u16, reason: String, last: bool) {
-        self.tell(SipEvent::ReferProgress { leg: self.id, code, reason, last }).await;
     }
 
     /// Asks whether the far end still knows the dialog.

@@ -104,7 +104,7 @@ fn responses_are_addressed_and_clean() {
         Header { name: "X-Evil".to_owned(), value: "a\r\nVia: evil".to_owned() },
         Header { name: "X Evil: x".to_owned(), value: "a".to_owned() },
     ];
-    let reply = Reply { headers: &headers, sdp: Some("v=0\r\n"), reason: "Fine", code: 200 };
+    let reply = Reply { headers: &headers, sdp: Some("v=0\r\n"), reason: "Fine", ..Reply::code(200) };
     let text = response(&request("INVITE", "", ""), "mine", &identity, &reply).to_string();
     assert!(text.starts_with("SIP/2.0 200 Fine\r\n"), "{text}");
     assert!(text.contains("To: <sip:b@b>;tag=mine\r\n") && text.contains("X-Emotion: angry\r\n"), "{text}");

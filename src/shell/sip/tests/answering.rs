@@ -146,7 +146,7 @@ async fn shutdown_leaves_nobody_behind() {
 
 impl Stand {
     /// A call from the phone, told to call control.
-    async fn incoming(&mut self) -> LegId {
+    pub(super) async fn incoming(&mut self) -> LegId {
         self.say("INVITE", "1", "", "", SDP).await;
         match self.event().await {
             SipEvent::Incoming { leg, .. } => leg,
@@ -162,7 +162,7 @@ impl Stand {
     }
 }
 
-fn to_tag(message: &str) -> String {
+pub(super) fn to_tag(message: &str) -> String {
     let to = value(message, "To");
     to[to.find(";tag=").expect("a tag in To")..].to_owned()
 }

@@ -123,6 +123,8 @@ pub(super) fn leg_of(event: &SipEvent) -> (LegId, bool) {
         | SipEvent::Reinvited { leg, .. }
         | SipEvent::Key { leg, .. }
         | SipEvent::ReferProgress { leg, .. }
+        | SipEvent::Referred { leg, .. }
+        | SipEvent::Informed { leg, .. }
         | SipEvent::Probed { leg, .. } => (*leg, false),
         SipEvent::Cancelled { leg } | SipEvent::Failed { leg, .. } | SipEvent::Ended { leg, .. } => (*leg, true),
     }

@@ -132,7 +132,7 @@ async fn referred_away() {
     let mut stand = Stand::new(16).await;
     let invite = stand.call().await;
     let headers = vec![header("X-Calmline-Emotion", "angry;level=high")];
-    stand.sip.handle(SipCommand::Refer { leg: LEG, uri: "sip:queue@pbx".to_owned(), headers });
+    stand.sip.handle(SipCommand::Refer { leg: LEG, replaces: None, uri: "sip:queue@pbx".to_owned(), headers });
     let refer = stand.receive("REFER ").await;
     assert_eq!(value(&refer, "Refer-To"), "<sip:queue@pbx?X-Calmline-Emotion=angry%3Blevel%3Dhigh>");
     assert_eq!(value(&refer, "X-Calmline-Emotion"), "angry;level=high");
@@ -152,7 +152,12 @@ async fn referred_away() {
 async fn a_notify_that_overtakes_the_response_stands_for_it() {
     let mut stand = Stand::new(16).await;
     let invite = stand.call().await;
-    stand.sip.handle(SipCommand::Refer { leg: LEG, uri: "sip:queue@pbx".to_owned(), headers: Vec::new() });
+    stand.sip.handle(SipCommand::Refer {
+        leg: LEG,
+        replaces: None,
+        uri: "sip:queue@pbx".to_owned(),
+        headers: Vec::new(),
+    });
     let refer = stand.receive("REFER ").await;
     notify(&stand, &invite, 1, "active", "SIP/2.0 100 Trying\r\n").await;
     assert_eq!(stand.event().await, progress(202, "Accepted", false));
@@ -167,9 +172,14 @@ async fn a_notify_that_overtakes_the_response_stands_for_it() {
 async fn refused_and_impossible_referrals() {
     let mut stand = Stand::new(16).await;
     let invite = stand.call().await;
-    stand.sip.handle(SipCommand::Refer { leg: LEG, uri: "nothing".to_owned(), headers: Vec::new() });
+    stand.sip.handle(SipCommand::Refer { leg: LEG, replaces: None, uri: "nothing".to_owned(), headers: Vec::new() });
     assert!(matches!(stand.event().await, SipEvent::ReferProgress { code: 400, last: true, .. }));
-    stand.sip.handle(SipCommand::Refer { leg: LEG, uri: "sip:queue@pbx".to_owned(), headers: Vec::new() });
+    stand.sip.handle(SipCommand::Refer {
+        leg: LEG,
+        replaces: None,
+        uri: "sip:queue@pbx".to_owned(),
+        headers: Vec::new(),
+    });
     let refer = stand.receive("REFER ").await;
     stand.respond(&refer, 603, "", "").await;
     assert_eq!(stand.event().await, progress(603, "Said", true));
@@ -196,7 +206,7 @@ async fn small_requests() {
     let mut stand = Stand::new(16).await;
     let invite = stand.call().await;
     let answers =
-        [("INFO", 200), ("MESSAGE", 200), ("OPTIONS", 200), ("REFER", 603), ("NOTIFY", 481), ("SUBSCRIBE", 405)];
+        [("INFO", 200), ("MESSAGE", 200), ("OPTIONS", 200), ("REFER", 400), ("NOTIFY", 481), ("SUBSCRIBE", 405)];
     for (sequence, (method, code)) in (10..).zip(answers) {
         stand.request_inside(&invite, method, sequence, "", "").await;
         stand.receive(&format!("SIP/2.0 {code} ")).await;

@@ -1,14 +1,15 @@
 //! A real Asterisk as the PBX: it sends us a call, the caller gets angry, and a REFER moves the call to its queue.
 //!
 //! Optional: root, the lab's script and a folder named by `CALMLINE_ASTERISK_DIR`, in which the lab may be built; the
-//! test says what is missing and passes. The lab's ports are fixed, so everything is one test.
+//! tests say what is missing and pass. The lab's ports are fixed, so one test runs at a time.
 #![expect(clippy::print_stdout, reason = "the times are what the test is run for")]
 
-#[path = "lab/asterisk.rs"]
+#[path = "../lab/asterisk.rs"]
 mod lab;
+mod moves;
 
 use std::io::Cursor;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ use calmline::demo::measure::{self, HEARD};
 use calmline::demo::server::{self, Plan, Server};
 use calmline::demo::supervisor::Supervisor;
 use calmline::notice::What;
-use lab::{ASTERISK, Lab};
+use lab::{ASTERISK, Lab, SETTLED_WITHIN, loopback};
 use loadtest::audio::Audio;
 use loadtest::driver::{PhoneHandle, PhonePlan, Phones};
 use loadtest::phone::{Behaviour, Event};
@@ -27,14 +28,13 @@ use media::wav::{self, Channel};
 const CALMLINE: SocketAddr = loopback(5062);
 const CALLER: SocketAddr = loopback(5070);
 const AGENT: SocketAddr = loopback(5081);
+const PORTS: [SocketAddr; 3] = [CALMLINE, CALLER, AGENT];
 /// Above the lab's own RTP ports.
 const RTP_PORTS: &str = "20000-20038";
 /// How long the agent's telephone rings.
 const RINGS: Duration = Duration::from_millis(300);
 /// From the caller's INVITE until everything is over.
 const LIMIT: Duration = Duration::from_secs(60);
-/// How long our side may take to be gone once the call has moved.
-const SETTLED_WITHIN: Duration = Duration::from_secs(5);
 /// Samples per second.
 const RATE: usize = 8_000;
 
@@ -54,7 +54,7 @@ then = [
 
 #[test]
 fn asterisk_moves_an_angry_caller_to_its_queue() {
-    let lab = match Lab::up(&[ASTERISK, CALMLINE, CALLER, AGENT]) {
+    let lab = match Lab::up(&PORTS, "") {
         Ok(lab) => lab,
         Err(why) => return println!("skipped: {why}"),
     };
@@ -203,8 +203,4 @@ fn sound(name: &str) -> Vec<i16> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/audio").join(name);
     let bytes = std::fs::read(path).expect("a file");
     wav::read(Cursor::new(bytes), Channel::Mix).expect("a WAV file").to_sound().samples.to_vec()
-}
-
-const fn loopback(port: u16) -> SocketAddr {
-    SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }

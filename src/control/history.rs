@@ -1,0 +1,99 @@
+//! How callers felt in their last calls, for those routes that send angry ones to a human at once.
+//!
+//! In memory only, for a bounded number of callers; a calm call clears its caller. Anonymous callers are not remembered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use nlu::Level;
+
+use crate::settings::uri_of;
+
+/// The callers whose last call was an angry one.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    callers: BTreeMap<String, (Duration, Level)>,
+    /// The same, by the end of the call.
+    oldest: BTreeSet<(Duration, String)>,
+}
+
+impl History {
+    /// Notes at `now` how angry a caller has been; `from` is the From header's value.
+    pub(super) fn note(&mut self, now: Duration, from: &str, peak: Level) {
+        let Some(caller) = caller(from) else { return };
+        if let Some((at, _)) = self.callers.remove(&caller) {
+            self.oldest.remove(&(at, caller.clone()));
+        }
+        if peak < Level::Medium {
+            return;
+        }
+        if self.callers.len() >= CALLERS_MAX
+            && let Some((_, oldest)) = self.oldest.pop_first()
+        {
+            self.callers.remove(&oldest);
+        }
+        self.oldest.insert((now, caller.clone()));
+        self.callers.insert(caller, (now, peak));
+    }
+
+    /// Whether a caller was at least this angry in a last call that ended at most `within` ago.
+    pub(super) fn tells(&self, now: Duration, from: &str, level: Level, within: Duration) -> bool {
+        let found = caller(from).and_then(|caller| self.callers.get(&caller));
+        found.is_some_and(|&(at, peak)| peak >= level && now.saturating_sub(at) <= within)
+    }
+}
+
+/// The caller's URI without parameters; nothing for callers without a name of their own.
+fn caller(from: &str) -> Option<String> {
+    let uri = uri_of(from).to_ascii_lowercase();
+    let (user, host) = uri.split_once(':')?.1.split_once('@')?;
+    let nameless = user.is_empty() || matches!(user, "anonymous" | "unknown" | "unavailable" | "restricted");
+    let fits = !nameless && !host.starts_with("anonymous.") && uri.len() <= CALLER_OCTETS_MAX;
+    fits.then(|| uri.split(';').next().unwrap_or_default().to_owned())
+}
+
+/// The most callers that are remembered; the oldest go first.
+const CALLERS_MAX: usize = 10_000;
+/// The longest URI that is remembered.
+const CALLER_OCTETS_MAX: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3_600);
+
+    #[test]
+    fn the_last_call_counts_for_a_while() {
+        let (mut history, now) = (History::default(), 10 * HOUR);
+        history.note(now, "\"Li\" <sip:Li@pbx;user=phone>", Level::High);
+        let li = "<sip:li@PBX>;tag=9";
+        assert!(history.tells(now + HOUR, li, Level::Medium, HOUR));
+        assert!(!history.tells(now + HOUR + Duration::from_secs(1), li, Level::Medium, HOUR));
+        assert!(!history.tells(now, "<sip:wang@pbx>", Level::Medium, HOUR));
+        history.note(now + HOUR, li, Level::Medium);
+        assert!(!history.tells(now + HOUR, li, Level::High, HOUR));
+        history.note(now + HOUR, li, Level::Low);
+        assert!(!history.tells(now + HOUR, li, Level::Medium, HOUR));
+    }
+
+    #[test]
+    fn nameless_callers_are_not_one_caller() {
+        let mut history = History::default();
+        for from in ["\"Anonymous\" <sip:anonymous@anonymous.invalid>", "<sip:@pbx>", "<sip:pbx>", "tel:", ""] {
+            history.note(HOUR, from, Level::High);
+            assert!(!history.tells(HOUR, from, Level::Medium, HOUR), "{from}");
+        }
+    }
+
+    #[test]
+    fn is_bounded() {
+        let mut history = History::default();
+        for number in 0..=CALLERS_MAX {
+            history.note(Duration::from_secs(number as u64), &format!("sip:{number}@pbx"), Level::High);
+        }
+        assert_eq!((history.callers.len(), history.oldest.len()), (CALLERS_MAX, CALLERS_MAX));
+        assert!(!history.tells(HOUR, "sip:0@pbx", Level::High, 10 * HOUR));
+        assert!(history.tells(HOUR, "sip:1@pbx", Level::High, 10 * HOUR));
+    }
+}

@@ -1,0 +1,261 @@
+//! `[pbx.NAME]`: who can be asked to act on calls, and how.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use routing::Route;
+use routing::section::{Section, name, text, whole};
+use toml::Value;
+
+use super::read::{SOCKET, count, path, socket, span, variable};
+use crate::pbx::{Dialplan, Place, Secret};
+
+/// One PBX, or another system outside.
+#[derive(Debug, Clone)]
+pub struct PbxSettings {
+    /// How it is spoken to.
+    pub kind: PbxKind,
+    /// The header of an INVITE that names its channel; without meaning for a webhook.
+    pub channel_header: String,
+    /// How long an order may take, unless a policy says otherwise.
+    pub within: Duration,
+    /// Orders that may wait for it; the next one fails at once.
+    pub orders_max: usize,
+}
+
+/// How it is spoken to.
+#[derive(Debug, Clone)]
+pub enum PbxKind {
+    /// Asterisk's manager interface.
+    Ami {
+        /// Its TCP socket.
+        address: SocketAddr,
+        /// The manager user.
+        user: String,
+        /// The manager user's secret.
+        secret: SecretSource,
+    },
+    /// Asterisk's REST interface.
+    Ari {
+        /// Where it begins, e.g. `http://192.0.2.10:8088/ari`.
+        url: String,
+        /// The user.
+        user: String,
+        /// The user's password.
+        secret: SecretSource,
+        /// The name of our Stasis application.
+        app: String,
+    },
+    /// FreeSWITCH's event socket.
+    Esl {
+        /// Its TCP socket.
+        address: SocketAddr,
+        /// Its password.
+        secret: SecretSource,
+    },
+    /// An HTTP server that is told in JSON.
+    Webhook {
+        /// What is posted to.
+        url: String,
+        /// The bearer token, when it wants one.
+        secret: Option<SecretSource>,
+    },
+}
+
+/// What call control has to know of a PBX.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PbxTerms {
+    /// The header of an INVITE that names the channel.
+    pub channel_header: String,
+    /// Whether it can do nothing without a channel.
+    pub needs_channel: bool,
+    /// How long an order may take.
+    pub within: Duration,
+}
+
+impl PbxSettings {
+    /// What call control has to know.
+    pub fn terms(&self) -> PbxTerms {
+        PbxTerms {
+            channel_header: self.channel_header.clone(),
+            needs_channel: !matches!(self.kind, PbxKind::Webhook { .. }),
+            within: self.within,
+        }
+    }
+
+    /// The secret's source, when there is one.
+    pub fn secret(&self) -> Option<&SecretSource> {
+        match &self.kind {
+            PbxKind::Ami { secret, .. } | PbxKind::Ari { secret, .. } | PbxKind::Esl { secret, .. } => Some(secret),
+            PbxKind::Webhook { secret, .. } => secret.as_ref(),
+        }
+    }
+}
+
+/// Where a password comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// The first line of a file.
+    File(PathBuf),
+    /// An environment variable.
+    Variable(String),
+}
+
+impl SecretSource {
+    /// Fetches it.
+    ///
+    /// # Errors
+    /// What was found instead, in words: a missing file or variable, nothing, or something too long.
+    pub fn fetch(&self) -> Result<Secret, String> {
+        let text = match self {
+            SecretSource::File(path) => {
+                std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?
+            }
+            SecretSource::Variable(name) => {
+                std::env::var(name).map_err(|error| format!("environment variable {name}: {error}"))?
+            }
+        };
+        let line = text.lines().next().unwrap_or_default().trim();
+        if !(1..=256).contains(&line.len()) || line.chars().any(char::is_control) {
+            return Err(format!("a secret of {} bytes; 1-256 are needed, on one line", line.len()));
+        }
+        Ok(Secret::new(line))
+    }
+}
+
+/// Reads `[pbx.NAME]`.
+pub(super) fn read_pbxes(mut section: Section<'_>, folder: &Path) -> BTreeMap<String, PbxSettings> {
+    let mut pbxes = BTreeMap::new();
+    section.each_named(|own_name, pbx| {
+        let is_way = Route::OWN.iter().any(|way| way.as_str() == own_name);
+        if name(&Value::from(own_name)).is_none() || is_way {
+            let expected = "a name of 1-64 letters, digits, \"-\", \"_\" or \".\" that is no way of SIP";
+            pbx.fault("", format!("\"{own_name}\""), expected);
+        }
+        if let Some(read) = read_pbx(pbx, folder) {
+            pbxes.insert(own_name.to_owned(), read);
+        }
+    });
+    if pbxes.len() > PBXES_MAX {
+        section.fault("", format!("{} of them", pbxes.len()), format!("at most {PBXES_MAX}"));
+    }
+    section.finish();
+    pbxes
+}
+
+fn read_pbx(section: &mut Section<'_>, folder: &Path) -> Option<PbxSettings> {
+    let kinds = "\"ami\", \"ari\", \"esl\" or \"webhook\"";
+    let kind = section.need("kind", kinds, |value| {
+        ["ami", "ari", "esl", "webhook"].into_iter().find(|&kind| value.as_str() == Some(kind))
+    });
+    let channel_header = section.read("channel_header", "a header's name", name);
+    let within = span(section, "within_s", 1..=300);
+    let orders_max = section.read("orders_max", "a whole number from 1 to 10000", whole(1..=10_000));
+    let secret = read_secret(section, folder);
+    if kind.is_none() {
+        // Only the real mistake is reported.
+        for key in ["address", "user", "url", "app"] {
+            section.read(key, "", Some);
+        }
+    }
+    // All of a kind's keys are read before one that is missing ends the reading, so that every fault is named.
+    let kind = match kind? {
+        "ami" => {
+            let (address, user, secret) = (read_address(section), read_user(section), needed(section, secret));
+            PbxKind::Ami { address: address?, user: user?, secret: secret? }
+        }
+        "ari" => {
+            let expected = "a URL that begins with http://, e.g. \"http://192.0.2.10:8088/ari\"";
+            let plain = |value: &Value| url(value).filter(|url| url.starts_with("http://"));
+            let (url, user) = (section.need("url", expected, plain), read_user(section));
+            let app = section.read("app", "the name of a Stasis application", name);
+            let (secret, app) = (needed(section, secret), app.unwrap_or_else(|| "calmline".to_owned()));
+            PbxKind::Ari { url: url?, user: user?, secret: secret?, app }
+        }
+        "esl" => {
+            let (address, secret) = (read_address(section), needed(section, secret));
+            PbxKind::Esl { address: address?, secret: secret? }
+        }
+        _ => PbxKind::Webhook { url: section.need("url", "a URL, http:// or https://", url)?, secret },
+    };
+    Some(PbxSettings {
+        kind,
+        channel_header: channel_header.unwrap_or_else(|| "X-PBX-Channel".to_owned()),
+        within: within.unwrap_or(Duration::from_secs(5)),
+        orders_max: orders_max.map_or(64, count),
+    })
+}
+
+fn read_address(section: &mut Section<'_>) -> Option<SocketAddr> {
+    section.need("address", SOCKET, socket)
+}
+
+fn read_user(section: &mut Section<'_>) -> Option<String> {
+    section.need("user", "1-100 characters on one line", text(100))
+}
+
+fn read_secret(section: &mut Section<'_>, folder: &Path) -> Option<SecretSource> {
+    let file = section.read("secret_file", "a file's path", path(folder));
+    let from_variable = section.read("secret_env", "the name of an environment variable", variable);
+    if file.is_some() && from_variable.is_some() {
+        section.fault("secret_env", "both secret_file and secret_env", "one of them");
+    }
+    file.map(SecretSource::File).or(from_variable.map(SecretSource::Variable))
+}
+
+fn needed(section: &mut Section<'_>, secret: Option<SecretSource>) -> Option<SecretSource> {
+    if secret.is_none() && !section.has("secret_file") && !section.has("secret_env") {
+        section.fault("secret_env", "nothing", "secret_env or secret_file");
+    }
+    secret
+}
+
+/// Reads what `[targets.NAME]` says of PBXs.
+pub(super) fn read_place(section: &mut Section<'_>) -> Place {
+    let place = "\"CONTEXT,EXTENSION\" or \"CONTEXT,EXTENSION,PRIORITY\", e.g. \"queues,700,1\"";
+    let priority = section.read("queue_priority", "a whole number from 0 to 1000000", whole(0..=1_000_000));
+    Place {
+        dialplan: section.read("dialplan", place, dialplan),
+        endpoint: section.read("endpoint", "a device that ARI can call, e.g. \"PJSIP/agent1\"", word),
+        queue_priority: priority.and_then(|priority| u32::try_from(priority).ok()),
+        variables: section
+            .read("variables", "a table of at most 32 channel variables and their values, both text", variables)
+            .unwrap_or_default(),
+    }
+}
+
+fn dialplan(value: &Value) -> Option<Dialplan> {
+    let parts: Vec<&str> = value.as_str()?.split(',').map(str::trim).collect();
+    let (context, extension, priority) = match *parts.as_slice() {
+        [context, extension] => (context, extension, 1),
+        [context, extension, priority] => (context, extension, priority.parse().ok().filter(|&at| at >= 1)?),
+        _ => return None,
+    };
+    let of = |part: &str| word(&Value::from(part));
+    Some(Dialplan { context: of(context)?, extension: of(extension)?, priority })
+}
+
+fn variables(value: &Value) -> Option<BTreeMap<String, String>> {
+    let table = value.as_table().filter(|table| table.len() <= 32)?;
+    let variable = |(key, value): (&String, &Value)| {
+        let named = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+        named.then(|| Some((key.clone(), text(200)(value)?))).flatten()
+    };
+    table.iter().map(variable).collect()
+}
+
+/// 1-100 graphic characters without a comma.
+fn word(value: &Value) -> Option<String> {
+    text(100)(value).filter(|text| text.chars().all(|c| c.is_ascii_graphic() && c != ','))
+}
+
+fn url(value: &Value) -> Option<String> {
+    let url = text(500)(value).filter(|url| url.is_ascii() && !url.contains(char::is_whitespace))?;
+    let host = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"))?;
+    (!host.starts_with(['/', ':', '?']) && !host.is_empty()).then(|| url.trim_end_matches('/').to_owned())
+}
+
+/// PBXs of one server.
+const PBXES_MAX: usize = 100;

@@ -1,0 +1,139 @@
+//! The orders of one PBX that have not been passed on: bounded, first in first out, each with its own end.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::pending;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+use tracing::warn;
+
+use crate::metrics::Metrics;
+use crate::pbx::{Answer, Deed, Outcome, Ticket};
+
+/// The orders that wait.
+pub(super) struct Queue {
+    inlet: mpsc::Receiver<Waiting>,
+    waiting: VecDeque<Waiting>,
+    waiting_max: usize,
+    pub(super) reporter: Reporter,
+}
+
+/// One order that waits.
+pub(super) struct Waiting {
+    pub(super) ticket: Ticket,
+    pub(super) deed: Deed,
+    /// When it is not passed on any more.
+    pub(super) until: Instant,
+}
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Waiting({:?})", self.ticket)
+    }
+}
+
+impl Queue {
+    /// Takes orders from `inlet`; at most `waiting_max` wait here, and as many in front of it.
+    pub(super) fn new(inlet: mpsc::Receiver<Waiting>, waiting_max: usize, reporter: Reporter) -> Queue {
+        Queue { inlet, waiting: VecDeque::new(), waiting_max, reporter }
+    }
+
+    /// The next order that can still be passed on; waits for one. `None` when the server has ended.
+    pub(super) async fn next(&mut self) -> Option<Waiting> {
+        loop {
+            self.expire("not reached in time");
+            let order = match self.waiting.pop_front() {
+                Some(order) => order,
+                None => self.inlet.recv().await?,
+            };
+            self.report();
+            if order.until > Instant::now() {
+                return Some(order);
+            }
+            self.waiting.push_front(order);
+        }
+    }
+
+    /// Lets time pass while nobody can be reached, because of `why`: orders come in and expire.
+    pub(super) async fn wait(&mut self, until: Instant, why: &str) {
+        loop {
+            self.expire(why);
+            self.report();
+            let first = self.waiting.iter().map(|order| order.until).min();
+            let has_room = self.waiting.len() < self.waiting_max;
+            let wake = first.map_or(until, |first| first.min(until));
+            tokio::select! {
+                order = self.inlet.recv(), if has_room => match order {
+                    Some(order) => self.waiting.push_back(order),
+                    None => return pending().await,
+                },
+                () = sleep_until(wake) => {}
+            }
+            if Instant::now() >= until {
+                return self.expire(why);
+            }
+        }
+    }
+
+    fn expire(&mut self, why: &str) {
+        let now = Instant::now();
+        let (expired, waiting): (VecDeque<_>, VecDeque<_>) =
+            std::mem::take(&mut self.waiting).into_iter().partition(|order| order.until <= now);
+        self.waiting = waiting;
+        for Waiting { ticket, .. } in expired {
+            self.reporter.expired(ticket, why);
+        }
+    }
+
+    fn report(&self) {
+        self.reporter.metrics.set_pbx_waiting(&self.reporter.pbx, self.waiting.len());
+    }
+}
+
+/// Tells what became of orders.
+#[derive(Clone)]
+pub(super) struct Reporter {
+    pub(super) pbx: String,
+    pub(super) metrics: Metrics,
+    answers: mpsc::Sender<Answer>,
+}
+
+impl Reporter {
+    pub(super) fn new(pbx: &str, metrics: &Metrics, answers: &mpsc::Sender<Answer>) -> Reporter {
+        metrics.set_pbx_up(pbx, false);
+        metrics.set_pbx_waiting(pbx, 0);
+        Reporter { pbx: pbx.to_owned(), metrics: metrics.clone(), answers: answers.clone() }
+    }
+
+    /// An order has its answer.
+    pub(super) fn answer(&self, answer: Answer) {
+        self.count(match &answer.outcome {
+            Outcome::Done => "done",
+            Outcome::Accepted => "accepted",
+            Outcome::Failed(_) => "failed",
+        });
+        self.tell(answer);
+    }
+
+    /// An order has failed.
+    pub(super) fn failed(&self, ticket: Ticket, reason: &str) {
+        self.answer(Answer { ticket, outcome: Outcome::Failed(reason.to_owned()) });
+    }
+
+    pub(super) fn count(&self, outcome: &str) {
+        self.metrics.count_pbx_order(&self.pbx, outcome);
+    }
+
+    fn expired(&self, ticket: Ticket, why: &str) {
+        self.count("expired");
+        self.tell(Answer { ticket, outcome: Outcome::Failed(format!("not passed on in time: {why}")) });
+    }
+
+    fn tell(&self, answer: Answer) {
+        if self.answers.try_send(answer).is_err() {
+            // Call control has a deadline of its own.
+            warn!(pbx = self.pbx, "call control was not told what became of an order");
+        }
+    }
+}
