@@ -56,13 +56,15 @@ pub enum Command {
         /// Who hears it.
         leg: LegId,
     },
-    /// A third party joins the call of `leg`: hears both sides, and is heard by whom the mode says.
+    /// A third party joins the call of `leg`: hears both sides and what plays to `leg`, and is heard by whom the mode
+    /// says.
     ///
-    /// Said again to change the mode; ends when either leg is closed.
+    /// Said again to change the mode; ends when either leg is closed. Bridging `leg` to somebody else changes nothing. At
+    /// most [`SUPERVISORS_MAX`](crate::SUPERVISORS_MAX) per leg; one more is not heard and hears nothing.
     Supervise {
         /// The third party's leg.
         supervisor: LegId,
-        /// The leg that is supervised, usually the agent's.
+        /// The leg that is supervised.
         leg: LegId,
         /// Who hears the supervisor.
         mode: Supervision,
@@ -74,7 +76,8 @@ pub enum Command {
         /// The key.
         key: Key,
     },
-    /// While on, what `leg` sends is not copied to the listening side: a card number is being typed or said.
+    /// While on, what `leg` sends is not copied to the listening side, nothing of its call is copied to whoever records,
+    /// and supervisors do not hear the call: a card number is being typed or said.
     Secure {
         /// Whose input is secret.
         leg: LegId,
@@ -98,6 +101,13 @@ pub enum Command {
     /// Starts or ends the copying of what `leg` sends to the listening side.
     Tap {
         /// The party that is listened to.
+        leg: LegId,
+        /// On or off.
+        on: bool,
+    },
+    /// Starts or ends the copying of what `leg` sends and of what it is sent, as it is heard there, for whoever records.
+    Copy {
+        /// The party whose call is copied.
         leg: LegId,
         /// On or off.
         on: bool,
@@ -223,7 +233,9 @@ pub enum Supervision {
     Listen,
     /// The supervised leg only.
     Whisper,
-    /// Both sides.
+    /// The other side of the supervised leg only, whoever that is at the time.
+    WhisperAcross,
+    /// Both sides, and the other supervisors.
     Barge,
 }
 

@@ -45,7 +45,10 @@ pub(crate) struct Leg {
     pub(crate) transcoder: Option<Box<Transcoder>>,
     /// The leg that this one supervises, and how.
     pub(crate) supervises: Option<(u32, Supervision)>,
+    /// Somebody supervises this leg's call.
+    pub(crate) supervised: bool,
     pub(crate) tapped: bool,
+    pub(crate) copied: bool,
     pub(crate) secure: bool,
     pub(crate) tap_dropped: u64,
     packets_sent: u64,
@@ -135,7 +138,9 @@ impl Leg {
             spare: None,
             transcoder: None,
             supervises: None,
+            supervised: false,
             tapped: false,
+            copied: false,
             secure: false,
             tap_dropped: 0,
             packets_sent: 0,
@@ -216,7 +221,7 @@ impl Leg {
     }
 
     /// Whether what this leg sends is copied to the listening side.
-    pub(crate) fn is_copied(&self) -> bool {
+    pub(crate) fn is_tapped(&self) -> bool {
         self.tapped && !self.secure
     }
 

@@ -20,6 +20,8 @@ pub struct Player {
     started: bool,
     /// A frame could not be sent.
     missed: bool,
+    /// It plays to somebody else, and ends when it ends there.
+    overheard: bool,
 }
 
 /// What is to be played, and how.
@@ -43,7 +45,25 @@ impl Player {
         let Playing { prompt, sound, mode, repeats, key_ends } = playing;
         // An empty sound would repeat for ever without an end.
         let repeats = repeats && !sound.samples.is_empty();
-        Self { prompt, sound, mode, repeats, key_ends, position: 0, started: false, missed: false }
+        Self { prompt, sound, mode, repeats, key_ends, position: 0, started: false, missed: false, overheard: false }
+    }
+
+    /// The same from here on for somebody who hears it beside everything else.
+    pub fn overheard(&self) -> Self {
+        let (sound, mode) = (Arc::clone(&self.sound), PlayMode::Duck { attenuation_db: 0 });
+        let Self { repeats, position, .. } = *self;
+        let started = true;
+        Self { prompt: None, sound, mode, repeats, key_ends: false, position, started, missed: false, overheard: true }
+    }
+
+    /// True when it plays to somebody else.
+    pub fn is_overheard(&self) -> bool {
+        self.overheard
+    }
+
+    /// True when both play the same sound at about the same place.
+    pub fn is_beside(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.sound, &other.sound) && self.position.abs_diff(other.position) <= BESIDE_SAMPLES_MAX
     }
 
     /// The name of this playing, if it has one.
@@ -100,6 +120,9 @@ impl Player {
         self.missed = true;
     }
 }
+
+/// Two legs are fed at different times of the same tick, or one packet apart: 60 ms.
+const BESIDE_SAMPLES_MAX: usize = 480;
 
 #[cfg(test)]
 mod tests {

@@ -86,6 +86,32 @@ pub fn read(source: impl Read, channel: Channel) -> Result<Recording, WavError> 
     Ok(Recording { samples, rate_hz: raw.rate_hz, channels: raw.channels })
 }
 
+/// The head of a stream of 16-bit PCM that ends when it ends: both lengths say the most there can be, as players expect
+/// of live streams.
+pub fn stream_head(channels: u16, rate_hz: u32) -> [u8; 44] {
+    let octets_per_frame = 2 * channels;
+    let mut head = [0; 44];
+    let parts: [&[u8]; 13] = [
+        b"RIFF",
+        &u32::MAX.to_le_bytes(),
+        b"WAVE",
+        b"fmt ",
+        &16_u32.to_le_bytes(),
+        &1_u16.to_le_bytes(),
+        &channels.to_le_bytes(),
+        &rate_hz.to_le_bytes(),
+        &(rate_hz * u32::from(octets_per_frame)).to_le_bytes(),
+        &octets_per_frame.to_le_bytes(),
+        &16_u16.to_le_bytes(),
+        b"data",
+        &u32::MAX.to_le_bytes(),
+    ];
+    for (into, octet) in head.iter_mut().zip(parts.concat()) {
+        *into = octet;
+    }
+    head
+}
+
 /// Writes mono 16-bit PCM.
 pub fn write(samples: &[i16], rate_hz: u32, sink: impl Write + Seek) -> Result<(), WavError> {
     let spec = hound::WavSpec {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::{Engine, Output};
 use crate::leg::Leg;
+use crate::play::Player;
 use crate::transcode::Transcoder;
 use crate::voice::{SOURCES_MAX, Wanted};
 use crate::{Event, LegId, Supervision};
@@ -90,20 +91,32 @@ impl Engine {
 
     /// Works out anew how each leg that has to do with this one gets its audio.
     pub(super) fn arrange(&mut self, now: Duration, slot: u32, out: &mut Output) {
-        self.arrange_leg(now, slot, out);
-        let Some(leg) = self.leg(slot) else { return };
-        let target = leg.supervises.map(|(target, _)| target);
-        let peer = leg.peer.or(target.and_then(|target| self.leg(target)?.peer));
-        for other in [target, peer].into_iter().flatten() {
-            self.arrange_leg(now, other, out);
+        let sides = self.sides(slot);
+        let supervised = self.supervisors.iter().any(|&supervisor| self.supervises_one_of(supervisor, sides));
+        for side in sides.into_iter().flatten() {
+            if let Some(leg) = self.leg_mut(side) {
+                leg.supervised = supervised;
+            }
+            self.arrange_leg(now, side, out);
         }
         for index in 0..self.supervisors.len() {
             let supervisor = self.supervisors[index];
-            let of = self.leg(supervisor).and_then(|leg| leg.supervises).map(|(target, _)| target);
-            if of == Some(slot) || of.is_some() && of == peer {
+            if self.supervises_one_of(supervisor, sides) {
                 self.arrange_leg(now, supervisor, out);
             }
         }
+    }
+
+    /// The two sides of the call that a leg is in, or supervises.
+    pub(super) fn sides(&self, slot: u32) -> [Option<u32>; 2] {
+        let supervised = self.leg(slot).and_then(|leg| leg.supervises).map(|(target, _)| target);
+        let one = supervised.unwrap_or(slot);
+        [Some(one), self.leg(one).and_then(|leg| leg.peer)]
+    }
+
+    pub(super) fn supervises_one_of(&self, supervisor: u32, sides: [Option<u32>; 2]) -> bool {
+        let target = self.leg(supervisor).and_then(|leg| leg.supervises).map(|(target, _)| target);
+        target.is_some() && sides.contains(&target)
     }
 
     /// Gives one leg the transcoder or the voice that it needs now, and takes away what it needs no more.
@@ -111,13 +124,14 @@ impl Engine {
         let (sources, count) = self.sources(slot);
         let sources = &sources[..count];
         let spoken = sources.first().map(|source| source.codec);
+        let overheard = self.overheard(slot);
         let Some(leg) = self.leg_mut(slot) else { return };
         let Some(target) = leg.target() else { return };
 
         let mixed = count > 1 || leg.supervises.is_some() && count > 0;
         let ducked = leg.voice.as_ref().is_some_and(|voice| voice.ducks());
         let wanted = if mixed || ducked { sources } else { &[] };
-        let outcome = arrange_voice(leg, now, target, wanted);
+        let outcome = arrange_voice(leg, now, target, wanted, overheard);
         if leg.voice.is_some() != self.voiced.contains(&slot) {
             self.voiced.retain(|&voiced| voiced != slot);
             if self.leg(slot).is_some_and(|leg| leg.voice.is_some()) {
@@ -158,9 +172,9 @@ impl Engine {
         let Some(leg) = self.leg(slot) else { return (sources, count) };
         if let Some((target, _)) = leg.supervises {
             add(target);
-            if let Some(far) = self.leg(target).and_then(|leg| leg.peer) {
-                add(far);
-            }
+            let far = self.leg(target).and_then(|leg| leg.peer);
+            far.into_iter().for_each(&mut add);
+            self.barging(slot, [Some(target), far]).for_each(add);
             return (sources, count);
         }
         if let Some(peer) = leg.peer {
@@ -171,6 +185,7 @@ impl Engine {
             let hears = match mode {
                 Supervision::Listen => false,
                 Supervision::Whisper => target == slot,
+                Supervision::WhisperAcross => leg.peer == Some(target),
                 Supervision::Barge => target == slot || leg.peer == Some(target),
             };
             if hears {
@@ -178,6 +193,21 @@ impl Engine {
             }
         }
         (sources, count)
+    }
+
+    /// Who speaks to everybody in the call of these two, but `slot`.
+    fn barging(&self, slot: u32, sides: [Option<u32>; 2]) -> impl Iterator<Item = u32> {
+        self.supervisors.iter().copied().filter(move |&supervisor| {
+            let mode = self.leg(supervisor).and_then(|leg| leg.supervises).map(|(_, mode)| mode);
+            supervisor != slot && mode == Some(Supervision::Barge) && self.supervises_one_of(supervisor, sides)
+        })
+    }
+
+    /// What plays to the leg that `slot` supervises, as `slot` is to hear it.
+    fn overheard(&self, slot: u32) -> Option<Player> {
+        let (target, _) = self.leg(slot)?.supervises?;
+        let player = self.leg(target)?.voice.as_ref()?.player_now()?;
+        (!player.is_over()).then(|| player.overheard())
     }
 
     fn supervisors_of(&self, slot: u32) -> impl Iterator<Item = u32> {
@@ -198,7 +228,14 @@ fn arrange_voice(
     now: Duration,
     target: crate::transcode::Target,
     wanted: &[Wanted],
+    overheard: Option<Player>,
 ) -> Result<(), crate::codec::CodecError> {
+    if overheard.is_some() {
+        leg.raise_voice(now, target)?;
+    }
+    if let Some(voice) = &mut leg.voice {
+        voice.overhear(overheard);
+    }
     let needed = !wanted.is_empty() || leg.voice.as_ref().is_some_and(|voice| voice.has_own());
     if !needed {
         leg.drop_voice();
@@ -208,4 +245,4 @@ fn arrange_voice(
 }
 
 /// Supervisors of one leg.
-const SUPERVISORS_MAX: usize = 2;
+pub const SUPERVISORS_MAX: usize = 3;

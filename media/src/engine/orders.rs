@@ -34,6 +34,7 @@ impl Engine {
             }
             Command::Press { leg, key } => self.press(now, leg, key, out),
             Command::Tap { leg, on } => self.change(leg, |leg| leg.tapped = on),
+            Command::Copy { leg, on } => self.change(leg, |leg| leg.copied = on),
             Command::Secure { leg, on } => self.change(leg, |leg| leg.secure = on),
             Command::Key { leg, keys } => self.change(leg, |leg| leg.take_keys(&keys)),
             Command::Send { leg, datagram } => {

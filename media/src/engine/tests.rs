@@ -6,13 +6,14 @@ mod keys;
 mod prompts;
 mod properties;
 mod protected;
+mod supervisors;
 mod third_parties;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Arrival, BUFFER_BYTES, Channel, Datagram, Engine, Input, Output, TapFrame};
+use super::{Arrival, BUFFER_BYTES, Channel, CopiedPacket, Datagram, Engine, Input, Output, TapFrame};
 use crate::codec::Decoder;
 use crate::engine::LegSlot;
 use crate::packet::{RtpHeader, Ssrc, Stamp};
@@ -33,6 +34,7 @@ struct World {
     now: Duration,
     events: Vec<Event>,
     frames: Vec<TapFrame>,
+    copies: Vec<CopiedPacket>,
     heard: Vec<Heard>,
     /// What was sent beside RTP.
     others: Vec<Other>,
@@ -71,24 +73,29 @@ impl World {
     /// The caller bridged to the bot; the agent open but not configured.
     fn with(caller: StreamSettings, bot: StreamSettings) -> Self {
         let mut world = Self {
-            engine: Engine::new(4, 7),
+            engine: Engine::new(8, 7),
             out: Output::new(),
             now: Duration::from_secs(100),
             events: Vec::new(),
             frames: Vec::new(),
+            copies: Vec::new(),
             heard: Vec::new(),
             others: Vec::new(),
             raw: Vec::new(),
             slots: Vec::new(),
         };
         for leg in [CALLER, BOT, AGENT] {
-            world.order(Command::Open { leg, port: 4000, address: None });
-            world.slots.extend(world.engine.slot(leg).map(|slot| (leg, slot)));
+            world.open(leg);
         }
         world.order(Command::Configure { leg: CALLER, settings: caller });
         world.order(Command::Configure { leg: BOT, settings: bot });
         world.order(Command::Bridge { a: CALLER, b: BOT });
         world
+    }
+
+    fn open(&mut self, leg: LegId) {
+        self.order(Command::Open { leg, port: 4000, address: None });
+        self.slots.extend(self.engine.slot(leg).map(|slot| (leg, slot)));
     }
 
     fn order(&mut self, command: Command) {
@@ -169,6 +176,7 @@ impl World {
         }
         self.events.append(&mut self.out.events);
         self.frames.append(&mut self.out.frames);
+        self.copies.append(&mut self.out.copies);
         self.out.clear();
     }
 

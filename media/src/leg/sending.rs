@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Leg, Passage, PayloadKind, Received};
 use crate::dtmf::EventPacket;
-use crate::engine::{Channel, Datagram, Departure, LegSlot, Output};
+use crate::engine::{Channel, CopiedPacket, Datagram, Departure, LegSlot, Output, TapFrame, Way};
 use crate::packet::{HEADER_BYTES, Stamp};
 use crate::relay::Relayed;
 use crate::srtp::TRAILER_BYTES_MAX;
@@ -22,6 +22,17 @@ impl Leg {
     pub(crate) fn count_sent(&mut self, now: Duration, stamp: &Stamp, payload_bytes: usize) {
         self.packets_sent += 1;
         self.session.sent(now, stamp.timestamp, payload_bytes);
+    }
+
+    /// Copies a plain packet of the party's call for whoever records, if anybody does.
+    pub(crate) fn copy(&mut self, way: Way, at: Duration, packet: &[u8], copies: &mut Vec<CopiedPacket>) {
+        if !self.copied || self.secure {
+            return;
+        }
+        match TapFrame::new(self.id, at, packet) {
+            Some(frame) => copies.push(CopiedPacket { way, frame }),
+            None => self.tap_dropped += 1,
+        }
     }
 
     /// Says once per bridge that `speaker` is heard here.
@@ -163,6 +174,7 @@ impl Leg {
     ) -> bool {
         let length = out.made.len() - start;
         out.made[start..start + HEADER_BYTES].copy_from_slice(&stamp.to_bytes());
+        self.copy(Way::Heard, now, &out.made[start..], &mut out.copies);
         out.made.resize(start + length + TRAILER_BYTES_MAX, 0);
         let Some(sealed) = self.protection.seal(&mut out.made[start..], length) else {
             out.made.truncate(start);
