@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use calmline::shell::clock::Clock;
-use calmline::shell::media::{MediaHandle, MediaIo, MediaOptions, TapRing};
+use calmline::shell::media::{CopyRing, MediaHandle, MediaIo, MediaOptions, TapRing};
 use media::{Codec, Command, LegId, Ssrc, Stamp, StreamSettings};
 use tokio::sync::mpsc;
 
@@ -48,6 +48,7 @@ fn main() {
         cpus: Vec::new(),
         io,
         tap: Arc::clone(&tap),
+        copies: Arc::new(CopyRing::new(64)),
         events: sender,
         clock: Clock::start(),
     };

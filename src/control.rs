@@ -4,6 +4,7 @@
 //! A back-to-back user agent: every call has a caller's leg and a far leg, both with media of our own.
 
 mod act;
+mod audio;
 mod call;
 mod codecs;
 mod command;
@@ -14,11 +15,13 @@ mod input;
 mod keys;
 mod leg;
 mod offer;
+mod order;
 mod ports;
 mod prompts;
 mod reroute;
 mod session;
 mod setup;
+mod supervise;
 #[cfg(test)]
 mod tests;
 
@@ -30,11 +33,12 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use media::sdp::Fingerprint;
-use media::{LegId, Sound};
+use media::{LegId, PromptId, Sound};
 use routing::CallKey;
 
 pub use command::{Command, SipCommand};
-pub use input::{Header, Input, Invite, OfferMethod, Order, ReplyId, SipEvent};
+pub use input::{Header, Input, Invite, OfferMethod, ReplyId, SipEvent};
+pub use order::{Denied, DeniedKind, Done, Order, Party, PlayedSound, SupervisorMode, Whom};
 
 use self::call::{Call, Stage};
 use self::context::{Context, Shared};
@@ -43,7 +47,7 @@ use self::leg::header;
 use self::ports::PortPool;
 use self::setup::Refusal;
 use crate::notice::{Notice, What};
-use crate::settings::{Limits, Parties, PortRange, Routes, Settings, Target};
+use crate::settings::{Limits, Parties, PortRange, Routes, Settings, SupervisionSettings, Target};
 
 /// What call control needs to know of the configuration.
 #[derive(Debug, Clone)]
@@ -66,6 +70,8 @@ pub struct ControlSettings {
     pub parties: Parties,
     /// What is refused or ended when it grows too large or too old.
     pub limits: Limits,
+    /// Who may supervise calls.
+    pub supervision: SupervisionSettings,
     /// Where calls can be sent, by name.
     pub targets: BTreeMap<String, Target>,
     /// Which targets a call is offered to.
@@ -84,6 +90,7 @@ impl From<&Settings> for ControlSettings {
             silence_limit: settings.media.silence_limit,
             parties: settings.listening.parties,
             limits: settings.limits.clone(),
+            supervision: settings.supervision.clone(),
             targets: settings.targets.clone(),
             routes: settings.routes.clone(),
         }
@@ -186,13 +193,57 @@ impl Control {
             Input::Spoken { leg, prompt, sound } => {
                 self.with_owner(now, leg, out, |call, context| call.spoken(context, prompt, sound));
             }
-            Input::Order(Order::HangUp { call }) => {
-                if let Some(key) = self.key_of(&call) {
-                    self.with_call(now, key, out, |call, context| call.finish(context, "hung up by an operator"));
-                }
+            Input::Order(order) => {
+                // Nobody waits for the answer; what cannot be done is left undone.
+                let _ = self.order(now, order, out);
             }
-            Input::Order(Order::Drain) => self.draining = true,
-            Input::Order(Order::Listening { up }) => self.listening = up,
+        }
+    }
+
+    /// Carries out an order at `now`.
+    ///
+    /// # Errors
+    /// Why it cannot be carried out; then nothing is changed.
+    pub fn order(&mut self, now: Duration, order: Order, out: &mut Vec<Command>) -> Result<Done, Denied> {
+        match order {
+            Order::HangUp { call } => self.ordered(now, &call, out, |call, context| {
+                call.finish(context, "hung up by an operator");
+                Ok(Done::Accepted)
+            }),
+            Order::Supervise { call, whom, mode } => self.ordered(now, &call, out, |call, context| {
+                call.call_supervisor(context, whom, mode).map(Done::Supervisor)
+            }),
+            Order::ChangeSupervisor { call, supervisor, mode } => self.ordered(now, &call, out, |call, context| {
+                call.change_supervisor(context, supervisor, mode).map(|()| Done::Accepted)
+            }),
+            Order::EndSupervisor { call, supervisor } => self.ordered(now, &call, out, |call, context| {
+                call.end_supervisor(context, supervisor).map(|()| Done::Accepted)
+            }),
+            Order::Play { call, party, sound, mode } => {
+                self.ordered(now, &call, out, |call, context| call.play_by_order(context, party, sound, mode))
+            }
+            Order::StopPlay { call, prompt } => self.ordered(now, &call, out, |call, context| {
+                call.stop_by_order(context, PromptId(prompt)).map(|()| Done::Accepted)
+            }),
+            Order::OpenAudio { call, layout } => {
+                self.ordered(now, &call, out, |call, context| call.open_audio(context, layout))
+            }
+            Order::AudioMissed { call, client, missed_ms } => self.ordered(now, &call, out, |call, context| {
+                call.audio_missed(context, client, missed_ms);
+                Ok(Done::Accepted)
+            }),
+            Order::CloseAudio { call, client } => self.ordered(now, &call, out, |call, context| {
+                call.close_audio(context, client);
+                Ok(Done::Accepted)
+            }),
+            Order::Drain => {
+                self.draining = true;
+                Ok(Done::Accepted)
+            }
+            Order::Listening { up } => {
+                self.listening = up;
+                Ok(Done::Accepted)
+            }
         }
     }
 
@@ -328,6 +379,21 @@ impl Control {
         if let Some(&key) = self.shared.owners.get(&leg) {
             self.with_call(now, key, out, work);
         }
+    }
+
+    /// Carries an order out on the call of that id.
+    fn ordered(
+        &mut self,
+        now: Duration,
+        id: &str,
+        out: &mut Vec<Command>,
+        work: impl FnOnce(&mut Call, &mut Context<'_>) -> Result<Done, Denied>,
+    ) -> Result<Done, Denied> {
+        let mut outcome = Err(Denied::no_such_call());
+        if let Some(key) = self.key_of(id) {
+            self.with_call(now, key, out, |call, context| outcome = work(call, context));
+        }
+        outcome
     }
 
     /// Does something with a call, then drops it when nothing is left of it, or notes when it is next due.

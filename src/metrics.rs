@@ -15,10 +15,11 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, 
 
 use crate::notice::{Notice, What};
 use table::{
-    ALERTS, BUILD_INFO, CALL_ANGER_PEAK, CALL_SETUP, CALL_TALK, CALLS_ACTIVE, CALLS_ANSWERED, CALLS_ENDED,
-    CALLS_REFUSED, CALLS_STARTED, DECISIONS, KEYS, LISTENER_RESTARTS, LISTENER_UP, LISTENING_BACKLOG, OBSERVATIONS,
-    PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, POLICY_INFO, PROMPTS, REACTION, REROUTE_ANSWER, REROUTE_GAP,
-    REROUTES, TAP_DROPPED, TICK_LATENESS,
+    ALERTS, AUDIO_CLIENTS, AUDIO_MISSED, BUILD_INFO, CALL_ANGER_PEAK, CALL_SETUP, CALL_TALK, CALLS_ACTIVE,
+    CALLS_ANSWERED, CALLS_ENDED, CALLS_REFUSED, CALLS_STARTED, COPIER_RESTARTS, COPIES_DROPPED, DECISIONS, KEYS,
+    LISTENER_RESTARTS, LISTENER_UP, LISTENING_BACKLOG, OBSERVATIONS, PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED,
+    POLICY_INFO, PROMPTS, REACTION, REROUTE_ANSWER, REROUTE_GAP, REROUTES, SUPERVISORS, SUPERVISORS_ACTIVE,
+    TAP_DROPPED, TICK_LATENESS,
 };
 pub use table::{Bounds, Kind, Metric, TABLE};
 
@@ -134,6 +135,20 @@ impl Metrics {
                 self.observe_reroute(&notice.what);
             }
             What::Alert { severity, .. } => self.count(&ALERTS, &[severity], 1),
+            What::SupervisorCalled { .. } => self.count(&SUPERVISORS, &["called"], 1),
+            What::SupervisorJoined { .. } => {
+                self.count(&SUPERVISORS, &["joined"], 1);
+                self.gauge(&SUPERVISORS_ACTIVE, &[]).increment(1.0);
+            }
+            What::SupervisorChanged { .. } => {}
+            What::SupervisorLeft { .. } => {
+                self.count(&SUPERVISORS, &["left"], 1);
+                self.gauge(&SUPERVISORS_ACTIVE, &[]).decrement(1.0);
+            }
+            What::SupervisorFailed { .. } => self.count(&SUPERVISORS, &["failed"], 1),
+            What::AudioOpened { .. } => self.gauge(&AUDIO_CLIENTS, &[]).increment(1.0),
+            What::AudioMissed { missed_ms, .. } => self.count(&AUDIO_MISSED, &[], missed_ms / 20),
+            What::AudioClosed { .. } => self.gauge(&AUDIO_CLIENTS, &[]).decrement(1.0),
             What::CallEnded { reason, talk_ms, peak_anger, .. } => {
                 self.count(&CALLS_ENDED, &[reason], 1);
                 self.gauge(&CALLS_ACTIVE, &[]).decrement(1.0);
@@ -154,6 +169,16 @@ impl Metrics {
     /// How late a media tick ran.
     pub fn record_tick_lateness(&self, lateness: Duration) {
         self.record(&TICK_LATENESS, &[], lateness.as_secs_f64());
+    }
+
+    /// Packets that live copies of calls did not get since the last report.
+    pub fn count_copies_dropped(&self, packets: u64) {
+        self.count(&COPIES_DROPPED, &[], packets);
+    }
+
+    /// The copying thread began anew.
+    pub fn count_copier_restart(&self) {
+        self.count(&COPIER_RESTARTS, &[], 1);
     }
 
     /// The listening thread was started anew; `cause` is one of a few words, e.g. `panic`, `stall`.

@@ -114,6 +114,12 @@ pub enum What {
     PromptStarted {
         /// The file; `say: TEXT` for a spoken text, as the policy has it.
         file: String,
+        /// Who hears it: `caller` or `callee`.
+        #[serde(default)]
+        party: String,
+        /// Its number.
+        #[serde(default)]
+        prompt: u32,
         /// From decision to first packet, milliseconds.
         reaction_ms: u64,
     },
@@ -121,6 +127,12 @@ pub enum What {
     PromptEnded {
         /// The file.
         file: String,
+        /// Who heard it: `caller` or `callee`.
+        #[serde(default)]
+        party: String,
+        /// Its number.
+        #[serde(default)]
+        prompt: u32,
         /// False when it was cut short.
         completed: bool,
     },
@@ -128,6 +140,12 @@ pub enum What {
     PromptFailed {
         /// The file.
         file: String,
+        /// Who was to hear it: `caller` or `callee`.
+        #[serde(default)]
+        party: String,
+        /// Its number.
+        #[serde(default)]
+        prompt: u32,
         /// Why.
         reason: String,
     },
@@ -166,6 +184,68 @@ pub enum What {
         text: String,
         /// Rule id.
         rule: String,
+    },
+    /// A supervisor's phone is called.
+    SupervisorCalled {
+        /// Its number in the call, from 1.
+        supervisor: u32,
+        /// Name of the target, or the SIP URI.
+        target: String,
+        /// `listen`, `whisper` or `barge`.
+        mode: String,
+        /// Who alone hears a whisper: `caller` or `callee`.
+        party: Option<String>,
+    },
+    /// A supervisor has answered and hears the call.
+    SupervisorJoined {
+        /// Its number in the call.
+        supervisor: u32,
+        /// From order to answer, milliseconds.
+        answer_ms: u64,
+    },
+    /// Others hear a supervisor from now on, or will once it answers.
+    SupervisorChanged {
+        /// Its number in the call.
+        supervisor: u32,
+        /// `listen`, `whisper` or `barge`.
+        mode: String,
+        /// Who alone hears a whisper: `caller` or `callee`.
+        party: Option<String>,
+    },
+    /// A supervisor who took part does so no longer.
+    SupervisorLeft {
+        /// Its number in the call.
+        supervisor: u32,
+        /// Why.
+        reason: String,
+    },
+    /// A supervisor has not come.
+    SupervisorFailed {
+        /// Its number in the call.
+        supervisor: u32,
+        /// Why.
+        reason: String,
+    },
+    /// Somebody gets a live copy of the call's audio.
+    AudioOpened {
+        /// Its number in the call, from 1.
+        client: u32,
+        /// `stereo` or `mixed`.
+        layout: String,
+    },
+    /// A client was too slow for some of the audio.
+    AudioMissed {
+        /// Its number in the call.
+        client: u32,
+        /// How much it did not get, milliseconds.
+        missed_ms: u64,
+    },
+    /// A client gets no more audio.
+    AudioClosed {
+        /// Its number in the call.
+        client: u32,
+        /// How long it was there, milliseconds.
+        lasted_ms: u64,
     },
     /// The call is over.
     CallEnded {

@@ -58,20 +58,38 @@ fn early() -> Vec<What> {
             keys: None,
             actions: vec!["prompt sorry-transfer.wav".into(), "reroute bridge human".into()],
         },
-        What::PromptStarted { file: "sorry-transfer.wav".into(), reaction_ms: 40 },
+        What::PromptStarted { file: "sorry-transfer.wav".into(), party: "caller".into(), prompt: 7, reaction_ms: 40 },
     ]
 }
 
 fn late() -> Vec<What> {
     vec![
-        What::PromptEnded { file: "sorry-transfer.wav".into(), completed: true },
-        What::PromptFailed { file: "missing.wav".into(), reason: "no such file".into() },
+        What::PromptEnded { file: "sorry-transfer.wav".into(), party: "caller".into(), prompt: 7, completed: true },
+        What::PromptFailed {
+            file: "missing.wav".into(),
+            party: "callee".into(),
+            prompt: 8,
+            reason: "no such file".into(),
+        },
         What::RerouteStarted { via: "bridge".into(), target: "human".into() },
         What::Rerouted { via: "bridge".into(), target: "human".into(), answer_ms: 850, gap_ms: Some(18) },
         What::Alert { severity: "critical".into(), text: "angry caller".into(), rule: "angry-caller".into() },
         What::RerouteFailed { via: "refer".into(), target: "desk".into(), reason: "486 Busy Here".into() },
         What::KeyPressed { party: "caller".into(), key: "5".into(), way: "event".into() },
         What::SecureInput { on: true },
+        What::SupervisorCalled {
+            supervisor: 1,
+            target: "floor".into(),
+            mode: "whisper".into(),
+            party: Some("callee".into()),
+        },
+        What::SupervisorJoined { supervisor: 1, answer_ms: 2_400 },
+        What::SupervisorChanged { supervisor: 1, mode: "barge".into(), party: None },
+        What::SupervisorLeft { supervisor: 1, reason: "BYE received".into() },
+        What::SupervisorFailed { supervisor: 2, reason: "486 Busy Here".into() },
+        What::AudioOpened { client: 1, layout: "stereo".into() },
+        What::AudioMissed { client: 1, missed_ms: 1_240 },
+        What::AudioClosed { client: 1, lasted_ms: 30_000 },
         What::CallEnded {
             reason: "caller hung up".into(),
             talk_ms: 61_500,

@@ -11,7 +11,7 @@ mod route;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub use check::check;
 pub use fault::Fault;
 pub use ipnet::IpNet;
 use media::tone::Region;
-pub use policies::{Policies, load_policy};
+pub use policies::{Policies, load_policy, read_prompt};
 pub use route::{HeaderMatch, Pattern, RequestView, Route, Routes};
 
 use crate::shell::media::MediaIo;
@@ -46,6 +46,8 @@ pub struct Settings {
     pub speech: SpeechSettings,
     /// `[policy]`.
     pub policy: PolicySettings,
+    /// `[supervision]`.
+    pub supervision: SupervisionSettings,
     /// `[targets.NAME]`: where calls can be sent, by name.
     pub targets: BTreeMap<String, Target>,
     /// `[[route]]`, in file order.
@@ -328,6 +330,21 @@ impl Default for PolicySettings {
     }
 }
 
+/// Who may be called to supervise calls.
+#[derive(Debug, Clone)]
+pub struct SupervisionSettings {
+    /// Supervisors of one call, 0-3; with 0 there is no supervision by phone.
+    pub per_call: usize,
+    /// What addresses may be called that are no targets; empty: none.
+    pub uris: Vec<Pattern>,
+}
+
+impl Default for SupervisionSettings {
+    fn default() -> Self {
+        SupervisionSettings { per_call: 2, uris: Vec::new() }
+    }
+}
+
 /// Which audio is spoken with one neighbour: the target of a call, or the callers of a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AudioTerms {
@@ -370,11 +387,26 @@ impl Target {
     }
 }
 
+/// Whether a text is `sip:`, a user of letters, digits and `+-_.*#`, `@`, and a host with or without a port: nothing
+/// that could mean another host to whoever calls it than to whoever reads it.
+pub fn is_plain_sip(uri: &str) -> bool {
+    let Some((user, host)) = uri.strip_prefix("sip:").and_then(|rest| rest.split_once('@')) else { return false };
+    let plain_user = !user.is_empty() && user.chars().all(|c| c.is_ascii_alphanumeric() || "+-_.*#".contains(c));
+    let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-.".contains(c));
+    let plain_host = match host.rsplit_once(':') {
+        _ if host.parse::<SocketAddr>().is_ok_and(|address| address.port() > 0) => true,
+        _ if host.starts_with('[') => host[1..].strip_suffix(']').is_some_and(|ip| ip.parse::<Ipv6Addr>().is_ok()),
+        Some((name, port)) => is_name(name) && port.parse::<u16>().is_ok_and(|port| port > 0),
+        None => is_name(host),
+    };
+    plain_user && plain_host && uri.len() <= 256
+}
+
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// 127.0.0.0/8 and ::1/128.
 fn loopback_networks() -> Vec<IpNet> {
     let v4 = ipnet::Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
-    let v6 = ipnet::Ipv6Net::new_assert(std::net::Ipv6Addr::LOCALHOST, 128);
+    let v6 = ipnet::Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128);
     vec![IpNet::V4(v4), IpNet::V6(v6)]
 }

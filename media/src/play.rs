@@ -149,6 +149,24 @@ mod tests {
     }
 
     #[test]
+    fn who_overhears_goes_on_from_there() {
+        let mut player = player(1_000, false);
+        let mut frame = [9; 160];
+        player.next_frame(&mut frame);
+        let mut beside = player.overheard();
+        assert!(beside.is_overheard() && beside.is_beside(&player) && !player.is_overheard());
+        beside.next_frame(&mut frame);
+        assert_eq!((frame[0], beside.prompt(), beside.sent()), (160, None, false));
+        for _ in 0..4 {
+            assert!(beside.is_beside(&player));
+            player.next_frame(&mut frame);
+        }
+        player.next_frame(&mut frame);
+        assert!(!beside.is_beside(&player), "too far behind");
+        assert!(!beside.is_beside(&super::tests::player(1_000, false)), "another sound");
+    }
+
+    #[test]
     fn an_empty_sound_is_over_at_once() {
         assert!(player(0, true).is_over());
     }

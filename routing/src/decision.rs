@@ -130,6 +130,8 @@ pub enum Action {
         target: String,
         /// What the caller hears until the target answers; `None`: whoever the caller is with.
         hold: Option<Hold>,
+        /// What the target of a bridge alone hears when the caller is connected to it.
+        whisper: Option<Whisper>,
     },
     /// Tell a supervisor.
     Alert {
@@ -156,6 +158,20 @@ pub enum Hold {
     Music(String),
     /// The ringback tone of the country that the configuration names.
     Ringback,
+}
+
+/// What only the target of a bridge hears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whisper {
+    /// A file of the configuration's prompt folder.
+    File(String),
+    /// A text.
+    Say {
+        /// What is said; `{NAME}` stands for a header of the caller's INVITE, see [`crate::fill`].
+        text: String,
+        /// In which language.
+        language: Language,
+    },
 }
 
 /// Whether what the caller types is secret.

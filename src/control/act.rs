@@ -10,6 +10,7 @@ use routing::{Action, Decision, SecureInput};
 
 use super::call::{Call, Stage, millis};
 use super::context::Context;
+use super::order::Party;
 use super::prompts::{How, spoken_name};
 use super::reroute::Reroute;
 use crate::notice::What;
@@ -77,11 +78,11 @@ impl Call {
     fn act(&mut self, context: &mut Context<'_>, decision: &Decision, action: &Action) -> Option<String> {
         match action {
             Action::Prompt { file, mode, until } => {
-                self.play(context, file, How { mode: *mode, until: *until });
+                self.play(context, file, How { party: Party::Caller, mode: *mode, until: *until });
                 None
             }
             Action::Say { text, language, mode, until } => {
-                self.say(context, text, *language, How { mode: *mode, until: *until });
+                self.say(context, text, *language, How { party: Party::Caller, mode: *mode, until: *until });
                 None
             }
             Action::SecureInput(secure) => {
@@ -93,7 +94,7 @@ impl Call {
                 self.notice(context, What::Alert { severity, text, rule: decision.rule.clone() });
                 None
             }
-            Action::Reroute { via, target, hold } => {
+            Action::Reroute { via, target, hold, whisper } => {
                 let in_flight = match &self.stage {
                     Stage::Talking(talking) => talking.reroute.as_ref().is_some_and(Reroute::is_pending),
                     Stage::Seeking(_) | Stage::Finished(_) => true,
@@ -106,6 +107,9 @@ impl Call {
                 };
                 if let (Ok(()), Some(hold)) = (&begun, hold) {
                     self.begin_hold(context, hold);
+                }
+                if let (Ok(()), Some(whisper)) = (&begun, whisper) {
+                    self.prepare_whisper(whisper);
                 }
                 let reason = begun.err()?;
                 let (via, target) = (via.as_str().to_owned(), target.clone());

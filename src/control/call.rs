@@ -1,7 +1,7 @@
 //! One call: its legs, its stage, and where each event goes.
 //!
 //! The stages live in their own files: `setup` (nobody answered yet), `session` (timers of a connected call),
-//! `act` (what policies ask for), `prompts`, `hold`, `keys`,
+//! `act` (what policies ask for), `prompts`, `hold`, `keys`, `supervise`, `audio` (who has a live copy),
 //! `reroute` (moving the caller), `finish` (the end).
 
 use std::collections::BTreeMap;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use media::{LegId, PromptId};
 use routing::{Because, CallKey};
 
+use super::audio::AudioClients;
 use super::context::Context;
 use super::finish::Finished;
 use super::hold::Waiting;
@@ -20,6 +21,7 @@ use super::prompts::Playing;
 use super::reroute::{Lapsed, Reroute};
 use super::session::Watch;
 use super::setup::Seeking;
+use super::supervise::Supervisors;
 use super::{Command, ControlSettings, Header, SipEvent};
 use crate::notice::{Notice, What};
 
@@ -68,12 +70,16 @@ pub(super) struct Talking {
     pub(super) evidence: Option<Because>,
     /// A REFER whose time ran out; its late success still counts.
     pub(super) lapsed: Option<Lapsed>,
-    /// The prompt that plays to the caller, and earlier ones whose end has not been reported yet.
+    /// The prompts that play to the parties, and earlier ones whose end has not been reported yet.
     pub(super) playing: BTreeMap<PromptId, Playing>,
     /// What the caller hears while a target is called.
     pub(super) waiting: Option<Waiting>,
     /// The keys that the parties press.
     pub(super) keys: Keys,
+    /// Who listens to the call by phone, or speaks into it.
+    pub(super) supervisors: Supervisors,
+    /// Who has a live copy of it.
+    pub(super) audio: AudioClients,
 }
 
 /// What is counted for the record.
@@ -91,6 +97,7 @@ enum Role {
     Far,
     /// The target of a re-route by bridge that has not answered yet.
     Next,
+    Supervisor,
     Leaving,
 }
 
@@ -107,11 +114,13 @@ impl Call {
             SipEvent::Progress { code, sdp, .. } => match role {
                 Role::Far => self.target_rings(context, code, sdp.as_deref()),
                 Role::Next => self.next_rings(sdp),
+                Role::Supervisor => self.supervisor_rings(leg, sdp),
                 Role::Caller | Role::Leaving => {}
             },
             SipEvent::Answered { sdp, .. } => match role {
                 Role::Far => self.target_answered(context, sdp.as_deref()),
                 Role::Next => self.next_answered(context, sdp.as_deref()),
+                Role::Supervisor => self.supervisor_answered(context, leg, sdp.as_deref()),
                 Role::Leaving => {
                     if let Some(leg) = self.leg_mut(leg) {
                         leg.end_crossed(context);
@@ -130,11 +139,12 @@ impl Call {
                     self.referred(context, code, &reason, last);
                 }
             }
-            SipEvent::Probed { alive, .. } => {
-                if !alive && matches!(role, Role::Caller | Role::Far) {
-                    self.probe_failed(context, leg);
-                }
-            }
+            SipEvent::Probed { alive: true, .. } => {}
+            SipEvent::Probed { alive: false, .. } => match role {
+                Role::Caller | Role::Far => self.probe_failed(context, leg),
+                Role::Supervisor => self.lose_supervisor(context, leg, "the far end no longer knows the call"),
+                Role::Next | Role::Leaving => {}
+            },
         }
     }
 
@@ -175,6 +185,7 @@ impl Call {
                 self.reroute_tick(context);
                 self.prompts_tick(context);
                 self.keys_tick(context);
+                self.supervisors_tick(context);
             }
             Stage::Finished(_) => {}
         }
@@ -185,7 +196,7 @@ impl Call {
         if let Stage::Talking(talking) = &self.stage
             && self.far.is_none()
             && !talking.has_somewhere_to_go()
-            && talking.playing.is_empty()
+            && !self.is_played_to(self.caller.id)
         {
             self.finish(context, "nobody is left to talk to");
         }
@@ -203,6 +214,7 @@ impl Call {
         self.reroute_deadlines(&mut deadlines);
         self.prompts_deadlines(&mut deadlines);
         self.keys_deadlines(&mut deadlines);
+        self.supervisors_deadlines(&mut deadlines);
         self.finish_deadlines(&mut deadlines);
         deadlines.into_iter().min_by_key(|(at, _)| *at)
     }
@@ -233,13 +245,16 @@ impl Call {
 
     /// The leg of that number, wherever it stands.
     pub(super) fn leg_mut(&mut self, id: LegId) -> Option<&mut Leg> {
-        let next = match &mut self.stage {
-            Stage::Talking(talking) => talking.reroute.as_mut().and_then(Reroute::leg_mut),
-            Stage::Seeking(_) | Stage::Finished(_) => None,
+        let (next, supervisors) = match &mut self.stage {
+            Stage::Talking(talking) => {
+                (talking.reroute.as_mut().and_then(Reroute::leg_mut), Some(talking.supervisors.legs_mut()))
+            }
+            Stage::Seeking(_) | Stage::Finished(_) => (None, None),
         };
         std::iter::once(&mut self.caller)
             .chain(self.far.as_mut())
             .chain(next)
+            .chain(supervisors.into_iter().flatten())
             .chain(self.leaving.iter_mut().map(|(leg, _)| leg))
             .find(|leg| leg.id == id)
     }
@@ -256,6 +271,11 @@ impl Call {
         {
             return Some(Role::Next);
         }
+        if let Stage::Talking(talking) = &self.stage
+            && talking.supervisors.legs().any(|leg| leg.id == id)
+        {
+            return Some(Role::Supervisor);
+        }
         self.leaving.iter().any(|(leg, _)| leg.id == id).then_some(Role::Leaving)
     }
 
@@ -270,6 +290,7 @@ impl Call {
             Role::Caller => self.caller_gone(context, reason),
             Role::Far => self.far_gone(context, code, reason),
             Role::Next => self.next_failed(context, &format!("{code} {reason}")),
+            Role::Supervisor => self.lose_supervisor(context, id, reason),
             Role::Leaving => self.sweep(context),
         }
     }
@@ -297,7 +318,7 @@ impl Call {
 
     fn offered(&mut self, context: &mut Context<'_>, role: Role, id: LegId, request: offer::Request<'_>) {
         let Some(leg) = self.leg_mut(id) else { return };
-        if offer::answer(context, leg, request) == Outcome::Accepted {
+        if offer::answer(context, leg, request) == Outcome::Accepted && role != Role::Supervisor {
             self.refreshed(context.now, role == Role::Caller);
         }
     }
@@ -316,6 +337,7 @@ impl Call {
                 Stage::Finished(_) => {}
             },
             Role::Next => self.next_failed(context, &reason),
+            Role::Supervisor => self.lose_supervisor(context, id, &reason),
             Role::Leaving => self.sweep(context),
         }
     }
@@ -329,6 +351,7 @@ impl Call {
             // The media path has lost a leg that is in use, e.g. with a thread that was restarted.
             Some(Role::Caller | Role::Far) if !expected => self.finish(context, "media was lost"),
             Some(Role::Next) if !expected => self.next_failed(context, "media was lost"),
+            Some(Role::Supervisor) if !expected => self.lose_supervisor(context, id, "media was lost"),
             _ => {}
         }
     }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use media::dtmf::Key;
 use media::{LegId, PromptId, Sound};
 
+use super::order::Order;
+
 /// A header that is passed through by name and value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
@@ -47,25 +49,8 @@ pub enum Input {
         /// Its sound, or why there is none.
         sound: Result<Arc<Sound>, String>,
     },
-    /// An operator's or the system's order.
+    /// An operator's or the system's order, when nobody waits to hear whether it can be carried out.
     Order(Order),
-}
-
-/// Orders from outside the call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Order {
-    /// Ends one call.
-    HangUp {
-        /// The call's id as in notices.
-        call: String,
-    },
-    /// Refuses new calls from now on (503); running calls go on.
-    Drain,
-    /// Says that the listening side is up, or down (calls go on either way).
-    Listening {
-        /// True when observations can be expected.
-        up: bool,
-    },
 }
 
 /// What happens on SIP legs.

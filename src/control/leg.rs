@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use media::sdp::{
-    Agreement, Credentials, Exchange, Formats, Handshake, Local, Offer, Protection, SdpError, Session, Terms, Wanted,
+    self, Agreement, Credentials, Exchange, Formats, Handshake, Local, Offer, Protection, SdpError, Session, Terms,
+    Wanted,
 };
 use media::srtp::Security;
 use media::{Codec, ControlPort, Direction, LegId, StreamSettings};
@@ -175,6 +176,15 @@ impl Leg {
             ice_name: settings.ice.as_ref().map(|ice| ice.remote_name.clone()),
             ..Offer::plain(formats)
         }
+    }
+
+    /// What the far end's answer to our offer agrees.
+    ///
+    /// # Errors
+    /// Why nothing is agreed, in words.
+    pub(super) fn accept(&self, answer: Option<&str>) -> Result<Agreement, String> {
+        let text = answer.ok_or("answered without a session description")?;
+        sdp::parse(text).and_then(|session| self.offer().accept(&session)).map_err(|error| error.to_string())
     }
 
     /// Applies what offer and answer agreed, the handshake included.

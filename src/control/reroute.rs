@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use media::{LegId, sdp};
-use routing::{Because, Route};
+use media::LegId;
+use routing::{Because, Route, Whisper};
 
 use super::call::{Call, Stage, millis};
 use super::context::Context;
@@ -33,6 +33,8 @@ pub(super) struct Ringing {
     until: Duration,
     /// The last description of a provisional response, for a 2xx that brings none.
     early: Option<String>,
+    /// What the target alone hears once it is bridged.
+    whisper: Option<Whisper>,
 }
 
 /// A bridge that has been swapped.
@@ -112,7 +114,7 @@ impl Call {
             Route::Bridge => {
                 let leg = self.invite(context, name, target, vec![emotion]).ok_or("no media port is free")?;
                 let until = now + context.shared.settings.limits.ring;
-                Reroute::Ringing(Box::new(Ringing { leg, decided: now, until, early: None }))
+                Reroute::Ringing(Box::new(Ringing { leg, decided: now, until, early: None, whisper: None }))
             }
             Route::Refer => {
                 let headers = vec![header("X-Calmline-Call", self.id.clone()), emotion];
@@ -126,6 +128,15 @@ impl Call {
         }
         self.notice(context, What::RerouteStarted { via: via.as_str().to_owned(), target: name.to_owned() });
         Ok(())
+    }
+
+    /// The target of the bridge that has just been begun will hear this, and nobody else will.
+    pub(super) fn prepare_whisper(&mut self, whisper: &Whisper) {
+        if let Stage::Talking(talking) = &mut self.stage
+            && let Some(Reroute::Ringing(ringing)) = &mut talking.reroute
+        {
+            ringing.whisper = Some(whisper.clone());
+        }
     }
 
     /// What the target is told: a fallback moves the caller for what moved it first, not for its silence since.
@@ -156,15 +167,9 @@ impl Call {
         let Some(Reroute::Ringing(ringing)) = talking.reroute.take_if(|reroute| reroute.leg().is_some()) else {
             return;
         };
-        let Ringing { mut leg, decided, early, .. } = *ringing;
+        let Ringing { mut leg, decided, early, whisper, .. } = *ringing;
         leg.dialog = Dialog::Answered;
-        let agreed = match sdp.or(early.as_deref()) {
-            Some(text) => {
-                sdp::parse(text).and_then(|session| leg.offer().accept(&session)).map_err(|error| error.to_string())
-            }
-            None => Err("answered without a session description".to_owned()),
-        };
-        let agreement = match agreed {
+        let agreement = match leg.accept(sdp.or(early.as_deref())) {
             Ok(agreement) => agreement,
             Err(reason) => {
                 let target = leg.name.clone();
@@ -181,10 +186,12 @@ impl Call {
             until: now + FIRST_PACKET_WAIT,
         }));
         talking.watch.streams_changed(now);
-        let prompt_plays = !talking.playing.is_empty();
-        let prompt_plays = self.end_hold() || prompt_plays;
+        let prompt_plays = self.end_hold() || self.is_played_to(self.caller.id);
         leg.agree(context, agreement);
         self.swap_far(context, leg, prompt_plays);
+        if let Some(whisper) = whisper {
+            self.whisper(context, &whisper);
+        }
         self.judge(context, &routing::Event::Rerouted);
     }
 

@@ -130,7 +130,7 @@ impl Call {
             ask = true;
         }
         if ask {
-            self.ask_both(context);
+            self.ask_all(context);
         }
     }
 
@@ -148,8 +148,12 @@ impl Call {
         out.extend(unasked.map(|since| (since + settings.silence, "silence check")));
     }
 
-    fn ask_both(&self, context: &mut Context<'_>) {
-        for leg in std::iter::once(&self.caller).chain(self.far.as_ref()) {
+    fn ask_all(&self, context: &mut Context<'_>) {
+        let supervisors = match &self.stage {
+            Stage::Talking(talking) => Some(talking.supervisors.legs()),
+            Stage::Seeking(_) | Stage::Finished(_) => None,
+        };
+        for leg in std::iter::once(&self.caller).chain(self.far.as_ref()).chain(supervisors.into_iter().flatten()) {
             if leg.is_answered() {
                 context.sip(SipCommand::Probe { leg: leg.id });
             }

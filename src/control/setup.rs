@@ -6,12 +6,14 @@ use media::LegId;
 use media::sdp::{self, Formats, Session};
 use routing::CallKey;
 
+use super::audio::AudioClients;
 use super::call::{Call, Stage, Talking, Tally, millis};
 use super::codecs;
 use super::context::{Context, Shared};
 use super::keys::Keys;
 use super::leg::{Beginning, Dialog, Farewell, Leg, header, quotable};
 use super::session::{SESSION_EXPIRES_S_MIN, Watch};
+use super::supervise::Supervisors;
 use super::{Header, Invite, SipCommand};
 use crate::notice::What;
 use crate::settings::{AudioTerms, RequestView, Target};
@@ -235,6 +237,8 @@ impl Call {
             playing: std::collections::BTreeMap::new(),
             waiting: None,
             keys: Keys::default(),
+            supervisors: Supervisors::default(),
+            audio: AudioClients::default(),
         };
         let scenario = seeking.scenario.clone();
         let (answer, target, far) = (answer.clone(), far.name.clone(), far.id);
@@ -256,9 +260,8 @@ impl Call {
         let (Stage::Seeking(seeking), Some(far)) = (&mut self.stage, &mut self.far) else { return Ok(()) };
 
         // Forked targets answer more than once: the newest description counts.
-        if let Some(text) = sdp {
-            let session = sdp::parse(text).map_err(|error| error.to_string())?;
-            let agreement = far.offer().accept(&session).map_err(|error| error.to_string())?;
+        if sdp.is_some() {
+            let agreement = far.accept(sdp)?;
             far.agree(context, agreement);
         }
         let Some(codec) = far.settings.as_ref().map(|settings| settings.codec) else {

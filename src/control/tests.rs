@@ -1,15 +1,18 @@
 //! Call control in simulated time: scripts of what happens, beside what call control does about it.
 //!
 //! `sim` plays the SIP side and the media path and holds the rules that both expect to be kept; `script` reads the
-//! scenarios; the scenarios themselves are `setup`, `offers`, `liveness`, `reroute`, `keys`, `hold`; `random` plays at random.
+//! scenarios; the scenarios themselves are `setup`, `offers`, `liveness`, `reroute`, `keys`, `hold`, `orders`,
+//! `supervise`; `random` plays at random.
 
 mod audio;
 mod hold;
 mod keys;
 mod liveness;
 mod offers;
+mod orders;
 mod random;
 mod reroute;
 mod script;
 mod setup;
 mod sim;
+mod supervise;

@@ -117,6 +117,33 @@ pub const REROUTE_GAP: Metric = histogram(
     &["via"],
     "From the new target's answer to its first packet towards the caller.",
 );
+/// Supervisors.
+pub const SUPERVISORS: Metric = counter(
+    "calmline_supervisors_total",
+    &["outcome"],
+    "Supervisors who were called by phone, by outcome: called, joined, left, failed.",
+);
+/// Supervisors who take part.
+pub const SUPERVISORS_ACTIVE: Metric =
+    gauge("calmline_supervisors_active", &[], "Supervisors who hear a call by phone.");
+/// Clients of live audio.
+pub const AUDIO_CLIENTS: Metric =
+    gauge("calmline_audio_clients_active", &[], "Clients of the API that get a live copy of a call's audio.");
+/// Audio that clients missed.
+pub const AUDIO_MISSED: Metric = counter(
+    "calmline_audio_missed_frames_total",
+    &[],
+    "Frames of 20 ms that clients of live audio were too slow for; calls do not notice.",
+);
+/// Copies that were lost.
+pub const COPIES_DROPPED: Metric = counter(
+    "calmline_copy_dropped_packets_total",
+    &[],
+    "Packets missing in live copies of calls because their ring was full; the calls had them.",
+);
+/// Restarts of the copying thread.
+pub const COPIER_RESTARTS: Metric =
+    counter("calmline_copier_restarts_total", &[], "How often the thread that makes live copies began anew.");
 /// Alerts.
 pub const ALERTS: Metric = counter("calmline_alerts_total", &["severity"], "Alerts to supervisors, by severity.");
 /// Packets relayed.
@@ -173,6 +200,12 @@ pub const TABLE: &[Metric] = &[
     REROUTES,
     REROUTE_ANSWER,
     REROUTE_GAP,
+    SUPERVISORS,
+    SUPERVISORS_ACTIVE,
+    AUDIO_CLIENTS,
+    AUDIO_MISSED,
+    COPIES_DROPPED,
+    COPIER_RESTARTS,
     ALERTS,
     PACKETS_RELAYED,
     PACKETS_REFUSED,

@@ -27,6 +27,8 @@ fn exposition_holds_the_whole_table_and_nothing_else() {
     metrics.count_media(MediaCounts { relayed: 7, refused: 1, lost: 2, tap_dropped: 3 });
     metrics.record_tick_lateness(Duration::from_micros(300));
     metrics.count_listener_restart("panic");
+    metrics.count_copies_dropped(5);
+    metrics.count_copier_restart();
     metrics.set_listener_up(true);
     metrics.set_listening_backlog(4);
     metrics.set_policies(&["after-sales@3"]);
@@ -64,6 +66,11 @@ fn counts_what_notices_say() {
             "calmline_reroutes_total{via=\"bridge\",outcome=\"done\"} 1",
             "calmline_reroute_gap_seconds_count{via=\"bridge\"} 1",
             "calmline_alerts_total{severity=\"critical\"} 1",
+            "calmline_supervisors_total{outcome=\"joined\"} 1",
+            "calmline_supervisors_total{outcome=\"failed\"} 1",
+            "calmline_supervisors_active 0",
+            "calmline_audio_clients_active 0",
+            "calmline_audio_missed_frames_total 62",
             "calmline_call_anger_peak_ratio_bucket{le=\"0.9\"} 1",
         ],
     );

@@ -7,23 +7,27 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use super::desk::{Desk, Inlets};
+use super::desk::{Desk, Inlets, Work};
 use crate::cli::Failure;
 use crate::control::{Control, ControlSettings, Input, Order, Sounds};
 use crate::metrics::Metrics;
 use crate::model::ModelFiles;
 use crate::settings::{Fault, Policies, Settings};
 use crate::shell::clock::Clock;
+use crate::shell::copy::{Copies, CopyOptions};
 use crate::shell::listen::{Chaos, ListenOptions, Listening, Parties};
-use crate::shell::media::{MediaHandle, MediaOptions, TapRing};
+use crate::shell::media::{CopyRing, MediaHandle, MediaOptions, TapRing};
 use crate::shell::sip::{SipOptions, SipSide};
 use crate::speech::{Answer, EspeakNg, Saying, Speaker};
-use crate::web::{self, Bus, Component, Readiness, WebHandle, WebOptions};
+use crate::web::{self, Bus, Component, Inside, Readiness, WebHandle, WebOptions};
 
 /// Events that may wait for call control, per source. It handles tens of thousands a second.
 const EVENTS_MAX: usize = 4_096;
-/// Legs a call may have while it is moved: caller, bot, human, and one whose end is not yet confirmed.
+/// Legs a call may have while it is moved: caller, bot, human, and one whose end is not yet confirmed; supervisors come
+/// on top.
 const LEGS_PER_CALL: usize = 4;
+/// Copied packets that may wait for the copying thread: more than a second of as many calls as are copied at a time.
+const COPIES_MAX: usize = 2_048;
 /// Orders that may wait.
 const ORDERS_MAX: usize = 64;
 /// How long running calls have for their goodbyes.
@@ -47,10 +51,12 @@ impl Server {
 
         let tap = Arc::new(TapRing::new(settings.listening.tap_packets));
         let (media_events, media_inlet) = mpsc::channel(EVENTS_MAX);
-        let media = start_media(&settings, &tap, clock, media_events)?;
+        let copy_ring = Arc::new(CopyRing::new(COPIES_MAX));
+        let media = start_media(&settings, (&tap, &copy_ring), clock, media_events)?;
         readiness.set(Component::Media, true);
 
         let parties = Arc::new(Parties::default());
+        let copies = start_copies(&copy_ring, &parties, clock, &metrics)?;
         let (heard, heard_inlet) = mpsc::channel(EVENTS_MAX);
         let options = ListenOptions {
             tap: Arc::clone(&tap),
@@ -75,7 +81,14 @@ impl Server {
 
         let bus = Arc::new(Bus::new());
         let (orders, order_inlet) = mpsc::channel(ORDERS_MAX);
-        let web = offer_api(&settings, &bus, orders, &readiness, &metrics).await?;
+        let inside = Inside {
+            bus: Arc::clone(&bus),
+            orders,
+            copies: copies.clone(),
+            readiness: Arc::clone(&readiness),
+            metrics: metrics.clone(),
+        };
+        let web = offer_api(&settings, inside).await?;
 
         let engine = routing::Engine::with_limit(policies, settings.limits.calls.saturating_mul(LEGS_PER_CALL));
         let sounds = Sounds { files: prompts, ringback };
@@ -95,7 +108,10 @@ impl Server {
             media,
             listening,
             speaker,
+            copies,
             tap,
+            copy_ring,
+            copies_dropped: 0,
             figures,
             parties,
             bus,
@@ -104,23 +120,24 @@ impl Server {
             inlets,
             commands: Vec::new(),
         };
-        desk.handle(Some(Input::Order(Order::Listening { up: desk.listening.is_some() })));
+        desk.handle(Work::Input(Input::Order(Order::Listening { up: desk.listening.is_some() })));
         Ok(Self { desk, web })
     }
 
     /// Refuses new calls, ends the running ones, lets everybody say goodbye, and closes.
     pub(super) async fn stop(mut self) {
         self.desk.readiness.set(Component::Sip, false);
-        self.desk.handle(Some(Input::Order(Order::Drain)));
+        self.desk.handle(Work::Input(Input::Order(Order::Drain)));
         let active: Vec<String> =
             self.desk.bus.with_board(|board| board.active().map(|call| call.id.clone()).collect());
         for call in active {
-            self.desk.handle(Some(Input::Order(Order::HangUp { call })));
+            self.desk.handle(Work::Input(Input::Order(Order::HangUp { call })));
         }
         self.desk.run_until_empty(GOODBYES).await;
         if let Some(listening) = &self.desk.listening {
             listening.stop();
         }
+        self.desk.copies.stop();
         if let Some(web) = self.web {
             web.close().await;
         }
@@ -136,7 +153,7 @@ fn faulty(faults: &[Fault]) -> Failure {
 
 fn start_media(
     settings: &Settings,
-    tap: &Arc<TapRing>,
+    (tap, copies): (&Arc<TapRing>, &Arc<CopyRing>),
     clock: Clock,
     events: mpsc::Sender<(Duration, media::Event)>,
 ) -> Result<MediaHandle, Failure> {
@@ -145,8 +162,9 @@ fn start_media(
         threads: settings.media.threads,
         cpus: settings.media.cpus.clone(),
         io: settings.media.io,
-        legs_max: settings.limits.calls.saturating_mul(LEGS_PER_CALL),
+        legs_max: settings.limits.calls.saturating_mul(LEGS_PER_CALL + settings.supervision.per_call),
         tap: Arc::clone(tap),
+        copies: Arc::clone(copies),
         events,
         clock,
     };
@@ -195,19 +213,23 @@ fn model_files(settings: &Settings) -> Option<ModelFiles> {
         .ok()
 }
 
-async fn offer_api(
-    settings: &Settings,
-    bus: &Arc<Bus>,
-    orders: mpsc::Sender<Order>,
-    readiness: &Arc<Readiness>,
+fn start_copies(
+    ring: &Arc<CopyRing>,
+    parties: &Arc<Parties>,
+    clock: Clock,
     metrics: &Metrics,
-) -> Result<Option<WebHandle>, Failure> {
+) -> Result<Copies, Failure> {
+    let metrics = metrics.clone();
+    let on_restart = Box::new(move || metrics.count_copier_restart());
+    let options = CopyOptions { ring: Arc::clone(ring), parties: Arc::clone(parties), clock, on_restart };
+    Copies::start(options).map_err(|error| Failure::of("starting the copying thread", error))
+}
+
+async fn offer_api(settings: &Settings, inside: Inside) -> Result<Option<WebHandle>, Failure> {
     let Some(wanted) = &settings.web else { return Ok(None) };
     let token = wanted.token.fetch().map_err(|why| Failure::of("the API's token", why))?;
-    let options = WebOptions { listen: wanted.listen, token };
-    let web = web::serve(options, Arc::clone(bus), orders, Arc::clone(readiness), metrics.clone())
-        .await
-        .map_err(|error| Failure::Failed(error.to_string()))?;
+    let options = WebOptions { listen: wanted.listen, token, prompts: settings.policy.prompts.clone() };
+    let web = web::serve(options, inside).await.map_err(|error| Failure::Failed(error.to_string()))?;
     info!(address = %web.addr, "API");
     Ok(Some(web))
 }

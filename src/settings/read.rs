@@ -15,7 +15,8 @@ use toml::Value;
 
 use super::{
     AudioTerms, Fault, HeaderMatch, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
-    PortRange, Route, Routes, Settings, SipSettings, SpeechSettings, Target, TokenSource, WebSettings,
+    PortRange, Route, Routes, Settings, SipSettings, SpeechSettings, SupervisionSettings, Target, TokenSource,
+    WebSettings,
 };
 use crate::shell::media::MediaIo;
 
@@ -75,6 +76,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         listening: read_listening(root.section("listening"), folder),
         speech: read_speech(root.section("speech"), folder),
         policy: read_policy(root.section("policy"), folder),
+        supervision: read_supervision(root.section("supervision")),
         targets: read_targets(root.section("targets")),
         routes: Routes::default(),
     };
@@ -218,6 +220,16 @@ fn read_policy(mut section: Section<'_>, folder: &Path) -> PolicySettings {
     };
     section.finish();
     settings
+}
+
+fn read_supervision(mut section: Section<'_>) -> SupervisionSettings {
+    let default = SupervisionSettings::default();
+    let most = media::SUPERVISORS_MAX as i64;
+    let per_call = section.read("per_call", format!("a whole number from 0 to {most}"), whole(0..=most));
+    let patterns = "a list of patterns of SIP URIs, e.g. [\"sip:8???@192.0.2.10\"]";
+    let uris = section.read("uris", patterns, list(ENTRIES_MAX, uri_pattern));
+    section.finish();
+    SupervisionSettings { per_call: per_call.map_or(default.per_call, count), uris: uris.unwrap_or_default() }
 }
 
 fn read_targets(mut section: Section<'_>) -> BTreeMap<String, Target> {
@@ -401,6 +413,13 @@ fn variable(value: &Value) -> Option<String> {
 
 fn pattern(value: &Value) -> Option<Pattern> {
     text(200)(value).map(|text| Pattern::new(&text))
+}
+
+/// A pattern that names a host, so that nobody opens all the world by one star.
+fn uri_pattern(value: &Value) -> Option<Pattern> {
+    let text = text(200)(value)?;
+    let host = text.strip_prefix("sip:")?.split_once('@')?.1;
+    host.chars().any(char::is_alphanumeric).then(|| Pattern::new(&text))
 }
 
 fn region(value: &Value) -> Option<Region> {

@@ -163,6 +163,14 @@ pub const KINDS: &[&str] = &[
     "rerouted",
     "reroute_failed",
     "alert",
+    "supervisor_called",
+    "supervisor_joined",
+    "supervisor_changed",
+    "supervisor_left",
+    "supervisor_failed",
+    "audio_opened",
+    "audio_missed",
+    "audio_closed",
     "call_ended",
 ];
 
@@ -183,6 +191,14 @@ pub fn kind(what: &What) -> &'static str {
         What::Rerouted { .. } => "rerouted",
         What::RerouteFailed { .. } => "reroute_failed",
         What::Alert { .. } => "alert",
+        What::SupervisorCalled { .. } => "supervisor_called",
+        What::SupervisorJoined { .. } => "supervisor_joined",
+        What::SupervisorChanged { .. } => "supervisor_changed",
+        What::SupervisorLeft { .. } => "supervisor_left",
+        What::SupervisorFailed { .. } => "supervisor_failed",
+        What::AudioOpened { .. } => "audio_opened",
+        What::AudioMissed { .. } => "audio_missed",
+        What::AudioClosed { .. } => "audio_closed",
         What::CallEnded { .. } => "call_ended",
     }
 }

@@ -24,6 +24,8 @@ const HEAD_BYTES_MAX: usize = 16 * 1_024;
 const HEADERS_MAX: usize = 64;
 /// A peer that acknowledges nothing, or takes nothing, for this long is given up.
 const PEER_LIMIT: Duration = Duration::from_secs(60);
+/// What the system holds back for a peer that takes nothing, bytes: seconds of live audio, not minutes.
+const SEND_BUFFER_BYTES: usize = 64 * 1_024;
 /// How long running requests may go on while closing.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 /// Pause after a failed accept, so that a lack of descriptors does not spin.
@@ -99,5 +101,7 @@ async fn serve_connection(stream: TcpStream, router: Router, closing: Cancellati
 
 fn set_limits(stream: &TcpStream) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
-    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(PEER_LIMIT))
+    let socket = socket2::SockRef::from(stream);
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+    socket.set_tcp_user_timeout(Some(PEER_LIMIT))
 }

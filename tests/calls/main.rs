@@ -10,4 +10,5 @@ mod programs;
 mod setup;
 mod sounds;
 mod stage;
+mod supervision;
 mod talk;

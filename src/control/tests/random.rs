@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use super::script::{observation, sdp};
+use super::script::{observation, order, sdp};
 use super::sim::{Sim, SipState, settings};
 use crate::control::{Input, Invite, OfferMethod, Order, ReplyId, SipEvent};
 use crate::notice::What;
@@ -101,6 +101,11 @@ enum Step {
     Order {
         hang_up: Option<u64>,
     },
+    /// An order of an operator about one call, see `script::order`.
+    Operator {
+        call: u64,
+        words: &'static str,
+    },
     /// The SIP side and the media path say one of the things they have to say.
     Deliver {
         which: usize,
@@ -118,7 +123,24 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     ]);
     let expires = prop::option::weighted(0.2, prop::sample::select(vec![30_u32, 90, 1800]));
     let mood = prop::sample::select(vec!["angry", "angry", "sad", "calm"]);
-    let keys = prop::sample::select(vec!["0", "0", "1", "2", "*9", "*91#", "A", "B"]);
+    let keys = prop::sample::select(vec!["0", "0", "1", "2", "*9", "*91#", "A", "B", "C", "D"]);
+    let orders = prop::sample::select(vec![
+        "supervise floor barge",
+        "supervise floor listen",
+        "supervise sip:8001@10.0.0.9 whisper callee",
+        "change 1 barge",
+        "change 2 whisper caller",
+        "release 1",
+        "play callee duck",
+        "play caller replace",
+        "say callee replace",
+        "say caller duck",
+        "stop 3",
+        "audio",
+        "audio",
+        "audio 1 missed 20",
+        "audio 1 closes",
+    ]);
     let (leg, any) = (0_usize..12, any::<bool>);
     let failures = prop::sample::select(vec![300_u16, 404, 408, 486, 487, 503, 600, 603]);
     let outcomes = prop::sample::select(vec![180_u16, 200, 202, 202, 503, 603]);
@@ -147,6 +169,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (leg.clone(), any()).prop_map(|(text, well)| Step::Spoken { text, well }),
         6 => (leg, mood).prop_map(|(leg, mood)| Step::Mood { leg, mood }),
         1 => prop::option::weighted(0.9, 0_u64..9).prop_map(|hang_up| Step::Order { hang_up }),
+        6 => (1_u64..4, orders).prop_map(|(call, words)| Step::Operator { call, words }),
         8 => (0_usize..8).prop_map(|which| Step::Deliver { which }),
         4 => waits.prop_map(|millis| Step::Wait { millis }),
     ];
@@ -193,13 +216,25 @@ fn the_sequences_reach_everything() {
             What::Rerouted { via, gap_ms, .. } => format!("rerouted {via} {}", gap_ms.is_some()),
             What::RerouteFailed { via, .. } => format!("reroute failed {via}"),
             What::Alert { .. } => "alert".to_owned(),
+            What::SupervisorCalled { mode, .. } => format!("supervisor called to {mode}"),
+            What::SupervisorJoined { .. } => "supervisor joined".to_owned(),
+            What::SupervisorChanged { mode, .. } => format!("supervisor changed to {mode}"),
+            What::SupervisorLeft { .. } => "supervisor left".to_owned(),
+            What::SupervisorFailed { .. } => "supervisor failed".to_owned(),
+            What::AudioOpened { .. } => "audio opened".to_owned(),
+            What::AudioMissed { .. } => "audio missed".to_owned(),
+            What::AudioClosed { .. } => "audio closed".to_owned(),
             What::CallEnded { .. } => "ended".to_owned(),
         }));
     }
     let expected = [
         "alert",
         "answered",
+        "audio closed",
+        "audio missed",
+        "audio opened",
         "decided angry",
+        "decided briefed",
         "decided call-ourselves",
         "decided card",
         "decided greet",
@@ -210,6 +245,7 @@ fn the_sequences_reach_everything() {
         "decided ringback",
         "decided sad",
         "decided stay",
+        "decided told",
         "decided typed",
         "ended",
         "key callee",
@@ -235,6 +271,14 @@ fn the_sequences_reach_everything() {
         "secure input false",
         "secure input true",
         "started",
+        "supervisor called to barge",
+        "supervisor called to listen",
+        "supervisor called to whisper",
+        "supervisor changed to barge",
+        "supervisor changed to whisper",
+        "supervisor failed",
+        "supervisor joined",
+        "supervisor left",
     ];
     assert_eq!(reached.iter().map(String::as_str).collect::<Vec<_>>(), expected);
 }
@@ -276,6 +320,11 @@ fn happen(sim: &mut Sim, step: &Step) {
         }
         Step::Order { hang_up: None } => {
             sim.tell(Input::Order(Order::Listening { up: true }));
+        }
+        Step::Operator { call, words } => {
+            let words: Vec<&str> = words.split(' ').collect();
+            // Whether it can be done depends on the call; either way it must not break anything.
+            let _ = sim.order(order(&format!("boot-{call}"), &words));
         }
         Step::Invite { number, offer, expires_s } => {
             let invite = Invite {

@@ -8,8 +8,10 @@ use media::srtp::Security;
 use media::{Direction, LegId, StreamSettings};
 
 use super::sim::{Sim, SipState, settings};
-use crate::control::{Command, ControlSettings, Input, Invite, OfferMethod, Order, SipCommand, SipEvent};
-use crate::control::{Header, leg::header};
+use crate::control::{
+    Command, ControlSettings, Header, Input, Invite, OfferMethod, Order, Party, PlayedSound, SipCommand, SipEvent,
+    SupervisorMode, Whom, leg::header,
+};
 use crate::notice::What;
 
 /// Runs the scenario with the usual settings; call control must do what it says, and leave nothing behind.
@@ -89,6 +91,7 @@ impl Script {
             }
             ["drain"] => self.tell(Input::Order(Order::Drain)),
             ["hang", "up", call] => self.tell(Input::Order(Order::HangUp { call: call.to_owned() })),
+            ["order", ref words @ ..] => self.order(order("boot-1", words)),
             ["prompt", what] => self.prompt(what),
             ["text", what] => self.text(what),
             [leg, "silent" | "sends" | "hears" | "cannot" | "is" | "presses" | "sounds" | "speaks", ..] => {
@@ -196,6 +199,16 @@ impl Script {
         self.tell(Input::Spoken { leg, prompt, sound });
     }
 
+    /// Gives an order; what is denied is a line of its own.
+    fn order(&mut self, order: Order) {
+        let (outcome, out) = self.sim.order(order);
+        if let Err(denied) = outcome {
+            self.lines.push(format!("denied {:?}: {denied}", denied.kind));
+        }
+        self.lines.extend(render(&self.sim, &out));
+        deliver(&mut self.sim, &mut self.lines);
+    }
+
     fn tell(&mut self, input: Input) {
         let out = self.sim.tell(input);
         self.lines.extend(render(&self.sim, &out));
@@ -218,6 +231,55 @@ fn deliver(sim: &mut Sim, lines: &mut Vec<String>) {
         }
         let out = sim.tell(input);
         lines.extend(render(sim, &out));
+    }
+}
+
+/// An order about a call: `supervise TARGET|sip:… MODE`, `change N MODE`, `release N`, where MODE is `listen`,
+/// `barge`, or `whisper PARTY`; `play PARTY MODE`, `say PARTY MODE`, `stop N`; `audio`, `audio N missed MS`,
+/// `audio N closes`.
+#[track_caller]
+pub(super) fn order(call: &str, words: &[&str]) -> Order {
+    let call = call.to_owned();
+    let number = |text: &str| text.parse().expect("a number");
+    let party = |word: &str| if word == "caller" { Party::Caller } else { Party::Callee };
+    let play_mode = |word: &str| if word == "duck" { routing::PlayMode::Duck } else { routing::PlayMode::Replace };
+    let mode = |words: &[&str]| match *words {
+        ["listen"] => SupervisorMode::Listen,
+        ["whisper", hearer] => SupervisorMode::Whisper(party(hearer)),
+        ["barge"] => SupervisorMode::Barge,
+        _ => panic!("no such mode: {words:?}"),
+    };
+    match *words {
+        ["supervise", whom, ref rest @ ..] => {
+            let named = || Whom::Target(whom.to_owned());
+            let whom = if whom.starts_with("sip") { Whom::Uri(whom.to_owned()) } else { named() };
+            Order::Supervise { call, whom, mode: mode(rest) }
+        }
+        ["change", supervisor, ref rest @ ..] => {
+            Order::ChangeSupervisor { call, supervisor: number(supervisor), mode: mode(rest) }
+        }
+        ["release", supervisor] => Order::EndSupervisor { call, supervisor: number(supervisor) },
+        ["play", hearer, how] => {
+            let sound = Arc::new(media::Sound { samples: vec![0; 8_000] });
+            let sound = PlayedSound::File { name: "ordered.wav".to_owned(), sound };
+            Order::Play { call, party: party(hearer), sound, mode: play_mode(how) }
+        }
+        ["say", hearer, how] => {
+            let (text, language) = ("hello {X-Account}".to_owned(), routing::Language::English);
+            Order::Play {
+                call,
+                party: party(hearer),
+                sound: PlayedSound::Text { text, language },
+                mode: play_mode(how),
+            }
+        }
+        ["stop", prompt] => Order::StopPlay { call, prompt: number(prompt) },
+        ["audio"] => Order::OpenAudio { call, layout: "stereo" },
+        ["audio", client, "missed", missed_ms] => {
+            Order::AudioMissed { call, client: number(client), missed_ms: missed_ms.parse().expect("milliseconds") }
+        }
+        ["audio", client, "closes"] => Order::CloseAudio { call, client: number(client) },
+        _ => panic!("no such order: {words:?}"),
     }
 }
 
@@ -386,6 +448,7 @@ fn render_media(sim: &Sim, command: &media::Command) -> String {
             format!("play {} {mode:?}{again}{}", name(sim, *leg), if *key_ends { " until a key" } else { "" })
         }
         media::Command::StopPlay { leg } => format!("stop {}", name(sim, *leg)),
+        media::Command::Copy { leg, on } => format!("copy {} {}", name(sim, *leg), if *on { "on" } else { "off" }),
         media::Command::Tap { leg, on } => format!("tap {} {}", name(sim, *leg), if *on { "on" } else { "off" }),
         media::Command::Supervise { supervisor, leg, mode } => {
             format!("supervise {} by {} {mode:?}", name(sim, *leg), name(sim, *supervisor))
@@ -410,17 +473,41 @@ fn render_notice(what: &What) -> String {
         }
         What::KeyPressed { party, key, way } => format!("key {party} {key} {way}"),
         What::SecureInput { on } => format!("secure input {}", if *on { "on" } else { "off" }),
-        What::PromptStarted { file, reaction_ms } => format!("prompt {file} started after {reaction_ms}"),
-        What::PromptEnded { file, completed } => format!("prompt {file} ended {completed}"),
-        What::PromptFailed { file, reason } => format!("prompt {file} failed: {reason}"),
+        What::PromptStarted { file, party, reaction_ms, .. } => {
+            format!("prompt {file}{} started after {reaction_ms}", to_callee(party))
+        }
+        What::PromptEnded { file, party, completed, .. } => {
+            format!("prompt {file}{} ended {completed}", to_callee(party))
+        }
+        What::PromptFailed { file, party, reason, .. } => format!("prompt {file}{} failed: {reason}", to_callee(party)),
         What::RerouteStarted { via, target } => format!("reroute {via} {target} started"),
         What::Rerouted { via, target, answer_ms, gap_ms } => {
             format!("rerouted {via} {target} after {answer_ms} gap {gap_ms:?}")
         }
         What::RerouteFailed { via, target, reason } => format!("reroute {via} {target} failed: {reason}"),
         What::Alert { severity, .. } => format!("alert {severity}"),
+        What::SupervisorCalled { supervisor, target, mode, party } => {
+            format!("supervisor {supervisor} called at {target}: {}", mode_in_words(mode, party))
+        }
+        What::SupervisorJoined { supervisor, answer_ms } => format!("supervisor {supervisor} joined after {answer_ms}"),
+        What::SupervisorChanged { supervisor, mode, party } => {
+            format!("supervisor {supervisor} changed: {}", mode_in_words(mode, party))
+        }
+        What::SupervisorLeft { supervisor, reason } => format!("supervisor {supervisor} left: {reason}"),
+        What::SupervisorFailed { supervisor, reason } => format!("supervisor {supervisor} failed: {reason}"),
+        What::AudioOpened { client, layout } => format!("audio {client} opened {layout}"),
+        What::AudioMissed { client, missed_ms } => format!("audio {client} missed {missed_ms}"),
+        What::AudioClosed { client, lasted_ms } => format!("audio {client} closed after {lasted_ms}"),
         What::CallEnded { reason, talk_ms, peak_level, packets_lost, .. } => {
             format!("ended: {reason}; talk {talk_ms} peak {peak_level} lost {packets_lost}")
         }
     }
+}
+
+fn to_callee(party: &str) -> &str {
+    if party == "callee" { " to the callee" } else { "" }
+}
+
+fn mode_in_words(mode: &str, party: &Option<String>) -> String {
+    party.as_ref().map_or(mode.to_owned(), |party| format!("{mode} to {party}"))
 }

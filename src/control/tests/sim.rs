@@ -8,9 +8,12 @@ use std::time::Duration;
 
 use media::{Codec, LegId, LegStats, PromptId, Sound};
 
-use crate::control::{Command, Control, ControlSettings, Input, Invite, Random, ReplyId, SipCommand, SipEvent, Sounds};
+use crate::control::{
+    Command, Control, ControlSettings, Denied, Done, Input, Invite, Order, Random, ReplyId, SipCommand, SipEvent,
+    Sounds,
+};
 use crate::notice::Notice;
-use crate::settings::{AudioTerms, Limits, Parties, Pattern, PortRange, Route, Routes, Target};
+use crate::settings::{AudioTerms, Limits, Parties, Pattern, PortRange, Route, Routes, SupervisionSettings, Target};
 
 /// Call control and everything around it.
 pub(super) struct Sim {
@@ -93,6 +96,17 @@ impl Sim {
         }
         out.extend(self.keep_time());
         out
+    }
+
+    /// Gives call control one order; carries out what it wants done and returns what came of it.
+    pub(super) fn order(&mut self, order: Order) -> (Result<Done, Denied>, Vec<Command>) {
+        let mut out = Vec::new();
+        let outcome = self.control.order(self.now, order, &mut out);
+        for command in &out {
+            self.carry_out(command);
+        }
+        out.extend(self.keep_time());
+        (outcome, out)
     }
 
     /// Lets time pass, deadline by deadline.
@@ -217,7 +231,9 @@ impl Sim {
                 let known = self.media.insert(*leg, MediaLeg { port: *port, up: true, peer: None });
                 assert!(known.is_none(), "{leg:?} was opened before");
             }
-            media::Command::Configure { leg, .. } | media::Command::Tap { leg, .. } => self.assert_up(*leg),
+            media::Command::Configure { leg, .. }
+            | media::Command::Tap { leg, .. }
+            | media::Command::Copy { leg, .. } => self.assert_up(*leg),
             media::Command::Bridge { a, b } => {
                 self.assert_up(*a);
                 self.assert_up(*b);
@@ -237,7 +253,13 @@ impl Sim {
                 self.end_play(*leg);
             }
             media::Command::Press { leg, .. } | media::Command::Secure { leg, .. } => self.assert_up(*leg),
-            media::Command::Supervise { .. } | media::Command::Send { .. } | media::Command::Key { .. } => {}
+            media::Command::Supervise { supervisor, leg, .. } => {
+                self.assert_up(*supervisor);
+                self.assert_up(*leg);
+                assert_eq!(self.sip[supervisor].state, SipState::Answered, "nobody hears before the answer");
+                assert_eq!(self.media[supervisor].peer, None, "a supervisor is in no call");
+            }
+            media::Command::Send { .. } | media::Command::Key { .. } => {}
             media::Command::Close { leg } => {
                 self.assert_up(*leg);
                 self.end_play(*leg);
@@ -302,7 +324,8 @@ pub(super) fn settings() -> ControlSettings {
             session_check: Duration::from_secs(900),
             retry_after: Duration::from_secs(5),
         },
-        targets: ["bot", "spare", "human"].iter().map(|name| target(name)).collect(),
+        supervision: SupervisionSettings { per_call: 2, uris: vec![Pattern::new("sip:8???@10.0.0.9")] },
+        targets: ["bot", "spare", "human", "floor"].iter().map(|name| target(name)).collect(),
         routes: Routes(vec![
             route("sales", &["bot", "spare"], "after-sales"),
             route("money", &["bot"], "finance"),
@@ -383,6 +406,14 @@ then = [{ say = { text = "wait", language = "zh" }, mode = "replace" }, { rerout
 id = "music"
 when = { key = "A" }
 then = [{ prompt = "sorry.wav", mode = "replace" }, { reroute = "bridge", target = "human", hold = "music.wav" }]
+[[rule]]
+id = "briefed"
+when = { key = "C" }
+then = [{ reroute = "bridge", target = "human", whisper = "wait.wav" }]
+[[rule]]
+id = "told"
+when = { key = "D" }
+then = [{ reroute = "bridge", target = "human", whisper = { text = "account {X-Account}", language = "en" } }]
 [[rule]]
 id = "ringback"
 when = { key = "B" }

@@ -40,6 +40,9 @@ model = "m.onnx"
 parties = "both"
 [policy]
 folder = "rules"
+[supervision]
+per_call = 3
+uris = ["sip:8???@192.0.2.9", "sip:*@desk.example"]
 [targets.bot]
 uri = "sip:bot@192.0.2.9;transport=udp"
 proxy = "192.0.2.10:5060"
@@ -61,10 +64,56 @@ scenario = "s"
     assert_eq!((settings.listening.enabled, settings.listening.parties), (true, Parties::Both));
     assert_eq!(settings.listening.model.as_deref(), Some(Path::new("/c/m.onnx")));
     assert_eq!(settings.policy.folder, Path::new("/c/rules"));
+    let uris = &settings.supervision.uris;
+    assert_eq!((settings.supervision.per_call, uris.len(), uris[0].matches("sip:8001@192.0.2.9")), (3, 2, true));
     let web = settings.web.expect("a web section");
     assert!(matches!(web.token, TokenSource::File(path) if path == Path::new("/etc/token")));
     assert_eq!(settings.targets["bot"].proxy.map(|proxy| proxy.port()), Some(5060));
     assert_eq!(settings.routes.0[0].targets, ["bot"]);
+}
+
+#[test]
+fn supervisors_are_two_and_their_addresses_name_a_host() {
+    let none = Settings::parse("", Path::new("calmline.toml")).expect("good").supervision;
+    assert_eq!((none.per_call, none.uris.len()), (2, 0));
+    check("[supervision]\nper_call = 4", &["supervision.per_call: found 4, expected a whole number from 0 to 3"]);
+    for text in ["*", "sip:*", "sip:8*@*", "8001@192.0.2.9", "tel:8001"] {
+        check(
+            &format!("[supervision]\nuris = [\"{text}\"]"),
+            &[&format!(
+                "supervision.uris: found [\"{text}\"], expected a list of patterns of SIP URIs, e.g. [\"sip:8???@192.0.2.10\"]"
+            )],
+        );
+    }
+}
+
+#[test]
+fn a_plain_address_hides_nothing() {
+    for (uri, expected) in [
+        ("sip:8001@192.0.2.9", true),
+        ("sip:8001@192.0.2.9:5060", true),
+        ("sip:+86-138.x_y*#@pbx.example", true),
+        ("sip:8001@pbx.example:5070", true),
+        ("sip:8001@[2001:db8::9]", true),
+        ("sip:8001@[2001:db8::9]:5060", true),
+        ("sip:8001@evil.example;x=@192.0.2.9", false),
+        ("sip:8001@evil@192.0.2.9", false),
+        ("sip:8001:secret@192.0.2.9", false),
+        ("sip:8001@192.0.2.9;transport=tcp", false),
+        ("sip:8001@192.0.2.9?Route=x", false),
+        ("sip:8001%40evil@192.0.2.9", false),
+        ("sip:8001@192.0.2.9 ", false),
+        ("sip:8001@192.0.2.9:0", false),
+        ("sip:8001@192.0.2.9:99999", false),
+        ("sip:8001@[::1", false),
+        ("sip:8001@", false),
+        ("sip:@192.0.2.9", false),
+        ("sip:192.0.2.9", false),
+        ("sips:8001@192.0.2.9", false),
+        ("", false),
+    ] {
+        assert_eq!(crate::settings::is_plain_sip(uri), expected, "{uri}");
+    }
 }
 
 #[test]

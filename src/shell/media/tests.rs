@@ -168,6 +168,7 @@ impl Stage {
             io,
             legs_max,
             tap: Arc::clone(&tap),
+            copies: Arc::new(CopyRing::new(64)),
             events: sender,
             clock: Clock::start(),
         };

@@ -17,7 +17,7 @@ use super::counters::{ThreadCounters, add};
 use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::sockets::{Arrival as Received, Sockets, bind};
-use super::tap::TapRing;
+use super::tap::{CopyRing, TapRing};
 use super::{Clock, MediaOptions};
 
 pub(super) struct MediaThread {
@@ -30,6 +30,7 @@ pub(super) struct MediaThread {
     sockets: Sockets,
     outbox: Outbox,
     tap: Arc<TapRing>,
+    copies: Arc<CopyRing>,
     out: Output,
     /// Longer than any packet that is taken, so that what was cut short is refused and what is added has room.
     buffer: [u8; BUFFER_BYTES],
@@ -56,6 +57,7 @@ impl MediaThread {
             sockets: Sockets::new(options.io, 2 * options.legs_max, inbox.bell())?,
             outbox: Outbox::new(options.events.clone()),
             tap: Arc::clone(&options.tap),
+            copies: Arc::clone(&options.copies),
             out: Output::new(),
             buffer: [0; BUFFER_BYTES],
             inbox,
@@ -212,6 +214,10 @@ impl MediaThread {
             if let Some(evicted) = self.tap.push(frame) {
                 self.engine.count_tap_drop(evicted.leg);
             }
+        }
+        for copy in self.out.copies.drain(..) {
+            // The ring counts what had to make room.
+            self.copies.push(copy);
         }
         if !self.out.events.is_empty() {
             let now = self.clock.now();

@@ -1,0 +1,290 @@
+//! What operators order over the API: supervisors, prompts, hang-up, drain. Reads requests and says what came of them.
+//!
+//! Decides nothing: whether an order can be carried out is call control's to say.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use routing::{Language, PlayMode, SAYING_CHARS_MAX, is_prompt_file, is_saying};
+use serde::Deserialize;
+use tokio::sync::{Semaphore, oneshot};
+
+use super::problem::Problem;
+use super::routes::App;
+use crate::control::{Denied, DeniedKind, Done, Order, Party, PlayedSound, SupervisorMode, Whom};
+use crate::settings::read_prompt;
+
+/// How long call control may take to say whether it carries an order out.
+const ANSWER_WAIT: Duration = Duration::from_secs(5);
+/// Prompt files that are read at the same time.
+const READERS_MAX: usize = 2;
+
+/// An order, and whoever waits to hear what came of it.
+#[derive(Debug)]
+pub struct Asked {
+    /// The order.
+    pub order: Order,
+    /// Who waits; nobody may.
+    pub answer: Option<oneshot::Sender<Result<Done, Denied>>>,
+}
+
+/// Where prompts by order come from.
+#[derive(Debug)]
+pub(super) struct PromptFolder {
+    path: PathBuf,
+    readers: Semaphore,
+}
+
+impl PromptFolder {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, readers: Semaphore::new(READERS_MAX) }
+    }
+
+    /// Reads a file of the folder.
+    async fn read(&self, name: String) -> Result<PlayedSound, Problem> {
+        let _place = self.readers.acquire().await.expect("the semaphore is never closed");
+        let path = self.path.join(&name);
+        let sound = tokio::task::spawn_blocking(move || read_prompt(&path)).await;
+        let sound =
+            sound.map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the prompt broke its reader"))?;
+        let wrong =
+            |(found, expected)| Problem::new(StatusCode::BAD_REQUEST, format!("found {found}, expected {expected}"));
+        Ok(PlayedSound::File { name, sound: Arc::new(sound.map_err(wrong)?) })
+    }
+}
+
+/// Who hears a supervisor.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ModeWord {
+    Listen,
+    Whisper,
+    Barge,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum PartyWord {
+    Caller,
+    Callee,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum PlayWord {
+    Replace,
+    Duck,
+}
+
+/// Whom to call as supervisor, and who hears it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SupervisorRequest {
+    target: Option<String>,
+    uri: Option<String>,
+    mode: ModeWord,
+    party: Option<PartyWord>,
+}
+
+/// Who hears a supervisor from now on.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ModeRequest {
+    mode: ModeWord,
+    party: Option<PartyWord>,
+}
+
+/// What a party is to hear.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PromptRequest {
+    file: Option<String>,
+    say: Option<SayRequest>,
+    party: PartyWord,
+    mode: PlayWord,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SayRequest {
+    text: String,
+    language: String,
+}
+
+type Body<T> = Result<Json<T>, JsonRejection>;
+
+/// `POST /v1/calls/{id}/supervisors`.
+pub(super) async fn supervise(
+    State(app): State<App>,
+    Path(call): Path<String>,
+    body: Body<SupervisorRequest>,
+) -> Result<Response, Problem> {
+    let SupervisorRequest { target, uri, mode, party } = read(body)?;
+    let mode = mode_of(mode, party)?;
+    let whom = match (target, uri) {
+        (Some(name), None) => Whom::Target(name),
+        (None, Some(uri)) => Whom::Uri(uri),
+        (None, None) | (Some(_), Some(_)) => return Err(bad("either `target` or `uri` says whom to call")),
+    };
+    app.check_up(&call)?;
+    answered(ask(&app, Order::Supervise { call, whom, mode }).await?)
+}
+
+/// `PATCH /v1/calls/{id}/supervisors/{supervisor}`.
+pub(super) async fn change_supervisor(
+    State(app): State<App>,
+    Path((call, supervisor)): Path<(String, u32)>,
+    body: Body<ModeRequest>,
+) -> Result<Response, Problem> {
+    let ModeRequest { mode, party } = read(body)?;
+    let mode = mode_of(mode, party)?;
+    app.check_up(&call)?;
+    answered(ask(&app, Order::ChangeSupervisor { call, supervisor, mode }).await?)
+}
+
+/// `DELETE /v1/calls/{id}/supervisors/{supervisor}`.
+pub(super) async fn end_supervisor(
+    State(app): State<App>,
+    Path((call, supervisor)): Path<(String, u32)>,
+) -> Result<Response, Problem> {
+    app.check_up(&call)?;
+    answered(ask(&app, Order::EndSupervisor { call, supervisor }).await?)
+}
+
+/// `POST /v1/calls/{id}/prompts`.
+pub(super) async fn play(
+    State(app): State<App>,
+    Path(call): Path<String>,
+    body: Body<PromptRequest>,
+) -> Result<Response, Problem> {
+    let PromptRequest { file, say, party, mode } = read(body)?;
+    app.check_up(&call)?;
+    let sound = match (file, say) {
+        (Some(file), None) if is_prompt_file(&file) => app.prompts.read(file).await?,
+        (Some(_), None) => {
+            return Err(bad("`file` is the name of a WAV or Opus file (.wav, .opus, .ogg) inside the prompt folder"));
+        }
+        (None, Some(words)) => text_of(words)?,
+        (None, None) | (Some(_), Some(_)) => return Err(bad("either `file` or `say` says what is heard")),
+    };
+    let mode = match mode {
+        PlayWord::Replace => PlayMode::Replace,
+        PlayWord::Duck => PlayMode::Duck,
+    };
+    answered(ask(&app, Order::Play { call, party: party.into(), sound, mode }).await?)
+}
+
+/// `DELETE /v1/calls/{id}/prompts/{prompt}`.
+pub(super) async fn stop(
+    State(app): State<App>,
+    Path((call, prompt)): Path<(String, u32)>,
+) -> Result<Response, Problem> {
+    app.check_up(&call)?;
+    answered(ask(&app, Order::StopPlay { call, prompt }).await?)
+}
+
+/// `POST /v1/calls/{id}/hangup`.
+pub(super) async fn hang_up(State(app): State<App>, Path(call): Path<String>) -> Result<Response, Problem> {
+    app.check_up(&call)?;
+    give(&app, Order::HangUp { call })
+}
+
+/// `POST /v1/drain`.
+pub(super) async fn drain(State(app): State<App>) -> Result<Response, Problem> {
+    give(&app, Order::Drain)
+}
+
+/// Gives an order and waits for what comes of it.
+pub(super) async fn ask(app: &App, order: Order) -> Result<Done, Problem> {
+    let (answer, outcome) = oneshot::channel();
+    post(app, Asked { order, answer: Some(answer) })?;
+    match tokio::time::timeout(ANSWER_WAIT, outcome).await {
+        Ok(Ok(outcome)) => outcome.map_err(Problem::from),
+        Ok(Err(_)) | Err(_) => {
+            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "call control gave no answer in time"))
+        }
+    }
+}
+
+/// Gives an order whose outcome is told by events.
+fn give(app: &App, order: Order) -> Result<Response, Problem> {
+    post(app, Asked { order, answer: None })?;
+    answered(Done::Accepted)
+}
+
+fn post(app: &App, asked: Asked) -> Result<(), Problem> {
+    let refused = |_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "call control takes no orders now");
+    app.orders.try_send(asked).map_err(refused)
+}
+
+/// What an order has led to, for the client.
+fn answered(done: Done) -> Result<Response, Problem> {
+    let body = match done {
+        Done::Accepted => serde_json::json!({ "accepted": true }),
+        Done::Supervisor(supervisor) => serde_json::json!({ "accepted": true, "supervisor": supervisor }),
+        Done::Prompt(prompt) => serde_json::json!({ "accepted": true, "prompt": prompt }),
+        Done::Audio { client, .. } => serde_json::json!({ "accepted": true, "client": client }),
+    };
+    Ok((StatusCode::ACCEPTED, Json(body)).into_response())
+}
+
+fn read<T>(body: Body<T>) -> Result<T, Problem> {
+    let Json(read) = body.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+    Ok(read)
+}
+
+fn mode_of(mode: ModeWord, party: Option<PartyWord>) -> Result<SupervisorMode, Problem> {
+    match (mode, party) {
+        // An agent is who a supervisor whispers to, unless it says otherwise.
+        (ModeWord::Whisper, party) => Ok(SupervisorMode::Whisper(party.map_or(Party::Callee, Party::from))),
+        (ModeWord::Listen, None) => Ok(SupervisorMode::Listen),
+        (ModeWord::Barge, None) => Ok(SupervisorMode::Barge),
+        (ModeWord::Listen | ModeWord::Barge, Some(_)) => {
+            Err(bad("`party` stands beside `whisper`: nobody hears who listens, and all hear who barges in"))
+        }
+    }
+}
+
+fn text_of(SayRequest { text, language }: SayRequest) -> Result<PlayedSound, Problem> {
+    if !is_saying(&text) {
+        let detail = format!(
+            "`say.text` has 1-{SAYING_CHARS_MAX} characters on one line; {{NAME}} stands for a header of the INVITE"
+        );
+        return Err(bad(detail));
+    }
+    let language = Language::ALL.into_iter().find(|each| each.as_str() == language);
+    let language = language.ok_or_else(|| bad("`say.language` is \"zh\" or \"en\""))?;
+    Ok(PlayedSound::Text { text, language })
+}
+
+fn bad(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, detail)
+}
+
+impl From<PartyWord> for Party {
+    fn from(word: PartyWord) -> Self {
+        match word {
+            PartyWord::Caller => Party::Caller,
+            PartyWord::Callee => Party::Callee,
+        }
+    }
+}
+
+impl From<Denied> for Problem {
+    fn from(denied: Denied) -> Self {
+        let status = match denied.kind {
+            DeniedKind::Unknown => StatusCode::NOT_FOUND,
+            DeniedKind::Wrong => StatusCode::BAD_REQUEST,
+            DeniedKind::Forbidden => StatusCode::FORBIDDEN,
+            DeniedKind::Conflict => StatusCode::CONFLICT,
+            DeniedKind::Full => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Problem::new(status, denied.reason)
+    }
+}
