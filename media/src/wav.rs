@@ -87,13 +87,13 @@ pub fn read(source: impl Read, channel: Channel) -> Result<Recording, WavError> 
 }
 
 /// The head of a stream of 16-bit PCM that ends when it ends: both lengths say the most there can be, as players expect
-/// of live streams.
+/// of live streams, in whole frames of one or two channels, as strict readers do.
 pub fn stream_head(channels: u16, rate_hz: u32) -> [u8; 44] {
     let octets_per_frame = 2 * channels;
     let mut head = [0; 44];
     let parts: [&[u8]; 13] = [
         b"RIFF",
-        &u32::MAX.to_le_bytes(),
+        &(STREAM_OCTETS + 36).to_le_bytes(),
         b"WAVE",
         b"fmt ",
         &16_u32.to_le_bytes(),
@@ -104,13 +104,16 @@ pub fn stream_head(channels: u16, rate_hz: u32) -> [u8; 44] {
         &octets_per_frame.to_le_bytes(),
         &16_u16.to_le_bytes(),
         b"data",
-        &u32::MAX.to_le_bytes(),
+        &STREAM_OCTETS.to_le_bytes(),
     ];
     for (into, octet) in head.iter_mut().zip(parts.concat()) {
         *into = octet;
     }
     head
 }
+
+/// What the head of a stream says of its length: the most that leaves room for the head itself.
+const STREAM_OCTETS: u32 = (u32::MAX - 36) & !3;
 
 /// Writes mono 16-bit PCM.
 pub fn write(samples: &[i16], rate_hz: u32, sink: impl Write + Seek) -> Result<(), WavError> {

@@ -290,7 +290,7 @@ impl Call {
             Role::Caller => self.caller_gone(context, reason),
             Role::Far => self.far_gone(context, code, reason),
             Role::Next => self.next_failed(context, &format!("{code} {reason}")),
-            Role::Supervisor => self.lose_supervisor(context, id, reason),
+            Role::Supervisor => self.supervisor_gone(context, id, code, reason),
             Role::Leaving => self.sweep(context),
         }
     }

@@ -182,7 +182,15 @@ impl Call {
         self.notice(context, What::SupervisorJoined { supervisor: number, answer_ms });
     }
 
-    /// A supervisor has hung up, refused, or cannot take part.
+    /// A supervisor has hung up, or will not come.
+    pub(super) fn supervisor_gone(&mut self, context: &mut Context<'_>, leg: LegId, code: u16, reason: &str) {
+        let Stage::Talking(talking) = &mut self.stage else { return };
+        let joined = talking.supervisors.by_leg(leg).is_some_and(|supervisor| supervisor.has_joined());
+        let refused = format!("{code} {reason}");
+        self.lose_supervisor(context, leg, if joined { reason } else { &refused });
+    }
+
+    /// A supervisor can take part no longer.
     pub(super) fn lose_supervisor(&mut self, context: &mut Context<'_>, leg: LegId, reason: &str) {
         let Stage::Talking(talking) = &mut self.stage else { return };
         if let Some(supervisor) = talking.supervisors.take(|supervisor| supervisor.leg.id == leg) {

@@ -227,7 +227,10 @@ fn read_supervision(mut section: Section<'_>) -> SupervisionSettings {
     let most = media::SUPERVISORS_MAX as i64;
     let per_call = section.read("per_call", format!("a whole number from 0 to {most}"), whole(0..=most));
     let patterns = "a list of patterns of SIP URIs, e.g. [\"sip:8???@192.0.2.10\"]";
-    let uris = section.read("uris", patterns, list(ENTRIES_MAX, uri_pattern));
+    let uris = section.read("uris", patterns, |value| match value.as_array() {
+        Some(none) if none.is_empty() => Some(Vec::new()),
+        _ => list(ENTRIES_MAX, uri_pattern)(value),
+    });
     section.finish();
     SupervisionSettings { per_call: per_call.map_or(default.per_call, count), uris: uris.unwrap_or_default() }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -118,6 +118,8 @@ struct SayRequest {
 }
 
 type Body<T> = Result<Json<T>, JsonRejection>;
+/// A call, and something of it by number.
+type Numbered = Result<Path<(String, u32)>, PathRejection>;
 
 /// `POST /v1/calls/{id}/supervisors`.
 pub(super) async fn supervise(
@@ -139,9 +141,10 @@ pub(super) async fn supervise(
 /// `PATCH /v1/calls/{id}/supervisors/{supervisor}`.
 pub(super) async fn change_supervisor(
     State(app): State<App>,
-    Path((call, supervisor)): Path<(String, u32)>,
+    path: Numbered,
     body: Body<ModeRequest>,
 ) -> Result<Response, Problem> {
+    let (call, supervisor) = numbered(path)?;
     let ModeRequest { mode, party } = read(body)?;
     let mode = mode_of(mode, party)?;
     app.check_up(&call)?;
@@ -149,10 +152,8 @@ pub(super) async fn change_supervisor(
 }
 
 /// `DELETE /v1/calls/{id}/supervisors/{supervisor}`.
-pub(super) async fn end_supervisor(
-    State(app): State<App>,
-    Path((call, supervisor)): Path<(String, u32)>,
-) -> Result<Response, Problem> {
+pub(super) async fn end_supervisor(State(app): State<App>, path: Numbered) -> Result<Response, Problem> {
+    let (call, supervisor) = numbered(path)?;
     app.check_up(&call)?;
     answered(ask(&app, Order::EndSupervisor { call, supervisor }).await?)
 }
@@ -181,10 +182,8 @@ pub(super) async fn play(
 }
 
 /// `DELETE /v1/calls/{id}/prompts/{prompt}`.
-pub(super) async fn stop(
-    State(app): State<App>,
-    Path((call, prompt)): Path<(String, u32)>,
-) -> Result<Response, Problem> {
+pub(super) async fn stop(State(app): State<App>, path: Numbered) -> Result<Response, Problem> {
+    let (call, prompt) = numbered(path)?;
     app.check_up(&call)?;
     answered(ask(&app, Order::StopPlay { call, prompt }).await?)
 }
@@ -237,6 +236,11 @@ fn answered(done: Done) -> Result<Response, Problem> {
 fn read<T>(body: Body<T>) -> Result<T, Problem> {
     let Json(read) = body.map_err(|error| Problem::new(error.status(), error.body_text()))?;
     Ok(read)
+}
+
+fn numbered(path: Numbered) -> Result<(String, u32), Problem> {
+    let Path(named) = path.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+    Ok(named)
 }
 
 fn mode_of(mode: ModeWord, party: Option<PartyWord>) -> Result<SupervisorMode, Problem> {

@@ -123,13 +123,15 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     ]);
     let expires = prop::option::weighted(0.2, prop::sample::select(vec![30_u32, 90, 1800]));
     let mood = prop::sample::select(vec!["angry", "angry", "sad", "calm"]);
-    let keys = prop::sample::select(vec!["0", "0", "1", "2", "*9", "*91#", "A", "B", "C", "D"]);
+    let keys = prop::sample::select(vec!["0", "0", "1", "2", "*9", "*91#", "A", "B", "C", "C", "D"]);
     let orders = prop::sample::select(vec![
         "supervise floor barge",
         "supervise floor listen",
         "supervise sip:8001@10.0.0.9 whisper callee",
         "change 1 barge",
-        "change 2 whisper caller",
+        "change 1 whisper caller",
+        "change 1 whisper callee",
+        "change 1 whisper caller",
         "release 1",
         "play callee duck",
         "play caller replace",
@@ -169,7 +171,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (leg.clone(), any()).prop_map(|(text, well)| Step::Spoken { text, well }),
         6 => (leg, mood).prop_map(|(leg, mood)| Step::Mood { leg, mood }),
         1 => prop::option::weighted(0.9, 0_u64..9).prop_map(|hang_up| Step::Order { hang_up }),
-        6 => (1_u64..4, orders).prop_map(|(call, words)| Step::Operator { call, words }),
+        9 => (1_u64..3, orders).prop_map(|(call, words)| Step::Operator { call, words }),
         8 => (0_usize..8).prop_map(|which| Step::Deliver { which }),
         4 => waits.prop_map(|millis| Step::Wait { millis }),
     ];

@@ -84,7 +84,7 @@ fn supervision_ends_with_the_supervisor_and_with_the_call() {
 #[test]
 fn what_goes_wrong_with_a_supervisor_leaves_the_call_alone() {
     for (happens, done) in [
-        ("floor fails 486 Busy Here", "close floor\nsupervisor 1 failed: Busy Here"),
+        ("floor fails 486 Busy Here", "close floor\nsupervisor 1 failed: 486 Busy Here"),
         ("floor answers no-sdp", "bye floor\nclose floor\nsupervisor 1 failed: answered without a session description"),
         ("floor cannot open", "cancel floor\nsupervisor 1 failed: media port could not be opened: in use"),
         ("wait 20", "cancel floor\nclose floor\nsupervisor 1 failed: no answer in time"),
