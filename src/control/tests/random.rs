@@ -166,7 +166,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => leg.clone().prop_map(|leg| Step::Bridged { leg }),
         2 => leg.clone().prop_map(|play| Step::PlayStarts { play }),
         2 => leg.clone().prop_map(|play| Step::PlayEnds { play }),
-        4 => (leg.clone(), keys, 0_usize..3).prop_map(|(leg, keys, way)| Step::Keys { leg, keys, way }),
+        6 => (leg.clone(), keys, 0_usize..3).prop_map(|(leg, keys, way)| Step::Keys { leg, keys, way }),
         1 => leg.clone().prop_map(|leg| Step::Speaks { leg }),
         3 => (leg.clone(), any()).prop_map(|(text, well)| Step::Spoken { text, well }),
         6 => (leg, mood).prop_map(|(leg, mood)| Step::Mood { leg, mood }),
@@ -198,7 +198,7 @@ proptest! {
 fn the_sequences_reach_everything() {
     let mut runner = TestRunner::deterministic();
     let mut reached = BTreeSet::new();
-    for _ in 0..1_200 {
+    for _ in 0..3_000 {
         let mut sim = Sim::new(settings());
         for step in steps().new_tree(&mut runner).expect("no filters").current() {
             happen(&mut sim, &step);
