@@ -94,12 +94,17 @@ fn a_supervisor_stays_through_a_re_route_and_the_human_alone_is_told_something()
     stage.until("the supervisor", |what| matches!(what, What::SupervisorJoined { .. }));
     hears("the bot", &stage.bot, &[CALLER_HZ, SUPERVISOR_HZ]);
 
+    // Both are heard under the whisper, which is to be compared with its file.
+    caller.say(Audio::Silence).expect("an order");
+    floor.say(Audio::Silence).expect("an order");
     caller.press("0").expect("an order");
     let told = |what: &What| matches!(what, What::PromptEnded { party, completed: true, .. } if party == "callee");
     stage.until("the end of the whisper", told);
     let whisper = fixture("config/prompts/please-wait.wav");
     assert!(heard(&stage.human.heard().samples, &whisper), "the human was told");
     assert!(!heard(&caller.heard().samples, &whisper), "the caller was not");
+    caller.say(Audio::tone(CALLER_HZ, 0.3)).expect("an order");
+    floor.say(Audio::tone(SUPERVISOR_HZ, 0.3)).expect("an order");
     hears("after the re-route: the human", &stage.human, &[CALLER_HZ, SUPERVISOR_HZ]);
     hears("after the re-route: the caller", &caller, &[HUMAN_HZ]);
     hears("after the re-route: the supervisor", &floor, &[CALLER_HZ, HUMAN_HZ]);
