@@ -14,7 +14,7 @@ use crate::notice::{Notice, What};
 use crate::shell::clock::Clock;
 use crate::shell::copy::Copies;
 use crate::shell::listen::{Heard, Listening, Parties};
-use crate::shell::media::{CopyRing, MediaFigures, MediaHandle, TapRing};
+use crate::shell::media::{MediaFigures, MediaHandle, TapRing};
 use crate::shell::sip::SipSide;
 use crate::speech::{Answer, Speaker};
 use crate::web::{Asked, Bus, Component, Readiness};
@@ -31,10 +31,9 @@ pub(super) struct Desk {
     pub(super) listening: Option<Listening>,
     pub(super) speaker: Speaker,
     pub(super) copies: Copies,
-    pub(super) tap: Arc<TapRing>,
-    pub(super) copy_ring: Arc<CopyRing>,
-    /// Copied packets that were dropped when that was last read.
+    /// Copied packets that had been dropped when that was last read.
     pub(super) copies_dropped: u64,
+    pub(super) tap: Arc<TapRing>,
     /// The media loop's figures when they were last read.
     pub(super) figures: MediaFigures,
     pub(super) parties: Arc<Parties>,
@@ -198,7 +197,7 @@ impl Desk {
         self.readiness.set(Component::Listening, listens);
         self.readiness.set(Component::Model, listening.is_some_and(Listening::with_model));
         self.metrics.set_listening_backlog(self.tap.len());
-        let dropped = self.copy_ring.dropped();
+        let dropped = self.copies.packets_dropped();
         self.metrics.count_copies_dropped(dropped - self.copies_dropped);
         self.copies_dropped = dropped;
         let media = self.media.figures();

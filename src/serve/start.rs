@@ -9,7 +9,7 @@ use tracing::{info, warn};
 
 use super::desk::{Desk, Inlets, Work};
 use crate::cli::Failure;
-use crate::control::{Control, ControlSettings, Input, Order, Sounds};
+use crate::control::{Control, ControlSettings, Input, Order, SipEvent, Sounds};
 use crate::metrics::Metrics;
 use crate::model::ModelFiles;
 use crate::settings::{Fault, Policies, Settings};
@@ -54,9 +54,8 @@ impl Server {
         let copy_ring = Arc::new(CopyRing::new(COPIES_MAX));
         let media = start_media(&settings, (&tap, &copy_ring), clock, media_events)?;
         readiness.set(Component::Media, true);
-
         let parties = Arc::new(Parties::default());
-        let copies = start_copies(&copy_ring, &parties, clock, &metrics)?;
+        let copies = start_copies(copy_ring, &parties, clock, &metrics)?;
         let (heard, heard_inlet) = mpsc::channel(EVENTS_MAX);
         let options = ListenOptions {
             tap: Arc::clone(&tap),
@@ -68,15 +67,10 @@ impl Server {
             barge_in: settings.listening.barge_in,
             heard,
         };
-        let listening = settings.listening.enabled.then(|| Listening::start(options)).transpose();
-        let listening = listening.map_err(|error| Failure::of("starting the listening thread", error))?;
-
+        let listening = start_listening(&settings, options)?;
         let (speaker, spoken_inlet) = start_speaker(&settings, sayings)?;
 
-        let (sip_events, sip_inlet) = mpsc::channel(EVENTS_MAX);
-        let sip =
-            SipSide::start(sip_options(&settings), sip_events).await.map_err(|e| Failure::Failed(e.to_string()))?;
-        info!(address = %sip.local_addr(), "SIP over UDP");
+        let (sip, sip_inlet) = start_sip(&settings).await?;
         readiness.set(Component::Sip, true);
 
         let bus = Arc::new(Bus::new());
@@ -90,9 +84,7 @@ impl Server {
         };
         let web = offer_api(&settings, inside).await?;
 
-        let engine = routing::Engine::with_limit(policies, settings.limits.calls.saturating_mul(LEGS_PER_CALL));
-        let sounds = Sounds { files: prompts, ringback };
-        let control = Control::new(ControlSettings::from(&settings), engine, sounds, boot_id()?, random());
+        let control = start_control(&settings, policies, Sounds { files: prompts, ringback })?;
         let inlets = Inlets {
             sip: sip_inlet,
             media: media_inlet,
@@ -109,9 +101,8 @@ impl Server {
             listening,
             speaker,
             copies,
-            tap,
-            copy_ring,
             copies_dropped: 0,
+            tap,
             figures,
             parties,
             bus,
@@ -171,6 +162,19 @@ fn start_media(
     MediaHandle::start(options).map_err(|error| Failure::of("starting the media loop", error))
 }
 
+fn start_control(settings: &Settings, policies: Vec<routing::Policy>, sounds: Sounds) -> Result<Control, Failure> {
+    let engine = routing::Engine::with_limit(policies, settings.limits.calls.saturating_mul(LEGS_PER_CALL));
+    Ok(Control::new(ControlSettings::from(settings), engine, sounds, boot_id()?, random()))
+}
+
+async fn start_sip(settings: &Settings) -> Result<(SipSide, mpsc::Receiver<SipEvent>), Failure> {
+    let (events, inlet) = mpsc::channel(EVENTS_MAX);
+    let started = SipSide::start(sip_options(settings), events).await;
+    let sip = started.map_err(|error| Failure::Failed(error.to_string()))?;
+    info!(address = %sip.local_addr(), "SIP over UDP");
+    Ok((sip, inlet))
+}
+
 /// Speaks the texts that are known now, so that no call waits for them.
 fn start_speaker(settings: &Settings, sayings: BTreeSet<Saying>) -> Result<(Speaker, mpsc::Receiver<Answer>), Failure> {
     let (answers, inlet) = mpsc::channel(EVENTS_MAX);
@@ -213,15 +217,21 @@ fn model_files(settings: &Settings) -> Option<ModelFiles> {
         .ok()
 }
 
+/// Listens, when that is wanted.
+fn start_listening(settings: &Settings, options: ListenOptions) -> Result<Option<Listening>, Failure> {
+    let listening = settings.listening.enabled.then(|| Listening::start(options)).transpose();
+    listening.map_err(|error| Failure::of("starting the listening thread", error))
+}
+
 fn start_copies(
-    ring: &Arc<CopyRing>,
+    ring: Arc<CopyRing>,
     parties: &Arc<Parties>,
     clock: Clock,
     metrics: &Metrics,
 ) -> Result<Copies, Failure> {
     let metrics = metrics.clone();
     let on_restart = Box::new(move || metrics.count_copier_restart());
-    let options = CopyOptions { ring: Arc::clone(ring), parties: Arc::clone(parties), clock, on_restart };
+    let options = CopyOptions { ring, parties: Arc::clone(parties), clock, on_restart };
     Copies::start(options).map_err(|error| Failure::of("starting the copying thread", error))
 }
 

@@ -45,6 +45,7 @@ pub struct CopyOptions {
 #[derive(Debug, Clone)]
 pub struct Copies {
     shared: Arc<Shared>,
+    ring: Arc<CopyRing>,
 }
 
 #[derive(Debug, Default)]
@@ -60,10 +61,15 @@ impl Copies {
     /// # Errors
     /// When the system gives no thread.
     pub fn start(options: CopyOptions) -> io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+        let (shared, ring) = (Arc::new(Shared::default()), Arc::clone(&options.ring));
         let theirs = Arc::clone(&shared);
         thread::Builder::new().name("copy".into()).spawn(move || run(&options, &theirs))?;
-        Ok(Self { shared })
+        Ok(Self { shared, ring })
+    }
+
+    /// Packets that were lost to copies because the thread was behind.
+    pub fn packets_dropped(&self) -> u64 {
+        self.ring.dropped()
     }
 
     /// The frames of a leg's call from now on. They end when its copy ends; at once when there is none.

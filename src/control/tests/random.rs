@@ -190,6 +190,7 @@ proptest! {
         wind_up(&mut sim);
         sim.assert_clean();
         one_start_and_one_end(&sim);
+        whoever_comes_goes(&sim);
     }
 }
 
@@ -203,87 +204,93 @@ fn the_sequences_reach_everything() {
         for step in steps().new_tree(&mut runner).expect("no filters").current() {
             happen(&mut sim, &step);
         }
-        reached.extend(sim.notices.iter().map(|notice| match &notice.what {
-            What::CallStarted { .. } => "started".to_owned(),
-            What::CallRefused { code, .. } => format!("refused {code}"),
-            What::CallAnswered { .. } => "answered".to_owned(),
-            What::Observed { party, .. } => format!("observed {party}"),
-            What::Decided { rule, .. } => format!("decided {rule}"),
-            What::KeyPressed { party, key, .. } => format!("key {party}{}", if key == "•" { " masked" } else { "" }),
-            What::SecureInput { on } => format!("secure input {on}"),
-            What::PromptStarted { .. } => "prompt started".to_owned(),
-            What::PromptEnded { completed, .. } => format!("prompt ended {completed}"),
-            What::PromptFailed { .. } => "prompt failed".to_owned(),
-            What::RerouteStarted { via, .. } => format!("reroute {via}"),
-            What::Rerouted { via, gap_ms, .. } => format!("rerouted {via} {}", gap_ms.is_some()),
-            What::RerouteFailed { via, .. } => format!("reroute failed {via}"),
-            What::Alert { .. } => "alert".to_owned(),
-            What::SupervisorCalled { mode, .. } => format!("supervisor called to {mode}"),
-            What::SupervisorJoined { .. } => "supervisor joined".to_owned(),
-            What::SupervisorChanged { mode, .. } => format!("supervisor changed to {mode}"),
-            What::SupervisorLeft { .. } => "supervisor left".to_owned(),
-            What::SupervisorFailed { .. } => "supervisor failed".to_owned(),
-            What::AudioOpened { .. } => "audio opened".to_owned(),
-            What::AudioMissed { .. } => "audio missed".to_owned(),
-            What::AudioClosed { .. } => "audio closed".to_owned(),
-            What::CallEnded { .. } => "ended".to_owned(),
-        }));
+        reached.extend(sim.notices.iter().map(|notice| kind(&notice.what)));
     }
-    let expected = [
-        "alert",
-        "answered",
-        "audio closed",
-        "audio missed",
-        "audio opened",
-        "decided angry",
-        "decided briefed",
-        "decided call-ourselves",
-        "decided card",
-        "decided greet",
-        "decided human",
-        "decided menu",
-        "decided music",
-        "decided no-card",
-        "decided ringback",
-        "decided sad",
-        "decided stay",
-        "decided told",
-        "decided typed",
-        "ended",
-        "key callee",
-        "key caller",
-        "key caller masked",
-        "observed callee",
-        "observed caller",
-        "prompt ended false",
-        "prompt ended true",
-        "prompt failed",
-        "prompt started",
-        "refused 404",
-        "refused 422",
-        "refused 488",
-        "refused 503",
-        "reroute bridge",
-        "reroute failed bridge",
-        "reroute failed refer",
-        "reroute refer",
-        "rerouted bridge false",
-        "rerouted bridge true",
-        "rerouted refer false",
-        "secure input false",
-        "secure input true",
-        "started",
-        "supervisor called to barge",
-        "supervisor called to listen",
-        "supervisor called to whisper",
-        "supervisor changed to barge",
-        "supervisor changed to whisper",
-        "supervisor failed",
-        "supervisor joined",
-        "supervisor left",
-    ];
-    assert_eq!(reached.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+    assert_eq!(reached.iter().map(String::as_str).collect::<Vec<_>>(), REACHED);
 }
+
+/// What a notice is, as far as that may differ.
+fn kind(what: &What) -> String {
+    match what {
+        What::CallStarted { .. } => "started".to_owned(),
+        What::CallRefused { code, .. } => format!("refused {code}"),
+        What::CallAnswered { .. } => "answered".to_owned(),
+        What::Observed { party, .. } => format!("observed {party}"),
+        What::Decided { rule, .. } => format!("decided {rule}"),
+        What::KeyPressed { party, key, .. } => format!("key {party}{}", if key == "•" { " masked" } else { "" }),
+        What::SecureInput { on } => format!("secure input {on}"),
+        What::PromptStarted { .. } => "prompt started".to_owned(),
+        What::PromptEnded { completed, .. } => format!("prompt ended {completed}"),
+        What::PromptFailed { .. } => "prompt failed".to_owned(),
+        What::RerouteStarted { via, .. } => format!("reroute {via}"),
+        What::Rerouted { via, gap_ms, .. } => format!("rerouted {via} {}", gap_ms.is_some()),
+        What::RerouteFailed { via, .. } => format!("reroute failed {via}"),
+        What::Alert { .. } => "alert".to_owned(),
+        What::SupervisorCalled { mode, .. } => format!("supervisor called to {mode}"),
+        What::SupervisorJoined { .. } => "supervisor joined".to_owned(),
+        What::SupervisorChanged { mode, .. } => format!("supervisor changed to {mode}"),
+        What::SupervisorLeft { .. } => "supervisor left".to_owned(),
+        What::SupervisorFailed { .. } => "supervisor failed".to_owned(),
+        What::AudioOpened { .. } => "audio opened".to_owned(),
+        What::AudioMissed { .. } => "audio missed".to_owned(),
+        What::AudioClosed { .. } => "audio closed".to_owned(),
+        What::CallEnded { .. } => "ended".to_owned(),
+    }
+}
+
+const REACHED: [&str; 51] = [
+    "alert",
+    "answered",
+    "audio closed",
+    "audio missed",
+    "audio opened",
+    "decided angry",
+    "decided briefed",
+    "decided call-ourselves",
+    "decided card",
+    "decided greet",
+    "decided human",
+    "decided menu",
+    "decided music",
+    "decided no-card",
+    "decided ringback",
+    "decided sad",
+    "decided stay",
+    "decided told",
+    "decided typed",
+    "ended",
+    "key callee",
+    "key caller",
+    "key caller masked",
+    "observed callee",
+    "observed caller",
+    "prompt ended false",
+    "prompt ended true",
+    "prompt failed",
+    "prompt started",
+    "refused 404",
+    "refused 422",
+    "refused 488",
+    "refused 503",
+    "reroute bridge",
+    "reroute failed bridge",
+    "reroute failed refer",
+    "reroute refer",
+    "rerouted bridge false",
+    "rerouted bridge true",
+    "rerouted refer false",
+    "secure input false",
+    "secure input true",
+    "started",
+    "supervisor called to barge",
+    "supervisor called to listen",
+    "supervisor called to whisper",
+    "supervisor changed to barge",
+    "supervisor changed to whisper",
+    "supervisor failed",
+    "supervisor joined",
+    "supervisor left",
+];
 
 /// Hangs up whatever is left and lets everybody say their last words.
 fn wind_up(sim: &mut Sim) {
@@ -311,6 +318,27 @@ fn one_start_and_one_end(sim: &Sim) {
         }
     }
     assert!(up.is_empty(), "never ended: {up:?}");
+}
+
+/// Every supervisor and every client of live audio that came has gone once.
+fn whoever_comes_goes(sim: &Sim) {
+    let (mut supervisors, mut clients) = (BTreeSet::new(), BTreeSet::new());
+    for notice in &sim.notices {
+        let call = &notice.call;
+        match &notice.what {
+            What::SupervisorCalled { supervisor, .. } => assert!(supervisors.insert((call, *supervisor))),
+            What::SupervisorJoined { supervisor, .. } | What::SupervisorChanged { supervisor, .. } => {
+                assert!(supervisors.contains(&(call, *supervisor)));
+            }
+            What::SupervisorLeft { supervisor, .. } | What::SupervisorFailed { supervisor, .. } => {
+                assert!(supervisors.remove(&(call, *supervisor)), "supervisor {supervisor} went twice");
+            }
+            What::AudioOpened { client, .. } => assert!(clients.insert((call, *client))),
+            What::AudioClosed { client, .. } => assert!(clients.remove(&(call, *client)), "client {client} went twice"),
+            _ => {}
+        }
+    }
+    assert!(supervisors.is_empty() && clients.is_empty(), "still there: {supervisors:?} {clients:?}");
 }
 
 fn happen(sim: &mut Sim, step: &Step) {
