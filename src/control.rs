@@ -38,7 +38,7 @@ use routing::CallKey;
 
 pub use command::{Command, SipCommand};
 pub use input::{Header, Input, Invite, OfferMethod, ReplyId, SipEvent};
-pub use order::{Denied, DeniedKind, Done, Order, Party, PlayedSound, SupervisorMode, Whom};
+pub use order::{Denied, DeniedKind, Done, Hears, Order, Party, PlayedSound, SupervisorMode, Whom};
 
 use self::call::{Call, Stage};
 use self::context::{Context, Shared};
@@ -46,6 +46,7 @@ use self::keys::Way;
 use self::leg::header;
 use self::ports::PortPool;
 use self::setup::Refusal;
+use self::supervise::Part;
 use crate::notice::{Notice, What};
 use crate::settings::{Limits, Parties, PortRange, Routes, Settings, SupervisionSettings, Target};
 
@@ -210,12 +211,14 @@ impl Control {
                 call.finish(context, "hung up by an operator");
                 Ok(Done::Accepted)
             }),
-            Order::Supervise { call, whom, mode } => self.ordered(now, &call, out, |call, context| {
-                call.call_supervisor(context, whom, mode).map(Done::Supervisor)
+            Order::Supervise { call, whom, mode, hears } => self.ordered(now, &call, out, |call, context| {
+                call.call_supervisor(context, whom, Part { mode, hears }).map(Done::Supervisor)
             }),
-            Order::ChangeSupervisor { call, supervisor, mode } => self.ordered(now, &call, out, |call, context| {
-                call.change_supervisor(context, supervisor, mode).map(|()| Done::Accepted)
-            }),
+            Order::ChangeSupervisor { call, supervisor, mode, hears } => {
+                self.ordered(now, &call, out, |call, context| {
+                    call.change_supervisor(context, supervisor, mode, hears).map(|()| Done::Accepted)
+                })
+            }
             Order::EndSupervisor { call, supervisor } => self.ordered(now, &call, out, |call, context| {
                 call.end_supervisor(context, supervisor).map(|()| Done::Accepted)
             }),

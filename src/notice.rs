@@ -195,6 +195,8 @@ pub enum What {
         mode: String,
         /// Who alone hears a whisper: `caller` or `callee`.
         party: Option<String>,
+        /// Whom it hears: `both`, `caller` or `callee`.
+        hears: String,
     },
     /// A supervisor has answered and hears the call.
     SupervisorJoined {
@@ -211,6 +213,8 @@ pub enum What {
         mode: String,
         /// Who alone hears a whisper: `caller` or `callee`.
         party: Option<String>,
+        /// Whom it hears: `both`, `caller` or `callee`.
+        hears: String,
     },
     /// A supervisor who took part does so no longer.
     SupervisorLeft {

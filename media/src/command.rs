@@ -56,8 +56,7 @@ pub enum Command {
         /// Who hears it.
         leg: LegId,
     },
-    /// A third party joins the call of `leg`: hears both sides and what plays to `leg`, and is heard by whom the mode
-    /// says.
+    /// A third party joins the call of `leg`: hears its sides and what plays to `leg`, and is heard by whom the mode says.
     ///
     /// Said again to change the mode; ends when either leg is closed. Bridging `leg` to somebody else changes nothing. At
     /// most [`SUPERVISORS_MAX`](crate::SUPERVISORS_MAX) per leg; one more is not heard and hears nothing.
@@ -68,6 +67,8 @@ pub enum Command {
         leg: LegId,
         /// Who hears the supervisor.
         mode: Supervision,
+        /// Whom the supervisor hears.
+        hears: Sides,
     },
     /// Sends a key press to the party on `leg`: as telephone-event where agreed, else as its two tones.
     Press {
@@ -226,7 +227,7 @@ pub enum PlayMode {
     },
 }
 
-/// Who hears a supervisor, who in any case hears both sides.
+/// Who hears a supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Supervision {
     /// Nobody.
@@ -237,6 +238,17 @@ pub enum Supervision {
     WhisperAcross,
     /// Both sides, and the other supervisors.
     Barge,
+}
+
+/// Which sides of a call a supervisor hears; other supervisors who speak to all are heard in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sides {
+    /// Both, and what plays to the supervised leg.
+    Both,
+    /// What the supervised leg says.
+    Supervised,
+    /// What the other side says, and what plays to the supervised leg.
+    Across,
 }
 
 /// A mono sound at 8 kHz, ready to be encoded on the tick.

@@ -20,7 +20,7 @@ use crate::srtp::SessionKeys;
 use crate::stats::Reception as Counts;
 use crate::transcode::{Target, Transcoder};
 use crate::voice::Voice;
-use crate::{Codec, Direction, Event, LegId, LegStats, StreamSettings, Supervision, dtmf, rtcp};
+use crate::{Codec, Direction, Event, LegId, LegStats, Sides, StreamSettings, Supervision, dtmf, rtcp};
 
 /// Comfort noise (RFC 3389), the same static payload type everywhere.
 pub(crate) const COMFORT_NOISE: u8 = 13;
@@ -44,7 +44,7 @@ pub(crate) struct Leg {
     /// Turns the other side's codec into ours, when they differ.
     pub(crate) transcoder: Option<Box<Transcoder>>,
     /// The leg that this one supervises, and how.
-    pub(crate) supervises: Option<(u32, Supervision)>,
+    pub(crate) supervises: Option<Supervised>,
     /// Somebody supervises this leg's call.
     pub(crate) supervised: bool,
     pub(crate) tapped: bool,
@@ -70,6 +70,15 @@ pub(crate) struct Leg {
     /// Figures of transcoders and voices that are gone.
     gone: Gone,
     silence: Silence,
+}
+
+/// What a supervisor's leg has to do with a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Supervised {
+    /// The slot of the supervised leg.
+    pub(crate) target: u32,
+    pub(crate) mode: Supervision,
+    pub(crate) hears: Sides,
 }
 
 /// What became of a datagram.

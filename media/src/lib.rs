@@ -35,7 +35,8 @@ pub mod wav;
 
 pub use codec::Codec;
 pub use command::{
-    Command, ControlPort, Direction, Event, IceCredentials, LegStats, PlayMode, Sound, StreamSettings, Supervision,
+    Command, ControlPort, Direction, Event, IceCredentials, LegStats, PlayMode, Sides, Sound, StreamSettings,
+    Supervision,
 };
 pub use engine::{
     Arrival, BUFFER_BYTES, Channel, CopiedPacket, Datagram, Departure, Engine, Input, LegSlot, Output, SUPERVISORS_MAX,

@@ -13,7 +13,7 @@ use media::srtp::{MASTER_BYTES_MAX, MasterKey, Receiver, Security, Sender, Sessi
 use media::stats::Reception;
 use media::{
     Arrival, BUFFER_BYTES, Channel, Codec, Command, Engine, Event, Input, LegId, Output, PlayMode, PromptId, RtpHeader,
-    Sequencer, Sound, Ssrc, Stamp, StreamSettings, Supervision,
+    Sequencer, Sides, Sound, Ssrc, Stamp, StreamSettings, Supervision,
 };
 
 const LEGS: u32 = 100;
@@ -112,7 +112,7 @@ fn supervision_and_copies_allocate_nothing() {
         }
     }
     let (a, b, supervisor) = (LegId(0), LegId(1), LegId(2));
-    let supervise = Command::Supervise { supervisor, leg: a, mode: Supervision::Barge };
+    let supervise = Command::Supervise { supervisor, leg: a, mode: Supervision::Barge, hears: Sides::Both };
     for command in [Command::Bridge { a, b }, supervise] {
         engine.handle(Duration::ZERO, Input::Command(command), &mut out);
     }

@@ -24,15 +24,19 @@ pub enum Order {
         whom: Whom,
         /// Who is to hear it.
         mode: SupervisorMode,
+        /// Whom it is to hear.
+        hears: Hears,
     },
-    /// Changes who hears a supervisor.
+    /// Changes who hears a supervisor, or whom it hears.
     ChangeSupervisor {
         /// In which call.
         call: String,
         /// Its number in that call.
         supervisor: u32,
-        /// Who is to hear it from now on.
-        mode: SupervisorMode,
+        /// Who is to hear it from now on; as before when nothing is said.
+        mode: Option<SupervisorMode>,
+        /// Whom it is to hear from now on; as before when nothing is said.
+        hears: Option<Hears>,
     },
     /// Hangs up on a supervisor.
     EndSupervisor {
@@ -100,7 +104,17 @@ pub enum Whom {
     Uri(String),
 }
 
-/// Who hears a supervisor. Both sides of the call are heard in any case.
+/// Whom a supervisor hears.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Hears {
+    /// Both sides.
+    #[default]
+    Both,
+    /// One of them; with the callee, also what plays to the caller.
+    Only(Party),
+}
+
+/// Who hears a supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SupervisorMode {
     /// Nobody.
@@ -209,6 +223,16 @@ impl Party {
         match self {
             Party::Caller => "caller",
             Party::Callee => "callee",
+        }
+    }
+}
+
+impl Hears {
+    /// The word that notices use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Hears::Both => "both",
+            Hears::Only(party) => party.as_str(),
         }
     }
 }

@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use media::{LegId, Supervision};
+use media::{LegId, Sides, Supervision};
 
 use super::call::{Call, Stage, millis};
 use super::context::Context;
 use super::leg::{Dialog, Farewell, Leg, header};
-use super::order::{Denied, DeniedKind, Party, SupervisorMode, Whom};
+use super::order::{Denied, DeniedKind, Hears, Party, SupervisorMode, Whom};
 use crate::notice::What;
 use crate::settings::{AudioTerms, Target, is_plain_sip};
 
@@ -27,12 +27,19 @@ pub(super) struct Supervisors {
 pub(super) struct Supervisor {
     number: u32,
     pub(super) leg: Leg,
-    mode: SupervisorMode,
+    part: Part,
     called: Duration,
     /// When it has rung long enough; nothing once it takes part.
     ring_until: Option<Duration>,
     /// The last description of a provisional response, for a 2xx that brings none.
     early: Option<String>,
+}
+
+/// How a supervisor takes part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Part {
+    pub(super) mode: SupervisorMode,
+    pub(super) hears: Hears,
 }
 
 impl Supervisors {
@@ -64,12 +71,7 @@ impl Supervisor {
 
 impl Call {
     /// Calls a supervisor.
-    pub(super) fn call_supervisor(
-        &mut self,
-        context: &mut Context<'_>,
-        whom: Whom,
-        mode: SupervisorMode,
-    ) -> Result<u32, Denied> {
+    pub(super) fn call_supervisor(&mut self, context: &mut Context<'_>, whom: Whom, part: Part) -> Result<u32, Denied> {
         let Stage::Talking(talking) = &self.stage else { return Err(Denied::not_connected()) };
         let settings = &context.shared.settings;
         let most = settings.supervision.per_call;
@@ -79,7 +81,7 @@ impl Call {
         }
         let ring = settings.limits.ring;
         let (name, target) = self.phone_of(context, whom)?;
-        let headers = vec![header("X-Calmline-Supervision", mode.as_str())];
+        let headers = vec![header("X-Calmline-Supervision", part.mode.as_str())];
         let leg = self
             .invite(context, &name, target, headers)
             .ok_or_else(|| Denied::new(DeniedKind::Full, "no media port is free"))?;
@@ -90,9 +92,9 @@ impl Call {
         supervisors.last += 1;
         let number = supervisors.last;
         let ring_until = Some(now + ring);
-        supervisors.present.push(Supervisor { number, leg, mode, called: now, ring_until, early: None });
-        let (mode, party) = in_words(mode);
-        self.notice(context, What::SupervisorCalled { supervisor: number, target: name, mode, party });
+        supervisors.present.push(Supervisor { number, leg, part, called: now, ring_until, early: None });
+        let (mode, party, hears) = part.in_words();
+        self.notice(context, What::SupervisorCalled { supervisor: number, target: name, mode, party, hears });
         Ok(number)
     }
 
@@ -124,25 +126,29 @@ impl Call {
         }
     }
 
-    /// Changes who hears a supervisor, now or once it answers.
+    /// Changes how a supervisor takes part, now or once it answers.
     pub(super) fn change_supervisor(
         &mut self,
         context: &mut Context<'_>,
         number: u32,
-        mode: SupervisorMode,
+        mode: Option<SupervisorMode>,
+        hears: Option<Hears>,
     ) -> Result<(), Denied> {
         let caller = self.caller.id;
         let Stage::Talking(talking) = &mut self.stage else { return Err(Denied::not_connected()) };
         let present = &mut talking.supervisors.present;
         let supervisor = present.iter_mut().find(|supervisor| supervisor.number == number).ok_or_else(unknown)?;
-        if std::mem::replace(&mut supervisor.mode, mode) == mode {
+        let before = supervisor.part;
+        let part = Part { mode: mode.unwrap_or(before.mode), hears: hears.unwrap_or(before.hears) };
+        if before == part {
             return Ok(());
         }
+        supervisor.part = part;
         if supervisor.has_joined() {
-            context.media(media::Command::Supervise { supervisor: supervisor.leg.id, leg: caller, mode: of(mode) });
+            context.media(part.command(supervisor.leg.id, caller));
         }
-        let (mode, party) = in_words(mode);
-        self.notice(context, What::SupervisorChanged { supervisor: number, mode, party });
+        let (mode, party, hears) = part.in_words();
+        self.notice(context, What::SupervisorChanged { supervisor: number, mode, party, hears });
         Ok(())
     }
 
@@ -176,8 +182,8 @@ impl Call {
         };
         supervisor.ring_until = None;
         supervisor.leg.agree(context, agreement);
-        let (number, mode, called) = (supervisor.number, of(supervisor.mode), supervisor.called);
-        context.media(media::Command::Supervise { supervisor: leg, leg: caller, mode });
+        let (number, called) = (supervisor.number, supervisor.called);
+        context.media(supervisor.part.command(leg, caller));
         let answer_ms = millis(context.now.saturating_sub(called));
         self.notice(context, What::SupervisorJoined { supervisor: number, answer_ms });
     }
@@ -241,17 +247,26 @@ fn unknown() -> Denied {
     Denied::new(DeniedKind::Unknown, "no such supervisor in this call")
 }
 
-/// The mode and the only hearer, as notices have them.
-fn in_words(mode: SupervisorMode) -> (String, Option<String>) {
-    (mode.as_str().to_owned(), mode.party().map(|party| party.as_str().to_owned()))
-}
+impl Part {
+    /// The order to the media path, which sees the call from the caller's leg.
+    fn command(self, supervisor: LegId, caller: LegId) -> media::Command {
+        let mode = match self.mode {
+            SupervisorMode::Listen => Supervision::Listen,
+            SupervisorMode::Whisper(Party::Caller) => Supervision::Whisper,
+            SupervisorMode::Whisper(Party::Callee) => Supervision::WhisperAcross,
+            SupervisorMode::Barge => Supervision::Barge,
+        };
+        let hears = match self.hears {
+            Hears::Both => Sides::Both,
+            Hears::Only(Party::Caller) => Sides::Supervised,
+            Hears::Only(Party::Callee) => Sides::Across,
+        };
+        media::Command::Supervise { supervisor, leg: caller, mode, hears }
+    }
 
-/// The mode as the media path has it, seen from the caller's leg.
-fn of(mode: SupervisorMode) -> Supervision {
-    match mode {
-        SupervisorMode::Listen => Supervision::Listen,
-        SupervisorMode::Whisper(Party::Caller) => Supervision::Whisper,
-        SupervisorMode::Whisper(Party::Callee) => Supervision::WhisperAcross,
-        SupervisorMode::Barge => Supervision::Barge,
+    /// The mode, the only hearer, and whom it hears, as notices have them.
+    fn in_words(self) -> (String, Option<String>, String) {
+        let party = self.mode.party().map(|party| party.as_str().to_owned());
+        (self.mode.as_str().to_owned(), party, self.hears.as_str().to_owned())
     }
 }

@@ -17,7 +17,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::problem::Problem;
 use super::routes::App;
-use crate::control::{Denied, DeniedKind, Done, Order, Party, PlayedSound, SupervisorMode, Whom};
+use crate::control::{Denied, DeniedKind, Done, Hears, Order, Party, PlayedSound, SupervisorMode, Whom};
 use crate::settings::read_prompt;
 
 /// How long call control may take to say whether it carries an order out.
@@ -75,6 +75,16 @@ enum PartyWord {
     Callee,
 }
 
+/// Whom a supervisor hears.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum HearsWord {
+    #[default]
+    Both,
+    Caller,
+    Callee,
+}
+
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum PlayWord {
@@ -90,14 +100,17 @@ pub(super) struct SupervisorRequest {
     uri: Option<String>,
     mode: ModeWord,
     party: Option<PartyWord>,
+    #[serde(default)]
+    hears: HearsWord,
 }
 
-/// Who hears a supervisor from now on.
+/// How a supervisor takes part from now on.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ModeRequest {
-    mode: ModeWord,
+pub(super) struct PartRequest {
+    mode: Option<ModeWord>,
     party: Option<PartyWord>,
+    hears: Option<HearsWord>,
 }
 
 /// What a party is to hear.
@@ -127,7 +140,7 @@ pub(super) async fn supervise(
     Path(call): Path<String>,
     body: Body<SupervisorRequest>,
 ) -> Result<Response, Problem> {
-    let SupervisorRequest { target, uri, mode, party } = read(body)?;
+    let SupervisorRequest { target, uri, mode, party, hears } = read(body)?;
     let mode = mode_of(mode, party)?;
     let whom = match (target, uri) {
         (Some(name), None) => Whom::Target(name),
@@ -135,20 +148,25 @@ pub(super) async fn supervise(
         (None, None) | (Some(_), Some(_)) => return Err(bad("either `target` or `uri` says whom to call")),
     };
     app.check_up(&call)?;
-    answered(ask(&app, Order::Supervise { call, whom, mode }).await?)
+    answered(ask(&app, Order::Supervise { call, whom, mode, hears: hears.into() }).await?)
 }
 
 /// `PATCH /v1/calls/{id}/supervisors/{supervisor}`.
 pub(super) async fn change_supervisor(
     State(app): State<App>,
     path: Numbered,
-    body: Body<ModeRequest>,
+    body: Body<PartRequest>,
 ) -> Result<Response, Problem> {
     let (call, supervisor) = numbered(path)?;
-    let ModeRequest { mode, party } = read(body)?;
-    let mode = mode_of(mode, party)?;
+    let PartRequest { mode, party, hears } = read(body)?;
+    let mode = match (mode, party, hears) {
+        (None, Some(_), _) => return Err(bad("`party` stands beside `mode`")),
+        (None, None, None) => return Err(bad("`mode` or `hears` says what changes")),
+        (mode, party, _) => mode.map(|mode| mode_of(mode, party)).transpose()?,
+    };
     app.check_up(&call)?;
-    answered(ask(&app, Order::ChangeSupervisor { call, supervisor, mode }).await?)
+    let hears = hears.map(Hears::from);
+    answered(ask(&app, Order::ChangeSupervisor { call, supervisor, mode, hears }).await?)
 }
 
 /// `DELETE /v1/calls/{id}/supervisors/{supervisor}`.
@@ -276,6 +294,16 @@ impl From<PartyWord> for Party {
         match word {
             PartyWord::Caller => Party::Caller,
             PartyWord::Callee => Party::Callee,
+        }
+    }
+}
+
+impl From<HearsWord> for Hears {
+    fn from(word: HearsWord) -> Self {
+        match word {
+            HearsWord::Both => Hears::Both,
+            HearsWord::Caller => Hears::Only(Party::Caller),
+            HearsWord::Callee => Hears::Only(Party::Callee),
         }
     }
 }

@@ -68,6 +68,10 @@ fn a_supervisor_hears_both_and_is_heard_by_whom_the_mode_says() {
     hears("barging in: the caller", &caller, &[BOT_HZ, SUPERVISOR_HZ]);
     hears("barging in: the bot", &stage.bot, &[CALLER_HZ, SUPERVISOR_HZ]);
 
+    assert_eq!(mode(json!({ "mode": "whisper", "hears": "callee" })).0, 202);
+    hears("whispering and hearing one side: the supervisor", &floor, &[BOT_HZ]);
+    hears("whispering and hearing one side: the bot", &stage.bot, &[CALLER_HZ, SUPERVISOR_HZ]);
+
     assert_eq!(stage.ask("DELETE", &format!("{path}/1"), &json!(null)).0, 202);
     expect(&floor, "our BYE", |event| matches!(event, Event::Bye { .. }));
     hears("afterwards: the caller", &caller, &[BOT_HZ]);

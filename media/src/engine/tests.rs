@@ -17,7 +17,7 @@ use super::{Arrival, BUFFER_BYTES, Channel, CopiedPacket, Datagram, Engine, Inpu
 use crate::codec::Decoder;
 use crate::engine::LegSlot;
 use crate::packet::{RtpHeader, Ssrc, Stamp};
-use crate::{Codec, Command, Direction, Event, LegId, PlayMode, PromptId, Sound, StreamSettings, Supervision};
+use crate::{Codec, Command, Direction, Event, LegId, PlayMode, PromptId, Sides, Sound, StreamSettings, Supervision};
 
 /// The caller's leg and where its phone is.
 const CALLER: LegId = LegId(0x8000_0001);

@@ -132,6 +132,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         "change 1 whisper caller",
         "change 1 whisper callee",
         "change 1 whisper caller",
+        "change 1 hears caller",
         "release 1",
         "play callee duck",
         "play caller replace",

@@ -9,8 +9,8 @@ use media::{Direction, LegId, StreamSettings};
 
 use super::sim::{Sim, SipState, settings};
 use crate::control::{
-    Command, ControlSettings, Header, Input, Invite, OfferMethod, Order, Party, PlayedSound, SipCommand, SipEvent,
-    SupervisorMode, Whom, leg::header,
+    Command, ControlSettings, Header, Hears, Input, Invite, OfferMethod, Order, Party, PlayedSound, SipCommand,
+    SipEvent, SupervisorMode, Whom, leg::header,
 };
 use crate::notice::What;
 
@@ -234,8 +234,8 @@ fn deliver(sim: &mut Sim, lines: &mut Vec<String>) {
     }
 }
 
-/// An order about a call: `supervise TARGET|sip:… MODE`, `change N MODE`, `release N`, where MODE is `listen`,
-/// `barge`, or `whisper PARTY`; `play PARTY MODE`, `say PARTY MODE`, `stop N`; `audio`, `audio N missed MS`,
+/// An order about a call: `supervise TARGET|sip:… MODE`, `change N MODE`, `change N hears WHOM`, `release N`, where MODE
+/// is `listen`, `barge`, or `whisper PARTY`; `play PARTY MODE`, `say PARTY MODE`, `stop N`; `audio`, `audio N missed MS`,
 /// `audio N closes`.
 #[track_caller]
 pub(super) fn order(call: &str, words: &[&str]) -> Order {
@@ -253,10 +253,14 @@ pub(super) fn order(call: &str, words: &[&str]) -> Order {
         ["supervise", whom, ref rest @ ..] => {
             let named = || Whom::Target(whom.to_owned());
             let whom = if whom.starts_with("sip") { Whom::Uri(whom.to_owned()) } else { named() };
-            Order::Supervise { call, whom, mode: mode(rest) }
+            Order::Supervise { call, whom, mode: mode(rest), hears: Hears::Both }
+        }
+        ["change", supervisor, "hears", whom] => {
+            let hears = Some(if whom == "both" { Hears::Both } else { Hears::Only(party(whom)) });
+            Order::ChangeSupervisor { call, supervisor: number(supervisor), mode: None, hears }
         }
         ["change", supervisor, ref rest @ ..] => {
-            Order::ChangeSupervisor { call, supervisor: number(supervisor), mode: mode(rest) }
+            Order::ChangeSupervisor { call, supervisor: number(supervisor), mode: Some(mode(rest)), hears: None }
         }
         ["release", supervisor] => Order::EndSupervisor { call, supervisor: number(supervisor) },
         ["play", hearer, how] => {
@@ -450,8 +454,9 @@ fn render_media(sim: &Sim, command: &media::Command) -> String {
         media::Command::StopPlay { leg } => format!("stop {}", name(sim, *leg)),
         media::Command::Copy { leg, on } => format!("copy {} {}", name(sim, *leg), if *on { "on" } else { "off" }),
         media::Command::Tap { leg, on } => format!("tap {} {}", name(sim, *leg), if *on { "on" } else { "off" }),
-        media::Command::Supervise { supervisor, leg, mode } => {
-            format!("supervise {} by {} {mode:?}", name(sim, *leg), name(sim, *supervisor))
+        media::Command::Supervise { supervisor, leg, mode, hears } => {
+            let hears = if *hears == media::Sides::Both { String::new() } else { format!(", hears {hears:?}") };
+            format!("supervise {} by {} {mode:?}{hears}", name(sim, *leg), name(sim, *supervisor))
         }
         media::Command::Press { leg, key } => format!("press {} {key}", name(sim, *leg)),
         media::Command::Secure { leg, on } => format!("secure {} {}", name(sim, *leg), if *on { "on" } else { "off" }),
@@ -486,12 +491,12 @@ fn render_notice(what: &What) -> String {
         }
         What::RerouteFailed { via, target, reason } => format!("reroute {via} {target} failed: {reason}"),
         What::Alert { severity, .. } => format!("alert {severity}"),
-        What::SupervisorCalled { supervisor, target, mode, party } => {
-            format!("supervisor {supervisor} called at {target}: {}", mode_in_words(mode, party))
+        What::SupervisorCalled { supervisor, target, mode, party, hears } => {
+            format!("supervisor {supervisor} called at {target}: {}", mode_in_words(mode, party, hears))
         }
         What::SupervisorJoined { supervisor, answer_ms } => format!("supervisor {supervisor} joined after {answer_ms}"),
-        What::SupervisorChanged { supervisor, mode, party } => {
-            format!("supervisor {supervisor} changed: {}", mode_in_words(mode, party))
+        What::SupervisorChanged { supervisor, mode, party, hears } => {
+            format!("supervisor {supervisor} changed: {}", mode_in_words(mode, party, hears))
         }
         What::SupervisorLeft { supervisor, reason } => format!("supervisor {supervisor} left: {reason}"),
         What::SupervisorFailed { supervisor, reason } => format!("supervisor {supervisor} failed: {reason}"),
@@ -508,6 +513,7 @@ fn to_callee(party: &str) -> &str {
     if party == "callee" { " to the callee" } else { "" }
 }
 
-fn mode_in_words(mode: &str, party: &Option<String>) -> String {
-    party.as_ref().map_or(mode.to_owned(), |party| format!("{mode} to {party}"))
+fn mode_in_words(mode: &str, party: &Option<String>, hears: &str) -> String {
+    let mode = party.as_ref().map_or(mode.to_owned(), |party| format!("{mode} to {party}"));
+    if hears == "both" { mode } else { format!("{mode}, hears {hears}") }
 }

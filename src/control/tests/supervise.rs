@@ -41,7 +41,16 @@ fn a_supervisor_joins_changes_and_leaves() {
         > order change 1 whisper caller
         supervise caller by floor Whisper
         supervisor 1 changed: whisper to caller
+        > order change 1 hears caller
+        supervise caller by floor Whisper, hears Supervised
+        supervisor 1 changed: whisper to caller, hears caller
         > order change 1 barge
+        supervise caller by floor Barge, hears Supervised
+        supervisor 1 changed: barge, hears caller
+        > order change 1 hears callee
+        supervise caller by floor Barge, hears Across
+        supervisor 1 changed: barge, hears callee
+        > order change 1 hears both
         supervise caller by floor Barge
         supervisor 1 changed: barge
         > order release 1

@@ -33,6 +33,8 @@ pub struct Supervisor {
     pub mode: String,
     /// Who alone hears a whisper: `caller` or `callee`.
     pub party: Option<String>,
+    /// Whom it hears: `both`, `caller` or `callee`.
+    pub hears: String,
     /// Where it stands.
     pub state: SupervisorState,
     /// From order to answer, milliseconds.
@@ -58,13 +60,14 @@ pub struct AudioClient {
 
 impl CallRecord {
     pub(super) fn apply_supervisor(&mut self, notice: &Notice) {
-        if let What::SupervisorCalled { supervisor, target, mode, party } = &notice.what {
+        if let What::SupervisorCalled { supervisor, target, mode, party, hears } = &notice.what {
             let called = Supervisor {
                 supervisor: *supervisor,
                 call_ms: notice.call_ms,
                 target: Pii::new(target.clone()),
                 mode: mode.clone(),
                 party: party.clone(),
+                hears: hears.clone(),
                 state: SupervisorState::Calling,
                 answer_ms: None,
                 reason: None,
@@ -77,9 +80,10 @@ impl CallRecord {
                     (joined.state, joined.answer_ms) = (SupervisorState::Joined, Some(*answer_ms));
                 }
             }
-            What::SupervisorChanged { supervisor, mode, party } => {
+            What::SupervisorChanged { supervisor, mode, party, hears } => {
                 if let Some(changed) = self.supervisor(*supervisor) {
                     (changed.mode, changed.party) = (mode.clone(), party.clone());
+                    changed.hears.clone_from(hears);
                 }
             }
             What::SupervisorLeft { supervisor, reason } => {

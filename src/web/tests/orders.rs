@@ -5,7 +5,7 @@ use routing::{Language, PlayMode};
 use tokio::io::AsyncReadExt;
 
 use super::*;
-use crate::control::{Denied, DeniedKind, Done, Party, PlayedSound, SupervisorMode, Whom};
+use crate::control::{Denied, DeniedKind, Done, Hears, Party, PlayedSound, SupervisorMode, Whom};
 
 const SUPERVISORS: &str = "/v1/calls/call-1/supervisors";
 const PROMPTS: &str = "/v1/calls/call-1/prompts";
@@ -14,8 +14,8 @@ const PROMPTS: &str = "/v1/calls/call-1/prompts";
 async fn supervisors_are_ordered_in_the_words_of_the_api() {
     let call = || "call-1".to_owned();
     let target = || Whom::Target("floor".to_owned());
-    let supervise = |whom, mode| Order::Supervise { call: call(), whom, mode };
-    let change = |mode| Order::ChangeSupervisor { call: call(), supervisor: 3, mode };
+    let supervise = |whom, mode| Order::Supervise { call: call(), whom, mode, hears: Hears::Both };
+    let change = |mode, hears| Order::ChangeSupervisor { call: call(), supervisor: 3, mode, hears };
     let one = format!("{SUPERVISORS}/3");
     for (method, path, body, order) in [
         ("POST", SUPERVISORS, r#"{"target":"floor","mode":"listen"}"#, supervise(target(), SupervisorMode::Listen)),
@@ -31,8 +31,25 @@ async fn supervisors_are_ordered_in_the_words_of_the_api() {
             r#"{"uri":"sip:8001@10.0.0.9","mode":"whisper","party":"caller"}"#,
             supervise(Whom::Uri("sip:8001@10.0.0.9".to_owned()), SupervisorMode::Whisper(Party::Caller)),
         ),
-        ("PATCH", &one, r#"{"mode":"barge"}"#, change(SupervisorMode::Barge)),
-        ("PATCH", &one, r#"{"mode":"whisper","party":"callee"}"#, change(SupervisorMode::Whisper(Party::Callee))),
+        (
+            "POST",
+            SUPERVISORS,
+            r#"{"target":"floor","mode":"whisper","hears":"callee"}"#,
+            Order::Supervise {
+                call: call(),
+                whom: target(),
+                mode: SupervisorMode::Whisper(Party::Callee),
+                hears: Hears::Only(Party::Callee),
+            },
+        ),
+        ("PATCH", &one, r#"{"mode":"barge"}"#, change(Some(SupervisorMode::Barge), None)),
+        ("PATCH", &one, r#"{"hears":"caller"}"#, change(None, Some(Hears::Only(Party::Caller)))),
+        (
+            "PATCH",
+            &one,
+            r#"{"mode":"whisper","party":"callee"}"#,
+            change(Some(SupervisorMode::Whisper(Party::Callee)), None),
+        ),
         ("DELETE", &one, "", Order::EndSupervisor { call: call(), supervisor: 3 }),
         ("DELETE", "/v1/calls/call-1/prompts/9", "", Order::StopPlay { call: call(), prompt: 9 }),
     ] {
@@ -72,6 +89,8 @@ async fn wrong_requests_never_reach_call_control() {
         ("POST", SUPERVISORS, "not json", 400, ""),
         ("POST", "/v1/calls/call-9/supervisors", r#"{"mode":"listen","target":"a"}"#, 404, "no such call"),
         ("PATCH", "/v1/calls/call-1/supervisors/x", r#"{"mode":"listen"}"#, 400, ""),
+        ("PATCH", "/v1/calls/call-1/supervisors/1", "{}", 400, "hears"),
+        ("PATCH", "/v1/calls/call-1/supervisors/1", r#"{"party":"caller"}"#, 400, "mode"),
         ("PUT", "/v1/calls/call-1/supervisors/1", r#"{"mode":"listen"}"#, 405, ""),
         ("POST", PROMPTS, r#"{"party":"caller","mode":"duck"}"#, 400, "either"),
         ("POST", PROMPTS, r#"{"file":"a.wav","party":"all","mode":"duck"}"#, 422, "callee"),
