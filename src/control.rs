@@ -9,7 +9,9 @@ mod call;
 mod codecs;
 mod command;
 mod context;
+mod description;
 mod finish;
+mod handshake;
 mod hold;
 mod input;
 mod keys;
@@ -18,6 +20,7 @@ mod offer;
 mod order;
 mod ports;
 mod prompts;
+mod reoffer;
 mod reroute;
 mod session;
 mod setup;
@@ -37,7 +40,8 @@ use media::{LegId, PromptId, Sound};
 use routing::CallKey;
 
 pub use command::{Command, SipCommand};
-pub use input::{Header, Input, Invite, OfferMethod, ReplyId, SipEvent};
+pub use description::Description;
+pub use input::{HandshakeFailure, Header, Input, Invite, OfferMethod, ReplyId, SipEvent};
 pub use order::{Denied, DeniedKind, Done, Hears, Order, Party, PlayedSound, SupervisorMode, Whom};
 
 use self::call::{Call, Stage};
@@ -190,6 +194,9 @@ impl Control {
             }
             Input::Key { leg, key } => {
                 self.with_owner(now, leg, out, |call, context| call.pressed(context, leg, key, Way::Audio));
+            }
+            Input::Shaken { leg, outcome } => {
+                self.with_owner(now, leg, out, |call, context| call.shaken(context, leg, outcome));
             }
             Input::Spoken { leg, prompt, sound } => {
                 self.with_owner(now, leg, out, |call, context| call.spoken(context, prompt, sound));
@@ -456,6 +463,7 @@ fn leg_of(event: &SipEvent) -> LegId {
         | SipEvent::Answered { leg, .. }
         | SipEvent::Failed { leg, .. }
         | SipEvent::Offer { leg, .. }
+        | SipEvent::Reinvited { leg, .. }
         | SipEvent::Key { leg, .. }
         | SipEvent::ReferProgress { leg, .. }
         | SipEvent::Probed { leg, .. }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::jitter::{JitterBuffer, RATE_HZ};
 use crate::mix::{Ramp, Source, UNITY_Q15, mix};
-use crate::{CopiedPacket, StreamSettings, Way, g711};
+use crate::{Codec, CopiedPacket, Way, g711};
 
 /// Samples of a frame: 20 ms at 8 kHz.
 pub const FRAME_SAMPLES: usize = 160;
@@ -78,29 +78,19 @@ struct Side {
 }
 
 impl CallCopy {
-    /// A copy that begins at `now`; `settings` are those of the caller's leg.
-    pub fn new(now: Duration, settings: &StreamSettings) -> Self {
-        let side = |payload_type| Side {
-            buffer: JitterBuffer::new(settings.codec, payload_type),
-            origin: None,
-            ready: VecDeque::new(),
-            from: 0,
-        };
+    /// A copy that begins at `now`.
+    pub fn new(now: Duration) -> Self {
+        // The packets say themselves what is in them.
+        let side = || Side { buffer: JitterBuffer::new(Codec::Pcmu, 0), origin: None, ready: VecDeque::new(), from: 0 };
         Self {
             start: now,
             next: 0,
-            said: side(settings.payload_type_received),
-            heard: side(settings.payload_type),
+            said: side(),
+            heard: side(),
             samples: Vec::with_capacity(8 * FRAME_SAMPLES),
             frames: 0,
             frames_missed: 0,
         }
-    }
-
-    /// What a re-offer agreed.
-    pub fn configure(&mut self, settings: &StreamSettings) {
-        self.said.buffer.configure(settings.codec, settings.payload_type_received);
-        self.heard.buffer.configure(settings.codec, settings.payload_type);
     }
 
     /// Takes one packet. Never fails: what cannot be used is left out.
@@ -115,6 +105,9 @@ impl CallCopy {
         };
         // After a pause of the reader many packets come at once: the buffer holds only what has to wait.
         side.decode(self.start, packet.frame.arrival, &mut self.samples);
+        if let Some(codec) = packet.frame.codec {
+            side.buffer.configure(codec, packet.frame.payload_type());
+        }
         side.buffer.push(packet.frame.arrival, packet.frame.packet());
     }
 

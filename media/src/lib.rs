@@ -15,7 +15,6 @@ mod leg;
 pub mod mix;
 pub mod network;
 pub mod ogg;
-mod order;
 mod packet;
 mod play;
 pub mod playout;
@@ -40,7 +39,7 @@ pub use command::{
 };
 pub use engine::{
     Arrival, BUFFER_BYTES, Channel, CopiedPacket, Datagram, Departure, Engine, Input, LegSlot, Output, SUPERVISORS_MAX,
-    TAP_BYTES_MAX, TapFrame, Way,
+    TAP_BYTES_MAX, TapFrame, Tie, Way,
 };
 pub use ids::{LegId, PromptId};
 pub use packet::{HEADER_BYTES, Malformed, PACKET_BYTES_MAX, RtpHeader, Ssrc, Stamp};

@@ -11,7 +11,7 @@ use routing::{Because, Route, Whisper};
 use super::call::{Call, Stage, millis};
 use super::context::Context;
 use super::leg::{Dialog, Farewell, Leg, header, quotable};
-use super::{Header, SipCommand};
+use super::{Description, Header, SipCommand};
 use crate::notice::What;
 
 /// A re-route in flight.
@@ -32,7 +32,7 @@ pub(super) struct Ringing {
     decided: Duration,
     until: Duration,
     /// The last description of a provisional response, for a 2xx that brings none.
-    early: Option<String>,
+    early: Option<Description>,
     /// What the target alone hears once it is bridged.
     whisper: Option<Whisper>,
 }
@@ -152,7 +152,7 @@ impl Call {
     }
 
     /// A provisional response of the re-route's target.
-    pub(super) fn next_rings(&mut self, sdp: Option<String>) {
+    pub(super) fn next_rings(&mut self, sdp: Option<Description>) {
         if let Stage::Talking(talking) = &mut self.stage
             && let Some(Reroute::Ringing(ringing)) = &mut talking.reroute
             && sdp.is_some()
@@ -187,7 +187,7 @@ impl Call {
         }));
         talking.watch.streams_changed(now);
         let prompt_plays = self.end_hold() || self.is_played_to(self.caller.id);
-        leg.agree(context, agreement);
+        leg.agree_first(context, agreement, false);
         self.swap_far(context, leg, prompt_plays);
         if let Some(whisper) = whisper {
             self.whisper(context, &whisper);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use media::{LegId, Sides, Supervision};
 
+use super::Description;
 use super::call::{Call, Stage, millis};
 use super::context::Context;
 use super::leg::{Dialog, Farewell, Leg, header};
@@ -32,7 +33,7 @@ pub(super) struct Supervisor {
     /// When it has rung long enough; nothing once it takes part.
     ring_until: Option<Duration>,
     /// The last description of a provisional response, for a 2xx that brings none.
-    early: Option<String>,
+    early: Option<Description>,
 }
 
 /// How a supervisor takes part.
@@ -82,9 +83,10 @@ impl Call {
         let ring = settings.limits.ring;
         let (name, target) = self.phone_of(context, whom)?;
         let headers = vec![header("X-Calmline-Supervision", part.mode.as_str())];
-        let leg = self
+        let mut leg = self
             .invite(context, &name, target, headers)
             .ok_or_else(|| Denied::new(DeniedKind::Full, "no media port is free"))?;
+        leg.party = "supervisor";
 
         let now = context.now;
         let Stage::Talking(talking) = &mut self.stage else { return Err(Denied::not_connected()) };
@@ -161,7 +163,7 @@ impl Call {
     }
 
     /// A provisional response of a supervisor's phone.
-    pub(super) fn supervisor_rings(&mut self, leg: LegId, sdp: Option<String>) {
+    pub(super) fn supervisor_rings(&mut self, leg: LegId, sdp: Option<Description>) {
         if let Stage::Talking(talking) = &mut self.stage
             && let Some(supervisor) = talking.supervisors.by_leg(leg)
             && sdp.is_some()
@@ -181,7 +183,7 @@ impl Call {
             Err(reason) => return self.lose_supervisor(context, leg, &reason),
         };
         supervisor.ring_until = None;
-        supervisor.leg.agree(context, agreement);
+        supervisor.leg.agree_first(context, agreement, false);
         let (number, called) = (supervisor.number, supervisor.called);
         context.media(supervisor.part.command(leg, caller));
         let answer_ms = millis(context.now.saturating_sub(called));

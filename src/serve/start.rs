@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use media::sdp::Fingerprint;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::desk::{Desk, Inlets, Work};
+use super::handshakes;
 use crate::cli::Failure;
 use crate::control::{Control, ControlSettings, Input, Order, SipEvent, Sounds};
 use crate::metrics::Metrics;
@@ -54,6 +56,8 @@ impl Server {
         let copy_ring = Arc::new(CopyRing::new(COPIES_MAX));
         let media = start_media(&settings, (&tap, &copy_ring), clock, media_events)?;
         readiness.set(Component::Media, true);
+        let (fingerprint, handshakes, shaken_inlet) = handshakes::start(clock, media.clone())?;
+
         let parties = Arc::new(Parties::default());
         let copies = start_copies(copy_ring, &parties, clock, &metrics)?;
         let (heard, heard_inlet) = mpsc::channel(EVENTS_MAX);
@@ -84,26 +88,28 @@ impl Server {
         };
         let web = offer_api(&settings, inside).await?;
 
-        let control = start_control(&settings, policies, Sounds { files: prompts, ringback })?;
+        let sounds = Sounds { files: prompts, ringback };
+        let control = start_control(&settings, fingerprint, policies, sounds)?;
         let inlets = Inlets {
             sip: sip_inlet,
             media: media_inlet,
+            shaken: shaken_inlet,
             heard: heard_inlet,
             spoken: spoken_inlet,
             orders: order_inlet,
         };
-        let figures = media.figures();
         let mut desk = Desk {
             clock,
             control,
             sip,
+            figures: media.figures(),
             media,
+            handshakes,
             listening,
             speaker,
             copies,
             copies_dropped: 0,
             tap,
-            figures,
             parties,
             bus,
             metrics,
@@ -153,6 +159,8 @@ fn start_media(
         threads: settings.media.threads,
         cpus: settings.media.cpus.clone(),
         io: settings.media.io,
+        stamps: settings.media.stamps,
+        priority: settings.media.priority,
         legs_max: settings.limits.calls.saturating_mul(LEGS_PER_CALL + settings.supervision.per_call),
         tap: Arc::clone(tap),
         copies: Arc::clone(copies),
@@ -162,17 +170,15 @@ fn start_media(
     MediaHandle::start(options).map_err(|error| Failure::of("starting the media loop", error))
 }
 
-fn start_control(settings: &Settings, policies: Vec<routing::Policy>, sounds: Sounds) -> Result<Control, Failure> {
+fn start_control(
+    settings: &Settings,
+    fingerprint: Fingerprint,
+    policies: Vec<routing::Policy>,
+    sounds: Sounds,
+) -> Result<Control, Failure> {
     let engine = routing::Engine::with_limit(policies, settings.limits.calls.saturating_mul(LEGS_PER_CALL));
-    Ok(Control::new(ControlSettings::from(settings), engine, sounds, boot_id()?, random()))
-}
-
-async fn start_sip(settings: &Settings) -> Result<(SipSide, mpsc::Receiver<SipEvent>), Failure> {
-    let (events, inlet) = mpsc::channel(EVENTS_MAX);
-    let started = SipSide::start(sip_options(settings), events).await;
-    let sip = started.map_err(|error| Failure::Failed(error.to_string()))?;
-    info!(address = %sip.local_addr(), "SIP over UDP");
-    Ok((sip, inlet))
+    let terms = ControlSettings { fingerprint: Some(fingerprint), ..ControlSettings::from(settings) };
+    Ok(Control::new(terms, engine, sounds, boot_id()?, random()))
 }
 
 /// Speaks the texts that are known now, so that no call waits for them.
@@ -192,6 +198,13 @@ fn show_policies(policies: &[routing::Policy], metrics: &Metrics, readiness: &Re
     let labels: Vec<String> = policies.iter().map(routing::Policy::label).collect();
     metrics.set_policies(&labels.iter().map(String::as_str).collect::<Vec<_>>());
     readiness.set(Component::Policy, !labels.is_empty());
+}
+
+async fn start_sip(settings: &Settings) -> Result<(SipSide, mpsc::Receiver<SipEvent>), Failure> {
+    let (events, inlet) = mpsc::channel(EVENTS_MAX);
+    let sip = SipSide::start(sip_options(settings), events).await.map_err(|e| Failure::Failed(e.to_string()))?;
+    info!(address = %sip.local_addr(), "SIP over UDP");
+    Ok((sip, inlet))
 }
 
 fn sip_options(settings: &Settings) -> SipOptions {

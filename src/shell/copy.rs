@@ -145,9 +145,9 @@ impl Worker<'_> {
             return;
         }
         let copied = self.options.parties.copied();
-        self.copies.retain(|leg, _| copied.contains_key(leg));
-        for (leg, settings) in copied {
-            self.copies.entry(leg).or_insert_with(|| CallCopy::new(now, &settings)).configure(&settings);
+        self.copies.retain(|leg, _| copied.contains(leg));
+        for leg in copied {
+            self.copies.entry(leg).or_insert_with(|| CallCopy::new(now));
         }
     }
 

@@ -6,9 +6,14 @@
 
 mod anger;
 mod chaos;
+mod codecs;
+mod interop;
+mod odd;
 mod programs;
+mod raw;
 mod setup;
 mod sounds;
 mod stage;
 mod supervision;
 mod talk;
+mod tones;

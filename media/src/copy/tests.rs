@@ -3,7 +3,7 @@
 use super::*;
 use crate::codec::{Encoder, OpusSettings};
 use crate::packet::{Ssrc, Stamp};
-use crate::{Codec, LegId, TapFrame};
+use crate::{Codec, LegId, StreamSettings, TapFrame};
 
 const CALLER_HZ: f32 = 500.0;
 const AGENT_HZ: f32 = 1_100.0;
@@ -97,13 +97,13 @@ fn other_codecs_and_a_change_of_codec() {
 #[test]
 fn what_is_no_audio_is_left_out() {
     let mut stage = Stage::new(Codec::Pcmu, 0);
-    for (way, at, bytes) in [
-        (Way::Said, START - Duration::from_secs(1), packet(0, 1, 0, &[0; 160])),
-        (Way::Said, START, vec![1, 2, 3]),
-        (Way::Heard, START, packet(101, 1, 0, &[5, 10, 0, 160])),
-        (Way::Heard, START, packet(13, 2, 160, &[70])),
+    for (way, at, codec, bytes) in [
+        (Way::Said, START - Duration::from_secs(1), Some(Codec::Pcmu), packet(0, 1, 0, &[0; 160])),
+        (Way::Said, START, None, vec![1, 2, 3]),
+        (Way::Heard, START, None, packet(101, 1, 0, &[5, 10, 0, 160])),
+        (Way::Heard, START, None, packet(13, 2, 160, &[70])),
     ] {
-        stage.copy.push(&copied(way, at, &bytes));
+        stage.copy.push(&copied(way, at, codec, &bytes));
     }
     stage.pull(START + Duration::from_secs(1));
     let (left, right) = stage.channels();
@@ -145,7 +145,7 @@ impl Stage {
     fn new(codec: Codec, number: u8) -> Self {
         let settings = StreamSettings::plain(None, codec, number);
         Self {
-            copy: CallCopy::new(START, &settings),
+            copy: CallCopy::new(START),
             frames: Vec::new(),
             voices: [CALLER_HZ, AGENT_HZ].map(|hz| Voice::new(codec, hz)),
             settings,
@@ -157,7 +157,6 @@ impl Stage {
 
     fn change_codec(&mut self, codec: Codec, number: u8) {
         self.settings = StreamSettings::plain(None, codec, number);
-        self.copy.configure(&self.settings);
         for voice in &mut self.voices {
             let hz = voice.hz;
             *voice = Voice { sequence: voice.sequence, ..Voice::new(codec, hz) };
@@ -191,10 +190,10 @@ impl Stage {
                 (Way::Said, Lot::Lost) => {}
                 (Way::Said, Lot::Late(ms)) => {
                     let at = now + Duration::from_millis(ms);
-                    self.late.push((at, copied(way, at, &bytes)));
+                    self.late.push((at, copied(way, at, Some(self.settings.codec), &bytes)));
                 }
                 (Way::Heard, _) if !agent => {}
-                _ => self.copy.push(&copied(way, now, &bytes)),
+                _ => self.copy.push(&copied(way, now, Some(self.settings.codec), &bytes)),
             }
         }
         if !self.is_away {
@@ -218,7 +217,7 @@ impl Stage {
 
 impl Voice {
     fn new(codec: Codec, hz: f32) -> Self {
-        let opus = OpusSettings { fec: false, dtx: false, bitrate_max: None };
+        let opus = OpusSettings::default();
         let encoder = Encoder::new(codec, codec.audio_rate_hz(), opus).expect("it can be opened");
         Self { hz, encoder, samples: 0, sequence: 65_500, timestamp: 4_294_960_000 }
     }
@@ -245,8 +244,8 @@ fn packet(payload_type: u8, sequence: u16, timestamp: u32, payload: &[u8]) -> Ve
     [&stamp.to_bytes()[..], payload].concat()
 }
 
-fn copied(way: Way, at: Duration, bytes: &[u8]) -> CopiedPacket {
-    CopiedPacket { way, frame: TapFrame::new(LegId(1), at, bytes).expect("it fits") }
+fn copied(way: Way, at: Duration, codec: Option<Codec>, bytes: &[u8]) -> CopiedPacket {
+    CopiedPacket { way, frame: TapFrame::new(LegId(1), at, codec, bytes).expect("it fits") }
 }
 
 /// One tone is there and the other is not.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Arrival, Channel, Datagram, Departure, Engine, LegSlot, Output, TapFrame, Way};
 use crate::LegId;
 use crate::dtmf::Key;
-use crate::leg::{Leg, Passage, PayloadKind, Received, Reception};
+use crate::leg::{Leg, Passage, PayloadKind, Received, Reception, rescale_duration};
 use crate::packet::{HEADER_BYTES, RtpHeader};
 use crate::playout::{Packet, Payload};
 use crate::relay::Relayed;
@@ -28,7 +28,15 @@ impl Engine {
         let Some(leg) = self.leg_mut(slot) else {
             return;
         };
-        let received = match leg.receive(now, &mut arrival, &mut out.events) {
+        let spoken = leg.spoken();
+        let reception = leg.receive(now, &mut arrival, &mut out.events);
+        if leg.spoken() != spoken {
+            self.arrange(now, slot, out);
+        }
+        let Some(leg) = self.leg_mut(slot) else {
+            return;
+        };
+        let received = match reception {
             Reception::Taken(received) => received,
             Reception::Withheld => {
                 let peer = leg.peer;
@@ -42,14 +50,18 @@ impl Engine {
                 return;
             }
         };
+        let codec = match received.kind {
+            PayloadKind::Audio(codec) => Some(codec),
+            PayloadKind::KeyPress { .. } | PayloadKind::ComfortNoise => None,
+        };
         let packet = &arrival.bytes[..arrival.length];
         if leg.is_tapped() {
-            match TapFrame::new(leg.id, arrival.at, packet) {
+            match TapFrame::new(leg.id, arrival.at, codec, packet) {
                 Some(frame) => out.frames.push(frame),
                 None => leg.tap_dropped += 1,
             }
         }
-        leg.copy(Way::Said, arrival.at, packet, &mut out.copies);
+        leg.copy(Way::Said, arrival.at, codec, packet, &mut out.copies);
 
         let (speaker, peer) = (leg.id, leg.peer);
         let has_third_parties = leg.supervised || leg.supervises.is_some();
@@ -69,8 +81,7 @@ impl Engine {
 
     /// Gives a packet to the leg on the other side of the call.
     fn pass_on(&mut self, peer: u32, mut heard: Heard<'_>, out: &mut Output) {
-        let tables = &self.tables;
-        let Some(hearer) = self.legs.get_mut(peer as usize).and_then(Option::as_mut) else {
+        let Some(hearer) = self.leg_mut(peer) else {
             return;
         };
         let Some(passage) = hearer.passage(heard.received.kind) else {
@@ -84,6 +95,17 @@ impl Engine {
             }
             return;
         }
+        if let PayloadKind::Audio(codec) = heard.received.kind
+            && !hearer.repacks
+            && hearer.is_too_long(codec, heard.payload())
+        {
+            hearer.repacks = true;
+            self.arrange(heard.now, peer, out);
+        }
+        let tables = &self.tables;
+        let Some(hearer) = self.legs.get_mut(peer as usize).and_then(Option::as_mut) else {
+            return;
+        };
         if hearer.transcoder.is_some() {
             return self.transcode(peer, passage, &heard, out);
         }
@@ -125,13 +147,17 @@ impl Engine {
             PayloadKind::Audio(_) => {
                 let Some(transcoder) = &mut hearer.transcoder else { return };
                 let spoken = Spoken { place, timestamp: header.timestamp, payload: heard.payload() };
+                let late = transcoder.stats().late;
                 transcoder.take(heard.now, spoken);
-                let holds = transcoder.deadline();
+                let (holds, is_late) = (transcoder.deadline(), transcoder.stats().late > late);
                 if hearer.send_transcoded(heard.now, LegSlot(peer), out) {
                     hearer.say_bridged(heard.speaker, &mut out.events);
                 }
                 if holds.is_some() {
                     self.hold_back(peer);
+                }
+                if is_late && let Some(speaker) = self.leg_mut(heard.slot) {
+                    speaker.discard(place);
                 }
             }
             PayloadKind::KeyPress { .. } => {
@@ -197,7 +223,11 @@ fn relay(hearer: &mut Leg, slot: LegSlot, passage: Passage, heard: &mut Heard<'_
     let audio_ticks = match kind {
         PayloadKind::Audio(codec) => Some(codec.ticks_in(&heard.bytes[header.payload_start..header.payload_end])),
         PayloadKind::ComfortNoise => Some(0),
-        PayloadKind::KeyPress { .. } => None,
+        PayloadKind::KeyPress { clock_hz } => {
+            let press = &mut heard.bytes[header.payload_start..header.payload_end];
+            rescale_duration(press, clock_hz, passage.event_clock_hz);
+            None
+        }
     };
     let packet = Relayed {
         from: heard.slot,
@@ -214,7 +244,8 @@ fn relay(hearer: &mut Leg, slot: LegSlot, passage: Passage, heard: &mut Heard<'_
     // Our header stands directly before the payload; whatever else the old one carried is left out.
     let start = header.payload_start - HEADER_BYTES;
     heard.bytes[start..header.payload_start].copy_from_slice(&stamp.to_bytes());
-    hearer.copy(Way::Heard, heard.now, &heard.bytes[start..header.payload_end], &mut out.copies);
+    let codec = hearer.codec_sent(stamp.payload_type);
+    hearer.copy(Way::Heard, heard.now, codec, &heard.bytes[start..header.payload_end], &mut out.copies);
     let Some(length) = hearer.seal(&mut heard.bytes[start..], header.payload_end - start) else {
         return;
     };

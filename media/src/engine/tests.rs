@@ -8,6 +8,7 @@ mod properties;
 mod protected;
 mod supervisors;
 mod third_parties;
+mod ties;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -41,6 +42,8 @@ struct World {
     /// RTP packets as they left, to any leg.
     raw: Vec<Vec<u8>>,
     slots: Vec<(LegId, LegSlot)>,
+    /// Whom sockets were tied to, and which were cut loose.
+    ties: Vec<(LegId, Option<SocketAddr>)>,
 }
 
 /// A datagram that is no RTP packet.
@@ -83,6 +86,7 @@ impl World {
             others: Vec::new(),
             raw: Vec::new(),
             slots: Vec::new(),
+            ties: Vec::new(),
         };
         for leg in [CALLER, BOT, AGENT] {
             world.open(leg);
@@ -177,6 +181,9 @@ impl World {
         self.events.append(&mut self.out.events);
         self.frames.append(&mut self.out.frames);
         self.copies.append(&mut self.out.copies);
+        for tie in &self.out.ties {
+            self.ties.extend(self.slots.iter().find(|(_, slot)| *slot == tie.slot).map(|(leg, _)| (*leg, tie.to)));
+        }
         self.out.clear();
     }
 

@@ -10,7 +10,7 @@ use crate::packet::{HEADER_BYTES, Stamp};
 use crate::relay::Relayed;
 use crate::srtp::TRAILER_BYTES_MAX;
 use crate::voice::BURST_MAX;
-use crate::{Event, LegId};
+use crate::{Codec, Event, LegId};
 
 impl Leg {
     /// Seals a packet of `length` octets in place; `None` while there are no keys.
@@ -24,12 +24,25 @@ impl Leg {
         self.session.sent(now, stamp.timestamp, payload_bytes);
     }
 
-    /// Copies a plain packet of the party's call for whoever records, if anybody does.
-    pub(crate) fn copy(&mut self, way: Way, at: Duration, packet: &[u8], copies: &mut Vec<CopiedPacket>) {
+    /// The codec of what leaves under this payload type; `None` for anything but audio.
+    pub(crate) fn codec_sent(&self, payload_type: u8) -> Option<Codec> {
+        let settings = self.settings.as_ref()?;
+        (settings.payload_type == payload_type).then_some(settings.codec)
+    }
+
+    /// Copies a plain packet of the party's call for whoever records, if anybody does; `codec` is that of its audio.
+    pub(crate) fn copy(
+        &mut self,
+        way: Way,
+        at: Duration,
+        codec: Option<Codec>,
+        packet: &[u8],
+        copies: &mut Vec<CopiedPacket>,
+    ) {
         if !self.copied || self.secure {
             return;
         }
-        match TapFrame::new(self.id, at, packet) {
+        match TapFrame::new(self.id, at, codec, packet) {
             Some(frame) => copies.push(CopiedPacket { way, frame }),
             None => self.tap_dropped += 1,
         }
@@ -88,7 +101,7 @@ impl Leg {
         let PayloadKind::KeyPress { clock_hz } = received.kind else { return };
         let Some(transcoder) = &mut self.transcoder else { return };
         transcoder.pass_over(received.place);
-        let produced = transcoder.hand_through(received.header.timestamp);
+        let produced = transcoder.hand_through(received.header.timestamp, clock_hz);
         let packet = Relayed {
             from: TRANSCODED,
             place: produced.place,
@@ -101,7 +114,7 @@ impl Leg {
         let start = out.made.len();
         out.made.resize(start + HEADER_BYTES, 0);
         out.made.extend_from_slice(payload);
-        rescale_duration(&mut out.made[start + HEADER_BYTES..], clock_hz, passage.codec.clock_hz());
+        rescale_duration(&mut out.made[start + HEADER_BYTES..], clock_hz, passage.event_clock_hz);
         self.send_made(now, slot, start, stamp, passage.to, out);
     }
 
@@ -128,13 +141,12 @@ impl Leg {
     }
 
     /// Sends a datagram of the key handshake.
-    pub(crate) fn send_handshake(&self, slot: LegSlot, datagram: &[u8], out: &mut Output) {
-        let Some(to) = self.handshake_source.or(self.latch.target()).filter(|_| self.protection.shakes_hands()) else {
-            return;
-        };
+    pub(crate) fn send_handshake(&self, slot: LegSlot, channel: Channel, datagram: &[u8], out: &mut Output) {
+        let to = self.partner.source(channel).or_else(|| self.far_port(channel));
+        let Some(to) = to.filter(|_| self.protection.shakes_hands(channel)) else { return };
         let start = out.made.len();
         out.made.extend_from_slice(datagram);
-        push_tail(slot, Channel::Media, to, start, out);
+        push_tail(slot, channel, to, start, out);
     }
 
     fn speak_once(&mut self, now: Duration, slot: LegSlot, out: &mut Output) {
@@ -148,8 +160,9 @@ impl Leg {
             return voice.missed();
         };
         let mut stamp = self.outgoing.make(now, passage.payload_type, made.ticks, made.resumes);
-        if let (Some(event), Some(payload_type)) = (made.event, self.event_payload_type()) {
-            stamp = event_stamp(stamp, event, payload_type);
+        if let (Some(event), Some((payload_type, clock_hz))) = (made.event, self.event()) {
+            let back = scaled(event.timestamp_back, clock_hz, passage.codec.clock_hz());
+            stamp = event_stamp(stamp, event, payload_type, back);
         }
         if !self.send_made(now, slot, start, stamp, passage.to, out) {
             return;
@@ -174,7 +187,8 @@ impl Leg {
     ) -> bool {
         let length = out.made.len() - start;
         out.made[start..start + HEADER_BYTES].copy_from_slice(&stamp.to_bytes());
-        self.copy(Way::Heard, now, &out.made[start..], &mut out.copies);
+        let codec = self.codec_sent(stamp.payload_type);
+        self.copy(Way::Heard, now, codec, &out.made[start..], &mut out.copies);
         out.made.resize(start + length + TRAILER_BYTES_MAX, 0);
         let Some(sealed) = self.protection.seal(&mut out.made[start..], length) else {
             out.made.truncate(start);
@@ -194,17 +208,22 @@ pub(super) fn push_tail(slot: LegSlot, channel: Channel, to: SocketAddr, start: 
 }
 
 /// The header of a key's packet: all packets of one press carry the timestamp of the first (RFC 4733 §2.5.1.2).
-fn event_stamp(stamp: Stamp, event: EventPacket, payload_type: u8) -> Stamp {
-    let timestamp = stamp.timestamp.wrapping_sub(event.timestamp_back);
+fn event_stamp(stamp: Stamp, event: EventPacket, payload_type: u8, back: u32) -> Stamp {
+    let timestamp = stamp.timestamp.wrapping_sub(back);
     Stamp { payload_type, timestamp, marker: event.marker, ..stamp }
 }
 
+/// Ticks of one clock in ticks of another.
+fn scaled(ticks: u32, from_hz: u32, to_hz: u32) -> u32 {
+    (u64::from(ticks) * u64::from(to_hz) / u64::from(from_hz.max(1))) as u32
+}
+
 /// Turns the duration of a telephone-event to another clock (RFC 4733 §2.3.5).
-fn rescale_duration(payload: &mut [u8], from_hz: u32, to_hz: u32) {
+pub(crate) fn rescale_duration(payload: &mut [u8], from_hz: u32, to_hz: u32) {
     if let Some([high, low]) = payload.get(2..4).and_then(|octets| octets.first_chunk::<2>())
         && from_hz != to_hz
     {
-        let ticks = u64::from(u16::from_be_bytes([*high, *low])) * u64::from(to_hz) / u64::from(from_hz.max(1));
+        let ticks = scaled(u32::from(u16::from_be_bytes([*high, *low])), from_hz, to_hz);
         let ticks = u16::try_from(ticks).unwrap_or(u16::MAX);
         payload[2..4].copy_from_slice(&ticks.to_be_bytes());
     }

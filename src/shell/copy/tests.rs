@@ -114,7 +114,7 @@ impl Stage {
                 let timestamp = u32::from(sequence) * 160;
                 let stamp = Stamp { marker: false, payload_type: 0, sequence, timestamp, ssrc: Ssrc(1) };
                 let bytes = [&stamp.to_bytes()[..], &payload].concat();
-                let frame = TapFrame::new(LEG, clock.now(), &bytes).expect("it fits");
+                let frame = TapFrame::new(LEG, clock.now(), Some(Codec::Pcmu), &bytes).expect("it fits");
                 ring.push(CopiedPacket { way: Way::Said, frame });
                 thread::sleep(Duration::from_millis(20));
             }

@@ -1,7 +1,7 @@
 //! Who is listened to and who is copied: written by call control's side, read by the listening and the copying thread
 //! when it has changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -52,18 +52,14 @@ impl Parties {
 
     /// Every leg that is listened to now.
     pub(super) fn tapped(&self) -> BTreeMap<LegId, StreamSettings> {
-        self.settings_of(|party| party.tapped)
+        let legs = self.lock();
+        let tapped = legs.iter().filter(|(_, party)| party.tapped);
+        tapped.filter_map(|(leg, party)| Some((*leg, party.settings.clone()?))).collect()
     }
 
     /// Every leg whose call is copied now.
-    pub(in crate::shell) fn copied(&self) -> BTreeMap<LegId, StreamSettings> {
-        self.settings_of(|party| party.copied)
-    }
-
-    fn settings_of(&self, wanted: impl Fn(&Party) -> bool) -> BTreeMap<LegId, StreamSettings> {
-        let legs = self.lock();
-        let wanted = legs.iter().filter(|(_, party)| wanted(party));
-        wanted.filter_map(|(leg, party)| Some((*leg, party.settings.clone()?))).collect()
+    pub(in crate::shell) fn copied(&self) -> BTreeSet<LegId> {
+        self.lock().iter().filter(|(_, party)| party.copied).map(|(leg, _)| *leg).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<LegId, Party>> {

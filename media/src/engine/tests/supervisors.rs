@@ -198,13 +198,13 @@ fn a_copy_is_what_the_caller_says_and_hears() {
     right.push(&[AGENT]);
     room.talk(&all, 60);
 
-    let mut copy = CallCopy::new(ms(100_000), &settings_of(CALLER, Codec::Pcmu, 0));
+    let mut copy = CallCopy::new(ms(100_000));
     room.world.copies.iter().for_each(|packet| copy.push(packet));
     let frames: Vec<CopyFrame> = std::iter::from_fn(|| copy.pop(room.world.now)).collect();
     assert_eq!(frames.first().map(|frame| frame.position), Some((254 - 50) * 160), "only the last second is kept");
 
     // Read as it comes.
-    let mut copy = CallCopy::new(ms(100_000), &settings_of(CALLER, Codec::Pcmu, 0));
+    let mut copy = CallCopy::new(ms(100_000));
     let mut frames = Vec::new();
     for packet in &room.world.copies {
         frames.extend(std::iter::from_fn(|| copy.pop(packet.frame.arrival)));
@@ -316,7 +316,7 @@ impl Room {
 
 fn phone(codec: Codec, hz: f32) -> Phone {
     let rate = codec.audio_rate_hz();
-    let opus = OpusSettings { fec: false, dtx: false, bitrate_max: None };
+    let opus = OpusSettings::default();
     let mut encoder = Encoder::new(codec, rate, opus).expect("it can be opened");
     let mut said = 0_u32;
     let mut phone = Phone::saying(hz as u32, move || {
@@ -348,7 +348,7 @@ fn tones(legs: &[LegId]) -> Vec<f32> {
 /// The most noise that a codec makes of tones in a hundredth of a second, root mean square.
 fn noise_of(codec: Codec, tones: &[f32]) -> f32 {
     let rate = codec.audio_rate_hz();
-    let opus = OpusSettings { fec: false, dtx: false, bitrate_max: None };
+    let opus = OpusSettings::default();
     let mut encoder = Encoder::new(codec, rate, opus).expect("it can be opened");
     let mut decoder = Decoder::new(codec, 8_000).expect("it can be opened");
     let wave = |n: u32| -> f32 {
