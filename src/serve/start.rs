@@ -56,7 +56,7 @@ impl Server {
         let copy_ring = Arc::new(CopyRing::new(COPIES_MAX));
         let media = start_media(&settings, (&tap, &copy_ring), clock, media_events)?;
         readiness.set(Component::Media, true);
-        let (fingerprint, handshakes, shaken_inlet) = handshakes::start(clock, media.clone())?;
+        let (fingerprint, handshakes, shaken) = handshakes::start(clock, media.clone())?;
 
         let parties = Arc::new(Parties::default());
         let copies = start_copies(copy_ring, &parties, clock, &metrics)?;
@@ -72,7 +72,7 @@ impl Server {
             heard,
         };
         let listening = start_listening(&settings, options)?;
-        let (speaker, spoken_inlet) = start_speaker(&settings, sayings)?;
+        let (speaker, spoken) = start_speaker(&settings, sayings)?;
 
         let (sip, sip_inlet) = start_sip(&settings).await?;
         readiness.set(Component::Sip, true);
@@ -88,16 +88,9 @@ impl Server {
         };
         let web = offer_api(&settings, inside).await?;
 
-        let sounds = Sounds { files: prompts, ringback };
-        let control = start_control(&settings, fingerprint, policies, sounds)?;
-        let inlets = Inlets {
-            sip: sip_inlet,
-            media: media_inlet,
-            shaken: shaken_inlet,
-            heard: heard_inlet,
-            spoken: spoken_inlet,
-            orders: order_inlet,
-        };
+        let control = start_control(&settings, fingerprint, policies, Sounds { files: prompts, ringback })?;
+        let inlets =
+            Inlets { sip: sip_inlet, media: media_inlet, shaken, heard: heard_inlet, spoken, orders: order_inlet };
         let mut desk = Desk {
             clock,
             control,

@@ -142,26 +142,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let expires = prop::option::weighted(0.2, prop::sample::select(vec![30_u32, 90, 1800]));
     let mood = prop::sample::select(vec!["angry", "angry", "sad", "calm"]);
     let keys = prop::sample::select(vec!["0", "0", "1", "2", "*9", "*91#", "A", "B", "C", "C", "D"]);
-    let orders = prop::sample::select(vec![
-        "supervise floor barge",
-        "supervise floor listen",
-        "supervise sip:8001@10.0.0.9 whisper callee",
-        "change 1 barge",
-        "change 1 whisper caller",
-        "change 1 whisper callee",
-        "change 1 whisper caller",
-        "change 1 hears caller",
-        "release 1",
-        "play callee duck",
-        "play caller replace",
-        "say callee replace",
-        "say caller duck",
-        "stop 3",
-        "audio",
-        "audio",
-        "audio 1 missed 20",
-        "audio 1 closes",
-    ]);
+    let orders = prop::sample::select(&OPERATORS[..]);
     let (leg, any) = (0_usize..12, any::<bool>);
     let failures = prop::sample::select(vec![300_u16, 404, 408, 486, 487, 503, 600, 603]);
     let outcomes = prop::sample::select(vec![180_u16, 200, 202, 202, 503, 603]);
@@ -264,6 +245,28 @@ fn kind(what: &What) -> String {
         What::CallEnded { .. } => "ended".to_owned(),
     }
 }
+
+/// What operators ask for.
+const OPERATORS: [&str; 18] = [
+    "supervise floor barge",
+    "supervise floor listen",
+    "supervise sip:8001@10.0.0.9 whisper callee",
+    "change 1 barge",
+    "change 1 whisper caller",
+    "change 1 whisper callee",
+    "change 1 whisper caller",
+    "change 1 hears caller",
+    "release 1",
+    "play callee duck",
+    "play caller replace",
+    "say callee replace",
+    "say caller duck",
+    "stop 3",
+    "audio",
+    "audio",
+    "audio 1 missed 20",
+    "audio 1 closes",
+];
 
 const REACHED: [&str; 65] = [
     "alert",
