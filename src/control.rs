@@ -49,6 +49,7 @@ use self::context::{Context, Shared};
 use self::keys::Way;
 use self::leg::header;
 use self::ports::PortPool;
+use self::prompts::How;
 use self::setup::Refusal;
 use self::supervise::Part;
 use crate::notice::{Notice, What};
@@ -190,7 +191,7 @@ impl Control {
                 self.with_owner(now, leg, out, |call, context| call.heard(context, &observation));
             }
             Input::Spoke { leg, lasted } => {
-                self.with_owner(now, leg, out, |call, context| call.voice(context, leg, lasted));
+                self.with_owner(now, leg, out, |call, context| call.spoke(context, leg, lasted));
             }
             Input::Key { leg, key } => {
                 self.with_owner(now, leg, out, |call, context| call.pressed(context, leg, key, Way::Audio));
@@ -229,8 +230,9 @@ impl Control {
             Order::EndSupervisor { call, supervisor } => self.ordered(now, &call, out, |call, context| {
                 call.end_supervisor(context, supervisor).map(|()| Done::Accepted)
             }),
-            Order::Play { call, party, sound, mode } => {
-                self.ordered(now, &call, out, |call, context| call.play_by_order(context, party, sound, mode))
+            Order::Play { call, party, sound, mode, until } => {
+                let how = How { party, mode, until };
+                self.ordered(now, &call, out, |call, context| call.play_by_order(context, sound, how))
             }
             Order::StopPlay { call, prompt } => self.ordered(now, &call, out, |call, context| {
                 call.stop_by_order(context, PromptId(prompt)).map(|()| Done::Accepted)

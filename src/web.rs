@@ -21,6 +21,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use media::tone::Region;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
@@ -56,6 +57,8 @@ pub struct WebOptions {
     pub token: Token,
     /// The folder of the prompts that may be played by order.
     pub prompts: PathBuf,
+    /// Whose tones callers are used to.
+    pub tones: Region,
 }
 
 /// What the API shows and gives to others.
@@ -136,6 +139,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         orders,
         copies,
         prompts: Arc::new(orders::PromptFolder::new(options.prompts)),
+        tones: options.tones,
         readiness,
         metrics,
         gate,

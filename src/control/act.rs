@@ -3,9 +3,7 @@
 //! Every action has a deadline, and a failure of one never stops the next.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
-use media::LegId;
 use routing::{Action, Decision, SecureInput};
 
 use super::call::{Call, Stage, millis};
@@ -41,13 +39,6 @@ impl Call {
             trend_per_s: observation.trend_per_s,
         };
         self.judge(context, &event);
-    }
-
-    /// A party has begun to speak.
-    pub(super) fn voice(&mut self, context: &mut Context<'_>, leg: LegId, lasted: Duration) {
-        if leg == self.caller.id {
-            self.spoke(context, lasted);
-        }
     }
 
     /// Tells the policy engine, and carries out what it decides.

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use media::{LegId, Sound};
-use routing::{Language, PlayMode};
+use routing::{Language, PlayMode, Until};
 
 /// Orders from outside the call. `call` is the call's id as in notices.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +55,8 @@ pub enum Order {
         sound: PlayedSound,
         /// What happens to the other side's audio meanwhile.
         mode: PlayMode,
+        /// What that party may do to end it early.
+        until: Until,
     },
     /// Ends what an earlier order, or a policy, makes a party hear.
     StopPlay {
@@ -137,9 +139,9 @@ pub enum Party {
 /// What is played by order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PlayedSound {
-    /// A file that has been read.
-    File {
-        /// Its name.
+    /// A file that has been read, or a tone.
+    Ready {
+        /// The file's name, or the tone's.
         name: String,
         /// Its sound.
         sound: Arc<Sound>,

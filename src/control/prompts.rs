@@ -106,18 +106,16 @@ impl Call {
     pub(super) fn play_by_order(
         &mut self,
         context: &mut Context<'_>,
-        party: Party,
         sound: PlayedSound,
-        mode: PlayMode,
+        how: How,
     ) -> Result<Done, Denied> {
-        let how = How { party, mode, until: Until::default() };
         let name = match &sound {
-            PlayedSound::File { name, .. } => name.clone(),
+            PlayedSound::Ready { name, .. } => name.clone(),
             PlayedSound::Text { text, .. } => spoken_name(text),
         };
         let prompt = self.take_up(context, name, how)?;
         match sound {
-            PlayedSound::File { sound, .. } => self.play_sound(context, prompt, sound),
+            PlayedSound::Ready { sound, .. } => self.play_sound(context, prompt, sound),
             PlayedSound::Text { text, language } => self.speak(context, prompt, &text, language),
         }
         Ok(Done::Prompt(prompt.0))
@@ -271,25 +269,24 @@ impl Call {
         self.resume_hold(context);
     }
 
-    /// The caller has been speaking for `lasted`: a prompt that speech may end ends, if the caller began under it.
+    /// A party has been speaking for `lasted`: a prompt that speech may end ends, if the party began under it.
     ///
     /// Who was speaking when it began has not heard it yet, and does not answer to it.
-    pub(super) fn spoke(&mut self, context: &mut Context<'_>, lasted: Duration) {
+    pub(super) fn spoke(&mut self, context: &mut Context<'_>, leg: LegId, lasted: Duration) {
         let began = context.now.saturating_sub(lasted);
-        self.interrupt(context, |playing| match playing.progress {
+        self.interrupt(context, leg, |playing| match playing.progress {
             Progress::Started { at } => playing.how.until.speech && began >= at,
             Progress::Speaking | Progress::Asked { .. } => false,
         });
     }
 
-    /// The caller has pressed a key that the media path knows nothing of.
-    pub(super) fn key_ends_prompt(&mut self, context: &mut Context<'_>) {
-        self.interrupt(context, |playing| playing.how.until.key && playing.progress != Progress::Speaking);
+    /// A party has pressed a key that the media path knows nothing of.
+    pub(super) fn key_ends_prompt(&mut self, context: &mut Context<'_>, leg: LegId) {
+        self.interrupt(context, leg, |playing| playing.how.until.key && playing.progress != Progress::Speaking);
     }
 
-    /// Stops the prompt that plays to the caller, when it is of that kind.
-    fn interrupt(&self, context: &mut Context<'_>, ends: impl Fn(&Playing) -> bool) {
-        let leg = self.caller.id;
+    /// Stops the prompt that plays to a party, when it is of that kind.
+    fn interrupt(&self, context: &mut Context<'_>, leg: LegId, ends: impl Fn(&Playing) -> bool) {
         if self.plays_now(leg).is_some_and(ends) {
             context.media(media::Command::StopPlay { leg });
         }

@@ -244,7 +244,8 @@ fn start_copies(
 async fn offer_api(settings: &Settings, inside: Inside) -> Result<Option<WebHandle>, Failure> {
     let Some(wanted) = &settings.web else { return Ok(None) };
     let token = wanted.token.fetch().map_err(|why| Failure::of("the API's token", why))?;
-    let options = WebOptions { listen: wanted.listen, token, prompts: settings.policy.prompts.clone() };
+    let prompts = settings.policy.prompts.clone();
+    let options = WebOptions { listen: wanted.listen, token, prompts, tones: settings.media.tones };
     let web = web::serve(options, inside).await.map_err(|error| Failure::Failed(error.to_string()))?;
     info!(address = %web.addr, "API");
     Ok(Some(web))

@@ -11,7 +11,8 @@ use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use routing::{Language, PlayMode, SAYING_CHARS_MAX, is_prompt_file, is_saying};
+use media::tone::{Pattern, Progress, Region};
+use routing::{Language, PlayMode, SAYING_CHARS_MAX, Until, is_prompt_file, is_saying};
 use serde::Deserialize;
 use tokio::sync::{Semaphore, oneshot};
 
@@ -55,7 +56,7 @@ impl PromptFolder {
             sound.map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the prompt broke its reader"))?;
         let wrong =
             |(found, expected)| Problem::new(StatusCode::BAD_REQUEST, format!("found {found}, expected {expected}"));
-        Ok(PlayedSound::File { name, sound: Arc::new(sound.map_err(wrong)?) })
+        Ok(PlayedSound::Ready { name, sound: Arc::new(sound.map_err(wrong)?) })
     }
 }
 
@@ -119,8 +120,29 @@ pub(super) struct PartRequest {
 pub(super) struct PromptRequest {
     file: Option<String>,
     say: Option<SayRequest>,
+    tone: Option<ToneWord>,
     party: PartyWord,
     mode: PlayWord,
+    #[serde(default)]
+    until: Vec<UntilWord>,
+}
+
+/// A tone, one turn of it.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ToneWord {
+    Beep,
+    Ringback,
+    Busy,
+    Congestion,
+}
+
+/// What the hearer may do to end it early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum UntilWord {
+    Speech,
+    Key,
 }
 
 #[derive(Debug, Deserialize)]
@@ -182,21 +204,23 @@ pub(super) async fn play(
     Path(call): Path<String>,
     body: Body<PromptRequest>,
 ) -> Result<Response, Problem> {
-    let PromptRequest { file, say, party, mode } = read(body)?;
+    let PromptRequest { file, say, tone, party, mode, until } = read(body)?;
     app.check_up(&call)?;
-    let sound = match (file, say) {
-        (Some(file), None) if is_prompt_file(&file) => app.prompts.read(file).await?,
-        (Some(_), None) => {
+    let sound = match (file, say, tone) {
+        (Some(file), None, None) if is_prompt_file(&file) => app.prompts.read(file).await?,
+        (Some(_), None, None) => {
             return Err(bad("`file` is the name of a WAV or Opus file (.wav, .opus, .ogg) inside the prompt folder"));
         }
-        (None, Some(words)) => text_of(words)?,
-        (None, None) | (Some(_), Some(_)) => return Err(bad("either `file` or `say` says what is heard")),
+        (None, Some(words), None) => text_of(words)?,
+        (None, None, Some(tone)) => tone.sound(app.tones),
+        _ => return Err(bad("either `file`, `say` or `tone` says what is heard")),
     };
     let mode = match mode {
         PlayWord::Replace => PlayMode::Replace,
         PlayWord::Duck => PlayMode::Duck,
     };
-    answered(ask(&app, Order::Play { call, party: party.into(), sound, mode }).await?)
+    let until = Until { speech: until.contains(&UntilWord::Speech), key: until.contains(&UntilWord::Key) };
+    answered(ask(&app, Order::Play { call, party: party.into(), sound, mode, until }).await?)
 }
 
 /// `DELETE /v1/calls/{id}/prompts/{prompt}`.
@@ -287,6 +311,18 @@ fn text_of(SayRequest { text, language }: SayRequest) -> Result<PlayedSound, Pro
 
 fn bad(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, detail)
+}
+
+impl ToneWord {
+    fn sound(self, region: Region) -> PlayedSound {
+        let (name, pattern) = match self {
+            ToneWord::Beep => ("beep", Pattern::beep()),
+            ToneWord::Ringback => ("ringback", Pattern::of(region, Progress::Ringback)),
+            ToneWord::Busy => ("busy", Pattern::of(region, Progress::Busy)),
+            ToneWord::Congestion => ("congestion", Pattern::of(region, Progress::Congestion)),
+        };
+        PlayedSound::Ready { name: name.to_owned(), sound: Arc::new(pattern.render()) }
+    }
 }
 
 impl From<PartyWord> for Party {

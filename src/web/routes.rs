@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, patch, post};
 use axum::{Json, Router};
 use hyper::body::Body as _;
+use media::tone::Region;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -44,6 +45,7 @@ pub(super) struct App {
     pub(super) orders: mpsc::Sender<Asked>,
     pub(super) copies: Copies,
     pub(super) prompts: Arc<PromptFolder>,
+    pub(super) tones: Region,
     pub(super) readiness: Arc<Readiness>,
     pub(super) metrics: Metrics,
     pub(super) gate: Arc<Gate>,

@@ -344,7 +344,7 @@ async fn a_taken_port_is_told() {
 
 fn options(listen: SocketAddr) -> WebOptions {
     let prompts = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/prompts");
-    WebOptions { listen, token: Token::new(TOKEN).expect("a good token"), prompts }
+    WebOptions { listen, token: Token::new(TOKEN).expect("a good token"), prompts, tones: Region::China }
 }
 
 /// Asserts that a reply is a problem document of this status.

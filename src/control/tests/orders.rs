@@ -32,6 +32,36 @@ fn a_file_is_played_to_either_party() {
 }
 
 #[test]
+fn whoever_hears_it_may_end_it() {
+    let started = "
+        > prompt starts
+        prompt ordered.wav to the callee started after 0";
+    let ended = "prompt ordered.wav to the callee ended false";
+    check(&format!(
+        "{TALKING}
+        > order play callee duck until speech key
+        play bot Duck {{ attenuation_db: 12 }} until a key {started}
+        > caller speaks 480
+        > caller sounds 5
+        key caller 5 audio
+        > wait 1
+        > bot speaks 480
+        stop bot
+        {ended}
+        > order play callee duck until key
+        play bot Duck {{ attenuation_db: 12 }} until a key {started}
+        > wait 1
+        > bot speaks 480
+        > bot sounds 7
+        stop bot
+        key callee 7 audio
+        {ended}
+        {HANG_UP}
+        ended: BYE received; talk 2000 peak low lost 6"
+    ));
+}
+
+#[test]
 fn what_plays_can_be_stopped() {
     check(&format!(
         "{TALKING}

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use media::srtp::{Security, Suite};
 use media::{Direction, LegId, StreamSettings};
+use routing::Until;
 
 use super::sim::{Sim, SipState, settings};
 use crate::control::{
@@ -267,7 +268,7 @@ fn deliver(sim: &mut Sim, lines: &mut Vec<String>) {
 }
 
 /// An order about a call: `supervise TARGET|sip:… MODE`, `change N MODE`, `change N hears WHOM`, `release N`, where MODE
-/// is `listen`, `barge`, or `whisper PARTY`; `play PARTY MODE`, `say PARTY MODE`, `stop N`; `audio`, `audio N missed MS`,
+/// is `listen`, `barge`, or `whisper PARTY`; `play PARTY MODE until …`, `say PARTY MODE`, `stop N`; `audio`, `audio N missed MS`,
 /// `audio N closes`.
 #[track_caller]
 pub(super) fn order(call: &str, words: &[&str]) -> Order {
@@ -295,10 +296,11 @@ pub(super) fn order(call: &str, words: &[&str]) -> Order {
             Order::ChangeSupervisor { call, supervisor: number(supervisor), mode: Some(mode(rest)), hears: None }
         }
         ["release", supervisor] => Order::EndSupervisor { call, supervisor: number(supervisor) },
-        ["play", hearer, how] => {
+        ["play", hearer, how, ref until @ ..] => {
             let sound = Arc::new(media::Sound { samples: vec![0; 8_000] });
-            let sound = PlayedSound::File { name: "ordered.wav".to_owned(), sound };
-            Order::Play { call, party: party(hearer), sound, mode: play_mode(how) }
+            let until = Until { speech: until.contains(&"speech"), key: until.contains(&"key") };
+            let sound = PlayedSound::Ready { name: "ordered.wav".to_owned(), sound };
+            Order::Play { call, party: party(hearer), sound, mode: play_mode(how), until }
         }
         ["say", hearer, how] => {
             let (text, language) = ("hello {X-Account}".to_owned(), routing::Language::English);
@@ -307,6 +309,7 @@ pub(super) fn order(call: &str, words: &[&str]) -> Order {
                 party: party(hearer),
                 sound: PlayedSound::Text { text, language },
                 mode: play_mode(how),
+                until: Until::default(),
             }
         }
         ["stop", prompt] => Order::StopPlay { call, prompt: number(prompt) },

@@ -1,7 +1,7 @@
 //! Orders over the wire: what becomes of good requests, of bad ones, and of what call control denies.
 
 use media::{Codec, Command, LegId, StreamSettings};
-use routing::{Language, PlayMode};
+use routing::{Language, PlayMode, Until};
 use tokio::io::AsyncReadExt;
 
 use super::*;
@@ -64,7 +64,7 @@ async fn prompts_are_read_or_spoken() {
     let body = r#"{"file":"please-wait.wav","party":"callee","mode":"duck"}"#;
     let (reply, order) = asked("POST", PROMPTS, body, Ok(Done::Prompt(7))).await;
     assert_eq!((reply.status, reply.json()["prompt"].as_u64()), (202, Some(7)));
-    let Some(Order::Play { party, mode, sound: PlayedSound::File { name, sound }, .. }) = order else {
+    let Some(Order::Play { party, mode, sound: PlayedSound::Ready { name, sound }, .. }) = order else {
         panic!("{order:?}")
     };
     assert_eq!((party, mode, name.as_str()), (Party::Callee, PlayMode::Duck, "please-wait.wav"));
@@ -74,7 +74,13 @@ async fn prompts_are_read_or_spoken() {
     let (_, order) = asked("POST", PROMPTS, body, Ok(Done::Prompt(7))).await;
     let sound = PlayedSound::Text { text: "您好 {X-Name}".to_owned(), language: Language::Mandarin };
     let (call, party, mode) = ("call-1".to_owned(), Party::Caller, PlayMode::Replace);
-    assert_eq!(order, Some(Order::Play { call, party, sound, mode }));
+    assert_eq!(order, Some(Order::Play { call, party, sound, mode, until: Until::default() }));
+
+    let body = r#"{"tone":"busy","party":"caller","mode":"replace","until":["key"]}"#;
+    let (_, order) = asked("POST", PROMPTS, body, Ok(Done::Prompt(7))).await;
+    let Some(Order::Play { until, sound: PlayedSound::Ready { name, sound }, .. }) = order else { panic!("{order:?}") };
+    assert_eq!((until, name.as_str()), (Until { speech: false, key: true }, "busy"));
+    assert_eq!(sound.samples.len(), 700 * 8, "one turn of the Chinese tone");
 }
 
 #[tokio::test]
@@ -93,6 +99,9 @@ async fn wrong_requests_never_reach_call_control() {
         ("PATCH", "/v1/calls/call-1/supervisors/1", r#"{"party":"caller"}"#, 400, "mode"),
         ("PUT", "/v1/calls/call-1/supervisors/1", r#"{"mode":"listen"}"#, 405, ""),
         ("POST", PROMPTS, r#"{"party":"caller","mode":"duck"}"#, 400, "either"),
+        ("POST", PROMPTS, r#"{"file":"a.wav","tone":"beep","party":"caller","mode":"duck"}"#, 400, "either"),
+        ("POST", PROMPTS, r#"{"tone":"bell","party":"caller","mode":"duck"}"#, 422, "beep"),
+        ("POST", PROMPTS, r#"{"tone":"beep","party":"caller","mode":"duck","until":["word"]}"#, 422, "speech"),
         ("POST", PROMPTS, r#"{"file":"a.wav","party":"all","mode":"duck"}"#, 422, "callee"),
         ("POST", PROMPTS, r#"{"file":"../calmline.toml","party":"caller","mode":"duck"}"#, 400, "inside"),
         ("POST", PROMPTS, r#"{"file":"/etc/passwd.wav","party":"caller","mode":"duck"}"#, 400, "inside"),
