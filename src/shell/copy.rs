@@ -154,7 +154,10 @@ impl Worker<'_> {
     /// Hands out the frames that are due, and ends what is copied no longer.
     fn give_out(&mut self, now: Duration) {
         let mut readers = self.shared.readers();
-        readers.retain(|leg, _| self.copies.contains_key(leg));
+        // Whoever asks for a copy that has been ordered since we looked finds it in the next round.
+        if self.parties_version == Some(self.options.parties.version()) {
+            readers.retain(|leg, _| self.copies.contains_key(leg));
+        }
         for (leg, copy) in &mut self.copies {
             let readers = readers.get(leg);
             while let Some(frame) = copy.pop(now) {

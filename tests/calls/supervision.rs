@@ -207,6 +207,14 @@ fn prompts_are_played_to_either_party_by_order() {
     stage.until("the prompt", |what| matches!(what, What::PromptStarted { .. }));
     assert_eq!(stage.ask("DELETE", &format!("{path}/{}", answer["prompt"]), &json!(null)).0, 202);
     stage.until("its end", |what| matches!(what, What::PromptEnded { completed: false, .. }));
+
+    let tone = json!({ "tone": "ringback", "party": "caller", "mode": "replace", "until": ["key"] });
+    let (status, answer) = stage.ask("POST", &path, &tone);
+    assert_eq!(status, 202, "{answer}");
+    stage.until("the tone", |what| matches!(what, What::PromptStarted { file, .. } if file == "ringback"));
+    caller.press("5").expect("an order");
+    stage.until("its end", |what| matches!(what, What::PromptEnded { completed: false, .. }));
+    hears("the caller after the tone", &caller, &[BOT_HZ]);
     continuous("the caller", &caller.heard().stats);
     continuous("the bot", &stage.bot.heard().stats);
     caller.hang_up().expect("an order");

@@ -43,6 +43,24 @@ async fn who_asks_for_what_is_not_copied_gets_nothing() {
     assert!(matches!(end, Err(RecvError::Closed)));
 }
 
+#[test]
+fn who_asks_between_two_looks_is_not_sent_away() {
+    let (ring, parties, clock) = (Arc::new(CopyRing::new(8)), Arc::new(Parties::default()), Clock::start());
+    let shared = Arc::new(Shared::default());
+    let copies = Copies { shared: Arc::clone(&shared), ring: Arc::clone(&ring) };
+    let options = CopyOptions { ring, parties: Arc::clone(&parties), clock, on_restart: Box::new(|| ()) };
+    let mut worker = Worker { options: &options, shared: &shared, copies: BTreeMap::new(), parties_version: None };
+    let now = clock.now();
+    worker.follow_parties(now);
+    parties.observe(&Command::Copy { leg: LEG, on: true });
+    let mut reader = copies.subscribe(LEG);
+    worker.give_out(now);
+    assert_eq!(reader.try_recv(), Err(TryRecvError::Empty));
+    worker.follow_parties(now);
+    worker.give_out(now + Duration::from_millis(500));
+    assert!(reader.try_recv().is_ok());
+}
+
 #[tokio::test]
 async fn a_slow_reader_loses_the_oldest_and_is_told() {
     let stage = Stage::new();
