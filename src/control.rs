@@ -24,6 +24,7 @@ mod session;
 mod setup;
 #[cfg(test)]
 mod tests;
+mod timer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -38,7 +39,9 @@ use routing::CallKey;
 
 pub use command::{Command, SipCommand};
 pub use description::Description;
-pub use input::{HandshakeFailure, Header, Input, Invite, OfferMethod, Order, ReplyId, SipEvent};
+pub use input::{
+    HandshakeFailure, Header, Input, Invite, OfferMethod, Order, Refresher, ReplyId, SessionTerms, SipEvent,
+};
 
 use self::call::{Call, Stage};
 use self::context::{Context, Shared};
@@ -389,7 +392,9 @@ fn leg_of(event: &SipEvent) -> LegId {
     match event {
         SipEvent::Incoming { leg, .. }
         | SipEvent::Cancelled { leg }
-        | SipEvent::Confirmed { leg }
+        | SipEvent::Confirmed { leg, .. }
+        | SipEvent::Acknowledged { leg, .. }
+        | SipEvent::Updated { leg, .. }
         | SipEvent::Progress { leg, .. }
         | SipEvent::Answered { leg, .. }
         | SipEvent::Failed { leg, .. }

@@ -172,6 +172,8 @@ pub struct Limits {
     pub call: Duration,
     /// How often an answered leg is asked whether it still knows the dialog.
     pub session_check: Duration,
+    /// The session timer (RFC 4028) that far ends are asked for, seconds; `None`: only what they ask for.
+    pub session_expires_s: Option<u32>,
     /// What Retry-After says with a 503.
     pub retry_after: Duration,
 }
@@ -183,6 +185,7 @@ impl Default for Limits {
             ring: Duration::from_secs(30),
             call: Duration::from_secs(240 * 60),
             session_check: Duration::from_secs(900),
+            session_expires_s: Some(1800),
             retry_after: Duration::from_secs(5),
         }
     }

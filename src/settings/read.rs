@@ -144,6 +144,9 @@ fn read_limits(mut section: Section<'_>) -> Limits {
         ring: span(&mut section, "ring_s", 1..=300).unwrap_or(default.ring),
         call: minutes.map_or(default.call, |minutes| Duration::from_secs(60 * minutes.unsigned_abs())),
         session_check: span(&mut section, "session_check_s", 90..=86_400).unwrap_or(default.session_check),
+        session_expires_s: section
+            .read("session_expires_s", "whole seconds from 90 to 86400, or 0 for none", session_expires)
+            .map_or(default.session_expires_s, |seconds| Some(seconds).filter(|seconds| *seconds > 0)),
         retry_after: span(&mut section, "retry_after_s", 1..=3600).unwrap_or(default.retry_after),
     };
     section.finish();
@@ -403,6 +406,11 @@ fn port_range(value: &Value) -> Option<PortRange> {
 
 fn path(folder: &Path) -> impl Fn(&Value) -> Option<PathBuf> {
     move |value| text(4096)(value).map(|text| folder.join(text))
+}
+
+fn session_expires(value: &Value) -> Option<u32> {
+    let seconds = value.as_integer().filter(|seconds| *seconds == 0 || (90..=86_400).contains(seconds))?;
+    u32::try_from(seconds).ok()
 }
 
 fn variable(value: &Value) -> Option<String> {

@@ -12,6 +12,7 @@ mod leg;
 mod message;
 mod outgoing;
 mod registry;
+mod reliable;
 #[cfg(test)]
 mod tests;
 
@@ -300,6 +301,7 @@ fn leg_of(command: &SipCommand) -> LegId {
         | SipCommand::Reject { leg, .. }
         | SipCommand::Reply { leg, .. }
         | SipCommand::Reinvite { leg, .. }
+        | SipCommand::Update { leg, .. }
         | SipCommand::Bye { leg, .. }
         | SipCommand::Refer { leg, .. }
         | SipCommand::Probe { leg } => *leg,

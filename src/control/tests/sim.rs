@@ -24,6 +24,8 @@ pub(super) struct Sim {
     pub(super) replies: BTreeSet<ReplyId>,
     /// Legs with a re-INVITE of ours that has no answer.
     pub(super) reinvites: BTreeSet<LegId>,
+    /// Legs with an UPDATE of ours that has no answer.
+    pub(super) updates: BTreeSet<LegId>,
     pub(super) plays: Vec<(LegId, PromptId)>,
     /// Texts that wait to be spoken.
     pub(super) texts: Vec<(LegId, PromptId)>,
@@ -79,6 +81,7 @@ impl Sim {
             pending: VecDeque::new(),
             replies: BTreeSet::new(),
             reinvites: BTreeSet::new(),
+            updates: BTreeSet::new(),
             plays: Vec::new(),
             texts: Vec::new(),
             notices: Vec::new(),
@@ -203,6 +206,10 @@ impl Sim {
                 self.step(*leg, &[SipState::Answered], SipState::Answered);
                 assert!(self.reinvites.insert(*leg), "{leg:?} has an offer that is open");
             }
+            SipCommand::Update { leg, .. } => {
+                self.step(*leg, &[SipState::Answered], SipState::Answered);
+                assert!(self.updates.insert(*leg), "{leg:?} has an UPDATE that is open");
+            }
             SipCommand::Refer { leg, .. } | SipCommand::Probe { leg } => {
                 self.step(*leg, &[SipState::Answered], SipState::Answered);
             }
@@ -309,6 +316,7 @@ pub(super) fn settings() -> ControlSettings {
             ring: Duration::from_secs(20),
             call: Duration::from_secs(7_200),
             session_check: Duration::from_secs(900),
+            session_expires_s: None,
             retry_after: Duration::from_secs(5),
         },
         targets: ["bot", "spare", "human"].iter().map(|name| target(name)).collect(),

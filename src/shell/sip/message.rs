@@ -2,6 +2,8 @@
 //!
 //! Knows no dialog and no transaction, sends nothing.
 
+pub(super) mod session;
+
 use rsipstack::sip::headers::make_header;
 use rsipstack::sip::prelude::HeadersExt;
 use rsipstack::sip::{Header as SipHeader, Headers, Request, Response, StatusCode, Version};
@@ -9,10 +11,10 @@ use rsipstack::sip::{Header as SipHeader, Headers, Request, Response, StatusCode
 use crate::control::{Description, Header};
 
 /// The methods we answer with something else than 405.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, MESSAGE, NOTIFY, REFER";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, INFO, MESSAGE, NOTIFY, REFER";
 
 /// The extensions an INVITE may require of us.
-const EXTENSIONS: [&str; 1] = ["timer"];
+const EXTENSIONS: [&str; 2] = ["timer", "100rel"];
 
 /// The media type of an offer or answer.
 const SDP: &str = "application/sdp";
@@ -157,18 +159,6 @@ pub(super) fn unknown_extensions(request: &Request) -> Option<String> {
         .filter(|tag| !tag.is_empty() && !EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(tag)))
         .collect();
     (!unknown.is_empty()).then(|| unknown.join(", "))
-}
-
-/// Session-Expires in seconds, when the sender supports session timers (RFC 4028).
-pub(super) fn session_expires_s(request: &Request) -> Option<u32> {
-    let supported =
-        request.header_contains_token("Supported", "timer") || request.header_contains_token("Require", "timer");
-    session_interval_s(request).filter(|_| supported)
-}
-
-/// Session-Expires in seconds, whoever supports it.
-pub(super) fn session_interval_s(message: &impl HeadersExt) -> Option<u32> {
-    message.session_expires_header()?.value().split(';').next()?.trim().parse().ok()
 }
 
 /// True when Max-Forwards says that the request must go no further.
