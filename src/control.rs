@@ -16,6 +16,7 @@ mod input;
 mod keys;
 mod leg;
 mod offer;
+mod pass;
 mod ports;
 mod prompts;
 mod reoffer;
@@ -57,6 +58,8 @@ use crate::settings::{Limits, Parties, PortRange, Routes, Settings, Target};
 pub struct ControlSettings {
     /// The address that our SDP shows.
     pub address: IpAddr,
+    /// The address that our SIP messages show.
+    pub sip_address: IpAddr,
     /// The addresses that far ends in certain networks are shown instead.
     pub networks: Vec<(IpNet, IpAddr)>,
     /// How long a port rests before another call gets it.
@@ -83,6 +86,7 @@ impl From<&Settings> for ControlSettings {
     fn from(settings: &Settings) -> ControlSettings {
         ControlSettings {
             address: settings.media.external_address,
+            sip_address: settings.sip.external_address,
             networks: settings.media.networks.clone(),
             port_rest: settings.media.port_rest,
             fingerprint: None,

@@ -5,6 +5,7 @@
 
 mod check;
 mod fault;
+mod headers;
 mod policies;
 mod read;
 mod route;
@@ -20,6 +21,7 @@ use media::sdp::{Exchange, Protection};
 
 pub use check::check;
 pub use fault::Fault;
+pub use headers::{HeaderChanges, HeaderRules};
 pub use ipnet::IpNet;
 use media::tone::Region;
 pub use policies::{Policies, load_policy};
@@ -361,6 +363,8 @@ pub struct Target {
     pub proxy: Option<SocketAddr>,
     /// What audio it is offered.
     pub audio: AudioTerms,
+    /// What it gets to see of the caller's headers.
+    pub headers: HeaderRules,
 }
 
 impl Target {

@@ -34,7 +34,7 @@ pub(super) struct Call {
     pub(super) started: Duration,
     /// The From value shown to targets, without tag.
     pub(super) from: String,
-    /// Headers of the INVITE that targets get to see.
+    /// Headers of the INVITE that targets may get to see.
     pub(super) passed: Vec<Header>,
     pub(super) caller: Leg,
     /// Whoever the caller is, or may soon be, connected to.

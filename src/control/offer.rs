@@ -13,7 +13,7 @@ use super::timer::{self, Timer};
 use super::{Description, Header, OfferMethod, ReplyId, SessionTerms, SipCommand};
 
 /// One request to answer.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Request<'a> {
     pub(super) reply: ReplyId,
     pub(super) method: OfferMethod,

@@ -13,7 +13,7 @@ use super::keys::Keys;
 use super::leg::{Beginning, Dialog, Farewell, Leg, Partner, header, quotable};
 use super::session::Watch;
 use super::timer::{self, Timer};
-use super::{Description, Header, Invite, SessionTerms, SipCommand};
+use super::{Description, Header, Invite, SessionTerms, SipCommand, pass};
 use crate::notice::What;
 use crate::settings::{AudioTerms, RequestView, Target};
 
@@ -38,6 +38,7 @@ pub(super) struct Admitted {
     route: String,
     scenario: String,
     targets: Vec<String>,
+    passed: Vec<Header>,
     session: Option<Session>,
     audio: AudioTerms,
     formats: Formats,
@@ -83,6 +84,7 @@ pub(super) fn admit(shared: &Shared, invite: &Invite) -> Result<Admitted, Refusa
         route: route.name.clone(),
         scenario: route.scenario.clone(),
         targets: route.targets.clone(),
+        passed: pass::kept(&invite.headers, &route.headers),
         audio: route.audio.clone(),
         session,
         formats,
@@ -115,7 +117,7 @@ impl Call {
         invite: &Invite,
         admitted: Admitted,
     ) -> Result<Call, Refusal> {
-        let Admitted { route, scenario, targets, session, audio, formats } = admitted;
+        let Admitted { route, scenario, targets, passed, session, audio, formats } = admitted;
         let beginning = Beginning {
             name: "caller",
             audio,
@@ -141,7 +143,7 @@ impl Call {
             id,
             started: context.now,
             from: without_tag(&invite.from).to_owned(),
-            passed: passed_on(&invite.headers),
+            passed,
             caller,
             far: None,
             leaving: Vec::new(),
@@ -188,7 +190,7 @@ impl Call {
         extra: Vec<Header>,
     ) -> Option<Leg> {
         let destination = target.address();
-        let Target { uri, proxy, audio } = target;
+        let Target { uri, proxy, audio, headers: rules } = target;
         let wanted = if audio.codecs.is_empty() { &self.caller.audio.codecs } else { &audio.codecs };
         let formats = codecs::offer_for(&self.caller.formats, wanted);
         // What the caller speaks already comes first, unless this target has an order of its own.
@@ -205,8 +207,9 @@ impl Call {
         let mut headers = vec![header("X-Calmline-Call", self.id.clone())];
         headers.extend(context.shared.settings.limits.session_expires_s.into_iter().flat_map(timer::offer_headers));
         headers.extend(extra);
-        headers.extend(self.passed.iter().cloned());
-        context.sip(SipCommand::Invite { leg: leg.id, uri, proxy, from: self.from.clone(), headers, sdp });
+        let (from, passed) = pass::shown(&self.from, &self.passed, &rules, context.shared.settings.sip_address);
+        headers.extend(passed);
+        context.sip(SipCommand::Invite { leg: leg.id, uri, proxy, from, headers, sdp });
         Some(leg)
     }
 
@@ -362,22 +365,6 @@ fn without_tag(from: &str) -> &str {
     }
 }
 
-/// The headers that targets get to see: the caller's own, bounded, and never ours in the caller's name.
-fn passed_on(headers: &[Header]) -> Vec<Header> {
-    let goes_through = |each: &&Header| {
-        let name = each.name.to_ascii_lowercase();
-        let wanted = name.starts_with("x-") && !name.starts_with("x-calmline-")
-            || matches!(&*name, "user-to-user" | "p-asserted-identity");
-        wanted && each.value.len() <= PASSED_BYTES_MAX && !each.value.contains(['\r', '\n', '\0'])
-    };
-    headers.iter().filter(goes_through).take(PASSED_MAX).cloned().collect()
-}
-
-/// The most headers that are passed on.
-const PASSED_MAX: usize = 16;
-/// The longest value that is passed on, bytes.
-const PASSED_BYTES_MAX: usize = 1024;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -417,15 +404,5 @@ mod tests {
         ] {
             assert_eq!(without_tag(value), expected, "{value}");
         }
-    }
-
-    #[test]
-    fn only_harmless_headers_are_passed_on() {
-        let names = ["X-Account", "x-calmline-emotion", "User-to-User", "P-Asserted-Identity", "Authorization"];
-        let headers: Vec<Header> = names.iter().map(|name| header(name, "1")).collect();
-        let passed: Vec<String> = passed_on(&headers).into_iter().map(|each| each.name).collect();
-        assert_eq!(passed, ["X-Account", "User-to-User", "P-Asserted-Identity"]);
-        assert_eq!(passed_on(&[header("X-A", "1\r\nVia: evil"), header("X-B", "1".repeat(2000))]), []);
-        assert_eq!(passed_on(&vec![header("X-A", "1"); 99]).len(), PASSED_MAX);
     }
 }

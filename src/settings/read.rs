@@ -13,6 +13,7 @@ use media::tone::Region;
 use routing::section::{Section, list, name, parse_table, text, whole};
 use toml::Value;
 
+use super::headers::{read_changes, read_rules};
 use super::{
     AudioTerms, Fault, HeaderMatch, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
     PortRange, Route, Routes, Settings, SipSettings, SpeechSettings, Target, TokenSource, WebSettings,
@@ -230,12 +231,12 @@ fn read_targets(mut section: Section<'_>) -> BTreeMap<String, Target> {
     section.each_named(|target_name, target| {
         let uri = target.need("uri", "a SIP URI, e.g. \"sip:2000@192.0.2.10\"", sip_uri);
         let proxy = target.read("proxy", SOCKET, socket);
-        let audio = read_audio(target);
+        let (audio, headers) = (read_audio(target), read_rules(target));
         if name(&Value::from(target_name)).is_none() {
             target.fault("", format!("\"{target_name}\""), "a name of 1-64 letters, digits, \"-\", \"_\" or \".\"");
         }
         if let Some(uri) = uri {
-            targets.insert(target_name.to_owned(), Target { uri, proxy, audio });
+            targets.insert(target_name.to_owned(), Target { uri, proxy, audio, headers });
         }
     });
     if targets.len() > ENTRIES_MAX {
@@ -271,7 +272,7 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
     });
     let scenario = section.need("scenario", "the scenario that policies choose their rules by", name);
 
-    let audio = read_audio(section);
+    let (audio, headers) = (read_audio(section), read_changes(section));
 
     let mut conditions = section.section("match");
     let request_uri = conditions.read("request_uri", PATTERN, pattern);
@@ -294,6 +295,7 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
         targets: targets?,
         scenario: scenario?,
         audio,
+        headers,
     })
 }
 

@@ -33,6 +33,8 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+pub use self::message::may_set;
+
 use self::dialog::Dialog;
 use self::door::Door;
 use self::leg::{End, Input, Leg, Stage, Waits};

@@ -348,7 +348,7 @@ fn happen(sim: &mut Sim, step: &Step) {
                 sip_call_id: "abc".into(),
                 headers: Vec::new(),
                 sdp: sdp(offer),
-                session: terms(expires_s, sim.now.as_millis() % 2 == 0),
+                session: terms(expires_s, sim.now.as_millis().is_multiple_of(2)),
             };
             let input = sim.incoming(invite).1;
             sim.tell(input);
@@ -394,7 +394,7 @@ fn on_a_leg(sim: &mut Sim, step: &Step) {
         }
         Step::Confirm { leg } => {
             let Some(leg) = pick(sim, leg, true, &[SipState::Answered]) else { return };
-            let answer = if sim.now.as_millis() % 2 == 0 { "0 101 sendrecv" } else { "no-sdp" };
+            let answer = if sim.now.as_millis().is_multiple_of(2) { "0 101 sendrecv" } else { "no-sdp" };
             sim.tell(Input::Sip(SipEvent::Confirmed { leg, sdp: sdp(answer) }));
         }
         Step::Offer { leg, update, sdp: words } => {
@@ -408,6 +408,21 @@ fn on_a_leg(sim: &mut Sim, step: &Step) {
                 sim.tell(Input::Sip(SipEvent::Acknowledged { leg, reply, sdp: sdp("8 101 sendrecv") }));
             }
         }
+        Step::Refer { leg, code, last } => {
+            let Some(leg) = pick(sim, leg, true, &[SipState::Answered, SipState::Ending]) else { return };
+            sim.tell(Input::Sip(SipEvent::ReferProgress { leg, code, reason: "so".into(), last }));
+        }
+        Step::Probed { leg, alive } => {
+            let Some(leg) = pick_any(sim, leg, &[SipState::Answered, SipState::Ending]) else { return };
+            sim.tell(Input::Sip(SipEvent::Probed { leg, alive }));
+        }
+        _ => answers_ours(sim, step),
+    }
+}
+
+/// The answers to offers and refreshes of ours.
+fn answers_ours(sim: &mut Sim, step: &Step) {
+    match *step {
         Step::Reinvited { leg, code, sdp: words } => {
             let open: Vec<LegId> = sim.reinvites.iter().copied().collect();
             let Some(&leg) = open.get(leg % open.len().max(1)) else { return };
@@ -425,14 +440,6 @@ fn on_a_leg(sim: &mut Sim, step: &Step) {
                 let session = terms((code == 200).then_some(1_800), true);
                 sim.tell(Input::Sip(SipEvent::Updated { leg, code, session }));
             }
-        }
-        Step::Refer { leg, code, last } => {
-            let Some(leg) = pick(sim, leg, true, &[SipState::Answered, SipState::Ending]) else { return };
-            sim.tell(Input::Sip(SipEvent::ReferProgress { leg, code, reason: "so".into(), last }));
-        }
-        Step::Probed { leg, alive } => {
-            let Some(leg) = pick_any(sim, leg, &[SipState::Answered, SipState::Ending]) else { return };
-            sim.tell(Input::Sip(SipEvent::Probed { leg, alive }));
         }
         _ => is_heard(sim, step),
     }

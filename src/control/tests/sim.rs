@@ -11,7 +11,9 @@ use media::{Codec, LegId, LegStats, PromptId, Sound};
 
 use crate::control::{Command, Control, ControlSettings, Input, Invite, Random, ReplyId, SipCommand, SipEvent, Sounds};
 use crate::notice::Notice;
-use crate::settings::{AudioTerms, Limits, Parties, Pattern, PortRange, Route, Routes, Target};
+use crate::settings::{
+    AudioTerms, HeaderChanges, HeaderRules, Limits, Parties, Pattern, PortRange, Route, Routes, Target,
+};
 
 /// Call control and everything around it.
 pub(super) struct Sim {
@@ -290,7 +292,15 @@ fn random() -> Random {
 /// Settings for tests: a bot and a human, each with a spare; routes by the called number.
 pub(super) fn settings() -> ControlSettings {
     let target = |name: &str| {
-        (name.to_owned(), Target { uri: format!("sip:{name}@10.0.0.9"), proxy: None, audio: AudioTerms::default() })
+        (
+            name.to_owned(),
+            Target {
+                uri: format!("sip:{name}@10.0.0.9"),
+                proxy: None,
+                audio: AudioTerms::default(),
+                headers: HeaderRules::default(),
+            },
+        )
     };
     let route = |name: &str, targets: &[&str], scenario: &str| Route {
         name: name.to_owned(),
@@ -301,9 +311,11 @@ pub(super) fn settings() -> ControlSettings {
         targets: targets.iter().map(|&target| target.to_owned()).collect(),
         scenario: scenario.to_owned(),
         audio: AudioTerms { codecs: vec![Codec::Pcmu, Codec::Pcma], ..AudioTerms::default() },
+        headers: HeaderChanges::default(),
     };
     ControlSettings {
         address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+        sip_address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
         networks: Vec::new(),
         port_rest: Duration::ZERO,
         fingerprint: None,

@@ -99,7 +99,7 @@ async fn accept_invite(shared: &Arc<Shared>, mut transaction: Transaction) {
     let transaction = Box::new(transaction);
     let caller = Box::new(exchange::Responder::new(&transaction, dialog.local_tag()));
     let until = Instant::now() + shared.waits.ringing;
-    let reliable = Reliable::new(&transaction.original, shared.waits);
+    let reliable = Box::new(Reliable::new(&transaction.original, shared.waits));
     let stage = Stage::Answering(Answering::Ringing { caller, until, reliable });
     let (leg, inbox) = Leg::new(id, shared.clone(), dialog, stage);
     if !shared.legs.add(id, key, inbox.clone()) {

@@ -21,7 +21,7 @@ pub(super) enum Answering {
         /// Until when call control must have said its final word.
         until: Instant,
         /// What is said before that.
-        reliable: Reliable,
+        reliable: Box<Reliable>,
     },
     /// 200 sent, no ACK yet; with the hang-up that call control wants as soon as that is allowed.
     Answered {

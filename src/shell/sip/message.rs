@@ -263,6 +263,11 @@ fn may_send(header: &Header) -> bool {
     is_token && is_clean(&header.value) && !is_owned(&header.name)
 }
 
+/// Whether an operator may have a header added to our INVITEs: its name is one, and not one of those that SIP needs.
+pub fn may_set(name: &str, value: &str) -> bool {
+    may_send(&Header { name: name.to_owned(), value: value.to_owned() }) && !is_private(name)
+}
+
 /// Headers that this side writes itself, whatever call control says.
 fn is_owned(name: &str) -> bool {
     const OWNED: [&str; 20] = [
