@@ -18,6 +18,7 @@ mod keys;
 mod leg;
 mod offer;
 mod order;
+mod pass;
 mod ports;
 mod prompts;
 mod reoffer;
@@ -27,6 +28,7 @@ mod setup;
 mod supervise;
 #[cfg(test)]
 mod tests;
+mod timer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -41,7 +43,7 @@ use routing::CallKey;
 
 pub use command::{Command, SipCommand};
 pub use description::Description;
-pub use input::{HandshakeFailure, Header, Input, Invite, OfferMethod, ReplyId, SipEvent};
+pub use input::{HandshakeFailure, Header, Input, Invite, OfferMethod, Refresher, ReplyId, SessionTerms, SipEvent};
 pub use order::{Denied, DeniedKind, Done, Hears, Order, Party, PlayedSound, SupervisorMode, Whom};
 
 use self::call::{Call, Stage};
@@ -60,6 +62,8 @@ use crate::settings::{Limits, Parties, PortRange, Routes, Settings, SupervisionS
 pub struct ControlSettings {
     /// The address that our SDP shows.
     pub address: IpAddr,
+    /// The address that our SIP messages show.
+    pub sip_address: IpAddr,
     /// The addresses that far ends in certain networks are shown instead.
     pub networks: Vec<(IpNet, IpAddr)>,
     /// How long a port rests before another call gets it.
@@ -88,6 +92,7 @@ impl From<&Settings> for ControlSettings {
     fn from(settings: &Settings) -> ControlSettings {
         ControlSettings {
             address: settings.media.external_address,
+            sip_address: settings.sip.external_address,
             networks: settings.media.networks.clone(),
             port_rest: settings.media.port_rest,
             fingerprint: None,
@@ -460,7 +465,9 @@ fn leg_of(event: &SipEvent) -> LegId {
     match event {
         SipEvent::Incoming { leg, .. }
         | SipEvent::Cancelled { leg }
-        | SipEvent::Confirmed { leg }
+        | SipEvent::Confirmed { leg, .. }
+        | SipEvent::Acknowledged { leg, .. }
+        | SipEvent::Updated { leg, .. }
         | SipEvent::Progress { leg, .. }
         | SipEvent::Answered { leg, .. }
         | SipEvent::Failed { leg, .. }

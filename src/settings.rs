@@ -5,6 +5,7 @@
 
 mod check;
 mod fault;
+mod headers;
 mod policies;
 mod read;
 mod route;
@@ -20,6 +21,7 @@ use media::sdp::{Exchange, Protection};
 
 pub use check::check;
 pub use fault::Fault;
+pub use headers::{HeaderChanges, HeaderRules};
 pub use ipnet::IpNet;
 use media::tone::Region;
 pub use policies::{Policies, load_policy, read_prompt};
@@ -174,6 +176,8 @@ pub struct Limits {
     pub call: Duration,
     /// How often an answered leg is asked whether it still knows the dialog.
     pub session_check: Duration,
+    /// The session timer (RFC 4028) that far ends are asked for, seconds; `None`: only what they ask for.
+    pub session_expires_s: Option<u32>,
     /// What Retry-After says with a 503.
     pub retry_after: Duration,
 }
@@ -185,6 +189,7 @@ impl Default for Limits {
             ring: Duration::from_secs(30),
             call: Duration::from_secs(240 * 60),
             session_check: Duration::from_secs(900),
+            session_expires_s: Some(1800),
             retry_after: Duration::from_secs(5),
         }
     }
@@ -375,6 +380,8 @@ pub struct Target {
     pub proxy: Option<SocketAddr>,
     /// What audio it is offered.
     pub audio: AudioTerms,
+    /// What it gets to see of the caller's headers.
+    pub headers: HeaderRules,
 }
 
 impl Target {

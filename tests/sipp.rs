@@ -67,6 +67,31 @@ async fn the_bot_changes_the_session_at_once() {
     check(Case { place: 6, bot: "uas_reinvite", calls: 20, answered: 20, ..SMALL }).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_caller_makes_no_offer() {
+    check(Case { place: 9, caller: "uac_late_offer", ..SMALL }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn early_media_that_both_sides_acknowledge() {
+    check(Case { place: 10, caller: "uac_prack", bot: "uas_prack", ..SMALL }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn session_timers() {
+    check(Case { place: 11, caller: "uac_refresh", ..SMALL }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fax_and_video_are_declined_and_the_call_goes_on() {
+    check(Case { place: 12, caller: "uac_fax_and_video", ..SMALL }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_untrusted_bot_is_not_told_who_hides() {
+    check(Case { place: 13, caller: "uac_identity", bot: "uas_untrusted", ..SMALL }).await;
+}
+
 /// A hundred calls need 200 media ports in all and the server has a hundred: every call has to give its own back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_calls_with_audio() {
@@ -177,13 +202,14 @@ fn configuration(addresses: Addresses, place: u16) -> String {
     let Addresses { sip, web, bot, .. } = addresses;
     let first = 8_200 + place * MEDIA_PORTS;
     let last = first + MEDIA_PORTS - 2;
+    let headers = "headers = { identity = \"untrusted\", drop = [\"x-secret\"], set = { \"X-Account\" = \"8\" } }\n";
     format!(
         "[sip]\nlisten = \"{sip}\"\n\n\
          [media]\naddress = \"127.0.0.1\"\nports = \"{first}-{last}\"\n\n\
          [web]\nlisten = \"{web}\"\ntoken_env = \"CALMLINE_TOKEN\"\n\n\
          [listening]\nenabled = true\n\n\
          [policy]\nfolder = \"policies\"\nprompts = \"prompts\"\n\n\
-         [targets.bot]\nuri = \"sip:bot@{bot}\"\n\n\
+         [targets.bot]\nuri = \"sip:bot@{bot}\"\n{headers}\n\
          [targets.human]\nuri = \"sip:human@{bot}\"\n\n\
          [[route]]\nname = \"everything\"\ntargets = [\"bot\"]\nscenario = \"after-sales\"\n"
     )

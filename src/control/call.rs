@@ -36,7 +36,7 @@ pub(super) struct Call {
     pub(super) started: Duration,
     /// The From value shown to targets, without tag.
     pub(super) from: String,
-    /// Headers of the INVITE that targets get to see.
+    /// Headers of the INVITE that targets may get to see.
     pub(super) passed: Vec<Header>,
     pub(super) caller: Leg,
     /// Whoever the caller is, or may soon be, connected to.
@@ -108,7 +108,7 @@ impl Call {
         let Some(role) = self.role(leg) else { return };
         match event {
             SipEvent::Incoming { .. } => {}
-            SipEvent::Confirmed { .. } => self.confirmed(),
+            SipEvent::Confirmed { sdp, .. } => self.confirmed(context, sdp.as_deref()),
             SipEvent::Cancelled { .. } => self.dialog_over(context, role, leg, 487, "cancelled by the caller"),
             SipEvent::Ended { reason, .. } => self.dialog_over(context, role, leg, 480, &reason),
             SipEvent::Failed { code, reason, .. } => self.dialog_over(context, role, leg, code, &reason),
@@ -118,26 +118,30 @@ impl Call {
                 Role::Supervisor => self.supervisor_rings(leg, sdp),
                 Role::Caller | Role::Leaving => {}
             },
-            SipEvent::Answered { sdp, .. } => match role {
-                Role::Far => self.target_answered(context, sdp.as_deref()),
-                Role::Next => self.next_answered(context, sdp.as_deref()),
-                Role::Supervisor => self.supervisor_answered(context, leg, sdp.as_deref()),
-                Role::Leaving => {
-                    if let Some(leg) = self.leg_mut(leg) {
-                        leg.end_crossed(context);
-                    }
+            SipEvent::Answered { sdp, session, .. } => {
+                if let Some(leg) = self.leg_mut(leg) {
+                    leg.answered(context, &session);
                 }
-                Role::Caller => {}
-            },
-            SipEvent::Offer { reply, method, sdp, .. } => {
-                let headers = if role == Role::Caller { self.expiry_headers() } else { Vec::new() };
-                let request = offer::Request { reply, method, sdp: sdp.as_ref(), headers };
-                self.offered(context, role, leg, request);
+                match role {
+                    Role::Far => self.target_answered(context, sdp.as_deref()),
+                    Role::Next => self.next_answered(context, sdp.as_deref()),
+                    Role::Supervisor => self.supervisor_answered(context, leg, sdp.as_deref()),
+                    Role::Leaving => {
+                        if let Some(leg) = self.leg_mut(leg) {
+                            leg.end_crossed(context);
+                        }
+                    }
+                    Role::Caller => {}
+                }
             }
-            SipEvent::Reinvited { code, sdp, session_expires_s, .. } => {
-                let answer = Answer { code, sdp: sdp.as_deref(), session_expires_s };
-                self.reoffer_answered(context, leg, &answer);
+            SipEvent::Offer { reply, method, sdp, session, .. } => {
+                self.offered(context, leg, offer::Request { reply, method, sdp: sdp.as_ref(), session });
             }
+            SipEvent::Acknowledged { reply, sdp, .. } => self.asked_answered(context, leg, reply, sdp.as_deref()),
+            SipEvent::Reinvited { code, sdp, session, .. } => {
+                self.reoffer_answered(context, leg, &Answer { code, sdp: sdp.as_deref(), session });
+            }
+            SipEvent::Updated { code, session, .. } => self.updated(context, leg, code, &session),
             SipEvent::Key { key, .. } => self.pressed(context, leg, key, Way::Info),
             SipEvent::ReferProgress { code, reason, last, .. } => {
                 if role == Role::Caller {
@@ -328,10 +332,10 @@ impl Call {
         }
     }
 
-    fn offered(&mut self, context: &mut Context<'_>, role: Role, id: LegId, request: offer::Request<'_>) {
+    fn offered(&mut self, context: &mut Context<'_>, id: LegId, request: offer::Request<'_>) {
         let Some(leg) = self.leg_mut(id) else { return };
-        if offer::answer(context, leg, request) == Outcome::Accepted && role != Role::Supervisor {
-            self.refreshed(context.now, role == Role::Caller);
+        if offer::answer(context, leg, request) == Outcome::Accepted && self.role(id) != Some(Role::Supervisor) {
+            self.streams_changed(context.now);
         }
     }
 

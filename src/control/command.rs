@@ -114,6 +114,13 @@ pub enum SipCommand {
         /// Headers to add.
         headers: Vec<Header>,
     },
+    /// Refreshes the session by an UPDATE without an offer (RFC 4028 §7.4): `SipEvent::Updated` follows.
+    Update {
+        /// The leg.
+        leg: LegId,
+        /// Headers to add.
+        headers: Vec<Header>,
+    },
     /// Ends an answered leg.
     Bye {
         /// The leg.

@@ -129,6 +129,8 @@ pub enum SipEvent {
     Confirmed {
         /// The incoming leg.
         leg: LegId,
+        /// The body, when it is SDP: the answer to an offer in our 2xx.
+        sdp: Option<Description>,
     },
     /// A provisional response (101-199) to our INVITE.
     Progress {
@@ -147,6 +149,8 @@ pub enum SipEvent {
         leg: LegId,
         /// The body, when it is SDP.
         sdp: Option<Description>,
+        /// What it says of the session timer.
+        session: SessionTerms,
     },
     /// Our INVITE failed: final response 300-699, 408 when nobody answered, 503 when it could not be sent.
     Failed {
@@ -167,6 +171,17 @@ pub enum SipEvent {
         method: OfferMethod,
         /// The body, when it is SDP; without one, an UPDATE is a refresh and a re-INVITE asks us to offer.
         sdp: Option<Description>,
+        /// What it says of the session timer.
+        session: SessionTerms,
+    },
+    /// The ACK of a re-INVITE that asked us to offer.
+    Acknowledged {
+        /// The leg.
+        leg: LegId,
+        /// Which re-INVITE.
+        reply: ReplyId,
+        /// The body, when it is SDP: the answer to our offer.
+        sdp: Option<Description>,
     },
     /// What the far end says to our re-INVITE; ACK has been sent. Comes once for each, unless the leg ends before.
     Reinvited {
@@ -176,8 +191,17 @@ pub enum SipEvent {
         code: u16,
         /// The body, when it is SDP.
         sdp: Option<Description>,
-        /// Session-Expires of a 2xx, seconds (RFC 4028).
-        session_expires_s: Option<u32>,
+        /// What a 2xx says of the session timer.
+        session: SessionTerms,
+    },
+    /// What the far end says to our UPDATE without an offer.
+    Updated {
+        /// The leg.
+        leg: LegId,
+        /// The final status code, 408 without an answer.
+        code: u16,
+        /// What a 2xx says of the session timer.
+        session: SessionTerms,
     },
     /// The far end tells of a key in an INFO; 200 has been sent.
     Key {
@@ -228,8 +252,30 @@ pub struct Invite {
     pub headers: Vec<Header>,
     /// The body, when it is SDP.
     pub sdp: Option<Description>,
-    /// Session-Expires and its refresher when the caller supports session timers (RFC 4028), seconds.
-    pub session_expires_s: Option<u32>,
+    /// What it says of the session timer.
+    pub session: SessionTerms,
+}
+
+/// What a message says of the session timer (RFC 4028), and what its sender can do about one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SessionTerms {
+    /// Supported or Require name `timer`.
+    pub supported: bool,
+    /// Session-Expires, seconds.
+    pub interval_s: Option<u32>,
+    /// Its `refresher` parameter.
+    pub refresher: Option<Refresher>,
+    /// Allow names UPDATE.
+    pub takes_update: bool,
+}
+
+/// Who refreshes a session, from the point of view of one request: roles change from one to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refresher {
+    /// Who sent the request.
+    Uac,
+    /// Who answers it.
+    Uas,
 }
 
 /// Names one request that waits for our answer.

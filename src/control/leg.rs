@@ -15,7 +15,8 @@ use routing::CallKey;
 use super::context::Context;
 use super::handshake::Shaking;
 use super::reoffer::Reoffers;
-use super::{Description, Header, SipCommand};
+use super::timer::Timer;
+use super::{Description, Header, SessionTerms, SipCommand};
 use crate::settings::AudioTerms;
 
 /// One side of a call.
@@ -53,6 +54,10 @@ pub(super) struct Leg {
     pub(super) settings: Option<StreamSettings>,
     /// Since when the far end sends nothing, when the media path says so.
     pub(super) silent_since: Option<Duration>,
+    /// The session timer, once the dialog is up.
+    pub(super) timer: Option<Timer>,
+    /// Whether the far end takes UPDATE.
+    pub(super) takes_update: bool,
 }
 
 /// What a leg begins with.
@@ -148,6 +153,8 @@ impl Leg {
             sdp: None,
             settings: None,
             silent_since: None,
+            timer: None,
+            takes_update: false,
         })
     }
 
@@ -264,6 +271,13 @@ impl Leg {
         self.settings
             .as_ref()
             .is_some_and(|settings| matches!(settings.direction, Direction::SendRecv | Direction::RecvOnly))
+    }
+
+    /// The far end has answered our INVITE.
+    pub(super) fn answered(&mut self, context: &Context<'_>, session: &SessionTerms) {
+        let asked_s = context.shared.settings.limits.session_expires_s;
+        self.takes_update = session.takes_update;
+        self.timer = asked_s.and_then(|asked_s| Timer::from_answer(context.now, session, asked_s, true));
     }
 
     /// Whether anything may still be done on the dialog.

@@ -13,7 +13,7 @@ use super::context::Context;
 use super::leg::{Dialog, Farewell, Leg, header};
 use super::order::{Denied, DeniedKind, Hears, Party, SupervisorMode, Whom};
 use crate::notice::What;
-use crate::settings::{AudioTerms, Target, is_plain_sip};
+use crate::settings::{AudioTerms, HeaderRules, Target, is_plain_sip};
 
 /// The supervisors of one call.
 #[derive(Debug, Default)]
@@ -123,7 +123,10 @@ impl Call {
                     let reason = "the configuration does not allow this address: [supervision] uris";
                     return Err(Denied::new(DeniedKind::Forbidden, reason));
                 }
-                Ok((uri.clone(), Target { uri, proxy: None, audio: AudioTerms::default() }))
+                Ok((
+                    uri.clone(),
+                    Target { uri, proxy: None, audio: AudioTerms::default(), headers: HeaderRules::default() },
+                ))
             }
         }
     }

@@ -13,6 +13,7 @@ use media::tone::Region;
 use routing::section::{Section, list, name, parse_table, text, whole};
 use toml::Value;
 
+use super::headers::{read_changes, read_rules};
 use super::{
     AudioTerms, Fault, HeaderMatch, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
     PortRange, Route, Routes, Settings, SipSettings, SpeechSettings, SupervisionSettings, Target, TokenSource,
@@ -146,6 +147,9 @@ fn read_limits(mut section: Section<'_>) -> Limits {
         ring: span(&mut section, "ring_s", 1..=300).unwrap_or(default.ring),
         call: minutes.map_or(default.call, |minutes| Duration::from_secs(60 * minutes.unsigned_abs())),
         session_check: span(&mut section, "session_check_s", 90..=86_400).unwrap_or(default.session_check),
+        session_expires_s: section
+            .read("session_expires_s", "whole seconds from 90 to 86400, or 0 for none", session_expires)
+            .map_or(default.session_expires_s, |seconds| Some(seconds).filter(|seconds| *seconds > 0)),
         retry_after: span(&mut section, "retry_after_s", 1..=3600).unwrap_or(default.retry_after),
     };
     section.finish();
@@ -242,12 +246,12 @@ fn read_targets(mut section: Section<'_>) -> BTreeMap<String, Target> {
     section.each_named(|target_name, target| {
         let uri = target.need("uri", "a SIP URI, e.g. \"sip:2000@192.0.2.10\"", sip_uri);
         let proxy = target.read("proxy", SOCKET, socket);
-        let audio = read_audio(target);
+        let (audio, headers) = (read_audio(target), read_rules(target));
         if name(&Value::from(target_name)).is_none() {
             target.fault("", format!("\"{target_name}\""), "a name of 1-64 letters, digits, \"-\", \"_\" or \".\"");
         }
         if let Some(uri) = uri {
-            targets.insert(target_name.to_owned(), Target { uri, proxy, audio });
+            targets.insert(target_name.to_owned(), Target { uri, proxy, audio, headers });
         }
     });
     if targets.len() > ENTRIES_MAX {
@@ -283,7 +287,7 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
     });
     let scenario = section.need("scenario", "the scenario that policies choose their rules by", name);
 
-    let audio = read_audio(section);
+    let (audio, headers) = (read_audio(section), read_changes(section));
 
     let mut conditions = section.section("match");
     let request_uri = conditions.read("request_uri", PATTERN, pattern);
@@ -306,6 +310,7 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
         targets: targets?,
         scenario: scenario?,
         audio,
+        headers,
     })
 }
 
@@ -418,6 +423,11 @@ fn port_range(value: &Value) -> Option<PortRange> {
 
 fn path(folder: &Path) -> impl Fn(&Value) -> Option<PathBuf> {
     move |value| text(4096)(value).map(|text| folder.join(text))
+}
+
+fn session_expires(value: &Value) -> Option<u32> {
+    let seconds = value.as_integer().filter(|seconds| *seconds == 0 || (90..=86_400).contains(seconds))?;
+    u32::try_from(seconds).ok()
 }
 
 fn variable(value: &Value) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::AudioTerms;
+use super::{AudioTerms, HeaderChanges};
 
 /// The routes in file order; the first that matches takes the call.
 #[derive(Debug, Clone, Default)]
@@ -47,6 +47,8 @@ pub struct Route {
     pub scenario: String,
     /// What audio is spoken with the callers.
     pub audio: AudioTerms,
+    /// What is changed in the callers' headers before any target sees them.
+    pub headers: HeaderChanges,
 }
 
 impl Route {
@@ -215,6 +217,7 @@ mod tests {
             targets: vec!["bot".to_owned()],
             scenario: "any".to_owned(),
             audio: AudioTerms::default(),
+            headers: HeaderChanges::default(),
         };
         let routes = Routes(vec![
             Route { request_uri: pattern("sip:4000@*"), ..route("number") },

@@ -12,6 +12,7 @@ mod leg;
 mod message;
 mod outgoing;
 mod registry;
+mod reliable;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +32,8 @@ use rsipstack::transport::{SipConnection, TransportLayer};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+
+pub use self::message::may_set;
 
 use self::dialog::Dialog;
 use self::door::Door;
@@ -300,6 +303,7 @@ fn leg_of(command: &SipCommand) -> LegId {
         | SipCommand::Reject { leg, .. }
         | SipCommand::Reply { leg, .. }
         | SipCommand::Reinvite { leg, .. }
+        | SipCommand::Update { leg, .. }
         | SipCommand::Bye { leg, .. }
         | SipCommand::Refer { leg, .. }
         | SipCommand::Probe { leg } => *leg,

@@ -5,7 +5,7 @@ use media::sdp::{Exchange, Protection, Wanted};
 use super::audio::{audio_of, certificate};
 use super::script::{TALKING, check_with, sdp};
 use super::sim::settings;
-use crate::control::{ControlSettings, Description, SipCommand, SipEvent};
+use crate::control::{ControlSettings, Description, SessionTerms, SipCommand, SipEvent};
 
 /// A caller by handshake is connected with a plain bot.
 const SHAKEN: &str = "
@@ -49,8 +49,9 @@ fn an_association_stands_until_certificate_or_roles_change() {
             configure caller Pcmu/0 SendRecv after a handshake
             reply caller 200 [UDP/TLS/RTP/SAVP 0 101 active sendrecv]
             > caller reinvites
-            configure caller Pcmu/0 SendRecv after a handshake
             reply caller 200 [UDP/TLS/RTP/SAVP 0 101 active sendrecv]
+            > caller acks-offer 0 101 dtls-passive
+            configure caller Pcmu/0 SendRecv after a handshake
             > caller reinvites 0 101 other-dtls
             configure caller Pcmu/0 SendRecv after a handshake
             handshake caller active
@@ -375,7 +376,7 @@ fn descriptions_do_not_print_themselves() {
         SipCommand::Reply { leg, reply: crate::control::ReplyId(1), code, sdp: Some(text.clone()), headers },
     ];
     let events = [
-        SipEvent::Answered { leg, sdp: Some(text.clone()) },
+        SipEvent::Answered { leg, sdp: Some(text.clone()), session: SessionTerms::default() },
         SipEvent::Progress { leg, code, reason: String::new(), sdp: Some(text.clone()) },
     ];
     let printed = format!("{commands:?} {events:?}");

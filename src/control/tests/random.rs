@@ -15,7 +15,9 @@ use proptest::test_runner::TestRunner;
 use super::audio::{audio_of, certificate};
 use super::script::{observation, order, sdp};
 use super::sim::{Sim, SipState, settings};
-use crate::control::{ControlSettings, HandshakeFailure, Input, Invite, OfferMethod, Order, ReplyId, SipEvent};
+use crate::control::{
+    ControlSettings, HandshakeFailure, Input, Invite, OfferMethod, Order, Refresher, ReplyId, SessionTerms, SipEvent,
+};
 use crate::notice::What;
 use crate::settings::Parties;
 
@@ -56,6 +58,11 @@ enum Step {
         leg: usize,
         code: u16,
         sdp: &'static str,
+    },
+    /// The answer to an UPDATE of ours.
+    Updated {
+        leg: usize,
+        code: u16,
     },
     Refer {
         leg: usize,
@@ -160,6 +167,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (leg.clone(), any(), offers).prop_map(|(leg, update, sdp)| Step::Offer { leg, update, sdp }),
         6 => (leg.clone(), finals, prop::sample::select(vec!["0 101", "8 101", "0 8", "8 sendonly", "bad-sdp"]))
             .prop_map(|(leg, code, sdp)| Step::Reinvited { leg, code, sdp }),
+        3 => (leg.clone(), prop::sample::select(vec![200_u16, 200, 491, 405, 408, 481, 500]))
+            .prop_map(|(leg, code)| Step::Updated { leg, code }),
         4 => (leg.clone(), outcomes, any()).prop_map(|(leg, code, last)| Step::Refer { leg, code, last }),
         1 => (leg.clone(), any()).prop_map(|(leg, alive)| Step::Probed { leg, alive }),
         1 => leg.clone().prop_map(|leg| Step::OpenFails { leg }),
@@ -421,13 +430,19 @@ fn happen(sim: &mut Sim, step: &Step) {
                 sip_call_id: "abc".into(),
                 headers: Vec::new(),
                 sdp: sdp(offer),
-                session_expires_s: expires_s,
+                session: terms(expires_s, sim.now.as_millis().is_multiple_of(2)),
             };
             let input = sim.incoming(invite).1;
             sim.tell(input);
         }
         _ => on_a_leg(sim, step),
     }
+}
+
+/// What a far end that knows session timers says of one.
+fn terms(interval_s: Option<u32>, ours: bool) -> SessionTerms {
+    let refresher = interval_s.map(|_| if ours { Refresher::Uas } else { Refresher::Uac });
+    SessionTerms { supported: interval_s.is_some(), interval_s, refresher, takes_update: ours }
 }
 
 /// What happens to a leg, as far as the leg's state allows it to happen.
@@ -442,7 +457,8 @@ fn on_a_leg(sim: &mut Sim, step: &Step) {
             let Some(leg) = pick(sim, leg, false, &[SipState::Inviting, SipState::Cancelling]) else { return };
             sim.pending.retain(|each| !matches!(each, Input::Sip(SipEvent::Failed { leg: l, .. }) if *l == leg));
             sim.sip.get_mut(&leg).expect("picked").state = SipState::Answered;
-            sim.tell(Input::Sip(SipEvent::Answered { leg, sdp: sdp(words) }));
+            let session = terms(words.starts_with('8').then_some(1_800), leg.0 % 2 == 0);
+            sim.tell(Input::Sip(SipEvent::Answered { leg, sdp: sdp(words), session }));
         }
         Step::Fail { leg, code } => {
             let Some(leg) = pick(sim, leg, false, &[SipState::Inviting]) else { return };
@@ -460,22 +476,18 @@ fn on_a_leg(sim: &mut Sim, step: &Step) {
         }
         Step::Confirm { leg } => {
             let Some(leg) = pick(sim, leg, true, &[SipState::Answered]) else { return };
-            sim.tell(Input::Sip(SipEvent::Confirmed { leg }));
+            let answer = if sim.now.as_millis().is_multiple_of(2) { "0 101 sendrecv" } else { "no-sdp" };
+            sim.tell(Input::Sip(SipEvent::Confirmed { leg, sdp: sdp(answer) }));
         }
         Step::Offer { leg, update, sdp: words } => {
             let all = [SipState::Inviting, SipState::Cancelling, SipState::Answered, SipState::Ending];
             let Some(leg) = pick_any(sim, leg, &all) else { return };
             let reply: ReplyId = sim.reply_id();
             let method = if update { OfferMethod::Update } else { OfferMethod::Invite };
-            sim.tell(Input::Sip(SipEvent::Offer { leg, reply, method, sdp: sdp(words) }));
-        }
-        Step::Reinvited { leg, code, sdp: words } => {
-            let open: Vec<LegId> = sim.reinvites.iter().copied().collect();
-            let Some(&leg) = open.get(leg % open.len().max(1)) else { return };
-            sim.reinvites.remove(&leg);
-            if matches!(sim.sip[&leg].state, SipState::Answered | SipState::Ending) {
-                let session_expires_s = (code == 200).then_some(1_800);
-                sim.tell(Input::Sip(SipEvent::Reinvited { leg, code, sdp: sdp(words), session_expires_s }));
+            let session = terms(words.starts_with('8').then_some(600), leg.0 % 2 == 0);
+            sim.tell(Input::Sip(SipEvent::Offer { leg, reply, method, sdp: sdp(words), session }));
+            if method == OfferMethod::Invite && words == "no-sdp" {
+                sim.tell(Input::Sip(SipEvent::Acknowledged { leg, reply, sdp: sdp("8 101 sendrecv") }));
             }
         }
         Step::Refer { leg, code, last } => {
@@ -485,6 +497,31 @@ fn on_a_leg(sim: &mut Sim, step: &Step) {
         Step::Probed { leg, alive } => {
             let Some(leg) = pick_any(sim, leg, &[SipState::Answered, SipState::Ending]) else { return };
             sim.tell(Input::Sip(SipEvent::Probed { leg, alive }));
+        }
+        _ => answers_ours(sim, step),
+    }
+}
+
+/// The answers to offers and refreshes of ours.
+fn answers_ours(sim: &mut Sim, step: &Step) {
+    match *step {
+        Step::Reinvited { leg, code, sdp: words } => {
+            let open: Vec<LegId> = sim.reinvites.iter().copied().collect();
+            let Some(&leg) = open.get(leg % open.len().max(1)) else { return };
+            sim.reinvites.remove(&leg);
+            if matches!(sim.sip[&leg].state, SipState::Answered | SipState::Ending) {
+                let session = terms((code == 200).then_some(1_800), leg.0 % 2 == 0);
+                sim.tell(Input::Sip(SipEvent::Reinvited { leg, code, sdp: sdp(words), session }));
+            }
+        }
+        Step::Updated { leg, code } => {
+            let open: Vec<LegId> = sim.updates.iter().copied().collect();
+            let Some(&leg) = open.get(leg % open.len().max(1)) else { return };
+            sim.updates.remove(&leg);
+            if matches!(sim.sip[&leg].state, SipState::Answered | SipState::Ending) {
+                let session = terms((code == 200).then_some(1_800), true);
+                sim.tell(Input::Sip(SipEvent::Updated { leg, code, session }));
+            }
         }
         _ => is_heard(sim, step),
     }

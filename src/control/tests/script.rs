@@ -11,7 +11,7 @@ use routing::Until;
 use super::sim::{Sim, SipState, settings};
 use crate::control::{
     Command, ControlSettings, Description, HandshakeFailure, Header, Hears, Input, Invite, OfferMethod, Order, Party,
-    PlayedSound, SipCommand, SipEvent, SupervisorMode, Whom, leg::header,
+    PlayedSound, Refresher, ReplyId, SessionTerms, SipCommand, SipEvent, SupervisorMode, Whom, leg::header,
 };
 use crate::notice::{Notice, What};
 
@@ -37,7 +37,7 @@ pub(super) fn check_with(settings: ControlSettings, scenario: &str) {
 
 #[track_caller]
 fn run(settings: ControlSettings, scenario: &str) -> Sim {
-    let mut script = Script { sim: Sim::new(settings), lines: Vec::new(), quiet: false };
+    let mut script = Script { sim: Sim::new(settings), lines: Vec::new(), quiet: false, asked: None };
     let mut expected: Vec<&str> = Vec::new();
     for line in scenario.lines().map(str::trim).filter(|line| !line.is_empty()) {
         if let Some(step) = line.strip_prefix('>') {
@@ -81,6 +81,8 @@ struct Script {
     lines: Vec<String>,
     /// Whether the SIP side and the media path keep their own words back until the next step.
     quiet: bool,
+    /// The last re-INVITE that asked us to offer.
+    asked: Option<ReplyId>,
 }
 
 impl Script {
@@ -133,7 +135,8 @@ impl Script {
                 self.sim
                     .pending
                     .retain(|each| !matches!(each, Input::Sip(SipEvent::Failed { leg: l, .. }) if *l == leg));
-                self.tell(Input::Sip(SipEvent::Answered { leg, sdp: sdp(&rest(1)) }));
+                let (body, session) = with_session(&rest(1));
+                self.tell(Input::Sip(SipEvent::Answered { leg, sdp: sdp(&body), session }));
             }
             ["fails", code, ..] => {
                 self.sim.over(leg);
@@ -148,23 +151,33 @@ impl Script {
                 self.sim.over(leg);
                 self.tell(Input::Sip(SipEvent::Ended { leg, reason: "BYE received".into() }));
             }
-            ["acks"] => {
-                self.tell(Input::Sip(SipEvent::Confirmed { leg }));
+            ["acks", ..] => {
+                self.tell(Input::Sip(SipEvent::Confirmed { leg, sdp: sdp(&rest(1)) }));
+            }
+            ["acks-offer", ..] => {
+                let reply = self.asked.expect("a re-INVITE without an offer");
+                self.tell(Input::Sip(SipEvent::Acknowledged { leg, reply, sdp: sdp(&rest(1)) }));
+            }
+            ["refreshed", code, ..] => {
+                self.sim.updates.remove(&leg);
+                let (code, session) = (code.parse().expect("a code"), with_session(&rest(2)).1);
+                self.tell(Input::Sip(SipEvent::Updated { leg, code, session }));
             }
             ["informs", letter] => self.tell(Input::Sip(SipEvent::Key { leg, key: key(letter) })),
             [method @ ("reinvites" | "updates"), ..] => {
                 let reply = self.sim.reply_id();
                 let method = if method == "updates" { OfferMethod::Update } else { OfferMethod::Invite };
-                self.tell(Input::Sip(SipEvent::Offer { leg, reply, method, sdp: sdp(&rest(1)) }));
+                let (body, session) = with_session(&rest(1));
+                if body.is_empty() && method == OfferMethod::Invite {
+                    self.asked = Some(reply);
+                }
+                self.tell(Input::Sip(SipEvent::Offer { leg, reply, method, sdp: sdp(&body), session }));
             }
             ["agrees", code, ..] => {
                 self.sim.reinvites.remove(&leg);
-                let expires = words.iter().find_map(|word| word.strip_prefix("expires="));
-                let session_expires_s = expires.map(|seconds| seconds.parse().expect("seconds"));
-                let body = rest(2);
-                let body = body.split(" expires=").next().unwrap_or_default();
-                let (code, sdp) = (code.parse().expect("a code"), sdp(body));
-                self.tell(Input::Sip(SipEvent::Reinvited { leg, code, sdp, session_expires_s }));
+                let (body, session) = with_session(&rest(2));
+                let (code, sdp) = (code.parse().expect("a code"), sdp(&body));
+                self.tell(Input::Sip(SipEvent::Reinvited { leg, code, sdp, session }));
             }
             ["refer", code, ref last @ ..] => {
                 let code = code.parse().expect("a code");
@@ -326,12 +339,12 @@ pub(super) fn order(call: &str, words: &[&str]) -> Order {
 /// `bad-sdp`, `expires=N`, `hops=N`.
 fn invite(words: &[&str]) -> Invite {
     let mut headers: Vec<Header> = vec![header("X-Account", "7"), header("Subject", "hello")];
-    let (mut number, mut offer, mut session_expires_s) = ("sales", sdp("0 8 101 sendrecv"), None);
-    for word in words {
+    let (words, session) = with_session(&words.join(" "));
+    let (mut number, mut offer) = ("sales", sdp("0 8 101 sendrecv"));
+    for word in words.split_whitespace() {
         match word.split_once('=') {
             Some(("to", value)) => number = value,
             Some(("sdp", value)) => offer = sdp(&format!("{} sendrecv", value.replace(',', " "))),
-            Some(("expires", value)) => session_expires_s = value.parse().ok(),
             Some(("hops", value)) => headers.push(header("Max-Forwards", value)),
             _ => offer = sdp(word),
         }
@@ -343,8 +356,27 @@ fn invite(words: &[&str]) -> Invite {
         sip_call_id: "abc@pbx".into(),
         headers,
         sdp: offer,
-        session_expires_s,
+        session,
     }
+}
+
+/// The same words without those of the session timer, and what these say: `expires=N`, `by=uac` or `by=uas`, `timer` for
+/// a far end that only knows it, `update` for one that takes UPDATE.
+fn with_session(words: &str) -> (String, SessionTerms) {
+    let (mut rest, mut session) = (Vec::new(), SessionTerms::default());
+    for word in words.split_whitespace() {
+        match word.split_once('=').unwrap_or((word, "")) {
+            ("expires", seconds) => {
+                (session.supported, session.interval_s) = (true, Some(seconds.parse().expect("seconds")));
+            }
+            ("by", "uas") => session.refresher = Some(Refresher::Uas),
+            ("by", _) => session.refresher = Some(Refresher::Uac),
+            ("timer", _) => session.supported = true,
+            ("update", _) => session.takes_update = true,
+            _ => rest.push(word),
+        }
+    }
+    (rest.join(" "), session)
 }
 
 /// A far end's description; see `Script::act`.
@@ -437,7 +469,7 @@ fn name(sim: &Sim, leg: LegId) -> &str {
 
 fn render_sip(sim: &Sim, command: &SipCommand) -> String {
     let shown = |headers: &[Header]| -> String {
-        let hidden = ["X-Calmline-Call", "X-Account", "Require", "Warning"];
+        let hidden = ["X-Calmline-Call", "X-Account", "Require", "Warning", "Min-SE"];
         let seen = headers.iter().filter(|each| !hidden.contains(&&*each.name));
         seen.map(|each| format!(" {}: {}", each.name, each.value)).collect()
     };
@@ -461,6 +493,7 @@ fn render_sip(sim: &Sim, command: &SipCommand) -> String {
         SipCommand::Reinvite { leg, sdp, headers } => {
             format!("reinvite {} {}{}", name(sim, *leg), brief(sdp), shown(headers))
         }
+        SipCommand::Update { leg, headers } => format!("update {}{}", name(sim, *leg), shown(headers)),
         SipCommand::Probe { leg } => format!("probe {}", name(sim, *leg)),
     }
 }

@@ -14,7 +14,10 @@ use crate::control::{
     Sounds,
 };
 use crate::notice::Notice;
-use crate::settings::{AudioTerms, Limits, Parties, Pattern, PortRange, Route, Routes, SupervisionSettings, Target};
+use crate::settings::{
+    AudioTerms, HeaderChanges, HeaderRules, Limits, Parties, Pattern, PortRange, Route, Routes, SupervisionSettings,
+    Target,
+};
 
 /// Call control and everything around it.
 pub(super) struct Sim {
@@ -27,6 +30,8 @@ pub(super) struct Sim {
     pub(super) replies: BTreeSet<ReplyId>,
     /// Legs with a re-INVITE of ours that has no answer.
     pub(super) reinvites: BTreeSet<LegId>,
+    /// Legs with an UPDATE of ours that has no answer.
+    pub(super) updates: BTreeSet<LegId>,
     pub(super) plays: Vec<(LegId, PromptId)>,
     /// Texts that wait to be spoken.
     pub(super) texts: Vec<(LegId, PromptId)>,
@@ -82,6 +87,7 @@ impl Sim {
             pending: VecDeque::new(),
             replies: BTreeSet::new(),
             reinvites: BTreeSet::new(),
+            updates: BTreeSet::new(),
             plays: Vec::new(),
             texts: Vec::new(),
             notices: Vec::new(),
@@ -217,6 +223,10 @@ impl Sim {
                 self.step(*leg, &[SipState::Answered], SipState::Answered);
                 assert!(self.reinvites.insert(*leg), "{leg:?} has an offer that is open");
             }
+            SipCommand::Update { leg, .. } => {
+                self.step(*leg, &[SipState::Answered], SipState::Answered);
+                assert!(self.updates.insert(*leg), "{leg:?} has an UPDATE that is open");
+            }
             SipCommand::Refer { leg, .. } | SipCommand::Probe { leg } => {
                 self.step(*leg, &[SipState::Answered], SipState::Answered);
             }
@@ -305,7 +315,15 @@ fn random() -> Random {
 /// Settings for tests: a bot and a human, each with a spare; routes by the called number.
 pub(super) fn settings() -> ControlSettings {
     let target = |name: &str| {
-        (name.to_owned(), Target { uri: format!("sip:{name}@10.0.0.9"), proxy: None, audio: AudioTerms::default() })
+        (
+            name.to_owned(),
+            Target {
+                uri: format!("sip:{name}@10.0.0.9"),
+                proxy: None,
+                audio: AudioTerms::default(),
+                headers: HeaderRules::default(),
+            },
+        )
     };
     let route = |name: &str, targets: &[&str], scenario: &str| Route {
         name: name.to_owned(),
@@ -316,9 +334,11 @@ pub(super) fn settings() -> ControlSettings {
         targets: targets.iter().map(|&target| target.to_owned()).collect(),
         scenario: scenario.to_owned(),
         audio: AudioTerms { codecs: vec![Codec::Pcmu, Codec::Pcma], ..AudioTerms::default() },
+        headers: HeaderChanges::default(),
     };
     ControlSettings {
         address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+        sip_address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
         networks: Vec::new(),
         port_rest: Duration::ZERO,
         fingerprint: None,
@@ -331,6 +351,7 @@ pub(super) fn settings() -> ControlSettings {
             ring: Duration::from_secs(20),
             call: Duration::from_secs(7_200),
             session_check: Duration::from_secs(900),
+            session_expires_s: None,
             retry_after: Duration::from_secs(5),
         },
         supervision: SupervisionSettings { per_call: 2, uris: vec![Pattern::new("sip:8???@10.0.0.9")] },

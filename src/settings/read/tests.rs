@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::settings::HeaderRules;
 
 #[test]
 fn an_empty_file_is_the_default() {
@@ -297,6 +298,29 @@ fn names_faults_in_codecs_and_keys_and_networks() {
 }
 
 #[test]
+fn reads_what_is_done_with_headers() {
+    let text = r#"
+        [targets.bot]
+        uri = "sip:bot@10.0.0.9"
+        headers = { pass = ["X-*"], drop = ["x-secret"], identity = "untrusted", hide_hosts = true }
+        [[route]]
+        name = "all"
+        targets = ["bot"]
+        scenario = "general"
+        headers.set = { "X-Tenant" = "shop" }
+    "#;
+    let settings = Settings::parse(text, Path::new("c.toml")).expect("good");
+    let rules = &settings.targets["bot"].headers;
+    assert_eq!((rules.trusted, rules.hides_hosts, rules.pass.len(), rules.changes.drop.len()), (false, true, 1, 1));
+    assert_eq!(settings.routes.0[0].headers.set, [("X-Tenant".to_owned(), "shop".to_owned())]);
+    for set in ["{ Via = \"x\" }", "{ \"X Y\" = \"x\" }", "{ Require = \"100rel\" }", "{ X-Y = 1 }"] {
+        let text = format!("[targets.bot]\nuri = \"sip:bot@10.0.0.9\"\nheaders.set = {set}");
+        let faults = Settings::parse(&text, Path::new("c.toml")).expect_err("a bad table");
+        assert!(faults[0].to_string().starts_with("c.toml: targets.bot.headers.set: found "), "{}", faults[0]);
+    }
+}
+
+#[test]
 fn targets_by_number_have_an_address() {
     for (uri, proxy, expected) in [
         ("sip:bot@10.0.0.9", None, Some("10.0.0.9")),
@@ -306,7 +330,8 @@ fn targets_by_number_have_an_address() {
         ("sip:bot@pbx.example", Some("192.0.2.10:5060"), Some("192.0.2.10")),
     ] {
         let proxy = proxy.map(|proxy: &str| proxy.parse().expect("a socket"));
-        let target = Target { uri: uri.to_owned(), proxy, audio: AudioTerms::default() };
+        let target =
+            Target { uri: uri.to_owned(), proxy, audio: AudioTerms::default(), headers: HeaderRules::default() };
         assert_eq!(target.address(), expected.map(|address| address.parse().expect("an address")), "{uri}");
     }
 }

@@ -17,7 +17,8 @@ use super::dialog::Dialog;
 use super::exchange;
 use super::incoming::Answering;
 use super::leg::{Input, Leg, Stage};
-use super::message::{self, Reply};
+use super::message::{self, Reply, session};
+use super::reliable::Reliable;
 use super::{INCOMING_BIT, Shared};
 use crate::control::{Description, Header, Invite, SipEvent};
 
@@ -97,7 +98,9 @@ async fn accept_invite(shared: &Arc<Shared>, mut transaction: Transaction) {
     let key = dialog.key();
     let transaction = Box::new(transaction);
     let caller = Box::new(exchange::Responder::new(&transaction, dialog.local_tag()));
-    let stage = Stage::Answering(Answering::Ringing { caller, until: Instant::now() + shared.waits.ringing });
+    let until = Instant::now() + shared.waits.ringing;
+    let reliable = Box::new(Reliable::new(&transaction.original, shared.waits));
+    let stage = Stage::Answering(Answering::Ringing { caller, until, reliable });
     let (leg, inbox) = Leg::new(id, shared.clone(), dialog, stage);
     if !shared.legs.add(id, key, inbox.clone()) {
         tracing::error!(leg = id.0, "a leg number or tag was used twice");
@@ -117,7 +120,7 @@ fn invite(request: &Request, sdp: Option<Description>) -> Option<Invite> {
         sip_call_id: request.call_id_header().ok()?.value().to_owned(),
         headers: message::pass_through(&request.headers),
         sdp,
-        session_expires_s: message::session_expires_s(request),
+        session: session::terms(request),
     })
 }
 

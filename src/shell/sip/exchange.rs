@@ -18,7 +18,8 @@ use tokio::task::JoinHandle;
 
 use super::dialog;
 use super::leg::Input;
-use super::message::{self, Identity, Reply};
+use super::message::{self, Identity, Reply, session};
+use crate::control::{Description, SessionTerms};
 
 /// What became of a request of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,11 +28,14 @@ pub(super) struct Outcome {
     pub(super) code: u16,
     /// Its reason phrase.
     pub(super) reason: String,
+    /// What it says of the session timer.
+    pub(super) session: SessionTerms,
 }
 
 impl Outcome {
-    fn new(code: u16, reason: &str) -> Self {
-        Self { code, reason: reason.to_owned() }
+    /// As if the far end had said so.
+    pub(super) fn new(code: u16, reason: &str) -> Self {
+        Self { code, reason: reason.to_owned(), session: SessionTerms::default() }
     }
 }
 
@@ -46,10 +50,10 @@ pub(super) enum CallNews {
 }
 
 /// News of a request that we answer ourselves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ServerNews {
-    /// The ACK of our final response.
-    Acknowledged,
+    /// The ACK of our final response, with its body when that is SDP.
+    Acknowledged(Option<Description>),
     /// A CANCEL, already answered with 200.
     Cancelled,
     /// The transaction is over.
@@ -110,7 +114,7 @@ pub(super) async fn exchange(endpoint: EndpointInnerRef, request: Request, desti
             && response.status_code.kind() != StatusCodeKind::Provisional
         {
             let (code, reason) = message::code_and_reason(&response);
-            return Outcome { code, reason };
+            return Outcome { code, reason, session: session::terms(&response) };
         }
     }
     Outcome::new(408, "No answer")
@@ -191,7 +195,10 @@ pub(super) async fn drive_server(
             None => break,
         };
         match request.method {
-            Method::Ack => tell(&inbox, name(ServerNews::Acknowledged)).await,
+            Method::Ack => {
+                let sdp = message::sdp(&request.headers, &request.body);
+                tell(&inbox, name(ServerNews::Acknowledged(sdp))).await;
+            }
             Method::Cancel => tell(&inbox, name(ServerNews::Cancelled)).await,
             _ => {}
         }

@@ -2,12 +2,14 @@
 
 use std::ops::ControlFlow;
 
+use rsipstack::sip::Request;
 use tokio::time::Instant;
 
 use super::exchange::{Responder, ServerNews};
 use super::leg::{End, Flow, Leg, Stage};
-use super::message::Reply;
-use crate::control::{Header, SipEvent};
+use super::message::{Reply, session};
+use super::reliable::Reliable;
+use crate::control::{Description, Header, SipEvent};
 
 /// Where the answer to the INVITE is.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub(super) enum Answering {
         caller: Box<Responder>,
         /// Until when call control must have said its final word.
         until: Instant,
+        /// What is said before that.
+        reliable: Box<Reliable>,
     },
     /// 200 sent, no ACK yet; with the hang-up that call control wants as soon as that is allowed.
     Answered {
@@ -28,17 +32,42 @@ pub(super) enum Answering {
 
 impl Leg {
     /// Sends a provisional response.
-    pub(super) fn progress(&self, code: u16, sdp: Option<&str>) {
-        if let Stage::Answering(Answering::Ringing { caller, .. }) = &self.stage {
-            caller.respond(&self.shared.identity, &Reply { sdp, ..Reply::code(code.clamp(101, 199)) });
+    pub(super) fn progress(&mut self, code: u16, sdp: Option<&Description>) {
+        if let Stage::Answering(Answering::Ringing { caller, reliable, .. }) = &mut self.stage {
+            reliable.progress((&**caller, &self.shared.identity), code.clamp(101, 199), sdp);
         }
     }
 
-    /// Sends 200.
-    pub(super) fn answer(&mut self, sdp: &str, headers: &[Header]) {
-        let Stage::Answering(Answering::Ringing { caller, .. }) = &self.stage else {
+    /// A PRACK of the caller; true when it acknowledges what waits for one.
+    pub(super) fn acknowledged(&mut self, request: &Request) -> bool {
+        let Stage::Answering(Answering::Ringing { caller, reliable, .. }) = &mut self.stage else { return false };
+        let is_expected = reliable.acknowledge((&**caller, &self.shared.identity), session::acknowledged(request));
+        if let Some((sdp, headers)) = reliable.take_answer() {
+            self.answer(&sdp, &headers);
+        }
+        is_expected
+    }
+
+    /// Sends again what has no PRACK; a caller who never sends one is refused (RFC 3262 §3).
+    pub(super) fn insist(&mut self, now: Instant) -> Flow {
+        let Stage::Answering(Answering::Ringing { caller, reliable, .. }) = &mut self.stage else {
+            return ControlFlow::Continue(());
+        };
+        if reliable.handle_deadline((&**caller, &self.shared.identity), now) {
+            return ControlFlow::Continue(());
+        }
+        tracing::warn!(leg = self.id.0, "no PRACK for a provisional response");
+        self.reject(504, "", &[])
+    }
+
+    /// Sends 200, as soon as the caller has acknowledged what went before.
+    pub(super) fn answer(&mut self, sdp: &Description, headers: &[Header]) {
+        let Stage::Answering(Answering::Ringing { caller, reliable, .. }) = &mut self.stage else {
             return tracing::debug!(leg = self.id.0, "nothing to answer any more");
         };
+        if reliable.holds(sdp, headers) {
+            return;
+        }
         caller.respond(&self.shared.identity, &Reply { headers, sdp: Some(sdp), ..Reply::code(200) });
         self.stage = Stage::Answering(Answering::Answered { bye: None });
     }
@@ -63,9 +92,9 @@ impl Leg {
             (Stage::Answering(Answering::Ringing { .. }), ServerNews::Over) => {
                 ControlFlow::Break(End::Ended("the INVITE was lost".to_owned()))
             }
-            (Stage::Answering(Answering::Answered { bye }), ServerNews::Acknowledged) => {
+            (Stage::Answering(Answering::Answered { bye }), ServerNews::Acknowledged(sdp)) => {
                 let bye = bye.take();
-                self.tell(SipEvent::Confirmed { leg: self.id }).await;
+                self.tell(SipEvent::Confirmed { leg: self.id, sdp }).await;
                 self.come_up().await?;
                 match bye {
                     Some(reason) => self.hang_up(reason),

@@ -41,6 +41,10 @@ pub(super) struct Waits {
     pub(super) bye: Duration,
     /// A re-INVITE of ours that rings, until it is cancelled.
     pub(super) reinvite: Duration,
+    /// A provisional response, for its PRACK, until it is first sent again; each time after that is twice as long.
+    pub(super) repeat: Duration,
+    /// A provisional response, for its PRACK, in all: 64·T1 (RFC 3262 §3).
+    pub(super) acknowledgement: Duration,
 }
 
 impl Default for Waits {
@@ -51,6 +55,8 @@ impl Default for Waits {
             cancel: Duration::from_secs(32),
             bye: Duration::from_secs(4),
             reinvite: Duration::from_secs(20),
+            repeat: Duration::from_millis(500),
+            acknowledgement: Duration::from_secs(32),
         }
     }
 }
@@ -84,6 +90,10 @@ pub(super) enum Errand {
     Refer,
     /// OPTIONS inside the dialog.
     Probe,
+    /// UPDATE without an offer.
+    Refresh,
+    /// PRACK.
+    Acknowledgement,
 }
 
 /// How a leg ends; told to call control once.
@@ -190,7 +200,9 @@ impl Leg {
         let stage = match &self.stage {
             Stage::Closing(until, _) => Some(*until),
             Stage::Calling(calling) => calling.deadline(),
-            Stage::Answering(Answering::Ringing { until, .. }) => Some(*until),
+            Stage::Answering(Answering::Ringing { until, reliable, .. }) => {
+                Some(reliable.deadline().map_or(*until, |again| again.min(*until)))
+            }
             Stage::Answering(Answering::Answered { .. }) | Stage::Up => None,
         };
         let offer = self.offers.values().filter_map(|offer| offer.deadline).min();
@@ -211,7 +223,7 @@ impl Leg {
             Stage::Calling(calling) if calling.deadline().is_some_and(|deadline| deadline <= now) => {
                 ControlFlow::Break(End::Failed(487, "cancelled, INVITE unanswered".to_owned()))
             }
-            _ => ControlFlow::Continue(()),
+            _ => self.insist(now),
         }
     }
 
@@ -221,7 +233,7 @@ impl Leg {
             Input::Request(transaction) => self.handle_request(transaction).await,
             Input::Call(news) => self.handle_call(news).await,
             Input::Caller(news) => self.handle_caller(news).await,
-            Input::Offer(reply, news) => self.handle_offer(reply, news),
+            Input::Offer(reply, news) => self.handle_offer(reply, news).await,
             Input::Reinvited(response) => {
                 self.handle_reinvited(response.as_deref()).await;
                 ControlFlow::Continue(())
@@ -233,13 +245,14 @@ impl Leg {
 
     async fn obey(&mut self, command: SipCommand) -> Flow {
         match command {
-            SipCommand::Progress { code, sdp, .. } => self.progress(code, sdp.as_deref()),
+            SipCommand::Progress { code, sdp, .. } => self.progress(code, sdp.as_ref()),
             SipCommand::Answer { sdp, headers, .. } => self.answer(&sdp, &headers),
             SipCommand::Reject { code, reason, headers, .. } => return self.reject(code, &reason, &headers),
             SipCommand::Cancel { .. } => return self.cancel(),
             SipCommand::Bye { reason, .. } => return self.hang_up(reason),
             SipCommand::Reply { reply, code, sdp, headers, .. } => self.reply(reply, code, sdp.as_deref(), &headers),
             SipCommand::Reinvite { sdp, headers, .. } => self.reinvite(&sdp, &headers).await,
+            SipCommand::Update { headers, .. } => self.update(&headers).await,
             SipCommand::Refer { uri, headers, .. } => self.refer(&uri, &headers).await,
             SipCommand::Probe { .. } => self.probe().await,
             SipCommand::Invite { .. } => tracing::error!(leg = self.id.0, "a leg was invited twice"),
@@ -284,7 +297,7 @@ impl Leg {
         tokio::spawn(async move {
             let outcome = match request {
                 Some(request) => exchange::exchange(endpoint, request, None).await,
-                None => Outcome { code: 408, reason: "no address to send from".to_owned() },
+                None => Outcome::new(408, "no address to send from"),
             };
             let _ = me.send(Input::Done(errand, outcome)).await;
         });
@@ -301,6 +314,9 @@ impl Leg {
                 let alive = ![408, 481].contains(&outcome.code);
                 self.tell(SipEvent::Probed { leg: self.id, alive }).await;
             }
+            Errand::Refresh => self.tell_updated(outcome.code, outcome.session).await,
+            // A far end that refuses a PRACK goes on with its INVITE, or ends it.
+            Errand::Acknowledgement => tracing::debug!(leg = self.id.0, code = outcome.code, "PRACK answered"),
         }
         ControlFlow::Continue(())
     }

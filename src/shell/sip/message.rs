@@ -2,6 +2,8 @@
 //!
 //! Knows no dialog and no transaction, sends nothing.
 
+pub(super) mod session;
+
 use rsipstack::sip::headers::make_header;
 use rsipstack::sip::prelude::HeadersExt;
 use rsipstack::sip::{Header as SipHeader, Headers, Request, Response, StatusCode, Version};
@@ -9,10 +11,10 @@ use rsipstack::sip::{Header as SipHeader, Headers, Request, Response, StatusCode
 use crate::control::{Description, Header};
 
 /// The methods we answer with something else than 405.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, MESSAGE, NOTIFY, REFER";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, INFO, MESSAGE, NOTIFY, REFER";
 
 /// The extensions an INVITE may require of us.
-const EXTENSIONS: [&str; 1] = ["timer"];
+const EXTENSIONS: [&str; 2] = ["timer", "100rel"];
 
 /// The media type of an offer or answer.
 const SDP: &str = "application/sdp";
@@ -159,18 +161,6 @@ pub(super) fn unknown_extensions(request: &Request) -> Option<String> {
     (!unknown.is_empty()).then(|| unknown.join(", "))
 }
 
-/// Session-Expires in seconds, when the sender supports session timers (RFC 4028).
-pub(super) fn session_expires_s(request: &Request) -> Option<u32> {
-    let supported =
-        request.header_contains_token("Supported", "timer") || request.header_contains_token("Require", "timer");
-    session_interval_s(request).filter(|_| supported)
-}
-
-/// Session-Expires in seconds, whoever supports it.
-pub(super) fn session_interval_s(message: &impl HeadersExt) -> Option<u32> {
-    message.session_expires_header()?.value().split(';').next()?.trim().parse().ok()
-}
-
 /// True when Max-Forwards says that the request must go no further.
 pub(super) fn is_out_of_hops(request: &Request) -> bool {
     request.max_forwards_header().is_ok_and(|header| header.value().trim() == "0")
@@ -271,6 +261,11 @@ fn may_send(header: &Header) -> bool {
     let is_token = !header.name.is_empty()
         && header.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte));
     is_token && is_clean(&header.value) && !is_owned(&header.name)
+}
+
+/// Whether an operator may have a header added to our INVITEs: its name is one, and not one of those that SIP needs.
+pub fn may_set(name: &str, value: &str) -> bool {
+    may_send(&Header { name: name.to_owned(), value: value.to_owned() }) && !is_private(name)
 }
 
 /// Headers that this side writes itself, whatever call control says.

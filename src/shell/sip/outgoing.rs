@@ -1,18 +1,21 @@
 //! The INVITE that went out: progress, answer, failure, CANCEL and its race with the answer.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use rsipstack::sip::prelude::HeadersExt;
 use rsipstack::sip::uri::ParamsExt;
 use rsipstack::sip::{Host, Method, Request, Response, Transport, Uri};
 use tokio::time::Instant;
 
 use super::exchange::{self, CallNews};
-use super::leg::{End, Flow, Leg, Stage};
+use super::leg::{End, Errand, Flow, Leg, Stage};
+use super::message::session;
 use super::{dialog, message};
-use crate::control::SipEvent;
+use crate::control::{Header, SipEvent};
 
 /// How long a name may take to be resolved.
 const RESOLVE_WAIT: Duration = Duration::from_secs(2);
@@ -28,6 +31,29 @@ pub(super) struct Calling {
     /// True since the first provisional response: only then may CANCEL be sent (RFC 3261 §9.1).
     heard: bool,
     cancel: Cancel,
+    acknowledged: Acknowledged,
+}
+
+/// The number of the last provisional response that each far end wanted a PRACK for, by its tag (RFC 3262 §4).
+#[derive(Debug, Default)]
+struct Acknowledged(BTreeMap<String, u32>);
+
+/// Far ends that a forked INVITE rings at; what more of them say is left alone.
+const FORKS_MAX: usize = 16;
+
+impl Acknowledged {
+    /// Notes a response; false when it was there before, or when one is missing before it.
+    fn is_next(&mut self, response: &Response, number: u32) -> bool {
+        let Some(tag) = response.to_header().ok().and_then(|to| message::tag_of(to.value())) else { return false };
+        let is_next = match self.0.get(&tag) {
+            Some(last) => last.checked_add(1) == Some(number),
+            None => self.0.len() < FORKS_MAX,
+        };
+        if is_next {
+            self.0.insert(tag, number);
+        }
+        is_next
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +73,7 @@ impl fmt::Debug for Calling {
 impl Calling {
     /// For an INVITE that goes out as soon as the leg runs, to `proxy` when there is one.
     pub(super) fn new(invite: Request, proxy: Option<SocketAddr>) -> Self {
-        Self { invite, destination: proxy, heard: false, cancel: Cancel::No }
+        Self { invite, destination: proxy, heard: false, cancel: Cancel::No, acknowledged: Acknowledged::default() }
     }
 
     /// When a cancelled INVITE is given up.
@@ -136,15 +162,23 @@ impl Leg {
     async fn handle_provisional(&mut self, response: &Response) -> Flow {
         let Stage::Calling(calling) = &mut self.stage else { return ControlFlow::Continue(()) };
         calling.heard = true;
+        let reliable = session::reliable_number(response);
+        // One that was repeated, or is ahead of one that is still on its way.
+        let is_out_of_turn = reliable.is_some_and(|(number, _)| !calling.acknowledged.is_next(response, number));
         if matches!(calling.cancel, Cancel::Wanted(_)) {
             self.send_cancel();
         }
         let (code, reason) = message::code_and_reason(response);
-        if code > 100 {
-            self.dialog.establish(response);
-            let sdp = message::sdp(&response.headers, &response.body);
-            self.tell(SipEvent::Progress { leg: self.id, code, reason, sdp }).await;
+        if code == 100 || is_out_of_turn {
+            return ControlFlow::Continue(());
         }
+        self.dialog.establish(response);
+        if let Some((number, invite)) = reliable {
+            let what = Header { name: "RAck".to_owned(), value: format!("{number} {invite} INVITE") };
+            self.send(Errand::Acknowledgement, Method::PRack, &[what]);
+        }
+        let sdp = message::sdp(&response.headers, &response.body);
+        self.tell(SipEvent::Progress { leg: self.id, code, reason, sdp }).await;
         ControlFlow::Continue(())
     }
 
@@ -163,7 +197,7 @@ impl Leg {
             return self.fail(487, "cancelled, the answer crossed".to_owned());
         }
         let sdp = message::sdp(&response.headers, &response.body);
-        self.tell(SipEvent::Answered { leg: self.id, sdp }).await;
+        self.tell(SipEvent::Answered { leg: self.id, sdp, session: session::terms(response) }).await;
         self.come_up().await
     }
 

@@ -14,9 +14,9 @@ use tokio::time::Instant;
 use super::super::Shared;
 use super::super::exchange::{self, Outcome, Responder, ServerNews};
 use super::super::incoming::Answering;
-use super::super::message::{self, Identity, Reply};
+use super::super::message::{self, Identity, Reply, session};
 use super::{End, Errand, Flow, Input, Leg, Stage};
-use crate::control::{Description, Header, OfferMethod, ReplyId, SipEvent};
+use crate::control::{Description, Header, OfferMethod, ReplyId, SessionTerms, SipEvent};
 
 /// How many requests are kept for a dialog that is not named yet.
 const PARKED_MAX: usize = 4;
@@ -33,6 +33,8 @@ pub(super) struct Offer {
     pub(super) deadline: Option<Instant>,
     /// True when the far end has to send an ACK for our 2xx.
     owes_ack: bool,
+    /// True when that ACK brings the answer, because the request brought no offer.
+    asks: bool,
 }
 
 impl Offer {
@@ -84,7 +86,7 @@ impl Leg {
             Method::Info => self.handle_info(*transaction).await,
             Method::Options | Method::Message => self.refuse(*transaction, 200).await,
             Method::Refer => self.refuse(*transaction, 603).await,
-            Method::PRack => self.refuse(*transaction, 481).await,
+            Method::PRack => self.handle_prack(transaction).await,
             _ => self.refuse(*transaction, 405).await,
         }
         ControlFlow::Continue(())
@@ -137,6 +139,18 @@ impl Leg {
         ControlFlow::Break(End::Ended(reason))
     }
 
+    /// Acknowledges a provisional response of ours, and may bring an offer (RFC 3262 §5).
+    async fn handle_prack(&mut self, transaction: Box<Transaction>) {
+        let request = &transaction.original;
+        if !self.acknowledged(request) {
+            return self.refuse(*transaction, 481).await;
+        }
+        match message::sdp(&request.headers, &request.body) {
+            Some(_) => self.handle_offer_request(transaction, OfferMethod::Update).await,
+            None => self.refuse(*transaction, 200).await,
+        }
+    }
+
     async fn handle_offer_request(&mut self, transaction: Box<Transaction>, method: OfferMethod) {
         if matches!(self.stage, Stage::Closing(..)) {
             return self.refuse(*transaction, 481).await;
@@ -155,11 +169,13 @@ impl Leg {
         }
         self.dialog.refresh_target(&transaction.original);
         let sdp = message::sdp(&transaction.original.headers, &transaction.original.body);
+        let session = session::terms(&transaction.original);
         let reply = ReplyId(self.shared.next_reply.fetch_add(1, Ordering::Relaxed));
         let responder = self.responder(transaction, move |news| Input::Offer(reply, news));
         let deadline = Some(Instant::now() + self.shared.waits.reply);
-        self.offers.insert(reply, Offer { responder, method, deadline, owes_ack: false });
-        self.tell(SipEvent::Offer { leg: self.id, reply, method, sdp }).await;
+        let asks = method == OfferMethod::Invite && sdp.is_none();
+        self.offers.insert(reply, Offer { responder, method, deadline, owes_ack: false, asks });
+        self.tell(SipEvent::Offer { leg: self.id, reply, method, sdp, session }).await;
     }
 
     /// Call control answers an offer.
@@ -173,10 +189,16 @@ impl Leg {
     }
 
     /// News of an offer's transaction.
-    pub(super) fn handle_offer(&mut self, reply: ReplyId, news: ServerNews) -> Flow {
+    pub(super) async fn handle_offer(&mut self, reply: ReplyId, news: ServerNews) -> Flow {
         let Some(offer) = self.offers.get_mut(&reply) else { return ControlFlow::Continue(()) };
         match news {
-            ServerNews::Acknowledged => offer.owes_ack = false,
+            ServerNews::Acknowledged(sdp) => {
+                // Only once: the ACK is repeated as often as our 2xx was.
+                let was_owed = std::mem::take(&mut offer.owes_ack);
+                if was_owed && offer.asks {
+                    self.tell(SipEvent::Acknowledged { leg: self.id, reply, sdp }).await;
+                }
+            }
             ServerNews::Cancelled => {
                 offer.refuse(&self.shared.identity, 487);
                 offer.deadline = None;
@@ -205,12 +227,12 @@ impl Leg {
     pub(super) async fn reinvite(&mut self, sdp: &str, headers: &[Header]) {
         let is_free = matches!(self.stage, Stage::Up) && !self.reinvites;
         if !is_free || self.offers.values().any(Offer::is_open) {
-            return self.tell_reinvited(491, None, None).await;
+            return self.tell_reinvited(491, None, SessionTerms::default()).await;
         }
         let Shared { endpoint, identity, waits, .. } = &*self.shared;
         let request = self.dialog.request(endpoint, identity, Method::Invite, headers, Some(sdp));
         let Some(transaction) = request.and_then(|request| exchange::client(endpoint, request, None)) else {
-            return self.tell_reinvited(408, None, None).await;
+            return self.tell_reinvited(408, None, SessionTerms::default()).await;
         };
         self.reinvites = true;
         tokio::spawn(exchange::drive_reinvite(transaction, waits.reinvite, self.me.clone()));
@@ -219,17 +241,31 @@ impl Leg {
     /// The final response to our re-INVITE.
     pub(super) async fn handle_reinvited(&mut self, response: Option<&Response>) {
         self.reinvites = false;
-        let Some(response) = response else { return self.tell_reinvited(408, None, None).await };
+        let Some(response) = response else {
+            return self.tell_reinvited(408, None, SessionTerms::default()).await;
+        };
         let code = response.status_code.code();
         if code < 300 {
             self.dialog.refresh_target(response);
         }
         let sdp = message::sdp(&response.headers, &response.body);
-        self.tell_reinvited(code, sdp, message::session_interval_s(response)).await;
+        self.tell_reinvited(code, sdp, session::terms(response)).await;
     }
 
-    async fn tell_reinvited(&self, code: u16, sdp: Option<Description>, session_expires_s: Option<u32>) {
-        self.tell(SipEvent::Reinvited { leg: self.id, code, sdp, session_expires_s }).await;
+    async fn tell_reinvited(&self, code: u16, sdp: Option<Description>, session: SessionTerms) {
+        self.tell(SipEvent::Reinvited { leg: self.id, code, sdp, session }).await;
+    }
+
+    /// Refreshes the session without an offer; the answer is told as `SipEvent::Updated`.
+    pub(super) async fn update(&mut self, headers: &[Header]) {
+        match self.stage {
+            Stage::Up => self.send(Errand::Refresh, Method::Update, headers),
+            _ => self.tell_updated(491, SessionTerms::default()).await,
+        }
+    }
+
+    pub(super) async fn tell_updated(&self, code: u16, session: SessionTerms) {
+        self.tell(SipEvent::Updated { leg: self.id, code, session }).await;
     }
 
     /// Asks the far end to call `uri`.

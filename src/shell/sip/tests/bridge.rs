@@ -93,7 +93,7 @@ impl Control {
                 vec![SipCommand::Invite { leg: far, uri, proxy: None, from, headers, sdp }]
             }
             (SipEvent::Progress { code, sdp, .. }, Some(leg)) => vec![SipCommand::Progress { leg, code, sdp }],
-            (SipEvent::Answered { leg: from, sdp }, Some(leg)) => {
+            (SipEvent::Answered { leg: from, sdp, .. }, Some(leg)) => {
                 let sdp = sdp.unwrap_or_default();
                 self.sdp.insert(from, sdp.clone());
                 vec![SipCommand::Answer { leg, sdp, headers: Vec::new() }]
@@ -116,7 +116,9 @@ impl Control {
 pub(super) fn leg_of(event: &SipEvent) -> (LegId, bool) {
     match event {
         SipEvent::Incoming { leg, .. }
-        | SipEvent::Confirmed { leg }
+        | SipEvent::Confirmed { leg, .. }
+        | SipEvent::Acknowledged { leg, .. }
+        | SipEvent::Updated { leg, .. }
         | SipEvent::Progress { leg, .. }
         | SipEvent::Answered { leg, .. }
         | SipEvent::Offer { leg, .. }
