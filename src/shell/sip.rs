@@ -14,6 +14,7 @@ mod outgoing;
 mod registry;
 #[cfg(test)]
 mod tests;
+mod transport;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -33,11 +34,11 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use self::dialog::Dialog;
-use self::door::Door;
 use self::leg::{End, Input, Leg, Stage, Waits};
 use self::message::Identity;
 use self::outgoing::Calling;
 use self::registry::Registry;
+use self::transport::DatagramSocket;
 use crate::control::SipCommand;
 use crate::control::{Header, SipEvent};
 
@@ -143,7 +144,7 @@ impl SipSide {
 
         let stop = CancellationToken::new();
         let connection = UdpConnection::from_socket(
-            Arc::new(Door::new(socket, options.trusted.clone())),
+            Arc::new(DatagramSocket::new(socket, options.trusted.clone())),
             external,
             Some(stop.child_token()),
         )
