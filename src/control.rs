@@ -18,6 +18,7 @@ mod leg;
 mod offer;
 mod ports;
 mod prompts;
+mod reoffer;
 mod reroute;
 mod session;
 mod setup;
@@ -393,6 +394,7 @@ fn leg_of(event: &SipEvent) -> LegId {
         | SipEvent::Answered { leg, .. }
         | SipEvent::Failed { leg, .. }
         | SipEvent::Offer { leg, .. }
+        | SipEvent::Reinvited { leg, .. }
         | SipEvent::Key { leg, .. }
         | SipEvent::ReferProgress { leg, .. }
         | SipEvent::Probed { leg, .. }

@@ -3,6 +3,7 @@
 //! Reads the medians that `loadtest/compare` writes; measures nothing.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::io;
 
 use plotters::coord::Shift;
@@ -110,8 +111,8 @@ fn draw_panel(
         .map_err(wrong)
 }
 
-fn wrong(error: impl ToString) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, error.to_string())
+fn wrong(error: impl Into<Box<dyn Error + Send + Sync>>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
 #[cfg(test)]

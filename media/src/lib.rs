@@ -14,7 +14,6 @@ mod leg;
 pub mod mix;
 pub mod network;
 pub mod ogg;
-mod order;
 mod packet;
 mod play;
 pub mod playout;

@@ -105,6 +105,15 @@ pub enum SipCommand {
         /// Headers to add.
         headers: Vec<Header>,
     },
+    /// Offers the far end something else inside the dialog (RFC 3261 §14.1): `SipEvent::Reinvited` follows.
+    Reinvite {
+        /// The leg.
+        leg: LegId,
+        /// Our offer.
+        sdp: Description,
+        /// Headers to add.
+        headers: Vec<Header>,
+    },
     /// Ends an answered leg.
     Bye {
         /// The leg.

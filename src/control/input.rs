@@ -184,6 +184,17 @@ pub enum SipEvent {
         /// The body, when it is SDP; without one, an UPDATE is a refresh and a re-INVITE asks us to offer.
         sdp: Option<Description>,
     },
+    /// What the far end says to our re-INVITE; ACK has been sent. Comes once for each, unless the leg ends before.
+    Reinvited {
+        /// The leg.
+        leg: LegId,
+        /// The final status code: 491 when an offer of the far end is open, 408 without an answer.
+        code: u16,
+        /// The body, when it is SDP.
+        sdp: Option<Description>,
+        /// Session-Expires of a 2xx, seconds (RFC 4028).
+        session_expires_s: Option<u32>,
+    },
     /// The far end tells of a key in an INFO; 200 has been sent.
     Key {
         /// The leg.

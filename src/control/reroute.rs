@@ -183,7 +183,7 @@ impl Call {
         talking.watch.streams_changed(now);
         let prompt_plays = !talking.playing.is_empty();
         let prompt_plays = self.end_hold() || prompt_plays;
-        leg.agree(context, agreement, false);
+        leg.agree_first(context, agreement, false);
         self.swap_far(context, leg, prompt_plays);
         self.judge(context, &routing::Event::Rerouted);
     }

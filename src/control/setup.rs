@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use media::LegId;
-use media::sdp::{self, Formats, Session};
+use media::sdp::{self, Formats, Session, Wishes};
 use routing::CallKey;
 
 use super::call::{Call, Stage, Talking, Tally, millis};
 use super::codecs;
 use super::context::{Context, Shared};
 use super::keys::Keys;
-use super::leg::{Beginning, Dialog, Farewell, Leg, header, quotable};
+use super::leg::{Beginning, Dialog, Farewell, Leg, Partner, header, quotable};
 use super::session::{SESSION_EXPIRES_S_MIN, Watch};
 use super::{Description, Header, Invite, SipCommand};
 use crate::notice::What;
@@ -109,7 +109,14 @@ impl Call {
         admitted: Admitted,
     ) -> Result<Call, Refusal> {
         let Admitted { route, scenario, targets, session, audio, formats } = admitted;
-        let beginning = Beginning { name: "caller", audio, formats, destination: session.address() };
+        let beginning = Beginning {
+            name: "caller",
+            audio,
+            formats,
+            wishes: session.wishes(),
+            partner: Partner::default(),
+            destination: session.address(),
+        };
         let Some(caller) = Leg::open(context, key, Some(leg), beginning) else {
             return Err(Refusal::new(503, "No media port is free"));
         };
@@ -181,7 +188,10 @@ impl Call {
             Some(settings) if audio.codecs.is_empty() => codecs::preferring(&formats, settings.codec),
             Some(_) | None => formats,
         };
-        let mut leg = Leg::open(context, self.key, None, Beginning { name, audio, formats, destination })?;
+        let partner = self.caller.as_partner();
+        let wishes = Wishes::default();
+        let beginning = Beginning { name, audio, formats, wishes, partner, destination };
+        let mut leg = Leg::open(context, self.key, None, beginning)?;
         let sdp = Description::from(leg.offer().write(&leg.local));
         leg.sdp = Some(sdp.clone());
         let mut headers = vec![header("X-Calmline-Call", self.id.clone())];
@@ -261,9 +271,10 @@ impl Call {
         if let Some(text) = sdp {
             let session = sdp::parse(text).map_err(|error| error.to_string())?;
             let agreement = far.offer().accept(&session).map_err(|error| error.to_string())?;
-            far.agree(context, agreement, true);
+            far.agree_first(context, agreement, true);
+            self.caller.meet(far);
         }
-        let Some(codec) = far.settings.as_ref().map(|settings| settings.codec) else {
+        let Some(codec) = far.codec() else {
             return Err("answered without a session description".to_owned());
         };
 

@@ -101,15 +101,15 @@ impl Engine {
         let Some(&slot) = self.slots.get(&leg) else { return };
         let Some(target) = self.leg(slot).and_then(Leg::target) else { return };
         let Some(found) = self.leg_mut(slot) else { return };
-        if found.event_payload_type().is_none() {
+        let Some((_, clock_hz)) = found.event() else {
             let mut samples = vec![0; TONE_SAMPLES];
             Tones::new(key, TONE_MS, 8_000).next_frame(&mut samples);
             let sound = Arc::new(Sound { samples });
             let playing = Playing { prompt: None, sound, mode: PlayMode::Replace, repeats: false, key_ends: false };
             return self.start_play(now, leg, playing, out);
-        }
+        };
         if let Ok(voice) = found.raise_voice(now, target) {
-            voice.press(key);
+            voice.press(key, clock_hz);
         }
         self.arrange(now, slot, out);
     }

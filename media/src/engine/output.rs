@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::srtp::TRAILER_BYTES_MAX;
-use crate::{Event, LegId};
+use crate::{Codec, Event, LegId};
 
 /// The longest packet that is tapped, octets: 60 ms of G.711, or 20 ms of linear samples at 16 kHz, and a header with
 /// room for an extension.
@@ -75,16 +75,23 @@ pub struct TapFrame {
     pub leg: LegId,
     /// When it arrived, since start.
     pub arrival: Duration,
+    /// The codec of its audio; `None` for anything else, such as key presses.
+    pub codec: Option<Codec>,
     length: u16,
     bytes: [u8; TAP_BYTES_MAX],
 }
 
 impl TapFrame {
     /// A copy of a packet; `None` when it is longer than [`TAP_BYTES_MAX`].
-    pub fn new(leg: LegId, arrival: Duration, packet: &[u8]) -> Option<Self> {
+    pub fn new(leg: LegId, arrival: Duration, codec: Option<Codec>, packet: &[u8]) -> Option<Self> {
         let mut bytes = [0; TAP_BYTES_MAX];
         bytes.get_mut(..packet.len())?.copy_from_slice(packet);
-        Some(Self { leg, arrival, length: packet.len() as u16, bytes })
+        Some(Self { leg, arrival, codec, length: packet.len() as u16, bytes })
+    }
+
+    /// Its payload type.
+    pub fn payload_type(&self) -> u8 {
+        self.bytes[1] & 0x7f
     }
 
     /// The RTP packet, header and all.

@@ -106,11 +106,15 @@ impl Leg {
     pub(super) fn hear_key(
         &mut self,
         now: Duration,
+        clock_hz: u32,
         header: &RtpHeader,
         payload: &[u8],
         events: &mut Vec<Event>,
     ) -> bool {
         self.presses.clear();
+        if self.key_receiver.clock_hz() != clock_hz {
+            self.key_receiver = dtmf::Receiver::new(clock_hz);
+        }
         self.key_receiver.handle(now, header.timestamp, header.marker, payload, &mut self.presses);
         let mut down = false;
         for press in &self.presses {

@@ -5,7 +5,7 @@ use super::format::Formats;
 use super::read::Session;
 use super::secure::{Chosen, Credentials, Handshake, OfferedMeans, Protection, Setup, Wanted};
 use super::write::{self, Stream};
-use super::{EVENT_CODES, Local, PTIME_MS_DEFAULT, SdpError, no_codec};
+use super::{EVENT_CLOCK_HZ, EVENT_CODES, Local, PTIME_MS_DEFAULT, PTIME_MS_MAX, SdpError, Wishes, no_codec};
 use crate::srtp::sdes::Crypto;
 use crate::srtp::{Security, SessionKeys, Suite};
 use crate::{Codec, ControlPort, Direction, IceCredentials, StreamSettings};
@@ -29,6 +29,8 @@ pub struct Offer {
     pub active: Option<bool>,
     /// The far end's name in connectivity checks, when an earlier description had one: they go on.
     pub ice_name: Option<String>,
+    /// How those want it who will hear the far end.
+    pub wishes: Wishes,
 }
 
 impl Offer {
@@ -43,10 +45,12 @@ impl Offer {
             suite: None,
             active: None,
             ice_name: None,
+            wishes: Wishes::default(),
         }
     }
 
-    /// The offer in words: 20 ms per packet, telephone-event for each clock rate.
+    /// The offer in words: telephone-event for each clock rate, and 20 ms per packet unless the hearers want something
+    /// else.
     ///
     /// Optional protection is offered over RTP/AVP with keys or a fingerprint beside it, so that a far end without SRTP
     /// overlooks them (RFC 8643); required protection over RTP/SAVP, with nothing but a handshake over UDP/TLS/RTP/SAVP.
@@ -59,9 +63,12 @@ impl Offer {
             codecs: self.formats.codecs.clone(),
             events: self.formats.events.iter().map(|(hz, pt)| (*hz, *pt, EVENT_CODES.to_owned())).collect(),
             comfort_noise: self.formats.comfort_noise,
-            ptime_ms: PTIME_MS_DEFAULT,
-            limits_packet_time: false,
-            opus_dtx: false,
+            ptime_ms: self
+                .wishes
+                .ptime_to_ask_for(self.formats.codecs.iter().map(|(codec, _)| *codec))
+                .unwrap_or(PTIME_MS_DEFAULT),
+            ptime_ms_max: self.wishes.ptime_ms_max.map(|ptime_ms_max| ptime_ms_max.min(PTIME_MS_MAX)),
+            opus: self.wishes.opus.unwrap_or_default(),
             direction: self.direction,
             shares_port: self.shares_port,
             keys: means.keys,
@@ -91,7 +98,9 @@ impl Offer {
         };
 
         let opus = answer.opus(audio.index, payload_type);
-        let event = audio.formats.event(codec).zip(self.formats.event(codec));
+        let event = [codec.clock_hz(), EVENT_CLOCK_HZ]
+            .into_iter()
+            .find_map(|clock_hz| Some((clock_hz, audio.formats.event_at(clock_hz)?, self.formats.event_at(clock_hz)?)));
         let control = match audio.control {
             ControlPort::Shared if !self.shares_port => ControlPort::Next,
             control => control,
@@ -101,9 +110,11 @@ impl Offer {
         let settings = StreamSettings {
             control,
             payload_type_received,
-            event_payload_type: event.map(|(sent, _)| sent),
-            event_payload_type_received: event.map(|(_, received)| received),
+            event_payload_type: event.map(|(_, sent, _)| sent),
+            event_payload_type_received: event.map(|(.., received)| received),
+            event_clock_hz: event.map_or(codec.clock_hz(), |(clock_hz, ..)| clock_hz),
             ptime_ms: audio.packet_time_ms(codec, opus),
+            packet_ms_max: audio.wishes.ptime_ms_max,
             direction: audio.direction,
             opus: if codec == Codec::Opus { opus.settings } else { plain.opus },
             security,
@@ -111,7 +122,8 @@ impl Offer {
             ..plain
         };
         let comfort_noise = self.formats.comfort_noise && audio.formats.comfort_noise && codec.clock_hz() == 8_000;
-        Ok(Agreement { settings, handshake, comfort_noise })
+        let codecs = audio.formats.codecs.iter().map(|(codec, _)| *codec).collect();
+        Ok(Agreement { settings, handshake, comfort_noise, wishes: audio.wishes, codecs })
     }
 
     fn means(&self) -> OfferedMeans {

@@ -182,7 +182,7 @@ fn an_opus_caller_gets_what_the_bot_speaks() {
 }
 
 #[test]
-fn opus_and_nothing_else_is_transcoded_and_stays_so() {
+fn opus_and_nothing_else_is_transcoded_until_the_caller_offers_more() {
     check_with(
         any_codec(),
         &format!(
@@ -199,9 +199,12 @@ fn opus_and_nothing_else_is_transcoded_and_stays_so() {
             tap caller on
             answered bot
             > caller acks
-            > caller reinvites 0 107 101 102 sendrecv
+            > caller reinvites 8 107 101 102 sendrecv
             configure caller Opus/107 SendRecv
             reply caller 200 [107 102 sendrecv]
+            > caller reinvites 0 107 101 102 sendrecv
+            configure caller Pcmu/0 SendRecv
+            reply caller 200 [0 101 sendrecv]
             > bot reinvites 0 8 101 sendonly
             configure bot Pcmu/0 RecvOnly
             reply bot 200 [0 101 recvonly]

@@ -52,6 +52,11 @@ enum Step {
         update: bool,
         sdp: &'static str,
     },
+    Reinvited {
+        leg: usize,
+        code: u16,
+        sdp: &'static str,
+    },
     Refer {
         leg: usize,
         code: u16,
@@ -123,7 +128,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let keyed_answers =
         vec!["0 101 dtls-active avp", "0 dtls-passive avp", "0 101 other-dtls-active avp", "8 keys avp"];
     let answers = prop_oneof![3 => prop::sample::select(plain_answers), 2 => prop::sample::select(keyed_answers)];
-    let plain_offers = vec!["0 8 101", "8 0", "0 101 inactive", "18", "bad-sdp", "no-sdp"];
+    let plain_offers = vec!["0 8 101", "8 0", "8 101", "0 101 inactive", "18", "bad-sdp", "no-sdp"];
     let keyed_offers = vec!["0 101 dtls", "0 8 101 other-dtls-passive", "0 101 dtls-active sendonly", "0 101 keys"];
     let offers = prop_oneof![3 => prop::sample::select(plain_offers), 2 => prop::sample::select(keyed_offers)];
     let number = prop::sample::select(vec![
@@ -135,6 +140,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let (leg, any) = (0_usize..12, any::<bool>);
     let failures = prop::sample::select(vec![300_u16, 404, 408, 486, 487, 503, 600, 603]);
     let outcomes = prop::sample::select(vec![180_u16, 200, 202, 202, 503, 603]);
+    let finals = prop::sample::select(vec![200_u16, 200, 200, 491, 488, 500, 408]);
     let waits = prop::sample::select(vec![1_u64, 20, 500, 2_000, 20_000, 31_000, 40_000, 901_000, 8_000_000]);
     let step = prop_oneof![
         3 => (number, offers.clone(), expires)
@@ -146,6 +152,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => leg.clone().prop_map(|leg| Step::Leave { leg }),
         2 => leg.clone().prop_map(|leg| Step::Confirm { leg }),
         2 => (leg.clone(), any(), offers).prop_map(|(leg, update, sdp)| Step::Offer { leg, update, sdp }),
+        6 => (leg.clone(), finals, prop::sample::select(vec!["0 101", "8 101", "0 8", "8 sendonly", "bad-sdp"]))
+            .prop_map(|(leg, code, sdp)| Step::Reinvited { leg, code, sdp }),
         4 => (leg.clone(), outcomes, any()).prop_map(|(leg, code, last)| Step::Refer { leg, code, last }),
         1 => (leg.clone(), any()).prop_map(|(leg, alive)| Step::Probed { leg, alive }),
         1 => leg.clone().prop_map(|leg| Step::OpenFails { leg }),
@@ -197,6 +205,7 @@ fn the_sequences_reach_everything() {
     let expected = [
         "alert",
         "answered",
+        "codec asked",
         "decided angry",
         "decided call-ourselves",
         "decided card",
@@ -221,6 +230,7 @@ fn the_sequences_reach_everything() {
         "key callee",
         "key caller",
         "key caller masked",
+        "leg ended",
         "observed callee",
         "observed caller",
         "prompt ended false",
@@ -245,7 +255,7 @@ fn the_sequences_reach_everything() {
     assert_eq!(reached.iter().map(String::as_str).collect::<Vec<_>>(), expected);
 }
 
-/// What happened, without what tells two of a kind apart.
+/// What a notice is about, as the list above names it.
 fn kind(what: &What) -> String {
     match what {
         What::CallStarted { .. } => "started".to_owned(),
@@ -257,12 +267,14 @@ fn kind(what: &What) -> String {
         What::HandshakeDone { party, .. } => format!("handshake done {party}"),
         What::HandshakeFailed { party, failure, .. } => format!("handshake failed {party} {failure}"),
         What::SecureInput { on } => format!("secure input {on}"),
+        What::CodecAsked { .. } => "codec asked".to_owned(),
         What::PromptStarted { .. } => "prompt started".to_owned(),
         What::PromptEnded { completed, .. } => format!("prompt ended {completed}"),
         What::PromptFailed { .. } => "prompt failed".to_owned(),
         What::RerouteStarted { via, .. } => format!("reroute {via}"),
         What::Rerouted { via, gap_ms, .. } => format!("rerouted {via} {}", gap_ms.is_some()),
         What::RerouteFailed { via, .. } => format!("reroute failed {via}"),
+        What::LegEnded(_) => "leg ended".to_owned(),
         What::Alert { .. } => "alert".to_owned(),
         What::CallEnded { .. } => "ended".to_owned(),
     }
@@ -374,6 +386,15 @@ fn on_a_leg(sim: &mut Sim, step: &Step) {
             let reply: ReplyId = sim.reply_id();
             let method = if update { OfferMethod::Update } else { OfferMethod::Invite };
             sim.tell(Input::Sip(SipEvent::Offer { leg, reply, method, sdp: sdp(words) }));
+        }
+        Step::Reinvited { leg, code, sdp: words } => {
+            let open: Vec<LegId> = sim.reinvites.iter().copied().collect();
+            let Some(&leg) = open.get(leg % open.len().max(1)) else { return };
+            sim.reinvites.remove(&leg);
+            if matches!(sim.sip[&leg].state, SipState::Answered | SipState::Ending) {
+                let session_expires_s = (code == 200).then_some(1_800);
+                sim.tell(Input::Sip(SipEvent::Reinvited { leg, code, sdp: sdp(words), session_expires_s }));
+            }
         }
         Step::Refer { leg, code, last } => {
             let Some(leg) = pick(sim, leg, true, &[SipState::Answered, SipState::Ending]) else { return };

@@ -12,7 +12,7 @@ use crate::control::{
     Command, ControlSettings, Description, HandshakeFailure, Input, Invite, OfferMethod, Order, SipCommand, SipEvent,
 };
 use crate::control::{Header, leg::header};
-use crate::notice::What;
+use crate::notice::{Notice, What};
 
 /// Runs the scenario with the usual settings; call control must do what it says, and leave nothing behind.
 #[track_caller]
@@ -20,9 +20,22 @@ pub(super) fn check(scenario: &str) {
     check_with(settings(), scenario);
 }
 
+/// The same; what call control tells of each leg when it is over, in order.
+#[track_caller]
+pub(super) fn check_legs(scenario: &str) -> Vec<String> {
+    let sim = run(settings(), scenario);
+    let is_leg = |notice: &&Notice| matches!(notice.what, What::LegEnded(_) | What::CallEnded { .. });
+    sim.notices.iter().filter(is_leg).map(|notice| render_notice(&notice.what)).collect()
+}
+
 /// The same with other settings.
 #[track_caller]
 pub(super) fn check_with(settings: ControlSettings, scenario: &str) {
+    run(settings, scenario);
+}
+
+#[track_caller]
+fn run(settings: ControlSettings, scenario: &str) -> Sim {
     let mut script = Script { sim: Sim::new(settings), lines: Vec::new(), quiet: false };
     let mut expected: Vec<&str> = Vec::new();
     for line in scenario.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -36,6 +49,7 @@ pub(super) fn check_with(settings: ControlSettings, scenario: &str) {
     compare(&script.lines, &expected);
     script.sim.pass(Duration::from_secs(100_000), |sim, _| deliver(sim, &mut Vec::new()));
     script.sim.assert_clean();
+    script.sim
 }
 
 #[track_caller]
@@ -140,6 +154,15 @@ impl Script {
                 let reply = self.sim.reply_id();
                 let method = if method == "updates" { OfferMethod::Update } else { OfferMethod::Invite };
                 self.tell(Input::Sip(SipEvent::Offer { leg, reply, method, sdp: sdp(&rest(1)) }));
+            }
+            ["agrees", code, ..] => {
+                self.sim.reinvites.remove(&leg);
+                let expires = words.iter().find_map(|word| word.strip_prefix("expires="));
+                let session_expires_s = expires.map(|seconds| seconds.parse().expect("seconds"));
+                let body = rest(2);
+                let body = body.split(" expires=").next().unwrap_or_default();
+                let (code, sdp) = (code.parse().expect("a code"), sdp(body));
+                self.tell(Input::Sip(SipEvent::Reinvited { leg, code, sdp, session_expires_s }));
             }
             ["refer", code, ref last @ ..] => {
                 let code = code.parse().expect("a code");
@@ -321,7 +344,9 @@ pub(super) fn observation(leg: LegId, mood: &str) -> nlu::Observation {
 }
 
 fn render<'a>(sim: &'a Sim, out: &'a [Command]) -> impl Iterator<Item = String> + 'a {
-    out.iter().map(|command| match command {
+    // What legs carried is figures, and of no interest to scenarios.
+    let is_told = |command: &&Command| !matches!(command, Command::Notice(Notice { what: What::LegEnded(_), .. }));
+    out.iter().filter(is_told).map(|command| match command {
         Command::Sip(command) => render_sip(sim, command),
         Command::Media(command) => render_media(sim, command),
         Command::Handshake { leg, handshake, forks } => {
@@ -366,6 +391,9 @@ fn render_sip(sim: &Sim, command: &SipCommand) -> String {
         }
         SipCommand::Bye { leg, .. } => format!("bye {}", name(sim, *leg)),
         SipCommand::Refer { leg, uri, headers } => format!("refer {} to {uri}{}", name(sim, *leg), shown(headers)),
+        SipCommand::Reinvite { leg, sdp, headers } => {
+            format!("reinvite {} {}{}", name(sim, *leg), brief(sdp), shown(headers))
+        }
         SipCommand::Probe { leg } => format!("probe {}", name(sim, *leg)),
     }
 }
@@ -430,6 +458,7 @@ fn render_notice(what: &What) -> String {
         What::HandshakeDone { party, suite, took_ms } => format!("handshake of {party} done after {took_ms}: {suite}"),
         What::HandshakeFailed { party, failure, .. } => format!("handshake of {party} failed: {failure}"),
         What::SecureInput { on } => format!("secure input {}", if *on { "on" } else { "off" }),
+        What::CodecAsked { party, codec, outcome } => format!("codec {party} {codec} {outcome}"),
         What::PromptStarted { file, reaction_ms } => format!("prompt {file} started after {reaction_ms}"),
         What::PromptEnded { file, completed } => format!("prompt {file} ended {completed}"),
         What::PromptFailed { file, reason } => format!("prompt {file} failed: {reason}"),
@@ -438,6 +467,13 @@ fn render_notice(what: &What) -> String {
             format!("rerouted {via} {target} after {answer_ms} gap {gap_ms:?}")
         }
         What::RerouteFailed { via, target, reason } => format!("reroute {via} {target} failed: {reason}"),
+        What::LegEnded(report) => {
+            let opinion = report.quality.mos_listening;
+            format!(
+                "leg of {} {}: {} lost {} opinion {opinion:?}",
+                report.party, report.name, report.codec, report.packets_lost
+            )
+        }
         What::Alert { severity, .. } => format!("alert {severity}"),
         What::CallEnded { reason, talk_ms, peak_level, packets_lost, .. } => {
             format!("ended: {reason}; talk {talk_ms} peak {peak_level} lost {packets_lost}")

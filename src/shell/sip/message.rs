@@ -163,8 +163,12 @@ pub(super) fn unknown_extensions(request: &Request) -> Option<String> {
 pub(super) fn session_expires_s(request: &Request) -> Option<u32> {
     let supported =
         request.header_contains_token("Supported", "timer") || request.header_contains_token("Require", "timer");
-    let value = request.session_expires_header()?.value().split(';').next()?.trim().parse().ok()?;
-    supported.then_some(value)
+    session_interval_s(request).filter(|_| supported)
+}
+
+/// Session-Expires in seconds, whoever supports it.
+pub(super) fn session_interval_s(message: &impl HeadersExt) -> Option<u32> {
+    message.session_expires_header()?.value().split(';').next()?.trim().parse().ok()
 }
 
 /// True when Max-Forwards says that the request must go no further.

@@ -22,7 +22,7 @@ pub(super) fn request(socket: &UdpSocket) -> nix::Result<()> {
 pub(super) fn receive(
     socket: &UdpSocket,
     buffer: &mut [u8],
-    control: &mut Vec<u8>,
+    control: &mut [u8],
 ) -> Option<(usize, SocketAddr, Option<Duration>)> {
     let mut parts = [std::io::IoSliceMut::new(buffer)];
     let flags = MsgFlags::MSG_DONTWAIT;

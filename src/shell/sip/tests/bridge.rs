@@ -120,6 +120,7 @@ pub(super) fn leg_of(event: &SipEvent) -> (LegId, bool) {
         | SipEvent::Progress { leg, .. }
         | SipEvent::Answered { leg, .. }
         | SipEvent::Offer { leg, .. }
+        | SipEvent::Reinvited { leg, .. }
         | SipEvent::Key { leg, .. }
         | SipEvent::ReferProgress { leg, .. }
         | SipEvent::Probed { leg, .. } => (*leg, false),
