@@ -133,6 +133,7 @@ impl Call {
             id,
             started: context.now,
             from: without_tag(&invite.from).to_owned(),
+            hops_left: invite.hops_left,
             passed: passed_on(&invite.headers),
             caller,
             far: None,
@@ -180,7 +181,7 @@ impl Call {
         extra: Vec<Header>,
     ) -> Option<Leg> {
         let destination = target.address();
-        let Target { uri, proxy, audio } = target;
+        let Target { uri, proxy, trunk, audio } = target;
         let wanted = if audio.codecs.is_empty() { &self.caller.audio.codecs } else { &audio.codecs };
         let formats = codecs::offer_for(&self.caller.formats, wanted);
         // What the caller speaks already comes first, unless this target has an order of its own.
@@ -197,7 +198,8 @@ impl Call {
         let mut headers = vec![header("X-Calmline-Call", self.id.clone())];
         headers.extend(extra);
         headers.extend(self.passed.iter().cloned());
-        context.sip(SipCommand::Invite { leg: leg.id, uri, proxy, from: self.from.clone(), headers, sdp });
+        let (from, hops_left) = (self.from.clone(), self.hops_left);
+        context.sip(SipCommand::Invite { leg: leg.id, uri, proxy, trunk, from, hops_left, headers, sdp });
         Some(leg)
     }
 

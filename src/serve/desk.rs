@@ -15,7 +15,7 @@ use crate::shell::clock::Clock;
 use crate::shell::dtls::worker::Handshakes;
 use crate::shell::listen::{Heard, Listening, Parties};
 use crate::shell::media::{MediaFigures, MediaHandle, TapRing};
-use crate::shell::sip::SipSide;
+use crate::shell::sip::{Health, SipSide};
 use crate::speech::{Answer, Speaker};
 use crate::web::{Bus, Component, Readiness};
 
@@ -182,6 +182,12 @@ impl Desk {
         self.readiness.set(Component::Listening, listens);
         self.readiness.set(Component::Model, listening.is_some_and(Listening::with_model));
         self.metrics.set_listening_backlog(self.tap.len());
+        self.metrics.set_sip_connections(self.sip.connections());
+        for trunk in self.sip.trunks() {
+            let up = (trunk.health != Health::Unknown).then_some(trunk.health == Health::Up);
+            self.metrics.set_trunk(&trunk.name, up, trunk.registered);
+            self.readiness.set_trunk(&trunk.name, up, trunk.registered);
+        }
         let media = self.media.figures();
         let ticks = media.ticks - self.figures.ticks;
         if let Some(late_us) = (media.tick_late_us_sum - self.figures.tick_late_us_sum).checked_div(ticks) {

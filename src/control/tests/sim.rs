@@ -283,7 +283,10 @@ fn random() -> Random {
 /// Settings for tests: a bot and a human, each with a spare; routes by the called number.
 pub(super) fn settings() -> ControlSettings {
     let target = |name: &str| {
-        (name.to_owned(), Target { uri: format!("sip:{name}@10.0.0.9"), proxy: None, audio: AudioTerms::default() })
+        (
+            name.to_owned(),
+            Target { uri: format!("sip:{name}@10.0.0.9"), proxy: None, trunk: None, audio: AudioTerms::default() },
+        )
     };
     let route = |name: &str, targets: &[&str], scenario: &str| Route {
         name: name.to_owned(),

@@ -7,7 +7,7 @@ use super::*;
 #[test]
 fn an_empty_file_is_the_default() {
     let settings = Settings::parse("", Path::new("etc/calmline.toml")).expect("good");
-    assert_eq!(settings.sip.listen, SipSettings::default().listen);
+    assert_eq!(settings.sip.listeners, SipSettings::default().listeners);
     assert_eq!(settings.media.external_address, MediaSettings::default().external_address);
     assert!(settings.web.is_none() && !settings.listening.enabled && settings.routes.0.is_empty());
     assert_eq!(settings.policy.folder, Path::new("etc/policies"));
@@ -52,7 +52,7 @@ targets = ["bot"]
 scenario = "s"
 "#;
     let settings = Settings::parse(text, Path::new("/c/calmline.toml")).expect("good");
-    assert_eq!(settings.sip.advertised().to_string(), "192.0.2.20:5060");
+    assert_eq!(settings.sip.shown(settings.sip.listen()).to_string(), "192.0.2.20:5060");
     assert!(settings.sip.trusts("2001:db8::7".parse().expect("an address")));
     assert_eq!(settings.media.address.to_string(), "0.0.0.0");
     assert_eq!(settings.media.external_address.to_string(), "192.0.2.20");
@@ -257,7 +257,7 @@ fn targets_by_number_have_an_address() {
         ("sip:bot@pbx.example", Some("192.0.2.10:5060"), Some("192.0.2.10")),
     ] {
         let proxy = proxy.map(|proxy: &str| proxy.parse().expect("a socket"));
-        let target = Target { uri: uri.to_owned(), proxy, audio: AudioTerms::default() };
+        let target = Target { uri: uri.to_owned(), proxy, trunk: None, audio: AudioTerms::default() };
         assert_eq!(target.address(), expected.map(|address| address.parse().expect("an address")), "{uri}");
     }
 }

@@ -11,7 +11,9 @@ use std::net::SocketAddr;
 
 use self::head::{Head, Start};
 
-pub(crate) use self::answer::{Refusal, reply_address, stateless};
+pub(crate) use self::answer::Refusal;
+#[cfg(test)]
+pub(crate) use self::answer::reply_address;
 
 /// The longest message, bytes; what a UDP datagram can hold anyway.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 65_535;
@@ -23,12 +25,21 @@ pub(crate) const HEADERS_MAX: usize = 128;
 /// What becomes of a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It is well formed: these bytes are for the stack.
-    Pass(Vec<u8>),
+    /// It is well formed.
+    Pass(Plain),
     /// It is a request that cannot be served.
     Refuse(Refusal),
     /// It deserves no answer; why, in a few words.
     Drop(&'static str),
+}
+
+/// A message that is well formed, and what the guard asks of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Plain {
+    /// In the form that the stack reads.
+    pub(crate) bytes: Vec<u8>,
+    /// The method of a request that belongs to no dialog yet: it has no tag in To.
+    pub(crate) begins: Option<String>,
 }
 
 /// Judges one message as it was cut out of a datagram, a stream or a WebSocket; `from` is who sent it.
@@ -45,7 +56,7 @@ pub(crate) fn judge(message: &[u8], from: SocketAddr) -> Verdict {
         Err(unreadable) => return refuse(unreadable, from),
     };
     match (&head.start, values::check(&head)) {
-        (_, Ok(())) => Verdict::Pass(plain(&head)),
+        (_, Ok(())) => Verdict::Pass(Plain { bytes: plain(&head), begins: begins(&head) }),
         (Start::Request { .. }, Err(fault)) => answer::refuse(&head, fault, from),
         (Start::Response { .. }, Err(fault)) => Verdict::Drop(fault.why),
     }
@@ -55,6 +66,22 @@ pub(crate) fn judge(message: &[u8], from: SocketAddr) -> Verdict {
 pub(crate) fn refuse_large(beginning: &[u8], from: SocketAddr) -> Verdict {
     let text = String::from_utf8_lossy(&beginning[..beginning.len().min(HEAD_BYTES_MAX)]);
     refuse(head::read_beginning(&text), from)
+}
+
+/// Refuses a message that is well formed, for a reason of the guard's.
+pub(crate) fn turn_away(message: &[u8], from: SocketAddr, code: u16) -> Verdict {
+    let Some((text, body)) = head::cut(message) else { return Verdict::Drop("no end of the headers") };
+    let text = String::from_utf8_lossy(text);
+    match head::read(&text, body) {
+        Ok(head) => answer::refuse(&head, head::Fault { code, why: "turned away" }, from),
+        Err(unreadable) => refuse(unreadable, from),
+    }
+}
+
+fn begins(head: &Head<'_>) -> Option<String> {
+    let Start::Request { method, .. } = head.start else { return None };
+    let to = values::values(head, "To").next().unwrap_or_default();
+    super::message::tag_of(to).is_none().then(|| method.to_owned())
 }
 
 fn refuse(unreadable: head::Unreadable<'_>, from: SocketAddr) -> Verdict {

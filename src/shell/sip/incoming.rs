@@ -30,7 +30,7 @@ impl Leg {
     /// Sends a provisional response.
     pub(super) fn progress(&self, code: u16, sdp: Option<&str>) {
         if let Stage::Answering(Answering::Ringing { caller, .. }) = &self.stage {
-            caller.respond(&self.shared.identity, &Reply { sdp, ..Reply::code(code.clamp(101, 199)) });
+            caller.respond(&Reply { sdp, ..Reply::code(code.clamp(101, 199)) });
         }
     }
 
@@ -39,7 +39,7 @@ impl Leg {
         let Stage::Answering(Answering::Ringing { caller, .. }) = &self.stage else {
             return tracing::debug!(leg = self.id.0, "nothing to answer any more");
         };
-        caller.respond(&self.shared.identity, &Reply { headers, sdp: Some(sdp), ..Reply::code(200) });
+        caller.respond(&Reply { headers, sdp: Some(sdp), ..Reply::code(200) });
         self.stage = Stage::Answering(Answering::Answered { bye: None });
     }
 
@@ -49,7 +49,7 @@ impl Leg {
             return self.hang_up(None);
         };
         let code = code.clamp(300, 699);
-        caller.respond(&self.shared.identity, &Reply { reason, headers, ..Reply::code(code) });
+        caller.respond(&Reply { reason, headers, ..Reply::code(code) });
         ControlFlow::Break(End::Ended(format!("rejected with {code}")))
     }
 
@@ -57,7 +57,7 @@ impl Leg {
     pub(super) async fn handle_caller(&mut self, news: ServerNews) -> Flow {
         match (&mut self.stage, news) {
             (Stage::Answering(Answering::Ringing { caller, .. }), ServerNews::Cancelled) => {
-                caller.respond(&self.shared.identity, &Reply::code(487));
+                caller.respond(&Reply::code(487));
                 ControlFlow::Break(End::Cancelled)
             }
             (Stage::Answering(Answering::Ringing { .. }), ServerNews::Over) => {

@@ -44,9 +44,14 @@ impl<K: Ord + Clone, V> Recent<K, V> {
         self.young.insert(key, value);
     }
 
-    /// Forgets the entry of `key`.
-    pub(super) fn remove(&mut self, key: &K) -> Option<V> {
-        self.young.remove(key).or_else(|| self.old.remove(key))
+    /// The entry of `key`, as old as it is.
+    pub(super) fn peek(&self, key: &K) -> Option<&V> {
+        self.young.get(key).or_else(|| self.old.get(key))
+    }
+
+    /// True when one more entry would make older ones forgotten.
+    pub(super) fn is_full(&self) -> bool {
+        self.young.len() >= self.entries_max / 2 && !self.old.is_empty()
     }
 
     /// How many entries there are.
@@ -71,6 +76,6 @@ mod tests {
         assert_eq!(recent.get(&500), None);
         assert_eq!(recent.get_or(&999, || "made"), &"new");
         assert_eq!(recent.get_or(&500, || "made"), &"made");
-        assert_eq!((recent.remove(&500), recent.remove(&500)), (Some("made"), None));
+        assert_eq!((recent.peek(&500), recent.peek(&501)), (Some(&"made"), None));
     }
 }

@@ -50,31 +50,14 @@ pub(super) fn refuse(head: &Head<'_>, fault: Fault, from: SocketAddr) -> Verdict
     if fault.code == 405 {
         lines.add("Allow", ALLOW);
     }
+    if fault.code == 503 {
+        lines.add("Retry-After", "5");
+    }
     if fault.code == 400 {
         lines.add("Warning", &format!("399 calmline \"{}\"", fault.why));
     }
     let to = values(head, "Via").next().map_or(from, |via| reply_address(via, from));
     Verdict::Refuse(Refusal { code: fault.code, why: fault.why, response: lines.end(), to })
-}
-
-/// The answer to a request that the stack has read, without a transaction for it.
-pub(crate) fn stateless(request: &rsipstack::sip::Request, code: u16, extra: &[(&str, String)]) -> Vec<u8> {
-    use rsipstack::sip::Header;
-    let mut lines = Lines::new(code);
-    for header in request.headers.iter() {
-        match header {
-            Header::Via(via) => lines.add("Via", via.value()),
-            Header::From(from) => lines.add("From", from.value()),
-            Header::To(to) => lines.add("To", &with_tag(to.value(), make_tag().value())),
-            Header::CallId(call_id) => lines.add("Call-ID", call_id.value()),
-            Header::CSeq(cseq) => lines.add("CSeq", cseq.value()),
-            _ => {}
-        }
-    }
-    for (name, value) in extra {
-        lines.add(name, value);
-    }
-    lines.end()
 }
 
 /// Where the answer to a request of a datagram goes: to its source, at the port that its topmost Via names unless it

@@ -76,7 +76,7 @@ fn torture() {
         let message = std::fs::read(file).expect("a fixture");
         let got = match judge(&message, source()) {
             Verdict::Pass(plain) => {
-                readable(&plain);
+                readable(&plain.bytes);
                 Ok(())
             }
             Verdict::Refuse(refusal) => Err(refusal.code),
@@ -187,7 +187,7 @@ proptest! {
             }
         }
         if let Verdict::Pass(plain) = judge(&bytes, source()) {
-            readable(&plain);
+            readable(&plain.bytes);
         }
     }
 }
@@ -209,7 +209,7 @@ fn readable(plain: &[u8]) {
 #[track_caller]
 fn passes(message: &str) -> Vec<u8> {
     match judge(message.as_bytes(), source()) {
-        Verdict::Pass(plain) => plain,
+        Verdict::Pass(plain) => plain.bytes,
         other => panic!("{message}: {other:?}"),
     }
 }

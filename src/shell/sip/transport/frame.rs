@@ -2,10 +2,7 @@
 //!
 //! Pure; holds at most one message. Judges nothing but where a message ends.
 
-/// The longest start line and headers, bytes.
-const HEAD_BYTES_MAX: usize = 16 * 1_024;
-/// The longest message, bytes.
-const MESSAGE_BYTES_MAX: usize = 65_535;
+use crate::shell::sip::door::{HEAD_BYTES_MAX, MESSAGE_BYTES_MAX};
 
 /// One thing that a stream said.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,0 +1,1 @@
+//! Ways through a real DNS on loopback.
