@@ -123,7 +123,7 @@ async fn run(case: Case, policy: Option<&str>) -> Option<String> {
     }
     let server = Server::start(env!("CARGO_BIN_EXE_calmline").as_ref(), &out, &plan, &[]).expect("the server starts");
 
-    let sipp = |scenario| Run { scenario, calls: case.calls, rate: 10, stays_ms: case.stays_ms };
+    let sipp = |scenario| Run { scenario, calls: case.calls, rate: 10, stays_ms: case.stays_ms, transport: "u1" };
     let bot = runner::answer(addresses.bot, sipp(case.bot));
     tokio::time::sleep(Duration::from_millis(300)).await;
     let caller = runner::call(addresses.sip, sipp(case.caller));

@@ -143,7 +143,8 @@ pub const SIP_REFUSED: Metric = counter(
      connections, handshake, loop.",
 );
 /// Connections.
-pub const SIP_CONNECTIONS: Metric = gauge("calmline_sip_connections", &[], "SIP connections (TCP, TLS, WebSocket) up.");
+pub const SIP_CONNECTIONS: Metric =
+    gauge("calmline_sip_connections_active", &[], "SIP connections (TCP, TLS, WebSocket) up.");
 /// Fail-overs.
 pub const SIP_FAILOVERS: Metric =
     counter("calmline_sip_failovers_total", &[], "Calls sent to the next place of their target (RFC 3263).");
@@ -164,7 +165,7 @@ pub const TRUNK_UP: Metric =
     gauge("calmline_trunk_up", &["trunk"], "1 when a trunk answers OPTIONS, 0 when it does not.");
 /// Trunks that know us.
 pub const TRUNK_REGISTERED: Metric =
-    gauge("calmline_trunk_registered", &["trunk"], "1 when we are registered at a trunk, 0 when we should be.");
+    gauge("calmline_trunk_registration_up", &["trunk"], "1 when we are registered at a trunk, 0 when we should be.");
 /// Opinions.
 pub const LEG_OPINION: Metric = histogram(
     "calmline_leg_opinion_score",

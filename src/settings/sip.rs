@@ -111,7 +111,7 @@ pub struct TlsSettings {
 }
 
 /// A neighbour that calls come from or go to.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct TrunkSettings {
     /// Where it calls from.
     pub sources: Vec<IpNet>,
@@ -136,9 +136,10 @@ pub struct TrunkSettings {
 }
 
 /// What is demanded of a client's certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ClientCertificate {
-    /// None is needed; one that is shown is not looked at.
+    /// None is needed; whose name is in one that is shown does not matter.
+    #[default]
     Off,
     /// None is needed; one that is shown must bear the right name.
     Optional,

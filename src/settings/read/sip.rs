@@ -8,7 +8,7 @@ use std::time::Duration;
 use routing::section::{Section, list, name, text, whole};
 use toml::Value;
 
-use super::{ENTRIES_MAX, SOCKET, address, count, network, path, sip_uri, socket, span, variable};
+use super::{ENTRIES_MAX, address, count, network, path, sip_uri, socket, span, variable};
 use crate::settings::{
     Account, Authentication, ClientCertificate, Listener, PasswordSource, Registration, SipSettings, TlsSettings,
     TrunkSettings, UnknownSources,
@@ -21,8 +21,10 @@ const LISTENERS_MAX: usize = 16;
 const TRUNKS_MAX: usize = 64;
 /// Names that one trunk's certificate may bear.
 const NAMES_MAX: usize = 16;
+const LISTEN: &str = "\"IP:PORT\", e.g. \"192.0.2.20:5060\" or \"[2001:db8::20]:5060\", or a list of them, each with or \
+                      without udp://, tcp://, tls://, ws:// or wss:// before it";
 const TRANSPORTS: &str = "a list of \"udp\", \"tcp\", \"tls\", \"ws\", \"wss\"";
-const NETWORKS: &str = "a list of networks, e.g. [\"10.0.0.0/8\", \"192.0.2.7\"]; \"0.0.0.0/0\" is everybody";
+const NETWORKS: &str = "a list of networks, e.g. [\"10.0.0.0/8\", \"192.0.2.7\"]; \"0.0.0.0/0\" trusts everybody";
 
 pub(super) fn read_sip(mut section: Section<'_>, folder: &Path) -> SipSettings {
     let default = SipSettings::default();
@@ -63,11 +65,10 @@ pub(super) fn read_sip(mut section: Section<'_>, folder: &Path) -> SipSettings {
 
 /// One listener, or a list of them.
 fn read_listeners(section: &mut Section<'_>) -> Option<Vec<Listener>> {
-    let many = section.read("listen", SOCKET, |value| match value {
+    section.read("listen", LISTEN, |value| match value {
         Value::Array(_) => list(LISTENERS_MAX, listener)(value).filter(|listeners| !listeners.is_empty()),
         _ => listener(value).map(|one| vec![one]),
-    });
-    many
+    })
 }
 
 /// `udp://192.0.2.20:5060`, or without a scheme for UDP.

@@ -39,6 +39,8 @@ pub(super) struct Waits {
     pub(super) reply: Duration,
     /// A cancelled INVITE, for its final response.
     pub(super) cancel: Duration,
+    /// A place that an INVITE was sent to, for its first word, when there is another place.
+    pub(super) hop: Duration,
     /// A BYE, for its response; the leg is over anyway then.
     pub(super) bye: Duration,
     /// A re-INVITE of ours that rings, until it is cancelled.
@@ -51,6 +53,7 @@ impl Default for Waits {
             ringing: Duration::from_secs(300),
             reply: Duration::from_secs(5),
             cancel: Duration::from_secs(32),
+            hop: Duration::from_secs(4),
             bye: Duration::from_secs(4),
             reinvite: Duration::from_secs(20),
         }

@@ -4,21 +4,18 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
-use std::time::Duration;
 
-use rsipstack::sip::{Method, Request, Response};
+use rsipstack::sip::{Host, Method, Request, Response};
 use tokio::time::Instant;
 
 use super::exchange::{self, CallNews, Way};
 use super::leg::{End, Flow, Leg, Stage};
 use super::message;
 use super::resolve::Router;
-use super::transport::{Hop, Link};
+use super::transport::{Hop, Link, SipTransport};
 use super::trunk::Health;
 use crate::control::SipEvent;
 
-/// How long a place may say nothing to an INVITE before the next one is tried, when there is a next one.
-const HOP_WAIT: Duration = Duration::from_secs(4);
 /// How often an INVITE is sent again with credentials.
 const CHALLENGES_MAX: u32 = 2;
 
@@ -123,7 +120,7 @@ impl Leg {
             return ControlFlow::Break(End::Failed(503, "INVITE not sendable".to_owned()));
         };
         let number = calling.attempts.len();
-        calling.patience = (!calling.hops.is_empty()).then(|| Instant::now() + HOP_WAIT);
+        calling.patience = (!calling.hops.is_empty()).then(|| Instant::now() + self.shared.waits.hop);
         calling.attempts.push(Attempt { hop, invite: transaction.original.clone(), link: link.clone() });
         tokio::spawn(exchange::drive_invite(transaction, link, number, self.me.clone()));
         ControlFlow::Continue(())
@@ -269,9 +266,25 @@ impl Leg {
             self.say_bye_to_nobody();
             return self.fail(487, "cancelled, the answer crossed".to_owned());
         }
+        self.keep_flow();
         let sdp = message::sdp(&response.headers, &response.body);
         self.tell(SipEvent::Answered { leg: self.id, sdp }).await;
         self.come_up().await
+    }
+
+    /// The requests of the dialog stay on the connection of its INVITE when they go to the same machine anyway: far
+    /// ends often forget to say in Contact that they speak TCP or TLS.
+    fn keep_flow(&mut self) {
+        let Stage::Calling(calling) = &self.stage else { return };
+        let Some(Attempt { hop, link, .. }) = calling.attempts.last() else { return };
+        let is_same = match self.dialog.next_uri().host_with_port.host {
+            Host::IpAddr(ip) => ip == hop.address.ip(),
+            // Only the connection leads to it (RFC 7118 §5).
+            Host::Domain(name) => name.to_string().ends_with(".invalid"),
+        };
+        if is_same && hop.transport != SipTransport::Udp {
+            self.flow = Some(link.clone());
+        }
     }
 
     /// Sends BYE without waiting for its answer.

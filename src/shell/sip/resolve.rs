@@ -198,6 +198,3 @@ impl TargetLocator for Locator {
         Ok(link.destination)
     }
 }
-
-#[cfg(test)]
-mod tests;

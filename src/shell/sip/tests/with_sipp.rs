@@ -84,7 +84,7 @@ async fn check_with(caller: &'static str, bot: Option<&'static str>, calls: u32,
     }
     let target = sipp::free_address();
     let bridge = Bridge::start(target, options).await;
-    let run = |scenario| Run { scenario, calls, rate: 10, stays_ms: 300 };
+    let run = |scenario| Run { scenario, calls, rate: 10, stays_ms: 300, transport: "u1" };
     let bot = bot.map(|scenario| (scenario, sipp::answer(target, run(scenario))));
     tokio::time::sleep(Duration::from_millis(300)).await;
     let caller_run = sipp::call(bridge.sip.local_addr(), run(caller));

@@ -1,1 +1,0 @@
-//! Ways through a real DNS on loopback.
