@@ -245,7 +245,7 @@ impl SipSide {
             let _ = inbox.try_send(Input::Shutdown);
         }
         // Registrations end by themselves when nobody takes the goodbye.
-        let _ = tokio::time::timeout(UNREGISTER_WAIT, trunk::unregister(&self.shared)).await;
+        let _ = tokio::time::timeout(UNREGISTER_WAIT, Box::pin(trunk::unregister(&self.shared))).await;
         let empty = async {
             while self.shared.legs.len() > 0 {
                 tokio::time::sleep(Duration::from_millis(20)).await;

@@ -96,19 +96,21 @@ impl Leg {
             Ok(hops) => calling.hops = hops.into(),
             Err(reason) => return ControlFlow::Break(End::Failed(503, reason)),
         }
-        self.try_next_hop("no place to send it to".to_owned()).await
+        self.try_next_hop(Vec::new()).await
     }
 
-    /// Sends the INVITE to the next place that can be reached; `last` is why it went no further so far.
-    async fn try_next_hop(&mut self, mut last: String) -> Flow {
+    /// Sends the INVITE to the next place that can be reached; `reasons` are why it went no further so far.
+    async fn try_next_hop(&mut self, mut reasons: Vec<String>) -> Flow {
         loop {
             let Stage::Calling(calling) = &mut self.stage else { return ControlFlow::Continue(()) };
-            let Some(hop) = calling.hops.pop_front() else { return ControlFlow::Break(End::Failed(503, last)) };
+            let Some(hop) = calling.hops.pop_front() else {
+                return ControlFlow::Break(End::Failed(503, reasons.join("; ")));
+            };
             match self.shared.transports.open(&hop).await {
                 Ok(link) => return self.send_invite(hop, link),
                 Err(why) => {
                     self.shared.router.suspect(&hop);
-                    last = format!("{hop}: {why}");
+                    reasons.push(format!("{hop}: {why}"));
                 }
             }
         }
@@ -137,7 +139,7 @@ impl Leg {
             tracing::warn!(leg = self.id.0, hop = %attempt.hop, code, reason, "the next place is tried");
         }
         self.shared.metrics().count_failover();
-        self.try_next_hop(reason).await
+        self.try_next_hop(vec![reason]).await
     }
 
     /// What was waited for has not come.

@@ -29,7 +29,7 @@ impl Stamper {
         let via = format!("SIP/2.0/{transport} {};branch={branch};rport", link.shown);
         let contact = contact(link);
         let mut headers = vec![SipHeader::Via(via.into())];
-        headers.extend(request.headers.iter().cloned().filter(|header| !is_stamp(header)));
+        headers.extend(request.headers.iter().filter(|header| !is_stamp(header)).cloned());
         let at =
             headers.iter().position(|header| matches!(header, SipHeader::CSeq(_))).map_or(headers.len(), |at| at + 1);
         headers.insert(at, SipHeader::Contact(contact.into()));

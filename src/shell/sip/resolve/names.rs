@@ -115,10 +115,13 @@ impl Names {
     /// The records of one type: fresh, or remembered when nobody answers.
     async fn records(&self, name: &str, kind: RecordType) -> Result<Vec<RData>, String> {
         let key = (name.to_ascii_lowercase(), kind);
-        if self.is_gone()
-            && let Some(remembered) = self.remembered(&key)
-        {
-            return Ok(remembered);
+        if self.is_gone() {
+            match self.remembered(&key) {
+                Some(remembered) => return Ok(remembered),
+                // A name that nobody has heard of is asked for by its addresses only, for that takes its time.
+                None if [RecordType::NAPTR, RecordType::SRV].contains(&kind) => return Err("no answer".to_owned()),
+                None => {}
+            }
         }
         let resolver = self.resolver.as_ref().ok_or("no name server")?;
         let why = match timeout(ANSWER_WAIT, resolver.lookup(name, kind)).await {

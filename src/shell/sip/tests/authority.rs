@@ -1,4 +1,6 @@
 //! An authority that signs certificates, and the files that they lie in.
+//!
+//! Knows nothing of the SIP side: the tests of the whole program share it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,8 +10,6 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
-
-use crate::settings::TlsSettings;
 
 /// The authority, with a folder that goes with it.
 pub(super) struct Authority {
@@ -31,26 +31,19 @@ impl Authority {
     }
 
     /// A certificate for `name` and its key, PEM.
-    pub(super) fn sign(&self, name: &str) -> (String, String) {
+    fn sign(&self, name: &str) -> (String, String) {
         let key = KeyPair::generate().expect("random numbers");
         let parameters = CertificateParams::new(vec![name.to_owned()]).expect("a name");
         let certificate = parameters.signed_by(&key, &*self.issuer).expect("a certificate");
         (certificate.pem(), key.serialize_pem())
     }
 
-    /// Writes a certificate for `name` where the settings say.
-    pub(super) fn install(&self, name: &str) -> TlsSettings {
+    /// Writes a certificate for `name` and its key, `us.pem` and `us.key`, beside the authority's own,
+    /// `authority.pem`.
+    pub(super) fn install(&self, name: &str) {
         let (certificate, key) = self.sign(name);
-        let settings = TlsSettings {
-            certificate: self.folder.join("us.pem"),
-            key: self.folder.join("us.key"),
-            authorities: Some(self.folder.join("authority.pem")),
-            allows_1_2: true,
-            reload: std::time::Duration::from_secs(1),
-        };
-        std::fs::write(&settings.key, key).expect("a file");
-        std::fs::write(&settings.certificate, certificate).expect("a file");
-        settings
+        std::fs::write(self.folder.join("us.key"), key).expect("a file");
+        std::fs::write(self.folder.join("us.pem"), certificate).expect("a file");
     }
 
     /// A client that believes this authority, and shows a certificate for `name` when there is one.

@@ -9,7 +9,7 @@ use super::authority::Authority;
 use super::phone::{LEG, SDP, failed, options, value};
 use super::wire::{Office, Phone};
 use crate::control::{SipCommand, SipEvent};
-use crate::settings::{ClientCertificate, Listener, TrunkSettings};
+use crate::settings::{ClientCertificate, Listener, TlsSettings, TrunkSettings};
 use crate::shell::sip::{SipOptions, SipTransport};
 
 const STREAMS: [SipTransport; 4] = [SipTransport::Tcp, SipTransport::Tls, SipTransport::Ws, SipTransport::Wss];
@@ -117,6 +117,10 @@ async fn new_certificates_are_for_new_connections_and_running_calls_stay() {
     phone.say(SipTransport::Tls, "INVITE", 1, "", SDP).await;
     let leg = office.answer().await;
     let answer = phone.receive("SIP/2.0 200 ").await;
+    let to = value(&answer, "To");
+    let tag = &to[to.find(";tag=").expect("a tag")..];
+    phone.say(SipTransport::Tls, "ACK", 1, &format!("{tag}|"), "").await;
+    assert_eq!(office.event().await, SipEvent::Confirmed { leg });
 
     // Rubbish changes nothing.
     std::fs::write(authority.folder.join("us.pem"), "no certificate").expect("a file");
@@ -133,10 +137,6 @@ async fn new_certificates_are_for_new_connections_and_running_calls_stay() {
         }
     }
     assert_ne!(after, before, "the new certificate never came");
-    let to = value(&answer, "To");
-    let tag = &to[to.find(";tag=").expect("a tag")..];
-    phone.say(SipTransport::Tls, "ACK", 1, &format!("{tag}|"), "").await;
-    assert_eq!(office.event().await, SipEvent::Confirmed { leg });
     office.sip.handle(SipCommand::Bye { leg, reason: None });
     phone.receive("BYE ").await;
 }
@@ -153,14 +153,15 @@ async fn client_certificates_are_asked_for_trunk_by_trunk() {
     };
     options.trunks.insert("carrier".to_owned(), carrier);
     let office = Office::open(options).await;
-    for (name, code) in [(None, 403), (Some("other.example"), 403), (Some("sbc.carrier.example"), 200)] {
+    let clients = [(None, 403), (Some("other.example"), 403), (Some("sbc.carrier.example"), 200)];
+    for (sequence, (name, code)) in (1..).zip(clients) {
         let mut phone = connect(&office, SipTransport::Tls, &authority, name).await;
-        phone.say(SipTransport::Tls, "OPTIONS", 1, "", "").await;
+        phone.say(SipTransport::Tls, "OPTIONS", sequence, "", "").await;
         phone.receive(&format!("SIP/2.0 {code} ")).await;
     }
     // Without TLS there is no certificate.
     let mut phone = Phone::tcp(office.at(SipTransport::Tcp)).await;
-    phone.say(SipTransport::Tcp, "OPTIONS", 1, "", "").await;
+    phone.say(SipTransport::Tcp, "OPTIONS", 9, "", "").await;
     phone.receive("SIP/2.0 403 ").await;
 }
 
@@ -272,6 +273,18 @@ async fn connect(office: &Office, transport: SipTransport, authority: &Authority
 /// Listeners for every stream, with a certificate for `us.example`.
 fn secured(authority: &Authority) -> SipOptions {
     let mut options = options(&STREAMS, None);
-    options.settings.tls = Some(authority.install("us.example"));
+    options.settings.tls = Some(certified(authority));
     options
+}
+
+/// The files of a certificate for `us.example`.
+pub(super) fn certified(authority: &Authority) -> TlsSettings {
+    authority.install("us.example");
+    TlsSettings {
+        certificate: authority.folder.join("us.pem"),
+        key: authority.folder.join("us.key"),
+        authorities: Some(authority.folder.join("authority.pem")),
+        allows_1_2: true,
+        reload: Duration::from_secs(1),
+    }
 }

@@ -136,7 +136,7 @@ async fn a_target_of_tls_has_to_bear_the_name_that_was_asked_for() {
     dns.host("host.elsewhere.example", Ipv4Addr::LOCALHOST.into());
     let mut options = options(&[SipTransport::Udp], None);
     options.settings.dns = vec![dns.address];
-    options.settings.tls = Some(authority.install("us.example"));
+    options.settings.tls = Some(super::carrying::certified(&authority));
     let office = Office::open(options).await;
     office.invite(LEG, "sips:bot@carrier.example", None);
     let mut phone = Phone::accept(&listener, SipTransport::Tls, Some(authority.server("carrier.example"))).await;

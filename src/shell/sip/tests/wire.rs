@@ -16,6 +16,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 
 use super::phone::{SDP, value};
@@ -90,8 +91,8 @@ impl Phone {
         if !matches!(transport, SipTransport::Ws | SipTransport::Wss) {
             return Self::Stream(stream, Vec::new());
         }
-        let greet = |request: &tokio_tungstenite::tungstenite::handshake::server::Request,
-                     mut response: tokio_tungstenite::tungstenite::handshake::server::Response| {
+        #[expect(clippy::result_large_err, reason = "the crate's own signature")]
+        let greet = |request: &Request, mut response: Response| {
             assert_eq!(request.headers()["Sec-WebSocket-Protocol"], "sip");
             response.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static("sip"));
             Ok(response)

@@ -147,10 +147,10 @@ impl Session {
 
     fn hand_on(&self, plain: &Plain) {
         let Facts { remote, transport, .. } = self.facts;
-        let read = SipMessage::try_from(plain.bytes.as_slice())
-            .map_err(rsipstack::Error::from)
-            .and_then(|message| SipConnection::update_msg_received(message, remote, transport.into()));
-        match read {
+        let Ok(message) = SipMessage::try_from(plain.bytes.as_slice()) else {
+            return tracing::debug!(%remote, "the stack cannot read what the door let pass");
+        };
+        match SipConnection::update_msg_received(message, remote, transport.into()) {
             Ok(message) => {
                 let from = SipAddr { r#type: Some(transport.into()), ..SipAddr::from(remote) };
                 // When the stack is gone, so is this connection in a moment.
