@@ -35,6 +35,11 @@ pub(super) async fn accept(shared: &Arc<Shared>, transaction: Transaction) {
         note(shared, &transaction, Refused::Loop);
         return refuse(shared, transaction, Reply::code(482)).await;
     }
+    // RFC 3261 §8.2.2.3.
+    if let Some(unknown) = message::unknown_extensions(&transaction.original) {
+        let headers = [header("Unsupported", &unknown)];
+        return refuse(shared, transaction, Reply { headers: &headers, ..Reply::code(420) }).await;
+    }
     match transaction.original.method {
         Method::Invite => accept_invite(shared, transaction, trunk).await,
         Method::Options => {
@@ -119,10 +124,6 @@ async fn accept_invite(shared: &Arc<Shared>, mut transaction: Transaction, trunk
     if message::hops_left(request).is_none() {
         note(shared, &transaction, Refused::Loop);
         return refuse(shared, transaction, Reply::code(483)).await;
-    }
-    if let Some(unknown) = message::unknown_extensions(request) {
-        let headers = [header("Unsupported", &unknown)];
-        return refuse(shared, transaction, Reply { headers: &headers, ..Reply::code(420) }).await;
     }
     let sdp = message::sdp(&request.headers, &request.body);
     if sdp.is_none() && !request.body.is_empty() {

@@ -9,6 +9,7 @@ mod calling;
 mod carrying;
 mod dns;
 mod inside;
+mod office;
 mod phone;
 mod resolving;
 mod sipp;

@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use super::authority::Authority;
+use super::office::Office;
 use super::phone::{LEG, SDP, failed, options, value};
-use super::wire::{Office, Phone};
+use super::wire::{Phone, Words};
 use crate::control::{SipCommand, SipEvent};
 use crate::settings::{ClientCertificate, Listener, TlsSettings, TrunkSettings};
 use crate::shell::sip::{SipOptions, SipTransport};
@@ -33,7 +34,7 @@ async fn calls_go_over_every_transport() {
         let port = listener.local_addr().expect("it is bound").port();
         let tls = transport.is_secure().then(|| authority.server("localhost"));
         office.invite(LEG, &format!("sip:bot@localhost:{port};transport={}", transport.name()), None);
-        let mut phone = Phone::accept(&listener, transport, tls).await;
+        let mut phone = Phone::accept(&listener, is_web(transport), tls).await;
         let invite = phone.receive("INVITE ").await;
         let via = format!("SIP/2.0/{} 127.0.0.1:", transport.name().to_ascii_uppercase());
         assert!(value(&invite, "Via").starts_with(&via), "{invite}");
@@ -74,7 +75,7 @@ async fn a_connection_that_breaks_while_it_rings_ends_the_call_at_once() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
     let port = listener.local_addr().expect("it is bound").port();
     office.invite(LEG, &format!("sips:bot@localhost:{port}"), None);
-    let mut phone = Phone::accept(&listener, SipTransport::Tls, Some(authority.server("localhost"))).await;
+    let mut phone = Phone::accept(&listener, false, Some(authority.server("localhost"))).await;
     let invite = phone.receive("INVITE ").await;
     phone.respond(&invite, 180, "", "").await;
     assert!(matches!(office.event().await, SipEvent::Progress { .. }));
@@ -90,7 +91,7 @@ async fn a_connection_that_breaks_under_a_call_is_made_anew_for_the_goodbye() {
     let port = listener.local_addr().expect("it is bound").port();
     let contact = format!("Contact: <sip:bot@localhost:{port};transport=tls>\r\n");
     office.invite(LEG, &format!("sips:bot@localhost:{port}"), None);
-    let mut phone = Phone::accept(&listener, SipTransport::Tls, Some(authority.server("localhost"))).await;
+    let mut phone = Phone::accept(&listener, false, Some(authority.server("localhost"))).await;
     let invite = phone.receive("INVITE ").await;
     phone.respond(&invite, 200, &contact, SDP).await;
     phone.receive("ACK ").await;
@@ -100,7 +101,7 @@ async fn a_connection_that_breaks_under_a_call_is_made_anew_for_the_goodbye() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     office.sip.handle(SipCommand::Bye { leg: LEG, reason: None });
-    let mut phone = Phone::accept(&listener, SipTransport::Tls, Some(authority.server("localhost"))).await;
+    let mut phone = Phone::accept(&listener, false, Some(authority.server("localhost"))).await;
     let bye = phone.receive("BYE ").await;
     phone.respond(&bye, 200, "", "").await;
     assert!(matches!(office.event().await, SipEvent::Ended { leg: LEG, .. }));
@@ -114,12 +115,12 @@ async fn new_certificates_are_for_new_connections_and_running_calls_stay() {
     let address = office.at(SipTransport::Tls);
     let client = || authority.client(None, &rustls::version::TLS12);
     let (mut phone, before) = Phone::tls(address, client()).await.expect("a greeting");
-    phone.say(SipTransport::Tls, "INVITE", 1, "", SDP).await;
+    phone.say(&Words::over("tls")).await;
     let leg = office.answer().await;
     let answer = phone.receive("SIP/2.0 200 ").await;
     let to = value(&answer, "To");
     let tag = &to[to.find(";tag=").expect("a tag")..];
-    phone.say(SipTransport::Tls, "ACK", 1, &format!("{tag}|"), "").await;
+    phone.say(&Words { tag, ..Words::over("tls").with("ACK", 1) }).await;
     assert_eq!(office.event().await, SipEvent::Confirmed { leg });
 
     // Rubbish changes nothing.
@@ -156,12 +157,12 @@ async fn client_certificates_are_asked_for_trunk_by_trunk() {
     let clients = [(None, 403), (Some("other.example"), 403), (Some("sbc.carrier.example"), 200)];
     for (sequence, (name, code)) in (1..).zip(clients) {
         let mut phone = connect(&office, SipTransport::Tls, &authority, name).await;
-        phone.say(SipTransport::Tls, "OPTIONS", sequence, "", "").await;
+        phone.say(&Words::over("tls").with("OPTIONS", sequence)).await;
         phone.receive(&format!("SIP/2.0 {code} ")).await;
     }
     // Without TLS there is no certificate.
     let mut phone = Phone::tcp(office.at(SipTransport::Tcp)).await;
-    phone.say(SipTransport::Tcp, "OPTIONS", 9, "", "").await;
+    phone.say(&Words::over("tcp").with("OPTIONS", 9)).await;
     phone.receive("SIP/2.0 403 ").await;
 }
 
@@ -191,7 +192,7 @@ async fn connections_have_limits() {
     let mut first = Phone::tcp(address).await;
     let _second = Phone::tcp(address).await;
     first.send("\r\n\r\n").await;
-    first.say(SipTransport::Tcp, "OPTIONS", 1, "", "").await;
+    first.say(&Words::over("tcp").with("OPTIONS", 1)).await;
     first.receive("SIP/2.0 200 ").await;
     assert_eq!(Phone::tcp(address).await.any().await, None, "a third one is closed");
 
@@ -207,6 +208,44 @@ async fn connections_have_limits() {
     let mut fourth = Phone::tcp(address).await;
     fourth.send("OPTIONS sip:a@b SIP/2.0\r\nContent-Length: five\r\n\r\n").await;
     assert_eq!(fourth.any().await, None);
+}
+
+/// What is answered to the messages of RFC 4475 that pass the door; those that it stops are tested there.
+#[tokio::test]
+async fn torture_beyond_the_door() {
+    let office = Office::open(options(&[SipTransport::Tcp], None)).await;
+    let mut wrong = Vec::new();
+    for (name, expected) in [
+        ("wsinv", "SIP/2.0 100"),
+        ("esc01", "SIP/2.0 100"),
+        ("escnull", "SIP/2.0 405"),
+        ("lwsdisp", "SIP/2.0 200"),
+        ("longreq", "SIP/2.0 100"),
+        ("semiuri", "SIP/2.0 200"),
+        ("transports", "SIP/2.0 200"),
+        ("mpart01", "SIP/2.0 200"),
+        ("baddate", "SIP/2.0 100"),
+        ("unksm2", "SIP/2.0 405"),
+        ("bext01", "SIP/2.0 420"),
+        ("invut", "SIP/2.0 415"),
+        ("regaut01", "SIP/2.0 405"),
+        ("zeromf", "SIP/2.0 200"),
+        ("cparam01", "SIP/2.0 405"),
+        ("cparam02", "SIP/2.0 405"),
+        ("regescrt", "SIP/2.0 405"),
+        ("sdp01", "SIP/2.0 100"),
+        ("inv2543", "SIP/2.0 400"),
+    ] {
+        let file = format!("{}/fixtures/sip/torture/{name}.dat", env!("CARGO_MANIFEST_DIR"));
+        let message = std::fs::read(file).expect("a fixture");
+        let mut phone = Phone::tcp(office.at(SipTransport::Tcp)).await;
+        phone.send_bytes(&message).await;
+        let answer = tokio::time::timeout(Duration::from_secs(3), phone.any()).await.ok().flatten().unwrap_or_default();
+        if !answer.starts_with(expected) {
+            wrong.push(format!("{name}: {:?} instead of {expected}", answer.lines().next()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[tokio::test]
@@ -242,13 +281,13 @@ async fn both_address_families_are_served_by_one_side() {
 
 /// A call over `phone`: answered by us, ended by us, all of it on this connection.
 async fn called(office: &mut Office, phone: &mut Phone, transport: SipTransport) {
-    phone.say(transport, "INVITE", 1, "", SDP).await;
+    phone.say(&Words::over(transport.name())).await;
     let leg = office.answer().await;
     let answer = phone.receive("SIP/2.0 200 ").await;
     assert!(value(&answer, "Contact").contains(&format!(";transport={}>", transport.name())), "{answer}");
     let to = value(&answer, "To");
     let tag = &to[to.find(";tag=").expect("a tag")..];
-    phone.say(transport, "ACK", 1, &format!("{tag}|"), "").await;
+    phone.say(&Words { tag, ..Words::over(transport.name()).with("ACK", 1) }).await;
     assert_eq!(office.event().await, SipEvent::Confirmed { leg });
     office.sip.handle(SipCommand::Bye { leg, reason: None });
     let bye = phone.receive("BYE sip:caller@caller.invalid").await;
@@ -264,10 +303,14 @@ async fn connect(office: &Office, transport: SipTransport, authority: &Authority
     } else {
         Phone::tcp(address).await
     };
-    match transport {
-        SipTransport::Ws | SipTransport::Wss => phone.web("sip", "https://desk.example").await.expect("a greeting"),
-        SipTransport::Udp | SipTransport::Tcp | SipTransport::Tls => phone,
+    if !is_web(transport) {
+        return phone;
     }
+    phone.web("sip", "https://desk.example").await.expect("a greeting")
+}
+
+fn is_web(transport: SipTransport) -> bool {
+    matches!(transport, SipTransport::Ws | SipTransport::Wss)
 }
 
 /// Listeners for every stream, with a certificate for `us.example`.

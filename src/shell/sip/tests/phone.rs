@@ -9,6 +9,7 @@ use rsipstack::transaction::endpoint::EndpointOption;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
+pub(super) use super::wire::{SDP, value};
 use crate::control::{Header, SipCommand, SipEvent};
 use crate::metrics::Metrics;
 use crate::settings::{Listener, SipSettings};
@@ -17,10 +18,6 @@ use crate::shell::sip::{SipOptions, SipSide, SipTransport};
 
 /// The number of outgoing legs in these tests.
 pub(super) const LEG: LegId = LegId(7);
-
-/// A body that passes for an offer or an answer.
-pub(super) const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
-                              m=audio 40000 RTP/AVP 0\r\n";
 
 /// How long a test waits for what has to come.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -201,15 +198,6 @@ pub(super) fn options(listeners: &[SipTransport], external: Option<IpAddr>) -> S
     let settings =
         SipSettings { listeners, external, user_agent: "calmline-test".to_owned(), ..SipSettings::default() };
     SipOptions { settings, trunks: BTreeMap::new(), metrics: Metrics::new() }
-}
-
-/// The value of the first header `name` of a message.
-pub(super) fn value<'a>(message: &'a str, name: &str) -> &'a str {
-    message
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-        .map(str::trim)
-        .unwrap_or_else(|| panic!("no {name} in {message}"))
 }
 
 /// A header.

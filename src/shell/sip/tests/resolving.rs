@@ -7,8 +7,9 @@ use rsipstack::sip::Uri;
 use tokio::net::TcpListener;
 
 use super::dns::Dns;
+use super::office::Office;
 use super::phone::{LEG, failed, options, value};
-use super::wire::{Far, Office, Phone};
+use super::wire::{Far, Phone};
 use crate::control::SipEvent;
 use crate::shell::sip::SipTransport;
 
@@ -139,7 +140,7 @@ async fn a_target_of_tls_has_to_bear_the_name_that_was_asked_for() {
     options.settings.tls = Some(super::carrying::certified(&authority));
     let office = Office::open(options).await;
     office.invite(LEG, "sips:bot@carrier.example", None);
-    let mut phone = Phone::accept(&listener, SipTransport::Tls, Some(authority.server("carrier.example"))).await;
+    let mut phone = Phone::accept(&listener, false, Some(authority.server("carrier.example"))).await;
     phone.receive("INVITE sips:bot@carrier.example").await;
 }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use media::LegId;
 
+use super::office::Office;
 use super::phone::{LEG, SDP, failed, options, value};
-use super::wire::{Far, Office, Phone};
+use super::wire::{Far, Phone};
 use crate::control::{SipCommand, SipEvent};
 use crate::settings::{Account, Authentication, PasswordSource, Registration, TrunkSettings, UnknownSources};
 use crate::shell::sip::digest::{Challenge, Credentials, Demand, Judgement, Subject, Verifier};

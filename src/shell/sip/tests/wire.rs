@@ -1,17 +1,16 @@
-//! A phone on a connection: TCP, TLS or WebSocket, and the SIP side that it speaks with.
+//! A phone that says exactly what a test tells it to: over TCP, TLS or WebSocket, or in datagrams.
+//!
+//! Knows nothing of the SIP side: the tests of the whole program share it.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
-use media::LegId;
-use rsipstack::transaction::endpoint::EndpointOption;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ServerConfig};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::mpsc;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -19,10 +18,9 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 
-use super::phone::{SDP, value};
-use crate::control::{SipCommand, SipEvent};
-use crate::shell::sip::leg::Waits;
-use crate::shell::sip::{SipOptions, SipSide, SipTransport};
+/// A body that passes for an offer or an answer.
+pub(super) const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+                              m=audio 40000 RTP/AVP 0\r\n";
 
 /// How long a test waits for what has to come.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -30,6 +28,33 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// What bytes come and go by.
 pub(super) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Io for S {}
+
+/// A request of a phone.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Words<'a> {
+    pub(super) transport: &'a str,
+    pub(super) method: &'a str,
+    pub(super) sequence: u32,
+    /// Who is called.
+    pub(super) user: &'a str,
+    /// Which call it belongs to.
+    pub(super) call: u32,
+    /// What follows the address in To.
+    pub(super) tag: &'a str,
+    pub(super) body: &'a str,
+}
+
+impl<'a> Words<'a> {
+    /// The INVITE of a first call to `4000`.
+    pub(super) fn over(transport: &'a str) -> Self {
+        Self { transport, method: "INVITE", sequence: 1, user: "4000", call: 1, tag: "", body: SDP }
+    }
+
+    /// The same with another method, without a body.
+    pub(super) fn with(self, method: &'a str, sequence: u32) -> Self {
+        Self { method, sequence, body: "", ..self }
+    }
+}
 
 /// One end of a connection.
 pub(super) enum Phone {
@@ -77,18 +102,14 @@ impl Phone {
         }
     }
 
-    /// Takes the next connection of a listener, in the way of `transport`.
-    pub(super) async fn accept(
-        listener: &TcpListener,
-        transport: SipTransport,
-        tls: Option<Arc<ServerConfig>>,
-    ) -> Self {
+    /// Takes the next connection of a listener, as a WebSocket or as a stream.
+    pub(super) async fn accept(listener: &TcpListener, is_web: bool, tls: Option<Arc<ServerConfig>>) -> Self {
         let (stream, _) = tokio::time::timeout(PATIENCE, listener.accept()).await.expect("in time").expect("a stream");
         let stream: Box<dyn Io> = match tls {
             Some(tls) => Box::new(TlsAcceptor::from(tls).accept(stream).await.expect("a greeting")),
             None => Box::new(stream),
         };
-        if !matches!(transport, SipTransport::Ws | SipTransport::Wss) {
+        if !is_web {
             return Self::Stream(stream, Vec::new());
         }
         #[expect(clippy::result_large_err, reason = "the crate's own signature")]
@@ -102,12 +123,17 @@ impl Phone {
 
     /// Says something.
     pub(super) async fn send(&mut self, text: &str) {
+        self.send_bytes(text.as_bytes()).await;
+    }
+
+    /// Says something that need not be text.
+    pub(super) async fn send_bytes(&mut self, bytes: &[u8]) {
         match self {
             Self::Stream(stream, _) => {
-                stream.write_all(text.as_bytes()).await.expect("it is taken");
+                stream.write_all(bytes).await.expect("it is taken");
                 stream.flush().await.expect("it is taken");
             }
-            Self::Web(socket) => socket.send(Message::text(text)).await.expect("it is taken"),
+            Self::Web(socket) => socket.send(Message::binary(bytes.to_vec())).await.expect("it is taken"),
         }
     }
 
@@ -148,17 +174,17 @@ impl Phone {
         }
     }
 
-    /// An INVITE, or something that belongs to it, as a caller whom only this connection leads to.
-    pub(super) async fn say(&mut self, transport: SipTransport, method: &str, sequence: u32, more: &str, body: &str) {
-        let name = transport.name().to_ascii_uppercase();
+    /// Says a request as a caller whom only this connection leads to.
+    pub(super) async fn say(&mut self, words: &Words<'_>) {
+        let Words { transport, method, sequence, user, call, tag, body } = words;
+        let name = transport.to_ascii_uppercase();
         let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
-        let (to_tag, more) = more.split_once('|').unwrap_or(("", more));
         self.send(&format!(
-            "{method} sip:4000@us.example SIP/2.0\r\nVia: SIP/2.0/{name} caller.invalid;branch=z9hG4bK{method}{sequence}\r\n\
-             Max-Forwards: 70\r\nFrom: <sip:caller@caller.invalid>;tag=far\r\nTo: <sip:4000@us.example>{to_tag}\r\n\
-             Call-ID: by-{name}\r\nCSeq: {sequence} {method}\r\n\
-             Contact: <sip:caller@caller.invalid;transport={}>\r\n{more}{content}Content-Length: {}\r\n\r\n{body}",
-            transport.name(),
+            "{method} sip:{user}@us.example SIP/2.0\r\n\
+             Via: SIP/2.0/{name} caller.invalid;branch=z9hG4bK{call}{method}{sequence}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:caller@caller.invalid>;tag=far\r\nTo: <sip:{user}@us.example>{tag}\r\n\
+             Call-ID: {call}-by-{name}\r\nCSeq: {sequence} {method}\r\n\
+             Contact: <sip:caller@caller.invalid;transport={transport}>\r\n{content}Content-Length: {}\r\n\r\n{body}",
             body.len(),
         ))
         .await;
@@ -251,59 +277,11 @@ fn cut(pending: &mut Vec<u8>) -> Option<String> {
     })
 }
 
-/// A SIP side with the test as call control.
-pub(super) struct Office {
-    pub(super) sip: SipSide,
-    pub(super) events: mpsc::Receiver<SipEvent>,
-}
-
-impl Office {
-    /// With short timers.
-    pub(super) async fn open(options: SipOptions) -> Self {
-        let ms = Duration::from_millis;
-        let timers = EndpointOption { t1: ms(50), t2: ms(200), t4: ms(100), t1x64: ms(1_000), ..Default::default() };
-        let waits = Waits {
-            ringing: ms(3_000),
-            reply: ms(300),
-            cancel: ms(1_000),
-            bye: ms(500),
-            reinvite: ms(300),
-            hop: ms(300),
-        };
-        let (sender, events) = mpsc::channel(64);
-        let sip = SipSide::start_with(options, sender, timers, waits).await.expect("free ports on loopback");
-        Self { sip, events }
-    }
-
-    /// Where `transport` is listened for.
-    pub(super) fn at(&self, transport: SipTransport) -> SocketAddr {
-        self.sip.bound().iter().find(|bound| bound.0 == transport).expect("a listener").1
-    }
-
-    /// The next event.
-    pub(super) async fn event(&mut self) -> SipEvent {
-        tokio::time::timeout(PATIENCE, self.events.recv()).await.expect("an event in time").expect("the side is up")
-    }
-
-    /// Calls `uri`.
-    pub(super) fn invite(&self, leg: LegId, uri: &str, trunk: Option<&str>) {
-        self.sip.handle(SipCommand::Invite {
-            leg,
-            uri: uri.to_owned(),
-            proxy: None,
-            trunk: trunk.map(str::to_owned),
-            hops_left: 42,
-            from: "<sip:4711@pbx.example>".to_owned(),
-            headers: Vec::new(),
-            sdp: SDP.into(),
-        });
-    }
-
-    /// Answers the call that comes next.
-    pub(super) async fn answer(&mut self) -> LegId {
-        let event = self.event().await;
-        let SipEvent::Incoming { leg, .. } = event else { panic!("{event:?}") };
-        self.sip.handle(SipCommand::Answer { leg, sdp: SDP.into(), headers: Vec::new() });
-        leg
-    }
+/// The value of the first header `name` of a message.
+pub(super) fn value<'a>(message: &'a str, name: &str) -> &'a str {
+    message
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+        .map(str::trim)
+        .unwrap_or_else(|| panic!("no {name} in {message}"))
 }
