@@ -185,8 +185,7 @@ impl Stage {
         let authority = Authority::new(&format!("transports-{name}"));
         authority.install("us.example");
         let mut plan = Plan::for_loopback().expect("loopback has free ports");
-        plan.addresses.bot = runner::free_address();
-        let (plain, bot) = (plan.addresses.sip, plan.addresses.bot);
+        let (plain, bot) = (plan.addresses.sip, runner::free_address());
         let [secure, secure_web, nobody] = [(); 3].map(|()| runner::free_address());
         let more = more(bot);
         let is_named = more.starts_with("dns");
@@ -201,9 +200,8 @@ impl Stage {
             file("authority.pem"),
         );
         let mut configuration = plan.configuration.replacen(&format!("listen = \"{plain}\"\n"), &sip, 1);
-        if is_named {
-            configuration = configuration.replace(&format!("sip:bot@{bot}"), "sip:bot@bots.example");
-        }
+        let target = if is_named { "sip:bot@bots.example".to_owned() } else { format!("sip:bot@{bot}") };
+        configuration = configuration.replace(&format!("sip:bot@{}", plan.addresses.bot), &target);
         let routes = configuration.find("[[route]]").expect("a route");
         configuration.truncate(routes);
         configuration += "[[route]]\nname = \"queue\"\nmatch = { request_uri = \"sip:queue@*\" }\n\
