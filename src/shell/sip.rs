@@ -55,7 +55,7 @@ use self::trunk::Trunks;
 pub use self::trunk::{Health, TrunkReport};
 use crate::control::{SipCommand, SipEvent};
 use crate::metrics::Metrics;
-use crate::settings::{SipSettings, TrunkSettings};
+use crate::settings::{SipSettings, TlsSettings, TrunkSettings};
 
 /// The bit that marks the numbers of incoming legs.
 const INCOMING_BIT: u32 = 1 << 31;
@@ -97,7 +97,7 @@ pub enum SipError {
         reason: String,
     },
     /// The certificates cannot be used.
-    #[error("sip.tls: {0}")]
+    #[error("certificates: {0}")]
     Tls(String),
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]
@@ -262,6 +262,14 @@ impl Drop for SipSide {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+/// Reads the files of certificates as the SIP side would.
+///
+/// # Errors
+/// Which file is wrong, and why.
+pub fn check_certificates(settings: &TlsSettings) -> Result<(), SipError> {
+    TlsFiles::read(Some(settings.clone())).map(|_| ()).map_err(|error| SipError::Tls(error.to_string()))
 }
 
 /// Opens the sockets.

@@ -25,7 +25,9 @@ use super::{INCOMING_BIT, Shared};
 use crate::control::{Description, Header, Invite, SipEvent};
 
 /// Deals with one request of the stack.
-pub(super) async fn accept(shared: &Arc<Shared>, transaction: Transaction) {
+pub(super) async fn accept(shared: &Arc<Shared>, mut transaction: Transaction) {
+    // The stack would read it out of Via, which it cannot for IPv6 when the far end has written a name there.
+    transaction.destination = shared.transports.link_back(&transaction).map(|link| link.destination);
     let to_tag = transaction.original.to_header().ok().and_then(|to| message::tag_of(to.value()));
     if let Some(tag) = to_tag {
         return accept_inside(shared, transaction, tag).await;

@@ -22,6 +22,9 @@ pub(crate) const HEAD_BYTES_MAX: usize = 16 * 1_024;
 /// The most header lines.
 pub(crate) const HEADERS_MAX: usize = 128;
 
+/// Headers whose parameters the stack reads.
+const WITH_PARAMETERS: [&str; 6] = ["Via", "From", "To", "Contact", "Route", "Record-Route"];
+
 /// What becomes of a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -38,8 +41,18 @@ pub(crate) enum Verdict {
 pub(crate) struct Plain {
     /// In the form that the stack reads.
     pub(crate) bytes: Vec<u8>,
-    /// The method of a request that belongs to no dialog yet: it has no tag in To.
-    pub(crate) begins: Option<String>,
+    pub(crate) kind: Kind,
+}
+
+/// Where a message belongs.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// To a request of ours.
+    Response,
+    /// A request inside a dialog: it has a tag in To.
+    Inside,
+    /// A request of this method that belongs to no dialog yet.
+    Begins(String),
 }
 
 /// Judges one message as it was cut out of a datagram, a stream or a WebSocket; `from` is who sent it.
@@ -56,7 +69,7 @@ pub(crate) fn judge(message: &[u8], from: SocketAddr) -> Verdict {
         Err(unreadable) => return refuse(unreadable, from),
     };
     match (&head.start, values::check(&head)) {
-        (_, Ok(())) => Verdict::Pass(Plain { bytes: plain(&head), begins: begins(&head) }),
+        (_, Ok(())) => Verdict::Pass(Plain { bytes: plain(&head), kind: kind(&head) }),
         (Start::Request { .. }, Err(fault)) => answer::refuse(&head, fault, from),
         (Start::Response { .. }, Err(fault)) => Verdict::Drop(fault.why),
     }
@@ -78,10 +91,13 @@ pub(crate) fn turn_away(message: &[u8], from: SocketAddr, code: u16) -> Verdict 
     }
 }
 
-fn begins(head: &Head<'_>) -> Option<String> {
-    let Start::Request { method, .. } = head.start else { return None };
+fn kind(head: &Head<'_>) -> Kind {
+    let Start::Request { method, .. } = head.start else { return Kind::Response };
     let to = values::values(head, "To").next().unwrap_or_default();
-    super::message::tag_of(to).is_none().then(|| method.to_owned())
+    match super::message::tag_of(to) {
+        Some(_) => Kind::Inside,
+        None => Kind::Begins(method.to_owned()),
+    }
 }
 
 fn refuse(unreadable: head::Unreadable<'_>, from: SocketAddr) -> Verdict {
@@ -97,12 +113,40 @@ fn plain(head: &Head<'_>) -> Vec<u8> {
     bytes.extend_from_slice(head.start.line().as_bytes());
     for (name, value) in &head.headers {
         if !name.eq_ignore_ascii_case("Content-Length") {
+            let value = if WITH_PARAMETERS.contains(&name.as_ref()) { tight(value) } else { value.to_string() };
             bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }
     }
     bytes.extend_from_slice(format!("Content-Length: {}\r\n\r\n", head.body.len()).as_bytes());
     bytes.extend_from_slice(head.body);
     bytes
+}
+
+/// A value without the blanks around the semicolons and equals signs of its parameters (RFC 3261 §7.3.1), which the
+/// stack does not expect there. What is quoted or in angle brackets stays as it is.
+fn tight(value: &str) -> String {
+    let (mut text, mut closing, mut escaped) = (String::with_capacity(value.len()), None, false);
+    for character in value.chars() {
+        let is_separator = closing.is_none() && [';', '='].contains(&character);
+        if is_separator {
+            text.truncate(text.trim_end().len());
+        } else if closing.is_none() && character == ' ' && text.ends_with([';', '=']) {
+            continue;
+        }
+        text.push(character);
+        match (closing, character) {
+            (None, '"') => closing = Some('"'),
+            (None, '<') => closing = Some('>'),
+            (Some('"'), '\\') if !escaped => {
+                escaped = true;
+                continue;
+            }
+            (Some(end), character) if end == character && !escaped => closing = None,
+            _ => {}
+        }
+        escaped = false;
+    }
+    text
 }
 
 #[cfg(test)]

@@ -4,17 +4,16 @@
 //! A source belongs to the trunk with the smallest network around it; the trunk says more about it.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::digest::{Demand, Judgement, Subject, Verifier};
-use super::door::{Plain, Refusal};
+use super::door::{Kind, Plain, Refusal};
 use super::recent::Recent;
 use super::transport::{Peer, SipTransport};
 use super::trunk::{Trunk, Trunks};
 use crate::metrics::Metrics;
 use crate::settings::{ClientCertificate, SipSettings, UnknownSources};
-use std::sync::Arc;
 
 /// Source addresses that are remembered.
 const SOURCES_MAX: usize = 16_384;
@@ -120,7 +119,12 @@ impl Guard {
     /// Judges a well-formed message before the stack has it.
     pub(super) fn admit(&self, source: SocketAddr, transport: SipTransport, plain: &Plain) -> Admission {
         // What belongs to a dialog or a transaction is known by its secrets, not by its address.
-        let Some(method) = &plain.begins else { return Admission::Take };
+        let method = match &plain.kind {
+            Kind::Response => return Admission::Take,
+            Kind::Inside if self.knows(source.ip()) || self.may_ask(source.ip()) => return Admission::Take,
+            Kind::Inside => return Admission::Ignore,
+            Kind::Begins(method) => method,
+        };
         let is_counted = !["ACK", "CANCEL"].contains(&method.as_str());
         if !self.knows(source.ip()) {
             self.note(source, transport, Refused::UnknownSource, Some(method));

@@ -5,6 +5,7 @@
 use rsipstack::sip::{Host, Method, Uri};
 
 use super::head::{Fault, Head, Start, is_token};
+use crate::shell::sip::message::tag_of;
 
 /// Headers of which a message has at most one (RFC 3261 §20).
 const SINGLE: [&str; 6] = ["From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Length"];
@@ -29,6 +30,10 @@ pub(super) fn check(head: &Head<'_>) -> Result<(), Fault> {
     }
     check_via(head)?;
     check_sequence(head)?;
+    // Only phones of RFC 2543 have none; nothing of a transaction or dialog could be told apart without it.
+    if values(head, "From").next().is_none_or(|from| tag_of(from).is_none()) {
+        return Err(Fault::bad("a From without a tag"));
+    }
     check_method(head)?;
     if let Some(hops) = values(head, "Max-Forwards").next()
         && number(hops).is_none_or(|hops| hops > 255)

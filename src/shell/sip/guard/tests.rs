@@ -21,8 +21,9 @@ fn strangers_are_ignored_and_known_ones_have_their_share() {
     let guard = guard(SipSettings { requests_per_s: 2, ..SipSettings::default() }, &[]);
     let invite = plain(Some("INVITE"));
     assert_eq!(guard.admit(at("192.0.2.9"), SipTransport::Udp, &invite), Admission::Ignore);
-    // What belongs to a dialog has to be looked for first.
-    assert_eq!(guard.admit(at("192.0.2.9"), SipTransport::Udp, &plain(None)), Admission::Take);
+    // What belongs to a dialog has to be looked for first, but not without end.
+    let inside = [(); 3].map(|()| guard.admit(at("192.0.2.9"), SipTransport::Udp, &plain(None)));
+    assert_eq!(inside, [Admission::Take, Admission::Take, Admission::Ignore]);
     let outcomes = [(); 3].map(|()| guard.admit(at("127.0.0.1"), SipTransport::Udp, &invite));
     assert_eq!(outcomes, [Admission::Take, Admission::Take, Admission::Refuse(503)]);
     assert_eq!(guard.admit(at("127.0.0.1"), SipTransport::Udp, &plain(Some("CANCEL"))), Admission::Take);
@@ -85,7 +86,8 @@ fn guard(settings: SipSettings, trunks: &[(&str, &str, Option<SipTransport>)]) -
 }
 
 fn plain(begins: Option<&str>) -> Plain {
-    Plain { bytes: Vec::new(), begins: begins.map(str::to_owned) }
+    let kind = begins.map_or(Kind::Inside, |method| Kind::Begins(method.to_owned()));
+    Plain { bytes: Vec::new(), kind }
 }
 
 fn at(address: &str) -> SocketAddr {

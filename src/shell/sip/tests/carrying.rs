@@ -216,14 +216,14 @@ async fn torture_beyond_the_door() {
     let office = Office::open(options(&[SipTransport::Tcp], None)).await;
     let mut wrong = Vec::new();
     for (name, expected) in [
-        ("wsinv", "SIP/2.0 100"),
+        ("wsinv", "SIP/2.0 481"),
         ("esc01", "SIP/2.0 100"),
         ("escnull", "SIP/2.0 405"),
         ("lwsdisp", "SIP/2.0 200"),
         ("longreq", "SIP/2.0 100"),
         ("semiuri", "SIP/2.0 200"),
         ("transports", "SIP/2.0 200"),
-        ("mpart01", "SIP/2.0 200"),
+        ("mpart01", "SIP/2.0 405"),
         ("baddate", "SIP/2.0 100"),
         ("unksm2", "SIP/2.0 405"),
         ("bext01", "SIP/2.0 420"),
@@ -276,6 +276,16 @@ async fn both_address_families_are_served_by_one_side() {
         let (length, _) = phone.recv_from(&mut buffer).await.expect("loopback is there");
         assert!(buffer[..length].starts_with(b"ACK "), "{}", String::from_utf8_lossy(&buffer[..length]));
         assert_eq!(office.event().await, failed(486, "Busy"));
+        // A far end that does not know its own address is answered where it is.
+        let question = format!(
+            "OPTIONS sip:us SIP/2.0\r\nVia: SIP/2.0/UDP far.invalid;branch=z9hG4bKx;rport\r\nMax-Forwards: 70\r\n\
+             From: <sip:far@far.invalid>;tag=1\r\nTo: <sip:us@us>\r\nCall-ID: {us}\r\nCSeq: 1 OPTIONS\r\n\
+             Content-Length: 0\r\n\r\n"
+        );
+        phone.send_to(question.as_bytes(), us).await.expect("loopback is there");
+        let heard = tokio::time::timeout(Duration::from_secs(5), phone.recv_from(&mut buffer)).await;
+        let (length, _) = heard.expect("an answer").expect("loopback is there");
+        assert!(buffer[..length].starts_with(b"SIP/2.0 200 "), "{}", String::from_utf8_lossy(&buffer[..length]));
     }
 }
 
