@@ -185,6 +185,9 @@ fn read_trunk(section: &mut Section<'_>, folder: &Path, sip: &SipSettings) -> Tr
         section.fault("client_certificate", "no authorities to check it by", "authorities in [sip.tls]");
     }
     let authentication = read_authentication(section.section("authentication"), folder);
+    if authentication.is_some() && sources.is_empty() {
+        section.fault("authentication", "no sources of the trunk", "sources beside it: where it calls from");
+    }
     let credentials = section.section("credentials");
     let is_wanted = credentials.is_present();
     let credentials = read_account(credentials, folder, is_wanted);

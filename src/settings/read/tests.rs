@@ -172,6 +172,10 @@ fn names_faults_in_transports_and_trunks() {
         &["trunks.a.credentials.password_file: found nothing, expected password_file or password_env"],
     );
     check(
+        "[trunks.a]\nauthentication = { user = \"them\", password_env = \"THEM\" }",
+        &["trunks.a.authentication: found no sources of the trunk, expected sources beside it: where it calls from"],
+    );
+    check(
         "[targets.a]\nuri = \"sip:a@b\"\ntrunk = \"c\"",
         &["targets.a.trunk: found \"c\", expected the name of a [trunks.NAME]; there are: "],
     );

@@ -81,13 +81,14 @@ pub(crate) fn refuse_large(beginning: &[u8], from: SocketAddr) -> Verdict {
     refuse(head::read_beginning(&text), from)
 }
 
-/// Refuses a message that is well formed, for a reason of the guard's.
-pub(crate) fn turn_away(message: &[u8], from: SocketAddr, code: u16) -> Verdict {
-    let Some((text, body)) = head::cut(message) else { return Verdict::Drop("no end of the headers") };
+/// Refuses a request that is well formed, for a reason of the guard's; nothing when nobody can be answered.
+pub(crate) fn turn_away(message: &[u8], from: SocketAddr, code: u16) -> Option<Refusal> {
+    let (text, body) = head::cut(message)?;
     let text = String::from_utf8_lossy(text);
-    match head::read(&text, body) {
-        Ok(head) => answer::refuse(&head, head::Fault { code, why: "turned away" }, from),
-        Err(unreadable) => refuse(unreadable, from),
+    let head = head::read(&text, body).ok()?;
+    match answer::refuse(&head, head::Fault { code, why: "turned away" }, from) {
+        Verdict::Refuse(refusal) => Some(refusal),
+        Verdict::Pass(_) | Verdict::Drop(_) => None,
     }
 }
 

@@ -43,8 +43,10 @@ impl Outcome {
 pub(super) enum CallNews {
     /// A response, also each retransmitted or forked 2xx; the stack has sent the ACK.
     Response(Box<Response>),
-    /// It could not be sent, or the connection went away before the answer.
+    /// It could not be sent.
     Unsent,
+    /// The connection went away before the answer.
+    Lost,
     /// The transaction is over.
     Over,
 }
@@ -231,7 +233,7 @@ pub(super) async fn drive_invite(
             biased;
             received = transaction.receive() => received,
             () = cancelled(closed.as_ref()), if !is_final => {
-                return tell(&inbox, Input::Call(attempt, CallNews::Unsent)).await;
+                return tell(&inbox, Input::Call(attempt, CallNews::Lost)).await;
             }
         };
         match received {

@@ -140,9 +140,7 @@ impl Guard {
 
     /// Notes a request that the door refuses; true when the source may hear so.
     pub(super) fn may_answer(&self, source: SocketAddr, transport: SipTransport, refusal: &Refusal) -> bool {
-        if refusal.why != "turned away" {
-            self.note_malformed(source, transport, refusal.why);
-        }
+        self.note_malformed(source, transport, refusal.why);
         self.knows(source.ip()) || self.settings.unknown_sources == UnknownSources::Forbidden
     }
 

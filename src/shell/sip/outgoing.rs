@@ -199,6 +199,7 @@ impl Leg {
         let response = match news {
             CallNews::Response(response) => response,
             CallNews::Unsent => return self.fail_over(503, "INVITE not sent".to_owned()).await,
+            CallNews::Lost => return self.fail_over(503, "the connection was lost".to_owned()).await,
             CallNews::Over => return self.fail(408, "INVITE lost".to_owned()),
         };
         match response.status_code.code() {

@@ -80,7 +80,7 @@ async fn a_connection_that_breaks_while_it_rings_ends_the_call_at_once() {
     phone.respond(&invite, 180, "", "").await;
     assert!(matches!(office.event().await, SipEvent::Progress { .. }));
     drop(phone);
-    assert_eq!(office.event().await, failed(503, "INVITE not sent"));
+    assert_eq!(office.event().await, failed(503, "the connection was lost"));
 }
 
 #[tokio::test]

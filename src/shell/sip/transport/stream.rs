@@ -123,7 +123,9 @@ impl Session {
                     return None;
                 }
                 Admission::Ignore => return None,
-                Admission::Refuse(code) => door::turn_away(message, facts.remote, code),
+                Admission::Refuse(code) => {
+                    return door::turn_away(message, facts.remote, code).map(|refusal| refusal.response);
+                }
             },
             refused => refused,
         };

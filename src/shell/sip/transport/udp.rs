@@ -10,7 +10,7 @@ use rsipstack::Result;
 use rsipstack::platform::net::UdpSocket;
 
 use super::SipTransport;
-use crate::shell::sip::door::{self, MESSAGE_BYTES_MAX, Verdict};
+use crate::shell::sip::door::{self, MESSAGE_BYTES_MAX, Refusal, Verdict};
 use crate::shell::sip::guard::{Admission, Guard};
 
 /// Pause after a failed read, so that a broken socket does not spin.
@@ -59,7 +59,12 @@ impl UdpSocket for DatagramSocket {
                     }
                     Admission::Take => door::refuse_large(datagram, source),
                     Admission::Ignore => continue,
-                    Admission::Refuse(code) => door::turn_away(datagram, source, code),
+                    Admission::Refuse(code) => {
+                        if let Some(refusal) = door::turn_away(datagram, source, code) {
+                            self.answer(&refusal).await;
+                        }
+                        continue;
+                    }
                 },
                 refused => refused,
             };
@@ -108,9 +113,13 @@ impl DatagramSocket {
             Verdict::Drop(why) => return self.guard.note_malformed(source, SipTransport::Udp, why),
             Verdict::Pass(_) => return,
         };
-        if self.guard.may_answer(source, SipTransport::Udp, &refusal)
-            && let Err(error) = self.send_to(&refusal.response, refusal.to).await
-        {
+        if self.guard.may_answer(source, SipTransport::Udp, &refusal) {
+            self.answer(&refusal).await;
+        }
+    }
+
+    async fn answer(&self, refusal: &Refusal) {
+        if let Err(error) = self.send_to(&refusal.response, refusal.to).await {
             tracing::debug!(%error, code = refusal.code, "a refusal was not sent");
         }
     }
