@@ -84,6 +84,24 @@ impl Dialog {
         Some(Self { remote: format!("<{address}>"), target: domain, ..dialog })
     }
 
+    /// The dialog that `response` has made of `invite`, which was ours.
+    pub(super) fn of_answer(invite: &Request, response: &Response) -> Option<Self> {
+        let local = invite.from_header().ok()?.value().to_owned();
+        let dialog = Self {
+            call_id: invite.call_id_header().ok()?.value().to_owned(),
+            local_tag: message::tag_of(&local)?,
+            local,
+            remote: String::new(),
+            remote_tag: None,
+            target: contact(response)?,
+            routes: Vec::new(),
+            local_sequence: Sequence(Arc::new(AtomicU32::new(sequence(invite)?))),
+            hops_left: message::HOPS_MAX,
+            remote_sequence: None,
+        };
+        dialog.fork(response)
+    }
+
     /// The name by which requests inside this dialog are found.
     pub(super) fn key(&self) -> DialogKey {
         (self.call_id.clone(), self.local_tag.clone())

@@ -216,7 +216,10 @@ async fn cancelled(token: Option<&CancellationToken>) {
 
 /// Sends an INVITE and tells `inbox` everything that comes back, until the transaction is over; `attempt` is which of
 /// the leg's INVITEs it is.
+///
+/// When the leg is over before, a call that comes of it all the same is taken down: it must neither ring nor be up.
 pub(super) async fn drive_invite(
+    shared: Arc<Shared>,
     mut transaction: Box<Transaction>,
     link: Link,
     attempt: usize,
@@ -227,7 +230,7 @@ pub(super) async fn drive_invite(
         tell(&inbox, Input::Call(attempt, CallNews::Unsent)).await;
         return;
     }
-    let (closed, mut is_final) = (link.closed(), false);
+    let (closed, mut is_final, mut last_dismissed) = (link.closed(), false, 0);
     loop {
         let received = tokio::select! {
             biased;
@@ -239,13 +242,36 @@ pub(super) async fn drive_invite(
         match received {
             Some(SipMessage::Response(response)) => {
                 is_final |= response.status_code.kind() != StatusCodeKind::Provisional;
-                tell(&inbox, Input::Call(attempt, CallNews::Response(Box::new(response)))).await;
+                let news = Input::Call(attempt, CallNews::Response(Box::new(response.clone())));
+                // A repeated ringing or answer is nothing new.
+                let class = response.status_code.code() / 100;
+                if inbox.send(news).await.is_err() && class > last_dismissed {
+                    last_dismissed = class;
+                    dismiss(&shared, &transaction.original, &response, &link);
+                }
             }
             Some(SipMessage::Request(_)) => {}
             None => break,
         }
     }
     tell(&inbox, Input::Call(attempt, CallNews::Over)).await;
+}
+
+/// Takes down the call of an INVITE whose leg is over.
+fn dismiss(shared: &Arc<Shared>, invite: &Request, response: &Response, link: &Link) {
+    match response.status_code.code() {
+        // It may be answered all the same.
+        100..200 => drop(tokio::spawn(cancel(shared.clone(), invite.clone(), link.clone()))),
+        200..300 => {
+            let Some(mut dialog) = dialog::Dialog::of_answer(invite, response) else { return };
+            let bye = dialog.request(shared.user_agent(), Method::Bye, &[], None);
+            let flow = Some(link.clone()).filter(|link| link.closed().is_some());
+            let way = Way::Dialog { flow, next: dialog.next_uri() };
+            let (shared, voucher) = (shared.clone(), Voucher { trunk: None, sequence: dialog.sequence() });
+            tokio::spawn(async move { exchange(&shared, bye, &way, &voucher).await });
+        }
+        _ => {}
+    }
 }
 
 /// Sends a re-INVITE and tells `inbox` its final response; one that rings for longer than the leg waits is cancelled.

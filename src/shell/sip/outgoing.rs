@@ -31,8 +31,10 @@ pub(super) struct Calling {
     /// Until when the present one has to say something, while there is another one.
     patience: Option<Instant>,
     challenges: u32,
-    /// True since the first provisional response: only then may CANCEL be sent (RFC 3261 §9.1).
+    /// True since the present one's first provisional response: only then may CANCEL be sent (RFC 3261 §9.1).
     heard: bool,
+    /// True since somebody has been told of the call: from then on no other place is tried.
+    rings: bool,
     cancel: Cancel,
 }
 
@@ -41,6 +43,7 @@ struct Attempt {
     hop: Hop,
     invite: Request,
     link: Link,
+    is_cancelled: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +71,7 @@ impl Calling {
             patience: None,
             challenges: 0,
             heard: false,
+            rings: false,
             cancel: Cancel::No,
         }
     }
@@ -123,15 +127,17 @@ impl Leg {
         };
         let number = calling.attempts.len();
         calling.patience = (!calling.hops.is_empty()).then(|| Instant::now() + self.shared.waits.hop);
-        calling.attempts.push(Attempt { hop, invite: transaction.original.clone(), link: link.clone() });
-        tokio::spawn(exchange::drive_invite(transaction, link, number, self.me.clone()));
+        calling.heard = false;
+        let invite = transaction.original.clone();
+        calling.attempts.push(Attempt { hop, invite, link: link.clone(), is_cancelled: false });
+        tokio::spawn(exchange::drive_invite(self.shared.clone(), transaction, link, number, self.me.clone()));
         ControlFlow::Continue(())
     }
 
     /// The present place is of no use: the next one is tried, when there is one and nobody has heard of the call yet.
     async fn fail_over(&mut self, code: u16, reason: String) -> Flow {
         let Stage::Calling(calling) = &mut self.stage else { return ControlFlow::Continue(()) };
-        if calling.hops.is_empty() || calling.heard || calling.cancel != Cancel::No {
+        if calling.hops.is_empty() || calling.rings || calling.cancel != Cancel::No {
             return self.fail(code, reason);
         }
         if let Some(attempt) = calling.attempts.last() {
@@ -179,9 +185,11 @@ impl Leg {
     /// News of an INVITE that is no longer the present one: it must neither ring nor be a call.
     fn handle_old_attempt(&mut self, attempt: usize, news: CallNews) -> Flow {
         let CallNews::Response(response) = news else { return ControlFlow::Continue(()) };
-        match (response.status_code.code(), &self.stage) {
+        match (response.status_code.code(), &mut self.stage) {
             (100..200, Stage::Calling(calling)) => {
-                if let Some(Attempt { invite, link, .. }) = calling.attempts.get(attempt) {
+                let late = calling.attempts.get_mut(attempt).filter(|late| !late.is_cancelled);
+                if let Some(Attempt { invite, link, is_cancelled, .. }) = late {
+                    *is_cancelled = true;
                     tokio::spawn(exchange::cancel(self.shared.clone(), invite.clone(), link.clone()));
                 }
             }
@@ -242,6 +250,7 @@ impl Leg {
     async fn handle_provisional(&mut self, response: &Response) -> Flow {
         let Stage::Calling(calling) = &mut self.stage else { return ControlFlow::Continue(()) };
         calling.heard = true;
+        calling.rings |= response.status_code.code() > 100;
         calling.patience = None;
         if matches!(calling.cancel, Cancel::Wanted(_)) {
             self.send_cancel();

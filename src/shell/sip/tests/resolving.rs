@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use super::dns::Dns;
 use super::office::Office;
-use super::phone::{LEG, failed, options, value};
+use super::phone::{LEG, SDP, failed, options, value};
 use super::wire::{Far, Phone};
 use crate::control::SipEvent;
 use crate::shell::sip::SipTransport;
@@ -87,6 +87,17 @@ async fn a_place_that_refuses_or_says_nothing_is_passed_by() {
     }
     phone.reply(us, &invite, 486, "", "").await;
     assert_eq!(office.event().await, failed(486, "Said"));
+    // It answers all the same, when the call is long over: it is hung up.
+    let contact = format!("Contact: <sip:bot@127.0.0.1:{}>\r\n", silent.port());
+    silent.reply(us, &lost, 200, &contact, SDP).await;
+    let bye = loop {
+        let said = silent.hear().await.1;
+        if said.starts_with("BYE ") {
+            break said;
+        }
+    };
+    assert_eq!((value(&bye, "Call-ID"), value(&bye, "CSeq")), (value(&lost, "Call-ID"), "2 BYE"));
+    silent.reply(us, &bye, 200, "", "").await;
     assert!(office.sip.shared.metrics().render().contains("calmline_sip_failovers_total 1"));
     // Both are remembered as bad: the next call goes to the good one at once.
     let hops = office.sip.shared.router.hops(&Uri::try_from("sip:bot@bot.example").expect("a URI")).await;
