@@ -92,7 +92,7 @@ impl From<&Settings> for ControlSettings {
     fn from(settings: &Settings) -> ControlSettings {
         ControlSettings {
             address: settings.media.external_address,
-            sip_address: settings.sip.external_address,
+            sip_address: settings.sip.external.first().copied().unwrap_or(settings.media.external_address),
             networks: settings.media.networks.clone(),
             port_rest: settings.media.port_rest,
             fingerprint: None,

@@ -16,11 +16,12 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, 
 use crate::notice::{LegReport, Notice, What};
 use table::{
     ALERTS, AUDIO_CLIENTS, AUDIO_MISSED, BUILD_INFO, CALL_ANGER_PEAK, CALL_SETUP, CALL_TALK, CALLS_ACTIVE,
-    CALLS_ANSWERED, CALLS_ENDED, CALLS_REFUSED, CALLS_STARTED, COPIER_RESTARTS, COPIES_DROPPED, DECISIONS, HANDSHAKE,
-    HANDSHAKE_DATAGRAMS_DROPPED, HANDSHAKES, KEYS, LEG_BURST, LEG_DISCARDED, LEG_JITTER, LEG_LOSS, LEG_OPINION,
-    LEG_RATING, LEG_ROUND_TRIP, LISTENER_RESTARTS, LISTENER_UP, LISTENING_BACKLOG, OBSERVATIONS, PACKETS_LOST,
-    PACKETS_REFUSED, PACKETS_RELAYED, POLICY_INFO, PROMPTS, REACTION, REINVITES, REROUTE_ANSWER, REROUTE_GAP, REROUTES,
-    SUPERVISORS, SUPERVISORS_ACTIVE, TAP_DROPPED, TICK_LATENESS,
+    CALLS_ANSWERED, CALLS_ENDED, CALLS_REFUSED, CALLS_STARTED, COPIER_RESTARTS, COPIES_DROPPED, DECISIONS,
+    DNS_TROUBLES, HANDSHAKE, HANDSHAKE_DATAGRAMS_DROPPED, HANDSHAKES, KEYS, LEG_BURST, LEG_DISCARDED, LEG_JITTER,
+    LEG_LOSS, LEG_OPINION, LEG_RATING, LEG_ROUND_TRIP, LISTENER_RESTARTS, LISTENER_UP, LISTENING_BACKLOG, OBSERVATIONS,
+    PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, POLICY_INFO, PROMPTS, REACTION, REINVITES, REROUTE_ANSWER,
+    REROUTE_GAP, REROUTES, SIP_CERTIFICATES, SIP_CONNECTIONS, SIP_FAILOVERS, SIP_REFUSED, SUPERVISORS,
+    SUPERVISORS_ACTIVE, TAP_DROPPED, TICK_LATENESS, TRUNK_REGISTERED, TRUNK_UP,
 };
 pub use table::{Bounds, Kind, Metric, TABLE};
 
@@ -177,6 +178,40 @@ impl Metrics {
     /// A datagram of a handshake was dropped because too many wait.
     pub fn count_handshake_datagram_dropped(&self) {
         self.count(&HANDSHAKE_DATAGRAMS_DROPPED, &[], 1);
+    }
+
+    /// A message or connection was refused.
+    pub fn count_sip_refused(&self, reason: &str) {
+        self.count(&SIP_REFUSED, &[reason], 1);
+    }
+
+    /// A call is sent to the next place of its target.
+    pub fn count_failover(&self) {
+        self.count(&SIP_FAILOVERS, &[], 1);
+    }
+
+    /// Certificate files had changed.
+    pub fn count_certificates(&self, outcome: &str) {
+        self.count(&SIP_CERTIFICATES, &[outcome], 1);
+    }
+
+    /// A question to the DNS had no answer.
+    pub fn count_dns(&self, outcome: &str) {
+        self.count(&DNS_TROUBLES, &[outcome], 1);
+    }
+
+    /// How many SIP connections are up.
+    pub fn set_sip_connections(&self, count: usize) {
+        self.gauge(&SIP_CONNECTIONS, &[]).set(count as f64);
+    }
+
+    /// Whether a trunk answers, and whether we are registered there; what is not known is not shown.
+    pub fn set_trunk(&self, trunk: &str, up: Option<bool>, registered: Option<bool>) {
+        for (metric, value) in [(&TRUNK_UP, up), (&TRUNK_REGISTERED, registered)] {
+            if let Some(value) = value {
+                self.gauge(metric, &[trunk]).set(f64::from(u8::from(value)));
+            }
+        }
     }
 
     /// How late a media tick ran.

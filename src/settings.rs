@@ -9,6 +9,7 @@ mod headers;
 mod policies;
 mod read;
 mod route;
+mod sip;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -26,6 +27,10 @@ pub use ipnet::IpNet;
 use media::tone::Region;
 pub use policies::{Policies, load_policy, read_prompt};
 pub use route::{HeaderMatch, Pattern, RequestView, Route, Routes};
+pub use sip::{
+    Account, Authentication, ClientCertificate, Listener, PasswordSource, Registration, SipSettings, TlsSettings,
+    TrunkSettings, UnknownSources,
+};
 
 use crate::shell::media::{MediaIo, MediaPriority};
 
@@ -50,47 +55,12 @@ pub struct Settings {
     pub policy: PolicySettings,
     /// `[supervision]`.
     pub supervision: SupervisionSettings,
+    /// `[trunks.NAME]`: the neighbours that calls come from and go to, by name.
+    pub trunks: BTreeMap<String, TrunkSettings>,
     /// `[targets.NAME]`: where calls can be sent, by name.
     pub targets: BTreeMap<String, Target>,
     /// `[[route]]`, in file order.
     pub routes: Routes,
-}
-
-/// How SIP is spoken.
-#[derive(Debug, Clone)]
-pub struct SipSettings {
-    /// The UDP socket SIP is received on and sent from.
-    pub listen: SocketAddr,
-    /// The address that Via and Contact show; the port is that of `listen`. Never unspecified.
-    pub external_address: IpAddr,
-    /// The User-Agent and Server header.
-    pub user_agent: String,
-    /// Source networks whose requests are answered; everybody else is ignored. Never empty when read from a file.
-    pub trusted: Vec<IpNet>,
-}
-
-impl SipSettings {
-    /// Whether requests from `source` are answered.
-    pub fn trusts(&self, source: IpAddr) -> bool {
-        let source = source.to_canonical();
-        self.trusted.iter().any(|network| network.contains(&source))
-    }
-
-    /// The address and port that Via and Contact show.
-    pub fn advertised(&self) -> SocketAddr {
-        SocketAddr::new(self.external_address, self.listen.port())
-    }
-}
-
-impl Default for SipSettings {
-    fn default() -> Self {
-        SipSettings {
-            listen: SocketAddr::new(LOOPBACK, 5060),
-            external_address: LOOPBACK,
-            user_agent: concat!("Calmline/", env!("CARGO_PKG_VERSION")).to_owned(),
-            trusted: loopback_networks(),
-        }
-    }
 }
 
 /// How RTP is sent and received.
@@ -378,6 +348,8 @@ pub struct Target {
     pub uri: String,
     /// Where requests are sent instead of to the URI's host; `None`: to the URI's host.
     pub proxy: Option<SocketAddr>,
+    /// The trunk that it is reached by, whose health and credentials count.
+    pub trunk: Option<String>,
     /// What audio it is offered.
     pub audio: AudioTerms,
     /// What it gets to see of the caller's headers.
@@ -388,7 +360,7 @@ impl Target {
     /// The address that is called, when it is written as a number.
     pub fn address(&self) -> Option<IpAddr> {
         let written = || {
-            let uri = self.uri.strip_prefix("sip:")?;
+            let uri = self.uri.strip_prefix("sip:").or_else(|| self.uri.strip_prefix("sips:"))?;
             let host = uri.rsplit_once('@').map_or(uri, |(_, host)| host);
             let host = match host.strip_prefix('[') {
                 Some(bracketed) => bracketed.split(']').next()?,

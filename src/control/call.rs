@@ -36,6 +36,8 @@ pub(super) struct Call {
     pub(super) started: Duration,
     /// The From value shown to targets, without tag.
     pub(super) from: String,
+    /// Max-Forwards of what is sent on.
+    pub(super) hops_left: u8,
     /// Headers of the INVITE that targets may get to see.
     pub(super) passed: Vec<Header>,
     pub(super) caller: Leg,

@@ -51,6 +51,10 @@ pub enum SipCommand {
         uri: String,
         /// Where the request is sent instead of to the URI's host.
         proxy: Option<SocketAddr>,
+        /// The trunk that the target is reached by, when it has one.
+        trunk: Option<String>,
+        /// Max-Forwards: what the caller's INVITE had left, less one.
+        hops_left: u8,
         /// The From value (display name and URI) to show the target.
         from: String,
         /// Headers to add.

@@ -242,6 +242,8 @@ pub enum SipEvent {
 pub struct Invite {
     /// The request-URI, e.g. `sip:4000@pbx.example`.
     pub request_uri: String,
+    /// How often the call may be sent on after us: Max-Forwards less one (RFC 3261 §16.6); 69 when it said nothing.
+    pub hops_left: u8,
     /// The From header's value.
     pub from: String,
     /// The To header's value.

@@ -145,6 +145,7 @@ impl Call {
             id,
             started: context.now,
             from: without_tag(&invite.from).to_owned(),
+            hops_left: invite.hops_left,
             passed,
             caller,
             far: None,
@@ -192,7 +193,7 @@ impl Call {
         extra: Vec<Header>,
     ) -> Option<Leg> {
         let destination = target.address();
-        let Target { uri, proxy, audio, headers: rules } = target;
+        let Target { uri, proxy, trunk, audio, headers: rules } = target;
         let wanted = if audio.codecs.is_empty() { &self.caller.audio.codecs } else { &audio.codecs };
         let formats = codecs::offer_for(&self.caller.formats, wanted);
         // What the caller speaks already comes first, unless this target has an order of its own.
@@ -211,7 +212,8 @@ impl Call {
         headers.extend(extra);
         let (from, passed) = pass::shown(&self.from, &self.passed, &rules, context.shared.settings.sip_address);
         headers.extend(passed);
-        context.sip(SipCommand::Invite { leg: leg.id, uri, proxy, from, headers, sdp });
+        let hops_left = self.hops_left;
+        context.sip(SipCommand::Invite { leg: leg.id, uri, proxy, trunk, from, hops_left, headers, sdp });
         Some(leg)
     }
 

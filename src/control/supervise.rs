@@ -125,7 +125,13 @@ impl Call {
                 }
                 Ok((
                     uri.clone(),
-                    Target { uri, proxy: None, audio: AudioTerms::default(), headers: HeaderRules::default() },
+                    Target {
+                        uri,
+                        proxy: None,
+                        trunk: None,
+                        audio: AudioTerms::default(),
+                        headers: HeaderRules::default(),
+                    },
                 ))
             }
         }

@@ -162,6 +162,37 @@ pub const REINVITES: Metric = counter(
     &["party", "outcome"],
     "Re-INVITEs to make both sides speak one codec, by outcome: accepted, passed_over, crossed, failed, refused.",
 );
+/// Refused SIP.
+pub const SIP_REFUSED: Metric = counter(
+    "calmline_sip_refused_total",
+    &["reason"],
+    "Messages and connections refused: unknown_source, transport, certificate, authentication, rate, malformed, \
+     connections, handshake, loop.",
+);
+/// Connections.
+pub const SIP_CONNECTIONS: Metric =
+    gauge("calmline_sip_connections_active", &[], "SIP connections (TCP, TLS, WebSocket) up.");
+/// Fail-overs.
+pub const SIP_FAILOVERS: Metric =
+    counter("calmline_sip_failovers_total", &[], "Calls sent to the next place of their target (RFC 3263).");
+/// Certificates.
+pub const SIP_CERTIFICATES: Metric = counter(
+    "calmline_sip_certificates_total",
+    &["outcome"],
+    "Times that certificate files had changed, by outcome: loaded, refused.",
+);
+/// DNS.
+pub const DNS_TROUBLES: Metric = counter(
+    "calmline_dns_troubles_total",
+    &["outcome"],
+    "Questions without an answer of the DNS: failed, or answered from memory: remembered.",
+);
+/// Trunks that answer.
+pub const TRUNK_UP: Metric =
+    gauge("calmline_trunk_up", &["trunk"], "1 when a trunk answers OPTIONS, 0 when it does not.");
+/// Trunks that know us.
+pub const TRUNK_REGISTERED: Metric =
+    gauge("calmline_trunk_registration_up", &["trunk"], "1 when we are registered at a trunk, 0 when we should be.");
 /// Opinions.
 pub const LEG_OPINION: Metric = histogram(
     "calmline_leg_opinion_score",
@@ -285,6 +316,13 @@ pub const TABLE: &[Metric] = &[
     COPIES_DROPPED,
     COPIER_RESTARTS,
     REINVITES,
+    SIP_REFUSED,
+    SIP_CONNECTIONS,
+    SIP_FAILOVERS,
+    SIP_CERTIFICATES,
+    DNS_TROUBLES,
+    TRUNK_UP,
+    TRUNK_REGISTERED,
     LEG_OPINION,
     LEG_RATING,
     LEG_ROUND_TRIP,

@@ -32,6 +32,12 @@ fn exposition_holds_the_whole_table_and_nothing_else() {
     metrics.set_listener_up(true);
     metrics.set_listening_backlog(4);
     metrics.set_policies(&["after-sales@3"]);
+    metrics.count_sip_refused("rate");
+    metrics.count_failover();
+    metrics.count_certificates("loaded");
+    metrics.count_dns("failed");
+    metrics.set_sip_connections(1);
+    metrics.set_trunk("carrier", Some(true), Some(false));
 
     let text = metrics.render();
     for metric in TABLE {

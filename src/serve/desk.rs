@@ -16,7 +16,7 @@ use crate::shell::copy::Copies;
 use crate::shell::dtls::worker::Handshakes;
 use crate::shell::listen::{Heard, Listening, Parties};
 use crate::shell::media::{MediaFigures, MediaHandle, TapRing};
-use crate::shell::sip::SipSide;
+use crate::shell::sip::{Health, SipSide};
 use crate::speech::{Answer, Speaker};
 use crate::web::{Asked, Bus, Component, Readiness};
 
@@ -218,6 +218,12 @@ impl Desk {
         let dropped = self.copies.packets_dropped();
         self.metrics.count_copies_dropped(dropped - self.copies_dropped);
         self.copies_dropped = dropped;
+        self.metrics.set_sip_connections(self.sip.connections());
+        for trunk in self.sip.trunks() {
+            let up = (trunk.health != Health::Unknown).then_some(trunk.health == Health::Up);
+            self.metrics.set_trunk(&trunk.name, up, trunk.registered);
+            self.readiness.set_trunk(&trunk.name, up, trunk.registered);
+        }
         let media = self.media.figures();
         let ticks = media.ticks - self.figures.ticks;
         if let Some(late_us) = (media.tick_late_us_sum - self.figures.tick_late_us_sum).checked_div(ticks) {

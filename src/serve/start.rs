@@ -74,7 +74,7 @@ impl Server {
         let listening = start_listening(&settings, options)?;
         let (speaker, spoken) = start_speaker(&settings, sayings)?;
 
-        let (sip, sip_inlet) = start_sip(&settings).await?;
+        let (sip, sip_inlet) = start_sip(&settings, &metrics).await?;
         readiness.set(Component::Sip, true);
 
         let bus = Arc::new(Bus::new());
@@ -193,21 +193,15 @@ fn show_policies(policies: &[routing::Policy], metrics: &Metrics, readiness: &Re
     readiness.set(Component::Policy, !labels.is_empty());
 }
 
-async fn start_sip(settings: &Settings) -> Result<(SipSide, mpsc::Receiver<SipEvent>), Failure> {
+async fn start_sip(settings: &Settings, metrics: &Metrics) -> Result<(SipSide, mpsc::Receiver<SipEvent>), Failure> {
     let (events, inlet) = mpsc::channel(EVENTS_MAX);
-    let sip = SipSide::start(sip_options(settings), events).await.map_err(|e| Failure::Failed(e.to_string()))?;
-    info!(address = %sip.local_addr(), "SIP over UDP");
-    Ok((sip, inlet))
-}
-
-fn sip_options(settings: &Settings) -> SipOptions {
-    let sip = settings.sip.clone();
-    SipOptions {
-        listen: sip.listen,
-        external: Some(sip.external_address),
-        user_agent: sip.user_agent.clone(),
-        trusted: Arc::new(move |source| sip.trusts(source)),
+    let options =
+        SipOptions { settings: settings.sip.clone(), trunks: settings.trunks.clone(), metrics: metrics.clone() };
+    let sip = SipSide::start(options, events).await.map_err(|e| Failure::Failed(e.to_string()))?;
+    for (transport, address) in sip.bound() {
+        info!(%address, transport = transport.name(), "SIP");
     }
+    Ok((sip, inlet))
 }
 
 fn counting_restarts(metrics: &Metrics) -> Box<dyn Fn(&'static str) + Send + Sync> {

@@ -2,6 +2,8 @@
 //!
 //! Looks only at the file itself: whether what it names exists is asked by `check`.
 
+mod sip;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -17,7 +19,7 @@ use super::headers::{read_changes, read_rules};
 use super::{
     AudioTerms, Fault, HeaderMatch, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
     PortRange, Route, Routes, Settings, SipSettings, SpeechSettings, SupervisionSettings, Target, TokenSource,
-    WebSettings,
+    TrunkSettings, WebSettings,
 };
 use crate::shell::media::{MediaIo, MediaPriority};
 
@@ -68,7 +70,8 @@ pub(super) fn read_text(path: &Path) -> Result<String, Fault> {
 }
 
 fn read(mut root: Section<'_>, folder: &Path) -> Settings {
-    let sip = read_sip(root.section("sip"));
+    let sip = sip::read_sip(root.section("sip"), folder);
+    let trunks = sip::read_trunks(root.section("trunks"), folder, &sip);
     let settings = Settings {
         media: read_media(root.section("media"), &sip),
         sip,
@@ -78,7 +81,8 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         speech: read_speech(root.section("speech"), folder),
         policy: read_policy(root.section("policy"), folder),
         supervision: read_supervision(root.section("supervision")),
-        targets: read_targets(root.section("targets")),
+        targets: read_targets(root.section("targets"), &trunks),
+        trunks,
         routes: Routes::default(),
     };
     let routes = read_routes(&mut root, &settings.targets);
@@ -87,29 +91,13 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
     Settings { routes, ..settings }
 }
 
-fn read_sip(mut section: Section<'_>) -> SipSettings {
-    let default = SipSettings::default();
-    let listen = section.read("listen", SOCKET, socket).unwrap_or(default.listen);
-    let external_address = external(&mut section, "sip.listen", listen.ip());
-    let user_agent = section.read("user_agent", "1-100 characters on one line", text(100));
-    let networks = "a list of networks, e.g. [\"10.0.0.0/8\", \"192.0.2.7\"]; \"0.0.0.0/0\" trusts everybody";
-    let trusted = section.read("trusted", networks, list(ENTRIES_MAX, network));
-    section.finish();
-    SipSettings {
-        listen,
-        external_address,
-        user_agent: user_agent.unwrap_or(default.user_agent),
-        trusted: trusted.unwrap_or(default.trusted),
-    }
-}
-
 fn read_media(mut section: Section<'_>, sip: &SipSettings) -> MediaSettings {
     let default = MediaSettings::default();
     let address = section.read("address", "an IP address of this machine", address);
     let external_address = match address.filter(|address| !address.is_unspecified()) {
         // Nothing said about media: the same as SIP.
-        None if !section.has("external_address") => sip.external_address,
-        bound => external(&mut section, "media.address", bound.unwrap_or(sip.listen.ip())),
+        None if !section.has("external_address") => sip.shown(sip.listen()).ip(),
+        bound => external(&mut section, "media.address", bound.unwrap_or(sip.listen().ip())),
     };
     let ports = "\"FIRST-LAST\", FIRST even, 1024-65535, at least two even ports";
     let shown = "a table of networks and what far ends there are shown, e.g. { \"10.0.0.0/8\" = \"10.0.0.5\" }";
@@ -117,7 +105,7 @@ fn read_media(mut section: Section<'_>, sip: &SipSettings) -> MediaSettings {
         networks: section.read("networks", shown, networks).unwrap_or_default(),
         port_rest: span(&mut section, "port_rest_s", 0..=3600).unwrap_or(default.port_rest),
         tones: section.read("tones", "\"cn\", \"us\", \"gb\" or \"eu\"", region).unwrap_or(default.tones),
-        address: address.unwrap_or(sip.listen.ip()),
+        address: address.unwrap_or(sip.listen().ip()),
         external_address,
         ports: section.read("ports", ports, port_range).unwrap_or(default.ports),
         threads: section.read("threads", "a whole number from 1 to 64", whole(1..=64)).map_or(default.threads, count),
@@ -241,17 +229,20 @@ fn read_supervision(mut section: Section<'_>) -> SupervisionSettings {
     SupervisionSettings { per_call: per_call.map_or(default.per_call, count), uris: uris.unwrap_or_default() }
 }
 
-fn read_targets(mut section: Section<'_>) -> BTreeMap<String, Target> {
+fn read_targets(mut section: Section<'_>, trunks: &BTreeMap<String, TrunkSettings>) -> BTreeMap<String, Target> {
     let mut targets = BTreeMap::new();
     section.each_named(|target_name, target| {
         let uri = target.need("uri", "a SIP URI, e.g. \"sip:2000@192.0.2.10\"", sip_uri);
         let proxy = target.read("proxy", SOCKET, socket);
         let (audio, headers) = (read_audio(target), read_rules(target));
+        let known: Vec<&str> = trunks.keys().map(String::as_str).collect();
+        let expected = format!("the name of a [trunks.NAME]; there are: {}", known.join(", "));
+        let trunk = target.read("trunk", expected, |value| name(value).filter(|name| trunks.contains_key(name)));
         if name(&Value::from(target_name)).is_none() {
             target.fault("", format!("\"{target_name}\""), "a name of 1-64 letters, digits, \"-\", \"_\" or \".\"");
         }
         if let Some(uri) = uri {
-            targets.insert(target_name.to_owned(), Target { uri, proxy, audio, headers });
+            targets.insert(target_name.to_owned(), Target { uri, proxy, trunk, audio, headers });
         }
     });
     if targets.len() > ENTRIES_MAX {
@@ -373,8 +364,8 @@ fn networks(value: &Value) -> Option<Vec<(IpNet, IpAddr)>> {
 /// RTP may not take the ports of SIP or HTTP. Same port on another address is still a trap for whoever debugs it.
 fn check_ports(root: &mut Section<'_>, settings: &Settings) {
     let ports = settings.media.ports;
-    let sip = ("sip.listen", settings.sip.listen);
-    for (key, listen) in [sip].into_iter().chain(settings.web.as_ref().map(|web| ("web.listen", web.listen))) {
+    let sip = settings.sip.listeners.iter().map(|listener| ("sip.listen", listener.address));
+    for (key, listen) in sip.chain(settings.web.as_ref().map(|web| ("web.listen", web.listen))) {
         if ports.contains(listen.port()) {
             let expected = format!("a port outside media.ports = \"{}-{}\"", ports.first, ports.last);
             root.fault(key, format!("\"{listen}\""), expected);
@@ -490,7 +481,8 @@ fn media_io(value: &Value) -> Option<MediaIo> {
 
 /// A URI that can be called, by the parser that calls it.
 fn sip_uri(value: &Value) -> Option<String> {
-    let uri = text(256)(value).filter(|uri| uri.starts_with("sip:") && !uri.contains(char::is_whitespace))?;
+    let uri = text(256)(value)
+        .filter(|uri| (uri.starts_with("sip:") || uri.starts_with("sips:")) && !uri.contains(char::is_whitespace))?;
     let parsed = rsipstack::sip::Uri::try_from(uri.as_str()).ok()?;
     (!parsed.host().to_string().is_empty()).then_some(uri)
 }

@@ -425,6 +425,7 @@ fn happen(sim: &mut Sim, step: &Step) {
         Step::Invite { number, offer, expires_s } => {
             let invite = Invite {
                 request_uri: format!("sip:{number}@192.0.2.1"),
+                hops_left: 69,
                 from: "\"Li\" <sip:li@pbx>".into(),
                 to: "<sip:x@y>".into(),
                 sip_call_id: "abc".into(),

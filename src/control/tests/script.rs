@@ -351,6 +351,7 @@ fn invite(words: &[&str]) -> Invite {
     }
     Invite {
         request_uri: format!("sip:{number}@192.0.2.1"),
+        hops_left: 69,
         from: "\"Li\" <sip:li@pbx>;tag=1".into(),
         to: format!("<sip:{number}@192.0.2.1>"),
         sip_call_id: "abc@pbx".into(),

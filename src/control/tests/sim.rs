@@ -320,6 +320,7 @@ pub(super) fn settings() -> ControlSettings {
             Target {
                 uri: format!("sip:{name}@10.0.0.9"),
                 proxy: None,
+                trunk: None,
                 audio: AudioTerms::default(),
                 headers: HeaderRules::default(),
             },

@@ -34,14 +34,14 @@ impl Leg {
     /// Sends a provisional response.
     pub(super) fn progress(&mut self, code: u16, sdp: Option<&Description>) {
         if let Stage::Answering(Answering::Ringing { caller, reliable, .. }) = &mut self.stage {
-            reliable.progress((&**caller, &self.shared.identity), code.clamp(101, 199), sdp);
+            reliable.progress(caller, code.clamp(101, 199), sdp);
         }
     }
 
     /// A PRACK of the caller; true when it acknowledges what waits for one.
     pub(super) fn acknowledged(&mut self, request: &Request) -> bool {
         let Stage::Answering(Answering::Ringing { caller, reliable, .. }) = &mut self.stage else { return false };
-        let is_expected = reliable.acknowledge((&**caller, &self.shared.identity), session::acknowledged(request));
+        let is_expected = reliable.acknowledge(caller, session::acknowledged(request));
         if let Some((sdp, headers)) = reliable.take_answer() {
             self.answer(&sdp, &headers);
         }
@@ -53,7 +53,7 @@ impl Leg {
         let Stage::Answering(Answering::Ringing { caller, reliable, .. }) = &mut self.stage else {
             return ControlFlow::Continue(());
         };
-        if reliable.handle_deadline((&**caller, &self.shared.identity), now) {
+        if reliable.handle_deadline(caller, now) {
             return ControlFlow::Continue(());
         }
         tracing::warn!(leg = self.id.0, "no PRACK for a provisional response");
@@ -68,7 +68,7 @@ impl Leg {
         if reliable.holds(sdp, headers) {
             return;
         }
-        caller.respond(&self.shared.identity, &Reply { headers, sdp: Some(sdp), ..Reply::code(200) });
+        caller.respond(&Reply { headers, sdp: Some(sdp), ..Reply::code(200) });
         self.stage = Stage::Answering(Answering::Answered { bye: None });
     }
 
@@ -78,7 +78,7 @@ impl Leg {
             return self.hang_up(None);
         };
         let code = code.clamp(300, 699);
-        caller.respond(&self.shared.identity, &Reply { reason, headers, ..Reply::code(code) });
+        caller.respond(&Reply { reason, headers, ..Reply::code(code) });
         ControlFlow::Break(End::Ended(format!("rejected with {code}")))
     }
 
@@ -86,7 +86,7 @@ impl Leg {
     pub(super) async fn handle_caller(&mut self, news: ServerNews) -> Flow {
         match (&mut self.stage, news) {
             (Stage::Answering(Answering::Ringing { caller, .. }), ServerNews::Cancelled) => {
-                caller.respond(&self.shared.identity, &Reply::code(487));
+                caller.respond(&Reply::code(487));
                 ControlFlow::Break(End::Cancelled)
             }
             (Stage::Answering(Answering::Ringing { .. }), ServerNews::Over) => {

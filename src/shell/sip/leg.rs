@@ -19,9 +19,11 @@ use tokio::time::Instant;
 use self::inside::{Offer, Referral};
 use super::Shared;
 use super::dialog::Dialog;
-use super::exchange::{self, CallNews, Outcome, Responder, ServerNews};
+use super::exchange::{self, CallNews, Outcome, Responder, ServerNews, Voucher, Way};
 use super::incoming::Answering;
 use super::outgoing::Calling;
+use super::transport::Link;
+use super::trunk::Trunk;
 use crate::control::SipCommand;
 use crate::control::{Header, ReplyId, SipEvent};
 
@@ -37,6 +39,8 @@ pub(super) struct Waits {
     pub(super) reply: Duration,
     /// A cancelled INVITE, for its final response.
     pub(super) cancel: Duration,
+    /// A place that an INVITE was sent to, for its first word, when there is another place.
+    pub(super) hop: Duration,
     /// A BYE, for its response; the leg is over anyway then.
     pub(super) bye: Duration,
     /// A re-INVITE of ours that rings, until it is cancelled.
@@ -53,6 +57,7 @@ impl Default for Waits {
             ringing: Duration::from_secs(300),
             reply: Duration::from_secs(5),
             cancel: Duration::from_secs(32),
+            hop: Duration::from_secs(4),
             bye: Duration::from_secs(4),
             reinvite: Duration::from_secs(20),
             repeat: Duration::from_millis(500),
@@ -67,8 +72,8 @@ pub(super) enum Input {
     Command(SipCommand),
     /// A request inside the dialog.
     Request(Box<Transaction>),
-    /// News of the INVITE that we sent.
-    Call(CallNews),
+    /// News of an INVITE that we sent: which one, counted from the first place that was tried.
+    Call(usize, CallNews),
     /// News of the INVITE that we answer.
     Caller(ServerNews),
     /// News of a re-INVITE or UPDATE that we answer.
@@ -140,6 +145,10 @@ pub(super) struct Leg {
     pub(super) shared: Arc<Shared>,
     pub(super) dialog: Dialog,
     pub(super) stage: Stage,
+    /// The connection that its first request came by, when the requests of the dialog are to go back over it.
+    pub(super) flow: Option<Link>,
+    /// The neighbour at its other end.
+    pub(super) trunk: Option<Arc<Trunk>>,
     inbox: mpsc::Receiver<Input>,
     /// For the tasks that drive this leg's transactions.
     pub(super) me: mpsc::Sender<Input>,
@@ -160,6 +169,8 @@ impl Leg {
             shared,
             dialog,
             stage,
+            flow: None,
+            trunk: None,
             inbox,
             me: me.clone(),
             offers: BTreeMap::new(),
@@ -179,7 +190,7 @@ impl Leg {
         loop {
             let step = match self.next().await {
                 Some(input) => self.handle(input).await,
-                None => self.handle_deadline(),
+                None => self.handle_deadline().await,
             };
             if let ControlFlow::Break(end) = step {
                 self.abandon().await;
@@ -209,7 +220,7 @@ impl Leg {
         stage.into_iter().chain(offer).min()
     }
 
-    fn handle_deadline(&mut self) -> Flow {
+    async fn handle_deadline(&mut self) -> Flow {
         let now = Instant::now();
         self.refuse_late_offers(now);
         match &self.stage {
@@ -221,7 +232,7 @@ impl Leg {
                 self.reject(480, "", &[])
             }
             Stage::Calling(calling) if calling.deadline().is_some_and(|deadline| deadline <= now) => {
-                ControlFlow::Break(End::Failed(487, "cancelled, INVITE unanswered".to_owned()))
+                self.call_is_late().await
             }
             _ => self.insist(now),
         }
@@ -231,7 +242,7 @@ impl Leg {
         match input {
             Input::Command(command) => self.obey(command).await,
             Input::Request(transaction) => self.handle_request(transaction).await,
-            Input::Call(news) => self.handle_call(news).await,
+            Input::Call(attempt, news) => self.handle_call(attempt, news).await,
             Input::Caller(news) => self.handle_caller(news).await,
             Input::Offer(reply, news) => self.handle_offer(reply, news).await,
             Input::Reinvited(response) => {
@@ -292,15 +303,22 @@ impl Leg {
 
     /// Sends a request inside the dialog; its outcome comes back as `Input::Done`.
     pub(super) fn send(&mut self, errand: Errand, method: Method, headers: &[Header]) {
-        let request = self.dialog.request(&self.shared.endpoint, &self.shared.identity, method, headers, None);
-        let (endpoint, me) = (self.shared.endpoint.clone(), self.me.clone());
+        let request = self.dialog.request(self.shared.user_agent(), method, headers, None);
+        let (shared, me, way, voucher) = (self.shared.clone(), self.me.clone(), self.way(), self.voucher());
         tokio::spawn(async move {
-            let outcome = match request {
-                Some(request) => exchange::exchange(endpoint, request, None).await,
-                None => Outcome::new(408, "no address to send from"),
-            };
+            let outcome = exchange::exchange(&shared, request, &way, &voucher).await;
             let _ = me.send(Input::Done(errand, outcome)).await;
         });
+    }
+
+    /// The way of the next request.
+    pub(super) fn way(&self) -> Way {
+        Way::Dialog { flow: self.flow.clone(), next: self.dialog.next_uri() }
+    }
+
+    /// What a request of this leg is sent again with.
+    pub(super) fn voucher(&self) -> Voucher {
+        Voucher { trunk: self.trunk.clone(), sequence: self.dialog.sequence() }
     }
 
     async fn handle_outcome(&mut self, errand: Errand, outcome: Outcome) -> Flow {
@@ -340,7 +358,7 @@ impl Leg {
     /// Answers what still waits when the leg is over.
     async fn abandon(&mut self) {
         for offer in std::mem::take(&mut self.offers).into_values() {
-            offer.refuse(&self.shared.identity, 487);
+            offer.refuse(487);
         }
         self.inbox.close();
         let mut waiting = std::mem::take(&mut self.parked);
@@ -361,7 +379,7 @@ impl Leg {
         transaction: Box<Transaction>,
         name: impl Fn(ServerNews) -> Input + Send + Sync + 'static,
     ) -> Responder {
-        let responder = Responder::new(&transaction, self.dialog.local_tag());
+        let responder = Responder::new(&self.shared, &transaction, self.dialog.local_tag());
         tokio::spawn(exchange::drive_server(transaction, self.me.clone(), name));
         responder
     }

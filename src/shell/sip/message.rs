@@ -16,6 +16,9 @@ pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK
 /// The extensions an INVITE may require of us.
 const EXTENSIONS: [&str; 2] = ["timer", "100rel"];
 
+/// Max-Forwards of a request that says nothing (RFC 3261 §8.1.1.6).
+pub(super) const HOPS_MAX: u8 = 70;
+
 /// The media type of an offer or answer.
 const SDP: &str = "application/sdp";
 
@@ -55,13 +58,13 @@ pub(super) fn response(request: &Request, tag: &str, identity: &Identity, reply:
     if reply.code < 300 {
         headers.push(SipHeader::Contact(identity.contact.clone().into()));
     }
-    add_common(&mut headers, identity, reply.headers, reply.sdp.is_some());
+    add_common(&mut headers, &identity.user_agent, reply.headers, reply.sdp.is_some());
     let body = reply.sdp.map(|sdp| sdp.as_bytes().to_vec()).unwrap_or_default();
     headers.push(SipHeader::ContentLength(content_length(&body).into()));
     Response { status_code: status(reply.code, reply.reason), wire_reason: None, version: Version::V2, headers, body }
 }
 
-/// Who we say we are in every message.
+/// Who we say we are to one far end.
 #[derive(Debug, Clone)]
 pub(super) struct Identity {
     /// The Contact header's value, reachable from outside.
@@ -71,10 +74,10 @@ pub(super) struct Identity {
 }
 
 /// Adds what requests and responses have in common: who we are, what we can, what call control wants said.
-pub(super) fn add_common(headers: &mut Headers, identity: &Identity, extra: &[Header], sdp: bool) {
+pub(super) fn add_common(headers: &mut Headers, user_agent: &str, extra: &[Header], sdp: bool) {
     headers.push(SipHeader::Allow(ALLOW.into()));
     headers.push(SipHeader::Supported(EXTENSIONS.join(", ").into()));
-    headers.push(SipHeader::UserAgent(identity.user_agent.clone().into()));
+    headers.push(SipHeader::UserAgent(user_agent.into()));
     for header in extra.iter().filter(|header| may_send(header)) {
         headers.push(make_header(&header.name, header.value.clone()));
     }
@@ -161,9 +164,10 @@ pub(super) fn unknown_extensions(request: &Request) -> Option<String> {
     (!unknown.is_empty()).then(|| unknown.join(", "))
 }
 
-/// True when Max-Forwards says that the request must go no further.
-pub(super) fn is_out_of_hops(request: &Request) -> bool {
-    request.max_forwards_header().is_ok_and(|header| header.value().trim() == "0")
+/// Max-Forwards of what is sent on because of `request` (RFC 3261 §16.6); nothing when it must go no further.
+pub(super) fn hops_left(request: &Request) -> Option<u8> {
+    let said = request.max_forwards_header().ok().and_then(|header| header.value().trim().parse::<u8>().ok());
+    said.unwrap_or(HOPS_MAX).min(HOPS_MAX).checked_sub(1)
 }
 
 /// What a NOTIFY about a REFER says (RFC 3515).

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::exchange::Responder;
 use super::leg::Waits;
-use super::message::{self, Identity, Reply, session};
+use super::message::{self, Reply, session};
 use crate::control::{Description, Header};
 
 /// What a caller's INVITE says of provisional responses.
@@ -67,7 +67,7 @@ impl Reliable {
     }
 
     /// Sends a provisional response now, or when it is its turn.
-    pub(super) fn progress(&mut self, to: (&Responder, &Identity), code: u16, sdp: Option<&Description>) {
+    pub(super) fn progress(&mut self, to: &Responder, code: u16, sdp: Option<&Description>) {
         let is_reliable = match self.wish {
             Wish::None => return,
             Wish::Plain => false,
@@ -75,8 +75,7 @@ impl Reliable {
             Wish::Required => true,
         };
         if !is_reliable {
-            let (responder, identity) = to;
-            return responder.respond(identity, &Reply { sdp: sdp.map(|sdp| &**sdp), ..Reply::code(code) });
+            return to.respond(&Reply { sdp: sdp.map(|sdp| &**sdp), ..Reply::code(code) });
         }
         if self.sent.is_some() {
             self.waiting = Some((code, sdp.cloned()));
@@ -102,7 +101,7 @@ impl Reliable {
     }
 
     /// Takes what a PRACK acknowledges; false when that is not what waits for one.
-    pub(super) fn acknowledge(&mut self, to: (&Responder, &Identity), acknowledged: Option<(u32, u32)>) -> bool {
+    pub(super) fn acknowledge(&mut self, to: &Responder, acknowledged: Option<(u32, u32)>) -> bool {
         let expected = self.sent.as_ref().map(|sent| (sent.number, self.invite));
         if expected.is_none() || acknowledged != expected {
             return false;
@@ -126,7 +125,7 @@ impl Reliable {
     }
 
     /// Sends again what is due; false when the caller has had long enough.
-    pub(super) fn handle_deadline(&mut self, to: (&Responder, &Identity), now: Instant) -> bool {
+    pub(super) fn handle_deadline(&mut self, to: &Responder, now: Instant) -> bool {
         let Some(sent) = &mut self.sent else { return true };
         if sent.until <= now {
             return false;
@@ -141,9 +140,9 @@ impl Reliable {
 }
 
 impl Sent {
-    fn send(&self, (responder, identity): (&Responder, &Identity)) {
+    fn send(&self, to: &Responder) {
         let header = |name: &str, value: String| Header { name: name.to_owned(), value };
         let headers = [header("Require", "100rel".to_owned()), header("RSeq", self.number.to_string())];
-        responder.respond(identity, &Reply { headers: &headers, sdp: self.sdp.as_deref(), ..Reply::code(self.code) });
+        to.respond(&Reply { headers: &headers, sdp: self.sdp.as_deref(), ..Reply::code(self.code) });
     }
 }

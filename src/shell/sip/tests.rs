@@ -3,9 +3,16 @@
 //! The scenarios are in `tests/sipp`; without the `sipp` program those tests say so and pass.
 
 mod answering;
+mod authority;
 mod bridge;
 mod calling;
+mod carrying;
+mod dns;
 mod inside;
+mod office;
 mod phone;
+mod resolving;
 mod sipp;
+mod trunks;
+mod wire;
 mod with_sipp;

@@ -11,10 +11,9 @@ use rsipstack::sip::{Method, Response};
 use rsipstack::transaction::Transaction;
 use tokio::time::Instant;
 
-use super::super::Shared;
 use super::super::exchange::{self, Outcome, Responder, ServerNews};
 use super::super::incoming::Answering;
-use super::super::message::{self, Identity, Reply, session};
+use super::super::message::{self, Reply, session};
 use super::{End, Errand, Flow, Input, Leg, Stage};
 use crate::control::{Description, Header, OfferMethod, ReplyId, SessionTerms, SipEvent};
 
@@ -44,9 +43,9 @@ impl Offer {
     }
 
     /// Answers with an error, unless it is answered.
-    pub(super) fn refuse(&self, identity: &Identity, code: u16) {
+    pub(super) fn refuse(&self, code: u16) {
         if self.deadline.is_some() {
-            self.responder.respond(identity, &Reply::code(code));
+            self.responder.respond(&Reply::code(code));
         }
     }
 }
@@ -103,7 +102,7 @@ impl Leg {
 
     /// Answers at once, with nothing but a code.
     pub(super) async fn refuse(&self, transaction: Transaction, code: u16) {
-        exchange::refuse(transaction, self.dialog.local_tag(), &self.shared.identity, &Reply::code(code)).await;
+        exchange::refuse(&self.shared, transaction, self.dialog.local_tag(), &Reply::code(code)).await;
     }
 
     /// A key in a body, or a sign of life without one; nobody here understands anything else.
@@ -123,7 +122,7 @@ impl Leg {
         }
         let accepted = [Header { name: "Accept".to_owned(), value: KEY_TYPES.join(", ") }];
         let reply = Reply { headers: &accepted, ..Reply::code(415) };
-        exchange::refuse(transaction, self.dialog.local_tag(), &self.shared.identity, &reply).await;
+        exchange::refuse(&self.shared, transaction, self.dialog.local_tag(), &reply).await;
     }
 
     async fn handle_bye(&mut self, transaction: Box<Transaction>) -> Flow {
@@ -133,7 +132,7 @@ impl Leg {
         };
         self.refuse(*transaction, 200).await;
         if let Stage::Answering(Answering::Ringing { caller, .. }) = &self.stage {
-            caller.respond(&self.shared.identity, &Reply::code(487));
+            caller.respond(&Reply::code(487));
             return ControlFlow::Break(End::Cancelled);
         }
         ControlFlow::Break(End::Ended(reason))
@@ -159,7 +158,7 @@ impl Leg {
         if self.offers.values().any(|offer| offer.deadline.is_some()) {
             let wait = [Header { name: "Retry-After".to_owned(), value: "1".to_owned() }];
             let reply = Reply { headers: &wait, ..Reply::code(500) };
-            return exchange::refuse(*transaction, self.dialog.local_tag(), &self.shared.identity, &reply).await;
+            return exchange::refuse(&self.shared, *transaction, self.dialog.local_tag(), &reply).await;
         }
         let mut transaction = transaction;
         if method == OfferMethod::Invite
@@ -185,7 +184,7 @@ impl Leg {
         };
         offer.deadline = None;
         offer.owes_ack = offer.method == OfferMethod::Invite && code < 300;
-        offer.responder.respond(&self.shared.identity, &Reply { code, reason: "", headers, sdp });
+        offer.responder.respond(&Reply { code, reason: "", headers, sdp });
     }
 
     /// News of an offer's transaction.
@@ -200,7 +199,7 @@ impl Leg {
                 }
             }
             ServerNews::Cancelled => {
-                offer.refuse(&self.shared.identity, 487);
+                offer.refuse(487);
                 offer.deadline = None;
             }
             ServerNews::Over => {
@@ -218,7 +217,7 @@ impl Leg {
     pub(super) fn refuse_late_offers(&mut self, now: Instant) {
         for offer in self.offers.values_mut().filter(|offer| offer.deadline.is_some_and(|until| until <= now)) {
             tracing::warn!(leg = self.id.0, "no reply to an offer in time");
-            offer.refuse(&self.shared.identity, 500);
+            offer.refuse(500);
             offer.deadline = None;
         }
     }
@@ -229,13 +228,10 @@ impl Leg {
         if !is_free || self.offers.values().any(Offer::is_open) {
             return self.tell_reinvited(491, None, SessionTerms::default()).await;
         }
-        let Shared { endpoint, identity, waits, .. } = &*self.shared;
-        let request = self.dialog.request(endpoint, identity, Method::Invite, headers, Some(sdp));
-        let Some(transaction) = request.and_then(|request| exchange::client(endpoint, request, None)) else {
-            return self.tell_reinvited(408, None, SessionTerms::default()).await;
-        };
+        let request = self.dialog.request(self.shared.user_agent(), Method::Invite, headers, Some(sdp));
         self.reinvites = true;
-        tokio::spawn(exchange::drive_reinvite(transaction, waits.reinvite, self.me.clone()));
+        let (shared, way, voucher) = (self.shared.clone(), self.way(), self.voucher());
+        tokio::spawn(exchange::drive_reinvite(shared, request, way, voucher, self.me.clone()));
     }
 
     /// The final response to our re-INVITE.
