@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use prosody::{Analyzer, Baseline, FUNCTIONALS, Feature, Frame, HOP, SAMPLE_RATE_HZ, functionals, semitones};
+use prosody::trained::{Analyzer, Baseline, FUNCTIONALS, Feature, Frame, HOP, SAMPLE_RATE_HZ, functionals, semitones};
 
 use crate::activity::{ACTIVITY_LAG, ACTIVITY_STEP, Activity};
 use crate::observation::Evidence;
@@ -90,7 +90,7 @@ impl Default for Extractor {
 impl Extractor {
     /// The names of a row's values, in order.
     pub fn names() -> Vec<&'static str> {
-        prosody::FUNCTIONAL_NAMES.iter().chain(&RELATIVE_NAMES).copied().collect()
+        prosody::trained::FUNCTIONAL_NAMES.iter().chain(&RELATIVE_NAMES).copied().collect()
     }
 
     /// Position of the next sample.

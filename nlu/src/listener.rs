@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use prosody::{Frame, HOP};
+use prosody::trained::{Frame, HOP};
 
 use crate::features::{Extractor, FEATURES, Row};
 use crate::model::AcousticModel;

@@ -3,7 +3,7 @@
 //! `cargo bench -p prosody`: the time per sample of `one_second` is CPU seconds per audio second.
 
 use divan::{AllocProfiler, Bencher};
-use prosody::{Analyzer, Baseline, Frame, Window, functionals};
+use prosody::trained::{Analyzer, Baseline, Frame, functionals};
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
@@ -53,13 +53,6 @@ fn one_second_of_baseline(bencher: Bencher<'_, '_>) {
     let frames = frames();
     let mut baseline = Baseline::new();
     bencher.bench_local(|| frames[..100].iter().for_each(|frame| baseline.push(frame, true)));
-}
-
-#[divan::bench]
-fn one_second_of_windows(bencher: Bencher<'_, '_>) {
-    let frames = frames();
-    let mut window = Window::new();
-    bencher.bench_local(|| frames[..100].iter().filter_map(|frame| window.push(frame, true)).count());
 }
 
 #[divan::bench]

@@ -10,7 +10,7 @@ use media::dtmf::{Detector, Press};
 use media::jitter::JitterBuffer;
 use media::{LegId, StreamSettings};
 use nlu::{Listener, Observation, PartyId};
-use prosody::Frame;
+use prosody::trained::Frame;
 use tokio::sync::mpsc::error::TrySendError;
 use tracing::{info, warn};
 

@@ -5,9 +5,9 @@
 //! new normal: the first 30 s of speech weigh 1 per second, later seconds 1/4, and a second whose pitch or level
 //! stands more than 2 standard scores out (after the first 5 s) a fifth of that.
 
-use crate::frame::Frame;
-use crate::functionals::semitones;
-use crate::order::{quantile, sort};
+use super::frame::Frame;
+use super::functionals::semitones;
+use super::order::{quantile, sort};
 
 /// What the baseline knows about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -8,8 +8,8 @@ use dasp::window::{Hanning, Window as _};
 use realfft::num_complex::Complex32;
 use realfft::{RealFftPlanner, RealToComplex};
 
-use crate::analyzer::SPAN;
-use crate::frame::{Frame, LEVEL_DBOV_MIN, MEL_BANDS, MEL_ENERGY_MIN, SAMPLE_RATE_HZ};
+use super::analyzer::SPAN;
+use super::frame::{Frame, LEVEL_DBOV_MIN, MEL_BANDS, MEL_ENERGY_MIN, SAMPLE_RATE_HZ};
 
 const WINDOW: usize = 200;
 const FFT: usize = 256;

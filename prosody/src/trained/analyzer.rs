@@ -3,11 +3,11 @@
 //! Works on whole hops only, so the way the input is chunked cannot change a bit of the output.
 //! Does not decide what is speech (that is voice activity's work) and does not resample.
 
-use crate::frame::{Frame, HOP};
-use crate::pitch::Pitch;
-use crate::rhythm::Rhythm;
-use crate::spectrum::Spectrum;
-use crate::track::{DELAY, Tracker};
+use super::frame::{Frame, HOP};
+use super::pitch::Pitch;
+use super::rhythm::Rhythm;
+use super::spectrum::Spectrum;
+use super::track::{DELAY, Tracker};
 
 /// Samples after the end of a hop that must have arrived before its frame comes out (90 ms).
 pub const LOOK_AHEAD: usize = AHEAD + DELAY * HOP;

@@ -2,7 +2,7 @@
 //!
 //! A nucleus is told in the hop that confirms it, when the level has fallen by the dip again.
 
-use crate::frame::{Frame, LEVEL_DBOV_MIN};
+use super::frame::{Frame, LEVEL_DBOV_MIN};
 
 /// How far the level rises before and falls after a nucleus, dB.
 const DIP_DB: f32 = 2.0;

@@ -3,8 +3,8 @@
 //! The same function serves the server and the training recipe, so both see the same numbers.
 //! Finite for any frames; a group without frames to speak of (no voiced ones, no speech) is all zeros.
 
-use crate::frame::{Frame, MEL_BANDS};
-use crate::order::{quantile, sort};
+use super::frame::{Frame, MEL_BANDS};
+use super::order::{quantile, sort};
 
 /// Functionals that are not log-mel statistics.
 const PLAIN: usize = 20;
