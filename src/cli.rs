@@ -105,6 +105,8 @@ pub struct DemoArgs {
 enum EvalCommand {
     /// Emotion from voice: a folder with `manifest.csv` (file,label,speaker,…) and its recordings (WAV).
     Speech(EvalSpeechArgs),
+    /// Pitch: a folder of signals with known contours (made when asked for), ours beside other tools' tracks.
+    Pitch(EvalPitchArgs),
 }
 
 /// `calmline eval speech`.
@@ -121,6 +123,32 @@ pub struct EvalSpeechArgs {
     pub model: ModelArgs,
 }
 
+/// `calmline eval pitch`.
+#[derive(Debug, Args)]
+pub struct EvalPitchArgs {
+    /// Holds `source/`, `truth/`, a folder per condition and, where other tools ran, `tracks/TOOL/CONDITION/`.
+    #[arg(value_name = "DIR")]
+    pub data: PathBuf,
+    /// First makes the signals of every condition from `source/`; where there is none, from synthetic voices.
+    #[arg(long)]
+    pub make: bool,
+    /// Synthetic voices of each kind.
+    #[arg(long, value_name = "N", default_value_t = 6)]
+    pub voices: usize,
+    /// What the synthetic voices and the noises grow from.
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    pub seed: u64,
+    /// Also tells every kind of contour by itself.
+    #[arg(long)]
+    pub kinds: bool,
+    /// Also writes every row as CSV.
+    #[arg(long, value_name = "FILE.csv")]
+    pub csv: Option<PathBuf>,
+    /// Prints the figures as one JSON object on the last line.
+    #[arg(long)]
+    pub json: bool,
+}
+
 impl Cli {
     /// Runs the command and says how it went on standard error.
     pub fn run(self) -> ExitCode {
@@ -130,6 +158,7 @@ impl Cli {
             Command::Analyze(args) => analyze::run(&args),
             Command::Demo(args) => demo::run(&args),
             Command::Eval(EvalCommand::Speech(args)) => eval::speech(&args),
+            Command::Eval(EvalCommand::Pitch(args)) => eval::pitch(&args),
         };
         match outcome {
             Ok(()) => ExitCode::SUCCESS,
