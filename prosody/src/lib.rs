@@ -5,6 +5,7 @@
 mod math;
 pub mod pitch;
 mod rate;
+mod spectrum;
 pub mod synthetic;
 pub mod trained;
 

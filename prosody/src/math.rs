@@ -1,4 +1,4 @@
-//! Logarithms fast enough to be taken of every bin, written so that the compiler can do several at once.
+//! Logarithms and powers fast enough to be taken of every bin, written so that the compiler can do several at once.
 
 /// The base-2 logarithm of a positive normal number, within 4e-6; below the smallest normal number, about −126.
 pub(crate) fn log2(x: f32) -> f32 {
@@ -23,6 +23,15 @@ pub(crate) fn decibels(power: f32) -> f32 {
     3.010_299_9 * log2(power)
 }
 
+/// Two to the power of `x`, within 3e-6 of it; 0 from −127 down.
+pub(crate) fn exp2(x: f32) -> f32 {
+    let whole = x.clamp(-127.0, 127.0).round();
+    let y = (x - whole).clamp(-0.5, 0.5) * std::f32::consts::LN_2;
+    let series = 1.0 + y * (1.0 + y * (1.0 / 2.0 + y * (1.0 / 6.0 + y * (1.0 / 24.0 + y * (1.0 / 120.0)))));
+    let scale = f32::from_bits(((whole as i32 + 127) as u32) << 23);
+    scale * series
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -34,6 +43,14 @@ mod tests {
         fn close_to_the_exact_one(exponent in -125.0f32..125.0) {
             let x = exponent.exp2();
             prop_assert!((f64::from(log2(x)) - f64::from(x).log2()).abs() < 4e-6 + 1e-7 * f64::from(exponent.abs()));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn powers_are_close_to_the_exact_ones(x in -125.0f32..125.0) {
+            let exact = f64::from(x).exp2();
+            prop_assert!((f64::from(exp2(x)) / exact - 1.0).abs() < 3e-6);
         }
     }
 
