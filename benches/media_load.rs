@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use calmline::shell::clock::Clock;
-use calmline::shell::media::{MediaHandle, MediaIo, MediaOptions, TapRing};
+use calmline::shell::media::{MediaHandle, MediaIo, MediaOptions, MediaPriority, TapRing};
 use media::{Codec, Command, LegId, Ssrc, Stamp, StreamSettings};
 use tokio::sync::mpsc;
 
@@ -47,6 +47,8 @@ fn main() {
         legs_max: calls * 2,
         cpus: Vec::new(),
         io,
+        stamps: false,
+        priority: MediaPriority::Realtime,
         tap: Arc::clone(&tap),
         events: sender,
         clock: Clock::start(),

@@ -24,6 +24,14 @@ need_packages() {
     DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+# The same for what some systems do not have: tests that need it say that they are skipped.
+want_packages() {
+    (need_packages "$@") && return 0
+    for package in "$@"; do
+        (need_packages "$package") || say "$package could not be installed: the tests that need it are skipped"
+    done
+}
+
 # The Rust toolchain that rust-toolchain.toml names, by rustup.
 need_rust() {
     [ -d "$HOME/.cargo/bin" ] && export PATH="$HOME/.cargo/bin:$PATH"

@@ -8,7 +8,9 @@ mod call;
 mod codecs;
 mod command;
 mod context;
+mod description;
 mod finish;
+mod handshake;
 mod hold;
 mod input;
 mod keys;
@@ -16,6 +18,7 @@ mod leg;
 mod offer;
 mod ports;
 mod prompts;
+mod reoffer;
 mod reroute;
 mod session;
 mod setup;
@@ -34,7 +37,8 @@ use media::{LegId, Sound};
 use routing::CallKey;
 
 pub use command::{Command, SipCommand};
-pub use input::{Header, Input, Invite, OfferMethod, Order, ReplyId, SipEvent};
+pub use description::Description;
+pub use input::{HandshakeFailure, Header, Input, Invite, OfferMethod, Order, ReplyId, SipEvent};
 
 use self::call::{Call, Stage};
 use self::context::{Context, Shared};
@@ -182,6 +186,9 @@ impl Control {
             }
             Input::Key { leg, key } => {
                 self.with_owner(now, leg, out, |call, context| call.pressed(context, leg, key, Way::Audio));
+            }
+            Input::Shaken { leg, outcome } => {
+                self.with_owner(now, leg, out, |call, context| call.shaken(context, leg, outcome));
             }
             Input::Spoken { leg, prompt, sound } => {
                 self.with_owner(now, leg, out, |call, context| call.spoken(context, prompt, sound));
@@ -387,6 +394,7 @@ fn leg_of(event: &SipEvent) -> LegId {
         | SipEvent::Answered { leg, .. }
         | SipEvent::Failed { leg, .. }
         | SipEvent::Offer { leg, .. }
+        | SipEvent::Reinvited { leg, .. }
         | SipEvent::Key { leg, .. }
         | SipEvent::ReferProgress { leg, .. }
         | SipEvent::Probed { leg, .. }

@@ -13,12 +13,13 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, Unit};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
-use crate::notice::{Notice, What};
+use crate::notice::{LegReport, Notice, What};
 use table::{
     ALERTS, BUILD_INFO, CALL_ANGER_PEAK, CALL_SETUP, CALL_TALK, CALLS_ACTIVE, CALLS_ANSWERED, CALLS_ENDED,
-    CALLS_REFUSED, CALLS_STARTED, DECISIONS, KEYS, LISTENER_RESTARTS, LISTENER_UP, LISTENING_BACKLOG, OBSERVATIONS,
-    PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, POLICY_INFO, PROMPTS, REACTION, REROUTE_ANSWER, REROUTE_GAP,
-    REROUTES, TAP_DROPPED, TICK_LATENESS,
+    CALLS_REFUSED, CALLS_STARTED, DECISIONS, HANDSHAKE, HANDSHAKE_DATAGRAMS_DROPPED, HANDSHAKES, KEYS, LEG_BURST,
+    LEG_DISCARDED, LEG_JITTER, LEG_LOSS, LEG_OPINION, LEG_RATING, LEG_ROUND_TRIP, LISTENER_RESTARTS, LISTENER_UP,
+    LISTENING_BACKLOG, OBSERVATIONS, PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, POLICY_INFO, PROMPTS, REACTION,
+    REINVITES, REROUTE_ANSWER, REROUTE_GAP, REROUTES, TAP_DROPPED, TICK_LATENESS,
 };
 pub use table::{Bounds, Kind, Metric, TABLE};
 
@@ -127,12 +128,19 @@ impl Metrics {
             What::Decided { rule, .. } => self.count(&DECISIONS, &[rule], 1),
             What::KeyPressed { party, way, .. } => self.count(&KEYS, &[party, way], 1),
             What::SecureInput { .. } => {}
+            What::HandshakeDone { took_ms, .. } => {
+                self.count(&HANDSHAKES, &["done"], 1);
+                self.record_ms(&HANDSHAKE, &[], *took_ms);
+            }
+            What::HandshakeFailed { failure, .. } => self.count(&HANDSHAKES, &[failure], 1),
+            What::CodecAsked { party, outcome, .. } => self.count(&REINVITES, &[party, outcome], 1),
             What::PromptStarted { .. } | What::PromptEnded { .. } | What::PromptFailed { .. } => {
                 self.observe_prompt(&notice.what);
             }
             What::RerouteStarted { .. } | What::Rerouted { .. } | What::RerouteFailed { .. } => {
                 self.observe_reroute(&notice.what);
             }
+            What::LegEnded(report) => self.observe_leg(report),
             What::Alert { severity, .. } => self.count(&ALERTS, &[severity], 1),
             What::CallEnded { reason, talk_ms, peak_anger, .. } => {
                 self.count(&CALLS_ENDED, &[reason], 1);
@@ -149,6 +157,11 @@ impl Metrics {
         self.count(&PACKETS_REFUSED, &[], counts.refused);
         self.count(&PACKETS_LOST, &[], counts.lost);
         self.count(&TAP_DROPPED, &[], counts.tap_dropped);
+    }
+
+    /// A datagram of a handshake was dropped because too many wait.
+    pub fn count_handshake_datagram_dropped(&self) {
+        self.count(&HANDSHAKE_DATAGRAMS_DROPPED, &[], 1);
     }
 
     /// How late a media tick ran.
@@ -210,6 +223,32 @@ impl Metrics {
             _ => return,
         };
         self.count(&REROUTES, &[via, outcome], 1);
+    }
+
+    fn observe_leg(&self, LegReport { party, quality, .. }: &LegReport) {
+        let seconds = |milliseconds: Option<f32>| milliseconds.map(|milliseconds| milliseconds / 1_000.0);
+        let by_party = [
+            (&LEG_RATING, quality.r_factor),
+            (&LEG_ROUND_TRIP, seconds(quality.round_trip_ms)),
+            (&LEG_BURST, quality.burst_ratio),
+        ];
+        for (metric, value) in by_party {
+            value.into_iter().for_each(|value| self.record(metric, &[party], f64::from(value)));
+        }
+        let by_direction = [
+            (&LEG_OPINION, "received", quality.mos_listening),
+            (&LEG_OPINION, "conversing", quality.mos_conversational),
+            (&LEG_OPINION, "reported", quality.mos_reported),
+            (&LEG_JITTER, "received", seconds(quality.jitter_received_ms)),
+            (&LEG_JITTER, "reported", seconds(quality.jitter_reported_ms)),
+            (&LEG_LOSS, "received", quality.loss_received),
+            (&LEG_LOSS, "reported", quality.loss_reported),
+            (&LEG_DISCARDED, "received", quality.discarded_received),
+            (&LEG_DISCARDED, "reported", quality.discarded_reported),
+        ];
+        for (metric, direction, value) in by_direction {
+            value.into_iter().for_each(|value| self.record(metric, &[party, direction], f64::from(value)));
+        }
     }
 
     fn describe_all(&self) {

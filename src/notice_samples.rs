@@ -1,6 +1,6 @@
 //! One notice of every kind, as one call would make them; for tests of everything that reads notices.
 
-use crate::notice::{Notice, What};
+use crate::notice::{LegQuality, LegReport, Notice, What};
 
 /// All kinds, in the order of the enum; all belong to `call-1` except the refused one.
 pub(crate) fn one_of_each() -> Vec<Notice> {
@@ -72,6 +72,36 @@ fn late() -> Vec<What> {
         What::RerouteFailed { via: "refer".into(), target: "desk".into(), reason: "486 Busy Here".into() },
         What::KeyPressed { party: "caller".into(), key: "5".into(), way: "event".into() },
         What::SecureInput { on: true },
+        What::HandshakeDone { party: "caller".into(), suite: "AEAD_AES_128_GCM".into(), took_ms: 35 },
+        What::HandshakeFailed {
+            party: "callee".into(),
+            failure: "wrong_certificate".into(),
+            reason: "the far end's certificate is not the one of its fingerprint".into(),
+        },
+        What::CodecAsked { party: "caller".into(), codec: "PCMA".into(), outcome: "accepted".into() },
+        What::LegEnded(LegReport {
+            party: "caller".into(),
+            name: "caller".into(),
+            codec: "PCMA".into(),
+            packets_received: 3_075,
+            packets_sent: 3_070,
+            packets_lost: 3,
+            quality: LegQuality {
+                mos_listening: Some(4.375),
+                mos_conversational: Some(4.25),
+                mos_reported: Some(4.375),
+                r_factor: Some(91.5),
+                round_trip_ms: Some(42.5),
+                delay_ms: Some(81.25),
+                jitter_received_ms: Some(1.5),
+                jitter_reported_ms: Some(0.75),
+                loss_received: Some(0.001),
+                loss_reported: Some(0.0),
+                discarded_received: Some(0.0),
+                discarded_reported: None,
+                burst_ratio: Some(1.0),
+            },
+        }),
         What::CallEnded {
             reason: "caller hung up".into(),
             talk_ms: 61_500,

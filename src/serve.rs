@@ -3,6 +3,7 @@
 //! Decides nothing: every event goes to call control, every command to the part that it is for.
 
 mod desk;
+mod handshakes;
 mod start;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -41,13 +42,15 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
     })
 }
 
-/// Libraries that speak too much at `info`: one prints whole SIP messages, numbers of callers included.
-const QUIET: [&str; 2] = ["rsipstack", "ort"];
+/// Libraries that speak too much at `info`, and what they may say: one prints whole SIP messages, numbers of callers and
+/// keys included; another one warns of whatever strangers send.
+const QUIET: [(&str, &str); 3] = [("rsipstack", "warn"), ("ort", "warn"), ("rtc_dtls", "error")];
 
 /// Log lines go to standard error; `RUST_LOG` sets the level, `info` when it is not set.
 fn start_log(json: bool) {
     let wanted = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned());
-    let quiet = QUIET.iter().filter(|library| !wanted.contains(*library)).map(|library| format!("{library}=warn"));
+    let quiet = QUIET.iter().filter(|(library, _)| !wanted.contains(library));
+    let quiet = quiet.map(|(library, level)| format!("{library}={level}"));
     let filter = EnvFilter::new(std::iter::once(wanted.clone()).chain(quiet).collect::<Vec<_>>().join(","));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
     if json { log.json().init() } else { log.init() }

@@ -25,7 +25,7 @@ use media::tone::Region;
 pub use policies::{Policies, load_policy};
 pub use route::{HeaderMatch, Pattern, RequestView, Route, Routes};
 
-use crate::shell::media::MediaIo;
+use crate::shell::media::{MediaIo, MediaPriority};
 
 /// The whole configuration of one server.
 ///
@@ -110,6 +110,10 @@ pub struct MediaSettings {
     pub cpus: Vec<usize>,
     /// How the media threads wait for packets.
     pub io: MediaIo,
+    /// Whether jitter is measured by the kernel's receive times instead of the media loop's.
+    pub stamps: bool,
+    /// What the media threads come before.
+    pub priority: MediaPriority,
     /// A leg that sends nothing for this long is asked whether it is still there.
     pub silence: Duration,
     /// A leg that sends nothing for this long is ended, whatever it answered.
@@ -128,6 +132,8 @@ impl Default for MediaSettings {
             threads: 1,
             cpus: Vec::new(),
             io: MediaIo::Auto,
+            stamps: false,
+            priority: MediaPriority::Normal,
             silence: Duration::from_secs(30),
             silence_limit: Duration::from_secs(300),
         }

@@ -156,7 +156,7 @@ impl Drop for Process {
 fn shake(socket: &UdpSocket, expected: &Fingerprint, active: bool) -> SessionKeys {
     let certificate = Certificate::generate().expect("the system gives randomness");
     let start = Instant::now();
-    let agreed = Handshake { fingerprint: expected.clone(), active };
+    let agreed = Handshake { fingerprint: expected.clone(), active, separate_control: false };
     let mut endpoint = Endpoint::new(agreed, &certificate, Duration::ZERO).expect("the certificate is ours");
     let mut buffer = [0; 2048];
     loop {

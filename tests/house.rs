@@ -140,6 +140,21 @@ fn links_lead_somewhere() {
 }
 
 #[test]
+fn tests_that_documents_name_exist() {
+    let document = fs::read_to_string(root().join("docs/INTEGRATIONS.md")).expect("the document");
+    let sources = files(&["rs"]);
+    // Every second piece between backquotes is code; tests are named like paths.
+    let named: Vec<&str> = document.split('`').skip(1).step_by(2).filter(|code| code.contains("::")).collect();
+    assert!(named.len() > 20, "only {named:?}");
+    let exists = |test: &str| {
+        let function = format!("fn {}()", test.rsplit("::").next().unwrap_or_default());
+        sources.values().any(|text| text.contains(&function))
+    };
+    let wrong: Vec<String> = named.into_iter().filter(|test| !exists(test)).map(str::to_owned).collect();
+    nothing(&wrong);
+}
+
+#[test]
 fn the_readers_of_this_test_see() {
     let long = format!("fn a() {{\n{}}}\n\nfn b() {{\n}}\n", "    x();\n".repeat(FUNCTION_LINES_MAX));
     assert_eq!(long_functions(&long), [(1, FUNCTION_LINES_MAX + 2)]);

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use calmline::shell::clock::Clock;
-use calmline::shell::media::{MediaHandle, MediaIo, MediaOptions, TapRing};
+use calmline::shell::media::{MediaHandle, MediaIo, MediaOptions, MediaPriority, TapRing};
 use media::{Codec, Command, LegId, Ssrc, Stamp, StreamSettings};
 use tokio::sync::mpsc;
 
@@ -31,6 +31,8 @@ fn steady_state_allocates_nothing() {
             threads: 1,
             cpus: Vec::new(),
             io,
+            stamps: true,
+            priority: MediaPriority::Realtime,
             legs_max: LEGS as usize,
             tap: Arc::clone(&tap),
             events: sender,

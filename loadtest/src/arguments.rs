@@ -53,6 +53,13 @@ pub(crate) enum Mode {
         #[arg(long, default_value_t = 0)]
         hold_ms: u64,
     },
+    /// Draws a comparison: CPU and added latency against the number of calls, one line per system and mode.
+    Plot {
+        /// Medians as `loadtest/compare` writes them.
+        csv: PathBuf,
+        /// The picture.
+        svg: PathBuf,
+    },
     /// Calls that come and go for long: fails when the server's memory or files grow, when packets are lost, or when
     /// anything is left behind.
     Soak {

@@ -119,7 +119,8 @@ fn babble() -> Vec<i16> {
 /// Far below the clicks.
 const BABBLE_PEAK: f32 = 0.2;
 /// What telephones send: with FEC, without pauses.
-pub(crate) const OPUS: OpusSettings = OpusSettings { fec: true, dtx: false, bitrate_max: None };
+pub(crate) const OPUS: OpusSettings =
+    OpusSettings { fec: true, dtx: false, bitrate_max: None, constant: false, playback_hz_max: None };
 
 #[cfg(test)]
 mod tests {

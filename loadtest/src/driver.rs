@@ -11,6 +11,7 @@ use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use media::srtp::Suite;
 use media::{Codec, Direction, StreamSettings, dtmf};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -22,6 +23,7 @@ use crate::phone::{
 };
 use crate::stream::{Keep, Recording, StreamPlan, StreamStats};
 
+mod arrival;
 mod endpoint;
 mod station;
 
@@ -73,6 +75,8 @@ pub struct PhonePlan {
     pub payload_type_first: u8,
     /// SRTP with keys in the description and nothing else; otherwise plain RTP and nothing else.
     pub is_secured: bool,
+    /// The only suite that it offers; all that there are otherwise.
+    pub suite: Option<Suite>,
 }
 
 impl PhonePlan {
@@ -89,6 +93,7 @@ impl PhonePlan {
             stream: StreamPlan::default(),
             payload_type_first: PAYLOAD_TYPE_FIRST,
             is_secured: false,
+            suite: None,
         }
     }
 }
@@ -128,6 +133,7 @@ impl Phones {
             stream: plan.stream,
             payload_type_first: plan.payload_type_first,
             secret: if plan.is_secured { Some(secret()?) } else { None },
+            suite: plan.suite,
         };
         let uri = format!("sip:{}@{}", settings.user, settings.sip);
         let (events, inbox) = mpsc::sync_channel(EVENTS_MAX);

@@ -12,5 +12,6 @@ pub mod load;
 pub mod message;
 pub mod network;
 pub mod phone;
+pub mod plot;
 pub mod stream;
 mod voice;

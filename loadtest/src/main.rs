@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use loadtest::load;
+use loadtest::{load, plot};
 use serde::Serialize;
 
 use arguments::{Arguments, Mode};
@@ -39,6 +39,11 @@ fn run(arguments: &Arguments) -> std::io::Result<bool> {
             let report = load::calls(&target.calls(*rate, *seconds, Duration::from_millis(*hold_ms)))?;
             print(&report, arguments.json)?;
             Ok(report.answered == report.calls)
+        }
+        Mode::Plot { csv, svg } => {
+            let picture = plot::draw(&std::fs::read_to_string(csv)?)?;
+            std::fs::write(svg, picture)?;
+            Ok(true)
         }
         Mode::Soak { target, speech, soak } => {
             load::check(&target.server())?;

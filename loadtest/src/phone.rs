@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use media::srtp::Suite;
 use media::{Codec, Direction, dtmf};
 
 use crate::audio::Audio;
@@ -69,6 +70,8 @@ pub struct PhoneSettings {
     /// Makes the keys of its calls: it offers and takes SRTP with keys in the description and nothing else. `None`: plain
     /// RTP and nothing else.
     pub secret: Option<Secret>,
+    /// The only suite that it offers; all that there are otherwise.
+    pub suite: Option<Suite>,
 }
 
 impl PhoneSettings {
@@ -86,6 +89,7 @@ impl PhoneSettings {
             stream: StreamPlan::default(),
             payload_type_first: PAYLOAD_TYPE_FIRST,
             secret: None,
+            suite: None,
         }
     }
 }
@@ -345,7 +349,7 @@ impl Phone {
         }
     }
 
-    /// When `Tick` is due.
+    /// When `Tick` is due; each does one thing, so the next may be due at once.
     pub fn deadline(&self) -> Option<Duration> {
         self.timers.first().map(|(at, _)| *at)
     }
@@ -371,7 +375,7 @@ impl Phone {
     }
 
     fn tick(&mut self, now: Duration, out: &mut Output) {
-        while let Some(&(at, index)) = self.timers.first()
+        if let Some(&(at, index)) = self.timers.first()
             && at <= now
         {
             self.with(now, index, out, Call::tick);

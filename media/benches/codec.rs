@@ -101,7 +101,7 @@ fn decode(bencher: Bencher<'_, '_>, codec: Codec, rate_hz: u32) {
 }
 
 fn encoder(codec: Codec, rate_hz: u32) -> Encoder {
-    let settings = OpusSettings { fec: true, dtx: false, bitrate_max: None };
+    let settings = OpusSettings { fec: true, dtx: false, bitrate_max: None, ..OpusSettings::default() };
     Encoder::new(codec, rate_hz, settings).expect("every codec at both rates")
 }
 

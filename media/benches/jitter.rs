@@ -43,7 +43,7 @@ fn listening_put_and_get(bencher: Bencher<'_, '_>) {
 
 /// One packet in and one frame out, on average.
 fn playout(bencher: Bencher<'_, '_>, codec: Codec, rate_hz: u32, network: Network) {
-    let opus = OpusSettings { fec: true, dtx: false, bitrate_max: None };
+    let opus = OpusSettings { fec: true, dtx: false, bitrate_max: None, ..OpusSettings::default() };
     let mut encoder = Encoder::new(codec, rate_hz, opus).expect("a codec that is there");
     let payloads: Vec<Vec<u8>> = (0..50).map(|n| payload(&mut encoder, rate_hz, n)).collect();
     let mut playout = Playout::new(codec, rate_hz).expect("a codec that is there");

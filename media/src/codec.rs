@@ -43,7 +43,7 @@ pub enum Codec {
 }
 
 impl Codec {
-    /// All of them, the cheapest to transcode first.
+    /// All of them.
     pub const ALL: [Codec; 6] = [Codec::Pcma, Codec::Pcmu, Codec::L16Narrow, Codec::L16Wide, Codec::G722, Codec::Opus];
 
     /// The encoding name in `a=rtpmap` (RFC 3551 §6, RFC 7587 §7).
@@ -107,6 +107,16 @@ impl Codec {
             (Codec::Opus, _) => (12.4, 54.0),
         };
         Cost { decode_us, encode_us }
+    }
+
+    /// What a call takes whose sides speak these two, µs for 20 ms of both: each side decoded and encoded for the other,
+    /// at the rate that both can carry. Nothing for the same codec and for the two laws of G.711, which need no samples.
+    pub fn cost_with(self, other: Codec) -> f32 {
+        if self == other || self.law().is_some() && other.law().is_some() {
+            return 0.0;
+        }
+        let rate_hz = self.audio_rate_hz().min(other.audio_rate_hz());
+        [self, other].map(|codec| codec.cost(rate_hz)).iter().map(|cost| cost.decode_us + cost.encode_us).sum()
     }
 
     /// Which G.711 law it is, if it is one.

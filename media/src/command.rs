@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use crate::codec::OpusSettings;
 use crate::dtmf::Key;
+use crate::engine::Channel;
 use crate::quality::LegQuality;
+use crate::sdp::Formats;
 use crate::srtp::{Security, SessionKeys};
 use crate::{Codec, LegId, PromptId};
 
@@ -85,6 +87,8 @@ pub enum Command {
     Send {
         /// The leg that shakes hands.
         leg: LegId,
+        /// From which of its ports.
+        channel: Channel,
         /// A DTLS datagram.
         datagram: Vec<u8>,
     },
@@ -92,6 +96,8 @@ pub enum Command {
     Key {
         /// The leg that shook hands.
         leg: LegId,
+        /// What they protect: the packets of this port.
+        channel: Channel,
         /// The keys.
         keys: Box<SessionKeys>,
     },
@@ -126,8 +132,15 @@ pub struct StreamSettings {
     pub event_payload_type: Option<u8>,
     /// The one that the far end sends.
     pub event_payload_type_received: Option<u8>,
+    /// Ticks per second of telephone-events: the codec's own clock, or 8,000 for far ends that know no other.
+    pub event_clock_hz: u32,
+    /// What else the far end may send, by the numbers of the offer: it is taken too, so that nothing is lost while
+    /// another codec is being agreed, and far ends are heard that send something else than they answered.
+    pub also_received: Box<Formats>,
     /// Milliseconds of audio per packet that we send when we make the audio ourselves.
     pub ptime_ms: u8,
+    /// The most that a packet to the far end may hold, milliseconds; longer ones of the other side are cut.
+    pub packet_ms_max: Option<u8>,
     /// What we do on this leg (RFC 3264 §5.1, seen from us).
     pub direction: Direction,
     /// What the far end wants of Opus; of no interest to the other codecs.
@@ -149,9 +162,12 @@ impl StreamSettings {
             payload_type_received: payload_type,
             event_payload_type: None,
             event_payload_type_received: None,
+            event_clock_hz: codec.clock_hz(),
+            also_received: Box::default(),
             ptime_ms: 20,
+            packet_ms_max: None,
             direction: Direction::SendRecv,
-            opus: OpusSettings { fec: true, dtx: false, bitrate_max: None },
+            opus: OpusSettings { fec: true, dtx: false, bitrate_max: None, ..OpusSettings::default() },
             security: Security::Plain,
             ice: None,
         }
@@ -304,6 +320,8 @@ pub enum Event {
     Handshake {
         /// The leg that shakes hands.
         leg: LegId,
+        /// On which of its ports.
+        channel: Channel,
         /// A DTLS datagram.
         datagram: Vec<u8>,
     },

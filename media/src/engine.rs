@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use self::law::Tables;
-pub use self::output::{Channel, Datagram, Departure, LegSlot, Output, TAP_BYTES_MAX, TapFrame};
+pub use self::output::{Channel, Datagram, Departure, LegSlot, Output, TAP_BYTES_MAX, TapFrame, Tie};
 use crate::leg::Leg;
 use crate::packet::PACKET_BYTES_MAX;
 use crate::srtp::TRAILER_BYTES_MAX;
@@ -112,7 +112,7 @@ impl Engine {
         }
         match self.tick_due {
             Some(due) if due < self.watch_due => Some((due, "next frame of a sound")),
-            Some(_) | None => Some((self.watch_due, "look for silent legs and reports that are due")),
+            Some(_) | None => Some((self.watch_due, "look for silent legs, reports that are due and ties")),
         }
     }
 
@@ -147,7 +147,7 @@ impl Engine {
         match datagram.first() {
             None => {}
             Some(0..=3) if stun::is_stun(datagram) => self.check(now, &arrival, out),
-            Some(20..=63) => self.shake_hands(&arrival, out),
+            Some(20..=63) => self.shake_hands(now, &arrival, out),
             Some(_) if arrival.channel == Channel::Control || rtcp::is_control(datagram) => {
                 self.control_packet(now, arrival);
             }
@@ -174,6 +174,8 @@ impl Engine {
             }
             leg.watch(now);
             leg.report(now, LegSlot(slot), out);
+            let slot = LegSlot(slot);
+            out.ties.extend(leg.judge_tie(now).map(|to| Tie { slot, to }));
         }
         self.watch_due = now + WATCH_EVERY;
     }
@@ -187,8 +189,8 @@ impl Engine {
     }
 }
 
-/// How often silence and due reports are looked for.
-const WATCH_EVERY: Duration = Duration::from_millis(250);
+/// How often silence, due reports and ties are looked for.
+const WATCH_EVERY: Duration = Duration::from_millis(100);
 
 /// SplitMix64: numbers that a stranger does not guess by chance; no secrets depend on them.
 #[derive(Debug)]

@@ -12,7 +12,8 @@ use rtc_shared::marshal::Unmarshal;
 
 use crate::Codec;
 use crate::codec::Decoder;
-use crate::order::{Order, Placed};
+use crate::packet::Ssrc;
+use crate::sequence::{Sequencer, Verdict};
 
 #[cfg(test)]
 mod tests;
@@ -46,7 +47,7 @@ pub struct JitterBuffer {
     /// `None` when the codec's library gives none; nothing is heard then.
     decoder: Option<Decoder>,
     payload_type: u8,
-    order: Order,
+    sequencer: Sequencer,
     /// The arrival of the first packet: position 0.
     start: Option<Duration>,
     /// The newest packet's timestamp and position, from which the next one is placed.
@@ -133,7 +134,7 @@ impl JitterBuffer {
             codec,
             decoder: Decoder::new(codec, RATE_HZ).ok(),
             payload_type,
-            order: Order::default(),
+            sequencer: Sequencer::default(),
             start: None,
             anchor: None,
             pending: BTreeMap::new(),
@@ -174,19 +175,23 @@ impl JitterBuffer {
             return;
         }
 
-        let placed = self.order.place(packet.header.ssrc, packet.header.sequence_number);
-        self.stats.lost = self.order.lost();
-        if placed == Placed::Duplicate {
-            self.stats.duplicates += 1;
-            return;
-        }
-        if placed == Placed::Stale {
-            self.stats.late += 1;
-            return;
-        }
+        let verdict = self.sequencer.place(Ssrc(packet.header.ssrc), packet.header.sequence_number);
+        self.stats.lost = self.sequencer.lost();
+        let (place, begins) = match verdict {
+            Verdict::Begins(place) => (place, true),
+            Verdict::Advances(place) | Verdict::Fills(place) => (place, false),
+            Verdict::Duplicate => {
+                self.stats.duplicates += 1;
+                return;
+            }
+            Verdict::Stale | Verdict::Jumped => {
+                self.stats.late += 1;
+                return;
+            }
+        };
         if packet.header.payload_type != self.payload_type || packet.payload.is_empty() {
             self.stats.ignored += 1;
-            if matches!(placed, Placed::Begins(_)) {
+            if begins {
                 self.anchor = None;
             }
             return;
@@ -194,7 +199,7 @@ impl JitterBuffer {
         let length = self.decoder.as_ref().and_then(|decoder| decoder.samples_in(&packet.payload));
         let Some(length) = length.filter(|length| (1..=PAYLOAD_MAX).contains(length)) else {
             self.stats.refused += 1;
-            if matches!(placed, Placed::Begins(_)) {
+            if begins {
                 self.anchor = None;
             }
             return;
@@ -203,13 +208,13 @@ impl JitterBuffer {
         let start = *self.start.get_or_insert(arrival);
         let arrival = position_at(start, arrival);
         let timestamp = packet.header.timestamp;
-        let (number, position) = match placed {
-            Placed::Begins(number) => (number, self.begin(timestamp, arrival)),
-            Placed::Newest(number) => (number, self.newest(timestamp, arrival)),
-            Placed::Older(number) => (number, self.by_timestamp(timestamp).unwrap_or(0)),
-            Placed::Duplicate | Placed::Stale => return,
+        let position = match verdict {
+            Verdict::Begins(_) => self.begin(timestamp, arrival),
+            Verdict::Fills(_) => self.by_timestamp(timestamp).unwrap_or(0),
+            _ => self.newest(timestamp, arrival),
         };
-        self.keep(position, Waiting { arrival, number, length, sound: Sound::Payload(packet.payload.to_vec()) });
+        let (number, sound) = (place.number(), Sound::Payload(packet.payload.to_vec()));
+        self.keep(position, Waiting { arrival, number, length, sound });
     }
 
     /// Gives out the next piece: clears `samples`, fills them, and says where they stand; `None` when nothing is due.

@@ -109,6 +109,14 @@ impl Latch {
         self.follow(now, address, ssrc) == Admission::Latched
     }
 
+    /// Who is latched, and when it was last heard.
+    pub fn source(&self) -> Option<(SocketAddr, Duration)> {
+        match &self.state {
+            State::Latched(source) => Some((source.address, source.heard)),
+            State::Unheard | State::Relearning { .. } => None,
+        }
+    }
+
     /// True while nothing was heard from the far end.
     pub fn is_unheard(&self) -> bool {
         matches!(self.state, State::Unheard)

@@ -2,25 +2,32 @@
 //!
 //! Knows nothing of other legs; who hears whom is the engine's.
 
+mod partner;
 mod protection;
 mod reports;
 mod sending;
+mod tie;
+
+pub(crate) use sending::rescale_duration;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use self::partner::Partner;
 use self::protection::Protection;
+use self::tie::Tie;
 use crate::codec::CodecError;
-use crate::engine::Arrival;
+use crate::engine::{Arrival, Channel};
 use crate::latch::{Admission, Latch};
 use crate::packet::{PACKET_BYTES_MAX, RtpHeader};
 use crate::relay::Outgoing;
+use crate::sdp::Formats;
 use crate::sequence::{Place, Sequencer, Verdict};
 use crate::srtp::SessionKeys;
 use crate::stats::Reception as Counts;
 use crate::transcode::{Target, Transcoder};
 use crate::voice::Voice;
-use crate::{Codec, Direction, Event, LegId, LegStats, StreamSettings, Supervision, dtmf, rtcp};
+use crate::{Codec, ControlPort, Direction, Event, LegId, LegStats, StreamSettings, Supervision, dtmf, rtcp};
 
 /// Comfort noise (RFC 3389), the same static payload type everywhere.
 pub(crate) const COMFORT_NOISE: u8 = 13;
@@ -41,8 +48,10 @@ pub(crate) struct Leg {
     pub(crate) voice: Option<Box<Voice>>,
     /// The last voice, for the next time.
     spare: Option<Box<Voice>>,
-    /// Turns the other side's codec into ours, when they differ.
+    /// Turns the other side's codec into ours, when they differ, and its packets into shorter ones.
     pub(crate) transcoder: Option<Box<Transcoder>>,
+    /// The other side's packets hold more than this far end takes.
+    pub(crate) repacks: bool,
     /// The leg that this one supervises, and how.
     pub(crate) supervises: Option<(u32, Supervision)>,
     pub(crate) tapped: bool,
@@ -50,17 +59,17 @@ pub(crate) struct Leg {
     pub(crate) tap_dropped: u64,
     packets_sent: u64,
     settings: Option<StreamSettings>,
+    spoken: Spoken,
     protection: Protection,
     latch: Latch,
+    tie: Tie,
     /// Where control packets come from, when that is not the audio's source.
     control_source: Option<SocketAddr>,
     sequencer: Sequencer,
     counts: Counts,
     key_receiver: dtmf::Receiver,
     presses: Vec<dtmf::Press>,
-    /// Where handshake datagrams come from.
-    handshake_source: Option<SocketAddr>,
-    handshakes_left: u16,
+    partner: Partner,
     session: rtcp::Session,
     refused: u64,
     unauthentic: u64,
@@ -107,6 +116,17 @@ pub(crate) struct Passage {
     pub(crate) to: SocketAddr,
     pub(crate) payload_type: u8,
     pub(crate) codec: Codec,
+    /// Ticks per second of durations of key presses.
+    pub(crate) event_clock_hz: u32,
+}
+
+/// The codec that the far end speaks, by its packets.
+#[derive(Debug, Default)]
+struct Spoken {
+    /// `None` before anything was agreed.
+    codec: Option<Codec>,
+    /// When its packets last changed to another codec.
+    changed: Option<Duration>,
 }
 
 /// Figures of transcoders and voices that this leg no longer has.
@@ -134,14 +154,17 @@ impl Leg {
             voice: None,
             spare: None,
             transcoder: None,
+            repacks: false,
             supervises: None,
             tapped: false,
             secure: false,
             tap_dropped: 0,
             packets_sent: 0,
             settings: None,
+            spoken: Spoken::default(),
             protection: Protection::new(),
             latch: Latch::default(),
+            tie: Tie::default(),
             control_source: None,
             sequencer: Sequencer::default(),
             counts: Counts::default(),
@@ -149,8 +172,7 @@ impl Leg {
             presses: Vec::with_capacity(PRESSES_MAX),
             session: rtcp::Session::new(now, outgoing.ssrc(), &format!("{seed:016x}@calmline"), seed),
             outgoing,
-            handshake_source: None,
-            handshakes_left: reports::HANDSHAKES_MAX,
+            partner: Partner::default(),
             refused: 0,
             unauthentic: 0,
             gone: Gone::default(),
@@ -161,14 +183,22 @@ impl Leg {
     /// Takes what offer/answer agreed.
     pub(crate) fn configure(&mut self, now: Duration, settings: StreamSettings) {
         let expected_before = self.may_receive();
-        self.latch.signal(now, settings.remote);
-        self.protection.configure(&settings.security);
-        self.outgoing.set_clock(settings.codec.clock_hz());
-        self.counts.set_clock(settings.codec.clock_hz());
-        self.session.set_codec(settings.codec);
-        if self.settings.as_ref().is_none_or(|before| before.codec.clock_hz() != settings.codec.clock_hz()) {
-            self.key_receiver = dtmf::Receiver::new(settings.codec.clock_hz());
+        let remote_before = self.settings.as_ref().and_then(|before| before.remote);
+        if let (Some(old), Some(new)) = (remote_before, settings.remote)
+            && old != new
+        {
+            self.partner.leave(old, new);
         }
+        self.latch.signal(now, settings.remote);
+        self.protection.configure(&settings.security, settings.control != ControlPort::Shared);
+        self.outgoing.set_clock(settings.codec.clock_hz());
+        self.session.set_codec(settings.codec);
+        // What is spoken now goes on until the far end takes another: packets are on their way still.
+        let goes_on = |codec| settings.also_received.payload_type(codec).is_some();
+        let spoken = self.spoken.codec.filter(|&codec| goes_on(codec)).unwrap_or(settings.codec);
+        self.spoken.codec = Some(spoken);
+        self.counts.set_clock(spoken.clock_hz());
+        self.repacks = false;
         self.settings = Some(settings);
         if !expected_before {
             self.silence = Silence { since: now, said: None };
@@ -195,7 +225,14 @@ impl Leg {
             PayloadKind::ComfortNoise => (settings.codec.clock_hz() == 8_000).then_some(COMFORT_NOISE)?,
         };
         let to = self.latch.target()?;
-        may_send.then_some(Passage { to, payload_type, codec: settings.codec })
+        let StreamSettings { codec, event_clock_hz, .. } = *settings;
+        may_send.then_some(Passage { to, payload_type, codec, event_clock_hz })
+    }
+
+    /// Whether a payload of the other side holds more than a packet to this far end may.
+    pub(crate) fn is_too_long(&self, codec: Codec, payload: &[u8]) -> bool {
+        let longest_ms = self.settings.as_ref().and_then(|settings| settings.packet_ms_max);
+        longest_ms.is_some_and(|ms| codec.ticks_in(payload) > codec.clock_hz() / 1_000 * u32::from(ms))
     }
 
     /// What audio that is made for this leg has to be; `None` before anything was agreed.
@@ -205,14 +242,25 @@ impl Leg {
         Some(Target { codec: settings.codec, ptime_ms: settings.ptime_ms.clamp(10, longest_ms), opus: settings.opus })
     }
 
-    /// The payload type of key presses that this leg may be sent.
-    pub(crate) fn event_payload_type(&self) -> Option<u8> {
-        self.settings.as_ref()?.event_payload_type
+    /// The codec that the far end speaks; `None` before anything was agreed.
+    pub(crate) fn spoken(&self) -> Option<Codec> {
+        self.spoken.codec
     }
 
-    /// Takes the keys that a handshake has brought.
-    pub(crate) fn take_keys(&mut self, keys: &SessionKeys) {
-        self.protection.take_keys(keys);
+    /// A packet of the far end that was taken came too late to be heard.
+    pub(crate) fn discard(&mut self, place: Place) {
+        self.counts.discard(place);
+    }
+
+    /// The payload type of key presses that this leg may be sent, and their ticks per second.
+    pub(crate) fn event(&self) -> Option<(u8, u32)> {
+        let settings = self.settings.as_ref()?;
+        Some((settings.event_payload_type?, settings.event_clock_hz))
+    }
+
+    /// Takes the keys that a handshake has brought for what goes through one of the ports.
+    pub(crate) fn take_keys(&mut self, channel: Channel, keys: &SessionKeys) {
+        self.protection.take_keys(channel, keys);
     }
 
     /// Whether what this leg sends is copied to the listening side.
@@ -258,7 +306,16 @@ impl Leg {
     pub(crate) fn drop_transcoder(&mut self) {
         if let Some(transcoder) = self.transcoder.take() {
             self.gone.samples_concealed += transcoder.stats().concealed_samples;
+            // The next one counts anew; its packets go on where the stream is.
+            self.outgoing.interrupt();
         }
+    }
+
+    /// What to change about the tie of this leg's media socket to its far end, if anything.
+    pub(crate) fn judge_tie(&mut self, now: Duration) -> Option<Option<SocketAddr>> {
+        // Connectivity checks come from addresses that no audio comes from.
+        let ice = self.settings.as_ref().is_none_or(|settings| settings.ice.is_some());
+        self.tie.judge(now, self.latch.source().filter(|_| !ice))
     }
 
     /// The span of silence that is to be said now, if any.
@@ -315,22 +372,41 @@ impl Leg {
             events.push(Event::Heard { leg: self.id });
         }
 
+        if let PayloadKind::Audio(codec) = kind
+            && !self.follow(now, codec)
+        {
+            return Reception::Refused;
+        }
         let verdict = self.sequencer.place(header.ssrc, header.sequence);
         let audio = matches!(kind, PayloadKind::Audio(_));
         self.counts.count(arrival.at, verdict, &header, audio);
         let place = match verdict {
             Verdict::Begins(place) | Verdict::Advances(place) | Verdict::Fills(place) => place,
-            Verdict::Stale | Verdict::Jumped => return Reception::Refused,
+            Verdict::Duplicate | Verdict::Stale | Verdict::Jumped => return Reception::Refused,
         };
         if !self.may_receive() {
             return Reception::Withheld;
         }
         let mut key_down = false;
-        if let PayloadKind::KeyPress { .. } = kind {
+        if let PayloadKind::KeyPress { clock_hz } = kind {
             let payload = &arrival.bytes[header.payload_start..header.payload_end];
-            key_down = self.hear_key(now, &header, payload, events);
+            key_down = self.hear_key(now, clock_hz, &header, payload, events);
         }
         Reception::Taken(Received { header, place, kind, key_down })
+    }
+
+    /// Follows the far end to another codec that it may speak; false when it changes too often to be followed.
+    fn follow(&mut self, now: Duration, codec: Codec) -> bool {
+        if self.spoken.codec == Some(codec) {
+            return true;
+        }
+        // Packets of the old codec that are late must not change it back and forth.
+        if self.spoken.changed.is_some_and(|changed| now < changed + CODEC_STAYS) {
+            return false;
+        }
+        self.spoken = Spoken { codec: Some(codec), changed: Some(now) };
+        self.counts.set_clock(codec.clock_hz());
+        true
     }
 
     fn recognise(&self, bytes: &[u8]) -> Option<(RtpHeader, PayloadKind)> {
@@ -339,15 +415,15 @@ impl Leg {
         let kind = match header.payload_type {
             agreed if agreed == settings.payload_type_received => PayloadKind::Audio(settings.codec),
             event if Some(event) == settings.event_payload_type_received => {
-                PayloadKind::KeyPress { clock_hz: settings.codec.clock_hz() }
+                PayloadKind::KeyPress { clock_hz: settings.event_clock_hz }
             }
             COMFORT_NOISE => PayloadKind::ComfortNoise,
             // An answerer may send what its own answer says although we offered another number.
             other if other == settings.payload_type => PayloadKind::Audio(settings.codec),
             other if Some(other) == settings.event_payload_type => {
-                PayloadKind::KeyPress { clock_hz: settings.codec.clock_hz() }
+                PayloadKind::KeyPress { clock_hz: settings.event_clock_hz }
             }
-            _ => return None,
+            other => settings.also_received.kind_of(other)?,
         };
         Some((header, kind))
     }
@@ -355,6 +431,16 @@ impl Leg {
     fn may_receive(&self) -> bool {
         let direction = self.settings.as_ref().map(|settings| settings.direction);
         matches!(direction, Some(Direction::SendRecv | Direction::RecvOnly))
+    }
+}
+
+impl Formats {
+    /// What packets of a payload type are.
+    fn kind_of(&self, payload_type: u8) -> Option<PayloadKind> {
+        let audio = self.codecs.iter().find(|(_, number)| *number == payload_type);
+        let event = || self.events.iter().find(|(_, number)| *number == payload_type);
+        let audio = audio.map(|&(codec, _)| PayloadKind::Audio(codec));
+        audio.or_else(|| event().map(|&(clock_hz, _)| PayloadKind::KeyPress { clock_hz }))
     }
 }
 
@@ -366,5 +452,7 @@ impl Silence {
     }
 }
 
+/// How long a codec is spoken at least: a sender that changes more often would have us open decoders all the time.
+const CODEC_STAYS: Duration = Duration::from_millis(200);
 /// Presses that one telephone-event packet brings at most.
 const PRESSES_MAX: usize = 4;

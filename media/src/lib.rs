@@ -14,7 +14,6 @@ mod leg;
 pub mod mix;
 pub mod network;
 pub mod ogg;
-mod order;
 mod packet;
 mod play;
 pub mod playout;
@@ -37,7 +36,7 @@ pub use command::{
     Command, ControlPort, Direction, Event, IceCredentials, LegStats, PlayMode, Sound, StreamSettings, Supervision,
 };
 pub use engine::{
-    Arrival, BUFFER_BYTES, Channel, Datagram, Departure, Engine, Input, LegSlot, Output, TAP_BYTES_MAX, TapFrame,
+    Arrival, BUFFER_BYTES, Channel, Datagram, Departure, Engine, Input, LegSlot, Output, TAP_BYTES_MAX, TapFrame, Tie,
 };
 pub use ids::{LegId, PromptId};
 pub use packet::{HEADER_BYTES, Malformed, PACKET_BYTES_MAX, RtpHeader, Ssrc, Stamp};

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::Codec;
 use crate::codec::{CodecError, Decoder};
-use crate::order::{Order, Placed};
 use crate::packet::Ssrc;
+use crate::sequence::{Sequencer, Verdict};
 
 mod audio;
 mod delay;
@@ -41,13 +41,18 @@ pub struct PlayoutSettings {
 
 impl PlayoutSettings {
     /// What suits a codec: 20 to 200 ms, 64 packets of up to 60 ms.
+    ///
+    /// Opus waits for 40 ms at least: a packet of 20 ms is told of by the one after it, which has to be there up to a
+    /// frame before its own time. The redundancy of longer packets comes in time only when jitter has made the delay
+    /// longer; without it they are concealed.
     pub const fn of(codec: Codec) -> Self {
         let payload_octets_max = match codec {
             Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::Opus => 512,
             Codec::L16Narrow => 960,
             Codec::L16Wide => 1_440,
         };
-        Self { delay_ms_min: 20, delay_ms_max: 200, packets_max: 64, payload_octets_max }
+        let delay_ms_min = if matches!(codec, Codec::Opus) { 40 } else { 20 };
+        Self { delay_ms_min, delay_ms_max: 200, packets_max: 64, payload_octets_max }
     }
 }
 
@@ -128,7 +133,7 @@ pub struct Playout {
     codec: Codec,
     rate_hz: u32,
     decoder: Decoder,
-    order: Order,
+    sequencer: Sequencer,
     timeline: Timeline,
     delay: Delay,
     queue: Queue,
@@ -196,7 +201,7 @@ impl Playout {
             codec,
             rate_hz,
             decoder: Decoder::new(codec, rate_hz)?,
-            order: Order::default(),
+            sequencer: Sequencer::default(),
             timeline: Timeline::new(rate_hz, codec.clock_hz()),
             delay: Delay::new(rate_hz, floor, ceiling),
             queue: Queue::new(settings.packets_max.max(2), settings.payload_octets_max),
@@ -215,16 +220,16 @@ impl Playout {
 
     /// Takes one packet as it arrived. Never fails: what cannot be used is counted.
     pub fn push(&mut self, now: Duration, packet: Packet<'_>) {
-        let placed = self.order.place(packet.ssrc.0, packet.sequence);
-        self.stats.lost = self.order.lost();
-        let (number, is_newest) = match placed {
-            Placed::Begins(number) | Placed::Newest(number) => (number, true),
-            Placed::Older(number) => (number, false),
-            Placed::Duplicate => {
+        let verdict = self.sequencer.place(packet.ssrc, packet.sequence);
+        self.stats.lost = self.sequencer.lost();
+        let (number, is_newest) = match verdict {
+            Verdict::Begins(place) | Verdict::Advances(place) => (place.number(), true),
+            Verdict::Fills(place) => (place.number(), false),
+            Verdict::Duplicate => {
                 self.stats.duplicates += 1;
                 return;
             }
-            Placed::Stale => {
+            Verdict::Stale | Verdict::Jumped => {
                 self.stats.refused += 1;
                 return;
             }

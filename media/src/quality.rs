@@ -14,8 +14,10 @@ pub struct LegQuality {
     pub loss_received: Option<f32>,
     /// Lost on the way to them, 0-1, over the whole call, as they report it.
     pub loss_reported: Option<f32>,
-    /// Thrown away by our jitter buffer, 0-1, over the whole call.
+    /// Came too late for us to use, 0-1, over the whole call.
     pub discarded: Option<f32>,
+    /// Came too late for them, 0-1, as they report it (RFC 3611 §4.7.1).
+    pub discarded_reported: Option<f32>,
     /// Mean run of losses against that of random loss.
     pub burst_ratio: Option<f32>,
     /// Interarrival jitter of what we receive, ms.

@@ -336,6 +336,7 @@ impl Session {
             loss_received: heard.then_some(loss),
             loss_reported: self.loss_reported(),
             discarded: heard.then_some(discarded),
+            discarded_reported: self.voip.map(|voip| f32::from(voip.discard_rate) / 256.0),
             burst_ratio: heard.then_some(path.burst_ratio),
             jitter_received_ms: heard.then(|| reception.jitter_ms()),
             jitter_reported_ms: self.jitter_reported_ms(),

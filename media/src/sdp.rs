@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use crate::codec::OpusSettings;
 use crate::{Codec, Direction, StreamSettings};
 
 mod agree;
@@ -32,6 +33,10 @@ pub const MEDIA_MAX: usize = 16;
 
 /// Milliseconds of audio per packet when nobody asks for anything else (RFC 3551 §4.2).
 const PTIME_MS_DEFAULT: u8 = 20;
+/// The longest packets that we ask for, milliseconds.
+const PTIME_MS_MAX: u8 = 60;
+/// The clock of telephone-events that everybody knows.
+const EVENT_CLOCK_HZ: u32 = 8_000;
 /// The event codes that we take when the far end names none: digits, `*`, `#`, A-D and flash (RFC 4733 §3.2).
 const EVENT_CODES: &str = "0-16";
 
@@ -46,6 +51,26 @@ pub struct Local {
     pub session_id: u64,
     /// `o=` version: one more whenever the description changes (RFC 3264 §8).
     pub version: u64,
+}
+
+/// How a far end wants what it receives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// Audio per packet, milliseconds (`ptime`, RFC 8866 §6.4).
+    pub ptime_ms: Option<u8>,
+    /// The most that a packet may hold, milliseconds (`maxptime`).
+    pub ptime_ms_max: Option<u8>,
+    /// What it wants of Opus, when it speaks that (RFC 7587 §6.1).
+    pub opus: Option<OpusSettings>,
+}
+
+impl Wishes {
+    /// The packet time that we pass on to those who send: what telephones do, nothing odd. A frame of Opus has no 30 or
+    /// 50 ms, and telephones that are asked for them fall silent instead of putting frames together (baresip 1.0).
+    fn ptime_to_ask_for(self, mut codecs: impl Iterator<Item = Codec>) -> Option<u8> {
+        let opus = codecs.any(|codec| codec == Codec::Opus);
+        self.ptime_ms.filter(|ms| (10..=PTIME_MS_MAX).contains(ms) && !(opus && [30, 50].contains(ms)))
+    }
 }
 
 /// Why a description cannot be used.
@@ -117,7 +142,7 @@ pub fn accept(answer: &Session, offered: &[(Codec, u8)], event: Option<u8>) -> R
 fn formats(codecs: &[(Codec, u8)], event: Option<u8>) -> Formats {
     Formats {
         codecs: codecs.to_vec(),
-        events: event.map(|payload_type| (8_000, payload_type)).into_iter().collect(),
+        events: event.map(|payload_type| (EVENT_CLOCK_HZ, payload_type)).into_iter().collect(),
         comfort_noise: false,
     }
 }

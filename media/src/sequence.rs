@@ -13,6 +13,13 @@ pub struct Place {
     pub position: u64,
 }
 
+impl Place {
+    /// One number for both: more by one per packet of a source, and far more with another source.
+    pub(crate) fn number(self) -> u64 {
+        (u64::from(self.epoch) << 32) + self.position
+    }
+}
+
 /// What to do with a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -22,7 +29,9 @@ pub enum Verdict {
     Advances(Place),
     /// Late, and not seen before.
     Fills(Place),
-    /// Seen before, too late to place, or from a source that has ended.
+    /// Seen before.
+    Duplicate,
+    /// Too late to place, or from a source that has ended.
     Stale,
     /// Far from where the source was; believed when the next one follows it.
     Jumped,
@@ -35,6 +44,8 @@ pub struct Sequencer {
     /// The source before, so that its stragglers are known.
     ended: Option<(Ssrc, u16)>,
     epoch: u32,
+    /// Packets missing in sources that have ended.
+    lost_before: u64,
 }
 
 #[derive(Debug)]
@@ -42,6 +53,7 @@ struct Source {
     ssrc: Ssrc,
     first: u64,
     highest: u64,
+    received: u64,
     /// Bit n: position `highest - n` was taken.
     taken: u64,
     /// The sequence number that would confirm a jump.
@@ -58,28 +70,41 @@ impl Sequencer {
                 Step::Confirmed => self.begin(ssrc, sequence),
                 Step::Advances(position) => Verdict::Advances(Place { epoch: self.epoch, position }),
                 Step::Fills(position) => Verdict::Fills(Place { epoch: self.epoch, position }),
+                Step::Duplicate => Verdict::Duplicate,
                 Step::Stale => Verdict::Stale,
                 Step::Jumped => Verdict::Jumped,
             };
         }
 
-        if let Some((ended, highest)) = self.ended
-            && ended == ssrc
-            && highest.wrapping_sub(sequence) < STRAGGLERS_MAX
-        {
+        if self.is_straggler(ssrc, sequence) {
             return Verdict::Stale;
         }
         self.begin(ssrc, sequence)
     }
 
+    /// A late packet of the source before: behind its end, or just beyond it while the new source has hardly begun.
+    fn is_straggler(&self, ssrc: Ssrc, sequence: u16) -> bool {
+        let Some((_, highest)) = self.ended.filter(|(ended, _)| *ended == ssrc) else { return false };
+        let (behind, ahead) = (highest.wrapping_sub(sequence), sequence.wrapping_sub(highest));
+        let begun = self.current.as_ref().is_some_and(|source| source.received > u64::from(AHEAD_MAX));
+        behind < STRAGGLERS_MAX || !begun && ahead <= AHEAD_MAX
+    }
+
+    /// Packets missing so far, over all sources; a late one counts until it comes.
+    pub fn lost(&self) -> u64 {
+        self.lost_before + self.current.as_ref().map_or(0, Source::lost)
+    }
+
     fn begin(&mut self, ssrc: Ssrc, sequence: u16) -> Verdict {
         if let Some(source) = self.current.take() {
+            self.lost_before += source.lost();
             self.ended = Some((source.ssrc, source.highest as u16));
         }
         // One cycle up, so that nothing near the first packet is below zero.
         let position = CYCLE + u64::from(sequence);
         self.epoch = self.epoch.wrapping_add(1);
-        self.current = Some(Source { ssrc, first: position, highest: position, taken: 1, awaited: None });
+        let (first, highest) = (position, position);
+        self.current = Some(Source { ssrc, first, highest, received: 1, taken: 1, awaited: None });
         Verdict::Begins(Place { epoch: self.epoch, position })
     }
 }
@@ -87,6 +112,7 @@ impl Sequencer {
 enum Step {
     Advances(u64),
     Fills(u64),
+    Duplicate,
     Stale,
     Jumped,
     Confirmed,
@@ -109,6 +135,7 @@ impl Source {
 
     fn advance(&mut self, step: u64) -> Step {
         self.highest += step;
+        self.received += 1;
         self.taken = u32::try_from(step).ok().and_then(|s| self.taken.checked_shl(s)).unwrap_or(0) | 1;
         self.awaited = None;
         Step::Advances(self.highest)
@@ -117,11 +144,19 @@ impl Source {
     fn fill(&mut self, back: u64) -> Step {
         let position = self.highest - back;
         let bit = 1 << back;
-        if position < self.first || self.taken & bit != 0 {
+        if position < self.first {
             return Step::Stale;
         }
+        if self.taken & bit != 0 {
+            return Step::Duplicate;
+        }
         self.taken |= bit;
+        self.received += 1;
         Step::Fills(position)
+    }
+
+    fn lost(&self) -> u64 {
+        (self.highest - self.first + 1).saturating_sub(self.received)
     }
 }
 
@@ -133,8 +168,10 @@ const DROPOUT_MAX: i64 = 3_000;
 /// The furthest a late packet may lie back; one bit of memory each.
 const MISORDER_MIN: i64 = -63;
 
-/// How far behind its end a source's packet is a straggler; further, or ahead, the source speaks again.
+/// How far behind its end a source's packet is a straggler; further, the source speaks again.
 const STRAGGLERS_MAX: u16 = 100;
+/// Packets of two sources that may overtake each other where one gives way to the other.
+const AHEAD_MAX: u16 = 4;
 
 #[cfg(test)]
 mod tests {
@@ -152,7 +189,7 @@ mod tests {
 
     #[test]
     fn late_fills_once() {
-        check(&[(1, 10), (1, 12), (1, 11), (1, 11), (1, 12)], "B A F s s");
+        check(&[(1, 10), (1, 12), (1, 11), (1, 11), (1, 12)], "B A F d d");
     }
 
     #[test]
@@ -162,7 +199,10 @@ mod tests {
 
     #[test]
     fn new_source_and_stragglers() {
-        check(&[(1, 10), (2, 500), (1, 9), (1, 10), (2, 501), (1, 11)], "B B s s A B");
+        check(&[(1, 10), (2, 500), (1, 9), (1, 10), (2, 501), (1, 11)], "B B s s A s");
+        let begun = [(1, 10), (2, 500), (2, 501), (2, 502), (2, 503), (2, 504)];
+        check(&[&begun[..], &[(1, 10), (1, 11), (1, 12)]].concat(), "B B A A A A s B A");
+        check(&[&begun[..2], &[(1, 15), (1, 16)]].concat(), "B B B A");
     }
 
     #[test]
@@ -175,7 +215,28 @@ mod tests {
         check(&[(1, 1_000), (1, 100), (1, 101)], "B j B");
     }
 
-    /// `expected`: B begins, A advances, F fills, s stale, j jumped.
+    #[test]
+    fn what_is_missing_is_counted_over_all_sources() {
+        let mut sequencer = Sequencer::default();
+        for (packets, lost) in [(&[(1, 10), (1, 14)][..], 3), (&[(1, 12), (1, 12)], 2), (&[(2, 9), (2, 11)], 3)] {
+            packets.iter().for_each(|&(ssrc, sequence)| _ = sequencer.place(Ssrc(ssrc), sequence));
+            assert_eq!(sequencer.lost(), lost, "{packets:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_grow_with_packets_and_jump_with_sources() {
+        let mut sequencer = Sequencer::default();
+        let mut number = |ssrc: u32, sequence: u16| match sequencer.place(Ssrc(ssrc), sequence) {
+            Verdict::Begins(place) | Verdict::Advances(place) | Verdict::Fills(place) => place.number(),
+            other => panic!("{other:?}"),
+        };
+        let (first, wrapped, late) = (number(1, 65_534), number(1, 0), number(1, 65_535));
+        assert_eq!((wrapped - first, late - first), (2, 1));
+        assert!(number(2, 5) > wrapped + 1_000_000);
+    }
+
+    /// `expected`: B begins, A advances, F fills, d duplicate, s stale, j jumped.
     #[track_caller]
     fn check(packets: &[(u32, u16)], expected: &str) {
         let mut sequencer = Sequencer::default();
@@ -185,6 +246,7 @@ mod tests {
                 Verdict::Begins(_) => "B",
                 Verdict::Advances(_) => "A",
                 Verdict::Fills(_) => "F",
+                Verdict::Duplicate => "d",
                 Verdict::Stale => "s",
                 Verdict::Jumped => "j",
             })

@@ -103,7 +103,7 @@ impl Reception {
                 self.follow(place, header.ssrc);
                 place
             }
-            Verdict::Stale | Verdict::Jumped => return,
+            Verdict::Duplicate | Verdict::Stale | Verdict::Jumped => return,
         };
         self.received += 1;
         self.bytes += header.payload_bytes() as u64;

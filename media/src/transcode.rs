@@ -77,6 +77,8 @@ pub struct Transcoder {
     marker: bool,
     /// Time that passes in silence before the next packet.
     pause: Option<Pause>,
+    /// The time of the last packet that was handed through, theirs and ours.
+    handed: Option<(u32, u32)>,
     stats: TranscodeStats,
 }
 
@@ -129,6 +131,7 @@ impl Transcoder {
             timestamp: 0,
             marker: true,
             pause: None,
+            handed: None,
             stats: TranscodeStats::default(),
         })
     }
@@ -227,15 +230,25 @@ impl Transcoder {
         Some(Some(Produced { place, timestamp, ticks, marker }))
     }
 
-    /// The place and time of a packet that is handed through beside the audio (telephone-event).
-    pub fn hand_through(&mut self, timestamp: u32) -> Produced {
+    /// The place and time of a packet that is handed through beside the audio (telephone-event), whose own clock has
+    /// `clock_hz`.
+    pub fn hand_through(&mut self, timestamp: u32, clock_hz: u32) -> Produced {
         let place = self.place;
         self.place.position += 1;
-        let since = self.reached.map_or(0, |reached| timestamp.wrapping_sub(reached.timestamp) as i32);
-        let ratio = f64::from(self.target.codec.clock_hz()) / f64::from(self.source.clock_hz());
         let now = self.timestamp.wrapping_add(self.ticks(self.samples.len()));
-        let timestamp = now.wrapping_add((f64::from(since) * ratio) as i32 as u32);
-        Produced { place, timestamp, ticks: 0, marker: false }
+        // Only times of the same clock can be compared; the packets of one press are all of one time.
+        let same_clock = self.reached.filter(|_| clock_hz == self.source.clock_hz());
+        let since = same_clock.map(|reached| timestamp.wrapping_sub(reached.timestamp) as i32);
+        let ours = match (since, self.handed) {
+            (Some(since), _) => {
+                let ratio = f64::from(self.target.codec.clock_hz()) / f64::from(clock_hz);
+                now.wrapping_add((f64::from(since) * ratio) as i32 as u32)
+            }
+            (None, Some((theirs, ours))) if theirs == timestamp => ours,
+            (None, _) => now,
+        };
+        self.handed = Some((timestamp, ours));
+        Produced { place, timestamp: ours, ticks: 0, marker: false }
     }
 
     /// The figures so far.

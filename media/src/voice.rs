@@ -105,8 +105,9 @@ impl Voice {
     /// When a codec cannot be opened; then nothing more is changed.
     pub fn arrange(&mut self, target: Target, wanted: &[Wanted]) -> Result<(), CodecError> {
         if target != self.target {
-            let (player, underruns) = (self.player.take(), self.underruns);
-            *self = Self { player, underruns, resumes: self.resumes, ..Self::new(target, self.due)? };
+            let fresh = Self::new(target, self.due)?;
+            let (player, keys) = (self.player.take(), self.keys.take());
+            *self = Self { player, keys, underruns: self.underruns, resumes: self.resumes, ..fresh };
         }
         self.speakers.retain(|speaker| wanted.contains(&speaker.wanted));
         for &party in wanted.iter().take(SOURCES_MAX) {
@@ -145,9 +146,9 @@ impl Voice {
         self.player.as_ref().is_some_and(|player| matches!(player.mode(), PlayMode::Duck { .. }))
     }
 
-    /// Presses a key for the leg, as telephone-event. When too many wait already, it is left out.
-    pub fn press(&mut self, key: Key) {
-        let clock_hz = self.target.codec.clock_hz();
+    /// Presses a key for the leg, as telephone-event of that clock. When too many wait already, it is left out.
+    pub fn press(&mut self, key: Key, clock_hz: u32) {
+        self.keys.take_if(|keys| keys.clock_hz() != clock_hz);
         let keys = self.keys.get_or_insert_with(|| Box::new(dtmf::Sender::new(clock_hz)));
         // Nobody presses sixty-four keys ahead of time by hand; who does it by program loses the rest.
         let _full = keys.press([key].into_iter(), KEY_MS, KEY_MS);

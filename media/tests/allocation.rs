@@ -42,7 +42,7 @@ fn steady_state_allocates_nothing() {
 
 #[test]
 fn transcoding_and_protection_allocate_nothing() {
-    let opus = OpusSettings { fec: true, dtx: false, bitrate_max: None };
+    let opus = OpusSettings { fec: true, dtx: false, bitrate_max: None, ..OpusSettings::default() };
     let mut payload = Vec::new();
     Encoder::new(Codec::Opus, 8_000, opus).and_then(|mut e| e.encode(&[500; 160], &mut payload)).expect("it encodes");
     let key = |fill: u8| MasterKey::new(Suite::AeadAes128Gcm, &[fill; 28]).expect("it fits");

@@ -12,7 +12,7 @@ use media::codec::{Decoder, Encoder, OpusSettings, RATES_HZ};
 fn coding_allocates_nothing() {
     for codec in Codec::ALL {
         for rate_hz in RATES_HZ {
-            let settings = OpusSettings { fec: true, dtx: true, bitrate_max: Some(24_000) };
+            let settings = OpusSettings { fec: true, dtx: true, bitrate_max: Some(24_000), ..OpusSettings::default() };
             let mut encoder = Encoder::new(codec, rate_hz, settings).expect("every codec at both rates");
             let mut decoder = Decoder::new(codec, rate_hz).expect("every codec at both rates");
             let audio: Vec<i16> = (0..rate_hz * 2).map(|n| (n % 71 * 200) as i16).collect();

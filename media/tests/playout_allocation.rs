@@ -39,7 +39,7 @@ fn push_and_pull_allocate_nothing() {
 
 /// Jitter that comes and goes, and bursts of loss.
 fn arrivals(codec: Codec, rate_hz: u32) -> Vec<(Duration, u16, Vec<u8>)> {
-    let opus = OpusSettings { fec: true, dtx: false, bitrate_max: None };
+    let opus = OpusSettings { fec: true, dtx: false, bitrate_max: None, ..OpusSettings::default() };
     let mut encoder = Encoder::new(codec, rate_hz, opus).expect("every codec at both rates");
     let mut way = Way::new(11);
     let mut arrivals = Vec::new();

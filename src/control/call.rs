@@ -1,8 +1,8 @@
 //! One call: its legs, its stage, and where each event goes.
 //!
 //! The stages live in their own files: `setup` (nobody answered yet), `session` (timers of a connected call),
-//! `act` (what policies ask for), `prompts`, `hold`, `keys`,
-//! `reroute` (moving the caller), `finish` (the end).
+//! `act` (what policies ask for), `prompts`, `hold`, `keys`, `handshake`, `reroute` (moving the caller),
+//! `reoffer` (one codec for both sides), `finish` (the end).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use super::keys::{Keys, Way};
 use super::leg::{Dialog, Farewell, Leg, Stream};
 use super::offer::{self, Outcome};
 use super::prompts::Playing;
+use super::reoffer::Answer;
 use super::reroute::{Lapsed, Reroute};
 use super::session::Watch;
 use super::setup::Seeking;
@@ -86,7 +87,7 @@ pub(super) struct Tally {
 
 /// Who a leg is in its call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
+pub(super) enum Role {
     Caller,
     Far,
     /// The target of a re-route by bridge that has not answered yet.
@@ -121,8 +122,12 @@ impl Call {
             },
             SipEvent::Offer { reply, method, sdp, .. } => {
                 let headers = if role == Role::Caller { self.expiry_headers() } else { Vec::new() };
-                let request = offer::Request { reply, method, sdp: sdp.as_deref(), headers };
+                let request = offer::Request { reply, method, sdp: sdp.as_ref(), headers };
                 self.offered(context, role, leg, request);
+            }
+            SipEvent::Reinvited { code, sdp, session_expires_s, .. } => {
+                let answer = Answer { code, sdp: sdp.as_deref(), session_expires_s };
+                self.reoffer_answered(context, leg, &answer);
             }
             SipEvent::Key { key, .. } => self.pressed(context, leg, key, Way::Info),
             SipEvent::ReferProgress { code, reason, last, .. } => {
@@ -156,6 +161,7 @@ impl Call {
             media::Event::Heard { .. } => self.heard_again(leg),
             media::Event::Closed { stats, .. } => {
                 self.tally.packets_lost = self.tally.packets_lost.saturating_add(stats.packets_lost);
+                self.report_leg(context, leg, &stats);
                 self.stream_closed(context, leg);
             }
         }
@@ -175,6 +181,8 @@ impl Call {
                 self.reroute_tick(context);
                 self.prompts_tick(context);
                 self.keys_tick(context);
+                self.handshakes_tick(context);
+                self.reoffer_tick(context.now);
             }
             Stage::Finished(_) => {}
         }
@@ -189,6 +197,7 @@ impl Call {
         {
             self.finish(context, "nobody is left to talk to");
         }
+        self.match_codecs(context);
         self.wind_up(context)
     }
 
@@ -203,6 +212,8 @@ impl Call {
         self.reroute_deadlines(&mut deadlines);
         self.prompts_deadlines(&mut deadlines);
         self.keys_deadlines(&mut deadlines);
+        self.handshakes_deadlines(&mut deadlines);
+        self.reoffer_deadlines(&mut deadlines);
         self.finish_deadlines(&mut deadlines);
         deadlines.into_iter().min_by_key(|(at, _)| *at)
     }
@@ -244,7 +255,7 @@ impl Call {
             .find(|leg| leg.id == id)
     }
 
-    fn role(&self, id: LegId) -> Option<Role> {
+    pub(super) fn role(&self, id: LegId) -> Option<Role> {
         if self.caller.id == id {
             return Some(Role::Caller);
         }
@@ -274,7 +285,8 @@ impl Call {
         }
     }
 
-    fn far_gone(&mut self, context: &mut Context<'_>, code: u16, reason: &str) {
+    /// Whoever the caller is connected to is gone, or can no longer be heard.
+    pub(super) fn far_gone(&mut self, context: &mut Context<'_>, code: u16, reason: &str) {
         match &self.stage {
             Stage::Seeking(_) => self.target_failed(context, code, reason),
             Stage::Talking(talking) => {

@@ -24,8 +24,8 @@ pub(super) fn offer_for(caller: &Formats, wanted: &[Codec]) -> Formats {
         let number = number.unwrap_or_else(|| numbers.free(FIRST_DYNAMIC));
         numbers.taken.push(number);
         offered.codecs.push((codec, number));
-        if offered.event(codec).is_none() {
-            let event = caller.event(codec).unwrap_or_else(|| numbers.free(FIRST_EVENT));
+        if offered.event_at(codec.clock_hz()).is_none() {
+            let event = caller.event_at(codec.clock_hz()).unwrap_or_else(|| numbers.free(FIRST_EVENT));
             numbers.taken.push(event);
             offered.events.push((codec.clock_hz(), event));
         }
@@ -37,10 +37,24 @@ pub(super) fn offer_for(caller: &Formats, wanted: &[Codec]) -> Formats {
 /// transcoded, else the cheapest to transcode. Only what `caller` offered and `allowed` names; empty allows all.
 pub(super) fn answers_for(caller: &Formats, allowed: &[Codec], far: Codec) -> Vec<Codec> {
     let mut codecs: Vec<Codec> = usable(caller, allowed).codecs.iter().map(|(codec, _)| *codec).collect();
-    let cost = |codec: Codec| Codec::ALL.iter().position(|each| *each == codec);
     // What the far end cannot send is not worth asking the caller for.
-    codecs.sort_by_key(|codec| (*codec != far, codec.audio_rate_hz() > far.audio_rate_hz(), cost(*codec)));
+    let wider = |codec: Codec| codec.audio_rate_hz() > far.audio_rate_hz();
+    codecs.sort_by(|&a, &b| {
+        let (first, then) = ((a != far, wider(a)), (b != far, wider(b)));
+        first.cmp(&then).then(a.cost_with(far).total_cmp(&b.cost_with(far)))
+    });
     codecs
+}
+
+/// The codec to answer an offer inside a dialog with: the one that the other side speaks, so that nothing is transcoded,
+/// else the one in use, else the cheapest to transcode.
+pub(super) fn answer_again(offered: &Formats, in_use: Option<Codec>, far: Option<Codec>) -> Option<Codec> {
+    let stays = [far, in_use].into_iter().flatten().find(|codec| offered.payload_type(*codec).is_some());
+    let best = || match far {
+        Some(far) => answers_for(offered, &[], far).first().copied(),
+        None => offered.codecs.first().map(|(codec, _)| *codec),
+    };
+    stays.or_else(best)
 }
 
 /// What of `offered` is `allowed`, in the order that `allowed` names when it names any.
@@ -112,16 +126,35 @@ mod tests {
 
     #[test]
     fn answers() {
-        use Codec::{G722, Opus, Pcma, Pcmu};
+        use Codec::{G722, L16Narrow, Opus, Pcma, Pcmu};
         let caller = formats(&[(Opus, 107), (G722, 9), (Pcmu, 0), (Pcma, 8)], &[]);
         for (allowed, far, expected) in [
-            (&[][..], Opus, &[Opus, Pcma, Pcmu, G722][..]),
+            (&[][..], Opus, &[Opus, Pcmu, Pcma, G722][..]),
             (&[], Pcmu, &[Pcmu, Pcma, G722, Opus]),
             (&[Opus, G722], Pcmu, &[G722, Opus]),
             (&[Pcma], Opus, &[Pcma]),
+            (&[], G722, &[G722, Pcmu, Pcma, Opus]),
         ] {
             assert_eq!(answers_for(&caller, allowed, far), expected, "{allowed:?} {far:?}");
         }
+        let linear = formats(&[(Opus, 107), (G722, 9), (L16Narrow, 96), (Pcmu, 0)], &[]);
+        assert_eq!(answers_for(&linear, &[], Pcma), [Pcmu, L16Narrow, G722, Opus]);
+    }
+
+    #[test]
+    fn answers_inside_a_call() {
+        use Codec::{G722, Opus, Pcma, Pcmu};
+        let offered = formats(&[(Opus, 107), (G722, 9), (Pcma, 8)], &[]);
+        for (in_use, far, expected) in [
+            (Some(G722), Some(Pcma), Some(Pcma)),
+            (Some(G722), Some(Pcmu), Some(G722)),
+            (Some(Pcmu), Some(Pcmu), Some(Pcma)),
+            (Some(Pcmu), None, Some(Opus)),
+            (None, None, Some(Opus)),
+        ] {
+            assert_eq!(answer_again(&offered, in_use, far), expected, "{in_use:?} {far:?}");
+        }
+        assert_eq!(answer_again(&formats(&[], &[]), Some(Pcma), Some(Pcma)), None);
     }
 
     fn formats(codecs: &[(Codec, u8)], events: &[(u32, u8)]) -> Formats {

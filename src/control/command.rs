@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use media::sdp::Handshake;
 use media::{LegId, PromptId};
 
+use super::Description;
 use super::input::{Header, ReplyId};
 use crate::notice::Notice;
 use crate::speech::Saying;
@@ -16,13 +17,15 @@ pub enum Command {
     Sip(SipCommand),
     /// For the media path.
     Media(media::Command),
-    /// For whoever makes DTLS handshakes: the leg has been configured with `Security::Handshake`. Comes again only when
-    /// the far end shows another certificate or the roles change.
+    /// For whoever makes DTLS handshakes: the leg has been configured with `Security::Handshake`. `Input::Shaken` follows.
+    /// Comes again only when the far end shows another certificate or the roles change, or when the last one has failed.
     Handshake {
         /// The leg.
         leg: LegId,
         /// The far end's certificate and who begins.
         handshake: Handshake,
+        /// Whether several ends may answer our offer: keys that one of them has brought before are still its keys.
+        forks: bool,
     },
     /// For whoever speaks texts: `Input::Spoken` follows.
     Speak {
@@ -53,7 +56,7 @@ pub enum SipCommand {
         /// Headers to add.
         headers: Vec<Header>,
         /// Our offer.
-        sdp: String,
+        sdp: Description,
     },
     /// Gives up on an INVITE that is not yet answered.
     Cancel {
@@ -67,14 +70,14 @@ pub enum SipCommand {
         /// 180-189.
         code: u16,
         /// Early media, when there is any.
-        sdp: Option<String>,
+        sdp: Option<Description>,
     },
     /// 200 to the caller.
     Answer {
         /// The incoming leg.
         leg: LegId,
         /// Our answer.
-        sdp: String,
+        sdp: Description,
         /// Headers to add.
         headers: Vec<Header>,
     },
@@ -98,7 +101,16 @@ pub enum SipCommand {
         /// 200, or 300-699.
         code: u16,
         /// Our answer, or our offer.
-        sdp: Option<String>,
+        sdp: Option<Description>,
+        /// Headers to add.
+        headers: Vec<Header>,
+    },
+    /// Offers the far end something else inside the dialog (RFC 3261 §14.1): `SipEvent::Reinvited` follows.
+    Reinvite {
+        /// The leg.
+        leg: LegId,
+        /// Our offer.
+        sdp: Description,
         /// Headers to add.
         headers: Vec<Header>,
     },

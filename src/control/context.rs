@@ -56,6 +56,13 @@ impl Shared {
         }
     }
 
+    /// A number in a range, by chance.
+    pub(super) fn random_in(&mut self, range: std::ops::Range<u64>) -> u64 {
+        let mut octets = [0; 8];
+        (self.random)(&mut octets);
+        range.start + u64::from_le_bytes(octets) % (range.end - range.start).max(1)
+    }
+
     /// Keys and passwords for a new leg.
     pub(super) fn new_credentials(&mut self) -> Credentials {
         let mut secret = [0; Credentials::OCTETS];

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use media::{LegId, LegStats};
+
 use super::call::{Call, LAST_WORD, Stage, millis};
 use super::context::Context;
 use super::leg::{Farewell, Stream};
 use super::reroute::Reroute;
-use crate::notice::What;
+use crate::notice::{LegReport, What};
 
 /// A call that is over.
 #[derive(Debug)]
@@ -69,6 +71,25 @@ impl Call {
             return self.finish(context, "moved by REFER");
         }
         self.finish(context, reason);
+    }
+
+    /// Reports what a leg carried, when anything was agreed on it and the record has not been given yet.
+    pub(super) fn report_leg(&mut self, context: &mut Context<'_>, id: LegId, stats: &LegStats) {
+        if matches!(&self.stage, Stage::Finished(finished) if finished.report_by.is_none()) {
+            return;
+        }
+        let Some(leg) = self.leg_mut(id) else { return };
+        let Some(codec) = leg.codec() else { return };
+        let report = LegReport {
+            party: if leg.is_incoming() { "caller" } else { "callee" }.to_owned(),
+            name: leg.name.clone(),
+            codec: codec.name().to_owned(),
+            packets_received: stats.packets_received,
+            packets_sent: stats.packets_sent,
+            packets_lost: stats.packets_lost,
+            quality: stats.quality.into(),
+        };
+        self.notice(context, What::LegEnded(report));
     }
 
     /// Reports the record when its figures are in; true when nothing is left of the call.

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use media::dtmf::Key;
+use media::srtp::Suite;
 use media::{LegId, PromptId, Sound};
+
+use super::Description;
 
 /// A header that is passed through by name and value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +41,13 @@ pub enum Input {
         /// Which.
         key: Key,
     },
+    /// A handshake has come to its end: what `Command::Handshake` asked for.
+    Shaken {
+        /// The leg that shook hands.
+        leg: LegId,
+        /// How its audio is protected from now on, or why there are no keys.
+        outcome: Result<Suite, HandshakeFailure>,
+    },
     /// A text has been spoken.
     Spoken {
         /// Who is to hear it.
@@ -49,6 +59,51 @@ pub enum Input {
     },
     /// An operator's or the system's order.
     Order(Order),
+}
+
+/// Why a handshake has brought no keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HandshakeFailure {
+    /// No certificate, or no way to begin: the library said why in the log.
+    #[error("the handshake could not begin")]
+    Begin,
+    /// The far end, whose turn it was, said nothing.
+    #[error("the far end has not begun the handshake")]
+    NotBegun,
+    /// The far end did not finish in time.
+    #[error("the far end has not finished the handshake in time")]
+    TooSlow,
+    /// The far end is not who its session description says.
+    #[error("the far end's certificate is not the one of its fingerprint")]
+    WrongCertificate,
+    /// It shook hands without agreeing on how media is protected.
+    #[error("the far end has agreed on no protection profile")]
+    NoProfile,
+    /// More handshakes at a time than are carried.
+    #[error("too many handshakes at a time")]
+    Busy,
+    /// Something in the handshake went wrong in a way that ends this one only.
+    #[error("the handshake broke")]
+    Broken,
+    /// The keys cannot be had from the finished handshake.
+    #[error("the handshake gives no keys")]
+    NoKeys,
+}
+
+impl HandshakeFailure {
+    /// One word for it, in events and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            HandshakeFailure::Begin => "begin",
+            HandshakeFailure::NotBegun => "not_begun",
+            HandshakeFailure::TooSlow => "too_slow",
+            HandshakeFailure::WrongCertificate => "wrong_certificate",
+            HandshakeFailure::NoProfile => "no_profile",
+            HandshakeFailure::Busy => "busy",
+            HandshakeFailure::Broken => "broken",
+            HandshakeFailure::NoKeys => "no_keys",
+        }
+    }
 }
 
 /// Orders from outside the call.
@@ -100,14 +155,14 @@ pub enum SipEvent {
         /// Reason phrase.
         reason: String,
         /// The body, when it is SDP.
-        sdp: Option<String>,
+        sdp: Option<Description>,
     },
     /// A 2xx to our INVITE; ACK has been sent.
     Answered {
         /// The outgoing leg.
         leg: LegId,
         /// The body, when it is SDP.
-        sdp: Option<String>,
+        sdp: Option<Description>,
     },
     /// Our INVITE failed: final response 300-699, 408 when nobody answered, 503 when it could not be sent.
     Failed {
@@ -127,7 +182,18 @@ pub enum SipEvent {
         /// Which request.
         method: OfferMethod,
         /// The body, when it is SDP; without one, an UPDATE is a refresh and a re-INVITE asks us to offer.
-        sdp: Option<String>,
+        sdp: Option<Description>,
+    },
+    /// What the far end says to our re-INVITE; ACK has been sent. Comes once for each, unless the leg ends before.
+    Reinvited {
+        /// The leg.
+        leg: LegId,
+        /// The final status code: 491 when an offer of the far end is open, 408 without an answer.
+        code: u16,
+        /// The body, when it is SDP.
+        sdp: Option<Description>,
+        /// Session-Expires of a 2xx, seconds (RFC 4028).
+        session_expires_s: Option<u32>,
     },
     /// The far end tells of a key in an INFO; 200 has been sent.
     Key {
@@ -177,7 +243,7 @@ pub struct Invite {
     /// All headers that are not about transaction, dialog or body, for rules and pass-through.
     pub headers: Vec<Header>,
     /// The body, when it is SDP.
-    pub sdp: Option<String>,
+    pub sdp: Option<Description>,
     /// Session-Expires and its refresher when the caller supports session timers (RFC 4028), seconds.
     pub session_expires_s: Option<u32>,
 }

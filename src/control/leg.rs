@@ -6,14 +6,16 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use media::sdp::{
-    Agreement, Credentials, Exchange, Formats, Handshake, Local, Offer, Protection, SdpError, Session, Terms, Wanted,
+    Agreement, Credentials, Exchange, Formats, Local, Offer, Protection, SdpError, Session, Terms, Wanted, Wishes,
 };
 use media::srtp::Security;
 use media::{Codec, ControlPort, Direction, LegId, StreamSettings};
 use routing::CallKey;
 
 use super::context::Context;
-use super::{Command, Header, SipCommand};
+use super::handshake::Shaking;
+use super::reoffer::Reoffers;
+use super::{Description, Header, SipCommand};
 use crate::settings::AudioTerms;
 
 /// One side of a call.
@@ -30,14 +32,21 @@ pub(super) struct Leg {
     pub(super) audio: AudioTerms,
     /// What was offered on this leg: by the far end, or by us when we called it.
     pub(super) formats: Formats,
+    /// The codecs that the far end has named itself.
+    pub(super) known: Vec<Codec>,
+    /// How the far end wants what it receives.
+    pub(super) wishes: Wishes,
+    /// What is known of the other side.
+    pub(super) partner: Partner,
+    pub(super) reoffers: Reoffers,
     /// Our keys and passwords on this leg.
     credentials: Credentials,
     /// The handshake that was agreed last.
-    handshake: Option<Handshake>,
+    pub(super) shaking: Option<Shaking>,
     /// Whether the far end takes comfort noise.
     pub(super) comfort_noise: bool,
     /// The description that we sent last.
-    pub(super) sdp: Option<String>,
+    pub(super) sdp: Option<Description>,
     /// What offer and answer agreed.
     pub(super) settings: Option<StreamSettings>,
     /// Since when the far end sends nothing, when the media path says so.
@@ -50,8 +59,19 @@ pub(super) struct Beginning<'a> {
     pub(super) name: &'a str,
     pub(super) audio: AudioTerms,
     pub(super) formats: Formats,
+    /// How the far end wants what it receives, as far as that is known.
+    pub(super) wishes: Wishes,
+    /// Whom it will hear.
+    pub(super) partner: Partner,
     /// Where its audio will go, as far as that is known.
     pub(super) destination: Option<IpAddr>,
+}
+
+/// What a leg has to know of the one that it is connected to.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Partner {
+    pub(super) codec: Option<Codec>,
+    pub(super) wishes: Wishes,
 }
 
 /// The life of a SIP dialog.
@@ -105,7 +125,7 @@ impl Leg {
         context.shared.owners.insert(id, call);
         context.shared.ports_held.insert(id, port);
         context.media(media::Command::Open { leg: id, port, address: None });
-        let Beginning { name, audio, formats, destination } = beginning;
+        let Beginning { name, audio, formats, wishes, partner, destination } = beginning;
         let address = context.shared.settings.address_for(destination);
         Some(Leg {
             id,
@@ -114,9 +134,13 @@ impl Leg {
             stream: Stream::Open,
             local: Local { address, port, session_id: u64::from(id.0), version: 1 },
             audio,
+            known: formats.codecs.iter().map(|(codec, _)| *codec).filter(|_| incoming.is_some()).collect(),
             formats,
+            wishes,
+            partner,
+            reoffers: Reoffers::default(),
             credentials: context.shared.new_credentials(),
-            handshake: None,
+            shaking: None,
             comfort_noise: false,
             sdp: None,
             settings: None,
@@ -137,7 +161,8 @@ impl Leg {
             comfort_noise,
             protection: self.audio.protection,
             credentials: Some(&self.credentials),
-            active: self.handshake.as_ref().map(|handshake| handshake.active),
+            active: self.role_in_handshake(),
+            wishes: self.partner.wishes,
         };
         terms.answer(offer, local)
     }
@@ -148,13 +173,14 @@ impl Leg {
             shares_port: true,
             protection: self.audio.protection,
             credentials: Some(self.credentials.clone()),
+            wishes: self.partner.wishes,
             ..Offer::plain(self.formats.clone())
         }
     }
 
-    /// Our offer of what is in use already, for a far end whose answer we shall not see.
+    /// Our offer of what is in use already.
     pub(super) fn offer_in_use(&self, settings: &StreamSettings) -> Offer {
-        let event = settings.event_payload_type_received.map(|number| (settings.codec.clock_hz(), number));
+        let event = settings.event_payload_type_received.map(|number| (settings.event_clock_hz, number));
         let formats = Formats {
             codecs: vec![(settings.codec, settings.payload_type_received)],
             events: event.into_iter().collect(),
@@ -171,24 +197,46 @@ impl Leg {
             protection,
             credentials: Some(self.credentials.clone()),
             suite,
-            active: self.handshake.as_ref().map(|handshake| handshake.active),
+            active: self.role_in_handshake(),
             ice_name: settings.ice.as_ref().map(|ice| ice.remote_name.clone()),
+            wishes: self.partner.wishes,
             ..Offer::plain(formats)
         }
     }
 
-    /// Applies what offer and answer agreed, the handshake included.
-    pub(super) fn agree(&mut self, context: &mut Context<'_>, agreement: Agreement) {
-        let Agreement { settings, handshake, comfort_noise } = agreement;
+    /// Applies the answer to our INVITE; `forks` when others may answer the same offer.
+    pub(super) fn agree_first(&mut self, context: &mut Context<'_>, agreement: Agreement, forks: bool) {
+        self.known.clone_from(&agreement.codecs);
+        self.agree(context, agreement, forks);
+    }
+
+    /// Applies what offer and answer agreed, the handshake included; `forks` when others may answer the same offer.
+    pub(super) fn agree(&mut self, context: &mut Context<'_>, agreement: Agreement, forks: bool) {
+        let Agreement { settings, handshake, comfort_noise, wishes, codecs: _ } = agreement;
         self.comfort_noise = comfort_noise;
-        self.configure(context, settings);
-        if let Some(handshake) = &handshake
-            && self.stream == Stream::Open
-            && self.handshake.as_ref() != Some(handshake)
-        {
-            context.out.push(Command::Handshake { leg: self.id, handshake: handshake.clone() });
-        }
-        self.handshake = handshake;
+        self.wishes = wishes;
+        self.configure(context, StreamSettings { also_received: Box::new(self.formats.clone()), ..settings });
+        self.agree_handshake(context, handshake, forks);
+    }
+
+    /// Whether we began the handshake that was agreed last.
+    fn role_in_handshake(&self) -> Option<bool> {
+        self.shaking.as_ref().map(|shaking| shaking.agreed.active)
+    }
+
+    /// Makes this leg and the one that it is connected to known to each other.
+    pub(super) fn meet(&mut self, other: &mut Leg) {
+        (self.partner, other.partner) = (other.as_partner(), self.as_partner());
+    }
+
+    /// What the other side has to know of this one.
+    pub(super) fn as_partner(&self) -> Partner {
+        Partner { codec: self.codec(), wishes: self.wishes }
+    }
+
+    /// The codec in use.
+    pub(super) fn codec(&self) -> Option<Codec> {
+        self.settings.as_ref().map(|settings| settings.codec)
     }
 
     /// Tells the media path what is agreed.
@@ -262,7 +310,7 @@ impl Leg {
         }
     }
 
-    fn is_incoming(&self) -> bool {
+    pub(super) fn is_incoming(&self) -> bool {
         self.id.0 >> 31 == 1
     }
 }

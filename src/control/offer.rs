@@ -4,20 +4,20 @@
 //! Nothing is passed on to the other leg: both legs are anchored, so hold, resume and a new address or codec are
 //! a matter between one far end and us.
 
+use media::Direction;
 use media::sdp;
-use media::{Codec, Direction};
 
 use super::codecs;
 use super::context::Context;
 use super::leg::{Dialog, Leg, header};
-use super::{Header, OfferMethod, ReplyId, SipCommand};
+use super::{Description, Header, OfferMethod, ReplyId, SipCommand};
 
 /// One request to answer.
 #[derive(Debug)]
 pub(super) struct Request<'a> {
     pub(super) reply: ReplyId,
     pub(super) method: OfferMethod,
-    pub(super) sdp: Option<&'a str>,
+    pub(super) sdp: Option<&'a Description>,
     /// Headers that a 2xx to it carries.
     pub(super) headers: Vec<Header>,
 }
@@ -45,6 +45,8 @@ pub(super) fn answer(context: &mut Context<'_>, leg: &mut Leg, request: Request<
     }
     let description = match (request.sdp, request.method) {
         (None, OfferMethod::Update) => None,
+        // It crosses an offer of ours (RFC 3261 §14.2, RFC 3311 §5.2).
+        (_, _) if leg.reoffers.is_open() => return refuse(context, leg, 491, Vec::new()),
         // An offer while the first one is still open (RFC 3311 §5.2).
         (_, _) if leg.settings.is_none() => return refuse(context, leg, 500, vec![header("Retry-After", "2")]),
         (None, OfferMethod::Invite) => Some(offer_again(context, leg)),
@@ -64,22 +66,20 @@ pub(super) fn answer(context: &mut Context<'_>, leg: &mut Leg, request: Request<
 /// Our answer to the offer `text`, once it has been applied to the leg.
 ///
 /// New keys of the far end count from now on; ours stay as they were.
-fn agree(context: &mut Context<'_>, leg: &mut Leg, text: &str) -> Result<String, sdp::SdpError> {
+fn agree(context: &mut Context<'_>, leg: &mut Leg, text: &str) -> Result<Description, sdp::SdpError> {
     let session = sdp::parse(text)?;
     let local = sdp::Local { version: leg.local.version + 1, ..leg.local };
     let certified = context.shared.settings.fingerprint.is_some();
     let formats = codecs::usable(&session.formats(leg.audio.protection, certified)?, &leg.audio.codecs);
-    // The codec in use stays when it can, so that the relay has nothing to transcode.
-    let kept = leg.settings.as_ref().map(|settings| settings.codec);
-    let kept = kept.filter(|codec| formats.payload_type(*codec).is_some());
-    let first = formats.codecs.first().map(|(codec, _)| *codec);
-    let codec = kept.or(first).into_iter().collect::<Vec<Codec>>();
-    let (description, agreement) = leg.answer(&session, &local, &codec, leg.comfort_noise)?;
+    let codec = codecs::answer_again(&formats, leg.codec(), leg.partner.codec);
+    let (text, agreement) = leg.answer(&session, &local, codec.as_slice(), leg.comfort_noise)?;
+    let description = Description::from(text);
 
+    leg.known = formats.codecs.iter().map(|(codec, _)| *codec).collect();
     leg.formats = codecs::preferring(&formats, agreement.settings.codec);
     leg.local = local;
     leg.sdp = Some(description.clone());
-    leg.agree(context, agreement);
+    leg.agree(context, agreement, false);
     Ok(description)
 }
 
@@ -87,7 +87,7 @@ fn agree(context: &mut Context<'_>, leg: &mut Leg, text: &str) -> Result<String,
 ///
 /// The answer comes with the ACK, which call control does not see: the offer names only what is in use, and the
 /// address stays (symmetric RTP finds a new one). A held stream is taken as resumed.
-fn offer_again(context: &mut Context<'_>, leg: &mut Leg) -> String {
+fn offer_again(context: &mut Context<'_>, leg: &mut Leg) -> Description {
     leg.local.version += 1;
     let offer = match leg.settings.clone() {
         Some(settings) => {
@@ -97,7 +97,7 @@ fn offer_again(context: &mut Context<'_>, leg: &mut Leg) -> String {
         }
         None => leg.offer(),
     };
-    let description = offer.write(&leg.local);
+    let description = Description::from(offer.write(&leg.local));
     leg.sdp = Some(description.clone());
     description
 }

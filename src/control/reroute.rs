@@ -11,7 +11,7 @@ use routing::{Because, Route};
 use super::call::{Call, Stage, millis};
 use super::context::Context;
 use super::leg::{Dialog, Farewell, Leg, header, quotable};
-use super::{Header, SipCommand};
+use super::{Description, Header, SipCommand};
 use crate::notice::What;
 
 /// A re-route in flight.
@@ -32,7 +32,7 @@ pub(super) struct Ringing {
     decided: Duration,
     until: Duration,
     /// The last description of a provisional response, for a 2xx that brings none.
-    early: Option<String>,
+    early: Option<Description>,
 }
 
 /// A bridge that has been swapped.
@@ -141,7 +141,7 @@ impl Call {
     }
 
     /// A provisional response of the re-route's target.
-    pub(super) fn next_rings(&mut self, sdp: Option<String>) {
+    pub(super) fn next_rings(&mut self, sdp: Option<Description>) {
         if let Stage::Talking(talking) = &mut self.stage
             && let Some(Reroute::Ringing(ringing)) = &mut talking.reroute
             && sdp.is_some()
@@ -183,7 +183,7 @@ impl Call {
         talking.watch.streams_changed(now);
         let prompt_plays = !talking.playing.is_empty();
         let prompt_plays = self.end_hold() || prompt_plays;
-        leg.agree(context, agreement);
+        leg.agree_first(context, agreement, false);
         self.swap_far(context, leg, prompt_plays);
         self.judge(context, &routing::Event::Rerouted);
     }

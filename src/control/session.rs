@@ -54,6 +54,17 @@ impl Watch {
         }
     }
 
+    /// Whether the caller's INVITE is over.
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.confirm_by.is_none()
+    }
+
+    /// What a re-INVITE to the caller says about the session timer: the caller goes on refreshing it (RFC 4028 §7.4).
+    pub(super) fn refresh_headers(&self) -> Vec<Header> {
+        let expires = |expiry: Expiry| header("Session-Expires", format!("{};refresher=uas", expiry.interval_s));
+        self.expiry.map(expires).into_iter().collect()
+    }
+
     /// A leg was swapped or agreed anew: silence counts from here.
     pub(super) fn streams_changed(&mut self, now: Duration) {
         self.quiet_floor = now;
@@ -83,6 +94,17 @@ impl Call {
             if by_caller && let Some(expiry) = &mut talking.watch.expiry {
                 *expiry = Expiry::new(now, expiry.interval_s);
             }
+        }
+    }
+
+    /// The caller's 2xx to our re-INVITE: the timer goes on as it says, and without a word of it there is none any more
+    /// (RFC 4028 §7.2).
+    pub(super) fn session_agreed(&mut self, now: Duration, session_expires_s: Option<u32>) {
+        if let Stage::Talking(talking) = &mut self.stage
+            && let Some(expiry) = talking.watch.expiry.take()
+        {
+            let agreed = session_expires_s.map(|interval_s| interval_s.clamp(SESSION_EXPIRES_S_MIN, expiry.interval_s));
+            talking.watch.expiry = agreed.map(|interval_s| Expiry::new(now, interval_s));
         }
     }
 

@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use media::LegId;
-use media::sdp::{self, Formats, Session};
+use media::sdp::{self, Formats, Session, Wishes};
 use routing::CallKey;
 
 use super::call::{Call, Stage, Talking, Tally, millis};
 use super::codecs;
 use super::context::{Context, Shared};
 use super::keys::Keys;
-use super::leg::{Beginning, Dialog, Farewell, Leg, header, quotable};
+use super::leg::{Beginning, Dialog, Farewell, Leg, Partner, header, quotable};
 use super::session::{SESSION_EXPIRES_S_MIN, Watch};
-use super::{Header, Invite, SipCommand};
+use super::{Description, Header, Invite, SipCommand};
 use crate::notice::What;
 use crate::settings::{AudioTerms, RequestView, Target};
 
@@ -109,7 +109,14 @@ impl Call {
         admitted: Admitted,
     ) -> Result<Call, Refusal> {
         let Admitted { route, scenario, targets, session, audio, formats } = admitted;
-        let beginning = Beginning { name: "caller", audio, formats, destination: session.address() };
+        let beginning = Beginning {
+            name: "caller",
+            audio,
+            formats,
+            wishes: session.wishes(),
+            partner: Partner::default(),
+            destination: session.address(),
+        };
         let Some(caller) = Leg::open(context, key, Some(leg), beginning) else {
             return Err(Refusal::new(503, "No media port is free"));
         };
@@ -181,8 +188,11 @@ impl Call {
             Some(settings) if audio.codecs.is_empty() => codecs::preferring(&formats, settings.codec),
             Some(_) | None => formats,
         };
-        let mut leg = Leg::open(context, self.key, None, Beginning { name, audio, formats, destination })?;
-        let sdp = leg.offer().write(&leg.local);
+        let partner = self.caller.as_partner();
+        let wishes = Wishes::default();
+        let beginning = Beginning { name, audio, formats, wishes, partner, destination };
+        let mut leg = Leg::open(context, self.key, None, beginning)?;
+        let sdp = Description::from(leg.offer().write(&leg.local));
         leg.sdp = Some(sdp.clone());
         let mut headers = vec![header("X-Calmline-Call", self.id.clone())];
         headers.extend(extra);
@@ -222,9 +232,10 @@ impl Call {
         if let Err(reason) = self.connect(context, sdp) {
             return self.target_failed(context, 488, &reason);
         }
-        let (Stage::Seeking(seeking), Some(answer), Some(far)) = (&self.stage, &self.caller.sdp, &self.far) else {
+        let (Stage::Seeking(seeking), Some(answer), Some(far)) = (&self.stage, &self.caller.sdp, &mut self.far) else {
             return;
         };
+        far.await_keys(context);
 
         let talking = Talking {
             answered: context.now,
@@ -240,6 +251,7 @@ impl Call {
         let (answer, target, far) = (answer.clone(), far.name.clone(), far.id);
         self.stage = Stage::Talking(Box::new(talking));
         self.caller.dialog = Dialog::Answered;
+        self.caller.await_keys(context);
         let headers = self.expiry_headers();
         context.sip(SipCommand::Answer { leg: self.caller.id, sdp: answer, headers });
         context.media(media::Command::Tap { leg: self.caller.id, on: true });
@@ -259,9 +271,10 @@ impl Call {
         if let Some(text) = sdp {
             let session = sdp::parse(text).map_err(|error| error.to_string())?;
             let agreement = far.offer().accept(&session).map_err(|error| error.to_string())?;
-            far.agree(context, agreement);
+            far.agree_first(context, agreement, true);
+            self.caller.meet(far);
         }
-        let Some(codec) = far.settings.as_ref().map(|settings| settings.codec) else {
+        let Some(codec) = far.codec() else {
             return Err("answered without a session description".to_owned());
         };
 
@@ -273,8 +286,8 @@ impl Call {
                 .caller
                 .answer(&seeking.session, &self.caller.local, best, far.comfort_noise)
                 .map_err(|error| error.to_string())?;
-            self.caller.sdp = Some(text);
-            self.caller.agree(context, agreement);
+            self.caller.sdp = Some(text.into());
+            self.caller.agree(context, agreement, false);
         }
         if !seeking.bridged {
             seeking.bridged = true;

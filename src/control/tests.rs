@@ -1,14 +1,17 @@
 //! Call control in simulated time: scripts of what happens, beside what call control does about it.
 //!
 //! `sim` plays the SIP side and the media path and holds the rules that both expect to be kept; `script` reads the
-//! scenarios; the scenarios themselves are `setup`, `offers`, `liveness`, `reroute`, `keys`, `hold`; `random` plays at random.
+//! scenarios; the scenarios themselves are `setup`, `offers`, `audio`, `handshakes`, `liveness`, `reroute`, `keys`,
+//! `hold`, `reoffer`; `random` plays at random.
 
 mod audio;
+mod handshakes;
 mod hold;
 mod keys;
 mod liveness;
 mod offers;
 mod random;
+mod reoffer;
 mod reroute;
 mod script;
 mod setup;

@@ -76,13 +76,12 @@ const RTP_RANGES: u16 = 100;
 /// Ranges that this process has asked for.
 static RANGES_ASKED: AtomicU16 = AtomicU16::new(0);
 
-/// A range of RTP ports that nobody else has a claim to: its first port, and the claim. The claim is an odd port,
-/// which RTP does not use.
+/// A range of RTP ports that nobody else has a claim to: its first port, and the claim, which is the port before it.
 fn claim_ports() -> Result<(u16, Arc<UdpSocket>), Failure> {
     let start = std::process::id() as u16 % RTP_RANGES + RANGES_ASKED.fetch_add(1, Ordering::Relaxed) % RTP_RANGES;
     let claim = |step: u16| {
-        let first = RTP_FIRST + (start + step) % RTP_RANGES * RTP_PORTS;
-        Some((first, Arc::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, first + 1)).ok()?)))
+        let claimed = RTP_FIRST + (start + step) % RTP_RANGES * RTP_PORTS + 1;
+        Some((claimed + 1, Arc::new(UdpSocket::bind((Ipv4Addr::LOCALHOST, claimed)).ok()?)))
     };
     (0..RTP_RANGES).find_map(claim).ok_or_else(|| Failure::Failed("loopback has no free range of RTP ports".into()))
 }
@@ -96,7 +95,7 @@ impl Plan {
         let addresses = Addresses::find()?;
         let Addresses { sip, web, bot, human, .. } = addresses;
         let (first, claim) = claim_ports()?;
-        let last = first + RTP_PORTS - 2;
+        let last = first + RTP_PORTS - 4;
         let configuration = format!(
             "[sip]\nlisten = \"{sip}\"\n\n\
              [media]\naddress = \"127.0.0.1\"\nports = \"{first}-{last}\"\n\n\

@@ -17,6 +17,8 @@ pub fn line(notice: &Notice) -> Option<String> {
             format!("▶ {policy} / {rule}{because}: {}", actions.join(", "))
         }
         What::SecureInput { on } => format!("✱ secure input {}", if *on { "on" } else { "off" }),
+        What::HandshakeDone { party, suite, took_ms } => format!("⚿ {party} protected by {suite} after {took_ms} ms"),
+        What::HandshakeFailed { party, reason, .. } => format!("⚿ {party} cannot be heard: {reason}"),
         What::PromptStarted { file, reaction_ms } => {
             format!("♪ {file} plays to the caller, {reaction_ms} ms after the decision")
         }

@@ -22,6 +22,14 @@ pub enum Bounds {
     Packet,
     /// 0.1 to 1.0: scores.
     Score,
+    /// 1.0 to 4.5: mean opinions (ITU-T P.800).
+    Opinion,
+    /// 0 to 100: transmission ratings; the steps of users' satisfaction in ITU-T G.109 among them.
+    Rating,
+    /// 0.1 % to 50 %: lost packets.
+    Loss,
+    /// 1 to 20: how much longer runs of losses are than by chance.
+    Runs,
 }
 
 impl Bounds {
@@ -31,6 +39,10 @@ impl Bounds {
             Self::Waiting => &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0],
             Self::Packet => &[0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.02, 0.05, 0.1],
             Self::Score => &[0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0],
+            Self::Opinion => &[1.5, 2.0, 2.5, 3.0, 3.25, 3.5, 3.75, 4.0, 4.1, 4.2, 4.3, 4.4, 4.5],
+            Self::Rating => &[20.0, 40.0, 50.0, 60.0, 70.0, 75.0, 80.0, 85.0, 90.0, 92.5, 95.0, 100.0],
+            Self::Loss => &[0.001, 0.002_5, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.5],
+            Self::Runs => &[1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0],
         }
     }
 }
@@ -117,6 +129,53 @@ pub const REROUTE_GAP: Metric = histogram(
     &["via"],
     "From the new target's answer to its first packet towards the caller.",
 );
+/// Offers inside calls.
+pub const REINVITES: Metric = counter(
+    "calmline_reinvites_total",
+    &["party", "outcome"],
+    "Re-INVITEs to make both sides speak one codec, by outcome: accepted, passed_over, crossed, failed, refused.",
+);
+/// Opinions.
+pub const LEG_OPINION: Metric = histogram(
+    "calmline_leg_opinion_score",
+    Bounds::Opinion,
+    &["party", "direction"],
+    "Mean opinion per leg by the E-model: received (who listens to what came to us), conversing (with delay), reported.",
+);
+/// Ratings.
+pub const LEG_RATING: Metric =
+    histogram("calmline_leg_rating_score", Bounds::Rating, &["party"], "Transmission rating R per leg, 0-100.");
+/// Round trips.
+pub const LEG_ROUND_TRIP: Metric =
+    histogram("calmline_leg_round_trip_seconds", Bounds::Waiting, &["party"], "To the far end and back, by RTCP.");
+/// Jitter.
+pub const LEG_JITTER: Metric = histogram(
+    "calmline_leg_jitter_seconds",
+    Bounds::Packet,
+    &["party", "direction"],
+    "Interarrival jitter per leg at its end: received by us, reported by the far end.",
+);
+/// Loss.
+pub const LEG_LOSS: Metric = histogram(
+    "calmline_leg_loss_ratio",
+    Bounds::Loss,
+    &["party", "direction"],
+    "Lost packets per leg, 0-1: received by us, reported by the far end.",
+);
+/// Discards.
+pub const LEG_DISCARDED: Metric = histogram(
+    "calmline_leg_discarded_ratio",
+    Bounds::Loss,
+    &["party", "direction"],
+    "Packets per leg that came too late to be used, 0-1: received by us, reported by the far end.",
+);
+/// Bursts.
+pub const LEG_BURST: Metric = histogram(
+    "calmline_leg_burst_ratio",
+    Bounds::Runs,
+    &["party"],
+    "Mean run of lost packets per leg against that of random loss; 1 is random.",
+);
 /// Alerts.
 pub const ALERTS: Metric = counter("calmline_alerts_total", &["severity"], "Alerts to supervisors, by severity.");
 /// Packets relayed.
@@ -131,6 +190,25 @@ pub const PACKETS_REFUSED: Metric = counter(
 /// Packets lost.
 pub const PACKETS_LOST: Metric =
     counter("calmline_media_packets_lost_total", &[], "RTP packets missing in the received sequence numbers.");
+/// Handshakes.
+pub const HANDSHAKES: Metric = counter(
+    "calmline_handshakes_total",
+    &["outcome"],
+    "DTLS handshakes of legs, by outcome: done, or why they failed, e.g. wrong_certificate, too_slow, not_begun.",
+);
+/// Duration of handshakes.
+pub const HANDSHAKE: Metric = histogram(
+    "calmline_handshake_seconds",
+    Bounds::Waiting,
+    &[],
+    "From offer and answer to the keys of a DTLS handshake.",
+);
+/// Handshake datagrams dropped.
+pub const HANDSHAKE_DATAGRAMS_DROPPED: Metric = counter(
+    "calmline_handshake_datagrams_dropped_total",
+    &[],
+    "Datagrams of DTLS handshakes dropped because too many waited; far ends repeat them.",
+);
 /// Tap losses.
 pub const TAP_DROPPED: Metric = counter(
     "calmline_tap_dropped_packets_total",
@@ -173,10 +251,21 @@ pub const TABLE: &[Metric] = &[
     REROUTES,
     REROUTE_ANSWER,
     REROUTE_GAP,
+    REINVITES,
+    LEG_OPINION,
+    LEG_RATING,
+    LEG_ROUND_TRIP,
+    LEG_JITTER,
+    LEG_LOSS,
+    LEG_DISCARDED,
+    LEG_BURST,
     ALERTS,
     PACKETS_RELAYED,
     PACKETS_REFUSED,
     PACKETS_LOST,
+    HANDSHAKES,
+    HANDSHAKE,
+    HANDSHAKE_DATAGRAMS_DROPPED,
     TAP_DROPPED,
     TICK_LATENESS,
     LISTENER_RESTARTS,

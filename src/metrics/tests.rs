@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn names_carry_their_unit() {
-    let units = ["_total", "_seconds", "_ratio", "_packets", "_active", "_up", "_info"];
+    let units = ["_total", "_seconds", "_ratio", "_score", "_packets", "_active", "_up", "_info"];
     for metric in TABLE {
         assert!(metric.name.starts_with("calmline_"), "{}", metric.name);
         assert!(units.iter().any(|unit| metric.name.ends_with(unit)), "{} names no unit", metric.name);
@@ -63,6 +63,14 @@ fn counts_what_notices_say() {
             "calmline_prompts_total{outcome=\"completed\"} 1",
             "calmline_reroutes_total{via=\"bridge\",outcome=\"done\"} 1",
             "calmline_reroute_gap_seconds_count{via=\"bridge\"} 1",
+            "calmline_reinvites_total{party=\"caller\",outcome=\"accepted\"} 1",
+            "calmline_leg_opinion_score_bucket{party=\"caller\",direction=\"received\",le=\"4.4\"} 1",
+            "calmline_leg_opinion_score_bucket{party=\"caller\",direction=\"received\",le=\"4.3\"} 0",
+            "calmline_leg_rating_score_sum{party=\"caller\"} 91.5",
+            "calmline_leg_round_trip_seconds_bucket{party=\"caller\",le=\"0.05\"} 1",
+            "calmline_leg_jitter_seconds_count{party=\"caller\",direction=\"reported\"} 1",
+            "calmline_leg_loss_ratio_count{party=\"caller\",direction=\"reported\"} 1",
+            "calmline_leg_burst_ratio_sum{party=\"caller\"} 1",
             "calmline_alerts_total{severity=\"critical\"} 1",
             "calmline_call_anger_peak_ratio_bucket{le=\"0.9\"} 1",
         ],

@@ -8,10 +8,11 @@ use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
 
-use crate::control::{Command, Control, Input, Order, SipEvent};
+use crate::control::{Command, Control, HandshakeFailure, Input, Order, SipEvent};
 use crate::metrics::Metrics;
 use crate::notice::{Notice, What};
 use crate::shell::clock::Clock;
+use crate::shell::dtls::worker::Handshakes;
 use crate::shell::listen::{Heard, Listening, Parties};
 use crate::shell::media::{MediaFigures, MediaHandle, TapRing};
 use crate::shell::sip::SipSide;
@@ -27,6 +28,7 @@ pub(super) struct Desk {
     pub(super) control: Control,
     pub(super) sip: SipSide,
     pub(super) media: MediaHandle,
+    pub(super) handshakes: Handshakes,
     pub(super) listening: Option<Listening>,
     pub(super) speaker: Speaker,
     pub(super) tap: Arc<TapRing>,
@@ -45,6 +47,7 @@ pub(super) struct Desk {
 pub(super) struct Inlets {
     pub(super) sip: Receiver<SipEvent>,
     pub(super) media: Receiver<(Duration, Event)>,
+    pub(super) shaken: Receiver<Input>,
     pub(super) heard: Receiver<Heard>,
     pub(super) spoken: Receiver<Answer>,
     pub(super) orders: Receiver<Order>,
@@ -95,17 +98,25 @@ impl Desk {
     async fn next(&mut self, look: &mut Interval) -> Option<Option<Input>> {
         let due = self.control.deadline().map(|(at, _)| at.saturating_sub(self.clock.now()));
         let wake = Instant::now() + due.unwrap_or(LOOK_EVERY);
-        let Inlets { sip, media, heard, spoken, orders } = &mut self.inlets;
+        let Inlets { sip, media, shaken, heard, spoken, orders } = &mut self.inlets;
         let input = tokio::select! {
             biased;
             event = sip.recv() => Input::Sip(event?),
-            event = media.recv() => {
-                let (_, event) = event?;
-                if let Event::Closed { stats, .. } = &event {
-                    self.metrics.count_media(stats.into());
+            event = media.recv() => match event?.1 {
+                Event::Handshake { leg, channel, datagram } => {
+                    if self.handshakes.datagram(leg, channel, datagram).is_err() {
+                        self.metrics.count_handshake_datagram_dropped();
+                    }
+                    return Some(None);
                 }
-                Input::Media(event)
-            }
+                event => {
+                    if let Event::Closed { stats, .. } = &event {
+                        self.metrics.count_media(stats.into());
+                    }
+                    Input::Media(event)
+                }
+            },
+            outcome = shaken.recv() => outcome?,
             // Without an API, or without listening, nobody holds the other end of these.
             Some(order) = orders.recv() => Input::Order(order),
             Some(answer) = spoken.recv() => spoken_input(answer),
@@ -128,7 +139,10 @@ impl Desk {
         match command {
             Command::Sip(command) => self.sip.handle(command),
             Command::Media(command) => return self.order_media(command),
-            Command::Handshake { leg, .. } => warn!(?leg, "no handshakes are made: the leg stays silent"),
+            Command::Handshake { leg, handshake, forks } => {
+                let refused = self.handshakes.begin(leg, handshake, forks).is_err();
+                return refused.then_some(Input::Shaken { leg, outcome: Err(HandshakeFailure::Busy) });
+            }
             Command::Speak { leg, prompt, saying } => return self.speaker.ask(leg, prompt, saying).map(spoken_input),
             Command::Notice(notice) => {
                 log(&notice);
@@ -141,6 +155,10 @@ impl Desk {
 
     fn order_media(&mut self, command: media::Command) -> Option<Input> {
         self.parties.observe(&command);
+        if let media::Command::Close { leg } = command {
+            // An order that is not taken is not missed: the handshake has ended, or ends of itself.
+            let _ = self.handshakes.end(leg);
+        }
         let media::Command::Open { leg, port, address } = command else {
             // A running call keeps the audio it has.
             if let Err(refused) = self.media.send(command) {

@@ -8,8 +8,9 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::desk::{Desk, Inlets};
+use super::handshakes;
 use crate::cli::Failure;
-use crate::control::{Control, ControlSettings, Input, Order, Sounds};
+use crate::control::{Control, ControlSettings, Input, Order, SipEvent, Sounds};
 use crate::metrics::Metrics;
 use crate::model::ModelFiles;
 use crate::settings::{Fault, Policies, Settings};
@@ -49,6 +50,7 @@ impl Server {
         let (media_events, media_inlet) = mpsc::channel(EVENTS_MAX);
         let media = start_media(&settings, &tap, clock, media_events)?;
         readiness.set(Component::Media, true);
+        let (fingerprint, handshakes, shaken_inlet) = handshakes::start(clock, media.clone())?;
 
         let parties = Arc::new(Parties::default());
         let (heard, heard_inlet) = mpsc::channel(EVENTS_MAX);
@@ -67,10 +69,7 @@ impl Server {
 
         let (speaker, spoken_inlet) = start_speaker(&settings, sayings)?;
 
-        let (sip_events, sip_inlet) = mpsc::channel(EVENTS_MAX);
-        let sip =
-            SipSide::start(sip_options(&settings), sip_events).await.map_err(|e| Failure::Failed(e.to_string()))?;
-        info!(address = %sip.local_addr(), "SIP over UDP");
+        let (sip, sip_inlet) = start_sip(&settings).await?;
         readiness.set(Component::Sip, true);
 
         let bus = Arc::new(Bus::new());
@@ -79,24 +78,26 @@ impl Server {
 
         let engine = routing::Engine::with_limit(policies, settings.limits.calls.saturating_mul(LEGS_PER_CALL));
         let sounds = Sounds { files: prompts, ringback };
-        let control = Control::new(ControlSettings::from(&settings), engine, sounds, boot_id()?, random());
+        let terms = ControlSettings { fingerprint: Some(fingerprint), ..ControlSettings::from(&settings) };
+        let control = Control::new(terms, engine, sounds, boot_id()?, random());
         let inlets = Inlets {
             sip: sip_inlet,
             media: media_inlet,
+            shaken: shaken_inlet,
             heard: heard_inlet,
             spoken: spoken_inlet,
             orders: order_inlet,
         };
-        let figures = media.figures();
         let mut desk = Desk {
             clock,
             control,
             sip,
+            figures: media.figures(),
             media,
+            handshakes,
             listening,
             speaker,
             tap,
-            figures,
             parties,
             bus,
             metrics,
@@ -145,6 +146,8 @@ fn start_media(
         threads: settings.media.threads,
         cpus: settings.media.cpus.clone(),
         io: settings.media.io,
+        stamps: settings.media.stamps,
+        priority: settings.media.priority,
         legs_max: settings.limits.calls.saturating_mul(LEGS_PER_CALL),
         tap: Arc::clone(tap),
         events,
@@ -170,6 +173,13 @@ fn show_policies(policies: &[routing::Policy], metrics: &Metrics, readiness: &Re
     let labels: Vec<String> = policies.iter().map(routing::Policy::label).collect();
     metrics.set_policies(&labels.iter().map(String::as_str).collect::<Vec<_>>());
     readiness.set(Component::Policy, !labels.is_empty());
+}
+
+async fn start_sip(settings: &Settings) -> Result<(SipSide, mpsc::Receiver<SipEvent>), Failure> {
+    let (events, inlet) = mpsc::channel(EVENTS_MAX);
+    let sip = SipSide::start(sip_options(settings), events).await.map_err(|e| Failure::Failed(e.to_string()))?;
+    info!(address = %sip.local_addr(), "SIP over UDP");
+    Ok((sip, inlet))
 }
 
 fn sip_options(settings: &Settings) -> SipOptions {

@@ -17,7 +17,7 @@ use super::{
     AudioTerms, Fault, HeaderMatch, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
     PortRange, Route, Routes, Settings, SipSettings, SpeechSettings, Target, TokenSource, WebSettings,
 };
-use crate::shell::media::MediaIo;
+use crate::shell::media::{MediaIo, MediaPriority};
 
 /// Targets and routes of one server, and networks that are trusted.
 const ENTRIES_MAX: usize = 1_000;
@@ -122,6 +122,8 @@ fn read_media(mut section: Section<'_>, sip: &SipSettings) -> MediaSettings {
             .read("cpus", "a list of processor numbers, 0-1023", list(CPUS_MAX, whole(0..=1_023)))
             .map_or(default.cpus, |cpus| cpus.into_iter().map(count).collect()),
         io: section.read("io", "\"auto\", \"epoll\" or \"io_uring\"", media_io).unwrap_or(default.io),
+        stamps: section.read("timestamps", "\"kernel\" or \"loop\"", kernel_stamps).unwrap_or(default.stamps),
+        priority: section.read("priority", "\"realtime\" or \"normal\"", priority).unwrap_or(default.priority),
         silence: span(&mut section, "silence_s", 5..=3600).unwrap_or(default.silence),
         silence_limit: span(&mut section, "silence_limit_s", 10..=86_400).unwrap_or(default.silence_limit),
     };
@@ -297,7 +299,11 @@ fn read_audio(section: &mut Section<'_>) -> AudioTerms {
     let names = "a list of codecs, best first: \"PCMA\", \"PCMU\", \"G722\", \"opus\", \"L16/8000\", \"L16/16000\"";
     let codecs = section.read("codecs", names, list(Codec::ALL.len(), codec));
     let wanted = section.read("srtp", "\"off\", \"optional\" or \"required\"", wanted);
-    let exchange = section.read("keys", "\"sdes\"", exchange);
+    let exchange = section.read("keys", "\"sdes\", \"dtls\" or \"any\"", exchange);
+    let is_off = wanted == Some(Wanted::Never) || !section.has("srtp");
+    if exchange.is_some_and(|exchange| exchange != Exchange::Sdes) && is_off {
+        section.fault("keys", "keys for audio that is not protected", "srtp = \"optional\" or \"required\" beside it");
+    }
     AudioTerms {
         codecs: codecs.unwrap_or_default(),
         protection: Protection {
@@ -325,9 +331,13 @@ fn wanted(value: &Value) -> Option<Wanted> {
     }
 }
 
-/// The handshake of RFC 5763 is not made yet, so nobody may ask for it.
 fn exchange(value: &Value) -> Option<Exchange> {
-    (value.as_str()? == "sdes").then_some(Exchange::Sdes)
+    match value.as_str()? {
+        "sdes" => Some(Exchange::Sdes),
+        "dtls" => Some(Exchange::Dtls),
+        "any" => Some(Exchange::Any),
+        _ => None,
+    }
 }
 
 /// `{ "10.0.0.0/8" = "10.0.0.5" }`.
@@ -417,6 +427,22 @@ fn parties(value: &Value) -> Option<Parties> {
     match value.as_str()? {
         "caller" => Some(Parties::Caller),
         "both" => Some(Parties::Both),
+        _ => None,
+    }
+}
+
+fn kernel_stamps(value: &Value) -> Option<bool> {
+    match value.as_str()? {
+        "kernel" => Some(true),
+        "loop" => Some(false),
+        _ => None,
+    }
+}
+
+fn priority(value: &Value) -> Option<MediaPriority> {
+    match value.as_str()? {
+        "realtime" => Some(MediaPriority::Realtime),
+        "normal" => Some(MediaPriority::Normal),
         _ => None,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Not the time of day; that appears only in the calendar and in what is stored.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Counts from the moment it was made; copies count from the same moment.
 #[derive(Debug, Clone, Copy)]
@@ -14,6 +14,12 @@ impl Clock {
     /// A clock that starts now.
     pub fn start() -> Self {
         Self { start: Instant::now() }
+    }
+
+    /// What the time of day was at the start, since 1970, as it appears now: the kernel's stamps are times of day, and
+    /// that may be set while we run.
+    pub fn began(&self) -> Duration {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(self.now())
     }
 
     /// Time since start; never runs backwards.

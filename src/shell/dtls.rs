@@ -28,6 +28,7 @@ use rtc_shared::error::Error as LibraryError;
 use zeroize::Zeroizing;
 
 use self::screen::{Fragment, Glance};
+use crate::control::HandshakeFailure as Failure;
 
 /// Who we are in every handshake: a key and a certificate that only its fingerprint vouches for.
 #[derive(Clone)]
@@ -56,42 +57,25 @@ pub struct Endpoint {
     hellos: Vec<[u8; 32]>,
     /// What we have said to its hello.
     answer: Option<BytesMut>,
+    /// Our own hello, while nobody has answered it.
+    greeting: Option<Greeting>,
     outgoing: VecDeque<BytesMut>,
     /// Datagrams and handshake fragments that were taken so far.
     datagrams: u32,
     fragments: usize,
 }
 
+/// A hello that is said again soon: the first one may have come before the far end had our session description.
+struct Greeting {
+    hello: BytesMut,
+    at: Duration,
+    wait: Duration,
+}
+
 enum Progress {
     Shaking,
     Done(Box<SessionKeys>),
     Failed(Failure),
-}
-
-/// Why a handshake has brought no keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
-    /// No certificate, or no way to begin: the library said why in the log.
-    #[error("the handshake could not begin")]
-    Begin,
-    /// The far end did not finish in time.
-    #[error("the handshake took longer than {} s", HANDSHAKE_TIME_MAX.as_secs())]
-    TooSlow,
-    /// The far end is not who its session description says.
-    #[error("the far end's certificate is not the one of its fingerprint")]
-    WrongCertificate,
-    /// It shook hands without agreeing on how media is protected.
-    #[error("the far end has agreed on no protection profile")]
-    NoProfile,
-    /// More handshakes at a time than are carried.
-    #[error("too many handshakes at a time")]
-    Busy,
-    /// Something in the handshake went wrong in a way that ends this one only.
-    #[error("the handshake broke")]
-    Broken,
-    /// The keys cannot be had from the finished handshake.
-    #[error("the handshake gives no keys")]
-    NoKeys,
 }
 
 /// How long a handshake may take: from our first datagram, or from the far end's first one when it begins.
@@ -102,6 +86,8 @@ const DATAGRAMS_MAX: u32 = 300;
 const FRAGMENTS_MAX: usize = 1_000;
 /// How long the library waits before it says something again.
 const REPEAT: Duration = Duration::from_millis(500);
+/// How long nobody need have answered our hello before it is said again.
+const GREETING: Duration = Duration::from_millis(50);
 /// Octets of a datagram that we send, at most.
 const DATAGRAM_BYTES: usize = 1_200;
 /// What the keys are exported under (RFC 5764 §4.2).
@@ -149,7 +135,7 @@ impl Endpoint {
     /// # Errors
     /// When the library refuses the certificate.
     pub fn new(agreed: Handshake, certificate: &Certificate, now: Duration) -> Result<Self, Failure> {
-        let Handshake { fingerprint: expected, active } = agreed;
+        let Handshake { fingerprint: expected, active, .. } = agreed;
         let is_stranger = Arc::new(AtomicBool::new(false));
         let config = config(active, &expected, certificate, Arc::clone(&is_stranger))?;
         let mut endpoint = Self {
@@ -164,6 +150,7 @@ impl Endpoint {
             seen: BTreeSet::new(),
             hellos: Vec::new(),
             answer: None,
+            greeting: None,
             outgoing: VecDeque::new(),
             datagrams: 0,
             fragments: 0,
@@ -183,6 +170,7 @@ impl Endpoint {
         }
         self.datagrams += 1;
         self.fragments = fragments;
+        self.greeting = None;
         self.began.get_or_insert(now);
         if matches!(self.progress, Progress::Shaking) {
             self.follow(&glance);
@@ -209,6 +197,7 @@ impl Endpoint {
     /// Says again what the far end may have missed, and gives up in the end; due at [`Endpoint::deadline`].
     pub fn tick(&mut self, now: Duration) {
         let (Progress::Shaking, Some(_)) = (&self.progress, self.began) else { return };
+        self.greet(now);
         let at = self.at(now);
         if self.library.poll_timeout(&FAR_END).is_some_and(|due| due <= at)
             && let Err(error) = self.library.handle_timeout(FAR_END, at)
@@ -231,7 +220,8 @@ impl Endpoint {
         let Progress::Shaking = self.progress else { return None };
         let end = self.began? + HANDSHAKE_TIME_MAX;
         let repeat = self.library.poll_timeout(&FAR_END).map(|at| at.saturating_duration_since(self.zero));
-        Some(repeat.map_or(end, |repeat| repeat.min(end)))
+        let greeting = self.greeting.as_ref().map(|greeting| greeting.at);
+        [repeat, greeting].into_iter().flatten().chain([end]).min()
     }
 
     /// The keys, once the far end has shown that it is who it is expected to be.
@@ -257,8 +247,21 @@ impl Endpoint {
             let (at, config) = (self.at(now), Arc::clone(&self.config));
             self.library.connect(at, FAR_END, config, None).map_err(|error| not_begun(&error))?;
             self.collect();
+            let hello = self.outgoing.back().filter(|_| self.datagrams == 0).cloned();
+            self.greeting = hello.map(|hello| Greeting { hello, at: now + GREETING, wait: GREETING });
         }
         Ok(())
+    }
+
+    /// Says our hello again when it is time, with twice the wait each time, until the library would repeat it itself.
+    fn greet(&mut self, now: Duration) {
+        let Some(greeting) = self.greeting.as_mut().filter(|greeting| greeting.at <= now) else { return };
+        self.outgoing.push_back(greeting.hello.clone());
+        greeting.wait *= 2;
+        greeting.at = now + greeting.wait;
+        if greeting.wait >= REPEAT {
+            self.greeting = None;
+        }
     }
 
     /// Begins again when the far end has: its hello is another one than any before.

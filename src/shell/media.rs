@@ -6,6 +6,7 @@
 mod counters;
 mod inbox;
 mod outbox;
+mod priority;
 mod sockets;
 mod tap;
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub use self::counters::MediaFigures;
 use self::counters::ThreadCounters;
 use self::inbox::Inbox;
 pub use self::inbox::Refused;
+pub use self::priority::MediaPriority;
 pub use self::sockets::MediaIo;
 pub use self::tap::TapRing;
 use self::thread::MediaThread;
@@ -44,6 +46,10 @@ pub struct MediaOptions {
     pub cpus: Vec<usize>,
     /// How the threads wait for datagrams.
     pub io: MediaIo,
+    /// Whether packets are taken to arrive when the kernel receives them, not when the thread takes them.
+    pub stamps: bool,
+    /// What the threads come before.
+    pub priority: MediaPriority,
     /// Where copies of tapped legs' packets go.
     pub tap: Arc<TapRing>,
     /// Where events go, with the time they were made.

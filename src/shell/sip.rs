@@ -299,6 +299,7 @@ fn leg_of(command: &SipCommand) -> LegId {
         | SipCommand::Answer { leg, .. }
         | SipCommand::Reject { leg, .. }
         | SipCommand::Reply { leg, .. }
+        | SipCommand::Reinvite { leg, .. }
         | SipCommand::Bye { leg, .. }
         | SipCommand::Refer { leg, .. }
         | SipCommand::Probe { leg } => *leg,

@@ -8,13 +8,13 @@ use serde::Serialize;
 
 use super::moment::Moment;
 use super::pii::Pii;
-use crate::notice::{Notice, What};
+use crate::notice::{LegReport, Notice, What};
 
 /// Events kept per call (all but `observed`, which stand in the timeline).
 pub const EVENTS_MAX: usize = 500;
 /// Timeline steps kept per call: ten minutes of two steps per second.
 pub const TIMELINE_MAX: usize = 1_200;
-/// Decisions, prompts, re-routes and alerts kept per call, each.
+/// Decisions, prompts, re-routes, alerts and legs kept per call, each.
 const DEEDS_MAX: usize = 100;
 
 /// Where a call stands.
@@ -70,6 +70,8 @@ pub struct CallRecord {
     pub reroutes: VecDeque<Reroute>,
     /// What supervisors were told.
     pub alerts: VecDeque<Alert>,
+    /// What each leg carried and how it sounded, in the order in which they ended.
+    pub legs: VecDeque<LegReport>,
     /// RTP packets lost on the way to us, both legs; known at the end.
     pub packets_lost: Option<u64>,
     /// The emotion timeline of both parties, oldest first.
@@ -254,6 +256,7 @@ impl CallRecord {
             prompts: VecDeque::new(),
             reroutes: VecDeque::new(),
             alerts: VecDeque::new(),
+            legs: VecDeque::new(),
             packets_lost: None,
             timeline: VecDeque::new(),
             events: VecDeque::new(),
@@ -270,7 +273,12 @@ impl CallRecord {
             }
             // What callers type is shown while it happens, and kept nowhere.
             What::KeyPressed { .. } => return,
-            What::CallStarted { .. } | What::CallRefused { .. } | What::SecureInput { .. } => {}
+            What::CallStarted { .. }
+            | What::CallRefused { .. }
+            | What::SecureInput { .. }
+            | What::HandshakeDone { .. }
+            | What::HandshakeFailed { .. }
+            | What::CodecAsked { .. } => {}
             What::CallAnswered { target, setup_ms } => {
                 self.state = State::Answered;
                 self.answered = Some(now);
@@ -284,6 +292,7 @@ impl CallRecord {
             What::RerouteStarted { .. } | What::Rerouted { .. } | What::RerouteFailed { .. } => {
                 self.apply_reroute(notice);
             }
+            What::LegEnded(report) => push(&mut self.legs, report.clone(), DEEDS_MAX),
             What::Alert { severity, text, rule } => {
                 let alert = Alert { call_ms, severity: severity.clone(), text: text.clone(), rule: rule.clone() };
                 push(&mut self.alerts, alert, DEEDS_MAX);

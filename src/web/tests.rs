@@ -106,6 +106,10 @@ async fn calls_are_listed_and_told() {
     assert_eq!(call["decisions"][0]["because"]["lasted_ms"], 1_500);
     assert_eq!(call["reroutes"][0]["gap_ms"], 18);
     assert_eq!(call["prompts"][0]["outcome"], "completed");
+    assert_eq!(
+        (&call["legs"][0]["name"], &call["legs"][0]["quality"]["mos_listening"]),
+        (&"caller".into(), &4.375.into())
+    );
     assert_eq!(call["timeline"].as_array().map(Vec::len), Some(1));
     assert_eq!(call["events"][0]["type"], "call_started");
 

@@ -6,8 +6,13 @@
 
 mod anger;
 mod chaos;
+mod codecs;
+mod interop;
+mod odd;
 mod programs;
+mod raw;
 mod setup;
 mod sounds;
 mod stage;
 mod talk;
+mod tones;

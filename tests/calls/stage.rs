@@ -174,6 +174,13 @@ pub fn eventually(what: &str, mut so: impl FnMut() -> bool) {
     }
 }
 
+/// Waits until a telephone has received so many more packets; pauses that were filled up do not count.
+#[track_caller]
+pub fn more_packets(what: &str, phone: &PhoneHandle, count: u64) {
+    let before = phone.heard().stats.packets_received;
+    eventually(what, || phone.heard().stats.packets_received >= before + count);
+}
+
 /// A telephone heard one continuous stream without loss.
 #[track_caller]
 pub fn continuous(who: &str, stats: &StreamStats) {

@@ -46,6 +46,8 @@ pub(super) struct Streams {
     streams: Vec<Stream>,
     by_port: std::collections::BTreeMap<u16, usize>,
     timers: BTreeSet<(Duration, usize)>,
+    /// Each stream's time in `timers`.
+    scheduled: Vec<Option<Duration>>,
 }
 
 impl Streams {
@@ -59,6 +61,7 @@ impl Streams {
             streams: ports.iter().enumerate().map(of).collect(),
             by_port: ports.iter().enumerate().map(|(n, port)| (*port, n)).collect(),
             timers: BTreeSet::new(),
+            scheduled: vec![None; ports.len()],
         }
     }
 
@@ -72,6 +75,7 @@ impl Streams {
     pub(super) fn stop(&mut self) {
         self.streams.iter_mut().for_each(Stream::stop);
         self.timers.clear();
+        self.scheduled.fill(None);
     }
 
     fn handle(&mut self, now: Duration, input: &Input<'_>, out: &mut Output) {
@@ -81,10 +85,10 @@ impl Streams {
             self.streams[n].receive(now, bytes);
             self.tick(now, n, out);
         }
-        while let Some(&(at, n)) = self.timers.first()
+        // One at a time: what is due next says so by the deadline.
+        if let Some(&(at, n)) = self.timers.first()
             && at <= now
         {
-            self.timers.pop_first();
             self.tick(now, n, out);
             self.schedule(n);
         }
@@ -98,9 +102,10 @@ impl Streams {
     }
 
     fn schedule(&mut self, n: usize) {
-        self.timers.retain(|(_, scheduled)| *scheduled != n);
-        if let Some(at) = self.streams[n].deadline() {
-            self.timers.insert((at, n));
+        let next = self.streams[n].deadline();
+        if let Some(at) = std::mem::replace(&mut self.scheduled[n], next) {
+            self.timers.remove(&(at, n));
         }
+        self.timers.extend(next.map(|at| (at, n)));
     }
 }

@@ -1,16 +1,23 @@
-//! The thread: waits for datagrams, orders and deadlines, and hands them to the endpoints.
+//! The thread: waits for orders, SIP and deadlines, and hands them to the endpoints.
+//!
+//! RTP does not wake it: it is collected every millisecond or two with the times at which the kernel received it. A
+//! thread that woke for every packet would take the processor from the server that is measured, make it pay for the
+//! waking, and count its own delay as the server's.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use media::StreamSettings;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::eventfd::EventFd;
+use nix::sys::socket::{setsockopt, sockopt};
 
+use super::arrival::Arrivals;
 use super::endpoint::{Endpoint, Streams};
 use super::loopback;
 use crate::audio::Audio;
@@ -21,6 +28,8 @@ use crate::stream::{Keep, Recording, StreamPlan, StreamStats};
 const BATCH_MAX: usize = 64;
 /// The longest wait, so that a lost wake-up cannot stop the thread.
 const WAIT_MAX: Duration = Duration::from_millis(500);
+/// The longest that RTP lies uncollected.
+const COLLECT_EVERY: Duration = Duration::from_millis(2);
 /// How long the calls may take to end when the thread is stopped.
 const STOP_MAX: Duration = Duration::from_millis(700);
 /// What marks the wake-up among the sockets.
@@ -69,6 +78,7 @@ impl Sockets {
 fn bind_rtp(address: IpAddr, count: usize) -> io::Result<Vec<(u16, UdpSocket)>> {
     let one = |_| {
         let socket = bound(SocketAddr::new(address, 0))?;
+        setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
         Ok((socket.local_addr()?.port(), socket))
     };
     (0..count).map(one).collect()
@@ -99,7 +109,11 @@ pub(super) struct Station {
     epoch: Instant,
     inbox: Receiver<Command>,
     wake: Arc<EventFd>,
+    /// What is waited for: orders and SIP.
     epoll: Epoll,
+    /// What is collected: RTP.
+    collected: Epoll,
+    arrivals: Arrivals,
     sockets: Vec<(UdpSocket, usize, Use)>,
     members: BTreeMap<usize, Member>,
     out: Output,
@@ -115,6 +129,8 @@ impl Station {
             inbox,
             wake,
             epoll,
+            collected: Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?,
+            arrivals: Arrivals::new(),
             sockets: Vec::new(),
             members: BTreeMap::new(),
             out: Output::default(),
@@ -134,7 +150,22 @@ impl Station {
                     socket => self.receive(socket as usize, &mut buffer),
                 }
             }
+            self.collect(&mut ready, &mut buffer);
             self.tick();
+        }
+    }
+
+    /// Reads the RTP that has come since the last time.
+    fn collect(&mut self, ready: &mut [EpollEvent], buffer: &mut [u8]) {
+        self.arrivals.set_clock(self.epoch.elapsed(), SystemTime::now());
+        loop {
+            let count = self.collected.wait(ready, EpollTimeout::ZERO).unwrap_or(0);
+            for event in &ready[..count] {
+                self.receive(event.data() as usize, buffer);
+            }
+            if count < ready.len() {
+                return;
+            }
         }
     }
 
@@ -145,7 +176,8 @@ impl Station {
 
     fn timeout(&self) -> EpollTimeout {
         let next = self.members.values().filter_map(|member| member.endpoint.deadline()).min();
-        let wait = next.map_or(WAIT_MAX, |at| at.saturating_sub(self.epoch.elapsed())).min(WAIT_MAX);
+        let longest = if self.members.values().any(|member| !member.rtp.is_empty()) { COLLECT_EVERY } else { WAIT_MAX };
+        let wait = next.map_or(longest, |at| at.saturating_sub(self.epoch.elapsed())).min(longest);
         // Rounded up: a wait that ends early would spin.
         EpollTimeout::try_from(wait.as_micros().div_ceil(1_000) as u32).unwrap_or(EpollTimeout::ZERO)
     }
@@ -153,30 +185,36 @@ impl Station {
     fn receive(&mut self, socket: usize, buffer: &mut [u8]) {
         for _ in 0..BATCH_MAX {
             let Some((udp, id, kind)) = self.sockets.get(socket) else { return };
+            let (id, now) = (*id, self.epoch.elapsed());
             // Nothing to read, or an ICMP error of an earlier datagram: either way the next event tells.
-            let Ok((length, from)) = udp.recv_from(buffer) else { return };
-            let (id, bytes) = (*id, &buffer[..length]);
-            let input = match *kind {
-                Use::Sip => Input::Sip { from, bytes },
-                Use::Rtp(port) => Input::Rtp { port, bytes },
-            };
-            self.handle(id, input);
+            match *kind {
+                Use::Sip => {
+                    let Ok((length, from)) = udp.recv_from(buffer) else { return };
+                    self.handle(id, now, Input::Sip { from, bytes: &buffer[..length] });
+                }
+                Use::Rtp(port) => {
+                    let Some((length, at)) = self.arrivals.receive(udp.as_raw_fd(), buffer) else { return };
+                    let at = at.unwrap_or(now).min(now);
+                    self.handle(id, at, Input::Rtp { port, bytes: &buffer[..length] });
+                }
+            }
         }
     }
 
+    /// Lets the endpoints do what is due, one thing after another, so that each packet is stamped when it leaves.
     fn tick(&mut self) {
-        let now = self.epoch.elapsed();
-        let is_due = |member: &Member| member.endpoint.deadline().is_some_and(|at| at <= now);
-        let due: Vec<usize> = self.members.iter().filter(|(_, member)| is_due(member)).map(|(id, _)| *id).collect();
-        for id in due {
-            self.handle(id, Input::Tick);
+        loop {
+            let now = self.epoch.elapsed();
+            let deadlines = self.members.iter().filter_map(|(id, member)| Some((member.endpoint.deadline()?, *id)));
+            let Some((_, id)) = deadlines.min().filter(|(at, _)| *at <= now) else { return };
+            self.handle(id, now, Input::Tick);
         }
     }
 
     /// Hands one input to an endpoint and sends what it says.
-    fn handle(&mut self, id: usize, input: Input<'_>) {
+    fn handle(&mut self, id: usize, now: Duration, input: Input<'_>) {
         let Some(member) = self.members.get_mut(&id) else { return };
-        member.endpoint.handle(self.epoch.elapsed(), input, &mut self.out);
+        member.endpoint.handle(now, input, &mut self.out);
         for (port, to, bytes) in self.out.rtp.drain(..) {
             send(&self.sockets, member.rtp.get(&port).copied(), to, &bytes);
         }
@@ -226,7 +264,7 @@ impl Station {
             Command::Order { id, order } => {
                 if let Some(Endpoint::Phone(phone)) = self.endpoint(id) {
                     let latest = phone.calls().saturating_sub(1);
-                    self.handle(id, Input::Order(order(latest)));
+                    self.handle(id, now, Input::Order(order(latest)));
                 }
             }
             Command::Heard { id, call, reply } => {
@@ -255,7 +293,8 @@ impl Station {
     /// Watches a socket; `None` when the system cannot watch another one.
     fn watch(&mut self, socket: UdpSocket, id: usize, kind: Use) -> Option<usize> {
         let index = self.sockets.len();
-        self.epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, index as u64)).ok()?;
+        let epoll = if matches!(kind, Use::Sip) { &self.epoll } else { &self.collected };
+        epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, index as u64)).ok()?;
         self.sockets.push((socket, id, kind));
         Some(index)
     }
@@ -282,7 +321,7 @@ impl Station {
                 streams.stop();
             }
             let calls = self.phone(id).map_or(0, Phone::calls);
-            (0..calls).for_each(|call| self.handle(id, Input::Order(Order::HangUp(call))));
+            (0..calls).for_each(|call| self.handle(id, self.epoch.elapsed(), Input::Order(Order::HangUp(call))));
         }
     }
 }

@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use media::sdp::{self, Credentials, Exchange, Formats, Local, Offer, Protection, Terms, Wanted};
+use media::srtp::Suite;
 use media::{Codec, Direction, StreamSettings};
 
 use super::PhoneSettings;
@@ -19,6 +20,7 @@ pub(crate) struct Speech {
     codecs: Vec<Codec>,
     ptime_ms: Option<u8>,
     credentials: Option<Credentials>,
+    suite: Option<Suite>,
     address: IpAddr,
     port: u16,
     session_id: u64,
@@ -33,6 +35,7 @@ impl Speech {
             codecs: settings.codecs.clone(),
             ptime_ms: settings.stream.ptime_ms,
             credentials: settings.secret.as_ref().map(|secret| secret.credentials(number)),
+            suite: settings.suite,
             address: settings.sip.ip(),
             port,
             session_id: number >> 32,
@@ -70,6 +73,7 @@ impl Speech {
             direction,
             protection: self.protection(),
             credentials: self.credentials.clone(),
+            suite: self.suite,
             ..Offer::plain(self.formats.clone())
         }
     }

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use media::sdp::Formats;
 use media::{
     Arrival, BUFFER_BYTES, Channel, Codec, Command, Datagram, Engine, Input, LegId, Output, PlayMode, PromptId,
     RtpHeader, Sound, StreamSettings,
@@ -26,7 +27,7 @@ pub fn check(script: &[u8]) {
     }
 }
 
-/// Two bridged legs of different codecs, one of them tapped.
+/// Two bridged legs of different codecs, one of them tapped; both may change to others.
 struct Pair {
     engine: Engine,
     out: Output,
@@ -47,8 +48,13 @@ impl Pair {
             packets: 0,
         };
         for (leg, codec, payload_type) in [(LEGS[0], Codec::Pcmu, 0), (LEGS[1], Codec::Pcma, 8)] {
-            let settings = StreamSettings::plain(Some(SocketAddr::from(([192, 0, 2, 1], 5004))), codec, payload_type)
-                .with_events(Some(101));
+            let plain = StreamSettings::plain(Some(SocketAddr::from(([192, 0, 2, 1], 5004))), codec, payload_type);
+            let also_received = Box::new(Formats {
+                codecs: vec![(Codec::G722, 9), (Codec::Opus, 107), (Codec::L16Wide, 97)],
+                events: vec![(48_000, 102)],
+                comfort_noise: true,
+            });
+            let settings = StreamSettings { also_received, packet_ms_max: Some(60), ..plain.with_events(Some(101)) };
             pair.order(Command::Open { leg, port: 4000, address: None });
             pair.order(Command::Configure { leg, settings });
         }

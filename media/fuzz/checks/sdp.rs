@@ -4,7 +4,9 @@
 
 use std::net::Ipv4Addr;
 
-use media::sdp::{self, Credentials, Exchange, Fingerprint, Formats, Hash, Local, Offer, Protection, Terms, Wanted};
+use media::sdp::{
+    self, Credentials, Exchange, Fingerprint, Formats, Hash, Local, Offer, Protection, Terms, Wanted, Wishes,
+};
 use media::srtp::Security;
 use media::{Codec, Direction};
 
@@ -28,8 +30,9 @@ pub fn check(bytes: &[u8]) {
 }
 
 fn answer(far: &sdp::Session, protection: Protection, credentials: &Credentials) {
+    let credentials = Some(credentials);
     let terms =
-        Terms { codecs: &Codec::ALL, comfort_noise: true, protection, credentials: Some(credentials), active: None };
+        Terms { comfort_noise: true, protection, credentials, wishes: far.wishes(), ..Terms::plain(&Codec::ALL) };
     let local = Local { address: Ipv4Addr::LOCALHOST.into(), port: 20_000, session_id: 1, version: 1 };
     let Ok((text, agreed)) = terms.answer(far, &local) else { return };
     let settings = &agreed.settings;
@@ -40,7 +43,7 @@ fn answer(far: &sdp::Session, protection: Protection, credentials: &Credentials)
     let ours = sdp::parse(&text).expect("our own answer can be read");
     let read = ours.formats(Protection { wanted: Wanted::Optional, ..protection }, true).expect("it has audio");
     assert_eq!(read.codecs, [(settings.codec, settings.payload_type)], "{text}");
-    assert_eq!(read.event(settings.codec), settings.event_payload_type, "{text}");
+    assert_eq!(read.event(settings.codec).map(|(_, number)| number), settings.event_payload_type, "{text}");
     assert_eq!(read.comfort_noise, agreed.comfort_noise, "{text}");
 }
 
@@ -55,6 +58,7 @@ fn our_offer(protection: Protection, credentials: &Credentials) -> Offer {
         shares_port: true,
         protection,
         credentials: Some(credentials.clone()),
+        wishes: Wishes { ptime_ms: Some(30), ptime_ms_max: Some(200), opus: None },
         ..Offer::plain(formats)
     }
 }

@@ -11,7 +11,7 @@ use crate::g711::{self, Law};
 use crate::{Codec, codec::CodecError};
 
 /// How Opus is encoded; the other codecs have nothing to choose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct OpusSettings {
     /// Each packet tells a little about the one before it (RFC 6716 §2.1.7).
     pub fec: bool,
@@ -19,6 +19,10 @@ pub struct OpusSettings {
     pub dtx: bool,
     /// The most bits per second that the far end wants (`maxaveragebitrate`); `None` for the codec's choice.
     pub bitrate_max: Option<u32>,
+    /// Every packet is as long as the others (`cbr`).
+    pub constant: bool,
+    /// The highest rate at which the far end plays, Hz (`maxplaybackrate`): the band above its half is left out.
+    pub playback_hz_max: Option<u32>,
 }
 
 /// How hard Opus tries unless told otherwise, 0 to 10: see `Encoder::set_opus_complexity`.
@@ -36,6 +40,10 @@ const OPUS_FEC_BITRATE: u32 = 8_000;
 const OPUS_BITRATES: std::ops::RangeInclusive<u32> = 6_000..=510_000;
 /// The longest payload that is made, octets: fits an Ethernet frame with room for SRTP.
 const OPUS_OCTETS_MAX: usize = 1_275;
+/// The most frames that are put into one packet: 60 ms of 10 ms each.
+const OPUS_FRAMES_MAX: usize = 6;
+/// The longest frame that is put into a packet with others, octets: RFC 6716 §3.4 lets none be longer than 1,275.
+const OPUS_FRAME_OCTETS_MAX: usize = OPUS_OCTETS_MAX / OPUS_FRAMES_MAX;
 
 /// The state of one direction of one leg.
 pub struct Encoder {
@@ -66,6 +74,9 @@ enum Coding {
 struct Opus {
     encoder: opus::Encoder,
     scratch: [u8; OPUS_OCTETS_MAX],
+    packer: opus::Repacketizer,
+    /// The frames of a packet that holds several.
+    frames: [[u8; OPUS_FRAME_OCTETS_MAX]; OPUS_FRAMES_MAX],
 }
 
 impl Encoder {
@@ -81,7 +92,12 @@ impl Encoder {
         let coding = match codec {
             Codec::Opus => {
                 let encoder = opus_encoder(rate_hz, opus).map_err(|_| unsupported)?;
-                let opus = Opus { encoder, scratch: [0; OPUS_OCTETS_MAX] };
+                let opus = Opus {
+                    encoder,
+                    scratch: [0; OPUS_OCTETS_MAX],
+                    packer: opus::Repacketizer::new().map_err(|_| unsupported)?,
+                    frames: [[0; OPUS_FRAME_OCTETS_MAX]; OPUS_FRAMES_MAX],
+                };
                 return Ok(Self { codec, rate_hz, kind: Kind::Opus(Box::new(opus)) });
             }
             Codec::Pcmu => Coding::Law(Law::Mu),
@@ -106,7 +122,7 @@ impl Encoder {
         }
     }
 
-    /// Appends the payload of one packet that holds all of `samples` (10, 20, 40 or 60 ms; 30 ms for all but Opus).
+    /// Appends the payload of one packet that holds all of `samples`: 10, 20, 30, 40, 50 or 60 ms.
     ///
     /// # Errors
     /// When the codec cannot make one packet of that many samples; nothing is appended then.
@@ -119,7 +135,7 @@ impl Encoder {
         }
         match &mut self.kind {
             Kind::Opus(opus) => {
-                let octets = opus.encoder.encode(samples, &mut opus.scratch).map_err(|_| wrong)?;
+                let octets = opus.encode(samples, samples_in_ms(self.rate_hz, 10)).map_err(|_| wrong)?;
                 payload.extend_from_slice(&opus.scratch[..octets]);
             }
             Kind::Waveform(waveform) => waveform.encode(samples, payload),
@@ -147,7 +163,40 @@ fn opus_encoder(rate_hz: u32, settings: OpusSettings) -> Result<opus::Encoder, o
     encoder.set_inband_fec(settings.fec)?;
     encoder.set_packet_loss_perc(if settings.fec { OPUS_LOSS_PERCENT } else { 0 })?;
     encoder.set_dtx(settings.dtx)?;
+    encoder.set_vbr(!settings.constant)?;
+    if let Some(widest) = settings.playback_hz_max.and_then(band) {
+        encoder.set_max_bandwidth(widest)?;
+    }
     Ok(encoder)
+}
+
+/// The widest band that is heard at a rate of playing (RFC 7587 §3.1.1); `None` for whatever we can make.
+fn band(playback_hz: u32) -> Option<opus::Bandwidth> {
+    match playback_hz {
+        ..12_000 => Some(opus::Bandwidth::Narrowband),
+        12_000..16_000 => Some(opus::Bandwidth::Mediumband),
+        16_000.. => None,
+    }
+}
+
+impl Opus {
+    /// Encodes into the scratch; `piece` is 10 ms of samples.
+    fn encode(&mut self, samples: &[i16], piece: usize) -> Result<usize, opus::Error> {
+        // No frame is 30 or 50 ms long (RFC 6716 §2.1.4), and frames of one packet are all of one length (§3.1).
+        let pieces = samples.len() / piece;
+        if !matches!(pieces, 3 | 5) || !samples.len().is_multiple_of(piece) {
+            return self.encoder.encode(samples, &mut self.scratch);
+        }
+        let mut lengths = [0; OPUS_FRAMES_MAX];
+        for (at, samples) in samples.chunks_exact(piece).enumerate() {
+            lengths[at] = self.encoder.encode(samples, &mut self.frames[at])?;
+        }
+        let mut packet = self.packer.begin();
+        for (frame, length) in self.frames.iter().zip(lengths).take(pieces) {
+            packet.cat(&frame[..length])?;
+        }
+        packet.out(&mut self.scratch)
+    }
 }
 
 impl Waveform {

@@ -134,7 +134,7 @@ fn pattern(count: usize, percent: u64, burst: usize, seed: u64) -> Vec<bool> {
 
 /// Through an encoder, a network that loses packets of 20 ms, and a decoder.
 fn through_loss(codec: Codec, rate_hz: u32, audio: &[i16], lost: &[bool], instead: Instead) -> Vec<i16> {
-    let settings = OpusSettings { fec: true, dtx: false, bitrate_max: None };
+    let settings = OpusSettings { fec: true, dtx: false, bitrate_max: None, ..OpusSettings::default() };
     let mut encoder = Encoder::new(codec, rate_hz, settings).expect("every codec at both rates");
     let mut decoder = Decoder::new(codec, rate_hz).expect("every codec at both rates");
     let frame = samples_in_ms(rate_hz, 20);

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use super::speech::{bands_db, delay, segmental_snr_db, sentence, tone, vowel};
 use super::*;
 
-const PLAIN: OpusSettings = OpusSettings { fec: false, dtx: false, bitrate_max: None };
+const PLAIN: OpusSettings =
+    OpusSettings { fec: false, dtx: false, bitrate_max: None, constant: false, playback_hz_max: None };
 
 #[test]
 fn a_vowel_keeps_its_waveform() {
@@ -86,25 +87,101 @@ fn speech_sounds_as_it_should() {
 }
 
 #[test]
+fn speech_through_every_pair_sounds_as_it_should() {
+    // What a transcoded call does: coded, decoded, coded otherwise, decoded. docs/AUDIO.md has the same of people.
+    let said = sentence();
+    for from in Codec::ALL {
+        let first = round_trip(from, 8_000, &said);
+        for to in Codec::ALL.into_iter().filter(|to| *to != from) {
+            let expected = if from == Codec::Opus || to == Codec::Opus { 3.4 } else { 3.8 };
+            let got = pesq::pesq_8k(&said, &round_trip(to, 8_000, &first)).expect("seconds of speech");
+            assert!(got >= expected, "{from:?} to {to:?}: {got:.2}");
+        }
+    }
+}
+
+#[test]
 fn packets_of_every_length() {
     for codec in Codec::ALL {
         for rate_hz in RATES_HZ {
-            for duration_ms in [10, 20, 30, 40, 60] {
+            for duration_ms in [10, 20, 30, 40, 50, 60] {
                 let mut encoder = encoder(codec, rate_hz);
                 let mut decoder = Decoder::new(codec, rate_hz).expect("every codec at both rates");
                 let frame = vec![500; samples_in_ms(rate_hz, duration_ms)];
                 let (mut payload, mut heard) = (vec![7], Vec::new());
                 let encoded = encoder.encode(&frame, &mut payload);
-                if (codec, duration_ms) == (Codec::Opus, 30) {
-                    let samples = frame.len();
-                    assert_eq!((encoded, payload.len()), (Err(CodecError::Frame { codec, samples }), 1));
-                    continue;
-                }
                 assert_eq!((encoded, payload[0]), (Ok(()), 7));
                 assert_eq!(decoder.decode(&payload[1..], &mut heard), Ok(frame.len()), "{codec:?} {duration_ms} ms");
                 assert_eq!(heard.len(), frame.len());
             }
         }
+    }
+}
+
+#[test]
+fn opus_packs_what_is_no_frame() {
+    for rate_hz in RATES_HZ {
+        for (duration_ms, frames) in [(10, 1), (20, 1), (30, 3), (40, 1), (50, 5), (60, 1)] {
+            let mut encoder = encoder(Codec::Opus, rate_hz);
+            let said = vowel(rate_hz, 120.0, 1_200);
+            for samples in said.chunks_exact(samples_in_ms(rate_hz, duration_ms)) {
+                let mut payload = Vec::new();
+                encoder.encode(samples, &mut payload).expect("a packet");
+                assert_eq!(opus::packet::get_nb_frames(&payload).ok(), Some(frames), "{duration_ms} ms");
+                assert_eq!(Codec::Opus.ticks_in(&payload), duration_ms * 48, "{duration_ms} ms");
+            }
+        }
+    }
+    // Packed audio is as good as the rest.
+    let (mut encoder, mut decoder) = (encoder(Codec::Opus, 8_000), Decoder::new(Codec::Opus, 8_000).expect("Opus"));
+    let said = sentence();
+    let mut heard = Vec::new();
+    for samples in said.chunks_exact(240) {
+        let mut payload = Vec::new();
+        encoder.encode(samples, &mut payload).expect("30 ms");
+        decoder.decode(&payload, &mut heard).expect("it is ours");
+    }
+    let got = pesq::pesq_8k(&said[..heard.len()], &heard).expect("seconds of speech");
+    assert!(got >= 3.6, "{got:.2}");
+}
+
+#[test]
+fn opus_is_as_the_far_end_wants_it() {
+    let packets = |settings: OpusSettings, samples: &[i16], length: usize| -> Vec<Vec<u8>> {
+        let mut encoder = Encoder::new(Codec::Opus, 16_000, settings).expect("Opus");
+        let packet = |samples: &[i16]| {
+            let mut payload = Vec::new();
+            encoder.encode(samples, &mut payload).map(|()| payload).expect("a packet")
+        };
+        samples.chunks_exact(length).map(packet).collect()
+    };
+    let said = vowel(16_000, 120.0, 2_000);
+    let octets = |packets: &[Vec<u8>]| -> Vec<usize> { packets.iter().map(Vec::len).collect() };
+
+    let constant = packets(OpusSettings { constant: true, ..PLAIN }, &said, 320);
+    assert!(octets(&constant).windows(2).all(|pair| pair[0] == pair[1]), "{:?}", octets(&constant));
+    assert!(octets(&packets(PLAIN, &said, 320)).windows(2).any(|pair| pair[0] != pair[1]));
+
+    for (bitrate, most) in [(6_000, 20), (12_000, 40), (510_000, 80)] {
+        let limited = packets(OpusSettings { bitrate_max: Some(bitrate), ..PLAIN }, &said, 320);
+        let mean = octets(&limited).iter().sum::<usize>() / limited.len();
+        assert!(mean <= most, "{bitrate} bit/s: {mean} octets per packet");
+    }
+    for (playback_hz_max, widest) in [
+        (Some(8_000), opus::Bandwidth::Narrowband),
+        (Some(12_000), opus::Bandwidth::Mediumband),
+        (Some(16_000), opus::Bandwidth::Wideband),
+        (None, opus::Bandwidth::Wideband),
+    ] {
+        let last = packets(OpusSettings { playback_hz_max, ..PLAIN }, &said, 320).pop().expect("some");
+        assert_eq!(opus::packet::get_bandwidth(&last).ok(), Some(widest), "{playback_hz_max:?}");
+    }
+    // Silence is left out when that is wanted, in packets of one frame and of several.
+    for length in [320, 480] {
+        let silence = vec![0; 32_000];
+        let left_out = |settings| packets(settings, &silence, length).iter().filter(|packet| packet.len() <= 2).count();
+        assert_eq!(left_out(PLAIN), 0);
+        assert!(left_out(OpusSettings { dtx: true, ..PLAIN }) > 32_000 / length / 2, "{length} samples");
     }
 }
 

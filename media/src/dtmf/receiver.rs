@@ -31,6 +31,11 @@ impl Receiver {
         Self { clock_hz: clock_hz.max(1), down: None, newest: None }
     }
 
+    /// The RTP clock rate of its events, Hz.
+    pub fn clock_hz(&self) -> u32 {
+        self.clock_hz
+    }
+
     /// Takes one telephone-event packet; at most three presses follow. Only the payload's first event counts.
     pub fn handle(&mut self, now: Duration, timestamp: u32, marker: bool, payload: &[u8], out: &mut Vec<Press>) {
         let Some(&[code, flags, high, low]) = payload.first_chunk::<4>() else { return };

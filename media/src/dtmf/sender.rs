@@ -73,6 +73,11 @@ impl Sender {
         Self { clock_hz, queue: VecDeque::with_capacity(Self::KEYS_MAX), state: State::Idle }
     }
 
+    /// The RTP clock rate of its events, Hz.
+    pub fn clock_hz(&self) -> u32 {
+        self.clock_hz
+    }
+
     /// Takes keys, all or none. Times outside the limits above are brought to the nearest limit; a press is never
     /// longer than its duration field can say at this clock rate.
     ///

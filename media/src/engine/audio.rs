@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Arrival, Channel, Datagram, Departure, Engine, LegSlot, Output, TapFrame};
 use crate::LegId;
 use crate::dtmf::Key;
-use crate::leg::{Leg, Passage, PayloadKind, Received, Reception};
+use crate::leg::{Leg, Passage, PayloadKind, Received, Reception, rescale_duration};
 use crate::packet::{HEADER_BYTES, RtpHeader};
 use crate::playout::{Packet, Payload};
 use crate::relay::Relayed;
@@ -28,7 +28,15 @@ impl Engine {
         let Some(leg) = self.leg_mut(slot) else {
             return;
         };
-        let received = match leg.receive(now, &mut arrival, &mut out.events) {
+        let spoken = leg.spoken();
+        let reception = leg.receive(now, &mut arrival, &mut out.events);
+        if leg.spoken() != spoken {
+            self.arrange(now, slot, out);
+        }
+        let Some(leg) = self.leg_mut(slot) else {
+            return;
+        };
+        let received = match reception {
             Reception::Taken(received) => received,
             Reception::Withheld => {
                 let peer = leg.peer;
@@ -43,7 +51,11 @@ impl Engine {
             }
         };
         if leg.is_copied() {
-            match TapFrame::new(leg.id, arrival.at, &arrival.bytes[..arrival.length]) {
+            let codec = match received.kind {
+                PayloadKind::Audio(codec) => Some(codec),
+                PayloadKind::KeyPress { .. } | PayloadKind::ComfortNoise => None,
+            };
+            match TapFrame::new(leg.id, arrival.at, codec, &arrival.bytes[..arrival.length]) {
                 Some(frame) => out.frames.push(frame),
                 None => leg.tap_dropped += 1,
             }
@@ -66,8 +78,7 @@ impl Engine {
 
     /// Gives a packet to the leg on the other side of the call.
     fn pass_on(&mut self, peer: u32, mut heard: Heard<'_>, out: &mut Output) {
-        let tables = &self.tables;
-        let Some(hearer) = self.legs.get_mut(peer as usize).and_then(Option::as_mut) else {
+        let Some(hearer) = self.leg_mut(peer) else {
             return;
         };
         let Some(passage) = hearer.passage(heard.received.kind) else {
@@ -81,6 +92,17 @@ impl Engine {
             }
             return;
         }
+        if let PayloadKind::Audio(codec) = heard.received.kind
+            && !hearer.repacks
+            && hearer.is_too_long(codec, heard.payload())
+        {
+            hearer.repacks = true;
+            self.arrange(heard.now, peer, out);
+        }
+        let tables = &self.tables;
+        let Some(hearer) = self.legs.get_mut(peer as usize).and_then(Option::as_mut) else {
+            return;
+        };
         if hearer.transcoder.is_some() {
             return self.transcode(peer, passage, &heard, out);
         }
@@ -122,13 +144,17 @@ impl Engine {
             PayloadKind::Audio(_) => {
                 let Some(transcoder) = &mut hearer.transcoder else { return };
                 let spoken = Spoken { place, timestamp: header.timestamp, payload: heard.payload() };
+                let late = transcoder.stats().late;
                 transcoder.take(heard.now, spoken);
-                let holds = transcoder.deadline();
+                let (holds, is_late) = (transcoder.deadline(), transcoder.stats().late > late);
                 if hearer.send_transcoded(heard.now, LegSlot(peer), out) {
                     hearer.say_bridged(heard.speaker, &mut out.events);
                 }
                 if holds.is_some() {
                     self.hold_back(peer);
+                }
+                if is_late && let Some(speaker) = self.leg_mut(heard.slot) {
+                    speaker.discard(place);
                 }
             }
             PayloadKind::KeyPress { .. } => {
@@ -185,7 +211,11 @@ fn relay(hearer: &mut Leg, slot: LegSlot, passage: Passage, heard: &mut Heard<'_
     let audio_ticks = match kind {
         PayloadKind::Audio(codec) => Some(codec.ticks_in(&heard.bytes[header.payload_start..header.payload_end])),
         PayloadKind::ComfortNoise => Some(0),
-        PayloadKind::KeyPress { .. } => None,
+        PayloadKind::KeyPress { clock_hz } => {
+            let press = &mut heard.bytes[header.payload_start..header.payload_end];
+            rescale_duration(press, clock_hz, passage.event_clock_hz);
+            None
+        }
     };
     let packet = Relayed {
         from: heard.slot,

@@ -22,9 +22,9 @@ impl Engine {
     }
 
     /// Hands a handshake datagram on to whoever shakes hands (RFC 5764 §5.1.2).
-    pub(super) fn shake_hands(&mut self, arrival: &Arrival<'_>, out: &mut Output) {
+    pub(super) fn shake_hands(&mut self, now: Duration, arrival: &Arrival<'_>, out: &mut Output) {
         let LegSlot(slot) = arrival.slot;
-        if self.leg_mut(slot).is_some_and(|leg| !leg.hear_handshake(arrival, &mut out.events)) {
+        if self.leg_mut(slot).is_some_and(|leg| !leg.hear_handshake(now, arrival, &mut out.events)) {
             self.refused += 1;
         }
     }

@@ -27,6 +27,7 @@ impl Engine {
             if let Some(leg) = self.leg_mut(slot) {
                 leg.peer = Some(peer);
                 leg.bridged_said = false;
+                leg.repacks = false;
             }
         }
         self.arrange(now, slot_a, out);
@@ -127,7 +128,7 @@ impl Engine {
         self.find_tick_due();
 
         let Some(leg) = self.leg_mut(slot) else { return };
-        let transcodes = spoken.filter(|&spoken| !relays(spoken, target.codec) && !mixed);
+        let transcodes = spoken.filter(|&spoken| (leg.repacks || !relays(spoken, target.codec)) && !mixed);
         let outcome = outcome.and_then(|()| match transcodes {
             None => {
                 leg.drop_transcoder();
@@ -149,7 +150,7 @@ impl Engine {
         let mut sources = [Wanted { slot: 0, codec: crate::Codec::Pcmu }; SOURCES_MAX];
         let mut count = 0;
         let mut add = |from: u32| {
-            let codec = self.leg(from).and_then(Leg::target).map(|target| target.codec);
+            let codec = self.leg(from).and_then(Leg::spoken);
             if let Some(codec) = codec.filter(|_| count < SOURCES_MAX) {
                 sources[count] = Wanted { slot: from, codec };
                 count += 1;

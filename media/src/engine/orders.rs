@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Engine, LegSlot, Output};
+use super::{Engine, LegSlot, Output, Tie};
 use crate::dtmf::{Key, Tones};
 use crate::leg::Leg;
 use crate::packet::Ssrc;
@@ -19,6 +19,9 @@ impl Engine {
                 let Some(&slot) = self.slots.get(&leg) else { return };
                 if let Some(leg) = self.leg_mut(slot) {
                     leg.configure(now, settings);
+                    leg.take_early_handshakes(now, &mut out.events);
+                    let slot = LegSlot(slot);
+                    out.ties.extend(leg.judge_tie(now).map(|to| Tie { slot, to }));
                 }
                 self.arrange(now, slot, out);
             }
@@ -35,12 +38,12 @@ impl Engine {
             Command::Press { leg, key } => self.press(now, leg, key, out),
             Command::Tap { leg, on } => self.change(leg, |leg| leg.tapped = on),
             Command::Secure { leg, on } => self.change(leg, |leg| leg.secure = on),
-            Command::Key { leg, keys } => self.change(leg, |leg| leg.take_keys(&keys)),
-            Command::Send { leg, datagram } => {
+            Command::Key { leg, channel, keys } => self.change(leg, |leg| leg.take_keys(channel, &keys)),
+            Command::Send { leg, channel, datagram } => {
                 if let Some(&slot) = self.slots.get(&leg)
                     && let Some(leg) = self.leg(slot)
                 {
-                    leg.send_handshake(LegSlot(slot), &datagram, out);
+                    leg.send_handshake(LegSlot(slot), channel, &datagram, out);
                 }
             }
             Command::Close { leg } => self.close(now, leg, out),
@@ -98,15 +101,15 @@ impl Engine {
         let Some(&slot) = self.slots.get(&leg) else { return };
         let Some(target) = self.leg(slot).and_then(Leg::target) else { return };
         let Some(found) = self.leg_mut(slot) else { return };
-        if found.event_payload_type().is_none() {
+        let Some((_, clock_hz)) = found.event() else {
             let mut samples = vec![0; TONE_SAMPLES];
             Tones::new(key, TONE_MS, 8_000).next_frame(&mut samples);
             let sound = Arc::new(Sound { samples });
             let playing = Playing { prompt: None, sound, mode: PlayMode::Replace, repeats: false, key_ends: false };
             return self.start_play(now, leg, playing, out);
-        }
+        };
         if let Ok(voice) = found.raise_voice(now, target) {
-            voice.press(key);
+            voice.press(key, clock_hz);
         }
         self.arrange(now, slot, out);
     }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::srtp::TRAILER_BYTES_MAX;
-use crate::{Event, LegId};
+use crate::{Codec, Event, LegId};
 
 /// The longest packet that is tapped, octets: 60 ms of G.711, or 20 ms of linear samples at 16 kHz, and a header with
 /// room for an extension.
@@ -38,6 +38,15 @@ pub struct Departure {
     pub datagram: Datagram,
 }
 
+/// A change of whom a leg's media socket is tied to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tie {
+    /// Whose socket.
+    pub slot: LegSlot,
+    /// The only one it hears from now on; `None` when it is to hear everybody again.
+    pub to: Option<SocketAddr>,
+}
+
 /// Where a datagram's octets lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Datagram {
@@ -66,16 +75,23 @@ pub struct TapFrame {
     pub leg: LegId,
     /// When it arrived, since start.
     pub arrival: Duration,
+    /// The codec of its audio; `None` for anything else, such as key presses.
+    pub codec: Option<Codec>,
     length: u16,
     bytes: [u8; TAP_BYTES_MAX],
 }
 
 impl TapFrame {
     /// A copy of a packet; `None` when it is longer than [`TAP_BYTES_MAX`].
-    pub fn new(leg: LegId, arrival: Duration, packet: &[u8]) -> Option<Self> {
+    pub fn new(leg: LegId, arrival: Duration, codec: Option<Codec>, packet: &[u8]) -> Option<Self> {
         let mut bytes = [0; TAP_BYTES_MAX];
         bytes.get_mut(..packet.len())?.copy_from_slice(packet);
-        Some(Self { leg, arrival, length: packet.len() as u16, bytes })
+        Some(Self { leg, arrival, codec, length: packet.len() as u16, bytes })
+    }
+
+    /// Its payload type.
+    pub fn payload_type(&self) -> u8 {
+        self.bytes[1] & 0x7f
     }
 
     /// The RTP packet, header and all.
@@ -91,6 +107,8 @@ pub struct Output {
     pub packets: Vec<Departure>,
     /// For the listening side.
     pub frames: Vec<TapFrame>,
+    /// For the sockets; nothing is lost when they are not carried out.
+    pub ties: Vec<Tie>,
     /// For call control.
     pub events: Vec<Event>,
     /// The octets of datagrams that the engine made itself.
@@ -103,6 +121,7 @@ impl Output {
         Self {
             packets: Vec::with_capacity(PACKETS_MAX),
             frames: Vec::with_capacity(FRAMES_MAX),
+            ties: Vec::with_capacity(TIES_MAX),
             events: Vec::with_capacity(EVENTS_MAX),
             made: Vec::with_capacity(PACKETS_MAX * MADE_BYTES_MAX),
         }
@@ -112,13 +131,16 @@ impl Output {
     pub fn clear(&mut self) {
         self.packets.clear();
         self.frames.clear();
+        self.ties.clear();
         self.events.clear();
         self.made.clear();
     }
 
     /// True when the engine should stop until the lists were emptied.
     pub(crate) fn is_full(&self) -> bool {
-        self.packets.len() >= PACKETS_MAX || self.events.len() + EVENTS_RESERVE >= EVENTS_MAX
+        self.packets.len() >= PACKETS_MAX
+            || self.ties.len() >= TIES_MAX
+            || self.events.len() + EVENTS_RESERVE >= EVENTS_MAX
     }
 }
 
@@ -130,6 +152,7 @@ impl Default for Output {
 
 const PACKETS_MAX: usize = 256;
 const FRAMES_MAX: usize = 64;
+const TIES_MAX: usize = 64;
 const EVENTS_MAX: usize = 256;
 
 /// The most events that one packet, order or frame brings forth.

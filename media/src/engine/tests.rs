@@ -7,6 +7,7 @@ mod prompts;
 mod properties;
 mod protected;
 mod third_parties;
+mod ties;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -39,6 +40,8 @@ struct World {
     /// RTP packets as they left, to any leg.
     raw: Vec<Vec<u8>>,
     slots: Vec<(LegId, LegSlot)>,
+    /// Whom sockets were tied to, and which were cut loose.
+    ties: Vec<(LegId, Option<SocketAddr>)>,
 }
 
 /// A datagram that is no RTP packet.
@@ -80,6 +83,7 @@ impl World {
             others: Vec::new(),
             raw: Vec::new(),
             slots: Vec::new(),
+            ties: Vec::new(),
         };
         for leg in [CALLER, BOT, AGENT] {
             world.order(Command::Open { leg, port: 4000, address: None });
@@ -169,6 +173,9 @@ impl World {
         }
         self.events.append(&mut self.out.events);
         self.frames.append(&mut self.out.frames);
+        for tie in &self.out.ties {
+            self.ties.extend(self.slots.iter().find(|(_, slot)| *slot == tie.slot).map(|(leg, _)| (*leg, tie.to)));
+        }
         self.out.clear();
     }
 

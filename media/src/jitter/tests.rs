@@ -165,7 +165,7 @@ fn noise_is_counted_and_forgotten() {
 fn every_codec_stands_where_it_was_said() {
     for codec in Codec::ALL {
         for packet_ms in [20, 40, 60] {
-            let opus = OpusSettings { fec: true, dtx: false, bitrate_max: None };
+            let opus = OpusSettings { fec: true, dtx: false, bitrate_max: None, ..OpusSettings::default() };
             let rate_hz = codec.audio_rate_hz();
             let mut encoder = Encoder::new(codec, rate_hz, opus).expect("every codec");
             let mut buffer = JitterBuffer::new(codec, 96);

@@ -1,11 +1,14 @@
 //! How one leg's packets are protected: not at all, with keys, or not yet because the keys are still being agreed.
 
+use crate::engine::Channel;
 use crate::srtp::{self, MasterKey, Security, SessionKeys};
 
 /// The state of protection, both directions.
 #[derive(Debug)]
 pub(crate) struct Protection {
     state: State,
+    /// That of control packets, when they have a port and a handshake of their own (RFC 5764 §4.1).
+    control: Option<State>,
     /// Senders whose keys are not in use at present. A key may come back, and must then go on counting where it was:
     /// an index that is used twice under one key gives away what it hides (RFC 3711 §9.1).
     retired: Vec<(MasterKey, srtp::Sender)>,
@@ -32,11 +35,13 @@ struct Keyed {
 impl Protection {
     /// No protection, until something else is agreed.
     pub(crate) fn new() -> Self {
-        Self { state: State::Plain, retired: Vec::new() }
+        Self { state: State::Plain, control: None, retired: Vec::new() }
     }
 
     /// Takes what was agreed; keys that stay the same keep their rollover counters and replay windows.
-    pub(crate) fn configure(&mut self, security: &Security) {
+    pub(crate) fn configure(&mut self, security: &Security, separate_control: bool) {
+        let shakes_separately = separate_control && matches!(security, Security::Handshake);
+        self.control = shakes_separately.then(|| self.control.take().unwrap_or(State::Awaited));
         match (security, &self.state) {
             (Security::Plain, _) => self.leave(State::Plain),
             (Security::Handshake, State::Keyed(keyed)) if keyed.shaken => {}
@@ -46,18 +51,21 @@ impl Protection {
     }
 
     /// Takes the keys that a handshake has brought; ignored when none was awaited.
-    pub(crate) fn take_keys(&mut self, keys: &SessionKeys) {
-        if self.shakes_hands() {
-            self.change(keys, true);
+    pub(crate) fn take_keys(&mut self, channel: Channel, keys: &SessionKeys) {
+        match channel {
+            _ if !self.shakes_hands(channel) => {}
+            Channel::Media => self.change(keys, true),
+            Channel::Control => self.control = Some(State::Keyed(Box::new(Keyed::new(keys, true)))),
         }
     }
 
-    /// True when handshake datagrams are expected.
-    pub(crate) fn shakes_hands(&self) -> bool {
-        match &self.state {
-            State::Plain => false,
-            State::Awaited => true,
-            State::Keyed(keyed) => keyed.shaken,
+    /// True when handshake datagrams are expected on a port.
+    pub(crate) fn shakes_hands(&self, channel: Channel) -> bool {
+        match (channel, &self.state) {
+            (Channel::Control, _) => self.control.is_some(),
+            (Channel::Media, State::Plain) => false,
+            (Channel::Media, State::Awaited) => true,
+            (Channel::Media, State::Keyed(keyed)) => keyed.shaken,
         }
     }
 
@@ -81,7 +89,7 @@ impl Protection {
 
     /// Opens a control packet in place.
     pub(crate) fn open_control(&mut self, datagram: &mut [u8]) -> Option<usize> {
-        match &mut self.state {
+        match self.control.as_mut().unwrap_or(&mut self.state) {
             State::Plain => Some(datagram.len()),
             State::Awaited => None,
             State::Keyed(keyed) => keyed.receiver.unprotect_control(datagram).ok(),
@@ -90,7 +98,7 @@ impl Protection {
 
     /// Seals a control packet in place.
     pub(crate) fn seal_control(&mut self, buffer: &mut [u8], length: usize) -> Option<usize> {
-        match &mut self.state {
+        match self.control.as_mut().unwrap_or(&mut self.state) {
             State::Plain => Some(length),
             State::Awaited => None,
             State::Keyed(keyed) => keyed.sender.protect_control(buffer, length).ok(),
@@ -104,12 +112,14 @@ impl Protection {
             State::Plain | State::Awaited => None,
         };
         let receiver = before.and_then(|keyed| {
-            self.retire(keyed.keys.send, keyed.sender);
-            (keyed.keys.receive == keys.receive).then_some(keyed.receiver)
+            let Keyed { keys: before, sender, receiver, .. } = keyed;
+            self.retire(before.send, sender);
+            (before.receive == keys.receive).then_some(receiver)
         });
-        let sender = self.bring_back(&keys.send).unwrap_or_else(|| srtp::Sender::new(&keys.send));
-        let receiver = receiver.unwrap_or_else(|| srtp::Receiver::new(&keys.receive));
-        self.state = State::Keyed(Box::new(Keyed { keys: keys.clone(), shaken, sender, receiver }));
+        let mut keyed = Keyed::new(keys, shaken);
+        keyed.sender = self.bring_back(&keys.send).unwrap_or(keyed.sender);
+        keyed.receiver = receiver.unwrap_or(keyed.receiver);
+        self.state = State::Keyed(Box::new(keyed));
     }
 
     fn leave(&mut self, state: State) {
@@ -118,7 +128,7 @@ impl Protection {
         }
     }
 
-    /// Keys of ours in session descriptions are one per suite; keys of handshakes never come back.
+    /// Keys of ours in session descriptions are one per suite; those of a handshake come back with a fork that was left.
     fn retire(&mut self, key: MasterKey, sender: srtp::Sender) {
         if self.retired.len() >= RETIRED_MAX {
             self.retired.remove(0);
@@ -129,6 +139,13 @@ impl Protection {
     fn bring_back(&mut self, key: &MasterKey) -> Option<srtp::Sender> {
         let index = self.retired.iter().position(|(retired, _)| retired == key)?;
         Some(self.retired.swap_remove(index).1)
+    }
+}
+
+impl Keyed {
+    fn new(keys: &SessionKeys, shaken: bool) -> Self {
+        let (sender, receiver) = (srtp::Sender::new(&keys.send), srtp::Receiver::new(&keys.receive));
+        Self { keys: keys.clone(), shaken, sender, receiver }
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Leg;
+use super::partner::Early;
 use crate::engine::{Arrival, Channel, LegSlot, Output};
 use crate::packet::RtpHeader;
 use crate::quality::LegQuality;
@@ -77,26 +78,43 @@ impl Leg {
         !matches!(answer, Answer::Refused(_))
     }
 
-    /// Hands a datagram of the key handshake on; false when none is expected, or too many come.
-    pub(crate) fn hear_handshake(&mut self, arrival: &Arrival<'_>, events: &mut Vec<Event>) -> bool {
-        if !self.protection.shakes_hands() || !self.knows(arrival.from) || self.handshakes_left == 0 {
-            return false;
+    /// Hands a datagram of the key handshake on; false when none is expected, it is a stranger's, or too many come.
+    pub(crate) fn hear_handshake(&mut self, now: Duration, arrival: &Arrival<'_>, events: &mut Vec<Event>) -> bool {
+        let (channel, from) = (arrival.channel, arrival.from);
+        let datagram = || arrival.bytes[..arrival.length].to_vec();
+        if self.settings.is_none() {
+            self.partner.keep(Early { channel, from, datagram: datagram() });
+            return true;
         }
-        self.handshakes_left -= 1;
-        self.handshake_source = Some(arrival.from);
-        events.push(Event::Handshake { leg: self.id, datagram: arrival.bytes[..arrival.length].to_vec() });
-        true
+        let is_taken = self.admits_handshake(now, channel, from);
+        if is_taken {
+            events.push(Event::Handshake { leg: self.id, channel, datagram: datagram() });
+        }
+        is_taken
+    }
+
+    /// Hands on what came before anything was agreed.
+    pub(crate) fn take_early_handshakes(&mut self, now: Duration, events: &mut Vec<Event>) {
+        for Early { channel, from, datagram } in self.partner.take_early() {
+            if self.admits_handshake(now, channel, from) {
+                events.push(Event::Handshake { leg: self.id, channel, datagram });
+            }
+        }
     }
 
     /// Takes a telephone-event; true when it is the moment at which a key goes down.
     pub(super) fn hear_key(
         &mut self,
         now: Duration,
+        clock_hz: u32,
         header: &RtpHeader,
         payload: &[u8],
         events: &mut Vec<Event>,
     ) -> bool {
         self.presses.clear();
+        if self.key_receiver.clock_hz() != clock_hz {
+            self.key_receiver = dtmf::Receiver::new(clock_hz);
+        }
         self.key_receiver.handle(now, header.timestamp, header.marker, payload, &mut self.presses);
         let mut down = false;
         for press in &self.presses {
@@ -112,13 +130,28 @@ impl Leg {
     pub(crate) fn watch(&mut self, now: Duration) {
         self.presses.clear();
         self.key_receiver.tick(now, &mut self.presses);
-        self.handshakes_left = (self.handshakes_left + HANDSHAKES_PER_WATCH).min(HANDSHAKES_MAX);
+        self.partner.refill();
     }
 
     /// Whether control and handshake packets are taken from there: as for audio, once it is known where that comes
     /// from, only that host counts.
     fn knows(&self, from: SocketAddr) -> bool {
         self.latch.target().is_none_or(|target| target.ip() == from.ip()) || self.latch.is_unheard()
+    }
+
+    fn admits_handshake(&mut self, now: Duration, channel: Channel, from: SocketAddr) -> bool {
+        let named = self.far_port(channel);
+        self.protection.shakes_hands(channel)
+            && (named == Some(from) || self.knows(from))
+            && self.partner.admit(now, channel, from, named)
+    }
+
+    /// Where the far end's port is that belongs to one of ours, by all that is known.
+    pub(super) fn far_port(&self, channel: Channel) -> Option<SocketAddr> {
+        match channel {
+            Channel::Media => self.latch.target(),
+            Channel::Control => self.control_target().map(|(to, _)| to),
+        }
     }
 
     /// Where control packets go, and from which of our ports.
@@ -154,7 +187,3 @@ impl Leg {
         }
     }
 }
-
-/// Handshake datagrams that a leg may bring at once, and how many more it may with every look at it.
-pub(super) const HANDSHAKES_MAX: u16 = 64;
-const HANDSHAKES_PER_WATCH: u16 = 16;

@@ -77,7 +77,7 @@ impl Leg {
         let PayloadKind::KeyPress { clock_hz } = received.kind else { return };
         let Some(transcoder) = &mut self.transcoder else { return };
         transcoder.pass_over(received.place);
-        let produced = transcoder.hand_through(received.header.timestamp);
+        let produced = transcoder.hand_through(received.header.timestamp, clock_hz);
         let packet = Relayed {
             from: TRANSCODED,
             place: produced.place,
@@ -90,7 +90,7 @@ impl Leg {
         let start = out.made.len();
         out.made.resize(start + HEADER_BYTES, 0);
         out.made.extend_from_slice(payload);
-        rescale_duration(&mut out.made[start + HEADER_BYTES..], clock_hz, passage.codec.clock_hz());
+        rescale_duration(&mut out.made[start + HEADER_BYTES..], clock_hz, passage.event_clock_hz);
         self.send_made(now, slot, start, stamp, passage.to, out);
     }
 
@@ -117,13 +117,12 @@ impl Leg {
     }
 
     /// Sends a datagram of the key handshake.
-    pub(crate) fn send_handshake(&self, slot: LegSlot, datagram: &[u8], out: &mut Output) {
-        let Some(to) = self.handshake_source.or(self.latch.target()).filter(|_| self.protection.shakes_hands()) else {
-            return;
-        };
+    pub(crate) fn send_handshake(&self, slot: LegSlot, channel: Channel, datagram: &[u8], out: &mut Output) {
+        let to = self.partner.source(channel).or_else(|| self.far_port(channel));
+        let Some(to) = to.filter(|_| self.protection.shakes_hands(channel)) else { return };
         let start = out.made.len();
         out.made.extend_from_slice(datagram);
-        push_tail(slot, Channel::Media, to, start, out);
+        push_tail(slot, channel, to, start, out);
     }
 
     fn speak_once(&mut self, now: Duration, slot: LegSlot, out: &mut Output) {
@@ -137,8 +136,9 @@ impl Leg {
             return voice.missed();
         };
         let mut stamp = self.outgoing.make(now, passage.payload_type, made.ticks, made.resumes);
-        if let (Some(event), Some(payload_type)) = (made.event, self.event_payload_type()) {
-            stamp = event_stamp(stamp, event, payload_type);
+        if let (Some(event), Some((payload_type, clock_hz))) = (made.event, self.event()) {
+            let back = scaled(event.timestamp_back, clock_hz, passage.codec.clock_hz());
+            stamp = event_stamp(stamp, event, payload_type, back);
         }
         if !self.send_made(now, slot, start, stamp, passage.to, out) {
             return;
@@ -182,17 +182,22 @@ pub(super) fn push_tail(slot: LegSlot, channel: Channel, to: SocketAddr, start: 
 }
 
 /// The header of a key's packet: all packets of one press carry the timestamp of the first (RFC 4733 §2.5.1.2).
-fn event_stamp(stamp: Stamp, event: EventPacket, payload_type: u8) -> Stamp {
-    let timestamp = stamp.timestamp.wrapping_sub(event.timestamp_back);
+fn event_stamp(stamp: Stamp, event: EventPacket, payload_type: u8, back: u32) -> Stamp {
+    let timestamp = stamp.timestamp.wrapping_sub(back);
     Stamp { payload_type, timestamp, marker: event.marker, ..stamp }
 }
 
+/// Ticks of one clock in ticks of another.
+fn scaled(ticks: u32, from_hz: u32, to_hz: u32) -> u32 {
+    (u64::from(ticks) * u64::from(to_hz) / u64::from(from_hz.max(1))) as u32
+}
+
 /// Turns the duration of a telephone-event to another clock (RFC 4733 §2.3.5).
-fn rescale_duration(payload: &mut [u8], from_hz: u32, to_hz: u32) {
+pub(crate) fn rescale_duration(payload: &mut [u8], from_hz: u32, to_hz: u32) {
     if let Some([high, low]) = payload.get(2..4).and_then(|octets| octets.first_chunk::<2>())
         && from_hz != to_hz
     {
-        let ticks = u64::from(u16::from_be_bytes([*high, *low])) * u64::from(to_hz) / u64::from(from_hz.max(1));
+        let ticks = scaled(u32::from(u16::from_be_bytes([*high, *low])), from_hz, to_hz);
         let ticks = u16::try_from(ticks).unwrap_or(u16::MAX);
         payload[2..4].copy_from_slice(&ticks.to_be_bytes());
     }

@@ -8,7 +8,7 @@ use crate::network::{Bursts, Network, Random};
 
 mod simulation;
 
-use simulation::{Names, Scene, ms};
+use simulation::{Names, Scene, chirp, ms};
 
 #[test]
 fn a_perfect_network_changes_no_sample() {
@@ -265,6 +265,46 @@ fn concealment_beats_silence() {
         let told = format!("{codec:?}: {:.1} dB, {:.1} of {:.1} dB", mean(snr_db), mean(distance_db), mean(silence_db));
         // Silence has a segmental signal-to-noise ratio of 0 dB.
         assert!(count > 50 && mean(snr_db) > 1.0 && mean(distance_db) < mean(silence_db) / 2.0, "{told}");
+    }
+}
+
+#[test]
+fn redundancy_of_opus_comes_in_time() {
+    // Whatever the phase of the ticks: most packets lost alone are told of by the next one.
+    for seed in 0..20 {
+        let network = |_: f64| Network { loss_per_mille: 50, ..Network::PERFECT };
+        let scene = || Scene { codec: Codec::Opus, rate_hz: 16_000, signal: vowel, ..Scene::new(seed) };
+        let stats = Scene { network, ..scene() }.run().stats;
+        let recovered = stats.recovered_samples / 320;
+        assert!(stats.lost > 30 && recovered * 100 >= stats.lost * 80, "seed {seed}: {recovered} of {}", stats.lost);
+        assert!(stats.concealed_samples <= stats.lost * 340, "seed {seed}: {stats:?}");
+        assert_eq!(stats.delay_ms, 40, "seed {seed}");
+    }
+}
+
+#[test]
+fn silence_that_opus_leaves_out_is_no_loss_and_moves_nothing() {
+    for seed in 0..8 {
+        let spoken = |second: f64| if second % 4.0 < 2.0 { chirp(second) } else { 0.0 };
+        let network = |_: f64| Network { jitter_max: ms(10), keeps_order: true, ..Network::PERFECT };
+        let scene = Scene { codec: Codec::Opus, dtx: true, signal: spoken, network, ..Scene::new(seed) };
+        let report = scene.run();
+        let stats = report.stats;
+        assert!(stats.packets < 1_100, "seed {seed}: nothing was left out, {} packets", stats.packets);
+        assert_eq!((stats.lost, stats.late, stats.resyncs), (0, 0, 0), "seed {seed}: {stats:?}");
+        // A pause may look like a loss at its beginning, and no longer.
+        assert!(stats.concealed_samples <= 8 * 480, "seed {seed}: {} samples", stats.concealed_samples);
+        assert!(stats.silence_samples > 8_000 * 8, "seed {seed}: {stats:?}");
+        // What is said after each pause is heard when it should be, as far as a chirp through Opus tells.
+        for begin in (4..28).step_by(4).map(f64::from) {
+            let mut behind: Vec<f64> = Vec::new();
+            behind.extend(
+                report.delays().iter().filter(|(second, _)| (begin..begin + 2.0).contains(second)).map(|d| d.1),
+            );
+            behind.sort_by(f64::total_cmp);
+            let median = behind.get(behind.len() / 2).copied().unwrap_or(f64::MAX);
+            assert!(median < 0.120, "seed {seed}: {median} s behind after {begin} s, {} frames", behind.len());
+        }
     }
 }
 

@@ -1,9 +1,12 @@
 //! Answering: what the far end offers and what we accept become one agreement.
 
+use std::net::{IpAddr, SocketAddr};
+
 use super::read::{Audio, Session};
 use super::secure::{Chosen, Credentials, Handshake, Protection, Setup};
 use super::write::{self, Stream};
-use super::{EVENT_CODES, Local, SdpError, no_codec};
+use super::{EVENT_CODES, Local, PTIME_MS_MAX, SdpError, Wishes, no_codec};
+use crate::codec::OpusSettings;
 use crate::srtp::sdes::Crypto;
 use crate::srtp::{Security, SessionKeys};
 use crate::{Codec, ControlPort, IceCredentials, StreamSettings};
@@ -21,6 +24,8 @@ pub struct Terms<'a> {
     pub credentials: Option<&'a Credentials>,
     /// Whether we began the handshake that stands already; kept when the offerer leaves it to us (RFC 5763 §5).
     pub active: Option<bool>,
+    /// How those want it who will hear the offerer.
+    pub wishes: Wishes,
 }
 
 /// What offer and answer came to, seen from us.
@@ -32,18 +37,29 @@ pub struct Agreement {
     pub handshake: Option<Handshake>,
     /// Whether the far end takes comfort noise.
     pub comfort_noise: bool,
+    /// How the far end wants what it receives.
+    pub wishes: Wishes,
+    /// The codecs that the far end names, among those that we know.
+    pub codecs: Vec<Codec>,
 }
 
 impl<'a> Terms<'a> {
     /// Plain RTP with these codecs.
     pub fn plain(codecs: &'a [Codec]) -> Terms<'a> {
-        Terms { codecs, comfort_noise: false, protection: Protection::OFF, credentials: None, active: None }
+        Terms {
+            codecs,
+            comfort_noise: false,
+            protection: Protection::OFF,
+            credentials: None,
+            active: None,
+            wishes: Wishes::default(),
+        }
     }
 
     /// Answers `offer` with the offerer's first codec that we take.
     ///
-    /// The offered payload-type numbers, transport, `t=` line and packet time are kept, the direction is mirrored, and
-    /// every other media line is declined with port 0 (RFC 3264 §6).
+    /// The offered payload-type numbers, transport and `t=` line are kept, and the packet time when nobody else wishes for
+    /// one; the direction is mirrored, and every other media line is declined with port 0 (RFC 3264 §6).
     ///
     /// # Errors
     /// `NoAudio`, `NoCodec`, `NoSecurity`.
@@ -65,24 +81,34 @@ impl<'a> Terms<'a> {
             local_password: credentials.ice_password(),
             remote_name,
         });
+        let event = audio.formats.event(codec);
         let plain = StreamSettings::plain(audio.remote, codec, payload_type);
         let settings = StreamSettings {
             control: audio.control,
             ptime_ms: audio.packet_time_ms(codec, opus),
+            packet_ms_max: audio.wishes.ptime_ms_max,
             direction: audio.direction,
             opus: if codec == Codec::Opus { opus.settings } else { plain.opus },
             ice,
-            ..plain.with_events(audio.formats.event(codec))
+            event_clock_hz: event.map_or(codec.clock_hz(), |(clock_hz, _)| clock_hz),
+            ..plain.with_events(event.map(|(_, payload_type)| payload_type))
         };
         let comfort_noise = self.comfort_noise && audio.formats.comfort_noise && codec.clock_hz() == 8_000;
-        let mut agreement = Agreement { settings, handshake: None, comfort_noise };
-        let keys = self.protect(chosen, &mut agreement);
+        let mut agreement = Agreement {
+            settings,
+            handshake: None,
+            comfort_noise,
+            wishes: audio.wishes,
+            codecs: audio.formats.codecs.iter().map(|(codec, _)| *codec).collect(),
+        };
+        let keys = self.protect(chosen, local.address, &mut agreement);
         let stream = self.stream(offer, &audio, &agreement, keys);
         Ok((write::answer(offer, audio.index, local, &stream), agreement))
     }
 
-    /// Writes what protects the stream into `agreement`; returns our own key when it stands in the answer.
-    fn protect(&self, chosen: Chosen, agreement: &mut Agreement) -> Vec<Crypto> {
+    /// Writes what protects the stream into `agreement`; returns our own key when it stands in the answer. `ours` is the
+    /// address that the far end is shown.
+    fn protect(&self, chosen: Chosen, ours: IpAddr, agreement: &mut Agreement) -> Vec<Crypto> {
         match (chosen, self.credentials) {
             (Chosen::Keys(theirs), Some(credentials)) => {
                 let ours = Crypto { tag: theirs.tag, key: credentials.key(theirs.suite()) };
@@ -94,14 +120,18 @@ impl<'a> Terms<'a> {
                 let active = match setup {
                     Some(Setup::Passive) => true,
                     Some(Setup::Active) | None => false,
-                    // Whoever begins has to know where to: behind connectivity checks, that is the far end.
+                    // Whoever begins has to know where to: behind connectivity checks or an address translation, that is
+                    // the far end.
                     Some(Setup::Either) => {
-                        let reachable = agreement.settings.remote.is_some() && agreement.settings.ice.is_none();
+                        let settings = &agreement.settings;
+                        let is_reachable = |remote: SocketAddr| !is_private(remote.ip()) || is_private(ours);
+                        let reachable = settings.ice.is_none() && settings.remote.is_some_and(is_reachable);
                         self.active.unwrap_or(reachable)
                     }
                 };
                 agreement.settings.security = Security::Handshake;
-                agreement.handshake = Some(Handshake { fingerprint, active });
+                let separate_control = agreement.settings.control != ControlPort::Shared;
+                agreement.handshake = Some(Handshake { fingerprint, active, separate_control });
                 Vec::new()
             }
             (Chosen::Plain, _) | (_, None) => Vec::new(),
@@ -111,7 +141,7 @@ impl<'a> Terms<'a> {
     fn stream(&self, offer: &Session, audio: &Audio, agreement: &Agreement, keys: Vec<Crypto>) -> Stream {
         let settings = &agreement.settings;
         let codes = |payload_type| offer.event_codes(audio.index, payload_type).unwrap_or(EVENT_CODES).to_owned();
-        let event = settings.event_payload_type.map(|event| (settings.codec.clock_hz(), event, codes(event)));
+        let event = settings.event_payload_type.map(|event| (settings.event_clock_hz, event, codes(event)));
         let fingerprint = self.credentials.and_then(Credentials::fingerprint);
         let handshake = agreement.handshake.as_ref().zip(fingerprint);
         let ice = settings.ice.as_ref().map(|ice| (ice.local_name.clone(), ice.local_password.clone()));
@@ -120,9 +150,9 @@ impl<'a> Terms<'a> {
             codecs: vec![(settings.codec, settings.payload_type)],
             events: event.into_iter().collect(),
             comfort_noise: agreement.comfort_noise,
-            ptime_ms: settings.ptime_ms,
-            limits_packet_time: audio.limits_packet_time(),
-            opus_dtx: settings.opus.dtx,
+            ptime_ms: self.wishes.ptime_to_ask_for(std::iter::once(settings.codec)).unwrap_or(settings.ptime_ms),
+            ptime_ms_max: longest(self.wishes, audio.wishes),
+            opus: self.wishes.opus.unwrap_or(OpusSettings { dtx: settings.opus.dtx, ..OpusSettings::default() }),
             direction: settings.direction,
             shares_port: settings.control == ControlPort::Shared,
             keys,
@@ -131,4 +161,18 @@ impl<'a> Terms<'a> {
             name: offer.stream_name(audio.index).map(|(name, grouped)| (name.to_owned(), grouped)),
         }
     }
+}
+
+/// Whether an address is only good inside somebody's own network (RFC 1918, RFC 4193, RFC 6598).
+fn is_private(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.is_private() || address.octets()[0] == 100 && address.octets()[1] & 0xc0 == 64,
+        IpAddr::V6(address) => address.is_unique_local(),
+    }
+}
+
+/// What we say that a packet may hold at most: what the hearers say, or what we can when the offerer says something.
+fn longest(hearers: Wishes, offerer: Wishes) -> Option<u8> {
+    let ours = offerer.ptime_ms_max.map(|_| PTIME_MS_MAX);
+    hearers.ptime_ms_max.map(|ptime_ms_max| ptime_ms_max.min(PTIME_MS_MAX)).or(ours)
 }

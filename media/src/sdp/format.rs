@@ -4,6 +4,7 @@
 
 use rtc_sdp::description::media::MediaDescription;
 
+use super::EVENT_CLOCK_HZ;
 use crate::Codec;
 use crate::codec::OpusSettings;
 
@@ -19,9 +20,16 @@ pub struct Formats {
 }
 
 impl Formats {
-    /// The payload type of telephone-event that goes with `codec`: events share the clock of the audio.
-    pub fn event(&self, codec: Codec) -> Option<u8> {
-        self.events.iter().find(|(clock_hz, _)| *clock_hz == codec.clock_hz()).map(|(_, payload_type)| *payload_type)
+    /// The telephone-event that goes with `codec`, its clock rate in Hz and payload type: events share the clock of the
+    /// audio (RFC 4733 §2.1), but many telephones name that of 8,000 Hz alone, also beside Opus.
+    pub fn event(&self, codec: Codec) -> Option<(u32, u8)> {
+        let clocks = [codec.clock_hz(), EVENT_CLOCK_HZ];
+        clocks.into_iter().find_map(|clock_hz| Some((clock_hz, self.event_at(clock_hz)?)))
+    }
+
+    /// The payload type of telephone-event with a clock rate in Hz.
+    pub fn event_at(&self, clock_hz: u32) -> Option<u8> {
+        self.events.iter().find(|(each, _)| *each == clock_hz).map(|(_, payload_type)| *payload_type)
     }
 
     /// The payload type of `codec`.
@@ -68,13 +76,16 @@ impl OpusWishes {
                 .find_map(|(_, v)| v.trim().parse::<u32>().ok())
         };
         let bitrate_max = value("maxaveragebitrate").filter(|bitrate| OPUS_BITRATES.contains(bitrate));
+        let playback_hz_max = value("maxplaybackrate").filter(|rate_hz| OPUS_RATES_HZ.contains(rate_hz));
         // What is sampled at 8 kHz fits into the bit rate of narrow-band speech (RFC 7587 §3.1.1).
-        let narrow = value("maxplaybackrate").filter(|rate_hz| *rate_hz <= 8_000).map(|_| OPUS_BITRATE_NARROW);
+        let narrow = playback_hz_max.filter(|rate_hz| *rate_hz <= 8_000).map(|_| OPUS_BITRATE_NARROW);
         OpusWishes {
             settings: OpusSettings {
                 fec: value("useinbandfec") == Some(1),
                 dtx: value("usedtx") == Some(1),
                 bitrate_max: bitrate_max.or(narrow),
+                constant: value("cbr") == Some(1),
+                playback_hz_max,
             },
             ptime_ms_min: value("minptime").filter(|ms| (3..=60).contains(ms)).map_or(3, |ms| ms as u8),
         }
@@ -150,5 +161,7 @@ fn attribute_of<'a>(media: &'a MediaDescription, key: &str, payload_type: u8) ->
 pub(super) const COMFORT_NOISE: u8 = 13;
 /// What `maxaveragebitrate` may say, bits per second (RFC 7587 §6.1).
 const OPUS_BITRATES: std::ops::RangeInclusive<u32> = 6_000..=510_000;
+/// What `maxplaybackrate` may say, Hz.
+const OPUS_RATES_HZ: std::ops::RangeInclusive<u32> = 8_000..=48_000;
 /// Enough for narrow-band speech, bits per second (RFC 7587 §3.1.1).
 const OPUS_BITRATE_NARROW: u32 = 12_000;

@@ -12,7 +12,7 @@ use rtc_sdp::description::session::SessionDescription;
 
 use super::format::{Formats, OpusWishes, event_codes};
 use super::secure::{Chosen, Fingerprint, Means, Protection, Setup};
-use super::{BYTES_MAX, LINES_MAX, MEDIA_MAX, PTIME_MS_DEFAULT, SdpError};
+use super::{BYTES_MAX, LINES_MAX, MEDIA_MAX, PTIME_MS_DEFAULT, PTIME_MS_MAX, SdpError, Wishes};
 use crate::srtp::sdes::Crypto;
 use crate::{Codec, ControlPort, Direction};
 
@@ -34,9 +34,7 @@ pub(super) struct Audio {
     pub(super) remote: Option<SocketAddr>,
     pub(super) control: ControlPort,
     pub(super) formats: Formats,
-    /// What the far end says it wants of packets, milliseconds.
-    ptime_ms: Option<f32>,
-    ptime_ms_max: Option<f32>,
+    pub(super) wishes: Wishes,
     /// Seen from us.
     pub(super) direction: Direction,
     pub(super) means: Means,
@@ -65,6 +63,12 @@ impl Session {
     /// Anything but `SendRecv` means that the far end holds the call or only listens.
     pub fn direction(&self) -> Option<Direction> {
         self.streams().find(|audio| !audio.formats.codecs.is_empty()).map(|audio| audio.direction)
+    }
+
+    /// How the far end wants what it receives.
+    pub fn wishes(&self) -> Wishes {
+        let audio = self.streams().find(|audio| !audio.formats.codecs.is_empty());
+        audio.map(|audio| audio.wishes).unwrap_or_default()
     }
 
     /// The address at which the far end receives audio, as far as it says one.
@@ -127,14 +131,18 @@ impl Session {
         let unspecified = remote.is_some_and(|remote| remote.ip().is_unspecified());
         // With connectivity checks, `0.0.0.0` and port 9 only say that the address is not known yet (RFC 8839 §4.2.1.3).
         let known = remote.filter(|remote| !(unspecified || ice_name.is_some() && remote.port() == DISCARD_PORT));
-        let number = |key: &str| attribute(media, key).and_then(|value| value.trim().parse::<f32>().ok());
+        let formats = Formats::read(media);
+        let opus = formats.payload_type(Codec::Opus);
         Audio {
             index,
             remote: known,
             control: control_port(media, known),
-            formats: Formats::read(media),
-            ptime_ms: number("ptime"),
-            ptime_ms_max: number("maxptime"),
+            formats,
+            wishes: Wishes {
+                ptime_ms: milliseconds(media, "ptime"),
+                ptime_ms_max: milliseconds(media, "maxptime"),
+                opus: opus.map(|number| OpusWishes::read(media, number).settings),
+            },
             direction: mirrored(self.sender_direction(media), unspecified && ice_name.is_none()),
             means: self.means(media),
             ice_name,
@@ -302,18 +310,12 @@ impl Audio {
     /// How much audio a packet to this far end holds, milliseconds: what it asks for when that is something that
     /// telephones do, 20 otherwise.
     pub(super) fn packet_time_ms(&self, codec: Codec, opus: OpusWishes) -> u8 {
-        let possible: &[u8] = if codec == Codec::Opus { &[10, 20, 40, 60] } else { &[10, 20, 30, 40, 60] };
         let shortest_ms = if codec == Codec::Opus { opus.ptime_ms_min } else { 0 };
-        let longest_ms = self.ptime_ms_max.unwrap_or(f32::from(u8::MAX));
-        let fits = |ms: u8| ms >= shortest_ms && f32::from(ms) <= longest_ms;
-        let asked = possible.iter().copied().find(|ms| self.ptime_ms == Some(f32::from(*ms)) && fits(*ms));
-        let usual = [PTIME_MS_DEFAULT, 10, 40, 60].into_iter().find(|ms| fits(*ms));
+        let Wishes { ptime_ms, ptime_ms_max, .. } = self.wishes;
+        let fits = |ms: u8| ms >= shortest_ms && ptime_ms_max.is_none_or(|longest_ms| ms <= longest_ms);
+        let asked = ptime_ms.filter(|ms| POSSIBLE.contains(ms) && fits(*ms));
+        let usual = [PTIME_MS_DEFAULT].into_iter().chain(POSSIBLE).find(|ms| fits(*ms));
         asked.or(usual).unwrap_or(PTIME_MS_DEFAULT)
-    }
-
-    /// Whether the far end says how much a packet may hold at most.
-    pub(super) fn limits_packet_time(&self) -> bool {
-        self.ptime_ms_max.is_some()
     }
 }
 
@@ -356,6 +358,12 @@ fn attribute<'a>(media: &'a MediaDescription, key: &str) -> Option<&'a str> {
     media.attributes.iter().filter(|each| each.key.eq_ignore_ascii_case(key)).find_map(|each| each.value.as_deref())
 }
 
+/// A number of milliseconds, as far as it makes sense; fractions are cut off.
+fn milliseconds(media: &MediaDescription, key: &str) -> Option<u8> {
+    let ms = attribute(media, key)?.trim().parse::<f32>().ok()?;
+    (1.0..=200.0).contains(&ms).then_some(ms as u8)
+}
+
 /// Where the far end wants control packets: `a=rtcp-mux` (RFC 5761), `a=rtcp:<port> [IN IP4 <address>]` (RFC 3605).
 fn control_port(media: &MediaDescription, remote: Option<SocketAddr>) -> ControlPort {
     if media.attributes.iter().any(|each| each.key.eq_ignore_ascii_case("rtcp-mux")) {
@@ -384,6 +392,8 @@ fn is_ice_name(name: &str) -> bool {
     (4..=256).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/')
 }
 
+/// Packets that we make, milliseconds.
+const POSSIBLE: [u8; 6] = [10, 20, 30, 40, 50, PTIME_MS_MAX];
 /// What descriptions name where an address is not known yet.
 const DISCARD_PORT: u16 = 9;
 

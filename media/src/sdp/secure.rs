@@ -40,7 +40,7 @@ pub enum Exchange {
     Sdes,
     /// From a DTLS handshake on the media path (RFC 5763).
     Dtls,
-    /// Both are answered; the descriptions are offered.
+    /// Both are offered and answered. A far end that brings both gets keys in the description, which need no handshake.
     Any,
 }
 
@@ -61,6 +61,8 @@ pub struct Handshake {
     pub fingerprint: Fingerprint,
     /// Whether we begin (RFC 5763 §5).
     pub active: bool,
+    /// Whether control packets have a port, and so a handshake, of their own (RFC 5764 §4.1).
+    pub separate_control: bool,
 }
 
 /// The hash of a certificate (RFC 8122 §5).
@@ -285,28 +287,41 @@ impl Means {
     }
 }
 
-/// What protects an offer of ours.
-pub(super) fn offered(protection: Protection, credentials: Option<&Credentials>) -> OfferedMeans {
-    let Some(credentials) = credentials.filter(|_| protection.wanted != Wanted::Never) else {
-        return OfferedMeans::Nothing;
-    };
-    match (protection.exchange, credentials.fingerprint()) {
-        (Exchange::Dtls, Some(fingerprint)) => OfferedMeans::Fingerprint(fingerprint.clone()),
-        // Without a certificate there is no handshake; whoever asks for one gets it refused by the far end.
-        (Exchange::Dtls, None) => OfferedMeans::Nothing,
-        (Exchange::Sdes | Exchange::Any, _) => {
-            let tagged = SUITES.into_iter().zip(1..);
-            OfferedMeans::Keys(tagged.map(|(suite, tag)| Crypto { tag, key: credentials.key(suite) }).collect())
-        }
-    }
+/// What protects an offer of ours; far ends choose from it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct OfferedMeans {
+    /// One key per suite, best first.
+    pub(super) keys: Vec<Crypto>,
+    /// What our certificate hashes to.
+    pub(super) fingerprint: Option<Fingerprint>,
 }
 
-/// See [`offered`].
-#[derive(Debug, Clone)]
-pub(super) enum OfferedMeans {
-    Nothing,
-    Keys(Vec<Crypto>),
-    Fingerprint(Fingerprint),
+impl OfferedMeans {
+    /// All that we have of what `protection` wants. Without a certificate there is no handshake; whoever asks for nothing
+    /// else gets the call refused by the far end.
+    pub(super) fn new(protection: Protection, credentials: Option<&Credentials>) -> OfferedMeans {
+        let Some(credentials) = credentials.filter(|_| protection.wanted != Wanted::Never) else {
+            return OfferedMeans::default();
+        };
+        let suites: &[Suite] = if protection.exchange.has_sdes() { &SUITES } else { &[] };
+        let keys = suites.iter().zip(1..).map(|(suite, tag)| Crypto { tag, key: credentials.key(*suite) });
+        let fingerprint = credentials.fingerprint().filter(|_| protection.exchange.has_dtls());
+        OfferedMeans { keys: keys.collect(), fingerprint: fingerprint.cloned() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.fingerprint.is_none()
+    }
+
+    /// The transport that offers them: with keys beside it when they are `required`, RTP/SAVP, which those who know
+    /// only one of the two ways take as well.
+    pub(super) fn transport(&self, required: bool) -> &'static str {
+        match (required, self.keys.is_empty() && self.fingerprint.is_some()) {
+            (false, _) => "RTP/AVP",
+            (true, false) => "RTP/SAVP",
+            (true, true) => "UDP/TLS/RTP/SAVP",
+        }
+    }
 }
 
 /// Best known first, then the strongest: the order of our offers, and of the keys in `Credentials`.

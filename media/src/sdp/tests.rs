@@ -24,7 +24,11 @@ fn asterisk_with_two_event_clocks() {
     check(
         ASTERISK,
         BOTH,
-        &StreamSettings { control: ControlPort::Shared, ..settings("192.0.2.10:16404", Codec::Pcmu, 0, Some(101)) },
+        &StreamSettings {
+            control: ControlPort::Shared,
+            packet_ms_max: Some(60),
+            ..settings("192.0.2.10:16404", Codec::Pcmu, 0, Some(101))
+        },
         &[
             "m=audio 20000 RTP/AVP 0 101",
             "a=rtpmap:0 PCMU/8000",
@@ -64,6 +68,7 @@ fn sipp_without_events() {
 fn carrier_with_fax_secure_audio_and_a_broken_origin() {
     let mut expected = settings("203.0.113.77:40002", Codec::Pcma, 8, Some(96));
     expected.direction = Direction::RecvOnly;
+    expected.packet_ms_max = Some(40);
     let lines = &[
         "m=image 0 udptl t38",
         "m=audio 20000 RTP/AVP 8 96",
@@ -117,6 +122,32 @@ fn packet_time() {
         assert_eq!(settings.ptime_ms, ms, "{lines}");
         assert!(text.contains(&format!("a=ptime:{ms}\r\n")), "{text}");
     }
+}
+
+#[test]
+fn each_side_is_told_what_the_other_wants_of_packets() {
+    for (ptime_ms, ptime_ms_max, ptime, maxptime) in [
+        (Some(30), Some(40), "a=ptime:30\r\n", Some("a=maxptime:40\r\n")),
+        (None, Some(150), "a=ptime:20\r\n", Some("a=maxptime:60\r\n")),
+        (Some(7), None, "a=ptime:20\r\n", None),
+    ] {
+        let wishes = Wishes { ptime_ms, ptime_ms_max, opus: None };
+        let terms = Terms { wishes, ..Terms::plain(BOTH) };
+        let (answer, agreed) = terms.answer(&parse(SIPP).expect("readable"), &local()).expect("usable");
+        let offer = Offer { wishes, ..Offer::plain(formats(&[(Codec::Pcmu, 0)], None)) }.write(&local());
+        for text in [answer, offer] {
+            assert!(text.contains(ptime), "{text}");
+            assert_eq!(text.lines().find(|line| line.starts_with("a=maxptime")), maxptime.map(str::trim_end), "{text}");
+        }
+        assert_eq!((agreed.settings.ptime_ms, agreed.settings.packet_ms_max), (20, None), "what SIPp itself wants");
+    }
+    for (ptime_ms, ptime) in [(30, 20), (50, 20), (40, 40), (60, 60)] {
+        let wishes = Wishes { ptime_ms: Some(ptime_ms), ..Wishes::default() };
+        let offer = Offer { wishes, ..Offer::plain(formats(&[(Codec::Pcmu, 0), (Codec::Opus, 96)], None)) };
+        assert!(offer.write(&local()).contains(&format!("a=ptime:{ptime}\r\n")), "{ptime_ms} ms beside Opus");
+    }
+    let theirs = parse(&format!("{SIPP}a=ptime:30\r\na=maxptime:62.5\r\n")).expect("readable").wishes();
+    assert_eq!(theirs, Wishes { ptime_ms: Some(30), ptime_ms_max: Some(62), opus: None });
 }
 
 #[test]

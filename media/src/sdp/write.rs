@@ -8,6 +8,7 @@ use super::Local;
 use super::format::COMFORT_NOISE;
 use super::read::Session;
 use super::secure::{Fingerprint, Setup};
+use crate::codec::OpusSettings;
 use crate::srtp::sdes::Crypto;
 use crate::{Codec, Direction};
 
@@ -20,10 +21,10 @@ pub(super) struct Stream {
     pub(super) events: Vec<(u32, u8, String)>,
     pub(super) comfort_noise: bool,
     pub(super) ptime_ms: u8,
-    /// Whether we say how much a packet to us may hold.
-    pub(super) limits_packet_time: bool,
-    /// Whether Opus may be sent to us with silence left out.
-    pub(super) opus_dtx: bool,
+    /// How much a packet to us may hold, when we say so.
+    pub(super) ptime_ms_max: Option<u8>,
+    /// How Opus may be sent to us; we take redundancy in any case.
+    pub(super) opus: OpusSettings,
     pub(super) direction: Direction,
     pub(super) shares_port: bool,
     pub(super) keys: Vec<Crypto>,
@@ -117,8 +118,8 @@ impl Stream {
             attributes.push(valued("fmtp", format!("{payload_type} {codes}")));
         }
         attributes.push(valued("ptime", self.ptime_ms.to_string()));
-        if self.limits_packet_time {
-            attributes.push(valued("maxptime", PTIME_MS_MAX.to_string()));
+        if let Some(longest_ms) = self.ptime_ms_max {
+            attributes.push(valued("maxptime", longest_ms.to_string()));
         }
         attributes.push(flag(direction_name(self.direction)));
         if self.shares_port {
@@ -133,8 +134,12 @@ impl Stream {
         let (name, clock_hz) = (codec.name(), codec.clock_hz());
         attributes.push(valued("rtpmap", format!("{payload_type} {name}/{clock_hz}{channels}")));
         if codec == Codec::Opus {
-            let dtx = if self.opus_dtx { ";usedtx=1" } else { "" };
-            let wishes = format!("minptime=10;useinbandfec=1;stereo=0;sprop-stereo=0{dtx}");
+            let mut wishes = "minptime=10;useinbandfec=1;stereo=0;sprop-stereo=0".to_owned();
+            let OpusSettings { dtx, constant, bitrate_max, playback_hz_max, fec: _ } = self.opus;
+            wishes += if dtx { ";usedtx=1" } else { "" };
+            wishes += if constant { ";cbr=1" } else { "" };
+            wishes += &bitrate_max.map_or(String::new(), |bitrate| format!(";maxaveragebitrate={bitrate}"));
+            wishes += &playback_hz_max.map_or(String::new(), |rate_hz| format!(";maxplaybackrate={rate_hz}"));
             attributes.push(valued("fmtp", format!("{payload_type} {wishes}")));
         }
     }
@@ -189,6 +194,3 @@ fn direction_name(direction: Direction) -> &'static str {
         Direction::Inactive => "inactive",
     }
 }
-
-/// The longest packets that we take, milliseconds.
-const PTIME_MS_MAX: u8 = 60;

@@ -21,6 +21,31 @@ fn counter_mode_by_the_standard() {
     assert_eq!(stream[0xfeff * 16..], octets(last));
 }
 
+/// The reference packets of libsrtp (`srtp_driver.c`), with the master key of RFC 3711 §B.3: the standard itself has no
+/// whole packet.
+#[test]
+fn counter_mode_packets_as_libsrtp_has_them() {
+    let master = octets("E1F97A0D3E018BE0D64FA32C06DE4139 0EC675AD498AFEEBB6960B3AABE6");
+    let master = MasterKey::new(Suite::AesCm128HmacSha1Tag80, &master).expect("it has the right length");
+    let (mut sender, mut receiver) = (Sender::new(&master), Receiver::new(&master));
+    let plain = octets("800f1234 decafbad cafebabe abababab abababab abababab abababab");
+    let expected = octets("800f1234 decafbad cafebabe 4e55dc4c e79978d8 8ca4d215 949d2402 b78d6acc 99ea179b 8dbb");
+    let mut buffer = [plain.clone(), vec![0; TRAILER_BYTES_MAX]].concat();
+    let length = sender.protect(&mut buffer, plain.len()).expect("it is a packet");
+    assert_eq!(buffer[..length], expected);
+    let length = receiver.unprotect(&mut buffer[..length]).expect("it is authentic");
+    assert_eq!(buffer[..length], plain);
+
+    let plain = octets("81c8000b cafebabe abababab abababab abababab abababab");
+    let expected = octets("81c8000b cafebabe 7128035b e487b9bd bef89041 f977a5a8 80000001 993e08cd 54d6c123 0798");
+    let mut buffer = [plain.clone(), vec![0; TRAILER_BYTES_MAX]].concat();
+    sender.control_index = 1;
+    let length = sender.protect_control(&mut buffer, plain.len()).expect("it is a packet");
+    assert_eq!(buffer[..length], expected);
+    let length = receiver.unprotect_control(&mut buffer[..length]).expect("it is authentic");
+    assert_eq!(buffer[..length], plain);
+}
+
 /// RFC 7714 §16.1, §16.2.
 #[test]
 fn gcm_packets_by_the_standard() {

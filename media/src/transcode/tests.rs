@@ -87,9 +87,9 @@ fn a_key_press_keeps_its_time() {
     let mut run = Run::new(Codec::Pcmu, Codec::Opus, 20);
     run.say(0);
     run.transcoder.pass_over(Place { epoch: 1, position: 1_001 });
-    let press = run.transcoder.hand_through(160);
+    let press = run.transcoder.hand_through(160, 8_000);
     assert_eq!((press.timestamp, press.ticks), (960, 0));
-    let again = run.transcoder.hand_through(160);
+    let again = run.transcoder.hand_through(160, 8_000);
     assert_eq!((again.timestamp, again.place.position), (960, press.place.position + 1));
     run.timestamp_ahead = 0;
     run.place_ahead = 1;
@@ -135,7 +135,7 @@ struct Run {
 
 impl Run {
     fn new(source: Codec, target: Codec, ptime_ms: u8) -> Self {
-        let opus = OpusSettings { fec: false, dtx: false, bitrate_max: None };
+        let opus = OpusSettings { fec: false, dtx: false, bitrate_max: None, ..OpusSettings::default() };
         let wanted = Target { codec: target, ptime_ms, opus };
         Self {
             transcoder: Transcoder::new(source, wanted).expect("both can be opened"),

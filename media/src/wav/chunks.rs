@@ -130,7 +130,8 @@ fn with_hound(source: impl Read) -> Result<Raw, WavError> {
 
     let samples = match (spec.sample_format, spec.bits_per_sample) {
         (hound::SampleFormat::Float, _) => {
-            collect(reader.samples::<f32>(), limit, |s| if s.is_finite() { s } else { 0.0 })
+            // Full scale is one; what is far louder would overflow when samples are added up.
+            collect(reader.samples::<f32>(), limit, |s| if s.is_finite() { s.clamp(-1.0, 1.0) } else { 0.0 })
         }
         (hound::SampleFormat::Int, bits @ 1..=32) => {
             let full_scale = (1_i64 << (bits - 1)) as f32;

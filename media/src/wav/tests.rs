@@ -23,6 +23,27 @@ fn integers_and_floats() {
 }
 
 #[test]
+fn floats_beyond_full_scale_are_cut() {
+    for rate_hz in [8_000, 16_000] {
+        for channels in [1, 2] {
+            let spec = hound::WavSpec {
+                channels,
+                sample_rate: rate_hz,
+                bits_per_sample: 32,
+                sample_format: hound::SampleFormat::Float,
+            };
+            let mut bytes = Cursor::new(Vec::new());
+            let mut writer = hound::WavWriter::new(&mut bytes, spec).expect("memory takes it");
+            let odd = [3e38_f32, 3e38, -3e38, f32::INFINITY, f32::NAN, 1.5, -0.5, f32::MIN_POSITIVE];
+            odd.iter().cycle().take(4_000).for_each(|sample| writer.write_sample(*sample).expect("memory takes it"));
+            writer.finalize().expect("memory takes it");
+            let samples = read(bytes.get_ref().as_slice(), Channel::Mix).expect("a recording").samples;
+            assert!(samples.len() > 500 && samples.iter().all(|sample| sample.abs() < 2.0), "{rate_hz} Hz, {channels}");
+        }
+    }
+}
+
+#[test]
 fn every_rate_becomes_telephone_rate() {
     for rate_hz in [8_000, 11_025, 16_000, 22_050, 44_100, 48_000] {
         check(&hound_bytes(16, hound::SampleFormat::Int, rate_hz, 1), Channel::Mix, rate_hz, 1);

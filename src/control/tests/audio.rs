@@ -132,7 +132,7 @@ fn a_target_may_have_to_protect() {
 #[test]
 fn a_handshake_is_asked_for_once() {
     let mut settings = callers(Wanted::Optional);
-    settings.fingerprint = Some(Fingerprint { hash: Hash::Sha256, octets: vec![7; 32] });
+    settings.fingerprint = Some(certificate());
     check_with(
         settings,
         &format!(
@@ -182,7 +182,7 @@ fn an_opus_caller_gets_what_the_bot_speaks() {
 }
 
 #[test]
-fn opus_and_nothing_else_is_transcoded_and_stays_so() {
+fn opus_and_nothing_else_is_transcoded_until_the_caller_offers_more() {
     check_with(
         any_codec(),
         &format!(
@@ -199,9 +199,12 @@ fn opus_and_nothing_else_is_transcoded_and_stays_so() {
             tap caller on
             answered bot
             > caller acks
-            > caller reinvites 0 107 101 102 sendrecv
+            > caller reinvites 8 107 101 102 sendrecv
             configure caller Opus/107 SendRecv
             reply caller 200 [107 102 sendrecv]
+            > caller reinvites 0 107 101 102 sendrecv
+            configure caller Pcmu/0 SendRecv
+            reply caller 200 [0 101 sendrecv]
             > bot reinvites 0 8 101 sendonly
             configure bot Pcmu/0 RecvOnly
             reply bot 200 [0 101 recvonly]
@@ -289,6 +292,11 @@ fn every_network_is_shown_its_own_address() {
     }
 }
 
+/// What our certificate hashes to.
+pub(super) fn certificate() -> Fingerprint {
+    Fingerprint { hash: Hash::Sha256, octets: vec![7; 32] }
+}
+
 /// Callers whose audio is protected as wanted.
 fn callers(wanted: Wanted) -> ControlSettings {
     let mut settings = settings();
@@ -307,6 +315,6 @@ fn any_codec() -> ControlSettings {
     settings
 }
 
-fn audio_of<'a>(settings: &'a mut ControlSettings, target: &str) -> &'a mut AudioTerms {
+pub(super) fn audio_of<'a>(settings: &'a mut ControlSettings, target: &str) -> &'a mut AudioTerms {
     &mut settings.targets.get_mut(target).expect("a target").audio
 }

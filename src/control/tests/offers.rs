@@ -38,9 +38,9 @@ fn the_codec_in_use_stays_when_it_can() {
         > caller reinvites 8 0 sendrecv
         configure caller Pcmu/0 SendRecv
         reply caller 200 [0 sendrecv]
-        > bot reinvites 8 sendrecv
-        configure bot Pcma/8 SendRecv
-        reply bot 200 [8 sendrecv]
+        > bot reinvites 8 0 sendrecv
+        configure bot Pcmu/0 SendRecv
+        reply bot 200 [0 sendrecv]
         {HANG_UP}"
     ));
 }

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use media::LegId;
+use media::sdp::{Exchange, Protection, Wanted};
+use media::srtp::Suite;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
+use super::audio::{audio_of, certificate};
 use super::script::{observation, sdp};
 use super::sim::{Sim, SipState, settings};
-use crate::control::{Input, Invite, OfferMethod, Order, ReplyId, SipEvent};
+use crate::control::{ControlSettings, HandshakeFailure, Input, Invite, OfferMethod, Order, ReplyId, SipEvent};
 use crate::notice::What;
 use crate::settings::Parties;
 
@@ -47,6 +50,11 @@ enum Step {
     Offer {
         leg: usize,
         update: bool,
+        sdp: &'static str,
+    },
+    Reinvited {
+        leg: usize,
+        code: u16,
         sdp: &'static str,
     },
     Refer {
@@ -94,6 +102,11 @@ enum Step {
         text: usize,
         well: bool,
     },
+    /// A handshake ends well, too late or with a stranger.
+    Shaken {
+        leg: usize,
+        how: usize,
+    },
     Mood {
         leg: usize,
         mood: &'static str,
@@ -111,8 +124,13 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let answers = prop::sample::select(vec!["0 101", "8 101", "0 8", "8 sendonly", "18", "bad-sdp", "no-sdp"]);
-    let offers = prop::sample::select(vec!["0 8 101", "8 0", "0 101 inactive", "18", "bad-sdp", "no-sdp"]);
+    let plain_answers = vec!["0 101", "8 101", "0 8", "8 sendonly", "18", "bad-sdp", "no-sdp"];
+    let keyed_answers =
+        vec!["0 101 dtls-active avp", "0 dtls-passive avp", "0 101 other-dtls-active avp", "8 keys avp"];
+    let answers = prop_oneof![3 => prop::sample::select(plain_answers), 2 => prop::sample::select(keyed_answers)];
+    let plain_offers = vec!["0 8 101", "8 0", "8 101", "0 101 inactive", "18", "bad-sdp", "no-sdp"];
+    let keyed_offers = vec!["0 101 dtls", "0 8 101 other-dtls-passive", "0 101 dtls-active sendonly", "0 101 keys"];
+    let offers = prop_oneof![3 => prop::sample::select(plain_offers), 2 => prop::sample::select(keyed_offers)];
     let number = prop::sample::select(vec![
         "sales", "sales", "help", "help", "sales", "money", "money", "money", "void", "nowhere",
     ]);
@@ -122,6 +140,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let (leg, any) = (0_usize..12, any::<bool>);
     let failures = prop::sample::select(vec![300_u16, 404, 408, 486, 487, 503, 600, 603]);
     let outcomes = prop::sample::select(vec![180_u16, 200, 202, 202, 503, 603]);
+    let finals = prop::sample::select(vec![200_u16, 200, 200, 491, 488, 500, 408]);
     let waits = prop::sample::select(vec![1_u64, 20, 500, 2_000, 20_000, 31_000, 40_000, 901_000, 8_000_000]);
     let step = prop_oneof![
         3 => (number, offers.clone(), expires)
@@ -133,6 +152,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => leg.clone().prop_map(|leg| Step::Leave { leg }),
         2 => leg.clone().prop_map(|leg| Step::Confirm { leg }),
         2 => (leg.clone(), any(), offers).prop_map(|(leg, update, sdp)| Step::Offer { leg, update, sdp }),
+        6 => (leg.clone(), finals, prop::sample::select(vec!["0 101", "8 101", "0 8", "8 sendonly", "bad-sdp"]))
+            .prop_map(|(leg, code, sdp)| Step::Reinvited { leg, code, sdp }),
         4 => (leg.clone(), outcomes, any()).prop_map(|(leg, code, last)| Step::Refer { leg, code, last }),
         1 => (leg.clone(), any()).prop_map(|(leg, alive)| Step::Probed { leg, alive }),
         1 => leg.clone().prop_map(|leg| Step::OpenFails { leg }),
@@ -145,6 +166,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (leg.clone(), keys, 0_usize..3).prop_map(|(leg, keys, way)| Step::Keys { leg, keys, way }),
         1 => leg.clone().prop_map(|leg| Step::Speaks { leg }),
         3 => (leg.clone(), any()).prop_map(|(text, well)| Step::Spoken { text, well }),
+        4 => (leg.clone(), 0_usize..6).prop_map(|(leg, how)| Step::Shaken { leg, how }),
         6 => (leg, mood).prop_map(|(leg, mood)| Step::Mood { leg, mood }),
         1 => prop::option::weighted(0.9, 0_u64..9).prop_map(|hang_up| Step::Order { hang_up }),
         8 => (0_usize..8).prop_map(|which| Step::Deliver { which }),
@@ -155,8 +177,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 proptest! {
     #[test]
-    fn nothing_leaks_and_nothing_panics(steps in steps(), both in any::<bool>()) {
-        let mut settings = settings();
+    fn nothing_leaks_and_nothing_panics(steps in steps(), both in any::<bool>(), protects in any::<bool>()) {
+        let mut settings = if protects { protected() } else { settings() };
         settings.parties = if both { Parties::Both } else { Parties::Caller };
         let mut sim = Sim::new(settings);
         for step in steps {
@@ -173,32 +195,17 @@ proptest! {
 fn the_sequences_reach_everything() {
     let mut runner = TestRunner::deterministic();
     let mut reached = BTreeSet::new();
-    for _ in 0..1_200 {
-        let mut sim = Sim::new(settings());
+    for number in 0..2_400 {
+        let mut sim = Sim::new(if number % 2 == 0 { settings() } else { protected() });
         for step in steps().new_tree(&mut runner).expect("no filters").current() {
             happen(&mut sim, &step);
         }
-        reached.extend(sim.notices.iter().map(|notice| match &notice.what {
-            What::CallStarted { .. } => "started".to_owned(),
-            What::CallRefused { code, .. } => format!("refused {code}"),
-            What::CallAnswered { .. } => "answered".to_owned(),
-            What::Observed { party, .. } => format!("observed {party}"),
-            What::Decided { rule, .. } => format!("decided {rule}"),
-            What::KeyPressed { party, key, .. } => format!("key {party}{}", if key == "•" { " masked" } else { "" }),
-            What::SecureInput { on } => format!("secure input {on}"),
-            What::PromptStarted { .. } => "prompt started".to_owned(),
-            What::PromptEnded { completed, .. } => format!("prompt ended {completed}"),
-            What::PromptFailed { .. } => "prompt failed".to_owned(),
-            What::RerouteStarted { via, .. } => format!("reroute {via}"),
-            What::Rerouted { via, gap_ms, .. } => format!("rerouted {via} {}", gap_ms.is_some()),
-            What::RerouteFailed { via, .. } => format!("reroute failed {via}"),
-            What::Alert { .. } => "alert".to_owned(),
-            What::CallEnded { .. } => "ended".to_owned(),
-        }));
+        reached.extend(sim.notices.iter().map(|notice| kind(&notice.what)));
     }
     let expected = [
         "alert",
         "answered",
+        "codec asked",
         "decided angry",
         "decided call-ourselves",
         "decided card",
@@ -212,9 +219,18 @@ fn the_sequences_reach_everything() {
         "decided stay",
         "decided typed",
         "ended",
+        "handshake done callee",
+        "handshake done caller",
+        "handshake failed callee not_begun",
+        "handshake failed callee too_slow",
+        "handshake failed callee wrong_certificate",
+        "handshake failed caller not_begun",
+        "handshake failed caller too_slow",
+        "handshake failed caller wrong_certificate",
         "key callee",
         "key caller",
         "key caller masked",
+        "leg ended",
         "observed callee",
         "observed caller",
         "prompt ended false",
@@ -237,6 +253,44 @@ fn the_sequences_reach_everything() {
         "started",
     ];
     assert_eq!(reached.iter().map(String::as_str).collect::<Vec<_>>(), expected);
+}
+
+/// What a notice is about, as the list above names it.
+fn kind(what: &What) -> String {
+    match what {
+        What::CallStarted { .. } => "started".to_owned(),
+        What::CallRefused { code, .. } => format!("refused {code}"),
+        What::CallAnswered { .. } => "answered".to_owned(),
+        What::Observed { party, .. } => format!("observed {party}"),
+        What::Decided { rule, .. } => format!("decided {rule}"),
+        What::KeyPressed { party, key, .. } => format!("key {party}{}", if key == "•" { " masked" } else { "" }),
+        What::HandshakeDone { party, .. } => format!("handshake done {party}"),
+        What::HandshakeFailed { party, failure, .. } => format!("handshake failed {party} {failure}"),
+        What::SecureInput { on } => format!("secure input {on}"),
+        What::CodecAsked { .. } => "codec asked".to_owned(),
+        What::PromptStarted { .. } => "prompt started".to_owned(),
+        What::PromptEnded { completed, .. } => format!("prompt ended {completed}"),
+        What::PromptFailed { .. } => "prompt failed".to_owned(),
+        What::RerouteStarted { via, .. } => format!("reroute {via}"),
+        What::Rerouted { via, gap_ms, .. } => format!("rerouted {via} {}", gap_ms.is_some()),
+        What::RerouteFailed { via, .. } => format!("reroute failed {via}"),
+        What::LegEnded(_) => "leg ended".to_owned(),
+        What::Alert { .. } => "alert".to_owned(),
+        What::CallEnded { .. } => "ended".to_owned(),
+    }
+}
+
+/// Callers and targets that are protected one way or another.
+fn protected() -> ControlSettings {
+    let mut settings = settings();
+    settings.fingerprint = Some(certificate());
+    for route in &mut settings.routes.0 {
+        route.audio.protection = Protection { wanted: Wanted::Optional, exchange: Exchange::Any };
+    }
+    for (name, wanted) in [("bot", Wanted::Optional), ("human", Wanted::Required)] {
+        audio_of(&mut settings, name).protection = Protection { wanted, exchange: Exchange::Dtls };
+    }
+    settings
 }
 
 /// Hangs up whatever is left and lets everybody say their last words.
@@ -333,6 +387,15 @@ fn on_a_leg(sim: &mut Sim, step: &Step) {
             let method = if update { OfferMethod::Update } else { OfferMethod::Invite };
             sim.tell(Input::Sip(SipEvent::Offer { leg, reply, method, sdp: sdp(words) }));
         }
+        Step::Reinvited { leg, code, sdp: words } => {
+            let open: Vec<LegId> = sim.reinvites.iter().copied().collect();
+            let Some(&leg) = open.get(leg % open.len().max(1)) else { return };
+            sim.reinvites.remove(&leg);
+            if matches!(sim.sip[&leg].state, SipState::Answered | SipState::Ending) {
+                let session_expires_s = (code == 200).then_some(1_800);
+                sim.tell(Input::Sip(SipEvent::Reinvited { leg, code, sdp: sdp(words), session_expires_s }));
+            }
+        }
         Step::Refer { leg, code, last } => {
             let Some(leg) = pick(sim, leg, true, &[SipState::Answered, SipState::Ending]) else { return };
             sim.tell(Input::Sip(SipEvent::ReferProgress { leg, code, reason: "so".into(), last }));
@@ -371,6 +434,16 @@ fn is_heard(sim: &mut Sim, step: &Step) {
             let sound = media::Sound { samples: vec![0; 800] };
             let sound = if well { Ok(Arc::new(sound)) } else { Err("nobody speaks".to_owned()) };
             sim.tell(Input::Spoken { leg, prompt, sound });
+        }
+        Step::Shaken { leg, how } => {
+            let all = [SipState::Inviting, SipState::Answered, SipState::Ending];
+            let Some(leg) = pick_any(sim, leg, &all) else { return };
+            let outcome = match how {
+                0 => Err(HandshakeFailure::TooSlow),
+                1 => Err(HandshakeFailure::WrongCertificate),
+                _ => Ok(Suite::AeadAes128Gcm),
+            };
+            sim.tell(Input::Shaken { leg, outcome });
         }
         Step::Mood { leg, mood } => {
             let Some(leg) = pick_any(sim, leg, &[SipState::Answered, SipState::Ending]) else { return };

@@ -4,13 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use media::srtp::Security;
+use media::srtp::{Security, Suite};
 use media::{Direction, LegId, StreamSettings};
 
 use super::sim::{Sim, SipState, settings};
-use crate::control::{Command, ControlSettings, Input, Invite, OfferMethod, Order, SipCommand, SipEvent};
+use crate::control::{
+    Command, ControlSettings, Description, HandshakeFailure, Input, Invite, OfferMethod, Order, SipCommand, SipEvent,
+};
 use crate::control::{Header, leg::header};
-use crate::notice::What;
+use crate::notice::{Notice, What};
 
 /// Runs the scenario with the usual settings; call control must do what it says, and leave nothing behind.
 #[track_caller]
@@ -18,9 +20,22 @@ pub(super) fn check(scenario: &str) {
     check_with(settings(), scenario);
 }
 
+/// The same; what call control tells of each leg when it is over, in order.
+#[track_caller]
+pub(super) fn check_legs(scenario: &str) -> Vec<String> {
+    let sim = run(settings(), scenario);
+    let is_leg = |notice: &&Notice| matches!(notice.what, What::LegEnded(_) | What::CallEnded { .. });
+    sim.notices.iter().filter(is_leg).map(|notice| render_notice(&notice.what)).collect()
+}
+
 /// The same with other settings.
 #[track_caller]
 pub(super) fn check_with(settings: ControlSettings, scenario: &str) {
+    run(settings, scenario);
+}
+
+#[track_caller]
+fn run(settings: ControlSettings, scenario: &str) -> Sim {
     let mut script = Script { sim: Sim::new(settings), lines: Vec::new(), quiet: false };
     let mut expected: Vec<&str> = Vec::new();
     for line in scenario.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -34,6 +49,7 @@ pub(super) fn check_with(settings: ControlSettings, scenario: &str) {
     compare(&script.lines, &expected);
     script.sim.pass(Duration::from_secs(100_000), |sim, _| deliver(sim, &mut Vec::new()));
     script.sim.assert_clean();
+    script.sim
 }
 
 #[track_caller]
@@ -68,7 +84,8 @@ struct Script {
 
 impl Script {
     /// Does one step. `LEG` is a target's name, `caller`, or the name with a number for later legs of that name;
-    /// `SDP` is payload types and a direction, e.g. `0 101 sendonly`, or `no-sdp`, or `bad-sdp`.
+    /// `SDP` is payload types and a direction, e.g. `0 101 sendonly`, or `no-sdp`, or `bad-sdp`; with `keys`, `other-keys`,
+    /// `dtls`, `other-dtls-active` and so on it is protected, with `avp` only at best.
     #[track_caller]
     fn act(&mut self, step: &str) {
         let words: Vec<&str> = step.split_whitespace().collect();
@@ -91,7 +108,7 @@ impl Script {
             ["hang", "up", call] => self.tell(Input::Order(Order::HangUp { call: call.to_owned() })),
             ["prompt", what] => self.prompt(what),
             ["text", what] => self.text(what),
-            [leg, "silent" | "sends" | "hears" | "cannot" | "is" | "presses" | "sounds" | "speaks", ..] => {
+            [leg, "shaken" | "silent" | "sends" | "hears" | "cannot" | "is" | "presses" | "sounds" | "speaks", ..] => {
                 self.act_media(self.leg(leg), &words[1..]);
             }
             [leg, ..] => self.act_sip(self.leg(leg), &words[1..]),
@@ -138,6 +155,15 @@ impl Script {
                 let method = if method == "updates" { OfferMethod::Update } else { OfferMethod::Invite };
                 self.tell(Input::Sip(SipEvent::Offer { leg, reply, method, sdp: sdp(&rest(1)) }));
             }
+            ["agrees", code, ..] => {
+                self.sim.reinvites.remove(&leg);
+                let expires = words.iter().find_map(|word| word.strip_prefix("expires="));
+                let session_expires_s = expires.map(|seconds| seconds.parse().expect("seconds"));
+                let body = rest(2);
+                let body = body.split(" expires=").next().unwrap_or_default();
+                let (code, sdp) = (code.parse().expect("a code"), sdp(body));
+                self.tell(Input::Sip(SipEvent::Reinvited { leg, code, sdp, session_expires_s }));
+            }
             ["refer", code, ref last @ ..] => {
                 let code = code.parse().expect("a code");
                 let last = !last.is_empty();
@@ -166,6 +192,14 @@ impl Script {
             }
             ["presses", letter] => Input::Media(media::Event::Key { leg, key: key(letter) }),
             ["sounds", letter] => Input::Key { leg, key: key(letter) },
+            ["shaken"] => Input::Shaken { leg, outcome: Ok(Suite::AeadAes128Gcm) },
+            ["shaken", failure, ..] => {
+                let outcome = Err(match failure {
+                    "wrong" => HandshakeFailure::WrongCertificate,
+                    _ => HandshakeFailure::TooSlow,
+                });
+                Input::Shaken { leg, outcome }
+            }
             ["speaks", millis] => {
                 let lasted = Duration::from_millis(millis.parse().expect("milliseconds"));
                 Input::Spoke { leg, lasted }
@@ -247,7 +281,7 @@ fn invite(words: &[&str]) -> Invite {
 }
 
 /// A far end's description; see `Script::act`.
-pub(super) fn sdp(words: &str) -> Option<String> {
+pub(super) fn sdp(words: &str) -> Option<Description> {
     match words {
         "" | "no-sdp" => return None,
         "bad-sdp" => return Some("this is not SDP".into()),
@@ -256,7 +290,8 @@ pub(super) fn sdp(words: &str) -> Option<String> {
     let numbers: Vec<&str> = words.split(' ').filter(|word| word.parse::<u8>().is_ok()).collect();
     let others: Vec<&str> = words.split(' ').filter(|word| word.parse::<u8>().is_err()).collect();
     let transport = match () {
-        () if others.contains(&"dtls") => "UDP/TLS/RTP/SAVP",
+        () if others.contains(&"avp") => "RTP/AVP",
+        () if others.iter().any(|other| other.contains("dtls")) => "UDP/TLS/RTP/SAVP",
         () if others.contains(&"keys") || others.contains(&"other-keys") => "RTP/SAVP",
         () => "RTP/AVP",
     };
@@ -277,11 +312,16 @@ pub(super) fn sdp(words: &str) -> Option<String> {
         text += &match other {
             "keys" => format!("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{}\r\n", "A".repeat(40)),
             "other-keys" => format!("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{}\r\n", "B".repeat(40)),
-            "dtls" => format!("a=setup:actpass\r\na=fingerprint:sha-1 {}\r\n", ["4A"; 20].join(":")),
+            "avp" => String::new(),
+            dtls if dtls.contains("dtls") => {
+                let octet = if dtls.starts_with("other-") { "4B" } else { "4A" };
+                let setup = dtls.rsplit("dtls").next().filter(|setup| !setup.is_empty()).unwrap_or("-actpass");
+                format!("a=setup:{}\r\na=fingerprint:sha-1 {}\r\n", &setup[1..], [octet; 20].join(":"))
+            }
             direction => format!("a={direction}\r\n"),
         };
     }
-    Some(text)
+    Some(text.into())
 }
 
 pub(super) fn observation(leg: LegId, mood: &str) -> nlu::Observation {
@@ -304,11 +344,14 @@ pub(super) fn observation(leg: LegId, mood: &str) -> nlu::Observation {
 }
 
 fn render<'a>(sim: &'a Sim, out: &'a [Command]) -> impl Iterator<Item = String> + 'a {
-    out.iter().map(|command| match command {
+    // What legs carried is figures, and of no interest to scenarios.
+    let is_told = |command: &&Command| !matches!(command, Command::Notice(Notice { what: What::LegEnded(_), .. }));
+    out.iter().filter(is_told).map(|command| match command {
         Command::Sip(command) => render_sip(sim, command),
         Command::Media(command) => render_media(sim, command),
-        Command::Handshake { leg, handshake } => {
-            format!("handshake {} {}", name(sim, *leg), if handshake.active { "active" } else { "passive" })
+        Command::Handshake { leg, handshake, forks } => {
+            let role = if handshake.active { "active" } else { "passive" };
+            format!("handshake {} {role}{}", name(sim, *leg), if *forks { " among forks" } else { "" })
         }
         Command::Speak { leg, saying, .. } => {
             format!("speak {} to {}: {}", saying.language.as_str(), name(sim, *leg), saying.text)
@@ -331,7 +374,7 @@ fn render_sip(sim: &Sim, command: &SipCommand) -> String {
         let seen = headers.iter().filter(|each| !hidden.contains(&&*each.name));
         seen.map(|each| format!(" {}: {}", each.name, each.value)).collect()
     };
-    let body = |sdp: &Option<String>| sdp.as_deref().map_or(String::new(), |sdp| format!(" {}", brief(sdp)));
+    let body = |sdp: &Option<Description>| sdp.as_deref().map_or(String::new(), |sdp| format!(" {}", brief(sdp)));
     match command {
         SipCommand::Invite { leg, sdp, headers, from, .. } => {
             assert_eq!(from, "\"Li\" <sip:li@pbx>");
@@ -348,6 +391,9 @@ fn render_sip(sim: &Sim, command: &SipCommand) -> String {
         }
         SipCommand::Bye { leg, .. } => format!("bye {}", name(sim, *leg)),
         SipCommand::Refer { leg, uri, headers } => format!("refer {} to {uri}{}", name(sim, *leg), shown(headers)),
+        SipCommand::Reinvite { leg, sdp, headers } => {
+            format!("reinvite {} {}{}", name(sim, *leg), brief(sdp), shown(headers))
+        }
         SipCommand::Probe { leg } => format!("probe {}", name(sim, *leg)),
     }
 }
@@ -392,7 +438,7 @@ fn render_media(sim: &Sim, command: &media::Command) -> String {
         }
         media::Command::Press { leg, key } => format!("press {} {key}", name(sim, *leg)),
         media::Command::Secure { leg, on } => format!("secure {} {}", name(sim, *leg), if *on { "on" } else { "off" }),
-        media::Command::Send { leg, datagram } => format!("send {} {} octets", name(sim, *leg), datagram.len()),
+        media::Command::Send { leg, datagram, .. } => format!("send {} {} octets", name(sim, *leg), datagram.len()),
         media::Command::Key { leg, .. } => format!("key {}", name(sim, *leg)),
         media::Command::Close { leg } => format!("close {}", name(sim, *leg)),
     }
@@ -409,7 +455,10 @@ fn render_notice(what: &What) -> String {
             format!("decided {rule} {policy}{failure}")
         }
         What::KeyPressed { party, key, way } => format!("key {party} {key} {way}"),
+        What::HandshakeDone { party, suite, took_ms } => format!("handshake of {party} done after {took_ms}: {suite}"),
+        What::HandshakeFailed { party, failure, .. } => format!("handshake of {party} failed: {failure}"),
         What::SecureInput { on } => format!("secure input {}", if *on { "on" } else { "off" }),
+        What::CodecAsked { party, codec, outcome } => format!("codec {party} {codec} {outcome}"),
         What::PromptStarted { file, reaction_ms } => format!("prompt {file} started after {reaction_ms}"),
         What::PromptEnded { file, completed } => format!("prompt {file} ended {completed}"),
         What::PromptFailed { file, reason } => format!("prompt {file} failed: {reason}"),
@@ -418,6 +467,13 @@ fn render_notice(what: &What) -> String {
             format!("rerouted {via} {target} after {answer_ms} gap {gap_ms:?}")
         }
         What::RerouteFailed { via, target, reason } => format!("reroute {via} {target} failed: {reason}"),
+        What::LegEnded(report) => {
+            let opinion = report.quality.mos_listening;
+            format!(
+                "leg of {} {}: {} lost {} opinion {opinion:?}",
+                report.party, report.name, report.codec, report.packets_lost
+            )
+        }
         What::Alert { severity, .. } => format!("alert {severity}"),
         What::CallEnded { reason, talk_ms, peak_level, packets_lost, .. } => {
             format!("ended: {reason}; talk {talk_ms} peak {peak_level} lost {packets_lost}")

@@ -1,6 +1,6 @@
 //! Scenarios from the INVITE to the answer, and the plain end of calls.
 
-use super::script::{TALKING, check, check_with};
+use super::script::{TALKING, check, check_legs, check_with};
 use super::sim::settings;
 use crate::settings::PortRange;
 
@@ -15,6 +15,42 @@ fn basic_call() {
         close bot
         ended: BYE received; talk 10000 peak low lost 6"
     ));
+}
+
+#[test]
+fn what_each_leg_carried_is_told_before_the_end() {
+    let told = check_legs(&format!(
+        "{TALKING}
+        > bot reinvites 8 sendrecv
+        configure bot Pcma/8 SendRecv
+        reply bot 200 [8 sendrecv]
+        reinvite caller [8 0 101 sendrecv]
+        > caller byes
+        close caller
+        bye bot
+        close bot
+        ended: BYE received; talk 0 peak low lost 6"
+    ));
+    let expected = [
+        "leg of caller caller: PCMU lost 3 opinion Some(4.4)",
+        "leg of callee bot: PCMA lost 3 opinion Some(4.4)",
+        "ended: BYE received; talk 0 peak low lost 6",
+    ];
+    assert_eq!(told, expected);
+    // Of a leg on which nothing was agreed, there is nothing to tell.
+    let told = check_legs(
+        "> invite
+        open caller
+        started sales after-sales
+        open bot
+        invite bot [0 8 101 sendrecv]
+        > caller cancels
+        close caller
+        cancel bot
+        close bot
+        ended: cancelled by the caller; talk 0 peak low lost 6",
+    );
+    assert_eq!(told, ["ended: cancelled by the caller; talk 0 peak low lost 6"]);
 }
 
 #[test]

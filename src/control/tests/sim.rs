@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use media::quality::LegQuality;
 use media::{Codec, LegId, LegStats, PromptId, Sound};
 
 use crate::control::{Command, Control, ControlSettings, Input, Invite, Random, ReplyId, SipCommand, SipEvent, Sounds};
@@ -21,6 +22,8 @@ pub(super) struct Sim {
     /// What the SIP side and the media path will say next, of themselves.
     pub(super) pending: VecDeque<Input>,
     pub(super) replies: BTreeSet<ReplyId>,
+    /// Legs with a re-INVITE of ours that has no answer.
+    pub(super) reinvites: BTreeSet<LegId>,
     pub(super) plays: Vec<(LegId, PromptId)>,
     /// Texts that wait to be spoken.
     pub(super) texts: Vec<(LegId, PromptId)>,
@@ -75,6 +78,7 @@ impl Sim {
             media: BTreeMap::new(),
             pending: VecDeque::new(),
             replies: BTreeSet::new(),
+            reinvites: BTreeSet::new(),
             plays: Vec::new(),
             texts: Vec::new(),
             notices: Vec::new(),
@@ -195,6 +199,10 @@ impl Sim {
                 self.step(*leg, &[SipState::Answered], SipState::Ending);
                 self.pending.push_back(Input::Sip(SipEvent::Ended { leg: *leg, reason: "BYE".to_owned() }));
             }
+            SipCommand::Reinvite { leg, .. } => {
+                self.step(*leg, &[SipState::Answered], SipState::Answered);
+                assert!(self.reinvites.insert(*leg), "{leg:?} has an offer that is open");
+            }
             SipCommand::Refer { leg, .. } | SipCommand::Probe { leg } => {
                 self.step(*leg, &[SipState::Answered], SipState::Answered);
             }
@@ -242,7 +250,8 @@ impl Sim {
                 self.assert_up(*leg);
                 self.end_play(*leg);
                 self.media.get_mut(leg).expect("is up").up = false;
-                let stats = LegStats { packets_lost: 3, ..LegStats::default() };
+                let quality = LegQuality { mos_listening: Some(4.4), ..LegQuality::default() };
+                let stats = LegStats { packets_lost: 3, quality, ..LegStats::default() };
                 self.pending.push_back(Input::Media(media::Event::Closed { leg: *leg, stats }));
             }
         }

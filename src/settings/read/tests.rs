@@ -28,6 +28,8 @@ ports = "30000-30100"
 threads = 2
 cpus = [2, 3]
 io = "epoll"
+priority = "realtime"
+timestamps = "kernel"
 silence_s = 20
 [limits]
 calls = 7
@@ -57,6 +59,7 @@ scenario = "s"
     assert_eq!(settings.media.ports.even().count(), 51);
     assert_eq!((settings.media.threads, settings.media.silence), (2, Duration::from_secs(20)));
     assert_eq!((settings.media.cpus, settings.media.io), (vec![2, 3], MediaIo::Epoll));
+    assert_eq!((settings.media.priority, settings.media.stamps), (MediaPriority::Realtime, true));
     assert_eq!((settings.limits.calls, settings.limits.call), (7, Duration::from_secs(60)));
     assert_eq!((settings.listening.enabled, settings.listening.parties), (true, Parties::Both));
     assert_eq!(settings.listening.model.as_deref(), Some(Path::new("/c/m.onnx")));
@@ -204,7 +207,7 @@ fn reads_codecs_and_keys_and_networks() {
         targets = ["bot"]
         scenario = "general"
         srtp = "optional"
-        keys = "sdes"
+        keys = "any"
     "#;
     let settings = Settings::parse(text, Path::new("c.toml")).expect("good");
     let shown: Vec<String> = settings.media.networks.iter().map(|(net, shown)| format!("{net} {shown}")).collect();
@@ -213,21 +216,30 @@ fn reads_codecs_and_keys_and_networks() {
     let bot = &settings.targets["bot"];
     assert_eq!(bot.address(), "2001:db8::9".parse().ok());
     assert_eq!(bot.audio.codecs, [Codec::Opus, Codec::Pcma, Codec::L16Wide, Codec::L16Narrow]);
-    assert_eq!(bot.audio.protection.wanted, Wanted::Required);
-    assert_eq!(settings.routes.0[0].audio.protection.wanted, Wanted::Optional);
+    let protection = |wanted, exchange| Protection { wanted, exchange };
+    assert_eq!(bot.audio.protection, protection(Wanted::Required, Exchange::Sdes));
+    assert_eq!(settings.routes.0[0].audio.protection, protection(Wanted::Optional, Exchange::Any));
     assert_eq!(settings.routes.0[0].audio.codecs, []);
 }
 
 #[test]
 fn names_faults_in_codecs_and_keys_and_networks() {
     check(
-        "[targets.bot]\nuri = \"sip:bot@10.0.0.1\"\ncodecs = [\"G729\"]\nsrtp = true\nkeys = \"dtls\"",
+        "[targets.bot]\nuri = \"sip:bot@10.0.0.1\"\ncodecs = [\"G729\"]\nsrtp = true\nkeys = \"zrtp\"",
         &[
             "targets.bot.codecs: found [\"G729\"], expected a list of codecs, best first: \"PCMA\", \"PCMU\", \"G722\", \"opus\", \"L16/8000\", \"L16/16000\"",
             "targets.bot.srtp: found true, expected \"off\", \"optional\" or \"required\"",
-            "targets.bot.keys: found \"dtls\", expected \"sdes\"",
+            "targets.bot.keys: found \"zrtp\", expected \"sdes\", \"dtls\" or \"any\"",
         ],
     );
+    for off in ["", "srtp = \"off\"\n"] {
+        check(
+            &format!("[targets.bot]\nuri = \"sip:bot@10.0.0.1\"\n{off}keys = \"dtls\""),
+            &[
+                "targets.bot.keys: found keys for audio that is not protected, expected srtp = \"optional\" or \"required\" beside it",
+            ],
+        );
+    }
     for networks in ["{ x = \"10.0.0.5\" }", "{ \"10.0.0.0/8\" = \"0.0.0.0\" }", "{ \"10.0.0.0/8\" = 1 }"] {
         let text = format!("[media]\nnetworks = {networks}");
         let faults = Settings::parse(&text, Path::new("c.toml")).expect_err("a bad table");

@@ -2,18 +2,19 @@
 //!
 //! Carries no datagram itself: they come in as orders, and go out with everything else through a callback.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use media::LegId;
 use media::sdp::Handshake;
 use media::srtp::SessionKeys;
+use media::{Channel, LegId};
 
-use super::{Certificate, Endpoint, Failure};
+use super::{Certificate, Endpoint};
+use crate::control::HandshakeFailure as Failure;
 use crate::shell::clock::Clock;
 
 /// Where orders for the thread go in; it ends when the last copy is gone.
@@ -29,6 +30,8 @@ pub enum Outcome {
     Send {
         /// The leg.
         leg: LegId,
+        /// From which of its ports.
+        channel: Channel,
         /// A DTLS datagram.
         datagram: Vec<u8>,
     },
@@ -36,6 +39,8 @@ pub enum Outcome {
     Keys {
         /// The leg.
         leg: LegId,
+        /// For what goes through which of its ports.
+        channel: Channel,
         /// The keys.
         keys: Box<SessionKeys>,
     },
@@ -43,6 +48,8 @@ pub enum Outcome {
     Failed {
         /// The leg.
         leg: LegId,
+        /// For which of its ports.
+        channel: Channel,
         /// Why.
         failure: Failure,
     },
@@ -55,17 +62,21 @@ pub struct Full;
 
 #[derive(Debug)]
 enum Order {
-    Begin { leg: LegId, agreed: Handshake },
-    Datagram { leg: LegId, datagram: Vec<u8> },
+    Begin { leg: LegId, agreed: Handshake, forks: bool },
+    Datagram { line: Line, datagram: Vec<u8> },
     End { leg: LegId },
 }
+
+/// One of a leg's ports.
+type Line = (LegId, Channel);
 
 /// Orders that wait at most.
 const ORDERS_MAX: usize = 1_024;
 /// Handshakes at a time.
-const LEGS_MAX: usize = 2_048;
-/// Datagrams kept of legs whose handshake has not begun: the far end may be quicker than the SIP side.
-const EARLY_MAX: usize = 64;
+pub const HANDSHAKES_MAX: usize = 2_048;
+/// Forks of one leg whose keys are remembered, and legs that have any.
+const FORKS_MAX: usize = 4;
+const FORKED_MAX: usize = 8_192;
 /// How long a finished handshake can still repeat its last words for a far end that has missed them.
 const LINGER: Duration = Duration::from_secs(10);
 
@@ -86,20 +97,21 @@ impl Handshakes {
         Ok(Self { orders })
     }
 
-    /// Begins the handshake of a leg, in place of an earlier one.
+    /// Begins the handshake of a leg, in place of an earlier one; a second one beside it when control packets have a port
+    /// of their own. With `forks`, keys that the same far end has brought to this leg before are its keys still.
     ///
     /// # Errors
     /// When the order was not taken.
-    pub fn begin(&self, leg: LegId, agreed: Handshake) -> Result<(), Full> {
-        self.order(Order::Begin { leg, agreed })
+    pub fn begin(&self, leg: LegId, agreed: Handshake, forks: bool) -> Result<(), Full> {
+        self.order(Order::Begin { leg, agreed, forks })
     }
 
-    /// A datagram of the far end.
+    /// A datagram of the far end; dropped when no handshake is under way there.
     ///
     /// # Errors
-    /// When it was dropped; the far end will repeat it.
-    pub fn datagram(&self, leg: LegId, datagram: Vec<u8>) -> Result<(), Full> {
-        self.order(Order::Datagram { leg, datagram })
+    /// When it was dropped because too many wait; the far end will repeat it.
+    pub fn datagram(&self, leg: LegId, channel: Channel, datagram: Vec<u8>) -> Result<(), Full> {
+        self.order(Order::Datagram { line: (leg, channel), datagram })
     }
 
     /// The leg is gone.
@@ -133,80 +145,95 @@ fn run<Out: FnMut(Outcome)>(inbox: &Receiver<Order>, clock: Clock, mut table: Ta
 /// The handshakes under way.
 struct Table<Out> {
     certificate: Certificate,
-    legs: BTreeMap<LegId, Leg>,
-    early: VecDeque<(LegId, Vec<u8>)>,
+    handshakes: BTreeMap<Line, Entry>,
+    /// Keys of handshakes that are over, for forks that are returned to; until the leg ends.
+    finished: BTreeMap<Line, Vec<(Handshake, SessionKeys)>>,
     out: Out,
 }
 
-struct Leg {
+struct Entry {
     endpoint: Endpoint,
+    /// What was agreed, when the far end is one of several that answer.
+    fork: Option<Handshake>,
     /// When it is forgotten; set when it has brought keys.
     forgotten_at: Option<Duration>,
 }
 
 impl<Out: FnMut(Outcome)> Table<Out> {
     fn new(certificate: Certificate, out: Out) -> Self {
-        Self { certificate, legs: BTreeMap::new(), early: VecDeque::with_capacity(EARLY_MAX), out }
+        Self { certificate, handshakes: BTreeMap::new(), finished: BTreeMap::new(), out }
     }
 
     fn take(&mut self, now: Duration, order: Order) {
         match order {
-            Order::Begin { leg, agreed } => self.begin(now, leg, agreed),
-            Order::Datagram { leg, datagram } if self.legs.contains_key(&leg) => self.datagram(now, leg, &datagram),
-            Order::Datagram { leg, datagram } => {
-                if self.early.len() == EARLY_MAX {
-                    self.early.pop_front();
+            Order::Begin { leg, agreed, forks } => {
+                for channel in [Channel::Control, Channel::Media] {
+                    self.handshakes.remove(&(leg, channel));
+                    if channel == Channel::Media || agreed.separate_control {
+                        self.begin(now, (leg, channel), agreed.clone(), forks);
+                    }
                 }
-                self.early.push_back((leg, datagram));
             }
-            Order::End { leg } => {
-                self.legs.remove(&leg);
-                self.early.retain(|(early, _)| *early != leg);
-            }
+            Order::Datagram { line, datagram } => self.step(now, line, |endpoint| endpoint.handle(now, &datagram)),
+            Order::End { leg } => self.end(leg),
         }
     }
 
     /// When something is due without an order.
     fn deadline(&self) -> Option<Duration> {
-        self.legs.values().filter_map(|leg| leg.forgotten_at.or_else(|| leg.endpoint.deadline())).min()
+        self.handshakes.values().filter_map(|entry| entry.forgotten_at.or_else(|| entry.endpoint.deadline())).min()
     }
 
     fn tick(&mut self, now: Duration) {
-        self.legs.retain(|_, leg| leg.forgotten_at.is_none_or(|at| now < at));
-        let is_due = |leg: &Leg| leg.endpoint.deadline().is_some_and(|at| at <= now);
-        let due: Vec<LegId> = self.legs.iter().filter(|(_, leg)| is_due(leg)).map(|(&leg, _)| leg).collect();
-        for leg in due {
-            self.step(now, leg, |endpoint| endpoint.tick(now));
+        self.handshakes.retain(|_, entry| entry.forgotten_at.is_none_or(|at| now < at));
+        let is_due = |entry: &Entry| entry.endpoint.deadline().is_some_and(|at| at <= now);
+        let due: Vec<Line> = self.handshakes.iter().filter(|(_, entry)| is_due(entry)).map(|(&line, _)| line).collect();
+        for line in due {
+            self.step(now, line, |endpoint| endpoint.tick(now));
         }
     }
 
-    fn begin(&mut self, now: Duration, leg: LegId, agreed: Handshake) {
-        self.legs.remove(&leg);
-        let begun = match self.legs.len() {
-            LEGS_MAX.. => Err(Failure::Busy),
-            _ => Endpoint::new(agreed, &self.certificate, now),
+    fn begin(&mut self, now: Duration, line: Line, agreed: Handshake, forks: bool) {
+        let known = self.finished.get(&line).filter(|_| forks);
+        if let Some((_, keys)) = known.and_then(|known| known.iter().find(|(before, _)| *before == agreed)) {
+            let (leg, channel) = line;
+            return (self.out)(Outcome::Keys { leg, channel, keys: Box::new(keys.clone()) });
+        }
+        let begun = match self.handshakes.len() {
+            HANDSHAKES_MAX.. => Err(Failure::Busy),
+            _ => Endpoint::new(agreed.clone(), &self.certificate, now),
         };
         match begun {
-            Ok(endpoint) => self.legs.insert(leg, Leg { endpoint, forgotten_at: None }),
-            Err(failure) => return (self.out)(Outcome::Failed { leg, failure }),
-        };
-        self.step(now, leg, |_| ());
-
-        let (mine, others) = self.early.drain(..).partition(|(early, _)| *early == leg);
-        self.early = others;
-        let mine: VecDeque<_> = mine;
-        for (_, datagram) in mine {
-            self.datagram(now, leg, &datagram);
+            Ok(endpoint) => {
+                let entry = Entry { endpoint, fork: forks.then_some(agreed), forgotten_at: None };
+                self.handshakes.insert(line, entry);
+                self.step(now, line, |_| ());
+            }
+            Err(failure) => self.fail(line, failure),
         }
     }
 
-    fn datagram(&mut self, now: Duration, leg: LegId, datagram: &[u8]) {
-        self.step(now, leg, |endpoint| endpoint.handle(now, datagram));
+    /// Remembers the keys of a fork.
+    fn remember(&mut self, line: Line, fork: Handshake, keys: SessionKeys) {
+        if self.finished.len() < FORKED_MAX || self.finished.contains_key(&line) {
+            let known = self.finished.entry(line).or_default();
+            if known.len() < FORKS_MAX {
+                known.push((fork, keys));
+            }
+        }
     }
 
-    /// Does one thing to a leg's endpoint and passes on what comes of it. A panic ends this handshake only.
-    fn step(&mut self, now: Duration, leg: LegId, action: impl FnOnce(&mut Endpoint)) {
-        let Some(entry) = self.legs.get_mut(&leg) else { return };
+    fn end(&mut self, leg: LegId) {
+        for channel in [Channel::Media, Channel::Control] {
+            self.handshakes.remove(&(leg, channel));
+            self.finished.remove(&(leg, channel));
+        }
+    }
+
+    /// Does one thing to an endpoint and passes on what comes of it. A panic ends this handshake only.
+    fn step(&mut self, now: Duration, line: Line, action: impl FnOnce(&mut Endpoint)) {
+        let Some(entry) = self.handshakes.get_mut(&line) else { return };
+        let (leg, channel) = line;
         let endpoint = &mut entry.endpoint;
         let had_keys = endpoint.keys().is_some();
         let survived = catch_unwind(AssertUnwindSafe(|| {
@@ -214,19 +241,28 @@ impl<Out: FnMut(Outcome)> Table<Out> {
             std::iter::from_fn(|| endpoint.poll()).collect::<Vec<_>>()
         }));
         let Ok(datagrams) = survived else {
-            self.legs.remove(&leg);
-            return (self.out)(Outcome::Failed { leg, failure: Failure::Broken });
+            self.handshakes.remove(&line);
+            return self.fail(line, Failure::Broken);
         };
-        datagrams.into_iter().for_each(|datagram| (self.out)(Outcome::Send { leg, datagram: datagram.to_vec() }));
+        for datagram in datagrams {
+            (self.out)(Outcome::Send { leg, channel, datagram: datagram.to_vec() });
+        }
 
-        if let Some(keys) = entry.endpoint.keys().filter(|_| !had_keys) {
-            (self.out)(Outcome::Keys { leg, keys: Box::new(keys.clone()) });
-            entry.forgotten_at = Some(now + LINGER);
-        }
         if let Some(failure) = entry.endpoint.failure() {
-            self.legs.remove(&leg);
-            (self.out)(Outcome::Failed { leg, failure });
+            self.handshakes.remove(&line);
+            return self.fail(line, failure);
         }
+        if let Some(keys) = entry.endpoint.keys().filter(|_| !had_keys).cloned() {
+            entry.forgotten_at = Some(now + LINGER);
+            if let Some(fork) = entry.fork.take() {
+                self.remember(line, fork, keys.clone());
+            }
+            (self.out)(Outcome::Keys { leg, channel, keys: Box::new(keys) });
+        }
+    }
+
+    fn fail(&mut self, (leg, channel): Line, failure: Failure) {
+        (self.out)(Outcome::Failed { leg, channel, failure });
     }
 }
 
@@ -248,18 +284,23 @@ mod tests {
         });
         for leg in (0..20).map(LegId) {
             for (end, fingerprint) in agreed.iter().enumerate() {
-                let agreed = Handshake { fingerprint: fingerprint.clone(), active: end == 0 };
-                ends[end].begin(leg, agreed).expect("there is room");
+                let (fingerprint, separate_control) = (fingerprint.clone(), leg.0 % 2 == 1);
+                let agreed = Handshake { fingerprint, active: end == 0, separate_control };
+                ends[end].begin(leg, agreed, false).expect("there is room");
             }
         }
 
-        let mut keys: BTreeMap<LegId, [Option<Box<SessionKeys>>; 2]> = BTreeMap::new();
-        while keys.len() < 20 || keys.values().flatten().any(Option::is_none) {
+        let mut keys: BTreeMap<Line, [Option<Box<SessionKeys>>; 2]> = BTreeMap::new();
+        while keys.len() < 30 || keys.values().flatten().any(Option::is_none) {
             let (end, outcome) = inbox.recv_timeout(Duration::from_secs(20)).expect("they go on");
             match outcome {
-                Outcome::Send { leg, datagram } => ends[1 - end].datagram(leg, datagram).expect("there is room"),
-                Outcome::Keys { leg, keys: brought } => keys.entry(leg).or_default()[end] = Some(brought),
-                Outcome::Failed { leg, failure } => panic!("{leg:?}: {failure}"),
+                Outcome::Send { leg, channel, datagram } => {
+                    ends[1 - end].datagram(leg, channel, datagram).expect("there is room");
+                }
+                Outcome::Keys { leg, channel, keys: brought } => {
+                    keys.entry((leg, channel)).or_default()[end] = Some(brought);
+                }
+                Outcome::Failed { leg, failure, .. } => panic!("{leg:?}: {failure}"),
             }
         }
         for pair in keys.into_values() {
@@ -269,13 +310,26 @@ mod tests {
     }
 
     #[test]
-    fn a_far_end_may_be_quicker_than_the_sip_side() {
+    fn a_fork_that_is_returned_to_has_its_keys_until_the_leg_ends() {
         let mut stage = Stage::new();
+        let other = Certificate::generate().expect("the system gives randomness");
+        stage.passive.take(Duration::ZERO, begin(&stage.certificate, false));
         stage.active.take(Duration::ZERO, begin(&stage.certificate, true));
         stage.carry(Duration::ZERO);
-        stage.passive.take(Duration::ZERO, begin(&stage.certificate, false));
-        stage.carry(Duration::ZERO);
-        assert_eq!(stage.keys, 2, "nobody had to repeat anything");
+        stage.active.take(Duration::ZERO, begin(&other, true));
+        stage.outcomes.try_iter().for_each(drop);
+        stage.active.take(LINGER * 3, begin(&stage.certificate, true));
+        let again: Vec<Sent> = stage.outcomes.try_iter().collect();
+        assert!(matches!(again[..], [(0, Outcome::Keys { .. })]), "no second handshake: {again:?}");
+        assert!(stage.active.handshakes.is_empty());
+
+        let fingerprint = stage.certificate.fingerprint().clone();
+        let agreed = Handshake { fingerprint, active: true, separate_control: false };
+        stage.active.take(LINGER * 3, Order::Begin { leg: LegId(7), agreed, forks: false });
+        let again: Vec<Sent> = stage.outcomes.try_iter().collect();
+        assert!(matches!(again[..], [(0, Outcome::Send { .. })]), "a new offer asks for a new one: {again:?}");
+        stage.active.take(LINGER * 3, Order::End { leg: LegId(7) });
+        assert!(stage.active.finished.is_empty() && stage.active.handshakes.is_empty());
     }
 
     #[test]
@@ -286,28 +340,42 @@ mod tests {
         stage.carry(Duration::ZERO);
         assert_eq!((stage.keys, stage.active.deadline()), (2, Some(LINGER)));
         stage.active.tick(LINGER);
-        assert!(stage.active.legs.is_empty() && stage.active.deadline().is_none());
+        assert!(stage.active.handshakes.is_empty() && stage.active.deadline().is_none());
     }
 
     #[test]
-    fn what_is_early_is_bounded_and_ends_with_its_leg() {
+    fn what_belongs_to_no_handshake_is_dropped() {
         let mut stage = Stage::new();
-        for leg in 0..1_000 {
-            stage.passive.take(Duration::ZERO, Order::Datagram { leg: LegId(leg), datagram: vec![22; 100] });
+        let hello = |leg| Order::Datagram { line: (LegId(leg), Channel::Media), datagram: vec![22; 100] };
+        (0..1_000).for_each(|leg| stage.passive.take(Duration::ZERO, hello(leg)));
+        assert!(stage.passive.handshakes.is_empty() && stage.outcomes.try_recv().is_err());
+    }
+
+    #[test]
+    fn one_handshake_too_many_is_told_so_and_a_leg_that_ends_makes_room() {
+        let mut stage = Stage::new();
+        for leg in 0..=HANDSHAKES_MAX as u32 {
+            stage.passive.take(Duration::ZERO, begin_leg(LegId(leg), &stage.certificate, false));
         }
-        assert_eq!(stage.passive.early.len(), EARLY_MAX);
-        stage.passive.take(Duration::ZERO, Order::End { leg: LegId(999) });
-        assert_eq!(stage.passive.early.len(), EARLY_MAX - 1);
+        let refused: Vec<Sent> = stage.outcomes.try_iter().collect();
+        let last = LegId(HANDSHAKES_MAX as u32);
+        assert!(
+            matches!(refused[..], [(1, Outcome::Failed { leg, failure: Failure::Busy, .. })] if leg == last),
+            "{refused:?}"
+        );
+        stage.passive.take(Duration::ZERO, Order::End { leg: LegId(0) });
+        stage.passive.take(Duration::ZERO, begin_leg(last, &stage.certificate, false));
+        assert!(stage.outcomes.try_recv().is_err() && stage.passive.handshakes.len() == HANDSHAKES_MAX);
     }
 
     #[test]
     fn a_panic_ends_one_handshake() {
         let mut stage = Stage::new();
         stage.active.take(Duration::ZERO, begin(&stage.certificate, true));
-        stage.active.step(Duration::ZERO, LegId(7), |_| panic!("on purpose"));
+        stage.active.step(Duration::ZERO, (LegId(7), Channel::Media), |_| panic!("on purpose"));
         let last = stage.outcomes.try_iter().last();
-        assert!(matches!(last, Some((_, Outcome::Failed { leg: LegId(7), failure: Failure::Broken }))), "{last:?}");
-        assert!(stage.active.legs.is_empty());
+        assert!(matches!(last, Some((_, Outcome::Failed { leg: LegId(7), failure: Failure::Broken, .. }))), "{last:?}");
+        assert!(stage.active.handshakes.is_empty());
     }
 
     type Sent = (usize, Outcome);
@@ -337,20 +405,24 @@ mod tests {
         fn carry(&mut self, now: Duration) {
             while let Ok((end, outcome)) = self.outcomes.try_recv() {
                 match outcome {
-                    Outcome::Send { leg, datagram } => {
+                    Outcome::Send { leg, channel, datagram } => {
                         let far = if end == 0 { &mut self.passive } else { &mut self.active };
-                        far.take(now, Order::Datagram { leg, datagram });
+                        far.take(now, Order::Datagram { line: (leg, channel), datagram });
                     }
                     Outcome::Keys { .. } => self.keys += 1,
-                    Outcome::Failed { leg, failure } => panic!("{leg:?}: {failure}"),
+                    Outcome::Failed { leg, failure, .. } => panic!("{leg:?}: {failure}"),
                 }
             }
         }
     }
 
     fn begin(certificate: &Certificate, active: bool) -> Order {
+        begin_leg(LegId(7), certificate, active)
+    }
+
+    fn begin_leg(leg: LegId, certificate: &Certificate, active: bool) -> Order {
         let fingerprint = certificate.fingerprint().clone();
-        Order::Begin { leg: LegId(7), agreed: Handshake { fingerprint, active } }
+        Order::Begin { leg, agreed: Handshake { fingerprint, active, separate_control: false }, forks: true }
     }
 
     fn certificate() -> Certificate {

@@ -59,7 +59,7 @@ fn check(audio: &[i16], event_payload_type: Option<u8>, expected: impl FnOnce(&[
         packet.extend((u32::from(number) * 160).to_be_bytes());
         packet.extend([1, 2, 3, 4]);
         packet.extend(samples.iter().map(|&sample| encode_sample(Law::Mu, sample)));
-        tap.push(TapFrame::new(LEG, clock.now(), &packet).expect("a short packet"));
+        tap.push(TapFrame::new(LEG, clock.now(), Some(Codec::Pcmu), &packet).expect("a short packet"));
         thread::sleep(Duration::from_millis(20));
     }
     thread::sleep(Duration::from_millis(500));

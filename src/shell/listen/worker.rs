@@ -60,7 +60,6 @@ impl Ear {
     }
 
     fn configure(&mut self, settings: &StreamSettings) {
-        self.buffer.configure(settings.codec, settings.payload_type_received);
         match settings.event_payload_type_received {
             Some(_) => self.keys = None,
             None => drop(self.keys.get_or_insert_default()),
@@ -156,6 +155,9 @@ impl Worker {
         {
             packets += 1;
             if let Some(ear) = self.ears.get_mut(&frame.leg) {
+                if let Some(codec) = frame.codec {
+                    ear.buffer.configure(codec, frame.payload_type());
+                }
                 ear.buffer.push(frame.arrival, frame.packet());
             }
         }

@@ -4,6 +4,7 @@
 
 mod epoll;
 mod ring;
+mod stamp;
 #[cfg(test)]
 mod tests;
 
@@ -38,6 +39,8 @@ pub(super) struct Arrival {
     pub(super) from: SocketAddr,
     /// How much of the buffer it fills.
     pub(super) bytes: usize,
+    /// When the kernel received it, since 1970, if it was asked to say so.
+    pub(super) stamp: Option<Duration>,
 }
 
 /// All sockets of a thread.
@@ -48,18 +51,18 @@ pub(super) enum Sockets {
 }
 
 impl Sockets {
-    /// Room for `sockets_max` sockets, and the bell that ends a wait.
+    /// Room for `sockets_max` sockets, and the bell that ends a wait; with `stamps` the kernel says when datagrams come.
     ///
     /// # Errors
     /// When the system gives no epoll instance.
-    pub(super) fn new(io: MediaIo, sockets_max: usize, bell: BorrowedFd<'_>) -> io::Result<Self> {
+    pub(super) fn new(io: MediaIo, stamps: bool, sockets_max: usize, bell: BorrowedFd<'_>) -> io::Result<Self> {
         if io == MediaIo::IoUring {
-            match RingSockets::new(sockets_max, bell) {
+            match RingSockets::new(stamps, sockets_max, bell) {
                 Ok(ring) => return Ok(Self::Ring(Box::new(ring))),
                 Err(error) => tracing::warn!(%error, "the kernel refuses io_uring, a media thread uses epoll instead"),
             }
         }
-        EpollSockets::new(sockets_max, bell).map(Self::Epoll)
+        EpollSockets::new(stamps, sockets_max, bell).map(Self::Epoll)
     }
 
     /// To be called once by the thread that will do all the waiting.
@@ -90,6 +93,19 @@ impl Sockets {
             Self::Epoll(epoll) => epoll.remove(number),
             Self::Ring(ring) => ring.remove(number),
         }
+    }
+
+    /// Ties a socket to one far end, from which alone it receives then, or lets it hear everybody again. To send to whom
+    /// it is tied is cheaper; to others it can be sent as before.
+    ///
+    /// # Errors
+    /// When the system refuses; then it hears everybody.
+    pub(super) fn tie(&mut self, number: u32, to: Option<SocketAddr>) -> io::Result<()> {
+        let tied = match self {
+            Self::Epoll(epoll) => epoll.tied(number),
+            Self::Ring(ring) => ring.tied(number),
+        };
+        tied.map_or(Ok(()), |tied| tied.change(to))
     }
 
     /// Sends what waits to be sent, then waits until a datagram comes, the bell rings or the time is over; true when
@@ -154,6 +170,36 @@ pub(super) fn bind(address: IpAddr, port: u16) -> io::Result<UdpSocket> {
     }
     socket.bind(&local.into())?;
     Ok(socket.into())
+}
+
+/// A socket, and the far end that it is tied to.
+#[derive(Debug)]
+struct Tied {
+    socket: UdpSocket,
+    is_ipv6: bool,
+    to: Option<SocketAddr>,
+}
+
+impl Tied {
+    fn new(socket: UdpSocket) -> io::Result<Self> {
+        let is_ipv6 = socket.local_addr()?.is_ipv6();
+        Ok(Self { socket, is_ipv6, to: None })
+    }
+
+    /// Where a datagram has to be said to go; `None` when the kernel knows.
+    fn written(&self, to: SocketAddr) -> Option<SocketAddr> {
+        (self.to != Some(to)).then(|| written(to, self.is_ipv6))
+    }
+
+    fn change(&mut self, to: Option<SocketAddr>) -> io::Result<()> {
+        self.to = None;
+        let Some(to) = to else {
+            return Ok(rustix::net::connect_unspec(&self.socket)?);
+        };
+        self.socket.connect(written(to, self.is_ipv6))?;
+        self.to = Some(to);
+        Ok(())
+    }
 }
 
 /// A destination as a socket of this family writes it.

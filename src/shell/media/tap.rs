@@ -69,6 +69,6 @@ mod tests {
     }
 
     fn frame(leg: u32) -> TapFrame {
-        TapFrame::new(LegId(leg), Duration::ZERO, &[0; 172]).expect("it fits")
+        TapFrame::new(LegId(leg), Duration::ZERO, None, &[0; 172]).expect("it fits")
     }
 }

@@ -166,6 +166,8 @@ impl Stage {
             threads,
             cpus: vec![0],
             io,
+            stamps: false,
+            priority: MediaPriority::Realtime,
             legs_max,
             tap: Arc::clone(&tap),
             events: sender,

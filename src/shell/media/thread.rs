@@ -18,7 +18,7 @@ use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::sockets::{Arrival as Received, Sockets, bind};
 use super::tap::TapRing;
-use super::{Clock, MediaOptions};
+use super::{Clock, MediaOptions, MediaPriority};
 
 pub(super) struct MediaThread {
     inbox: Arc<Inbox>,
@@ -26,8 +26,11 @@ pub(super) struct MediaThread {
     clock: Clock,
     address: IpAddr,
     cpu: Option<usize>,
+    priority: MediaPriority,
     engine: Engine,
     sockets: Sockets,
+    /// The time of day at the start, when arrivals are stamped by it.
+    began: Option<Duration>,
     outbox: Outbox,
     tap: Arc<TapRing>,
     out: Output,
@@ -52,8 +55,10 @@ impl MediaThread {
             clock: options.clock,
             address: options.address,
             cpu: options.cpus.get(number % options.cpus.len().max(1)).copied(),
+            priority: options.priority,
             engine: Engine::new(options.legs_max, u64::from_le_bytes(seed)),
-            sockets: Sockets::new(options.io, 2 * options.legs_max, inbox.bell())?,
+            sockets: Sockets::new(options.io, options.stamps, 2 * options.legs_max, inbox.bell())?,
+            began: options.stamps.then(|| options.clock.began()),
             outbox: Outbox::new(options.events.clone()),
             tap: Arc::clone(&options.tap),
             out: Output::new(),
@@ -71,6 +76,9 @@ impl MediaThread {
         {
             tracing::warn!(cpu, %error, "a media thread cannot be bound to its processor and runs on any");
         }
+        if let Err(error) = self.priority.take() {
+            tracing::info!(?error, "a media thread may not run in real time and shares the processor like any other");
+        }
         if let Err(error) = self.sockets.begin() {
             tracing::error!(%error, "a media thread cannot wait for packets and ends");
             return;
@@ -83,6 +91,7 @@ impl MediaThread {
                     return;
                 }
             };
+            self.began = self.began.map(|_| self.clock.began());
             let closed = self.inbox.is_closed();
             // Orders first: they were given before the datagrams that are to be treated by them.
             if rang {
@@ -120,11 +129,12 @@ impl MediaThread {
     }
 
     /// The way of one datagram: receive, rewrite, send.
-    fn relay(&mut self, Received { socket, from, bytes: length }: Received) {
+    fn relay(&mut self, Received { socket, from, bytes: length, stamp }: Received) {
         let (slot, channel) = leg_of(socket);
         let now = self.clock.now();
         let refused_before = self.engine.packets_refused();
-        let arrival = Arrival { slot, channel, from, at: now, buffer: 0, bytes: &mut self.buffer, length };
+        let at = stamp.zip(self.began).map_or(now, |(stamp, began)| stamp.saturating_sub(began).min(now));
+        let arrival = Arrival { slot, channel, from, at, buffer: 0, bytes: &mut self.buffer, length };
         self.engine.handle(now, Input::Packet(arrival), &mut self.out);
         add(&self.counters.packets_received, 1);
         add(&self.counters.packets_refused, self.engine.packets_refused() - refused_before);
@@ -179,7 +189,7 @@ impl MediaThread {
             self.sockets.insert(socket_of(slot, Channel::Control), socket)
         });
         if let Err(error) = opened {
-            tracing::debug!(port, %error, "a leg has no port for control packets");
+            tracing::warn!(port, %error, "a leg has no port for control packets");
         }
     }
 
@@ -211,6 +221,11 @@ impl MediaThread {
         for frame in self.out.frames.drain(..) {
             if let Some(evicted) = self.tap.push(frame) {
                 self.engine.count_tap_drop(evicted.leg);
+            }
+        }
+        for tie in &self.out.ties {
+            if let Err(error) = self.sockets.tie(socket_of(tie.slot, Channel::Media), tie.to) {
+                tracing::debug!(%error, "a leg's socket is not tied to its far end");
             }
         }
         if !self.out.events.is_empty() {

@@ -19,7 +19,7 @@ use super::incoming::Answering;
 use super::leg::{Input, Leg, Stage};
 use super::message::{self, Reply};
 use super::{INCOMING_BIT, Shared};
-use crate::control::{Header, Invite, SipEvent};
+use crate::control::{Description, Header, Invite, SipEvent};
 
 /// Deals with one request of the stack.
 pub(super) async fn accept(shared: &Arc<Shared>, transaction: Transaction) {
@@ -109,7 +109,7 @@ async fn accept_invite(shared: &Arc<Shared>, mut transaction: Transaction) {
 }
 
 /// What call control has to know of an INVITE.
-fn invite(request: &Request, sdp: Option<String>) -> Option<Invite> {
+fn invite(request: &Request, sdp: Option<Description>) -> Option<Invite> {
     Some(Invite {
         request_uri: request.uri.to_string(),
         from: request.from_header().ok()?.value().to_owned(),

@@ -132,9 +132,9 @@ impl Dialog {
         true
     }
 
-    /// Follows the Contact of a target refresh request.
-    pub(super) fn refresh_target(&mut self, request: &Request) {
-        if let Some(target) = contact(request) {
+    /// Follows the Contact of a target refresh request, or of the 2xx to one.
+    pub(super) fn refresh_target(&mut self, message: &impl HeadersExt) {
+        if let Some(target) = contact(message) {
             self.target = target;
         }
     }

@@ -3,7 +3,9 @@
 //! Knows no leg: whoever starts a transaction says where the news goes. A transaction is driven to its end even when
 //! its leg is gone, so that retransmissions are still answered.
 
+use std::fmt;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use rsipstack::sip::{Method, Request, Response, SipMessage, StatusCode, StatusCodeKind};
 use rsipstack::transaction::Transaction;
@@ -12,7 +14,9 @@ use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 use rsipstack::transaction::transaction::{TransactionEvent, TransactionEventSender};
 use rsipstack::transport::SipAddr;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
+use super::dialog;
 use super::leg::Input;
 use super::message::{self, Identity, Reply};
 
@@ -32,7 +36,6 @@ impl Outcome {
 }
 
 /// News of an INVITE that we sent.
-#[derive(Debug)]
 pub(super) enum CallNews {
     /// A response, also each retransmitted or forked 2xx; the stack has sent the ACK.
     Response(Box<Response>),
@@ -54,11 +57,17 @@ pub(super) enum ServerNews {
 }
 
 /// Answers one request of the far end.
-#[derive(Debug)]
 pub(super) struct Responder {
     request: Request,
     queue: TransactionEventSender,
     tag: String,
+}
+
+impl fmt::Debug for Responder {
+    /// Without the request, whose body may hold keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Responder({})", self.request.method)
+    }
 }
 
 impl Responder {
@@ -120,6 +129,40 @@ pub(super) async fn drive_invite(mut transaction: Box<Transaction>, inbox: mpsc:
         }
     }
     tell(&inbox, Input::Call(CallNews::Over)).await;
+}
+
+/// Sends a re-INVITE and tells `inbox` its final response; one that rings for longer than `patience` is cancelled.
+pub(super) async fn drive_reinvite(mut transaction: Box<Transaction>, patience: Duration, inbox: mpsc::Sender<Input>) {
+    if let Err(error) = transaction.send().await {
+        tracing::warn!(%error, "re-INVITE not sent");
+        return tell(&inbox, Input::Reinvited(None)).await;
+    }
+    let mut inbox = Some(inbox);
+    let mut canceller: Option<JoinHandle<()>> = None;
+    while let Some(received) = transaction.receive().await {
+        let SipMessage::Response(response) = received else { continue };
+        if response.status_code.kind() == StatusCodeKind::Provisional {
+            // Only now may it be cancelled (RFC 3261 §9.1).
+            let (endpoint, cancel) = (transaction.endpoint_inner.clone(), dialog::cancel_of(&transaction.original));
+            canceller.get_or_insert_with(|| tokio::spawn(cancel_after(patience, endpoint, cancel)));
+        } else if let Some(inbox) = inbox.take() {
+            tell(&inbox, Input::Reinvited(Some(Box::new(response)))).await;
+        }
+        if inbox.is_none()
+            && let Some(canceller) = canceller.take()
+        {
+            canceller.abort();
+        }
+    }
+    if let Some(inbox) = inbox {
+        tell(&inbox, Input::Reinvited(None)).await;
+    }
+}
+
+async fn cancel_after(patience: Duration, endpoint: EndpointInnerRef, cancel: Request) {
+    tokio::time::sleep(patience).await;
+    let outcome = exchange(endpoint, cancel, None).await;
+    tracing::debug!(code = outcome.code, "a re-INVITE that rang was cancelled");
 }
 
 /// Keeps a request of the far end alive until it is over; `name` makes the news known to `inbox`.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use media::LegId;
-use rsipstack::sip::Method;
+use rsipstack::sip::{Method, Response};
 use rsipstack::transaction::Transaction;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -39,6 +39,8 @@ pub(super) struct Waits {
     pub(super) cancel: Duration,
     /// A BYE, for its response; the leg is over anyway then.
     pub(super) bye: Duration,
+    /// A re-INVITE of ours that rings, until it is cancelled.
+    pub(super) reinvite: Duration,
 }
 
 impl Default for Waits {
@@ -48,6 +50,7 @@ impl Default for Waits {
             reply: Duration::from_secs(5),
             cancel: Duration::from_secs(32),
             bye: Duration::from_secs(4),
+            reinvite: Duration::from_secs(20),
         }
     }
 }
@@ -64,6 +67,8 @@ pub(super) enum Input {
     Caller(ServerNews),
     /// News of a re-INVITE or UPDATE that we answer.
     Offer(ReplyId, ServerNews),
+    /// The final response to our re-INVITE; nothing when there was none.
+    Reinvited(Option<Box<Response>>),
     /// What became of a request of ours.
     Done(Errand, Outcome),
     /// The whole SIP side stops.
@@ -129,6 +134,8 @@ pub(super) struct Leg {
     /// For the tasks that drive this leg's transactions.
     pub(super) me: mpsc::Sender<Input>,
     offers: BTreeMap<ReplyId, Offer>,
+    /// Our re-INVITE has no final response yet.
+    reinvites: bool,
     referral: Referral,
     /// Requests that came before the response which names their dialog.
     parked: Vec<Transaction>,
@@ -146,6 +153,7 @@ impl Leg {
             inbox,
             me: me.clone(),
             offers: BTreeMap::new(),
+            reinvites: false,
             referral: Referral::None,
             parked: Vec::new(),
         };
@@ -214,6 +222,10 @@ impl Leg {
             Input::Call(news) => self.handle_call(news).await,
             Input::Caller(news) => self.handle_caller(news).await,
             Input::Offer(reply, news) => self.handle_offer(reply, news),
+            Input::Reinvited(response) => {
+                self.handle_reinvited(response.as_deref()).await;
+                ControlFlow::Continue(())
+            }
             Input::Done(errand, outcome) => self.handle_outcome(errand, outcome).await,
             Input::Shutdown => self.hang_up(Some("SIP;cause=503;text=\"shutting down\"".to_owned())),
         }
@@ -227,6 +239,7 @@ impl Leg {
             SipCommand::Cancel { .. } => return self.cancel(),
             SipCommand::Bye { reason, .. } => return self.hang_up(reason),
             SipCommand::Reply { reply, code, sdp, headers, .. } => self.reply(reply, code, sdp.as_deref(), &headers),
+            SipCommand::Reinvite { sdp, headers, .. } => self.reinvite(&sdp, &headers).await,
             SipCommand::Refer { uri, headers, .. } => self.refer(&uri, &headers).await,
             SipCommand::Probe { .. } => self.probe().await,
             SipCommand::Invite { .. } => tracing::error!(leg = self.id.0, "a leg was invited twice"),

@@ -6,7 +6,7 @@ use rsipstack::sip::headers::make_header;
 use rsipstack::sip::prelude::HeadersExt;
 use rsipstack::sip::{Header as SipHeader, Headers, Request, Response, StatusCode, Version};
 
-use crate::control::Header;
+use crate::control::{Description, Header};
 
 /// The methods we answer with something else than 405.
 pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, MESSAGE, NOTIFY, REFER";
@@ -18,7 +18,7 @@ const EXTENSIONS: [&str; 1] = ["timer"];
 const SDP: &str = "application/sdp";
 
 /// What a response says, apart from what it copies from its request.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Reply<'a> {
     /// Status code, 100-699.
     pub(super) code: u16,
@@ -101,7 +101,7 @@ pub(super) fn code_and_reason(response: &Response) -> (u16, String) {
 }
 
 /// The body, when it is SDP. Of a multipart body, the first part that is (RFC 5621).
-pub(super) fn sdp(headers: &Headers, body: &[u8]) -> Option<String> {
+pub(super) fn sdp(headers: &Headers, body: &[u8]) -> Option<Description> {
     if body.is_empty() {
         return None;
     }
@@ -112,8 +112,8 @@ pub(super) fn sdp(headers: &Headers, body: &[u8]) -> Option<String> {
     let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let text = std::str::from_utf8(body).ok()?;
     match media_type.as_str() {
-        SDP => Some(text.to_owned()),
-        "multipart/mixed" | "multipart/alternative" => sdp_part(&content_type, text),
+        SDP => Some(text.into()),
+        "multipart/mixed" | "multipart/alternative" => sdp_part(&content_type, text).map(Description::from),
         _ => None,
     }
 }
@@ -163,8 +163,12 @@ pub(super) fn unknown_extensions(request: &Request) -> Option<String> {
 pub(super) fn session_expires_s(request: &Request) -> Option<u32> {
     let supported =
         request.header_contains_token("Supported", "timer") || request.header_contains_token("Require", "timer");
-    let value = request.session_expires_header()?.value().split(';').next()?.trim().parse().ok()?;
-    supported.then_some(value)
+    session_interval_s(request).filter(|_| supported)
+}
+
+/// Session-Expires in seconds, whoever supports it.
+pub(super) fn session_interval_s(message: &impl HeadersExt) -> Option<u32> {
+    message.session_expires_header()?.value().split(';').next()?.trim().parse().ok()
 }
 
 /// True when Max-Forwards says that the request must go no further.

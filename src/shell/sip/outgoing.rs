@@ -1,5 +1,6 @@
 //! The INVITE that went out: progress, answer, failure, CANCEL and its race with the answer.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -20,7 +21,6 @@ const RESOLVE_WAIT: Duration = Duration::from_secs(2);
 const DEFAULT_PORT: u16 = 5060;
 
 /// An INVITE of ours that has no final response.
-#[derive(Debug)]
 pub(super) struct Calling {
     invite: Request,
     /// Known at once with a proxy, else once the target's name is resolved.
@@ -35,6 +35,13 @@ enum Cancel {
     No,
     Wanted(Instant),
     Sent(Instant),
+}
+
+impl fmt::Debug for Calling {
+    /// Without the INVITE, whose body may hold keys.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Calling({:?}, {:?})", self.destination, self.cancel)
+    }
 }
 
 impl Calling {

@@ -1,6 +1,6 @@
 //! What telephones agree on: codecs by their own numbers, packet times, keys of both kinds.
 
-use media::srtp::Security;
+use media::srtp::{Security, Suite};
 
 use super::*;
 
@@ -73,6 +73,24 @@ fn secured_telephones_hear_each_other_and_nobody_else() {
         world.call(None);
         world.run(ms(1_000));
         assert_eq!(world.events(0), [Event::Failed { status: 488 }], "{who:?}");
+    }
+}
+
+#[test]
+fn only_the_suite_that_was_asked_for() {
+    let suite = Some(Suite::AeadAes256Gcm);
+    let mut world = World::with(Behaviour::answer(), &[], |n, settings| PhoneSettings {
+        secret: Some(Secret::new([n as u8; 32])),
+        suite: suite.filter(|_| n == 0),
+        ..settings
+    });
+    world.call(None);
+    world.run(ms(500));
+    for phone in 0..2 {
+        match &world.phones[phone].calls[0].stream.settings().expect("agreed").security {
+            Security::Keys(keys) => assert_eq!(Some(keys.send.suite()), suite),
+            other => panic!("{other:?}"),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::prompts::assert_one_stream;
 use super::*;
 use crate::codec::{Encoder, OpusSettings};
+use crate::sdp::Formats;
 
 const HZ: f32 = 500.0;
 
@@ -103,6 +104,114 @@ fn loss_is_concealed_on_the_way() {
     assert_eq!(stats.samples_concealed, 10 * 160);
 }
 
+#[test]
+fn a_far_end_changes_its_codec_before_and_after_we_know() {
+    // Its new codec may overtake its answer, and its old one goes on until it has our offer (RFC 3264 §5.1).
+    for agreed_first in [false, true] {
+        let mut world = World::with(of(CALLER, Codec::Pcmu), speaks(Codec::Pcma, &[Codec::Opus, Codec::Pcma]));
+        let changed = Command::Configure { leg: BOT, settings: speaks(Codec::Opus, &[Codec::Opus, Codec::Pcma]) };
+        let mut bot = Speaker::new(Codec::Pcma, 20);
+        world.speak(BOT, &mut bot.phone, 25);
+        if agreed_first {
+            world.order(changed.clone());
+        }
+        world.speak(BOT, &mut bot.phone, 25);
+        let mut bot = bot.changed_to(Codec::Opus);
+        world.speak(BOT, &mut bot.phone, 25);
+        world.order(changed);
+        world.speak(BOT, &mut bot.phone, 25);
+
+        assert!(world.heard_by(CALLER).len() >= 98, "{} packets", world.heard_by(CALLER).len());
+        assert_one_stream(&world.numbers(CALLER));
+        assert_tone(&world, Codec::Pcmu, "after the change");
+        let stats = world.engine.stats(BOT).expect("it is open");
+        assert_eq!((stats.packets_lost, stats.packets_refused), (0, 0));
+        assert!(stats.jitter_ms < 1.0, "another clock is no jitter: {} ms", stats.jitter_ms);
+    }
+}
+
+#[test]
+fn one_transcoder_after_another_makes_one_stream() {
+    let codecs = [Codec::Opus, Codec::G722, Codec::L16Wide];
+    let mut world = World::with(of(CALLER, Codec::Pcmu), speaks(codecs[0], &codecs));
+    let mut bot = Speaker::new(codecs[0], 20);
+    for codec in codecs.into_iter().cycle().take(6) {
+        bot = bot.changed_to(codec);
+        world.speak(BOT, &mut bot.phone, 20);
+    }
+    assert!(world.heard_by(CALLER).len() >= 115, "{} packets", world.heard_by(CALLER).len());
+    assert_one_stream(&world.numbers(CALLER));
+    // Also when it is the hearer who changes.
+    for codec in [Codec::G722, Codec::Pcma, Codec::G722] {
+        world.order(Command::Configure { leg: CALLER, settings: of(CALLER, codec) });
+        world.speak(BOT, &mut bot.phone, 20);
+    }
+    assert_one_stream(&world.numbers(CALLER));
+}
+
+#[test]
+fn a_codec_that_begins_with_a_packet_of_no_use_is_followed_all_the_same() {
+    let mut world = World::with(of(CALLER, Codec::Pcmu), speaks(Codec::Pcma, &[Codec::Opus, Codec::Pcma]));
+    let mut bot = Speaker::new(Codec::Pcma, 20);
+    world.speak(BOT, &mut bot.phone, 10);
+    let mut bot = bot.changed_to(Codec::Opus);
+    bot.phone.stamp.sequence -= 1;
+    world.speak(BOT, &mut bot.phone, 1);
+    assert_eq!(world.engine.stats(BOT).map(|stats| stats.packets_refused), Some(1), "its number was taken");
+    world.speak(BOT, &mut bot.phone, 50);
+    assert!(world.heard_by(CALLER).len() >= 59, "{} packets", world.heard_by(CALLER).len());
+    assert_tone(&world, Codec::Pcmu, "after the change");
+}
+
+#[test]
+fn the_listening_side_is_told_what_each_packet_holds() {
+    let mut world = World::with(of(CALLER, Codec::Pcmu), speaks(Codec::Pcma, &[Codec::Opus, Codec::Pcma]));
+    world.order(Command::Tap { leg: BOT, on: true });
+    let mut bot = Speaker::new(Codec::Pcma, 20);
+    world.speak(BOT, &mut bot.phone, 1);
+    let mut bot = bot.changed_to(Codec::Opus);
+    world.speak(BOT, &mut bot.phone, 1);
+    bot.phone.stamp.payload_type = EVENT_TYPE;
+    world.speak(BOT, &mut bot.phone, 1);
+    let told: Vec<_> = world.frames.iter().map(|frame| (frame.codec, frame.payload_type())).collect();
+    assert_eq!(told, [(Some(Codec::Pcma), 8), (Some(Codec::Opus), 107), (None, EVENT_TYPE)]);
+}
+
+#[test]
+fn nobody_makes_us_open_codecs_all_the_time() {
+    let mut world = World::with(of(CALLER, Codec::Pcmu), speaks(Codec::Pcma, &[Codec::Opus, Codec::Pcma]));
+    let mut bot = Speaker::new(Codec::Pcma, 20);
+    for codec in [Codec::Opus, Codec::Pcma].into_iter().cycle().take(100) {
+        bot = bot.changed_to(codec);
+        world.speak(BOT, &mut bot.phone, 1);
+    }
+    // Every 200 ms at most; what comes in the other codec in between is not taken.
+    let stats = world.engine.stats(BOT).expect("it is open");
+    assert!((40..=60).contains(&stats.packets_refused), "{} refused", stats.packets_refused);
+}
+
+#[test]
+fn packets_longer_than_the_hearer_takes_are_cut() {
+    for (from, to) in [(Codec::Pcma, Codec::Pcma), (Codec::Opus, Codec::Opus), (Codec::Pcma, Codec::Pcmu)] {
+        let short = StreamSettings { ptime_ms: 20, packet_ms_max: Some(30), ..of(CALLER, to) };
+        let mut world = World::with(short, of(BOT, from));
+        let mut bot = Speaker::new(from, 40);
+        for _ in 0..25 {
+            let bytes = bot.phone.next();
+            world.packet(BOT, bytes);
+            world.pass(ms(40));
+        }
+        assert_eq!(world.heard_by(CALLER).len(), 50, "{from:?}");
+        assert_steady(&world, to);
+        assert_tone(&world, to, &format!("{from:?} cut"));
+        // What is short enough is relayed as it is, once another agreement begins anew.
+        world.order(Command::Configure { leg: CALLER, settings: of(CALLER, to) });
+        let bytes = bot.phone.next();
+        world.packet(BOT, bytes.clone());
+        assert_eq!(world.heard_by(CALLER)[50].payload.len(), bytes.len() - 12);
+    }
+}
+
 /// A phone that says a tone in any codec.
 struct Speaker {
     phone: Phone,
@@ -111,7 +220,7 @@ struct Speaker {
 impl Speaker {
     fn new(codec: Codec, ptime_ms: u32) -> Self {
         let rate = codec.audio_rate_hz();
-        let opus = OpusSettings { fec: true, dtx: false, bitrate_max: None };
+        let opus = OpusSettings { fec: true, dtx: false, bitrate_max: None, ..OpusSettings::default() };
         let mut encoder = Encoder::new(codec, rate, opus).expect("it can be opened");
         let mut said = 0_u32;
         let mut phone = Phone::saying(22, move || {
@@ -127,6 +236,20 @@ impl Speaker {
         phone.ticks = Some(codec.clock_hz() / 1_000 * ptime_ms);
         Self { phone }
     }
+
+    /// The same source, which goes on in another codec.
+    fn changed_to(self, codec: Codec) -> Self {
+        let mut next = Self::new(codec, 20);
+        let Stamp { sequence, timestamp, .. } = self.phone.stamp;
+        next.phone.stamp = Stamp { sequence, timestamp, ..next.phone.stamp };
+        next
+    }
+}
+
+/// The bot's agreement on `codec`, who may speak all of `codecs`.
+fn speaks(codec: Codec, codecs: &[Codec]) -> StreamSettings {
+    let codecs = codecs.iter().map(|codec| (*codec, number(*codec))).collect();
+    StreamSettings { also_received: Box::new(Formats { codecs, ..Formats::default() }), ..of(BOT, codec) }
 }
 
 fn of(leg: LegId, codec: Codec) -> StreamSettings {

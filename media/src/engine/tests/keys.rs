@@ -54,6 +54,45 @@ fn durations_follow_the_clock_of_the_codec() {
 }
 
 #[test]
+fn opus_goes_with_the_event_clock_that_a_phone_knows() {
+    // Events at 8 kHz beside Opus at 48 kHz, as many phones have them: relayed, transcoded, and pressed by us.
+    let opus = |leg: LegId, number: u8, event_clock_hz: u32| StreamSettings {
+        event_clock_hz,
+        ..settings_of(leg, Codec::Opus, 107).with_events(Some(number))
+    };
+    for (caller, bot, first, last) in [
+        (opus(CALLER, 101, 8_000), opus(BOT, 102, 48_000), 960, 4_800),
+        (opus(CALLER, 101, 8_000), opus(BOT, 102, 8_000), 160, 800),
+        (opus(CALLER, 101, 8_000), settings_of(BOT, Codec::Pcmu, 0).with_events(Some(102)), 160, 800),
+        (settings(CALLER), opus(BOT, 102, 8_000), 160, 800),
+    ] {
+        let mut world = World::with(caller.clone(), bot.clone());
+        let mut phone = Phone::new(11);
+        phone.stamp.payload_type = caller.payload_type;
+        phone.ticks = Some(caller.codec.clock_hz() / 50);
+        if caller.codec == Codec::Opus {
+            phone.payload = Box::new(|| vec![0xf8, 0xff, 0xfe]);
+        }
+        world.speak(CALLER, &mut phone, 5);
+        press_with(&mut world, &mut phone, EVENT_TYPE, 5);
+        let presses: Vec<&Heard> =
+            world.heard.iter().filter(|heard| heard.leg == BOT && heard.header.payload_type == 102).collect();
+        let duration = |heard: &Heard| u16::from_be_bytes([heard.payload[2], heard.payload[3]]);
+        assert_eq!((presses.len(), duration(presses[0]), duration(presses[6])), (7, first, last), "{caller:?} {bot:?}");
+        assert!(presses.windows(2).all(|pair| pair[0].header.timestamp == pair[1].header.timestamp));
+        assert_eq!(keys(&world), "5");
+
+        world.heard.clear();
+        world.order(Command::Press { leg: BOT, key: Key::try_from('7').expect("it is a key") });
+        world.speak(CALLER, &mut phone, 10);
+        let pressed: Vec<&Heard> = world.heard.iter().filter(|heard| heard.header.payload_type == 102).collect();
+        assert!(pressed.len() >= 5, "{}", pressed.len());
+        assert_eq!(duration(pressed[0]), first);
+        assert!(pressed.windows(2).all(|pair| pair[0].header.timestamp == pair[1].header.timestamp));
+    }
+}
+
+#[test]
 fn keys_are_pressed_for_a_leg() {
     let mut world = World::new();
     let mut caller = Phone::new(11);

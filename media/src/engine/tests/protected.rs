@@ -91,7 +91,7 @@ fn a_key_that_comes_back_never_repeats_a_nonce() {
 
 #[test]
 fn nothing_passes_before_the_handshake_has_brought_keys() {
-    let mut world = World::with(StreamSettings { security: Security::Handshake, ..settings(CALLER) }, settings(BOT));
+    let mut world = World::with(shaking(CALLER), settings(BOT));
     let mut bot = Phone::new(22);
     world.speak(BOT, &mut bot, 2);
     world.packet(CALLER, Phone::new(11).next());
@@ -99,24 +99,116 @@ fn nothing_passes_before_the_handshake_has_brought_keys() {
 
     world.packet(CALLER, vec![22, 254, 253, 0]);
     world.packet(BOT, vec![22, 254, 253, 0]);
-    let handshakes: Vec<LegId> = world
-        .events
-        .iter()
-        .filter_map(|event| match event {
-            Event::Handshake { leg, .. } => Some(*leg),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(handshakes, [CALLER], "only where one is awaited");
-    world.order(Command::Send { leg: CALLER, datagram: vec![22, 1, 2, 3] });
-    assert_eq!(world.others.last().map(|other| (other.leg, other.bytes.clone())), Some((CALLER, vec![22, 1, 2, 3])));
+    world.datagram(CALLER, Channel::Control, home(CALLER), vec![22, 254, 253, 0]);
+    assert_eq!(world.handshakes(), [(CALLER, Channel::Media, 0)], "only where one is awaited");
+    world.order(send(CALLER, Channel::Media, 3));
+    assert_eq!(world.handshakes_sent(), [(Channel::Media, home(CALLER), 3)]);
 
     let suite = Suite::AeadAes128Gcm;
-    world.order(Command::Key { leg: CALLER, keys: Box::new(keys(suite, 1)) });
+    world.order(key(CALLER, Channel::Media, keys(suite, 1)));
     let (mut seal, _) = far_end(suite, 1);
     world.packet(CALLER, sealed(&mut seal, &Phone::new(11).next()));
     world.speak(BOT, &mut bot, 1);
     assert_eq!((world.heard_by(BOT).len(), world.raw.len()), (1, 2));
+}
+
+/// Far ends that do not put control packets on the RTP port shake hands for them as well (RFC 5764 §4.1).
+#[test]
+fn control_packets_with_a_port_of_their_own_have_keys_of_their_own() {
+    let mut world = World::with(StreamSettings { control: ControlPort::Next, ..shaking(CALLER) }, settings(BOT));
+    let above = SocketAddr::new(home(CALLER).ip(), home(CALLER).port() + 1);
+    world.datagram(CALLER, Channel::Control, above, vec![22, 254, 253, 7]);
+    assert_eq!(world.handshakes(), [(CALLER, Channel::Control, 7)]);
+    world.order(send(CALLER, Channel::Control, 8));
+    assert_eq!(world.handshakes_sent(), [(Channel::Control, above, 8)]);
+
+    let suite = Suite::AesCm128HmacSha1Tag80;
+    world.order(key(CALLER, Channel::Media, keys(suite, 1)));
+    let mut bot = Phone::new(22);
+    world.speak(BOT, &mut bot, 500);
+    let reports = |world: &World| {
+        let theirs = world.others.iter().filter(|other| other.leg == CALLER && other.bytes[0] != 22);
+        theirs.map(|other| (other.channel, other.bytes.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!((reports(&world), world.raw.len()), (vec![], 500), "audio has keys, control packets have none");
+
+    world.order(key(CALLER, Channel::Control, keys(suite, 2)));
+    let (mut seal, mut open) = far_end(suite, 2);
+    world.speak(BOT, &mut bot, 500);
+    let reports = reports(&world);
+    assert!(!reports.is_empty());
+    for (channel, mut report) in reports {
+        assert!(channel == Channel::Control && open.unprotect_control(&mut report).is_ok());
+    }
+
+    let refused = world.engine.packets_refused();
+    let mut goodbye = vec![0; 64];
+    goodbye[..8].copy_from_slice(&[0x80, 201, 0, 1, 0, 0, 0, 9]);
+    let length = seal.protect_control(&mut goodbye, 8).expect("there is room");
+    world.datagram(CALLER, Channel::Control, above, goodbye[..length].to_vec());
+    assert_eq!(world.engine.packets_refused(), refused, "what the far end reports is taken");
+}
+
+/// An answer by SIP takes longer than a datagram on the media path (RFC 5763 §5).
+#[test]
+fn who_answers_may_begin_before_its_answer_is_here() {
+    let mut world = World::new();
+    let leg = LegId(9);
+    world.order(Command::Open { leg, port: 4_010, address: None });
+    world.slots.extend(world.engine.slot(leg).map(|slot| (leg, slot)));
+    world.packet_from(leg, stranger(), vec![22, 254, 253, 1]);
+    world.packet(leg, vec![22, 254, 253, 2]);
+    assert_eq!(world.handshakes(), []);
+    world.order(Command::Configure { leg, settings: shaking(leg) });
+    assert_eq!(world.handshakes(), [(leg, Channel::Media, 1), (leg, Channel::Media, 2)]);
+    world.packet_from(leg, stranger(), vec![22, 254, 253, 3]);
+    assert_eq!(world.handshakes().len(), 2, "who is named has displaced the stranger");
+}
+
+/// Of two forks that answer, the newest description counts; the other one may have begun.
+#[test]
+fn a_fork_that_was_left_shakes_no_hands() {
+    let mut world = World::with(shaking(CALLER), settings(BOT));
+    world.packet(CALLER, vec![22, 254, 253, 1]);
+    let second = SocketAddr::from(([192, 0, 2, 77], 4_000));
+    let settings = StreamSettings { remote: Some(second), ..shaking(CALLER) };
+    world.order(Command::Configure { leg: CALLER, settings });
+    world.order(send(CALLER, Channel::Media, 5));
+    assert_eq!(world.handshakes_sent(), [(Channel::Media, second, 5)]);
+    world.packet(CALLER, vec![22, 254, 253, 2]);
+    world.packet_from(CALLER, second, vec![22, 254, 253, 3]);
+    assert_eq!(world.handshakes(), [(CALLER, Channel::Media, 1), (CALLER, Channel::Media, 3)]);
+}
+
+/// The association stands while a call is held; a new one takes over when it has brought keys (RFC 8842 §3.1).
+#[test]
+fn keys_of_a_handshake_outlive_a_hold_and_give_way_to_those_of_the_next() {
+    let suite = Suite::AeadAes128Gcm;
+    let mut world = World::with(shaking(CALLER), settings(BOT));
+    world.order(key(CALLER, Channel::Media, keys(suite, 1)));
+    let (mut seal, _) = far_end(suite, 1);
+    let mut caller = Phone::new(11);
+    for direction in [Direction::SendRecv, Direction::RecvOnly, Direction::SendRecv] {
+        world.order(Command::Configure { leg: CALLER, settings: StreamSettings { direction, ..shaking(CALLER) } });
+        world.packet(CALLER, sealed(&mut seal, &caller.next()));
+    }
+    assert_eq!(world.heard_by(BOT).len(), 3);
+
+    world.order(key(CALLER, Channel::Media, keys(suite, 2)));
+    world.packet(CALLER, sealed(&mut seal, &caller.next()));
+    let (mut seal, _) = far_end(suite, 2);
+    world.packet(CALLER, sealed(&mut seal, &caller.next()));
+    assert_eq!(world.heard_by(BOT).len(), 4, "only with the new keys");
+
+    // What was agreed anew without a handshake is not opened by the keys of the old one, and the other way round.
+    world.order(Command::Configure { leg: CALLER, settings: settings(CALLER) });
+    world.order(key(CALLER, Channel::Media, keys(suite, 3)));
+    world.packet(CALLER, caller.next());
+    assert_eq!(world.heard_by(BOT).len(), 5, "plain, as it was agreed");
+    world.order(Command::Configure { leg: CALLER, settings: shaking(CALLER) });
+    world.packet(CALLER, caller.next());
+    world.packet(CALLER, sealed(&mut seal, &caller.next()));
+    assert_eq!(world.heard_by(BOT).len(), 5, "nothing without a new handshake");
 }
 
 #[test]
@@ -180,6 +272,36 @@ fn a_chosen_pair_is_followed() {
     let mut bot = Phone::new(22);
     world.speak(BOT, &mut bot, 1);
     assert_eq!(world.heard_by(CALLER).last().map(|heard| heard.to), Some(stranger()));
+}
+
+fn shaking(leg: LegId) -> StreamSettings {
+    StreamSettings { security: Security::Handshake, control: ControlPort::Shared, ..settings(leg) }
+}
+
+fn key(leg: LegId, channel: Channel, keys: SessionKeys) -> Command {
+    Command::Key { leg, channel, keys: Box::new(keys) }
+}
+
+/// An order to send a handshake datagram that ends with `mark`.
+fn send(leg: LegId, channel: Channel, mark: u8) -> Command {
+    Command::Send { leg, channel, datagram: vec![22, 254, 253, mark] }
+}
+
+impl World {
+    /// The handshake datagrams that were handed on, by their last octets.
+    fn handshakes(&self) -> Vec<(LegId, Channel, u8)> {
+        let handshake = |event: &Event| match event {
+            Event::Handshake { leg, channel, datagram } => Some((*leg, *channel, *datagram.last()?)),
+            _ => None,
+        };
+        self.events.iter().filter_map(handshake).collect()
+    }
+
+    /// Those that were sent.
+    fn handshakes_sent(&self) -> Vec<(Channel, SocketAddr, u8)> {
+        let sent = self.others.iter().filter(|other| other.bytes[0] == 22);
+        sent.map(|other| (other.channel, other.to, *other.bytes.last().expect("it is not empty"))).collect()
+    }
 }
 
 fn protected(leg: LegId, suite: Suite, number: u8) -> StreamSettings {

@@ -23,6 +23,8 @@ pub(super) struct Scene {
     pub(super) names: Names,
     /// What is said, by seconds of the sender.
     pub(super) signal: fn(f64) -> f64,
+    /// Opus leaves silence out: what is no audio is sent once in 400 ms.
+    pub(super) dtx: bool,
 }
 
 /// SSRC, and what is added to the sequence number and to the timestamp.
@@ -59,6 +61,7 @@ impl Scene {
             is_pause: |_| false,
             names: |_| (7, 0, 0),
             signal: chirp,
+            dtx: false,
         }
     }
 
@@ -91,18 +94,20 @@ impl Scene {
     }
 
     fn send(&self) -> Vec<(Duration, Name, Vec<u8>)> {
-        let opus = OpusSettings { fec: true, dtx: false, bitrate_max: None };
+        let opus = OpusSettings { fec: true, dtx: self.dtx, ..OpusSettings::default() };
         let mut encoder = Encoder::new(self.codec, self.rate_hz, opus).expect("a codec that is there");
         let mut way = Way::new(self.seed);
         let mut arrivals = Vec::new();
         let said = self.said(self.seconds);
         let ticks = u64::from(self.codec.clock_hz()) * self.packet_ms / 1_000;
-        let mut sequence = 65_500_u16;
+        let (mut sequence, mut silent) = (65_500_u16, 0_u64);
         for (n, samples) in said.chunks_exact((u64::from(self.rate_hz) * self.packet_ms / 1_000) as usize).enumerate() {
             let mut payload = Vec::new();
             encoder.encode(samples, &mut payload).expect("a packet");
             let own = Duration::from_millis(n as u64 * self.packet_ms);
-            if (self.is_pause)(own.as_secs_f64()) {
+            silent = if self.dtx && payload.len() <= OPUS_DTX_OCTETS_MAX { silent + 1 } else { 0 };
+            let left_out = silent > 1 && !(silent * self.packet_ms).is_multiple_of(400);
+            if left_out || (self.is_pause)(own.as_secs_f64()) {
                 continue;
             }
             sequence = sequence.wrapping_add(1);

@@ -20,7 +20,7 @@ fn asterisk_gets_opus_under_its_own_number_with_the_event_of_that_clock() {
     let settings = &agreed.1.settings;
     assert_eq!((settings.payload_type, settings.payload_type_received), (107, 107));
     assert_eq!((settings.event_payload_type, settings.event_payload_type_received), (Some(102), Some(102)));
-    assert_eq!(settings.opus, OpusSettings { fec: true, dtx: false, bitrate_max: None });
+    assert_eq!(settings.opus, OpusSettings { fec: true, dtx: false, bitrate_max: None, ..OpusSettings::default() });
     says(
         &agreed.0,
         &[
@@ -68,7 +68,10 @@ fn linphone_gets_its_first_suite_and_mono() {
     let (text, agreed) = agree(LINPHONE, Codec::Opus, Wanted::Optional);
     assert_eq!(suite(&agreed), Some(Suite::AeadAes128Gcm));
     assert_eq!(agreed.settings.event_payload_type, Some(101));
-    assert_eq!(agreed.settings.opus, OpusSettings { fec: true, dtx: false, bitrate_max: Some(24_000) });
+    assert_eq!(
+        agreed.settings.opus,
+        OpusSettings { fec: true, dtx: false, bitrate_max: Some(24_000), ..OpusSettings::default() }
+    );
     says(
         &text,
         &["m=audio 20000 RTP/SAVPF 96 101\r\n", ";stereo=0;sprop-stereo=0\r\n", "a=crypto:1 AEAD_AES_128_GCM inline:"],
@@ -77,11 +80,23 @@ fn linphone_gets_its_first_suite_and_mono() {
 }
 
 #[test]
-fn baresip_wants_silence_left_out_and_has_no_event_at_the_clock_of_opus() {
+fn baresip_wants_silence_left_out_and_has_events_at_8_khz_only() {
     let (text, agreed) = agree(BARESIP, Codec::Opus, Wanted::Never);
-    assert_eq!(agreed.settings.opus, OpusSettings { fec: true, dtx: true, bitrate_max: None });
-    assert_eq!((agreed.settings.event_payload_type, agreed.settings.ptime_ms), (None, 20), "minptime wins over ptime");
-    says(&text, &["m=audio 20000 RTP/AVP 96\r\n", ";usedtx=1\r\n", "a=ptime:20\r\n"]);
+    assert_eq!(
+        agreed.settings.opus,
+        OpusSettings { fec: true, dtx: true, bitrate_max: None, ..OpusSettings::default() }
+    );
+    assert_eq!((agreed.settings.event_payload_type, agreed.settings.event_clock_hz), (Some(101), 8_000));
+    assert_eq!(agreed.settings.ptime_ms, 20, "minptime wins over ptime");
+    says(
+        &text,
+        &[
+            "m=audio 20000 RTP/AVP 96 101\r\n",
+            ";stereo=0;sprop-stereo=0;usedtx=1\r\n",
+            "a=rtpmap:101 telephone-event/8000\r\n",
+            "a=ptime:20\r\n",
+        ],
+    );
     let (text, agreed) = agree(BARESIP, Codec::G722, Wanted::Never);
     assert_eq!((agreed.settings.event_payload_type, agreed.settings.ptime_ms), (Some(101), 10));
     says(&text, &["m=audio 20000 RTP/AVP 9 101\r\n", "a=rtpmap:9 G722/8000\r\n"]);
@@ -162,8 +177,14 @@ fn comfort_noise_is_answered_when_it_is_wanted() {
 
 #[test]
 fn opus_packets_keep_to_what_opus_can() {
-    for (lines, ms) in [("a=ptime:30", 20), ("a=ptime:60", 60), ("a=ptime:40\r\na=maxptime:20", 20), ("a=ptime:10", 10)]
-    {
+    for (lines, ms) in [
+        ("a=ptime:30", 30),
+        ("a=ptime:50", 50),
+        ("a=ptime:60", 60),
+        ("a=ptime:120", 20),
+        ("a=ptime:40\r\na=maxptime:20", 20),
+        ("a=ptime:10", 10),
+    ] {
         let offer = ASTERISK.replace("a=ptime:20\r\na=maxptime:60", lines);
         assert_eq!(agree(&offer, Codec::Opus, Wanted::Never).1.settings.ptime_ms, ms, "{lines}");
     }
@@ -174,12 +195,55 @@ fn narrow_playback_needs_few_bits() {
     for (wishes, bitrate_max) in [
         ("maxplaybackrate=8000", Some(12_000)),
         ("maxplaybackrate=48000", None),
+        ("maxplaybackrate=4000", None),
         ("maxplaybackrate=8000;maxaveragebitrate=20000", Some(20_000)),
         ("maxaveragebitrate=1", None),
         ("maxaveragebitrate", None),
     ] {
         let offer = ASTERISK.replace("useinbandfec=1", wishes);
         assert_eq!(agree(&offer, Codec::Opus, Wanted::Never).1.settings.opus.bitrate_max, bitrate_max, "{wishes}");
+    }
+}
+
+#[test]
+fn opus_parameters_are_kept_and_passed_on() {
+    let wishes =
+        "useinbandfec=0; usedtx=1;cbr=1 ;maxaveragebitrate=20000;maxplaybackrate=16000;stereo=1;sprop-stereo=1";
+    let offer = ASTERISK.replace("useinbandfec=1", wishes);
+    let expected = OpusSettings {
+        fec: false,
+        dtx: true,
+        bitrate_max: Some(20_000),
+        constant: true,
+        playback_hz_max: Some(16_000),
+    };
+    let agreed = agree(&offer, Codec::Opus, Wanted::Never).1;
+    assert_eq!((agreed.settings.opus, agreed.wishes.opus), (expected, Some(expected)));
+
+    // Whoever will be heard there is told.
+    let told =
+        "useinbandfec=1;stereo=0;sprop-stereo=0;usedtx=1;cbr=1;maxaveragebitrate=20000;maxplaybackrate=16000\r\n";
+    let far = Offer { wishes: agreed.wishes, ..Offer::plain(super::formats(&[(Codec::Opus, 96)], None)) };
+    says(&far.write(&local()), &["a=fmtp:96 minptime=10;", told]);
+    let terms = Terms { wishes: agreed.wishes, ..Terms::plain(&[Codec::Opus]) };
+    let (answer, _) = terms.answer(&parse(ASTERISK).expect("readable"), &local()).expect("usable");
+    says(&answer, &["a=fmtp:107 minptime=10;", told]);
+}
+
+#[test]
+fn events_are_agreed_at_a_clock_that_both_know() {
+    let ours = |events: &[(u32, u8)]| {
+        Offer::plain(Formats { codecs: vec![(Codec::Opus, 107)], events: events.to_vec(), comfort_noise: false })
+    };
+    let theirs = parse(&ASTERISK.replace("107 0 8 101 102", "107 101")).expect("readable");
+    for (events, agreed) in [
+        (&[(48_000, 96), (8_000, 97)][..], (8_000, Some(101), Some(97))),
+        (&[(48_000, 96)], (48_000, None, None)),
+        (&[], (48_000, None, None)),
+    ] {
+        let settings = ours(events).accept(&theirs).expect("usable").settings;
+        let got = (settings.event_clock_hz, settings.event_payload_type, settings.event_payload_type_received);
+        assert_eq!(got, agreed, "{events:?}");
     }
 }
 
@@ -201,6 +265,26 @@ fn whoever_can_be_reached_is_called_by_us() {
     };
     let (text, _) = terms.answer(&parse(ASTERISK_DTLS).expect("readable"), &local()).expect("usable");
     says(&text, &["a=setup:passive\r\n"]);
+}
+
+/// What is behind an address translation has to come out of it first.
+#[test]
+fn whoever_shows_a_private_address_to_a_public_one_calls_us() {
+    let credentials = credentials(Some(certificate()));
+    let protection = Protection { wanted: Wanted::Optional, exchange: Exchange::Any };
+    let terms = Terms { protection, credentials: Some(&credentials), ..Terms::plain(&[Codec::Opus]) };
+    for (theirs, ours, setup) in [
+        ("192.168.1.9", "203.0.113.1", "passive"),
+        ("100.64.0.9", "203.0.113.1", "passive"),
+        ("192.168.1.9", "10.0.0.1", "active"),
+        ("203.0.113.9", "10.0.0.1", "active"),
+        ("127.0.0.1", "127.0.0.1", "active"),
+    ] {
+        let offer = ASTERISK_DTLS.replace("c=IN IP4 192.0.2.10", &format!("c=IN IP4 {theirs}"));
+        let shown = Local { address: ours.parse().expect("an address"), ..local() };
+        let (text, _) = terms.answer(&parse(&offer).expect("readable"), &shown).expect("usable");
+        says(&text, &[&format!("a=setup:{setup}\r\n")]);
+    }
 }
 
 #[test]

@@ -76,14 +76,23 @@ fn keys_are_never_printed() {
 
 #[test]
 fn our_offers_and_their_answers() {
-    for (wanted, exchange, transport, far_wanted, expected) in [
-        (Wanted::Never, Exchange::Any, "RTP/AVP", Wanted::Optional, "plain"),
-        (Wanted::Optional, Exchange::Any, "RTP/AVP", Wanted::Never, "plain"),
-        (Wanted::Optional, Exchange::Any, "RTP/AVP", Wanted::Optional, "keys"),
-        (Wanted::Optional, Exchange::Dtls, "RTP/AVP", Wanted::Required, "handshake"),
-        (Wanted::Optional, Exchange::Dtls, "RTP/AVP", Wanted::Never, "plain"),
-        (Wanted::Required, Exchange::Sdes, "RTP/SAVP", Wanted::Required, "keys"),
-        (Wanted::Required, Exchange::Dtls, "UDP/TLS/RTP/SAVP", Wanted::Optional, "handshake"),
+    use Exchange::{Any, Dtls, Sdes};
+    use Wanted::{Never, Optional, Required};
+    for (wanted, exchange, transport, far, expected) in [
+        (Never, Any, "RTP/AVP", (Optional, Any), "plain"),
+        (Optional, Sdes, "RTP/AVP", (Never, Any), "plain"),
+        (Optional, Sdes, "RTP/AVP", (Optional, Any), "keys"),
+        (Optional, Sdes, "RTP/AVP", (Optional, Dtls), "plain"),
+        (Optional, Dtls, "RTP/AVP", (Required, Any), "handshake"),
+        (Optional, Dtls, "RTP/AVP", (Never, Any), "plain"),
+        (Optional, Any, "RTP/AVP", (Never, Any), "plain"),
+        (Optional, Any, "RTP/AVP", (Optional, Sdes), "keys"),
+        (Optional, Any, "RTP/AVP", (Optional, Dtls), "handshake"),
+        (Optional, Any, "RTP/AVP", (Optional, Any), "keys"),
+        (Required, Sdes, "RTP/SAVP", (Required, Any), "keys"),
+        (Required, Dtls, "UDP/TLS/RTP/SAVP", (Optional, Any), "handshake"),
+        (Required, Any, "RTP/SAVP", (Optional, Sdes), "keys"),
+        (Required, Any, "RTP/SAVP", (Required, Dtls), "handshake"),
     ] {
         let offer = our_offer(wanted, exchange);
         let text = offer.write(&local());
@@ -93,7 +102,15 @@ fn our_offers_and_their_answers() {
         );
         says(&text, &["a=rtpmap:102 telephone-event/48000\r\n", "a=rtcp-mux\r\n"]);
 
-        let far = Protection { wanted: far_wanted, exchange: Exchange::Any };
+        assert_eq!(
+            text.matches("a=crypto:").count(),
+            if wanted != Never && exchange != Dtls { 4 } else { 0 },
+            "{text}"
+        );
+        let setups = usize::from(wanted != Never && exchange != Sdes);
+        assert_eq!((text.matches("a=setup:actpass").count(), text.matches("a=fingerprint:").count()), (setups, setups));
+
+        let far = Protection { wanted: far.0, exchange: far.1 };
         let (answer, theirs) = far_answer(&text, far).expect("answered");
         let ours = offer.accept(&parse(&answer).expect("readable")).expect("accepted");
         assert_eq!((security(&ours), security(&theirs)), (expected, expected), "{text}\n{answer}");
@@ -103,6 +120,7 @@ fn our_offers_and_their_answers() {
         }
         if let (Some(ours), Some(theirs)) = (ours.handshake, theirs.handshake) {
             assert_ne!(ours.active, theirs.active, "one side begins");
+            assert!(!ours.separate_control && !theirs.separate_control, "control packets share the port");
         }
     }
 }
@@ -122,6 +140,9 @@ fn a_required_offer_takes_no_plain_answer() {
         assert_eq!(error.status(), 488);
         assert!(error.to_string().contains(word), "{error}");
     }
+    let answer = "v=0\r\nc=IN IP4 192.0.2.9\r\nm=audio 4000 RTP/SAVP 8\r\na=setup:active\r\na=fingerprint:sha-256 ";
+    let answer = parse(&format!("{answer}{}\r\n", ["4A"; 32].join(":"))).expect("readable");
+    assert!(matches!(offer.accept(&answer), Err(SdpError::NoSecurity { .. })), "nobody offered a handshake");
     let without = Offer { credentials: Some(credentials(None)), ..our_offer(Wanted::Required, Exchange::Dtls) };
     let answer = parse("v=0\r\nc=IN IP4 192.0.2.9\r\nm=audio 4000 RTP/AVP 8\r\n").expect("readable");
     assert!(matches!(without.accept(&answer), Err(SdpError::NoSecurity { .. })), "no certificate is no excuse");

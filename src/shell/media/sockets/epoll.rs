@@ -10,12 +10,14 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use super::{Arrival, written};
+use super::{Arrival, Tied, stamp};
 
 #[derive(Debug)]
 pub(in super::super) struct EpollSockets {
     epoll: Epoll,
-    sockets: Vec<Option<(UdpSocket, bool)>>,
+    sockets: Vec<Option<Tied>>,
+    /// Room for the kernel's times, when they are wanted.
+    control: Option<Vec<u8>>,
     events: Vec<EpollEvent>,
     ready: usize,
     /// How many of the ready ones had their turn.
@@ -23,18 +25,21 @@ pub(in super::super) struct EpollSockets {
 }
 
 impl EpollSockets {
-    pub(super) fn new(sockets_max: usize, bell: BorrowedFd<'_>) -> io::Result<Self> {
+    pub(super) fn new(stamps: bool, sockets_max: usize, bell: BorrowedFd<'_>) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(bell, EpollEvent::new(EpollFlags::EPOLLIN, BELL))?;
         let sockets = (0..sockets_max).map(|_| None).collect();
-        Ok(Self { epoll, sockets, events: vec![EpollEvent::empty(); EVENTS_MAX], ready: 0, seen: 0 })
+        let control = stamps.then(stamp::control_room);
+        Ok(Self { epoll, sockets, control, events: vec![EpollEvent::empty(); EVENTS_MAX], ready: 0, seen: 0 })
     }
 
     pub(super) fn insert(&mut self, number: u32, socket: UdpSocket) -> io::Result<()> {
-        let is_ipv6 = socket.local_addr()?.is_ipv6();
         let place = self.sockets.get_mut(number as usize).ok_or(io::ErrorKind::InvalidInput)?;
+        if self.control.is_some() {
+            stamp::request(&socket)?;
+        }
         self.epoll.add(&socket, EpollEvent::new(EpollFlags::EPOLLIN, u64::from(number)))?;
-        *place = Some((socket, is_ipv6));
+        *place = Some(Tied::new(socket)?);
         Ok(())
     }
 
@@ -63,19 +68,31 @@ impl EpollSockets {
             let number = self.events[self.seen].data();
             self.seen += 1;
             // The bell, or a socket that was closed in this round.
-            let Some(Some((socket, _))) = self.sockets.get(number as usize) else { continue };
-            if let Ok((bytes, from)) = socket.recv_from(buffer) {
-                return Some(Arrival { socket: number as u32, from, bytes });
+            let Some(Some(tied)) = self.sockets.get(number as usize) else { continue };
+            let received = match &mut self.control {
+                None => tied.socket.recv_from(buffer).ok().map(|(bytes, from)| (bytes, from, None)),
+                Some(control) => stamp::receive(&tied.socket, buffer, control),
+            };
+            if let Some((bytes, from, stamp)) = received {
+                return Some(Arrival { socket: number as u32, from, bytes, stamp });
             }
         }
         None
     }
 
     pub(super) fn send(&mut self, number: u32, bytes: &[u8], to: SocketAddr) -> bool {
-        let Some(Some((socket, is_ipv6))) = self.sockets.get(number as usize) else {
+        let Some(Some(tied)) = self.sockets.get(number as usize) else {
             return false;
         };
-        socket.send_to(bytes, written(to, *is_ipv6)).is_ok()
+        match tied.written(to) {
+            Some(to) => tied.socket.send_to(bytes, to),
+            None => tied.socket.send(bytes),
+        }
+        .is_ok()
+    }
+
+    pub(super) fn tied(&mut self, number: u32) -> Option<&mut Tied> {
+        self.sockets.get_mut(number as usize)?.as_mut()
     }
 }
 

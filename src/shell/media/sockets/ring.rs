@@ -20,7 +20,7 @@ use nix::libc;
 
 use self::pool::Pool;
 use self::post::Post;
-use super::{Arrival, written};
+use super::{Arrival, Tied, stamp};
 
 /// The ring, and all memory that the kernel writes to or reads from through it.
 #[derive(Debug)]
@@ -49,14 +49,14 @@ struct Memory {
 
 #[derive(Debug, Default)]
 struct Place {
-    socket: Option<(UdpSocket, bool)>,
+    socket: Option<Tied>,
     /// True while the kernel has a receive operation for it.
     armed: bool,
     closing: bool,
 }
 
 impl RingSockets {
-    pub(super) fn new(sockets_max: usize, bell: BorrowedFd<'_>) -> io::Result<Self> {
+    pub(super) fn new(stamps: bool, sockets_max: usize, bell: BorrowedFd<'_>) -> io::Result<Self> {
         let mut builder = IoUring::builder();
         // One thread does everything, and the kernel's work for it is done when that thread waits.
         builder.setup_single_issuer().setup_defer_taskrun().setup_r_disabled().setup_cqsize(COMPLETIONS_MAX);
@@ -66,7 +66,7 @@ impl RingSockets {
         }
         let places = u32::try_from(sockets_max).map_err(|_| io::ErrorKind::InvalidInput)?;
         ring.submitter().register_files_sparse(places)?;
-        let memory = Memory { pool: Pool::new()?, post: Post::new() };
+        let memory = Memory { pool: Pool::new(stamps)?, post: Post::new() };
         memory.pool.register(&ring.submitter())?;
         Ok(Self {
             ring: Ring(ring),
@@ -86,13 +86,15 @@ impl RingSockets {
     }
 
     pub(super) fn insert(&mut self, number: u32, socket: UdpSocket) -> io::Result<()> {
-        let is_ipv6 = socket.local_addr()?.is_ipv6();
         let place = self.sockets.get_mut(number as usize).ok_or(io::ErrorKind::InvalidInput)?;
         if place.armed || place.socket.is_some() {
             return Err(io::Error::new(io::ErrorKind::ResourceBusy, "the kernel still holds the last socket here"));
         }
+        if self.memory.pool.stamps() {
+            stamp::request(&socket)?;
+        }
         self.ring.0.submitter().register_files_update(number, &[socket.as_raw_fd()])?;
-        *place = Place { socket: Some((socket, is_ipv6)), ..Place::default() };
+        *place = Place { socket: Some(Tied::new(socket)?), ..Place::default() };
         self.arm(number);
         Ok(())
     }
@@ -140,18 +142,18 @@ impl RingSockets {
         while let Some((socket, number, filled)) = self.arrived.pop_front() {
             let datagram = self.memory.pool.read(number, filled, buffer);
             self.memory.pool.give(number);
-            if let Some((from, bytes)) = datagram {
-                return Some(Arrival { socket, from, bytes });
+            if let Some((from, bytes, stamp)) = datagram {
+                return Some(Arrival { socket, from, bytes, stamp });
             }
         }
         None
     }
 
     pub(super) fn send(&mut self, number: u32, bytes: &[u8], to: SocketAddr) -> bool {
-        let Some(Place { socket: Some((_, is_ipv6)), .. }) = self.sockets.get(number as usize) else {
+        let Some(Place { socket: Some(tied), .. }) = self.sockets.get(number as usize) else {
             return false;
         };
-        let to = written(to, *is_ipv6);
+        let to = tied.written(to);
         if self.memory.post.is_full() && self.submit().is_err() {
             return false;
         }
@@ -163,6 +165,10 @@ impl RingSockets {
             return self.submit().is_ok();
         }
         sent
+    }
+
+    pub(super) fn tied(&mut self, number: u32) -> Option<&mut Tied> {
+        self.sockets.get_mut(number as usize)?.socket.as_mut()
     }
 
     pub(super) fn failed_since(&mut self) -> u64 {

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
@@ -159,6 +159,54 @@ fn one_socket_takes_both_families() {
 }
 
 #[test]
+fn a_tied_socket_hears_its_far_end_alone() {
+    each_way(|mut stage| {
+        for local in [LOOPBACK, IpAddr::V6(Ipv6Addr::UNSPECIFIED)] {
+            let port = stage.open_by_number(0, local).port();
+            let (far, stranger) = (phone(), phone());
+            let there = far.local_addr().expect("it is bound");
+            let here = SocketAddr::new(LOOPBACK, port);
+            stage.sockets.tie(0, Some(there)).expect("loopback can be reached");
+            stranger.send_to(&[9; 172], here).expect("loopback takes it");
+            far.send_to(&[1; 172], here).expect("loopback takes it");
+            let (arrival, bytes) = stage.next();
+            assert_eq!((arrival.from, bytes), (there, vec![1; 172]));
+
+            // To send is possible to both.
+            for (to, phone) in [(there, &far), (stranger.local_addr().expect("it is bound"), &stranger)] {
+                assert!(stage.sockets.send(0, &[2; 30], to));
+                stage.sockets.wait(Some(Duration::ZERO)).expect("it can wait");
+                assert_eq!(phone.recv(&mut [0; 100]).expect("it comes"), 30);
+            }
+
+            stage.sockets.tie(0, None).expect("a tie can be cut");
+            stranger.send_to(&[9; 172], here).expect("loopback takes it");
+            assert_eq!(stage.next().1, vec![9; 172]);
+            stage.sockets.remove(0);
+        }
+    });
+}
+
+#[test]
+fn a_far_end_that_closes_its_port_ends_nothing() {
+    each_way(|mut stage| {
+        let here = stage.open_by_number(0, LOOPBACK);
+        let (far, later) = (phone(), phone());
+        let there = far.local_addr().expect("it is bound");
+        stage.sockets.tie(0, Some(there)).expect("loopback can be reached");
+        drop(far);
+        // The system tells of the closed port by failing one of the next sends or receives.
+        for _ in 0..3 {
+            stage.sockets.send(0, &[2; 30], there);
+            stage.drain();
+        }
+        stage.sockets.tie(0, None).expect("a tie can be cut");
+        later.send_to(&[3; 172], here).expect("loopback takes it");
+        assert_eq!(stage.next().1, vec![3; 172]);
+    });
+}
+
+#[test]
 fn what_cannot_be_sent_is_told() {
     each_way(|mut stage| {
         stage.open(0, LOOPBACK);
@@ -174,14 +222,18 @@ fn what_cannot_be_sent_is_told() {
 struct Stage {
     sockets: Sockets,
     bell: EventFd,
+    stamps: bool,
 }
 
 fn each_way(test: impl Fn(Stage)) {
-    for io in [MediaIo::Epoll, MediaIo::IoUring] {
+    // A ring that ends still interrupts the next wait of its thread: epoll goes first.
+    for (io, stamps) in
+        [(MediaIo::Epoll, false), (MediaIo::Epoll, true), (MediaIo::IoUring, false), (MediaIo::IoUring, true)]
+    {
         let bell = EventFd::from_flags(EfdFlags::EFD_NONBLOCK).expect("an event counter");
-        let mut sockets = Sockets::new(io, 16, bell.as_fd()).expect("something to wait with");
+        let mut sockets = Sockets::new(io, stamps, 16, bell.as_fd()).expect("something to wait with");
         sockets.begin().expect("it starts");
-        test(Stage { sockets, bell });
+        test(Stage { sockets, bell, stamps });
     }
 }
 
@@ -194,17 +246,36 @@ impl Stage {
         local
     }
 
+    /// Opens a socket on a port by its number, as legs do: one that the system chose is lost when a tie is cut.
+    fn open_by_number(&mut self, number: u32, address: IpAddr) -> SocketAddr {
+        let free = bind(address, 0).and_then(|socket| socket.local_addr()).expect("loopback has ports");
+        let socket = bind(address, free.port()).expect("the port is free again");
+        self.sockets.insert(number, socket).expect("it can be watched");
+        free
+    }
+
     /// Waits for the next datagram.
     fn next(&mut self) -> (Arrival, Vec<u8>) {
         let mut buffer = [0; BUFFER_BYTES];
         let end = Instant::now() + Duration::from_secs(10);
         while Instant::now() < end {
             if let Some(arrival) = self.sockets.receive(&mut buffer) {
+                self.check_stamp(arrival.stamp);
                 return (arrival, buffer[..arrival.bytes].to_vec());
             }
             self.sockets.wait(Some(Duration::from_millis(100))).expect("it can wait");
         }
         panic!("no datagram came");
+    }
+
+    /// A datagram came in the last minute, or nobody says when.
+    fn check_stamp(&self, stamp: Option<Duration>) {
+        assert_eq!(stamp.is_some(), self.stamps);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
+        assert!(
+            stamp.is_none_or(|stamp| stamp <= now && stamp + Duration::from_secs(60) > now),
+            "{stamp:?} at {now:?}"
+        );
     }
 
     /// Takes all that is there.

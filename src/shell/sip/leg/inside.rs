@@ -1,4 +1,4 @@
-//! Requests inside a dialog: offers, REFER and its NOTIFYs, probes, BYE and the small ones.
+//! Requests inside a dialog: offers of both sides, REFER and its NOTIFYs, probes, BYE and the small ones.
 //!
 //! REFER from the far end is declined (603): Calmline is the one that transfers.
 
@@ -6,16 +6,17 @@ use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 
 use media::dtmf::info;
-use rsipstack::sip::Method;
 use rsipstack::sip::prelude::HeadersExt;
+use rsipstack::sip::{Method, Response};
 use rsipstack::transaction::Transaction;
 use tokio::time::Instant;
 
+use super::super::Shared;
 use super::super::exchange::{self, Outcome, Responder, ServerNews};
 use super::super::incoming::Answering;
 use super::super::message::{self, Identity, Reply};
 use super::{End, Errand, Flow, Input, Leg, Stage};
-use crate::control::{Header, OfferMethod, ReplyId, SipEvent};
+use crate::control::{Description, Header, OfferMethod, ReplyId, SipEvent};
 
 /// How many requests are kept for a dialog that is not named yet.
 const PARKED_MAX: usize = 4;
@@ -35,6 +36,11 @@ pub(super) struct Offer {
 }
 
 impl Offer {
+    /// Whether another INVITE has to wait for it (RFC 3261 §14.1).
+    fn is_open(&self) -> bool {
+        self.deadline.is_some() || self.owes_ack
+    }
+
     /// Answers with an error, unless it is answered.
     pub(super) fn refuse(&self, identity: &Identity, code: u16) {
         if self.deadline.is_some() {
@@ -58,13 +64,12 @@ impl Leg {
     /// A request of the far end inside this dialog.
     pub(super) async fn handle_request(&mut self, transaction: Box<Transaction>) -> Flow {
         let request = &transaction.original;
+        if self.overtakes_the_answer(request) && self.parked.len() < PARKED_MAX {
+            self.parked.push(*transaction);
+            return ControlFlow::Continue(());
+        }
         if !self.dialog.is_from_peer(request) {
-            // The response that names the dialog may still be on its way to this task.
-            if matches!(self.stage, Stage::Calling(_)) && self.parked.len() < PARKED_MAX {
-                self.parked.push(*transaction);
-            } else {
-                self.refuse(*transaction, 481).await;
-            }
+            self.refuse(*transaction, 481).await;
             return ControlFlow::Continue(());
         }
         if !self.dialog.accept_sequence(request) {
@@ -83,6 +88,15 @@ impl Leg {
             _ => self.refuse(*transaction, 405).await,
         }
         ControlFlow::Continue(())
+    }
+
+    /// Whether the response that makes way for `request` is still on its way to this task.
+    ///
+    /// The stack sends the ACK before this task hears of the 2xx, and a far end may be faster: what names a dialog that
+    /// is not known yet, and what a callee may send only after the ACK (RFC 3261 §14.2, §15), comes behind that 2xx.
+    fn overtakes_the_answer(&self, request: &rsipstack::sip::Request) -> bool {
+        let waits = matches!(request.method, Method::Invite | Method::Bye) || !self.parked.is_empty();
+        matches!(self.stage, Stage::Calling(_)) && (waits || !self.dialog.is_from_peer(request))
     }
 
     /// Answers at once, with nothing but a code.
@@ -185,6 +199,37 @@ impl Leg {
             offer.refuse(&self.shared.identity, 500);
             offer.deadline = None;
         }
+    }
+
+    /// Offers the far end something else; the answer is told as `SipEvent::Reinvited`.
+    pub(super) async fn reinvite(&mut self, sdp: &str, headers: &[Header]) {
+        let is_free = matches!(self.stage, Stage::Up) && !self.reinvites;
+        if !is_free || self.offers.values().any(Offer::is_open) {
+            return self.tell_reinvited(491, None, None).await;
+        }
+        let Shared { endpoint, identity, waits, .. } = &*self.shared;
+        let request = self.dialog.request(endpoint, identity, Method::Invite, headers, Some(sdp));
+        let Some(transaction) = request.and_then(|request| exchange::client(endpoint, request, None)) else {
+            return self.tell_reinvited(408, None, None).await;
+        };
+        self.reinvites = true;
+        tokio::spawn(exchange::drive_reinvite(transaction, waits.reinvite, self.me.clone()));
+    }
+
+    /// The final response to our re-INVITE.
+    pub(super) async fn handle_reinvited(&mut self, response: Option<&Response>) {
+        self.reinvites = false;
+        let Some(response) = response else { return self.tell_reinvited(408, None, None).await };
+        let code = response.status_code.code();
+        if code < 300 {
+            self.dialog.refresh_target(response);
+        }
+        let sdp = message::sdp(&response.headers, &response.body);
+        self.tell_reinvited(code, sdp, message::session_interval_s(response)).await;
+    }
+
+    async fn tell_reinvited(&self, code: u16, sdp: Option<Description>, session_expires_s: Option<u32>) {
+        self.tell(SipEvent::Reinvited { leg: self.id, code, sdp, session_expires_s }).await;
     }
 
     /// Asks the far end to call `uri`.

@@ -31,8 +31,8 @@ async fn progress_and_answer_carry_one_tag() {
     let mut stand = Stand::new(16).await;
     let leg = stand.incoming().await;
     stand.sip.handle(SipCommand::Progress { leg, code: 180, sdp: None });
-    stand.sip.handle(SipCommand::Progress { leg, code: 183, sdp: Some(SDP.to_owned()) });
-    stand.sip.handle(SipCommand::Answer { leg, sdp: SDP.to_owned(), headers: Vec::new() });
+    stand.sip.handle(SipCommand::Progress { leg, code: 183, sdp: Some(SDP.into()) });
+    stand.sip.handle(SipCommand::Answer { leg, sdp: SDP.into(), headers: Vec::new() });
     let ringing = stand.receive("SIP/2.0 180 ").await;
     let early = stand.receive("SIP/2.0 183 ").await;
     let answer = stand.receive("SIP/2.0 200 ").await;
@@ -60,7 +60,7 @@ async fn the_caller_gives_up() {
 async fn the_answer_is_repeated_and_the_ack_never_comes() {
     let mut stand = Stand::new(16).await;
     let leg = stand.incoming().await;
-    stand.sip.handle(SipCommand::Answer { leg, sdp: SDP.to_owned(), headers: Vec::new() });
+    stand.sip.handle(SipCommand::Answer { leg, sdp: SDP.into(), headers: Vec::new() });
     stand.receive("SIP/2.0 200 ").await;
     stand.receive("SIP/2.0 200 ").await;
     let bye = stand.receive("BYE ").await;
@@ -73,7 +73,7 @@ async fn the_answer_is_repeated_and_the_ack_never_comes() {
 async fn bye_waits_for_the_ack() {
     let mut stand = Stand::new(16).await;
     let leg = stand.incoming().await;
-    stand.sip.handle(SipCommand::Answer { leg, sdp: SDP.to_owned(), headers: Vec::new() });
+    stand.sip.handle(SipCommand::Answer { leg, sdp: SDP.into(), headers: Vec::new() });
     stand.sip.handle(SipCommand::Bye { leg, reason: None });
     let answer = stand.receive("SIP/2.0 200 ").await;
     stand.hear_no("BYE ").await;

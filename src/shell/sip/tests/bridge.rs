@@ -8,7 +8,7 @@ use std::time::Duration;
 use media::LegId;
 use tokio::sync::mpsc;
 
-use crate::control::{SipCommand, SipEvent};
+use crate::control::{Description, SipCommand, SipEvent};
 use crate::shell::sip::{SipOptions, SipSide, Trust};
 
 /// A running SIP side with the smallest call control behind it.
@@ -74,7 +74,7 @@ struct Control {
     next: u32,
     peers: BTreeMap<LegId, LegId>,
     /// What each leg said last about itself.
-    sdp: BTreeMap<LegId, String>,
+    sdp: BTreeMap<LegId, Description>,
 }
 
 impl Control {
@@ -120,6 +120,7 @@ pub(super) fn leg_of(event: &SipEvent) -> (LegId, bool) {
         | SipEvent::Progress { leg, .. }
         | SipEvent::Answered { leg, .. }
         | SipEvent::Offer { leg, .. }
+        | SipEvent::Reinvited { leg, .. }
         | SipEvent::Key { leg, .. }
         | SipEvent::ReferProgress { leg, .. }
         | SipEvent::Probed { leg, .. } => (*leg, false),

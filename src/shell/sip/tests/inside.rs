@@ -53,11 +53,78 @@ async fn no_ack_for_the_answer_to_a_reinvite() {
     let invite = stand.call().await;
     stand.request_inside(&invite, "INVITE", 1, "", SDP).await;
     let SipEvent::Offer { reply, .. } = stand.event().await else { panic!("no offer") };
-    let sdp = Some(SDP.to_owned());
+    let sdp = Some(SDP.into());
     stand.sip.handle(SipCommand::Reply { leg: LEG, reply, code: 200, sdp, headers: Vec::new() });
     let bye = stand.receive("BYE ").await;
     stand.respond(&bye, 200, "", "").await;
     stand.ends_with(ended(LEG, "no ACK for the answer to a re-INVITE")).await;
+}
+
+#[tokio::test]
+async fn an_offer_of_ours_is_answered_or_refused() {
+    let mut stand = Stand::new(16).await;
+    let invite = stand.call().await;
+    let headers = vec![header("Session-Expires", "1800;refresher=uas")];
+    stand.sip.handle(SipCommand::Reinvite { leg: LEG, sdp: SDP.into(), headers });
+    let offer = stand.receive("INVITE ").await;
+    assert_eq!((value(&offer, "CSeq"), value(&offer, "Session-Expires")), ("2 INVITE", "1800;refresher=uas"));
+    assert!(value(&offer, "To").ends_with(";tag=far") && offer.ends_with(SDP), "{offer}");
+    // Another one has to wait for it.
+    stand.sip.handle(SipCommand::Reinvite { leg: LEG, sdp: SDP.into(), headers: Vec::new() });
+    assert_eq!(stand.event().await, reinvited(491, None, None));
+    stand.respond(&offer, 200, "Session-Expires: 900;refresher=uas\r\n", SDP).await;
+    assert_eq!(value(&stand.receive("ACK ").await, "CSeq"), "2 ACK");
+    assert_eq!(stand.event().await, reinvited(200, Some(SDP), Some(900)));
+
+    stand.sip.handle(SipCommand::Reinvite { leg: LEG, sdp: SDP.into(), headers: Vec::new() });
+    let offer = stand.receive("INVITE ").await;
+    stand.respond(&offer, 488, "", "").await;
+    stand.receive("ACK ").await;
+    assert_eq!(stand.event().await, reinvited(488, None, None));
+    hang_up(stand, &invite, 1).await;
+}
+
+#[tokio::test]
+async fn an_offer_of_ours_gives_way_to_one_that_is_open() {
+    let mut stand = Stand::new(16).await;
+    let invite = stand.call().await;
+    stand.request_inside(&invite, "INVITE", 1, "", SDP).await;
+    let SipEvent::Offer { reply, .. } = stand.event().await else { panic!("no offer") };
+    stand.sip.handle(SipCommand::Reinvite { leg: LEG, sdp: SDP.into(), headers: Vec::new() });
+    assert_eq!(stand.event().await, reinvited(491, None, None));
+    let sdp = Some(SDP.into());
+    stand.sip.handle(SipCommand::Reply { leg: LEG, reply, code: 200, sdp, headers: Vec::new() });
+    stand.receive("SIP/2.0 200 ").await;
+    // Until its ACK, it is not over.
+    stand.sip.handle(SipCommand::Reinvite { leg: LEG, sdp: SDP.into(), headers: Vec::new() });
+    assert_eq!(stand.event().await, reinvited(491, None, None));
+    stand.request_inside(&invite, "ACK", 1, "", "").await;
+    hang_up(stand, &invite, 2).await;
+}
+
+#[tokio::test]
+async fn an_offer_of_ours_that_rings_is_cancelled() {
+    let mut stand = Stand::new(16).await;
+    let invite = stand.call().await;
+    stand.sip.handle(SipCommand::Reinvite { leg: LEG, sdp: SDP.into(), headers: Vec::new() });
+    let offer = stand.receive("INVITE ").await;
+    stand.respond(&offer, 180, "", "").await;
+    let cancel = stand.receive("CANCEL ").await;
+    assert_eq!((value(&cancel, "CSeq"), value(&cancel, "Via")), ("2 CANCEL", value(&offer, "Via")));
+    stand.respond(&cancel, 200, "", "").await;
+    stand.respond(&offer, 487, "", "").await;
+    assert_eq!(stand.event().await, reinvited(487, None, None));
+    hang_up(stand, &invite, 1).await;
+}
+
+#[tokio::test]
+async fn an_offer_of_ours_that_nobody_answers_is_lost() {
+    let mut stand = Stand::new(16).await;
+    let invite = stand.call().await;
+    stand.sip.handle(SipCommand::Reinvite { leg: LEG, sdp: SDP.into(), headers: Vec::new() });
+    stand.receive("INVITE ").await;
+    assert_eq!(stand.event().await, reinvited(408, None, None));
+    hang_up(stand, &invite, 1).await;
 }
 
 #[tokio::test]
@@ -182,4 +249,8 @@ async fn hang_up(mut stand: Stand, invite: &str, sequence: u32) {
     stand.request_inside(invite, "BYE", sequence, "", "").await;
     stand.receive("SIP/2.0 200 ").await;
     stand.ends_with(ended(LEG, "BYE from the far end")).await;
+}
+
+fn reinvited(code: u16, sdp: Option<&str>, session_expires_s: Option<u32>) -> SipEvent {
+    SipEvent::Reinvited { leg: LEG, code, sdp: sdp.map(Into::into), session_expires_s }
 }

@@ -51,7 +51,7 @@ impl Stand {
         // Everything a tenth or less of what RFC 3261 wants, so that nobody waits half a minute.
         let ms = Duration::from_millis;
         let timers = EndpointOption { t1: ms(50), t2: ms(200), t4: ms(100), t1x64: ms(1_000), ..Default::default() };
-        let waits = Waits { ringing: ms(1_000), reply: ms(300), cancel: ms(1_000), bye: ms(300) };
+        let waits = Waits { ringing: ms(1_000), reply: ms(300), cancel: ms(1_000), bye: ms(300), reinvite: ms(300) };
         let sip = SipSide::start_with(options, sender, timers, waits).await.expect("a free port on loopback");
         let phone = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port on loopback");
         phone.connect(sip.local_addr()).await.expect("loopback is there");
@@ -68,7 +68,7 @@ impl Stand {
             proxy: None,
             from,
             headers: headers.iter().map(|(name, value)| header(name, value)).collect(),
-            sdp: SDP.to_owned(),
+            sdp: SDP.into(),
         });
     }
 

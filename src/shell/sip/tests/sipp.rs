@@ -60,16 +60,20 @@ fn free_media_port() -> u16 {
 
 /// SIPp as a caller of `target`.
 pub(super) fn call(target: SocketAddr, run: Run) -> JoinHandle<Output> {
-    let mut command = command(run, free_address());
-    command.arg(target.to_string()).args(["-s", "bot", "-d", &run.stays_ms.to_string()]);
-    start(command)
+    start(move || {
+        let mut command = command(run, free_address());
+        command.arg(target.to_string()).args(["-s", "bot", "-d", &run.stays_ms.to_string()]);
+        command
+    })
 }
 
 /// SIPp as a bot that is called at `address`.
 pub(super) fn answer(address: SocketAddr, run: Run) -> JoinHandle<Output> {
-    let mut command = command(run, address);
-    command.arg("-rtp_echo");
-    start(command)
+    start(move || {
+        let mut command = command(run, address);
+        command.arg("-rtp_echo");
+        command
+    })
 }
 
 /// Waits for SIPp; panics with what it printed unless every call went as the scenario says.
@@ -95,6 +99,11 @@ fn command(run: Run, address: SocketAddr) -> Command {
     command
 }
 
-fn start(mut command: Command) -> JoinHandle<Output> {
-    tokio::task::spawn_blocking(move || command.output().expect("sipp was there a moment ago"))
+/// Starts what `command` makes; once more when somebody took a port between our look at it and SIPp's.
+fn start(command: impl Fn() -> Command + Send + 'static) -> JoinHandle<Output> {
+    tokio::task::spawn_blocking(move || {
+        let once = || command().output().expect("sipp was there a moment ago");
+        let lost_a_port = |output: &Output| String::from_utf8_lossy(&output.stderr).contains("Unable to bind");
+        Some(once()).filter(|output| !lost_a_port(output)).unwrap_or_else(once)
+    })
 }

@@ -7,10 +7,13 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
 
 use io_uring::types::{BufRingEntry, Fixed, RecvMsgOut};
 use io_uring::{Submitter, opcode, squeue};
 use nix::libc;
+
+use super::super::stamp;
 
 pub(super) struct Pool {
     /// The list of buffers that are the kernel's; it is shared with the kernel.
@@ -34,11 +37,12 @@ struct Layout(libc::msghdr);
 unsafe impl Send for Layout {}
 
 impl Pool {
-    pub(super) fn new() -> io::Result<Self> {
+    pub(super) fn new(stamps: bool) -> io::Result<Self> {
         let pages = |count| (0..count).map(|_| UnsafeCell::new(Page { _bytes: [0; PAGE] })).collect();
         // SAFETY: a message header of zeros is one without any buffers.
         let mut layout: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
         layout.msg_namelen = NAME_BYTES as libc::socklen_t;
+        layout.msg_controllen = if stamps { stamp::CONTROL_BYTES } else { 0 };
         let mut pool = Self {
             list: pages((BUFFERS * size_of::<BufRingEntry>()).div_ceil(PAGE)),
             bytes: pages(BUFFERS * BUFFER_BYTES / PAGE),
@@ -55,6 +59,11 @@ impl Pool {
         // SAFETY: the list is page-aligned and holds that many entries; the ring's owner keeps it until the ring's
         // operations have ended.
         unsafe { submitter.register_buf_ring_with_flags(self.entries() as u64, BUFFERS as u16, GROUP, 0) }
+    }
+
+    /// Whether the kernel is to say when datagrams come.
+    pub(super) fn stamps(&self) -> bool {
+        self.layout.0.msg_controllen > 0
     }
 
     /// An operation that receives from a socket until it is ended.
@@ -87,8 +96,14 @@ impl Pool {
         tail.store(self.tail, Ordering::Release);
     }
 
-    /// Copies the datagram in a buffer that is ours; tells who sent it and how much of `to` it fills.
-    pub(super) fn read(&self, number: u16, filled: usize, to: &mut [u8]) -> Option<(SocketAddr, usize)> {
+    /// Copies the datagram in a buffer that is ours; tells who sent it, how much of `to` it fills, and when it came, if
+    /// the kernel says so.
+    pub(super) fn read(
+        &self,
+        number: u16,
+        filled: usize,
+        to: &mut [u8],
+    ) -> Option<(SocketAddr, usize, Option<Duration>)> {
         assert!(self.ours[usize::from(number)], "only a filled buffer is read");
         // SAFETY: the buffer lies within the pool's bytes, is initialised, and the kernel does not write to it.
         let from = unsafe { std::slice::from_raw_parts(self.start(number), filled.min(BUFFER_BYTES)) };
@@ -97,7 +112,7 @@ impl Pool {
         let payload = message.payload_data();
         let bytes = payload.len().min(to.len());
         to[..bytes].copy_from_slice(&payload[..bytes]);
-        Some((sender, bytes))
+        Some((sender, bytes, stamp::read(message.control_data())))
     }
 
     fn entries(&self) -> *mut BufRingEntry {

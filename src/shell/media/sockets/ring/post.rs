@@ -39,16 +39,17 @@ impl Post {
         self.waiting
     }
 
-    /// Lays a datagram down and makes the operation that sends it; `None` when there is no room or it is too long.
-    pub(super) fn letter(&mut self, socket: Fixed, bytes: &[u8], to: SocketAddr) -> Option<squeue::Entry> {
+    /// Lays a datagram down and makes the operation that sends it, without an address where the socket is tied; `None`
+    /// when there is no room or it is too long.
+    pub(super) fn letter(&mut self, socket: Fixed, bytes: &[u8], to: Option<SocketAddr>) -> Option<squeue::Entry> {
         let letter = self.letters.get_mut(self.waiting)?;
         letter.bytes.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        letter.to = to.into();
         self.waiting += 1;
-        let entry = opcode::Send::new(socket, letter.bytes.as_ptr(), bytes.len() as u32)
-            .flags(libc::MSG_DONTWAIT)
-            .dest_addr(letter.to.as_ptr().cast())
-            .dest_addr_len(letter.to.len());
+        let mut entry = opcode::Send::new(socket, letter.bytes.as_ptr(), bytes.len() as u32).flags(libc::MSG_DONTWAIT);
+        if let Some(to) = to {
+            letter.to = to.into();
+            entry = entry.dest_addr(letter.to.as_ptr().cast()).dest_addr_len(letter.to.len());
+        }
         Some(entry.build().flags(squeue::Flags::SKIP_SUCCESS))
     }
 

@@ -1,0 +1,229 @@
+//! Offers of our own inside a dialog (RFC 3261 §14.1): when the two sides of a call speak different codecs and one of
+//! them knows the other's, it is asked to speak that one, so that packets pass as they are.
+//!
+//! Until it has answered, and when it will not, audio is transcoded: nobody is ever without. A side on hold is left
+//! alone, and so is one that has refused.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use media::sdp::{self, Formats, Offer};
+use media::{Codec, Direction, LegId};
+
+use super::call::{Call, Stage};
+use super::context::Context;
+use super::leg::{Dialog, Leg, Stream};
+use super::{Description, SipCommand};
+use crate::notice::What;
+
+/// Our offers inside the dialog of one leg.
+#[derive(Debug, Default)]
+pub(super) struct Reoffers {
+    open: Option<Open>,
+    /// None is made before.
+    rest_until: Option<Duration>,
+    made: u8,
+    tries: BTreeMap<Codec, Tries>,
+}
+
+/// An offer that waits for its answer.
+#[derive(Debug)]
+struct Open {
+    wanted: Codec,
+    offer: Offer,
+    description: Description,
+}
+
+/// What came of asking for one codec.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tries {
+    made: u8,
+    /// It was offered first, beside the codec in use, and the far end stayed with that one.
+    passed_over: bool,
+}
+
+/// What the far end says to our offer.
+#[derive(Debug)]
+pub(super) struct Answer<'a> {
+    pub(super) code: u16,
+    pub(super) sdp: Option<&'a str>,
+    pub(super) session_expires_s: Option<u32>,
+}
+
+/// What came of one offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// The codec is spoken from now on.
+    Accepted,
+    /// The answer names another one.
+    PassedOver,
+    /// It crossed an offer of the far end.
+    Crossed,
+    /// No answer, or none that counts.
+    Failed,
+    /// The far end does not want it.
+    Refused,
+}
+
+impl Outcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Accepted => "accepted",
+            Outcome::PassedOver => "passed_over",
+            Outcome::Crossed => "crossed",
+            Outcome::Failed => "failed",
+            Outcome::Refused => "refused",
+        }
+    }
+}
+
+impl Reoffers {
+    /// Whether an offer of ours has no answer yet: no other may be made or answered meanwhile.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Whether asking for a codec is still worth anything.
+    fn may_ask(&self, codec: Codec) -> bool {
+        self.made < OFFERS_MAX && self.tries.get(&codec).is_none_or(|tries| tries.made < TRIES_MAX)
+    }
+
+    fn note(&mut self, codec: Codec, outcome: Outcome) {
+        let tries = self.tries.entry(codec).or_default();
+        match outcome {
+            Outcome::Accepted => *tries = Tries::default(),
+            Outcome::PassedOver => *tries = Tries { made: tries.made + 1, passed_over: true },
+            Outcome::Crossed | Outcome::Failed => tries.made += 1,
+            Outcome::Refused => tries.made = TRIES_MAX,
+        }
+    }
+}
+
+impl Call {
+    /// Makes the two sides known to each other, and asks one for the other's codec when they differ.
+    pub(super) fn match_codecs(&mut self, context: &mut Context<'_>) {
+        let (Stage::Talking(talking), Some(far)) = (&self.stage, &mut self.far) else { return };
+        self.caller.meet(far);
+        let (Some(near_codec), Some(far_codec)) = (self.caller.codec(), far.codec()) else { return };
+        if near_codec == far_codec {
+            return;
+        }
+        if self.caller.could_change_to(far_codec) {
+            // One INVITE at a time: the caller's own is over with its ACK (RFC 3261 §14.1).
+            if talking.watch.is_confirmed() {
+                let headers = talking.watch.refresh_headers();
+                self.caller.ask_for(context, far_codec, headers);
+            }
+        } else if far.could_change_to(near_codec) {
+            far.ask_for(context, near_codec, Vec::new());
+        }
+    }
+
+    /// The answer to our offer on a leg.
+    pub(super) fn reoffer_answered(&mut self, context: &mut Context<'_>, id: LegId, answer: &Answer<'_>) {
+        let (by_caller, now) = (id == self.caller.id, context.now);
+        let is_over = matches!(self.stage, Stage::Finished(_));
+        let Some(leg) = self.leg_mut(id) else { return };
+        let Some(open) = leg.reoffers.open.take().filter(|_| !is_over) else { return };
+        let (codec, outcome) = (open.wanted, leg.take_answer(context, open, answer));
+        leg.reoffers.note(codec, outcome);
+        let wait = if outcome == Outcome::Crossed { leg.wait_after_crossing(context) } else { REST };
+        leg.reoffers.rest_until = Some(now + wait);
+        if matches!(outcome, Outcome::Accepted | Outcome::PassedOver) {
+            self.refreshed(now, by_caller);
+            if by_caller {
+                self.session_agreed(now, answer.session_expires_s);
+            }
+        }
+        let party = if by_caller { "caller" } else { "callee" }.to_owned();
+        self.notice(
+            context,
+            What::CodecAsked { party, codec: codec.name().to_owned(), outcome: outcome.as_str().to_owned() },
+        );
+        match answer.code {
+            481 => self.probe_failed(context, id),
+            // Lost or not, the dialog has to be asked (RFC 5057 §5.1).
+            408 => context.sip(SipCommand::Probe { leg: id }),
+            _ => {}
+        }
+    }
+
+    /// Ends rests that are over.
+    pub(super) fn reoffer_tick(&mut self, now: Duration) {
+        for leg in std::iter::once(&mut self.caller).chain(self.far.as_mut()) {
+            leg.reoffers.rest_until.take_if(|until| *until <= now);
+        }
+    }
+
+    /// When a rest is over.
+    pub(super) fn reoffer_deadlines(&self, out: &mut Vec<(Duration, &'static str)>) {
+        if let Stage::Talking(_) = &self.stage {
+            let legs = std::iter::once(&self.caller).chain(&self.far);
+            out.extend(legs.filter_map(|leg| leg.reoffers.rest_until).map(|until| (until, "next offer of a codec")));
+        }
+    }
+}
+
+impl Leg {
+    /// Whether the far end knows a codec and may be asked for it.
+    fn could_change_to(&self, codec: Codec) -> bool {
+        self.known.contains(&codec) && self.formats.payload_type(codec).is_some() && self.reoffers.may_ask(codec)
+    }
+
+    /// Offers the far end a codec, with the one in use beside it until it has been passed over.
+    fn ask_for(&mut self, context: &mut Context<'_>, wanted: Codec, headers: Vec<super::Header>) {
+        let is_up = self.dialog == Dialog::Answered && self.stream == Stream::Open;
+        if !is_up || self.reoffers.is_open() || self.reoffers.rest_until.is_some() {
+            return;
+        }
+        let Some(settings) = self.settings.clone().filter(|settings| settings.direction == Direction::SendRecv) else {
+            return;
+        };
+        let alone = self.reoffers.tries.get(&wanted).is_some_and(|tries| tries.passed_over);
+        let codecs = [Some(wanted), (!alone).then_some(settings.codec)];
+        let mut formats = Formats { comfort_noise: self.comfort_noise, ..Formats::default() };
+        for codec in codecs.into_iter().flatten() {
+            let Some(number) = self.formats.payload_type(codec) else { continue };
+            formats.codecs.push((codec, number));
+            let event = self.formats.event(codec);
+            formats.events.extend(event.filter(|event| !formats.events.contains(event)));
+        }
+        self.local.version += 1;
+        let offer = Offer { formats, ..self.offer_in_use(&settings) };
+        let description = Description::from(offer.write(&self.local));
+        self.reoffers.made += 1;
+        self.reoffers.open = Some(Open { wanted, offer, description: description.clone() });
+        context.sip(SipCommand::Reinvite { leg: self.id, sdp: description, headers });
+    }
+
+    /// Applies an answer, when it is one.
+    fn take_answer(&mut self, context: &mut Context<'_>, open: Open, answer: &Answer<'_>) -> Outcome {
+        match answer.code {
+            200..=299 => {}
+            491 => return Outcome::Crossed,
+            408 | 481 | 500..=599 => return Outcome::Failed,
+            _ => return Outcome::Refused,
+        }
+        let agreed = answer.sdp.ok_or(()).and_then(|text| sdp::parse(text).map_err(drop));
+        let Ok(agreement) = agreed.and_then(|session| open.offer.accept(&session).map_err(drop)) else {
+            return Outcome::Refused;
+        };
+        let codec = agreement.settings.codec;
+        self.sdp = Some(open.description);
+        self.agree(context, agreement, false);
+        if codec == open.wanted { Outcome::Accepted } else { Outcome::PassedOver }
+    }
+
+    /// How long to wait after two offers have crossed: those who made the Call-ID wait longer (RFC 3261 §14.1).
+    fn wait_after_crossing(&self, context: &mut Context<'_>) -> Duration {
+        let ticks = if self.is_incoming() { 0..200 } else { 210..400 };
+        Duration::from_millis(10 * context.shared.random_in(ticks))
+    }
+}
+
+/// Offers on one leg at most, whatever comes of them.
+const OFFERS_MAX: u8 = 20;
+/// How often one codec is asked for in vain.
+const TRIES_MAX: u8 = 3;
+/// The shortest time between two offers on one leg.
+const REST: Duration = Duration::from_secs(1);
