@@ -1,12 +1,23 @@
 //! Prosody of speech, streaming: pitch, level, spectrum, voice quality, rhythm, functionals, what is usual for a speaker.
 //!
-//! Pure: no clock, no thread, no file, no socket; positions are sample counts.
+//! Pure: no clock, no thread, no file, no socket; positions are sample counts. [`Analyzer`] turns samples into a
+//! [`Row`] every 10 ms; everything else is made of rows.
 
+mod analyzer;
+mod contours;
+mod descriptors;
+mod formants;
 mod math;
 pub mod pitch;
+pub mod quality;
 mod rate;
+mod recent;
 mod spectrum;
 pub mod synthetic;
 pub mod trained;
+mod voice;
 
+pub use analyzer::{Analyzer, Row};
+pub use contours::{Smoothed, Smoother};
+pub use descriptors::{DESCRIPTOR_NAMES, DESCRIPTORS, Descriptor, semitones};
 pub use rate::SampleRate;

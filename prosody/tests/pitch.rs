@@ -56,6 +56,7 @@ fn a_voice_that_jumps_up_is_followed() {
             samples: [calm.samples, angry.samples].concat(),
             pitch_hz: [calm.pitch_hz, angry.pitch_hz].concat(),
             periods: Vec::new(),
+            formants_hz: Vec::new(),
         };
         check(&both, &telephone(&both), Hz8000, (1.0, 5.0));
     }

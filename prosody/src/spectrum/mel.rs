@@ -87,6 +87,6 @@ fn hearing(hz: f32) -> f32 {
     let square = turns * turns;
     let low = square + 6.3e6;
     let weight = 1e32 * (square + 56.8e6) * square * square
-        / (low * low * (square + 0.38e9) * (square * square * square * square * turns + 1.7e31));
+        / (low * low * (square + 0.38e9) * (square * square * square * turns + 1.7e31));
     weight as f32
 }

@@ -16,14 +16,14 @@ const LEVEL_DBOV: f32 = -26.0;
 /// How long a source takes to come and to go, seconds; the edge of a stretch is where half the amplitude is.
 const RAMP_S: (f32, f32) = (0.012, 0.02);
 
-/// One period of the voice as it was made.
+/// One period of the voice as it is heard: from one closing of the glottis, which excites the tract, to the next.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Period {
-    /// Where the glottis begins to open, seconds.
+    /// Where the glottis has closed, seconds.
     pub from_s: f32,
     /// Length, seconds.
     pub length_s: f32,
-    /// Amplitude, relative.
+    /// Strength of the excitation, relative.
     pub amplitude: f32,
 }
 
@@ -36,6 +36,8 @@ pub struct Voice {
     pub pitch_hz: Vec<f32>,
     /// Every period, in order; a gap between two means silence or noise.
     pub periods: Vec<Period>,
+    /// The first three resonances of the tract at every full millisecond: frequency and bandwidth, Hz.
+    pub formants_hz: Vec<[(f32, f32); 3]>,
 }
 
 impl Voice {
@@ -55,12 +57,17 @@ impl Voice {
                 *sample += gain * noise.normal();
             }
         }
-        articulate(plan, &mut fine);
+        let tract = Tract::new(plan.pitch_hz, plan.seconds, plan.seed);
+        articulate(plan, &tract, &mut fine);
         hiss(&stretches, &mut fine, &mut noise);
         let mut samples = decimate(&fine, OVER);
         let pitch_hz = truth(plan, &stretches);
         level(&mut samples, &pitch_hz);
-        Self { samples, pitch_hz, periods }
+        let formants_hz = (0..pitch_hz.len()).map(|ms| {
+            let [one, two, three, ..] = tract.at(ms as f32 / 1_000.0);
+            [one, two, three]
+        });
+        Self { samples, periods, formants_hz: formants_hz.collect(), pitch_hz }
     }
 
     /// The pitch at `time_s`, Hz; 0 where there is no voice.
@@ -99,6 +106,7 @@ fn pulses(plan: &Plan, stretches: &[Stretch], count: usize) -> (Vec<f32>, Vec<Pe
     let mut periods = Vec::new();
     for stretch in stretches.iter().filter(|stretch| stretch.source == Source::Voice) {
         let mut time_s = f64::from(stretch.from_s);
+        let mut closures: Vec<(f64, f32)> = Vec::new();
         while time_s < f64::from(stretch.to_s) {
             let at = time_s as f32;
             let (jitter, shimmer) = plan.irregularity(at);
@@ -107,9 +115,15 @@ fn pulses(plan: &Plan, stretches: &[Stretch], count: usize) -> (Vec<f32>, Vec<Pe
             let length_s = (1.0 + 0.01 * jitter * random.normal()) / plan.contour_hz(middle);
             let amplitude = 10f32.powf(shimmer / 20.0 * random.normal()) * envelope(stretch, at);
             pulse(&mut fine, time_s, length_s * open, amplitude);
-            periods.push(Period { from_s: at, length_s, amplitude });
+            // A shorter pulse of the same height closes faster.
+            closures.push((time_s + f64::from(length_s * open), amplitude / length_s));
             time_s += f64::from(length_s);
         }
+        periods.extend(closures.windows(2).map(|pair| Period {
+            from_s: pair[0].0 as f32,
+            length_s: (pair[1].0 - pair[0].0) as f32,
+            amplitude: pair[0].1,
+        }));
     }
     (fine, periods)
 }
@@ -130,9 +144,8 @@ fn pulse(fine: &mut [f32], from_s: f64, open_s: f32, amplitude: f32) {
 }
 
 /// Spectral tilt of the voice and the formants, in place.
-fn articulate(plan: &Plan, fine: &mut [f32]) {
+fn articulate(plan: &Plan, tract: &Tract, fine: &mut [f32]) {
     let mut random = Random::new(plan.seed ^ 0x57);
-    let tract = Tract::new(plan.pitch_hz, plan.seconds, plan.seed);
     let keep = (-std::f32::consts::TAU * random.between_log(500.0, 5_000.0) / FINE_HZ).exp();
     let mut tilted = 0.0;
     let mut resonators = [Resonator::default(); FORMANTS];

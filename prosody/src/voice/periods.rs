@@ -1,0 +1,206 @@
+//! Single periods of a voice, each found where the waveform fits its predecessor best; jitter and shimmer of them.
+//!
+//! After Boersma's cross-correlation (Praat), but going forward only: a chain of periods that begins with the voice and
+//! is taken up with every hop.
+
+use std::collections::VecDeque;
+use std::f32::consts::PI;
+
+use crate::SampleRate;
+use crate::math::decibels;
+use crate::recent::Recent;
+
+/// How far around the middle of a hop periods count for it.
+pub(crate) const PERIODS_REACH_MS: usize = 30;
+/// A period lies within these multiples of the one that the pitch tells.
+const LENGTHS: (f32, f32) = (0.8, 1.25);
+/// Periods whose waveforms fit less than this are no neighbours.
+const FIT_MIN: f32 = 0.5;
+/// Periods kept: 600 Hz over the reach on both sides and a hop, with some to spare.
+const PERIODS_MAX: usize = 64;
+/// Waveforms are compared over this many periods, most of all in the middle, where the glottis closes.
+const SPAN: f32 = 2.5;
+const SPAN_MAX: usize = 16_000 / 60 * 3 + 2;
+/// Levels are compared over this many.
+const LEVEL_SPAN: f32 = 1.75;
+/// Lags to each side that the place between samples is found from, and the places tried per sample.
+const TAPS: usize = 6;
+const STEPS: usize = 4;
+/// Lags compared, at most: 45 % of the longest period.
+const LAGS_MAX: usize = 16_000 / 60 / 2 + 2 * TAPS;
+
+/// One period and how it differs from the one before.
+#[derive(Debug, Clone, Copy)]
+struct Period {
+    /// Where it begins, samples.
+    at: f64,
+    /// Samples.
+    length: f32,
+    /// Level against the period before, dB.
+    step_db: f32,
+}
+
+/// Mean differences of neighbouring periods.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Irregularity {
+    /// Of lengths, over the mean length.
+    pub(crate) jitter: f32,
+    /// Of levels, dB.
+    pub(crate) shimmer_db: f32,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Periods {
+    rate_hz: f32,
+    reach: i64,
+    /// Where the next period begins.
+    next: Option<f64>,
+    periods: VecDeque<Period>,
+}
+
+impl Periods {
+    pub(crate) fn new(rate: SampleRate) -> Self {
+        let reach = (rate.hop() * PERIODS_REACH_MS / 10) as i64;
+        Self { rate_hz: rate.hz() as f32, reach, next: None, periods: VecDeque::with_capacity(PERIODS_MAX) }
+    }
+
+    /// Forgets the past.
+    pub(crate) fn restart(&mut self) {
+        self.next = None;
+        self.periods.clear();
+    }
+
+    /// Goes on to the hop around `middle`; what its periods are like, where it is voiced and has three of them.
+    pub(crate) fn follow(&mut self, recent: &Recent, middle: i64, pitch_hz: Option<f32>) -> Option<Irregularity> {
+        let Some(hz) = pitch_hz else {
+            self.restart();
+            return None;
+        };
+        let length = self.rate_hz / hz;
+        let mut at = self.next.unwrap_or_else(|| begin(recent, middle, length));
+        let horizon = (middle + self.reach) as f64;
+        while at + f64::from(length) < horizon {
+            let Some(period) = after(recent, at, length) else {
+                // The chain is broken here; it begins anew a hop later.
+                self.next = None;
+                return self.irregularity(middle);
+            };
+            if self.periods.len() == PERIODS_MAX {
+                self.periods.pop_front();
+            }
+            self.periods.push_back(period);
+            at += f64::from(period.length);
+        }
+        self.next = Some(at);
+        self.irregularity(middle)
+    }
+
+    fn irregularity(&self, middle: i64) -> Option<Irregularity> {
+        let near = |period: &Period| (period.at + 0.5 * f64::from(period.length) - middle as f64).abs();
+        let (mut pairs, mut lengths, mut jitter, mut shimmer) = (0.0f32, 0.0f32, 0.0f32, 0.0f32);
+        for (one, two) in self.periods.iter().zip(self.periods.iter().skip(1)) {
+            let linked = (two.at - one.at - f64::from(one.length)).abs() < 0.5;
+            if linked && near(one) < self.reach as f64 && near(two) < self.reach as f64 {
+                pairs += 1.0;
+                lengths += 0.5 * (one.length + two.length);
+                jitter += (two.length - one.length).abs();
+                shimmer += two.step_db.abs();
+            }
+        }
+        (pairs > 0.0).then(|| Irregularity { jitter: jitter / lengths, shimmer_db: shimmer / pairs })
+    }
+}
+
+/// The highest peak around `middle`: a chain begins there.
+fn begin(recent: &Recent, middle: i64, length: f32) -> f64 {
+    let from = middle - (0.5 * length) as i64;
+    let samples = recent.window(from, length as usize + 1);
+    let peak = (0..samples.len()).max_by(|&a, &b| samples[a].abs().total_cmp(&samples[b].abs()));
+    (from + peak.unwrap_or(0) as i64) as f64
+}
+
+/// The period that begins at `at`: its waveform comes again after it.
+fn after(recent: &Recent, at: f64, length: f32) -> Option<Period> {
+    let span = (SPAN * length).round() as usize;
+    let from = (at - 0.5 * span as f64).round() as i64;
+    // Lags on both sides of those searched are there for the place between samples.
+    let shortest = (LENGTHS.0 * length).floor() as usize - TAPS;
+    let count = ((LENGTHS.1 * length).ceil() as usize + TAPS - shortest + 1).min(LAGS_MAX);
+    let now = recent.window(from, span);
+    let later = recent.window(from + shortest as i64, span + count - 1);
+    let mut weighted = [Weighted::default(); SPAN_MAX];
+    let mut power_now = 0.0;
+    for (i, (into, sample)) in weighted.iter_mut().zip(now).enumerate() {
+        let place = (2.0 * i as f32 + 1.0) / span as f32 - 1.0;
+        let weight = weight(place);
+        *into = Weighted { weight, sample: weight * sample };
+        power_now += weight * sample * sample;
+    }
+    let mut fits = [0.0f32; LAGS_MAX];
+    let mut best = (TAPS, f32::NEG_INFINITY);
+    for lag in 0..count {
+        let (mut product, mut power_later) = (0.0f32, 0.0f32);
+        for (now, later) in weighted[..span].iter().zip(&later[lag..]) {
+            product += now.sample * later;
+            power_later += now.weight * later * later;
+        }
+        fits[lag] = product / (power_now * power_later).max(f32::MIN_POSITIVE).sqrt();
+        if (TAPS..count - TAPS).contains(&lag) && fits[lag] > best.1 {
+            best = (lag, fits[lag]);
+        }
+    }
+    let (lag, fit) = best;
+    if fit < FIT_MIN {
+        return None;
+    }
+    let around: &[f32; 2 * TAPS + 1] = fits[lag - TAPS..].first_chunk().expect("lags to both sides");
+    let own = (shortest + lag) as f32 + summit(around);
+    let step_db = level_db(recent, at + f64::from(own), length) - level_db(recent, at, length);
+    Some(Period { at, length: own, step_db })
+}
+
+/// Level of the waveform around `at`.
+fn level_db(recent: &Recent, at: f64, length: f32) -> f32 {
+    let span = LEVEL_SPAN * length;
+    let from = (at - 0.5 * f64::from(span)).ceil();
+    let mut power = 0.0;
+    for (i, sample) in recent.window(from as i64, span as usize).iter().enumerate() {
+        power += weight((from + i as f64 - at) as f32 / (0.5 * span)) * sample * sample;
+    }
+    decibels(power.max(f32::MIN_POSITIVE))
+}
+
+/// 1 in the middle, 0 at a distance of 1.
+fn weight(distance: f32) -> f32 {
+    let square = (1.0 - distance * distance).max(0.0);
+    square * square
+}
+
+/// A sample of the period that is looked for, with its weight.
+#[derive(Debug, Clone, Copy, Default)]
+struct Weighted {
+    weight: f32,
+    sample: f32,
+}
+
+/// Where the band-limited curve through these values is highest, relative to the middle one, within one step of it.
+fn summit(around: &[f32; 2 * TAPS + 1]) -> f32 {
+    let value = |x: f32| -> f32 {
+        let taps = around.iter().enumerate();
+        taps.map(|(i, fit)| fit * windowed_sinc(x - (i as f32 - TAPS as f32))).sum()
+    };
+    let steps: [f32; 2 * STEPS + 1] = std::array::from_fn(|i| value((i as f32 - STEPS as f32) / STEPS as f32));
+    let highest = (1..2 * STEPS).max_by(|&a, &b| steps[a].total_cmp(&steps[b])).unwrap_or(STEPS);
+    let [before, middle, after] = [steps[highest - 1], steps[highest], steps[highest + 1]];
+    let bend = before - 2.0 * middle + after;
+    let shift = if bend < 0.0 { (0.5 * (before - after) / bend).clamp(-1.0, 1.0) } else { 0.0 };
+    (highest as f32 - STEPS as f32 + shift) / STEPS as f32
+}
+
+fn windowed_sinc(x: f32) -> f32 {
+    if x.abs() < 1e-4 {
+        return 1.0;
+    }
+    let edge = (PI * x / (TAPS + 1) as f32).cos();
+    (PI * x).sin() / (PI * x) * (0.5 + 0.5 * edge)
+}
