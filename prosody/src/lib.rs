@@ -7,6 +7,7 @@ mod analyzer;
 mod contours;
 mod descriptors;
 mod formants;
+pub mod functionals;
 mod math;
 pub mod pitch;
 pub mod quality;
