@@ -4,6 +4,7 @@
 //! [`Row`] every 10 ms; everything else is made of rows.
 
 mod analyzer;
+pub mod baseline;
 mod contours;
 mod descriptors;
 mod formants;
@@ -13,9 +14,11 @@ pub mod pitch;
 pub mod quality;
 mod rate;
 mod recent;
+pub mod rhythm;
 mod spectrum;
 pub mod synthetic;
 pub mod trained;
+pub mod turns;
 mod voice;
 
 pub use analyzer::{Analyzer, Row};
