@@ -10,6 +10,7 @@ use prosody::trained::Frame;
 use serde::Serialize;
 
 use crate::cli::{AnalyzeArgs, Failure, ModelArgs, print_line, shows_progress};
+use crate::features;
 use crate::model::ModelFiles;
 use crate::picture::{self, CallPicture};
 use crate::words;
@@ -37,6 +38,9 @@ pub struct Analysis {
 /// # Errors
 /// When the recording cannot be read, or what was found cannot be written.
 pub fn run(args: &AnalyzeArgs) -> Result<(), Failure> {
+    if let Some(table) = args.features.features {
+        return features::run(&args.file, table, &args.features);
+    }
     let samples = read_recording(&args.file)?;
     let analysis = analyze(samples, &args.model)?;
     if let Some(why) = analysis.without_model.as_ref().filter(|_| shows_progress()) {

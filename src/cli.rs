@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::features::Features;
 use crate::{analyze, demo, eval, serve, settings};
 
 /// Hears when a caller is getting angry and acts while the call is still on.
@@ -71,9 +72,26 @@ pub struct AnalyzeArgs {
     /// Also draws the recording's timeline.
     #[arg(long, value_name = "FILE.svg")]
     pub svg: Option<PathBuf>,
+    /// The prosody alone, as a table.
+    #[command(flatten)]
+    pub features: FeatureArgs,
     /// What judges the voice.
     #[command(flatten)]
     pub model: ModelArgs,
+}
+
+/// Which table of the prosody, and in what form.
+#[derive(Debug, Clone, Default, Args)]
+pub struct FeatureArgs {
+    /// Prints the prosody instead of the emotion: descriptors of every 10 ms, or functionals; openSMILE's column names.
+    #[arg(long, value_name = "TABLE", requires = "csv", conflicts_with_all = ["json", "svg"])]
+    pub features: Option<Features>,
+    /// The form of the table: comma-separated values.
+    #[arg(long, requires = "features")]
+    pub csv: bool,
+    /// Functionals of the last so many seconds, every half second; of the whole recording when not given.
+    #[arg(long, value_name = "SECONDS", requires = "features")]
+    pub window_s: Option<f32>,
 }
 
 /// Where the acoustic model and its runtime are.

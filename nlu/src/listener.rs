@@ -30,7 +30,7 @@ pub struct Listener {
     rows: Vec<(PartyId, Row)>,
 }
 
-/// What is held per party: about 150 KiB and at most `pending_samples_max` samples.
+/// What is held per party: about 300 KiB and at most `pending_samples_max` samples.
 #[derive(Debug)]
 struct Party {
     pending: VecDeque<f32>,
@@ -73,6 +73,14 @@ impl Listener {
             // Half the bound at once: what stays is long enough to be judged, however long the overload lasts.
             party.drop_oldest(over.max(bound / 2).next_multiple_of(HOP));
         }
+    }
+
+    /// As [`Listener::push`], of samples that were made up because packets did not come.
+    pub fn push_concealed(&mut self, party: PartyId, samples: &[f32]) {
+        if let Some(party) = self.parties.get_mut(&party) {
+            party.extractor.lose(party.pending.len() as u64, samples.len() as u64);
+        }
+        self.push(party, samples);
     }
 
     /// Tells that `samples` of `party` are lost before they came here; positions go on behind them.

@@ -89,6 +89,12 @@ pub const DESCRIPTOR_NAMES: [&str; DESCRIPTORS] = [
     "F3amplitudeLogRelF0",
 ];
 
+/// The names of smoothed descriptors: `_sma3` for the mean over three hops, `_sma3nz` for that over those not 0.
+pub fn smoothed_names() -> impl Iterator<Item = String> {
+    let suffix = |i: usize| if i < FIRST_SPARSE { "_sma3" } else { "_sma3nz" };
+    DESCRIPTOR_NAMES.iter().enumerate().map(move |(i, name)| format!("{name}{}", suffix(i)))
+}
+
 /// From this one on a 0 means "not there", and means leave it out.
 pub(crate) const FIRST_SPARSE: usize = Descriptor::Pitch as usize;
 

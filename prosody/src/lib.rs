@@ -23,5 +23,5 @@ mod voice;
 
 pub use analyzer::{Analyzer, Row};
 pub use contours::{Smoothed, Smoother};
-pub use descriptors::{DESCRIPTOR_NAMES, DESCRIPTORS, Descriptor, semitones};
+pub use descriptors::{DESCRIPTOR_NAMES, DESCRIPTORS, Descriptor, semitones, smoothed_names};
 pub use rate::SampleRate;

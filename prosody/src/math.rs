@@ -20,7 +20,7 @@ pub(crate) fn ln(x: f32) -> f32 {
 
 /// Ten times the decimal logarithm, by [`log2`].
 pub(crate) fn decibels(power: f32) -> f32 {
-    3.010_299_9 * log2(power)
+    3.010_3 * log2(power)
 }
 
 /// Two to the power of `x`, within 3e-6 of it; 0 from −127 down.

@@ -129,7 +129,7 @@ proptest! {
     fn chunking_changes_nothing(seed in any::<u64>(), wide in any::<bool>(), cuts in prop::collection::vec(1usize..400, 1..60)) {
         let rate = if wide { Hz16000 } else { Hz8000 };
         let voice = Voice::of(&Plan { seconds: 0.8, ..Plan::new(Kind::Phrases, 100.0 + (seed % 150) as f32, seed) });
-        let samples = if wide { voice.samples.clone() } else { telephone(&voice) };
+        let samples = if wide { voice.samples } else { telephone(&voice) };
         let mut tracker = Tracker::new(rate);
         let mut out = Vec::new();
         let mut rest = &samples[..];

@@ -169,7 +169,7 @@ fn mix(recordings: &[Vec<f32>], count: usize, seed: u64) -> Vec<f32> {
 /// Through the coder in packets of 20 ms, losing some of them and concealing what is lost.
 fn transmit(samples: &[f32], codec: Codec, rate_hz: u32, lossy: bool, seed: u64) -> Result<Vec<f32>, Failure> {
     let failed = |error: media::codec::CodecError| Failure::of("coding a signal", error);
-    let opus = OpusSettings { fec: false, dtx: false, bitrate_max: None };
+    let opus = OpusSettings::default();
     let mut encoder = Encoder::new(codec, rate_hz, opus).map_err(failed)?;
     let mut decoder = Decoder::new(codec, rate_hz).map_err(failed)?;
     let mut random = Random::new(seed ^ 0x10);
