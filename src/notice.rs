@@ -16,8 +16,8 @@ pub struct Notice {
     pub what: What,
 }
 
-/// How a party speaks. Scores (`_z`) are robust standard scores of the last 3 s against the speaker's baseline, ±6; 0
-/// until 3 s of speech are known.
+/// How a party speaks. Scores (`_z`) are robust standard scores of the newest second of speech against the speaker's
+/// baseline, ±6; 0 until 3 s of speech are known.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Delivery {
     /// Syllables per second of the last 10 s, pauses included.
@@ -33,19 +33,19 @@ pub struct Delivery {
     pub lost_share: f32,
     /// Share of the samples of the last 10 s that are cut off at full scale, 0-1.
     pub clipped_share: f32,
-    /// Mean F0.
+    /// F0, median of the voiced hops as all of these.
     pub pitch_z: f32,
-    /// Mean loudness.
+    /// Loudness.
     pub loudness_z: f32,
-    /// Mean jitter.
+    /// Jitter.
     pub jitter_z: f32,
-    /// Mean shimmer.
+    /// Shimmer.
     pub shimmer_z: f32,
-    /// Mean harmonics-to-noise ratio.
+    /// Harmonics-to-noise ratio.
     pub harmonicity_z: f32,
-    /// Mean alpha ratio.
+    /// Alpha ratio.
     pub alpha_ratio_z: f32,
-    /// Equivalent level.
+    /// Level of speech.
     pub level_z: f32,
 }
 

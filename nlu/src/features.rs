@@ -46,7 +46,7 @@ pub struct Row {
 /// Called with every frame in order; the flag says whether it is speech.
 pub type FrameSink<'a> = &'a mut dyn FnMut(&Frame, bool);
 
-/// Turns one party's samples into rows. Holds about 300 KiB; nothing grows.
+/// Turns one party's samples into rows. Holds about 250 KiB; nothing grows.
 pub struct Extractor {
     analyzer: Analyzer,
     activity: Activity,

@@ -30,7 +30,7 @@ pub struct Listener {
     rows: Vec<(PartyId, Row)>,
 }
 
-/// What is held per party: about 300 KiB and at most `pending_samples_max` samples.
+/// What is held per party: about 250 KiB and at most `pending_samples_max` samples.
 #[derive(Debug)]
 struct Party {
     pending: VecDeque<f32>,

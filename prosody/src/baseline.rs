@@ -59,6 +59,8 @@ pub struct SpeakerBaseline {
     /// What earlier calls told, and how many seconds it still stands for.
     carried: Option<Usual>,
     usual: Option<Usual>,
+    /// The newest second, taken or not.
+    newest: [f32; FEATURES],
     syllables: Syllables,
     nuclei: usize,
     /// Voiced hops of the current second, and levels of all of its speech.
@@ -75,6 +77,7 @@ impl Default for SpeakerBaseline {
             skipped: 0,
             carried: None,
             usual: None,
+            newest: [0.0; FEATURES],
             syllables: Syllables::default(),
             nuclei: 0,
             voiced: Vec::with_capacity(SECOND_HOPS),
@@ -123,6 +126,11 @@ impl SpeakerBaseline {
         if z.is_nan() { 0.0 } else { z.clamp(-Z_MAX, Z_MAX) }
     }
 
+    /// Every feature of the newest second of speech as [`Self::z`]; zeros while nothing is known.
+    pub fn scores(&self) -> [f32; FEATURES] {
+        std::array::from_fn(|feature| self.z(feature, self.newest[feature]))
+    }
+
     fn sum_up(&mut self) {
         let mut second = [0.0; FEATURES];
         for (i, value) in second[..DESCRIPTORS].iter_mut().enumerate() {
@@ -132,6 +140,7 @@ impl SpeakerBaseline {
         }
         second[LEVEL] = median(&mut self.levels);
         second[SYLLABLE_RATE] = self.nuclei as f32 * 100.0 / SECOND_HOPS as f32;
+        self.newest = second;
         if self.stands_out(&second) && self.skipped < OUTLYING_SKIPPED {
             self.skipped += 1;
             return;
@@ -219,6 +228,7 @@ mod tests {
         speak(&mut baseline, 30, 110.0, -30.0);
         speak(&mut baseline, 60, 220.0, -18.0);
         assert!(baseline.z(PITCH, semitones(220.0)) > 2.0, "{}", baseline.z(PITCH, semitones(220.0)));
+        assert!(baseline.scores()[PITCH] > 2.0 && baseline.scores()[LEVEL] > 2.0, "{:?}", baseline.scores());
     }
 
     #[test]
