@@ -1,4 +1,4 @@
-"""Draws every descriptor of one recording, as `calmline analyze` tells them.
+"""Draws every descriptor of the first 8 s of one recording, as `calmline analyze` tells them.
 
     plots.py CALMLINE RECORDING.wav OUT.svg
 """
@@ -10,7 +10,7 @@ import sys
 import matplotlib
 
 matplotlib.use("svg")
-matplotlib.rcParams["svg.hashsalt"] = "calmline"
+matplotlib.rcParams.update({"svg.hashsalt": "calmline", "svg.fonttype": "none", "path.simplify_threshold": 1.0})
 import matplotlib.pyplot as pyplot
 import pandas
 
@@ -24,6 +24,7 @@ UNITS = {
 def main(program, recording, out):
     command = [program, "analyze", recording, "--features", "lld", "--csv"]
     table = pandas.read_csv(io.StringIO(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+    table = table[table["start"] < 8]
     figure, panels = pyplot.subplots(9, 3, figsize=(12, 15), sharex=True, layout="constrained")
     for panel, name in zip(panels.flat, table.columns[3:]):
         short = name.rsplit("_", 1)[0]

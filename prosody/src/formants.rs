@@ -121,7 +121,9 @@ mod tests {
         let power: Vec<f32> = (0..257)
             .map(|bin| {
                 let turn = TAU * bin as f32 * bin_hz / LAG_HZ;
-                resonances.iter().fold(1.0, |power, &(hz, width_hz)| {
+                // A voice falls as steeply as pre-emphasis rises.
+                let source = 1.0 / (1.0 + EMPHASIS * EMPHASIS - 2.0 * EMPHASIS * turn.cos());
+                resonances.iter().fold(source, |power, &(hz, width_hz)| {
                     let radius = (-PI * width_hz / LAG_HZ).exp();
                     [1.0, -1.0].iter().fold(power, |power, side| {
                         let distance = turn - side * TAU * hz / LAG_HZ;
