@@ -111,7 +111,7 @@ impl DeliveryMeter {
         self.analyzer = Analyzer::new(SampleRate::Hz8000);
         self.rows.clear();
         self.speech = None;
-        self.lost.clear();
+        self.lost.retain(|lost| lost.end > position);
         self.origin = position;
     }
 

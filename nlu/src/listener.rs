@@ -88,6 +88,7 @@ impl Listener {
         let Some(party) = self.parties.get_mut(&party) else { return };
         party.dropped += samples;
         if samples <= SILENCE_SAMPLES_MAX {
+            party.extractor.lose(party.pending.len() as u64, samples);
             party.pending.extend(std::iter::repeat_n(0.0, samples as usize));
             return;
         }
