@@ -1,6 +1,6 @@
 //! One notice of every kind, as one call would make them; for tests of everything that reads notices.
 
-use crate::notice::{LegQuality, LegReport, Notice, What};
+use crate::notice::{Delivery, LegQuality, LegReport, Notice, What};
 
 /// All kinds, in the order of the enum; all belong to `call-1` except the refused one.
 pub(crate) fn one_of_each() -> Vec<Notice> {
@@ -46,6 +46,21 @@ fn early() -> Vec<What> {
             syllables_per_s: 6.5,
             rate_z: 1.5,
             source: "model".into(),
+            delivery: Some(Delivery {
+                speaking_rate: 5.5,
+                articulation_rate: 6.25,
+                pause_share: 0.125,
+                snr_db: Some(24.5),
+                lost_share: 0.03125,
+                clipped_share: 0.0,
+                pitch_z: 2.25,
+                loudness_z: 3.0,
+                jitter_z: -0.5,
+                shimmer_z: -0.25,
+                harmonicity_z: 1.0,
+                alpha_ratio_z: 2.0,
+                level_z: 3.25,
+            }),
         },
         What::Decided {
             rule: "angry-caller".into(),

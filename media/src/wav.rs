@@ -1,4 +1,4 @@
-//! WAV bytes to mono audio at 8 kHz and back: prompts, recordings for `analyze`, what telephones play.
+//! WAV bytes to mono audio at 8 or 16 kHz and back: prompts, recordings for `analyze`, what telephones play.
 //!
 //! Reads integer PCM (8, 16, 24, 32 bits), 32-bit float and G.711, any channels, 8 to 48 kHz. Opens no file.
 
@@ -14,7 +14,7 @@ mod chunks;
 #[cfg(test)]
 mod tests;
 
-/// The rate of everything that comes out, Hz.
+/// The rate of everything that comes out unless another is asked for, Hz.
 pub const RATE_HZ: u32 = 8_000;
 /// The longest recording that is read, seconds.
 pub const SECONDS_MAX: u32 = 3_600;
@@ -32,7 +32,7 @@ pub enum Channel {
     Only(u16),
 }
 
-/// A recording, mono at 8 kHz.
+/// A recording, mono.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recording {
     /// Samples in `[-1, 1]`.
@@ -74,6 +74,11 @@ pub enum WavError {
 /// A recording that ends before its header says is taken as far as it goes.
 /// Errors name what was expected and found; the limits are [`SECONDS_MAX`], [`RATE_HZ_RANGE`] and [`CHANNELS_MAX`].
 pub fn read(source: impl Read, channel: Channel) -> Result<Recording, WavError> {
+    read_at(source, channel, RATE_HZ)
+}
+
+/// As [`read`], at `rate_hz` of the caller's choice, which must be in [`RATE_HZ_RANGE`].
+pub fn read_at(source: impl Read, channel: Channel, rate_hz: u32) -> Result<Recording, WavError> {
     let raw = chunks::read(source)?;
     if let Channel::Only(wanted) = channel
         && wanted >= raw.channels
@@ -82,7 +87,7 @@ pub fn read(source: impl Read, channel: Channel) -> Result<Recording, WavError> 
     }
 
     let mono = one_channel(raw.samples, raw.channels, channel);
-    let samples = resampled(mono, raw.rate_hz)?;
+    let samples = resampled(mono, raw.rate_hz, rate_hz)?;
     Ok(Recording { samples, rate_hz: raw.rate_hz, channels: raw.channels })
 }
 
@@ -145,16 +150,16 @@ fn one_channel(interleaved: Vec<f32>, channels: u16, channel: Channel) -> Vec<f3
     }
 }
 
-fn resampled(samples: Vec<f32>, rate_hz: u32) -> Result<Vec<f32>, WavError> {
-    if rate_hz == RATE_HZ || samples.is_empty() {
+fn resampled(samples: Vec<f32>, from_hz: u32, to_hz: u32) -> Result<Vec<f32>, WavError> {
+    if from_hz == to_hz || samples.is_empty() {
         return Ok(samples);
     }
     // Frames per call; a larger block only costs memory, because a whole recording is turned at once.
     const CHUNK: usize = 1_024;
     let fails =
-        |error: &dyn std::fmt::Display| format(format!("audio that can be brought to {RATE_HZ} Hz"), error.to_string());
-    let mut resampler = Fft::<f32>::new(rate_hz as usize, RATE_HZ as usize, CHUNK, 1, FixedSync::Input)
-        .map_err(|error| fails(&error))?;
+        |error: &dyn std::fmt::Display| format(format!("audio that can be brought to {to_hz} Hz"), error.to_string());
+    let mut resampler =
+        Fft::<f32>::new(from_hz as usize, to_hz as usize, CHUNK, 1, FixedSync::Input).map_err(|error| fails(&error))?;
     let input = SequentialSlice::new(&samples, 1, samples.len()).map_err(|error| fails(&error))?;
     let output = resampler.process_all(&input, samples.len(), None).map_err(|error| fails(&error))?;
     Ok(output.take_data())

@@ -32,6 +32,8 @@ pub(super) struct Calling {
     /// Until when the present one has to say something, while there is another one.
     patience: Option<Instant>,
     challenges: u32,
+    /// It has been sent again with a longer session interval.
+    asked_for_longer: bool,
     /// True since the present one's first provisional response: only then may CANCEL be sent (RFC 3261 §9.1).
     heard: bool,
     /// True since somebody has been told of the call: from then on no other place is tried.
@@ -94,6 +96,7 @@ impl Calling {
             attempts: Vec::new(),
             patience: None,
             challenges: 0,
+            asked_for_longer: false,
             heard: false,
             rings: false,
             cancel: Cancel::No,
@@ -239,6 +242,7 @@ impl Leg {
             100..200 => self.handle_provisional(&response).await,
             200..300 => self.handle_success(&response).await,
             401 | 407 if self.answer_challenge(&response) => ControlFlow::Continue(()),
+            422 if self.ask_for_longer(&response) => ControlFlow::Continue(()),
             code => {
                 let reason = message::code_and_reason(&response).1;
                 // These say that the place is of no use, not that the call is not wanted (RFC 3263 §4.3).
@@ -259,6 +263,22 @@ impl Leg {
         let (hop, link) = (hop.clone(), link.clone());
         calling.challenges += 1;
         calling.invite = again;
+        self.send_invite(hop, link).is_continue()
+    }
+
+    /// Sends the INVITE again with a session interval that is long enough for the far end (RFC 4028 §7.3), once; false
+    /// when there is none.
+    fn ask_for_longer(&mut self, response: &Response) -> bool {
+        let number = self.dialog.next_sequence();
+        let Stage::Calling(calling) = &mut self.stage else { return false };
+        if calling.asked_for_longer || calling.cancel != Cancel::No {
+            return false;
+        }
+        let Some(least_s) = session::least_interval_s(response) else { return false };
+        let Some(Attempt { hop, link, .. }) = calling.attempts.last() else { return false };
+        let (hop, link) = (hop.clone(), link.clone());
+        calling.asked_for_longer = true;
+        session::ask_for(&mut calling.invite.headers, least_s, number);
         self.send_invite(hop, link).is_continue()
     }
 

@@ -1,7 +1,8 @@
 //! What messages say of session timers (RFC 4028) and of provisional responses that must arrive (RFC 3262).
 
+use rsipstack::sip::headers::make_header;
 use rsipstack::sip::prelude::{HeadersExt, ToTypedHeader};
-use rsipstack::sip::{Header as SipHeader, Request, Response};
+use rsipstack::sip::{Header as SipHeader, Headers, Request, Response};
 
 use crate::control::{Refresher, SessionTerms};
 
@@ -19,6 +20,25 @@ pub(in crate::shell::sip) fn terms(message: &impl HeadersExt) -> SessionTerms {
         }
     });
     SessionTerms { supported: knows(message, "timer"), interval_s, refresher, takes_update: takes(message, "UPDATE") }
+}
+
+/// The shortest session interval that the far end agrees to, seconds: Min-SE of a 422. At most a day.
+pub(in crate::shell::sip) fn least_interval_s(response: &Response) -> Option<u32> {
+    let value = response.header_value("Min-SE")?;
+    value.split(';').next()?.trim().parse().ok().filter(|seconds| *seconds <= 86_400)
+}
+
+/// Puts another session interval into an INVITE, which is sent again under the next number.
+pub(in crate::shell::sip) fn ask_for(headers: &mut Headers, interval_s: u32, number: u32) {
+    let kept = |header: &SipHeader| !["session-expires", "min-se"].contains(&header.name().to_ascii_lowercase().as_str());
+    let mut changed: Vec<SipHeader> = headers.iter().filter(|header| kept(header)).cloned().collect();
+    for header in &mut changed {
+        if let SipHeader::CSeq(value) = header {
+            *value = format!("{number} INVITE").into();
+        }
+    }
+    changed.extend(["Session-Expires", "Min-SE"].map(|name| make_header(name, interval_s.to_string())));
+    *headers = changed.into();
 }
 
 /// Whether the sender names an extension as supported or required.

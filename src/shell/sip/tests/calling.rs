@@ -68,6 +68,22 @@ async fn reliable_provisional_responses_are_acknowledged_once_and_in_order() {
 }
 
 #[tokio::test]
+async fn a_longer_session_interval_is_asked_for_once() {
+    let mut stand = Stand::new(16).await;
+    stand.invite(&[("Session-Expires", "600"), ("Min-SE", "90"), ("X-Queue", "gold")]);
+    let invite = stand.receive("INVITE ").await;
+    stand.respond(&invite, 422, "Min-SE: 1200\r\n", "").await;
+    stand.receive("ACK ").await;
+    let again = stand.receive("INVITE ").await;
+    assert_eq!((value(&again, "Session-Expires"), value(&again, "Min-SE")), ("1200", "1200"));
+    assert_eq!((value(&again, "CSeq"), value(&again, "X-Queue")), ("2 INVITE", "gold"));
+    assert!(again.ends_with(SDP) && value(&again, "Via") != value(&invite, "Via"), "{again}");
+    stand.respond(&again, 422, "Min-SE: 2400\r\n", "").await;
+    stand.receive("ACK ").await;
+    stand.ends_with(failed(422, "Said")).await;
+}
+
+#[tokio::test]
 async fn bye_is_answered() {
     let mut stand = Stand::new(16).await;
     stand.call().await;
