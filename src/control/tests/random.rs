@@ -212,7 +212,7 @@ proptest! {
 fn the_sequences_reach_everything() {
     let mut runner = TestRunner::deterministic();
     let mut reached = BTreeSet::new();
-    for number in 0..3_000 {
+    for number in 0..6_000 {
         let mut sim = Sim::new(if number % 2 == 0 { settings() } else { protected() });
         for step in steps().new_tree(&mut runner).expect("no filters").current() {
             happen(&mut sim, &step);

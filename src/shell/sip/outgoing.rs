@@ -269,7 +269,7 @@ impl Leg {
     /// Sends the INVITE again with a session interval that is long enough for the far end (RFC 4028 §7.3), once; false
     /// when there is none.
     fn ask_for_longer(&mut self, response: &Response) -> bool {
-        let number = self.dialog.next_sequence();
+        let sequence = self.dialog.sequence();
         let Stage::Calling(calling) = &mut self.stage else { return false };
         if calling.asked_for_longer || calling.cancel != Cancel::No {
             return false;
@@ -278,7 +278,7 @@ impl Leg {
         let Some(Attempt { hop, link, .. }) = calling.attempts.last() else { return false };
         let (hop, link) = (hop.clone(), link.clone());
         calling.asked_for_longer = true;
-        session::ask_for(&mut calling.invite.headers, least_s, number);
+        session::ask_for(&mut calling.invite.headers, least_s, sequence.next());
         self.send_invite(hop, link).is_continue()
     }
 

@@ -30,7 +30,8 @@ pub(in crate::shell::sip) fn least_interval_s(response: &Response) -> Option<u32
 
 /// Puts another session interval into an INVITE, which is sent again under the next number.
 pub(in crate::shell::sip) fn ask_for(headers: &mut Headers, interval_s: u32, number: u32) {
-    let kept = |header: &SipHeader| !["session-expires", "min-se"].contains(&header.name().to_ascii_lowercase().as_str());
+    let kept =
+        |header: &SipHeader| !["session-expires", "min-se"].contains(&header.name().to_ascii_lowercase().as_str());
     let mut changed: Vec<SipHeader> = headers.iter().filter(|header| kept(header)).cloned().collect();
     for header in &mut changed {
         if let SipHeader::CSeq(value) = header {
