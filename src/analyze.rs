@@ -6,10 +6,11 @@ use std::path::Path;
 
 use media::wav::{self, Channel};
 use nlu::{Level, Listener, ListenerSettings, Observation, PartyId};
-use prosody::Frame;
+use prosody::trained::Frame;
 use serde::Serialize;
 
 use crate::cli::{AnalyzeArgs, Failure, ModelArgs, print_line, shows_progress};
+use crate::features;
 use crate::model::ModelFiles;
 use crate::picture::{self, CallPicture};
 use crate::words;
@@ -37,6 +38,9 @@ pub struct Analysis {
 /// # Errors
 /// When the recording cannot be read, or what was found cannot be written.
 pub fn run(args: &AnalyzeArgs) -> Result<(), Failure> {
+    if let Some(table) = args.features.features {
+        return features::run(&args.file, table, &args.features);
+    }
     let samples = read_recording(&args.file)?;
     let analysis = analyze(samples, &args.model)?;
     if let Some(why) = analysis.without_model.as_ref().filter(|_| shows_progress()) {
@@ -102,7 +106,7 @@ impl Analysis {
 
     /// The timeline as a picture, without marks.
     pub fn picture(&self, title: &str) -> CallPicture {
-        let seconds = |position: u64| position as f32 / prosody::SAMPLE_RATE_HZ as f32;
+        let seconds = |position: u64| position as f32 / prosody::trained::SAMPLE_RATE_HZ as f32;
         CallPicture {
             title: title.to_owned(),
             duration_s: seconds(self.samples.len() as u64),
@@ -117,9 +121,9 @@ impl Analysis {
 
 /// Lowest and highest sample of every 50 ms.
 fn envelope(samples: &[f32]) -> Vec<(f32, f32, f32)> {
-    const STEP: usize = prosody::SAMPLE_RATE_HZ as usize / 20;
+    const STEP: usize = prosody::trained::SAMPLE_RATE_HZ as usize / 20;
     let extremes = |piece: &[f32]| piece.iter().fold((0f32, 0f32), |(low, high), &s| (low.min(s), high.max(s)));
-    let at = |index: usize| (index * STEP) as f32 / prosody::SAMPLE_RATE_HZ as f32;
+    let at = |index: usize| (index * STEP) as f32 / prosody::trained::SAMPLE_RATE_HZ as f32;
     samples.chunks(STEP).map(extremes).enumerate().map(|(index, (low, high))| (at(index), low, high)).collect()
 }
 
@@ -144,7 +148,7 @@ impl Step {
     fn of(observation: &Observation) -> Self {
         let evidence = &observation.evidence;
         Self {
-            audio_ms: observation.position * 1_000 / u64::from(prosody::SAMPLE_RATE_HZ),
+            audio_ms: observation.position * 1_000 / u64::from(prosody::trained::SAMPLE_RATE_HZ),
             emotion: words::emotion(observation.emotion),
             level: words::level(observation.level),
             anger: observation.anger,
@@ -188,12 +192,14 @@ impl Summary {
     fn of(file: &Path, analysis: &Analysis) -> Self {
         let high = analysis.observations.iter().find(|observation| observation.level == Level::High);
         let peak_level = analysis.observations.iter().map(|observation| observation.level).max().unwrap_or(Level::Low);
-        let rate = f64::from(prosody::SAMPLE_RATE_HZ);
+        let rate = f64::from(prosody::trained::SAMPLE_RATE_HZ);
         Self {
             summary: true,
             file: file.display().to_string(),
             duration_s: analysis.samples.len() as f64 / rate,
-            speech_s: analysis.frames.iter().filter(|(_, speech)| *speech).count() as f64 * prosody::HOP as f64 / rate,
+            speech_s: analysis.frames.iter().filter(|(_, speech)| *speech).count() as f64
+                * prosody::trained::HOP as f64
+                / rate,
             observations: analysis.observations.len(),
             peak_anger: analysis.peak().map_or(0.0, |peak| peak.anger),
             peak_level: words::level(peak_level),

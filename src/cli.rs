@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::features::Features;
 use crate::{analyze, demo, eval, serve, settings};
 
 /// Hears when a caller is getting angry and acts while the call is still on.
@@ -71,9 +72,26 @@ pub struct AnalyzeArgs {
     /// Also draws the recording's timeline.
     #[arg(long, value_name = "FILE.svg")]
     pub svg: Option<PathBuf>,
+    /// The prosody alone, as a table.
+    #[command(flatten)]
+    pub features: FeatureArgs,
     /// What judges the voice.
     #[command(flatten)]
     pub model: ModelArgs,
+}
+
+/// Which table of the prosody, and in what form.
+#[derive(Debug, Clone, Default, Args)]
+pub struct FeatureArgs {
+    /// Prints the prosody instead of the emotion: descriptors of every 10 ms, or functionals; openSMILE's column names.
+    #[arg(long, value_name = "TABLE", requires = "csv", conflicts_with_all = ["json", "svg"])]
+    pub features: Option<Features>,
+    /// The form of the table: comma-separated values.
+    #[arg(long, requires = "features")]
+    pub csv: bool,
+    /// Functionals of the last so many seconds, every half second; of the whole recording when not given.
+    #[arg(long, value_name = "SECONDS", requires = "features")]
+    pub window_s: Option<f32>,
 }
 
 /// Where the acoustic model and its runtime are.
@@ -105,6 +123,8 @@ pub struct DemoArgs {
 enum EvalCommand {
     /// Emotion from voice: a folder with `manifest.csv` (file,label,speaker,…) and its recordings (WAV).
     Speech(EvalSpeechArgs),
+    /// Pitch: a folder of signals with known contours (made when asked for), ours beside other tools' tracks.
+    Pitch(EvalPitchArgs),
 }
 
 /// `calmline eval speech`.
@@ -121,6 +141,32 @@ pub struct EvalSpeechArgs {
     pub model: ModelArgs,
 }
 
+/// `calmline eval pitch`.
+#[derive(Debug, Args)]
+pub struct EvalPitchArgs {
+    /// Holds `source/`, `truth/`, a folder per condition and, where other tools ran, `tracks/TOOL/CONDITION/`.
+    #[arg(value_name = "DIR")]
+    pub data: PathBuf,
+    /// First makes the signals of every condition from `source/`; where there is none, from synthetic voices.
+    #[arg(long)]
+    pub make: bool,
+    /// Synthetic voices of each kind.
+    #[arg(long, value_name = "N", default_value_t = 6)]
+    pub voices: usize,
+    /// What the synthetic voices and the noises grow from.
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    pub seed: u64,
+    /// Also tells every kind of contour by itself.
+    #[arg(long)]
+    pub kinds: bool,
+    /// Also writes every row as CSV.
+    #[arg(long, value_name = "FILE.csv")]
+    pub csv: Option<PathBuf>,
+    /// Prints the figures as one JSON object on the last line.
+    #[arg(long)]
+    pub json: bool,
+}
+
 impl Cli {
     /// Runs the command and says how it went on standard error.
     pub fn run(self) -> ExitCode {
@@ -130,6 +176,7 @@ impl Cli {
             Command::Analyze(args) => analyze::run(&args),
             Command::Demo(args) => demo::run(&args),
             Command::Eval(EvalCommand::Speech(args)) => eval::speech(&args),
+            Command::Eval(EvalCommand::Pitch(args)) => eval::pitch(&args),
         };
         match outcome {
             Ok(()) => ExitCode::SUCCESS,

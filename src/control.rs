@@ -5,6 +5,7 @@
 
 mod act;
 mod asking;
+mod audio;
 mod call;
 mod codecs;
 mod command;
@@ -19,6 +20,8 @@ mod input;
 mod keys;
 mod leg;
 mod offer;
+mod order;
+mod pass;
 mod ports;
 mod prompts;
 mod refer;
@@ -26,9 +29,11 @@ mod reoffer;
 mod reroute;
 mod session;
 mod setup;
+mod supervise;
 mod takeover;
 #[cfg(test)]
 mod tests;
+mod timer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -39,29 +44,34 @@ use std::time::Duration;
 use forks::siprec::Seat;
 use ipnet::IpNet;
 use media::sdp::Fingerprint;
-use media::{LegId, Sound};
+use media::{LegId, PromptId, Sound};
 use routing::CallKey;
 
 pub use command::{Command, InfoMethod, SipCommand};
 pub use description::Description;
 pub use fork::{ForkCommand, ForkEvent, ForkOpening, Source, StreamId};
-pub use input::{HandshakeFailure, Header, Input, Invite, OfferMethod, Order, ReplyId, SipEvent};
+pub use input::{HandshakeFailure, Header, Input, Invite, OfferMethod, Refresher, ReplyId, SessionTerms, SipEvent};
+pub use order::{Denied, DeniedKind, Done, Hears, Order, Party, PlayedSound, SupervisorMode, Whom};
 
 use self::call::{Call, Stage};
 use self::context::{Context, Shared};
 use self::keys::Way;
 use self::leg::header;
 use self::ports::PortPool;
+use self::prompts::How;
 use self::setup::Refusal;
+use self::supervise::Part;
 use crate::notice::{Notice, What};
 use crate::pbx::Outcome;
-use crate::settings::{Limits, Parties, Pattern, PbxTerms, PortRange, Routes, Settings, Target};
+use crate::settings::{Limits, Parties, Pattern, PbxTerms, PortRange, Routes, Settings, SupervisionSettings, Target};
 
 /// What call control needs to know of the configuration.
 #[derive(Debug, Clone)]
 pub struct ControlSettings {
     /// The address that our SDP shows.
     pub address: IpAddr,
+    /// The address that our SIP messages show.
+    pub sip_address: IpAddr,
     /// The addresses that far ends in certain networks are shown instead.
     pub networks: Vec<(IpNet, IpAddr)>,
     /// How long a port rests before another call gets it.
@@ -78,6 +88,8 @@ pub struct ControlSettings {
     pub parties: Parties,
     /// What is refused or ended when it grows too large or too old.
     pub limits: Limits,
+    /// Who may supervise calls.
+    pub supervision: SupervisionSettings,
     /// Where calls can be sent, by name.
     pub targets: BTreeMap<String, Target>,
     /// Which targets a call is offered to.
@@ -96,6 +108,7 @@ impl From<&Settings> for ControlSettings {
     fn from(settings: &Settings) -> ControlSettings {
         ControlSettings {
             address: settings.media.external_address,
+            sip_address: settings.sip.external.first().copied().unwrap_or(settings.media.external_address),
             networks: settings.media.networks.clone(),
             port_rest: settings.media.port_rest,
             fingerprint: None,
@@ -104,6 +117,7 @@ impl From<&Settings> for ControlSettings {
             silence_limit: settings.media.silence_limit,
             parties: settings.listening.parties,
             limits: settings.limits.clone(),
+            supervision: settings.supervision.clone(),
             targets: settings.targets.clone(),
             routes: settings.routes.clone(),
             agents: settings.forks.agents.clone(),
@@ -202,7 +216,7 @@ impl Control {
                 self.with_owner(now, leg, out, |call, context| call.heard(context, &observation));
             }
             Input::Spoke { leg, lasted } => {
-                self.with_owner(now, leg, out, |call, context| call.voice(context, leg, lasted));
+                self.with_owner(now, leg, out, |call, context| call.spoke(context, leg, lasted));
             }
             Input::Key { leg, key } => {
                 self.with_owner(now, leg, out, |call, context| call.pressed(context, leg, key, Way::Audio));
@@ -222,13 +236,60 @@ impl Control {
                     self.with_call(now, key, out, |call, context| call.order_answered(context, answer));
                 }
             }
-            Input::Order(Order::HangUp { call }) => {
-                if let Some(key) = self.key_of(&call) {
-                    self.with_call(now, key, out, |call, context| call.finish(context, "hung up by an operator"));
-                }
+            Input::Order(order) => {
+                // Nobody waits for the answer; what cannot be done is left undone.
+                let _ = self.order(now, order, out);
             }
-            Input::Order(Order::Drain) => self.draining = true,
-            Input::Order(Order::Listening { up }) => self.listening = up,
+        }
+    }
+
+    /// Carries out an order at `now`.
+    ///
+    /// # Errors
+    /// Why it cannot be carried out; then nothing is changed.
+    pub fn order(&mut self, now: Duration, order: Order, out: &mut Vec<Command>) -> Result<Done, Denied> {
+        match order {
+            Order::HangUp { call } => self.ordered(now, &call, out, |call, context| {
+                call.finish(context, "hung up by an operator");
+                Ok(Done::Accepted)
+            }),
+            Order::Supervise { call, whom, mode, hears } => self.ordered(now, &call, out, |call, context| {
+                call.call_supervisor(context, whom, Part { mode, hears }).map(Done::Supervisor)
+            }),
+            Order::ChangeSupervisor { call, supervisor, mode, hears } => {
+                self.ordered(now, &call, out, |call, context| {
+                    call.change_supervisor(context, supervisor, mode, hears).map(|()| Done::Accepted)
+                })
+            }
+            Order::EndSupervisor { call, supervisor } => self.ordered(now, &call, out, |call, context| {
+                call.end_supervisor(context, supervisor).map(|()| Done::Accepted)
+            }),
+            Order::Play { call, party, sound, mode, until } => {
+                let how = How { party, mode, until };
+                self.ordered(now, &call, out, |call, context| call.play_by_order(context, sound, how))
+            }
+            Order::StopPlay { call, prompt } => self.ordered(now, &call, out, |call, context| {
+                call.stop_by_order(context, PromptId(prompt)).map(|()| Done::Accepted)
+            }),
+            Order::OpenAudio { call, layout } => {
+                self.ordered(now, &call, out, |call, context| call.open_audio(context, layout))
+            }
+            Order::AudioMissed { call, client, missed_ms } => self.ordered(now, &call, out, |call, context| {
+                call.audio_missed(context, client, missed_ms);
+                Ok(Done::Accepted)
+            }),
+            Order::CloseAudio { call, client } => self.ordered(now, &call, out, |call, context| {
+                call.close_audio(context, client);
+                Ok(Done::Accepted)
+            }),
+            Order::Drain => {
+                self.draining = true;
+                Ok(Done::Accepted)
+            }
+            Order::Listening { up } => {
+                self.listening = up;
+                Ok(Done::Accepted)
+            }
         }
     }
 
@@ -442,6 +503,21 @@ impl Control {
         }
     }
 
+    /// Carries an order out on the call of that id.
+    fn ordered(
+        &mut self,
+        now: Duration,
+        id: &str,
+        out: &mut Vec<Command>,
+        work: impl FnOnce(&mut Call, &mut Context<'_>) -> Result<Done, Denied>,
+    ) -> Result<Done, Denied> {
+        let mut outcome = Err(Denied::no_such_call());
+        if let Some(key) = self.key_of(id) {
+            self.with_call(now, key, out, |call, context| outcome = work(call, context));
+        }
+        outcome
+    }
+
     /// Does something with a call, then drops it when nothing is left of it, or notes when it is next due.
     fn with_call(
         &mut self,
@@ -495,7 +571,9 @@ fn leg_of(event: &SipEvent) -> LegId {
     match event {
         SipEvent::Incoming { leg, .. }
         | SipEvent::Cancelled { leg }
-        | SipEvent::Confirmed { leg }
+        | SipEvent::Confirmed { leg, .. }
+        | SipEvent::Acknowledged { leg, .. }
+        | SipEvent::Updated { leg, .. }
         | SipEvent::Progress { leg, .. }
         | SipEvent::Answered { leg, .. }
         | SipEvent::Failed { leg, .. }

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod control;
 pub mod demo;
 pub mod eval;
+pub mod features;
 pub mod metrics;
 pub mod model;
 pub mod notice;

@@ -15,12 +15,14 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, 
 
 use crate::notice::{LegReport, Notice, What};
 use table::{
-    ALERTS, BUILD_INFO, CALL_ANGER_PEAK, CALL_SETUP, CALL_TALK, CALLS_ACTIVE, CALLS_ANSWERED, CALLS_ENDED,
-    CALLS_REDIRECTED, CALLS_REFUSED, CALLS_STARTED, DECISIONS, FORKED_SAMPLES, FORKS, HANDSHAKE,
-    HANDSHAKE_DATAGRAMS_DROPPED, HANDSHAKES, KEYS, LEG_BURST, LEG_DISCARDED, LEG_JITTER, LEG_LOSS, LEG_OPINION,
-    LEG_RATING, LEG_ROUND_TRIP, LISTENER_RESTARTS, LISTENER_UP, LISTENING_BACKLOG, OBSERVATIONS, PACKETS_LOST,
-    PACKETS_REFUSED, PACKETS_RELAYED, PBX_ORDERS, PBX_UP, PBX_WAITING, POLICY_INFO, PROMPTS, REACTION, REINVITES,
-    REROUTE_ANSWER, REROUTE_GAP, REROUTES, TAP_DROPPED, TICK_LATENESS,
+    ALERTS, AUDIO_CLIENTS, AUDIO_MISSED, BUILD_INFO, CALL_ANGER_PEAK, CALL_SETUP, CALL_TALK, CALLS_ACTIVE,
+    CALLS_ANSWERED, CALLS_ENDED, CALLS_REDIRECTED, CALLS_REFUSED, CALLS_STARTED, COPIER_RESTARTS, COPIES_DROPPED,
+    DECISIONS, DNS_TROUBLES, FORKED_SAMPLES, FORKS, HANDSHAKE, HANDSHAKE_DATAGRAMS_DROPPED, HANDSHAKES, KEYS,
+    LEG_BURST, LEG_DISCARDED, LEG_JITTER, LEG_LOSS, LEG_OPINION, LEG_RATING, LEG_ROUND_TRIP, LISTENER_RESTARTS,
+    LISTENER_UP, LISTENING_BACKLOG, OBSERVATIONS, PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, PBX_ORDERS, PBX_UP,
+    PBX_WAITING, POLICY_INFO, PROMPTS, REACTION, REINVITES, REROUTE_ANSWER, REROUTE_GAP, REROUTES, SIP_CERTIFICATES,
+    SIP_CONNECTIONS, SIP_FAILOVERS, SIP_REFUSED, SUPERVISORS, SUPERVISORS_ACTIVE, TAP_DROPPED, TICK_LATENESS,
+    TRUNK_REGISTERED, TRUNK_UP,
 };
 pub use table::{Bounds, Kind, Metric, TABLE};
 
@@ -146,6 +148,20 @@ impl Metrics {
             }
             What::LegEnded(report) => self.observe_leg(report),
             What::Alert { severity, .. } => self.count(&ALERTS, &[severity], 1),
+            What::SupervisorCalled { .. } => self.count(&SUPERVISORS, &["called"], 1),
+            What::SupervisorJoined { .. } => {
+                self.count(&SUPERVISORS, &["joined"], 1);
+                self.gauge(&SUPERVISORS_ACTIVE, &[]).increment(1.0);
+            }
+            What::SupervisorChanged { .. } => {}
+            What::SupervisorLeft { .. } => {
+                self.count(&SUPERVISORS, &["left"], 1);
+                self.gauge(&SUPERVISORS_ACTIVE, &[]).decrement(1.0);
+            }
+            What::SupervisorFailed { .. } => self.count(&SUPERVISORS, &["failed"], 1),
+            What::AudioOpened { .. } => self.gauge(&AUDIO_CLIENTS, &[]).increment(1.0),
+            What::AudioMissed { missed_ms, .. } => self.count(&AUDIO_MISSED, &[], missed_ms / 20),
+            What::AudioClosed { .. } => self.gauge(&AUDIO_CLIENTS, &[]).decrement(1.0),
             What::CallEnded { reason, talk_ms, peak_anger, .. } => {
                 self.count(&CALLS_ENDED, &[reason], 1);
                 self.gauge(&CALLS_ACTIVE, &[]).decrement(1.0);
@@ -176,9 +192,53 @@ impl Metrics {
         self.count(&HANDSHAKE_DATAGRAMS_DROPPED, &[], 1);
     }
 
+    /// A message or connection was refused.
+    pub fn count_sip_refused(&self, reason: &str) {
+        self.count(&SIP_REFUSED, &[reason], 1);
+    }
+
+    /// A call is sent to the next place of its target.
+    pub fn count_failover(&self) {
+        self.count(&SIP_FAILOVERS, &[], 1);
+    }
+
+    /// Certificate files had changed.
+    pub fn count_certificates(&self, outcome: &str) {
+        self.count(&SIP_CERTIFICATES, &[outcome], 1);
+    }
+
+    /// A question to the DNS had no answer.
+    pub fn count_dns(&self, outcome: &str) {
+        self.count(&DNS_TROUBLES, &[outcome], 1);
+    }
+
+    /// How many SIP connections are up.
+    pub fn set_sip_connections(&self, count: usize) {
+        self.gauge(&SIP_CONNECTIONS, &[]).set(count as f64);
+    }
+
+    /// Whether a trunk answers, and whether we are registered there; what is not known is not shown.
+    pub fn set_trunk(&self, trunk: &str, up: Option<bool>, registered: Option<bool>) {
+        for (metric, value) in [(&TRUNK_UP, up), (&TRUNK_REGISTERED, registered)] {
+            if let Some(value) = value {
+                self.gauge(metric, &[trunk]).set(f64::from(u8::from(value)));
+            }
+        }
+    }
+
     /// How late a media tick ran.
     pub fn record_tick_lateness(&self, lateness: Duration) {
         self.record(&TICK_LATENESS, &[], lateness.as_secs_f64());
+    }
+
+    /// Packets that live copies of calls did not get since the last report.
+    pub fn count_copies_dropped(&self, packets: u64) {
+        self.count(&COPIES_DROPPED, &[], packets);
+    }
+
+    /// The copying thread began anew.
+    pub fn count_copier_restart(&self) {
+        self.count(&COPIER_RESTARTS, &[], 1);
     }
 
     /// The listening thread was started anew; `cause` is one of a few words, e.g. `panic`, `stall`.

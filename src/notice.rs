@@ -18,6 +18,59 @@ pub struct Notice {
     pub what: What,
 }
 
+/// How a party speaks. Scores (`_z`) are robust standard scores of the newest second of speech against the speaker's
+/// baseline, ±6; 0 until 3 s of speech are known.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Syllables per second of the last 10 s, pauses included.
+    pub speaking_rate: f32,
+    /// Syllables per second of speech without pauses.
+    pub articulation_rate: f32,
+    /// Share of pauses in the last 10 s, 0-1.
+    pub pause_share: f32,
+    /// Signal-to-noise ratio of the last 10 s, dB; absent while too little is voiced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snr_db: Option<f32>,
+    /// Share of the last 10 s that was lost on the way and concealed, 0-1.
+    pub lost_share: f32,
+    /// Share of the samples of the last 10 s that are cut off at full scale, 0-1.
+    pub clipped_share: f32,
+    /// F0, median of the voiced hops as all of these.
+    pub pitch_z: f32,
+    /// Loudness.
+    pub loudness_z: f32,
+    /// Jitter.
+    pub jitter_z: f32,
+    /// Shimmer.
+    pub shimmer_z: f32,
+    /// Harmonics-to-noise ratio.
+    pub harmonicity_z: f32,
+    /// Alpha ratio.
+    pub alpha_ratio_z: f32,
+    /// Level of speech.
+    pub level_z: f32,
+}
+
+impl From<nlu::Delivery> for Delivery {
+    fn from(heard: nlu::Delivery) -> Self {
+        Self {
+            speaking_rate: heard.speaking_rate,
+            articulation_rate: heard.articulation_rate,
+            pause_share: heard.pause_share,
+            snr_db: heard.snr_db,
+            lost_share: heard.lost_share,
+            clipped_share: heard.clipped_share,
+            pitch_z: heard.pitch_z,
+            loudness_z: heard.loudness_z,
+            jitter_z: heard.jitter_z,
+            shimmer_z: heard.shimmer_z,
+            harmonicity_z: heard.harmonicity_z,
+            alpha_ratio_z: heard.alpha_ratio_z,
+            level_z: heard.level_z,
+        }
+    }
+}
+
 /// What happened to a call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -103,6 +156,9 @@ pub enum What {
         rate_z: f32,
         /// `model` or `signal_only`.
         source: String,
+        /// How the party speaks and how good its audio is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        delivery: Option<Delivery>,
     },
     /// A rule fired.
     Decided {
@@ -171,6 +227,12 @@ pub enum What {
     PromptStarted {
         /// The file; `say: TEXT` for a spoken text, as the policy has it.
         file: String,
+        /// Who hears it: `caller` or `callee`.
+        #[serde(default)]
+        party: String,
+        /// Its number.
+        #[serde(default)]
+        prompt: u32,
         /// From decision to first packet, milliseconds.
         reaction_ms: u64,
     },
@@ -178,6 +240,12 @@ pub enum What {
     PromptEnded {
         /// The file.
         file: String,
+        /// Who heard it: `caller` or `callee`.
+        #[serde(default)]
+        party: String,
+        /// Its number.
+        #[serde(default)]
+        prompt: u32,
         /// False when it was cut short.
         completed: bool,
     },
@@ -185,6 +253,12 @@ pub enum What {
     PromptFailed {
         /// The file.
         file: String,
+        /// Who was to hear it: `caller` or `callee`.
+        #[serde(default)]
+        party: String,
+        /// Its number.
+        #[serde(default)]
+        prompt: u32,
         /// Why.
         reason: String,
     },
@@ -240,6 +314,72 @@ pub enum What {
         /// The PBX's name of a call that is forked to us.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pbx_call: Option<String>,
+    },
+    /// A supervisor's phone is called.
+    SupervisorCalled {
+        /// Its number in the call, from 1.
+        supervisor: u32,
+        /// Name of the target, or the SIP URI.
+        target: String,
+        /// `listen`, `whisper` or `barge`.
+        mode: String,
+        /// Who alone hears a whisper: `caller` or `callee`.
+        party: Option<String>,
+        /// Whom it hears: `both`, `caller` or `callee`.
+        hears: String,
+    },
+    /// A supervisor has answered and hears the call.
+    SupervisorJoined {
+        /// Its number in the call.
+        supervisor: u32,
+        /// From order to answer, milliseconds.
+        answer_ms: u64,
+    },
+    /// Others hear a supervisor from now on, or will once it answers.
+    SupervisorChanged {
+        /// Its number in the call.
+        supervisor: u32,
+        /// `listen`, `whisper` or `barge`.
+        mode: String,
+        /// Who alone hears a whisper: `caller` or `callee`.
+        party: Option<String>,
+        /// Whom it hears: `both`, `caller` or `callee`.
+        hears: String,
+    },
+    /// A supervisor who took part does so no longer.
+    SupervisorLeft {
+        /// Its number in the call.
+        supervisor: u32,
+        /// Why.
+        reason: String,
+    },
+    /// A supervisor has not come.
+    SupervisorFailed {
+        /// Its number in the call.
+        supervisor: u32,
+        /// Why.
+        reason: String,
+    },
+    /// Somebody gets a live copy of the call's audio.
+    AudioOpened {
+        /// Its number in the call, from 1.
+        client: u32,
+        /// `stereo` or `mixed`.
+        layout: String,
+    },
+    /// A client was too slow for some of the audio.
+    AudioMissed {
+        /// Its number in the call.
+        client: u32,
+        /// How much it did not get, milliseconds.
+        missed_ms: u64,
+    },
+    /// A client gets no more audio.
+    AudioClosed {
+        /// Its number in the call.
+        client: u32,
+        /// How long it was there, milliseconds.
+        lasted_ms: u64,
     },
     /// The call is over.
     CallEnded {

@@ -1,6 +1,6 @@
 //! One notice of every kind, as one call would make them; for tests of everything that reads notices.
 
-use crate::notice::{ForkedParty, LegQuality, LegReport, Notice, What};
+use crate::notice::{Delivery, ForkedParty, LegQuality, LegReport, Notice, What};
 
 /// All kinds; all belong to `call-1` except those that were never up.
 pub(crate) fn one_of_each() -> Vec<Notice> {
@@ -51,6 +51,21 @@ fn early() -> Vec<What> {
             syllables_per_s: 6.5,
             rate_z: 1.5,
             source: "model".into(),
+            delivery: Some(Delivery {
+                speaking_rate: 5.5,
+                articulation_rate: 6.25,
+                pause_share: 0.125,
+                snr_db: Some(24.5),
+                lost_share: 0.03125,
+                clipped_share: 0.0,
+                pitch_z: 2.25,
+                loudness_z: 3.0,
+                jitter_z: -0.5,
+                shimmer_z: -0.25,
+                harmonicity_z: 1.0,
+                alpha_ratio_z: 2.0,
+                level_z: 3.25,
+            }),
         },
         What::Decided {
             rule: "angry-caller".into(),
@@ -63,14 +78,19 @@ fn early() -> Vec<What> {
             keys: None,
             actions: vec!["prompt sorry-transfer.wav".into(), "reroute bridge human".into()],
         },
-        What::PromptStarted { file: "sorry-transfer.wav".into(), reaction_ms: 40 },
+        What::PromptStarted { file: "sorry-transfer.wav".into(), party: "caller".into(), prompt: 7, reaction_ms: 40 },
     ]
 }
 
 fn late() -> Vec<What> {
     vec![
-        What::PromptEnded { file: "sorry-transfer.wav".into(), completed: true },
-        What::PromptFailed { file: "missing.wav".into(), reason: "no such file".into() },
+        What::PromptEnded { file: "sorry-transfer.wav".into(), party: "caller".into(), prompt: 7, completed: true },
+        What::PromptFailed {
+            file: "missing.wav".into(),
+            party: "callee".into(),
+            prompt: 8,
+            reason: "no such file".into(),
+        },
         What::RerouteStarted { via: "bridge".into(), target: "human".into() },
         What::Rerouted { via: "bridge".into(), target: "human".into(), answer_ms: 850, gap_ms: Some(18) },
         What::Alert {
@@ -128,6 +148,20 @@ fn late() -> Vec<What> {
             details: [("ucid".to_owned(), "000123".to_owned())].into(),
         },
         What::ForkPaused { on: true },
+        What::SupervisorCalled {
+            supervisor: 1,
+            target: "floor".into(),
+            mode: "whisper".into(),
+            party: Some("callee".into()),
+            hears: "both".into(),
+        },
+        What::SupervisorJoined { supervisor: 1, answer_ms: 2_400 },
+        What::SupervisorChanged { supervisor: 1, mode: "barge".into(), party: None, hears: "caller".into() },
+        What::SupervisorLeft { supervisor: 1, reason: "BYE received".into() },
+        What::SupervisorFailed { supervisor: 2, reason: "486 Busy Here".into() },
+        What::AudioOpened { client: 1, layout: "stereo".into() },
+        What::AudioMissed { client: 1, missed_ms: 1_240 },
+        What::AudioClosed { client: 1, lasted_ms: 30_000 },
         What::CallEnded {
             reason: "caller hung up".into(),
             talk_ms: 61_500,

@@ -6,14 +6,16 @@
 mod check;
 mod fault;
 mod forks;
+mod headers;
 mod pbx;
 mod policies;
 mod read;
 mod route;
+mod sip;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,12 +25,17 @@ use media::sdp::{Exchange, Protection};
 pub use check::check;
 pub use fault::Fault;
 pub use forks::ForkSettings;
+pub use headers::{HeaderChanges, HeaderRules};
 pub use ipnet::IpNet;
 use media::tone::Region;
 pub use pbx::{PbxKind, PbxSettings, PbxTerms, SecretSource};
-pub use policies::{Policies, load_policy};
+pub use policies::{Policies, load_policy, read_prompt};
 pub(crate) use route::uri_of;
 pub use route::{HeaderMatch, Pattern, RequestView, Returning, Route, Routes};
+pub use sip::{
+    Account, Authentication, ClientCertificate, Listener, PasswordSource, Registration, SipSettings, TlsSettings,
+    TrunkSettings, UnknownSources,
+};
 
 use crate::pbx::Place;
 use crate::shell::media::{MediaIo, MediaPriority};
@@ -56,47 +63,14 @@ pub struct Settings {
     pub forks: ForkSettings,
     /// `[pbx.NAME]`: who can be asked to act on calls, by name.
     pub pbxes: BTreeMap<String, PbxSettings>,
+    /// `[supervision]`.
+    pub supervision: SupervisionSettings,
+    /// `[trunks.NAME]`: the neighbours that calls come from and go to, by name.
+    pub trunks: BTreeMap<String, TrunkSettings>,
     /// `[targets.NAME]`: where calls can be sent, by name.
     pub targets: BTreeMap<String, Target>,
     /// `[[route]]`, in file order.
     pub routes: Routes,
-}
-
-/// How SIP is spoken.
-#[derive(Debug, Clone)]
-pub struct SipSettings {
-    /// The UDP socket SIP is received on and sent from.
-    pub listen: SocketAddr,
-    /// The address that Via and Contact show; the port is that of `listen`. Never unspecified.
-    pub external_address: IpAddr,
-    /// The User-Agent and Server header.
-    pub user_agent: String,
-    /// Source networks whose requests are answered; everybody else is ignored. Never empty when read from a file.
-    pub trusted: Vec<IpNet>,
-}
-
-impl SipSettings {
-    /// Whether requests from `source` are answered.
-    pub fn trusts(&self, source: IpAddr) -> bool {
-        let source = source.to_canonical();
-        self.trusted.iter().any(|network| network.contains(&source))
-    }
-
-    /// The address and port that Via and Contact show.
-    pub fn advertised(&self) -> SocketAddr {
-        SocketAddr::new(self.external_address, self.listen.port())
-    }
-}
-
-impl Default for SipSettings {
-    fn default() -> Self {
-        SipSettings {
-            listen: SocketAddr::new(LOOPBACK, 5060),
-            external_address: LOOPBACK,
-            user_agent: concat!("Calmline/", env!("CARGO_PKG_VERSION")).to_owned(),
-            trusted: loopback_networks(),
-        }
-    }
 }
 
 /// How RTP is sent and received.
@@ -182,6 +156,8 @@ pub struct Limits {
     pub call: Duration,
     /// How often an answered leg is asked whether it still knows the dialog.
     pub session_check: Duration,
+    /// The session timer (RFC 4028) that far ends are asked for, seconds; `None`: only what they ask for.
+    pub session_expires_s: Option<u32>,
     /// What Retry-After says with a 503.
     pub retry_after: Duration,
 }
@@ -193,6 +169,7 @@ impl Default for Limits {
             ring: Duration::from_secs(30),
             call: Duration::from_secs(240 * 60),
             session_check: Duration::from_secs(900),
+            session_expires_s: Some(1800),
             retry_after: Duration::from_secs(5),
         }
     }
@@ -344,6 +321,21 @@ impl Default for PolicySettings {
     }
 }
 
+/// Who may be called to supervise calls.
+#[derive(Debug, Clone)]
+pub struct SupervisionSettings {
+    /// Supervisors of one call, 0-3; with 0 there is no supervision by phone.
+    pub per_call: usize,
+    /// What addresses may be called that are no targets; empty: none.
+    pub uris: Vec<Pattern>,
+}
+
+impl Default for SupervisionSettings {
+    fn default() -> Self {
+        SupervisionSettings { per_call: 2, uris: Vec::new() }
+    }
+}
+
 /// Which audio is spoken with one neighbour: the target of a call, or the callers of a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AudioTerms {
@@ -366,12 +358,16 @@ pub struct Target {
     pub uri: String,
     /// Where requests are sent instead of to the URI's host; `None`: to the URI's host.
     pub proxy: Option<SocketAddr>,
+    /// The trunk that it is reached by, whose health and credentials count.
+    pub trunk: Option<String>,
     /// What audio it is offered.
     pub audio: AudioTerms,
     /// Where it is inside a PBX.
     pub place: Place,
     /// Whether it is told of the caller in User-to-User (RFC 7433) too.
     pub user_to_user: bool,
+    /// What it gets to see of the caller's headers.
+    pub headers: HeaderRules,
 }
 
 impl Target {
@@ -393,11 +389,26 @@ pub(crate) fn host_of(uri: &str) -> Option<&str> {
     (!host.is_empty()).then_some(host)
 }
 
+/// Whether a text is `sip:`, a user of letters, digits and `+-_.*#`, `@`, and a host with or without a port: nothing
+/// that could mean another host to whoever calls it than to whoever reads it.
+pub fn is_plain_sip(uri: &str) -> bool {
+    let Some((user, host)) = uri.strip_prefix("sip:").and_then(|rest| rest.split_once('@')) else { return false };
+    let plain_user = !user.is_empty() && user.chars().all(|c| c.is_ascii_alphanumeric() || "+-_.*#".contains(c));
+    let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-.".contains(c));
+    let plain_host = match host.rsplit_once(':') {
+        _ if host.parse::<SocketAddr>().is_ok_and(|address| address.port() > 0) => true,
+        _ if host.starts_with('[') => host[1..].strip_suffix(']').is_some_and(|ip| ip.parse::<Ipv6Addr>().is_ok()),
+        Some((name, port)) => is_name(name) && port.parse::<u16>().is_ok_and(|port| port > 0),
+        None => is_name(host),
+    };
+    plain_user && plain_host && uri.len() <= 256
+}
+
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// 127.0.0.0/8 and ::1/128.
 fn loopback_networks() -> Vec<IpNet> {
     let v4 = ipnet::Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
-    let v6 = ipnet::Ipv6Net::new_assert(std::net::Ipv6Addr::LOCALHOST, 128);
+    let v6 = ipnet::Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128);
     vec![IpNet::V4(v4), IpNet::V6(v6)]
 }

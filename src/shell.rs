@@ -1,6 +1,7 @@
 //! The thin outside: clock, sockets and threads around the pure cores.
 
 pub mod clock;
+pub mod copy;
 pub mod dtls;
 pub mod fork;
 pub mod listen;

@@ -1,14 +1,16 @@
-//! The HTTP API: calls, events, health, metrics.
+//! The HTTP API: calls, orders, live audio, events, health, metrics.
 //!
 //! Decides nothing: it shows the board and hands orders to call control. No door without the token, except health.
 //! Plain HTTP/1.1; TLS is the business of a proxy in front while the API listens on loopback.
 
+mod audio;
 mod auth;
 mod board;
 mod bus;
 mod events;
 mod forks;
 mod moment;
+mod orders;
 mod pii;
 mod problem;
 mod readiness;
@@ -17,25 +19,29 @@ mod routes;
 mod server;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use media::tone::Region;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::control::Order;
 use crate::metrics::Metrics;
 use crate::settings::Token;
+use crate::shell::copy::Copies;
 use crate::shell::fork::ForkSide;
+pub use audio::AUDIO_CLIENTS_MAX;
 pub use board::{ACTIVE_MAX, Board, ENDED_MAX};
 pub use bus::{Bus, Delivery, Event, KINDS, RING_MAX, Subscription, kind};
 pub use moment::Moment;
+pub use orders::Asked;
 pub use pii::Pii;
 pub use readiness::{Component, Readiness};
 pub use record::{
-    Alert, Because, CallRecord, Decision, EVENTS_MAX, Fork, Peak, Prompt, PromptOutcome, Reroute, RerouteOutcome,
-    State, Step, TIMELINE_MAX, TimedNotice,
+    Alert, AudioClient, Because, CallRecord, Decision, EVENTS_MAX, Fork, Peak, Prompt, PromptOutcome, Reroute,
+    RerouteOutcome, State, Step, Supervisor, SupervisorState, TIMELINE_MAX, TimedNotice,
 };
 
 /// Where the API listens unless the configuration says otherwise.
@@ -51,6 +57,26 @@ pub struct WebOptions {
     /// The token that opens the API. It never prints; browsers that use WebSockets need one that can stand in a
     /// subprotocol's name (letters, digits, `-._~+`).
     pub token: Token,
+    /// The folder of the prompts that may be played by order.
+    pub prompts: PathBuf,
+    /// Whose tones callers are used to.
+    pub tones: Region,
+}
+
+/// What the API shows and gives to others.
+pub struct Inside {
+    /// What is told of calls.
+    pub bus: Arc<Bus>,
+    /// Where orders go.
+    pub orders: mpsc::Sender<Asked>,
+    /// Where live audio comes from.
+    pub copies: Copies,
+    /// Where forked calls come in.
+    pub forks: ForkSide,
+    /// What works.
+    pub readiness: Arc<Readiness>,
+    /// The figures.
+    pub metrics: Metrics,
 }
 
 /// Why the API cannot be offered.
@@ -81,6 +107,10 @@ pub struct WebHandle {
 impl WebHandle {
     /// Takes no new requests, ends event streams, lets running requests finish (at most 5 s), then returns.
     pub async fn close(mut self) {
+        self.finish().await;
+    }
+
+    async fn finish(&mut self) {
         self.closing.cancel();
         // The task only waits for what it bounds itself; an error would mean it panicked, and then it is over too.
         let _ = (&mut self.task).await;
@@ -97,14 +127,7 @@ impl Drop for WebHandle {
 ///
 /// # Errors
 /// The address cannot be bound, or the system gives no random numbers.
-pub async fn serve(
-    options: WebOptions,
-    bus: Arc<Bus>,
-    orders: mpsc::Sender<Order>,
-    readiness: Arc<Readiness>,
-    metrics: Metrics,
-    forks: ForkSide,
-) -> Result<WebHandle, WebError> {
+pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, WebError> {
     let gate = Arc::new(auth::Gate::new(&options.token)?);
     let listen = options.listen;
     let bind_error = |source| WebError::Bind { listen, source };
@@ -114,8 +137,21 @@ pub async fn serve(
         tracing::warn!(%addr, "the API is offered beyond this machine, without TLS");
     }
     let closing = CancellationToken::new();
-    let subscribers = Arc::new(Semaphore::new(SUBSCRIBERS_MAX));
-    let app = routes::App { bus, orders, forks, readiness, metrics, gate, subscribers, closing: closing.clone() };
+    let Inside { bus, orders, copies, forks, readiness, metrics } = inside;
+    let app = routes::App {
+        bus,
+        orders,
+        copies,
+        forks,
+        prompts: Arc::new(orders::PromptFolder::new(options.prompts)),
+        tones: options.tones,
+        readiness,
+        metrics,
+        gate,
+        subscribers: Arc::new(Semaphore::new(SUBSCRIBERS_MAX)),
+        audio_places: Arc::new(Semaphore::new(AUDIO_CLIENTS_MAX)),
+        closing: closing.clone(),
+    };
     let task = tokio::spawn(server::run(listener, routes::router(app), closing.clone()));
     Ok(WebHandle { addr, closing, task })
 }

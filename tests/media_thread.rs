@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use calmline::shell::clock::Clock;
-use calmline::shell::media::{MediaHandle, MediaIo, MediaOptions, MediaPriority, TapRing};
+use calmline::shell::media::{CopyRing, MediaHandle, MediaIo, MediaOptions, MediaPriority, TapRing};
 use media::{Codec, Command, LegId, Ssrc, Stamp, StreamSettings};
 use tokio::sync::mpsc;
 
@@ -35,6 +35,7 @@ fn steady_state_allocates_nothing() {
             priority: MediaPriority::Realtime,
             legs_max: LEGS as usize,
             tap: Arc::clone(&tap),
+            copies: Arc::new(CopyRing::new(64)),
             events: sender,
             clock: Clock::start(),
         })
@@ -68,6 +69,7 @@ fn open(handle: &MediaHandle, phone: SocketAddr) -> Vec<SocketAddr> {
         let settings = StreamSettings::plain(Some(phone), Codec::Pcmu, 0);
         handle.send(Command::Configure { leg, settings }).expect("there is room");
         handle.send(Command::Tap { leg, on: true }).expect("there is room");
+        handle.send(Command::Copy { leg, on: number == 0 }).expect("there is room");
         if number % 2 == 1 {
             handle.send(Command::Bridge { a: LegId(number - 1), b: leg }).expect("there is room");
         }

@@ -2,12 +2,20 @@
 //!
 //! After every run nothing may be left: no call, no leg, no port. Without `sipp` the tests say so and pass.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use calmline::demo::server::{self, Addresses, Plan, Server};
 use serde_json::Value;
 
+use authority::Authority;
 use runner::Run;
+
+// Shared with the SIP side's own tests.
+#[path = "../src/shell/sip/tests/authority.rs"]
+mod authority;
+#[path = "sipp/tunnel.rs"]
+mod tunnel;
 
 // The runner of the SIP side's own tests: one way to start SIPp, not two.
 #[path = "../src/shell/sip/tests/sipp.rs"]
@@ -28,9 +36,26 @@ struct Case {
     stays_ms: u32,
     /// How many of the calls are answered.
     answered: u32,
+    carrier: Carrier,
 }
 
-const SMALL: Case = Case { place: 0, caller: "uac_basic", bot: "uas_answer", calls: 1, stays_ms: 500, answered: 1 };
+/// What carries SIP on both sides of the server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Carrier {
+    Udp,
+    Tcp,
+    Tls,
+}
+
+const SMALL: Case = Case {
+    place: 0,
+    caller: "uac_basic",
+    bot: "uas_answer",
+    calls: 1,
+    stays_ms: 500,
+    answered: 1,
+    carrier: Carrier::Udp,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn basic_call() {
@@ -67,6 +92,31 @@ async fn the_bot_changes_the_session_at_once() {
     check(Case { place: 6, bot: "uas_reinvite", calls: 20, answered: 20, ..SMALL }).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_caller_makes_no_offer() {
+    check(Case { place: 9, caller: "uac_late_offer", ..SMALL }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn early_media_that_both_sides_acknowledge() {
+    check(Case { place: 10, caller: "uac_prack", bot: "uas_prack", ..SMALL }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn session_timers() {
+    check(Case { place: 11, caller: "uac_refresh", ..SMALL }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fax_and_video_are_declined_and_the_call_goes_on() {
+    check(Case { place: 12, caller: "uac_fax_and_video", ..SMALL }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_untrusted_bot_is_not_told_who_hides() {
+    check(Case { place: 13, caller: "uac_identity", bot: "uas_untrusted", ..SMALL }).await;
+}
+
 /// A hundred calls need 200 media ports in all and the server has a hundred: every call has to give its own back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_calls_with_audio() {
@@ -101,6 +151,23 @@ async fn keys_in_info_requests() {
     assert!(decided("card") && decided("typed") && !decided("peeked"), "{metrics}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_over_tcp() {
+    check(Case { place: 9, calls: 20, answered: 20, carrier: Carrier::Tcp, ..SMALL }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_over_tls() {
+    check(Case { place: 10, calls: 20, answered: 20, carrier: Carrier::Tls, ..SMALL }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_over_tls_gives_up_and_another_one_holds() {
+    let tls = Case { carrier: Carrier::Tls, ..SMALL };
+    check(Case { place: 11, caller: "uac_cancel", bot: "uas_never_answers", answered: 0, ..tls }).await;
+    check(Case { place: 12, caller: "uac_hold", ..tls }).await;
+}
+
 async fn check(case: Case) {
     run(case, None).await;
 }
@@ -113,7 +180,17 @@ async fn run(case: Case, policy: Option<&str>) -> Option<String> {
     let mut plan = Plan::for_loopback().expect("loopback has free ports");
     plan.addresses.bot = runner::free_address();
     let addresses = plan.addresses;
-    plan.configuration = configuration(addresses, case.place);
+    let authority = Authority::new(&format!("sipp-{}", case.place));
+    authority.install("us.example");
+    let (bot_at, bot_of) = bot(case.carrier, addresses.bot, &authority).await;
+    let secure = runner::free_address();
+    plan.configuration = configuration(addresses, case.place) + &carried(case.carrier, &authority);
+    plan.configuration = plan.configuration.replace(&format!("@{}", addresses.bot), &format!("@{bot_at}{bot_of}"));
+    if case.carrier != Carrier::Udp {
+        let list = format!("[\"{0}\", \"tcp://{0}\", \"tls://{secure}\"]", addresses.sip);
+        let one = format!("listen = \"{}\"", addresses.sip);
+        plan.configuration = plan.configuration.replacen(&one, &format!("listen = {list}"), 1);
+    }
     let out = std::env::temp_dir().join(format!("calmline-sipp-{}-{}", std::process::id(), case.place));
     if let Some(policy) = policy {
         let own = out.join("config/own");
@@ -123,10 +200,18 @@ async fn run(case: Case, policy: Option<&str>) -> Option<String> {
     }
     let server = Server::start(env!("CARGO_BIN_EXE_calmline").as_ref(), &out, &plan, &[]).expect("the server starts");
 
-    let sipp = |scenario| Run { scenario, calls: case.calls, rate: 10, stays_ms: case.stays_ms };
+    let way_in = match case.carrier {
+        Carrier::Udp | Carrier::Tcp => addresses.sip,
+        Carrier::Tls => {
+            let client = authority.client(None, &rustls::version::TLS13);
+            tunnel::into_tls(secure, "us.example", client).await
+        }
+    };
+    let transport = if case.carrier == Carrier::Udp { "u1" } else { "t1" };
+    let sipp = |scenario| Run { scenario, calls: case.calls, rate: 10, stays_ms: case.stays_ms, transport };
     let bot = runner::answer(addresses.bot, sipp(case.bot));
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let caller = runner::call(addresses.sip, sipp(case.caller));
+    let caller = runner::call(way_in, sipp(case.caller));
     runner::finish(case.caller, caller).await;
     runner::finish(case.bot, bot).await;
 
@@ -146,6 +231,28 @@ async fn run(case: Case, policy: Option<&str>) -> Option<String> {
     server.stop().expect("the server ends as it should");
     std::fs::remove_dir_all(&out).expect("the folder was made above");
     Some(metrics)
+}
+
+/// Where the server finds the bot, and the parameter of its URI.
+async fn bot(carrier: Carrier, address: SocketAddr, authority: &Authority) -> (String, &'static str) {
+    match carrier {
+        Carrier::Udp => (address.to_string(), ""),
+        Carrier::Tcp => (address.to_string(), ";transport=tcp"),
+        Carrier::Tls => {
+            let tunnel = tunnel::out_of_tls(address, authority.server("localhost")).await;
+            (format!("localhost:{}", tunnel.port()), ";transport=tls")
+        }
+    }
+}
+
+/// The section of certificates.
+fn carried(carrier: Carrier, authority: &Authority) -> String {
+    if carrier == Carrier::Udp {
+        return String::new();
+    }
+    let file = |name: &str| authority.folder.join(name).display().to_string();
+    let (certificate, key, authorities) = (file("us.pem"), file("us.key"), file("authority.pem"));
+    format!("\n[sip.tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\nauthorities = \"{authorities}\"\n")
 }
 
 /// Waits until the API lists no active call.
@@ -177,13 +284,14 @@ fn configuration(addresses: Addresses, place: u16) -> String {
     let Addresses { sip, web, bot, .. } = addresses;
     let first = 8_200 + place * MEDIA_PORTS;
     let last = first + MEDIA_PORTS - 2;
+    let headers = "headers = { identity = \"untrusted\", drop = [\"x-secret\"], set = { \"X-Account\" = \"8\" } }\n";
     format!(
         "[sip]\nlisten = \"{sip}\"\n\n\
          [media]\naddress = \"127.0.0.1\"\nports = \"{first}-{last}\"\n\n\
          [web]\nlisten = \"{web}\"\ntoken_env = \"CALMLINE_TOKEN\"\n\n\
          [listening]\nenabled = true\n\n\
          [policy]\nfolder = \"policies\"\nprompts = \"prompts\"\n\n\
-         [targets.bot]\nuri = \"sip:bot@{bot}\"\n\n\
+         [targets.bot]\nuri = \"sip:bot@{bot}\"\n{headers}\n\
          [targets.human]\nuri = \"sip:human@{bot}\"\n\n\
          [[route]]\nname = \"everything\"\ntargets = [\"bot\"]\nscenario = \"after-sales\"\n"
     )

@@ -58,16 +58,19 @@ pub enum Command {
         /// Who hears it.
         leg: LegId,
     },
-    /// A third party joins the call of `leg`: hears both sides, and is heard by whom the mode says.
+    /// A third party joins the call of `leg`: hears its sides and what plays to `leg`, and is heard by whom the mode says.
     ///
-    /// Said again to change the mode; ends when either leg is closed.
+    /// Said again to change the mode; ends when either leg is closed. Bridging `leg` to somebody else changes nothing. At
+    /// most [`SUPERVISORS_MAX`](crate::SUPERVISORS_MAX) per leg; one more is not heard and hears nothing.
     Supervise {
         /// The third party's leg.
         supervisor: LegId,
-        /// The leg that is supervised, usually the agent's.
+        /// The leg that is supervised.
         leg: LegId,
         /// Who hears the supervisor.
         mode: Supervision,
+        /// Whom the supervisor hears.
+        hears: Sides,
     },
     /// Sends a key press to the party on `leg`: as telephone-event where agreed, else as its two tones.
     Press {
@@ -76,7 +79,8 @@ pub enum Command {
         /// The key.
         key: Key,
     },
-    /// While on, what `leg` sends is not copied to the listening side: a card number is being typed or said.
+    /// While on, what `leg` sends is not copied to the listening side, nothing of its call is copied to whoever records,
+    /// and supervisors do not hear the call: a card number is being typed or said.
     Secure {
         /// Whose input is secret.
         leg: LegId,
@@ -104,6 +108,13 @@ pub enum Command {
     /// Starts or ends the copying of what `leg` sends to the listening side.
     Tap {
         /// The party that is listened to.
+        leg: LegId,
+        /// On or off.
+        on: bool,
+    },
+    /// Starts or ends the copying of what `leg` sends and of what it is sent, as it is heard there, for whoever records.
+    Copy {
+        /// The party whose call is copied.
         leg: LegId,
         /// On or off.
         on: bool,
@@ -232,15 +243,28 @@ pub enum PlayMode {
     },
 }
 
-/// Who hears a supervisor, who in any case hears both sides.
+/// Who hears a supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Supervision {
     /// Nobody.
     Listen,
     /// The supervised leg only.
     Whisper,
-    /// Both sides.
+    /// The other side of the supervised leg only, whoever that is at the time.
+    WhisperAcross,
+    /// Both sides, and the other supervisors.
     Barge,
+}
+
+/// Which sides of a call a supervisor hears; other supervisors who speak to all are heard in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sides {
+    /// Both, and what plays to the supervised leg.
+    Both,
+    /// What the supervised leg says.
+    Supervised,
+    /// What the other side says, and what plays to the supervised leg.
+    Across,
 }
 
 /// A mono sound at 8 kHz, ready to be encoded on the tick.

@@ -17,8 +17,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use self::hearing::SUPERVISORS_MAX;
 use self::law::Tables;
-pub use self::output::{Channel, Datagram, Departure, LegSlot, Output, TAP_BYTES_MAX, TapFrame, Tie};
+pub use self::output::{
+    Channel, CopiedPacket, Datagram, Departure, LegSlot, Output, TAP_BYTES_MAX, TapFrame, Tie, Way,
+};
 use crate::leg::Leg;
 use crate::packet::PACKET_BYTES_MAX;
 use crate::srtp::TRAILER_BYTES_MAX;

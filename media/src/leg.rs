@@ -27,7 +27,7 @@ use crate::srtp::SessionKeys;
 use crate::stats::Reception as Counts;
 use crate::transcode::{Target, Transcoder};
 use crate::voice::Voice;
-use crate::{Codec, ControlPort, Direction, Event, LegId, LegStats, StreamSettings, Supervision, dtmf, rtcp};
+use crate::{Codec, ControlPort, Direction, Event, LegId, LegStats, Sides, StreamSettings, Supervision, dtmf, rtcp};
 
 /// Comfort noise (RFC 3389), the same static payload type everywhere.
 pub(crate) const COMFORT_NOISE: u8 = 13;
@@ -53,8 +53,11 @@ pub(crate) struct Leg {
     /// The other side's packets hold more than this far end takes.
     pub(crate) repacks: bool,
     /// The leg that this one supervises, and how.
-    pub(crate) supervises: Option<(u32, Supervision)>,
+    pub(crate) supervises: Option<Supervised>,
+    /// Somebody supervises this leg's call.
+    pub(crate) supervised: bool,
     pub(crate) tapped: bool,
+    pub(crate) copied: bool,
     pub(crate) secure: bool,
     pub(crate) tap_dropped: u64,
     packets_sent: u64,
@@ -76,6 +79,15 @@ pub(crate) struct Leg {
     /// Figures of transcoders and voices that are gone.
     gone: Gone,
     silence: Silence,
+}
+
+/// What a supervisor's leg has to do with a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Supervised {
+    /// The slot of the supervised leg.
+    pub(crate) target: u32,
+    pub(crate) mode: Supervision,
+    pub(crate) hears: Sides,
 }
 
 /// What became of a datagram.
@@ -156,7 +168,9 @@ impl Leg {
             transcoder: None,
             repacks: false,
             supervises: None,
+            supervised: false,
             tapped: false,
+            copied: false,
             secure: false,
             tap_dropped: 0,
             packets_sent: 0,
@@ -264,7 +278,7 @@ impl Leg {
     }
 
     /// Whether what this leg sends is copied to the listening side.
-    pub(crate) fn is_copied(&self) -> bool {
+    pub(crate) fn is_tapped(&self) -> bool {
         self.tapped && !self.secure
     }
 

@@ -4,6 +4,7 @@
 
 pub mod codec;
 mod command;
+pub mod copy;
 pub mod dtmf;
 mod engine;
 pub mod g711;
@@ -33,10 +34,12 @@ pub mod wav;
 
 pub use codec::Codec;
 pub use command::{
-    Command, ControlPort, Direction, Event, IceCredentials, LegStats, PlayMode, Sound, StreamSettings, Supervision,
+    Command, ControlPort, Direction, Event, IceCredentials, LegStats, PlayMode, Sides, Sound, StreamSettings,
+    Supervision,
 };
 pub use engine::{
-    Arrival, BUFFER_BYTES, Channel, Datagram, Departure, Engine, Input, LegSlot, Output, TAP_BYTES_MAX, TapFrame, Tie,
+    Arrival, BUFFER_BYTES, Channel, CopiedPacket, Datagram, Departure, Engine, Input, LegSlot, Output, SUPERVISORS_MAX,
+    TAP_BYTES_MAX, TapFrame, Tie, Way,
 };
 pub use ids::{LegId, PromptId};
 pub use packet::{HEADER_BYTES, Malformed, PACKET_BYTES_MAX, RtpHeader, Ssrc, Stamp};

@@ -20,6 +20,8 @@ pub struct Player {
     started: bool,
     /// A frame could not be sent.
     missed: bool,
+    /// It plays to somebody else, and ends when it ends there.
+    overheard: bool,
 }
 
 /// What is to be played, and how.
@@ -43,7 +45,25 @@ impl Player {
         let Playing { prompt, sound, mode, repeats, key_ends } = playing;
         // An empty sound would repeat for ever without an end.
         let repeats = repeats && !sound.samples.is_empty();
-        Self { prompt, sound, mode, repeats, key_ends, position: 0, started: false, missed: false }
+        Self { prompt, sound, mode, repeats, key_ends, position: 0, started: false, missed: false, overheard: false }
+    }
+
+    /// The same from here on for somebody who hears it beside everything else.
+    pub fn overheard(&self) -> Self {
+        let (sound, mode) = (Arc::clone(&self.sound), PlayMode::Duck { attenuation_db: 0 });
+        let Self { repeats, position, .. } = *self;
+        let started = true;
+        Self { prompt: None, sound, mode, repeats, key_ends: false, position, started, missed: false, overheard: true }
+    }
+
+    /// True when it plays to somebody else.
+    pub fn is_overheard(&self) -> bool {
+        self.overheard
+    }
+
+    /// True when both play the same sound at about the same place.
+    pub fn is_beside(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.sound, &other.sound) && self.position.abs_diff(other.position) <= BESIDE_SAMPLES_MAX
     }
 
     /// The name of this playing, if it has one.
@@ -101,6 +121,9 @@ impl Player {
     }
 }
 
+/// Two legs are fed at different times of the same tick, or one packet apart: 60 ms.
+const BESIDE_SAMPLES_MAX: usize = 480;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +146,24 @@ mod tests {
         player.next_frame(&mut frame);
         // 160 samples on: the sixtieth of the second round follows.
         assert_eq!((frame[0], frame[39], frame[40], player.is_over()), (60, 99, 0, false));
+    }
+
+    #[test]
+    fn who_overhears_goes_on_from_there() {
+        let mut player = player(1_000, false);
+        let mut frame = [9; 160];
+        player.next_frame(&mut frame);
+        let mut beside = player.overheard();
+        assert!(beside.is_overheard() && beside.is_beside(&player) && !player.is_overheard());
+        beside.next_frame(&mut frame);
+        assert_eq!((frame[0], beside.prompt(), beside.sent()), (160, None, false));
+        for _ in 0..4 {
+            assert!(beside.is_beside(&player));
+            player.next_frame(&mut frame);
+        }
+        player.next_frame(&mut frame);
+        assert!(!beside.is_beside(&player), "too far behind");
+        assert!(!beside.is_beside(&super::tests::player(1_000, false)), "another sound");
     }
 
     #[test]

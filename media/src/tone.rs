@@ -1,4 +1,4 @@
-//! Call-progress tones as samples at 8 kHz: ringback, busy, congestion, the beep of a supervisor, comfort silence.
+//! Call-progress tones as samples at 8 kHz: ringback, busy, congestion, a beep.
 //!
 //! Made once and played as any sound. A sound can be repeated end to end: no phase jumps and no click at the seam.
 
@@ -85,7 +85,7 @@ impl Pattern {
         }
     }
 
-    /// What is heard when a supervisor joins: a short high tone.
+    /// A short high tone: somebody listens or records.
     pub fn beep() -> Self {
         Self { frequencies_hz: vec![1_400], level_dbm0: -19.0, spans: vec![Span { on_ms: 250, off_ms: 50 }] }
     }
@@ -128,18 +128,6 @@ impl Pattern {
     }
 }
 
-/// Noise so quiet that a line sounds open and not dead: about -65 dBm0, the same at every call.
-pub fn comfort_silence(duration_ms: u32) -> Sound {
-    let mut state = 0x9e37_79b9_u32;
-    let samples = (0..samples_in(duration_ms)).map(|_| {
-        state ^= state << 13;
-        state ^= state >> 17;
-        state ^= state << 5;
-        (state % (2 * COMFORT_PEAK + 1)) as i16 - COMFORT_PEAK as i16
-    });
-    Sound { samples: samples.collect() }
-}
-
 /// The rise and fall of a sound: a factor that leaves and reaches zero without a corner.
 pub(crate) fn edge(n: usize, length: usize, ramp: usize) -> f32 {
     let near = n.min(length.saturating_sub(n + 1));
@@ -151,9 +139,6 @@ const LEVEL_DBM0: f32 = -13.0;
 
 /// 5 ms.
 const RAMP_SAMPLES: usize = 40;
-
-/// Even noise up to here has about the level that is wanted.
-const COMFORT_PEAK: u32 = 22;
 
 fn samples_in(duration_ms: u32) -> usize {
     duration_ms.min(SPAN_MS_MAX) as usize * RATE_HZ as usize / 1_000
@@ -229,14 +214,6 @@ mod tests {
     fn nothing_to_play_is_an_empty_sound() {
         let pattern = Pattern { frequencies_hz: vec![], level_dbm0: 0.0, spans: vec![] };
         assert!(pattern.render().samples.is_empty());
-    }
-
-    #[test]
-    fn comfort_silence_is_very_quiet() {
-        let sound = comfort_silence(1_000);
-        let mean: f32 = sound.samples.iter().map(|s| f32::from(*s).powi(2)).sum::<f32>() / 8_000.0;
-        let level_dbm0 = 10.0 * (mean / 32_767_f32.powi(2)).log10() + SQUARE_DBM0;
-        assert!((-67.0..-60.0).contains(&level_dbm0), "{level_dbm0}");
     }
 
     #[track_caller]

@@ -12,7 +12,7 @@ use crate::playout::{FrameKind, Packet, Playout};
 use crate::transcode::Target;
 use crate::{Codec, PlayMode};
 
-/// The most parties that one leg hears: the other side of its call and two supervisors.
+/// The most parties that one leg hears: the other side of its call and three supervisors.
 pub const SOURCES_MAX: usize = 4;
 /// Most packets sent at once after a late tick; what is later still is played later, not faster.
 pub const BURST_MAX: u32 = 3;
@@ -141,6 +141,22 @@ impl Voice {
         self.player.as_mut()
     }
 
+    /// The sound that plays, to be looked at.
+    pub fn player_now(&self) -> Option<&Player> {
+        self.player.as_ref()
+    }
+
+    /// Plays along with what somebody else hears, or no longer. A sound of the leg's own goes before.
+    pub fn overhear(&mut self, overheard: Option<Player>) {
+        let present = self.player.as_ref();
+        let is_own = present.is_some_and(|present| !present.is_overheard());
+        let goes_on = present.zip(overheard.as_ref()).is_some_and(|(present, overheard)| present.is_beside(overheard));
+        if !is_own && !goes_on {
+            self.player = overheard;
+            self.fade();
+        }
+    }
+
     /// True when the other parties are wanted under the sound that plays.
     pub fn ducks(&self) -> bool {
         self.player.as_ref().is_some_and(|player| matches!(player.mode(), PlayMode::Duck { .. }))
@@ -161,7 +177,8 @@ impl Voice {
 
     /// True when what was made has come to its end: the sound, or the keys when there is nothing else.
     pub fn is_over(&self) -> bool {
-        self.player.as_ref().map_or(self.speakers.is_empty() && !self.presses(), Player::is_over)
+        let sound_over = |player: &Player| player.is_over() && !player.is_overheard();
+        self.player.as_ref().map_or(self.speakers.is_empty() && !self.presses(), sound_over)
     }
 
     /// Whether a key that the hearer presses ends the sound that plays.

@@ -1,4 +1,4 @@
-//! WAV bytes to mono audio at 8 kHz and back: prompts, recordings for `analyze`, what telephones play.
+//! WAV bytes to mono audio at 8 or 16 kHz and back: prompts, recordings for `analyze`, what telephones play.
 //!
 //! Reads integer PCM (8, 16, 24, 32 bits), 32-bit float and G.711, any channels, 8 to 48 kHz. Opens no file.
 
@@ -14,7 +14,7 @@ mod chunks;
 #[cfg(test)]
 mod tests;
 
-/// The rate of everything that comes out, Hz.
+/// The rate of everything that comes out unless another is asked for, Hz.
 pub const RATE_HZ: u32 = 8_000;
 /// The longest recording that is read, seconds.
 pub const SECONDS_MAX: u32 = 3_600;
@@ -32,7 +32,7 @@ pub enum Channel {
     Only(u16),
 }
 
-/// A recording, mono at 8 kHz.
+/// A recording, mono.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recording {
     /// Samples in `[-1, 1]`.
@@ -74,6 +74,11 @@ pub enum WavError {
 /// A recording that ends before its header says is taken as far as it goes.
 /// Errors name what was expected and found; the limits are [`SECONDS_MAX`], [`RATE_HZ_RANGE`] and [`CHANNELS_MAX`].
 pub fn read(source: impl Read, channel: Channel) -> Result<Recording, WavError> {
+    read_at(source, channel, RATE_HZ)
+}
+
+/// As [`read`], at `rate_hz` of the caller's choice, which must be in [`RATE_HZ_RANGE`].
+pub fn read_at(source: impl Read, channel: Channel, rate_hz: u32) -> Result<Recording, WavError> {
     let raw = chunks::read(source)?;
     if let Channel::Only(wanted) = channel
         && wanted >= raw.channels
@@ -82,9 +87,38 @@ pub fn read(source: impl Read, channel: Channel) -> Result<Recording, WavError> 
     }
 
     let mono = one_channel(raw.samples, raw.channels, channel);
-    let samples = resampled(mono, raw.rate_hz)?;
+    let samples = resampled(mono, raw.rate_hz, rate_hz)?;
     Ok(Recording { samples, rate_hz: raw.rate_hz, channels: raw.channels })
 }
+
+/// The head of a stream of 16-bit PCM that ends when it ends: both lengths say the most there can be, as players expect
+/// of live streams, in whole frames of one or two channels, as strict readers do.
+pub fn stream_head(channels: u16, rate_hz: u32) -> [u8; 44] {
+    let octets_per_frame = 2 * channels;
+    let mut head = [0; 44];
+    let parts: [&[u8]; 13] = [
+        b"RIFF",
+        &(STREAM_OCTETS + 36).to_le_bytes(),
+        b"WAVE",
+        b"fmt ",
+        &16_u32.to_le_bytes(),
+        &1_u16.to_le_bytes(),
+        &channels.to_le_bytes(),
+        &rate_hz.to_le_bytes(),
+        &(rate_hz * u32::from(octets_per_frame)).to_le_bytes(),
+        &octets_per_frame.to_le_bytes(),
+        &16_u16.to_le_bytes(),
+        b"data",
+        &STREAM_OCTETS.to_le_bytes(),
+    ];
+    for (into, octet) in head.iter_mut().zip(parts.concat()) {
+        *into = octet;
+    }
+    head
+}
+
+/// What the head of a stream says of its length: the most that leaves room for the head itself.
+const STREAM_OCTETS: u32 = (u32::MAX - 36) & !3;
 
 /// Writes mono 16-bit PCM.
 pub fn write(samples: &[i16], rate_hz: u32, sink: impl Write + Seek) -> Result<(), WavError> {
@@ -116,16 +150,16 @@ fn one_channel(interleaved: Vec<f32>, channels: u16, channel: Channel) -> Vec<f3
     }
 }
 
-fn resampled(samples: Vec<f32>, rate_hz: u32) -> Result<Vec<f32>, WavError> {
-    if rate_hz == RATE_HZ || samples.is_empty() {
+fn resampled(samples: Vec<f32>, from_hz: u32, to_hz: u32) -> Result<Vec<f32>, WavError> {
+    if from_hz == to_hz || samples.is_empty() {
         return Ok(samples);
     }
     // Frames per call; a larger block only costs memory, because a whole recording is turned at once.
     const CHUNK: usize = 1_024;
     let fails =
-        |error: &dyn std::fmt::Display| format(format!("audio that can be brought to {RATE_HZ} Hz"), error.to_string());
-    let mut resampler = Fft::<f32>::new(rate_hz as usize, RATE_HZ as usize, CHUNK, 1, FixedSync::Input)
-        .map_err(|error| fails(&error))?;
+        |error: &dyn std::fmt::Display| format(format!("audio that can be brought to {to_hz} Hz"), error.to_string());
+    let mut resampler =
+        Fft::<f32>::new(from_hz as usize, to_hz as usize, CHUNK, 1, FixedSync::Input).map_err(|error| fails(&error))?;
     let input = SequentialSlice::new(&samples, 1, samples.len()).map_err(|error| fails(&error))?;
     let output = resampler.process_all(&input, samples.len(), None).map_err(|error| fails(&error))?;
     Ok(output.take_data())

@@ -13,7 +13,7 @@ use media::srtp::{MASTER_BYTES_MAX, MasterKey, Receiver, Security, Sender, Sessi
 use media::stats::Reception;
 use media::{
     Arrival, BUFFER_BYTES, Channel, Codec, Command, Engine, Event, Input, LegId, Output, PlayMode, PromptId, RtpHeader,
-    Sequencer, Sound, Ssrc, Stamp, StreamSettings,
+    Sequencer, Sides, Sound, Ssrc, Stamp, StreamSettings, Supervision,
 };
 
 const LEGS: u32 = 100;
@@ -94,6 +94,53 @@ fn transcoding_and_protection_allocate_nothing() {
     }
     assert_eq!(COUNT.get() - warm, 0, "calls of the allocator");
     assert!(sent > 2 * ROUNDS as usize, "lost packets are made good: {sent}");
+}
+
+#[test]
+fn supervision_and_copies_allocate_nothing() {
+    let mut engine = Engine::new(3, 3);
+    let mut out = Output::new();
+    let codecs = [(Codec::Pcmu, 0), (Codec::Pcma, 8), (Codec::G722, 9)];
+    for (leg, (codec, payload_type)) in (0_u32..).zip(codecs) {
+        let (id, settings) = (LegId(leg), StreamSettings::plain(Some(home(leg)), codec, payload_type));
+        for command in [
+            Command::Open { leg: id, port: 4000, address: None },
+            Command::Configure { leg: id, settings },
+            Command::Copy { leg: id, on: true },
+        ] {
+            engine.handle(Duration::ZERO, Input::Command(command), &mut out);
+        }
+    }
+    let (a, b, supervisor) = (LegId(0), LegId(1), LegId(2));
+    let supervise = Command::Supervise { supervisor, leg: a, mode: Supervision::Barge, hears: Sides::Both };
+    for command in [Command::Bridge { a, b }, supervise] {
+        engine.handle(Duration::ZERO, Input::Command(command), &mut out);
+    }
+    let (mut sent, mut copied, mut warm) = (0, 0, 0);
+    for round in 0..ROUNDS_WARM + ROUNDS {
+        if round == ROUNDS_WARM {
+            warm = COUNT.get();
+        }
+        let at = Duration::from_millis(20) * round;
+        for (leg, (_, payload_type)) in (0_u32..).zip(codecs) {
+            let (sequence, timestamp) = (round as u16, round * 160);
+            let stamp = Stamp { marker: false, payload_type, sequence, timestamp, ssrc: Ssrc(leg) };
+            let mut bytes = [0x55; BUFFER_BYTES];
+            bytes[..12].copy_from_slice(&stamp.to_bytes());
+            let slot = engine.slot(LegId(leg)).expect("it is open");
+            let (channel, from) = (Channel::Media, home(leg));
+            let arrival = Arrival { slot, channel, from, at, buffer: 0, bytes: &mut bytes, length: 172 };
+            engine.handle(at, Input::Packet(arrival), &mut out);
+            (sent, copied) = (sent + out.packets.len(), copied + out.copies.len());
+            out.clear();
+        }
+        engine.handle(at, Input::Tick, &mut out);
+        (sent, copied) = (sent + out.packets.len(), copied + out.copies.len());
+        out.clear();
+    }
+    assert_eq!(COUNT.get() - warm, 0, "calls of the allocator");
+    let packets = 3 * (ROUNDS + ROUNDS_WARM) as usize;
+    assert!(sent + 30 > packets && copied + 30 > 2 * packets, "{sent} sent, {copied} copied of {packets}");
 }
 
 #[test]

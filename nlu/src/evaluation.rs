@@ -2,7 +2,7 @@
 //!
 //! Reads no files and holds no clock: samples and labels come in, figures go out; speed is the caller's to measure.
 
-use prosody::SAMPLE_RATE_HZ;
+use prosody::trained::SAMPLE_RATE_HZ;
 
 use crate::features::{Extractor, Row};
 use crate::model::{AcousticModel, ModelError};

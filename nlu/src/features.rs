@@ -4,9 +4,10 @@
 
 use std::collections::VecDeque;
 
-use prosody::{Analyzer, Baseline, FUNCTIONALS, Feature, Frame, HOP, SAMPLE_RATE_HZ, functionals, semitones};
+use prosody::trained::{Analyzer, Baseline, FUNCTIONALS, Feature, Frame, HOP, SAMPLE_RATE_HZ, functionals, semitones};
 
 use crate::activity::{ACTIVITY_LAG, ACTIVITY_STEP, Activity};
+use crate::delivery::DeliveryMeter;
 use crate::observation::Evidence;
 
 /// What is appended to the functionals, in order: the window against the speaker's baseline, cut to ±6.
@@ -45,11 +46,12 @@ pub struct Row {
 /// Called with every frame in order; the flag says whether it is speech.
 pub type FrameSink<'a> = &'a mut dyn FnMut(&Frame, bool);
 
-/// Turns one party's samples into rows. Holds about 150 KiB; nothing grows.
+/// Turns one party's samples into rows. Holds about 250 KiB; nothing grows.
 pub struct Extractor {
     analyzer: Analyzer,
     activity: Activity,
     baseline: Baseline,
+    delivery: DeliveryMeter,
     /// Position of the sample after which analyser and activity last started afresh.
     origin: u64,
     /// Samples taken since `origin`.
@@ -75,6 +77,7 @@ impl Default for Extractor {
             analyzer: Analyzer::new(),
             activity: Activity::default(),
             baseline: Baseline::new(),
+            delivery: DeliveryMeter::default(),
             origin: 0,
             taken: 0,
             frames: VecDeque::new(),
@@ -90,7 +93,7 @@ impl Default for Extractor {
 impl Extractor {
     /// The names of a row's values, in order.
     pub fn names() -> Vec<&'static str> {
-        prosody::FUNCTIONAL_NAMES.iter().chain(&RELATIVE_NAMES).copied().collect()
+        prosody::trained::FUNCTIONAL_NAMES.iter().chain(&RELATIVE_NAMES).copied().collect()
     }
 
     /// Position of the next sample.
@@ -104,11 +107,18 @@ impl Extractor {
         for piece in samples.chunks(SAMPLE_RATE_HZ as usize) {
             self.analyzer.push(piece, &mut self.fresh_frames);
             self.activity.push(piece, &mut self.fresh_decisions);
+            self.delivery.push(piece);
             self.taken += piece.len() as u64;
             self.frames.extend(self.fresh_frames.drain(..));
             self.decisions.extend(self.fresh_decisions.drain(..));
             self.pair(frames, rows);
         }
+    }
+
+    /// Tells that the `samples` after the next `after` ones are going to be made up, because packets did not come.
+    pub fn lose(&mut self, after: u64, samples: u64) {
+        let from = self.position() + after;
+        self.delivery.lose(from..from + samples);
     }
 
     /// Goes on at `position` after audio that will never come; the speaker's baseline is kept.
@@ -119,6 +129,7 @@ impl Extractor {
         self.taken = 0;
         self.analyzer = Analyzer::new();
         self.activity.reset();
+        self.delivery.skip_to(position);
         self.frames.clear();
         self.decisions.clear();
         self.decisions_from = 0;
@@ -140,6 +151,7 @@ impl Extractor {
             frame.position += self.origin;
             sink(&frame, speech);
             self.baseline.push(&frame, speech);
+            self.delivery.judge(speech);
             self.window.push(&frame, speech);
             if self.window.due() {
                 rows.push(self.row(frame.position + HOP as u64));
@@ -177,6 +189,7 @@ impl Extractor {
             syllables_per_s: nuclei * FRAMES_PER_S / frames.len().max(1) as f32,
             rate_z: relative[4],
             speech_share: spoken_s * FRAMES_PER_S / frames.len().max(1) as f32,
+            delivery: self.delivery.delivery(),
         };
         Row { position, values, evidence, tilt_z: relative[5] }
     }

@@ -3,6 +3,7 @@
 //! Pure but for the ONNX Runtime library (`ort` lives only here); positions are sample counts at 8 kHz.
 
 mod activity;
+mod delivery;
 pub mod evaluation;
 mod features;
 mod listener;
@@ -14,6 +15,7 @@ mod signal;
 mod timeline;
 
 pub use activity::{ACTIVITY_LAG, ACTIVITY_STEP, Activity};
+pub use delivery::Delivery;
 pub use features::{Extractor, FEATURES, FrameSink, RELATIVE_NAMES, Row};
 pub use listener::{Listener, PartyFrameSink};
 pub use model::{AcousticModel, LABELS, ModelCard, ModelError};

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use prosody::{Frame, HOP};
+use prosody::trained::{Frame, HOP};
 
 use crate::features::{Extractor, FEATURES, Row};
 use crate::model::AcousticModel;
@@ -30,7 +30,7 @@ pub struct Listener {
     rows: Vec<(PartyId, Row)>,
 }
 
-/// What is held per party: about 150 KiB and at most `pending_samples_max` samples.
+/// What is held per party: about 250 KiB and at most `pending_samples_max` samples.
 #[derive(Debug)]
 struct Party {
     pending: VecDeque<f32>,
@@ -75,11 +75,20 @@ impl Listener {
         }
     }
 
+    /// As [`Listener::push`], of samples that were made up because packets did not come.
+    pub fn push_concealed(&mut self, party: PartyId, samples: &[f32]) {
+        if let Some(party) = self.parties.get_mut(&party) {
+            party.extractor.lose(party.pending.len() as u64, samples.len() as u64);
+        }
+        self.push(party, samples);
+    }
+
     /// Tells that `samples` of `party` are lost before they came here; positions go on behind them.
     pub fn skip(&mut self, party: PartyId, samples: u64) {
         let Some(party) = self.parties.get_mut(&party) else { return };
         party.dropped += samples;
         if samples <= SILENCE_SAMPLES_MAX {
+            party.extractor.lose(party.pending.len() as u64, samples);
             party.pending.extend(std::iter::repeat_n(0.0, samples as usize));
             return;
         }

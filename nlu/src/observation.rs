@@ -1,5 +1,7 @@
 //! What the listening side says about one party at one moment.
 
+use crate::delivery::Delivery;
+
 /// One voice that is listened to. Chosen by the caller of this crate, never reused in one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PartyId(pub u32);
@@ -77,4 +79,6 @@ pub struct Evidence {
     pub rate_z: f32,
     /// Share of the window that is speech, 0-1.
     pub speech_share: f32,
+    /// How the party speaks, by more than the model looks at.
+    pub delivery: Delivery,
 }

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use prosody::SAMPLE_RATE_HZ;
+use prosody::trained::SAMPLE_RATE_HZ;
 
 use crate::observation::{Emotion, Level};
 use crate::settings::ListenerSettings;

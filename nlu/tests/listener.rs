@@ -115,6 +115,27 @@ fn lost_audio_moves_the_positions() {
 }
 
 #[test]
+fn concealed_audio_is_told_as_lost() {
+    let samples = speak(CALM, 10.0);
+    let (mut listener, mut observations) = (signal_only(), Vec::new());
+    listener.add(PARTY);
+    for (i, packet) in samples.chunks(160).enumerate() {
+        // Every fifth packet of the last 5 s, some of them while others still wait.
+        if i >= 250 && i % 5 == 0 {
+            listener.push_concealed(PARTY, packet);
+        } else {
+            listener.push(PARTY, packet);
+        }
+        if i % 3 == 0 {
+            listener.run(&mut observations);
+        }
+    }
+    let lost: Vec<f32> = observations.iter().map(|observation| observation.evidence.delivery.lost_share).collect();
+    assert!(lost[..5].iter().all(|share| *share == 0.0), "{lost:?}");
+    assert!(lost.last().is_some_and(|share| (0.08..0.12).contains(share)), "{lost:?}");
+}
+
+#[test]
 fn unknown_and_removed_parties_are_ignored() {
     let mut listener = signal_only();
     listener.push(PARTY, &[0.1; 16_000]);

@@ -1,9 +1,16 @@
 //! What one second of one party's audio costs, and how often it allocates.
 //!
-//! `cargo bench -p prosody`: the time per sample of `one_second` is CPU seconds per audio second.
+//! `cargo bench -p prosody`: the time of every `one_second_…` is CPU seconds per audio second.
 
 use divan::{AllocProfiler, Bencher};
-use prosody::{Analyzer, Baseline, Frame, Window, functionals};
+use prosody::SampleRate::{self, Hz8000, Hz16000};
+use prosody::baseline::SpeakerBaseline;
+use prosody::functionals::Functionals;
+use prosody::pitch::Tracker;
+use prosody::quality::QualityMeter;
+use prosody::rhythm::RhythmMeter;
+use prosody::trained::{self, Baseline, Frame, functionals};
+use prosody::{Analyzer, Row, Smoother};
 
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
@@ -14,11 +21,15 @@ fn main() {
 
 /// A buzz at 140 Hz with some noise: voiced all the time, the dearest case.
 fn second() -> Vec<f32> {
+    second_at(Hz8000)
+}
+
+fn second_at(rate: SampleRate) -> Vec<f32> {
     let mut random = 1u32;
-    (0..8_000u32)
+    (0..rate.hz())
         .map(|i| {
             random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let buzz = (i as f32 * 140.0 / 8_000.0).fract() - 0.5;
+            let buzz = (i as f32 * 140.0 / rate.hz() as f32).fract() - 0.5;
             0.2 * buzz + 0.02 * ((random >> 8) as f32 / (1u32 << 24) as f32 - 0.5)
         })
         .collect()
@@ -26,7 +37,7 @@ fn second() -> Vec<f32> {
 
 fn frames() -> Vec<Frame> {
     let mut out = Vec::new();
-    let mut analyzer = Analyzer::new();
+    let mut analyzer = trained::Analyzer::new();
     for _ in 0..3 {
         analyzer.push(&second(), &mut out);
     }
@@ -34,10 +45,77 @@ fn frames() -> Vec<Frame> {
     out
 }
 
+/// In packets of 20 ms.
+#[divan::bench(args = [Hz8000, Hz16000])]
+fn one_second_of_pitch(bencher: Bencher<'_, '_>, rate: SampleRate) {
+    let samples = second_at(rate);
+    let mut tracker = Tracker::new(rate);
+    let mut out = Vec::with_capacity(200);
+    bencher.bench_local(|| {
+        out.clear();
+        samples.chunks(2 * rate.hop()).for_each(|packet| tracker.push(packet, &mut out));
+        out.len()
+    });
+}
+
+#[divan::bench(args = [Hz8000, Hz16000])]
+fn one_second_of_rows(bencher: Bencher<'_, '_>, rate: SampleRate) {
+    let samples = second_at(rate);
+    let mut analyzer = Analyzer::new(rate);
+    let mut out = Vec::with_capacity(200);
+    bencher.bench_local(|| {
+        out.clear();
+        samples.chunks(2 * rate.hop()).for_each(|packet| analyzer.push(packet, &mut out));
+        out.len()
+    });
+}
+
+/// Descriptors, and functionals of the last 3 s twice a second.
+#[divan::bench(args = [Hz8000, Hz16000])]
+fn one_second_of_functionals(bencher: Bencher<'_, '_>, rate: SampleRate) {
+    let samples = second_at(rate);
+    let mut analyzer = Analyzer::new(rate);
+    let (mut smoother, mut functionals) = (Smoother::default(), Functionals::new(300));
+    let mut rows = Vec::with_capacity(200);
+    let mut hops = 0;
+    bencher.bench_local(|| {
+        let mut sum = 0.0;
+        for packet in samples.chunks(2 * rate.hop()) {
+            analyzer.push(packet, &mut rows);
+            for row in rows.drain(..) {
+                let Some(smoothed) = smoother.push(&row) else { continue };
+                functionals.push(&smoothed);
+                hops += 1;
+                if hops % 50 == 0 {
+                    sum += functionals.values()[0];
+                }
+            }
+        }
+        sum
+    });
+}
+
+#[divan::bench]
+fn one_second_of_rhythm_quality_and_baseline(bencher: Bencher<'_, '_>) {
+    let mut rows: Vec<Row> = Vec::new();
+    let mut analyzer = Analyzer::new(Hz8000);
+    (0..2).for_each(|_| analyzer.push(&second(), &mut rows));
+    let (mut rhythm, mut quality, mut baseline) =
+        (RhythmMeter::default(), QualityMeter::default(), SpeakerBaseline::default());
+    bencher.bench_local(|| {
+        for row in &rows[..100] {
+            rhythm.push(row, true);
+            quality.push(&row.level, row.pitch_hz.is_some(), false);
+            baseline.push(row, true);
+        }
+        (rhythm.rhythm(), quality.quality(), baseline.z(0, 1.0))
+    });
+}
+
 #[divan::bench]
 fn one_second_of_frames(bencher: Bencher<'_, '_>) {
     let samples = second();
-    let mut analyzer = Analyzer::new();
+    let mut analyzer = trained::Analyzer::new();
     let mut out = Vec::with_capacity(200);
     bencher.bench_local(|| {
         out.clear();
@@ -53,13 +131,6 @@ fn one_second_of_baseline(bencher: Bencher<'_, '_>) {
     let frames = frames();
     let mut baseline = Baseline::new();
     bencher.bench_local(|| frames[..100].iter().for_each(|frame| baseline.push(frame, true)));
-}
-
-#[divan::bench]
-fn one_second_of_windows(bencher: Bencher<'_, '_>) {
-    let frames = frames();
-    let mut window = Window::new();
-    bencher.bench_local(|| frames[..100].iter().filter_map(|frame| window.push(frame, true)).count());
 }
 
 #[divan::bench]

@@ -1,123 +1,203 @@
-//! Cuts a stream of samples into 10 ms hops and describes each one.
+//! Cuts samples into hops of 10 ms, gives every room the window it needs and puts the rows together.
 //!
-//! Works on whole hops only, so the way the input is chunked cannot change a bit of the output.
-//! Does not decide what is speech (that is voice activity's work) and does not resample.
+//! Does no signal processing of its own. The streaming contract is in docs/decisions/prosody.md.
 
-use crate::frame::{Frame, HOP};
-use crate::pitch::Pitch;
-use crate::rhythm::Rhythm;
-use crate::spectrum::Spectrum;
-use crate::track::{DELAY, Tracker};
+use crate::SampleRate;
+use crate::descriptors::{DESCRIPTORS, Descriptor, semitones};
+use crate::formants::{FORMANTS, Formant, Formants};
+use crate::pitch::{FINAL_HOPS, Pitch, Tracker};
+use crate::quality::{Level, Leveller};
+use crate::recent::Recent;
+use crate::spectrum::{Spectral, Spectrum};
+use crate::voice::{HARMONICS_WINDOW_MS, Harmonic, Harmonics, Irregularity, PERIODS_REACH_MS, Periods};
 
-/// Samples after the end of a hop that must have arrived before its frame comes out (90 ms).
-pub const LOOK_AHEAD: usize = AHEAD + DELAY * HOP;
-
-/// Samples after a hop's end that its widest window reaches.
-const AHEAD: usize = 2 * HOP;
-/// The widest window around a hop's middle, samples (50 ms).
-pub(crate) const SPAN: usize = 400;
-
-/// Turns 8 kHz samples into frames. Holds about 90 KiB; nothing grows, nothing is allocated after `new`.
-pub struct Analyzer {
-    /// The last `SPAN` samples, oldest first.
-    recent: [f32; SPAN],
-    /// Samples of the hop that is arriving.
-    hop: [f32; HOP],
-    hop_len: usize,
-    /// Whole hops taken since the start.
-    hops: u64,
-    /// Frames given out since the start.
-    given: u64,
-    pitch: Pitch,
-    spectrum: Spectrum,
-    tracker: Tracker,
-    rhythm: Rhythm,
-    /// Frames that wait for their pitch decision, by hop modulo the delay.
-    waiting: [Frame; DELAY],
+/// Everything that is told about one hop of 10 ms.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Row {
+    /// Position of the hop's first sample in the stream, at the input's rate.
+    pub position: u64,
+    /// F0, Hz, 60-600; `None` where unvoiced.
+    pub pitch_hz: Option<f32>,
+    /// Probability that the hop is voiced, 0-1.
+    pub voicing: f32,
+    /// Level, peak and clipping of the hop.
+    pub level: Level,
+    /// By [`Descriptor`], not smoothed.
+    pub descriptors: [f32; DESCRIPTORS],
 }
 
-impl Default for Analyzer {
-    fn default() -> Self {
-        Self::new()
+/// Hops before the described one, and itself, that the widest window reaches into.
+const WINDOW_HOPS_BEHIND: usize = 4;
+
+/// The widest windows fit into what is kept.
+const _: () =
+    assert!(HARMONICS_WINDOW_MS / 2 <= 10 * WINDOW_HOPS_BEHIND - 10 && 2 * PERIODS_REACH_MS < 10 * FINAL_HOPS);
+
+impl Row {
+    /// The value of one descriptor.
+    pub fn get(&self, descriptor: Descriptor) -> f32 {
+        self.descriptors[descriptor as usize]
+    }
+}
+
+/// Describes one voice. Holds about 60 KiB; nothing grows, nothing is allocated after `new` but what `out` needs.
+pub struct Analyzer {
+    rate: SampleRate,
+    tracker: Tracker,
+    spectrum: Spectrum,
+    formants: Formants,
+    harmonics: Harmonics,
+    periods: Periods,
+    leveller: Leveller,
+    recent: Recent,
+    hop: Vec<f32>,
+    pitches: Vec<Pitch>,
+}
+
+impl std::fmt::Debug for Analyzer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Analyzer").field("rate", &self.rate).finish_non_exhaustive()
     }
 }
 
 impl Analyzer {
     /// An analyzer at position 0 with silence before it.
-    pub fn new() -> Self {
+    pub fn new(rate: SampleRate) -> Self {
+        let spectrum = Spectrum::new(rate);
         Self {
-            recent: [0.0; SPAN],
-            hop: [0.0; HOP],
-            hop_len: 0,
-            hops: 0,
-            given: 0,
-            pitch: Pitch::new(),
-            spectrum: Spectrum::new(),
-            tracker: Tracker::new(),
-            rhythm: Rhythm::new(),
-            waiting: [Frame::silent(0); DELAY],
+            rate,
+            tracker: Tracker::new(rate),
+            formants: Formants::new(rate, spectrum.bin_hz),
+            spectrum,
+            harmonics: Harmonics::new(rate),
+            periods: Periods::new(rate),
+            leveller: Leveller::default(),
+            recent: Recent::new((FINAL_HOPS + WINDOW_HOPS_BEHIND) * rate.hop()),
+            hop: Vec::with_capacity(rate.hop()),
+            pitches: Vec::with_capacity(2),
         }
     }
 
-    /// Takes samples (8 kHz, `[-1, 1]`; others are clamped, NaN counts as 0) and appends the finished frames.
+    /// The rate of the input.
+    pub fn rate(&self) -> SampleRate {
+        self.rate
+    }
+
+    /// Takes samples (`[-1, 1]`; others are clamped, NaN counts as 0) and appends every row that became final.
     ///
-    /// The frame of the hop that ends at sample `n` comes out with sample `n + LOOK_AHEAD`.
-    pub fn push(&mut self, samples: &[f32], out: &mut Vec<Frame>) {
-        for &sample in samples {
-            self.hop[self.hop_len] = if sample.is_nan() { 0.0 } else { sample.clamp(-1.0, 1.0) };
-            self.hop_len += 1;
-            if self.hop_len == HOP {
-                self.hop_len = 0;
-                if let Some(frame) = self.take_hop() {
-                    out.push(frame);
-                }
+    /// The row of a hop comes out with the last sample of the hop [`FINAL_HOPS`] after it.
+    pub fn push(&mut self, samples: &[f32], out: &mut Vec<Row>) {
+        let mut rest = samples;
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_at(rest.len().min(self.rate.hop() - self.hop.len()));
+            rest = after;
+            self.hop.extend(piece.iter().map(|s| if s.is_nan() { 0.0 } else { s.clamp(-1.0, 1.0) }));
+            if self.hop.len() == self.rate.hop() {
+                self.take_hop(out);
             }
         }
     }
 
-    /// Gives out the frames still inside, as if silence followed, and starts again at position 0.
+    /// The newest hop's pitch before it is final, see [`Tracker::provisional`].
+    pub fn provisional_pitch(&self) -> Option<Pitch> {
+        self.tracker.provisional()
+    }
+
+    /// Gives out the rows still inside, as if silence followed, and starts again at position 0.
     ///
-    /// A last hop that is not full gets its own frame, filled up with silence.
-    pub fn finish(&mut self, out: &mut Vec<Frame>) {
-        let due = self.hops + u64::from(self.hop_len > 0);
-        while self.given < due {
-            self.hop[self.hop_len..].fill(0.0);
-            self.hop_len = 0;
-            if let Some(frame) = self.take_hop() {
-                out.push(frame);
-            }
-            self.hop.fill(0.0);
+    /// A last hop that is not full gets its own row.
+    pub fn finish(&mut self, out: &mut Vec<Row>) {
+        let missing = (self.rate.hop() - self.hop.len()) % self.rate.hop();
+        let silence = [0.0; SampleRate::Hz16000.hop()];
+        self.push(&silence[..missing], out);
+        for _ in 0..FINAL_HOPS {
+            self.push(&silence[..self.rate.hop()], out);
         }
         self.restart();
     }
 
     fn restart(&mut self) {
-        self.recent.fill(0.0);
-        self.hop_len = 0;
-        self.hops = 0;
-        self.given = 0;
-        self.pitch.restart();
-        self.tracker = Tracker::new();
-        self.rhythm = Rhythm::new();
+        self.tracker.finish(&mut self.pitches);
+        self.pitches.clear();
+        self.spectrum.restart();
+        self.formants.restart();
+        self.periods.restart();
+        self.leveller = Leveller::default();
+        self.recent.restart();
     }
 
-    /// Moves the full hop into the window; a frame comes out once its look-ahead is there.
-    fn take_hop(&mut self) -> Option<Frame> {
-        self.recent.copy_within(HOP.., 0);
-        self.recent[SPAN - HOP..].copy_from_slice(&self.hop);
-        self.hops += 1;
-
-        // The window is centred on the hop that ended `AHEAD` samples ago.
-        let current = self.hops.checked_sub(1 + (AHEAD / HOP) as u64)?;
-        let frame = self.spectrum.describe(current * HOP as u64, &self.recent);
-        let candidates = self.pitch.candidates(&self.recent, frame.level_dbov);
-        let slot = (current % DELAY as u64) as usize;
-        let waited = std::mem::replace(&mut self.waiting[slot], frame);
-        let decision = self.tracker.push(&candidates)?;
-
-        self.given += 1;
-        let mut frame = Frame { pitch_hz: decision.pitch_hz, voicing: decision.voicing, ..waited };
-        frame.syllable = self.rhythm.push(&frame);
-        Some(frame)
+    fn take_hop(&mut self, out: &mut Vec<Row>) {
+        self.recent.push(&self.hop);
+        self.tracker.push(&self.hop, &mut self.pitches);
+        self.hop.clear();
+        if let Some(pitch) = self.pitches.pop() {
+            out.push(self.describe(&pitch));
+        }
     }
+
+    fn describe(&mut self, pitch: &Pitch) -> Row {
+        let hop = self.rate.hop();
+        let position = pitch.position as i64;
+        let middle = position + hop as i64 / 2;
+        let level = self.leveller.describe(self.recent.window(position, hop));
+        let spectral = self.spectrum.describe(self.recent.window(middle - hop as i64, 2 * hop));
+        let formants = self.formants.describe(&self.spectrum.power);
+        let irregularity = self.periods.follow(&self.recent, middle, pitch.hz);
+        let harmonic = pitch.hz.map(|hz| {
+            let length = hop * HARMONICS_WINDOW_MS / 10;
+            let window = self.recent.window(middle - length as i64 / 2, length);
+            self.harmonics.describe(window, hz, &formants)
+        });
+        let voice = Voice { semitones: pitch.hz.map_or(0.0, semitones), irregularity, harmonic };
+        Row {
+            position: pitch.position,
+            pitch_hz: pitch.hz,
+            voicing: pitch.voicing,
+            level,
+            descriptors: in_order(&spectral, &formants, &voice),
+        }
+    }
+}
+
+/// What only a voice has.
+struct Voice {
+    semitones: f32,
+    irregularity: Option<Irregularity>,
+    harmonic: Option<Harmonic>,
+}
+
+/// As [`Descriptor`] counts.
+fn in_order(spectral: &Spectral, formants: &[Formant; FORMANTS], voice: &Voice) -> [f32; DESCRIPTORS] {
+    let [c1, c2, c3, c4] = spectral.cepstra;
+    let irregularity = voice.irregularity.unwrap_or_default();
+    let harmonic = voice.harmonic.unwrap_or_default();
+    let [one, two, three] = formants;
+    let [level_one, level_two, level_three] = harmonic.formant_levels_db;
+    [
+        spectral.loudness,
+        spectral.alpha_ratio_db,
+        spectral.hammarberg_db,
+        spectral.slope_low,
+        spectral.slope_high,
+        spectral.flux,
+        c1,
+        c2,
+        c3,
+        c4,
+        voice.semitones,
+        irregularity.jitter,
+        irregularity.shimmer_db,
+        harmonic.harmonicity_db,
+        harmonic.first_over_second_db,
+        harmonic.first_over_third_formant_db,
+        one.hz,
+        one.width_hz,
+        level_one,
+        two.hz,
+        two.width_hz,
+        level_two,
+        three.hz,
+        three.width_hz,
+        level_three,
+    ]
 }

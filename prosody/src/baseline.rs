@@ -1,317 +1,262 @@
-//! What is usual for one speaker: centre and spread of a few features, robust, usable within seconds.
+//! What is usual for one speaker: running median and median absolute deviation of every feature, usable after 3 s.
 //!
-//! Speech is summed up per second; the centre is a weighted median of those seconds, the spread their median absolute
-//! deviation. Both are shrunk towards the population while little has been heard. How anger is kept from becoming the
-//! new normal: the first 30 s of speech weigh 1 per second, later seconds 1/4, and a second whose pitch or level
-//! stands more than 2 standard scores out (after the first 5 s) a fifth of that.
+//! Speech is summed up per second. The first half minute stays, so that anger does not become the new normal; of the
+//! later seconds the last half minute counts as much, and only every fifth of those that stand out.
 
-use crate::frame::Frame;
-use crate::functionals::semitones;
-use crate::order::{quantile, sort};
+use crate::analyzer::Row;
+use crate::descriptors::{DESCRIPTORS, Descriptor};
+use crate::rhythm::Syllables;
 
-/// What the baseline knows about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Feature {
-    /// Median pitch, semitones re 55 Hz.
-    Pitch,
-    /// Median level of speech, dBov.
-    Level,
-    /// Syllable nuclei per second of speech.
-    SyllableRate,
-    /// Median tilt of voiced speech, dB.
-    Tilt,
-}
+/// Features a baseline knows: the descriptors by [`Descriptor`], then level and syllable rate.
+pub const FEATURES: usize = DESCRIPTORS + 2;
+/// Median level of the speech of one second, dBov.
+pub const LEVEL: usize = DESCRIPTORS;
+/// Syllable nuclei per second of speech.
+pub const SYLLABLE_RATE: usize = DESCRIPTORS + 1;
 
-impl Feature {
-    /// All of them, in the order of [`Feature`].
-    pub const ALL: [Self; 4] = [Self::Pitch, Self::Level, Self::SyllableRate, Self::Tilt];
-
-    /// Before anything was heard: mean over speakers, spread between speakers, spread within one (per second).
-    const fn prior(self) -> Prior {
-        match self {
-            Self::Pitch => Prior { mean: 18.5, between: 5.0, within: 2.5 },
-            Self::Level => Prior { mean: -25.0, between: 6.0, within: 4.0 },
-            Self::SyllableRate => Prior { mean: 4.0, between: 0.7, within: 1.3 },
-            Self::Tilt => Prior { mean: -9.0, between: 4.0, within: 3.0 },
-        }
-    }
-}
-
-struct Prior {
-    mean: f32,
-    between: f32,
-    within: f32,
-}
-
-/// Standard scores are cut here.
-const Z_MAX: f32 = 6.0;
-/// Seconds of speech that weigh fully and are kept for good.
+/// Seconds of speech before anything is told.
+const KNOWN_SECONDS: u32 = 3;
+/// Seconds that are kept for good, and later ones of which the last are kept.
 const ANCHOR_SECONDS: usize = 30;
-/// Later seconds of speech that are remembered (the last ones).
-const RECENT_SECONDS: usize = 90;
-const RECENT_WEIGHT: f32 = 0.25;
-/// Seconds before any second can be called outlying.
-const TRUSTING_SECONDS: usize = 5;
-const OUTLYING_Z: f32 = 2.0;
-const OUTLYING_WEIGHT: f32 = 0.2;
-/// Seconds of speech that the prior spread within a speaker is worth.
-const SPREAD_WORTH: f32 = 8.0;
-/// Neighbouring seconds are alike: so many are worth one independent one.
-const SECONDS_ALIKE: f32 = 2.0;
-/// Speech frames summed up in one go.
-const FRAMES: usize = 100;
-/// Voiced frames that a pitch or tilt needs.
+const RECENT_SECONDS: usize = 30;
+/// Speech hops that are summed up together.
+const SECOND_HOPS: usize = 100;
+/// Voiced hops that a second needs to count.
 const VOICED_MIN: usize = 20;
+/// Scores are cut here.
+const Z_MAX: f32 = 6.0;
+/// From this score of pitch or level on a second stands out; so many of those are left out per one taken.
+const OUTLYING_Z: f32 = 2.5;
+const OUTLYING_SKIPPED: u32 = 4;
+/// Makes the median absolute deviation of normally distributed values their standard deviation.
+const NORMAL: f32 = 1.482_6;
+/// Seconds of speech that the usual spread within a speaker is worth.
+const SPREAD_WORTH: f32 = 8.0;
+/// Spread of seconds within one speaker: medians over seven sides of real calls at 8 kHz.
+const USUAL_SPREAD: [f32; FEATURES] = [
+    0.18, 4.3, 5.3, 0.01, 0.004, 0.09, 6.8, 9.5, 8.4, 6.6, 2.6, 0.0048, 0.29, 1.6, 2.0, 7.5, 61.0, 35.0, 3.5, 167.0,
+    59.0, 7.6, 69.0, 45.0, 7.5, 4.0, 1.3,
+];
 
-/// One second of speech: a value per feature, where there is one, and its weight.
-#[derive(Debug, Clone, Copy, Default)]
-struct Second {
-    values: [Option<f32>; 4],
-    weight: f32,
+/// What is usual, in a form that outlives a call.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Usual {
+    /// Seconds of speech behind it.
+    pub speech_s: u32,
+    /// Median of the seconds, per feature.
+    pub centres: [f32; FEATURES],
+    /// Robust standard deviation of the seconds, per feature.
+    pub spreads: [f32; FEATURES],
 }
 
-/// Centre of a feature and the spread that a new value is expected to have around it.
-#[derive(Debug, Clone, Copy)]
-struct Norm {
-    centre: f32,
-    spread: f32,
-}
-
-/// The baseline of one speaker. About 5 KiB; nothing grows, nothing is allocated after `new`.
-pub struct Baseline {
-    seconds: Vec<Second>,
-    /// Seconds summed up since the start.
+/// The baseline of one speaker. Holds about 20 KiB; nothing grows, nothing is allocated after `new`.
+#[derive(Debug, Clone)]
+pub struct SpeakerBaseline {
+    /// One value per second of speech, per feature.
+    seconds: Vec<[f32; FEATURES]>,
     taken: usize,
-    norms: [Norm; 4],
-    pitches: Vec<f32>,
+    skipped: u32,
+    /// What earlier calls told, and how many seconds it still stands for.
+    carried: Option<Usual>,
+    usual: Option<Usual>,
+    /// The newest second, taken or not.
+    newest: [f32; FEATURES],
+    syllables: Syllables,
+    nuclei: usize,
+    /// Voiced hops of the current second, and levels of all of its speech.
+    voiced: Vec<[f32; DESCRIPTORS]>,
     levels: Vec<f32>,
-    tilts: Vec<f32>,
-    syllables: usize,
-    sorting: Vec<(f32, f32)>,
+    sorting: Vec<f32>,
 }
 
-impl Default for Baseline {
+impl Default for SpeakerBaseline {
     fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Baseline {
-    /// The baseline of a speaker who has not spoken yet: the population's.
-    pub fn new() -> Self {
-        let mut baseline = Self {
+        Self {
             seconds: Vec::with_capacity(ANCHOR_SECONDS + RECENT_SECONDS),
             taken: 0,
-            norms: [Norm { centre: 0.0, spread: 1.0 }; 4],
-            pitches: Vec::with_capacity(FRAMES),
-            levels: Vec::with_capacity(FRAMES),
-            tilts: Vec::with_capacity(FRAMES),
-            syllables: 0,
-            sorting: Vec::with_capacity(ANCHOR_SECONDS + RECENT_SECONDS),
-        };
-        baseline.renew();
-        baseline
+            skipped: 0,
+            carried: None,
+            usual: None,
+            newest: [0.0; FEATURES],
+            syllables: Syllables::default(),
+            nuclei: 0,
+            voiced: Vec::with_capacity(SECOND_HOPS),
+            levels: Vec::with_capacity(SECOND_HOPS),
+            sorting: Vec::with_capacity(SECOND_HOPS),
+        }
+    }
+}
+
+impl SpeakerBaseline {
+    /// The baseline of a speaker who is known from earlier calls. What is heard now takes over within half a minute.
+    pub fn resume(usual: Usual) -> Self {
+        Self { carried: Some(usual), usual: Some(usual), ..Self::default() }
     }
 
-    /// Takes the next frame; frames that are not `speech` are left out. Values that are not finite are left out too.
-    pub fn push(&mut self, frame: &Frame, speech: bool) {
-        if !speech || !frame.level_dbov.is_finite() || !frame.tilt_db.is_finite() {
+    /// Takes the next row and whether it is speech.
+    pub fn push(&mut self, row: &Row, speech: bool) {
+        let nucleus = self.syllables.push(row);
+        if !speech {
             return;
         }
-        self.levels.push(frame.level_dbov);
-        self.syllables += usize::from(frame.syllable);
-        if let Some(hz) = frame.pitch_hz.filter(|hz| hz.is_finite() && *hz > 0.0) {
-            self.pitches.push(semitones(hz));
-            self.tilts.push(frame.tilt_db);
+        self.nuclei += usize::from(nucleus);
+        self.levels.push(row.level.dbov);
+        if row.pitch_hz.is_some() {
+            self.voiced.push(row.descriptors);
         }
-        if self.levels.len() == FRAMES {
-            self.sum_up();
+        if self.levels.len() == SECOND_HOPS {
+            if self.voiced.len() >= VOICED_MIN {
+                self.sum_up();
+            }
+            self.voiced.clear();
+            self.levels.clear();
+            self.nuclei = 0;
         }
     }
 
-    /// How far `value` is from the speaker's usual, in robust standard deviations, cut to ±6.
-    ///
-    /// The spread includes what is not yet known about the speaker, so early scores are small. NaN gives 0.
-    pub fn z(&self, feature: Feature, value: f32) -> f32 {
-        let norm = self.norms[feature as usize];
-        let z = (value - norm.centre) / norm.spread;
+    /// What is usual; `None` before 3 s of speech of an unknown speaker.
+    pub fn usual(&self) -> Option<&Usual> {
+        self.usual.as_ref()
+    }
+
+    /// How far `value` is from what is usual, in robust standard deviations, cut to ±6; 0 while nothing is known.
+    pub fn z(&self, feature: usize, value: f32) -> f32 {
+        let Some(usual) = &self.usual else { return 0.0 };
+        let z = (value - usual.centres[feature]) / usual.spreads[feature];
         if z.is_nan() { 0.0 } else { z.clamp(-Z_MAX, Z_MAX) }
     }
 
-    /// The speaker's usual value of `feature`, in its unit.
-    pub fn centre(&self, feature: Feature) -> f32 {
-        self.norms[feature as usize].centre
-    }
-
-    /// The spread that values of `feature` are expected to have around the centre, in its unit.
-    pub fn spread(&self, feature: Feature) -> f32 {
-        self.norms[feature as usize].spread
-    }
-
-    /// Whole seconds of speech heard so far. From 3 on the speaker counts for more than the population.
-    pub fn speech_s(&self) -> usize {
-        self.taken
+    /// Every feature of the newest second of speech as [`Self::z`]; zeros while nothing is known.
+    pub fn scores(&self) -> [f32; FEATURES] {
+        std::array::from_fn(|feature| self.z(feature, self.newest[feature]))
     }
 
     fn sum_up(&mut self) {
-        sort(&mut self.pitches);
-        sort(&mut self.levels);
-        sort(&mut self.tilts);
-        let voiced = self.pitches.len() >= VOICED_MIN;
-        let values = [
-            voiced.then(|| quantile(&self.pitches, 0.5)),
-            Some(quantile(&self.levels, 0.5)),
-            Some(self.syllables as f32),
-            voiced.then(|| quantile(&self.tilts, 0.5)),
-        ];
-        self.pitches.clear();
-        self.levels.clear();
-        self.tilts.clear();
-        self.syllables = 0;
-
-        let weight = self.weight(&values);
-        self.remember(Second { values, weight });
+        let mut second = [0.0; FEATURES];
+        for (i, value) in second[..DESCRIPTORS].iter_mut().enumerate() {
+            self.sorting.clear();
+            self.sorting.extend(self.voiced.iter().map(|descriptors| descriptors[i]));
+            *value = median(&mut self.sorting);
+        }
+        second[LEVEL] = median(&mut self.levels);
+        second[SYLLABLE_RATE] = self.nuclei as f32 * 100.0 / SECOND_HOPS as f32;
+        self.newest = second;
+        if self.stands_out(&second) && self.skipped < OUTLYING_SKIPPED {
+            self.skipped += 1;
+            return;
+        }
+        self.skipped = 0;
+        if self.seconds.len() < ANCHOR_SECONDS + RECENT_SECONDS {
+            self.seconds.push(second);
+        } else {
+            self.seconds[ANCHOR_SECONDS + self.taken % RECENT_SECONDS] = second;
+        }
         self.taken += 1;
         self.renew();
     }
 
-    fn weight(&self, values: &[Option<f32>; 4]) -> f32 {
-        let outlying = [Feature::Pitch, Feature::Level]
-            .iter()
-            .any(|&feature| values[feature as usize].is_some_and(|v| self.z(feature, v).abs() > OUTLYING_Z));
-        let by_age = if self.taken < ANCHOR_SECONDS { 1.0 } else { RECENT_WEIGHT };
-        if outlying && self.taken >= TRUSTING_SECONDS { by_age * OUTLYING_WEIGHT } else { by_age }
-    }
-
-    /// The first seconds stay; of the later ones the oldest gives way.
-    fn remember(&mut self, second: Second) {
-        if self.seconds.len() < ANCHOR_SECONDS + RECENT_SECONDS {
-            self.seconds.push(second);
-        } else {
-            self.seconds[ANCHOR_SECONDS + (self.taken - ANCHOR_SECONDS) % RECENT_SECONDS] = second;
-        }
+    /// Only after the anchor is laid: until then everything is news.
+    fn stands_out(&self, second: &[f32; FEATURES]) -> bool {
+        let features = [Descriptor::Pitch as usize, LEVEL];
+        self.taken >= ANCHOR_SECONDS && features.iter().any(|&i| self.z(i, second[i]).abs() > OUTLYING_Z)
     }
 
     fn renew(&mut self) {
-        for feature in Feature::ALL {
-            self.norms[feature as usize] = self.norm(feature);
+        let heard = self.seconds.len() as f32;
+        let carried =
+            self.carried.map(|usual| (usual, (ANCHOR_SECONDS as f32 - heard).max(0.0) / ANCHOR_SECONDS as f32));
+        if self.seconds.len() < KNOWN_SECONDS as usize && carried.is_none() {
+            return;
         }
-    }
-
-    /// Centre and predictive spread of a normal model with a normal prior on the centre, fed with robust estimates.
-    fn norm(&mut self, feature: Feature) -> Norm {
-        let prior = feature.prior();
-        let values = self.seconds.iter().filter_map(|s| s.values[feature as usize].map(|value| (value, s.weight)));
-        self.sorting.clear();
-        self.sorting.extend(values);
-        let heard: f32 = self.sorting.iter().map(|(_, weight)| weight).sum();
-        let median = weighted_median(&mut self.sorting);
-        for (value, _) in &mut self.sorting {
-            *value = (*value - median).abs();
+        let earlier_s = carried.map_or(0, |(usual, _)| usual.speech_s);
+        let mut usual = Usual {
+            speech_s: earlier_s.saturating_add(self.taken as u32),
+            centres: [0.0; FEATURES],
+            spreads: [0.0; FEATURES],
+        };
+        for (i, usual_spread) in USUAL_SPREAD.iter().enumerate() {
+            self.sorting.clear();
+            self.sorting.extend(self.seconds.iter().map(|second| second[i]));
+            let centre = median(&mut self.sorting);
+            self.sorting.iter_mut().for_each(|value| *value = (*value - centre).abs());
+            let deviation = NORMAL * median(&mut self.sorting);
+            let square = SPREAD_WORTH * usual_spread * usual_spread + heard * deviation * deviation;
+            let spread = (square / (SPREAD_WORTH + heard)).sqrt();
+            let blend = |now: f32, before: f32, share: f32| now + share * (before - now);
+            (usual.centres[i], usual.spreads[i]) = match &carried {
+                Some((before, share)) => {
+                    (blend(centre, before.centres[i], *share), blend(spread, before.spreads[i], *share))
+                }
+                None => (centre, spread),
+            };
         }
-        // 1.4826 makes the median absolute deviation of a normal distribution its standard deviation.
-        let deviation = 1.482_6 * weighted_median(&mut self.sorting);
-
-        let within = (SPREAD_WORTH * prior.within.powi(2) + heard * deviation.powi(2)) / (SPREAD_WORTH + heard);
-        let between = prior.between.powi(2);
-        let doubt = within / (heard / SECONDS_ALIKE).max(f32::MIN_POSITIVE);
-        let trust = between / (between + doubt);
-        Norm { centre: prior.mean + trust * (median - prior.mean), spread: (within + (1.0 - trust) * between).sqrt() }
+        self.usual = Some(usual);
     }
 }
 
-/// The value at which half the weight is reached; 0 when there are none.
-fn weighted_median(values: &mut [(f32, f32)]) -> f32 {
-    values.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-    let half = 0.5 * values.iter().map(|(_, weight)| weight).sum::<f32>();
-    let mut reached = 0.0;
-    for (value, weight) in values.iter() {
-        reached += weight;
-        if reached >= half {
-            return *value;
-        }
+/// The upper one of two middle values; 0 without values.
+fn median(values: &mut [f32]) -> f32 {
+    if values.is_empty() {
+        return 0.0;
     }
-    0.0
+    let middle = values.len() / 2;
+    *values.select_nth_unstable_by(middle, f32::total_cmp).1
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
+    use crate::quality::Level;
+    use crate::semitones;
+
+    const PITCH: usize = Descriptor::Pitch as usize;
 
     #[test]
-    fn before_speech_the_population_is_usual() {
-        let baseline = Baseline::new();
-        for feature in Feature::ALL {
-            assert_eq!(baseline.z(feature, feature.prior().mean), 0.0);
-            assert!(baseline.spread(feature) > feature.prior().between);
+    fn nothing_is_told_before_three_seconds() {
+        let mut baseline = SpeakerBaseline::default();
+        speak(&mut baseline, 2, 110.0, -30.0);
+        assert!(baseline.usual().is_none() && baseline.z(PITCH, 40.0) == 0.0);
+        speak(&mut baseline, 1, 110.0, -30.0);
+        assert_eq!(baseline.usual().map(|usual| usual.speech_s), Some(3));
+        assert!((baseline.z(PITCH, semitones(110.0))).abs() < 0.1);
+        assert!(baseline.z(PITCH, semitones(165.0)) > 2.0 && baseline.z(LEVEL, -20.0) > 2.0);
+    }
+
+    #[test]
+    fn a_raised_voice_does_not_become_usual() {
+        let mut baseline = SpeakerBaseline::default();
+        speak(&mut baseline, 30, 110.0, -30.0);
+        speak(&mut baseline, 60, 220.0, -18.0);
+        assert!(baseline.z(PITCH, semitones(220.0)) > 2.0, "{}", baseline.z(PITCH, semitones(220.0)));
+        assert!(baseline.scores()[PITCH] > 2.0 && baseline.scores()[LEVEL] > 2.0, "{:?}", baseline.scores());
+    }
+
+    #[test]
+    fn outliers_move_little() {
+        let mut baseline = SpeakerBaseline::default();
+        for second in 0..20 {
+            speak(&mut baseline, 1, if second % 5 == 4 { 330.0 } else { 110.0 }, -30.0);
         }
+        assert!((baseline.z(PITCH, semitones(110.0))).abs() < 0.2);
     }
 
     #[test]
-    fn three_seconds_move_the_centre_most_of_the_way() {
-        let mut baseline = Baseline::new();
-        speak(&mut baseline, 3, 110.0, -35.0);
-        assert!((baseline.centre(Feature::Pitch) - 12.0).abs() < 1.5, "{}", baseline.centre(Feature::Pitch));
-        assert!((baseline.centre(Feature::Level) + 35.0).abs() < 3.5, "{}", baseline.centre(Feature::Level));
+    fn a_known_speaker_is_known_at_once_and_learned_anew() {
+        let mut earlier = SpeakerBaseline::default();
+        speak(&mut earlier, 40, 110.0, -30.0);
+        let mut baseline = SpeakerBaseline::resume(*earlier.usual().expect("40 s of speech"));
+        assert!(baseline.z(PITCH, semitones(165.0)) > 2.0);
+        speak(&mut baseline, 30, 165.0, -30.0);
+        assert!(baseline.z(PITCH, semitones(165.0)).abs() < 0.1);
     }
 
-    #[test]
-    fn a_raised_voice_stands_out_and_stays_out() {
-        let mut baseline = Baseline::new();
-        speak(&mut baseline, 20, 120.0, -30.0);
-        let before = baseline.z(Feature::Pitch, semitones(190.0));
-        assert!(before > 2.5, "{before}");
-        speak(&mut baseline, 20, 190.0, -18.0);
-        let after = baseline.z(Feature::Pitch, semitones(190.0));
-        assert!(after > 2.0, "{after}");
-        assert!(baseline.z(Feature::Level, -18.0) > 2.0);
-    }
-
-    #[test]
-    fn silence_teaches_nothing() {
-        let mut baseline = Baseline::new();
-        for i in 0..10_000 {
-            baseline.push(&Frame::silent(i), false);
-        }
-        assert_eq!(baseline.speech_s(), 0);
-        assert_eq!(baseline.centre(Feature::Level), Feature::Level.prior().mean);
-    }
-
-    #[test]
-    fn remembers_a_bounded_number_of_seconds() {
-        let mut baseline = Baseline::new();
-        speak(&mut baseline, 1_000, 200.0, -20.0);
-        assert_eq!(baseline.seconds.len(), ANCHOR_SECONDS + RECENT_SECONDS);
-        assert_eq!(baseline.seconds.capacity(), ANCHOR_SECONDS + RECENT_SECONDS);
-    }
-
-    proptest! {
-        #[test]
-        fn scores_are_finite_and_bounded(
-            frames in prop::collection::vec((any::<f32>(), any::<f32>(), any::<Option<f32>>()), 0..600),
-            value in any::<f32>(),
-        ) {
-            let mut baseline = Baseline::new();
-            for (level_dbov, tilt_db, pitch_hz) in frames {
-                baseline.push(&Frame { level_dbov, tilt_db, pitch_hz, ..Frame::silent(0) }, true);
-            }
-            for feature in Feature::ALL {
-                prop_assert!(baseline.z(feature, value).abs() <= Z_MAX);
-            }
-        }
-    }
-
-    fn speak(baseline: &mut Baseline, seconds: u64, pitch_hz: f32, level_dbov: f32) {
-        for i in 0..seconds * FRAMES as u64 {
-            let frame = Frame {
-                level_dbov,
-                pitch_hz: Some(pitch_hz),
-                tilt_db: -9.0,
-                syllable: i % 25 == 0,
-                ..Frame::silent(i * 80)
-            };
-            baseline.push(&frame, true);
+    /// Seconds of speech that is voiced throughout and swings a little.
+    fn speak(baseline: &mut SpeakerBaseline, seconds: usize, hz: f32, dbov: f32) {
+        for i in 0..100 * seconds {
+            let mut descriptors = [0.0; DESCRIPTORS];
+            descriptors[PITCH] = semitones(hz) + (i as f32 * 0.7).sin();
+            let level = Level { dbov: dbov + (i as f32 * 0.3).sin(), peak: 0.1, clipped: 0.0 };
+            baseline.push(&Row { position: 0, pitch_hz: Some(hz), voicing: 1.0, level, descriptors }, true);
         }
     }
 }

@@ -1,22 +1,27 @@
-//! Prosody of 8 kHz telephone speech, streaming: F0, level, spectrum, rhythm, functionals, speaker baseline.
+//! Prosody of speech, streaming: pitch, level, spectrum, voice quality, rhythm, functionals, what is usual for a speaker.
 //!
-//! Pure: no clock, no thread, no file, no socket; positions are sample counts at 8 kHz.
-//! The way of a sample: [`Analyzer`] → [`Frame`] every 10 ms → [`Window`] every 0.5 s, and beside it [`Baseline`].
+//! Pure: no clock, no thread, no file, no socket; positions are sample counts. [`Analyzer`] turns samples into a
+//! [`Row`] every 10 ms; everything else is made of rows.
 
 mod analyzer;
-mod baseline;
-mod frame;
-mod functionals;
-mod noise;
-mod order;
-mod pitch;
-mod rhythm;
+pub mod baseline;
+mod contours;
+mod descriptors;
+mod formants;
+pub mod functionals;
+mod math;
+pub mod pitch;
+pub mod quality;
+mod rate;
+mod recent;
+pub mod rhythm;
 mod spectrum;
-mod track;
-mod window;
+pub mod synthetic;
+pub mod trained;
+pub mod turns;
+mod voice;
 
-pub use analyzer::{Analyzer, LOOK_AHEAD};
-pub use baseline::{Baseline, Feature};
-pub use frame::{Frame, HOP, MEL_BANDS, SAMPLE_RATE_HZ};
-pub use functionals::{FUNCTIONAL_NAMES, FUNCTIONALS, functionals, semitones};
-pub use window::{WINDOW_FRAMES, WINDOW_STEP, Window};
+pub use analyzer::{Analyzer, Row};
+pub use contours::{Smoothed, Smoother};
+pub use descriptors::{DESCRIPTOR_NAMES, DESCRIPTORS, Descriptor, semitones, smoothed_names};
+pub use rate::SampleRate;

@@ -132,6 +132,8 @@ pub enum Action {
         hold: Option<Hold>,
         /// How long each way may take; `None`: as long as is usual for it.
         within: Option<Duration>,
+        /// What the target of a bridge alone hears when the caller is connected to it.
+        whisper: Option<Whisper>,
     },
     /// Have a PBX play something to the caller on its own call.
     Announce {
@@ -170,6 +172,20 @@ pub enum Hold {
     Music(String),
     /// The ringback tone of the country that the configuration names.
     Ringback,
+}
+
+/// What only the target of a bridge hears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whisper {
+    /// A file of the configuration's prompt folder.
+    File(String),
+    /// A text.
+    Say {
+        /// What is said; `{NAME}` stands for a header of the caller's INVITE, see [`crate::fill`].
+        text: String,
+        /// In which language.
+        language: Language,
+    },
 }
 
 /// Whether what the caller types is secret.

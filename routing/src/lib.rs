@@ -11,9 +11,12 @@ pub mod section;
 
 pub use decision::{
     Action, Because, CallKey, Decision, Emotion, Event, Hold, Language, Level, PlayMode, Route, SecureInput, Severity,
-    Until,
+    Until, Whisper,
 };
 pub use engine::{CALLS_MAX, CONFIRM_WITHIN, Engine, KEYS_WITHIN, OBSERVATION_HOLDS};
 pub use fault::Fault;
-pub use policy::{ACTIONS_MAX, Fallback, Feeling, KEYS_MAX, Policy, RULES_MAX, Repeat, Rule, Trigger, WAYS_MAX, When};
+pub use policy::{
+    ACTIONS_MAX, Fallback, Feeling, KEYS_MAX, Policy, RULES_MAX, Repeat, Rule, SAYING_CHARS_MAX, Trigger, WAYS_MAX,
+    When, is_prompt_file, is_saying,
+};
 pub use saying::{fill, variables};

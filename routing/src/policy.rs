@@ -10,7 +10,7 @@ use toml::Value;
 
 use crate::saying::is_well_formed;
 use crate::section::{Section, list, name, number, parse_table, shown, text, whole};
-use crate::{Action, Emotion, Fault, Hold, Language, Level, PlayMode, Route, SecureInput, Severity, Until};
+use crate::{Action, Emotion, Fault, Hold, Language, Level, PlayMode, Route, SecureInput, Severity, Until, Whisper};
 
 /// Rules, and likewise fallbacks, in one policy.
 pub const RULES_MAX: usize = 200;
@@ -282,7 +282,7 @@ fn read_actions(section: &mut Section<'_>) -> Vec<Action> {
 /// The keys that name an action.
 const ACTIONS: [&str; 7] = ["prompt", "say", "reroute", "alert", "secure_input", "announce", "notify"];
 /// The keys that stand beside one of those.
-const DETAILS: [&str; 8] = ["mode", "until", "target", "hold", "within_s", "pbx", "text", "end_key"];
+const DETAILS: [&str; 9] = ["mode", "until", "target", "hold", "whisper", "within_s", "pbx", "text", "end_key"];
 
 /// An action is named by its main key.
 fn read_action(section: &mut Section<'_>) -> Option<Action> {
@@ -350,23 +350,42 @@ fn read_reroute(section: &mut Section<'_>) -> Option<Action> {
             "it beside \"bridge\" or \"attended\": otherwise the PBX decides",
         );
     }
-    Some(Action::Reroute { ways: ways?, target: target?, hold, within })
+    let whisper = read_whisper(section);
+    if ways.as_ref().is_some_and(|ways| !ways.contains(&Route::Bridge)) && section.has("whisper") {
+        let found = "it beside ways in which the PBX calls the target";
+        section.fault("whisper", found, "it beside \"bridge\": otherwise the PBX decides");
+    }
+    Some(Action::Reroute { ways: ways?, target: target?, hold, within, whisper })
 }
 
 fn read_say(section: &mut Section<'_>) -> Option<Action> {
     let (mode, until) = read_playing(section);
-    let mut words = section.section("say");
+    let (text, language) = read_words(section.section("say"))?;
+    Some(Action::Say { text, language, mode: mode?, until })
+}
+
+/// A text and its language.
+fn read_words(mut words: Section<'_>) -> Option<(String, Language)> {
     if !words.is_present() {
         words.finish();
         return None;
     }
     let expected = format!("1-{SAYING_CHARS_MAX} characters on one line; {{NAME}} stands for a header of the INVITE");
-    let spoken =
-        words.need("text", expected, |value| text(SAYING_CHARS_MAX)(value).filter(|text| is_well_formed(text)));
+    let spoken = words.need("text", expected, |value| text(SAYING_CHARS_MAX)(value).filter(|text| is_saying(text)));
     let language =
         words.need("language", one_of(&Language::ALL, Language::as_str), choice(&Language::ALL, Language::as_str));
     words.finish();
-    Some(Action::Say { text: spoken?, language: language?, mode: mode?, until })
+    Some((spoken?, language?))
+}
+
+/// A file or a text that only the target of a bridge hears.
+fn read_whisper(section: &mut Section<'_>) -> Option<Whisper> {
+    if section.has_table("whisper") {
+        let (text, language) = read_words(section.section("whisper"))?;
+        return Some(Whisper::Say { text, language });
+    }
+    let expected = format!("{PROMPT_FILE}, or a table with text and language");
+    section.read("whisper", expected, prompt_file).map(Whisper::File)
 }
 
 /// What prompts and spoken texts have in common.
@@ -447,13 +466,23 @@ fn end(value: &Value) -> Option<&'static str> {
     ["speech", "key"].into_iter().find(|&word| value.as_str() == Some(word))
 }
 
-/// A relative path that stays inside its folder.
 fn prompt_file(value: &Value) -> Option<String> {
-    let file = text(200)(value)?;
+    text(200)(value).filter(|file| is_prompt_file(file))
+}
+
+/// Whether `file` names a sound inside a prompt folder: a relative path of at most 200 characters that stays in it.
+pub fn is_prompt_file(file: &str) -> bool {
     let stays = file.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
     let named = file.to_lowercase();
     let sounds = [".wav", ".opus", ".ogg"].iter().any(|kind| named.ends_with(kind));
-    (stays && sounds && !file.contains('\\')).then_some(file)
+    let plain = !file.contains('\\') && !file.chars().any(char::is_control) && file.chars().count() <= 200;
+    stays && sounds && plain
+}
+
+/// Whether `text` can be said: 1-[`SAYING_CHARS_MAX`] characters on one line, with only names of headers in braces.
+pub fn is_saying(text: &str) -> bool {
+    let fits = !text.trim().is_empty() && text.chars().count() <= SAYING_CHARS_MAX;
+    fits && !text.chars().any(char::is_control) && is_well_formed(text)
 }
 
 fn choice<T: Copy>(all: &'static [T], as_str: fn(T) -> &'static str) -> impl Fn(&Value) -> Option<T> {

@@ -88,6 +88,11 @@ impl<'a> Section<'a> {
         self.table.is_some_and(|table| table.contains_key(key))
     }
 
+    /// Whether the key is there and its value is a table.
+    pub fn has_table(&self, key: &str) -> bool {
+        self.table.and_then(|table| table.get(key)).is_some_and(Value::is_table)
+    }
+
     /// Whether this section was written down at all.
     pub fn is_present(&self) -> bool {
         self.table.is_some()

@@ -3,13 +3,12 @@
 //! Every action has a deadline, and a failure of one never stops the next.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
-use media::LegId;
 use routing::{Action, Decision, Route, SecureInput};
 
 use super::call::{Call, Stage, millis};
 use super::context::Context;
+use super::order::Party;
 use super::prompts::{How, spoken_name};
 use super::reroute::{Reroute, Wanted};
 use crate::notice::What;
@@ -42,13 +41,6 @@ impl Call {
         self.judge(context, &event);
     }
 
-    /// A party has begun to speak.
-    pub(super) fn voice(&mut self, context: &mut Context<'_>, leg: LegId, lasted: Duration) {
-        if leg == self.caller.id {
-            self.spoke(context, lasted);
-        }
-    }
-
     /// Tells the policy engine, and carries out what it decides.
     pub(super) fn judge(&mut self, context: &mut Context<'_>, event: &routing::Event) {
         let decisions = context.judge(self.key, event);
@@ -77,11 +69,11 @@ impl Call {
     fn act(&mut self, context: &mut Context<'_>, decision: &Decision, action: &Action) -> Option<String> {
         match action {
             Action::Prompt { file, mode, until } => {
-                self.play(context, file, How { mode: *mode, until: *until });
+                self.play(context, file, How { party: Party::Caller, mode: *mode, until: *until });
                 None
             }
             Action::Say { text, language, mode, until } => {
-                self.say(context, text, *language, How { mode: *mode, until: *until });
+                self.say(context, text, *language, How { party: Party::Caller, mode: *mode, until: *until });
                 None
             }
             Action::SecureInput(secure) => {
@@ -103,7 +95,7 @@ impl Call {
                 self.tell(context, pbx, handover);
                 None
             }
-            Action::Reroute { ways, target, hold, within } => {
+            Action::Reroute { ways, target, hold, within, whisper } => {
                 let in_flight = match &self.stage {
                     Stage::Talking(talking) => talking.reroute.as_ref().is_some_and(Reroute::is_pending),
                     Stage::Seeking(_) | Stage::Finished(_) => true,
@@ -116,7 +108,10 @@ impl Call {
                     return None;
                 }
                 let Decision { rule, because, .. } = decision;
-                let begun = self.begin_reroute(context, Wanted { ways, target, within: *within, rule, because });
+                let begun = self.begin_reroute(
+                    context,
+                    Wanted { ways, target, within: *within, whisper: whisper.as_ref(), rule, because },
+                );
                 if let (Ok(()), Some(hold)) = (&begun, hold) {
                     self.begin_hold(context, hold);
                 }
@@ -142,6 +137,7 @@ fn observed(observation: &nlu::Observation, party: &str) -> What {
         syllables_per_s: evidence.syllables_per_s,
         rate_z: evidence.rate_z,
         source: words::source(observation.source).to_owned(),
+        delivery: Some(evidence.delivery.into()),
     }
 }
 

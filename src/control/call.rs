@@ -1,8 +1,9 @@
 //! One call: its legs, its stage, and where each event goes.
 //!
 //! The stages live in their own files: `setup` (nobody answered yet), `session` (timers of a connected call),
-//! `act` (what policies ask for), `prompts`, `hold`, `keys`, `handshake`, `reroute` (moving the caller; by REFER in
-//! `refer`, by others in `asking`), `reoffer` (one codec for both sides), `finish` (the end).
+//! `act` (what policies ask for), `prompts`, `hold`, `keys`, `handshake`, `supervise`, `audio` (who has a live copy),
+//! `reroute` (moving the caller; by REFER in `refer`, by others in `asking`), `reoffer` (one codec for both sides),
+//! `finish` (the end).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use media::{LegId, PromptId};
 use routing::{Because, CallKey};
 
+use super::audio::AudioClients;
 use super::context::Context;
 use super::finish::Finished;
 use super::fork::Fork;
@@ -23,6 +25,7 @@ use super::reoffer::Answer;
 use super::reroute::{Plan, Reroute};
 use super::session::Watch;
 use super::setup::Seeking;
+use super::supervise::Supervisors;
 use super::{Command, ControlSettings, Header, SipEvent};
 use crate::notice::{Notice, What};
 use crate::pbx::Ticket;
@@ -37,7 +40,9 @@ pub(super) struct Call {
     pub(super) started: Duration,
     /// The From value shown to targets, without tag.
     pub(super) from: String,
-    /// Headers of the INVITE that targets get to see.
+    /// Max-Forwards of what is sent on.
+    pub(super) hops_left: u8,
+    /// Headers of the INVITE that targets may get to see.
     pub(super) passed: Vec<Header>,
     /// Which channel of each PBX this call is, by the PBX's name.
     pub(super) channels: Vec<(String, String)>,
@@ -80,12 +85,16 @@ pub(super) struct Talking {
     pub(super) evidence: Option<Because>,
     /// A way whose time ran out; its late success still counts.
     pub(super) lapsed: Option<Lapsed>,
-    /// The prompt that plays to the caller, and earlier ones whose end has not been reported yet.
+    /// The prompts that play to the parties, and earlier ones whose end has not been reported yet.
     pub(super) playing: BTreeMap<PromptId, Playing>,
     /// What the caller hears while a target is called.
     pub(super) waiting: Option<Waiting>,
     /// The keys that the parties press.
     pub(super) keys: Keys,
+    /// Who listens to the call by phone, or speaks into it.
+    pub(super) supervisors: Supervisors,
+    /// Who has a live copy of it.
+    pub(super) audio: AudioClients,
 }
 
 /// What is counted for the record.
@@ -103,6 +112,7 @@ pub(super) enum Role {
     Far,
     /// The target of a re-route by bridge that has not answered yet.
     Next,
+    Supervisor,
     Leaving,
 }
 
@@ -115,34 +125,40 @@ impl Call {
         let Some(role) = self.role(leg) else { return };
         match event {
             SipEvent::Incoming { .. } => {}
-            SipEvent::Confirmed { .. } => self.confirmed(),
+            SipEvent::Confirmed { sdp, .. } => self.confirmed(context, sdp.as_deref()),
             SipEvent::Cancelled { .. } => self.dialog_over(context, role, leg, 487, "cancelled by the caller"),
             SipEvent::Ended { reason, .. } => self.dialog_over(context, role, leg, 480, &reason),
             SipEvent::Failed { code, reason, .. } => self.dialog_over(context, role, leg, code, &reason),
             SipEvent::Progress { code, sdp, .. } => match role {
                 Role::Far => self.target_rings(context, code, sdp.as_deref()),
                 Role::Next => self.next_rings(context, code, sdp),
+                Role::Supervisor => self.supervisor_rings(leg, sdp),
                 Role::Caller | Role::Leaving => {}
             },
-            SipEvent::Answered { sdp, .. } => match role {
-                Role::Far => self.target_answered(context, sdp.as_deref()),
-                Role::Next => self.next_answered(context, sdp.as_deref()),
-                Role::Leaving => {
-                    if let Some(leg) = self.leg_mut(leg) {
-                        leg.end_crossed(context);
-                    }
+            SipEvent::Answered { sdp, session, .. } => {
+                if let Some(leg) = self.leg_mut(leg) {
+                    leg.answered(context, &session);
                 }
-                Role::Caller => {}
-            },
-            SipEvent::Offer { reply, method, sdp, .. } => {
-                let headers = if role == Role::Caller { self.expiry_headers() } else { Vec::new() };
-                let request = offer::Request { reply, method, sdp: sdp.as_ref(), headers };
-                self.offered(context, role, leg, request);
+                match role {
+                    Role::Far => self.target_answered(context, sdp.as_deref()),
+                    Role::Next => self.next_answered(context, sdp.as_deref()),
+                    Role::Supervisor => self.supervisor_answered(context, leg, sdp.as_deref()),
+                    Role::Leaving => {
+                        if let Some(leg) = self.leg_mut(leg) {
+                            leg.end_crossed(context);
+                        }
+                    }
+                    Role::Caller => {}
+                }
             }
-            SipEvent::Reinvited { code, sdp, session_expires_s, .. } => {
-                let answer = Answer { code, sdp: sdp.as_deref(), session_expires_s };
-                self.reoffer_answered(context, leg, &answer);
+            SipEvent::Offer { reply, method, sdp, session, .. } => {
+                self.offered(context, leg, offer::Request { reply, method, sdp: sdp.as_ref(), session });
             }
+            SipEvent::Acknowledged { reply, sdp, .. } => self.asked_answered(context, leg, reply, sdp.as_deref()),
+            SipEvent::Reinvited { code, sdp, session, .. } => {
+                self.reoffer_answered(context, leg, &Answer { code, sdp: sdp.as_deref(), session });
+            }
+            SipEvent::Updated { code, session, .. } => self.updated(context, leg, code, &session),
             SipEvent::Key { key, .. } => self.pressed(context, leg, key, Way::Info),
             SipEvent::ReferProgress { code, reason, last, .. } => {
                 if role == Role::Caller {
@@ -157,11 +173,12 @@ impl Call {
                     self.informed(context, code, &reason);
                 }
             }
-            SipEvent::Probed { alive, .. } => {
-                if !alive && matches!(role, Role::Caller | Role::Far) {
-                    self.probe_failed(context, leg);
-                }
-            }
+            SipEvent::Probed { alive: true, .. } => {}
+            SipEvent::Probed { alive: false, .. } => match role {
+                Role::Caller | Role::Far => self.probe_failed(context, leg),
+                Role::Supervisor => self.lose_supervisor(context, leg, "the far end no longer knows the call"),
+                Role::Next | Role::Leaving => {}
+            },
         }
     }
 
@@ -203,6 +220,7 @@ impl Call {
                 self.reroute_tick(context);
                 self.prompts_tick(context);
                 self.keys_tick(context);
+                self.supervisors_tick(context);
                 self.handshakes_tick(context);
                 self.reoffer_tick(context.now);
             }
@@ -216,7 +234,7 @@ impl Call {
             && self.fork.is_none()
             && self.far.is_none()
             && !talking.has_somewhere_to_go()
-            && talking.playing.is_empty()
+            && !self.is_played_to(self.caller.id)
         {
             self.finish(context, "nobody is left to talk to");
         }
@@ -237,6 +255,7 @@ impl Call {
         self.reroute_deadlines(&mut deadlines);
         self.prompts_deadlines(&mut deadlines);
         self.keys_deadlines(&mut deadlines);
+        self.supervisors_deadlines(&mut deadlines);
         self.handshakes_deadlines(&mut deadlines);
         self.reoffer_deadlines(&mut deadlines);
         self.finish_deadlines(&mut deadlines);
@@ -269,13 +288,16 @@ impl Call {
 
     /// The leg of that number, wherever it stands.
     pub(super) fn leg_mut(&mut self, id: LegId) -> Option<&mut Leg> {
-        let next = match &mut self.stage {
-            Stage::Talking(talking) => talking.reroute.as_mut().and_then(Reroute::leg_mut),
-            Stage::Seeking(_) | Stage::Finished(_) => None,
+        let (next, supervisors) = match &mut self.stage {
+            Stage::Talking(talking) => {
+                (talking.reroute.as_mut().and_then(Reroute::leg_mut), Some(talking.supervisors.legs_mut()))
+            }
+            Stage::Seeking(_) | Stage::Finished(_) => (None, None),
         };
         std::iter::once(&mut self.caller)
             .chain(self.far.as_mut())
             .chain(next)
+            .chain(supervisors.into_iter().flatten())
             .chain(self.leaving.iter_mut().map(|(leg, _)| leg))
             .find(|leg| leg.id == id)
     }
@@ -292,6 +314,11 @@ impl Call {
         {
             return Some(Role::Next);
         }
+        if let Stage::Talking(talking) = &self.stage
+            && talking.supervisors.legs().any(|leg| leg.id == id)
+        {
+            return Some(Role::Supervisor);
+        }
         self.leaving.iter().any(|(leg, _)| leg.id == id).then_some(Role::Leaving)
     }
 
@@ -306,6 +333,7 @@ impl Call {
             Role::Caller => self.caller_gone(context, reason),
             Role::Far => self.far_gone(context, code, reason),
             Role::Next => self.next_failed(context, code, &format!("{code} {reason}")),
+            Role::Supervisor => self.supervisor_gone(context, id, code, reason),
             Role::Leaving => self.sweep(context),
         }
     }
@@ -332,10 +360,10 @@ impl Call {
         }
     }
 
-    fn offered(&mut self, context: &mut Context<'_>, role: Role, id: LegId, request: offer::Request<'_>) {
+    fn offered(&mut self, context: &mut Context<'_>, id: LegId, request: offer::Request<'_>) {
         let Some(leg) = self.leg_mut(id) else { return };
-        if offer::answer(context, leg, request) == Outcome::Accepted {
-            self.refreshed(context.now, role == Role::Caller);
+        if offer::answer(context, leg, request) == Outcome::Accepted && self.role(id) != Some(Role::Supervisor) {
+            self.streams_changed(context.now);
         }
     }
 
@@ -353,6 +381,7 @@ impl Call {
                 Stage::Finished(_) => {}
             },
             Role::Next => self.next_failed(context, 500, &reason),
+            Role::Supervisor => self.lose_supervisor(context, id, &reason),
             Role::Leaving => self.sweep(context),
         }
     }
@@ -366,6 +395,7 @@ impl Call {
             // The media path has lost a leg that is in use, e.g. with a thread that was restarted.
             Some(Role::Caller | Role::Far) if !expected => self.finish(context, "media was lost"),
             Some(Role::Next) if !expected => self.next_failed(context, 500, "media was lost"),
+            Some(Role::Supervisor) if !expected => self.lose_supervisor(context, id, "media was lost"),
             _ => {}
         }
     }

@@ -56,6 +56,10 @@ pub enum SipCommand {
         uri: String,
         /// Where the request is sent instead of to the URI's host.
         proxy: Option<SocketAddr>,
+        /// The trunk that the target is reached by, when it has one.
+        trunk: Option<String>,
+        /// Max-Forwards: what the caller's INVITE had left, less one.
+        hops_left: u8,
         /// The From value (display name and URI) to show the target.
         from: String,
         /// Headers to add.
@@ -116,6 +120,13 @@ pub enum SipCommand {
         leg: LegId,
         /// Our offer.
         sdp: Description,
+        /// Headers to add.
+        headers: Vec<Header>,
+    },
+    /// Refreshes the session by an UPDATE without an offer (RFC 4028 §7.4): `SipEvent::Updated` follows.
+    Update {
+        /// The leg.
+        leg: LegId,
         /// Headers to add.
         headers: Vec<Header>,
     },

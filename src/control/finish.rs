@@ -55,6 +55,8 @@ impl Call {
             for (_, playing) in std::mem::take(&mut talking.playing) {
                 playing.cut_short(self, context);
             }
+            self.dismiss_supervisors(context, std::mem::take(&mut talking.supervisors));
+            self.end_audio(context, std::mem::take(&mut talking.audio));
             match talking.reroute.take() {
                 Some(Reroute::Ringing(ringing)) => self.dismiss(context, ringing.leg, farewell),
                 Some(Reroute::Settling(settled)) => self.report_settled(context, settled, None),
@@ -82,11 +84,10 @@ impl Call {
         if matches!(&self.stage, Stage::Finished(finished) if finished.report_by.is_none()) {
             return;
         }
-        let is_caller = id == self.caller.id;
         let Some(leg) = self.leg_mut(id) else { return };
         let Some(codec) = leg.codec() else { return };
         let report = LegReport {
-            party: if is_caller { "caller" } else { "callee" }.to_owned(),
+            party: leg.party.to_owned(),
             name: leg.name.clone(),
             codec: codec.name().to_owned(),
             packets_received: stats.packets_received,

@@ -16,12 +16,15 @@ use media::{Direction, LegId};
 use routing::CallKey;
 
 use super::asking::channels_of;
+use super::audio::AudioClients;
 use super::call::{Call, Stage, Talking, Tally};
 use super::context::Context;
 use super::keys::Keys;
 use super::leg::{Beginning, Dialog, Farewell, Leg, Partner};
+use super::order::Party;
 use super::session::Watch;
 use super::setup::Refusal;
+use super::supervise::Supervisors;
 use super::{Header, SipCommand};
 use crate::notice::{ForkedParty, What};
 use crate::settings::AudioTerms;
@@ -96,6 +99,14 @@ impl Fork {
         }
     }
 
+    /// When the session is over that carries the copy, unless its sender refreshes it.
+    pub(super) fn expires_at(&self) -> Option<Duration> {
+        match &self.link {
+            Link::Recording(recording) => recording.timer.map(|timer| timer.ends_at()),
+            Link::Wire(_) => None,
+        }
+    }
+
     /// Whether nothing more will be said about the way the copy came.
     pub(super) fn is_gone(&self) -> bool {
         match &self.link {
@@ -136,7 +147,6 @@ struct Begun {
     route: String,
     scenario: String,
     passed: Vec<Header>,
-    session_expires_s: Option<u32>,
     fork: Fork,
     caller: Leg,
     far: Option<Leg>,
@@ -145,10 +155,10 @@ struct Begun {
 impl Call {
     /// A forked call, which is up from the beginning.
     fn forked(context: &mut Context<'_>, begun: Begun) -> Call {
-        let Begun { key, id, from, to, route, scenario, passed, session_expires_s, fork, caller, far } = begun;
+        let Begun { key, id, from, to, route, scenario, passed, fork, caller, far } = begun;
         let talking = Talking {
             answered: context.now,
-            watch: Watch::new(context.now, &context.shared.settings, session_expires_s),
+            watch: Watch::new(context.now, &context.shared.settings),
             reroute: None,
             plan: None,
             errands: BTreeMap::new(),
@@ -157,6 +167,8 @@ impl Call {
             playing: BTreeMap::new(),
             waiting: None,
             keys: Keys::default(),
+            supervisors: Supervisors::default(),
+            audio: AudioClients::default(),
         };
         let source = fork.source;
         if let Some(name) = &fork.pbx_call {
@@ -169,6 +181,7 @@ impl Call {
             id,
             started: context.now,
             from: from.clone(),
+            hops_left: HOPS_LEFT,
             passed,
             channels,
             caller,
@@ -207,6 +220,13 @@ impl Call {
         self.notice(context, what);
     }
 
+    /// The sender of the copy knows that we take it.
+    fn fork_confirmed(&mut self) {
+        if let Stage::Talking(talking) = &mut self.stage {
+            talking.watch.confirm();
+        }
+    }
+
     /// Whether the copy goes on, so that the call does, wherever its PBX moves it.
     pub(super) fn goes_on_forked(&self) -> bool {
         self.fork.as_ref().is_some_and(|fork| !fork.is_gone())
@@ -224,10 +244,15 @@ impl Call {
         self.notice(context, What::ForkPaused { on: paused });
     }
 
-    /// Why the caller cannot be made to hear anything, when that is so.
-    pub(super) fn unheard(&self) -> Option<&'static str> {
+    /// Why a party cannot be made to hear anything, when that is so.
+    pub(super) fn unheard(&self, party: Party) -> Option<&'static str> {
         self.fork.as_ref()?;
-        let plays = self.caller.settings.as_ref().is_some_and(|settings| settings.direction == Direction::SendRecv);
+        let leg = match party {
+            Party::Caller => Some(&self.caller),
+            Party::Callee => self.far.as_ref(),
+        };
+        let settings = leg.and_then(|leg| leg.settings.as_ref());
+        let plays = settings.is_some_and(|settings| settings.direction == Direction::SendRecv);
         (!plays).then_some("the call is forked to us, and nothing can be sent back")
     }
 
@@ -248,7 +273,7 @@ impl Call {
 fn open_party(
     context: &mut Context<'_>,
     call: CallKey,
-    name: &str,
+    name: &'static str,
     audio: AudioTerms,
     formats: Formats,
     bind: Option<IpAddr>,
@@ -265,6 +290,7 @@ fn open_party(
     let mut leg =
         Leg::open(context, call, None, beginning).ok_or_else(|| Refusal::new(503, "No media port is free"))?;
     leg.dialog = Dialog::Absent;
+    leg.party = name;
     Ok(leg)
 }
 
@@ -283,3 +309,6 @@ fn party(party: &str, participant: Option<&siprec::Participant>) -> Option<Forke
         name: participant.names.iter().find_map(|name| name.name.clone()),
     })
 }
+
+/// Max-Forwards of what a forked call sends on: nobody has forwarded it to us (RFC 3261 §8.1.1.6).
+const HOPS_LEFT: u8 = 70;

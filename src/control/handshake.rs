@@ -84,14 +84,17 @@ impl Leg {
 impl Call {
     /// A handshake has come to its end.
     pub(super) fn shaken(&mut self, context: &mut Context<'_>, id: LegId, outcome: Result<Suite, HandshakeFailure>) {
-        let Some(party) = self.talker(id).map(|(_, party)| party) else { return };
+        if self.talker(id).is_none() {
+            return;
+        }
+        let Some(leg) = self.leg_mut(id) else { return };
         // A leg that was agreed anew without a handshake needs none any more.
-        let Some(shaking) = self.leg_mut(id).and_then(|leg| leg.shaking.as_mut()) else { return };
+        let Some(shaking) = &mut leg.shaking else { return };
         match outcome {
             Ok(suite) => {
                 shaking.progress = Progress::Done;
                 let took_ms = millis(context.now.saturating_sub(shaking.since));
-                let (party, suite) = (party.to_owned(), suite.name().to_owned());
+                let (party, suite) = (leg.party.to_owned(), suite.name().to_owned());
                 self.notice(context, What::HandshakeDone { party, suite, took_ms });
             }
             Err(failure) => self.handshake_failed(context, id, failure),
@@ -115,7 +118,7 @@ impl Call {
     /// What has no keys is never sent in plain. Where protection is required the leg ends, and so does one that somebody
     /// else has answered on the media path; a leg that may be plain stays, silent, for the far end to offer anew.
     fn handshake_failed(&mut self, context: &mut Context<'_>, id: LegId, failure: HandshakeFailure) {
-        let Some((role, party)) = self.talker(id) else { return };
+        let Some(role) = self.talker(id) else { return };
         let Some(leg) = self.leg_mut(id) else { return };
         let Some(shaking) = &mut leg.shaking else { return };
         shaking.progress = Progress::Failed;
@@ -125,7 +128,7 @@ impl Call {
             return;
         }
         let ends = is_stranger || leg.audio.protection.wanted == Wanted::Required;
-        let (party, reason) = (party.to_owned(), failure.to_string());
+        let (party, reason) = (leg.party.to_owned(), failure.to_string());
         self.notice(context, What::HandshakeFailed { party, failure: failure.name().to_owned(), reason });
         if !ends {
             return;
@@ -134,24 +137,26 @@ impl Call {
         match role {
             Role::Caller => self.finish_with(context, Farewell { code: 488, reason: &reason }),
             Role::Far => self.far_gone(context, 488, &reason),
+            Role::Supervisor => self.lose_supervisor(context, id, &reason),
             Role::Next | Role::Leaving => {}
         }
     }
 
-    /// Who a leg is whose audio is heard, also as notices name it.
-    fn talker(&self, id: LegId) -> Option<(Role, &'static str)> {
+    /// What a leg is whose audio is heard, or hears.
+    fn talker(&self, id: LegId) -> Option<Role> {
         let is_over = matches!(self.stage, Stage::Finished(_));
-        match self.role(id).filter(|_| !is_over)? {
-            Role::Caller => Some((Role::Caller, "caller")),
-            Role::Far => Some((Role::Far, "callee")),
-            Role::Next | Role::Leaving => None,
-        }
+        self.role(id).filter(|role| !is_over && !matches!(role, Role::Next | Role::Leaving))
     }
 
-    /// The legs whose audio is heard.
+    /// Those legs.
     fn talkers(&self) -> impl Iterator<Item = &Leg> {
-        let over = matches!(self.stage, Stage::Finished(_));
-        std::iter::once(&self.caller).chain(&self.far).filter(move |_| !over)
+        let (supervisors, over) = match &self.stage {
+            Stage::Talking(talking) => (Some(talking.supervisors.legs()), false),
+            Stage::Seeking(_) => (None, false),
+            Stage::Finished(_) => (None, true),
+        };
+        let supervisors = supervisors.into_iter().flatten();
+        std::iter::once(&self.caller).chain(&self.far).chain(supervisors).filter(move |_| !over)
     }
 }
 

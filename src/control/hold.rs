@@ -37,9 +37,10 @@ impl Call {
 
     /// Plays on once no prompt plays or is on its way.
     pub(super) fn resume_hold(&mut self, context: &mut Context<'_>) {
+        let plays = self.is_played_to(self.caller.id);
         let Stage::Talking(talking) = &mut self.stage else { return };
         let Some(waiting) = &mut talking.waiting else { return };
-        if !talking.playing.is_empty() || waiting.playing.is_some() {
+        if plays || waiting.playing.is_some() {
             return;
         }
         let (prompt, sound) = (context.new_prompt(), Arc::clone(&waiting.sound));
@@ -50,9 +51,10 @@ impl Call {
 
     /// A sound has ended that was no prompt: it has given way to one, or cannot be played.
     pub(super) fn hold_ended(&mut self, prompt: PromptId) {
+        let plays = self.is_played_to(self.caller.id);
         let Stage::Talking(talking) = &mut self.stage else { return };
         let Some(waiting) = talking.waiting.take_if(|waiting| waiting.playing == Some(prompt)) else { return };
-        if !talking.playing.is_empty() {
+        if plays {
             talking.waiting = Some(Waiting { playing: None, ..waiting });
         }
     }

@@ -7,6 +7,7 @@ use media::dtmf::Key;
 use media::srtp::Suite;
 use media::{LegId, PromptId, Sound};
 
+use super::order::Order;
 use super::{Description, ForkEvent};
 use crate::pbx::Answer;
 
@@ -62,7 +63,7 @@ pub enum Input {
     Fork(ForkEvent),
     /// What became of an order: what `Command::Pbx` asked for.
     Pbx(Answer),
-    /// An operator's or the system's order.
+    /// An operator's or the system's order, when nobody waits to hear whether it can be carried out.
     Order(Order),
 }
 
@@ -111,23 +112,6 @@ impl HandshakeFailure {
     }
 }
 
-/// Orders from outside the call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Order {
-    /// Ends one call.
-    HangUp {
-        /// The call's id as in notices.
-        call: String,
-    },
-    /// Refuses new calls from now on (503); running calls go on.
-    Drain,
-    /// Says that the listening side is up, or down (calls go on either way).
-    Listening {
-        /// True when observations can be expected.
-        up: bool,
-    },
-}
-
 /// What happens on SIP legs.
 ///
 /// Every leg ends with exactly one of `Failed`, `Cancelled` or `Ended`, also after we ended it ourselves.
@@ -150,6 +134,8 @@ pub enum SipEvent {
     Confirmed {
         /// The incoming leg.
         leg: LegId,
+        /// The body, when it is SDP: the answer to an offer in our 2xx.
+        sdp: Option<Description>,
     },
     /// A provisional response (101-199) to our INVITE.
     Progress {
@@ -168,6 +154,8 @@ pub enum SipEvent {
         leg: LegId,
         /// The body, when it is SDP.
         sdp: Option<Description>,
+        /// What it says of the session timer.
+        session: SessionTerms,
     },
     /// Our INVITE failed: final response 300-699, 408 when nobody answered, 503 when it could not be sent.
     Failed {
@@ -190,6 +178,17 @@ pub enum SipEvent {
         sdp: Option<Description>,
         /// The metadata of a recording session, when some came with it (RFC 7866 §9.1).
         metadata: Option<Description>,
+        /// What it says of the session timer.
+        session: SessionTerms,
+    },
+    /// The ACK of a re-INVITE that asked us to offer.
+    Acknowledged {
+        /// The leg.
+        leg: LegId,
+        /// Which re-INVITE.
+        reply: ReplyId,
+        /// The body, when it is SDP: the answer to our offer.
+        sdp: Option<Description>,
     },
     /// What the far end says to our re-INVITE; ACK has been sent. Comes once for each, unless the leg ends before.
     Reinvited {
@@ -199,8 +198,17 @@ pub enum SipEvent {
         code: u16,
         /// The body, when it is SDP.
         sdp: Option<Description>,
-        /// Session-Expires of a 2xx, seconds (RFC 4028).
-        session_expires_s: Option<u32>,
+        /// What a 2xx says of the session timer.
+        session: SessionTerms,
+    },
+    /// What the far end says to our UPDATE without an offer.
+    Updated {
+        /// The leg.
+        leg: LegId,
+        /// The final status code, 408 without an answer.
+        code: u16,
+        /// What a 2xx says of the session timer.
+        session: SessionTerms,
     },
     /// The far end tells of a key in an INFO; 200 has been sent.
     Key {
@@ -260,6 +268,8 @@ pub enum SipEvent {
 pub struct Invite {
     /// The request-URI, e.g. `sip:4000@pbx.example`.
     pub request_uri: String,
+    /// How often the call may be sent on after us: Max-Forwards less one (RFC 3261 §16.6); 69 when it said nothing.
+    pub hops_left: u8,
     /// The From header's value.
     pub from: String,
     /// The To header's value.
@@ -274,10 +284,32 @@ pub struct Invite {
     pub metadata: Option<Description>,
     /// Whether it comes from a recording client (RFC 7866 §6.1).
     pub is_recording: bool,
-    /// Session-Expires and its refresher when the caller supports session timers (RFC 4028), seconds.
-    pub session_expires_s: Option<u32>,
     /// The leg whose place the caller takes (RFC 3891), an answered one.
     pub replaces: Option<LegId>,
+    /// What it says of the session timer.
+    pub session: SessionTerms,
+}
+
+/// What a message says of the session timer (RFC 4028), and what its sender can do about one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SessionTerms {
+    /// Supported or Require name `timer`.
+    pub supported: bool,
+    /// Session-Expires, seconds.
+    pub interval_s: Option<u32>,
+    /// Its `refresher` parameter.
+    pub refresher: Option<Refresher>,
+    /// Allow names UPDATE.
+    pub takes_update: bool,
+}
+
+/// Who refreshes a session, from the point of view of one request: roles change from one to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refresher {
+    /// Who sent the request.
+    Uac,
+    /// Who answers it.
+    Uas,
 }
 
 /// Names one request that waits for our answer.

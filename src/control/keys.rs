@@ -80,8 +80,8 @@ impl Call {
                 context.media(media::Command::Press { leg, key });
             }
         }
-        if by_caller && way != Way::Event {
-            self.key_ends_prompt(context);
+        if way != Way::Event {
+            self.key_ends_prompt(context, leg);
         }
         let letter = key.to_string().chars().next().unwrap_or(MASK);
         if secure.is_some_and(|secure| secure.end_key != letter) {

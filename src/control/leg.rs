@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use media::sdp::{
-    Agreement, Credentials, Exchange, Formats, Local, Offer, Protection, SdpError, Session, Terms, Wanted, Wishes,
+    self, Agreement, Credentials, Exchange, Formats, Local, Offer, Protection, SdpError, Session, Terms, Wanted, Wishes,
 };
 use media::srtp::Security;
 use media::{Codec, ControlPort, Direction, LegId, StreamSettings};
@@ -15,7 +15,8 @@ use routing::CallKey;
 use super::context::Context;
 use super::handshake::Shaking;
 use super::reoffer::Reoffers;
-use super::{Description, Header, SipCommand};
+use super::timer::Timer;
+use super::{Description, Header, SessionTerms, SipCommand};
 use crate::settings::AudioTerms;
 
 /// One side of a call.
@@ -24,6 +25,8 @@ pub(super) struct Leg {
     pub(super) id: LegId,
     /// Name of the target that was called; `caller` for the incoming leg.
     pub(super) name: String,
+    /// Who is on it, as notices have it: `caller`, `callee` or `supervisor`.
+    pub(super) party: &'static str,
     pub(super) dialog: Dialog,
     pub(super) stream: Stream,
     /// What stands in our descriptions on this leg.
@@ -51,6 +54,10 @@ pub(super) struct Leg {
     pub(super) settings: Option<StreamSettings>,
     /// Since when the far end sends nothing, when the media path says so.
     pub(super) silent_since: Option<Duration>,
+    /// The session timer, once the dialog is up.
+    pub(super) timer: Option<Timer>,
+    /// Whether the far end takes UPDATE.
+    pub(super) takes_update: bool,
 }
 
 /// What a leg begins with.
@@ -134,6 +141,7 @@ impl Leg {
         Some(Leg {
             id,
             name: name.to_owned(),
+            party: if incoming.is_some() { "caller" } else { "callee" },
             dialog: Dialog::Inviting,
             stream: Stream::Open,
             local: Local { address, port, session_id: u64::from(id.0), version: 1 },
@@ -149,6 +157,8 @@ impl Leg {
             sdp: None,
             settings: None,
             silent_since: None,
+            timer: None,
+            takes_update: false,
         })
     }
 
@@ -212,6 +222,15 @@ impl Leg {
         }
     }
 
+    /// What the far end's answer to our offer agrees.
+    ///
+    /// # Errors
+    /// Why nothing is agreed, in words.
+    pub(super) fn accept(&self, answer: Option<&str>) -> Result<Agreement, String> {
+        let text = answer.ok_or("answered without a session description")?;
+        sdp::parse(text).and_then(|session| self.offer().accept(&session)).map_err(|error| error.to_string())
+    }
+
     /// Applies the answer to our INVITE; `forks` when others may answer the same offer.
     pub(super) fn agree_first(&mut self, context: &mut Context<'_>, agreement: Agreement, forks: bool) {
         self.known.clone_from(&agreement.codecs);
@@ -260,6 +279,13 @@ impl Leg {
         self.settings
             .as_ref()
             .is_some_and(|settings| matches!(settings.direction, Direction::SendRecv | Direction::RecvOnly))
+    }
+
+    /// The far end has answered our INVITE.
+    pub(super) fn answered(&mut self, context: &Context<'_>, session: &SessionTerms) {
+        let asked_s = context.shared.settings.limits.session_expires_s;
+        self.takes_update = session.takes_update;
+        self.timer = asked_s.and_then(|asked_s| Timer::from_answer(context.now, session, asked_s, true));
     }
 
     /// Whether anything may still be done on the dialog.

@@ -4,22 +4,21 @@
 //! Nothing is passed on to the other leg: both legs are anchored, so hold, resume and a new address or codec are
 //! a matter between one far end and us.
 
-use media::Direction;
 use media::sdp;
 
 use super::codecs;
 use super::context::Context;
 use super::leg::{Dialog, Leg, header};
-use super::{Description, Header, OfferMethod, ReplyId, SipCommand};
+use super::timer::{self, Timer};
+use super::{Description, Header, OfferMethod, ReplyId, SessionTerms, SipCommand};
 
 /// One request to answer.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Request<'a> {
     pub(super) reply: ReplyId,
     pub(super) method: OfferMethod,
     pub(super) sdp: Option<&'a Description>,
-    /// Headers that a 2xx to it carries.
-    pub(super) headers: Vec<Header>,
+    pub(super) session: SessionTerms,
 }
 
 /// What came of it.
@@ -45,13 +44,20 @@ pub(super) fn answer(context: &mut Context<'_>, leg: &mut Leg, request: Request<
             return refuse(context, leg, 481, Vec::new());
         }
     }
+    if let Some(refusal) = timer::too_short(&request.session) {
+        return refuse(context, leg, 422, refusal);
+    }
     let description = match (request.sdp, request.method) {
         (None, OfferMethod::Update) => None,
         // It crosses an offer of ours (RFC 3261 §14.2, RFC 3311 §5.2).
         (_, _) if leg.reoffers.is_open() => return refuse(context, leg, 491, Vec::new()),
         // An offer while the first one is still open (RFC 3311 §5.2).
         (_, _) if leg.settings.is_none() => return refuse(context, leg, 500, vec![header("Retry-After", "2")]),
-        (None, OfferMethod::Invite) => Some(offer_again(context, leg)),
+        (None, OfferMethod::Invite) => {
+            let offer = leg.offer_when_asked(request.reply);
+            leg.sdp = Some(offer.clone());
+            Some(offer)
+        }
         (Some(text), _) => match agree(context, leg, text) {
             Ok(answer) => Some(answer),
             Err(error) => {
@@ -60,7 +66,11 @@ pub(super) fn answer(context: &mut Context<'_>, leg: &mut Leg, request: Request<
             }
         },
     };
-    let (reply, headers) = (request.reply, request.headers);
+    let ours_s = context.shared.settings.limits.session_expires_s;
+    leg.takes_update |= request.session.takes_update;
+    leg.timer = Timer::for_answer(context.now, &request.session, ours_s, leg.timer);
+    let headers = leg.timer.as_ref().map(Timer::answer_headers).unwrap_or_default();
+    let reply = request.reply;
     context.sip(SipCommand::Reply { leg: leg.id, reply, code: 200, sdp: description, headers });
     Outcome::Accepted
 }
@@ -83,23 +93,4 @@ fn agree(context: &mut Context<'_>, leg: &mut Leg, text: &str) -> Result<Descrip
     leg.sdp = Some(description.clone());
     leg.agree(context, agreement, false);
     Ok(description)
-}
-
-/// Our offer in a 200 to a re-INVITE that brought none.
-///
-/// The answer comes with the ACK, which call control does not see: the offer names only what is in use, and the
-/// address stays (symmetric RTP finds a new one). A held stream is taken as resumed.
-fn offer_again(context: &mut Context<'_>, leg: &mut Leg) -> Description {
-    leg.local.version += 1;
-    let offer = match leg.settings.clone() {
-        Some(settings) => {
-            let offer = leg.offer_in_use(&settings);
-            leg.configure(context, media::StreamSettings { direction: Direction::SendRecv, ..settings });
-            offer
-        }
-        None => leg.offer(),
-    };
-    let description = Description::from(offer.write(&leg.local));
-    leg.sdp = Some(description.clone());
-    description
 }

@@ -1,36 +1,43 @@
-//! What the caller is made to hear: prompt files and spoken texts, their deadlines, and what cuts them short.
+//! What the parties are made to hear: prompt files and spoken texts, their deadlines, and what cuts them short.
 //!
 //! Texts are spoken elsewhere and may come late or never; sounds are played by the media path.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use media::{PromptId, Sound};
-use routing::{Language, PlayMode, Until};
+use media::{LegId, PromptId, Sound};
+use routing::{Language, PlayMode, Until, Whisper};
 
 use super::Command;
 use super::call::{Call, Stage, millis};
 use super::context::Context;
+use super::order::{Denied, DeniedKind, Done, Party, PlayedSound};
 use crate::notice::What;
 use crate::speech::Saying;
 
 /// How a prompt is played.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct How {
+    pub(super) party: Party,
     pub(super) mode: PlayMode,
     pub(super) until: Until,
 }
 
-/// A prompt that is on its way to the caller.
+/// A prompt that is on its way to a party.
 #[derive(Debug)]
 pub(super) struct Playing {
     /// The file, or what stands for a spoken text.
     name: String,
+    prompt: PromptId,
+    /// The party's leg when it was begun.
+    leg: LegId,
     how: How,
     decided: Duration,
     /// When it must have come to its next step.
     until: Duration,
     progress: Progress,
+    /// Kept until it has ended, so that the media path frees nothing.
+    sound: Option<Arc<Sound>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,55 +57,151 @@ impl Playing {
     }
 
     fn report_end(self, call: &Call, context: &mut Context<'_>, reason: &str) {
-        let what = match self.progress {
-            Progress::Started { .. } => What::PromptEnded { file: self.name, completed: false },
-            Progress::Speaking | Progress::Asked { .. } => {
-                What::PromptFailed { file: self.name, reason: reason.to_owned() }
-            }
-        };
-        call.notice(context, what);
+        match self.progress {
+            Progress::Started { .. } => self.report_ended(call, context, false),
+            Progress::Speaking | Progress::Asked { .. } => self.report_failed(call, context, reason),
+        }
+    }
+
+    fn report_ended(self, call: &Call, context: &mut Context<'_>, completed: bool) {
+        let party = self.how.party.as_str().to_owned();
+        call.notice(context, What::PromptEnded { file: self.name, party, prompt: self.prompt.0, completed });
+    }
+
+    fn report_failed(self, call: &Call, context: &mut Context<'_>, reason: &str) {
+        let (party, reason) = (self.how.party.as_str().to_owned(), reason.to_owned());
+        call.notice(context, What::PromptFailed { file: self.name, party, prompt: self.prompt.0, reason });
     }
 }
 
 impl Call {
-    /// Plays a prompt file to the caller.
+    /// Plays a prompt file to a party.
     pub(super) fn play(&mut self, context: &mut Context<'_>, file: &str, how: How) {
-        let Some(sound) = context.shared.sounds.files.get(file).cloned() else {
-            let reason = "no prompt of that name".to_owned();
-            return self.notice(context, What::PromptFailed { file: file.to_owned(), reason });
-        };
-        if let Some(prompt) = self.begin_prompt(context, file.to_owned(), how) {
-            self.play_sound(context, prompt, sound);
+        let sound = context.shared.sounds.files.get(file).cloned();
+        let begun = self.begin_prompt(context, file.to_owned(), how);
+        match (begun, sound) {
+            (Some(prompt), Some(sound)) => self.play_sound(context, prompt, sound),
+            (Some(prompt), None) => self.fail_prompt(context, prompt, "no prompt of that name"),
+            (None, _) => {}
         }
     }
 
-    /// Has a text spoken, to be played to the caller once it is there.
+    /// Has a text spoken, to be played to a party once it is there.
     pub(super) fn say(&mut self, context: &mut Context<'_>, text: &str, language: Language, how: How) {
-        let Some(prompt) = self.begin_prompt(context, spoken_name(text), how) else { return };
+        if let Some(prompt) = self.begin_prompt(context, spoken_name(text), how) {
+            self.speak(context, prompt, text, language);
+        }
+    }
+
+    /// Only the far side hears something; the caller is heard under it.
+    pub(super) fn whisper(&mut self, context: &mut Context<'_>, whisper: &Whisper) {
+        let how = How { party: Party::Callee, mode: PlayMode::Duck, until: Until::default() };
+        match whisper {
+            Whisper::File(file) => self.play(context, file, how),
+            Whisper::Say { text, language } => self.say(context, text, *language, how),
+        }
+    }
+
+    /// Plays or says what an operator wants a party to hear.
+    pub(super) fn play_by_order(
+        &mut self,
+        context: &mut Context<'_>,
+        sound: PlayedSound,
+        how: How,
+    ) -> Result<Done, Denied> {
+        let name = match &sound {
+            PlayedSound::Ready { name, .. } => name.clone(),
+            PlayedSound::Text { text, .. } => spoken_name(text),
+        };
+        let prompt = self.take_up(context, name, how)?;
+        match sound {
+            PlayedSound::Ready { sound, .. } => self.play_sound(context, prompt, sound),
+            PlayedSound::Text { text, language } => self.speak(context, prompt, &text, language),
+        }
+        Ok(Done::Prompt(prompt.0))
+    }
+
+    /// Ends a prompt that plays, or is still to play.
+    pub(super) fn stop_by_order(&mut self, context: &mut Context<'_>, prompt: PromptId) -> Result<(), Denied> {
+        let unknown = || Denied::new(DeniedKind::Unknown, "no such prompt plays in this call");
+        let Stage::Talking(talking) = &self.stage else { return Err(Denied::not_connected()) };
+        let playing = talking.playing.get(&prompt).ok_or_else(unknown)?;
+        let leg = playing.leg;
+        if playing.progress == Progress::Speaking {
+            self.fail_prompt(context, prompt, "ended by an operator");
+        } else if self.plays_now(leg).is_some_and(|playing| playing.prompt == prompt) {
+            context.media(media::Command::StopPlay { leg });
+        }
+        Ok(())
+    }
+
+    /// Whether anything plays to a leg, or is on its way to it.
+    pub(super) fn is_played_to(&self, leg: LegId) -> bool {
+        match &self.stage {
+            Stage::Talking(talking) => talking.playing.values().any(|playing| playing.leg == leg),
+            Stage::Seeking(_) | Stage::Finished(_) => false,
+        }
+    }
+
+    /// The prompt that was handed over last is the one that plays.
+    fn plays_now(&self, leg: LegId) -> Option<&Playing> {
+        let Stage::Talking(talking) = &self.stage else { return None };
+        let handed_over = |playing: &&Playing| playing.leg == leg && playing.progress != Progress::Speaking;
+        talking.playing.values().rev().find(handed_over)
+    }
+
+    /// Takes up a prompt; `None`, with a notice, when it cannot be played.
+    fn begin_prompt(&mut self, context: &mut Context<'_>, name: String, how: How) -> Option<PromptId> {
+        match self.take_up(context, name.clone(), how) {
+            Ok(prompt) => Some(prompt),
+            Err(denied) => {
+                let (party, prompt) = (how.party.as_str().to_owned(), context.new_prompt().0);
+                self.notice(context, What::PromptFailed { file: name, party, prompt, reason: denied.reason });
+                None
+            }
+        }
+    }
+
+    /// Takes up a prompt, whose sound is still to come.
+    fn take_up(&mut self, context: &mut Context<'_>, name: String, how: How) -> Result<PromptId, Denied> {
+        let leg = match how.party {
+            Party::Caller => Some(self.caller.id),
+            Party::Callee => self.far.as_ref().map(|far| far.id),
+        };
+        let unheard = self.unheard(how.party);
+        let Stage::Talking(talking) = &mut self.stage else { return Err(Denied::not_connected()) };
+        let leg = leg.ok_or_else(|| Denied::new(DeniedKind::Conflict, "nobody is on that side of the call"))?;
+        if let Some(reason) = unheard {
+            return Err(Denied::new(DeniedKind::Conflict, reason));
+        }
+        if talking.playing.len() >= PLAYING_MAX {
+            return Err(Denied::new(DeniedKind::Full, "too many prompts at once"));
+        }
+        let prompt = context.new_prompt();
+        let (decided, until) = (context.now, context.now + SPEAK_WAIT);
+        let progress = Progress::Speaking;
+        talking.playing.insert(prompt, Playing { name, prompt, leg, how, decided, until, progress, sound: None });
+        Ok(prompt)
+    }
+
+    /// Asks for a text to be spoken.
+    fn speak(&self, context: &mut Context<'_>, prompt: PromptId, text: &str, language: Language) {
+        let Stage::Talking(talking) = &self.stage else { return };
+        let Some(leg) = talking.playing.get(&prompt).map(|playing| playing.leg) else { return };
         let filled = routing::fill(text, |name| {
             let header = self.passed.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
             Some(header.value.chars().filter(|letter| !letter.is_control()).take(VALUE_CHARS_MAX).collect())
         });
-        let saying = Saying { text: filled, language };
-        context.out.push(Command::Speak { leg: self.caller.id, prompt, saying });
+        context.out.push(Command::Speak { leg, prompt, saying: Saying { text: filled, language } });
     }
 
-    /// Takes up a prompt; `None` when there are too many.
-    fn begin_prompt(&mut self, context: &mut Context<'_>, name: String, how: How) -> Option<PromptId> {
-        if let Some(reason) = self.unheard() {
-            self.notice(context, What::PromptFailed { file: name, reason: reason.to_owned() });
-            return None;
+    /// A prompt comes to nothing.
+    fn fail_prompt(&mut self, context: &mut Context<'_>, prompt: PromptId, reason: &str) {
+        let Stage::Talking(talking) = &mut self.stage else { return };
+        if let Some(playing) = talking.playing.remove(&prompt) {
+            playing.report_failed(self, context, reason);
         }
-        let prompt = context.new_prompt();
-        let Stage::Talking(talking) = &mut self.stage else { return None };
-        if talking.playing.len() >= PLAYING_MAX {
-            let reason = "too many prompts at once".to_owned();
-            self.notice(context, What::PromptFailed { file: name, reason });
-            return None;
-        }
-        let (decided, until) = (context.now, context.now + SPEAK_WAIT);
-        talking.playing.insert(prompt, Playing { name, how, decided, until, progress: Progress::Speaking });
-        Some(prompt)
+        self.resume_hold(context);
     }
 
     /// Hands the sound of a prompt to the media path.
@@ -113,31 +216,31 @@ impl Call {
             PlayMode::Replace => media::PlayMode::Replace,
             PlayMode::Duck => media::PlayMode::Duck { attenuation_db: DUCK_DB },
         };
-        let key_ends = playing.how.until.key;
-        context.media(media::Command::Play { leg: self.caller.id, prompt, sound, mode, repeats: false, key_ends });
+        let (leg, key_ends) = (playing.leg, playing.how.until.key);
+        playing.sound = Some(Arc::clone(&sound));
+        context.media(media::Command::Play { leg, prompt, sound, mode, repeats: false, key_ends });
     }
 
     /// A text has been spoken, or could not be.
     pub(super) fn spoken(&mut self, context: &mut Context<'_>, prompt: PromptId, sound: Result<Arc<Sound>, String>) {
         let Stage::Talking(talking) = &mut self.stage else { return };
-        if talking.playing.get(&prompt).is_none_or(|playing| playing.progress != Progress::Speaking) {
+        let Some(playing) = talking.playing.get(&prompt).filter(|each| each.progress == Progress::Speaking) else {
             return;
-        }
+        };
+        let (caller, far) = (self.caller.id, self.far.as_ref().map(|far| far.id));
+        let is_there = playing.leg == caller || Some(playing.leg) == far;
         match sound {
-            Ok(sound) => self.play_sound(context, prompt, sound),
-            Err(reason) => {
-                if let Some(playing) = talking.playing.remove(&prompt) {
-                    playing.report_end(self, context, &reason);
-                }
-                self.resume_hold(context);
-            }
+            Ok(sound) if is_there => self.play_sound(context, prompt, sound),
+            Ok(_) => self.fail_prompt(context, prompt, "whoever was to hear it has left the call"),
+            Err(reason) => self.fail_prompt(context, prompt, &reason),
         }
     }
 
     /// Gives up on texts that are not spoken yet: the caller has somebody to talk to now.
     pub(super) fn drop_unspoken(&mut self, context: &mut Context<'_>) {
+        let caller = self.caller.id;
         let Stage::Talking(talking) = &mut self.stage else { return };
-        let unspoken = |playing: &Playing| playing.progress == Progress::Speaking;
+        let unspoken = |playing: &Playing| playing.leg == caller && playing.progress == Progress::Speaking;
         let dropped: Vec<Playing> =
             talking.playing.extract_if(.., |_, playing| unspoken(playing)).map(|(_, playing)| playing).collect();
         for playing in dropped {
@@ -154,8 +257,8 @@ impl Call {
         playing.progress = Progress::Started { at: now };
         playing.until = now + length + PLAY_END_SLACK;
         let reaction_ms = millis(now.saturating_sub(playing.decided));
-        let file = playing.name.clone();
-        self.notice(context, What::PromptStarted { file, reaction_ms });
+        let (file, party) = (playing.name.clone(), playing.how.party.as_str().to_owned());
+        self.notice(context, What::PromptStarted { file, party, prompt: prompt.0, reaction_ms });
     }
 
     /// A prompt has ended.
@@ -163,36 +266,33 @@ impl Call {
         let Stage::Talking(talking) = &mut self.stage else { return };
         let Some(playing) = talking.playing.remove(&prompt) else { return self.hold_ended(prompt) };
         if completed {
-            self.notice(context, What::PromptEnded { file: playing.name, completed });
+            playing.report_ended(self, context, completed);
         } else {
             playing.report_end(self, context, "cut short before it began");
         }
         self.resume_hold(context);
     }
 
-    /// The caller has been speaking for `lasted`: a prompt that speech may end ends, if the caller began under it.
+    /// A party has been speaking for `lasted`: a prompt that speech may end ends, if the party began under it.
     ///
     /// Who was speaking when it began has not heard it yet, and does not answer to it.
-    pub(super) fn spoke(&mut self, context: &mut Context<'_>, lasted: Duration) {
+    pub(super) fn spoke(&mut self, context: &mut Context<'_>, leg: LegId, lasted: Duration) {
         let began = context.now.saturating_sub(lasted);
-        self.interrupt(context, |playing| match playing.progress {
+        self.interrupt(context, leg, |playing| match playing.progress {
             Progress::Started { at } => playing.how.until.speech && began >= at,
             Progress::Speaking | Progress::Asked { .. } => false,
         });
     }
 
-    /// The caller has pressed a key that the media path knows nothing of.
-    pub(super) fn key_ends_prompt(&mut self, context: &mut Context<'_>) {
-        self.interrupt(context, |playing| playing.how.until.key && playing.progress != Progress::Speaking);
+    /// A party has pressed a key that the media path knows nothing of.
+    pub(super) fn key_ends_prompt(&mut self, context: &mut Context<'_>, leg: LegId) {
+        self.interrupt(context, leg, |playing| playing.how.until.key && playing.progress != Progress::Speaking);
     }
 
-    /// Stops the prompt that plays, when it is of that kind.
-    fn interrupt(&self, context: &mut Context<'_>, ends: impl Fn(&Playing) -> bool) {
-        let Stage::Talking(talking) = &self.stage else { return };
-        // The one that was handed over last is the one that plays.
-        let mut played = talking.playing.values().rev().filter(|playing| playing.progress != Progress::Speaking);
-        if played.next().is_some_and(ends) {
-            context.media(media::Command::StopPlay { leg: self.caller.id });
+    /// Stops the prompt that plays to a party, when it is of that kind.
+    fn interrupt(&self, context: &mut Context<'_>, leg: LegId, ends: impl Fn(&Playing) -> bool) {
+        if self.plays_now(leg).is_some_and(ends) {
+            context.media(media::Command::StopPlay { leg });
         }
     }
 
@@ -208,7 +308,7 @@ impl Call {
                 Progress::Asked { .. } => "did not begin in time",
                 Progress::Started { .. } => "did not end in time",
             };
-            self.notice(context, What::PromptFailed { file: playing.name, reason: reason.to_owned() });
+            playing.report_failed(self, context, reason);
         }
         self.resume_hold(context);
     }

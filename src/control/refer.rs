@@ -269,6 +269,17 @@ impl Call {
         self.swap_caller(context, leg, prompt_plays);
     }
 
+    /// Another leg has become the caller's: whoever hears the old one is moved on, or has to come anew.
+    pub(super) fn caller_replaced(&mut self, context: &mut Context<'_>) {
+        self.caller.party = "caller";
+        let caller = self.caller.id;
+        let Stage::Talking(talking) = &mut self.stage else { return };
+        talking.watch.confirm();
+        talking.supervisors.follow(context, caller);
+        let clients = std::mem::take(&mut talking.audio);
+        self.end_audio(context, clients);
+    }
+
     /// Connects the far end with `leg` and lets the old caller's leg go.
     fn swap_caller(&mut self, context: &mut Context<'_>, leg: Leg, prompt_plays: bool) {
         self.drop_unspoken(context);
@@ -281,9 +292,7 @@ impl Call {
         context.media(media::Command::Tap { leg: self.caller.id, on: false });
         context.media(media::Command::Tap { leg: leg.id, on: true });
         let old = std::mem::replace(&mut self.caller, leg);
-        if let Stage::Talking(talking) = &mut self.stage {
-            talking.watch.caller_replaced();
-        }
+        self.caller_replaced(context);
         self.dismiss(context, old, Farewell { code: 480, reason: "the call was transferred" });
     }
 }

@@ -2,7 +2,8 @@
 //! them knows the other's, it is asked to speak that one, so that packets pass as they are.
 //!
 //! Until it has answered, and when it will not, audio is transcoded: nobody is ever without. A side on hold is left
-//! alone, and so is one that has refused.
+//! alone, and so is one that has refused. The offers that a far end asks us for, and those that only refresh a session,
+//! go the same way, so that there is one at a time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,9 +12,11 @@ use media::sdp::{self, Formats, Offer};
 use media::{Codec, Direction, LegId};
 
 use super::call::{Call, Stage};
+use super::codecs;
 use super::context::Context;
 use super::leg::{Dialog, Leg, Stream};
-use super::{Description, SipCommand};
+use super::timer::Timer;
+use super::{Description, ReplyId, SessionTerms, SipCommand};
 use crate::notice::What;
 
 /// Our offers inside the dialog of one leg.
@@ -29,9 +32,20 @@ pub(super) struct Reoffers {
 /// An offer that waits for its answer.
 #[derive(Debug)]
 struct Open {
-    wanted: Codec,
+    purpose: Purpose,
     offer: Offer,
     description: Description,
+}
+
+/// What an offer is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// That the far end speaks this codec.
+    Change(Codec),
+    /// That the session goes on.
+    Refresh,
+    /// The far end has asked for it, in this re-INVITE.
+    Asked(ReplyId),
 }
 
 /// What came of asking for one codec.
@@ -47,7 +61,7 @@ struct Tries {
 pub(super) struct Answer<'a> {
     pub(super) code: u16,
     pub(super) sdp: Option<&'a str>,
-    pub(super) session_expires_s: Option<u32>,
+    pub(super) session: SessionTerms,
 }
 
 /// What came of one offer.
@@ -111,11 +125,10 @@ impl Call {
         if self.caller.could_change_to(far_codec) {
             // One INVITE at a time: the caller's own is over with its ACK (RFC 3261 §14.1).
             if talking.watch.is_confirmed() {
-                let headers = talking.watch.refresh_headers();
-                self.caller.ask_for(context, far_codec, headers);
+                self.caller.ask_for(context, far_codec);
             }
         } else if far.could_change_to(near_codec) {
-            far.ask_for(context, near_codec, Vec::new());
+            far.ask_for(context, near_codec);
         }
     }
 
@@ -125,27 +138,39 @@ impl Call {
         let is_over = matches!(self.stage, Stage::Finished(_));
         let Some(leg) = self.leg_mut(id) else { return };
         let Some(open) = leg.reoffers.open.take().filter(|_| !is_over) else { return };
-        let (codec, outcome) = (open.wanted, leg.take_answer(context, open, answer));
-        leg.reoffers.note(codec, outcome);
+        let (purpose, outcome) = (open.purpose, leg.take_answer(context, open, answer));
         let wait = if outcome == Outcome::Crossed { leg.wait_after_crossing(context) } else { REST };
-        leg.reoffers.rest_until = Some(now + wait);
+        leg.refresh_answered(now, answer.code, &answer.session, wait);
+        if let Purpose::Change(codec) = purpose {
+            leg.reoffers.note(codec, outcome);
+            leg.reoffers.rest_until = Some(now + wait);
+            let party = if by_caller { "caller" } else { "callee" }.to_owned();
+            let (codec, outcome) = (codec.name().to_owned(), outcome.as_str().to_owned());
+            self.notice(context, What::CodecAsked { party, codec, outcome });
+        }
         if matches!(outcome, Outcome::Accepted | Outcome::PassedOver) {
-            self.refreshed(now, by_caller);
-            if by_caller {
-                self.session_agreed(now, answer.session_expires_s);
+            self.streams_changed(now);
+        }
+        self.judge_code(context, id, answer.code);
+    }
+
+    /// The answer to the offer that a far end has asked us for, in its ACK.
+    pub(super) fn asked_answered(&mut self, context: &mut Context<'_>, id: LegId, reply: ReplyId, sdp: Option<&str>) {
+        let is_over = matches!(self.stage, Stage::Finished(_));
+        let Some(leg) = self.leg_mut(id).filter(|_| !is_over) else { return };
+        let is_asked = |open: &mut Open| open.purpose == Purpose::Asked(reply);
+        let Some(open) = leg.reoffers.open.take_if(is_asked) else { return };
+        match (sdp, leg.settings.clone()) {
+            (Some(_), _) => {
+                leg.take_answer(context, open, &Answer { code: 200, sdp, session: SessionTerms::default() });
             }
+            // Nothing said: a held stream is taken as resumed, and everything else stays.
+            (None, Some(settings)) => {
+                leg.configure(context, media::StreamSettings { direction: Direction::SendRecv, ..settings });
+            }
+            (None, None) => {}
         }
-        let party = if by_caller { "caller" } else { "callee" }.to_owned();
-        self.notice(
-            context,
-            What::CodecAsked { party, codec: codec.name().to_owned(), outcome: outcome.as_str().to_owned() },
-        );
-        match answer.code {
-            481 => self.probe_failed(context, id),
-            // Lost or not, the dialog has to be asked (RFC 5057 §5.1).
-            408 if self.leg_mut(id).is_some_and(|leg| leg.is_answered()) => context.sip(SipCommand::Probe { leg: id }),
-            _ => {}
-        }
+        self.streams_changed(context.now);
     }
 
     /// Ends rests that are over.
@@ -170,10 +195,49 @@ impl Leg {
         self.known.contains(&codec) && self.formats.payload_type(codec).is_some() && self.reoffers.may_ask(codec)
     }
 
-    /// Offers the far end a codec, with the one in use beside it until it has been passed over.
-    fn ask_for(&mut self, context: &mut Context<'_>, wanted: Codec, headers: Vec<super::Header>) {
+    /// Whether an offer of ours could be made now.
+    pub(super) fn may_offer(&self) -> bool {
         let is_up = self.dialog == Dialog::Answered && self.stream == Stream::Open;
-        if !is_up || self.reoffers.is_open() || self.reoffers.rest_until.is_some() {
+        is_up && self.settings.is_some() && !self.reoffers.is_open()
+    }
+
+    /// Offers the far end what is in use already, so that the session goes on.
+    pub(super) fn offer_to_refresh(&mut self, context: &mut Context<'_>) {
+        let Some(settings) = self.settings.clone() else { return };
+        let offer = self.offer_in_use(&settings);
+        self.make_offer(context, Purpose::Refresh, offer);
+    }
+
+    /// Our offer for a re-INVITE that brought none: everything that can be spoken, first what is in use (RFC 3261 §14.2).
+    pub(super) fn offer_when_asked(&mut self, reply: ReplyId) -> Description {
+        let offer = match &self.settings {
+            Some(settings) => {
+                let formats = codecs::preferring(&self.formats, settings.codec);
+                let comfort_noise = self.comfort_noise;
+                Offer { formats: Formats { comfort_noise, ..formats }, ..self.offer_in_use(settings) }
+            }
+            None => self.offer(),
+        };
+        self.note_offer(Purpose::Asked(reply), offer)
+    }
+
+    /// Notes an offer that goes out; what it says.
+    fn note_offer(&mut self, purpose: Purpose, offer: Offer) -> Description {
+        self.local.version += 1;
+        let description = Description::from(offer.write(&self.local));
+        self.reoffers.open = Some(Open { purpose, offer, description: description.clone() });
+        description
+    }
+
+    fn make_offer(&mut self, context: &mut Context<'_>, purpose: Purpose, offer: Offer) {
+        let sdp = self.note_offer(purpose, offer);
+        let headers = self.timer.as_ref().map(Timer::request_headers).unwrap_or_default();
+        context.sip(SipCommand::Reinvite { leg: self.id, sdp, headers });
+    }
+
+    /// Offers the far end a codec, with the one in use beside it until it has been passed over.
+    fn ask_for(&mut self, context: &mut Context<'_>, wanted: Codec) {
+        if !self.may_offer() || self.reoffers.rest_until.is_some() {
             return;
         }
         let Some(settings) = self.settings.clone().filter(|settings| settings.direction == Direction::SendRecv) else {
@@ -188,12 +252,9 @@ impl Leg {
             let event = self.formats.event(codec);
             formats.events.extend(event.filter(|event| !formats.events.contains(event)));
         }
-        self.local.version += 1;
         let offer = Offer { formats, ..self.offer_in_use(&settings) };
-        let description = Description::from(offer.write(&self.local));
         self.reoffers.made += 1;
-        self.reoffers.open = Some(Open { wanted, offer, description: description.clone() });
-        context.sip(SipCommand::Reinvite { leg: self.id, sdp: description, headers });
+        self.make_offer(context, Purpose::Change(wanted), offer);
     }
 
     /// Applies an answer, when it is one.
@@ -211,7 +272,10 @@ impl Leg {
         let codec = agreement.settings.codec;
         self.sdp = Some(open.description);
         self.agree(context, agreement, false);
-        if codec == open.wanted { Outcome::Accepted } else { Outcome::PassedOver }
+        match open.purpose {
+            Purpose::Change(wanted) if codec != wanted => Outcome::PassedOver,
+            _ => Outcome::Accepted,
+        }
     }
 
     /// How long to wait after two offers have crossed: those who made the Call-ID wait longer (RFC 3261 §14.1).

@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use media::{LegId, sdp};
-use routing::{Because, Route};
+use media::LegId;
+use routing::{Because, Route, Whisper};
 
 use super::asking::Asking;
 use super::call::{Call, Stage, millis};
@@ -40,6 +40,7 @@ pub(super) struct Plan {
     rule: String,
     because: Because,
     within: Option<Duration>,
+    whisper: Option<Whisper>,
 }
 
 /// A target that has been called.
@@ -57,8 +58,8 @@ pub(super) struct Ringing {
 /// What happens once a target has answered.
 #[derive(Debug)]
 pub(super) enum Errand {
-    /// The caller is connected with it.
-    Bridge,
+    /// The caller is connected with it; what it alone hears first.
+    Bridge(Option<Whisper>),
     /// The caller's side is asked to take our place.
     Attended,
     /// A far end has asked for it by REFER: whoever it talks to is connected with the target in its place.
@@ -111,7 +112,7 @@ impl Errand {
     /// The way that events tell of.
     fn via(&self) -> &'static str {
         match self {
-            Errand::Bridge => "bridge",
+            Errand::Bridge(_) => "bridge",
             Errand::Attended => "attended",
             Errand::Referred(_) => "referred",
         }
@@ -124,6 +125,7 @@ pub(super) struct Wanted<'a> {
     pub(super) ways: &'a [Route],
     pub(super) target: &'a str,
     pub(super) within: Option<Duration>,
+    pub(super) whisper: Option<&'a Whisper>,
     pub(super) rule: &'a str,
     pub(super) because: &'a Because,
 }
@@ -131,10 +133,11 @@ pub(super) struct Wanted<'a> {
 impl Call {
     /// Begins a re-route by the first way that can begin; `Err` says why none can, and the caller stays.
     pub(super) fn begin_reroute(&mut self, context: &mut Context<'_>, wanted: Wanted<'_>) -> Result<(), String> {
-        let Wanted { ways, target, within, rule, because } = wanted;
+        let Wanted { ways, target, within, whisper, rule, because } = wanted;
         let because = self.evidence_for(because);
         let ways = ways.iter().cloned().collect();
-        let plan = Plan { ways, target: target.to_owned(), rule: rule.to_owned(), because, within };
+        let plan =
+            Plan { ways, target: target.to_owned(), rule: rule.to_owned(), because, within, whisper: whisper.cloned() };
         if let Stage::Talking(talking) = &mut self.stage {
             talking.plan = Some(plan);
         }
@@ -177,7 +180,10 @@ impl Call {
         let headers = self.handover_headers(&handover, &target);
         match way {
             Route::Bridge | Route::Attended => {
-                let errand = if *way == Route::Bridge { Errand::Bridge } else { Errand::Attended };
+                let errand = match way {
+                    Route::Bridge => Errand::Bridge(plan.whisper.clone()),
+                    _ => Errand::Attended,
+                };
                 let until = context.now + plan.within.unwrap_or(context.shared.settings.limits.ring);
                 let leg = self.invite(context, name, target, headers, &self.caller).ok_or("no media port is free")?;
                 Ok(ringing(context.now, leg, until, errand))
@@ -250,18 +256,17 @@ impl Call {
         let Some(ringing) = self.take_ringing() else { return };
         let Ringing { mut leg, decided, errand, early, .. } = ringing;
         leg.dialog = Dialog::Answered;
-        let agreed = match sdp.or(early.as_deref()) {
-            Some(text) => {
-                sdp::parse(text).and_then(|session| leg.offer().accept(&session)).map_err(|error| error.to_string())
-            }
-            None => Err("answered without a session description".to_owned()),
-        };
-        match agreed {
+        match leg.accept(sdp.or(early.as_deref())) {
             Ok(agreement) => leg.agree_first(context, agreement, false),
             Err(reason) => return self.leave_next(context, leg, &errand, 488, &reason),
         }
         match errand {
-            Errand::Bridge => self.connect_next(context, leg, decided, "bridge"),
+            Errand::Bridge(whisper) => {
+                self.connect_next(context, leg, decided, "bridge");
+                if let Some(whisper) = whisper {
+                    self.whisper(context, &whisper);
+                }
+            }
             Errand::Attended => self.refer_attended(context, leg, decided),
             Errand::Referred(referrer) => self.serve_referrer(context, leg, decided, &referrer),
         }
@@ -287,8 +292,7 @@ impl Call {
             until: now + FIRST_PACKET_WAIT,
         }));
         talking.watch.streams_changed(now);
-        let prompt_plays = !talking.playing.is_empty();
-        self.end_hold() || prompt_plays
+        self.end_hold() || self.is_played_to(self.caller.id)
     }
 
     /// Connects the caller with `leg` and lets the old far leg go.

@@ -1,4 +1,4 @@
-//! The timers of a connected call: session expiry, the check of both dialogs, silence, the longest call.
+//! The timers of a connected call: session timers, the check of both dialogs, silence, the longest call.
 //!
 //! Together they hold that no leg can leak: whatever is lost on the network, one of them ends the call.
 
@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use media::LegId;
 
-use super::call::{Call, Stage};
+use super::call::{Call, Role, Stage};
 use super::context::Context;
-use super::leg::header;
-use super::{ControlSettings, Header, SipCommand};
+use super::fork::Fork;
+use super::input::SessionTerms;
+use super::leg::Leg;
+use super::timer::Timer;
+use super::{ControlSettings, SipCommand};
 
 /// What is watched while a call is connected.
 #[derive(Debug)]
 pub(super) struct Watch {
-    expiry: Option<Expiry>,
     /// When both dialogs are next asked whether they still exist.
     next_check: Duration,
     /// When the call has lasted long enough.
@@ -27,25 +29,9 @@ pub(super) struct Watch {
     quiet_asked: Option<Duration>,
 }
 
-/// A session timer (RFC 4028) that the caller refreshes.
-#[derive(Debug, Clone, Copy)]
-struct Expiry {
-    interval_s: u32,
-    until: Duration,
-}
-
-impl Expiry {
-    fn new(now: Duration, interval_s: u32) -> Expiry {
-        // The side that does not refresh gives up this much early (RFC 4028 §10).
-        let early_s = (interval_s / 3).min(32);
-        Expiry { interval_s, until: now + Duration::from_secs(u64::from(interval_s - early_s)) }
-    }
-}
-
 impl Watch {
-    pub(super) fn new(now: Duration, settings: &ControlSettings, session_expires_s: Option<u32>) -> Watch {
+    pub(super) fn new(now: Duration, settings: &ControlSettings) -> Watch {
         Watch {
-            expiry: session_expires_s.map(|interval_s| Expiry::new(now, interval_s)),
             next_check: now + settings.limits.session_check.max(CHECK_MIN),
             limit: now + settings.limits.call,
             confirm_by: Some(now + CONFIRM_WAIT),
@@ -59,15 +45,8 @@ impl Watch {
         self.confirm_by.is_none()
     }
 
-    /// What a re-INVITE to the caller says about the session timer: the caller goes on refreshing it (RFC 4028 §7.4).
-    pub(super) fn refresh_headers(&self) -> Vec<Header> {
-        let expires = |expiry: Expiry| header("Session-Expires", format!("{};refresher=uas", expiry.interval_s));
-        self.expiry.map(expires).into_iter().collect()
-    }
-
-    /// The caller's leg has given way to one that we called: it has no timer of its own.
-    pub(super) fn caller_replaced(&mut self) {
-        self.expiry = None;
+    /// The caller's INVITE is over, or no longer matters.
+    pub(super) fn confirm(&mut self) {
         self.confirm_by = None;
     }
 
@@ -79,38 +58,40 @@ impl Watch {
 }
 
 impl Call {
-    /// The ACK has come.
-    pub(super) fn confirmed(&mut self) {
-        if let Stage::Talking(talking) = &mut self.stage {
-            talking.watch.confirm_by = None;
+    /// The ACK has come, with the answer when the caller had made no offer.
+    pub(super) fn confirmed(&mut self, context: &mut Context<'_>, sdp: Option<&str>) {
+        if let Stage::Talking(talking) = &mut self.stage
+            && talking.watch.confirm_by.take().is_some()
+            && self.caller.settings.is_none()
+        {
+            self.caller_chose(context, sdp);
         }
     }
 
-    /// What a 2xx to the caller says about the session timer.
-    pub(super) fn expiry_headers(&self) -> Vec<Header> {
-        let Stage::Talking(talking) = &self.stage else { return Vec::new() };
-        let Some(expiry) = talking.watch.expiry else { return Vec::new() };
-        vec![header("Session-Expires", format!("{};refresher=uac", expiry.interval_s)), header("Require", "timer")]
-    }
-
-    /// A re-INVITE or UPDATE was accepted; the caller's refreshes the session.
-    pub(super) fn refreshed(&mut self, now: Duration, by_caller: bool) {
+    /// A re-INVITE or UPDATE was accepted.
+    pub(super) fn streams_changed(&mut self, now: Duration) {
         if let Stage::Talking(talking) = &mut self.stage {
             talking.watch.streams_changed(now);
-            if by_caller && let Some(expiry) = &mut talking.watch.expiry {
-                *expiry = Expiry::new(now, expiry.interval_s);
-            }
         }
     }
 
-    /// The caller's 2xx to our re-INVITE: the timer goes on as it says, and without a word of it there is none any more
-    /// (RFC 4028 §7.2).
-    pub(super) fn session_agreed(&mut self, now: Duration, session_expires_s: Option<u32>) {
-        if let Stage::Talking(talking) = &mut self.stage
-            && let Some(expiry) = talking.watch.expiry.take()
-        {
-            let agreed = session_expires_s.map(|interval_s| interval_s.clamp(SESSION_EXPIRES_S_MIN, expiry.interval_s));
-            talking.watch.expiry = agreed.map(|interval_s| Expiry::new(now, interval_s));
+    /// What the far end says to our UPDATE.
+    pub(super) fn updated(&mut self, context: &mut Context<'_>, id: LegId, code: u16, session: &SessionTerms) {
+        let now = context.now;
+        if let Some(leg) = self.leg_mut(id) {
+            leg.refresh_answered(now, code, session, REFRESH_AGAIN);
+        }
+        self.judge_code(context, id, code);
+    }
+
+    /// What a final response inside a dialog says of the dialog itself (RFC 5057 §5.1).
+    pub(super) fn judge_code(&mut self, context: &mut Context<'_>, id: LegId, code: u16) {
+        let is_up = self.leg_mut(id).is_some_and(|leg| leg.is_answered());
+        match code {
+            481 => self.probe_failed(context, id),
+            // Lost or not, the dialog has to be asked.
+            408 if is_up => context.sip(SipCommand::Probe { leg: id }),
+            _ => {}
         }
     }
 
@@ -137,10 +118,12 @@ impl Call {
         if now >= watch.limit {
             return self.finish(context, "the longest call is over");
         }
-        if watch.expiry.is_some_and(|expiry| now >= expiry.until) {
-            return self.finish(context, "session expired without a refresh");
+        if self.fork.as_ref().and_then(Fork::expires_at).is_some_and(|at| now >= at) {
+            return self.finish(context, EXPIRED);
         }
-        let mut ask = false;
+        let mut ask = self.timers_tick(context);
+        let Stage::Talking(talking) = &mut self.stage else { return };
+        let watch = &mut talking.watch;
         if watch.confirm_by.is_some_and(|until| now >= until) {
             watch.confirm_by = None;
             ask = true;
@@ -161,8 +144,34 @@ impl Call {
             ask = true;
         }
         if ask {
-            self.ask_both(context);
+            self.ask_all(context);
         }
+    }
+
+    /// Refreshes the sessions that are ours to refresh and ends a call that nobody has refreshed; true when both sides
+    /// have to be asked whether they are there.
+    fn timers_tick(&mut self, context: &mut Context<'_>) -> bool {
+        let Stage::Talking(talking) = &mut self.stage else { return false };
+        let (mut ask, mut expired) = (false, Vec::new());
+        let parties = [Some(&mut self.caller), self.far.as_mut()].into_iter().flatten();
+        for leg in parties.chain(talking.supervisors.legs_mut()) {
+            match leg.timer.filter(|timer| context.now >= timer.ends_at()) {
+                // The far end refuses our refreshes and keeps the call: that it is there is asked in another way.
+                Some(timer) if timer.is_ours() => {
+                    leg.timer = None;
+                    ask = true;
+                }
+                Some(_) => expired.push(leg.id),
+                None => leg.refresh_when_due(context),
+            }
+        }
+        for leg in expired {
+            match self.role(leg) {
+                Some(Role::Supervisor) => self.lose_supervisor(context, leg, EXPIRED),
+                _ => self.finish(context, EXPIRED),
+            }
+        }
+        ask
     }
 
     /// The deadlines of a connected call.
@@ -171,7 +180,12 @@ impl Call {
         let watch = &talking.watch;
         out.push((watch.limit, "call limit"));
         out.push((watch.next_check, "session check"));
-        out.extend(watch.expiry.map(|expiry| (expiry.until, "session expiry")));
+        let parties = std::iter::once(&self.caller).chain(&self.far);
+        for timer in parties.chain(talking.supervisors.legs()).filter_map(|leg| leg.timer) {
+            out.push((timer.ends_at(), "session expiry"));
+            out.extend(timer.refresh_at().map(|at| (at, "session refresh")));
+        }
+        out.extend(self.fork.as_ref().and_then(Fork::expires_at).map(|at| (at, "session expiry")));
         out.extend(watch.confirm_by.map(|until| (until, "caller's ACK")));
         let quiet = self.quiet();
         let silence_limit = self
@@ -183,11 +197,15 @@ impl Call {
         out.extend(unasked.map(|since| (since + settings.silence, "silence check")));
     }
 
-    fn ask_both(&self, context: &mut Context<'_>) {
+    fn ask_all(&self, context: &mut Context<'_>) {
         if let Some(fork) = &self.fork {
             return fork.probe(context);
         }
-        for leg in std::iter::once(&self.caller).chain(self.far.as_ref()) {
+        let supervisors = match &self.stage {
+            Stage::Talking(talking) => Some(talking.supervisors.legs()),
+            Stage::Seeking(_) | Stage::Finished(_) => None,
+        };
+        for leg in std::iter::once(&self.caller).chain(self.far.as_ref()).chain(supervisors.into_iter().flatten()) {
             if leg.is_answered() {
                 context.sip(SipCommand::Probe { leg: leg.id });
             }
@@ -221,6 +239,38 @@ impl Call {
     }
 }
 
+impl Leg {
+    /// Refreshes the session when that is due: by UPDATE where the far end takes it, else by offering it again what is
+    /// in use (RFC 4028 §7.4).
+    fn refresh_when_due(&mut self, context: &mut Context<'_>) {
+        let (is_up, may_offer) = (self.is_answered(), self.may_offer());
+        let Some(timer) = &mut self.timer else { return };
+        if timer.refresh_at().is_none_or(|at| context.now < at) {
+            return;
+        }
+        if !is_up || !(self.takes_update || may_offer) {
+            return timer.ask_again(context.now + REFRESH_AGAIN);
+        }
+        timer.asked();
+        if self.takes_update {
+            let headers = timer.request_headers();
+            context.sip(SipCommand::Update { leg: self.id, headers });
+        } else {
+            self.offer_to_refresh(context);
+        }
+    }
+
+    /// What the far end says to a refresh of ours: agreed, tried again in `wait`, or never again.
+    pub(super) fn refresh_answered(&mut self, now: Duration, code: u16, session: &SessionTerms, wait: Duration) {
+        let Some(timer) = &mut self.timer else { return };
+        match code {
+            200..=299 => self.timer = Timer::from_answer(now, session, timer.interval_s(), timer.is_ours()),
+            491 | 500..=599 => timer.ask_again(now + wait),
+            _ => self.timer = None,
+        }
+    }
+}
+
 /// Since when audio is missing. Both sides are asked whenever one falls silent, and a call is ended by silence only
 /// when both are: one silent side may be a caller who listens.
 #[derive(Debug, Clone, Copy, Default)]
@@ -231,8 +281,10 @@ struct Quiet {
     both: Option<Duration>,
 }
 
-/// The smallest session interval we agree to, seconds (RFC 4028 §5).
-pub(super) const SESSION_EXPIRES_S_MIN: u32 = 90;
+/// Why a leg ends whose far end should have refreshed the session.
+const EXPIRED: &str = "session expired without a refresh";
+/// How long a refresh waits that could not be made.
+const REFRESH_AGAIN: Duration = Duration::from_secs(10);
 /// How long the ACK may take: as long as the 2xx is sent again (RFC 3261 §13.3.1.4, 64·T1).
 const CONFIRM_WAIT: Duration = Duration::from_secs(32);
 /// The shortest time between two checks of the same call.

@@ -8,22 +8,25 @@ use media::sdp::{self, Formats, Session, Wishes};
 use routing::CallKey;
 
 use super::asking::channels_of;
+use super::audio::AudioClients;
 use super::call::{Call, Stage, Talking, Tally, millis};
 use super::codecs;
 use super::context::{Context, Shared};
 use super::keys::Keys;
 use super::leg::{Beginning, Dialog, Farewell, Leg, Partner, header, quotable};
-use super::session::{SESSION_EXPIRES_S_MIN, Watch};
-use super::{Description, Header, Invite, SipCommand};
+use super::session::Watch;
+use super::supervise::Supervisors;
+use super::timer::{self, Timer};
+use super::{Description, Header, Invite, SessionTerms, SipCommand, pass};
 use crate::notice::What;
 use crate::settings::{AudioTerms, RequestView, Returning, Route, Target};
 
 /// A call for which a target is sought.
 #[derive(Debug)]
 pub(super) struct Seeking {
-    /// The caller's offer.
-    session: Session,
-    session_expires_s: Option<u32>,
+    /// The caller's offer; without one, we make it with the 200.
+    session: Option<Session>,
+    terms: SessionTerms,
     scenario: String,
     /// Names of targets that have not been tried.
     targets: std::vec::IntoIter<String>,
@@ -39,7 +42,8 @@ pub(super) struct Admitted {
     route: String,
     scenario: String,
     targets: Vec<String>,
-    session: Session,
+    passed: Vec<Header>,
+    session: Option<Session>,
     audio: AudioTerms,
     formats: Formats,
 }
@@ -63,22 +67,19 @@ pub(super) fn admit(shared: &Shared, invite: &Invite) -> Result<Admitted, Refusa
     check(invite)?;
     let route = route_of(shared, invite).ok_or_else(|| Refusal::new(404, "Not Found"))?;
 
-    let Some(text) = &invite.sdp else {
-        // The caller's answer would come with the ACK, which is not looked into: a limit of this version.
-        return Err(not_acceptable("an INVITE without an offer is not supported"));
+    let (session, formats) = match &invite.sdp {
+        Some(text) => {
+            let session = sdp::parse(text).map_err(|error| not_acceptable(&error.to_string()))?;
+            let formats = spoken(shared, &session, &route.audio)?;
+            (Some(session), formats)
+        }
+        None => (None, codecs::offer_for(&Formats::default(), &route.audio.codecs)),
     };
-    let session = sdp::parse(text).map_err(|error| not_acceptable(&error.to_string()))?;
-    let certified = shared.settings.fingerprint.is_some();
-    let offered =
-        session.formats(route.audio.protection, certified).map_err(|error| not_acceptable(&error.to_string()))?;
-    let formats = codecs::usable(&offered, &route.audio.codecs);
-    if formats.codecs.is_empty() {
-        return Err(not_acceptable("no audio stream in a codec that this route speaks"));
-    }
     Ok(Admitted {
         route: route.name.clone(),
         scenario: route.scenario.clone(),
         targets: route.targets.clone(),
+        passed: pass::kept(&invite.headers, &route.headers),
         audio: route.audio.clone(),
         session,
         formats,
@@ -91,9 +92,8 @@ pub(super) fn check(invite: &Invite) -> Result<(), Refusal> {
     if invite.headers.iter().any(hops_used_up) {
         return Err(Refusal::new(483, "Too Many Hops"));
     }
-    if let Some(seconds) = invite.session_expires_s.filter(|&seconds| seconds < SESSION_EXPIRES_S_MIN) {
-        let headers = vec![header("Min-SE", SESSION_EXPIRES_S_MIN.to_string())];
-        return Err(Refusal { headers, ..Refusal::new(422, format!("Session Interval Too Small: {seconds} s")) });
+    if let Some(headers) = timer::too_short(&invite.session) {
+        return Err(Refusal { headers, ..Refusal::new(422, "Session Interval Too Small") });
     }
     Ok(())
 }
@@ -112,6 +112,17 @@ fn route_of<'s>(shared: &'s Shared, invite: &Invite) -> Option<&'s Route> {
     shared.settings.routes.find(&view)
 }
 
+/// What of a caller's offer the route speaks.
+fn spoken(shared: &Shared, session: &Session, audio: &AudioTerms) -> Result<Formats, Refusal> {
+    let certified = shared.settings.fingerprint.is_some();
+    let offered = session.formats(audio.protection, certified).map_err(|error| not_acceptable(&error.to_string()))?;
+    let formats = codecs::usable(&offered, &audio.codecs);
+    if formats.codecs.is_empty() {
+        return Err(not_acceptable("no audio stream in a codec that this route speaks"));
+    }
+    Ok(formats)
+}
+
 pub(super) fn not_acceptable(why: &str) -> Refusal {
     let warning = header("Warning", format!("399 calmline \"{}\"", quotable(why)));
     Refusal { headers: vec![warning], ..Refusal::new(488, "Not Acceptable Here") }
@@ -127,22 +138,23 @@ impl Call {
         invite: &Invite,
         admitted: Admitted,
     ) -> Result<Call, Refusal> {
-        let Admitted { route, scenario, targets, session, audio, formats } = admitted;
+        let Admitted { route, scenario, targets, passed, session, audio, formats } = admitted;
         let beginning = Beginning {
             name: "caller",
             audio,
             formats,
-            wishes: session.wishes(),
+            wishes: session.as_ref().map(Session::wishes).unwrap_or_default(),
             partner: Partner::default(),
-            destination: session.address(),
+            destination: session.as_ref().and_then(Session::address),
             bind: None,
         };
-        let Some(caller) = Leg::open(context, key, Some(leg), beginning) else {
+        let Some(mut caller) = Leg::open(context, key, Some(leg), beginning) else {
             return Err(Refusal::new(503, "No media port is free"));
         };
+        caller.takes_update = invite.session.takes_update;
         let seeking = Seeking {
             session,
-            session_expires_s: invite.session_expires_s,
+            terms: invite.session,
             scenario: scenario.clone(),
             targets: targets.into_iter(),
             ring_until: context.now,
@@ -153,7 +165,8 @@ impl Call {
             id,
             started: context.now,
             from: without_tag(&invite.from).to_owned(),
-            passed: passed_on(&invite.headers),
+            hops_left: invite.hops_left,
+            passed,
             channels: channels_of(&invite.headers, None, &context.shared.settings.pbxes),
             caller,
             far: None,
@@ -203,7 +216,7 @@ impl Call {
         partner: &Leg,
     ) -> Option<Leg> {
         let destination = target.address();
-        let Target { uri, proxy, audio, .. } = target;
+        let Target { uri, proxy, trunk, audio, headers: rules, .. } = target;
         let wanted = if audio.codecs.is_empty() { &partner.audio.codecs } else { &audio.codecs };
         let formats = codecs::offer_for(&partner.formats, wanted);
         // What the partner speaks already comes first, unless this target has an order of its own.
@@ -218,9 +231,12 @@ impl Call {
         let sdp = Description::from(leg.offer().write(&leg.local));
         leg.sdp = Some(sdp.clone());
         let mut headers = vec![header("X-Calmline-Call", self.id.clone())];
+        headers.extend(context.shared.settings.limits.session_expires_s.into_iter().flat_map(timer::offer_headers));
         headers.extend(extra);
-        headers.extend(self.passed.iter().cloned());
-        context.sip(SipCommand::Invite { leg: leg.id, uri, proxy, from: self.from.clone(), headers, sdp });
+        let (from, passed) = pass::shown(&self.from, &self.passed, &rules, context.shared.settings.sip_address);
+        headers.extend(passed);
+        let hops_left = self.hops_left;
+        context.sip(SipCommand::Invite { leg: leg.id, uri, proxy, trunk, from, hops_left, headers, sdp });
         Some(leg)
     }
 
@@ -239,7 +255,8 @@ impl Call {
         }
         let early = sdp.is_some_and(|text| self.connect(context, Some(text)).is_ok());
         if (180..=189).contains(&code) {
-            let sdp = if early { self.caller.sdp.clone() } else { None };
+            // An offer of ours has to wait for the 200: a provisional response may be lost (RFC 3261 §13.2.1).
+            let sdp = if early && self.caller.settings.is_some() { self.caller.sdp.clone() } else { None };
             context.sip(SipCommand::Progress { leg: self.caller.id, code, sdp });
         }
     }
@@ -262,7 +279,7 @@ impl Call {
 
         let talking = Talking {
             answered: context.now,
-            watch: Watch::new(context.now, &context.shared.settings, seeking.session_expires_s),
+            watch: Watch::new(context.now, &context.shared.settings),
             reroute: None,
             plan: None,
             errands: BTreeMap::new(),
@@ -271,13 +288,17 @@ impl Call {
             playing: BTreeMap::new(),
             waiting: None,
             keys: Keys::default(),
+            supervisors: Supervisors::default(),
+            audio: AudioClients::default(),
         };
-        let scenario = seeking.scenario.clone();
+        let (scenario, terms) = (seeking.scenario.clone(), seeking.terms);
         let (answer, target, far) = (answer.clone(), far.name.clone(), far.id);
         self.stage = Stage::Talking(Box::new(talking));
         self.caller.dialog = Dialog::Answered;
         self.caller.await_keys(context);
-        let headers = self.expiry_headers();
+        let ours_s = context.shared.settings.limits.session_expires_s;
+        self.caller.timer = Timer::for_answer(context.now, &terms, ours_s, None);
+        let headers = self.caller.timer.as_ref().map(Timer::answer_headers).unwrap_or_default();
         context.sip(SipCommand::Answer { leg: self.caller.id, sdp: answer, headers });
         context.media(media::Command::Tap { leg: self.caller.id, on: true });
         if context.shared.settings.listens_to_far() {
@@ -293,9 +314,8 @@ impl Call {
         let (Stage::Seeking(seeking), Some(far)) = (&mut self.stage, &mut self.far) else { return Ok(()) };
 
         // Forked targets answer more than once: the newest description counts.
-        if let Some(text) = sdp {
-            let session = sdp::parse(text).map_err(|error| error.to_string())?;
-            let agreement = far.offer().accept(&session).map_err(|error| error.to_string())?;
+        if sdp.is_some() {
+            let agreement = far.accept(sdp)?;
             far.agree_first(context, agreement, true);
             self.caller.meet(far);
         }
@@ -304,12 +324,17 @@ impl Call {
         };
 
         // The caller gets the codec that the target chose, so that packets are relayed as they are, or the next best.
+        let Some(session) = &seeking.session else {
+            self.caller.formats = codecs::preferring(&self.caller.formats, codec);
+            self.caller.sdp = Some(self.caller.offer().write(&self.caller.local).into());
+            return Ok(());
+        };
         if self.caller.settings.is_none() {
             let best = codecs::answers_for(&self.caller.formats, &self.caller.audio.codecs, codec);
             let best = best.get(..1).unwrap_or_default();
             let (text, agreement) = self
                 .caller
-                .answer(&seeking.session, &self.caller.local, best, far.comfort_noise)
+                .answer(session, &self.caller.local, best, far.comfort_noise)
                 .map_err(|error| error.to_string())?;
             self.caller.sdp = Some(text.into());
             self.caller.agree(context, agreement, false);
@@ -319,6 +344,25 @@ impl Call {
             context.media(media::Command::Bridge { a: self.caller.id, b: far.id });
         }
         Ok(())
+    }
+
+    /// The caller, who had made no offer, has answered ours with the ACK (RFC 3261 §13.2.1).
+    pub(super) fn caller_chose(&mut self, context: &mut Context<'_>, sdp: Option<&str>) {
+        let offer = self.caller.offer();
+        let session =
+            sdp.ok_or_else(|| "nothing".to_owned()).and_then(|text| sdp::parse(text).map_err(|e| e.to_string()));
+        let agreed = session.and_then(|session| offer.accept(&session).map_err(|error| error.to_string()));
+        match agreed {
+            Ok(agreement) => {
+                self.caller.agree_first(context, agreement, false);
+                if let Some(far) = &mut self.far {
+                    self.caller.meet(far);
+                    context.media(media::Command::Bridge { a: self.caller.id, b: far.id });
+                }
+                self.streams_changed(context.now);
+            }
+            Err(error) => self.finish(context, &format!("the ACK brought no answer to our offer: {error}")),
+        }
     }
 }
 
@@ -350,22 +394,6 @@ fn without_tag(from: &str) -> &str {
         None => from.split(';').next().unwrap_or(from).trim_end(),
     }
 }
-
-/// The headers that targets get to see: the caller's own, bounded, and never ours in the caller's name.
-pub(super) fn passed_on(headers: &[Header]) -> Vec<Header> {
-    let goes_through = |each: &&Header| {
-        let name = each.name.to_ascii_lowercase();
-        let wanted = name.starts_with("x-") && !name.starts_with("x-calmline-")
-            || matches!(&*name, "user-to-user" | "p-asserted-identity");
-        wanted && each.value.len() <= PASSED_BYTES_MAX && !each.value.contains(['\r', '\n', '\0'])
-    };
-    headers.iter().filter(goes_through).take(PASSED_MAX).cloned().collect()
-}
-
-/// The most headers that are passed on.
-const PASSED_MAX: usize = 16;
-/// The longest value that is passed on, bytes.
-const PASSED_BYTES_MAX: usize = 1024;
 
 #[cfg(test)]
 mod tests {
@@ -406,15 +434,5 @@ mod tests {
         ] {
             assert_eq!(without_tag(value), expected, "{value}");
         }
-    }
-
-    #[test]
-    fn only_harmless_headers_are_passed_on() {
-        let names = ["X-Account", "x-calmline-emotion", "User-to-User", "P-Asserted-Identity", "Authorization"];
-        let headers: Vec<Header> = names.iter().map(|name| header(name, "1")).collect();
-        let passed: Vec<String> = passed_on(&headers).into_iter().map(|each| each.name).collect();
-        assert_eq!(passed, ["X-Account", "User-to-User", "P-Asserted-Identity"]);
-        assert_eq!(passed_on(&[header("X-A", "1\r\nVia: evil"), header("X-B", "1".repeat(2000))]), []);
-        assert_eq!(passed_on(&vec![header("X-A", "1"); 99]).len(), PASSED_MAX);
     }
 }

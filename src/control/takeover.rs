@@ -8,6 +8,7 @@ use super::codecs;
 use super::context::Context;
 use super::leg::{Beginning, Dialog, Farewell, Leg};
 use super::setup::{Refusal, not_acceptable};
+use super::timer::{self, Timer};
 use super::{Invite, SipCommand};
 use crate::notice::What;
 
@@ -23,6 +24,9 @@ impl Call {
         let (Some(role @ (Role::Caller | Role::Far)), Stage::Talking(_)) = (self.role(old), &self.stage) else {
             return Err(Refusal::new(481, "nobody to replace"));
         };
+        if let Some(headers) = timer::too_short(&invite.session) {
+            return Err(Refusal { headers, ..Refusal::new(422, "Session Interval Too Small") });
+        }
         let text =
             invite.sdp.as_deref().ok_or_else(|| not_acceptable("an INVITE without an offer is not supported"))?;
         let session = sdp::parse(text).map_err(|error| not_acceptable(&error.to_string()))?;
@@ -30,10 +34,14 @@ impl Call {
             Role::Caller => (&self.caller, self.far.as_ref()),
             _ => (self.far.as_ref().unwrap_or(&self.caller), Some(&self.caller)),
         };
-        let leg = self.answered_for(context, new, replaced, other, &session)?;
+        let mut leg = self.answered_for(context, new, replaced, other, &session)?;
+        let ours_s = context.shared.settings.limits.session_expires_s;
+        leg.takes_update = invite.session.takes_update;
+        leg.timer = Timer::for_answer(context.now, &invite.session, ours_s, None);
+        let headers = leg.timer.as_ref().map(Timer::answer_headers).unwrap_or_default();
 
         let answer = leg.sdp.clone().unwrap_or_default();
-        context.sip(SipCommand::Answer { leg: new, sdp: answer, headers: Vec::new() });
+        context.sip(SipCommand::Answer { leg: new, sdp: answer, headers });
         if let Some(other) = other {
             context.media(media::Command::Bridge { a: new, b: other.id });
         }
@@ -75,6 +83,7 @@ impl Call {
             Ok((text, agreement)) => {
                 leg.sdp = Some(text.into());
                 leg.dialog = Dialog::Answered;
+                leg.party = replaced.party;
                 leg.agree(context, agreement, false);
                 leg.await_keys(context);
                 Ok(leg)
@@ -93,11 +102,11 @@ impl Call {
         let is_caller = role == Role::Caller;
         if let Stage::Talking(talking) = &mut self.stage {
             talking.watch.streams_changed(now);
-            if is_caller {
-                talking.watch.caller_replaced();
-            }
         }
         let old = if is_caller { Some(std::mem::replace(&mut self.caller, leg)) } else { self.far.replace(leg) };
+        if is_caller {
+            self.caller_replaced(context);
+        }
         if is_caller || context.shared.settings.listens_to_far() {
             if let Some(old) = &old {
                 context.media(media::Command::Tap { leg: old.id, on: false });

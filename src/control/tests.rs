@@ -2,7 +2,8 @@
 //!
 //! `sim` plays the SIP side and the media path and holds the rules that both expect to be kept; `script` reads the
 //! scenarios; the scenarios themselves are `setup`, `offers`, `audio`, `handshakes`, `liveness`, `reroute`, `keys`,
-//! `hold`, `reoffer`, `moves`, `forks`; `random` plays at random, and `reached` lists what that reaches.
+//! `hold`, `reoffer`, `moves`, `forks`, `orders`, `supervise`; `random` plays at random, and `reached` lists what that
+//! reaches.
 
 mod audio;
 mod forks;
@@ -12,6 +13,7 @@ mod keys;
 mod liveness;
 mod moves;
 mod offers;
+mod orders;
 mod random;
 mod reached;
 mod reoffer;
@@ -19,3 +21,4 @@ mod reroute;
 mod script;
 mod setup;
 mod sim;
+mod supervise;

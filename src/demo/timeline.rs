@@ -19,13 +19,13 @@ pub fn line(notice: &Notice) -> Option<String> {
         What::SecureInput { on } => format!("✱ secure input {}", if *on { "on" } else { "off" }),
         What::HandshakeDone { party, suite, took_ms } => format!("⚿ {party} protected by {suite} after {took_ms} ms"),
         What::HandshakeFailed { party, reason, .. } => format!("⚿ {party} cannot be heard: {reason}"),
-        What::PromptStarted { file, reaction_ms } => {
-            format!("♪ {file} plays to the caller, {reaction_ms} ms after the decision")
+        What::PromptStarted { file, party, reaction_ms, .. } => {
+            format!("♪ {file} plays to the {party}, {reaction_ms} ms after the decision")
         }
-        What::PromptEnded { file, completed } => {
+        What::PromptEnded { file, completed, .. } => {
             format!("♪ {file} {}", if *completed { "has been heard" } else { "was cut short" })
         }
-        What::PromptFailed { file, reason } => format!("♪ {file} could not be played: {reason}"),
+        What::PromptFailed { file, reason, .. } => format!("♪ {file} could not be played: {reason}"),
         What::RerouteStarted { via, target } => format!("⇢ re-route by {via} to {target}"),
         What::Rerouted { via, target, answer_ms, gap_ms } => {
             let gap = gap_ms.map(|gap| format!(", audio gap {gap} ms")).unwrap_or_default();

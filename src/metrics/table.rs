@@ -155,12 +155,70 @@ pub const REROUTE_GAP: Metric = histogram(
     &["via"],
     "From the new target's answer to its first packet towards the caller.",
 );
+/// Supervisors.
+pub const SUPERVISORS: Metric = counter(
+    "calmline_supervisors_total",
+    &["outcome"],
+    "Supervisors who were called by phone, by outcome: called, joined, left, failed.",
+);
+/// Supervisors who take part.
+pub const SUPERVISORS_ACTIVE: Metric =
+    gauge("calmline_supervisors_active", &[], "Supervisors who hear a call by phone.");
+/// Clients of live audio.
+pub const AUDIO_CLIENTS: Metric =
+    gauge("calmline_audio_clients_active", &[], "Clients of the API that get a live copy of a call's audio.");
+/// Audio that clients missed.
+pub const AUDIO_MISSED: Metric = counter(
+    "calmline_audio_missed_frames_total",
+    &[],
+    "Frames of 20 ms that clients of live audio were too slow for; calls do not notice.",
+);
+/// Copies that were lost.
+pub const COPIES_DROPPED: Metric = counter(
+    "calmline_copy_dropped_packets_total",
+    &[],
+    "Packets missing in live copies of calls because their ring was full; the calls had them.",
+);
+/// Restarts of the copying thread.
+pub const COPIER_RESTARTS: Metric =
+    counter("calmline_copier_restarts_total", &[], "How often the thread that makes live copies began anew.");
 /// Offers inside calls.
 pub const REINVITES: Metric = counter(
     "calmline_reinvites_total",
     &["party", "outcome"],
     "Re-INVITEs to make both sides speak one codec, by outcome: accepted, passed_over, crossed, failed, refused.",
 );
+/// Refused SIP.
+pub const SIP_REFUSED: Metric = counter(
+    "calmline_sip_refused_total",
+    &["reason"],
+    "Messages and connections refused: unknown_source, transport, certificate, authentication, rate, malformed, \
+     connections, handshake, loop.",
+);
+/// Connections.
+pub const SIP_CONNECTIONS: Metric =
+    gauge("calmline_sip_connections_active", &[], "SIP connections (TCP, TLS, WebSocket) up.");
+/// Fail-overs.
+pub const SIP_FAILOVERS: Metric =
+    counter("calmline_sip_failovers_total", &[], "Calls sent to the next place of their target (RFC 3263).");
+/// Certificates.
+pub const SIP_CERTIFICATES: Metric = counter(
+    "calmline_sip_certificates_total",
+    &["outcome"],
+    "Times that certificate files had changed, by outcome: loaded, refused.",
+);
+/// DNS.
+pub const DNS_TROUBLES: Metric = counter(
+    "calmline_dns_troubles_total",
+    &["outcome"],
+    "Questions without an answer of the DNS: failed, or answered from memory: remembered.",
+);
+/// Trunks that answer.
+pub const TRUNK_UP: Metric =
+    gauge("calmline_trunk_up", &["trunk"], "1 when a trunk answers OPTIONS, 0 when it does not.");
+/// Trunks that know us.
+pub const TRUNK_REGISTERED: Metric =
+    gauge("calmline_trunk_registration_up", &["trunk"], "1 when we are registered at a trunk, 0 when we should be.");
 /// Opinions.
 pub const LEG_OPINION: Metric = histogram(
     "calmline_leg_opinion_score",
@@ -283,7 +341,20 @@ pub const TABLE: &[Metric] = &[
     PBX_ORDERS,
     REROUTE_ANSWER,
     REROUTE_GAP,
+    SUPERVISORS,
+    SUPERVISORS_ACTIVE,
+    AUDIO_CLIENTS,
+    AUDIO_MISSED,
+    COPIES_DROPPED,
+    COPIER_RESTARTS,
     REINVITES,
+    SIP_REFUSED,
+    SIP_CONNECTIONS,
+    SIP_FAILOVERS,
+    SIP_CERTIFICATES,
+    DNS_TROUBLES,
+    TRUNK_UP,
+    TRUNK_REGISTERED,
     LEG_OPINION,
     LEG_RATING,
     LEG_ROUND_TRIP,

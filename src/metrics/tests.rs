@@ -28,12 +28,20 @@ fn exposition_holds_the_whole_table_and_nothing_else() {
     metrics.count_forked_audio(forks::pacing::Figures { taken: 160, ..Default::default() });
     metrics.record_tick_lateness(Duration::from_micros(300));
     metrics.count_listener_restart("panic");
+    metrics.count_copies_dropped(5);
+    metrics.count_copier_restart();
     metrics.set_listener_up(true);
     metrics.set_listening_backlog(4);
     metrics.set_policies(&["after-sales@3"]);
     metrics.set_pbx_up("asterisk", true);
     metrics.set_pbx_waiting("asterisk", 2);
     metrics.count_pbx_order("asterisk", "done");
+    metrics.count_sip_refused("rate");
+    metrics.count_failover();
+    metrics.count_certificates("loaded");
+    metrics.count_dns("failed");
+    metrics.set_sip_connections(1);
+    metrics.set_trunk("carrier", Some(true), Some(false));
 
     let text = metrics.render();
     for metric in TABLE {
@@ -76,6 +84,11 @@ fn counts_what_notices_say() {
             "calmline_leg_loss_ratio_count{party=\"caller\",direction=\"reported\"} 1",
             "calmline_leg_burst_ratio_sum{party=\"caller\"} 1",
             "calmline_alerts_total{severity=\"critical\"} 1",
+            "calmline_supervisors_total{outcome=\"joined\"} 1",
+            "calmline_supervisors_total{outcome=\"failed\"} 1",
+            "calmline_supervisors_active 0",
+            "calmline_audio_clients_active 0",
+            "calmline_audio_missed_frames_total 62",
             "calmline_call_anger_peak_ratio_bucket{le=\"0.9\"} 1",
         ],
     );

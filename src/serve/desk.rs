@@ -8,19 +8,20 @@ use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
 
-use crate::control::{Command, Control, ForkEvent, HandshakeFailure, Input, Order, SipEvent};
+use crate::control::{Command, Control, Done, ForkEvent, HandshakeFailure, Input, Order, SipEvent};
 use crate::metrics::Metrics;
 use crate::notice::{Notice, What};
 use crate::pbx;
 use crate::shell::clock::Clock;
+use crate::shell::copy::Copies;
 use crate::shell::dtls::worker::Handshakes;
 use crate::shell::fork::ForkSide;
 use crate::shell::listen::{Heard, Listening, Parties};
 use crate::shell::media::{MediaFigures, MediaHandle, TapRing};
 use crate::shell::pbx::Connectors;
-use crate::shell::sip::SipSide;
+use crate::shell::sip::{Health, SipSide};
 use crate::speech::{Answer, Speaker};
-use crate::web::{Bus, Component, Readiness};
+use crate::web::{Asked, Bus, Component, Readiness};
 
 /// How often gauges are read and readiness is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -36,6 +37,9 @@ pub(super) struct Desk {
     pub(super) listening: Option<Listening>,
     pub(super) speaker: Speaker,
     pub(super) connectors: Connectors,
+    pub(super) copies: Copies,
+    /// Copied packets that had been dropped when that was last read.
+    pub(super) copies_dropped: u64,
     pub(super) tap: Arc<TapRing>,
     /// The media loop's figures when they were last read.
     pub(super) figures: MediaFigures,
@@ -57,15 +61,25 @@ pub(super) struct Inlets {
     pub(super) heard: Receiver<Heard>,
     pub(super) spoken: Receiver<Answer>,
     pub(super) pbx: Receiver<pbx::Answer>,
-    pub(super) orders: Receiver<Order>,
+    pub(super) orders: Receiver<Asked>,
+}
+
+/// What comes in.
+pub(super) enum Work {
+    /// Something has happened.
+    Input(Input),
+    /// Somebody orders something.
+    Asked(Asked),
+    /// Time has passed.
+    Time,
 }
 
 impl Desk {
     /// Works until an inlet closes, which none does while the server runs.
     pub(super) async fn run(&mut self) {
         let mut look = looking();
-        while let Some(input) = self.next(&mut look).await {
-            self.handle(input);
+        while let Some(work) = self.next(&mut look).await {
+            self.handle(work);
         }
     }
 
@@ -75,8 +89,8 @@ impl Desk {
         let mut look = looking();
         while self.control.counts().calls + self.control.counts().calls_ending > 0 {
             tokio::select! {
-                input = self.next(&mut look) => match input {
-                    Some(input) => self.handle(input),
+                work = self.next(&mut look) => match work {
+                    Some(work) => self.handle(work),
                     None => return,
                 },
                 () = sleep_until(until) => return,
@@ -85,12 +99,31 @@ impl Desk {
     }
 
     /// Takes one event, or lets time pass.
-    pub(super) fn handle(&mut self, input: Option<Input>) {
+    pub(super) fn handle(&mut self, work: Work) {
         let now = self.clock.now();
-        if let Some(input) = input {
-            self.control.handle(now, input, &mut self.commands);
+        let mut answer = None;
+        match work {
+            Work::Input(input) => self.control.handle(now, input, &mut self.commands),
+            Work::Asked(Asked { order, answer: waits }) => {
+                let call = call_of_audio(&order);
+                let outcome = self.control.order(now, order, &mut self.commands);
+                answer = waits.map(|waits| (waits, outcome, call));
+            }
+            Work::Time => {}
         }
         self.control.tick(now, &mut self.commands);
+        self.carry_out_all();
+        // Only now: whoever waits finds everything done.
+        let Some((waits, outcome, call)) = answer else { return };
+        let opened = outcome.as_ref().ok().copied();
+        if waits.send(outcome).is_err()
+            && let (Some(Done::Audio { client, .. }), Some(call)) = (opened, call)
+        {
+            self.handle(Work::Asked(Asked { order: Order::CloseAudio { call, client }, answer: None }));
+        }
+    }
+
+    fn carry_out_all(&mut self) {
         // Carrying out a command can itself be an event (no port), which may lead to further commands.
         while !self.commands.is_empty() {
             for command in std::mem::take(&mut self.commands) {
@@ -101,8 +134,8 @@ impl Desk {
         }
     }
 
-    /// The next event; `Some(None)` when only time has passed, `None` when an inlet has closed.
-    async fn next(&mut self, look: &mut Interval) -> Option<Option<Input>> {
+    /// What comes next; `None` when an inlet has closed.
+    async fn next(&mut self, look: &mut Interval) -> Option<Work> {
         let due = self.control.deadline().map(|(at, _)| at.saturating_sub(self.clock.now()));
         let wake = Instant::now() + due.unwrap_or(LOOK_EVERY);
         let Inlets { sip, forks, media, shaken, heard, spoken, pbx, orders } = &mut self.inlets;
@@ -115,7 +148,7 @@ impl Desk {
                     if self.handshakes.datagram(leg, channel, datagram).is_err() {
                         self.metrics.count_handshake_datagram_dropped();
                     }
-                    return Some(None);
+                    return Some(Work::Time);
                 }
                 event => {
                     if let Event::Closed { stats, .. } = &event {
@@ -126,7 +159,7 @@ impl Desk {
             },
             outcome = shaken.recv() => outcome?,
             // Without an API, or without listening, nobody holds the other end of these.
-            Some(order) = orders.recv() => Input::Order(order),
+            Some(asked) = orders.recv() => return Some(Work::Asked(asked)),
             Some(answer) = pbx.recv() => Input::Pbx(answer),
             Some(answer) = spoken.recv() => spoken_input(answer),
             Some(heard) = heard.recv() => match heard {
@@ -136,11 +169,11 @@ impl Desk {
             },
             _ = look.tick() => {
                 self.look();
-                return Some(None);
+                return Some(Work::Time);
             }
-            () = sleep_until(wake) => return Some(None),
+            () = sleep_until(wake) => return Some(Work::Time),
         };
-        Some(Some(input))
+        Some(Work::Input(input))
     }
 
     /// Hands a command to whom it is for; what comes back at once is an event.
@@ -193,6 +226,15 @@ impl Desk {
         self.readiness.set(Component::Listening, listens);
         self.readiness.set(Component::Model, listening.is_some_and(Listening::with_model));
         self.metrics.set_listening_backlog(self.tap.len());
+        let dropped = self.copies.packets_dropped();
+        self.metrics.count_copies_dropped(dropped - self.copies_dropped);
+        self.copies_dropped = dropped;
+        self.metrics.set_sip_connections(self.sip.connections());
+        for trunk in self.sip.trunks() {
+            let up = (trunk.health != Health::Unknown).then_some(trunk.health == Health::Up);
+            self.metrics.set_trunk(&trunk.name, up, trunk.registered);
+            self.readiness.set_trunk(&trunk.name, up, trunk.registered);
+        }
         let media = self.media.figures();
         let ticks = media.ticks - self.figures.ticks;
         if let Some(late_us) = (media.tick_late_us_sum - self.figures.tick_late_us_sum).checked_div(ticks) {
@@ -200,6 +242,14 @@ impl Desk {
         }
         self.figures = media;
         self.readiness.set(Component::Media, media.threads_alive > 0);
+    }
+}
+
+/// The call whose audio is asked for.
+fn call_of_audio(order: &Order) -> Option<String> {
+    match order {
+        Order::OpenAudio { call, .. } => Some(call.clone()),
+        _ => None,
     }
 }
 
@@ -221,6 +271,9 @@ fn log(notice: &Notice) {
         What::KeyPressed { party, way, .. } => info!(call, call_ms, party, way, "key pressed"),
         What::CallForked { source, told_by, parties, .. } => {
             info!(call, call_ms, source, told_by, parties = parties.len(), "call forked to us");
+        }
+        What::SupervisorCalled { supervisor, mode, party, .. } => {
+            info!(call, call_ms, supervisor, mode, party, "supervisor called");
         }
         What::CallStarted { route, scenario, .. } => info!(call, call_ms, route, scenario, "call started"),
         what => info!(call, call_ms, ?what),

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use media::sdp::Fingerprint;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use super::desk::{Desk, Inlets};
+use super::desk::{Desk, Inlets, Work};
 use super::handshakes;
 use crate::cli::Failure;
 use crate::control::{Control, ControlSettings, ForkEvent, Input, Order, SipEvent, Sounds};
@@ -16,18 +17,22 @@ use crate::model::ModelFiles;
 use crate::pbx;
 use crate::settings::{Fault, Policies, Settings};
 use crate::shell::clock::Clock;
+use crate::shell::copy::{Copies, CopyOptions};
 use crate::shell::fork::ForkSide;
 use crate::shell::listen::{Chaos, Heard, ListenOptions, Listening, Parties};
-use crate::shell::media::{MediaHandle, MediaOptions, TapRing};
+use crate::shell::media::{CopyRing, MediaHandle, MediaOptions, TapRing};
 use crate::shell::pbx::Connectors;
 use crate::shell::sip::{SipOptions, SipSide};
 use crate::speech::{Answer, EspeakNg, Saying, Speaker};
-use crate::web::{self, Bus, Component, Readiness, WebHandle, WebOptions};
+use crate::web::{self, Bus, Component, Inside, Readiness, WebHandle, WebOptions};
 
 /// Events that may wait for call control, per source. It handles tens of thousands a second.
 const EVENTS_MAX: usize = 4_096;
-/// Legs a call may have while it is moved: caller, bot, human, and one whose end is not yet confirmed.
+/// Legs a call may have while it is moved: caller, bot, human, and one whose end is not yet confirmed; supervisors come
+/// on top.
 const LEGS_PER_CALL: usize = 4;
+/// Copied packets that may wait for the copying thread: more than a second of as many calls as are copied at a time.
+const COPIES_MAX: usize = 2_048;
 /// Orders that may wait.
 const ORDERS_MAX: usize = 64;
 /// How long running calls have for their goodbyes.
@@ -51,35 +56,42 @@ impl Server {
 
         let tap = Arc::new(TapRing::new(settings.listening.tap_packets));
         let (media_events, media_inlet) = mpsc::channel(EVENTS_MAX);
-        let media = start_media(&settings, &tap, clock, media_events)?;
+        let copy_ring = Arc::new(CopyRing::new(COPIES_MAX));
+        let media = start_media(&settings, (&tap, &copy_ring), clock, media_events)?;
         readiness.set(Component::Media, true);
-        let (fingerprint, handshakes, shaken_inlet) = handshakes::start(clock, media.clone())?;
+        let (fingerprint, handshakes, shaken) = handshakes::start(clock, media.clone())?;
 
         let parties = Arc::new(Parties::default());
+        let copies = start_copies(copy_ring, &parties, clock, &metrics)?;
         let (listening, heard_inlet) = start_listening(&settings, chaos, clock, (&tap, &parties), &metrics)?;
-
-        let (speaker, spoken_inlet) = start_speaker(&settings, sayings)?;
-        let (connectors, pbx_inlet) = connect_pbxes(&settings, &metrics)?;
-        let (sip, sip_inlet) = start_sip(&settings).await?;
+        let (speaker, spoken) = start_speaker(&settings, sayings)?;
+        let (connectors, pbx) = connect_pbxes(&settings, &metrics)?;
+        let (sip, sip_inlet) = start_sip(&settings, &metrics).await?;
         readiness.set(Component::Sip, true);
 
         let (forks, fork_inlet) = start_forks(&settings, clock, &metrics).await?;
 
         let bus = Arc::new(Bus::new());
         let (orders, order_inlet) = mpsc::channel(ORDERS_MAX);
-        let web = offer_api(&settings, &bus, orders, &forks, &readiness, &metrics).await?;
+        let inside = Inside {
+            bus: Arc::clone(&bus),
+            orders,
+            forks: forks.clone(),
+            copies: copies.clone(),
+            readiness: Arc::clone(&readiness),
+            metrics: metrics.clone(),
+        };
+        let web = offer_api(&settings, inside).await?;
 
-        let engine = routing::Engine::with_limit(policies, settings.limits.calls.saturating_mul(LEGS_PER_CALL));
-        let terms = ControlSettings { fingerprint: Some(fingerprint), ..ControlSettings::from(&settings) };
-        let control = Control::new(terms, engine, Sounds { files: prompts, ringback }, boot_id()?, random());
+        let control = start_control(&settings, fingerprint, policies, Sounds { files: prompts, ringback })?;
         let inlets = Inlets {
             sip: sip_inlet,
             forks: fork_inlet,
             media: media_inlet,
-            shaken: shaken_inlet,
+            shaken,
             heard: heard_inlet,
-            spoken: spoken_inlet,
-            pbx: pbx_inlet,
+            spoken,
+            pbx,
             orders: order_inlet,
         };
         let mut desk = Desk {
@@ -93,6 +105,8 @@ impl Server {
             listening,
             speaker,
             connectors,
+            copies,
+            copies_dropped: 0,
             tap,
             parties,
             bus,
@@ -101,23 +115,24 @@ impl Server {
             inlets,
             commands: Vec::new(),
         };
-        desk.handle(Some(Input::Order(Order::Listening { up: desk.listening.is_some() })));
+        desk.handle(Work::Input(Input::Order(Order::Listening { up: desk.listening.is_some() })));
         Ok(Self { desk, web })
     }
 
     /// Refuses new calls, ends the running ones, lets everybody say goodbye, and closes.
     pub(super) async fn stop(mut self) {
         self.desk.readiness.set(Component::Sip, false);
-        self.desk.handle(Some(Input::Order(Order::Drain)));
+        self.desk.handle(Work::Input(Input::Order(Order::Drain)));
         let active: Vec<String> =
             self.desk.bus.with_board(|board| board.active().map(|call| call.id.clone()).collect());
         for call in active {
-            self.desk.handle(Some(Input::Order(Order::HangUp { call })));
+            self.desk.handle(Work::Input(Input::Order(Order::HangUp { call })));
         }
         self.desk.run_until_empty(GOODBYES).await;
         if let Some(listening) = &self.desk.listening {
             listening.stop();
         }
+        self.desk.copies.stop();
         if let Some(web) = self.web {
             web.close().await;
         }
@@ -134,7 +149,7 @@ fn faulty(faults: &[Fault]) -> Failure {
 
 fn start_media(
     settings: &Settings,
-    tap: &Arc<TapRing>,
+    (tap, copies): (&Arc<TapRing>, &Arc<CopyRing>),
     clock: Clock,
     events: mpsc::Sender<(Duration, media::Event)>,
 ) -> Result<MediaHandle, Failure> {
@@ -145,8 +160,9 @@ fn start_media(
         io: settings.media.io,
         stamps: settings.media.stamps,
         priority: settings.media.priority,
-        legs_max: settings.limits.calls.saturating_mul(LEGS_PER_CALL),
+        legs_max: settings.limits.calls.saturating_mul(LEGS_PER_CALL + settings.supervision.per_call),
         tap: Arc::clone(tap),
+        copies: Arc::clone(copies),
         events,
         clock,
     };
@@ -176,6 +192,17 @@ fn start_listening(
     listening.map(|listening| (listening, inlet)).map_err(|error| Failure::of("starting the listening thread", error))
 }
 
+fn start_control(
+    settings: &Settings,
+    fingerprint: Fingerprint,
+    policies: Vec<routing::Policy>,
+    sounds: Sounds,
+) -> Result<Control, Failure> {
+    let engine = routing::Engine::with_limit(policies, settings.limits.calls.saturating_mul(LEGS_PER_CALL));
+    let terms = ControlSettings { fingerprint: Some(fingerprint), ..ControlSettings::from(settings) };
+    Ok(Control::new(terms, engine, sounds, boot_id()?, random()))
+}
+
 /// Speaks the texts that are known now, so that no call waits for them.
 fn start_speaker(settings: &Settings, sayings: BTreeSet<Saying>) -> Result<(Speaker, mpsc::Receiver<Answer>), Failure> {
     let (answers, inlet) = mpsc::channel(EVENTS_MAX);
@@ -203,10 +230,14 @@ fn show_policies(policies: &[routing::Policy], metrics: &Metrics, readiness: &Re
     readiness.set(Component::Policy, !labels.is_empty());
 }
 
-async fn start_sip(settings: &Settings) -> Result<(SipSide, mpsc::Receiver<SipEvent>), Failure> {
+async fn start_sip(settings: &Settings, metrics: &Metrics) -> Result<(SipSide, mpsc::Receiver<SipEvent>), Failure> {
     let (events, inlet) = mpsc::channel(EVENTS_MAX);
-    let sip = SipSide::start(sip_options(settings), events).await.map_err(|e| Failure::Failed(e.to_string()))?;
-    info!(address = %sip.local_addr(), "SIP over UDP");
+    let options =
+        SipOptions { settings: settings.sip.clone(), trunks: settings.trunks.clone(), metrics: metrics.clone() };
+    let sip = SipSide::start(options, events).await.map_err(|e| Failure::Failed(e.to_string()))?;
+    for (transport, address) in sip.bound() {
+        info!(%address, transport = transport.name(), "SIP");
+    }
     Ok((sip, inlet))
 }
 
@@ -218,16 +249,6 @@ async fn start_forks(
     let (events, inlet) = mpsc::channel(EVENTS_MAX);
     let forks = ForkSide::start(settings.forks.clone(), clock, metrics.clone(), events).await;
     forks.map(|forks| (forks, inlet)).map_err(|error| Failure::Failed(error.to_string()))
-}
-
-fn sip_options(settings: &Settings) -> SipOptions {
-    let sip = settings.sip.clone();
-    SipOptions {
-        listen: sip.listen,
-        external: Some(sip.external_address),
-        user_agent: sip.user_agent.clone(),
-        trusted: Arc::new(move |source| sip.trusts(source)),
-    }
 }
 
 fn counting_restarts(metrics: &Metrics) -> Box<dyn Fn(&'static str) + Send + Sync> {
@@ -243,20 +264,24 @@ fn model_files(settings: &Settings) -> Option<ModelFiles> {
         .ok()
 }
 
-async fn offer_api(
-    settings: &Settings,
-    bus: &Arc<Bus>,
-    orders: mpsc::Sender<Order>,
-    forks: &ForkSide,
-    readiness: &Arc<Readiness>,
+fn start_copies(
+    ring: Arc<CopyRing>,
+    parties: &Arc<Parties>,
+    clock: Clock,
     metrics: &Metrics,
-) -> Result<Option<WebHandle>, Failure> {
+) -> Result<Copies, Failure> {
+    let metrics = metrics.clone();
+    let on_restart = Box::new(move || metrics.count_copier_restart());
+    let options = CopyOptions { ring, parties: Arc::clone(parties), clock, on_restart };
+    Copies::start(options).map_err(|error| Failure::of("starting the copying thread", error))
+}
+
+async fn offer_api(settings: &Settings, inside: Inside) -> Result<Option<WebHandle>, Failure> {
     let Some(wanted) = &settings.web else { return Ok(None) };
     let token = wanted.token.fetch().map_err(|why| Failure::of("the API's token", why))?;
-    let options = WebOptions { listen: wanted.listen, token };
-    let web = web::serve(options, Arc::clone(bus), orders, Arc::clone(readiness), metrics.clone(), forks.clone())
-        .await
-        .map_err(|error| Failure::Failed(error.to_string()))?;
+    let prompts = settings.policy.prompts.clone();
+    let options = WebOptions { listen: wanted.listen, token, prompts, tones: settings.media.tones };
+    let web = web::serve(options, inside).await.map_err(|error| Failure::Failed(error.to_string()))?;
     info!(address = %web.addr, "API");
     Ok(Some(web))
 }

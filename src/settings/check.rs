@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::policies::{Policies, load_policy};
 use super::read::read_text;
-use super::{Fault, SecretSource, Settings, TokenSource};
+use super::{Fault, PasswordSource, SecretSource, Settings, TokenSource};
 use crate::speech::{EspeakNg, Speech};
 
 /// Checks a configuration file with everything it names, or a policy file by itself.
@@ -52,6 +52,7 @@ fn check_settings(path: &Path) -> Result<Vec<String>, Vec<Fault>> {
     }
     check_token(&settings, &mut report);
     check_secrets(&settings, &mut report);
+    check_sip(&settings, &mut report);
     match Policies::load(&settings) {
         Ok(loaded) => {
             report.good.extend(policy_lines(&settings, &loaded));
@@ -122,6 +123,35 @@ fn check_secrets(settings: &Settings, report: &mut Report<'_>) {
                 report.take(&key, "a secret of 1-256 bytes on one line", found);
             }
             None => {}
+        }
+    }
+}
+
+/// Certificates that can be used, and passwords that are there.
+fn check_sip(settings: &Settings, report: &mut Report<'_>) {
+    if let Some(tls) = &settings.sip.tls {
+        let found = crate::shell::sip::check_certificates(tls).map_err(|error| error.to_string());
+        let good = || format!("sip.tls: {} and its key go together", tls.certificate.display());
+        report.take("sip.tls", "a certificate, its key and authorities, PEM", found.map(|()| good()));
+    }
+    for (name, trunk) in &settings.trunks {
+        let accounts = [
+            ("authentication", trunk.authentication.as_ref().map(|wanted| &wanted.account)),
+            ("credentials", trunk.credentials.as_ref()),
+        ];
+        for (key, account) in accounts {
+            let key = format!("trunks.{name}.{key}");
+            match account.map(|account| &account.password) {
+                None => {}
+                // As with the token: the server may get its environment from elsewhere.
+                Some(PasswordSource::Variable(name)) if std::env::var_os(name).is_none() => {
+                    report.good.push(format!("{key}: {name} is not set here; the server will need it"));
+                }
+                Some(password) => {
+                    let found = password.fetch().map(|_| format!("{key}: the password is there"));
+                    report.take(&key, "a password of 1-512 characters", found);
+                }
+            }
         }
     }
 }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use media::Sound;
 use media::sound;
 use media::tone::{Pattern, Progress};
-use media::wav::{RATE_HZ, Recording};
-use routing::{Action, Hold, Policy, Route};
+use media::wav::RATE_HZ;
+use routing::{Action, Hold, Language, Policy, Route, Whisper};
 
 use super::read::read_text;
 use super::{Fault, PbxKind, Settings};
@@ -74,26 +74,24 @@ impl Policies {
                     fault(key.clone(), format!("\"{pbx}\""), expected);
                 }
             }
+            if let Action::Reroute { whisper: Some(whisper), .. } = action {
+                self.add_whisper(whisper, settings).unwrap_or_else(|(found, expected)| {
+                    fault(format!("{key}.whisper"), found, expected);
+                });
+            }
             match action {
                 Action::Reroute { target, .. } if !settings.targets.contains_key(target) => {
                     let known: Vec<&str> = settings.targets.keys().map(String::as_str).collect();
                     let expected = format!("the name of a [targets.NAME]; there are: {}", known.join(", "));
                     fault(format!("{key}.target"), format!("\"{target}\""), expected);
                 }
-                Action::Prompt { file: prompt, .. } if !self.prompts.contains_key(prompt) => {
-                    match read_prompt(&settings.policy.prompts.join(prompt)) {
-                        Ok(recording) => {
-                            self.prompts.insert(prompt.clone(), Arc::new(recording.to_sound()));
-                        }
-                        Err((found, expected)) => fault(format!("{key}.prompt"), found, expected),
-                    }
+                Action::Prompt { file: prompt, .. } => {
+                    self.add_prompt(prompt, settings).unwrap_or_else(|(found, expected)| {
+                        fault(format!("{key}.prompt"), found, expected);
+                    });
                 }
-                Action::Say { text, language, .. } if routing::variables(text).next().is_none() => {
-                    self.sayings.insert(Saying { text: text.clone(), language: *language });
-                }
+                Action::Say { text, language, .. } => self.add_saying(text, *language),
                 Action::Reroute { .. }
-                | Action::Prompt { .. }
-                | Action::Say { .. }
                 | Action::SecureInput(_)
                 | Action::Announce { .. }
                 | Action::Notify { .. }
@@ -109,13 +107,32 @@ impl Policies {
                 let tone = Pattern::of(settings.media.tones, Progress::Ringback).render();
                 self.ringback = Some(Arc::new(tone));
             }
-            Hold::Music(file) if !self.prompts.contains_key(file) => {
-                let recording = read_prompt(&settings.policy.prompts.join(file))?;
-                self.prompts.insert(file.clone(), Arc::new(recording.to_sound()));
-            }
-            Hold::Music(_) => {}
+            Hold::Music(file) => self.add_prompt(file, settings)?,
         }
         Ok(())
+    }
+
+    fn add_whisper(&mut self, whisper: &Whisper, settings: &Settings) -> Result<(), (String, String)> {
+        match whisper {
+            Whisper::File(file) => self.add_prompt(file, settings)?,
+            Whisper::Say { text, language } => self.add_saying(text, *language),
+        }
+        Ok(())
+    }
+
+    fn add_prompt(&mut self, file: &str, settings: &Settings) -> Result<(), (String, String)> {
+        if !self.prompts.contains_key(file) {
+            let sound = read_prompt(&settings.policy.prompts.join(file))?;
+            self.prompts.insert(file.to_owned(), Arc::new(sound));
+        }
+        Ok(())
+    }
+
+    /// Takes note of a text, unless something of the call stands in it.
+    fn add_saying(&mut self, text: &str, language: Language) {
+        if routing::variables(text).next().is_none() {
+            self.sayings.insert(Saying { text: text.to_owned(), language });
+        }
     }
 }
 
@@ -173,8 +190,11 @@ fn policy_files(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
 /// The longest prompt, seconds.
 const PROMPT_SECONDS_MAX: usize = 60;
 
-/// A prompt, or what was found and what was expected.
-fn read_prompt(file: &Path) -> Result<Recording, (String, String)> {
+/// Reads a prompt.
+///
+/// # Errors
+/// What was found and what was expected, in words.
+pub fn read_prompt(file: &Path) -> Result<Sound, (String, String)> {
     let wrong = |found: String| (format!("{}: {found}", file.display()), PROMPT.to_owned());
     let bytes = std::fs::metadata(file).map_err(|error| wrong(error.to_string()))?.len();
     if bytes > PROMPT_BYTES_MAX {
@@ -186,7 +206,7 @@ fn read_prompt(file: &Path) -> Result<Recording, (String, String)> {
     if recording.samples.is_empty() || seconds >= PROMPT_SECONDS_MAX {
         return Err(wrong(format!("{seconds} s of audio")));
     }
-    Ok(recording)
+    Ok(recording.to_sound())
 }
 
 /// The largest prompt file: a minute of stereo at 48 kHz with room for what else may be in it, bytes.

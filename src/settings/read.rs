@@ -2,6 +2,8 @@
 //!
 //! Looks only at the file itself: whether what it names exists is asked by `check`.
 
+mod sip;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -14,10 +16,12 @@ use routing::section::{Section, list, name, parse_table, text, whole};
 use toml::Value;
 
 use super::forks::read_forks;
+use super::headers::{read_changes, read_rules};
 use super::pbx::{read_pbxes, read_place};
 use super::{
     AudioTerms, Fault, HeaderMatch, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
-    PortRange, Returning, Route, Routes, Settings, SipSettings, SpeechSettings, Target, TokenSource, WebSettings,
+    PortRange, Returning, Route, Routes, Settings, SipSettings, SpeechSettings, SupervisionSettings, Target,
+    TokenSource, TrunkSettings, WebSettings,
 };
 use crate::shell::media::{MediaIo, MediaPriority};
 
@@ -68,7 +72,8 @@ pub(super) fn read_text(path: &Path) -> Result<String, Fault> {
 }
 
 fn read(mut root: Section<'_>, folder: &Path) -> Settings {
-    let sip = read_sip(root.section("sip"));
+    let sip = sip::read_sip(root.section("sip"), folder);
+    let trunks = sip::read_trunks(root.section("trunks"), folder, &sip);
     let settings = Settings {
         media: read_media(root.section("media"), &sip),
         sip,
@@ -79,7 +84,9 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         forks: read_forks(root.section("forks")),
         policy: read_policy(root.section("policy"), folder),
         pbxes: read_pbxes(root.section("pbx"), folder),
-        targets: read_targets(root.section("targets")),
+        supervision: read_supervision(root.section("supervision")),
+        targets: read_targets(root.section("targets"), &trunks),
+        trunks,
         routes: Routes::default(),
     };
     let routes = read_routes(&mut root, &settings.targets);
@@ -88,29 +95,13 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
     Settings { routes, ..settings }
 }
 
-fn read_sip(mut section: Section<'_>) -> SipSettings {
-    let default = SipSettings::default();
-    let listen = section.read("listen", SOCKET, socket).unwrap_or(default.listen);
-    let external_address = external(&mut section, "sip.listen", listen.ip());
-    let user_agent = section.read("user_agent", "1-100 characters on one line", text(100));
-    let networks = "a list of networks, e.g. [\"10.0.0.0/8\", \"192.0.2.7\"]; \"0.0.0.0/0\" trusts everybody";
-    let trusted = section.read("trusted", networks, list(ENTRIES_MAX, network));
-    section.finish();
-    SipSettings {
-        listen,
-        external_address,
-        user_agent: user_agent.unwrap_or(default.user_agent),
-        trusted: trusted.unwrap_or(default.trusted),
-    }
-}
-
 fn read_media(mut section: Section<'_>, sip: &SipSettings) -> MediaSettings {
     let default = MediaSettings::default();
     let address = section.read("address", "an IP address of this machine", address);
     let external_address = match address.filter(|address| !address.is_unspecified()) {
         // Nothing said about media: the same as SIP.
-        None if !section.has("external_address") => sip.external_address,
-        bound => external(&mut section, "media.address", bound.unwrap_or(sip.listen.ip())),
+        None if !section.has("external_address") => sip.shown(sip.listen()).ip(),
+        bound => external(&mut section, "media.address", bound.unwrap_or(sip.listen().ip())),
     };
     let ports = "\"FIRST-LAST\", FIRST even, 1024-65535, at least two even ports";
     let shown = "a table of networks and what far ends there are shown, e.g. { \"10.0.0.0/8\" = \"10.0.0.5\" }";
@@ -118,7 +109,7 @@ fn read_media(mut section: Section<'_>, sip: &SipSettings) -> MediaSettings {
         networks: section.read("networks", shown, networks).unwrap_or_default(),
         port_rest: span(&mut section, "port_rest_s", 0..=3600).unwrap_or(default.port_rest),
         tones: section.read("tones", "\"cn\", \"us\", \"gb\" or \"eu\"", region).unwrap_or(default.tones),
-        address: address.unwrap_or(sip.listen.ip()),
+        address: address.unwrap_or(sip.listen().ip()),
         external_address,
         ports: section.read("ports", ports, port_range).unwrap_or(default.ports),
         threads: section.read("threads", "a whole number from 1 to 64", whole(1..=64)).map_or(default.threads, count),
@@ -148,6 +139,9 @@ fn read_limits(mut section: Section<'_>) -> Limits {
         ring: span(&mut section, "ring_s", 1..=300).unwrap_or(default.ring),
         call: minutes.map_or(default.call, |minutes| Duration::from_secs(60 * minutes.unsigned_abs())),
         session_check: span(&mut section, "session_check_s", 90..=86_400).unwrap_or(default.session_check),
+        session_expires_s: section
+            .read("session_expires_s", "whole seconds from 90 to 86400, or 0 for none", session_expires)
+            .map_or(default.session_expires_s, |seconds| Some(seconds).filter(|seconds| *seconds > 0)),
         retry_after: span(&mut section, "retry_after_s", 1..=3600).unwrap_or(default.retry_after),
     };
     section.finish();
@@ -226,18 +220,35 @@ fn read_policy(mut section: Section<'_>, folder: &Path) -> PolicySettings {
     settings
 }
 
-fn read_targets(mut section: Section<'_>) -> BTreeMap<String, Target> {
+fn read_supervision(mut section: Section<'_>) -> SupervisionSettings {
+    let default = SupervisionSettings::default();
+    let most = media::SUPERVISORS_MAX as i64;
+    let per_call = section.read("per_call", format!("a whole number from 0 to {most}"), whole(0..=most));
+    let patterns = "a list of patterns of SIP URIs, e.g. [\"sip:8???@192.0.2.10\"]";
+    let uris = section.read("uris", patterns, |value| match value.as_array() {
+        Some(none) if none.is_empty() => Some(Vec::new()),
+        _ => list(ENTRIES_MAX, uri_pattern)(value),
+    });
+    section.finish();
+    SupervisionSettings { per_call: per_call.map_or(default.per_call, count), uris: uris.unwrap_or_default() }
+}
+
+fn read_targets(mut section: Section<'_>, trunks: &BTreeMap<String, TrunkSettings>) -> BTreeMap<String, Target> {
     let mut targets = BTreeMap::new();
     section.each_named(|target_name, target| {
         let uri = target.need("uri", "a SIP URI, e.g. \"sip:2000@192.0.2.10\"", sip_uri);
         let proxy = target.read("proxy", SOCKET, socket);
-        let (audio, place) = (read_audio(target), read_place(target));
+        let (audio, headers, place) = (read_audio(target), read_rules(target), read_place(target));
+        let known: Vec<&str> = trunks.keys().map(String::as_str).collect();
+        let expected = format!("the name of a [trunks.NAME]; there are: {}", known.join(", "));
+        let trunk = target.read("trunk", expected, |value| name(value).filter(|name| trunks.contains_key(name)));
         let user_to_user = target.read("user_to_user", "true or false", Value::as_bool).unwrap_or(false);
         if name(&Value::from(target_name)).is_none() {
             target.fault("", format!("\"{target_name}\""), "a name of 1-64 letters, digits, \"-\", \"_\" or \".\"");
         }
         if let Some(uri) = uri {
-            targets.insert(target_name.to_owned(), Target { uri, proxy, audio, place, user_to_user });
+            let target = Target { uri, proxy, trunk, audio, headers, place, user_to_user };
+            targets.insert(target_name.to_owned(), target);
         }
     });
     if targets.len() > ENTRIES_MAX {
@@ -281,7 +292,7 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
     };
     let scenario = section.need("scenario", "the scenario that policies choose their rules by", name);
 
-    let audio = read_audio(section);
+    let (audio, headers) = (read_audio(section), read_changes(section));
     let returning = read_returning(section, known);
 
     let mut conditions = section.section("match");
@@ -306,6 +317,7 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
         forked,
         scenario: scenario?,
         audio,
+        headers,
         returning: returning?,
     })
 }
@@ -389,11 +401,11 @@ fn networks(value: &Value) -> Option<Vec<(IpNet, IpAddr)>> {
 /// RTP may not take the ports of SIP or HTTP. Same port on another address is still a trap for whoever debugs it.
 fn check_ports(root: &mut Section<'_>, settings: &Settings) {
     let ports = settings.media.ports;
-    let sip = ("sip.listen", settings.sip.listen);
+    let sip = settings.sip.listeners.iter().map(|listener| ("sip.listen", listener.address));
     let web = settings.web.as_ref().map(|web| ("web.listen", web.listen));
     let audiosocket = settings.forks.audiosocket.map(|listen| ("forks.audiosocket", listen));
     let websocket = settings.forks.websocket.map(|listen| ("forks.websocket", listen));
-    for (key, listen) in [Some(sip), web, audiosocket, websocket].into_iter().flatten() {
+    for (key, listen) in sip.chain([web, audiosocket, websocket].into_iter().flatten()) {
         if ports.contains(listen.port()) {
             let expected = format!("a port outside media.ports = \"{}-{}\"", ports.first, ports.last);
             root.fault(key, format!("\"{listen}\""), expected);
@@ -448,12 +460,24 @@ pub(super) fn path(folder: &Path) -> impl Fn(&Value) -> Option<PathBuf> {
     move |value| text(4096)(value).map(|text| folder.join(text))
 }
 
+fn session_expires(value: &Value) -> Option<u32> {
+    let seconds = value.as_integer().filter(|seconds| *seconds == 0 || (90..=86_400).contains(seconds))?;
+    u32::try_from(seconds).ok()
+}
+
 pub(super) fn variable(value: &Value) -> Option<String> {
     text(128)(value).filter(|name| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
 }
 
 pub(super) fn pattern(value: &Value) -> Option<Pattern> {
     text(200)(value).map(|text| Pattern::new(&text))
+}
+
+/// A pattern that names a host, so that nobody opens all the world by one star.
+fn uri_pattern(value: &Value) -> Option<Pattern> {
+    let text = text(200)(value)?;
+    let host = text.strip_prefix("sip:")?.split_once('@')?.1;
+    host.chars().any(char::is_alphanumeric).then(|| Pattern::new(&text))
 }
 
 fn region(value: &Value) -> Option<Region> {
@@ -501,7 +525,8 @@ fn media_io(value: &Value) -> Option<MediaIo> {
 
 /// A URI that can be called, by the parser that calls it.
 fn sip_uri(value: &Value) -> Option<String> {
-    let uri = text(256)(value).filter(|uri| uri.starts_with("sip:") && !uri.contains(char::is_whitespace))?;
+    let uri = text(256)(value)
+        .filter(|uri| (uri.starts_with("sip:") || uri.starts_with("sips:")) && !uri.contains(char::is_whitespace))?;
     let parsed = rsipstack::sip::Uri::try_from(uri.as_str()).ok()?;
     (!parsed.host().to_string().is_empty()).then_some(uri)
 }

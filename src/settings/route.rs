@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::AudioTerms;
+use super::{AudioTerms, HeaderChanges};
 
 /// The routes in file order; the first that matches takes the call.
 #[derive(Debug, Clone, Default)]
@@ -57,6 +57,8 @@ pub struct Route {
     pub audio: AudioTerms,
     /// Where callers are sent by 302 whose last call was an angry one.
     pub returning: Option<Returning>,
+    /// What is changed in the callers' headers before any target sees them.
+    pub headers: HeaderChanges,
 }
 
 /// What is done about callers whose last call was an angry one.
@@ -238,6 +240,7 @@ mod tests {
             scenario: "any".to_owned(),
             audio: AudioTerms::default(),
             returning: None,
+            headers: HeaderChanges::default(),
         };
         let routes = Routes(vec![
             Route { request_uri: pattern("sip:4000@*"), ..route("number") },

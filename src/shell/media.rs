@@ -29,7 +29,7 @@ use self::inbox::Inbox;
 pub use self::inbox::Refused;
 pub use self::priority::MediaPriority;
 pub use self::sockets::MediaIo;
-pub use self::tap::TapRing;
+pub use self::tap::{CopyRing, TapRing};
 use self::thread::MediaThread;
 use super::clock::Clock;
 
@@ -52,6 +52,8 @@ pub struct MediaOptions {
     pub priority: MediaPriority,
     /// Where copies of tapped legs' packets go.
     pub tap: Arc<TapRing>,
+    /// Where copies of both directions of copied legs go.
+    pub copies: Arc<CopyRing>,
     /// Where events go, with the time they were made.
     pub events: mpsc::Sender<(Duration, Event)>,
     /// The program's clock.
@@ -130,6 +132,7 @@ impl MediaHandle {
             | Command::Key { leg, .. }
             | Command::StopPlay { leg }
             | Command::Tap { leg, .. }
+            | Command::Copy { leg, .. }
             | Command::Close { leg } => *leg,
         };
         // An unknown leg is the engine's to answer; any thread's engine will do.

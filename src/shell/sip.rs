@@ -5,18 +5,28 @@
 
 mod accept;
 mod dialog;
+mod digest;
 mod door;
 mod exchange;
+mod guard;
 mod incoming;
 mod leg;
 mod message;
 mod outgoing;
+mod recent;
 mod referral;
 mod registry;
+mod reliable;
+mod resolve;
+mod stamp;
 #[cfg(test)]
 mod tests;
+mod transport;
+mod trunk;
+mod vouch;
 
-use std::net::{IpAddr, SocketAddr};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -25,22 +35,31 @@ use media::LegId;
 use rsipstack::EndpointBuilder;
 use rsipstack::platform::CancellationToken;
 use rsipstack::sip::{Method, Uri};
-use rsipstack::transaction::Endpoint;
 use rsipstack::transaction::endpoint::{EndpointInnerRef, EndpointOption};
-use rsipstack::transport::udp::UdpConnection;
-use rsipstack::transport::{SipConnection, TransportLayer};
+use rsipstack::transaction::{Endpoint, Transaction};
+use rsipstack::transport::TransportLayer;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+pub use self::message::may_set;
+
 use self::dialog::Dialog;
-use self::door::Door;
+pub use self::digest::Algorithm;
+use self::guard::Guard;
 use self::leg::{End, Input, Leg, Stage, Waits};
 use self::message::Identity;
 use self::outgoing::Calling;
 use self::registry::Registry;
-use crate::control::SipCommand;
-use crate::control::{Header, SipEvent};
+use self::resolve::{Locator, Names, Router};
+use self::stamp::Stamper;
+pub use self::transport::SipTransport;
+use self::transport::{TlsFiles, Transports};
+use self::trunk::Trunks;
+pub use self::trunk::{Health, TrunkReport};
+use crate::control::{SipCommand, SipEvent};
+use crate::metrics::Metrics;
+use crate::settings::{SipSettings, TlsSettings, TrunkSettings};
 
 /// The bit that marks the numbers of incoming legs.
 const INCOMING_BIT: u32 = 1 << 31;
@@ -48,32 +67,18 @@ const INCOMING_BIT: u32 = 1 << 31;
 /// How long `shutdown` waits for the far ends to take our goodbyes.
 const SHUTDOWN_WAIT: Duration = Duration::from_secs(2);
 
-/// Says of a source address whether it may start a dialog with us.
-pub type Trust = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
+/// How long goodbyes to registrars may take.
+const UNREGISTER_WAIT: Duration = Duration::from_secs(1);
 
 /// What the SIP side has to know.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct SipOptions {
-    /// Where to listen, UDP. Port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// The address that others reach us at, for Via and Contact, when it is not the one we listen on.
-    pub external: Option<IpAddr>,
-    /// The User-Agent header's value.
-    pub user_agent: String,
-    /// Who may call.
-    pub trusted: Trust,
-}
-
-impl std::fmt::Debug for SipOptions {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { listen, external, user_agent, trusted: _ } = self;
-        formatter
-            .debug_struct("SipOptions")
-            .field("listen", listen)
-            .field("external", external)
-            .field("user_agent", user_agent)
-            .finish_non_exhaustive()
-    }
+    /// Where and how SIP is spoken. A listener with port 0 takes a free one.
+    pub settings: SipSettings,
+    /// The neighbours.
+    pub trunks: BTreeMap<String, TrunkSettings>,
+    /// Where is counted.
+    pub metrics: Metrics,
 }
 
 /// Why the SIP side could not start.
@@ -87,21 +92,36 @@ pub enum SipError {
         /// What the system said.
         reason: String,
     },
+    /// A password is not to be had.
+    #[error("the password of trunk {trunk}: {reason}")]
+    Password {
+        /// The trunk.
+        trunk: String,
+        /// What was found instead.
+        reason: String,
+    },
+    /// The certificates cannot be used.
+    #[error("certificates: {0}")]
+    Tls(String),
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers")]
+    Random,
 }
 
 /// The running SIP side.
 #[derive(Debug)]
 pub struct SipSide {
     shared: Arc<Shared>,
-    local: SocketAddr,
     stop: CancellationToken,
 }
 
 /// What all legs share.
 pub(crate) struct Shared {
     endpoint: EndpointInnerRef,
-    identity: Identity,
-    trusted: Trust,
+    transports: Arc<Transports>,
+    router: Arc<Router>,
+    trunks: Arc<Trunks>,
+    stop: CancellationToken,
     events: mpsc::Sender<SipEvent>,
     legs: Registry,
     runtime: Handle,
@@ -137,33 +157,31 @@ impl SipSide {
         timers: EndpointOption,
         waits: Waits,
     ) -> Result<Self, SipError> {
-        let listen_error = |reason: String| SipError::Listen { address: options.listen, reason };
-        let socket = tokio::net::UdpSocket::bind(options.listen).await.map_err(|e| listen_error(e.to_string()))?;
-        let local = socket.local_addr().map_err(|e| listen_error(e.to_string()))?;
-        let external = options.external.map(|ip| SocketAddr::new(ip, local.port()));
-
         let stop = CancellationToken::new();
-        let connection = UdpConnection::from_socket(
-            Arc::new(Door::new(socket, options.trusted.clone())),
-            external,
-            Some(stop.child_token()),
-        )
-        .await
-        .map_err(|e| listen_error(e.to_string()))?;
-        let contact = format!("<sip:calmline@{}>", connection.get_addr().addr);
-        let transports = TransportLayer::new(stop.child_token());
-        transports.add_transport(SipConnection::Udp(connection));
+        let trunks = Arc::new(Trunks::new(options.trunks)?);
+        let transports = open(options.settings, (&trunks, options.metrics.clone()), &stop).await?;
+        let names = Names::new(&transports.settings.dns, options.metrics);
+        let router = Arc::new(Router::new(transports.clone(), names));
+
+        let layer = TransportLayer::new(stop.child_token());
+        if let Some(udp) = transports.udp() {
+            layer.add_transport(udp);
+        }
         let endpoint = EndpointBuilder::new()
-            .with_user_agent(&options.user_agent)
-            .with_transport_layer(transports)
+            .with_user_agent(&transports.settings.user_agent)
+            .with_transport_layer(layer)
+            .with_target_locator(Box::new(Locator(router.clone())))
             .with_cancel_token(stop.clone())
             .with_option(timers)
             .build();
+        transports.serve(&endpoint.inner);
 
         let shared = Arc::new(Shared {
             endpoint: endpoint.inner.clone(),
-            identity: Identity { contact, user_agent: options.user_agent },
-            trusted: options.trusted,
+            transports,
+            router,
+            trunks,
+            stop: stop.clone(),
             events,
             legs: Registry::default(),
             runtime: Handle::current(),
@@ -172,16 +190,18 @@ impl SipSide {
             next_reply: AtomicU64::new(1),
             draining: AtomicBool::new(false),
         });
-        serve(endpoint, shared.clone()).map_err(listen_error)?;
-        Ok(Self { shared, local, stop })
+        let failed = |reason: String| SipError::Listen { address: shared.transports.settings.listen(), reason };
+        serve(endpoint, shared.clone()).map_err(failed)?;
+        shared.watch_trunks();
+        Ok(Self { shared, stop })
     }
 
     /// Carries out a command. Never blocks; commands of one leg keep their order.
     ///
     /// A command for a leg that is over is ignored: its end has been told, or is about to be.
     pub fn handle(&self, command: SipCommand) {
-        if let SipCommand::Invite { leg, uri, proxy, from, headers, sdp } = command {
-            return self.shared.invite(leg, (&uri, proxy), &from, &headers, &sdp);
+        if matches!(command, SipCommand::Invite { .. }) {
+            return self.shared.invite(command);
         }
         let leg = leg_of(&command);
         let Some(inbox) = self.shared.legs.inbox(leg) else {
@@ -197,9 +217,24 @@ impl SipSide {
         }
     }
 
-    /// Where we listen.
+    /// Where we listen first.
     pub fn local_addr(&self) -> SocketAddr {
-        self.local
+        self.bound().first().map_or(self.shared.transports.settings.listen(), |(_, address)| *address)
+    }
+
+    /// Where we listen, in the order of the settings.
+    pub fn bound(&self) -> &[(SipTransport, SocketAddr)] {
+        self.shared.transports.bound()
+    }
+
+    /// How the trunks are.
+    pub fn trunks(&self) -> Vec<TrunkReport> {
+        self.shared.trunks.all().map(|trunk| trunk.report()).collect()
+    }
+
+    /// How many connections are up.
+    pub fn connections(&self) -> usize {
+        self.shared.transports.connections()
     }
 
     /// How many legs are on.
@@ -213,6 +248,8 @@ impl SipSide {
         for inbox in self.shared.legs.all() {
             let _ = inbox.try_send(Input::Shutdown);
         }
+        // Registrations end by themselves when nobody takes the goodbye.
+        let _ = tokio::time::timeout(UNREGISTER_WAIT, Box::pin(trunk::unregister(&self.shared))).await;
         let empty = async {
             while self.shared.legs.len() > 0 {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -231,6 +268,29 @@ impl Drop for SipSide {
     }
 }
 
+/// Reads the files of certificates as the SIP side would.
+///
+/// # Errors
+/// Which file is wrong, and why.
+pub fn check_certificates(settings: &TlsSettings) -> Result<(), SipError> {
+    TlsFiles::read(Some(settings.clone())).map(|_| ()).map_err(|error| SipError::Tls(error.to_string()))
+}
+
+/// Opens the sockets.
+async fn open(
+    settings: SipSettings,
+    (trunks, metrics): (&Arc<Trunks>, Metrics),
+    stop: &CancellationToken,
+) -> Result<Arc<Transports>, SipError> {
+    let mut secrets = [[0; 32]; 2];
+    for secret in &mut secrets {
+        ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), secret).map_err(|_| SipError::Random)?;
+    }
+    let guard = Arc::new(Guard::new(settings.clone(), trunks.clone(), metrics, &secrets[0]));
+    let tls = TlsFiles::read(settings.tls.clone()).map_err(|error| SipError::Tls(error.to_string()))?;
+    transport::bind(settings, (guard, Stamper::new(&secrets[1]), Arc::new(tls)), stop.clone()).await
+}
+
 /// Starts the stack and the task that takes its requests.
 fn serve(endpoint: Endpoint, shared: Arc<Shared>) -> Result<(), String> {
     let mut requests = endpoint.incoming_transactions().map_err(|error| error.to_string())?;
@@ -245,30 +305,55 @@ fn serve(endpoint: Endpoint, shared: Arc<Shared>) -> Result<(), String> {
 
 impl Shared {
     /// Starts an outgoing leg. Its commands are queued from now on.
-    fn invite(
-        self: &Arc<Self>,
-        leg: LegId,
-        (uri, proxy): (&str, Option<SocketAddr>),
-        from: &str,
-        headers: &[Header],
-        sdp: &str,
-    ) {
-        let target = message::is_clean(uri).then(|| Uri::try_from(uri).ok()).flatten();
-        let dialog = target.and_then(|target| Dialog::to_target(from, target));
-        let Some(mut dialog) = dialog else {
+    fn invite(self: &Arc<Self>, command: SipCommand) {
+        let SipCommand::Invite { leg, uri, proxy, trunk, hops_left, from, headers, sdp } = command else { return };
+        let target = message::is_clean(&uri).then(|| Uri::try_from(uri.as_str()).ok()).flatten();
+        let dialog = target.and_then(|target| Dialog::to_target(&from, target));
+        let Some(mut dialog) = dialog.map(|dialog| dialog.with_hops(hops_left)) else {
             return self.end(leg, End::Failed(503, "the target or From is no URI".to_owned()));
         };
-        let method = Method::Invite;
-        let Some(invite) = dialog.request(&self.endpoint, &self.identity, method, headers, Some(sdp)) else {
-            return self.end(leg, End::Failed(503, "no address to send from".to_owned()));
-        };
+        let invite = dialog.request(self.user_agent(), Method::Invite, &headers, Some(&sdp));
         let key = dialog.key();
         let calling = Calling::new(invite, proxy);
-        let (task, inbox) = Leg::new(leg, self.clone(), dialog, Stage::Calling(Box::new(calling)));
+        let (mut task, inbox) = Leg::new(leg, self.clone(), dialog, Stage::Calling(Box::new(calling)));
+        task.trunk = trunk.and_then(|name| self.trunks.named(&name));
         if !self.legs.add(leg, key, inbox) {
             return tracing::error!(leg = leg.0, "a leg number was used twice");
         }
         self.supervise(task);
+    }
+
+    /// The User-Agent header's value.
+    fn user_agent(&self) -> &str {
+        &self.transports.settings.user_agent
+    }
+
+    fn guard(&self) -> &Guard {
+        &self.transports.guard
+    }
+
+    fn metrics(&self) -> &Metrics {
+        self.guard().metrics()
+    }
+
+    /// Who we are to whoever sent a request.
+    fn identity(&self, transaction: &Transaction) -> Identity {
+        let link = self.transports.link_back(transaction);
+        let contact = link.map_or_else(String::new, |link| stamp::contact(&link));
+        Identity { contact, user_agent: self.user_agent().to_owned() }
+    }
+
+    /// Begins to ask trunks for signs of life, and to register.
+    fn watch_trunks(self: &Arc<Self>) {
+        for trunk in self.trunks.all() {
+            let Some(uri) = trunk.uri() else { continue };
+            if let Some(every) = trunk.settings.health {
+                self.runtime.spawn(trunk::watch(self.clone(), trunk.clone(), uri.clone(), every));
+            }
+            if let Some(wanted) = trunk.settings.register.clone() {
+                self.runtime.spawn(trunk::register(self.clone(), trunk.clone(), uri, wanted));
+            }
+        }
     }
 
     /// Runs a leg and tells its end, also when it panics.
@@ -301,6 +386,7 @@ fn leg_of(command: &SipCommand) -> LegId {
         | SipCommand::Reject { leg, .. }
         | SipCommand::Reply { leg, .. }
         | SipCommand::Reinvite { leg, .. }
+        | SipCommand::Update { leg, .. }
         | SipCommand::Bye { leg, .. }
         | SipCommand::Refer { leg, .. }
         | SipCommand::TellReferrer { leg, .. }

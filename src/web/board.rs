@@ -93,7 +93,7 @@ impl Board {
 mod tests {
     use super::*;
     use crate::notice_samples::one_of_each;
-    use crate::web::record::{EVENTS_MAX, RerouteOutcome, State, TIMELINE_MAX};
+    use crate::web::record::{EVENTS_MAX, RerouteOutcome, State, SupervisorState, TIMELINE_MAX};
 
     #[test]
     fn a_whole_call() {
@@ -111,6 +111,10 @@ mod tests {
         assert_eq!(call.decisions.len(), 1);
         assert_eq!(call.prompts.len(), 2);
         assert_eq!(call.alerts.len(), 1);
+        let supervisor = &call.supervisors[0];
+        assert_eq!((supervisor.mode.as_str(), supervisor.state), ("barge", SupervisorState::Left));
+        assert_eq!((call.supervisors.len(), supervisor.answer_ms), (1, Some(2_400)));
+        assert_eq!((call.audio[0].missed_ms, call.audio[0].lasted_ms), (1_240, Some(30_000)));
         assert_eq!(call.packets_lost, Some(3));
         let outcomes: Vec<_> = call.reroutes.iter().map(|reroute| reroute.outcome).collect();
         assert_eq!(outcomes, [RerouteOutcome::Done, RerouteOutcome::Failed]);

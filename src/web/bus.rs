@@ -172,6 +172,14 @@ pub const KINDS: &[&str] = &[
     "pbx_failed",
     "leg_ended",
     "alert",
+    "supervisor_called",
+    "supervisor_joined",
+    "supervisor_changed",
+    "supervisor_left",
+    "supervisor_failed",
+    "audio_opened",
+    "audio_missed",
+    "audio_closed",
     "call_ended",
 ];
 
@@ -201,6 +209,14 @@ pub fn kind(what: &What) -> &'static str {
         What::PbxFailed { .. } => "pbx_failed",
         What::LegEnded(_) => "leg_ended",
         What::Alert { .. } => "alert",
+        What::SupervisorCalled { .. } => "supervisor_called",
+        What::SupervisorJoined { .. } => "supervisor_joined",
+        What::SupervisorChanged { .. } => "supervisor_changed",
+        What::SupervisorLeft { .. } => "supervisor_left",
+        What::SupervisorFailed { .. } => "supervisor_failed",
+        What::AudioOpened { .. } => "audio_opened",
+        What::AudioMissed { .. } => "audio_missed",
+        What::AudioClosed { .. } => "audio_closed",
         What::CallEnded { .. } => "call_ended",
     }
 }

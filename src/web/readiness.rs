@@ -1,6 +1,8 @@
 //! Which parts of the program work, as `/readyz` tells load balancers.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
@@ -27,12 +29,24 @@ pub struct Readiness {
     listening: AtomicBool,
     model: AtomicBool,
     policy: AtomicBool,
+    trunks: Mutex<BTreeMap<String, TrunkState>>,
 }
 
 impl Readiness {
     /// Says that a part works, or no longer does.
     pub fn set(&self, component: Component, up: bool) {
         self.flag(component).store(up, Ordering::Relaxed);
+    }
+
+    /// Says how a trunk is: whether it answers, and whether we are registered there, as far as that is known.
+    pub fn set_trunk(&self, name: &str, up: Option<bool>, registered: Option<bool>) {
+        let state = match (up, registered) {
+            (Some(false), _) => "down",
+            (_, Some(false)) => "unregistered",
+            (None, None) => "unknown",
+            (Some(true), _) | (None, Some(true)) => "up",
+        };
+        self.trunks.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), state);
     }
 
     /// True when a part works.
@@ -55,13 +69,16 @@ impl Readiness {
             model: up(Component::Model),
             policy: up(Component::Policy),
         };
-        let whole = [Component::Listening, Component::Model, Component::Policy].into_iter().all(|c| self.is_up(c));
+        let trunks = self.trunks.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let is_there = |state: &TrunkState| ["up", "unknown"].contains(state);
+        let whole = [Component::Listening, Component::Model, Component::Policy].into_iter().all(|c| self.is_up(c))
+            && trunks.values().all(is_there);
         let status = match (self.is_ready(), whole) {
             (false, _) => "down",
             (true, false) => "degraded",
             (true, true) => "ready",
         };
-        Report { status, components }
+        Report { status, components, trunks }
     }
 
     fn flag(&self, component: Component) -> &AtomicBool {
@@ -80,7 +97,12 @@ pub(super) struct Report {
     /// `ready`, `degraded` (calls are taken, something is missing), `down`.
     status: &'static str,
     components: Components,
+    /// `up`, `down`, `unregistered`, or `unknown` for a trunk that nobody asks; absent without trunks.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    trunks: BTreeMap<String, TrunkState>,
 }
+
+type TrunkState = &'static str;
 
 #[derive(Debug, Serialize)]
 struct Components {

@@ -2,10 +2,13 @@
 //!
 //! Lists are bounded; beyond their limits the oldest entries are dropped.
 
+mod present;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use serde::Serialize;
 
+pub use self::present::{AudioClient, Supervisor, SupervisorState};
 use super::moment::Moment;
 use super::pii::Pii;
 use crate::notice::{ForkedParty, LegReport, Notice, What};
@@ -73,6 +76,10 @@ pub struct CallRecord {
     pub reroutes: VecDeque<Reroute>,
     /// What supervisors were told.
     pub alerts: VecDeque<Alert>,
+    /// Who listened to the call by phone, or spoke into it, or was called to.
+    pub supervisors: VecDeque<Supervisor>,
+    /// Who had a live copy of the audio.
+    pub audio: VecDeque<AudioClient>,
     /// What each leg carried and how it sounded, in the order in which they ended.
     pub legs: VecDeque<LegReport>,
     /// RTP packets lost on the way to us, both legs; known at the end.
@@ -183,8 +190,12 @@ pub enum PromptOutcome {
 pub struct Prompt {
     /// Milliseconds since the INVITE arrived.
     pub call_ms: u64,
+    /// Its number; orders about it name it.
+    pub prompt: u32,
     /// The file.
     pub file: String,
+    /// Who hears it: `caller` or `callee`.
+    pub party: String,
     /// From decision to first packet, milliseconds.
     pub reaction_ms: Option<u64>,
     /// How far it came.
@@ -277,6 +288,8 @@ impl CallRecord {
             prompts: VecDeque::new(),
             reroutes: VecDeque::new(),
             alerts: VecDeque::new(),
+            supervisors: VecDeque::new(),
+            audio: VecDeque::new(),
             legs: VecDeque::new(),
             packets_lost: None,
             timeline: VecDeque::new(),
@@ -337,6 +350,12 @@ impl CallRecord {
                 let alert = Alert { call_ms, severity: severity.clone(), text: text.clone(), rule: rule.clone() };
                 push(&mut self.alerts, alert, DEEDS_MAX);
             }
+            What::SupervisorCalled { .. }
+            | What::SupervisorJoined { .. }
+            | What::SupervisorChanged { .. }
+            | What::SupervisorLeft { .. }
+            | What::SupervisorFailed { .. } => self.apply_supervisor(notice),
+            What::AudioOpened { .. } | What::AudioMissed { .. } | What::AudioClosed { .. } => self.apply_audio(notice),
             What::CallEnded { reason, talk_ms, peak_anger, peak_level, packets_lost } => {
                 self.state = State::Ended;
                 self.ended = Some(now);
@@ -399,23 +418,26 @@ impl CallRecord {
     fn apply_prompt(&mut self, notice: &Notice) {
         let call_ms = notice.call_ms;
         let prompt = match &notice.what {
-            What::PromptStarted { file, reaction_ms } => Prompt {
+            What::PromptStarted { file, party, prompt, reaction_ms } => Prompt {
                 call_ms,
+                prompt: *prompt,
                 file: file.clone(),
+                party: party.clone(),
                 reaction_ms: Some(*reaction_ms),
                 outcome: PromptOutcome::Playing,
                 reason: None,
             },
-            What::PromptFailed { file, reason } => Prompt {
+            What::PromptFailed { file, party, prompt, reason } => Prompt {
                 call_ms,
+                prompt: *prompt,
                 file: file.clone(),
+                party: party.clone(),
                 reaction_ms: None,
                 outcome: PromptOutcome::Failed,
                 reason: Some(reason.clone()),
             },
-            What::PromptEnded { file, completed } => {
-                let playing = |prompt: &&mut Prompt| prompt.file == *file && prompt.outcome == PromptOutcome::Playing;
-                if let Some(prompt) = self.prompts.iter_mut().rev().find(playing) {
+            What::PromptEnded { prompt, completed, .. } => {
+                if let Some(prompt) = self.prompts.iter_mut().rev().find(|each| each.prompt == *prompt) {
                     prompt.outcome = if *completed { PromptOutcome::Completed } else { PromptOutcome::Cut };
                 }
                 return;

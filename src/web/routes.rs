@@ -10,23 +10,25 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, patch, post};
 use axum::{Json, Router};
 use hyper::body::Body as _;
+use media::tone::Region;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::auth::Gate;
 use super::bus::Bus;
-use super::events;
 use super::forks;
 use super::moment::Moment;
+use super::orders::{self, Asked, PromptFolder};
 use super::problem::Problem;
 use super::readiness::Readiness;
 use super::record::{CallRecord, State as CallState, Step, TimedNotice};
-use crate::control::Order;
+use super::{audio, events};
 use crate::metrics::Metrics;
+use crate::shell::copy::Copies;
 use crate::shell::fork::ForkSide;
 
 /// Largest request body, bytes.
@@ -42,13 +44,29 @@ const LIST_MAX: usize = 1_000;
 #[derive(Clone)]
 pub(super) struct App {
     pub(super) bus: Arc<Bus>,
-    pub(super) orders: mpsc::Sender<Order>,
+    pub(super) orders: mpsc::Sender<Asked>,
+    pub(super) copies: Copies,
     pub(super) forks: ForkSide,
+    pub(super) prompts: Arc<PromptFolder>,
+    pub(super) tones: Region,
     pub(super) readiness: Arc<Readiness>,
     pub(super) metrics: Metrics,
     pub(super) gate: Arc<Gate>,
     pub(super) subscribers: Arc<Semaphore>,
+    pub(super) audio_places: Arc<Semaphore>,
     pub(super) closing: CancellationToken,
+}
+
+impl App {
+    /// Refuses orders for calls that are not up.
+    pub(super) fn check_up(&self, id: &str) -> Result<(), Problem> {
+        let (known, active) = self.bus.with_board(|board| (board.call(id).is_some(), board.is_active(id)));
+        match (known, active) {
+            (false, _) => Err(no_such_call()),
+            (true, false) => Err(Problem::new(StatusCode::CONFLICT, "the call has ended")),
+            (true, true) => Ok(()),
+        }
+    }
 }
 
 /// All addresses. Everything but `/healthz` and `/readyz` asks for the token, unknown addresses too.
@@ -58,9 +76,17 @@ pub(super) fn router(app: App) -> Router {
         .route("/metrics", get(metrics))
         .route("/v1/calls", get(calls))
         .route("/v1/calls/{id}", get(call))
-        .route("/v1/calls/{id}/hangup", post(hang_up))
+        .route("/v1/calls/{id}/audio", get(audio::audio))
+        .route("/v1/calls/{id}/hangup", post(orders::hang_up))
+        .route("/v1/calls/{id}/prompts", post(orders::play))
+        .route("/v1/calls/{id}/prompts/{prompt}", delete(orders::stop))
+        .route("/v1/calls/{id}/supervisors", post(orders::supervise))
+        .route(
+            "/v1/calls/{id}/supervisors/{supervisor}",
+            patch(orders::change_supervisor).delete(orders::end_supervisor),
+        )
         .route("/v1/forks", post(forks::fork))
-        .route("/v1/drain", post(drain))
+        .route("/v1/drain", post(orders::drain))
         .route("/v1/events", get(events::events))
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "no such address"))
         .layer(middleware::from_fn_with_state(app.clone(), admit));
@@ -204,26 +230,6 @@ async fn call(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Det
     let timeline = std::mem::take(&mut call.timeline);
     let events = std::mem::take(&mut call.events);
     Ok(Json(Detail { call, timeline, events }))
-}
-
-async fn hang_up(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Problem> {
-    let (known, active) = app.bus.with_board(|board| (board.call(&id).is_some(), board.is_active(&id)));
-    match (known, active) {
-        (false, _) => Err(no_such_call()),
-        (true, false) => Err(Problem::new(StatusCode::CONFLICT, "the call has ended")),
-        (true, true) => order(&app, Order::HangUp { call: id }),
-    }
-}
-
-async fn drain(State(app): State<App>) -> Result<Response, Problem> {
-    order(&app, Order::Drain)
-}
-
-fn order(app: &App, order: Order) -> Result<Response, Problem> {
-    app.orders
-        .try_send(order)
-        .map_err(|_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "call control takes no orders now"))?;
-    Ok((StatusCode::ACCEPTED, Json(serde_json::json!({ "accepted": true }))).into_response())
 }
 
 fn no_such_call() -> Problem {

@@ -24,6 +24,9 @@ const HEAD_BYTES_MAX: usize = 16 * 1_024;
 const HEADERS_MAX: usize = 64;
 /// A peer that acknowledges nothing, or takes nothing, for this long is given up.
 const PEER_LIMIT: Duration = Duration::from_secs(60);
+/// What the system keeps for a peer beyond what that has room for, bytes: half a second of live audio, so that a peer
+/// that was slow comes back to the present.
+const UNSENT_BYTES_MAX: u32 = 16 * 1_024;
 /// How long running requests may go on while closing.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 /// Pause after a failed accept, so that a lack of descriptors does not spin.
@@ -99,5 +102,7 @@ async fn serve_connection(stream: TcpStream, router: Router, closing: Cancellati
 
 fn set_limits(stream: &TcpStream) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
-    socket2::SockRef::from(stream).set_tcp_user_timeout(Some(PEER_LIMIT))
+    let socket = socket2::SockRef::from(stream);
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
+    socket.set_tcp_user_timeout(Some(PEER_LIMIT))
 }

@@ -1,6 +1,7 @@
 //! The API over real loopback connections, spoken by hand so that nothing between hides what is on the wire.
 
 mod client;
+mod orders;
 
 use std::time::Duration;
 
@@ -8,9 +9,13 @@ use serde_json::Value;
 use tokio_tungstenite::tungstenite;
 
 use super::*;
+use crate::control::Order;
 use crate::notice_samples::one_of_each;
 use crate::settings::ForkSettings;
 use crate::shell::clock::Clock;
+use crate::shell::copy::CopyOptions;
+use crate::shell::listen::Parties;
+use crate::shell::media::CopyRing;
 use client::{Reply, Stream, TOKEN, Wire, web_socket};
 
 const CLOSED: &[(&str, &str)] = &[
@@ -18,6 +23,12 @@ const CLOSED: &[(&str, &str)] = &[
     ("GET", "/v1/calls"),
     ("GET", "/v1/calls/call-1"),
     ("POST", "/v1/calls/call-1/hangup"),
+    ("GET", "/v1/calls/call-1/audio"),
+    ("POST", "/v1/calls/call-1/supervisors"),
+    ("PATCH", "/v1/calls/call-1/supervisors/1"),
+    ("DELETE", "/v1/calls/call-1/supervisors/1"),
+    ("POST", "/v1/calls/call-1/prompts"),
+    ("DELETE", "/v1/calls/call-1/prompts/1"),
     ("POST", "/v1/drain"),
     ("POST", "/v1/forks"),
     ("GET", "/v1/events"),
@@ -29,7 +40,9 @@ struct Fixture {
     handle: WebHandle,
     bus: Arc<Bus>,
     readiness: Arc<Readiness>,
-    orders: mpsc::Receiver<Order>,
+    orders: mpsc::Receiver<Asked>,
+    parties: Arc<Parties>,
+    copies: Copies,
 }
 
 /// Whoever holds the streams of forked calls; nobody takes any.
@@ -42,10 +55,37 @@ async fn fixture() -> Fixture {
     let (bus, readiness) = (Arc::new(Bus::new()), Arc::new(Readiness::default()));
     let (sender, orders) = mpsc::channel(2);
     let options = options(SocketAddr::from(([127, 0, 0, 1], 0)));
-    let handle = serve(options, Arc::clone(&bus), sender, Arc::clone(&readiness), Metrics::new(), forks().await)
-        .await
-        .expect("loopback can be bound");
-    Fixture { handle, bus, readiness, orders }
+    let parties = Arc::new(Parties::default());
+    let copies = copies(&parties);
+    let inside = Inside {
+        bus: Arc::clone(&bus),
+        orders: sender,
+        copies: copies.clone(),
+        forks: forks().await,
+        readiness: Arc::clone(&readiness),
+        metrics: Metrics::new(),
+    };
+    let handle = serve(options, inside).await.expect("loopback can be bound");
+    Fixture { handle, bus, readiness, orders, parties, copies }
+}
+
+fn copies(parties: &Arc<Parties>) -> Copies {
+    let (ring, parties) = (Arc::new(CopyRing::new(16)), Arc::clone(parties));
+    let options = CopyOptions { ring, parties, clock: Clock::start(), on_restart: Box::new(|| ()) };
+    Copies::start(options).expect("a thread")
+}
+
+impl Fixture {
+    /// The next order.
+    async fn ordered(&mut self) -> Option<Order> {
+        self.orders.recv().await.map(|asked| asked.order)
+    }
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        self.copies.stop();
+    }
 }
 
 #[tokio::test]
@@ -144,9 +184,9 @@ async fn orders_reach_call_control() {
     fixture.bus.publish(&all[0]);
 
     assert_eq!(wire.ask_with_token("POST", "/v1/calls/call-1/hangup").await.status, 202);
-    assert_eq!(fixture.orders.recv().await, Some(Order::HangUp { call: "call-1".to_owned() }));
+    assert_eq!(fixture.ordered().await, Some(Order::HangUp { call: "call-1".to_owned() }));
     assert_eq!(wire.ask_with_token("POST", "/v1/drain").await.status, 202);
-    assert_eq!(fixture.orders.recv().await, Some(Order::Drain));
+    assert_eq!(fixture.ordered().await, Some(Order::Drain));
     problem(&wire.ask_with_token("POST", "/v1/calls/call-9/hangup").await, 404);
 
     fixture.bus.publish(&all[all.len() - 1]);
@@ -285,12 +325,13 @@ async fn oversized_requests_are_refused() {
 
 #[tokio::test]
 async fn closing_ends_streams_and_the_listener() {
-    let fixture = fixture().await;
+    let mut fixture = fixture().await;
     let addr = fixture.handle.addr;
     let mut stream = Stream::open(addr, "", "").await;
     let (mut socket, _) =
         web_socket(addr, "", &[("authorization", format!("Bearer {TOKEN}"))]).await.expect("admitted");
-    fixture.handle.close().await;
+    let Fixture { handle, .. } = &mut fixture;
+    handle.finish().await;
     assert!(stream.ended().await);
     assert!(client::socket_closed(&mut socket).await);
     assert!(tokio::net::TcpStream::connect(addr).await.is_err());
@@ -301,15 +342,18 @@ async fn a_taken_port_is_told() {
     let fixture = fixture().await;
     let options = options(fixture.handle.addr);
     assert!(!format!("{options:?}").contains(TOKEN));
-    let (sender, _orders) = mpsc::channel(1);
-    let served = serve(options, Arc::default(), sender, Arc::default(), Metrics::new(), forks().await).await;
+    let (orders, _inlet) = mpsc::channel(1);
+    let (copies, forks) = (fixture.copies.clone(), forks().await);
+    let (bus, readiness, metrics) = (Arc::default(), Arc::default(), Metrics::new());
+    let served = serve(options, Inside { bus, orders, copies, forks, readiness, metrics }).await;
     let message = served.err().map(|error| error.to_string()).unwrap_or_default();
     assert!(message.contains("cannot listen on 127.0.0.1"), "{message}");
     assert!(DEFAULT_LISTEN.ip().is_loopback());
 }
 
 fn options(listen: SocketAddr) -> WebOptions {
-    WebOptions { listen, token: Token::new(TOKEN).expect("a good token") }
+    let prompts = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/prompts");
+    WebOptions { listen, token: Token::new(TOKEN).expect("a good token"), prompts, tones: Region::China }
 }
 
 /// Asserts that a reply is a problem document of this status.

@@ -75,7 +75,7 @@ fn stays_with_the_bot(setup: Setup<'_>) {
     let caller = stage.call(angry());
     stage.until("the failure", |what| matches!(what, What::RerouteFailed { .. }));
     let please_wait =
-        |what: &What| matches!(what, What::PromptEnded { file, completed: true } if file.contains("please-wait"));
+        |what: &What| matches!(what, What::PromptEnded { file, completed: true, .. } if file.contains("please-wait"));
     stage.until("the end of the prompt", please_wait);
     caller.say(loadtest::audio::Audio::tone(700, 0.3)).expect("an order");
     thread::sleep(Duration::from_millis(1_600));

@@ -16,5 +16,6 @@ mod raw;
 mod setup;
 mod sounds;
 mod stage;
+mod supervision;
 mod talk;
 mod tones;

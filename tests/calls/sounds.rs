@@ -33,7 +33,7 @@ fn a_text_is_spoken_and_speech_ends_it() {
     let caller = stage.call(angry());
 
     let started = stage.until("the text", |what| matches!(what, What::PromptStarted { .. })).what;
-    let What::PromptStarted { file, reaction_ms } = started else { unreachable!("just matched") };
+    let What::PromptStarted { file, reaction_ms, .. } = started else { unreachable!("just matched") };
     assert_eq!(file, format!("say: {TEXT}"));
     println!("heard {reaction_ms} ms after the decision");
     assert!(reaction_ms < 200, "{reaction_ms} ms, although it was spoken before the call");

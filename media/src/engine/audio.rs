@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Arrival, Channel, Datagram, Departure, Engine, LegSlot, Output, TapFrame};
+use super::{Arrival, Channel, Datagram, Departure, Engine, LegSlot, Output, TapFrame, Way};
 use crate::LegId;
 use crate::dtmf::Key;
 use crate::leg::{Leg, Passage, PayloadKind, Received, Reception, rescale_duration};
@@ -50,26 +50,29 @@ impl Engine {
                 return;
             }
         };
-        if leg.is_copied() {
-            let codec = match received.kind {
-                PayloadKind::Audio(codec) => Some(codec),
-                PayloadKind::KeyPress { .. } | PayloadKind::ComfortNoise => None,
-            };
-            match TapFrame::new(leg.id, arrival.at, codec, &arrival.bytes[..arrival.length]) {
+        let codec = match received.kind {
+            PayloadKind::Audio(codec) => Some(codec),
+            PayloadKind::KeyPress { .. } | PayloadKind::ComfortNoise => None,
+        };
+        let packet = &arrival.bytes[..arrival.length];
+        if leg.is_tapped() {
+            match TapFrame::new(leg.id, arrival.at, codec, packet) {
                 Some(frame) => out.frames.push(frame),
                 None => leg.tap_dropped += 1,
             }
         }
+        leg.copy(Way::Said, arrival.at, codec, packet, &mut out.copies);
 
         let (speaker, peer) = (leg.id, leg.peer);
+        let has_third_parties = leg.supervised || leg.supervises.is_some();
         let interrupts = received.key_down && leg.voice.as_ref().is_some_and(|voice| voice.key_ends());
         if interrupts {
             self.end_play(now, slot, out);
         }
         let Arrival { buffer, bytes, .. } = arrival;
         let heard = Heard { now, slot, speaker, received, buffer, bytes };
-        if !self.supervisors.is_empty() {
-            self.tell_supervision(&heard);
+        if has_third_parties {
+            self.tell_third_parties(&heard);
         }
         if let Some(peer) = peer {
             self.pass_on(peer, heard, out);
@@ -168,19 +171,28 @@ impl Engine {
         }
     }
 
-    /// Gives a packet to supervisors, and a supervisor's packet to those whom he may speak to.
-    fn tell_supervision(&mut self, heard: &Heard<'_>) {
-        let peer = self.leg(heard.slot).and_then(|leg| leg.peer);
+    /// Gives a packet to those who mix it beside the ordinary way: supervisors, and whoever hears a supervisor.
+    fn tell_third_parties(&mut self, heard: &Heard<'_>) {
+        let Some(speaker) = self.leg(heard.slot) else { return };
+        let (is_supervisor, peer) = (speaker.supervises.is_some(), speaker.peer);
+        let sides = self.sides(heard.slot);
+        let is_secure = sides.into_iter().flatten().any(|side| self.leg(side).is_some_and(|leg| leg.secure));
+        let packet = heard.packet();
+        // While a card number is typed or said, supervisors hear the sound of the room.
+        let kept_back = Packet { payload: Payload::Other, ..packet };
+        let packet = if is_secure && !is_supervisor { kept_back } else { packet };
+        for hearer in sides.into_iter().flatten().filter(|&side| side != heard.slot && Some(side) != peer) {
+            if let Some(voice) = self.leg_mut(hearer).and_then(|leg| leg.voice.as_mut()) {
+                voice.hear(heard.now, heard.slot, &packet);
+            }
+        }
         for index in 0..self.supervisors.len() {
-            let supervisor = self.supervisors[index];
-            let Some((target, _)) = self.leg(supervisor).and_then(|leg| leg.supervises) else { continue };
-            let far = self.leg(target).and_then(|leg| leg.peer);
-            let hearers = if supervisor == heard.slot { [Some(target), far] } else { [Some(supervisor), None] };
-            // The other side of the call is told on the ordinary way.
-            for hearer in hearers.into_iter().flatten().filter(|&hearer| Some(hearer) != peer) {
-                if let Some(voice) = self.leg_mut(hearer).and_then(|leg| leg.voice.as_mut()) {
-                    voice.hear(heard.now, heard.slot, &heard.packet());
-                }
+            let hearer = self.supervisors[index];
+            if hearer != heard.slot
+                && self.supervises_one_of(hearer, sides)
+                && let Some(voice) = self.leg_mut(hearer).and_then(|leg| leg.voice.as_mut())
+            {
+                voice.hear(heard.now, heard.slot, &packet);
             }
         }
     }
@@ -232,6 +244,8 @@ fn relay(hearer: &mut Leg, slot: LegSlot, passage: Passage, heard: &mut Heard<'_
     // Our header stands directly before the payload; whatever else the old one carried is left out.
     let start = header.payload_start - HEADER_BYTES;
     heard.bytes[start..header.payload_start].copy_from_slice(&stamp.to_bytes());
+    let codec = hearer.codec_sent(stamp.payload_type);
+    hearer.copy(Way::Heard, heard.now, codec, &heard.bytes[start..header.payload_end], &mut out.copies);
     let Some(length) = hearer.seal(&mut heard.bytes[start..], header.payload_end - start) else {
         return;
     };

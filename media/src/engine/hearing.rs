@@ -6,10 +6,11 @@
 use std::time::Duration;
 
 use super::{Engine, Output};
-use crate::leg::Leg;
+use crate::leg::{Leg, Supervised};
+use crate::play::Player;
 use crate::transcode::Transcoder;
 use crate::voice::{SOURCES_MAX, Wanted};
-use crate::{Event, LegId, Supervision};
+use crate::{Event, LegId, Sides, Supervision};
 
 impl Engine {
     pub(super) fn bridge(&mut self, now: Duration, a: LegId, b: LegId, out: &mut Output) {
@@ -43,17 +44,9 @@ impl Engine {
         self.arrange(now, peer, out);
     }
 
-    pub(super) fn supervise(
-        &mut self,
-        now: Duration,
-        supervisor: LegId,
-        leg: LegId,
-        mode: Supervision,
-        out: &mut Output,
-    ) {
-        let (Some(&supervisor), Some(&target)) = (self.slots.get(&supervisor), self.slots.get(&leg)) else {
-            return;
-        };
+    pub(super) fn supervise(&mut self, now: Duration, supervisor: LegId, wanted: Supervised, out: &mut Output) {
+        let Some(&supervisor) = self.slots.get(&supervisor) else { return };
+        let Supervised { target, .. } = wanted;
         // One who is in a call himself, or is supervised, does not supervise: the hearing would go in circles.
         let free = supervisor != target
             && self.leg(supervisor).is_some_and(|leg| leg.peer.is_none())
@@ -63,19 +56,19 @@ impl Engine {
         if !free {
             return;
         }
-        let before = self.leg_mut(supervisor).and_then(|leg| leg.supervises.replace((target, mode)));
+        let before = self.leg_mut(supervisor).and_then(|leg| leg.supervises.replace(wanted));
         if before.is_none() {
             self.supervisors.push(supervisor);
         }
-        if let Some((before, _)) = before.filter(|&(before, _)| before != target) {
-            self.arrange(now, before, out);
+        if let Some(before) = before.filter(|before| before.target != target) {
+            self.arrange(now, before.target, out);
         }
         self.arrange(now, supervisor, out);
     }
 
     /// Forgets a leg that closes as supervisor and as supervised.
     pub(super) fn end_supervision(&mut self, now: Duration, slot: u32, out: &mut Output) {
-        if let Some((target, _)) = self.leg_mut(slot).and_then(|leg| leg.supervises.take()) {
+        if let Some(Supervised { target, .. }) = self.leg_mut(slot).and_then(|leg| leg.supervises.take()) {
             self.supervisors.retain(|&supervisor| supervisor != slot);
             self.arrange(now, target, out);
         }
@@ -91,20 +84,31 @@ impl Engine {
 
     /// Works out anew how each leg that has to do with this one gets its audio.
     pub(super) fn arrange(&mut self, now: Duration, slot: u32, out: &mut Output) {
-        self.arrange_leg(now, slot, out);
-        let Some(leg) = self.leg(slot) else { return };
-        let target = leg.supervises.map(|(target, _)| target);
-        let peer = leg.peer.or(target.and_then(|target| self.leg(target)?.peer));
-        for other in [target, peer].into_iter().flatten() {
-            self.arrange_leg(now, other, out);
+        let sides = self.sides(slot);
+        let supervised = self.supervisors.iter().any(|&supervisor| self.supervises_one_of(supervisor, sides));
+        for side in sides.into_iter().flatten() {
+            if let Some(leg) = self.leg_mut(side) {
+                leg.supervised = supervised;
+            }
+            self.arrange_leg(now, side, out);
         }
         for index in 0..self.supervisors.len() {
             let supervisor = self.supervisors[index];
-            let of = self.leg(supervisor).and_then(|leg| leg.supervises).map(|(target, _)| target);
-            if of == Some(slot) || of.is_some() && of == peer {
+            if self.supervises_one_of(supervisor, sides) {
                 self.arrange_leg(now, supervisor, out);
             }
         }
+    }
+
+    /// The two sides of the call that a leg is in, or supervises.
+    pub(super) fn sides(&self, slot: u32) -> [Option<u32>; 2] {
+        let one = self.leg(slot).and_then(|leg| leg.supervises).map_or(slot, |supervised| supervised.target);
+        [Some(one), self.leg(one).and_then(|leg| leg.peer)]
+    }
+
+    pub(super) fn supervises_one_of(&self, supervisor: u32, sides: [Option<u32>; 2]) -> bool {
+        let supervised = self.leg(supervisor).and_then(|leg| leg.supervises);
+        supervised.is_some_and(|supervised| sides.contains(&Some(supervised.target)))
     }
 
     /// Gives one leg the transcoder or the voice that it needs now, and takes away what it needs no more.
@@ -112,13 +116,14 @@ impl Engine {
         let (sources, count) = self.sources(slot);
         let sources = &sources[..count];
         let spoken = sources.first().map(|source| source.codec);
+        let overheard = self.overheard(slot);
         let Some(leg) = self.leg_mut(slot) else { return };
         let Some(target) = leg.target() else { return };
 
         let mixed = count > 1 || leg.supervises.is_some() && count > 0;
         let ducked = leg.voice.as_ref().is_some_and(|voice| voice.ducks());
         let wanted = if mixed || ducked { sources } else { &[] };
-        let outcome = arrange_voice(leg, now, target, wanted);
+        let outcome = arrange_voice(leg, now, target, wanted, overheard);
         if leg.voice.is_some() != self.voiced.contains(&slot) {
             self.voiced.retain(|&voiced| voiced != slot);
             if self.leg(slot).is_some_and(|leg| leg.voice.is_some()) {
@@ -157,21 +162,27 @@ impl Engine {
             }
         };
         let Some(leg) = self.leg(slot) else { return (sources, count) };
-        if let Some((target, _)) = leg.supervises {
-            add(target);
-            if let Some(far) = self.leg(target).and_then(|leg| leg.peer) {
-                add(far);
-            }
+        if let Some(Supervised { target, hears, .. }) = leg.supervises {
+            let far = self.leg(target).and_then(|leg| leg.peer);
+            let heard = match hears {
+                Sides::Both => [Some(target), far],
+                Sides::Supervised => [Some(target), None],
+                Sides::Across => [far, None],
+            };
+            heard.into_iter().flatten().for_each(&mut add);
+            self.barging(slot, [Some(target), far]).for_each(add);
             return (sources, count);
         }
         if let Some(peer) = leg.peer {
             add(peer);
         }
         for &supervisor in &self.supervisors {
-            let Some((target, mode)) = self.leg(supervisor).and_then(|leg| leg.supervises) else { continue };
-            let hears = match mode {
+            let Some(supervised) = self.leg(supervisor).and_then(|leg| leg.supervises) else { continue };
+            let target = supervised.target;
+            let hears = match supervised.mode {
                 Supervision::Listen => false,
                 Supervision::Whisper => target == slot,
+                Supervision::WhisperAcross => leg.peer == Some(target),
                 Supervision::Barge => target == slot || leg.peer == Some(target),
             };
             if hears {
@@ -181,9 +192,25 @@ impl Engine {
         (sources, count)
     }
 
+    /// Who speaks to everybody in the call of these two, but `slot`.
+    fn barging(&self, slot: u32, sides: [Option<u32>; 2]) -> impl Iterator<Item = u32> {
+        self.supervisors.iter().copied().filter(move |&supervisor| {
+            let supervised = self.leg(supervisor).and_then(|leg| leg.supervises);
+            let barges = supervised.is_some_and(|supervised| supervised.mode == Supervision::Barge);
+            supervisor != slot && barges && self.supervises_one_of(supervisor, sides)
+        })
+    }
+
+    /// What plays to the leg that `slot` supervises, as `slot` is to hear it.
+    fn overheard(&self, slot: u32) -> Option<Player> {
+        let supervised = self.leg(slot)?.supervises.filter(|supervised| supervised.hears != Sides::Supervised)?;
+        let player = self.leg(supervised.target)?.voice.as_ref()?.player_now()?;
+        (!player.is_over()).then(|| player.overheard())
+    }
+
     fn supervisors_of(&self, slot: u32) -> impl Iterator<Item = u32> {
         self.supervisors.iter().copied().filter(move |&supervisor| {
-            self.leg(supervisor).and_then(|leg| leg.supervises).is_some_and(|(target, _)| target == slot)
+            self.leg(supervisor).and_then(|leg| leg.supervises).is_some_and(|supervised| supervised.target == slot)
         })
     }
 }
@@ -199,7 +226,14 @@ fn arrange_voice(
     now: Duration,
     target: crate::transcode::Target,
     wanted: &[Wanted],
+    overheard: Option<Player>,
 ) -> Result<(), crate::codec::CodecError> {
+    if overheard.is_some() {
+        leg.raise_voice(now, target)?;
+    }
+    if let Some(voice) = &mut leg.voice {
+        voice.overhear(overheard);
+    }
     let needed = !wanted.is_empty() || leg.voice.as_ref().is_some_and(|voice| voice.has_own());
     if !needed {
         leg.drop_voice();
@@ -209,4 +243,4 @@ fn arrange_voice(
 }
 
 /// Supervisors of one leg.
-const SUPERVISORS_MAX: usize = 2;
+pub const SUPERVISORS_MAX: usize = 3;

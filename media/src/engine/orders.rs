@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Engine, LegSlot, Output, Tie};
 use crate::dtmf::{Key, Tones};
-use crate::leg::Leg;
+use crate::leg::{Leg, Supervised};
 use crate::packet::Ssrc;
 use crate::play::Playing;
 use crate::relay::Outgoing;
@@ -26,7 +26,10 @@ impl Engine {
                 self.arrange(now, slot, out);
             }
             Command::Bridge { a, b } => self.bridge(now, a, b, out),
-            Command::Supervise { supervisor, leg, mode } => self.supervise(now, supervisor, leg, mode, out),
+            Command::Supervise { supervisor, leg, mode, hears } => {
+                let Some(&target) = self.slots.get(&leg) else { return };
+                self.supervise(now, supervisor, Supervised { target, mode, hears }, out);
+            }
             Command::Play { leg, prompt, sound, mode, repeats, key_ends } => {
                 self.start_play(now, leg, Playing { prompt: Some(prompt), sound, mode, repeats, key_ends }, out);
             }
@@ -37,6 +40,7 @@ impl Engine {
             }
             Command::Press { leg, key } => self.press(now, leg, key, out),
             Command::Tap { leg, on } => self.change(leg, |leg| leg.tapped = on),
+            Command::Copy { leg, on } => self.change(leg, |leg| leg.copied = on),
             Command::Secure { leg, on } => self.change(leg, |leg| leg.secure = on),
             Command::Key { leg, channel, keys } => self.change(leg, |leg| leg.take_keys(channel, &keys)),
             Command::Send { leg, channel, datagram } => {

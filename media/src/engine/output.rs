@@ -1,4 +1,4 @@
-//! What the engine wants done: datagrams to send, frames for the listening side, events for call control.
+//! What the engine wants done: datagrams to send, copies for those who listen and record, events for call control.
 //!
 //! Lists with room reserved once; the owner empties them after every call of `handle`.
 
@@ -100,6 +100,24 @@ impl TapFrame {
     }
 }
 
+/// A copy of one packet of a leg's call, for whoever records.
+#[derive(Debug, Clone, Copy)]
+pub struct CopiedPacket {
+    /// Whether the party says it or hears it.
+    pub way: Way,
+    /// The packet: as the party sent it, or as it leaves for the party before it is protected.
+    pub frame: TapFrame,
+}
+
+/// The two directions of a leg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// What the party says.
+    Said,
+    /// What the party hears.
+    Heard,
+}
+
 /// What one or more calls of `handle` brought forth.
 #[derive(Debug)]
 pub struct Output {
@@ -107,6 +125,8 @@ pub struct Output {
     pub packets: Vec<Departure>,
     /// For the listening side.
     pub frames: Vec<TapFrame>,
+    /// For whoever records.
+    pub copies: Vec<CopiedPacket>,
     /// For the sockets; nothing is lost when they are not carried out.
     pub ties: Vec<Tie>,
     /// For call control.
@@ -121,6 +141,7 @@ impl Output {
         Self {
             packets: Vec::with_capacity(PACKETS_MAX),
             frames: Vec::with_capacity(FRAMES_MAX),
+            copies: Vec::with_capacity(FRAMES_MAX),
             ties: Vec::with_capacity(TIES_MAX),
             events: Vec::with_capacity(EVENTS_MAX),
             made: Vec::with_capacity(PACKETS_MAX * MADE_BYTES_MAX),
@@ -131,6 +152,7 @@ impl Output {
     pub fn clear(&mut self) {
         self.packets.clear();
         self.frames.clear();
+        self.copies.clear();
         self.ties.clear();
         self.events.clear();
         self.made.clear();

@@ -6,6 +6,7 @@ mod keys;
 mod prompts;
 mod properties;
 mod protected;
+mod supervisors;
 mod third_parties;
 mod ties;
 
@@ -13,11 +14,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Arrival, BUFFER_BYTES, Channel, Datagram, Engine, Input, Output, TapFrame};
+use super::{Arrival, BUFFER_BYTES, Channel, CopiedPacket, Datagram, Engine, Input, Output, TapFrame};
 use crate::codec::Decoder;
 use crate::engine::LegSlot;
 use crate::packet::{RtpHeader, Ssrc, Stamp};
-use crate::{Codec, Command, Direction, Event, LegId, PlayMode, PromptId, Sound, StreamSettings, Supervision};
+use crate::{Codec, Command, Direction, Event, LegId, PlayMode, PromptId, Sides, Sound, StreamSettings, Supervision};
 
 /// The caller's leg and where its phone is.
 const CALLER: LegId = LegId(0x8000_0001);
@@ -34,6 +35,7 @@ struct World {
     now: Duration,
     events: Vec<Event>,
     frames: Vec<TapFrame>,
+    copies: Vec<CopiedPacket>,
     heard: Vec<Heard>,
     /// What was sent beside RTP.
     others: Vec<Other>,
@@ -74,11 +76,12 @@ impl World {
     /// The caller bridged to the bot; the agent open but not configured.
     fn with(caller: StreamSettings, bot: StreamSettings) -> Self {
         let mut world = Self {
-            engine: Engine::new(4, 7),
+            engine: Engine::new(8, 7),
             out: Output::new(),
             now: Duration::from_secs(100),
             events: Vec::new(),
             frames: Vec::new(),
+            copies: Vec::new(),
             heard: Vec::new(),
             others: Vec::new(),
             raw: Vec::new(),
@@ -86,13 +89,17 @@ impl World {
             ties: Vec::new(),
         };
         for leg in [CALLER, BOT, AGENT] {
-            world.order(Command::Open { leg, port: 4000, address: None });
-            world.slots.extend(world.engine.slot(leg).map(|slot| (leg, slot)));
+            world.open(leg);
         }
         world.order(Command::Configure { leg: CALLER, settings: caller });
         world.order(Command::Configure { leg: BOT, settings: bot });
         world.order(Command::Bridge { a: CALLER, b: BOT });
         world
+    }
+
+    fn open(&mut self, leg: LegId) {
+        self.order(Command::Open { leg, port: 4000, address: None });
+        self.slots.extend(self.engine.slot(leg).map(|slot| (leg, slot)));
     }
 
     fn order(&mut self, command: Command) {
@@ -173,6 +180,7 @@ impl World {
         }
         self.events.append(&mut self.out.events);
         self.frames.append(&mut self.out.frames);
+        self.copies.append(&mut self.out.copies);
         for tie in &self.out.ties {
             self.ties.extend(self.slots.iter().find(|(_, slot)| *slot == tie.slot).map(|(leg, _)| (*leg, tie.to)));
         }

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use super::{Leg, Passage, PayloadKind, Received};
 use crate::dtmf::EventPacket;
-use crate::engine::{Channel, Datagram, Departure, LegSlot, Output};
+use crate::engine::{Channel, CopiedPacket, Datagram, Departure, LegSlot, Output, TapFrame, Way};
 use crate::packet::{HEADER_BYTES, Stamp};
 use crate::relay::Relayed;
 use crate::srtp::TRAILER_BYTES_MAX;
 use crate::voice::BURST_MAX;
-use crate::{Event, LegId};
+use crate::{Codec, Event, LegId};
 
 impl Leg {
     /// Seals a packet of `length` octets in place; `None` while there are no keys.
@@ -22,6 +22,30 @@ impl Leg {
     pub(crate) fn count_sent(&mut self, now: Duration, stamp: &Stamp, payload_bytes: usize) {
         self.packets_sent += 1;
         self.session.sent(now, stamp.timestamp, payload_bytes);
+    }
+
+    /// The codec of what leaves under this payload type; `None` for anything but audio.
+    pub(crate) fn codec_sent(&self, payload_type: u8) -> Option<Codec> {
+        let settings = self.settings.as_ref()?;
+        (settings.payload_type == payload_type).then_some(settings.codec)
+    }
+
+    /// Copies a plain packet of the party's call for whoever records, if anybody does; `codec` is that of its audio.
+    pub(crate) fn copy(
+        &mut self,
+        way: Way,
+        at: Duration,
+        codec: Option<Codec>,
+        packet: &[u8],
+        copies: &mut Vec<CopiedPacket>,
+    ) {
+        if !self.copied || self.secure {
+            return;
+        }
+        match TapFrame::new(self.id, at, codec, packet) {
+            Some(frame) => copies.push(CopiedPacket { way, frame }),
+            None => self.tap_dropped += 1,
+        }
     }
 
     /// Says once per bridge that `speaker` is heard here.
@@ -163,6 +187,8 @@ impl Leg {
     ) -> bool {
         let length = out.made.len() - start;
         out.made[start..start + HEADER_BYTES].copy_from_slice(&stamp.to_bytes());
+        let codec = self.codec_sent(stamp.payload_type);
+        self.copy(Way::Heard, now, codec, &out.made[start..], &mut out.copies);
         out.made.resize(start + length + TRAILER_BYTES_MAX, 0);
         let Some(sealed) = self.protection.seal(&mut out.made[start..], length) else {
             out.made.truncate(start);

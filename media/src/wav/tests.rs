@@ -70,6 +70,16 @@ fn telephone_formats() {
 }
 
 #[test]
+fn a_stream_reads_as_far_as_it_goes() {
+    let samples: Vec<i16> = tone(8_000).iter().map(|sample| g711::to_i16(*sample)).collect();
+    let pairs = samples.iter().flat_map(|sample| [sample.to_le_bytes(), [0, 0]]).flatten();
+    let bytes: Vec<u8> = stream_head(2, 8_000).into_iter().chain(pairs).collect();
+    check(&bytes, Channel::Only(0), 8_000, 2);
+    let other = hound::WavReader::new(&bytes[..]).expect("another reader takes it");
+    assert_eq!((other.spec().channels, other.spec().sample_rate, other.spec().bits_per_sample), (2, 8_000, 16));
+}
+
+#[test]
 fn an_early_end_is_taken() {
     let bytes = hound_bytes(16, hound::SampleFormat::Int, 8_000, 1);
     let half = read(&bytes[..bytes.len() / 2], Channel::Mix).expect("half of it");

@@ -177,7 +177,13 @@ fn reads_what_is_heard_meanwhile() {
         let policy = Policy::parse(&text).expect("a good policy");
         assert_eq!(
             policy.rules[0].then[1],
-            Action::Reroute { ways: vec![Route::Bridge], target: "human".to_owned(), hold, within: None }
+            Action::Reroute {
+                ways: vec![Route::Bridge],
+                target: "human".to_owned(),
+                hold,
+                within: None,
+                whisper: None
+            }
         );
     }
     check(
@@ -192,6 +198,41 @@ fn reads_what_is_heard_meanwhile() {
         "target = \"human\", hold = \"../music.wav\"",
         &[
             "rule[1].then[2].hold: found \"../music.wav\", expected \"ringback\", or the name of a WAV or Opus file (.wav, .opus, .ogg) inside the prompt folder",
+        ],
+    );
+}
+
+#[test]
+fn reads_what_only_the_human_hears() {
+    let say = |text: &str| Whisper::Say { text: text.to_owned(), language: Language::Mandarin };
+    for (text, whisper) in [
+        ("whisper = \"angry.wav\"", Whisper::File("angry.wav".to_owned())),
+        ("whisper = { text = \"客户很生气\", language = \"zh\" }", say("客户很生气")),
+        ("whisper = { text = \"{X-Account}\", language = \"zh\" }, hold = \"ringback\"", say("{X-Account}")),
+    ] {
+        let text = GOOD.replace("target = \"human\"", &format!("target = \"human\", {text}"));
+        let policy = Policy::parse(&text).expect("a good policy");
+        let Action::Reroute { whisper: got, .. } = &policy.rules[0].then[1] else { panic!("a re-route") };
+        assert_eq!(got.as_ref(), Some(&whisper), "{text}");
+    }
+    let bridge = "target = \"human\"";
+    check(
+        bridge,
+        "target = \"human\", whisper = \"/etc/passwd\"",
+        &[
+            "rule[1].then[2].whisper: found \"/etc/passwd\", expected the name of a WAV or Opus file (.wav, .opus, .ogg) inside the prompt folder, or a table with text and language",
+        ],
+    );
+    check(
+        bridge,
+        "target = \"human\", whisper = { text = \"hello\" }",
+        &["rule[1].then[2].whisper.language: found nothing, expected \"zh\" or \"en\""],
+    );
+    check(
+        "{ reroute = \"bridge\", target = \"human\" }",
+        "{ reroute = \"refer\", target = \"human\", whisper = \"angry.wav\" }",
+        &[
+            "rule[1].then[2].whisper: found it beside reroute = \"refer\", expected it beside \"bridge\": after a REFER the PBX decides",
         ],
     );
 }

@@ -15,8 +15,9 @@ use super::super::codecs;
 use super::super::context::{Context, Shared};
 use super::super::leg::{Dialog, Farewell, Leg, quotable};
 use super::super::refer::Referrer;
-use super::super::setup::{Refusal, check, not_acceptable, passed_on};
-use super::super::{Description, Header, Invite, OfferMethod, ReplyId, SipCommand, SipEvent};
+use super::super::setup::{Refusal, check, not_acceptable};
+use super::super::timer::{self, Timer};
+use super::super::{Description, Header, Invite, OfferMethod, ReplyId, SessionTerms, SipCommand, SipEvent, pass};
 use super::{Begun, Fork, Link, Source, abandon, open_party, party};
 use crate::notice::{ForkedParty, What};
 use crate::settings::{AudioTerms, RequestView};
@@ -26,6 +27,8 @@ use crate::settings::{AudioTerms, RequestView};
 pub(in super::super) struct Recording {
     pub(super) leg: LegId,
     pub(super) dialog: Dialog,
+    /// Its session timer: the client refreshes, we never do.
+    pub(super) timer: Option<Timer>,
     metadata: siprec::Recording,
     /// Why the newest metadata could not be read.
     fault: Option<String>,
@@ -52,6 +55,8 @@ pub(in super::super) struct Admitted {
     route: String,
     scenario: String,
     audio: AudioTerms,
+    /// The headers that may be shown to others.
+    passed: Vec<Header>,
     session: Session,
     metadata: siprec::Recording,
     fault: Option<String>,
@@ -102,8 +107,14 @@ pub(in super::super) fn admit(shared: &Shared, invite: &Invite) -> Result<Admitt
         let why = judged.into_iter().find_map(Result::err).map(|error| error.to_string());
         return Err(not_acceptable(why.as_deref().unwrap_or("no audio stream in a codec that we speak")));
     }
+    let passed = pass::kept(&invite.headers, &route.headers);
     let (route, scenario, audio) = (route.name.clone(), route.scenario.clone(), route.audio.clone());
-    Ok(Admitted { route, scenario, audio, session, metadata, fault, seats, from, to })
+    Ok(Admitted { route, scenario, audio, passed, session, metadata, fault, seats, from, to })
+}
+
+/// The timer that a client's request asks for, when the client refreshes it; else OPTIONS tell whether it is there.
+fn client_timer(context: &Context<'_>, terms: &SessionTerms, before: Option<Timer>) -> Option<Timer> {
+    Timer::for_answer(context.now, terms, None, before).filter(|timer| !timer.is_ours())
 }
 
 /// Takes up a document; why it cannot be read, when that is so.
@@ -147,6 +158,10 @@ impl Recording {
             context.sip(SipCommand::Bye { leg: self.leg, reason });
             self.dialog = Dialog::Ending;
         }
+    }
+
+    fn timer_headers(&self) -> Vec<Header> {
+        self.timer.as_ref().map(Timer::answer_headers).unwrap_or_default()
     }
 
     fn local(&self, leg: &Leg) -> Local {
@@ -195,12 +210,13 @@ impl Call {
         admitted: Admitted,
     ) -> Result<Call, Refusal> {
         let pbx_call = admitted.pbx_call();
-        let Admitted { route, scenario, audio, session, metadata, fault, seats, from, to } = admitted;
+        let Admitted { route, scenario, audio, passed, session, metadata, fault, seats, from, to } = admitted;
         let lines = session.lines();
         let (caller, far) = open_parties(context, key, &lines, seats, &audio)?;
         let mut recording = Recording {
             leg,
             dialog: Dialog::Answered,
+            timer: client_timer(context, &invite.session, None),
             metadata,
             fault,
             how: seats.how,
@@ -214,24 +230,10 @@ impl Call {
             }
         }
         context.shared.owners.insert(leg, key);
-        let session_expires_s = invite.session_expires_s;
         let fork = Fork::new(Source::Siprec, pbx_call, Link::Recording(Box::new(recording)));
-        let passed = passed_on(&invite.headers);
         let mut call = Call::forked(
             context,
-            Begun {
-                key,
-                id,
-                from,
-                to,
-                route,
-                scenario: scenario.clone(),
-                passed,
-                session_expires_s,
-                fork,
-                caller,
-                far,
-            },
+            Begun { key, id, from, to, route, scenario: scenario.clone(), passed, fork, caller, far },
         );
         call.begin_recording(context, leg, &session);
         call.judge(context, &routing::Event::Started { scenario });
@@ -244,8 +246,9 @@ impl Call {
             // It was judged before: only a description that is odd in a way of its own comes here.
             return self.refuse_recording(context, &error);
         }
-        let headers = self.expiry_headers();
-        if let Some(sdp) = self.recording().map(|recording| recording.sdp.clone()) {
+        if let Some((sdp, headers)) =
+            self.recording().map(|recording| (recording.sdp.clone(), recording.timer_headers()))
+        {
             context.sip(SipCommand::Answer { leg, sdp, headers });
         }
         self.tap_parties(context);
@@ -272,11 +275,11 @@ impl Call {
     /// Something on the recording session's own leg.
     pub(in super::super) fn recording_event(&mut self, context: &mut Context<'_>, event: SipEvent) {
         match event {
-            SipEvent::Confirmed { .. } => self.confirmed(),
+            SipEvent::Confirmed { .. } => self.fork_confirmed(),
             SipEvent::Cancelled { .. } => self.recording_over(context, "cancelled by the recording client"),
             SipEvent::Ended { reason, .. } | SipEvent::Failed { reason, .. } => self.recording_over(context, &reason),
-            SipEvent::Offer { reply, method, sdp, metadata, .. } => {
-                self.recording_offered(context, (reply, method), sdp.as_deref(), metadata.as_deref());
+            SipEvent::Offer { reply, method, sdp, session, metadata, .. } => {
+                self.recording_offered(context, (reply, method, session), sdp.as_deref(), metadata.as_deref());
             }
             SipEvent::Referred { leg, .. } => {
                 Referrer::in_vain(leg).tell(context, 603, "a recording session moves nobody");
@@ -290,6 +293,8 @@ impl Call {
             | SipEvent::Answered { .. }
             | SipEvent::Reinvited { .. }
             | SipEvent::Key { .. }
+            | SipEvent::Acknowledged { .. }
+            | SipEvent::Updated { .. }
             | SipEvent::Informed { .. }
             | SipEvent::ReferProgress { .. } => {}
         }
@@ -306,7 +311,7 @@ impl Call {
     fn recording_offered(
         &mut self,
         context: &mut Context<'_>,
-        (reply, method): (ReplyId, OfferMethod),
+        (reply, method, session): (ReplyId, OfferMethod, SessionTerms),
         sdp: Option<&str>,
         metadata: Option<&str>,
     ) {
@@ -318,6 +323,9 @@ impl Call {
         };
         if recording.dialog != Dialog::Answered {
             return refuse(context, 481, Vec::new());
+        }
+        if let Some(headers) = timer::too_short(&session) {
+            return refuse(context, 422, headers);
         }
         if let Some(text) = metadata {
             recording.fault = take(&mut recording.metadata, text);
@@ -335,9 +343,12 @@ impl Call {
                 self.recording_mut().map(|recording| recording.sdp.clone())
             }
         };
-        let headers = self.expiry_headers();
-        context.sip(SipCommand::Reply { leg, reply, code: 200, sdp: answer, headers });
-        self.refreshed(context.now, true);
+        let headers = self.recording_mut().map(|recording| {
+            recording.timer = client_timer(context, &session, recording.timer);
+            recording.timer_headers()
+        });
+        context.sip(SipCommand::Reply { leg, reply, code: 200, sdp: answer, headers: headers.unwrap_or_default() });
+        self.streams_changed(context.now);
         self.reseat(context);
         self.tap_parties(context);
         if was_alone {

@@ -206,13 +206,12 @@ impl Call {
             route,
             scenario: scenario.clone(),
             passed: passed.collect(),
-            session_expires_s: None,
             fork: Fork::new(opening.source, opening.call.clone(), Link::Wire(Wire::default())),
             caller,
             far,
         };
         let mut call = Call::forked(context, begun);
-        call.confirmed();
+        call.fork_confirmed();
         call.attach(context, stream, opening);
         call.judge(context, &routing::Event::Started { scenario });
         Ok(call)
@@ -308,7 +307,7 @@ impl Call {
                     self.caller.configure(context, settings);
                 }
             }
-            Some(Role::Next | Role::Leaving) | None => {}
+            Some(Role::Next | Role::Supervisor | Role::Leaving) | None => {}
         }
     }
 }

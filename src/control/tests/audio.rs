@@ -77,8 +77,9 @@ fn hold_resume_and_new_keys() {
             > caller reinvites 0 101 sendrecv
             reply caller 488
             > caller reinvites
-            configure caller Pcmu/0 SendRecv with keys
             reply caller 200 [RTP/SAVP 0 101 keys sendrecv]
+            > caller acks-offer
+            configure caller Pcmu/0 SendRecv with keys
             {HANG_UP}"
         ),
     );

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use super::sim::{Sim, SipState, settings};
 use crate::control::{
-    Command, ForkCommand, ForkEvent, ForkOpening, Input, Invite, OfferMethod, Order, SipCommand, SipEvent, Source,
-    StreamId,
+    Command, ForkCommand, ForkEvent, ForkOpening, Input, Invite, OfferMethod, Order, SessionTerms, SipCommand,
+    SipEvent, Source, StreamId,
 };
 use crate::notice::{Notice, What};
 use crate::pbx::{self, Answer, Deed, Outcome};
@@ -52,7 +52,7 @@ fn a_recording_becomes_a_call_of_two_parties() {
 fn pause_and_resume_keep_the_call() {
     let mut world = World::new();
     let leg = world.record(&offer(["sendonly"; 2], [4000, 4002]), Some(METADATA));
-    world.sip(SipEvent::Confirmed { leg });
+    world.sip(SipEvent::Confirmed { leg, sdp: None });
     assert_eq!(world.offer(leg, OfferMethod::Invite, Some(&offer(["inactive"; 2], [4000, 4002])), None), 200);
     assert!(world.reply().matches("a=inactive").count() == 2, "{}", world.reply());
     assert_eq!(world.pauses(), [true]);
@@ -75,7 +75,7 @@ fn refreshes_are_answered_and_change_nothing() {
     let mut world = World::new();
     let text = offer(["sendonly"; 2], [4000, 4002]);
     let leg = world.record(&text, Some(METADATA));
-    world.sip(SipEvent::Confirmed { leg });
+    world.sip(SipEvent::Confirmed { leg, sdp: None });
     let before = world.told();
     assert_eq!(world.offer(leg, OfferMethod::Invite, Some(&text), None), 200);
     assert_eq!(world.offer(leg, OfferMethod::Update, None, None), 200);
@@ -409,7 +409,8 @@ impl World {
             sdp: Some(sdp.into()),
             metadata: metadata.map(Into::into),
             is_recording: true,
-            session_expires_s: None,
+            hops_left: 69,
+            session: SessionTerms::default(),
             replaces: None,
         };
         let (leg, input) = self.sim.incoming(invite);
@@ -420,8 +421,8 @@ impl World {
     /// An offer inside the recording session; the status it is answered with.
     fn offer(&mut self, leg: LegId, method: OfferMethod, sdp: Option<&str>, metadata: Option<&str>) -> u16 {
         let reply = self.sim.reply_id();
-        let (sdp, metadata) = (sdp.map(Into::into), metadata.map(Into::into));
-        self.sip(SipEvent::Offer { leg, reply, method, sdp, metadata });
+        let (sdp, metadata, session) = (sdp.map(Into::into), metadata.map(Into::into), SessionTerms::default());
+        self.sip(SipEvent::Offer { leg, reply, method, sdp, session, metadata });
         let code = self.out.iter().find_map(|command| match command {
             Command::Sip(SipCommand::Reply { reply: found, code, .. }) if *found == reply => Some(*code),
             _ => None,

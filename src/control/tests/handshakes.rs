@@ -3,9 +3,9 @@
 use media::sdp::{Exchange, Protection, Wanted};
 
 use super::audio::{audio_of, certificate};
-use super::script::{check_with, sdp};
+use super::script::{TALKING, check_with, sdp};
 use super::sim::settings;
-use crate::control::{ControlSettings, Description, SipCommand, SipEvent};
+use crate::control::{ControlSettings, Description, SessionTerms, SipCommand, SipEvent};
 
 /// A caller by handshake is connected with a plain bot.
 const SHAKEN: &str = "
@@ -49,8 +49,9 @@ fn an_association_stands_until_certificate_or_roles_change() {
             configure caller Pcmu/0 SendRecv after a handshake
             reply caller 200 [UDP/TLS/RTP/SAVP 0 101 active sendrecv]
             > caller reinvites
-            configure caller Pcmu/0 SendRecv after a handshake
             reply caller 200 [UDP/TLS/RTP/SAVP 0 101 active sendrecv]
+            > caller acks-offer 0 101 dtls-passive
+            configure caller Pcmu/0 SendRecv after a handshake
             > caller reinvites 0 101 other-dtls
             configure caller Pcmu/0 SendRecv after a handshake
             handshake caller active
@@ -115,6 +116,48 @@ fn every_way_to_offer_a_target_and_to_be_answered() {
             ),
         );
     }
+}
+
+#[test]
+fn a_supervisor_without_keys_is_lost_and_the_call_goes_on() {
+    let mut settings = settings();
+    settings.fingerprint = Some(certificate());
+    audio_of(&mut settings, "floor").protection = Protection { wanted: Wanted::Required, exchange: Exchange::Dtls };
+    let joins = |leg: &str, number: u32| {
+        format!(
+            "> order supervise floor listen
+            open {leg}
+            invite {leg} [UDP/TLS/RTP/SAVP 0 8 101 actpass sendrecv] X-Calmline-Supervision: listen
+            supervisor {number} called at floor: listen
+            > {leg} answers 0 101 dtls-active
+            configure {leg} Pcmu/0 SendRecv after a handshake
+            handshake {leg} passive
+            supervise caller by {leg} Listen
+            supervisor {number} joined after 0"
+        )
+    };
+    let (first, second) = (joins("floor", 1), joins("floor2", 2));
+    check_with(
+        settings,
+        &format!(
+            "{TALKING}{first}
+            > wait 0.05
+            > floor shaken
+            handshake of supervisor done after 50: AEAD_AES_128_GCM
+            > order release 1
+            bye floor
+            close floor
+            supervisor 1 left: ended by an operator
+            {second}
+            > wait 15
+            handshake of supervisor failed: not_begun
+            bye floor2
+            close floor2
+            supervisor 2 left: audio could not be protected: the far end has not begun the handshake
+            {HANG_UP}
+            ended: BYE received; talk 15050 peak low lost 12"
+        ),
+    );
 }
 
 #[test]
@@ -333,7 +376,7 @@ fn descriptions_do_not_print_themselves() {
         SipCommand::Reply { leg, reply: crate::control::ReplyId(1), code, sdp: Some(text.clone()), headers },
     ];
     let events = [
-        SipEvent::Answered { leg, sdp: Some(text.clone()) },
+        SipEvent::Answered { leg, sdp: Some(text.clone()), session: SessionTerms::default() },
         SipEvent::Progress { leg, code, reason: String::new(), sdp: Some(text.clone()) },
     ];
     let printed = format!("{commands:?} {events:?}");

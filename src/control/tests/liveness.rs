@@ -205,7 +205,7 @@ fn session_timer() {
         answered bot
         > caller acks
         > wait 50
-        > caller updates
+        > caller updates timer
         reply caller 200 Session-Expires: 90;refresher=uac
         > bot updates
         reply bot 200
@@ -216,6 +216,119 @@ fn session_timer() {
         bye bot
         close bot
         ended: session expired without a refresh; talk 110000 peak low lost 6",
+    );
+}
+
+#[test]
+fn a_session_timer_that_is_ours_to_refresh() {
+    check(
+        "> invite expires=1800 by=uas update
+        open caller
+        started sales after-sales
+        open bot
+        invite bot [0 8 101 sendrecv]
+        > bot answers 0
+        configure bot Pcmu/0 SendRecv
+        configure caller Pcmu/0 SendRecv
+        bridge caller bot
+        answer [0 101 sendrecv] Session-Expires: 1800;refresher=uas
+        tap caller on
+        answered bot
+        > caller acks
+        > wait 899
+        > wait 1
+        update caller Session-Expires: 1800;refresher=uac
+        probe caller
+        probe bot
+        > caller refreshed 200 expires=600 by=uac
+        > wait 300
+        update caller Session-Expires: 600;refresher=uac
+        > caller refreshed 500
+        > wait 10
+        update caller Session-Expires: 600;refresher=uac
+        > caller refreshed 200 expires=600 by=uas
+        > wait 567
+        > wait 1
+        bye caller
+        close caller
+        bye bot
+        close bot
+        ended: session expired without a refresh; talk 1778000 peak low lost 6",
+    );
+}
+
+#[test]
+fn a_refresh_that_is_refused_ends_the_timer_and_not_the_call() {
+    check(
+        "> invite expires=300 by=uas
+        open caller
+        started sales after-sales
+        open bot
+        invite bot [0 8 101 sendrecv]
+        > bot answers 0
+        configure bot Pcmu/0 SendRecv
+        configure caller Pcmu/0 SendRecv
+        bridge caller bot
+        answer [0 101 sendrecv] Session-Expires: 300;refresher=uas
+        tap caller on
+        answered bot
+        > caller acks
+        > wait 150
+        reinvite caller [0 101 sendrecv] Session-Expires: 300;refresher=uac
+        > caller agrees 491
+        > wait 2
+        reinvite caller [0 101 sendrecv] Session-Expires: 300;refresher=uac
+        > caller agrees 200 0 101 sendrecv expires=300 by=uac
+        configure caller Pcmu/0 SendRecv
+        > wait 150
+        reinvite caller [0 101 sendrecv] Session-Expires: 300;refresher=uac
+        > caller agrees 501
+        > wait 10
+        reinvite caller [0 101 sendrecv] Session-Expires: 300;refresher=uac
+        > caller agrees 405
+        > wait 580
+        > caller byes
+        close caller
+        bye bot
+        close bot
+        ended: BYE received; talk 892000 peak low lost 6",
+    );
+}
+
+#[test]
+fn a_session_timer_with_the_target() {
+    let mut settings = settings();
+    settings.limits.session_expires_s = Some(600);
+    check_with(
+        settings,
+        "> invite timer
+        open caller
+        started sales after-sales
+        open bot
+        invite bot [0 8 101 sendrecv] Session-Expires: 600
+        > bot answers 0 expires=400 by=uac update
+        configure bot Pcmu/0 SendRecv
+        configure caller Pcmu/0 SendRecv
+        bridge caller bot
+        answer [0 101 sendrecv] Session-Expires: 600;refresher=uas
+        tap caller on
+        answered bot
+        > caller acks
+        > wait 200
+        update bot Session-Expires: 400;refresher=uac
+        > bot refreshed 200 expires=400 by=uac
+        > caller updates expires=60
+        reply caller 422
+        > caller updates timer
+        reply caller 200 Session-Expires: 600;refresher=uas
+        > wait 200
+        update bot Session-Expires: 400;refresher=uac
+        > bot refreshed 481
+        bye caller
+        close caller
+        bye bot
+        close bot
+        ended: a far end no longer knows the call; talk 400000 peak low lost 6",
     );
 }
 

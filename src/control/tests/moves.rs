@@ -28,8 +28,8 @@ const OVER: &str = "close caller
 #[test]
 fn the_pbx_moves_the_caller_and_hangs_up() {
     check(&format!(
-        "{}> order done
-        > order done
+        "{}> pbx done
+        > pbx done
         crm done
         > wait 1
         > caller byes
@@ -42,7 +42,7 @@ fn the_pbx_moves_the_caller_and_hangs_up() {
 #[test]
 fn a_pbx_that_leaves_our_leg_up() {
     check(&format!(
-        "{}> order done
+        "{}> pbx done
         > wait 2
         rerouted asterisk desk after 0 gap None
         bye caller
@@ -55,7 +55,7 @@ fn a_pbx_that_leaves_our_leg_up() {
 fn a_bye_that_overtakes_the_answer_of_the_pbx() {
     check(&format!(
         "{}> caller byes
-        > order done
+        > pbx done
         rerouted asterisk desk after 0 gap None
         {OVER}ended: moved by asterisk; talk 0 peak high lost 6",
         angry()
@@ -67,7 +67,7 @@ fn a_caller_who_hangs_up_while_the_pbx_is_asked() {
     let over = format!("{OVER}ended: BYE received; talk 0 peak high lost 6");
     check(&format!(
         "{}> caller byes
-        > order failed No such channel
+        > pbx failed No such channel
         {over}",
         angry()
     ));
@@ -83,7 +83,7 @@ fn a_caller_who_hangs_up_while_the_pbx_is_asked() {
 #[test]
 fn one_way_after_the_other() {
     check(&format!(
-        "{}> order failed No such channel
+        "{}> pbx failed No such channel
         reroute asterisk desk failed: No such channel
         refer caller to sip:desk@10.0.0.9 X-Calmline-Emotion: anger;level=high;score=0.93;rule=angry X-Calmline-Queue-Priority: 10
         reroute refer desk started
@@ -108,7 +108,7 @@ fn a_pbx_that_answers_after_its_time() {
         reroute asterisk desk failed: no answer in time
         refer caller to sip:desk@10.0.0.9 X-Calmline-Emotion: anger;level=high;score=0.93;rule=angry X-Calmline-Queue-Priority: 10
         reroute refer desk started
-        > order done
+        > pbx done
         rerouted asterisk desk after 5000 gap None
         bye caller
         {OVER}ended: moved by asterisk; talk 5000 peak high lost 6",
@@ -144,7 +144,7 @@ fn a_webhook_takes_it_on_but_nothing_happens_and_info_does_it() {
         decided hook moves@1
         order crm within 5: move PJSIP/li-1 to human, neutral;level=low;score=0.00;rule=hook
         reroute crm human started
-        > order accepted
+        > pbx accepted
         > wait 6
         reroute crm human failed: taken on, but the call has not left
         inform caller by Info X-Calmline-Emotion: neutral;level=low;score=0.00;rule=hook X-Calmline-Target: human
@@ -166,7 +166,7 @@ fn info_that_nobody_understands() {
         decided hook moves@1
         order crm within 5: move PJSIP/li-1 to human, neutral;level=low;score=0.00;rule=hook
         reroute crm human started
-        > order failed 500 Internal Server Error
+        > pbx failed 500 Internal Server Error
         reroute crm human failed: 500 Internal Server Error
         inform caller by Info X-Calmline-Emotion: neutral;level=low;score=0.00;rule=hook X-Calmline-Target: human
         reroute info human started
@@ -176,7 +176,7 @@ fn info_that_nobody_understands() {
         key caller 3 event
         decided sorry moves@1
         order asterisk within 5: play ivr/sorry.wav to PJSIP/li-1
-        > order failed No such channel
+        > pbx failed No such channel
         asterisk failed: No such channel
         > caller byes
         {OVER}ended: BYE received; talk 0 peak low lost 6",
@@ -327,7 +327,7 @@ fn the_caller_transfers_the_bot() {
 fn a_caller_whose_last_call_was_an_angry_one() {
     check(&format!(
         "{}> caller byes
-        > order done
+        > pbx done
         rerouted asterisk desk after 0 gap None
         {OVER}ended: moved by asterisk; talk 0 peak high lost 6
         > wait 3500

@@ -55,8 +55,33 @@ fn without_a_description() {
         configure caller Pcmu/0 RecvOnly
         reply caller 200 [0 101 recvonly]
         > caller reinvites
-        configure caller Pcmu/0 SendRecv
         reply caller 200 [0 101 sendrecv]
+        > caller reinvites 0 101 sendrecv
+        reply caller 491
+        > caller acks-offer
+        configure caller Pcmu/0 SendRecv
+        {HANG_UP}"
+    ));
+}
+
+#[test]
+fn the_ack_answers_the_offer_that_a_side_has_asked_for() {
+    check(&format!(
+        "{TALKING}
+        > bot reinvites
+        reply bot 200 [0 8 101 sendrecv]
+        > bot acks-offer 8 101 sendonly
+        configure bot Pcma/8 RecvOnly
+        reinvite caller [8 0 101 sendrecv]
+        > caller agrees 488
+        codec caller PCMA refused
+        > bot reinvites
+        reply bot 200 [8 0 101 sendrecv]
+        > bot acks-offer 0 101 sendrecv
+        configure bot Pcmu/0 SendRecv
+        > bot reinvites
+        reply bot 200 [0 8 101 sendrecv]
+        > bot acks-offer bad-sdp
         {HANG_UP}"
     ));
 }

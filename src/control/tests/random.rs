@@ -14,10 +14,12 @@ use proptest::test_runner::TestRunner;
 
 use super::audio::{audio_of, certificate};
 use super::reached::{REACHED, kind};
-use super::script::{observation, sdp};
+use super::script::{observation, order, sdp};
 use super::sim::{Sim, SipState, settings};
 use crate::control::leg::header;
-use crate::control::{ControlSettings, HandshakeFailure, Input, Invite, OfferMethod, Order, ReplyId, SipEvent};
+use crate::control::{
+    ControlSettings, HandshakeFailure, Input, Invite, OfferMethod, Order, Refresher, ReplyId, SessionTerms, SipEvent,
+};
 use crate::notice::What;
 use crate::pbx::{Answer, Outcome};
 use crate::settings::Parties;
@@ -59,6 +61,11 @@ enum Step {
         leg: usize,
         code: u16,
         sdp: &'static str,
+    },
+    /// The answer to an UPDATE of ours.
+    Updated {
+        leg: usize,
+        code: u16,
     },
     Refer {
         leg: usize,
@@ -137,6 +144,11 @@ enum Step {
     Order {
         hang_up: Option<u64>,
     },
+    /// An order of an operator about one call, see `script::order`.
+    Operator {
+        call: u64,
+        words: &'static str,
+    },
     /// The SIP side and the media path say one of the things they have to say.
     Deliver {
         which: usize,
@@ -160,7 +172,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     ]);
     let expires = prop::option::weighted(0.2, prop::sample::select(vec![30_u32, 90, 1800]));
     let mood = prop::sample::select(vec!["angry", "angry", "sad", "calm"]);
-    let keys = prop::sample::select(vec!["0", "0", "1", "2", "2", "3", "*9", "*91#", "A", "B"]);
+    let keys = prop::sample::select(vec!["0", "0", "1", "2", "2", "3", "*9", "*91#", "A", "B", "C", "C", "D"]);
+    let orders = prop::sample::select(&OPERATORS[..]);
     let (leg, any) = (0_usize..12, any::<bool>);
     let failures = prop::sample::select(vec![300_u16, 404, 408, 486, 487, 503, 600, 603]);
     let outcomes = prop::sample::select(vec![180_u16, 200, 202, 202, 503, 603]);
@@ -179,6 +192,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => (leg.clone(), finals, prop::sample::select(vec!["0 101", "8 101", "0 8", "8 sendonly", "bad-sdp"]))
             .prop_map(|(leg, code, sdp)| Step::Reinvited { leg, code, sdp }),
         7 => (leg.clone(), outcomes, any()).prop_map(|(leg, code, last)| Step::Refer { leg, code, last }),
+        3 => (leg.clone(), prop::sample::select(vec![200_u16, 200, 491, 405, 408, 481, 500]))
+            .prop_map(|(leg, code)| Step::Updated { leg, code }),
         1 => (leg.clone(), any()).prop_map(|(leg, alive)| Step::Probed { leg, alive }),
         4 => (leg.clone(), 0_usize..4).prop_map(|(order, outcome)| Step::Ordered { order, outcome }),
         3 => (leg.clone(), prop::sample::select(vec!["10.0.0.9", "198.51.100.3", "203.0.113.9"]))
@@ -192,12 +207,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => leg.clone().prop_map(|leg| Step::Bridged { leg }),
         2 => leg.clone().prop_map(|play| Step::PlayStarts { play }),
         2 => leg.clone().prop_map(|play| Step::PlayEnds { play }),
-        4 => (leg.clone(), keys, 0_usize..3).prop_map(|(leg, keys, way)| Step::Keys { leg, keys, way }),
+        6 => (leg.clone(), keys, 0_usize..3).prop_map(|(leg, keys, way)| Step::Keys { leg, keys, way }),
         1 => leg.clone().prop_map(|leg| Step::Speaks { leg }),
         3 => (leg.clone(), any()).prop_map(|(text, well)| Step::Spoken { text, well }),
-        4 => (leg.clone(), 0_usize..6).prop_map(|(leg, how)| Step::Shaken { leg, how }),
+        8 => (leg.clone(), 0_usize..4).prop_map(|(leg, how)| Step::Shaken { leg, how }),
         6 => (leg, mood).prop_map(|(leg, mood)| Step::Mood { leg, mood }),
         1 => prop::option::weighted(0.9, 0_u64..9).prop_map(|hang_up| Step::Order { hang_up }),
+        9 => (1_u64..3, orders).prop_map(|(call, words)| Step::Operator { call, words }),
         8 => (0_usize..8).prop_map(|which| Step::Deliver { which }),
         4 => waits.prop_map(|millis| Step::Wait { millis }),
     ];
@@ -216,6 +232,7 @@ proptest! {
         wind_up(&mut sim);
         sim.assert_clean();
         one_start_and_one_end(&sim);
+        whoever_comes_goes(&sim);
     }
 }
 
@@ -224,7 +241,10 @@ proptest! {
 fn the_sequences_reach_everything() {
     let mut runner = TestRunner::deterministic();
     let mut reached = BTreeSet::new();
-    for number in 0..12_000 {
+    for number in 0..40_000 {
+        if reached.len() >= REACHED.len() {
+            break;
+        }
         let mut sim = Sim::new(if number % 2 == 0 { settings() } else { protected() });
         for step in steps().new_tree(&mut runner).expect("no filters").current() {
             happen(&mut sim, &step);
@@ -234,6 +254,28 @@ fn the_sequences_reach_everything() {
     assert_eq!(reached.iter().map(String::as_str).collect::<Vec<_>>(), REACHED);
 }
 
+/// What operators ask for.
+const OPERATORS: [&str; 18] = [
+    "supervise floor barge",
+    "supervise floor listen",
+    "supervise sip:8001@10.0.0.9 whisper callee",
+    "change 1 barge",
+    "change 1 whisper caller",
+    "change 1 whisper callee",
+    "change 1 whisper caller",
+    "change 1 hears caller",
+    "release 1",
+    "play callee duck",
+    "play caller replace",
+    "say callee replace",
+    "say caller duck",
+    "stop 3",
+    "audio",
+    "audio",
+    "audio 1 missed 20",
+    "audio 1 closes",
+];
+
 /// Callers and targets that are protected one way or another.
 fn protected() -> ControlSettings {
     let mut settings = settings();
@@ -241,7 +283,7 @@ fn protected() -> ControlSettings {
     for route in &mut settings.routes.0 {
         route.audio.protection = Protection { wanted: Wanted::Optional, exchange: Exchange::Any };
     }
-    for (name, wanted) in [("bot", Wanted::Optional), ("human", Wanted::Required)] {
+    for (name, wanted) in [("bot", Wanted::Optional), ("human", Wanted::Required), ("floor", Wanted::Optional)] {
         audio_of(&mut settings, name).protection = Protection { wanted, exchange: Exchange::Dtls };
     }
     settings
@@ -275,6 +317,27 @@ fn one_start_and_one_end(sim: &Sim) {
     assert!(up.is_empty(), "never ended: {up:?}");
 }
 
+/// Every supervisor and every client of live audio that came has gone once.
+fn whoever_comes_goes(sim: &Sim) {
+    let (mut supervisors, mut clients) = (BTreeSet::new(), BTreeSet::new());
+    for notice in &sim.notices {
+        let call = &notice.call;
+        match &notice.what {
+            What::SupervisorCalled { supervisor, .. } => assert!(supervisors.insert((call, *supervisor))),
+            What::SupervisorJoined { supervisor, .. } | What::SupervisorChanged { supervisor, .. } => {
+                assert!(supervisors.contains(&(call, *supervisor)));
+            }
+            What::SupervisorLeft { supervisor, .. } | What::SupervisorFailed { supervisor, .. } => {
+                assert!(supervisors.remove(&(call, *supervisor)), "supervisor {supervisor} went twice");
+            }
+            What::AudioOpened { client, .. } => assert!(clients.insert((call, *client))),
+            What::AudioClosed { client, .. } => assert!(clients.remove(&(call, *client)), "client {client} went twice"),
+            _ => {}
+        }
+    }
+    assert!(supervisors.is_empty() && clients.is_empty(), "still there: {supervisors:?} {clients:?}");
+}
+
 fn happen(sim: &mut Sim, step: &Step) {
     match *step {
         Step::Wait { millis } => sim.pass(Duration::from_millis(millis), |_, _| ()),
@@ -285,17 +348,24 @@ fn happen(sim: &mut Sim, step: &Step) {
         Step::Order { hang_up: None } => {
             sim.tell(Input::Order(Order::Listening { up: true }));
         }
+        Step::Operator { call, words } => {
+            let words: Vec<&str> = words.split(' ').collect();
+            // Whether it can be done depends on the call; either way it must not break anything.
+            let _ = sim.order(order(&format!("boot-{call}"), &words));
+        }
         Step::Invite { number, offer, expires_s } => {
-            let input = sim.incoming(invite(number, offer, expires_s, None)).1;
+            let session = terms(expires_s, sim.now.as_millis().is_multiple_of(2));
+            let input = sim.incoming(invite(number, offer, session, None)).1;
             sim.tell(input);
         }
         _ => on_a_leg(sim, step),
     }
 }
 
-fn invite(number: &str, offer: &str, session_expires_s: Option<u32>, replaces: Option<LegId>) -> Invite {
+fn invite(number: &str, offer: &str, session: SessionTerms, replaces: Option<LegId>) -> Invite {
     Invite {
         request_uri: format!("sip:{number}@192.0.2.1"),
+        hops_left: 69,
         from: "\"Li\" <sip:li@pbx>".into(),
         to: "<sip:x@y>".into(),
         sip_call_id: "abc".into(),
@@ -303,9 +373,15 @@ fn invite(number: &str, offer: &str, session_expires_s: Option<u32>, replaces: O
         sdp: sdp(offer),
         metadata: None,
         is_recording: false,
-        session_expires_s,
+        session,
         replaces,
     }
+}
+
+/// What a far end that knows session timers says of one.
+fn terms(interval_s: Option<u32>, ours: bool) -> SessionTerms {
+    let refresher = interval_s.map(|_| if ours { Refresher::Uas } else { Refresher::Uac });
+    SessionTerms { supported: interval_s.is_some(), interval_s, refresher, takes_update: ours }
 }
 
 /// What happens to a leg, as far as the leg's state allows it to happen.
@@ -320,7 +396,8 @@ fn on_a_leg(sim: &mut Sim, step: &Step) {
             let Some(leg) = pick(sim, leg, false, &[SipState::Inviting, SipState::Cancelling]) else { return };
             sim.pending.retain(|each| !matches!(each, Input::Sip(SipEvent::Failed { leg: l, .. }) if *l == leg));
             sim.sip.get_mut(&leg).expect("picked").state = SipState::Answered;
-            sim.tell(Input::Sip(SipEvent::Answered { leg, sdp: sdp(words) }));
+            let session = terms(words.starts_with('8').then_some(1_800), leg.0 % 2 == 0);
+            sim.tell(Input::Sip(SipEvent::Answered { leg, sdp: sdp(words), session }));
         }
         Step::Fail { leg, code } => {
             let Some(leg) = pick(sim, leg, false, &[SipState::Inviting]) else { return };
@@ -338,22 +415,18 @@ fn on_a_leg(sim: &mut Sim, step: &Step) {
         }
         Step::Confirm { leg } => {
             let Some(leg) = pick(sim, leg, true, &[SipState::Answered]) else { return };
-            sim.tell(Input::Sip(SipEvent::Confirmed { leg }));
+            let answer = if sim.now.as_millis().is_multiple_of(2) { "0 101 sendrecv" } else { "no-sdp" };
+            sim.tell(Input::Sip(SipEvent::Confirmed { leg, sdp: sdp(answer) }));
         }
         Step::Offer { leg, update, sdp: words } => {
             let all = [SipState::Inviting, SipState::Cancelling, SipState::Answered, SipState::Ending];
             let Some(leg) = pick_any(sim, leg, &all) else { return };
             let reply: ReplyId = sim.reply_id();
             let method = if update { OfferMethod::Update } else { OfferMethod::Invite };
-            sim.tell(Input::Sip(SipEvent::Offer { leg, reply, method, sdp: sdp(words), metadata: None }));
-        }
-        Step::Reinvited { leg, code, sdp: words } => {
-            let open: Vec<LegId> = sim.reinvites.iter().copied().collect();
-            let Some(&leg) = open.get(leg % open.len().max(1)) else { return };
-            sim.reinvites.remove(&leg);
-            if matches!(sim.sip[&leg].state, SipState::Answered | SipState::Ending) {
-                let session_expires_s = (code == 200).then_some(1_800);
-                sim.tell(Input::Sip(SipEvent::Reinvited { leg, code, sdp: sdp(words), session_expires_s }));
+            let session = terms(words.starts_with('8').then_some(600), leg.0 % 2 == 0);
+            sim.tell(Input::Sip(SipEvent::Offer { leg, reply, method, sdp: sdp(words), session, metadata: None }));
+            if method == OfferMethod::Invite && words == "no-sdp" {
+                sim.tell(Input::Sip(SipEvent::Acknowledged { leg, reply, sdp: sdp("8 101 sendrecv") }));
             }
         }
         Step::Refer { leg, code, last } => {
@@ -390,8 +463,33 @@ fn is_moved(sim: &mut Sim, step: &Step) {
         }
         Step::Replaces { leg, offer } => {
             let Some(leg) = pick_any(sim, leg, &[SipState::Answered]) else { return };
-            let input = sim.incoming(invite("sales", offer, None, Some(leg))).1;
+            let input = sim.incoming(invite("sales", offer, SessionTerms::default(), Some(leg))).1;
             sim.tell(input);
+        }
+        _ => answers_ours(sim, step),
+    }
+}
+
+/// The answers to offers and refreshes of ours.
+fn answers_ours(sim: &mut Sim, step: &Step) {
+    match *step {
+        Step::Reinvited { leg, code, sdp: words } => {
+            let open: Vec<LegId> = sim.reinvites.iter().copied().collect();
+            let Some(&leg) = open.get(leg % open.len().max(1)) else { return };
+            sim.reinvites.remove(&leg);
+            if matches!(sim.sip[&leg].state, SipState::Answered | SipState::Ending) {
+                let session = terms((code == 200).then_some(1_800), leg.0 % 2 == 0);
+                sim.tell(Input::Sip(SipEvent::Reinvited { leg, code, sdp: sdp(words), session }));
+            }
+        }
+        Step::Updated { leg, code } => {
+            let open: Vec<LegId> = sim.updates.iter().copied().collect();
+            let Some(&leg) = open.get(leg % open.len().max(1)) else { return };
+            sim.updates.remove(&leg);
+            if matches!(sim.sip[&leg].state, SipState::Answered | SipState::Ending) {
+                let session = terms((code == 200).then_some(1_800), true);
+                sim.tell(Input::Sip(SipEvent::Updated { leg, code, session }));
+            }
         }
         _ => is_heard(sim, step),
     }

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use media::srtp::{Security, Suite};
 use media::{Direction, LegId, StreamSettings};
+use routing::Until;
 
 use super::sim::{Sim, SipState, settings};
 use crate::control::{
-    Command, ControlSettings, Description, HandshakeFailure, Input, Invite, OfferMethod, Order, SipCommand, SipEvent,
+    Command, ControlSettings, Description, HandshakeFailure, Header, Hears, Input, Invite, OfferMethod, Order, Party,
+    PlayedSound, Refresher, ReplyId, SessionTerms, SipCommand, SipEvent, SupervisorMode, Whom, leg::header,
 };
-use crate::control::{Header, leg::header};
 use crate::notice::{Notice, What};
 use crate::pbx::{self, Answer, Deed, Outcome};
 
@@ -37,7 +38,7 @@ pub(super) fn check_with(settings: ControlSettings, scenario: &str) {
 
 #[track_caller]
 fn run(settings: ControlSettings, scenario: &str) -> Sim {
-    let mut script = Script { sim: Sim::new(settings), lines: Vec::new(), quiet: false };
+    let mut script = Script { sim: Sim::new(settings), lines: Vec::new(), quiet: false, asked: None };
     let mut expected: Vec<&str> = Vec::new();
     for line in scenario.lines().map(str::trim).filter(|line| !line.is_empty()) {
         if let Some(step) = line.strip_prefix('>') {
@@ -81,6 +82,8 @@ struct Script {
     lines: Vec<String>,
     /// Whether the SIP side and the media path keep their own words back until the next step.
     quiet: bool,
+    /// The last re-INVITE that asked us to offer.
+    asked: Option<ReplyId>,
 }
 
 impl Script {
@@ -107,9 +110,10 @@ impl Script {
             }
             ["drain"] => self.tell(Input::Order(Order::Drain)),
             ["hang", "up", call] => self.tell(Input::Order(Order::HangUp { call: call.to_owned() })),
+            ["order", ref words @ ..] => self.order(order("boot-1", words)),
             ["prompt", what] => self.prompt(what),
             ["text", what] => self.text(what),
-            ["order", outcome, ..] => self.answer_order(outcome, &words[2..].join(" ")),
+            ["pbx", outcome, ..] => self.answer_order(outcome, &words[2..].join(" ")),
             [leg, "shaken" | "silent" | "sends" | "hears" | "cannot" | "is" | "presses" | "sounds" | "speaks", ..] => {
                 self.act_media(self.leg(leg), &words[1..]);
             }
@@ -133,7 +137,8 @@ impl Script {
                 self.sim
                     .pending
                     .retain(|each| !matches!(each, Input::Sip(SipEvent::Failed { leg: l, .. }) if *l == leg));
-                self.tell(Input::Sip(SipEvent::Answered { leg, sdp: sdp(&rest(1)) }));
+                let (body, session) = with_session(&rest(1));
+                self.tell(Input::Sip(SipEvent::Answered { leg, sdp: sdp(&body), session }));
             }
             ["fails", code, ..] => {
                 self.sim.over(leg);
@@ -148,23 +153,33 @@ impl Script {
                 self.sim.over(leg);
                 self.tell(Input::Sip(SipEvent::Ended { leg, reason: "BYE received".into() }));
             }
-            ["acks"] => {
-                self.tell(Input::Sip(SipEvent::Confirmed { leg }));
+            ["acks", ..] => {
+                self.tell(Input::Sip(SipEvent::Confirmed { leg, sdp: sdp(&rest(1)) }));
+            }
+            ["acks-offer", ..] => {
+                let reply = self.asked.expect("a re-INVITE without an offer");
+                self.tell(Input::Sip(SipEvent::Acknowledged { leg, reply, sdp: sdp(&rest(1)) }));
+            }
+            ["refreshed", code, ..] => {
+                self.sim.updates.remove(&leg);
+                let (code, session) = (code.parse().expect("a code"), with_session(&rest(2)).1);
+                self.tell(Input::Sip(SipEvent::Updated { leg, code, session }));
             }
             ["informs", letter] => self.tell(Input::Sip(SipEvent::Key { leg, key: key(letter) })),
             [method @ ("reinvites" | "updates"), ..] => {
                 let reply = self.sim.reply_id();
                 let method = if method == "updates" { OfferMethod::Update } else { OfferMethod::Invite };
-                self.tell(Input::Sip(SipEvent::Offer { leg, reply, method, sdp: sdp(&rest(1)), metadata: None }));
+                let (body, session) = with_session(&rest(1));
+                if body.is_empty() && method == OfferMethod::Invite {
+                    self.asked = Some(reply);
+                }
+                self.tell(Input::Sip(SipEvent::Offer { leg, reply, method, sdp: sdp(&body), session, metadata: None }));
             }
             ["agrees", code, ..] => {
                 self.sim.reinvites.remove(&leg);
-                let expires = words.iter().find_map(|word| word.strip_prefix("expires="));
-                let session_expires_s = expires.map(|seconds| seconds.parse().expect("seconds"));
-                let body = rest(2);
-                let body = body.split(" expires=").next().unwrap_or_default();
-                let (code, sdp) = (code.parse().expect("a code"), sdp(body));
-                self.tell(Input::Sip(SipEvent::Reinvited { leg, code, sdp, session_expires_s }));
+                let (body, session) = with_session(&rest(2));
+                let (code, sdp) = (code.parse().expect("a code"), sdp(&body));
+                self.tell(Input::Sip(SipEvent::Reinvited { leg, code, sdp, session }));
             }
             ["refers", uri, ref more @ ..] => {
                 let headers =
@@ -253,6 +268,16 @@ impl Script {
         self.tell(Input::Spoken { leg, prompt, sound });
     }
 
+    /// Gives an order; what is denied is a line of its own.
+    fn order(&mut self, order: Order) {
+        let (outcome, out) = self.sim.order(order);
+        if let Err(denied) = outcome {
+            self.lines.push(format!("denied {:?}: {denied}", denied.kind));
+        }
+        self.lines.extend(render(&self.sim, &out));
+        deliver(&mut self.sim, &mut self.lines);
+    }
+
     fn tell(&mut self, input: Input) {
         let out = self.sim.tell(input);
         self.lines.extend(render(&self.sim, &out));
@@ -278,16 +303,71 @@ fn deliver(sim: &mut Sim, lines: &mut Vec<String>) {
     }
 }
 
+/// An order about a call: `supervise TARGET|sip:… MODE`, `change N MODE`, `change N hears WHOM`, `release N`, where MODE
+/// is `listen`, `barge`, or `whisper PARTY`; `play PARTY MODE until …`, `say PARTY MODE`, `stop N`; `audio`, `audio N missed MS`,
+/// `audio N closes`.
+#[track_caller]
+pub(super) fn order(call: &str, words: &[&str]) -> Order {
+    let call = call.to_owned();
+    let number = |text: &str| text.parse().expect("a number");
+    let party = |word: &str| if word == "caller" { Party::Caller } else { Party::Callee };
+    let play_mode = |word: &str| if word == "duck" { routing::PlayMode::Duck } else { routing::PlayMode::Replace };
+    let mode = |words: &[&str]| match *words {
+        ["listen"] => SupervisorMode::Listen,
+        ["whisper", hearer] => SupervisorMode::Whisper(party(hearer)),
+        ["barge"] => SupervisorMode::Barge,
+        _ => panic!("no such mode: {words:?}"),
+    };
+    match *words {
+        ["supervise", whom, ref rest @ ..] => {
+            let named = || Whom::Target(whom.to_owned());
+            let whom = if whom.starts_with("sip") { Whom::Uri(whom.to_owned()) } else { named() };
+            Order::Supervise { call, whom, mode: mode(rest), hears: Hears::Both }
+        }
+        ["change", supervisor, "hears", whom] => {
+            let hears = Some(if whom == "both" { Hears::Both } else { Hears::Only(party(whom)) });
+            Order::ChangeSupervisor { call, supervisor: number(supervisor), mode: None, hears }
+        }
+        ["change", supervisor, ref rest @ ..] => {
+            Order::ChangeSupervisor { call, supervisor: number(supervisor), mode: Some(mode(rest)), hears: None }
+        }
+        ["release", supervisor] => Order::EndSupervisor { call, supervisor: number(supervisor) },
+        ["play", hearer, how, ref until @ ..] => {
+            let sound = Arc::new(media::Sound { samples: vec![0; 8_000] });
+            let until = Until { speech: until.contains(&"speech"), key: until.contains(&"key") };
+            let sound = PlayedSound::Ready { name: "ordered.wav".to_owned(), sound };
+            Order::Play { call, party: party(hearer), sound, mode: play_mode(how), until }
+        }
+        ["say", hearer, how] => {
+            let (text, language) = ("hello {X-Account}".to_owned(), routing::Language::English);
+            Order::Play {
+                call,
+                party: party(hearer),
+                sound: PlayedSound::Text { text, language },
+                mode: play_mode(how),
+                until: Until::default(),
+            }
+        }
+        ["stop", prompt] => Order::StopPlay { call, prompt: number(prompt) },
+        ["audio"] => Order::OpenAudio { call, layout: "stereo" },
+        ["audio", client, "missed", missed_ms] => {
+            Order::AudioMissed { call, client: number(client), missed_ms: missed_ms.parse().expect("milliseconds") }
+        }
+        ["audio", client, "closes"] => Order::CloseAudio { call, client: number(client) },
+        _ => panic!("no such order: {words:?}"),
+    }
+}
+
 /// An INVITE to `sales` with an offer of everything; words change that: `to=NAME`, `sdp=0,101`, `no-sdp`,
 /// `bad-sdp`, `expires=N`, `hops=N`.
 fn invite(words: &[&str]) -> Invite {
     let mut headers: Vec<Header> = vec![header("X-Account", "7"), header("Subject", "hello")];
-    let (mut number, mut offer, mut session_expires_s) = ("sales", sdp("0 8 101 sendrecv"), None);
-    for word in words {
+    let (words, session) = with_session(&words.join(" "));
+    let (mut number, mut offer) = ("sales", sdp("0 8 101 sendrecv"));
+    for word in words.split_whitespace() {
         match word.split_once('=') {
             Some(("to", value)) => number = value,
             Some(("sdp", value)) => offer = sdp(&format!("{} sendrecv", value.replace(',', " "))),
-            Some(("expires", value)) => session_expires_s = value.parse().ok(),
             Some(("hops", value)) => headers.push(header("Max-Forwards", value)),
             Some(("channel", value)) => headers.push(header("X-PBX-Channel", value)),
             _ => offer = sdp(word),
@@ -295,6 +375,7 @@ fn invite(words: &[&str]) -> Invite {
     }
     Invite {
         request_uri: format!("sip:{number}@192.0.2.1"),
+        hops_left: 69,
         from: "\"Li\" <sip:li@pbx>;tag=1".into(),
         to: format!("<sip:{number}@192.0.2.1>"),
         sip_call_id: "abc@pbx".into(),
@@ -302,9 +383,28 @@ fn invite(words: &[&str]) -> Invite {
         sdp: offer,
         metadata: None,
         is_recording: false,
-        session_expires_s,
+        session,
         replaces: None,
     }
+}
+
+/// The same words without those of the session timer, and what these say: `expires=N`, `by=uac` or `by=uas`, `timer` for
+/// a far end that only knows it, `update` for one that takes UPDATE.
+fn with_session(words: &str) -> (String, SessionTerms) {
+    let (mut rest, mut session) = (Vec::new(), SessionTerms::default());
+    for word in words.split_whitespace() {
+        match word.split_once('=').unwrap_or((word, "")) {
+            ("expires", seconds) => {
+                (session.supported, session.interval_s) = (true, Some(seconds.parse().expect("seconds")));
+            }
+            ("by", "uas") => session.refresher = Some(Refresher::Uas),
+            ("by", _) => session.refresher = Some(Refresher::Uac),
+            ("timer", _) => session.supported = true,
+            ("update", _) => session.takes_update = true,
+            _ => rest.push(word),
+        }
+    }
+    (rest.join(" "), session)
 }
 
 /// A far end's description; see `Script::act`.
@@ -412,7 +512,7 @@ fn name(sim: &Sim, leg: LegId) -> &str {
 
 fn render_sip(sim: &Sim, command: &SipCommand) -> String {
     let shown = |headers: &[Header]| -> String {
-        let hidden = ["X-Calmline-Call", "X-Account", "X-PBX-Channel", "Require", "Warning"];
+        let hidden = ["X-Calmline-Call", "X-Account", "X-PBX-Channel", "Require", "Warning", "Min-SE"];
         let seen = headers.iter().filter(|each| !hidden.contains(&&*each.name));
         seen.map(|each| format!(" {}: {}", each.name, each.value)).collect()
     };
@@ -446,6 +546,7 @@ fn render_sip(sim: &Sim, command: &SipCommand) -> String {
         SipCommand::Reinvite { leg, sdp, headers } => {
             format!("reinvite {} {}{}", name(sim, *leg), brief(sdp), shown(headers))
         }
+        SipCommand::Update { leg, headers } => format!("update {}{}", name(sim, *leg), shown(headers)),
         SipCommand::Probe { leg } => format!("probe {}", name(sim, *leg)),
     }
 }
@@ -484,9 +585,11 @@ fn render_media(sim: &Sim, command: &media::Command) -> String {
             format!("play {} {mode:?}{again}{}", name(sim, *leg), if *key_ends { " until a key" } else { "" })
         }
         media::Command::StopPlay { leg } => format!("stop {}", name(sim, *leg)),
+        media::Command::Copy { leg, on } => format!("copy {} {}", name(sim, *leg), if *on { "on" } else { "off" }),
         media::Command::Tap { leg, on } => format!("tap {} {}", name(sim, *leg), if *on { "on" } else { "off" }),
-        media::Command::Supervise { supervisor, leg, mode } => {
-            format!("supervise {} by {} {mode:?}", name(sim, *leg), name(sim, *supervisor))
+        media::Command::Supervise { supervisor, leg, mode, hears } => {
+            let hears = if *hears == media::Sides::Both { String::new() } else { format!(", hears {hears:?}") };
+            format!("supervise {} by {} {mode:?}{hears}", name(sim, *leg), name(sim, *supervisor))
         }
         media::Command::Press { leg, key } => format!("press {} {key}", name(sim, *leg)),
         media::Command::Secure { leg, on } => format!("secure {} {}", name(sim, *leg), if *on { "on" } else { "off" }),
@@ -519,9 +622,13 @@ fn render_notice(what: &What) -> String {
         What::HandshakeFailed { party, failure, .. } => format!("handshake of {party} failed: {failure}"),
         What::SecureInput { on } => format!("secure input {}", if *on { "on" } else { "off" }),
         What::CodecAsked { party, codec, outcome } => format!("codec {party} {codec} {outcome}"),
-        What::PromptStarted { file, reaction_ms } => format!("prompt {file} started after {reaction_ms}"),
-        What::PromptEnded { file, completed } => format!("prompt {file} ended {completed}"),
-        What::PromptFailed { file, reason } => format!("prompt {file} failed: {reason}"),
+        What::PromptStarted { file, party, reaction_ms, .. } => {
+            format!("prompt {file}{} started after {reaction_ms}", to_callee(party))
+        }
+        What::PromptEnded { file, party, completed, .. } => {
+            format!("prompt {file}{} ended {completed}", to_callee(party))
+        }
+        What::PromptFailed { file, party, reason, .. } => format!("prompt {file}{} failed: {reason}", to_callee(party)),
         What::RerouteStarted { via, target } => format!("reroute {via} {target} started"),
         What::Rerouted { via, target, answer_ms, gap_ms } => {
             format!("rerouted {via} {target} after {answer_ms} gap {gap_ms:?}")
@@ -535,8 +642,29 @@ fn render_notice(what: &What) -> String {
             )
         }
         What::Alert { severity, .. } => format!("alert {severity}"),
+        What::SupervisorCalled { supervisor, target, mode, party, hears } => {
+            format!("supervisor {supervisor} called at {target}: {}", mode_in_words(mode, party, hears))
+        }
+        What::SupervisorJoined { supervisor, answer_ms } => format!("supervisor {supervisor} joined after {answer_ms}"),
+        What::SupervisorChanged { supervisor, mode, party, hears } => {
+            format!("supervisor {supervisor} changed: {}", mode_in_words(mode, party, hears))
+        }
+        What::SupervisorLeft { supervisor, reason } => format!("supervisor {supervisor} left: {reason}"),
+        What::SupervisorFailed { supervisor, reason } => format!("supervisor {supervisor} failed: {reason}"),
+        What::AudioOpened { client, layout } => format!("audio {client} opened {layout}"),
+        What::AudioMissed { client, missed_ms } => format!("audio {client} missed {missed_ms}"),
+        What::AudioClosed { client, lasted_ms } => format!("audio {client} closed after {lasted_ms}"),
         What::CallEnded { reason, talk_ms, peak_level, packets_lost, .. } => {
             format!("ended: {reason}; talk {talk_ms} peak {peak_level} lost {packets_lost}")
         }
     }
+}
+
+fn to_callee(party: &str) -> &str {
+    if party == "callee" { " to the callee" } else { "" }
+}
+
+fn mode_in_words(mode: &str, party: &Option<String>, hears: &str) -> String {
+    let mode = party.as_ref().map_or(mode.to_owned(), |party| format!("{mode} to {party}"));
+    if hears == "both" { mode } else { format!("{mode}, hears {hears}") }
 }

@@ -295,7 +295,6 @@ fn an_answer_that_crosses_our_cancel_is_ended() {
 #[test]
 fn refusals_leave_nothing_behind() {
     for (words, answer) in [
-        ("no-sdp", "488 Not Acceptable Here"),
         ("bad-sdp", "488 Not Acceptable Here"),
         ("sdp=18", "488 Not Acceptable Here"),
         ("to=nowhere", "404 Not Found"),
@@ -305,13 +304,71 @@ fn refusals_leave_nothing_behind() {
     }
     check(
         "> invite expires=60
-        reject 422 Session Interval Too Small: 60 s Min-SE: 90
-        refused 422 Session Interval Too Small: 60 s
+        reject 422 Session Interval Too Small
+        refused 422 Session Interval Too Small
         > drain
         > invite
         reject 503 Draining Retry-After: 5
         refused 503 Draining",
     );
+}
+
+#[test]
+fn a_caller_without_an_offer_answers_ours() {
+    check(
+        "> invite no-sdp
+        open caller
+        started sales after-sales
+        open bot
+        invite bot [0 8 101 sendrecv]
+        > bot rings 183 8
+        configure bot Pcma/8 SendRecv
+        progress 183
+        > bot answers
+        answer [8 0 101 sendrecv]
+        tap caller on
+        answered bot
+        > caller acks 0 8 101 sendrecv
+        configure caller Pcmu/0 SendRecv
+        bridge caller bot
+        reinvite caller [8 0 101 sendrecv]
+        > caller agrees 200 8 101 sendrecv
+        configure caller Pcma/8 SendRecv
+        codec caller PCMA accepted
+        > caller byes
+        close caller
+        bye bot
+        close bot
+        ended: BYE received; talk 0 peak low lost 6",
+    );
+}
+
+#[test]
+fn a_caller_without_an_offer_who_does_not_answer_ours() {
+    for (answer, why) in [
+        ("no-sdp", "nothing"),
+        ("bad-sdp", "description is malformed: expected key=value, found \"this is not SDP\""),
+        ("18 sendrecv", "no common codec: expected one of PCMU, PCMA, found 18"),
+    ] {
+        check(&format!(
+            "> invite no-sdp
+            open caller
+            started sales after-sales
+            open bot
+            invite bot [0 8 101 sendrecv]
+            > bot answers 0
+            configure bot Pcmu/0 SendRecv
+            answer [0 8 101 sendrecv]
+            tap caller on
+            answered bot
+            > caller acks {answer}
+            bye caller
+            close caller
+            bye bot
+            close bot
+            ended: the ACK brought no answer to our offer: {why}; talk 0 peak low lost 6"
+        ));
+    }
 }
 
 #[test]

@@ -10,10 +10,16 @@ use forks::siprec::Seat;
 use media::quality::LegQuality;
 use media::{Codec, LegId, LegStats, PromptId, Sound};
 
-use crate::control::{Command, Control, ControlSettings, Input, Invite, Random, ReplyId, SipCommand, SipEvent, Sounds};
+use crate::control::{
+    Command, Control, ControlSettings, Denied, Done, Input, Invite, Order, Random, ReplyId, SipCommand, SipEvent,
+    Sounds,
+};
 use crate::notice::Notice;
-use crate::pbx::{Dialplan, Order, Place};
-use crate::settings::{AudioTerms, Limits, Parties, Pattern, PbxTerms, PortRange, Returning, Route, Routes, Target};
+use crate::pbx::{self, Dialplan, Place};
+use crate::settings::{
+    AudioTerms, HeaderChanges, Limits, Parties, Pattern, PbxTerms, PortRange, Returning, Route, Routes,
+    SupervisionSettings, Target,
+};
 
 /// Call control and everything around it.
 pub(super) struct Sim {
@@ -26,11 +32,13 @@ pub(super) struct Sim {
     pub(super) replies: BTreeSet<ReplyId>,
     /// Legs with a re-INVITE of ours that has no answer.
     pub(super) reinvites: BTreeSet<LegId>,
+    /// Legs with an UPDATE of ours that has no answer.
+    pub(super) updates: BTreeSet<LegId>,
     pub(super) plays: Vec<(LegId, PromptId)>,
     /// Texts that wait to be spoken.
     pub(super) texts: Vec<(LegId, PromptId)>,
     /// Orders to others that have no answer.
-    pub(super) orders: Vec<Order>,
+    pub(super) orders: Vec<pbx::Order>,
     pub(super) notices: Vec<Notice>,
     pub(super) ports_total: usize,
     next_incoming: u32,
@@ -83,6 +91,7 @@ impl Sim {
             pending: VecDeque::new(),
             replies: BTreeSet::new(),
             reinvites: BTreeSet::new(),
+            updates: BTreeSet::new(),
             plays: Vec::new(),
             texts: Vec::new(),
             orders: Vec::new(),
@@ -102,6 +111,17 @@ impl Sim {
         }
         out.extend(self.keep_time());
         out
+    }
+
+    /// Gives call control one order; carries out what it wants done and returns what came of it.
+    pub(super) fn order(&mut self, order: Order) -> (Result<Done, Denied>, Vec<Command>) {
+        let mut out = Vec::new();
+        let outcome = self.control.order(self.now, order, &mut out);
+        for command in &out {
+            self.carry_out(command);
+        }
+        out.extend(self.keep_time());
+        (outcome, out)
     }
 
     /// Lets time pass, deadline by deadline.
@@ -211,6 +231,10 @@ impl Sim {
                 self.step(*leg, &[SipState::Answered], SipState::Answered);
                 assert!(self.reinvites.insert(*leg), "{leg:?} has an offer that is open");
             }
+            SipCommand::Update { leg, .. } => {
+                self.step(*leg, &[SipState::Answered], SipState::Answered);
+                assert!(self.updates.insert(*leg), "{leg:?} has an UPDATE that is open");
+            }
             SipCommand::Refer { leg, .. } | SipCommand::Inform { leg, .. } | SipCommand::Probe { leg } => {
                 self.step(*leg, &[SipState::Answered], SipState::Answered);
             }
@@ -239,7 +263,9 @@ impl Sim {
                 let known = self.media.insert(*leg, MediaLeg { port: *port, up: true, peer: None });
                 assert!(known.is_none(), "{leg:?} was opened before");
             }
-            media::Command::Configure { leg, .. } | media::Command::Tap { leg, .. } => self.assert_up(*leg),
+            media::Command::Configure { leg, .. }
+            | media::Command::Tap { leg, .. }
+            | media::Command::Copy { leg, .. } => self.assert_up(*leg),
             media::Command::Bridge { a, b } => {
                 self.assert_up(*a);
                 self.assert_up(*b);
@@ -259,7 +285,13 @@ impl Sim {
                 self.end_play(*leg);
             }
             media::Command::Press { leg, .. } | media::Command::Secure { leg, .. } => self.assert_up(*leg),
-            media::Command::Supervise { .. } | media::Command::Send { .. } | media::Command::Key { .. } => {}
+            media::Command::Supervise { supervisor, leg, .. } => {
+                self.assert_up(*supervisor);
+                self.assert_up(*leg);
+                assert_eq!(self.sip[supervisor].state, SipState::Answered, "nobody hears before the answer");
+                assert_eq!(self.media[supervisor].peer, None, "a supervisor is in no call");
+            }
+            media::Command::Send { .. } | media::Command::Key { .. } => {}
             media::Command::Close { leg } => {
                 self.assert_up(*leg);
                 self.end_play(*leg);
@@ -312,6 +344,7 @@ pub(super) fn settings() -> ControlSettings {
         forked: targets.is_empty(),
         scenario: scenario.to_owned(),
         audio: AudioTerms { codecs: vec![Codec::Pcmu, Codec::Pcma], ..AudioTerms::default() },
+        headers: HeaderChanges::default(),
         returning: (name == "moves").then(|| Returning {
             target: "human".to_owned(),
             level: nlu::Level::High,
@@ -325,6 +358,7 @@ pub(super) fn settings() -> ControlSettings {
     };
     ControlSettings {
         address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+        sip_address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
         networks: Vec::new(),
         port_rest: Duration::ZERO,
         fingerprint: None,
@@ -337,11 +371,13 @@ pub(super) fn settings() -> ControlSettings {
             ring: Duration::from_secs(20),
             call: Duration::from_secs(7_200),
             session_check: Duration::from_secs(900),
+            session_expires_s: None,
             retry_after: Duration::from_secs(5),
         },
+        supervision: SupervisionSettings { per_call: 2, uris: vec![Pattern::new("sip:8???@10.0.0.9")] },
         agents: vec![Pattern::new("sip:7*@*")],
         first_stream: Seat::Caller,
-        targets: ["bot", "spare", "human", "desk"].iter().map(|name| target(name)).collect(),
+        targets: ["bot", "spare", "human", "desk", "floor"].iter().map(|name| target(name)).collect(),
         routes: Routes(vec![
             route("sales", &["bot", "spare"], "after-sales"),
             route("money", &["bot"], "finance"),
@@ -450,6 +486,14 @@ then = [{ say = { text = "wait", language = "zh" }, mode = "replace" }, { rerout
 id = "music"
 when = { key = "A" }
 then = [{ prompt = "sorry.wav", mode = "replace" }, { reroute = "bridge", target = "human", hold = "music.wav" }]
+[[rule]]
+id = "briefed"
+when = { key = "C" }
+then = [{ reroute = "bridge", target = "human", whisper = "wait.wav" }]
+[[rule]]
+id = "told"
+when = { key = "D" }
+then = [{ reroute = "bridge", target = "human", whisper = { text = "account {X-Account}", language = "en" } }]
 [[rule]]
 id = "ringback"
 when = { key = "B" }

@@ -31,6 +31,22 @@ fn a_whole_configuration() {
 }
 
 #[test]
+fn certificates_and_passwords_are_looked_at() {
+    let sip = "[sip.tls]\ncertificate = \"us.pem\"\nkey = \"us.key\"\n\
+               [trunks.a]\ncredentials = { user = \"us\", password_file = \"a.password\" }\n";
+    let text = format!("{sip}{MAIN}");
+    let files = [("calmline.toml", text.as_str()), ("policies/p.toml", POLICY), ("us.pem", "no certificate")];
+    check_folder(
+        "certificates",
+        &files,
+        Err(&[
+            "calmline.toml: sip.tls: found certificates: us.pem: no certificate in it, expected a certificate, its key and authorities, PEM",
+            "calmline.toml: trunks.a.credentials: found a.password: No such file or directory (os error 2), expected a password of 1-512 characters",
+        ]),
+    );
+}
+
+#[test]
 fn a_policy_by_itself() {
     check_folder(
         "policy",

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use super::*;
-use crate::settings::{PbxKind, RequestView, SecretSource};
+use crate::settings::{Account, ClientCertificate, PasswordSource, PbxKind, RequestView, SecretSource};
+use crate::shell::sip::{Algorithm, SipTransport};
 
 #[test]
 fn an_empty_file_is_the_default() {
     let settings = Settings::parse("", Path::new("etc/calmline.toml")).expect("good");
-    assert_eq!(settings.sip.listen, SipSettings::default().listen);
+    assert_eq!(settings.sip.listeners, SipSettings::default().listeners);
     assert_eq!(settings.media.external_address, MediaSettings::default().external_address);
     assert!(settings.web.is_none() && !settings.listening.enabled && settings.routes.0.is_empty());
     assert_eq!(settings.policy.folder, Path::new("etc/policies"));
@@ -43,6 +44,9 @@ model = "m.onnx"
 parties = "both"
 [policy]
 folder = "rules"
+[supervision]
+per_call = 3
+uris = ["sip:8???@192.0.2.9", "sip:*@desk.example"]
 [targets.bot]
 uri = "sip:bot@192.0.2.9;transport=udp"
 proxy = "192.0.2.10:5060"
@@ -53,7 +57,7 @@ targets = ["bot"]
 scenario = "s"
 "#;
     let settings = Settings::parse(text, Path::new("/c/calmline.toml")).expect("good");
-    assert_eq!(settings.sip.advertised().to_string(), "192.0.2.20:5060");
+    assert_eq!(settings.sip.shown(settings.sip.listen()).to_string(), "192.0.2.20:5060");
     assert!(settings.sip.trusts("2001:db8::7".parse().expect("an address")));
     assert_eq!(settings.media.address.to_string(), "0.0.0.0");
     assert_eq!(settings.media.external_address.to_string(), "192.0.2.20");
@@ -65,6 +69,8 @@ scenario = "s"
     assert_eq!((settings.listening.enabled, settings.listening.parties), (true, Parties::Both));
     assert_eq!(settings.listening.model.as_deref(), Some(Path::new("/c/m.onnx")));
     assert_eq!(settings.policy.folder, Path::new("/c/rules"));
+    let uris = &settings.supervision.uris;
+    assert_eq!((settings.supervision.per_call, uris.len(), uris[0].matches("sip:8001@192.0.2.9")), (3, 2, true));
     let web = settings.web.expect("a web section");
     assert!(matches!(web.token, TokenSource::File(path) if path == Path::new("/etc/token")));
     assert_eq!(settings.targets["bot"].proxy.map(|proxy| proxy.port()), Some(5060));
@@ -72,10 +78,56 @@ scenario = "s"
 }
 
 #[test]
+fn supervisors_are_two_and_their_addresses_name_a_host() {
+    let none = Settings::parse("", Path::new("calmline.toml")).expect("good").supervision;
+    assert_eq!((none.per_call, none.uris.len()), (2, 0));
+    check("[supervision]\nper_call = 4", &["supervision.per_call: found 4, expected a whole number from 0 to 3"]);
+    for text in ["*", "sip:*", "sip:8*@*", "8001@192.0.2.9", "tel:8001"] {
+        check(
+            &format!("[supervision]\nuris = [\"{text}\"]"),
+            &[&format!(
+                "supervision.uris: found [\"{text}\"], expected a list of patterns of SIP URIs, e.g. [\"sip:8???@192.0.2.10\"]"
+            )],
+        );
+    }
+}
+
+#[test]
+fn a_plain_address_hides_nothing() {
+    for (uri, expected) in [
+        ("sip:8001@192.0.2.9", true),
+        ("sip:8001@192.0.2.9:5060", true),
+        ("sip:+86-138.x_y*#@pbx.example", true),
+        ("sip:8001@pbx.example:5070", true),
+        ("sip:8001@[2001:db8::9]", true),
+        ("sip:8001@[2001:db8::9]:5060", true),
+        ("sip:8001@evil.example;x=@192.0.2.9", false),
+        ("sip:8001@evil@192.0.2.9", false),
+        ("sip:8001:secret@192.0.2.9", false),
+        ("sip:8001@192.0.2.9;transport=tcp", false),
+        ("sip:8001@192.0.2.9?Route=x", false),
+        ("sip:8001%40evil@192.0.2.9", false),
+        ("sip:8001@192.0.2.9 ", false),
+        ("sip:8001@192.0.2.9:0", false),
+        ("sip:8001@192.0.2.9:99999", false),
+        ("sip:8001@[::1", false),
+        ("sip:8001@", false),
+        ("sip:@192.0.2.9", false),
+        ("sip:192.0.2.9", false),
+        ("sips:8001@192.0.2.9", false),
+        ("", false),
+    ] {
+        assert_eq!(crate::settings::is_plain_sip(uri), expected, "{uri}");
+    }
+}
+
+#[test]
 fn names_faults_in_addresses() {
     check(
         "[sip]\nlisten = \"5060\"",
-        &["sip.listen: found \"5060\", expected \"IP:PORT\", e.g. \"192.0.2.20:5060\" or \"[2001:db8::20]:5060\""],
+        &[
+            "sip.listen: found \"5060\", expected \"IP:PORT\", e.g. \"192.0.2.20:5060\" or \"[2001:db8::20]:5060\", or a list of them, each with or without udp://, tcp://, tls://, ws:// or wss:// before it",
+        ],
     );
     check(
         "[sip]\nlisten = \"0.0.0.0:5060\"",
@@ -94,6 +146,87 @@ fn names_faults_in_addresses() {
         &[
             "sip.trusted: found [], expected a list of networks, e.g. [\"10.0.0.0/8\", \"192.0.2.7\"]; \"0.0.0.0/0\" trusts everybody",
         ],
+    );
+}
+
+#[test]
+fn reads_transports_and_trunks() {
+    let text = r#"
+[sip]
+listen = ["udp://0.0.0.0:5060", "udp://[::]:5060", "tcp://0.0.0.0:5060", "tls://0.0.0.0:5061", "wss://0.0.0.0:5063"]
+external_address = ["192.0.2.20", "2001:db8::20"]
+unknown_sources = "forbidden"
+requests_per_s = 20
+dns = ["192.0.2.53:53"]
+origins = ["https://desk.example"]
+[sip.tls]
+certificate = "tls/us.pem"
+key = "tls/us.key"
+authorities = "tls/them.pem"
+minimum = "1.3"
+[trunks.carrier]
+sources = ["198.51.100.0/24"]
+transports = ["tls"]
+client_certificate = "required"
+certificate_names = ["sbc.carrier.example"]
+uri = "sips:carrier.example"
+health_s = 30
+authentication = { user = "them", password_env = "THEM", algorithms = ["SHA-512-256", "MD5"] }
+credentials = { user = "us", password_file = "carrier.password" }
+register = { address = "sip:us@carrier.example", expires_s = 300 }
+[targets.queue]
+uri = "sip:queue@carrier.example;transport=tls"
+trunk = "carrier"
+"#;
+    let settings = Settings::parse(text, Path::new("/c/calmline.toml")).expect("a good configuration");
+    let sip = &settings.sip;
+    assert_eq!(sip.listeners.len(), 5);
+    assert_eq!((sip.listeners[4].transport, sip.listeners[4].address.port()), (SipTransport::Wss, 5063));
+    assert_eq!(sip.shown("[::]:5060".parse().expect("an address")).to_string(), "[2001:db8::20]:5060");
+    let tls = sip.tls.as_ref().expect("a section");
+    assert_eq!((tls.allows_1_2, tls.key.as_path()), (false, Path::new("/c/tls/us.key")));
+    let trunk = &settings.trunks["carrier"];
+    assert_eq!(trunk.client_certificate, ClientCertificate::Required);
+    let authentication = trunk.authentication.as_ref().expect("a section");
+    assert_eq!((authentication.realm.as_str(), authentication.algorithms[0]), ("calmline", Algorithm::Sha512_256));
+    let password = PasswordSource::File("/c/carrier.password".into());
+    assert_eq!(trunk.credentials, Some(Account { user: "us".into(), password }));
+    assert_eq!(trunk.register.as_ref().map(|register| register.expires.as_secs()), Some(300));
+    assert_eq!(settings.targets["queue"].trunk.as_deref(), Some("carrier"));
+}
+
+#[test]
+fn names_faults_in_transports_and_trunks() {
+    check(
+        "[sip]\nlisten = \"tls://127.0.0.1:5061\"",
+        &["sip.tls: found nothing, but a listener for tls, expected a section [sip.tls] with certificate and key"],
+    );
+    check(
+        "[sip]\nlisten = [\"127.0.0.1:5060\", \"127.0.0.2:5060\"]",
+        &["sip.listen: found more than one UDP socket of one address family, expected one for IPv4 and one for IPv6"],
+    );
+    check(
+        "[sip]\nlisten = [\"tcp://127.0.0.1:5060\", \"ws://127.0.0.1:5060\"]",
+        &["sip.listen: found \"127.0.0.1:5060\" twice, expected a socket once"],
+    );
+    check(
+        "[trunks.a]\nhealth_s = 30\nclient_certificate = \"required\"",
+        &[
+            "trunks.a.client_certificate: found no authorities to check it by, expected authorities in [sip.tls]",
+            "trunks.a.health_s: found no uri of the trunk, expected uri = \"sip:…\" beside it: where it is asked",
+        ],
+    );
+    check(
+        "[trunks.a]\ncredentials = { user = \"us\" }",
+        &["trunks.a.credentials.password_file: found nothing, expected password_file or password_env"],
+    );
+    check(
+        "[trunks.a]\nauthentication = { user = \"them\", password_env = \"THEM\" }",
+        &["trunks.a.authentication: found no sources of the trunk, expected sources beside it: where it calls from"],
+    );
+    check(
+        "[targets.a]\nuri = \"sip:a@b\"\ntrunk = \"c\"",
+        &["targets.a.trunk: found \"c\", expected the name of a [trunks.NAME]; there are: "],
     );
 }
 
@@ -313,6 +446,29 @@ fn names_faults_in_pbxes() {
             "targets.t.dialplan: found \"700\", expected \"CONTEXT,EXTENSION\" or \"CONTEXT,EXTENSION,PRIORITY\", e.g. \"queues,700,1\"",
         ],
     );
+}
+
+#[test]
+fn reads_what_is_done_with_headers() {
+    let text = r#"
+        [targets.bot]
+        uri = "sip:bot@10.0.0.9"
+        headers = { pass = ["X-*"], drop = ["x-secret"], identity = "untrusted", hide_hosts = true }
+        [[route]]
+        name = "all"
+        targets = ["bot"]
+        scenario = "general"
+        headers.set = { "X-Tenant" = "shop" }
+    "#;
+    let settings = Settings::parse(text, Path::new("c.toml")).expect("good");
+    let rules = &settings.targets["bot"].headers;
+    assert_eq!((rules.trusted, rules.hides_hosts, rules.pass.len(), rules.changes.drop.len()), (false, true, 1, 1));
+    assert_eq!(settings.routes.0[0].headers.set, [("X-Tenant".to_owned(), "shop".to_owned())]);
+    for set in ["{ Via = \"x\" }", "{ \"X Y\" = \"x\" }", "{ Require = \"100rel\" }", "{ X-Y = 1 }"] {
+        let text = format!("[targets.bot]\nuri = \"sip:bot@10.0.0.9\"\nheaders.set = {set}");
+        let faults = Settings::parse(&text, Path::new("c.toml")).expect_err("a bad table");
+        assert!(faults[0].to_string().starts_with("c.toml: targets.bot.headers.set: found "), "{}", faults[0]);
+    }
 }
 
 #[test]

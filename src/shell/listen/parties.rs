@@ -1,12 +1,13 @@
-//! Who is listened to: written by call control's side, read by the listening thread when it has changed.
+//! Who is listened to and who is copied: written by call control's side, read by the listening and the copying thread
+//! when it has changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use media::{Command, LegId, StreamSettings};
 
-/// The legs whose audio is tapped, with what their packets contain.
+/// The legs whose audio is tapped or copied, with what their packets contain.
 #[derive(Debug, Default)]
 pub struct Parties {
     legs: Mutex<BTreeMap<LegId, Party>>,
@@ -17,6 +18,7 @@ pub struct Parties {
 struct Party {
     settings: Option<StreamSettings>,
     tapped: bool,
+    copied: bool,
 }
 
 impl Parties {
@@ -26,6 +28,7 @@ impl Parties {
         match command {
             Command::Configure { leg, settings } => legs.entry(*leg).or_default().settings = Some(settings.clone()),
             Command::Tap { leg, on } => legs.entry(*leg).or_default().tapped = *on,
+            Command::Copy { leg, on } => legs.entry(*leg).or_default().copied = *on,
             Command::Close { leg } => {
                 legs.remove(leg);
             }
@@ -42,18 +45,21 @@ impl Parties {
         self.version.fetch_add(1, Ordering::Release);
     }
 
-    /// Changes whenever `tapped` would give another answer.
-    pub(super) fn version(&self) -> u64 {
+    /// Changes whenever `tapped` or `copied` would give another answer.
+    pub(in crate::shell) fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
     }
 
     /// Every leg that is listened to now.
     pub(super) fn tapped(&self) -> BTreeMap<LegId, StreamSettings> {
         let legs = self.lock();
-        legs.iter()
-            .filter(|(_, party)| party.tapped)
-            .filter_map(|(leg, party)| Some((*leg, party.settings.clone()?)))
-            .collect()
+        let tapped = legs.iter().filter(|(_, party)| party.tapped);
+        tapped.filter_map(|(leg, party)| Some((*leg, party.settings.clone()?))).collect()
+    }
+
+    /// Every leg whose call is copied now.
+    pub(in crate::shell) fn copied(&self) -> BTreeSet<LegId> {
+        self.lock().iter().filter(|(_, party)| party.copied).map(|(leg, _)| *leg).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<LegId, Party>> {

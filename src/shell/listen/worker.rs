@@ -7,10 +7,10 @@ use std::thread;
 use std::time::Duration;
 
 use media::dtmf::{Detector, Press};
-use media::jitter::JitterBuffer;
+use media::jitter::{JitterBuffer, PieceKind};
 use media::{LegId, StreamSettings};
 use nlu::{Listener, Observation, PartyId};
-use prosody::Frame;
+use prosody::trained::Frame;
 use tokio::sync::mpsc::error::TrySendError;
 use tracing::{info, warn};
 
@@ -166,8 +166,11 @@ impl Worker {
 
     fn listen(&mut self, now: Duration) {
         for (&leg, ear) in &mut self.ears {
-            while ear.buffer.pop(now, &mut self.samples).is_some() {
-                self.listener.push(PartyId(leg.0), &self.samples);
+            while let Some(piece) = ear.buffer.pop(now, &mut self.samples) {
+                match piece.kind {
+                    PieceKind::Concealed => self.listener.push_concealed(PartyId(leg.0), &self.samples),
+                    PieceKind::Heard | PieceKind::Silence => self.listener.push(PartyId(leg.0), &self.samples),
+                }
                 let Some(keys) = &mut ear.keys else { continue };
                 self.linear.clear();
                 self.linear.extend(self.samples.iter().map(|sample| (sample * 32_768.0) as i16));

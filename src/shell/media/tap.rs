@@ -1,28 +1,33 @@
-//! Copies of packets on their way to the listening side: a bounded ring without locks.
+//! Copies of packets on their way to those who listen and record: bounded rings without locks.
 //!
-//! When it is full, the oldest copy makes room and is counted. A listener that is slow, stalled or dead costs copies,
+//! When one is full, the oldest copy makes room and is counted. A reader that is slow, stalled or dead costs copies,
 //! never a packet of the call.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_queue::ArrayQueue;
-use media::TapFrame;
+use media::{CopiedPacket, TapFrame};
 
 /// The ring between the media threads and the listening side.
+pub type TapRing = Ring<TapFrame>;
+/// The ring between the media threads and the copying side.
+pub type CopyRing = Ring<CopiedPacket>;
+
+/// A ring between the media threads and one reader.
 #[derive(Debug)]
-pub struct TapRing {
-    frames: ArrayQueue<TapFrame>,
+pub struct Ring<T> {
+    frames: ArrayQueue<T>,
     dropped: AtomicU64,
 }
 
-impl TapRing {
-    /// A ring for `capacity` packets, at least one; each takes about half a kilobyte.
+impl<T> Ring<T> {
+    /// A ring for `capacity` packets, at least one; each takes three quarters of a kilobyte.
     pub fn new(capacity: usize) -> Self {
         Self { frames: ArrayQueue::new(capacity.max(1)), dropped: AtomicU64::new(0) }
     }
 
     /// Adds a copy; returns the oldest one when it had to make room.
-    pub fn push(&self, frame: TapFrame) -> Option<TapFrame> {
+    pub fn push(&self, frame: T) -> Option<T> {
         let evicted = self.frames.force_push(frame);
         if evicted.is_some() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
@@ -31,7 +36,7 @@ impl TapRing {
     }
 
     /// Takes the oldest copy.
-    pub fn pop(&self) -> Option<TapFrame> {
+    pub fn pop(&self) -> Option<T> {
         self.frames.pop()
     }
 

@@ -170,6 +170,7 @@ impl Stage {
             priority: MediaPriority::Realtime,
             legs_max,
             tap: Arc::clone(&tap),
+            copies: Arc::new(CopyRing::new(64)),
             events: sender,
             clock: Clock::start(),
         };

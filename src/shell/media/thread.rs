@@ -17,7 +17,7 @@ use super::counters::{ThreadCounters, add};
 use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::sockets::{Arrival as Received, Sockets, bind};
-use super::tap::TapRing;
+use super::tap::{CopyRing, TapRing};
 use super::{Clock, MediaOptions, MediaPriority};
 
 pub(super) struct MediaThread {
@@ -33,6 +33,7 @@ pub(super) struct MediaThread {
     began: Option<Duration>,
     outbox: Outbox,
     tap: Arc<TapRing>,
+    copies: Arc<CopyRing>,
     out: Output,
     /// Longer than any packet that is taken, so that what was cut short is refused and what is added has room.
     buffer: [u8; BUFFER_BYTES],
@@ -61,6 +62,7 @@ impl MediaThread {
             began: options.stamps.then(|| options.clock.began()),
             outbox: Outbox::new(options.events.clone()),
             tap: Arc::clone(&options.tap),
+            copies: Arc::clone(&options.copies),
             out: Output::new(),
             buffer: [0; BUFFER_BYTES],
             inbox,
@@ -222,6 +224,10 @@ impl MediaThread {
             if let Some(evicted) = self.tap.push(frame) {
                 self.engine.count_tap_drop(evicted.leg);
             }
+        }
+        for copy in self.out.copies.drain(..) {
+            // The ring counts what had to make room.
+            self.copies.push(copy);
         }
         for tie in &self.out.ties {
             if let Err(error) = self.sockets.tie(socket_of(tie.slot, Channel::Media), tie.to) {

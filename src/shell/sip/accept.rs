@@ -2,39 +2,50 @@
 //!
 //! Answers what needs no call (OPTIONS, refusals), makes legs of INVITEs, and hands the rest to the leg it belongs to.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use media::LegId;
 use rsipstack::sip::prelude::HeadersExt;
-use rsipstack::sip::{Method, Request};
+use rsipstack::sip::{Header as SipHeader, Method, Request};
 use rsipstack::transaction::{Transaction, make_tag};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 
 use super::dialog::Dialog;
+use super::digest::{self, Judgement, Subject};
 use super::exchange;
+use super::guard::{Refused, Who};
 use super::incoming::Answering;
 use super::leg::{Input, Leg, Stage};
-use super::message::{self, Body, Reply};
+use super::message::{self, Body, Reply, session};
 use super::referral;
+use super::reliable::Reliable;
+use super::transport::{Link, SipTransport};
+use super::trunk::Trunk;
 use super::{INCOMING_BIT, Shared};
 use crate::control::{Header, Invite, SipEvent};
 
 /// Deals with one request of the stack.
-pub(super) async fn accept(shared: &Arc<Shared>, transaction: Transaction) {
+pub(super) async fn accept(shared: &Arc<Shared>, mut transaction: Transaction) {
+    // The stack would read it out of Via, which it cannot for IPv6 when the far end has written a name there.
+    transaction.destination = shared.transports.link_back(&transaction).map(|link| link.destination);
     let to_tag = transaction.original.to_header().ok().and_then(|to| message::tag_of(to.value()));
     if let Some(tag) = to_tag {
         return accept_inside(shared, transaction, tag).await;
     }
-    let source = source(&transaction);
-    if !source.is_some_and(|source| (shared.trusted)(source)) {
-        tracing::warn!(?source, method = %transaction.original.method, "refused a request from an unknown source");
-        return refuse(shared, transaction, Reply::code(403)).await;
+    let Some((transaction, trunk)) = admit(shared, transaction).await else { return };
+    if shared.transports.stamper.has_passed(&transaction.original) {
+        note(shared, &transaction, Refused::Loop);
+        return refuse(shared, transaction, Reply::code(482)).await;
+    }
+    // RFC 3261 §8.2.2.3.
+    if let Some(unknown) = message::unknown_extensions(&transaction.original) {
+        let headers = [header("Unsupported", &unknown)];
+        return refuse(shared, transaction, Reply { headers: &headers, ..Reply::code(420) }).await;
     }
     match transaction.original.method {
-        Method::Invite => accept_invite(shared, transaction).await,
+        Method::Invite => accept_invite(shared, transaction, trunk).await,
         Method::Options => {
             let accepted = [header("Accept", message::ACCEPT)];
             refuse(shared, transaction, Reply { headers: &accepted, ..Reply::code(200) }).await;
@@ -46,11 +57,57 @@ pub(super) async fn accept(shared: &Arc<Shared>, transaction: Transaction) {
     }
 }
 
+/// The request again and the trunk that it is of; nothing when its sender is not who it should be, which it has been
+/// told.
+async fn admit(shared: &Arc<Shared>, transaction: Transaction) -> Option<(Transaction, Option<Arc<Trunk>>)> {
+    let authorization = transaction.original.header_value("Authorization");
+    let user = authorization.as_deref().and_then(digest::user_of);
+    let who = match shared.transports.peer(&transaction) {
+        Some(peer) => shared.guard().identify(&peer, user.as_deref()),
+        None => Who::Stranger(Refused::UnknownSource),
+    };
+    let trunk = match who {
+        Who::Known(None) => return Some((transaction, None)),
+        Who::Known(Some(trunk)) => trunk,
+        Who::Stranger(why) => {
+            note(shared, &transaction, why);
+            refuse(shared, transaction, Reply::code(403)).await;
+            return None;
+        }
+    };
+    let Some(demand) = trunk.demand() else { return Some((transaction, Some(trunk))) };
+    let (method, uri) = (transaction.original.method.to_string(), transaction.original.uri.to_string());
+    let judged =
+        authorization.map(|value| shared.guard().judge(demand, Subject { method: &method, uri: &uri }, &value));
+    if judged == Some(Judgement::Proven) {
+        return Some((transaction, Some(trunk)));
+    }
+    if let Some(Judgement::Wrong(why)) = judged {
+        tracing::debug!(trunk = trunk.name, why, "credentials that are none");
+        note(shared, &transaction, Refused::Authentication);
+    }
+    let challenges = shared.guard().challenge(demand, judged == Some(Judgement::Stale));
+    exchange::challenge(shared, transaction, &make_tag().to_string(), challenges).await;
+    None
+}
+
+fn note(shared: &Shared, transaction: &Transaction, why: Refused) {
+    if let Some(peer) = shared.transports.peer(transaction) {
+        let method = transaction.original.method.to_string();
+        shared.guard().note(peer.address, peer.transport, why, Some(&method));
+    }
+}
+
 /// A request inside a dialog goes to its leg.
 async fn accept_inside(shared: &Arc<Shared>, transaction: Transaction, tag: String) {
     let call_id = transaction.original.call_id_header().map(|header| header.value().to_owned());
     let inbox = call_id.ok().and_then(|call_id| shared.legs.inbox_of_dialog(&(call_id, tag)));
     let Some(inbox) = inbox else {
+        // A dialog that nobody knows, from somebody whom nobody knows: a scanner hears nothing.
+        let known = shared.transports.peer(&transaction).is_some_and(|peer| shared.guard().knows(peer.address.ip()));
+        if !known {
+            return note(shared, &transaction, Refused::UnknownSource);
+        }
         return refuse(shared, transaction, Reply::code(481)).await;
     };
     match inbox.try_send(Input::Request(Box::new(transaction))) {
@@ -66,14 +123,11 @@ async fn refuse_input(shared: &Shared, input: Input, code: u16) {
     }
 }
 
-async fn accept_invite(shared: &Arc<Shared>, mut transaction: Transaction) {
+async fn accept_invite(shared: &Arc<Shared>, mut transaction: Transaction, trunk: Option<Arc<Trunk>>) {
     let request = &transaction.original;
-    if message::is_out_of_hops(request) {
+    if message::hops_left(request).is_none() {
+        note(shared, &transaction, Refused::Loop);
         return refuse(shared, transaction, Reply::code(483)).await;
-    }
-    if let Some(unknown) = message::unknown_extensions(request) {
-        let headers = [header("Unsupported", &unknown)];
-        return refuse(shared, transaction, Reply { headers: &headers, ..Reply::code(420) }).await;
     }
     let body = Body::read(&request.headers, &request.body);
     if body.sdp.is_none() && !request.body.is_empty() {
@@ -105,9 +159,13 @@ async fn accept_invite(shared: &Arc<Shared>, mut transaction: Transaction) {
     let id = LegId(number | INCOMING_BIT);
     let key = dialog.key();
     let transaction = Box::new(transaction);
-    let caller = Box::new(exchange::Responder::new(&transaction, dialog.local_tag()));
-    let stage = Stage::Answering(Answering::Ringing { caller, until: Instant::now() + shared.waits.ringing });
-    let (leg, inbox) = Leg::new(id, shared.clone(), dialog, stage);
+    let caller = Box::new(exchange::Responder::new(shared, &transaction, dialog.local_tag()));
+    let flow = flow(shared, &transaction, &dialog);
+    let until = Instant::now() + shared.waits.ringing;
+    let reliable = Box::new(Reliable::new(&transaction.original, shared.waits));
+    let stage = Stage::Answering(Answering::Ringing { caller, until, reliable });
+    let (mut leg, inbox) = Leg::new(id, shared.clone(), dialog, stage);
+    (leg.flow, leg.trunk) = (flow, trunk);
     if !shared.legs.add(id, key, inbox.clone()) {
         tracing::error!(leg = id.0, "a leg number or tag was used twice");
         return refuse(shared, *transaction, Reply::code(500)).await;
@@ -117,11 +175,20 @@ async fn accept_invite(shared: &Arc<Shared>, mut transaction: Transaction) {
     shared.supervise(leg);
 }
 
+/// The connection that an INVITE came by, when the requests of its dialog go back over it: its far end is the caller
+/// itself (it may be behind a NAT, or a browser), or a proxy that stays in the path (RFC 5626, RFC 7118 §5).
+fn flow(shared: &Shared, transaction: &Transaction, dialog: &Dialog) -> Option<Link> {
+    let vias = transaction.original.headers.iter().filter(|header| matches!(header, SipHeader::Via(_))).count();
+    let link = shared.transports.link_back(transaction).filter(|link| link.transport != SipTransport::Udp)?;
+    (vias == 1 || dialog.has_routes()).then_some(link)
+}
+
 /// What call control has to know of an INVITE.
 fn invite(request: &Request, body: Body, replaces: Option<LegId>) -> Option<Invite> {
     let Body { sdp, metadata } = body;
     Some(Invite {
         request_uri: request.uri.to_string(),
+        hops_left: message::hops_left(request)?,
         from: request.from_header().ok()?.value().to_owned(),
         to: request.to_header().ok()?.value().to_owned(),
         sip_call_id: request.call_id_header().ok()?.value().to_owned(),
@@ -129,7 +196,7 @@ fn invite(request: &Request, body: Body, replaces: Option<LegId>) -> Option<Invi
         sdp,
         is_recording: metadata.is_some() || message::is_from_recording_client(request),
         metadata,
-        session_expires_s: message::session_expires_s(request),
+        session: session::terms(request),
         replaces,
     })
 }
@@ -141,19 +208,9 @@ async fn refuse_busy(shared: &Shared, transaction: Transaction) {
 
 /// Answers a request that belongs to no dialog of ours.
 async fn refuse(shared: &Shared, transaction: Transaction, reply: Reply<'_>) {
-    exchange::refuse(transaction, &make_tag().to_string(), &shared.identity, &reply).await;
+    exchange::refuse(shared, transaction, &make_tag().to_string(), &reply).await;
 }
 
 fn header(name: &str, value: &str) -> Header {
     Header { name: name.to_owned(), value: value.to_owned() }
-}
-
-/// Where the request came from.
-fn source(transaction: &Transaction) -> Option<IpAddr> {
-    match transaction.connection.as_ref()? {
-        rsipstack::transport::SipConnection::Udp(connection) => {
-            connection.get_remote_addr()?.get_socketaddr().ok().map(|address| address.ip())
-        }
-        _ => None,
-    }
 }

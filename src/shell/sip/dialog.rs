@@ -2,13 +2,15 @@
 //!
 //! Builds in-dialog requests; sends nothing and keeps no state of calls.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use rsipstack::sip::prelude::{HeadersExt, ToTypedHeader};
 use rsipstack::sip::typed::RecordRoute;
 use rsipstack::sip::{Header as SipHeader, Headers, Method, Request, Response, Uri, Version};
-use rsipstack::transaction::endpoint::EndpointInnerRef;
 use rsipstack::transaction::{make_tag, make_uuid_v4};
 
-use super::message::{self, Identity};
+use super::message;
 use super::referral::Replaces;
 use crate::control::Header;
 
@@ -30,7 +32,10 @@ pub(super) struct Dialog {
     remote_tag: Option<String>,
     target: Uri,
     routes: Vec<String>,
-    local_sequence: u32,
+    /// Shared with whoever has to send a request again with credentials.
+    local_sequence: Sequence,
+    /// Max-Forwards of our requests.
+    hops_left: u8,
     remote_sequence: Option<u32>,
 }
 
@@ -49,7 +54,8 @@ impl Dialog {
             remote_tag: Some(remote_tag),
             target: contact(invite)?,
             routes: route_set(invite),
-            local_sequence: 0,
+            local_sequence: Sequence::default(),
+            hops_left: message::HOPS_MAX,
             remote_sequence: sequence(invite),
         })
     }
@@ -66,9 +72,35 @@ impl Dialog {
             remote_tag: None,
             target,
             routes: Vec::new(),
-            local_sequence: 0,
+            local_sequence: Sequence::default(),
+            hops_left: message::HOPS_MAX,
             remote_sequence: None,
         })
+    }
+
+    /// The address of record `address` and the registrar that is asked to know it; no dialog, but numbered like one.
+    pub(super) fn to_registrar(address: &str, registrar: Uri) -> Option<Self> {
+        let dialog = Self::to_target(&format!("<{address}>"), registrar)?;
+        let domain = Uri { auth: None, params: Vec::new(), ..dialog.target.clone() };
+        Some(Self { remote: format!("<{address}>"), target: domain, ..dialog })
+    }
+
+    /// The dialog that `response` has made of `invite`, which was ours.
+    pub(super) fn of_answer(invite: &Request, response: &Response) -> Option<Self> {
+        let local = invite.from_header().ok()?.value().to_owned();
+        let dialog = Self {
+            call_id: invite.call_id_header().ok()?.value().to_owned(),
+            local_tag: message::tag_of(&local)?,
+            local,
+            remote: String::new(),
+            remote_tag: None,
+            target: contact(response)?,
+            routes: Vec::new(),
+            local_sequence: Sequence(Arc::new(AtomicU32::new(sequence(invite)?))),
+            hops_left: message::HOPS_MAX,
+            remote_sequence: None,
+        };
+        dialog.fork(response)
     }
 
     /// The name by which requests inside this dialog are found.
@@ -115,7 +147,8 @@ impl Dialog {
             remote_tag: None,
             target: contact(response)?,
             routes: Vec::new(),
-            local_sequence: self.local_sequence,
+            local_sequence: self.local_sequence.clone(),
+            hops_left: self.hops_left,
             remote_sequence: None,
         };
         fork.establish(response).then_some(fork)
@@ -150,30 +183,58 @@ impl Dialog {
         }
     }
 
-    /// The next request of this dialog; nothing when the stack has no address to put into Via.
-    pub(super) fn request(
-        &mut self,
-        endpoint: &EndpointInnerRef,
-        identity: &Identity,
-        method: Method,
-        extra: &[Header],
-        sdp: Option<&str>,
-    ) -> Option<Request> {
-        self.local_sequence += 1;
-        let via = endpoint.get_via(None, None).ok()?;
+    /// The next request of this dialog, without Via and Contact, which depend on the way that it takes.
+    pub(super) fn request(&mut self, user_agent: &str, method: Method, extra: &[Header], sdp: Option<&str>) -> Request {
         let mut headers = Headers::default();
-        headers.push(SipHeader::Via(via.into()));
-        headers.push(SipHeader::MaxForwards(70.into()));
+        headers.push(SipHeader::MaxForwards(u32::from(self.hops_left).into()));
         headers.extend(self.routes.iter().map(|route| SipHeader::Route(route.clone().into())).collect());
         headers.push(SipHeader::From(self.local.clone().into()));
         headers.push(SipHeader::To(self.remote.clone().into()));
         headers.push(SipHeader::CallId(self.call_id.clone().into()));
-        headers.push(SipHeader::CSeq(format!("{} {method}", self.local_sequence).into()));
-        headers.push(SipHeader::Contact(identity.contact.clone().into()));
-        message::add_common(&mut headers, identity, extra, sdp.is_some());
+        headers.push(SipHeader::CSeq(format!("{} {method}", self.local_sequence.next()).into()));
+        message::add_common(&mut headers, user_agent, extra, sdp.is_some());
         let body = sdp.map(|sdp| sdp.as_bytes().to_vec()).unwrap_or_default();
         headers.push(SipHeader::ContentLength(message::content_length(&body).into()));
-        Some(Request { method, uri: self.target.clone(), version: Version::V2, headers, body })
+        Request { method, uri: self.target.clone(), version: Version::V2, headers, body }
+    }
+
+    /// Where the next request of this dialog goes: the first proxy of its route set, else the far end itself.
+    pub(super) fn next_uri(&self) -> Uri {
+        let first = self.routes.first().and_then(|route| Uri::try_from(route.trim_matches(['<', '>'])).ok());
+        first.unwrap_or_else(|| self.target.clone())
+    }
+
+    /// Whether proxies have asked to stay in its path.
+    pub(super) fn has_routes(&self) -> bool {
+        !self.routes.is_empty()
+    }
+
+    /// Our own address in it, in angle brackets.
+    pub(super) fn local_address(&self) -> String {
+        let local = &self.local;
+        let uri = local.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map(|(uri, _)| uri);
+        format!("<{}>", uri.or(local.split(';').next()).unwrap_or_default())
+    }
+
+    /// The numbers of its requests.
+    pub(super) fn sequence(&self) -> Sequence {
+        self.local_sequence.clone()
+    }
+
+    /// The beginning of a dialog whose requests may go `hops_left` times further.
+    pub(super) fn with_hops(self, hops_left: u8) -> Self {
+        Self { hops_left, ..self }
+    }
+}
+
+/// The numbers of the requests of one dialog.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sequence(Arc<AtomicU32>);
+
+impl Sequence {
+    /// The next number.
+    pub(super) fn next(&self) -> u32 {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
     }
 }
 

@@ -1,116 +1,154 @@
-//! The UDP socket in front of the stack: answers requests whose method the stack cannot even name.
+//! The door: what is done with the bytes of one message before the stack sees them. Pure.
 //!
-//! `rsipstack` drops a message with an unknown method while parsing; RFC 3261 §8.2.1 wants 405. Everything else passes
-//! through untouched.
+//! Reads as RFC 3261 §25 has it and judges: what is well formed passes in a plain form (long names, one line per
+//! header, one blank), a request that is not gets its answer, anything else is dropped. Knows no socket and no dialog.
+
+mod answer;
+mod head;
+mod values;
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use async_trait::async_trait;
-use rsipstack::Result;
-use rsipstack::platform::net::UdpSocket;
-use rsipstack::sip::Method;
-use rsipstack::transaction::make_tag;
+use self::head::{Head, Start};
 
-use super::Trust;
-use super::message::{ALLOW, with_tag};
+pub(crate) use self::answer::Refusal;
+#[cfg(test)]
+pub(crate) use self::answer::reply_address;
 
-/// Pause after a failed read, so that a broken socket does not spin.
-const ERROR_PAUSE: Duration = Duration::from_millis(10);
+/// The longest message, bytes; what a UDP datagram can hold anyway.
+pub(crate) const MESSAGE_BYTES_MAX: usize = 65_535;
+/// The longest start line and headers together, bytes.
+pub(crate) const HEAD_BYTES_MAX: usize = 16 * 1_024;
+/// The most header lines.
+pub(crate) const HEADERS_MAX: usize = 128;
 
-/// The socket.
-pub(super) struct Door {
-    socket: tokio::net::UdpSocket,
-    trusted: Trust,
+/// Headers whose parameters the stack reads.
+const WITH_PARAMETERS: [&str; 6] = ["Via", "From", "To", "Contact", "Route", "Record-Route"];
+
+/// What becomes of a message.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It is well formed.
+    Pass(Plain),
+    /// It is a request that cannot be served.
+    Refuse(Refusal),
+    /// It deserves no answer; why, in a few words.
+    Drop(&'static str),
 }
 
-impl Door {
-    /// Guards `socket`; strangers get no answer from here.
-    pub(super) fn new(socket: tokio::net::UdpSocket, trusted: Trust) -> Self {
-        Self { socket, trusted }
+/// A message that is well formed, and what the guard asks of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Plain {
+    /// In the form that the stack reads.
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) kind: Kind,
+}
+
+/// Where a message belongs.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// To a request of ours.
+    Response,
+    /// A request inside a dialog: it has a tag in To.
+    Inside,
+    /// A request of this method that belongs to no dialog yet.
+    Begins(String),
+}
+
+/// Judges one message as it was cut out of a datagram, a stream or a WebSocket; `from` is who sent it.
+pub(crate) fn judge(message: &[u8], from: SocketAddr) -> Verdict {
+    let (text, body) = match head::cut(message) {
+        Some((text, body)) if text.len() <= HEAD_BYTES_MAX && message.len() <= MESSAGE_BYTES_MAX => (text, body),
+        Some((text, _)) => return refuse_large(text, from),
+        None => return Verdict::Drop("no end of the headers"),
+    };
+    // Names of people in another encoding than UTF-8 must not cost a call.
+    let text = String::from_utf8_lossy(text);
+    let head = match head::read(&text, body) {
+        Ok(head) => head,
+        Err(unreadable) => return refuse(unreadable, from),
+    };
+    match (&head.start, values::check(&head)) {
+        (_, Ok(())) => Verdict::Pass(Plain { bytes: plain(&head), kind: kind(&head) }),
+        (Start::Request { .. }, Err(fault)) => answer::refuse(&head, fault, from),
+        (Start::Response { .. }, Err(fault)) => Verdict::Drop(fault.why),
     }
 }
 
-#[async_trait]
-impl UdpSocket for Door {
-    async fn recv_from(&self, buffer: &mut [u8]) -> Result<(usize, SocketAddr)> {
-        loop {
-            let (length, source) = match self.socket.recv_from(buffer).await {
-                Ok(received) => received,
-                Err(error) => {
-                    tokio::time::sleep(ERROR_PAUSE).await;
-                    return Err(error.into());
-                }
-            };
-            let Some(response) = refusal(&buffer[..length]) else {
-                return Ok((length, source));
-            };
-            if (self.trusted)(source.ip()) {
-                self.socket.send_to(response.as_bytes(), source).await?;
-            }
+/// Refuses a message of which only the beginning is at hand: the rest is more than we take.
+pub(crate) fn refuse_large(beginning: &[u8], from: SocketAddr) -> Verdict {
+    let text = String::from_utf8_lossy(&beginning[..beginning.len().min(HEAD_BYTES_MAX)]);
+    refuse(head::read_beginning(&text), from)
+}
+
+/// Refuses a request that is well formed, for a reason of the guard's; nothing when nobody can be answered.
+pub(crate) fn turn_away(message: &[u8], from: SocketAddr, code: u16) -> Option<Refusal> {
+    let (text, body) = head::cut(message)?;
+    let text = String::from_utf8_lossy(text);
+    let head = head::read(&text, body).ok()?;
+    match answer::refuse(&head, head::Fault { code, why: "turned away" }, from) {
+        Verdict::Refuse(refusal) => Some(refusal),
+        Verdict::Pass(_) | Verdict::Drop(_) => None,
+    }
+}
+
+fn kind(head: &Head<'_>) -> Kind {
+    let Start::Request { method, .. } = head.start else { return Kind::Response };
+    let to = values::values(head, "To").next().unwrap_or_default();
+    match super::message::tag_of(to) {
+        Some(_) => Kind::Inside,
+        None => Kind::Begins(method.to_owned()),
+    }
+}
+
+fn refuse(unreadable: head::Unreadable<'_>, from: SocketAddr) -> Verdict {
+    match unreadable {
+        head::Unreadable::Drop(why) => Verdict::Drop(why),
+        head::Unreadable::Refuse(head, fault) => answer::refuse(&head, fault, from),
+    }
+}
+
+/// The message in the form the stack reads.
+fn plain(head: &Head<'_>) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEADERS_MAX.max(head.body.len()) + head.body.len() + 1_024);
+    bytes.extend_from_slice(head.start.line().as_bytes());
+    for (name, value) in &head.headers {
+        if !name.eq_ignore_ascii_case("Content-Length") {
+            let value = if WITH_PARAMETERS.contains(&name.as_ref()) { tight(value) } else { value.to_string() };
+            bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }
     }
-
-    async fn send_to(&self, buffer: &[u8], target: SocketAddr) -> Result<usize> {
-        Ok(self.socket.send_to(buffer, target).await?)
-    }
-
-    fn local_addr(&self) -> Result<SocketAddr> {
-        Ok(self.socket.local_addr()?)
-    }
+    bytes.extend_from_slice(format!("Content-Length: {}\r\n\r\n", head.body.len()).as_bytes());
+    bytes.extend_from_slice(head.body);
+    bytes
 }
 
-/// The 405 for a request with an unknown method; nothing for anything else.
-fn refusal(datagram: &[u8]) -> Option<String> {
-    let end = datagram.windows(4).position(|window| window == b"\r\n\r\n")?;
-    let head = std::str::from_utf8(&datagram[..end]).ok()?;
-    let (request_line, headers) = head.split_once("\r\n")?;
-    let mut words = request_line.split(' ');
-    let (method, _uri, version) = (words.next()?, words.next()?, words.next()?);
-    let is_token = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    if version != "SIP/2.0" || words.next().is_some() || !is_token || method.parse::<Method>().is_ok() {
-        return None;
-    }
-    let mut response = String::from("SIP/2.0 405 Method Not Allowed\r\n");
-    for line in headers.split("\r\n") {
-        let (name, value) = line.split_once(':')?;
-        match name.trim().to_ascii_lowercase().as_str() {
-            "via" | "v" | "from" | "f" | "call-id" | "i" | "cseq" => response += &format!("{line}\r\n"),
-            "to" | "t" => response += &format!("To: {}\r\n", with_tag(value.trim(), make_tag().value())),
+/// A value without the blanks around the semicolons and equals signs of its parameters (RFC 3261 §7.3.1), which the
+/// stack does not expect there. What is quoted or in angle brackets stays as it is.
+fn tight(value: &str) -> String {
+    let (mut text, mut closing, mut escaped) = (String::with_capacity(value.len()), None, false);
+    for character in value.chars() {
+        let is_separator = closing.is_none() && [';', '='].contains(&character);
+        if is_separator {
+            text.truncate(text.trim_end().len());
+        } else if closing.is_none() && character == ' ' && text.ends_with([';', '=']) {
+            continue;
+        }
+        text.push(character);
+        match (closing, character) {
+            (None, '"') => closing = Some('"'),
+            (None, '<') => closing = Some('>'),
+            (Some('"'), '\\') if !escaped => {
+                escaped = true;
+                continue;
+            }
+            (Some(end), character) if end == character && !escaped => closing = None,
             _ => {}
         }
+        escaped = false;
     }
-    Some(response + &format!("Allow: {ALLOW}\r\nContent-Length: 0\r\n\r\n"))
+    text
 }
 
 #[cfg(test)]
-mod tests {
-    use super::refusal;
-
-    #[test]
-    fn unknown_method() {
-        let response = refusal(
-            b"FLY sip:a@b SIP/2.0\r\nVia: SIP/2.0/UDP c;branch=z9hG4bKx\r\nFrom: <sip:c@d>;tag=1\r\nTo: <sip:a@b>\r\n\
-              Call-ID: x\r\nCSeq: 1 FLY\r\nMax-Forwards: 70\r\n\r\n",
-        )
-        .expect("FLY is no method");
-        assert!(response.starts_with("SIP/2.0 405 Method Not Allowed\r\nVia: SIP/2.0/UDP c;branch=z9hG4bKx\r\n"));
-        assert!(response.contains("\r\nTo: <sip:a@b>;tag="), "{response}");
-        assert!(response.contains("\r\nCSeq: 1 FLY\r\n") && !response.contains("Max-Forwards"), "{response}");
-    }
-
-    #[test]
-    fn everything_else_passes() {
-        check(b"OPTIONS sip:a@b SIP/2.0\r\nTo: <sip:a@b>\r\n\r\n");
-        check(b"SIP/2.0 200 OK\r\nTo: <sip:a@b>\r\n\r\n");
-        check(b"FLY sip:a@b SIP/2.0\r\nno end");
-        check(b"F\xff sip:a@b SIP/2.0\r\nTo: x\r\n\r\n");
-        check(b"\r\n\r\n");
-        check(b"");
-    }
-
-    #[track_caller]
-    fn check(datagram: &[u8]) {
-        assert_eq!(refusal(datagram), None);
-    }
-}
+mod tests;

@@ -4,21 +4,26 @@
 //! its leg is gone, so that retransmissions are still answered.
 
 use std::fmt;
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::Arc;
 
-use rsipstack::sip::{Method, Request, Response, SipMessage, StatusCode, StatusCodeKind};
+use rsipstack::platform::CancellationToken;
+use rsipstack::sip::{Method, Request, Response, SipMessage, StatusCode, StatusCodeKind, Uri};
 use rsipstack::transaction::Transaction;
-use rsipstack::transaction::endpoint::EndpointInnerRef;
 use rsipstack::transaction::key::{TransactionKey, TransactionRole};
 use rsipstack::transaction::transaction::{TransactionEvent, TransactionEventSender};
-use rsipstack::transport::SipAddr;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::dialog;
+use super::dialog::Sequence;
 use super::leg::Input;
-use super::message::{self, Identity, Reply};
+use super::message::{self, Identity, Reply, session};
+use super::transport::Link;
+use super::trunk::Trunk;
+use super::{Shared, dialog, vouch};
+use crate::control::{Description, SessionTerms};
+
+/// How often one request is sent again with credentials: a nonce may be old once.
+const TRIES_MAX: usize = 3;
 
 /// What became of a request of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,11 +32,14 @@ pub(super) struct Outcome {
     pub(super) code: u16,
     /// Its reason phrase.
     pub(super) reason: String,
+    /// What it says of the session timer.
+    pub(super) session: SessionTerms,
 }
 
 impl Outcome {
-    fn new(code: u16, reason: &str) -> Self {
-        Self { code, reason: reason.to_owned() }
+    /// As if the far end had said so.
+    pub(super) fn new(code: u16, reason: &str) -> Self {
+        Self { code, reason: reason.to_owned(), session: SessionTerms::default() }
     }
 }
 
@@ -41,15 +49,17 @@ pub(super) enum CallNews {
     Response(Box<Response>),
     /// It could not be sent.
     Unsent,
+    /// The connection went away before the answer.
+    Lost,
     /// The transaction is over.
     Over,
 }
 
 /// News of a request that we answer ourselves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ServerNews {
-    /// The ACK of our final response.
-    Acknowledged,
+    /// The ACK of our final response, with its body when that is SDP.
+    Acknowledged(Option<Description>),
     /// A CANCEL, already answered with 200.
     Cancelled,
     /// The transaction is over.
@@ -61,6 +71,8 @@ pub(super) struct Responder {
     request: Request,
     queue: TransactionEventSender,
     tag: String,
+    /// Who we are on the way that the request came by.
+    identity: Identity,
 }
 
 impl fmt::Debug for Responder {
@@ -72,97 +84,272 @@ impl fmt::Debug for Responder {
 
 impl Responder {
     /// For `transaction`, which `drive_server` drives; `tag` is our tag in To.
-    pub(super) fn new(transaction: &Transaction, tag: &str) -> Self {
-        Self { request: transaction.original.clone(), queue: transaction.tu_sender.clone(), tag: tag.to_owned() }
+    pub(super) fn new(shared: &Shared, transaction: &Transaction, tag: &str) -> Self {
+        let (request, queue) = (transaction.original.clone(), transaction.tu_sender.clone());
+        Self { request, queue, tag: tag.to_owned(), identity: shared.identity(transaction) }
     }
 
     /// Sends a response; retransmissions are the stack's business.
-    pub(super) fn respond(&self, identity: &Identity, reply: &Reply<'_>) {
-        let response = message::response(&self.request, &self.tag, identity, reply);
+    pub(super) fn respond(&self, reply: &Reply<'_>) {
+        let response = message::response(&self.request, &self.tag, &self.identity, reply);
         if self.queue.send(TransactionEvent::Respond(response)).is_err() {
             tracing::debug!(code = reply.code, "the transaction was over before its response");
         }
     }
 }
 
-/// A client transaction for `request`.
-pub(super) fn client(
-    endpoint: &EndpointInnerRef,
-    request: Request,
-    destination: Option<SocketAddr>,
-) -> Option<Box<Transaction>> {
+/// The way that a request takes.
+#[derive(Clone)]
+pub(super) enum Way {
+    /// This one.
+    Link(Link),
+    /// Of a request inside a dialog: the connection that it came by, while that is up, else where the URI leads.
+    Dialog {
+        /// The connection.
+        flow: Option<Link>,
+        /// The URI.
+        next: Uri,
+    },
+}
+
+impl Way {
+    async fn open(&self, shared: &Shared) -> Result<Link, String> {
+        match self {
+            Way::Link(link) => Ok(link.clone()),
+            Way::Dialog { flow: Some(flow), .. } if flow.is_open() => Ok(flow.clone()),
+            Way::Dialog { next, .. } => shared.router.open(next).await,
+        }
+    }
+}
+
+/// What a request is sent again with when it is challenged.
+#[derive(Debug, Clone)]
+pub(super) struct Voucher {
+    /// Whose credentials.
+    pub(super) trunk: Option<Arc<Trunk>>,
+    /// The numbers of its dialog's requests.
+    pub(super) sequence: Sequence,
+}
+
+impl Voucher {
+    /// `request` with credentials, when `response` asks for them and they are at hand.
+    pub(super) fn again(&self, request: &Request, response: &Response) -> Option<Request> {
+        let own = self.trunk.as_ref()?.own.as_ref()?;
+        vouch::again(request, response, own, || self.sequence.next())
+    }
+}
+
+/// A client transaction for `request`, which has no Via yet, over `link`.
+pub(super) fn client(shared: &Shared, mut request: Request, link: &Link) -> Option<Box<Transaction>> {
+    shared.transports.stamper.stamp(&mut request, link);
+    client_as_is(shared, request, link)
+}
+
+fn client_as_is(shared: &Shared, request: Request, link: &Link) -> Option<Box<Transaction>> {
     let key = TransactionKey::from_request(&request, TransactionRole::Client).ok()?;
-    let mut transaction = Transaction::new_client(key, request, endpoint.clone(), None);
-    transaction.destination = destination.map(udp);
+    let connection = Some(link.connection.clone());
+    let mut transaction = Transaction::new_client(key, request, shared.endpoint.clone(), connection);
+    transaction.destination = Some(link.destination.clone());
     Some(Box::new(transaction))
 }
 
 /// Sends a request other than INVITE and waits for its final response (at most 64*T1, 32 s).
-pub(super) async fn exchange(endpoint: EndpointInnerRef, request: Request, destination: Option<SocketAddr>) -> Outcome {
-    let Some(mut transaction) = client(&endpoint, request, destination) else {
-        return Outcome::new(408, "not sendable");
-    };
-    if let Err(error) = transaction.send().await {
-        return Outcome::new(408, &format!("not sent: {error}"));
+pub(super) async fn exchange(shared: &Shared, request: Request, way: &Way, voucher: &Voucher) -> Outcome {
+    match converse(shared, request, way, voucher).await {
+        Some(response) => {
+            let (code, reason) = message::code_and_reason(&response);
+            Outcome { code, reason, session: session::terms(&response) }
+        }
+        None => Outcome::new(408, "No answer"),
     }
-    while let Some(received) = transaction.receive().await {
+}
+
+/// As `exchange`, with the whole final response; nothing when there is none.
+pub(super) async fn converse(shared: &Shared, mut request: Request, way: &Way, voucher: &Voucher) -> Option<Response> {
+    for _ in 1..TRIES_MAX {
+        let response = once(shared, &request, way).await?;
+        match voucher.again(&request, &response) {
+            Some(again) => request = again,
+            None => return Some(response),
+        }
+    }
+    once(shared, &request, way).await
+}
+
+async fn once(shared: &Shared, request: &Request, way: &Way) -> Option<Response> {
+    let link = match way.open(shared).await {
+        Ok(link) => link,
+        Err(why) => {
+            tracing::debug!(method = %request.method, why, "a request leads nowhere");
+            return None;
+        }
+    };
+    final_response(client(shared, request.clone(), &link)?, &link).await
+}
+
+async fn final_response(mut transaction: Box<Transaction>, link: &Link) -> Option<Response> {
+    transaction.send().await.inspect_err(|error| tracing::debug!(%error, "a request was not sent")).ok()?;
+    let closed = link.closed();
+    loop {
+        let received = tokio::select! {
+            biased;
+            received = transaction.receive() => received?,
+            () = cancelled(closed.as_ref()) => return None,
+        };
         if let SipMessage::Response(response) = received
             && response.status_code.kind() != StatusCodeKind::Provisional
         {
-            let (code, reason) = message::code_and_reason(&response);
-            return Outcome { code, reason };
+            return Some(response);
         }
     }
-    Outcome::new(408, "No answer")
 }
 
-/// Sends an INVITE and tells `inbox` everything that comes back, until the transaction is over.
-pub(super) async fn drive_invite(mut transaction: Box<Transaction>, inbox: mpsc::Sender<Input>) {
+/// Cancels an INVITE that was sent over `link`; the INVITE itself ends with its own final response.
+pub(super) async fn cancel(shared: Arc<Shared>, invite: Request, link: Link) {
+    let Some(transaction) = client_as_is(&shared, dialog::cancel_of(&invite), &link) else { return };
+    let response = final_response(transaction, &link).await;
+    tracing::debug!(code = response.map(|response| response.status_code.code()), "CANCEL is over");
+}
+
+async fn cancelled(token: Option<&CancellationToken>) {
+    match token {
+        Some(token) => token.cancelled().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Sends an INVITE and tells `inbox` everything that comes back, until the transaction is over; `attempt` is which of
+/// the leg's INVITEs it is.
+///
+/// When the leg is over before, a call that comes of it all the same is taken down: it must neither ring nor be up.
+pub(super) async fn drive_invite(
+    shared: Arc<Shared>,
+    mut transaction: Box<Transaction>,
+    link: Link,
+    attempt: usize,
+    inbox: mpsc::Sender<Input>,
+) {
     if let Err(error) = transaction.send().await {
         tracing::warn!(%error, "INVITE not sent");
-        tell(&inbox, Input::Call(CallNews::Unsent)).await;
+        tell(&inbox, Input::Call(attempt, CallNews::Unsent)).await;
         return;
     }
-    while let Some(received) = transaction.receive().await {
-        if let SipMessage::Response(response) = received {
-            tell(&inbox, Input::Call(CallNews::Response(Box::new(response)))).await;
+    let (closed, mut is_final, mut last_dismissed) = (link.closed(), false, 0);
+    loop {
+        let received = tokio::select! {
+            biased;
+            received = transaction.receive() => received,
+            () = cancelled(closed.as_ref()), if !is_final => {
+                return tell(&inbox, Input::Call(attempt, CallNews::Lost)).await;
+            }
+        };
+        match received {
+            Some(SipMessage::Response(response)) => {
+                is_final |= response.status_code.kind() != StatusCodeKind::Provisional;
+                let news = Input::Call(attempt, CallNews::Response(Box::new(response.clone())));
+                // A repeated ringing or answer is nothing new.
+                let class = response.status_code.code() / 100;
+                if inbox.send(news).await.is_err() && class > last_dismissed {
+                    last_dismissed = class;
+                    dismiss(&shared, &transaction.original, &response, &link);
+                }
+            }
+            Some(SipMessage::Request(_)) => {}
+            None => break,
         }
     }
-    tell(&inbox, Input::Call(CallNews::Over)).await;
+    tell(&inbox, Input::Call(attempt, CallNews::Over)).await;
 }
 
-/// Sends a re-INVITE and tells `inbox` its final response; one that rings for longer than `patience` is cancelled.
-pub(super) async fn drive_reinvite(mut transaction: Box<Transaction>, patience: Duration, inbox: mpsc::Sender<Input>) {
+/// Takes down the call of an INVITE whose leg is over.
+fn dismiss(shared: &Arc<Shared>, invite: &Request, response: &Response, link: &Link) {
+    match response.status_code.code() {
+        // It may be answered all the same.
+        100..200 => drop(tokio::spawn(cancel(shared.clone(), invite.clone(), link.clone()))),
+        200..300 => {
+            let Some(mut dialog) = dialog::Dialog::of_answer(invite, response) else { return };
+            let bye = dialog.request(shared.user_agent(), Method::Bye, &[], None);
+            let flow = Some(link.clone()).filter(|link| link.closed().is_some());
+            let way = Way::Dialog { flow, next: dialog.next_uri() };
+            let (shared, voucher) = (shared.clone(), Voucher { trunk: None, sequence: dialog.sequence() });
+            tokio::spawn(async move { exchange(&shared, bye, &way, &voucher).await });
+        }
+        _ => {}
+    }
+}
+
+/// Sends a re-INVITE and tells `inbox` its final response; one that rings for longer than the leg waits is cancelled.
+pub(super) async fn drive_reinvite(
+    shared: Arc<Shared>,
+    mut request: Request,
+    way: Way,
+    voucher: Voucher,
+    inbox: mpsc::Sender<Input>,
+) {
+    for _ in 0..TRIES_MAX {
+        let link = way.open(&shared).await.inspect_err(|why| tracing::warn!(why, "re-INVITE not sent")).ok();
+        let transaction = link.as_ref().and_then(|link| client(&shared, request.clone(), link));
+        let (Some(link), Some(transaction)) = (link, transaction) else { break };
+        let is_challenge = |response: &Response| voucher.again(&request, response);
+        match reinvite_once(&shared, transaction, link, is_challenge, &inbox).await {
+            Some(again) => request = again,
+            None => return,
+        }
+    }
+    tell(&inbox, Input::Reinvited(None)).await;
+}
+
+/// The request that is to be sent instead, when it was challenged; else everything has been told.
+async fn reinvite_once(
+    shared: &Arc<Shared>,
+    mut transaction: Box<Transaction>,
+    link: Link,
+    is_challenge: impl Fn(&Response) -> Option<Request>,
+    inbox: &mpsc::Sender<Input>,
+) -> Option<Request> {
     if let Err(error) = transaction.send().await {
         tracing::warn!(%error, "re-INVITE not sent");
-        return tell(&inbox, Input::Reinvited(None)).await;
+        tell(inbox, Input::Reinvited(None)).await;
+        return None;
     }
-    let mut inbox = Some(inbox);
+    let (mut is_told, closed) = (false, link.closed());
     let mut canceller: Option<JoinHandle<()>> = None;
-    while let Some(received) = transaction.receive().await {
-        let SipMessage::Response(response) = received else { continue };
+    loop {
+        let received = tokio::select! {
+            biased;
+            received = transaction.receive() => received,
+            () = cancelled(closed.as_ref()), if !is_told => None,
+        };
+        let response = match received {
+            Some(SipMessage::Response(response)) => response,
+            Some(SipMessage::Request(_)) => continue,
+            None => break,
+        };
         if response.status_code.kind() == StatusCodeKind::Provisional {
             // Only now may it be cancelled (RFC 3261 §9.1).
-            let (endpoint, cancel) = (transaction.endpoint_inner.clone(), dialog::cancel_of(&transaction.original));
-            canceller.get_or_insert_with(|| tokio::spawn(cancel_after(patience, endpoint, cancel)));
-        } else if let Some(inbox) = inbox.take() {
-            tell(&inbox, Input::Reinvited(Some(Box::new(response)))).await;
+            let (shared, invite, link) = (shared.clone(), transaction.original.clone(), link.clone());
+            canceller.get_or_insert_with(|| tokio::spawn(cancel_after(shared, invite, link)));
+        } else if !is_told {
+            if let Some(again) = is_challenge(&response) {
+                return Some(again);
+            }
+            is_told = true;
+            tell(inbox, Input::Reinvited(Some(Box::new(response)))).await;
         }
-        if inbox.is_none()
-            && let Some(canceller) = canceller.take()
-        {
+        if is_told && let Some(canceller) = canceller.take() {
             canceller.abort();
         }
     }
-    if let Some(inbox) = inbox {
-        tell(&inbox, Input::Reinvited(None)).await;
+    if !is_told {
+        tell(inbox, Input::Reinvited(None)).await;
     }
+    None
 }
 
-async fn cancel_after(patience: Duration, endpoint: EndpointInnerRef, cancel: Request) {
-    tokio::time::sleep(patience).await;
-    let outcome = exchange(endpoint, cancel, None).await;
-    tracing::debug!(code = outcome.code, "a re-INVITE that rang was cancelled");
+async fn cancel_after(shared: Arc<Shared>, invite: Request, link: Link) {
+    tokio::time::sleep(shared.waits.reinvite).await;
+    tracing::debug!("a re-INVITE that rings is cancelled");
+    cancel(shared, invite, link).await;
 }
 
 /// Keeps a request of the far end alive until it is over; `name` makes the news known to `inbox`.
@@ -191,7 +378,10 @@ pub(super) async fn drive_server(
             None => break,
         };
         match request.method {
-            Method::Ack => tell(&inbox, name(ServerNews::Acknowledged)).await,
+            Method::Ack => {
+                let sdp = message::sdp(&request.headers, &request.body);
+                tell(&inbox, name(ServerNews::Acknowledged(sdp))).await;
+            }
             Method::Cancel => tell(&inbox, name(ServerNews::Cancelled)).await,
             _ => {}
         }
@@ -212,14 +402,21 @@ async fn tell(inbox: &mpsc::Sender<Input>, input: Input) {
 }
 
 /// Answers a request at once; an INVITE's refusal is not retransmitted, only repeated when the INVITE is.
-pub(super) async fn refuse(mut transaction: Transaction, tag: &str, identity: &Identity, reply: &Reply<'_>) {
-    let response = message::response(&transaction.original, tag, identity, reply);
+pub(super) async fn refuse(shared: &Shared, mut transaction: Transaction, tag: &str, reply: &Reply<'_>) {
+    let response = message::response(&transaction.original, tag, &shared.identity(&transaction), reply);
     if let Err(error) = transaction.respond(response).await {
         tracing::debug!(%error, code = reply.code, "response not sent");
     }
 }
 
-/// The address as the stack wants it.
-fn udp(address: SocketAddr) -> SipAddr {
-    SipAddr { r#type: Some(rsipstack::sip::Transport::Udp), ..SipAddr::from(address) }
+/// Asks for credentials; `challenges` are the values of WWW-Authenticate.
+pub(super) async fn challenge(shared: &Shared, mut transaction: Transaction, tag: &str, challenges: Vec<String>) {
+    let identity = shared.identity(&transaction);
+    let mut response = message::response(&transaction.original, tag, &identity, &Reply::code(401));
+    for value in challenges {
+        response.headers.push(rsipstack::sip::Header::WwwAuthenticate(value.into()));
+    }
+    if let Err(error) = transaction.respond(response).await {
+        tracing::debug!(%error, "401 not sent");
+    }
 }

@@ -2,12 +2,14 @@
 
 use std::ops::ControlFlow;
 
+use rsipstack::sip::Request;
 use tokio::time::Instant;
 
 use super::exchange::{Responder, ServerNews};
 use super::leg::{End, Flow, Leg, Stage};
-use super::message::Reply;
-use crate::control::{Header, SipEvent};
+use super::message::{Reply, session};
+use super::reliable::Reliable;
+use crate::control::{Description, Header, SipEvent};
 
 /// Where the answer to the INVITE is.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub(super) enum Answering {
         caller: Box<Responder>,
         /// Until when call control must have said its final word.
         until: Instant,
+        /// What is said before that.
+        reliable: Box<Reliable>,
     },
     /// 200 sent, no ACK yet; with the hang-up that call control wants as soon as that is allowed.
     Answered {
@@ -28,18 +32,43 @@ pub(super) enum Answering {
 
 impl Leg {
     /// Sends a provisional response.
-    pub(super) fn progress(&self, code: u16, sdp: Option<&str>) {
-        if let Stage::Answering(Answering::Ringing { caller, .. }) = &self.stage {
-            caller.respond(&self.shared.identity, &Reply { sdp, ..Reply::code(code.clamp(101, 199)) });
+    pub(super) fn progress(&mut self, code: u16, sdp: Option<&Description>) {
+        if let Stage::Answering(Answering::Ringing { caller, reliable, .. }) = &mut self.stage {
+            reliable.progress(caller, code.clamp(101, 199), sdp);
         }
     }
 
-    /// Sends 200.
-    pub(super) fn answer(&mut self, sdp: &str, headers: &[Header]) {
-        let Stage::Answering(Answering::Ringing { caller, .. }) = &self.stage else {
+    /// A PRACK of the caller; true when it acknowledges what waits for one.
+    pub(super) fn acknowledged(&mut self, request: &Request) -> bool {
+        let Stage::Answering(Answering::Ringing { caller, reliable, .. }) = &mut self.stage else { return false };
+        let is_expected = reliable.acknowledge(caller, session::acknowledged(request));
+        if let Some((sdp, headers)) = reliable.take_answer() {
+            self.answer(&sdp, &headers);
+        }
+        is_expected
+    }
+
+    /// Sends again what has no PRACK; a caller who never sends one is refused (RFC 3262 §3).
+    pub(super) fn insist(&mut self, now: Instant) -> Flow {
+        let Stage::Answering(Answering::Ringing { caller, reliable, .. }) = &mut self.stage else {
+            return ControlFlow::Continue(());
+        };
+        if reliable.handle_deadline(caller, now) {
+            return ControlFlow::Continue(());
+        }
+        tracing::warn!(leg = self.id.0, "no PRACK for a provisional response");
+        self.reject(504, "", &[])
+    }
+
+    /// Sends 200, as soon as the caller has acknowledged what went before.
+    pub(super) fn answer(&mut self, sdp: &Description, headers: &[Header]) {
+        let Stage::Answering(Answering::Ringing { caller, reliable, .. }) = &mut self.stage else {
             return tracing::debug!(leg = self.id.0, "nothing to answer any more");
         };
-        caller.respond(&self.shared.identity, &Reply { headers, sdp: Some(sdp), ..Reply::code(200) });
+        if reliable.holds(sdp, headers) {
+            return;
+        }
+        caller.respond(&Reply { headers, sdp: Some(sdp), ..Reply::code(200) });
         self.stage = Stage::Answering(Answering::Answered { bye: None });
     }
 
@@ -49,7 +78,7 @@ impl Leg {
             return self.hang_up(None);
         };
         let code = code.clamp(300, 699);
-        caller.respond(&self.shared.identity, &Reply { reason, headers, ..Reply::code(code) });
+        caller.respond(&Reply { reason, headers, ..Reply::code(code) });
         ControlFlow::Break(End::Ended(format!("rejected with {code}")))
     }
 
@@ -57,7 +86,7 @@ impl Leg {
     pub(super) fn redirect(&mut self, uri: &str, headers: &[Header]) -> Flow {
         let Stage::Answering(Answering::Ringing { caller, .. }) = &self.stage else { return self.hang_up(None) };
         let reply = Reply { headers, contact: Some(uri), ..Reply::code(302) };
-        caller.respond(&self.shared.identity, &reply);
+        caller.respond(&reply);
         ControlFlow::Break(End::Ended("sent elsewhere with 302".to_owned()))
     }
 
@@ -65,15 +94,15 @@ impl Leg {
     pub(super) async fn handle_caller(&mut self, news: ServerNews) -> Flow {
         match (&mut self.stage, news) {
             (Stage::Answering(Answering::Ringing { caller, .. }), ServerNews::Cancelled) => {
-                caller.respond(&self.shared.identity, &Reply::code(487));
+                caller.respond(&Reply::code(487));
                 ControlFlow::Break(End::Cancelled)
             }
             (Stage::Answering(Answering::Ringing { .. }), ServerNews::Over) => {
                 ControlFlow::Break(End::Ended("the INVITE was lost".to_owned()))
             }
-            (Stage::Answering(Answering::Answered { bye }), ServerNews::Acknowledged) => {
+            (Stage::Answering(Answering::Answered { bye }), ServerNews::Acknowledged(sdp)) => {
                 let bye = bye.take();
-                self.tell(SipEvent::Confirmed { leg: self.id }).await;
+                self.tell(SipEvent::Confirmed { leg: self.id, sdp }).await;
                 self.come_up().await?;
                 match bye {
                     Some(reason) => self.hang_up(reason),

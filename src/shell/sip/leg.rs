@@ -21,10 +21,12 @@ use self::inside::Offer;
 use self::refer::{Referral, Served};
 use super::Shared;
 use super::dialog::Dialog;
-use super::exchange::{self, CallNews, Outcome, Responder, ServerNews};
+use super::exchange::{self, CallNews, Outcome, Responder, ServerNews, Voucher, Way};
 use super::incoming::Answering;
 use super::message;
 use super::outgoing::Calling;
+use super::transport::Link;
+use super::trunk::Trunk;
 use crate::control::SipCommand;
 use crate::control::{Header, ReplyId, SipEvent};
 
@@ -40,10 +42,16 @@ pub(super) struct Waits {
     pub(super) reply: Duration,
     /// A cancelled INVITE, for its final response.
     pub(super) cancel: Duration,
+    /// A place that an INVITE was sent to, for its first word, when there is another place.
+    pub(super) hop: Duration,
     /// A BYE, for its response; the leg is over anyway then.
     pub(super) bye: Duration,
     /// A re-INVITE of ours that rings, until it is cancelled.
     pub(super) reinvite: Duration,
+    /// A provisional response, for its PRACK, until it is first sent again; each time after that is twice as long.
+    pub(super) repeat: Duration,
+    /// A provisional response, for its PRACK, in all: 64·T1 (RFC 3262 §3).
+    pub(super) acknowledgement: Duration,
 }
 
 impl Default for Waits {
@@ -52,8 +60,11 @@ impl Default for Waits {
             ringing: Duration::from_secs(300),
             reply: Duration::from_secs(5),
             cancel: Duration::from_secs(32),
+            hop: Duration::from_secs(4),
             bye: Duration::from_secs(4),
             reinvite: Duration::from_secs(20),
+            repeat: Duration::from_millis(500),
+            acknowledgement: Duration::from_secs(32),
         }
     }
 }
@@ -64,8 +75,8 @@ pub(super) enum Input {
     Command(SipCommand),
     /// A request inside the dialog.
     Request(Box<Transaction>),
-    /// News of the INVITE that we sent.
-    Call(CallNews),
+    /// News of an INVITE that we sent: which one, counted from the first place that was tried.
+    Call(usize, CallNews),
     /// News of the INVITE that we answer.
     Caller(ServerNews),
     /// News of a re-INVITE or UPDATE that we answer.
@@ -94,6 +105,10 @@ pub(super) enum Errand {
     },
     /// INFO or MESSAGE.
     Inform,
+    /// UPDATE without an offer.
+    Refresh,
+    /// PRACK.
+    Acknowledgement,
 }
 
 /// How a leg ends; told to call control once.
@@ -140,6 +155,10 @@ pub(super) struct Leg {
     pub(super) shared: Arc<Shared>,
     pub(super) dialog: Dialog,
     pub(super) stage: Stage,
+    /// The connection that its first request came by, when the requests of the dialog are to go back over it.
+    pub(super) flow: Option<Link>,
+    /// The neighbour at its other end.
+    pub(super) trunk: Option<Arc<Trunk>>,
     inbox: mpsc::Receiver<Input>,
     /// For the tasks that drive this leg's transactions.
     pub(super) me: mpsc::Sender<Input>,
@@ -164,6 +183,8 @@ impl Leg {
             shared,
             dialog,
             stage,
+            flow: None,
+            trunk: None,
             inbox,
             me: me.clone(),
             offers: BTreeMap::new(),
@@ -185,7 +206,7 @@ impl Leg {
         loop {
             let step = match self.next().await {
                 Some(input) => self.handle(input).await,
-                None => self.handle_deadline(),
+                None => self.handle_deadline().await,
             };
             if let ControlFlow::Break(end) = step {
                 self.abandon().await;
@@ -206,7 +227,9 @@ impl Leg {
         let stage = match &self.stage {
             Stage::Closing(until, _) => Some(*until),
             Stage::Calling(calling) => calling.deadline(),
-            Stage::Answering(Answering::Ringing { until, .. }) => Some(*until),
+            Stage::Answering(Answering::Ringing { until, reliable, .. }) => {
+                Some(reliable.deadline().map_or(*until, |again| again.min(*until)))
+            }
             Stage::Answering(Answering::Answered { .. }) | Stage::Up => None,
         };
         let offer = self.offers.values().filter_map(|offer| offer.deadline).min();
@@ -214,7 +237,7 @@ impl Leg {
         stage.into_iter().chain(offer).chain(parting).min()
     }
 
-    fn handle_deadline(&mut self) -> Flow {
+    async fn handle_deadline(&mut self) -> Flow {
         let now = Instant::now();
         self.refuse_late_offers(now);
         self.part_if_told();
@@ -227,9 +250,9 @@ impl Leg {
                 self.reject(480, "", &[])
             }
             Stage::Calling(calling) if calling.deadline().is_some_and(|deadline| deadline <= now) => {
-                ControlFlow::Break(End::Failed(487, "cancelled, INVITE unanswered".to_owned()))
+                self.call_is_late().await
             }
-            _ => ControlFlow::Continue(()),
+            _ => self.insist(now),
         }
     }
 
@@ -237,9 +260,9 @@ impl Leg {
         match input {
             Input::Command(command) => self.obey(command).await,
             Input::Request(transaction) => self.handle_request(transaction).await,
-            Input::Call(news) => self.handle_call(news).await,
+            Input::Call(attempt, news) => self.handle_call(attempt, news).await,
             Input::Caller(news) => self.handle_caller(news).await,
-            Input::Offer(reply, news) => self.handle_offer(reply, news),
+            Input::Offer(reply, news) => self.handle_offer(reply, news).await,
             Input::Reinvited(response) => {
                 self.handle_reinvited(response.as_deref()).await;
                 ControlFlow::Continue(())
@@ -251,13 +274,14 @@ impl Leg {
 
     async fn obey(&mut self, command: SipCommand) -> Flow {
         match command {
-            SipCommand::Progress { code, sdp, .. } => self.progress(code, sdp.as_deref()),
+            SipCommand::Progress { code, sdp, .. } => self.progress(code, sdp.as_ref()),
             SipCommand::Answer { sdp, headers, .. } => self.answer(&sdp, &headers),
             SipCommand::Reject { code, reason, headers, .. } => return self.reject(code, &reason, &headers),
             SipCommand::Cancel { .. } => return self.cancel(),
             SipCommand::Bye { reason, .. } => return self.hang_up(reason),
             SipCommand::Reply { reply, code, sdp, headers, .. } => self.reply(reply, code, sdp.as_deref(), &headers),
             SipCommand::Reinvite { sdp, headers, .. } => self.reinvite(&sdp, &headers).await,
+            SipCommand::Update { headers, .. } => self.update(&headers).await,
             SipCommand::Refer { uri, replaces, headers, .. } => self.refer(&uri, replaces, &headers).await,
             SipCommand::TellReferrer { code, reason, .. } => self.tell_referrer(code, &reason),
             SipCommand::Inform { method, headers, json, .. } => self.inform(method, &headers, &json).await,
@@ -308,18 +332,25 @@ impl Leg {
 
     /// The same with a body: its type and text.
     fn send_with(&mut self, errand: Errand, method: Method, headers: &[Header], body: Option<(&str, &str)>) {
-        let mut request = self.dialog.request(&self.shared.endpoint, &self.shared.identity, method, headers, None);
-        if let (Some(request), Some((content_type, text))) = (&mut request, body) {
-            message::set_body(request, content_type, text);
+        let mut request = self.dialog.request(self.shared.user_agent(), method, headers, None);
+        if let Some((content_type, text)) = body {
+            message::set_body(&mut request, content_type, text);
         }
-        let (endpoint, me) = (self.shared.endpoint.clone(), self.me.clone());
+        let (shared, me, way, voucher) = (self.shared.clone(), self.me.clone(), self.way(), self.voucher());
         tokio::spawn(async move {
-            let outcome = match request {
-                Some(request) => exchange::exchange(endpoint, request, None).await,
-                None => Outcome { code: 408, reason: "no address to send from".to_owned() },
-            };
+            let outcome = exchange::exchange(&shared, request, &way, &voucher).await;
             let _ = me.send(Input::Done(errand, outcome)).await;
         });
+    }
+
+    /// The way of the next request.
+    pub(super) fn way(&self) -> Way {
+        Way::Dialog { flow: self.flow.clone(), next: self.dialog.next_uri() }
+    }
+
+    /// What a request of this leg is sent again with.
+    pub(super) fn voucher(&self) -> Voucher {
+        Voucher { trunk: self.trunk.clone(), sequence: self.dialog.sequence() }
     }
 
     async fn handle_outcome(&mut self, errand: Errand, outcome: Outcome) -> Flow {
@@ -331,13 +362,16 @@ impl Leg {
             Errand::Refer => self.handle_refer_response(outcome).await,
             Errand::Notify { last } => self.handle_notified(last, &outcome),
             Errand::Inform => {
-                let Outcome { code, reason } = outcome;
+                let Outcome { code, reason, .. } = outcome;
                 self.tell(SipEvent::Informed { leg: self.id, code, reason }).await;
             }
             Errand::Probe => {
                 let alive = ![408, 481].contains(&outcome.code);
                 self.tell(SipEvent::Probed { leg: self.id, alive }).await;
             }
+            Errand::Refresh => self.tell_updated(outcome.code, outcome.session).await,
+            // A far end that refuses a PRACK goes on with its INVITE, or ends it.
+            Errand::Acknowledgement => tracing::debug!(leg = self.id.0, code = outcome.code, "PRACK answered"),
         }
         ControlFlow::Continue(())
     }
@@ -362,7 +396,7 @@ impl Leg {
     /// Answers what still waits when the leg is over.
     async fn abandon(&mut self) {
         for offer in std::mem::take(&mut self.offers).into_values() {
-            offer.refuse(&self.shared.identity, 487);
+            offer.refuse(487);
         }
         self.inbox.close();
         let mut waiting = std::mem::take(&mut self.parked);
@@ -383,7 +417,7 @@ impl Leg {
         transaction: Box<Transaction>,
         name: impl Fn(ServerNews) -> Input + Send + Sync + 'static,
     ) -> Responder {
-        let responder = Responder::new(&transaction, self.dialog.local_tag());
+        let responder = Responder::new(&self.shared, &transaction, self.dialog.local_tag());
         tokio::spawn(exchange::drive_server(transaction, self.me.clone(), name));
         responder
     }

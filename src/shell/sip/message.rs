@@ -2,6 +2,8 @@
 //!
 //! Knows no dialog and no transaction, sends nothing.
 
+pub(super) mod session;
+
 use forks::{multipart, siprec};
 use rsipstack::sip::headers::make_header;
 use rsipstack::sip::prelude::HeadersExt;
@@ -10,13 +12,16 @@ use rsipstack::sip::{Header as SipHeader, Headers, Request, Response, StatusCode
 use crate::control::{Description, Header};
 
 /// The methods we answer with something else than 405.
-pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, MESSAGE, NOTIFY, REFER";
+pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, INFO, MESSAGE, NOTIFY, REFER";
 
 /// The extensions an INVITE may require of us.
-const EXTENSIONS: [&str; 3] = ["timer", "replaces", SIPREC];
+const EXTENSIONS: [&str; 4] = ["timer", "100rel", "replaces", SIPREC];
 
 /// The option tag of recording sessions (RFC 7866 §8.1).
 const SIPREC: &str = "siprec";
+
+/// Max-Forwards of a request that says nothing (RFC 3261 §8.1.1.6).
+pub(super) const HOPS_MAX: u8 = 70;
 
 /// The media type of an offer or answer.
 const SDP: &str = "application/sdp";
@@ -67,13 +72,13 @@ pub(super) fn response(request: &Request, tag: &str, identity: &Identity, reply:
     if let Some(uri) = reply.contact.filter(|uri| is_clean(uri)) {
         headers.push(SipHeader::Contact(format!("<{uri}>").into()));
     }
-    add_common(&mut headers, identity, reply.headers, reply.sdp.is_some());
+    add_common(&mut headers, &identity.user_agent, reply.headers, reply.sdp.is_some());
     let body = reply.sdp.map(|sdp| sdp.as_bytes().to_vec()).unwrap_or_default();
     headers.push(SipHeader::ContentLength(content_length(&body).into()));
     Response { status_code: status(reply.code, reply.reason), wire_reason: None, version: Version::V2, headers, body }
 }
 
-/// Who we say we are in every message.
+/// Who we say we are to one far end.
 #[derive(Debug, Clone)]
 pub(super) struct Identity {
     /// The Contact header's value, reachable from outside.
@@ -83,10 +88,10 @@ pub(super) struct Identity {
 }
 
 /// Adds what requests and responses have in common: who we are, what we can, what call control wants said.
-pub(super) fn add_common(headers: &mut Headers, identity: &Identity, extra: &[Header], sdp: bool) {
+pub(super) fn add_common(headers: &mut Headers, user_agent: &str, extra: &[Header], sdp: bool) {
     headers.push(SipHeader::Allow(ALLOW.into()));
     headers.push(SipHeader::Supported(EXTENSIONS.join(", ").into()));
-    headers.push(SipHeader::UserAgent(identity.user_agent.clone().into()));
+    headers.push(SipHeader::UserAgent(user_agent.into()));
     for header in extra.iter().filter(|header| may_send(header)) {
         headers.push(make_header(&header.name, header.value.clone()));
     }
@@ -202,21 +207,10 @@ pub(super) fn unknown_extensions(request: &Request) -> Option<String> {
     (!unknown.is_empty()).then(|| unknown.join(", "))
 }
 
-/// Session-Expires in seconds, when the sender supports session timers (RFC 4028).
-pub(super) fn session_expires_s(request: &Request) -> Option<u32> {
-    let supported =
-        request.header_contains_token("Supported", "timer") || request.header_contains_token("Require", "timer");
-    session_interval_s(request).filter(|_| supported)
-}
-
-/// Session-Expires in seconds, whoever supports it.
-pub(super) fn session_interval_s(message: &impl HeadersExt) -> Option<u32> {
-    message.session_expires_header()?.value().split(';').next()?.trim().parse().ok()
-}
-
-/// True when Max-Forwards says that the request must go no further.
-pub(super) fn is_out_of_hops(request: &Request) -> bool {
-    request.max_forwards_header().is_ok_and(|header| header.value().trim() == "0")
+/// Max-Forwards of what is sent on because of `request` (RFC 3261 §16.6); nothing when it must go no further.
+pub(super) fn hops_left(request: &Request) -> Option<u8> {
+    let said = request.max_forwards_header().ok().and_then(|header| header.value().trim().parse::<u8>().ok());
+    said.unwrap_or(HOPS_MAX).min(HOPS_MAX).checked_sub(1)
 }
 
 /// What a NOTIFY about a REFER says (RFC 3515).
@@ -314,6 +308,11 @@ fn may_send(header: &Header) -> bool {
     let is_token = !header.name.is_empty()
         && header.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(&byte));
     is_token && is_clean(&header.value) && !is_owned(&header.name)
+}
+
+/// Whether an operator may have a header added to our INVITEs: its name is one, and not one of those that SIP needs.
+pub fn may_set(name: &str, value: &str) -> bool {
+    may_send(&Header { name: name.to_owned(), value: value.to_owned() }) && !is_private(name)
 }
 
 /// Headers that this side writes itself, whatever call control says.

@@ -3,10 +3,17 @@
 //! The scenarios are in `tests/sipp`; without the `sipp` program those tests say so and pass.
 
 mod answering;
+mod authority;
 mod bridge;
 mod calling;
+mod carrying;
+mod dns;
 mod inside;
+mod office;
 mod phone;
 mod referring;
+mod resolving;
 mod sipp;
+mod trunks;
+mod wire;
 mod with_sipp;

@@ -42,10 +42,21 @@ impl Wire {
         self.ask(method, path, &format!("Authorization: Bearer {TOKEN}\r\n")).await
     }
 
+    /// Sends a JSON body, with the token.
+    pub(super) async fn send(&self, method: &str, path: &str, body: &str) -> Reply {
+        let (kind, length) = ("Content-Type: application/json", body.len());
+        let headers = format!("Authorization: Bearer {TOKEN}\r\n{kind}\r\nContent-Length: {length}\r\n");
+        self.exchange(method, path, &headers, body).await
+    }
+
     pub(super) async fn ask(&self, method: &str, path: &str, headers: &str) -> Reply {
+        self.exchange(method, path, headers, "").await
+    }
+
+    async fn exchange(&self, method: &str, path: &str, headers: &str, body: &str) -> Reply {
         let mut stream = TcpStream::connect(self.0).await.expect("the server listens");
         let close = if headers.contains("Connection:") { "" } else { "Connection: close\r\n" };
-        let request = format!("{method} {path} HTTP/1.1\r\nHost: calmline\r\n{close}{headers}\r\n");
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: calmline\r\n{close}{headers}\r\n{body}");
         stream.write_all(request.as_bytes()).await.expect("the request is sent");
         let mut bytes = Vec::new();
         // A server that refuses a request it has not read to its end may reset after the answer: keep what came.

@@ -270,7 +270,7 @@ fn closing_tells_the_figures_once() {
 #[test]
 fn there_is_room_for_so_many_legs() {
     let mut world = World::new();
-    for leg in [LegId(50), LegId(51), BOT] {
+    for leg in (50..=55).map(LegId).chain([BOT]) {
         world.order(Command::Open { leg, port: 4000, address: None });
     }
     let failed: Vec<LegId> = world
@@ -281,5 +281,5 @@ fn there_is_room_for_so_many_legs() {
             _ => None,
         })
         .collect();
-    assert_eq!(failed, [LegId(51), BOT]);
+    assert_eq!(failed, [LegId(55), BOT]);
 }

@@ -55,8 +55,8 @@ fn a_supervised_leg_that_closes_leaves_the_supervisor_alone() {
 #[test]
 fn hearing_does_not_go_in_circles() {
     let mut world = World::new();
-    world.order(Command::Supervise { supervisor: CALLER, leg: BOT, mode: Supervision::Barge });
-    world.order(Command::Supervise { supervisor: AGENT, leg: AGENT, mode: Supervision::Barge });
+    world.order(Command::Supervise { supervisor: CALLER, leg: BOT, mode: Supervision::Barge, hears: Sides::Both });
+    world.order(Command::Supervise { supervisor: AGENT, leg: AGENT, mode: Supervision::Barge, hears: Sides::Both });
     talk(&mut world, &mut phones(), &[CALLER, BOT], 10);
     assert_eq!((world.heard_by(CALLER).len(), world.heard_by(AGENT).len()), (10, 0));
 }
@@ -64,7 +64,7 @@ fn hearing_does_not_go_in_circles() {
 /// The agent supervises the bot's leg while all three talk for a second and a half.
 fn supervised(mode: Supervision) -> World {
     let mut world = World::new();
-    world.order(Command::Supervise { supervisor: AGENT, leg: BOT, mode });
+    world.order(Command::Supervise { supervisor: AGENT, leg: BOT, mode, hears: Sides::Both });
     let mut phones = phones();
     talk(&mut world, &mut phones, &[CALLER, BOT, AGENT], 75);
     for leg in [CALLER, BOT, AGENT] {

@@ -9,12 +9,11 @@ use rsipstack::sip::{Method, Response};
 use rsipstack::transaction::Transaction;
 use tokio::time::Instant;
 
-use super::super::Shared;
 use super::super::exchange::{self, Responder, ServerNews};
 use super::super::incoming::Answering;
-use super::super::message::{self, Identity, Reply};
+use super::super::message::{self, Reply, session};
 use super::{End, Errand, Flow, Input, Leg, Stage};
-use crate::control::{Description, Header, OfferMethod, ReplyId, SipEvent};
+use crate::control::{Description, Header, OfferMethod, ReplyId, SessionTerms, SipEvent};
 
 /// How many requests are kept for a dialog that is not named yet.
 const PARKED_MAX: usize = 4;
@@ -31,6 +30,8 @@ pub(super) struct Offer {
     pub(super) deadline: Option<Instant>,
     /// True when the far end has to send an ACK for our 2xx.
     owes_ack: bool,
+    /// True when that ACK brings the answer, because the request brought no offer.
+    asks: bool,
 }
 
 impl Offer {
@@ -40,9 +41,9 @@ impl Offer {
     }
 
     /// Answers with an error, unless it is answered.
-    pub(super) fn refuse(&self, identity: &Identity, code: u16) {
+    pub(super) fn refuse(&self, code: u16) {
         if self.deadline.is_some() {
-            self.responder.respond(identity, &Reply::code(code));
+            self.responder.respond(&Reply::code(code));
         }
     }
 }
@@ -71,7 +72,7 @@ impl Leg {
             Method::Info => self.handle_info(*transaction).await,
             Method::Options | Method::Message => self.refuse(*transaction, 200).await,
             Method::Refer => self.handle_refer(transaction).await,
-            Method::PRack => self.refuse(*transaction, 481).await,
+            Method::PRack => self.handle_prack(transaction).await,
             _ => self.refuse(*transaction, 405).await,
         }
         ControlFlow::Continue(())
@@ -88,7 +89,7 @@ impl Leg {
 
     /// Answers at once, with nothing but a code.
     pub(super) async fn refuse(&self, transaction: Transaction, code: u16) {
-        exchange::refuse(transaction, self.dialog.local_tag(), &self.shared.identity, &Reply::code(code)).await;
+        exchange::refuse(&self.shared, transaction, self.dialog.local_tag(), &Reply::code(code)).await;
     }
 
     /// A key in a body, or a sign of life without one; nobody here understands anything else.
@@ -108,7 +109,7 @@ impl Leg {
         }
         let accepted = [Header { name: "Accept".to_owned(), value: KEY_TYPES.join(", ") }];
         let reply = Reply { headers: &accepted, ..Reply::code(415) };
-        exchange::refuse(transaction, self.dialog.local_tag(), &self.shared.identity, &reply).await;
+        exchange::refuse(&self.shared, transaction, self.dialog.local_tag(), &reply).await;
     }
 
     async fn handle_bye(&mut self, transaction: Box<Transaction>) -> Flow {
@@ -118,10 +119,22 @@ impl Leg {
         };
         self.refuse(*transaction, 200).await;
         if let Stage::Answering(Answering::Ringing { caller, .. }) = &self.stage {
-            caller.respond(&self.shared.identity, &Reply::code(487));
+            caller.respond(&Reply::code(487));
             return ControlFlow::Break(End::Cancelled);
         }
         ControlFlow::Break(End::Ended(reason))
+    }
+
+    /// Acknowledges a provisional response of ours, and may bring an offer (RFC 3262 §5).
+    async fn handle_prack(&mut self, transaction: Box<Transaction>) {
+        let request = &transaction.original;
+        if !self.acknowledged(request) {
+            return self.refuse(*transaction, 481).await;
+        }
+        match message::sdp(&request.headers, &request.body) {
+            Some(_) => self.handle_offer_request(transaction, OfferMethod::Update).await,
+            None => self.refuse(*transaction, 200).await,
+        }
     }
 
     async fn handle_offer_request(&mut self, transaction: Box<Transaction>, method: OfferMethod) {
@@ -132,7 +145,7 @@ impl Leg {
         if self.offers.values().any(|offer| offer.deadline.is_some()) {
             let wait = [Header { name: "Retry-After".to_owned(), value: "1".to_owned() }];
             let reply = Reply { headers: &wait, ..Reply::code(500) };
-            return exchange::refuse(*transaction, self.dialog.local_tag(), &self.shared.identity, &reply).await;
+            return exchange::refuse(&self.shared, *transaction, self.dialog.local_tag(), &reply).await;
         }
         let mut transaction = transaction;
         if method == OfferMethod::Invite
@@ -143,11 +156,13 @@ impl Leg {
         self.dialog.refresh_target(&transaction.original);
         let message::Body { sdp, metadata } =
             message::Body::read(&transaction.original.headers, &transaction.original.body);
+        let session = session::terms(&transaction.original);
         let reply = ReplyId(self.shared.next_reply.fetch_add(1, Ordering::Relaxed));
         let responder = self.responder(transaction, move |news| Input::Offer(reply, news));
         let deadline = Some(Instant::now() + self.shared.waits.reply);
-        self.offers.insert(reply, Offer { responder, method, deadline, owes_ack: false });
-        self.tell(SipEvent::Offer { leg: self.id, reply, method, sdp, metadata }).await;
+        let asks = method == OfferMethod::Invite && sdp.is_none();
+        self.offers.insert(reply, Offer { responder, method, deadline, owes_ack: false, asks });
+        self.tell(SipEvent::Offer { leg: self.id, reply, method, sdp, session, metadata }).await;
     }
 
     /// Call control answers an offer.
@@ -157,16 +172,22 @@ impl Leg {
         };
         offer.deadline = None;
         offer.owes_ack = offer.method == OfferMethod::Invite && code < 300;
-        offer.responder.respond(&self.shared.identity, &Reply { headers, sdp, ..Reply::code(code) });
+        offer.responder.respond(&Reply { headers, sdp, ..Reply::code(code) });
     }
 
     /// News of an offer's transaction.
-    pub(super) fn handle_offer(&mut self, reply: ReplyId, news: ServerNews) -> Flow {
+    pub(super) async fn handle_offer(&mut self, reply: ReplyId, news: ServerNews) -> Flow {
         let Some(offer) = self.offers.get_mut(&reply) else { return ControlFlow::Continue(()) };
         match news {
-            ServerNews::Acknowledged => offer.owes_ack = false,
+            ServerNews::Acknowledged(sdp) => {
+                // Only once: the ACK is repeated as often as our 2xx was.
+                let was_owed = std::mem::take(&mut offer.owes_ack);
+                if was_owed && offer.asks {
+                    self.tell(SipEvent::Acknowledged { leg: self.id, reply, sdp }).await;
+                }
+            }
             ServerNews::Cancelled => {
-                offer.refuse(&self.shared.identity, 487);
+                offer.refuse(487);
                 offer.deadline = None;
             }
             ServerNews::Over => {
@@ -184,7 +205,7 @@ impl Leg {
     pub(super) fn refuse_late_offers(&mut self, now: Instant) {
         for offer in self.offers.values_mut().filter(|offer| offer.deadline.is_some_and(|until| until <= now)) {
             tracing::warn!(leg = self.id.0, "no reply to an offer in time");
-            offer.refuse(&self.shared.identity, 500);
+            offer.refuse(500);
             offer.deadline = None;
         }
     }
@@ -193,31 +214,42 @@ impl Leg {
     pub(super) async fn reinvite(&mut self, sdp: &str, headers: &[Header]) {
         let is_free = matches!(self.stage, Stage::Up) && !self.reinvites;
         if !is_free || self.offers.values().any(Offer::is_open) {
-            return self.tell_reinvited(491, None, None).await;
+            return self.tell_reinvited(491, None, SessionTerms::default()).await;
         }
-        let Shared { endpoint, identity, waits, .. } = &*self.shared;
-        let request = self.dialog.request(endpoint, identity, Method::Invite, headers, Some(sdp));
-        let Some(transaction) = request.and_then(|request| exchange::client(endpoint, request, None)) else {
-            return self.tell_reinvited(408, None, None).await;
-        };
+        let request = self.dialog.request(self.shared.user_agent(), Method::Invite, headers, Some(sdp));
         self.reinvites = true;
-        tokio::spawn(exchange::drive_reinvite(transaction, waits.reinvite, self.me.clone()));
+        let (shared, way, voucher) = (self.shared.clone(), self.way(), self.voucher());
+        tokio::spawn(exchange::drive_reinvite(shared, request, way, voucher, self.me.clone()));
     }
 
     /// The final response to our re-INVITE.
     pub(super) async fn handle_reinvited(&mut self, response: Option<&Response>) {
         self.reinvites = false;
-        let Some(response) = response else { return self.tell_reinvited(408, None, None).await };
+        let Some(response) = response else {
+            return self.tell_reinvited(408, None, SessionTerms::default()).await;
+        };
         let code = response.status_code.code();
         if code < 300 {
             self.dialog.refresh_target(response);
         }
         let sdp = message::sdp(&response.headers, &response.body);
-        self.tell_reinvited(code, sdp, message::session_interval_s(response)).await;
+        self.tell_reinvited(code, sdp, session::terms(response)).await;
     }
 
-    async fn tell_reinvited(&self, code: u16, sdp: Option<Description>, session_expires_s: Option<u32>) {
-        self.tell(SipEvent::Reinvited { leg: self.id, code, sdp, session_expires_s }).await;
+    async fn tell_reinvited(&self, code: u16, sdp: Option<Description>, session: SessionTerms) {
+        self.tell(SipEvent::Reinvited { leg: self.id, code, sdp, session }).await;
+    }
+
+    /// Refreshes the session without an offer; the answer is told as `SipEvent::Updated`.
+    pub(super) async fn update(&mut self, headers: &[Header]) {
+        match self.stage {
+            Stage::Up => self.send(Errand::Refresh, Method::Update, headers),
+            _ => self.tell_updated(491, SessionTerms::default()).await,
+        }
+    }
+
+    pub(super) async fn tell_updated(&self, code: u16, session: SessionTerms) {
+        self.tell(SipEvent::Updated { leg: self.id, code, session }).await;
     }
 
     /// Asks whether the far end still knows the dialog.

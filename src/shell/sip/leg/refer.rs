@@ -66,7 +66,7 @@ impl Leg {
         let Some(target) = target.filter(|_| message::is_clean(&uri) && uri.contains(':')) else {
             return self.tell_refer(400, "the target is no URI".to_owned(), true).await;
         };
-        let by = self.shared.identity.contact.clone();
+        let by = self.dialog.local_address();
         let mut all = vec![
             Header { name: "Refer-To".to_owned(), value: target },
             Header { name: "Referred-By".to_owned(), value: by },
@@ -118,7 +118,7 @@ impl Leg {
         let sequence = sequence.map_or(0, |cseq| cseq.seq);
         let agreed = [Header { name: "Refer-Sub".to_owned(), value: "false".to_owned() }];
         let reply = Reply { headers: if asked.quiet { &agreed } else { &[] }, ..Reply::code(202) };
-        exchange::refuse(*transaction, self.dialog.local_tag(), &self.shared.identity, &reply).await;
+        exchange::refuse(&self.shared, *transaction, self.dialog.local_tag(), &reply).await;
         self.served = Some(Served { sequence, quiet: asked.quiet, untold: VecDeque::new(), telling: false });
         self.tell_referrer(100, "");
         self.tell(SipEvent::Referred { leg: self.id, uri: asked.uri, headers: asked.headers }).await;

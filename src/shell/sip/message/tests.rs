@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 use rsipstack::sip::{Request, SipMessage};
 
-use super::{Identity, Reply, Sipfrag, name_and_address, pass_through, response, sdp, session_expires_s, sipfrag};
+use super::{Identity, Reply, Sipfrag, name_and_address, pass_through, response, sdp, session, sipfrag};
 use super::{tag_of, unknown_extensions, with_headers, with_tag};
-use crate::control::Header;
+use crate::control::{Header, Refresher, SessionTerms};
 
 #[test]
 fn names_and_addresses() {
@@ -68,14 +68,29 @@ fn bodies() {
 
 #[test]
 fn session_timers() {
-    let check = |headers: &str, expected: Option<u32>| {
-        assert_eq!(session_expires_s(&request("INVITE", headers, "")), expected);
+    let check = |headers: &str, supported: bool, interval_s: Option<u32>, refresher: Option<Refresher>| {
+        let expected = SessionTerms { supported, interval_s, refresher, takes_update: headers.contains("UPDATE") };
+        assert_eq!(session::terms(&request("INVITE", headers, "")), expected, "{headers}");
     };
-    check("Session-Expires: 1800;refresher=uac\r\nSupported: replaces, timer\r\n", Some(1800));
-    check("x: 90\r\nk: timer\r\n", Some(90));
-    check("Session-Expires: 1800\r\n", None);
-    check("Supported: timer\r\n", None);
-    check("Session-Expires: soon\r\nSupported: timer\r\n", None);
+    let (by_sender, by_us) = (Some(Refresher::Uac), Some(Refresher::Uas));
+    check("Session-Expires: 1800;refresher=uac\r\nSupported: replaces, timer\r\n", true, Some(1800), by_sender);
+    check("x: 90 ; a=b ; Refresher=UAS\r\nk: timer\r\n", true, Some(90), by_us);
+    check("Session-Expires: 1800\r\n", false, Some(1800), None);
+    check("Require: timer\r\nAllow: INVITE, UPDATE\r\n", true, None, None);
+    check("Session-Expires: soon;refresher=both\r\nSupported: timer\r\n", true, None, None);
+}
+
+#[test]
+fn what_a_prack_acknowledges() {
+    let check = |value: &str, expected: Option<(u32, u32)>| {
+        assert_eq!(session::acknowledged(&request("PRACK", &format!("RAck: {value}\r\n"), "")), expected, "{value}");
+    };
+    check("7 1 INVITE", Some((7, 1)));
+    check(" 7  1   INVITE ", Some((7, 1)));
+    check("7 1 UPDATE", None);
+    check("7 1 INVITE x", None);
+    check("-7 1 INVITE", None);
+    check("7", None);
 }
 
 #[test]
@@ -84,7 +99,7 @@ fn required_extensions() {
         assert_eq!(unknown_extensions(&request("INVITE", headers, "")).as_deref(), expected);
     };
     check("Require: timer\r\n", None);
-    check("Require: Timer, 100rel\r\nRequire: x\r\n", Some("100rel, x"));
+    check("Require: Timer, precondition, 100rel\r\nRequire: x\r\n", Some("precondition, x"));
     check("", None);
 }
 

@@ -16,7 +16,7 @@ async fn an_invite_is_told_whole() {
     assert!(invite.from.starts_with("Caller <sip:caller@127.0.0.1:"), "{}", invite.from);
     assert_eq!((invite.to.as_str(), invite.sip_call_id.as_str()), ("<sip:4000@us>", "from-the-phone"));
     assert_eq!(invite.headers, [header("X-Queue", "gold")]);
-    assert_eq!((invite.sdp.as_deref(), invite.session_expires_s), (Some(SDP), Some(1800)));
+    assert_eq!((invite.sdp.as_deref(), invite.session.interval_s), (Some(SDP), Some(1800)));
 
     let retry = vec![header("Retry-After", "9")];
     stand.sip.handle(SipCommand::Reject { leg, code: 503, reason: "Full House".to_owned(), headers: retry });
@@ -39,10 +39,70 @@ async fn progress_and_answer_carry_one_tag() {
     assert!(ringing.ends_with("\r\n\r\n") && early.ends_with(SDP) && answer.ends_with(SDP));
     assert_eq!((to_tag(&ringing), to_tag(&early)), (to_tag(&answer), to_tag(&answer)));
     stand.say("ACK", "1", &to_tag(&answer), "", "").await;
-    assert_eq!(stand.event().await, SipEvent::Confirmed { leg });
+    assert_eq!(stand.event().await, SipEvent::Confirmed { leg, sdp: None });
     stand.say("BYE", "2", &to_tag(&answer), "", "").await;
     stand.receive("SIP/2.0 200 ").await;
     stand.ends_with(ended(leg, "BYE from the far end")).await;
+}
+
+#[tokio::test]
+async fn what_describes_the_session_is_sent_until_it_is_acknowledged() {
+    let mut stand = Stand::new(16).await;
+    let leg = stand.incoming_with("Supported: 100rel\r\n").await;
+    stand.sip.handle(SipCommand::Progress { leg, code: 180, sdp: None });
+    assert!(!stand.receive("SIP/2.0 180 ").await.contains("RSeq"));
+    stand.sip.handle(SipCommand::Progress { leg, code: 183, sdp: Some(SDP.into()) });
+    // The answer must not overtake it (RFC 3262 §3).
+    stand.sip.handle(SipCommand::Answer { leg, sdp: SDP.into(), headers: Vec::new() });
+    let early = stand.receive("SIP/2.0 183 ").await;
+    assert_eq!((value(&early, "Require"), value(&early, "RSeq")), ("100rel", "1"));
+    assert_eq!(stand.receive("SIP/2.0 183 ").await, early);
+    stand.say("PRACK", "2", &to_tag(&early), "RAck: 9 1 INVITE\r\n", "").await;
+    stand.receive("SIP/2.0 481 ").await;
+    stand.say("PRACK", "3", &to_tag(&early), "RAck: 1 1 INVITE\r\n", "").await;
+    let first = stand.receive("SIP/2.0 200 ").await;
+    let second = stand.receive("SIP/2.0 200 ").await;
+    let mut sequences = [value(&first, "CSeq"), value(&second, "CSeq")];
+    sequences.sort_unstable();
+    assert_eq!(sequences, ["1 INVITE", "3 PRACK"]);
+    stand.hear_no("SIP/2.0 183 ").await;
+    stand.say("ACK", "1", &to_tag(&early), "", "").await;
+    assert_eq!(stand.event().await, SipEvent::Confirmed { leg, sdp: None });
+    stand.say("BYE", "4", &to_tag(&early), "", "").await;
+    stand.ends_with(ended(leg, "BYE from the far end")).await;
+}
+
+#[tokio::test]
+async fn a_caller_who_requires_acknowledgement_and_never_sends_one() {
+    let mut stand = Stand::new(16).await;
+    let leg = stand.incoming_with("Require: 100rel\r\n").await;
+    stand.sip.handle(SipCommand::Progress { leg, code: 180, sdp: None });
+    stand.sip.handle(SipCommand::Progress { leg, code: 181, sdp: None });
+    assert_eq!(value(&stand.receive("SIP/2.0 180 ").await, "RSeq"), "1");
+    stand.hear_no("SIP/2.0 181 ").await;
+    let refusal = stand.receive("SIP/2.0 504 ").await;
+    stand.say("ACK", "1", &to_tag(&refusal), "", "").await;
+    stand.ends_with(ended(leg, "rejected with 504")).await;
+}
+
+#[tokio::test]
+async fn an_offer_in_the_acknowledgement() {
+    let mut stand = Stand::new(16).await;
+    let leg = stand.incoming_with("Require: 100rel\r\n").await;
+    stand.sip.handle(SipCommand::Progress { leg, code: 183, sdp: Some(SDP.into()) });
+    stand.sip.handle(SipCommand::Progress { leg, code: 180, sdp: None });
+    let early = stand.receive("SIP/2.0 183 ").await;
+    stand.say("PRACK", "2", &to_tag(&early), "RAck: 1 1 INVITE\r\n", SDP).await;
+    // What had to wait has its turn now.
+    assert_eq!(value(&stand.receive("SIP/2.0 180 ").await, "RSeq"), "2");
+    let SipEvent::Offer { reply, sdp: Some(_), .. } = stand.event().await else { panic!("no offer") };
+    let sdp = Some(SDP.into());
+    stand.sip.handle(SipCommand::Reply { leg, reply, code: 200, sdp, headers: Vec::new() });
+    assert_eq!(value(&stand.receive("SIP/2.0 200 ").await, "CSeq"), "2 PRACK");
+    stand.say("CANCEL", "1", "", "", "").await;
+    let refusal = stand.receive("SIP/2.0 487 ").await;
+    stand.say("ACK", "1", &to_tag(&refusal), "", "").await;
+    stand.ends_with(SipEvent::Cancelled { leg }).await;
 }
 
 #[tokio::test]
@@ -78,7 +138,7 @@ async fn bye_waits_for_the_ack() {
     let answer = stand.receive("SIP/2.0 200 ").await;
     stand.hear_no("BYE ").await;
     stand.say("ACK", "1", &to_tag(&answer), "", "").await;
-    assert_eq!(stand.event().await, SipEvent::Confirmed { leg });
+    assert_eq!(stand.event().await, SipEvent::Confirmed { leg, sdp: None });
     let bye = stand.receive("BYE ").await;
     stand.respond(&bye, 481, "", "").await;
     stand.ends_with(ended(leg, "hung up")).await;
@@ -147,7 +207,11 @@ async fn shutdown_leaves_nobody_behind() {
 impl Stand {
     /// A call from the phone, told to call control.
     pub(super) async fn incoming(&mut self) -> LegId {
-        self.say("INVITE", "1", "", "", SDP).await;
+        self.incoming_with("").await
+    }
+
+    async fn incoming_with(&mut self, extra: &str) -> LegId {
+        self.say("INVITE", "1", "", extra, SDP).await;
         match self.event().await {
             SipEvent::Incoming { leg, .. } => leg,
             other => panic!("{other:?}"),

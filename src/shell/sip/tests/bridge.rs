@@ -1,7 +1,7 @@
 //! The smallest call control: joins each incoming leg to a new leg towards one target, and writes down every event.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use media::LegId;
 use tokio::sync::mpsc;
 
 use crate::control::{Description, SipCommand, SipEvent};
-use crate::shell::sip::{SipOptions, SipSide, Trust};
+use crate::shell::sip::{SipOptions, SipSide};
 
 /// A running SIP side with the smallest call control behind it.
 pub(super) struct Bridge {
@@ -19,14 +19,8 @@ pub(super) struct Bridge {
 
 impl Bridge {
     /// Joins calls from trusted sources to `target` (host and port).
-    pub(super) async fn start(target: SocketAddr, trusted: Trust) -> Self {
+    pub(super) async fn start(target: SocketAddr, options: SipOptions) -> Self {
         let (events, mut queue) = mpsc::channel(256);
-        let options = SipOptions {
-            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
-            external: None,
-            user_agent: "calmline-test".to_owned(),
-            trusted,
-        };
         let sip = Arc::new(SipSide::start(options, events).await.expect("a free port on loopback"));
         let log = Arc::new(Mutex::new(Vec::new()));
         let (control_sip, control_log) = (sip.clone(), log.clone());
@@ -89,11 +83,11 @@ impl Control {
                 let sdp = invite.sdp.unwrap_or_default();
                 self.sdp.insert(leg, sdp.clone());
                 let uri = format!("sip:bot@{}", self.target);
-                let (from, headers) = (invite.from, invite.headers);
-                vec![SipCommand::Invite { leg: far, uri, proxy: None, from, headers, sdp }]
+                let (from, hops_left, headers) = (invite.from, invite.hops_left, invite.headers);
+                vec![SipCommand::Invite { leg: far, uri, proxy: None, trunk: None, from, hops_left, headers, sdp }]
             }
             (SipEvent::Progress { code, sdp, .. }, Some(leg)) => vec![SipCommand::Progress { leg, code, sdp }],
-            (SipEvent::Answered { leg: from, sdp }, Some(leg)) => {
+            (SipEvent::Answered { leg: from, sdp, .. }, Some(leg)) => {
                 let sdp = sdp.unwrap_or_default();
                 self.sdp.insert(from, sdp.clone());
                 vec![SipCommand::Answer { leg, sdp, headers: Vec::new() }]
@@ -116,7 +110,9 @@ impl Control {
 pub(super) fn leg_of(event: &SipEvent) -> (LegId, bool) {
     match event {
         SipEvent::Incoming { leg, .. }
-        | SipEvent::Confirmed { leg }
+        | SipEvent::Confirmed { leg, .. }
+        | SipEvent::Acknowledged { leg, .. }
+        | SipEvent::Updated { leg, .. }
         | SipEvent::Progress { leg, .. }
         | SipEvent::Answered { leg, .. }
         | SipEvent::Offer { leg, .. }

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::phone::{LEG, SDP, Stand, ended, failed, header, value};
-use crate::control::{SipCommand, SipEvent};
+use crate::control::{SessionTerms, SipCommand, SipEvent};
 
 #[tokio::test]
 async fn says_who_calls_and_what_control_adds() {
@@ -33,10 +33,54 @@ async fn progress_answer_and_bye() {
         SipEvent::Progress { leg: LEG, code: 183, reason: "Said".to_owned(), sdp: sdp.clone() }
     );
     stand.respond(&invite, 200, "Record-Route: <sip:127.0.0.1:1;lr>, <sip:127.0.0.1:2;lr>\r\n", SDP).await;
-    assert_eq!(stand.event().await, SipEvent::Answered { leg: LEG, sdp });
+    assert_eq!(stand.event().await, SipEvent::Answered { leg: LEG, sdp, session: SessionTerms::default() });
     // The proxies of the route set do not exist: the BYE goes nowhere, and the leg ends all the same.
     stand.sip.handle(SipCommand::Bye { leg: LEG, reason: Some("SIP;cause=200".to_owned()) });
     stand.ends_with(ended(LEG, "SIP;cause=200, BYE unanswered")).await;
+}
+
+#[tokio::test]
+async fn reliable_provisional_responses_are_acknowledged_once_and_in_order() {
+    let mut stand = Stand::new(16).await;
+    stand.invite(&[]);
+    let invite = stand.receive("INVITE ").await;
+    assert!(value(&invite, "Supported").contains("100rel"));
+    let reliably = |number: u32| format!("Require: 100rel\r\nRSeq: {number}\r\n");
+    stand.respond(&invite, 183, &reliably(41), SDP).await;
+    let prack = stand.receive("PRACK sip:bot@").await;
+    assert_eq!((value(&prack, "RAck"), value(&prack, "CSeq")), ("41 1 INVITE", "2 PRACK"));
+    assert!(value(&prack, "To").ends_with(";tag=far"));
+    stand.respond(&prack, 200, "", "").await;
+    // Said again, and one too far ahead: neither is news.
+    stand.respond(&invite, 183, &reliably(41), SDP).await;
+    stand.respond(&invite, 181, &reliably(43), "").await;
+    stand.respond(&invite, 180, &reliably(42), "").await;
+    let prack = stand.receive("PRACK ").await;
+    assert_eq!((value(&prack, "RAck"), value(&prack, "CSeq")), ("42 1 INVITE", "3 PRACK"));
+    stand.respond(&prack, 200, "", "").await;
+    for code in [183, 180] {
+        let SipEvent::Progress { code: told, .. } = stand.event().await else { panic!("no progress") };
+        assert_eq!(told, code);
+    }
+    stand.respond(&invite, 486, "", "").await;
+    stand.receive("ACK ").await;
+    stand.ends_with(failed(486, "Said")).await;
+}
+
+#[tokio::test]
+async fn a_longer_session_interval_is_asked_for_once() {
+    let mut stand = Stand::new(16).await;
+    stand.invite(&[("Session-Expires", "600"), ("Min-SE", "90"), ("X-Queue", "gold")]);
+    let invite = stand.receive("INVITE ").await;
+    stand.respond(&invite, 422, "Min-SE: 1200\r\n", "").await;
+    stand.receive("ACK ").await;
+    let again = stand.receive("INVITE ").await;
+    assert_eq!((value(&again, "Session-Expires"), value(&again, "Min-SE")), ("1200", "1200"));
+    assert_eq!((value(&again, "CSeq"), value(&again, "X-Queue")), ("2 INVITE", "gold"));
+    assert!(again.ends_with(SDP) && value(&again, "Via") != value(&invite, "Via"), "{again}");
+    stand.respond(&again, 422, "Min-SE: 2400\r\n", "").await;
+    stand.receive("ACK ").await;
+    stand.ends_with(failed(422, "Said")).await;
 }
 
 #[tokio::test]
@@ -86,6 +130,8 @@ async fn cannot_be_sent() {
             leg: LEG,
             uri: uri.to_owned(),
             proxy: None,
+            trunk: None,
+            hops_left: 69,
             from: "<sip:a@b>".to_owned(),
             headers: Vec::new(),
             sdp: SDP.into(),
@@ -103,6 +149,8 @@ async fn by_way_of_a_proxy() {
         leg: LEG,
         uri: "sip:bot@nowhere.invalid".to_owned(),
         proxy: Some(stand.phone.local_addr().expect("the phone is bound")),
+        trunk: None,
+        hops_left: 69,
         from: "<sip:a@b>".to_owned(),
         headers: Vec::new(),
         sdp: SDP.into(),

@@ -1,7 +1,7 @@
 //! What happens inside a dialog: offers, REFER, probes, and the small requests.
 
 use super::phone::{LEG, SDP, Stand, ended, header, value};
-use crate::control::{OfferMethod, SipCommand, SipEvent};
+use crate::control::{OfferMethod, Refresher, SessionTerms, SipCommand, SipEvent};
 
 #[tokio::test]
 async fn an_update_is_answered_by_call_control() {
@@ -18,6 +18,37 @@ async fn an_update_is_answered_by_call_control() {
     stand.sip.handle(SipCommand::Reply { leg: LEG, reply, code: 488, sdp: None, headers: Vec::new() });
     stand.receive("SIP/2.0 488 ").await;
     hang_up(stand, &invite, 3).await;
+}
+
+#[tokio::test]
+async fn a_refresh_of_ours_without_an_offer() {
+    let mut stand = Stand::new(16).await;
+    let invite = stand.call().await;
+    let headers = vec![header("Session-Expires", "1800;refresher=uac")];
+    stand.sip.handle(SipCommand::Update { leg: LEG, headers });
+    let update = stand.receive("UPDATE ").await;
+    assert_eq!((value(&update, "CSeq"), value(&update, "Content-Length")), ("2 UPDATE", "0"));
+    assert_eq!(value(&update, "Session-Expires"), "1800;refresher=uac");
+    stand.respond(&update, 200, "Require: timer\r\nSession-Expires: 900;refresher=uac\r\n", "").await;
+    let session =
+        SessionTerms { supported: true, interval_s: Some(900), refresher: Some(Refresher::Uac), takes_update: false };
+    assert_eq!(stand.event().await, SipEvent::Updated { leg: LEG, code: 200, session });
+    hang_up(stand, &invite, 3).await;
+}
+
+#[tokio::test]
+async fn the_ack_brings_the_answer_to_the_offer_that_was_asked_for() {
+    let mut stand = Stand::new(16).await;
+    let invite = stand.call().await;
+    stand.request_inside(&invite, "INVITE", 1, "", "").await;
+    let SipEvent::Offer { reply, sdp: None, .. } = stand.event().await else { panic!("no request to offer") };
+    let sdp = Some(SDP.into());
+    stand.sip.handle(SipCommand::Reply { leg: LEG, reply, code: 200, sdp, headers: Vec::new() });
+    assert!(stand.receive("SIP/2.0 200 ").await.ends_with(SDP));
+    stand.request_inside(&invite, "ACK", 1, "", SDP).await;
+    stand.request_inside(&invite, "ACK", 1, "", SDP).await;
+    assert_eq!(stand.event().await, SipEvent::Acknowledged { leg: LEG, reply, sdp: Some(SDP.into()) });
+    hang_up(stand, &invite, 2).await;
 }
 
 #[tokio::test]
@@ -261,6 +292,8 @@ async fn hang_up(mut stand: Stand, invite: &str, sequence: u32) {
     stand.ends_with(ended(LEG, "BYE from the far end")).await;
 }
 
-fn reinvited(code: u16, sdp: Option<&str>, session_expires_s: Option<u32>) -> SipEvent {
-    SipEvent::Reinvited { leg: LEG, code, sdp: sdp.map(Into::into), session_expires_s }
+fn reinvited(code: u16, sdp: Option<&str>, interval_s: Option<u32>) -> SipEvent {
+    let refresher = interval_s.map(|_| Refresher::Uas);
+    let session = SessionTerms { interval_s, refresher, ..SessionTerms::default() };
+    SipEvent::Reinvited { leg: LEG, code, sdp: sdp.map(Into::into), session }
 }

@@ -1,7 +1,7 @@
 //! A phone that says exactly what a test tells it to, and a SIP side with short waits to say it to.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use media::LegId;
@@ -9,16 +9,15 @@ use rsipstack::transaction::endpoint::EndpointOption;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
+pub(super) use super::wire::{SDP, value};
 use crate::control::{Header, SipCommand, SipEvent};
+use crate::metrics::Metrics;
+use crate::settings::{Listener, SipSettings};
 use crate::shell::sip::leg::Waits;
-use crate::shell::sip::{SipOptions, SipSide};
+use crate::shell::sip::{SipOptions, SipSide, SipTransport};
 
 /// The number of outgoing legs in these tests.
 pub(super) const LEG: LegId = LegId(7);
-
-/// A body that passes for an offer or an answer.
-pub(super) const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
-                              m=audio 40000 RTP/AVP 0\r\n";
 
 /// How long a test waits for what has to come.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -42,16 +41,20 @@ impl Stand {
     /// With an external address.
     pub(super) async fn with(events: usize, external: Option<Ipv4Addr>) -> Self {
         let (sender, events) = mpsc::channel(events);
-        let options = SipOptions {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            external: external.map(Into::into),
-            user_agent: "calmline-test".to_owned(),
-            trusted: Arc::new(|ip| ip.is_loopback()),
-        };
+        let options = options(&[SipTransport::Udp], external.map(IpAddr::from));
         // Everything a tenth or less of what RFC 3261 wants, so that nobody waits half a minute.
         let ms = Duration::from_millis;
         let timers = EndpointOption { t1: ms(50), t2: ms(200), t4: ms(100), t1x64: ms(1_000), ..Default::default() };
-        let waits = Waits { ringing: ms(1_000), reply: ms(300), cancel: ms(1_000), bye: ms(300), reinvite: ms(300) };
+        let waits = Waits {
+            ringing: ms(1_000),
+            reply: ms(300),
+            cancel: ms(1_000),
+            bye: ms(300),
+            reinvite: ms(300),
+            repeat: ms(50),
+            acknowledgement: ms(500),
+            hop: ms(300),
+        };
         let sip = SipSide::start_with(options, sender, timers, waits).await.expect("a free port on loopback");
         let phone = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port on loopback");
         phone.connect(sip.local_addr()).await.expect("loopback is there");
@@ -66,6 +69,8 @@ impl Stand {
             leg: LEG,
             uri,
             proxy: None,
+            trunk: None,
+            hops_left: 69,
             from,
             headers: headers.iter().map(|(name, value)| header(name, value)).collect(),
             sdp: SDP.into(),
@@ -187,13 +192,14 @@ impl Stand {
     }
 }
 
-/// The value of the first header `name` of a message.
-pub(super) fn value<'a>(message: &'a str, name: &str) -> &'a str {
-    message
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-        .map(str::trim)
-        .unwrap_or_else(|| panic!("no {name} in {message}"))
+/// Listeners on free ports of loopback, which is trusted.
+pub(super) fn options(listeners: &[SipTransport], external: Option<IpAddr>) -> SipOptions {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let listeners = listeners.iter().map(|transport| Listener { transport: *transport, address }).collect();
+    let external = external.into_iter().collect();
+    let settings =
+        SipSettings { listeners, external, user_agent: "calmline-test".to_owned(), ..SipSettings::default() };
+    SipOptions { settings, trunks: BTreeMap::new(), metrics: Metrics::new() }
 }
 
 /// A header.

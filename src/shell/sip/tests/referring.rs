@@ -123,13 +123,13 @@ async fn dialogs_are_named_for_those_who_take_them_over() {
     stand.sip.handle(SipCommand::Answer { leg: caller, sdp: SDP.into(), headers: Vec::new() });
     let answer = stand.receive("SIP/2.0 200 ").await;
     stand.say("ACK", "1", &to_tag(&answer), "", "").await;
-    assert_eq!(stand.event().await, SipEvent::Confirmed { leg: caller });
+    assert_eq!(stand.event().await, SipEvent::Confirmed { leg: caller, sdp: None });
     let refer = SipCommand::Refer { leg: caller, uri: String::new(), replaces: Some(LEG), headers: Vec::new() };
     stand.sip.handle(refer);
     let refer = stand.receive("REFER ").await;
     let replaces = format!("?Replaces={call_id}%3Bto-tag%3Dfar%3Bfrom-tag%3D{ours}>");
     assert!(value(&refer, "Refer-To").ends_with(&replaces), "{refer}");
-    assert!(value(&refer, "Referred-By").starts_with("<sip:calmline@"), "{refer}");
+    assert!(value(&refer, "Referred-By").starts_with("<sip:4000@us>"), "{refer}");
     stand.respond(&refer, 603, "", "").await;
     assert!(matches!(stand.event().await, SipEvent::ReferProgress { code: 603, last: true, .. }));
 

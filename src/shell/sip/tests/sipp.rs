@@ -20,6 +20,8 @@ pub(super) struct Run {
     pub(super) rate: u32,
     /// How long a caller stays, in scenarios that leave it open.
     pub(super) stays_ms: u32,
+    /// `u1` for UDP, `t1` for TCP over one connection.
+    pub(super) transport: &'static str,
 }
 
 /// False, and said aloud, when SIPp is missing.
@@ -93,6 +95,7 @@ fn command(run: Run, address: SocketAddr) -> Command {
         .args(["-sf", &format!("{}.xml", run.scenario)])
         .args(["-i", &address.ip().to_string(), "-p", &address.port().to_string()])
         .args(["-mi", &address.ip().to_string(), "-mp", &media_port.to_string()])
+        .args(["-t", run.transport])
         .args(["-m", &run.calls.to_string(), "-r", &run.rate.to_string()])
         .args(["-timeout", "40s", "-timeout_error", "-nostdin"])
         .stdin(Stdio::null());

@@ -1,12 +1,13 @@
 //! Whole calls through the SIP side, with SIPp at both ends.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::bridge::Bridge;
+use super::phone::options;
 use super::sipp::{self, Run};
 use crate::control::SipEvent;
-use crate::shell::sip::Trust;
+use crate::settings::UnknownSources;
+use crate::shell::sip::{SipOptions, SipTransport};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answered_call() {
@@ -65,22 +66,25 @@ async fn small_questions_and_refusals() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn strangers_are_refused() {
-    let events = check_with("uac_stranger", None, 1, Arc::new(|_| false)).await;
+    let mut strangers = options(&[SipTransport::Udp], None);
+    strangers.settings.trusted = Vec::new();
+    strangers.settings.unknown_sources = UnknownSources::Forbidden;
+    let events = check_with("uac_stranger", None, 1, strangers).await;
     assert_eq!(events, []);
 }
 
 /// Runs SIPp as `caller` against the bridge and, when named, SIPp as the `bot` behind it.
 async fn check(caller: &'static str, bot: Option<&'static str>, calls: u32) -> Vec<SipEvent> {
-    check_with(caller, bot, calls, Arc::new(|ip| ip.is_loopback())).await
+    check_with(caller, bot, calls, options(&[SipTransport::Udp], None)).await
 }
 
-async fn check_with(caller: &'static str, bot: Option<&'static str>, calls: u32, trusted: Trust) -> Vec<SipEvent> {
+async fn check_with(caller: &'static str, bot: Option<&'static str>, calls: u32, options: SipOptions) -> Vec<SipEvent> {
     if !sipp::is_there() {
         return Vec::new();
     }
     let target = sipp::free_address();
-    let bridge = Bridge::start(target, trusted).await;
-    let run = |scenario| Run { scenario, calls, rate: 10, stays_ms: 300 };
+    let bridge = Bridge::start(target, options).await;
+    let run = |scenario| Run { scenario, calls, rate: 10, stays_ms: 300, transport: "u1" };
     let bot = bot.map(|scenario| (scenario, sipp::answer(target, run(scenario))));
     tokio::time::sleep(Duration::from_millis(300)).await;
     let caller_run = sipp::call(bridge.sip.local_addr(), run(caller));

@@ -4,7 +4,7 @@
 //! Costs follow Boersma 1993: strength, a small bias against low pitch, jumps in octaves, changes of voicing;
 //! besides, a small cost for pitches far from the speaker's habit of the last seconds.
 
-use crate::pitch::{CANDIDATES, Candidates, PITCH_HZ};
+use super::pitch::{CANDIDATES, Candidates, PITCH_HZ};
 
 /// Frames of look-ahead (70 ms).
 pub(crate) const DELAY: usize = 7;

@@ -5,7 +5,7 @@
 mod synth;
 
 use proptest::prelude::*;
-use prosody::{Analyzer, Frame, HOP, LOOK_AHEAD};
+use prosody::trained::{Analyzer, Frame, HOP, LOOK_AHEAD};
 use synth::{Contour, Random, Voice, add_noise, telephone, voice};
 
 #[test]

@@ -1,0 +1,183 @@
+//! How a party speaks: prosody of the last seconds beside what is usual for the speaker, and how far to trust it.
+//!
+//! Stands beside the emotion model and feeds only readers; the model has its own features.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use prosody::baseline::{LEVEL, SpeakerBaseline};
+use prosody::quality::QualityMeter;
+use prosody::rhythm::RhythmMeter;
+use prosody::{Analyzer, Descriptor, Row, SampleRate};
+
+/// Pieces of lost audio that are remembered until their hops come; the oldest give way.
+const LOST_MAX: usize = 64;
+/// Samples per hop.
+const HOP: u64 = SampleRate::Hz8000.hop() as u64;
+
+/// How a party speaks. Scores (`_z`) are robust standard scores of the newest second of speech against the speaker's
+/// baseline, ±6, and 0 until 3 s of speech are known.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Delivery {
+    /// Syllables per second of the last 10 s from first to last speech.
+    pub speaking_rate: f32,
+    /// Syllables per second of speech without pauses.
+    pub articulation_rate: f32,
+    /// Share of pauses in that time, 0-1.
+    pub pause_share: f32,
+    /// Signal-to-noise ratio of the last 10 s, dB; `None` while too little is voiced.
+    pub snr_db: Option<f32>,
+    /// Share of the last 10 s that was lost on the way and concealed, 0-1.
+    pub lost_share: f32,
+    /// Share of the samples of the last 10 s that are cut off at full scale, 0-1.
+    pub clipped_share: f32,
+    /// F0, median of the voiced hops as all of these.
+    pub pitch_z: f32,
+    /// Loudness.
+    pub loudness_z: f32,
+    /// Jitter.
+    pub jitter_z: f32,
+    /// Shimmer.
+    pub shimmer_z: f32,
+    /// Harmonics-to-noise ratio.
+    pub harmonicity_z: f32,
+    /// Alpha ratio: a pressed voice is brighter.
+    pub alpha_ratio_z: f32,
+    /// Level of speech.
+    pub level_z: f32,
+}
+
+/// Follows one party. Holds about 90 KiB; nothing grows.
+pub(crate) struct DeliveryMeter {
+    analyzer: Analyzer,
+    rhythm: RhythmMeter,
+    quality: QualityMeter,
+    baseline: SpeakerBaseline,
+    /// Position of the sample after which the analyzer started afresh.
+    origin: u64,
+    rows: VecDeque<Row>,
+    fresh: Vec<Row>,
+    /// Of the hop whose row is taken next.
+    speech: Option<bool>,
+    lost: VecDeque<Range<u64>>,
+}
+
+impl Default for DeliveryMeter {
+    fn default() -> Self {
+        Self {
+            analyzer: Analyzer::new(SampleRate::Hz8000),
+            rhythm: RhythmMeter::default(),
+            quality: QualityMeter::default(),
+            baseline: SpeakerBaseline::default(),
+            origin: 0,
+            rows: VecDeque::new(),
+            fresh: Vec::new(),
+            speech: None,
+            lost: VecDeque::with_capacity(LOST_MAX),
+        }
+    }
+}
+
+impl DeliveryMeter {
+    /// Tells that the samples at these positions, which are still to come, were made up.
+    pub(crate) fn lose(&mut self, positions: Range<u64>) {
+        if let Some(last) = self.lost.back_mut().filter(|last| last.end == positions.start) {
+            last.end = positions.end;
+            return;
+        }
+        if self.lost.len() == LOST_MAX {
+            self.lost.pop_front();
+        }
+        self.lost.push_back(positions);
+    }
+
+    /// Takes samples at 8 kHz.
+    pub(crate) fn push(&mut self, samples: &[f32]) {
+        self.analyzer.push(samples, &mut self.fresh);
+        self.rows.extend(self.fresh.drain(..));
+    }
+
+    /// Takes whether the next hop is speech, and with it the row of the hop before: that one is there by now, however
+    /// the samples were cut into chunks.
+    pub(crate) fn judge(&mut self, speech: bool) {
+        let Some(before) = self.speech.replace(speech) else { return };
+        if let Some(row) = self.rows.pop_front() {
+            self.take(&row, before);
+        }
+    }
+
+    /// Goes on at `position` after audio that will never come. What is known of the speaker is kept.
+    pub(crate) fn skip_to(&mut self, position: u64) {
+        self.analyzer = Analyzer::new(SampleRate::Hz8000);
+        self.rows.clear();
+        self.speech = None;
+        self.lost.retain(|lost| lost.end > position);
+        self.origin = position;
+    }
+
+    /// What it is like now.
+    pub(crate) fn delivery(&self) -> Delivery {
+        let rhythm = self.rhythm.rhythm();
+        let quality = self.quality.quality();
+        let scores = self.baseline.scores();
+        let z = |descriptor: Descriptor| scores[descriptor as usize];
+        Delivery {
+            speaking_rate: rhythm.speaking_rate,
+            articulation_rate: rhythm.articulation_rate,
+            pause_share: rhythm.pause_share,
+            snr_db: quality.snr_db,
+            lost_share: quality.lost,
+            clipped_share: quality.clipped,
+            pitch_z: z(Descriptor::Pitch),
+            loudness_z: z(Descriptor::Loudness),
+            jitter_z: z(Descriptor::Jitter),
+            shimmer_z: z(Descriptor::Shimmer),
+            harmonicity_z: z(Descriptor::Harmonicity),
+            alpha_ratio_z: z(Descriptor::AlphaRatio),
+            level_z: scores[LEVEL],
+        }
+    }
+
+    fn take(&mut self, row: &Row, speech: bool) {
+        let position = self.origin + row.position;
+        while self.lost.front().is_some_and(|lost| lost.end <= position) {
+            self.lost.pop_front();
+        }
+        let lost = self.lost.front().is_some_and(|lost| lost.start < position + HOP);
+        self.rhythm.push(row, speech);
+        self.quality.push(&row.level, row.pitch_hz.is_some(), lost);
+        // Made-up audio teaches nothing about a speaker.
+        self.baseline.push(row, speech && !lost);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prosody::synthetic::{Kind, Plan, Voice, half_rate, telephone_band};
+
+    use super::*;
+
+    #[test]
+    fn a_raised_voice_stands_out_and_losses_are_counted() {
+        let mut meter = DeliveryMeter::default();
+        speak(&mut meter, 120.0, 0.5, 12.0);
+        let calm = meter.delivery();
+        assert!(calm.pitch_z.abs() < 3.0 && calm.level_z.abs() < 3.0, "{calm:?}");
+        assert!(calm.speaking_rate > 1.5 && calm.speaking_rate < 8.0 && calm.lost_share == 0.0, "{calm:?}");
+        assert!(calm.snr_db.is_some_and(|db| db > 15.0), "{calm:?}");
+        meter.lose(96_000..96_000 + 8_000);
+        speak(&mut meter, 200.0, 2.0, 4.0);
+        let raised = meter.delivery();
+        assert!(raised.pitch_z > 2.0 && raised.loudness_z > 2.0 && raised.level_z > 1.5, "{raised:?}");
+        assert!((raised.lost_share - 0.1).abs() < 0.01, "{raised:?}");
+    }
+
+    fn speak(meter: &mut DeliveryMeter, pitch_hz: f32, gain: f32, seconds: f32) {
+        let voice = Voice::of(&Plan { seconds, ..Plan::new(Kind::Phrases, pitch_hz, 77) });
+        let samples: Vec<f32> = telephone_band(&half_rate(&voice.samples)).iter().map(|s| gain * s).collect();
+        for (i, hop) in samples.chunks(HOP as usize).enumerate() {
+            meter.push(hop);
+            meter.judge(voice.pitch_hz.get(10 * i + 5).is_some_and(|hz| *hz > 0.0));
+        }
+    }
+}

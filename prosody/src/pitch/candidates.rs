@@ -1,0 +1,145 @@
+//! The pitches that one window may have: peaks of the three correlograms together.
+//!
+//! Decides nothing, but says of each candidate what the correlograms show at its period and at simple fractions of it.
+
+use super::PITCH_HZ;
+use super::correlogram::{Correlogram, LAG_HZ, LAGS};
+
+/// Candidates per frame.
+pub const CANDIDATES: usize = 10;
+/// Numbers known about one candidate.
+pub const CANDIDATE_EVIDENCE: usize = 3 * PER_CORRELOGRAM + 1;
+
+/// What one correlogram says of a candidate: here, at 2, 1/2, 1/3, 2/3, 3/2 of the period, and below its maximum.
+const PER_CORRELOGRAM: usize = 7;
+/// Weights of the three in the sum whose peaks are taken.
+const MIX: [f32; 3] = [0.5, 0.5, 0.3];
+/// The lags of the highest and of the lowest pitch.
+pub(super) const LAG_RANGE: std::ops::RangeInclusive<usize> = 26..=268;
+/// A longer period must be better by so much per octave.
+const LONG_PERIOD_COST: f32 = 0.02;
+/// Peaks lower than this are no candidates.
+const HEIGHT_MIN: f32 = 0.05;
+/// The shortest fraction of a period that is looked up.
+const FRACTION_MIN: usize = 13;
+
+/// One possible pitch.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Candidate {
+    /// Base-2 logarithm of the frequency in Hz.
+    pub octave: f32,
+    /// What speaks for it and against it, for the network.
+    pub evidence: [f32; CANDIDATE_EVIDENCE],
+}
+
+/// The candidates of one frame, the highest peak first.
+#[derive(Debug, Clone)]
+pub struct Candidates {
+    list: [Candidate; CANDIDATES],
+    count: usize,
+}
+
+impl Default for Candidates {
+    fn default() -> Self {
+        Self { list: [Candidate { octave: 0.0, evidence: [0.0; CANDIDATE_EVIDENCE] }; CANDIDATES], count: 0 }
+    }
+}
+
+impl Candidates {
+    /// Those that there are.
+    pub fn as_slice(&self) -> &[Candidate] {
+        &self.list[..self.count]
+    }
+
+    /// The candidates of the window that `correlogram` has described last.
+    pub fn find(&mut self, correlogram: &Correlogram) {
+        let mixed: [f32; LAGS] = std::array::from_fn(|lag| {
+            MIX[0] * correlogram.plain[lag] + MIX[1] * correlogram.flat[lag] + MIX[2] * correlogram.ripple[lag]
+        });
+        let mut peaks = [(0, f32::NEG_INFINITY); CANDIDATES];
+        let mut found = 0;
+        for lag in LAG_RANGE {
+            let [before, here, after] = [mixed[lag - 1], mixed[lag], mixed[lag + 1]];
+            if here > before && here >= after && here > HEIGHT_MIN {
+                let height = here - LONG_PERIOD_COST * (lag as f32 / *LAG_RANGE.start() as f32).log2();
+                insert(&mut peaks, &mut found, (lag, height));
+            }
+        }
+        let maxima = maxima(correlogram);
+        self.count = 0;
+        for &(lag, _) in &peaks[..found] {
+            let hz = LAG_HZ / (lag as f32 + parabola(mixed[lag - 1], mixed[lag], mixed[lag + 1]));
+            let octave = hz.clamp(PITCH_HZ.0, PITCH_HZ.1).log2();
+            self.list[self.count] = Candidate { octave, evidence: evidence(correlogram, &maxima, lag, octave) };
+            self.count += 1;
+        }
+    }
+}
+
+/// Puts a peak in its place; the lowest falls out when there are too many.
+fn insert(peaks: &mut [(usize, f32); CANDIDATES], found: &mut usize, peak: (usize, f32)) {
+    let at = peaks[..*found].partition_point(|other| other.1 >= peak.1);
+    if at == CANDIDATES {
+        return;
+    }
+    *found = (*found + 1).min(CANDIDATES);
+    peaks.copy_within(at..*found - 1, at + 1);
+    peaks[at] = peak;
+}
+
+/// The highest values within the lags of a pitch, in the order plain, flat, ripple.
+pub(super) fn maxima(correlogram: &Correlogram) -> [f32; 3] {
+    [&correlogram.plain, &correlogram.flat, &correlogram.ripple]
+        .map(|lags| lags[LAG_RANGE].iter().fold(f32::NEG_INFINITY, |highest, &value| highest.max(value)))
+}
+
+fn evidence(correlogram: &Correlogram, maxima: &[f32; 3], lag: usize, octave: f32) -> [f32; CANDIDATE_EVIDENCE] {
+    let mut out = [0.0; CANDIDATE_EVIDENCE];
+    let parts = out.chunks_exact_mut(PER_CORRELOGRAM);
+    for ((lags, &highest), part) in
+        [&correlogram.plain, &correlogram.flat, &correlogram.ripple].into_iter().zip(maxima).zip(parts)
+    {
+        let fraction = |numerator: usize, denominator: usize, reach: usize| {
+            let at = (lag * numerator + denominator / 2) / denominator;
+            let inside = (FRACTION_MIN..LAGS - 3).contains(&at);
+            if inside { lags[at - reach..=at + reach].iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b)) } else { 0.0 }
+        };
+        part.copy_from_slice(&[
+            lags[lag],
+            fraction(2, 1, 2),
+            fraction(1, 2, 1),
+            fraction(1, 3, 1),
+            fraction(2, 3, 1),
+            fraction(3, 2, 2),
+            lags[lag] - highest,
+        ]);
+    }
+    out[CANDIDATE_EVIDENCE - 1] = octave - MIDDLE_OCTAVE;
+    out
+}
+
+/// log2 of 180 Hz.
+const MIDDLE_OCTAVE: f32 = 7.491_853;
+
+/// Where the parabola through three neighbours peaks, in steps from the middle one.
+fn parabola(before: f32, here: f32, after: f32) -> f32 {
+    let bend = before - 2.0 * here + after;
+    if bend >= 0.0 { 0.0 } else { (0.5 * (before - after) / bend).clamp(-0.5, 0.5) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_peaks_stay_in_order() {
+        let mut peaks = [(0, f32::NEG_INFINITY); CANDIDATES];
+        let mut found = 0;
+        for i in 0..30 {
+            insert(&mut peaks, &mut found, (i, ((i * 11) % 30) as f32));
+        }
+        let heights: Vec<f32> = peaks.iter().map(|peak| peak.1).collect();
+        assert_eq!(found, CANDIDATES);
+        assert_eq!(heights, (20..30).rev().map(|i| i as f32).collect::<Vec<f32>>());
+    }
+}

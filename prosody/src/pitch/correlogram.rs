@@ -1,0 +1,256 @@
+//! Three autocorrelations of one 48 ms window, from three ways of flattening its spectrum.
+//!
+//! None of them needs energy at the fundamental. *Plain* follows the strong low harmonics, *flat* takes formants out by
+//! half, *ripple* is the cepstrum of what stands above the noise and tells octaves apart.
+
+use std::f32::consts::TAU;
+use std::sync::Arc;
+
+use realfft::num_complex::Complex32;
+use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
+
+use super::noise::{BANDS, NoiseFloor};
+use crate::math::ln;
+
+/// Samples of a window at 8 kHz: 48 ms.
+pub const SPAN: usize = 384;
+const FFT: usize = 512;
+pub(super) const BINS: usize = FFT / 2 + 1;
+/// The inverse transform is twice as long: lags come at 16 kHz.
+const INVERSE: usize = 2 * FFT;
+const BIN_HZ: f32 = 8_000.0 / FFT as f32;
+/// Bins of one noise band.
+const BAND_BINS: usize = (BINS - 1) / BANDS;
+
+/// Samples per second of a lag.
+pub(super) const LAG_HZ: f32 = 16_000.0;
+/// Lags kept.
+pub(super) const LAGS: usize = 280;
+
+/// The spectral envelope is a mean over so many bins to each side (±141 Hz).
+const SIDE: usize = 9;
+/// Corners of the weight that *plain* puts on frequencies, Hz: above 1.9 kHz there is more noise than voice.
+const PLAIN_HZ: [f32; 4] = [27.0, 54.0, 1_350.0, 1_900.0];
+/// The same for the other two.
+const WIDE_HZ: [f32; 4] = [40.0, 80.0, 3_500.0, 3_800.0];
+/// How often the noise floor is taken away (the floor is a minimum and lies under the mean of noise), and what at
+/// least remains.
+const PLAIN_NOISE: (f32, f32) = (2.9, 0.24);
+const FLAT_NOISE: (f32, f32) = (2.5, 0.02);
+const RIPPLE_NOISE: f32 = 2.0;
+/// Exponents of the correction for the window: a little less than 1, so that noise at long lags is not blown up.
+const PLAIN_CORRECTION: f32 = 0.86;
+const FLAT_CORRECTION: f32 = 0.9;
+/// The longest correction of the ripple.
+const RIPPLE_CORRECTION_MIN: f32 = 0.15;
+const CORRECTION_MIN: f32 = 0.02;
+/// *Flat* is cut here: short of noise it would exceed 1.
+const FLAT_MAX: f32 = 1.2;
+/// Valleys deeper than this below the envelope say no more, nepers.
+const RIPPLE_MIN: f32 = -2.0;
+/// Weight added so that a spectrum without voice has no ripple.
+const RIPPLE_DAMPING: f32 = 8.0;
+
+/// One window, described for the tracker.
+pub struct Correlogram {
+    forward: Arc<dyn RealToComplex<f32>>,
+    inverse: Arc<dyn ComplexToReal<f32>>,
+    window: [f32; SPAN],
+    plain_weights: [f32; BINS],
+    wide_weights: [f32; BINS],
+    plain_gain: [f32; LAGS],
+    flat_gain: [f32; LAGS],
+    ripple_gain: [f32; LAGS],
+    input: Vec<f32>,
+    spectrum: Vec<Complex32>,
+    spread: Vec<Complex32>,
+    lags: Vec<f32>,
+    forward_scratch: Vec<Complex32>,
+    inverse_scratch: Vec<Complex32>,
+    noise: NoiseFloor,
+
+    /// Power per bin.
+    pub(super) power: [f32; BINS],
+    /// Mean power per noise band, and the noise under it.
+    pub(super) bands: [f32; BANDS],
+    pub(super) floor: [f32; BANDS],
+    /// Mean share of the spectrum that stands above the noise, 0-1.
+    pub(super) clear: f32,
+    pub(super) plain: [f32; LAGS],
+    pub(super) flat: [f32; LAGS],
+    pub(super) ripple: [f32; LAGS],
+}
+
+impl Default for Correlogram {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Correlogram {
+    /// Plans the transforms.
+    pub fn new() -> Self {
+        let mut planner = RealFftPlanner::<f32>::new();
+        let forward = planner.plan_fft_forward(FFT);
+        let inverse = planner.plan_fft_inverse(INVERSE);
+        let mut new = Self {
+            input: forward.make_input_vec(),
+            spectrum: forward.make_output_vec(),
+            spread: inverse.make_input_vec(),
+            lags: inverse.make_output_vec(),
+            forward_scratch: forward.make_scratch_vec(),
+            inverse_scratch: inverse.make_scratch_vec(),
+            forward,
+            inverse,
+            window: std::array::from_fn(|i| 0.5 - 0.5 * (TAU * (i as f32 + 0.5) / SPAN as f32).cos()),
+            plain_weights: std::array::from_fn(|bin| trapezoid(bin as f32 * BIN_HZ, PLAIN_HZ)),
+            wide_weights: std::array::from_fn(|bin| trapezoid(bin as f32 * BIN_HZ, WIDE_HZ)),
+            plain_gain: [1.0; LAGS],
+            flat_gain: [1.0; LAGS],
+            ripple_gain: [1.0; LAGS],
+            noise: NoiseFloor::default(),
+            power: [0.0; BINS],
+            bands: [0.0; BANDS],
+            floor: [0.0; BANDS],
+            clear: 0.0,
+            plain: [0.0; LAGS],
+            flat: [0.0; LAGS],
+            ripple: [0.0; LAGS],
+        };
+        new.learn_window();
+        new
+    }
+
+    /// Forgets the past.
+    pub(super) fn restart(&mut self) {
+        self.noise = NoiseFloor::default();
+    }
+
+    /// What a constant gives is the shape that the window alone puts on every autocorrelation.
+    fn learn_window(&mut self) {
+        self.transform(&[1.0; SPAN], 0.0);
+        let power = self.power;
+        let mut shape = |exponent: f32| -> [f32; LAGS] {
+            self.correlate(|bin| power[bin].powf(exponent));
+            std::array::from_fn(|lag| (self.lags[lag] / self.lags[0]).max(CORRECTION_MIN))
+        };
+        let (compressed, linear) = (shape(0.75), shape(1.0));
+        self.plain_gain = compressed.map(|value| value.powf(-PLAIN_CORRECTION));
+        self.flat_gain = linear.map(|value| value.powf(-FLAT_CORRECTION));
+        self.ripple_gain = compressed.map(|value| 0.5 / value.max(RIPPLE_CORRECTION_MIN));
+    }
+
+    /// Describes `samples`, the next window of the stream (one hop after the one before), whose mean is `mean`.
+    pub fn describe(&mut self, samples: &[f32; SPAN], mean: f32) {
+        self.transform(samples, mean);
+        for (band, bins) in self.bands.iter_mut().zip(self.power.chunks_exact(BAND_BINS)) {
+            *band = bins.iter().sum::<f32>() / BAND_BINS as f32;
+        }
+        self.floor = *self.noise.learn(&self.bands);
+        let floor: [f32; BINS] = std::array::from_fn(|bin| self.floor[(bin / BAND_BINS).min(BANDS - 1)]);
+        let power = self.power;
+        let envelope = smooth(&power);
+
+        let weights = self.plain_weights;
+        self.correlate(|bin| {
+            let clean = (power[bin] - PLAIN_NOISE.0 * floor[bin]).max(PLAIN_NOISE.1 * power[bin]);
+            let root = clean.sqrt();
+            weights[bin] * root * root.sqrt()
+        });
+        let energy = self.lags[0].max(f32::MIN_POSITIVE);
+        self.plain = std::array::from_fn(|lag| self.lags[lag] / energy * self.plain_gain[lag]);
+
+        let weights = self.wide_weights;
+        self.correlate(|bin| {
+            let envelope = envelope[bin] + 1e-12;
+            let clean = (envelope - FLAT_NOISE.0 * floor[bin]).max(FLAT_NOISE.1 * envelope);
+            weights[bin] * power[bin] * clean / (envelope * envelope.sqrt())
+        });
+        let energy = self.lags[0].max(f32::MIN_POSITIVE);
+        self.flat =
+            std::array::from_fn(|lag| (self.lags[lag] / energy * self.flat_gain[lag]).clamp(-FLAT_MAX, FLAT_MAX));
+
+        let clear: [f32; BINS] = std::array::from_fn(|bin| {
+            weights[bin] * (1.0 - RIPPLE_NOISE * floor[bin] / (envelope[bin] + 1e-12)).clamp(0.0, 1.0)
+        });
+        let logs = power.map(|power| ln(power + 1e-9));
+        let levels = smooth(&logs);
+        self.correlate(|bin| (logs[bin] - levels[bin]).max(RIPPLE_MIN) * clear[bin]);
+        let sum: f32 = clear.iter().sum();
+        self.clear = sum / BINS as f32;
+        self.ripple = std::array::from_fn(|lag| self.lags[lag] * self.ripple_gain[lag] / (sum + RIPPLE_DAMPING));
+    }
+
+    /// Leaves in `power` the spectrum of the windowed samples less `mean`.
+    fn transform(&mut self, samples: &[f32; SPAN], mean: f32) {
+        for ((into, sample), weight) in self.input.iter_mut().zip(samples).zip(&self.window) {
+            *into = (sample - mean) * weight;
+        }
+        self.input[SPAN..].fill(0.0);
+        self.forward
+            .process_with_scratch(&mut self.input, &mut self.spectrum, &mut self.forward_scratch)
+            .expect("the buffers were made by this plan");
+        for (power, bin) in self.power.iter_mut().zip(&self.spectrum) {
+            *power = bin.norm_sqr();
+        }
+    }
+
+    /// Leaves in `lags` the autocorrelation that belongs to a power spectrum.
+    fn correlate(&mut self, spectrum: impl Fn(usize) -> f32) {
+        for (bin, into) in self.spread[..BINS].iter_mut().enumerate() {
+            *into = Complex32::new(spectrum(bin), 0.0);
+        }
+        self.spread[BINS..].fill(Complex32::ZERO);
+        self.inverse
+            .process_with_scratch(&mut self.spread, &mut self.lags, &mut self.inverse_scratch)
+            .expect("the buffers were made by this plan and the outer bins are real");
+    }
+}
+
+/// The weight of a frequency: 0 outside, 1 inside, straight lines between.
+fn trapezoid(hz: f32, [from, full, to, end]: [f32; 4]) -> f32 {
+    ((hz - from) / (full - from)).min((end - hz) / (end - to)).clamp(0.0, 1.0)
+}
+
+/// The mean over 19 bins around each; the outermost bins count for what lies beyond.
+fn smooth(values: &[f32; BINS]) -> [f32; BINS] {
+    const PADDED: usize = BINS + 2 * SIDE;
+    let padded: [f32; PADDED] = std::array::from_fn(|i| values[i.saturating_sub(SIDE).min(BINS - 1)]);
+    // Sums of 2, 4, 8 and 16 neighbours, each from two of the one before.
+    let double = |sums: &[f32; PADDED], step: usize| -> [f32; PADDED] {
+        std::array::from_fn(|i| sums[i] + if i + step < PADDED { sums[i + step] } else { 0.0 })
+    };
+    let two = double(&padded, 1);
+    let sixteen = double(&double(&double(&two, 2), 4), 8);
+    std::array::from_fn(|i| (sixteen[i] + two[i + 16] + padded[i + 18]) / (2 * SIDE + 1) as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn smoothing_is_the_plain_mean() {
+        let values: [f32; BINS] = std::array::from_fn(|i| ((i * 7_919) % 97) as f32);
+        let got = smooth(&values);
+        for (i, got) in got.iter().enumerate() {
+            let sum: f32 =
+                (i as isize - 9..=i as isize + 9).map(|j| values[j.clamp(0, BINS as isize - 1) as usize]).sum();
+            assert!((got - sum / 19.0).abs() < 1e-3, "bin {i}: {got}");
+        }
+    }
+
+    #[test]
+    fn a_missing_fundamental_peaks_at_its_period() {
+        let mut correlogram = Correlogram::new();
+        let tone = |i: usize, k: f32| (TAU * 125.0 * k * i as f32 / 8_000.0).sin();
+        let samples: [f32; SPAN] = std::array::from_fn(|i| (3..24).map(|k| 0.02 * tone(i, k as f32)).sum());
+        // What is heard first is taken for noise.
+        correlogram.describe(&samples.map(|sample| 0.01 * sample), 0.0);
+        correlogram.describe(&samples, 0.0);
+        for lags in [correlogram.plain, correlogram.flat, correlogram.ripple] {
+            let peak = (100..200).max_by(|&a, &b| lags[a].total_cmp(&lags[b]));
+            assert_eq!(peak, Some(128));
+        }
+    }
+}

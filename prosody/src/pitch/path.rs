@@ -1,0 +1,195 @@
+//! Chooses a pitch, or none, for each frame: the most probable path through the candidates (Viterbi).
+//!
+//! Looks [`DELAY`] frames ahead and no further, so what comes out is final.
+
+use super::candidates::CANDIDATES;
+
+/// Frames of look-ahead.
+pub(super) const DELAY: usize = 4;
+
+/// What a semitone from one frame to the next costs, and the most that a jump costs.
+const STEP_COST: f32 = 0.5;
+const JUMP_COST_MAX: f32 = 6.0;
+/// What starting or ending to be voiced costs.
+const CHANGE_COST: f32 = 3.0;
+/// Frames to each side of one through which its pitch is smoothed, and the largest step that is followed, octaves.
+const REACH: usize = 1;
+const STEP_MAX: f32 = 0.06;
+
+/// The state "unvoiced" stands first, the candidates after it.
+const STATES: usize = CANDIDATES + 1;
+const UNVOICED: usize = 0;
+
+/// One frame's states: where each is, and how good by itself.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Column {
+    /// log2 of Hz, per candidate.
+    pub(super) octaves: [f32; CANDIDATES],
+    /// Log-probability of each candidate to be the right one, if any is.
+    pub(super) chances: [f32; CANDIDATES],
+    pub(super) count: usize,
+    /// Probability of being voiced.
+    pub(super) voicing: f32,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Step {
+    column: Column,
+    /// Best sum up to here, per state; the best of all is 0.
+    scores: [f32; STATES],
+    /// The state before, on the way there.
+    previous: [u8; STATES],
+}
+
+/// What is final about a frame.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Decision {
+    /// log2 of Hz.
+    pub(super) octave: Option<f32>,
+    pub(super) voicing: f32,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Path {
+    steps: [Step; DELAY + 1],
+    frames: usize,
+    /// The last decisions before smoothing, newest first.
+    before: [Option<f32>; REACH],
+}
+
+impl Path {
+    /// Takes the next frame and decides on the frame [`DELAY`] before it, once there is one.
+    pub(super) fn push(&mut self, column: &Column) -> Option<Decision> {
+        let at = self.frames % (DELAY + 1);
+        let before = self.steps[(self.frames + DELAY) % (DELAY + 1)];
+        let mut step = Step { column: *column, ..Step::default() };
+        let mut top = (UNVOICED, f32::NEG_INFINITY);
+        for state in 0..=column.count {
+            let (previous, score) = if self.frames == 0 { (UNVOICED, 0.0) } else { before.best_way_to(column, state) };
+            step.previous[state] = previous as u8;
+            step.scores[state] = score + column.gain(state);
+            if step.scores[state] > top.1 {
+                top = (state, step.scores[state]);
+            }
+        }
+        step.scores.iter_mut().for_each(|score| *score -= top.1);
+        self.steps[at] = step;
+        self.frames += 1;
+        (self.frames > DELAY).then(|| self.decide(at, top.0))
+    }
+
+    /// Follows the path back from `state` of the newest frame to the oldest one.
+    fn decide(&mut self, newest: usize, mut state: usize) -> Decision {
+        let mut octaves = [None; DELAY + 1];
+        let mut voicing = 0.0;
+        for back in 0..=DELAY {
+            let step = &self.steps[(newest + DELAY + 1 - back) % (DELAY + 1)];
+            octaves[DELAY - back] = step.column.octave(state);
+            voicing = step.column.voicing;
+            state = usize::from(step.previous[state]);
+        }
+        let octave = octaves[0].map(|octave| smooth(octave, &octaves[1..=REACH], &self.before));
+        self.before.rotate_right(1);
+        self.before[0] = octaves[0];
+        Decision { octave, voicing }
+    }
+}
+
+impl Column {
+    /// `None` is the unvoiced state.
+    fn octave(&self, state: usize) -> Option<f32> {
+        state.checked_sub(1).map(|i| self.octaves[i])
+    }
+
+    /// The logarithm of how probable the state is by this frame alone.
+    fn gain(&self, state: usize) -> f32 {
+        match state.checked_sub(1) {
+            None => (1.0 - self.voicing).max(CHANCE_MIN).ln(),
+            Some(i) => self.voicing.max(CHANCE_MIN).ln() + self.chances[i],
+        }
+    }
+}
+
+/// No state is impossible.
+const CHANCE_MIN: f32 = 1e-6;
+
+impl Step {
+    /// The state from which `state` of the next column is reached best, and the score on arrival.
+    fn best_way_to(&self, next: &Column, state: usize) -> (usize, f32) {
+        let Some(to) = next.octave(state) else {
+            let mut best = (UNVOICED, self.scores[UNVOICED]);
+            for from in 1..=self.column.count {
+                if self.scores[from] - CHANGE_COST > best.1 {
+                    best = (from, self.scores[from] - CHANGE_COST);
+                }
+            }
+            return best;
+        };
+        let mut best = (UNVOICED, self.scores[UNVOICED] - CHANGE_COST);
+        for (i, octave) in self.column.octaves[..self.column.count].iter().enumerate() {
+            let cost = (12.0 * STEP_COST * (octave - to).abs()).min(JUMP_COST_MAX);
+            if self.scores[i + 1] - cost > best.1 {
+                best = (i + 1, self.scores[i + 1] - cost);
+            }
+        }
+        best
+    }
+}
+
+/// The value at its middle of the straight line through an octave and its neighbours on both sides (nearest first), as
+/// far as they go on without a jump.
+fn smooth(octave: f32, after: &[Option<f32>], before: &[Option<f32>]) -> f32 {
+    let (mut count, mut times, mut squares, mut sum, mut products) = (1.0, 0.0, 0.0, octave, 0.0);
+    for (neighbours, direction) in [(after, 1.0), (before, -1.0)] {
+        let mut last = octave;
+        for (distance, neighbour) in neighbours.iter().enumerate() {
+            let Some(value) = neighbour.filter(|value| (value - last).abs() < STEP_MAX) else { break };
+            let time = direction * (distance + 1) as f32;
+            count += 1.0;
+            times += time;
+            squares += time * time;
+            sum += value;
+            products += time * value;
+            last = value;
+        }
+    }
+    if count < 3.0 {
+        return octave;
+    }
+    (sum * squares - products * times) / (count * squares - times * times)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_octave_error_between_good_frames_is_mended() {
+        // The wrong candidate is better by itself in one frame only.
+        let column = |wrong: f32| Column {
+            octaves: std::array::from_fn(|i| 7.0 + i as f32),
+            chances: std::array::from_fn(|i| if i == 0 { -0.4 } else { wrong }),
+            count: 2,
+            voicing: 0.95,
+        };
+        let chances = [-2.0, -2.0, -2.0, -2.0, -0.1, -2.0, -2.0, -2.0, -2.0, -2.0];
+        let mut path = Path::default();
+        let found: Vec<Option<f32>> =
+            chances.iter().filter_map(|&wrong| path.push(&column(wrong))).map(|decision| decision.octave).collect();
+        assert_eq!(found, vec![Some(7.0); chances.len() - DELAY]);
+    }
+
+    #[test]
+    fn smoothing_keeps_straight_lines_and_stops_at_jumps() {
+        check(7.2, &[Some(7.23), Some(7.26)], &[Some(7.17), Some(7.14)], 7.2);
+        check(7.2, &[Some(7.23), None], &[Some(7.17), Some(6.1)], 7.2);
+        check(7.2, &[Some(8.2), Some(7.2)], &[None, None], 7.2);
+        check(7.23, &[Some(7.2), Some(7.2)], &[Some(7.2), Some(7.2)], 7.206);
+    }
+
+    #[track_caller]
+    fn check(octave: f32, after: &[Option<f32>], before: &[Option<f32>], expected: f32) {
+        let got = smooth(octave, after, before);
+        assert!((got - expected).abs() < 1e-4, "{got} instead of {expected}");
+    }
+}

@@ -1,0 +1,167 @@
+//! Levels of harmonics and the share of noise, from the spectrum of 60 ms (Gaussian window).
+//!
+//! The harmonics-to-noise ratio is `r / (1 − r)`, r the autocorrelation at one period over that at lag 0.
+
+use std::f32::consts::TAU;
+use std::sync::Arc;
+
+use realfft::num_complex::Complex32;
+use realfft::{RealFftPlanner, RealToComplex};
+
+use crate::SampleRate;
+use crate::formants::{FORMANTS, Formant};
+use crate::math::decibels;
+
+/// Length of a window.
+pub(crate) const HARMONICS_WINDOW_MS: usize = 60;
+/// Deviation of the window, in halves of its length.
+const DEVIATION: f32 = 0.4;
+/// Harmonics looked at, at most.
+const HARMONICS: usize = 100;
+/// A harmonic is the highest bin within this share of F0 around its place.
+const SEARCH: f32 = 0.25;
+/// The harmonics that may stand for a formant lie within this share of its frequency.
+const NEAR: f32 = 0.2;
+/// The ratio of noise and harmonics is told between these shares of the autocorrelation.
+const SHARE: (f32, f32) = (1e-3, 1.0 - 1e-6);
+/// No bin is quieter.
+const FLOOR: f32 = 1e-14;
+
+/// What is read from a voiced window, dB.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Harmonic {
+    pub(crate) harmonicity_db: f32,
+    pub(crate) first_over_second_db: f32,
+    pub(crate) first_over_third_formant_db: f32,
+    pub(crate) formant_levels_db: [f32; FORMANTS],
+}
+
+pub(crate) struct Harmonics {
+    fft: Arc<dyn RealToComplex<f32>>,
+    window: Vec<f32>,
+    input: Vec<f32>,
+    output: Vec<Complex32>,
+    scratch: Vec<Complex32>,
+    power: Vec<f32>,
+    bin_hz: f32,
+}
+
+impl Harmonics {
+    pub(crate) fn new(rate: SampleRate) -> Self {
+        let length = rate.hop() * HARMONICS_WINDOW_MS / 10;
+        let size = length.next_power_of_two();
+        let fft = RealFftPlanner::<f32>::new().plan_fft_forward(size);
+        let middle = 0.5 * (length - 1) as f32;
+        let weight = |i: usize| (-0.5 * ((i as f32 - middle) / (DEVIATION * middle)).powi(2)).exp();
+        Self {
+            window: (0..length).map(weight).collect(),
+            input: fft.make_input_vec(),
+            output: fft.make_output_vec(),
+            scratch: fft.make_scratch_vec(),
+            power: vec![0.0; size / 2 + 1],
+            bin_hz: rate.hz() as f32 / size as f32,
+            fft,
+        }
+    }
+
+    /// Describes 60 ms of a voice at `hz` whose formants are known.
+    pub(crate) fn describe(&mut self, samples: &[f32], hz: f32, formants: &[Formant; FORMANTS]) -> Harmonic {
+        self.transform(samples);
+        let mut levels = [0.0f32; HARMONICS];
+        let count = HARMONICS.min(((self.power.len() - 1) as f32 * self.bin_hz / hz) as usize);
+        for (i, level) in levels[..count].iter_mut().enumerate() {
+            *level = decibels(self.highest_near((i + 1) as f32 * hz, SEARCH * hz));
+        }
+        let first = levels[0];
+        let formant_levels_db = formants.map(|formant| {
+            let from = ((1.0 - NEAR) * formant.hz / hz).ceil().max(1.0) as usize;
+            let to = (((1.0 + NEAR) * formant.hz / hz) as usize).clamp(from, count.max(from));
+            let near = levels[..count].get(from - 1..to).filter(|near| !near.is_empty());
+            let highest = near.map(|near| near.iter().fold(f32::NEG_INFINITY, |highest, &level| highest.max(level)));
+            highest.map_or(0.0, |highest| highest - first)
+        });
+        Harmonic {
+            harmonicity_db: self.harmonicity_db(hz),
+            first_over_second_db: first - levels[1],
+            first_over_third_formant_db: -formant_levels_db[2],
+            formant_levels_db,
+        }
+    }
+
+    fn transform(&mut self, samples: &[f32]) {
+        for ((into, sample), weight) in self.input.iter_mut().zip(samples).zip(&self.window) {
+            *into = sample * weight;
+        }
+        self.input[self.window.len()..].fill(0.0);
+        self.fft
+            .process_with_scratch(&mut self.input, &mut self.output, &mut self.scratch)
+            .expect("the buffers were made by this plan");
+        for (power, bin) in self.power.iter_mut().zip(&self.output) {
+            *power = bin.norm_sqr();
+        }
+    }
+
+    fn highest_near(&self, hz: f32, reach_hz: f32) -> f32 {
+        let from = ((hz - reach_hz) / self.bin_hz).ceil().max(1.0) as usize;
+        let to = (((hz + reach_hz) / self.bin_hz) as usize + 1).clamp(from + 1, self.power.len().max(from + 1));
+        let near = self.power.get(from..to).unwrap_or_default();
+        near.iter().fold(FLOOR, |highest, &power| highest.max(power))
+    }
+
+    fn harmonicity_db(&self, hz: f32) -> f32 {
+        let turn = Complex32::from_polar(1.0, TAU * self.bin_hz / hz);
+        let mut phase = turn;
+        let (mut all, mut repeated) = (0.5 * self.power[0], 0.5 * self.power[0]);
+        for power in &self.power[1..] {
+            all += power;
+            repeated += power * phase.re;
+            phase *= turn;
+        }
+        let share = (repeated / all.max(FLOOR)).clamp(SHARE.0, SHARE.1);
+        decibels(share / (1.0 - share))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_of_harmonics_are_told_relative_to_the_first() {
+        // Harmonics fall by 6 dB each; the third formant is said to be at the tenth.
+        let tone = |t: f32, k: i32| 0.5f32.powi(k - 1) * (TAU * 200.0 * k as f32 * t).sin();
+        let told = described(200.0, |t| 0.1 * (1..15).map(|k| tone(t, k)).sum::<f32>());
+        // Up to the bins, which lie 16 Hz apart.
+        assert!((told.first_over_second_db - 6.02).abs() < 0.8, "{told:?}");
+        let level_db = -6.02 * 7.0;
+        assert!((told.formant_levels_db[2] - level_db).abs() < 1.5, "{told:?}");
+        assert!((told.first_over_third_formant_db + level_db).abs() < 1.5, "{told:?}");
+    }
+
+    #[test]
+    fn noise_lowers_the_ratio_of_harmonics() {
+        let mut random = crate::synthetic::Random::new(3);
+        let noise: Vec<f32> = (0..480).map(|_| random.normal()).collect();
+        let told = |gain: f32| {
+            let mut samples = [0.0f32; 480];
+            for (i, sample) in samples.iter_mut().enumerate() {
+                let t = i as f32 / 8_000.0;
+                *sample = 0.1 * (2..15).map(|k| (TAU * 250.0 * k as f32 * t).sin()).sum::<f32>() + gain * noise[i];
+            }
+            Harmonics::new(SampleRate::Hz8000).describe(&samples, 250.0, &[Formant::default(); 3]).harmonicity_db
+        };
+        assert!(
+            told(0.0) > told(0.1) + 2.0 && told(0.1) > told(0.4) + 4.0,
+            "{} {} {}",
+            told(0.0),
+            told(0.1),
+            told(0.4)
+        );
+    }
+
+    fn described(hz: f32, signal: impl Fn(f32) -> f32) -> Harmonic {
+        let samples: Vec<f32> = (0..480).map(|i| signal(i as f32 / 8_000.0)).collect();
+        let third = Formant { hz: 10.0 * hz, width_hz: 100.0 };
+        Harmonics::new(SampleRate::Hz8000).describe(&samples, hz, &[Formant::default(), Formant::default(), third])
+    }
+}

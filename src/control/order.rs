@@ -1,0 +1,259 @@
+//! What operators ask for from outside a call, and what is said to that at once.
+//!
+//! What becomes of it later is told by notices.
+
+use std::fmt;
+use std::sync::Arc;
+
+use media::{LegId, Sound};
+use routing::{Language, PlayMode, Until};
+
+/// Orders from outside the call. `call` is the call's id as in notices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// Ends one call.
+    HangUp {
+        /// Which.
+        call: String,
+    },
+    /// Calls a supervisor's phone and lets it take part.
+    Supervise {
+        /// In which call.
+        call: String,
+        /// Whom to call.
+        whom: Whom,
+        /// Who is to hear it.
+        mode: SupervisorMode,
+        /// Whom it is to hear.
+        hears: Hears,
+    },
+    /// Changes who hears a supervisor, or whom it hears.
+    ChangeSupervisor {
+        /// In which call.
+        call: String,
+        /// Its number in that call.
+        supervisor: u32,
+        /// Who is to hear it from now on; as before when nothing is said.
+        mode: Option<SupervisorMode>,
+        /// Whom it is to hear from now on; as before when nothing is said.
+        hears: Option<Hears>,
+    },
+    /// Hangs up on a supervisor.
+    EndSupervisor {
+        /// In which call.
+        call: String,
+        /// Its number in that call.
+        supervisor: u32,
+    },
+    /// Makes a party hear something.
+    Play {
+        /// In which call.
+        call: String,
+        /// Who hears it.
+        party: Party,
+        /// What is heard.
+        sound: PlayedSound,
+        /// What happens to the other side's audio meanwhile.
+        mode: PlayMode,
+        /// What that party may do to end it early.
+        until: Until,
+    },
+    /// Ends what an earlier order, or a policy, makes a party hear.
+    StopPlay {
+        /// In which call.
+        call: String,
+        /// Its number.
+        prompt: u32,
+    },
+    /// Somebody wants the live copy of a call.
+    OpenAudio {
+        /// Of which call.
+        call: String,
+        /// In which layout, for the record.
+        layout: &'static str,
+    },
+    /// Somebody who has the live copy has missed some of it.
+    AudioMissed {
+        /// Of which call.
+        call: String,
+        /// Its number in that call.
+        client: u32,
+        /// How much, milliseconds.
+        missed_ms: u64,
+    },
+    /// Somebody wants no more of it.
+    CloseAudio {
+        /// Of which call.
+        call: String,
+        /// Its number in that call.
+        client: u32,
+    },
+    /// Refuses new calls from now on (503); running calls go on.
+    Drain,
+    /// Says that the listening side is up, or down (calls go on either way).
+    Listening {
+        /// True when observations can be expected.
+        up: bool,
+    },
+}
+
+/// Whom a supervisor's call goes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whom {
+    /// A target of the configuration, by name.
+    Target(String),
+    /// Any address that the configuration allows.
+    Uri(String),
+}
+
+/// Whom a supervisor hears.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Hears {
+    /// Both sides.
+    #[default]
+    Both,
+    /// One of them; with the callee, also what plays to the caller.
+    Only(Party),
+}
+
+/// Who hears a supervisor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SupervisorMode {
+    /// Nobody.
+    Listen,
+    /// One party.
+    Whisper(Party),
+    /// Everybody.
+    Barge,
+}
+
+/// The two sides of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Party {
+    /// Who called.
+    Caller,
+    /// Whoever the caller is connected to at the time.
+    Callee,
+}
+
+/// What is played by order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlayedSound {
+    /// A file that has been read, or a tone.
+    Ready {
+        /// The file's name, or the tone's.
+        name: String,
+        /// Its sound.
+        sound: Arc<Sound>,
+    },
+    /// A text, in the words of a policy: `{X-NAME}` stands for a header of the caller's INVITE.
+    Text {
+        /// What is said.
+        text: String,
+        /// In which language.
+        language: Language,
+    },
+}
+
+/// What an order has led to so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// It is done, or on its way.
+    Accepted,
+    /// A supervisor is being called; its number in the call.
+    Supervisor(u32),
+    /// A sound is on its way to the party; its number.
+    Prompt(u32),
+    /// The copy is made.
+    Audio {
+        /// The client's number in the call.
+        client: u32,
+        /// The leg whose copy it is.
+        leg: LegId,
+    },
+}
+
+/// Why an order is not carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denied {
+    /// What kind of reason it is.
+    pub kind: DeniedKind,
+    /// The reason, for whoever ordered.
+    pub reason: String,
+}
+
+/// Kinds of reasons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeniedKind {
+    /// There is no such call, supervisor or sound.
+    Unknown,
+    /// The order names something that does not exist, or makes no sense.
+    Wrong,
+    /// The configuration does not allow it.
+    Forbidden,
+    /// The call is not, or no longer, in a state for it.
+    Conflict,
+    /// There is no room for it now.
+    Full,
+}
+
+impl Denied {
+    pub(super) fn new(kind: DeniedKind, reason: impl Into<String>) -> Denied {
+        Denied { kind, reason: reason.into() }
+    }
+
+    pub(super) fn no_such_call() -> Denied {
+        Denied::new(DeniedKind::Unknown, "no such call")
+    }
+
+    pub(super) fn not_connected() -> Denied {
+        Denied::new(DeniedKind::Conflict, "the call is not connected")
+    }
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.reason)
+    }
+}
+
+impl std::error::Error for Denied {}
+
+impl Party {
+    /// The word that notices use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Party::Caller => "caller",
+            Party::Callee => "callee",
+        }
+    }
+}
+
+impl Hears {
+    /// The word that notices use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Hears::Both => "both",
+            Hears::Only(party) => party.as_str(),
+        }
+    }
+}
+
+impl SupervisorMode {
+    /// The word that notices use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SupervisorMode::Listen => "listen",
+            SupervisorMode::Whisper(_) => "whisper",
+            SupervisorMode::Barge => "barge",
+        }
+    }
+
+    /// The only one who hears a whisper.
+    pub fn party(self) -> Option<Party> {
+        match self {
+            SupervisorMode::Whisper(party) => Some(party),
+            SupervisorMode::Listen | SupervisorMode::Barge => None,
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Scenarios of what operators make parties hear, what an agent alone is told, and who has a live copy.
+
+use super::keys::{HELPED, OVER};
+use super::script::{TALKING, check};
+
+const HANG_UP: &str = "
+    > caller byes
+    close caller
+    bye bot
+    close bot
+";
+
+#[test]
+fn a_file_is_played_to_either_party() {
+    check(&format!(
+        "{TALKING}
+        > order play caller duck
+        play caller Duck {{ attenuation_db: 12 }}
+        > prompt starts
+        prompt ordered.wav started after 0
+        > order play callee replace
+        play bot Replace
+        > prompt starts
+        prompt ordered.wav to the callee started after 0
+        > prompt ends
+        prompt ordered.wav to the callee ended true
+        > prompt ends
+        prompt ordered.wav ended true
+        {HANG_UP}
+        ended: BYE received; talk 0 peak low lost 6"
+    ));
+}
+
+#[test]
+fn whoever_hears_it_may_end_it() {
+    let started = "
+        > prompt starts
+        prompt ordered.wav to the callee started after 0";
+    let ended = "prompt ordered.wav to the callee ended false";
+    check(&format!(
+        "{TALKING}
+        > order play callee duck until speech key
+        play bot Duck {{ attenuation_db: 12 }} until a key {started}
+        > caller speaks 480
+        > caller sounds 5
+        key caller 5 audio
+        > wait 1
+        > bot speaks 480
+        stop bot
+        {ended}
+        > order play callee duck until key
+        play bot Duck {{ attenuation_db: 12 }} until a key {started}
+        > wait 1
+        > bot speaks 480
+        > bot sounds 7
+        stop bot
+        key callee 7 audio
+        {ended}
+        {HANG_UP}
+        ended: BYE received; talk 2000 peak low lost 6"
+    ));
+}
+
+#[test]
+fn what_plays_can_be_stopped() {
+    check(&format!(
+        "{TALKING}
+        > order play callee duck
+        play bot Duck {{ attenuation_db: 12 }}
+        > order stop 1
+        stop bot
+        prompt ordered.wav to the callee failed: cut short before it began
+        > order stop 1
+        denied Unknown: no such prompt plays in this call
+        > order say caller replace
+        speak en to caller: hello 7
+        > order stop 2
+        prompt say: hello {{X-Account}} failed: ended by an operator
+        > text spoken
+        {HANG_UP}
+        ended: BYE received; talk 0 peak low lost 6"
+    ));
+}
+
+#[test]
+fn a_text_for_a_party_that_has_left_is_not_played() {
+    check(&format!(
+        "{HELPED}
+        > order say callee duck
+        speak en to bot: hello 7
+        > caller presses C
+        key caller C event
+        decided briefed service@1
+        open human
+        invite human [0 8 101 sendrecv] X-Calmline-Emotion: neutral;level=low;score=0.00;rule=briefed
+        reroute bridge human started
+        > human answers 0 quietly
+        configure human Pcmu/0 SendRecv
+        bridge caller human
+        bye bot
+        close bot
+        play human Duck {{ attenuation_db: 12 }}
+        > text spoken
+        prompt say: hello {{X-Account}} to the callee failed: whoever was to hear it has left the call
+        > prompt ends
+        prompt wait.wav to the callee ended true
+        > caller byes
+        close caller
+        bye human
+        close human
+        rerouted bridge human after 0 gap None
+        ended: BYE received; talk 0 peak low lost 9"
+    ));
+}
+
+#[test]
+fn an_order_goes_between_the_music() {
+    check(&format!(
+        "{HELPED}
+        > caller presses B
+        key caller B event
+        decided ringback service@1
+        open human
+        invite human [0 8 101 sendrecv] X-Calmline-Emotion: neutral;level=low;score=0.00;rule=ringback
+        reroute bridge human started
+        play caller Replace again and again
+        play caller Replace
+        > prompt starts
+        prompt sorry.wav started after 0
+        > prompt ends
+        prompt sorry.wav ended true
+        play caller Replace again and again
+        > order play caller replace
+        play caller Replace
+        > order play callee replace
+        play bot Replace
+        > prompt ends
+        prompt ordered.wav to the callee ended true
+        > prompt starts
+        prompt ordered.wav started after 0
+        > prompt ends
+        prompt ordered.wav ended true
+        play caller Replace again and again
+        > human fails 486 Busy Here
+        close human
+        reroute bridge human failed: 486 Busy Here
+        stop caller
+        decided stay service@1 because 486 Busy Here
+        play caller Duck {{ attenuation_db: 12 }}
+        > prompt ends
+        prompt wait.wav ended true
+        {OVER}
+        ended: BYE received; talk 0 peak low lost 9"
+    ));
+}
+
+#[test]
+fn only_the_human_hears_a_whisper() {
+    check(&format!(
+        "{HELPED}
+        > caller presses D
+        key caller D event
+        decided told service@1
+        open human
+        invite human [0 8 101 sendrecv] X-Calmline-Emotion: neutral;level=low;score=0.00;rule=told
+        reroute bridge human started
+        > human answers 0
+        configure human Pcmu/0 SendRecv
+        bridge caller human
+        bye bot
+        close bot
+        speak en to human: account 7
+        > text spoken
+        play human Duck {{ attenuation_db: 12 }}
+        > prompt starts
+        prompt say: account {{X-Account}} to the callee started after 0
+        > caller speaks 480
+        > caller presses 5
+        key caller 5 event
+        > prompt ends
+        prompt say: account {{X-Account}} to the callee ended true
+        > caller hears human
+        rerouted bridge human after 0 gap Some(0)
+        > caller byes
+        close caller
+        bye human
+        close human
+        ended: BYE received; talk 0 peak low lost 9"
+    ));
+}
+
+#[test]
+fn a_call_is_copied_as_long_as_anybody_wants_it() {
+    check(&format!(
+        "{TALKING}
+        > order audio
+        copy caller on
+        audio 1 opened stereo
+        > wait 3
+        > order audio
+        audio 2 opened stereo
+        > order audio 1 missed 640
+        audio 1 missed 640
+        > order audio 1 closes
+        audio 1 closed after 3000
+        > order audio 1 closes
+        > order audio 1 missed 20
+        > order audio 2 closes
+        copy caller off
+        audio 2 closed after 0
+        > order audio
+        copy caller on
+        audio 3 opened stereo
+        > caller byes
+        close caller
+        bye bot
+        close bot
+        audio 3 closed after 0
+        ended: BYE received; talk 3000 peak low lost 6
+        > order audio 3 closes
+        denied Unknown: no such call"
+    ));
+}

@@ -1,0 +1,183 @@
+//! `calmline eval speech`: emotion from voice, on data of the user's own.
+//!
+//! Reads recordings and labels and prints figures; how clips are judged and counted is `nlu::evaluation`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+use media::wav;
+use nlu::AcousticModel;
+use nlu::evaluation::{ClipFigures, ClipTally, emotion_of, judge_clip};
+use serde::{Deserialize, Serialize};
+
+use super::{bold, progress, recording};
+use crate::cli::{EvalSpeechArgs, Failure, print_line};
+use crate::model::ModelFiles;
+
+/// Neutral clips of a speaker that the baseline hears before one of the speaker's clips is judged.
+const BASELINE_CLIPS: usize = 5;
+/// The largest data set, clips.
+const CLIPS_MAX: usize = 100_000;
+
+/// One row of a manifest; further columns are passed over.
+#[derive(Debug, Deserialize)]
+struct Row {
+    file: String,
+    label: String,
+    #[serde(default)]
+    speaker: String,
+}
+
+/// One clip, decoded.
+struct Clip {
+    label: String,
+    speaker: String,
+    samples: Vec<f32>,
+}
+
+/// What is printed.
+#[derive(Debug, Serialize)]
+struct Figures {
+    data: String,
+    /// `model` or `signal_only`.
+    source: &'static str,
+    /// The telephone's band is the only one: everything is judged at 8 kHz.
+    sample_rate_hz: u32,
+    /// Each clip by itself.
+    alone: ClipFigures,
+    /// Each clip after five other neutral clips of its speaker; `null` when the manifest names no speakers.
+    with_baseline: Option<ClipFigures>,
+    /// Files that could not be read.
+    unreadable: usize,
+    audio_s: f64,
+    /// Seconds of computing per second of audio, one thread, decoding left out.
+    cost: f64,
+}
+
+/// Runs `calmline eval speech`.
+///
+/// # Errors
+/// When the manifest cannot be read or nothing in it can be judged.
+pub fn run(args: &EvalSpeechArgs) -> Result<(), Failure> {
+    let manifest = if args.data.is_dir() { args.data.join("manifest.csv") } else { args.data.clone() };
+    let (clips, unreadable) = read_clips(&manifest)?;
+    let files =
+        ModelFiles::read(args.model.model.as_deref(), args.model.runtime.as_deref()).map_err(Failure::Failed)?;
+    let mut model = match files.load() {
+        Ok(model) => Some(model),
+        Err(why) if args.model.model.is_some() => return Err(Failure::Failed(why)),
+        Err(_) => None,
+    };
+    let audio_s = clips.iter().map(|clip| clip.samples.len()).sum::<usize>() as f64 / f64::from(wav::RATE_HZ);
+    let began = Instant::now();
+    let alone = judge(&clips, &mut model, |_| Vec::new())?;
+    let cost = began.elapsed().as_secs_f64() / audio_s.max(f64::MIN_POSITIVE);
+
+    let neutral = neutral_clips(&clips);
+    let with_baseline = if neutral.is_empty() {
+        None
+    } else {
+        Some(judge(&clips, &mut model, |index| baseline(&clips, &neutral, index))?)
+    };
+    let source = if model.is_some() { "model" } else { "signal_only" };
+    let data = args.data.display().to_string();
+    let figures =
+        Figures { data, source, sample_rate_hz: wav::RATE_HZ, alone, with_baseline, unreadable, audio_s, cost };
+    report(&figures, args.json)
+}
+
+/// Judges every clip after what `before` says was heard of its speaker.
+fn judge<'a>(
+    clips: &'a [Clip],
+    model: &mut Option<AcousticModel>,
+    before: impl Fn(usize) -> Vec<&'a [f32]>,
+) -> Result<ClipFigures, Failure> {
+    let mut tally = ClipTally::default();
+    for (index, clip) in clips.iter().enumerate() {
+        let judgement = judge_clip(model.as_mut(), &before(index), &clip.samples)
+            .map_err(|error| Failure::of("running the acoustic model", error))?;
+        tally.add(emotion_of(&clip.label), judgement);
+        progress(index + 1, clips.len());
+    }
+    Ok(tally.figures())
+}
+
+/// The neutral clips of each speaker, by index.
+fn neutral_clips(clips: &[Clip]) -> BTreeMap<&str, Vec<usize>> {
+    let mut neutral: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (index, clip) in clips.iter().enumerate() {
+        if !clip.speaker.is_empty() && emotion_of(&clip.label) == Some(nlu::Emotion::Neutral) {
+            neutral.entry(&clip.speaker).or_default().push(index);
+        }
+    }
+    neutral
+}
+
+/// Up to five neutral clips of the speaker, never the clip itself.
+fn baseline<'a>(clips: &'a [Clip], neutral: &BTreeMap<&str, Vec<usize>>, index: usize) -> Vec<&'a [f32]> {
+    let own = neutral.get(clips[index].speaker.as_str()).map_or(&[][..], Vec::as_slice);
+    own.iter().filter(|&&other| other != index).take(BASELINE_CLIPS).map(|&other| &clips[other].samples[..]).collect()
+}
+
+/// Reads the manifest and every recording that it names; also how many could not be read.
+fn read_clips(manifest: &Path) -> Result<(Vec<Clip>, usize), Failure> {
+    let named = |error: csv::Error| Failure::of(manifest.display(), error);
+    let folder = manifest.parent().unwrap_or(Path::new("."));
+    let mut reader = csv::Reader::from_path(manifest).map_err(named)?;
+    let rows: Vec<Row> = reader.deserialize().take(CLIPS_MAX).collect::<Result<_, _>>().map_err(named)?;
+    let mut clips = Vec::with_capacity(rows.len());
+    let mut first_error = None;
+    for (index, row) in rows.iter().enumerate() {
+        match recording::read(&folder.join(&row.file), wav::RATE_HZ) {
+            Ok(samples) => {
+                clips.push(Clip { label: row.label.clone(), speaker: row.speaker.clone(), samples });
+            }
+            Err(error) => first_error = first_error.or(Some(error)),
+        }
+        progress(index + 1, rows.len());
+    }
+    let unreadable = rows.len() - clips.len();
+    match first_error {
+        Some(error) if clips.is_empty() => Err(error),
+        _ if clips.is_empty() => Err(Failure::Failed(format!("{}: no recordings in it", manifest.display()))),
+        _ => Ok((clips, unreadable)),
+    }
+}
+
+fn report(figures: &Figures, json: bool) -> Result<(), Failure> {
+    if json {
+        let text = serde_json::to_string(figures).map_err(|error| Failure::of("writing JSON", error))?;
+        return print_line(text);
+    }
+    print_line(bold(&format!("{} (8 kHz, judged by {})", figures.data, figures.source)))?;
+    print_line("")?;
+    table("each clip by itself", &figures.alone)?;
+    if let Some(with_baseline) = &figures.with_baseline {
+        table("after five other neutral clips of the speaker", with_baseline)?;
+    }
+    print_line(format_args!(
+        "{:.0} s of audio at {:.4} s of computing per second; {} files could not be read",
+        figures.audio_s, figures.cost, figures.unreadable
+    ))
+}
+
+fn table(title: &str, figures: &ClipFigures) -> Result<(), Failure> {
+    let ClipFigures { clips, others, not_judged, accuracy, uar, macro_f1, confusion, anger_f1, anger_auc, .. } =
+        figures;
+    print_line(format_args!("{title}: {clips} clips of 4 classes, {others} of others, {not_judged} too short"))?;
+    print_line(format_args!(
+        "  accuracy {:.1} %  UAR {:.1} %  macro-F1 {:.1} %  anger F1 {:.1} %  anger AUC {anger_auc:.3}  ECE {:.1} %",
+        accuracy * 100.0,
+        uar * 100.0,
+        macro_f1 * 100.0,
+        anger_f1 * 100.0,
+        figures.calibration_error * 100.0
+    ))?;
+    print_line("  truth \\ found   neutral  anger    joy  sadness")?;
+    for (name, row) in ["neutral", "anger", "joy", "sadness"].iter().zip(confusion) {
+        let [neutral, anger, joy, sadness] = row;
+        print_line(format_args!("  {name:<15} {neutral:>7} {anger:>6} {joy:>6} {sadness:>8}"))?;
+    }
+    print_line("")
+}

@@ -1,0 +1,156 @@
+//! How messages come and go: sockets, connections, certificates, and which of them a request takes.
+//!
+//! The stack sees one UDP socket and, for every stream, an in-memory channel: what is read and written, how much of it
+//! and for how long, is decided here. Knows no dialog.
+
+mod connect;
+mod frame;
+mod hop;
+mod listen;
+mod stream;
+mod tls;
+mod udp;
+mod websocket;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+use rsipstack::platform::CancellationToken;
+use rsipstack::transaction::Transaction;
+use rsipstack::transaction::endpoint::EndpointInner;
+use rsipstack::transport::{SipAddr, SipConnection};
+
+pub(super) use self::hop::Hop;
+pub use self::hop::SipTransport;
+pub(super) use self::listen::bind;
+pub(super) use self::stream::Certificate;
+pub(super) use self::tls::{TlsFiles, bears_name};
+pub(super) use self::udp::DatagramSocket;
+use super::guard::Guard;
+use super::stamp::Stamper;
+use crate::settings::SipSettings;
+
+/// Every socket and connection of the SIP side.
+pub(super) struct Transports {
+    pub(super) settings: SipSettings,
+    pub(super) guard: Arc<Guard>,
+    pub(super) stamper: Stamper,
+    tls: Arc<TlsFiles>,
+    stop: CancellationToken,
+    /// Where listeners really are: a port 0 of the settings has become one.
+    bound: Vec<(SipTransport, SocketAddr)>,
+    udp: Option<SipConnection>,
+    /// Set once, when the stack is built around us.
+    endpoint: OnceLock<Weak<EndpointInner>>,
+    lines: Mutex<Lines>,
+}
+
+/// The connections that are up.
+#[derive(Default)]
+struct Lines {
+    by_address: BTreeMap<(SipTransport, SocketAddr), Line>,
+    /// How many there are of each source, those included whose handshake goes on.
+    per_source: BTreeMap<IpAddr, usize>,
+    /// How many there are in all.
+    count: usize,
+}
+
+/// One connection.
+#[derive(Clone)]
+struct Line {
+    connection: SipConnection,
+    certificate: Option<Certificate>,
+    /// The name that the far end has shown to be its own, when we connected to it by that name.
+    name: Option<String>,
+}
+
+/// Who sent a request.
+#[derive(Debug, Clone)]
+pub(super) struct Peer {
+    pub(super) address: SocketAddr,
+    pub(super) transport: SipTransport,
+    /// The certificate that it showed, signed by an authority of ours.
+    pub(super) certificate: Option<Certificate>,
+}
+
+/// A way to a far end that is open.
+#[derive(Clone)]
+pub(super) struct Link {
+    pub(super) connection: SipConnection,
+    pub(super) destination: SipAddr,
+    pub(super) transport: SipTransport,
+    /// What Via and Contact show.
+    pub(super) shown: SocketAddr,
+}
+
+impl Link {
+    /// Cancelled when the connection is gone; a datagram socket never is.
+    pub(super) fn closed(&self) -> Option<CancellationToken> {
+        if self.transport == SipTransport::Udp { None } else { self.connection.cancel_token() }
+    }
+
+    /// Whether it can still carry something.
+    pub(super) fn is_open(&self) -> bool {
+        self.closed().is_none_or(|closed| !closed.is_cancelled())
+    }
+}
+
+impl Transports {
+    /// Tells the transports which stack they work for.
+    pub(super) fn serve(&self, endpoint: &Arc<EndpointInner>) {
+        // Set twice it would be the same.
+        let _ = self.endpoint.set(Arc::downgrade(endpoint));
+    }
+
+    /// Where we listen, in the order of the settings.
+    pub(super) fn bound(&self) -> &[(SipTransport, SocketAddr)] {
+        &self.bound
+    }
+
+    /// The UDP sockets, as the stack sees them.
+    pub(super) fn udp(&self) -> Option<SipConnection> {
+        self.udp.clone()
+    }
+
+    /// Who sent the request of a server transaction.
+    pub(super) fn peer(&self, transaction: &Transaction) -> Option<Peer> {
+        let connection = transaction.connection.as_ref()?;
+        let remote = connection.get_remote_addr()?;
+        let address = remote.get_socketaddr().ok()?;
+        let transport = SipTransport::of(remote.r#type?)?;
+        let certificate = self.lines().by_address.get(&(transport, address)).and_then(|line| line.certificate.clone());
+        Some(Peer { address, transport, certificate })
+    }
+
+    /// The way back to whoever sent a request, for the requests of its dialog.
+    pub(super) fn link_back(&self, transaction: &Transaction) -> Option<Link> {
+        let connection = transaction.connection.clone()?;
+        let peer = self.peer(transaction)?;
+        Some(self.link(connection, peer.transport, peer.address))
+    }
+
+    /// How many connections are up.
+    pub(super) fn connections(&self) -> usize {
+        self.lines().count
+    }
+
+    fn link(&self, connection: SipConnection, transport: SipTransport, address: SocketAddr) -> Link {
+        let destination = SipAddr { r#type: Some(transport.into()), ..SipAddr::from(address) };
+        Link { connection, destination, transport, shown: self.shown(transport, address) }
+    }
+
+    /// What Via and Contact show a far end at `remote`: the listener of the same transport and family, else the first
+    /// of the family, else the first.
+    pub(super) fn shown(&self, transport: SipTransport, remote: SocketAddr) -> SocketAddr {
+        let same_family = |bound: &&(SipTransport, SocketAddr)| bound.1.is_ipv4() == remote.is_ipv4();
+        let best = self.bound.iter().find(|bound| bound.0 == transport && same_family(bound));
+        let best = best.or_else(|| self.bound.iter().find(|bound| bound.0 == transport));
+        let best = best.or_else(|| self.bound.iter().find(same_family)).or(self.bound.first());
+        best.map_or(remote, |(_, address)| self.settings.shown(*address))
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

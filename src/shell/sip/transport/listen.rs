@@ -1,0 +1,202 @@
+//! Opens the sockets of the settings, and takes the connections that come.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use rsipstack::platform::CancellationToken;
+use rsipstack::transport::SipConnection;
+use rsipstack::transport::udp::UdpConnection;
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::time::timeout;
+
+use super::stream::{self, Facts, Place, Session};
+use super::{DatagramSocket, SipTransport, TlsFiles, Transports, websocket};
+use crate::settings::SipSettings;
+use crate::shell::sip::SipError;
+use crate::shell::sip::guard::{Guard, Refused};
+use crate::shell::sip::stamp::Stamper;
+
+/// How long TLS and WebSocket may take to say hello.
+const HELLO_WAIT: Duration = Duration::from_secs(10);
+/// Pause after a failed accept (too many open files), so that it does not spin.
+const ERROR_PAUSE: Duration = Duration::from_millis(100);
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 256;
+
+/// Opens every socket and begins to take connections as soon as `Transports::serve` was called.
+pub(in crate::shell::sip) async fn bind(
+    settings: SipSettings,
+    (guard, stamper, tls): (Arc<Guard>, Stamper, Arc<TlsFiles>),
+    stop: CancellationToken,
+) -> Result<Arc<Transports>, SipError> {
+    let (mut bound, mut datagrams, mut listeners) = (Vec::new(), Vec::new(), Vec::new());
+    for listener in &settings.listeners {
+        let failed = |error: io::Error| SipError::Listen { address: listener.address, reason: error.to_string() };
+        let address = match listener.transport {
+            SipTransport::Udp => {
+                let socket = open(listener.address, Type::DGRAM, Protocol::UDP).map_err(failed)?;
+                let socket = UdpSocket::from_std(socket.into()).map_err(failed)?;
+                let address = socket.local_addr().map_err(failed)?;
+                datagrams.push(socket);
+                address
+            }
+            transport => {
+                let socket = open(listener.address, Type::STREAM, Protocol::TCP).map_err(failed)?;
+                socket.listen(BACKLOG).map_err(failed)?;
+                let socket = TcpListener::from_std(socket.into()).map_err(failed)?;
+                let address = socket.local_addr().map_err(failed)?;
+                listeners.push((transport, socket));
+                address
+            }
+        };
+        bound.push((listener.transport, address));
+    }
+    let udp = match datagrams.is_empty() {
+        true => None,
+        false => {
+            let socket = Arc::new(DatagramSocket::new(datagrams, guard.clone()));
+            let made = UdpConnection::from_socket(socket, None, Some(stop.child_token())).await;
+            let failed =
+                |error: rsipstack::Error| SipError::Listen { address: settings.listen(), reason: error.to_string() };
+            Some(SipConnection::Udp(made.map_err(failed)?))
+        }
+    };
+    let (endpoint, lines) = (OnceLock::new(), Mutex::default());
+    let transports = Arc::new(Transports { settings, guard, stamper, tls, stop, bound, udp, endpoint, lines });
+    for (transport, listener) in listeners {
+        tokio::spawn(accept(transports.clone(), transport, listener));
+    }
+    if let Some(every) = transports.tls.reload_every() {
+        tokio::spawn(reload(transports.clone(), every));
+    }
+    Ok(transports)
+}
+
+fn open(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    socket.set_nonblocking(true)?;
+    if address.is_ipv6() {
+        // IPv4 has a listener of its own.
+        socket.set_only_v6(true)?;
+    }
+    if kind == Type::STREAM {
+        // Connections of a server that has just ended must not keep it from starting again.
+        socket.set_reuse_address(true)?;
+    }
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+async fn accept(transports: Arc<Transports>, transport: SipTransport, listener: TcpListener) {
+    loop {
+        let accepted = tokio::select! {
+            () = transports.stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, source) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, transport = transport.name(), "a connection could not be taken");
+                tokio::time::sleep(ERROR_PAUSE).await;
+                continue;
+            }
+        };
+        if !transports.guard.knows(source.ip()) {
+            transports.guard.note(source, transport, Refused::UnknownSource, None);
+            continue;
+        }
+        let Some(place) = Place::take(&transports, source) else {
+            transports.guard.note(source, transport, Refused::Connections, None);
+            continue;
+        };
+        tokio::spawn(greet(transports.clone(), transport, stream, source, place));
+    }
+}
+
+/// Says hello in the transport's way and serves the connection.
+async fn greet(
+    transports: Arc<Transports>,
+    transport: SipTransport,
+    stream: TcpStream,
+    remote: SocketAddr,
+    place: Place,
+) {
+    prepare(&stream);
+    let mut facts = Facts { transport, remote, certificate: None, name: None };
+    if !transport.is_secure() {
+        return serve(&transports, facts, stream, place).await;
+    }
+    match timeout(HELLO_WAIT, transports.tls.accept(stream)).await {
+        Ok(Ok(stream)) => {
+            let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+            facts.certificate = shown.map(|certificate| Arc::new(certificate.clone().into_owned()));
+            serve(&transports, facts, stream, place).await;
+        }
+        Ok(Err(error)) => {
+            tracing::debug!(%error, %remote, "no TLS");
+            transports.guard.note(remote, transport, Refused::Handshake, None);
+        }
+        Err(_) => transports.guard.note(remote, transport, Refused::Handshake, None),
+    }
+}
+
+async fn serve<S>(transports: &Arc<Transports>, facts: Facts, stream: S, place: Place)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    if !matches!(facts.transport, SipTransport::Ws | SipTransport::Wss) {
+        if let Some(session) = Session::open(place, facts).await {
+            stream::serve(session, stream).await;
+        }
+        return;
+    }
+    let (remote, transport) = (facts.remote, facts.transport);
+    match timeout(HELLO_WAIT, websocket::accept(stream, &transports.settings.origins)).await {
+        Ok(Ok(socket)) => {
+            if let Some(session) = Session::open(place, facts).await {
+                websocket::serve(session, socket).await;
+            }
+        }
+        Ok(Err(error)) => {
+            tracing::debug!(%error, %remote, "no WebSocket");
+            transports.guard.note(remote, transport, Refused::Handshake, None);
+        }
+        Err(_) => transports.guard.note(remote, transport, Refused::Handshake, None),
+    }
+}
+
+/// What every connection of ours has: small messages go at once, and a far end that has vanished is noticed.
+pub(super) fn prepare(stream: &TcpStream) {
+    let alive =
+        TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15)).with_retries(4);
+    let set = stream.set_nodelay(true).and_then(|()| SockRef::from(stream).set_tcp_keepalive(&alive));
+    if let Err(error) = set {
+        tracing::debug!(%error, "a connection without keep-alive");
+    }
+}
+
+/// Reads the certificates again whenever their files change.
+async fn reload(transports: Arc<Transports>, every: Duration) {
+    loop {
+        tokio::select! {
+            () = transports.stop.cancelled() => return,
+            () = tokio::time::sleep(every) => {}
+        }
+        let tls = transports.tls.clone();
+        // Files may lie on a disk that is slow.
+        match tokio::task::spawn_blocking(move || tls.reload()).await {
+            Ok(Ok(false)) | Err(_) => {}
+            Ok(Ok(true)) => {
+                transports.guard.metrics().count_certificates("loaded");
+                tracing::info!("new certificates: connections from now on use them");
+            }
+            Ok(Err(error)) => {
+                transports.guard.metrics().count_certificates("refused");
+                tracing::error!(%error, "the new certificates cannot be used: the old ones stay");
+            }
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! What operators order over the API: supervisors, prompts, hang-up, drain. Reads requests and says what came of them.
+//!
+//! Decides nothing: whether an order can be carried out is call control's to say.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, PathRejection};
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use media::tone::{Pattern, Progress, Region};
+use routing::{Language, PlayMode, SAYING_CHARS_MAX, Until, is_prompt_file, is_saying};
+use serde::Deserialize;
+use tokio::sync::{Semaphore, oneshot};
+
+use super::problem::Problem;
+use super::routes::App;
+use crate::control::{Denied, DeniedKind, Done, Hears, Order, Party, PlayedSound, SupervisorMode, Whom};
+use crate::settings::read_prompt;
+
+/// How long call control may take to say whether it carries an order out.
+const ANSWER_WAIT: Duration = Duration::from_secs(5);
+/// Prompt files that are read at the same time.
+const READERS_MAX: usize = 2;
+
+/// An order, and whoever waits to hear what came of it.
+#[derive(Debug)]
+pub struct Asked {
+    /// The order.
+    pub order: Order,
+    /// Who waits; nobody may.
+    pub answer: Option<oneshot::Sender<Result<Done, Denied>>>,
+}
+
+/// Where prompts by order come from.
+#[derive(Debug)]
+pub(super) struct PromptFolder {
+    path: PathBuf,
+    readers: Semaphore,
+}
+
+impl PromptFolder {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path, readers: Semaphore::new(READERS_MAX) }
+    }
+
+    /// Reads a file of the folder.
+    async fn read(&self, name: String) -> Result<PlayedSound, Problem> {
+        let _place = self.readers.acquire().await.expect("the semaphore is never closed");
+        let path = self.path.join(&name);
+        let sound = tokio::task::spawn_blocking(move || read_prompt(&path)).await;
+        let sound =
+            sound.map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the prompt broke its reader"))?;
+        let wrong =
+            |(found, expected)| Problem::new(StatusCode::BAD_REQUEST, format!("found {found}, expected {expected}"));
+        Ok(PlayedSound::Ready { name, sound: Arc::new(sound.map_err(wrong)?) })
+    }
+}
+
+/// Who hears a supervisor.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ModeWord {
+    Listen,
+    Whisper,
+    Barge,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum PartyWord {
+    Caller,
+    Callee,
+}
+
+/// Whom a supervisor hears.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum HearsWord {
+    #[default]
+    Both,
+    Caller,
+    Callee,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum PlayWord {
+    Replace,
+    Duck,
+}
+
+/// Whom to call as supervisor, and who hears it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SupervisorRequest {
+    target: Option<String>,
+    uri: Option<String>,
+    mode: ModeWord,
+    party: Option<PartyWord>,
+    #[serde(default)]
+    hears: HearsWord,
+}
+
+/// How a supervisor takes part from now on.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PartRequest {
+    mode: Option<ModeWord>,
+    party: Option<PartyWord>,
+    hears: Option<HearsWord>,
+}
+
+/// What a party is to hear.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PromptRequest {
+    file: Option<String>,
+    say: Option<SayRequest>,
+    tone: Option<ToneWord>,
+    party: PartyWord,
+    mode: PlayWord,
+    #[serde(default)]
+    until: Vec<UntilWord>,
+}
+
+/// A tone, one turn of it.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum ToneWord {
+    Beep,
+    Ringback,
+    Busy,
+    Congestion,
+}
+
+/// What the hearer may do to end it early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum UntilWord {
+    Speech,
+    Key,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SayRequest {
+    text: String,
+    language: String,
+}
+
+type Body<T> = Result<Json<T>, JsonRejection>;
+/// A call, and something of it by number.
+type Numbered = Result<Path<(String, u32)>, PathRejection>;
+
+/// `POST /v1/calls/{id}/supervisors`.
+pub(super) async fn supervise(
+    State(app): State<App>,
+    Path(call): Path<String>,
+    body: Body<SupervisorRequest>,
+) -> Result<Response, Problem> {
+    let SupervisorRequest { target, uri, mode, party, hears } = read(body)?;
+    let mode = mode_of(mode, party)?;
+    let whom = match (target, uri) {
+        (Some(name), None) => Whom::Target(name),
+        (None, Some(uri)) => Whom::Uri(uri),
+        (None, None) | (Some(_), Some(_)) => return Err(bad("either `target` or `uri` says whom to call")),
+    };
+    app.check_up(&call)?;
+    answered(ask(&app, Order::Supervise { call, whom, mode, hears: hears.into() }).await?)
+}
+
+/// `PATCH /v1/calls/{id}/supervisors/{supervisor}`.
+pub(super) async fn change_supervisor(
+    State(app): State<App>,
+    path: Numbered,
+    body: Body<PartRequest>,
+) -> Result<Response, Problem> {
+    let (call, supervisor) = numbered(path)?;
+    let PartRequest { mode, party, hears } = read(body)?;
+    let mode = match (mode, party, hears) {
+        (None, Some(_), _) => return Err(bad("`party` stands beside `mode`")),
+        (None, None, None) => return Err(bad("`mode` or `hears` says what changes")),
+        (mode, party, _) => mode.map(|mode| mode_of(mode, party)).transpose()?,
+    };
+    app.check_up(&call)?;
+    let hears = hears.map(Hears::from);
+    answered(ask(&app, Order::ChangeSupervisor { call, supervisor, mode, hears }).await?)
+}
+
+/// `DELETE /v1/calls/{id}/supervisors/{supervisor}`.
+pub(super) async fn end_supervisor(State(app): State<App>, path: Numbered) -> Result<Response, Problem> {
+    let (call, supervisor) = numbered(path)?;
+    app.check_up(&call)?;
+    answered(ask(&app, Order::EndSupervisor { call, supervisor }).await?)
+}
+
+/// `POST /v1/calls/{id}/prompts`.
+pub(super) async fn play(
+    State(app): State<App>,
+    Path(call): Path<String>,
+    body: Body<PromptRequest>,
+) -> Result<Response, Problem> {
+    let PromptRequest { file, say, tone, party, mode, until } = read(body)?;
+    app.check_up(&call)?;
+    let sound = match (file, say, tone) {
+        (Some(file), None, None) if is_prompt_file(&file) => app.prompts.read(file).await?,
+        (Some(_), None, None) => {
+            return Err(bad("`file` is the name of a WAV or Opus file (.wav, .opus, .ogg) inside the prompt folder"));
+        }
+        (None, Some(words), None) => text_of(words)?,
+        (None, None, Some(tone)) => tone.sound(app.tones),
+        _ => return Err(bad("either `file`, `say` or `tone` says what is heard")),
+    };
+    let mode = match mode {
+        PlayWord::Replace => PlayMode::Replace,
+        PlayWord::Duck => PlayMode::Duck,
+    };
+    let until = Until { speech: until.contains(&UntilWord::Speech), key: until.contains(&UntilWord::Key) };
+    answered(ask(&app, Order::Play { call, party: party.into(), sound, mode, until }).await?)
+}
+
+/// `DELETE /v1/calls/{id}/prompts/{prompt}`.
+pub(super) async fn stop(State(app): State<App>, path: Numbered) -> Result<Response, Problem> {
+    let (call, prompt) = numbered(path)?;
+    app.check_up(&call)?;
+    answered(ask(&app, Order::StopPlay { call, prompt }).await?)
+}
+
+/// `POST /v1/calls/{id}/hangup`.
+pub(super) async fn hang_up(State(app): State<App>, Path(call): Path<String>) -> Result<Response, Problem> {
+    app.check_up(&call)?;
+    give(&app, Order::HangUp { call })
+}
+
+/// `POST /v1/drain`.
+pub(super) async fn drain(State(app): State<App>) -> Result<Response, Problem> {
+    give(&app, Order::Drain)
+}
+
+/// Gives an order and waits for what comes of it.
+pub(super) async fn ask(app: &App, order: Order) -> Result<Done, Problem> {
+    let (answer, outcome) = oneshot::channel();
+    post(app, Asked { order, answer: Some(answer) })?;
+    match tokio::time::timeout(ANSWER_WAIT, outcome).await {
+        Ok(Ok(outcome)) => outcome.map_err(Problem::from),
+        Ok(Err(_)) | Err(_) => {
+            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "call control gave no answer in time"))
+        }
+    }
+}
+
+/// Gives an order whose outcome is told by events.
+fn give(app: &App, order: Order) -> Result<Response, Problem> {
+    post(app, Asked { order, answer: None })?;
+    answered(Done::Accepted)
+}
+
+fn post(app: &App, asked: Asked) -> Result<(), Problem> {
+    let refused = |_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "call control takes no orders now");
+    app.orders.try_send(asked).map_err(refused)
+}
+
+/// What an order has led to, for the client.
+fn answered(done: Done) -> Result<Response, Problem> {
+    let body = match done {
+        Done::Accepted => serde_json::json!({ "accepted": true }),
+        Done::Supervisor(supervisor) => serde_json::json!({ "accepted": true, "supervisor": supervisor }),
+        Done::Prompt(prompt) => serde_json::json!({ "accepted": true, "prompt": prompt }),
+        Done::Audio { client, .. } => serde_json::json!({ "accepted": true, "client": client }),
+    };
+    Ok((StatusCode::ACCEPTED, Json(body)).into_response())
+}
+
+fn read<T>(body: Body<T>) -> Result<T, Problem> {
+    let Json(read) = body.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+    Ok(read)
+}
+
+fn numbered(path: Numbered) -> Result<(String, u32), Problem> {
+    let Path(named) = path.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+    Ok(named)
+}
+
+fn mode_of(mode: ModeWord, party: Option<PartyWord>) -> Result<SupervisorMode, Problem> {
+    match (mode, party) {
+        // An agent is who a supervisor whispers to, unless it says otherwise.
+        (ModeWord::Whisper, party) => Ok(SupervisorMode::Whisper(party.map_or(Party::Callee, Party::from))),
+        (ModeWord::Listen, None) => Ok(SupervisorMode::Listen),
+        (ModeWord::Barge, None) => Ok(SupervisorMode::Barge),
+        (ModeWord::Listen | ModeWord::Barge, Some(_)) => {
+            Err(bad("`party` stands beside `whisper`: nobody hears who listens, and all hear who barges in"))
+        }
+    }
+}
+
+fn text_of(SayRequest { text, language }: SayRequest) -> Result<PlayedSound, Problem> {
+    if !is_saying(&text) {
+        let detail = format!(
+            "`say.text` has 1-{SAYING_CHARS_MAX} characters on one line; {{NAME}} stands for a header of the INVITE"
+        );
+        return Err(bad(detail));
+    }
+    let language = Language::ALL.into_iter().find(|each| each.as_str() == language);
+    let language = language.ok_or_else(|| bad("`say.language` is \"zh\" or \"en\""))?;
+    Ok(PlayedSound::Text { text, language })
+}
+
+fn bad(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, detail)
+}
+
+impl ToneWord {
+    fn sound(self, region: Region) -> PlayedSound {
+        let (name, pattern) = match self {
+            ToneWord::Beep => ("beep", Pattern::beep()),
+            ToneWord::Ringback => ("ringback", Pattern::of(region, Progress::Ringback)),
+            ToneWord::Busy => ("busy", Pattern::of(region, Progress::Busy)),
+            ToneWord::Congestion => ("congestion", Pattern::of(region, Progress::Congestion)),
+        };
+        PlayedSound::Ready { name: name.to_owned(), sound: Arc::new(pattern.render()) }
+    }
+}
+
+impl From<PartyWord> for Party {
+    fn from(word: PartyWord) -> Self {
+        match word {
+            PartyWord::Caller => Party::Caller,
+            PartyWord::Callee => Party::Callee,
+        }
+    }
+}
+
+impl From<HearsWord> for Hears {
+    fn from(word: HearsWord) -> Self {
+        match word {
+            HearsWord::Both => Hears::Both,
+            HearsWord::Caller => Hears::Only(Party::Caller),
+            HearsWord::Callee => Hears::Only(Party::Callee),
+        }
+    }
+}
+
+impl From<Denied> for Problem {
+    fn from(denied: Denied) -> Self {
+        let status = match denied.kind {
+            DeniedKind::Unknown => StatusCode::NOT_FOUND,
+            DeniedKind::Wrong => StatusCode::BAD_REQUEST,
+            DeniedKind::Forbidden => StatusCode::FORBIDDEN,
+            DeniedKind::Conflict => StatusCode::CONFLICT,
+            DeniedKind::Full => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Problem::new(status, denied.reason)
+    }
+}
