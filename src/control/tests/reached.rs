@@ -3,7 +3,7 @@
 use crate::notice::What;
 
 /// What some of the sequences reach, in order.
-pub(super) const REACHED: [&str; 91] = [
+pub(super) const REACHED: [&str; 92] = [
     "alert",
     "answered",
     "asterisk done",
@@ -75,6 +75,7 @@ pub(super) const REACHED: [&str; 91] = [
     "reroute refer",
     "reroute referred",
     "rerouted asterisk false",
+    "rerouted attended false",
     "rerouted bridge false",
     "rerouted bridge true",
     "rerouted crm false",
