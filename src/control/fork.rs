@@ -3,6 +3,7 @@
 //! Inside they are calls like any other, without dialogs of their parties: heard, judged, on record. What moves a party
 //! is an order to the PBX whose call it is. How copies come is in `recording` (SIPREC) and `wire` (everything else).
 
+mod arrive;
 mod recording;
 mod wire;
 
