@@ -24,6 +24,7 @@ pub(crate) fn one_of_each() -> Vec<Notice> {
 fn whats() -> Vec<What> {
     let mut whats = early();
     whats.extend(late());
+    whats.extend(watched());
     whats
 }
 
@@ -135,6 +136,11 @@ fn late() -> Vec<What> {
                 burst_ratio: Some(1.0),
             },
         }),
+    ]
+}
+
+fn watched() -> Vec<What> {
+    vec![
         What::CallForked {
             source: "siprec".into(),
             again: false,

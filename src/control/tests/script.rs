@@ -184,6 +184,17 @@ impl Script {
                 let (code, sdp) = (code.parse().expect("a code"), sdp(&body));
                 self.tell(Input::Sip(SipEvent::Reinvited { leg, code, sdp, session }));
             }
+            [alive @ ("alive" | "dead")] => {
+                self.tell(Input::Sip(SipEvent::Probed { leg, alive: alive == "alive" }));
+            }
+            _ => self.act_transfer(leg, words),
+        }
+    }
+
+    /// What a far end says of a transfer, ours or its own.
+    #[track_caller]
+    fn act_transfer(&mut self, leg: LegId, words: &[&str]) {
+        match *words {
             ["refers", uri, ref more @ ..] => {
                 let headers =
                     more.iter().filter_map(|word| word.split_once('=')).map(|(name, value)| header(name, value));
@@ -198,9 +209,6 @@ impl Script {
                 let code = code.parse().expect("a code");
                 let last = !last.is_empty();
                 self.tell(Input::Sip(SipEvent::ReferProgress { leg, code, reason: "said so".into(), last }));
-            }
-            [alive @ ("alive" | "dead")] => {
-                self.tell(Input::Sip(SipEvent::Probed { leg, alive: alive == "alive" }));
             }
             _ => panic!("no such step: {words:?}"),
         }
