@@ -80,6 +80,10 @@ fn check_uri(head: &Head<'_>) -> Result<(), Fault> {
 fn check_via(head: &Head<'_>) -> Result<(), Fault> {
     const FAULT: Fault = Fault::bad("a malformed Via");
     let top = values(head, "Via").next().ok_or(FAULT)?;
+    // The stack reads on behind a quote that never closes, past the end of this value.
+    if !closes_its_quotes(top) {
+        return Err(FAULT);
+    }
     let via = rsipstack::sip::typed::Via::parse(top.split(',').next().unwrap_or_default()).map_err(|_| FAULT)?;
     let host = via.uri.host_with_port.host.to_string();
     if host.is_empty() || host.contains([' ', '\t']) {
@@ -94,6 +98,15 @@ fn check_via(head: &Head<'_>) -> Result<(), Fault> {
         return Err(FAULT);
     }
     Ok(())
+}
+
+fn closes_its_quotes(value: &str) -> bool {
+    let (mut open, mut escaped) = (false, false);
+    for character in value.chars() {
+        open ^= character == '"' && !escaped;
+        escaped = character == '\\' && open && !escaped;
+    }
+    !open
 }
 
 fn check_sequence(head: &Head<'_>) -> Result<(), Fault> {
