@@ -68,7 +68,6 @@ impl Server {
         let (connectors, pbx) = connect_pbxes(&settings, &metrics)?;
         let (sip, sip_inlet) = start_sip(&settings, &metrics).await?;
         readiness.set(Component::Sip, true);
-
         let (forks, fork_inlet) = start_forks(&settings, clock, &metrics).await?;
 
         let bus = Arc::new(Bus::new());
@@ -82,7 +81,6 @@ impl Server {
             metrics: metrics.clone(),
         };
         let web = offer_api(&settings, inside).await?;
-
         let control = start_control(&settings, fingerprint, policies, Sounds { files: prompts, ringback })?;
         let inlets = Inlets {
             sip: sip_inlet,

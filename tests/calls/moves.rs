@@ -73,17 +73,19 @@ fn call(stage: &Stage) -> PhoneHandle {
 
 #[test]
 fn a_webhook_moves_the_caller_or_the_next_way_does() {
-    let (webhook, requests) = http_server(vec![StatusCode::ACCEPTED, StatusCode::NO_CONTENT, StatusCode::BAD_GATEWAY]);
+    let (webhook, requests) = http_server(vec![StatusCode::ACCEPTED, StatusCode::ACCEPTED, StatusCode::BAD_GATEWAY]);
     let stage = stage("webhook", webhook, nobody());
     let caller = call(&stage);
     caller.press("1").expect("an order");
-    let (token, told) = requests.recv_timeout(LONG).expect("a request");
-    assert_eq!(token, "Bearer a-token");
+    // What is told and what is to be done go out side by side: either may come first.
+    let mut both = [0, 1].map(|_| requests.recv_timeout(LONG).expect("a request"));
+    both.sort_by_key(|(_, told)| told["action"] != "move");
+    let [(token, told), (_, other)] = both;
+    assert_eq!((token.as_str(), &other["action"]), ("Bearer a-token", &"tell".into()));
     for (name, expected) in [("action", "move"), ("target", "human"), ("rule", "by-webhook"), ("channel", UUID)] {
         assert_eq!(told[name], expected, "{told}");
     }
     assert_eq!((&told["queue_priority"], &told["variables"]["team"]), (&60.into(), &"gold".into()));
-    assert_eq!(requests.recv_timeout(LONG).expect("a request").1["action"], "tell");
     stage.until("what the webhook did", |what| matches!(what, What::PbxDone { pbx } if pbx == "crm"));
 
     // As a PBX would whom the webhook's owner has told to move the caller.
