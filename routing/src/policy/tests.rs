@@ -232,7 +232,7 @@ fn reads_what_only_the_human_hears() {
         "{ reroute = \"bridge\", target = \"human\" }",
         "{ reroute = \"refer\", target = \"human\", whisper = \"angry.wav\" }",
         &[
-            "rule[1].then[2].whisper: found it beside reroute = \"refer\", expected it beside \"bridge\": after a REFER the PBX decides",
+            "rule[1].then[2].whisper: found it beside ways in which the PBX calls the target, expected it beside \"bridge\": otherwise the PBX decides",
         ],
     );
 }
