@@ -104,7 +104,7 @@ fn a_webhook_moves_the_caller_or_the_next_way_does() {
     assert!(data.is_some_and(|data| data.ends_with(";encoding=hex")), "User-to-User of the human's INVITE");
     caller.hang_up().expect("an order");
     stage.is_empty();
-    assert_eq!(stage.metric("calmline_pbx_orders_total{pbx=\"crm\",outcome=\"accepted\""), 1.0);
+    assert_eq!(stage.metric("calmline_pbx_orders_total{pbx=\"crm\",outcome=\"accepted\""), 2.0);
 }
 
 #[test]
