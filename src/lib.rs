@@ -15,6 +15,7 @@ pub mod notice;
 mod notice_samples;
 pub mod pbx;
 pub mod picture;
+mod quoted;
 pub mod serve;
 pub mod settings;
 pub mod shell;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::{AudioTerms, HeaderChanges};
+use crate::quoted::after_quote;
 
 /// The routes in file order; the first that matches takes the call.
 #[derive(Debug, Clone, Default)]
@@ -146,27 +147,13 @@ impl fmt::Display for Pattern {
 pub(crate) fn uri_of(value: &str) -> &str {
     // A display name in quotes may hold any bracket: look behind its closing quote.
     let after_name = match value.trim_start().strip_prefix('"') {
-        Some(quoted) => after_quote(quoted),
+        Some(quoted) => after_quote(quoted).unwrap_or_default(),
         None => value,
     };
     match after_name.split_once('<') {
         Some((_, rest)) => rest.split('>').next().unwrap_or(rest).trim(),
         None => after_name.split(';').next().unwrap_or(after_name).trim(),
     }
-}
-
-/// What follows the closing quote of a quoted string whose opening quote is already gone.
-fn after_quote(quoted: &str) -> &str {
-    let mut escaped = false;
-    for (at, character) in quoted.char_indices() {
-        match character {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' => return &quoted[at + 1..],
-            _ => {}
-        }
-    }
-    ""
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use rsipstack::sip::prelude::HeadersExt;
 use rsipstack::sip::{Header as SipHeader, Headers, Request, Response, StatusCode, Version};
 
 use crate::control::{Description, Header};
+use crate::quoted::after_quote;
 
 /// The methods we answer with something else than 405.
 pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, PRACK, INFO, MESSAGE, NOTIFY, REFER";
@@ -256,7 +257,10 @@ pub(super) fn name_and_address(value: &str) -> Option<String> {
     if !is_clean(value) {
         return None;
     }
-    let after_name = if let Some(quoted) = value.strip_prefix('"') { 2 + closing_quote(quoted)? } else { 0 };
+    let after_name = match value.strip_prefix('"') {
+        Some(quoted) => value.len() - after_quote(quoted)?.len(),
+        None => 0,
+    };
     match value[after_name..].find('<') {
         Some(open) => {
             let close = value[after_name + open..].find('>')?;
@@ -267,16 +271,6 @@ pub(super) fn name_and_address(value: &str) -> Option<String> {
         }
         None => None,
     }
-}
-
-/// Where the quote that opened before `text` closes.
-fn closing_quote(text: &str) -> Option<usize> {
-    let mut escaped = false;
-    text.char_indices().find_map(|(at, character)| {
-        let closes = character == '"' && !escaped;
-        escaped = character == '\\' && !escaped;
-        closes.then_some(at)
-    })
 }
 
 /// `value` with `tag` appended, unless it has one.

@@ -5,6 +5,7 @@
 use rsipstack::sip::{Host, Method, Uri};
 
 use super::head::{Fault, Head, Start, is_token};
+use crate::quoted::{after_quote, closes_its_quotes};
 use crate::shell::sip::message::tag_of;
 
 /// Headers of which a message has at most one (RFC 3261 §20).
@@ -100,15 +101,6 @@ fn check_via(head: &Head<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
-fn closes_its_quotes(value: &str) -> bool {
-    let (mut open, mut escaped) = (false, false);
-    for character in value.chars() {
-        open ^= character == '"' && !escaped;
-        escaped = character == '\\' && open && !escaped;
-    }
-    !open
-}
-
 fn check_sequence(head: &Head<'_>) -> Result<(), Fault> {
     const FAULT: Fault = Fault::bad("a malformed CSeq");
     let value = values(head, "CSeq").next().ok_or(FAULT)?;
@@ -186,20 +178,6 @@ fn check_parameters(text: &str) -> Option<&str> {
         rest = rest.trim_start();
     }
     (rest.is_empty() || rest.starts_with(',')).then_some(rest)
-}
-
-/// What follows the closing quote of a quoted string whose opening quote is gone.
-fn after_quote(quoted: &str) -> Option<&str> {
-    let mut escaped = false;
-    for (at, character) in quoted.char_indices() {
-        match character {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' => return Some(&quoted[at + 1..]),
-            _ => {}
-        }
-    }
-    None
 }
 
 /// A URI of any scheme; one of SIP must be one that the stack can read.
