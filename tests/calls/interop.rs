@@ -207,19 +207,24 @@ impl Lab {
     }
 }
 
-/// One call from one foreign telephone to another; both hear each other. Both as they are after the call; `None` when
-/// one of them is missing.
+/// Makes a call with foreign telephones, whose failure says what was heard instead.
 ///
 /// These programs keep real time by themselves: where a busy machine has spoilt a call, a second one is made.
+fn once_more_if_spoilt<T>(mut call: impl FnMut() -> Result<T, String>) -> Result<T, String> {
+    call().or_else(|why| {
+        println!("once more, for {why}");
+        call()
+    })
+}
+
+/// One call from one foreign telephone to another; both hear each other. Both as they are after the call; `None` when
+/// one of them is missing.
 #[track_caller]
 fn check(lab: &Lab, caller: Side, callee: Side) -> Option<[Telephone; 2]> {
     if !caller.is_there() || !callee.is_there() {
         return None;
     }
-    let telephones = call(lab, caller, callee).or_else(|why| {
-        println!("once more, for {why}");
-        call(lab, caller, callee)
-    });
+    let telephones = once_more_if_spoilt(|| call(lab, caller, callee));
     Some(telephones.unwrap_or_else(|why| panic!("{caller:?} calls {callee:?}: {why}")))
 }
 
