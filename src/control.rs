@@ -59,7 +59,7 @@ use self::keys::Way;
 use self::leg::header;
 use self::ports::PortPool;
 use self::prompts::How;
-use self::setup::Refusal;
+use self::setup::{Elsewhere, Refusal};
 use self::supervise::Part;
 use crate::notice::{Notice, What};
 use crate::pbx::Outcome;
@@ -358,13 +358,15 @@ impl Control {
             }
             return;
         }
-        if let Some((target, uri)) = setup::elsewhere(&self.shared, now, invite) {
+        let room = self.room_for_one_more(now);
+        if let Some(elsewhere) = setup::elsewhere(&self.shared, now, invite, room.is_ok()) {
+            let Elsewhere { target, uri, reason } = elsewhere;
             let headers = vec![header("X-Calmline-Call", id.clone())];
             out.push(Command::Sip(SipCommand::Redirect { leg, uri, headers }));
-            let what = What::CallRedirected { target, reason: "angry in the last call".to_owned() };
+            let what = What::CallRedirected { target, reason: reason.to_owned() };
             return out.push(Command::Notice(Notice { call: id, call_ms: 0, what }));
         }
-        let admitted = self.room_for_one_more(now).and_then(|()| setup::admit(&self.shared, invite));
+        let admitted = room.and_then(|()| setup::admit(&self.shared, invite));
         let mut context = Context { now, shared: &mut self.shared, out };
         let started = admitted.and_then(|admitted| Call::start(&mut context, key, id.clone(), leg, invite, admitted));
         match started {
@@ -388,6 +390,9 @@ impl Control {
         if self.draining {
             return Err(Refusal::new(503, "Draining"));
         }
+        if self.overloaded() {
+            return Err(Refusal::new(503, "Overloaded"));
+        }
         // Calls that are over but whose legs are still awaited count four times less.
         let limit = self.shared.settings.limits.calls;
         if self.calls_up() >= limit || self.calls.len() >= limit.saturating_mul(4) {
@@ -397,6 +402,11 @@ impl Control {
             return Err(Refusal::new(503, "No media port is free"));
         }
         Ok(())
+    }
+
+    /// Whether one more call would harm those that run.
+    fn overloaded(&self) -> bool {
+        false
     }
 
     fn refuse(&self, leg: LegId, id: String, refusal: Refusal, out: &mut Vec<Command>) {

@@ -31,7 +31,7 @@ use media::tone::Region;
 pub use pbx::{PbxKind, PbxSettings, PbxTerms, SecretSource};
 pub use policies::{Policies, load_policy, read_prompt};
 pub(crate) use route::uri_of;
-pub use route::{HeaderMatch, Pattern, RequestView, Returning, Route, Routes};
+pub use route::{Bypass, HeaderMatch, Pattern, RequestView, Returning, Route, Routes};
 pub use sip::{
     Account, Authentication, ClientCertificate, Listener, PasswordSource, Registration, SipSettings, TlsSettings,
     TrunkSettings, UnknownSources,

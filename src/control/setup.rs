@@ -19,7 +19,7 @@ use super::supervise::Supervisors;
 use super::timer::{self, Timer};
 use super::{Description, Header, Invite, SessionTerms, SipCommand, pass};
 use crate::notice::What;
-use crate::settings::{AudioTerms, RequestView, Returning, Route, Target};
+use crate::settings::{AudioTerms, Bypass, RequestView, Returning, Route, Target};
 
 /// A call for which a target is sought.
 #[derive(Debug)]
@@ -98,12 +98,28 @@ pub(super) fn check(invite: &Invite) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Where a caller is sent before the answer, by 302: the target's name and URI.
-pub(super) fn elsewhere(shared: &Shared, now: Duration, invite: &Invite) -> Option<(String, String)> {
-    let returning = route_of(shared, invite)?.returning.as_ref()?;
-    let Returning { target, level, within } = returning;
+/// Where a caller is sent before the answer, by 302.
+#[derive(Debug)]
+pub(super) struct Elsewhere {
+    /// The target's name.
+    pub(super) target: String,
+    pub(super) uri: String,
+    /// Why, in words.
+    pub(super) reason: &'static str,
+}
+
+/// Whether a caller is sent elsewhere; `has_room` when the call can be taken without harm to others.
+pub(super) fn elsewhere(shared: &Shared, now: Duration, invite: &Invite, has_room: bool) -> Option<Elsewhere> {
+    let route = route_of(shared, invite)?;
+    let was_angry = |returning: &&Returning| shared.history.tells(now, &invite.from, returning.level, returning.within);
+    let (target, reason) = match (route.returning.as_ref().filter(was_angry), route.bypass) {
+        (Some(returning), _) => (&returning.target, "angry in the last call"),
+        (None, Bypass::Always) => (route.targets.first()?, "the route goes past us"),
+        (None, Bypass::OnOverload) if !has_room => (route.targets.first()?, "no room for it here"),
+        (None, Bypass::OnOverload | Bypass::Never) => return None,
+    };
     let uri = shared.settings.targets.get(target)?.uri.clone();
-    shared.history.tells(now, &invite.from, *level, *within).then(|| (target.clone(), uri))
+    Some(Elsewhere { target: target.clone(), uri, reason })
 }
 
 fn route_of<'s>(shared: &'s Shared, invite: &Invite) -> Option<&'s Route> {

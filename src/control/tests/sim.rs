@@ -17,7 +17,7 @@ use crate::control::{
 use crate::notice::Notice;
 use crate::pbx::{self, Dialplan, Place};
 use crate::settings::{
-    AudioTerms, HeaderChanges, Limits, Parties, Pattern, PbxTerms, PortRange, Returning, Route, Routes,
+    AudioTerms, Bypass, HeaderChanges, Limits, Parties, Pattern, PbxTerms, PortRange, Returning, Route, Routes,
     SupervisionSettings, Target,
 };
 
@@ -350,6 +350,7 @@ pub(super) fn settings() -> ControlSettings {
             level: nlu::Level::High,
             within: Duration::from_secs(3_600),
         }),
+        bypass: Bypass::Never,
     };
     let pbx = |name: &str, needs_channel: bool| {
         let terms =
@@ -384,6 +385,8 @@ pub(super) fn settings() -> ControlSettings {
             route("help", &["bot"], "service"),
             route("void", &["gone"], "after-sales"),
             route("moves", &["bot"], "moves"),
+            Route { bypass: Bypass::Always, ..route("past", &["bot", "spare"], "after-sales") },
+            Route { bypass: Bypass::OnOverload, ..route("lucky", &["bot"], "after-sales") },
             Route { request_uri: Some(Pattern::new("ws:/moves")), ..route("forked-moves", &[], "moves") },
             Route { request_uri: None, ..route("forked", &[], "after-sales") },
         ]),
