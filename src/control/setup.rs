@@ -1,6 +1,5 @@
 //! From the INVITE to the answer: admission, targets in order, early media, failures mapped for the caller.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use media::LegId;
@@ -8,14 +7,11 @@ use media::sdp::{self, Formats, Session, Wishes};
 use routing::CallKey;
 
 use super::asking::channels_of;
-use super::audio::AudioClients;
 use super::call::{Call, Stage, Talking, Tally, millis};
 use super::codecs;
 use super::context::{Context, Shared};
-use super::keys::Keys;
+use super::drain::Departure;
 use super::leg::{Beginning, Dialog, Farewell, Leg, Partner, header, quotable};
-use super::session::Watch;
-use super::supervise::Supervisors;
 use super::timer::{self, Timer};
 use super::{Description, Header, Invite, SessionTerms, SipCommand, pass};
 use crate::notice::What;
@@ -190,6 +186,7 @@ impl Call {
             fork: None,
             stage: Stage::Seeking(Box::new(seeking)),
             tally: Tally { packets_lost: 0, peak_anger: 0.0, peak_level: nlu::Level::Low },
+            departure: Departure::default(),
             wake: None,
         };
         let (from, to) = (invite.from.clone(), invite.to.clone());
@@ -293,20 +290,7 @@ impl Call {
         };
         far.await_keys(context);
 
-        let talking = Talking {
-            answered: context.now,
-            watch: Watch::new(context.now, &context.shared.settings),
-            reroute: None,
-            plan: None,
-            errands: BTreeMap::new(),
-            evidence: None,
-            lapsed: None,
-            playing: BTreeMap::new(),
-            waiting: None,
-            keys: Keys::default(),
-            supervisors: Supervisors::default(),
-            audio: AudioClients::default(),
-        };
+        let talking = Talking::new(context.now, &context.shared.settings);
         let (scenario, terms) = (seeking.scenario.clone(), seeking.terms);
         let (answer, target, far) = (answer.clone(), far.name.clone(), far.id);
         self.stage = Stage::Talking(Box::new(talking));

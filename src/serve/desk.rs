@@ -98,6 +98,17 @@ impl Desk {
         }
     }
 
+    /// Works until every call has ended or has been handed over, as far as it can be.
+    pub(super) async fn run_until_drained(&mut self) {
+        let mut look = looking();
+        while !self.control.is_drained() {
+            match self.next(&mut look).await {
+                Some(work) => self.handle(work),
+                None => return,
+            }
+        }
+    }
+
     /// Takes one event, or lets time pass.
     pub(super) fn handle(&mut self, work: Work) {
         let now = self.clock.now();
@@ -242,6 +253,7 @@ impl Desk {
         }
         self.figures = media;
         self.readiness.set(Component::Media, media.threads_alive > 0);
+        self.readiness.set_draining(!self.control.is_taking_calls());
     }
 }
 

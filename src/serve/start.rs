@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::desk::{Desk, Inlets, Work};
 use super::handshakes;
 use crate::cli::Failure;
-use crate::control::{Control, ControlSettings, ForkEvent, Input, Order, SipEvent, Sounds};
+use crate::control::{Control, ControlSettings, Departures, ForkEvent, Input, Order, SipEvent, Sounds};
 use crate::metrics::Metrics;
 use crate::model::ModelFiles;
 use crate::pbx;
@@ -117,16 +117,20 @@ impl Server {
         Ok(Self { desk, web })
     }
 
-    /// Refuses new calls, ends the running ones, lets everybody say goodbye, and closes.
-    pub(super) async fn stop(mut self) {
-        self.desk.readiness.set(Component::Sip, false);
+    /// Takes no new calls, gives running ones their time, and hands over those that have not ended then.
+    pub(super) async fn drain(&mut self) {
         self.desk.handle(Work::Input(Input::Order(Order::Drain)));
-        let active: Vec<String> =
-            self.desk.bus.with_board(|board| board.active().map(|call| call.id.clone()).collect());
-        for call in active {
-            self.desk.handle(Work::Input(Input::Order(Order::HangUp { call })));
-        }
+        self.desk.readiness.set_draining(true);
+        self.desk.run_until_drained().await;
+    }
+
+    /// Lets go of the calls that are left, lets everybody say goodbye, and closes. What has become of calls since the
+    /// drain began.
+    pub(super) async fn stop(mut self) -> Departures {
+        self.desk.readiness.set(Component::Sip, false);
+        self.desk.handle(Work::Input(Input::Order(Order::Stop)));
         self.desk.run_until_empty(GOODBYES).await;
+        let departures = self.desk.control.departures();
         if let Some(listening) = &self.desk.listening {
             listening.stop();
         }
@@ -137,7 +141,9 @@ impl Server {
         self.desk.forks.shutdown();
         self.desk.sip.shutdown().await;
         self.desk.media.stop();
-        info!("ended");
+        let Departures { finished, handed_over, cut } = departures;
+        info!(finished, handed_over, cut, "ended");
+        departures
     }
 }
 

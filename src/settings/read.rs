@@ -20,8 +20,8 @@ use super::forks::read_forks;
 use super::headers::read_rules;
 use super::pbx::{read_pbxes, read_place};
 use super::{
-    AudioTerms, Fault, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings, PortRange,
-    Routes, Settings, SipSettings, SpeechSettings, SupervisionSettings, Target, TokenSource, TrunkSettings,
+    AudioTerms, Fault, HandOver, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
+    PortRange, Routes, Settings, SipSettings, SpeechSettings, SupervisionSettings, Target, TokenSource, TrunkSettings,
     WebSettings,
 };
 use crate::shell::media::{MediaIo, MediaPriority};
@@ -142,9 +142,23 @@ fn read_limits(mut section: Section<'_>) -> Limits {
             .read("session_expires_s", "whole seconds from 90 to 86400, or 0 for none", session_expires)
             .map_or(default.session_expires_s, |seconds| Some(seconds).filter(|seconds| *seconds > 0)),
         retry_after: span(&mut section, "retry_after_s", 1..=3600).unwrap_or(default.retry_after),
+        drain: span(&mut section, "drain_s", 0..=86_400).unwrap_or(default.drain),
+        hand_over: section
+            .read("hand_over", "a list of \"refer\" and \"bypass\", in order", hand_over)
+            .unwrap_or(default.hand_over),
     };
     section.finish();
     limits
+}
+
+fn hand_over(value: &Value) -> Option<Vec<HandOver>> {
+    let ways = value.as_array().filter(|ways| ways.len() <= 2)?;
+    let way = |way: &Value| match way.as_str()? {
+        "refer" => Some(HandOver::Refer),
+        "bypass" => Some(HandOver::Bypass),
+        _ => None,
+    };
+    ways.iter().map(way).collect()
 }
 
 fn read_web(mut section: Section<'_>, folder: &Path) -> Option<WebSettings> {

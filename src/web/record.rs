@@ -82,6 +82,8 @@ pub struct CallRecord {
     pub audio: VecDeque<AudioClient>,
     /// What each leg carried and how it sounded, in the order in which they ended.
     pub legs: VecDeque<LegReport>,
+    /// Whether its audio goes past us, from one side to the other.
+    pub bypassed: bool,
     /// RTP packets lost on the way to us, both legs; known at the end.
     pub packets_lost: Option<u64>,
     /// The emotion timeline of both parties, oldest first.
@@ -291,6 +293,7 @@ impl CallRecord {
             supervisors: VecDeque::new(),
             audio: VecDeque::new(),
             legs: VecDeque::new(),
+            bypassed: false,
             packets_lost: None,
             timeline: VecDeque::new(),
             events: VecDeque::new(),
@@ -315,7 +318,10 @@ impl CallRecord {
             | What::SecureInput { .. }
             | What::HandshakeDone { .. }
             | What::HandshakeFailed { .. }
-            | What::CodecAsked { .. } => {}
+            | What::CodecAsked { .. }
+            | What::BypassFailed { .. } => {}
+            What::Bypassed { .. } => self.bypassed = true,
+            What::BypassEnded { .. } => self.bypassed = false,
             What::CallForked { source, again: _, pbx_call, told_by, parties, details } => {
                 let paused = self.fork.as_ref().is_some_and(|fork| fork.paused);
                 self.fork = Some(Fork {

@@ -12,6 +12,7 @@ use crate::stage::{Setup, Stage};
 use crate::tones;
 
 mod baresip;
+mod bypass;
 mod codecs;
 mod ffmpeg;
 mod inside;

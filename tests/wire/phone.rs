@@ -1,6 +1,7 @@
 //! A far end by hand: a SIP socket, a pair of media sockets, and the server it talks to.
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -8,15 +9,22 @@ use calmline::demo::server::{Plan, Server, get};
 use serde_json::Value;
 
 /// The program under test.
-const PROGRAM: &str = env!("CARGO_BIN_EXE_calmline");
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_calmline");
 /// Longer than anything takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server that takes calls for a bot and listens to nobody.
 pub fn server(name: &str) -> (Server, SocketAddr) {
+    server_with(name, "", "")
+}
+
+/// The same with more lines of `[media]` and of `[limits]`.
+pub fn server_with(name: &str, media: &str, limits: &str) -> (Server, SocketAddr) {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("wire-{name}"));
     let mut plan = Plan::for_loopback().expect("free ports");
     plan.configuration = plan.configuration.replace("enabled = true", "enabled = false");
+    let limits = format!("{media}\n[limits]\n{limits}\n\n[web]");
+    plan.configuration = plan.configuration.replacen("[web]", &limits, 1);
     let server = Server::start(Path::new(PROGRAM), &folder, &plan, &[]).expect("a server");
     (server, plan.addresses.bot)
 }
@@ -25,15 +33,42 @@ pub fn server(name: &str) -> (Server, SocketAddr) {
 pub fn record(server: &Server) -> Value {
     let end = Instant::now() + PATIENCE;
     loop {
-        let ask = |path: &str| -> Value {
-            serde_json::from_str(&get(server.addresses.web, path, &server.token).expect("an answer")).expect("JSON")
-        };
-        let calls = ask("/v1/calls?state=ended");
+        let calls = ask(server, "/v1/calls?state=ended");
         if let Some(id) = calls["calls"][0]["id"].as_str() {
-            return ask(&format!("/v1/calls/{id}"));
+            return ask(server, &format!("/v1/calls/{id}"));
         }
         assert!(Instant::now() < end, "the call does not end: {calls}");
         std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// An answer of the API.
+pub fn ask(server: &Server, path: &str) -> Value {
+    serde_json::from_str(&get(server.addresses.web, path, &server.token).expect("an answer")).expect("JSON")
+}
+
+/// Orders something by the API; the status of its answer.
+pub fn order(server: &Server, method: &str, path: &str) -> u16 {
+    let (web, token) = (server.addresses.web, &server.token);
+    let mut stream = TcpStream::connect(web).expect("a connection");
+    let request = format!("{method} {path} HTTP/1.0\r\nHost: {web}\r\nAuthorization: Bearer {token}\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+}
+
+/// Waits for an event of a call that is up.
+#[track_caller]
+pub fn event_of(server: &Server, call: &str, kind: &str) {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let record = ask(server, &format!("/v1/calls/{call}"));
+        if record["events"].as_array().is_some_and(|events| events.iter().any(|event| event["type"] == kind)) {
+            return;
+        }
+        assert!(Instant::now() < end, "no {kind} in {record}");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -137,6 +172,13 @@ impl Phone {
         let mut buffer = [0; 8_192];
         let length = self.sip.recv(&mut buffer).ok()?;
         Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
+    }
+
+    /// How many packets of audio have come since this was asked last.
+    pub fn heard(&self) -> usize {
+        let mut buffer = [0; 2_048];
+        let packets = std::iter::from_fn(|| self.media.recv(&mut buffer).ok().map(|_| buffer[1] & 0x7f));
+        packets.filter(|kind| *kind == 8).count()
     }
 
     /// The port of our RTP socket.

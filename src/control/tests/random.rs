@@ -29,12 +29,17 @@ use crate::settings::Parties;
 
 proptest! {
     #[test]
-    fn nothing_leaks_and_nothing_panics(steps in steps(), both in any::<bool>(), protects in any::<bool>()) {
+    fn nothing_leaks_and_nothing_panics(
+        steps in steps(), both in any::<bool>(), protects in any::<bool>(), drains in any::<bool>(),
+    ) {
         let mut settings = if protects { protected() } else { settings() };
         settings.parties = if both { Parties::Both } else { Parties::Caller };
         let mut sim = Sim::new(settings);
         for step in steps {
             happen(&mut sim, &step);
+        }
+        if drains {
+            drain(&mut sim);
         }
         wind_up(&mut sim);
         sim.assert_clean();
@@ -72,6 +77,17 @@ fn protected() -> ControlSettings {
         audio_of(&mut settings, name).protection = Protection { wanted, exchange: Exchange::Dtls };
     }
     settings
+}
+
+/// Stops the server: some of the calls that are up are handed over.
+fn drain(sim: &mut Sim) {
+    sim.tell(Input::Order(Order::Drain));
+    sim.pass(Duration::from_secs(60), |_, _| ());
+    for leg in 0..20 {
+        answers_ours(sim, &Step::Reinvited { leg, code: 200, sdp: "0 101" });
+    }
+    sim.tell(Input::Order(Order::Stop));
+    assert_eq!(sim.control.counts().calls, 0, "nothing is up any more");
 }
 
 /// Hangs up whatever is left and lets everybody say their last words.

@@ -10,6 +10,7 @@ use forks::siprec::Seat;
 use media::quality::LegQuality;
 use media::{Codec, LegId, LegStats, PromptId, Sound};
 
+use super::bypass::assert_consistent;
 use crate::control::{
     Command, Control, ControlSettings, Denied, Done, Input, Invite, Order, Random, ReplyId, SipCommand, SipEvent,
     Sounds,
@@ -17,8 +18,8 @@ use crate::control::{
 use crate::notice::Notice;
 use crate::pbx::{self, Dialplan, Place};
 use crate::settings::{
-    AudioTerms, Bypass, HeaderChanges, Limits, Parties, Pattern, PbxTerms, PortRange, Returning, Route, Routes,
-    SupervisionSettings, Target,
+    AudioTerms, Bypass, HandOver, HeaderChanges, Limits, Parties, Pattern, PbxTerms, PortRange, Returning, Route,
+    Routes, SupervisionSettings, Target,
 };
 
 /// Call control and everything around it.
@@ -146,6 +147,7 @@ impl Sim {
         for command in &out {
             self.carry_out(command);
         }
+        self.control.calls.values().for_each(assert_consistent);
         if let Some((due, what)) = self.control.deadline() {
             assert!(due > self.now, "{what} stays due");
         }
@@ -227,6 +229,10 @@ impl Sim {
                 self.step(*leg, &[SipState::Answered], SipState::Ending);
                 self.pending.push_back(Input::Sip(SipEvent::Ended { leg: *leg, reason: "BYE".to_owned() }));
             }
+            SipCommand::Leave { leg } => {
+                self.step(*leg, &[SipState::Answered], SipState::Ending);
+                self.pending.push_back(Input::Sip(SipEvent::Ended { leg: *leg, reason: "left".to_owned() }));
+            }
             SipCommand::Reinvite { leg, .. } => {
                 self.step(*leg, &[SipState::Answered], SipState::Answered);
                 assert!(self.reinvites.insert(*leg), "{leg:?} has an offer that is open");
@@ -284,7 +290,9 @@ impl Sim {
                 self.assert_up(*leg);
                 self.end_play(*leg);
             }
-            media::Command::Press { leg, .. } | media::Command::Secure { leg, .. } => self.assert_up(*leg),
+            media::Command::Press { leg, .. } | media::Command::Secure { leg, .. } | media::Command::Renew { leg } => {
+                self.assert_up(*leg)
+            }
             media::Command::Supervise { supervisor, leg, .. } => {
                 self.assert_up(*supervisor);
                 self.assert_up(*leg);
@@ -374,6 +382,8 @@ pub(super) fn settings() -> ControlSettings {
             session_check: Duration::from_secs(900),
             session_expires_s: None,
             retry_after: Duration::from_secs(5),
+            drain: Duration::from_secs(60),
+            hand_over: vec![HandOver::Bypass],
         },
         supervision: SupervisionSettings { per_call: 2, uris: vec![Pattern::new("sip:8???@10.0.0.9")] },
         agents: vec![Pattern::new("sip:7*@*")],

@@ -39,6 +39,7 @@ impl Parties {
             | Command::StopPlay { .. }
             | Command::Press { .. }
             | Command::Secure { .. }
+            | Command::Renew { .. }
             | Command::Send { .. }
             | Command::Key { .. } => return,
         }

@@ -199,7 +199,7 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// What operators ask for.
-const OPERATORS: [&str; 18] = [
+const OPERATORS: [&str; 22] = [
     "supervise floor barge",
     "supervise floor listen",
     "supervise sip:8001@10.0.0.9 whisper callee",
@@ -218,4 +218,8 @@ const OPERATORS: [&str; 18] = [
     "audio",
     "audio 1 missed 20",
     "audio 1 closes",
+    "bypass",
+    "bypass",
+    "bypass",
+    "end bypass",
 ];
