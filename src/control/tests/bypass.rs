@@ -139,12 +139,12 @@ fn who_says_nothing_or_nothing_of_use_is_called_back() {
         > caller agrees 200 bad-sdp
         > wait 1
         renew caller
-        reinvite caller [0 sendrecv]
+        reinvite caller [0 101 sendrecv]
         > caller agrees 408
         probe caller
         > wait 1
         renew caller
-        reinvite caller [0 sendrecv]
+        reinvite caller [0 101 sendrecv]
         > caller agrees 200 0
         configure caller Pcmu/0 SendRecv
         bypass failed: the caller has not agreed: 200
@@ -250,7 +250,7 @@ fn a_policy_brings_the_audio_back_to_move_the_caller() {
         decided angry after-sales@1
         alert warning
         prompt sorry.wav failed: the call's audio goes past us: end the bypass first
-        open a new leg
+        open human
         invite human [0 8 101 sendrecv] X-Calmline-Emotion: anger;level=high;score=0.93;rule=angry
         reroute bridge human started
         {BACK}bypass ended after 0: the caller is being moved
@@ -259,7 +259,12 @@ fn a_policy_brings_the_audio_back_to_move_the_caller() {
         reroute bridge human failed: 486 Busy
         decided stay after-sales@1 because 486 Busy
         play caller Replace
-        {HANG_UP}"
+        > caller byes
+        close caller
+        bye bot
+        close bot
+        prompt wait.wav failed: the call ended first
+        ended: BYE received; talk 0 peak high lost 9"
     ));
 }
 

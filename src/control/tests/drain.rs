@@ -88,7 +88,7 @@ fn who_only_listens_gives_way() {
         > prompt starts
         prompt ordered.wav to the callee started after 1000
         > order supervise floor listen
-        open a new leg
+        open floor
         invite floor [0 8 101 sendrecv] X-Calmline-Supervision: listen
         supervisor 1 called at floor: listen
         > stop
@@ -164,9 +164,9 @@ fn a_side_that_knows_no_refer_is_led_past_us() {
         > stop
         leave caller
         leave bot
-        rerouted bridge bot after 0 gap None
         close caller
         close bot
+        rerouted bridge bot after 0 gap None
         ended: handed over; talk 60000 peak low lost 6"
     );
     check(settings, &scenario, Departures { handed_over: 1, ..Departures::default() });

@@ -12,8 +12,8 @@ use media::{Codec, LegId, LegStats, PromptId, Sound};
 
 use super::bypass::assert_consistent;
 use crate::control::{
-    Command, Control, ControlSettings, Denied, Done, Input, Invite, Order, Random, ReplyId, SipCommand, SipEvent,
-    Sounds,
+    Command, Control, ControlSettings, Denied, Description, Done, Input, Invite, Order, Random, ReplyId, SipCommand,
+    SipEvent, Sounds,
 };
 use crate::notice::Notice;
 use crate::pbx::{self, Dialplan, Place};
@@ -31,8 +31,8 @@ pub(super) struct Sim {
     /// What the SIP side and the media path will say next, of themselves.
     pub(super) pending: VecDeque<Input>,
     pub(super) replies: BTreeSet<ReplyId>,
-    /// Legs with a re-INVITE of ours that has no answer.
-    pub(super) reinvites: BTreeSet<LegId>,
+    /// Legs with a re-INVITE of ours that has no answer, and what it offers.
+    pub(super) reinvites: BTreeMap<LegId, Description>,
     /// Legs with an UPDATE of ours that has no answer.
     pub(super) updates: BTreeSet<LegId>,
     pub(super) plays: Vec<(LegId, PromptId)>,
@@ -91,7 +91,7 @@ impl Sim {
             media: BTreeMap::new(),
             pending: VecDeque::new(),
             replies: BTreeSet::new(),
-            reinvites: BTreeSet::new(),
+            reinvites: BTreeMap::new(),
             updates: BTreeSet::new(),
             plays: Vec::new(),
             texts: Vec::new(),
@@ -233,9 +233,10 @@ impl Sim {
                 self.step(*leg, &[SipState::Answered], SipState::Ending);
                 self.pending.push_back(Input::Sip(SipEvent::Ended { leg: *leg, reason: "left".to_owned() }));
             }
-            SipCommand::Reinvite { leg, .. } => {
+            SipCommand::Reinvite { leg, sdp, .. } => {
                 self.step(*leg, &[SipState::Answered], SipState::Answered);
-                assert!(self.reinvites.insert(*leg), "{leg:?} has an offer that is open");
+                let open = self.reinvites.insert(*leg, sdp.clone());
+                assert!(open.is_none(), "{leg:?} has an offer that is open");
             }
             SipCommand::Update { leg, .. } => {
                 self.step(*leg, &[SipState::Answered], SipState::Answered);
