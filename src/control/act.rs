@@ -137,7 +137,7 @@ fn observed(observation: &nlu::Observation, party: &str) -> What {
         syllables_per_s: evidence.syllables_per_s,
         rate_z: evidence.rate_z,
         source: words::source(observation.source).to_owned(),
-        delivery: Some(evidence.delivery.into()),
+        delivery: evidence.delivery.map(Into::into),
     }
 }
 

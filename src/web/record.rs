@@ -313,6 +313,7 @@ impl CallRecord {
             What::CallStarted { .. }
             | What::CallRefused { .. }
             | What::CallRedirected { .. }
+            | What::LoadChanged { .. }
             | What::PbxDone { .. }
             | What::PbxFailed { .. }
             | What::SecureInput { .. }

@@ -18,8 +18,8 @@ use crate::control::{
 use crate::notice::Notice;
 use crate::pbx::{self, Dialplan, Place};
 use crate::settings::{
-    AudioTerms, Bypass, HandOver, HeaderChanges, Limits, Parties, Pattern, PbxTerms, PortRange, Returning, Route,
-    Routes, SupervisionSettings, Target,
+    AudioTerms, Bypass, HandOver, HeaderChanges, Limits, OverloadSettings, Parties, Pattern, PbxTerms, PortRange,
+    Returning, Route, Routes, SupervisionSettings, Target,
 };
 
 /// Call control and everything around it.
@@ -385,6 +385,7 @@ pub(super) fn settings() -> ControlSettings {
             retry_after: Duration::from_secs(5),
             drain: Duration::from_secs(60),
             hand_over: vec![HandOver::Bypass],
+            overload: OverloadSettings::default(),
         },
         supervision: SupervisionSettings { per_call: 2, uris: vec![Pattern::new("sip:8???@10.0.0.9")] },
         agents: vec![Pattern::new("sip:7*@*")],
