@@ -50,6 +50,7 @@ fn a_caller_asks_for_a_human_and_calls_outlive_calmline() {
     // Through Calmline to the bot, and to the queue by AMI.
     carrier.call(&format!("sip:4000@{ASTERISK}"), &[]).expect("an order");
     expect(&bot, "the bot's answer", |event| *event == Event::Answered);
+    expect(&carrier, "the caller's answer", |event| *event == Event::Answered);
     carrier.press("0").expect("an order");
     until_one_answers(&agents);
     expect(&bot, "the bot's BYE", |event| matches!(event, Event::Bye { .. }));
