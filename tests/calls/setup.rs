@@ -108,7 +108,13 @@ impl LonePhone {
         let mut lone = Self { socket, _rtp: rtp, phone, began: Instant::now(), answered: false };
         let server = stage.server.addresses.sip;
         let target = format!("sip:support@{server}");
-        lone.step(Input::Order(Order::Call(Outgoing { target, server, name: None, headers: Vec::new(), hang_up_after: None })));
+        lone.step(Input::Order(Order::Call(Outgoing {
+            target,
+            server,
+            name: None,
+            headers: Vec::new(),
+            hang_up_after: None,
+        })));
         lone
     }
 

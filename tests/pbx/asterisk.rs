@@ -56,7 +56,10 @@ fn a_caller_asks_for_a_human_and_calls_outlive_calmline() {
     expect(&bot, "the bot's BYE", |event| matches!(event, Event::Bye { .. }));
     eventually("Calmline is out of the path", || !lab.channels().contains("PJSIP/calmline-"));
     assert_eq!(carrier.calls_open(), 1, "the caller's call is still the same one");
-    let channel = lab.channels().lines().find_map(|line| line.split('!').find(|it| it.starts_with("PJSIP/carrier-")).map(str::to_owned));
+    let channel = lab
+        .channels()
+        .lines()
+        .find_map(|line| line.split('!').find(|it| it.starts_with("PJSIP/carrier-")).map(str::to_owned));
     let shown = lab.ask(&format!("core show channel {}", channel.expect("the caller's channel")));
     for variable in ["QUEUE_PRIO=10", "CALMLINE_RULE=asks-for-a-human"] {
         assert!(shown.contains(variable), "{variable} in\n{shown}");

@@ -41,7 +41,10 @@ async fn a_node_is_killed_under_calls_and_comes_back() {
     let up = metric(&first, "calmline_calls_active");
     drop(first);
     let [through, lost] = outcome(&callers.await.expect("SIPp's thread does not panic"));
-    println!("a node was killed with {up} calls on it: of {} calls {through} went through, {lost} were lost", CALLS.calls);
+    println!(
+        "a node was killed with {up} calls on it: of {} calls {through} went through, {lost} were lost",
+        CALLS.calls
+    );
     assert_eq!(through + lost, CALLS.calls);
     // Besides what is up, only a call that had its 100 and not yet its answer can go with its node.
     assert!(up > 0.0 && (1..=up as u32 + 2).contains(&lost), "{lost} lost, {up} were up");

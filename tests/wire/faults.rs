@@ -24,7 +24,7 @@ fn a_bye_that_is_lost_is_sent_again() {
     let again = scene.bot.hear("BYE ");
     assert_eq!(lost, again, "the same request, of the same transaction");
     scene.bot.respond(&again, 200, "");
-    scene.is_over();
+    scene.leaves_nothing();
 }
 
 #[test]
@@ -34,7 +34,7 @@ fn a_bye_that_nobody_answers_ends_the_leg_all_the_same() {
     call.caller.request_inside("BYE", 2, &call.answer, "");
     call.caller.hear("SIP/2.0 200 ");
     scene.bot.hear("BYE ");
-    scene.is_over();
+    scene.leaves_nothing();
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn an_answer_without_ack_is_repeated_until_it_has_one() {
     }
     assert!(late <= 1, "{late} answers after the ACK");
     scene.hang_up(&call);
-    scene.is_over();
+    scene.leaves_nothing();
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn an_answer_that_never_has_an_ack_ends_in_bye() {
     call.caller.respond(&bye, 200, "");
     let bye = scene.bot.hear("BYE ");
     scene.bot.respond(&bye, 200, "");
-    scene.is_over();
+    scene.leaves_nothing();
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn an_answer_that_comes_again_is_acknowledged_again_and_told_once() {
         assert!(!text.starts_with("INVITE "), "the caller is told more than once: {text}");
     }
     scene.hang_up(&call);
-    scene.is_over();
+    scene.leaves_nothing();
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_far_end_that_falls_silent_is_asked_and_given_up_when_both_are_silent() {
         number += 1;
         byes += scene.is_asked(&call, number).unwrap_or_default();
     }
-    scene.is_over();
+    scene.leaves_nothing();
 }
 
 #[test]
@@ -143,7 +143,7 @@ fn a_far_end_that_is_gone_ends_its_call() {
         }
     };
     call.caller.respond(&bye, 200, "");
-    scene.is_over();
+    scene.leaves_nothing();
 }
 
 /// A server, its bot, and a call between others that must not notice anything.
@@ -238,7 +238,7 @@ impl Scene {
     }
 
     /// The call is over while the bystanders still talk; then theirs is, and nothing is left.
-    fn is_over(self) {
+    fn leaves_nothing(self) {
         self.until("one call is left", || self.active() == 1 && self.metric("calmline_calls_active") == 1.0);
         let mut numbers = 20_000..;
         self.until("audio of the bystanders", || self.bystander_is_heard(numbers.next().unwrap_or_default()));

@@ -9,9 +9,7 @@ use std::time::Duration;
 
 use super::process::Process;
 use super::report::{CallsReport, Spread};
-use super::{
-    NOTHING, Run, SETUP_MAX, Server, any_port, invalid, outgoing, raise_file_limit, usage, within,
-};
+use super::{NOTHING, Run, SETUP_MAX, Server, any_port, invalid, outgoing, raise_file_limit, usage, within};
 use crate::driver::{PhoneHandle, PhonePlan, Phones};
 use crate::latency::Latencies;
 use crate::message::Message;
@@ -138,7 +136,8 @@ mod tests {
 
     #[test]
     fn answers_are_paired_by_number() {
-        let at = |pairs: &[(CallIndex, u64)]| pairs.iter().map(|(call, ms)| (*call, Duration::from_millis(*ms))).collect();
+        let at =
+            |pairs: &[(CallIndex, u64)]| pairs.iter().map(|(call, ms)| (*call, Duration::from_millis(*ms))).collect();
         let spread = Spread::of(&passing_on(&at(&[(1, 10), (0, 20), (2, 30)]), &at(&[(0, 21), (1, 13)])));
         assert_eq!((spread.count, spread.max_ms), (2, 3.0));
     }
