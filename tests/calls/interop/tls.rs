@@ -23,7 +23,7 @@ fn telephones_over_tls_with_srtp() {
         let Telephone::Baresip(baresip) = telephone else { unreachable!("both sides are") };
         assert!(baresip.is_protected(), "SRTP");
         let log = baresip.log();
-        assert!(log.contains("TLS"), "no word of TLS in {log}");
+        assert!(log.contains("Via: SIP/2.0/TLS ") && !log.contains("Via: SIP/2.0/UDP "), "{log}");
     }
 }
 
