@@ -61,6 +61,7 @@ impl Formants {
     }
 
     /// The lowest formants of a power spectrum, in order; zeros where there are none.
+    #[inline(always)]
     pub(crate) fn describe(&mut self, power: &[f32]) -> [Formant; FORMANTS] {
         let mut lags = [0.0f32; ORDER + 1];
         for (cosines, power) in self.cosines.iter().zip(power) {
@@ -93,6 +94,7 @@ impl Formants {
 }
 
 /// Levinson and Durbin's recursion: the coefficients after the leading 1 of the prediction error filter.
+#[inline(always)]
 fn predict(lags: &[f32; ORDER + 1]) -> [f32; ORDER] {
     let lags = lags.map(f64::from);
     let mut filter = [0.0f64; ORDER];

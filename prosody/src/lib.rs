@@ -9,6 +9,7 @@ mod contours;
 mod descriptors;
 mod formants;
 pub mod functionals;
+mod lanes;
 mod math;
 pub mod pitch;
 pub mod quality;

@@ -72,6 +72,7 @@ impl Spectrum {
     }
 
     /// Describes the next window of the stream: 20 ms of samples in [-1, 1].
+    #[inline(always)]
     pub(crate) fn describe(&mut self, samples: &[f32]) -> Spectral {
         for ((into, sample), weight) in self.input.iter_mut().zip(samples).zip(&self.window) {
             *into = sample * weight;

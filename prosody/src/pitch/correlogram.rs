@@ -7,17 +7,17 @@ use std::f32::consts::TAU;
 use std::sync::Arc;
 
 use realfft::num_complex::Complex32;
-use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
+use realfft::{RealFftPlanner, RealToComplex};
+use rustfft::{Fft, FftPlanner};
 
 use super::noise::{BANDS, NoiseFloor};
+use crate::lanes::{sum, widest};
 use crate::math::ln;
 
 /// Samples of a window at 8 kHz: 48 ms.
 pub const SPAN: usize = 384;
 const FFT: usize = 512;
 pub(super) const BINS: usize = FFT / 2 + 1;
-/// The inverse transform is twice as long: lags come at 16 kHz.
-const INVERSE: usize = 2 * FFT;
 const BIN_HZ: f32 = 8_000.0 / FFT as f32;
 /// Bins of one noise band.
 const BAND_BINS: usize = (BINS - 1) / BANDS;
@@ -54,7 +54,7 @@ const RIPPLE_DAMPING: f32 = 8.0;
 /// One window, described for the tracker.
 pub struct Correlogram {
     forward: Arc<dyn RealToComplex<f32>>,
-    inverse: Arc<dyn ComplexToReal<f32>>,
+    inverse: Arc<dyn Fft<f32>>,
     window: [f32; SPAN],
     plain_weights: [f32; BINS],
     wide_weights: [f32; BINS],
@@ -63,8 +63,11 @@ pub struct Correlogram {
     ripple_gain: [f32; LAGS],
     input: Vec<f32>,
     spectrum: Vec<Complex32>,
-    spread: Vec<Complex32>,
-    lags: Vec<f32>,
+    /// What a bin counts in the transform of all lags, from below and mirrored.
+    turns: [Complex32; FFT / 2],
+    mirrored: [Complex32; FFT / 2],
+    /// Lags as pairs: the real part belongs to an even one, the imaginary part to the next.
+    lags: Vec<Complex32>,
     forward_scratch: Vec<Complex32>,
     inverse_scratch: Vec<Complex32>,
     noise: NoiseFloor,
@@ -90,16 +93,20 @@ impl Default for Correlogram {
 impl Correlogram {
     /// Plans the transforms.
     pub fn new() -> Self {
-        let mut planner = RealFftPlanner::<f32>::new();
-        let forward = planner.plan_fft_forward(FFT);
-        let inverse = planner.plan_fft_inverse(INVERSE);
+        let forward = RealFftPlanner::<f32>::new().plan_fft_forward(FFT);
+        let inverse = FftPlanner::<f32>::new().plan_fft_inverse(FFT);
+        // Lags come at twice the rate, so the turn from one to the next is half of what the transform's length says.
+        let turn = |bin: usize, side: f32| {
+            Complex32::ONE + Complex32::I * Complex32::cis(side * TAU * bin as f32 / (2 * FFT) as f32)
+        };
         let mut new = Self {
             input: forward.make_input_vec(),
             spectrum: forward.make_output_vec(),
-            spread: inverse.make_input_vec(),
-            lags: inverse.make_output_vec(),
+            turns: std::array::from_fn(|bin| turn(bin, 1.0)),
+            mirrored: std::array::from_fn(|bin| turn(bin, -1.0)),
+            lags: vec![Complex32::ZERO; FFT],
             forward_scratch: forward.make_scratch_vec(),
-            inverse_scratch: inverse.make_scratch_vec(),
+            inverse_scratch: vec![Complex32::ZERO; inverse.get_inplace_scratch_len()],
             forward,
             inverse,
             window: std::array::from_fn(|i| 0.5 - 0.5 * (TAU * (i as f32 + 0.5) / SPAN as f32).cos()),
@@ -131,8 +138,8 @@ impl Correlogram {
         self.transform(&[1.0; SPAN], 0.0);
         let power = self.power;
         let mut shape = |exponent: f32| -> [f32; LAGS] {
-            self.correlate(|bin| power[bin].powf(exponent));
-            std::array::from_fn(|lag| (self.lags[lag] / self.lags[0]).max(CORRECTION_MIN))
+            self.correlate(&power.map(|power| power.powf(exponent)));
+            self.lags().map(|lag| (lag / self.lags[0].re).max(CORRECTION_MIN))
         };
         let (compressed, linear) = (shape(0.75), shape(1.0));
         self.plain_gain = compressed.map(|value| value.powf(-PLAIN_CORRECTION));
@@ -142,46 +149,72 @@ impl Correlogram {
 
     /// Describes `samples`, the next window of the stream (one hop after the one before), whose mean is `mean`.
     pub fn describe(&mut self, samples: &[f32; SPAN], mean: f32) {
+        widest(
+            #[inline(always)]
+            || self.describe_window(samples, mean),
+        );
+    }
+
+    #[inline(always)]
+    pub(super) fn describe_window(&mut self, samples: &[f32; SPAN], mean: f32) {
         self.transform(samples, mean);
-        for (band, bins) in self.bands.iter_mut().zip(self.power.chunks_exact(BAND_BINS)) {
-            *band = bins.iter().sum::<f32>() / BAND_BINS as f32;
+        for (band, bins) in self.bands.iter_mut().zip(self.power.as_chunks::<BAND_BINS>().0) {
+            *band = sum(bins) / BAND_BINS as f32;
         }
         self.floor = *self.noise.learn(&self.bands);
-        let floor: [f32; BINS] = std::array::from_fn(|bin| self.floor[(bin / BAND_BINS).min(BANDS - 1)]);
-        let power = self.power;
-        let envelope = smooth(&power);
+        let mut floor = [self.floor[BANDS - 1]; BINS];
+        for (bins, band) in floor.as_chunks_mut::<BAND_BINS>().0.iter_mut().zip(&self.floor) {
+            *bins = [*band; BAND_BINS];
+        }
+        let envelope = smooth(&self.power);
+        self.describe_plain(&floor);
+        self.describe_flat(&floor, &envelope);
+        self.describe_ripple(&floor, &envelope);
+    }
 
-        let weights = self.plain_weights;
-        self.correlate(|bin| {
-            let clean = (power[bin] - PLAIN_NOISE.0 * floor[bin]).max(PLAIN_NOISE.1 * power[bin]);
+    #[inline(always)]
+    fn describe_plain(&mut self, floor: &[f32; BINS]) {
+        let spectrum = std::array::from_fn(|bin| {
+            let clean = (self.power[bin] - PLAIN_NOISE.0 * floor[bin]).max(PLAIN_NOISE.1 * self.power[bin]);
             let root = clean.sqrt();
-            weights[bin] * root * root.sqrt()
+            self.plain_weights[bin] * root * root.sqrt()
         });
-        let energy = self.lags[0].max(f32::MIN_POSITIVE);
-        self.plain = std::array::from_fn(|lag| self.lags[lag] / energy * self.plain_gain[lag]);
+        self.correlate(&spectrum);
+        let scale = 1.0 / self.lags[0].re.max(f32::MIN_POSITIVE);
+        let lags = self.lags();
+        self.plain = std::array::from_fn(|lag| lags[lag] * scale * self.plain_gain[lag]);
+    }
 
-        let weights = self.wide_weights;
-        self.correlate(|bin| {
+    #[inline(always)]
+    fn describe_flat(&mut self, floor: &[f32; BINS], envelope: &[f32; BINS]) {
+        let spectrum = std::array::from_fn(|bin| {
             let envelope = envelope[bin] + 1e-12;
             let clean = (envelope - FLAT_NOISE.0 * floor[bin]).max(FLAT_NOISE.1 * envelope);
-            weights[bin] * power[bin] * clean / (envelope * envelope.sqrt())
+            self.wide_weights[bin] * self.power[bin] * clean / (envelope * envelope.sqrt())
         });
-        let energy = self.lags[0].max(f32::MIN_POSITIVE);
-        self.flat =
-            std::array::from_fn(|lag| (self.lags[lag] / energy * self.flat_gain[lag]).clamp(-FLAT_MAX, FLAT_MAX));
+        self.correlate(&spectrum);
+        let scale = 1.0 / self.lags[0].re.max(f32::MIN_POSITIVE);
+        let lags = self.lags();
+        self.flat = std::array::from_fn(|lag| (lags[lag] * scale * self.flat_gain[lag]).clamp(-FLAT_MAX, FLAT_MAX));
+    }
 
+    #[inline(always)]
+    fn describe_ripple(&mut self, floor: &[f32; BINS], envelope: &[f32; BINS]) {
         let clear: [f32; BINS] = std::array::from_fn(|bin| {
-            weights[bin] * (1.0 - RIPPLE_NOISE * floor[bin] / (envelope[bin] + 1e-12)).clamp(0.0, 1.0)
+            self.wide_weights[bin] * (1.0 - RIPPLE_NOISE * floor[bin] / (envelope[bin] + 1e-12)).clamp(0.0, 1.0)
         });
-        let logs = power.map(|power| ln(power + 1e-9));
+        let logs: [f32; BINS] = std::array::from_fn(|bin| ln(self.power[bin] + 1e-9));
         let levels = smooth(&logs);
-        self.correlate(|bin| (logs[bin] - levels[bin]).max(RIPPLE_MIN) * clear[bin]);
-        let sum: f32 = clear.iter().sum();
-        self.clear = sum / BINS as f32;
-        self.ripple = std::array::from_fn(|lag| self.lags[lag] * self.ripple_gain[lag] / (sum + RIPPLE_DAMPING));
+        self.correlate(&std::array::from_fn(|bin| (logs[bin] - levels[bin]).max(RIPPLE_MIN) * clear[bin]));
+        let clear = sum(&clear);
+        self.clear = clear / BINS as f32;
+        let scale = 1.0 / (clear + RIPPLE_DAMPING);
+        let lags = self.lags();
+        self.ripple = std::array::from_fn(|lag| lags[lag] * self.ripple_gain[lag] * scale);
     }
 
     /// Leaves in `power` the spectrum of the windowed samples less `mean`.
+    #[inline(always)]
     fn transform(&mut self, samples: &[f32; SPAN], mean: f32) {
         for ((into, sample), weight) in self.input.iter_mut().zip(samples).zip(&self.window) {
             *into = (sample - mean) * weight;
@@ -195,15 +228,30 @@ impl Correlogram {
         }
     }
 
-    /// Leaves in `lags` the autocorrelation that belongs to a power spectrum.
-    fn correlate(&mut self, spectrum: impl Fn(usize) -> f32) {
-        for (bin, into) in self.spread[..BINS].iter_mut().enumerate() {
-            *into = Complex32::new(spectrum(bin), 0.0);
+    /// Leaves in `lags` the autocorrelation, at 16 kHz, that belongs to a power spectrum.
+    ///
+    /// A real sequence of twice the length by a complex transform: as the spectrum is real and empty above half of its
+    /// bins, what goes in is every bin times a constant.
+    #[inline(always)]
+    fn correlate(&mut self, spectrum: &[f32; BINS]) {
+        let (below, above) = self.lags.split_at_mut(FFT / 2);
+        for ((into, power), turn) in below.iter_mut().zip(spectrum).zip(&self.turns) {
+            *into = turn * power;
         }
-        self.spread[BINS..].fill(Complex32::ZERO);
-        self.inverse
-            .process_with_scratch(&mut self.spread, &mut self.lags, &mut self.inverse_scratch)
-            .expect("the buffers were made by this plan and the outer bins are real");
+        above[0] = Complex32::new(2.0 * spectrum[BINS - 1], 0.0);
+        for ((into, power), turn) in above[1..].iter_mut().rev().zip(&spectrum[1..]).zip(&self.mirrored[1..]) {
+            *into = turn * power;
+        }
+        self.inverse.process_with_scratch(&mut self.lags, &mut self.inverse_scratch);
+    }
+
+    #[inline(always)]
+    fn lags(&self) -> [f32; LAGS] {
+        let mut lags = [0.0; LAGS];
+        for (pair, lag) in lags.as_chunks_mut::<2>().0.iter_mut().zip(&self.lags) {
+            *pair = [lag.re, lag.im];
+        }
+        lags
     }
 }
 
@@ -213,16 +261,25 @@ fn trapezoid(hz: f32, [from, full, to, end]: [f32; 4]) -> f32 {
 }
 
 /// The mean over 19 bins around each; the outermost bins count for what lies beyond.
+#[inline(always)]
 fn smooth(values: &[f32; BINS]) -> [f32; BINS] {
-    const PADDED: usize = BINS + 2 * SIDE;
-    let padded: [f32; PADDED] = std::array::from_fn(|i| values[i.saturating_sub(SIDE).min(BINS - 1)]);
+    // Room for the longest sums at the end of the padding.
+    let mut padded = [values[BINS - 1]; BINS + 3 * SIDE];
+    padded[..SIDE].fill(values[0]);
+    padded[SIDE..SIDE + BINS].copy_from_slice(values);
     // Sums of 2, 4, 8 and 16 neighbours, each from two of the one before.
-    let double = |sums: &[f32; PADDED], step: usize| -> [f32; PADDED] {
-        std::array::from_fn(|i| sums[i] + if i + step < PADDED { sums[i + step] } else { 0.0 })
-    };
-    let two = double(&padded, 1);
-    let sixteen = double(&double(&double(&two, 2), 4), 8);
-    std::array::from_fn(|i| (sixteen[i] + two[i + 16] + padded[i + 18]) / (2 * SIDE + 1) as f32)
+    let two: [f32; BINS + 17] = doubled(&padded, 1);
+    let four: [f32; BINS + 15] = doubled(&two, 2);
+    let eight: [f32; BINS + 8] = doubled(&four, 4);
+    let sixteen: [f32; BINS] = doubled(&eight, 8);
+    std::array::from_fn(|i| (sixteen[i] + two[i + 16] + padded[i + 18]) * (1.0 / (2 * SIDE + 1) as f32))
+}
+
+/// Every value and the one `step` after it.
+#[inline(always)]
+fn doubled<const LONG: usize, const SHORT: usize>(sums: &[f32; LONG], step: usize) -> [f32; SHORT] {
+    let (first, second) = (&sums[..SHORT], &sums[step..step + SHORT]);
+    std::array::from_fn(|i| first[i] + second[i])
 }
 
 #[cfg(test)]
