@@ -146,11 +146,13 @@ impl Analyzer {
         let spectral = self.spectrum.describe(self.recent.window(middle - hop as i64, 2 * hop));
         let formants = self.formants.describe(&self.spectrum.power);
         let irregularity = self.periods.follow(&self.recent, middle, pitch.hz);
-        let harmonic = pitch.hz.map(|hz| {
+        let harmonic = if let Some(hz) = pitch.hz {
             let length = hop * HARMONICS_WINDOW_MS / 10;
             let window = self.recent.window(middle - length as i64 / 2, length);
-            self.harmonics.describe(window, hz, &formants)
-        });
+            Some(self.harmonics.describe(window, hz, &formants))
+        } else {
+            None
+        };
         let voice = Voice { semitones: pitch.hz.map_or(0.0, semitones), irregularity, harmonic };
         Row {
             position: pitch.position,

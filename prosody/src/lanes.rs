@@ -20,6 +20,16 @@ pub(crate) fn widest<R>(work: impl FnOnce() -> R) -> R {
     work()
 }
 
+/// An array of what `value` makes of every place; other than [`std::array::from_fn`] it is inlined whatever it does.
+#[inline(always)]
+pub(crate) fn each<const N: usize>(value: impl Fn(usize) -> f32) -> [f32; N] {
+    let mut out = [0.0; N];
+    for (i, out) in out.iter_mut().enumerate() {
+        *out = value(i);
+    }
+    out
+}
+
 /// The sum of all values.
 #[inline(always)]
 pub(crate) fn sum(values: &[f32]) -> f32 {

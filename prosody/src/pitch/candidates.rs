@@ -4,7 +4,7 @@
 
 use super::PITCH_HZ;
 use super::correlogram::{Correlogram, LAG_HZ, LAGS};
-use crate::lanes::{highest, widest};
+use crate::lanes::{each, highest, widest};
 use crate::math::log2;
 
 /// Candidates per frame.
@@ -64,7 +64,7 @@ impl Candidates {
     /// The same; gives the highest values within the lags of a pitch, in the order plain, flat, ripple.
     #[inline(always)]
     pub(super) fn find_in(&mut self, correlogram: &Correlogram) -> [f32; 3] {
-        let mixed: [f32; LAGS] = std::array::from_fn(|lag| {
+        let mixed: [f32; LAGS] = each(|lag| {
             MIX[0] * correlogram.plain[lag] + MIX[1] * correlogram.flat[lag] + MIX[2] * correlogram.ripple[lag]
         });
         let mut peaks = [(0, f32::NEG_INFINITY); CANDIDATES];
@@ -77,7 +77,7 @@ impl Candidates {
             }
         }
         let maxima = [&correlogram.plain, &correlogram.flat, &correlogram.ripple]
-            .map(|lags| highest(&lags[LAG_RANGE], f32::NEG_INFINITY));
+            .map(#[inline(always)] |lags| highest(&lags[LAG_RANGE], f32::NEG_INFINITY));
         self.count = 0;
         for &(lag, _) in &peaks[..found] {
             let hz = LAG_HZ / (lag as f32 + parabola(mixed[lag - 1], mixed[lag], mixed[lag + 1]));

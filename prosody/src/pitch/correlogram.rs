@@ -11,7 +11,7 @@ use realfft::{RealFftPlanner, RealToComplex};
 use rustfft::{Fft, FftPlanner};
 
 use super::noise::{BANDS, NoiseFloor};
-use crate::lanes::{sum, widest};
+use crate::lanes::{each, sum, widest};
 use crate::math::ln;
 
 /// Samples of a window at 8 kHz: 48 ms.
@@ -174,7 +174,7 @@ impl Correlogram {
 
     #[inline(always)]
     fn describe_plain(&mut self, floor: &[f32; BINS]) {
-        let spectrum = std::array::from_fn(|bin| {
+        let spectrum = each(|bin| {
             let clean = (self.power[bin] - PLAIN_NOISE.0 * floor[bin]).max(PLAIN_NOISE.1 * self.power[bin]);
             let root = clean.sqrt();
             self.plain_weights[bin] * root * root.sqrt()
@@ -182,12 +182,12 @@ impl Correlogram {
         self.correlate(&spectrum);
         let scale = 1.0 / self.lags[0].re.max(f32::MIN_POSITIVE);
         let lags = self.lags();
-        self.plain = std::array::from_fn(|lag| lags[lag] * scale * self.plain_gain[lag]);
+        self.plain = each(|lag| lags[lag] * scale * self.plain_gain[lag]);
     }
 
     #[inline(always)]
     fn describe_flat(&mut self, floor: &[f32; BINS], envelope: &[f32; BINS]) {
-        let spectrum = std::array::from_fn(|bin| {
+        let spectrum = each(|bin| {
             let envelope = envelope[bin] + 1e-12;
             let clean = (envelope - FLAT_NOISE.0 * floor[bin]).max(FLAT_NOISE.1 * envelope);
             self.wide_weights[bin] * self.power[bin] * clean / (envelope * envelope.sqrt())
@@ -195,22 +195,22 @@ impl Correlogram {
         self.correlate(&spectrum);
         let scale = 1.0 / self.lags[0].re.max(f32::MIN_POSITIVE);
         let lags = self.lags();
-        self.flat = std::array::from_fn(|lag| (lags[lag] * scale * self.flat_gain[lag]).clamp(-FLAT_MAX, FLAT_MAX));
+        self.flat = each(|lag| (lags[lag] * scale * self.flat_gain[lag]).clamp(-FLAT_MAX, FLAT_MAX));
     }
 
     #[inline(always)]
     fn describe_ripple(&mut self, floor: &[f32; BINS], envelope: &[f32; BINS]) {
-        let clear: [f32; BINS] = std::array::from_fn(|bin| {
+        let clear: [f32; BINS] = each(|bin| {
             self.wide_weights[bin] * (1.0 - RIPPLE_NOISE * floor[bin] / (envelope[bin] + 1e-12)).clamp(0.0, 1.0)
         });
-        let logs: [f32; BINS] = std::array::from_fn(|bin| ln(self.power[bin] + 1e-9));
+        let logs: [f32; BINS] = each(|bin| ln(self.power[bin] + 1e-9));
         let levels = smooth(&logs);
-        self.correlate(&std::array::from_fn(|bin| (logs[bin] - levels[bin]).max(RIPPLE_MIN) * clear[bin]));
+        self.correlate(&each(|bin| (logs[bin] - levels[bin]).max(RIPPLE_MIN) * clear[bin]));
         let clear = sum(&clear);
         self.clear = clear / BINS as f32;
         let scale = 1.0 / (clear + RIPPLE_DAMPING);
         let lags = self.lags();
-        self.ripple = std::array::from_fn(|lag| lags[lag] * self.ripple_gain[lag] * scale);
+        self.ripple = each(|lag| lags[lag] * self.ripple_gain[lag] * scale);
     }
 
     /// Leaves in `power` the spectrum of the windowed samples less `mean`.
@@ -272,14 +272,14 @@ fn smooth(values: &[f32; BINS]) -> [f32; BINS] {
     let four: [f32; BINS + 15] = doubled(&two, 2);
     let eight: [f32; BINS + 8] = doubled(&four, 4);
     let sixteen: [f32; BINS] = doubled(&eight, 8);
-    std::array::from_fn(|i| (sixteen[i] + two[i + 16] + padded[i + 18]) * (1.0 / (2 * SIDE + 1) as f32))
+    each(|i| (sixteen[i] + two[i + 16] + padded[i + 18]) * (1.0 / (2 * SIDE + 1) as f32))
 }
 
 /// Every value and the one `step` after it.
 #[inline(always)]
 fn doubled<const LONG: usize, const SHORT: usize>(sums: &[f32; LONG], step: usize) -> [f32; SHORT] {
     let (first, second) = (&sums[..SHORT], &sums[step..step + SHORT]);
-    std::array::from_fn(|i| first[i] + second[i])
+    each(|i| first[i] + second[i])
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::candidates::Candidates;
 use super::correlogram::{Correlogram, SPAN};
-use crate::lanes::{sum, sum_of, widest};
+use crate::lanes::{each, sum, sum_of, widest};
 use crate::math::decibels;
 
 pub use super::candidates::CANDIDATE_EVIDENCE;
@@ -98,6 +98,6 @@ impl Evidence {
     /// The part of [`Evidence::frame`] that candidates are judged by.
     #[inline(always)]
     pub fn shared(&self) -> [f32; SHARED_EVIDENCE] {
-        std::array::from_fn(|i| self.frame[if i < 4 { i } else { i + BLOCKS }])
+        each(|i| self.frame[if i < 4 { i } else { i + BLOCKS }])
     }
 }

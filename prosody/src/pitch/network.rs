@@ -5,6 +5,7 @@
 
 use super::candidates::CANDIDATE_EVIDENCE;
 use super::evidence::{AHEAD, BEHIND, Evidence, FRAME_EVIDENCE, SHARED_EVIDENCE};
+use crate::lanes::each;
 
 const JUDGE: [usize; 2] = [24, 12];
 const VOICING: [usize; 2] = [32, 16];
@@ -87,7 +88,7 @@ fn upper<const A: usize, const B: usize>(first: &[f32; A], weights: &[f32]) -> f
     let (bias, last) = rest.split_at(B);
     let mut second = [0.0; B];
     second.copy_from_slice(bias);
-    add_products(&mut second, &first.map(|x| x.max(0.0)), products);
+    add_products(&mut second, &each::<A>(|i| first[i].max(0.0)), products);
     second.iter().zip(last).map(|(x, weight)| x.max(0.0) * weight).sum::<f32>() + last[B]
 }
 

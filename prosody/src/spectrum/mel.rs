@@ -3,7 +3,7 @@
 use std::f32::consts::PI;
 
 use super::{CEPSTRA, Spectral};
-use crate::lanes::sum;
+use crate::lanes::{each, sum};
 use crate::math::{exp2, ln, log2};
 
 const BANDS: usize = 26;
@@ -68,16 +68,13 @@ impl Mel {
             sums[bin.band + 1] += power - part;
         }
         let bands: &[f32; BANDS] = sums[1..].first_chunk().expect("two more than bands");
-        let heard: [f32; BANDS] = std::array::from_fn(|band| {
+        let heard: [f32; BANDS] = each(|band| {
             exp2(LOUDNESS_EXPONENT * log2(bands[band].max(LOUDNESS_FLOOR) * self.hearing[band]))
         });
         out.loudness = sum(&heard) / BANDS as f32;
 
-        let logs: [f32; BANDS] = std::array::from_fn(|band| ln((bands[band] * FULL_SCALE * FULL_SCALE).max(1.0)));
-        out.cepstra = self.cosines.each_ref().map(|row| {
-            let products: [f32; BANDS] = std::array::from_fn(|band| row[band] * logs[band]);
-            sum(&products)
-        });
+        let logs: [f32; BANDS] = each(|band| ln((bands[band] * FULL_SCALE * FULL_SCALE).max(1.0)));
+        out.cepstra = each(|i| sum(&each::<BANDS>(|band| self.cosines[i][band] * logs[band])));
     }
 }
 

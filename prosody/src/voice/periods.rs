@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::f32::consts::PI;
 
 use crate::SampleRate;
-use crate::lanes::total;
+use crate::lanes::{each, total};
 use crate::math::decibels;
 use crate::pitch::PITCH_HZ;
 use crate::recent::Recent;
@@ -162,7 +162,8 @@ impl Periods {
     /// Where the band-limited curve through these values is highest, relative to the middle one, within a step of it.
     #[inline(always)]
     fn summit(&self, around: &[f32; 2 * TAPS + 1]) -> f32 {
-        let steps = self.between.map(|taps| taps.iter().zip(around).map(|(tap, fit)| tap * fit).sum::<f32>());
+        let value = |taps: &[f32; 2 * TAPS + 1]| taps.iter().zip(around).map(|(tap, fit)| tap * fit).sum::<f32>();
+        let steps: [f32; 2 * STEPS + 1] = each(|step| value(&self.between[step]));
         let highest = (1..2 * STEPS).max_by(|&a, &b| steps[a].total_cmp(&steps[b])).unwrap_or(STEPS);
         let [before, middle, after] = [steps[highest - 1], steps[highest], steps[highest + 1]];
         let bend = before - 2.0 * middle + after;
@@ -223,7 +224,7 @@ fn products(one: &[f32], two: &[f32]) -> [f32; ABREAST] {
             }
         }
     }
-    sums.each_ref().map(total)
+    each(|i| total(&sums[i]))
 }
 
 /// The highest peak around `middle`: a chain begins there.
