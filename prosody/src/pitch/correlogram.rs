@@ -4,7 +4,7 @@
 //! half, *ripple* is the cepstrum of what stands above the noise and tells octaves apart.
 
 use std::f32::consts::TAU;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use realfft::num_complex::Complex32;
 use realfft::{RealFftPlanner, RealToComplex};
@@ -53,23 +53,8 @@ const RIPPLE_DAMPING: f32 = 8.0;
 
 /// One window, described for the tracker.
 pub struct Correlogram {
-    forward: Arc<dyn RealToComplex<f32>>,
-    inverse: Arc<dyn Fft<f32>>,
-    window: [f32; SPAN],
-    plain_weights: [f32; BINS],
-    wide_weights: [f32; BINS],
-    plain_gain: [f32; LAGS],
-    flat_gain: [f32; LAGS],
-    ripple_gain: [f32; LAGS],
-    input: Vec<f32>,
-    spectrum: Vec<Complex32>,
-    /// What a bin counts in the transform of all lags, from below and mirrored.
-    turns: [Complex32; FFT / 2],
-    mirrored: [Complex32; FFT / 2],
-    /// Lags as pairs: the real part belongs to an even one, the imaginary part to the next.
-    lags: Vec<Complex32>,
-    forward_scratch: Vec<Complex32>,
-    inverse_scratch: Vec<Complex32>,
+    tables: &'static Tables,
+    buffers: Buffers,
     noise: NoiseFloor,
 
     /// Power per bin.
@@ -91,30 +76,12 @@ impl Default for Correlogram {
 }
 
 impl Correlogram {
-    /// Plans the transforms.
+    /// At the beginning of a stream.
     pub fn new() -> Self {
-        let forward = RealFftPlanner::<f32>::new().plan_fft_forward(FFT);
-        let inverse = FftPlanner::<f32>::new().plan_fft_inverse(FFT);
-        // Lags come at twice the rate, so the turn from one to the next is half of what the transform's length says.
-        let turn = |bin: usize, side: f32| {
-            Complex32::ONE + Complex32::I * Complex32::cis(side * TAU * bin as f32 / (2 * FFT) as f32)
-        };
-        let mut new = Self {
-            input: forward.make_input_vec(),
-            spectrum: forward.make_output_vec(),
-            turns: std::array::from_fn(|bin| turn(bin, 1.0)),
-            mirrored: std::array::from_fn(|bin| turn(bin, -1.0)),
-            lags: vec![Complex32::ZERO; FFT],
-            forward_scratch: forward.make_scratch_vec(),
-            inverse_scratch: vec![Complex32::ZERO; inverse.get_inplace_scratch_len()],
-            forward,
-            inverse,
-            window: std::array::from_fn(|i| 0.5 - 0.5 * (TAU * (i as f32 + 0.5) / SPAN as f32).cos()),
-            plain_weights: std::array::from_fn(|bin| trapezoid(bin as f32 * BIN_HZ, PLAIN_HZ)),
-            wide_weights: std::array::from_fn(|bin| trapezoid(bin as f32 * BIN_HZ, WIDE_HZ)),
-            plain_gain: [1.0; LAGS],
-            flat_gain: [1.0; LAGS],
-            ripple_gain: [1.0; LAGS],
+        static TABLES: LazyLock<Tables> = LazyLock::new(Tables::new);
+        Self {
+            buffers: Buffers::new(&TABLES.plans),
+            tables: &TABLES,
             noise: NoiseFloor::default(),
             power: [0.0; BINS],
             bands: [0.0; BANDS],
@@ -123,28 +90,12 @@ impl Correlogram {
             plain: [0.0; LAGS],
             flat: [0.0; LAGS],
             ripple: [0.0; LAGS],
-        };
-        new.learn_window();
-        new
+        }
     }
 
     /// Forgets the past.
     pub(super) fn restart(&mut self) {
         self.noise = NoiseFloor::default();
-    }
-
-    /// What a constant gives is the shape that the window alone puts on every autocorrelation.
-    fn learn_window(&mut self) {
-        self.transform(&[1.0; SPAN], 0.0);
-        let power = self.power;
-        let mut shape = |exponent: f32| -> [f32; LAGS] {
-            self.correlate(&power.map(|power| power.powf(exponent)));
-            self.lags().map(|lag| (lag / self.lags[0].re).max(CORRECTION_MIN))
-        };
-        let (compressed, linear) = (shape(0.75), shape(1.0));
-        self.plain_gain = compressed.map(|value| value.powf(-PLAIN_CORRECTION));
-        self.flat_gain = linear.map(|value| value.powf(-FLAT_CORRECTION));
-        self.ripple_gain = compressed.map(|value| 0.5 / value.max(RIPPLE_CORRECTION_MIN));
     }
 
     /// Describes `samples`, the next window of the stream (one hop after the one before), whose mean is `mean`.
@@ -157,7 +108,7 @@ impl Correlogram {
 
     #[inline(always)]
     pub(super) fn describe_window(&mut self, samples: &[f32; SPAN], mean: f32) {
-        self.transform(samples, mean);
+        self.buffers.transform(&self.tables.plans, samples, mean, &mut self.power);
         for (band, bins) in self.bands.iter_mut().zip(self.power.as_chunks::<BAND_BINS>().0) {
             *band = sum(bins) / BAND_BINS as f32;
         }
@@ -177,12 +128,11 @@ impl Correlogram {
         let spectrum = each(|bin| {
             let clean = (self.power[bin] - PLAIN_NOISE.0 * floor[bin]).max(PLAIN_NOISE.1 * self.power[bin]);
             let root = clean.sqrt();
-            self.plain_weights[bin] * root * root.sqrt()
+            self.tables.plain_weights[bin] * root * root.sqrt()
         });
-        self.correlate(&spectrum);
-        let scale = 1.0 / self.lags[0].re.max(f32::MIN_POSITIVE);
-        let lags = self.lags();
-        self.plain = each(|lag| lags[lag] * scale * self.plain_gain[lag]);
+        let energy = self.buffers.correlate(&self.tables.plans, &spectrum);
+        let (scale, lags) = (1.0 / energy.max(f32::MIN_POSITIVE), self.buffers.lags());
+        self.plain = each(|lag| lags[lag] * scale * self.tables.plain_gain[lag]);
     }
 
     #[inline(always)]
@@ -190,59 +140,142 @@ impl Correlogram {
         let spectrum = each(|bin| {
             let envelope = envelope[bin] + 1e-12;
             let clean = (envelope - FLAT_NOISE.0 * floor[bin]).max(FLAT_NOISE.1 * envelope);
-            self.wide_weights[bin] * self.power[bin] * clean / (envelope * envelope.sqrt())
+            self.tables.wide_weights[bin] * self.power[bin] * clean / (envelope * envelope.sqrt())
         });
-        self.correlate(&spectrum);
-        let scale = 1.0 / self.lags[0].re.max(f32::MIN_POSITIVE);
-        let lags = self.lags();
-        self.flat = each(|lag| (lags[lag] * scale * self.flat_gain[lag]).clamp(-FLAT_MAX, FLAT_MAX));
+        let energy = self.buffers.correlate(&self.tables.plans, &spectrum);
+        let (scale, lags) = (1.0 / energy.max(f32::MIN_POSITIVE), self.buffers.lags());
+        self.flat = each(|lag| (lags[lag] * scale * self.tables.flat_gain[lag]).clamp(-FLAT_MAX, FLAT_MAX));
     }
 
     #[inline(always)]
     fn describe_ripple(&mut self, floor: &[f32; BINS], envelope: &[f32; BINS]) {
         let clear: [f32; BINS] = each(|bin| {
-            self.wide_weights[bin] * (1.0 - RIPPLE_NOISE * floor[bin] / (envelope[bin] + 1e-12)).clamp(0.0, 1.0)
+            self.tables.wide_weights[bin] * (1.0 - RIPPLE_NOISE * floor[bin] / (envelope[bin] + 1e-12)).clamp(0.0, 1.0)
         });
         let logs: [f32; BINS] = each(|bin| ln(self.power[bin] + 1e-9));
         let levels = smooth(&logs);
-        self.correlate(&each(|bin| (logs[bin] - levels[bin]).max(RIPPLE_MIN) * clear[bin]));
+        let ripples = each(|bin| (logs[bin] - levels[bin]).max(RIPPLE_MIN) * clear[bin]);
+        self.buffers.correlate(&self.tables.plans, &ripples);
         let clear = sum(&clear);
         self.clear = clear / BINS as f32;
         let scale = 1.0 / (clear + RIPPLE_DAMPING);
-        let lags = self.lags();
-        self.ripple = each(|lag| lags[lag] * self.ripple_gain[lag] * scale);
+        let lags = self.buffers.lags();
+        self.ripple = each(|lag| lags[lag] * self.tables.ripple_gain[lag] * scale);
+    }
+}
+
+/// What is the same for every stream, made once: many parties take turns on one processor and its cache.
+struct Tables {
+    plans: Plans,
+    plain_weights: [f32; BINS],
+    wide_weights: [f32; BINS],
+    plain_gain: [f32; LAGS],
+    flat_gain: [f32; LAGS],
+    ripple_gain: [f32; LAGS],
+}
+
+impl Tables {
+    fn new() -> Self {
+        let plans = Plans::new();
+        let mut buffers = Buffers::new(&plans);
+        let mut power = [0.0; BINS];
+        // What a constant gives is the shape that the window alone puts on every autocorrelation.
+        buffers.transform(&plans, &[1.0; SPAN], 0.0, &mut power);
+        let mut shape = |exponent: f32| -> [f32; LAGS] {
+            let energy = buffers.correlate(&plans, &power.map(|power| power.powf(exponent)));
+            buffers.lags().map(|lag| (lag / energy).max(CORRECTION_MIN))
+        };
+        let (compressed, linear) = (shape(0.75), shape(1.0));
+        Self {
+            plain_weights: std::array::from_fn(|bin| trapezoid(bin as f32 * BIN_HZ, PLAIN_HZ)),
+            wide_weights: std::array::from_fn(|bin| trapezoid(bin as f32 * BIN_HZ, WIDE_HZ)),
+            plain_gain: compressed.map(|value| value.powf(-PLAIN_CORRECTION)),
+            flat_gain: linear.map(|value| value.powf(-FLAT_CORRECTION)),
+            ripple_gain: compressed.map(|value| 0.5 / value.max(RIPPLE_CORRECTION_MIN)),
+            plans,
+        }
+    }
+}
+
+/// The transforms.
+struct Plans {
+    window: [f32; SPAN],
+    forward: Arc<dyn RealToComplex<f32>>,
+    inverse: Arc<dyn Fft<f32>>,
+    /// What a bin counts in the transform of all lags, from below and mirrored.
+    turns: [Complex32; FFT / 2],
+    mirrored: [Complex32; FFT / 2],
+}
+
+impl Plans {
+    fn new() -> Self {
+        // Lags come at twice the rate, so the turn from one to the next is half of what the transform's length says.
+        let turn = |bin: usize, side: f32| {
+            Complex32::ONE + Complex32::I * Complex32::cis(side * TAU * bin as f32 / (2 * FFT) as f32)
+        };
+        Self {
+            window: std::array::from_fn(|i| 0.5 - 0.5 * (TAU * (i as f32 + 0.5) / SPAN as f32).cos()),
+            forward: RealFftPlanner::<f32>::new().plan_fft_forward(FFT),
+            inverse: FftPlanner::<f32>::new().plan_fft_inverse(FFT),
+            turns: std::array::from_fn(|bin| turn(bin, 1.0)),
+            mirrored: std::array::from_fn(|bin| turn(bin, -1.0)),
+        }
+    }
+}
+
+/// Where the transforms work.
+struct Buffers {
+    input: Vec<f32>,
+    spectrum: Vec<Complex32>,
+    forward_scratch: Vec<Complex32>,
+    /// Lags as pairs: the real part belongs to an even one, the imaginary part to the next.
+    lags: Vec<Complex32>,
+    inverse_scratch: Vec<Complex32>,
+}
+
+impl Buffers {
+    fn new(plans: &Plans) -> Self {
+        Self {
+            input: plans.forward.make_input_vec(),
+            spectrum: plans.forward.make_output_vec(),
+            forward_scratch: plans.forward.make_scratch_vec(),
+            lags: vec![Complex32::ZERO; FFT],
+            inverse_scratch: vec![Complex32::ZERO; plans.inverse.get_inplace_scratch_len()],
+        }
     }
 
     /// Leaves in `power` the spectrum of the windowed samples less `mean`.
     #[inline(always)]
-    fn transform(&mut self, samples: &[f32; SPAN], mean: f32) {
-        for ((into, sample), weight) in self.input.iter_mut().zip(samples).zip(&self.window) {
+    fn transform(&mut self, plans: &Plans, samples: &[f32; SPAN], mean: f32, power: &mut [f32; BINS]) {
+        for ((into, sample), weight) in self.input.iter_mut().zip(samples).zip(&plans.window) {
             *into = (sample - mean) * weight;
         }
         self.input[SPAN..].fill(0.0);
-        self.forward
+        plans
+            .forward
             .process_with_scratch(&mut self.input, &mut self.spectrum, &mut self.forward_scratch)
             .expect("the buffers were made by this plan");
-        for (power, bin) in self.power.iter_mut().zip(&self.spectrum) {
+        for (power, bin) in power.iter_mut().zip(&self.spectrum) {
             *power = bin.norm_sqr();
         }
     }
 
-    /// Leaves in `lags` the autocorrelation, at 16 kHz, that belongs to a power spectrum.
+    /// Leaves in `lags` the autocorrelation, at 16 kHz, that belongs to a power spectrum; the first is given back.
     ///
     /// A real sequence of twice the length by a complex transform: as the spectrum is real and empty above half of its
     /// bins, what goes in is every bin times a constant.
     #[inline(always)]
-    fn correlate(&mut self, spectrum: &[f32; BINS]) {
+    fn correlate(&mut self, plans: &Plans, spectrum: &[f32; BINS]) -> f32 {
         let (below, above) = self.lags.split_at_mut(FFT / 2);
-        for ((into, power), turn) in below.iter_mut().zip(spectrum).zip(&self.turns) {
+        for ((into, power), turn) in below.iter_mut().zip(spectrum).zip(&plans.turns) {
             *into = turn * power;
         }
         above[0] = Complex32::new(2.0 * spectrum[BINS - 1], 0.0);
-        for ((into, power), turn) in above[1..].iter_mut().rev().zip(&spectrum[1..]).zip(&self.mirrored[1..]) {
+        for ((into, power), turn) in above[1..].iter_mut().rev().zip(&spectrum[1..]).zip(&plans.mirrored[1..]) {
             *into = turn * power;
         }
-        self.inverse.process_with_scratch(&mut self.lags, &mut self.inverse_scratch);
+        plans.inverse.process_with_scratch(&mut self.lags, &mut self.inverse_scratch);
+        self.lags[0].re
     }
 
     #[inline(always)]

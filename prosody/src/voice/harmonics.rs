@@ -75,7 +75,10 @@ impl Harmonics {
         let formant_levels_db = formants.each_ref().map(|formant| {
             let from = ((1.0 - NEAR) * formant.hz / hz).ceil().max(1.0) as usize;
             let to = (((1.0 + NEAR) * formant.hz / hz) as usize).max(from).min(count);
-            let near = (from..=to).map(power).fold(0.0, |highest: f32, power| highest.max(power));
+            let mut near = FLOOR;
+            for number in from..=to {
+                near = power(number).max(near);
+            }
             if from > to { 0.0 } else { decibels(near) - first }
         });
         Harmonic {
@@ -105,7 +108,11 @@ impl Harmonics {
         let from = ((hz - reach_hz) / self.bin_hz).ceil().max(1.0) as usize;
         let to = (((hz + reach_hz) / self.bin_hz) as usize + 1).clamp(from + 1, self.power.len().max(from + 1));
         let near = self.power.get(from..to).unwrap_or_default();
-        near.iter().fold(FLOOR, |highest, &power| if power > highest { power } else { highest })
+        let mut highest = FLOOR;
+        for &power in near {
+            highest = if power > highest { power } else { highest };
+        }
+        highest
     }
 
     #[inline(always)]
