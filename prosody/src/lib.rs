@@ -19,6 +19,7 @@ pub mod rhythm;
 mod spectrum;
 pub mod synthetic;
 pub mod trained;
+mod transform;
 pub mod turns;
 mod voice;
 

@@ -76,8 +76,10 @@ impl Candidates {
                 insert(&mut peaks, &mut found, (lag, height));
             }
         }
-        let maxima = [&correlogram.plain, &correlogram.flat, &correlogram.ripple]
-            .map(#[inline(always)] |lags| highest(&lags[LAG_RANGE], f32::NEG_INFINITY));
+        let maxima = [&correlogram.plain, &correlogram.flat, &correlogram.ripple].map(
+            #[inline(always)]
+            |lags| highest(&lags[LAG_RANGE], f32::NEG_INFINITY),
+        );
         self.count = 0;
         for &(lag, _) in &peaks[..found] {
             let hz = LAG_HZ / (lag as f32 + parabola(mixed[lag - 1], mixed[lag], mixed[lag + 1]));

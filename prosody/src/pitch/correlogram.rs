@@ -6,13 +6,13 @@
 use std::f32::consts::TAU;
 use std::sync::{Arc, LazyLock};
 
-use realfft::num_complex::Complex32;
-use realfft::{RealFftPlanner, RealToComplex};
+use rustfft::num_complex::Complex32;
 use rustfft::{Fft, FftPlanner};
 
 use super::noise::{BANDS, NoiseFloor};
 use crate::lanes::{each, sum, widest};
 use crate::math::ln;
+use crate::transform::PowerSpectrum;
 
 /// Samples of a window at 8 kHz: 48 ms.
 pub const SPAN: usize = 384;
@@ -54,7 +54,8 @@ const RIPPLE_DAMPING: f32 = 8.0;
 /// One window, described for the tracker.
 pub struct Correlogram {
     tables: &'static Tables,
-    buffers: Buffers,
+    transform: PowerSpectrum,
+    inverse: Inverse,
     noise: NoiseFloor,
 
     /// Power per bin.
@@ -80,7 +81,8 @@ impl Correlogram {
     pub fn new() -> Self {
         static TABLES: LazyLock<Tables> = LazyLock::new(Tables::new);
         Self {
-            buffers: Buffers::new(&TABLES.plans),
+            transform: transform(),
+            inverse: Inverse::new(&TABLES.turns),
             tables: &TABLES,
             noise: NoiseFloor::default(),
             power: [0.0; BINS],
@@ -108,7 +110,7 @@ impl Correlogram {
 
     #[inline(always)]
     pub(super) fn describe_window(&mut self, samples: &[f32; SPAN], mean: f32) {
-        self.buffers.transform(&self.tables.plans, samples, mean, &mut self.power);
+        self.transform.write(samples, mean, &mut self.power);
         for (band, bins) in self.bands.iter_mut().zip(self.power.as_chunks::<BAND_BINS>().0) {
             *band = sum(bins) / BAND_BINS as f32;
         }
@@ -130,8 +132,8 @@ impl Correlogram {
             let root = clean.sqrt();
             self.tables.plain_weights[bin] * root * root.sqrt()
         });
-        let energy = self.buffers.correlate(&self.tables.plans, &spectrum);
-        let (scale, lags) = (1.0 / energy.max(f32::MIN_POSITIVE), self.buffers.lags());
+        let energy = self.inverse.correlate(&self.tables.turns, &spectrum);
+        let (scale, lags) = (1.0 / energy.max(f32::MIN_POSITIVE), self.inverse.lags());
         self.plain = each(|lag| lags[lag] * scale * self.tables.plain_gain[lag]);
     }
 
@@ -142,8 +144,8 @@ impl Correlogram {
             let clean = (envelope - FLAT_NOISE.0 * floor[bin]).max(FLAT_NOISE.1 * envelope);
             self.tables.wide_weights[bin] * self.power[bin] * clean / (envelope * envelope.sqrt())
         });
-        let energy = self.buffers.correlate(&self.tables.plans, &spectrum);
-        let (scale, lags) = (1.0 / energy.max(f32::MIN_POSITIVE), self.buffers.lags());
+        let energy = self.inverse.correlate(&self.tables.turns, &spectrum);
+        let (scale, lags) = (1.0 / energy.max(f32::MIN_POSITIVE), self.inverse.lags());
         self.flat = each(|lag| (lags[lag] * scale * self.tables.flat_gain[lag]).clamp(-FLAT_MAX, FLAT_MAX));
     }
 
@@ -155,18 +157,23 @@ impl Correlogram {
         let logs: [f32; BINS] = each(|bin| ln(self.power[bin] + 1e-9));
         let levels = smooth(&logs);
         let ripples = each(|bin| (logs[bin] - levels[bin]).max(RIPPLE_MIN) * clear[bin]);
-        self.buffers.correlate(&self.tables.plans, &ripples);
+        self.inverse.correlate(&self.tables.turns, &ripples);
         let clear = sum(&clear);
         self.clear = clear / BINS as f32;
         let scale = 1.0 / (clear + RIPPLE_DAMPING);
-        let lags = self.buffers.lags();
+        let lags = self.inverse.lags();
         self.ripple = each(|lag| lags[lag] * self.tables.ripple_gain[lag] * scale);
     }
 }
 
+/// The spectrum of a window.
+fn transform() -> PowerSpectrum {
+    PowerSpectrum::new((0..SPAN).map(|i| 0.5 - 0.5 * (TAU * (i as f32 + 0.5) / SPAN as f32).cos()).collect())
+}
+
 /// What is the same for every stream, made once: many parties take turns on one processor and its cache.
 struct Tables {
-    plans: Plans,
+    turns: Turns,
     plain_weights: [f32; BINS],
     wide_weights: [f32; BINS],
     plain_gain: [f32; LAGS],
@@ -176,14 +183,14 @@ struct Tables {
 
 impl Tables {
     fn new() -> Self {
-        let plans = Plans::new();
-        let mut buffers = Buffers::new(&plans);
+        let turns = Turns::new();
+        let mut inverse = Inverse::new(&turns);
         let mut power = [0.0; BINS];
         // What a constant gives is the shape that the window alone puts on every autocorrelation.
-        buffers.transform(&plans, &[1.0; SPAN], 0.0, &mut power);
+        transform().write(&[1.0; SPAN], 0.0, &mut power);
         let mut shape = |exponent: f32| -> [f32; LAGS] {
-            let energy = buffers.correlate(&plans, &power.map(|power| power.powf(exponent)));
-            buffers.lags().map(|lag| (lag / energy).max(CORRECTION_MIN))
+            let energy = inverse.correlate(&turns, &power.map(|power| power.powf(exponent)));
+            inverse.lags().map(|lag| (lag / energy).max(CORRECTION_MIN))
         };
         let (compressed, linear) = (shape(0.75), shape(1.0));
         Self {
@@ -192,72 +199,44 @@ impl Tables {
             plain_gain: compressed.map(|value| value.powf(-PLAIN_CORRECTION)),
             flat_gain: linear.map(|value| value.powf(-FLAT_CORRECTION)),
             ripple_gain: compressed.map(|value| 0.5 / value.max(RIPPLE_CORRECTION_MIN)),
-            plans,
+            turns,
         }
     }
 }
 
-/// The transforms.
-struct Plans {
-    window: [f32; SPAN],
-    forward: Arc<dyn RealToComplex<f32>>,
-    inverse: Arc<dyn Fft<f32>>,
-    /// What a bin counts in the transform of all lags, from below and mirrored.
-    turns: [Complex32; FFT / 2],
+/// The transform from a power spectrum to its lags.
+struct Turns {
+    plan: Arc<dyn Fft<f32>>,
+    /// What a bin counts in it, from below and mirrored.
+    direct: [Complex32; FFT / 2],
     mirrored: [Complex32; FFT / 2],
 }
 
-impl Plans {
+impl Turns {
     fn new() -> Self {
         // Lags come at twice the rate, so the turn from one to the next is half of what the transform's length says.
         let turn = |bin: usize, side: f32| {
             Complex32::ONE + Complex32::I * Complex32::cis(side * TAU * bin as f32 / (2 * FFT) as f32)
         };
         Self {
-            window: std::array::from_fn(|i| 0.5 - 0.5 * (TAU * (i as f32 + 0.5) / SPAN as f32).cos()),
-            forward: RealFftPlanner::<f32>::new().plan_fft_forward(FFT),
-            inverse: FftPlanner::<f32>::new().plan_fft_inverse(FFT),
-            turns: std::array::from_fn(|bin| turn(bin, 1.0)),
+            plan: FftPlanner::<f32>::new().plan_fft_inverse(FFT),
+            direct: std::array::from_fn(|bin| turn(bin, 1.0)),
             mirrored: std::array::from_fn(|bin| turn(bin, -1.0)),
         }
     }
 }
 
-/// Where the transforms work.
-struct Buffers {
-    input: Vec<f32>,
-    spectrum: Vec<Complex32>,
-    forward_scratch: Vec<Complex32>,
-    /// Lags as pairs: the real part belongs to an even one, the imaginary part to the next.
+/// Where lags are made.
+struct Inverse {
+    /// Pairs: the real part belongs to an even lag, the imaginary part to the next.
     lags: Vec<Complex32>,
-    inverse_scratch: Vec<Complex32>,
+    scratch: Vec<Complex32>,
 }
 
-impl Buffers {
-    fn new(plans: &Plans) -> Self {
-        Self {
-            input: plans.forward.make_input_vec(),
-            spectrum: plans.forward.make_output_vec(),
-            forward_scratch: plans.forward.make_scratch_vec(),
-            lags: vec![Complex32::ZERO; FFT],
-            inverse_scratch: vec![Complex32::ZERO; plans.inverse.get_inplace_scratch_len()],
-        }
-    }
-
-    /// Leaves in `power` the spectrum of the windowed samples less `mean`.
-    #[inline(always)]
-    fn transform(&mut self, plans: &Plans, samples: &[f32; SPAN], mean: f32, power: &mut [f32; BINS]) {
-        for ((into, sample), weight) in self.input.iter_mut().zip(samples).zip(&plans.window) {
-            *into = (sample - mean) * weight;
-        }
-        self.input[SPAN..].fill(0.0);
-        plans
-            .forward
-            .process_with_scratch(&mut self.input, &mut self.spectrum, &mut self.forward_scratch)
-            .expect("the buffers were made by this plan");
-        for (power, bin) in power.iter_mut().zip(&self.spectrum) {
-            *power = bin.norm_sqr();
-        }
+impl Inverse {
+    fn new(turns: &Turns) -> Self {
+        let scratch = vec![Complex32::ZERO; turns.plan.get_inplace_scratch_len()];
+        Self { lags: vec![Complex32::ZERO; FFT], scratch }
     }
 
     /// Leaves in `lags` the autocorrelation, at 16 kHz, that belongs to a power spectrum; the first is given back.
@@ -265,16 +244,16 @@ impl Buffers {
     /// A real sequence of twice the length by a complex transform: as the spectrum is real and empty above half of its
     /// bins, what goes in is every bin times a constant.
     #[inline(always)]
-    fn correlate(&mut self, plans: &Plans, spectrum: &[f32; BINS]) -> f32 {
+    fn correlate(&mut self, turns: &Turns, spectrum: &[f32; BINS]) -> f32 {
         let (below, above) = self.lags.split_at_mut(FFT / 2);
-        for ((into, power), turn) in below.iter_mut().zip(spectrum).zip(&plans.turns) {
+        for ((into, power), turn) in below.iter_mut().zip(spectrum).zip(&turns.direct) {
             *into = turn * power;
         }
         above[0] = Complex32::new(2.0 * spectrum[BINS - 1], 0.0);
-        for ((into, power), turn) in above[1..].iter_mut().rev().zip(&spectrum[1..]).zip(&plans.mirrored[1..]) {
+        for ((into, power), turn) in above[1..].iter_mut().rev().zip(&spectrum[1..]).zip(&turns.mirrored[1..]) {
             *into = turn * power;
         }
-        plans.inverse.process_with_scratch(&mut self.lags, &mut self.inverse_scratch);
+        turns.plan.process_with_scratch(&mut self.lags, &mut self.scratch);
         self.lags[0].re
     }
 

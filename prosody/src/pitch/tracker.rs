@@ -206,11 +206,7 @@ impl Tracker {
 
     #[inline(always)]
     fn pitch(&self, frame: u64, decision: Decision) -> Pitch {
-        Pitch {
-            position: frame * self.rate.hop() as u64,
-            hz: decision.octave.map(exp2),
-            voicing: decision.voicing,
-        }
+        Pitch { position: frame * self.rate.hop() as u64, hz: decision.octave.map(exp2), voicing: decision.voicing }
     }
 }
 

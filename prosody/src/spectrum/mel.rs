@@ -68,9 +68,8 @@ impl Mel {
             sums[bin.band + 1] += power - part;
         }
         let bands: &[f32; BANDS] = sums[1..].first_chunk().expect("two more than bands");
-        let heard: [f32; BANDS] = each(|band| {
-            exp2(LOUDNESS_EXPONENT * log2(bands[band].max(LOUDNESS_FLOOR) * self.hearing[band]))
-        });
+        let heard: [f32; BANDS] =
+            each(|band| exp2(LOUDNESS_EXPONENT * log2(bands[band].max(LOUDNESS_FLOOR) * self.hearing[band])));
         out.loudness = sum(&heard) / BANDS as f32;
 
         let logs: [f32; BANDS] = each(|band| ln((bands[band] * FULL_SCALE * FULL_SCALE).max(1.0)));

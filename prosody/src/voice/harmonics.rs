@@ -3,15 +3,14 @@
 //! The harmonics-to-noise ratio is `r / (1 − r)`, r the autocorrelation at one period over that at lag 0.
 
 use std::f32::consts::TAU;
-use std::sync::Arc;
 
 use realfft::num_complex::Complex32;
-use realfft::{RealFftPlanner, RealToComplex};
 
 use crate::SampleRate;
 use crate::formants::{FORMANTS, Formant};
 use crate::lanes::{LANES, sum, total};
 use crate::math::decibels;
+use crate::transform::PowerSpectrum;
 
 /// Length of a window.
 pub(crate) const HARMONICS_WINDOW_MS: usize = 60;
@@ -38,11 +37,7 @@ pub(crate) struct Harmonic {
 }
 
 pub(crate) struct Harmonics {
-    fft: Arc<dyn RealToComplex<f32>>,
-    window: Vec<f32>,
-    input: Vec<f32>,
-    output: Vec<Complex32>,
-    scratch: Vec<Complex32>,
+    transform: PowerSpectrum,
     power: Vec<f32>,
     bin_hz: f32,
 }
@@ -50,25 +45,16 @@ pub(crate) struct Harmonics {
 impl Harmonics {
     pub(crate) fn new(rate: SampleRate) -> Self {
         let length = rate.hop() * HARMONICS_WINDOW_MS / 10;
-        let size = length.next_power_of_two();
-        let fft = RealFftPlanner::<f32>::new().plan_fft_forward(size);
         let middle = 0.5 * (length - 1) as f32;
         let weight = |i: usize| (-0.5 * ((i as f32 - middle) / (DEVIATION * middle)).powi(2)).exp();
-        Self {
-            window: (0..length).map(weight).collect(),
-            input: fft.make_input_vec(),
-            output: fft.make_output_vec(),
-            scratch: fft.make_scratch_vec(),
-            power: vec![0.0; size / 2 + 1],
-            bin_hz: rate.hz() as f32 / size as f32,
-            fft,
-        }
+        let transform = PowerSpectrum::new((0..length).map(weight).collect());
+        Self { power: vec![0.0; transform.bins()], bin_hz: rate.hz() as f32 / transform.size() as f32, transform }
     }
 
     /// Describes 60 ms of a voice at `hz` whose formants are known.
     #[inline(always)]
     pub(crate) fn describe(&mut self, samples: &[f32], hz: f32, formants: &[Formant; FORMANTS]) -> Harmonic {
-        self.transform(samples);
+        self.transform.write(samples, 0.0, &mut self.power);
         let count = HARMONICS.min(((self.power.len() - 1) as f32 * self.bin_hz / hz) as usize);
         let power = |number: usize| self.highest_near(number as f32 * hz, SEARCH * hz);
         let first = decibels(power(1));
@@ -86,20 +72,6 @@ impl Harmonics {
             first_over_second_db: first - if count < 2 { 0.0 } else { decibels(power(2)) },
             first_over_third_formant_db: -formant_levels_db[2],
             formant_levels_db,
-        }
-    }
-
-    #[inline(always)]
-    fn transform(&mut self, samples: &[f32]) {
-        for ((into, sample), weight) in self.input.iter_mut().zip(samples).zip(&self.window) {
-            *into = sample * weight;
-        }
-        self.input[self.window.len()..].fill(0.0);
-        self.fft
-            .process_with_scratch(&mut self.input, &mut self.output, &mut self.scratch)
-            .expect("the buffers were made by this plan");
-        for (power, bin) in self.power.iter_mut().zip(&self.output) {
-            *power = bin.norm_sqr();
         }
     }
 
