@@ -4,7 +4,7 @@
 
 use super::PITCH_HZ;
 use super::correlogram::{Correlogram, LAG_HZ, LAGS};
-use crate::lanes::{each, highest, widest};
+use crate::lanes::{each, highest};
 use crate::math::log2;
 
 /// Candidates per frame.
@@ -53,17 +53,11 @@ impl Candidates {
         &self.list[..self.count]
     }
 
-    /// The candidates of the window that `correlogram` has described last.
-    pub fn find(&mut self, correlogram: &Correlogram) {
-        widest(
-            #[inline(always)]
-            || self.find_in(correlogram),
-        );
-    }
-
-    /// The same; gives the highest values within the lags of a pitch, in the order plain, flat, ripple.
+    /// Finds the candidates of the window that `correlogram` has described last.
+    ///
+    /// Gives the highest values within the lags of a pitch, in the order plain, flat, ripple.
     #[inline(always)]
-    pub(super) fn find_in(&mut self, correlogram: &Correlogram) -> [f32; 3] {
+    pub(super) fn find(&mut self, correlogram: &Correlogram) -> [f32; 3] {
         let mixed: [f32; LAGS] = each(|lag| {
             MIX[0] * correlogram.plain[lag] + MIX[1] * correlogram.flat[lag] + MIX[2] * correlogram.ripple[lag]
         });

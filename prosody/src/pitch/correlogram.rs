@@ -10,7 +10,7 @@ use rustfft::num_complex::Complex32;
 use rustfft::{Fft, FftPlanner};
 
 use super::noise::{BANDS, NoiseFloor};
-use crate::lanes::{each, sum, widest};
+use crate::lanes::{each, sum};
 use crate::math::ln;
 use crate::transform::PowerSpectrum;
 
@@ -101,15 +101,8 @@ impl Correlogram {
     }
 
     /// Describes `samples`, the next window of the stream (one hop after the one before), whose mean is `mean`.
-    pub fn describe(&mut self, samples: &[f32; SPAN], mean: f32) {
-        widest(
-            #[inline(always)]
-            || self.describe_window(samples, mean),
-        );
-    }
-
     #[inline(always)]
-    pub(super) fn describe_window(&mut self, samples: &[f32; SPAN], mean: f32) {
+    pub(super) fn describe(&mut self, samples: &[f32; SPAN], mean: f32) {
         self.transform.write(samples, mean, &mut self.power);
         for (band, bins) in self.bands.iter_mut().zip(self.power.as_chunks::<BAND_BINS>().0) {
             *band = sum(bins) / BAND_BINS as f32;

@@ -58,8 +58,8 @@ impl Evidence {
     #[inline(always)]
     pub(super) fn look_at(&mut self, correlogram: &mut Correlogram, samples: &[f32; SPAN]) {
         let mean = sum(samples) / SPAN as f32;
-        correlogram.describe_window(samples, mean);
-        let [plain_max, flat_max, ripple_max] = self.candidates.find_in(correlogram);
+        correlogram.describe(samples, mean);
+        let [plain_max, flat_max, ripple_max] = self.candidates.find(correlogram);
         let mean_square = |samples: &[f32]| sum_of(samples, |s| (s - mean) * (s - mean)) / samples.len() as f32;
 
         let level_db = decibels(mean_square(&samples[MIDDLE]) + 1e-10);
