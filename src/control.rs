@@ -84,8 +84,8 @@ pub struct ControlSettings {
     pub silence: Duration,
     /// A call in which nobody sends for this long is ended.
     pub silence_limit: Duration,
-    /// Whose voice is listened to.
-    pub parties: Parties,
+    /// Whose voice is listened to, if anybody's.
+    pub parties: Option<Parties>,
     /// What is refused or ended when it grows too large or too old.
     pub limits: Limits,
     /// Who may supervise calls.
@@ -115,7 +115,7 @@ impl From<&Settings> for ControlSettings {
             ports: settings.media.ports,
             silence: settings.media.silence,
             silence_limit: settings.media.silence_limit,
-            parties: settings.listening.parties,
+            parties: settings.listening.enabled.then_some(settings.listening.parties),
             limits: settings.limits.clone(),
             supervision: settings.supervision.clone(),
             targets: settings.targets.clone(),
@@ -139,7 +139,7 @@ impl ControlSettings {
     }
 
     fn listens_to_far(&self) -> bool {
-        self.parties == Parties::Both
+        self.parties == Some(Parties::Both)
     }
 }
 

@@ -300,9 +300,9 @@ impl Call {
         self.caller.timer = Timer::for_answer(context.now, &terms, ours_s, None);
         let headers = self.caller.timer.as_ref().map(Timer::answer_headers).unwrap_or_default();
         context.sip(SipCommand::Answer { leg: self.caller.id, sdp: answer, headers });
-        context.media(media::Command::Tap { leg: self.caller.id, on: true });
+        context.tap(self.caller.id, true);
         if context.shared.settings.listens_to_far() {
-            context.media(media::Command::Tap { leg: far, on: true });
+            context.tap(far, true);
         }
         let setup_ms = millis(context.now.saturating_sub(self.started));
         self.notice(context, What::CallAnswered { target, setup_ms });

@@ -365,7 +365,7 @@ pub(super) fn settings() -> ControlSettings {
         ports: PortRange { first: 20_000, last: 20_015 },
         silence: Duration::from_secs(30),
         silence_limit: Duration::from_secs(300),
-        parties: Parties::Caller,
+        parties: Some(Parties::Caller),
         limits: Limits {
             calls: 3,
             ring: Duration::from_secs(20),
