@@ -9,6 +9,7 @@ mod contours;
 mod descriptors;
 mod formants;
 pub mod functionals;
+mod lanes;
 mod math;
 pub mod pitch;
 pub mod quality;
@@ -18,6 +19,7 @@ pub mod rhythm;
 mod spectrum;
 pub mod synthetic;
 pub mod trained;
+mod transform;
 pub mod turns;
 mod voice;
 
