@@ -9,6 +9,7 @@ mod contours;
 mod descriptors;
 mod formants;
 pub mod functionals;
+pub mod logmel;
 mod math;
 pub mod pitch;
 pub mod quality;

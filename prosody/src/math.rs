@@ -1,4 +1,4 @@
-//! Logarithms and powers fast enough to be taken of every bin, written so that the compiler can do several at once.
+//! The mel scale, and logarithms and powers fast enough to be taken of every bin, written so that the compiler can do several at once.
 
 /// The base-2 logarithm of a positive normal number, within 4e-6; below the smallest normal number, about −126.
 pub(crate) fn log2(x: f32) -> f32 {
@@ -30,6 +30,11 @@ pub(crate) fn exp2(x: f32) -> f32 {
     let series = 1.0 + y * (1.0 + y * (1.0 / 2.0 + y * (1.0 / 6.0 + y * (1.0 / 24.0 + y * (1.0 / 120.0)))));
     let scale = f32::from_bits(((whole as i32 + 127) as u32) << 23);
     scale * series
+}
+
+/// O'Shaughnessy's mel scale, natural logarithm, as HTK, Kaldi and openSMILE have it.
+pub(crate) fn mel(hz: f32) -> f32 {
+    1_127.0 * (1.0 + hz / 700.0).ln()
 }
 
 #[cfg(test)]

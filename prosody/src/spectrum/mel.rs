@@ -3,7 +3,7 @@
 use std::f32::consts::PI;
 
 use super::{CEPSTRA, Spectral};
-use crate::math::{exp2, ln, log2};
+use crate::math::{exp2, ln, log2, mel};
 
 const BANDS: usize = 26;
 const BAND_HZ: (f32, f32) = (20.0, 8_000.0);
@@ -74,11 +74,6 @@ impl Mel {
         let logs: [f32; BANDS] = std::array::from_fn(|band| ln((bands[band] * FULL_SCALE * FULL_SCALE).max(1.0)));
         out.cepstra = self.cosines.map(|row| row.iter().zip(&logs).map(|(cosine, log)| cosine * log).sum());
     }
-}
-
-/// O'Shaughnessy's mel scale.
-fn mel(hz: f32) -> f32 {
-    1_127.0 * (1.0 + hz / 700.0).ln()
 }
 
 /// Sensitivity of hearing to power at `hz` (Hermansky 1990, with the fall above 5 kHz), about 1 at 3 kHz times 1e5.
