@@ -10,6 +10,7 @@ mod call;
 mod codecs;
 mod command;
 mod context;
+mod conversation;
 mod description;
 mod finish;
 mod fork;
@@ -214,6 +215,9 @@ impl Control {
             Input::Heard(observation) => {
                 let leg = LegId(observation.party.0);
                 self.with_owner(now, leg, out, |call, context| call.heard(context, &observation));
+            }
+            Input::Turns { legs, turns } => {
+                self.with_owner(now, legs[0], out, |call, context| call.took_turns(context, legs, &turns));
             }
             Input::Spoke { leg, lasted } => {
                 self.with_owner(now, leg, out, |call, context| call.spoke(context, leg, lasted));

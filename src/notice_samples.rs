@@ -1,6 +1,6 @@
 //! One notice of every kind, as one call would make them; for tests of everything that reads notices.
 
-use crate::notice::{Delivery, ForkedParty, LegQuality, LegReport, Notice, What};
+use crate::notice::{Delivery, ForkedParty, LegQuality, LegReport, Notice, TurnTaking, What};
 
 /// All kinds; all belong to `call-1` except those that were never up.
 pub(crate) fn one_of_each() -> Vec<Notice> {
@@ -66,6 +66,13 @@ fn early() -> Vec<What> {
                 harmonicity_z: 1.0,
                 alpha_ratio_z: 2.0,
                 level_z: 3.25,
+            }),
+            turns: Some(TurnTaking {
+                speech_ms: 8_250,
+                overlap_ms: 1_500,
+                turns: 4,
+                interruptions: 1,
+                latency_ms: Some(350),
             }),
         },
         What::Decided {
@@ -168,6 +175,18 @@ fn watched() -> Vec<What> {
         What::AudioOpened { client: 1, layout: "stereo".into() },
         What::AudioMissed { client: 1, missed_ms: 1_240 },
         What::AudioClosed { client: 1, lasted_ms: 30_000 },
+        What::Interrupted { party: "caller".into(), times: 2 },
+        What::Conversation {
+            target: "human".into(),
+            caller: TurnTaking {
+                speech_ms: 21_000,
+                overlap_ms: 2_750,
+                turns: 9,
+                interruptions: 2,
+                latency_ms: Some(350),
+            },
+            callee: TurnTaking { speech_ms: 17_500, overlap_ms: 2_750, turns: 8, interruptions: 0, latency_ms: None },
+        },
         What::CallEnded {
             reason: "caller hung up".into(),
             talk_ms: 61_500,

@@ -11,7 +11,7 @@ use super::context::Context;
 use super::order::Party;
 use super::prompts::{How, spoken_name};
 use super::reroute::{Reroute, Wanted};
-use crate::notice::What;
+use crate::notice::{TurnTaking, What};
 use crate::words;
 
 impl Call {
@@ -25,7 +25,8 @@ impl Call {
         if !by_caller && !by_far {
             return;
         }
-        self.notice(context, observed(observation, if by_caller { "caller" } else { "callee" }));
+        let turns = self.turns_of(by_caller);
+        self.notice(context, observed(observation, if by_caller { "caller" } else { "callee" }, turns));
         if !by_caller {
             return;
         }
@@ -121,7 +122,7 @@ impl Call {
     }
 }
 
-fn observed(observation: &nlu::Observation, party: &str) -> What {
+fn observed(observation: &nlu::Observation, party: &str, turns: Option<TurnTaking>) -> What {
     let evidence = observation.evidence;
     What::Observed {
         party: party.to_owned(),
@@ -138,6 +139,7 @@ fn observed(observation: &nlu::Observation, party: &str) -> What {
         rate_z: evidence.rate_z,
         source: words::source(observation.source).to_owned(),
         delivery: Some(evidence.delivery.into()),
+        turns,
     }
 }
 

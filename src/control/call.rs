@@ -13,6 +13,7 @@ use routing::{Because, CallKey};
 
 use super::audio::AudioClients;
 use super::context::Context;
+use super::conversation::Conversation;
 use super::finish::Finished;
 use super::fork::Fork;
 use super::hold::Waiting;
@@ -103,6 +104,14 @@ pub(super) struct Tally {
     pub(super) packets_lost: u64,
     pub(super) peak_anger: f32,
     pub(super) peak_level: nlu::Level,
+    /// How the caller and the present callee take turns.
+    pub(super) conversation: Option<Conversation>,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self { packets_lost: 0, peak_anger: 0.0, peak_level: nlu::Level::Low, conversation: None }
+    }
 }
 
 /// Who a leg is in its call.

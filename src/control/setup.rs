@@ -173,7 +173,7 @@ impl Call {
             leaving: Vec::new(),
             fork: None,
             stage: Stage::Seeking(Box::new(seeking)),
-            tally: Tally { packets_lost: 0, peak_anger: 0.0, peak_level: nlu::Level::Low },
+            tally: Tally::default(),
             wake: None,
         };
         let (from, to) = (invite.from.clone(), invite.to.clone());

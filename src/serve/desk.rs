@@ -164,6 +164,7 @@ impl Desk {
             Some(answer) = spoken.recv() => spoken_input(answer),
             Some(heard) = heard.recv() => match heard {
                 Heard::Observation(observation) => Input::Heard(observation),
+                Heard::Turns { legs, turns } => Input::Turns { legs, turns },
                 Heard::Speech { leg, lasted } => Input::Spoke { leg, lasted },
                 Heard::Key { leg, key } => Input::Key { leg, key },
             },
@@ -198,6 +199,11 @@ impl Desk {
     }
 
     fn order_media(&mut self, command: media::Command) -> Option<Input> {
+        if let media::Command::Tap { leg, on: true } = command
+            && let Some(call) = self.control.call_of(leg)
+        {
+            self.parties.seat(leg, call);
+        }
         self.parties.observe(&command);
         if let media::Command::Close { leg } = command {
             // An order that is not taken is not missed: the handshake has ended, or ends of itself.

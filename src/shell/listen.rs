@@ -3,6 +3,7 @@
 //! Nothing here stands between two sockets: when this stalls, panics or dies, the calls do not notice.
 
 mod chaos;
+mod conversations;
 mod guard;
 mod onset;
 mod parties;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use media::LegId;
 use media::dtmf::Key;
+use prosody::turns::Turns;
 use tokio::sync::mpsc;
 
 pub use chaos::Chaos;
@@ -51,6 +53,14 @@ pub struct ListenOptions {
 pub enum Heard {
     /// A step of the party's emotion timeline.
     Observation(nlu::Observation),
+    /// How the two parties of a call have taken turns so far. While the queue is full, a call's newest replaces older
+    /// ones.
+    Turns {
+        /// The parties, in the order of `turns`.
+        legs: [LegId; 2],
+        /// What has happened since both are listened to.
+        turns: Turns,
+    },
     /// The party has begun to speak.
     Speech {
         /// Who.

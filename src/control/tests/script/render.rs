@@ -148,6 +148,10 @@ pub(super) fn render_notice(what: &What) -> String {
         What::ForkPaused { on } => format!("paused {on}"),
         What::CallAnswered { target, .. } => format!("answered {target}"),
         What::Observed { party, emotion, level, .. } => format!("observed {party} {emotion} {level}"),
+        What::Interrupted { party, times } => format!("interrupted by {party}, {times}"),
+        What::Conversation { target, caller, callee } => {
+            format!("conversation with {target}: {} and {} ms", caller.speech_ms, callee.speech_ms)
+        }
         What::Decided { rule, policy, failure, .. } => {
             let failure = failure.as_ref().map_or(String::new(), |failure| format!(" because {failure}"));
             format!("decided {rule} {policy}{failure}")
