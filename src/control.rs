@@ -87,6 +87,10 @@ pub struct ControlSettings {
     pub silence_limit: Duration,
     /// Whose voice is listened to.
     pub parties: Parties,
+    /// Whether callers' baselines are kept from call to call, on routes that do not say otherwise.
+    pub remember_speakers: bool,
+    /// Whether every feature's score is told.
+    pub scores: bool,
     /// What is refused or ended when it grows too large or too old.
     pub limits: Limits,
     /// Who may supervise calls.
@@ -117,6 +121,8 @@ impl From<&Settings> for ControlSettings {
             silence: settings.media.silence,
             silence_limit: settings.media.silence_limit,
             parties: settings.listening.parties,
+            remember_speakers: settings.listening.remember_speakers,
+            scores: settings.listening.scores,
             limits: settings.limits.clone(),
             supervision: settings.supervision.clone(),
             targets: settings.targets.clone(),

@@ -113,6 +113,10 @@ pub enum What {
         /// The party's part in the conversation so far; absent while only one party is listened to.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         turns: Option<TurnTaking>,
+        /// Every feature of the newest second of speech against the speaker's baseline, robust standard scores by
+        /// openSMILE's name; only where the settings ask for them.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        scores: BTreeMap<String, f32>,
     },
     /// A party has begun to speak while the other one spoke, and both went on for half a second.
     Interrupted {

@@ -74,6 +74,7 @@ fn early() -> Vec<What> {
                 interruptions: 1,
                 latency_ms: Some(350),
             }),
+            scores: [("jitterLocal".to_owned(), -0.5), ("level".to_owned(), 3.25)].into(),
         },
         What::Decided {
             rule: "angry-caller".into(),

@@ -2,7 +2,7 @@
 //!
 //! Every action has a deadline, and a failure of one never stops the next.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use routing::{Action, Decision, Route, SecureInput};
 
@@ -26,7 +26,14 @@ impl Call {
             return;
         }
         let turns = self.turns_of(by_caller);
-        self.notice(context, observed(observation, if by_caller { "caller" } else { "callee" }, turns));
+        let mut step = observed(observation, if by_caller { "caller" } else { "callee" }, turns);
+        if let What::Observed { scores, .. } = &mut step
+            && context.shared.settings.scores
+        {
+            let of_features = observation.evidence.delivery.scores;
+            scores.extend(prosody::baseline::names().map(str::to_owned).zip(of_features));
+        }
+        self.notice(context, step);
         if !by_caller {
             return;
         }
@@ -140,6 +147,7 @@ fn observed(observation: &nlu::Observation, party: &str, turns: Option<TurnTakin
         source: words::source(observation.source).to_owned(),
         delivery: Some(evidence.delivery.into()),
         turns,
+        scores: BTreeMap::new(),
     }
 }
 

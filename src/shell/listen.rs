@@ -2,6 +2,7 @@
 //!
 //! Nothing here stands between two sockets: when this stalls, panics or dies, the calls do not notice.
 
+mod baselines;
 mod chaos;
 mod conversations;
 mod guard;
@@ -20,6 +21,7 @@ use media::dtmf::Key;
 use prosody::turns::Turns;
 use tokio::sync::mpsc;
 
+pub use baselines::{Baselines, SpeakerKey};
 pub use chaos::Chaos;
 pub use parties::Parties;
 
@@ -41,6 +43,8 @@ pub struct ListenOptions {
     pub chaos: Option<Chaos>,
     /// Told after every restart: `panic`, `stall` or `end`.
     pub on_restart: Box<dyn Fn(&'static str) + Send + Sync>,
+    /// What is usual for callers who are known.
+    pub baselines: Arc<Baselines>,
     /// How long a party has to speak until that is told.
     pub barge_in: Duration,
     /// Where it is told what is heard. Bounded; while it is full, older observations of a party are replaced by newer

@@ -8,6 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use media::{Command, LegId, StreamSettings};
 use routing::CallKey;
 
+use super::baselines::SpeakerKey;
+
 /// The legs whose audio is tapped or copied, with what their packets contain.
 #[derive(Debug, Default)]
 pub struct Parties {
@@ -19,6 +21,7 @@ pub struct Parties {
 struct Party {
     settings: Option<StreamSettings>,
     call: Option<CallKey>,
+    speaker: Option<SpeakerKey>,
     tapped: bool,
     copied: bool,
 }
@@ -27,6 +30,8 @@ struct Party {
 #[derive(Debug)]
 pub(super) struct Tapped {
     pub(super) call: Option<CallKey>,
+    /// Who speaks, when that is known and may be remembered.
+    pub(super) speaker: Option<SpeakerKey>,
     pub(super) settings: StreamSettings,
 }
 
@@ -34,6 +39,11 @@ impl Parties {
     /// Takes note of the call that a leg belongs to, before it is listened to.
     pub fn seat(&self, leg: LegId, call: CallKey) {
         self.lock().entry(leg).or_default().call = Some(call);
+    }
+
+    /// Takes note of who speaks on a leg, before it is listened to.
+    pub fn know(&self, leg: LegId, speaker: SpeakerKey) {
+        self.lock().entry(leg).or_default().speaker = Some(speaker);
     }
 
     /// Takes note of what a command to the media path means for listening.
@@ -67,7 +77,9 @@ impl Parties {
     /// Every leg that is listened to now.
     pub(super) fn tapped(&self) -> BTreeMap<LegId, Tapped> {
         let legs = self.lock();
-        let tapped = |party: &Party| Some(Tapped { call: party.call, settings: party.settings.clone()? });
+        let tapped = |party: &Party| {
+            Some(Tapped { call: party.call, speaker: party.speaker, settings: party.settings.clone()? })
+        };
         let legs = legs.iter().filter(|(_, party)| party.tapped);
         legs.filter_map(|(leg, party)| Some((*leg, tapped(party)?))).collect()
     }

@@ -15,6 +15,7 @@ use routing::CallKey;
 use tokio::sync::mpsc::error::TrySendError;
 use tracing::{info, warn};
 
+use super::baselines::SpeakerKey;
 use super::chaos::Fault;
 use super::conversations::Conversations;
 use super::onset::Onset;
@@ -56,15 +57,17 @@ struct Ear {
     buffer: JitterBuffer,
     /// When its audio began: the arrival of its first packet.
     origin: Option<Duration>,
+    /// Who speaks, when that is to be remembered.
+    speaker: Option<SpeakerKey>,
     onset: Onset,
     /// Listens for keys, when they come as nothing but tones.
     keys: Option<Detector>,
 }
 
 impl Ear {
-    fn new(settings: &StreamSettings, barge_in: Duration) -> Self {
+    fn new(Tapped { settings, speaker, call: _ }: &Tapped, barge_in: Duration) -> Self {
         let buffer = JitterBuffer::new(settings.codec, settings.payload_type_received);
-        Self { buffer, origin: None, onset: Onset::new(barge_in), keys: None }
+        Self { buffer, origin: None, speaker: *speaker, onset: Onset::new(barge_in), keys: None }
     }
 
     fn configure(&mut self, settings: &StreamSettings) {
@@ -144,18 +147,24 @@ impl Worker {
         let tapped = self.options.parties.tapped();
         let gone: Vec<LegId> = self.ears.keys().filter(|leg| !tapped.contains_key(leg)).copied().collect();
         for leg in gone {
-            self.ears.remove(&leg);
             self.waiting.remove(&PartyId(leg.0));
+            let speaker = self.ears.remove(&leg).and_then(|ear| ear.speaker);
+            if let Some((speaker, usual)) = speaker.zip(self.listener.usual(PartyId(leg.0))) {
+                self.options.baselines.keep(speaker, *usual);
+            }
             self.listener.remove(PartyId(leg.0));
         }
         self.conversations.follow(tapped.iter().filter_map(|(leg, tapped)| Some((*leg, tapped.call?))));
-        for (leg, Tapped { settings, .. }) in tapped {
-            let listener = &mut self.listener;
+        for (leg, tapped) in tapped {
+            let (listener, options) = (&mut self.listener, &self.options);
             let ear = self.ears.entry(leg).or_insert_with(|| {
-                listener.add(PartyId(leg.0));
-                Ear::new(&settings, self.options.barge_in)
+                match tapped.speaker.and_then(|speaker| options.baselines.usual(speaker)) {
+                    Some(usual) => listener.add_known(PartyId(leg.0), usual),
+                    None => listener.add(PartyId(leg.0)),
+                }
+                Ear::new(&tapped, options.barge_in)
             });
-            ear.configure(&settings);
+            ear.configure(&tapped.settings);
         }
     }
 
