@@ -153,6 +153,9 @@ pub enum What {
         /// For rules about keys: the keys of the rule.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         keys: Option<String>,
+        /// For rules about interruptions: how often the caller had interrupted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        interruptions: Option<u32>,
         /// The actions, in words, e.g. `prompt sorry.wav`, `reroute bridge human`.
         actions: Vec<String>,
     },

@@ -85,6 +85,7 @@ fn early() -> Vec<What> {
             lasted_ms: 1_500,
             failure: None,
             keys: None,
+            interruptions: None,
             actions: vec!["prompt sorry-transfer.wav".into(), "reroute bridge human".into()],
         },
         What::PromptStarted { file: "sorry-transfer.wav".into(), party: "caller".into(), prompt: 7, reaction_ms: 40 },

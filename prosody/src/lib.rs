@@ -26,3 +26,8 @@ pub use analyzer::{Analyzer, Row};
 pub use contours::{Smoothed, Smoother};
 pub use descriptors::{DESCRIPTOR_NAMES, DESCRIPTORS, Descriptor, semitones, smoothed_names};
 pub use rate::SampleRate;
+
+/// The example of the read-me is compiled and run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;

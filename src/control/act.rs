@@ -172,6 +172,7 @@ fn decided(decision: &Decision) -> What {
         lasted_ms: millis(because.lasted),
         failure: because.failure.clone(),
         keys: because.keys.clone(),
+        interruptions: because.interruptions,
         actions: decision.actions.iter().map(in_words).collect(),
     }
 }

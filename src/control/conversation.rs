@@ -44,6 +44,9 @@ impl Call {
                 self.notice(context, What::Interrupted { party: party.to_owned(), times: after[i] });
             }
         }
+        if after[0] > before[0] {
+            self.judge(context, &routing::Event::Interrupted { times: after[0] });
+        }
     }
 
     /// One party's part in the present conversation.
