@@ -198,20 +198,19 @@ impl Leg {
     }
 
     /// Lives until the leg ends.
+    ///
+    /// What it does is boxed: a leg waits for most of its life, and only the wait should lie in memory that long.
     pub(super) async fn run(mut self) -> End {
-        if let ControlFlow::Break(end) = self.begin().await {
-            self.abandon().await;
-            return end;
-        }
+        let mut step = Box::pin(self.begin()).await;
         loop {
-            let step = match self.next().await {
-                Some(input) => self.handle(input).await,
-                None => self.handle_deadline().await,
-            };
             if let ControlFlow::Break(end) = step {
-                self.abandon().await;
+                Box::pin(self.abandon()).await;
                 return end;
             }
+            step = match self.next().await {
+                Some(input) => Box::pin(self.handle(input)).await,
+                None => Box::pin(self.handle_deadline()).await,
+            };
         }
     }
 
