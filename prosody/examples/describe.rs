@@ -42,7 +42,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             baseline.push(row, voiced);
         }
         let voiced: Vec<&Row> = hops.iter().filter(|row| row.pitch_hz.is_some()).collect();
-        let mean = |of: &dyn Fn(&Row) -> f32| voiced.iter().map(|row| of(row)).sum::<f32>() / voiced.len().max(1) as f32;
+        let mean =
+            |of: &dyn Fn(&Row) -> f32| voiced.iter().map(|row| of(row)).sum::<f32>() / voiced.len().max(1) as f32;
         let scores = baseline.scores();
         println!(
             "{second:>6} {:>6.1} {:>11.1} {:>7.1} {:>9.2} {:>7.1} {:>12.1} {:>5.1} {:>8.1}",

@@ -1,9 +1,9 @@
 //! One call: its legs, its stage, and where each event goes.
 //!
 //! The stages live in their own files: `setup` (nobody answered yet), `session` (timers of a connected call),
-//! `act` (what policies ask for), `prompts`, `hold`, `keys`, `handshake`, `supervise`, `audio` (who has a live copy),
-//! `reroute` (moving the caller; by REFER in `refer`, by others in `asking`), `reoffer` (one codec for both sides),
-//! `finish` (the end).
+//! `act` (what policies ask for), `conversation` (turns), `prompts`, `hold`, `keys`, `handshake`, `supervise`, `audio`
+//! (who has a live copy), `reroute` (moving the caller; by REFER in `refer`, by others in `asking`), `reoffer` (one codec
+//! for both sides), `finish` (the end).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
