@@ -10,6 +10,7 @@ mod descriptors;
 mod formants;
 pub mod functionals;
 mod lanes;
+pub mod logmel;
 mod math;
 pub mod pitch;
 pub mod quality;
@@ -27,3 +28,8 @@ pub use analyzer::{Analyzer, Row};
 pub use contours::{Smoothed, Smoother};
 pub use descriptors::{DESCRIPTOR_NAMES, DESCRIPTORS, Descriptor, semitones, smoothed_names};
 pub use rate::SampleRate;
+
+/// The example of the read-me is compiled and run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;

@@ -1,4 +1,4 @@
-//! Logarithms and powers fast enough to be taken of every bin, written so that the compiler can do several at once.
+//! The mel scale, and logarithms and powers fast enough to be taken of every bin, written so that the compiler can do several at once.
 
 /// The base-2 logarithm of a positive normal number, within 4e-6; below the smallest normal number, about −126.
 #[inline(always)]
@@ -45,6 +45,11 @@ pub(crate) fn exp(x: f32) -> f32 {
 
 /// From here on a number has no fraction, and whole numbers around it are exact.
 const NO_FRACTIONS: f32 = 1.5 * (1u32 << 23) as f32;
+
+/// O'Shaughnessy's mel scale, natural logarithm, as HTK, Kaldi and openSMILE have it.
+pub(crate) fn mel(hz: f32) -> f32 {
+    1_127.0 * (1.0 + hz / 700.0).ln()
+}
 
 #[cfg(test)]
 mod tests {

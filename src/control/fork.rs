@@ -190,7 +190,7 @@ impl Call {
             leaving: Vec::new(),
             fork: Some(fork),
             stage: Stage::Talking(Box::new(talking)),
-            tally: Tally { packets_lost: 0, peak_anger: 0.0, peak_level: nlu::Level::Low },
+            tally: Tally::default(),
             wake: None,
         };
         call.notice(context, What::CallStarted { from, to, route, scenario });

@@ -2,10 +2,11 @@
 //!
 //! `sim` plays the SIP side and the media path and holds the rules that both expect to be kept; `script` reads the
 //! scenarios; the scenarios themselves are `setup`, `offers`, `audio`, `handshakes`, `liveness`, `reroute`, `keys`,
-//! `hold`, `reoffer`, `moves`, `forks`, `orders`, `supervise`; `random` plays at random, and `reached` lists what that
+//! `hold`, `reoffer`, `moves`, `forks`, `conversations`, `orders`, `supervise`; `random` plays at random, and `reached` lists what that
 //! reaches.
 
 mod audio;
+mod conversations;
 mod forks;
 mod handshakes;
 mod hold;

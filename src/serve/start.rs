@@ -19,7 +19,7 @@ use crate::settings::{Fault, Policies, Settings};
 use crate::shell::clock::Clock;
 use crate::shell::copy::{Copies, CopyOptions};
 use crate::shell::fork::ForkSide;
-use crate::shell::listen::{Chaos, Heard, ListenOptions, Listening, Parties};
+use crate::shell::listen::{Baselines, Chaos, Heard, ListenOptions, Listening, Parties};
 use crate::shell::media::{CopyRing, MediaHandle, MediaOptions, TapRing};
 use crate::shell::pbx::Connectors;
 use crate::shell::sip::{SipOptions, SipSide};
@@ -63,7 +63,10 @@ impl Server {
 
         let parties = Arc::new(Parties::default());
         let copies = start_copies(copy_ring, &parties, clock, &metrics)?;
-        let (listening, heard_inlet) = start_listening(&settings, chaos, clock, (&tap, &parties), &metrics)?;
+        let baselines = Baselines::new().map(Arc::new);
+        let baselines = baselines.map_err(|_| Failure::Failed("the system gives no random numbers".into()))?;
+        let ears = (&tap, &parties, &baselines);
+        let (listening, heard_inlet) = start_listening(&settings, chaos, clock, ears, &metrics)?;
         let (speaker, spoken) = start_speaker(&settings, sayings)?;
         let (connectors, pbx) = connect_pbxes(&settings, &metrics)?;
         let (sip, sip_inlet) = start_sip(&settings, &metrics).await?;
@@ -107,6 +110,7 @@ impl Server {
             copies_dropped: 0,
             tap,
             parties,
+            baselines,
             bus,
             metrics,
             readiness,
@@ -172,7 +176,7 @@ fn start_listening(
     settings: &Settings,
     chaos: Option<Chaos>,
     clock: Clock,
-    (tap, parties): (&Arc<TapRing>, &Arc<Parties>),
+    (tap, parties, baselines): (&Arc<TapRing>, &Arc<Parties>, &Arc<Baselines>),
     metrics: &Metrics,
 ) -> Result<(Option<Listening>, mpsc::Receiver<Heard>), Failure> {
     let (heard, inlet) = mpsc::channel(EVENTS_MAX);
@@ -182,6 +186,7 @@ fn start_listening(
         clock,
         model: model_files(settings),
         chaos,
+        baselines: Arc::clone(baselines),
         on_restart: counting_restarts(metrics),
         barge_in: settings.listening.barge_in,
         heard,

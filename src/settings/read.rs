@@ -190,6 +190,8 @@ fn read_listening(mut section: Section<'_>, folder: &Path) -> ListeningSettings 
         barge_in: section
             .read("barge_in_ms", "whole milliseconds from 100 to 5000", whole(100..=5_000))
             .map_or(default.barge_in, |milliseconds| Duration::from_millis(milliseconds.unsigned_abs())),
+        remember_speakers: section.read("remember_speakers", "true or false", Value::as_bool).unwrap_or(false),
+        scores: section.read("scores", "true or false", Value::as_bool).unwrap_or(false),
     };
     section.finish();
     settings
@@ -290,6 +292,7 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
     } else {
         section.need("targets", expected, known_names)
     };
+    let remember_speakers = section.read("remember_speakers", "true or false", Value::as_bool);
     let scenario = section.need("scenario", "the scenario that policies choose their rules by", name);
 
     let (audio, headers) = (read_audio(section), read_changes(section));
@@ -319,6 +322,7 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
         audio,
         headers,
         returning: returning?,
+        remember_speakers,
     })
 }
 

@@ -58,6 +58,8 @@ pub struct Route {
     pub audio: AudioTerms,
     /// Where callers are sent by 302 whose last call was an angry one.
     pub returning: Option<Returning>,
+    /// Whether callers' baselines are kept from call to call; `None` as `[listening]` says.
+    pub remember_speakers: Option<bool>,
     /// What is changed in the callers' headers before any target sees them.
     pub headers: HeaderChanges,
 }
@@ -227,6 +229,7 @@ mod tests {
             scenario: "any".to_owned(),
             audio: AudioTerms::default(),
             returning: None,
+            remember_speakers: None,
             headers: HeaderChanges::default(),
         };
         let routes = Routes(vec![

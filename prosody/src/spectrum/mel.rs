@@ -4,7 +4,7 @@ use std::f32::consts::PI;
 
 use super::{CEPSTRA, Spectral};
 use crate::lanes::{each, sum};
-use crate::math::{exp2, ln, log2};
+use crate::math::{exp2, ln, log2, mel};
 
 const BANDS: usize = 26;
 const BAND_HZ: (f32, f32) = (20.0, 8_000.0);
@@ -75,11 +75,6 @@ impl Mel {
         let logs: [f32; BANDS] = each(|band| ln((bands[band] * FULL_SCALE * FULL_SCALE).max(1.0)));
         out.cepstra = each(|i| sum(&each::<BANDS>(|band| self.cosines[i][band] * logs[band])));
     }
-}
-
-/// O'Shaughnessy's mel scale.
-fn mel(hz: f32) -> f32 {
-    1_127.0 * (1.0 + hz / 700.0).ln()
 }
 
 /// Sensitivity of hearing to power at `hz` (Hermansky 1990, with the fall above 5 kHz), about 1 at 3 kHz times 1e5.

@@ -196,7 +196,7 @@ impl Sim {
                 assert!(!saying.text.contains(['{', '}']), "a name was left in {saying:?}");
                 self.texts.push((*leg, *prompt));
             }
-            Command::Fork(_) => {}
+            Command::Fork(_) | Command::Know { .. } => {}
             Command::Pbx(order) => self.orders.push(order.clone()),
             Command::Notice(notice) => self.notices.push(notice.clone()),
         }
@@ -345,6 +345,7 @@ pub(super) fn settings() -> ControlSettings {
         scenario: scenario.to_owned(),
         audio: AudioTerms { codecs: vec![Codec::Pcmu, Codec::Pcma], ..AudioTerms::default() },
         headers: HeaderChanges::default(),
+        remember_speakers: None,
         returning: (name == "moves").then(|| Returning {
             target: "human".to_owned(),
             level: nlu::Level::High,
@@ -366,6 +367,8 @@ pub(super) fn settings() -> ControlSettings {
         silence: Duration::from_secs(30),
         silence_limit: Duration::from_secs(300),
         parties: Some(Parties::Caller),
+        remember_speakers: false,
+        scores: false,
         limits: Limits {
             calls: 3,
             ring: Duration::from_secs(20),
