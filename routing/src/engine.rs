@@ -64,6 +64,7 @@ impl Engine {
                 call.fire(now, now, &self.policies, key, out);
             }
             Event::Key { key: pressed } => call.press(now, *pressed, &self.policies, key, out),
+            Event::Interrupted { times } => call.interrupt(now, *times, &self.policies, key, out),
             Event::RerouteFailed { reason } => call.reroute_failed(now, reason, &self.policies, key, out),
             Event::Rerouted => call.rerouted(),
         }

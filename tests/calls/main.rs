@@ -19,3 +19,4 @@ mod stage;
 mod supervision;
 mod talk;
 mod tones;
+mod turns;

@@ -9,7 +9,7 @@ use calmline::demo::server::{Server, get};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
-use super::phone::{PATIENCE, Phone, description, media_address, packet, server_with, value};
+use super::phone::{PATIENCE, Phone, description, media_address, packet, server_limited, value};
 
 /// Two hundredths of the one processor that the server gets are too much.
 const LIMITS: &str = "retry_after_s = 3\n[limits.overload]\nlate_ms = []\ncpu_percent = [2, 2]\nqueue_percent = []\n\
@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 #[test]
 fn an_overload_turns_new_calls_away_and_passes() {
-    let (server, bot_at) = on_one_processor(|| server_with("overload", "", LIMITS));
+    let (server, bot_at) = on_one_processor(|| server_limited("overload", "", LIMITS));
     let sip = server.addresses.sip;
     let bot = Phone::at(bot_at, sip, "bot");
     let (busy, calm, far) = (Phone::anywhere(sip, "busy"), Phone::anywhere(sip, "calm"), Phone::anywhere(sip, "far"));

@@ -198,7 +198,7 @@ impl Sim {
                 assert!(!saying.text.contains(['{', '}']), "a name was left in {saying:?}");
                 self.texts.push((*leg, *prompt));
             }
-            Command::Fork(_) => {}
+            Command::Fork(_) | Command::Know { .. } => {}
             Command::Pbx(order) => self.orders.push(order.clone()),
             Command::Notice(notice) => self.notices.push(notice.clone()),
         }
@@ -292,7 +292,7 @@ impl Sim {
                 self.end_play(*leg);
             }
             media::Command::Press { leg, .. } | media::Command::Secure { leg, .. } | media::Command::Renew { leg } => {
-                self.assert_up(*leg)
+                self.assert_up(*leg);
             }
             media::Command::Supervise { supervisor, leg, .. } => {
                 self.assert_up(*supervisor);
@@ -354,6 +354,7 @@ pub(super) fn settings() -> ControlSettings {
         scenario: scenario.to_owned(),
         audio: AudioTerms { codecs: vec![Codec::Pcmu, Codec::Pcma], ..AudioTerms::default() },
         headers: HeaderChanges::default(),
+        remember_speakers: None,
         returning: (name == "moves").then(|| Returning {
             target: "human".to_owned(),
             level: nlu::Level::High,
@@ -375,7 +376,9 @@ pub(super) fn settings() -> ControlSettings {
         ports: PortRange { first: 20_000, last: 20_015 },
         silence: Duration::from_secs(30),
         silence_limit: Duration::from_secs(300),
-        parties: Parties::Caller,
+        parties: Some(Parties::Caller),
+        remember_speakers: false,
+        scores: false,
         limits: Limits {
             calls: 3,
             ring: Duration::from_secs(20),
