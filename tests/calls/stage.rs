@@ -81,8 +81,6 @@ impl Stage {
             assert!(plan.configuration.contains(old), "{old:?} is not in the configuration");
             plan.configuration = plan.configuration.replacen(old, new, 1);
         }
-        // What else this machine does is no reason to refuse calls here.
-        plan.configuration.push_str("\n[limits.overload]\nenabled = false\n");
         if let Some(policy) = setup.policy {
             let own = folder.join("config/own");
             std::fs::create_dir_all(&own).expect("a folder");
