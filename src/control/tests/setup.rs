@@ -450,7 +450,7 @@ fn overload_turns_new_calls_away_and_leaves_running_ones_alone() {
         > measure late_ms 20 for 2
         load overloaded after sparing by late_ms 20
         > invite
-        reject 503 Overloaded Retry-After: 5
+        reject 503 Overloaded Retry-After: 8
         refused 503 Overloaded
         > invite to=lucky
         redirect to sip:bot@10.0.0.9
@@ -462,7 +462,7 @@ fn overload_turns_new_calls_away_and_leaves_running_ones_alone() {
         close caller
         bye bot
         close bot
-        ended: BYE received; talk 0 peak low lost 6"
+        ended: BYE received; talk 15000 peak low lost 6"
     ));
 }
 
