@@ -85,8 +85,8 @@ pub struct ControlSettings {
     pub silence: Duration,
     /// A call in which nobody sends for this long is ended.
     pub silence_limit: Duration,
-    /// Whose voice is listened to.
-    pub parties: Parties,
+    /// Whose voice is listened to, if anybody's.
+    pub parties: Option<Parties>,
     /// Whether callers' baselines are kept from call to call, on routes that do not say otherwise.
     pub remember_speakers: bool,
     /// Whether every feature's score is told.
@@ -120,7 +120,7 @@ impl From<&Settings> for ControlSettings {
             ports: settings.media.ports,
             silence: settings.media.silence,
             silence_limit: settings.media.silence_limit,
-            parties: settings.listening.parties,
+            parties: settings.listening.enabled.then_some(settings.listening.parties),
             remember_speakers: settings.listening.remember_speakers,
             scores: settings.listening.scores,
             limits: settings.limits.clone(),
@@ -146,7 +146,7 @@ impl ControlSettings {
     }
 
     fn listens_to_far(&self) -> bool {
-        self.parties == Parties::Both
+        self.parties == Some(Parties::Both)
     }
 }
 

@@ -117,7 +117,7 @@ impl Default for MediaSettings {
             cpus: Vec::new(),
             io: MediaIo::Auto,
             stamps: false,
-            priority: MediaPriority::Normal,
+            priority: MediaPriority::default(),
             silence: Duration::from_secs(30),
             silence_limit: Duration::from_secs(300),
         }

@@ -9,6 +9,7 @@ mod contours;
 mod descriptors;
 mod formants;
 pub mod functionals;
+mod lanes;
 pub mod logmel;
 mod math;
 pub mod pitch;
@@ -19,6 +20,7 @@ pub mod rhythm;
 mod spectrum;
 pub mod synthetic;
 pub mod trained;
+mod transform;
 pub mod turns;
 mod voice;
 

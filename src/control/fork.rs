@@ -200,10 +200,10 @@ impl Call {
 
     /// Listens to whom the settings say. Said again, it changes nothing.
     fn tap_parties(&self, context: &mut Context<'_>) {
-        context.media(media::Command::Tap { leg: self.caller.id, on: true });
+        context.tap(self.caller.id, true);
         if let Some(far) = &self.far {
             let on = context.shared.settings.listens_to_far();
-            context.media(media::Command::Tap { leg: far.id, on });
+            context.tap(far.id, on);
         }
     }
 

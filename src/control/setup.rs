@@ -309,9 +309,9 @@ impl Call {
         if remembers && let Some(caller) = history::caller(&self.from) {
             context.out.push(Command::Know { leg: self.caller.id, caller });
         }
-        context.media(media::Command::Tap { leg: self.caller.id, on: true });
+        context.tap(self.caller.id, true);
         if context.shared.settings.listens_to_far() {
-            context.media(media::Command::Tap { leg: far, on: true });
+            context.tap(far, true);
         }
         let setup_ms = millis(context.now.saturating_sub(self.started));
         self.notice(context, What::CallAnswered { target, setup_ms });

@@ -2,6 +2,7 @@
 //! standards have them, and none of the project's own code that the program uses for them.
 
 mod checks;
+mod faults;
 mod phone;
 mod reoffer;
 mod reports;

@@ -14,9 +14,15 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server that takes calls for a bot and listens to nobody.
 pub fn server(name: &str) -> (Server, SocketAddr) {
+    server_with(name, "")
+}
+
+/// The same with more lines of `[media]`.
+pub fn server_with(name: &str, media: &str) -> (Server, SocketAddr) {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("wire-{name}"));
     let mut plan = Plan::for_loopback().expect("free ports");
     plan.configuration = plan.configuration.replace("enabled = true", "enabled = false");
+    plan.configuration = plan.configuration.replace("[media]\n", &format!("[media]\n{media}"));
     let server = Server::start(Path::new(PROGRAM), &folder, &plan, &[]).expect("a server");
     (server, plan.addresses.bot)
 }

@@ -31,7 +31,7 @@ proptest! {
     #[test]
     fn nothing_leaks_and_nothing_panics(steps in steps(), both in any::<bool>(), protects in any::<bool>()) {
         let mut settings = if protects { protected() } else { settings() };
-        settings.parties = if both { Parties::Both } else { Parties::Caller };
+        settings.parties = Some(if both { Parties::Both } else { Parties::Caller });
         let mut sim = Sim::new(settings);
         for step in steps {
             happen(&mut sim, &step);

@@ -366,7 +366,7 @@ pub(super) fn settings() -> ControlSettings {
         ports: PortRange { first: 20_000, last: 20_015 },
         silence: Duration::from_secs(30),
         silence_limit: Duration::from_secs(300),
-        parties: Parties::Caller,
+        parties: Some(Parties::Caller),
         remember_speakers: false,
         scores: false,
         limits: Limits {
