@@ -16,7 +16,7 @@ use crate::shell::clock::Clock;
 use crate::shell::copy::Copies;
 use crate::shell::dtls::worker::Handshakes;
 use crate::shell::fork::ForkSide;
-use crate::shell::listen::{Baselines, Heard, Listening, Parties};
+use crate::shell::listen::{Heard, Listening, Parties};
 use crate::shell::media::{MediaFigures, MediaHandle, TapRing};
 use crate::shell::pbx::Connectors;
 use crate::shell::sip::{Health, SipSide};
@@ -44,7 +44,6 @@ pub(super) struct Desk {
     /// The media loop's figures when they were last read.
     pub(super) figures: MediaFigures,
     pub(super) parties: Arc<Parties>,
-    pub(super) baselines: Arc<Baselines>,
     pub(super) bus: Arc<Bus>,
     pub(super) metrics: Metrics,
     pub(super) readiness: Arc<Readiness>,
@@ -188,7 +187,11 @@ impl Desk {
                 let refused = self.handshakes.begin(leg, handshake, forks).is_err();
                 return refused.then_some(Input::Shaken { leg, outcome: Err(HandshakeFailure::Busy) });
             }
-            Command::Know { leg, caller } => self.parties.know(leg, self.baselines.key_of(&caller)),
+            Command::Know { leg, caller } => {
+                if let Some(listening) = &self.listening {
+                    self.parties.know(leg, listening.speaker(&caller));
+                }
+            }
             Command::Pbx(order) => return self.connectors.ask(order).map(Input::Pbx),
             Command::Speak { leg, prompt, saying } => return self.speaker.ask(leg, prompt, saying).map(spoken_input),
             Command::Notice(notice) => {

@@ -63,10 +63,7 @@ impl Server {
 
         let parties = Arc::new(Parties::default());
         let copies = start_copies(copy_ring, &parties, clock, &metrics)?;
-        let baselines = Baselines::new().map(Arc::new);
-        let baselines = baselines.map_err(|_| Failure::Failed("the system gives no random numbers".into()))?;
-        let ears = (&tap, &parties, &baselines);
-        let (listening, heard_inlet) = start_listening(&settings, chaos, clock, ears, &metrics)?;
+        let (listening, heard_inlet) = start_listening(&settings, chaos, clock, (&tap, &parties), &metrics)?;
         let (speaker, spoken) = start_speaker(&settings, sayings)?;
         let (connectors, pbx) = connect_pbxes(&settings, &metrics)?;
         let (sip, sip_inlet) = start_sip(&settings, &metrics).await?;
@@ -110,7 +107,6 @@ impl Server {
             copies_dropped: 0,
             tap,
             parties,
-            baselines,
             bus,
             metrics,
             readiness,
@@ -176,17 +172,18 @@ fn start_listening(
     settings: &Settings,
     chaos: Option<Chaos>,
     clock: Clock,
-    (tap, parties, baselines): (&Arc<TapRing>, &Arc<Parties>, &Arc<Baselines>),
+    (tap, parties): (&Arc<TapRing>, &Arc<Parties>),
     metrics: &Metrics,
 ) -> Result<(Option<Listening>, mpsc::Receiver<Heard>), Failure> {
     let (heard, inlet) = mpsc::channel(EVENTS_MAX);
+    let baselines = Baselines::new().map_err(|_| Failure::Failed("the system gives no random numbers".into()))?;
     let options = ListenOptions {
         tap: Arc::clone(tap),
         parties: Arc::clone(parties),
         clock,
         model: model_files(settings),
         chaos,
-        baselines: Arc::clone(baselines),
+        baselines: Arc::new(baselines),
         on_restart: counting_restarts(metrics),
         barge_in: settings.listening.barge_in,
         heard,

@@ -377,17 +377,20 @@ impl CallRecord {
             | What::SupervisorLeft { .. }
             | What::SupervisorFailed { .. } => self.apply_supervisor(notice),
             What::AudioOpened { .. } | What::AudioMissed { .. } | What::AudioClosed { .. } => self.apply_audio(notice),
-            What::CallEnded { reason, talk_ms, peak_anger, peak_level, packets_lost } => {
-                self.state = State::Ended;
-                self.ended = Some(now);
-                self.end_reason = Some(reason.clone());
-                self.talk_ms = Some(*talk_ms);
-                self.packets_lost = Some(*packets_lost);
-                let at = self.peak.take().and_then(|peak| peak.call_ms);
-                self.peak = Some(Peak { call_ms: at, anger: *peak_anger, level: peak_level.clone() });
-            }
+            What::CallEnded { .. } => self.apply_end(&notice.what, now),
         }
         push(&mut self.events, TimedNotice { time: now, notice: notice.clone() }, EVENTS_MAX);
+    }
+
+    fn apply_end(&mut self, what: &What, now: Moment) {
+        let What::CallEnded { reason, talk_ms, peak_anger, peak_level, packets_lost } = what else { return };
+        self.state = State::Ended;
+        self.ended = Some(now);
+        self.end_reason = Some(reason.clone());
+        self.talk_ms = Some(*talk_ms);
+        self.packets_lost = Some(*packets_lost);
+        let at = self.peak.take().and_then(|peak| peak.call_ms);
+        self.peak = Some(Peak { call_ms: at, anger: *peak_anger, level: peak_level.clone() });
     }
 
     fn apply_step(&mut self, notice: &Notice) {
