@@ -217,7 +217,9 @@ impl Worker {
         };
         self.listener.run_with(&mut speaks, &mut self.heard);
         let waiting = &mut self.waiting_turns;
-        self.conversations.tell(|call, legs, turns| drop(waiting.insert(call, Heard::Turns { legs, turns })));
+        self.conversations.tell(|call, legs, turns| {
+            waiting.insert(call, Heard::Turns { legs, turns });
+        });
     }
 
     /// Hands on what was heard: moments first, for somebody waits for them, then turns. While the queue is full, a party's newest
