@@ -38,11 +38,6 @@ pub(crate) fn exp2(x: f32) -> f32 {
     scale * series
 }
 
-/// O'Shaughnessy's mel scale, natural logarithm, as HTK, Kaldi and openSMILE have it.
-pub(crate) fn mel(hz: f32) -> f32 {
-    1_127.0 * (1.0 + hz / 700.0).ln()
-}
-
 /// The exponential, by [`exp2`].
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
@@ -51,6 +46,11 @@ pub(crate) fn exp(x: f32) -> f32 {
 
 /// From here on a number has no fraction, and whole numbers around it are exact.
 const NO_FRACTIONS: f32 = 1.5 * (1u32 << 23) as f32;
+
+/// O'Shaughnessy's mel scale, natural logarithm, as HTK, Kaldi and openSMILE have it.
+pub(crate) fn mel(hz: f32) -> f32 {
+    1_127.0 * (1.0 + hz / 700.0).ln()
+}
 
 #[cfg(test)]
 mod tests {
