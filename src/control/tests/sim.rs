@@ -18,8 +18,8 @@ use crate::control::{
 use crate::notice::Notice;
 use crate::pbx::{self, Dialplan, Place};
 use crate::settings::{
-    AudioTerms, Bypass, HandOver, HeaderChanges, Limits, Parties, Pattern, PbxTerms, PortRange, Returning, Route,
-    Routes, SupervisionSettings, Target,
+    AudioTerms, Bypass, HeaderChanges, Limits, Parties, Pattern, PbxTerms, PortRange, Returning, Route, Routes,
+    SupervisionSettings, Target,
 };
 
 /// Call control and everything around it.
@@ -383,11 +383,9 @@ pub(super) fn settings() -> ControlSettings {
             calls: 3,
             ring: Duration::from_secs(20),
             call: Duration::from_secs(7_200),
-            session_check: Duration::from_secs(900),
             session_expires_s: None,
-            retry_after: Duration::from_secs(5),
             drain: Duration::from_secs(60),
-            hand_over: vec![HandOver::Bypass],
+            ..Limits::default()
         },
         supervision: SupervisionSettings { per_call: 2, uris: vec![Pattern::new("sip:8???@10.0.0.9")] },
         agents: vec![Pattern::new("sip:7*@*")],
