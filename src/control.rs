@@ -6,12 +6,14 @@
 mod act;
 mod asking;
 mod audio;
+mod bypass;
 mod call;
 mod codecs;
 mod command;
 mod context;
 mod conversation;
 mod description;
+mod drain;
 mod finish;
 mod fork;
 mod handshake;
@@ -50,17 +52,19 @@ use routing::CallKey;
 
 pub use command::{Command, InfoMethod, SipCommand};
 pub use description::Description;
+pub use drain::Departures;
 pub use fork::{ForkCommand, ForkEvent, ForkOpening, Source, StreamId};
 pub use input::{HandshakeFailure, Header, Input, Invite, OfferMethod, Refresher, ReplyId, SessionTerms, SipEvent};
 pub use order::{Denied, DeniedKind, Done, Hears, Order, Party, PlayedSound, SupervisorMode, Whom};
 
-use self::call::{Call, Stage};
+use self::call::Call;
 use self::context::{Context, Shared};
+use self::drain::Drain;
 use self::keys::Way;
 use self::leg::header;
 use self::ports::PortPool;
 use self::prompts::How;
-use self::setup::Refusal;
+use self::setup::{Elsewhere, Refusal};
 use self::supervise::Part;
 use crate::notice::{Notice, What};
 use crate::pbx::Outcome;
@@ -171,7 +175,8 @@ pub struct Control {
     /// When each call is next due.
     wakes: BTreeSet<(Duration, CallKey, &'static str)>,
     next_call: u64,
-    draining: bool,
+    drain: Option<Drain>,
+    departures: Departures,
     listening: bool,
 }
 
@@ -207,7 +212,8 @@ impl Control {
             calls: BTreeMap::new(),
             wakes: BTreeSet::new(),
             next_call: 1,
-            draining: false,
+            drain: None,
+            departures: Departures::default(),
             listening: false,
         }
     }
@@ -263,6 +269,12 @@ impl Control {
                 call.finish(context, "hung up by an operator");
                 Ok(Done::Accepted)
             }),
+            Order::Bypass { call } => {
+                self.ordered(now, &call, out, |call, context| call.begin_bypass(context).map(|()| Done::Accepted))
+            }
+            Order::EndBypass { call } => self.ordered(now, &call, out, |call, context| {
+                call.end_bypass(context, "ended by an operator").map(|()| Done::Accepted)
+            }),
             Order::Supervise { call, whom, mode, hears } => self.ordered(now, &call, out, |call, context| {
                 call.call_supervisor(context, whom, Part { mode, hears }).map(Done::Supervisor)
             }),
@@ -293,7 +305,11 @@ impl Control {
                 Ok(Done::Accepted)
             }),
             Order::Drain => {
-                self.draining = true;
+                self.begin_drain(now);
+                Ok(Done::Accepted)
+            }
+            Order::Stop => {
+                self.stop(now, out);
                 Ok(Done::Accepted)
             }
             Order::Listening { up } => {
@@ -310,6 +326,7 @@ impl Control {
             self.with_call(now, key, out, Call::tick);
         }
 
+        self.drain_tick(now, out);
         let mut decisions = Vec::new();
         self.shared.engine.tick(now, &mut decisions);
         for decision in decisions {
@@ -320,7 +337,7 @@ impl Control {
     /// When `tick` must be called at the latest, and for what.
     pub fn deadline(&self) -> Option<(Duration, &'static str)> {
         let call = self.wakes.first().map(|(at, _, what)| (*at, *what));
-        [call, self.shared.engine.deadline()].into_iter().flatten().min_by_key(|(at, _)| *at)
+        [call, self.shared.engine.deadline(), self.drain_deadline()].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
     /// The call that a leg belongs to, while it is known.
@@ -342,7 +359,7 @@ impl Control {
 
     /// Whether new calls are taken: not draining.
     pub fn is_taking_calls(&self) -> bool {
-        !self.draining
+        self.drain.is_none()
     }
 
     /// Whether observations can be expected.
@@ -368,13 +385,15 @@ impl Control {
             }
             return;
         }
-        if let Some((target, uri)) = setup::elsewhere(&self.shared, now, invite) {
+        let room = self.room_for_one_more(now);
+        if let Some(elsewhere) = setup::elsewhere(&self.shared, now, invite, room.is_ok()) {
+            let Elsewhere { target, uri, reason } = elsewhere;
             let headers = vec![header("X-Calmline-Call", id.clone())];
             out.push(Command::Sip(SipCommand::Redirect { leg, uri, headers }));
-            let what = What::CallRedirected { target, reason: "angry in the last call".to_owned() };
+            let what = What::CallRedirected { target, reason: reason.to_owned() };
             return out.push(Command::Notice(Notice { call: id, call_ms: 0, what }));
         }
-        let admitted = self.room_for_one_more(now).and_then(|()| setup::admit(&self.shared, invite));
+        let admitted = room.and_then(|()| setup::admit(&self.shared, invite));
         let mut context = Context { now, shared: &mut self.shared, out };
         let started = admitted.and_then(|admitted| Call::start(&mut context, key, id.clone(), leg, invite, admitted));
         match started {
@@ -395,8 +414,11 @@ impl Control {
     }
 
     fn room_for_one_more(&self, now: Duration) -> Result<(), Refusal> {
-        if self.draining {
+        if self.drain.is_some() {
             return Err(Refusal::new(503, "Draining"));
+        }
+        if self.overloaded() {
+            return Err(Refusal::new(503, "Overloaded"));
         }
         // Calls that are over but whose legs are still awaited count four times less.
         let limit = self.shared.settings.limits.calls;
@@ -407,6 +429,11 @@ impl Control {
             return Err(Refusal::new(503, "No media port is free"));
         }
         Ok(())
+    }
+
+    /// Whether one more call would harm those that run.
+    fn overloaded(&self) -> bool {
+        false
     }
 
     fn refuse(&self, leg: LegId, id: String, refusal: Refusal, out: &mut Vec<Command>) {
@@ -486,8 +513,12 @@ impl Control {
     ) {
         let Some(call) = self.calls.get_mut(&key) else { return };
         let mut context = Context { now, shared: &mut self.shared, out };
+        let was_up = call.is_up();
         work(call, &mut context);
         let over = call.wrap_up(&mut context);
+        if was_up && !call.is_up() && self.drain.is_some() {
+            self.departures.note(call.departure);
+        }
 
         if let Some(noted) = call.wake.take() {
             self.wakes.remove(&noted);
@@ -504,7 +535,7 @@ impl Control {
     }
 
     fn calls_up(&self) -> usize {
-        self.calls.values().filter(|call| !matches!(call.stage, Stage::Finished(_))).count()
+        self.calls.values().filter(|call| call.is_up()).count()
     }
 
     fn key_of(&self, id: &str) -> Option<CallKey> {

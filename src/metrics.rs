@@ -15,7 +15,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, 
 
 use crate::notice::{LegReport, Notice, What};
 use table::{
-    ALERTS, AUDIO_CLIENTS, AUDIO_MISSED, BUILD_INFO, CALL_ANGER_PEAK, CALL_SETUP, CALL_TALK, CALLS_ACTIVE,
+    ALERTS, AUDIO_CLIENTS, AUDIO_MISSED, BUILD_INFO, BYPASSES, CALL_ANGER_PEAK, CALL_SETUP, CALL_TALK, CALLS_ACTIVE,
     CALLS_ANSWERED, CALLS_ENDED, CALLS_REDIRECTED, CALLS_REFUSED, CALLS_STARTED, COPIER_RESTARTS, COPIES_DROPPED,
     DECISIONS, DNS_TROUBLES, FORKED_SAMPLES, FORKS, HANDSHAKE, HANDSHAKE_DATAGRAMS_DROPPED, HANDSHAKES, INTERRUPTIONS,
     KEYS, LEG_BURST, LEG_DISCARDED, LEG_JITTER, LEG_LOSS, LEG_OPINION, LEG_RATING, LEG_ROUND_TRIP, LISTENER_RESTARTS,
@@ -142,6 +142,9 @@ impl Metrics {
             }
             What::HandshakeFailed { failure, .. } => self.count(&HANDSHAKES, &[failure], 1),
             What::CodecAsked { party, outcome, .. } => self.count(&REINVITES, &[party, outcome], 1),
+            What::Bypassed { .. } => self.count(&BYPASSES, &["done"], 1),
+            What::BypassFailed { .. } => self.count(&BYPASSES, &["failed"], 1),
+            What::BypassEnded { .. } => self.count(&BYPASSES, &["ended"], 1),
             What::PromptStarted { .. } | What::PromptEnded { .. } | What::PromptFailed { .. } => {
                 self.observe_prompt(&notice.what);
             }

@@ -200,6 +200,23 @@ pub enum What {
         /// `accepted`, `passed_over`, `crossed`, `failed`, `refused`; audio goes on in any case.
         outcome: String,
     },
+    /// The two sides send their audio to each other, past us.
+    Bypassed {
+        /// From the order to the second answer, milliseconds.
+        took_ms: u64,
+    },
+    /// They do not, for this reason; it goes through us as before.
+    BypassFailed {
+        /// Why.
+        reason: String,
+    },
+    /// Audio that went past us goes through us again.
+    BypassEnded {
+        /// Why.
+        reason: String,
+        /// How long the way back took, milliseconds.
+        took_ms: u64,
+    },
     /// A prompt's first packet left.
     PromptStarted {
         /// The file; `say: TEXT` for a spoken text, as the policy has it.

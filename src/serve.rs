@@ -7,11 +7,12 @@ mod handshakes;
 mod start;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::info;
+use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Failure, ServeArgs};
 use crate::settings::Settings;
+use crate::shell::inherited;
 use start::Server;
 
 /// Runs the server until it is told to end.
@@ -22,6 +23,7 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
     start_log(args.log_json);
     let settings = Settings::load(&args.config)
         .map_err(|faults| Failure::Configuration(faults.iter().map(ToString::to_string).collect()))?;
+    inherited::receive().map_err(|error| Failure::of("taking the sockets that were given", error))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("control")
@@ -30,15 +32,31 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
         .map_err(|error| Failure::of("starting the runtime", error))?;
     runtime.block_on(async {
         let mut server = Server::start(settings, args.chaos).await?;
+        for address in inherited::close_rest() {
+            warn!(%address, "a socket was given that the configuration does not name");
+        }
         let mut terminate =
             signal(SignalKind::terminate()).map_err(|error| Failure::of("listening for SIGTERM", error))?;
+        let mut interrupt =
+            signal(SignalKind::interrupt()).map_err(|error| Failure::of("listening for SIGINT", error))?;
+        let mut told = async || {
+            tokio::select! {
+                _ = terminate.recv() => "SIGTERM",
+                _ = interrupt.recv() => "interrupted",
+            }
+        };
         tokio::select! {
             () = server.desk.run() => {}
-            _ = terminate.recv() => info!("SIGTERM: ending"),
-            _ = tokio::signal::ctrl_c() => info!("interrupted: ending"),
+            why = told() => info!("{why}: no new calls; running ones have their time, until the next signal"),
         }
-        server.stop().await;
-        Ok(())
+        tokio::select! {
+            () = server.drain() => {}
+            why = told() => info!("{why} again: ending at once"),
+        }
+        match server.stop().await.cut {
+            0 => Ok(()),
+            cut => Err(Failure::Unexpected(format!("{cut} calls were cut"))),
+        }
     })
 }
 

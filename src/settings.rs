@@ -31,7 +31,7 @@ use media::tone::Region;
 pub use pbx::{PbxKind, PbxSettings, PbxTerms, SecretSource};
 pub use policies::{Policies, load_policy, read_prompt};
 pub(crate) use route::uri_of;
-pub use route::{HeaderMatch, Pattern, RequestView, Returning, Route, Routes};
+pub use route::{Bypass, HeaderMatch, Pattern, RequestView, Returning, Route, Routes};
 pub use sip::{
     Account, Authentication, ClientCertificate, Listener, PasswordSource, Registration, SipSettings, TlsSettings,
     TrunkSettings, UnknownSources,
@@ -160,6 +160,10 @@ pub struct Limits {
     pub session_expires_s: Option<u32>,
     /// What Retry-After says with a 503.
     pub retry_after: Duration,
+    /// How long running calls may go on once the server is to stop.
+    pub drain: Duration,
+    /// How those are handed over that have not ended by then, in this order; empty: not at all.
+    pub hand_over: Vec<HandOver>,
 }
 
 impl Default for Limits {
@@ -171,8 +175,19 @@ impl Default for Limits {
             session_check: Duration::from_secs(900),
             session_expires_s: Some(1800),
             retry_after: Duration::from_secs(5),
+            drain: Duration::from_secs(30),
+            hand_over: vec![HandOver::Bypass],
         }
     }
+}
+
+/// How a running call is handed over to its two sides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HandOver {
+    /// The caller's side is asked, by REFER with Replaces, to take our place in the far dialog.
+    Refer,
+    /// Both sides are told, by re-INVITE, to send audio to each other.
+    Bypass,
 }
 
 /// The HTTP API.

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod copy;
 pub mod dtls;
 pub mod fork;
+pub mod inherited;
 pub mod listen;
 pub mod media;
 pub mod pbx;

@@ -32,6 +32,7 @@ use crate::metrics::Metrics;
 use crate::settings::Token;
 use crate::shell::copy::Copies;
 use crate::shell::fork::ForkSide;
+use crate::shell::inherited;
 pub use audio::AUDIO_CLIENTS_MAX;
 pub use board::{ACTIVE_MAX, Board, ENDED_MAX};
 pub use bus::{Bus, Delivery, Event, KINDS, RING_MAX, Subscription, kind};
@@ -131,7 +132,11 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
     let gate = Arc::new(auth::Gate::new(&options.token)?);
     let listen = options.listen;
     let bind_error = |source| WebError::Bind { listen, source };
-    let listener = TcpListener::bind(listen).await.map_err(bind_error)?;
+    let listener = match inherited::listener(listen) {
+        Some(given) => TcpListener::from_std(given),
+        None => TcpListener::bind(listen).await,
+    };
+    let listener = listener.map_err(bind_error)?;
     let addr = listener.local_addr().map_err(bind_error)?;
     if !addr.ip().is_loopback() {
         tracing::warn!(%addr, "the API is offered beyond this machine, without TLS");

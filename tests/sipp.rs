@@ -168,6 +168,25 @@ async fn a_caller_over_tls_gives_up_and_another_one_holds() {
     check(Case { place: 17, caller: "uac_hold", ..tls }).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_route_whose_calls_go_past_the_server() {
+    if !runner::is_there() {
+        return;
+    }
+    let mut plan = Plan::for_loopback().expect("loopback has free ports");
+    let configuration = configuration(plan.addresses, 18);
+    plan.configuration = configuration.replace("scenario =", "bypass = \"always\"\nscenario =");
+    let out = std::env::temp_dir().join(format!("calmline-sipp-{}-past", std::process::id()));
+    let server = Server::start(env!("CARGO_BIN_EXE_calmline").as_ref(), &out, &plan, &[]).expect("the server starts");
+    let calls = Run { scenario: "uac_redirected", calls: 20, rate: 20, stays_ms: 0, transport: "u1" };
+    runner::finish("uac_redirected", runner::call(plan.addresses.sip, calls)).await;
+    let metrics = server::get(plan.addresses.web, "/metrics", &server.token).expect("the server answers");
+    let counted = ["calmline_calls_redirected_total", "calmline_calls_started_total"].map(|name| total(&metrics, name));
+    assert_eq!(counted, [20.0, 0.0], "{metrics}");
+    server.stop().expect("the server ends as it should");
+    std::fs::remove_dir_all(&out).expect("the folder was made above");
+}
+
 async fn check(case: Case) {
     run(case, None).await;
 }

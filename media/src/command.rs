@@ -79,6 +79,12 @@ pub enum Command {
         /// The key.
         key: Key,
     },
+    /// What the far end of `leg` has sent meanwhile went elsewhere: its next packet begins anew, and nothing before it is
+    /// missing.
+    Renew {
+        /// The leg.
+        leg: LegId,
+    },
     /// While on, what `leg` sends is not copied to the listening side, nothing of its call is copied to whoever records,
     /// and supervisors do not hear the call: a card number is being typed or said.
     Secure {

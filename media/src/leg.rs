@@ -277,6 +277,11 @@ impl Leg {
         self.protection.take_keys(channel, keys);
     }
 
+    /// What was sent since the last packet went elsewhere.
+    pub(crate) fn renew(&mut self) {
+        self.sequencer.renew();
+    }
+
     /// Whether what this leg sends is copied to the listening side.
     pub(crate) fn is_tapped(&self) -> bool {
         self.tapped && !self.secure

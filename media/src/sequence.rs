@@ -95,6 +95,12 @@ impl Sequencer {
         self.lost_before + self.current.as_ref().map_or(0, Source::lost)
     }
 
+    /// The next packet begins anew, whatever its number: the source has sent elsewhere meanwhile.
+    pub fn renew(&mut self) {
+        self.lost_before += self.current.take().map_or(0, |source| source.lost());
+        self.ended = None;
+    }
+
     fn begin(&mut self, ssrc: Ssrc, sequence: u16) -> Verdict {
         if let Some(source) = self.current.take() {
             self.lost_before += source.lost();
@@ -222,6 +228,18 @@ mod tests {
             packets.iter().for_each(|&(ssrc, sequence)| _ = sequencer.place(Ssrc(ssrc), sequence));
             assert_eq!(sequencer.lost(), lost, "{packets:?}");
         }
+    }
+
+    #[test]
+    fn what_went_elsewhere_is_not_missing() {
+        let mut sequencer = Sequencer::default();
+        for sequence in [10, 12] {
+            sequencer.place(Ssrc(1), sequence);
+        }
+        sequencer.renew();
+        assert!(matches!(sequencer.place(Ssrc(1), 14), Verdict::Begins(_)));
+        assert!(matches!(sequencer.place(Ssrc(1), 15), Verdict::Advances(_)));
+        assert_eq!(sequencer.lost(), 1, "what was missing before still is");
     }
 
     #[test]

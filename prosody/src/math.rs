@@ -1,5 +1,4 @@
-//! The mel scale, and logarithms and powers fast enough to be taken of every bin, written so that the compiler can do
-//! several at once.
+//! The mel scale, and logarithms and powers fast enough to be taken of every bin, written so that the compiler can do several at once.
 
 /// The base-2 logarithm of a positive normal number, within 4e-6; below the smallest normal number, about −126.
 #[inline(always)]

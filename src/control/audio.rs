@@ -17,9 +17,17 @@ pub(super) struct AudioClients {
     last: u32,
 }
 
+impl AudioClients {
+    /// Whether nobody has the copy.
+    pub(super) fn is_empty(&self) -> bool {
+        self.present.is_empty()
+    }
+}
+
 impl Call {
     /// Somebody wants the copy.
     pub(super) fn open_audio(&mut self, context: &mut Context<'_>, layout: &str) -> Result<Done, Denied> {
+        self.check_audio_here()?;
         let (now, leg) = (context.now, self.caller.id);
         let Stage::Talking(talking) = &mut self.stage else { return Err(Denied::not_connected()) };
         let audio = &mut talking.audio;

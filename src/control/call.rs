@@ -3,7 +3,7 @@
 //! The stages live in their own files: `setup` (nobody answered yet), `session` (timers of a connected call),
 //! `act` (what policies ask for), `conversation` (turns), `prompts`, `hold`, `keys`, `handshake`, `supervise`, `audio`
 //! (who has a live copy), `reroute` (moving the caller; by REFER in `refer`, by others in `asking`), `reoffer` (one codec
-//! for both sides), `finish` (the end).
+//! for both sides), `bypass` (audio that goes past us), `drain` (calls that are handed over), `finish` (the end).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,8 +12,10 @@ use media::{LegId, PromptId};
 use routing::{Because, CallKey};
 
 use super::audio::AudioClients;
+use super::bypass::Path;
 use super::context::Context;
 use super::conversation::Conversation;
+use super::drain::{Departure, HandingOver};
 use super::finish::Finished;
 use super::fork::Fork;
 use super::hold::Waiting;
@@ -56,6 +58,8 @@ pub(super) struct Call {
     pub(super) fork: Option<Fork>,
     pub(super) stage: Stage,
     pub(super) tally: Tally,
+    /// How it has left us, once it has.
+    pub(super) departure: Departure,
     /// When the call is next due, as `Control` has noted it.
     pub(super) wake: Option<(Duration, CallKey, &'static str)>,
 }
@@ -96,6 +100,10 @@ pub(super) struct Talking {
     pub(super) supervisors: Supervisors,
     /// Who has a live copy of it.
     pub(super) audio: AudioClients,
+    /// Which way its audio goes.
+    pub(super) path: Path,
+    /// How it is being handed over, once the drain asks for that.
+    pub(super) handing_over: Option<HandingOver>,
 }
 
 /// What is counted for the record.
@@ -195,7 +203,12 @@ impl Call {
     pub(super) fn handle_media(&mut self, context: &mut Context<'_>, leg: LegId, event: media::Event) {
         let now = context.now;
         match event {
-            media::Event::Latched { .. } | media::Event::CodecFailed { .. } | media::Event::Handshake { .. } => {}
+            media::Event::CodecFailed { .. } | media::Event::Handshake { .. } => {}
+            media::Event::Latched { source, .. } => {
+                if let Some(leg) = self.leg_mut(leg) {
+                    leg.source = Some(source);
+                }
+            }
             media::Event::Key { key, .. } => self.pressed(context, leg, key, Way::Event),
             media::Event::OpenFailed { reason, .. } => self.open_failed(context, leg, &reason),
             media::Event::PlayStarted { prompt, .. } => self.play_started(context, prompt),
@@ -247,10 +260,17 @@ impl Call {
         {
             self.finish(context, "nobody is left to talk to");
         }
+        self.steer_audio(context);
+        self.hand_over_next(context);
         if self.fork.is_none() {
             self.match_codecs(context);
         }
         self.wind_up(context)
+    }
+
+    /// Whether it is not over.
+    pub(super) fn is_up(&self) -> bool {
+        !matches!(self.stage, Stage::Finished(_))
     }
 
     /// When the call is next due, and for what.
@@ -267,6 +287,7 @@ impl Call {
         self.supervisors_deadlines(&mut deadlines);
         self.handshakes_deadlines(&mut deadlines);
         self.reoffer_deadlines(&mut deadlines);
+        self.hand_over_deadlines(&mut deadlines);
         self.finish_deadlines(&mut deadlines);
         deadlines.into_iter().min_by_key(|(at, _)| *at)
     }
@@ -371,7 +392,12 @@ impl Call {
 
     fn offered(&mut self, context: &mut Context<'_>, id: LegId, request: offer::Request<'_>) {
         let Some(leg) = self.leg_mut(id) else { return };
-        if offer::answer(context, leg, request) == Outcome::Accepted && self.role(id) != Some(Role::Supervisor) {
+        let was_led = leg.led.is_some();
+        let outcome = offer::answer(context, leg, request);
+        if was_led && leg.led.is_none() {
+            self.bring_back(context, "one of the sides has made another offer");
+        }
+        if outcome == Outcome::Accepted && self.role(id) != Some(Role::Supervisor) {
             self.streams_changed(context.now);
         }
     }
@@ -411,6 +437,26 @@ impl Call {
 }
 
 impl Talking {
+    /// A call that is answered now.
+    pub(super) fn new(now: Duration, settings: &ControlSettings) -> Talking {
+        Talking {
+            answered: now,
+            watch: Watch::new(now, settings),
+            reroute: None,
+            plan: None,
+            errands: BTreeMap::new(),
+            evidence: None,
+            lapsed: None,
+            playing: BTreeMap::new(),
+            waiting: None,
+            keys: Keys::default(),
+            supervisors: Supervisors::default(),
+            audio: AudioClients::default(),
+            path: Path::default(),
+            handing_over: None,
+        }
+    }
+
     /// Whether the caller, left alone, still has a re-route or a prompt to wait for.
     pub(super) fn has_somewhere_to_go(&self) -> bool {
         self.reroute.as_ref().is_some_and(Reroute::is_pending)

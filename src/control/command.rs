@@ -184,6 +184,11 @@ pub enum SipCommand {
         /// Headers to add.
         headers: Vec<Header>,
     },
+    /// Forgets the dialog of an answered leg and says nothing: its far end goes on without us.
+    Leave {
+        /// The leg.
+        leg: LegId,
+    },
     /// Asks whether the far end still knows the dialog (OPTIONS inside it).
     Probe {
         /// The leg.

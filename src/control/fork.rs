@@ -7,7 +7,6 @@ mod arrive;
 mod recording;
 mod wire;
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -17,15 +16,12 @@ use media::{Direction, LegId};
 use routing::CallKey;
 
 use super::asking::channels_of;
-use super::audio::AudioClients;
 use super::call::{Call, Stage, Talking, Tally};
 use super::context::Context;
-use super::keys::Keys;
+use super::drain::Departure;
 use super::leg::{Beginning, Dialog, Farewell, Leg, Partner};
 use super::order::Party;
-use super::session::Watch;
 use super::setup::Refusal;
-use super::supervise::Supervisors;
 use super::{Header, SipCommand};
 use crate::notice::{ForkedParty, What};
 use crate::settings::AudioTerms;
@@ -157,20 +153,7 @@ impl Call {
     /// A forked call, which is up from the beginning.
     fn forked(context: &mut Context<'_>, begun: Begun) -> Call {
         let Begun { key, id, from, to, route, scenario, passed, fork, caller, far } = begun;
-        let talking = Talking {
-            answered: context.now,
-            watch: Watch::new(context.now, &context.shared.settings),
-            reroute: None,
-            plan: None,
-            errands: BTreeMap::new(),
-            evidence: None,
-            lapsed: None,
-            playing: BTreeMap::new(),
-            waiting: None,
-            keys: Keys::default(),
-            supervisors: Supervisors::default(),
-            audio: AudioClients::default(),
-        };
+        let talking = Talking::new(context.now, &context.shared.settings);
         let source = fork.source;
         if let Some(name) = &fork.pbx_call {
             context.shared.forks.insert((source, name.clone()), key);
@@ -191,6 +174,7 @@ impl Call {
             fork: Some(fork),
             stage: Stage::Talking(Box::new(talking)),
             tally: Tally::default(),
+            departure: Departure::default(),
             wake: None,
         };
         call.notice(context, What::CallStarted { from, to, route, scenario });

@@ -47,6 +47,11 @@ struct Secure {
 }
 
 impl Keys {
+    /// Whether what the caller types is secret.
+    pub(super) fn is_secure(&self) -> bool {
+        self.secure.is_some()
+    }
+
     /// Takes note of a key; true when it is one that was heard by another way just now.
     fn is_echo(&mut self, now: Duration, by_caller: bool, key: Key, way: Way) -> bool {
         let last = if by_caller { &mut self.caller } else { &mut self.far };

@@ -2,7 +2,7 @@
 //!
 //! Knows how to end both once and only once; knows nothing about the call it is part of.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use media::sdp::{
@@ -12,6 +12,7 @@ use media::srtp::Security;
 use media::{Codec, ControlPort, Direction, LegId, StreamSettings};
 use routing::CallKey;
 
+use super::bypass::Receiver;
 use super::context::Context;
 use super::handshake::Shaking;
 use super::reoffer::Reoffers;
@@ -42,6 +43,10 @@ pub(super) struct Leg {
     /// What is known of the other side.
     pub(super) partner: Partner,
     pub(super) reoffers: Reoffers,
+    /// Where the far end has been told to send instead of to us.
+    pub(super) led: Option<Receiver>,
+    /// Where its audio comes from, once any has come.
+    pub(super) source: Option<SocketAddr>,
     /// Our keys and passwords on this leg.
     credentials: Credentials,
     /// The handshake that was agreed last.
@@ -151,6 +156,8 @@ impl Leg {
             wishes,
             partner,
             reoffers: Reoffers::default(),
+            led: None,
+            source: None,
             credentials: context.shared.new_credentials(),
             shaking: None,
             comfort_noise: false,

@@ -2,7 +2,8 @@
 //! is doing (RFC 3264 §8, RFC 3311).
 //!
 //! Nothing is passed on to the other leg: both legs are anchored, so hold, resume and a new address or codec are
-//! a matter between one far end and us.
+//! a matter between one far end and us. A side that sends past us comes back by its own offer, unless that only says
+//! again what is known.
 
 use media::sdp;
 
@@ -54,6 +55,7 @@ pub(super) fn answer(context: &mut Context<'_>, leg: &mut Leg, request: Request<
         // An offer while the first one is still open (RFC 3311 §5.2).
         (_, _) if leg.settings.is_none() => return refuse(context, leg, 500, vec![header("Retry-After", "2")]),
         (None, OfferMethod::Invite) => {
+            leg.led = None;
             let offer = leg.offer_when_asked(request.reply);
             leg.sdp = Some(offer.clone());
             Some(offer)
@@ -80,6 +82,9 @@ pub(super) fn answer(context: &mut Context<'_>, leg: &mut Leg, request: Request<
 /// New keys of the far end count from now on; ours stay as they were.
 fn agree(context: &mut Context<'_>, leg: &mut Leg, text: &str) -> Result<Description, sdp::SdpError> {
     let session = sdp::parse(text)?;
+    if let Some(said) = leg.sdp.clone().filter(|_| leg.is_known(&session)) {
+        return Ok(said);
+    }
     let local = sdp::Local { version: leg.local.version + 1, ..leg.local };
     let certified = context.shared.settings.fingerprint.is_some();
     let formats = codecs::usable(&session.formats(leg.audio.protection, certified)?, &leg.audio.codecs);
@@ -91,6 +96,8 @@ fn agree(context: &mut Context<'_>, leg: &mut Leg, text: &str) -> Result<Descrip
     leg.formats = codecs::preferring(&formats, agreement.settings.codec);
     leg.local = local;
     leg.sdp = Some(description.clone());
+    // It has been told to send to us.
+    leg.led = None;
     leg.agree(context, agreement, false);
     Ok(description)
 }

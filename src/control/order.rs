@@ -16,6 +16,16 @@ pub enum Order {
         /// Which.
         call: String,
     },
+    /// Lets the audio of one call go past us, from one side to the other.
+    Bypass {
+        /// Which.
+        call: String,
+    },
+    /// Takes it back.
+    EndBypass {
+        /// Which.
+        call: String,
+    },
     /// Calls a supervisor's phone and lets it take part.
     Supervise {
         /// In which call.
@@ -88,8 +98,11 @@ pub enum Order {
         /// Its number in that call.
         client: u32,
     },
-    /// Refuses new calls from now on (503); running calls go on.
+    /// Refuses new calls from now on (503). Running calls go on, and are handed over when the time is up that the
+    /// configuration gives them.
     Drain,
+    /// Lets go of all calls: those whose audio goes past us live on, the others are hung up.
+    Stop,
     /// Says that the listening side is up, or down (calls go on either way).
     Listening {
         /// True when observations can be expected.

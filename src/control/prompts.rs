@@ -164,6 +164,7 @@ impl Call {
 
     /// Takes up a prompt, whose sound is still to come.
     fn take_up(&mut self, context: &mut Context<'_>, name: String, how: How) -> Result<PromptId, Denied> {
+        self.check_audio_here()?;
         let leg = match how.party {
             Party::Caller => Some(self.caller.id),
             Party::Callee => self.far.as_ref().map(|far| far.id),

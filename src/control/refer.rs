@@ -10,6 +10,7 @@ use routing::Route;
 
 use super::call::{Call, Role, Stage, millis};
 use super::context::Context;
+use super::drain::Departure;
 use super::leg::{Dialog, Farewell, Leg, header};
 use super::reroute::{Errand, Reroute, ringing};
 use super::{ControlSettings, Header, SipCommand};
@@ -194,6 +195,10 @@ impl Call {
             Route::Message => "moved by MESSAGE".to_owned(),
             Route::Bridge | Route::Pbx(_) => format!("moved by {via}"),
         };
+        let is_handed_over = matches!(&self.stage, Stage::Talking(talking) if talking.handing_over.is_some());
+        if is_handed_over {
+            self.departure = Departure::HandedOver;
+        }
         self.notice(context, What::Rerouted { via, target, answer_ms, gap_ms: None });
         if !self.goes_on_forked() {
             return self.finish(context, &reason);

@@ -2,8 +2,8 @@
 //! them knows the other's, it is asked to speak that one, so that packets pass as they are.
 //!
 //! Until it has answered, and when it will not, audio is transcoded: nobody is ever without. A side on hold is left
-//! alone, and so is one that has refused. The offers that a far end asks us for, and those that only refresh a session,
-//! go the same way, so that there is one at a time.
+//! alone, and so is one that has refused. The offers that a far end asks us for, those that only refresh a session, and
+//! those that lead audio past us (`bypass`) go the same way, so that there is one at a time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use std::time::Duration;
 use media::sdp::{self, Formats, Offer};
 use media::{Codec, Direction, LegId};
 
+use super::bypass::Receiver;
 use super::call::{Call, Stage};
 use super::codecs;
 use super::context::Context;
@@ -38,12 +39,16 @@ struct Open {
 }
 
 /// What an offer is made for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Purpose {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Purpose {
     /// That the far end speaks this codec.
     Change(Codec),
     /// That the session goes on.
     Refresh,
+    /// That the far end sends there instead of to us.
+    Lead(Box<Receiver>),
+    /// That it sends to us again.
+    CallBack,
     /// The far end has asked for it, in this re-INVITE.
     Asked(ReplyId),
 }
@@ -66,7 +71,7 @@ pub(super) struct Answer<'a> {
 
 /// What came of one offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
+pub(super) enum Outcome {
     /// The codec is spoken from now on.
     Accepted,
     /// The answer names another one.
@@ -95,6 +100,16 @@ impl Reoffers {
     /// Whether an offer of ours has no answer yet: no other may be made or answered meanwhile.
     pub(super) fn is_open(&self) -> bool {
         self.open.is_some()
+    }
+
+    /// Whether no offer may be made for a while.
+    fn rests(&self) -> bool {
+        self.rest_until.is_some()
+    }
+
+    /// Whether the far end is being told to send to somebody else.
+    pub(super) fn leads(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| matches!(open.purpose, Purpose::Lead(_)))
     }
 
     /// Whether asking for a codec is still worth anything.
@@ -138,17 +153,29 @@ impl Call {
         let is_over = matches!(self.stage, Stage::Finished(_));
         let Some(leg) = self.leg_mut(id) else { return };
         let Some(open) = leg.reoffers.open.take().filter(|_| !is_over) else { return };
-        let (purpose, outcome) = (open.purpose, leg.take_answer(context, open, answer));
+        let purpose = open.purpose.clone();
+        let outcome = leg.take_answer(context, open, answer);
         let wait = if outcome == Outcome::Crossed { leg.wait_after_crossing(context) } else { REST };
-        leg.refresh_answered(now, answer.code, &answer.session, wait);
-        if let Purpose::Change(codec) = purpose {
-            leg.reoffers.note(codec, outcome);
-            leg.reoffers.rest_until = Some(now + wait);
-            let party = if by_caller { "caller" } else { "callee" }.to_owned();
-            let (codec, outcome) = (codec.name().to_owned(), outcome.as_str().to_owned());
-            self.notice(context, What::CodecAsked { party, codec, outcome });
+        // Whoever refuses anything else has not refused to go on.
+        if purpose == Purpose::Refresh || answer.code < 300 {
+            leg.refresh_answered(now, answer.code, &answer.session, wait);
         }
-        if matches!(outcome, Outcome::Accepted | Outcome::PassedOver) {
+        let is_taken = matches!(outcome, Outcome::Accepted | Outcome::PassedOver);
+        match purpose {
+            Purpose::Change(codec) => {
+                leg.reoffers.note(codec, outcome);
+                leg.reoffers.rest_until = Some(now + wait);
+                let party = if by_caller { "caller" } else { "callee" }.to_owned();
+                let (codec, outcome) = (codec.name().to_owned(), outcome.as_str().to_owned());
+                self.notice(context, What::CodecAsked { party, codec, outcome });
+            }
+            Purpose::Lead(_) | Purpose::CallBack => {
+                leg.reoffers.rest_until = (!is_taken).then_some(now + wait);
+                self.lead_answered(context, id, purpose, (answer.code, outcome));
+            }
+            Purpose::Refresh | Purpose::Asked(_) => {}
+        }
+        if is_taken {
             self.streams_changed(now);
         }
         self.judge_code(context, id, answer.code);
@@ -204,8 +231,36 @@ impl Leg {
     /// Offers the far end what is in use already, so that the session goes on.
     pub(super) fn offer_to_refresh(&mut self, context: &mut Context<'_>) {
         let Some(settings) = self.settings.clone() else { return };
-        let offer = self.offer_in_use(&settings);
+        let offer = self.led.as_ref().map_or_else(|| self.offer_in_use(&settings), Receiver::offer);
         self.make_offer(context, Purpose::Refresh, offer);
+    }
+
+    /// Tells the far end to send to somebody else; false when that has to wait.
+    pub(super) fn lead(&mut self, context: &mut Context<'_>, receiver: Receiver) -> bool {
+        let may_be = self.may_offer() && !self.reoffers.rests();
+        if may_be {
+            let offer = receiver.offer();
+            self.make_offer(context, Purpose::Lead(Box::new(receiver)), offer);
+        }
+        may_be
+    }
+
+    /// Tells the far end to send to us again, as soon as that can be.
+    pub(super) fn call_back(&mut self, context: &mut Context<'_>) {
+        if !self.may_offer() || self.reoffers.rests() {
+            return;
+        }
+        let Some(settings) = self.settings.clone() else { return };
+        let in_use = self.offer_in_use(&settings);
+        // What the other side could not do was not offered meanwhile.
+        let known = self.formats.payload_type(settings.codec).map(|number| Formats {
+            codecs: vec![(settings.codec, number)],
+            events: self.formats.event(settings.codec).into_iter().collect(),
+            comfort_noise: self.comfort_noise,
+        });
+        let offer = Offer { formats: known.unwrap_or(in_use.formats), ..in_use };
+        context.media(media::Command::Renew { leg: self.id });
+        self.make_offer(context, Purpose::CallBack, offer);
     }
 
     /// Our offer for a re-INVITE that brought none: everything that can be spoken, first what is in use (RFC 3261 §14.2).
@@ -237,7 +292,7 @@ impl Leg {
 
     /// Offers the far end a codec, with the one in use beside it until it has been passed over.
     fn ask_for(&mut self, context: &mut Context<'_>, wanted: Codec) {
-        if !self.may_offer() || self.reoffers.rest_until.is_some() {
+        if !self.may_offer() || self.reoffers.rests() {
             return;
         }
         let Some(settings) = self.settings.clone().filter(|settings| settings.direction == Direction::SendRecv) else {

@@ -212,14 +212,14 @@ impl Call {
         }
     }
 
-    /// Since when nothing was sent; nothing while a side is on hold, or is not there.
+    /// Since when nothing was sent; nothing while a side is on hold, or is not there, or sends past us.
     fn quiet(&self) -> Quiet {
         let Stage::Talking(talking) = &self.stage else { return Quiet::default() };
         if self.fork.is_some() {
             return self.quiet_streams(talking.watch.quiet_floor);
         }
         let Some(far) = &self.far else { return Quiet::default() };
-        if !self.caller.expects_audio() || !far.expects_audio() {
+        if !talking.path.is_through() || !self.caller.expects_audio() || !far.expects_audio() {
             return Quiet::default();
         }
         let (caller, far) = (self.caller.silent_since, far.silent_since);

@@ -1,6 +1,5 @@
 //! From the INVITE to the answer: admission, targets in order, early media, failures mapped for the caller.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use media::LegId;
@@ -8,18 +7,15 @@ use media::sdp::{self, Formats, Session, Wishes};
 use routing::CallKey;
 
 use super::asking::channels_of;
-use super::audio::AudioClients;
 use super::call::{Call, Stage, Talking, Tally, millis};
 use super::codecs;
 use super::context::{Context, Shared};
-use super::keys::Keys;
+use super::drain::Departure;
 use super::leg::{Beginning, Dialog, Farewell, Leg, Partner, header, quotable};
-use super::session::Watch;
-use super::supervise::Supervisors;
 use super::timer::{self, Timer};
 use super::{Command, Description, Header, Invite, SessionTerms, SipCommand, history, pass};
 use crate::notice::What;
-use crate::settings::{AudioTerms, RequestView, Returning, Route, Target};
+use crate::settings::{AudioTerms, Bypass, RequestView, Returning, Route, Target};
 
 /// A call for which a target is sought.
 #[derive(Debug)]
@@ -103,12 +99,28 @@ pub(super) fn check(invite: &Invite) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Where a caller is sent before the answer, by 302: the target's name and URI.
-pub(super) fn elsewhere(shared: &Shared, now: Duration, invite: &Invite) -> Option<(String, String)> {
-    let returning = route_of(shared, invite)?.returning.as_ref()?;
-    let Returning { target, level, within } = returning;
+/// Where a caller is sent before the answer, by 302.
+#[derive(Debug)]
+pub(super) struct Elsewhere {
+    /// The target's name.
+    pub(super) target: String,
+    pub(super) uri: String,
+    /// Why, in words.
+    pub(super) reason: &'static str,
+}
+
+/// Whether a caller is sent elsewhere; `has_room` when the call can be taken without harm to others.
+pub(super) fn elsewhere(shared: &Shared, now: Duration, invite: &Invite, has_room: bool) -> Option<Elsewhere> {
+    let route = route_of(shared, invite)?;
+    let was_angry = |returning: &&Returning| shared.history.tells(now, &invite.from, returning.level, returning.within);
+    let (target, reason) = match (route.returning.as_ref().filter(was_angry), route.bypass) {
+        (Some(returning), _) => (&returning.target, "angry in the last call"),
+        (None, Bypass::Always) => (route.targets.first()?, "the route goes past us"),
+        (None, Bypass::OnOverload) if !has_room => (route.targets.first()?, "no room for it here"),
+        (None, Bypass::OnOverload | Bypass::Never) => return None,
+    };
     let uri = shared.settings.targets.get(target)?.uri.clone();
-    shared.history.tells(now, &invite.from, *level, *within).then(|| (target.clone(), uri))
+    Some(Elsewhere { target: target.clone(), uri, reason })
 }
 
 fn route_of<'s>(shared: &'s Shared, invite: &Invite) -> Option<&'s Route> {
@@ -180,6 +192,7 @@ impl Call {
             fork: None,
             stage: Stage::Seeking(Box::new(seeking)),
             tally: Tally::default(),
+            departure: Departure::default(),
             wake: None,
         };
         let (from, to) = (invite.from.clone(), invite.to.clone());
@@ -283,20 +296,7 @@ impl Call {
         };
         far.await_keys(context);
 
-        let talking = Talking {
-            answered: context.now,
-            watch: Watch::new(context.now, &context.shared.settings),
-            reroute: None,
-            plan: None,
-            errands: BTreeMap::new(),
-            evidence: None,
-            lapsed: None,
-            playing: BTreeMap::new(),
-            waiting: None,
-            keys: Keys::default(),
-            supervisors: Supervisors::default(),
-            audio: AudioClients::default(),
-        };
+        let talking = Talking::new(context.now, &context.shared.settings);
         let (scenario, terms, remembers) = (seeking.scenario.clone(), seeking.terms, seeking.remembers);
         let (answer, target, far) = (answer.clone(), far.name.clone(), far.id);
         self.stage = Stage::Talking(Box::new(talking));

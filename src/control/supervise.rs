@@ -80,6 +80,7 @@ impl Supervisor {
 impl Call {
     /// Calls a supervisor.
     pub(super) fn call_supervisor(&mut self, context: &mut Context<'_>, whom: Whom, part: Part) -> Result<u32, Denied> {
+        self.check_audio_here()?;
         let Stage::Talking(talking) = &self.stage else { return Err(Denied::not_connected()) };
         let settings = &context.shared.settings;
         let most = settings.supervision.per_call;
@@ -213,10 +214,10 @@ impl Call {
         }
     }
 
-    /// The call ends, and with it its supervision.
-    pub(super) fn dismiss_supervisors(&mut self, context: &mut Context<'_>, supervisors: Supervisors) {
+    /// Nobody takes part any more, for this reason.
+    pub(super) fn dismiss_supervisors(&mut self, context: &mut Context<'_>, supervisors: Supervisors, reason: &str) {
         for supervisor in supervisors.present {
-            self.dismiss_supervisor(context, supervisor, "the call ended");
+            self.dismiss_supervisor(context, supervisor, reason);
         }
     }
 

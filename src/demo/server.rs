@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
@@ -22,6 +22,10 @@ const READY_WITHIN: Duration = Duration::from_secs(20);
 const BODY_BYTES_MAX: u64 = 4 << 20;
 /// How long it may take to end.
 const ENDED_WITHIN: Duration = Duration::from_secs(10);
+/// How long calls that are still up are let be.
+const AGAIN_AFTER: Duration = Duration::from_millis(500);
+/// The exit code of a server that has cut calls which were still up.
+const CALLS_CUT: i32 = 4;
 
 /// Where everybody is on loopback.
 #[derive(Debug, Clone, Copy)]
@@ -136,18 +140,26 @@ impl Server {
     /// # Errors
     /// When a file cannot be written, or the server does not get ready; its log is named then.
     pub fn start(program: &Path, out: &Path, plan: &Plan, extra: &[&str]) -> Result<Self, Failure> {
+        let mut command = Command::new(program);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        Server::start_by(command, out, plan, extra)
+    }
+
+    /// The same by another command, which gets the arguments of the program.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn start_by(mut command: Command, out: &Path, plan: &Plan, extra: &[&str]) -> Result<Self, Failure> {
         let token = token()?;
         let config = write_files(out, &plan.configuration)?;
         let log = out.join("server.log");
         let log_file = File::create(&log).map_err(|error| Failure::of(log.display(), error))?;
-        let child = Command::new(program)
+        let child = command
             .arg("serve")
             .arg("--config")
             .arg(&config)
             .args(extra)
             .env("CALMLINE_TOKEN", &token)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
             .stderr(log_file)
             .spawn()
             .map_err(|error| Failure::of("starting the server", error))?;
@@ -176,23 +188,47 @@ impl Server {
         Ok(text.lines().filter_map(sample).collect())
     }
 
-    /// Ends the server as an operator would and waits for it.
+    /// Tells the server to end, as an operator would.
+    pub fn signal(&self) {
+        // One that has ended already needs no telling.
+        let _ = kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM);
+    }
+
+    /// Waits until the server, which has been told to end, has done so.
     ///
     /// # Errors
-    /// When it does not end in time or not with success.
+    /// When it does not end in time.
+    pub fn wait(&mut self) -> Result<ExitStatus, Failure> {
+        let late = || Failure::Failed(format!("the server did not end within {} s", ENDED_WITHIN.as_secs()));
+        self.ended_within(ENDED_WITHIN)?.ok_or_else(late)
+    }
+
+    /// Ends the server at once, calls or not, and waits for it.
+    ///
+    /// # Errors
+    /// When it does not end in time, or with anything but success or calls that were cut.
     pub fn stop(mut self) -> Result<(), Failure> {
-        let pid = Pid::from_raw(self.child.id() as i32);
-        kill(pid, Signal::SIGTERM).map_err(|error| Failure::of("ending the server", error))?;
+        self.signal();
+        if self.ended_within(AGAIN_AFTER)?.is_none() {
+            // Calls that are up have their time: the second signal takes it from them.
+            self.signal();
+        }
+        let status = self.wait()?;
+        if status.success() || status.code() == Some(CALLS_CUT) {
+            return Ok(());
+        }
+        Err(Failure::Failed(format!("the server ended with {status}")))
+    }
+
+    fn ended_within(&mut self, span: Duration) -> Result<Option<ExitStatus>, Failure> {
         let since = Instant::now();
-        while since.elapsed() < ENDED_WITHIN {
+        while since.elapsed() < span {
             match self.child.try_wait() {
-                Ok(Some(status)) if status.success() => return Ok(()),
-                Ok(Some(status)) => return Err(Failure::Failed(format!("the server ended with {status}"))),
                 Ok(None) => thread::sleep(Duration::from_millis(20)),
-                Err(error) => return Err(Failure::of("waiting for the server", error)),
+                ended => return ended.map_err(|error| Failure::of("waiting for the server", error)),
             }
         }
-        Err(Failure::Failed(format!("the server did not end within {} s", ENDED_WITHIN.as_secs())))
+        Ok(None)
     }
 
     fn wait_until_ready(&mut self) -> Result<(), String> {

@@ -194,6 +194,12 @@ pub const REINVITES: Metric = counter(
     &["party", "outcome"],
     "Re-INVITEs to make both sides speak one codec, by outcome: accepted, passed_over, crossed, failed, refused.",
 );
+/// Audio that goes past us.
+pub const BYPASSES: Metric = counter(
+    "calmline_bypasses_total",
+    &["outcome"],
+    "Calls whose audio was to go past us, by outcome: done, failed, ended (it goes through us again).",
+);
 /// Refused SIP.
 pub const SIP_REFUSED: Metric = counter(
     "calmline_sip_refused_total",
@@ -355,6 +361,7 @@ pub const TABLE: &[Metric] = &[
     COPIES_DROPPED,
     COPIER_RESTARTS,
     REINVITES,
+    BYPASSES,
     SIP_REFUSED,
     SIP_CONNECTIONS,
     SIP_FAILOVERS,

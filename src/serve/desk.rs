@@ -16,7 +16,7 @@ use crate::shell::clock::Clock;
 use crate::shell::copy::Copies;
 use crate::shell::dtls::worker::Handshakes;
 use crate::shell::fork::ForkSide;
-use crate::shell::listen::{Heard, Listening, Parties};
+use crate::shell::listen::{Baselines, Heard, Listening, Parties};
 use crate::shell::media::{MediaFigures, MediaHandle, TapRing};
 use crate::shell::pbx::Connectors;
 use crate::shell::sip::{Health, SipSide};
@@ -44,6 +44,7 @@ pub(super) struct Desk {
     /// The media loop's figures when they were last read.
     pub(super) figures: MediaFigures,
     pub(super) parties: Arc<Parties>,
+    pub(super) baselines: Arc<Baselines>,
     pub(super) bus: Arc<Bus>,
     pub(super) metrics: Metrics,
     pub(super) readiness: Arc<Readiness>,
@@ -94,6 +95,17 @@ impl Desk {
                     None => return,
                 },
                 () = sleep_until(until) => return,
+            }
+        }
+    }
+
+    /// Works until every call has ended or has been handed over, as far as it can be.
+    pub(super) async fn run_until_drained(&mut self) {
+        let mut look = looking();
+        while !self.control.is_drained() {
+            match self.next(&mut look).await {
+                Some(work) => self.handle(work),
+                None => return,
             }
         }
     }
@@ -187,11 +199,7 @@ impl Desk {
                 let refused = self.handshakes.begin(leg, handshake, forks).is_err();
                 return refused.then_some(Input::Shaken { leg, outcome: Err(HandshakeFailure::Busy) });
             }
-            Command::Know { leg, caller } => {
-                if let Some(listening) = &self.listening {
-                    self.parties.know(leg, listening.speaker(&caller));
-                }
-            }
+            Command::Know { leg, caller } => self.parties.know(leg, self.baselines.key_of(&caller)),
             Command::Pbx(order) => return self.connectors.ask(order).map(Input::Pbx),
             Command::Speak { leg, prompt, saying } => return self.speaker.ask(leg, prompt, saying).map(spoken_input),
             Command::Notice(notice) => {
@@ -253,6 +261,7 @@ impl Desk {
         }
         self.figures = media;
         self.readiness.set(Component::Media, media.threads_alive > 0);
+        self.readiness.set_draining(!self.control.is_taking_calls());
     }
 }
 

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::desk::{Desk, Inlets, Work};
 use super::handshakes;
 use crate::cli::Failure;
-use crate::control::{Control, ControlSettings, ForkEvent, Input, Order, SipEvent, Sounds};
+use crate::control::{Control, ControlSettings, Departures, ForkEvent, Input, Order, SipEvent, Sounds};
 use crate::metrics::Metrics;
 use crate::model::ModelFiles;
 use crate::pbx;
@@ -24,7 +24,7 @@ use crate::shell::media::{CopyRing, MediaHandle, MediaOptions, TapRing};
 use crate::shell::pbx::Connectors;
 use crate::shell::sip::{SipOptions, SipSide};
 use crate::speech::{Answer, EspeakNg, Saying, Speaker};
-use crate::web::{self, Bus, Component, Inside, Readiness, WebHandle, WebOptions};
+use crate::web::{self, Asked, Bus, Component, Inside, Readiness, WebHandle, WebOptions};
 
 /// Events that may wait for call control, per source. It handles tens of thousands a second.
 const EVENTS_MAX: usize = 4_096;
@@ -63,7 +63,9 @@ impl Server {
 
         let parties = Arc::new(Parties::default());
         let copies = start_copies(copy_ring, &parties, clock, &metrics)?;
-        let (listening, heard_inlet) = start_listening(&settings, chaos, clock, (&tap, &parties), &metrics)?;
+        let baselines = Arc::new(Baselines::new().map_err(|_| no_random_numbers())?);
+        let ears = (&tap, &parties, &baselines);
+        let (listening, heard_inlet) = start_listening(&settings, chaos, clock, ears, &metrics)?;
         let (speaker, spoken) = start_speaker(&settings, sayings)?;
         let (connectors, pbx) = connect_pbxes(&settings, &metrics)?;
         let (sip, sip_inlet) = start_sip(&settings, &metrics).await?;
@@ -71,27 +73,9 @@ impl Server {
         let (forks, fork_inlet) = start_forks(&settings, clock, &metrics).await?;
 
         let bus = Arc::new(Bus::new());
-        let (orders, order_inlet) = mpsc::channel(ORDERS_MAX);
-        let inside = Inside {
-            bus: Arc::clone(&bus),
-            orders,
-            forks: forks.clone(),
-            copies: copies.clone(),
-            readiness: Arc::clone(&readiness),
-            metrics: metrics.clone(),
-        };
-        let web = offer_api(&settings, inside).await?;
+        let parts = (forks.clone(), copies.clone(), Arc::clone(&readiness), metrics.clone());
+        let (web, order_inlet) = offer_api(&settings, &bus, parts).await?;
         let control = start_control(&settings, fingerprint, policies, Sounds { files: prompts, ringback })?;
-        let inlets = Inlets {
-            sip: sip_inlet,
-            forks: fork_inlet,
-            media: media_inlet,
-            shaken,
-            heard: heard_inlet,
-            spoken,
-            pbx,
-            orders: order_inlet,
-        };
         let mut desk = Desk {
             clock,
             control,
@@ -107,26 +91,40 @@ impl Server {
             copies_dropped: 0,
             tap,
             parties,
+            baselines,
             bus,
             metrics,
             readiness,
-            inlets,
+            inlets: Inlets {
+                sip: sip_inlet,
+                forks: fork_inlet,
+                media: media_inlet,
+                shaken,
+                heard: heard_inlet,
+                spoken,
+                pbx,
+                orders: order_inlet,
+            },
             commands: Vec::new(),
         };
         desk.handle(Work::Input(Input::Order(Order::Listening { up: desk.listening.is_some() })));
         Ok(Self { desk, web })
     }
 
-    /// Refuses new calls, ends the running ones, lets everybody say goodbye, and closes.
-    pub(super) async fn stop(mut self) {
-        self.desk.readiness.set(Component::Sip, false);
+    /// Takes no new calls, gives running ones their time, and hands over those that have not ended then.
+    pub(super) async fn drain(&mut self) {
         self.desk.handle(Work::Input(Input::Order(Order::Drain)));
-        let active: Vec<String> =
-            self.desk.bus.with_board(|board| board.active().map(|call| call.id.clone()).collect());
-        for call in active {
-            self.desk.handle(Work::Input(Input::Order(Order::HangUp { call })));
-        }
+        self.desk.readiness.set_draining(true);
+        self.desk.run_until_drained().await;
+    }
+
+    /// Lets go of the calls that are left, lets everybody say goodbye, and closes. What has become of calls since the
+    /// drain began.
+    pub(super) async fn stop(mut self) -> Departures {
+        self.desk.readiness.set(Component::Sip, false);
+        self.desk.handle(Work::Input(Input::Order(Order::Stop)));
         self.desk.run_until_empty(GOODBYES).await;
+        let departures = self.desk.control.departures();
         if let Some(listening) = &self.desk.listening {
             listening.stop();
         }
@@ -137,7 +135,9 @@ impl Server {
         self.desk.forks.shutdown();
         self.desk.sip.shutdown().await;
         self.desk.media.stop();
-        info!("ended");
+        let Departures { finished, handed_over, cut } = departures;
+        info!(finished, handed_over, cut, "ended");
+        departures
     }
 }
 
@@ -172,18 +172,17 @@ fn start_listening(
     settings: &Settings,
     chaos: Option<Chaos>,
     clock: Clock,
-    (tap, parties): (&Arc<TapRing>, &Arc<Parties>),
+    (tap, parties, baselines): (&Arc<TapRing>, &Arc<Parties>, &Arc<Baselines>),
     metrics: &Metrics,
 ) -> Result<(Option<Listening>, mpsc::Receiver<Heard>), Failure> {
     let (heard, inlet) = mpsc::channel(EVENTS_MAX);
-    let baselines = Baselines::new().map_err(|_| Failure::Failed("the system gives no random numbers".into()))?;
     let options = ListenOptions {
         tap: Arc::clone(tap),
         parties: Arc::clone(parties),
         clock,
         model: model_files(settings),
         chaos,
-        baselines: Arc::new(baselines),
+        baselines: Arc::clone(baselines),
         on_restart: counting_restarts(metrics),
         barge_in: settings.listening.barge_in,
         heard,
@@ -276,14 +275,21 @@ fn start_copies(
     Copies::start(options).map_err(|error| Failure::of("starting the copying thread", error))
 }
 
-async fn offer_api(settings: &Settings, inside: Inside) -> Result<Option<WebHandle>, Failure> {
-    let Some(wanted) = &settings.web else { return Ok(None) };
+/// Offers the API, where there is to be one; orders come out of the channel.
+async fn offer_api(
+    settings: &Settings,
+    bus: &Arc<Bus>,
+    (forks, copies, readiness, metrics): (ForkSide, Copies, Arc<Readiness>, Metrics),
+) -> Result<(Option<WebHandle>, mpsc::Receiver<Asked>), Failure> {
+    let (orders, inlet) = mpsc::channel(ORDERS_MAX);
+    let Some(wanted) = &settings.web else { return Ok((None, inlet)) };
     let token = wanted.token.fetch().map_err(|why| Failure::of("the API's token", why))?;
     let prompts = settings.policy.prompts.clone();
     let options = WebOptions { listen: wanted.listen, token, prompts, tones: settings.media.tones };
+    let inside = Inside { bus: Arc::clone(bus), orders, forks, copies, readiness, metrics };
     let web = web::serve(options, inside).await.map_err(|error| Failure::Failed(error.to_string()))?;
     info!(address = %web.addr, "API");
-    Ok(Some(web))
+    Ok((Some(web), inlet))
 }
 
 /// Where keys come from.
@@ -294,10 +300,13 @@ fn random() -> crate::control::Random {
     })
 }
 
+fn no_random_numbers() -> Failure {
+    Failure::Failed("the system gives no random numbers".into())
+}
+
 /// Distinguishes the call ids of this run from those of others.
 fn boot_id() -> Result<String, Failure> {
     let mut bytes = [0; 4];
-    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes)
-        .map_err(|_| Failure::Failed("the system gives no random numbers".into()))?;
+    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes).map_err(|_| no_random_numbers())?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -2,6 +2,7 @@
 //!
 //! Looks only at the file itself: whether what it names exists is asked by `check`.
 
+mod route;
 mod sip;
 
 use std::collections::BTreeMap;
@@ -16,19 +17,17 @@ use routing::section::{Section, list, name, parse_table, text, whole};
 use toml::Value;
 
 use super::forks::read_forks;
-use super::headers::{read_changes, read_rules};
+use super::headers::read_rules;
 use super::pbx::{read_pbxes, read_place};
 use super::{
-    AudioTerms, Fault, HeaderMatch, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
-    PortRange, Returning, Route, Routes, Settings, SipSettings, SpeechSettings, SupervisionSettings, Target,
-    TokenSource, TrunkSettings, WebSettings,
+    AudioTerms, Fault, HandOver, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
+    PortRange, Routes, Settings, SipSettings, SpeechSettings, SupervisionSettings, Target, TokenSource, TrunkSettings,
+    WebSettings,
 };
 use crate::shell::media::{MediaIo, MediaPriority};
 
 /// Targets and routes of one server, and networks that are trusted.
 const ENTRIES_MAX: usize = 1_000;
-/// Targets of one route.
-const ROUTE_TARGETS_MAX: usize = 16;
 /// Processors that media threads are bound to.
 const CPUS_MAX: usize = 64;
 
@@ -89,7 +88,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         trunks,
         routes: Routes::default(),
     };
-    let routes = read_routes(&mut root, &settings.targets);
+    let routes = route::read_routes(&mut root, &settings.targets);
     check_ports(&mut root, &settings);
     root.finish();
     Settings { routes, ..settings }
@@ -143,9 +142,23 @@ fn read_limits(mut section: Section<'_>) -> Limits {
             .read("session_expires_s", "whole seconds from 90 to 86400, or 0 for none", session_expires)
             .map_or(default.session_expires_s, |seconds| Some(seconds).filter(|seconds| *seconds > 0)),
         retry_after: span(&mut section, "retry_after_s", 1..=3600).unwrap_or(default.retry_after),
+        drain: span(&mut section, "drain_s", 0..=86_400).unwrap_or(default.drain),
+        hand_over: section
+            .read("hand_over", "a list of \"refer\" and \"bypass\", in order", hand_over)
+            .unwrap_or(default.hand_over),
     };
     section.finish();
     limits
+}
+
+fn hand_over(value: &Value) -> Option<Vec<HandOver>> {
+    let ways = value.as_array().filter(|ways| ways.len() <= 2)?;
+    let way = |way: &Value| match way.as_str()? {
+        "refer" => Some(HandOver::Refer),
+        "bypass" => Some(HandOver::Bypass),
+        _ => None,
+    };
+    ways.iter().map(way).collect()
 }
 
 fn read_web(mut section: Section<'_>, folder: &Path) -> Option<WebSettings> {
@@ -258,92 +271,6 @@ fn read_targets(mut section: Section<'_>, trunks: &BTreeMap<String, TrunkSetting
     }
     section.finish();
     targets
-}
-
-fn read_routes(root: &mut Section<'_>, targets: &BTreeMap<String, Target>) -> Routes {
-    let known: Vec<&str> = targets.keys().map(String::as_str).collect();
-    let mut routes: Vec<Route> = Vec::new();
-    root.each("route", |section| {
-        let route = read_route(section, &known);
-        if let Some(route) = &route
-            && routes.iter().any(|earlier| earlier.name == route.name)
-        {
-            section.fault("name", format!("\"{}\", which stands above already", route.name), "a name of its own");
-        }
-        routes.extend(route);
-    });
-    if routes.len() > ENTRIES_MAX {
-        root.fault("route", format!("{} routes", routes.len()), format!("at most {ENTRIES_MAX}"));
-    }
-    Routes(routes)
-}
-
-fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
-    let route_name = section.need("name", "1-64 letters, digits, \"-\", \"_\" or \".\"", name);
-    let expected = format!("a list of 1-{ROUTE_TARGETS_MAX} names of [targets.NAME]; there are: {}", known.join(", "));
-    let known_names = |value: &Value| {
-        list(ROUTE_TARGETS_MAX, name)(value).filter(|names| names.iter().all(|name| known.contains(&name.as_str())))
-    };
-    let forked = section.read("forked", "true or false", Value::as_bool).unwrap_or(false);
-    let targets = if forked {
-        let nothing = |_: &Value| None::<()>;
-        section.read("targets", "no targets: a forked call is only listened to", nothing);
-        Some(Vec::new())
-    } else {
-        section.need("targets", expected, known_names)
-    };
-    let remember_speakers = section.read("remember_speakers", "true or false", Value::as_bool);
-    let scenario = section.need("scenario", "the scenario that policies choose their rules by", name);
-
-    let (audio, headers) = (read_audio(section), read_changes(section));
-    let returning = read_returning(section, known);
-
-    let mut conditions = section.section("match");
-    let request_uri = conditions.read("request_uri", PATTERN, pattern);
-    let to = conditions.read("to", PATTERN, pattern);
-    let from = conditions.read("from", PATTERN, pattern);
-    let mut header = conditions.section("header");
-    let header_match = header.is_present().then(|| {
-        let header_name = header.need("name", "a header's name", name);
-        let pattern = header.need("pattern", PATTERN, pattern);
-        Some(HeaderMatch { name: header_name?, pattern: pattern? })
-    });
-    header.finish();
-    conditions.finish();
-    Some(Route {
-        name: route_name?,
-        request_uri,
-        to,
-        from,
-        header: header_match.flatten(),
-        targets: targets?,
-        forked,
-        scenario: scenario?,
-        audio,
-        headers,
-        returning: returning?,
-        remember_speakers,
-    })
-}
-
-/// `returning` of a route: `Some(None)` when it is not written.
-fn read_returning(section: &mut Section<'_>, known: &[&str]) -> Option<Option<Returning>> {
-    let mut returning = section.section("returning");
-    if !returning.is_present() {
-        returning.finish();
-        return Some(None);
-    }
-    let expected = format!("the name of a [targets.NAME]; there are: {}", known.join(", "));
-    let target = returning.need("target", expected, |value| name(value).filter(|name| known.contains(&name.as_str())));
-    let level = returning.read("level", "\"medium\" or \"high\"", |value| match value.as_str()? {
-        "medium" => Some(nlu::Level::Medium),
-        "high" => Some(nlu::Level::High),
-        _ => None,
-    });
-    let hours = returning.read("within_h", "a whole number of hours from 1 to 720", whole(1..=720)).unwrap_or(24);
-    returning.finish();
-    let within = Duration::from_secs(3_600 * hours.unsigned_abs());
-    Some(Some(Returning { target: target?, level: level.unwrap_or(nlu::Level::High), within }))
 }
 
 /// `codecs`, `srtp` and `keys` of a target or a route.

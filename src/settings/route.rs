@@ -58,10 +58,24 @@ pub struct Route {
     pub audio: AudioTerms,
     /// Where callers are sent by 302 whose last call was an angry one.
     pub returning: Option<Returning>,
+    /// When new calls go past us to the first target, by 302.
+    pub bypass: Bypass,
     /// Whether callers' baselines are kept from call to call; `None` as `[listening]` says.
     pub remember_speakers: Option<bool>,
     /// What is changed in the callers' headers before any target sees them.
     pub headers: HeaderChanges,
+}
+
+/// When new calls of a route go past us: they are answered by 302 to its first target.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Bypass {
+    /// Never: what cannot be taken is refused.
+    #[default]
+    Never,
+    /// All of them.
+    Always,
+    /// Those that could not be taken, or not without harm to running calls.
+    OnOverload,
 }
 
 /// What is done about callers whose last call was an angry one.
@@ -229,6 +243,7 @@ mod tests {
             scenario: "any".to_owned(),
             audio: AudioTerms::default(),
             returning: None,
+            bypass: Bypass::Never,
             remember_speakers: None,
             headers: HeaderChanges::default(),
         };

@@ -24,6 +24,7 @@ use crate::control::{ForkCommand, ForkEvent, StreamId};
 use crate::metrics::Metrics;
 use crate::settings::{ForkSettings, Token};
 use crate::shell::clock::Clock;
+use crate::shell::inherited;
 pub use ports::{PortsError, PortsWanted, RtpPorts};
 
 /// Streams at a time; further connections are closed at once.
@@ -97,7 +98,10 @@ impl ForkSide {
         let token = settings.token.as_ref().map(|source| source.fetch().map_err(ForkError::Token)).transpose()?;
         let listen = async |what, wanted: Option<SocketAddr>| {
             let Some(address) = wanted else { return Ok(None) };
-            let bound = TcpListener::bind(address).await;
+            let bound = match inherited::listener(address) {
+                Some(given) => TcpListener::from_std(given),
+                None => TcpListener::bind(address).await,
+            };
             bound.map(Some).map_err(|source| ForkError::Listen { what, address, source })
         };
         let audiosocket = listen("AudioSocket", settings.audiosocket).await?;

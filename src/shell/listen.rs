@@ -85,7 +85,6 @@ pub enum Heard {
 #[derive(Debug, Clone)]
 pub struct Listening {
     state: Arc<State>,
-    baselines: Arc<Baselines>,
 }
 
 /// What the guard, the worker and the metrics share.
@@ -111,9 +110,8 @@ impl Listening {
     /// When the system gives no thread.
     pub fn start(options: ListenOptions) -> std::io::Result<Self> {
         let state = Arc::new(State::default());
-        let baselines = Arc::clone(&options.baselines);
         guard::start(options, Arc::clone(&state))?;
-        Ok(Self { state, baselines })
+        Ok(Self { state })
     }
 
     /// How often the worker was restarted.
@@ -135,11 +133,6 @@ impl Listening {
     pub fn is_up(&self, now: Duration) -> bool {
         let age_ms = (now.as_millis() as u64).saturating_sub(self.state.heartbeat_ms.load(Ordering::Relaxed));
         age_ms < 1_000
-    }
-
-    /// What a caller is known by from call to call.
-    pub fn speaker(&self, caller: &str) -> SpeakerKey {
-        self.baselines.key_of(caller)
     }
 
     /// Asks the worker and its guard to end.

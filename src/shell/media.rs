@@ -128,6 +128,7 @@ impl MediaHandle {
             | Command::Play { leg, .. }
             | Command::Press { leg, .. }
             | Command::Secure { leg, .. }
+            | Command::Renew { leg }
             | Command::Send { leg, .. }
             | Command::Key { leg, .. }
             | Command::StopPlay { leg }

@@ -392,6 +392,7 @@ fn leg_of(command: &SipCommand) -> LegId {
         | SipCommand::TellReferrer { leg, .. }
         | SipCommand::Inform { leg, .. }
         | SipCommand::Redirect { leg, .. }
+        | SipCommand::Leave { leg }
         | SipCommand::Probe { leg } => *leg,
     }
 }

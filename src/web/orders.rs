@@ -1,4 +1,4 @@
-//! What operators order over the API: supervisors, prompts, hang-up, drain. Reads requests and says what came of them.
+//! What operators order over the API: supervisors, prompts, bypass, hang-up, drain. Reads requests and says what came of them.
 //!
 //! Decides nothing: whether an order can be carried out is call control's to say.
 
@@ -234,6 +234,18 @@ pub(super) async fn stop(State(app): State<App>, path: Numbered) -> Result<Respo
 pub(super) async fn hang_up(State(app): State<App>, Path(call): Path<String>) -> Result<Response, Problem> {
     app.check_up(&call)?;
     give(&app, Order::HangUp { call })
+}
+
+/// `POST /v1/calls/{id}/bypass`.
+pub(super) async fn bypass(State(app): State<App>, Path(call): Path<String>) -> Result<Response, Problem> {
+    app.check_up(&call)?;
+    answered(ask(&app, Order::Bypass { call }).await?)
+}
+
+/// `DELETE /v1/calls/{id}/bypass`.
+pub(super) async fn end_bypass(State(app): State<App>, Path(call): Path<String>) -> Result<Response, Problem> {
+    app.check_up(&call)?;
+    answered(ask(&app, Order::EndBypass { call }).await?)
 }
 
 /// `POST /v1/drain`.

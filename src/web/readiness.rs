@@ -29,6 +29,7 @@ pub struct Readiness {
     listening: AtomicBool,
     model: AtomicBool,
     policy: AtomicBool,
+    draining: AtomicBool,
     trunks: Mutex<BTreeMap<String, TrunkState>>,
 }
 
@@ -36,6 +37,11 @@ impl Readiness {
     /// Says that a part works, or no longer does.
     pub fn set(&self, component: Component, up: bool) {
         self.flag(component).store(up, Ordering::Relaxed);
+    }
+
+    /// Says whether new calls are refused because the server is to stop.
+    pub fn set_draining(&self, draining: bool) {
+        self.draining.store(draining, Ordering::Relaxed);
     }
 
     /// Says how a trunk is: whether it answers, and whether we are registered there, as far as that is known.
@@ -54,8 +60,12 @@ impl Readiness {
         self.flag(component).load(Ordering::Relaxed)
     }
 
-    /// True when calls can be taken: SIP and media work.
+    /// True when calls are taken: SIP and media work, and nobody drains the server.
     pub fn is_ready(&self) -> bool {
+        self.works() && !self.draining.load(Ordering::Relaxed)
+    }
+
+    fn works(&self) -> bool {
         self.is_up(Component::Sip) && self.is_up(Component::Media)
     }
 
@@ -73,10 +83,11 @@ impl Readiness {
         let is_there = |state: &TrunkState| ["up", "unknown"].contains(state);
         let whole = [Component::Listening, Component::Model, Component::Policy].into_iter().all(|c| self.is_up(c))
             && trunks.values().all(is_there);
-        let status = match (self.is_ready(), whole) {
-            (false, _) => "down",
-            (true, false) => "degraded",
-            (true, true) => "ready",
+        let status = match (self.works(), self.is_ready(), whole) {
+            (false, ..) => "down",
+            (true, false, _) => "draining",
+            (true, true, false) => "degraded",
+            (true, true, true) => "ready",
         };
         Report { status, components, trunks }
     }
@@ -94,7 +105,7 @@ impl Readiness {
 
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
-    /// `ready`, `degraded` (calls are taken, something is missing), `down`.
+    /// `ready`, `degraded` (calls are taken, something is missing), `draining` (running calls go on), `down`.
     status: &'static str,
     components: Components,
     /// `up`, `down`, `unregistered`, or `unknown` for a trunk that nobody asks; absent without trunks.

@@ -84,6 +84,8 @@ pub struct CallRecord {
     pub audio: VecDeque<AudioClient>,
     /// What each leg carried and how it sounded, in the order in which they ended.
     pub legs: VecDeque<LegReport>,
+    /// Whether its audio goes past us, from one side to the other.
+    pub bypassed: bool,
     /// RTP packets lost on the way to us, both legs; known at the end.
     pub packets_lost: Option<u64>,
     /// The emotion timeline of both parties, oldest first.
@@ -307,6 +309,7 @@ impl CallRecord {
             supervisors: VecDeque::new(),
             audio: VecDeque::new(),
             legs: VecDeque::new(),
+            bypassed: false,
             packets_lost: None,
             timeline: VecDeque::new(),
             events: VecDeque::new(),
@@ -332,23 +335,11 @@ impl CallRecord {
             | What::HandshakeDone { .. }
             | What::HandshakeFailed { .. }
             | What::CodecAsked { .. }
+            | What::BypassFailed { .. }
             | What::Interrupted { .. } => {}
-            What::CallForked { source, again: _, pbx_call, told_by, parties, details } => {
-                let paused = self.fork.as_ref().is_some_and(|fork| fork.paused);
-                self.fork = Some(Fork {
-                    source: source.clone(),
-                    pbx_call: pbx_call.clone(),
-                    told_by: told_by.clone(),
-                    parties: parties.clone(),
-                    details: Pii::new(details.clone()),
-                    paused,
-                });
-            }
-            What::ForkPaused { on } => {
-                if let Some(fork) = &mut self.fork {
-                    fork.paused = *on;
-                }
-            }
+            What::Bypassed { .. } => self.bypassed = true,
+            What::BypassEnded { .. } => self.bypassed = false,
+            What::CallForked { .. } | What::ForkPaused { .. } => self.apply_fork(&notice.what),
             What::CallAnswered { target, setup_ms } => {
                 self.state = State::Answered;
                 self.answered = Some(now);
@@ -377,20 +368,39 @@ impl CallRecord {
             | What::SupervisorLeft { .. }
             | What::SupervisorFailed { .. } => self.apply_supervisor(notice),
             What::AudioOpened { .. } | What::AudioMissed { .. } | What::AudioClosed { .. } => self.apply_audio(notice),
-            What::CallEnded { .. } => self.apply_end(&notice.what, now),
+            What::CallEnded { reason, talk_ms, peak_anger, peak_level, packets_lost } => {
+                self.state = State::Ended;
+                self.ended = Some(now);
+                self.end_reason = Some(reason.clone());
+                self.talk_ms = Some(*talk_ms);
+                self.packets_lost = Some(*packets_lost);
+                let at = self.peak.take().and_then(|peak| peak.call_ms);
+                self.peak = Some(Peak { call_ms: at, anger: *peak_anger, level: peak_level.clone() });
+            }
         }
         push(&mut self.events, TimedNotice { time: now, notice: notice.clone() }, EVENTS_MAX);
     }
 
-    fn apply_end(&mut self, what: &What, now: Moment) {
-        let What::CallEnded { reason, talk_ms, peak_anger, peak_level, packets_lost } = what else { return };
-        self.state = State::Ended;
-        self.ended = Some(now);
-        self.end_reason = Some(reason.clone());
-        self.talk_ms = Some(*talk_ms);
-        self.packets_lost = Some(*packets_lost);
-        let at = self.peak.take().and_then(|peak| peak.call_ms);
-        self.peak = Some(Peak { call_ms: at, anger: *peak_anger, level: peak_level.clone() });
+    fn apply_fork(&mut self, what: &What) {
+        match what {
+            What::CallForked { source, again: _, pbx_call, told_by, parties, details } => {
+                let paused = self.fork.as_ref().is_some_and(|fork| fork.paused);
+                self.fork = Some(Fork {
+                    source: source.clone(),
+                    pbx_call: pbx_call.clone(),
+                    told_by: told_by.clone(),
+                    parties: parties.clone(),
+                    details: Pii::new(details.clone()),
+                    paused,
+                });
+            }
+            What::ForkPaused { on } => {
+                if let Some(fork) = &mut self.fork {
+                    fork.paused = *on;
+                }
+            }
+            _ => {}
+        }
     }
 
     fn apply_step(&mut self, notice: &Notice) {

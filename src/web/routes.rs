@@ -77,6 +77,7 @@ pub(super) fn router(app: App) -> Router {
         .route("/v1/calls", get(calls))
         .route("/v1/calls/{id}", get(call))
         .route("/v1/calls/{id}/audio", get(audio::audio))
+        .route("/v1/calls/{id}/bypass", post(orders::bypass).delete(orders::end_bypass))
         .route("/v1/calls/{id}/hangup", post(orders::hang_up))
         .route("/v1/calls/{id}/prompts", post(orders::play))
         .route("/v1/calls/{id}/prompts/{prompt}", delete(orders::stop))

@@ -16,6 +16,7 @@ use crate::tones;
 #[expect(dead_code, reason = "other tests need clients and servers too")]
 mod authority;
 mod baresip;
+mod bypass;
 mod codecs;
 mod ffmpeg;
 mod inside;

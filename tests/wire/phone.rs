@@ -1,6 +1,7 @@
 //! A far end by hand: a SIP socket, a pair of media sockets, and the server it talks to.
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use calmline::demo::server::{Plan, Server, get};
 use serde_json::Value;
 
 /// The program under test.
-const PROGRAM: &str = env!("CARGO_BIN_EXE_calmline");
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_calmline");
 /// Longer than anything takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -19,10 +20,16 @@ pub fn server(name: &str) -> (Server, SocketAddr) {
 
 /// The same with more lines of `[media]`.
 pub fn server_with(name: &str, media: &str) -> (Server, SocketAddr) {
+    server_limited(name, media, "")
+}
+
+/// The same with more lines of `[limits]`.
+pub fn server_limited(name: &str, media: &str, limits: &str) -> (Server, SocketAddr) {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("wire-{name}"));
     let mut plan = Plan::for_loopback().expect("free ports");
     plan.configuration = plan.configuration.replace("enabled = true", "enabled = false");
     plan.configuration = plan.configuration.replace("[media]\n", &format!("[media]\n{media}"));
+    plan.configuration = plan.configuration.replacen("[web]", &format!("[limits]\n{limits}\n\n[web]"), 1);
     let server = Server::start(Path::new(PROGRAM), &folder, &plan, &[]).expect("a server");
     (server, plan.addresses.bot)
 }
@@ -31,15 +38,42 @@ pub fn server_with(name: &str, media: &str) -> (Server, SocketAddr) {
 pub fn record(server: &Server) -> Value {
     let end = Instant::now() + PATIENCE;
     loop {
-        let ask = |path: &str| -> Value {
-            serde_json::from_str(&get(server.addresses.web, path, &server.token).expect("an answer")).expect("JSON")
-        };
-        let calls = ask("/v1/calls?state=ended");
+        let calls = ask(server, "/v1/calls?state=ended");
         if let Some(id) = calls["calls"][0]["id"].as_str() {
-            return ask(&format!("/v1/calls/{id}"));
+            return ask(server, &format!("/v1/calls/{id}"));
         }
         assert!(Instant::now() < end, "the call does not end: {calls}");
         std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// An answer of the API.
+pub fn ask(server: &Server, path: &str) -> Value {
+    serde_json::from_str(&get(server.addresses.web, path, &server.token).expect("an answer")).expect("JSON")
+}
+
+/// Orders something by the API; the status of its answer.
+pub fn order(server: &Server, method: &str, path: &str) -> u16 {
+    let (web, token) = (server.addresses.web, &server.token);
+    let mut stream = TcpStream::connect(web).expect("a connection");
+    let request = format!("{method} {path} HTTP/1.0\r\nHost: {web}\r\nAuthorization: Bearer {token}\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+}
+
+/// Waits for an event of a call that is up.
+#[track_caller]
+pub fn event_of(server: &Server, call: &str, kind: &str) {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let record = ask(server, &format!("/v1/calls/{call}"));
+        if record["events"].as_array().is_some_and(|events| events.iter().any(|event| event["type"] == kind)) {
+            return;
+        }
+        assert!(Instant::now() < end, "no {kind} in {record}");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -143,6 +177,13 @@ impl Phone {
         let mut buffer = [0; 8_192];
         let length = self.sip.recv(&mut buffer).ok()?;
         Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
+    }
+
+    /// How many packets of audio have come since this was asked last.
+    pub fn heard(&self) -> usize {
+        let mut buffer = [0; 2_048];
+        let packets = std::iter::from_fn(|| self.media.recv(&mut buffer).ok().map(|_| buffer[1] & 0x7f));
+        packets.filter(|kind| *kind == 8).count()
     }
 
     /// The port of our RTP socket.

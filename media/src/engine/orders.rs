@@ -42,6 +42,7 @@ impl Engine {
             Command::Tap { leg, on } => self.change(leg, |leg| leg.tapped = on),
             Command::Copy { leg, on } => self.change(leg, |leg| leg.copied = on),
             Command::Secure { leg, on } => self.change(leg, |leg| leg.secure = on),
+            Command::Renew { leg } => self.change(leg, Leg::renew),
             Command::Key { leg, channel, keys } => self.change(leg, |leg| leg.take_keys(channel, &keys)),
             Command::Send { leg, channel, datagram } => {
                 if let Some(&slot) = self.slots.get(&leg)

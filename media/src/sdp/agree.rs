@@ -154,6 +154,7 @@ impl<'a> Terms<'a> {
             ptime_ms_max: longest(self.wishes, audio.wishes),
             opus: self.wishes.opus.unwrap_or(OpusSettings { dtx: settings.opus.dtx, ..OpusSettings::default() }),
             direction: settings.direction,
+            at: None,
             shares_port: settings.control == ControlPort::Shared,
             keys,
             handshake: handshake.map(|(theirs, ours)| (ours.clone(), Setup::of(theirs.active))),

@@ -1,5 +1,7 @@
 //! Offering: an offer of ours, and what its answer comes to.
 
+use std::net::SocketAddr;
+
 use super::agree::Agreement;
 use super::format::Formats;
 use super::read::Session;
@@ -17,6 +19,8 @@ pub struct Offer {
     pub formats: Formats,
     /// What we want to do.
     pub direction: Direction,
+    /// Where the far end is to send, and where from it hears, when that is not us.
+    pub at: Option<SocketAddr>,
     /// Whether control packets may share the port.
     pub shares_port: bool,
     /// Whether audio is protected.
@@ -39,6 +43,7 @@ impl Offer {
         Offer {
             formats,
             direction: Direction::SendRecv,
+            at: None,
             shares_port: false,
             protection: Protection::OFF,
             credentials: None,
@@ -70,6 +75,7 @@ impl Offer {
             ptime_ms_max: self.wishes.ptime_ms_max.map(|ptime_ms_max| ptime_ms_max.min(PTIME_MS_MAX)),
             opus: self.wishes.opus.unwrap_or_default(),
             direction: self.direction,
+            at: self.at,
             shares_port: self.shares_port,
             keys: means.keys,
             handshake: means.fingerprint.map(|fingerprint| (fingerprint, setup)),

@@ -1,5 +1,7 @@
 //! Writing our own descriptions with `rtc-sdp`.
 
+use std::net::{IpAddr, SocketAddr};
+
 use rtc_sdp::description::common::{Address, Attribute, ConnectionInformation};
 use rtc_sdp::description::media::{MediaDescription, MediaName, RangedPort};
 use rtc_sdp::description::session::{Origin, SessionDescription, TimeDescription};
@@ -26,6 +28,8 @@ pub(super) struct Stream {
     /// How Opus may be sent to us; we take redundancy in any case.
     pub(super) opus: OpusSettings,
     pub(super) direction: Direction,
+    /// Whose it is, when it is not ours: whoever reads this sends there.
+    pub(super) at: Option<SocketAddr>,
     pub(super) shares_port: bool,
     pub(super) keys: Vec<Crypto>,
     pub(super) handshake: Option<(Fingerprint, Setup)>,
@@ -56,7 +60,8 @@ pub(super) fn offer(local: &Local, stream: &Stream) -> String {
 }
 
 fn session(local: &Local, stream: &Stream) -> SessionDescription {
-    let address_type = if local.address.is_ipv4() { "IP4" } else { "IP6" };
+    let address_type = |address: IpAddr| if address.is_ipv4() { "IP4" } else { "IP6" }.to_owned();
+    let receiver = stream.at.map_or(local.address, |at| at.ip());
     let mut attributes = Vec::new();
     if stream.ice.is_some() {
         attributes.push(flag("ice-lite"));
@@ -70,14 +75,14 @@ fn session(local: &Local, stream: &Stream) -> SessionDescription {
             session_id: local.session_id,
             session_version: local.version,
             network_type: "IN".to_owned(),
-            address_type: address_type.to_owned(),
+            address_type: address_type(local.address),
             unicast_address: local.address.to_string(),
         },
         session_name: "calmline".to_owned(),
         connection_information: Some(ConnectionInformation {
             network_type: "IN".to_owned(),
-            address_type: address_type.to_owned(),
-            address: Some(Address { address: local.address.to_string(), ttl: None, range: None }),
+            address_type: address_type(receiver),
+            address: Some(Address { address: receiver.to_string(), ttl: None, range: None }),
         }),
         time_descriptions: vec![TimeDescription::default()],
         attributes,
@@ -87,13 +92,14 @@ fn session(local: &Local, stream: &Stream) -> SessionDescription {
 
 impl Stream {
     fn write(&self, local: &Local) -> MediaDescription {
+        let port = self.at.map_or(local.port, |at| at.port());
         let noise = self.comfort_noise.then_some(COMFORT_NOISE);
         let events = self.events.iter().map(|(_, payload_type, _)| *payload_type);
         let payload_types = self.codecs.iter().map(|(_, payload_type)| *payload_type).chain(noise).chain(events);
         MediaDescription {
             media_name: MediaName {
                 media: "audio".to_owned(),
-                port: RangedPort { value: local.port as isize, range: None },
+                port: RangedPort { value: port as isize, range: None },
                 protos: self.protos.clone(),
                 formats: payload_types.map(|payload_type| payload_type.to_string()).collect(),
             },

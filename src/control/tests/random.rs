@@ -29,12 +29,17 @@ use crate::settings::Parties;
 
 proptest! {
     #[test]
-    fn nothing_leaks_and_nothing_panics(steps in steps(), both in any::<bool>(), protects in any::<bool>()) {
+    fn nothing_leaks_and_nothing_panics(
+        steps in steps(), both in any::<bool>(), protects in any::<bool>(), drains in any::<bool>(),
+    ) {
         let mut settings = if protects { protected() } else { settings() };
         settings.parties = Some(if both { Parties::Both } else { Parties::Caller });
         let mut sim = Sim::new(settings);
         for step in steps {
             happen(&mut sim, &step);
+        }
+        if drains {
+            drain(&mut sim);
         }
         wind_up(&mut sim);
         sim.assert_clean();
@@ -72,6 +77,17 @@ fn protected() -> ControlSettings {
         audio_of(&mut settings, name).protection = Protection { wanted, exchange: Exchange::Dtls };
     }
     settings
+}
+
+/// Stops the server: some of the calls that are up are handed over.
+fn drain(sim: &mut Sim) {
+    sim.tell(Input::Order(Order::Drain));
+    sim.pass(Duration::from_secs(60), |_, _| ());
+    for leg in 0..20 {
+        answers_ours(sim, &Step::Agrees { leg });
+    }
+    sim.tell(Input::Order(Order::Stop));
+    assert_eq!(sim.control.counts().calls, 0, "nothing is up any more");
 }
 
 /// Hangs up whatever is left and lets everybody say their last words.
@@ -125,7 +141,12 @@ fn whoever_comes_goes(sim: &Sim) {
 
 fn happen(sim: &mut Sim, step: &Step) {
     match *step {
-        Step::Wait { millis } => sim.pass(Duration::from_millis(millis), |_, _| ()),
+        Step::Wait { millis } => {
+            if millis >= UNANSWERED_MS {
+                nobody_answers(sim);
+            }
+            sim.pass(Duration::from_millis(millis), |_, _| ());
+        }
         Step::Deliver { which } => deliver(sim, which),
         Step::Order { hang_up: Some(number) } => {
             sim.tell(Input::Order(Order::HangUp { call: format!("boot-{number}") }));
@@ -144,6 +165,19 @@ fn happen(sim: &mut Sim, step: &Step) {
             sim.tell(input);
         }
         _ => on_a_leg(sim, step),
+    }
+}
+
+/// What the SIP side says of requests that have had no answer for long enough.
+fn nobody_answers(sim: &mut Sim) {
+    let session = SessionTerms::default();
+    for leg in std::mem::take(&mut sim.updates) {
+        if sim.sip[&leg].state == SipState::Answered {
+            sim.tell(Input::Sip(SipEvent::Updated { leg, code: 408, session }));
+        }
+    }
+    while !sim.reinvites.is_empty() {
+        reinvited(sim, 0, 408, |_| String::new());
     }
 }
 
@@ -258,15 +292,11 @@ fn is_moved(sim: &mut Sim, step: &Step) {
 /// The answers to offers and refreshes of ours.
 fn answers_ours(sim: &mut Sim, step: &Step) {
     match *step {
-        Step::Reinvited { leg, code, sdp: words } => {
-            let open: Vec<LegId> = sim.reinvites.iter().copied().collect();
-            let Some(&leg) = open.get(leg % open.len().max(1)) else { return };
-            sim.reinvites.remove(&leg);
-            if matches!(sim.sip[&leg].state, SipState::Answered | SipState::Ending) {
-                let session = terms((code == 200).then_some(1_800), leg.0 % 2 == 0);
-                sim.tell(Input::Sip(SipEvent::Reinvited { leg, code, sdp: sdp(words), session }));
-            }
-        }
+        Step::Reinvited { leg, code, sdp: words } => reinvited(sim, leg, code, |_| words.to_owned()),
+        Step::Agrees { leg } => reinvited(sim, leg, 200, |offer| {
+            let formats = offer.lines().find_map(|line| line.strip_prefix("m=audio ")).unwrap_or_default();
+            format!("{} 101", formats.split(' ').nth(2).unwrap_or_default())
+        }),
         Step::Updated { leg, code } => {
             let open: Vec<LegId> = sim.updates.iter().copied().collect();
             let Some(&leg) = open.get(leg % open.len().max(1)) else { return };
@@ -277,6 +307,17 @@ fn answers_ours(sim: &mut Sim, step: &Step) {
             }
         }
         _ => is_heard(sim, step),
+    }
+}
+
+/// One of our offers that are open gets an answer, in the words of `sdp`.
+fn reinvited(sim: &mut Sim, leg: usize, code: u16, answer: impl Fn(&str) -> String) {
+    let open: Vec<LegId> = sim.reinvites.keys().copied().collect();
+    let Some(&leg) = open.get(leg % open.len().max(1)) else { return };
+    let Some(offer) = sim.reinvites.remove(&leg) else { return };
+    if matches!(sim.sip[&leg].state, SipState::Answered | SipState::Ending) {
+        let session = terms((code == 200).then_some(1_800), leg.0 % 2 == 0);
+        sim.tell(Input::Sip(SipEvent::Reinvited { leg, code, sdp: sdp(&answer(&offer)), session }));
     }
 }
 
@@ -371,6 +412,9 @@ fn deliver(sim: &mut Sim, which: usize) {
     }
     sim.tell(input);
 }
+
+/// How long an answer may take (RFC 3261, 64·T1), milliseconds.
+const UNANSWERED_MS: u64 = 32_000;
 
 fn pick(sim: &Sim, index: usize, incoming: bool, states: &[SipState]) -> Option<LegId> {
     choose(sim, index, |id, state| (id.0 >> 31 == 1) == incoming && states.contains(&state))

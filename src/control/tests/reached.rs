@@ -3,7 +3,7 @@
 use crate::notice::What;
 
 /// What some of the sequences reach, in order.
-pub(super) const REACHED: [&str; 89] = [
+pub(super) const REACHED: [&str; 92] = [
     "alert",
     "answered",
     "asterisk done",
@@ -11,6 +11,9 @@ pub(super) const REACHED: [&str; 89] = [
     "audio closed",
     "audio missed",
     "audio opened",
+    "bypass ended",
+    "bypass failed",
+    "bypassed",
     "codec asked",
     "crm done",
     "crm failed",
@@ -119,6 +122,9 @@ pub(super) fn kind(what: &What) -> String {
         What::HandshakeFailed { party, failure, .. } => format!("handshake failed {party} {failure}"),
         What::SecureInput { on } => format!("secure input {on}"),
         What::CodecAsked { .. } => "codec asked".to_owned(),
+        What::Bypassed { .. } => "bypassed".to_owned(),
+        What::BypassFailed { .. } => "bypass failed".to_owned(),
+        What::BypassEnded { .. } => "bypass ended".to_owned(),
         What::PromptStarted { .. } => "prompt started".to_owned(),
         What::PromptEnded { completed, .. } => format!("prompt ended {completed}"),
         What::PromptFailed { .. } => "prompt failed".to_owned(),

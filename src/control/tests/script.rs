@@ -40,8 +40,16 @@ pub(super) fn check_with(settings: ControlSettings, scenario: &str) {
     run(settings, scenario);
 }
 
+/// What the steps of a scenario lead to, in order, whatever it expects.
+pub(super) fn told(scenario: &str) -> Vec<String> {
+    let mut script = Script { sim: Sim::new(settings()), lines: Vec::new(), quiet: false, asked: None };
+    scenario.lines().filter_map(|line| line.trim().strip_prefix('>')).for_each(|step| script.act(step.trim()));
+    script.lines
+}
+
+/// The same; what is left in the end.
 #[track_caller]
-fn run(settings: ControlSettings, scenario: &str) -> Sim {
+pub(super) fn run(settings: ControlSettings, scenario: &str) -> Sim {
     let mut script = Script { sim: Sim::new(settings), lines: Vec::new(), quiet: false, asked: None };
     let mut expected: Vec<&str> = Vec::new();
     for line in scenario.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -93,7 +101,7 @@ struct Script {
 impl Script {
     /// Does one step. `LEG` is a target's name, `caller`, or the name with a number for later legs of that name;
     /// `SDP` is payload types and a direction, e.g. `0 101 sendonly`, or `no-sdp`, or `bad-sdp`; with `keys`, `other-keys`,
-    /// `dtls`, `other-dtls-active` and so on it is protected, with `avp` only at best.
+    /// `dtls`, `other-dtls-active` and so on it is protected, with `avp` only at best; `there` is another address.
     #[track_caller]
     fn act(&mut self, step: &str) {
         let words: Vec<&str> = step.split_whitespace().collect();
@@ -113,6 +121,7 @@ impl Script {
                 self.tell(input);
             }
             ["drain"] => self.tell(Input::Order(Order::Drain)),
+            ["stop"] => self.tell(Input::Order(Order::Stop)),
             ["hang", "up", call] => self.tell(Input::Order(Order::HangUp { call: call.to_owned() })),
             ["order", ref words @ ..] => self.order(order("boot-1", words)),
             ["prompt", what] => self.prompt(what),
@@ -321,7 +330,7 @@ fn deliver(sim: &mut Sim, lines: &mut Vec<String>) {
 
 /// An order about a call: `supervise TARGET|sip:… MODE`, `change N MODE`, `change N hears WHOM`, `release N`, where MODE
 /// is `listen`, `barge`, or `whisper PARTY`; `play PARTY MODE until …`, `say PARTY MODE`, `stop N`; `audio`, `audio N missed MS`,
-/// `audio N closes`.
+/// `audio N closes`; `bypass`, `end bypass`.
 #[track_caller]
 pub(super) fn order(call: &str, words: &[&str]) -> Order {
     let call = call.to_owned();
@@ -365,6 +374,8 @@ pub(super) fn order(call: &str, words: &[&str]) -> Order {
             }
         }
         ["stop", prompt] => Order::StopPlay { call, prompt: number(prompt) },
+        ["bypass"] => Order::Bypass { call },
+        ["end", "bypass"] => Order::EndBypass { call },
         ["audio"] => Order::OpenAudio { call, layout: "stereo" },
         ["audio", client, "missed", missed_ms] => {
             Order::AudioMissed { call, client: number(client), missed_ms: missed_ms.parse().expect("milliseconds") }
@@ -430,6 +441,7 @@ pub(super) fn sdp(words: &str) -> Option<Description> {
         "bad-sdp" => return Some("this is not SDP".into()),
         _ => {}
     }
+    let (host, port) = if words.contains("there") { ("198.51.100.8", 5000) } else { ("198.51.100.7", 4000) };
     let numbers: Vec<&str> = words.split(' ').filter(|word| word.parse::<u8>().is_ok()).collect();
     let others: Vec<&str> = words.split(' ').filter(|word| word.parse::<u8>().is_err()).collect();
     let transport = match () {
@@ -439,8 +451,8 @@ pub(super) fn sdp(words: &str) -> Option<Description> {
         () => "RTP/AVP",
     };
     let mut text = format!(
-        "v=0\r\no=- 1 1 IN IP4 198.51.100.7\r\ns=-\r\nc=IN IP4 198.51.100.7\r\nt=0 0\r\n\
-         m=audio 4000 {transport} {}\r\n",
+        "v=0\r\no=- 1 1 IN IP4 {host}\r\ns=-\r\nc=IN IP4 {host}\r\nt=0 0\r\n\
+         m=audio {port} {transport} {}\r\n",
         numbers.join(" ")
     );
     for number in &numbers {
@@ -455,7 +467,7 @@ pub(super) fn sdp(words: &str) -> Option<Description> {
         text += &match other {
             "keys" => format!("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{}\r\n", "A".repeat(40)),
             "other-keys" => format!("a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:{}\r\n", "B".repeat(40)),
-            "avp" => String::new(),
+            "avp" | "there" => String::new(),
             dtls if dtls.contains("dtls") => {
                 let octet = if dtls.starts_with("other-") { "4B" } else { "4A" };
                 let setup = dtls.rsplit("dtls").next().filter(|setup| !setup.is_empty()).unwrap_or("-actpass");

@@ -314,6 +314,32 @@ fn refusals_leave_nothing_behind() {
 }
 
 #[test]
+fn calls_that_go_past_us() {
+    check(
+        "> invite to=past
+        redirect to sip:bot@10.0.0.9
+        redirected to bot: the route goes past us
+        > invite to=lucky
+        open caller2
+        started lucky after-sales
+        open bot
+        invite bot [0 8 101 sendrecv]
+        > drain
+        > invite to=lucky
+        redirect to sip:bot@10.0.0.9
+        redirected to bot: no room for it here
+        > invite
+        reject 503 Draining Retry-After: 5
+        refused 503 Draining
+        > caller2 cancels
+        close caller2
+        cancel bot
+        close bot
+        ended: cancelled by the caller; talk 0 peak low lost 6",
+    );
+}
+
+#[test]
 fn a_caller_without_an_offer_answers_ours() {
     check(
         "> invite no-sdp

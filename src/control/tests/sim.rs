@@ -10,14 +10,15 @@ use forks::siprec::Seat;
 use media::quality::LegQuality;
 use media::{Codec, LegId, LegStats, PromptId, Sound};
 
+use super::bypass::assert_consistent;
 use crate::control::{
-    Command, Control, ControlSettings, Denied, Done, Input, Invite, Order, Random, ReplyId, SipCommand, SipEvent,
-    Sounds,
+    Command, Control, ControlSettings, Denied, Description, Done, Input, Invite, Order, Random, ReplyId, SipCommand,
+    SipEvent, Sounds,
 };
 use crate::notice::Notice;
 use crate::pbx::{self, Dialplan, Place};
 use crate::settings::{
-    AudioTerms, HeaderChanges, Limits, Parties, Pattern, PbxTerms, PortRange, Returning, Route, Routes,
+    AudioTerms, Bypass, HeaderChanges, Limits, Parties, Pattern, PbxTerms, PortRange, Returning, Route, Routes,
     SupervisionSettings, Target,
 };
 
@@ -30,8 +31,8 @@ pub(super) struct Sim {
     /// What the SIP side and the media path will say next, of themselves.
     pub(super) pending: VecDeque<Input>,
     pub(super) replies: BTreeSet<ReplyId>,
-    /// Legs with a re-INVITE of ours that has no answer.
-    pub(super) reinvites: BTreeSet<LegId>,
+    /// Legs with a re-INVITE of ours that has no answer, and what it offers.
+    pub(super) reinvites: BTreeMap<LegId, Description>,
     /// Legs with an UPDATE of ours that has no answer.
     pub(super) updates: BTreeSet<LegId>,
     pub(super) plays: Vec<(LegId, PromptId)>,
@@ -90,7 +91,7 @@ impl Sim {
             media: BTreeMap::new(),
             pending: VecDeque::new(),
             replies: BTreeSet::new(),
-            reinvites: BTreeSet::new(),
+            reinvites: BTreeMap::new(),
             updates: BTreeSet::new(),
             plays: Vec::new(),
             texts: Vec::new(),
@@ -146,6 +147,7 @@ impl Sim {
         for command in &out {
             self.carry_out(command);
         }
+        self.control.calls.values().for_each(assert_consistent);
         if let Some((due, what)) = self.control.deadline() {
             assert!(due > self.now, "{what} stays due");
         }
@@ -227,9 +229,14 @@ impl Sim {
                 self.step(*leg, &[SipState::Answered], SipState::Ending);
                 self.pending.push_back(Input::Sip(SipEvent::Ended { leg: *leg, reason: "BYE".to_owned() }));
             }
-            SipCommand::Reinvite { leg, .. } => {
+            SipCommand::Leave { leg } => {
+                self.step(*leg, &[SipState::Answered], SipState::Ending);
+                self.pending.push_back(Input::Sip(SipEvent::Ended { leg: *leg, reason: "left".to_owned() }));
+            }
+            SipCommand::Reinvite { leg, sdp, .. } => {
                 self.step(*leg, &[SipState::Answered], SipState::Answered);
-                assert!(self.reinvites.insert(*leg), "{leg:?} has an offer that is open");
+                let open = self.reinvites.insert(*leg, sdp.clone());
+                assert!(open.is_none(), "{leg:?} has an offer that is open");
             }
             SipCommand::Update { leg, .. } => {
                 self.step(*leg, &[SipState::Answered], SipState::Answered);
@@ -284,7 +291,9 @@ impl Sim {
                 self.assert_up(*leg);
                 self.end_play(*leg);
             }
-            media::Command::Press { leg, .. } | media::Command::Secure { leg, .. } => self.assert_up(*leg),
+            media::Command::Press { leg, .. } | media::Command::Secure { leg, .. } | media::Command::Renew { leg } => {
+                self.assert_up(*leg);
+            }
             media::Command::Supervise { supervisor, leg, .. } => {
                 self.assert_up(*supervisor);
                 self.assert_up(*leg);
@@ -351,6 +360,7 @@ pub(super) fn settings() -> ControlSettings {
             level: nlu::Level::High,
             within: Duration::from_secs(3_600),
         }),
+        bypass: Bypass::Never,
     };
     let pbx = |name: &str, needs_channel: bool| {
         let terms =
@@ -373,9 +383,9 @@ pub(super) fn settings() -> ControlSettings {
             calls: 3,
             ring: Duration::from_secs(20),
             call: Duration::from_secs(7_200),
-            session_check: Duration::from_secs(900),
             session_expires_s: None,
-            retry_after: Duration::from_secs(5),
+            drain: Duration::from_secs(60),
+            ..Limits::default()
         },
         supervision: SupervisionSettings { per_call: 2, uris: vec![Pattern::new("sip:8???@10.0.0.9")] },
         agents: vec![Pattern::new("sip:7*@*")],
@@ -387,6 +397,8 @@ pub(super) fn settings() -> ControlSettings {
             route("help", &["bot"], "service"),
             route("void", &["gone"], "after-sales"),
             route("moves", &["bot"], "moves"),
+            Route { bypass: Bypass::Always, ..route("past", &["bot", "spare"], "after-sales") },
+            Route { bypass: Bypass::OnOverload, ..route("lucky", &["bot"], "after-sales") },
             Route { request_uri: Some(Pattern::new("ws:/moves")), ..route("forked-moves", &[], "moves") },
             Route { request_uri: None, ..route("forked", &[], "after-sales") },
         ]),

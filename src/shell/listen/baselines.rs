@@ -51,7 +51,7 @@ impl Baselines {
     }
 
     /// What a caller is known by.
-    pub(super) fn key_of(&self, caller: &str) -> SpeakerKey {
+    pub fn key_of(&self, caller: &str) -> SpeakerKey {
         let tag = hmac::sign(&self.key, caller.as_bytes());
         SpeakerKey(*tag.as_ref().first_chunk().expect("a tag of SHA-256 has 32 octets"))
     }

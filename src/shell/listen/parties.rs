@@ -63,6 +63,7 @@ impl Parties {
             | Command::StopPlay { .. }
             | Command::Press { .. }
             | Command::Secure { .. }
+            | Command::Renew { .. }
             | Command::Send { .. }
             | Command::Key { .. } => return,
         }

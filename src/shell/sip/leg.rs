@@ -285,6 +285,7 @@ impl Leg {
             SipCommand::TellReferrer { code, reason, .. } => self.tell_referrer(code, &reason),
             SipCommand::Inform { method, headers, json, .. } => self.inform(method, &headers, &json).await,
             SipCommand::Redirect { uri, headers, .. } => return self.redirect(&uri, &headers),
+            SipCommand::Leave { .. } => return ControlFlow::Break(End::Ended("left to the far end".to_owned())),
             SipCommand::Probe { .. } => self.probe().await,
             SipCommand::Invite { .. } => tracing::error!(leg = self.id.0, "a leg was invited twice"),
         }

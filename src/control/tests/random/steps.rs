@@ -40,6 +40,10 @@ pub(super) enum Step {
         code: u16,
         sdp: &'static str,
     },
+    /// The far end agrees to an offer of ours.
+    Agrees {
+        leg: usize,
+    },
     /// The answer to an UPDATE of ours.
     Updated {
         leg: usize,
@@ -169,6 +173,7 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (leg.clone(), any(), offers.clone()).prop_map(|(leg, update, sdp)| Step::Offer { leg, update, sdp }),
         6 => (leg.clone(), finals, prop::sample::select(vec!["0 101", "8 101", "0 8", "8 sendonly", "bad-sdp"]))
             .prop_map(|(leg, code, sdp)| Step::Reinvited { leg, code, sdp }),
+        6 => leg.clone().prop_map(|leg| Step::Agrees { leg }),
         7 => (leg.clone(), outcomes, any()).prop_map(|(leg, code, last)| Step::Refer { leg, code, last }),
         3 => (leg.clone(), prop::sample::select(vec![200_u16, 200, 491, 405, 408, 481, 500]))
             .prop_map(|(leg, code)| Step::Updated { leg, code }),
@@ -199,7 +204,7 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// What operators ask for.
-const OPERATORS: [&str; 18] = [
+const OPERATORS: [&str; 22] = [
     "supervise floor barge",
     "supervise floor listen",
     "supervise sip:8001@10.0.0.9 whisper callee",
@@ -218,4 +223,8 @@ const OPERATORS: [&str; 18] = [
     "audio",
     "audio 1 missed 20",
     "audio 1 closes",
+    "bypass",
+    "bypass",
+    "bypass",
+    "end bypass",
 ];

@@ -83,11 +83,13 @@ fn render_sip(sim: &Sim, command: &SipCommand) -> String {
             format!("reinvite {} {}{}", name(sim, *leg), brief(sdp), shown(headers))
         }
         SipCommand::Update { leg, headers } => format!("update {}{}", name(sim, *leg), shown(headers)),
+        SipCommand::Leave { leg } => format!("leave {}", name(sim, *leg)),
         SipCommand::Probe { leg } => format!("probe {}", name(sim, *leg)),
     }
 }
 
-/// A description of ours as transport, payload types, keys and direction, e.g. `[0 101 sendrecv]`; RTP/AVP goes unsaid.
+/// A description of ours as transport, payload types, keys and direction, e.g. `[0 101 sendrecv]`; RTP/AVP goes unsaid, and
+/// so does an address of ours.
 fn brief(sdp: &str) -> String {
     let stream = sdp.lines().find_map(|line| line.strip_prefix("m=audio ")).unwrap_or_default();
     let formats = stream.split_once(' ').map_or("none", |(_, rest)| rest.trim_start_matches("RTP/AVP "));
@@ -95,7 +97,10 @@ fn brief(sdp: &str) -> String {
     let direction = sdp.lines().find_map(|line| line.strip_prefix("a=").filter(|a| directions.contains(a)));
     let keys = if sdp.contains("a=crypto:") { " keys" } else { "" };
     let setup = sdp.lines().find_map(|line| line.strip_prefix("a=setup:")).map_or(String::new(), |s| format!(" {s}"));
-    format!("[{formats}{keys}{setup} {}]", direction.unwrap_or("sendrecv"))
+    let host = sdp.lines().find_map(|line| line.strip_prefix("c=IN IP4 ")).filter(|host| *host != "192.0.2.1");
+    let port = stream.split(' ').next().unwrap_or_default();
+    let at = host.map_or(String::new(), |host| format!(" at {host}:{port}"));
+    format!("[{formats}{keys}{setup} {}{at}]", direction.unwrap_or("sendrecv"))
 }
 
 fn render_media(sim: &Sim, command: &media::Command) -> String {
@@ -129,6 +134,7 @@ fn render_media(sim: &Sim, command: &media::Command) -> String {
         }
         media::Command::Press { leg, key } => format!("press {} {key}", name(sim, *leg)),
         media::Command::Secure { leg, on } => format!("secure {} {}", name(sim, *leg), if *on { "on" } else { "off" }),
+        media::Command::Renew { leg } => format!("renew {}", name(sim, *leg)),
         media::Command::Send { leg, datagram, .. } => format!("send {} {} octets", name(sim, *leg), datagram.len()),
         media::Command::Key { leg, .. } => format!("key {}", name(sim, *leg)),
         media::Command::Close { leg } => format!("close {}", name(sim, *leg)),
@@ -162,6 +168,9 @@ pub(super) fn render_notice(what: &What) -> String {
         What::HandshakeFailed { party, failure, .. } => format!("handshake of {party} failed: {failure}"),
         What::SecureInput { on } => format!("secure input {}", if *on { "on" } else { "off" }),
         What::CodecAsked { party, codec, outcome } => format!("codec {party} {codec} {outcome}"),
+        What::Bypassed { took_ms } => format!("bypassed after {took_ms}"),
+        What::BypassFailed { reason } => format!("bypass failed: {reason}"),
+        What::BypassEnded { reason, took_ms } => format!("bypass ended after {took_ms}: {reason}"),
         What::PromptStarted { file, party, reaction_ms, .. } => {
             format!("prompt {file}{} started after {reaction_ms}", to_callee(party))
         }

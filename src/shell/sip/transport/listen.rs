@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::stream::{self, Facts, Place, Session};
 use super::{DatagramSocket, SipTransport, TlsFiles, Transports, websocket};
 use crate::settings::SipSettings;
+use crate::shell::inherited;
 use crate::shell::sip::SipError;
 use crate::shell::sip::guard::{Guard, Refused};
 use crate::shell::sip::stamp::Stamper;
@@ -37,16 +38,13 @@ pub(in crate::shell::sip) async fn bind(
         let failed = |error: io::Error| SipError::Listen { address: listener.address, reason: error.to_string() };
         let address = match listener.transport {
             SipTransport::Udp => {
-                let socket = open(listener.address, Type::DGRAM, Protocol::UDP).map_err(failed)?;
-                let socket = UdpSocket::from_std(socket.into()).map_err(failed)?;
+                let socket = datagrams_at(listener.address).and_then(UdpSocket::from_std).map_err(failed)?;
                 let address = socket.local_addr().map_err(failed)?;
                 datagrams.push(socket);
                 address
             }
             transport => {
-                let socket = open(listener.address, Type::STREAM, Protocol::TCP).map_err(failed)?;
-                socket.listen(BACKLOG).map_err(failed)?;
-                let socket = TcpListener::from_std(socket.into()).map_err(failed)?;
+                let socket = listener_at(listener.address).and_then(TcpListener::from_std).map_err(failed)?;
                 let address = socket.local_addr().map_err(failed)?;
                 listeners.push((transport, socket));
                 address
@@ -73,6 +71,22 @@ pub(in crate::shell::sip) async fn bind(
         tokio::spawn(reload(transports.clone(), every));
     }
     Ok(transports)
+}
+
+/// The UDP socket at an address: the one that we were started with, else one of our own.
+fn datagrams_at(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
+    let own = || open(address, Type::DGRAM, Protocol::UDP).map(Socket::into);
+    inherited::datagrams(address).map_or_else(own, Ok)
+}
+
+/// The TCP socket that listens at an address, likewise.
+fn listener_at(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let own = || {
+        let socket = open(address, Type::STREAM, Protocol::TCP)?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    };
+    inherited::listener(address).map_or_else(own, Ok)
 }
 
 fn open(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
