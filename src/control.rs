@@ -24,6 +24,7 @@ mod keys;
 mod leg;
 mod offer;
 mod order;
+mod overload;
 mod pass;
 mod ports;
 mod prompts;
@@ -56,12 +57,14 @@ pub use drain::Departures;
 pub use fork::{ForkCommand, ForkEvent, ForkOpening, Source, StreamId};
 pub use input::{HandshakeFailure, Header, Input, Invite, OfferMethod, Refresher, ReplyId, SessionTerms, SipEvent};
 pub use order::{Denied, DeniedKind, Done, Hears, Order, Party, PlayedSound, SupervisorMode, Whom};
+pub use overload::{Load, Measured};
 
 use self::call::Call;
 use self::context::{Context, Shared};
 use self::drain::Drain;
 use self::keys::Way;
 use self::leg::header;
+use self::overload::Overload;
 use self::ports::PortPool;
 use self::prompts::How;
 use self::setup::{Elsewhere, Refusal};
@@ -177,6 +180,7 @@ pub struct Control {
     next_call: u64,
     drain: Option<Drain>,
     departures: Departures,
+    overload: Overload,
     listening: bool,
 }
 
@@ -214,6 +218,7 @@ impl Control {
             next_call: 1,
             drain: None,
             departures: Departures::default(),
+            overload: Overload::default(),
             listening: false,
         }
     }
@@ -252,6 +257,7 @@ impl Control {
                     self.with_call(now, key, out, |call, context| call.order_answered(context, answer));
                 }
             }
+            Input::Measured(measured) => self.measured(now, &measured, out),
             Input::Order(order) => {
                 // Nobody waits for the answer; what cannot be done is left undone.
                 let _ = self.order(now, order, out);
@@ -413,12 +419,9 @@ impl Control {
         self.with_call(now, key, out, |_, _| ());
     }
 
-    fn room_for_one_more(&self, now: Duration) -> Result<(), Refusal> {
+    fn room_for_one_more(&mut self, now: Duration) -> Result<(), Refusal> {
         if self.drain.is_some() {
             return Err(Refusal::new(503, "Draining"));
-        }
-        if self.overloaded() {
-            return Err(Refusal::new(503, "Overloaded"));
         }
         // Calls that are over but whose legs are still awaited count four times less.
         let limit = self.shared.settings.limits.calls;
@@ -428,17 +431,12 @@ impl Control {
         if !self.shared.ports.has(now, PORTS_PER_CALL) {
             return Err(Refusal::new(503, "No media port is free"));
         }
-        Ok(())
-    }
-
-    /// Whether one more call would harm those that run.
-    fn overloaded(&self) -> bool {
-        false
+        self.spare_load_for_one_more(now)
     }
 
     fn refuse(&self, leg: LegId, id: String, refusal: Refusal, out: &mut Vec<Command>) {
         let Refusal { code, reason, mut headers } = refusal;
-        if code == 503 {
+        if code == 503 && headers.is_empty() {
             let seconds = self.shared.settings.limits.retry_after.as_secs().max(1);
             headers.push(header("Retry-After", seconds.to_string()));
         }

@@ -13,16 +13,18 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, Unit};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
+use crate::control::{Load, Measured};
 use crate::notice::{LegReport, Notice, What};
+use crate::settings::Measure;
 use table::{
     ALERTS, AUDIO_CLIENTS, AUDIO_MISSED, BUILD_INFO, BYPASSES, CALL_ANGER_PEAK, CALL_SETUP, CALL_TALK, CALLS_ACTIVE,
     CALLS_ANSWERED, CALLS_ENDED, CALLS_REDIRECTED, CALLS_REFUSED, CALLS_STARTED, COPIER_RESTARTS, COPIES_DROPPED,
     DECISIONS, DNS_TROUBLES, FORKED_SAMPLES, FORKS, HANDSHAKE, HANDSHAKE_DATAGRAMS_DROPPED, HANDSHAKES, INTERRUPTIONS,
     KEYS, LEG_BURST, LEG_DISCARDED, LEG_JITTER, LEG_LOSS, LEG_OPINION, LEG_RATING, LEG_ROUND_TRIP, LISTENER_RESTARTS,
-    LISTENER_UP, LISTENING_BACKLOG, OBSERVATIONS, PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, PBX_ORDERS, PBX_UP,
-    PBX_WAITING, POLICY_INFO, PROMPTS, REACTION, REINVITES, REROUTE_ANSWER, REROUTE_GAP, REROUTES, SIP_CERTIFICATES,
-    SIP_CONNECTIONS, SIP_FAILOVERS, SIP_REFUSED, SUPERVISORS, SUPERVISORS_ACTIVE, TAP_DROPPED, TICK_LATENESS,
-    TRUNK_REGISTERED, TRUNK_UP,
+    LISTENER_UP, LISTENING_BACKLOG, LOAD_CHANGES, LOAD_INFO, LOAD_LATENESS, LOAD_SHARE, OBSERVATIONS, PACKETS_LOST,
+    PACKETS_REFUSED, PACKETS_RELAYED, PBX_ORDERS, PBX_UP, PBX_WAITING, POLICY_INFO, PROMPTS, REACTION, REINVITES,
+    REROUTE_ANSWER, REROUTE_GAP, REROUTES, SIP_CERTIFICATES, SIP_CONNECTIONS, SIP_FAILOVERS, SIP_REFUSED, SUPERVISORS,
+    SUPERVISORS_ACTIVE, TAP_DROPPED, TICK_LATENESS, TRUNK_REGISTERED, TRUNK_UP,
 };
 pub use table::{Bounds, Kind, Metric, TABLE};
 
@@ -124,6 +126,7 @@ impl Metrics {
             }
             What::CallRefused { code, .. } => self.count(&CALLS_REFUSED, &[&code.to_string()], 1),
             What::CallRedirected { target, .. } => self.count(&CALLS_REDIRECTED, &[target], 1),
+            What::LoadChanged { load, .. } => self.count(&LOAD_CHANGES, &[load], 1),
             What::CallAnswered { setup_ms, .. } => {
                 self.count(&CALLS_ANSWERED, &[], 1);
                 self.record_ms(&CALL_SETUP, &[], *setup_ms);
@@ -234,6 +237,20 @@ impl Metrics {
     /// How late a media tick ran.
     pub fn record_tick_lateness(&self, lateness: Duration) {
         self.record(&TICK_LATENESS, &[], lateness.as_secs_f64());
+    }
+
+    /// What was measured of the load, and what is done about it.
+    pub fn set_load(&self, load: Load, measured: &Measured) {
+        for each in Load::ALL {
+            self.gauge(&LOAD_INFO, &[each.as_str()]).set(f64::from(u8::from(each == load)));
+        }
+        for measure in Measure::ALL {
+            let value = f64::from(measured.of(measure));
+            match measure.key().strip_suffix("_percent") {
+                Some(share) => self.gauge(&LOAD_SHARE, &[share]).set(value / 100.0),
+                None => self.gauge(&LOAD_LATENESS, &[]).set(value / 1_000.0),
+            }
+        }
     }
 
     /// Packets that live copies of calls did not get since the last report.

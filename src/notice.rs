@@ -13,13 +13,22 @@ pub use speaking::{Delivery, TurnTaking};
 /// One notice with the moment it was made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Notice {
-    /// The call it is about.
+    /// The call it is about; empty when it is about the whole server.
     pub call: String,
     /// Milliseconds since the call's INVITE arrived.
     pub call_ms: u64,
     /// What happened.
     #[serde(flatten)]
     pub what: What,
+}
+
+/// What has raised the load.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LoadReason {
+    /// What was measured, as its key of `[limits.overload]`, e.g. `late_ms`.
+    pub measure: String,
+    /// Its value, in the unit of the key.
+    pub value: f32,
 }
 
 /// What happened to a call.
@@ -64,6 +73,16 @@ pub enum What {
     ForkPaused {
         /// True when they are.
         on: bool,
+    },
+    /// The load of the server has become another one.
+    LoadChanged {
+        /// `normal`, `sparing` (listening is spared), `overloaded` (new calls are refused, too).
+        load: String,
+        /// What it was before.
+        was: String,
+        /// What has raised it; absent when it has fallen.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<LoadReason>,
     },
     /// A new call was sent elsewhere by 302.
     CallRedirected {

@@ -1,20 +1,19 @@
 //! One notice of every kind, as one call would make them; for tests of everything that reads notices.
 
-use crate::notice::{Delivery, ForkedParty, LegQuality, LegReport, Notice, TurnTaking, What};
+use crate::notice::{Delivery, ForkedParty, LegQuality, LegReport, LoadReason, Notice, TurnTaking, What};
 
-/// All kinds; all belong to `call-1` except those that were never up.
+/// All kinds; all belong to `call-1` except those that were never up, and what is about the whole server.
 pub(crate) fn one_of_each() -> Vec<Notice> {
     let mut call_ms = 0;
     whats()
         .into_iter()
         .map(|what| {
-            let call = if matches!(what, What::CallRefused { .. } | What::CallRedirected { .. }) {
-                "call-0"
-            } else {
-                "call-1"
-            }
-            .to_owned();
-            let notice = Notice { call, call_ms, what };
+            let call = match what {
+                What::CallRefused { .. } | What::CallRedirected { .. } => "call-0",
+                What::LoadChanged { .. } => "",
+                _ => "call-1",
+            };
+            let notice = Notice { call: call.to_owned(), call_ms, what };
             call_ms += 1_000;
             notice
         })
@@ -180,6 +179,11 @@ fn watched() -> Vec<What> {
         What::AudioOpened { client: 1, layout: "stereo".into() },
         What::AudioMissed { client: 1, missed_ms: 1_240 },
         What::AudioClosed { client: 1, lasted_ms: 30_000 },
+        What::LoadChanged {
+            load: "overloaded".into(),
+            was: "sparing".into(),
+            by: Some(LoadReason { measure: "late_ms".into(), value: 30.0 }),
+        },
         What::Interrupted { party: "caller".into(), times: 2 },
         What::Conversation {
             target: "human".into(),

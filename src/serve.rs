@@ -4,6 +4,7 @@
 
 mod desk;
 mod handshakes;
+mod load;
 mod start;
 
 use tokio::signal::unix::{SignalKind, signal};

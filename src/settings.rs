@@ -7,6 +7,7 @@ mod check;
 mod fault;
 mod forks;
 mod headers;
+mod overload;
 mod pbx;
 mod policies;
 mod read;
@@ -28,6 +29,7 @@ pub use forks::ForkSettings;
 pub use headers::{HeaderChanges, HeaderRules};
 pub use ipnet::IpNet;
 use media::tone::Region;
+pub use overload::{Measure, OverloadSettings, Thresholds};
 pub use pbx::{PbxKind, PbxSettings, PbxTerms, SecretSource};
 pub use policies::{Policies, load_policy, read_prompt};
 pub(crate) use route::uri_of;
@@ -164,6 +166,8 @@ pub struct Limits {
     pub drain: Duration,
     /// How those are handed over that have not ended by then, in this order; empty: not at all.
     pub hand_over: Vec<HandOver>,
+    /// `[limits.overload]`: what is done about too much load.
+    pub overload: OverloadSettings,
 }
 
 impl Default for Limits {
@@ -177,6 +181,7 @@ impl Default for Limits {
             retry_after: Duration::from_secs(5),
             drain: Duration::from_secs(30),
             hand_over: vec![HandOver::Bypass],
+            overload: OverloadSettings::default(),
         }
     }
 }

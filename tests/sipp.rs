@@ -309,6 +309,7 @@ fn configuration(addresses: Addresses, place: u16) -> String {
          [media]\naddress = \"127.0.0.1\"\nports = \"{first}-{last}\"\n\n\
          [web]\nlisten = \"{web}\"\ntoken_env = \"CALMLINE_TOKEN\"\n\n\
          [listening]\nenabled = true\n\n\
+         [limits.overload]\nenabled = false\n\n\
          [policy]\nfolder = \"policies\"\nprompts = \"prompts\"\n\n\
          [targets.bot]\nuri = \"sip:bot@{bot}\"\n{headers}\n\
          [targets.human]\nuri = \"sip:human@{bot}\"\n\n\

@@ -53,6 +53,8 @@ pub struct Extractor {
     activity: Activity,
     baseline: Baseline,
     delivery: DeliveryMeter,
+    /// From which position on `delivery` is followed; `None` while it is not.
+    delivery_from: Option<u64>,
     /// Position of the sample after which analyser and activity last started afresh.
     origin: u64,
     /// Samples taken since `origin`.
@@ -79,6 +81,7 @@ impl Default for Extractor {
             activity: Activity::default(),
             baseline: Baseline::new(),
             delivery: DeliveryMeter::default(),
+            delivery_from: Some(0),
             origin: 0,
             taken: 0,
             frames: VecDeque::new(),
@@ -119,11 +122,23 @@ impl Extractor {
         for piece in samples.chunks(SAMPLE_RATE_HZ as usize) {
             self.analyzer.push(piece, &mut self.fresh_frames);
             self.activity.push(piece, &mut self.fresh_decisions);
-            self.delivery.push(piece);
+            if self.delivery_from.is_some() {
+                self.delivery.push(piece);
+            }
             self.taken += piece.len() as u64;
             self.frames.extend(self.fresh_frames.drain(..));
             self.decisions.extend(self.fresh_decisions.drain(..));
             self.pair(frames, rows);
+        }
+    }
+
+    /// Whether work is spared from now on: every second row is left out, and delivery is not followed.
+    pub fn spare(&mut self, spared: bool) {
+        if spared {
+            self.delivery_from = None;
+        } else if self.delivery_from.is_none() {
+            self.delivery.skip_to(self.position());
+            self.delivery_from = Some(self.position());
         }
     }
 
@@ -142,6 +157,7 @@ impl Extractor {
         self.analyzer = Analyzer::new();
         self.activity.reset();
         self.delivery.skip_to(position);
+        self.delivery_from = self.delivery_from.map(|_| position);
         self.frames.clear();
         self.decisions.clear();
         self.decisions_from = 0;
@@ -163,9 +179,12 @@ impl Extractor {
             frame.position += self.origin;
             sink(&frame, speech);
             self.baseline.push(&frame, speech);
-            self.delivery.judge(speech);
+            if self.delivery_from.is_some_and(|from| frame.position >= from) {
+                self.delivery.judge(speech);
+            }
             self.window.push(&frame, speech);
-            if self.window.due() {
+            let step = frame.position / (STEP_FRAMES * HOP) as u64;
+            if self.window.due() && (self.delivery_from.is_some() || step.is_multiple_of(2)) {
                 rows.push(self.row(frame.position + HOP as u64));
             }
         }
@@ -201,7 +220,7 @@ impl Extractor {
             syllables_per_s: nuclei * FRAMES_PER_S / frames.len().max(1) as f32,
             rate_z: relative[4],
             speech_share: spoken_s * FRAMES_PER_S / frames.len().max(1) as f32,
-            delivery: self.delivery.delivery(),
+            delivery: self.delivery_from.map(|_| self.delivery.delivery()),
         };
         Row { position, values, evidence, tilt_z: relative[5] }
     }

@@ -28,6 +28,7 @@ pub struct Listener {
     settings: ListenerSettings,
     parties: BTreeMap<PartyId, Party>,
     model_failures: u64,
+    spared: bool,
     rows: Vec<(PartyId, Row)>,
 }
 
@@ -43,18 +44,28 @@ struct Party {
 impl Listener {
     /// A listener without parties. Without a model every observation's source is [`Source::SignalOnly`].
     pub fn new(model: Option<AcousticModel>, settings: ListenerSettings) -> Self {
-        Self { model, settings, parties: BTreeMap::new(), model_failures: 0, rows: Vec::new() }
+        Self { model, settings, parties: BTreeMap::new(), model_failures: 0, spared: false, rows: Vec::new() }
     }
 
     /// Starts listening to `party` at position 0; a party that is already there starts again.
     pub fn add(&mut self, party: PartyId) {
-        let fresh = Party {
+        let mut fresh = Party {
             pending: VecDeque::new(),
             extractor: Extractor::default(),
             timeline: Timeline::default(),
             dropped: 0,
         };
+        fresh.extractor.spare(self.spared);
         self.parties.insert(party, fresh);
+    }
+
+    /// Whether work is spared from now on: parties are judged every second instead of every half one, and how they speak
+    /// (`delivery`) is not followed. Voice activity and the speaker's baseline are.
+    pub fn spare(&mut self, spared: bool) {
+        if self.spared != spared {
+            self.spared = spared;
+            self.parties.values_mut().for_each(|party| party.extractor.spare(spared));
+        }
     }
 
     /// As [`Listener::add`], of a party whose speaker is known from earlier calls.

@@ -39,7 +39,8 @@ pub enum Source {
     SignalOnly,
 }
 
-/// One step of a party's emotion timeline, made every 0.5 s while the party speaks.
+/// One step of a party's emotion timeline, made every 0.5 s while the party speaks, every 1 s while work is
+/// spared.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Observation {
     /// Whose voice.
@@ -79,6 +80,6 @@ pub struct Evidence {
     pub rate_z: f32,
     /// Share of the window that is speech, 0-1.
     pub speech_share: f32,
-    /// How the party speaks, by more than the model looks at.
-    pub delivery: Delivery,
+    /// How the party speaks, by more than the model looks at; `None` while work is spared.
+    pub delivery: Option<Delivery>,
 }

@@ -45,6 +45,40 @@ fn chunks_and_runs_do_not_matter() {
     }
 }
 
+/// What is spared costs steps and delivery, and nothing else: the same windows are judged, and the level still rises.
+#[test]
+fn sparing_leaves_out_every_second_step() {
+    let mut samples = speak(CALM, 14.0);
+    let onset = samples.len() as u64;
+    samples.extend(speak(AGITATED, 8.0));
+    let all = listen(&mut signal_only(), &samples, 160);
+    let mut spared = signal_only();
+    spared.spare(true);
+    let some = listen(&mut spared, &samples, 160);
+    assert!(some.len() * 2 <= all.len() + 2 && some.len() * 3 > all.len(), "{} of {}", some.len(), all.len());
+    for observation in &some {
+        let same = all.iter().find(|each| each.position == observation.position).expect("it is judged anyway");
+        let known = nlu::Evidence { delivery: None, ..same.evidence };
+        assert_eq!((observation.probabilities, observation.evidence), (same.probabilities, known));
+    }
+    let high = some.iter().find(|observation| observation.level == Level::High).expect("anger is heard");
+    assert!(high.position > onset && high.position - onset <= 3 * 8_000, "{}", high.position - onset);
+}
+
+#[test]
+fn delivery_is_followed_again_after_sparing() {
+    let mut listener = signal_only();
+    let mut found = listen(&mut listener, &speak(CALM, 6.0), 160);
+    listener.spare(true);
+    found.extend(go_on(&mut listener, &speak(CALM, 3.0), 160));
+    listener.spare(false);
+    found.extend(go_on(&mut listener, &speak(CALM, 8.0), 160));
+    let followed: Vec<bool> = found.iter().map(|observation| observation.evidence.delivery.is_some()).collect();
+    assert!(followed.windows(2).filter(|pair| pair[0] != pair[1]).count() == 2, "{followed:?}");
+    let last = found.last().and_then(|observation| observation.evidence.delivery).expect("it is followed again");
+    assert!(last.speaking_rate > 1.5 && last.speaking_rate < 8.0 && last.pitch_z.abs() < 3.0, "{last:?}");
+}
+
 #[test]
 fn a_batch_of_parties_equals_each_alone() {
     let Some(runtime) = runtime_or_skip("batch equals single") else { return };
@@ -130,7 +164,10 @@ fn concealed_audio_is_told_as_lost() {
             listener.run(&mut observations);
         }
     }
-    let lost: Vec<f32> = observations.iter().map(|observation| observation.evidence.delivery.lost_share).collect();
+    let lost: Vec<f32> = observations
+        .iter()
+        .map(|observation| observation.evidence.delivery.expect("it is followed").lost_share)
+        .collect();
     assert!(lost[..5].iter().all(|share| *share == 0.0), "{lost:?}");
     assert!(lost.last().is_some_and(|share| (0.08..0.12).contains(share)), "{lost:?}");
 }
@@ -175,8 +212,13 @@ fn signal_only() -> Listener {
 }
 
 fn listen(listener: &mut Listener, samples: &[f32], chunk: usize) -> Vec<Observation> {
-    let mut out = Vec::new();
     listener.add(PARTY);
+    go_on(listener, samples, chunk)
+}
+
+/// Goes on listening to a party that is there already.
+fn go_on(listener: &mut Listener, samples: &[f32], chunk: usize) -> Vec<Observation> {
+    let mut out = Vec::new();
     for piece in samples.chunks(chunk) {
         listener.push(PARTY, piece);
         listener.run(&mut out);

@@ -29,9 +29,9 @@ impl Call {
         let mut step = observed(observation, if by_caller { "caller" } else { "callee" }, turns);
         if let What::Observed { scores, .. } = &mut step
             && context.shared.settings.scores
+            && let Some(delivery) = observation.evidence.delivery
         {
-            let of_features = observation.evidence.delivery.scores;
-            scores.extend(prosody::baseline::names().map(str::to_owned).zip(of_features));
+            scores.extend(prosody::baseline::names().map(str::to_owned).zip(delivery.scores));
         }
         self.notice(context, step);
         if !by_caller {
@@ -145,7 +145,7 @@ fn observed(observation: &nlu::Observation, party: &str, turns: Option<TurnTakin
         syllables_per_s: evidence.syllables_per_s,
         rate_z: evidence.rate_z,
         source: words::source(observation.source).to_owned(),
-        delivery: Some(evidence.delivery.into()),
+        delivery: evidence.delivery.map(Into::into),
         turns,
         scores: BTreeMap::new(),
     }

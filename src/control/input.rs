@@ -9,7 +9,7 @@ use media::{LegId, PromptId, Sound};
 use prosody::turns::Turns;
 
 use super::order::Order;
-use super::{Description, ForkEvent};
+use super::{Description, ForkEvent, Measured};
 use crate::pbx::Answer;
 
 /// A header that is passed through by name and value.
@@ -71,6 +71,8 @@ pub enum Input {
     Fork(ForkEvent),
     /// What became of an order: what `Command::Pbx` asked for.
     Pbx(Answer),
+    /// What was measured of the load.
+    Measured(Measured),
     /// An operator's or the system's order, when nobody waits to hear whether it can be carried out.
     Order(Order),
 }

@@ -311,6 +311,24 @@ pub const TAP_DROPPED: Metric = counter(
     &[],
     "Packets the listening side did not get because its ring was full; the call had them.",
 );
+/// What is done about the load.
+pub const LOAD_INFO: Metric = gauge(
+    "calmline_load_info",
+    &["load"],
+    "1 for what is done about the load: normal, sparing (listening is spared), overloaded (new calls are refused, too).",
+);
+/// Changes of the load.
+pub const LOAD_CHANGES: Metric =
+    counter("calmline_load_changes_total", &["load"], "How often the load became normal, sparing, overloaded.");
+/// Shares that are measured of the load.
+pub const LOAD_SHARE: Metric = gauge(
+    "calmline_load_ratio",
+    &["measure"],
+    "What is measured of the load, 0-1: cpu, backlog, queue, unsent; as in [limits.overload].",
+);
+/// Lateness that is measured of the load.
+pub const LOAD_LATENESS: Metric =
+    gauge("calmline_load_lateness_seconds", &[], "How late 5 % of the media ticks of the last 2 s ran, or later.");
 /// Tick lateness.
 pub const TICK_LATENESS: Metric =
     histogram("calmline_media_tick_lateness_seconds", Bounds::Packet, &[], "How late a media tick ran.");
@@ -384,6 +402,10 @@ pub const TABLE: &[Metric] = &[
     HANDSHAKE,
     HANDSHAKE_DATAGRAMS_DROPPED,
     TAP_DROPPED,
+    LOAD_INFO,
+    LOAD_CHANGES,
+    LOAD_SHARE,
+    LOAD_LATENESS,
     TICK_LATENESS,
     LISTENER_RESTARTS,
     LISTENER_UP,

@@ -27,6 +27,7 @@ fn exposition_holds_the_whole_table_and_nothing_else() {
     metrics.count_media(MediaCounts { relayed: 7, refused: 1, lost: 2, tap_dropped: 3 });
     metrics.count_forked_audio(forks::pacing::Figures { taken: 160, ..Default::default() });
     metrics.record_tick_lateness(Duration::from_micros(300));
+    metrics.set_load(Load::Sparing, &Measured::new(|_| 50.0));
     metrics.count_listener_restart("panic");
     metrics.count_copies_dropped(5);
     metrics.count_copier_restart();
@@ -68,6 +69,7 @@ fn counts_what_notices_say() {
         &[
             "calmline_calls_started_total 1",
             "calmline_calls_refused_total{code=\"503\"} 1",
+            "calmline_load_changes_total{load=\"overloaded\"} 1",
             "calmline_calls_active 0",
             "calmline_call_setup_seconds_sum 0.12",
             "calmline_reaction_seconds_bucket{le=\"0.05\"} 1",

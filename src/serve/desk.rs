@@ -8,7 +8,8 @@ use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
 
-use crate::control::{Command, Control, Done, ForkEvent, HandshakeFailure, Input, Order, SipEvent};
+use super::load::{LoadMeter, Reading, processor_time};
+use crate::control::{Command, Control, Done, ForkEvent, HandshakeFailure, Input, Load, Order, SipEvent};
 use crate::metrics::Metrics;
 use crate::notice::{Notice, What};
 use crate::pbx;
@@ -43,6 +44,7 @@ pub(super) struct Desk {
     pub(super) tap: Arc<TapRing>,
     /// The media loop's figures when they were last read.
     pub(super) figures: MediaFigures,
+    pub(super) load: LoadMeter,
     pub(super) parties: Arc<Parties>,
     pub(super) baselines: Arc<Baselines>,
     pub(super) bus: Arc<Bus>,
@@ -153,6 +155,8 @@ impl Desk {
         let Inlets { sip, forks, media, shaken, heard, spoken, pbx, orders } = &mut self.inlets;
         let input = tokio::select! {
             biased;
+            // First, for what is looked at decides how much of the rest there may be.
+            _ = look.tick() => return Some(Work::Input(self.look())),
             event = sip.recv() => Input::Sip(event?),
             event = forks.recv() => Input::Fork(event?),
             event = media.recv() => match event?.1 {
@@ -180,10 +184,6 @@ impl Desk {
                 Heard::Speech { leg, lasted } => Input::Spoke { leg, lasted },
                 Heard::Key { leg, key } => Input::Key { leg, key },
             },
-            _ = look.tick() => {
-                self.look();
-                return Some(Work::Time);
-            }
             () = sleep_until(wake) => return Some(Work::Time),
         };
         Some(Work::Input(input))
@@ -236,8 +236,8 @@ impl Desk {
         Some(Input::Media(Event::OpenFailed { leg, reason: refused.to_string() }))
     }
 
-    /// Reads what nobody tells.
-    fn look(&mut self) {
+    /// Reads what nobody tells; what that says of the load.
+    fn look(&mut self) -> Input {
         let now = self.clock.now();
         let listening = self.listening.as_ref();
         let listens = listening.is_some_and(|listening| listening.is_up(now));
@@ -262,6 +262,28 @@ impl Desk {
         self.figures = media;
         self.readiness.set(Component::Media, media.threads_alive > 0);
         self.readiness.set_draining(!self.control.is_taking_calls());
+        // What cannot be heard at all is no reason to refuse calls.
+        let backlog = if listens { self.tap.fill() } else { 0.0 };
+        let reading = Reading { at: now, cpu: processor_time(), media, backlog, queue: self.inlets.fill() };
+        let measured = self.load.take(reading);
+        let load = self.control.load();
+        self.metrics.set_load(load, &measured);
+        if let Some(listening) = &self.listening {
+            listening.spare(load > Load::Normal);
+        }
+        Input::Measured(measured)
+    }
+}
+
+impl Inlets {
+    /// How full the fullest queue is, 0-1.
+    fn fill(&self) -> f64 {
+        fn fill<T>(inlet: &Receiver<T>) -> f64 {
+            inlet.len() as f64 / inlet.max_capacity() as f64
+        }
+        // What comes of calls; orders of operators are few and may wait.
+        let Inlets { sip, forks, media, shaken, heard, .. } = self;
+        [fill(sip), fill(forks), fill(media), fill(shaken), fill(heard)].into_iter().fold(0.0, f64::max)
     }
 }
 
@@ -295,6 +317,7 @@ fn log(notice: &Notice) {
         What::SupervisorCalled { supervisor, mode, party, .. } => {
             info!(call, call_ms, supervisor, mode, party, "supervisor called");
         }
+        What::LoadChanged { load, was, by } => warn!(load, was, ?by, "the load is another one"),
         What::CallStarted { route, scenario, .. } => info!(call, call_ms, route, scenario, "call started"),
         what => info!(call, call_ms, ?what),
     }

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use super::desk::{Desk, Inlets, Work};
 use super::handshakes;
+use super::load::LoadMeter;
 use crate::cli::Failure;
 use crate::control::{Control, ControlSettings, Departures, ForkEvent, Input, Order, SipEvent, Sounds};
 use crate::metrics::Metrics;
@@ -82,6 +83,7 @@ impl Server {
             sip,
             forks,
             figures: media.figures(),
+            load: LoadMeter::new(std::thread::available_parallelism().map_or(1, usize::from)),
             media,
             handshakes,
             listening,

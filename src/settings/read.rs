@@ -18,6 +18,7 @@ use toml::Value;
 
 use super::forks::read_forks;
 use super::headers::read_rules;
+use super::overload::read_overload;
 use super::pbx::{read_pbxes, read_place};
 use super::{
     AudioTerms, Fault, HandOver, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
@@ -146,6 +147,7 @@ fn read_limits(mut section: Section<'_>) -> Limits {
         hand_over: section
             .read("hand_over", "a list of \"refer\" and \"bypass\", in order", hand_over)
             .unwrap_or(default.hand_over),
+        overload: read_overload(section.section("overload")),
     };
     section.finish();
     limits

@@ -99,6 +99,8 @@ struct State {
     packets: AtomicU64,
     /// 1 when the model runs, 0 on signal processing only.
     with_model: AtomicU64,
+    /// 1 while only what calls need is heard.
+    spared: AtomicU64,
     /// 1 once the program wants to end.
     stopping: AtomicU64,
 }
@@ -133,6 +135,11 @@ impl Listening {
     pub fn is_up(&self, now: Duration) -> bool {
         let age_ms = (now.as_millis() as u64).saturating_sub(self.state.heartbeat_ms.load(Ordering::Relaxed));
         age_ms < 1_000
+    }
+
+    /// From now on, whether only what calls need is heard: emotion less often, and no delivery.
+    pub fn spare(&self, spared: bool) {
+        self.state.spared.store(u64::from(spared), Ordering::Relaxed);
     }
 
     /// Asks the worker and its guard to end.

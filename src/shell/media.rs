@@ -23,8 +23,8 @@ use std::time::Duration;
 use media::{Command, Event, LegId};
 use tokio::sync::mpsc;
 
-pub use self::counters::MediaFigures;
 use self::counters::ThreadCounters;
+pub use self::counters::{MediaFigures, TICK_LATE_US};
 use self::inbox::Inbox;
 pub use self::inbox::Refused;
 pub use self::priority::MediaPriority;

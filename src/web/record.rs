@@ -329,6 +329,7 @@ impl CallRecord {
             What::CallStarted { .. }
             | What::CallRefused { .. }
             | What::CallRedirected { .. }
+            | What::LoadChanged { .. }
             | What::PbxDone { .. }
             | What::PbxFailed { .. }
             | What::SecureInput { .. }

@@ -190,6 +190,7 @@ fn start_server() -> Server {
          [media]\naddress = \"127.0.0.1\"\nports = \"{RTP_PORTS}\"\n\n\
          [web]\nlisten = \"{web}\"\ntoken_env = \"CALMLINE_TOKEN\"\n\n\
          [listening]\nenabled = true\n\n\
+         [limits.overload]\nenabled = false\n\n\
          [policy]\nfolder = \"{policies}\"\nprompts = \"prompts\"\n\n\
          [targets.bot]\nuri = \"sip:bot@{bot}\"\n\n\
          [targets.human]\nuri = \"sip:700@{ASTERISK}\"\n\n\

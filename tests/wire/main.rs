@@ -4,6 +4,7 @@
 mod bypass;
 mod checks;
 mod faults;
+mod overload;
 mod phone;
 mod reoffer;
 mod reports;

@@ -28,6 +28,9 @@ pub fn server_limited(name: &str, media: &str, limits: &str) -> (Server, SocketA
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("wire-{name}"));
     let mut plan = Plan::for_loopback().expect("free ports");
     plan.configuration = plan.configuration.replace("enabled = true", "enabled = false");
+    if limits.contains("[limits.overload]") {
+        plan.configuration = plan.configuration.replacen("[limits.overload]\nenabled = false\n", "", 1);
+    }
     plan.configuration = plan.configuration.replace("[media]\n", &format!("[media]\n{media}"));
     plan.configuration = plan.configuration.replacen("[web]", &format!("[limits]\n{limits}\n\n[web]"), 1);
     let server = Server::start(Path::new(PROGRAM), &folder, &plan, &[]).expect("a server");

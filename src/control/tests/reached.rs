@@ -103,6 +103,7 @@ pub(super) fn kind(what: &What) -> String {
     match what {
         What::CallStarted { .. } => "started".to_owned(),
         What::CallRefused { code, .. } => format!("refused {code}"),
+        What::LoadChanged { load, .. } => format!("load {load}"),
         What::CallForked { .. } => "forked".to_owned(),
         What::ForkPaused { on } => format!("paused {on}"),
         What::CallRedirected { target, .. } => format!("redirected {target}"),

@@ -14,7 +14,7 @@ use routing::Until;
 use self::render::{render, render_notice};
 use super::sim::{Sim, SipState, settings};
 use crate::control::{
-    ControlSettings, Description, HandshakeFailure, Header, Hears, Input, Invite, OfferMethod, Order, Party,
+    ControlSettings, Description, HandshakeFailure, Header, Hears, Input, Invite, Measured, OfferMethod, Order, Party,
     PlayedSound, Refresher, ReplyId, SessionTerms, SipEvent, SupervisorMode, Whom, leg::header,
 };
 use crate::notice::{Notice, What};
@@ -119,6 +119,15 @@ impl Script {
             ["invite", ..] => {
                 let input = self.sim.incoming(invite(&words[1..])).1;
                 self.tell(input);
+            }
+            ["measure", key, value, "for", seconds] => {
+                let value: f32 = value.parse().expect("a number");
+                let measured = Measured::new(|measure| if measure.key() == key { value } else { 0.0 });
+                let seconds: u64 = seconds.parse().expect("seconds");
+                for _ in 0..2 * seconds {
+                    self.act("wait 0.5");
+                    self.tell(Input::Measured(measured));
+                }
             }
             ["drain"] => self.tell(Input::Order(Order::Drain)),
             ["stop"] => self.tell(Input::Order(Order::Stop)),

@@ -442,6 +442,31 @@ fn call_limit() {
 }
 
 #[test]
+fn overload_turns_new_calls_away_and_leaves_running_ones_alone() {
+    check(&format!(
+        "{TALKING}
+        > measure late_ms 6 for 2
+        load sparing after normal by late_ms 6
+        > measure late_ms 20 for 2
+        load overloaded after sparing by late_ms 20
+        > invite
+        reject 503 Overloaded Retry-After: 5
+        refused 503 Overloaded
+        > invite to=lucky
+        redirect to sip:bot@10.0.0.9
+        redirected to bot: no room for it here
+        > measure late_ms 0 for 6
+        load normal after overloaded
+        > measure late_ms 0 for 5
+        > caller byes
+        close caller
+        bye bot
+        close bot
+        ended: BYE received; talk 0 peak low lost 6"
+    ));
+}
+
+#[test]
 fn ports_run_out() {
     let mut settings = settings();
     settings.ports = PortRange { first: 20_000, last: 20_003 };

@@ -87,7 +87,7 @@ fn rhythm(samples: &[f32]) -> Vec<(&'static str, f32)> {
         listener.push(party, packet);
         listener.run(&mut steps);
     }
-    let Some(delivery) = steps.last().map(|step| step.evidence.delivery) else { return Vec::new() };
+    let Some(delivery) = steps.last().and_then(|step| step.evidence.delivery) else { return Vec::new() };
     vec![
         ("speaking_rate", delivery.speaking_rate),
         ("articulation_rate", delivery.articulation_rate),

@@ -113,6 +113,7 @@ impl Worker {
             if self.breaks_on_purpose(now) {
                 return;
             }
+            self.listener.spare(self.state.spared.load(Ordering::Relaxed) == 1);
             self.follow_parties();
             self.take_packets();
             self.listen(now);

@@ -5,6 +5,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+/// Ticks are counted by how late they are: at least so many microseconds, and less than the next number.
+pub const TICK_LATE_US: [u64; 16] = [
+    0, 500, 1_000, 2_000, 3_000, 5_000, 7_000, 10_000, 15_000, 20_000, 30_000, 50_000, 100_000, 200_000, 500_000,
+    1_000_000,
+];
+
 /// Sums over all media threads since start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MediaFigures {
@@ -32,6 +38,8 @@ pub struct MediaFigures {
     pub tick_late_us_max: u64,
     /// Sum over all ticks of how late they were, microseconds.
     pub tick_late_us_sum: u64,
+    /// Ticks by how late they were, as in [`TICK_LATE_US`].
+    pub ticks_late: [u64; TICK_LATE_US.len()],
 }
 
 /// One thread's block.
@@ -48,6 +56,7 @@ pub(super) struct ThreadCounters {
     ticks: AtomicU64,
     tick_late_us_max: AtomicU64,
     tick_late_us_sum: AtomicU64,
+    ticks_late: [AtomicU64; TICK_LATE_US.len()],
 }
 
 impl ThreadCounters {
@@ -56,6 +65,8 @@ impl ThreadCounters {
         self.ticks.fetch_add(1, Ordering::Relaxed);
         self.tick_late_us_max.fetch_max(late_us, Ordering::Relaxed);
         self.tick_late_us_sum.fetch_add(late_us, Ordering::Relaxed);
+        let above = TICK_LATE_US.partition_point(|least_us| *least_us <= late_us);
+        add(&self.ticks_late[above.saturating_sub(1)], 1);
     }
 
     pub(super) fn add_to(&self, figures: &mut MediaFigures) {
@@ -71,6 +82,9 @@ impl ThreadCounters {
         figures.ticks += read(&self.ticks);
         figures.tick_late_us_max = figures.tick_late_us_max.max(read(&self.tick_late_us_max));
         figures.tick_late_us_sum += read(&self.tick_late_us_sum);
+        for (sum, counter) in figures.ticks_late.iter_mut().zip(&self.ticks_late) {
+            *sum += read(counter);
+        }
     }
 }
 

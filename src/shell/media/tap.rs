@@ -45,6 +45,11 @@ impl<T> Ring<T> {
         self.frames.len()
     }
 
+    /// How full it is, 0-1.
+    pub fn fill(&self) -> f64 {
+        self.len() as f64 / self.frames.capacity() as f64
+    }
+
     /// True when nothing waits.
     pub fn is_empty(&self) -> bool {
         self.frames.is_empty()

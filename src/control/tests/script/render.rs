@@ -147,6 +147,10 @@ pub(super) fn render_notice(what: &What) -> String {
         What::CallRedirected { target, reason } => format!("redirected to {target}: {reason}"),
         What::PbxDone { pbx } => format!("{pbx} done"),
         What::PbxFailed { pbx, reason } => format!("{pbx} failed: {reason}"),
+        What::LoadChanged { load, was, by } => {
+            let by = by.as_ref().map(|by| format!(" by {} {}", by.measure, by.value)).unwrap_or_default();
+            format!("load {load} after {was}{by}")
+        }
         What::CallRefused { code, reason } => format!("refused {code} {reason}"),
         What::CallForked { source, pbx_call, told_by, parties, .. } => {
             let sides: Vec<String> = parties.iter().map(|p| format!("{}={}", p.party, p.addresses.join(","))).collect();
