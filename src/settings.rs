@@ -10,6 +10,7 @@ mod headers;
 mod pbx;
 mod policies;
 mod read;
+mod reload;
 mod route;
 mod sip;
 
@@ -22,7 +23,7 @@ use std::time::Duration;
 use media::Codec;
 use media::sdp::{Exchange, Protection};
 
-pub use check::check;
+pub use check::{Checked, check, check_settings};
 pub use fault::Fault;
 pub use forks::ForkSettings;
 pub use headers::{HeaderChanges, HeaderRules};
@@ -191,7 +192,7 @@ pub enum HandOver {
 }
 
 /// The HTTP API.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebSettings {
     /// The TCP socket of API, events, health and metrics.
     pub listen: SocketAddr,
@@ -200,7 +201,7 @@ pub struct WebSettings {
 }
 
 /// Where the API token comes from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenSource {
     /// The first line of a file.
     File(PathBuf),

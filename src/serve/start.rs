@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use media::sdp::Fingerprint;
+use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::desk::{Desk, Inlets, Work};
 use super::handshakes;
-use crate::cli::Failure;
+use super::reload::Reloader;
+use crate::cli::{Failure, ServeArgs};
 use crate::control::{Control, ControlSettings, Departures, ForkEvent, Input, Order, SipEvent, Sounds};
 use crate::metrics::Metrics;
 use crate::model::ModelFiles;
@@ -24,13 +26,10 @@ use crate::shell::media::{CopyRing, MediaHandle, MediaOptions, TapRing};
 use crate::shell::pbx::Connectors;
 use crate::shell::sip::{SipOptions, SipSide};
 use crate::speech::{Answer, EspeakNg, Saying, Speaker};
-use crate::web::{self, Bus, Component, Inside, Readiness, WebHandle, WebOptions};
+use crate::web::{self, Bus, Component, Inside, LiveOptions, Readiness, WebHandle, WebOptions};
 
 /// Events that may wait for call control, per source. It handles tens of thousands a second.
 const EVENTS_MAX: usize = 4_096;
-/// Legs a call may have while it is moved: caller, bot, human, and one whose end is not yet confirmed; supervisors come
-/// on top.
-const LEGS_PER_CALL: usize = 4;
 /// Copied packets that may wait for the copying thread: more than a second of as many calls as are copied at a time.
 const COPIES_MAX: usize = 2_048;
 /// Orders that may wait.
@@ -41,12 +40,11 @@ const GOODBYES: Duration = Duration::from_secs(2);
 /// The running server.
 pub(super) struct Server {
     pub(super) desk: Desk,
-    web: Option<WebHandle>,
 }
 
 impl Server {
     /// Starts everything. What was started before a failure ends with its handle.
-    pub(super) async fn start(settings: Settings, chaos: Option<Chaos>) -> Result<Self, Failure> {
+    pub(super) async fn start(settings: Settings, args: &ServeArgs, hangup: Signal) -> Result<Self, Failure> {
         let clock = Clock::start();
         let Policies { policies, prompts, ringback, sayings } =
             Policies::load(&settings).map_err(|faults| faulty(&faults))?;
@@ -63,7 +61,7 @@ impl Server {
 
         let parties = Arc::new(Parties::default());
         let copies = start_copies(copy_ring, &parties, clock, &metrics)?;
-        let (listening, heard_inlet) = start_listening(&settings, chaos, clock, (&tap, &parties), &metrics)?;
+        let (listening, heard_inlet) = start_listening(&settings, args.chaos, clock, (&tap, &parties), &metrics)?;
         let (speaker, spoken) = start_speaker(&settings, sayings)?;
         let (connectors, pbx) = connect_pbxes(&settings, &metrics)?;
         let (sip, sip_inlet) = start_sip(&settings, &metrics).await?;
@@ -72,9 +70,11 @@ impl Server {
 
         let bus = Arc::new(Bus::new());
         let (orders, order_inlet) = mpsc::channel(ORDERS_MAX);
+        let (reloader, reloads, fresh) = Reloader::new(&args.config, &settings, &metrics);
         let inside = Inside {
             bus: Arc::clone(&bus),
             orders,
+            reloads,
             forks: forks.clone(),
             copies: copies.clone(),
             readiness: Arc::clone(&readiness),
@@ -91,6 +91,7 @@ impl Server {
             spoken,
             pbx,
             orders: order_inlet,
+            fresh,
         };
         let mut desk = Desk {
             clock,
@@ -110,11 +111,13 @@ impl Server {
             bus,
             metrics,
             readiness,
+            web,
             inlets,
             commands: Vec::new(),
         };
+        tokio::spawn(reloader.run(hangup));
         desk.handle(Work::Input(Input::Order(Order::Listening { up: desk.listening.is_some() })));
-        Ok(Self { desk, web })
+        Ok(Self { desk })
     }
 
     /// Takes no new calls, gives running ones their time, and hands over those that have not ended then.
@@ -135,7 +138,7 @@ impl Server {
             listening.stop();
         }
         self.desk.copies.stop();
-        if let Some(web) = self.web {
+        if let Some(web) = self.desk.web {
             web.close().await;
         }
         self.desk.forks.shutdown();
@@ -164,7 +167,7 @@ fn start_media(
         io: settings.media.io,
         stamps: settings.media.stamps,
         priority: settings.media.priority,
-        legs_max: settings.limits.calls.saturating_mul(LEGS_PER_CALL + settings.supervision.per_call),
+        legs_max: settings.legs_max(),
         tap: Arc::clone(tap),
         copies: Arc::clone(copies),
         events,
@@ -202,7 +205,7 @@ fn start_control(
     policies: Vec<routing::Policy>,
     sounds: Sounds,
 ) -> Result<Control, Failure> {
-    let engine = routing::Engine::with_limit(policies, settings.limits.calls.saturating_mul(LEGS_PER_CALL));
+    let engine = routing::Engine::with_limit(policies, settings.legs_max());
     let terms = ControlSettings { fingerprint: Some(fingerprint), ..ControlSettings::from(settings) };
     Ok(Control::new(terms, engine, sounds, boot_id()?, random()))
 }
@@ -228,7 +231,7 @@ fn connect_pbxes(settings: &Settings, metrics: &Metrics) -> Result<(Connectors, 
 }
 
 /// Says which policies are in force.
-fn show_policies(policies: &[routing::Policy], metrics: &Metrics, readiness: &Readiness) {
+pub(super) fn show_policies(policies: &[routing::Policy], metrics: &Metrics, readiness: &Readiness) {
     let labels: Vec<String> = policies.iter().map(routing::Policy::label).collect();
     metrics.set_policies(&labels.iter().map(String::as_str).collect::<Vec<_>>());
     readiness.set(Component::Policy, !labels.is_empty());
@@ -281,13 +284,19 @@ fn start_copies(
 }
 
 async fn offer_api(settings: &Settings, inside: Inside) -> Result<Option<WebHandle>, Failure> {
-    let Some(wanted) = &settings.web else { return Ok(None) };
-    let token = wanted.token.fetch().map_err(|why| Failure::of("the API's token", why))?;
-    let prompts = settings.policy.prompts.clone();
-    let options = WebOptions { listen: wanted.listen, token, prompts, tones: settings.media.tones };
+    let live = live_options(settings).map_err(|why| Failure::of("the API's token", why))?;
+    let (Some(wanted), Some(live)) = (&settings.web, live) else { return Ok(None) };
+    let options = WebOptions { listen: wanted.listen, live };
     let web = web::serve(options, inside).await.map_err(|error| Failure::Failed(error.to_string()))?;
     info!(address = %web.addr, "API");
     Ok(Some(web))
+}
+
+/// How the API is offered, where it is; what is wrong with its token, when that is so.
+pub(super) fn live_options(settings: &Settings) -> Result<Option<LiveOptions>, String> {
+    let (prompts, tones) = (settings.policy.prompts.clone(), settings.media.tones);
+    let token = settings.web.as_ref().map(|web| web.token.fetch()).transpose()?;
+    Ok(token.map(|token| LiveOptions { token, prompts, tones }))
 }
 
 /// Where keys come from.

@@ -11,6 +11,7 @@ use media::srtp::Suite;
 use routing::Until;
 
 use self::render::{render, render_notice};
+use super::reload::reload;
 use super::sim::{Sim, SipState, settings};
 use crate::control::{
     ControlSettings, Description, HandshakeFailure, Header, Hears, Input, Invite, OfferMethod, Order, Party,
@@ -120,6 +121,7 @@ impl Script {
                 self.tell(input);
             }
             ["drain"] => self.tell(Input::Order(Order::Drain)),
+            ["reload"] => reload(&mut self.sim),
             ["stop"] => self.tell(Input::Order(Order::Stop)),
             ["hang", "up", call] => self.tell(Input::Order(Order::HangUp { call: call.to_owned() })),
             ["order", ref words @ ..] => self.order(order("boot-1", words)),
