@@ -121,7 +121,7 @@ impl Call {
         if !audio.is_empty() {
             context.media(media::Command::Copy { leg: self.caller.id, on: false });
         }
-        self.dismiss_supervisors(context, supervisors);
+        self.dismiss_supervisors(context, supervisors, "the call is handed over");
         self.end_audio(context, audio);
         for leg in std::iter::once(&self.caller).chain(&self.far) {
             if self.is_played_to(leg.id) {

@@ -55,7 +55,7 @@ impl Call {
             for (_, playing) in std::mem::take(&mut talking.playing) {
                 playing.cut_short(self, context);
             }
-            self.dismiss_supervisors(context, std::mem::take(&mut talking.supervisors));
+            self.dismiss_supervisors(context, std::mem::take(&mut talking.supervisors), "the call ended");
             self.end_audio(context, std::mem::take(&mut talking.audio));
             match talking.reroute.take() {
                 Some(Reroute::Ringing(ringing)) => self.dismiss(context, ringing.leg, farewell),

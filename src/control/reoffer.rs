@@ -250,11 +250,17 @@ impl Leg {
         if !self.may_offer() || self.reoffers.rests() {
             return;
         }
-        if let Some(settings) = self.settings.clone() {
-            let offer = self.offer_in_use(&settings);
-            context.media(media::Command::Renew { leg: self.id });
-            self.make_offer(context, Purpose::CallBack, offer);
-        }
+        let Some(settings) = self.settings.clone() else { return };
+        let in_use = self.offer_in_use(&settings);
+        // What the other side could not do was not offered meanwhile.
+        let known = self.formats.payload_type(settings.codec).map(|number| Formats {
+            codecs: vec![(settings.codec, number)],
+            events: self.formats.event(settings.codec).into_iter().collect(),
+            comfort_noise: self.comfort_noise,
+        });
+        let offer = Offer { formats: known.unwrap_or(in_use.formats), ..in_use };
+        context.media(media::Command::Renew { leg: self.id });
+        self.make_offer(context, Purpose::CallBack, offer);
     }
 
     /// Our offer for a re-INVITE that brought none: everything that can be spoken, first what is in use (RFC 3261 §14.2).

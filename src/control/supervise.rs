@@ -214,10 +214,10 @@ impl Call {
         }
     }
 
-    /// The call ends, and with it its supervision.
-    pub(super) fn dismiss_supervisors(&mut self, context: &mut Context<'_>, supervisors: Supervisors) {
+    /// Nobody takes part any more, for this reason.
+    pub(super) fn dismiss_supervisors(&mut self, context: &mut Context<'_>, supervisors: Supervisors, reason: &str) {
         for supervisor in supervisors.present {
-            self.dismiss_supervisor(context, supervisor, "the call ended");
+            self.dismiss_supervisor(context, supervisor, reason);
         }
     }
 

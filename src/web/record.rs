@@ -322,22 +322,7 @@ impl CallRecord {
             | What::BypassFailed { .. } => {}
             What::Bypassed { .. } => self.bypassed = true,
             What::BypassEnded { .. } => self.bypassed = false,
-            What::CallForked { source, again: _, pbx_call, told_by, parties, details } => {
-                let paused = self.fork.as_ref().is_some_and(|fork| fork.paused);
-                self.fork = Some(Fork {
-                    source: source.clone(),
-                    pbx_call: pbx_call.clone(),
-                    told_by: told_by.clone(),
-                    parties: parties.clone(),
-                    details: Pii::new(details.clone()),
-                    paused,
-                });
-            }
-            What::ForkPaused { on } => {
-                if let Some(fork) = &mut self.fork {
-                    fork.paused = *on;
-                }
-            }
+            What::CallForked { .. } | What::ForkPaused { .. } => self.apply_fork(&notice.what),
             What::CallAnswered { target, setup_ms } => {
                 self.state = State::Answered;
                 self.answered = Some(now);
@@ -373,6 +358,28 @@ impl CallRecord {
             }
         }
         push(&mut self.events, TimedNotice { time: now, notice: notice.clone() }, EVENTS_MAX);
+    }
+
+    fn apply_fork(&mut self, what: &What) {
+        match what {
+            What::CallForked { source, again: _, pbx_call, told_by, parties, details } => {
+                let paused = self.fork.as_ref().is_some_and(|fork| fork.paused);
+                self.fork = Some(Fork {
+                    source: source.clone(),
+                    pbx_call: pbx_call.clone(),
+                    told_by: told_by.clone(),
+                    parties: parties.clone(),
+                    details: Pii::new(details.clone()),
+                    paused,
+                });
+            }
+            What::ForkPaused { on } => {
+                if let Some(fork) = &mut self.fork {
+                    fork.paused = *on;
+                }
+            }
+            _ => {}
+        }
     }
 
     fn apply_step(&mut self, notice: &Notice) {

@@ -19,9 +19,9 @@ const PAST: &str = "
 /// Both come back.
 const BACK: &str = "
     renew caller
-    reinvite caller [0 sendrecv]
+    reinvite caller [0 101 sendrecv]
     renew bot
-    reinvite bot [0 sendrecv]
+    reinvite bot [0 101 sendrecv]
     > bot agrees 200 0
     configure bot Pcmu/0 SendRecv
     > caller agrees 200 0 there
@@ -122,7 +122,7 @@ fn a_refusal_leaves_the_call_as_it_was() {
         reinvite bot [0 sendrecv at 198.51.100.7:4000]
         > bot agrees 488
         renew caller
-        reinvite caller [0 sendrecv]
+        reinvite caller [0 101 sendrecv]
         > caller agrees 200 0
         configure caller Pcmu/0 SendRecv
         bypass failed: the callee has not agreed: 488
@@ -162,9 +162,9 @@ fn who_does_not_know_the_call_ends_it() {
         "{TALKING}{PAST}
         > order end bypass
         renew caller
-        reinvite caller [0 sendrecv]
+        reinvite caller [0 101 sendrecv]
         renew bot
-        reinvite bot [0 sendrecv]
+        reinvite bot [0 101 sendrecv]
         > bot agrees 481
         bye caller
         close caller
@@ -205,7 +205,7 @@ fn a_hold_brings_the_audio_back_and_a_refresh_does_not() {
         configure caller Pcmu/0 RecvOnly
         reply caller 200 [0 101 recvonly]
         renew bot
-        reinvite bot [0 sendrecv]
+        reinvite bot [0 101 sendrecv]
         > bot agrees 200 0
         configure bot Pcmu/0 SendRecv
         bypass ended after 0: one of the sides has made another offer

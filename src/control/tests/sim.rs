@@ -292,7 +292,7 @@ impl Sim {
                 self.end_play(*leg);
             }
             media::Command::Press { leg, .. } | media::Command::Secure { leg, .. } | media::Command::Renew { leg } => {
-                self.assert_up(*leg)
+                self.assert_up(*leg);
             }
             media::Command::Supervise { supervisor, leg, .. } => {
                 self.assert_up(*supervisor);

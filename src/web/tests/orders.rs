@@ -52,6 +52,8 @@ async fn supervisors_are_ordered_in_the_words_of_the_api() {
         ),
         ("DELETE", &one, "", Order::EndSupervisor { call: call(), supervisor: 3 }),
         ("DELETE", "/v1/calls/call-1/prompts/9", "", Order::StopPlay { call: call(), prompt: 9 }),
+        ("POST", "/v1/calls/call-1/bypass", "", Order::Bypass { call: call() }),
+        ("DELETE", "/v1/calls/call-1/bypass", "", Order::EndBypass { call: call() }),
     ] {
         let (reply, got) = asked(method, path, body, Ok(Done::Supervisor(3))).await;
         assert_eq!((reply.status, got), (202, Some(order)), "{body} {}", reply.body);
