@@ -52,6 +52,7 @@ impl Settings {
         kept.keep("speech.cache_mb", &mut self.speech.cache_bytes, cache_bytes);
         kept.keep("pbx", &mut self.pbxes, pbxes);
         kept.keep("trunks", &mut self.trunks, trunks);
+        kept.targets(&mut self, started);
 
         // There may be fewer calls, or as many as the media threads have room for.
         let room = (started.legs_max() / self.legs_per_call()).max(1);
@@ -73,6 +74,21 @@ impl Kept {
             self.0.push(key.to_owned());
             fresh.clone_from(started);
         }
+    }
+
+    /// Targets by a trunk that waits: they stay as they were, or are not there.
+    fn targets(&mut self, fresh: &mut Settings, started: &Settings) {
+        let Settings { targets, trunks, .. } = fresh;
+        targets.retain(|name, target| {
+            if target.trunk.as_ref().is_none_or(|trunk| trunks.contains_key(trunk)) {
+                return true;
+            }
+            self.0.push(format!("targets.{name}"));
+            started.targets.get(name).is_some_and(|before| {
+                target.clone_from(before);
+                true
+            })
+        });
     }
 
     fn sip(&mut self, fresh: &mut SipSettings, started: &SipSettings) {
@@ -211,6 +227,17 @@ mod tests {
     }
 
     #[test]
+    fn targets_wait_with_their_trunks() {
+        const TRUNK: &str = "[trunks.carrier]\nsources = [\"192.0.2.0/24\"]\n[targets.bot]";
+        let more =
+            format!("{TRUNK}\ntrunk = \"carrier\"\nuri = \"sip:other@10.0.0.9\"\n[targets.new]\ntrunk = \"carrier\"");
+        let edits = [("[targets.bot]", more.as_str())];
+        let taken = check(&edits, &["trunks", "targets.bot", "targets.new"]);
+        let uris: Vec<(&str, &str)> = taken.targets.iter().map(|(name, t)| (name.as_str(), t.uri.as_str())).collect();
+        assert_eq!(uris, [("bot", "sip:bot@10.0.0.9")]);
+    }
+
+    #[test]
     fn there_are_no_more_calls_than_the_media_threads_have_room_for() {
         // Room for 100 calls of 5 legs.
         check(&[("calls = 100", "calls = 101")], &["limits.calls beyond 100"]);
@@ -219,9 +246,9 @@ mod tests {
         check(&[("calls = 100", "calls = 71"), ("per_call = 1", "per_call = 3")], &[]);
     }
 
-    /// Pieces of the file are replaced; `kept` are the keys that need a restart.
+    /// Pieces of the file are replaced; `kept` are the keys that need a restart, and what is taken comes back.
     #[track_caller]
-    fn check(edits: &[(&str, &str)], kept: &[&str]) {
+    fn check(edits: &[(&str, &str)], kept: &[&str]) -> Settings {
         let read = |text: &str| Settings::parse(text, Path::new("calmline.toml")).expect("a good file");
         let started = read(STARTED);
         let mut text = STARTED.to_owned();
@@ -237,5 +264,6 @@ mod tests {
         if kept.is_empty() {
             assert_eq!(format!("{taken:?}"), format!("{:?}", read(&text)));
         }
+        taken
     }
 }
