@@ -82,9 +82,10 @@ impl Reloader {
 
         let policies = checked.policies.policies.iter().map(routing::Policy::label).collect();
         let (taken, done) = oneshot::channel();
-        let ends = |_| fault("the whole file", "a server that ends".to_owned(), "one that runs");
-        self.desk.send(Fresh { checked, live, taken }).await.map_err(|closed| ends(drop(closed)))?;
-        done.await.map_err(|closed| ends(drop(closed)))?;
+        let fresh = Fresh { checked, live, taken };
+        if self.desk.send(fresh).await.is_err() || done.await.is_err() {
+            return Err(fault("the whole file", "a server that ends".to_owned(), "one that runs"));
+        }
         Ok(Reloaded { policies, needs_restart })
     }
 
