@@ -156,7 +156,7 @@ mod tests {
         check("names", CONFIGURATION, &POLICY.replace("\"bot\"", "\"bat\""), &["rule[1].then[1].target"]).await;
         let token = format!("{CONFIGURATION}\n[web]\nlisten = \"127.0.0.1:8080\"\ntoken_file = \"none\"");
         check("token", &token, POLICY, &["web.token_file"]).await;
-        check("text", "[sip", POLICY, &["the whole file"]).await;
+        check("text", "[sip", POLICY, &["line 1, column 5"]).await;
     }
 
     async fn check(name: &str, configuration: &str, policy: &str, keys: &[&str]) {

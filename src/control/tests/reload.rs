@@ -142,7 +142,7 @@ fn limits_count_for_all_calls_at_once() {
         reject 404 Not Found
         refused 404 Not Found
         > invite to=help
-        open caller2
+        open caller3
         started help service
         open spare
         invite spare [0 8 101 sendrecv]
@@ -152,7 +152,7 @@ fn limits_count_for_all_calls_at_once() {
         > spare fails 404 Not Found
         close spare
         reject 404 Not Found
-        close caller2
+        close caller3
         ended: Not Found; talk 0 peak low lost 6
         > wait 100
         > caller byes
