@@ -125,6 +125,8 @@ enum EvalCommand {
     Speech(EvalSpeechArgs),
     /// Pitch: a folder of signals with known contours (made when asked for), ours beside other tools' tracks.
     Pitch(EvalPitchArgs),
+    /// Features: a folder of signals whose values are known (made when asked for), ours beside other tools' values.
+    Features(EvalFeaturesArgs),
 }
 
 /// `calmline eval speech`.
@@ -167,6 +169,29 @@ pub struct EvalPitchArgs {
     pub json: bool,
 }
 
+/// `calmline eval features`.
+#[derive(Debug, Args)]
+pub struct EvalFeaturesArgs {
+    /// Holds `truth.csv`, a folder per condition and, where other tools ran, `values/TOOL/CONDITION.csv`.
+    #[arg(value_name = "DIR")]
+    pub data: PathBuf,
+    /// First makes the signals of every condition and what is true of them.
+    #[arg(long)]
+    pub make: bool,
+    /// Voices of each kind: rough, hoarse, moving tract, rhythm.
+    #[arg(long, value_name = "N", default_value_t = 25)]
+    pub voices: usize,
+    /// What the voices and the noises grow from.
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    pub seed: u64,
+    /// Also writes every row as CSV.
+    #[arg(long, value_name = "FILE.csv")]
+    pub csv: Option<PathBuf>,
+    /// Prints the figures as one JSON object on the last line.
+    #[arg(long)]
+    pub json: bool,
+}
+
 impl Cli {
     /// Runs the command and says how it went on standard error.
     pub fn run(self) -> ExitCode {
@@ -177,6 +202,7 @@ impl Cli {
             Command::Demo(args) => demo::run(&args),
             Command::Eval(EvalCommand::Speech(args)) => eval::speech(&args),
             Command::Eval(EvalCommand::Pitch(args)) => eval::pitch(&args),
+            Command::Eval(EvalCommand::Features(args)) => eval::features(&args),
         };
         match outcome {
             Ok(()) => ExitCode::SUCCESS,

@@ -11,6 +11,7 @@ mod call;
 mod codecs;
 mod command;
 mod context;
+mod conversation;
 mod description;
 mod drain;
 mod finish;
@@ -89,8 +90,12 @@ pub struct ControlSettings {
     pub silence: Duration,
     /// A call in which nobody sends for this long is ended.
     pub silence_limit: Duration,
-    /// Whose voice is listened to.
-    pub parties: Parties,
+    /// Whose voice is listened to, if anybody's.
+    pub parties: Option<Parties>,
+    /// Whether callers' baselines are kept from call to call, on routes that do not say otherwise.
+    pub remember_speakers: bool,
+    /// Whether every feature's score is told.
+    pub scores: bool,
     /// What is refused or ended when it grows too large or too old.
     pub limits: Limits,
     /// Who may supervise calls.
@@ -120,7 +125,9 @@ impl From<&Settings> for ControlSettings {
             ports: settings.media.ports,
             silence: settings.media.silence,
             silence_limit: settings.media.silence_limit,
-            parties: settings.listening.parties,
+            parties: settings.listening.enabled.then_some(settings.listening.parties),
+            remember_speakers: settings.listening.remember_speakers,
+            scores: settings.listening.scores,
             limits: settings.limits.clone(),
             supervision: settings.supervision.clone(),
             targets: settings.targets.clone(),
@@ -144,7 +151,7 @@ impl ControlSettings {
     }
 
     fn listens_to_far(&self) -> bool {
-        self.parties == Parties::Both
+        self.parties == Some(Parties::Both)
     }
 }
 
@@ -221,6 +228,9 @@ impl Control {
             Input::Heard(observation) => {
                 let leg = LegId(observation.party.0);
                 self.with_owner(now, leg, out, |call, context| call.heard(context, &observation));
+            }
+            Input::Turns { legs, turns } => {
+                self.with_owner(now, legs[0], out, |call, context| call.took_turns(context, legs, &turns));
             }
             Input::Spoke { leg, lasted } => {
                 self.with_owner(now, leg, out, |call, context| call.spoke(context, leg, lasted));

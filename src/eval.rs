@@ -1,11 +1,16 @@
 //! `calmline eval`: accuracy on data of the user's own.
 
+mod features;
 mod pitch;
 mod recording;
 mod speech;
 
 use std::io::{IsTerminal, Write};
 
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+
+pub use features::run as features;
 pub use pitch::run as pitch;
 pub use speech::run as speech;
 
@@ -17,6 +22,13 @@ fn progress(done: usize, of: usize) {
         // Progress that cannot be shown is no reason to stop.
         let _ = write!(std::io::stderr(), "\r{done} of {of}{}", if done == of { "\n" } else { "" });
     }
+}
+
+/// Processor time of this process so far, user and system.
+fn cpu_s() -> f64 {
+    // Never fails for the process itself; a cost of 0 would show.
+    let usage = getrusage(UsageWho::RUSAGE_SELF);
+    usage.map_or(0.0, |usage| (usage.user_time() + usage.system_time()).num_microseconds() as f64 / 1e6)
 }
 
 fn bold(text: &str) -> String {

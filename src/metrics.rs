@@ -17,8 +17,8 @@ use crate::notice::{LegReport, Notice, What};
 use table::{
     ALERTS, AUDIO_CLIENTS, AUDIO_MISSED, BUILD_INFO, BYPASSES, CALL_ANGER_PEAK, CALL_SETUP, CALL_TALK, CALLS_ACTIVE,
     CALLS_ANSWERED, CALLS_ENDED, CALLS_REDIRECTED, CALLS_REFUSED, CALLS_STARTED, COPIER_RESTARTS, COPIES_DROPPED,
-    DECISIONS, DNS_TROUBLES, FORKED_SAMPLES, FORKS, HANDSHAKE, HANDSHAKE_DATAGRAMS_DROPPED, HANDSHAKES, KEYS,
-    LEG_BURST, LEG_DISCARDED, LEG_JITTER, LEG_LOSS, LEG_OPINION, LEG_RATING, LEG_ROUND_TRIP, LISTENER_RESTARTS,
+    DECISIONS, DNS_TROUBLES, FORKED_SAMPLES, FORKS, HANDSHAKE, HANDSHAKE_DATAGRAMS_DROPPED, HANDSHAKES, INTERRUPTIONS,
+    KEYS, LEG_BURST, LEG_DISCARDED, LEG_JITTER, LEG_LOSS, LEG_OPINION, LEG_RATING, LEG_ROUND_TRIP, LISTENER_RESTARTS,
     LISTENER_UP, LISTENING_BACKLOG, OBSERVATIONS, PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, PBX_ORDERS, PBX_UP,
     PBX_WAITING, POLICY_INFO, PROMPTS, REACTION, REINVITES, RELOADS, REROUTE_ANSWER, REROUTE_GAP, REROUTES,
     SIP_CERTIFICATES, SIP_CONNECTIONS, SIP_FAILOVERS, SIP_REFUSED, SUPERVISORS, SUPERVISORS_ACTIVE, TAP_DROPPED,
@@ -131,6 +131,8 @@ impl Metrics {
             What::CallForked { source, again: false, .. } => self.count(&FORKS, &[source], 1),
             What::CallForked { again: true, .. } | What::ForkPaused { .. } => {}
             What::Observed { party, level, .. } => self.count(&OBSERVATIONS, &[party, level], 1),
+            What::Interrupted { party, .. } => self.count(&INTERRUPTIONS, &[party], 1),
+            What::Conversation { .. } => {}
             What::Decided { rule, .. } => self.count(&DECISIONS, &[rule], 1),
             What::KeyPressed { party, way, .. } => self.count(&KEYS, &[party, way], 1),
             What::SecureInput { .. } | What::PbxDone { .. } | What::PbxFailed { .. } => {}

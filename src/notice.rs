@@ -2,9 +2,13 @@
 //!
 //! A contract: names and meanings stay; fields are only added.
 
+mod speaking;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+pub use speaking::{Delivery, TurnTaking};
 
 /// One notice with the moment it was made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -16,59 +20,6 @@ pub struct Notice {
     /// What happened.
     #[serde(flatten)]
     pub what: What,
-}
-
-/// How a party speaks. Scores (`_z`) are robust standard scores of the newest second of speech against the speaker's
-/// baseline, ±6; 0 until 3 s of speech are known.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Delivery {
-    /// Syllables per second of the last 10 s, pauses included.
-    pub speaking_rate: f32,
-    /// Syllables per second of speech without pauses.
-    pub articulation_rate: f32,
-    /// Share of pauses in the last 10 s, 0-1.
-    pub pause_share: f32,
-    /// Signal-to-noise ratio of the last 10 s, dB; absent while too little is voiced.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub snr_db: Option<f32>,
-    /// Share of the last 10 s that was lost on the way and concealed, 0-1.
-    pub lost_share: f32,
-    /// Share of the samples of the last 10 s that are cut off at full scale, 0-1.
-    pub clipped_share: f32,
-    /// F0, median of the voiced hops as all of these.
-    pub pitch_z: f32,
-    /// Loudness.
-    pub loudness_z: f32,
-    /// Jitter.
-    pub jitter_z: f32,
-    /// Shimmer.
-    pub shimmer_z: f32,
-    /// Harmonics-to-noise ratio.
-    pub harmonicity_z: f32,
-    /// Alpha ratio.
-    pub alpha_ratio_z: f32,
-    /// Level of speech.
-    pub level_z: f32,
-}
-
-impl From<nlu::Delivery> for Delivery {
-    fn from(heard: nlu::Delivery) -> Self {
-        Self {
-            speaking_rate: heard.speaking_rate,
-            articulation_rate: heard.articulation_rate,
-            pause_share: heard.pause_share,
-            snr_db: heard.snr_db,
-            lost_share: heard.lost_share,
-            clipped_share: heard.clipped_share,
-            pitch_z: heard.pitch_z,
-            loudness_z: heard.loudness_z,
-            jitter_z: heard.jitter_z,
-            shimmer_z: heard.shimmer_z,
-            harmonicity_z: heard.harmonicity_z,
-            alpha_ratio_z: heard.alpha_ratio_z,
-            level_z: heard.level_z,
-        }
-    }
 }
 
 /// What happened to a call.
@@ -159,6 +110,29 @@ pub enum What {
         /// How the party speaks and how good its audio is.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         delivery: Option<Delivery>,
+        /// The party's part in the conversation so far; absent while only one party is listened to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        turns: Option<TurnTaking>,
+        /// Every feature of the newest second of speech against the speaker's baseline, robust standard scores by
+        /// openSMILE's name; only where the settings ask for them.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        scores: BTreeMap<String, f32>,
+    },
+    /// A party has begun to speak while the other one spoke, and both went on for half a second.
+    Interrupted {
+        /// Who interrupts: `caller` or `callee`.
+        party: String,
+        /// How often by now in this conversation.
+        times: u32,
+    },
+    /// The caller and one callee talk no longer: how they took turns.
+    Conversation {
+        /// Name of the callee's target.
+        target: String,
+        /// The caller's part.
+        caller: TurnTaking,
+        /// The callee's part.
+        callee: TurnTaking,
     },
     /// A rule fired.
     Decided {
@@ -179,6 +153,9 @@ pub enum What {
         /// For rules about keys: the keys of the rule.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         keys: Option<String>,
+        /// For rules about interruptions: how often the caller had interrupted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        interruptions: Option<u32>,
         /// The actions, in words, e.g. `prompt sorry.wav`, `reroute bridge human`.
         actions: Vec<String>,
     },

@@ -1,6 +1,6 @@
 //! One notice of every kind, as one call would make them; for tests of everything that reads notices.
 
-use crate::notice::{Delivery, ForkedParty, LegQuality, LegReport, Notice, What};
+use crate::notice::{Delivery, ForkedParty, LegQuality, LegReport, Notice, TurnTaking, What};
 
 /// All kinds; all belong to `call-1` except those that were never up.
 pub(crate) fn one_of_each() -> Vec<Notice> {
@@ -67,6 +67,14 @@ fn early() -> Vec<What> {
                 alpha_ratio_z: 2.0,
                 level_z: 3.25,
             }),
+            turns: Some(TurnTaking {
+                speech_ms: 8_250,
+                overlap_ms: 1_500,
+                turns: 4,
+                interruptions: 1,
+                latency_ms: Some(350),
+            }),
+            scores: [("jitterLocal".to_owned(), -0.5), ("level".to_owned(), 3.25)].into(),
         },
         What::Decided {
             rule: "angry-caller".into(),
@@ -77,6 +85,7 @@ fn early() -> Vec<What> {
             lasted_ms: 1_500,
             failure: None,
             keys: None,
+            interruptions: None,
             actions: vec!["prompt sorry-transfer.wav".into(), "reroute bridge human".into()],
         },
         What::PromptStarted { file: "sorry-transfer.wav".into(), party: "caller".into(), prompt: 7, reaction_ms: 40 },
@@ -171,6 +180,18 @@ fn watched() -> Vec<What> {
         What::AudioOpened { client: 1, layout: "stereo".into() },
         What::AudioMissed { client: 1, missed_ms: 1_240 },
         What::AudioClosed { client: 1, lasted_ms: 30_000 },
+        What::Interrupted { party: "caller".into(), times: 2 },
+        What::Conversation {
+            target: "human".into(),
+            caller: TurnTaking {
+                speech_ms: 21_000,
+                overlap_ms: 2_750,
+                turns: 9,
+                interruptions: 2,
+                latency_ms: Some(350),
+            },
+            callee: TurnTaking { speech_ms: 17_500, overlap_ms: 2_750, turns: 8, interruptions: 0, latency_ms: None },
+        },
         What::CallEnded {
             reason: "caller hung up".into(),
             talk_ms: 61_500,

@@ -118,7 +118,7 @@ impl Default for MediaSettings {
             cpus: Vec::new(),
             io: MediaIo::Auto,
             stamps: false,
-            priority: MediaPriority::Normal,
+            priority: MediaPriority::default(),
             silence: Duration::from_secs(30),
             silence_limit: Duration::from_secs(300),
         }
@@ -283,6 +283,10 @@ pub struct ListeningSettings {
     pub tap_packets: usize,
     /// How long a caller has to speak to cut a prompt short that speech may end.
     pub barge_in: Duration,
+    /// Whether callers' baselines are kept from call to call, on routes that do not say otherwise.
+    pub remember_speakers: bool,
+    /// Whether steps of the emotion timeline tell every feature's score, and not only the usual ones.
+    pub scores: bool,
 }
 
 impl Default for ListeningSettings {
@@ -294,6 +298,8 @@ impl Default for ListeningSettings {
             parties: Parties::Caller,
             tap_packets: 4096,
             barge_in: Duration::from_millis(480),
+            remember_speakers: false,
+            scores: false,
         }
     }
 }

@@ -232,7 +232,7 @@ impl PhoneHandle {
             return Err(invalid(format!("expected sip:user@address:port, found {target:?}")));
         };
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        self.call_with(Outgoing { target: target.to_owned(), server, headers, hang_up_after: None })
+        self.call_with(Outgoing { target: target.to_owned(), server, name: None, headers, hang_up_after: None })
     }
 
     /// Calls with all details.

@@ -2,6 +2,7 @@
 //!
 //! Both ends are telephones of this process, so that one clock stamps a packet when it leaves and when it arrives.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -10,17 +11,19 @@ use media::{Codec, StreamSettings};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::audio::Audio;
-use crate::driver::{PhoneHandle, PhonePlan, Phones, StreamsHandle, invalid, loopback};
+use crate::driver::{PhoneHandle, Phones, StreamsHandle, invalid, loopback};
 use crate::latency::Latencies;
-use crate::phone::{Behaviour, Event, Outgoing, PAYLOAD_TYPE_FIRST};
+use crate::phone::{CallIndex, Event, Outgoing, PAYLOAD_TYPE_FIRST};
 use crate::stream::{Keep, Recording, StreamPlan};
 
+mod calls;
 mod ng;
 mod process;
 mod report;
 mod soak;
 mod speaking;
 
+pub use calls::{CallsPlan, calls};
 pub use process::Usage;
 pub use report::{CallsReport, Delivered, Faults, RelayReport, ServerReport, Spread};
 pub use soak::{Sample, SoakPlan, SoakReport, soak};
@@ -79,21 +82,6 @@ pub struct RelayPlan {
     pub speaking: Speaking,
 }
 
-/// A run of short calls, one after another.
-#[derive(Debug, Clone)]
-pub struct CallsPlan {
-    /// Who routes; `Ng` has no calls to set up.
-    pub server: Server,
-    /// Its process, for CPU and memory.
-    pub pid: Option<u32>,
-    /// Calls begun per second.
-    pub rate: f64,
-    /// How long calls are begun.
-    pub seconds: u64,
-    /// How long a call lasts from its answer.
-    pub hold: Duration,
-}
-
 /// Relays `calls` at a time and measures what the server adds.
 ///
 /// # Errors
@@ -111,52 +99,6 @@ pub fn relay(plan: &RelayPlan) -> io::Result<RelayReport> {
     Ok(report)
 }
 
-/// Sets up and ends short calls and measures how long that takes.
-///
-/// # Errors
-/// As [`relay`].
-pub fn calls(plan: &CallsPlan) -> io::Result<CallsReport> {
-    let Server::Sip { server, to, callee } = &plan.server else {
-        return Err(invalid("expected a SIP server: a media relay has no calls to set up".to_owned()));
-    };
-    let count = (plan.rate * plan.seconds as f64).ceil() as usize;
-    within(count, plan.rate, plan.seconds)?;
-    let lines = ((plan.rate * (plan.hold.as_secs_f64() + 2.0)).ceil() as usize).min(count);
-    raise_file_limit(lines * 2 + 64)?;
-    let phones = Phones::start()?;
-    let plan_of = |bind, user: &str| PhonePlan {
-        user: user.to_owned(),
-        lines,
-        keep: NOTHING,
-        behaviour: Behaviour::answer(),
-        ..PhonePlan::new(bind)
-    };
-    let _answering = phones.add(plan_of(*callee, "callee"))?;
-    let caller = phones.add(plan_of(any_port(server.ip()), "caller"))?;
-
-    let mut process = plan.pid.map(Process::new);
-    let before = usage(process.as_mut())?;
-    let own_before = Process::own().usage()?;
-    let outgoing = outgoing(to, *server, Some(plan.hold));
-    let mut run = Run::start(&phones, &caller, count, plan.rate, &outgoing)?;
-    let ended = run.wait(SETUP_MAX + plan.hold, |run| run.ended >= count);
-    let after = usage(process.as_mut())?;
-    let own = Process::own().usage()?;
-    Ok(CallsReport {
-        calls: count,
-        rate: plan.rate,
-        answered: run.answered,
-        failed: run.failed,
-        unfinished: if ended { 0 } else { count.saturating_sub(run.ended) },
-        setup: Spread::of(&run.setup),
-        server_cpu_ms_per_call: before.zip(after).map(|(b, a)| (a.cpu - b.cpu).as_secs_f64() * 1e3 / count as f64),
-        rss_kb_growth_per_call: before
-            .zip(after)
-            .map(|(b, a)| (a.rss_bytes as f64 - b.rss_bytes as f64) / 1_024.0 / count as f64),
-        generator_cpu_ms_per_call: (own.cpu - own_before.cpu).as_secs_f64() * 1e3 / count as f64,
-    })
-}
-
 fn relay_sip(
     phones: &Phones,
     plan: &RelayPlan,
@@ -170,8 +112,8 @@ fn relay_sip(
 
     let mut meter = Meter::begin(plan.pid)?;
     let mut run = Run::start(phones, &caller, plan.calls, plan.rate, &outgoing(to, server, None))?;
-    run.wait(SETUP_MAX, |run| run.answered + run.failed >= plan.calls);
-    let up = run.answered;
+    run.wait(SETUP_MAX, |run| run.answers.len() + run.failed >= plan.calls);
+    let up = run.answers.len();
     meter.all_up()?;
     std::thread::sleep(Duration::from_secs(plan.seconds));
     meter.end()?;
@@ -250,7 +192,7 @@ fn settings(remote: SocketAddr, codec: Codec) -> StreamSettings {
 }
 
 fn outgoing(to: &str, server: SocketAddr, hang_up_after: Option<Duration>) -> Outgoing {
-    Outgoing { target: to.to_owned(), server, headers: Vec::new(), hang_up_after }
+    Outgoing { target: to.to_owned(), server, name: None, headers: Vec::new(), hang_up_after }
 }
 
 fn any_port(address: IpAddr) -> SocketAddr {
@@ -263,7 +205,8 @@ struct Run<'a> {
     caller: &'a PhoneHandle,
     /// When each call was begun; calls are numbered in that order.
     begun: Vec<Duration>,
-    answered: usize,
+    /// When each was answered.
+    answers: BTreeMap<CallIndex, Duration>,
     failed: usize,
     ended: usize,
     setup: Latencies,
@@ -280,11 +223,11 @@ impl<'a> Run<'a> {
     ) -> io::Result<Self> {
         let begin = phones.now();
         let setup = Latencies::default();
-        let mut run = Run { phones, caller, begun: Vec::new(), answered: 0, failed: 0, ended: 0, setup };
+        let mut run = Run { phones, caller, begun: Vec::new(), answers: BTreeMap::new(), failed: 0, ended: 0, setup };
         for call in 0..calls {
             pace(phones, begin, call, rate);
             run.begun.push(phones.now());
-            caller.call_with(outgoing.clone())?;
+            caller.call_with(Outgoing { name: Some(calls::name_of(call)), ..outgoing.clone() })?;
             run.take_events();
         }
         Ok(run)
@@ -307,7 +250,7 @@ impl<'a> Run<'a> {
         while let Ok(event) = self.caller.events().try_recv() {
             match event.event {
                 Event::Answered => {
-                    self.answered += 1;
+                    self.answers.insert(event.call, event.at);
                     if let Some(begun) = self.begun.get(event.call) {
                         self.setup.add(event.at.saturating_sub(*begun));
                     }

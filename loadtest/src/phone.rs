@@ -158,6 +158,8 @@ pub struct Outgoing {
     pub target: String,
     /// Where the INVITE is sent.
     pub server: SocketAddr,
+    /// The display name in From.
+    pub name: Option<String>,
     /// More headers of the INVITE.
     pub headers: Vec<(String, String)>,
     /// Hangs up after a time, counted from the answer.

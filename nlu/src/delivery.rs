@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use prosody::baseline::{LEVEL, SpeakerBaseline};
+use prosody::baseline::{FEATURES, LEVEL, SpeakerBaseline, Usual};
 use prosody::quality::QualityMeter;
 use prosody::rhythm::RhythmMeter;
 use prosody::{Analyzer, Descriptor, Row, SampleRate};
@@ -45,6 +45,8 @@ pub struct Delivery {
     pub alpha_ratio_z: f32,
     /// Level of speech.
     pub level_z: f32,
+    /// Every feature of [`prosody::baseline`], in its order: those above among them.
+    pub scores: [f32; FEATURES],
 }
 
 /// Follows one party. Holds about 90 KiB; nothing grows.
@@ -115,6 +117,16 @@ impl DeliveryMeter {
         self.origin = position;
     }
 
+    /// Begins with what earlier calls have told of the speaker.
+    pub(crate) fn resume(&mut self, usual: Usual) {
+        self.baseline = SpeakerBaseline::resume(usual);
+    }
+
+    /// What is usual for the speaker; `None` before 3 s of speech.
+    pub(crate) fn usual(&self) -> Option<&Usual> {
+        self.baseline.usual()
+    }
+
     /// What it is like now.
     pub(crate) fn delivery(&self) -> Delivery {
         let rhythm = self.rhythm.rhythm();
@@ -135,6 +147,7 @@ impl DeliveryMeter {
             harmonicity_z: z(Descriptor::Harmonicity),
             alpha_ratio_z: z(Descriptor::AlphaRatio),
             level_z: scores[LEVEL],
+            scores,
         }
     }
 

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 
+use prosody::baseline::Usual;
 use prosody::trained::{Analyzer, Baseline, FUNCTIONALS, Feature, Frame, HOP, SAMPLE_RATE_HZ, functionals, semitones};
 
 use crate::activity::{ACTIVITY_LAG, ACTIVITY_STEP, Activity};
@@ -99,6 +100,17 @@ impl Extractor {
     /// Position of the next sample.
     pub fn position(&self) -> u64 {
         self.origin + self.taken
+    }
+
+    /// Begins with what earlier calls have told of the speaker. The emotion model's own baseline begins anew: it was
+    /// trained that way.
+    pub fn resume(&mut self, usual: Usual) {
+        self.delivery.resume(usual);
+    }
+
+    /// What is usual for the speaker; `None` before 3 s of speech.
+    pub fn usual(&self) -> Option<&Usual> {
+        self.delivery.usual()
     }
 
     /// Takes samples (8 kHz, [-1, 1]); gives out every finished frame and appends every finished row.

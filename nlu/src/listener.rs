@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use prosody::baseline::Usual;
 use prosody::trained::{Frame, HOP};
 
 use crate::features::{Extractor, FEATURES, Row};
@@ -54,6 +55,19 @@ impl Listener {
             dropped: 0,
         };
         self.parties.insert(party, fresh);
+    }
+
+    /// As [`Listener::add`], of a party whose speaker is known from earlier calls.
+    pub fn add_known(&mut self, party: PartyId, usual: Usual) {
+        self.add(party);
+        if let Some(party) = self.parties.get_mut(&party) {
+            party.extractor.resume(usual);
+        }
+    }
+
+    /// What is usual for the speaker of `party`; `None` before 3 s of speech, or for an unknown party.
+    pub fn usual(&self, party: PartyId) -> Option<&Usual> {
+        self.parties.get(&party)?.extractor.usual()
     }
 
     /// Forgets `party` and what is left of its audio.

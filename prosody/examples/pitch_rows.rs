@@ -35,9 +35,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn rows(samples: &[f32], rate_hz: u32) -> Vec<f32> {
     let hops = samples.len() / (rate_hz as usize / 100);
     let (narrow, delay) = if rate_hz == 16_000 {
-        let mut halver = Halver::default();
-        let pairs = samples.as_chunks::<2>().0.iter().map(|pair| halver.push(*pair));
-        (pairs.collect(), Halver::DELAY)
+        let (pairs, mut halver) = (samples.as_chunks::<2>().0, Halver::default());
+        let mut narrow = vec![0.0; pairs.len()];
+        pairs.chunks(HOP).zip(narrow.chunks_mut(HOP)).for_each(|(pairs, out)| halver.halve(pairs, out));
+        (narrow, Halver::DELAY)
     } else {
         (samples.to_vec(), 0)
     };

@@ -5,6 +5,7 @@
 use crate::SampleRate;
 use crate::descriptors::{DESCRIPTORS, Descriptor, semitones};
 use crate::formants::{FORMANTS, Formant, Formants};
+use crate::lanes::widest;
 use crate::pitch::{FINAL_HOPS, Pitch, Tracker};
 use crate::quality::{Level, Leveller};
 use crate::recent::Recent;
@@ -51,7 +52,6 @@ pub struct Analyzer {
     leveller: Leveller,
     recent: Recent,
     hop: Vec<f32>,
-    pitches: Vec<Pitch>,
 }
 
 impl std::fmt::Debug for Analyzer {
@@ -74,7 +74,6 @@ impl Analyzer {
             leveller: Leveller::default(),
             recent: Recent::new((FINAL_HOPS + WINDOW_HOPS_BEHIND) * rate.hop()),
             hop: Vec::with_capacity(rate.hop()),
-            pitches: Vec::with_capacity(2),
         }
     }
 
@@ -117,8 +116,7 @@ impl Analyzer {
     }
 
     fn restart(&mut self) {
-        self.tracker.finish(&mut self.pitches);
-        self.pitches.clear();
+        self.tracker.restart();
         self.spectrum.restart();
         self.formants.restart();
         self.periods.restart();
@@ -128,13 +126,18 @@ impl Analyzer {
 
     fn take_hop(&mut self, out: &mut Vec<Row>) {
         self.recent.push(&self.hop);
-        self.tracker.push(&self.hop, &mut self.pitches);
+        let pitch = self.tracker.push_hop(&self.hop);
         self.hop.clear();
-        if let Some(pitch) = self.pitches.pop() {
-            out.push(self.describe(&pitch));
+        if let Some(pitch) = pitch {
+            let row = widest(
+                #[inline(always)]
+                || self.describe(&pitch),
+            );
+            out.push(row);
         }
     }
 
+    #[inline(always)]
     fn describe(&mut self, pitch: &Pitch) -> Row {
         let hop = self.rate.hop();
         let position = pitch.position as i64;
@@ -143,11 +146,13 @@ impl Analyzer {
         let spectral = self.spectrum.describe(self.recent.window(middle - hop as i64, 2 * hop));
         let formants = self.formants.describe(&self.spectrum.power);
         let irregularity = self.periods.follow(&self.recent, middle, pitch.hz);
-        let harmonic = pitch.hz.map(|hz| {
+        let harmonic = if let Some(hz) = pitch.hz {
             let length = hop * HARMONICS_WINDOW_MS / 10;
             let window = self.recent.window(middle - length as i64 / 2, length);
-            self.harmonics.describe(window, hz, &formants)
-        });
+            Some(self.harmonics.describe(window, hz, &formants))
+        } else {
+            None
+        };
         let voice = Voice { semitones: pitch.hz.map_or(0.0, semitones), irregularity, harmonic };
         Row {
             position: pitch.position,
@@ -167,6 +172,7 @@ struct Voice {
 }
 
 /// As [`Descriptor`] counts.
+#[inline(always)]
 fn in_order(spectral: &Spectral, formants: &[Formant; FORMANTS], voice: &Voice) -> [f32; DESCRIPTORS] {
     let [c1, c2, c3, c4] = spectral.cepstra;
     let irregularity = voice.irregularity.unwrap_or_default();
@@ -200,4 +206,34 @@ fn in_order(spectral: &Spectral, formants: &[Formant; FORMANTS], voice: &Voice) 
         three.width_hz,
         level_three,
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lanes::narrow;
+    use crate::synthetic::{self, Kind, Plan, Voice};
+
+    #[test]
+    fn wide_and_narrow_instructions_give_the_same_bits() {
+        for (seed, rate) in [(41, SampleRate::Hz8000), (42, SampleRate::Hz16000)] {
+            let mut samples = Voice::of(&Plan::new(Kind::Phrases, 140.0, seed)).samples;
+            synthetic::white(samples.len(), seed).iter().zip(&mut samples).for_each(|(noise, s)| *s += 0.003 * noise);
+            let wide = rows(&samples, rate);
+            assert_eq!(bits(&wide), bits(&narrow::only(|| rows(&samples, rate))), "{rate:?}");
+            assert!(wide.iter().filter(|row| row.pitch_hz.is_some()).count() * 3 > wide.len());
+        }
+    }
+
+    fn rows(samples: &[f32], rate: SampleRate) -> Vec<Row> {
+        let (mut analyzer, mut out) = (Analyzer::new(rate), Vec::new());
+        analyzer.push(samples, &mut out);
+        analyzer.finish(&mut out);
+        out
+    }
+
+    fn bits(rows: &[Row]) -> Vec<u32> {
+        let values = |row: &Row| [row.pitch_hz.unwrap_or(0.0), row.voicing, row.level.dbov].map(f32::to_bits);
+        rows.iter().flat_map(|row| values(row).into_iter().chain(row.descriptors.map(f32::to_bits))).collect()
+    }
 }

@@ -4,7 +4,7 @@
 //! later seconds the last half minute counts as much, and only every fifth of those that stand out.
 
 use crate::analyzer::Row;
-use crate::descriptors::{DESCRIPTORS, Descriptor};
+use crate::descriptors::{DESCRIPTOR_NAMES, DESCRIPTORS, Descriptor};
 use crate::rhythm::Syllables;
 
 /// Features a baseline knows: the descriptors by [`Descriptor`], then level and syllable rate.
@@ -13,6 +13,11 @@ pub const FEATURES: usize = DESCRIPTORS + 2;
 pub const LEVEL: usize = DESCRIPTORS;
 /// Syllable nuclei per second of speech.
 pub const SYLLABLE_RATE: usize = DESCRIPTORS + 1;
+
+/// The names of the features, in order: openSMILE's for the descriptors.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    DESCRIPTOR_NAMES.into_iter().chain(["level", "syllable_rate"])
+}
 
 /// Seconds of speech before anything is told.
 const KNOWN_SECONDS: u32 = 3;

@@ -10,17 +10,17 @@ pub const DESCRIPTORS: usize = 25;
 pub enum Descriptor {
     /// Sum of 26 mel bands, weighted by hearing, to the power of 0.33, divided by 26 (after Zwicker); 0 and up.
     Loudness,
-    /// Energy of 1-5 kHz over energy below 1 kHz, dB.
+    /// Energy of 1-5 kHz over energy below 1 kHz, dB (Frøkjær-Jensen & Prytz 1976); 0 at silence.
     AlphaRatio,
     /// Highest bin below 2 kHz over highest bin of 2-5 kHz, dB (Hammarberg 1980).
     HammarbergIndex,
-    /// Slope of the levels of 0-500 Hz, dB per Hz.
+    /// Slope of the levels of 0-500 Hz, dB per Hz, least-squares line through the bins (Eyben et al. 2016).
     SlopeTo500,
-    /// Slope of the levels of 500-1,500 Hz, dB per Hz.
+    /// Slope of the levels of 500-1,500 Hz, dB per Hz, the same way.
     SlopeTo1500,
     /// Root mean square of the change of the magnitudes since the hop before, 0 and up.
     SpectralFlux,
-    /// Mel-frequency cepstral coefficient 1 (HTK's scaling, lifter 22).
+    /// Mel-frequency cepstral coefficient 1, without unit (Davis & Mermelstein 1980; HTK's scaling, lifter 22).
     Mfcc1,
     /// The same, 2.
     Mfcc2,
@@ -30,17 +30,18 @@ pub enum Descriptor {
     Mfcc4,
     /// F0, semitones above 27.5 Hz, 13.5-53.4; 0 where unvoiced.
     Pitch,
-    /// Mean difference of neighbouring periods over their mean length, 0-0.3; 0 where unvoiced.
+    /// Mean difference of neighbouring periods over their mean length, a share, 0-0.3 (Praat's local jitter within 30 ms);
+    /// 0 where unvoiced.
     Jitter,
-    /// Mean difference of the levels of neighbouring periods, dB; 0 where unvoiced.
+    /// Mean difference of the levels of neighbouring periods, dB (Praat's local shimmer in dB); 0 where unvoiced.
     Shimmer,
-    /// Harmonics-to-noise ratio by autocorrelation, dB; 0 where unvoiced.
+    /// Harmonics-to-noise ratio by autocorrelation, dB (Boersma 1993); 0 where unvoiced.
     Harmonicity,
-    /// First over second harmonic, dB; 0 where unvoiced. Below 300 Hz the telephone leaves little of the first.
+    /// First over second harmonic, dB (Hanson 1997); 0 where unvoiced. Below 300 Hz the telephone leaves little of the first.
     FirstOverSecond,
-    /// First harmonic over the highest one near the third formant, dB; 0 where unvoiced.
+    /// First harmonic over the highest one near the third formant, dB (Hanson 1997); 0 where unvoiced.
     FirstOverThirdFormant,
-    /// Frequency of the first formant, Hz.
+    /// Frequency of the first formant, Hz, a pole of linear prediction (Markel & Gray 1976); 0 where there is none.
     Formant1,
     /// Its bandwidth, Hz.
     Formant1Width,

@@ -9,6 +9,7 @@ use std::f32::consts::{PI, TAU};
 
 use self::roots::Roots;
 use crate::SampleRate;
+use crate::math::ln;
 
 /// Formants told.
 pub(crate) const FORMANTS: usize = 3;
@@ -61,6 +62,7 @@ impl Formants {
     }
 
     /// The lowest formants of a power spectrum, in order; zeros where there are none.
+    #[inline(always)]
     pub(crate) fn describe(&mut self, power: &[f32]) -> [Formant; FORMANTS] {
         let mut lags = [0.0f32; ORDER + 1];
         for (cosines, power) in self.cosines.iter().zip(power) {
@@ -77,11 +79,13 @@ impl Formants {
         let mut poles: [Formant; ORDER] = [Formant::default(); ORDER];
         let mut count = 0;
         for (re, im) in self.roots.of(&polynomial) {
-            let formant =
-                Formant { hz: im.atan2(re) * LAG_HZ / TAU, width_hz: -0.5 * (re * re + im * im).ln() * LAG_HZ / PI };
-            let is_resonance = formant.width_hz < WIDTH_MAX_HZ && (FORMANT_HZ.0..FORMANT_HZ.1).contains(&formant.hz);
-            if im > 0.0 && is_resonance {
-                poles[count] = formant;
+            let width_hz = -0.5 * ln(re * re + im * im) * LAG_HZ / PI;
+            if im <= 0.0 || width_hz >= WIDTH_MAX_HZ {
+                continue;
+            }
+            let hz = im.atan2(re) * LAG_HZ / TAU;
+            if (FORMANT_HZ.0..FORMANT_HZ.1).contains(&hz) {
+                poles[count] = Formant { hz, width_hz };
                 count += 1;
             }
         }
@@ -93,6 +97,7 @@ impl Formants {
 }
 
 /// Levinson and Durbin's recursion: the coefficients after the leading 1 of the prediction error filter.
+#[inline(always)]
 fn predict(lags: &[f32; ORDER + 1]) -> [f32; ORDER] {
     let lags = lags.map(f64::from);
     let mut filter = [0.0f64; ORDER];

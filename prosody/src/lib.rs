@@ -9,6 +9,8 @@ mod contours;
 mod descriptors;
 mod formants;
 pub mod functionals;
+mod lanes;
+pub mod logmel;
 mod math;
 pub mod pitch;
 pub mod quality;
@@ -18,6 +20,7 @@ pub mod rhythm;
 mod spectrum;
 pub mod synthetic;
 pub mod trained;
+mod transform;
 pub mod turns;
 mod voice;
 
@@ -25,3 +28,8 @@ pub use analyzer::{Analyzer, Row};
 pub use contours::{Smoothed, Smoother};
 pub use descriptors::{DESCRIPTOR_NAMES, DESCRIPTORS, Descriptor, semitones, smoothed_names};
 pub use rate::SampleRate;
+
+/// The example of the read-me is compiled and run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;

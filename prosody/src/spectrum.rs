@@ -7,14 +7,11 @@ mod mel;
 mod shape;
 
 use std::f32::consts::TAU;
-use std::sync::Arc;
-
-use realfft::num_complex::Complex32;
-use realfft::{RealFftPlanner, RealToComplex};
 
 use self::mel::Mel;
 use self::shape::Shape;
 use crate::SampleRate;
+use crate::transform::PowerSpectrum;
 
 /// Cepstral coefficients told.
 pub(crate) const CEPSTRA: usize = 4;
@@ -33,11 +30,7 @@ pub(crate) struct Spectral {
 
 /// Transforms windows of 20 ms and keeps the last spectrum for others to read.
 pub(crate) struct Spectrum {
-    fft: Arc<dyn RealToComplex<f32>>,
-    window: Vec<f32>,
-    input: Vec<f32>,
-    output: Vec<Complex32>,
-    scratch: Vec<Complex32>,
+    transform: PowerSpectrum,
     mel: Mel,
     shape: Shape,
     /// Power per bin.
@@ -49,21 +42,10 @@ pub(crate) struct Spectrum {
 impl Spectrum {
     pub(crate) fn new(rate: SampleRate) -> Self {
         let length = 2 * rate.hop();
-        let size = length.next_power_of_two();
-        let fft = RealFftPlanner::<f32>::new().plan_fft_forward(size);
-        let bin_hz = rate.hz() as f32 / size as f32;
-        let bins = size / 2 + 1;
-        Self {
-            window: (0..length).map(|i| 0.54 - 0.46 * (TAU * i as f32 / (length - 1) as f32).cos()).collect(),
-            input: fft.make_input_vec(),
-            output: fft.make_output_vec(),
-            scratch: fft.make_scratch_vec(),
-            fft,
-            mel: Mel::new(bins, bin_hz),
-            shape: Shape::new(bins, bin_hz),
-            power: vec![0.0; bins],
-            bin_hz,
-        }
+        let weight = |i: usize| 0.54 - 0.46 * (TAU * i as f32 / (length - 1) as f32).cos();
+        let transform = PowerSpectrum::new((0..length).map(weight).collect());
+        let (bins, bin_hz) = (transform.bins(), rate.hz() as f32 / transform.size() as f32);
+        Self { transform, mel: Mel::new(bins, bin_hz), shape: Shape::new(bins, bin_hz), power: vec![0.0; bins], bin_hz }
     }
 
     /// Forgets the past.
@@ -72,17 +54,9 @@ impl Spectrum {
     }
 
     /// Describes the next window of the stream: 20 ms of samples in [-1, 1].
+    #[inline(always)]
     pub(crate) fn describe(&mut self, samples: &[f32]) -> Spectral {
-        for ((into, sample), weight) in self.input.iter_mut().zip(samples).zip(&self.window) {
-            *into = sample * weight;
-        }
-        self.input[self.window.len()..].fill(0.0);
-        self.fft
-            .process_with_scratch(&mut self.input, &mut self.output, &mut self.scratch)
-            .expect("the buffers were made by this plan");
-        for (power, bin) in self.power.iter_mut().zip(&self.output) {
-            *power = bin.norm_sqr();
-        }
+        self.transform.write(samples, 0.0, &mut self.power);
         let mut out = Spectral::default();
         self.shape.describe(&self.power, &mut out);
         self.mel.describe(&self.power, &mut out);

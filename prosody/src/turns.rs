@@ -1,6 +1,11 @@
 //! Who speaks when: overlap, latency and interruptions between two parties.
 //!
-//! Sees speech or silence of both, hop by hop at the same time; knows no words.
+//! [`TurnMeter`] sees speech or silence of both, hop by hop at the same time, and knows no words; [`Dialogue`] brings two
+//! streams onto one time axis for it.
+
+mod dialogue;
+
+pub use dialogue::Dialogue;
 
 /// Silences up to this are inside a turn, hops of 10 ms.
 const GAP_HOPS: u32 = 30;

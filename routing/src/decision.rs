@@ -54,6 +54,11 @@ pub enum Event {
         /// `0`-`9`, `*`, `#` or `A`-`D`.
         key: char,
     },
+    /// The caller began to speak over the other side, and both went on for a while.
+    Interrupted {
+        /// How often by now in the present conversation.
+        times: u32,
+    },
     /// The re-route of an earlier decision was refused or timed out.
     RerouteFailed {
         /// Why, for the record, e.g. `486 Busy Here`.
@@ -95,6 +100,8 @@ pub struct Because {
     pub failure: Option<String>,
     /// For rules about keys: the keys of the rule, which the caller pressed.
     pub keys: Option<String>,
+    /// For rules about interruptions: how often the caller had interrupted.
+    pub interruptions: Option<u32>,
 }
 
 /// One thing to do.

@@ -86,6 +86,7 @@ impl Engine {
                 call.fire(now, now, policies, key, out);
             }
             Event::Key { key: pressed } => call.press(now, *pressed, policies, key, out),
+            Event::Interrupted { times } => call.interrupt(now, *times, policies, key, out),
             Event::RerouteFailed { reason } => call.reroute_failed(now, reason, policies, key, out),
             Event::Rerouted => call.rerouted(),
         }

@@ -69,6 +69,8 @@ pub enum Trigger {
     Feels(Feeling),
     /// The caller presses these keys one after the other, 1 to [`KEYS_MAX`].
     Presses(String),
+    /// The caller has begun to speak over the other side so often in the present conversation, 1-100.
+    Interrupts(u32),
 }
 
 /// How the caller has to feel: all conditions together.
@@ -208,13 +210,13 @@ fn read_when(section: &mut Section<'_>, scenarios: Option<&[String]>) -> Option<
     }
     let one = section.read("key", "one key: 0-9, *, # or A-D", keys(1));
     let several = section.read("keys", format!("1-{KEYS_MAX} keys: 0-9, *, # or A-D"), keys(KEYS_MAX));
-    let trigger = if section.has("key") || section.has("keys") {
-        for key in ["emotion", "level", "score_at_least", "lasted_s", "trend_at_least"] {
-            if section.has(key) {
-                section.fault(key, "it beside keys", "either an emotion or keys");
-            }
-            section.read(key, "", Some);
-        }
+    let interruptions = section.read("interruptions", "a whole number from 1 to 100", whole(1..=100));
+    let trigger = if section.has("interruptions") {
+        let expected = "either an emotion, keys or interruptions";
+        stands_alone(section, FEELING.into_iter().chain(["key", "keys"]), "it beside interruptions", expected);
+        interruptions.and_then(|times| u32::try_from(times).ok()).map(Trigger::Interrupts)
+    } else if section.has("key") || section.has("keys") {
+        stands_alone(section, FEELING.into_iter(), "it beside keys", "either an emotion or keys");
         if section.has("key") && section.has("keys") {
             section.fault("keys", "both key and keys", "one of them");
         }
@@ -223,6 +225,24 @@ fn read_when(section: &mut Section<'_>, scenarios: Option<&[String]>) -> Option<
         read_feeling(section).map(Trigger::Feels)
     };
     Some(When { trigger: trigger?, scenario: own_scenario })
+}
+
+/// The keys of a feeling.
+const FEELING: [&str; 5] = ["emotion", "level", "score_at_least", "lasted_s", "trend_at_least"];
+
+/// Faults every one of `others` that is there beside what makes them wrong.
+fn stands_alone(
+    section: &mut Section<'_>,
+    others: impl Iterator<Item = &'static str>,
+    found: &'static str,
+    expected: &'static str,
+) {
+    for key in others {
+        if section.has(key) {
+            section.fault(key, found, expected);
+        }
+        section.read(key, "", Some);
+    }
 }
 
 fn read_feeling(section: &mut Section<'_>) -> Option<Feeling> {

@@ -2,7 +2,7 @@
 //!
 //! Every action has a deadline, and a failure of one never stops the next.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use routing::{Action, Decision, Route, SecureInput};
 
@@ -11,7 +11,7 @@ use super::context::Context;
 use super::order::Party;
 use super::prompts::{How, spoken_name};
 use super::reroute::{Reroute, Wanted};
-use crate::notice::What;
+use crate::notice::{TurnTaking, What};
 use crate::words;
 
 impl Call {
@@ -25,7 +25,15 @@ impl Call {
         if !by_caller && !by_far {
             return;
         }
-        self.notice(context, observed(observation, if by_caller { "caller" } else { "callee" }));
+        let turns = self.turns_of(by_caller);
+        let mut step = observed(observation, if by_caller { "caller" } else { "callee" }, turns);
+        if let What::Observed { scores, .. } = &mut step
+            && context.terms.settings.scores
+        {
+            let of_features = observation.evidence.delivery.scores;
+            scores.extend(prosody::baseline::names().map(str::to_owned).zip(of_features));
+        }
+        self.notice(context, step);
         if !by_caller {
             return;
         }
@@ -121,7 +129,7 @@ impl Call {
     }
 }
 
-fn observed(observation: &nlu::Observation, party: &str) -> What {
+fn observed(observation: &nlu::Observation, party: &str, turns: Option<TurnTaking>) -> What {
     let evidence = observation.evidence;
     What::Observed {
         party: party.to_owned(),
@@ -138,6 +146,8 @@ fn observed(observation: &nlu::Observation, party: &str) -> What {
         rate_z: evidence.rate_z,
         source: words::source(observation.source).to_owned(),
         delivery: Some(evidence.delivery.into()),
+        turns,
+        scores: BTreeMap::new(),
     }
 }
 
@@ -162,6 +172,7 @@ fn decided(decision: &Decision) -> What {
         lasted_ms: millis(because.lasted),
         failure: because.failure.clone(),
         keys: because.keys.clone(),
+        interruptions: because.interruptions,
         actions: decision.actions.iter().map(in_words).collect(),
     }
 }

@@ -1,9 +1,9 @@
 //! One call: its legs, its stage, and where each event goes.
 //!
 //! The stages live in their own files: `setup` (nobody answered yet), `session` (timers of a connected call),
-//! `act` (what policies ask for), `prompts`, `hold`, `keys`, `handshake`, `supervise`, `audio` (who has a live copy),
-//! `reroute` (moving the caller; by REFER in `refer`, by others in `asking`), `reoffer` (one codec for both sides),
-//! `bypass` (audio that goes past us), `drain` (calls that are handed over), `finish` (the end).
+//! `act` (what policies ask for), `conversation` (turns), `prompts`, `hold`, `keys`, `handshake`, `supervise`, `audio`
+//! (who has a live copy), `reroute` (moving the caller; by REFER in `refer`, by others in `asking`), `reoffer` (one codec
+//! for both sides), `bypass` (audio that goes past us), `drain` (calls that are handed over), `finish` (the end).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use routing::{Because, CallKey};
 use super::audio::AudioClients;
 use super::bypass::Path;
 use super::context::Context;
+use super::conversation::Conversation;
 use super::drain::{Departure, HandingOver};
 use super::finish::Finished;
 use super::fork::Fork;
@@ -115,6 +116,14 @@ pub(super) struct Tally {
     pub(super) packets_lost: u64,
     pub(super) peak_anger: f32,
     pub(super) peak_level: nlu::Level,
+    /// How the caller and the present callee take turns.
+    pub(super) conversation: Option<Conversation>,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self { packets_lost: 0, peak_anger: 0.0, peak_level: nlu::Level::Low, conversation: None }
+    }
 }
 
 /// Who a leg is in its call.

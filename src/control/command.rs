@@ -28,6 +28,13 @@ pub enum Command {
         /// Whether several ends may answer our offer: keys that one of them has brought before are still its keys.
         forks: bool,
     },
+    /// For the listening side: who speaks on a leg, before it is listened to, where callers may be remembered.
+    Know {
+        /// The caller's leg.
+        leg: LegId,
+        /// The caller's URI.
+        caller: String,
+    },
     /// For whoever speaks texts: `Input::Spoken` follows.
     Speak {
         /// Who is to hear it.

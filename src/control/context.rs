@@ -114,6 +114,13 @@ impl Context<'_> {
         self.out.push(Command::Media(command));
     }
 
+    /// Copies what a leg's far end says to the listening side, or no longer; nothing where nobody is listened to.
+    pub(super) fn tap(&mut self, leg: LegId, on: bool) {
+        if self.terms.settings.parties.is_some() {
+            self.media(media::Command::Tap { leg, on });
+        }
+    }
+
     /// A number for a leg of ours; the top bit is left to the SIP side.
     pub(super) fn new_leg(&mut self) -> LegId {
         let leg = LegId(self.shared.next_leg);

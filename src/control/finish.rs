@@ -48,6 +48,7 @@ impl Call {
             self.dismiss(context, far, farewell);
         }
         if let Stage::Talking(mut talking) = before {
+            self.end_conversation(context);
             context.shared.history.note(now, &self.from, self.tally.peak_level);
             if let Stage::Finished(finished) = &mut self.stage {
                 finished.talk = now.saturating_sub(talking.answered);

@@ -175,7 +175,7 @@ impl Call {
             leaving: Vec::new(),
             fork: Some(fork),
             stage: Stage::Talking(Box::new(talking)),
-            tally: Tally { packets_lost: 0, peak_anger: 0.0, peak_level: nlu::Level::Low },
+            tally: Tally::default(),
             departure: Departure::default(),
             wake: None,
         };
@@ -186,10 +186,10 @@ impl Call {
 
     /// Listens to whom the settings say. Said again, it changes nothing.
     fn tap_parties(&self, context: &mut Context<'_>) {
-        context.media(media::Command::Tap { leg: self.caller.id, on: true });
+        context.tap(self.caller.id, true);
         if let Some(far) = &self.far {
             let on = context.terms.settings.listens_to_far();
-            context.media(media::Command::Tap { leg: far.id, on });
+            context.tap(far.id, on);
         }
     }
 

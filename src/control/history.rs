@@ -44,7 +44,7 @@ impl History {
 }
 
 /// The caller's URI without parameters; nothing for callers without a name of their own.
-fn caller(from: &str) -> Option<String> {
+pub(super) fn caller(from: &str) -> Option<String> {
     let uri = uri_of(from).to_ascii_lowercase();
     let (user, host) = uri.split_once(':')?.1.split_once('@')?;
     let nameless = user.is_empty() || matches!(user, "anonymous" | "unknown" | "unavailable" | "restricted");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use media::dtmf::Key;
 use media::srtp::Suite;
 use media::{LegId, PromptId, Sound};
+use prosody::turns::Turns;
 
 use super::order::Order;
 use super::{Description, ForkEvent};
@@ -29,6 +30,13 @@ pub enum Input {
     Media(media::Event),
     /// A step of a party's emotion timeline; the party's number is the leg's number.
     Heard(nlu::Observation),
+    /// How the two parties of a call have taken turns since both are listened to.
+    Turns {
+        /// The parties, in the order of `turns`.
+        legs: [LegId; 2],
+        /// What has happened so far.
+        turns: Turns,
+    },
     /// A party has begun to speak, and has done so for a while; said once until it pauses.
     Spoke {
         /// Who speaks.

@@ -294,8 +294,8 @@ impl Call {
         if let Some(far) = &self.far {
             context.media(media::Command::Bridge { a: leg.id, b: far.id });
         }
-        context.media(media::Command::Tap { leg: self.caller.id, on: false });
-        context.media(media::Command::Tap { leg: leg.id, on: true });
+        context.tap(self.caller.id, false);
+        context.tap(leg.id, true);
         let old = std::mem::replace(&mut self.caller, leg);
         self.caller_replaced(context);
         self.dismiss(context, old, Farewell { code: 480, reason: "the call was transferred" });

@@ -308,9 +308,9 @@ impl Call {
         let old = self.far.replace(leg);
         if tapped {
             if let Some(old) = &old {
-                context.media(media::Command::Tap { leg: old.id, on: false });
+                context.tap(old.id, false);
             }
-            context.media(media::Command::Tap { leg: next, on: true });
+            context.tap(next, true);
         }
         if let Some(old) = old {
             self.dismiss(context, old, Farewell { code: 480, reason: "the caller was re-routed" });

@@ -14,7 +14,7 @@ use super::context::{Context, Shared};
 use super::drain::Departure;
 use super::leg::{Beginning, Dialog, Farewell, Leg, Partner, header, quotable};
 use super::timer::{self, Timer};
-use super::{Description, Header, Invite, SessionTerms, SipCommand, pass};
+use super::{Command, Description, Header, Invite, SessionTerms, SipCommand, history, pass};
 use crate::notice::What;
 use crate::settings::{AudioTerms, Bypass, RequestView, Returning, Route, Target};
 
@@ -25,6 +25,8 @@ pub(super) struct Seeking {
     session: Option<Session>,
     terms: SessionTerms,
     scenario: String,
+    /// Whether the caller's baseline is kept from call to call.
+    remembers: bool,
     /// Names of targets that have not been tried.
     targets: std::vec::IntoIter<String>,
     /// When the present target has rung long enough.
@@ -43,6 +45,8 @@ pub(super) struct Admitted {
     session: Option<Session>,
     audio: AudioTerms,
     formats: Formats,
+    /// Whether the caller's baseline is kept from call to call.
+    remembers: bool,
 }
 
 /// Why an INVITE is refused before it becomes a call, or why a target is left.
@@ -80,6 +84,7 @@ pub(super) fn admit(shared: &Shared, invite: &Invite) -> Result<Admitted, Refusa
         audio: route.audio.clone(),
         session,
         formats,
+        remembers: route.remember_speakers.unwrap_or(shared.terms.settings.remember_speakers),
     })
 }
 
@@ -151,7 +156,7 @@ impl Call {
         invite: &Invite,
         admitted: Admitted,
     ) -> Result<Call, Refusal> {
-        let Admitted { route, scenario, targets, passed, session, audio, formats } = admitted;
+        let Admitted { route, scenario, targets, passed, session, audio, formats, remembers } = admitted;
         let beginning = Beginning {
             name: "caller",
             audio,
@@ -172,6 +177,7 @@ impl Call {
             targets: targets.into_iter(),
             ring_until: context.now,
             bridged: false,
+            remembers,
         };
         let mut call = Call {
             key,
@@ -187,7 +193,7 @@ impl Call {
             leaving: Vec::new(),
             fork: None,
             stage: Stage::Seeking(Box::new(seeking)),
-            tally: Tally { packets_lost: 0, peak_anger: 0.0, peak_level: nlu::Level::Low },
+            tally: Tally::default(),
             departure: Departure::default(),
             wake: None,
         };
@@ -293,7 +299,7 @@ impl Call {
         far.await_keys(context);
 
         let talking = Talking::new(context.now, &context.terms.settings);
-        let (scenario, terms) = (seeking.scenario.clone(), seeking.terms);
+        let (scenario, terms, remembers) = (seeking.scenario.clone(), seeking.terms, seeking.remembers);
         let (answer, target, far) = (answer.clone(), far.name.clone(), far.id);
         self.stage = Stage::Talking(Box::new(talking));
         self.caller.dialog = Dialog::Answered;
@@ -302,9 +308,12 @@ impl Call {
         self.caller.timer = Timer::for_answer(context.now, &terms, ours_s, None);
         let headers = self.caller.timer.as_ref().map(Timer::answer_headers).unwrap_or_default();
         context.sip(SipCommand::Answer { leg: self.caller.id, sdp: answer, headers });
-        context.media(media::Command::Tap { leg: self.caller.id, on: true });
+        if remembers && let Some(caller) = history::caller(&self.from) {
+            context.out.push(Command::Know { leg: self.caller.id, caller });
+        }
+        context.tap(self.caller.id, true);
         if context.terms.settings.listens_to_far() {
-            context.media(media::Command::Tap { leg: far, on: true });
+            context.tap(far, true);
         }
         let setup_ms = millis(context.now.saturating_sub(self.started));
         self.notice(context, What::CallAnswered { target, setup_ms });

@@ -109,9 +109,9 @@ impl Call {
         }
         if is_caller || context.terms.settings.listens_to_far() {
             if let Some(old) = &old {
-                context.media(media::Command::Tap { leg: old.id, on: false });
+                context.tap(old.id, false);
             }
-            context.media(media::Command::Tap { leg: new, on: true });
+            context.tap(new, true);
         }
         let via = "replaces".to_owned();
         self.notice(context, What::Rerouted { via, target, answer_ms: 0, gap_ms: None });

@@ -1,12 +1,13 @@
 //! Call control in simulated time: scripts of what happens, beside what call control does about it.
 //!
 //! `sim` plays the SIP side and the media path and holds the rules that both expect to be kept; `script` reads the
-//! scenarios; the scenarios themselves are `setup`, `offers`, `audio`, `bypass`, `drain`, `handshakes`, `liveness`, `reroute`, `keys`,
-//! `hold`, `reoffer`, `moves`, `forks`, `orders`, `supervise`, `reload`; `random` plays at random, and `reached` lists what that
-//! reaches.
+//! scenarios; the scenarios themselves are `setup`, `offers`, `audio`, `bypass`, `drain`, `handshakes`, `liveness`,
+//! `reroute`, `keys`, `hold`, `reoffer`, `moves`, `forks`, `conversations`, `orders`, `supervise`, `reload`; `random` plays at random,
+//! and `reached` lists what that reaches.
 
 mod audio;
 mod bypass;
+mod conversations;
 mod drain;
 mod forks;
 mod handshakes;

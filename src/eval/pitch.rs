@@ -3,7 +3,7 @@
 //! A folder holds `source/*.wav` (16 kHz), `truth/*.csv` beside them, one folder of signals per condition, and
 //! `tracks/TOOL/CONDITION/*.csv` of other tools. Ours is tracked here; all are counted by the same rule.
 
-mod conditions;
+pub(in crate::eval) mod conditions;
 mod score;
 mod truth;
 
@@ -11,15 +11,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::time::TimeValLike;
 use prosody::SampleRate;
 use prosody::pitch::Tracker;
 use serde::Serialize;
 
 use self::conditions::Condition;
 use self::score::{Figures, Score, Tracked};
-use super::{bold, progress, recording};
+use super::{bold, cpu_s, progress, recording};
 use crate::cli::{EvalPitchArgs, Failure, print_line};
 
 /// How our own tracker is called in tables.
@@ -111,13 +109,6 @@ fn track(path: &Path, rate: SampleRate, cost: &mut Cost) -> Result<Vec<Tracked>,
     cost.audio_s += samples.len() as f64 / f64::from(rate.hz());
     let middle = |position: u64| (position as f64 + 0.5 * rate.hop() as f64) / f64::from(rate.hz());
     Ok(out.iter().map(|p| Tracked { time_s: middle(p.position), hz: p.hz.unwrap_or(0.0) }).collect())
-}
-
-/// Processor time of this process so far, user and system.
-fn cpu_s() -> f64 {
-    // Never fails for the process itself; a cost of 0 would show.
-    let usage = getrusage(UsageWho::RUSAGE_SELF);
-    usage.map_or(0.0, |usage| (usage.user_time() + usage.system_time()).num_microseconds() as f64 / 1e6)
 }
 
 /// A signal counts for its own kind, and for all contours unless it is a phrase.

@@ -121,6 +121,12 @@ pub const CALL_ANGER_PEAK: Metric =
 /// Steps of the emotion timeline.
 pub const OBSERVATIONS: Metric =
     counter("calmline_observations_total", &["party", "level"], "Steps of the emotion timeline, by party and level.");
+/// Interruptions.
+pub const INTERRUPTIONS: Metric = counter(
+    "calmline_interruptions_total",
+    &["party"],
+    "Times that a party began to speak over the other, by who did.",
+);
 /// Decisions.
 pub const DECISIONS: Metric = counter("calmline_decisions_total", &["rule"], "Decisions of the policy, by rule.");
 /// Keys.
@@ -342,6 +348,7 @@ pub const TABLE: &[Metric] = &[
     CALL_TALK,
     CALL_ANGER_PEAK,
     OBSERVATIONS,
+    INTERRUPTIONS,
     DECISIONS,
     KEYS,
     PROMPTS,

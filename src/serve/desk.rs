@@ -21,7 +21,7 @@ use crate::shell::clock::Clock;
 use crate::shell::copy::Copies;
 use crate::shell::dtls::worker::Handshakes;
 use crate::shell::fork::ForkSide;
-use crate::shell::listen::{Heard, Listening, Parties};
+use crate::shell::listen::{Baselines, Heard, Listening, Parties};
 use crate::shell::media::{MediaFigures, MediaHandle, TapRing};
 use crate::shell::pbx::Connectors;
 use crate::shell::sip::{Health, SipSide};
@@ -49,6 +49,7 @@ pub(super) struct Desk {
     /// The media loop's figures when they were last read.
     pub(super) figures: MediaFigures,
     pub(super) parties: Arc<Parties>,
+    pub(super) baselines: Arc<Baselines>,
     pub(super) bus: Arc<Bus>,
     pub(super) metrics: Metrics,
     pub(super) readiness: Arc<Readiness>,
@@ -202,6 +203,7 @@ impl Desk {
             Some(answer) = spoken.recv() => spoken_input(answer),
             Some(heard) = heard.recv() => match heard {
                 Heard::Observation(observation) => Input::Heard(observation),
+                Heard::Turns { legs, turns } => Input::Turns { legs, turns },
                 Heard::Speech { leg, lasted } => Input::Spoke { leg, lasted },
                 Heard::Key { leg, key } => Input::Key { leg, key },
             },
@@ -224,6 +226,7 @@ impl Desk {
                 let refused = self.handshakes.begin(leg, handshake, forks).is_err();
                 return refused.then_some(Input::Shaken { leg, outcome: Err(HandshakeFailure::Busy) });
             }
+            Command::Know { leg, caller } => self.parties.know(leg, self.baselines.key_of(&caller)),
             Command::Pbx(order) => return self.connectors.ask(order).map(Input::Pbx),
             Command::Speak { leg, prompt, saying } => return self.speaker.ask(leg, prompt, saying).map(spoken_input),
             Command::Notice(notice) => {
@@ -236,6 +239,11 @@ impl Desk {
     }
 
     fn order_media(&mut self, command: media::Command) -> Option<Input> {
+        if let media::Command::Tap { leg, on: true } = command
+            && let Some(call) = self.control.call_of(leg)
+        {
+            self.parties.seat(leg, call);
+        }
         self.parties.observe(&command);
         if let media::Command::Close { leg } = command {
             // An order that is not taken is not missed: the handshake has ended, or ends of itself.

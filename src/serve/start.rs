@@ -21,12 +21,12 @@ use crate::settings::{Fault, Policies, Settings};
 use crate::shell::clock::Clock;
 use crate::shell::copy::{Copies, CopyOptions};
 use crate::shell::fork::ForkSide;
-use crate::shell::listen::{Chaos, Heard, ListenOptions, Listening, Parties};
+use crate::shell::listen::{Baselines, Chaos, Heard, ListenOptions, Listening, Parties};
 use crate::shell::media::{CopyRing, MediaHandle, MediaOptions, TapRing};
 use crate::shell::pbx::Connectors;
 use crate::shell::sip::{SipOptions, SipSide};
 use crate::speech::{Answer, EspeakNg, Saying, Speaker};
-use crate::web::{self, Bus, Component, Inside, LiveOptions, Readiness, WebHandle, WebOptions};
+use crate::web::{self, Asked, Bus, Component, Inside, LiveOptions, Readiness, ReloadAsked, WebHandle, WebOptions};
 
 /// Events that may wait for call control, per source. It handles tens of thousands a second.
 const EVENTS_MAX: usize = 4_096;
@@ -61,7 +61,9 @@ impl Server {
 
         let parties = Arc::new(Parties::default());
         let copies = start_copies(copy_ring, &parties, clock, &metrics)?;
-        let (listening, heard_inlet) = start_listening(&settings, args.chaos, clock, (&tap, &parties), &metrics)?;
+        let baselines = Arc::new(Baselines::new().map_err(|_| no_random_numbers())?);
+        let ears = (&tap, &parties, &baselines);
+        let (listening, heard_inlet) = start_listening(&settings, args.chaos, clock, ears, &metrics)?;
         let (speaker, spoken) = start_speaker(&settings, sayings)?;
         let (connectors, pbx) = connect_pbxes(&settings, &metrics)?;
         let (sip, sip_inlet) = start_sip(&settings, &metrics).await?;
@@ -69,30 +71,10 @@ impl Server {
         let (forks, fork_inlet) = start_forks(&settings, clock, &metrics).await?;
 
         let bus = Arc::new(Bus::new());
-        let (orders, order_inlet) = mpsc::channel(ORDERS_MAX);
         let (reloader, reloads, fresh) = Reloader::new(&args.config, &settings, &metrics);
-        let inside = Inside {
-            bus: Arc::clone(&bus),
-            orders,
-            reloads,
-            forks: forks.clone(),
-            copies: copies.clone(),
-            readiness: Arc::clone(&readiness),
-            metrics: metrics.clone(),
-        };
-        let web = offer_api(&settings, inside).await?;
+        let parts = (forks.clone(), copies.clone(), Arc::clone(&readiness), metrics.clone());
+        let (web, order_inlet) = offer_api(&settings, &bus, reloads, parts).await?;
         let control = start_control(&settings, fingerprint, policies, Sounds { files: prompts, ringback })?;
-        let inlets = Inlets {
-            sip: sip_inlet,
-            forks: fork_inlet,
-            media: media_inlet,
-            shaken,
-            heard: heard_inlet,
-            spoken,
-            pbx,
-            orders: order_inlet,
-            fresh,
-        };
         let mut desk = Desk {
             clock,
             control,
@@ -108,11 +90,22 @@ impl Server {
             copies_dropped: 0,
             tap,
             parties,
+            baselines,
             bus,
             metrics,
             readiness,
             web,
-            inlets,
+            inlets: Inlets {
+                sip: sip_inlet,
+                forks: fork_inlet,
+                media: media_inlet,
+                shaken,
+                heard: heard_inlet,
+                spoken,
+                pbx,
+                orders: order_inlet,
+                fresh,
+            },
             commands: Vec::new(),
         };
         tokio::spawn(reloader.run(hangup));
@@ -181,7 +174,7 @@ fn start_listening(
     settings: &Settings,
     chaos: Option<Chaos>,
     clock: Clock,
-    (tap, parties): (&Arc<TapRing>, &Arc<Parties>),
+    (tap, parties, baselines): (&Arc<TapRing>, &Arc<Parties>, &Arc<Baselines>),
     metrics: &Metrics,
 ) -> Result<(Option<Listening>, mpsc::Receiver<Heard>), Failure> {
     let (heard, inlet) = mpsc::channel(EVENTS_MAX);
@@ -191,6 +184,7 @@ fn start_listening(
         clock,
         model: model_files(settings),
         chaos,
+        baselines: Arc::clone(baselines),
         on_restart: counting_restarts(metrics),
         barge_in: settings.listening.barge_in,
         heard,
@@ -283,13 +277,21 @@ fn start_copies(
     Copies::start(options).map_err(|error| Failure::of("starting the copying thread", error))
 }
 
-async fn offer_api(settings: &Settings, inside: Inside) -> Result<Option<WebHandle>, Failure> {
+/// Offers the API, where there is to be one; orders come out of the channel.
+async fn offer_api(
+    settings: &Settings,
+    bus: &Arc<Bus>,
+    reloads: mpsc::Sender<ReloadAsked>,
+    (forks, copies, readiness, metrics): (ForkSide, Copies, Arc<Readiness>, Metrics),
+) -> Result<(Option<WebHandle>, mpsc::Receiver<Asked>), Failure> {
+    let (orders, inlet) = mpsc::channel(ORDERS_MAX);
     let live = live_options(settings).map_err(|why| Failure::of("the API's token", why))?;
-    let (Some(wanted), Some(live)) = (&settings.web, live) else { return Ok(None) };
+    let (Some(wanted), Some(live)) = (&settings.web, live) else { return Ok((None, inlet)) };
     let options = WebOptions { listen: wanted.listen, live };
+    let inside = Inside { bus: Arc::clone(bus), orders, reloads, forks, copies, readiness, metrics };
     let web = web::serve(options, inside).await.map_err(|error| Failure::Failed(error.to_string()))?;
     info!(address = %web.addr, "API");
-    Ok(Some(web))
+    Ok((Some(web), inlet))
 }
 
 /// How the API is offered, where it is; what is wrong with its token, when that is so.
@@ -307,10 +309,13 @@ fn random() -> crate::control::Random {
     })
 }
 
+fn no_random_numbers() -> Failure {
+    Failure::Failed("the system gives no random numbers".into())
+}
+
 /// Distinguishes the call ids of this run from those of others.
 fn boot_id() -> Result<String, Failure> {
     let mut bytes = [0; 4];
-    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes)
-        .map_err(|_| Failure::Failed("the system gives no random numbers".into()))?;
+    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes).map_err(|_| no_random_numbers())?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

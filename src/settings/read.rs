@@ -203,6 +203,8 @@ fn read_listening(mut section: Section<'_>, folder: &Path) -> ListeningSettings 
         barge_in: section
             .read("barge_in_ms", "whole milliseconds from 100 to 5000", whole(100..=5_000))
             .map_or(default.barge_in, |milliseconds| Duration::from_millis(milliseconds.unsigned_abs())),
+        remember_speakers: section.read("remember_speakers", "true or false", Value::as_bool).unwrap_or(false),
+        scores: section.read("scores", "true or false", Value::as_bool).unwrap_or(false),
     };
     section.finish();
     settings

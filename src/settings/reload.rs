@@ -160,7 +160,16 @@ impl Kept {
     }
 
     fn listening(&mut self, fresh: &mut ListeningSettings, started: &ListeningSettings) {
-        let ListeningSettings { enabled, runtime, model, parties: _, tap_packets, barge_in } = started;
+        let ListeningSettings {
+            enabled,
+            runtime,
+            model,
+            parties: _,
+            tap_packets,
+            barge_in,
+            remember_speakers: _,
+            scores: _,
+        } = started;
         self.keep("listening.enabled", &mut fresh.enabled, enabled);
         self.keep("listening.runtime", &mut fresh.runtime, runtime);
         self.keep("listening.model", &mut fresh.model, model);

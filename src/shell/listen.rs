@@ -2,7 +2,9 @@
 //!
 //! Nothing here stands between two sockets: when this stalls, panics or dies, the calls do not notice.
 
+mod baselines;
 mod chaos;
+mod conversations;
 mod guard;
 mod onset;
 mod parties;
@@ -16,8 +18,10 @@ use std::time::Duration;
 
 use media::LegId;
 use media::dtmf::Key;
+use prosody::turns::Turns;
 use tokio::sync::mpsc;
 
+pub use baselines::{Baselines, SpeakerKey};
 pub use chaos::Chaos;
 pub use parties::Parties;
 
@@ -39,6 +43,8 @@ pub struct ListenOptions {
     pub chaos: Option<Chaos>,
     /// Told after every restart: `panic`, `stall` or `end`.
     pub on_restart: Box<dyn Fn(&'static str) + Send + Sync>,
+    /// What is usual for callers who are known.
+    pub baselines: Arc<Baselines>,
     /// How long a party has to speak until that is told.
     pub barge_in: Duration,
     /// Where it is told what is heard. Bounded; while it is full, older observations of a party are replaced by newer
@@ -51,6 +57,14 @@ pub struct ListenOptions {
 pub enum Heard {
     /// A step of the party's emotion timeline.
     Observation(nlu::Observation),
+    /// How the two parties of a call have taken turns so far. While the queue is full, a call's newest replaces older
+    /// ones.
+    Turns {
+        /// The parties, in the order of `turns`.
+        legs: [LegId; 2],
+        /// What has happened since both are listened to.
+        turns: Turns,
+    },
     /// The party has begun to speak.
     Speech {
         /// Who.

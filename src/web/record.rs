@@ -11,7 +11,7 @@ use serde::Serialize;
 pub use self::present::{AudioClient, Supervisor, SupervisorState};
 use super::moment::Moment;
 use super::pii::Pii;
-use crate::notice::{ForkedParty, LegReport, Notice, What};
+use crate::notice::{ForkedParty, LegReport, Notice, TurnTaking, What};
 
 /// Events kept per call (all but `observed`, which stand in the timeline).
 pub const EVENTS_MAX: usize = 500;
@@ -76,6 +76,8 @@ pub struct CallRecord {
     pub reroutes: VecDeque<Reroute>,
     /// What supervisors were told.
     pub alerts: VecDeque<Alert>,
+    /// How the caller and each callee took turns, in the order in which they parted.
+    pub conversations: VecDeque<Conversation>,
     /// Who listened to the call by phone, or spoke into it, or was called to.
     pub supervisors: VecDeque<Supervisor>,
     /// Who had a live copy of the audio.
@@ -237,6 +239,19 @@ pub struct Reroute {
     pub reason: Option<String>,
 }
 
+/// How the caller and one callee took turns.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Conversation {
+    /// Milliseconds since the INVITE arrived, when it was over.
+    pub call_ms: u64,
+    /// Name of the callee's target.
+    pub target: String,
+    /// The caller's part.
+    pub caller: TurnTaking,
+    /// The callee's part.
+    pub callee: TurnTaking,
+}
+
 /// One alert.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Alert {
@@ -290,6 +305,7 @@ impl CallRecord {
             prompts: VecDeque::new(),
             reroutes: VecDeque::new(),
             alerts: VecDeque::new(),
+            conversations: VecDeque::new(),
             supervisors: VecDeque::new(),
             audio: VecDeque::new(),
             legs: VecDeque::new(),
@@ -319,7 +335,8 @@ impl CallRecord {
             | What::HandshakeDone { .. }
             | What::HandshakeFailed { .. }
             | What::CodecAsked { .. }
-            | What::BypassFailed { .. } => {}
+            | What::BypassFailed { .. }
+            | What::Interrupted { .. } => {}
             What::Bypassed { .. } => self.bypassed = true,
             What::BypassEnded { .. } => self.bypassed = false,
             What::CallForked { .. } | What::ForkPaused { .. } => self.apply_fork(&notice.what),
@@ -340,6 +357,10 @@ impl CallRecord {
             What::Alert { severity, text, rule, pbx_call: _ } => {
                 let alert = Alert { call_ms, severity: severity.clone(), text: text.clone(), rule: rule.clone() };
                 push(&mut self.alerts, alert, DEEDS_MAX);
+            }
+            What::Conversation { target, caller, callee } => {
+                let (target, caller, callee) = (target.clone(), *caller, *callee);
+                push(&mut self.conversations, Conversation { call_ms, target, caller, callee }, DEEDS_MAX);
             }
             What::SupervisorCalled { .. }
             | What::SupervisorJoined { .. }

@@ -11,6 +11,10 @@ use calmline::notice::What;
 use crate::stage::{Setup, Stage};
 use crate::tones;
 
+// Shared with the SIP side's own tests.
+#[path = "../../src/shell/sip/tests/authority.rs"]
+#[expect(dead_code, reason = "other tests need clients and servers too")]
+mod authority;
 mod baresip;
 mod bypass;
 mod codecs;
@@ -20,6 +24,7 @@ mod linphone;
 mod ports;
 mod program;
 mod secured;
+mod tls;
 
 use baresip::Baresip;
 use linphone::Linphone;
@@ -83,6 +88,8 @@ enum Telephone {
 struct Lab {
     name: &'static str,
     stage: Stage,
+    /// Where the server is called.
+    uri: String,
     caller_ports: Ports,
     callee_ports: Ports,
 }
@@ -175,18 +182,20 @@ impl Telephone {
 impl Lab {
     fn up(name: &'static str, terms: Terms) -> Lab {
         let (caller_ports, callee_ports) = (Ports::claim(), Ports::claim());
-        let uri = format!("sip:{}@{}", baresip::USER, callee_ports.sip());
-        let target = format!("[targets.callee]\nuri = \"{uri}\"\n{}\n\n[targets.human]", terms.callee);
-        let route = format!("targets = [\"callee\"]\n{}", terms.caller);
-        let mut setup = Setup::named(name);
-        let edits = [("[targets.human]", &*target), ("targets = [\"bot\"]", &*route)];
-        setup.edits = &edits;
-        Lab { name, stage: Stage::set(setup), caller_ports, callee_ports }
+        let callee = format!("sip:{}@{}", baresip::USER, callee_ports.sip());
+        let stage = Lab::stage(name, terms, &callee, &[]);
+        let uri = format!("sip:support@{}", stage.server.addresses.sip);
+        Lab { name, stage, uri, caller_ports, callee_ports }
     }
 
-    /// Where the server is called.
-    fn uri(&self) -> String {
-        format!("sip:support@{}", self.stage.server.addresses.sip)
+    /// A server that calls `callee`, with more pieces of its configuration replaced.
+    fn stage(name: &'static str, terms: Terms, callee: &str, more: &[(&str, &str)]) -> Stage {
+        let target = format!("[targets.callee]\nuri = \"{callee}\"\n{}\n\n[targets.human]", terms.callee);
+        let route = format!("targets = [\"callee\"]\n{}", terms.caller);
+        let mut setup = Setup::named(name);
+        let edits = [&[("[targets.human]", &*target), ("targets = [\"bot\"]", &*route)], more].concat();
+        setup.edits = &edits;
+        Stage::set(setup)
     }
 
     fn caller(&self, side: Side) -> Telephone {
@@ -233,7 +242,7 @@ fn call(lab: &Lab, caller: Side, callee: Side) -> Result<[Telephone; 2], String>
     println!("{caller:?} calls {callee:?}");
     let mut answering = lab.callee(callee);
     let mut calling = lab.caller(caller);
-    calling.call(&lab.uri());
+    calling.call(&lab.uri);
     sleep(TALK);
     calling.hang_up();
     let (caller_heard, callee_heard) = (calling.heard(), answering.heard());

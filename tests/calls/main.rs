@@ -20,3 +20,4 @@ mod stage;
 mod supervision;
 mod talk;
 mod tones;
+mod turns;

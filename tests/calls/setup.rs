@@ -1,17 +1,40 @@
 //! How calls come about, do not come about, and end when one side has silently gone.
 
 use std::net::UdpSocket;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use calmline::demo::server::{Addresses, Plan, Server};
 use calmline::notice::What;
 use loadtest::audio::Audio;
+use loadtest::load::{self, CallsPlan};
 use loadtest::message::Message;
 use loadtest::phone::{Behaviour, Event, Input, Order, Outgoing, Output, Phone, PhoneSettings};
 use media::Codec;
 
-use crate::stage::{ANY, CALLER_HZ, LONG, RATE, Setup, Stage, eventually, expect, strength};
+use crate::stage::{ANY, CALLER_HZ, LONG, PROGRAM, RATE, Setup, Stage, eventually, expect, folder, strength};
 
 const BOTH: (&str, &str) = ("targets = [\"bot\"]", "targets = [\"bot\", \"human\"]");
+
+/// What `loadtest/setup` measures: every answer of the callee is found again at its caller.
+#[test]
+fn every_answer_is_told_from_the_others() {
+    let plan = Plan::for_loopback().expect("free ports");
+    let server = Server::start(Path::new(PROGRAM), &folder("answers"), &plan, &[]).expect("a server");
+    let Addresses { sip, bot, .. } = server.addresses;
+    let run = CallsPlan {
+        server: load::Server::Sip { server: sip, to: format!("sip:support@{sip}"), callee: bot },
+        pid: Some(server.pid()),
+        rate: 20.0,
+        seconds: 1,
+        hold: Duration::ZERO,
+    };
+    let report = load::calls(&run).expect("loopback is there");
+    println!("{report}");
+    assert_eq!((report.answered, report.passing_on.count), (20, 20));
+    assert!(report.passing_on.max_ms < report.setup.max_ms, "our part is a part of the whole");
+    server.stop().expect("the server ends as it should");
+}
 
 #[test]
 fn a_busy_bot_hands_on_to_the_second_target() {
@@ -108,7 +131,13 @@ impl LonePhone {
         let mut lone = Self { socket, _rtp: rtp, phone, began: Instant::now(), answered: false };
         let server = stage.server.addresses.sip;
         let target = format!("sip:support@{server}");
-        lone.step(Input::Order(Order::Call(Outgoing { target, server, headers: Vec::new(), hang_up_after: None })));
+        lone.step(Input::Order(Order::Call(Outgoing {
+            target,
+            server,
+            name: None,
+            headers: Vec::new(),
+            hang_up_after: None,
+        })));
         lone
     }
 

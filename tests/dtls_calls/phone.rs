@@ -95,7 +95,8 @@ impl SecurePhone {
     /// One that calls `target` at once.
     pub fn calling(server: SocketAddr, target: &str, plan: Plan) -> SecurePhone {
         let phone = Self::start(ANY, plan);
-        let outgoing = Outgoing { target: target.to_owned(), server, headers: Vec::new(), hang_up_after: None };
+        let outgoing =
+            Outgoing { target: target.to_owned(), server, name: None, headers: Vec::new(), hang_up_after: None };
         phone.order(Order::Call(outgoing));
         phone
     }

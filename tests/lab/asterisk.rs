@@ -28,6 +28,14 @@ impl Lab {
     /// # Errors
     /// Why it cannot be had here.
     pub fn up(ports: &[SocketAddr], dialplan: &str) -> Result<Lab, String> {
+        Lab::up_with(ports, |name, text| if name == "extensions.conf" { text + dialplan } else { text })
+    }
+
+    /// The same with every file of its configuration as `change` makes it of the file's name and text.
+    ///
+    /// # Errors
+    /// Why it cannot be had here.
+    pub fn up_with(ports: &[SocketAddr], change: impl Fn(&str, String) -> String) -> Result<Lab, String> {
         let shared = std::env::var_os("CALMLINE_SHARED")
             .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
         let script = shared.join("lab/asterisk.sh");
@@ -42,7 +50,7 @@ impl Lab {
         }
         static TURN: Mutex<()> = Mutex::new(());
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let script = with_dialplan(&script, dialplan).map_err(|error| format!("the lab's files: {error}"))?;
+        let script = changed(&script, change).map_err(|error| format!("the lab's files: {error}"))?;
         // Somebody else's Asterisk must be neither called nor ended.
         if let Some(taken) = [ASTERISK].iter().chain(ports).find(|a| UdpSocket::bind(a).is_err()) {
             return Err(format!("the Asterisk lab needs {taken}, which is in use"));
@@ -89,18 +97,16 @@ impl Drop for Lab {
     }
 }
 
-/// A copy of the lab's script and configuration with more in its dialplan.
-fn with_dialplan(script: &Path, dialplan: &str) -> io::Result<PathBuf> {
+/// A copy of the lab's script and configuration, each file as `change` makes it.
+fn changed(script: &Path, change: impl Fn(&str, String) -> String) -> io::Result<PathBuf> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lab");
     std::fs::create_dir_all(folder.join("asterisk"))?;
     let original = script.parent().unwrap_or(Path::new("."));
     for file in std::fs::read_dir(original.join("asterisk"))? {
-        let file = file?.path();
-        let mut text = std::fs::read_to_string(&file)?;
-        if file.ends_with("extensions.conf") {
-            text += dialplan;
-        }
-        std::fs::write(folder.join("asterisk").join(file.file_name().unwrap_or_default()), text)?;
+        let file = file?;
+        let name = file.file_name();
+        let text = change(&name.to_string_lossy(), std::fs::read_to_string(file.path())?);
+        std::fs::write(folder.join("asterisk").join(name), text)?;
     }
     let copy = folder.join("asterisk.sh");
     std::fs::write(&copy, std::fs::read(script)?)?;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::phone::{Phone, description, event_of, line, media_address, order, packet, record, server_with, value};
+use super::phone::{Phone, description, event_of, line, media_address, order, packet, record, server_limited, value};
 
 /// Silence is noticed after 5 s, and a request without an answer given up after 32 s.
 const ASKED_WITHIN: Duration = Duration::from_secs(60);
@@ -66,7 +66,7 @@ impl Call {
 
 #[test]
 fn audio_goes_past_the_server_and_comes_back() {
-    let (server, bot_at) = server_with("bypass", "", "");
+    let (server, bot_at) = server_limited("bypass", "", "");
     let mut call = Call::begin(server.addresses.sip, bot_at);
     assert_eq!(call.speak(call.to_server), [10, 10], "through the server");
     let id = active(&server);
@@ -96,7 +96,7 @@ fn audio_goes_past_the_server_and_comes_back() {
 
 #[test]
 fn a_server_that_stops_leaves_a_call_to_its_two_sides() {
-    let (mut server, bot_at) = server_with("hand-over", "", "drain_s = 1");
+    let (mut server, bot_at) = server_limited("hand-over", "", "drain_s = 1");
     let mut call = Call::begin(server.addresses.sip, bot_at);
     assert_eq!(call.speak(call.to_server), [10, 10], "through the server");
     server.signal();
@@ -117,7 +117,7 @@ fn a_server_that_stops_leaves_a_call_to_its_two_sides() {
 
 #[test]
 fn a_call_that_cannot_be_handed_over_is_cut_and_counted() {
-    let (mut server, bot_at) = server_with("cut", "", "drain_s = 1");
+    let (mut server, bot_at) = server_limited("cut", "", "drain_s = 1");
     let call = Call::begin(server.addresses.sip, bot_at);
     server.signal();
     let offer = call.caller.hear("INVITE ");
@@ -133,7 +133,7 @@ fn a_call_that_cannot_be_handed_over_is_cut_and_counted() {
 
 #[test]
 fn the_second_signal_ends_at_once() {
-    let (mut server, bot_at) = server_with("at-once", "", "drain_s = 600");
+    let (mut server, bot_at) = server_limited("at-once", "", "drain_s = 600");
     let call = Call::begin(server.addresses.sip, bot_at);
     server.signal();
     assert_eq!(call.bot.overhear(), None, "calls have their time");
@@ -147,7 +147,7 @@ fn the_second_signal_ends_at_once() {
 
 #[test]
 fn the_other_side_of_a_far_end_that_has_died_is_released() {
-    let (server, bot_at) = server_with("died", "silence_s = 5", "");
+    let (server, bot_at) = server_limited("died", "silence_s = 5\n", "");
     let mut call = Call::begin(server.addresses.sip, bot_at);
     assert_eq!(call.speak(call.to_server), [10, 10], "through the server");
     // No BYE, and nobody at its ports any more.

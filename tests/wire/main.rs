@@ -3,6 +3,7 @@
 
 mod bypass;
 mod checks;
+mod faults;
 mod phone;
 mod reoffer;
 mod reports;

@@ -15,16 +15,21 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server that takes calls for a bot and listens to nobody.
 pub fn server(name: &str) -> (Server, SocketAddr) {
-    server_with(name, "", "")
+    server_with(name, "")
 }
 
-/// The same with more lines of `[media]` and of `[limits]`.
-pub fn server_with(name: &str, media: &str, limits: &str) -> (Server, SocketAddr) {
+/// The same with more lines of `[media]`.
+pub fn server_with(name: &str, media: &str) -> (Server, SocketAddr) {
+    server_limited(name, media, "")
+}
+
+/// The same with more lines of `[limits]`.
+pub fn server_limited(name: &str, media: &str, limits: &str) -> (Server, SocketAddr) {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("wire-{name}"));
     let mut plan = Plan::for_loopback().expect("free ports");
     plan.configuration = plan.configuration.replace("enabled = true", "enabled = false");
-    let limits = format!("{media}\n[limits]\n{limits}\n\n[web]");
-    plan.configuration = plan.configuration.replacen("[web]", &limits, 1);
+    plan.configuration = plan.configuration.replace("[media]\n", &format!("[media]\n{media}"));
+    plan.configuration = plan.configuration.replacen("[web]", &format!("[limits]\n{limits}\n\n[web]"), 1);
     let server = Server::start(Path::new(PROGRAM), &folder, &plan, &[]).expect("a server");
     (server, plan.addresses.bot)
 }

@@ -302,6 +302,8 @@ pub struct CallsReport {
     pub unfinished: usize,
     /// From the INVITE to its 200.
     pub setup: Spread,
+    /// From the callee's 200 to the caller's: the server's own part of the answer.
+    pub passing_on: Spread,
     /// The server's CPU per call, ms; absent without its process id.
     pub server_cpu_ms_per_call: Option<f64>,
     /// Growth of its resident memory per finished call, KiB.
@@ -316,6 +318,7 @@ impl fmt::Display for CallsReport {
         let ends = format!("{} answered, {} failed, {} unfinished", self.answered, self.failed, self.unfinished);
         row(f, "calls", ends)?;
         row(f, "set-up", spread(&self.setup))?;
+        row(f, "200 to 200", spread(&self.passing_on))?;
         if let (Some(cpu), Some(memory)) = (self.server_cpu_ms_per_call, self.rss_kb_growth_per_call) {
             row(f, "server CPU", format!("{cpu:.2} ms per call"))?;
             row(f, "server memory", format!("{memory:.2} KiB growth per finished call"))?;

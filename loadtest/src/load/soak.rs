@@ -92,7 +92,8 @@ pub fn soak(plan: &SoakPlan) -> io::Result<SoakReport> {
 
     let mut watched = Watched::new(plan.pid, plan.metrics.clone(), plan.csv.as_deref())?;
     let before = watched.sample(phones.now(), &Counts::default())?;
-    let outgoing = Outgoing { target: to.clone(), server: *server, headers: Vec::new(), hang_up_after: None };
+    let outgoing =
+        Outgoing { target: to.clone(), server: *server, name: None, headers: Vec::new(), hang_up_after: None };
     let mut crew = Crew::new(plan, &phones, &caller, outgoing);
     let samples = crew.work(&mut watched)?;
     crew.hang_up(&mut watched)?;

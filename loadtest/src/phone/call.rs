@@ -60,8 +60,9 @@ pub(super) struct Call {
 impl Call {
     /// A call that we are about to make.
     pub(super) fn calling(settings: &PhoneSettings, random: &mut Random, port: u16, outgoing: &Outgoing) -> Self {
-        let uri = format!("sip:{}@{}", settings.user, settings.sip);
-        let dialog = Dialog::calling(random, &uri, settings.sip, &outgoing.target, outgoing.server);
+        let name = outgoing.name.as_ref().map(|name| format!("\"{name}\" ")).unwrap_or_default();
+        let from = format!("{name}<sip:{}@{}>", settings.user, settings.sip);
+        let dialog = Dialog::calling(random, &from, settings.sip, &outgoing.target, outgoing.server);
         let mut call = Self::new(settings, random, port, dialog, State::Calling);
         call.hang_up_after = outgoing.hang_up_after;
         call

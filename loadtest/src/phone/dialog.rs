@@ -26,14 +26,14 @@ impl Dialog {
     /// The dialog that an INVITE of ours begins.
     pub(super) fn calling(
         random: &mut Random,
-        uri: &str,
+        from: &str,
         address: SocketAddr,
         target: &str,
         server: SocketAddr,
     ) -> Self {
         Dialog {
             call_id: format!("{}@{}", random.token(), address.ip()),
-            local: format!("<{uri}>;tag={}", random.token()),
+            local: format!("{from};tag={}", random.token()),
             remote: format!("<{target}>"),
             target: target.to_owned(),
             route: Vec::new(),

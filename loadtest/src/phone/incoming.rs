@@ -203,6 +203,7 @@ fn referral(refer_to: &str, from: SocketAddr) -> Option<Outgoing> {
         target: target.to_owned(),
         // A name is left to whoever referred us; nothing but this machine is ever called.
         server: address.unwrap_or(from),
+        name: None,
         headers: headers.map(|(name, value)| (unescaped(name), unescaped(value))).collect(),
         hang_up_after: None,
     })

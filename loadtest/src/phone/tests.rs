@@ -207,7 +207,7 @@ impl World {
 
     fn call(&mut self, hang_up_after: Option<Duration>) {
         let target = format!("sip:phone1@{}", address(1));
-        let outgoing = Outgoing { target, server: address(1), headers: Vec::new(), hang_up_after };
+        let outgoing = Outgoing { target, server: address(1), name: None, headers: Vec::new(), hang_up_after };
         self.order(0, Order::Call(outgoing));
     }
 

@@ -2,23 +2,27 @@
 
 /// Iterations at most; from a neighbour's roots on it takes four or five.
 const ITERATIONS_MAX: usize = 24;
-/// A step shorter than this ends the search.
-const STEP_MIN: f32 = 1e-5;
+/// A step shorter than this ends the search: what is left of the error is of its third power.
+const STEP_MIN: f32 = 1e-3;
 /// A longer one is shortened: all roots that matter lie in the unit circle.
 const STEP_MAX: f32 = 0.5;
 /// What keeps two roots that meet from dividing by nothing.
 const APART: f32 = 1e-12;
 
-/// The roots of the last polynomial of degree `N`.
+/// Roots are moved side by side in so many lanes; those beyond the degree are idle.
+const LANES: usize = 16;
+
+/// The roots of the last polynomial of degree `N`, at most 16.
 #[derive(Debug, Clone)]
 pub(super) struct Roots<const N: usize> {
-    re: [f32; N],
-    im: [f32; N],
+    re: [f32; LANES],
+    im: [f32; LANES],
 }
 
 impl<const N: usize> Default for Roots<N> {
     /// Spread over the unit circle, none of them real and no two each other's mirror images.
     fn default() -> Self {
+        const { assert!(N <= LANES) };
         let angle = |i: usize| std::f32::consts::TAU * (i as f32 + 0.3) / N as f32;
         Self { re: std::array::from_fn(|i| 0.9 * angle(i).cos()), im: std::array::from_fn(|i| 0.9 * angle(i).sin()) }
     }
@@ -26,6 +30,7 @@ impl<const N: usize> Default for Roots<N> {
 
 impl<const N: usize> Roots<N> {
     /// The roots (real, imaginary) of `xⁿ + c[0] xⁿ⁻¹ + … + c[n - 1]`.
+    #[inline(always)]
     pub(super) fn of(&mut self, coefficients: &[f32; N]) -> impl Iterator<Item = (f32, f32)> {
         if !self.search(coefficients) {
             // The neighbour was no help: once more from the start, and then what has come out so far.
@@ -36,25 +41,27 @@ impl<const N: usize> Roots<N> {
     }
 
     /// True when all steps have become short.
+    #[inline(always)]
     fn search(&mut self, coefficients: &[f32; N]) -> bool {
         for _ in 0..ITERATIONS_MAX {
             let (ratio_re, ratio_im) = self.newton(coefficients);
             let (push_re, push_im) = self.repulsion();
-            let mut longest = 0.0f32;
-            for i in 0..N {
+            let mut lengths = [0.0f32; LANES];
+            for i in 0..LANES {
                 // w / (1 − w r), with w Newton's step and r the repulsion of the other roots.
                 let (w_re, w_im) = (ratio_re[i], ratio_im[i]);
                 let d_re = 1.0 - (w_re * push_re[i] - w_im * push_im[i]);
                 let d_im = -(w_re * push_im[i] + w_im * push_re[i]);
                 let scale = 1.0 / (d_re * d_re + d_im * d_im + APART);
                 let (s_re, s_im) = ((w_re * d_re + w_im * d_im) * scale, (w_im * d_re - w_re * d_im) * scale);
-                let length = s_re.abs() + s_im.abs();
-                let shortened = STEP_MAX / length.max(STEP_MAX);
+                lengths[i] = s_re.abs() + s_im.abs();
+                let shortened = STEP_MAX / lengths[i].max(STEP_MAX);
                 self.re[i] -= shortened * s_re;
                 self.im[i] -= shortened * s_im;
-                // Not `max`, which would hide what is no number.
-                longest = if length <= longest { longest } else { length };
             }
+            // Not `max`, which would hide what is no number.
+            let longer = |longest: f32, &length: &f32| if length <= longest { longest } else { length };
+            let longest = lengths[..N].iter().fold(0.0, longer);
             if longest < STEP_MIN {
                 return true;
             }
@@ -66,16 +73,18 @@ impl<const N: usize> Roots<N> {
     }
 
     /// The polynomial over its derivative at every root.
-    fn newton(&self, coefficients: &[f32; N]) -> ([f32; N], [f32; N]) {
-        let (mut p_re, mut p_im, mut d_re, mut d_im) = ([1.0f32; N], [0.0f32; N], [0.0f32; N], [0.0f32; N]);
+    #[inline(always)]
+    fn newton(&self, coefficients: &[f32; N]) -> ([f32; LANES], [f32; LANES]) {
+        let (mut p_re, mut p_im) = ([1.0f32; LANES], [0.0f32; LANES]);
+        let (mut d_re, mut d_im) = ([0.0f32; LANES], [0.0f32; LANES]);
         for coefficient in coefficients {
-            for i in 0..N {
+            for i in 0..LANES {
                 let (x, y) = (self.re[i], self.im[i]);
                 (d_re[i], d_im[i]) = (d_re[i] * x - d_im[i] * y + p_re[i], d_re[i] * y + d_im[i] * x + p_im[i]);
                 (p_re[i], p_im[i]) = (p_re[i] * x - p_im[i] * y + coefficient, p_re[i] * y + p_im[i] * x);
             }
         }
-        for i in 0..N {
+        for i in 0..LANES {
             let scale = 1.0 / (d_re[i] * d_re[i] + d_im[i] * d_im[i] + APART);
             (p_re[i], p_im[i]) =
                 ((p_re[i] * d_re[i] + p_im[i] * d_im[i]) * scale, (p_im[i] * d_re[i] - p_re[i] * d_im[i]) * scale);
@@ -84,10 +93,11 @@ impl<const N: usize> Roots<N> {
     }
 
     /// Per root the sum of the inverse distances to all others.
-    fn repulsion(&self) -> ([f32; N], [f32; N]) {
-        let (mut re, mut im) = ([0.0f32; N], [0.0f32; N]);
+    #[inline(always)]
+    fn repulsion(&self) -> ([f32; LANES], [f32; LANES]) {
+        let (mut re, mut im) = ([0.0f32; LANES], [0.0f32; LANES]);
         for j in 0..N {
-            for i in 0..N {
+            for i in 0..LANES {
                 let (x, y) = (self.re[i] - self.re[j], self.im[i] - self.im[j]);
                 // A root's distance to itself is 0 and adds 0.
                 let scale = 1.0 / (x * x + y * y + APART);

@@ -62,8 +62,12 @@ impl Sums {
     }
 }
 
+#[inline(always)]
 fn parts(value: f32) -> i64 {
-    (value.clamp(-VALUE_MAX, VALUE_MAX) * PARTS).round() as i64
+    // Adding what leaves no room for fractions rounds, without a call to `round`.
+    const NO_FRACTIONS: f64 = 1.5 * (1u64 << 52) as f64;
+    let scaled = f64::from(value.clamp(-VALUE_MAX, VALUE_MAX)) * f64::from(PARTS);
+    ((scaled + NO_FRACTIONS) - NO_FRACTIONS) as i64
 }
 
 /// Values in order.

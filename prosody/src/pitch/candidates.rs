@@ -4,6 +4,8 @@
 
 use super::PITCH_HZ;
 use super::correlogram::{Correlogram, LAG_HZ, LAGS};
+use crate::lanes::{each, highest};
+use crate::math::log2;
 
 /// Candidates per frame.
 pub const CANDIDATES: usize = 10;
@@ -51,28 +53,35 @@ impl Candidates {
         &self.list[..self.count]
     }
 
-    /// The candidates of the window that `correlogram` has described last.
-    pub fn find(&mut self, correlogram: &Correlogram) {
-        let mixed: [f32; LAGS] = std::array::from_fn(|lag| {
+    /// Finds the candidates of the window that `correlogram` has described last.
+    ///
+    /// Gives the highest values within the lags of a pitch, in the order plain, flat, ripple.
+    #[inline(always)]
+    pub(super) fn find(&mut self, correlogram: &Correlogram) -> [f32; 3] {
+        let mixed: [f32; LAGS] = each(|lag| {
             MIX[0] * correlogram.plain[lag] + MIX[1] * correlogram.flat[lag] + MIX[2] * correlogram.ripple[lag]
         });
         let mut peaks = [(0, f32::NEG_INFINITY); CANDIDATES];
         let mut found = 0;
         for lag in LAG_RANGE {
             let [before, here, after] = [mixed[lag - 1], mixed[lag], mixed[lag + 1]];
-            if here > before && here >= after && here > HEIGHT_MIN {
-                let height = here - LONG_PERIOD_COST * (lag as f32 / *LAG_RANGE.start() as f32).log2();
+            if (here > before) & (here >= after) & (here > HEIGHT_MIN) {
+                let height = here - LONG_PERIOD_COST * log2(lag as f32 / *LAG_RANGE.start() as f32);
                 insert(&mut peaks, &mut found, (lag, height));
             }
         }
-        let maxima = maxima(correlogram);
+        let maxima = [&correlogram.plain, &correlogram.flat, &correlogram.ripple].map(
+            #[inline(always)]
+            |lags| highest(&lags[LAG_RANGE], f32::NEG_INFINITY),
+        );
         self.count = 0;
         for &(lag, _) in &peaks[..found] {
             let hz = LAG_HZ / (lag as f32 + parabola(mixed[lag - 1], mixed[lag], mixed[lag + 1]));
-            let octave = hz.clamp(PITCH_HZ.0, PITCH_HZ.1).log2();
+            let octave = log2(hz.clamp(PITCH_HZ.0, PITCH_HZ.1));
             self.list[self.count] = Candidate { octave, evidence: evidence(correlogram, &maxima, lag, octave) };
             self.count += 1;
         }
+        maxima
     }
 }
 
@@ -87,12 +96,7 @@ fn insert(peaks: &mut [(usize, f32); CANDIDATES], found: &mut usize, peak: (usiz
     peaks[at] = peak;
 }
 
-/// The highest values within the lags of a pitch, in the order plain, flat, ripple.
-pub(super) fn maxima(correlogram: &Correlogram) -> [f32; 3] {
-    [&correlogram.plain, &correlogram.flat, &correlogram.ripple]
-        .map(|lags| lags[LAG_RANGE].iter().fold(f32::NEG_INFINITY, |highest, &value| highest.max(value)))
-}
-
+#[inline(always)]
 fn evidence(correlogram: &Correlogram, maxima: &[f32; 3], lag: usize, octave: f32) -> [f32; CANDIDATE_EVIDENCE] {
     let mut out = [0.0; CANDIDATE_EVIDENCE];
     let parts = out.chunks_exact_mut(PER_CORRELOGRAM);

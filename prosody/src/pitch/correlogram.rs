@@ -4,20 +4,20 @@
 //! half, *ripple* is the cepstrum of what stands above the noise and tells octaves apart.
 
 use std::f32::consts::TAU;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use realfft::num_complex::Complex32;
-use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
+use rustfft::num_complex::Complex32;
+use rustfft::{Fft, FftPlanner};
 
 use super::noise::{BANDS, NoiseFloor};
+use crate::lanes::{each, sum};
 use crate::math::ln;
+use crate::transform::PowerSpectrum;
 
 /// Samples of a window at 8 kHz: 48 ms.
 pub const SPAN: usize = 384;
 const FFT: usize = 512;
 pub(super) const BINS: usize = FFT / 2 + 1;
-/// The inverse transform is twice as long: lags come at 16 kHz.
-const INVERSE: usize = 2 * FFT;
 const BIN_HZ: f32 = 8_000.0 / FFT as f32;
 /// Bins of one noise band.
 const BAND_BINS: usize = (BINS - 1) / BANDS;
@@ -53,20 +53,9 @@ const RIPPLE_DAMPING: f32 = 8.0;
 
 /// One window, described for the tracker.
 pub struct Correlogram {
-    forward: Arc<dyn RealToComplex<f32>>,
-    inverse: Arc<dyn ComplexToReal<f32>>,
-    window: [f32; SPAN],
-    plain_weights: [f32; BINS],
-    wide_weights: [f32; BINS],
-    plain_gain: [f32; LAGS],
-    flat_gain: [f32; LAGS],
-    ripple_gain: [f32; LAGS],
-    input: Vec<f32>,
-    spectrum: Vec<Complex32>,
-    spread: Vec<Complex32>,
-    lags: Vec<f32>,
-    forward_scratch: Vec<Complex32>,
-    inverse_scratch: Vec<Complex32>,
+    tables: &'static Tables,
+    transform: PowerSpectrum,
+    inverse: Inverse,
     noise: NoiseFloor,
 
     /// Power per bin.
@@ -88,26 +77,13 @@ impl Default for Correlogram {
 }
 
 impl Correlogram {
-    /// Plans the transforms.
+    /// At the beginning of a stream.
     pub fn new() -> Self {
-        let mut planner = RealFftPlanner::<f32>::new();
-        let forward = planner.plan_fft_forward(FFT);
-        let inverse = planner.plan_fft_inverse(INVERSE);
-        let mut new = Self {
-            input: forward.make_input_vec(),
-            spectrum: forward.make_output_vec(),
-            spread: inverse.make_input_vec(),
-            lags: inverse.make_output_vec(),
-            forward_scratch: forward.make_scratch_vec(),
-            inverse_scratch: inverse.make_scratch_vec(),
-            forward,
-            inverse,
-            window: std::array::from_fn(|i| 0.5 - 0.5 * (TAU * (i as f32 + 0.5) / SPAN as f32).cos()),
-            plain_weights: std::array::from_fn(|bin| trapezoid(bin as f32 * BIN_HZ, PLAIN_HZ)),
-            wide_weights: std::array::from_fn(|bin| trapezoid(bin as f32 * BIN_HZ, WIDE_HZ)),
-            plain_gain: [1.0; LAGS],
-            flat_gain: [1.0; LAGS],
-            ripple_gain: [1.0; LAGS],
+        static TABLES: LazyLock<Tables> = LazyLock::new(Tables::new);
+        Self {
+            transform: transform(),
+            inverse: Inverse::new(&TABLES.turns),
+            tables: &TABLES,
             noise: NoiseFloor::default(),
             power: [0.0; BINS],
             bands: [0.0; BANDS],
@@ -116,9 +92,7 @@ impl Correlogram {
             plain: [0.0; LAGS],
             flat: [0.0; LAGS],
             ripple: [0.0; LAGS],
-        };
-        new.learn_window();
-        new
+        }
     }
 
     /// Forgets the past.
@@ -126,84 +100,163 @@ impl Correlogram {
         self.noise = NoiseFloor::default();
     }
 
-    /// What a constant gives is the shape that the window alone puts on every autocorrelation.
-    fn learn_window(&mut self) {
-        self.transform(&[1.0; SPAN], 0.0);
-        let power = self.power;
-        let mut shape = |exponent: f32| -> [f32; LAGS] {
-            self.correlate(|bin| power[bin].powf(exponent));
-            std::array::from_fn(|lag| (self.lags[lag] / self.lags[0]).max(CORRECTION_MIN))
-        };
-        let (compressed, linear) = (shape(0.75), shape(1.0));
-        self.plain_gain = compressed.map(|value| value.powf(-PLAIN_CORRECTION));
-        self.flat_gain = linear.map(|value| value.powf(-FLAT_CORRECTION));
-        self.ripple_gain = compressed.map(|value| 0.5 / value.max(RIPPLE_CORRECTION_MIN));
-    }
-
     /// Describes `samples`, the next window of the stream (one hop after the one before), whose mean is `mean`.
-    pub fn describe(&mut self, samples: &[f32; SPAN], mean: f32) {
-        self.transform(samples, mean);
-        for (band, bins) in self.bands.iter_mut().zip(self.power.chunks_exact(BAND_BINS)) {
-            *band = bins.iter().sum::<f32>() / BAND_BINS as f32;
+    #[inline(always)]
+    pub(super) fn describe(&mut self, samples: &[f32; SPAN], mean: f32) {
+        self.transform.write(samples, mean, &mut self.power);
+        for (band, bins) in self.bands.iter_mut().zip(self.power.as_chunks::<BAND_BINS>().0) {
+            *band = sum(bins) / BAND_BINS as f32;
         }
         self.floor = *self.noise.learn(&self.bands);
-        let floor: [f32; BINS] = std::array::from_fn(|bin| self.floor[(bin / BAND_BINS).min(BANDS - 1)]);
-        let power = self.power;
-        let envelope = smooth(&power);
+        let mut floor = [self.floor[BANDS - 1]; BINS];
+        for (bins, band) in floor.as_chunks_mut::<BAND_BINS>().0.iter_mut().zip(&self.floor) {
+            *bins = [*band; BAND_BINS];
+        }
+        let envelope = smooth(&self.power);
+        self.describe_plain(&floor);
+        self.describe_flat(&floor, &envelope);
+        self.describe_ripple(&floor, &envelope);
+    }
 
-        let weights = self.plain_weights;
-        self.correlate(|bin| {
-            let clean = (power[bin] - PLAIN_NOISE.0 * floor[bin]).max(PLAIN_NOISE.1 * power[bin]);
+    #[inline(always)]
+    fn describe_plain(&mut self, floor: &[f32; BINS]) {
+        let spectrum = each(|bin| {
+            let clean = (self.power[bin] - PLAIN_NOISE.0 * floor[bin]).max(PLAIN_NOISE.1 * self.power[bin]);
             let root = clean.sqrt();
-            weights[bin] * root * root.sqrt()
+            self.tables.plain_weights[bin] * root * root.sqrt()
         });
-        let energy = self.lags[0].max(f32::MIN_POSITIVE);
-        self.plain = std::array::from_fn(|lag| self.lags[lag] / energy * self.plain_gain[lag]);
+        let energy = self.inverse.correlate(&self.tables.turns, &spectrum);
+        let (scale, lags) = (1.0 / energy.max(f32::MIN_POSITIVE), self.inverse.lags());
+        self.plain = each(|lag| lags[lag] * scale * self.tables.plain_gain[lag]);
+    }
 
-        let weights = self.wide_weights;
-        self.correlate(|bin| {
+    #[inline(always)]
+    fn describe_flat(&mut self, floor: &[f32; BINS], envelope: &[f32; BINS]) {
+        let spectrum = each(|bin| {
             let envelope = envelope[bin] + 1e-12;
             let clean = (envelope - FLAT_NOISE.0 * floor[bin]).max(FLAT_NOISE.1 * envelope);
-            weights[bin] * power[bin] * clean / (envelope * envelope.sqrt())
+            self.tables.wide_weights[bin] * self.power[bin] * clean / (envelope * envelope.sqrt())
         });
-        let energy = self.lags[0].max(f32::MIN_POSITIVE);
-        self.flat =
-            std::array::from_fn(|lag| (self.lags[lag] / energy * self.flat_gain[lag]).clamp(-FLAT_MAX, FLAT_MAX));
+        let energy = self.inverse.correlate(&self.tables.turns, &spectrum);
+        let (scale, lags) = (1.0 / energy.max(f32::MIN_POSITIVE), self.inverse.lags());
+        self.flat = each(|lag| (lags[lag] * scale * self.tables.flat_gain[lag]).clamp(-FLAT_MAX, FLAT_MAX));
+    }
 
-        let clear: [f32; BINS] = std::array::from_fn(|bin| {
-            weights[bin] * (1.0 - RIPPLE_NOISE * floor[bin] / (envelope[bin] + 1e-12)).clamp(0.0, 1.0)
+    #[inline(always)]
+    fn describe_ripple(&mut self, floor: &[f32; BINS], envelope: &[f32; BINS]) {
+        let clear: [f32; BINS] = each(|bin| {
+            self.tables.wide_weights[bin] * (1.0 - RIPPLE_NOISE * floor[bin] / (envelope[bin] + 1e-12)).clamp(0.0, 1.0)
         });
-        let logs = power.map(|power| ln(power + 1e-9));
+        let logs: [f32; BINS] = each(|bin| ln(self.power[bin] + 1e-9));
         let levels = smooth(&logs);
-        self.correlate(|bin| (logs[bin] - levels[bin]).max(RIPPLE_MIN) * clear[bin]);
-        let sum: f32 = clear.iter().sum();
-        self.clear = sum / BINS as f32;
-        self.ripple = std::array::from_fn(|lag| self.lags[lag] * self.ripple_gain[lag] / (sum + RIPPLE_DAMPING));
+        let ripples = each(|bin| (logs[bin] - levels[bin]).max(RIPPLE_MIN) * clear[bin]);
+        self.inverse.correlate(&self.tables.turns, &ripples);
+        let clear = sum(&clear);
+        self.clear = clear / BINS as f32;
+        let scale = 1.0 / (clear + RIPPLE_DAMPING);
+        let lags = self.inverse.lags();
+        self.ripple = each(|lag| lags[lag] * self.tables.ripple_gain[lag] * scale);
+    }
+}
+
+/// The spectrum of a window.
+fn transform() -> PowerSpectrum {
+    PowerSpectrum::new((0..SPAN).map(|i| 0.5 - 0.5 * (TAU * (i as f32 + 0.5) / SPAN as f32).cos()).collect())
+}
+
+/// What is the same for every stream, made once: many parties take turns on one processor and its cache.
+struct Tables {
+    turns: Turns,
+    plain_weights: [f32; BINS],
+    wide_weights: [f32; BINS],
+    plain_gain: [f32; LAGS],
+    flat_gain: [f32; LAGS],
+    ripple_gain: [f32; LAGS],
+}
+
+impl Tables {
+    fn new() -> Self {
+        let turns = Turns::new();
+        let mut inverse = Inverse::new(&turns);
+        let mut power = [0.0; BINS];
+        // What a constant gives is the shape that the window alone puts on every autocorrelation.
+        transform().write(&[1.0; SPAN], 0.0, &mut power);
+        let mut shape = |exponent: f32| -> [f32; LAGS] {
+            let energy = inverse.correlate(&turns, &power.map(|power| power.powf(exponent)));
+            inverse.lags().map(|lag| (lag / energy).max(CORRECTION_MIN))
+        };
+        let (compressed, linear) = (shape(0.75), shape(1.0));
+        Self {
+            plain_weights: std::array::from_fn(|bin| trapezoid(bin as f32 * BIN_HZ, PLAIN_HZ)),
+            wide_weights: std::array::from_fn(|bin| trapezoid(bin as f32 * BIN_HZ, WIDE_HZ)),
+            plain_gain: compressed.map(|value| value.powf(-PLAIN_CORRECTION)),
+            flat_gain: linear.map(|value| value.powf(-FLAT_CORRECTION)),
+            ripple_gain: compressed.map(|value| 0.5 / value.max(RIPPLE_CORRECTION_MIN)),
+            turns,
+        }
+    }
+}
+
+/// The transform from a power spectrum to its lags.
+struct Turns {
+    plan: Arc<dyn Fft<f32>>,
+    /// What a bin counts in it, from below and mirrored.
+    direct: [Complex32; FFT / 2],
+    mirrored: [Complex32; FFT / 2],
+}
+
+impl Turns {
+    fn new() -> Self {
+        // Lags come at twice the rate, so the turn from one to the next is half of what the transform's length says.
+        let turn = |bin: usize, side: f32| {
+            Complex32::ONE + Complex32::I * Complex32::cis(side * TAU * bin as f32 / (2 * FFT) as f32)
+        };
+        Self {
+            plan: FftPlanner::<f32>::new().plan_fft_inverse(FFT),
+            direct: std::array::from_fn(|bin| turn(bin, 1.0)),
+            mirrored: std::array::from_fn(|bin| turn(bin, -1.0)),
+        }
+    }
+}
+
+/// Where lags are made.
+struct Inverse {
+    /// Pairs: the real part belongs to an even lag, the imaginary part to the next.
+    lags: Vec<Complex32>,
+    scratch: Vec<Complex32>,
+}
+
+impl Inverse {
+    fn new(turns: &Turns) -> Self {
+        let scratch = vec![Complex32::ZERO; turns.plan.get_inplace_scratch_len()];
+        Self { lags: vec![Complex32::ZERO; FFT], scratch }
     }
 
-    /// Leaves in `power` the spectrum of the windowed samples less `mean`.
-    fn transform(&mut self, samples: &[f32; SPAN], mean: f32) {
-        for ((into, sample), weight) in self.input.iter_mut().zip(samples).zip(&self.window) {
-            *into = (sample - mean) * weight;
+    /// Leaves in `lags` the autocorrelation, at 16 kHz, that belongs to a power spectrum; the first is given back.
+    ///
+    /// A real sequence of twice the length by a complex transform: as the spectrum is real and empty above half of its
+    /// bins, what goes in is every bin times a constant.
+    #[inline(always)]
+    fn correlate(&mut self, turns: &Turns, spectrum: &[f32; BINS]) -> f32 {
+        let (below, above) = self.lags.split_at_mut(FFT / 2);
+        for ((into, power), turn) in below.iter_mut().zip(spectrum).zip(&turns.direct) {
+            *into = turn * power;
         }
-        self.input[SPAN..].fill(0.0);
-        self.forward
-            .process_with_scratch(&mut self.input, &mut self.spectrum, &mut self.forward_scratch)
-            .expect("the buffers were made by this plan");
-        for (power, bin) in self.power.iter_mut().zip(&self.spectrum) {
-            *power = bin.norm_sqr();
+        above[0] = Complex32::new(2.0 * spectrum[BINS - 1], 0.0);
+        for ((into, power), turn) in above[1..].iter_mut().rev().zip(&spectrum[1..]).zip(&turns.mirrored[1..]) {
+            *into = turn * power;
         }
+        turns.plan.process_with_scratch(&mut self.lags, &mut self.scratch);
+        self.lags[0].re
     }
 
-    /// Leaves in `lags` the autocorrelation that belongs to a power spectrum.
-    fn correlate(&mut self, spectrum: impl Fn(usize) -> f32) {
-        for (bin, into) in self.spread[..BINS].iter_mut().enumerate() {
-            *into = Complex32::new(spectrum(bin), 0.0);
+    #[inline(always)]
+    fn lags(&self) -> [f32; LAGS] {
+        let mut lags = [0.0; LAGS];
+        for (pair, lag) in lags.as_chunks_mut::<2>().0.iter_mut().zip(&self.lags) {
+            *pair = [lag.re, lag.im];
         }
-        self.spread[BINS..].fill(Complex32::ZERO);
-        self.inverse
-            .process_with_scratch(&mut self.spread, &mut self.lags, &mut self.inverse_scratch)
-            .expect("the buffers were made by this plan and the outer bins are real");
+        lags
     }
 }
 
@@ -213,16 +266,25 @@ fn trapezoid(hz: f32, [from, full, to, end]: [f32; 4]) -> f32 {
 }
 
 /// The mean over 19 bins around each; the outermost bins count for what lies beyond.
+#[inline(always)]
 fn smooth(values: &[f32; BINS]) -> [f32; BINS] {
-    const PADDED: usize = BINS + 2 * SIDE;
-    let padded: [f32; PADDED] = std::array::from_fn(|i| values[i.saturating_sub(SIDE).min(BINS - 1)]);
+    // Room for the longest sums at the end of the padding.
+    let mut padded = [values[BINS - 1]; BINS + 3 * SIDE];
+    padded[..SIDE].fill(values[0]);
+    padded[SIDE..SIDE + BINS].copy_from_slice(values);
     // Sums of 2, 4, 8 and 16 neighbours, each from two of the one before.
-    let double = |sums: &[f32; PADDED], step: usize| -> [f32; PADDED] {
-        std::array::from_fn(|i| sums[i] + if i + step < PADDED { sums[i + step] } else { 0.0 })
-    };
-    let two = double(&padded, 1);
-    let sixteen = double(&double(&double(&two, 2), 4), 8);
-    std::array::from_fn(|i| (sixteen[i] + two[i + 16] + padded[i + 18]) / (2 * SIDE + 1) as f32)
+    let two: [f32; BINS + 17] = doubled(&padded, 1);
+    let four: [f32; BINS + 15] = doubled(&two, 2);
+    let eight: [f32; BINS + 8] = doubled(&four, 4);
+    let sixteen: [f32; BINS] = doubled(&eight, 8);
+    each(|i| (sixteen[i] + two[i + 16] + padded[i + 18]) * (1.0 / (2 * SIDE + 1) as f32))
+}
+
+/// Every value and the one `step` after it.
+#[inline(always)]
+fn doubled<const LONG: usize, const SHORT: usize>(sums: &[f32; LONG], step: usize) -> [f32; SHORT] {
+    let (first, second) = (&sums[..SHORT], &sums[step..step + SHORT]);
+    each(|i| first[i] + second[i])
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! What the network is shown of a frame besides its candidates: levels, noise, where in the window the energy is.
 
-use super::candidates::{Candidates, maxima};
+use super::candidates::Candidates;
 use super::correlogram::{Correlogram, SPAN};
+use crate::lanes::{each, sum, sum_of, widest};
 use crate::math::decibels;
 
 pub use super::candidates::CANDIDATE_EVIDENCE;
@@ -48,22 +49,29 @@ impl Default for Evidence {
 impl Evidence {
     /// Looks at the next window of the stream.
     pub fn look(&mut self, correlogram: &mut Correlogram, samples: &[f32; SPAN]) {
-        let mean = samples.iter().sum::<f32>() / SPAN as f32;
+        widest(
+            #[inline(always)]
+            || self.look_at(correlogram, samples),
+        );
+    }
+
+    #[inline(always)]
+    pub(super) fn look_at(&mut self, correlogram: &mut Correlogram, samples: &[f32; SPAN]) {
+        let mean = sum(samples) / SPAN as f32;
         correlogram.describe(samples, mean);
-        self.candidates.find(correlogram);
-        let mean_square =
-            |samples: &[f32]| samples.iter().map(|s| (s - mean) * (s - mean)).sum::<f32>() / samples.len() as f32;
+        let [plain_max, flat_max, ripple_max] = self.candidates.find(correlogram);
+        let mean_square = |samples: &[f32]| sum_of(samples, |s| (s - mean) * (s - mean)) / samples.len() as f32;
 
         let level_db = decibels(mean_square(&samples[MIDDLE]) + 1e-10);
         self.loudest_db = (self.loudest_db - FORGET_DB).max(level_db);
         let power = &correlogram.power;
-        let sum = |bins: &[f32]| bins.iter().sum::<f32>() + 1e-6;
-        let noise: f32 = correlogram.floor.iter().sum();
+        let energy = |bins: &[f32]| sum(bins) + 1e-6;
+        let noise = sum(&correlogram.floor);
         let (plain, rest) = self.frame.split_at_mut(4);
         plain.copy_from_slice(&[
             level_db - self.loudest_db,
-            decibels(sum(&power[..256])) - decibels(16.0 * noise + 1e-6),
-            decibels(sum(&power[LOW_BINS]) / sum(&power[HIGH_BINS])),
+            decibels(energy(&power[..256])) - decibels(16.0 * noise + 1e-6),
+            decibels(energy(&power[LOW_BINS]) / energy(&power[HIGH_BINS])),
             level_db + 30.0,
         ]);
         let (blocks, rest) = rest.split_at_mut(BLOCKS);
@@ -79,8 +87,7 @@ impl Evidence {
             let mean = bands.map(|(power, floor)| power / (floor + 1e-9)).sum::<f32>() / group.len() as f32;
             *ratio = decibels(mean + 1e-3);
         }
-        let [plain, flat, ripple] = maxima(correlogram);
-        rest.copy_from_slice(&[ripple, correlogram.clear, plain, flat]);
+        rest.copy_from_slice(&[ripple_max, correlogram.clear, plain_max, flat_max]);
     }
 
     /// Forgets the past.
@@ -89,7 +96,8 @@ impl Evidence {
     }
 
     /// The part of [`Evidence::frame`] that candidates are judged by.
+    #[inline(always)]
     pub fn shared(&self) -> [f32; SHARED_EVIDENCE] {
-        std::array::from_fn(|i| self.frame[if i < 4 { i } else { i + BLOCKS }])
+        each(|i| self.frame[if i < 4 { i } else { i + BLOCKS }])
     }
 }

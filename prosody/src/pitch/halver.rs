@@ -6,16 +6,21 @@ use std::f32::consts::PI;
 const SIDE: usize = 16;
 const TAPS: usize = 2 * SIDE + 1;
 
+/// Samples before the first of a pair that count for it.
+const BEFORE: usize = TAPS - 2;
+/// Pairs taken at once, at most.
+const PAIRS_MAX: usize = 80;
+
 /// A half-band low-pass filter of which every second output is kept.
 #[derive(Debug, Clone)]
 pub struct Halver {
     taps: [f32; TAPS],
-    recent: [f32; TAPS],
+    recent: [f32; BEFORE],
 }
 
 impl Default for Halver {
     fn default() -> Self {
-        Self { taps: taps(), recent: [0.0; TAPS] }
+        Self { taps: taps(), recent: [0.0; BEFORE] }
     }
 }
 
@@ -23,13 +28,26 @@ impl Halver {
     /// The delay, in samples at 8 kHz.
     pub const DELAY: usize = SIDE / 2;
 
-    /// Takes two samples at 16 kHz, gives the one at 8 kHz that belongs [`Halver::DELAY`] before them.
-    pub fn push(&mut self, pair: [f32; 2]) -> f32 {
-        self.recent.copy_within(2.., 0);
-        self.recent[TAPS - 2..].copy_from_slice(&pair);
+    /// Takes the next pairs of samples at 16 kHz (at most 80) and writes for each the sample at 8 kHz that belongs
+    /// [`Halver::DELAY`] before it.
+    #[inline(always)]
+    pub fn halve(&mut self, pairs: &[[f32; 2]], out: &mut [f32]) {
+        assert!(pairs.len() <= PAIRS_MAX && pairs.len() == out.len(), "a sample for each of at most 80 pairs");
+        let mut all = [0.0; BEFORE + 1 + 2 * PAIRS_MAX];
+        all[..BEFORE].copy_from_slice(&self.recent);
+        all[BEFORE..][..2 * pairs.len()].copy_from_slice(pairs.as_flattened());
+        // Even and odd samples apart, so that all outputs can be summed up side by side.
+        let split = all.as_chunks::<2>().0;
+        let sides: [[f32; TAPS / 2 + PAIRS_MAX]; 2] = [0, 1].map(|side| std::array::from_fn(|i| split[i][side]));
+        out.fill(0.0);
         // Symmetric: the outer samples meet the same tap. The first of the pair is the newest that counts here,
         // so that the output's middle falls on an even sample.
-        self.taps.iter().zip(&self.recent).map(|(tap, sample)| tap * sample).sum()
+        for (i, tap) in self.taps.iter().enumerate() {
+            for (sum, sample) in out.iter_mut().zip(&sides[i % 2][i / 2..]) {
+                *sum += tap * sample;
+            }
+        }
+        self.recent.copy_from_slice(&all[2 * pairs.len()..][..BEFORE]);
     }
 }
 
@@ -62,7 +80,10 @@ mod tests {
     #[test]
     fn the_delay_is_the_stated_one() {
         let mut halver = Halver::default();
-        let out: Vec<f32> = (0..40).map(|i| halver.push([if i == 10 { 1.0 } else { 0.0 }, 0.0])).collect();
+        let mut out = [0.0; 40];
+        for (i, out) in out.as_chunks_mut::<1>().0.iter_mut().enumerate() {
+            halver.halve(&[[if i == 10 { 1.0 } else { 0.0 }, 0.0]], out);
+        }
         let peak = (0..40).max_by(|&a, &b| out[a].total_cmp(&out[b]));
         assert_eq!(peak, Some(10 + Halver::DELAY));
     }
@@ -72,7 +93,11 @@ mod tests {
     fn check(hz: f32, low: f32, high: f32) {
         let mut halver = Halver::default();
         let sample = |i: usize| (2.0 * PI * hz * i as f32 / 16_000.0).sin();
-        let out: Vec<f32> = (0..800).map(|i| halver.push([sample(2 * i), sample(2 * i + 1)])).collect();
+        let pairs: Vec<[f32; 2]> = (0..800).map(|i| [sample(2 * i), sample(2 * i + 1)]).collect();
+        let mut out = [0.0; 800];
+        for (pairs, out) in pairs.chunks(PAIRS_MAX).zip(out.chunks_mut(PAIRS_MAX)) {
+            halver.halve(pairs, out);
+        }
         let power = out[100..].iter().map(|x| x * x).sum::<f32>() / 700.0;
         let gain = (2.0 * power).sqrt();
         assert!((low..=high).contains(&gain), "gain {gain} at {hz} Hz");

@@ -5,6 +5,7 @@
 
 use super::candidates::CANDIDATE_EVIDENCE;
 use super::evidence::{AHEAD, BEHIND, Evidence, FRAME_EVIDENCE, SHARED_EVIDENCE};
+use crate::lanes::each;
 
 const JUDGE: [usize; 2] = [24, 12];
 const VOICING: [usize; 2] = [32, 16];
@@ -38,6 +39,7 @@ const fn parse<const N: usize>(bytes: &[u8]) -> [f32; N] {
 pub(super) type Around = [[f32; FRAME_EVIDENCE]; BEHIND + 1 + AHEAD];
 
 /// Writes the log-odds of each candidate into `out`.
+#[inline(always)]
 pub(super) fn judge(evidence: &Evidence, out: &mut [f32]) {
     let weights = &WEIGHTS[..size(JUDGE_INPUTS, JUDGE)];
     let (own, rest) = weights.split_at(CANDIDATE_EVIDENCE * JUDGE[0]);
@@ -55,6 +57,7 @@ pub(super) fn judge(evidence: &Evidence, out: &mut [f32]) {
 }
 
 /// The log-odds that the frame in the middle of `around` is voiced.
+#[inline(always)]
 pub(super) fn voicing(around: &Around) -> f32 {
     let from = size(JUDGE_INPUTS, JUDGE);
     let weights = &WEIGHTS[from..from + size(VOICING_INPUTS, VOICING)];
@@ -62,11 +65,13 @@ pub(super) fn voicing(around: &Around) -> f32 {
 }
 
 /// The same for the last frame that is known, without the frames behind it.
+#[inline(always)]
 pub(super) fn early_voicing(before: &[[f32; FRAME_EVIDENCE]; BEHIND + 1]) -> f32 {
     let from = size(JUDGE_INPUTS, JUDGE) + size(VOICING_INPUTS, VOICING);
     perceptron::<{ EARLY[0] }, { EARLY[1] }>(before.as_flattened(), &WEIGHTS[from..])
 }
 
+#[inline(always)]
 fn perceptron<const A: usize, const B: usize>(inputs: &[f32], weights: &[f32]) -> f32 {
     let (products, rest) = weights.split_at(inputs.len() * A);
     let (bias, rest) = rest.split_at(A);
@@ -77,16 +82,18 @@ fn perceptron<const A: usize, const B: usize>(inputs: &[f32], weights: &[f32]) -
 }
 
 /// The two layers above the first, whose sums are given.
+#[inline(always)]
 fn upper<const A: usize, const B: usize>(first: &[f32; A], weights: &[f32]) -> f32 {
     let (products, rest) = weights.split_at(A * B);
     let (bias, last) = rest.split_at(B);
     let mut second = [0.0; B];
     second.copy_from_slice(bias);
-    add_products(&mut second, &first.map(|x| x.max(0.0)), products);
+    add_products(&mut second, &each::<A>(|i| first[i].max(0.0)), products);
     second.iter().zip(last).map(|(x, weight)| x.max(0.0) * weight).sum::<f32>() + last[B]
 }
 
 /// Adds to each sum every input times its weight.
+#[inline(always)]
 fn add_products<const N: usize>(sums: &mut [f32; N], inputs: &[f32], weights: &[f32]) {
     for (input, weights) in inputs.iter().zip(weights.as_chunks::<N>().0) {
         for (sum, weight) in sums.iter_mut().zip(weights) {

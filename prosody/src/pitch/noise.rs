@@ -20,6 +20,7 @@ pub(super) struct NoiseFloor {
 
 impl NoiseFloor {
     /// Learns from the band powers of the next hop; the first one is taken as noise and soon proved wrong if it was none.
+    #[inline(always)]
     pub(super) fn learn(&mut self, powers: &[f32; BANDS]) -> &[f32; BANDS] {
         if self.hops == 0 {
             self.bands = *powers;

@@ -3,6 +3,7 @@
 //! Looks [`DELAY`] frames ahead and no further, so what comes out is final.
 
 use super::candidates::CANDIDATES;
+use crate::math::ln;
 
 /// Frames of look-ahead.
 pub(super) const DELAY: usize = 4;
@@ -59,17 +60,21 @@ pub(super) struct Path {
 
 impl Path {
     /// Takes the next frame and decides on the frame [`DELAY`] before it, once there is one.
+    #[inline(always)]
     pub(super) fn push(&mut self, column: &Column) -> Option<Decision> {
         let at = self.frames % (DELAY + 1);
         let before = self.steps[(self.frames + DELAY) % (DELAY + 1)];
         let mut step = Step { column: *column, ..Step::default() };
-        let mut top = (UNVOICED, f32::NEG_INFINITY);
-        for state in 0..=column.count {
-            let (previous, score) = if self.frames == 0 { (UNVOICED, 0.0) } else { before.best_way_to(column, state) };
-            step.previous[state] = previous as u8;
-            step.scores[state] = score + column.gain(state);
-            if step.scores[state] > top.1 {
-                top = (state, step.scores[state]);
+        if self.frames > 0 {
+            before.best_ways_to(column, &mut step);
+        }
+        step.scores[UNVOICED] += ln((1.0 - column.voicing).max(CHANCE_MIN));
+        let voiced = ln(column.voicing.max(CHANCE_MIN));
+        let mut top = (UNVOICED, step.scores[UNVOICED]);
+        for (i, chance) in column.chances[..column.count].iter().enumerate() {
+            step.scores[i + 1] += voiced + chance;
+            if step.scores[i + 1] > top.1 {
+                top = (i + 1, step.scores[i + 1]);
             }
         }
         step.scores.iter_mut().for_each(|score| *score -= top.1);
@@ -79,6 +84,7 @@ impl Path {
     }
 
     /// Follows the path back from `state` of the newest frame to the oldest one.
+    #[inline(always)]
     fn decide(&mut self, newest: usize, mut state: usize) -> Decision {
         let mut octaves = [None; DELAY + 1];
         let mut voicing = 0.0;
@@ -97,16 +103,9 @@ impl Path {
 
 impl Column {
     /// `None` is the unvoiced state.
+    #[inline(always)]
     fn octave(&self, state: usize) -> Option<f32> {
         state.checked_sub(1).map(|i| self.octaves[i])
-    }
-
-    /// The logarithm of how probable the state is by this frame alone.
-    fn gain(&self, state: usize) -> f32 {
-        match state.checked_sub(1) {
-            None => (1.0 - self.voicing).max(CHANCE_MIN).ln(),
-            Some(i) => self.voicing.max(CHANCE_MIN).ln() + self.chances[i],
-        }
     }
 }
 
@@ -114,30 +113,33 @@ impl Column {
 const CHANCE_MIN: f32 = 1e-6;
 
 impl Step {
-    /// The state from which `state` of the next column is reached best, and the score on arrival.
-    fn best_way_to(&self, next: &Column, state: usize) -> (usize, f32) {
-        let Some(to) = next.octave(state) else {
-            let mut best = (UNVOICED, self.scores[UNVOICED]);
-            for from in 1..=self.column.count {
-                if self.scores[from] - CHANGE_COST > best.1 {
-                    best = (from, self.scores[from] - CHANGE_COST);
-                }
-            }
-            return best;
-        };
-        let mut best = (UNVOICED, self.scores[UNVOICED] - CHANGE_COST);
+    /// Writes into `step`, whose column comes next, from where each of its states is reached best, and the score on
+    /// arrival.
+    #[inline(always)]
+    fn best_ways_to(&self, next: &Column, step: &mut Step) {
+        let (mut scores, mut previous) = ([self.scores[UNVOICED] - CHANGE_COST; CANDIDATES], [0u8; CANDIDATES]);
+        step.scores[UNVOICED] = self.scores[UNVOICED];
         for (i, octave) in self.column.octaves[..self.column.count].iter().enumerate() {
-            let cost = (12.0 * STEP_COST * (octave - to).abs()).min(JUMP_COST_MAX);
-            if self.scores[i + 1] - cost > best.1 {
-                best = (i + 1, self.scores[i + 1] - cost);
+            let score = self.scores[i + 1];
+            for to in 0..CANDIDATES {
+                let cost = (12.0 * STEP_COST * (octave - next.octaves[to]).abs()).min(JUMP_COST_MAX);
+                let is_better = score - cost > scores[to];
+                scores[to] = if is_better { score - cost } else { scores[to] };
+                previous[to] = if is_better { i as u8 + 1 } else { previous[to] };
+            }
+            if score - CHANGE_COST > step.scores[UNVOICED] {
+                step.scores[UNVOICED] = score - CHANGE_COST;
+                step.previous[UNVOICED] = i as u8 + 1;
             }
         }
-        best
+        step.scores[1..].copy_from_slice(&scores);
+        step.previous[1..].copy_from_slice(&previous);
     }
 }
 
 /// The value at its middle of the straight line through an octave and its neighbours on both sides (nearest first), as
 /// far as they go on without a jump.
+#[inline(always)]
 fn smooth(octave: f32, after: &[Option<f32>], before: &[Option<f32>]) -> f32 {
     let (mut count, mut times, mut squares, mut sum, mut products) = (1.0, 0.0, 0.0, octave, 0.0);
     for (neighbours, direction) in [(after, 1.0), (before, -1.0)] {

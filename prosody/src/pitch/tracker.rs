@@ -8,6 +8,8 @@ use super::network::{self, Around};
 use super::path::{Column, Decision, Path};
 use super::{FINAL_HOPS, PROVISIONAL_HOPS};
 use crate::SampleRate;
+use crate::lanes::widest;
+use crate::math::{exp, exp2, ln, log2};
 
 /// Samples per hop at 8 kHz, where pitch is looked for whatever the input's rate.
 const HOP: usize = 80;
@@ -31,9 +33,8 @@ pub struct Pitch {
 pub struct Tracker {
     rate: SampleRate,
     halver: Halver,
-    /// The first sample of a pair at 16 kHz.
-    odd: Option<f32>,
-    hop: [f32; HOP],
+    /// The samples since the last whole hop, at the input's rate.
+    hop: [f32; SampleRate::Hz16000.hop()],
     hop_len: usize,
     /// The newest samples at 8 kHz, oldest first.
     recent: [f32; SPAN + SPARE],
@@ -64,8 +65,7 @@ impl Tracker {
         Self {
             rate,
             halver: Halver::default(),
-            odd: None,
-            hop: [0.0; HOP],
+            hop: [0.0; SampleRate::Hz16000.hop()],
             hop_len: 0,
             recent: [0.0; SPAN + SPARE],
             hops: 0,
@@ -84,23 +84,29 @@ impl Tracker {
     ///
     /// The pitch of a hop comes out with the last sample of the hop [`FINAL_HOPS`] after it.
     pub fn push(&mut self, samples: &[f32], out: &mut Vec<Pitch>) {
-        for &sample in samples {
-            let sample = if sample.is_nan() { 0.0 } else { sample.clamp(-1.0, 1.0) };
-            match (self.rate, self.odd) {
-                (SampleRate::Hz8000, _) => self.hop[self.hop_len] = sample,
-                (SampleRate::Hz16000, Some(first)) => self.hop[self.hop_len] = self.halver.push([first, sample]),
-                (SampleRate::Hz16000, None) => {
-                    self.odd = Some(sample);
-                    continue;
-                }
+        let length = self.rate.hop();
+        let mut rest = samples;
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_at(rest.len().min(length - self.hop_len));
+            rest = after;
+            for (into, sample) in self.hop[self.hop_len..].iter_mut().zip(piece) {
+                *into = if sample.is_nan() { 0.0 } else { sample.clamp(-1.0, 1.0) };
             }
-            self.odd = None;
-            self.hop_len += 1;
-            if self.hop_len == HOP {
+            self.hop_len += piece.len();
+            if self.hop_len == length {
                 self.hop_len = 0;
-                out.extend(self.take_hop());
+                let hop = self.hop;
+                out.extend(self.push_hop(&hop[..length]));
             }
         }
+    }
+
+    /// Takes a whole hop of samples in `[-1, 1]`, where no part of one is waiting.
+    pub(crate) fn push_hop(&mut self, hop: &[f32]) -> Option<Pitch> {
+        widest(
+            #[inline(always)]
+            || self.take_hop(hop),
+        )
     }
 
     /// The pitch of the newest hop that can be told at all, before its successors are known; it may still change.
@@ -114,17 +120,17 @@ impl Tracker {
     ///
     /// A last hop that is not full gets its own pitch.
     pub fn finish(&mut self, out: &mut Vec<Pitch>) {
-        let due = self.hops + u64::from(self.hop_len > 0 || self.odd.is_some());
-        let silence = [0.0; 2];
+        let due = self.hops + u64::from(self.hop_len > 0);
+        let silence = [0.0; SampleRate::Hz16000.hop()];
         while self.given < due {
-            self.push(&silence[..1], out);
+            self.push(&silence[..self.rate.hop() - self.hop_len], out);
         }
         self.restart();
     }
 
-    fn restart(&mut self) {
+    /// Forgets everything and starts again at position 0.
+    pub(crate) fn restart(&mut self) {
         self.halver = Halver::default();
-        self.odd = None;
         self.hop_len = 0;
         self.recent.fill(0.0);
         (self.hops, self.frames, self.given) = (0, 0, 0);
@@ -134,9 +140,14 @@ impl Tracker {
         self.provisional = None;
     }
 
-    fn take_hop(&mut self) -> Option<Pitch> {
+    #[inline(always)]
+    fn take_hop(&mut self, hop: &[f32]) -> Option<Pitch> {
         self.recent.copy_within(HOP.., 0);
-        self.recent[SPAN + SPARE - HOP..].copy_from_slice(&self.hop);
+        let newest = &mut self.recent[SPAN + SPARE - HOP..];
+        match self.rate {
+            SampleRate::Hz8000 => newest.copy_from_slice(hop),
+            SampleRate::Hz16000 => self.halver.halve(hop.as_chunks().0, newest),
+        }
         self.hops += 1;
         if self.hops <= PROVISIONAL_HOPS as u64 {
             return None;
@@ -148,10 +159,11 @@ impl Tracker {
     }
 
     /// Looks at the newest window and puts what it may be into `waiting`.
+    #[inline(always)]
     fn describe(&mut self) {
         let from = if self.rate == SampleRate::Hz16000 { SPARE } else { 0 };
         let window: &[f32; SPAN] = self.recent[from..].first_chunk().expect("the window is shorter than the buffer");
-        self.evidence.look(&mut self.correlogram, window);
+        self.evidence.look_at(&mut self.correlogram, window);
         if self.frames == 0 {
             self.around = [self.evidence.frame; FRAMES];
         } else {
@@ -170,6 +182,7 @@ impl Tracker {
     }
 
     /// Judges the voicing of the frame that has all its neighbours now and lets the path go on over it.
+    #[inline(always)]
     fn decide(&mut self) -> Option<Decision> {
         let frame = self.frames.checked_sub(1 + AHEAD as u64)?;
         let column = &mut self.waiting[frame as usize % (AHEAD + 1)];
@@ -179,23 +192,21 @@ impl Tracker {
     }
 
     /// The best candidate of the newest frame by what is known so far.
+    #[inline(always)]
     fn guess(&self, column: &Column) -> Pitch {
         let before: &[[f32; FRAME_EVIDENCE]; BEHIND + 1] =
             self.around[AHEAD..].first_chunk().expect("the newest frames");
         let voicing = probability(network::early_voicing(before));
-        let last = self.provisional.and_then(|pitch| pitch.hz).map(f32::log2);
+        let last = self.provisional.and_then(|pitch| pitch.hz).map(log2);
         let worth = |i: usize| column.chances[i] - last.map_or(0.0, |last| (column.octaves[i] - last).abs().min(0.5));
         let best = (0..column.count).max_by(|&a, &b| worth(a).total_cmp(&worth(b)));
         let octave = best.filter(|_| voicing >= 0.5).map(|i| column.octaves[i]);
         self.pitch(self.frames, Decision { octave, voicing })
     }
 
+    #[inline(always)]
     fn pitch(&self, frame: u64, decision: Decision) -> Pitch {
-        Pitch {
-            position: frame * self.rate.hop() as u64,
-            hz: decision.octave.map(f32::exp2),
-            voicing: decision.voicing,
-        }
+        Pitch { position: frame * self.rate.hop() as u64, hz: decision.octave.map(exp2), voicing: decision.voicing }
     }
 }
 
@@ -203,13 +214,15 @@ impl Tracker {
 const _: () = assert!(FINAL_HOPS <= 10 && CANDIDATES < u8::MAX as usize);
 
 /// Log-odds to log-probabilities that sum to 1.
+#[inline(always)]
 fn log_share(scores: &mut [f32]) {
     let highest = scores.iter().fold(f32::NEG_INFINITY, |highest, &score| highest.max(score));
-    let sum: f32 = scores.iter().map(|score| (score - highest).exp()).sum();
-    let total = highest + sum.ln();
+    let sum: f32 = scores.iter().map(|score| exp(score - highest)).sum();
+    let total = highest + ln(sum);
     scores.iter_mut().for_each(|score| *score -= total);
 }
 
+#[inline(always)]
 fn probability(log_odds: f32) -> f32 {
-    1.0 / (1.0 + (-log_odds).exp())
+    1.0 / (1.0 + exp(-log_odds))
 }

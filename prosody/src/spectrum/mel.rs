@@ -3,7 +3,8 @@
 use std::f32::consts::PI;
 
 use super::{CEPSTRA, Spectral};
-use crate::math::{exp2, ln, log2};
+use crate::lanes::{each, sum};
+use crate::math::{exp2, ln, log2, mel};
 
 const BANDS: usize = 26;
 const BAND_HZ: (f32, f32) = (20.0, 8_000.0);
@@ -57,6 +58,7 @@ impl Mel {
         }
     }
 
+    #[inline(always)]
     pub(super) fn describe(&self, power: &[f32], out: &mut Spectral) {
         // One place on each side for what lies outside.
         let mut sums = [0.0; BANDS + 2];
@@ -66,19 +68,13 @@ impl Mel {
             sums[bin.band + 1] += power - part;
         }
         let bands: &[f32; BANDS] = sums[1..].first_chunk().expect("two more than bands");
-        let heard: [f32; BANDS] = std::array::from_fn(|band| {
-            exp2(LOUDNESS_EXPONENT * log2(bands[band].max(LOUDNESS_FLOOR) * self.hearing[band]))
-        });
-        out.loudness = heard.iter().sum::<f32>() / BANDS as f32;
+        let heard: [f32; BANDS] =
+            each(|band| exp2(LOUDNESS_EXPONENT * log2(bands[band].max(LOUDNESS_FLOOR) * self.hearing[band])));
+        out.loudness = sum(&heard) / BANDS as f32;
 
-        let logs: [f32; BANDS] = std::array::from_fn(|band| ln((bands[band] * FULL_SCALE * FULL_SCALE).max(1.0)));
-        out.cepstra = self.cosines.map(|row| row.iter().zip(&logs).map(|(cosine, log)| cosine * log).sum());
+        let logs: [f32; BANDS] = each(|band| ln((bands[band] * FULL_SCALE * FULL_SCALE).max(1.0)));
+        out.cepstra = each(|i| sum(&each::<BANDS>(|band| self.cosines[i][band] * logs[band])));
     }
-}
-
-/// O'Shaughnessy's mel scale.
-fn mel(hz: f32) -> f32 {
-    1_127.0 * (1.0 + hz / 700.0).ln()
 }
 
 /// Sensitivity of hearing to power at `hz` (Hermansky 1990, with the fall above 5 kHz), about 1 at 3 kHz times 1e5.

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::Spectral;
+use crate::lanes::{LANES, highest, sum, total};
 use crate::math::decibels;
 
 /// What lies above is left out, Hz.
@@ -33,44 +34,52 @@ impl Shape {
         self.is_first = true;
     }
 
+    #[inline(always)]
     pub(super) fn describe(&mut self, power: &[f32], out: &mut Spectral) {
         let power = &power[..self.before.len()];
         let split = |hz: f32| power.split_at((hz / self.bin_hz).ceil() as usize);
         let (low, high) = split(ALPHA_HZ);
-        out.alpha_ratio_db = ratio_db(high.iter().sum(), low.iter().sum());
+        out.alpha_ratio_db = ratio_db(sum(high), sum(low));
         let (low, high) = split(HAMMARBERG_HZ);
-        let highest = |bins: &[f32]| bins.iter().fold(0.0f32, |highest, &power| highest.max(power));
-        out.hammarberg_db = ratio_db(highest(low), highest(high));
-        let [slope_low, slope_high] = [0, 1].map(|i| slope(&power[self.slopes[i].clone()]) / self.bin_hz);
+        out.hammarberg_db = ratio_db(highest(low, 0.0), highest(high, 0.0));
+        let [slope_low, slope_high] = self.slopes.each_ref().map(|band| slope(&power[band.clone()]) / self.bin_hz);
         (out.slope_low, out.slope_high) = (slope_low, slope_high);
         out.flux = self.flux(power);
     }
 
     /// Root mean square of the change of the magnitudes.
+    #[inline(always)]
     fn flux(&mut self, power: &[f32]) -> f32 {
-        let mut sum = 0.0;
-        for (before, power) in self.before.iter_mut().zip(power) {
-            let magnitude = power.sqrt();
-            sum += (magnitude - *before) * (magnitude - *before);
-            *before = magnitude;
+        let mut lanes = [0.0; LANES];
+        for (before, power) in self.before.chunks_mut(LANES).zip(power.chunks(LANES)) {
+            for ((lane, before), power) in lanes.iter_mut().zip(before).zip(power) {
+                let magnitude = power.sqrt();
+                *lane += (magnitude - *before) * (magnitude - *before);
+                *before = magnitude;
+            }
         }
-        if std::mem::replace(&mut self.is_first, false) { 0.0 } else { (sum / power.len() as f32).sqrt() }
+        let mean = total(&lanes) / power.len() as f32;
+        if std::mem::replace(&mut self.is_first, false) { 0.0 } else { mean.sqrt() }
     }
 }
 
 /// 0 where both are silent.
+#[inline(always)]
 fn ratio_db(above: f32, below: f32) -> f32 {
     if above <= FLOOR && below <= FLOOR { 0.0 } else { decibels(above.max(FLOOR)) - decibels(below.max(FLOOR)) }
 }
 
 /// The slope of the least-squares line through the levels of neighbouring bins, dB per bin.
+#[inline(always)]
 fn slope(power: &[f32]) -> f32 {
     let middle = 0.5 * (power.len() - 1) as f32;
-    let (mut across, mut along) = (0.0, 0.0);
-    for (i, &power) in power.iter().enumerate() {
-        let distance = i as f32 - middle;
-        across += distance * decibels(power.max(FLOOR));
-        along += distance * distance;
+    let mut across = [0.0; LANES];
+    for (chunk, power) in power.chunks(LANES).enumerate() {
+        for (i, (lane, power)) in across.iter_mut().zip(power).enumerate() {
+            *lane += ((chunk * LANES + i) as f32 - middle) * decibels(power.max(FLOOR));
+        }
     }
-    across / along
+    // The sum of the squares of the distances.
+    let count = power.len() as f32;
+    total(&across) / (count * (count * count - 1.0) / 12.0)
 }

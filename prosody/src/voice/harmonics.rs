@@ -3,14 +3,14 @@
 //! The harmonics-to-noise ratio is `r / (1 − r)`, r the autocorrelation at one period over that at lag 0.
 
 use std::f32::consts::TAU;
-use std::sync::Arc;
 
 use realfft::num_complex::Complex32;
-use realfft::{RealFftPlanner, RealToComplex};
 
 use crate::SampleRate;
 use crate::formants::{FORMANTS, Formant};
+use crate::lanes::{LANES, sum, total};
 use crate::math::decibels;
+use crate::transform::PowerSpectrum;
 
 /// Length of a window.
 pub(crate) const HARMONICS_WINDOW_MS: usize = 60;
@@ -37,11 +37,7 @@ pub(crate) struct Harmonic {
 }
 
 pub(crate) struct Harmonics {
-    fft: Arc<dyn RealToComplex<f32>>,
-    window: Vec<f32>,
-    input: Vec<f32>,
-    output: Vec<Complex32>,
-    scratch: Vec<Complex32>,
+    transform: PowerSpectrum,
     power: Vec<f32>,
     bin_hz: f32,
 }
@@ -49,74 +45,69 @@ pub(crate) struct Harmonics {
 impl Harmonics {
     pub(crate) fn new(rate: SampleRate) -> Self {
         let length = rate.hop() * HARMONICS_WINDOW_MS / 10;
-        let size = length.next_power_of_two();
-        let fft = RealFftPlanner::<f32>::new().plan_fft_forward(size);
         let middle = 0.5 * (length - 1) as f32;
         let weight = |i: usize| (-0.5 * ((i as f32 - middle) / (DEVIATION * middle)).powi(2)).exp();
-        Self {
-            window: (0..length).map(weight).collect(),
-            input: fft.make_input_vec(),
-            output: fft.make_output_vec(),
-            scratch: fft.make_scratch_vec(),
-            power: vec![0.0; size / 2 + 1],
-            bin_hz: rate.hz() as f32 / size as f32,
-            fft,
-        }
+        let transform = PowerSpectrum::new((0..length).map(weight).collect());
+        Self { power: vec![0.0; transform.bins()], bin_hz: rate.hz() as f32 / transform.size() as f32, transform }
     }
 
     /// Describes 60 ms of a voice at `hz` whose formants are known.
+    #[inline(always)]
     pub(crate) fn describe(&mut self, samples: &[f32], hz: f32, formants: &[Formant; FORMANTS]) -> Harmonic {
-        self.transform(samples);
-        let mut levels = [0.0f32; HARMONICS];
+        self.transform.write(samples, 0.0, &mut self.power);
         let count = HARMONICS.min(((self.power.len() - 1) as f32 * self.bin_hz / hz) as usize);
-        for (i, level) in levels[..count].iter_mut().enumerate() {
-            *level = decibels(self.highest_near((i + 1) as f32 * hz, SEARCH * hz));
-        }
-        let first = levels[0];
-        let formant_levels_db = formants.map(|formant| {
+        let power = |number: usize| self.highest_near(number as f32 * hz, SEARCH * hz);
+        let first = decibels(power(1));
+        let formant_levels_db = formants.each_ref().map(|formant| {
             let from = ((1.0 - NEAR) * formant.hz / hz).ceil().max(1.0) as usize;
-            let to = (((1.0 + NEAR) * formant.hz / hz) as usize).clamp(from, count.max(from));
-            let near = levels[..count].get(from - 1..to).filter(|near| !near.is_empty());
-            let highest = near.map(|near| near.iter().fold(f32::NEG_INFINITY, |highest, &level| highest.max(level)));
-            highest.map_or(0.0, |highest| highest - first)
+            let to = (((1.0 + NEAR) * formant.hz / hz) as usize).max(from).min(count);
+            let mut near = FLOOR;
+            for number in from..=to {
+                near = power(number).max(near);
+            }
+            if from > to { 0.0 } else { decibels(near) - first }
         });
         Harmonic {
             harmonicity_db: self.harmonicity_db(hz),
-            first_over_second_db: first - levels[1],
+            first_over_second_db: first - if count < 2 { 0.0 } else { decibels(power(2)) },
             first_over_third_formant_db: -formant_levels_db[2],
             formant_levels_db,
         }
     }
 
-    fn transform(&mut self, samples: &[f32]) {
-        for ((into, sample), weight) in self.input.iter_mut().zip(samples).zip(&self.window) {
-            *into = sample * weight;
-        }
-        self.input[self.window.len()..].fill(0.0);
-        self.fft
-            .process_with_scratch(&mut self.input, &mut self.output, &mut self.scratch)
-            .expect("the buffers were made by this plan");
-        for (power, bin) in self.power.iter_mut().zip(&self.output) {
-            *power = bin.norm_sqr();
-        }
-    }
-
+    #[inline(always)]
     fn highest_near(&self, hz: f32, reach_hz: f32) -> f32 {
         let from = ((hz - reach_hz) / self.bin_hz).ceil().max(1.0) as usize;
         let to = (((hz + reach_hz) / self.bin_hz) as usize + 1).clamp(from + 1, self.power.len().max(from + 1));
         let near = self.power.get(from..to).unwrap_or_default();
-        near.iter().fold(FLOOR, |highest, &power| highest.max(power))
+        let mut highest = FLOOR;
+        for &power in near {
+            highest = if power > highest { power } else { highest };
+        }
+        highest
     }
 
+    #[inline(always)]
     fn harmonicity_db(&self, hz: f32) -> f32 {
-        let turn = Complex32::from_polar(1.0, TAU * self.bin_hz / hz);
-        let mut phase = turn;
-        let (mut all, mut repeated) = (0.5 * self.power[0], 0.5 * self.power[0]);
-        for power in &self.power[1..] {
-            all += power;
-            repeated += power * phase.re;
-            phase *= turn;
+        let (first, rest) = self.power.split_first().expect("a spectrum has bins");
+        // The lanes turn on together, each from its own bin.
+        let turn = Complex32::cis(TAU * self.bin_hz / hz);
+        let (mut cosines, mut sines) = ([turn.re; LANES], [turn.im; LANES]);
+        for lane in 1..LANES {
+            let phase = Complex32::new(cosines[lane - 1], sines[lane - 1]) * turn;
+            (cosines[lane], sines[lane]) = (phase.re, phase.im);
         }
+        let (step_re, step_im) = (cosines[LANES - 1], sines[LANES - 1]);
+        let mut lanes = [0.0; LANES];
+        for power in rest.as_chunks::<LANES>().0 {
+            for lane in 0..LANES {
+                let (re, im) = (cosines[lane], sines[lane]);
+                lanes[lane] += power[lane] * re;
+                (cosines[lane], sines[lane]) = (re * step_re - im * step_im, re * step_im + im * step_re);
+            }
+        }
+        let repeated = 0.5 * first + total(&lanes);
+        let all = 0.5 * first + sum(rest);
         let share = (repeated / all.max(FLOOR)).clamp(SHARE.0, SHARE.1);
         decibels(share / (1.0 - share))
     }

@@ -7,7 +7,9 @@ use std::collections::VecDeque;
 use std::f32::consts::PI;
 
 use crate::SampleRate;
+use crate::lanes::{each, total};
 use crate::math::decibels;
+use crate::pitch::PITCH_HZ;
 use crate::recent::Recent;
 
 /// How far around the middle of a hop periods count for it.
@@ -20,16 +22,16 @@ const FIT_MIN: f32 = 0.5;
 const PERIODS_MAX: usize = 64;
 /// Waveforms are compared over this many periods, most of all in the middle, where the glottis closes.
 const SPAN: f32 = 2.5;
-const SPAN_MAX: usize = 16_000 / 60 * 3;
-/// Samples compared side by side.
+/// Samples compared side by side, and lags.
 const LANES: usize = 8;
+const ABREAST: usize = 4;
 /// Levels are compared over this many.
 const LEVEL_SPAN: f32 = 1.75;
 /// Lags to each side that the place between samples is found from, and the places tried per sample.
 const TAPS: usize = 4;
 const STEPS: usize = 4;
 /// Lags compared, at most: a third of the longest period and more.
-const LAGS_MAX: usize = 16_000 / 60 / 2 + 2 * TAPS;
+const LAGS_MAX: usize = (16_000 / 60 / 2 + 2 * TAPS).next_multiple_of(ABREAST);
 
 /// One period and how it differs from the one before.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +63,17 @@ pub(crate) struct Periods {
     /// Where the next period begins.
     next: Option<f64>,
     periods: VecDeque<Period>,
+    stretch: Stretch,
+}
+
+/// What one period is compared by: kept so that nothing is allocated.
+#[derive(Debug, Clone, Default)]
+struct Stretch {
+    weights: Vec<f32>,
+    /// Of the period itself, weighted.
+    samples: Vec<f32>,
+    /// Squares of what comes after it.
+    squares: Vec<f32>,
 }
 
 impl Periods {
@@ -74,6 +87,7 @@ impl Periods {
             reach,
             next: None,
             periods: VecDeque::with_capacity(PERIODS_MAX),
+            stretch: Stretch::new((SPAN * rate.hz() as f32 / PITCH_HZ.0) as usize + LANES),
         }
     }
 
@@ -84,6 +98,7 @@ impl Periods {
     }
 
     /// Goes on to the hop around `middle`; what its periods are like, where it is voiced and has three of them.
+    #[inline(always)]
     pub(crate) fn follow(&mut self, recent: &Recent, middle: i64, pitch_hz: Option<f32>) -> Option<Irregularity> {
         let Some(hz) = pitch_hz else {
             self.restart();
@@ -124,32 +139,18 @@ impl Periods {
     }
 
     /// The period that begins at `at`: its waveform comes again after it.
-    fn after(&self, recent: &Recent, at: f64, length: f32) -> Option<Period> {
+    #[inline(always)]
+    fn after(&mut self, recent: &Recent, at: f64, length: f32) -> Option<Period> {
         let span = (SPAN * length).round() as usize;
-        let whole = span.next_multiple_of(LANES);
         let from = (at - 0.5 * span as f64).round() as i64;
         // Lags on both sides of those searched are there for the place between samples.
         let shortest = (LENGTHS.0 * length).floor() as usize - TAPS;
         let count = ((LENGTHS.1 * length).ceil() as usize + TAPS - shortest + 1).min(LAGS_MAX);
-        let later = recent.window(from + shortest as i64, whole + count - 1);
-        let (mut weights, mut samples) = ([0.0f32; SPAN_MAX], [0.0f32; SPAN_MAX]);
-        let mut power_now = 0.0;
-        for (i, sample) in recent.window(from, span).iter().enumerate() {
-            weights[i] = weight((2.0 * i as f32 + 1.0) / span as f32 - 1.0);
-            samples[i] = weights[i] * sample;
-            power_now += samples[i] * sample;
-        }
-        let mut fits = [0.0f32; LAGS_MAX];
-        let mut best = (TAPS, f32::NEG_INFINITY);
-        for lag in 0..count {
-            let (product, power_later) = compare(&weights[..whole], &samples[..whole], &later[lag..lag + whole]);
-            fits[lag] = product / (power_now * power_later).max(f32::MIN_POSITIVE).sqrt();
-            if (TAPS..count - TAPS).contains(&lag) && fits[lag] > best.1 {
-                best = (lag, fits[lag]);
-            }
-        }
-        let (lag, fit) = best;
-        if fit < FIT_MIN {
+        let reach = span.next_multiple_of(LANES) + count.next_multiple_of(ABREAST);
+        let later = recent.window(from + shortest as i64, reach);
+        let fits = self.stretch.fits(recent.window(from, span), later);
+        let lag = (TAPS..count - TAPS).fold(TAPS, |best, lag| if fits[lag] > fits[best] { lag } else { best });
+        if fits[lag] < FIT_MIN {
             return None;
         }
         let around: &[f32; 2 * TAPS + 1] = fits[lag - TAPS..].first_chunk().expect("lags to both sides");
@@ -159,8 +160,10 @@ impl Periods {
     }
 
     /// Where the band-limited curve through these values is highest, relative to the middle one, within a step of it.
+    #[inline(always)]
     fn summit(&self, around: &[f32; 2 * TAPS + 1]) -> f32 {
-        let steps = self.between.map(|taps| taps.iter().zip(around).map(|(tap, fit)| tap * fit).sum::<f32>());
+        let value = |taps: &[f32; 2 * TAPS + 1]| taps.iter().zip(around).map(|(tap, fit)| tap * fit).sum::<f32>();
+        let steps: [f32; 2 * STEPS + 1] = each(|step| value(&self.between[step]));
         let highest = (1..2 * STEPS).max_by(|&a, &b| steps[a].total_cmp(&steps[b])).unwrap_or(STEPS);
         let [before, middle, after] = [steps[highest - 1], steps[highest], steps[highest + 1]];
         let bend = before - 2.0 * middle + after;
@@ -169,7 +172,63 @@ impl Periods {
     }
 }
 
+impl Stretch {
+    /// Room for stretches of `length` samples.
+    fn new(length: usize) -> Self {
+        let room = || Vec::with_capacity(length + LAGS_MAX);
+        Self { weights: room(), samples: room(), squares: room() }
+    }
+
+    /// How well `now` fits what comes `lag` samples after the beginning of `later`, for every lag that there is room
+    /// for: the weighted product over the root of both weighted powers, −1 to 1.
+    #[inline(always)]
+    fn fits(&mut self, now: &[f32], later: &[f32]) -> [f32; LAGS_MAX] {
+        let (span, whole) = (now.len() as f32, now.len().next_multiple_of(LANES));
+        self.weights.clear();
+        self.weights.extend((0..now.len()).map(|i| weight((2 * i + 1) as f32 / span - 1.0)));
+        self.samples.clear();
+        self.samples.extend(self.weights.iter().zip(now).map(|(weight, sample)| weight * sample));
+        let mut powers = [0.0f32; LANES];
+        for (weighted, samples) in self.samples.chunks(LANES).zip(now.chunks(LANES)) {
+            for ((power, weighted), sample) in powers.iter_mut().zip(weighted).zip(samples) {
+                *power += weighted * sample;
+            }
+        }
+        let power_now = total(&powers);
+        self.weights.resize(whole, 0.0);
+        self.samples.resize(whole, 0.0);
+        self.squares.clear();
+        self.squares.extend(later.iter().map(|sample| sample * sample));
+        let mut fits = [0.0; LAGS_MAX];
+        let lags = (later.len() - whole) / ABREAST * ABREAST;
+        for (lag, fits) in (0..lags).step_by(ABREAST).zip(fits.as_chunks_mut::<ABREAST>().0) {
+            let together = products(&self.samples, &later[lag..]);
+            let powers = products(&self.weights, &self.squares[lag..]);
+            for i in 0..ABREAST {
+                fits[i] = together[i] / (power_now * powers[i]).max(f32::MIN_POSITIVE).sqrt();
+            }
+        }
+        fits
+    }
+}
+
+/// The products of a stretch with what lies beside it, and with the same moved on by one, two and three samples.
+#[inline(always)]
+fn products(one: &[f32], two: &[f32]) -> [f32; ABREAST] {
+    let mut sums = [[0.0f32; LANES]; ABREAST];
+    for (at, one) in one.as_chunks::<LANES>().0.iter().enumerate() {
+        let two: &[f32; LANES + ABREAST] = two[at * LANES..].first_chunk().expect("as far as the last lag needs");
+        for (moved, sums) in sums.iter_mut().enumerate() {
+            for lane in 0..LANES {
+                sums[lane] += one[lane] * two[lane + moved];
+            }
+        }
+    }
+    each(|i| total(&sums[i]))
+}
+
 /// The highest peak around `middle`: a chain begins there.
+#[inline(always)]
 fn begin(recent: &Recent, middle: i64, length: f32) -> f64 {
     let from = middle - (0.5 * length) as i64;
     let samples = recent.window(from, length as usize + 1);
@@ -177,32 +236,23 @@ fn begin(recent: &Recent, middle: i64, length: f32) -> f64 {
     (from + peak.unwrap_or(0) as i64) as f64
 }
 
-/// The weighted product of two stretches and the weighted power of the later one, in lanes that can go side by side.
-fn compare(weights: &[f32], samples: &[f32], later: &[f32]) -> (f32, f32) {
-    let (mut products, mut powers) = ([0.0f32; LANES], [0.0f32; LANES]);
-
-    let pairs = weights.as_chunks::<LANES>().0.iter().zip(samples.as_chunks::<LANES>().0);
-    for ((weights, samples), later) in pairs.zip(later.as_chunks::<LANES>().0) {
-        for lane in 0..LANES {
-            products[lane] += samples[lane] * later[lane];
-            powers[lane] += weights[lane] * later[lane] * later[lane];
-        }
-    }
-    (products.iter().sum(), powers.iter().sum())
-}
-
 /// Level of the waveform around `at`.
+#[inline(always)]
 fn level_db(recent: &Recent, at: f64, length: f32) -> f32 {
     let span = LEVEL_SPAN * length;
     let from = (at - 0.5 * f64::from(span)).ceil();
-    let mut power = 0.0;
-    for (i, sample) in recent.window(from as i64, span as usize).iter().enumerate() {
-        power += weight((from + i as f64 - at) as f32 / (0.5 * span)) * sample * sample;
+    let (first, scale) = ((from - at) as f32, 2.0 / span);
+    let mut powers = [0.0f32; LANES];
+    for (chunk, samples) in recent.window(from as i64, span as usize).chunks(LANES).enumerate() {
+        for (i, (power, sample)) in powers.iter_mut().zip(samples).enumerate() {
+            *power += weight((first + (chunk * LANES + i) as f32) * scale) * sample * sample;
+        }
     }
-    decibels(power.max(f32::MIN_POSITIVE))
+    decibels(total(&powers).max(f32::MIN_POSITIVE))
 }
 
 /// 1 in the middle, 0 at a distance of 1.
+#[inline(always)]
 fn weight(distance: f32) -> f32 {
     let square = (1.0 - distance * distance).max(0.0);
     square * square

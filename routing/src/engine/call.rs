@@ -188,12 +188,52 @@ impl Call {
         }
         keys.push(pressed);
 
+        let pressed = keys.clone();
+        let fits = |trigger: &Trigger, because: &Because| match trigger {
+            Trigger::Presses(sequence) if pressed.ends_with(sequence.as_str()) => {
+                Some(Because { keys: Some(sequence.clone()), ..because.clone() })
+            }
+            _ => None,
+        };
+        if self.fire_at_once(now, fits, policies, key, out) {
+            self.keys.0.clear();
+        }
+    }
+
+    /// Takes in that the caller has interrupted the other side `times` by now, and fires the rules for that.
+    pub(super) fn interrupt(
+        &mut self,
+        now: Duration,
+        times: u32,
+        policies: &[Policy],
+        key: CallKey,
+        out: &mut Vec<Decision>,
+    ) {
+        let fits = |trigger: &Trigger, because: &Because| match trigger {
+            Trigger::Interrupts(least) if times >= *least => {
+                Some(Because { interruptions: Some(times), ..because.clone() })
+            }
+            _ => None,
+        };
+        self.fire_at_once(now, fits, policies, key, out);
+    }
+
+    /// Fires every rule that `fits` gives a reason for, because of what is happening at this moment; whether one fired.
+    fn fire_at_once(
+        &mut self,
+        now: Duration,
+        fits: impl Fn(&Trigger, &Because) -> Option<Because>,
+        policies: &[Policy],
+        key: CallKey,
+        out: &mut Vec<Decision>,
+    ) -> bool {
         let heard = self.heard.unwrap_or(Heard::nothing(now));
+        let because = heard.because(now, heard.level, None);
         let (mut claimed_now, mut fired) = (false, false);
         for state in &mut self.rules {
             let rule = state.rule(policies);
-            let Trigger::Presses(sequence) = &rule.when.trigger else { continue };
-            if !self.keys.0.ends_with(sequence.as_str()) || state.earliest(rule).is_none_or(|earliest| earliest > now) {
+            let Some(because) = fits(&rule.when.trigger, &because) else { continue };
+            if state.earliest(rule).is_none_or(|earliest| earliest > now) {
                 continue;
             }
             let (claims, moves) = (claims(&rule.then), moves(&rule.then));
@@ -202,16 +242,13 @@ impl Call {
             }
             claimed_now |= claims;
             fired = true;
-            let because = Because { keys: Some(sequence.clone()), ..heard.because(now, heard.level, None) };
             out.push(state.decide(now, because, policies, key));
             if moves {
                 self.reroute = Reroute::InFlight { policy: state.place.policy, by: rule.id.clone() };
                 self.fallbacks_spent.clear();
             }
         }
-        if fired {
-            self.keys.0.clear();
-        }
+        fired
     }
 
     /// Runs the fallback of the policy that ordered the re-route; does nothing when none is under way.
@@ -273,7 +310,7 @@ impl RuleState {
     fn feeling<'p>(&self, policies: &'p [Policy]) -> Option<&'p Feeling> {
         match &self.rule(policies).when.trigger {
             Trigger::Feels(feeling) => Some(feeling),
-            Trigger::Presses(_) => None,
+            Trigger::Presses(_) | Trigger::Interrupts(_) => None,
         }
     }
 
@@ -345,6 +382,7 @@ impl Heard {
             lasted: now.saturating_sub(since),
             failure,
             keys: None,
+            interruptions: None,
         }
     }
 }

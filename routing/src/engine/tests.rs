@@ -253,11 +253,34 @@ fn a_call_keeps_the_policies_that_it_began_with() {
     assert_eq!(got, [(1, "after-sales@3"), (3, "after-sales@4")]);
 }
 
+#[test]
+fn who_interrupts_often_enough_once_or_again() {
+    let policy = r#"
+name = "manners"
+version = 1
+scenarios = ["after-sales"]
+[[rule]]
+id = "once"
+when = { interruptions = 2 }
+then = [{ alert = "info", text = "twice" }]
+[[rule]]
+id = "again"
+when = { interruptions = 3 }
+then = [{ alert = "warning", text = "thrice or more" }]
+cooldown_s = 5
+"#;
+    let interrupts = |at_s, times| (at_s, Say::Interrupts(times));
+    let story = [(0.0, START), interrupts(1.0, 1), interrupts(2.0, 2), interrupts(3.0, 3), interrupts(4.0, 4)];
+    let later = [interrupts(9.0, 5), interrupts(20.0, 1), interrupts(21.0, 2)];
+    check(policy, &[&story[..], &later].concat(), &["2.0 once", "3.0 again", "9.0 again"]);
+}
+
 #[derive(Clone, Copy)]
 enum Say {
     Start(&'static str),
     Emotion(Emotion, Level, f32, f32),
     Press(char),
+    Interrupts(u32),
     Failed(&'static str),
     Rerouted,
 }
@@ -279,6 +302,7 @@ impl Say {
             Say::Start(scenario) => Event::Started { scenario: scenario.to_owned() },
             Say::Emotion(emotion, level, score, trend_per_s) => Event::Emotion { emotion, level, score, trend_per_s },
             Say::Press(key) => Event::Key { key },
+            Say::Interrupts(times) => Event::Interrupted { times },
             Say::Failed(reason) => Event::RerouteFailed { reason: reason.to_owned() },
             Say::Rerouted => Event::Rerouted,
         }

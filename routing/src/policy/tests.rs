@@ -258,6 +258,24 @@ fn faults_in_keys() {
 }
 
 #[test]
+fn faults_in_interruptions() {
+    let sad = "{ emotion = \"sadness\" }";
+    check(
+        sad,
+        "{ interruptions = 0 }",
+        &["rule[2].when.interruptions: found 0, expected a whole number from 1 to 100"],
+    );
+    check(
+        sad,
+        "{ interruptions = 2, key = \"1\", lasted_s = 1 }",
+        &[
+            "rule[2].when.lasted_s: found it beside interruptions, expected either an emotion, keys or interruptions",
+            "rule[2].when.key: found it beside interruptions, expected either an emotion, keys or interruptions",
+        ],
+    );
+}
+
+#[test]
 fn faults_in_what_is_said() {
     let alert = "{ alert = \"info\", text = \"sad\" }";
     let text = "1-500 characters on one line; {NAME} stands for a header of the INVITE";

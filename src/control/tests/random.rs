@@ -35,7 +35,7 @@ proptest! {
         reloads in any::<bool>(),
     ) {
         let mut settings = if protects { protected() } else { settings() };
-        settings.parties = if both { Parties::Both } else { Parties::Caller };
+        settings.parties = Some(if both { Parties::Both } else { Parties::Caller });
         let mut sim = Sim::new(settings);
         let half = steps.len() / 2;
         for (number, step) in steps.iter().enumerate() {

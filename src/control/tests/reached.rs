@@ -110,6 +110,8 @@ pub(super) fn kind(what: &What) -> String {
         What::PbxFailed { pbx, .. } => format!("{pbx} failed"),
         What::CallAnswered { .. } => "answered".to_owned(),
         What::Observed { party, .. } => format!("observed {party}"),
+        What::Interrupted { party, .. } => format!("interrupted by {party}"),
+        What::Conversation { .. } => "conversation".to_owned(),
         What::Decided { rule, .. } => format!("decided {rule}"),
         What::KeyPressed { party, key, .. } => format!("key {party}{}", if key == "•" { " masked" } else { "" }),
         // Supervisors with keys are rare: what came of their handshakes is held by scenarios.

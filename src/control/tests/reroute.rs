@@ -109,9 +109,27 @@ fn bridge_answered_by_somebody_who_says_nothing() {
 }
 
 #[test]
+fn nothing_is_copied_where_nobody_is_listened_to() {
+    let mut settings = settings();
+    settings.parties = None;
+    let talking = TALKING.replace("tap caller on", "");
+    check_with(
+        settings,
+        &format!(
+            "{talking}
+            > caller byes
+            close caller
+            bye bot
+            close bot
+            ended: BYE received; talk 0 peak low lost 6"
+        ),
+    );
+}
+
+#[test]
 fn bridge_moves_the_tap_of_the_far_side() {
     let mut settings = settings();
-    settings.parties = Parties::Both;
+    settings.parties = Some(Parties::Both);
     let talking = TALKING.replace("tap caller on", "tap caller on\ntap bot on");
     check_with(
         settings,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use media::LegId;
 use media::srtp::Suite;
+use prosody::turns::{PartyTurns, Turns};
 use routing::Until;
 
 use self::render::{render, render_notice};
@@ -253,6 +254,10 @@ impl Script {
                 let lasted = Duration::from_millis(millis.parse().expect("milliseconds"));
                 Input::Spoke { leg, lasted }
             }
+            ["interrupted", other, times, "and", others] => {
+                let times = [times, others].map(|times| times.parse().expect("how often"));
+                Input::Turns { legs: [leg, self.leg(other)], turns: interrupting(times) }
+            }
             ["is", mood] => Input::Heard(observation(leg, mood)),
             _ => panic!("no such step: {words:?}"),
         };
@@ -493,6 +498,12 @@ pub(super) fn observation(leg: LegId, mood: &str) -> nlu::Observation {
         evidence: nlu::Evidence::default(),
         source: nlu::Source::Model,
     }
+}
+
+/// Turns of two parties that have interrupted each other so often, and spoken a second for each time.
+fn interrupting(times: [u32; 2]) -> Turns {
+    let party = |times: u32| PartyTurns { interruptions: times, speech_s: times as f32, ..PartyTurns::default() };
+    Turns { overlap_s: 0.5, parties: times.map(party) }
 }
 
 fn key(letter: &str) -> media::dtmf::Key {

@@ -18,8 +18,8 @@ use crate::control::{
 use crate::notice::Notice;
 use crate::pbx::{self, Dialplan, Place};
 use crate::settings::{
-    AudioTerms, Bypass, HandOver, HeaderChanges, Limits, Parties, Pattern, PbxTerms, PortRange, Returning, Route,
-    Routes, SupervisionSettings, Target,
+    AudioTerms, Bypass, HeaderChanges, Limits, Parties, Pattern, PbxTerms, PortRange, Returning, Route, Routes,
+    SupervisionSettings, Target,
 };
 
 /// Call control and everything around it.
@@ -198,7 +198,7 @@ impl Sim {
                 assert!(!saying.text.contains(['{', '}']), "a name was left in {saying:?}");
                 self.texts.push((*leg, *prompt));
             }
-            Command::Fork(_) => {}
+            Command::Fork(_) | Command::Know { .. } => {}
             Command::Pbx(order) => self.orders.push(order.clone()),
             Command::Notice(notice) => self.notices.push(notice.clone()),
         }
@@ -354,6 +354,7 @@ pub(super) fn settings() -> ControlSettings {
         scenario: scenario.to_owned(),
         audio: AudioTerms { codecs: vec![Codec::Pcmu, Codec::Pcma], ..AudioTerms::default() },
         headers: HeaderChanges::default(),
+        remember_speakers: None,
         returning: (name == "moves").then(|| Returning {
             target: "human".to_owned(),
             level: nlu::Level::High,
@@ -375,16 +376,16 @@ pub(super) fn settings() -> ControlSettings {
         ports: PortRange { first: 20_000, last: 20_015 },
         silence: Duration::from_secs(30),
         silence_limit: Duration::from_secs(300),
-        parties: Parties::Caller,
+        parties: Some(Parties::Caller),
+        remember_speakers: false,
+        scores: false,
         limits: Limits {
             calls: 3,
             ring: Duration::from_secs(20),
             call: Duration::from_secs(7_200),
-            session_check: Duration::from_secs(900),
             session_expires_s: None,
-            retry_after: Duration::from_secs(5),
             drain: Duration::from_secs(60),
-            hand_over: vec![HandOver::Bypass],
+            ..Limits::default()
         },
         supervision: SupervisionSettings { per_call: 2, uris: vec![Pattern::new("sip:8???@10.0.0.9")] },
         agents: vec![Pattern::new("sip:7*@*")],

@@ -21,7 +21,7 @@ enum Noise {
 
 /// One column of the tables.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Condition {
+pub(in crate::eval) struct Condition {
     band: SampleRate,
     noise: Option<Noise>,
     /// `None` is 16-bit PCM.
@@ -38,7 +38,7 @@ const TALKERS: usize = 8;
 
 impl Condition {
     /// Wide and telephone band, each clean, with white noise and babble at 20, 10 and 5 dB; then codecs and loss.
-    pub(super) fn all() -> Vec<Self> {
+    pub(in crate::eval) fn all() -> Vec<Self> {
         let noises: Vec<Option<Noise>> = std::iter::once(None)
             .chain([20, 10, 5].map(|db| Some(Noise::White(db))))
             .chain([20, 10, 5].map(|db| Some(Noise::Babble(db))))
@@ -59,7 +59,7 @@ impl Condition {
     }
 
     /// As in `tel-b10`: band, then noise or codec, then loss.
-    pub(super) fn name(&self) -> String {
+    pub(in crate::eval) fn name(&self) -> String {
         let band = if self.band == SampleRate::Hz8000 { "tel" } else { "wide" };
         let line = match (self.noise, self.codec) {
             (Some(Noise::White(db)), _) => format!("w{db}"),
@@ -73,12 +73,18 @@ impl Condition {
     }
 
     /// The rate of its signals.
-    pub(super) fn rate(&self) -> SampleRate {
+    pub(in crate::eval) fn rate(&self) -> SampleRate {
         self.band
     }
 
     /// `source` (16 kHz) after this line.
-    fn apply(&self, source: &[f32], pitch_hz: &[f32], babble: &[Vec<f32>], seed: u64) -> Result<Vec<f32>, Failure> {
+    pub(in crate::eval) fn apply(
+        &self,
+        source: &[f32],
+        pitch_hz: &[f32],
+        babble: &[Vec<f32>],
+        seed: u64,
+    ) -> Result<Vec<f32>, Failure> {
         let narrow = |samples: &[f32]| synthetic::telephone_band(&synthetic::half_rate(samples));
         let band = |samples: &[f32]| if self.band == SampleRate::Hz8000 { narrow(samples) } else { samples.to_vec() };
         let mut samples = band(source);

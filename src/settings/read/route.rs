@@ -45,6 +45,7 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
     } else {
         section.need("targets", expected, known_names)
     };
+    let remember_speakers = section.read("remember_speakers", "true or false", Value::as_bool);
     let scenario = section.need("scenario", "the scenario that policies choose their rules by", name);
 
     let (audio, headers) = (read_audio(section), read_changes(section));
@@ -76,6 +77,7 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
         headers,
         returning: returning?,
         bypass,
+        remember_speakers,
     })
 }
 

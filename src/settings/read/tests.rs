@@ -415,6 +415,9 @@ name = "all"
 targets = ["human"]
 scenario = "s"
 returning = { target = "human", level = "medium", within_h = 2 }
+remember_speakers = true
+[listening]
+scores = true
 "#;
     let settings = Settings::parse(text, Path::new("/etc/c.toml")).expect("good");
     let pbx = |name: &str| &settings.pbxes[name];
@@ -429,6 +432,8 @@ returning = { target = "human", level = "medium", within_h = 2 }
     assert_eq!((dialplan, place.queue_priority, *user_to_user), (Some(("queues", "700", 2)), Some(10), true));
     let returning = settings.routes.0[0].returning.as_ref().expect("it is there");
     assert_eq!((returning.level, returning.within.as_secs()), (nlu::Level::Medium, 7_200));
+    let of_all = (settings.listening.remember_speakers, settings.listening.scores);
+    assert_eq!((settings.routes.0[0].remember_speakers, of_all), (Some(true), (false, true)));
 }
 
 #[test]

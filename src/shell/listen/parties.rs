@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use media::{Command, LegId, StreamSettings};
+use routing::CallKey;
+
+use super::baselines::SpeakerKey;
 
 /// The legs whose audio is tapped or copied, with what their packets contain.
 #[derive(Debug, Default)]
@@ -17,11 +20,32 @@ pub struct Parties {
 #[derive(Debug, Clone, Default)]
 struct Party {
     settings: Option<StreamSettings>,
+    call: Option<CallKey>,
+    speaker: Option<SpeakerKey>,
     tapped: bool,
     copied: bool,
 }
 
+/// A leg that is listened to.
+#[derive(Debug)]
+pub(super) struct Tapped {
+    pub(super) call: Option<CallKey>,
+    /// Who speaks, when that is known and may be remembered.
+    pub(super) speaker: Option<SpeakerKey>,
+    pub(super) settings: StreamSettings,
+}
+
 impl Parties {
+    /// Takes note of the call that a leg belongs to, before it is listened to.
+    pub fn seat(&self, leg: LegId, call: CallKey) {
+        self.lock().entry(leg).or_default().call = Some(call);
+    }
+
+    /// Takes note of who speaks on a leg, before it is listened to.
+    pub fn know(&self, leg: LegId, speaker: SpeakerKey) {
+        self.lock().entry(leg).or_default().speaker = Some(speaker);
+    }
+
     /// Takes note of what a command to the media path means for listening.
     pub fn observe(&self, command: &Command) {
         let mut legs = self.lock();
@@ -52,10 +76,13 @@ impl Parties {
     }
 
     /// Every leg that is listened to now.
-    pub(super) fn tapped(&self) -> BTreeMap<LegId, StreamSettings> {
+    pub(super) fn tapped(&self) -> BTreeMap<LegId, Tapped> {
         let legs = self.lock();
-        let tapped = legs.iter().filter(|(_, party)| party.tapped);
-        tapped.filter_map(|(leg, party)| Some((*leg, party.settings.clone()?))).collect()
+        let tapped = |party: &Party| {
+            Some(Tapped { call: party.call, speaker: party.speaker, settings: party.settings.clone()? })
+        };
+        let legs = legs.iter().filter(|(_, party)| party.tapped);
+        legs.filter_map(|(leg, party)| Some((*leg, tapped(party)?))).collect()
     }
 
     /// Every leg whose call is copied now.

@@ -11,11 +11,15 @@ use media::jitter::{JitterBuffer, PieceKind};
 use media::{LegId, StreamSettings};
 use nlu::{Listener, Observation, PartyId};
 use prosody::trained::Frame;
+use routing::CallKey;
 use tokio::sync::mpsc::error::TrySendError;
 use tracing::{info, warn};
 
+use super::baselines::SpeakerKey;
 use super::chaos::Fault;
+use super::conversations::Conversations;
 use super::onset::Onset;
+use super::parties::Tapped;
 use super::{Heard, ListenOptions, State};
 
 /// How long the thread sleeps between two rounds.
@@ -34,6 +38,7 @@ pub(super) struct Worker {
     generation: u64,
     listener: Listener,
     ears: BTreeMap<LegId, Ear>,
+    conversations: Conversations,
     parties_version: Option<u64>,
     samples: Vec<f32>,
     linear: Vec<i16>,
@@ -41,6 +46,8 @@ pub(super) struct Worker {
     heard: Vec<Observation>,
     /// Observations that found the queue full; one per party, the newest.
     waiting: BTreeMap<PartyId, Observation>,
+    /// Conversations that found the queue full; the newest of each call.
+    waiting_turns: BTreeMap<CallKey, Heard>,
     /// Beginnings of speech and keys that found the queue full, oldest first.
     moments: VecDeque<Heard>,
 }
@@ -48,15 +55,19 @@ pub(super) struct Worker {
 /// What is kept of one party here; its emotions are the listener's.
 struct Ear {
     buffer: JitterBuffer,
+    /// When its audio began: the arrival of its first packet.
+    origin: Option<Duration>,
+    /// Who speaks, when that is to be remembered.
+    speaker: Option<SpeakerKey>,
     onset: Onset,
     /// Listens for keys, when they come as nothing but tones.
     keys: Option<Detector>,
 }
 
 impl Ear {
-    fn new(settings: &StreamSettings, barge_in: Duration) -> Self {
+    fn new(Tapped { settings, speaker, call: _ }: &Tapped, barge_in: Duration) -> Self {
         let buffer = JitterBuffer::new(settings.codec, settings.payload_type_received);
-        Self { buffer, onset: Onset::new(barge_in), keys: None }
+        Self { buffer, origin: None, speaker: *speaker, onset: Onset::new(barge_in), keys: None }
     }
 
     fn configure(&mut self, settings: &StreamSettings) {
@@ -79,12 +90,14 @@ impl Worker {
             state,
             generation,
             ears: BTreeMap::new(),
+            conversations: Conversations::default(),
             parties_version: None,
             samples: Vec::with_capacity(1_600),
             linear: Vec::with_capacity(1_600),
             presses: Vec::with_capacity(8),
             heard: Vec::with_capacity(64),
             waiting: BTreeMap::new(),
+            waiting_turns: BTreeMap::new(),
             moments: VecDeque::with_capacity(MOMENTS_MAX),
         }
     }
@@ -134,17 +147,24 @@ impl Worker {
         let tapped = self.options.parties.tapped();
         let gone: Vec<LegId> = self.ears.keys().filter(|leg| !tapped.contains_key(leg)).copied().collect();
         for leg in gone {
-            self.ears.remove(&leg);
             self.waiting.remove(&PartyId(leg.0));
+            let speaker = self.ears.remove(&leg).and_then(|ear| ear.speaker);
+            if let Some((speaker, usual)) = speaker.zip(self.listener.usual(PartyId(leg.0))) {
+                self.options.baselines.keep(speaker, *usual);
+            }
             self.listener.remove(PartyId(leg.0));
         }
-        for (leg, settings) in tapped {
-            let listener = &mut self.listener;
+        self.conversations.follow(tapped.iter().filter_map(|(leg, tapped)| Some((*leg, tapped.call?))));
+        for (leg, tapped) in tapped {
+            let (listener, options) = (&mut self.listener, &self.options);
             let ear = self.ears.entry(leg).or_insert_with(|| {
-                listener.add(PartyId(leg.0));
-                Ear::new(&settings, self.options.barge_in)
+                match tapped.speaker.and_then(|speaker| options.baselines.usual(speaker)) {
+                    Some(usual) => listener.add_known(PartyId(leg.0), usual),
+                    None => listener.add(PartyId(leg.0)),
+                }
+                Ear::new(&tapped, options.barge_in)
             });
-            ear.configure(&settings);
+            ear.configure(&tapped.settings);
         }
     }
 
@@ -158,6 +178,7 @@ impl Worker {
                 if let Some(codec) = frame.codec {
                     ear.buffer.configure(codec, frame.payload_type());
                 }
+                ear.origin.get_or_insert(frame.arrival);
                 ear.buffer.push(frame.arrival, frame.packet());
             }
         }
@@ -183,21 +204,36 @@ impl Worker {
             }
         }
         let (ears, moments) = (&mut self.ears, &mut self.moments);
-        let mut begins = |party: PartyId, _: &Frame, speech: bool| {
+        let conversations = &mut self.conversations;
+        let mut speaks = |party: PartyId, frame: &Frame, speech: bool| {
             let leg = LegId(party.0);
-            if let Some(lasted) = ears.get_mut(&leg).and_then(|ear| ear.onset.step(speech)) {
+            let Some(ear) = ears.get_mut(&leg) else { return };
+            if let Some(lasted) = ear.onset.step(speech) {
                 keep(moments, Heard::Speech { leg, lasted });
             }
+            if let Some(origin) = ear.origin {
+                conversations.hear(leg, origin, frame.position, speech);
+            }
         };
-        self.listener.run_with(&mut begins, &mut self.heard);
+        self.listener.run_with(&mut speaks, &mut self.heard);
+        let waiting = &mut self.waiting_turns;
+        self.conversations.tell(|call, legs, turns| {
+            waiting.insert(call, Heard::Turns { legs, turns });
+        });
     }
 
-    /// Hands on what was heard: moments first, for somebody waits for them. While the queue is full, a party's newest
+    /// Hands on what was heard: moments first, for somebody waits for them, then turns. While the queue is full, a party's newest
     /// observation replaces its older ones.
     fn report(&mut self) {
         while let Some(moment) = self.moments.pop_front() {
             if let Err(TrySendError::Full(moment)) = self.options.heard.try_send(moment) {
                 self.moments.push_front(moment);
+                break;
+            }
+        }
+        while let Some((call, turns)) = self.waiting_turns.pop_first() {
+            if let Err(TrySendError::Full(turns)) = self.options.heard.try_send(turns) {
+                self.waiting_turns.insert(call, turns);
                 break;
             }
         }

@@ -8,9 +8,9 @@ use thread_priority::{Error, RealtimeThreadSchedulePolicy, ThreadPriority, Threa
 pub enum MediaPriority {
     /// Before all ordinary threads of the machine, by `SCHED_RR` at its lowest priority; ordinary where the system does
     /// not permit it (`CAP_SYS_NICE`, or `RLIMIT_RTPRIO` of at least 1).
+    #[default]
     Realtime,
     /// One thread among others.
-    #[default]
     Normal,
 }
 

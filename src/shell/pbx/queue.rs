@@ -137,3 +137,44 @@ impl Reporter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// As many as may wait here, and as many in front.
+    const ORDERS_MAX: usize = 2;
+
+    #[tokio::test]
+    async fn orders_wait_while_nobody_is_reached_and_expire_one_by_one() {
+        let (metrics, (answers, mut told)) = (Metrics::new(), mpsc::channel(8));
+        let (orders, inlet) = mpsc::channel(ORDERS_MAX);
+        let mut queue = Queue::new(inlet, ORDERS_MAX, Reporter::new("asterisk", &metrics, &answers));
+        let now = Instant::now();
+        let order = |number: u64, within_ms: u64| Waiting {
+            ticket: Ticket(number),
+            deed: Deed::Play { channel: "x".to_owned(), media: "y".to_owned() },
+            until: now + Duration::from_millis(within_ms),
+        };
+        // The second one that comes is the first to expire; the third one outlives the time without a PBX.
+        for (number, within_ms) in [(1, 40), (2, 20)] {
+            orders.try_send(order(number, within_ms)).expect("there is room");
+        }
+        queue.wait(now + Duration::from_millis(80), "refused").await;
+        orders.try_send(order(3, 600_000)).expect("there is room");
+        queue.wait(now + Duration::from_millis(120), "refused").await;
+        assert!(metrics.render().contains("calmline_pbx_waiting_orders{pbx=\"asterisk\"} 1"), "{}", metrics.render());
+
+        let reason = Outcome::Failed("not passed on in time: refused".to_owned());
+        let answers = [told.try_recv(), told.try_recv()].map(|answer| answer.expect("both are told"));
+        assert!(answers.iter().all(|answer| answer.outcome == reason), "{answers:?}");
+        let tickets: Vec<u64> = answers.iter().map(|answer| answer.ticket.0).collect();
+        assert!(tickets == [2, 1] || tickets == [1, 2], "{tickets:?}");
+        assert!(metrics.render().contains("calmline_pbx_orders_total{pbx=\"asterisk\",outcome=\"expired\"} 2"));
+        // The PBX is back.
+        assert_eq!(queue.next().await.map(|order| order.ticket), Some(Ticket(3)));
+        assert!(told.try_recv().is_err(), "an order that was passed on has no answer yet");
+    }
+}

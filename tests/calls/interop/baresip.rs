@@ -26,12 +26,15 @@ pub struct Account {
     pub codecs: &'static str,
     /// More parameters of its account: `;mediaenc=srtp;ptime=40`.
     pub parameters: &'static str,
+    /// Speaks SIP over TLS: the folder of its certificate, `us.pem` and `us.key`, and of `authority.pem`, which has
+    /// signed those of others.
+    pub certificates: Option<&'static Path>,
 }
 
 impl Account {
     /// Plain RTP, 20 ms.
     pub const fn plain(codecs: &'static str) -> Account {
-        Account { codecs, parameters: "" }
+        Account { codecs, parameters: "", certificates: None }
     }
 
     /// The rate of its first codec, Hz. What it says and hears is at this rate: its own conversion spoils the sound.
@@ -69,8 +72,9 @@ impl Baresip {
         let says = folder.join("says.wav");
         tones::write_tone(&says, account.rate_hz(), hz, SECONDS);
         fs::write(folder.join("config"), configuration(folder, ports, account)).expect("a file");
-        let Account { codecs, parameters, .. } = account;
-        let uri = format!("<sip:{USER}@{}>", ports.sip());
+        let Account { codecs, parameters, certificates } = account;
+        let transport = certificates.map_or("", |certificates| carry(certificates, folder));
+        let uri = format!("<sip:{USER}@{}{transport}>", ports.sip());
         let line = format!("{uri};regint=0;answermode=auto;audio_codecs={codecs}{parameters}\n");
         fs::write(folder.join("accounts"), line).expect("a file");
         fs::write(folder.join("contacts"), "").expect("a file");
@@ -172,6 +176,17 @@ impl Baresip {
             self.told.push(serde_json::from_slice(&event).expect("baresip speaks JSON"));
         }
     }
+}
+
+/// Puts certificates where it looks for them; the parameter of its address that goes with them.
+fn carry(certificates: &Path, folder: &Path) -> &'static str {
+    let read = |name: &str| fs::read_to_string(certificates.join(name)).expect("a certificate");
+    fs::write(folder.join("own.pem"), read("us.pem") + &read("us.key")).expect("a file");
+    fs::write(folder.join("authority.pem"), read("authority.pem")).expect("a file");
+    let files = format!("sip_certificate {0}/own.pem\nsip_cafile {0}/authority.pem\n", folder.display());
+    let config = fs::read_to_string(folder.join("config")).expect("written before");
+    fs::write(folder.join("config"), files + &config).expect("a file");
+    ";transport=tls"
 }
 
 /// `LENGTH:BYTES,` from the front of `pending`, once it is whole.

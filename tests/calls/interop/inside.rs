@@ -39,7 +39,7 @@ fn check_key(lab: &Lab, caller: Side, way: &str, callee: Side) {
     println!("{caller:?} presses a key for {callee:?}");
     let mut answering = lab.callee(callee);
     let mut calling = lab.caller(caller);
-    calling.call(&lab.uri());
+    calling.call(&lab.uri);
     // Both have heard a second of each other: the key comes into running streams.
     sleep(Duration::from_secs(1));
     calling.press('5');
@@ -173,7 +173,7 @@ fn reports_reach_both_sides() {
     let lab = Lab::up("reports", PLAIN);
     let Telephone::Baresip(mut callee) = lab.callee(baresip(OPUS)) else { unreachable!("just asked for") };
     let Telephone::Baresip(mut caller) = lab.caller(baresip(PCMA)) else { unreachable!("just asked for") };
-    caller.call(&lab.uri());
+    caller.call(&lab.uri);
     for (who, side) in [("the caller", &mut caller), ("the callee", &mut callee)] {
         let report = side.until_told("a report with a round trip", |event| {
             event["type"] == "CALL_RTCP" && event["rtcp_stats"]["rtt"].as_u64() > Some(0)

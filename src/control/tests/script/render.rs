@@ -20,6 +20,7 @@ pub(super) fn render<'a>(sim: &'a Sim, out: &'a [Command]) -> impl Iterator<Item
             format!("handshake {} {role}{}", name(sim, *leg), if *forks { " among forks" } else { "" })
         }
         Command::Pbx(order) => render_order(order),
+        Command::Know { leg, caller } => format!("know {} as {caller}", name(sim, *leg)),
         Command::Speak { leg, saying, .. } => {
             format!("speak {} to {}: {}", saying.language.as_str(), name(sim, *leg), saying.text)
         }
@@ -154,6 +155,10 @@ pub(super) fn render_notice(what: &What) -> String {
         What::ForkPaused { on } => format!("paused {on}"),
         What::CallAnswered { target, .. } => format!("answered {target}"),
         What::Observed { party, emotion, level, .. } => format!("observed {party} {emotion} {level}"),
+        What::Interrupted { party, times } => format!("interrupted by {party}, {times}"),
+        What::Conversation { target, caller, callee } => {
+            format!("conversation with {target}: {} and {} ms", caller.speech_ms, callee.speech_ms)
+        }
         What::Decided { rule, policy, failure, .. } => {
             let failure = failure.as_ref().map_or(String::new(), |failure| format!(" because {failure}"));
             format!("decided {rule} {policy}{failure}")

@@ -1,0 +1,40 @@
+//! Scenarios of two parties that take turns: who interrupts, what is told when they part, who may be remembered.
+
+use super::keys::{HELPED, OVER};
+use super::script::{check, check_with};
+use super::sim::settings;
+use crate::control::ControlSettings;
+
+#[test]
+fn interruptions_are_told_once_and_the_conversation_at_the_end() {
+    check(&format!(
+        "{HELPED}
+        > bot interrupted caller 1 and 0
+        interrupted by callee, 1
+        > bot interrupted caller 1 and 0
+        > caller interrupted bot 1 and 1
+        interrupted by caller, 1
+        > bot interrupted caller 3 and 1
+        interrupted by callee, 3
+        {OVER}
+        conversation with bot: 1000 and 3000 ms
+        "
+    ));
+}
+
+#[test]
+fn who_no_longer_talks_to_the_caller_interrupts_nobody() {
+    check(&format!(
+        "{HELPED}
+        {OVER}
+        > bot interrupted caller 1 and 0
+        "
+    ));
+}
+
+#[test]
+fn a_caller_who_may_be_remembered_is_named_before_the_first_word_is_heard() {
+    let settings = ControlSettings { remember_speakers: true, ..settings() };
+    let helped = HELPED.replace("    tap caller on", "    know caller as sip:li@pbx\n    tap caller on");
+    check_with(settings, &format!("{helped}{OVER}"));
+}

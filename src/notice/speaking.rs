@@ -1,0 +1,88 @@
+//! What events say of the way a party speaks, and of how two parties take turns.
+
+use serde::{Deserialize, Serialize};
+
+/// How a party speaks. Scores (`_z`) are robust standard scores of the newest second of speech against the speaker's
+/// baseline, ±6; 0 until 3 s of speech are known.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Syllables per second of the last 10 s, pauses included.
+    pub speaking_rate: f32,
+    /// Syllables per second of speech without pauses.
+    pub articulation_rate: f32,
+    /// Share of pauses in the last 10 s, 0-1.
+    pub pause_share: f32,
+    /// Signal-to-noise ratio of the last 10 s, dB; absent while too little is voiced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snr_db: Option<f32>,
+    /// Share of the last 10 s that was lost on the way and concealed, 0-1.
+    pub lost_share: f32,
+    /// Share of the samples of the last 10 s that are cut off at full scale, 0-1.
+    pub clipped_share: f32,
+    /// F0, median of the voiced hops as all of these.
+    pub pitch_z: f32,
+    /// Loudness.
+    pub loudness_z: f32,
+    /// Jitter.
+    pub jitter_z: f32,
+    /// Shimmer.
+    pub shimmer_z: f32,
+    /// Harmonics-to-noise ratio.
+    pub harmonicity_z: f32,
+    /// Alpha ratio.
+    pub alpha_ratio_z: f32,
+    /// Level of speech.
+    pub level_z: f32,
+}
+
+impl From<nlu::Delivery> for Delivery {
+    fn from(heard: nlu::Delivery) -> Self {
+        Self {
+            speaking_rate: heard.speaking_rate,
+            articulation_rate: heard.articulation_rate,
+            pause_share: heard.pause_share,
+            snr_db: heard.snr_db,
+            lost_share: heard.lost_share,
+            clipped_share: heard.clipped_share,
+            pitch_z: heard.pitch_z,
+            loudness_z: heard.loudness_z,
+            jitter_z: heard.jitter_z,
+            shimmer_z: heard.shimmer_z,
+            harmonicity_z: heard.harmonicity_z,
+            alpha_ratio_z: heard.alpha_ratio_z,
+            level_z: heard.level_z,
+        }
+    }
+}
+
+/// One party's part in a conversation of two, as far as it was heard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TurnTaking {
+    /// Time in which it speaks, milliseconds.
+    pub speech_ms: u64,
+    /// Time of it in which the other one speaks too, milliseconds.
+    pub overlap_ms: u64,
+    /// Turns begun: speech after more than 0.3 s of silence.
+    pub turns: u32,
+    /// Turns begun while the other spoke, with at least 0.5 s of speech of both.
+    pub interruptions: u32,
+    /// Mean time from the end of the other's turn to the beginning of its own, milliseconds; absent before the first
+    /// answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<u64>,
+}
+
+impl TurnTaking {
+    /// The part of one of two parties, 0 or 1.
+    pub fn of(turns: &prosody::turns::Turns, party: usize) -> Self {
+        let milliseconds = |seconds: f32| (f64::from(seconds) * 1_000.0).round() as u64;
+        let part = turns.parties[party];
+        Self {
+            speech_ms: milliseconds(part.speech_s),
+            overlap_ms: milliseconds(turns.overlap_s),
+            turns: part.turns,
+            interruptions: part.interruptions,
+            latency_ms: part.latency_mean_s.map(milliseconds),
+        }
+    }
+}
