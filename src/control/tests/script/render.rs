@@ -147,10 +147,6 @@ pub(super) fn render_notice(what: &What) -> String {
         What::CallRedirected { target, reason } => format!("redirected to {target}: {reason}"),
         What::PbxDone { pbx } => format!("{pbx} done"),
         What::PbxFailed { pbx, reason } => format!("{pbx} failed: {reason}"),
-        What::LoadChanged { load, was, by } => {
-            let by = by.as_ref().map(|by| format!(" by {} {}", by.measure, by.value)).unwrap_or_default();
-            format!("load {load} after {was}{by}")
-        }
         What::CallRefused { code, reason } => format!("refused {code} {reason}"),
         What::CallForked { source, pbx_call, told_by, parties, .. } => {
             let sides: Vec<String> = parties.iter().map(|p| format!("{}={}", p.party, p.addresses.join(","))).collect();
@@ -187,14 +183,12 @@ pub(super) fn render_notice(what: &What) -> String {
             format!("rerouted {via} {target} after {answer_ms} gap {gap_ms:?}")
         }
         What::RerouteFailed { via, target, reason } => format!("reroute {via} {target} failed: {reason}"),
-        What::LegEnded(report) => {
-            let opinion = report.quality.mos_listening;
-            format!(
-                "leg of {} {}: {} lost {} opinion {opinion:?}",
-                report.party, report.name, report.codec, report.packets_lost
-            )
-        }
+        What::LegEnded(report) => format!("leg of the {} ended", report.party),
         What::Alert { severity, .. } => format!("alert {severity}"),
+        What::LoadChanged { load, was, by } => {
+            let by = by.as_ref().map_or(String::new(), |by| format!(" by {} {}", by.measure, by.value));
+            format!("load {load} after {was}{by}")
+        }
         What::SupervisorCalled { supervisor, target, mode, party, hears } => {
             format!("supervisor {supervisor} called at {target}: {}", mode_in_words(mode, party, hears))
         }
