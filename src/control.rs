@@ -35,6 +35,7 @@ mod session;
 mod setup;
 mod supervise;
 mod takeover;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod timer;
@@ -400,7 +401,7 @@ impl Control {
             return out.push(Command::Notice(Notice { call: id, call_ms: 0, what }));
         }
         let admitted = room.and_then(|()| setup::admit(&self.shared, invite));
-        let mut context = Context { now, shared: &mut self.shared, out };
+        let mut context = Context::of_newest(now, &mut self.shared, out);
         let started = admitted.and_then(|admitted| Call::start(&mut context, key, id.clone(), leg, invite, admitted));
         match started {
             Ok(call) => self.take_up(now, key, call, out),
@@ -424,7 +425,7 @@ impl Control {
             return Err(Refusal::new(503, "Draining"));
         }
         // Calls that are over but whose legs are still awaited count four times less.
-        let limit = self.shared.settings.limits.calls;
+        let limit = self.shared.terms.settings.limits.calls;
         if self.calls_up() >= limit || self.calls.len() >= limit.saturating_mul(4) {
             return Err(Refusal::new(503, "Call limit reached"));
         }
@@ -437,7 +438,7 @@ impl Control {
     fn refuse(&self, leg: LegId, id: String, refusal: Refusal, out: &mut Vec<Command>) {
         let Refusal { code, reason, mut headers } = refusal;
         if code == 503 && headers.is_empty() {
-            let seconds = self.shared.settings.limits.retry_after.as_secs().max(1);
+            let seconds = self.shared.terms.settings.limits.retry_after.as_secs().max(1);
             headers.push(header("Retry-After", seconds.to_string()));
         }
         let what = What::CallRefused { code, reason: reason.clone() };
@@ -510,7 +511,7 @@ impl Control {
         work: impl FnOnce(&mut Call, &mut Context<'_>),
     ) {
         let Some(call) = self.calls.get_mut(&key) else { return };
-        let mut context = Context { now, shared: &mut self.shared, out };
+        let mut context = Context { now, terms: Arc::clone(&call.terms), shared: &mut self.shared, out };
         let was_up = call.is_up();
         work(call, &mut context);
         let over = call.wrap_up(&mut context);
@@ -526,7 +527,7 @@ impl Control {
             self.shared.orders.retain(|_, owner| *owner != key);
             return;
         }
-        if let Some((at, what)) = call.deadline(&self.shared.settings) {
+        if let Some((at, what)) = call.deadline() {
             call.wake = Some((at, key, what));
             self.wakes.insert((at, key, what));
         }

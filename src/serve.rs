@@ -5,6 +5,7 @@
 mod desk;
 mod handshakes;
 mod load;
+mod reload;
 mod start;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,7 +33,9 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::of("starting the runtime", error))?;
     runtime.block_on(async {
-        let mut server = Server::start(settings, args.chaos).await?;
+        // Before anything else: without somebody who listens, it ends the program.
+        let hangup = signal(SignalKind::hangup()).map_err(|error| Failure::of("listening for SIGHUP", error))?;
+        let mut server = Server::start(settings, args, hangup).await?;
         for address in inherited::close_rest() {
             warn!(%address, "a socket was given that the configuration does not name");
         }

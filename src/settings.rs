@@ -11,6 +11,7 @@ mod overload;
 mod pbx;
 mod policies;
 mod read;
+mod reload;
 mod route;
 mod sip;
 
@@ -23,7 +24,7 @@ use std::time::Duration;
 use media::Codec;
 use media::sdp::{Exchange, Protection};
 
-pub use check::check;
+pub use check::{Checked, check, check_settings};
 pub use fault::Fault;
 pub use forks::ForkSettings;
 pub use headers::{HeaderChanges, HeaderRules};
@@ -196,7 +197,7 @@ pub enum HandOver {
 }
 
 /// The HTTP API.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebSettings {
     /// The TCP socket of API, events, health and metrics.
     pub listen: SocketAddr,
@@ -205,7 +206,7 @@ pub struct WebSettings {
 }
 
 /// Where the API token comes from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenSource {
     /// The first line of a file.
     File(PathBuf),

@@ -9,33 +9,35 @@ mod board;
 mod bus;
 mod events;
 mod forks;
+mod live;
 mod moment;
 mod orders;
 mod pii;
 mod problem;
 mod readiness;
 mod record;
+mod reload;
 mod routes;
 mod server;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use media::tone::Region;
+use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
-use crate::settings::Token;
 use crate::shell::copy::Copies;
 use crate::shell::fork::ForkSide;
 use crate::shell::inherited;
 pub use audio::AUDIO_CLIENTS_MAX;
 pub use board::{ACTIVE_MAX, Board, ENDED_MAX};
 pub use bus::{Bus, Delivery, Event, KINDS, RING_MAX, Subscription, kind};
+use live::Live;
+pub use live::LiveOptions;
 pub use moment::Moment;
 pub use orders::Asked;
 pub use pii::Pii;
@@ -44,6 +46,7 @@ pub use record::{
     Alert, AudioClient, Because, CallRecord, Decision, EVENTS_MAX, Fork, Peak, Prompt, PromptOutcome, Reroute,
     RerouteOutcome, State, Step, Supervisor, SupervisorState, TIMELINE_MAX, TimedNotice,
 };
+pub use reload::{ReloadAsked, Reloaded};
 
 /// Where the API listens unless the configuration says otherwise.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8_080);
@@ -55,13 +58,8 @@ pub const SUBSCRIBERS_MAX: usize = 64;
 pub struct WebOptions {
     /// Address and port; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// The token that opens the API. It never prints; browsers that use WebSockets need one that can stand in a
-    /// subprotocol's name (letters, digits, `-._~+`).
-    pub token: Token,
-    /// The folder of the prompts that may be played by order.
-    pub prompts: PathBuf,
-    /// Whose tones callers are used to.
-    pub tones: Region,
+    /// What can be exchanged later.
+    pub live: LiveOptions,
 }
 
 /// What the API shows and gives to others.
@@ -70,6 +68,8 @@ pub struct Inside {
     pub bus: Arc<Bus>,
     /// Where orders go.
     pub orders: mpsc::Sender<Asked>,
+    /// Who reads the configuration again.
+    pub reloads: mpsc::Sender<ReloadAsked>,
     /// Where live audio comes from.
     pub copies: Copies,
     /// Where forked calls come in.
@@ -97,15 +97,24 @@ pub enum WebError {
 }
 
 /// A running API. It ends when `close` is called or this is dropped.
-#[derive(Debug)]
 pub struct WebHandle {
     /// Where it listens.
     pub addr: SocketAddr,
     closing: CancellationToken,
+    live: Arc<ArcSwap<Live>>,
     task: JoinHandle<()>,
 }
 
 impl WebHandle {
+    /// Exchanges what can be exchanged. Whoever is connected stays so, whatever token let them in.
+    ///
+    /// # Errors
+    /// The system gives no random numbers; then nothing is exchanged.
+    pub fn exchange(&self, options: LiveOptions) -> Result<(), WebError> {
+        self.live.store(Arc::new(Live::new(options)?));
+        Ok(())
+    }
+
     /// Takes no new requests, ends event streams, lets running requests finish (at most 5 s), then returns.
     pub async fn close(mut self) {
         self.finish().await;
@@ -129,7 +138,7 @@ impl Drop for WebHandle {
 /// # Errors
 /// The address cannot be bound, or the system gives no random numbers.
 pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, WebError> {
-    let gate = Arc::new(auth::Gate::new(&options.token)?);
+    let live = Arc::new(ArcSwap::from_pointee(Live::new(options.live)?));
     let listen = options.listen;
     let bind_error = |source| WebError::Bind { listen, source };
     let listener = match inherited::listener(listen) {
@@ -142,23 +151,22 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         tracing::warn!(%addr, "the API is offered beyond this machine, without TLS");
     }
     let closing = CancellationToken::new();
-    let Inside { bus, orders, copies, forks, readiness, metrics } = inside;
+    let Inside { bus, orders, reloads, copies, forks, readiness, metrics } = inside;
     let app = routes::App {
         bus,
         orders,
         copies,
         forks,
-        prompts: Arc::new(orders::PromptFolder::new(options.prompts)),
-        tones: options.tones,
         readiness,
         metrics,
-        gate,
+        reloads,
+        live: Arc::clone(&live),
         subscribers: Arc::new(Semaphore::new(SUBSCRIBERS_MAX)),
         audio_places: Arc::new(Semaphore::new(AUDIO_CLIENTS_MAX)),
         closing: closing.clone(),
     };
     let task = tokio::spawn(server::run(listener, routes::router(app), closing.clone()));
-    Ok(WebHandle { addr, closing, task })
+    Ok(WebHandle { addr, closing, live, task })
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 mod call;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{CallKey, Decision, Event, Policy};
@@ -20,7 +21,7 @@ pub const CONFIRM_WITHIN: Duration = Duration::from_millis(300);
 /// Two keys that are further apart do not belong together.
 pub const KEYS_WITHIN: Duration = Duration::from_secs(5);
 
-/// All policies and all calls of one server.
+/// All calls of one server, and the policies that decide about them.
 ///
 /// What happens when rules meet: at any one moment rules fire by priority, then in the order of the policies, then in
 /// file order. Only one rule at a time may speak to the caller or move the call: while a re-route is under way, and
@@ -29,11 +30,18 @@ pub const KEYS_WITHIN: Duration = Duration::from_secs(5);
 /// rules that re-route do not fire any more. Keys that made a rule fire are used up: they begin no other sequence.
 #[derive(Debug)]
 pub struct Engine {
-    policies: Vec<Policy>,
-    calls: BTreeMap<CallKey, Call>,
+    policies: Arc<[Policy]>,
+    calls: BTreeMap<CallKey, Followed>,
     deadlines: BTreeSet<(Duration, CallKey)>,
     calls_max: usize,
     calls_unfollowed: u64,
+}
+
+/// One call, with the policies that it began with.
+#[derive(Debug)]
+struct Followed {
+    policies: Arc<[Policy]>,
+    call: Call,
 }
 
 impl Engine {
@@ -44,7 +52,21 @@ impl Engine {
 
     /// An engine that follows up to `calls_max` calls; further ones get no decisions and are counted.
     pub fn with_limit(policies: Vec<Policy>, calls_max: usize) -> Engine {
+        let policies = policies.into();
         Engine { policies, calls: BTreeMap::new(), deadlines: BTreeSet::new(), calls_max, calls_unfollowed: 0 }
+    }
+
+    /// Begins to follow a call, about which `policies` decide to its end, whatever others are in force meanwhile.
+    pub fn start(&mut self, key: CallKey, scenario: &str, policies: Arc<[Policy]>) {
+        if self.calls.contains_key(&key) {
+            return;
+        }
+        if self.calls.len() >= self.calls_max {
+            self.calls_unfollowed += 1;
+            return;
+        }
+        let call = Call::new(scenario, &policies);
+        self.calls.insert(key, Followed { policies, call });
     }
 
     /// Takes in what happened to a call at `now` and adds the decisions it leads to.
@@ -52,20 +74,20 @@ impl Engine {
     /// Events of calls that were never started, or are forgotten, do nothing; so does a second `Started`.
     pub fn handle(&mut self, now: Duration, key: CallKey, event: &Event, out: &mut Vec<Decision>) {
         if let Event::Started { scenario } = event {
-            self.start(key, scenario);
+            self.start(key, scenario, Arc::clone(&self.policies));
             return;
         }
-        let Some(call) = self.calls.get_mut(&key) else { return };
-        call.expire(now, &self.policies, key, out);
+        let Some(Followed { policies, call }) = self.calls.get_mut(&key) else { return };
+        call.expire(now, policies, key, out);
         match event {
             Event::Started { .. } => {}
             Event::Emotion { emotion, level, score, trend_per_s } => {
-                call.observe(now, (*emotion, *level, *score, *trend_per_s), &self.policies);
-                call.fire(now, now, &self.policies, key, out);
+                call.observe(now, (*emotion, *level, *score, *trend_per_s), policies);
+                call.fire(now, now, policies, key, out);
             }
-            Event::Key { key: pressed } => call.press(now, *pressed, &self.policies, key, out),
-            Event::Interrupted { times } => call.interrupt(now, *times, &self.policies, key, out),
-            Event::RerouteFailed { reason } => call.reroute_failed(now, reason, &self.policies, key, out),
+            Event::Key { key: pressed } => call.press(now, *pressed, policies, key, out),
+            Event::Interrupted { times } => call.interrupt(now, *times, policies, key, out),
+            Event::RerouteFailed { reason } => call.reroute_failed(now, reason, policies, key, out),
             Event::Rerouted => call.rerouted(),
         }
         self.reschedule(key);
@@ -77,9 +99,9 @@ impl Engine {
             && due <= now
         {
             self.deadlines.pop_first();
-            if let Some(call) = self.calls.get_mut(&key) {
+            if let Some(Followed { policies, call }) = self.calls.get_mut(&key) {
                 call.scheduled = None;
-                call.expire(now, &self.policies, key, out);
+                call.expire(now, policies, key, out);
             }
             self.reschedule(key);
         }
@@ -92,13 +114,13 @@ impl Engine {
 
     /// Drops everything about a call.
     pub fn forget(&mut self, key: CallKey) {
-        if let Some(due) = self.calls.remove(&key).and_then(|call| call.scheduled) {
+        if let Some(due) = self.calls.remove(&key).and_then(|followed| followed.call.scheduled) {
             self.deadlines.remove(&(due, key));
         }
     }
 
-    /// The policies that decide.
-    pub fn policies(&self) -> &[Policy] {
+    /// The policies that decide about calls that begin with `Event::Started`.
+    pub fn policies(&self) -> &Arc<[Policy]> {
         &self.policies
     }
 
@@ -107,20 +129,9 @@ impl Engine {
         self.calls_unfollowed
     }
 
-    fn start(&mut self, key: CallKey, scenario: &str) {
-        if self.calls.contains_key(&key) {
-            return;
-        }
-        if self.calls.len() >= self.calls_max {
-            self.calls_unfollowed += 1;
-            return;
-        }
-        self.calls.insert(key, Call::new(scenario, &self.policies));
-    }
-
     fn reschedule(&mut self, key: CallKey) {
-        let Some(call) = self.calls.get_mut(&key) else { return };
-        let due = call.next_due(&self.policies);
+        let Some(Followed { policies, call }) = self.calls.get_mut(&key) else { return };
+        let due = call.next_due(policies);
         if due == call.scheduled {
             return;
         }

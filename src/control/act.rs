@@ -28,7 +28,7 @@ impl Call {
         let turns = self.turns_of(by_caller);
         let mut step = observed(observation, if by_caller { "caller" } else { "callee" }, turns);
         if let What::Observed { scores, .. } = &mut step
-            && context.shared.settings.scores
+            && context.terms.settings.scores
             && let Some(delivery) = observation.evidence.delivery
         {
             scores.extend(prosody::baseline::names().map(str::to_owned).zip(delivery.scores));

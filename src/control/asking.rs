@@ -57,7 +57,7 @@ impl Call {
         handover: Handover,
         within: Option<Duration>,
     ) -> Result<Asking, String> {
-        let terms = context.shared.settings.pbxes.get(pbx).ok_or_else(|| format!("no PBX named {pbx}"))?;
+        let terms = context.terms.settings.pbxes.get(pbx).ok_or_else(|| format!("no PBX named {pbx}"))?;
         let within = within.unwrap_or(terms.within);
         let channel = self.channel_at(pbx, terms)?;
         let target = handover.target.clone();
@@ -77,7 +77,7 @@ impl Call {
 
     /// Has a PBX play something to the caller on its own call.
     pub(super) fn announce(&mut self, context: &mut Context<'_>, pbx: &str, media: &str) {
-        let terms = context.shared.settings.pbxes.get(pbx);
+        let terms = context.terms.settings.pbxes.get(pbx);
         let known = terms.ok_or_else(|| format!("no PBX named {pbx}")).and_then(|terms| {
             let channel = self.channel_at(pbx, terms)?.ok_or("webhooks play nothing")?;
             Ok((channel, terms.within))
@@ -93,7 +93,7 @@ impl Call {
 
     /// Tells a system outside.
     pub(super) fn tell(&mut self, context: &mut Context<'_>, pbx: &str, handover: Handover) {
-        match context.shared.settings.pbxes.get(pbx).map(|terms| terms.within) {
+        match context.terms.settings.pbxes.get(pbx).map(|terms| terms.within) {
             Some(within) => self.begin_errand(context, pbx, Deed::Tell(Box::new(handover)), within),
             None => {
                 let reason = format!("no PBX named {pbx}");

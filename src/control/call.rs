@@ -6,6 +6,7 @@
 //! for both sides), `bypass` (audio that goes past us), `drain` (calls that are handed over), `finish` (the end).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use media::{LegId, PromptId};
@@ -29,6 +30,7 @@ use super::reroute::{Plan, Reroute};
 use super::session::Watch;
 use super::setup::Seeking;
 use super::supervise::Supervisors;
+use super::terms::Terms;
 use super::{Command, ControlSettings, Header, SipEvent};
 use crate::notice::{Notice, What};
 use crate::pbx::Ticket;
@@ -39,6 +41,8 @@ pub(super) struct Call {
     pub(super) key: CallKey,
     /// The id in notices, logs and `X-Calmline-Call`.
     pub(super) id: String,
+    /// What it began with and goes by to its end.
+    pub(super) terms: Arc<Terms>,
     /// When the INVITE arrived.
     pub(super) started: Duration,
     /// The From value shown to targets, without tag.
@@ -274,13 +278,13 @@ impl Call {
     }
 
     /// When the call is next due, and for what.
-    pub(super) fn deadline(&self, settings: &ControlSettings) -> Option<(Duration, &'static str)> {
+    pub(super) fn deadline(&self) -> Option<(Duration, &'static str)> {
         let mut deadlines: Vec<(Duration, &'static str)> =
             self.leaving.iter().map(|(_, until)| (*until, "last word of a leg")).collect();
         if let Stage::Seeking(seeking) = &self.stage {
             deadlines.push((seeking.ring_until, "target's answer"));
         }
-        self.watch_deadlines(settings, &mut deadlines);
+        self.watch_deadlines(&mut deadlines);
         self.reroute_deadlines(&mut deadlines);
         self.prompts_deadlines(&mut deadlines);
         self.keys_deadlines(&mut deadlines);

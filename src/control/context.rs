@@ -1,9 +1,11 @@
-//! What all calls share while one event is handled: settings, ports, numbers, the policy engine, the output.
+//! What all calls share while one event is handled: ports, numbers, the policy engine, the output; and what each
+//! goes by.
 //!
 //! Holds no call state. Ports are tied to legs here, because a port outlives its call when the media path is
 //! slow to close it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use media::sdp::Credentials;
@@ -12,14 +14,15 @@ use routing::{CallKey, Decision, Engine};
 
 use super::history::History;
 use super::ports::PortPool;
+use super::terms::Terms;
 use super::{Command, ControlSettings, Random, SipCommand, Sounds, Source, StreamId};
 use crate::pbx::{Deed, Order, Ticket};
 
-/// What stays the same for all calls, and what they draw from.
+/// What all calls draw from.
 pub(super) struct Shared {
-    pub(super) settings: ControlSettings,
+    /// What new calls begin with.
+    pub(super) terms: Arc<Terms>,
     pub(super) engine: Engine,
-    pub(super) sounds: Sounds,
     pub(super) ports: PortPool,
     /// Which call a leg belongs to, as long as anything may still be said about it.
     pub(super) owners: BTreeMap<LegId, CallKey>,
@@ -47,10 +50,10 @@ impl Shared {
         ports: PortPool,
         random: Random,
     ) -> Shared {
+        let policies = Arc::clone(engine.policies());
         Shared {
-            settings,
+            terms: Arc::new(Terms { settings, policies, sounds }),
             engine,
-            sounds,
             ports,
             owners: BTreeMap::new(),
             streams: BTreeMap::new(),
@@ -83,15 +86,23 @@ impl Shared {
     pub(super) fn new_credentials(&mut self) -> Credentials {
         let mut secret = [0; Credentials::OCTETS];
         (self.random)(&mut secret);
-        Credentials::new(secret, self.settings.fingerprint.clone())
+        Credentials::new(secret, self.terms.settings.fingerprint.clone())
     }
 }
 
-/// One moment: the time, what is shared, and where commands go.
+/// One moment of one call: the time, what the call goes by, what is shared, and where commands go.
 pub(super) struct Context<'a> {
     pub(super) now: Duration,
+    pub(super) terms: Arc<Terms>,
     pub(super) shared: &'a mut Shared,
     pub(super) out: &'a mut Vec<Command>,
+}
+
+impl<'a> Context<'a> {
+    /// For a call that begins now.
+    pub(super) fn of_newest(now: Duration, shared: &'a mut Shared, out: &'a mut Vec<Command>) -> Context<'a> {
+        Context { now, terms: Arc::clone(&shared.terms), shared, out }
+    }
 }
 
 impl Context<'_> {
@@ -105,7 +116,7 @@ impl Context<'_> {
 
     /// Copies what a leg's far end says to the listening side, or no longer; nothing where nobody is listened to.
     pub(super) fn tap(&mut self, leg: LegId, on: bool) {
-        if self.shared.settings.parties.is_some() {
+        if self.terms.settings.parties.is_some() {
             self.media(media::Command::Tap { leg, on });
         }
     }
@@ -131,6 +142,11 @@ impl Context<'_> {
         self.shared.orders.insert(ticket, call);
         self.out.push(Command::Pbx(Order { ticket, pbx: pbx.to_owned(), deed, within }));
         ticket
+    }
+
+    /// Lets the policies that were in force when a call began decide about it from now on.
+    pub(super) fn follow(&mut self, call: CallKey, scenario: &str) {
+        self.shared.engine.start(call, scenario, Arc::clone(&self.terms.policies));
     }
 
     /// Tells the policy engine something about a call; what it decides, in order.

@@ -77,7 +77,7 @@ impl Control {
 
     /// New calls are refused from now on; those that run have their time.
     pub(super) fn begin_drain(&mut self, now: Duration) {
-        let hand_over_at = now + self.shared.settings.limits.drain;
+        let hand_over_at = now + self.shared.terms.settings.limits.drain;
         self.drain.get_or_insert(Drain { hand_over_at, is_over: false });
     }
 
@@ -114,7 +114,8 @@ impl Call {
     /// Begins to hand the call over: whoever only listens, or is played something, gives way.
     fn begin_hand_over(&mut self, context: &mut Context<'_>) {
         let (Stage::Talking(talking), None) = (&mut self.stage, &self.fork) else { return };
-        let ways = context.shared.settings.limits.hand_over.iter().copied().collect();
+        // How a server stops is for whoever stops it to say, not for how the call began.
+        let ways = context.shared.terms.settings.limits.hand_over.iter().copied().collect();
         talking.handing_over = Some(HandingOver { ways, until: context.now + HAND_OVER_WAIT });
         let (supervisors, audio) = (std::mem::take(&mut talking.supervisors), std::mem::take(&mut talking.audio));
         if !audio.is_empty() {

@@ -8,6 +8,7 @@ mod recording;
 mod wire;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use forks::siprec;
@@ -153,16 +154,17 @@ impl Call {
     /// A forked call, which is up from the beginning.
     fn forked(context: &mut Context<'_>, begun: Begun) -> Call {
         let Begun { key, id, from, to, route, scenario, passed, fork, caller, far } = begun;
-        let talking = Talking::new(context.now, &context.shared.settings);
+        let talking = Talking::new(context.now, &context.terms.settings);
         let source = fork.source;
         if let Some(name) = &fork.pbx_call {
             context.shared.forks.insert((source, name.clone()), key);
         }
         // Whoever names no channel of its own has named the call as its PBX does.
-        let channels = channels_of(&passed, fork.pbx_call.as_ref(), &context.shared.settings.pbxes);
+        let channels = channels_of(&passed, fork.pbx_call.as_ref(), &context.terms.settings.pbxes);
         let call = Call {
             key,
             id,
+            terms: Arc::clone(&context.terms),
             started: context.now,
             from: from.clone(),
             hops_left: HOPS_LEFT,
@@ -186,7 +188,7 @@ impl Call {
     fn tap_parties(&self, context: &mut Context<'_>) {
         context.tap(self.caller.id, true);
         if let Some(far) = &self.far {
-            let on = context.shared.settings.listens_to_far();
+            let on = context.terms.settings.listens_to_far();
             context.tap(far.id, on);
         }
     }

@@ -25,7 +25,7 @@ impl Call {
             // The PBX has its own music.
             return;
         }
-        let sounds = &context.shared.sounds;
+        let sounds = &context.terms.sounds;
         let sound = match hold {
             Hold::Music(file) => sounds.files.get(file).cloned(),
             Hold::Ringback => sounds.ringback.clone(),

@@ -142,7 +142,7 @@ impl Leg {
         context.shared.ports_held.insert(id, port);
         let Beginning { name, audio, formats, wishes, partner, destination, bind } = beginning;
         context.media(media::Command::Open { leg: id, port, address: bind });
-        let address = bind.unwrap_or_else(|| context.shared.settings.address_for(destination));
+        let address = bind.unwrap_or_else(|| context.terms.settings.address_for(destination));
         Some(Leg {
             id,
             name: name.to_owned(),
@@ -290,7 +290,7 @@ impl Leg {
 
     /// The far end has answered our INVITE.
     pub(super) fn answered(&mut self, context: &Context<'_>, session: &SessionTerms) {
-        let asked_s = context.shared.settings.limits.session_expires_s;
+        let asked_s = context.terms.settings.limits.session_expires_s;
         self.takes_update = session.takes_update;
         self.timer = asked_s.and_then(|asked_s| Timer::from_answer(context.now, session, asked_s, true));
     }

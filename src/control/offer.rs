@@ -68,7 +68,7 @@ pub(super) fn answer(context: &mut Context<'_>, leg: &mut Leg, request: Request<
             }
         },
     };
-    let ours_s = context.shared.settings.limits.session_expires_s;
+    let ours_s = context.terms.settings.limits.session_expires_s;
     leg.takes_update |= request.session.takes_update;
     leg.timer = Timer::for_answer(context.now, &request.session, ours_s, leg.timer);
     let headers = leg.timer.as_ref().map(Timer::answer_headers).unwrap_or_default();
@@ -86,7 +86,7 @@ fn agree(context: &mut Context<'_>, leg: &mut Leg, text: &str) -> Result<Descrip
         return Ok(said);
     }
     let local = sdp::Local { version: leg.local.version + 1, ..leg.local };
-    let certified = context.shared.settings.fingerprint.is_some();
+    let certified = context.terms.settings.fingerprint.is_some();
     let formats = codecs::usable(&session.formats(leg.audio.protection, certified)?, &leg.audio.codecs);
     let codec = codecs::answer_again(&formats, leg.codec(), leg.partner.codec);
     let (text, agreement) = leg.answer(&session, &local, codec.as_slice(), leg.comfort_noise)?;

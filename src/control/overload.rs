@@ -136,7 +136,8 @@ impl Control {
 
     /// Takes in what was measured of the load; everybody is told when it is another one than before.
     pub(super) fn measured(&mut self, now: Duration, measured: &Measured, out: &mut Vec<Command>) {
-        let Some(Change { was, is, by }) = self.overload.take(now, measured, &self.shared.settings.limits.overload)
+        let Some(Change { was, is, by }) =
+            self.overload.take(now, measured, &self.shared.terms.settings.limits.overload)
         else {
             return;
         };
@@ -147,7 +148,7 @@ impl Control {
 
     /// Whether one more call would not harm those that run. Those who are refused come back at different times.
     pub(super) fn spare_load_for_one_more(&mut self, now: Duration) -> Result<(), Refusal> {
-        let limits = &self.shared.settings.limits;
+        let limits = &self.shared.terms.settings.limits;
         if self.overload.admits(now, &limits.overload) {
             return Ok(());
         }

@@ -77,7 +77,7 @@ impl Playing {
 impl Call {
     /// Plays a prompt file to a party.
     pub(super) fn play(&mut self, context: &mut Context<'_>, file: &str, how: How) {
-        let sound = context.shared.sounds.files.get(file).cloned();
+        let sound = context.terms.sounds.files.get(file).cloned();
         let begun = self.begin_prompt(context, file.to_owned(), how);
         match (begun, sound) {
             (Some(prompt), Some(sound)) => self.play_sound(context, prompt, sound),

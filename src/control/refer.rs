@@ -101,7 +101,7 @@ impl Call {
 
     /// The target has answered us: the caller's side is asked to take our place (RFC 3891, RFC 5589 §7).
     pub(super) fn refer_attended(&mut self, context: &mut Context<'_>, leg: Leg, decided: Duration) {
-        let known = context.shared.settings.targets.get(&leg.name);
+        let known = context.terms.settings.targets.get(&leg.name);
         let uri = known.map_or_else(String::new, |target| target.uri.clone());
         let headers = vec![header("X-Calmline-Call", self.id.clone())];
         context.sip(SipCommand::Refer { leg: self.caller.id, uri, replaces: Some(leg.id), headers });
@@ -249,14 +249,14 @@ impl Call {
         if talking.reroute.as_ref().is_some_and(Reroute::is_pending) {
             return referrer.tell(context, 491, "another re-route is under way");
         }
-        if !may_be_called(&context.shared.settings, referral.uri) {
+        if !may_be_called(&context.terms.settings, referral.uri) {
             return referrer.tell(context, 403, "not a host of ours");
         }
-        let (name, target) = called(&context.shared.settings, referral.uri);
+        let (name, target) = called(&context.terms.settings, referral.uri);
         let Some(next) = self.invite(context, &name, target, referral.headers, stays) else {
             return referrer.tell(context, 503, "no media port is free");
         };
-        let until = context.now + context.shared.settings.limits.ring;
+        let until = context.now + context.terms.settings.limits.ring;
         let reroute = ringing(context.now, next, until, Errand::Referred(referrer));
         if let Stage::Talking(talking) = &mut self.stage {
             talking.reroute = Some(reroute);

@@ -171,7 +171,7 @@ impl Call {
 
     fn begin_way(&mut self, context: &mut Context<'_>, way: &Route, plan: &Plan) -> Result<Reroute, String> {
         let name = plan.target.as_str();
-        let target = context.shared.settings.targets.get(name).ok_or_else(|| format!("no target named {name}"))?;
+        let target = context.terms.settings.targets.get(name).ok_or_else(|| format!("no target named {name}"))?;
         let target = target.clone();
         if self.fork.is_some() && !matches!(way, Route::Pbx(_)) {
             return Err("the call is forked to us: only its PBX can move it, by a connector".to_owned());
@@ -184,7 +184,7 @@ impl Call {
                     Route::Bridge => Errand::Bridge(plan.whisper.clone()),
                     _ => Errand::Attended,
                 };
-                let until = context.now + plan.within.unwrap_or(context.shared.settings.limits.ring);
+                let until = context.now + plan.within.unwrap_or(context.terms.settings.limits.ring);
                 let leg = self.invite(context, name, target, headers, &self.caller).ok_or("no media port is free")?;
                 Ok(ringing(context.now, leg, until, errand))
             }
@@ -304,7 +304,7 @@ impl Call {
             context.media(media::Command::StopPlay { leg: caller });
         }
         context.media(media::Command::Bridge { a: caller, b: next });
-        let tapped = context.shared.settings.listens_to_far();
+        let tapped = context.terms.settings.listens_to_far();
         let old = self.far.replace(leg);
         if tapped {
             if let Some(old) = &old {

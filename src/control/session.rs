@@ -129,17 +129,17 @@ impl Call {
             ask = true;
         }
         if now >= watch.next_check {
-            watch.next_check = now + context.shared.settings.limits.session_check.max(CHECK_MIN);
+            watch.next_check = now + context.terms.settings.limits.session_check.max(CHECK_MIN);
             ask = true;
         }
-        let silence_limit = self.fork.as_ref().map_or(context.shared.settings.silence_limit, |fork| {
-            fork.silence_limit(context.shared.settings.silence, context.shared.settings.silence_limit)
+        let silence_limit = self.fork.as_ref().map_or(context.terms.settings.silence_limit, |fork| {
+            fork.silence_limit(context.terms.settings.silence, context.terms.settings.silence_limit)
         });
         if quiet.both.is_some_and(|since| now >= since + silence_limit) {
             return self.finish(context, "nobody sent any audio");
         }
         let unasked = quiet.latest.filter(|&since| watch.quiet_asked != Some(since));
-        if unasked.is_some_and(|since| now >= since + context.shared.settings.silence) {
+        if unasked.is_some_and(|since| now >= since + context.terms.settings.silence) {
             watch.quiet_asked = unasked;
             ask = true;
         }
@@ -175,8 +175,9 @@ impl Call {
     }
 
     /// The deadlines of a connected call.
-    pub(super) fn watch_deadlines(&self, settings: &ControlSettings, out: &mut Vec<(Duration, &'static str)>) {
+    pub(super) fn watch_deadlines(&self, out: &mut Vec<(Duration, &'static str)>) {
         let Stage::Talking(talking) = &self.stage else { return };
+        let settings = &self.terms.settings;
         let watch = &talking.watch;
         out.push((watch.limit, "call limit"));
         out.push((watch.next_check, "session check"));

@@ -1,5 +1,6 @@
 //! From the INVITE to the answer: admission, targets in order, early media, failures mapped for the caller.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use media::LegId;
@@ -83,7 +84,7 @@ pub(super) fn admit(shared: &Shared, invite: &Invite) -> Result<Admitted, Refusa
         audio: route.audio.clone(),
         session,
         formats,
-        remembers: route.remember_speakers.unwrap_or(shared.settings.remember_speakers),
+        remembers: route.remember_speakers.unwrap_or(shared.terms.settings.remember_speakers),
     })
 }
 
@@ -119,19 +120,19 @@ pub(super) fn elsewhere(shared: &Shared, now: Duration, invite: &Invite, has_roo
         (None, Bypass::OnOverload) if !has_room => (route.targets.first()?, "no room for it here"),
         (None, Bypass::OnOverload | Bypass::Never) => return None,
     };
-    let uri = shared.settings.targets.get(target)?.uri.clone();
+    let uri = shared.terms.settings.targets.get(target)?.uri.clone();
     Some(Elsewhere { target: target.clone(), uri, reason })
 }
 
 fn route_of<'s>(shared: &'s Shared, invite: &Invite) -> Option<&'s Route> {
     let headers: Vec<(&str, &str)> = invite.headers.iter().map(|each| (&*each.name, &*each.value)).collect();
     let view = RequestView { request_uri: &invite.request_uri, to: &invite.to, from: &invite.from, headers: &headers };
-    shared.settings.routes.find(&view)
+    shared.terms.settings.routes.find(&view)
 }
 
 /// What of a caller's offer the route speaks.
 fn spoken(shared: &Shared, session: &Session, audio: &AudioTerms) -> Result<Formats, Refusal> {
-    let certified = shared.settings.fingerprint.is_some();
+    let certified = shared.terms.settings.fingerprint.is_some();
     let offered = session.formats(audio.protection, certified).map_err(|error| not_acceptable(&error.to_string()))?;
     let formats = codecs::usable(&offered, &audio.codecs);
     if formats.codecs.is_empty() {
@@ -181,11 +182,12 @@ impl Call {
         let mut call = Call {
             key,
             id,
+            terms: Arc::clone(&context.terms),
             started: context.now,
             from: without_tag(&invite.from).to_owned(),
             hops_left: invite.hops_left,
             passed,
-            channels: channels_of(&invite.headers, None, &context.shared.settings.pbxes),
+            channels: channels_of(&invite.headers, None, &context.terms.settings.pbxes),
             caller,
             far: None,
             leaving: Vec::new(),
@@ -209,13 +211,13 @@ impl Call {
                 let code = code_for_caller(failure.code);
                 return self.finish_with(context, Farewell { code, reason: &failure.reason });
             };
-            let Some(target) = context.shared.settings.targets.get(&name) else { continue };
+            let Some(target) = context.terms.settings.targets.get(&name) else { continue };
             let target = target.clone();
 
             let Some(leg) = self.invite(context, &name, target, Vec::new(), &self.caller) else {
                 return self.finish_with(context, Farewell { code: 503, reason: "No media port is free" });
             };
-            let ring = context.shared.settings.limits.ring;
+            let ring = context.terms.settings.limits.ring;
             if let Stage::Seeking(seeking) = &mut self.stage {
                 seeking.ring_until = context.now + ring;
                 seeking.bridged = false;
@@ -250,9 +252,9 @@ impl Call {
         let sdp = Description::from(leg.offer().write(&leg.local));
         leg.sdp = Some(sdp.clone());
         let mut headers = vec![header("X-Calmline-Call", self.id.clone())];
-        headers.extend(context.shared.settings.limits.session_expires_s.into_iter().flat_map(timer::offer_headers));
+        headers.extend(context.terms.settings.limits.session_expires_s.into_iter().flat_map(timer::offer_headers));
         headers.extend(extra);
-        let (from, passed) = pass::shown(&self.from, &self.passed, &rules, context.shared.settings.sip_address);
+        let (from, passed) = pass::shown(&self.from, &self.passed, &rules, context.terms.settings.sip_address);
         headers.extend(passed);
         let hops_left = self.hops_left;
         context.sip(SipCommand::Invite { leg: leg.id, uri, proxy, trunk, from, hops_left, headers, sdp });
@@ -296,13 +298,13 @@ impl Call {
         };
         far.await_keys(context);
 
-        let talking = Talking::new(context.now, &context.shared.settings);
+        let talking = Talking::new(context.now, &context.terms.settings);
         let (scenario, terms, remembers) = (seeking.scenario.clone(), seeking.terms, seeking.remembers);
         let (answer, target, far) = (answer.clone(), far.name.clone(), far.id);
         self.stage = Stage::Talking(Box::new(talking));
         self.caller.dialog = Dialog::Answered;
         self.caller.await_keys(context);
-        let ours_s = context.shared.settings.limits.session_expires_s;
+        let ours_s = context.terms.settings.limits.session_expires_s;
         self.caller.timer = Timer::for_answer(context.now, &terms, ours_s, None);
         let headers = self.caller.timer.as_ref().map(Timer::answer_headers).unwrap_or_default();
         context.sip(SipCommand::Answer { leg: self.caller.id, sdp: answer, headers });
@@ -310,12 +312,12 @@ impl Call {
             context.out.push(Command::Know { leg: self.caller.id, caller });
         }
         context.tap(self.caller.id, true);
-        if context.shared.settings.listens_to_far() {
+        if context.terms.settings.listens_to_far() {
             context.tap(far, true);
         }
         let setup_ms = millis(context.now.saturating_sub(self.started));
         self.notice(context, What::CallAnswered { target, setup_ms });
-        self.judge(context, &routing::Event::Started { scenario });
+        context.follow(self.key, &scenario);
     }
 
     /// Connects the media of the caller and the present target; `sdp` is the target's answer, if this response had one.

@@ -82,7 +82,7 @@ impl Call {
     pub(super) fn call_supervisor(&mut self, context: &mut Context<'_>, whom: Whom, part: Part) -> Result<u32, Denied> {
         self.check_audio_here()?;
         let Stage::Talking(talking) = &self.stage else { return Err(Denied::not_connected()) };
-        let settings = &context.shared.settings;
+        let settings = &context.terms.settings;
         let most = settings.supervision.per_call;
         if talking.supervisors.present.len() >= most {
             let reason = format!("the call has as many supervisors as it may have: {most}");
@@ -110,7 +110,7 @@ impl Call {
 
     /// Where a supervisor is called, and its name in notices.
     fn phone_of(&self, context: &Context<'_>, whom: Whom) -> Result<(String, Target), Denied> {
-        let settings = &context.shared.settings;
+        let settings = &context.terms.settings;
         match whom {
             Whom::Target(name) => match settings.targets.get(&name) {
                 Some(target) => Ok((name, target.clone())),

@@ -35,7 +35,7 @@ impl Call {
             _ => (self.far.as_ref().unwrap_or(&self.caller), Some(&self.caller)),
         };
         let mut leg = self.answered_for(context, new, replaced, other, &session)?;
-        let ours_s = context.shared.settings.limits.session_expires_s;
+        let ours_s = context.terms.settings.limits.session_expires_s;
         leg.takes_update = invite.session.takes_update;
         leg.timer = Timer::for_answer(context.now, &invite.session, ours_s, None);
         let headers = leg.timer.as_ref().map(Timer::answer_headers).unwrap_or_default();
@@ -58,7 +58,7 @@ impl Call {
         other: Option<&Leg>,
         session: &Session,
     ) -> Result<Leg, Refusal> {
-        let certified = context.shared.settings.fingerprint.is_some();
+        let certified = context.terms.settings.fingerprint.is_some();
         let audio = replaced.audio.clone();
         let offered =
             session.formats(audio.protection, certified).map_err(|error| not_acceptable(&error.to_string()))?;
@@ -107,7 +107,7 @@ impl Call {
         if is_caller {
             self.caller_replaced(context);
         }
-        if is_caller || context.shared.settings.listens_to_far() {
+        if is_caller || context.terms.settings.listens_to_far() {
             if let Some(old) = &old {
                 context.tap(old.id, false);
             }

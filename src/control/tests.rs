@@ -2,7 +2,7 @@
 //!
 //! `sim` plays the SIP side and the media path and holds the rules that both expect to be kept; `script` reads the
 //! scenarios; the scenarios themselves are `setup`, `offers`, `audio`, `bypass`, `drain`, `handshakes`, `liveness`,
-//! `reroute`, `keys`, `hold`, `reoffer`, `moves`, `forks`, `conversations`, `orders`, `supervise`; `random` plays at random,
+//! `reroute`, `keys`, `hold`, `reoffer`, `moves`, `forks`, `conversations`, `orders`, `supervise`, `reload`; `random` plays at random,
 //! and `reached` lists what that reaches.
 
 mod audio;
@@ -19,6 +19,7 @@ mod offers;
 mod orders;
 mod random;
 mod reached;
+mod reload;
 mod reoffer;
 mod reroute;
 mod script;

@@ -219,6 +219,12 @@ pub const SIP_CERTIFICATES: Metric = counter(
     &["outcome"],
     "Times that certificate files had changed, by outcome: loaded, refused.",
 );
+/// The configuration.
+pub const RELOADS: Metric = counter(
+    "calmline_reloads_total",
+    &["outcome"],
+    "Times that the configuration was read again, by outcome: taken, refused.",
+);
 /// DNS.
 pub const DNS_TROUBLES: Metric = counter(
     "calmline_dns_troubles_total",
@@ -384,6 +390,7 @@ pub const TABLE: &[Metric] = &[
     SIP_CONNECTIONS,
     SIP_FAILOVERS,
     SIP_CERTIFICATES,
+    RELOADS,
     DNS_TROUBLES,
     TRUNK_UP,
     TRUNK_REGISTERED,

@@ -9,10 +9,15 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
 
 use super::load::{LoadMeter, Reading, processor_time};
-use crate::control::{Command, Control, Done, ForkEvent, HandshakeFailure, Input, Load, Order, SipEvent};
+use super::reload::Fresh;
+use super::start::show_policies;
+use crate::control::{
+    Command, Control, ControlSettings, Done, ForkEvent, HandshakeFailure, Input, Load, Order, SipEvent, Sounds,
+};
 use crate::metrics::Metrics;
 use crate::notice::{Notice, What};
 use crate::pbx;
+use crate::settings::{Checked, Policies};
 use crate::shell::clock::Clock;
 use crate::shell::copy::Copies;
 use crate::shell::dtls::worker::Handshakes;
@@ -22,7 +27,7 @@ use crate::shell::media::{MediaFigures, MediaHandle, TapRing};
 use crate::shell::pbx::Connectors;
 use crate::shell::sip::{Health, SipSide};
 use crate::speech::{Answer, Speaker};
-use crate::web::{Asked, Bus, Component, Readiness};
+use crate::web::{Asked, Bus, Component, Readiness, WebHandle};
 
 /// How often gauges are read and readiness is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -50,6 +55,7 @@ pub(super) struct Desk {
     pub(super) bus: Arc<Bus>,
     pub(super) metrics: Metrics,
     pub(super) readiness: Arc<Readiness>,
+    pub(super) web: Option<WebHandle>,
     pub(super) inlets: Inlets,
     /// Reused from event to event.
     pub(super) commands: Vec<Command>,
@@ -65,6 +71,7 @@ pub(super) struct Inlets {
     pub(super) spoken: Receiver<Answer>,
     pub(super) pbx: Receiver<pbx::Answer>,
     pub(super) orders: Receiver<Asked>,
+    pub(super) fresh: Receiver<Fresh>,
 }
 
 /// What comes in.
@@ -73,6 +80,8 @@ pub(super) enum Work {
     Input(Input),
     /// Somebody orders something.
     Asked(Asked),
+    /// The configuration has been read again.
+    Fresh(Box<Fresh>),
     /// Time has passed.
     Time,
 }
@@ -123,6 +132,7 @@ impl Desk {
                 let outcome = self.control.order(now, order, &mut self.commands);
                 answer = waits.map(|waits| (waits, outcome, call));
             }
+            Work::Fresh(fresh) => self.take_up(*fresh),
             Work::Time => {}
         }
         self.control.tick(now, &mut self.commands);
@@ -135,6 +145,22 @@ impl Desk {
         {
             self.handle(Work::Asked(Asked { order: Order::CloseAudio { call, client }, answer: None }));
         }
+    }
+
+    /// Lets calls that begin from now on go by another configuration.
+    fn take_up(&mut self, fresh: Fresh) {
+        let Fresh { checked: Checked { settings, policies, spoken, good: _ }, live, taken } = fresh;
+        let Policies { policies, prompts, ringback, sayings: _ } = policies;
+        show_policies(&policies, &self.metrics, &self.readiness);
+        self.speaker.remember(spoken);
+        self.control.reload(ControlSettings::from(&settings), policies, Sounds { files: prompts, ringback });
+        if let (Some(web), Some(live)) = (&self.web, live)
+            && let Err(error) = web.exchange(live)
+        {
+            warn!(%error, "the API goes on with the token and prompts that it had");
+        }
+        // Whoever waits may have left.
+        let _ = taken.send(());
     }
 
     fn carry_out_all(&mut self) {
@@ -152,7 +178,7 @@ impl Desk {
     async fn next(&mut self, look: &mut Interval) -> Option<Work> {
         let due = self.control.deadline().map(|(at, _)| at.saturating_sub(self.clock.now()));
         let wake = Instant::now() + due.unwrap_or(LOOK_EVERY);
-        let Inlets { sip, forks, media, shaken, heard, spoken, pbx, orders } = &mut self.inlets;
+        let Inlets { sip, forks, media, shaken, heard, spoken, pbx, orders, fresh } = &mut self.inlets;
         let input = tokio::select! {
             biased;
             // First, for what is looked at decides how much of the rest there may be.
@@ -176,6 +202,7 @@ impl Desk {
             outcome = shaken.recv() => outcome?,
             // Without an API, or without listening, nobody holds the other end of these.
             Some(asked) = orders.recv() => return Some(Work::Asked(asked)),
+            Some(fresh) = fresh.recv() => return Some(Work::Fresh(Box::new(fresh))),
             Some(answer) = pbx.recv() => Input::Pbx(answer),
             Some(answer) = spoken.recv() => spoken_input(answer),
             Some(heard) = heard.recv() => match heard {

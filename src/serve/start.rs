@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use media::sdp::Fingerprint;
+use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::desk::{Desk, Inlets, Work};
 use super::handshakes;
 use super::load::LoadMeter;
-use crate::cli::Failure;
+use super::reload::Reloader;
+use crate::cli::{Failure, ServeArgs};
 use crate::control::{Control, ControlSettings, Departures, ForkEvent, Input, Order, SipEvent, Sounds};
 use crate::metrics::Metrics;
 use crate::model::ModelFiles;
@@ -25,13 +27,10 @@ use crate::shell::media::{CopyRing, MediaHandle, MediaOptions, TapRing};
 use crate::shell::pbx::Connectors;
 use crate::shell::sip::{SipOptions, SipSide};
 use crate::speech::{Answer, EspeakNg, Saying, Speaker};
-use crate::web::{self, Asked, Bus, Component, Inside, Readiness, WebHandle, WebOptions};
+use crate::web::{self, Asked, Bus, Component, Inside, LiveOptions, Readiness, ReloadAsked, WebHandle, WebOptions};
 
 /// Events that may wait for call control, per source. It handles tens of thousands a second.
 const EVENTS_MAX: usize = 4_096;
-/// Legs a call may have while it is moved: caller, bot, human, and one whose end is not yet confirmed; supervisors come
-/// on top.
-const LEGS_PER_CALL: usize = 4;
 /// Copied packets that may wait for the copying thread: more than a second of as many calls as are copied at a time.
 const COPIES_MAX: usize = 2_048;
 /// Orders that may wait.
@@ -42,12 +41,11 @@ const GOODBYES: Duration = Duration::from_secs(2);
 /// The running server.
 pub(super) struct Server {
     pub(super) desk: Desk,
-    web: Option<WebHandle>,
 }
 
 impl Server {
     /// Starts everything. What was started before a failure ends with its handle.
-    pub(super) async fn start(settings: Settings, chaos: Option<Chaos>) -> Result<Self, Failure> {
+    pub(super) async fn start(settings: Settings, args: &ServeArgs, hangup: Signal) -> Result<Self, Failure> {
         let clock = Clock::start();
         let Policies { policies, prompts, ringback, sayings } =
             Policies::load(&settings).map_err(|faults| faulty(&faults))?;
@@ -66,7 +64,7 @@ impl Server {
         let copies = start_copies(copy_ring, &parties, clock, &metrics)?;
         let baselines = Arc::new(Baselines::new().map_err(|_| no_random_numbers())?);
         let ears = (&tap, &parties, &baselines);
-        let (listening, heard_inlet) = start_listening(&settings, chaos, clock, ears, &metrics)?;
+        let (listening, heard_inlet) = start_listening(&settings, args.chaos, clock, ears, &metrics)?;
         let (speaker, spoken) = start_speaker(&settings, sayings)?;
         let (connectors, pbx) = connect_pbxes(&settings, &metrics)?;
         let (sip, sip_inlet) = start_sip(&settings, &metrics).await?;
@@ -74,8 +72,9 @@ impl Server {
         let (forks, fork_inlet) = start_forks(&settings, clock, &metrics).await?;
 
         let bus = Arc::new(Bus::new());
+        let (reloader, reloads, fresh) = Reloader::new(&args.config, &settings, &metrics);
         let parts = (forks.clone(), copies.clone(), Arc::clone(&readiness), metrics.clone());
-        let (web, order_inlet) = offer_api(&settings, &bus, parts).await?;
+        let (web, order_inlet) = offer_api(&settings, &bus, reloads, parts).await?;
         let control = start_control(&settings, fingerprint, policies, Sounds { files: prompts, ringback })?;
         let mut desk = Desk {
             clock,
@@ -97,6 +96,7 @@ impl Server {
             bus,
             metrics,
             readiness,
+            web,
             inlets: Inlets {
                 sip: sip_inlet,
                 forks: fork_inlet,
@@ -106,11 +106,13 @@ impl Server {
                 spoken,
                 pbx,
                 orders: order_inlet,
+                fresh,
             },
             commands: Vec::new(),
         };
+        tokio::spawn(reloader.run(hangup));
         desk.handle(Work::Input(Input::Order(Order::Listening { up: desk.listening.is_some() })));
-        Ok(Self { desk, web })
+        Ok(Self { desk })
     }
 
     /// Takes no new calls, gives running ones their time, and hands over those that have not ended then.
@@ -131,7 +133,7 @@ impl Server {
             listening.stop();
         }
         self.desk.copies.stop();
-        if let Some(web) = self.web {
+        if let Some(web) = self.desk.web {
             web.close().await;
         }
         self.desk.forks.shutdown();
@@ -160,7 +162,7 @@ fn start_media(
         io: settings.media.io,
         stamps: settings.media.stamps,
         priority: settings.media.priority,
-        legs_max: settings.limits.calls.saturating_mul(LEGS_PER_CALL + settings.supervision.per_call),
+        legs_max: settings.legs_max(),
         tap: Arc::clone(tap),
         copies: Arc::clone(copies),
         events,
@@ -199,7 +201,7 @@ fn start_control(
     policies: Vec<routing::Policy>,
     sounds: Sounds,
 ) -> Result<Control, Failure> {
-    let engine = routing::Engine::with_limit(policies, settings.limits.calls.saturating_mul(LEGS_PER_CALL));
+    let engine = routing::Engine::with_limit(policies, settings.legs_max());
     let terms = ControlSettings { fingerprint: Some(fingerprint), ..ControlSettings::from(settings) };
     Ok(Control::new(terms, engine, sounds, boot_id()?, random()))
 }
@@ -225,7 +227,7 @@ fn connect_pbxes(settings: &Settings, metrics: &Metrics) -> Result<(Connectors, 
 }
 
 /// Says which policies are in force.
-fn show_policies(policies: &[routing::Policy], metrics: &Metrics, readiness: &Readiness) {
+pub(super) fn show_policies(policies: &[routing::Policy], metrics: &Metrics, readiness: &Readiness) {
     let labels: Vec<String> = policies.iter().map(routing::Policy::label).collect();
     metrics.set_policies(&labels.iter().map(String::as_str).collect::<Vec<_>>());
     readiness.set(Component::Policy, !labels.is_empty());
@@ -281,17 +283,24 @@ fn start_copies(
 async fn offer_api(
     settings: &Settings,
     bus: &Arc<Bus>,
+    reloads: mpsc::Sender<ReloadAsked>,
     (forks, copies, readiness, metrics): (ForkSide, Copies, Arc<Readiness>, Metrics),
 ) -> Result<(Option<WebHandle>, mpsc::Receiver<Asked>), Failure> {
     let (orders, inlet) = mpsc::channel(ORDERS_MAX);
-    let Some(wanted) = &settings.web else { return Ok((None, inlet)) };
-    let token = wanted.token.fetch().map_err(|why| Failure::of("the API's token", why))?;
-    let prompts = settings.policy.prompts.clone();
-    let options = WebOptions { listen: wanted.listen, token, prompts, tones: settings.media.tones };
-    let inside = Inside { bus: Arc::clone(bus), orders, forks, copies, readiness, metrics };
+    let live = live_options(settings).map_err(|why| Failure::of("the API's token", why))?;
+    let (Some(wanted), Some(live)) = (&settings.web, live) else { return Ok((None, inlet)) };
+    let options = WebOptions { listen: wanted.listen, live };
+    let inside = Inside { bus: Arc::clone(bus), orders, reloads, forks, copies, readiness, metrics };
     let web = web::serve(options, inside).await.map_err(|error| Failure::Failed(error.to_string()))?;
     info!(address = %web.addr, "API");
     Ok((Some(web), inlet))
+}
+
+/// How the API is offered, where it is; what is wrong with its token, when that is so.
+pub(super) fn live_options(settings: &Settings) -> Result<Option<LiveOptions>, String> {
+    let (prompts, tones) = (settings.policy.prompts.clone(), settings.media.tones);
+    let token = settings.web.as_ref().map(|web| web.token.fetch()).transpose()?;
+    Ok(token.map(|token| LiveOptions { token, prompts, tones }))
 }
 
 /// Where keys come from.

@@ -4,11 +4,14 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
+
+use media::Sound;
 
 use super::policies::{Policies, load_policy};
 use super::read::read_text;
 use super::{Fault, PasswordSource, SecretSource, Settings, TokenSource};
-use crate::speech::{EspeakNg, Speech};
+use crate::speech::{EspeakNg, Saying, Speech};
 
 /// Checks a configuration file with everything it names, or a policy file by itself.
 ///
@@ -19,7 +22,7 @@ use crate::speech::{EspeakNg, Speech};
 /// Every fault in every file.
 pub fn check(path: &Path) -> Result<Vec<String>, Vec<Fault>> {
     let text = read_text(path).map_err(|fault| vec![fault])?;
-    if is_policy(&text) { check_policy(path) } else { check_settings(path) }
+    if is_policy(&text) { check_policy(path) } else { check_settings(path).map(|checked| checked.good) }
 }
 
 /// Policies have a name and scenarios at the top, configurations only sections.
@@ -38,7 +41,24 @@ fn check_policy(path: &Path) -> Result<Vec<String>, Vec<Fault>> {
     )])
 }
 
-fn check_settings(path: &Path) -> Result<Vec<String>, Vec<Fault>> {
+/// A configuration that was found good, with what it names.
+#[derive(Debug)]
+pub struct Checked {
+    /// The configuration.
+    pub settings: Settings,
+    /// Its policies and their prompts.
+    pub policies: Policies,
+    /// The texts of the policies, spoken.
+    pub spoken: Vec<(Saying, Arc<Sound>)>,
+    /// What was found good, a line each.
+    pub good: Vec<String>,
+}
+
+/// Reads a configuration file and looks at everything it names.
+///
+/// # Errors
+/// Every fault in every file.
+pub fn check_settings(path: &Path) -> Result<Checked, Vec<Fault>> {
     let settings = Settings::load(path)?;
     let (targets, routes) = (settings.targets.len(), settings.routes.0.len());
     let mut report = Report { file: path, good: Vec::new(), faults: Vec::new() };
@@ -53,28 +73,37 @@ fn check_settings(path: &Path) -> Result<Vec<String>, Vec<Fault>> {
     check_token(&settings, &mut report);
     check_secrets(&settings, &mut report);
     check_sip(&settings, &mut report);
-    match Policies::load(&settings) {
-        Ok(loaded) => {
-            report.good.extend(policy_lines(&settings, &loaded));
-            check_sayings(&settings, &loaded, &mut report);
-        }
-        Err(found) => report.faults.extend(found),
+    let policies = Policies::load(&settings).unwrap_or_else(|found| {
+        report.faults.extend(found);
+        Policies::default()
+    });
+    if !report.faults.is_empty() {
+        return Err(report.faults);
     }
-    if report.faults.is_empty() { Ok(report.good) } else { Err(report.faults) }
+    report.good.extend(policy_lines(&settings, &policies));
+    let spoken = check_sayings(&settings, &policies, &mut report);
+    let Report { good, faults, .. } = report;
+    if faults.is_empty() { Ok(Checked { settings, policies, spoken, good }) } else { Err(faults) }
 }
 
 /// Speaks every text that the policies say in the same words in every call.
-fn check_sayings(settings: &Settings, loaded: &Policies, report: &mut Report<'_>) {
+fn check_sayings(settings: &Settings, loaded: &Policies, report: &mut Report<'_>) -> Vec<(Saying, Arc<Sound>)> {
+    let mut spoken = Vec::new();
     let mut engine = EspeakNg::new(settings.speech.program.clone());
     for saying in &loaded.sayings {
-        if let Err(error) = engine.speak(saying) {
-            let found = format!("{error}, for the text \"{}\" of a policy", saying.text);
-            return report.take("speech.program", "a program that speaks it, e.g. Debian's espeak-ng", Err(found));
+        match engine.speak(saying) {
+            Ok(sound) => spoken.push((saying.clone(), Arc::new(sound))),
+            Err(error) => {
+                let found = format!("{error}, for the text \"{}\" of a policy", saying.text);
+                report.take("speech.program", "a program that speaks it, e.g. Debian's espeak-ng", Err(found));
+                return spoken;
+            }
         }
     }
     if !loaded.sayings.is_empty() {
         report.good.push(format!("{}: {} texts spoken", settings.speech.program.display(), loaded.sayings.len()));
     }
+    spoken
 }
 
 /// What has been found so far about one file.

@@ -13,7 +13,7 @@ use super::read::{SOCKET, count, path, socket, span, variable};
 use crate::pbx::{Dialplan, Place, Secret};
 
 /// One PBX, or another system outside.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PbxSettings {
     /// How it is spoken to.
     pub kind: PbxKind,
@@ -26,7 +26,7 @@ pub struct PbxSettings {
 }
 
 /// How it is spoken to.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PbxKind {
     /// Asterisk's manager interface.
     Ami {

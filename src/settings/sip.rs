@@ -111,7 +111,7 @@ pub struct TlsSettings {
 }
 
 /// A neighbour that calls come from or go to.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrunkSettings {
     /// Where it calls from.
     pub sources: Vec<IpNet>,

@@ -71,6 +71,13 @@ impl Speaker {
         Ok((Self { requests, cache }, unspoken))
     }
 
+    /// Remembers texts that have been spoken elsewhere.
+    pub fn remember(&self, spoken: impl IntoIterator<Item = (Saying, Arc<Sound>)>) {
+        for (saying, sound) in spoken {
+            locked(&self.cache).put(saying, sound);
+        }
+    }
+
     /// Asks for a text; the answer when it is known at once, else it comes later by the channel.
     pub fn ask(&self, leg: LegId, prompt: PromptId, saying: Saying) -> Option<Answer> {
         if let Some(sound) = locked(&self.cache).get(&saying) {

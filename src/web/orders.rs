@@ -207,12 +207,15 @@ pub(super) async fn play(
     let PromptRequest { file, say, tone, party, mode, until } = read(body)?;
     app.check_up(&call)?;
     let sound = match (file, say, tone) {
-        (Some(file), None, None) if is_prompt_file(&file) => app.prompts.read(file).await?,
+        (Some(file), None, None) if is_prompt_file(&file) => {
+            let prompts = Arc::clone(&app.live.load().prompts);
+            prompts.read(file).await?
+        }
         (Some(_), None, None) => {
             return Err(bad("`file` is the name of a WAV or Opus file (.wav, .opus, .ogg) inside the prompt folder"));
         }
         (None, Some(words), None) => text_of(words)?,
-        (None, None, Some(tone)) => tone.sound(app.tones),
+        (None, None, Some(tone)) => tone.sound(app.live.load().tones),
         _ => return Err(bad("either `file`, `say` or `tone` says what is heard")),
     };
     let mode = match mode {

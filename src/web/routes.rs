@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request, State};
@@ -13,19 +14,19 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, patch, post};
 use axum::{Json, Router};
 use hyper::body::Body as _;
-use media::tone::Region;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::auth::Gate;
 use super::bus::Bus;
 use super::forks;
+use super::live::Live;
 use super::moment::Moment;
-use super::orders::{self, Asked, PromptFolder};
+use super::orders::{self, Asked};
 use super::problem::Problem;
 use super::readiness::Readiness;
 use super::record::{CallRecord, State as CallState, Step, TimedNotice};
+use super::reload::{self, ReloadAsked};
 use super::{audio, events};
 use crate::metrics::Metrics;
 use crate::shell::copy::Copies;
@@ -47,11 +48,10 @@ pub(super) struct App {
     pub(super) orders: mpsc::Sender<Asked>,
     pub(super) copies: Copies,
     pub(super) forks: ForkSide,
-    pub(super) prompts: Arc<PromptFolder>,
-    pub(super) tones: Region,
     pub(super) readiness: Arc<Readiness>,
     pub(super) metrics: Metrics,
-    pub(super) gate: Arc<Gate>,
+    pub(super) reloads: mpsc::Sender<ReloadAsked>,
+    pub(super) live: Arc<ArcSwap<Live>>,
     pub(super) subscribers: Arc<Semaphore>,
     pub(super) audio_places: Arc<Semaphore>,
     pub(super) closing: CancellationToken,
@@ -88,6 +88,7 @@ pub(super) fn router(app: App) -> Router {
         )
         .route("/v1/forks", post(forks::fork))
         .route("/v1/drain", post(orders::drain))
+        .route("/v1/reload", post(reload::reload))
         .route("/v1/events", get(events::events))
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "no such address"))
         .layer(middleware::from_fn_with_state(app.clone(), admit));
@@ -99,7 +100,7 @@ pub(super) fn router(app: App) -> Router {
 
 /// Lets requests with the token pass.
 async fn admit(State(app): State<App>, request: Request, next: Next) -> Response {
-    if app.gate.admits(request.headers()) {
+    if app.live.load().gate.admits(request.headers()) {
         return next.run(request).await;
     }
     Problem::new(StatusCode::UNAUTHORIZED, "send `Authorization: Bearer` with the API token").into_response()

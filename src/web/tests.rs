@@ -2,16 +2,18 @@
 
 mod client;
 mod orders;
+mod reload;
 
 use std::time::Duration;
 
+use media::tone::Region;
 use serde_json::Value;
 use tokio_tungstenite::tungstenite;
 
 use super::*;
 use crate::control::Order;
 use crate::notice_samples::one_of_each;
-use crate::settings::ForkSettings;
+use crate::settings::{Fault, ForkSettings, Token};
 use crate::shell::clock::Clock;
 use crate::shell::copy::CopyOptions;
 use crate::shell::listen::Parties;
@@ -30,6 +32,7 @@ const CLOSED: &[(&str, &str)] = &[
     ("POST", "/v1/calls/call-1/prompts"),
     ("DELETE", "/v1/calls/call-1/prompts/1"),
     ("POST", "/v1/drain"),
+    ("POST", "/v1/reload"),
     ("POST", "/v1/forks"),
     ("GET", "/v1/events"),
     ("GET", "/no/such/address"),
@@ -41,6 +44,7 @@ struct Fixture {
     bus: Arc<Bus>,
     readiness: Arc<Readiness>,
     orders: mpsc::Receiver<Asked>,
+    asks: mpsc::Receiver<ReloadAsked>,
     parties: Arc<Parties>,
     copies: Copies,
 }
@@ -54,19 +58,21 @@ async fn forks() -> ForkSide {
 async fn fixture() -> Fixture {
     let (bus, readiness) = (Arc::new(Bus::new()), Arc::new(Readiness::default()));
     let (sender, orders) = mpsc::channel(2);
+    let (reloads, asks) = mpsc::channel(1);
     let options = options(SocketAddr::from(([127, 0, 0, 1], 0)));
     let parties = Arc::new(Parties::default());
     let copies = copies(&parties);
     let inside = Inside {
         bus: Arc::clone(&bus),
         orders: sender,
+        reloads,
         copies: copies.clone(),
         forks: forks().await,
         readiness: Arc::clone(&readiness),
         metrics: Metrics::new(),
     };
     let handle = serve(options, inside).await.expect("loopback can be bound");
-    Fixture { handle, bus, readiness, orders, parties, copies }
+    Fixture { handle, bus, readiness, orders, asks, parties, copies }
 }
 
 fn copies(parties: &Arc<Parties>) -> Copies {
@@ -343,9 +349,10 @@ async fn a_taken_port_is_told() {
     let options = options(fixture.handle.addr);
     assert!(!format!("{options:?}").contains(TOKEN));
     let (orders, _inlet) = mpsc::channel(1);
+    let (reloads, _asks) = mpsc::channel(1);
     let (copies, forks) = (fixture.copies.clone(), forks().await);
     let (bus, readiness, metrics) = (Arc::default(), Arc::default(), Metrics::new());
-    let served = serve(options, Inside { bus, orders, copies, forks, readiness, metrics }).await;
+    let served = serve(options, Inside { bus, orders, reloads, copies, forks, readiness, metrics }).await;
     let message = served.err().map(|error| error.to_string()).unwrap_or_default();
     assert!(message.contains("cannot listen on 127.0.0.1"), "{message}");
     assert!(DEFAULT_LISTEN.ip().is_loopback());
@@ -353,7 +360,8 @@ async fn a_taken_port_is_told() {
 
 fn options(listen: SocketAddr) -> WebOptions {
     let prompts = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/prompts");
-    WebOptions { listen, token: Token::new(TOKEN).expect("a good token"), prompts, tones: Region::China }
+    let token = Token::new(TOKEN).expect("a good token");
+    WebOptions { listen, live: LiveOptions { token, prompts, tones: Region::China } }
 }
 
 /// Asserts that a reply is a problem document of this status.

@@ -13,6 +13,7 @@ mod moves;
 mod odd;
 mod programs;
 mod raw;
+mod reload;
 mod setup;
 mod sounds;
 mod stage;

@@ -1,6 +1,6 @@
 //! What the engine remembers about one call, and how its rules fire.
 //!
-//! Does not know other calls. Policies are passed in and never change during the life of an engine, so rules are
+//! Does not know other calls. The policies that are passed in are always those that the call began with, so rules are
 //! named by their places.
 
 use std::time::Duration;

@@ -236,6 +236,24 @@ fn calls_beyond_the_limit_are_counted() {
 }
 
 #[test]
+fn a_call_keeps_the_policies_that_it_began_with() {
+    let policy = |version: &str| Policy::parse(&AFTER_SALES.replace("version = 3", version)).expect("good");
+    let mut engine = Engine::new(vec![policy("version = 4")]);
+    let mut out = Vec::new();
+    engine.start(CallKey(1), "after-sales", vec![policy("version = 3")].into());
+    engine.start(CallKey(2), "after-sales", vec![].into());
+    engine.handle(Duration::ZERO, CallKey(3), &START.event(), &mut out);
+    for key in 1..=3 {
+        // A second start changes nothing.
+        engine.start(CallKey(key), "after-sales", vec![policy("version = 5")].into());
+        engine.handle(Duration::ZERO, CallKey(key), &anger(Level::High).event(), &mut out);
+    }
+    let mut got: Vec<(u64, &str)> = out.iter().map(|decision| (decision.call.0, decision.policy.as_str())).collect();
+    got.dedup();
+    assert_eq!(got, [(1, "after-sales@3"), (3, "after-sales@4")]);
+}
+
+#[test]
 fn who_interrupts_often_enough_once_or_again() {
     let policy = r#"
 name = "manners"

@@ -27,7 +27,7 @@ impl Control {
         if let Some(before) = before {
             self.with_call(now, before, out, Call::superseded);
         }
-        let mut context = Context { now, shared: &mut self.shared, out };
+        let mut context = Context::of_newest(now, &mut self.shared, out);
         let started =
             admitted.and_then(|admitted| Call::start_recording(&mut context, (key, id.clone()), leg, invite, admitted));
         match started {
@@ -57,7 +57,7 @@ impl Control {
         let admitted = self.room_for_one_more(now).and_then(|()| {
             super::route(&self.shared, opening).map(|route| (route.name.clone(), route.scenario.clone()))
         });
-        let mut context = Context { now, shared: &mut self.shared, out };
+        let mut context = Context::of_newest(now, &mut self.shared, out);
         let started =
             admitted.and_then(|route| Call::start_wire(&mut context, (key, id.clone()), (stream, opening), route));
         match started {

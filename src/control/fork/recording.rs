@@ -17,7 +17,9 @@ use super::super::leg::{Dialog, Farewell, Leg, quotable};
 use super::super::refer::Referrer;
 use super::super::setup::{Refusal, check, not_acceptable};
 use super::super::timer::{self, Timer};
-use super::super::{Description, Header, Invite, OfferMethod, ReplyId, SessionTerms, SipCommand, SipEvent, pass};
+use super::super::{
+    ControlSettings, Description, Header, Invite, OfferMethod, ReplyId, SessionTerms, SipCommand, SipEvent, pass,
+};
 use super::{Begun, Fork, Link, Source, abandon, open_party, party};
 use crate::notice::{ForkedParty, What};
 use crate::settings::{AudioTerms, RequestView};
@@ -84,7 +86,7 @@ pub(in super::super) fn admit(shared: &Shared, invite: &Invite) -> Result<Admitt
     let mut metadata = siprec::Recording::default();
     let fault = invite.metadata.as_ref().and_then(|text| take(&mut metadata, text));
     let lines = session.lines();
-    let seats = seats(shared, &metadata, lines.iter().map(|line| (line.label.as_str(), line.is_audio)));
+    let seats = seats(&shared.terms.settings, &metadata, lines.iter().map(|line| (line.label.as_str(), line.is_audio)));
     let address = |place: Option<usize>, otherwise: &str| {
         let participant = place.and_then(|place| speaker(&metadata, &lines[place].label, audio_before(&lines, place)));
         let name = participant.and_then(|participant| participant.names.first());
@@ -94,9 +96,9 @@ pub(in super::super) fn admit(shared: &Shared, invite: &Invite) -> Result<Admitt
 
     let headers: Vec<(&str, &str)> = invite.headers.iter().map(|each| (&*each.name, &*each.value)).collect();
     let view = RequestView { request_uri: &invite.request_uri, to: &to, from: &from, headers: &headers };
-    let route = shared.settings.routes.find_forked(&view);
+    let route = shared.terms.settings.routes.find_forked(&view);
     let route = route.ok_or_else(|| Refusal::new(404, "no route takes this recording session"))?;
-    let certified = shared.settings.fingerprint.is_some();
+    let certified = shared.terms.settings.fingerprint.is_some();
     let usable = |line: &Line| {
         let formats = line.session().formats(route.audio.protection, certified)?;
         Ok::<bool, SdpError>(!codecs::usable(&formats, &route.audio.codecs).codecs.is_empty())
@@ -129,12 +131,16 @@ fn take(known: &mut siprec::Recording, text: &str) -> Option<String> {
 }
 
 /// Which media lines carry which side.
-fn seats<'a>(shared: &Shared, metadata: &siprec::Recording, lines: impl Iterator<Item = (&'a str, bool)>) -> Seats {
+fn seats<'a>(
+    settings: &ControlSettings,
+    metadata: &siprec::Recording,
+    lines: impl Iterator<Item = (&'a str, bool)>,
+) -> Seats {
     let audio: Vec<(usize, &str)> =
         lines.enumerate().filter(|(_, (_, is_audio))| *is_audio).map(|(place, (label, _))| (place, label)).collect();
     let labels: Vec<&str> = audio.iter().map(|(_, label)| *label).collect();
-    let is_agent = |address: &str| shared.settings.agents.iter().any(|pattern| pattern.matches(address));
-    let seats = siprec::seats(metadata, &labels, is_agent, shared.settings.first_stream);
+    let is_agent = |address: &str| settings.agents.iter().any(|pattern| pattern.matches(address));
+    let seats = siprec::seats(metadata, &labels, is_agent, settings.first_stream);
     let line = |place: Option<usize>| place.and_then(|place| audio.get(place)).map(|(line, _)| *line);
     Seats { caller: line(seats.caller), callee: line(seats.callee), how: seats.how }
 }
@@ -236,7 +242,7 @@ impl Call {
             Begun { key, id, from, to, route, scenario: scenario.clone(), passed, fork, caller, far },
         );
         call.begin_recording(context, leg, &session);
-        call.judge(context, &routing::Event::Started { scenario });
+        context.follow(call.key, &scenario);
         Ok(call)
     }
 
@@ -406,7 +412,7 @@ impl Call {
     fn answer_line(&mut self, context: &Context<'_>, line: &Line, leg: LegId) -> Option<(LineAnswer, sdp::Agreement)> {
         let leg_now = std::iter::once(&self.caller).chain(&self.far).find(|each| each.id == leg)?;
         let local = self.recording()?.local(leg_now);
-        let formats = offered(context.shared, line, &leg_now.audio);
+        let formats = offered(&context.terms.settings, line, &leg_now.audio);
         let codec = codecs::answer_again(&formats, leg_now.codec(), None)?;
         let answered = line.answer(&leg_now.terms(&[codec], false), &local).ok()?;
         self.leg_mut(leg)?.formats = codecs::preferring(&formats, codec);
@@ -417,7 +423,7 @@ impl Call {
     fn seat_new_lines(&mut self, context: &mut Context<'_>, lines: &[Line], places: &mut [Place]) {
         let Some(recording) = self.recording() else { return };
         let each = lines.iter().map(|line| (line.label.as_str(), line.is_audio));
-        let Seats { caller, callee, .. } = seats(context.shared, &recording.metadata, each);
+        let Seats { caller, callee, .. } = seats(&context.terms.settings, &recording.metadata, each);
         let sides = [(caller, [Seat::Caller, Seat::Callee]), (callee, [Seat::Callee, Seat::Caller])];
         for (place, wanted) in sides {
             let Some(place) = place.filter(|place| places[*place].leg.is_none()) else { continue };
@@ -438,7 +444,7 @@ impl Call {
     fn far_for(&mut self, context: &mut Context<'_>, line: &Line) -> Option<LegId> {
         if self.far.is_none() {
             let audio = self.caller.audio.clone();
-            let formats = offered(context.shared, line, &audio);
+            let formats = offered(&context.terms.settings, line, &audio);
             self.far = open_party(context, self.key, "callee", audio, formats, None).ok();
         }
         self.far.as_ref().map(|far| far.id)
@@ -456,7 +462,7 @@ impl Call {
     fn reseat(&mut self, context: &mut Context<'_>) {
         let (Some(recording), Some(far)) = (self.recording(), &self.far) else { return };
         let each = recording.lines.iter().map(|line| (line.label.as_str(), line.is_audio));
-        let Seats { caller, callee, how } = seats(context.shared, &recording.metadata, each);
+        let Seats { caller, callee, how } = seats(&context.terms.settings, &recording.metadata, each);
         let leg_at = |place: Option<usize>| place.and_then(|place| recording.lines[place].leg);
         let crossed = leg_at(caller) == Some(far.id) && leg_at(callee) == Some(self.caller.id);
         let better = recording.how == How::Order && how != How::Order;
@@ -511,7 +517,7 @@ fn open_parties(
     seats: Seats,
     audio: &AudioTerms,
 ) -> Result<(Leg, Option<Leg>), Refusal> {
-    let formats = |place: Option<usize>| place.map(|place| offered(context.shared, &lines[place], audio));
+    let formats = |place: Option<usize>| place.map(|place| offered(&context.terms.settings, &lines[place], audio));
     let (caller_formats, callee_formats) = (formats(seats.caller), formats(seats.callee));
     let caller = open_party(context, key, "caller", audio.clone(), caller_formats.unwrap_or_default(), None)?;
     let Some(callee_formats) = callee_formats else { return Ok((caller, None)) };
@@ -525,8 +531,8 @@ fn open_parties(
 }
 
 /// What of a line can be taken.
-fn offered(shared: &Shared, line: &Line, audio: &AudioTerms) -> sdp::Formats {
-    let formats = line.session().formats(audio.protection, shared.settings.fingerprint.is_some());
+fn offered(settings: &ControlSettings, line: &Line, audio: &AudioTerms) -> sdp::Formats {
+    let formats = line.session().formats(audio.protection, settings.fingerprint.is_some());
     codecs::usable(&formats.unwrap_or_default(), &audio.codecs)
 }
 

@@ -172,7 +172,7 @@ impl Wire {
 pub(in super::super) fn admit<'a>(shared: &'a Shared, opening: &ForkOpening) -> Result<&'a Route, Refusal> {
     let headers: Vec<(&str, &str)> = opening.details.iter().map(|(name, value)| (&**name, &**value)).collect();
     let view = RequestView { request_uri: &opening.uri, to: &opening.to, from: &opening.from, headers: &headers };
-    shared.settings.routes.find_forked(&view).ok_or_else(|| Refusal::new(404, "no route takes this forked call"))
+    shared.terms.settings.routes.find_forked(&view).ok_or_else(|| Refusal::new(404, "no route takes this forked call"))
 }
 
 impl Call {
@@ -213,7 +213,7 @@ impl Call {
         let mut call = Call::forked(context, begun);
         call.fork_confirmed();
         call.attach(context, stream, opening);
-        call.judge(context, &routing::Event::Started { scenario });
+        context.follow(call.key, &scenario);
         Ok(call)
     }
 

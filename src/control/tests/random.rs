@@ -17,6 +17,7 @@ use proptest::test_runner::TestRunner;
 use self::steps::{Step, steps};
 use super::audio::{audio_of, certificate};
 use super::reached::{REACHED, kind};
+use super::reload::reload;
 use super::script::{observation, order, sdp};
 use super::sim::{Sim, SipState, settings};
 use crate::control::leg::header;
@@ -31,12 +32,17 @@ proptest! {
     #[test]
     fn nothing_leaks_and_nothing_panics(
         steps in steps(), both in any::<bool>(), protects in any::<bool>(), drains in any::<bool>(),
+        reloads in any::<bool>(),
     ) {
         let mut settings = if protects { protected() } else { settings() };
         settings.parties = Some(if both { Parties::Both } else { Parties::Caller });
         let mut sim = Sim::new(settings);
-        for step in steps {
-            happen(&mut sim, &step);
+        let half = steps.len() / 2;
+        for (number, step) in steps.iter().enumerate() {
+            if reloads && number == half {
+                reload(&mut sim);
+            }
+            happen(&mut sim, step);
         }
         if drains {
             drain(&mut sim);

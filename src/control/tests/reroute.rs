@@ -6,7 +6,7 @@ use super::sim::settings;
 use crate::settings::Parties;
 
 /// The caller gets angry and the human is called.
-const ANGRY: &str = "
+pub(super) const ANGRY: &str = "
     > caller is angry
     observed caller anger high
     decided angry after-sales@1

@@ -12,6 +12,7 @@ use prosody::turns::{PartyTurns, Turns};
 use routing::Until;
 
 use self::render::{render, render_notice};
+use super::reload::reload;
 use super::sim::{Sim, SipState, settings};
 use crate::control::{
     ControlSettings, Description, HandshakeFailure, Header, Hears, Input, Invite, Measured, OfferMethod, Order, Party,
@@ -130,6 +131,7 @@ impl Script {
                 }
             }
             ["drain"] => self.tell(Input::Order(Order::Drain)),
+            ["reload"] => reload(&mut self.sim),
             ["stop"] => self.tell(Input::Order(Order::Stop)),
             ["hang", "up", call] => self.tell(Input::Order(Order::HangUp { call: call.to_owned() })),
             ["order", ref words @ ..] => self.order(order("boot-1", words)),

@@ -37,7 +37,7 @@ fn call(lab: &Lab, caller: Side, callee: Side) -> Result<(), String> {
     println!("{caller:?} and {callee:?} talk past the server");
     let mut answering = lab.callee(callee);
     let mut calling = lab.caller(caller);
-    calling.call(&lab.uri());
+    calling.call(&lab.uri);
     sleep(THROUGH);
     let calls = lab.stage.api("/v1/calls?state=active");
     let path = format!("/v1/calls/{}/bypass", calls["calls"][0]["id"].as_str().expect("a call is up"));

@@ -6,7 +6,7 @@ use media::{Direction, LegId, StreamSettings};
 use crate::control::leg::header;
 use crate::control::tests::sim::Sim;
 use crate::control::{Command, Description, Header, SipCommand};
-use crate::notice::{LoadReason, Notice, What};
+use crate::notice::{Notice, What};
 use crate::pbx::{self, Deed};
 
 pub(super) fn render<'a>(sim: &'a Sim, out: &'a [Command]) -> impl Iterator<Item = String> + 'a {
@@ -147,7 +147,6 @@ pub(super) fn render_notice(what: &What) -> String {
         What::CallRedirected { target, reason } => format!("redirected to {target}: {reason}"),
         What::PbxDone { pbx } => format!("{pbx} done"),
         What::PbxFailed { pbx, reason } => format!("{pbx} failed: {reason}"),
-        What::LoadChanged { load, was, by } => format!("load {load} after {was}{}", reason(by.as_ref())),
         What::CallRefused { code, reason } => format!("refused {code} {reason}"),
         What::CallForked { source, pbx_call, told_by, parties, .. } => {
             let sides: Vec<String> = parties.iter().map(|p| format!("{}={}", p.party, p.addresses.join(","))).collect();
@@ -184,14 +183,12 @@ pub(super) fn render_notice(what: &What) -> String {
             format!("rerouted {via} {target} after {answer_ms} gap {gap_ms:?}")
         }
         What::RerouteFailed { via, target, reason } => format!("reroute {via} {target} failed: {reason}"),
-        What::LegEnded(report) => {
-            let opinion = report.quality.mos_listening;
-            format!(
-                "leg of {} {}: {} lost {} opinion {opinion:?}",
-                report.party, report.name, report.codec, report.packets_lost
-            )
-        }
+        What::LegEnded(report) => format!("leg of the {} ended", report.party),
         What::Alert { severity, .. } => format!("alert {severity}"),
+        What::LoadChanged { load, was, by } => {
+            let by = by.as_ref().map_or(String::new(), |by| format!(" by {} {}", by.measure, by.value));
+            format!("load {load} after {was}{by}")
+        }
         What::SupervisorCalled { supervisor, target, mode, party, hears } => {
             format!("supervisor {supervisor} called at {target}: {}", mode_in_words(mode, party, hears))
         }
@@ -217,8 +214,4 @@ fn to_callee(party: &str) -> &str {
 fn mode_in_words(mode: &str, party: &Option<String>, hears: &str) -> String {
     let mode = party.as_ref().map_or(mode.to_owned(), |party| format!("{mode} to {party}"));
     if hears == "both" { mode } else { format!("{mode}, hears {hears}") }
-}
-
-fn reason(by: Option<&LoadReason>) -> String {
-    by.map_or_else(String::new, |by| format!(" by {} {}", by.measure, by.value))
 }

@@ -1,0 +1,188 @@
+//! Reads the configuration again while the server runs: on SIGHUP, or when the API asks.
+//!
+//! Reads in a thread of its own, as `calmline check` does. The desk gets only what is good as a whole; when anything is
+//! broken nothing is taken, and what was in force stays so.
+
+use std::path::{Path, PathBuf};
+
+use tokio::signal::unix::Signal;
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, info, warn};
+
+use super::start::live_options;
+use crate::metrics::Metrics;
+use crate::settings::{Checked, Fault, Settings, check_settings};
+use crate::web::{LiveOptions, ReloadAsked, Reloaded};
+
+/// A configuration for the desk to take up.
+pub(super) struct Fresh {
+    pub(super) checked: Checked,
+    /// How the API is offered from now on, where it is.
+    pub(super) live: Option<LiveOptions>,
+    /// Hears of it when everything is taken up.
+    pub(super) taken: oneshot::Sender<()>,
+}
+
+/// Reads the configuration when it is told to.
+pub(super) struct Reloader {
+    file: PathBuf,
+    /// What the server was started with.
+    started: Settings,
+    metrics: Metrics,
+    asked: mpsc::Receiver<ReloadAsked>,
+    desk: mpsc::Sender<Fresh>,
+}
+
+impl Reloader {
+    /// A reader of `file`, where whoever asks finds it, and where what it reads comes out.
+    pub(super) fn new(
+        file: &Path,
+        started: &Settings,
+        metrics: &Metrics,
+    ) -> (Self, mpsc::Sender<ReloadAsked>, mpsc::Receiver<Fresh>) {
+        // One is read at a time; one more may wait, which finds everything that was written meanwhile.
+        let (asks, asked) = mpsc::channel(1);
+        let (desk, fresh) = mpsc::channel(1);
+        let reader = Self { file: file.to_owned(), started: started.clone(), metrics: metrics.clone(), asked, desk };
+        (reader, asks, fresh)
+    }
+
+    /// Reads whenever `hangup` comes or somebody asks, as long as the desk works.
+    pub(super) async fn run(mut self, mut hangup: Signal) {
+        while !self.desk.is_closed() {
+            let waits = tokio::select! {
+                Some(()) = hangup.recv() => None,
+                // Without an API nobody holds the other end.
+                Some(waits) = self.asked.recv() => Some(waits),
+                else => return,
+            };
+            let outcome = self.reload().await;
+            self.tell(&outcome);
+            if let Some(waits) = waits {
+                // Whoever asked may have left.
+                let _ = waits.send(outcome);
+            }
+        }
+    }
+
+    async fn reload(&self) -> Result<Reloaded, Vec<Fault>> {
+        let fault = |key: &str, found: String, expected: &str| {
+            let (key, expected) = (key.to_owned(), expected.to_owned());
+            vec![Fault { file: self.file.clone(), key, found, expected }]
+        };
+        let file = self.file.clone();
+        let read = tokio::task::spawn_blocking(move || check_settings(&file)).await;
+        let mut checked = read.unwrap_or_else(|error| {
+            Err(fault("the whole file", format!("a reader that broke: {error}"), "a file that can be read"))
+        })?;
+        let (settings, needs_restart) = checked.settings.for_running(&self.started);
+        checked.settings = settings;
+        let live = live_options(&checked.settings)
+            .map_err(|why| fault("web.token_file or token_env", why, "a token of 16-512 characters"))?;
+
+        let policies = checked.policies.policies.iter().map(routing::Policy::label).collect();
+        let (taken, done) = oneshot::channel();
+        let fresh = Fresh { checked, live, taken };
+        if self.desk.send(fresh).await.is_err() || done.await.is_err() {
+            return Err(fault("the whole file", "a server that ends".to_owned(), "one that runs"));
+        }
+        Ok(Reloaded { policies, needs_restart })
+    }
+
+    fn tell(&self, outcome: &Result<Reloaded, Vec<Fault>>) {
+        match outcome {
+            Ok(Reloaded { policies, needs_restart }) => {
+                self.metrics.count_reload("taken");
+                info!(?policies, "the configuration was read again: calls that begin from now on go by it");
+                for key in needs_restart {
+                    warn!(key, "has changed, and stays as it was until the server is started again");
+                }
+            }
+            Err(faults) => {
+                self.metrics.count_reload("refused");
+                for fault in faults {
+                    error!(%fault, "the configuration is broken");
+                }
+                error!(faults = faults.len(), "nothing of the configuration was taken; what was in force stays so");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const CONFIGURATION: &str = r#"
+        [sip]
+        listen = "127.0.0.1:5060"
+        [targets.bot]
+        uri = "sip:bot@127.0.0.1:5070"
+        [[route]]
+        name = "all"
+        targets = ["bot"]
+        scenario = "after-sales"
+    "#;
+    const POLICY: &str = r#"
+        name = "after-sales"
+        version = 3
+        scenarios = ["after-sales"]
+        [[rule]]
+        id = "angry"
+        when = { emotion = "anger", level = "high" }
+        then = [{ reroute = "bridge", target = "bot" }]
+    "#;
+
+    #[tokio::test]
+    async fn what_is_good_is_taken() {
+        let configuration = CONFIGURATION.replace("5060", "5061").replace("\"bot\"", "\"other\"");
+        let configuration = configuration.replace("targets.bot", "targets.other");
+        let policy = POLICY.replace("\"bot\"", "\"other\"").replace("version = 3", "version = 4");
+        let (outcome, taken) = reload("good", &configuration, &policy).await;
+        let expected = Reloaded { policies: vec!["after-sales@4".into()], needs_restart: vec!["sip.listen".into()] };
+        assert_eq!(outcome, Ok(expected));
+        let settings = taken.expect("the desk got it").settings;
+        assert!(settings.targets.contains_key("other"));
+        assert_eq!(settings.sip.listen().port(), 5060, "sockets stay where they are");
+    }
+
+    #[tokio::test]
+    async fn what_is_broken_anywhere_is_refused_as_a_whole() {
+        let twice = CONFIGURATION.replace("5060", "60000000").replace("targets = [\"bot\"]", "targets = [\"nobody\"]");
+        check("settings", &twice, POLICY, &["sip.listen", "route[1].targets"]).await;
+        check("policy", CONFIGURATION, &POLICY.replace("high", "loud"), &["rule[1].when.level"]).await;
+        check("names", CONFIGURATION, &POLICY.replace("\"bot\"", "\"bat\""), &["rule[1].then[1].target"]).await;
+        let token = format!("{CONFIGURATION}\n[web]\nlisten = \"127.0.0.1:8080\"\ntoken_file = \"none\"");
+        check("token", &token, POLICY, &["web.token_file"]).await;
+        check("text", "[sip", POLICY, &["line 1, column 5"]).await;
+    }
+
+    async fn check(name: &str, configuration: &str, policy: &str, keys: &[&str]) {
+        let (outcome, taken) = reload(name, configuration, policy).await;
+        let faults = outcome.expect_err(name);
+        let found: Vec<&str> = faults.iter().map(|fault| fault.key.as_str()).collect();
+        assert_eq!((found.as_slice(), taken.is_none()), (keys, true), "{faults:?}");
+    }
+
+    /// What a server makes of other files that was started with those above, and what the desk gets.
+    async fn reload(name: &str, configuration: &str, policy: &str) -> (Result<Reloaded, Vec<Fault>>, Option<Checked>) {
+        let folder = std::env::temp_dir().join(format!("calmline-reload-{}-{name}", std::process::id()));
+        fs::create_dir_all(folder.join("policies")).expect("a folder");
+        let file = folder.join("calmline.toml");
+        fs::write(&file, configuration).expect("a file");
+        fs::write(folder.join("policies/after-sales.toml"), policy).expect("a file");
+        let started = Settings::parse(CONFIGURATION, &file).expect("a good file");
+        let (reader, _asks, mut fresh) = Reloader::new(&file, &started, &Metrics::new());
+        let desk = tokio::spawn(async move {
+            let Fresh { checked, taken, .. } = fresh.recv().await?;
+            taken.send(()).expect("the reader waits");
+            Some(checked)
+        });
+        let outcome = reader.reload().await;
+        drop(reader);
+        let _ = fs::remove_dir_all(&folder);
+        (outcome, desk.await.expect("the desk works"))
+    }
+}

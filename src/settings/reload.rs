@@ -1,0 +1,278 @@
+//! What of a configuration can change while the server runs, and what has to wait for its next start.
+//!
+//! Every key is named here, so that a new one cannot be forgotten: the settings are taken apart field by field.
+
+use super::{
+    ForkSettings, Limits, ListeningSettings, MediaSettings, Settings, SipSettings, SpeechSettings, WebSettings,
+};
+
+/// Legs a call may have while it is moved: caller, bot, human, and one whose end is not yet confirmed; supervisors come
+/// on top.
+const LEGS_PER_CALL: usize = 4;
+
+impl Settings {
+    /// Media legs that there may be at a time. The media threads make room for as many when they start.
+    pub fn legs_max(&self) -> usize {
+        self.limits.calls.saturating_mul(self.legs_per_call())
+    }
+
+    fn legs_per_call(&self) -> usize {
+        LEGS_PER_CALL + self.supervision.per_call
+    }
+
+    /// This configuration as a server takes it up that was started with `started`.
+    ///
+    /// # Returns
+    /// It with the values of the start where only a restart can change them, and the keys of which that is true.
+    pub fn for_running(mut self, started: &Settings) -> (Settings, Vec<String>) {
+        let mut kept = Kept(Vec::new());
+        // What is not named further down is taken by calls that begin, by name or pattern.
+        let Settings {
+            sip,
+            media,
+            limits: _,
+            web,
+            listening,
+            speech,
+            policy: _,
+            forks,
+            pbxes,
+            supervision: _,
+            trunks,
+            targets: _,
+            routes: _,
+        } = started;
+        kept.sip(&mut self.sip, sip);
+        kept.media(&mut self.media, media);
+        kept.web(&mut self.web, web.as_ref());
+        kept.listening(&mut self.listening, listening);
+        kept.forks(&mut self.forks, forks);
+        let SpeechSettings { program, cache_bytes } = speech;
+        kept.keep("speech.program", &mut self.speech.program, program);
+        kept.keep("speech.cache_mb", &mut self.speech.cache_bytes, cache_bytes);
+        kept.keep("pbx", &mut self.pbxes, pbxes);
+        kept.keep("trunks", &mut self.trunks, trunks);
+        kept.targets(&mut self, started);
+
+        // There may be fewer calls, or as many as the media threads have room for.
+        let room = (started.legs_max() / self.legs_per_call()).max(1);
+        let Limits { calls, .. } = &mut self.limits;
+        if *calls > room {
+            kept.0.push(format!("limits.calls beyond {room}"));
+            *calls = room;
+        }
+        (self, kept.0)
+    }
+}
+
+/// The keys whose values were kept, as they stand in the file.
+struct Kept(Vec<String>);
+
+impl Kept {
+    fn keep<T: Clone + PartialEq>(&mut self, key: &str, fresh: &mut T, started: &T) {
+        if fresh != started {
+            self.0.push(key.to_owned());
+            fresh.clone_from(started);
+        }
+    }
+
+    /// Targets by a trunk that waits: they stay as they were, or are not there.
+    fn targets(&mut self, fresh: &mut Settings, started: &Settings) {
+        let Settings { targets, trunks, .. } = fresh;
+        targets.retain(|name, target| {
+            if target.trunk.as_ref().is_none_or(|trunk| trunks.contains_key(trunk)) {
+                return true;
+            }
+            self.0.push(format!("targets.{name}"));
+            started.targets.get(name).is_some_and(|before| {
+                target.clone_from(before);
+                true
+            })
+        });
+    }
+
+    fn sip(&mut self, fresh: &mut SipSettings, started: &SipSettings) {
+        let SipSettings {
+            listeners,
+            external,
+            user_agent,
+            trusted,
+            unknown_sources,
+            requests_per_s,
+            connections,
+            connections_per_source,
+            idle,
+            tls,
+            origins,
+            dns,
+        } = started;
+        self.keep("sip.listen", &mut fresh.listeners, listeners);
+        self.keep("sip.external_address", &mut fresh.external, external);
+        self.keep("sip.user_agent", &mut fresh.user_agent, user_agent);
+        self.keep("sip.trusted", &mut fresh.trusted, trusted);
+        self.keep("sip.unknown_sources", &mut fresh.unknown_sources, unknown_sources);
+        self.keep("sip.requests_per_s", &mut fresh.requests_per_s, requests_per_s);
+        self.keep("sip.connections", &mut fresh.connections, connections);
+        self.keep("sip.connections_per_source", &mut fresh.connections_per_source, connections_per_source);
+        self.keep("sip.idle_s", &mut fresh.idle, idle);
+        self.keep("sip.tls", &mut fresh.tls, tls);
+        self.keep("sip.origins", &mut fresh.origins, origins);
+        self.keep("sip.dns", &mut fresh.dns, dns);
+    }
+
+    fn media(&mut self, fresh: &mut MediaSettings, started: &MediaSettings) {
+        let MediaSettings {
+            address,
+            external_address: _,
+            networks: _,
+            port_rest,
+            tones: _,
+            ports,
+            threads,
+            cpus,
+            io,
+            stamps,
+            priority,
+            silence: _,
+            silence_limit: _,
+        } = started;
+        self.keep("media.address", &mut fresh.address, address);
+        self.keep("media.port_rest_s", &mut fresh.port_rest, port_rest);
+        self.keep("media.ports", &mut fresh.ports, ports);
+        self.keep("media.threads", &mut fresh.threads, threads);
+        self.keep("media.cpus", &mut fresh.cpus, cpus);
+        self.keep("media.io", &mut fresh.io, io);
+        self.keep("media.timestamps", &mut fresh.stamps, stamps);
+        self.keep("media.priority", &mut fresh.priority, priority);
+    }
+
+    fn web(&mut self, fresh: &mut Option<WebSettings>, started: Option<&WebSettings>) {
+        match (fresh.as_mut(), started) {
+            (Some(fresh), Some(WebSettings { listen, token: _ })) => {
+                self.keep("web.listen", &mut fresh.listen, listen);
+            }
+            (None, None) => {}
+            (Some(_), None) | (None, Some(_)) => {
+                self.0.push("web".to_owned());
+                *fresh = started.cloned();
+            }
+        }
+    }
+
+    fn listening(&mut self, fresh: &mut ListeningSettings, started: &ListeningSettings) {
+        let ListeningSettings {
+            enabled,
+            runtime,
+            model,
+            parties: _,
+            tap_packets,
+            barge_in,
+            remember_speakers: _,
+            scores: _,
+        } = started;
+        self.keep("listening.enabled", &mut fresh.enabled, enabled);
+        self.keep("listening.runtime", &mut fresh.runtime, runtime);
+        self.keep("listening.model", &mut fresh.model, model);
+        self.keep("listening.tap_packets", &mut fresh.tap_packets, tap_packets);
+        self.keep("listening.barge_in_ms", &mut fresh.barge_in, barge_in);
+    }
+
+    fn forks(&mut self, fresh: &mut ForkSettings, started: &ForkSettings) {
+        let ForkSettings { agents: _, first: _, audiosocket, websocket, trusted, token } = started;
+        self.keep("forks.audiosocket", &mut fresh.audiosocket, audiosocket);
+        self.keep("forks.websocket", &mut fresh.websocket, websocket);
+        self.keep("forks.trusted", &mut fresh.trusted, trusted);
+        self.keep("forks.token_env", &mut fresh.token, token);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    const STARTED: &str = r#"
+        [sip]
+        listen = "127.0.0.1:5060"
+        [media]
+        ports = "20000-20098"
+        [limits]
+        calls = 100
+        [web]
+        listen = "127.0.0.1:8080"
+        token_env = "CALMLINE_TOKEN"
+        [supervision]
+        per_call = 1
+        [targets.bot]
+        uri = "sip:bot@10.0.0.9"
+        [[route]]
+        name = "all"
+        targets = ["bot"]
+        scenario = "any"
+    "#;
+
+    #[test]
+    fn what_calls_begin_with_is_taken() {
+        check(&[], &[]);
+        check(&[("bot@10.0.0.9", "other@10.0.0.9"), ("scenario = \"any\"", "scenario = \"more\"")], &[]);
+        check(&[("calls = 100", "calls = 7\nring_s = 9\ndrain_s = 1")], &[]);
+        check(&[("per_call = 1", "per_call = 0\nuris = [\"sip:8*@10.0.0.9\"]")], &[]);
+        check(&[("token_env = \"CALMLINE_TOKEN\"", "token_env = \"OTHER\"")], &[]);
+        check(&[("[limits]", "external_address = \"192.0.2.7\"\nsilence_s = 9\ntones = \"us\"\n[limits]")], &[]);
+    }
+
+    #[test]
+    fn sockets_threads_and_devices_wait_for_a_restart() {
+        check(&[("127.0.0.1:5060", "127.0.0.1:5070")], &["sip.listen"]);
+        check(
+            &[("20000-20098", "20000-20048\"\nthreads = 2\nio = \"epoll")],
+            &["media.ports", "media.threads", "media.io"],
+        );
+        check(&[("127.0.0.1:8080", "127.0.0.1:8081")], &["web.listen"]);
+        check(&[("[supervision]", "[listening]\nparties = \"both\"\n[supervision]")], &["listening.enabled"]);
+        check(&[("[supervision]", "[speech]\nprogram = \"other\"\n[supervision]")], &["speech.program"]);
+        check(&[("[web]\n        listen = \"127.0.0.1:8080\"\n        token_env = \"CALMLINE_TOKEN\"", "")], &["web"]);
+    }
+
+    #[test]
+    fn targets_wait_with_their_trunks() {
+        const TRUNK: &str = "[trunks.carrier]\nsources = [\"192.0.2.0/24\"]\n[targets.bot]";
+        let more =
+            format!("{TRUNK}\ntrunk = \"carrier\"\nuri = \"sip:other@10.0.0.9\"\n[targets.new]\ntrunk = \"carrier\"");
+        let edits = [("[targets.bot]", more.as_str())];
+        let taken = check(&edits, &["trunks", "targets.bot", "targets.new"]);
+        let uris: Vec<(&str, &str)> = taken.targets.iter().map(|(name, t)| (name.as_str(), t.uri.as_str())).collect();
+        assert_eq!(uris, [("bot", "sip:bot@10.0.0.9")]);
+    }
+
+    #[test]
+    fn there_are_no_more_calls_than_the_media_threads_have_room_for() {
+        // Room for 100 calls of 5 legs.
+        check(&[("calls = 100", "calls = 101")], &["limits.calls beyond 100"]);
+        check(&[("calls = 100", "calls = 200"), ("per_call = 1", "per_call = 0")], &["limits.calls beyond 125"]);
+        check(&[("per_call = 1", "per_call = 3")], &["limits.calls beyond 71"]);
+        check(&[("calls = 100", "calls = 71"), ("per_call = 1", "per_call = 3")], &[]);
+    }
+
+    /// Pieces of the file are replaced; `kept` are the keys that need a restart, and what is taken comes back.
+    #[track_caller]
+    fn check(edits: &[(&str, &str)], kept: &[&str]) -> Settings {
+        let read = |text: &str| Settings::parse(text, Path::new("calmline.toml")).expect("a good file");
+        let started = read(STARTED);
+        let mut text = STARTED.to_owned();
+        for (old, new) in edits {
+            assert!(text.contains(old), "{old:?} is not in the file");
+            text = text.replacen(old, new, 1);
+        }
+        let (taken, got) = read(&text).for_running(&started);
+        assert_eq!(got, kept, "{edits:?}");
+        // What was kept is not asked for again, and everything else was taken.
+        let (again, none) = taken.clone().for_running(&started);
+        assert_eq!((none.as_slice(), format!("{again:?}")), ([].as_slice(), format!("{taken:?}")));
+        if kept.is_empty() {
+            assert_eq!(format!("{taken:?}"), format!("{:?}", read(&text)));
+        }
+        taken
+    }
+}

@@ -1,0 +1,37 @@
+//! What of the API can be exchanged while it runs: who is let in, and what can be played by order.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use media::tone::Region;
+
+use super::WebError;
+use super::auth::Gate;
+use super::orders::PromptFolder;
+use crate::settings::Token;
+
+/// How the API is offered to requests that come from now on.
+#[derive(Debug, Clone)]
+pub struct LiveOptions {
+    /// The token that opens the API. It never prints; browsers that use WebSockets need one that can stand in a
+    /// subprotocol's name (letters, digits, `-._~+`).
+    pub token: Token,
+    /// The folder of the prompts that may be played by order.
+    pub prompts: PathBuf,
+    /// Whose tones callers are used to.
+    pub tones: Region,
+}
+
+/// What requests of one time meet.
+pub(super) struct Live {
+    pub(super) gate: Gate,
+    pub(super) prompts: Arc<PromptFolder>,
+    pub(super) tones: Region,
+}
+
+impl Live {
+    pub(super) fn new(options: LiveOptions) -> Result<Self, WebError> {
+        let LiveOptions { token, prompts, tones } = options;
+        Ok(Self { gate: Gate::new(&token)?, prompts: Arc::new(PromptFolder::new(prompts)), tones })
+    }
+}

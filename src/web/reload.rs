@@ -1,0 +1,40 @@
+//! `POST /v1/reload`: has the configuration read again, and says what came of it.
+//!
+//! Reads nothing itself: whoever runs the server does, and answers.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+use tokio::sync::oneshot;
+
+use super::problem::Problem;
+use super::routes::App;
+use crate::settings::Fault;
+
+/// Who waits to hear what came of a reload: what was taken, or every fault for which nothing was.
+pub type ReloadAsked = oneshot::Sender<Result<Reloaded, Vec<Fault>>>;
+
+/// What a reload has led to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Reloaded {
+    /// The policies that new calls begin with, `NAME@VERSION`.
+    pub policies: Vec<String>,
+    /// Keys that have changed in the file and stay as they were until the server is started again.
+    pub needs_restart: Vec<String>,
+}
+
+/// `POST /v1/reload`.
+pub(super) async fn reload(State(app): State<App>) -> Result<Json<Reloaded>, Problem> {
+    let unavailable = |why| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why);
+    let (answer, outcome) = oneshot::channel();
+    app.reloads.try_send(answer).map_err(|_| unavailable("the configuration is being read already"))?;
+    match outcome.await {
+        Ok(Ok(reloaded)) => Ok(Json(reloaded)),
+        Ok(Err(faults)) => {
+            let detail = "the configuration is broken: nothing of it was taken, the one before stays in force";
+            Err(Problem { faults, ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail) })
+        }
+        Err(_) => Err(unavailable("the server ends")),
+    }
+}
