@@ -6,7 +6,7 @@ use media::{Direction, LegId, StreamSettings};
 use crate::control::leg::header;
 use crate::control::tests::sim::Sim;
 use crate::control::{Command, Description, Header, SipCommand};
-use crate::notice::{Notice, What};
+use crate::notice::{LegReport, Notice, What};
 use crate::pbx::{self, Deed};
 
 pub(super) fn render<'a>(sim: &'a Sim, out: &'a [Command]) -> impl Iterator<Item = String> + 'a {
@@ -183,7 +183,7 @@ pub(super) fn render_notice(what: &What) -> String {
             format!("rerouted {via} {target} after {answer_ms} gap {gap_ms:?}")
         }
         What::RerouteFailed { via, target, reason } => format!("reroute {via} {target} failed: {reason}"),
-        What::LegEnded(report) => format!("leg of the {} ended", report.party),
+        What::LegEnded(report) => leg_in_words(report),
         What::Alert { severity, .. } => format!("alert {severity}"),
         What::LoadChanged { load, was, by } => {
             let by = by.as_ref().map_or(String::new(), |by| format!(" by {} {}", by.measure, by.value));
@@ -214,4 +214,9 @@ fn to_callee(party: &str) -> &str {
 fn mode_in_words(mode: &str, party: &Option<String>, hears: &str) -> String {
     let mode = party.as_ref().map_or(mode.to_owned(), |party| format!("{mode} to {party}"));
     if hears == "both" { mode } else { format!("{mode}, hears {hears}") }
+}
+
+fn leg_in_words(report: &LegReport) -> String {
+    let LegReport { party, name, codec, packets_lost, .. } = report;
+    format!("leg of {party} {name}: {codec} lost {packets_lost} opinion {:?}", report.quality.mos_listening)
 }
