@@ -18,7 +18,7 @@ fn interruptions_are_told_once_and_the_conversation_at_the_end() {
         interrupted by callee, 3
         {OVER}
         conversation with bot: 1000 and 3000 ms
-        "
+        ended: BYE received; talk 0 peak low lost 6"
     ));
 }
 
@@ -27,8 +27,8 @@ fn who_no_longer_talks_to_the_caller_interrupts_nobody() {
     check(&format!(
         "{HELPED}
         {OVER}
-        > bot interrupted caller 1 and 0
-        "
+        ended: BYE received; talk 0 peak low lost 6
+        > bot interrupted caller 1 and 0"
     ));
 }
 
@@ -36,5 +36,11 @@ fn who_no_longer_talks_to_the_caller_interrupts_nobody() {
 fn a_caller_who_may_be_remembered_is_named_before_the_first_word_is_heard() {
     let settings = ControlSettings { remember_speakers: true, ..settings() };
     let helped = HELPED.replace("    tap caller on", "    know caller as sip:li@pbx\n    tap caller on");
-    check_with(settings, &format!("{helped}{OVER}"));
+    check_with(
+        settings,
+        &format!(
+            "{helped}{OVER}
+        ended: BYE received; talk 0 peak low lost 6"
+        ),
+    );
 }

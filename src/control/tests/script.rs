@@ -138,7 +138,12 @@ impl Script {
             ["prompt", what] => self.prompt(what),
             ["text", what] => self.text(what),
             ["pbx", outcome, ..] => self.answer_order(outcome, &words[2..].join(" ")),
-            [leg, "shaken" | "silent" | "sends" | "hears" | "cannot" | "is" | "presses" | "sounds" | "speaks", ..] => {
+            [
+                leg,
+                "shaken" | "silent" | "sends" | "hears" | "cannot" | "is" | "presses" | "sounds" | "speaks"
+                | "interrupted",
+                ..,
+            ] => {
                 self.act_media(self.leg(leg), &words[1..]);
             }
             [leg, ..] => self.act_sip(self.leg(leg), &words[1..]),
