@@ -4,9 +4,8 @@ use super::script::{TALKING, check, told};
 use crate::control::bypass::Path;
 use crate::control::call::{Call, Stage};
 
-/// Both sides send to each other.
-const PAST: &str = "
-    > order bypass
+/// Both sides are told of each other, and send to each other.
+pub(super) const LED: &str = "
     reinvite caller [0 sendrecv at 198.51.100.7:4000]
     > caller agrees 200 0 there
     configure caller Pcmu/0 SendRecv
@@ -40,7 +39,8 @@ const HANG_UP: &str = "
 #[test]
 fn there_and_back() {
     check(&format!(
-        "{TALKING}{PAST}
+        "{TALKING}
+        > order bypass{LED}
         > order bypass
         denied Conflict: its audio goes past us already, or is on its way there or back
         > order end bypass
@@ -159,7 +159,8 @@ fn who_says_nothing_or_nothing_of_use_is_called_back() {
 #[test]
 fn who_does_not_know_the_call_ends_it() {
     check(&format!(
-        "{TALKING}{PAST}
+        "{TALKING}
+        > order bypass{LED}
         > order end bypass
         renew caller
         reinvite caller [0 101 sendrecv]
@@ -196,7 +197,8 @@ fn offers_that_cross_are_made_again() {
 #[test]
 fn a_hold_brings_the_audio_back_and_a_refresh_does_not() {
     check(&format!(
-        "{TALKING}{PAST}
+        "{TALKING}
+        > order bypass{LED}
         > caller updates
         reply caller 200
         > caller reinvites 0 sendrecv there
@@ -223,7 +225,8 @@ fn a_hold_brings_the_audio_back_and_a_refresh_does_not() {
 #[test]
 fn nobody_is_missed_while_audio_goes_past_us() {
     check(&format!(
-        "{TALKING}{PAST}
+        "{TALKING}
+        > order bypass{LED}
         > caller silent 30
         > bot silent 30
         > wait 800
@@ -244,7 +247,8 @@ fn nobody_is_missed_while_audio_goes_past_us() {
 #[test]
 fn a_policy_brings_the_audio_back_to_move_the_caller() {
     check(&format!(
-        "{TALKING}{PAST}
+        "{TALKING}
+        > order bypass{LED}
         > caller is angry
         observed caller anger high
         decided angry after-sales@1

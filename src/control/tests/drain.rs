@@ -1,22 +1,10 @@
 //! Scenarios of a server that is to stop: calls that end in time, that are handed over, and that are cut.
 
+use super::bypass::LED;
 use super::script::{TALKING, run};
 use super::sim::settings;
 use crate::control::{ControlSettings, Departures};
 use crate::settings::HandOver;
-
-/// The time of running calls is over, and both sides send to each other.
-const HANDED_OVER: &str = "
-    > drain
-    > wait 60
-    reinvite caller [0 sendrecv at 198.51.100.7:4000]
-    > caller agrees 200 0 there
-    configure caller Pcmu/0 SendRecv
-    reinvite bot [0 sendrecv at 198.51.100.8:5000]
-    > bot agrees 200 0
-    configure bot Pcmu/0 SendRecv
-    bypassed after 0
-";
 
 /// Both are hung up.
 const CUT: &str = "
@@ -50,7 +38,9 @@ fn a_call_that_ends_in_time() {
 #[test]
 fn a_call_is_left_to_its_two_sides() {
     let scenario = format!(
-        "{HANDED_OVER}
+        "
+        > drain
+        > wait 60{LED}
         > stop
         leave caller
         leave bot
@@ -64,7 +54,9 @@ fn a_call_is_left_to_its_two_sides() {
 #[test]
 fn a_call_that_was_handed_over_ends_all_the_same() {
     let scenario = format!(
-        "{HANDED_OVER}
+        "
+        > drain
+        > wait 60{LED}
         > caller byes
         close caller
         bye bot
