@@ -19,11 +19,11 @@ use crate::settings::Measure;
 use table::{
     ALERTS, AUDIO_CLIENTS, AUDIO_MISSED, BUILD_INFO, BYPASSES, CALL_ANGER_PEAK, CALL_SETUP, CALL_TALK, CALLS_ACTIVE,
     CALLS_ANSWERED, CALLS_ENDED, CALLS_REDIRECTED, CALLS_REFUSED, CALLS_STARTED, COPIER_RESTARTS, COPIES_DROPPED,
-    DECISIONS, DNS_TROUBLES, FORKED_SAMPLES, FORKS, HANDSHAKE, HANDSHAKE_DATAGRAMS_DROPPED, HANDSHAKES, INTERRUPTIONS,
+    DECISIONS, DNS_TROUBLES, FEEDBACK_TOLD, FORKED_SAMPLES, FORKS, HANDSHAKE, HANDSHAKE_DATAGRAMS_DROPPED, HANDSHAKES, INTERRUPTIONS,
     KEYS, LEG_BURST, LEG_DISCARDED, LEG_JITTER, LEG_LOSS, LEG_OPINION, LEG_RATING, LEG_ROUND_TRIP, LISTENER_RESTARTS,
     LISTENER_UP, LISTENING_BACKLOG, LOAD_CHANGES, LOAD_INFO, LOAD_LATENESS, LOAD_SHARE, OBSERVATIONS, PACKETS_LOST,
     PACKETS_REFUSED, PACKETS_RELAYED, PBX_ORDERS, PBX_UP, PBX_WAITING, POLICY_INFO, PROMPTS, REACTION, REINVITES,
-    RELOADS, REROUTE_ANSWER, REROUTE_GAP, REROUTES, SIP_CERTIFICATES, SIP_CONNECTIONS, SIP_FAILOVERS, SIP_REFUSED,
+    RELOADS, REROUTE_ANSWER, REROUTE_GAP, REROUTES, SIP_CERTIFICATES, SIP_CONNECTIONS, SIP_FAILOVERS, SIP_KEPT_BACK, SIP_REFUSED, SIP_RESTRAINED,
     SUPERVISORS, SUPERVISORS_ACTIVE, TAP_DROPPED, TICK_LATENESS, TRUNK_REGISTERED, TRUNK_UP,
 };
 pub use table::{Bounds, Kind, Metric, TABLE};
@@ -208,6 +208,21 @@ impl Metrics {
     /// A call is sent to the next place of its target.
     pub fn count_failover(&self) {
         self.count(&SIP_FAILOVERS, &[], 1);
+    }
+
+    /// A call is not sent to a server that has asked for fewer.
+    pub fn count_kept_back(&self, reason: &str) {
+        self.count(&SIP_KEPT_BACK, &[reason], 1);
+    }
+
+    /// How many servers ask for fewer calls, or none.
+    pub fn set_servers_restrained(&self, servers: usize) {
+        self.gauge(&SIP_RESTRAINED, &[]).set(servers as f64);
+    }
+
+    /// What share of new calls trunks are told to keep back, in percent.
+    pub fn set_feedback_told(&self, percent: u32) {
+        self.gauge(&FEEDBACK_TOLD, &[]).set(f64::from(percent) / 100.0);
     }
 
     /// Certificate files had changed.

@@ -133,6 +133,8 @@ pub struct TrunkSettings {
     pub health: Option<Duration>,
     /// The address of record that we register, and for how long at a time.
     pub register: Option<Registration>,
+    /// Whether it may tell us how many new calls to keep back (RFC 7339).
+    pub overload_feedback: bool,
 }
 
 /// What is demanded of a client's certificate.

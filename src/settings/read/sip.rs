@@ -195,6 +195,7 @@ fn read_trunk(section: &mut Section<'_>, folder: &Path, sip: &SipSettings) -> Tr
     let uri = section.read("uri", "a SIP URI, e.g. \"sip:carrier.example;transport=tls\"", sip_uri);
     let health = span(section, "health_s", 1..=3_600);
     let register = read_registration(section.section("register"));
+    let feedback = section.read("overload_feedback", "true or false", Value::as_bool);
     for (key, is_wanted) in [("health_s", health.is_some()), ("register", register.is_some())] {
         if is_wanted && uri.is_none() {
             section.fault(key, "no uri of the trunk", "uri = \"sip:…\" beside it: where it is asked");
@@ -211,6 +212,7 @@ fn read_trunk(section: &mut Section<'_>, folder: &Path, sip: &SipSettings) -> Tr
         uri,
         health,
         register,
+        overload_feedback: feedback.unwrap_or(false),
     }
 }
 

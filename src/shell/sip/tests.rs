@@ -9,6 +9,7 @@ mod calling;
 mod carrying;
 mod dns;
 mod inside;
+mod load;
 mod office;
 mod phone;
 mod referring;
