@@ -48,8 +48,8 @@ pub use self::message::may_set;
 
 use self::dialog::Dialog;
 pub use self::digest::Algorithm;
-use self::guard::Guard;
 use self::feedback::Teller;
+use self::guard::Guard;
 use self::leg::{End, Input, Leg, Stage, Waits};
 use self::message::Identity;
 use self::outgoing::Calling;
@@ -183,7 +183,7 @@ impl SipSide {
             .with_cancel_token(stop.clone())
             .with_option(timers)
             .build();
-        transports.serve(&endpoint.inner);
+        transports.serve(&endpoint.inner).await;
 
         let shared = Arc::new(Shared {
             endpoint: endpoint.inner.clone(),

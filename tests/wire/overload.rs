@@ -67,7 +67,11 @@ fn an_overload_turns_new_calls_away_and_passes() {
     let (_, _, answer) = connected(&next, &bot, bot.port());
     assert!(value(&answer, "Via").contains(";oc=0;oc-algo=\"loss\";oc-validity=0;oc-seq="), "{answer}");
     let figures = metrics(&server);
-    for line in ["calmline_calls_refused_total{code=\"503\"} 3", "calmline_overload_feedback_ratio 0", "calmline_calls_started_total 3"] {
+    for line in [
+        "calmline_calls_refused_total{code=\"503\"} 3",
+        "calmline_overload_feedback_ratio 0",
+        "calmline_calls_started_total 3",
+    ] {
         assert!(figures.contains(line), "no {line} in {figures}");
     }
     server.stop().expect("it ends");

@@ -113,11 +113,12 @@ pub(super) enum Way {
 }
 
 impl Way {
-    async fn open(&self, shared: &Shared) -> Result<Link, String> {
+    /// Opens it for `request`.
+    async fn open(&self, shared: &Shared, request: &Request) -> Result<Link, String> {
         match self {
             Way::Link(link) => Ok(link.clone()),
             Way::Dialog { flow: Some(flow), .. } if flow.is_open() => Ok(flow.clone()),
-            Way::Dialog { next, .. } => shared.router.open(next).await,
+            Way::Dialog { next, .. } => shared.router.open_for(next, message::bytes_sent(request)).await,
         }
     }
 }
@@ -192,7 +193,7 @@ pub(super) async fn converse(shared: &Shared, mut request: Request, way: &Way, v
 }
 
 async fn once(shared: &Shared, request: &Request, way: &Way, voucher: &Voucher) -> Option<Response> {
-    let link = match way.open(shared).await {
+    let link = match way.open(shared, request).await {
         Ok(link) => link,
         Err(why) => {
             tracing::debug!(method = %request.method, why, "a request leads nowhere");
@@ -302,7 +303,7 @@ pub(super) async fn drive_reinvite(
     inbox: mpsc::Sender<Input>,
 ) {
     for _ in 0..TRIES_MAX {
-        let link = way.open(&shared).await.inspect_err(|why| tracing::warn!(why, "re-INVITE not sent")).ok();
+        let link = way.open(&shared, &request).await.inspect_err(|why| tracing::warn!(why, "re-INVITE not sent")).ok();
         let transaction = link.as_ref().and_then(|link| client(&shared, request.clone(), link, voucher.trunk.as_ref()));
         let (Some(link), Some(transaction)) = (link, transaction) else { break };
         let is_challenge = |response: &Response| voucher.again(&request, response);

@@ -129,9 +129,7 @@ impl End {
     pub(super) fn event(self, leg: LegId) -> SipEvent {
         match self {
             Self::Failed(code, reason) => SipEvent::Failed { leg, code, reason, retry_after: None },
-            Self::KeptBack(reason, holds) => {
-                SipEvent::Failed { leg, code: 503, reason, retry_after: Some(holds) }
-            }
+            Self::KeptBack(reason, holds) => SipEvent::Failed { leg, code: 503, reason, retry_after: Some(holds) },
             Self::Cancelled => SipEvent::Cancelled { leg },
             Self::Ended(reason) => SipEvent::Ended { leg, reason },
         }

@@ -156,7 +156,7 @@ impl Leg {
                 reasons.push(format!("{hop}: {why}"));
                 continue;
             }
-            match self.shared.transports.open(&hop).await {
+            match self.shared.transports.open_for(&hop, message::bytes_sent(&calling.invite)).await {
                 Ok(link) => return self.send_invite(hop, link),
                 Err(why) => {
                     self.shared.router.suspect(&hop);
@@ -168,7 +168,8 @@ impl Leg {
 
     fn send_invite(&mut self, hop: Hop, link: Link) -> Flow {
         let Stage::Calling(calling) = &mut self.stage else { return ControlFlow::Continue(()) };
-        let Some(transaction) = exchange::client(&self.shared, calling.invite.clone(), &link, self.trunk.as_ref()) else {
+        let Some(transaction) = exchange::client(&self.shared, calling.invite.clone(), &link, self.trunk.as_ref())
+        else {
             return ControlFlow::Break(End::Failed(503, "INVITE not sendable".to_owned()));
         };
         let number = calling.attempts.len();
@@ -375,7 +376,7 @@ impl Leg {
             // Only the connection leads to it (RFC 7118 §5).
             Host::Domain(name) => name.to_string().ends_with(".invalid"),
         };
-        if is_same && hop.transport != SipTransport::Udp {
+        if is_same && link.transport != SipTransport::Udp {
             self.flow = Some(link.clone());
         }
     }

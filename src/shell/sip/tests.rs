@@ -10,6 +10,7 @@ mod carrying;
 mod dns;
 mod inside;
 mod load;
+mod long;
 mod office;
 mod phone;
 mod referring;

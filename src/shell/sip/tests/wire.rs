@@ -225,7 +225,7 @@ impl Far {
 
     /// What is said to it next, and by whom.
     pub(super) async fn hear(&self) -> (SocketAddr, String) {
-        let mut buffer = vec![0; 8_192];
+        let mut buffer = vec![0; 65_535];
         let received = tokio::time::timeout(PATIENCE, self.0.recv_from(&mut buffer)).await;
         let (length, from) = received.expect("a message in time").expect("loopback is there");
         (from, String::from_utf8_lossy(&buffer[..length]).into_owned())
