@@ -11,6 +11,7 @@ mod webhook;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -23,70 +24,139 @@ use self::queue::{Queue, Reporter, Waiting};
 use self::rest::Rest;
 use self::webhook::Webhook;
 use crate::metrics::Metrics;
-use crate::pbx::{Answer, Order, Outcome};
-use crate::settings::{PbxKind, PbxSettings};
+use crate::pbx::{Answer, Order, Outcome, Secret};
+use crate::settings::{PbxKind, PbxSettings, SecretSource};
 
 /// All connections.
 pub struct Connectors {
-    connectors: BTreeMap<String, (mpsc::Sender<Waiting>, Reporter)>,
+    /// Different in every run of the program.
+    run: String,
+    metrics: Metrics,
+    answers: mpsc::Sender<Answer>,
+    present: BTreeMap<String, Arc<Connector>>,
+    /// Those that were taken out, as long as somebody keeps them for calls that began before.
+    past: BTreeMap<String, Weak<Connector>>,
+}
+
+/// Where one PBX's orders go in. Its task ends with it, once every order has had its time.
+struct Connector {
+    terms: Terms,
+    orders: mpsc::Sender<Waiting>,
+    reporter: Reporter,
+}
+
+/// PBXs as they are read, with their secrets at hand.
+#[derive(Debug)]
+pub struct FreshPbxes(BTreeMap<String, FreshPbx>);
+
+#[derive(Debug)]
+struct FreshPbx {
+    terms: Terms,
+    client: reqwest::Client,
+}
+
+/// What a connection is made of; while that is the same, it stays.
+#[derive(Debug, PartialEq, Eq)]
+struct Terms {
+    settings: PbxSettings,
+    secret: Option<Secret>,
+}
+
+/// Connections that were taken out: calls that began before can give orders as long as this is kept.
+pub struct PastConnectors {
+    _kept: Vec<Arc<Connector>>,
 }
 
 impl fmt::Debug for Connectors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Connectors").field(&self.connectors.keys().collect::<Vec<_>>()).finish()
+        f.debug_tuple("Connectors").field(&self.present.keys().collect::<Vec<_>>()).finish()
+    }
+}
+
+impl FreshPbxes {
+    /// Fetches the secrets.
+    ///
+    /// # Errors
+    /// Of which PBX what is not to be had.
+    pub fn read(pbxes: &BTreeMap<String, PbxSettings>) -> Result<FreshPbxes, (String, String)> {
+        let pbxes = pbxes.iter().map(|(name, settings)| {
+            let fault = |why: String| (name.clone(), why);
+            let secret = settings.secret().map(SecretSource::fetch).transpose().map_err(fault)?;
+            let (terms, client) = (Terms { settings: settings.clone(), secret }, client().map_err(fault)?);
+            Ok((name.clone(), FreshPbx { terms, client }))
+        });
+        pbxes.collect::<Result<_, _>>().map(FreshPbxes)
     }
 }
 
 impl Connectors {
     /// Starts one task per PBX on the current tokio runtime. `run` is different in every run of the program.
-    ///
-    /// # Errors
-    /// When a secret is not to be had, or HTTP cannot be spoken.
-    pub fn start(
-        pbxes: &BTreeMap<String, PbxSettings>,
-        run: &str,
-        metrics: &Metrics,
-        answers: &mpsc::Sender<Answer>,
-    ) -> Result<Connectors, String> {
-        let mut connectors = BTreeMap::new();
-        for (name, pbx) in pbxes {
-            let secret = pbx.secret().map(|source| source.fetch()).transpose();
-            let secret = secret.map_err(|why| format!("pbx.{name}: {why}"))?;
-            let (orders, inlet) = mpsc::channel(pbx.orders_max);
-            let reporter = Reporter::new(name, metrics, answers);
-            let queue = Queue::new(inlet, pbx.orders_max, reporter.clone());
-            match (&pbx.kind, secret) {
-                (PbxKind::Ami { address, user, .. }, Some(secret)) => {
-                    tokio::spawn(Link::ami(*address, user, secret, queue).run());
+    pub fn start(pbxes: FreshPbxes, run: &str, metrics: &Metrics, answers: &mpsc::Sender<Answer>) -> Connectors {
+        let (present, past) = (BTreeMap::new(), BTreeMap::new());
+        let mut connectors =
+            Connectors { run: run.to_owned(), metrics: metrics.clone(), answers: answers.clone(), present, past };
+        connectors.exchange(pbxes);
+        connectors
+    }
+
+    /// Puts others in the place of those that there are. A connection whose settings and secret are the same stays up;
+    /// orders that were given to others keep them until they have their answers.
+    pub fn exchange(&mut self, FreshPbxes(fresh): FreshPbxes) -> PastConnectors {
+        let mut before = std::mem::take(&mut self.present);
+        for (name, pbx) in fresh {
+            let connector = match before.remove(&name) {
+                Some(same) if same.terms == pbx.terms => same,
+                old => {
+                    let past = self.past.remove(&name).and_then(|past| past.upgrade());
+                    for replaced in old.iter().chain(&past) {
+                        replaced.reporter.replace();
+                    }
+                    Arc::new(self.connect(&name, pbx))
                 }
-                (PbxKind::Esl { address, .. }, Some(secret)) => {
-                    tokio::spawn(Link::esl(*address, secret, queue).run());
-                }
-                (PbxKind::Ari { url, user, app, .. }, Some(secret)) => {
-                    tokio::spawn(Rest::new(url, user, secret, (app, run), queue)?.run());
-                }
-                (PbxKind::Webhook { url, .. }, secret) => {
-                    tokio::spawn(Webhook::new(url, secret, queue)?.run());
-                }
-                (_, None) => return Err(format!("pbx.{name}: no secret")),
-            }
-            connectors.insert(name.clone(), (orders, reporter));
+            };
+            self.present.insert(name, connector);
         }
-        Ok(Connectors { connectors })
+        self.past.retain(|_, past| past.strong_count() > 0);
+        self.past.extend(before.iter().map(|(name, gone)| (name.clone(), Arc::downgrade(gone))));
+        PastConnectors { _kept: before.into_values().collect() }
+    }
+
+    fn connect(&self, name: &str, FreshPbx { terms, client }: FreshPbx) -> Connector {
+        let Terms { settings, secret } = &terms;
+        let (orders, inlet) = mpsc::channel(settings.orders_max);
+        let reporter = Reporter::new(name, &self.metrics, &self.answers);
+        let queue = Queue::new(inlet, settings.orders_max, reporter.clone());
+        let needed = || secret.clone().expect("the configuration is not read without the secret of a PBX");
+        match &settings.kind {
+            PbxKind::Ami { address, user, .. } => {
+                tokio::spawn(Link::ami(*address, user, needed(), queue).run());
+            }
+            PbxKind::Esl { address, .. } => {
+                tokio::spawn(Link::esl(*address, needed(), queue).run());
+            }
+            PbxKind::Ari { url, user, app, .. } => {
+                tokio::spawn(Rest::new(url, (user, needed()), (app, &self.run), client, queue).run());
+            }
+            PbxKind::Webhook { url, .. } => {
+                tokio::spawn(Webhook::new(url, secret.clone(), client, queue).run());
+            }
+        }
+        Connector { terms, orders, reporter }
     }
 
     /// Gives an order; the answer comes out of the channel, or at once when the order cannot be taken.
     pub fn ask(&self, order: Order) -> Option<Answer> {
         let Order { ticket, pbx, deed, within } = order;
-        let Some((orders, reporter)) = self.connectors.get(&pbx) else {
+        let past = || self.past.get(&pbx).and_then(Weak::upgrade);
+        let Some(connector) = self.present.get(&pbx).cloned().or_else(past) else {
             return Some(Answer { ticket, outcome: Outcome::Failed("no PBX of that name".to_owned()) });
         };
-        let reason = match orders.try_send(Waiting { ticket, deed, until: Instant::now() + within }) {
+        let reason = match connector.orders.try_send(Waiting { ticket, deed, until: Instant::now() + within }) {
             Ok(()) => return None,
             Err(TrySendError::Full(_)) => "too many orders wait for it",
             Err(TrySendError::Closed(_)) => "its connection has ended",
         };
-        reporter.count("full");
+        connector.reporter.count("full");
         Some(Answer { ticket, outcome: Outcome::Failed(reason.to_owned()) })
     }
 }
@@ -117,6 +187,9 @@ fn chance() -> u8 {
 /// How long an HTTP connection may take to be made.
 const CONNECT_WAIT: Duration = Duration::from_secs(3);
 
+/// Why a connection ends that no order comes by any more.
+const NO_LONGER: &str = "it is configured no more";
+
 /// Says once how things stand, not at every try.
 #[derive(Debug)]
 struct Standing {
@@ -146,7 +219,7 @@ impl Standing {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncWriteExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
 
@@ -165,21 +238,109 @@ mod tests {
         assert!(!words.is_empty() && !words.contains("secret"), "{words}");
     }
 
-    #[test]
-    fn an_order_for_nobody_and_one_too_many() {
+    #[tokio::test]
+    async fn an_order_for_nobody_and_one_too_many() {
         let (metrics, (answers, _inlet)) = (Metrics::new(), mpsc::channel(1));
         let (orders, _waiting) = mpsc::channel(1);
+        let mut connectors = Connectors::start(FreshPbxes([].into()), "run", &metrics, &answers);
         let reporter = Reporter::new("asterisk", &metrics, &answers);
-        let connectors = Connectors { connectors: [("asterisk".to_owned(), (orders, reporter))].into() };
-        let ask = |number: u64, pbx: &str| {
-            let deed = crate::pbx::Deed::Play { channel: "x".to_owned(), media: "y".to_owned() };
-            let ticket = crate::pbx::Ticket(number);
-            let answer = connectors.ask(Order { ticket, pbx: pbx.to_owned(), deed, within: Duration::from_secs(1) });
-            answer.map(|answer| answer.outcome)
-        };
+        let terms = Terms { settings: webhook("http://127.0.0.1:1"), secret: None };
+        let connector = Connector { terms, orders, reporter };
+        connectors.present.insert("asterisk".to_owned(), Arc::new(connector));
+        let ask = |number: u64, pbx: &str| connectors.ask(order(number, pbx)).map(|answer| answer.outcome);
         let failed = |why: &str| Some(Outcome::Failed(why.to_owned()));
         let got = [ask(1, "nobody"), ask(2, "asterisk"), ask(3, "asterisk")];
         assert_eq!(got, [failed("no PBX of that name"), None, failed("too many orders wait for it")]);
         assert!(metrics.render().contains("calmline_pbx_orders_total{pbx=\"asterisk\",outcome=\"full\"} 1"));
+    }
+
+    #[tokio::test]
+    async fn what_has_not_changed_stays_connected_and_what_has_gone_serves_those_who_keep_it() {
+        let [first, second] = [listen().await, listen().await];
+        let (metrics, (answers, mut told)) = (Metrics::new(), mpsc::channel(8));
+        let mut connectors = Connectors::start(hooks(&[("a", &first), ("b", &second)]), "run", &metrics, &answers);
+        let connection = |connectors: &Connectors, name: &str| Arc::as_ptr(&connectors.present[name]);
+        let (a, b) = (connection(&connectors, "a"), connection(&connectors, "b"));
+
+        // The same again, another address, and one that is new.
+        let _kept = connectors.exchange(hooks(&[("a", &first), ("b", &first), ("c", &first)]));
+        assert_eq!((connection(&connectors, "a") == a, connection(&connectors, "b") == b), (true, false));
+        assert!(connectors.ask(order(1, "b")).is_none() && connectors.ask(order(2, "c")).is_none());
+        // One whose answer is still to come when it is taken out.
+        assert!(connectors.ask(order(3, "a")).is_none());
+        let past = connectors.exchange(hooks(&[("b", &first)]));
+        assert!(connectors.ask(order(4, "a")).is_none(), "for a call that began before");
+        for _ in 0..4 {
+            let (mut stream, _) = first.accept().await.expect("a request");
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                .await
+                .expect("taken");
+        }
+        let mut done = Vec::new();
+        for _ in 0..4 {
+            let answer = told.recv().await.expect("connectors live");
+            assert_eq!(answer.outcome, Outcome::Done, "{answer:?}");
+            done.push(answer.ticket.0);
+        }
+        done.sort_unstable();
+        assert_eq!(done, [1, 2, 3, 4]);
+
+        drop(past);
+        let refused = connectors.ask(order(5, "a")).map(|answer| answer.outcome);
+        assert_eq!(refused, Some(Outcome::Failed("no PBX of that name".to_owned())));
+        while !metrics.render().contains("calmline_pbx_up{pbx=\"a\"} NaN") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(metrics.render().contains("calmline_pbx_up{pbx=\"b\"} 1"), "{}", metrics.render());
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_configured_no_more_is_closed() {
+        let far = listen().await;
+        let kind =
+            PbxKind::Esl { address: far.local_addr().expect("an address"), secret: SecretSource::Variable("S".into()) };
+        let terms = Terms { settings: PbxSettings { kind, ..webhook("") }, secret: Some(Secret::new("ours")) };
+        let pbxes = FreshPbxes([("switch".to_owned(), FreshPbx { terms, client: client().expect("HTTP") })].into());
+        let (metrics, (answers, _told)) = (Metrics::new(), mpsc::channel(8));
+        let mut connectors = Connectors::start(pbxes, "run", &metrics, &answers);
+        let (mut stream, _) = far.accept().await.expect("a connection");
+        stream.write_all(b"Content-Type: auth/request\n\n").await.expect("taken");
+        let mut said = [0; 64];
+        let length = stream.read(&mut said).await.expect("a password");
+        assert_eq!(&said[..length], b"auth ours\n\n");
+        stream.write_all(b"Content-Type: command/reply\nReply-Text: +OK accepted\n\n").await.expect("taken");
+        while !metrics.render().contains("calmline_pbx_up{pbx=\"switch\"} 1") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        drop(connectors.exchange(FreshPbxes([].into())));
+        let end = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut said)).await;
+        assert_eq!(end.expect("it is closed").expect("in good order"), 0);
+    }
+
+    async fn listen() -> tokio::net::TcpListener {
+        tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port")
+    }
+
+    fn hooks(named: &[(&str, &tokio::net::TcpListener)]) -> FreshPbxes {
+        let pbxes = named.iter().map(|(name, listener)| {
+            let address = listener.local_addr().expect("an address");
+            ((*name).to_owned(), webhook(&format!("http://{address}/")))
+        });
+        FreshPbxes::read(&pbxes.collect()).expect("nothing is secret")
+    }
+
+    fn webhook(url: &str) -> PbxSettings {
+        PbxSettings {
+            kind: PbxKind::Webhook { url: url.to_owned(), secret: None },
+            channel_header: String::new(),
+            within: Duration::from_secs(5),
+            orders_max: 8,
+        }
+    }
+
+    fn order(number: u64, pbx: &str) -> Order {
+        let deed = crate::pbx::Deed::Play { channel: "x".to_owned(), media: "y".to_owned() };
+        Order { ticket: crate::pbx::Ticket(number), pbx: pbx.to_owned(), deed, within: Duration::from_secs(5) }
     }
 }

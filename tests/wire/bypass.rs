@@ -9,18 +9,18 @@ use super::phone::{Phone, description, event_of, line, media_address, order, pac
 const ASKED_WITHIN: Duration = Duration::from_secs(60);
 
 /// A call between a caller and a bot, in A-law.
-struct Call {
-    caller: Phone,
-    bot: Phone,
+pub struct Call {
+    pub caller: Phone,
+    pub bot: Phone,
     /// Where the server takes the audio of each.
-    to_server: [SocketAddr; 2],
+    pub to_server: [SocketAddr; 2],
     /// The answer that the caller got.
     answer: String,
     sent: u16,
 }
 
 impl Call {
-    fn begin(server_at: SocketAddr, bot_at: SocketAddr) -> Call {
+    pub fn begin(server_at: SocketAddr, bot_at: SocketAddr) -> Call {
         let (bot, caller) = (Phone::at(bot_at, server_at, "bot"), Phone::anywhere(server_at, "caller"));
         caller.invite(&description(caller.port(), "8", ""));
         let invite = bot.hear("INVITE ");
@@ -44,7 +44,7 @@ impl Call {
     }
 
     /// Both send ten packets to these addresses; how many reach the other one.
-    fn speak(&mut self, to: [SocketAddr; 2]) -> [usize; 2] {
+    pub fn speak(&mut self, to: [SocketAddr; 2]) -> [usize; 2] {
         for _ in 0..10 {
             for (phone, to) in [&self.caller, &self.bot].into_iter().zip(to) {
                 let packet = packet(8, self.sent, u32::from(phone.port()), 0x55);
@@ -56,7 +56,7 @@ impl Call {
         [&self.bot, &self.caller].map(Phone::heard)
     }
 
-    fn hang_up(&self) {
+    pub fn hang_up(&self) {
         self.caller.request_inside("BYE", 2, &self.answer, "");
         self.caller.hear("SIP/2.0 200 ");
         let bye = self.bot.hear("BYE ");

@@ -48,15 +48,15 @@ impl Link {
         Link { address, protocol, queue, backoff: Backoff::default(), standing }
     }
 
-    /// Connects and serves, again and again.
+    /// Connects and serves, again and again, as long as there are orders to come.
     pub(super) async fn run(mut self) {
-        loop {
+        while !self.queue.is_over() {
             let why = match timeout(CONNECT_WAIT, TcpStream::connect(self.address)).await {
                 Ok(Ok(stream)) => self.serve(stream).await,
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => "no answer to the connection".to_owned(),
             };
-            self.queue.reporter.metrics.set_pbx_up(&self.queue.reporter.pbx, false);
+            self.queue.reporter.set_up(false);
             self.standing.down(&why);
             let pause = self.backoff.pause(super::chance());
             self.queue.wait(Instant::now() + pause, &why).await;
@@ -72,6 +72,9 @@ impl Link {
         let mut pings = interval_at(heard_last + PING_EVERY, PING_EVERY);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let why = loop {
+            if self.queue.is_over() && (session.unanswered().is_empty() || Instant::now() > self.queue.until()) {
+                break super::NO_LONGER.to_owned();
+            }
             match self.carry_out(&mut stream, std::mem::take(&mut out)).await {
                 Ok(now_up) => up |= now_up,
                 Err(why) => break why,
@@ -85,9 +88,8 @@ impl Link {
                     }
                     Err(error) => break error.to_string(),
                 },
-                order = self.queue.next(), if up => match order {
-                    Some(order) => session.order(order.ticket, &order.deed, &mut out),
-                    None => return std::future::pending().await,
+                order = self.queue.next(), if up && !self.queue.is_over() => if let Some(order) = order {
+                    session.order(order.ticket, &order.deed, &mut out);
                 },
                 _ = pings.tick() => {
                     if heard_last.elapsed() > SILENCE_MAX || !up {
@@ -120,7 +122,7 @@ impl Link {
                     up = true;
                     self.backoff.reset();
                     self.standing.up();
-                    self.queue.reporter.metrics.set_pbx_up(&self.queue.reporter.pbx, true);
+                    self.queue.reporter.set_up(true);
                 }
                 Said::Answer(answer) => self.queue.reporter.answer(answer),
                 Said::Note(note) => warn!(pbx = self.queue.reporter.pbx, note),

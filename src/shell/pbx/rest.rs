@@ -42,34 +42,34 @@ type Response = (u64, Result<(u16, String), String>);
 impl Rest {
     pub(super) fn new(
         url: &str,
-        user: &str,
-        secret: Secret,
+        (user, secret): (&str, Secret),
         (app, run): (&str, &str),
+        client: reqwest::Client,
         queue: Queue,
-    ) -> Result<Rest, String> {
-        Ok(Rest {
+    ) -> Rest {
+        Rest {
             url: url.to_owned(),
             user: user.to_owned(),
             secret,
             app: app.to_owned(),
             session: Session::new(app, &format!("calmline-{run}")),
-            client: super::client()?,
+            client,
             standing: Standing::new(&queue.reporter.pbx),
             queue,
             ends: BTreeMap::new(),
             backoff: Backoff::default(),
-        })
+        }
     }
 
-    /// Opens the WebSocket and serves, again and again.
+    /// Opens the WebSocket and serves, again and again, as long as there are orders to come.
     pub(super) async fn run(mut self) {
-        loop {
+        while !self.queue.is_over() {
             let why = match timeout(CONNECT_WAIT, self.open()).await {
                 Ok(Ok(events)) => self.serve(events).await,
                 Ok(Err(why)) => why,
                 Err(_) => "no answer to the connection".to_owned(),
             };
-            self.queue.reporter.metrics.set_pbx_up(&self.queue.reporter.pbx, false);
+            self.queue.reporter.set_up(false);
             self.standing.down(&why);
             let pause = self.backoff.pause(super::chance());
             self.queue.wait(Instant::now() + pause, &why).await;
@@ -95,9 +95,12 @@ impl Rest {
     async fn serve(&mut self, mut events: Events) -> String {
         self.backoff.reset();
         self.standing.up();
-        self.queue.reporter.metrics.set_pbx_up(&self.queue.reporter.pbx, true);
+        self.queue.reporter.set_up(true);
         let (tell, mut responses) = mpsc::channel::<Response>(RESPONSES_MAX);
         let why = loop {
+            if self.queue.is_over() && self.ends.is_empty() {
+                break super::NO_LONGER.to_owned();
+            }
             let mut out = Vec::new();
             let first_end = self.ends.values().min().copied();
             let wake = first_end.unwrap_or_else(|| Instant::now() + LOOK_EVERY);
@@ -112,12 +115,9 @@ impl Rest {
                     let response = response.as_ref().map(|(code, body)| (*code, body.as_str()));
                     self.session.response(id, response.map_err(Clone::clone), &mut out);
                 }
-                order = self.queue.next() => match order {
-                    Some(order) => {
-                        self.ends.insert(order.ticket, order.until);
-                        self.session.order(order.ticket, &order.deed, &mut out);
-                    }
-                    None => return std::future::pending().await,
+                order = self.queue.next(), if !self.queue.is_over() => if let Some(order) = order {
+                    self.ends.insert(order.ticket, order.until);
+                    self.session.order(order.ticket, &order.deed, &mut out);
                 },
                 () = tokio::time::sleep_until(wake) => self.give_up(&mut out),
             }

@@ -8,6 +8,7 @@ mod bridge;
 mod calling;
 mod carrying;
 mod dns;
+mod exchange;
 mod inside;
 mod office;
 mod phone;

@@ -263,7 +263,7 @@ fn with(trunk: TrunkSettings) -> SipOptions {
     options
 }
 
-fn account(user: &str) -> Account {
+pub(super) fn account(user: &str) -> Account {
     Account { user: user.to_owned(), password: PasswordSource::File(PASSWORD_FILE.into()) }
 }
 
@@ -288,7 +288,7 @@ fn proven(verifier: &mut Verifier, request: &str, header: &str) -> Judgement {
     verifier.judge(Duration::ZERO, demand(&credentials("us")), subject, value(request, header))
 }
 
-fn request(far: &Far, us: SocketAddr, method: &str, sequence: u32, more: &str) -> String {
+pub(super) fn request(far: &Far, us: SocketAddr, method: &str, sequence: u32, more: &str) -> String {
     let (port, branch) = (far.port(), if method == "ACK" { "INVITE" } else { method });
     let body = if method == "INVITE" { SDP } else { "" };
     let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
@@ -302,7 +302,7 @@ fn request(far: &Far, us: SocketAddr, method: &str, sequence: u32, more: &str) -
 }
 
 /// The next final response, which has to have this code.
-async fn answer(far: &Far, code: u16) -> String {
+pub(super) async fn answer(far: &Far, code: u16) -> String {
     loop {
         let (_, said) = far.hear().await;
         if said.starts_with(&format!("SIP/2.0 {code} ")) {
