@@ -116,11 +116,14 @@ impl Server {
         Ok(Self { desk })
     }
 
-    /// Takes no new calls, gives running ones their time, and hands over those that have not ended then.
+    /// Takes no new calls, gives running ones their time, hands over those that have not ended then, and stays a while for
+    /// the signalling of what is left.
     pub(super) async fn drain(&mut self) {
         self.desk.handle(Work::Input(Input::Order(Order::Drain)));
         self.desk.readiness.set_draining(true);
         self.desk.run_until_drained().await;
+        let stay = self.desk.control.stay();
+        self.desk.run_until_empty(stay).await;
     }
 
     /// Lets go of the calls that are left, lets everybody say goodbye, and closes. What has become of calls since the

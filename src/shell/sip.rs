@@ -54,6 +54,7 @@ use self::registry::Registry;
 use self::resolve::{Locator, Names, Router};
 use self::stamp::Stamper;
 pub use self::transport::SipTransport;
+pub(crate) use self::transport::client_by;
 use self::transport::{TlsFiles, Transports};
 pub use self::trunk::{FreshTrunks, Health, PastTrunks, TrunkReport};
 use self::trunk::{Trunk, Trunks};

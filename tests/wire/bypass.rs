@@ -116,6 +116,21 @@ fn a_server_that_stops_leaves_a_call_to_its_two_sides() {
 }
 
 #[test]
+fn a_server_that_stays_tells_one_side_that_the_other_has_hung_up() {
+    let (mut server, bot_at) = server_limited("stay", "", "drain_s = 1\nstay_s = 60");
+    let mut call = Call::begin(server.addresses.sip, bot_at);
+    server.signal();
+    call.both_agree([call.bot.port(), call.caller.port()]);
+    let directly = [&call.bot, &call.caller].map(|phone| SocketAddr::from(([127, 0, 0, 1], phone.port())));
+    assert_eq!(call.speak(directly), [10, 10], "past the server");
+    let late = Phone::anywhere(server.addresses.sip, "late");
+    late.invite(&description(late.port(), "8", ""));
+    late.hear("SIP/2.0 503 ");
+    call.hang_up();
+    assert_eq!(server.wait().expect("it ends").code(), Some(0), "with the last call, and none was cut");
+}
+
+#[test]
 fn a_call_that_cannot_be_handed_over_is_cut_and_counted() {
     let (mut server, bot_at) = server_limited("cut", "", "drain_s = 1");
     let call = Call::begin(server.addresses.sip, bot_at);

@@ -3,20 +3,22 @@
 //! The WebSocket is what makes our application known to Asterisk; without it, orders wait.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use tokio::net::TcpStream;
+use rustls::ClientConfig;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Message, protocol::WebSocketConfig};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use tracing::warn;
 
 use super::Standing;
 use super::backoff::Backoff;
 use super::queue::Queue;
+use super::stream::{self, Secured, Stream};
 use crate::pbx::ari::{Method, Request, Session};
 use crate::pbx::{Said, Secret, Ticket};
 
@@ -28,6 +30,7 @@ pub(super) struct Rest {
     app: String,
     session: Session,
     client: reqwest::Client,
+    by: Arc<ClientConfig>,
     queue: Queue,
     /// When orders that were passed on are given up.
     ends: BTreeMap<Ticket, Instant>,
@@ -35,7 +38,7 @@ pub(super) struct Rest {
     standing: Standing,
 }
 
-type Events = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type Events = WebSocketStream<Stream>;
 /// The response to a request, by its id.
 type Response = (u64, Result<(u16, String), String>);
 
@@ -44,7 +47,7 @@ impl Rest {
         url: &str,
         (user, secret): (&str, Secret),
         (app, run): (&str, &str),
-        client: reqwest::Client,
+        (client, by): (reqwest::Client, Arc<ClientConfig>),
         queue: Queue,
     ) -> Rest {
         Rest {
@@ -54,6 +57,7 @@ impl Rest {
             app: app.to_owned(),
             session: Session::new(app, &format!("calmline-{run}")),
             client,
+            by,
             standing: Standing::new(&queue.reporter.pbx),
             queue,
             ends: BTreeMap::new(),
@@ -77,7 +81,7 @@ impl Rest {
     }
 
     async fn open(&self) -> Result<Events, String> {
-        let address = self.url.replacen("http://", "ws://", 1);
+        let address = self.url.replacen("http", "ws", 1);
         let request = format!("{address}/events?app={}", self.app).into_client_request();
         let mut request = request.map_err(|error| error.to_string())?;
         // The same header as the requests have.
@@ -87,7 +91,12 @@ impl Rest {
             request.headers_mut().insert("Authorization", credentials.clone());
         }
         let limits = WebSocketConfig::default().max_message_size(Some(EVENT_OCTETS_MAX));
-        let opened = connect_async_with_config(request, Some(limits), true).await;
+        let url = reqwest::Url::parse(&self.url).map_err(|error| error.to_string())?;
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        let secured = Secured { name: host.to_owned(), by: self.by.clone() };
+        let secured = (url.scheme() == "https").then_some(&secured);
+        let stream = stream::connect((host, url.port_or_known_default().unwrap_or(80)), secured).await?;
+        let opened = client_async_with_config(request, stream, Some(limits)).await;
         opened.map(|(events, _)| events).map_err(|error| error.to_string())
     }
 

@@ -25,6 +25,7 @@ pub(super) use self::hop::Hop;
 pub use self::hop::SipTransport;
 pub(super) use self::listen::bind;
 pub(super) use self::stream::Certificate;
+pub(crate) use self::tls::client_by;
 pub(super) use self::tls::{TlsFiles, bears_name};
 pub(super) use self::udp::DatagramSocket;
 use super::guard::Guard;
