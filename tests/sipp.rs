@@ -2,7 +2,8 @@
 //!
 //! After every run nothing may be left: no call, no leg, no port. Without `sipp` the tests say so and pass.
 
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use calmline::demo::server::{self, Addresses, Plan, Server};
@@ -187,6 +188,76 @@ async fn a_route_whose_calls_go_past_the_server() {
     std::fs::remove_dir_all(&out).expect("the folder was made above");
 }
 
+/// The place whose ports the scenarios of bypass know: 9800-9999.
+const BYPASS_PLACE: u16 = 19;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn audio_goes_past_the_server_and_back_or_stays_where_it_was() {
+    if !runner::is_there() {
+        return;
+    }
+    for (bot, told) in [("uas_bypass", ["bypassed", "bypass_ended"]), ("uas_refuses_bypass", ["bypass_failed"; 2])] {
+        let mut plan = Plan::for_loopback().expect("loopback has free ports");
+        plan.addresses.bot = runner::free_address();
+        plan.configuration = configuration(plan.addresses, BYPASS_PLACE);
+        let out = std::env::temp_dir().join(format!("calmline-sipp-{}-{bot}", std::process::id()));
+        let server = Server::start(env!("CARGO_BIN_EXE_calmline").as_ref(), &out, &plan, &[]).expect("a server");
+        let one = |scenario| Run { scenario, calls: 1, rate: 10, stays_ms: 0, transport: "u1" };
+        let answering = runner::answer(plan.addresses.bot, one(bot));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let calling = runner::call(plan.addresses.sip, one("uac_bypass"));
+
+        let id =
+            until("the call", || Some(api(&server, "/v1/calls?state=active")["calls"][0]["id"].as_str()?.to_owned()))
+                .await;
+        let path = format!("/v1/calls/{id}");
+        let is_told = |kind: &str| {
+            let record = api(&server, &path);
+            record["events"].as_array()?.iter().any(|event| event["type"] == kind).then_some(())
+        };
+        until("the answer", || is_told("call_answered")).await;
+        order(&server, "POST", &format!("{path}/bypass"));
+        until(told[0], || is_told(told[0])).await;
+        if told[1] == "bypass_ended" {
+            order(&server, "DELETE", &format!("{path}/bypass"));
+        }
+        until(told[1], || is_told(told[1])).await;
+        runner::finish("uac_bypass", calling).await;
+        runner::finish(bot, answering).await;
+        wait_until_nothing_is_left(&server).await;
+        server.stop().expect("the server ends as it should");
+        std::fs::remove_dir_all(&out).expect("the folder was made above");
+    }
+}
+
+fn api(server: &Server, path: &str) -> Value {
+    let text = server::get(server.addresses.web, path, &server.token).expect("the API answers");
+    serde_json::from_str(&text).expect("the API speaks JSON")
+}
+
+/// Orders something by the API, which takes it.
+fn order(server: &Server, method: &str, path: &str) {
+    let (web, token) = (server.addresses.web, &server.token);
+    let mut stream = TcpStream::connect(web).expect("a connection");
+    let request = format!("{method} {path} HTTP/1.0\r\nHost: {web}\r\nAuthorization: Bearer {token}\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("a request");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert_eq!(answer.split(' ').nth(1), Some("202"), "{answer}");
+}
+
+/// Waits until something is there.
+async fn until<T>(what: &str, mut there: impl FnMut() -> Option<T>) -> T {
+    let since = Instant::now();
+    loop {
+        if let Some(found) = there() {
+            return found;
+        }
+        assert!(since.elapsed() < Duration::from_secs(20), "{what} never comes");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 async fn check(case: Case) {
     run(case, None).await;
 }
@@ -278,13 +349,12 @@ fn carried(carrier: Carrier, authority: &Authority) -> String {
 async fn wait_until_nothing_is_left(server: &Server) {
     let since = Instant::now();
     loop {
-        let text = server::get(server.addresses.web, "/v1/calls?state=active", &server.token).expect("the API answers");
-        let answer: Value = serde_json::from_str(&text).expect("the API speaks JSON");
+        let answer = api(server, "/v1/calls?state=active");
         let active = answer["calls"].as_array().expect("a list of calls");
         if active.is_empty() {
             return;
         }
-        assert!(since.elapsed() < SETTLED_WITHIN, "calls are left: {text}");
+        assert!(since.elapsed() < SETTLED_WITHIN, "calls are left: {answer}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

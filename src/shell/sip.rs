@@ -175,7 +175,6 @@ impl SipSide {
             .with_cancel_token(stop.clone())
             .with_option(timers)
             .build();
-        transports.serve(&endpoint.inner);
 
         let shared = Arc::new(Shared {
             endpoint: endpoint.inner.clone(),
@@ -193,6 +192,7 @@ impl SipSide {
         });
         let failed = |reason: String| SipError::Listen { address: shared.transports.settings.listen(), reason };
         serve(endpoint, shared.clone()).map_err(failed)?;
+        shared.transports.serve(&shared.endpoint);
         for trunk in shared.trunks.now().all() {
             shared.watch_trunk(trunk);
         }

@@ -20,6 +20,7 @@ use rsipstack::platform::CancellationToken;
 use rsipstack::transaction::Transaction;
 use rsipstack::transaction::endpoint::EndpointInner;
 use rsipstack::transport::{SipAddr, SipConnection};
+use tokio::net::TcpListener;
 
 pub(super) use self::hop::Hop;
 pub use self::hop::SipTransport;
@@ -42,6 +43,8 @@ pub(super) struct Transports {
     /// Where listeners really are: a port 0 of the settings has become one.
     bound: Vec<(SipTransport, SocketAddr)>,
     udp: Option<SipConnection>,
+    /// Those that nobody accepts from yet.
+    listeners: Mutex<Vec<(SipTransport, TcpListener)>>,
     /// Set once, when the stack is built around us.
     endpoint: OnceLock<Weak<EndpointInner>>,
     lines: Mutex<Lines>,
@@ -98,10 +101,15 @@ impl Link {
 }
 
 impl Transports {
-    /// Tells the transports which stack they work for.
-    pub(super) fn serve(&self, endpoint: &Arc<EndpointInner>) {
+    /// Tells the transports which stack they work for, and begins to take connections. Not sooner: in a socket that
+    /// outlived another process they may wait already.
+    pub(super) fn serve(self: &Arc<Self>, endpoint: &Arc<EndpointInner>) {
         // Set twice it would be the same.
         let _ = self.endpoint.set(Arc::downgrade(endpoint));
+        let listeners = std::mem::take(&mut *self.listeners.lock().unwrap_or_else(PoisonError::into_inner));
+        for (transport, listener) in listeners {
+            tokio::spawn(listen::accept(self.clone(), transport, listener));
+        }
     }
 
     /// Where we listen, in the order of the settings.
