@@ -226,6 +226,7 @@ fn both_apis_by_tls() {
     caller.hang_up().expect("an order");
     until(stage.end, "Asterisk lets go", || stage.lab.channels().trim().is_empty());
     caller.call(&format!("sip:77support@{ASTERISK}"), &[]).expect("an order");
+    expect(&caller, stage.end, "the answer", |event| *event == Event::Answered);
     expect(&stage.bot, stage.end, "the bot's call", |event| *event == Event::Answered);
     caller.press("1").expect("an order");
     expect(&stage.agent, stage.end, "the agent's answer", |event| *event == Event::Answered);
