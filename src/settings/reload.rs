@@ -81,6 +81,8 @@ impl Kept {
             trusted: _,
             unknown_sources: _,
             requests_per_s: _,
+            datagram_bytes,
+            long_request_bytes,
             connections,
             connections_per_source,
             idle,
@@ -91,6 +93,8 @@ impl Kept {
         self.keep("sip.listen", &mut fresh.listeners, listeners);
         self.keep("sip.external_address", &mut fresh.external, external);
         self.keep("sip.user_agent", &mut fresh.user_agent, user_agent);
+        self.keep("sip.datagram_bytes", &mut fresh.datagram_bytes, datagram_bytes);
+        self.keep("sip.long_request_bytes", &mut fresh.long_request_bytes, long_request_bytes);
         self.keep("sip.connections", &mut fresh.connections, connections);
         self.keep("sip.connections_per_source", &mut fresh.connections_per_source, connections_per_source);
         self.keep("sip.idle_s", &mut fresh.idle, idle);

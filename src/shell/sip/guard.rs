@@ -132,6 +132,11 @@ impl Guard {
         self.settings().trusts(source) || trunks.has(source) || takes_back()
     }
 
+    /// Whether `source` is a trunk's.
+    pub(super) fn is_trunk(&self, source: IpAddr) -> bool {
+        self.trunks.now().has(source.to_canonical())
+    }
+
     /// Judges a well-formed message before the stack has it.
     pub(super) fn admit(&self, source: SocketAddr, transport: SipTransport, plain: &Plain) -> Admission {
         // What belongs to a dialog or a transaction is known by its secrets, not by its address.

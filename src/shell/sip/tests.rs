@@ -10,6 +10,8 @@ mod carrying;
 mod dns;
 mod exchange;
 mod inside;
+mod load;
+mod long;
 mod office;
 mod phone;
 mod referring;

@@ -257,7 +257,8 @@ async fn a_call_that_comes_back_is_a_loop() {
     assert!(matches!(&event, SipEvent::Incoming { invite, .. } if invite.hops_left == 0), "{event:?}");
 }
 
-fn with(trunk: TrunkSettings) -> SipOptions {
+/// With one trunk, `carrier`.
+pub(super) fn with(trunk: TrunkSettings) -> SipOptions {
     let mut options = options(&[SipTransport::Udp], None);
     options.trunks.insert("carrier".to_owned(), trunk);
     options
@@ -288,6 +289,7 @@ fn proven(verifier: &mut Verifier, request: &str, header: &str) -> Judgement {
     verifier.judge(Duration::ZERO, demand(&credentials("us")), subject, value(request, header))
 }
 
+/// A request of `far` outside dialogs.
 pub(super) fn request(far: &Far, us: SocketAddr, method: &str, sequence: u32, more: &str) -> String {
     let (port, branch) = (far.port(), if method == "ACK" { "INVITE" } else { method });
     let body = if method == "INVITE" { SDP } else { "" };
