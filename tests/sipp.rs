@@ -2,8 +2,7 @@
 //!
 //! After every run nothing may be left: no call, no leg, no port. Without `sipp` the tests say so and pass.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use calmline::demo::server::{self, Addresses, Plan, Server};
@@ -273,13 +272,8 @@ fn api(server: &Server, path: &str) -> Value {
 
 /// Orders something by the API, which takes it.
 fn order(server: &Server, method: &str, path: &str) {
-    let (web, token) = (server.addresses.web, &server.token);
-    let mut stream = TcpStream::connect(web).expect("a connection");
-    let request = format!("{method} {path} HTTP/1.0\r\nHost: {web}\r\nAuthorization: Bearer {token}\r\n\r\n");
-    stream.write_all(request.as_bytes()).expect("a request");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    assert_eq!(answer.split(' ').nth(1), Some("202"), "{answer}");
+    let status = server::order(server.addresses.web, (method, path), &server.token).expect("the API answers");
+    assert_eq!(status, 202, "{method} {path}");
 }
 
 /// Waits until something is there.

@@ -105,7 +105,7 @@ impl Reloader {
         let live = live_options(&checked.settings)
             .map_err(|why| fault("web.token_file or token_env", why, "a token of 16-512 characters"))?;
         let neighbours = Neighbours::read(&checked.settings)
-            .map_err(|(key, why)| fault(&key, why, "a secret that the server can read"))?;
+            .map_err(|(key, why)| fault(&key, why, "a secret, or authorities, that the server can read"))?;
 
         let policies = checked.policies.policies.iter().map(routing::Policy::label).collect();
         let (taken, done) = oneshot::channel();

@@ -96,13 +96,10 @@ impl PbxSettings {
             PbxKind::Ami { address, tls: None, .. } | PbxKind::Esl { address, .. } => outside(address),
             PbxKind::Ami { .. } => None,
             PbxKind::Ari { url, .. } | PbxKind::Webhook { url, .. } => {
-                let place = url.strip_prefix("http://")?.split(['/', '?']).next()?;
-                let host =
-                    place.parse::<SocketAddr>().map_or(place, |_| place.rsplit_once(':').map_or(place, |at| at.0));
-                let host = host.trim_matches(['[', ']']);
-                let name = host.split(':').next().unwrap_or_default();
-                let here = host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()) || name == "localhost";
-                (!here).then(|| place.to_owned())
+                let url = reqwest::Url::parse(url).ok().filter(|url| url.scheme() == "http")?;
+                let host = url.host_str()?.trim_matches(['[', ']']);
+                let is_here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+                (!is_here).then(|| host.to_owned())
             }
         }
     }
@@ -301,3 +298,48 @@ fn url(value: &Value) -> Option<String> {
 
 /// PBXs of one server.
 const PBXES_MAX: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::super::Settings;
+    use super::*;
+
+    #[test]
+    fn what_is_encrypted_and_what_is_not() {
+        let ami = "kind = \"ami\"\nuser = \"us\"\naddress";
+        check(&format!("{ami} = \"192.0.2.1:5038\""), Some("192.0.2.1:5038"));
+        check(&format!("{ami} = \"127.0.0.1:5038\""), None);
+        check(&format!("{ami} = \"192.0.2.1:5039\"\ntls = true\nauthorities = \"ca.pem\""), None);
+        check("kind = \"esl\"\naddress = \"[2001:db8::1]:8021\"", Some("[2001:db8::1]:8021"));
+        check("kind = \"esl\"\naddress = \"[::1]:8021\"", None);
+        let ari = "kind = \"ari\"\nuser = \"us\"\nurl";
+        check(&format!("{ari} = \"http://pbx.example:8088/ari\""), Some("pbx.example"));
+        check(&format!("{ari} = \"http://localhost:8088/ari\""), None);
+        check(&format!("{ari} = \"https://pbx.example:8089/ari\"\nauthorities = \"ca.pem\""), None);
+        check("kind = \"webhook\"\nurl = \"http://[::1]/\"", None);
+        check("kind = \"webhook\"\nurl = \"http://localhost.example/\"", Some("localhost.example"));
+    }
+
+    #[test]
+    fn a_certificate_bears_the_address_when_no_name_is_given() {
+        let name = |more: &str| {
+            let text = format!("kind = \"ami\"\nuser = \"us\"\naddress = \"192.0.2.1:5039\"\ntls = true\n{more}");
+            match read(&text).kind {
+                PbxKind::Ami { tls, .. } => tls,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(name(""), Some("192.0.2.1".to_owned()));
+        assert_eq!(name("server_name = \"pbx.example\""), Some("pbx.example".to_owned()));
+    }
+
+    #[track_caller]
+    fn check(pbx: &str, exposed: Option<&str>) {
+        assert_eq!(read(pbx).exposed().as_deref(), exposed, "{pbx}");
+    }
+
+    fn read(pbx: &str) -> PbxSettings {
+        let text = format!("[pbx.a]\nsecret_env = \"S\"\n{pbx}");
+        Settings::parse(&text, Path::new("c.toml")).expect(pbx).pbxes.remove("a").expect("it is there")
+    }
+}

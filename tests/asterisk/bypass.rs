@@ -1,9 +1,7 @@
 //! Audio of a call of Asterisk's that goes past us and comes back: both re-INVITEs are taken, and nobody stops hearing.
+//! And a server that dies under a call.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-
-use calmline::demo::server::{Server, get};
+use calmline::demo::server::{self, Server};
 use calmline::notice::What;
 use loadtest::driver::PhoneHandle;
 use loadtest::phone::{Behaviour, Event};
@@ -46,6 +44,22 @@ fn audio_goes_past_us_between_asterisk_and_a_bot() {
     stage.over(&caller);
 }
 
+#[test]
+fn asterisk_releases_the_call_of_a_server_that_has_died() {
+    let stage = match Stage::set(None, Behaviour::answer(), None) {
+        Ok(stage) => stage,
+        Err(why) => return println!("skipped: {why}"),
+    };
+    let caller = stage.call("8support");
+    expect(&stage.bot, stage.end, "the bot's call", |event| *event == Event::Answered);
+    hear_each_other(&stage, &caller, 50);
+    let Stage { server, lab, end, .. } = stage;
+    // Dropped, it is killed: nobody says BYE, and Asterisk's `rtp_timeout` is all there is.
+    drop(server);
+    expect(&caller, end, "the caller's BYE", |event| matches!(event, Event::Bye { .. }));
+    until(end, "Asterisk lets go", || lab.channels().trim().is_empty());
+}
+
 /// Both get so many more packets, and the caller's tone is in what the bot hears.
 fn hear_each_other(stage: &Stage, caller: &PhoneHandle, packets: u64) {
     let before = [&stage.bot, caller].map(|phone| phone.heard().stats.packets_received);
@@ -58,17 +72,11 @@ fn hear_each_other(stage: &Stage, caller: &PhoneHandle, packets: u64) {
 }
 
 fn ask(server: &Server, path: &str) -> Value {
-    let text = get(server.addresses.web, path, &server.token).expect("the API answers");
+    let text = server::get(server.addresses.web, path, &server.token).expect("the API answers");
     serde_json::from_str(&text).expect("the API speaks JSON")
 }
 
 /// Orders something by the API; the status of its answer.
 fn order(server: &Server, method: &str, path: &str) -> u16 {
-    let (web, token) = (server.addresses.web, &server.token);
-    let mut stream = TcpStream::connect(web).expect("a connection");
-    let request = format!("{method} {path} HTTP/1.0\r\nHost: {web}\r\nAuthorization: Bearer {token}\r\n\r\n");
-    stream.write_all(request.as_bytes()).expect("a request");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+    server::order(server.addresses.web, (method, path), &server.token).expect("the API answers")
 }

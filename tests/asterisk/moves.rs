@@ -68,7 +68,7 @@ pub struct Stage {
     pub bot: PhoneHandle,
     agent: PhoneHandle,
     agent_2: PhoneHandle,
-    lab: Lab,
+    pub lab: Lab,
     pub end: Instant,
 }
 
@@ -81,6 +81,7 @@ impl Stage {
         }
         let lab = Lab::up_with(&PORTS, |name, text| match (name, authority) {
             ("extensions.conf", _) => text + DIALPLAN,
+            ("pjsip.conf", _) => text.replacen("[sut](ep)\n", "[sut](ep)\nrtp_timeout=5\n", 1),
             ("manager.conf", Some(_)) => with_tls(&text, SECURE_AMI),
             ("http.conf", Some(_)) => with_tls(&text, SECURE_ARI),
             _ => text,

@@ -128,7 +128,7 @@ impl Guard {
     fn may_begin(&self, source: IpAddr, method: &str) -> bool {
         let source = source.to_canonical();
         let trunks = self.trunks.now();
-        let takes_back = || ["ACK", "CANCEL"].contains(&method) && trunks.had(source);
+        let takes_back = || method == "CANCEL" && trunks.had(source);
         self.settings().trusts(source) || trunks.has(source) || takes_back()
     }
 
