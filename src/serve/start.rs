@@ -225,7 +225,7 @@ fn start_speaker(settings: &Settings, sayings: BTreeSet<Saying>) -> Result<(Spea
 /// Begins to connect to every PBX; none of them has to be there yet.
 fn connect_pbxes(settings: &Settings, metrics: &Metrics) -> Result<(Connectors, mpsc::Receiver<pbx::Answer>), Failure> {
     let (answers, inlet) = mpsc::channel(EVENTS_MAX);
-    let pbxes = FreshPbxes::read(&settings.pbxes).map_err(|(name, why)| Failure::of(&format!("pbx.{name}"), why))?;
+    let pbxes = FreshPbxes::read(&settings.pbxes).map_err(|(name, why)| Failure::of(format!("pbx.{name}"), why))?;
     Ok((Connectors::start(pbxes, &boot_id()?, metrics, &answers), inlet))
 }
 

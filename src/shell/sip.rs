@@ -22,7 +22,7 @@ mod resolve;
 mod restraint;
 mod stamp;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transport;
 mod trunk;
 mod vouch;

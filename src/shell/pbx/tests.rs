@@ -1,15 +1,10 @@
 //! Connections that are made, exchanged, secured and lost.
 
-use authority::Authority;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-
-// Shared with the SIP side's own tests.
-#[path = "../sip/tests/authority.rs"]
-#[expect(dead_code, reason = "other tests need clients too")]
-mod authority;
+use crate::shell::sip::tests::authority::Authority;
 
 #[tokio::test]
 async fn https_is_spoken_and_says_what_went_wrong() {
