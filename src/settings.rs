@@ -165,6 +165,8 @@ pub struct Limits {
     pub retry_after: Duration,
     /// How long running calls may go on once the server is to stop.
     pub drain: Duration,
+    /// How long the server stays after that for calls whose audio goes past it: a BYE of one side still reaches the other.
+    pub stay: Duration,
     /// How those are handed over that have not ended by then, in this order; empty: not at all.
     pub hand_over: Vec<HandOver>,
     /// `[limits.overload]`: what is done about too much load.
@@ -181,6 +183,7 @@ impl Default for Limits {
             session_expires_s: Some(1800),
             retry_after: Duration::from_secs(5),
             drain: Duration::from_secs(30),
+            stay: Duration::ZERO,
             hand_over: vec![HandOver::Bypass],
             overload: OverloadSettings::default(),
         }

@@ -439,14 +439,18 @@ scores = true
 #[test]
 fn names_faults_in_pbxes() {
     check(
-        "[pbx.refer]\nkind = \"webhook\"\nurl = \"http://x\"\n[pbx.a]\nkind = \"sip\"\naddress = 1\n\
+        "[pbx.d]\nkind = \"esl\"\naddress = \"192.0.2.1:8021\"\nsecret_env = \"S\"\nauthorities = \"ca.pem\"\n\
+         [pbx.e]\nkind = \"ami\"\naddress = \"192.0.2.1:5038\"\nuser = \"u\"\nsecret_env = \"S\"\nserver_name = \"x\"\n\
+         [pbx.refer]\nkind = \"webhook\"\nurl = \"http://x\"\n[pbx.a]\nkind = \"sip\"\naddress = 1\n\
          [pbx.b]\nkind = \"ami\"\naddress = \"192.0.2.1:5038\"\nuser = \"u\"\n\
-         [pbx.c]\nkind = \"ari\"\nurl = \"https://x/ari\"\nuser = \"u\"\nsecret_env = \"S\"\n\
+         [pbx.c]\nkind = \"ari\"\nurl = \"ws://x/ari\"\nuser = \"u\"\nsecret_env = \"S\"\n\
          [targets.t]\nuri = \"sip:t@x\"\ndialplan = \"700\"",
         &[
             "pbx.a.kind: found \"sip\", expected \"ami\", \"ari\", \"esl\" or \"webhook\"",
             "pbx.b.secret_env: found nothing, expected secret_env or secret_file",
-            "pbx.c.url: found \"https://x/ari\", expected a URL that begins with http://, e.g. \"http://192.0.2.10:8088/ari\"",
+            "pbx.c.url: found \"ws://x/ari\", expected a URL, https:// or http://, e.g. \"https://pbx.example:8089/ari\"",
+            "pbx.d.authorities: found no TLS to check by them, expected tls = true (ami) or a URL with https:// beside it",
+            "pbx.e.server_name: found no TLS, expected tls = true beside it",
             "pbx.refer: found \"refer\", expected a name of 1-64 letters, digits, \"-\", \"_\" or \".\" that is no way of SIP",
             "targets.t.dialplan: found \"700\", expected \"CONTEXT,EXTENSION\" or \"CONTEXT,EXTENSION,PRIORITY\", e.g. \"queues,700,1\"",
         ],
