@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use super::sim::{Sim, SipState, settings};
 use crate::control::{
-    Command, ForkCommand, ForkEvent, ForkOpening, Input, Invite, OfferMethod, Order, SessionTerms, SipCommand,
-    SipEvent, Source, StreamId,
+    Command, ControlSettings, ForkCommand, ForkEvent, ForkOpening, Input, Invite, OfferMethod, Order, SessionTerms,
+    SipCommand, SipEvent, Source, StreamId,
 };
 use crate::notice::{Notice, What};
 use crate::pbx::{self, Answer, Deed, Outcome};
@@ -45,6 +45,36 @@ fn a_recording_becomes_a_call_of_two_parties() {
     assert_eq!(world.settings(caller).map(|settings| settings.codec), Some(Codec::Pcma));
     world.sip(SipEvent::Ended { leg, reason: "BYE from the far end".into() });
     world.is_over("BYE from the far end");
+    world.leaves_nothing();
+}
+
+#[test]
+fn a_caller_whom_the_metadata_names_may_be_remembered() {
+    let remembering = || {
+        let settings = ControlSettings { remember_speakers: true, ..settings() };
+        World { sim: Sim::new(settings), out: Vec::new() }
+    };
+    let mut world = remembering();
+    let leg = world.record(&offer(["sendonly"; 2], [4000, 4002]), None);
+    assert_eq!(world.known(), [], "an address of the whole recording client is nobody's voice");
+    assert_eq!(world.offer(leg, OfferMethod::Update, None, Some(METADATA)), 200);
+    let (_, caller) = world.parties();
+    assert_eq!(world.known(), [(caller, "sip:138@carrier".to_owned())]);
+    world.leaves_nothing();
+
+    let mut world = remembering();
+    world.begin(1, "c1", Voice::Caller, true);
+    assert_eq!(world.known().into_iter().map(|(_, caller)| caller).collect::<Vec<_>>(), ["sip:138@freeswitch"]);
+    world.leaves_nothing();
+
+    let mut world = remembering();
+    world.begin(1, "c1", Voice::Both, true);
+    assert_eq!(world.known(), [], "two voices in one channel are nobody's");
+    world.leaves_nothing();
+
+    let mut world = World::new();
+    world.record(&offer(["sendonly"; 2], [4000, 4002]), Some(METADATA));
+    assert_eq!(world.known(), [], "no route allows it");
     world.leaves_nothing();
 }
 
@@ -439,6 +469,15 @@ impl World {
                 if found.0 == stream && receivers.iter().all(|receiver| receiver.ip().is_loopback()))
         };
         assert!(self.out.iter().any(accepted), "stream {stream} was not taken");
+    }
+
+    /// Whose voices are to be remembered.
+    fn known(&self) -> Vec<(LegId, String)> {
+        let known = |command: &Command| match command {
+            Command::Know { leg, caller } => Some((*leg, caller.clone())),
+            _ => None,
+        };
+        self.out.iter().filter_map(known).collect()
     }
 
     /// Stream 1, of a call whose policy names connectors.
