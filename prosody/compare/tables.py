@@ -1,9 +1,9 @@
-"""The tables of docs/PROSODY.md, from what `all` has left in a folder.
+"""docs/PROSODY-TABLES.md, from what `all` has left in a folder.
 
     tables.py OUT
 
 Prints Markdown: pitch by tool and condition (synthetic voices, human speech), the cells of the wide band in which ours is
-not the best, values of voice, tract, rhythm and line by tool and condition.
+not the best, values of voice, tract, rhythm and line by tool and condition, descriptors beside openSMILE's.
 """
 
 import collections
@@ -17,6 +17,14 @@ TOOLS = [OURS, "swift-f0", "praat-cc", "praat-ac", "rapt", "opensmile", "swipe",
 WIDE_PEERS = ["praat-ac", "praat-cc", "rapt", "swift-f0"]
 # Further below the best than this is no rounding, percent.
 TIE = 0.05
+
+
+TITLE = """# Prosody beside public tools
+
+Made by `prosody/compare/all OUT SHARED_DATA`, not by hand. What the words mean, and what is to be said of it:
+[PROSODY.md](PROSODY.md). `w`, `b`: white noise, babble, dB below the voice; `tel`: 8 kHz, 300-3400 Hz, A-law unless another
+codec is named; `loss5`: 5 % of the packets lost and concealed. CPU: processor seconds per second of 8 kHz audio (ours: over
+both rates)."""
 
 
 def rows(path):
@@ -56,7 +64,7 @@ def pitch(title, table, kind, cost):
     for band in ("wide", "tel"):
         ours = [condition for condition in conditions if condition.startswith(band)]
         for what in ("GPE / FFE, %", "fine error, cents"):
-            print(f"\n**{title}, {band}: {what}**\n")
+            print(f"\n## {title}, {band}: {what}\n")
             head(["", "CPU s/s", *(condition.removeprefix(f"{band}-") for condition in ours)])
             for tool in tools:
                 figures = [cells[tool, condition] for condition in ours]
@@ -90,13 +98,27 @@ def features(table):
         digits = 0 if row["unit"] == "Hz" else 2
         cells[row["value"], row["unit"], row["tool"]][row["condition"]] = f"{r}{float(row['error']):.{digits}f}"
     conditions = in_order(row["condition"] for row in table)
-    print("\n**Values by tool and condition: correlation with the truth, mean error**\n")
+    print("\n## Values by tool and condition: correlation with the truth, mean error\n")
     head(["", "", *conditions])
-    for (value, unit, tool), told in sorted(cells.items(), key=lambda cell: list(cells).index(cell[0])):
+    for (value, unit, tool), told in cells.items():
         line([f"{value}{f', {unit}' if unit else ''}", tool, *(told.get(condition, "") for condition in conditions)])
 
 
+def beside_opensmile(out):
+    """Correlations of `descriptors.py` in both bands."""
+    print("\n## Descriptors of human speech: correlation with openSMILE's, and both means\n")
+    head(["", "wide", "openSMILE", "calmline", "tel", "openSMILE", "calmline"])
+    found = collections.defaultdict(list)
+    for band in ("wide", "tel"):
+        text = (out / f"descriptors-{band}.txt").read_text().split("\nfunctionals")[0]
+        for name, r, theirs, ours in re.findall(r"^(\S+) +r +(\S+) +openSMILE +(\S+) +calmline +(\S+)", text, re.MULTILINE):
+            found[name] += [r, theirs, ours]
+    for name, told in found.items():
+        line([f"`{name}`", *told])
+
+
 def main(out):
+    print(TITLE)
     for title, folder in (("Synthetic voices", "pitch"), ("Human speech", "human")):
         path = out / f"{folder}.csv"
         if path.exists():
@@ -107,6 +129,7 @@ def main(out):
                 pitch("Synthetic phrases", table, "phrases", cost)
                 behind("Synthetic phrases", table, "phrases")
     features(rows(out / "features.csv"))
+    beside_opensmile(out)
 
 
 if __name__ == "__main__":

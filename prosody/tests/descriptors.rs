@@ -28,7 +28,7 @@ fn formants_are_those_of_the_tract_in_both_bands() {
     }
 }
 
-/// 100 such voices: jitter 0.75 and 0.59 (Praat 6.4: 0.62 and 0.50), shimmer 0.89 and 0.89 (0.88 and 0.85).
+/// 40 such voices in `eval features`: docs/PROSODY.md.
 #[test]
 fn jitter_and_shimmer_follow_the_truth_in_both_bands() {
     for (rate, jitter_min, shimmer_min) in [(Hz16000, 0.55, 0.85), (Hz8000, 0.45, 0.85)] {

@@ -18,9 +18,11 @@ const VOICED_FAVOUR: f32 = 0.4;
 /// Frames to each side of one through which its pitch is smoothed, and the largest step that is followed, octaves.
 const REACH: usize = DELAY;
 const STEP_MAX: f32 = 0.2;
-/// Frames that speak for a straight and for a level contour, by their distance to the fourth and to the second power.
-const STRAIGHT: f32 = 5.0;
-const LEVEL: f32 = 0.5;
+/// What a neighbour counts by its distance: a Gaussian curve, deviation 2.5 frames.
+const NEARNESS: [f32; REACH] = [0.923, 0.726, 0.487, 0.278];
+/// What speaks for a straight and for a level contour, in the sums of distances to the fourth and to the second power.
+const STRAIGHT: f32 = 1.0;
+const LEVEL: f32 = 0.2;
 
 /// The state "unvoiced" stands first, the candidates after it.
 const STATES: usize = CANDIDATES + 1;
@@ -145,18 +147,18 @@ impl Step {
 /// The value at its middle of the parabola through an octave and its neighbours on both sides (nearest first), as far
 /// as they go on without a jump.
 ///
-/// Least squares, with the bend and the slope held towards 0: few neighbours, or those of one side only, tell little of
+/// Weighted least squares, with the bend and the slope held towards 0: few neighbours, or those of one side only, tell little of
 /// either.
 #[inline(always)]
 fn smooth(octave: f32, after: &[Option<f32>], before: &[Option<f32>]) -> f32 {
-    // Sums of powers of time, and of what is above the octave times them.
+    // Weighted sums of powers of time, and of what is above the octave times them.
     let (mut powers, mut rises) = ([1.0f32, 0.0, 0.0, 0.0, 0.0], [0.0f32; 3]);
     for (neighbours, direction) in [(after, 1.0f32), (before, -1.0)] {
         let mut last = octave;
-        for (distance, neighbour) in neighbours.iter().enumerate() {
+        for ((distance, neighbour), weight) in neighbours.iter().enumerate().zip(NEARNESS) {
             let Some(value) = neighbour.filter(|value| (value - last).abs() < STEP_MAX) else { break };
             let time = direction * (distance + 1) as f32;
-            let mut power = 1.0;
+            let mut power = weight;
             for i in 0..powers.len() {
                 powers[i] += power;
                 if let Some(rise) = rises.get_mut(i) {
@@ -205,8 +207,8 @@ mod tests {
         check(7.2, &[7.21, 7.24, 7.29, 7.36], &[7.21, 7.24, 7.29, 7.36], 7.2);
         check(7.2, &[7.23], &[7.17, 6.1], 7.2);
         check(7.2, &[8.2, 7.2], &[], 7.2);
-        check(7.23, &[7.2; REACH], &[7.2; REACH], 7.207);
-        check(7.2, &[7.23, 7.26, 7.29, 7.32], &[], 7.206);
+        check(7.23, &[7.2; REACH], &[7.2; REACH], 7.209);
+        check(7.2, &[7.23, 7.26, 7.29, 7.32], &[], 7.204);
     }
 
     #[track_caller]
