@@ -72,9 +72,7 @@ use self::setup::{Elsewhere, Refusal};
 use self::supervise::Part;
 use crate::notice::{Notice, What};
 use crate::pbx::Outcome;
-use crate::settings::{
-    Limits, Parties, Pattern, PbxTerms, PortRange, Route, Routes, Settings, SupervisionSettings, Target,
-};
+use crate::settings::{Limits, Parties, Pattern, PbxTerms, PortRange, Routes, Settings, SupervisionSettings, Target};
 
 /// What call control needs to know of the configuration.
 #[derive(Debug, Clone)]
@@ -117,13 +115,6 @@ pub struct ControlSettings {
     pub pbxes: BTreeMap<String, PbxTerms>,
     /// Networks of trust: far ends may refer calls to hosts in them.
     pub trusted: Vec<IpNet>,
-}
-
-impl ControlSettings {
-    /// Whether what is usual for a route's callers is kept from call to call.
-    fn remembers(&self, route: &Route) -> bool {
-        route.remember_speakers.unwrap_or(self.remember_speakers)
-    }
 }
 
 impl From<&Settings> for ControlSettings {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use routing::Policy;
 
 use super::{Control, ControlSettings, Sounds};
+use crate::settings::Route;
 
 /// What calls of one time go by.
 #[derive(Debug)]
@@ -15,6 +16,13 @@ pub(super) struct Terms {
     pub(super) settings: ControlSettings,
     pub(super) policies: Arc<[Policy]>,
     pub(super) sounds: Sounds,
+}
+
+impl ControlSettings {
+    /// Whether what is usual for a route's callers is kept from call to call.
+    pub(super) fn remembers(&self, route: &Route) -> bool {
+        route.remember_speakers.unwrap_or(self.remember_speakers)
+    }
 }
 
 impl Control {

@@ -58,7 +58,7 @@ pub struct ListenOptions {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Heard {
     /// A step of the party's emotion timeline.
-    Observation(nlu::Observation),
+    Observation(Box<nlu::Observation>),
     /// How the two parties of a call have taken turns so far. While the queue is full, a call's newest replaces older
     /// ones.
     Turns {

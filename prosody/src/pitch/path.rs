@@ -159,8 +159,8 @@ fn smooth(octave: f32, after: &[Option<f32>], before: &[Option<f32>]) -> f32 {
             let Some(value) = neighbour.filter(|value| (value - last).abs() < STEP_MAX) else { break };
             let time = direction * (distance + 1) as f32;
             let mut power = weight;
-            for i in 0..powers.len() {
-                powers[i] += power;
+            for (i, sum) in powers.iter_mut().enumerate() {
+                *sum += power;
                 if let Some(rise) = rises.get_mut(i) {
                     *rise += power * (value - octave);
                 }

@@ -247,7 +247,7 @@ impl Worker {
             self.waiting.insert(observation.party, observation);
         }
         while let Some((party, observation)) = self.waiting.pop_first() {
-            match self.options.heard.try_send(Heard::Observation(observation)) {
+            match self.options.heard.try_send(Heard::Observation(Box::new(observation))) {
                 Ok(()) => {}
                 Err(TrySendError::Full(_)) => {
                     self.waiting.insert(party, observation);
