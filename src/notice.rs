@@ -136,6 +136,9 @@ pub enum What {
         /// openSMILE's name; only where the settings ask for them.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         scores: BTreeMap<String, f32>,
+        /// The functionals of eGeMAPSv02 over the last 3 s, by openSMILE's name; only where the settings ask for them.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        functionals: BTreeMap<String, f32>,
     },
     /// A party has begun to speak while the other one spoke, and both went on for half a second.
     Interrupted {

@@ -295,6 +295,8 @@ pub struct ListeningSettings {
     pub remember_speakers: bool,
     /// Whether steps of the emotion timeline tell every feature's score, and not only the usual ones.
     pub scores: bool,
+    /// Whether they tell the functionals of the last seconds.
+    pub functionals: bool,
 }
 
 impl Default for ListeningSettings {
@@ -308,6 +310,7 @@ impl Default for ListeningSettings {
             barge_in: Duration::from_millis(480),
             remember_speakers: false,
             scores: false,
+            functionals: false,
         }
     }
 }

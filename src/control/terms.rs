@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 use routing::Policy;
 
 use super::{Control, ControlSettings, Sounds};
+use crate::settings::Route;
 
 /// What calls of one time go by.
 #[derive(Debug)]
@@ -25,6 +26,13 @@ impl OldTerms {
     /// Whether the last of these calls has ended.
     pub fn are_over(&self) -> bool {
         self.0.strong_count() == 0
+    }
+}
+
+impl ControlSettings {
+    /// Whether what is usual for a route's callers is kept from call to call.
+    pub(super) fn remembers(&self, route: &Route) -> bool {
+        route.remember_speakers.unwrap_or(self.remember_speakers)
     }
 }
 

@@ -208,6 +208,7 @@ fn read_listening(mut section: Section<'_>, folder: &Path) -> ListeningSettings 
             .map_or(default.barge_in, |milliseconds| Duration::from_millis(milliseconds.unsigned_abs())),
         remember_speakers: section.read("remember_speakers", "true or false", Value::as_bool).unwrap_or(false),
         scores: section.read("scores", "true or false", Value::as_bool).unwrap_or(false),
+        functionals: section.read("functionals", "true or false", Value::as_bool).unwrap_or(false),
     };
     section.finish();
     settings

@@ -152,12 +152,14 @@ impl Kept {
             barge_in,
             remember_speakers: _,
             scores: _,
+            functionals,
         } = started;
         self.keep("listening.enabled", &mut fresh.enabled, enabled);
         self.keep("listening.runtime", &mut fresh.runtime, runtime);
         self.keep("listening.model", &mut fresh.model, model);
         self.keep("listening.tap_packets", &mut fresh.tap_packets, tap_packets);
         self.keep("listening.barge_in_ms", &mut fresh.barge_in, barge_in);
+        self.keep("listening.functionals", &mut fresh.functionals, functionals);
     }
 
     fn forks(&mut self, fresh: &mut ForkSettings, started: &ForkSettings) {

@@ -47,6 +47,8 @@ pub struct ListenOptions {
     pub baselines: Arc<Baselines>,
     /// How long a party has to speak until that is told.
     pub barge_in: Duration,
+    /// Whether observations tell functionals.
+    pub functionals: bool,
     /// Where it is told what is heard. Bounded; while it is full, older observations of a party are replaced by newer
     /// ones, and of what cannot be replaced the oldest is dropped.
     pub heard: mpsc::Sender<Heard>,
@@ -56,7 +58,7 @@ pub struct ListenOptions {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Heard {
     /// A step of the party's emotion timeline.
-    Observation(nlu::Observation),
+    Observation(Box<nlu::Observation>),
     /// How the two parties of a call have taken turns so far. While the queue is full, a call's newest replaces older
     /// ones.
     Turns {

@@ -278,7 +278,7 @@ impl Script {
                 let times = [times, others].map(|times| times.parse().expect("how often"));
                 Input::Turns { legs: [leg, self.leg(other)], turns: interrupting(times) }
             }
-            ["is", mood] => Input::Heard(observation(leg, mood)),
+            ["is", mood] => Input::Heard(Box::new(observation(leg, mood))),
             _ => panic!("no such step: {words:?}"),
         };
         self.tell(event);

@@ -418,6 +418,7 @@ returning = { target = "human", level = "medium", within_h = 2 }
 remember_speakers = true
 [listening]
 scores = true
+functionals = true
 "#;
     let settings = Settings::parse(text, Path::new("/etc/c.toml")).expect("good");
     let pbx = |name: &str| &settings.pbxes[name];
@@ -432,8 +433,11 @@ scores = true
     assert_eq!((dialplan, place.queue_priority, *user_to_user), (Some(("queues", "700", 2)), Some(10), true));
     let returning = settings.routes.0[0].returning.as_ref().expect("it is there");
     assert_eq!((returning.level, returning.within.as_secs()), (nlu::Level::Medium, 7_200));
-    let of_all = (settings.listening.remember_speakers, settings.listening.scores);
-    assert_eq!((settings.routes.0[0].remember_speakers, of_all), (Some(true), (false, true)));
+    let ListeningSettings { remember_speakers, scores, functionals, .. } = settings.listening;
+    assert_eq!(
+        (settings.routes.0[0].remember_speakers, remember_speakers, scores, functionals),
+        (Some(true), false, true, true)
+    );
 }
 
 #[test]
