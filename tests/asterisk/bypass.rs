@@ -15,13 +15,8 @@ const SPOKEN: u64 = 250;
 
 #[test]
 fn audio_goes_past_us_between_asterisk_and_a_bot() {
-    let stage = match Stage::set(None, Behaviour::answer(), None) {
-        Ok(stage) => stage,
-        Err(why) => return println!("skipped: {why}"),
-    };
-    let caller = stage.call("8support");
-    expect(&stage.bot, stage.end, "the bot's call", |event| *event == Event::Answered);
-    hear_each_other(&stage, &caller, 50);
+    let Some(stage) = Stage::set(None, Behaviour::answer(), None) else { return };
+    let caller = talking(&stage);
     let calls = ask(&stage.server, "/v1/calls?state=active");
     let path = format!("/v1/calls/{}", calls["calls"][0]["id"].as_str().expect("a call is up"));
 
@@ -46,18 +41,21 @@ fn audio_goes_past_us_between_asterisk_and_a_bot() {
 
 #[test]
 fn asterisk_releases_the_call_of_a_server_that_has_died() {
-    let stage = match Stage::set(None, Behaviour::answer(), None) {
-        Ok(stage) => stage,
-        Err(why) => return println!("skipped: {why}"),
-    };
-    let caller = stage.call("8support");
-    expect(&stage.bot, stage.end, "the bot's call", |event| *event == Event::Answered);
-    hear_each_other(&stage, &caller, 50);
+    let Some(stage) = Stage::set(None, Behaviour::answer(), None) else { return };
+    let caller = talking(&stage);
     let Stage { server, lab, end, .. } = stage;
     // Dropped, it is killed: nobody says BYE, and Asterisk's `rtp_timeout` is all there is.
     drop(server);
     expect(&caller, end, "the caller's BYE", |event| matches!(event, Event::Bye { .. }));
     until(end, "Asterisk lets go", || lab.channels().trim().is_empty());
+}
+
+/// A caller of Asterisk's whom the bot hears, and who hears the bot.
+fn talking(stage: &Stage) -> PhoneHandle {
+    let caller = stage.call("8support");
+    expect(&stage.bot, stage.end, "the bot's call", |event| *event == Event::Answered);
+    hear_each_other(stage, &caller, 50);
+    caller
 }
 
 /// Both get so many more packets, and the caller's tone is in what the bot hears.
@@ -78,5 +76,5 @@ fn ask(server: &Server, path: &str) -> Value {
 
 /// Orders something by the API; the status of its answer.
 fn order(server: &Server, method: &str, path: &str) -> u16 {
-    server::order(server.addresses.web, (method, path), &server.token).expect("the API answers")
+    server::ask(server.addresses.web, (method, path), "", &server.token).expect("the API answers").0
 }

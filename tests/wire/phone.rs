@@ -56,7 +56,7 @@ pub fn ask(server: &Server, path: &str) -> Value {
 
 /// Orders something by the API; the status of its answer.
 pub fn order(server: &Server, method: &str, path: &str) -> u16 {
-    server::order(server.addresses.web, (method, path), &server.token).expect("an answer")
+    server::ask(server.addresses.web, (method, path), "", &server.token).expect("an answer").0
 }
 
 /// Waits for an event of a call that is up.
