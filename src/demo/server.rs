@@ -198,6 +198,12 @@ impl Server {
         let _ = kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM);
     }
 
+    /// Ends the process as a crash would: it says goodbye to nobody.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// Waits until the server, which has been told to end, has done so.
     ///
     /// # Errors
@@ -253,8 +259,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // After a failure nothing of the demo stays behind; after `stop` there is nothing left to end.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }
 

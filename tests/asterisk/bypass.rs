@@ -41,13 +41,12 @@ fn audio_goes_past_us_between_asterisk_and_a_bot() {
 
 #[test]
 fn asterisk_releases_the_call_of_a_server_that_has_died() {
-    let Some(stage) = Stage::set(None, Behaviour::answer(), None) else { return };
+    let Some(mut stage) = Stage::set(None, Behaviour::answer(), None) else { return };
     let caller = talking(&stage);
-    let Stage { server, lab, end, .. } = stage;
-    // Dropped, it is killed: nobody says BYE, and Asterisk's `rtp_timeout` is all there is.
-    drop(server);
-    expect(&caller, end, "the caller's BYE", |event| matches!(event, Event::Bye { .. }));
-    until(end, "Asterisk lets go", || lab.channels().trim().is_empty());
+    // Nobody says BYE, and Asterisk's `rtp_timeout` is all there is.
+    stage.server.kill();
+    expect(&caller, stage.end, "the caller's BYE", |event| matches!(event, Event::Bye { .. }));
+    until(stage.end, "Asterisk lets go", || stage.lab.channels().trim().is_empty());
 }
 
 /// A caller of Asterisk's whom the bot hears, and who hears the bot.
