@@ -12,6 +12,8 @@ use crate::{RATE, expect, until};
 
 /// Packets of five seconds.
 const SPOKEN: u64 = 250;
+/// Packets of half a second: while sides change their ways, some may still come to us that nobody needs any more.
+const CHANGING: u64 = 25;
 
 #[test]
 fn audio_goes_past_us_between_asterisk_and_a_bot() {
@@ -22,7 +24,7 @@ fn audio_goes_past_us_between_asterisk_and_a_bot() {
 
     assert_eq!(order(&stage.server, "POST", &format!("{path}/bypass")), 202);
     stage.told("the bypass", |what| matches!(what, What::Bypassed { .. } | What::BypassFailed { .. }));
-    hear_each_other(&stage, &caller, SPOKEN);
+    hear_each_other(&stage, &caller, SPOKEN + CHANGING);
     assert_eq!(order(&stage.server, "DELETE", &format!("{path}/bypass")), 202, "audio was past us");
     stage.told("the end of the bypass", |what| matches!(what, What::BypassEnded { .. }));
     hear_each_other(&stage, &caller, 50);
@@ -30,10 +32,12 @@ fn audio_goes_past_us_between_asterisk_and_a_bot() {
     caller.hang_up().expect("an order");
     expect(&stage.bot, stage.end, "the bot's BYE", |event| matches!(event, Event::Bye { .. }));
     stage.told("the end", |what| matches!(what, What::CallEnded { .. }));
-    let (record, heard) = (ask(&stage.server, &path), stage.bot.heard().stats.packets_received);
+    let record = ask(&stage.server, &path);
     for leg in record["legs"].as_array().expect("legs") {
+        let listener = if leg["party"] == "caller" { &stage.bot } else { &caller };
+        let heard = listener.heard().stats.packets_received;
         let ours = leg["packets_received"].as_u64().expect("a number");
-        println!("{}: {ours} packets came to us, the bot heard {heard}", leg["party"]);
+        println!("{}: {ours} packets came to us, the other side heard {heard}", leg["party"]);
         assert!(ours + SPOKEN <= heard, "what went past is not ours: {record}");
     }
     stage.over(&caller);
