@@ -3,7 +3,7 @@
 use crate::notice::What;
 
 /// What some of the sequences reach, in order.
-pub(super) const REACHED: [&str; 95] = [
+pub(super) const REACHED: [&str; 98] = [
     "alert",
     "answered",
     "asterisk done",
@@ -11,9 +11,12 @@ pub(super) const REACHED: [&str; 95] = [
     "audio closed",
     "audio missed",
     "audio opened",
-    "bypass ended",
-    "bypass failed",
-    "bypassed",
+    "bypass ended operator",
+    "bypass ended overload",
+    "bypass failed operator",
+    "bypass failed overload",
+    "bypassed operator",
+    "bypassed overload",
     "codec asked",
     "crm done",
     "crm failed",
@@ -126,9 +129,9 @@ pub(super) fn kind(what: &What) -> String {
         What::HandshakeFailed { party, failure, .. } => format!("handshake failed {party} {failure}"),
         What::SecureInput { on } => format!("secure input {on}"),
         What::CodecAsked { .. } => "codec asked".to_owned(),
-        What::Bypassed { .. } => "bypassed".to_owned(),
-        What::BypassFailed { .. } => "bypass failed".to_owned(),
-        What::BypassEnded { .. } => "bypass ended".to_owned(),
+        What::Bypassed { by, .. } => format!("bypassed {by}"),
+        What::BypassFailed { by, .. } => format!("bypass failed {by}"),
+        What::BypassEnded { by, .. } => format!("bypass ended {by}"),
         What::PromptStarted { .. } => "prompt started".to_owned(),
         What::PromptEnded { completed, .. } => format!("prompt ended {completed}"),
         What::PromptFailed { .. } => "prompt failed".to_owned(),
