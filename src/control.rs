@@ -31,6 +31,7 @@ mod prompts;
 mod refer;
 mod reoffer;
 mod reroute;
+mod said;
 mod session;
 mod setup;
 mod supervise;
@@ -50,6 +51,7 @@ use forks::siprec::Seat;
 use ipnet::IpNet;
 use media::sdp::Fingerprint;
 use media::{LegId, PromptId, Sound};
+use nlu::recognition::Language;
 use routing::CallKey;
 
 pub use command::{Command, InfoMethod, SipCommand};
@@ -97,6 +99,8 @@ pub struct ControlSettings {
     pub parties: Option<Parties>,
     /// Whether callers' baselines are kept from call to call, on routes that do not say otherwise.
     pub remember_speakers: bool,
+    /// What is spoken on routes that do not say otherwise; `None` where nobody listens for words.
+    pub language: Option<Language>,
     /// Whether every feature's score is told.
     pub scores: bool,
     /// What is refused or ended when it grows too large or too old.
@@ -130,6 +134,7 @@ impl From<&Settings> for ControlSettings {
             silence_limit: settings.media.silence_limit,
             parties: settings.listening.enabled.then_some(settings.listening.parties),
             remember_speakers: settings.listening.remember_speakers,
+            language: settings.recognition.as_ref().map(|recognition| recognition.language),
             scores: settings.listening.scores,
             limits: settings.limits.clone(),
             supervision: settings.supervision.clone(),
@@ -233,6 +238,10 @@ impl Control {
             Input::Heard(observation) => {
                 let leg = LegId(observation.party.0);
                 self.with_owner(now, leg, out, |call, context| call.heard(context, &observation));
+            }
+            Input::Said(transcript) => {
+                let leg = LegId(transcript.party.0);
+                self.with_owner(now, leg, out, |call, context| call.said(context, &transcript));
             }
             Input::Turns { legs, turns } => {
                 self.with_owner(now, legs[0], out, |call, context| call.took_turns(context, legs, &turns));

@@ -1,5 +1,6 @@
 //! `calmline eval`: accuracy on data of the user's own.
 
+mod asr;
 mod features;
 mod pitch;
 mod recording;
@@ -10,6 +11,7 @@ use std::io::{IsTerminal, Write};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
+pub use asr::run as asr;
 pub use features::run as features;
 pub use pitch::run as pitch;
 pub use speech::run as speech;

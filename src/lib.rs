@@ -10,12 +10,14 @@ pub mod eval;
 pub mod features;
 pub mod metrics;
 pub mod model;
+pub mod models;
 pub mod notice;
 #[cfg(test)]
 mod notice_samples;
 pub mod pbx;
 pub mod picture;
 mod quoted;
+pub mod recognizer;
 pub mod serve;
 pub mod settings;
 pub mod shell;

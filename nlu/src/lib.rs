@@ -9,6 +9,7 @@ mod features;
 mod listener;
 mod model;
 mod observation;
+pub mod recognition;
 mod runtime;
 mod settings;
 mod signal;

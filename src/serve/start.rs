@@ -18,6 +18,7 @@ use crate::control::{Control, ControlSettings, Departures, ForkEvent, Input, Ord
 use crate::metrics::Metrics;
 use crate::model::ModelFiles;
 use crate::pbx;
+use crate::recognizer::RecognizerFiles;
 use crate::settings::{Fault, Policies, Settings};
 use crate::shell::clock::Clock;
 use crate::shell::copy::{Copies, CopyOptions};
@@ -25,6 +26,7 @@ use crate::shell::fork::ForkSide;
 use crate::shell::listen::{Baselines, Chaos, Heard, ListenOptions, Listening, Parties};
 use crate::shell::media::{CopyRing, MediaHandle, MediaOptions, TapRing};
 use crate::shell::pbx::Connectors;
+use crate::shell::recognize::Recognizing;
 use crate::shell::sip::{SipOptions, SipSide};
 use crate::speech::{Answer, EspeakNg, Saying, Speaker};
 use crate::web::{self, Asked, Bus, Component, Inside, LiveOptions, Readiness, ReloadAsked, WebHandle, WebOptions};
@@ -47,7 +49,7 @@ impl Server {
     /// Starts everything. What was started before a failure ends with its handle.
     pub(super) async fn start(settings: Settings, args: &ServeArgs, hangup: Signal) -> Result<Self, Failure> {
         let clock = Clock::start();
-        let Policies { policies, prompts, ringback, sayings } =
+        let Policies { policies, prompts, ringback, sayings, intents: _ } =
             Policies::load(&settings).map_err(|faults| faulty(&faults))?;
         let metrics = Metrics::new();
         let readiness = Arc::new(Readiness::default());
@@ -64,7 +66,9 @@ impl Server {
         let copies = start_copies(copy_ring, &parties, clock, &metrics)?;
         let baselines = Arc::new(Baselines::new().map_err(|_| no_random_numbers())?);
         let ears = (&tap, &parties, &baselines);
-        let (listening, heard_inlet) = start_listening(&settings, args.chaos, clock, ears, &metrics)?;
+        let (heard, heard_inlet) = mpsc::channel(EVENTS_MAX);
+        let recognizing = start_recognizing(&settings, &readiness, &heard)?;
+        let listening = start_listening(&settings, args.chaos, clock, ears, (&metrics, heard, recognizing.clone()))?;
         let (speaker, spoken) = start_speaker(&settings, sayings)?;
         let (connectors, pbx) = connect_pbxes(&settings, &metrics)?;
         let (sip, sip_inlet) = start_sip(&settings, &metrics).await?;
@@ -86,6 +90,7 @@ impl Server {
             media,
             handshakes,
             listening,
+            recognizing,
             speaker,
             connectors,
             copies,
@@ -132,6 +137,9 @@ impl Server {
         if let Some(listening) = &self.desk.listening {
             listening.stop();
         }
+        if let Some(recognizing) = &self.desk.recognizing {
+            recognizing.stop();
+        }
         self.desk.copies.stop();
         if let Some(web) = self.desk.web {
             web.close().await;
@@ -177,9 +185,8 @@ fn start_listening(
     chaos: Option<Chaos>,
     clock: Clock,
     (tap, parties, baselines): (&Arc<TapRing>, &Arc<Parties>, &Arc<Baselines>),
-    metrics: &Metrics,
-) -> Result<(Option<Listening>, mpsc::Receiver<Heard>), Failure> {
-    let (heard, inlet) = mpsc::channel(EVENTS_MAX);
+    (metrics, heard, words): (&Metrics, mpsc::Sender<Heard>, Option<Recognizing>),
+) -> Result<Option<Listening>, Failure> {
     let options = ListenOptions {
         tap: Arc::clone(tap),
         parties: Arc::clone(parties),
@@ -189,10 +196,30 @@ fn start_listening(
         baselines: Arc::clone(baselines),
         on_restart: counting_restarts(metrics),
         barge_in: settings.listening.barge_in,
+        words,
         heard,
     };
     let listening = settings.listening.enabled.then(|| Listening::start(options)).transpose();
-    listening.map(|listening| (listening, inlet)).map_err(|error| Failure::of("starting the listening thread", error))
+    listening.map_err(|error| Failure::of("starting the listening thread", error))
+}
+
+/// Starts the recognising thread, where there is to be one; a missing model is no reason not to listen.
+fn start_recognizing(
+    settings: &Settings,
+    readiness: &Readiness,
+    heard: &mpsc::Sender<Heard>,
+) -> Result<Option<Recognizing>, Failure> {
+    let Some(wanted) = &settings.recognition else { return Ok(None) };
+    readiness.want_words();
+    match RecognizerFiles::read(&wanted.models, &wanted.phrases, wanted.library.as_deref()) {
+        Ok(files) => Recognizing::start(files, heard.clone())
+            .map(Some)
+            .map_err(|error| Failure::of("starting the recognising thread", error)),
+        Err(why) => {
+            warn!(%why, "no recogniser: listening without words");
+            Ok(None)
+        }
+    }
 }
 
 fn start_control(

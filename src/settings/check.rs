@@ -7,10 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use media::Sound;
+use nlu::recognition::Recognizer;
 
 use super::policies::{Policies, load_policy};
 use super::read::read_text;
 use super::{Fault, PasswordSource, SecretSource, Settings, TokenSource};
+use crate::recognizer::RecognizerFiles;
 use crate::speech::{EspeakNg, Saying, Speech};
 
 /// Checks a configuration file with everything it names, or a policy file by itself.
@@ -70,6 +72,7 @@ pub fn check_settings(path: &Path) -> Result<Checked, Vec<Fault>> {
     if let Some(model) = &settings.listening.model {
         report.take("listening.model", "an ONNX file with its card (.json) beside it", check_model(model));
     }
+    check_recognition(&settings, &mut report);
     check_token(&settings, &mut report);
     check_secrets(&settings, &mut report);
     check_sip(&settings, &mut report);
@@ -122,6 +125,17 @@ impl Report<'_> {
                 self.faults.push(Fault { file: self.file.to_owned(), key, found, expected });
             }
         }
+    }
+}
+
+/// Reads models and phrases, and has the phrases compiled for the models.
+fn check_recognition(settings: &Settings, report: &mut Report<'_>) {
+    let Some(wanted) = &settings.recognition else { return };
+    let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, wanted.library.as_deref());
+    match files.and_then(|files| files.load()) {
+        Ok(recognizer) => report.good.push(format!("{}: {}", wanted.models.display(), recognizer.name())),
+        // A server runs on without words: worth a line, not a fault.
+        Err(why) => report.good.push(format!("recognition: no words will be heard: {why}")),
     }
 }
 
