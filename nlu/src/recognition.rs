@@ -15,7 +15,7 @@ use crate::observation::PartyId;
 
 pub use graph::GraphError;
 pub use phrases::{PhraseError, PhraseList};
-pub use sphinx::{LIBRARY_NAME, ModelFolder, SphinxError};
+pub use sphinx::{LIBRARY_NAME, ModelFolder, SphinxError, load_library};
 pub use spotter::PhraseSpotter;
 
 /// The languages that are recognised.

@@ -47,7 +47,7 @@ pub fn run(args: &EvalAsrArgs) -> Result<(), Failure> {
     let manifest = if args.data.is_dir() { args.data.join("manifest.csv") } else { args.data.clone() };
     let rows = read_rows(&manifest)?;
     let folder = manifest.parent().unwrap_or(Path::new("."));
-    let mut tally = Tally::new(files.phrases(language));
+    let mut tally = Tally::new(&files.phrases(language));
     for (index, row) in rows.iter().enumerate() {
         let samples = recording::read(&folder.join(&row.file), wav::RATE_HZ)?;
         let heard = play(&mut recognizer, language, &samples);

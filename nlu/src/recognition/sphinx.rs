@@ -75,7 +75,7 @@ pub(super) struct Found {
 ///
 /// # Errors
 /// Why there is none.
-pub(super) fn load_library(path: Option<&Path>) -> Result<(), SphinxError> {
+pub fn load_library(path: Option<&Path>) -> Result<(), SphinxError> {
     load(path).map_err(SphinxError::Library)
 }
 

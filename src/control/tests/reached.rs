@@ -111,6 +111,7 @@ pub(super) fn kind(what: &What) -> String {
         What::PbxFailed { pbx, .. } => format!("{pbx} failed"),
         What::CallAnswered { .. } => "answered".to_owned(),
         What::Observed { party, .. } => format!("observed {party}"),
+        What::Said { party, .. } => format!("said by {party}"),
         What::Interrupted { party, .. } => format!("interrupted by {party}"),
         What::Conversation { .. } => "conversation".to_owned(),
         What::Decided { rule, .. } => format!("decided {rule}"),

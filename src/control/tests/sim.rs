@@ -9,6 +9,7 @@ use std::time::Duration;
 use forks::siprec::Seat;
 use media::quality::LegQuality;
 use media::{Codec, LegId, LegStats, PromptId, Sound};
+use nlu::recognition::Language;
 
 use super::bypass::assert_consistent;
 use crate::control::{
@@ -355,6 +356,7 @@ pub(super) fn settings() -> ControlSettings {
         audio: AudioTerms { codecs: vec![Codec::Pcmu, Codec::Pcma], ..AudioTerms::default() },
         headers: HeaderChanges::default(),
         remember_speakers: None,
+        language: None,
         returning: (name == "moves").then(|| Returning {
             target: "human".to_owned(),
             level: nlu::Level::High,
@@ -378,6 +380,7 @@ pub(super) fn settings() -> ControlSettings {
         silence_limit: Duration::from_secs(300),
         parties: Some(Parties::Caller),
         remember_speakers: false,
+        language: Some(Language::Mandarin),
         scores: false,
         limits: Limits {
             calls: 3,
@@ -513,6 +516,11 @@ then = [{ reroute = "bridge", target = "human", whisper = { text = "account {X-A
 id = "ringback"
 when = { key = "B" }
 then = [{ reroute = "bridge", target = "human", hold = "ringback" }, { prompt = "sorry.wav", mode = "replace" }]
+[[rule]]
+id = "complains"
+when = { said = ["complaint"] }
+then = [{ alert = "warning", text = "complains" }]
+cooldown_s = 1
 [[fallback]]
 id = "stay"
 after = "ringback"

@@ -91,7 +91,7 @@ struct Share {
 
 impl Tally {
     /// Of a recogniser that listens for these phrases.
-    pub(super) fn new(phrases: BTreeSet<String>) -> Self {
+    pub(super) fn new(phrases: &BTreeSet<String>) -> Self {
         Self {
             listed: phrases.iter().map(|phrase| plain(phrase)).collect(),
             recordings: 0,
@@ -183,7 +183,7 @@ fn print(figures: &Figures) -> Result<(), Failure> {
     ))?;
     let Share { value, low, high } = figures.false_per_hour;
     let hours = figures.other_speech_h;
-    print_line(format_args!("  other speech {hours:.2} h: {value:.1} false phrases per hour ({low:.1}-{high:.1})"))?;
+    print_line(format_args!("  speech without phrases {hours:.2} h: {value:.1} false phrases per hour ({low:.1}-{high:.1})"))?;
     let ([p50, p99], [q50, q99]) = (figures.final_ms, figures.partial_ms);
     let [e50, e99] = figures.after_endpoint_ms;
     print_line(format_args!(
@@ -224,7 +224,10 @@ fn proportion(hits: usize, of: usize) -> Share {
 
 /// Events per hour; the interval of a Poisson count by Byar's approximation.
 fn rate(count: usize, hours: f64) -> Share {
-    let (n, hours) = (count as f64, hours.max(f64::MIN_POSITIVE));
+    if hours == 0.0 {
+        return Share { value: 0.0, low: 0.0, high: 0.0 };
+    }
+    let n = count as f64;
     let byar = |n: f64, z: f64| if n == 0.0 { 0.0 } else { n * (1.0 - 1.0 / (9.0 * n) + z / (3.0 * n.sqrt())).powi(3) };
     Share { value: n / hours, low: byar(n, -Z_95) / hours, high: byar(n + 1.0, Z_95) / hours }
 }
@@ -276,7 +279,7 @@ mod tests {
 
     #[test]
     fn hits_misses_and_what_nobody_said() {
-        let mut tally = Tally::new(["我要投诉".to_owned(), "退款".to_owned()].into());
+        let mut tally = Tally::new(&["我要投诉".to_owned(), "退款".to_owned()].into());
         tally.add("我要投诉。", &heard(&["我要投诉"]));
         tally.add("我要退款", &heard(&["我要投诉"]));
         tally.add("今天天气不错", &heard(&["退款"]));
