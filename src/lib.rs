@@ -22,5 +22,6 @@ pub mod serve;
 pub mod settings;
 pub mod shell;
 pub mod speech;
+mod thinning;
 pub mod web;
 mod words;

@@ -67,10 +67,8 @@ fn without_a_model_calls_go_on_without_words() {
     let list = write(&scene, "phrases.toml", &list(&[("help", SENTENCE.0)]));
     let recognition =
         format!("[listening]\nenabled = true\n[recognition]\nmodels = \"nowhere\"\nphrases = [{list:?}]\n");
-    let stage = Stage::set(Setup {
-        edits: &[("[listening]\nenabled = true", &recognition)],
-        ..Setup::named("no-words")
-    });
+    let stage =
+        Stage::set(Setup { edits: &[("[listening]\nenabled = true", &recognition)], ..Setup::named("no-words") });
     eventually("words are told to be missing", || words_of(&stage) == "down");
     let caller = stage.call(angry());
     stage.until("what is heard without words", |what| matches!(what, What::Observed { .. }));

@@ -183,7 +183,9 @@ fn print(figures: &Figures) -> Result<(), Failure> {
     ))?;
     let Share { value, low, high } = figures.false_per_hour;
     let hours = figures.other_speech_h;
-    print_line(format_args!("  speech without phrases {hours:.2} h: {value:.1} false phrases per hour ({low:.1}-{high:.1})"))?;
+    print_line(format_args!(
+        "  speech without phrases {hours:.2} h: {value:.1} false phrases per hour ({low:.1}-{high:.1})"
+    ))?;
     let ([p50, p99], [q50, q99]) = (figures.final_ms, figures.partial_ms);
     let [e50, e99] = figures.after_endpoint_ms;
     print_line(format_args!(
