@@ -41,7 +41,7 @@ fn what_the_caller_has_said_is_told_and_decided_on() {
         > caller said complaint
         said by caller complaint
         decided complains service@1
-        alert warning complains
+        alert warning
         > bot said complaint
         said by callee complaint
         > caller said refund

@@ -530,7 +530,7 @@ fn interrupting(times: [u32; 2]) -> Turns {
 }
 
 /// One phrase of this meaning.
-fn transcript(leg: LegId, intent: &str, is_final: bool) -> Transcript {
+pub(super) fn transcript(leg: LegId, intent: &str, is_final: bool) -> Transcript {
     let phrase = SpokenPhrase {
         intent: intent.to_owned(),
         text: format!("a {intent}"),
