@@ -2,7 +2,7 @@
 //!
 //! After every run nothing may be left: no call, no leg, no port. Without `sipp` the tests say so and pass.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use calmline::demo::server::{self, Addresses, Plan, Server};
@@ -37,6 +37,8 @@ struct Case {
     /// How many of the calls are answered.
     answered: u32,
     carrier: Carrier,
+    /// Lines of a trunk that the caller and the bot belong to; none: they do not.
+    trunk: &'static str,
 }
 
 /// What carries SIP on both sides of the server.
@@ -55,6 +57,7 @@ const SMALL: Case = Case {
     stays_ms: 500,
     answered: 1,
     carrier: Carrier::Udp,
+    trunk: "",
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -169,6 +172,35 @@ async fn a_caller_over_tls_gives_up_and_another_one_holds() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_over_ipv6() {
+    if !runner::is_there() {
+        return;
+    }
+    let mut plan = Plan::for_loopback().expect("loopback has free ports");
+    plan.addresses.bot = runner::free_address();
+    let six = |address: SocketAddr| SocketAddr::from((Ipv6Addr::LOCALHOST, address.port()));
+    let (sip, bot) = (six(plan.addresses.sip), six(plan.addresses.bot));
+    // Ports of ::1 are others than those of 127.0.0.1.
+    plan.configuration = configuration(plan.addresses, 0)
+        .replace(&plan.addresses.sip.to_string(), &sip.to_string())
+        .replace(&plan.addresses.bot.to_string(), &bot.to_string())
+        .replace("address = \"127.0.0.1\"", "address = \"::1\"");
+    let out = std::env::temp_dir().join(format!("calmline-sipp-{}-six", std::process::id()));
+    let server = Server::start(env!("CARGO_BIN_EXE_calmline").as_ref(), &out, &plan, &[]).expect("the server starts");
+    let calls = |scenario| Run { scenario, calls: 5, rate: 10, stays_ms: 300, transport: "u1" };
+    let called = runner::answer(bot, calls("uas_answer"));
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    runner::finish("uac_basic", runner::call(sip, calls("uac_basic"))).await;
+    runner::finish("uas_answer", called).await;
+    wait_until_nothing_is_left(&server).await;
+    let metrics = server::get(plan.addresses.web, "/metrics", &server.token).expect("the server answers");
+    assert_eq!(total(&metrics, "calmline_calls_answered_total"), 5.0, "{metrics}");
+    assert!(total(&metrics, "calmline_media_packets_relayed_total") > 5.0 * 10.0, "audio went both ways: {metrics}");
+    server.stop().expect("the server ends as it should");
+    std::fs::remove_dir_all(&out).expect("the folder was made above");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_route_whose_calls_go_past_the_server() {
     if !runner::is_there() {
         return;
@@ -187,6 +219,29 @@ async fn a_route_whose_calls_go_past_the_server() {
     std::fs::remove_dir_all(&out).expect("the folder was made above");
 }
 
+/// Who is asked proves it, in both directions: SIPp knows digest by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn digest_both_ways() {
+    let trunk = "authentication = { user = \"them\", password_file = \"trunk.password\", realm = \"calmline\", \
+                 algorithms = [\"MD5\"] }\ncredentials = { user = \"us\", password_file = \"trunk.password\" }";
+    check(Case { place: 20, caller: "uac_authenticated", bot: "uas_challenges", trunk, ..SMALL }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn offers_that_cross_are_made_again() {
+    check(Case { place: 21, caller: "uac_glare", bot: "uas_recodes", ..SMALL }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hold_and_resume_by_update() {
+    check(Case { place: 22, caller: "uac_update", ..SMALL }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_bot_that_answers_is_hung_up() {
+    check(Case { place: 23, bot: "uas_forks", ..SMALL }).await;
+}
+
 /// One bot asks for no calls after the first one, in either way; the next target has all of them, and whoever calls and
 /// asks hears that we have nothing to keep back ourselves.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -198,12 +253,9 @@ async fn a_bot_that_wants_no_calls_gets_none_meanwhile() {
         let mut plan = Plan::for_loopback().expect("loopback has free ports");
         (plan.addresses.bot, plan.addresses.human) = (runner::free_address(), runner::free_address());
         let Addresses { bot, human, sip, web, .. } = plan.addresses;
-        let of_trunk = format!("uri = \"sip:bot@{bot}\"\ntrunk = \"pbx\"");
-        plan.configuration = configuration(plan.addresses, 19)
-            .replace(&format!("uri = \"sip:bot@{bot}\""), &of_trunk)
+        plan.configuration = of_trunk(&configuration(plan.addresses, 19), "overload_feedback = true")
             .replace(&format!("sip:human@{bot}"), &format!("sip:human@{human}"))
-            .replace("targets = [\"bot\"]", "targets = [\"bot\", \"human\"]")
-            + "\n[trunks.pbx]\nsources = [\"127.0.0.1/32\"]\noverload_feedback = true\n";
+            .replace("targets = [\"bot\"]", "targets = [\"bot\", \"human\"]");
         let out = std::env::temp_dir().join(format!("calmline-sipp-{}-{scenario}", std::process::id()));
         let server = Server::start(env!("CARGO_BIN_EXE_calmline").as_ref(), &out, &plan, &[]).expect("it starts");
         let run = |scenario, calls| Run { scenario, calls, rate: 4, stays_ms: 200, transport: "u1" };
@@ -240,6 +292,9 @@ async fn run(case: Case, policy: Option<&str>) -> Option<String> {
     let (bot_at, bot_of) = bot(case.carrier, addresses.bot, &authority).await;
     let secure = runner::free_address();
     plan.configuration = configuration(addresses, case.place) + &carried(case.carrier, &authority);
+    if !case.trunk.is_empty() {
+        plan.configuration = of_trunk(&plan.configuration, case.trunk);
+    }
     plan.configuration = plan.configuration.replace(&format!("@{}", addresses.bot), &format!("@{bot_at}{bot_of}"));
     if case.carrier != Carrier::Udp {
         let list = format!("[\"{0}\", \"tcp://{0}\", \"tls://{secure}\"]", addresses.sip);
@@ -247,6 +302,8 @@ async fn run(case: Case, policy: Option<&str>) -> Option<String> {
         plan.configuration = plan.configuration.replacen(&one, &format!("listen = {list}"), 1);
     }
     let out = std::env::temp_dir().join(format!("calmline-sipp-{}-{}", std::process::id(), case.place));
+    std::fs::create_dir_all(out.join("config")).expect("a folder");
+    std::fs::write(out.join("config/trunk.password"), "secret\n").expect("a file");
     if let Some(policy) = policy {
         let own = out.join("config/own");
         std::fs::create_dir_all(&own).expect("a folder");
@@ -310,6 +367,13 @@ fn carried(carrier: Carrier, authority: &Authority) -> String {
     format!("\n[sip.tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\nauthorities = \"{authorities}\"\n")
 }
 
+/// The bot of a configuration, and whoever calls from loopback, as a trunk with these lines.
+fn of_trunk(configuration: &str, lines: &str) -> String {
+    let sources = "sources = [\"127.0.0.1/32\"]";
+    configuration.replacen("[targets.bot]", "[targets.bot]\ntrunk = \"pbx\"", 1)
+        + &format!("\n[trunks.pbx]\n{sources}\n{lines}\n")
+}
+
 /// Waits until the API lists no active call.
 async fn wait_until_nothing_is_left(server: &Server) {
     let since = Instant::now();
@@ -337,7 +401,7 @@ fn total(metrics: &str, name: &str) -> f64 {
 /// Everything goes to the bot; media ports below those that SIPp takes.
 fn configuration(addresses: Addresses, place: u16) -> String {
     let Addresses { sip, web, bot, .. } = addresses;
-    let first = 6_000 + place * MEDIA_PORTS;
+    let first = 5_200 + place * MEDIA_PORTS;
     let last = first + MEDIA_PORTS - 2;
     let headers = "headers = { identity = \"untrusted\", drop = [\"x-secret\"], set = { \"X-Account\" = \"8\" } }\n";
     format!(

@@ -60,7 +60,7 @@ proptest! {
 fn the_sequences_reach_everything() {
     let mut runner = TestRunner::deterministic();
     let mut reached = BTreeSet::new();
-    for number in 0..40_000 {
+    for number in 0..100_000 {
         if reached.len() >= REACHED.len() {
             break;
         }

@@ -157,13 +157,12 @@ impl Keeper {
 
     /// Takes what a response to `request` says of the load at the other end of `link`, when that was asked.
     pub(super) fn note(&self, request: &Request, response: &Response, link: &Link) {
-        let via_of = |via: rsipstack::Result<&rsipstack::sip::Via>| via.map(|via| via.value().to_owned()).ok();
-        if !via_of(request.via_header().map_err(Into::into)).is_some_and(|via| feedback::is_asked(&via)) {
+        let (Ok(asked), Ok(told)) = (request.via_header(), response.via_header()) else { return };
+        let Ok(server) = link.destination.get_socketaddr() else { return };
+        if !feedback::is_asked(asked.value()) {
             return;
         }
-        let Some(via) = via_of(response.via_header().map_err(Into::into)) else { return };
-        let Ok(server) = link.destination.get_socketaddr() else { return };
-        match feedback::heard(&via) {
+        match feedback::heard(told.value()) {
             Ok(Some(word)) => {
                 let changed = self.restraints().hear(self.start.elapsed(), server, &word);
                 if let Some(percent) = changed {

@@ -63,7 +63,7 @@ fn free_media_port() -> u16 {
 /// SIPp as a caller of `target`.
 pub(super) fn call(target: SocketAddr, run: Run) -> JoinHandle<Output> {
     start(move || {
-        let mut command = command(run, free_address());
+        let mut command = command(run, SocketAddr::new(target.ip(), free_address().port()));
         command.arg(target.to_string()).args(["-s", "bot", "-d", &run.stays_ms.to_string()]);
         command
     })
