@@ -74,7 +74,7 @@ use self::setup::{Elsewhere, Refusal};
 use self::supervise::Part;
 use crate::notice::{Notice, What};
 use crate::pbx::Outcome;
-use crate::settings::{Limits, Parties, Pattern, PbxTerms, PortRange, Routes, Settings, SupervisionSettings, Target};
+use crate::settings::{Limits, Parties, Pattern, PbxTerms, PortRange, Routes, SupervisionSettings, Target};
 
 /// What call control needs to know of the configuration.
 #[derive(Debug, Clone)]
@@ -119,33 +119,6 @@ pub struct ControlSettings {
     pub pbxes: BTreeMap<String, PbxTerms>,
     /// Networks of trust: far ends may refer calls to hosts in them.
     pub trusted: Vec<IpNet>,
-}
-
-impl From<&Settings> for ControlSettings {
-    fn from(settings: &Settings) -> ControlSettings {
-        ControlSettings {
-            address: settings.media.external_address,
-            sip_address: settings.sip.external.first().copied().unwrap_or(settings.media.external_address),
-            networks: settings.media.networks.clone(),
-            port_rest: settings.media.port_rest,
-            fingerprint: None,
-            ports: settings.media.ports,
-            silence: settings.media.silence,
-            silence_limit: settings.media.silence_limit,
-            parties: settings.listening.enabled.then_some(settings.listening.parties),
-            remember_speakers: settings.listening.remember_speakers,
-            language: settings.recognition.as_ref().map(|recognition| recognition.language),
-            scores: settings.listening.scores,
-            limits: settings.limits.clone(),
-            supervision: settings.supervision.clone(),
-            targets: settings.targets.clone(),
-            routes: settings.routes.clone(),
-            agents: settings.forks.agents.clone(),
-            first_stream: settings.forks.first,
-            pbxes: settings.pbxes.iter().map(|(name, pbx)| (name.clone(), pbx.terms())).collect(),
-            trusted: settings.sip.trusted.clone(),
-        }
-    }
 }
 
 impl ControlSettings {

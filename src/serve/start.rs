@@ -49,8 +49,7 @@ impl Server {
     /// Starts everything. What was started before a failure ends with its handle.
     pub(super) async fn start(settings: Settings, args: &ServeArgs, hangup: Signal) -> Result<Self, Failure> {
         let clock = Clock::start();
-        let Policies { policies, prompts, ringback, sayings, intents: _ } =
-            Policies::load(&settings).map_err(|faults| faulty(&faults))?;
+        let Policies { policies, prompts, ringback, sayings, .. } = load_policies(&settings)?;
         let metrics = Metrics::new();
         let readiness = Arc::new(Readiness::default());
         show_policies(&policies, &metrics, &readiness);
@@ -66,8 +65,7 @@ impl Server {
         let copies = start_copies(copy_ring, &parties, clock, &metrics)?;
         let baselines = Arc::new(Baselines::new().map_err(|_| no_random_numbers())?);
         let ears = (&tap, &parties, &baselines);
-        let (heard, heard_inlet) = mpsc::channel(EVENTS_MAX);
-        let recognizing = start_recognizing(&settings, &readiness, &heard)?;
+        let (recognizing, heard, heard_inlet) = start_recognizing(&settings, &readiness)?;
         let listening = start_listening(&settings, args.chaos, clock, ears, (&metrics, heard, recognizing.clone()))?;
         let (speaker, spoken) = start_speaker(&settings, sayings)?;
         let (connectors, pbx) = connect_pbxes(&settings, &metrics)?;
@@ -153,6 +151,10 @@ impl Server {
     }
 }
 
+fn load_policies(settings: &Settings) -> Result<Policies, Failure> {
+    Policies::load(settings).map_err(|faults| faulty(&faults))
+}
+
 fn faulty(faults: &[Fault]) -> Failure {
     Failure::Configuration(faults.iter().map(ToString::to_string).collect())
 }
@@ -203,23 +205,20 @@ fn start_listening(
     listening.map_err(|error| Failure::of("starting the listening thread", error))
 }
 
+/// Who turns speech into words, where somebody does, and the two ends of the queue of everything that is heard.
+type Hearing = (Option<Recognizing>, mpsc::Sender<Heard>, mpsc::Receiver<Heard>);
+
 /// Starts the recognising thread, where there is to be one; a missing model is no reason not to listen.
-fn start_recognizing(
-    settings: &Settings,
-    readiness: &Readiness,
-    heard: &mpsc::Sender<Heard>,
-) -> Result<Option<Recognizing>, Failure> {
-    let Some(wanted) = &settings.recognition else { return Ok(None) };
+fn start_recognizing(settings: &Settings, readiness: &Readiness) -> Result<Hearing, Failure> {
+    let (heard, inlet) = mpsc::channel(EVENTS_MAX);
+    let Some(wanted) = &settings.recognition else { return Ok((None, heard, inlet)) };
     readiness.want_words();
-    match RecognizerFiles::read(&wanted.models, &wanted.phrases, wanted.library.as_deref()) {
-        Ok(files) => Recognizing::start(files, heard.clone())
-            .map(Some)
-            .map_err(|error| Failure::of("starting the recognising thread", error)),
-        Err(why) => {
-            warn!(%why, "no recogniser: listening without words");
-            Ok(None)
-        }
-    }
+    let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, wanted.library.as_deref())
+        .inspect_err(|why| warn!(%why, "no recogniser: listening without words"));
+    let recognizing = files.ok().map(|files| Recognizing::start(files, heard.clone())).transpose();
+    recognizing
+        .map(|recognizing| (recognizing, heard, inlet))
+        .map_err(|error| Failure::of("starting the recognising thread", error))
 }
 
 fn start_control(

@@ -384,14 +384,7 @@ pub(super) fn settings() -> ControlSettings {
         remember_speakers: false,
         language: Some(Language::Mandarin),
         scores: false,
-        limits: Limits {
-            calls: 3,
-            ring: Duration::from_secs(20),
-            call: Duration::from_secs(7_200),
-            session_expires_s: None,
-            drain: Duration::from_secs(60),
-            ..Limits::default()
-        },
+        limits: limits(),
         supervision: SupervisionSettings { per_call: 2, uris: vec![Pattern::new("sip:8???@10.0.0.9")] },
         agents: vec![Pattern::new("sip:7*@*")],
         first_stream: Seat::Caller,
@@ -409,6 +402,17 @@ pub(super) fn settings() -> ControlSettings {
         ]),
         pbxes: [pbx("asterisk", true), pbx("crm", false)].into(),
         trusted: vec!["198.51.100.0/24".parse().expect("a network")],
+    }
+}
+
+fn limits() -> Limits {
+    Limits {
+        calls: 3,
+        ring: Duration::from_secs(20),
+        call: Duration::from_secs(7_200),
+        session_expires_s: None,
+        drain: Duration::from_secs(60),
+        ..Limits::default()
     }
 }
 
