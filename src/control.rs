@@ -61,6 +61,7 @@ pub use fork::{ForkCommand, ForkEvent, ForkOpening, Source, StreamId};
 pub use input::{HandshakeFailure, Header, Input, Invite, OfferMethod, Refresher, ReplyId, SessionTerms, SipEvent};
 pub use order::{Denied, DeniedKind, Done, Hears, Order, Party, PlayedSound, SupervisorMode, Whom};
 pub use overload::{Load, Measured};
+pub use terms::OldTerms;
 
 use self::call::Call;
 use self::context::{Context, Shared};

@@ -261,6 +261,13 @@ impl Metrics {
         }
     }
 
+    /// There is no trunk of that name any more.
+    pub fn forget_trunk(&self, trunk: &str) {
+        for metric in [&TRUNK_UP, &TRUNK_REGISTERED] {
+            self.gauge(metric, &[trunk]).set(known(None));
+        }
+    }
+
     /// How late a media tick ran.
     pub fn record_tick_lateness(&self, lateness: Duration) {
         self.record(&TICK_LATENESS, &[], lateness.as_secs_f64());
@@ -300,9 +307,9 @@ impl Metrics {
         self.gauge(&LISTENER_UP, &[]).set(if up { 1.0 } else { 0.0 });
     }
 
-    /// Whether a PBX takes orders.
-    pub fn set_pbx_up(&self, pbx: &str, up: bool) {
-        self.gauge(&PBX_UP, &[pbx]).set(if up { 1.0 } else { 0.0 });
+    /// Whether a PBX takes orders; nothing when there is none of that name any more.
+    pub fn set_pbx_up(&self, pbx: &str, up: Option<bool>) {
+        self.gauge(&PBX_UP, &[pbx]).set(known(up));
     }
 
     /// Orders that wait for a PBX to be reached.
@@ -473,6 +480,11 @@ impl Metrics {
         known.insert(value.to_owned());
         value.to_owned()
     }
+}
+
+/// 1 or 0; no number when it is not known, which no alarm takes for either.
+fn known(flag: Option<bool>) -> f64 {
+    flag.map_or(f64::NAN, |flag| f64::from(u8::from(flag)))
 }
 
 const METADATA: Metadata<'static> = Metadata::new("calmline", Level::INFO, None);

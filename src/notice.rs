@@ -136,6 +136,9 @@ pub enum What {
         /// openSMILE's name; only where the settings ask for them.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         scores: BTreeMap<String, f32>,
+        /// The functionals of eGeMAPSv02 over the last 3 s, by openSMILE's name; only where the settings ask for them.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        functionals: BTreeMap<String, f32>,
     },
     /// A party has said phrases of the lists; other words are not told.
     Said {

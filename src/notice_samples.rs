@@ -74,6 +74,7 @@ fn early() -> Vec<What> {
                 latency_ms: Some(350),
             }),
             scores: [("jitterLocal".to_owned(), -0.5), ("level".to_owned(), 3.25)].into(),
+            functionals: [("loudness_sma3_amean".to_owned(), 1.5)].into(),
         },
         What::Decided {
             rule: "angry-caller".into(),

@@ -33,16 +33,16 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
         .build()
         .map_err(|error| Failure::of("starting the runtime", error))?;
     runtime.block_on(async {
-        // Before anything else: without somebody who listens, it ends the program.
+        // Before anything else: without somebody who listens, each of them ends the program.
         let hangup = signal(SignalKind::hangup()).map_err(|error| Failure::of("listening for SIGHUP", error))?;
-        let mut server = Server::start(settings, args, hangup).await?;
-        for address in inherited::close_rest() {
-            warn!(%address, "a socket was given that the configuration does not name");
-        }
         let mut terminate =
             signal(SignalKind::terminate()).map_err(|error| Failure::of("listening for SIGTERM", error))?;
         let mut interrupt =
             signal(SignalKind::interrupt()).map_err(|error| Failure::of("listening for SIGINT", error))?;
+        let mut server = Server::start(settings, args, hangup).await?;
+        for address in inherited::close_rest() {
+            warn!(%address, "a socket was given that the configuration does not name");
+        }
         let mut told = async || {
             tokio::select! {
                 _ = terminate.recv() => "SIGTERM",

@@ -169,6 +169,8 @@ pub struct Limits {
     pub retry_after: Duration,
     /// How long running calls may go on once the server is to stop.
     pub drain: Duration,
+    /// How long the server stays after that for calls whose audio goes past it: a BYE of one side still reaches the other.
+    pub stay: Duration,
     /// How those are handed over that have not ended by then, in this order; empty: not at all.
     pub hand_over: Vec<HandOver>,
     /// `[limits.overload]`: what is done about too much load.
@@ -185,6 +187,7 @@ impl Default for Limits {
             session_expires_s: Some(1800),
             retry_after: Duration::from_secs(5),
             drain: Duration::from_secs(30),
+            stay: Duration::ZERO,
             hand_over: vec![HandOver::Bypass],
             overload: OverloadSettings::default(),
         }
@@ -296,6 +299,8 @@ pub struct ListeningSettings {
     pub remember_speakers: bool,
     /// Whether steps of the emotion timeline tell every feature's score, and not only the usual ones.
     pub scores: bool,
+    /// Whether they tell the functionals of the last seconds.
+    pub functionals: bool,
 }
 
 impl Default for ListeningSettings {
@@ -309,6 +314,7 @@ impl Default for ListeningSettings {
             barge_in: Duration::from_millis(480),
             remember_speakers: false,
             scores: false,
+            functionals: false,
         }
     }
 }

@@ -239,7 +239,7 @@ async fn hold_and_resume_by_update() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_bot_that_answers_is_hung_up() {
-    check(Case { place: 23, bot: "uas_forks", ..SMALL }).await;
+    check(Case { place: 24, bot: "uas_forks", ..SMALL }).await;
 }
 
 /// One bot asks for no calls after the first one, in either way; the next target has all of them, and whoever calls and
@@ -272,6 +272,71 @@ async fn a_bot_that_wants_no_calls_gets_none_meanwhile() {
         assert_eq!(total(&metrics, "calmline_calls_answered_total"), 5.0, "{metrics}");
         server.stop().expect("the server ends as it should");
         std::fs::remove_dir_all(&out).expect("the folder was made above");
+    }
+}
+
+/// The place whose ports the scenarios of bypass know: 9800-9999.
+const BYPASS_PLACE: u16 = 23;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn audio_goes_past_the_server_and_back_or_stays_where_it_was() {
+    if !runner::is_there() {
+        return;
+    }
+    for (bot, told) in [("uas_bypass", ["bypassed", "bypass_ended"]), ("uas_refuses_bypass", ["bypass_failed"; 2])] {
+        let mut plan = Plan::for_loopback().expect("loopback has free ports");
+        plan.addresses.bot = runner::free_address();
+        plan.configuration = configuration(plan.addresses, BYPASS_PLACE);
+        let out = std::env::temp_dir().join(format!("calmline-sipp-{}-{bot}", std::process::id()));
+        let server = Server::start(env!("CARGO_BIN_EXE_calmline").as_ref(), &out, &plan, &[]).expect("a server");
+        let one = |scenario| Run { scenario, calls: 1, rate: 10, stays_ms: 0, transport: "u1" };
+        let answering = runner::answer(plan.addresses.bot, one(bot));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let calling = runner::call(plan.addresses.sip, one("uac_bypass"));
+
+        let id =
+            until("the call", || Some(api(&server, "/v1/calls?state=active")["calls"][0]["id"].as_str()?.to_owned()))
+                .await;
+        let path = format!("/v1/calls/{id}");
+        let is_told = |kind: &str| {
+            let record = api(&server, &path);
+            record["events"].as_array()?.iter().any(|event| event["type"] == kind).then_some(())
+        };
+        until("the answer", || is_told("call_answered")).await;
+        order(&server, "POST", &format!("{path}/bypass"));
+        until(told[0], || is_told(told[0])).await;
+        if told[1] == "bypass_ended" {
+            order(&server, "DELETE", &format!("{path}/bypass"));
+        }
+        until(told[1], || is_told(told[1])).await;
+        runner::finish("uac_bypass", calling).await;
+        runner::finish(bot, answering).await;
+        wait_until_nothing_is_left(&server).await;
+        server.stop().expect("the server ends as it should");
+        std::fs::remove_dir_all(&out).expect("the folder was made above");
+    }
+}
+
+fn api(server: &Server, path: &str) -> Value {
+    let text = server::get(server.addresses.web, path, &server.token).expect("the API answers");
+    serde_json::from_str(&text).expect("the API speaks JSON")
+}
+
+/// Orders something by the API, which takes it.
+fn order(server: &Server, method: &str, path: &str) {
+    let status = server::order(server.addresses.web, (method, path), &server.token).expect("the API answers");
+    assert_eq!(status, 202, "{method} {path}");
+}
+
+/// Waits until something is there.
+async fn until<T>(what: &str, mut there: impl FnMut() -> Option<T>) -> T {
+    let since = Instant::now();
+    loop {
+        if let Some(found) = there() {
+            return found;
+        }
+        assert!(since.elapsed() < Duration::from_secs(20), "{what} never comes");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
@@ -378,13 +443,12 @@ fn of_trunk(configuration: &str, lines: &str) -> String {
 async fn wait_until_nothing_is_left(server: &Server) {
     let since = Instant::now();
     loop {
-        let text = server::get(server.addresses.web, "/v1/calls?state=active", &server.token).expect("the API answers");
-        let answer: Value = serde_json::from_str(&text).expect("the API speaks JSON");
+        let answer = api(server, "/v1/calls?state=active");
         let active = answer["calls"].as_array().expect("a list of calls");
         if active.is_empty() {
             return;
         }
-        assert!(since.elapsed() < SETTLED_WITHIN, "calls are left: {text}");
+        assert!(since.elapsed() < SETTLED_WITHIN, "calls are left: {answer}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -1,11 +1,13 @@
 //! The program as it is shipped, with what carries SIP: browsers' WebSockets, certificates that change, connections that
-//! break, a name server that falls silent, a trunk that is down, and strangers that fail2ban has to find in the log.
+//! break, a restart that refuses none, a name server that falls silent, a trunk that is down, and strangers that fail2ban has to find in the log.
 //!
 //! The bot is SIPp; without `sipp`, tests that call it say so and pass.
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use calmline::demo::server::{self, Plan, Server};
@@ -14,6 +16,7 @@ use serde_json::Value;
 use authority::Authority;
 use dns::Dns;
 use runner::Run;
+use rustls::ClientConfig;
 use wire::{Phone, Words, value};
 
 // Shared with the SIP side's own tests.
@@ -129,6 +132,64 @@ async fn the_next_target_takes_the_calls_of_a_trunk_that_is_down() {
     hang_up(&mut phone, Words::over("tcp"), &tag).await;
     runner::finish("uas_answer", bot).await;
     stage.end();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_refuses_no_connection() {
+    let authority = Authority::new("transports-restart");
+    authority.install("us.example");
+    for transport in ["tcp", "tls", "ws", "wss"] {
+        let [sip, web] = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port"));
+        let [sip_at, web_at] = [&sip, &web].map(|listener| listener.local_addr().expect("it is bound"));
+        let mut plan = Plan::for_loopback().expect("loopback has free ports");
+        let file = |name: &str| authority.folder.join(name).display().to_string();
+        let listen = format!(
+            "listen = [\"{transport}://{sip_at}\"]\n[sip.tls]\ncertificate = \"{}\"\nkey = \"{}\"\n",
+            file("us.pem"),
+            file("us.key"),
+        );
+        plan.configuration = plan
+            .configuration
+            .replacen(&format!("listen = \"{}\"\n", plan.addresses.sip), &listen, 1)
+            .replace(&plan.addresses.web.to_string(), &web_at.to_string())
+            .replace("enabled = true", "enabled = false");
+        plan.addresses.web = web_at;
+        let start = || {
+            let mut command = Command::new("sh");
+            command.arg("-c").arg(LAUNCHER).arg(env!("CARGO_BIN_EXE_calmline"));
+            command.stdin(OwnedFd::from(sip.try_clone().expect("a descriptor")));
+            command.stdout(OwnedFd::from(web.try_clone().expect("a descriptor")));
+            Server::start_by(command, &authority.folder.join(transport), &plan, &[]).expect("a server")
+        };
+        let client = authority.client(None, &rustls::version::TLS13);
+        let mut first = start();
+        ask(transport, sip_at, client.clone()).await;
+        first.signal();
+        assert_eq!(first.wait().expect("it ends").code(), Some(0), "{transport}");
+        // Nobody is there, and nobody is refused: the socket takes the connection, and what is said on it waits.
+        let asking = tokio::spawn(ask(transport, sip_at, client));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(!asking.is_finished(), "{transport}: who answers?");
+        let second = start();
+        asking.await.expect("the new process answers");
+        second.stop().expect("it ends");
+    }
+}
+
+/// Starts the program as systemd would: its sockets are the descriptors from 3 on.
+const LAUNCHER: &str = "exec 3<&0 4<&1 </dev/null >/dev/null; LISTEN_PID=$$ LISTEN_FDS=2 exec \"$0\" \"$@\"";
+
+/// Connects and asks by OPTIONS until there is an answer.
+async fn ask(transport: &'static str, to: SocketAddr, client: Arc<ClientConfig>) {
+    let mut phone = match transport {
+        "tls" | "wss" => Phone::tls(to, client).await.expect("a greeting").0,
+        _ => Phone::tcp(to).await,
+    };
+    if transport.starts_with("ws") {
+        phone = phone.web("sip", "https://desk.example").await.expect("a WebSocket");
+    }
+    phone.say(&Words::over(transport).with("OPTIONS", 1)).await;
+    phone.receive("SIP/2.0 200 ").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

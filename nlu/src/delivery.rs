@@ -6,12 +6,15 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use prosody::baseline::{FEATURES, LEVEL, SpeakerBaseline, Usual};
+use prosody::functionals::{FUNCTIONALS, Functionals};
 use prosody::quality::QualityMeter;
 use prosody::rhythm::RhythmMeter;
-use prosody::{Analyzer, Descriptor, Row, SampleRate};
+use prosody::{Analyzer, Descriptor, Row, SampleRate, Smoother};
 
 /// Pieces of lost audio that are remembered until their hops come; the oldest give way.
 const LOST_MAX: usize = 64;
+/// Hops that functionals are of: 3 s.
+const FUNCTIONAL_HOPS: usize = 300;
 /// Samples per hop.
 const HOP: u64 = SampleRate::Hz8000.hop() as u64;
 
@@ -47,14 +50,18 @@ pub struct Delivery {
     pub level_z: f32,
     /// Every feature of [`prosody::baseline`], in its order: those above among them.
     pub scores: [f32; FEATURES],
+    /// The functionals of the last 3 s by [`FUNCTIONAL_NAMES`](prosody::functionals::FUNCTIONAL_NAMES); `None` where
+    /// nobody asks for them.
+    pub functionals: Option<[f32; FUNCTIONALS]>,
 }
 
-/// Follows one party. Holds about 90 KiB; nothing grows.
+/// Follows one party. Holds about 90 KiB, and 50 KiB more with functionals; nothing grows.
 pub(crate) struct DeliveryMeter {
     analyzer: Analyzer,
     rhythm: RhythmMeter,
     quality: QualityMeter,
     baseline: SpeakerBaseline,
+    functionals: Option<Described>,
     /// Position of the sample after which the analyzer started afresh.
     origin: u64,
     rows: VecDeque<Row>,
@@ -71,6 +78,7 @@ impl Default for DeliveryMeter {
             rhythm: RhythmMeter::default(),
             quality: QualityMeter::default(),
             baseline: SpeakerBaseline::default(),
+            functionals: None,
             origin: 0,
             rows: VecDeque::new(),
             fresh: Vec::new(),
@@ -80,7 +88,32 @@ impl Default for DeliveryMeter {
     }
 }
 
+/// The functionals, and what smooths the rows that they are of.
+struct Described {
+    smoother: Smoother,
+    functionals: Functionals,
+}
+
+impl Default for Described {
+    fn default() -> Self {
+        Self { smoother: Smoother::default(), functionals: Functionals::new(FUNCTIONAL_HOPS) }
+    }
+}
+
+impl Described {
+    fn push(&mut self, row: &Row) {
+        if let Some(smoothed) = self.smoother.push(row) {
+            self.functionals.push(&smoothed);
+        }
+    }
+}
+
 impl DeliveryMeter {
+    /// A meter that also tells functionals when asked to.
+    pub(crate) fn new(functionals: bool) -> Self {
+        Self { functionals: functionals.then(Described::default), ..Self::default() }
+    }
+
     /// Tells that the samples at these positions, which are still to come, were made up.
     pub(crate) fn lose(&mut self, positions: Range<u64>) {
         if let Some(last) = self.lost.back_mut().filter(|last| last.end == positions.start) {
@@ -111,6 +144,9 @@ impl DeliveryMeter {
     /// Goes on at `position` after audio that will never come. What is known of the speaker is kept.
     pub(crate) fn skip_to(&mut self, position: u64) {
         self.analyzer = Analyzer::new(SampleRate::Hz8000);
+        if let Some(described) = &mut self.functionals {
+            *described = Described::default();
+        }
         self.rows.clear();
         self.speech = None;
         self.lost.retain(|lost| lost.end > position);
@@ -148,6 +184,7 @@ impl DeliveryMeter {
             alpha_ratio_z: z(Descriptor::AlphaRatio),
             level_z: scores[LEVEL],
             scores,
+            functionals: self.functionals.as_ref().map(|described| described.functionals.values()),
         }
     }
 
@@ -157,6 +194,9 @@ impl DeliveryMeter {
             self.lost.pop_front();
         }
         let lost = self.lost.front().is_some_and(|lost| lost.start < position + HOP);
+        if let Some(described) = &mut self.functionals {
+            described.push(row);
+        }
         self.rhythm.push(row, speech);
         self.quality.push(&row.level, row.pitch_hz.is_some(), lost);
         // Made-up audio teaches nothing about a speaker.
@@ -183,6 +223,18 @@ mod tests {
         let raised = meter.delivery();
         assert!(raised.pitch_z > 2.0 && raised.loudness_z > 2.0 && raised.level_z > 1.5, "{raised:?}");
         assert!((raised.lost_share - 0.1).abs() < 0.01, "{raised:?}");
+    }
+
+    #[test]
+    fn functionals_are_those_of_the_last_three_seconds_where_they_are_asked_for() {
+        let mut meter = DeliveryMeter::new(true);
+        speak(&mut meter, 120.0, 0.5, 4.0);
+        speak(&mut meter, 220.0, 0.5, 4.0);
+        let values = meter.delivery().functionals.expect("they are asked for");
+        let mean_semitones = values[0];
+        assert!((mean_semitones - prosody::semitones(220.0)).abs() < 3.0, "{mean_semitones}");
+        assert!(values.iter().all(|value| value.is_finite()));
+        assert_eq!(DeliveryMeter::default().delivery().functionals, None);
     }
 
     fn speak(meter: &mut DeliveryMeter, pitch_hz: f32, gain: f32, seconds: f32) {

@@ -95,6 +95,11 @@ impl Default for Extractor {
 }
 
 impl Extractor {
+    /// An extractor whose rows also tell the functionals of eGeMAPSv02 when asked to.
+    pub fn new(functionals: bool) -> Self {
+        Self { delivery: DeliveryMeter::new(functionals), ..Self::default() }
+    }
+
     /// The names of a row's values, in order.
     pub fn names() -> Vec<&'static str> {
         prosody::trained::FUNCTIONAL_NAMES.iter().chain(&RELATIVE_NAMES).copied().collect()

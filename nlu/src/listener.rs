@@ -51,7 +51,7 @@ impl Listener {
     pub fn add(&mut self, party: PartyId) {
         let mut fresh = Party {
             pending: VecDeque::new(),
-            extractor: Extractor::default(),
+            extractor: Extractor::new(self.settings.functionals),
             timeline: Timeline::default(),
             dropped: 0,
         };

@@ -1,6 +1,7 @@
 """Descriptors and functionals of `calmline analyze` beside openSMILE's eGeMAPSv02, on the same recordings.
 
     descriptors.py CALMLINE FOLDER [--clips N]
+    descriptors.py --names > prosody/tests/golden/opensmile-names.txt
 
 FOLDER holds WAV files (8 or 16 kHz), e.g. a condition of `calmline eval pitch`. Prints per column Pearson's correlation
 and both means, then what both cost (processor seconds per second of audio, one thread, same files, same run). Functionals
@@ -67,13 +68,19 @@ def report(names, pairs):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("program")
-    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("program", nargs="?")
+    parser.add_argument("folder", type=pathlib.Path, nargs="?")
     parser.add_argument("--clips", type=int, default=60)
+    parser.add_argument("--names", action="store_true")
     args = parser.parse_args()
 
     descriptors = smile(opensmile.FeatureLevel.LowLevelDescriptors)
     functionals = smile(opensmile.FeatureLevel.Functionals)
+    if args.names:
+        print(*descriptors.feature_names, *functionals.feature_names, sep="\n")
+        return
+    if args.folder is None:
+        parser.error("expected CALMLINE and FOLDER, or --names")
     all_wavs = sorted(args.folder.glob("*.wav"))
     wavs = all_wavs[:: max(1, len(all_wavs) // args.clips)][: args.clips]
     rows, windows = [], []

@@ -4,7 +4,8 @@
 
 Writes DIR/values/TOOL/CONDITION.csv: jitter (local, %), shimmer (local, dB), harmonics-to-noise ratio (dB) and medians of
 formants 1-3 (Hz), per signal. `calmline eval features DIR` then shows them beside its own. Means of openSMILE's
-descriptors are over the hops in which it tells one. Prints the processor seconds per second of audio of each.
+descriptors are over the hops in which it tells one. Signals of which only other values are known are passed over. Prints
+the processor seconds per second of audio of each.
 """
 
 import csv
@@ -63,6 +64,8 @@ def main(data):
     folders = sorted(path for path in data.iterdir() if path.is_dir() and path.name.split("-")[0] in ("wide", "tel"))
     if not folders:
         raise SystemExit(f"expected a folder of `calmline eval features --make` in {data}, found none")
+    with (data / "truth.csv").open() as file:
+        known = {row["signal"] for row in csv.DictReader(file) if any(row.get(name) for name in NAMES)}
     for name, tool in {"Praat": praat, "openSMILE": smile()}.items():
         cpu_s = audio_s = 0.0
         for folder in folders:
@@ -71,7 +74,7 @@ def main(data):
             with out.open("w", newline="") as file:
                 writer = csv.writer(file)
                 writer.writerow(("signal", *NAMES))
-                for wav in sorted(folder.glob("*.wav")):
+                for wav in sorted(path for path in folder.glob("*.wav") if path.stem in known):
                     samples, rate_hz = soundfile.read(wav, dtype="float32")
                     began = time.process_time()
                     values = tool(samples, rate_hz)

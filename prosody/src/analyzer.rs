@@ -41,7 +41,7 @@ impl Row {
     }
 }
 
-/// Describes one voice. Holds about 60 KiB; nothing grows, nothing is allocated after `new` but what `out` needs.
+/// Describes one voice. Holds about 64 KiB; nothing grows, nothing is allocated after `new` but what `out` needs.
 pub struct Analyzer {
     rate: SampleRate,
     tracker: Tracker,

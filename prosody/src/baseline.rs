@@ -39,7 +39,7 @@ const NORMAL: f32 = 1.482_6;
 const SPREAD_WORTH: f32 = 8.0;
 /// Spread of seconds within one speaker: medians over seven sides of real calls at 8 kHz.
 const USUAL_SPREAD: [f32; FEATURES] = [
-    0.18, 4.3, 5.3, 0.01, 0.004, 0.09, 6.8, 9.5, 8.4, 6.6, 2.6, 0.0048, 0.29, 1.6, 2.0, 7.5, 61.0, 35.0, 3.5, 167.0,
+    0.18, 4.3, 5.3, 0.01, 0.004, 0.09, 6.8, 9.5, 8.4, 6.6, 2.6, 0.0048, 0.29, 2.3, 2.0, 7.5, 61.0, 35.0, 3.5, 167.0,
     59.0, 7.6, 69.0, 45.0, 7.5, 4.0, 1.3,
 ];
 

@@ -10,7 +10,7 @@ pub const DESCRIPTORS: usize = 25;
 pub enum Descriptor {
     /// Sum of 26 mel bands, weighted by hearing, to the power of 0.33, divided by 26 (after Zwicker); 0 and up.
     Loudness,
-    /// Energy of 1-5 kHz over energy below 1 kHz, dB (Frøkjær-Jensen & Prytz 1976); 0 at silence.
+    /// Energy of 1-5 kHz (up to half the rate) over energy below 1 kHz, dB (Frøkjær-Jensen & Prytz 1976); 0 at silence.
     AlphaRatio,
     /// Highest bin below 2 kHz over highest bin of 2-5 kHz, dB (Hammarberg 1980).
     HammarbergIndex,
@@ -18,7 +18,7 @@ pub enum Descriptor {
     SlopeTo500,
     /// Slope of the levels of 500-1,500 Hz, dB per Hz, the same way.
     SlopeTo1500,
-    /// Root mean square of the change of the magnitudes since the hop before, 0 and up.
+    /// Root mean square of the change of the magnitudes of 0-5 kHz since the hop before, 0 and up (Eyben et al. 2016).
     SpectralFlux,
     /// Mel-frequency cepstral coefficient 1, without unit (Davis & Mermelstein 1980; HTK's scaling, lifter 22).
     Mfcc1,
@@ -33,29 +33,31 @@ pub enum Descriptor {
     /// Mean difference of neighbouring periods over their mean length, a share, 0-0.3 (Praat's local jitter within 30 ms);
     /// 0 where unvoiced.
     Jitter,
-    /// Mean difference of the levels of neighbouring periods, dB (Praat's local shimmer in dB); 0 where unvoiced.
+    /// Mean difference of the levels of neighbouring periods, dB, 0 and up (Praat's local shimmer in dB); 0 where unvoiced.
     Shimmer,
-    /// Harmonics-to-noise ratio by autocorrelation, dB (Boersma 1993); 0 where unvoiced.
+    /// Harmonics-to-noise ratio, dB, −30 to 40: autocorrelation of 60 ms at one period, less the window's own (Boersma 1993);
+    /// 0 where unvoiced. openSMILE leaves the window in: at 100 Hz its values end at 7 dB.
     Harmonicity,
     /// First over second harmonic, dB (Hanson 1997); 0 where unvoiced. Below 300 Hz the telephone leaves little of the first.
     FirstOverSecond,
     /// First harmonic over the highest one near the third formant, dB (Hanson 1997); 0 where unvoiced.
     FirstOverThirdFormant,
-    /// Frequency of the first formant, Hz, a pole of linear prediction (Markel & Gray 1976); 0 where there is none.
+    /// Frequency of the first formant, Hz, up to half the rate and 5.5 kHz: the lowest pole of linear prediction of order 11
+    /// that is narrow enough (Markel & Gray 1976); 0 where there is none.
     Formant1,
-    /// Its bandwidth, Hz.
+    /// Its bandwidth, Hz, 0-800.
     Formant1Width,
     /// The highest harmonic within 20 % of it over the first harmonic, dB; 0 where unvoiced.
     Formant1Level,
-    /// Frequency of the second formant, Hz.
+    /// Frequency of the second formant, Hz, as [`Self::Formant1`].
     Formant2,
-    /// Its bandwidth, Hz.
+    /// Its bandwidth, Hz, 0-800.
     Formant2Width,
     /// Its level, as [`Self::Formant1Level`].
     Formant2Level,
-    /// Frequency of the third formant, Hz.
+    /// Frequency of the third formant, Hz, as [`Self::Formant1`].
     Formant3,
-    /// Its bandwidth, Hz.
+    /// Its bandwidth, Hz, 0-800.
     Formant3Width,
     /// Its level, as [`Self::Formant1Level`].
     Formant3Level,
@@ -99,7 +101,7 @@ pub fn smoothed_names() -> impl Iterator<Item = String> {
 /// From this one on a 0 means "not there", and means leave it out.
 pub(crate) const FIRST_SPARSE: usize = Descriptor::Pitch as usize;
 
-/// F0 in semitones above 27.5 Hz.
+/// F0 (Hz, above 0) in semitones above 27.5 Hz, eGeMAPSv02's scale.
 pub fn semitones(hz: f32) -> f32 {
     12.0 * (hz / 27.5).log2()
 }

@@ -6,6 +6,14 @@ use prosody::functionals::{FUNCTIONAL_NAMES, FUNCTIONALS, Functionals};
 use prosody::synthetic::{self, Kind, Plan, Voice};
 use prosody::{Analyzer, DESCRIPTORS, Descriptor, Row, Smoothed, Smoother, quality::Level};
 
+/// The golden names are openSMILE 3.0's (`compare/descriptors.py --names`).
+#[test]
+fn columns_are_called_as_opensmile_calls_them() {
+    let theirs: Vec<&str> = include_str!("golden/opensmile-names.txt").lines().collect();
+    let ours: Vec<String> = prosody::smoothed_names().chain(FUNCTIONAL_NAMES.map(str::to_owned)).collect();
+    assert_eq!(ours, theirs);
+}
+
 #[test]
 fn nothing_gives_zeros_but_for_the_level_of_silence() {
     let values = Functionals::new(100).values();

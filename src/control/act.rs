@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use prosody::functionals::FUNCTIONAL_NAMES;
 use routing::{Action, Decision, Route, SecureInput};
 
 use super::call::{Call, Stage, millis};
@@ -27,11 +28,15 @@ impl Call {
         }
         let turns = self.turns_of(by_caller);
         let mut step = observed(observation, if by_caller { "caller" } else { "callee" }, turns);
-        if let What::Observed { scores, .. } = &mut step
-            && context.terms.settings.scores
+        if let What::Observed { scores, functionals, .. } = &mut step
             && let Some(delivery) = observation.evidence.delivery
         {
-            scores.extend(prosody::baseline::names().map(str::to_owned).zip(delivery.scores));
+            if context.terms.settings.scores {
+                scores.extend(prosody::baseline::names().map(str::to_owned).zip(delivery.scores));
+            }
+            if let Some(values) = delivery.functionals {
+                functionals.extend(FUNCTIONAL_NAMES.map(str::to_owned).into_iter().zip(values));
+            }
         }
         self.notice(context, step);
         if !by_caller {
@@ -148,6 +153,7 @@ fn observed(observation: &nlu::Observation, party: &str, turns: Option<TurnTakin
         delivery: evidence.delivery.map(Into::into),
         turns,
         scores: BTreeMap::new(),
+        functionals: BTreeMap::new(),
     }
 }
 

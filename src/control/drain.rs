@@ -75,6 +75,11 @@ impl Control {
         self.calls_up == 0 || time_is_over && !self.calls.values().any(is_waiting)
     }
 
+    /// How long calls that are up then are stayed for, so that their far ends can tell each other of the end.
+    pub fn stay(&self) -> Duration {
+        self.shared.terms.settings.limits.stay
+    }
+
     /// New calls are refused from now on; those that run have their time.
     pub(super) fn begin_drain(&mut self, now: Duration) {
         let hand_over_at = now + self.shared.terms.settings.limits.drain;

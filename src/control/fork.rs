@@ -23,9 +23,9 @@ use super::drain::Departure;
 use super::leg::{Beginning, Dialog, Farewell, Leg, Partner};
 use super::order::Party;
 use super::setup::Refusal;
-use super::{Header, SipCommand};
+use super::{Command, ControlSettings, Header, SipCommand, history};
 use crate::notice::{ForkedParty, What};
-use crate::settings::AudioTerms;
+use crate::settings::{AudioTerms, Route};
 
 pub(super) use recording::{Admitted, Recording, admit};
 pub use wire::{ForkCommand, ForkEvent, ForkOpening, StreamId};
@@ -69,6 +69,8 @@ pub(super) struct Fork {
     /// How its sender names the call.
     pub(super) pbx_call: Option<String>,
     pub(super) link: Link,
+    /// Whether what is usual for the caller is kept for the next call.
+    remembers: bool,
     /// Whether all streams are switched off for a while.
     paused: bool,
     /// What was told of it last.
@@ -85,8 +87,8 @@ pub(super) enum Link {
 }
 
 impl Fork {
-    fn new(source: Source, pbx_call: Option<String>, link: Link) -> Fork {
-        Fork { source, pbx_call, link, paused: false, told: None }
+    fn new(source: Source, pbx_call: Option<String>, link: Link, remembers: bool) -> Fork {
+        Fork { source, pbx_call, link, remembers, paused: false, told: None }
     }
 
     /// The leg of the recording session, when there is one.
@@ -127,12 +129,38 @@ impl Fork {
         if self.source == Source::Rtp { silence } else { silence_limit }
     }
 
+    /// Who alone is heard as the caller, as far as the sender of the copy says so.
+    fn caller(&self, leg: LegId) -> Option<String> {
+        match &self.link {
+            Link::Recording(recording) => history::caller(&recording.sole_speaker(leg)?.names.first()?.address),
+            Link::Wire(wire) if wire.is_mixed => None,
+            // A PBX may name a number alone: then it is a number of that kind of PBX.
+            Link::Wire(wire) if wire.from.contains('@') => history::caller(&wire.from),
+            Link::Wire(wire) => history::caller(&format!("sip:{}@{}", wire.from, self.source.name())),
+        }
+    }
+
     /// Ends the way the copy came.
     pub(super) fn end(&mut self, context: &mut Context<'_>, reason: &str) {
         match &mut self.link {
             Link::Recording(recording) => recording.end(context, reason),
             Link::Wire(wire) => wire.end(context, reason),
         }
+    }
+}
+
+/// What the route of a forked call says.
+#[derive(Debug)]
+pub(super) struct Routed {
+    name: String,
+    scenario: String,
+    remembers: bool,
+}
+
+impl Routed {
+    fn by(settings: &ControlSettings, route: &Route) -> Routed {
+        let remembers = settings.remembers(route);
+        Routed { name: route.name.clone(), scenario: route.scenario.clone(), remembers }
     }
 }
 
@@ -187,6 +215,10 @@ impl Call {
 
     /// Listens to whom the settings say. Said again, it changes nothing.
     fn tap_parties(&self, context: &mut Context<'_>) {
+        let remembering = self.fork.as_ref().filter(|fork| fork.remembers);
+        if let Some(caller) = remembering.and_then(|fork| fork.caller(self.caller.id)) {
+            context.out.push(Command::Know { leg: self.caller.id, caller });
+        }
         context.tap(self.caller.id, true);
         if let Some(far) = &self.far {
             let on = context.terms.settings.listens_to_far();

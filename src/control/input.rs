@@ -30,7 +30,7 @@ pub enum Input {
     /// Something in the media path.
     Media(media::Event),
     /// A step of a party's emotion timeline; the party's number is the leg's number.
-    Heard(nlu::Observation),
+    Heard(Box<nlu::Observation>),
     /// What a party has said; the party's number is the leg's number.
     Said(Transcript),
     /// How the two parties of a call have taken turns since both are listened to.

@@ -86,7 +86,7 @@ pub(super) fn admit(shared: &Shared, invite: &Invite) -> Result<Admitted, Refusa
         audio: route.audio.clone(),
         session,
         formats,
-        remembers: route.remember_speakers.unwrap_or(shared.terms.settings.remember_speakers),
+        remembers: shared.terms.settings.remembers(route),
     })
 }
 

@@ -3,12 +3,12 @@
 //! Never changed: a reload makes new ones for the calls that begin after it, and a call keeps those it began with to
 //! its end.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use routing::Policy;
 
 use super::{Control, ControlSettings, Sounds};
-use crate::settings::Settings;
+use crate::settings::{Route, Settings};
 
 /// What calls of one time go by.
 #[derive(Debug)]
@@ -45,14 +45,33 @@ impl From<&Settings> for ControlSettings {
     }
 }
 
+/// What calls went by that began before a reload.
+#[derive(Debug)]
+pub struct OldTerms(Weak<Terms>);
+
+impl OldTerms {
+    /// Whether the last of these calls has ended.
+    pub fn are_over(&self) -> bool {
+        self.0.strong_count() == 0
+    }
+}
+
+impl ControlSettings {
+    /// Whether what is usual for a route's callers is kept from call to call.
+    pub(super) fn remembers(&self, route: &Route) -> bool {
+        route.remember_speakers.unwrap_or(self.remember_speakers)
+    }
+}
+
 impl Control {
     /// Lets calls that begin from now on go by other settings, policies and sounds; those that run keep what they
     /// began with.
     ///
     /// The certificate stays the same, and so do the RTP ports: those are given out since the start.
-    pub fn reload(&mut self, settings: ControlSettings, policies: Vec<Policy>, sounds: Sounds) {
+    pub fn reload(&mut self, settings: ControlSettings, policies: Vec<Policy>, sounds: Sounds) -> OldTerms {
         let fingerprint = self.shared.terms.settings.fingerprint.clone();
         let settings = ControlSettings { fingerprint, ..settings };
-        self.shared.terms = Arc::new(Terms { settings, policies: policies.into(), sounds });
+        let terms = Arc::new(Terms { settings, policies: policies.into(), sounds });
+        OldTerms(Arc::downgrade(&std::mem::replace(&mut self.shared.terms, terms)))
     }
 }

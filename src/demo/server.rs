@@ -18,6 +18,8 @@ use crate::cli::Failure;
 
 /// How long the server may take to be ready: it reads a model and opens sockets.
 const READY_WITHIN: Duration = Duration::from_secs(20);
+/// How long the API may take to answer; a reload may take ten seconds.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(15);
 /// The longest answer of the API that is read.
 const BODY_BYTES_MAX: u64 = 4 << 20;
 /// How long it may take to end.
@@ -266,23 +268,38 @@ const COUNTED: [&str; 6] = [
     "calmline_alerts_total",
 ];
 
-/// One request to the API; the answer's body.
+/// Asks the API for something; the answer's body.
 ///
 /// # Errors
 /// When the server does not answer with 200.
 pub fn get(web: SocketAddr, path: &str, token: &str) -> Result<String, Failure> {
-    let failed = |error: std::io::Error| Failure::of(format_args!("GET {path}"), error);
-    let mut stream = TcpStream::connect(web).map_err(failed)?;
-    stream.set_read_timeout(Some(Duration::from_secs(5))).map_err(failed)?;
-    // HTTP/1.0: the body comes whole and ends with the connection.
-    let request = format!("GET {path} HTTP/1.0\r\nHost: {web}\r\nAuthorization: Bearer {token}\r\n\r\n");
-    stream.write_all(request.as_bytes()).map_err(failed)?;
-    let mut answer = String::new();
-    stream.take(BODY_BYTES_MAX).read_to_string(&mut answer).map_err(failed)?;
+    let answer = request(web, ("GET", path), token)?;
     match answer.split_once("\r\n\r\n") {
         Some((head, body)) if head.split(' ').nth(1) == Some("200") => Ok(body.to_owned()),
         _ => Err(Failure::Failed(format!("GET {path}: found {:?}, expected 200", answer.lines().next().unwrap_or("")))),
     }
+}
+
+/// Orders something by the API that needs no body; the status of its answer.
+///
+/// # Errors
+/// When the server does not answer.
+pub fn order(web: SocketAddr, (method, path): (&str, &str), token: &str) -> Result<u16, Failure> {
+    let answer = request(web, (method, path), token)?;
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
+    status.ok_or_else(|| Failure::Failed(format!("{method} {path}: found {answer:?}, expected a status")))
+}
+
+fn request(web: SocketAddr, (method, path): (&str, &str), token: &str) -> Result<String, Failure> {
+    let failed = |error: std::io::Error| Failure::of(format_args!("{method} {path}"), error);
+    let mut stream = TcpStream::connect(web).map_err(failed)?;
+    stream.set_read_timeout(Some(ANSWERED_WITHIN)).map_err(failed)?;
+    // HTTP/1.0: the body comes whole and ends with the connection.
+    let request = format!("{method} {path} HTTP/1.0\r\nHost: {web}\r\nAuthorization: Bearer {token}\r\n\r\n");
+    stream.write_all(request.as_bytes()).map_err(failed)?;
+    let mut answer = String::new();
+    stream.take(BODY_BYTES_MAX).read_to_string(&mut answer).map_err(failed)?;
+    Ok(answer)
 }
 
 fn is_ready(web: SocketAddr) -> bool {

@@ -91,8 +91,9 @@ impl Row {
     /// One tool's figure; `None` where it tells nothing of what is known.
     fn of(condition: &Condition, value: &Value, tool: &str, truth: &Table, told: &Table) -> Option<Self> {
         let known = truth.column(value.name);
+        let after_line = |truth: f64| if value.to_noise { condition.ratio_db(truth) } else { Some(truth) };
         let pairs: Vec<(f64, f64)> =
-            known.filter_map(|(signal, truth)| Some((truth, told.get(signal, value.name)?))).collect();
+            known.filter_map(|(signal, truth)| Some((after_line(truth)?, told.get(signal, value.name)?))).collect();
         let count = pairs.len();
         (count > 0).then(|| Self {
             condition: condition.name(),

@@ -81,7 +81,8 @@ pub const CALLS_REFUSED: Metric =
 pub const CALLS_REDIRECTED: Metric =
     counter("calmline_calls_redirected_total", &["target"], "New calls sent elsewhere by 302, by target.");
 /// Whether a PBX can be reached.
-pub const PBX_UP: Metric = gauge("calmline_pbx_up", &["pbx"], "1 while the PBX takes orders, else 0.");
+pub const PBX_UP: Metric =
+    gauge("calmline_pbx_up", &["pbx"], "1 while the PBX takes orders, else 0; NaN once it is configured no more.");
 /// Orders that wait for a PBX.
 pub const PBX_WAITING: Metric =
     gauge("calmline_pbx_waiting_orders", &["pbx"], "Orders that wait for the PBX to be reached.");
@@ -257,10 +258,13 @@ pub const DNS_TROUBLES: Metric = counter(
 );
 /// Trunks that answer.
 pub const TRUNK_UP: Metric =
-    gauge("calmline_trunk_up", &["trunk"], "1 when a trunk answers OPTIONS, 0 when it does not.");
+    gauge("calmline_trunk_up", &["trunk"], "1 when a trunk answers OPTIONS, 0 when it does not; NaN once it is gone.");
 /// Trunks that know us.
-pub const TRUNK_REGISTERED: Metric =
-    gauge("calmline_trunk_registration_up", &["trunk"], "1 when we are registered at a trunk, 0 when we should be.");
+pub const TRUNK_REGISTERED: Metric = gauge(
+    "calmline_trunk_registration_up",
+    &["trunk"],
+    "1 when we are registered at a trunk, 0 when we should be; NaN once it is gone.",
+);
 /// Opinions.
 pub const LEG_OPINION: Metric = histogram(
     "calmline_leg_opinion_score",

@@ -34,7 +34,7 @@ fn exposition_holds_the_whole_table_and_nothing_else() {
     metrics.set_listener_up(true);
     metrics.set_listening_backlog(4);
     metrics.set_policies(&["after-sales@3"]);
-    metrics.set_pbx_up("asterisk", true);
+    metrics.set_pbx_up("asterisk", Some(true));
     metrics.set_pbx_waiting("asterisk", 2);
     metrics.count_pbx_order("asterisk", "done");
     metrics.count_sip_refused("rate");

@@ -1,5 +1,6 @@
 //! The desk that call control works at: takes events one at a time, lets call control decide, hands its commands out.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,24 +10,25 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
 
 use super::load::{LoadMeter, Reading, processor_time};
-use super::reload::Fresh;
+use super::reload::{Fresh, Neighbours};
 use super::start::show_policies;
 use crate::control::{
-    Command, Control, ControlSettings, Done, ForkEvent, HandshakeFailure, Input, Load, Order, SipEvent, Sounds,
+    Command, Control, ControlSettings, Done, ForkEvent, HandshakeFailure, Input, Load, OldTerms, Order, SipEvent,
+    Sounds,
 };
 use crate::metrics::Metrics;
 use crate::notice::{Notice, What};
 use crate::pbx;
-use crate::settings::{Checked, Policies};
+use crate::settings::{Checked, Policies, SipSettings};
 use crate::shell::clock::Clock;
 use crate::shell::copy::Copies;
 use crate::shell::dtls::worker::Handshakes;
 use crate::shell::fork::ForkSide;
 use crate::shell::listen::{Baselines, Heard, Listening, Parties};
 use crate::shell::media::{MediaFigures, MediaHandle, TapRing};
-use crate::shell::pbx::Connectors;
+use crate::shell::pbx::{Connectors, PastConnectors};
 use crate::shell::recognize::Recognizing;
-use crate::shell::sip::{Health, SipSide};
+use crate::shell::sip::{Health, PastTrunks, SipSide};
 use crate::speech::{Answer, Speaker};
 use crate::web::{Asked, Bus, Component, Readiness, WebHandle};
 
@@ -58,9 +60,18 @@ pub(super) struct Desk {
     pub(super) metrics: Metrics,
     pub(super) readiness: Arc<Readiness>,
     pub(super) web: Option<WebHandle>,
+    /// What reloads have taken out, oldest first.
+    pub(super) leaving: VecDeque<Leaving>,
     pub(super) inlets: Inlets,
     /// Reused from event to event.
     pub(super) commands: Vec<Command>,
+}
+
+/// The neighbours that a reload has taken out: kept until the last call has ended that began before it.
+pub(super) struct Leaving {
+    terms: OldTerms,
+    _trunks: PastTrunks,
+    _connectors: PastConnectors,
 }
 
 /// Where events come from.
@@ -151,11 +162,13 @@ impl Desk {
 
     /// Lets calls that begin from now on go by another configuration.
     fn take_up(&mut self, fresh: Fresh) {
-        let Fresh { checked: Checked { settings, policies, spoken, good: _ }, live, taken } = fresh;
+        let Fresh { checked: Checked { settings, policies, spoken, good: _ }, neighbours, live, taken } = fresh;
         let Policies { policies, prompts, ringback, sayings: _, intents: _ } = policies;
         show_policies(&policies, &self.metrics, &self.readiness);
         self.speaker.remember(spoken);
-        self.control.reload(ControlSettings::from(&settings), policies, Sounds { files: prompts, ringback });
+        let sounds = Sounds { files: prompts, ringback };
+        let terms = self.control.reload(ControlSettings::from(&settings), policies, sounds);
+        self.exchange(settings.sip, neighbours, terms);
         if let (Some(web), Some(live)) = (&self.web, live)
             && let Err(error) = web.exchange(live)
         {
@@ -163,6 +176,20 @@ impl Desk {
         }
         // Whoever waits may have left.
         let _ = taken.send(());
+    }
+
+    /// Takes up other neighbours, and lets go of those that are gone with the calls of `terms`.
+    fn exchange(&mut self, sip: SipSettings, neighbours: Neighbours, terms: OldTerms) {
+        let Neighbours { trunks, pbxes, senders } = neighbours;
+        let before = self.sip.trunks();
+        let (trunks, connectors) = (self.sip.exchange(sip, trunks), self.connectors.exchange(pbxes));
+        self.forks.exchange(senders);
+        let after = self.sip.trunks();
+        for gone in before.iter().filter(|trunk| !after.iter().any(|there| there.name == trunk.name)) {
+            self.metrics.forget_trunk(&gone.name);
+            self.readiness.forget_trunk(&gone.name);
+        }
+        self.leaving.push_back(Leaving { terms, _trunks: trunks, _connectors: connectors });
     }
 
     fn carry_out_all(&mut self) {
@@ -290,6 +317,8 @@ impl Desk {
             self.metrics.set_trunk(&trunk.name, up, trunk.registered);
             self.readiness.set_trunk(&trunk.name, up, trunk.registered);
         }
+        // Whoever was there before a reload may serve calls that began before the reload in front of it, too.
+        while self.leaving.pop_front_if(|leaving| leaving.terms.are_over()).is_some() {}
         let media = self.media.figures();
         let ticks = media.ticks - self.figures.ticks;
         if let Some(late_us) = (media.tick_late_us_sum - self.figures.tick_late_us_sum).checked_div(ticks) {

@@ -12,15 +12,40 @@ use tracing::{error, info, warn};
 use super::start::live_options;
 use crate::metrics::Metrics;
 use crate::settings::{Checked, Fault, Settings, check_settings};
+use crate::shell::fork::{ForkError, Senders};
+use crate::shell::pbx::FreshPbxes;
+use crate::shell::sip::{FreshTrunks, SipError};
 use crate::web::{LiveOptions, ReloadAsked, Reloaded};
 
 /// A configuration for the desk to take up.
 pub(super) struct Fresh {
     pub(super) checked: Checked,
+    pub(super) neighbours: Neighbours,
     /// How the API is offered from now on, where it is.
     pub(super) live: Option<LiveOptions>,
     /// Hears of it when everything is taken up.
     pub(super) taken: oneshot::Sender<()>,
+}
+
+/// Whom calls come from and go to, with the secrets at hand: nothing of it can fail any more.
+pub(super) struct Neighbours {
+    pub(super) trunks: FreshTrunks,
+    pub(super) pbxes: FreshPbxes,
+    pub(super) senders: Senders,
+}
+
+impl Neighbours {
+    /// Those of the settings; what is missing, and where it is expected, when something is.
+    fn read(settings: &Settings) -> Result<Neighbours, (String, String)> {
+        let in_trunks = |error: SipError| ("trunks".to_owned(), error.to_string());
+        let in_pbxes = |(name, why): (String, String)| (format!("pbx.{name}"), why);
+        let in_forks = |error: ForkError| ("forks.token_env".to_owned(), error.to_string());
+        Ok(Neighbours {
+            trunks: FreshTrunks::read(&settings.trunks).map_err(in_trunks)?,
+            pbxes: FreshPbxes::read(&settings.pbxes).map_err(in_pbxes)?,
+            senders: Senders::read(&settings.forks).map_err(in_forks)?,
+        })
+    }
 }
 
 /// Reads the configuration when it is told to.
@@ -79,10 +104,12 @@ impl Reloader {
         checked.settings = settings;
         let live = live_options(&checked.settings)
             .map_err(|why| fault("web.token_file or token_env", why, "a token of 16-512 characters"))?;
+        let neighbours = Neighbours::read(&checked.settings)
+            .map_err(|(key, why)| fault(&key, why, "a secret, or authorities, that the server can read"))?;
 
         let policies = checked.policies.policies.iter().map(routing::Policy::label).collect();
         let (taken, done) = oneshot::channel();
-        let fresh = Fresh { checked, live, taken };
+        let fresh = Fresh { checked, neighbours, live, taken };
         if self.desk.send(fresh).await.is_err() || done.await.is_err() {
             return Err(fault("the whole file", "a server that ends".to_owned(), "one that runs"));
         }
@@ -156,6 +183,12 @@ mod tests {
         check("names", CONFIGURATION, &POLICY.replace("\"bot\"", "\"bat\""), &["rule[1].then[1].target"]).await;
         let token = format!("{CONFIGURATION}\n[web]\nlisten = \"127.0.0.1:8080\"\ntoken_file = \"none\"");
         check("token", &token, POLICY, &["web.token_file"]).await;
+        let secret = "[pbx.asterisk]\nkind = \"esl\"\naddress = \"127.0.0.1:1\"\nsecret_env = \"CALMLINE_NOT_SET\"";
+        check("secret", &format!("{CONFIGURATION}\n{secret}"), POLICY, &["pbx.asterisk"]).await;
+        let token = format!("{CONFIGURATION}\n[forks]\ntoken_env = \"CALMLINE_NOT_SET\"");
+        check("senders", &token, POLICY, &["forks.token_env"]).await;
+        let account = "[trunks.a.credentials]\nuser = \"us\"\npassword_env = \"CALMLINE_NOT_SET\"";
+        check("password", &format!("{CONFIGURATION}\n{account}"), POLICY, &["trunks"]).await;
         check("text", "[sip", POLICY, &["line 1, column 5"]).await;
     }
 

@@ -1,6 +1,6 @@
 //! Starting the parts in order, and ending them in the opposite one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use crate::shell::copy::{Copies, CopyOptions};
 use crate::shell::fork::ForkSide;
 use crate::shell::listen::{Baselines, Chaos, Heard, ListenOptions, Listening, Parties};
 use crate::shell::media::{CopyRing, MediaHandle, MediaOptions, TapRing};
-use crate::shell::pbx::Connectors;
+use crate::shell::pbx::{Connectors, FreshPbxes};
 use crate::shell::recognize::Recognizing;
 use crate::shell::sip::{SipOptions, SipSide};
 use crate::speech::{Answer, EspeakNg, Saying, Speaker};
@@ -100,6 +100,7 @@ impl Server {
             metrics,
             readiness,
             web,
+            leaving: VecDeque::new(),
             inlets: Inlets {
                 sip: sip_inlet,
                 forks: fork_inlet,
@@ -118,11 +119,14 @@ impl Server {
         Ok(Self { desk })
     }
 
-    /// Takes no new calls, gives running ones their time, and hands over those that have not ended then.
+    /// Takes no new calls, gives running ones their time, hands over those that have not ended then, and stays a while for
+    /// the signalling of what is left.
     pub(super) async fn drain(&mut self) {
         self.desk.handle(Work::Input(Input::Order(Order::Drain)));
         self.desk.readiness.set_draining(true);
         self.desk.run_until_drained().await;
+        let stay = self.desk.control.stay();
+        self.desk.run_until_empty(stay).await;
     }
 
     /// Lets go of the calls that are left, lets everybody say goodbye, and closes. What has become of calls since the
@@ -199,6 +203,7 @@ fn start_listening(
         on_restart: counting_restarts(metrics),
         barge_in: settings.listening.barge_in,
         words,
+        functionals: settings.listening.functionals,
         heard,
     };
     let listening = settings.listening.enabled.then(|| Listening::start(options)).transpose();
@@ -247,9 +252,8 @@ fn start_speaker(settings: &Settings, sayings: BTreeSet<Saying>) -> Result<(Spea
 /// Begins to connect to every PBX; none of them has to be there yet.
 fn connect_pbxes(settings: &Settings, metrics: &Metrics) -> Result<(Connectors, mpsc::Receiver<pbx::Answer>), Failure> {
     let (answers, inlet) = mpsc::channel(EVENTS_MAX);
-    let connectors = Connectors::start(&settings.pbxes, &boot_id()?, metrics, &answers)
-        .map_err(|why| Failure::of("connecting to the PBXs", why))?;
-    Ok((connectors, inlet))
+    let pbxes = FreshPbxes::read(&settings.pbxes).map_err(|(name, why)| Failure::of(format!("pbx.{name}"), why))?;
+    Ok((Connectors::start(pbxes, &boot_id()?, metrics, &answers), inlet))
 }
 
 /// Says which policies are in force.

@@ -153,9 +153,18 @@ fn check_token(settings: &Settings, report: &mut Report<'_>) {
     }
 }
 
-/// The secrets of PBXs; those of the environment may be set elsewhere, as with the token.
+/// The secrets of PBXs; those of the environment may be set elsewhere, as with the token. Their authorities, and where
+/// secrets go unencrypted.
 fn check_secrets(settings: &Settings, report: &mut Report<'_>) {
     for (name, pbx) in &settings.pbxes {
+        if let Some(file) = &pbx.authorities {
+            let found = crate::shell::sip::client_by(Some(file)).map_err(|error| error.to_string());
+            let good = || format!("pbx.{name}: {} can be checked by", file.display());
+            report.take(&format!("pbx.{name}.authorities"), "certificates, PEM", found.map(|_| good()));
+        }
+        if let Some(to) = pbx.exposed() {
+            report.good.push(format!("pbx.{name}: what goes to {to} is not encrypted"));
+        }
         match pbx.secret() {
             Some(SecretSource::Variable(variable)) if std::env::var_os(variable).is_none() => {
                 report.good.push(format!("pbx.{name}.secret_env: {variable} is not set here; the server will need it"));

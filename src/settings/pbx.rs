@@ -1,7 +1,7 @@
 //! `[pbx.NAME]`: who can be asked to act on calls, and how.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ use crate::pbx::{Dialplan, Place, Secret};
 pub struct PbxSettings {
     /// How it is spoken to.
     pub kind: PbxKind,
+    /// The authorities that its certificate is checked by, PEM; `None`: the system's.
+    pub authorities: Option<PathBuf>,
     /// The header of an INVITE that names its channel; without meaning for a webhook.
     pub channel_header: String,
     /// How long an order may take, unless a policy says otherwise.
@@ -32,6 +34,8 @@ pub enum PbxKind {
     Ami {
         /// Its TCP socket.
         address: SocketAddr,
+        /// The name or address that its certificate has to bear; `None`: no TLS.
+        tls: Option<String>,
         /// The manager user.
         user: String,
         /// The manager user's secret.
@@ -39,7 +43,7 @@ pub enum PbxKind {
     },
     /// Asterisk's REST interface.
     Ari {
-        /// Where it begins, e.g. `http://192.0.2.10:8088/ari`.
+        /// Where it begins, e.g. `https://pbx.example:8089/ari`.
         url: String,
         /// The user.
         user: String,
@@ -82,6 +86,21 @@ impl PbxSettings {
             channel_header: self.channel_header.clone(),
             needs_channel: !matches!(self.kind, PbxKind::Webhook { .. }),
             within: self.within,
+        }
+    }
+
+    /// Where the secret and what is said of callers go without encryption, other than to this machine.
+    pub fn exposed(&self) -> Option<String> {
+        let outside = |address: &SocketAddr| (!address.ip().is_loopback()).then(|| address.to_string());
+        match &self.kind {
+            PbxKind::Ami { address, tls: None, .. } | PbxKind::Esl { address, .. } => outside(address),
+            PbxKind::Ami { .. } => None,
+            PbxKind::Ari { url, .. } | PbxKind::Webhook { url, .. } => {
+                let url = reqwest::Url::parse(url).ok().filter(|url| url.scheme() == "http")?;
+                let host = url.host_str()?.trim_matches(['[', ']']);
+                let is_here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+                (!is_here).then(|| host.to_owned())
+            }
         }
     }
 
@@ -154,9 +173,10 @@ fn read_pbx(section: &mut Section<'_>, folder: &Path) -> Option<PbxSettings> {
     let within = span(section, "within_s", 1..=300);
     let orders_max = section.read("orders_max", "a whole number from 1 to 10000", whole(1..=10_000));
     let secret = read_secret(section, folder);
+    let authorities = section.read("authorities", "a file's path", path(folder));
     if kind.is_none() {
         // Only the real mistake is reported.
-        for key in ["address", "user", "url", "app"] {
+        for key in ["address", "user", "url", "app", "tls", "server_name"] {
             section.read(key, "", Some);
         }
     }
@@ -164,12 +184,12 @@ fn read_pbx(section: &mut Section<'_>, folder: &Path) -> Option<PbxSettings> {
     let kind = match kind? {
         "ami" => {
             let (address, user, secret) = (read_address(section), read_user(section), needed(section, secret));
-            PbxKind::Ami { address: address?, user: user?, secret: secret? }
+            let tls = read_tls(section, address);
+            PbxKind::Ami { address: address?, tls, user: user?, secret: secret? }
         }
         "ari" => {
-            let expected = "a URL that begins with http://, e.g. \"http://192.0.2.10:8088/ari\"";
-            let plain = |value: &Value| url(value).filter(|url| url.starts_with("http://"));
-            let (url, user) = (section.need("url", expected, plain), read_user(section));
+            let expected = "a URL, https:// or http://, e.g. \"https://pbx.example:8089/ari\"";
+            let (url, user) = (section.need("url", expected, url), read_user(section));
             let app = section.read("app", "the name of a Stasis application", name);
             let (secret, app) = (needed(section, secret), app.unwrap_or_else(|| "calmline".to_owned()));
             PbxKind::Ari { url: url?, user: user?, secret: secret?, app }
@@ -180,8 +200,17 @@ fn read_pbx(section: &mut Section<'_>, folder: &Path) -> Option<PbxSettings> {
         }
         _ => PbxKind::Webhook { url: section.need("url", "a URL, http:// or https://", url)?, secret },
     };
+    let is_encrypted = match &kind {
+        PbxKind::Ami { tls, .. } => tls.is_some(),
+        PbxKind::Esl { .. } => false,
+        PbxKind::Ari { url, .. } | PbxKind::Webhook { url, .. } => url.starts_with("https://"),
+    };
+    if authorities.is_some() && !is_encrypted {
+        section.fault("authorities", "no TLS to check by them", "tls = true (ami) or a URL with https:// beside it");
+    }
     Some(PbxSettings {
         kind,
+        authorities,
         channel_header: channel_header.unwrap_or_else(|| "X-PBX-Channel".to_owned()),
         within: within.unwrap_or(Duration::from_secs(5)),
         orders_max: orders_max.map_or(64, count),
@@ -190,6 +219,16 @@ fn read_pbx(section: &mut Section<'_>, folder: &Path) -> Option<PbxSettings> {
 
 fn read_address(section: &mut Section<'_>) -> Option<SocketAddr> {
     section.need("address", SOCKET, socket)
+}
+
+/// `tls` and `server_name`: what the certificate has to bear, without a name the address.
+fn read_tls(section: &mut Section<'_>, address: Option<SocketAddr>) -> Option<String> {
+    let is_wanted = section.read("tls", "true or false", Value::as_bool).unwrap_or(false);
+    let server_name = section.read("server_name", "a host name", text(253));
+    if server_name.is_some() && !is_wanted {
+        section.fault("server_name", "no TLS", "tls = true beside it");
+    }
+    is_wanted.then(|| server_name.or_else(|| address.map(|address| address.ip().to_string()))).flatten()
 }
 
 fn read_user(section: &mut Section<'_>) -> Option<String> {
@@ -259,3 +298,48 @@ fn url(value: &Value) -> Option<String> {
 
 /// PBXs of one server.
 const PBXES_MAX: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::super::Settings;
+    use super::*;
+
+    #[test]
+    fn what_is_encrypted_and_what_is_not() {
+        let ami = "kind = \"ami\"\nuser = \"us\"\naddress";
+        check(&format!("{ami} = \"192.0.2.1:5038\""), Some("192.0.2.1:5038"));
+        check(&format!("{ami} = \"127.0.0.1:5038\""), None);
+        check(&format!("{ami} = \"192.0.2.1:5039\"\ntls = true\nauthorities = \"ca.pem\""), None);
+        check("kind = \"esl\"\naddress = \"[2001:db8::1]:8021\"", Some("[2001:db8::1]:8021"));
+        check("kind = \"esl\"\naddress = \"[::1]:8021\"", None);
+        let ari = "kind = \"ari\"\nuser = \"us\"\nurl";
+        check(&format!("{ari} = \"http://pbx.example:8088/ari\""), Some("pbx.example"));
+        check(&format!("{ari} = \"http://localhost:8088/ari\""), None);
+        check(&format!("{ari} = \"https://pbx.example:8089/ari\"\nauthorities = \"ca.pem\""), None);
+        check("kind = \"webhook\"\nurl = \"http://[::1]/\"", None);
+        check("kind = \"webhook\"\nurl = \"http://localhost.example/\"", Some("localhost.example"));
+    }
+
+    #[test]
+    fn a_certificate_bears_the_address_when_no_name_is_given() {
+        let name = |more: &str| {
+            let text = format!("kind = \"ami\"\nuser = \"us\"\naddress = \"192.0.2.1:5039\"\ntls = true\n{more}");
+            match read(&text).kind {
+                PbxKind::Ami { tls, .. } => tls,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(name(""), Some("192.0.2.1".to_owned()));
+        assert_eq!(name("server_name = \"pbx.example\""), Some("pbx.example".to_owned()));
+    }
+
+    #[track_caller]
+    fn check(pbx: &str, exposed: Option<&str>) {
+        assert_eq!(read(pbx).exposed().as_deref(), exposed, "{pbx}");
+    }
+
+    fn read(pbx: &str) -> PbxSettings {
+        let text = format!("[pbx.a]\nsecret_env = \"S\"\n{pbx}");
+        Settings::parse(&text, Path::new("c.toml")).expect(pbx).pbxes.remove("a").expect("it is there")
+    }
+}

@@ -149,6 +149,7 @@ fn read_limits(mut section: Section<'_>) -> Limits {
             .map_or(default.session_expires_s, |seconds| Some(seconds).filter(|seconds| *seconds > 0)),
         retry_after: span(&mut section, "retry_after_s", 1..=3600).unwrap_or(default.retry_after),
         drain: span(&mut section, "drain_s", 0..=86_400).unwrap_or(default.drain),
+        stay: span(&mut section, "stay_s", 0..=86_400).unwrap_or(default.stay),
         hand_over: section
             .read("hand_over", "a list of \"refer\" and \"bypass\", in order", hand_over)
             .unwrap_or(default.hand_over),
@@ -212,6 +213,7 @@ fn read_listening(mut section: Section<'_>, folder: &Path) -> ListeningSettings 
             .map_or(default.barge_in, |milliseconds| Duration::from_millis(milliseconds.unsigned_abs())),
         remember_speakers: section.read("remember_speakers", "true or false", Value::as_bool).unwrap_or(false),
         scores: section.read("scores", "true or false", Value::as_bool).unwrap_or(false),
+        functionals: section.read("functionals", "true or false", Value::as_bool).unwrap_or(false),
     };
     section.finish();
     settings

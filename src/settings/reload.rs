@@ -37,9 +37,9 @@ impl Settings {
             speech,
             policy: _,
             forks,
-            pbxes,
+            pbxes: _,
             supervision: _,
-            trunks,
+            trunks: _,
             targets: _,
             routes: _,
         } = started;
@@ -52,9 +52,6 @@ impl Settings {
         let SpeechSettings { program, cache_bytes } = speech;
         kept.keep("speech.program", &mut self.speech.program, program);
         kept.keep("speech.cache_mb", &mut self.speech.cache_bytes, cache_bytes);
-        kept.keep("pbx", &mut self.pbxes, pbxes);
-        kept.keep("trunks", &mut self.trunks, trunks);
-        kept.targets(&mut self, started);
 
         // There may be fewer calls, or as many as the media threads have room for.
         let room = (started.legs_max() / self.legs_per_call()).max(1);
@@ -78,29 +75,14 @@ impl Kept {
         }
     }
 
-    /// Targets by a trunk that waits: they stay as they were, or are not there.
-    fn targets(&mut self, fresh: &mut Settings, started: &Settings) {
-        let Settings { targets, trunks, .. } = fresh;
-        targets.retain(|name, target| {
-            if target.trunk.as_ref().is_none_or(|trunk| trunks.contains_key(trunk)) {
-                return true;
-            }
-            self.0.push(format!("targets.{name}"));
-            started.targets.get(name).is_some_and(|before| {
-                target.clone_from(before);
-                true
-            })
-        });
-    }
-
     fn sip(&mut self, fresh: &mut SipSettings, started: &SipSettings) {
         let SipSettings {
             listeners,
             external,
             user_agent,
-            trusted,
-            unknown_sources,
-            requests_per_s,
+            trusted: _,
+            unknown_sources: _,
+            requests_per_s: _,
             datagram_bytes,
             long_request_bytes,
             connections,
@@ -113,9 +95,6 @@ impl Kept {
         self.keep("sip.listen", &mut fresh.listeners, listeners);
         self.keep("sip.external_address", &mut fresh.external, external);
         self.keep("sip.user_agent", &mut fresh.user_agent, user_agent);
-        self.keep("sip.trusted", &mut fresh.trusted, trusted);
-        self.keep("sip.unknown_sources", &mut fresh.unknown_sources, unknown_sources);
-        self.keep("sip.requests_per_s", &mut fresh.requests_per_s, requests_per_s);
         self.keep("sip.datagram_bytes", &mut fresh.datagram_bytes, datagram_bytes);
         self.keep("sip.long_request_bytes", &mut fresh.long_request_bytes, long_request_bytes);
         self.keep("sip.connections", &mut fresh.connections, connections);
@@ -175,20 +154,20 @@ impl Kept {
             barge_in,
             remember_speakers: _,
             scores: _,
+            functionals,
         } = started;
         self.keep("listening.enabled", &mut fresh.enabled, enabled);
         self.keep("listening.runtime", &mut fresh.runtime, runtime);
         self.keep("listening.model", &mut fresh.model, model);
         self.keep("listening.tap_packets", &mut fresh.tap_packets, tap_packets);
         self.keep("listening.barge_in_ms", &mut fresh.barge_in, barge_in);
+        self.keep("listening.functionals", &mut fresh.functionals, functionals);
     }
 
     fn forks(&mut self, fresh: &mut ForkSettings, started: &ForkSettings) {
-        let ForkSettings { agents: _, first: _, audiosocket, websocket, trusted, token } = started;
+        let ForkSettings { agents: _, first: _, audiosocket, websocket, trusted: _, token: _ } = started;
         self.keep("forks.audiosocket", &mut fresh.audiosocket, audiosocket);
         self.keep("forks.websocket", &mut fresh.websocket, websocket);
-        self.keep("forks.trusted", &mut fresh.trusted, trusted);
-        self.keep("forks.token_env", &mut fresh.token, token);
     }
 }
 
@@ -242,14 +221,15 @@ mod tests {
     }
 
     #[test]
-    fn targets_wait_with_their_trunks() {
-        const TRUNK: &str = "[trunks.carrier]\nsources = [\"192.0.2.0/24\"]\n[targets.bot]";
-        let more =
-            format!("{TRUNK}\ntrunk = \"carrier\"\nuri = \"sip:other@10.0.0.9\"\n[targets.new]\ntrunk = \"carrier\"");
-        let edits = [("[targets.bot]", more.as_str())];
-        let taken = check(&edits, &["trunks", "targets.bot", "targets.new"]);
-        let uris: Vec<(&str, &str)> = taken.targets.iter().map(|(name, t)| (name.as_str(), t.uri.as_str())).collect();
-        assert_eq!(uris, [("bot", "sip:bot@10.0.0.9")]);
+    fn neighbours_are_taken_with_the_targets_that_they_lead_to() {
+        const NEIGHBOURS: &str = "[trunks.carrier]\nsources = [\"192.0.2.0/24\"]\n\
+             [pbx.asterisk]\nkind = \"ami\"\naddress = \"10.0.0.9:5038\"\nuser = \"us\"\nsecret_env = \"S\"\n\
+             [forks]\ntrusted = [\"192.0.2.0/24\"]\ntoken_env = \"T\"\n[targets.bot]\ntrunk = \"carrier\"";
+        let senders = "trusted = [\"10.0.0.9\"]\nrequests_per_s = 7\nunknown_sources = \"forbidden\"\n[media]";
+        let taken = check(&[("[targets.bot]", NEIGHBOURS), ("[media]", senders)], &[]);
+        assert_eq!((taken.trunks.len(), taken.pbxes.len(), taken.sip.requests_per_s), (1, 1, 7));
+        assert_eq!(taken.targets["bot"].trunk.as_deref(), Some("carrier"));
+        check(&[("[supervision]", "[forks]\naudiosocket = \"127.0.0.1:9092\"\n[supervision]")], &["forks.audiosocket"]);
     }
 
     #[test]

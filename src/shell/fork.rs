@@ -12,7 +12,7 @@ mod websocket;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::control::{ForkCommand, ForkEvent, StreamId};
 use crate::metrics::Metrics;
-use crate::settings::{ForkSettings, Token};
+use crate::settings::{ForkSettings, IpNet, Token};
 use crate::shell::clock::Clock;
 use crate::shell::inherited;
 pub use ports::{PortsError, PortsWanted, RtpPorts};
@@ -46,14 +46,32 @@ pub struct ForkSide {
     pub websocket: Option<SocketAddr>,
 }
 
+/// Who may send streams.
+#[derive(Debug)]
+pub struct Senders {
+    trusted: Vec<IpNet>,
+    /// What WebSocket clients have to show besides.
+    token: Option<Token>,
+}
+
+impl Senders {
+    /// Takes them out of the settings; fetches the token.
+    ///
+    /// # Errors
+    /// When the token is missing.
+    pub fn read(settings: &ForkSettings) -> Result<Senders, ForkError> {
+        let token = settings.token.as_ref().map(|source| source.fetch().map_err(ForkError::Token)).transpose()?;
+        Ok(Senders { trusted: settings.trusted.clone(), token })
+    }
+}
+
 /// What all streams share.
 struct Shared {
     events: mpsc::Sender<ForkEvent>,
     streams: Mutex<BTreeMap<StreamId, mpsc::Sender<ForkCommand>>>,
     next_stream: AtomicU32,
     room: Arc<Semaphore>,
-    settings: ForkSettings,
-    token: Option<Token>,
+    senders: RwLock<Arc<Senders>>,
     announcements: ports::Announcements,
     clock: Clock,
     metrics: Metrics,
@@ -95,7 +113,7 @@ impl ForkSide {
         metrics: Metrics,
         events: mpsc::Sender<ForkEvent>,
     ) -> Result<ForkSide, ForkError> {
-        let token = settings.token.as_ref().map(|source| source.fetch().map_err(ForkError::Token)).transpose()?;
+        let senders = Senders::read(&settings)?;
         let listen = async |what, wanted: Option<SocketAddr>| {
             let Some(address) = wanted else { return Ok(None) };
             let bound = match inherited::listener(address) {
@@ -112,8 +130,7 @@ impl ForkSide {
             streams: Mutex::default(),
             next_stream: AtomicU32::new(1),
             room: Arc::new(Semaphore::new(STREAMS_MAX)),
-            settings,
-            token,
+            senders: RwLock::new(Arc::new(senders)),
             announcements: ports::Announcements::default(),
             clock,
             metrics,
@@ -135,6 +152,11 @@ impl ForkSide {
             tokio::spawn(websocket::accept(listener, shared));
         }
         Ok(side)
+    }
+
+    /// Takes streams only of other senders from now on; those that are on go on.
+    pub fn exchange(&self, senders: Senders) {
+        *self.shared.senders.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(senders);
     }
 
     /// Carries out a command. One for a stream that is over is ignored: its end has been told.
@@ -171,7 +193,11 @@ impl Shared {
 
     fn trusts(&self, source: IpAddr) -> bool {
         let source = source.to_canonical();
-        self.settings.trusted.iter().any(|network| network.contains(&source))
+        self.senders().trusted.iter().any(|network| network.contains(&source))
+    }
+
+    fn senders(&self) -> Arc<Senders> {
+        self.senders.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<StreamId, mpsc::Sender<ForkCommand>>> {

@@ -50,6 +50,8 @@ pub struct ListenOptions {
     pub barge_in: Duration,
     /// Who turns speech into words, where somebody does.
     pub words: Option<Recognizing>,
+    /// Whether observations tell functionals.
+    pub functionals: bool,
     /// Where it is told what is heard. Bounded; while it is full, older observations of a party are replaced by newer
     /// ones, and of what cannot be replaced the oldest is dropped.
     pub heard: mpsc::Sender<Heard>,
@@ -59,7 +61,7 @@ pub struct ListenOptions {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Heard {
     /// A step of the party's emotion timeline.
-    Observation(nlu::Observation),
+    Observation(Box<nlu::Observation>),
     /// What a party has said. What is not final may get lost, what is final never does.
     Said(nlu::recognition::Transcript),
     /// How the two parties of a call have taken turns so far. While the queue is full, a call's newest replaces older

@@ -7,12 +7,16 @@ mod backoff;
 mod link;
 mod queue;
 mod rest;
+mod stream;
 mod webhook;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use rustls::ClientConfig;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
@@ -21,80 +25,164 @@ use tracing::{info, warn};
 use self::link::Link;
 use self::queue::{Queue, Reporter, Waiting};
 use self::rest::Rest;
+use self::stream::Secured;
 use self::webhook::Webhook;
 use crate::metrics::Metrics;
-use crate::pbx::{Answer, Order, Outcome};
-use crate::settings::{PbxKind, PbxSettings};
+use crate::pbx::{Answer, Order, Outcome, Secret};
+use crate::settings::{PbxKind, PbxSettings, SecretSource};
+use crate::shell::sip::client_by;
 
 /// All connections.
 pub struct Connectors {
-    connectors: BTreeMap<String, (mpsc::Sender<Waiting>, Reporter)>,
+    /// Different in every run of the program.
+    run: String,
+    metrics: Metrics,
+    answers: mpsc::Sender<Answer>,
+    present: BTreeMap<String, Arc<Connector>>,
+    /// Those that were taken out, as long as somebody keeps them for calls that began before.
+    past: BTreeMap<String, Weak<Connector>>,
+}
+
+/// Where one PBX's orders go in. Its task ends with it, once every order has had its time.
+struct Connector {
+    terms: Terms,
+    orders: mpsc::Sender<Waiting>,
+    reporter: Reporter,
+}
+
+/// PBXs as they are read, with their secrets at hand.
+#[derive(Debug)]
+pub struct FreshPbxes(BTreeMap<String, FreshPbx>);
+
+#[derive(Debug)]
+struct FreshPbx {
+    terms: Terms,
+    client: reqwest::Client,
+    /// What certificates are checked by.
+    by: Arc<ClientConfig>,
+}
+
+/// What a connection is made of; while that is the same, it stays.
+#[derive(Debug, PartialEq, Eq)]
+struct Terms {
+    settings: PbxSettings,
+    secret: Option<Secret>,
+    /// The authorities' file, as it is read.
+    authorities: Option<Vec<u8>>,
+}
+
+/// Connections that were taken out: calls that began before can give orders as long as this is kept.
+pub struct PastConnectors {
+    _kept: Vec<Arc<Connector>>,
 }
 
 impl fmt::Debug for Connectors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Connectors").field(&self.connectors.keys().collect::<Vec<_>>()).finish()
+        f.debug_tuple("Connectors").field(&self.present.keys().collect::<Vec<_>>()).finish()
+    }
+}
+
+impl FreshPbxes {
+    /// Fetches the secrets and reads the authorities' files.
+    ///
+    /// # Errors
+    /// Of which PBX what is not to be had.
+    pub fn read(pbxes: &BTreeMap<String, PbxSettings>) -> Result<FreshPbxes, (String, String)> {
+        let pbxes = pbxes.iter().map(|(name, settings)| {
+            let fault = |why: String| (name.clone(), why);
+            let secret = settings.secret().map(SecretSource::fetch).transpose().map_err(fault)?;
+            let file = settings.authorities.as_deref();
+            let read = |file: &Path| std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()));
+            let authorities = file.map(read).transpose().map_err(fault)?;
+            let by = client_by(file).map_err(|error| fault(error.to_string()))?;
+            let client = client(&by).map_err(fault)?;
+            let terms = Terms { settings: settings.clone(), secret, authorities };
+            Ok((name.clone(), FreshPbx { terms, client, by: Arc::new(by) }))
+        });
+        pbxes.collect::<Result<_, _>>().map(FreshPbxes)
     }
 }
 
 impl Connectors {
     /// Starts one task per PBX on the current tokio runtime. `run` is different in every run of the program.
-    ///
-    /// # Errors
-    /// When a secret is not to be had, or HTTP cannot be spoken.
-    pub fn start(
-        pbxes: &BTreeMap<String, PbxSettings>,
-        run: &str,
-        metrics: &Metrics,
-        answers: &mpsc::Sender<Answer>,
-    ) -> Result<Connectors, String> {
-        let mut connectors = BTreeMap::new();
-        for (name, pbx) in pbxes {
-            let secret = pbx.secret().map(|source| source.fetch()).transpose();
-            let secret = secret.map_err(|why| format!("pbx.{name}: {why}"))?;
-            let (orders, inlet) = mpsc::channel(pbx.orders_max);
-            let reporter = Reporter::new(name, metrics, answers);
-            let queue = Queue::new(inlet, pbx.orders_max, reporter.clone());
-            match (&pbx.kind, secret) {
-                (PbxKind::Ami { address, user, .. }, Some(secret)) => {
-                    tokio::spawn(Link::ami(*address, user, secret, queue).run());
+    pub fn start(pbxes: FreshPbxes, run: &str, metrics: &Metrics, answers: &mpsc::Sender<Answer>) -> Connectors {
+        let (present, past) = (BTreeMap::new(), BTreeMap::new());
+        let mut connectors =
+            Connectors { run: run.to_owned(), metrics: metrics.clone(), answers: answers.clone(), present, past };
+        connectors.exchange(pbxes);
+        connectors
+    }
+
+    /// Puts others in the place of those that there are. A connection whose settings and secret are the same stays up;
+    /// orders that were given to others keep them until they have their answers.
+    pub fn exchange(&mut self, FreshPbxes(fresh): FreshPbxes) -> PastConnectors {
+        let mut before = std::mem::take(&mut self.present);
+        for (name, pbx) in fresh {
+            let connector = match before.remove(&name) {
+                Some(same) if same.terms == pbx.terms => same,
+                old => {
+                    let past = self.past.remove(&name).and_then(|past| past.upgrade());
+                    for replaced in old.iter().chain(&past) {
+                        replaced.reporter.replace();
+                    }
+                    Arc::new(self.connect(&name, pbx))
                 }
-                (PbxKind::Esl { address, .. }, Some(secret)) => {
-                    tokio::spawn(Link::esl(*address, secret, queue).run());
-                }
-                (PbxKind::Ari { url, user, app, .. }, Some(secret)) => {
-                    tokio::spawn(Rest::new(url, user, secret, (app, run), queue)?.run());
-                }
-                (PbxKind::Webhook { url, .. }, secret) => {
-                    tokio::spawn(Webhook::new(url, secret, queue)?.run());
-                }
-                (_, None) => return Err(format!("pbx.{name}: no secret")),
-            }
-            connectors.insert(name.clone(), (orders, reporter));
+            };
+            self.present.insert(name, connector);
         }
-        Ok(Connectors { connectors })
+        self.past.retain(|_, past| past.strong_count() > 0);
+        self.past.extend(before.iter().map(|(name, gone)| (name.clone(), Arc::downgrade(gone))));
+        PastConnectors { _kept: before.into_values().collect() }
+    }
+
+    fn connect(&self, name: &str, FreshPbx { terms, client, by }: FreshPbx) -> Connector {
+        let Terms { settings, secret, .. } = &terms;
+        if let Some(to) = settings.exposed() {
+            warn!(pbx = name, to, "the secret and what is said of callers go there unencrypted");
+        }
+        let (orders, inlet) = mpsc::channel(settings.orders_max);
+        let reporter = Reporter::new(name, &self.metrics, &self.answers);
+        let queue = Queue::new(inlet, settings.orders_max, reporter.clone());
+        let needed = || secret.clone().expect("the configuration is not read without the secret of a PBX");
+        match &settings.kind {
+            PbxKind::Ami { address, tls, user, .. } => {
+                let secured = tls.clone().map(|name| Secured { name, by });
+                tokio::spawn(Link::ami(*address, secured, (user, needed()), queue).run());
+            }
+            PbxKind::Esl { address, .. } => {
+                tokio::spawn(Link::esl(*address, needed(), queue).run());
+            }
+            PbxKind::Ari { url, user, app, .. } => {
+                tokio::spawn(Rest::new(url, (user, needed()), (app, &self.run), (client, by), queue).run());
+            }
+            PbxKind::Webhook { url, .. } => {
+                tokio::spawn(Webhook::new(url, secret.clone(), client, queue).run());
+            }
+        }
+        Connector { terms, orders, reporter }
     }
 
     /// Gives an order; the answer comes out of the channel, or at once when the order cannot be taken.
     pub fn ask(&self, order: Order) -> Option<Answer> {
         let Order { ticket, pbx, deed, within } = order;
-        let Some((orders, reporter)) = self.connectors.get(&pbx) else {
+        let past = || self.past.get(&pbx).and_then(Weak::upgrade);
+        let Some(connector) = self.present.get(&pbx).cloned().or_else(past) else {
             return Some(Answer { ticket, outcome: Outcome::Failed("no PBX of that name".to_owned()) });
         };
-        let reason = match orders.try_send(Waiting { ticket, deed, until: Instant::now() + within }) {
+        let reason = match connector.orders.try_send(Waiting { ticket, deed, until: Instant::now() + within }) {
             Ok(()) => return None,
             Err(TrySendError::Full(_)) => "too many orders wait for it",
             Err(TrySendError::Closed(_)) => "its connection has ended",
         };
-        reporter.count("full");
+        connector.reporter.count("full");
         Some(Answer { ticket, outcome: Outcome::Failed(reason.to_owned()) })
     }
 }
 
 /// A client that follows no redirection: an order is for the one who was named.
-fn client() -> Result<reqwest::Client, String> {
+fn client(by: &ClientConfig) -> Result<reqwest::Client, String> {
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).connect_timeout(CONNECT_WAIT);
-    client.build().map_err(|error| in_words(&error))
+    client.use_preconfigured_tls(by.clone()).build().map_err(|error| in_words(&error))
 }
 
 /// What went wrong with a request, down to the cause, without the URL, which may hold secrets.
@@ -116,6 +204,9 @@ fn chance() -> u8 {
 
 /// How long an HTTP connection may take to be made.
 const CONNECT_WAIT: Duration = Duration::from_secs(3);
+
+/// Why a connection ends that no order comes by any more.
+const NO_LONGER: &str = "it is configured no more";
 
 /// Says once how things stand, not at every try.
 #[derive(Debug)]
@@ -145,41 +236,4 @@ impl Standing {
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::io::AsyncWriteExt;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn https_is_spoken_and_says_what_went_wrong() {
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
-        let address = listener.local_addr().expect("an address");
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await;
-            }
-        });
-        let client = client().expect("TLS has what it needs");
-        let error = client.get(format!("https://{address}/?token=secret")).send().await.expect_err("it speaks no TLS");
-        let words = in_words(&error);
-        assert!(!words.is_empty() && !words.contains("secret"), "{words}");
-    }
-
-    #[test]
-    fn an_order_for_nobody_and_one_too_many() {
-        let (metrics, (answers, _inlet)) = (Metrics::new(), mpsc::channel(1));
-        let (orders, _waiting) = mpsc::channel(1);
-        let reporter = Reporter::new("asterisk", &metrics, &answers);
-        let connectors = Connectors { connectors: [("asterisk".to_owned(), (orders, reporter))].into() };
-        let ask = |number: u64, pbx: &str| {
-            let deed = crate::pbx::Deed::Play { channel: "x".to_owned(), media: "y".to_owned() };
-            let ticket = crate::pbx::Ticket(number);
-            let answer = connectors.ask(Order { ticket, pbx: pbx.to_owned(), deed, within: Duration::from_secs(1) });
-            answer.map(|answer| answer.outcome)
-        };
-        let failed = |why: &str| Some(Outcome::Failed(why.to_owned()));
-        let got = [ask(1, "nobody"), ask(2, "asterisk"), ask(3, "asterisk")];
-        assert_eq!(got, [failed("no PBX of that name"), None, failed("too many orders wait for it")]);
-        assert!(metrics.render().contains("calmline_pbx_orders_total{pbx=\"asterisk\",outcome=\"full\"} 1"));
-    }
-}
+mod tests;

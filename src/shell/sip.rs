@@ -22,7 +22,7 @@ mod resolve;
 mod restraint;
 mod stamp;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transport;
 mod trunk;
 mod vouch;
@@ -58,9 +58,10 @@ use self::resolve::{Locator, Names, Router};
 use self::restraint::Keeper;
 use self::stamp::Stamper;
 pub use self::transport::SipTransport;
+pub(crate) use self::transport::client_by;
 use self::transport::{TlsFiles, Transports};
-use self::trunk::Trunks;
-pub use self::trunk::{Health, TrunkReport};
+pub use self::trunk::{FreshTrunks, Health, PastTrunks, TrunkReport};
+use self::trunk::{Trunk, Trunks};
 use crate::control::{SipCommand, SipEvent};
 use crate::metrics::Metrics;
 use crate::settings::{SipSettings, TlsSettings, TrunkSettings};
@@ -164,7 +165,7 @@ impl SipSide {
         waits: Waits,
     ) -> Result<Self, SipError> {
         let stop = CancellationToken::new();
-        let trunks = Arc::new(Trunks::new(options.trunks)?);
+        let trunks = Arc::new(Trunks::new(FreshTrunks::read(&options.trunks)?));
         let transports = open(options.settings, (&trunks, options.metrics.clone()), &stop).await?;
         let keeper = Keeper::new(options.metrics.clone());
         let names = Names::new(&transports.settings.dns, options.metrics);
@@ -203,7 +204,10 @@ impl SipSide {
         });
         let failed = |reason: String| SipError::Listen { address: shared.transports.settings.listen(), reason };
         serve(endpoint, shared.clone()).map_err(failed)?;
-        shared.watch_trunks();
+        shared.transports.take_connections();
+        for trunk in shared.trunks.now().all() {
+            shared.watch_trunk(trunk);
+        }
         Ok(Self { shared, stop })
     }
 
@@ -228,6 +232,28 @@ impl SipSide {
         }
     }
 
+    /// Goes by other settings and trunks from now on, where `settings` is the same as at the start but for who is
+    /// believed and how much everybody may ask. Calls that are up stay up.
+    ///
+    /// A trunk that has gone is asked no more, and its registration given back, before new ones register; one that has
+    /// not changed does not notice.
+    pub fn exchange(&self, settings: SipSettings, fresh: FreshTrunks) -> PastTrunks {
+        self.shared.guard().exchange(settings);
+        let (come, gone) = self.shared.trunks.exchange(fresh);
+        for trunk in &gone {
+            trunk.leave();
+        }
+        let (shared, past) = (self.shared.clone(), PastTrunks::new(gone.clone()));
+        self.shared.runtime.spawn(async move {
+            // A goodbye that comes late would take back what a new trunk has registered.
+            farewell(&gone).await;
+            for trunk in &come {
+                shared.watch_trunk(trunk);
+            }
+        });
+        past
+    }
+
     /// Where we listen first.
     pub fn local_addr(&self) -> SocketAddr {
         self.bound().first().map_or(self.shared.transports.settings.listen(), |(_, address)| *address)
@@ -240,7 +266,7 @@ impl SipSide {
 
     /// How the trunks are.
     pub fn trunks(&self) -> Vec<TrunkReport> {
-        self.shared.trunks.all().map(|trunk| trunk.report()).collect()
+        self.shared.trunks.now().all().map(|trunk| trunk.report()).collect()
     }
 
     /// Tells neighbours that ask (RFC 7339) what share of new calls is refused now, in percent.
@@ -269,8 +295,11 @@ impl SipSide {
         for inbox in self.shared.legs.all() {
             let _ = inbox.try_send(Input::Shutdown);
         }
-        // Registrations end by themselves when nobody takes the goodbye.
-        let _ = tokio::time::timeout(UNREGISTER_WAIT, Box::pin(trunk::unregister(&self.shared))).await;
+        let trunks: Vec<Arc<Trunk>> = self.shared.trunks.now().all().cloned().collect();
+        for trunk in &trunks {
+            trunk.leave();
+        }
+        farewell(&trunks).await;
         let empty = async {
             while self.shared.legs.len() > 0 {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -287,6 +316,12 @@ impl Drop for SipSide {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+/// Waits until registrars have been told that we go. Registrations end by themselves when nobody takes the goodbye.
+async fn farewell(trunks: &[Arc<Trunk>]) {
+    let all = futures::future::join_all(trunks.iter().map(|trunk| trunk.gone()));
+    let _ = tokio::time::timeout(UNREGISTER_WAIT, all).await;
 }
 
 /// Reads the files of certificates as the SIP side would.
@@ -337,7 +372,12 @@ impl Shared {
         let key = dialog.key();
         let calling = Calling::new(invite, proxy);
         let (mut task, inbox) = Leg::new(leg, self.clone(), dialog, Stage::Calling(Box::new(calling)));
-        task.trunk = trunk.and_then(|name| self.trunks.named(&name));
+        if let Some(name) = trunk {
+            task.trunk = self.trunks.now().named(&name);
+            if task.trunk.is_none() {
+                return self.end(leg, End::Failed(503, format!("there is no trunk {name}")));
+            }
+        }
         if !self.legs.add(leg, key, inbox) {
             return tracing::error!(leg = leg.0, "a leg number was used twice");
         }
@@ -364,16 +404,14 @@ impl Shared {
         Identity { contact, user_agent: self.user_agent().to_owned() }
     }
 
-    /// Begins to ask trunks for signs of life, and to register.
-    fn watch_trunks(self: &Arc<Self>) {
-        for trunk in self.trunks.all() {
-            let Some(uri) = trunk.uri() else { continue };
-            if let Some(every) = trunk.settings.health {
-                self.runtime.spawn(trunk::watch(self.clone(), trunk.clone(), uri.clone(), every));
-            }
-            if let Some(wanted) = trunk.settings.register.clone() {
-                self.runtime.spawn(trunk::register(self.clone(), trunk.clone(), uri, wanted));
-            }
+    /// Begins to ask a trunk for signs of life, and to register.
+    fn watch_trunk(self: &Arc<Self>, trunk: &Arc<Trunk>) {
+        let Some(uri) = trunk.uri() else { return };
+        if let Some(every) = trunk.settings.health {
+            self.runtime.spawn(trunk::watch(self.clone(), trunk.clone(), uri.clone(), every));
+        }
+        if let Some(wanted) = trunk.settings.register.clone() {
+            self.runtime.spawn(trunk::register(self.clone(), trunk.clone(), uri, wanted));
         }
     }
 

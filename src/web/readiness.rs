@@ -64,6 +64,11 @@ impl Readiness {
         self.trunks.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), state);
     }
 
+    /// There is no trunk of that name any more.
+    pub fn forget_trunk(&self, name: &str) {
+        self.trunks.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
     /// True when a part works.
     pub fn is_up(&self, component: Component) -> bool {
         self.flag(component).load(Ordering::Relaxed)

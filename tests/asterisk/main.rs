@@ -4,6 +4,11 @@
 //! tests say what is missing and pass. The lab's ports are fixed, so one test runs at a time.
 #![expect(clippy::print_stdout, reason = "the times are what the test is run for")]
 
+// Shared with the SIP side's own tests.
+#[path = "../../src/shell/sip/tests/authority.rs"]
+#[expect(dead_code, reason = "other tests need clients and servers")]
+mod authority;
+mod bypass;
 #[path = "../lab/asterisk.rs"]
 mod lab;
 mod moves;

@@ -12,6 +12,7 @@ use loadtest::audio::Audio;
 use loadtest::driver::{PhoneHandle, PhonePlan, Phones};
 use loadtest::phone::{Behaviour, Event};
 
+use crate::authority::Authority;
 use crate::lab::{ASTERISK, Lab, loopback};
 use crate::{AGENT, CALLER, CALMLINE, LIMIT, PORTS, RTP_PORTS, expect, until};
 
@@ -19,6 +20,9 @@ use crate::{AGENT, CALLER, CALMLINE, LIMIT, PORTS, RTP_PORTS, expect, until};
 const AGENT_2: SocketAddr = loopback(5082);
 const AMI: SocketAddr = loopback(5038);
 const ARI: SocketAddr = loopback(8088);
+/// The same by TLS.
+const SECURE_AMI: SocketAddr = loopback(5039);
+const SECURE_ARI: SocketAddr = loopback(8089);
 
 /// What an operator adds to the dialplan: calls through Calmline that name their channel (as in docs/INTEGRATIONS.md),
 /// and an extension that transfers whoever calls it.
@@ -57,21 +61,31 @@ then = [{ reroute = "attended", target = "human" }]
 "#;
 
 /// A server, its supervisor, and telephones for everybody whom the lab knows.
-struct Stage {
-    server: Server,
+pub struct Stage {
+    pub server: Server,
     supervisor: Supervisor,
     phones: Phones,
-    bot: PhoneHandle,
+    pub bot: PhoneHandle,
     agent: PhoneHandle,
     agent_2: PhoneHandle,
-    lab: Lab,
-    end: Instant,
+    pub lab: Lab,
+    pub end: Instant,
 }
 
 impl Stage {
-    /// `bot` is where calls go first; nothing: to a telephone.
-    fn set(bot: Option<&str>) -> Result<Stage, String> {
-        let lab = Lab::up(&PORTS, DIALPLAN)?;
+    /// `bot` is where calls go first; nothing: to a telephone. `agents` is what agents do. With an authority, both APIs
+    /// are spoken to by TLS, and their certificates are checked by it.
+    pub fn set(bot: Option<&str>, agents: Behaviour, authority: Option<&Authority>) -> Result<Stage, String> {
+        if let Some(authority) = authority {
+            certify(authority);
+        }
+        let lab = Lab::up_with(&PORTS, |name, text| match (name, authority) {
+            ("extensions.conf", _) => text + DIALPLAN,
+            ("pjsip.conf", _) => text.replacen("[sut](ep)\n", "[sut](ep)\nrtp_timeout=5\n", 1),
+            ("manager.conf", Some(_)) => with_tls(&text, SECURE_AMI),
+            ("http.conf", Some(_)) => with_tls(&text, SECURE_ARI),
+            _ => text,
+        })?;
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("asterisk-moves");
         std::fs::create_dir_all(folder.join("config/own")).expect("a folder");
         std::fs::write(folder.join("config/own/own.toml"), POLICY).expect("a policy");
@@ -92,19 +106,26 @@ impl Stage {
              [targets.agent]\nuri = \"sip:agent2@{ASTERISK}\"\nendpoint = \"PJSIP/agent2\"\n\
              [[route]]\nname = \"everything\"\ntargets = [\"bot\"]\nscenario = \"after-sales\"\n"
         );
+        if let Some(authority) = authority {
+            let by = format!("authorities = \"{}\"", authority.folder.join("authority.pem").display());
+            plan.configuration = plan
+                .configuration
+                .replace(&format!("address = \"{AMI}\""), &format!("address = \"{SECURE_AMI}\"\ntls = true\n{by}"))
+                .replace(&format!("url = \"http://{ARI}/ari\""), &format!("url = \"https://{SECURE_ARI}/ari\"\n{by}"));
+        }
         let server = Server::start(env!("CARGO_BIN_EXE_calmline").as_ref(), &folder, &plan, &[]).expect("a server");
         let supervisor = Supervisor::subscribe(server.addresses.web, &server.token).expect("a subscription");
         let phones = Phones::start().expect("a thread");
-        let phone = |address, user: &str| {
-            let plan = PhonePlan { user: user.to_owned(), behaviour: Behaviour::answer(), ..PhonePlan::new(address) };
+        let phone = |address, user: &str, behaviour| {
+            let plan = PhonePlan { user: user.to_owned(), behaviour, ..PhonePlan::new(address) };
             phones.add(plan).expect("its port is free")
         };
-        let bot = phone(server.addresses.bot, "bot");
-        let (agent, agent_2) = (phone(AGENT, "agent1"), phone(AGENT_2, "agent2"));
+        let bot = phone(server.addresses.bot, "bot", Behaviour::answer());
+        let (agent, agent_2) = (phone(AGENT, "agent1", agents.clone()), phone(AGENT_2, "agent2", agents));
         Ok(Stage { server, supervisor, phones, bot, agent, agent_2, lab, end: Instant::now() + LIMIT })
     }
 
-    fn call(&self, extension: &str) -> PhoneHandle {
+    pub fn call(&self, extension: &str) -> PhoneHandle {
         let audio = Audio::tone(400, 0.3);
         let target = format!("sip:{extension}@{ASTERISK}");
         let caller = self.phones.calling(CALLER, &target, audio, &[]).expect("a caller");
@@ -114,7 +135,7 @@ impl Stage {
 
     /// Waits until something is told.
     #[track_caller]
-    fn told(&self, what: &str, wanted: impl Fn(&What) -> bool) -> Notice {
+    pub fn told(&self, what: &str, wanted: impl Fn(&What) -> bool) -> Notice {
         let mut told = Vec::new();
         while Instant::now() < self.end {
             let Some(notice) = self.supervisor.next(std::time::Duration::from_millis(50)) else { continue };
@@ -135,7 +156,7 @@ impl Stage {
         assert_eq!(caller.calls_open(), 1, "the caller's call is still the same one");
     }
 
-    fn over(self, caller: &PhoneHandle) {
+    pub fn over(self, caller: &PhoneHandle) {
         caller.hang_up().expect("an order");
         until(self.end, "Asterisk lets go", || self.lab.channels().trim().is_empty());
         self.server.stop().expect("the server ends as it should");
@@ -144,7 +165,7 @@ impl Stage {
 
 #[test]
 fn ami_redirects_the_caller_into_the_queue_with_a_priority() {
-    let stage = match Stage::set(None) {
+    let stage = match Stage::set(None, Behaviour::answer(), None) {
         Ok(stage) => stage,
         Err(why) => return println!("skipped: {why}"),
     };
@@ -165,8 +186,75 @@ fn ami_redirects_the_caller_into_the_queue_with_a_priority() {
 }
 
 #[test]
+fn the_queue_puts_the_caller_where_the_priority_says() {
+    let stage = match Stage::set(None, Behaviour::ring(), None) {
+        Ok(stage) => stage,
+        Err(why) => return println!("skipped: {why}"),
+    };
+    // Somebody waits already, and no agent answers.
+    let audio = Audio::Silence;
+    let first = stage.phones.calling(loopback(5079), &format!("sip:700@{ASTERISK}"), audio, &[]).expect("a caller");
+    expect(&first, stage.end, "the queue's answer", |event| *event == Event::Answered);
+    let waiting = || {
+        let said = stage.lab.ask("queue show humans");
+        said.lines().map(str::trim).filter(|line| line.contains("prio: ")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    until(stage.end, "one waits", || waiting().len() == 1);
+    let caller = stage.call("77support");
+    expect(&stage.bot, stage.end, "the bot's call", |event| *event == Event::Answered);
+    caller.press("1").expect("an order");
+    stage.moved("asterisk", &caller);
+    until(stage.end, "two wait", || waiting().len() == 2);
+    let lines = waiting();
+    println!("{lines:#?}");
+    assert!(lines[0].starts_with("1. PJSIP/caller-") && lines[0].contains("prio: 10"), "{lines:#?}");
+    assert!(lines[1].contains("prio: 0"), "{lines:#?}");
+    first.hang_up().expect("an order");
+    stage.over(&caller);
+}
+
+#[test]
+fn both_apis_by_tls() {
+    let authority = Authority::new("asterisk-apis");
+    let stage = match Stage::set(None, Behaviour::answer(), Some(&authority)) {
+        Ok(stage) => stage,
+        Err(why) => return println!("skipped: {why}"),
+    };
+    let caller = in_stasis(&stage);
+    caller.press("2").expect("an order");
+    expect(&stage.agent, stage.end, "the agent's answer", |event| *event == Event::Answered);
+    stage.moved("rest", &caller);
+    caller.hang_up().expect("an order");
+    until(stage.end, "Asterisk lets go", || stage.lab.channels().trim().is_empty());
+    caller.call(&format!("sip:77support@{ASTERISK}"), &[]).expect("an order");
+    expect(&caller, stage.end, "the answer", |event| *event == Event::Answered);
+    expect(&stage.bot, stage.end, "the bot's call", |event| *event == Event::Answered);
+    caller.press("1").expect("an order");
+    expect(&stage.agent, stage.end, "the agent's answer", |event| *event == Event::Answered);
+    stage.moved("asterisk", &caller);
+    stage.over(&caller);
+}
+
+/// Puts a certificate of `authority` where the lab's Asterisk reads it.
+fn certify(authority: &Authority) {
+    authority.install("127.0.0.1");
+    let Some(lab) = std::env::var_os("CALMLINE_ASTERISK_DIR") else { return };
+    let keys = Path::new(&lab).join("tmp/keys");
+    std::fs::create_dir_all(&keys).expect("a folder of the lab");
+    for name in ["us.pem", "us.key"] {
+        std::fs::copy(authority.folder.join(name), keys.join(name)).expect("a file");
+    }
+}
+
+/// A file of the lab's with a listener for TLS beside the plain one.
+fn with_tls(text: &str, address: SocketAddr) -> String {
+    let keys = "tlscertfile=/tmp/keys/us.pem\ntlsprivatekey=/tmp/keys/us.key";
+    text.replacen("[general]\n", &format!("[general]\ntlsenable=yes\ntlsbindaddr={address}\n{keys}\n"), 1)
+}
+
+#[test]
 fn ari_continues_the_caller_into_the_queue() {
-    let stage = match Stage::set(None) {
+    let stage = match Stage::set(None, Behaviour::answer(), None) {
         Ok(stage) => stage,
         Err(why) => return println!("skipped: {why}"),
     };
@@ -179,7 +267,7 @@ fn ari_continues_the_caller_into_the_queue() {
 
 #[test]
 fn ari_bridges_the_caller_with_an_agent() {
-    let stage = match Stage::set(None) {
+    let stage = match Stage::set(None, Behaviour::answer(), None) {
         Ok(stage) => stage,
         Err(why) => return println!("skipped: {why}"),
     };
@@ -198,7 +286,7 @@ fn ari_bridges_the_caller_with_an_agent() {
 
 #[test]
 fn asterisk_refers_us_and_the_caller_reaches_an_agent() {
-    let stage = match Stage::set(Some(&format!("sip:transfers@{ASTERISK}"))) {
+    let stage = match Stage::set(Some(&format!("sip:transfers@{ASTERISK}")), Behaviour::answer(), None) {
         Ok(stage) => stage,
         Err(why) => return println!("skipped: {why}"),
     };
@@ -214,7 +302,7 @@ fn asterisk_refers_us_and_the_caller_reaches_an_agent() {
 
 #[test]
 fn asterisk_takes_our_place_with_the_queue() {
-    let stage = match Stage::set(None) {
+    let stage = match Stage::set(None, Behaviour::answer(), None) {
         Ok(stage) => stage,
         Err(why) => return println!("skipped: {why}"),
     };
@@ -245,8 +333,8 @@ fn in_stasis(stage: &Stage) -> PhoneHandle {
         (format!("/bridges/pair/addChannel?channel={channel},to-us"), ""),
         ("/channels/to-us/dial".to_owned(), ""),
     ] {
-        let (code, answer) = ari("POST", &path, body);
-        assert!((200..300).contains(&code), "{path}: {code} {answer}");
+        // A channel that was just made is not in the application at once.
+        until(stage.end, &path, || (200..300).contains(&ari("POST", &path, body).0));
     }
     expect(&stage.bot, stage.end, "the bot's call", |event| *event == Event::Answered);
     caller

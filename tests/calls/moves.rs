@@ -136,6 +136,7 @@ fn a_switch_that_is_down_for_a_while() {
     let address = nobody();
     let stage = stage("switch-down", nobody(), address);
     let caller = call(&stage);
+    let id = stage.api("/v1/calls?state=active")["calls"][0]["id"].as_str().expect("a call is up").to_owned();
     caller.press("2").expect("an order");
     let failed = stage.until("the order's end", |what| matches!(what, What::RerouteFailed { .. }));
     let What::RerouteFailed { via, reason, .. } = &failed.what else { unreachable!("just matched") };
@@ -145,6 +146,16 @@ fn a_switch_that_is_down_for_a_while() {
     stage.until("the end", |what| matches!(what, What::CallEnded { .. }));
     assert_eq!(stage.metric("calmline_pbx_up{pbx=\"switch\""), 0.0);
     assert_eq!(stage.metric("calmline_pbx_orders_total{pbx=\"switch\",outcome=\"expired\""), 1.0);
+    assert_eq!(stage.metric("calmline_pbx_waiting_orders{pbx=\"switch\""), 0.0);
+    stage.is_empty();
+    // The record tells of both ways, and every leg has ended: caller, bot, human.
+    let record = stage.api(&format!("/v1/calls/{id}"));
+    let told = |kind: &str, via: &str| {
+        let events = record["events"].as_array().expect("events");
+        events.iter().filter(|event| event["type"] == kind && event["via"] == via).count()
+    };
+    assert_eq!((told("reroute_failed", "switch"), told("rerouted", "bridge")), (1, 1), "{record}");
+    assert_eq!(record["legs"].as_array().map(Vec::len), Some(3), "{record}");
 
     // It comes back, and nothing that expired is carried out.
     let commands = event_socket(TcpListener::bind(address).expect("its port"));

@@ -9,18 +9,18 @@ use super::phone::{Phone, description, event_of, line, media_address, order, pac
 const ASKED_WITHIN: Duration = Duration::from_secs(60);
 
 /// A call between a caller and a bot, in A-law.
-struct Call {
-    caller: Phone,
-    bot: Phone,
+pub struct Call {
+    pub caller: Phone,
+    pub bot: Phone,
     /// Where the server takes the audio of each.
-    to_server: [SocketAddr; 2],
+    pub to_server: [SocketAddr; 2],
     /// The answer that the caller got.
     answer: String,
     sent: u16,
 }
 
 impl Call {
-    fn begin(server_at: SocketAddr, bot_at: SocketAddr) -> Call {
+    pub fn begin(server_at: SocketAddr, bot_at: SocketAddr) -> Call {
         let (bot, caller) = (Phone::at(bot_at, server_at, "bot"), Phone::anywhere(server_at, "caller"));
         caller.invite(&description(caller.port(), "8", ""));
         let invite = bot.hear("INVITE ");
@@ -44,7 +44,7 @@ impl Call {
     }
 
     /// Both send ten packets to these addresses; how many reach the other one.
-    fn speak(&mut self, to: [SocketAddr; 2]) -> [usize; 2] {
+    pub fn speak(&mut self, to: [SocketAddr; 2]) -> [usize; 2] {
         for _ in 0..10 {
             for (phone, to) in [&self.caller, &self.bot].into_iter().zip(to) {
                 let packet = packet(8, self.sent, u32::from(phone.port()), 0x55);
@@ -56,7 +56,7 @@ impl Call {
         [&self.bot, &self.caller].map(Phone::heard)
     }
 
-    fn hang_up(&self) {
+    pub fn hang_up(&self) {
         self.caller.request_inside("BYE", 2, &self.answer, "");
         self.caller.hear("SIP/2.0 200 ");
         let bye = self.bot.hear("BYE ");
@@ -113,6 +113,21 @@ fn a_server_that_stops_leaves_a_call_to_its_two_sides() {
     for phone in [&call.caller, &call.bot] {
         assert_eq!(phone.overhear(), None, "nobody has hung up");
     }
+}
+
+#[test]
+fn a_server_that_stays_tells_one_side_that_the_other_has_hung_up() {
+    let (mut server, bot_at) = server_limited("stay", "", "drain_s = 1\nstay_s = 60");
+    let mut call = Call::begin(server.addresses.sip, bot_at);
+    server.signal();
+    call.both_agree([call.bot.port(), call.caller.port()]);
+    let directly = [&call.bot, &call.caller].map(|phone| SocketAddr::from(([127, 0, 0, 1], phone.port())));
+    assert_eq!(call.speak(directly), [10, 10], "past the server");
+    let late = Phone::anywhere(server.addresses.sip, "late");
+    late.invite(&description(late.port(), "8", ""));
+    late.hear("SIP/2.0 503 ");
+    call.hang_up();
+    assert_eq!(server.wait().expect("it ends").code(), Some(0), "with the last call, and none was cut");
 }
 
 #[test]

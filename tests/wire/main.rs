@@ -6,6 +6,7 @@ mod checks;
 mod faults;
 mod overload;
 mod phone;
+mod reload;
 mod reoffer;
 mod reports;
 mod restart;

@@ -1,11 +1,10 @@
 //! A far end by hand: a SIP socket, a pair of media sockets, and the server it talks to.
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use calmline::demo::server::{Plan, Server, get};
+use calmline::demo::server::{self, Plan, Server};
 use serde_json::Value;
 
 /// The program under test.
@@ -52,18 +51,12 @@ pub fn record(server: &Server) -> Value {
 
 /// An answer of the API.
 pub fn ask(server: &Server, path: &str) -> Value {
-    serde_json::from_str(&get(server.addresses.web, path, &server.token).expect("an answer")).expect("JSON")
+    serde_json::from_str(&server::get(server.addresses.web, path, &server.token).expect("an answer")).expect("JSON")
 }
 
 /// Orders something by the API; the status of its answer.
 pub fn order(server: &Server, method: &str, path: &str) -> u16 {
-    let (web, token) = (server.addresses.web, &server.token);
-    let mut stream = TcpStream::connect(web).expect("a connection");
-    let request = format!("{method} {path} HTTP/1.0\r\nHost: {web}\r\nAuthorization: Bearer {token}\r\n\r\n");
-    stream.write_all(request.as_bytes()).expect("a request");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status")
+    server::order(server.addresses.web, (method, path), &server.token).expect("an answer")
 }
 
 /// Waits for an event of a call that is up.

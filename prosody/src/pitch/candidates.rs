@@ -3,7 +3,7 @@
 //! Decides nothing, but says of each candidate what the correlograms show at its period and at simple fractions of it.
 
 use super::PITCH_HZ;
-use super::correlogram::{Correlogram, LAG_HZ, LAGS};
+use super::correlogram::{Correlogram, FINE_LAGS, LAG_HZ, LAGS};
 use crate::lanes::{each, highest};
 use crate::math::log2;
 
@@ -22,6 +22,9 @@ pub(super) const LAG_RANGE: std::ops::RangeInclusive<usize> = 26..=268;
 const LONG_PERIOD_COST: f32 = 0.02;
 /// Peaks lower than this are no candidates.
 const HEIGHT_MIN: f32 = 0.05;
+/// Multiples of a period that tell its length more exactly, and how far from the peak that may be, lags.
+const MULTIPLES: usize = 3;
+const REFINEMENT_MAX: f32 = 1.5;
 /// The shortest fraction of a period that is looked up.
 const FRACTION_MIN: usize = 13;
 
@@ -76,7 +79,8 @@ impl Candidates {
         );
         self.count = 0;
         for &(lag, _) in &peaks[..found] {
-            let hz = LAG_HZ / (lag as f32 + parabola(mixed[lag - 1], mixed[lag], mixed[lag + 1]));
+            let period = lag as f32 + parabola(mixed[lag - 1], mixed[lag], mixed[lag + 1]);
+            let hz = LAG_HZ / refined(&correlogram.fine, correlogram.fine_weights(), period);
             let octave = log2(hz.clamp(PITCH_HZ.0, PITCH_HZ.1));
             self.list[self.count] = Candidate { octave, evidence: evidence(correlogram, &maxima, lag, octave) };
             self.count += 1;
@@ -131,9 +135,44 @@ fn parabola(before: f32, here: f32, after: f32) -> f32 {
     if bend >= 0.0 { 0.0 } else { (0.5 * (before - after) / bend).clamp(-0.5, 0.5) }
 }
 
+/// The length near `period` (lags) at whose multiples `lags` is highest: noise moves the second and third peak as much
+/// as the first, which is a half and a third of that per period. One step of Newton's on the weighted sum.
+#[inline(always)]
+fn refined(lags: &[f32; FINE_LAGS], weights: &[f32; FINE_LAGS], period: f32) -> f32 {
+    let (mut slope, mut bend) = (0.0, 0.0);
+    for number in 1..=MULTIPLES {
+        let multiple = number as f32;
+        let at = (multiple * period + 0.5) as usize;
+        if at + 1 >= FINE_LAGS {
+            break;
+        }
+        let [before, here, after] = [lags[at - 1], lags[at], lags[at + 1]];
+        let own_bend = before - 2.0 * here + after;
+        let own_slope = 0.5 * (after - before) + (multiple * period - at as f32) * own_bend;
+        if own_bend < 0.0 {
+            slope += weights[at] * multiple * own_slope;
+            bend += weights[at] * multiple * multiple * own_bend;
+        }
+    }
+    if bend < 0.0 { period - (slope / bend).clamp(-REFINEMENT_MAX, REFINEMENT_MAX) } else { period }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_period_is_refined_by_its_multiples() {
+        let weights = [1.0; FINE_LAGS];
+        for period in [31.3, 80.8, 140.45, 250.2] {
+            let lags: [f32; FINE_LAGS] = each(|lag| (std::f32::consts::TAU * lag as f32 / period).cos());
+            for off in [-0.9, 0.0, 0.4] {
+                let got = refined(&lags, &weights, period + off);
+                assert!((got - period).abs() < 0.1 * off.abs() + 0.01, "{got} instead of {period}");
+            }
+        }
+        assert_eq!(refined(&[0.0; FINE_LAGS], &weights, 100.0), 100.0);
+    }
 
     #[test]
     fn the_highest_peaks_stay_in_order() {

@@ -26,6 +26,11 @@ const BAND_BINS: usize = (BINS - 1) / BANDS;
 pub(super) const LAG_HZ: f32 = 16_000.0;
 /// Lags kept.
 pub(super) const LAGS: usize = 280;
+/// Lags in which a period is refined: three of a voice above 86 Hz, two of the lowest.
+pub(super) const FINE_LAGS: usize = 560;
+/// How much *ripple* counts beside *plain* there, times the square of the share that stands above the noise: it tells
+/// the place of a peak best where there is little noise, *plain* where there is much.
+const FINE_RIPPLE: f32 = 4.0;
 
 /// The spectral envelope is a mean over so many bins to each side (±141 Hz).
 const SIDE: usize = 9;
@@ -68,6 +73,8 @@ pub struct Correlogram {
     pub(super) plain: [f32; LAGS],
     pub(super) flat: [f32; LAGS],
     pub(super) ripple: [f32; LAGS],
+    /// *Plain* and *ripple* together, over several periods.
+    pub(super) fine: [f32; FINE_LAGS],
 }
 
 impl Default for Correlogram {
@@ -92,7 +99,13 @@ impl Correlogram {
             plain: [0.0; LAGS],
             flat: [0.0; LAGS],
             ripple: [0.0; LAGS],
+            fine: [0.0; FINE_LAGS],
         }
+    }
+
+    /// How far a lag of [`Self::fine`] is to be trusted: 1 at 0, less the fewer samples of the window it compares.
+    pub(super) fn fine_weights(&self) -> &'static [f32; FINE_LAGS] {
+        &self.tables.fine_weights
     }
 
     /// Forgets the past.
@@ -126,8 +139,10 @@ impl Correlogram {
             self.tables.plain_weights[bin] * root * root.sqrt()
         });
         let energy = self.inverse.correlate(&self.tables.turns, &spectrum);
-        let (scale, lags) = (1.0 / energy.max(f32::MIN_POSITIVE), self.inverse.lags());
-        self.plain = each(|lag| lags[lag] * scale * self.tables.plain_gain[lag]);
+        let scale = 1.0 / energy.max(f32::MIN_POSITIVE);
+        let lags: [f32; FINE_LAGS] = self.inverse.lags();
+        self.fine = each(|lag| lags[lag] * scale * self.tables.plain_gain[lag]);
+        self.plain.copy_from_slice(&self.fine[..LAGS]);
     }
 
     #[inline(always)]
@@ -138,7 +153,8 @@ impl Correlogram {
             self.tables.wide_weights[bin] * self.power[bin] * clean / (envelope * envelope.sqrt())
         });
         let energy = self.inverse.correlate(&self.tables.turns, &spectrum);
-        let (scale, lags) = (1.0 / energy.max(f32::MIN_POSITIVE), self.inverse.lags());
+        let scale = 1.0 / energy.max(f32::MIN_POSITIVE);
+        let lags: [f32; LAGS] = self.inverse.lags();
         self.flat = each(|lag| (lags[lag] * scale * self.tables.flat_gain[lag]).clamp(-FLAT_MAX, FLAT_MAX));
     }
 
@@ -154,8 +170,11 @@ impl Correlogram {
         let clear = sum(&clear);
         self.clear = clear / BINS as f32;
         let scale = 1.0 / (clear + RIPPLE_DAMPING);
-        let lags = self.inverse.lags();
-        self.ripple = each(|lag| lags[lag] * self.tables.ripple_gain[lag] * scale);
+        let lags: [f32; FINE_LAGS] = self.inverse.lags();
+        let ripple: [f32; FINE_LAGS] = each(|lag| lags[lag] * self.tables.ripple_gain[lag] * scale);
+        self.ripple.copy_from_slice(&ripple[..LAGS]);
+        let share = FINE_RIPPLE * self.clear * self.clear;
+        self.fine = each(|lag| self.fine[lag] + share * ripple[lag]);
     }
 }
 
@@ -169,9 +188,10 @@ struct Tables {
     turns: Turns,
     plain_weights: [f32; BINS],
     wide_weights: [f32; BINS],
-    plain_gain: [f32; LAGS],
+    plain_gain: [f32; FINE_LAGS],
     flat_gain: [f32; LAGS],
-    ripple_gain: [f32; LAGS],
+    ripple_gain: [f32; FINE_LAGS],
+    fine_weights: [f32; FINE_LAGS],
 }
 
 impl Tables {
@@ -181,17 +201,18 @@ impl Tables {
         let mut power = [0.0; BINS];
         // What a constant gives is the shape that the window alone puts on every autocorrelation.
         transform().write(&[1.0; SPAN], 0.0, &mut power);
-        let mut shape = |exponent: f32| -> [f32; LAGS] {
+        let mut shape = |exponent: f32| -> [f32; FINE_LAGS] {
             let energy = inverse.correlate(&turns, &power.map(|power| power.powf(exponent)));
-            inverse.lags().map(|lag| (lag / energy).max(CORRECTION_MIN))
+            inverse.lags::<FINE_LAGS>().map(|lag| (lag / energy).max(CORRECTION_MIN))
         };
         let (compressed, linear) = (shape(0.75), shape(1.0));
         Self {
             plain_weights: std::array::from_fn(|bin| trapezoid(bin as f32 * BIN_HZ, PLAIN_HZ)),
             wide_weights: std::array::from_fn(|bin| trapezoid(bin as f32 * BIN_HZ, WIDE_HZ)),
             plain_gain: compressed.map(|value| value.powf(-PLAIN_CORRECTION)),
-            flat_gain: linear.map(|value| value.powf(-FLAT_CORRECTION)),
+            flat_gain: std::array::from_fn(|lag| linear[lag].powf(-FLAT_CORRECTION)),
             ripple_gain: compressed.map(|value| 0.5 / value.max(RIPPLE_CORRECTION_MIN)),
+            fine_weights: linear.map(|value| value * value),
             turns,
         }
     }
@@ -251,8 +272,8 @@ impl Inverse {
     }
 
     #[inline(always)]
-    fn lags(&self) -> [f32; LAGS] {
-        let mut lags = [0.0; LAGS];
+    fn lags<const N: usize>(&self) -> [f32; N] {
+        let mut lags = [0.0; N];
         for (pair, lag) in lags.as_chunks_mut::<2>().0.iter_mut().zip(&self.lags) {
             *pair = [lag.re, lag.im];
         }

@@ -10,12 +10,19 @@ pub(super) const DELAY: usize = 4;
 
 /// What a semitone from one frame to the next costs, and the most that a jump costs.
 const STEP_COST: f32 = 0.5;
-const JUMP_COST_MAX: f32 = 6.0;
+const JUMP_COST_MAX: f32 = 8.0;
 /// What starting or ending to be voiced costs.
 const CHANGE_COST: f32 = 3.0;
+/// What a voiced frame is worth more than an unvoiced one: only its states pay for the doubt which candidate is right.
+const VOICED_FAVOUR: f32 = 0.4;
 /// Frames to each side of one through which its pitch is smoothed, and the largest step that is followed, octaves.
-const REACH: usize = 1;
-const STEP_MAX: f32 = 0.06;
+const REACH: usize = DELAY;
+const STEP_MAX: f32 = 0.2;
+/// What a neighbour counts by its distance: a Gaussian curve, deviation 2.5 frames.
+const NEARNESS: [f32; REACH] = [0.923, 0.726, 0.487, 0.278];
+/// What speaks for a straight and for a level contour, in the sums of distances to the fourth and to the second power.
+const STRAIGHT: f32 = 1.0;
+const LEVEL: f32 = 0.2;
 
 /// The state "unvoiced" stands first, the candidates after it.
 const STATES: usize = CANDIDATES + 1;
@@ -69,7 +76,7 @@ impl Path {
             before.best_ways_to(column, &mut step);
         }
         step.scores[UNVOICED] += ln((1.0 - column.voicing).max(CHANCE_MIN));
-        let voiced = ln(column.voicing.max(CHANCE_MIN));
+        let voiced = ln(column.voicing.max(CHANCE_MIN)) + VOICED_FAVOUR;
         let mut top = (UNVOICED, step.scores[UNVOICED]);
         for (i, chance) in column.chances[..column.count].iter().enumerate() {
             step.scores[i + 1] += voiced + chance;
@@ -137,28 +144,41 @@ impl Step {
     }
 }
 
-/// The value at its middle of the straight line through an octave and its neighbours on both sides (nearest first), as
-/// far as they go on without a jump.
+/// The value at its middle of the parabola through an octave and its neighbours on both sides (nearest first), as far
+/// as they go on without a jump.
+///
+/// Weighted least squares, with the bend and the slope held towards 0: few neighbours, or those of one side only, tell little of
+/// either.
 #[inline(always)]
 fn smooth(octave: f32, after: &[Option<f32>], before: &[Option<f32>]) -> f32 {
-    let (mut count, mut times, mut squares, mut sum, mut products) = (1.0, 0.0, 0.0, octave, 0.0);
-    for (neighbours, direction) in [(after, 1.0), (before, -1.0)] {
+    // Weighted sums of powers of time, and of what is above the octave times them.
+    let (mut powers, mut rises) = ([1.0f32, 0.0, 0.0, 0.0, 0.0], [0.0f32; 3]);
+    for (neighbours, direction) in [(after, 1.0f32), (before, -1.0)] {
         let mut last = octave;
-        for (distance, neighbour) in neighbours.iter().enumerate() {
+        for ((distance, neighbour), weight) in neighbours.iter().enumerate().zip(NEARNESS) {
             let Some(value) = neighbour.filter(|value| (value - last).abs() < STEP_MAX) else { break };
             let time = direction * (distance + 1) as f32;
-            count += 1.0;
-            times += time;
-            squares += time * time;
-            sum += value;
-            products += time * value;
+            let mut power = weight;
+            for (i, sum) in powers.iter_mut().enumerate() {
+                *sum += power;
+                if let Some(rise) = rises.get_mut(i) {
+                    *rise += power * (value - octave);
+                }
+                power *= time;
+            }
             last = value;
         }
     }
-    if count < 3.0 {
-        return octave;
-    }
-    (sum * squares - products * times) / (count * squares - times * times)
+    let [count, times, squares, cubes, fourths] = powers;
+    let [rise, by_time, by_square] = rises;
+    // Cramer's rule for the value at time 0.
+    let (slope, bend) = (squares + LEVEL, fourths + STRAIGHT);
+    let own = slope * bend - cubes * cubes;
+    let determinant =
+        count * own - times * (times * bend - cubes * squares) + squares * (times * cubes - slope * squares);
+    let value =
+        rise * own - times * (by_time * bend - cubes * by_square) + squares * (by_time * cubes - slope * by_square);
+    octave + value / determinant
 }
 
 #[cfg(test)]
@@ -182,16 +202,19 @@ mod tests {
     }
 
     #[test]
-    fn smoothing_keeps_straight_lines_and_stops_at_jumps() {
-        check(7.2, &[Some(7.23), Some(7.26)], &[Some(7.17), Some(7.14)], 7.2);
-        check(7.2, &[Some(7.23), None], &[Some(7.17), Some(6.1)], 7.2);
-        check(7.2, &[Some(8.2), Some(7.2)], &[None, None], 7.2);
-        check(7.23, &[Some(7.2), Some(7.2)], &[Some(7.2), Some(7.2)], 7.206);
+    fn smoothing_keeps_lines_and_bows_and_stops_at_jumps() {
+        check(7.2, &[7.23, 7.26, 7.29, 7.32], &[7.17, 7.14, 7.11, 7.08], 7.2);
+        check(7.2, &[7.21, 7.24, 7.29, 7.36], &[7.21, 7.24, 7.29, 7.36], 7.2);
+        check(7.2, &[7.23], &[7.17, 6.1], 7.2);
+        check(7.2, &[8.2, 7.2], &[], 7.2);
+        check(7.23, &[7.2; REACH], &[7.2; REACH], 7.209);
+        check(7.2, &[7.23, 7.26, 7.29, 7.32], &[], 7.204);
     }
 
     #[track_caller]
-    fn check(octave: f32, after: &[Option<f32>], before: &[Option<f32>], expected: f32) {
-        let got = smooth(octave, after, before);
-        assert!((got - expected).abs() < 1e-4, "{got} instead of {expected}");
+    fn check(octave: f32, after: &[f32], before: &[f32], expected: f32) {
+        let some = |values: &[f32]| values.iter().copied().map(Some).collect::<Vec<_>>();
+        let got = smooth(octave, &some(after), &some(before));
+        assert!((got - expected).abs() < 0.002, "{got} instead of {expected}");
     }
 }

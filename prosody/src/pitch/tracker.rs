@@ -29,7 +29,7 @@ pub struct Pitch {
     pub voicing: f32,
 }
 
-/// Tracks the pitch of one voice. Holds about 20 KiB; nothing grows, nothing is allocated after `new`.
+/// Tracks the pitch of one voice. Holds about 22 KiB; nothing grows, nothing is allocated after `new`.
 pub struct Tracker {
     rate: SampleRate,
     halver: Halver,

@@ -2,6 +2,7 @@
 
 use std::f32::consts::TAU;
 
+use super::plan::Plan;
 use super::random::Random;
 
 /// Resonators.
@@ -29,13 +30,18 @@ pub(super) struct Tract {
 
 impl Tract {
     /// A tract of a length that suits the pitch: higher voices have shorter ones.
-    pub(super) fn new(pitch_hz: f32, seconds: f32, seed: u64) -> Self {
+    pub(super) fn new(plan: &Plan) -> Self {
+        let &Plan { pitch_hz, seconds, seed, .. } = plan;
         let mut random = Random::new(seed ^ 0x54);
         let mut targets = Vec::new();
         let mut time_s = 0.0;
         while time_s < seconds + 0.5 {
             targets.push((time_s, random.below(VOWELS.len())));
             time_s += random.between(0.15, 0.35);
+        }
+        if plan.still {
+            let first = targets[0].1;
+            targets.iter_mut().for_each(|(_, vowel)| *vowel = first);
         }
         let scale = 1.0 + 0.12 * (pitch_hz / 110.0).log2().clamp(-0.5, 1.6) + random.between(-0.04, 0.04);
         Self { scale, width: random.between(0.5, 1.2), targets }

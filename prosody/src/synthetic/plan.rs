@@ -53,6 +53,8 @@ pub struct Plan {
     pub shimmer_db: f32,
     /// Noise of breath under the voice, dB relative to it; at −60 there is none to speak of.
     pub breath_db: f32,
+    /// Whether the tract keeps the vowel that it begins with: a voice without jitter then has equal periods.
+    pub still: bool,
     /// Everything else: formants, vowels, shape of the contour.
     pub seed: u64,
 }
@@ -92,6 +94,7 @@ impl Plan {
             jitter_percent: random.between(0.2, 0.8),
             shimmer_db: random.between(0.1, 0.4),
             breath_db: random.between(-40.0, -22.0),
+            still: false,
             seed,
         }
     }

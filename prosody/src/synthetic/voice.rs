@@ -57,7 +57,7 @@ impl Voice {
                 *sample += gain * noise.normal();
             }
         }
-        let tract = Tract::new(plan.pitch_hz, plan.seconds, plan.seed);
+        let tract = Tract::new(plan);
         articulate(plan, &tract, &mut fine);
         hiss(&stretches, &mut fine, &mut noise);
         let mut samples = decimate(&fine, OVER);

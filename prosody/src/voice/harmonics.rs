@@ -1,6 +1,7 @@
 //! Levels of harmonics and the share of noise, from the spectrum of 60 ms (Gaussian window).
 //!
-//! The harmonics-to-noise ratio is `r / (1 − r)`, r the autocorrelation at one period over that at lag 0.
+//! The harmonics-to-noise ratio is `r / (1 − r)`, r the autocorrelation at one period over that at lag 0, both divided by
+//! the window's own (Boersma 1993): without that a flawless voice of 100 Hz would have 7 dB.
 
 use std::f32::consts::TAU;
 
@@ -8,8 +9,9 @@ use realfft::num_complex::Complex32;
 
 use crate::SampleRate;
 use crate::formants::{FORMANTS, Formant};
-use crate::lanes::{LANES, sum, total};
+use crate::lanes::{LANES, each, sum, total};
 use crate::math::decibels;
+use crate::pitch::PITCH_HZ;
 use crate::transform::PowerSpectrum;
 
 /// Length of a window.
@@ -22,8 +24,10 @@ const HARMONICS: usize = 100;
 const SEARCH: f32 = 0.25;
 /// The harmonics that may stand for a formant lie within this share of its frequency.
 const NEAR: f32 = 0.2;
-/// The ratio of noise and harmonics is told between these shares of the autocorrelation.
-const SHARE: (f32, f32) = (1e-3, 1.0 - 1e-6);
+/// The ratio of harmonics and noise is told between these shares of the autocorrelation: −30 to 40 dB.
+const SHARE: (f32, f32) = (1e-3, 1.0 - 1e-4);
+/// The period is looked for within this share of the one that the pitch tells.
+const PERIOD_REACH: f32 = 0.03;
 /// No bin is quieter.
 const FLOOR: f32 = 1e-14;
 
@@ -40,6 +44,9 @@ pub(crate) struct Harmonics {
     transform: PowerSpectrum,
     power: Vec<f32>,
     bin_hz: f32,
+    rate_hz: f32,
+    /// The window's own autocorrelation by lag, over that at lag 0.
+    shape: Vec<f32>,
 }
 
 impl Harmonics {
@@ -47,8 +54,13 @@ impl Harmonics {
         let length = rate.hop() * HARMONICS_WINDOW_MS / 10;
         let middle = 0.5 * (length - 1) as f32;
         let weight = |i: usize| (-0.5 * ((i as f32 - middle) / (DEVIATION * middle)).powi(2)).exp();
-        let transform = PowerSpectrum::new((0..length).map(weight).collect());
-        Self { power: vec![0.0; transform.bins()], bin_hz: rate.hz() as f32 / transform.size() as f32, transform }
+        let window: Vec<f32> = (0..length).map(weight).collect();
+        let overlap = |lag: usize| window.iter().zip(&window[lag..]).map(|(one, two)| one * two).sum::<f32>();
+        let (rate_hz, lags) = (rate.hz() as f32, (rate.hz() as f32 / PITCH_HZ.0 * (1.0 + PERIOD_REACH)) as usize + 2);
+        let shape = (0..lags).map(|lag| overlap(lag) / overlap(0)).collect();
+        let transform = PowerSpectrum::new(window);
+        let bin_hz = rate_hz / transform.size() as f32;
+        Self { power: vec![0.0; transform.bins()], bin_hz, rate_hz, shape, transform }
     }
 
     /// Describes 60 ms of a voice at `hz` whose formants are known.
@@ -87,30 +99,61 @@ impl Harmonics {
         highest
     }
 
+    /// Of a voice near `hz`: its period is taken where the autocorrelation is highest, for what a few cents do to the
+    /// high harmonics looks like noise.
     #[inline(always)]
     fn harmonicity_db(&self, hz: f32) -> f32 {
+        let turn = TAU * self.bin_hz / hz;
+        let told = self.repetition(turn);
+        let step = if told.bend > 0.0 { -told.slope / told.bend } else { 0.0 };
+        let nearby = turn * (1.0 + (step / turn).clamp(-PERIOD_REACH, PERIOD_REACH));
+        let found = self.repetition(nearby);
+        let (turn, repeated) = if found.share > told.share { (nearby, found.share) } else { (turn, told.share) };
+
+        let lag = turn / (TAU * self.bin_hz) * self.rate_hz;
+        let (before, part) = (lag as usize, lag.fract());
+        let own = self.shape[before] + part * (self.shape[before + 1] - self.shape[before]);
+        let share = (repeated / own).clamp(SHARE.0, SHARE.1);
+        decibels(share / (1.0 - share))
+    }
+
+    /// The autocorrelation at the lag in which the phase of one bin goes on by `turn` radians.
+    #[inline(always)]
+    fn repetition(&self, turn: f32) -> Repetition {
         let (first, rest) = self.power.split_first().expect("a spectrum has bins");
         // The lanes turn on together, each from its own bin.
-        let turn = Complex32::cis(TAU * self.bin_hz / hz);
+        let turn = Complex32::cis(turn);
         let (mut cosines, mut sines) = ([turn.re; LANES], [turn.im; LANES]);
         for lane in 1..LANES {
             let phase = Complex32::new(cosines[lane - 1], sines[lane - 1]) * turn;
             (cosines[lane], sines[lane]) = (phase.re, phase.im);
         }
         let (step_re, step_im) = (cosines[LANES - 1], sines[LANES - 1]);
-        let mut lanes = [0.0; LANES];
+        let mut bins: [f32; LANES] = each(|lane| (lane + 1) as f32);
+        let (mut shares, mut slopes, mut bends) = ([0.0; LANES], [0.0; LANES], [0.0; LANES]);
         for power in rest.as_chunks::<LANES>().0 {
             for lane in 0..LANES {
                 let (re, im) = (cosines[lane], sines[lane]);
-                lanes[lane] += power[lane] * re;
+                let (cosine, sine) = (power[lane] * re, power[lane] * im);
+                shares[lane] += cosine;
+                slopes[lane] += bins[lane] * sine;
+                bends[lane] += bins[lane] * bins[lane] * cosine;
+                bins[lane] += LANES as f32;
                 (cosines[lane], sines[lane]) = (re * step_re - im * step_im, re * step_im + im * step_re);
             }
         }
-        let repeated = 0.5 * first + total(&lanes);
-        let all = 0.5 * first + sum(rest);
-        let share = (repeated / all.max(FLOOR)).clamp(SHARE.0, SHARE.1);
-        decibels(share / (1.0 - share))
+        let all = (0.5 * first + sum(rest)).max(FLOOR);
+        Repetition { share: (0.5 * first + total(&shares)) / all, slope: total(&slopes), bend: total(&bends) }
     }
+}
+
+/// The autocorrelation at one lag.
+struct Repetition {
+    /// Over that at lag 0.
+    share: f32,
+    /// How fast it falls with the turn of a bin, and how fast that changes.
+    slope: f32,
+    bend: f32,
 }
 
 #[cfg(test)]

@@ -54,9 +54,7 @@ impl Control {
             return self.with_call(now, key, out, |call, context| call.join(context, stream, opening));
         }
         let (key, id) = self.new_call();
-        let admitted = self.room_for_one_more(now).and_then(|()| {
-            super::route(&self.shared, opening).map(|route| (route.name.clone(), route.scenario.clone()))
-        });
+        let admitted = self.room_for_one_more(now).and_then(|()| super::route(&self.shared, opening));
         let mut context = Context::of_newest(now, &mut self.shared, out);
         let started =
             admitted.and_then(|route| Call::start_wire(&mut context, (key, id.clone()), (stream, opening), route));

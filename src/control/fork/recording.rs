@@ -20,7 +20,7 @@ use super::super::timer::{self, Timer};
 use super::super::{
     ControlSettings, Description, Header, Invite, OfferMethod, ReplyId, SessionTerms, SipCommand, SipEvent, pass,
 };
-use super::{Begun, Fork, Link, Source, abandon, open_party, party};
+use super::{Begun, Fork, Link, Routed, Source, abandon, open_party, party};
 use crate::notice::{ForkedParty, What};
 use crate::settings::{AudioTerms, RequestView};
 
@@ -54,8 +54,7 @@ struct Place {
 /// What an admitted INVITE of a recording client will become.
 #[derive(Debug)]
 pub(in super::super) struct Admitted {
-    route: String,
-    scenario: String,
+    route: Routed,
     audio: AudioTerms,
     /// The headers that may be shown to others.
     passed: Vec<Header>,
@@ -110,8 +109,8 @@ pub(in super::super) fn admit(shared: &Shared, invite: &Invite) -> Result<Admitt
         return Err(not_acceptable(why.as_deref().unwrap_or("no audio stream in a codec that we speak")));
     }
     let passed = pass::kept(&invite.headers, &route.headers);
-    let (route, scenario, audio) = (route.name.clone(), route.scenario.clone(), route.audio.clone());
-    Ok(Admitted { route, scenario, audio, passed, session, metadata, fault, seats, from, to })
+    let (route, audio) = (Routed::by(&shared.terms.settings, route), route.audio.clone());
+    Ok(Admitted { route, audio, passed, session, metadata, fault, seats, from, to })
 }
 
 /// The timer that a client's request asks for, when the client refreshes it; else OPTIONS tell whether it is there.
@@ -174,14 +173,23 @@ impl Recording {
         Local { session_id: u64::from(self.leg.0), version: self.version, ..leg.local }
     }
 
+    /// Who speaks on the stream of a party, as the metadata has it.
+    pub(super) fn participant(&self, leg: LegId) -> Option<&siprec::Participant> {
+        let place = self.lines.iter().position(|line| line.leg == Some(leg))?;
+        let audio_before = self.lines[..place].iter().filter(|line| line.is_audio).count();
+        speaker(&self.metadata, &self.lines[place].label, audio_before)
+    }
+
+    /// The same, where nobody else speaks there.
+    pub(super) fn sole_speaker(&self, leg: LegId) -> Option<&siprec::Participant> {
+        let line = self.lines.iter().find(|line| line.leg == Some(leg))?;
+        let is_mixed = self.metadata.speakers(&line.label).nth(1).is_some();
+        self.participant(leg).filter(|_| !is_mixed)
+    }
+
     /// What is told of the session: who takes part, and whatever else its client has said.
     fn as_notice(&self, pbx_call: Option<&String>, caller: LegId, far: Option<LegId>) -> What {
-        let speaker_of = |leg: Option<LegId>| {
-            let place = self.lines.iter().position(|line| line.leg.is_some() && line.leg == leg)?;
-            let audio_before = self.lines[..place].iter().filter(|line| line.is_audio).count();
-            speaker(&self.metadata, &self.lines[place].label, audio_before)
-        };
-        let (caller, callee) = (speaker_of(Some(caller)), speaker_of(far));
+        let (caller, callee) = (self.participant(caller), far.and_then(|far| self.participant(far)));
         let seated = [("caller", caller), ("callee", callee)];
         let mut parties: Vec<ForkedParty> =
             seated.into_iter().filter_map(|(side, participant)| party(side, participant)).collect();
@@ -216,7 +224,8 @@ impl Call {
         admitted: Admitted,
     ) -> Result<Call, Refusal> {
         let pbx_call = admitted.pbx_call();
-        let Admitted { route, scenario, audio, passed, session, metadata, fault, seats, from, to } = admitted;
+        let Admitted { route, audio, passed, session, metadata, fault, seats, from, to } = admitted;
+        let Routed { name: route, scenario, remembers } = route;
         let lines = session.lines();
         let (caller, far) = open_parties(context, key, &lines, seats, &audio)?;
         let mut recording = Recording {
@@ -236,7 +245,7 @@ impl Call {
             }
         }
         context.shared.owners.insert(leg, key);
-        let fork = Fork::new(Source::Siprec, pbx_call, Link::Recording(Box::new(recording)));
+        let fork = Fork::new(Source::Siprec, pbx_call, Link::Recording(Box::new(recording)), remembers);
         let mut call = Call::forked(
             context,
             Begun { key, id, from, to, route, scenario: scenario.clone(), passed, fork, caller, far },

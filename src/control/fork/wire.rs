@@ -17,9 +17,9 @@ use super::super::keys::Way;
 use super::super::leg::Farewell;
 use super::super::setup::Refusal;
 use super::super::{Command, Header};
-use super::{Begun, Fork, Link, Source, abandon, open_party};
+use super::{Begun, Fork, Link, Routed, Source, abandon, open_party};
 use crate::notice::{ForkedParty, What};
-use crate::settings::{AudioTerms, RequestView, Route};
+use crate::settings::{AudioTerms, RequestView};
 
 /// Names a stream as long as it lives; never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -111,8 +111,10 @@ pub enum ForkCommand {
 pub(in super::super) struct Wire {
     /// Whose audio each carries, channel by channel.
     streams: BTreeMap<StreamId, Vec<LegId>>,
-    from: String,
+    pub(super) from: String,
     to: String,
+    /// Whether some stream has carried both voices in one channel.
+    pub(super) is_mixed: bool,
     details: BTreeMap<String, String>,
 }
 
@@ -129,7 +131,8 @@ impl Wire {
     }
 
     fn note(&mut self, opening: &ForkOpening) {
-        let ForkOpening { from, to, details, .. } = opening;
+        let ForkOpening { from, to, voices, details, .. } = opening;
+        self.is_mixed |= voices.contains(&Voice::Both);
         for (known, said) in [(&mut self.from, from), (&mut self.to, to)] {
             if known.is_empty() {
                 known.clone_from(said);
@@ -169,10 +172,13 @@ impl Wire {
 ///
 /// # Errors
 /// When no route takes it.
-pub(in super::super) fn admit<'a>(shared: &'a Shared, opening: &ForkOpening) -> Result<&'a Route, Refusal> {
+pub(in super::super) fn admit(shared: &Shared, opening: &ForkOpening) -> Result<Routed, Refusal> {
     let headers: Vec<(&str, &str)> = opening.details.iter().map(|(name, value)| (&**name, &**value)).collect();
     let view = RequestView { request_uri: &opening.uri, to: &opening.to, from: &opening.from, headers: &headers };
-    shared.terms.settings.routes.find_forked(&view).ok_or_else(|| Refusal::new(404, "no route takes this forked call"))
+    let settings = &shared.terms.settings;
+    let route = settings.routes.find_forked(&view);
+    let route = route.ok_or_else(|| Refusal::new(404, "no route takes this forked call"))?;
+    Ok(Routed::by(settings, route))
 }
 
 impl Call {
@@ -181,7 +187,7 @@ impl Call {
         context: &mut Context<'_>,
         (key, id): (CallKey, String),
         (stream, opening): (StreamId, &ForkOpening),
-        (route, scenario): (String, String),
+        Routed { name: route, scenario, remembers }: Routed,
     ) -> Result<Call, Refusal> {
         let bind = bind(opening);
         let audio = AudioTerms::default();
@@ -206,7 +212,7 @@ impl Call {
             route,
             scenario: scenario.clone(),
             passed: passed.collect(),
-            fork: Fork::new(opening.source, opening.call.clone(), Link::Wire(Wire::default())),
+            fork: Fork::new(opening.source, opening.call.clone(), Link::Wire(Wire::default()), remembers),
             caller,
             far,
         };

@@ -1,15 +1,16 @@
 //! Calls that are forked to us: who is who, pause and resume, refreshes, news, streams that join, orders to the PBX.
 
+mod random;
+
 use std::time::Duration;
 
 use forks::stream::Voice;
 use media::{Codec, LegId};
-use proptest::prelude::*;
 
-use super::sim::{Sim, SipState, settings};
+use super::sim::{Sim, settings};
 use crate::control::{
-    Command, ForkCommand, ForkEvent, ForkOpening, Input, Invite, OfferMethod, Order, SessionTerms, SipCommand,
-    SipEvent, Source, StreamId,
+    Command, ControlSettings, ForkCommand, ForkEvent, ForkOpening, Input, Invite, OfferMethod, Order, SessionTerms,
+    SipCommand, SipEvent, Source, StreamId,
 };
 use crate::notice::{Notice, What};
 use crate::pbx::{self, Answer, Deed, Outcome};
@@ -45,6 +46,36 @@ fn a_recording_becomes_a_call_of_two_parties() {
     assert_eq!(world.settings(caller).map(|settings| settings.codec), Some(Codec::Pcma));
     world.sip(SipEvent::Ended { leg, reason: "BYE from the far end".into() });
     world.is_over("BYE from the far end");
+    world.leaves_nothing();
+}
+
+#[test]
+fn a_caller_whom_the_metadata_names_may_be_remembered() {
+    let remembering = || {
+        let settings = ControlSettings { remember_speakers: true, ..settings() };
+        World { sim: Sim::new(settings), out: Vec::new() }
+    };
+    let mut world = remembering();
+    let leg = world.record(&offer(["sendonly"; 2], [4000, 4002]), None);
+    assert_eq!(world.known(), [], "an address of the whole recording client is nobody's voice");
+    assert_eq!(world.offer(leg, OfferMethod::Update, None, Some(METADATA)), 200);
+    let (_, caller) = world.parties();
+    assert_eq!(world.known(), [(caller, "sip:138@carrier".to_owned())]);
+    world.leaves_nothing();
+
+    let mut world = remembering();
+    world.begin(1, "c1", Voice::Caller, true);
+    assert_eq!(world.known().into_iter().map(|(_, caller)| caller).collect::<Vec<_>>(), ["sip:138@freeswitch"]);
+    world.leaves_nothing();
+
+    let mut world = remembering();
+    world.begin(1, "c1", Voice::Both, true);
+    assert_eq!(world.known(), [], "two voices in one channel are nobody's");
+    world.leaves_nothing();
+
+    let mut world = World::new();
+    world.record(&offer(["sendonly"; 2], [4000, 4002]), Some(METADATA));
+    assert_eq!(world.known(), [], "no route allows it");
     world.leaves_nothing();
 }
 
@@ -242,68 +273,6 @@ fn a_copy_that_comes_back_after_the_move_is_the_same_call() {
     world.leaves_nothing();
 }
 
-/// Something that may happen at any time.
-#[derive(Debug, Clone)]
-enum Step {
-    /// A recording client comes, with two streams or one, with metadata or without.
-    Record {
-        streams: usize,
-        named: bool,
-    },
-    /// It offers something else.
-    Offer {
-        which: usize,
-        kind: u8,
-    },
-    /// It hangs up.
-    Over {
-        which: usize,
-    },
-    /// A stream of one of two calls begins.
-    Begin {
-        call: u8,
-        voice: Voice,
-        plays: bool,
-    },
-    /// A stream ends.
-    End {
-        which: usize,
-    },
-    HangUp {
-        number: u8,
-    },
-    Wait {
-        seconds: u64,
-    },
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let voice = prop_oneof![Just(Voice::Caller), Just(Voice::Callee), Just(Voice::Both)];
-    prop_oneof![
-        (1..=2_usize, any::<bool>()).prop_map(|(streams, named)| Step::Record { streams, named }),
-        (0..4_usize, 0..8_u8).prop_map(|(which, kind)| Step::Offer { which, kind }),
-        (0..4_usize).prop_map(|which| Step::Over { which }),
-        (0..2_u8, voice, any::<bool>()).prop_map(|(call, voice, plays)| Step::Begin { call, voice, plays }),
-        (0..6_usize).prop_map(|which| Step::End { which }),
-        (1..9_u8).prop_map(|number| Step::HangUp { number }),
-        (1..400_u64).prop_map(|seconds| Step::Wait { seconds }),
-    ]
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
-
-    #[test]
-    fn whatever_happens_nothing_stays(steps in prop::collection::vec(step(), 1..40)) {
-        let mut world = World::new();
-        let (mut legs, mut streams) = (Vec::new(), 0);
-        for step in steps {
-            world.happen(&step, &mut legs, &mut streams);
-        }
-        world.leaves_nothing();
-    }
-}
-
 /// Call control with everything that it has wanted.
 struct World {
     sim: Sim,
@@ -313,53 +282,6 @@ struct World {
 impl World {
     fn new() -> World {
         World { sim: Sim::new(settings()), out: Vec::new() }
-    }
-
-    fn happen(&mut self, step: &Step, legs: &mut Vec<LegId>, streams: &mut u32) {
-        let both = offer(["sendonly"; 2], [4000, 4002]);
-        let one = both.split("m=audio 4002").next().expect("a line").to_owned();
-        let is_up =
-            |world: &World, leg: &LegId| world.sim.sip.get(leg).is_some_and(|leg| leg.state == SipState::Answered);
-        match *step {
-            Step::Record { streams, named } => {
-                legs.push(self.record(if streams == 1 { &one } else { &both }, named.then_some(METADATA)));
-            }
-            Step::Offer { which, kind } => {
-                let Some(leg) = legs.get(which).copied().filter(|leg| is_up(self, leg)) else { return };
-                let (held, off) = (offer(["inactive"; 2], [4000, 4002]), offer(["sendonly"; 2], [0, 0]));
-                let (method, sdp, metadata) = match kind {
-                    0 => (OfferMethod::Update, None, None),
-                    1 => (OfferMethod::Invite, None, Some(METADATA)),
-                    2 => (OfferMethod::Invite, Some(&*held), None),
-                    3 => (OfferMethod::Invite, Some(&*off), None),
-                    4 => (OfferMethod::Invite, Some(&*one), None),
-                    5 => (OfferMethod::Update, None, Some("<recording>")),
-                    6 => (OfferMethod::Invite, Some("nothing"), Some(METADATA)),
-                    _ => (OfferMethod::Invite, Some(&*both), Some(METADATA)),
-                };
-                self.offer(leg, method, sdp, metadata);
-            }
-            Step::Over { which } => {
-                let leg = legs.get(which).copied().filter(|leg| is_up(self, leg));
-                if let Some(leg) = leg {
-                    self.sip(SipEvent::Ended { leg, reason: "BYE".into() });
-                }
-            }
-            Step::Begin { call, voice, plays } => {
-                *streams += 1;
-                let opening = Box::new(opening(&format!("c{call}"), voice, plays));
-                self.tell(Input::Fork(ForkEvent::Begun { stream: StreamId(*streams), opening }));
-            }
-            Step::End { which } => {
-                let stream = StreamId(u32::try_from(which).expect("few"));
-                self.tell(Input::Fork(ForkEvent::Ended { stream, reason: "closed".into() }));
-            }
-            Step::HangUp { number } => self.tell(Input::Order(Order::HangUp { call: format!("boot-{number}") })),
-            Step::Wait { seconds } => {
-                self.deliver();
-                self.pass(seconds);
-            }
-        }
     }
 
     /// Ends whatever is left; nothing of it stays.
@@ -441,6 +363,15 @@ impl World {
         assert!(self.out.iter().any(accepted), "stream {stream} was not taken");
     }
 
+    /// Whose voices are to be remembered.
+    fn known(&self) -> Vec<(LegId, String)> {
+        let known = |command: &Command| match command {
+            Command::Know { leg, caller } => Some((*leg, caller.clone())),
+            _ => None,
+        };
+        self.out.iter().filter_map(known).collect()
+    }
+
     /// Stream 1, of a call whose policy names connectors.
     fn begin_moves(&mut self, opening: ForkOpening) {
         let opening = Box::new(ForkOpening { uri: "ws:/moves".into(), ..opening });
@@ -467,7 +398,7 @@ impl World {
     fn anger(&mut self) {
         let caller = self.parties().0;
         for _ in 0..4 {
-            let input = Input::Heard(super::script::observation(caller, "angry"));
+            let input = Input::Heard(Box::new(super::script::observation(caller, "angry")));
             self.tell(input);
             self.pass(1);
         }

@@ -375,7 +375,7 @@ fn is_heard(sim: &mut Sim, step: &Step) {
         }
         Step::Mood { leg, mood } => {
             let Some(leg) = pick_any(sim, leg, &[SipState::Answered, SipState::Ending]) else { return };
-            sim.tell(Input::Heard(observation(leg, mood)));
+            sim.tell(Input::Heard(Box::new(observation(leg, mood))));
         }
         _ => in_the_media_path(sim, step),
     }

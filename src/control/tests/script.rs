@@ -281,7 +281,7 @@ impl Script {
             }
             ["said", intent] => Input::Said(transcript(leg, intent, true)),
             ["saying", intent] => Input::Said(transcript(leg, intent, false)),
-            ["is", mood] => Input::Heard(observation(leg, mood)),
+            ["is", mood] => Input::Heard(Box::new(observation(leg, mood))),
             _ => panic!("no such step: {words:?}"),
         };
         self.tell(event);

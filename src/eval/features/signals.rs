@@ -40,6 +40,7 @@ pub(super) fn make(data: &Path, voices: usize, seed: u64) -> Result<(), Failure>
         let kinds = [
             ("rough", rough as fn(f32, &mut Random, &str, &mut Table) -> Signal),
             ("hoarse", hoarse),
+            ("noisy", noisy),
             ("tract", tract),
             ("rhythm", rhythm),
         ];
@@ -87,16 +88,24 @@ fn rough(pitch_hz: f32, random: &mut Random, name: &str, truth: &mut Table) -> S
     Signal::of(voice)
 }
 
-/// A regular voice in white noise, 0-30 dB below it: its ratio of harmonics to noise, and of signal to noise.
+/// A voice of equal periods in white noise, 0-30 dB below it: its ratio of harmonics to noise.
 fn hoarse(pitch_hz: f32, random: &mut Random, name: &str, truth: &mut Table) -> Signal {
     let noise_db = random.between(0.0, 30.0);
     let voice = Voice::of(&Plan {
         jitter_percent: 0.0,
         shimmer_db: 0.0,
         breath_db: -60.0,
+        still: true,
         ..Plan::new(Kind::Steady, pitch_hz, random.bits())
     });
     truth.insert(name, "hnr", f64::from(noise_db));
+    Signal { noise_db: Some(noise_db), ..Signal::of(voice) }
+}
+
+/// Six seconds of syllables and pauses in white noise, 0-30 dB below the voice: the ratio of signal to noise.
+fn noisy(pitch_hz: f32, random: &mut Random, name: &str, truth: &mut Table) -> Signal {
+    let noise_db = random.between(0.0, 30.0);
+    let voice = Voice::of(&Plan { seconds: 6.0, ..Plan::new(Kind::Phrases, pitch_hz, random.bits()) });
     truth.insert(name, "snr", f64::from(noise_db));
     Signal { noise_db: Some(noise_db), ..Signal::of(voice) }
 }

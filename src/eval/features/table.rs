@@ -12,20 +12,32 @@ use crate::cli::Failure;
 pub(super) struct Value {
     pub(super) name: &'static str,
     pub(super) unit: &'static str,
+    /// Whether it is a ratio to noise, so that a line's own noise counts too.
+    pub(super) to_noise: bool,
+}
+
+impl Value {
+    const fn of(name: &'static str, unit: &'static str) -> Self {
+        Self { name, unit, to_noise: false }
+    }
+
+    const fn to_noise(name: &'static str, unit: &'static str) -> Self {
+        Self { name, unit, to_noise: true }
+    }
 }
 
 /// All of it, in the order of tables.
 pub(super) const VALUES: [Value; 10] = [
-    Value { name: "jitter", unit: "%" },
-    Value { name: "shimmer", unit: "dB" },
-    Value { name: "hnr", unit: "dB" },
-    Value { name: "formant1", unit: "Hz" },
-    Value { name: "formant2", unit: "Hz" },
-    Value { name: "formant3", unit: "Hz" },
-    Value { name: "snr", unit: "dB" },
-    Value { name: "speaking_rate", unit: "per s" },
-    Value { name: "articulation_rate", unit: "per s" },
-    Value { name: "pause_share", unit: "" },
+    Value::of("jitter", "%"),
+    Value::of("shimmer", "dB"),
+    Value::to_noise("hnr", "dB"),
+    Value::of("formant1", "Hz"),
+    Value::of("formant2", "Hz"),
+    Value::of("formant3", "Hz"),
+    Value::to_noise("snr", "dB"),
+    Value::of("speaking_rate", "per s"),
+    Value::of("articulation_rate", "per s"),
+    Value::of("pause_share", ""),
 ];
 
 /// The values of some signals.

@@ -77,6 +77,16 @@ impl Condition {
         self.band
     }
 
+    /// A ratio to noise, dB, after the white noise that the line adds; `None` under babble, which is voices, not noise.
+    pub(in crate::eval) fn ratio_db(&self, db: f64) -> Option<f64> {
+        let share = |db: f64| 10f64.powf(-db / 10.0);
+        match self.noise {
+            None => Some(db),
+            Some(Noise::White(own_db)) => Some(-10.0 * (share(db) + share(f64::from(own_db))).log10()),
+            Some(Noise::Babble(_)) => None,
+        }
+    }
+
     /// `source` (16 kHz) after this line.
     pub(in crate::eval) fn apply(
         &self,
@@ -215,6 +225,18 @@ mod tests {
         names.sort();
         names.dedup();
         assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn noise_of_the_voice_and_of_the_line_add_up() {
+        let ratio_db = |name: &str, db: f64| {
+            let condition = Condition::all().into_iter().find(|condition| condition.name() == name);
+            condition.expect("a condition").ratio_db(db).map(|db| (10.0 * db).round() / 10.0)
+        };
+        assert_eq!(ratio_db("tel-clean", 12.0), Some(12.0));
+        assert_eq!(ratio_db("tel-w20", 20.0), Some(17.0));
+        assert_eq!(ratio_db("wide-w10", 30.0), Some(10.0));
+        assert_eq!(ratio_db("wide-b10", 30.0), None);
     }
 
     #[test]

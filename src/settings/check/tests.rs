@@ -76,7 +76,9 @@ fn pbxes_that_policies_ask() {
         &files,
         Ok(&[
             "calmline.toml: 1 targets, 1 routes",
+            "pbx.ast: what goes to 192.0.2.1:5038 is not encrypted",
             "pbx.ast: the secret is there",
+            "pbx.crm: what goes to crm.example is not encrypted",
             "policies: policy p@2, 1 rules",
             "prompts: 1 prompts named and read",
             "scenario s: p@2",

@@ -418,6 +418,7 @@ returning = { target = "human", level = "medium", within_h = 2 }
 remember_speakers = true
 [listening]
 scores = true
+functionals = true
 "#;
     let settings = Settings::parse(text, Path::new("/etc/c.toml")).expect("good");
     let pbx = |name: &str| &settings.pbxes[name];
@@ -432,21 +433,28 @@ scores = true
     assert_eq!((dialplan, place.queue_priority, *user_to_user), (Some(("queues", "700", 2)), Some(10), true));
     let returning = settings.routes.0[0].returning.as_ref().expect("it is there");
     assert_eq!((returning.level, returning.within.as_secs()), (nlu::Level::Medium, 7_200));
-    let of_all = (settings.listening.remember_speakers, settings.listening.scores);
-    assert_eq!((settings.routes.0[0].remember_speakers, of_all), (Some(true), (false, true)));
+    let ListeningSettings { remember_speakers, scores, functionals, .. } = settings.listening;
+    assert_eq!(
+        (settings.routes.0[0].remember_speakers, remember_speakers, scores, functionals),
+        (Some(true), false, true, true)
+    );
 }
 
 #[test]
 fn names_faults_in_pbxes() {
     check(
-        "[pbx.refer]\nkind = \"webhook\"\nurl = \"http://x\"\n[pbx.a]\nkind = \"sip\"\naddress = 1\n\
+        "[pbx.d]\nkind = \"esl\"\naddress = \"192.0.2.1:8021\"\nsecret_env = \"S\"\nauthorities = \"ca.pem\"\n\
+         [pbx.e]\nkind = \"ami\"\naddress = \"192.0.2.1:5038\"\nuser = \"u\"\nsecret_env = \"S\"\nserver_name = \"x\"\n\
+         [pbx.refer]\nkind = \"webhook\"\nurl = \"http://x\"\n[pbx.a]\nkind = \"sip\"\naddress = 1\n\
          [pbx.b]\nkind = \"ami\"\naddress = \"192.0.2.1:5038\"\nuser = \"u\"\n\
-         [pbx.c]\nkind = \"ari\"\nurl = \"https://x/ari\"\nuser = \"u\"\nsecret_env = \"S\"\n\
+         [pbx.c]\nkind = \"ari\"\nurl = \"ws://x/ari\"\nuser = \"u\"\nsecret_env = \"S\"\n\
          [targets.t]\nuri = \"sip:t@x\"\ndialplan = \"700\"",
         &[
             "pbx.a.kind: found \"sip\", expected \"ami\", \"ari\", \"esl\" or \"webhook\"",
             "pbx.b.secret_env: found nothing, expected secret_env or secret_file",
-            "pbx.c.url: found \"https://x/ari\", expected a URL that begins with http://, e.g. \"http://192.0.2.10:8088/ari\"",
+            "pbx.c.url: found \"ws://x/ari\", expected a URL, https:// or http://, e.g. \"https://pbx.example:8089/ari\"",
+            "pbx.d.authorities: found no TLS to check by them, expected tls = true (ami) or a URL with https:// beside it",
+            "pbx.e.server_name: found no TLS, expected tls = true beside it",
             "pbx.refer: found \"refer\", expected a name of 1-64 letters, digits, \"-\", \"_\" or \".\" that is no way of SIP",
             "targets.t.dialplan: found \"700\", expected \"CONTEXT,EXTENSION\" or \"CONTEXT,EXTENSION,PRIORITY\", e.g. \"queues,700,1\"",
         ],

@@ -113,7 +113,8 @@ impl Shared {
     /// Whether a client has shown the token, where one is asked for: as bearer token, as `token` in the query, or as the
     /// last part of the path, for clients that can send neither.
     fn admits(&self, headers: &HeaderMap, uri: &Uri, parameters: &[(String, String)]) -> bool {
-        let Some(token) = &self.token else { return true };
+        let senders = self.senders();
+        let Some(token) = &senders.token else { return true };
         let bearer = headers.get("authorization").and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
         let query = parameters.iter().find(|(name, _)| name == "token").map(|(_, value)| value.as_str());
         let path = uri.path().rsplit('/').next();

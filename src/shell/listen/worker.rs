@@ -87,7 +87,10 @@ impl Worker {
         });
         state.with_model.store(u64::from(model.is_some()), Ordering::Relaxed);
         Self {
-            listener: Listener::new(model, nlu::ListenerSettings::default()),
+            listener: Listener::new(
+                model,
+                nlu::ListenerSettings { functionals: options.functionals, ..nlu::ListenerSettings::default() },
+            ),
             options,
             state,
             generation,
@@ -173,6 +176,8 @@ impl Worker {
                 }
                 Ear::new(&tapped, options.barge_in)
             });
+            // Of a forked call it may be told late who speaks: then the baseline is kept, though none was taken up.
+            ear.speaker = tapped.speaker;
             ear.configure(&tapped.settings);
         }
     }
@@ -254,7 +259,7 @@ impl Worker {
             self.waiting.insert(observation.party, observation);
         }
         while let Some((party, observation)) = self.waiting.pop_first() {
-            match self.options.heard.try_send(Heard::Observation(observation)) {
+            match self.options.heard.try_send(Heard::Observation(Box::new(observation))) {
                 Ok(()) => {}
                 Err(TrySendError::Full(_)) => {
                     self.waiting.insert(party, observation);

@@ -5,18 +5,19 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 use tracing::warn;
 
 use super::Standing;
 use super::backoff::Backoff;
 use super::queue::Queue;
+use super::stream::{self, Secured, Stream};
 use crate::pbx::{Deed, Said, Secret, Ticket, ami, esl};
 
 /// One PBX behind a TCP connection.
 pub(super) struct Link {
     address: SocketAddr,
+    secured: Option<Secured>,
     protocol: Protocol,
     queue: Queue,
     backoff: Backoff,
@@ -35,8 +36,13 @@ enum Session {
 }
 
 impl Link {
-    pub(super) fn ami(address: SocketAddr, user: &str, secret: Secret, queue: Queue) -> Link {
-        Link::new(address, Protocol::Ami { user: user.to_owned(), secret }, queue)
+    pub(super) fn ami(
+        address: SocketAddr,
+        secured: Option<Secured>,
+        (user, secret): (&str, Secret),
+        queue: Queue,
+    ) -> Link {
+        Link { secured, ..Link::new(address, Protocol::Ami { user: user.to_owned(), secret }, queue) }
     }
 
     pub(super) fn esl(address: SocketAddr, secret: Secret, queue: Queue) -> Link {
@@ -45,18 +51,17 @@ impl Link {
 
     fn new(address: SocketAddr, protocol: Protocol, queue: Queue) -> Link {
         let standing = Standing::new(&queue.reporter.pbx);
-        Link { address, protocol, queue, backoff: Backoff::default(), standing }
+        Link { address, secured: None, protocol, queue, backoff: Backoff::default(), standing }
     }
 
-    /// Connects and serves, again and again.
+    /// Connects and serves, again and again, as long as there are orders to come.
     pub(super) async fn run(mut self) {
-        loop {
-            let why = match timeout(CONNECT_WAIT, TcpStream::connect(self.address)).await {
-                Ok(Ok(stream)) => self.serve(stream).await,
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => "no answer to the connection".to_owned(),
+        while !self.queue.is_over() {
+            let why = match stream::connect(self.address, self.secured.as_ref()).await {
+                Ok(stream) => self.serve(stream).await,
+                Err(why) => why,
             };
-            self.queue.reporter.metrics.set_pbx_up(&self.queue.reporter.pbx, false);
+            self.queue.reporter.set_up(false);
             self.standing.down(&why);
             let pause = self.backoff.pause(super::chance());
             self.queue.wait(Instant::now() + pause, &why).await;
@@ -64,7 +69,7 @@ impl Link {
     }
 
     /// Passes orders on until the connection is lost; why it was.
-    async fn serve(&mut self, mut stream: TcpStream) -> String {
+    async fn serve(&mut self, mut stream: Stream) -> String {
         let mut out = Vec::new();
         let mut session = self.begin(&mut out);
         let (mut up, mut octets) = (false, [0; 4_096]);
@@ -72,6 +77,9 @@ impl Link {
         let mut pings = interval_at(heard_last + PING_EVERY, PING_EVERY);
         pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let why = loop {
+            if self.queue.is_over() && (session.unanswered().is_empty() || Instant::now() > self.queue.until()) {
+                break super::NO_LONGER.to_owned();
+            }
             match self.carry_out(&mut stream, std::mem::take(&mut out)).await {
                 Ok(now_up) => up |= now_up,
                 Err(why) => break why,
@@ -85,9 +93,8 @@ impl Link {
                     }
                     Err(error) => break error.to_string(),
                 },
-                order = self.queue.next(), if up => match order {
-                    Some(order) => session.order(order.ticket, &order.deed, &mut out),
-                    None => return std::future::pending().await,
+                order = self.queue.next(), if up && !self.queue.is_over() => if let Some(order) = order {
+                    session.order(order.ticket, &order.deed, &mut out);
                 },
                 _ = pings.tick() => {
                     if heard_last.elapsed() > SILENCE_MAX || !up {
@@ -111,7 +118,7 @@ impl Link {
     }
 
     /// Does what the session wants; true when it is up now.
-    async fn carry_out(&mut self, stream: &mut TcpStream, out: Vec<Said>) -> Result<bool, String> {
+    async fn carry_out(&mut self, stream: &mut Stream, out: Vec<Said>) -> Result<bool, String> {
         let (mut up, mut sent) = (false, Vec::new());
         for said in out {
             match said {
@@ -120,7 +127,7 @@ impl Link {
                     up = true;
                     self.backoff.reset();
                     self.standing.up();
-                    self.queue.reporter.metrics.set_pbx_up(&self.queue.reporter.pbx, true);
+                    self.queue.reporter.set_up(true);
                 }
                 Said::Answer(answer) => self.queue.reporter.answer(answer),
                 Said::Note(note) => warn!(pbx = self.queue.reporter.pbx, note),
@@ -128,7 +135,11 @@ impl Link {
                 Said::Ask(_) => {}
             }
         }
-        let written = timeout(WRITE_WAIT, stream.write_all(&sent)).await;
+        let writing = async {
+            stream.write_all(&sent).await?;
+            stream.flush().await
+        };
+        let written = timeout(WRITE_WAIT, writing).await;
         written.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(|error| error.to_string())?;
         Ok(up)
     }
@@ -164,8 +175,6 @@ impl Session {
     }
 }
 
-/// How long a connection may take to be made.
-const CONNECT_WAIT: Duration = Duration::from_secs(3);
 /// How long what is sent may take to be taken.
 const WRITE_WAIT: Duration = Duration::from_secs(2);
 /// How often the far end is asked whether it is there.

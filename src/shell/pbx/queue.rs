@@ -2,7 +2,8 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -16,6 +17,10 @@ pub(super) struct Queue {
     inlet: mpsc::Receiver<Waiting>,
     waiting: VecDeque<Waiting>,
     waiting_max: usize,
+    /// Nobody gives orders any more.
+    is_closed: bool,
+    /// When the last order that was passed on has to have its answer.
+    until: Instant,
     pub(super) reporter: Reporter,
 }
 
@@ -36,37 +41,58 @@ impl fmt::Debug for Waiting {
 impl Queue {
     /// Takes orders from `inlet`; at most `waiting_max` wait here, and as many in front of it.
     pub(super) fn new(inlet: mpsc::Receiver<Waiting>, waiting_max: usize, reporter: Reporter) -> Queue {
-        Queue { inlet, waiting: VecDeque::new(), waiting_max, reporter }
+        Queue { inlet, waiting: VecDeque::new(), waiting_max, is_closed: false, until: Instant::now(), reporter }
     }
 
-    /// The next order that can still be passed on; waits for one. `None` when the server has ended.
+    /// Whether all orders that there will ever be have been passed on, or have expired.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_closed && self.waiting.is_empty()
+    }
+
+    /// When an answer to what was passed on is of no use any more.
+    pub(super) fn until(&self) -> Instant {
+        self.until
+    }
+
+    /// The next order that can still be passed on; waits for one. `None` when it is over.
     pub(super) async fn next(&mut self) -> Option<Waiting> {
         loop {
             self.expire("not reached in time");
             let order = match self.waiting.pop_front() {
                 Some(order) => order,
-                None => self.inlet.recv().await?,
+                None => match self.inlet.recv().await {
+                    Some(order) => order,
+                    None => {
+                        self.is_closed = true;
+                        return None;
+                    }
+                },
             };
             self.report();
             if order.until > Instant::now() {
+                self.until = self.until.max(order.until);
                 return Some(order);
             }
             self.waiting.push_front(order);
         }
     }
 
-    /// Lets time pass while nobody can be reached, because of `why`: orders come in and expire.
+    /// Lets time pass while nobody can be reached, because of `why`: orders come in and expire. Returns sooner when it is
+    /// over.
     pub(super) async fn wait(&mut self, until: Instant, why: &str) {
         loop {
             self.expire(why);
             self.report();
             let first = self.waiting.iter().map(|order| order.until).min();
-            let has_room = self.waiting.len() < self.waiting_max;
+            if self.is_over() {
+                return;
+            }
+            let has_room = self.waiting.len() < self.waiting_max && !self.is_closed;
             let wake = first.map_or(until, |first| first.min(until));
             tokio::select! {
                 order = self.inlet.recv(), if has_room => match order {
                     Some(order) => self.waiting.push_back(order),
-                    None => return pending().await,
+                    None => self.is_closed = true,
                 },
                 () = sleep_until(wake) => {}
             }
@@ -87,7 +113,13 @@ impl Queue {
     }
 
     fn report(&self) {
-        self.reporter.metrics.set_pbx_waiting(&self.reporter.pbx, self.waiting.len());
+        self.reporter.set_waiting(self.waiting.len());
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.reporter.forget();
     }
 }
 
@@ -95,15 +127,49 @@ impl Queue {
 #[derive(Clone)]
 pub(super) struct Reporter {
     pub(super) pbx: String,
-    pub(super) metrics: Metrics,
+    metrics: Metrics,
     answers: mpsc::Sender<Answer>,
+    /// Another connection shows how the PBX of this name is.
+    is_replaced: Arc<AtomicBool>,
 }
 
 impl Reporter {
     pub(super) fn new(pbx: &str, metrics: &Metrics, answers: &mpsc::Sender<Answer>) -> Reporter {
-        metrics.set_pbx_up(pbx, false);
-        metrics.set_pbx_waiting(pbx, 0);
-        Reporter { pbx: pbx.to_owned(), metrics: metrics.clone(), answers: answers.clone() }
+        let reporter = Reporter {
+            pbx: pbx.to_owned(),
+            metrics: metrics.clone(),
+            answers: answers.clone(),
+            is_replaced: Arc::default(),
+        };
+        reporter.set_up(false);
+        reporter.set_waiting(0);
+        reporter
+    }
+
+    /// Whether the PBX takes orders.
+    pub(super) fn set_up(&self, up: bool) {
+        if !self.is_replaced.load(Ordering::Relaxed) {
+            self.metrics.set_pbx_up(&self.pbx, Some(up));
+        }
+    }
+
+    fn set_waiting(&self, orders: usize) {
+        if !self.is_replaced.load(Ordering::Relaxed) {
+            self.metrics.set_pbx_waiting(&self.pbx, orders);
+        }
+    }
+
+    /// Leaves it to another connection to show how the PBX of this name is.
+    pub(super) fn replace(&self) {
+        self.is_replaced.store(true, Ordering::Relaxed);
+    }
+
+    /// Nobody is connected to the PBX any more.
+    fn forget(&self) {
+        self.set_waiting(0);
+        if !self.is_replaced.swap(true, Ordering::Relaxed) {
+            self.metrics.set_pbx_up(&self.pbx, None);
+        }
     }
 
     /// An order has its answer.

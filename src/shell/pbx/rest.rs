@@ -3,20 +3,22 @@
 //! The WebSocket is what makes our application known to Asterisk; without it, orders wait.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use tokio::net::TcpStream;
+use rustls::ClientConfig;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Message, protocol::WebSocketConfig};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use tracing::warn;
 
 use super::Standing;
 use super::backoff::Backoff;
 use super::queue::Queue;
+use super::stream::{self, Secured, Stream};
 use crate::pbx::ari::{Method, Request, Session};
 use crate::pbx::{Said, Secret, Ticket};
 
@@ -28,6 +30,7 @@ pub(super) struct Rest {
     app: String,
     session: Session,
     client: reqwest::Client,
+    by: Arc<ClientConfig>,
     queue: Queue,
     /// When orders that were passed on are given up.
     ends: BTreeMap<Ticket, Instant>,
@@ -35,41 +38,42 @@ pub(super) struct Rest {
     standing: Standing,
 }
 
-type Events = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type Events = WebSocketStream<Stream>;
 /// The response to a request, by its id.
 type Response = (u64, Result<(u16, String), String>);
 
 impl Rest {
     pub(super) fn new(
         url: &str,
-        user: &str,
-        secret: Secret,
+        (user, secret): (&str, Secret),
         (app, run): (&str, &str),
+        (client, by): (reqwest::Client, Arc<ClientConfig>),
         queue: Queue,
-    ) -> Result<Rest, String> {
-        Ok(Rest {
+    ) -> Rest {
+        Rest {
             url: url.to_owned(),
             user: user.to_owned(),
             secret,
             app: app.to_owned(),
             session: Session::new(app, &format!("calmline-{run}")),
-            client: super::client()?,
+            client,
+            by,
             standing: Standing::new(&queue.reporter.pbx),
             queue,
             ends: BTreeMap::new(),
             backoff: Backoff::default(),
-        })
+        }
     }
 
-    /// Opens the WebSocket and serves, again and again.
+    /// Opens the WebSocket and serves, again and again, as long as there are orders to come.
     pub(super) async fn run(mut self) {
-        loop {
+        while !self.queue.is_over() {
             let why = match timeout(CONNECT_WAIT, self.open()).await {
                 Ok(Ok(events)) => self.serve(events).await,
                 Ok(Err(why)) => why,
                 Err(_) => "no answer to the connection".to_owned(),
             };
-            self.queue.reporter.metrics.set_pbx_up(&self.queue.reporter.pbx, false);
+            self.queue.reporter.set_up(false);
             self.standing.down(&why);
             let pause = self.backoff.pause(super::chance());
             self.queue.wait(Instant::now() + pause, &why).await;
@@ -77,7 +81,7 @@ impl Rest {
     }
 
     async fn open(&self) -> Result<Events, String> {
-        let address = self.url.replacen("http://", "ws://", 1);
+        let address = self.url.replacen("http", "ws", 1);
         let request = format!("{address}/events?app={}", self.app).into_client_request();
         let mut request = request.map_err(|error| error.to_string())?;
         // The same header as the requests have.
@@ -87,7 +91,12 @@ impl Rest {
             request.headers_mut().insert("Authorization", credentials.clone());
         }
         let limits = WebSocketConfig::default().max_message_size(Some(EVENT_OCTETS_MAX));
-        let opened = connect_async_with_config(request, Some(limits), true).await;
+        let url = reqwest::Url::parse(&self.url).map_err(|error| error.to_string())?;
+        let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        let secured = Secured { name: host.to_owned(), by: self.by.clone() };
+        let secured = (url.scheme() == "https").then_some(&secured);
+        let stream = stream::connect((host, url.port_or_known_default().unwrap_or(80)), secured).await?;
+        let opened = client_async_with_config(request, stream, Some(limits)).await;
         opened.map(|(events, _)| events).map_err(|error| error.to_string())
     }
 
@@ -95,9 +104,12 @@ impl Rest {
     async fn serve(&mut self, mut events: Events) -> String {
         self.backoff.reset();
         self.standing.up();
-        self.queue.reporter.metrics.set_pbx_up(&self.queue.reporter.pbx, true);
+        self.queue.reporter.set_up(true);
         let (tell, mut responses) = mpsc::channel::<Response>(RESPONSES_MAX);
         let why = loop {
+            if self.queue.is_over() && self.ends.is_empty() {
+                break super::NO_LONGER.to_owned();
+            }
             let mut out = Vec::new();
             let first_end = self.ends.values().min().copied();
             let wake = first_end.unwrap_or_else(|| Instant::now() + LOOK_EVERY);
@@ -112,12 +124,9 @@ impl Rest {
                     let response = response.as_ref().map(|(code, body)| (*code, body.as_str()));
                     self.session.response(id, response.map_err(Clone::clone), &mut out);
                 }
-                order = self.queue.next() => match order {
-                    Some(order) => {
-                        self.ends.insert(order.ticket, order.until);
-                        self.session.order(order.ticket, &order.deed, &mut out);
-                    }
-                    None => return std::future::pending().await,
+                order = self.queue.next(), if !self.queue.is_over() => if let Some(order) = order {
+                    self.ends.insert(order.ticket, order.until);
+                    self.session.order(order.ticket, &order.deed, &mut out);
                 },
                 () = tokio::time::sleep_until(wake) => self.give_up(&mut out),
             }

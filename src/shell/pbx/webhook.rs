@@ -21,8 +21,8 @@ pub(super) struct Webhook {
 }
 
 impl Webhook {
-    pub(super) fn new(url: &str, secret: Option<Secret>, queue: Queue) -> Result<Webhook, String> {
-        Ok(Webhook { url: url.to_owned(), secret, client: super::client()?, queue })
+    pub(super) fn new(url: &str, secret: Option<Secret>, client: reqwest::Client, queue: Queue) -> Webhook {
+        Webhook { url: url.to_owned(), secret, client, queue }
     }
 
     /// Posts orders as they come, `REQUESTS_MAX` at a time.
@@ -65,7 +65,7 @@ fn note(reporter: &Reporter, outcome: &Outcome, standing: &mut Standing) {
         Outcome::Failed(why) => Some(why),
         Outcome::Done | Outcome::Accepted => None,
     };
-    reporter.metrics.set_pbx_up(&reporter.pbx, down.is_none());
+    reporter.set_up(down.is_none());
     match down {
         Some(why) => standing.down(why),
         None => standing.up(),

@@ -4,7 +4,7 @@
 //! A source belongs to the trunk with the smallest network around it; the trunk says more about it.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::digest::{Demand, Judgement, Subject, Verifier};
@@ -82,7 +82,7 @@ pub(super) enum Who {
 
 /// Believes and refuses.
 pub(super) struct Guard {
-    settings: SipSettings,
+    settings: RwLock<Arc<SipSettings>>,
     trunks: Arc<Trunks>,
     metrics: Metrics,
     start: Instant,
@@ -102,7 +102,13 @@ impl Guard {
     pub(super) fn new(settings: SipSettings, trunks: Arc<Trunks>, metrics: Metrics, secret: &[u8; 32]) -> Self {
         let verifier = Verifier::new(secret);
         let state = State { asked: Recent::new(SOURCES_MAX), told: Recent::new(SOURCES_MAX), verifier };
+        let settings = RwLock::new(Arc::new(settings));
         Self { settings, trunks, metrics, start: Instant::now(), state: Mutex::new(state) }
+    }
+
+    /// Believes and refuses by other settings from now on.
+    pub(super) fn exchange(&self, settings: SipSettings) {
+        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 
     /// The program's figures.
@@ -110,16 +116,25 @@ impl Guard {
         &self.metrics
     }
 
-    /// Whether `source` is trusted or a trunk's.
+    /// Whether `source` is trusted or a trunk's, or of a trunk that was taken out and has calls yet.
     pub(super) fn knows(&self, source: IpAddr) -> bool {
         let source = source.to_canonical();
-        self.settings.trusts(source) || self.is_trunk(source)
+        let trunks = self.trunks.now();
+        self.settings().trusts(source) || trunks.has(source) || trunks.had(source)
+    }
+
+    /// Whether a request outside dialogs from `source` is looked at. A call that has not been answered is not yet a
+    /// dialog: whoever could make it may still take it back.
+    fn may_begin(&self, source: IpAddr, method: &str) -> bool {
+        let source = source.to_canonical();
+        let trunks = self.trunks.now();
+        let takes_back = || method == "CANCEL" && trunks.had(source);
+        self.settings().trusts(source) || trunks.has(source) || takes_back()
     }
 
     /// Whether `source` is a trunk's.
     pub(super) fn is_trunk(&self, source: IpAddr) -> bool {
-        let source = source.to_canonical();
-        self.trunks.all().any(|trunk| trunk.network_of(source).is_some())
+        self.trunks.now().has(source.to_canonical())
     }
 
     /// Judges a well-formed message before the stack has it.
@@ -132,9 +147,9 @@ impl Guard {
             Kind::Begins(method) => method,
         };
         let is_counted = !["ACK", "CANCEL"].contains(&method.as_str());
-        if !self.knows(source.ip()) {
+        if !self.may_begin(source.ip(), method) {
             self.note(source, transport, Refused::UnknownSource, Some(method));
-            let may_hear = self.settings.unknown_sources == UnknownSources::Forbidden && method != "ACK";
+            let may_hear = self.settings().unknown_sources == UnknownSources::Forbidden && method != "ACK";
             return if may_hear && self.may_ask(source.ip()) { Admission::Refuse(403) } else { Admission::Ignore };
         }
         if is_counted && !self.may_ask(source.ip()) {
@@ -147,7 +162,7 @@ impl Guard {
     /// Notes a request that the door refuses; true when the source may hear so.
     pub(super) fn may_answer(&self, source: SocketAddr, transport: SipTransport, refusal: &Refusal) -> bool {
         self.note_malformed(source, transport, refusal.why);
-        self.knows(source.ip()) || self.settings.unknown_sources == UnknownSources::Forbidden
+        self.knows(source.ip()) || self.settings().unknown_sources == UnknownSources::Forbidden
     }
 
     /// Notes a message that is not well formed.
@@ -174,8 +189,9 @@ impl Guard {
     /// Whose request it is; `user` is who it says it is, when it says so.
     pub(super) fn identify(&self, peer: &Peer, user: Option<&str>) -> Who {
         let source = peer.address.ip().to_canonical();
+        let trunks = self.trunks.now();
         let mut near: Vec<_> =
-            self.trunks.all().filter_map(|trunk| Some((trunk.network_of(source)?.prefix_len(), trunk))).collect();
+            trunks.all().filter_map(|trunk| Some((trunk.network_of(source)?.prefix_len(), trunk))).collect();
         // The smallest network first; of equal ones the trunk that the user is of.
         near.sort_by_key(|(prefix, trunk)| (std::cmp::Reverse(*prefix), !trunk.is_of(user)));
         let mut why = Refused::UnknownSource;
@@ -185,7 +201,7 @@ impl Guard {
                 Err(refused) => why = refused,
             }
         }
-        if near.is_empty() && self.settings.trusts(source) { Who::Known(None) } else { Who::Stranger(why) }
+        if near.is_empty() && self.settings().trusts(source) { Who::Known(None) } else { Who::Stranger(why) }
     }
 
     /// The values of a new challenge.
@@ -203,8 +219,13 @@ impl Guard {
 
     fn may_ask(&self, source: IpAddr) -> bool {
         let now = self.start.elapsed();
-        let per_s = self.trunks.rate_of(source.to_canonical()).unwrap_or(self.settings.requests_per_s);
+        let of_trunk = self.trunks.now().rate_of(source.to_canonical());
+        let per_s = of_trunk.unwrap_or_else(|| self.settings().requests_per_s);
         self.state().asked.get_or(&source, || Bucket::full(now, per_s)).take(now, per_s, per_s)
+    }
+
+    fn settings(&self) -> Arc<SipSettings> {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -3,11 +3,12 @@
 //! The scenarios are in `tests/sipp`; without the `sipp` program those tests say so and pass.
 
 mod answering;
-mod authority;
+pub(crate) mod authority;
 mod bridge;
 mod calling;
 mod carrying;
 mod dns;
+mod exchange;
 mod inside;
 mod load;
 mod long;

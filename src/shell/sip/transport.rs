@@ -25,12 +25,14 @@ use rsipstack::transaction::Transaction;
 use rsipstack::transaction::endpoint::EndpointInner;
 use rsipstack::transport::channel::ChannelConnection;
 use rsipstack::transport::{SipAddr, SipConnection, TransportEvent};
+use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 pub(super) use self::hop::Hop;
 pub use self::hop::SipTransport;
 pub(super) use self::listen::bind;
 pub(super) use self::stream::Certificate;
+pub(crate) use self::tls::client_by;
 pub(super) use self::tls::{TlsFiles, bears_name};
 pub(super) use self::udp::DatagramSocket;
 use self::udp::LongWay;
@@ -50,6 +52,8 @@ pub(super) struct Transports {
     /// Where listeners really are: a port 0 of the settings has become one.
     bound: Vec<(SipTransport, SocketAddr)>,
     datagrams: Datagrams,
+    /// Those that nobody accepts from yet.
+    listeners: Mutex<Vec<(SipTransport, TcpListener)>>,
     /// Set once, when the stack is built around us.
     endpoint: OnceLock<Weak<EndpointInner>>,
     lines: Mutex<Lines>,
@@ -128,6 +132,15 @@ impl Transports {
         if let Ok(connection) = made.await {
             endpoint.transport_layer.add_connection(SipConnection::Channel(connection));
             socket.lead(LongWay { transports: Arc::downgrade(self), events });
+        }
+    }
+
+    /// Begins to take connections. Not before the stack is there: in a socket that outlived another process they may wait
+    /// already.
+    pub(super) fn take_connections(self: &Arc<Self>) {
+        let listeners = std::mem::take(&mut *self.listeners.lock().unwrap_or_else(PoisonError::into_inner));
+        for (transport, listener) in listeners {
+            tokio::spawn(listen::accept(self.clone(), transport, listener));
         }
     }
 

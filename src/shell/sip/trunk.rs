@@ -5,20 +5,39 @@ mod registration;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 
 pub(super) use self::health::watch;
-pub(super) use self::registration::{register, unregister};
+pub(super) use self::registration::register;
+use rsipstack::platform::CancellationToken;
 use rsipstack::sip::Uri;
 
 use super::SipError;
 use super::digest::{Credentials, Demand};
 use crate::settings::{Account, IpNet, TrunkSettings};
 
-/// All trunks.
+/// All trunks, which a reload of the configuration exchanges.
 #[derive(Debug, Default)]
-pub(super) struct Trunks(BTreeMap<String, Arc<Trunk>>);
+pub(super) struct Trunks(RwLock<Arc<Table>>);
+
+/// The trunks of one time.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    present: BTreeMap<String, Arc<Trunk>>,
+    /// Those that were taken out, as long as somebody keeps them for calls that began before.
+    past: Vec<Weak<Trunk>>,
+}
+
+/// Trunks as they are read, with their passwords at hand.
+#[derive(Debug)]
+pub struct FreshTrunks(BTreeMap<String, Arc<Trunk>>);
+
+/// Trunks that were taken out: targets of calls that began before are reached by them as long as this is kept.
+#[derive(Debug)]
+pub struct PastTrunks {
+    _kept: Vec<Arc<Trunk>>,
+}
 
 /// One trunk.
 #[derive(Debug)]
@@ -31,6 +50,12 @@ pub(super) struct Trunk {
     pub(super) own: Option<Credentials>,
     health: AtomicU8,
     registered: AtomicBool,
+    /// Ends the questions and the registration.
+    leaving: CancellationToken,
+    /// Whether the registrar hears that we go.
+    gives_back: AtomicBool,
+    /// The registrar has been told, as far as it can be.
+    farewell: CancellationToken,
 }
 
 /// Whether a trunk answers.
@@ -55,10 +80,13 @@ pub struct TrunkReport {
     pub registered: Option<bool>,
 }
 
-impl Trunks {
-    /// Makes them of the settings; reads their passwords.
-    pub(super) fn new(settings: BTreeMap<String, TrunkSettings>) -> Result<Self, SipError> {
-        let trunks = settings.into_iter().map(|(name, settings)| {
+impl FreshTrunks {
+    /// Makes trunks of the settings; reads their passwords.
+    ///
+    /// # Errors
+    /// When a password is not to be had.
+    pub fn read(settings: &BTreeMap<String, TrunkSettings>) -> Result<Self, SipError> {
+        let trunks = settings.iter().map(|(name, settings)| {
             let fetch = |account: &Account| {
                 let fault = |reason: String| SipError::Password { trunk: name.clone(), reason };
                 account
@@ -69,20 +97,88 @@ impl Trunks {
             };
             let wanted = settings.authentication.as_ref().map(|wanted| fetch(&wanted.account)).transpose()?;
             let own = settings.credentials.as_ref().map(fetch).transpose()?;
-            let (health, registered) = (AtomicU8::new(0), AtomicBool::new(false));
-            Ok((name.clone(), Arc::new(Trunk { name, settings, wanted, own, health, registered })))
+            Ok((name.clone(), Arc::new(Trunk::new(name, settings, wanted, own))))
         });
-        Ok(Self(trunks.collect::<Result<_, SipError>>()?))
+        trunks.collect::<Result<_, SipError>>().map(Self)
+    }
+}
+
+impl PastTrunks {
+    pub(super) fn new(trunks: Vec<Arc<Trunk>>) -> Self {
+        Self { _kept: trunks }
+    }
+}
+
+impl Trunks {
+    /// The first ones; nobody watches them yet.
+    pub(super) fn new(fresh: FreshTrunks) -> Self {
+        Self(RwLock::new(Arc::new(Table { present: fresh.0, past: Vec::new() })))
     }
 
-    /// The trunk of a name.
+    /// Those of now.
+    pub(super) fn now(&self) -> Arc<Table> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts others in the place of those that there are. What has not changed stays as it is.
+    ///
+    /// # Returns
+    /// Those that are new and have to be watched, and those that have gone. Of these, one whose registration a new one
+    /// takes over does not give it back.
+    pub(super) fn exchange(&self, FreshTrunks(fresh): FreshTrunks) -> (Vec<Arc<Trunk>>, Vec<Arc<Trunk>>) {
+        let mut table = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let (mut present, mut come) = (BTreeMap::new(), Vec::new());
+        for (name, new) in fresh {
+            let old = table.present.get(&name);
+            let trunk = old.filter(|old| old.is_same(&new)).cloned().unwrap_or_else(|| {
+                if let Some(old) = old {
+                    new.take_over(old);
+                }
+                come.push(new.clone());
+                new
+            });
+            present.insert(name, trunk);
+        }
+        let is_kept = |old: &Arc<Trunk>| present.get(&old.name).is_some_and(|trunk| Arc::ptr_eq(trunk, old));
+        let gone: Vec<Arc<Trunk>> = table.present.values().filter(|old| !is_kept(old)).cloned().collect();
+        for old in &gone {
+            let taken_over = old
+                .binding()
+                .is_some_and(|binding| present.values().any(|trunk| trunk.binding().as_ref() == Some(&binding)));
+            old.gives_back.store(!taken_over, Ordering::Relaxed);
+        }
+        let still = table.past.iter().filter(|past| past.strong_count() > 0).cloned();
+        let past = still.chain(gone.iter().map(Arc::downgrade)).collect();
+        *table = Arc::new(Table { present, past });
+        (come, gone)
+    }
+}
+
+impl Table {
+    /// The trunk of a name; one that was taken out only when no other has its name.
     pub(super) fn named(&self, name: &str) -> Option<Arc<Trunk>> {
-        self.0.get(name).cloned()
+        let past = || self.past().find(|trunk| trunk.name == name);
+        self.present.get(name).cloned().or_else(past)
     }
 
-    /// All of them.
+    /// All that are in force.
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Trunk>> {
-        self.0.values()
+        self.present.values()
+    }
+
+    /// Those that were taken out and have calls yet, the newest first.
+    fn past(&self) -> impl Iterator<Item = Arc<Trunk>> {
+        self.past.iter().rev().filter_map(Weak::upgrade)
+    }
+
+    /// Whether `source` is of one of them.
+    pub(super) fn has(&self, source: IpAddr) -> bool {
+        self.all().any(|trunk| trunk.network_of(source).is_some())
+    }
+
+    /// Whether `source` is of one that was taken out and has calls yet.
+    pub(super) fn had(&self, source: IpAddr) -> bool {
+        self.past().any(|trunk| trunk.network_of(source).is_some())
     }
 
     /// The requests per second that the trunk of an address may send, when it says so.
@@ -93,6 +189,53 @@ impl Trunks {
 }
 
 impl Trunk {
+    fn new(name: &str, settings: &TrunkSettings, wanted: Option<Credentials>, own: Option<Credentials>) -> Self {
+        Self {
+            name: name.to_owned(),
+            settings: settings.clone(),
+            wanted,
+            own,
+            health: AtomicU8::new(0),
+            registered: AtomicBool::new(false),
+            leaving: CancellationToken::new(),
+            gives_back: AtomicBool::new(true),
+            farewell: CancellationToken::new(),
+        }
+    }
+
+    /// Whether nothing about it has changed, passwords included.
+    fn is_same(&self, other: &Self) -> bool {
+        (&self.settings, &self.wanted, &self.own) == (&other.settings, &other.wanted, &other.own)
+    }
+
+    /// What a registrar knows us by: where it is, the address of record, and whose.
+    fn binding(&self) -> Option<(&str, &str, Option<&str>)> {
+        let address = &self.settings.register.as_ref()?.address;
+        Some((self.settings.uri.as_deref()?, address, self.own.as_ref().map(|own| own.user.as_str())))
+    }
+
+    /// Goes on from what is known of `old`, whose place it takes.
+    fn take_over(&self, old: &Self) {
+        if self.settings.uri == old.settings.uri && self.settings.health.is_some() {
+            self.set_health(old.health());
+        }
+        if self.binding().is_some() && self.binding() == old.binding() {
+            self.registered.store(old.registered.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
+    /// Asks it no more, and ends the registration.
+    pub(super) fn leave(&self) {
+        self.leaving.cancel();
+    }
+
+    /// Returns when the registrar has been told that we go, or need not be.
+    pub(super) async fn gone(&self) {
+        if self.binding().is_some() {
+            self.farewell.cancelled().await;
+        }
+    }
+
     /// The smallest of its networks that `source` is in.
     pub(super) fn network_of(&self, source: IpAddr) -> Option<&IpNet> {
         let around = self.settings.sources.iter().filter(|network| network.contains(&source));

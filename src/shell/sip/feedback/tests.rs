@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::metrics::Metrics;
 use crate::settings::{SipSettings, TrunkSettings};
-use crate::shell::sip::trunk::Trunks;
+use crate::shell::sip::trunk::{FreshTrunks, Trunks};
 
 const VIA: &str = "SIP/2.0/UDP pbx.example:5060;branch=z9hG4bK1;rport";
 
@@ -73,8 +73,8 @@ fn our_word_takes_the_place_of_the_question() {
 #[test]
 fn only_trunks_hear_of_our_load_and_the_newest_word_is_last() {
     let trunk = TrunkSettings { sources: vec!["192.0.2.0/24".parse().expect("a network")], ..Default::default() };
-    let trunks = Trunks::new(BTreeMap::from([("carrier".to_owned(), trunk)])).expect("no passwords");
-    let guard = Guard::new(SipSettings::default(), Arc::new(trunks), Metrics::new(), &[1; 32]);
+    let trunks = FreshTrunks::read(&BTreeMap::from([("carrier".to_owned(), trunk)])).expect("no passwords");
+    let guard = Guard::new(SipSettings::default(), Arc::new(Trunks::new(trunks)), Metrics::new(), &[1; 32]);
     let teller = Teller::new(Arc::new(guard));
     let send = |to: &str| {
         let text = format!(

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::trunk::FreshTrunks;
 use super::*;
 use crate::settings::{IpNet, TrunkSettings};
 
@@ -81,7 +82,7 @@ fn guard(settings: SipSettings, trunks: &[(&str, &str, Option<SipTransport>)]) -
         ((*name).to_owned(), settings)
     };
     let trunks: BTreeMap<_, _> = trunks.iter().map(trunk).collect();
-    let trunks = Trunks::new(trunks).expect("no passwords are wanted");
+    let trunks = Trunks::new(FreshTrunks::read(&trunks).expect("no passwords are wanted"));
     Guard::new(settings, Arc::new(trunks), Metrics::new(), &[1; 32])
 }
 

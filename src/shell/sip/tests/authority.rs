@@ -12,14 +12,14 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 
 /// The authority, with a folder that goes with it.
-pub(super) struct Authority {
+pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
-    pub(super) folder: PathBuf,
+    pub(crate) folder: PathBuf,
 }
 
 impl Authority {
     /// With a folder of its own under the system's for temporary files.
-    pub(super) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let mut parameters = CertificateParams::new(Vec::new()).expect("no names");
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("random numbers");
@@ -40,14 +40,14 @@ impl Authority {
 
     /// Writes a certificate for `name` and its key, `us.pem` and `us.key`, beside the authority's own,
     /// `authority.pem`.
-    pub(super) fn install(&self, name: &str) {
+    pub(crate) fn install(&self, name: &str) {
         let (certificate, key) = self.sign(name);
         std::fs::write(self.folder.join("us.key"), key).expect("a file");
         std::fs::write(self.folder.join("us.pem"), certificate).expect("a file");
     }
 
     /// A client that believes this authority, and shows a certificate for `name` when there is one.
-    pub(super) fn client(&self, name: Option<&str>, version: &'static SupportedProtocolVersion) -> Arc<ClientConfig> {
+    pub(crate) fn client(&self, name: Option<&str>, version: &'static SupportedProtocolVersion) -> Arc<ClientConfig> {
         let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_protocol_versions(&[version])
             .expect("a version of ours")
@@ -61,7 +61,7 @@ impl Authority {
     }
 
     /// A server that shows a certificate for `name`.
-    pub(super) fn server(&self, name: &str) -> Arc<ServerConfig> {
+    pub(crate) fn server(&self, name: &str) -> Arc<ServerConfig> {
         let (certificate, key) = self.sign(name);
         let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()

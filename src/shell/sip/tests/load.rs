@@ -137,6 +137,7 @@ async fn a_server_that_asks_to_be_left_alone_is_passed_by() {
     dns.host("host.example", Ipv4Addr::LOCALHOST.into());
     let mut options = options(&[SipTransport::Udp], None);
     options.settings.dns = vec![dns.address];
+    options.trunks.insert("carrier".to_owned(), TrunkSettings::default());
     let mut office = Office::open(options).await;
     office.invite(LegId(1), "sip:bot@bot.example", None);
     let (us, invite) = closed.hear_invite().await;

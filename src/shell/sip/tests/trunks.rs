@@ -264,7 +264,7 @@ pub(super) fn with(trunk: TrunkSettings) -> SipOptions {
     options
 }
 
-fn account(user: &str) -> Account {
+pub(super) fn account(user: &str) -> Account {
     Account { user: user.to_owned(), password: PasswordSource::File(PASSWORD_FILE.into()) }
 }
 

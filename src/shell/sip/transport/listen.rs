@@ -30,7 +30,7 @@ const DATAGRAMS_ONLY_MAX: usize = 1_024;
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 256;
 
-/// Opens every socket and begins to take connections as soon as `Transports::serve` was called.
+/// Opens every socket; connections wait until `Transports::take_connections` is called.
 pub(in crate::shell::sip) async fn bind(
     settings: SipSettings,
     (guard, stamper, tls): (Arc<Guard>, Stamper, Arc<TlsFiles>),
@@ -67,10 +67,9 @@ pub(in crate::shell::sip) async fn bind(
     };
     let datagrams = Datagrams { udp, socket, only: Mutex::new(Recent::new(DATAGRAMS_ONLY_MAX)) };
     let (endpoint, lines) = (OnceLock::new(), Mutex::default());
-    let transports = Arc::new(Transports { settings, guard, stamper, tls, stop, bound, datagrams, endpoint, lines });
-    for (transport, listener) in listeners {
-        tokio::spawn(accept(transports.clone(), transport, listener));
-    }
+    let listeners = Mutex::new(listeners);
+    let transports = Transports { settings, guard, stamper, tls, stop, bound, datagrams, listeners, endpoint, lines };
+    let transports = Arc::new(transports);
     if let Some(every) = transports.tls.reload_every() {
         tokio::spawn(reload(transports.clone(), every));
     }
@@ -108,7 +107,8 @@ fn open(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socke
     Ok(socket)
 }
 
-async fn accept(transports: Arc<Transports>, transport: SipTransport, listener: TcpListener) {
+/// Takes connections until the SIP side stops.
+pub(super) async fn accept(transports: Arc<Transports>, transport: SipTransport, listener: TcpListener) {
     loop {
         let accepted = tokio::select! {
             () = transports.stop.cancelled() => return,

@@ -117,6 +117,16 @@ pub(crate) fn bears_name(certificate: &CertificateDer<'_>, names: &[String]) -> 
     })
 }
 
+/// What a client of another protocol checks certificates by: the authorities of a file, or those of the system.
+///
+/// # Errors
+/// When the file cannot be used.
+pub(crate) fn client_by(authorities_file: Option<&Path>) -> Result<ClientConfig, TlsError> {
+    let roots = authorities_file.map(authorities).transpose()?.unwrap_or_else(system_authorities);
+    let provider = Arc::new(ring::default_provider());
+    Ok(client(&provider, BOTH)?.with_root_certificates(roots).with_no_client_auth())
+}
+
 fn read(settings: Option<&TlsSettings>) -> Result<Current, TlsError> {
     let provider = Arc::new(ring::default_provider());
     let Some(settings) = settings else {

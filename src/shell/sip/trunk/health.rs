@@ -18,7 +18,7 @@ const MISSES_MAX: u32 = 2;
 /// How long an answer may take.
 const ANSWER_WAIT: Duration = Duration::from_secs(4);
 
-/// Asks `trunk` every `every`, as long as the SIP side lives.
+/// Asks `trunk` every `every`, until it leaves or the SIP side stops.
 pub(in crate::shell::sip) async fn watch(shared: Arc<Shared>, trunk: Arc<Trunk>, uri: Uri, every: Duration) {
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -26,6 +26,7 @@ pub(in crate::shell::sip) async fn watch(shared: Arc<Shared>, trunk: Arc<Trunk>,
     loop {
         tokio::select! {
             () = shared.stop.cancelled() => return,
+            () = trunk.leaving.cancelled() => return,
             _ = ticks.tick() => {}
         }
         let found = timeout(ANSWER_WAIT, ask(&shared, &trunk, &uri)).await;

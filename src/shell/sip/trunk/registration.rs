@@ -23,15 +23,42 @@ const EXPIRES_S: std::ops::RangeInclusive<u64> = 10..=86_400;
 /// How often a registrar may ask for more in a row.
 const BRIEF_MAX: u32 = 3;
 
-/// Keeps us registered at `trunk` until the SIP side stops.
+/// Keeps us registered at `trunk` until it leaves or the SIP side stops; then says goodbye, unless another trunk has the
+/// registration from now on.
 pub(in crate::shell::sip) async fn register(shared: Arc<Shared>, trunk: Arc<Trunk>, uri: Uri, wanted: Registration) {
+    let _farewell = trunk.farewell.clone().drop_guard();
     let Some(mut dialog) = Dialog::to_registrar(&wanted.address, uri.clone()) else {
         return tracing::error!(trunk = trunk.name, "the address of record is no URI");
     };
-    let mut expires = wanted.expires;
+    let mut may_be_known = false;
+    tokio::select! {
+        () = shared.stop.cancelled() => return,
+        () = trunk.leaving.cancelled() => {}
+        () = keep_registered(&shared, &trunk, (&mut dialog, &uri), wanted.expires, &mut may_be_known) => {}
+    }
+    trunk.registered.store(false, Ordering::Relaxed);
+    if may_be_known
+        && trunk.gives_back.load(Ordering::Relaxed)
+        && let Err(Unregistered::Refused(why)) = ask(&shared, &trunk, &mut dialog, &uri, Duration::ZERO).await
+    {
+        tracing::debug!(trunk = trunk.name, why, "the registration ends by itself");
+    }
+}
+
+/// Registers again and again; `may_be_known` is whether the registrar may have an entry for us.
+async fn keep_registered(
+    shared: &Arc<Shared>,
+    trunk: &Arc<Trunk>,
+    (dialog, uri): (&mut Dialog, &Uri),
+    mut expires: Duration,
+    may_be_known: &mut bool,
+) {
     let mut failures = 0;
-    while !shared.stop.is_cancelled() {
-        let pause = match ask(&shared, &trunk, &mut dialog, &uri, expires).await {
+    loop {
+        *may_be_known = true;
+        let granted = ask(shared, trunk, dialog, uri, expires).await;
+        *may_be_known = granted.is_ok();
+        let pause = match granted {
             Ok(granted) => {
                 if !trunk.registered.swap(true, Ordering::Relaxed) {
                     tracing::info!(trunk = trunk.name, expires_s = granted.as_secs(), "registered");
@@ -45,24 +72,10 @@ pub(in crate::shell::sip) async fn register(shared: Arc<Shared>, trunk: Arc<Trun
                 expires = least;
                 continue;
             }
-            Err(Unregistered::TooBrief(_)) => back_off(&trunk, &mut failures, "423, again and again"),
-            Err(Unregistered::Refused(why)) => back_off(&trunk, &mut failures, &why),
+            Err(Unregistered::TooBrief(_)) => back_off(trunk, &mut failures, "423, again and again"),
+            Err(Unregistered::Refused(why)) => back_off(trunk, &mut failures, &why),
         };
-        tokio::select! {
-            () = shared.stop.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
-        }
-    }
-}
-
-/// Says goodbye to every trunk that we are registered at.
-pub(in crate::shell::sip) async fn unregister(shared: &Arc<Shared>) {
-    for trunk in shared.trunks.all().filter(|trunk| trunk.registered.swap(false, Ordering::Relaxed)) {
-        let (Some(wanted), Some(uri)) = (&trunk.settings.register, trunk.uri()) else { continue };
-        let Some(mut dialog) = Dialog::to_registrar(&wanted.address, uri.clone()) else { continue };
-        if let Err(Unregistered::Refused(why)) = ask(shared, trunk, &mut dialog, &uri, Duration::ZERO).await {
-            tracing::debug!(trunk = trunk.name, why, "the registration ends by itself");
-        }
+        tokio::time::sleep(pause).await;
     }
 }
 
