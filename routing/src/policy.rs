@@ -73,7 +73,7 @@ pub enum Trigger {
     Presses(String),
     /// The caller has begun to speak over the other side so often in the present conversation, 1-100.
     Interrupts(u32),
-    /// The caller says something that means one of these, 1 to [`SAID_MAX`] intents of the phrase lists.
+    /// The caller says something that means one of these, 1-20 intents of the phrase lists.
     Says(Vec<String>),
 }
 

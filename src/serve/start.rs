@@ -49,10 +49,9 @@ impl Server {
     /// Starts everything. What was started before a failure ends with its handle.
     pub(super) async fn start(settings: Settings, args: &ServeArgs, hangup: Signal) -> Result<Self, Failure> {
         let clock = Clock::start();
-        let Policies { policies, prompts, ringback, sayings, .. } = load_policies(&settings)?;
         let metrics = Metrics::new();
         let readiness = Arc::new(Readiness::default());
-        show_policies(&policies, &metrics, &readiness);
+        let Policies { policies, prompts, ringback, sayings, .. } = load_policies(&settings, &metrics, &readiness)?;
 
         let tap = Arc::new(TapRing::new(settings.listening.tap_packets));
         let (media_events, media_inlet) = mpsc::channel(EVENTS_MAX);
@@ -155,8 +154,11 @@ impl Server {
     }
 }
 
-fn load_policies(settings: &Settings) -> Result<Policies, Failure> {
-    Policies::load(settings).map_err(|faults| faulty(&faults))
+/// Reads the policies, and says which are in force.
+fn load_policies(settings: &Settings, metrics: &Metrics, readiness: &Readiness) -> Result<Policies, Failure> {
+    let loaded = Policies::load(settings).map_err(|faults| faulty(&faults))?;
+    show_policies(&loaded.policies, metrics, readiness);
+    Ok(loaded)
 }
 
 fn faulty(faults: &[Fault]) -> Failure {
