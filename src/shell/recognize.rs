@@ -79,7 +79,7 @@ impl Recognizing {
         let recognizing = Self { queue: Arc::clone(&queue), state: Arc::clone(&state) };
         let run = move || {
             // However this ends, nobody waits for words any longer.
-            let _ended = Ended(Arc::clone(&queue), Arc::clone(&state));
+            let _ended = Ended { queue: Arc::clone(&queue), state: Arc::clone(&state), _heard: heard.clone() };
             let Some(recognizer) = load() else { return };
             info!(recogniser = recognizer.name(), "listening for words");
             state.up.store(true, Ordering::Relaxed);
@@ -133,13 +133,18 @@ impl Recognizing {
     }
 }
 
-/// Closes the queue when the thread ends, by whatever way.
-struct Ended(Arc<Queue>, Arc<State>);
+/// Closes the queue when the thread ends, by whatever way. Holds an end of the other queue, so that whoever sees that
+/// one close finds this one closed.
+struct Ended {
+    queue: Arc<Queue>,
+    state: Arc<State>,
+    _heard: mpsc::Sender<Heard>,
+}
 
 impl Drop for Ended {
     fn drop(&mut self) {
-        self.0.close();
-        self.1.up.store(false, Ordering::Relaxed);
+        self.queue.close();
+        self.state.up.store(false, Ordering::Relaxed);
     }
 }
 
