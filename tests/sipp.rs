@@ -324,7 +324,7 @@ fn api(server: &Server, path: &str) -> Value {
 
 /// Orders something by the API, which takes it.
 fn order(server: &Server, method: &str, path: &str) {
-    let status = server::order(server.addresses.web, (method, path), &server.token).expect("the API answers");
+    let (status, _) = server::ask(server.addresses.web, (method, path), "", &server.token).expect("the API answers");
     assert_eq!(status, 202, "{method} {path}");
 }
 

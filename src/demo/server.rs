@@ -198,6 +198,12 @@ impl Server {
         let _ = kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM);
     }
 
+    /// Ends the process as a crash would: it says goodbye to nobody.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// Waits until the server, which has been told to end, has done so.
     ///
     /// # Errors
@@ -253,8 +259,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // After a failure nothing of the demo stays behind; after `stop` there is nothing left to end.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
     }
 }
 
@@ -273,33 +278,36 @@ const COUNTED: [&str; 6] = [
 /// # Errors
 /// When the server does not answer with 200.
 pub fn get(web: SocketAddr, path: &str, token: &str) -> Result<String, Failure> {
-    let answer = request(web, ("GET", path), token)?;
-    match answer.split_once("\r\n\r\n") {
-        Some((head, body)) if head.split(' ').nth(1) == Some("200") => Ok(body.to_owned()),
-        _ => Err(Failure::Failed(format!("GET {path}: found {:?}, expected 200", answer.lines().next().unwrap_or("")))),
+    match ask(web, ("GET", path), "", token)? {
+        (200, body) => Ok(body),
+        (status, _) => Err(Failure::Failed(format!("GET {path}: found {status}, expected 200"))),
     }
 }
 
-/// Orders something by the API that needs no body; the status of its answer.
+/// Asks the API for something, or orders it; `json` is the body, empty: none. The status of the answer, and its body.
 ///
 /// # Errors
-/// When the server does not answer.
-pub fn order(web: SocketAddr, (method, path): (&str, &str), token: &str) -> Result<u16, Failure> {
-    let answer = request(web, (method, path), token)?;
-    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
-    status.ok_or_else(|| Failure::Failed(format!("{method} {path}: found {answer:?}, expected a status")))
-}
-
-fn request(web: SocketAddr, (method, path): (&str, &str), token: &str) -> Result<String, Failure> {
+/// When the server does not answer, or not as HTTP asks.
+pub fn ask(web: SocketAddr, (method, path): (&str, &str), json: &str, token: &str) -> Result<(u16, String), Failure> {
     let failed = |error: std::io::Error| Failure::of(format_args!("{method} {path}"), error);
     let mut stream = TcpStream::connect(web).map_err(failed)?;
     stream.set_read_timeout(Some(ANSWERED_WITHIN)).map_err(failed)?;
+    let kind = match json.len() {
+        0 => String::new(),
+        octets => format!("Content-Type: application/json\r\nContent-Length: {octets}\r\n"),
+    };
     // HTTP/1.0: the body comes whole and ends with the connection.
-    let request = format!("{method} {path} HTTP/1.0\r\nHost: {web}\r\nAuthorization: Bearer {token}\r\n\r\n");
+    let credentials = format!("Authorization: Bearer {token}");
+    let request = format!("{method} {path} HTTP/1.0\r\nHost: {web}\r\n{credentials}\r\n{kind}\r\n{json}");
     stream.write_all(request.as_bytes()).map_err(failed)?;
     let mut answer = String::new();
     stream.take(BODY_BYTES_MAX).read_to_string(&mut answer).map_err(failed)?;
-    Ok(answer)
+    let parsed = answer.split_once("\r\n\r\n").and_then(|(head, body)| {
+        let status = head.split(' ').nth(1)?.parse().ok()?;
+        Some((status, body.to_owned()))
+    });
+    let found = || answer.lines().next().unwrap_or_default();
+    parsed.ok_or_else(|| Failure::Failed(format!("{method} {path}: found {:?}, expected a status and a body", found())))
 }
 
 fn is_ready(web: SocketAddr) -> bool {

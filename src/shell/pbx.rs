@@ -202,7 +202,7 @@ fn chance() -> u8 {
     octet[0]
 }
 
-/// How long an HTTP connection may take to be made.
+/// How long a connection may take to be made, TLS and the opening of a WebSocket included.
 const CONNECT_WAIT: Duration = Duration::from_secs(3);
 
 /// Why a connection ends that no order comes by any more.

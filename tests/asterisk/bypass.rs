@@ -12,22 +12,19 @@ use crate::{RATE, expect, until};
 
 /// Packets of five seconds.
 const SPOKEN: u64 = 250;
+/// Packets of half a second: while sides change their ways, some may still come to us that nobody needs any more.
+const CHANGING: u64 = 25;
 
 #[test]
 fn audio_goes_past_us_between_asterisk_and_a_bot() {
-    let stage = match Stage::set(None, Behaviour::answer(), None) {
-        Ok(stage) => stage,
-        Err(why) => return println!("skipped: {why}"),
-    };
-    let caller = stage.call("8support");
-    expect(&stage.bot, stage.end, "the bot's call", |event| *event == Event::Answered);
-    hear_each_other(&stage, &caller, 50);
+    let Some(stage) = Stage::set(None, Behaviour::answer(), None) else { return };
+    let caller = talking(&stage);
     let calls = ask(&stage.server, "/v1/calls?state=active");
     let path = format!("/v1/calls/{}", calls["calls"][0]["id"].as_str().expect("a call is up"));
 
     assert_eq!(order(&stage.server, "POST", &format!("{path}/bypass")), 202);
     stage.told("the bypass", |what| matches!(what, What::Bypassed { .. } | What::BypassFailed { .. }));
-    hear_each_other(&stage, &caller, SPOKEN);
+    hear_each_other(&stage, &caller, SPOKEN + CHANGING);
     assert_eq!(order(&stage.server, "DELETE", &format!("{path}/bypass")), 202, "audio was past us");
     stage.told("the end of the bypass", |what| matches!(what, What::BypassEnded { .. }));
     hear_each_other(&stage, &caller, 50);
@@ -35,10 +32,12 @@ fn audio_goes_past_us_between_asterisk_and_a_bot() {
     caller.hang_up().expect("an order");
     expect(&stage.bot, stage.end, "the bot's BYE", |event| matches!(event, Event::Bye { .. }));
     stage.told("the end", |what| matches!(what, What::CallEnded { .. }));
-    let (record, heard) = (ask(&stage.server, &path), stage.bot.heard().stats.packets_received);
+    let record = ask(&stage.server, &path);
     for leg in record["legs"].as_array().expect("legs") {
+        let listener = if leg["party"] == "caller" { &stage.bot } else { &caller };
+        let heard = listener.heard().stats.packets_received;
         let ours = leg["packets_received"].as_u64().expect("a number");
-        println!("{}: {ours} packets came to us, the bot heard {heard}", leg["party"]);
+        println!("{}: {ours} packets came to us, the other side heard {heard}", leg["party"]);
         assert!(ours + SPOKEN <= heard, "what went past is not ours: {record}");
     }
     stage.over(&caller);
@@ -46,18 +45,20 @@ fn audio_goes_past_us_between_asterisk_and_a_bot() {
 
 #[test]
 fn asterisk_releases_the_call_of_a_server_that_has_died() {
-    let stage = match Stage::set(None, Behaviour::answer(), None) {
-        Ok(stage) => stage,
-        Err(why) => return println!("skipped: {why}"),
-    };
+    let Some(mut stage) = Stage::set(None, Behaviour::answer(), None) else { return };
+    let caller = talking(&stage);
+    // Nobody says BYE, and Asterisk's `rtp_timeout` is all there is.
+    stage.server.kill();
+    expect(&caller, stage.end, "the caller's BYE", |event| matches!(event, Event::Bye { .. }));
+    until(stage.end, "Asterisk lets go", || stage.lab.channels().trim().is_empty());
+}
+
+/// A caller of Asterisk's whom the bot hears, and who hears the bot.
+fn talking(stage: &Stage) -> PhoneHandle {
     let caller = stage.call("8support");
     expect(&stage.bot, stage.end, "the bot's call", |event| *event == Event::Answered);
-    hear_each_other(&stage, &caller, 50);
-    let Stage { server, lab, end, .. } = stage;
-    // Dropped, it is killed: nobody says BYE, and Asterisk's `rtp_timeout` is all there is.
-    drop(server);
-    expect(&caller, end, "the caller's BYE", |event| matches!(event, Event::Bye { .. }));
-    until(end, "Asterisk lets go", || lab.channels().trim().is_empty());
+    hear_each_other(stage, &caller, 50);
+    caller
 }
 
 /// Both get so many more packets, and the caller's tone is in what the bot hears.
@@ -78,5 +79,5 @@ fn ask(server: &Server, path: &str) -> Value {
 
 /// Orders something by the API; the status of its answer.
 fn order(server: &Server, method: &str, path: &str) -> u16 {
-    server::order(server.addresses.web, (method, path), &server.token).expect("the API answers")
+    server::ask(server.addresses.web, (method, path), "", &server.token).expect("the API answers").0
 }

@@ -74,8 +74,8 @@ pub struct Stage {
 
 impl Stage {
     /// `bot` is where calls go first; nothing: to a telephone. `agents` is what agents do. With an authority, both APIs
-    /// are spoken to by TLS, and their certificates are checked by it.
-    pub fn set(bot: Option<&str>, agents: Behaviour, authority: Option<&Authority>) -> Result<Stage, String> {
+    /// are spoken to by TLS, and their certificates are checked by it. `None`, and that is said, where there is no lab.
+    pub fn set(bot: Option<&str>, agents: Behaviour, authority: Option<&Authority>) -> Option<Stage> {
         if let Some(authority) = authority {
             certify(authority);
         }
@@ -85,7 +85,8 @@ impl Stage {
             ("manager.conf", Some(_)) => with_tls(&text, SECURE_AMI),
             ("http.conf", Some(_)) => with_tls(&text, SECURE_ARI),
             _ => text,
-        })?;
+        });
+        let lab = lab.inspect_err(|why| println!("skipped: {why}")).ok()?;
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("asterisk-moves");
         std::fs::create_dir_all(folder.join("config/own")).expect("a folder");
         std::fs::write(folder.join("config/own/own.toml"), POLICY).expect("a policy");
@@ -122,7 +123,7 @@ impl Stage {
         };
         let bot = phone(server.addresses.bot, "bot", Behaviour::answer());
         let (agent, agent_2) = (phone(AGENT, "agent1", agents.clone()), phone(AGENT_2, "agent2", agents));
-        Ok(Stage { server, supervisor, phones, bot, agent, agent_2, lab, end: Instant::now() + LIMIT })
+        Some(Stage { server, supervisor, phones, bot, agent, agent_2, lab, end: Instant::now() + LIMIT })
     }
 
     pub fn call(&self, extension: &str) -> PhoneHandle {
@@ -165,10 +166,7 @@ impl Stage {
 
 #[test]
 fn ami_redirects_the_caller_into_the_queue_with_a_priority() {
-    let stage = match Stage::set(None, Behaviour::answer(), None) {
-        Ok(stage) => stage,
-        Err(why) => return println!("skipped: {why}"),
-    };
+    let Some(stage) = Stage::set(None, Behaviour::answer(), None) else { return };
     let caller = stage.call("77support");
     expect(&stage.bot, stage.end, "the bot's call", |event| *event == Event::Answered);
     caller.press("1").expect("an order");
@@ -187,10 +185,7 @@ fn ami_redirects_the_caller_into_the_queue_with_a_priority() {
 
 #[test]
 fn the_queue_puts_the_caller_where_the_priority_says() {
-    let stage = match Stage::set(None, Behaviour::ring(), None) {
-        Ok(stage) => stage,
-        Err(why) => return println!("skipped: {why}"),
-    };
+    let Some(stage) = Stage::set(None, Behaviour::ring(), None) else { return };
     // Somebody waits already, and no agent answers.
     let audio = Audio::Silence;
     let first = stage.phones.calling(loopback(5079), &format!("sip:700@{ASTERISK}"), audio, &[]).expect("a caller");
@@ -216,10 +211,7 @@ fn the_queue_puts_the_caller_where_the_priority_says() {
 #[test]
 fn both_apis_by_tls() {
     let authority = Authority::new("asterisk-apis");
-    let stage = match Stage::set(None, Behaviour::answer(), Some(&authority)) {
-        Ok(stage) => stage,
-        Err(why) => return println!("skipped: {why}"),
-    };
+    let Some(stage) = Stage::set(None, Behaviour::answer(), Some(&authority)) else { return };
     let caller = in_stasis(&stage);
     caller.press("2").expect("an order");
     expect(&stage.agent, stage.end, "the agent's answer", |event| *event == Event::Answered);
@@ -254,10 +246,7 @@ fn with_tls(text: &str, address: SocketAddr) -> String {
 
 #[test]
 fn ari_continues_the_caller_into_the_queue() {
-    let stage = match Stage::set(None, Behaviour::answer(), None) {
-        Ok(stage) => stage,
-        Err(why) => return println!("skipped: {why}"),
-    };
+    let Some(stage) = Stage::set(None, Behaviour::answer(), None) else { return };
     let caller = in_stasis(&stage);
     caller.press("2").expect("an order");
     expect(&stage.agent, stage.end, "the agent's answer", |event| *event == Event::Answered);
@@ -267,10 +256,7 @@ fn ari_continues_the_caller_into_the_queue() {
 
 #[test]
 fn ari_bridges_the_caller_with_an_agent() {
-    let stage = match Stage::set(None, Behaviour::answer(), None) {
-        Ok(stage) => stage,
-        Err(why) => return println!("skipped: {why}"),
-    };
+    let Some(stage) = Stage::set(None, Behaviour::answer(), None) else { return };
     let caller = in_stasis(&stage);
     caller.press("3").expect("an order");
     expect(&stage.agent_2, stage.end, "the agent's answer", |event| *event == Event::Answered);
@@ -286,10 +272,7 @@ fn ari_bridges_the_caller_with_an_agent() {
 
 #[test]
 fn asterisk_refers_us_and_the_caller_reaches_an_agent() {
-    let stage = match Stage::set(Some(&format!("sip:transfers@{ASTERISK}")), Behaviour::answer(), None) {
-        Ok(stage) => stage,
-        Err(why) => return println!("skipped: {why}"),
-    };
+    let Some(stage) = Stage::set(Some(&format!("sip:transfers@{ASTERISK}")), Behaviour::answer(), None) else { return };
     let caller = stage.phones.calling(loopback(5079), &format!("sip:support@{CALMLINE}"), Audio::Silence, &[]);
     let caller = caller.expect("a caller");
     expect(&caller, stage.end, "the answer", |event| *event == Event::Answered);
@@ -302,10 +285,7 @@ fn asterisk_refers_us_and_the_caller_reaches_an_agent() {
 
 #[test]
 fn asterisk_takes_our_place_with_the_queue() {
-    let stage = match Stage::set(None, Behaviour::answer(), None) {
-        Ok(stage) => stage,
-        Err(why) => return println!("skipped: {why}"),
-    };
+    let Some(stage) = Stage::set(None, Behaviour::answer(), None) else { return };
     let caller = stage.call("77support");
     expect(&stage.bot, stage.end, "the bot's call", |event| *event == Event::Answered);
     caller.press("4").expect("an order");

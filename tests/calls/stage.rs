@@ -1,14 +1,14 @@
 //! What every test stands on: a server process, a bot, a human, and a supervisor's client.
 
 use std::cell::RefCell;
-use std::io::{Cursor, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::io::Cursor;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use calmline::demo::measure::{self, HEARD};
-use calmline::demo::server::{Plan, Server, get};
+use calmline::demo::server::{Plan, Server, ask, get};
 use calmline::demo::supervisor::Supervisor;
 use calmline::notice::{Notice, What};
 use loadtest::audio::Audio;
@@ -136,21 +136,10 @@ impl Stage {
 
     /// Asks the API for something; its status and what it says.
     pub fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
-        let (web, token) = (self.server.addresses.web, &self.server.token);
         let body = if body.is_null() { String::new() } else { body.to_string() };
-        let mut stream = TcpStream::connect(web).expect("a connection");
-        stream.set_read_timeout(Some(LONG)).expect("a timeout");
-        let request = format!(
-            "{method} {path} HTTP/1.0\r\nHost: {web}\r\nAuthorization: Bearer {token}\r\n\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        stream.write_all(request.as_bytes()).expect("a request");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-        (status, serde_json::from_str(body).expect("JSON"))
+        let (status, answer) =
+            ask(self.server.addresses.web, (method, path), &body, &self.server.token).expect("an answer");
+        (status, serde_json::from_str(&answer).expect("JSON"))
     }
 
     /// The sum of a metric over the lines that begin with `prefix`.

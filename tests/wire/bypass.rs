@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::phone::{Phone, description, event_of, line, media_address, order, packet, record, server_limited, value};
+use super::phone::{
+    Phone, description, drain, event_of, line, media_address, order, packet, record, server_limited, value,
+};
 
 /// Silence is noticed after 5 s, and a request without an answer given up after 32 s.
 const ASKED_WITHIN: Duration = Duration::from_secs(60);
@@ -99,7 +101,7 @@ fn a_server_that_stops_leaves_a_call_to_its_two_sides() {
     let (mut server, bot_at) = server_limited("hand-over", "", "drain_s = 1");
     let mut call = Call::begin(server.addresses.sip, bot_at);
     assert_eq!(call.speak(call.to_server), [10, 10], "through the server");
-    server.signal();
+    drain(&server);
     let late = Phone::anywhere(server.addresses.sip, "late");
     late.invite(&description(late.port(), "8", ""));
     let refusal = late.hear("SIP/2.0 503 ");

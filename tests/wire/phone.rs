@@ -56,7 +56,18 @@ pub fn ask(server: &Server, path: &str) -> Value {
 
 /// Orders something by the API; the status of its answer.
 pub fn order(server: &Server, method: &str, path: &str) -> u16 {
-    server::order(server.addresses.web, (method, path), &server.token).expect("an answer")
+    server::ask(server.addresses.web, (method, path), "", &server.token).expect("an answer").0
+}
+
+/// Tells the server to stop, and waits until it says that it drains: an INVITE may overtake a signal.
+#[track_caller]
+pub fn drain(server: &Server) {
+    server.signal();
+    let end = Instant::now() + PATIENCE;
+    while order(server, "GET", "/readyz") != 503 {
+        assert!(Instant::now() < end, "it does not drain");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// Waits for an event of a call that is up.

@@ -15,10 +15,10 @@ use tokio_tungstenite::tungstenite::{Message, protocol::WebSocketConfig};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use tracing::warn;
 
-use super::Standing;
 use super::backoff::Backoff;
 use super::queue::Queue;
 use super::stream::{self, Secured, Stream};
+use super::{CONNECT_WAIT, Standing};
 use crate::pbx::ari::{Method, Request, Session};
 use crate::pbx::{Said, Secret, Ticket};
 
@@ -185,8 +185,6 @@ impl Rest {
     }
 }
 
-/// How long the WebSocket may take to be opened.
-const CONNECT_WAIT: Duration = Duration::from_secs(3);
 /// How long one request may take.
 const REQUEST_WAIT: Duration = Duration::from_secs(5);
 /// How often time is looked at when no order is under way.

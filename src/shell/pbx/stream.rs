@@ -1,7 +1,6 @@
 //! TCP connections to PBXs, with TLS on them where the configuration wants it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -9,6 +8,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+
+use super::CONNECT_WAIT;
 
 /// What octets come and go by.
 pub(super) trait Octets: AsyncRead + AsyncWrite + Unpin + Send {}
@@ -42,6 +43,3 @@ pub(super) async fn connect(to: impl ToSocketAddrs, secured: Option<&Secured>) -
         Err(_) => Err("no answer to the connection".to_owned()),
     }
 }
-
-/// How long a connection may take to be made.
-const CONNECT_WAIT: Duration = Duration::from_secs(3);

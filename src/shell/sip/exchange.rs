@@ -118,7 +118,7 @@ impl Way {
         match self {
             Way::Link(link) => Ok(link.clone()),
             Way::Dialog { flow: Some(flow), .. } if flow.is_open() => Ok(flow.clone()),
-            Way::Dialog { next, .. } => shared.router.open_for(next, message::bytes_sent(request)).await,
+            Way::Dialog { next, .. } => shared.router.open_for(next, Some(request)).await,
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rsipstack::sip::{Header as SipHeader, Headers, Response, SipMessage};
+use rsipstack::sip::{Header as SipHeader, Response, SipMessage};
 use rsipstack::transaction::endpoint::MessageInspector;
 use rsipstack::transport::SipAddr;
 
@@ -157,19 +157,17 @@ impl Teller {
     }
 
     fn say(&self, response: &mut Response) {
+        let via = response.headers.iter_mut().find_map(|header| match header {
+            SipHeader::Via(via) => Some(via),
+            _ => None,
+        });
+        let Some(top) = via.filter(|top| is_asked(top.value())) else { return };
         let ours = *self.ours.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(at) = response.headers.iter().position(|header| matches!(header, SipHeader::Via(_))) else { return };
-        let mut headers: Vec<SipHeader> = response.headers.iter().cloned().collect();
-        let SipHeader::Via(via) = &headers[at] else { return };
-        if !is_asked(via.value()) {
-            return;
-        }
-        headers[at] = SipHeader::Via(answered(via.value(), &ours).into());
+        *top = answered(top.value(), &ours).into();
         if response.status_code.code() == 503 && ours.kept_back_percent > 0 {
             // The share is enough; Retry-After would keep every call away (RFC 7339 §5.10.2).
-            headers.retain(|header| !header.name().eq_ignore_ascii_case("Retry-After"));
+            response.headers.retain(|header| !header.name().eq_ignore_ascii_case("Retry-After"));
         }
-        response.headers = Headers::from(headers);
     }
 }
 

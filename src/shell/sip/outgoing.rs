@@ -156,7 +156,7 @@ impl Leg {
                 reasons.push(format!("{hop}: {why}"));
                 continue;
             }
-            match self.shared.transports.open_for(&hop, message::bytes_sent(&calling.invite)).await {
+            match self.shared.transports.open_for(&hop, Some(&calling.invite)).await {
                 Ok(link) => return self.send_invite(hop, link),
                 Err(why) => {
                     self.shared.router.suspect(&hop);

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use rsipstack::sip::uri::ParamsExt;
-use rsipstack::sip::{Host, Scheme, Uri};
+use rsipstack::sip::{Host, Request, Scheme, Uri};
 use rsipstack::transaction::endpoint::TargetLocator;
 use rsipstack::transport::SipAddr;
 
@@ -62,14 +62,14 @@ impl Router {
         Ok(hops)
     }
 
-    /// The first way that opens for a request of so many bytes.
+    /// The first way that opens for `request`; without one, for what fits into a datagram.
     ///
     /// # Errors
     /// Why none does.
-    pub(super) async fn open_for(&self, uri: &Uri, bytes: usize) -> Result<Link, String> {
+    pub(super) async fn open_for(&self, uri: &Uri, request: Option<&Request>) -> Result<Link, String> {
         let mut last = String::new();
         for hop in self.hops(uri).await? {
-            match self.transports.open_for(&hop, bytes).await {
+            match self.transports.open_for(&hop, request).await {
                 Ok(link) => return Ok(link),
                 Err(why) => {
                     self.suspect(&hop);
@@ -195,7 +195,7 @@ pub(super) struct Locator(pub(super) Arc<Router>);
 impl TargetLocator for Locator {
     async fn locate(&self, uri: &Uri) -> rsipstack::Result<SipAddr> {
         // It brings no offer that its INVITE did not ask for: short, as a rule.
-        let link = self.0.open_for(uri, 0).await.map_err(rsipstack::Error::DnsResolutionError)?;
+        let link = self.0.open_for(uri, None).await.map_err(rsipstack::Error::DnsResolutionError)?;
         Ok(link.destination)
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use calmline::demo::server;
 use calmline::notice::What;
 use media::g711::{self, Law};
 use serde_json::{Value, json};
@@ -193,17 +194,9 @@ fn a_token_is_asked_for_where_there_is_one() {
 #[track_caller]
 pub fn post(stage: &Stage, path: &str, body: &str) -> Value {
     let (web, token) = (stage.server.addresses.web, &stage.server.token);
-    let mut stream = TcpStream::connect(web).expect("a connection");
-    let request = format!(
-        "POST {path} HTTP/1.1\r\nHost: {web}\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
-         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    stream.write_all(request.as_bytes()).expect("a request");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    assert!(answer.starts_with("HTTP/1.1 20"), "{path}: {answer}");
-    serde_json::from_str(answer.split_once("\r\n\r\n").map_or("", |(_, body)| body)).expect("JSON")
+    let (status, answer) = server::ask(web, ("POST", path), body, token).expect("an answer");
+    assert!((200..300).contains(&status), "{path}: {status} {answer}");
+    serde_json::from_str(&answer).expect("JSON")
 }
 
 /// A PBX's side of AudioSocket.

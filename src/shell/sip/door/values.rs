@@ -145,7 +145,7 @@ fn check_address<'a>(name: &str, list: &'a str) -> Option<&'a str> {
     if list[end..].starts_with('<') {
         // A name without quotes may be odd, as names are; a comma in it would make two addresses of one.
         let (uri, rest) = list[end + 1..].split_once('>')?;
-        return is_address(uri).then_some(rest).and_then(|rest| check_parameters(rest.trim_start()));
+        return is_address(name, uri).then_some(rest).and_then(|rest| check_parameters(rest.trim_start()));
     }
     if quoted || list[end..].starts_with('"') {
         return None;
@@ -154,7 +154,7 @@ fn check_address<'a>(name: &str, list: &'a str) -> Option<&'a str> {
     // (RFC 3261 §20.10).
     let uri_end = list.find([';', ',']).unwrap_or(list.len());
     let uri = list[..uri_end].trim_end();
-    let fits = is_address(uri) && !(uri.contains('?') && ["From", "To", "Contact"].contains(&name));
+    let fits = is_address(name, uri) && !(uri.contains('?') && ["From", "To", "Contact"].contains(&name));
     fits.then_some(&list[uri_end..]).and_then(check_parameters)
 }
 
@@ -180,13 +180,19 @@ fn check_parameters(text: &str) -> Option<&str> {
     (rest.is_empty() || rest.starts_with(',')).then_some(rest)
 }
 
-/// A URI of any scheme; one of SIP must be one that the stack can read.
-fn is_address(uri: &str) -> bool {
+/// A URI of any scheme. The stack must be able to read one of SIP, and whatever stands in From: without it, a request has
+/// no transaction, and nobody would answer it.
+fn is_address(name: &str, uri: &str) -> bool {
     let Some((scheme, rest)) = uri.split_once(':') else { return false };
     let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
         && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
     let is_sip = ["sip", "sips"].iter().any(|sip| sip.eq_ignore_ascii_case(scheme));
-    is_scheme && !rest.is_empty() && uri.bytes().all(is_visible) && (!is_sip || is_sip_uri(uri))
+    let is_read = match name {
+        _ if is_sip => is_sip_uri(uri),
+        "From" => Uri::try_from(uri).is_ok(),
+        _ => true,
+    };
+    is_scheme && !rest.is_empty() && uri.bytes().all(is_visible) && is_read
 }
 
 /// A URI that the stack reads, with a host.

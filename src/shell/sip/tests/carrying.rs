@@ -44,10 +44,7 @@ async fn calls_go_over_every_transport() {
         phone.respond(&invite, 200, &format!("Contact: <sip:bot@127.0.0.1:{port}>\r\n"), SDP).await;
         phone.receive("ACK ").await;
         assert!(matches!(office.event().await, SipEvent::Answered { leg: LEG, .. }));
-        office.sip.handle(SipCommand::Bye { leg: LEG, reason: None });
-        let bye = phone.receive("BYE ").await;
-        phone.respond(&bye, 200, "", "").await;
-        assert!(matches!(office.event().await, SipEvent::Ended { leg: LEG, .. }));
+        office.hang_up(&mut phone).await;
     }
 }
 

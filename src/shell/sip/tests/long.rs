@@ -77,10 +77,7 @@ async fn a_long_request_goes_over_tcp_and_its_dialog_stays_there() {
     phone.respond(&invite, 200, &format!("Contact: <{uri}>\r\n"), SDP).await;
     phone.receive("ACK ").await;
     assert!(matches!(office.event().await, SipEvent::Answered { leg: LEG, .. }));
-    office.sip.handle(SipCommand::Bye { leg: LEG, reason: None });
-    let bye = phone.receive("BYE ").await;
-    phone.respond(&bye, 200, "", "").await;
-    assert!(matches!(office.event().await, SipEvent::Ended { leg: LEG, .. }));
+    office.hang_up(&mut phone).await;
     // A short one is a datagram as ever.
     office.invite(LEG, &uri, None);
     assert!(value(&far.hear_invite().await.1, "Via").starts_with("SIP/2.0/UDP "));

@@ -7,7 +7,8 @@ use media::LegId;
 use rsipstack::transaction::endpoint::EndpointOption;
 use tokio::sync::mpsc;
 
-use super::wire::SDP;
+use super::phone::LEG;
+use super::wire::{Phone, SDP};
 use crate::control::{Header, SipCommand, SipEvent};
 use crate::shell::sip::leg::Waits;
 use crate::shell::sip::{SipOptions, SipSide, SipTransport};
@@ -76,5 +77,13 @@ impl Office {
         let SipEvent::Incoming { leg, .. } = event else { panic!("{event:?}") };
         self.sip.handle(SipCommand::Answer { leg, sdp: SDP.into(), headers: Vec::new() });
         leg
+    }
+
+    /// Ends the call with `phone`, which answers the BYE.
+    pub(super) async fn hang_up(&mut self, phone: &mut Phone) {
+        self.sip.handle(SipCommand::Bye { leg: LEG, reason: None });
+        let bye = phone.receive("BYE ").await;
+        phone.respond(&bye, 200, "", "").await;
+        assert!(matches!(self.event().await, SipEvent::Ended { leg: LEG, .. }));
     }
 }

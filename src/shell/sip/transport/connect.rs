@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
+use rsipstack::sip::Request;
 use rsipstack::transport::SipConnection;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -11,6 +12,7 @@ use tokio::time::timeout;
 use super::listen::prepare;
 use super::stream::{self, Facts, Place, Session};
 use super::{Hop, Link, SipTransport, Transports, websocket};
+use crate::shell::sip::message;
 
 /// How long a connection may take to be up, TLS and WebSocket included.
 const CONNECT_WAIT: Duration = Duration::from_secs(4);
@@ -20,20 +22,27 @@ const LONG_WAIT: Duration = Duration::from_secs(1);
 const DATAGRAMS_ONLY_FOR: Duration = Duration::from_secs(600);
 
 impl Transports {
-    /// Opens the way to `hop` for a request of so many bytes: one that is too long for a datagram goes over TCP when we
-    /// listen for it (its answers and the far end's requests come there), and the far end does too (RFC 3261 §18.1.1).
+    /// Opens the way to `hop` for `request`: one that is too long for a datagram goes over TCP when we listen for it (its
+    /// answers and the far end's requests come there), and the far end does too (RFC 3261 §18.1.1).
     ///
     /// # Errors
     /// Why it cannot be reached, in words.
-    pub(in crate::shell::sip) async fn open_for(self: &Arc<Self>, hop: &Hop, bytes: usize) -> Result<Link, String> {
-        let is_too_long = hop.transport == SipTransport::Udp && bytes > self.settings.long_request_bytes;
-        if is_too_long && self.listens(SipTransport::Tcp, hop.address) && !self.takes_datagrams_only(hop.address) {
+    pub(in crate::shell::sip) async fn open_for(
+        self: &Arc<Self>,
+        hop: &Hop,
+        request: Option<&Request>,
+    ) -> Result<Link, String> {
+        let has_choice = hop.transport == SipTransport::Udp
+            && self.listens(SipTransport::Tcp, hop.address)
+            && !self.takes_datagrams_only(hop.address);
+        let is_too_long = |request| message::bytes_sent(request) > self.settings.long_request_bytes;
+        if has_choice && request.is_some_and(is_too_long) {
             let stream = Hop { transport: SipTransport::Tcp, ..hop.clone() };
             let opened = timeout(LONG_WAIT, self.open(&stream)).await;
             match opened.unwrap_or_else(|_| Err("no connection in time".to_owned())) {
                 Ok(link) => return Ok(link),
                 Err(why) => {
-                    tracing::debug!(%hop, why, bytes, "a long request goes in a datagram");
+                    tracing::debug!(%hop, why, "a long request goes in a datagram");
                     let mut only = self.datagrams.only.lock().unwrap_or_else(PoisonError::into_inner);
                     only.insert(hop.address, Instant::now() + DATAGRAMS_ONLY_FOR);
                 }
