@@ -123,6 +123,8 @@ pub struct DemoArgs {
 enum EvalCommand {
     /// Emotion from voice: a folder with `manifest.csv` (file,label,speaker,…) and its recordings (WAV).
     Speech(EvalSpeechArgs),
+    /// Emotion, polarity, offence or intents from text: a CSV file with the columns text and label.
+    Text(EvalTextArgs),
     /// Pitch: a folder of signals with known contours (made when asked for), ours beside other tools' tracks.
     Pitch(EvalPitchArgs),
     /// Features: a folder of signals whose values are known (made when asked for), ours beside other tools' values.
@@ -141,6 +143,26 @@ pub struct EvalSpeechArgs {
     /// What judges the voice.
     #[command(flatten)]
     pub model: ModelArgs,
+}
+
+/// `calmline eval text`.
+#[derive(Debug, Args)]
+pub struct EvalTextArgs {
+    /// The texts, UTF-8.
+    #[arg(value_name = "FILE.csv")]
+    pub data: PathBuf,
+    /// What the labels speak of: polarity, emotion, offensive or intent; guessed from the labels when not given.
+    #[arg(long, value_name = "TASK")]
+    pub task: Option<String>,
+    /// A lexicon; may be given more than once. The shipped ones when not given.
+    #[arg(long = "lexicon", value_name = "FILE.toml")]
+    pub lexicons: Vec<PathBuf>,
+    /// The ONNX Runtime library; searched for when not given.
+    #[arg(long, value_name = "FILE.so")]
+    pub runtime: Option<PathBuf>,
+    /// Prints the figures as one JSON object on the last line.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `calmline eval pitch`.
@@ -201,6 +223,7 @@ impl Cli {
             Command::Analyze(args) => analyze::run(&args),
             Command::Demo(args) => demo::run(&args),
             Command::Eval(EvalCommand::Speech(args)) => eval::speech(&args),
+            Command::Eval(EvalCommand::Text(args)) => eval::text(&args),
             Command::Eval(EvalCommand::Pitch(args)) => eval::pitch(&args),
             Command::Eval(EvalCommand::Features(args)) => eval::features(&args),
         };

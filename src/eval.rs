@@ -4,6 +4,7 @@ mod features;
 mod pitch;
 mod recording;
 mod speech;
+mod text;
 
 use std::io::{IsTerminal, Write};
 
@@ -13,6 +14,7 @@ use nix::sys::time::TimeValLike;
 pub use features::run as features;
 pub use pitch::run as pitch;
 pub use speech::run as speech;
+pub use text::run as text;
 
 use crate::cli::shows_progress;
 
