@@ -178,6 +178,8 @@ pub struct Control {
     calls: BTreeMap<CallKey, Call>,
     /// When each call is next due.
     wakes: BTreeSet<(Duration, CallKey, &'static str)>,
+    /// Those of the calls that are not over.
+    calls_up: usize,
     next_call: u64,
     drain: Option<Drain>,
     departures: Departures,
@@ -216,6 +218,7 @@ impl Control {
             boot_id,
             calls: BTreeMap::new(),
             wakes: BTreeSet::new(),
+            calls_up: 0,
             next_call: 1,
             drain: None,
             departures: Departures::default(),
@@ -354,10 +357,9 @@ impl Control {
 
     /// What there is at the moment.
     pub fn counts(&self) -> Counts {
-        let calls = self.calls_up();
         Counts {
-            calls,
-            calls_ending: self.calls.len() - calls,
+            calls: self.calls_up,
+            calls_ending: self.calls.len() - self.calls_up,
             ports_free: self.shared.ports.free(),
             ports_held: self.shared.ports_held.len(),
             legs: self.shared.owners.len(),
@@ -416,6 +418,7 @@ impl Control {
     }
 
     fn take_up(&mut self, now: Duration, key: CallKey, call: Call, out: &mut Vec<Command>) {
+        self.calls_up += usize::from(call.is_up());
         self.calls.insert(key, call);
         self.with_call(now, key, out, |_, _| ());
     }
@@ -426,7 +429,7 @@ impl Control {
         }
         // Calls that are over but whose legs are still awaited count four times less.
         let limit = self.shared.terms.settings.limits.calls;
-        if self.calls_up() >= limit || self.calls.len() >= limit.saturating_mul(4) {
+        if self.calls_up >= limit || self.calls.len() >= limit.saturating_mul(4) {
             return Err(Refusal::new(503, "Call limit reached"));
         }
         if !self.shared.ports.has(now, PORTS_PER_CALL) {
@@ -515,8 +518,11 @@ impl Control {
         let was_up = call.is_up();
         work(call, &mut context);
         let over = call.wrap_up(&mut context);
-        if was_up && !call.is_up() && self.drain.is_some() {
-            self.departures.note(call.departure);
+        if was_up && !call.is_up() {
+            self.calls_up -= 1;
+            if self.drain.is_some() {
+                self.departures.note(call.departure);
+            }
         }
 
         if let Some(noted) = call.wake.take() {
@@ -531,10 +537,6 @@ impl Control {
             call.wake = Some((at, key, what));
             self.wakes.insert((at, key, what));
         }
-    }
-
-    fn calls_up(&self) -> usize {
-        self.calls.values().filter(|call| call.is_up()).count()
     }
 
     fn key_of(&self, id: &str) -> Option<CallKey> {

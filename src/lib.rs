@@ -21,5 +21,6 @@ pub mod serve;
 pub mod settings;
 pub mod shell;
 pub mod speech;
+mod thinning;
 pub mod web;
 mod words;

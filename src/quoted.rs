@@ -1,4 +1,4 @@
-//! Quoted strings in the values of SIP headers (RFC 3261 §25.1): where they end. Pure text.
+//! Quoted strings in the values of SIP headers (RFC 3261 §25.1): where they end, and what lies between. Pure text.
 
 /// What follows the closing quote of a quoted string whose opening quote is gone; nothing when it never closes.
 pub(crate) fn after_quote(quoted: &str) -> Option<&str> {
@@ -24,6 +24,26 @@ pub(crate) fn closes_its_quotes(value: &str) -> bool {
     true
 }
 
+/// The parts of `value` between separators that no quoted string encloses; never none.
+pub(crate) fn parts(value: &str, separator: char) -> impl Iterator<Item = &str> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    value.split(move |character| {
+        let was_escaped = std::mem::take(&mut is_escaped);
+        match character {
+            _ if was_escaped => false,
+            '\\' => {
+                is_escaped = is_quoted;
+                false
+            }
+            '"' => {
+                is_quoted = !is_quoted;
+                false
+            }
+            _ => character == separator && !is_quoted,
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,6 +63,20 @@ mod tests {
             [("", true), ("a;b=c", true), ("\"a\" \"b;\\\"\"", true), ("\"a\" \"", false), ("a\"b\\\"", false)]
         {
             assert_eq!(closes_its_quotes(value), closes, "{value}");
+        }
+    }
+
+    #[test]
+    fn separators_in_quoted_strings_separate_nothing() {
+        for (value, expected) in [
+            ("", vec![""]),
+            ("a;b;;c", vec!["a", "b", "", "c"]),
+            ("a;b=\"c;d\";e", vec!["a", "b=\"c;d\"", "e"]),
+            ("a=\"b\\\";c\";d", vec!["a=\"b\\\";c\"", "d"]),
+            ("a\\;b", vec!["a\\", "b"]),
+            ("a=\"b;c", vec!["a=\"b;c"]),
+        ] {
+            assert_eq!(parts(value, ';').collect::<Vec<_>>(), expected, "{value}");
         }
     }
 }

@@ -187,6 +187,42 @@ async fn a_route_whose_calls_go_past_the_server() {
     std::fs::remove_dir_all(&out).expect("the folder was made above");
 }
 
+/// One bot asks for no calls after the first one, in either way; the next target has all of them, and whoever calls and
+/// asks hears that we have nothing to keep back ourselves.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bot_that_wants_no_calls_gets_none_meanwhile() {
+    if !runner::is_there() {
+        return;
+    }
+    for (scenario, reason) in [("uas_overloaded", "feedback"), ("uas_closed", "retry_after")] {
+        let mut plan = Plan::for_loopback().expect("loopback has free ports");
+        (plan.addresses.bot, plan.addresses.human) = (runner::free_address(), runner::free_address());
+        let Addresses { bot, human, sip, web, .. } = plan.addresses;
+        let of_trunk = format!("uri = \"sip:bot@{bot}\"\ntrunk = \"pbx\"");
+        plan.configuration = configuration(plan.addresses, 19)
+            .replace(&format!("uri = \"sip:bot@{bot}\""), &of_trunk)
+            .replace(&format!("sip:human@{bot}"), &format!("sip:human@{human}"))
+            .replace("targets = [\"bot\"]", "targets = [\"bot\", \"human\"]")
+            + "\n[trunks.pbx]\nsources = [\"127.0.0.1/32\"]\noverload_feedback = true\n";
+        let out = std::env::temp_dir().join(format!("calmline-sipp-{}-{scenario}", std::process::id()));
+        let server = Server::start(env!("CARGO_BIN_EXE_calmline").as_ref(), &out, &plan, &[]).expect("it starts");
+        let run = |scenario, calls| Run { scenario, calls, rate: 4, stays_ms: 200, transport: "u1" };
+        let (first, others) = (runner::answer(bot, run(scenario, 1)), runner::answer(human, run("uas_answer", 5)));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        runner::finish("uac_feedback", runner::call(sip, run("uac_feedback", 5))).await;
+        runner::finish(scenario, first).await;
+        runner::finish("uas_answer", others).await;
+        wait_until_nothing_is_left(&server).await;
+        let metrics = server::get(web, "/metrics", &server.token).expect("the server answers");
+        let kept_back = format!("calmline_sip_invites_kept_back_total{{reason=\"{reason}\"}} 4");
+        assert!(metrics.contains(&kept_back), "no {kept_back} in {metrics}");
+        assert_eq!(total(&metrics, "calmline_sip_servers_restrained_active"), 1.0, "{metrics}");
+        assert_eq!(total(&metrics, "calmline_calls_answered_total"), 5.0, "{metrics}");
+        server.stop().expect("the server ends as it should");
+        std::fs::remove_dir_all(&out).expect("the folder was made above");
+    }
+}
+
 async fn check(case: Case) {
     run(case, None).await;
 }

@@ -112,31 +112,6 @@ pub(crate) fn stamp_of(codec: Codec, payload: &[u8]) -> Option<Duration> {
     (*mark == MARK).then(|| Duration::from_nanos(u64::from_be_bytes(*nanoseconds)))
 }
 
-/// Ticks of the RTP clock that a payload lasts; 0 for one that is malformed.
-pub(crate) fn ticks_in(codec: Codec, payload: &[u8]) -> u32 {
-    match codec {
-        Codec::Pcmu | Codec::Pcma | Codec::G722 => payload.len() as u32,
-        Codec::L16Narrow | Codec::L16Wide => payload.len() as u32 / 2,
-        Codec::Opus => opus_ticks(payload).unwrap_or(0),
-    }
-}
-
-/// RFC 6716 §3.1: the first octet says how long a frame is and how many there are.
-fn opus_ticks(payload: &[u8]) -> Option<u32> {
-    let first = *payload.first()?;
-    let frame = match first >> 3 {
-        silk @ 0..=11 => [480, 960, 1_920, 2_880][usize::from(silk & 3)],
-        hybrid @ 12..=15 => [480, 960][usize::from(hybrid & 1)],
-        celt => [120, 240, 480, 960][usize::from(celt & 3)],
-    };
-    let frames = match first & 3 {
-        0 => 1,
-        1 | 2 => 2,
-        _ => u32::from(payload.get(1)? & 0x3f),
-    };
-    Some(frame * frames)
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -156,7 +131,7 @@ mod tests {
                     let mut payload = Vec::new();
                     voice.packet(codec, ms, 0, Duration::ZERO, &mut payload);
                     let expected = codec.clock_hz() / 1_000 * u32::from(ms);
-                    assert_eq!(ticks_in(codec, &payload), expected, "{codec:?} {ms} ms of {:?}", voice.audio);
+                    assert_eq!(codec.ticks_in(&payload), expected, "{codec:?} {ms} ms of {:?}", voice.audio);
                 }
             }
         }

@@ -1,8 +1,7 @@
 //! In steady state the media path asks the allocator for nothing: a hundred bridged legs, sounds playing on some.
-#![expect(unsafe_code, reason = "counting allocations takes a global allocator")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+mod counting;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,11 +26,11 @@ fn steady_state_allocates_nothing() {
         stage.round(round);
     }
 
-    let before = COUNT.get();
+    let before = counting::calls();
     for round in ROUNDS_WARM..ROUNDS_WARM + ROUNDS {
         stage.round(round);
     }
-    assert_eq!(COUNT.get() - before, 0, "calls of the allocator");
+    assert_eq!(counting::calls() - before, 0, "calls of the allocator");
 
     let packets = u64::from(LEGS * (ROUNDS + ROUNDS_WARM));
     let sounds = u64::from(LEGS / 10);
@@ -64,7 +63,7 @@ fn transcoding_and_protection_allocate_nothing() {
     let mut warm = 0;
     for round in 0..ROUNDS_WARM + ROUNDS {
         if round == ROUNDS_WARM {
-            warm = COUNT.get();
+            warm = counting::calls();
         }
         let at = Duration::from_millis(20) * round;
         for (leg, payload_type, ticks, payload) in [(0, 107, 960, &payload[..]), (1, 0, 160, &[0x55; 160][..])] {
@@ -92,7 +91,7 @@ fn transcoding_and_protection_allocate_nothing() {
         sent += out.packets.len();
         out.clear();
     }
-    assert_eq!(COUNT.get() - warm, 0, "calls of the allocator");
+    assert_eq!(counting::calls() - warm, 0, "calls of the allocator");
     assert!(sent > 2 * ROUNDS as usize, "lost packets are made good: {sent}");
 }
 
@@ -119,7 +118,7 @@ fn supervision_and_copies_allocate_nothing() {
     let (mut sent, mut copied, mut warm) = (0, 0, 0);
     for round in 0..ROUNDS_WARM + ROUNDS {
         if round == ROUNDS_WARM {
-            warm = COUNT.get();
+            warm = counting::calls();
         }
         let at = Duration::from_millis(20) * round;
         for (leg, (_, payload_type)) in (0_u32..).zip(codecs) {
@@ -138,7 +137,7 @@ fn supervision_and_copies_allocate_nothing() {
         (sent, copied) = (sent + out.packets.len(), copied + out.copies.len());
         out.clear();
     }
-    assert_eq!(COUNT.get() - warm, 0, "calls of the allocator");
+    assert_eq!(counting::calls() - warm, 0, "calls of the allocator");
     let packets = 3 * (ROUNDS + ROUNDS_WARM) as usize;
     assert!(sent + 30 > packets && copied + 30 > 2 * packets, "{sent} sent, {copied} copied of {packets}");
 }
@@ -151,7 +150,7 @@ fn reports_allocate_nothing() {
     let mut packet = Vec::with_capacity(REPORT_BYTES_MAX);
     let mut answered = 0;
 
-    let before = COUNT.get();
+    let before = counting::calls();
     for round in 0..ROUNDS {
         let now = Duration::from_millis(20) * round;
         let stamp =
@@ -166,7 +165,7 @@ fn reports_allocate_nothing() {
             answered += u32::from(received.round_trip.is_some());
         }
     }
-    assert_eq!(COUNT.get() - before, 0, "calls of the allocator");
+    assert_eq!(counting::calls() - before, 0, "calls of the allocator");
     assert!(answered > 0, "round trips are measured");
 }
 
@@ -175,7 +174,7 @@ fn protected_packets_allocate_nothing() {
     for suite in Suite::ALL {
         let key = MasterKey::from_random(suite, &[7; MASTER_BYTES_MAX]);
         let (mut sender, mut receiver) = (Sender::new(&key), Receiver::new(&key));
-        let before = COUNT.get();
+        let before = counting::calls();
         for sequence in 0..1_000_u16 {
             let mut buffer = [0x55; 172 + TRAILER_BYTES_MAX];
             let stamp = Stamp { marker: false, payload_type: 0, sequence, timestamp: 0, ssrc: Ssrc(1) };
@@ -185,7 +184,7 @@ fn protected_packets_allocate_nothing() {
             let length = sender.protect_control(&mut buffer, 172).expect("it has the form of a packet");
             assert_eq!(receiver.unprotect_control(&mut buffer[..length]), Ok(172));
         }
-        assert_eq!(COUNT.get() - before, 0, "calls of the allocator, {suite:?}");
+        assert_eq!(counting::calls() - before, 0, "calls of the allocator, {suite:?}");
     }
 }
 
@@ -274,28 +273,3 @@ impl Stage {
 fn home(leg: u32) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, leg as u8], 5004))
 }
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-/// The system's allocator, with a count of this thread's calls.
-struct Counting;
-
-// SAFETY: every call goes to the system's allocator unchanged; counting touches only a thread-local number.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller keeps the contract of `dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;

@@ -1,8 +1,6 @@
 //! Once made, no encoder, decoder or noise generator asks the allocator for anything, whatever is lost.
-#![expect(unsafe_code, reason = "counting allocations takes a global allocator")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+mod counting;
 
 use media::Codec;
 use media::codec::noise::{Noise, NoiseGenerator};
@@ -18,7 +16,7 @@ fn coding_allocates_nothing() {
             let audio: Vec<i16> = (0..rate_hz * 2).map(|n| (n % 71 * 200) as i16).collect();
             let (mut payload, mut samples) = (Vec::with_capacity(1_500), Vec::with_capacity(1_000));
 
-            let before = COUNT.get();
+            let before = counting::calls();
             for (n, frame) in audio.chunks_exact(rate_hz as usize / 50).enumerate() {
                 payload.clear();
                 samples.clear();
@@ -30,7 +28,7 @@ fn coding_allocates_nothing() {
                 }
                 assert_eq!(samples.len(), frame.len());
             }
-            assert_eq!(COUNT.get() - before, 0, "calls of the allocator by {codec:?} at {rate_hz} Hz");
+            assert_eq!(counting::calls() - before, 0, "calls of the allocator by {codec:?} at {rate_hz} Hz");
         }
     }
 }
@@ -39,7 +37,7 @@ fn coding_allocates_nothing() {
 fn noise_allocates_nothing() {
     let mut generator = NoiseGenerator::new(1);
     let (mut payload, mut samples) = (Vec::with_capacity(20), Vec::with_capacity(320));
-    let before = COUNT.get();
+    let before = counting::calls();
     for _ in 0..50 {
         generator.set(Noise::read(&[40, 100, 130, 127]).expect("a payload"));
         samples.clear();
@@ -47,31 +45,6 @@ fn noise_allocates_nothing() {
         payload.clear();
         Noise::measure(&samples).write(&mut payload);
     }
-    assert_eq!(COUNT.get() - before, 0, "calls of the allocator");
+    assert_eq!(counting::calls() - before, 0, "calls of the allocator");
     assert!(payload.len() > 1);
 }
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-/// The system's allocator, with a count of this thread's calls; libopus, in C, has none on its way.
-struct Counting;
-
-// SAFETY: every call goes to the system's allocator unchanged; counting touches only a thread-local number.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller keeps the contract of `dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;

@@ -1,8 +1,7 @@
 //! Once it is made, a playout buffer asks the allocator for nothing, in whatever network.
-#![expect(unsafe_code, reason = "counting allocations takes a global allocator")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+mod counting;
+
 use std::time::Duration;
 
 use media::codec::{Encoder, OpusSettings};
@@ -19,7 +18,7 @@ fn push_and_pull_allocate_nothing() {
             let arrivals = arrivals(codec, rate_hz);
             let mut playout = Playout::new(codec, rate_hz).expect("every codec at both rates");
             let mut frame = vec![0; rate_hz as usize / 50];
-            let before = COUNT.get();
+            let before = counting::calls();
             let mut next = arrivals.iter().peekable();
             for tick in 0..SECONDS * 50 {
                 let now = Duration::from_millis(tick * 20);
@@ -30,7 +29,7 @@ fn push_and_pull_allocate_nothing() {
                 }
                 playout.pull(now, &mut frame);
             }
-            assert_eq!(COUNT.get() - before, 0, "{codec:?} at {rate_hz} Hz");
+            assert_eq!(counting::calls() - before, 0, "{codec:?} at {rate_hz} Hz");
             let stats = playout.stats();
             assert!(stats.packets > 1_000 && stats.concealed_samples > 0 && stats.removed_samples > 0, "{stats:?}");
         }
@@ -58,28 +57,3 @@ fn arrivals(codec: Codec, rate_hz: u32) -> Vec<(Duration, u16, Vec<u8>)> {
     arrivals.sort_by_key(|(at, ..)| *at);
     arrivals
 }
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-/// The system's allocator, with a count of this thread's calls.
-struct Counting;
-
-// SAFETY: every call goes to the system's allocator unchanged; counting touches only a thread-local number.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller keeps the contract of `alloc`.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller keeps the contract of `dealloc`.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;

@@ -149,7 +149,10 @@ impl Call {
             SipEvent::Confirmed { sdp, .. } => self.confirmed(context, sdp.as_deref()),
             SipEvent::Cancelled { .. } => self.dialog_over(context, role, leg, 487, "cancelled by the caller"),
             SipEvent::Ended { reason, .. } => self.dialog_over(context, role, leg, 480, &reason),
-            SipEvent::Failed { code, reason, .. } => self.dialog_over(context, role, leg, code, &reason),
+            SipEvent::Failed { code, reason, retry_after, .. } => {
+                self.note_retry_after(retry_after);
+                self.dialog_over(context, role, leg, code, &reason);
+            }
             SipEvent::Progress { code, sdp, .. } => match role {
                 Role::Far => self.target_rings(context, code, sdp.as_deref()),
                 Role::Next => self.next_rings(context, code, sdp),

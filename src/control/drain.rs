@@ -72,7 +72,7 @@ impl Control {
     pub fn is_drained(&self) -> bool {
         let is_waiting = |call: &Call| matches!(&call.stage, Stage::Talking(talking) if talking.handing_over.is_some());
         let time_is_over = self.drain.as_ref().is_some_and(|drain| drain.is_over);
-        self.calls_up() == 0 || time_is_over && !self.calls.values().any(is_waiting)
+        self.calls_up == 0 || time_is_over && !self.calls.values().any(is_waiting)
     }
 
     /// New calls are refused from now on; those that run have their time.

@@ -175,6 +175,8 @@ pub enum SipEvent {
         code: u16,
         /// Reason phrase.
         reason: String,
+        /// For how long whoever was called takes no such calls, when that is known.
+        retry_after: Option<Duration>,
     },
     /// A re-INVITE or UPDATE inside the dialog; must be answered with `SipCommand::Reply`.
     Offer {

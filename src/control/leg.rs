@@ -316,15 +316,20 @@ impl Leg {
         self.end_stream(context);
     }
 
+    /// Refuses an INVITE of the far end that waits for its answer; `headers` say more about it.
+    pub(super) fn reject(&mut self, context: &mut Context<'_>, farewell: Farewell<'_>, headers: Vec<Header>) {
+        let Farewell { code, reason } = farewell;
+        if self.dialog == Dialog::Inviting && self.is_incoming() {
+            context.sip(SipCommand::Reject { leg: self.id, code, reason: reason.to_owned(), headers });
+            self.dialog = Dialog::Ending;
+        }
+    }
+
     /// Ends the dialog as its state asks for.
     pub(super) fn end_dialog(&mut self, context: &mut Context<'_>, farewell: Farewell<'_>) {
         let leg = self.id;
         match self.dialog {
-            Dialog::Inviting if self.is_incoming() => {
-                let reason = farewell.reason.to_owned();
-                context.sip(SipCommand::Reject { leg, code: farewell.code, reason, headers: Vec::new() });
-                self.dialog = Dialog::Ending;
-            }
+            Dialog::Inviting if self.is_incoming() => self.reject(context, farewell, Vec::new()),
             Dialog::Inviting => {
                 context.sip(SipCommand::Cancel { leg });
                 self.dialog = Dialog::Cancelling;

@@ -6,11 +6,13 @@
 
 use std::time::Duration;
 
+use super::context::Shared;
 use super::leg::header;
 use super::setup::Refusal;
-use super::{Command, Control};
+use super::{Command, Control, Header};
 use crate::notice::{LoadReason, Notice, What};
 use crate::settings::{Measure, OverloadSettings, Thresholds};
+use crate::thinning::Thinning;
 
 /// How much the server has to do, by what it does about that.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,8 +72,8 @@ pub(super) struct Overload {
     refusing: Latch,
     /// When new calls were last refused altogether, when they no longer are.
     relieved: Option<Duration>,
-    /// Hundredths of calls that are owed to those who call while some are refused.
-    credit: u32,
+    /// Those who call while some are refused.
+    newcomers: Thinning,
 }
 
 impl Overload {
@@ -109,10 +111,7 @@ impl Overload {
     /// Whether one more call may come at `now`: after an overload, more and more of them.
     pub(super) fn admits(&mut self, now: Duration, settings: &OverloadSettings) -> bool {
         let refused_percent = self.refused_percent(now, settings);
-        self.credit += 100 - refused_percent;
-        let is_admitted = self.credit >= 100;
-        self.credit = if is_admitted { self.credit - 100 } else { self.credit };
-        is_admitted
+        self.newcomers.passes(refused_percent)
     }
 
     /// How many of a hundred new calls are refused at `now`.
@@ -134,6 +133,14 @@ impl Control {
         self.overload.load()
     }
 
+    /// How many of a hundred new calls are refused at `now`, for the load or because the server drains.
+    pub fn refused_percent(&self, now: Duration) -> u32 {
+        match self.is_taking_calls() {
+            true => self.overload.refused_percent(now, &self.shared.terms.settings.limits.overload),
+            false => 100,
+        }
+    }
+
     /// Takes in what was measured of the load; everybody is told when it is another one than before.
     pub(super) fn measured(&mut self, now: Duration, measured: &Measured, out: &mut Vec<Command>) {
         let Some(Change { was, is, by }) =
@@ -152,10 +159,19 @@ impl Control {
         if self.overload.admits(now, &limits.overload) {
             return Ok(());
         }
-        let least_s = limits.retry_after.as_secs().max(1);
-        let seconds = self.shared.random_in(least_s..2 * least_s + 1);
-        let headers = vec![header("Retry-After", seconds.to_string())];
+        let least = limits.retry_after;
+        let headers = vec![self.shared.retry_after(least)];
         Err(Refusal { headers, ..Refusal::new(503, "Overloaded") })
+    }
+}
+
+impl Shared {
+    /// Between one and two times `least`, by chance: those who are refused together do not come back together.
+    pub(super) fn retry_after(&mut self, least: Duration) -> Header {
+        let least_s = least.as_millis().div_ceil(1_000).max(1);
+        let least_s = u64::try_from(least_s).unwrap_or(u64::MAX / 4).min(u64::MAX / 4);
+        let seconds = self.random_in(least_s..2 * least_s + 1);
+        header("Retry-After", seconds.to_string())
     }
 }
 

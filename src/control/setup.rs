@@ -33,6 +33,8 @@ pub(super) struct Seeking {
     pub(super) ring_until: Duration,
     /// Whether the caller hears the present target already.
     bridged: bool,
+    /// For how long the last target takes no calls, when it has said so.
+    retry_after: Option<Duration>,
 }
 
 /// What an admitted INVITE will become.
@@ -177,6 +179,7 @@ impl Call {
             targets: targets.into_iter(),
             ring_until: context.now,
             bridged: false,
+            retry_after: None,
             remembers,
         };
         let mut call = Call {
@@ -208,8 +211,12 @@ impl Call {
         loop {
             let Stage::Seeking(seeking) = &mut self.stage else { return };
             let Some(name) = seeking.targets.next() else {
-                let code = code_for_caller(failure.code);
-                return self.finish_with(context, Farewell { code, reason: &failure.reason });
+                let farewell = Farewell { code: code_for_caller(failure.code), reason: &failure.reason };
+                if let (Some(time), 503) = (seeking.retry_after, farewell.code) {
+                    let headers = vec![context.shared.retry_after(time)];
+                    self.caller.reject(context, farewell, headers);
+                }
+                return self.finish_with(context, farewell);
             };
             let Some(target) = context.terms.settings.targets.get(&name) else { continue };
             let target = target.clone();
@@ -267,6 +274,13 @@ impl Call {
             self.dismiss(context, leg, Farewell { code, reason });
         }
         self.try_next(context, &Refusal::new(code, reason));
+    }
+
+    /// A target has not been called, or said so, because it takes no calls for so long.
+    pub(super) fn note_retry_after(&mut self, time: Option<Duration>) {
+        if let Stage::Seeking(seeking) = &mut self.stage {
+            seeking.retry_after = time;
+        }
     }
 
     /// A provisional response of the present target.

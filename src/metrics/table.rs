@@ -213,6 +213,24 @@ pub const SIP_CONNECTIONS: Metric =
 /// Fail-overs.
 pub const SIP_FAILOVERS: Metric =
     counter("calmline_sip_failovers_total", &[], "Calls sent to the next place of their target (RFC 3263).");
+/// Calls kept back.
+pub const SIP_KEPT_BACK: Metric = counter(
+    "calmline_sip_invites_kept_back_total",
+    &["reason"],
+    "INVITEs not sent to a server that has asked for fewer (feedback, RFC 7339) or none for a while (retry_after).",
+);
+/// Servers that ask.
+pub const SIP_RESTRAINED: Metric = gauge(
+    "calmline_sip_servers_restrained_active",
+    &[],
+    "Servers that have asked us for fewer new calls, or none for a while.",
+);
+/// Our own word.
+pub const FEEDBACK_TOLD: Metric = gauge(
+    "calmline_overload_feedback_ratio",
+    &[],
+    "The share of new calls that trunks which ask (RFC 7339) are told to keep back, 0-1.",
+);
 /// Certificates.
 pub const SIP_CERTIFICATES: Metric = counter(
     "calmline_sip_certificates_total",
@@ -389,6 +407,9 @@ pub const TABLE: &[Metric] = &[
     SIP_REFUSED,
     SIP_CONNECTIONS,
     SIP_FAILOVERS,
+    SIP_KEPT_BACK,
+    SIP_RESTRAINED,
+    FEEDBACK_TOLD,
     SIP_CERTIFICATES,
     RELOADS,
     DNS_TROUBLES,

@@ -39,6 +39,9 @@ fn exposition_holds_the_whole_table_and_nothing_else() {
     metrics.count_pbx_order("asterisk", "done");
     metrics.count_sip_refused("rate");
     metrics.count_failover();
+    metrics.count_kept_back("feedback");
+    metrics.set_servers_restrained(1);
+    metrics.set_feedback_told(40);
     metrics.count_certificates("loaded");
     metrics.count_dns("failed");
     metrics.count_reload("taken");

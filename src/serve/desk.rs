@@ -276,6 +276,8 @@ impl Desk {
         self.metrics.count_copies_dropped(dropped - self.copies_dropped);
         self.copies_dropped = dropped;
         self.metrics.set_sip_connections(self.sip.connections());
+        self.metrics.set_servers_restrained(self.sip.servers_restrained());
+        self.sip.tell_load(self.control.refused_percent(now));
         for trunk in self.sip.trunks() {
             let up = (trunk.health != Health::Unknown).then_some(trunk.health == Health::Up);
             self.metrics.set_trunk(&trunk.name, up, trunk.registered);

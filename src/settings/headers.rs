@@ -36,7 +36,16 @@ pub struct HeaderChanges {
 }
 
 /// What passes when nobody says anything else.
-const PASSED: [&str; 6] = ["X-*", "User-to-User", "P-Asserted-Identity", "Privacy", "Diversion", "History-Info"];
+const PASSED: [&str; 8] = [
+    "X-*",
+    "User-to-User",
+    "P-Asserted-Identity",
+    "Privacy",
+    "Diversion",
+    "History-Info",
+    "Resource-Priority",
+    "Priority",
+];
 
 /// Names and patterns in one list.
 const NAMES_MAX: usize = 32;

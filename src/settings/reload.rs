@@ -99,6 +99,8 @@ impl Kept {
             trusted,
             unknown_sources,
             requests_per_s,
+            datagram_bytes,
+            long_request_bytes,
             connections,
             connections_per_source,
             idle,
@@ -112,6 +114,8 @@ impl Kept {
         self.keep("sip.trusted", &mut fresh.trusted, trusted);
         self.keep("sip.unknown_sources", &mut fresh.unknown_sources, unknown_sources);
         self.keep("sip.requests_per_s", &mut fresh.requests_per_s, requests_per_s);
+        self.keep("sip.datagram_bytes", &mut fresh.datagram_bytes, datagram_bytes);
+        self.keep("sip.long_request_bytes", &mut fresh.long_request_bytes, long_request_bytes);
         self.keep("sip.connections", &mut fresh.connections, connections);
         self.keep("sip.connections_per_source", &mut fresh.connections_per_source, connections_per_source);
         self.keep("sip.idle_s", &mut fresh.idle, idle);

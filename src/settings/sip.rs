@@ -24,6 +24,11 @@ pub struct SipSettings {
     pub unknown_sources: UnknownSources,
     /// Requests outside dialogs that one source may send per second, and at once; beyond it 503.
     pub requests_per_s: u32,
+    /// The longest message that is taken in a datagram, bytes; beyond it 513.
+    pub datagram_bytes: usize,
+    /// Requests of ours beyond so many bytes are too long for a datagram and go over TCP, where both sides listen for it
+    /// (RFC 3261 §18.1.1).
+    pub long_request_bytes: usize,
     /// Connections at a time.
     pub connections: usize,
     /// Connections of one source address at a time.
@@ -66,6 +71,8 @@ impl Default for SipSettings {
             trusted: loopback_networks(),
             unknown_sources: UnknownSources::Silence,
             requests_per_s: 500,
+            datagram_bytes: 65_535,
+            long_request_bytes: 1_300,
             connections: 1_000,
             connections_per_source: 100,
             idle: Duration::from_secs(3_600),
@@ -133,6 +140,8 @@ pub struct TrunkSettings {
     pub health: Option<Duration>,
     /// The address of record that we register, and for how long at a time.
     pub register: Option<Registration>,
+    /// Whether it may tell us how many new calls to keep back (RFC 7339).
+    pub overload_feedback: bool,
 }
 
 /// What is demanded of a client's certificate.

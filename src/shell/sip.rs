@@ -8,6 +8,7 @@ mod dialog;
 mod digest;
 mod door;
 mod exchange;
+mod feedback;
 mod guard;
 mod incoming;
 mod leg;
@@ -18,6 +19,7 @@ mod referral;
 mod registry;
 mod reliable;
 mod resolve;
+mod restraint;
 mod stamp;
 #[cfg(test)]
 mod tests;
@@ -46,12 +48,14 @@ pub use self::message::may_set;
 
 use self::dialog::Dialog;
 pub use self::digest::Algorithm;
+use self::feedback::Teller;
 use self::guard::Guard;
 use self::leg::{End, Input, Leg, Stage, Waits};
 use self::message::Identity;
 use self::outgoing::Calling;
 use self::registry::Registry;
 use self::resolve::{Locator, Names, Router};
+use self::restraint::Keeper;
 use self::stamp::Stamper;
 pub use self::transport::SipTransport;
 use self::transport::{TlsFiles, Transports};
@@ -121,6 +125,8 @@ pub(crate) struct Shared {
     transports: Arc<Transports>,
     router: Arc<Router>,
     trunks: Arc<Trunks>,
+    keeper: Keeper,
+    teller: Teller,
     stop: CancellationToken,
     events: mpsc::Sender<SipEvent>,
     legs: Registry,
@@ -160,8 +166,10 @@ impl SipSide {
         let stop = CancellationToken::new();
         let trunks = Arc::new(Trunks::new(options.trunks)?);
         let transports = open(options.settings, (&trunks, options.metrics.clone()), &stop).await?;
+        let keeper = Keeper::new(options.metrics.clone());
         let names = Names::new(&transports.settings.dns, options.metrics);
         let router = Arc::new(Router::new(transports.clone(), names));
+        let teller = Teller::new(transports.guard.clone());
 
         let layer = TransportLayer::new(stop.child_token());
         if let Some(udp) = transports.udp() {
@@ -171,16 +179,19 @@ impl SipSide {
             .with_user_agent(&transports.settings.user_agent)
             .with_transport_layer(layer)
             .with_target_locator(Box::new(Locator(router.clone())))
+            .with_inspector(Box::new(teller.clone()))
             .with_cancel_token(stop.clone())
             .with_option(timers)
             .build();
-        transports.serve(&endpoint.inner);
+        transports.serve(&endpoint.inner).await;
 
         let shared = Arc::new(Shared {
             endpoint: endpoint.inner.clone(),
             transports,
             router,
             trunks,
+            keeper,
+            teller,
             stop: stop.clone(),
             events,
             legs: Registry::default(),
@@ -230,6 +241,16 @@ impl SipSide {
     /// How the trunks are.
     pub fn trunks(&self) -> Vec<TrunkReport> {
         self.shared.trunks.all().map(|trunk| trunk.report()).collect()
+    }
+
+    /// Tells neighbours that ask (RFC 7339) what share of new calls is refused now, in percent.
+    pub fn tell_load(&self, refused_percent: u32) {
+        self.shared.teller.measure(refused_percent);
+    }
+
+    /// How many servers have asked us for fewer calls, or none for a while.
+    pub fn servers_restrained(&self) -> usize {
+        self.shared.keeper.active()
     }
 
     /// How many connections are up.

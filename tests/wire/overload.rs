@@ -13,7 +13,7 @@ use super::phone::{PATIENCE, Phone, description, media_address, packet, server_l
 
 /// Two hundredths of the one processor that the server gets are too much.
 const LIMITS: &str = "retry_after_s = 3\n[limits.overload]\nlate_ms = []\ncpu_percent = [2, 2]\nqueue_percent = []\n\
-                      backlog_percent = []\nunsent_percent = []\ncalm_s = 1";
+                      backlog_percent = []\nunsent_percent = []\ncalm_s = 1\n[trunks.pbx]\nsources = [\"127.0.0.1/32\"]";
 /// The flood: so many packets, so often; a hundred times what a call sends.
 const BURST: u16 = 50;
 const PAUSE: Duration = Duration::from_millis(10);
@@ -40,6 +40,15 @@ fn an_overload_turns_new_calls_away_and_passes() {
             let seconds: u64 = value(&refusal, "Retry-After").parse().expect("seconds");
             assert!((3..=6).contains(&seconds), "{refusal}");
         }
+        // Whoever asks hears how much of that there is, already when it is tried, and not to stay away altogether.
+        let asking = Phone::anywhere(sip, "asking").asking();
+        asking.invite(&description(asking.port(), "8", ""));
+        let (trying, refusal) = (asking.hear("SIP/2.0 100 "), asking.hear("SIP/2.0 503 "));
+        for response in [&trying, &refusal] {
+            let via = value(response, "Via");
+            assert!(via.contains(";oc=100;oc-algo=\"loss\";oc-validity=2000;oc-seq="), "{response}");
+        }
+        assert!(!refusal.contains("Retry-After"), "{refusal}");
         for number in 0..50 {
             for (phone, to) in [(&calm, from_caller), (&far, from_far)] {
                 let packet = packet(8, number, u32::from(phone.port()), 0x55);
@@ -54,10 +63,15 @@ fn an_overload_turns_new_calls_away_and_passes() {
     until(&server, "normal");
     // The way back takes as long as the calm time.
     thread::sleep(Duration::from_millis(1_500));
-    let next = Phone::anywhere(sip, "next");
-    connect(&next, &bot, bot.port());
+    let next = Phone::anywhere(sip, "next").asking();
+    let (_, _, answer) = connected(&next, &bot, bot.port());
+    assert!(value(&answer, "Via").contains(";oc=0;oc-algo=\"loss\";oc-validity=0;oc-seq="), "{answer}");
     let figures = metrics(&server);
-    for line in ["calmline_calls_refused_total{code=\"503\"} 2", "calmline_calls_started_total 3"] {
+    for line in [
+        "calmline_calls_refused_total{code=\"503\"} 3",
+        "calmline_overload_feedback_ratio 0",
+        "calmline_calls_started_total 3",
+    ] {
         assert!(figures.contains(line), "no {line} in {figures}");
     }
     server.stop().expect("it ends");
@@ -66,13 +80,20 @@ fn an_overload_turns_new_calls_away_and_passes() {
 /// A call of `caller`, whose far end takes the audio at a port; where the server takes the audio of both.
 #[track_caller]
 fn connect(caller: &Phone, bot: &Phone, port: u16) -> (SocketAddr, SocketAddr) {
+    let (from_caller, from_far, _) = connected(caller, bot, port);
+    (from_caller, from_far)
+}
+
+/// The same with the answer that the caller got.
+#[track_caller]
+fn connected(caller: &Phone, bot: &Phone, port: u16) -> (SocketAddr, SocketAddr, String) {
     caller.invite(&description(caller.port(), "8", ""));
     let invite = bot.hear("INVITE ");
     bot.respond(&invite, 200, &description(port, "8", ""));
     let answer = caller.hear("SIP/2.0 200 ");
     caller.request_inside("ACK", 1, &answer, "");
     bot.hear("ACK ");
-    (media_address(&answer), media_address(&invite))
+    (media_address(&answer), media_address(&invite), answer)
 }
 
 fn flood(phone: &Phone, to: SocketAddr, is_over: &AtomicBool) {

@@ -89,6 +89,8 @@ pub struct Phone {
     pub control: UdpSocket,
     server: SocketAddr,
     name: &'static str,
+    /// What its Via says besides.
+    parameters: &'static str,
 }
 
 impl Phone {
@@ -96,11 +98,16 @@ impl Phone {
         let sip = UdpSocket::bind(address).expect("a free port");
         sip.set_read_timeout(Some(Duration::from_millis(100))).expect("a span above zero");
         let (media, control) = pair();
-        Phone { sip, media, control, server, name }
+        Phone { sip, media, control, server, name, parameters: "" }
     }
 
     pub fn anywhere(server: SocketAddr, name: &'static str) -> Phone {
         Phone::at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), server, name)
+    }
+
+    /// A phone that wants to hear of the server's load (RFC 7339).
+    pub fn asking(self) -> Phone {
+        Phone { parameters: ";oc;oc-algo=\"loss,rate\"", ..self }
     }
 
     /// Calls the bot.
@@ -117,9 +124,9 @@ impl Phone {
 
     fn request(&self, method: &str, sequence: u32, target: &str, to: &str, sdp: &str) {
         let at = self.sip.local_addr().expect("it is bound");
-        let name = self.name;
+        let Phone { name, parameters, .. } = self;
         self.say(&format!(
-            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {at};branch=z9hG4bK{name}{method}{sequence}\r\n\
+            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {at};branch=z9hG4bK{name}{method}{sequence}{parameters}\r\n\
              Max-Forwards: 70\r\nFrom: <sip:{name}@{at}>;tag={name}\r\nTo: {to}\r\nCall-ID: {name}-{at}\r\n\
              CSeq: {sequence} {method}\r\nContact: <sip:{name}@{at}>\r\n{}",
             content(sdp)

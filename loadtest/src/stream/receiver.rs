@@ -10,7 +10,7 @@ use super::StreamStats;
 use super::sender::audio_time;
 use crate::clicks::Clicks;
 use crate::latency::Latencies;
-use crate::voice::{stamp_of, ticks_in};
+use crate::voice::stamp_of;
 
 #[derive(Debug, Default)]
 pub(super) struct Receiver {
@@ -91,7 +91,7 @@ impl Receiver {
         if let Some(sent) = stamp_of(codec, &packet.payload) {
             self.latencies.add(now.saturating_sub(sent));
         }
-        let ticks = ticks_in(codec, &packet.payload);
+        let ticks = codec.ticks_in(&packet.payload);
         let elapsed = now.saturating_sub(started).as_micros() as u64 * 8 / 1_000;
         let span = Span { ticks, clock_hz: codec.clock_hz(), elapsed };
         if matches!(self.judge_numbers(&packet.header, Some(&span)), Numbers::Twice) {

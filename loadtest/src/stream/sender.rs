@@ -9,7 +9,7 @@ use rtc_shared::marshal::Marshal;
 use super::HEADER_BYTES;
 use crate::audio::Audio;
 use crate::clicks::Clicks;
-use crate::voice::{Voice, ticks_in};
+use crate::voice::Voice;
 
 /// A sender that is further behind than this leaves packets out.
 const CATCH_UP_MAX: Duration = Duration::from_millis(200);
@@ -175,7 +175,7 @@ impl Sender {
 
     fn sent(&mut self, codec: Codec, payload: &[u8]) {
         self.count += 1;
-        self.audio += audio_time(codec, ticks_in(codec, payload));
+        self.audio += audio_time(codec, codec.ticks_in(payload));
     }
 
     /// One packet's time passes; says how long that is by our own clock.

@@ -4,7 +4,7 @@ use crate::Codec;
 
 impl Codec {
     /// Ticks of the RTP clock that a payload lasts; 0 for one that is malformed.
-    pub(crate) fn ticks_in(self, payload: &[u8]) -> u32 {
+    pub fn ticks_in(self, payload: &[u8]) -> u32 {
         match self {
             Codec::Pcmu | Codec::Pcma | Codec::G722 => payload.len() as u32,
             Codec::L16Narrow | Codec::L16Wide => payload.len() as u32 / 2,

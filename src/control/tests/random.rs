@@ -22,11 +22,12 @@ use super::script::{observation, order, sdp};
 use super::sim::{Sim, SipState, settings};
 use crate::control::leg::header;
 use crate::control::{
-    ControlSettings, HandshakeFailure, Input, Invite, OfferMethod, Order, Refresher, ReplyId, SessionTerms, SipEvent,
+    ControlSettings, HandshakeFailure, Input, Invite, Measured, OfferMethod, Order, Refresher, ReplyId, SessionTerms,
+    SipEvent,
 };
 use crate::notice::What;
 use crate::pbx::{Answer, Outcome};
-use crate::settings::Parties;
+use crate::settings::{Measure, Parties};
 
 proptest! {
     #[test]
@@ -115,7 +116,7 @@ fn one_start_and_one_end(sim: &Sim) {
     let mut up = BTreeSet::new();
     for notice in &sim.notices {
         match &notice.what {
-            What::CallRefused { .. } | What::CallRedirected { .. } => {}
+            What::CallRefused { .. } | What::CallRedirected { .. } | What::LoadChanged { .. } => {}
             What::CallStarted { .. } => assert!(up.insert(&notice.call), "started twice"),
             What::CallEnded { .. } => assert!(up.remove(&notice.call), "ended twice"),
             what => assert!(up.contains(&notice.call), "said after the end: {what:?}"),
@@ -164,6 +165,12 @@ fn happen(sim: &mut Sim, step: &Step) {
             let words: Vec<&str> = words.split(' ').collect();
             // Whether it can be done depends on the call; either way it must not break anything.
             let _ = sim.order(order(&format!("boot-{call}"), &words));
+        }
+        Step::Measured { percent, times } => {
+            for _ in 0..times {
+                sim.pass(Duration::from_millis(500), |_, _| ());
+                sim.tell(Input::Measured(Measured::new(|measure| if measure == Measure::Cpu { percent } else { 0.0 })));
+            }
         }
         Step::Invite { number, offer, expires_s } => {
             let session = terms(expires_s, sim.now.as_millis().is_multiple_of(2));
@@ -227,7 +234,8 @@ fn on_a_leg(sim: &mut Sim, step: &Step) {
         Step::Fail { leg, code } => {
             let Some(leg) = pick(sim, leg, false, &[SipState::Inviting]) else { return };
             sim.over(leg);
-            sim.tell(Input::Sip(SipEvent::Failed { leg, code, reason: "no".into() }));
+            let retry_after = (code == 503).then_some(Duration::from_secs(5));
+            sim.tell(Input::Sip(SipEvent::Failed { leg, code, reason: "no".into(), retry_after }));
         }
         Step::Leave { leg } => {
             if let Some(leg) = pick(sim, leg, true, &[SipState::Inviting]) {

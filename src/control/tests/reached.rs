@@ -3,7 +3,7 @@
 use crate::notice::What;
 
 /// What some of the sequences reach, in order.
-pub(super) const REACHED: [&str; 92] = [
+pub(super) const REACHED: [&str; 95] = [
     "alert",
     "answered",
     "asterisk done",
@@ -48,6 +48,9 @@ pub(super) const REACHED: [&str; 92] = [
     "key caller",
     "key caller masked",
     "leg ended",
+    "load normal",
+    "load overloaded",
+    "load sparing",
     "observed callee",
     "observed caller",
     "prompt ended false",

@@ -172,7 +172,13 @@ impl Script {
             ["fails", code, ..] => {
                 self.sim.over(leg);
                 let code = code.parse().expect("a code");
-                self.tell(Input::Sip(SipEvent::Failed { leg, code, reason: rest(2) }));
+                self.tell(Input::Sip(SipEvent::Failed { leg, code, reason: rest(2), retry_after: None }));
+            }
+            ["kept", "back", "for", seconds] => {
+                self.sim.over(leg);
+                let retry_after = Some(Duration::from_secs_f64(seconds.parse().expect("seconds")));
+                let reason = "asks for fewer calls".to_owned();
+                self.tell(Input::Sip(SipEvent::Failed { leg, code: 503, reason, retry_after }));
             }
             ["cancels", ..] => {
                 self.sim.over(leg);

@@ -205,6 +205,40 @@ fn all_busy_is_busy_for_the_caller() {
 }
 
 #[test]
+fn a_caller_whom_nobody_takes_for_a_while_is_told_for_how_long() {
+    check(
+        "> invite
+        open caller
+        started sales after-sales
+        open bot
+        invite bot [0 8 101 sendrecv]
+        > bot kept back for 60
+        close bot
+        open spare
+        invite spare [0 8 101 sendrecv]
+        > spare kept back for 1.2
+        close spare
+        reject 503 asks for fewer calls Retry-After: 2
+        close caller
+        ended: asks for fewer calls; talk 0 peak low lost 9
+        > invite
+        open caller2
+        started sales after-sales
+        open bot2
+        invite bot2 [0 8 101 sendrecv]
+        > bot2 kept back for 60
+        close bot2
+        open spare2
+        invite spare2 [0 8 101 sendrecv]
+        > spare2 fails 503 Down
+        close spare2
+        reject 503 Down
+        close caller2
+        ended: Down; talk 0 peak low lost 9",
+    );
+}
+
+#[test]
 fn nobody_answers_in_time() {
     check(
         "> invite

@@ -111,6 +111,8 @@ impl Sim {
             self.carry_out(command);
         }
         out.extend(self.keep_time());
+        let up = self.control.calls.values().filter(|call| call.is_up()).count();
+        assert_eq!(self.control.counts().calls, up, "calls are counted as they begin and end");
         out
     }
 
@@ -217,7 +219,7 @@ impl Sim {
             SipCommand::Cancel { leg } => {
                 self.step(*leg, &[SipState::Inviting], SipState::Cancelling);
                 let (code, reason) = (487, "Request Terminated".to_owned());
-                self.pending.push_back(Input::Sip(SipEvent::Failed { leg: *leg, code, reason }));
+                self.pending.push_back(Input::Sip(SipEvent::Failed { leg: *leg, code, reason, retry_after: None }));
             }
             SipCommand::Progress { leg, .. } => self.step(*leg, &[SipState::Inviting], SipState::Inviting),
             SipCommand::Answer { leg, .. } => self.step(*leg, &[SipState::Inviting], SipState::Answered),

@@ -38,6 +38,8 @@ pub(super) fn read_sip(mut section: Section<'_>, folder: &Path) -> SipSettings {
         section.read(key, expected, whole(range)).map(count)
     };
     let requests_per_s = number("requests_per_s", 1..=100_000);
+    let datagram_bytes = number("datagram_bytes", 1_300..=65_535);
+    let long_request_bytes = number("long_request_bytes", 500..=65_535);
     let connections = number("connections", 1..=100_000);
     let connections_per_source = number("connections_per_source", 1..=100_000);
     let idle = span(&mut section, "idle_s", 30..=86_400);
@@ -54,6 +56,8 @@ pub(super) fn read_sip(mut section: Section<'_>, folder: &Path) -> SipSettings {
         trusted: trusted.unwrap_or(default.trusted),
         unknown_sources: unknown.unwrap_or(default.unknown_sources),
         requests_per_s: requests_per_s.map_or(default.requests_per_s, small),
+        datagram_bytes: datagram_bytes.unwrap_or(default.datagram_bytes),
+        long_request_bytes: long_request_bytes.unwrap_or(default.long_request_bytes),
         connections: connections.unwrap_or(default.connections),
         connections_per_source: connections_per_source.unwrap_or(default.connections_per_source),
         idle: idle.unwrap_or(default.idle),
@@ -195,6 +199,7 @@ fn read_trunk(section: &mut Section<'_>, folder: &Path, sip: &SipSettings) -> Tr
     let uri = section.read("uri", "a SIP URI, e.g. \"sip:carrier.example;transport=tls\"", sip_uri);
     let health = span(section, "health_s", 1..=3_600);
     let register = read_registration(section.section("register"));
+    let feedback = section.read("overload_feedback", "true or false", Value::as_bool);
     for (key, is_wanted) in [("health_s", health.is_some()), ("register", register.is_some())] {
         if is_wanted && uri.is_none() {
             section.fault(key, "no uri of the trunk", "uri = \"sip:…\" beside it: where it is asked");
@@ -211,6 +216,7 @@ fn read_trunk(section: &mut Section<'_>, folder: &Path, sip: &SipSettings) -> Tr
         uri,
         health,
         register,
+        overload_feedback: feedback.unwrap_or(false),
     }
 }
 

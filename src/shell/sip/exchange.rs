@@ -113,11 +113,12 @@ pub(super) enum Way {
 }
 
 impl Way {
-    async fn open(&self, shared: &Shared) -> Result<Link, String> {
+    /// Opens it for `request`.
+    async fn open(&self, shared: &Shared, request: &Request) -> Result<Link, String> {
         match self {
             Way::Link(link) => Ok(link.clone()),
             Way::Dialog { flow: Some(flow), .. } if flow.is_open() => Ok(flow.clone()),
-            Way::Dialog { next, .. } => shared.router.open(next).await,
+            Way::Dialog { next, .. } => shared.router.open_for(next, message::bytes_sent(request)).await,
         }
     }
 }
@@ -139,10 +140,25 @@ impl Voucher {
     }
 }
 
-/// A client transaction for `request`, which has no Via yet, over `link`.
-pub(super) fn client(shared: &Shared, mut request: Request, link: &Link) -> Option<Box<Transaction>> {
-    shared.transports.stamper.stamp(&mut request, link);
+/// A client transaction for `request`, which has no Via yet, over `link`, to `trunk` when it is one.
+pub(super) fn client(
+    shared: &Shared,
+    mut request: Request,
+    link: &Link,
+    trunk: Option<&Arc<Trunk>>,
+) -> Option<Box<Transaction>> {
+    let asks = trunk.is_some_and(|trunk| trunk.settings.overload_feedback);
+    shared.transports.stamper.stamp(&mut request, link, asks);
     client_as_is(shared, request, link)
+}
+
+/// What comes next of a transaction of ours; what a response says of the load at the other end of `link` is noted.
+async fn receive(shared: &Shared, transaction: &mut Transaction, link: &Link) -> Option<SipMessage> {
+    let received = transaction.receive().await?;
+    if let SipMessage::Response(response) = &received {
+        shared.keeper.note(&transaction.original, response, link);
+    }
+    Some(received)
 }
 
 fn client_as_is(shared: &Shared, request: Request, link: &Link) -> Option<Box<Transaction>> {
@@ -167,33 +183,33 @@ pub(super) async fn exchange(shared: &Shared, request: Request, way: &Way, vouch
 /// As `exchange`, with the whole final response; nothing when there is none.
 pub(super) async fn converse(shared: &Shared, mut request: Request, way: &Way, voucher: &Voucher) -> Option<Response> {
     for _ in 1..TRIES_MAX {
-        let response = once(shared, &request, way).await?;
+        let response = once(shared, &request, way, voucher).await?;
         match voucher.again(&request, &response) {
             Some(again) => request = again,
             None => return Some(response),
         }
     }
-    once(shared, &request, way).await
+    once(shared, &request, way, voucher).await
 }
 
-async fn once(shared: &Shared, request: &Request, way: &Way) -> Option<Response> {
-    let link = match way.open(shared).await {
+async fn once(shared: &Shared, request: &Request, way: &Way, voucher: &Voucher) -> Option<Response> {
+    let link = match way.open(shared, request).await {
         Ok(link) => link,
         Err(why) => {
             tracing::debug!(method = %request.method, why, "a request leads nowhere");
             return None;
         }
     };
-    final_response(client(shared, request.clone(), &link)?, &link).await
+    final_response(shared, client(shared, request.clone(), &link, voucher.trunk.as_ref())?, &link).await
 }
 
-async fn final_response(mut transaction: Box<Transaction>, link: &Link) -> Option<Response> {
+async fn final_response(shared: &Shared, mut transaction: Box<Transaction>, link: &Link) -> Option<Response> {
     transaction.send().await.inspect_err(|error| tracing::debug!(%error, "a request was not sent")).ok()?;
     let closed = link.closed();
     loop {
         let received = tokio::select! {
             biased;
-            received = transaction.receive() => received?,
+            received = receive(shared, &mut transaction, link) => received?,
             () = cancelled(closed.as_ref()) => return None,
         };
         if let SipMessage::Response(response) = received
@@ -207,7 +223,7 @@ async fn final_response(mut transaction: Box<Transaction>, link: &Link) -> Optio
 /// Cancels an INVITE that was sent over `link`; the INVITE itself ends with its own final response.
 pub(super) async fn cancel(shared: Arc<Shared>, invite: Request, link: Link) {
     let Some(transaction) = client_as_is(&shared, dialog::cancel_of(&invite), &link) else { return };
-    let response = final_response(transaction, &link).await;
+    let response = final_response(&shared, transaction, &link).await;
     tracing::debug!(code = response.map(|response| response.status_code.code()), "CANCEL is over");
 }
 
@@ -238,7 +254,7 @@ pub(super) async fn drive_invite(
     loop {
         let received = tokio::select! {
             biased;
-            received = transaction.receive() => received,
+            received = receive(&shared, &mut transaction, &link) => received,
             () = cancelled(closed.as_ref()), if !is_final => {
                 return tell(&inbox, Input::Call(attempt, CallNews::Lost)).await;
             }
@@ -287,8 +303,8 @@ pub(super) async fn drive_reinvite(
     inbox: mpsc::Sender<Input>,
 ) {
     for _ in 0..TRIES_MAX {
-        let link = way.open(&shared).await.inspect_err(|why| tracing::warn!(why, "re-INVITE not sent")).ok();
-        let transaction = link.as_ref().and_then(|link| client(&shared, request.clone(), link));
+        let link = way.open(&shared, &request).await.inspect_err(|why| tracing::warn!(why, "re-INVITE not sent")).ok();
+        let transaction = link.as_ref().and_then(|link| client(&shared, request.clone(), link, voucher.trunk.as_ref()));
         let (Some(link), Some(transaction)) = (link, transaction) else { break };
         let is_challenge = |response: &Response| voucher.again(&request, response);
         match reinvite_once(&shared, transaction, link, is_challenge, &inbox).await {
@@ -317,7 +333,7 @@ async fn reinvite_once(
     loop {
         let received = tokio::select! {
             biased;
-            received = transaction.receive() => received,
+            received = receive(shared, &mut transaction, &link) => received,
             () = cancelled(closed.as_ref()), if !is_told => None,
         };
         let response = match received {

@@ -113,7 +113,13 @@ impl Guard {
     /// Whether `source` is trusted or a trunk's.
     pub(super) fn knows(&self, source: IpAddr) -> bool {
         let source = source.to_canonical();
-        self.settings.trusts(source) || self.trunks.all().any(|trunk| trunk.network_of(source).is_some())
+        self.settings.trusts(source) || self.is_trunk(source)
+    }
+
+    /// Whether `source` is a trunk's.
+    pub(super) fn is_trunk(&self, source: IpAddr) -> bool {
+        let source = source.to_canonical();
+        self.trunks.all().any(|trunk| trunk.network_of(source).is_some())
     }
 
     /// Judges a well-formed message before the stack has it.

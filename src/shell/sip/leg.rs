@@ -116,6 +116,8 @@ pub(super) enum Errand {
 pub(super) enum End {
     /// Our INVITE failed.
     Failed(u16, String),
+    /// It was not sent, for those whom it could go to have asked for fewer calls, or none, for so long.
+    KeptBack(String, Duration),
     /// The caller gave up.
     Cancelled,
     /// Any other end.
@@ -126,7 +128,8 @@ impl End {
     /// The event for call control.
     pub(super) fn event(self, leg: LegId) -> SipEvent {
         match self {
-            Self::Failed(code, reason) => SipEvent::Failed { leg, code, reason },
+            Self::Failed(code, reason) => SipEvent::Failed { leg, code, reason, retry_after: None },
+            Self::KeptBack(reason, holds) => SipEvent::Failed { leg, code: 503, reason, retry_after: Some(holds) },
             Self::Cancelled => SipEvent::Cancelled { leg },
             Self::Ended(reason) => SipEvent::Ended { leg, reason },
         }

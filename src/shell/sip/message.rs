@@ -4,10 +4,12 @@
 
 pub(super) mod session;
 
+use std::time::Duration;
+
 use forks::{multipart, siprec};
 use rsipstack::sip::headers::make_header;
 use rsipstack::sip::prelude::HeadersExt;
-use rsipstack::sip::{Header as SipHeader, Headers, Request, Response, StatusCode, Version};
+use rsipstack::sip::{Header as SipHeader, Headers, Request, Response, SipMessage, StatusCode, Version};
 
 use crate::control::{Description, Header};
 use crate::quoted::after_quote;
@@ -20,6 +22,9 @@ const EXTENSIONS: [&str; 4] = ["timer", "100rel", "replaces", SIPREC];
 
 /// The option tag of recording sessions (RFC 7866 §8.1).
 const SIPREC: &str = "siprec";
+
+/// What Via and Contact add to a request of ours, at most, bytes.
+const STAMP_BYTES: usize = 250;
 
 /// Max-Forwards of a request that says nothing (RFC 3261 §8.1.1.6).
 pub(super) const HOPS_MAX: u8 = 70;
@@ -212,6 +217,28 @@ pub(super) fn unknown_extensions(request: &Request) -> Option<String> {
 pub(super) fn hops_left(request: &Request) -> Option<u8> {
     let said = request.max_forwards_header().ok().and_then(|header| header.value().trim().parse::<u8>().ok());
     said.unwrap_or(HOPS_MAX).min(HOPS_MAX).checked_sub(1)
+}
+
+/// How long a request will be on the wire once Via and Contact are in it, bytes.
+pub(super) fn bytes_sent(request: &Request) -> usize {
+    SipMessage::Request(request.clone()).to_bytes().len() + STAMP_BYTES
+}
+
+/// Whether a request is for somebody who comes before others: an emergency (RFC 3261 §20.26), or a priority of a
+/// network (RFC 4412) that is not the ordinary one.
+pub(super) fn is_pressing(request: &Request) -> bool {
+    let is_emergency = |value: String| value.trim().eq_ignore_ascii_case("emergency");
+    let ranks = request.header_value("Resource-Priority").unwrap_or_default();
+    let mut ranks = ranks.split(',').map(str::trim).filter(|rank| !rank.is_empty());
+    request.header_value("Priority").is_some_and(is_emergency)
+        || ranks.any(|rank| !rank.to_ascii_lowercase().ends_with(".routine"))
+}
+
+/// How long a server asks to be left alone, when it says so (RFC 3261 §20.33); what follows the number does not matter.
+pub(super) fn retry_after(response: &Response) -> Option<Duration> {
+    let value = response.header_value("Retry-After")?;
+    let digits = value.trim().split(|each: char| !each.is_ascii_digit()).next().unwrap_or_default();
+    digits.parse().ok().map(Duration::from_secs).filter(|time| !time.is_zero())
 }
 
 /// What a NOTIFY about a REFER says (RFC 3515).

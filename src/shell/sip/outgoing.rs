@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use rsipstack::sip::prelude::HeadersExt;
 use rsipstack::sip::{Host, Method, Request, Response};
@@ -31,6 +32,8 @@ pub(super) struct Calling {
     attempts: Vec<Attempt>,
     /// Until when the present one has to say something, while there is another one.
     patience: Option<Instant>,
+    /// Its caller comes before others (RFC 4412, RFC 3261 §20.26).
+    is_pressing: bool,
     challenges: u32,
     /// It has been sent again with a longer session interval.
     asked_for_longer: bool,
@@ -90,6 +93,7 @@ impl Calling {
     /// For an INVITE that goes out as soon as the leg runs, to `proxy` when there is one.
     pub(super) fn new(invite: Request, proxy: Option<SocketAddr>) -> Self {
         Self {
+            is_pressing: message::is_pressing(&invite),
             invite,
             proxy,
             hops: VecDeque::new(),
@@ -131,14 +135,28 @@ impl Leg {
         self.try_next_hop(Vec::new()).await
     }
 
-    /// Sends the INVITE to the next place that can be reached; `reasons` are why it went no further so far.
+    /// Sends the INVITE to the next place that takes calls and can be reached; `reasons` are why it went no further so
+    /// far.
     async fn try_next_hop(&mut self, mut reasons: Vec<String>) -> Flow {
+        let mut wait: Option<Duration> = None;
         loop {
             let Stage::Calling(calling) = &mut self.stage else { return ControlFlow::Continue(()) };
             let Some(hop) = calling.hops.pop_front() else {
-                return ControlFlow::Break(End::Failed(503, reasons.join("; ")));
+                let reason = reasons.join("; ");
+                return ControlFlow::Break(match wait {
+                    Some(wait) => End::KeptBack(reason, wait),
+                    None => End::Failed(503, reason),
+                });
             };
-            match self.shared.transports.open(&hop).await {
+            // Nobody keeps back what may save a life (RFC 7339 §5.10.1).
+            if !calling.is_pressing
+                && let Err((why, holds)) = self.shared.keeper.admit(hop.address)
+            {
+                wait = Some(wait.map_or(holds, |wait| wait.min(holds)));
+                reasons.push(format!("{hop}: {why}"));
+                continue;
+            }
+            match self.shared.transports.open_for(&hop, message::bytes_sent(&calling.invite)).await {
                 Ok(link) => return self.send_invite(hop, link),
                 Err(why) => {
                     self.shared.router.suspect(&hop);
@@ -150,7 +168,8 @@ impl Leg {
 
     fn send_invite(&mut self, hop: Hop, link: Link) -> Flow {
         let Stage::Calling(calling) = &mut self.stage else { return ControlFlow::Continue(()) };
-        let Some(transaction) = exchange::client(&self.shared, calling.invite.clone(), &link) else {
+        let Some(transaction) = exchange::client(&self.shared, calling.invite.clone(), &link, self.trunk.as_ref())
+        else {
             return ControlFlow::Break(End::Failed(503, "INVITE not sendable".to_owned()));
         };
         let number = calling.attempts.len();
@@ -245,9 +264,19 @@ impl Leg {
             422 if self.ask_for_longer(&response) => ControlFlow::Continue(()),
             code => {
                 let reason = message::code_and_reason(&response).1;
+                self.heed_retry_after(&response);
                 // These say that the place is of no use, not that the call is not wanted (RFC 3263 §4.3).
                 if [408, 503].contains(&code) { self.fail_over(code, reason).await } else { self.fail(code, reason) }
             }
+        }
+    }
+
+    /// A server that is out of service and says for how long gets no calls meanwhile (RFC 3261 §21.5.4).
+    fn heed_retry_after(&self, response: &Response) {
+        let Stage::Calling(calling) = &self.stage else { return };
+        let (Some(attempt), 503) = (calling.attempts.last(), response.status_code.code()) else { return };
+        if let Some(time) = message::retry_after(response) {
+            self.shared.keeper.close(attempt.hop.address, time);
         }
     }
 
@@ -347,7 +376,7 @@ impl Leg {
             // Only the connection leads to it (RFC 7118 §5).
             Host::Domain(name) => name.to_string().ends_with(".invalid"),
         };
-        if is_same && hop.transport != SipTransport::Udp {
+        if is_same && link.transport != SipTransport::Udp {
             self.flow = Some(link.clone());
         }
     }

@@ -54,6 +54,11 @@ impl<K: Ord + Clone, V> Recent<K, V> {
         self.young.len() >= self.entries_max / 2 && !self.old.is_empty()
     }
 
+    /// All entries, in no order.
+    pub(super) fn values(&self) -> impl Iterator<Item = &V> {
+        self.young.values().chain(self.old.values())
+    }
+
     /// How many entries there are.
     pub(super) fn len(&self) -> usize {
         self.young.len() + self.old.len()

@@ -62,14 +62,14 @@ impl Router {
         Ok(hops)
     }
 
-    /// The first way that opens.
+    /// The first way that opens for a request of so many bytes.
     ///
     /// # Errors
     /// Why none does.
-    pub(super) async fn open(&self, uri: &Uri) -> Result<Link, String> {
+    pub(super) async fn open_for(&self, uri: &Uri, bytes: usize) -> Result<Link, String> {
         let mut last = String::new();
         for hop in self.hops(uri).await? {
-            match self.transports.open(&hop).await {
+            match self.transports.open_for(&hop, bytes).await {
                 Ok(link) => return Ok(link),
                 Err(why) => {
                     self.suspect(&hop);
@@ -194,7 +194,8 @@ pub(super) struct Locator(pub(super) Arc<Router>);
 #[async_trait]
 impl TargetLocator for Locator {
     async fn locate(&self, uri: &Uri) -> rsipstack::Result<SipAddr> {
-        let link = self.0.open(uri).await.map_err(rsipstack::Error::DnsResolutionError)?;
+        // It brings no offer that its INVITE did not ask for: short, as a rule.
+        let link = self.0.open_for(uri, 0).await.map_err(rsipstack::Error::DnsResolutionError)?;
         Ok(link.destination)
     }
 }

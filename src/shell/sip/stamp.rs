@@ -7,6 +7,7 @@ use ring::hmac;
 use rsipstack::sip::{Header as SipHeader, Request};
 use rsipstack::transaction::make_tag;
 
+use super::feedback;
 use super::transport::{Link, SipTransport};
 
 /// Writes Via and Contact.
@@ -23,10 +24,12 @@ impl Stamper {
     }
 
     /// Puts Via and Contact for `link` into a request that has none yet; a fresh branch makes a new transaction of it.
-    pub(super) fn stamp(&self, request: &mut Request, link: &Link) {
+    /// `asks`: whether the far end may say in Via how many calls to keep back.
+    pub(super) fn stamp(&self, request: &mut Request, link: &Link, asks: bool) {
         let branch = self.branch(&request.uri.to_string());
         let transport = rsipstack::sip::Transport::from(link.transport);
-        let via = format!("SIP/2.0/{transport} {};branch={branch};rport", link.shown);
+        let offer = if asks { feedback::OFFER } else { "" };
+        let via = format!("SIP/2.0/{transport} {};branch={branch};rport{offer}", link.shown);
         let contact = contact(link);
         let mut headers = vec![SipHeader::Via(via.into())];
         headers.extend(request.headers.iter().filter(|header| !is_stamp(header)).cloned());

@@ -9,6 +9,8 @@ mod calling;
 mod carrying;
 mod dns;
 mod inside;
+mod load;
+mod long;
 mod office;
 mod phone;
 mod referring;

@@ -13,13 +13,19 @@ mod udp;
 mod websocket;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Instant;
 
 use rsipstack::platform::CancellationToken;
+use rsipstack::sip::prelude::HeadersExt;
+use rsipstack::sip::typed::Via;
+use rsipstack::sip::{Request, SipMessage};
 use rsipstack::transaction::Transaction;
 use rsipstack::transaction::endpoint::EndpointInner;
-use rsipstack::transport::{SipAddr, SipConnection};
+use rsipstack::transport::channel::ChannelConnection;
+use rsipstack::transport::{SipAddr, SipConnection, TransportEvent};
+use tokio::sync::mpsc;
 
 pub(super) use self::hop::Hop;
 pub use self::hop::SipTransport;
@@ -27,7 +33,10 @@ pub(super) use self::listen::bind;
 pub(super) use self::stream::Certificate;
 pub(super) use self::tls::{TlsFiles, bears_name};
 pub(super) use self::udp::DatagramSocket;
+use self::udp::LongWay;
+use super::door::Plain;
 use super::guard::Guard;
+use super::recent::Recent;
 use super::stamp::Stamper;
 use crate::settings::SipSettings;
 
@@ -40,10 +49,20 @@ pub(super) struct Transports {
     stop: CancellationToken,
     /// Where listeners really are: a port 0 of the settings has become one.
     bound: Vec<(SipTransport, SocketAddr)>,
-    udp: Option<SipConnection>,
+    datagrams: Datagrams,
     /// Set once, when the stack is built around us.
     endpoint: OnceLock<Weak<EndpointInner>>,
     lines: Mutex<Lines>,
+}
+
+/// What carries datagrams.
+struct Datagrams {
+    /// The sockets as the stack sees them.
+    udp: Option<SipConnection>,
+    /// As we do.
+    socket: Option<Arc<DatagramSocket>>,
+    /// Far ends that took no connection when a request was too long for a datagram, and until when none is tried.
+    only: Mutex<Recent<SocketAddr, Instant>>,
 }
 
 /// The connections that are up.
@@ -98,9 +117,18 @@ impl Link {
 
 impl Transports {
     /// Tells the transports which stack they work for.
-    pub(super) fn serve(&self, endpoint: &Arc<EndpointInner>) {
+    pub(super) async fn serve(self: &Arc<Self>, endpoint: &Arc<EndpointInner>) {
         // Set twice it would be the same.
         let _ = self.endpoint.set(Arc::downgrade(endpoint));
+        let Some(socket) = &self.datagrams.socket else { return };
+        // A connection with nobody, whose queue leads to the stack.
+        let ((events, long), (nobody, _)) = (mpsc::unbounded_channel(), mpsc::channel(1));
+        let nowhere = SipAddr::from(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
+        let made = ChannelConnection::create_connection_bounded(long, nobody, nowhere, Some(self.stop.child_token()));
+        if let Ok(connection) = made.await {
+            endpoint.transport_layer.add_connection(SipConnection::Channel(connection));
+            socket.lead(LongWay { transports: Arc::downgrade(self), events });
+        }
     }
 
     /// Where we listen, in the order of the settings.
@@ -110,15 +138,16 @@ impl Transports {
 
     /// The UDP sockets, as the stack sees them.
     pub(super) fn udp(&self) -> Option<SipConnection> {
-        self.udp.clone()
+        self.datagrams.udp.clone()
     }
 
     /// Who sent the request of a server transaction.
     pub(super) fn peer(&self, transaction: &Transaction) -> Option<Peer> {
         let connection = transaction.connection.as_ref()?;
-        let remote = connection.get_remote_addr()?;
-        let address = remote.get_socketaddr().ok()?;
-        let transport = SipTransport::of(remote.r#type?)?;
+        let (address, transport) = match connection.get_remote_addr() {
+            Some(remote) => (remote.get_socketaddr().ok()?, SipTransport::of(remote.r#type?)?),
+            None => (source_of(&transaction.original)?, SipTransport::Udp),
+        };
         let certificate = self.lines().by_address.get(&(transport, address)).and_then(|line| line.certificate.clone());
         Some(Peer { address, transport, certificate })
     }
@@ -153,4 +182,39 @@ impl Transports {
     fn lines(&self) -> MutexGuard<'_, Lines> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What the stack is told of a message that came by a way of ours; nothing when it cannot read what the door let pass.
+fn incoming(
+    plain: &Plain,
+    connection: SipConnection,
+    transport: SipTransport,
+    remote: SocketAddr,
+) -> Option<TransportEvent> {
+    let read = match SipMessage::try_from(plain.bytes.as_slice()) {
+        Ok(message) => SipConnection::update_msg_received(message, remote, transport.into()),
+        Err(error) => Err(error.into()),
+    };
+    match read {
+        Ok(message) => {
+            let from = SipAddr { r#type: Some(transport.into()), ..SipAddr::from(remote) };
+            Some(TransportEvent::Incoming(message, connection, from))
+        }
+        Err(error) => {
+            tracing::debug!(%error, %remote, "the stack cannot read what the door let pass");
+            None
+        }
+    }
+}
+
+/// Where a request in a datagram came from, as its topmost Via tells since it was received (RFC 3261 §18.2.1, RFC 3581
+/// §4).
+fn source_of(request: &Request) -> Option<SocketAddr> {
+    let via = Via::parse(request.via_header().ok()?.first_value().ok()?.value()).ok()?;
+    let host = match via.received() {
+        Some(received) => received.ok()?,
+        None => IpAddr::try_from(via.sent_by().host.clone()).ok()?,
+    };
+    let named = via.sent_by().port.as_ref().map_or(5060, |port| port.value());
+    Some(SocketAddr::new(host, via.rport().flatten().unwrap_or(named)))
 }

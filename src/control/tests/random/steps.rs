@@ -138,6 +138,11 @@ pub(super) enum Step {
     Wait {
         millis: u64,
     },
+    /// The load is measured, every half second, to be the same so often.
+    Measured {
+        percent: f32,
+        times: u32,
+    },
 }
 
 pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -199,12 +204,14 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
         9 => (1_u64..3, orders).prop_map(|(call, words)| Step::Operator { call, words }),
         8 => (0_usize..8).prop_map(|which| Step::Deliver { which }),
         4 => waits.prop_map(|millis| Step::Wait { millis }),
+        1 => (prop::sample::select(vec![1_f32, 1.0, 85.0, 99.0]), prop::sample::select(vec![3_u32, 3, 3, 12]))
+            .prop_map(|(percent, times)| Step::Measured { percent, times }),
     ];
     prop::collection::vec(step, 1..200)
 }
 
 /// What operators ask for.
-const OPERATORS: [&str; 22] = [
+const OPERATORS: [&str; 24] = [
     "supervise floor barge",
     "supervise floor listen",
     "supervise sip:8001@10.0.0.9 whisper callee",
@@ -226,5 +233,7 @@ const OPERATORS: [&str; 22] = [
     "bypass",
     "bypass",
     "bypass",
+    "end bypass",
+    "end bypass",
     "end bypass",
 ];

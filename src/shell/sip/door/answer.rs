@@ -10,6 +10,7 @@ use rsipstack::transaction::make_tag;
 use super::Verdict;
 use super::head::{Fault, Head, Start};
 use super::values::values;
+use crate::quoted::parts;
 use crate::shell::sip::message::{ALLOW, with_tag};
 
 /// The answer to a request that cannot be served.
@@ -84,7 +85,7 @@ fn with_source(via: &str, from: SocketAddr) -> String {
 
 /// The first of several Vias in one line.
 fn first(via: &str) -> &str {
-    via.split(',').next().unwrap_or_default()
+    parts(via, ',').next().unwrap_or_default()
 }
 
 /// A response that grows.

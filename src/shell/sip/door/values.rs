@@ -5,7 +5,7 @@
 use rsipstack::sip::{Host, Method, Uri};
 
 use super::head::{Fault, Head, Start, is_token};
-use crate::quoted::{after_quote, closes_its_quotes};
+use crate::quoted::{after_quote, closes_its_quotes, parts};
 use crate::shell::sip::message::tag_of;
 
 /// Headers of which a message has at most one (RFC 3261 §20).
@@ -85,7 +85,7 @@ fn check_via(head: &Head<'_>) -> Result<(), Fault> {
     if !closes_its_quotes(top) {
         return Err(FAULT);
     }
-    let via = rsipstack::sip::typed::Via::parse(top.split(',').next().unwrap_or_default()).map_err(|_| FAULT)?;
+    let via = rsipstack::sip::typed::Via::parse(parts(top, ',').next().unwrap_or_default()).map_err(|_| FAULT)?;
     let host = via.uri.host_with_port.host.to_string();
     if host.is_empty() || host.contains([' ', '\t']) {
         return Err(FAULT);
@@ -95,7 +95,7 @@ fn check_via(head: &Head<'_>) -> Result<(), Fault> {
         return Err(Fault::bad("a branch that names no transaction"));
     }
     // `;;` and `;,` are parameters without a name (RFC 4475 §3.1.2.1).
-    if top.split(';').skip(1).any(|parameter| parameter.trim_start().trim_start_matches(',').trim().is_empty()) {
+    if parts(top, ';').skip(1).any(|parameter| parameter.trim_start().trim_start_matches(',').trim().is_empty()) {
         return Err(FAULT);
     }
     Ok(())

@@ -8,7 +8,7 @@ use rsipstack::transaction::endpoint::EndpointOption;
 use tokio::sync::mpsc;
 
 use super::wire::SDP;
-use crate::control::{SipCommand, SipEvent};
+use crate::control::{Header, SipCommand, SipEvent};
 use crate::shell::sip::leg::Waits;
 use crate::shell::sip::{SipOptions, SipSide, SipTransport};
 
@@ -53,6 +53,11 @@ impl Office {
 
     /// Calls `uri`.
     pub(super) fn invite(&self, leg: LegId, uri: &str, trunk: Option<&str>) {
+        self.invite_with(leg, uri, trunk, Vec::new());
+    }
+
+    /// Calls `uri`, with headers of the caller's.
+    pub(super) fn invite_with(&self, leg: LegId, uri: &str, trunk: Option<&str>, headers: Vec<Header>) {
         self.sip.handle(SipCommand::Invite {
             leg,
             uri: uri.to_owned(),
@@ -60,7 +65,7 @@ impl Office {
             trunk: trunk.map(str::to_owned),
             hops_left: 42,
             from: "<sip:4711@pbx.example>".to_owned(),
-            headers: Vec::new(),
+            headers,
             sdp: SDP.into(),
         });
     }

@@ -214,5 +214,5 @@ pub(super) fn ended(leg: LegId, reason: &str) -> SipEvent {
 
 /// The end of a call that did not come about.
 pub(super) fn failed(code: u16, reason: &str) -> SipEvent {
-    SipEvent::Failed { leg: LEG, code, reason: reason.to_owned() }
+    SipEvent::Failed { leg: LEG, code, reason: reason.to_owned(), retry_after: None }
 }

@@ -257,7 +257,8 @@ async fn a_call_that_comes_back_is_a_loop() {
     assert!(matches!(&event, SipEvent::Incoming { invite, .. } if invite.hops_left == 0), "{event:?}");
 }
 
-fn with(trunk: TrunkSettings) -> SipOptions {
+/// With one trunk, `carrier`.
+pub(super) fn with(trunk: TrunkSettings) -> SipOptions {
     let mut options = options(&[SipTransport::Udp], None);
     options.trunks.insert("carrier".to_owned(), trunk);
     options
@@ -288,7 +289,8 @@ fn proven(verifier: &mut Verifier, request: &str, header: &str) -> Judgement {
     verifier.judge(Duration::ZERO, demand(&credentials("us")), subject, value(request, header))
 }
 
-fn request(far: &Far, us: SocketAddr, method: &str, sequence: u32, more: &str) -> String {
+/// A request of `far` outside dialogs.
+pub(super) fn request(far: &Far, us: SocketAddr, method: &str, sequence: u32, more: &str) -> String {
     let (port, branch) = (far.port(), if method == "ACK" { "INVITE" } else { method });
     let body = if method == "INVITE" { SDP } else { "" };
     let content = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
@@ -302,7 +304,7 @@ fn request(far: &Far, us: SocketAddr, method: &str, sequence: u32, more: &str) -
 }
 
 /// The next final response, which has to have this code.
-async fn answer(far: &Far, code: u16) -> String {
+pub(super) async fn answer(far: &Far, code: u16) -> String {
     loop {
         let (_, said) = far.hear().await;
         if said.starts_with(&format!("SIP/2.0 {code} ")) {

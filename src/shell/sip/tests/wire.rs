@@ -2,8 +2,9 @@
 //!
 //! Knows nothing of the SIP side: the tests of the whole program share it.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
@@ -209,12 +210,12 @@ impl Phone {
 }
 
 /// A phone on datagrams that any of our sockets may speak to.
-pub(super) struct Far(UdpSocket);
+pub(super) struct Far(UdpSocket, Mutex<BTreeSet<String>>);
 
 impl Far {
     /// On a free port of loopback.
     pub(super) async fn new() -> Self {
-        Self(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port on loopback"))
+        Self(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port on loopback"), Mutex::default())
     }
 
     /// Where it is.
@@ -224,7 +225,7 @@ impl Far {
 
     /// What is said to it next, and by whom.
     pub(super) async fn hear(&self) -> (SocketAddr, String) {
-        let mut buffer = vec![0; 8_192];
+        let mut buffer = vec![0; 65_535];
         let received = tokio::time::timeout(PATIENCE, self.0.recv_from(&mut buffer)).await;
         let (length, from) = received.expect("a message in time").expect("loopback is there");
         (from, String::from_utf8_lossy(&buffer[..length]).into_owned())
@@ -235,6 +236,17 @@ impl Far {
         loop {
             let (from, said) = self.hear().await;
             if value(&said, "Via") != value(than, "Via") {
+                return (from, said);
+            }
+        }
+    }
+
+    /// The next INVITE that is no repetition; what else is said is passed over.
+    pub(super) async fn hear_invite(&self) -> (SocketAddr, String) {
+        loop {
+            let (from, said) = self.hear().await;
+            let is_new = || self.1.lock().expect("no test panics here").insert(value(&said, "Via").to_owned());
+            if said.starts_with("INVITE ") && is_new() {
                 return (from, said);
             }
         }

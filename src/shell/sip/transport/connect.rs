@@ -1,8 +1,8 @@
 //! Opens the way to a hop: the UDP socket, a connection that is up already, or a new one.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use rsipstack::transport::SipConnection;
 use tokio::net::TcpStream;
@@ -14,8 +14,39 @@ use super::{Hop, Link, SipTransport, Transports, websocket};
 
 /// How long a connection may take to be up, TLS and WebSocket included.
 const CONNECT_WAIT: Duration = Duration::from_secs(4);
+/// The same for a request that would rather be a datagram.
+const LONG_WAIT: Duration = Duration::from_secs(1);
+/// How long a far end that took no connection gets its long requests in datagrams.
+const DATAGRAMS_ONLY_FOR: Duration = Duration::from_secs(600);
 
 impl Transports {
+    /// Opens the way to `hop` for a request of so many bytes: one that is too long for a datagram goes over TCP when we
+    /// listen for it (its answers and the far end's requests come there), and the far end does too (RFC 3261 §18.1.1).
+    ///
+    /// # Errors
+    /// Why it cannot be reached, in words.
+    pub(in crate::shell::sip) async fn open_for(self: &Arc<Self>, hop: &Hop, bytes: usize) -> Result<Link, String> {
+        let is_too_long = hop.transport == SipTransport::Udp && bytes > self.settings.long_request_bytes;
+        if is_too_long && self.listens(SipTransport::Tcp, hop.address) && !self.takes_datagrams_only(hop.address) {
+            let stream = Hop { transport: SipTransport::Tcp, ..hop.clone() };
+            let opened = timeout(LONG_WAIT, self.open(&stream)).await;
+            match opened.unwrap_or_else(|_| Err("no connection in time".to_owned())) {
+                Ok(link) => return Ok(link),
+                Err(why) => {
+                    tracing::debug!(%hop, why, bytes, "a long request goes in a datagram");
+                    let mut only = self.datagrams.only.lock().unwrap_or_else(PoisonError::into_inner);
+                    only.insert(hop.address, Instant::now() + DATAGRAMS_ONLY_FOR);
+                }
+            }
+        }
+        self.open(hop).await
+    }
+
+    fn takes_datagrams_only(&self, address: SocketAddr) -> bool {
+        let only = self.datagrams.only.lock().unwrap_or_else(PoisonError::into_inner);
+        only.peek(&address).is_some_and(|until| *until > Instant::now())
+    }
+
     /// Opens the way to `hop`.
     ///
     /// # Errors
@@ -23,7 +54,12 @@ impl Transports {
     pub(in crate::shell::sip) async fn open(self: &Arc<Self>, hop: &Hop) -> Result<Link, String> {
         let Hop { transport, address, .. } = *hop;
         if transport == SipTransport::Udp {
-            let udp = self.udp.as_ref().filter(|_| self.has_datagrams(address)).ok_or("no UDP socket for it")?;
+            let udp = self
+                .datagrams
+                .udp
+                .as_ref()
+                .filter(|_| self.listens(transport, address))
+                .ok_or("no UDP socket for it")?;
             has_route(address).map_err(|error| error.to_string())?;
             return Ok(self.link(udp.clone(), transport, address));
         }
@@ -34,10 +70,9 @@ impl Transports {
         Ok(self.link(connection, transport, address))
     }
 
-    fn has_datagrams(&self, remote: SocketAddr) -> bool {
-        let fits =
-            |bound: &(SipTransport, SocketAddr)| bound.0 == SipTransport::Udp && bound.1.is_ipv4() == remote.is_ipv4();
-        self.bound.iter().any(fits)
+    /// Whether a socket of ours is there for `remote`'s family.
+    fn listens(&self, transport: SipTransport, remote: SocketAddr) -> bool {
+        self.bound.iter().any(|bound| bound.0 == transport && bound.1.is_ipv4() == remote.is_ipv4())
     }
 
     /// The connection to `hop` that is up; one under TLS only when the far end has shown that it is who is meant.

@@ -13,17 +13,20 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 use super::stream::{self, Facts, Place, Session};
-use super::{DatagramSocket, SipTransport, TlsFiles, Transports, websocket};
+use super::{DatagramSocket, Datagrams, SipTransport, TlsFiles, Transports, websocket};
 use crate::settings::SipSettings;
 use crate::shell::inherited;
 use crate::shell::sip::SipError;
 use crate::shell::sip::guard::{Guard, Refused};
+use crate::shell::sip::recent::Recent;
 use crate::shell::sip::stamp::Stamper;
 
 /// How long TLS and WebSocket may take to say hello.
 const HELLO_WAIT: Duration = Duration::from_secs(10);
 /// Pause after a failed accept (too many open files), so that it does not spin.
 const ERROR_PAUSE: Duration = Duration::from_millis(100);
+/// Far ends that are remembered to speak no TCP.
+const DATAGRAMS_ONLY_MAX: usize = 1_024;
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 256;
 
@@ -52,18 +55,19 @@ pub(in crate::shell::sip) async fn bind(
         };
         bound.push((listener.transport, address));
     }
-    let udp = match datagrams.is_empty() {
-        true => None,
+    let (udp, socket) = match datagrams.is_empty() {
+        true => (None, None),
         false => {
-            let socket = Arc::new(DatagramSocket::new(datagrams, guard.clone()));
-            let made = UdpConnection::from_socket(socket, None, Some(stop.child_token())).await;
+            let socket = Arc::new(DatagramSocket::new(datagrams, guard.clone(), settings.datagram_bytes));
+            let made = UdpConnection::from_socket(socket.clone(), None, Some(stop.child_token())).await;
             let failed =
                 |error: rsipstack::Error| SipError::Listen { address: settings.listen(), reason: error.to_string() };
-            Some(SipConnection::Udp(made.map_err(failed)?))
+            (Some(SipConnection::Udp(made.map_err(failed)?)), Some(socket))
         }
     };
+    let datagrams = Datagrams { udp, socket, only: Mutex::new(Recent::new(DATAGRAMS_ONLY_MAX)) };
     let (endpoint, lines) = (OnceLock::new(), Mutex::default());
-    let transports = Arc::new(Transports { settings, guard, stamper, tls, stop, bound, udp, endpoint, lines });
+    let transports = Arc::new(Transports { settings, guard, stamper, tls, stop, bound, datagrams, endpoint, lines });
     for (transport, listener) in listeners {
         tokio::spawn(accept(transports.clone(), transport, listener));
     }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rsipstack::platform::CancellationToken;
-use rsipstack::sip::SipMessage;
 use rsipstack::transport::channel::ChannelConnection;
 use rsipstack::transport::{SipAddr, SipConnection, TransportEvent};
 use rustls::pki_types::CertificateDer;
@@ -16,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::frame::{Frame, FrameFault, Framer};
-use super::{Line, SipTransport, Transports};
+use super::{Line, SipTransport, Transports, incoming};
 use crate::shell::sip::door::{self, Plain, Verdict};
 use crate::shell::sip::guard::Admission;
 
@@ -149,16 +148,9 @@ impl Session {
 
     fn hand_on(&self, plain: &Plain) {
         let Facts { remote, transport, .. } = self.facts;
-        let Ok(message) = SipMessage::try_from(plain.bytes.as_slice()) else {
-            return tracing::debug!(%remote, "the stack cannot read what the door let pass");
-        };
-        match SipConnection::update_msg_received(message, remote, transport.into()) {
-            Ok(message) => {
-                let from = SipAddr { r#type: Some(transport.into()), ..SipAddr::from(remote) };
-                // When the stack is gone, so is this connection in a moment.
-                let _ = self.incoming.send(TransportEvent::Incoming(message, self.connection.clone(), from));
-            }
-            Err(error) => tracing::debug!(%error, %remote, "the stack cannot read what the door let pass"),
+        if let Some(event) = incoming(plain, self.connection.clone(), transport, remote) {
+            // When the stack is gone, so is this connection in a moment.
+            let _ = self.incoming.send(event);
         }
     }
 

@@ -1,16 +1,21 @@
 //! The UDP sockets in front of the stack, one per address family, which sees them as one: what the door or the guard
 //! refuses is answered here and never gets further.
+//!
+//! The stack reads 8 KiB of a datagram. Longer messages (recording clients send them) go to it as those of connections
+//! do, by a queue of ours.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use rsipstack::Result;
 use rsipstack::platform::net::UdpSocket;
+use rsipstack::transport::TransportEvent;
+use tokio::sync::mpsc::UnboundedSender;
 
-use super::SipTransport;
-use crate::shell::sip::door::{self, MESSAGE_BYTES_MAX, Refusal, Verdict};
+use super::{SipTransport, Transports, incoming};
+use crate::shell::sip::door::{self, MESSAGE_BYTES_MAX, Plain, Refusal, Verdict};
 use crate::shell::sip::guard::{Admission, Guard};
 
 /// Pause after a failed read, so that a broken socket does not spin.
@@ -20,12 +25,27 @@ const ERROR_PAUSE: Duration = Duration::from_millis(10);
 pub(in crate::shell::sip) struct DatagramSocket {
     sockets: Vec<tokio::net::UdpSocket>,
     guard: Arc<Guard>,
+    /// The longest message that is taken.
+    bytes_max: usize,
+    long: OnceLock<LongWay>,
+}
+
+/// Where messages go that are longer than the stack reads.
+pub(super) struct LongWay {
+    pub(super) transports: Weak<Transports>,
+    pub(super) events: UnboundedSender<TransportEvent>,
 }
 
 impl DatagramSocket {
-    /// Guards `sockets`: one, or one of each family.
-    pub(in crate::shell::sip) fn new(sockets: Vec<tokio::net::UdpSocket>, guard: Arc<Guard>) -> Self {
-        Self { sockets, guard }
+    /// Guards `sockets`: one, or one of each family; takes messages of at most `bytes_max`.
+    pub(in crate::shell::sip) fn new(sockets: Vec<tokio::net::UdpSocket>, guard: Arc<Guard>, bytes_max: usize) -> Self {
+        Self { sockets, guard, bytes_max, long: OnceLock::new() }
+    }
+
+    /// Shows long messages their way, once the stack is there.
+    pub(super) fn lead(&self, long: LongWay) {
+        // Set twice it would be the same.
+        let _ = self.long.set(long);
     }
 }
 
@@ -51,13 +71,16 @@ impl UdpSocket for DatagramSocket {
                 buffer[..length].copy_from_slice(&datagram[..length]);
                 return Ok((length, source));
             }
-            let verdict = match door::judge(datagram, source) {
+            let verdict = match self.judge(datagram, source) {
                 Verdict::Pass(plain) => match self.guard.admit(source, SipTransport::Udp, &plain) {
                     Admission::Take if plain.bytes.len() <= buffer.len() => {
                         buffer[..plain.bytes.len()].copy_from_slice(&plain.bytes);
                         return Ok((plain.bytes.len(), source));
                     }
-                    Admission::Take => door::refuse_large(datagram, source),
+                    Admission::Take => {
+                        self.hand_on(&plain, source);
+                        continue;
+                    }
                     Admission::Ignore => continue,
                     Admission::Refuse(code) => {
                         if let Some(refusal) = door::turn_away(datagram, source, code) {
@@ -104,6 +127,23 @@ impl DatagramSocket {
                     received => return received,
                 }
             }
+        }
+    }
+
+    fn judge(&self, datagram: &[u8], source: SocketAddr) -> Verdict {
+        match datagram.len() <= self.bytes_max {
+            true => door::judge(datagram, source),
+            false => door::refuse_large(datagram, source),
+        }
+    }
+
+    /// Hands a long message to the stack; how many there may be is bounded as all requests are, by the guard.
+    fn hand_on(&self, plain: &Plain, source: SocketAddr) {
+        let way = self.long.get().and_then(|long| Some((long.transports.upgrade()?.udp()?, &long.events)));
+        let event = way.and_then(|(udp, events)| Some((incoming(plain, udp, SipTransport::Udp, source)?, events)));
+        if let Some((event, events)) = event {
+            // When the stack is gone, so is this socket in a moment.
+            let _ = events.send(event);
         }
     }
 
