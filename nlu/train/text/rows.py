@@ -119,6 +119,6 @@ def loss_gradient(logits, targets, among):
 def probabilities(logits, among, head):
     """Of one head; classes that are not chosen among get 0."""
     if head == "intent":
-        return 1 / (1 + numpy.exp(-logits))
+        return 1 / (1 + numpy.exp(-numpy.clip(logits, -30, 30)))
     raised = numpy.exp(logits - logits.max(axis=1, keepdims=True)) * (among > 0)
     return raised / numpy.maximum(raised.sum(axis=1, keepdims=True), 1e-9)
