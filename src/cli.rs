@@ -128,6 +128,8 @@ enum EvalCommand {
     Speech(EvalSpeechArgs),
     /// Words: a manifest (file,text,…) and its recordings: phrases heard, missed and made up, and what it costs.
     Asr(EvalAsrArgs),
+    /// Emotion, polarity, offence or intents from text: a CSV file with the columns text and label.
+    Text(EvalTextArgs),
     /// Pitch: a folder of signals with known contours (made when asked for), ours beside other tools' tracks.
     Pitch(EvalPitchArgs),
     /// Features: a folder of signals whose values are known (made when asked for), ours beside other tools' values.
@@ -169,6 +171,26 @@ pub struct EvalAsrArgs {
     /// Also prints what was heard in every recording.
     #[arg(long)]
     pub each: bool,
+    /// Prints the figures as one JSON object on the last line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `calmline eval text`.
+#[derive(Debug, Args)]
+pub struct EvalTextArgs {
+    /// The texts, UTF-8.
+    #[arg(value_name = "FILE.csv")]
+    pub data: PathBuf,
+    /// What the labels speak of: polarity, emotion, offensive or intent; guessed from the labels when not given.
+    #[arg(long, value_name = "TASK")]
+    pub task: Option<String>,
+    /// A lexicon; may be given more than once. The shipped ones when not given.
+    #[arg(long = "lexicon", value_name = "FILE.toml")]
+    pub lexicons: Vec<PathBuf>,
+    /// The ONNX Runtime library; searched for when not given.
+    #[arg(long, value_name = "FILE.so")]
+    pub runtime: Option<PathBuf>,
     /// Prints the figures as one JSON object on the last line.
     #[arg(long)]
     pub json: bool,
@@ -289,6 +311,7 @@ impl Cli {
             Command::Eval(EvalCommand::Speech(args)) => eval::speech(&args),
             Command::Eval(EvalCommand::Asr(args)) => eval::asr(&args),
             Command::Models(command) => models::run(&command),
+            Command::Eval(EvalCommand::Text(args)) => eval::text(&args),
             Command::Eval(EvalCommand::Pitch(args)) => eval::pitch(&args),
             Command::Eval(EvalCommand::Features(args)) => eval::features(&args),
         };

@@ -5,6 +5,7 @@ mod features;
 mod pitch;
 mod recording;
 mod speech;
+mod text;
 
 use std::io::{IsTerminal, Write};
 
@@ -15,6 +16,7 @@ pub use asr::run as asr;
 pub use features::run as features;
 pub use pitch::run as pitch;
 pub use speech::run as speech;
+pub use text::run as text;
 
 use crate::cli::shows_progress;
 

@@ -8,6 +8,7 @@ pub mod control;
 pub mod demo;
 pub mod eval;
 pub mod features;
+pub mod lexicons;
 pub mod metrics;
 pub mod model;
 pub mod models;

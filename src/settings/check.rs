@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use media::Sound;
 use nlu::recognition::Recognizer;
+use nlu::text::Lexicon;
 
 use super::policies::{Policies, load_policy};
 use super::read::read_text;
@@ -24,13 +25,39 @@ use crate::speech::{EspeakNg, Saying, Speech};
 /// Every fault in every file.
 pub fn check(path: &Path) -> Result<Vec<String>, Vec<Fault>> {
     let text = read_text(path).map_err(|fault| vec![fault])?;
-    if is_policy(&text) { check_policy(path) } else { check_settings(path).map(|checked| checked.good) }
+    match kind_of(&text) {
+        Kind::Policy => check_policy(path),
+        Kind::Lexicon => check_lexicon(path, &text),
+        Kind::Settings => check_settings(path).map(|checked| checked.good),
+    }
 }
 
-/// Policies have a name and scenarios at the top, configurations only sections.
-fn is_policy(text: &str) -> bool {
-    let Ok(table) = routing::section::parse_table(text) else { return false };
-    ["name", "scenarios", "rule", "fallback"].iter().any(|key| table.contains_key(*key))
+enum Kind {
+    Policy,
+    Lexicon,
+    Settings,
+}
+
+/// Policies have a name and scenarios at the top, lexicons entries, configurations only sections.
+fn kind_of(text: &str) -> Kind {
+    let Ok(table) = routing::section::parse_table(text) else { return Kind::Settings };
+    let has = |keys: &[&str]| keys.iter().any(|key| table.contains_key(*key));
+    if has(&["name", "scenarios", "rule", "fallback"]) {
+        Kind::Policy
+    } else if has(&["entry", "negations"]) {
+        Kind::Lexicon
+    } else {
+        Kind::Settings
+    }
+}
+
+fn check_lexicon(path: &Path, text: &str) -> Result<Vec<String>, Vec<Fault>> {
+    let lexicon = Lexicon::parse("lexicon", text).map_err(|error| {
+        let (file, key) = (path.to_owned(), "entry".to_owned());
+        let expected = "a lexicon as in config/lexicons".to_owned();
+        vec![Fault { file, key, found: error.to_string(), expected }]
+    })?;
+    Ok(vec![format!("{}: lexicon, {} words", path.display(), lexicon.words())])
 }
 
 fn check_policy(path: &Path) -> Result<Vec<String>, Vec<Fault>> {

@@ -520,6 +520,7 @@ pub(super) fn observation(leg: LegId, mood: &str) -> nlu::Observation {
         probabilities: [0.25; 4],
         evidence: nlu::Evidence::default(),
         source: nlu::Source::Model,
+        words: None,
     }
 }
 

@@ -261,11 +261,11 @@ impl Worker {
         while let Some((party, observation)) = self.waiting.pop_first() {
             match self.options.heard.try_send(Heard::Observation(Box::new(observation))) {
                 Ok(()) => {}
-                Err(TrySendError::Full(_)) => {
-                    self.waiting.insert(party, observation);
+                Err(TrySendError::Full(Heard::Observation(observation))) => {
+                    self.waiting.insert(party, *observation);
                     return;
                 }
-                Err(TrySendError::Closed(_)) => return,
+                Err(_) => return,
             }
         }
     }
