@@ -33,6 +33,7 @@ mod refer;
 mod relief;
 mod reoffer;
 mod reroute;
+mod said;
 mod session;
 mod setup;
 mod supervise;
@@ -52,6 +53,7 @@ use forks::siprec::Seat;
 use ipnet::IpNet;
 use media::sdp::Fingerprint;
 use media::{LegId, PromptId, Sound};
+use nlu::recognition::Language;
 use routing::CallKey;
 
 pub use command::{Command, InfoMethod, SipCommand};
@@ -74,7 +76,7 @@ use self::prompts::How;
 use self::relief::Relief;
 use self::supervise::Part;
 use crate::pbx::Outcome;
-use crate::settings::{Limits, Parties, Pattern, PbxTerms, PortRange, Routes, Settings, SupervisionSettings, Target};
+use crate::settings::{Limits, Parties, Pattern, PbxTerms, PortRange, Routes, SupervisionSettings, Target};
 
 /// What call control needs to know of the configuration.
 #[derive(Debug, Clone)]
@@ -99,6 +101,8 @@ pub struct ControlSettings {
     pub parties: Option<Parties>,
     /// Whether callers' baselines are kept from call to call, on routes that do not say otherwise.
     pub remember_speakers: bool,
+    /// What is spoken on routes that do not say otherwise; `None` where nobody listens for words.
+    pub language: Option<Language>,
     /// Whether every feature's score is told.
     pub scores: bool,
     /// What is refused or ended when it grows too large or too old.
@@ -117,32 +121,6 @@ pub struct ControlSettings {
     pub pbxes: BTreeMap<String, PbxTerms>,
     /// Networks of trust: far ends may refer calls to hosts in them.
     pub trusted: Vec<IpNet>,
-}
-
-impl From<&Settings> for ControlSettings {
-    fn from(settings: &Settings) -> ControlSettings {
-        ControlSettings {
-            address: settings.media.external_address,
-            sip_address: settings.sip.external.first().copied().unwrap_or(settings.media.external_address),
-            networks: settings.media.networks.clone(),
-            port_rest: settings.media.port_rest,
-            fingerprint: None,
-            ports: settings.media.ports,
-            silence: settings.media.silence,
-            silence_limit: settings.media.silence_limit,
-            parties: settings.listening.enabled.then_some(settings.listening.parties),
-            remember_speakers: settings.listening.remember_speakers,
-            scores: settings.listening.scores,
-            limits: settings.limits.clone(),
-            supervision: settings.supervision.clone(),
-            targets: settings.targets.clone(),
-            routes: settings.routes.clone(),
-            agents: settings.forks.agents.clone(),
-            first_stream: settings.forks.first,
-            pbxes: settings.pbxes.iter().map(|(name, pbx)| (name.clone(), pbx.terms())).collect(),
-            trusted: settings.sip.trusted.clone(),
-        }
-    }
 }
 
 impl ControlSettings {
@@ -240,6 +218,10 @@ impl Control {
             Input::Heard(observation) => {
                 let leg = LegId(observation.party.0);
                 self.with_owner(now, leg, out, |call, context| call.heard(context, &observation));
+            }
+            Input::Said(transcript) => {
+                let leg = LegId(transcript.party.0);
+                self.with_owner(now, leg, out, |call, context| call.said(context, &transcript));
             }
             Input::Turns { legs, turns } => {
                 self.with_owner(now, legs[0], out, |call, context| call.took_turns(context, legs, &turns));
