@@ -206,12 +206,6 @@ async fn a_second_bot_that_answers_is_hung_up() {
     check(Case { terms: at(25), bot: Some("uas_forks"), ..SMALL }).await;
 }
 
-/// By an INVITE with Replaces (RFC 3891).
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_caller_takes_the_place_of_its_own_leg() {
-    check(Case { terms: at(26), caller: "uac_replaces", ..SMALL }).await;
-}
-
 /// The bot sends the caller to the human, plainly or in the place of a call: SIPp is called twice, and plays both.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bot_refers_the_caller() {

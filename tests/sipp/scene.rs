@@ -213,7 +213,7 @@ fn configuration(ways: &[Way], authority: &Authority, web: SocketAddr, terms: Te
          [sip.tls]\ncertificate = \"{}\"\nkey = \"{}\"\nauthorities = \"{}\"\n\n\
          [media]\naddress = \"{}\"\nports = \"{}\"\n\n\
          [web]\nlisten = \"{web}\"\ntoken_env = \"CALMLINE_TOKEN\"\n\n\
-         [listening]\nenabled = true\n\n\
+         [listening]\nenabled = {}\n\n\
          [limits]\n{limits}[limits.overload]\nenabled = false\n\n\
          [policy]\nfolder = \"{}\"\nprompts = \"prompts\"\n\n\
          [targets.human]\nuri = \"sip:human@{}\"\n\n",
@@ -223,6 +223,7 @@ fn configuration(ways: &[Way], authority: &Authority, web: SocketAddr, terms: Te
         file("authority.pem"),
         ways[0].inside.ip(),
         media_ports(place),
+        !registers,
         if policy.is_some() { "own" } else { "policies" },
         ways[0].human_at,
     );
