@@ -7,7 +7,10 @@ mod delivery;
 pub mod evaluation;
 mod features;
 mod listener;
+pub mod masking;
+
 mod model;
+pub mod numbers;
 mod observation;
 mod runtime;
 mod settings;
