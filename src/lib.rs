@@ -8,14 +8,17 @@ pub mod control;
 pub mod demo;
 pub mod eval;
 pub mod features;
+pub mod lexicons;
 pub mod metrics;
 pub mod model;
+pub mod models;
 pub mod notice;
 #[cfg(test)]
 mod notice_samples;
 pub mod pbx;
 pub mod picture;
 mod quoted;
+pub mod recognizer;
 pub mod serve;
 pub mod settings;
 pub mod shell;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use speaking::{Delivery, TurnTaking};
+pub use speaking::{Delivery, PhraseHeard, TurnTaking};
 
 /// One notice with the moment it was made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -140,6 +140,20 @@ pub enum What {
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         functionals: BTreeMap<String, f32>,
     },
+    /// A party has said phrases of the lists; other words are not told.
+    Said {
+        /// `caller` or `callee`.
+        party: String,
+        /// False while the party goes on speaking: a later event takes the place of this one.
+        #[serde(rename = "final")]
+        is_final: bool,
+        /// Where the speech begins, milliseconds of the party's audio.
+        audio_ms: u64,
+        /// Where it ends, or how far it has been heard.
+        until_ms: u64,
+        /// The phrases in it; none when what was told before is taken back.
+        phrases: Vec<PhraseHeard>,
+    },
     /// A party has begun to speak while the other one spoke, and both went on for half a second.
     Interrupted {
         /// Who interrupts: `caller` or `callee`.
@@ -178,6 +192,9 @@ pub enum What {
         /// For rules about interruptions: how often the caller had interrupted.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         interruptions: Option<u32>,
+        /// For rules about what was said: what it means.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        said: Option<String>,
         /// The actions, in words, e.g. `prompt sorry.wav`, `reroute bridge human`.
         actions: Vec<String>,
     },

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use media::{LegId, PromptId};
+use nlu::recognition::Language;
 use routing::{Because, CallKey};
 
 use super::audio::AudioClients;
@@ -49,6 +50,8 @@ pub(super) struct Call {
     pub(super) from: String,
     /// Max-Forwards of what is sent on.
     pub(super) hops_left: u8,
+    /// What is spoken in it, where somebody listens for words.
+    pub(super) language: Option<Language>,
     /// Headers of the INVITE that targets may get to see.
     pub(super) passed: Vec<Header>,
     /// Which channel of each PBX this call is, by the PBX's name.

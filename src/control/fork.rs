@@ -196,6 +196,7 @@ impl Call {
             started: context.now,
             from: from.clone(),
             hops_left: HOPS_LEFT,
+            language: context.terms.settings.language_on(&route),
             passed,
             channels,
             caller,

@@ -189,6 +189,7 @@ impl Call {
             started: context.now,
             from: without_tag(&invite.from).to_owned(),
             hops_left: invite.hops_left,
+            language: context.terms.settings.language_on(&route),
             passed,
             channels: channels_of(&invite.headers, None, &context.terms.settings.pbxes),
             caller,

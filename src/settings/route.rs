@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use nlu::recognition::Language;
+
 use super::{AudioTerms, HeaderChanges};
 use crate::quoted::after_quote;
 
@@ -62,6 +64,8 @@ pub struct Route {
     pub bypass: Bypass,
     /// Whether callers' baselines are kept from call to call; `None` as `[listening]` says.
     pub remember_speakers: Option<bool>,
+    /// What callers speak; `None` as `[recognition]` says.
+    pub language: Option<Language>,
     /// What is changed in the callers' headers before any target sees them.
     pub headers: HeaderChanges,
 }
@@ -245,6 +249,7 @@ mod tests {
             returning: None,
             bypass: Bypass::Never,
             remember_speakers: None,
+            language: None,
             headers: HeaderChanges::default(),
         };
         let routes = Routes(vec![

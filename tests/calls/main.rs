@@ -21,3 +21,4 @@ mod supervision;
 mod talk;
 mod tones;
 mod turns;
+mod words;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use media::{Command, LegId, StreamSettings};
+use nlu::recognition::Language;
 use routing::CallKey;
 
 use super::baselines::SpeakerKey;
@@ -22,6 +23,7 @@ struct Party {
     settings: Option<StreamSettings>,
     call: Option<CallKey>,
     speaker: Option<SpeakerKey>,
+    language: Option<Language>,
     tapped: bool,
     copied: bool,
 }
@@ -32,13 +34,17 @@ pub(super) struct Tapped {
     pub(super) call: Option<CallKey>,
     /// Who speaks, when that is known and may be remembered.
     pub(super) speaker: Option<SpeakerKey>,
+    /// What is spoken, where somebody listens for words.
+    pub(super) language: Option<Language>,
     pub(super) settings: StreamSettings,
 }
 
 impl Parties {
-    /// Takes note of the call that a leg belongs to, before it is listened to.
-    pub fn seat(&self, leg: LegId, call: CallKey) {
-        self.lock().entry(leg).or_default().call = Some(call);
+    /// Takes note of the call that a leg belongs to, and of what is spoken there, before it is listened to.
+    pub fn seat(&self, leg: LegId, call: CallKey, language: Option<Language>) {
+        let mut legs = self.lock();
+        let party = legs.entry(leg).or_default();
+        (party.call, party.language) = (Some(call), language);
     }
 
     /// Takes note of who speaks on a leg, before it is listened to.
@@ -79,7 +85,8 @@ impl Parties {
     pub(super) fn tapped(&self) -> BTreeMap<LegId, Tapped> {
         let legs = self.lock();
         let tapped = |party: &Party| {
-            Some(Tapped { call: party.call, speaker: party.speaker, settings: party.settings.clone()? })
+            let Party { call, speaker, language, .. } = *party;
+            Some(Tapped { call, speaker, language, settings: party.settings.clone()? })
         };
         let legs = legs.iter().filter(|(_, party)| party.tapped);
         legs.filter_map(|(leg, party)| Some((*leg, tapped(party)?))).collect()

@@ -155,6 +155,10 @@ pub(super) fn render_notice(what: &What) -> String {
         What::ForkPaused { on } => format!("paused {on}"),
         What::CallAnswered { target, .. } => format!("answered {target}"),
         What::Observed { party, emotion, level, .. } => format!("observed {party} {emotion} {level}"),
+        What::Said { party, is_final, phrases, .. } => {
+            let meant: Vec<&str> = phrases.iter().map(|phrase| phrase.intent.as_str()).collect();
+            format!("{} {party} {}", if *is_final { "said by" } else { "being said by" }, meant.join(", "))
+        }
         What::Interrupted { party, times } => format!("interrupted by {party}, {times}"),
         What::Conversation { target, caller, callee } => {
             format!("conversation with {target}: {} and {} ms", caller.speech_ms, callee.speech_ms)
