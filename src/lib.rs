@@ -9,6 +9,7 @@ pub mod demo;
 pub mod eval;
 pub mod features;
 pub mod lexicons;
+pub mod masking;
 pub mod metrics;
 pub mod model;
 pub mod models;

@@ -9,6 +9,7 @@ mod checks;
 mod class;
 mod digits;
 mod emails;
+pub mod evaluation;
 mod lists;
 mod names;
 mod plates;
@@ -180,7 +181,14 @@ fn apart(mut finds: Vec<Find>) -> Vec<Find> {
 }
 
 /// Writes the piece with masks; `head` is where it begins in the text that was looked at.
-fn render(piece: &str, words: &[Range<usize>], head: usize, scene: &Scene<'_>, finds: &[Find], language: usize) -> Masked {
+fn render(
+    piece: &str,
+    words: &[Range<usize>],
+    head: usize,
+    scene: &Scene<'_>,
+    finds: &[Find],
+    language: usize,
+) -> Masked {
     let mut text = String::with_capacity(piece.len());
     let mut hits = Vec::new();
     let mut at = 0;

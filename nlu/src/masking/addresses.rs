@@ -25,7 +25,9 @@ pub(super) fn find(scene: &Scene<'_>, out: &mut Vec<Find>) {
     while at < scene.tokens.len() {
         let found = match scene.tokens[at].kind {
             Kind::Han(_) => mandarin(scene, at).or_else(|| announced(scene, at)),
-            Kind::Digit(_) | Kind::Word(_) => english(scene, at).or_else(|| postcode(scene, at)).or_else(|| mandarin_units(scene, at)),
+            Kind::Digit(_) | Kind::Word(_) => {
+                english(scene, at).or_else(|| postcode(scene, at)).or_else(|| mandarin_units(scene, at))
+            }
             _ => None,
         };
         if let Some(tokens) = found {
@@ -91,7 +93,11 @@ fn units_end(scene: &Scene<'_>, from: usize) -> (usize, usize) {
 /// Spaces, commas and hyphens within an address.
 fn skip(scene: &Scene<'_>, from: usize) -> usize {
     let between = scene.tokens.get(from..).unwrap_or_default();
-    from + between.iter().take(4).take_while(|token| token.is_space() || token.mark().is_some_and(|mark| ",-，".contains(mark))).count()
+    from + between
+        .iter()
+        .take(4)
+        .take_while(|token| token.is_space() || token.mark().is_some_and(|mark| ",-，".contains(mark)))
+        .count()
 }
 
 /// Where a house number ends: digits, a numeral, or a letter with or without them.
@@ -173,14 +179,18 @@ fn announced(scene: &Scene<'_>, at: usize) -> Option<Range<usize>> {
 /// A number, one to four words and a word for streets: "42 Maple Street"; flat, town and code behind it go along.
 fn english(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
     let is_number = |at: usize| {
-        matches!(scene.tokens[at].kind, Kind::Digit(_)) || scene.word(at).is_some_and(|word| english_digit(word).is_some() || is_tens(scene, at, word))
+        matches!(scene.tokens[at].kind, Kind::Digit(_))
+            || scene.word(at).is_some_and(|word| english_digit(word).is_some() || is_tens(scene, at, word))
     };
     let is_inside = from > 0 && is_number(scene.back_over_spaces(from).max(1) - 1);
     if !is_number(from) || is_inside {
         return None;
     }
     let mut at = from;
-    while at < scene.tokens.len() && at - from < 12 && (is_number(at) || scene.tokens[at].is_space() || (scene.word(at) == Some("and"))) {
+    while at < scene.tokens.len()
+        && at - from < 12
+        && (is_number(at) || scene.tokens[at].is_space() || (scene.word(at) == Some("and")))
+    {
         at += 1;
     }
     if scene.word(at).is_some_and(|word| word.len() == 1) {
@@ -210,7 +220,11 @@ fn english_end(scene: &Scene<'_>, street: usize) -> usize {
     if scene.word(unit).is_some_and(|word| scene.lists.units.contains(word)) {
         let number = scene.skip_spaces(unit + 1);
         end = (number..scene.tokens.len().min(number + 6))
-            .take_while(|&at| matches!(scene.tokens[at].kind, Kind::Digit(_)) || scene.word(at).is_some_and(|w| w.len() <= 1 || english_digit(w).is_some()) || scene.tokens[at].is_space())
+            .take_while(|&at| {
+                matches!(scene.tokens[at].kind, Kind::Digit(_))
+                    || scene.word(at).is_some_and(|w| w.len() <= 1 || english_digit(w).is_some())
+                    || scene.tokens[at].is_space()
+            })
             .filter(|&at| !scene.tokens[at].is_space())
             .last()
             .map_or(unit + 1, |at| at + 1);

@@ -14,7 +14,8 @@ pub(super) fn find(scene: &Scene<'_>, out: &mut Vec<Find>) {
         if start < from {
             continue;
         }
-        let end = numeral(&scene.tokens, start).map_or(run.tokens.end, |numeral| numeral.tokens.end.max(run.tokens.end));
+        let end =
+            numeral(&scene.tokens, start).map_or(run.tokens.end, |numeral| numeral.tokens.end.max(run.tokens.end));
         let sign = scene.back_over_spaces(start).checked_sub(1);
         let sign = sign.filter(|&at| scene.mark(at).is_some_and(|mark| scene.lists.money.contains(&mark.to_string())));
         let unit_at = scene.skip_spaces(end);

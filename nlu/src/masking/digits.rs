@@ -21,7 +21,7 @@ const TOO_MANY: usize = 20;
 /// Looks through the runs from left to right; `found` are secrets of other kinds, in order and apart, `asked` is what the other party asked for.
 pub(super) fn find(scene: &Scene<'_>, found: &[Find], asked: Option<Cue>) -> Vec<Find> {
     let mut sweep = Sweep { scene, announced: asked.map(|cue| (cue, REACH)), at: 0, out: Vec::new() };
-    let mut cues = scene.cues.iter().filter(|(_, cue)| !matches!(cue, Cue::Introduces | Cue::Mentions)).peekable();
+    let mut cues = scene.cues.iter().peekable();
     let known = known(scene, found);
     let mut known = known.iter().peekable();
     for run in &scene.runs {
@@ -118,13 +118,14 @@ impl Sweep<'_, '_> {
         let scene = self.scene;
         let values: Vec<u8> = run.digits.iter().map(|digit| digit.value).collect();
         let whole = 0..values.len();
-        if let Some(class) = self.class_of(run, &values, whole.clone()) {
+        if let Some(class) = self.class_of(run, &values) {
             self.push(run, whole, class);
         } else if let Some(part) = aligned(scene, run, &values) {
             // A whole secret with something else around it.
             let (before, after) = (part_of(run, 0..part.start), part_of(run, part.end..values.len()));
             self.judge_parts(before);
-            self.push(run, part.clone(), self.kind_alone(run, &values, part.clone()).unwrap_or(Class::Number));
+            let class = self.kind_alone(run, &values[part.clone()], false).unwrap_or(Class::Number);
+            self.push(run, part, class);
             self.judge_parts(after);
         } else if values.len() >= TOO_MANY && self.cue() != Some(Cue::Reference) {
             self.push(run, whole, Class::Number);
@@ -158,9 +159,8 @@ impl Sweep<'_, '_> {
     }
 
     /// What these digits of a run are, if they are secret.
-    fn class_of(&self, run: &Run, values: &[u8], digits: Range<usize>) -> Option<Class> {
-        let own = &values[digits.clone()];
-        if let Some(class) = self.kind_alone(run, values, digits.clone()) {
+    fn class_of(&self, run: &Run, own: &[u8]) -> Option<Class> {
+        if let Some(class) = self.kind_alone(run, own, self.x_behind(run.tokens.end).is_some()) {
             return Some(class);
         }
         if self.is_quantity(run) || own.len() > TOO_MANY {
@@ -176,17 +176,18 @@ impl Sweep<'_, '_> {
             Some(Cue::Code) if (3..=10).contains(&own.len()) => Some(Class::Code),
             Some(Cue::Reference) => None,
             _ if (3..=10).contains(&own.len()) && self.is_called_code(run) => Some(Class::Code),
-            _ if is_north_american_said(run, own) => Some(Class::Phone),
+            _ if is_north_american_said(self.scene, run, own) => Some(Class::Phone),
             _ => None,
         }
     }
 
     /// What the digits are whatever announces them.
-    fn kind_alone(&self, run: &Run, values: &[u8], digits: Range<usize>) -> Option<Class> {
-        let own = &values[digits.clone()];
-        let is_last = digits.end == values.len();
-        let ends_in_x = is_last && self.x_behind(run.tokens.end).is_some();
+    fn kind_alone(&self, run: &Run, own: &[u8], ends_in_x: bool) -> Option<Class> {
         let is_reference = self.cue() == Some(Cue::Reference);
+        let has_letters = run.tokens.start.checked_sub(1).is_some_and(|before| self.scene.word(before).is_some());
+        if is_reference && has_letters {
+            return None;
+        }
         if checks::is_mobile(own) || checks::is_mobile_abroad(own) {
             return Some(Class::Phone);
         }
@@ -209,7 +210,7 @@ impl Sweep<'_, '_> {
         }
         let sure = run.digits.iter().filter(|digit| digit.sure).count();
         let is_announced = self.cue().and_then(class_of_cue).is_some();
-        sure >= GROWING_MIN || (is_announced && !(run.has_numeral && sure < GROWING_MIN))
+        sure >= GROWING_MIN || (is_announced && !run.has_numeral)
     }
 
     /// Whether the digits are a sum of money, a numeral, a date or a decimal number.
@@ -220,15 +221,26 @@ impl Sweep<'_, '_> {
         let is_money = sign.is_some_and(|sign| "¥$€£".contains(sign));
         let after = scene.skip_spaces(run.tokens.end);
         let behind = scene.han(after);
-        let is_counted = behind.is_some_and(|unit| "元块毛个件只条台箱斤公克升次年月日号点分天人米度%万千百十亿岁期折名页楼层栋元美".contains(unit));
+        let is_counted = behind.is_some_and(|unit| {
+            "元块毛个件只条台箱斤公克升次年月日号点分天人米度%万千百十亿岁期折名页楼层栋元美".contains(unit)
+        });
         let is_percent = scene.mark(after) == Some('%');
         let is_unit = scene.word(after).is_some_and(|word| scene.lists.money.contains(word) || UNITS.contains(&word));
         let of_numeral = numeral(&scene.tokens, run.tokens.start)
             .is_some_and(|numeral| numeral.tokens.end > run.tokens.end || (run.has_numeral && run.digits.len() < 7));
-        let in_numeral = before.checked_sub(1).and_then(|at| scene.han(at)).is_some_and(|unit| "十百千万亿点".contains(unit));
+        let in_numeral =
+            before.checked_sub(1).and_then(|at| scene.han(at)).is_some_and(|unit| "十百千万亿点".contains(unit));
         let is_clock = scene.mark(run.tokens.end) == Some(':') || sign == Some(':');
         let is_dated = is_date(run) && self.cue() != Some(Cue::Code);
-        is_money || is_counted || is_percent || is_unit || of_numeral || in_numeral || is_clock || is_dated || is_decimal(scene, run)
+        is_money
+            || is_counted
+            || is_percent
+            || is_unit
+            || of_numeral
+            || in_numeral
+            || is_clock
+            || is_dated
+            || is_decimal(scene, run)
     }
 
     /// Whether a word that announces codes stands shortly behind: "1234 is the code".
@@ -248,7 +260,8 @@ impl Sweep<'_, '_> {
         let scene = self.scene;
         let gap = scene.tokens.get(at..).unwrap_or_default().iter().take(4).take_while(|token| joins(token)).count();
         let at = at + gap;
-        let is_x = scene.word(at).is_some_and(|word| ["x", "ex"].contains(&word)) || scene.han(at).is_some_and(|c| "叉艾爱".contains(c));
+        let is_x = scene.word(at).is_some_and(|word| ["x", "ex"].contains(&word))
+            || scene.han(at).is_some_and(|c| "叉艾爱".contains(c));
         if !is_x {
             return None;
         }
@@ -268,8 +281,32 @@ impl Sweep<'_, '_> {
 
 /// Words behind a number that is a quantity.
 const UNITS: [&str; 26] = [
-    "percent", "times", "minutes", "hours", "days", "weeks", "months", "years", "items", "pieces", "people", "units", "miles",
-    "kilos", "grams", "boxes", "o'clock", "am", "pm", "stars", "points", "kilometers", "meters", "degrees", "thousand", "million",
+    "percent",
+    "times",
+    "minutes",
+    "hours",
+    "days",
+    "weeks",
+    "months",
+    "years",
+    "items",
+    "pieces",
+    "people",
+    "units",
+    "miles",
+    "kilos",
+    "grams",
+    "boxes",
+    "o'clock",
+    "am",
+    "pm",
+    "stars",
+    "points",
+    "kilometers",
+    "meters",
+    "degrees",
+    "thousand",
+    "million",
 ];
 
 fn class_of_cue(cue: Cue) -> Option<Class> {
@@ -293,7 +330,10 @@ fn aligned(scene: &Scene<'_>, run: &Run, values: &[u8]) -> Option<Range<usize>> 
     edges.insert(0, 0);
     edges.push(values.len());
     let is_secret = |own: &[u8]| {
-        checks::is_mobile(own) || checks::is_mobile_abroad(own) || checks::is_identity(own, false) || (own.len() >= 15 && checks::is_card(own))
+        checks::is_mobile(own)
+            || checks::is_mobile_abroad(own)
+            || checks::is_identity(own, false)
+            || (own.len() >= 15 && checks::is_card(own))
     };
     // Two numbers said without a pause between them.
     let halves = [(11, 11), (11, 18), (18, 11)].into_iter().find(|&(first, second)| {
@@ -328,10 +368,11 @@ fn part_of(run: &Run, digits: Range<usize>) -> Option<Run> {
 }
 
 /// Ten digits as Americans write or say a number: in groups of 3, 3 and 4, or one by one.
-fn is_north_american_said(run: &Run, own: &[u8]) -> bool {
+fn is_north_american_said(scene: &Scene<'_>, run: &Run, own: &[u8]) -> bool {
     let groups = groups(run);
     let own_groups = if own.len() == 11 { groups.strip_prefix(&[1]).unwrap_or(&[]) } else { &groups[..] };
-    checks::is_north_american(own) && (own_groups == [3, 3, 4] || groups.iter().all(|&group| group == 1))
+    checks::is_north_american(own)
+        && (own_groups == [3, 3, 4] || run.digits.iter().all(|digit| scene.word(digit.token).is_some()))
 }
 
 /// How many digits stand together, group by group.
@@ -357,11 +398,10 @@ fn is_date(run: &Run) -> bool {
     }
 }
 
-/// `1299.50` or `1,299`: a point or a comma of thousands.
+/// `1299.50` or `1,299`: one point, or commas of thousands.
 fn is_decimal(scene: &Scene<'_>, run: &Run) -> bool {
-    numeral(&scene.tokens, run.tokens.start).is_some_and(|numeral| {
-        numeral.tokens == run.tokens && numeral.tokens.len() > run.digits.len() && run.digits.len() < 10
-            && scene.tokens[numeral.tokens.clone()].iter().filter(|token| token.mark().is_some()).count() > 0
-            && groups(run).len() == 2
-    })
+    let numeral = numeral(&scene.tokens, run.tokens.start);
+    let is_whole = numeral.is_some_and(|numeral| numeral.tokens == run.tokens);
+    let has_mark = scene.tokens[run.tokens.clone()].iter().any(|token| token.mark().is_some());
+    is_whole && has_mark && run.digits.len() < 10 && groups(run).len() == 2
 }

@@ -15,7 +15,8 @@ const DOMAIN_MAX: usize = 30;
 const WORDS_MAX: usize = 4;
 /// What domains end with, as far as people say it.
 const TOP_LEVELS: [&str; 21] = [
-    "com", "cn", "net", "org", "edu", "gov", "io", "co", "uk", "de", "fr", "jp", "hk", "tw", "me", "info", "biz", "us", "au", "ca", "eu",
+    "com", "cn", "net", "org", "edu", "gov", "io", "co", "uk", "de", "fr", "jp", "hk", "tw", "me", "info", "biz", "us",
+    "au", "ca", "eu",
 ];
 
 pub(super) fn find(scene: &Scene<'_>, out: &mut Vec<Find>) {
@@ -26,7 +27,10 @@ pub(super) fn find(scene: &Scene<'_>, out: &mut Vec<Find>) {
         let (end, is_whole) = domain_end(scene, sign.tokens.end);
         // A spoken "at" is a sign only where a domain follows, or where addresses are spoken of.
         let is_expected = is_announced(scene, start) && scene.is_end(end);
-        let is_address = is_whole || is_expected || (!sign.is_spoken && end > sign.tokens.end) || (!sign.is_spoken && scene.is_end(end));
+        let is_address = is_whole
+            || is_expected
+            || (!sign.is_spoken && end > sign.tokens.end)
+            || (!sign.is_spoken && scene.is_end(end));
         if start < sign.tokens.start && is_address {
             out.push(Find { tokens: start..end, class: Class::Email });
             from = end;
@@ -108,7 +112,8 @@ fn local_start(scene: &Scene<'_>, sign: usize, floor: usize, is_spoken: bool) ->
             if is_usual || words > WORDS_MAX || !is_spoken && scene.mark(sign) == Some('@') {
                 break;
             }
-        } else if scene.word(at).is_none() && !touches && scene.mark(sign) == Some('@') && !is_spaced_out(scene, start) {
+        } else if scene.word(at).is_none() && !touches && scene.mark(sign) == Some('@') && !is_spaced_out(scene, start)
+        {
             break;
         }
         (start, is_joined) = (at, false);
@@ -168,7 +173,11 @@ fn find_growing(scene: &Scene<'_>, out: &mut Vec<Find>) {
     let mut start = scene.tokens.len();
     for at in (tokens.end..scene.tokens.len()).rev() {
         match part(scene, at) {
-            Part::Name if scene.word(at).is_some_and(|word| scene.lists.no_names.contains(word) || STOPS.contains(&word)) => break,
+            Part::Name
+                if scene.word(at).is_some_and(|word| scene.lists.no_names.contains(word) || STOPS.contains(&word)) =>
+            {
+                break;
+            }
             Part::Name => start = at,
             Part::Space | Part::Joint => {}
             Part::No if scene.is_end(at) => {}
@@ -177,8 +186,15 @@ fn find_growing(scene: &Scene<'_>, out: &mut Vec<Find>) {
     }
     let is_covered = out.iter().any(|find| find.tokens.end > start);
     let length = scene.tokens.len() - start;
-    if start < scene.tokens.len() && length <= LOCAL_MAX && !is_covered && is_announced(scene, start) {
-        let end = (start..scene.tokens.len()).rev().find(|&at| part(scene, at) == Part::Name).map_or(start, |at| at + 1);
+    // 是 or "is" says that the address follows; else dots and digits do.
+    let is_said = scene.tokens[tokens.end..start]
+        .iter()
+        .any(|token| token.han() == Some('是') || token.word() == Some("is") || token.mark() == Some(':'));
+    let is_built = (start..scene.tokens.len())
+        .any(|at| part(scene, at) == Part::Joint || scene.word(at).is_none() && part(scene, at) == Part::Name);
+    if length > 0 && length <= LOCAL_MAX && (is_said || is_built) && !is_covered && is_announced(scene, start) {
+        let end =
+            (start..scene.tokens.len()).rev().find(|&at| part(scene, at) == Part::Name).map_or(start, |at| at + 1);
         out.push(Find { tokens: start..end, class: Class::Email });
     }
 }

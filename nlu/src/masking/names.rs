@@ -14,7 +14,7 @@ const STOPS: &str = "的了是我你您他她它们在吗呢吧啊呀嘛也就�
 const WORDS_MAX: usize = 3;
 
 pub(super) fn find(scene: &Scene<'_>, out: &mut Vec<Find>) {
-    for (tokens, cue) in &scene.cues {
+    for (tokens, cue) in &scene.name_cues {
         let name = match cue {
             Cue::Introduces => introduced(scene, tokens.end),
             Cue::Mentions => mentioned(scene, tokens.end),
@@ -23,6 +23,7 @@ pub(super) fn find(scene: &Scene<'_>, out: &mut Vec<Find>) {
         out.extend(name.map(|tokens| Find { tokens, class: Class::Name }));
     }
     titled(scene, out);
+    alone(scene, out);
     known_pairs(scene, out);
 }
 
@@ -54,16 +55,14 @@ fn skip_to_name(scene: &Scene<'_>, after: usize) -> usize {
 
 fn han_introduced(scene: &Scene<'_>, at: usize) -> Option<Range<usize>> {
     let length = surname_length(scene, at);
-    let family = han_run(scene, at, length);
     if length > 0 {
-        let given = (0..2).take_while(|&offset| may_be_given(scene, family.end + offset)).count();
-        let end = spaced_end(scene, family.end, given);
-        let name = at..end;
-        return (!is_no_name(scene, at)).then_some(name);
+        let family_end = at + length;
+        let given = (0..2).take_while(|&offset| may_be_given(scene, family_end + offset)).count();
+        return (!is_no_name(scene, at)).then_some(at..spaced_end(scene, family_end, given));
     }
     // A surname that no list has: two to four characters that stand for themselves.
     let count = (0..5).take_while(|&offset| may_be_given(scene, at + offset)).count();
-    let is_alone = !scene.han(at + count).is_some_and(|character| !"的，".contains(character));
+    let is_alone = scene.han(at + count).is_none_or(|character| character == '的');
     ((2..=4).contains(&count) && is_alone && !is_no_name(scene, at)).then_some(at..at + count)
 }
 
@@ -81,14 +80,6 @@ fn spaced_end(scene: &Scene<'_>, from: usize, count: usize) -> usize {
         left -= 1;
     }
     end
-}
-
-fn han_run(scene: &Scene<'_>, at: usize, length: usize) -> Range<usize> {
-    let mut end = at;
-    for taken in 0..length {
-        end = if taken == 0 { at + 1 } else { scene.skip_spaces(end) + 1 };
-    }
-    at..end
 }
 
 /// Whether a character may belong to a name, and no title begins with it.
@@ -117,8 +108,25 @@ fn han_full_name(scene: &Scene<'_>, at: usize) -> Option<Range<usize>> {
     (1..=given).rev().map(|given| family_end + given).find(|&end| ends_name(scene, end)).map(|end| at..end)
 }
 
+/// A name that is a clause of its own: surname and two characters; a shorter one only when nothing else is said.
+fn alone(scene: &Scene<'_>, out: &mut Vec<Find>) {
+    let is_edge = |at: Option<usize>| at.is_none_or(|at| scene.mark(at).is_some_and(|mark| ".,!?;:~".contains(mark)));
+    for at in 0..scene.tokens.len() {
+        if surname_length(scene, at) == 0 || !is_edge(scene.back_over_spaces(at).checked_sub(1)) {
+            continue;
+        }
+        let Some(name) = han_full_name(scene, at) else { continue };
+        let after = scene.skip_spaces(name.end);
+        let is_clause = is_edge((after < scene.tokens.len()).then_some(after));
+        if is_clause && (name.len() > 2 || scene.is_end(after)) {
+            out.push(Find { tokens: name, class: Class::Name });
+        }
+    }
+}
+
 fn ends_name(scene: &Scene<'_>, end: usize) -> bool {
-    let follows = scene.han(end).is_none_or(|character| STOPS.contains(character) || "处接负回啊，发".contains(character));
+    let follows =
+        scene.han(end).is_none_or(|character| STOPS.contains(character) || "处接负回啊，发".contains(character));
     let is_title = (2..=3).any(|length| title_at(scene, end, length));
     follows || is_title
 }
@@ -171,10 +179,15 @@ fn title_at(scene: &Scene<'_>, at: usize, length: usize) -> bool {
 fn name_before(scene: &Scene<'_>, end: usize) -> Option<usize> {
     let full = [4, 3, 2].into_iter().filter_map(|length| end.checked_sub(length)).find(|&start| {
         let length = surname_length(scene, start);
-        length > 0 && start + length < end && (start + length..end).all(|at| is_given(scene, at)) && end - start - length <= 2
+        length > 0
+            && start + length < end
+            && (start + length..end).all(|at| is_given(scene, at))
+            && end - start - length <= 2
     });
     let alone = [2, 1].into_iter().filter_map(|length| end.checked_sub(length).map(|start| (start, length)));
-    full.or_else(|| alone.into_iter().find(|&(start, length)| surname_length(scene, start) == length).map(|(start, _)| start))
+    full.or_else(|| {
+        alone.into_iter().find(|&(start, length)| surname_length(scene, start) == length).map(|(start, _)| start)
+    })
 }
 
 /// Words behind "my name is", up to one that is no name; letters that are spelled count as one word.
@@ -182,7 +195,9 @@ fn english_introduced(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
     let (mut end, mut at, mut words) = (from, from, 0);
     while words < WORDS_MAX {
         let Some(word) = scene.word(at) else { break };
-        if scene.lists.no_names.contains(word) && word.len() > 1 || scene.lists.titles.contains(word) || english_digit(word).is_some_and(|_| word.len() > 1) {
+        let is_none =
+            scene.lists.no_names.contains(word) || scene.lists.titles.contains(word) || english_digit(word).is_some();
+        if is_none && word.len() > 1 {
             break;
         }
         if word.len() == 1 {
@@ -196,7 +211,9 @@ fn english_introduced(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
         }
         words += 1;
         at = scene.skip_spaces(end);
-        if scene.mark(at) == Some('-') || (scene.mark(at) == Some('.') && scene.word(end.wrapping_sub(1)).is_some_and(|w| w.len() == 1)) {
+        if scene.mark(at) == Some('-')
+            || (scene.mark(at) == Some('.') && scene.word(end.wrapping_sub(1)).is_some_and(|w| w.len() == 1))
+        {
             at = scene.skip_spaces(at + 1);
         }
     }
@@ -218,15 +235,20 @@ fn letters_end(scene: &Scene<'_>, from: usize) -> usize {
     }
 }
 
-/// Behind "this is" and the like: a usual given name, and what goes with it.
+/// Behind "this is" and the like: a usual given name and what goes with it, or any word before a usual surname.
 fn english_mentioned(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
-    let word = scene.word(from)?;
-    if !scene.lists.given.contains(word) || scene.lists.no_names.contains(word) || AMBIGUOUS.contains(&word) {
-        return None;
-    }
+    let may_be_name = |at: usize| {
+        scene
+            .word(at)
+            .filter(|word| word.len() > 2 && !scene.lists.no_names.contains(*word) && !AMBIGUOUS.contains(word))
+    };
+    let given = may_be_name(from)?;
     let next = scene.skip_spaces(from + 1);
-    let is_surname = scene.word(next).is_some_and(|word| word.len() > 2 && !scene.lists.no_names.contains(word));
-    Some(from..if is_surname { next + 1 } else { from + 1 })
+    let surname = scene.word(next).filter(|word| word.len() > 2 && !scene.lists.no_names.contains(*word));
+    let is_usual = scene.lists.given.contains(given)
+        || surname.is_some_and(|surname| scene.lists.surnames.contains(surname) && !AMBIGUOUS.contains(&surname))
+        || surname.is_some() && scene.is_capital(from) && scene.is_capital(next);
+    is_usual.then(|| from..if surname.is_some() { next + 1 } else { from + 1 })
 }
 
 /// A usual given name with a usual surname, wherever they stand.
@@ -243,7 +265,63 @@ fn known_pairs(scene: &Scene<'_>, out: &mut Vec<Find>) {
 }
 
 /// Names that are usual words, too.
-const AMBIGUOUS: [&str; 32] = [
-    "mark", "grace", "grant", "bill", "will", "frank", "rob", "jack", "amber", "joy", "dean", "art", "price", "young", "long", "white",
-    "black", "brown", "green", "stone", "king", "hill", "hall", "bell", "cook", "west", "wood", "sun", "max", "christian", "may", "virginia",
+const AMBIGUOUS: [&str; 58] = [
+    "mark",
+    "grace",
+    "grant",
+    "bill",
+    "will",
+    "frank",
+    "rob",
+    "jack",
+    "amber",
+    "joy",
+    "dean",
+    "art",
+    "price",
+    "young",
+    "long",
+    "white",
+    "black",
+    "brown",
+    "green",
+    "stone",
+    "king",
+    "hill",
+    "hall",
+    "bell",
+    "cook",
+    "west",
+    "wood",
+    "sun",
+    "max",
+    "christian",
+    "may",
+    "virginia",
+    "april",
+    "june",
+    "august",
+    "rose",
+    "ruby",
+    "hazel",
+    "daisy",
+    "violet",
+    "ivy",
+    "pearl",
+    "poppy",
+    "jasmine",
+    "crystal",
+    "dawn",
+    "holly",
+    "chase",
+    "hunter",
+    "lance",
+    "glen",
+    "robin",
+    "ray",
+    "earl",
+    "lane",
+    "rice",
+    "knight",
+    "min",
 ];

@@ -43,7 +43,8 @@ fn mainland(scene: &Scene<'_>, from: usize, announced: bool) -> Option<Range<usi
     let read = read(scene, from + 1);
     let is_letter_first = scene.word(scene.skip_joins(from + 1)).is_some();
     let is_whole = (6..=8).contains(&read.characters) && read.digits >= 2;
-    let is_growing = read.characters >= 2 && read.characters < 6 && scene.is_end(read.end) && (read.digits > 0 || announced);
+    let is_growing =
+        read.characters >= 2 && read.characters < 6 && scene.is_end(read.end) && (read.digits > 0 || announced);
     (is_letter_first && (is_whole || is_growing)).then_some(from..read.end)
 }
 
@@ -72,7 +73,12 @@ fn read(scene: &Scene<'_>, from: usize) -> Read {
             Kind::Han(character) if spoken_digit(*character).is_some() => (1, 1),
             Kind::Han(character) if LAST.contains(*character) && read.characters == 5 => (1, 0),
             Kind::Word(word) if english_digit(word).is_some() && word.len() > 1 => (1, 1),
-            Kind::Word(word) if word.len() <= 4 && word.bytes().all(|byte| byte.is_ascii_lowercase()) && !is_usual(scene, word) => {
+            // "double five": the word stands for one of the two.
+            Kind::Word(word) if word == "double" => (1, 1),
+            Kind::Word(word) if word == "triple" => (2, 2),
+            Kind::Word(word)
+                if word.len() <= 4 && word.bytes().all(|byte| byte.is_ascii_lowercase()) && !is_usual(scene, word) =>
+            {
                 (word.len(), 0)
             }
             _ if joins(token) => continue,

@@ -10,12 +10,15 @@ use crate::numbers::token::{Kind, Token, tokens};
 /// What is looked at.
 #[derive(Debug)]
 pub(super) struct Scene<'a> {
+    text: &'a str,
     pub(super) lists: &'a MaskingLists,
     pub(super) tokens: Vec<Token>,
     /// Digits one after another.
     pub(super) runs: Vec<Run>,
-    /// Words that announce something, by tokens, in order.
+    /// Words that announce something other than names, by tokens, in order.
     pub(super) cues: Vec<(Range<usize>, Cue)>,
+    /// Words that names follow, in order.
+    pub(super) name_cues: Vec<(Range<usize>, Cue)>,
     /// What is masked already.
     pub(super) masks: Vec<(Range<usize>, Class)>,
 }
@@ -28,17 +31,18 @@ pub(super) struct Find {
 }
 
 impl<'a> Scene<'a> {
-    pub(super) fn new(text: &str, lists: &'a MaskingLists) -> Self {
+    pub(super) fn new(text: &'a str, lists: &'a MaskingLists) -> Self {
         let tokens = tokens(text);
         let masks = masks(&tokens);
-        Self::with(tokens, masks, lists)
+        Self::with(text, tokens, masks, lists)
     }
 
-    fn with(tokens: Vec<Token>, masks: Vec<(Range<usize>, Class)>, lists: &'a MaskingLists) -> Self {
+    fn with(text: &'a str, tokens: Vec<Token>, masks: Vec<(Range<usize>, Class)>, lists: &'a MaskingLists) -> Self {
         let runs = runs(&tokens);
         let mut cues = cues(&tokens, lists);
         cues.retain(|(cue, _)| !is_masked(&masks, cue));
-        Self { lists, tokens, runs, cues, masks }
+        let (name_cues, cues) = cues.into_iter().partition(|(_, cue)| matches!(cue, Cue::Introduces | Cue::Mentions));
+        Self { text, lists, tokens, runs, cues, name_cues, masks }
     }
 
     /// The text as it will be with masks in place of what was found.
@@ -48,7 +52,7 @@ impl<'a> Scene<'a> {
         }
         self.masks.extend(finds.iter().map(|find| (find.tokens.clone(), find.class)));
         self.masks.sort_by_key(|(tokens, _)| tokens.start);
-        Self::with(self.tokens, self.masks, self.lists)
+        Self::with(self.text, self.tokens, self.masks, self.lists)
     }
 
     /// What the text says in these tokens, as lists write it.
@@ -62,6 +66,11 @@ impl<'a> Scene<'a> {
 
     pub(super) fn word(&self, at: usize) -> Option<&str> {
         self.tokens.get(at).and_then(Token::word)
+    }
+
+    /// Whether a word begins with a capital letter.
+    pub(super) fn is_capital(&self, at: usize) -> bool {
+        self.text[self.tokens[at].bytes.start..].starts_with(char::is_uppercase)
     }
 
     pub(super) fn mark(&self, at: usize) -> Option<char> {
@@ -149,7 +158,9 @@ fn masks(tokens: &[Token]) -> Vec<(Range<usize>, Class)> {
             && let Some(close) = tokens[at + 1..].iter().take(5).position(|token| token.mark() == Some(']'))
         {
             let inside = plain(&tokens[at + 1..=at + close]).0;
-            if let Some(class) = Class::ALL.into_iter().find(|class| class.masks().iter().any(|mask| mask[1..mask.len() - 1] == inside)) {
+            if let Some(class) =
+                Class::ALL.into_iter().find(|class| class.masks().iter().any(|mask| mask[1..mask.len() - 1] == inside))
+            {
                 found.push((at..at + close + 2, class));
                 at += close + 2;
                 continue;

@@ -125,9 +125,8 @@ struct Said {
 }
 
 fn said_at(tokens: &[Token], at: usize) -> Option<Said> {
-    let said = |values: [u8; 3], count, end, sure, is_numeral| {
-        Some(Said { values, count, tokens: at..end, sure, is_numeral })
-    };
+    let said =
+        |values: [u8; 3], count, end, sure, is_numeral| Some(Said { values, count, tokens: at..end, sure, is_numeral });
     match &tokens.get(at)?.kind {
         Kind::Digit(value) => said([*value; 3], 1, at + 1, true, false),
         Kind::Han(character) => match spoken_digit(*character) {
@@ -176,7 +175,9 @@ pub fn joins(token: &Token) -> bool {
         Kind::Space => true,
         Kind::Mark(mark) => "-.·•()/_,~*|'\"+".contains(*mark),
         Kind::Han(filler) => "嗯呃啊额哦唉诶杠横".contains(*filler),
-        Kind::Word(filler) => ["um", "uh", "er", "erm", "hmm", "dash", "hyphen", "space", "then"].contains(&filler.as_str()),
+        Kind::Word(filler) => {
+            ["um", "uh", "er", "erm", "hmm", "dash", "hyphen", "space", "then"].contains(&filler.as_str())
+        }
         Kind::Digit(_) | Kind::Beyond => false,
     }
 }
@@ -215,7 +216,9 @@ fn english_digit_alike(word: &str) -> Option<u8> {
 fn heard_like(character: char) -> Option<u8> {
     Some(match character {
         '林' | '灵' | '铃' | '凌' | '玲' | '领' | '另' | '令' | '邻' | '临' | '龄' | '冻' | '动' => 0,
-        '要' | '么' | '妖' | '腰' | '夭' | '药' | '摇' | '耀' | '咬' | '遥' | '衣' | '医' | '依' | '易' | '亿' => 1,
+        '要' | '么' | '妖' | '腰' | '夭' | '药' | '摇' | '耀' | '咬' | '遥' | '衣' | '医' | '依' | '易' | '亿' => {
+            1
+        }
         '儿' | '而' | '耳' | '尔' | '饿' => 2,
         '山' | '伞' | '散' | '删' | '衫' => 3,
         '是' | '事' | '市' | '似' | '寺' | '思' | '司' | '丝' | '死' | '世' | '式' => 4,

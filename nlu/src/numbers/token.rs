@@ -178,7 +178,8 @@ mod tests {
 
     #[test]
     fn tokens_cover_the_text() {
-        for text in ["我叫 John O’Neil，[电话]！", "", "a\u{200b}1", "[", "[[x]1]", &"x1".repeat(TEXT_BYTES_MAX)] {
+        for text in ["我叫 John O’Neil，[电话]！", "", "a\u{200b}1", "[", "[[x]1]", &"x1".repeat(TEXT_BYTES_MAX)]
+        {
             let mut at = 0;
             for token in tokens(text) {
                 assert_eq!(token.bytes.start, at, "{text:.40}");

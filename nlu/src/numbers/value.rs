@@ -282,7 +282,8 @@ mod tests {
             let tokens = tokens(text);
             assert_eq!(numeral(&tokens, 0).map(|numeral| numeral.value).as_deref(), Some(expected), "{text}");
         }
-        for text in ["一三八", "五", "one three", "百", "hundred", "十字路口".get(3..).expect("Han"), "and", "零"] {
+        for text in ["一三八", "五", "one three", "百", "hundred", "十字路口".get(3..).expect("Han"), "and", "零"]
+        {
             assert_eq!(numeral(&tokens(text), 0), None, "{text}");
         }
     }
