@@ -18,6 +18,7 @@ pub mod notice;
 mod notice_samples;
 pub mod pbx;
 pub mod picture;
+pub mod pii;
 mod quoted;
 pub mod recognizer;
 pub mod serve;

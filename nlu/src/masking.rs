@@ -94,9 +94,21 @@ impl Masker {
         self.mask(&piece, &words)
     }
 
-    /// Takes note of what the other party said: who is asked for a code answers with digits alone.
-    pub fn heard_from_other(&mut self, text: &str) {
-        let scene = Scene::new(text, &self.lists);
+    /// The same masker for other kinds; what it remembers stays.
+    pub fn with_classes(&self, classes: BTreeSet<Class>) -> Self {
+        Self { classes, ..self.clone() }
+    }
+
+    /// Remembers words that are as they will stay, without masking them.
+    pub fn remember_words<'w>(&mut self, words: impl IntoIterator<Item = &'w str>) {
+        let (piece, _) = joined(words);
+        self.remember(&piece);
+    }
+
+    /// Takes note of the words that the other party said: who is asked for a code answers with digits alone.
+    pub fn heard_from_other<'w>(&mut self, words: impl IntoIterator<Item = &'w str>) {
+        let (text, _) = joined(words);
+        let scene = Scene::new(&text, &self.lists);
         let secret = |cue: &Cue| matches!(cue, Cue::Phone | Cue::IdCard | Cue::BankCard | Cue::Code | Cue::Reference);
         let last = scene.cues.iter().rev().map(|(_, cue)| *cue).find(secret);
         self.asked = last.or(self.asked);

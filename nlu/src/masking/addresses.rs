@@ -52,7 +52,9 @@ fn mandarin(scene: &Scene<'_>, at: usize) -> Option<Range<usize>> {
 /// Two numbers with units and no street: 3栋2单元.
 fn mandarin_units(scene: &Scene<'_>, at: usize) -> Option<Range<usize>> {
     let (after, units) = units_end(scene, at);
-    (units >= 2).then_some(at..after)
+    // Days of a month are counted like houses.
+    let has_building = (at..after).any(|at| scene.han(at).is_some_and(|unit| "栋幢元室".contains(unit)));
+    (units >= 2 && has_building).then_some(at..after)
 }
 
 /// Where a name of a street or place ends that has its last word at `at`.
@@ -75,7 +77,8 @@ fn units_end(scene: &Scene<'_>, from: usize) -> (usize, usize) {
         at = skip(scene, at);
         let Some(number) = number_end(scene, at) else { break };
         let unit_at = scene.skip_spaces(number);
-        let Some(unit) = longest(scene, unit_at, &scene.lists.units) else {
+        let lesser = longest(scene, unit_at, &scene.lists.lesser_units).filter(|_| units > 0);
+        let Some(unit) = longest(scene, unit_at, &scene.lists.units).or(lesser) else {
             // The last number often comes without its unit.
             if units > 0 && number - at >= 3 {
                 end = number;
@@ -171,8 +174,9 @@ fn announced(scene: &Scene<'_>, at: usize) -> Option<Range<usize>> {
     let last = scene.tokens.len().min(at + 2 * LEFT_MAX);
     let end = (at..last).find(|&at| !is_part(at)).unwrap_or(last);
     let named = |words| (at + 1..end).filter(|&at| longest(scene, at, words).is_some_and(|word| word <= end)).count();
-    let (streets, places, units) = (named(&scene.lists.streets), named(&scene.lists.places), named(&scene.lists.units));
-    let is_fine = streets > 0 || units > 0 && places > 0 || places >= 2;
+    let (streets, places) = (named(&scene.lists.streets), named(&scene.lists.places));
+    let is_numbered = (at + 1..end).any(|at| units_end(scene, at).1 > 0);
+    let is_fine = (streets > 0 || is_numbered) && places > 0 || streets > 0 && is_numbered || places >= 2;
     (is_fine && end - at >= 4).then_some(at..end)
 }
 
@@ -183,7 +187,7 @@ fn english(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
             || scene.word(at).is_some_and(|word| english_digit(word).is_some() || is_tens(scene, at, word))
     };
     let is_inside = from > 0 && is_number(scene.back_over_spaces(from).max(1) - 1);
-    if !is_number(from) || is_inside {
+    if !is_number(from) || is_inside || scene.word(from).is_some_and(|word| word == "oh" || word == "o") {
         return None;
     }
     let mut at = from;

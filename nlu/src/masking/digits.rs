@@ -15,6 +15,10 @@ const REACH: usize = 16;
 const REACH_BACK: usize = 5;
 /// With so many digits at the end of what was said there may be more to come.
 const GROWING_MIN: usize = 3;
+/// With so many where a secret was announced.
+const GROWING_MIN_ANNOUNCED: usize = 2;
+/// How close behind a word that names things digits that may grow belong to the thing.
+const REACH_NAMED: usize = 6;
 /// More digits than any ordinary number has.
 const TOO_MANY: usize = 20;
 
@@ -127,7 +131,7 @@ impl Sweep<'_, '_> {
             let class = self.kind_alone(run, &values[part.clone()], false).unwrap_or(Class::Number);
             self.push(run, part, class);
             self.judge_parts(after);
-        } else if values.len() >= TOO_MANY && self.cue() != Some(Cue::Reference) {
+        } else if values.len() >= TOO_MANY && self.cue() != Some(Cue::Reference) && !is_counting(run) {
             self.push(run, whole, Class::Number);
         } else if self.is_growing(run) {
             self.push(run, whole, self.cue().and_then(class_of_cue).unwrap_or(Class::Number));
@@ -205,12 +209,13 @@ impl Sweep<'_, '_> {
 
     /// Whether digits at the end may go on in what is said next.
     fn is_growing(&self, run: &Run) -> bool {
-        if !self.scene.is_end(run.tokens.end) || self.cue() == Some(Cue::Reference) || self.is_quantity(run) {
+        let is_named = self.announced.is_some_and(|(cue, left)| cue == Cue::Reference && left + REACH_NAMED >= REACH);
+        if !self.scene.is_end(run.tokens.end) || is_named || self.is_quantity(run) || is_counting(run) {
             return false;
         }
         let sure = run.digits.iter().filter(|digit| digit.sure).count();
         let is_announced = self.cue().and_then(class_of_cue).is_some();
-        sure >= GROWING_MIN || (is_announced && !run.has_numeral)
+        sure >= GROWING_MIN || (is_announced && sure >= GROWING_MIN_ANNOUNCED && !run.has_numeral)
     }
 
     /// Whether the digits are a sum of money, a numeral, a date or a decimal number.
@@ -385,6 +390,14 @@ fn groups(run: &Run) -> Vec<usize> {
         }
     }
     groups
+}
+
+/// One two three four, and 6666: nobody's number.
+fn is_counting(run: &Run) -> bool {
+    let pairs = || run.digits.windows(2).map(|pair| (pair[0].value, pair[1].value));
+    let is_one_digit = pairs().all(|(one, next)| one == next);
+    let is_ascending = run.digits[0].value == 1 && pairs().all(|(one, next)| next == one + 1);
+    is_one_digit || is_ascending
 }
 
 /// `2026-11-26` or `26/11/2026`, with nothing else.

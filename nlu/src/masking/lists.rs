@@ -102,6 +102,7 @@ struct Addresses {
     streets: Vec<String>,
     places: Vec<String>,
     units: Vec<String>,
+    lesser_units: Vec<String>,
     not_units: Vec<String>,
     not_in_streets: Vec<String>,
 }
@@ -140,6 +141,7 @@ pub struct MaskingLists {
     pub(super) streets: BTreeSet<String>,
     pub(super) places: BTreeSet<String>,
     pub(super) units: BTreeSet<String>,
+    pub(super) lesser_units: BTreeSet<String>,
     pub(super) not_units: BTreeSet<String>,
     pub(super) not_in_streets: BTreeSet<String>,
     pub(super) money: BTreeSet<String>,
@@ -161,7 +163,7 @@ impl MaskingLists {
     pub fn parse(files: &[(&str, &str)]) -> Result<Self, ListError> {
         let mut cues = Vec::new();
         let mut announced = Vec::new();
-        let mut sets: [BTreeSet<String>; 10] = Default::default();
+        let mut sets: [BTreeSet<String>; 11] = Default::default();
         for (file, text) in files {
             let read = read(file, text)?;
             let Context { phone, id_card, bank_card, code, email, plate, address, reference } = read.context;
@@ -194,6 +196,7 @@ impl MaskingLists {
                 read.addresses.streets,
                 read.addresses.places,
                 read.addresses.units,
+                read.addresses.lesser_units,
                 read.addresses.not_units,
                 read.addresses.not_in_streets,
                 [read.amounts.units, read.amounts.signs].concat(),
@@ -205,7 +208,8 @@ impl MaskingLists {
         }
         let built = AhoCorasickBuilder::new().match_kind(MatchKind::LeftmostLongest).build(cues);
         let cues = built.map_err(|error| ListError::Form { file: "lists".to_owned(), found: error.to_string() })?;
-        let [surnames, given, titles, no_names, streets, places, units, not_units, not_in_streets, money] = sets;
+        let [surnames, given, titles, no_names, streets, places, units, lesser_units, not_units, not_in_streets, money] =
+            sets;
         Ok(Self {
             cues,
             announced,
@@ -216,6 +220,7 @@ impl MaskingLists {
             streets,
             places,
             units,
+            lesser_units,
             not_units,
             not_in_streets,
             money,

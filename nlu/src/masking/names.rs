@@ -17,7 +17,8 @@ pub(super) fn find(scene: &Scene<'_>, out: &mut Vec<Find>) {
     for (tokens, cue) in &scene.name_cues {
         let name = match cue {
             Cue::Introduces => introduced(scene, tokens.end),
-            Cue::Mentions => mentioned(scene, tokens.end),
+            // One character is a weak sign: only a name of three is believed.
+            Cue::Mentions => mentioned(scene, tokens.end).filter(|name| tokens.len() > 1 || name.len() > 2),
             _ => None,
         };
         out.extend(name.map(|tokens| Find { tokens, class: Class::Name }));
@@ -132,7 +133,8 @@ fn ends_name(scene: &Scene<'_>, end: usize) -> bool {
 }
 
 fn is_given(scene: &Scene<'_>, at: usize) -> bool {
-    scene.han(at).is_some_and(|character| scene.lists.given.contains(character.encode_utf8(&mut [0; 4]) as &str))
+    let is_listed = |character: char| scene.lists.given.contains(character.encode_utf8(&mut [0; 4]) as &str);
+    scene.han(at).is_some_and(is_listed) && may_be_given(scene, at)
 }
 
 /// How many characters the surname at `at` has; 0: none is there.
@@ -185,8 +187,12 @@ fn name_before(scene: &Scene<'_>, end: usize) -> Option<usize> {
             && end - start - length <= 2
     });
     let alone = [2, 1].into_iter().filter_map(|length| end.checked_sub(length).map(|start| (start, length)));
+    // 谢谢师傅 thanks somebody; it names nobody.
+    let is_doubled = |start: usize| start > 0 && scene.han(start) == scene.han(start - 1);
     full.or_else(|| {
-        alone.into_iter().find(|&(start, length)| surname_length(scene, start) == length).map(|(start, _)| start)
+        let is_surname =
+            |&(start, length): &(usize, usize)| surname_length(scene, start) == length && !is_doubled(start);
+        alone.into_iter().find(is_surname).map(|(start, _)| start)
     })
 }
 
@@ -248,7 +254,13 @@ fn english_mentioned(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
     let is_usual = scene.lists.given.contains(given)
         || surname.is_some_and(|surname| scene.lists.surnames.contains(surname) && !AMBIGUOUS.contains(&surname))
         || surname.is_some() && scene.is_capital(from) && scene.is_capital(next);
-    is_usual.then(|| from..if surname.is_some() { next + 1 } else { from + 1 })
+    let goes_on = surname.is_some_and(|surname| {
+        let is_listed = scene.lists.surnames.contains(surname);
+        let after = scene.skip_spaces(next + 1);
+        let ends = scene.word(after).is_none_or(|word| scene.lists.no_names.contains(word));
+        is_listed || scene.is_capital(from) == scene.is_capital(next) && ends
+    });
+    is_usual.then(|| from..if goes_on { next + 1 } else { from + 1 })
 }
 
 /// A usual given name with a usual surname, wherever they stand.

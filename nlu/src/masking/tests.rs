@@ -51,7 +51,7 @@ fn codes() {
     check("my pin is four eight two one", "my pin is [code]");
     check("密码是什么", "密码是什么");
     let mut masker = masker();
-    masker.heard_from_other("请报一下短信里的验证码");
+    masker.heard_from_other(["请报一下短信里的验证码"]);
     assert_eq!(masker.finished("嗯 四八二一 对").text, "嗯 [验证码] 对");
 }
 
