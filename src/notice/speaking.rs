@@ -2,13 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::pii::Pii;
+
 /// A phrase of the lists that was heard.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PhraseHeard {
     /// What it means, as its list says.
     pub intent: String,
-    /// The phrase as its list has it.
-    pub text: String,
+    /// The phrase as its list has it, personal data masked.
+    pub text: Pii<String>,
     /// Where it begins, milliseconds of the party's audio.
     pub audio_ms: u64,
     /// Where it ends.
