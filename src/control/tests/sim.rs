@@ -20,8 +20,8 @@ use crate::control::{
 use crate::notice::Notice;
 use crate::pbx::{self, Dialplan, Place};
 use crate::settings::{
-    AudioTerms, Bypass, HeaderChanges, Limits, Parties, Pattern, PbxTerms, PortRange, Returning, Route, Routes,
-    SupervisionSettings, Target,
+    AudioTerms, Bypass, HeaderChanges, Limits, OverloadSettings, Parties, Pattern, PbxTerms, PortRange, Returning,
+    Route, Routes, SupervisionSettings, Target,
 };
 
 /// Call control and everything around it.
@@ -367,6 +367,7 @@ pub(super) fn settings() -> ControlSettings {
             within: Duration::from_secs(3_600),
         }),
         bypass: Bypass::Never,
+        bypass_running: name == "sales",
     };
     let pbx = |name: &str, needs_channel: bool| {
         let terms =
@@ -415,6 +416,12 @@ fn limits() -> Limits {
         call: Duration::from_secs(7_200),
         session_expires_s: None,
         drain: Duration::from_secs(60),
+        overload: OverloadSettings {
+            bypass_after: Duration::from_secs(2),
+            bypass_per_s: 1,
+            bypass_calm: Duration::from_secs(10),
+            ..OverloadSettings::default()
+        },
         ..Limits::default()
     }
 }
