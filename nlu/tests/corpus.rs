@@ -2,6 +2,8 @@
 
 #[path = "../fuzz/checks/lexicon.rs"]
 mod lexicon;
+#[path = "../fuzz/checks/masking.rs"]
+mod masking;
 #[path = "../fuzz/checks/reading.rs"]
 mod reading;
 #[path = "../fuzz/checks/text_card.rs"]
@@ -12,6 +14,11 @@ use proptest::prelude::*;
 #[test]
 fn every_lexicon_is_read_or_refused() {
     replay("lexicon", lexicon::check);
+}
+
+#[test]
+fn everything_said_is_masked() {
+    replay("masking", masking::check);
 }
 
 #[test]
