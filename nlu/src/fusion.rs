@@ -150,7 +150,7 @@ mod tests {
     fn words(anger: f32, confidence: f32) -> Words {
         let emotions = [1.0 - anger, anger, 0.0, 0.0, 0.0, 0.0, 0.0];
         let judgement = TextJudgement { emotions, ..TextJudgement::NOTHING };
-        let reading = Reading { judgement, words: Vec::new(), source: TextSource::Model };
+        let reading = Reading { judgement, intents: Vec::new(), words: Vec::new(), source: TextSource::Model };
         let text = "我打了三遍电话了都没".to_owned();
         Words::new(&Utterance { text, start: 0, end: 8_000, confidence }, reading)
     }

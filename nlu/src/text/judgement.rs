@@ -64,6 +64,12 @@ impl TextJudgement {
         strongest.map_or(EMOTIONS[0], |(_, name)| name)
     }
 
+    /// The intents that are at least as probable as their `thresholds`, as named in [`INTENTS`].
+    pub fn intents_found(&self, thresholds: &[f32; 7]) -> Vec<&'static str> {
+        let each = INTENTS.iter().zip(self.intents.iter().zip(thresholds));
+        each.filter(|(_, (probability, threshold))| probability >= threshold).map(|(name, _)| *name).collect()
+    }
+
     /// Anger as policies mean it: anger, and half of dissatisfaction. 0-1.
     pub fn anger(&self) -> f32 {
         self.emotions[ANGER] + ANGER_IN_DISSATISFACTION * self.emotions[DISSATISFACTION]
@@ -89,6 +95,14 @@ mod tests {
         assert_eq!(judgement.emotions, [3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]);
         assert_eq!(judgement.offensive, 11.0);
         assert_eq!(judgement.intents, [12.0, 13.0, 14.0, 15.0, 16.0, 17.0, 18.0]);
+    }
+
+    #[test]
+    fn an_intent_is_found_from_its_own_threshold_on() {
+        let judgement = TextJudgement { intents: [0.3, 0.3, 0.0, 1.0, 0.0, 0.0, 0.5], ..TextJudgement::NOTHING };
+        let thresholds = [0.2, 0.4, 0.1, 0.9, 0.5, 0.5, 0.5];
+        assert_eq!(judgement.intents_found(&thresholds), ["complaint", "human", "thanks"]);
+        assert!(TextJudgement::NOTHING.intents_found(&thresholds).is_empty());
     }
 
     #[test]

@@ -54,6 +54,8 @@ pub enum Category {
     Human,
     /// An intent.
     Thanks,
+    /// What an agent should say.
+    Politeness,
     /// What an agent must not say.
     Forbidden,
 }

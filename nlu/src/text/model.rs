@@ -9,7 +9,7 @@ use ort::session::Session;
 use ort::value::TensorRef;
 use serde::Deserialize;
 
-use super::judgement::{HEADS, OUTPUTS, TextJudgement};
+use super::judgement::{HEADS, INTENTS, OUTPUTS, TextJudgement};
 use super::tokens::{crc32, grams, tokens};
 use crate::model::{ModelError, check_outlets, expect, open};
 use crate::runtime::Runtime;
@@ -20,6 +20,8 @@ const DEEP_TOKENS_MAX: usize = 96;
 const BATCH_MAX: usize = 64;
 /// Words that are not in the vocabulary share so many rows; row 0 is no token.
 const UNKNOWN: u32 = 256;
+/// Most tokens, and most n-grams, that a card may name.
+const ROWS_MAX: usize = 1_000_000;
 
 /// What the JSON beside the graph says.
 #[derive(Debug, Clone, Deserialize)]
@@ -34,10 +36,36 @@ pub struct TextCard {
     pub sha256: String,
     /// Weights and biases.
     pub parameters: u64,
+    /// The probability from which on each intent counts as found, in the order of `INTENTS`; above 0, at most 1.
+    pub intent_thresholds: [f32; INTENTS.len()],
     /// The tokens that have a row of their own, in order.
     tokens: Vec<String>,
     /// The hashes of the n-grams that have a row of their own, ascending, each as its distance from the one before.
     grams: Vec<u32>,
+}
+
+impl TextCard {
+    /// Reads and checks a card; `file` is the name that errors tell.
+    ///
+    /// # Errors
+    /// When it is no such card, or one of another kind of model.
+    pub fn parse(file: &str, card: &[u8]) -> Result<Self, ModelError> {
+        let card: Self = serde_json::from_slice(card).map_err(|error| ModelError::Mismatch {
+            file: file.to_owned(),
+            what: "card",
+            expected: "a JSON object with name, version, outputs, sha256, parameters, intent_thresholds, tokens, grams"
+                .to_owned(),
+            found: error.to_string(),
+        })?;
+        let named = |(head, classes): &(&str, &'static [&str])| {
+            let head = (*head).to_owned();
+            classes.iter().map(move |class| format!("{head}/{class}"))
+        };
+        let expected: Vec<String> = HEADS.iter().flat_map(named).collect();
+        expect(file, "outputs of the card", &expected.join(", "), &card.outputs.join(", "))?;
+        check_limits(file, &card)?;
+        Ok(card)
+    }
 }
 
 /// A loaded model. One per thread that judges.
@@ -65,7 +93,7 @@ impl TextModel {
     /// # Errors
     /// When the card is no such card, the graph is truncated or garbage, or names, shapes or versions do not fit.
     pub fn from_bytes(runtime: &Runtime, file: &str, graph: &[u8], card: &[u8]) -> Result<Self, ModelError> {
-        let mut card = read_card(file, card)?;
+        let mut card = TextCard::parse(file, card)?;
         let session = open(runtime, file, graph)?;
         check_outlets(file, "inputs", session.inputs(), "tokens [-1, -1], grams [-1, -1]")?;
         check_outlets(file, "output", session.outputs(), &format!("probabilities [-1, {OUTPUTS}]"))?;
@@ -129,17 +157,21 @@ impl TextModel {
     }
 }
 
-fn read_card(file: &str, card: &[u8]) -> Result<TextCard, ModelError> {
-    let card: TextCard = serde_json::from_slice(card).map_err(|error| ModelError::Mismatch {
-        file: file.to_owned(),
-        what: "card",
-        expected: "a JSON object with name, version, outputs, sha256, parameters, tokens, grams".to_owned(),
-        found: error.to_string(),
-    })?;
-    let expected: Vec<String> =
-        HEADS.iter().flat_map(|(head, classes)| classes.iter().map(move |class| format!("{head}/{class}"))).collect();
-    expect(file, "outputs of the card", &expected.join(", "), &card.outputs.join(", "))?;
-    Ok(card)
+/// A card from elsewhere must not make thresholds that mean nothing, nor rows that the graph can not have.
+fn check_limits(file: &str, card: &TextCard) -> Result<(), ModelError> {
+    let wrong = |what: &'static str, expected: String, found: String| {
+        Err(ModelError::Mismatch { file: file.to_owned(), what, expected, found })
+    };
+    let odd = card.intent_thresholds.iter().find(|threshold| !(f32::MIN_POSITIVE..=1.0).contains(*threshold));
+    if let Some(odd) = odd {
+        return wrong("intent_thresholds of the card", "above 0, at most 1".to_owned(), odd.to_string());
+    }
+    for (what, count) in [("tokens of the card", card.tokens.len()), ("grams of the card", card.grams.len())] {
+        if count > ROWS_MAX {
+            return wrong(what, format!("at most {ROWS_MAX}"), count.to_string());
+        }
+    }
+    Ok(())
 }
 
 /// Distances as the values themselves; those beyond 32 bits wrap, and are then never found.

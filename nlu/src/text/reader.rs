@@ -6,6 +6,8 @@ use super::model::TextModel;
 
 /// How much of a word's strength counts beside a model: words alone are wrong about irony and politeness.
 const SHARE_BESIDE_MODEL: f32 = 0.3;
+/// Without a model an intent is found from this strength of its words on.
+const THRESHOLD_OF_WORDS: f32 = 0.5;
 
 /// Which machinery made a judgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub enum TextSource {
 pub struct Reading {
     /// Model and lexicons together.
     pub judgement: TextJudgement,
+    /// What the speaker wants, as named in [`INTENTS`]: what reaches the model's thresholds, or half without a model.
+    pub intents: Vec<&'static str>,
     /// The words that explain it, at most [`FOUND_MAX`] over all lexicons.
     pub words: Vec<Found>,
     /// Which machinery made it.
@@ -46,23 +50,21 @@ impl TextReader {
         let judged = self.model.as_mut().and_then(|model| {
             let judged = model.judge(texts);
             self.model_failures += u64::from(judged.is_err());
-            judged.ok()
+            judged.ok().map(|judged| (judged, model.card().intent_thresholds))
         });
         let read = |(index, text): (usize, &&str)| {
             let mut words: Vec<Found> = self.lexicons.iter().flat_map(|lexicon| lexicon.find(text)).collect();
             words.truncate(FOUND_MAX);
-            match &judged {
-                Some(judged) => Reading {
-                    judgement: raised(judged[index], &words, SHARE_BESIDE_MODEL),
-                    words,
-                    source: TextSource::Model,
-                },
-                None => Reading {
-                    judgement: raised(TextJudgement::NOTHING, &words, 1.0),
-                    words,
-                    source: TextSource::LexiconOnly,
-                },
-            }
+            let (judgement, thresholds, source) = match &judged {
+                Some((judged, thresholds)) => {
+                    (raised(judged[index], &words, SHARE_BESIDE_MODEL), *thresholds, TextSource::Model)
+                }
+                None => {
+                    let judgement = raised(TextJudgement::NOTHING, &words, 1.0);
+                    (judgement, [THRESHOLD_OF_WORDS; INTENTS.len()], TextSource::LexiconOnly)
+                }
+            };
+            Reading { judgement, intents: judgement.intents_found(&thresholds), words, source }
         };
         texts.iter().enumerate().map(read).collect()
     }
@@ -121,7 +123,7 @@ fn meaning(category: Category) -> (Option<&'static str>, Option<&'static str>, O
         Category::Cancel => (None, None, Some("cancel")),
         Category::Human => (None, None, Some("human")),
         Category::Thanks => (None, Some("positive"), Some("thanks")),
-        Category::Forbidden => (None, None, None),
+        Category::Politeness | Category::Forbidden => (None, None, None),
     }
 }
 

@@ -1,4 +1,7 @@
-"""The deep part: embeddings, a convolution over three tokens, a Transformer over pairs, pooling, heads. In JAX."""
+"""The deep part: embeddings, a convolution over three tokens, a Transformer over pairs, pooling, heads. In JAX.
+
+Its outputs are those of all heads, and behind them which genre (corpus) the text is of.
+"""
 
 import functools
 
@@ -6,20 +9,24 @@ import jax
 import jax.numpy as jnp
 import numpy
 
-from rows import DEEP_TOKENS_MAX, OUTPUTS, STARTS
+from rows import DEEP_TOKENS_MAX, GENRES, OUTPUTS, STARTS
 
 EMBEDDING, WIDTH, HEADS, INNER, LAYERS = 64, 96, 4, 192, 1
 BATCH = 128
+# In each epoch so many texts of a corpus at most, others every time: no corpus drowns the others.
+CORPUS_MAX = 10_000
 # Rows of a batch have about the same number of tokens, and are cut to one of these lengths.
 LENGTHS = (16, 32, 48, DEEP_TOKENS_MAX)
 TOKEN_DROP, DROP = 0.12, 0.3
 RATE, WARM_STEPS, DECAY = 2e-3, 300, 0.02
+# How much recognising the genre counts beside the heads.
+GENRE_SHARE = 0.3
 FIRST, SECOND = 0.9, 0.98
 FAR = -1e9
 
 
-def fresh(tokens, seed):
-    """Weights for a vocabulary of `tokens` rows, by name."""
+def fresh(embedding, seed):
+    """Weights for a vocabulary with `embedding` (V, EMBEDDING), by name."""
     random = numpy.random.default_rng(seed)
 
     def normal(*shape, scale=None):
@@ -27,14 +34,14 @@ def fresh(tokens, seed):
         return random.normal(0, scale, shape).astype(numpy.float32)
 
     weights = {
-        "embedding": normal(tokens, EMBEDDING, scale=0.3),
+        "embedding": embedding,
         "convolution": normal(3 * EMBEDDING, WIDTH),
         "convolution_bias": numpy.zeros(WIDTH, numpy.float32),
         "place": normal(DEEP_TOKENS_MAX // 2, WIDTH, scale=0.02),
         "hidden": normal(2 * WIDTH, WIDTH),
         "hidden_bias": numpy.zeros(WIDTH, numpy.float32),
-        "head": normal(WIDTH, OUTPUTS),
-        "head_bias": numpy.zeros(OUTPUTS, numpy.float32),
+        "head": normal(WIDTH, OUTPUTS + len(GENRES)),
+        "head_bias": numpy.zeros(OUTPUTS + len(GENRES), numpy.float32),
     }
     for layer in range(LAYERS):
         for name, shape in (("query", WIDTH), ("key", WIDTH), ("value", WIDTH), ("mixed", WIDTH)):
@@ -50,7 +57,7 @@ def fresh(tokens, seed):
 
 
 def logits(weights, ids, key=None):
-    """`ids` (N, T) with 0 behind the end and T even -> (N, OUTPUTS). With a `key`, dropout is on."""
+    """`ids` (N, T) with 0 behind the end and T even -> (N, OUTPUTS + GENRES). With a `key`, dropout is on."""
     keys = [None] * 3 if key is None else list(jax.random.split(key, 3))
     there = (ids > 0).astype(jnp.float32)[..., None]
     if key is not None:
@@ -90,11 +97,11 @@ def attention(weights, layer, x, there):
     return (score @ value).transpose(0, 2, 1, 3).reshape(x.shape) @ weights[f"mixed_{layer}"]
 
 
-def loss(weights, ids, targets, among, key):
+def loss(weights, ids, targets, among, genres, key):
     """Weighted cross entropy: a softmax per head among the classes the label chose from, a logistic per intent."""
-    found = logits(weights, ids, key)
+    found, genre = jnp.split(logits(weights, ids, key), [OUTPUTS], 1)
     starts = [*STARTS.values()][1:]
-    total = 0.0
+    total = -GENRE_SHARE * jnp.take_along_axis(jax.nn.log_softmax(genre), genres[:, None], 1).sum()
     for z, t, a in zip(*(jnp.split(part, starts, 1) for part in (found[:, : starts[-1]], targets, among))):
         if z.shape[1]:
             total -= (a * t * jax.nn.log_softmax(jnp.where(a > 0, z, FAR))).sum()
@@ -104,9 +111,9 @@ def loss(weights, ids, targets, among, key):
 
 
 @functools.partial(jax.jit, donate_argnums=(0, 1, 2))
-def step(weights, first, second, ids, targets, among, key, rate, count):
+def step(weights, first, second, ids, targets, among, genres, key, rate, count):
     """One step of Adam with weight decay on matrices."""
-    value, gradient = jax.value_and_grad(loss)(weights, ids, targets, among, key)
+    value, gradient = jax.value_and_grad(loss)(weights, ids, targets, among, genres, key)
 
     def moved(w, g, m, v):
         m, v = FIRST * m + (1 - FIRST) * g, SECOND * v + (1 - SECOND) * g * g
@@ -117,9 +124,10 @@ def step(weights, first, second, ids, targets, among, key, rate, count):
     return *({name: parts[i] for name, parts in new.items()} for i in range(3)), value
 
 
-def batches(ids, random):
+def batches(ids, genres, random):
     """Row numbers of batches of nearly equal length, in random order, and the length of each."""
     order = random.permutation(len(ids))
+    order = numpy.concatenate([order[genres[order] == genre][:CORPUS_MAX] for genre in range(len(GENRES))])
     lengths = (ids > 0).sum(1)
     # Rows of about the same length go together; the jitter makes other batches every time.
     order = order[numpy.argsort(lengths[order] + random.random(len(order)) * 4, kind="stable")]
@@ -129,18 +137,20 @@ def batches(ids, random):
         yield groups[group], next(length for length in LENGTHS if length >= longest)
 
 
-def fit(rows, tokens, seed, epochs, after=lambda epoch, weights: None):
+def fit(rows, embedding, seed, epochs, planned, after=lambda epoch, weights: None):
+    """Weights after `epochs`; the rate falls as if it were `planned`."""
     random = numpy.random.default_rng(seed)
-    weights = {name: jnp.asarray(value) for name, value in fresh(tokens, seed).items()}
+    weights = {name: jnp.asarray(value) for name, value in fresh(embedding, seed).items()}
     first, second = ({name: jnp.zeros_like(value) for name, value in weights.items()} for _ in range(2))
-    key, count, steps = jax.random.key(seed), 0, epochs * (len(rows) // BATCH)
+    texts = numpy.minimum(numpy.bincount(rows.genres), CORPUS_MAX).sum()
+    key, count, steps = jax.random.key(seed), 0, planned * (texts // BATCH)
     for epoch in range(epochs):
-        for chosen, length in batches(rows.ids, random):
+        for chosen, length in batches(rows.ids, rows.genres, random):
             count += 1
             key, now = jax.random.split(key)
             rate = RATE * min(count / WARM_STEPS, 0.02 + 0.98 * (1 - count / steps))
-            ids, targets, among = rows.ids[chosen, :length], rows.targets[chosen], rows.among[chosen]
-            weights, first, second, _ = step(weights, first, second, ids, targets, among, now, rate, float(count))
+            ids, own = rows.ids[chosen, :length], (rows.targets[chosen], rows.among[chosen], rows.genres[chosen])
+            weights, first, second, _ = step(weights, first, second, ids, *own, now, rate, float(count))
         after(epoch, weights)
     return {name: numpy.asarray(value) for name, value in weights.items()}
 
@@ -149,8 +159,8 @@ run = jax.jit(logits)
 
 
 def judged(weights, ids):
-    """Logits of many rows, by parts of nearly equal length."""
-    found = numpy.zeros((len(ids), OUTPUTS), numpy.float32)
+    """Logits (N, OUTPUTS + GENRES) of many rows, by parts of nearly equal length."""
+    found = numpy.zeros((len(ids), OUTPUTS + len(GENRES)), numpy.float32)
     lengths = (ids > 0).sum(1)
     for low, high in zip((0, *LENGTHS), LENGTHS):
         chosen = numpy.flatnonzero((lengths > low) & (lengths <= high) | ((low == 0) & (lengths == 0)))

@@ -5,7 +5,8 @@ import onnx
 from onnx import TensorProto, helper
 
 from deep import EMBEDDING, HEADS as ATTENTION_HEADS, LAYERS, WIDTH
-from rows import HEADS, OUTPUTS, STARTS
+from judge import COMPLAINT
+from rows import GENRES, HEADS, OUTPUTS, STARTS
 
 # Of the weights of a column so many are kept as they are; the few larger ones are cut.
 KEPT = 0.99995
@@ -136,19 +137,26 @@ def layer_part(graph, weights, layer, x, there):
     return graph.node("Add", x, graph.linear(inner, w("outer"), w("outer_bias")))
 
 
-def export(path, wide, weights, shares, version):
-    """`shares` (2, OUTPUTS) is how much each part counts, temperature included."""
+def export(path, wide, weights, mix, version):
+    """`mix` is how much each part counts in each genre, and how probable the genres are the deep part says."""
     graph = Graph()
-    parts = wide_part(graph, wide), deep_part(graph, weights)
-    weighed = [graph.node("Mul", part, graph.constant(share)) for part, share in zip(parts, shares)]
-    logits = graph.node("Add", *weighed)
+    bounds = lambda start, count: [graph.constant([n], numpy.int64) for n in (start, start + count, 1)]
+    said = deep_part(graph, weights)
+    genres = graph.node("Softmax", graph.node("Slice", said, *bounds(OUTPUTS, len(GENRES))), axis=1)
+    of_all_genres = graph.constant([1], numpy.int64)
+    parts = (wide_part(graph, wide), mix.wide), (graph.node("Slice", said, *bounds(0, OUTPUTS)), mix.deep)
+    weighed = [graph.node("Mul", graph.node("Unsqueeze", x, of_all_genres), graph.constant(share)) for x, share in parts]
+    logits = graph.node("Add", graph.node("Add", *weighed), graph.constant(mix.bias))
+    complaint = graph.node("Slice", logits, *bounds(COMPLAINT, 1)[:2], graph.constant([2], numpy.int64))
+    logits = graph.node("Add", logits, graph.node("Mul", complaint, graph.constant(mix.complaint)))
     heads = []
     for head, classes in HEADS.items():
-        ends = (STARTS[head], STARTS[head] + len(classes))
-        bounds = [graph.constant([end], numpy.int64) for end in ends]
-        x = graph.node("Slice", logits, *bounds, graph.constant([1], numpy.int64))
-        heads.append(graph.node("Sigmoid", x) if head == "intent" else graph.node("Softmax", x, axis=1))
-    graph.node("Concat", *heads, output="probabilities", axis=1)
+        start, end, _ = bounds(STARTS[head], len(classes))
+        x = graph.node("Slice", logits, start, end, graph.constant([2], numpy.int64))
+        heads.append(graph.node("Sigmoid", x) if head == "intent" else graph.node("Softmax", x, axis=2))
+    each = graph.node("Concat", *heads, axis=2)
+    each = graph.node("Mul", each, graph.node("Unsqueeze", genres, graph.constant([2], numpy.int64)))
+    graph.node("ReduceSum", each, of_all_genres, output="probabilities", keepdims=0)
     ids = [helper.make_tensor_value_info(n, TensorProto.INT32, ["texts", n + "_each"]) for n in ("tokens", "grams")]
     out = [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["texts", OUTPUTS])]
     built = helper.make_graph(graph.nodes, "text", ids, out, graph.constants)

@@ -7,17 +7,19 @@ from zlib import crc32
 import numpy
 import scipy.sparse
 
-from corpora import AMONG, EMOTIONS, INTENTS, OFFENSIVE, POLARITY
+from corpora import AMONG, EMOTIONS, INTENTS, KNOWN, OFFENSIVE, POLARITY, SERVICE
 from tokens import grams, tokenize
 
 # What is said of a head: its name, its classes, and where they stand among the outputs.
 HEADS = {"polarity": POLARITY, "emotion": EMOTIONS, "offensive": OFFENSIVE, "intent": INTENTS}
 OUTPUTS = sum(map(len, HEADS.values()))
+# Where a text comes from: the deep part recognises it, and what each part says counts by it.
+GENRES = (*AMONG, *SERVICE)
 STARTS = dict(zip(HEADS, numpy.cumsum([0, *map(len, HEADS.values())])))
 # Tokens that the deep part reads; the n-grams are of all.
 DEEP_TOKENS_MAX = 96
 TOKENS_KEPT, TOKEN_COUNT_MIN = 12_000, 4
-GRAMS_KEPT, GRAM_COUNT_MIN = 320_000, 2
+GRAMS_KEPT, GRAM_COUNT_MIN = 340_000, 2
 # Words that are not in the vocabulary share so many rows.
 UNKNOWN = 256
 # A corpus of this size has weight 1; larger ones count less per text, smaller ones more, by the square root.
@@ -51,13 +53,14 @@ class Vocabulary:
 
 @dataclass
 class Rows:
-    """`ids` (N, DEEP_TOKENS_MAX), `grams` (N, G) sparse with 1/sqrt(n), `targets` and `among` (N, OUTPUTS)."""
+    """`ids` (N, DEEP_TOKENS_MAX), `grams` (N, G) sparse with 1/sqrt(n), `targets` and `among` (N, OUTPUTS), `genres` (N)."""
 
     texts: list
     ids: numpy.ndarray
     grams: scipy.sparse.csr_matrix
     targets: numpy.ndarray
     among: numpy.ndarray
+    genres: numpy.ndarray
 
     def __len__(self):
         return len(self.ids)
@@ -84,7 +87,8 @@ def build(texts, tokenized, vocabulary):
     shape = (len(texts), len(vocabulary.grams) + 1)
     sparse = scipy.sparse.csr_matrix((numpy.concatenate(values), numpy.concatenate(columns), ends), shape)
     targets, among = labelled(texts)
-    return Rows(texts, ids, sparse, targets, among)
+    genres = numpy.array([GENRES.index(text.corpus) for text in texts])
+    return Rows(texts, ids, sparse, targets, among, genres)
 
 
 def labelled(texts):
@@ -100,7 +104,7 @@ def labelled(texts):
             if said is None:
                 continue
             is_own = own is None or own[0] == head
-            for name in own[1] if own and is_own else classes:
+            for name in own[1] if own and is_own else KNOWN.get((text.corpus, head), classes):
                 among[row, STARTS[head] + classes.index(name)] = weight * (1 if is_own else DERIVED)
             for name in said if head == "intent" else [said]:
                 targets[row, STARTS[head] + classes.index(name)] = 1
