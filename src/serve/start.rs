@@ -193,7 +193,6 @@ fn start_listening(
         baselines: Arc::clone(baselines),
         on_restart: counting_restarts(metrics),
         barge_in: settings.listening.barge_in,
-        functionals: settings.listening.functionals,
         heard,
     };
     let listening = settings.listening.enabled.then(|| Listening::start(options)).transpose();

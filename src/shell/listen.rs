@@ -47,8 +47,6 @@ pub struct ListenOptions {
     pub baselines: Arc<Baselines>,
     /// How long a party has to speak until that is told.
     pub barge_in: Duration,
-    /// Whether observations tell functionals.
-    pub functionals: bool,
     /// Where it is told what is heard. Bounded; while it is full, older observations of a party are replaced by newer
     /// ones, and of what cannot be replaced the oldest is dropped.
     pub heard: mpsc::Sender<Heard>,

@@ -381,6 +381,7 @@ pub(super) fn settings() -> ControlSettings {
         parties: Some(Parties::Caller),
         remember_speakers: false,
         scores: false,
+        functionals: false,
         limits: Limits {
             calls: 3,
             ring: Duration::from_secs(20),

@@ -22,6 +22,7 @@ struct Party {
     settings: Option<StreamSettings>,
     call: Option<CallKey>,
     speaker: Option<SpeakerKey>,
+    functionals: bool,
     tapped: bool,
     copied: bool,
 }
@@ -32,13 +33,18 @@ pub(super) struct Tapped {
     pub(super) call: Option<CallKey>,
     /// Who speaks, when that is known and may be remembered.
     pub(super) speaker: Option<SpeakerKey>,
+    /// Whether observations tell functionals.
+    pub(super) functionals: bool,
     pub(super) settings: StreamSettings,
 }
 
 impl Parties {
-    /// Takes note of the call that a leg belongs to, before it is listened to.
-    pub fn seat(&self, leg: LegId, call: CallKey) {
-        self.lock().entry(leg).or_default().call = Some(call);
+    /// Takes note of the call that a leg belongs to, and whether observations of it tell functionals, before it is
+    /// listened to.
+    pub fn seat(&self, leg: LegId, call: CallKey, functionals: bool) {
+        let mut legs = self.lock();
+        let party = legs.entry(leg).or_default();
+        (party.call, party.functionals) = (Some(call), functionals);
     }
 
     /// Takes note of who speaks on a leg, before it is listened to.
@@ -79,7 +85,8 @@ impl Parties {
     pub(super) fn tapped(&self) -> BTreeMap<LegId, Tapped> {
         let legs = self.lock();
         let tapped = |party: &Party| {
-            Some(Tapped { call: party.call, speaker: party.speaker, settings: party.settings.clone()? })
+            let Party { call, speaker, functionals, ref settings, .. } = *party;
+            Some(Tapped { call, speaker, functionals, settings: settings.clone()? })
         };
         let legs = legs.iter().filter(|(_, party)| party.tapped);
         legs.filter_map(|(leg, party)| Some((*leg, tapped(party)?))).collect()

@@ -46,7 +46,6 @@ fn check(audio: &[i16], event_payload_type: Option<u8>, expected: impl FnOnce(&[
         baselines: Arc::new(Baselines::new().expect("random numbers")),
         on_restart: Box::new(|cause| panic!("the listening thread broke: {cause}")),
         barge_in: Duration::from_millis(480),
-        functionals: false,
         heard,
     });
     let listening = listening.expect("a thread");

@@ -65,7 +65,7 @@ struct Ear {
 }
 
 impl Ear {
-    fn new(Tapped { settings, speaker, call: _ }: &Tapped, barge_in: Duration) -> Self {
+    fn new(Tapped { settings, speaker, functionals: _, call: _ }: &Tapped, barge_in: Duration) -> Self {
         let buffer = JitterBuffer::new(settings.codec, settings.payload_type_received);
         Self { buffer, origin: None, speaker: *speaker, onset: Onset::new(barge_in), keys: None }
     }
@@ -85,10 +85,7 @@ impl Worker {
         });
         state.with_model.store(u64::from(model.is_some()), Ordering::Relaxed);
         Self {
-            listener: Listener::new(
-                model,
-                nlu::ListenerSettings { functionals: options.functionals, ..nlu::ListenerSettings::default() },
-            ),
+            listener: Listener::new(model, nlu::ListenerSettings::default()),
             options,
             state,
             generation,
@@ -165,6 +162,9 @@ impl Worker {
                 match tapped.speaker.and_then(|speaker| options.baselines.usual(speaker)) {
                     Some(usual) => listener.add_known(PartyId(leg.0), usual),
                     None => listener.add(PartyId(leg.0)),
+                }
+                if tapped.functionals {
+                    listener.tell_functionals(PartyId(leg.0));
                 }
                 Ear::new(&tapped, options.barge_in)
             });
