@@ -62,7 +62,11 @@ fn a_running_stream_allocates_nothing() {
         for packet in rest.chunks(2 * rate.hop()) {
             extractors.push(packet);
             std::hint::black_box((extractors.functionals.values(), extractors.baseline.scores()));
-            std::hint::black_box((extractors.rhythm.rhythm(), extractors.quality.quality(), extractors.dialogue.turns()));
+            std::hint::black_box((
+                extractors.rhythm.rhythm(),
+                extractors.quality.quality(),
+                extractors.dialogue.turns(),
+            ));
             extractors.forget_outputs();
         }
         assert_eq!(counting::calls() - before, 0, "calls of the allocator, {rate:?}");
