@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::features::Features;
-use crate::{analyze, demo, eval, serve, settings};
+use crate::{analyze, demo, eval, models, serve, settings};
 
 /// Hears when a caller is getting angry and acts while the call is still on.
 ///
@@ -36,6 +36,9 @@ enum Command {
     /// Measures accuracy on data of yours.
     #[command(subcommand)]
     Eval(EvalCommand),
+    /// Recognisers' models: which there are, whether they are whole, and where to get them.
+    #[command(subcommand)]
+    Models(ModelsCommand),
 }
 
 /// `calmline serve`.
@@ -123,6 +126,12 @@ pub struct DemoArgs {
 enum EvalCommand {
     /// Emotion from voice: a folder with `manifest.csv` (file,label,speaker,…) and its recordings (WAV).
     Speech(EvalSpeechArgs),
+    /// Words: a manifest (file,text,…) and its recordings: phrases heard, missed and made up, and what it costs.
+    Asr(EvalAsrArgs),
+    /// Emotion, polarity, offence or intents from text: a CSV file with the columns text and label.
+    Text(EvalTextArgs),
+    /// Masking of personal data: a file of sentences with their secrets marked, or the recipe's own.
+    Masking(EvalMaskingArgs),
     /// Pitch: a folder of signals with known contours (made when asked for), ours beside other tools' tracks.
     Pitch(EvalPitchArgs),
     /// Features: a folder of signals whose values are known (made when asked for), ours beside other tools' values.
@@ -141,6 +150,136 @@ pub struct EvalSpeechArgs {
     /// What judges the voice.
     #[command(flatten)]
     pub model: ModelArgs,
+}
+
+/// `calmline eval asr`.
+#[derive(Debug, Args)]
+pub struct EvalAsrArgs {
+    /// The manifest (CSV), or a folder with a `manifest.csv`.
+    #[arg(value_name = "DIR|MANIFEST")]
+    pub data: PathBuf,
+    /// The folder of models.
+    #[command(flatten)]
+    pub models: ModelsArgs,
+    /// The phrases that are listened for; may be given more than once.
+    #[arg(long, value_name = "FILE.toml", required = true)]
+    pub phrases: Vec<PathBuf>,
+    /// The language that is spoken: `zh` or `en`.
+    #[arg(long, value_name = "CODE", default_value = "zh")]
+    pub language: String,
+    /// The pocketsphinx library; searched for when not given.
+    #[arg(long, value_name = "FILE.so")]
+    pub library: Option<PathBuf>,
+    /// Also prints what was heard in every recording.
+    #[arg(long)]
+    pub each: bool,
+    /// Prints the figures as one JSON object on the last line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `calmline eval text`.
+#[derive(Debug, Args)]
+pub struct EvalTextArgs {
+    /// The texts, UTF-8.
+    #[arg(value_name = "FILE.csv")]
+    pub data: PathBuf,
+    /// What the labels speak of: polarity, emotion, offensive or intent; guessed from the labels when not given.
+    #[arg(long, value_name = "TASK")]
+    pub task: Option<String>,
+    /// A lexicon; may be given more than once. The shipped ones when not given.
+    #[arg(long = "lexicon", value_name = "FILE.toml")]
+    pub lexicons: Vec<PathBuf>,
+    /// The ONNX Runtime library; searched for when not given.
+    #[arg(long, value_name = "FILE.so")]
+    pub runtime: Option<PathBuf>,
+    /// Prints the figures as one JSON object on the last line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `calmline models`.
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// Lists the models that are there.
+    List(ModelsArgs),
+    /// Compares every file of every model with its manifest (length and SHA-256).
+    Verify(ModelsArgs),
+    /// Takes over a model from this machine: a package, or an acoustic model's folder with --language and --dictionary.
+    Add(ModelsAddArgs),
+    /// Fetches a package by the URL of its manifest; goes on where an earlier try was cut off.
+    Pull(ModelsPullArgs),
+}
+
+/// Where models are kept.
+#[derive(Debug, Clone, Args)]
+pub struct ModelsArgs {
+    /// The folder of models.
+    #[arg(long, value_name = "DIR", default_value = "models")]
+    pub models: PathBuf,
+}
+
+/// `calmline models add`.
+#[derive(Debug, Args)]
+pub struct ModelsAddArgs {
+    /// A package, or the folder of an acoustic model.
+    #[arg(value_name = "PATH")]
+    pub path: PathBuf,
+    /// Where to.
+    #[command(flatten)]
+    pub to: ModelsArgs,
+    /// What the package is to be called; its language when not given.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The language of an acoustic model: `zh` or `en`.
+    #[arg(long, value_name = "CODE")]
+    pub language: Option<String>,
+    /// The pronunciation dictionary that goes with an acoustic model.
+    #[arg(long, value_name = "FILE")]
+    pub dictionary: Option<PathBuf>,
+    /// Under what terms it may be used.
+    #[arg(long, value_name = "TEXT")]
+    pub licence: Option<String>,
+}
+
+/// `calmline models pull`.
+#[derive(Debug, Args)]
+pub struct ModelsPullArgs {
+    /// The URL of the package's manifest; its files lie beside it, or where it says.
+    #[arg(value_name = "URL")]
+    pub manifest: String,
+    /// Where to.
+    #[command(flatten)]
+    pub to: ModelsArgs,
+}
+
+/// `calmline eval masking`.
+#[derive(Debug, Args)]
+pub struct EvalMaskingArgs {
+    /// One sentence a line, UTF-8: `我的电话 | <phone>138 | 0013 8000</phone>`; a bar is a pause. Without it: the recipe.
+    #[arg(value_name = "FILE")]
+    pub data: Option<PathBuf>,
+    /// A list file; may be given more than once. The shipped ones when not given.
+    #[arg(long = "list", value_name = "FILE.toml")]
+    pub lists: Vec<PathBuf>,
+    /// Sentences of the recipe.
+    #[arg(long, value_name = "N", default_value_t = 2_400)]
+    pub sentences: usize,
+    /// What the recipe's sentences grow from.
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    pub seed: u64,
+    /// Takes the recipe's templates that the rules were not made with.
+    #[arg(long)]
+    pub held_out: bool,
+    /// Masks amounts of money, too.
+    #[arg(long)]
+    pub amounts: bool,
+    /// Shows every sentence that went wrong, and what was shown of it.
+    #[arg(long)]
+    pub show: bool,
+    /// Prints the figures as one JSON object on the last line.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `calmline eval pitch`.
@@ -201,6 +340,10 @@ impl Cli {
             Command::Analyze(args) => analyze::run(&args),
             Command::Demo(args) => demo::run(&args),
             Command::Eval(EvalCommand::Speech(args)) => eval::speech(&args),
+            Command::Eval(EvalCommand::Asr(args)) => eval::asr(&args),
+            Command::Models(command) => models::run(&command),
+            Command::Eval(EvalCommand::Text(args)) => eval::text(&args),
+            Command::Eval(EvalCommand::Masking(args)) => eval::masking(&args),
             Command::Eval(EvalCommand::Pitch(args)) => eval::pitch(&args),
             Command::Eval(EvalCommand::Features(args)) => eval::features(&args),
         };

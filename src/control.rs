@@ -31,6 +31,7 @@ mod prompts;
 mod refer;
 mod reoffer;
 mod reroute;
+mod said;
 mod session;
 mod setup;
 mod supervise;
@@ -50,6 +51,8 @@ use forks::siprec::Seat;
 use ipnet::IpNet;
 use media::sdp::Fingerprint;
 use media::{LegId, PromptId, Sound};
+use nlu::masking::Masker;
+use nlu::recognition::Language;
 use routing::CallKey;
 
 pub use command::{Command, InfoMethod, SipCommand};
@@ -73,7 +76,7 @@ use self::setup::{Elsewhere, Refusal};
 use self::supervise::Part;
 use crate::notice::{Notice, What};
 use crate::pbx::Outcome;
-use crate::settings::{Limits, Parties, Pattern, PbxTerms, PortRange, Routes, Settings, SupervisionSettings, Target};
+use crate::settings::{Limits, Parties, Pattern, PbxTerms, PortRange, Routes, SupervisionSettings, Target};
 
 /// What call control needs to know of the configuration.
 #[derive(Debug, Clone)]
@@ -98,6 +101,10 @@ pub struct ControlSettings {
     pub parties: Option<Parties>,
     /// Whether callers' baselines are kept from call to call, on routes that do not say otherwise.
     pub remember_speakers: bool,
+    /// What is spoken on routes that do not say otherwise; `None` where nobody listens for words.
+    pub language: Option<Language>,
+    /// What masks what parties say, on routes that do not say otherwise; it has heard nothing yet.
+    pub masker: Masker,
     /// Whether every feature's score is told.
     pub scores: bool,
     /// Whether functionals are told.
@@ -118,33 +125,6 @@ pub struct ControlSettings {
     pub pbxes: BTreeMap<String, PbxTerms>,
     /// Networks of trust: far ends may refer calls to hosts in them.
     pub trusted: Vec<IpNet>,
-}
-
-impl From<&Settings> for ControlSettings {
-    fn from(settings: &Settings) -> ControlSettings {
-        ControlSettings {
-            address: settings.media.external_address,
-            sip_address: settings.sip.external.first().copied().unwrap_or(settings.media.external_address),
-            networks: settings.media.networks.clone(),
-            port_rest: settings.media.port_rest,
-            fingerprint: None,
-            ports: settings.media.ports,
-            silence: settings.media.silence,
-            silence_limit: settings.media.silence_limit,
-            parties: settings.listening.enabled.then_some(settings.listening.parties),
-            remember_speakers: settings.listening.remember_speakers,
-            scores: settings.listening.scores,
-            functionals: settings.listening.functionals,
-            limits: settings.limits.clone(),
-            supervision: settings.supervision.clone(),
-            targets: settings.targets.clone(),
-            routes: settings.routes.clone(),
-            agents: settings.forks.agents.clone(),
-            first_stream: settings.forks.first,
-            pbxes: settings.pbxes.iter().map(|(name, pbx)| (name.clone(), pbx.terms())).collect(),
-            trusted: settings.sip.trusted.clone(),
-        }
-    }
 }
 
 impl ControlSettings {
@@ -240,6 +220,10 @@ impl Control {
             Input::Heard(observation) => {
                 let leg = LegId(observation.party.0);
                 self.with_owner(now, leg, out, |call, context| call.heard(context, &observation));
+            }
+            Input::Said(transcript) => {
+                let leg = LegId(transcript.party.0);
+                self.with_owner(now, leg, out, |call, context| call.said(context, &transcript));
             }
             Input::Turns { legs, turns } => {
                 self.with_owner(now, legs[0], out, |call, context| call.took_turns(context, legs, &turns));

@@ -1,18 +1,24 @@
 //! `calmline eval`: accuracy on data of the user's own.
 
+mod asr;
 mod features;
+mod masking;
 mod pitch;
 mod recording;
 mod speech;
+mod text;
 
 use std::io::{IsTerminal, Write};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
+pub use asr::run as asr;
 pub use features::run as features;
+pub use masking::run as masking;
 pub use pitch::run as pitch;
 pub use speech::run as speech;
+pub use text::run as text;
 
 use crate::cli::shows_progress;
 

@@ -16,16 +16,18 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, 
 use crate::control::{Load, Measured};
 use crate::notice::{LegReport, Notice, What};
 use crate::settings::Measure;
+use crate::shell::recognize::RecognizingFigures;
 use table::{
     ALERTS, AUDIO_CLIENTS, AUDIO_MISSED, BUILD_INFO, BYPASSES, CALL_ANGER_PEAK, CALL_SETUP, CALL_TALK, CALLS_ACTIVE,
     CALLS_ANSWERED, CALLS_ENDED, CALLS_REDIRECTED, CALLS_REFUSED, CALLS_STARTED, COPIER_RESTARTS, COPIES_DROPPED,
     DECISIONS, DNS_TROUBLES, FEEDBACK_TOLD, FORKED_SAMPLES, FORKS, HANDSHAKE, HANDSHAKE_DATAGRAMS_DROPPED, HANDSHAKES,
     INTERRUPTIONS, KEYS, LEG_BURST, LEG_DISCARDED, LEG_JITTER, LEG_LOSS, LEG_OPINION, LEG_RATING, LEG_ROUND_TRIP,
     LISTENER_RESTARTS, LISTENER_UP, LISTENING_BACKLOG, LOAD_CHANGES, LOAD_INFO, LOAD_LATENESS, LOAD_SHARE,
-    OBSERVATIONS, PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, PBX_ORDERS, PBX_UP, PBX_WAITING, POLICY_INFO,
-    PROMPTS, REACTION, REINVITES, RELOADS, REROUTE_ANSWER, REROUTE_GAP, REROUTES, SIP_CERTIFICATES, SIP_CONNECTIONS,
-    SIP_FAILOVERS, SIP_KEPT_BACK, SIP_REFUSED, SIP_RESTRAINED, SUPERVISORS, SUPERVISORS_ACTIVE, TAP_DROPPED,
-    TICK_LATENESS, TRUNK_REGISTERED, TRUNK_UP,
+    OBSERVATIONS, PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, PBX_ORDERS, PBX_UP, PBX_WAITING, PHRASES,
+    POLICY_INFO, PROMPTS, REACTION, RECOGNITION_AUDIO, RECOGNITION_BACKLOG, RECOGNITION_RATIO, RECOGNITION_UP,
+    REINVITES, RELOADS, REROUTE_ANSWER, REROUTE_GAP, REROUTES, SIP_CERTIFICATES, SIP_CONNECTIONS, SIP_FAILOVERS,
+    SIP_KEPT_BACK, SIP_REFUSED, SIP_RESTRAINED, SUPERVISORS, SUPERVISORS_ACTIVE, TAP_DROPPED, TICK_LATENESS,
+    TRUNK_REGISTERED, TRUNK_UP,
 };
 pub use table::{Bounds, Kind, Metric, TABLE};
 
@@ -137,6 +139,10 @@ impl Metrics {
             What::Observed { party, level, .. } => self.count(&OBSERVATIONS, &[party, level], 1),
             What::Interrupted { party, .. } => self.count(&INTERRUPTIONS, &[party], 1),
             What::Conversation { .. } => {}
+            What::Said { party, is_final: true, phrases, .. } => {
+                phrases.iter().for_each(|phrase| self.count(&PHRASES, &[party, &phrase.intent], 1));
+            }
+            What::Said { is_final: false, .. } => {}
             What::Decided { rule, .. } => self.count(&DECISIONS, &[rule], 1),
             What::KeyPressed { party, way, .. } => self.count(&KEYS, &[party, way], 1),
             What::SecureInput { .. } | What::PbxDone { .. } | What::PbxFailed { .. } => {}
@@ -314,6 +320,19 @@ impl Metrics {
     /// An order to a PBX has come to its end; `outcome` is one of a few words.
     pub fn count_pbx_order(&self, pbx: &str, outcome: &str) {
         self.count(&PBX_ORDERS, &[pbx, outcome], 1);
+    }
+
+    /// Whether words are heard, and what that costs.
+    pub fn set_recognition(&self, up: bool, figures: &RecognizingFigures) {
+        let RecognizingFigures { heard, decoded, busy, backlog, dropped } = figures;
+        self.gauge(&RECOGNITION_UP, &[]).set(f64::from(u8::from(up)));
+        self.gauge(&RECOGNITION_BACKLOG, &[]).set(backlog.as_secs_f64());
+        let ratio = busy.as_secs_f64() / heard.as_secs_f64().max(f64::MIN_POSITIVE);
+        self.gauge(&RECOGNITION_RATIO, &[]).set(if heard.is_zero() { 0.0 } else { ratio });
+        let seconds = [("heard", heard), ("decoded", decoded), ("dropped", dropped)];
+        seconds
+            .into_iter()
+            .for_each(|(what, so_far)| self.counter(&RECOGNITION_AUDIO, &[what]).absolute(so_far.as_secs()));
     }
 
     /// Packets that wait in the tap.

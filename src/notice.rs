@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use speaking::{Delivery, TurnTaking};
+pub use speaking::{Delivery, PhraseHeard, TurnTaking};
+
+use crate::pii::Pii;
 
 /// One notice with the moment it was made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,9 +40,9 @@ pub enum What {
     /// An INVITE was accepted for routing.
     CallStarted {
         /// From header's value.
-        from: String,
+        from: Pii<String>,
         /// To header's value.
-        to: String,
+        to: Pii<String>,
         /// Name of the route that took it.
         route: String,
         /// Scenario of the route.
@@ -67,7 +69,7 @@ pub enum What {
         /// Who takes part.
         parties: Vec<ForkedParty>,
         /// What else was said.
-        details: BTreeMap<String, String>,
+        details: Pii<BTreeMap<String, String>>,
     },
     /// All streams of a forked call are switched off: on hold, or paused; or one is on again.
     ForkPaused {
@@ -140,6 +142,20 @@ pub enum What {
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         functionals: BTreeMap<String, f32>,
     },
+    /// A party has said phrases of the lists; other words are not told.
+    Said {
+        /// `caller` or `callee`.
+        party: String,
+        /// False while the party goes on speaking: a later event takes the place of this one.
+        #[serde(rename = "final")]
+        is_final: bool,
+        /// Where the speech begins, milliseconds of the party's audio.
+        audio_ms: u64,
+        /// Where it ends, or how far it has been heard.
+        until_ms: u64,
+        /// The phrases in it; none when what was told before is taken back.
+        phrases: Vec<PhraseHeard>,
+    },
     /// A party has begun to speak while the other one spoke, and both went on for half a second.
     Interrupted {
         /// Who interrupts: `caller` or `callee`.
@@ -178,6 +194,9 @@ pub enum What {
         /// For rules about interruptions: how often the caller had interrupted.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         interruptions: Option<u32>,
+        /// For rules about what was said: what it means.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        said: Option<String>,
         /// The actions, in words, e.g. `prompt sorry.wav`, `reroute bridge human`.
         actions: Vec<String>,
     },
@@ -336,7 +355,7 @@ pub enum What {
         /// Its number in the call, from 1.
         supervisor: u32,
         /// Name of the target, or the SIP URI.
-        target: String,
+        target: Pii<String>,
         /// `listen`, `whisper` or `barge`.
         mode: String,
         /// Who alone hears a whisper: `caller` or `callee`.

@@ -1,6 +1,8 @@
 //! One notice of every kind, as one call would make them; for tests of everything that reads notices.
 
-use crate::notice::{Delivery, ForkedParty, LegQuality, LegReport, LoadReason, Notice, TurnTaking, What};
+use std::collections::BTreeMap;
+
+use crate::notice::{Delivery, ForkedParty, LegQuality, LegReport, LoadReason, Notice, PhraseHeard, TurnTaking, What};
 
 /// All kinds; all belong to `call-1` except those that were never up, and what is about the whole server.
 pub(crate) fn one_of_each() -> Vec<Notice> {
@@ -86,6 +88,7 @@ fn early() -> Vec<What> {
             failure: None,
             keys: None,
             interruptions: None,
+            said: None,
             actions: vec!["prompt sorry-transfer.wav".into(), "reroute bridge human".into()],
         },
         What::PromptStarted { file: "sorry-transfer.wav".into(), party: "caller".into(), prompt: 7, reaction_ms: 40 },
@@ -163,7 +166,7 @@ fn watched() -> Vec<What> {
                 addresses: vec!["sip:13800138000@pbx.example".into()],
                 name: Some("Li".into()),
             }],
-            details: [("ucid".to_owned(), "000123".to_owned())].into(),
+            details: BTreeMap::from([("ucid".to_owned(), "000123".to_owned())]).into(),
         },
         What::ForkPaused { on: true },
         What::SupervisorCalled {
@@ -196,6 +199,19 @@ fn watched() -> Vec<What> {
                 latency_ms: Some(350),
             },
             callee: TurnTaking { speech_ms: 17_500, overlap_ms: 2_750, turns: 8, interruptions: 0, latency_ms: None },
+        },
+        What::Said {
+            party: "caller".into(),
+            is_final: true,
+            audio_ms: 11_000,
+            until_ms: 13_500,
+            phrases: vec![PhraseHeard {
+                intent: "complaint".into(),
+                text: "我要投诉".into(),
+                audio_ms: 11_240,
+                until_ms: 12_100,
+                confidence: 0.875,
+            }],
         },
         What::CallEnded {
             reason: "caller hung up".into(),

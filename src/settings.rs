@@ -10,7 +10,9 @@ mod headers;
 mod overload;
 mod pbx;
 mod policies;
+mod privacy;
 mod read;
+mod recognition;
 mod reload;
 mod route;
 mod sip;
@@ -33,6 +35,8 @@ use media::tone::Region;
 pub use overload::{Measure, OverloadSettings, Thresholds};
 pub use pbx::{PbxKind, PbxSettings, PbxTerms, SecretSource};
 pub use policies::{Policies, load_policy, read_prompt};
+pub use privacy::PrivacySettings;
+pub use recognition::RecognitionSettings;
 pub(crate) use route::uri_of;
 pub use route::{Bypass, HeaderMatch, Pattern, RequestView, Returning, Route, Routes};
 pub use sip::{
@@ -58,6 +62,10 @@ pub struct Settings {
     pub web: Option<WebSettings>,
     /// `[listening]`.
     pub listening: ListeningSettings,
+    /// `[recognition]`; `None` when the section is absent: then nobody listens for words.
+    pub recognition: Option<RecognitionSettings>,
+    /// `[privacy]`.
+    pub privacy: PrivacySettings,
     /// `[speech]`.
     pub speech: SpeechSettings,
     /// `[policy]`.

@@ -8,4 +8,5 @@ pub mod inherited;
 pub mod listen;
 pub mod media;
 pub mod pbx;
+pub mod recognize;
 pub mod sip;

@@ -26,10 +26,11 @@ pub fn level_named(word: &str) -> Option<Level> {
     [Level::Low, Level::Medium, Level::High].into_iter().find(|&named| level(named) == word)
 }
 
-/// `model` or `signal_only`.
+/// `model`, `signal_only` or `words_only`.
 pub fn source(source: Source) -> &'static str {
     match source {
         Source::Model => "model",
         Source::SignalOnly => "signal_only",
+        Source::WordsOnly => "words_only",
     }
 }

@@ -87,6 +87,18 @@ impl Activity {
     }
 }
 
+/// The same sound at 16 kHz, a millisecond later; nothing is added above 4 kHz.
+pub(crate) fn doubled(samples: &[f32]) -> Vec<f32> {
+    let mut history = [0.0; 2 * TAPS];
+    let mut doubled = Vec::with_capacity(2 * samples.len());
+    for &sample in samples {
+        history.copy_within(1.., 0);
+        history[2 * TAPS - 1] = sample;
+        doubled.extend([history[TAPS - 1], between(&history)]);
+    }
+    doubled
+}
+
 /// The value half a sample after `history[TAPS - 1]`, by a Hann-windowed sinc.
 fn between(history: &[f32; 2 * TAPS]) -> f32 {
     let sum: f32 = history.iter().zip(&HALF_BAND).map(|(x, h)| x * h).sum();

@@ -5,14 +5,13 @@
 use prosody::trained::SAMPLE_RATE_HZ;
 
 use crate::features::{Extractor, Row};
-use crate::model::{AcousticModel, ModelError};
+use crate::model::{AcousticModel, LABELS, ModelError};
 use crate::observation::{Emotion, Level, Observation};
 use crate::signal::{fuse_anger, signal_anger};
+use crate::tally::{Tally, ratio};
 
 /// Silence put behind a clip, so that its last words are judged too (0.6 s).
 static TAIL: [f32; 4_800] = [0.0; 4_800];
-/// Bins of the calibration error.
-const BINS: usize = 10;
 
 /// What a corpus calls one of the four classes; `None` for its other emotions, which count as "not anger" only.
 pub fn emotion_of(label: &str) -> Option<Emotion> {
@@ -77,13 +76,18 @@ pub fn judge_clip(
 }
 
 /// Collects judged clips.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct ClipTally {
-    confusion: [[u64; 4]; 4],
+    classes: Tally,
     anger: Vec<(f32, bool)>,
-    confident: [(f64, u64, u64); BINS],
     not_judged: u64,
     others: u64,
+}
+
+impl Default for ClipTally {
+    fn default() -> Self {
+        Self { classes: Tally::new(LABELS.len()), anger: Vec::new(), not_judged: 0, others: 0 }
+    }
 }
 
 /// The figures over a set of clips.
@@ -124,43 +128,24 @@ impl ClipTally {
             return;
         };
         let (found, confidence) = leading(&judgement.probabilities);
-        self.confusion[truth as usize][found] += 1;
-        let bin = &mut self.confident[((confidence * BINS as f32) as usize).min(BINS - 1)];
-        bin.0 += f64::from(confidence);
-        bin.1 += u64::from(found == truth as usize);
-        bin.2 += 1;
+        self.classes.add(truth as usize, found, confidence);
     }
 
     /// The figures so far.
     pub fn figures(&self) -> ClipFigures {
-        let clips: u64 = self.confusion.as_flattened().iter().sum();
-        let right: u64 = (0..4).map(|i| self.confusion[i][i]).sum();
-        let occurring: Vec<usize> = (0..4).filter(|&i| self.confusion[i].iter().sum::<u64>() > 0).collect();
-        let mean =
-            |value: &dyn Fn(usize) -> f64| ratio(occurring.iter().map(|&i| value(i)).sum(), occurring.len() as f64);
-        let gap = self.confident.iter().map(|(confidence, right, _)| (confidence - *right as f64).abs()).sum::<f64>();
+        let Self { classes, anger, not_judged, others } = self;
         ClipFigures {
-            clips,
-            others: self.others,
-            not_judged: self.not_judged,
-            accuracy: ratio(right as f64, clips as f64),
-            uar: mean(&|i| self.recall(i)),
-            macro_f1: mean(&|i| self.f1(i)),
-            confusion: self.confusion,
-            anger_f1: self.f1(Emotion::Anger as usize),
-            anger_auc: area_under_curve(&self.anger),
-            calibration_error: ratio(gap, clips as f64),
+            clips: classes.total(),
+            others: *others,
+            not_judged: *not_judged,
+            accuracy: classes.accuracy(),
+            uar: classes.uar(),
+            macro_f1: classes.macro_f1(),
+            confusion: std::array::from_fn(|truth| std::array::from_fn(|found| classes.confusion()[truth][found])),
+            anger_f1: classes.f1(Emotion::Anger as usize),
+            anger_auc: area_under_curve(anger),
+            calibration_error: classes.calibration_error(),
         }
-    }
-
-    fn recall(&self, class: usize) -> f64 {
-        ratio(self.confusion[class][class] as f64, self.confusion[class].iter().sum::<u64>() as f64)
-    }
-
-    fn f1(&self, class: usize) -> f64 {
-        let found: u64 = self.confusion.iter().map(|row| row[class]).sum();
-        let truth: u64 = self.confusion[class].iter().sum();
-        ratio(2.0 * self.confusion[class][class] as f64, (found + truth) as f64)
     }
 }
 
@@ -276,10 +261,6 @@ fn seconds(samples: u64) -> f64 {
     samples as f64 / f64::from(SAMPLE_RATE_HZ)
 }
 
-fn ratio(part: f64, whole: f64) -> f64 {
-    if whole > 0.0 { part / whole } else { 0.0 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -347,6 +328,7 @@ mod tests {
             probabilities: [1.0, 0.0, 0.0, 0.0],
             evidence: Evidence::default(),
             source: Source::Model,
+            words: None,
         };
         let observations: Vec<Observation> = levels.iter().map(observation).collect();
         let mut tally = OnsetTally::default();

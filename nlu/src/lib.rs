@@ -1,4 +1,5 @@
-//! What a party's audio says about how the party feels: voice activity, acoustic emotion, one timeline per party.
+//! What a party's voice and words say about how the party feels: voice activity, acoustic emotion, text emotion, one
+//! timeline per party; and what of the words may be shown.
 //!
 //! Pure but for the ONNX Runtime library (`ort` lives only here); positions are sample counts at 8 kHz.
 
@@ -6,20 +7,27 @@ mod activity;
 mod delivery;
 pub mod evaluation;
 mod features;
+mod fusion;
 mod listener;
+pub mod masking;
 mod model;
+pub mod numbers;
 mod observation;
+pub mod recognition;
 mod runtime;
 mod settings;
 mod signal;
+mod tally;
+pub mod text;
 mod timeline;
 
 pub use activity::{ACTIVITY_LAG, ACTIVITY_STEP, Activity};
 pub use delivery::Delivery;
 pub use features::{Extractor, FEATURES, FrameSink, RELATIVE_NAMES, Row};
+pub use fusion::Utterance;
 pub use listener::{Listener, PartyFrameSink};
 pub use model::{AcousticModel, LABELS, ModelCard, ModelError};
-pub use observation::{Emotion, Evidence, Level, Observation, PartyId, Source};
+pub use observation::{Emotion, Evidence, Level, Observation, PartyId, Source, WordEvidence};
 pub use runtime::{Runtime, RuntimeError, candidates};
 pub use settings::ListenerSettings;
 pub use signal::{fuse_anger, signal_anger};

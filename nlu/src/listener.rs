@@ -9,14 +9,21 @@ use prosody::baseline::Usual;
 use prosody::trained::{Frame, HOP};
 
 use crate::features::{Extractor, FEATURES, Row};
+use crate::fusion::{USUAL, Utterance, Words, fuse};
 use crate::model::AcousticModel;
-use crate::observation::{Observation, PartyId, Source};
+use crate::observation::{Evidence, Observation, PartyId, Source};
 use crate::settings::ListenerSettings;
 use crate::signal::{fuse_anger, signal_anger};
+use crate::text::TextReader;
 use crate::timeline::Timeline;
 
 /// Lost audio up to this long is taken as silence; longer gaps start the window afresh. Samples (200 ms).
 const SILENCE_SAMPLES_MAX: u64 = 1_600;
+
+/// Utterances that wait per party; beyond that the oldest are left unread and counted.
+const UTTERANCES_MAX: usize = 8;
+/// A voice that was heard so long ago still belongs to the words that come now. Samples (2 s).
+const VOICE_SAMPLES_MAX: u64 = 16_000;
 
 /// Called with every frame of every party, in order per party; the flag says whether it is speech.
 pub type PartyFrameSink<'a> = &'a mut dyn FnMut(PartyId, &Frame, bool);
@@ -25,6 +32,7 @@ pub type PartyFrameSink<'a> = &'a mut dyn FnMut(PartyId, &Frame, bool);
 #[derive(Debug)]
 pub struct Listener {
     model: Option<AcousticModel>,
+    reader: TextReader,
     settings: ListenerSettings,
     parties: BTreeMap<PartyId, Party>,
     model_failures: u64,
@@ -39,12 +47,37 @@ struct Party {
     extractor: Extractor,
     timeline: Timeline,
     dropped: u64,
+    utterances: VecDeque<Utterance>,
+    unread: u64,
+    words: Option<Words>,
+    /// The last judgement of the voice.
+    voice: Option<Voice>,
+    /// Position of the last observation.
+    observed: u64,
+}
+
+/// What the voice alone said at a position.
+#[derive(Debug, Clone, Copy)]
+struct Voice {
+    position: u64,
+    probabilities: [f32; 4],
+    anger: f32,
+    evidence: Evidence,
+    source: Source,
 }
 
 impl Listener {
     /// A listener without parties. Without a model every observation's source is [`Source::SignalOnly`].
     pub fn new(model: Option<AcousticModel>, settings: ListenerSettings) -> Self {
-        Self { model, settings, parties: BTreeMap::new(), model_failures: 0, spared: false, rows: Vec::new() }
+        let (reader, parties) = (TextReader::default(), BTreeMap::new());
+        Self { model, reader, settings, parties, model_failures: 0, spared: false, rows: Vec::new() }
+    }
+
+    /// The same, reading with `reader` what parties say; without one, words say nothing.
+    #[must_use]
+    pub fn with_reader(mut self, reader: TextReader) -> Self {
+        self.reader = reader;
+        self
     }
 
     /// Starts listening to `party` at position 0; a party that is already there starts again.
@@ -54,6 +87,11 @@ impl Listener {
             extractor: Extractor::default(),
             timeline: Timeline::default(),
             dropped: 0,
+            utterances: VecDeque::new(),
+            unread: 0,
+            words: None,
+            voice: None,
+            observed: 0,
         };
         fresh.extractor.spare(self.spared);
         self.parties.insert(party, fresh);
@@ -116,6 +154,18 @@ impl Listener {
         self.push(party, samples);
     }
 
+    /// Takes what `party` said; the next [`Listener::run`] reads it. Of an unknown party it is ignored.
+    ///
+    /// Beyond 8 that wait, the oldest are left unread and counted.
+    pub fn hear(&mut self, party: PartyId, utterance: Utterance) {
+        let Some(party) = self.parties.get_mut(&party) else { return };
+        if party.utterances.len() == UTTERANCES_MAX {
+            party.utterances.pop_front();
+            party.unread += 1;
+        }
+        party.utterances.push_back(utterance);
+    }
+
     /// Tells that `samples` of `party` are lost before they came here; positions go on behind them.
     pub fn skip(&mut self, party: PartyId, samples: u64) {
         let Some(party) = self.parties.get_mut(&party) else { return };
@@ -137,6 +187,7 @@ impl Listener {
 
     /// As [`Listener::run`], and shows every frame to `frames`.
     pub fn run_with(&mut self, frames: PartyFrameSink<'_>, out: &mut Vec<Observation>) {
+        self.read(out);
         let mut rows = std::mem::take(&mut self.rows);
         for (id, party) in &mut self.parties {
             party.extract(*id, frames, &mut rows);
@@ -158,6 +209,11 @@ impl Listener {
         self.parties.get(&party).map_or(0, |party| party.dropped)
     }
 
+    /// Utterances of `party` that were left unread so far; 0 for an unknown party.
+    pub fn utterances_unread(&self, party: PartyId) -> u64 {
+        self.parties.get(&party).map_or(0, |party| party.unread)
+    }
+
     /// Parties listened to.
     pub fn parties(&self) -> usize {
         self.parties.len()
@@ -168,7 +224,12 @@ impl Listener {
         self.model_failures
     }
 
-    /// The model in use.
+    /// What reads the words.
+    pub fn reader(&self) -> &TextReader {
+        &self.reader
+    }
+
+    /// The acoustic model in use.
     pub fn model(&self) -> Option<&AcousticModel> {
         self.model.as_ref()
     }
@@ -187,23 +248,56 @@ impl Listener {
                 Some(judged) => (judged[i], fuse_anger(judged[i][1], signal), Source::Model),
                 None => ([1.0 - signal, signal, 0.0, 0.0], signal, Source::SignalOnly),
             };
-            let moment = party.timeline.step(&self.settings, row.position, &probabilities, anger);
-            out.push(Observation {
-                party: *id,
-                position: row.position,
-                emotion: moment.emotion,
-                level: moment.level,
-                anger: moment.anger,
-                trend_per_s: moment.trend_per_s,
-                probabilities,
-                evidence: row.evidence,
-                source,
-            });
+            party.voice = Some(Voice { position: row.position, probabilities, anger, evidence: row.evidence, source });
+            out.push(party.observe(*id, &self.settings, row.position, None));
+        }
+    }
+
+    /// Reads the utterances of all parties in one go; each is an observation.
+    fn read(&mut self, out: &mut Vec<Observation>) {
+        let mut waiting = Vec::new();
+        for (id, party) in &mut self.parties {
+            waiting.extend(party.utterances.drain(..).map(|utterance| (*id, utterance)));
+        }
+        let texts: Vec<&str> = waiting.iter().map(|(_, utterance)| utterance.text.as_str()).collect();
+        for (reading, (id, utterance)) in self.reader.read(&texts).into_iter().zip(&waiting) {
+            let Some(party) = self.parties.get_mut(id) else { continue };
+            let words = Words::new(utterance, reading);
+            let step_s = words.step_s();
+            party.words = Some(words);
+            out.push(party.observe(*id, &self.settings, utterance.end, Some(step_s)));
         }
     }
 }
 
 impl Party {
+    /// What voice and words say together at `position`, or at the last observation where that is later, as a step of the
+    /// timeline; `step_s` for how long it counts, the time since the last one if `None`.
+    fn observe(&mut self, id: PartyId, settings: &ListenerSettings, position: u64, step_s: Option<f32>) -> Observation {
+        let position = position.max(self.observed);
+        let heard = self.voice.filter(|voice| position.saturating_sub(voice.position) <= VOICE_SAMPLES_MAX);
+        let voice = heard.map_or((USUAL, USUAL[1]), |voice| (voice.probabilities, voice.anger));
+        self.words.take_if(|words| !words.count_at(position));
+        let (probabilities, anger) = fuse(voice, self.words.as_ref(), position);
+        let moment = match step_s {
+            Some(step_s) => self.timeline.step_by(settings, position, step_s, &probabilities, anger),
+            None => self.timeline.step(settings, position, &probabilities, anger),
+        };
+        self.observed = position;
+        Observation {
+            party: id,
+            position,
+            emotion: moment.emotion,
+            level: moment.level,
+            anger: moment.anger,
+            trend_per_s: moment.trend_per_s,
+            probabilities,
+            evidence: heard.map(|voice| voice.evidence).unwrap_or_default(),
+            source: heard.map_or(Source::WordsOnly, |voice| voice.source),
+            words: self.words.as_ref().map(|words| words.evidence.clone()),
+        }
+    }
+
     /// Drops the oldest pending samples; what comes next is a new beginning for the window.
     fn drop_oldest(&mut self, samples: usize) {
         let samples = samples.min(self.pending.len());

@@ -52,8 +52,10 @@ pub enum ModelError {
         found: String,
     },
     /// A run failed.
-    #[error("the acoustic model failed on {rows} rows: {found}")]
+    #[error("the {model} model failed on {rows} rows: {found}")]
     Run {
+        /// Which model.
+        model: &'static str,
         /// Rows of the run.
         rows: usize,
         /// What ONNX Runtime said.
@@ -85,14 +87,9 @@ impl AcousticModel {
     /// When the card is no such card, the graph is truncated or garbage, or names, shapes or versions do not fit.
     pub fn from_bytes(runtime: &Runtime, file: &str, graph: &[u8], card: &[u8]) -> Result<Self, ModelError> {
         let card = read_card(file, card)?;
-        let session = open(runtime, graph).map_err(|found| ModelError::Mismatch {
-            file: file.to_owned(),
-            what: "graph",
-            expected: "an ONNX model".to_owned(),
-            found: format!("{} bytes that ONNX Runtime refuses: {found}", graph.len()),
-        })?;
-        check_outlet(file, "input", session.inputs(), INPUT, FEATURES)?;
-        check_outlet(file, "output", session.outputs(), OUTPUT, LABELS.len())?;
+        let session = open(runtime, file, graph)?;
+        check_outlets(file, "input", session.inputs(), &format!("{INPUT} [-1, {FEATURES}]"))?;
+        check_outlets(file, "output", session.outputs(), &format!("{OUTPUT} [-1, {}]", LABELS.len()))?;
         let version = session.metadata().ok().and_then(|metadata| metadata.custom("version")).unwrap_or_default();
         expect(file, "version in the graph", &card.version, &version)?;
         Ok(Self { session, card })
@@ -111,7 +108,7 @@ impl AcousticModel {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let failed = |found: String| ModelError::Run { rows: rows.len(), found };
+        let failed = |found: String| ModelError::Run { model: "acoustic", rows: rows.len(), found };
         let input = TensorRef::from_array_view(([rows.len(), FEATURES], rows.as_flattened()))
             .map_err(|error| failed(error.to_string()))?;
         let outputs = self.session.run(ort::inputs![INPUT => input]).map_err(|error| failed(error.to_string()))?;
@@ -140,20 +137,26 @@ fn read_card(file: &str, card: &[u8]) -> Result<ModelCard, ModelError> {
     Ok(card)
 }
 
-fn open(runtime: &Runtime, graph: &[u8]) -> Result<Session, String> {
-    let mut builder = Session::builder(&runtime.environment)
-        .map_err(|error| error.to_string())?
-        .with_intra_threads(INTRA_THREADS)
-        .map_err(|error| error.to_string())?;
-    builder.commit_from_memory(graph).map_err(|error| error.to_string())
+/// A session for `graph`, which is named `file`.
+pub(crate) fn open(runtime: &Runtime, file: &str, graph: &[u8]) -> Result<Session, ModelError> {
+    let refused = |found: String| ModelError::Mismatch {
+        file: file.to_owned(),
+        what: "graph",
+        expected: "an ONNX model".to_owned(),
+        found: format!("{} bytes that ONNX Runtime refuses: {found}", graph.len()),
+    };
+    let builder = Session::builder(&runtime.environment).map_err(|error| refused(error.to_string()))?;
+    let builder = builder.with_intra_threads(INTRA_THREADS);
+    let mut builder = builder.map_err(|error| refused(error.to_string()))?;
+    builder.commit_from_memory(graph).map_err(|error| refused(error.to_string()))
 }
 
-fn check_outlet(
+/// The inputs or outputs of a graph must be `expected`: names and dimensions, -1 for any.
+pub(crate) fn check_outlets(
     file: &str,
     what: &'static str,
     outlets: &[ort::value::Outlet],
-    name: &str,
-    width: usize,
+    expected: &str,
 ) -> Result<(), ModelError> {
     let found: Vec<String> = outlets
         .iter()
@@ -162,10 +165,10 @@ fn check_outlet(
             format!("{} {dimensions:?}", outlet.name())
         })
         .collect();
-    expect(file, what, &format!("{name} [-1, {width}]"), &found.join(", "))
+    expect(file, what, expected, &found.join(", "))
 }
 
-fn expect(file: &str, what: &'static str, expected: &str, found: &str) -> Result<(), ModelError> {
+pub(crate) fn expect(file: &str, what: &'static str, expected: &str, found: &str) -> Result<(), ModelError> {
     if expected == found {
         return Ok(());
     }

@@ -1,6 +1,9 @@
 //! What the listening side says about one party at one moment.
 
+use std::sync::Arc;
+
 use crate::delivery::Delivery;
+use crate::text::{Found, TextJudgement, TextSource};
 
 /// One voice that is listened to. Chosen by the caller of this crate, never reused in one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,18 +33,20 @@ pub enum Level {
     High,
 }
 
-/// Which machinery made an observation.
+/// Which machinery heard the voice of an observation; whether words spoke too tells [`Observation::words`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// The acoustic model, relative to the speaker's baseline.
     Model,
     /// Signal processing only: the model or its library is missing.
     SignalOnly,
+    /// No voice was heard lately: the words speak alone.
+    WordsOnly,
 }
 
 /// One step of a party's emotion timeline, made every 0.5 s while the party speaks, every 1 s while work is
-/// spared.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// spared, and whenever words come.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Observation {
     /// Whose voice.
     pub party: PartyId,
@@ -55,12 +60,33 @@ pub struct Observation {
     pub anger: f32,
     /// Change of `anger` per second over the last 5 s.
     pub trend_per_s: f32,
-    /// Model output for this window before smoothing: neutral, anger, joy, sadness; sums to 1.
+    /// Voice and words before smoothing: neutral, anger, joy, sadness; sums to 1.
     pub probabilities: [f32; 4],
     /// The features that a supervisor can read.
     pub evidence: Evidence,
-    /// Which machinery made it.
+    /// Which machinery heard the voice.
     pub source: Source,
+    /// The last words that still count; `None` when nothing was said lately, or nobody wrote it down.
+    pub words: Option<Arc<WordEvidence>>,
+}
+
+/// What the words of a party said, for people to read. The text itself is not kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WordEvidence {
+    /// Where the utterance begins, samples at 8 kHz from the start of the party's audio.
+    pub start: u64,
+    /// Where it ends.
+    pub end: u64,
+    /// How sure the recogniser was, 0-1.
+    pub confidence: f32,
+    /// How far the judgement is relied on: confidence, number of words, machinery; 0-1.
+    pub reliability: f32,
+    /// The probabilities.
+    pub judgement: TextJudgement,
+    /// The words of the lexicons that were found.
+    pub words: Vec<Found>,
+    /// Which machinery read it.
+    pub source: TextSource,
 }
 
 /// The features behind an observation, absolute and relative to the speaker (z = robust standard scores).

@@ -64,6 +64,18 @@ impl Timeline {
     /// sadness) and the fused `anger`, both before smoothing.
     pub fn step(&mut self, settings: &ListenerSettings, position: u64, probabilities: &[f32; 4], anger: f32) -> Moment {
         let step_s = self.last.map_or(STEP_S, |last| seconds(position.saturating_sub(last)).min(STEP_S_MAX));
+        self.step_by(settings, position, step_s, probabilities, anger)
+    }
+
+    /// As [`Timeline::step`], of a judgement that counts like `step_s` seconds of windows.
+    pub fn step_by(
+        &mut self,
+        settings: &ListenerSettings,
+        position: u64,
+        step_s: f32,
+        probabilities: &[f32; 4],
+        anger: f32,
+    ) -> Moment {
         self.last = Some(position);
         let time_s = if anger > self.anger { settings.rise_s } else { settings.fall_s };
         self.anger += (anger - self.anger) * share(step_s, time_s);

@@ -59,6 +59,11 @@ pub enum Event {
         /// How often by now in the present conversation.
         times: u32,
     },
+    /// The caller said something that the phrase lists know.
+    Said {
+        /// What it means there, e.g. `complaint`.
+        intent: String,
+    },
     /// The re-route of an earlier decision was refused or timed out.
     RerouteFailed {
         /// Why, for the record, e.g. `486 Busy Here`.
@@ -102,6 +107,8 @@ pub struct Because {
     pub keys: Option<String>,
     /// For rules about interruptions: how often the caller had interrupted.
     pub interruptions: Option<u32>,
+    /// For rules about what was said: what it means.
+    pub said: Option<String>,
 }
 
 /// One thing to do.

@@ -87,6 +87,7 @@ impl Engine {
             }
             Event::Key { key: pressed } => call.press(now, *pressed, policies, key, out),
             Event::Interrupted { times } => call.interrupt(now, *times, policies, key, out),
+            Event::Said { intent } => call.say(now, intent, policies, key, out),
             Event::RerouteFailed { reason } => call.reroute_failed(now, reason, policies, key, out),
             Event::Rerouted => call.rerouted(),
         }

@@ -20,6 +20,8 @@ pub const ACTIONS_MAX: usize = 8;
 pub const WAYS_MAX: usize = 6;
 /// Keys that one rule waits for.
 pub const KEYS_MAX: usize = 16;
+/// Intents that one rule waits for.
+pub const SAID_MAX: usize = 20;
 /// Characters of a text that is said.
 pub const SAYING_CHARS_MAX: usize = 500;
 
@@ -71,6 +73,8 @@ pub enum Trigger {
     Presses(String),
     /// The caller has begun to speak over the other side so often in the present conversation, 1-100.
     Interrupts(u32),
+    /// The caller says something that means one of these, 1-20 intents of the phrase lists.
+    Says(Vec<String>),
 }
 
 /// How the caller has to feel: all conditions together.
@@ -131,6 +135,14 @@ impl Policy {
     /// Name and version as decisions carry them, e.g. `after-sales@3`.
     pub fn label(&self) -> String {
         format!("{}@{}", self.name, self.version)
+    }
+
+    /// Every intent that a rule waits for with the key it stands at, for checks against the phrase lists.
+    pub fn intents(&self) -> impl Iterator<Item = (String, &String)> {
+        self.rules.iter().enumerate().flat_map(|(at, rule)| {
+            let said = if let Trigger::Says(intents) = &rule.when.trigger { intents.as_slice() } else { &[] };
+            said.iter().map(move |intent| (format!("rule[{}].when.said", at + 1), intent))
+        })
     }
 
     /// Every action with the key it stands at, e.g. `rule[1].then[2]`, for checks against the rest of a configuration.
@@ -211,10 +223,16 @@ fn read_when(section: &mut Section<'_>, scenarios: Option<&[String]>) -> Option<
     let one = section.read("key", "one key: 0-9, *, # or A-D", keys(1));
     let several = section.read("keys", format!("1-{KEYS_MAX} keys: 0-9, *, # or A-D"), keys(KEYS_MAX));
     let interruptions = section.read("interruptions", "a whole number from 1 to 100", whole(1..=100));
+    let said =
+        section.read("said", format!("a list of 1-{SAID_MAX} intents of the phrase lists"), list(SAID_MAX, name));
     let trigger = if section.has("interruptions") {
-        let expected = "either an emotion, keys or interruptions";
-        stands_alone(section, FEELING.into_iter().chain(["key", "keys"]), "it beside interruptions", expected);
+        let expected = "either an emotion, keys, interruptions or something said";
+        stands_alone(section, FEELING.into_iter().chain(["key", "keys", "said"]), "it beside interruptions", expected);
         interruptions.and_then(|times| u32::try_from(times).ok()).map(Trigger::Interrupts)
+    } else if section.has("said") {
+        let expected = "either an emotion, keys, interruptions or something said";
+        stands_alone(section, FEELING.into_iter().chain(["key", "keys"]), "it beside said", expected);
+        said.map(Trigger::Says)
     } else if section.has("key") || section.has("keys") {
         stands_alone(section, FEELING.into_iter(), "it beside keys", "either an emotion or keys");
         if section.has("key") && section.has("keys") {

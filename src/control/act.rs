@@ -179,6 +179,7 @@ fn decided(decision: &Decision) -> What {
         failure: because.failure.clone(),
         keys: because.keys.clone(),
         interruptions: because.interruptions,
+        said: because.said.clone(),
         actions: decision.actions.iter().map(in_words).collect(),
     }
 }
@@ -208,4 +209,4 @@ fn routing_level(level: nlu::Level) -> routing::Level {
 /// The most decisions that follow from one event.
 const DECISIONS_MAX: usize = 16;
 /// Samples per millisecond at 8 kHz.
-const SAMPLES_PER_MS: u64 = 8;
+pub(super) const SAMPLES_PER_MS: u64 = 8;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use media::dtmf::Key;
 use media::srtp::Suite;
 use media::{LegId, PromptId, Sound};
+use nlu::recognition::Transcript;
 use prosody::turns::Turns;
 
 use super::order::Order;
@@ -30,6 +31,8 @@ pub enum Input {
     Media(media::Event),
     /// A step of a party's emotion timeline; the party's number is the leg's number.
     Heard(Box<nlu::Observation>),
+    /// What a party has said; the party's number is the leg's number.
+    Said(Transcript),
     /// How the two parties of a call have taken turns since both are listened to.
     Turns {
         /// The parties, in the order of `turns`.

@@ -5,10 +5,11 @@
 
 use std::sync::{Arc, Weak};
 
+use nlu::masking::Masker;
 use routing::Policy;
 
 use super::{Control, ControlSettings, Sounds};
-use crate::settings::Route;
+use crate::settings::{Route, Settings};
 
 /// What calls of one time go by.
 #[derive(Debug)]
@@ -16,6 +17,35 @@ pub(super) struct Terms {
     pub(super) settings: ControlSettings,
     pub(super) policies: Arc<[Policy]>,
     pub(super) sounds: Sounds,
+}
+
+impl From<&Settings> for ControlSettings {
+    fn from(settings: &Settings) -> ControlSettings {
+        ControlSettings {
+            address: settings.media.external_address,
+            sip_address: settings.sip.external.first().copied().unwrap_or(settings.media.external_address),
+            networks: settings.media.networks.clone(),
+            port_rest: settings.media.port_rest,
+            fingerprint: None,
+            ports: settings.media.ports,
+            silence: settings.media.silence,
+            silence_limit: settings.media.silence_limit,
+            parties: settings.listening.enabled.then_some(settings.listening.parties),
+            remember_speakers: settings.listening.remember_speakers,
+            language: settings.recognition.as_ref().map(|recognition| recognition.language),
+            masker: Masker::new(Arc::clone(&settings.privacy.lists), settings.privacy.mask.clone()),
+            scores: settings.listening.scores,
+            functionals: settings.listening.functionals,
+            limits: settings.limits.clone(),
+            supervision: settings.supervision.clone(),
+            targets: settings.targets.clone(),
+            routes: settings.routes.clone(),
+            agents: settings.forks.agents.clone(),
+            first_stream: settings.forks.first,
+            pbxes: settings.pbxes.iter().map(|(name, pbx)| (name.clone(), pbx.terms())).collect(),
+            trusted: settings.sip.trusted.clone(),
+        }
+    }
 }
 
 /// What calls went by that began before a reload.

@@ -128,6 +128,12 @@ pub const INTERRUPTIONS: Metric = counter(
     &["party"],
     "Times that a party began to speak over the other, by who did.",
 );
+/// Phrases.
+pub const PHRASES: Metric = counter(
+    "calmline_phrases_total",
+    &["party", "intent"],
+    "Phrases of the lists that were heard, by party and meaning.",
+);
 /// Decisions.
 pub const DECISIONS: Metric = counter("calmline_decisions_total", &["rule"], "Decisions of the policy, by rule.");
 /// Keys.
@@ -368,6 +374,24 @@ pub const LISTENER_UP: Metric = gauge("calmline_listener_up", &[], "1 while the 
 /// Listening backlog.
 pub const LISTENING_BACKLOG: Metric =
     gauge("calmline_listening_backlog_packets", &[], "Packets that wait in the tap for the listening thread.");
+/// Recognition up.
+pub const RECOGNITION_UP: Metric =
+    gauge("calmline_recognition_up", &[], "1 while words are heard, else 0: no library, no model, or not asked for.");
+/// Recognition backlog.
+pub const RECOGNITION_BACKLOG: Metric =
+    gauge("calmline_recognition_backlog_seconds", &[], "Audio of all parties that waits to be recognised.");
+/// Cost of recognition.
+pub const RECOGNITION_RATIO: Metric = gauge(
+    "calmline_recognition_real_time_ratio",
+    &[],
+    "Time spent on recognising per time of audio heard, since the start.",
+);
+/// Audio of the recogniser.
+pub const RECOGNITION_AUDIO: Metric = counter(
+    "calmline_recognition_audio_seconds_total",
+    &["what"],
+    "Whole seconds of audio heard, decoded (speech) and dropped (too much waited), all parties.",
+);
 /// Policies in force.
 pub const POLICY_INFO: Metric =
     gauge("calmline_policy_info", &["policy"], "1 for the policies in force (name@version), 0 for earlier ones.");
@@ -389,6 +413,7 @@ pub const TABLE: &[Metric] = &[
     CALL_ANGER_PEAK,
     OBSERVATIONS,
     INTERRUPTIONS,
+    PHRASES,
     DECISIONS,
     KEYS,
     PROMPTS,
@@ -442,6 +467,10 @@ pub const TABLE: &[Metric] = &[
     LISTENER_RESTARTS,
     LISTENER_UP,
     LISTENING_BACKLOG,
+    RECOGNITION_UP,
+    RECOGNITION_BACKLOG,
+    RECOGNITION_RATIO,
+    RECOGNITION_AUDIO,
     POLICY_INFO,
     BUILD_INFO,
 ];

@@ -46,6 +46,7 @@ fn exposition_holds_the_whole_table_and_nothing_else() {
     metrics.count_dns("failed");
     metrics.count_reload("taken");
     metrics.set_sip_connections(1);
+    metrics.set_recognition(true, &RecognizingFigures::default());
     metrics.set_trunk("carrier", Some(true), Some(false));
 
     let text = metrics.render();

@@ -1,6 +1,23 @@
-//! What events say of the way a party speaks, and of how two parties take turns.
+//! What events say of the way a party speaks, of what it says, and of how two parties take turns.
 
 use serde::{Deserialize, Serialize};
+
+use crate::pii::Pii;
+
+/// A phrase of the lists that was heard.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PhraseHeard {
+    /// What it means, as its list says.
+    pub intent: String,
+    /// The phrase as its list has it, personal data masked.
+    pub text: Pii<String>,
+    /// Where it begins, milliseconds of the party's audio.
+    pub audio_ms: u64,
+    /// Where it ends.
+    pub until_ms: u64,
+    /// How sure the recogniser is, 0-1.
+    pub confidence: f32,
+}
 
 /// How a party speaks. Scores (`_z`) are robust standard scores of the newest second of speech against the speaker's
 /// baseline, ±6; 0 until 3 s of speech are known.

@@ -27,6 +27,7 @@ use crate::shell::fork::ForkSide;
 use crate::shell::listen::{Baselines, Heard, Listening, Parties};
 use crate::shell::media::{MediaFigures, MediaHandle, TapRing};
 use crate::shell::pbx::{Connectors, PastConnectors};
+use crate::shell::recognize::Recognizing;
 use crate::shell::sip::{Health, PastTrunks, SipSide};
 use crate::speech::{Answer, Speaker};
 use crate::web::{Asked, Bus, Component, Readiness, WebHandle};
@@ -43,6 +44,7 @@ pub(super) struct Desk {
     pub(super) media: MediaHandle,
     pub(super) handshakes: Handshakes,
     pub(super) listening: Option<Listening>,
+    pub(super) recognizing: Option<Recognizing>,
     pub(super) speaker: Speaker,
     pub(super) connectors: Connectors,
     pub(super) copies: Copies,
@@ -161,7 +163,7 @@ impl Desk {
     /// Lets calls that begin from now on go by another configuration.
     fn take_up(&mut self, fresh: Fresh) {
         let Fresh { checked: Checked { settings, policies, spoken, good: _ }, neighbours, live, taken } = fresh;
-        let Policies { policies, prompts, ringback, sayings: _ } = policies;
+        let Policies { policies, prompts, ringback, sayings: _, intents: _ } = policies;
         show_policies(&policies, &self.metrics, &self.readiness);
         self.speaker.remember(spoken);
         let sounds = Sounds { files: prompts, ringback };
@@ -234,6 +236,7 @@ impl Desk {
             Some(answer) = spoken.recv() => spoken_input(answer),
             Some(heard) = heard.recv() => match heard {
                 Heard::Observation(observation) => Input::Heard(observation),
+                Heard::Said(transcript) => Input::Said(transcript),
                 Heard::Turns { legs, turns } => Input::Turns { legs, turns },
                 Heard::Speech { leg, lasted } => Input::Spoke { leg, lasted },
                 Heard::Key { leg, key } => Input::Key { leg, key },
@@ -269,7 +272,7 @@ impl Desk {
         if let media::Command::Tap { leg, on: true } = command
             && let Some(call) = self.control.call_of(leg)
         {
-            self.parties.seat(leg, call, self.control.tells_functionals(call));
+            self.parties.seat(leg, call, self.control.language_of(leg), self.control.tells_functionals(call));
         }
         self.parties.observe(&command);
         if let media::Command::Close { leg } = command {
@@ -299,6 +302,10 @@ impl Desk {
         self.readiness.set(Component::Listening, listens);
         self.readiness.set(Component::Model, listening.is_some_and(Listening::with_model));
         self.metrics.set_listening_backlog(self.tap.len());
+        if let Some(recognizing) = &self.recognizing {
+            self.metrics.set_recognition(recognizing.is_up(), &recognizing.figures());
+            self.readiness.set(Component::Words, recognizing.is_up());
+        }
         let dropped = self.copies.packets_dropped();
         self.metrics.count_copies_dropped(dropped - self.copies_dropped);
         self.copies_dropped = dropped;
@@ -328,6 +335,9 @@ impl Desk {
         self.metrics.set_load(load, &measured);
         if let Some(listening) = &self.listening {
             listening.spare(load > Load::Normal);
+        }
+        if let Some(recognizing) = &self.recognizing {
+            recognizing.spare(load > Load::Normal);
         }
         Input::Measured(measured)
     }

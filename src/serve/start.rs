@@ -18,6 +18,7 @@ use crate::control::{Control, ControlSettings, Departures, ForkEvent, Input, Ord
 use crate::metrics::Metrics;
 use crate::model::ModelFiles;
 use crate::pbx;
+use crate::recognizer::RecognizerFiles;
 use crate::settings::{Fault, Policies, Settings};
 use crate::shell::clock::Clock;
 use crate::shell::copy::{Copies, CopyOptions};
@@ -25,6 +26,7 @@ use crate::shell::fork::ForkSide;
 use crate::shell::listen::{Baselines, Chaos, Heard, ListenOptions, Listening, Parties};
 use crate::shell::media::{CopyRing, MediaHandle, MediaOptions, TapRing};
 use crate::shell::pbx::{Connectors, FreshPbxes};
+use crate::shell::recognize::Recognizing;
 use crate::shell::sip::{SipOptions, SipSide};
 use crate::speech::{Answer, EspeakNg, Saying, Speaker};
 use crate::web::{self, Asked, Bus, Component, Inside, LiveOptions, Readiness, ReloadAsked, WebHandle, WebOptions};
@@ -47,11 +49,9 @@ impl Server {
     /// Starts everything. What was started before a failure ends with its handle.
     pub(super) async fn start(settings: Settings, args: &ServeArgs, hangup: Signal) -> Result<Self, Failure> {
         let clock = Clock::start();
-        let Policies { policies, prompts, ringback, sayings } =
-            Policies::load(&settings).map_err(|faults| faulty(&faults))?;
         let metrics = Metrics::new();
         let readiness = Arc::new(Readiness::default());
-        show_policies(&policies, &metrics, &readiness);
+        let Policies { policies, prompts, ringback, sayings, .. } = load_policies(&settings, &metrics, &readiness)?;
 
         let tap = Arc::new(TapRing::new(settings.listening.tap_packets));
         let (media_events, media_inlet) = mpsc::channel(EVENTS_MAX);
@@ -64,7 +64,8 @@ impl Server {
         let copies = start_copies(copy_ring, &parties, clock, &metrics)?;
         let baselines = Arc::new(Baselines::new().map_err(|_| no_random_numbers())?);
         let ears = (&tap, &parties, &baselines);
-        let (listening, heard_inlet) = start_listening(&settings, args.chaos, clock, ears, &metrics)?;
+        let (recognizing, heard, heard_inlet) = start_recognizing(&settings, &readiness)?;
+        let listening = start_listening(&settings, args.chaos, clock, ears, (&metrics, heard, recognizing.clone()))?;
         let (speaker, spoken) = start_speaker(&settings, sayings)?;
         let (connectors, pbx) = connect_pbxes(&settings, &metrics)?;
         let (sip, sip_inlet) = start_sip(&settings, &metrics).await?;
@@ -86,6 +87,7 @@ impl Server {
             media,
             handshakes,
             listening,
+            recognizing,
             speaker,
             connectors,
             copies,
@@ -136,6 +138,9 @@ impl Server {
         if let Some(listening) = &self.desk.listening {
             listening.stop();
         }
+        if let Some(recognizing) = &self.desk.recognizing {
+            recognizing.stop();
+        }
         self.desk.copies.stop();
         if let Some(web) = self.desk.web {
             web.close().await;
@@ -147,6 +152,13 @@ impl Server {
         info!(finished, handed_over, cut, "ended");
         departures
     }
+}
+
+/// Reads the policies, and says which are in force.
+fn load_policies(settings: &Settings, metrics: &Metrics, readiness: &Readiness) -> Result<Policies, Failure> {
+    let loaded = Policies::load(settings).map_err(|faults| faulty(&faults))?;
+    show_policies(&loaded.policies, metrics, readiness);
+    Ok(loaded)
 }
 
 fn faulty(faults: &[Fault]) -> Failure {
@@ -181,9 +193,8 @@ fn start_listening(
     chaos: Option<Chaos>,
     clock: Clock,
     (tap, parties, baselines): (&Arc<TapRing>, &Arc<Parties>, &Arc<Baselines>),
-    metrics: &Metrics,
-) -> Result<(Option<Listening>, mpsc::Receiver<Heard>), Failure> {
-    let (heard, inlet) = mpsc::channel(EVENTS_MAX);
+    (metrics, heard, words): (&Metrics, mpsc::Sender<Heard>, Option<Recognizing>),
+) -> Result<Option<Listening>, Failure> {
     let options = ListenOptions {
         tap: Arc::clone(tap),
         parties: Arc::clone(parties),
@@ -193,10 +204,27 @@ fn start_listening(
         baselines: Arc::clone(baselines),
         on_restart: counting_restarts(metrics),
         barge_in: settings.listening.barge_in,
+        words,
         heard,
     };
     let listening = settings.listening.enabled.then(|| Listening::start(options)).transpose();
-    listening.map(|listening| (listening, inlet)).map_err(|error| Failure::of("starting the listening thread", error))
+    listening.map_err(|error| Failure::of("starting the listening thread", error))
+}
+
+/// Who turns speech into words, where somebody does, and the two ends of the queue of everything that is heard.
+type Hearing = (Option<Recognizing>, mpsc::Sender<Heard>, mpsc::Receiver<Heard>);
+
+/// Starts the recognising thread, where there is to be one; a missing model is no reason not to listen.
+fn start_recognizing(settings: &Settings, readiness: &Readiness) -> Result<Hearing, Failure> {
+    let (heard, inlet) = mpsc::channel(EVENTS_MAX);
+    let Some(wanted) = &settings.recognition else { return Ok((None, heard, inlet)) };
+    readiness.want_words();
+    let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, wanted.library.as_deref())
+        .inspect_err(|why| warn!(%why, "no recogniser: listening without words"));
+    let recognizing = files.ok().map(|files| Recognizing::start(files, heard.clone())).transpose();
+    recognizing
+        .map(|recognizing| (recognizing, heard, inlet))
+        .map_err(|error| Failure::of("starting the recognising thread", error))
 }
 
 fn start_control(

@@ -7,10 +7,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use media::Sound;
+use nlu::recognition::Recognizer;
+use nlu::text::Lexicon;
 
 use super::policies::{Policies, load_policy};
 use super::read::read_text;
 use super::{Fault, PasswordSource, SecretSource, Settings, TokenSource};
+use crate::recognizer::RecognizerFiles;
 use crate::speech::{EspeakNg, Saying, Speech};
 
 /// Checks a configuration file with everything it names, or a policy file by itself.
@@ -22,13 +25,39 @@ use crate::speech::{EspeakNg, Saying, Speech};
 /// Every fault in every file.
 pub fn check(path: &Path) -> Result<Vec<String>, Vec<Fault>> {
     let text = read_text(path).map_err(|fault| vec![fault])?;
-    if is_policy(&text) { check_policy(path) } else { check_settings(path).map(|checked| checked.good) }
+    match kind_of(&text) {
+        Kind::Policy => check_policy(path),
+        Kind::Lexicon => check_lexicon(path, &text),
+        Kind::Settings => check_settings(path).map(|checked| checked.good),
+    }
 }
 
-/// Policies have a name and scenarios at the top, configurations only sections.
-fn is_policy(text: &str) -> bool {
-    let Ok(table) = routing::section::parse_table(text) else { return false };
-    ["name", "scenarios", "rule", "fallback"].iter().any(|key| table.contains_key(*key))
+enum Kind {
+    Policy,
+    Lexicon,
+    Settings,
+}
+
+/// Policies have a name and scenarios at the top, lexicons entries, configurations only sections.
+fn kind_of(text: &str) -> Kind {
+    let Ok(table) = routing::section::parse_table(text) else { return Kind::Settings };
+    let has = |keys: &[&str]| keys.iter().any(|key| table.contains_key(*key));
+    if has(&["name", "scenarios", "rule", "fallback"]) {
+        Kind::Policy
+    } else if has(&["entry", "negations"]) {
+        Kind::Lexicon
+    } else {
+        Kind::Settings
+    }
+}
+
+fn check_lexicon(path: &Path, text: &str) -> Result<Vec<String>, Vec<Fault>> {
+    let lexicon = Lexicon::parse("lexicon", text).map_err(|error| {
+        let (file, key) = (path.to_owned(), "entry".to_owned());
+        let expected = "a lexicon as in config/lexicons".to_owned();
+        vec![Fault { file, key, found: error.to_string(), expected }]
+    })?;
+    Ok(vec![format!("{}: lexicon, {} words", path.display(), lexicon.words())])
 }
 
 fn check_policy(path: &Path) -> Result<Vec<String>, Vec<Fault>> {
@@ -70,6 +99,7 @@ pub fn check_settings(path: &Path) -> Result<Checked, Vec<Fault>> {
     if let Some(model) = &settings.listening.model {
         report.take("listening.model", "an ONNX file with its card (.json) beside it", check_model(model));
     }
+    check_recognition(&settings, &mut report);
     check_token(&settings, &mut report);
     check_secrets(&settings, &mut report);
     check_sip(&settings, &mut report);
@@ -122,6 +152,17 @@ impl Report<'_> {
                 self.faults.push(Fault { file: self.file.to_owned(), key, found, expected });
             }
         }
+    }
+}
+
+/// Reads models and phrases, and has the phrases compiled for the models.
+fn check_recognition(settings: &Settings, report: &mut Report<'_>) {
+    let Some(wanted) = &settings.recognition else { return };
+    let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, wanted.library.as_deref());
+    match files.and_then(|files| files.load()) {
+        Ok(recognizer) => report.good.push(format!("{}: {}", wanted.models.display(), recognizer.name())),
+        // A server runs on without words: worth a line, not a fault.
+        Err(why) => report.good.push(format!("recognition: no words will be heard: {why}")),
     }
 }
 

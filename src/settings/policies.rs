@@ -14,6 +14,7 @@ use routing::{Action, Hold, Language, Policy, Route, Whisper};
 
 use super::read::read_text;
 use super::{Fault, PbxKind, Settings};
+use crate::recognizer::read_list;
 use crate::speech::Saying;
 
 /// Policy files of one server.
@@ -30,6 +31,8 @@ pub struct Policies {
     pub ringback: Option<Arc<Sound>>,
     /// The texts that are said in the same words in every call.
     pub sayings: BTreeSet<Saying>,
+    /// What the phrases that are listened for can mean.
+    pub intents: BTreeSet<String>,
 }
 
 impl Policies {
@@ -39,7 +42,7 @@ impl Policies {
     /// Every fault in every file: also targets that are not in `settings`, and prompts that cannot be read.
     pub fn load(settings: &Settings) -> Result<Policies, Vec<Fault>> {
         let mut faults = Vec::new();
-        let mut read = Policies::default();
+        let mut read = Policies { intents: intents(settings, &mut faults), ..Policies::default() };
         for file in policy_files(&settings.policy.folder).map_err(|fault| vec![fault])? {
             match load_policy(&file) {
                 Ok(policy) => read.add(&file, policy, settings, &mut faults),
@@ -59,6 +62,13 @@ impl Policies {
                 format!("\"{}\", as in another file", policy.name),
                 "a name of its own".to_owned(),
             );
+        }
+        for (key, intent) in policy.intents() {
+            if !self.intents.contains(intent) {
+                let known: Vec<&str> = self.intents.iter().map(String::as_str).collect();
+                let expected = format!("an intent of the lists of [recognition]; there are: {}", known.join(", "));
+                fault(key, format!("\"{intent}\""), expected);
+            }
         }
         for (key, action) in policy.actions() {
             if let Action::Reroute { hold: Some(hold), .. } = action {
@@ -134,6 +144,23 @@ impl Policies {
             self.sayings.insert(Saying { text: text.to_owned(), language });
         }
     }
+}
+
+/// What the phrases of the lists can mean.
+fn intents(settings: &Settings, faults: &mut Vec<Fault>) -> BTreeSet<String> {
+    let mut intents = BTreeSet::new();
+    for path in settings.recognition.iter().flat_map(|recognition| &recognition.phrases) {
+        match read_list(path) {
+            Ok(list) => intents.extend(list.phrases.into_iter().map(|phrase| phrase.intent)),
+            Err(found) => faults.push(Fault {
+                file: path.clone(),
+                key: "the file".to_owned(),
+                found,
+                expected: "a phrase list".to_owned(),
+            }),
+        }
+    }
+    intents
 }
 
 /// Whether a PBX of that kind can do something.

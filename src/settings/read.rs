@@ -20,6 +20,8 @@ use super::forks::read_forks;
 use super::headers::read_rules;
 use super::overload::read_overload;
 use super::pbx::{read_pbxes, read_place};
+use super::privacy::read_privacy;
+use super::recognition::read_recognition;
 use super::{
     AudioTerms, Fault, HandOver, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
     PortRange, Routes, Settings, SipSettings, SpeechSettings, SupervisionSettings, Target, TokenSource, TrunkSettings,
@@ -80,6 +82,8 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         limits: read_limits(root.section("limits")),
         web: read_web(root.section("web"), folder),
         listening: read_listening(root.section("listening"), folder),
+        recognition: read_recognition(root.section("recognition"), folder),
+        privacy: read_privacy(root.section("privacy"), folder),
         speech: read_speech(root.section("speech"), folder),
         forks: read_forks(root.section("forks")),
         policy: read_policy(root.section("policy"), folder),
@@ -91,6 +95,9 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
     };
     let routes = route::read_routes(&mut root, &settings.targets);
     check_ports(&mut root, &settings);
+    if settings.recognition.is_some() && !settings.listening.enabled {
+        root.fault("recognition", "it without listening", "[listening] beside it: words come from what is listened to");
+    }
     root.finish();
     Settings { routes, ..settings }
 }

@@ -33,6 +33,8 @@ impl Settings {
             limits: _,
             web,
             listening,
+            recognition,
+            privacy: _,
             speech,
             policy: _,
             forks,
@@ -46,6 +48,7 @@ impl Settings {
         kept.media(&mut self.media, media);
         kept.web(&mut self.web, web.as_ref());
         kept.listening(&mut self.listening, listening);
+        kept.keep("recognition", &mut self.recognition, recognition);
         kept.forks(&mut self.forks, forks);
         let SpeechSettings { program, cache_bytes } = speech;
         kept.keep("speech.program", &mut self.speech.program, program);

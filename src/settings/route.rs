@@ -1,7 +1,11 @@
 //! The route table: which targets a new call is offered to. Pure.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
+
+use nlu::masking::Class;
+use nlu::recognition::Language;
 
 use super::{AudioTerms, HeaderChanges};
 use crate::quoted::after_quote;
@@ -62,6 +66,10 @@ pub struct Route {
     pub bypass: Bypass,
     /// Whether callers' baselines are kept from call to call; `None` as `[listening]` says.
     pub remember_speakers: Option<bool>,
+    /// What callers speak; `None` as `[recognition]` says.
+    pub language: Option<Language>,
+    /// What is masked of what is said; `None` as `[privacy]` says.
+    pub mask: Option<BTreeSet<Class>>,
     /// What is changed in the callers' headers before any target sees them.
     pub headers: HeaderChanges,
 }
@@ -245,6 +253,8 @@ mod tests {
             returning: None,
             bypass: Bypass::Never,
             remember_speakers: None,
+            language: None,
+            mask: None,
             headers: HeaderChanges::default(),
         };
         let routes = Routes(vec![

@@ -27,6 +27,7 @@ pub use parties::Parties;
 
 use super::clock::Clock;
 use super::media::TapRing;
+use super::recognize::Recognizing;
 use crate::model::ModelFiles;
 
 /// What the listening loop needs.
@@ -47,6 +48,8 @@ pub struct ListenOptions {
     pub baselines: Arc<Baselines>,
     /// How long a party has to speak until that is told.
     pub barge_in: Duration,
+    /// Who turns speech into words, where somebody does.
+    pub words: Option<Recognizing>,
     /// Where it is told what is heard. Bounded; while it is full, older observations of a party are replaced by newer
     /// ones, and of what cannot be replaced the oldest is dropped.
     pub heard: mpsc::Sender<Heard>,
@@ -57,6 +60,8 @@ pub struct ListenOptions {
 pub enum Heard {
     /// A step of the party's emotion timeline.
     Observation(Box<nlu::Observation>),
+    /// What a party has said. What is not final may get lost, what is final never does.
+    Said(nlu::recognition::Transcript),
     /// How the two parties of a call have taken turns so far. While the queue is full, a call's newest replaces older
     /// ones.
     Turns {

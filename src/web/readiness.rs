@@ -17,6 +17,8 @@ pub enum Component {
     Listening,
     /// The acoustic model is loaded. Without it only signal processing judges.
     Model,
+    /// Words are heard, where that is asked for. Without it calls are listened to without words.
+    Words,
     /// A policy is in force. Without it nothing is decided.
     Policy,
 }
@@ -28,6 +30,8 @@ pub struct Readiness {
     media: AtomicBool,
     listening: AtomicBool,
     model: AtomicBool,
+    words: AtomicBool,
+    words_wanted: AtomicBool,
     policy: AtomicBool,
     draining: AtomicBool,
     trunks: Mutex<BTreeMap<String, TrunkState>>,
@@ -37,6 +41,11 @@ impl Readiness {
     /// Says that a part works, or no longer does.
     pub fn set(&self, component: Component, up: bool) {
         self.flag(component).store(up, Ordering::Relaxed);
+    }
+
+    /// Says that words are to be heard: from now on their absence is told.
+    pub fn want_words(&self) {
+        self.words_wanted.store(true, Ordering::Relaxed);
     }
 
     /// Says whether new calls are refused because the server is to stop.
@@ -82,11 +91,13 @@ impl Readiness {
             media: up(Component::Media),
             listening: up(Component::Listening),
             model: up(Component::Model),
+            words: self.words_wanted.load(Ordering::Relaxed).then(|| up(Component::Words)),
             policy: up(Component::Policy),
         };
         let trunks = self.trunks.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let is_there = |state: &TrunkState| ["up", "unknown"].contains(state);
         let whole = [Component::Listening, Component::Model, Component::Policy].into_iter().all(|c| self.is_up(c))
+            && components.words != Some("down")
             && trunks.values().all(is_there);
         let status = match (self.works(), self.is_ready(), whole) {
             (false, ..) => "down",
@@ -103,6 +114,7 @@ impl Readiness {
             Component::Media => &self.media,
             Component::Listening => &self.listening,
             Component::Model => &self.model,
+            Component::Words => &self.words,
             Component::Policy => &self.policy,
         }
     }
@@ -126,5 +138,8 @@ struct Components {
     media: &'static str,
     listening: &'static str,
     model: &'static str,
+    /// Absent where nobody listens for words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    words: Option<&'static str>,
     policy: &'static str,
 }

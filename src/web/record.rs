@@ -10,8 +10,8 @@ use serde::Serialize;
 
 pub use self::present::{AudioClient, Supervisor, SupervisorState};
 use super::moment::Moment;
-use super::pii::Pii;
-use crate::notice::{ForkedParty, LegReport, Notice, TurnTaking, What};
+use crate::notice::{ForkedParty, LegReport, Notice, PhraseHeard, TurnTaking, What};
+use crate::pii::Pii;
 
 /// Events kept per call (all but `observed`, which stand in the timeline).
 pub const EVENTS_MAX: usize = 500;
@@ -19,6 +19,8 @@ pub const EVENTS_MAX: usize = 500;
 pub const TIMELINE_MAX: usize = 1_200;
 /// Decisions, prompts, re-routes, alerts and legs kept per call, each.
 const DEEDS_MAX: usize = 100;
+/// Phrases kept per call.
+const PHRASES_MAX: usize = 300;
 
 /// Where a call stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -78,6 +80,9 @@ pub struct CallRecord {
     pub alerts: VecDeque<Alert>,
     /// How the caller and each callee took turns, in the order in which they parted.
     pub conversations: VecDeque<Conversation>,
+    /// Phrases of the lists that were said, in order; other words are kept nowhere.
+    #[serde(skip_serializing_if = "VecDeque::is_empty")]
+    pub phrases: VecDeque<Phrase>,
     /// Who listened to the call by phone, or spoke into it, or was called to.
     pub supervisors: VecDeque<Supervisor>,
     /// Who had a live copy of the audio.
@@ -252,6 +257,18 @@ pub struct Conversation {
     pub callee: TurnTaking,
 }
 
+/// A phrase that was said.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Phrase {
+    /// Milliseconds since the INVITE arrived, when it was understood.
+    pub call_ms: u64,
+    /// `caller` or `callee`.
+    pub party: String,
+    /// What was said.
+    #[serde(flatten)]
+    pub phrase: PhraseHeard,
+}
+
 /// One alert.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Alert {
@@ -283,12 +300,12 @@ impl std::fmt::Debug for TimedNotice {
 
 impl CallRecord {
     /// A call that has just arrived.
-    pub fn new(id: &str, from: &str, to: &str, route: &str, scenario: &str, now: Moment) -> Self {
+    pub fn new(id: &str, from: &Pii<String>, to: &Pii<String>, route: &str, scenario: &str, now: Moment) -> Self {
         Self {
             id: id.to_owned(),
             state: State::Ringing,
-            from: Pii::new(from.to_owned()),
-            to: Pii::new(to.to_owned()),
+            from: from.clone(),
+            to: to.clone(),
             route: route.to_owned(),
             scenario: scenario.to_owned(),
             fork: None,
@@ -306,6 +323,7 @@ impl CallRecord {
             reroutes: VecDeque::new(),
             alerts: VecDeque::new(),
             conversations: VecDeque::new(),
+            phrases: VecDeque::new(),
             supervisors: VecDeque::new(),
             audio: VecDeque::new(),
             legs: VecDeque::new(),
@@ -337,7 +355,13 @@ impl CallRecord {
             | What::HandshakeFailed { .. }
             | What::CodecAsked { .. }
             | What::BypassFailed { .. }
+            | What::Said { is_final: false, .. }
             | What::Interrupted { .. } => {}
+            What::Said { party, is_final: true, phrases, .. } => {
+                for phrase in phrases.iter().cloned() {
+                    push(&mut self.phrases, Phrase { call_ms, party: party.clone(), phrase }, PHRASES_MAX);
+                }
+            }
             What::Bypassed { .. } => self.bypassed = true,
             What::BypassEnded { .. } => self.bypassed = false,
             What::CallForked { .. } | What::ForkPaused { .. } => self.apply_fork(&notice.what),
@@ -391,7 +415,7 @@ impl CallRecord {
                     pbx_call: pbx_call.clone(),
                     told_by: told_by.clone(),
                     parties: parties.clone(),
-                    details: Pii::new(details.clone()),
+                    details: details.clone(),
                     paused,
                 });
             }

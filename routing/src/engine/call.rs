@@ -218,6 +218,24 @@ impl Call {
         self.fire_at_once(now, fits, policies, key, out);
     }
 
+    /// Takes in that the caller has said something of this meaning, and fires the rules for that.
+    pub(super) fn say(
+        &mut self,
+        now: Duration,
+        intent: &str,
+        policies: &[Policy],
+        key: CallKey,
+        out: &mut Vec<Decision>,
+    ) {
+        let fits = |trigger: &Trigger, because: &Because| match trigger {
+            Trigger::Says(intents) if intents.iter().any(|own| own == intent) => {
+                Some(Because { said: Some(intent.to_owned()), ..because.clone() })
+            }
+            _ => None,
+        };
+        self.fire_at_once(now, fits, policies, key, out);
+    }
+
     /// Fires every rule that `fits` gives a reason for, because of what is happening at this moment; whether one fired.
     fn fire_at_once(
         &mut self,
@@ -310,7 +328,7 @@ impl RuleState {
     fn feeling<'p>(&self, policies: &'p [Policy]) -> Option<&'p Feeling> {
         match &self.rule(policies).when.trigger {
             Trigger::Feels(feeling) => Some(feeling),
-            Trigger::Presses(_) | Trigger::Interrupts(_) => None,
+            Trigger::Presses(_) | Trigger::Interrupts(_) | Trigger::Says(_) => None,
         }
     }
 
@@ -383,6 +401,7 @@ impl Heard {
             failure,
             keys: None,
             interruptions: None,
+            said: None,
         }
     }
 }

@@ -275,12 +275,33 @@ cooldown_s = 5
     check(policy, &[&story[..], &later].concat(), &["2.0 once", "3.0 again", "9.0 again"]);
 }
 
+#[test]
+fn who_says_what_a_rule_waits_for() {
+    let policy = r#"
+name = "words"
+version = 1
+scenarios = ["after-sales"]
+[[rule]]
+id = "complaint"
+when = { said = ["complaint", "manager"] }
+then = [{ alert = "warning", text = "complains" }]
+[[rule]]
+id = "human"
+when = { said = ["manager"] }
+then = [{ reroute = "bridge", target = "human" }]
+cooldown_s = 5
+"#;
+    let story = [(0.0, START), (1.0, Say::Says("refund")), (2.0, Say::Says("manager")), (3.0, Say::Says("complaint"))];
+    check(policy, &story, &["2.0 complaint on manager", "2.0 human on manager"]);
+}
+
 #[derive(Clone, Copy)]
 enum Say {
     Start(&'static str),
     Emotion(Emotion, Level, f32, f32),
     Press(char),
     Interrupts(u32),
+    Says(&'static str),
     Failed(&'static str),
     Rerouted,
 }
@@ -303,6 +324,7 @@ impl Say {
             Say::Emotion(emotion, level, score, trend_per_s) => Event::Emotion { emotion, level, score, trend_per_s },
             Say::Press(key) => Event::Key { key },
             Say::Interrupts(times) => Event::Interrupted { times },
+            Say::Says(intent) => Event::Said { intent: intent.to_owned() },
             Say::Failed(reason) => Event::RerouteFailed { reason: reason.to_owned() },
             Say::Rerouted => Event::Rerouted,
         }
@@ -310,7 +332,7 @@ impl Say {
 }
 
 /// Plays a story of (seconds, event) to one call, ticking at every deadline on the way and 60 s beyond, and compares
-/// what was decided, one line each: `SECONDS RULE [lasted SECONDS] [by KEYS] [because FAILURE]`.
+/// what was decided, one line each: `SECONDS RULE [lasted SECONDS] [by KEYS] [on SAID] [because FAILURE]`.
 #[track_caller]
 fn check(policy: &str, story: &[(f64, Say)], expected: &[&str]) {
     let mut engine = Engine::new(vec![Policy::parse(policy).expect("a good policy")]);
@@ -336,6 +358,9 @@ fn line(at: Duration, decision: &Decision) -> String {
     }
     if let Some(keys) = &decision.because.keys {
         line += &format!(" by {keys}");
+    }
+    if let Some(said) = &decision.because.said {
+        line += &format!(" on {said}");
     }
     if let Some(failure) = &decision.because.failure {
         line += &format!(" because {failure}");

@@ -269,8 +269,23 @@ fn faults_in_interruptions() {
         sad,
         "{ interruptions = 2, key = \"1\", lasted_s = 1 }",
         &[
-            "rule[2].when.lasted_s: found it beside interruptions, expected either an emotion, keys or interruptions",
-            "rule[2].when.key: found it beside interruptions, expected either an emotion, keys or interruptions",
+            "rule[2].when.lasted_s: found it beside interruptions, expected either an emotion, keys, interruptions or something said",
+            "rule[2].when.key: found it beside interruptions, expected either an emotion, keys, interruptions or something said",
+        ],
+    );
+}
+
+#[test]
+fn faults_in_what_the_caller_says() {
+    let sad = "{ emotion = \"sadness\" }";
+    let intents = "expected a list of 1-20 intents of the phrase lists";
+    check(sad, "{ said = [] }", &[&format!("rule[2].when.said: found [], {intents}")]);
+    check(sad, "{ said = \"complaint\" }", &[&format!("rule[2].when.said: found \"complaint\", {intents}")]);
+    check(
+        sad,
+        "{ said = [\"complaint\"], level = \"high\" }",
+        &[
+            "rule[2].when.level: found it beside said, expected either an emotion, keys, interruptions or something said",
         ],
     );
 }

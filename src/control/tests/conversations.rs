@@ -1,4 +1,4 @@
-//! Scenarios of two parties that take turns: who interrupts, what is told when they part, who may be remembered.
+//! Scenarios of two parties that talk: who interrupts, what is said, what is told when they part, who may be remembered.
 
 use super::keys::{HELPED, OVER};
 use super::script::{check, check_with};
@@ -29,6 +29,26 @@ fn who_no_longer_talks_to_the_caller_interrupts_nobody() {
         {OVER}
         ended: BYE received; talk 0 peak low lost 6
         > bot interrupted caller 1 and 0"
+    ));
+}
+
+#[test]
+fn what_the_caller_has_said_is_told_and_decided_on() {
+    check(&format!(
+        "{HELPED}
+        > caller saying complaint
+        being said by caller complaint
+        > caller said complaint
+        said by caller complaint
+        decided complains service@1
+        alert warning
+        > bot said complaint
+        said by callee complaint
+        > caller said refund
+        said by caller refund
+        {OVER}
+        ended: BYE received; talk 0 peak low lost 6
+        > caller said complaint"
     ));
 }
 

@@ -18,7 +18,7 @@ use self::steps::{Step, steps};
 use super::audio::{audio_of, certificate};
 use super::reached::{REACHED, kind};
 use super::reload::reload;
-use super::script::{observation, order, sdp};
+use super::script::{observation, order, sdp, transcript};
 use super::sim::{Sim, SipState, settings};
 use crate::control::leg::header;
 use crate::control::{
@@ -352,6 +352,7 @@ fn is_heard(sim: &mut Sim, step: &Step) {
         Step::Speaks { leg } => {
             let Some(leg) = pick_any(sim, leg, &[SipState::Answered, SipState::Ending]) else { return };
             sim.tell(Input::Spoke { leg, lasted: Duration::from_millis(480) });
+            sim.tell(Input::Said(transcript(leg, "complaint", true)));
         }
         Step::Spoken { text, well } => {
             if sim.texts.is_empty() {

@@ -3,7 +3,7 @@
 use crate::notice::What;
 
 /// What some of the sequences reach, in order.
-pub(super) const REACHED: [&str; 95] = [
+pub(super) const REACHED: [&str; 98] = [
     "alert",
     "answered",
     "asterisk done",
@@ -22,6 +22,7 @@ pub(super) const REACHED: [&str; 95] = [
     "decided briefed",
     "decided call-ourselves",
     "decided card",
+    "decided complains",
     "decided greet",
     "decided hook",
     "decided human",
@@ -87,6 +88,8 @@ pub(super) const REACHED: [&str; 95] = [
     "rerouted referred false",
     "rerouted referred true",
     "rerouted replaces false",
+    "said by callee",
+    "said by caller",
     "secure input false",
     "secure input true",
     "started",
@@ -114,6 +117,7 @@ pub(super) fn kind(what: &What) -> String {
         What::PbxFailed { pbx, .. } => format!("{pbx} failed"),
         What::CallAnswered { .. } => "answered".to_owned(),
         What::Observed { party, .. } => format!("observed {party}"),
+        What::Said { party, .. } => format!("said by {party}"),
         What::Interrupted { party, .. } => format!("interrupted by {party}"),
         What::Conversation { .. } => "conversation".to_owned(),
         What::Decided { rule, .. } => format!("decided {rule}"),

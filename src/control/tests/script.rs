@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use media::LegId;
 use media::srtp::Suite;
+use nlu::recognition::{SpokenPhrase, Transcript};
 use prosody::turns::{PartyTurns, Turns};
 use routing::Until;
 
@@ -141,7 +142,7 @@ impl Script {
             [
                 leg,
                 "shaken" | "silent" | "sends" | "hears" | "cannot" | "is" | "presses" | "sounds" | "speaks"
-                | "interrupted",
+                | "interrupted" | "said" | "saying",
                 ..,
             ] => {
                 self.act_media(self.leg(leg), &words[1..]);
@@ -278,6 +279,8 @@ impl Script {
                 let times = [times, others].map(|times| times.parse().expect("how often"));
                 Input::Turns { legs: [leg, self.leg(other)], turns: interrupting(times) }
             }
+            ["said", intent] => Input::Said(transcript(leg, intent, true)),
+            ["saying", intent] => Input::Said(transcript(leg, intent, false)),
             ["is", mood] => Input::Heard(Box::new(observation(leg, mood))),
             _ => panic!("no such step: {words:?}"),
         };
@@ -517,6 +520,7 @@ pub(super) fn observation(leg: LegId, mood: &str) -> nlu::Observation {
         probabilities: [0.25; 4],
         evidence: nlu::Evidence::default(),
         source: nlu::Source::Model,
+        words: None,
     }
 }
 
@@ -524,6 +528,19 @@ pub(super) fn observation(leg: LegId, mood: &str) -> nlu::Observation {
 fn interrupting(times: [u32; 2]) -> Turns {
     let party = |times: u32| PartyTurns { interruptions: times, speech_s: times as f32, ..PartyTurns::default() };
     Turns { overlap_s: 0.5, parties: times.map(party) }
+}
+
+/// One phrase of this meaning.
+pub(super) fn transcript(leg: LegId, intent: &str, is_final: bool) -> Transcript {
+    let phrase = SpokenPhrase {
+        intent: intent.to_owned(),
+        text: format!("a {intent}"),
+        start: 8_000,
+        end: 16_000,
+        confidence: 0.9,
+    };
+    let (party, phrases) = (nlu::PartyId(leg.0), vec![phrase]);
+    Transcript { party, is_final, start: 4_000, end: 20_000, words: Vec::new(), phrases }
 }
 
 fn key(letter: &str) -> media::dtmf::Key {

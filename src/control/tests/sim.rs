@@ -9,6 +9,8 @@ use std::time::Duration;
 use forks::siprec::Seat;
 use media::quality::LegQuality;
 use media::{Codec, LegId, LegStats, PromptId, Sound};
+use nlu::masking::{Class, Masker, MaskingLists};
+use nlu::recognition::Language;
 
 use super::bypass::assert_consistent;
 use crate::control::{
@@ -357,6 +359,8 @@ pub(super) fn settings() -> ControlSettings {
         audio: AudioTerms { codecs: vec![Codec::Pcmu, Codec::Pcma], ..AudioTerms::default() },
         headers: HeaderChanges::default(),
         remember_speakers: None,
+        language: None,
+        mask: None,
         returning: (name == "moves").then(|| Returning {
             target: "human".to_owned(),
             level: nlu::Level::High,
@@ -380,16 +384,11 @@ pub(super) fn settings() -> ControlSettings {
         silence_limit: Duration::from_secs(300),
         parties: Some(Parties::Caller),
         remember_speakers: false,
+        language: Some(Language::Mandarin),
+        masker: Masker::new(Arc::new(MaskingLists::built_in()), Class::usual()),
         scores: false,
         functionals: false,
-        limits: Limits {
-            calls: 3,
-            ring: Duration::from_secs(20),
-            call: Duration::from_secs(7_200),
-            session_expires_s: None,
-            drain: Duration::from_secs(60),
-            ..Limits::default()
-        },
+        limits: limits(),
         supervision: SupervisionSettings { per_call: 2, uris: vec![Pattern::new("sip:8???@10.0.0.9")] },
         agents: vec![Pattern::new("sip:7*@*")],
         first_stream: Seat::Caller,
@@ -407,6 +406,17 @@ pub(super) fn settings() -> ControlSettings {
         ]),
         pbxes: [pbx("asterisk", true), pbx("crm", false)].into(),
         trusted: vec!["198.51.100.0/24".parse().expect("a network")],
+    }
+}
+
+fn limits() -> Limits {
+    Limits {
+        calls: 3,
+        ring: Duration::from_secs(20),
+        call: Duration::from_secs(7_200),
+        session_expires_s: None,
+        drain: Duration::from_secs(60),
+        ..Limits::default()
     }
 }
 
@@ -516,6 +526,11 @@ then = [{ reroute = "bridge", target = "human", whisper = { text = "account {X-A
 id = "ringback"
 when = { key = "B" }
 then = [{ reroute = "bridge", target = "human", hold = "ringback" }, { prompt = "sorry.wav", mode = "replace" }]
+[[rule]]
+id = "complains"
+when = { said = ["complaint"] }
+then = [{ alert = "warning", text = "complains" }]
+cooldown_s = 1
 [[fallback]]
 id = "stay"
 after = "ringback"

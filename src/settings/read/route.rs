@@ -7,6 +7,8 @@ use routing::section::{Section, list, name, whole};
 use toml::Value;
 
 use super::super::headers::read_changes;
+use super::super::privacy::read_mask;
+use super::super::recognition::read_language;
 use super::super::{Bypass, HeaderMatch, Returning, Route, Routes, Target};
 use super::{ENTRIES_MAX, PATTERN, pattern, read_audio};
 
@@ -46,6 +48,7 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
         section.need("targets", expected, known_names)
     };
     let remember_speakers = section.read("remember_speakers", "true or false", Value::as_bool);
+    let (language, mask) = (read_language(section), read_mask(section));
     let scenario = section.need("scenario", "the scenario that policies choose their rules by", name);
 
     let (audio, headers) = (read_audio(section), read_changes(section));
@@ -78,6 +81,8 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
         returning: returning?,
         bypass,
         remember_speakers,
+        language,
+        mask,
     })
 }
 

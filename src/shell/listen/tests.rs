@@ -46,6 +46,7 @@ fn check(audio: &[i16], event_payload_type: Option<u8>, expected: impl FnOnce(&[
         baselines: Arc::new(Baselines::new().expect("random numbers")),
         on_restart: Box::new(|cause| panic!("the listening thread broke: {cause}")),
         barge_in: Duration::from_millis(480),
+        words: None,
         heard,
     });
     let listening = listening.expect("a thread");

@@ -57,6 +57,8 @@ struct Ear {
     buffer: JitterBuffer,
     /// When its audio began: the arrival of its first packet.
     origin: Option<Duration>,
+    /// Samples of it so far.
+    position: u64,
     /// Who speaks, when that is to be remembered.
     speaker: Option<SpeakerKey>,
     onset: Onset,
@@ -65,9 +67,9 @@ struct Ear {
 }
 
 impl Ear {
-    fn new(Tapped { settings, speaker, functionals: _, call: _ }: &Tapped, barge_in: Duration) -> Self {
+    fn new(Tapped { settings, speaker, .. }: &Tapped, barge_in: Duration) -> Self {
         let buffer = JitterBuffer::new(settings.codec, settings.payload_type_received);
-        Self { buffer, origin: None, speaker: *speaker, onset: Onset::new(barge_in), keys: None }
+        Self { buffer, origin: None, position: 0, speaker: *speaker, onset: Onset::new(barge_in), keys: None }
     }
 
     fn configure(&mut self, settings: &StreamSettings) {
@@ -154,6 +156,9 @@ impl Worker {
                 self.options.baselines.keep(speaker, *usual);
             }
             self.listener.remove(PartyId(leg.0));
+            if let Some(words) = &self.options.words {
+                words.close(leg);
+            }
         }
         self.conversations.follow(tapped.iter().filter_map(|(leg, tapped)| Some((*leg, tapped.call?))));
         for (leg, tapped) in tapped {
@@ -165,6 +170,9 @@ impl Worker {
                 }
                 if tapped.functionals {
                     listener.tell_functionals(PartyId(leg.0));
+                }
+                if let Some((words, language)) = options.words.as_ref().zip(tapped.language) {
+                    words.open(leg, language);
                 }
                 Ear::new(&tapped, options.barge_in)
             });
@@ -198,6 +206,10 @@ impl Worker {
                     PieceKind::Concealed => self.listener.push_concealed(PartyId(leg.0), &self.samples),
                     PieceKind::Heard | PieceKind::Silence => self.listener.push(PartyId(leg.0), &self.samples),
                 }
+                if let Some(words) = &self.options.words {
+                    words.push(leg, ear.position, &self.samples);
+                }
+                ear.position += self.samples.len() as u64;
                 let Some(keys) = &mut ear.keys else { continue };
                 self.linear.clear();
                 self.linear.extend(self.samples.iter().map(|sample| (sample * 32_768.0) as i16));
@@ -249,11 +261,11 @@ impl Worker {
         while let Some((party, observation)) = self.waiting.pop_first() {
             match self.options.heard.try_send(Heard::Observation(Box::new(observation))) {
                 Ok(()) => {}
-                Err(TrySendError::Full(_)) => {
-                    self.waiting.insert(party, observation);
+                Err(TrySendError::Full(Heard::Observation(observation))) => {
+                    self.waiting.insert(party, *observation);
                     return;
                 }
-                Err(TrySendError::Closed(_)) => return,
+                Err(_) => return,
             }
         }
     }

@@ -155,6 +155,10 @@ pub(super) fn render_notice(what: &What) -> String {
         What::ForkPaused { on } => format!("paused {on}"),
         What::CallAnswered { target, .. } => format!("answered {target}"),
         What::Observed { party, emotion, level, .. } => format!("observed {party} {emotion} {level}"),
+        What::Said { party, is_final, phrases, .. } => {
+            let meant: Vec<&str> = phrases.iter().map(|phrase| phrase.intent.as_str()).collect();
+            format!("{} {party} {}", if *is_final { "said by" } else { "being said by" }, meant.join(", "))
+        }
         What::Interrupted { party, times } => format!("interrupted by {party}, {times}"),
         What::Conversation { target, caller, callee } => {
             format!("conversation with {target}: {} and {} ms", caller.speech_ms, callee.speech_ms)
@@ -190,7 +194,7 @@ pub(super) fn render_notice(what: &What) -> String {
             format!("load {load} after {was}{by}")
         }
         What::SupervisorCalled { supervisor, target, mode, party, hears } => {
-            format!("supervisor {supervisor} called at {target}: {}", mode_in_words(mode, party, hears))
+            format!("supervisor {supervisor} called at {}: {}", target.reveal(), mode_in_words(mode, party, hears))
         }
         What::SupervisorJoined { supervisor, answer_ms } => format!("supervisor {supervisor} joined after {answer_ms}"),
         What::SupervisorChanged { supervisor, mode, party, hears } => {

@@ -1,0 +1,129 @@
+//! Words of speech: what a recogniser is, whatever machinery it is made of.
+//!
+//! Audio goes in per party at 8 kHz, transcripts come out; positions are samples of the party's audio. One `run` works
+//! for all parties, so that an engine may put them into one batch. Knows no clock: whoever calls measures the cost.
+
+mod dictionary;
+mod graph;
+pub mod phrases;
+mod score;
+mod segments;
+mod sphinx;
+mod spotter;
+
+use crate::observation::PartyId;
+
+pub use graph::GraphError;
+pub use phrases::{PhraseError, PhraseList};
+pub use sphinx::{LIBRARY_NAME, ModelFolder, SphinxError, load_library};
+pub use spotter::PhraseSpotter;
+
+/// The languages that are recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Language {
+    /// Mandarin, `zh`.
+    Mandarin,
+    /// English, `en`.
+    English,
+}
+
+impl Language {
+    /// Every language, Mandarin first.
+    pub const ALL: [Language; 2] = [Language::Mandarin, Language::English];
+
+    /// Its code, ISO 639-1.
+    pub fn code(self) -> &'static str {
+        match self {
+            Language::Mandarin => "zh",
+            Language::English => "en",
+        }
+    }
+
+    /// The language of a code.
+    pub fn of_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|language| language.code() == code)
+    }
+}
+
+/// One word as it was heard.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Word {
+    /// As it is written in the phrase list: a character of Mandarin, a word of English.
+    pub text: String,
+    /// Where it begins, samples at 8 kHz from the start of the party's audio.
+    pub start: u64,
+    /// Where it ends.
+    pub end: u64,
+    /// How sure the recogniser is, 0-1.
+    pub confidence: f32,
+}
+
+/// A phrase of the lists that was heard.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SpokenPhrase {
+    /// What it means, as its list says, e.g. `complaint`.
+    pub intent: String,
+    /// The phrase as it stands in the list.
+    pub text: String,
+    /// Where it begins, samples at 8 kHz from the start of the party's audio.
+    pub start: u64,
+    /// Where it ends.
+    pub end: u64,
+    /// How sure the recogniser is, 0-1; at least 0.5.
+    pub confidence: f32,
+}
+
+/// What a party has said in one stretch of speech.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Transcript {
+    /// Who.
+    pub party: PartyId,
+    /// False while the party goes on speaking: a later transcript takes its place.
+    pub is_final: bool,
+    /// Where the speech begins, samples at 8 kHz from the start of the party's audio.
+    pub start: u64,
+    /// Where it ends, or how far it has been heard.
+    pub end: u64,
+    /// The words that were understood, in order; a recogniser of phrases understands those of phrases only.
+    pub words: Vec<Word>,
+    /// The phrases among them.
+    pub phrases: Vec<SpokenPhrase>,
+}
+
+/// Turns the speech of many parties into transcripts. Never blocks on anything but its own computing.
+pub trait Recognizer: Send {
+    /// Starts to listen to `party` at position 0; one that is already there starts again.
+    fn open(&mut self, party: PartyId, language: Language);
+
+    /// Takes the next samples of `party` (8 kHz, [-1, 1]); those of an unknown party are ignored.
+    fn push(&mut self, party: PartyId, samples: &[f32]);
+
+    /// Tells that so many samples of `party` are lost; positions go on behind them.
+    fn skip(&mut self, party: PartyId, samples: u64);
+
+    /// Works for all parties on what was pushed, and appends what was understood, per party in order of position.
+    fn run(&mut self, out: &mut Vec<Transcript>);
+
+    /// Ends `party`'s audio: appends what is left of it and forgets the party.
+    fn close(&mut self, party: PartyId, out: &mut Vec<Transcript>);
+
+    /// Whether work is spared from now on: no partial transcripts, the final ones as before.
+    fn spare(&mut self, spared: bool);
+
+    /// What it is and in which languages, for people.
+    fn name(&self) -> String;
+
+    /// What it has done so far.
+    fn figures(&self) -> RecognizerFigures;
+}
+
+/// What a recogniser has done so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RecognizerFigures {
+    /// Samples at 8 kHz of all parties that were taken.
+    pub samples: u64,
+    /// Those of them that were speech and were decoded, partial transcripts left out.
+    pub samples_decoded: u64,
+    /// Stretches of speech that were dropped because too many waited.
+    pub utterances_dropped: u64,
+}

@@ -1,0 +1,181 @@
+//! The text model: texts in, probabilities of polarity, emotions, offence and intents out.
+//!
+//! Two byte strings make a model: the ONNX graph, and the JSON card that also holds its vocabulary. Both are checked
+//! against this build before the first text is judged; nothing is read from a file here.
+
+use std::collections::BTreeMap;
+
+use ort::session::Session;
+use ort::value::TensorRef;
+use serde::Deserialize;
+
+use super::judgement::{HEADS, OUTPUTS, TextJudgement};
+use super::tokens::{crc32, grams, tokens};
+use crate::model::{ModelError, check_outlets, expect, open};
+use crate::runtime::Runtime;
+
+/// Tokens that the deep part reads; the n-grams are of all.
+const DEEP_TOKENS_MAX: usize = 96;
+/// Texts judged in one run; more are judged in several.
+const BATCH_MAX: usize = 64;
+/// Words that are not in the vocabulary share so many rows; row 0 is no token.
+const UNKNOWN: u32 = 256;
+
+/// What the JSON beside the graph says.
+#[derive(Debug, Clone, Deserialize)]
+pub struct TextCard {
+    /// Name of the model.
+    pub name: String,
+    /// Version, also in the graph's metadata: the two files must belong together.
+    pub version: String,
+    /// Names of the outputs, in order, as `head/class`.
+    pub outputs: Vec<String>,
+    /// SHA-256 of the ONNX file, hexadecimal.
+    pub sha256: String,
+    /// Weights and biases.
+    pub parameters: u64,
+    /// The tokens that have a row of their own, in order.
+    tokens: Vec<String>,
+    /// The hashes of the n-grams that have a row of their own, ascending, each as its distance from the one before.
+    grams: Vec<u32>,
+}
+
+/// A loaded model. One per thread that judges.
+#[derive(Debug)]
+pub struct TextModel {
+    session: Session,
+    card: TextCard,
+    tokens: BTreeMap<String, u32>,
+    grams: Vec<u32>,
+}
+
+impl TextModel {
+    /// The model that comes with the program (`nlu/models/text.onnx`).
+    ///
+    /// # Errors
+    /// When ONNX Runtime refuses it.
+    pub fn built_in(runtime: &Runtime) -> Result<Self, ModelError> {
+        let graph = include_bytes!("../../models/text.onnx");
+        let card = include_bytes!("../../models/text.json");
+        Self::from_bytes(runtime, "text.onnx", graph, card)
+    }
+
+    /// Checks and loads a model; `file` is the name that errors tell.
+    ///
+    /// # Errors
+    /// When the card is no such card, the graph is truncated or garbage, or names, shapes or versions do not fit.
+    pub fn from_bytes(runtime: &Runtime, file: &str, graph: &[u8], card: &[u8]) -> Result<Self, ModelError> {
+        let mut card = read_card(file, card)?;
+        let session = open(runtime, file, graph)?;
+        check_outlets(file, "inputs", session.inputs(), "tokens [-1, -1], grams [-1, -1]")?;
+        check_outlets(file, "output", session.outputs(), &format!("probabilities [-1, {OUTPUTS}]"))?;
+        let version = session.metadata().ok().and_then(|metadata| metadata.custom("version")).unwrap_or_default();
+        expect(file, "version in the graph", &card.version, &version)?;
+        let rows = (1 + UNKNOWN..).zip(std::mem::take(&mut card.tokens));
+        let tokens = rows.map(|(row, token)| (token, row)).collect();
+        let grams = running_sum(std::mem::take(&mut card.grams));
+        Ok(Self { session, card, tokens, grams })
+    }
+
+    /// What the model says about itself.
+    pub fn card(&self) -> &TextCard {
+        &self.card
+    }
+
+    /// Judges `texts`, in runs of at most 64. A text without any token is judged too: it says nothing.
+    ///
+    /// # Errors
+    /// When ONNX Runtime fails or answers in another shape; the model can be used again.
+    pub fn judge(&mut self, texts: &[&str]) -> Result<Vec<TextJudgement>, ModelError> {
+        let mut found = Vec::with_capacity(texts.len());
+        for batch in texts.chunks(BATCH_MAX) {
+            self.judge_batch(batch, &mut found)?;
+        }
+        Ok(found)
+    }
+
+    fn judge_batch(&mut self, texts: &[&str], found: &mut Vec<TextJudgement>) -> Result<(), ModelError> {
+        let (mut token_rows, mut gram_rows) = (Vec::new(), Vec::new());
+        for text in texts {
+            let tokens = tokens(text);
+            gram_rows.push(self.gram_rows(&grams(&tokens)));
+            token_rows.push(tokens.iter().take(DEEP_TOKENS_MAX).map(|token| self.token_row(token)).collect());
+        }
+        // The graph takes tokens in pairs, and at least one of everything.
+        let (token_width, token_rows) = padded(&token_rows, 2);
+        let (gram_width, gram_rows) = padded(&gram_rows, 1);
+        let failed = |found: String| ModelError::Run { model: "text", rows: texts.len(), found };
+        let said = |error: ort::Error| failed(error.to_string());
+        let token_input = TensorRef::from_array_view(([texts.len(), token_width], &*token_rows)).map_err(said)?;
+        let gram_input = TensorRef::from_array_view(([texts.len(), gram_width], &*gram_rows)).map_err(said)?;
+        let inputs = ort::inputs!["tokens" => token_input, "grams" => gram_input];
+        let outputs = self.session.run(inputs).map_err(said)?;
+        let (shape, values) = outputs["probabilities"].try_extract_tensor::<f32>().map_err(said)?;
+        let (judged, rest) = values.as_chunks::<OUTPUTS>();
+        if judged.len() != texts.len() || !rest.is_empty() || values.iter().any(|value| !value.is_finite()) {
+            return Err(failed(format!("an answer of shape {shape:?} or with values that are not numbers")));
+        }
+        found.extend(judged.iter().map(TextJudgement::from_outputs));
+        Ok(())
+    }
+
+    fn token_row(&self, token: &str) -> i32 {
+        let row = self.tokens.get(token).copied();
+        row.unwrap_or_else(|| 1 + crc32(0, token.as_bytes()) % UNKNOWN) as i32
+    }
+
+    fn gram_rows(&self, hashes: &[u32]) -> Vec<i32> {
+        hashes.iter().filter_map(|hash| self.grams.binary_search(hash).ok()).map(|at| at as i32 + 1).collect()
+    }
+}
+
+fn read_card(file: &str, card: &[u8]) -> Result<TextCard, ModelError> {
+    let card: TextCard = serde_json::from_slice(card).map_err(|error| ModelError::Mismatch {
+        file: file.to_owned(),
+        what: "card",
+        expected: "a JSON object with name, version, outputs, sha256, parameters, tokens, grams".to_owned(),
+        found: error.to_string(),
+    })?;
+    let expected: Vec<String> =
+        HEADS.iter().flat_map(|(head, classes)| classes.iter().map(move |class| format!("{head}/{class}"))).collect();
+    expect(file, "outputs of the card", &expected.join(", "), &card.outputs.join(", "))?;
+    Ok(card)
+}
+
+/// Distances as the values themselves; those beyond 32 bits wrap, and are then never found.
+fn running_sum(mut distances: Vec<u32>) -> Vec<u32> {
+    let mut sum = 0_u32;
+    for value in &mut distances {
+        sum = sum.wrapping_add(*value);
+        *value = sum;
+    }
+    distances
+}
+
+/// Rows of unequal length as one matrix, filled up with 0, its width a multiple of `multiple`.
+fn padded(rows: &[Vec<i32>], multiple: usize) -> (usize, Vec<i32>) {
+    let longest = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = longest.max(1).next_multiple_of(multiple);
+    let mut matrix = vec![0; rows.len() * width];
+    for (filled, row) in matrix.chunks_mut(width).zip(rows) {
+        filled[..row.len()].copy_from_slice(row);
+    }
+    (width, matrix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_filled_up() {
+        assert_eq!(padded(&[vec![1, 2, 3], vec![4]], 2), (4, vec![1, 2, 3, 0, 4, 0, 0, 0]));
+        assert_eq!(padded(&[vec![]], 2), (2, vec![0, 0]));
+    }
+
+    #[test]
+    fn distances_become_values() {
+        assert_eq!(running_sum(vec![5, 0, 7]), [5, 5, 12]);
+        assert_eq!(running_sum(vec![u32::MAX, 2]), [u32::MAX, 1]);
+    }
+}

@@ -1,0 +1,124 @@
+"""Texts as the numbers that the network reads: ids of tokens, ids of n-grams, targets per head."""
+
+from collections import Counter
+from dataclasses import dataclass
+from zlib import crc32
+
+import numpy
+import scipy.sparse
+
+from corpora import AMONG, EMOTIONS, INTENTS, OFFENSIVE, POLARITY
+from tokens import grams, tokenize
+
+# What is said of a head: its name, its classes, and where they stand among the outputs.
+HEADS = {"polarity": POLARITY, "emotion": EMOTIONS, "offensive": OFFENSIVE, "intent": INTENTS}
+OUTPUTS = sum(map(len, HEADS.values()))
+STARTS = dict(zip(HEADS, numpy.cumsum([0, *map(len, HEADS.values())])))
+# Tokens that the deep part reads; the n-grams are of all.
+DEEP_TOKENS_MAX = 96
+TOKENS_KEPT, TOKEN_COUNT_MIN = 12_000, 4
+GRAMS_KEPT, GRAM_COUNT_MIN = 320_000, 2
+# Words that are not in the vocabulary share so many rows.
+UNKNOWN = 256
+# A corpus of this size has weight 1; larger ones count less per text, smaller ones more, by the square root.
+EVEN_SIZE, WEIGHTS = 15_000, (0.6, 4.0)
+# What a label says of another head than its own counts less.
+DERIVED = 0.3
+
+
+class Vocabulary:
+    """Tokens and n-grams of the training texts that are common enough. Row 0 is no token and no n-gram."""
+
+    def __init__(self, tokenized):
+        counts, gram_counts = Counter(), Counter()
+        for tokens, hashes in tokenized:
+            counts.update(tokens)
+            gram_counts.update(hashes)
+        kept = [token for token, count in counts.most_common(TOKENS_KEPT) if count >= TOKEN_COUNT_MIN]
+        self.tokens = {token: 1 + UNKNOWN + index for index, token in enumerate(sorted(kept))}
+        common = [gram for gram, count in gram_counts.most_common(GRAMS_KEPT) if count >= GRAM_COUNT_MIN]
+        self.grams = numpy.array(sorted(common), numpy.uint32)
+
+    def token_ids(self, tokens):
+        return [self.tokens.get(t) or 1 + crc32(t.encode()) % UNKNOWN for t in tokens[:DEEP_TOKENS_MAX]]
+
+    def gram_ids(self, hashes):
+        """Positions among the kept n-grams, from 1; others are left out."""
+        hashes = numpy.asarray(hashes, numpy.uint32)
+        at = numpy.minimum(numpy.searchsorted(self.grams, hashes), len(self.grams) - 1)
+        return (at[self.grams[at] == hashes] + 1).astype(numpy.int32)
+
+
+@dataclass
+class Rows:
+    """`ids` (N, DEEP_TOKENS_MAX), `grams` (N, G) sparse with 1/sqrt(n), `targets` and `among` (N, OUTPUTS)."""
+
+    texts: list
+    ids: numpy.ndarray
+    grams: scipy.sparse.csr_matrix
+    targets: numpy.ndarray
+    among: numpy.ndarray
+
+    def __len__(self):
+        return len(self.ids)
+
+
+def tokenized(texts):
+    found = []
+    for text in texts:
+        tokens = tokenize(text.text)
+        found.append((tokens, grams(tokens)))
+    return found
+
+
+def build(texts, tokenized, vocabulary):
+    ids = numpy.zeros((len(texts), DEEP_TOKENS_MAX), numpy.int32)
+    columns, ends, values = [], [0], []
+    for row, (tokens, hashes) in enumerate(tokenized):
+        found = vocabulary.token_ids(tokens)
+        ids[row, : len(found)] = found
+        known = vocabulary.gram_ids(hashes)
+        columns.append(known)
+        values.append(numpy.full(len(known), max(len(known), 1) ** -0.5, numpy.float32))
+        ends.append(ends[-1] + len(known))
+    shape = (len(texts), len(vocabulary.grams) + 1)
+    sparse = scipy.sparse.csr_matrix((numpy.concatenate(values), numpy.concatenate(columns), ends), shape)
+    targets, among = labelled(texts)
+    return Rows(texts, ids, sparse, targets, among)
+
+
+def labelled(texts):
+    """`targets` (N, OUTPUTS): 1 for what is so; `among` (N, OUTPUTS): the weight of the classes the label chose among."""
+    targets = numpy.zeros((len(texts), OUTPUTS), numpy.float32)
+    among = numpy.zeros((len(texts), OUTPUTS), numpy.float32)
+    sizes = Counter(text.corpus for text in texts)
+    for row, text in enumerate(texts):
+        weight = numpy.clip(numpy.sqrt(EVEN_SIZE / sizes[text.corpus]), *WEIGHTS)
+        own = AMONG.get(text.corpus)
+        for head, classes in HEADS.items():
+            said = text.labels.get(head)
+            if said is None:
+                continue
+            is_own = own is None or own[0] == head
+            for name in own[1] if own and is_own else classes:
+                among[row, STARTS[head] + classes.index(name)] = weight * (1 if is_own else DERIVED)
+            for name in said if head == "intent" else [said]:
+                targets[row, STARTS[head] + classes.index(name)] = 1
+    return targets, among
+
+
+def loss_gradient(logits, targets, among):
+    """Gradient of cross entropy by the logits: a softmax per head among its classes, a logistic per intent."""
+    gradient = numpy.zeros_like(logits)
+    for head, classes in HEADS.items():
+        at = slice(STARTS[head], STARTS[head] + len(classes))
+        gradient[:, at] = (probabilities(logits[:, at], among[:, at], head) - targets[:, at]) * among[:, at]
+    return gradient
+
+
+def probabilities(logits, among, head):
+    """Of one head; classes that are not chosen among get 0."""
+    if head == "intent":
+        return 1 / (1 + numpy.exp(-numpy.clip(logits, -30, 30)))
+    raised = numpy.exp(logits - logits.max(axis=1, keepdims=True)) * (among > 0)
+    return raised / numpy.maximum(raised.sum(axis=1, keepdims=True), 1e-9)

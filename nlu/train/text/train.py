@@ -1,0 +1,154 @@
+"""Trains and judges the text model, and writes the graph, its JSON, its card and the pictures. Seeds are fixed."""
+
+import argparse
+import datetime
+import json
+import pathlib
+import random
+from dataclasses import replace
+
+import numpy
+import onnxruntime
+
+import baseline
+import card
+import corpora
+import deep
+import export
+import judge
+import noise
+import rows
+import service
+import wide
+
+VERSION = "0.1.0"
+SEED, DEEP_SEED = 3, 0
+# Of the training texts so many are also seen as a recogniser would write them.
+HEARD = 0.4
+WIDE = {"epochs": 2, "rate": 0.3}
+DEEP_EPOCHS = 5
+ROOT = pathlib.Path(__file__).parents[3]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--shared", type=pathlib.Path, required=True)
+    parser.add_argument("--work", type=pathlib.Path, required=True)
+    options = parser.parse_args()
+    texts = corpora.load(options.shared / "data/text") + service.sentences()
+    parts, vocabulary = prepared(texts)
+    random_numbers = numpy.random.default_rng(SEED)
+    broad = wide.Wide(len(vocabulary.grams) + 1).fit(parts["train"], random_numbers, **WIDE)
+    print("wide part trained", flush=True)
+    told = lambda epoch, _: print(f"deep part, epoch {epoch + 1} of {DEEP_EPOCHS}", flush=True)
+    weights = deep.fit(parts["train"], 1 + rows.UNKNOWN + len(vocabulary.tokens), DEEP_SEED, DEEP_EPOCHS, told)
+    finish(options.work, texts, parts, vocabulary, broad, weights)
+
+
+def prepared(texts):
+    """Rows of all parts, `heard` being the test as recognised, and the vocabulary of the training."""
+    train = [text for text in texts if text.part == "train"]
+    noisy = noise.Noise([text.text for text in train])
+    dice = random.Random(SEED)
+    heard = lambda text: replace(text, text=noisy.recognised(text.text, dice))
+    parts = {part: [text for text in texts if text.part == part] for part in ("validation", "test")}
+    parts["train"] = train + [heard(text) for text in train if dice.random() < HEARD]
+    parts["heard"] = [heard(text) for text in parts["test"]]
+    tokenized = {part: rows.tokenized(own) for part, own in parts.items()}
+    vocabulary = rows.Vocabulary(tokenized["train"])
+    return {part: rows.build(own, tokenized[part], vocabulary) for part, own in parts.items()}, vocabulary
+
+
+def finish(work, texts, parts, vocabulary, broad, weights):
+    """Mixes, exports, checks and judges; writes everything."""
+    model = ROOT / "nlu/models/text"
+    broad.weights, weights = export.as_exported({"head": broad.weights})["head"], export.as_exported(weights)
+    logits = {p: (broad.logits(parts[p].grams), deep.judged(weights, parts[p].ids)) for p in ("validation", "test", "heard")}
+    shares = judge.shares(*logits["validation"], parts["validation"])
+    export.export(model.with_suffix(".onnx"), broad, weights, shares, VERSION)
+    size = export.parameters(broad, weights)
+    card.write_json(model, VERSION, vocabulary, size)
+    found = {part: judge.mixed(*logits[part], shares) for part in ("test", "heard")}
+    check(model.with_suffix(".onnx"), parts["test"], found["test"])
+    alone = [judge.mixed(*logits["test"], numpy.float32(only)[:, None] * numpy.ones_like(shares)) for only in ((1, 0), (0, 1))]
+    result = judged_all(texts, parts, found, alone)
+    counts = {
+        "train": sum(text.part == "train" and text.corpus in corpora.AMONG for text in texts),
+        "validation": len(parts["validation"]),
+        "service": sum(text.part == "train" and text.corpus not in corpora.AMONG for text in texts),
+        "grams": len(vocabulary.grams),
+        "outputs": rows.OUTPUTS,
+        "date": datetime.date.today().isoformat(),
+    }
+    card.write_card(model, VERSION, size, counts, result)
+    for corpus in ("smp2020_usual", "service_zh"):
+        truth, said, _, classes = judge.judged(found["test"], parts["test"], corpus)
+        path = ROOT / f"docs/img/text-{corpus.replace('_', '-')}.svg"
+        card.write_confusion(path, judge.confusion(truth, said, classes), classes, corpus)
+    (work / "figures.json").write_text(json.dumps(result, indent=1, default=float))
+
+
+def check(path, part, expected):
+    """The exported graph must say what the trainer's parts say."""
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    worst = 0.0
+    for at in range(0, min(len(part), 4096), 64):
+        own = part.grams[at : at + 64]
+        width = max(1, int(numpy.diff(own.indptr).max()))
+        grams = numpy.zeros((own.shape[0], width), numpy.int32)
+        for row in range(own.shape[0]):
+            known = own.indices[own.indptr[row] : own.indptr[row + 1]]
+            grams[row, : len(known)] = known
+        tokens = part.ids[at : at + 64]
+        longest = max(2, int((tokens > 0).sum(axis=1).max()) + 1 & ~1)
+        said = session.run(None, {"tokens": tokens[:, :longest], "grams": grams})[0]
+        worst = max(worst, float(numpy.abs(said - expected[at : at + 64]).max()))
+    assert worst < 1e-3, f"the exported graph differs from the trained parts by {worst}"
+    print(f"exported graph equals the trained parts within {worst:.1e}", flush=True)
+
+
+def judged_all(texts, parts, found, alone):
+    test, heard = parts["test"], parts["heard"]
+    result = {"corpora": {}, "class_f1": {}, "service": {}, "intents": {}}
+    pair = lambda truth, said: (judge.accuracy(truth, said), judge.macro_f1(truth, said))
+    for corpus, (head, among) in corpora.AMONG.items():
+        truth, said, sure, classes = judge.judged(found["test"], test, corpus)
+        f = judge.figures(truth, said, sure)
+        f["classes"] = f"{head}, {len(among)}"
+        f["noised"] = pair(*judge.judged(found["heard"], heard, corpus)[:2])
+        f["wide"], f["deep"] = (pair(*judge.judged(part, test, corpus)[:2]) for part in alone)
+        f["svm"], f["svm_noised"] = machine(texts, test, heard, corpus, lambda t: classes.index(t.labels[head]), pair)
+        result["corpora"][corpus] = f
+        result["class_f1"][corpus] = judge.class_f1(truth, said, classes)
+        print(corpus, {name: f[name] for name in ("accuracy", "macro_f1", "svm", "wide", "deep")}, flush=True)
+    for language in ("zh", "en"):
+        corpus = f"service_{language}"
+        truth, said, _ = judge.upset(found["test"], test, corpus)
+        f1 = lambda truth, said: judge.class_f1(truth, said, ("rest", "upset"))["upset"]
+        is_upset = lambda t: int(t.labels["emotion"] in judge.UPSET)
+        kinds = numpy.array([text.labels["kind"] for text in test.texts if text.corpus == corpus])
+        result["service"][language] = {
+            "texts": len(truth),
+            "f1": f1(truth, said),
+            "noised_f1": f1(*judge.upset(found["heard"], heard, corpus)[:2]),
+            "svm_f1": machine(texts, test, heard, corpus, is_upset, f1)[0],
+            "polite_recall": said[kinds == "polite"].mean(),
+            "ironic_recall": said[kinds == "ironic"].mean(),
+            "false": said[truth == 0].mean(),
+        }
+        result["intents"][language] = judge.intents(found["test"], test, corpus)
+        print(corpus, result["service"][language], flush=True)
+    return result
+
+
+def machine(texts, test, heard, corpus, label, measure):
+    """The baseline's figures on the test and on the test as heard."""
+    train = [(text.text, label(text)) for text in texts if text.corpus == corpus and text.part != "test"]
+    own = [[text for text in part.texts if text.corpus == corpus] for part in (test, heard)]
+    truth = numpy.array([label(text) for text in own[0]])
+    said = baseline.judged(train, *([text.text for text in part] for part in own))
+    return [measure(truth, numpy.array(each)) for each in said]
+
+
+if __name__ == "__main__":
+    main()

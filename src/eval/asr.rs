@@ -1,0 +1,112 @@
+//! `calmline eval asr`: what a recogniser hears of recordings whose words are known.
+//!
+//! Every recording is played as a call would be, in packets of 20 ms; how hits are counted is in `tally`.
+
+mod tally;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use media::wav;
+use nlu::PartyId;
+use nlu::recognition::{Language, Recognizer, Transcript};
+use serde::Deserialize;
+
+use super::{cpu_s, progress, recording};
+use crate::cli::{EvalAsrArgs, Failure, print_line};
+use crate::recognizer::RecognizerFiles;
+use tally::{Heard, Tally};
+
+/// The largest data set, recordings.
+const ROWS_MAX: usize = 100_000;
+/// Samples of one packet.
+const PACKET: usize = 160;
+/// Silence after a recording, as a caller who has spoken waits: samples (0.6 s).
+const AFTER: usize = 4_800;
+const PARTY: PartyId = PartyId(1);
+
+/// One row of a manifest; further columns are passed over.
+#[derive(Debug, Deserialize)]
+struct Row {
+    file: String,
+    /// What is said; empty when that is not known.
+    #[serde(default)]
+    text: String,
+}
+
+/// Runs `calmline eval asr`.
+///
+/// # Errors
+/// When there is no recogniser, or the manifest or a recording cannot be read.
+pub fn run(args: &EvalAsrArgs) -> Result<(), Failure> {
+    let language = Language::of_code(&args.language)
+        .ok_or_else(|| Failure::Failed(format!("--language: expected zh or en, found {}", args.language)))?;
+    let files = RecognizerFiles::read(&args.models.models, &args.phrases, args.library.as_deref());
+    let files = files.map_err(Failure::Failed)?;
+    let mut recognizer = files.load().map_err(Failure::Failed)?;
+    let manifest = if args.data.is_dir() { args.data.join("manifest.csv") } else { args.data.clone() };
+    let rows = read_rows(&manifest)?;
+    let folder = manifest.parent().unwrap_or(Path::new("."));
+    let mut tally = Tally::new(&files.phrases(language));
+    for (index, row) in rows.iter().enumerate() {
+        let samples = recording::read(&folder.join(&row.file), wav::RATE_HZ)?;
+        let heard = play(&mut recognizer, language, &samples);
+        if args.each {
+            let phrases: Vec<String> = heard.phrases().map(|p| format!("{} ({:.2})", p.text, p.confidence)).collect();
+            print_line(format_args!("{}\t{}\t{}", row.file, row.text, phrases.join(" | ")))?;
+        }
+        tally.add(&row.text, &heard);
+        progress(index + 1, rows.len());
+    }
+    tally.report(&recognizer.name(), &args.data, args.json)
+}
+
+fn read_rows(manifest: &Path) -> Result<Vec<Row>, Failure> {
+    let named = |error: csv::Error| Failure::of(manifest.display(), error);
+    let mut reader = csv::Reader::from_path(manifest).map_err(named)?;
+    let rows: Vec<Row> = reader.deserialize().take(ROWS_MAX).collect::<Result<_, _>>().map_err(named)?;
+    match rows.is_empty() {
+        true => Err(Failure::Failed(format!("{}: no recordings in it", manifest.display()))),
+        false => Ok(rows),
+    }
+}
+
+/// Plays one recording to the recogniser.
+fn play(recognizer: &mut dyn Recognizer, language: Language, samples: &[f32]) -> Heard {
+    let began_cpu_s = cpu_s();
+    let mut heard = Heard { samples: samples.len() as u64, ..Heard::default() };
+    recognizer.open(PARTY, language);
+    let silence = vec![0.0; AFTER];
+    let mut position = 0;
+    for packet in samples.chunks(PACKET).chain(silence.chunks(PACKET)) {
+        position += packet.len() as u64;
+        recognizer.push(PARTY, packet);
+        let began = Instant::now();
+        let mut out = Vec::new();
+        recognizer.run(&mut out);
+        heard.take(out, position, began.elapsed());
+    }
+    let mut out = Vec::new();
+    recognizer.close(PARTY, &mut out);
+    heard.take(out, position, Duration::ZERO);
+    heard.cpu_s = cpu_s() - began_cpu_s;
+    heard
+}
+
+impl Heard {
+    /// Takes transcripts that came when audio up to `position` was there, after `took` of computing.
+    fn take(&mut self, transcripts: Vec<Transcript>, position: u64, took: Duration) {
+        for transcript in transcripts {
+            let behind = transcript.phrases.last().map(|phrase| position.saturating_sub(phrase.end));
+            if let Some(behind) = behind {
+                let waited = Duration::from_millis(behind * 1_000 / u64::from(wav::RATE_HZ));
+                let latencies = if transcript.is_final { &mut self.finals } else { &mut self.partials };
+                latencies.push(waited + took);
+            }
+            if transcript.is_final {
+                self.computing.push(took);
+                self.transcripts.push(transcript);
+            }
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! `calmline models`: the recognisers' models as packages that can be listed, verified, added and pulled.
+//!
+//! A package is a folder with a manifest that names every file, its length and its SHA-256. Nothing is loaded that does
+//! not match its manifest.
+
+mod add;
+mod package;
+mod pull;
+
+use std::path::Path;
+
+pub use package::{Package, PackageError, installed};
+
+use crate::cli::{Failure, ModelsCommand, print_line};
+
+/// Runs `calmline models`.
+///
+/// # Errors
+/// When a package is not as its manifest says, or cannot be had.
+pub fn run(command: &ModelsCommand) -> Result<(), Failure> {
+    match command {
+        ModelsCommand::List(args) => list(&args.models),
+        ModelsCommand::Verify(args) => verify(&args.models),
+        ModelsCommand::Add(args) => {
+            let package = add::add(args)?;
+            print_line(format_args!("added {}", line(&package)))
+        }
+        ModelsCommand::Pull(args) => {
+            let package = pull::pull(args)?;
+            print_line(format_args!("pulled {}", line(&package)))
+        }
+    }
+}
+
+fn list(models: &Path) -> Result<(), Failure> {
+    let packages = installed(models).map_err(|error| Failure::Failed(error.to_string()))?;
+    if packages.is_empty() {
+        return print_line(format_args!("no models in {}: calmline models add, or pull", models.display()));
+    }
+    packages.iter().try_for_each(|package| print_line(line(package)))
+}
+
+fn verify(models: &Path) -> Result<(), Failure> {
+    let packages = installed(models).map_err(|error| Failure::Failed(error.to_string()))?;
+    let mut wrong = 0;
+    for package in &packages {
+        match package.verify() {
+            Ok(()) => print_line(format_args!("ok: {}", line(package)))?,
+            Err(error) => {
+                wrong += 1;
+                print_line(format_args!("wrong: {error}"))?;
+            }
+        }
+    }
+    match wrong {
+        0 => print_line(format_args!("{} packages, all as their manifests say", packages.len())),
+        wrong => Err(Failure::Unexpected(format!("{wrong} of {} packages are not as they should be", packages.len()))),
+    }
+}
+
+fn line(package: &Package) -> String {
+    let manifest = &package.manifest;
+    let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
+    let megabytes = bytes as f64 / 1e6;
+    let (name, language, engine) = (&manifest.name, &manifest.language, &manifest.engine);
+    format!("{name} ({language}, {engine}, {} files, {megabytes:.1} MB)", manifest.files.len())
+}

@@ -1,0 +1,141 @@
+//! `calmline models add`: takes a model that is on this machine into the folder of models.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::package::{ENGINE, FILES_MAX, MANIFEST, Manifest, ManifestFile, Package, PackageError};
+use crate::cli::{Failure, ModelsAddArgs};
+
+/// What pocketsphinx's acoustic models consist of.
+const ACOUSTIC_FILES: [&str; 2] = ["mdef", "feat.params"];
+
+/// Copies the model, and writes its manifest last: a package without one is none.
+pub(super) fn add(args: &ModelsAddArgs) -> Result<Package, Failure> {
+    let added = if args.path.join(MANIFEST).is_file() { add_package(args) } else { add_loose(args) };
+    added.map_err(|error| Failure::Failed(error.to_string()))
+}
+
+/// A package as another machine has it.
+fn add_package(args: &ModelsAddArgs) -> Result<Package, PackageError> {
+    let source = Package::open(args.path.clone())?;
+    source.verify()?;
+    let folder = args.to.models.join(&source.manifest.name);
+    for file in &source.manifest.files {
+        copy(&source.folder.join(&file.path), &folder.join(&file.path))?;
+    }
+    finish(folder, source.manifest)
+}
+
+/// An acoustic model's folder and a dictionary, as Debian and others ship them.
+fn add_loose(args: &ModelsAddArgs) -> Result<Package, PackageError> {
+    if let Some(missing) = ACOUSTIC_FILES.iter().find(|name| !args.path.join(name).is_file()) {
+        let expected =
+            format!("a package ({MANIFEST}) or pocketsphinx's acoustic model ({})", ACOUSTIC_FILES.join(", "));
+        return Err(PackageError::wrong(&args.path, expected, format!("no {missing}")));
+    }
+    let (Some(language), Some(dictionary)) = (&args.language, &args.dictionary) else {
+        let expected = "--language and --dictionary beside an acoustic model without a manifest";
+        return Err(PackageError::wrong(&args.path, expected, "none"));
+    };
+    let name = args.name.clone().unwrap_or_else(|| language.clone());
+    let folder = args.to.models.join(&name);
+    let mut manifest = Manifest {
+        name,
+        language: language.clone(),
+        engine: ENGINE.to_owned(),
+        acoustic: "acoustic".to_owned(),
+        dictionary: "words.dict".to_owned(),
+        licence: args.licence.clone().unwrap_or_default(),
+        files: Vec::new(),
+    };
+    let entries = fs::read_dir(&args.path).map_err(PackageError::file(&args.path))?;
+    let mut sources: Vec<PathBuf> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
+    sources.retain(|path| path.is_file());
+    sources.sort();
+    for source in sources.iter().take(FILES_MAX - 1) {
+        let name = source.file_name().unwrap_or_default().to_string_lossy();
+        manifest.files.push(ManifestFile::of(source, format!("acoustic/{name}"))?);
+    }
+    manifest.files.push(ManifestFile::of(dictionary, manifest.dictionary.clone())?);
+    // What cannot be read again is not written.
+    Manifest::parse(&written(&manifest), &args.path)?;
+    for (source, file) in sources.iter().chain([dictionary]).zip(&manifest.files) {
+        copy(source, &folder.join(&file.path))?;
+    }
+    finish(folder, manifest)
+}
+
+/// Verifies the copies and makes them a package.
+pub(super) fn finish(folder: PathBuf, manifest: Manifest) -> Result<Package, PackageError> {
+    let package = Package { folder, manifest };
+    package.verify()?;
+    let path = package.folder.join(MANIFEST);
+    fs::write(&path, written(&package.manifest)).map_err(PackageError::file(&path))?;
+    Ok(package)
+}
+
+fn written(manifest: &Manifest) -> String {
+    toml::to_string(manifest).expect("a manifest is made of tables and texts")
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), PackageError> {
+    make_folder_of(to)?;
+    fs::copy(from, to).map_err(PackageError::file(from)).map(drop)
+}
+
+/// Makes the folder that a file is to lie in.
+pub(super) fn make_folder_of(path: &Path) -> Result<(), PackageError> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(PackageError::file(folder))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::cli::ModelsArgs;
+    use crate::models::installed;
+
+    #[test]
+    fn a_loose_model_becomes_a_package_and_a_package_is_taken_over() {
+        let folder = folder("add");
+        let acoustic = folder.join("from");
+        fs::create_dir_all(&acoustic).expect("made");
+        for (name, content) in [("mdef", "m"), ("feat.params", "-upperf 4000"), ("means", "123")] {
+            fs::write(acoustic.join(name), content).expect("written");
+        }
+        let dictionary = folder.join("zh.dic");
+        fs::write(&dictionary, "我 w o\n").expect("written");
+        let args = |path: &Path, to: &str, language: Option<&str>| ModelsAddArgs {
+            path: path.to_owned(),
+            to: ModelsArgs { models: folder.join(to) },
+            name: None,
+            language: language.map(str::to_owned),
+            dictionary: language.map(|_| dictionary.clone()),
+            licence: None,
+        };
+        let error = add(&args(&acoustic, "one", None)).expect_err("no language").to_string();
+        assert!(error.contains("--language and --dictionary"), "{error}");
+        let error = add(&args(&folder, "one", Some("zh"))).expect_err("no model").to_string();
+        assert!(error.contains("no mdef"), "{error}");
+
+        let package = add(&args(&acoustic, "one", Some("zh"))).expect("added");
+        assert_eq!(package.manifest.files.len(), 4);
+        add(&args(&package.folder, "two", None)).expect("taken over");
+        let there = installed(&folder.join("two")).expect("packages");
+        assert_eq!(there.len(), 1);
+        there[0].verify().expect("as its manifest says");
+        assert_eq!(there[0].model().expect("a model").dictionary, "我 w o\n".as_bytes());
+
+        fs::write(there[0].folder.join("acoustic/means"), "12").expect("written");
+        let error = there[0].verify().expect_err("too short").to_string();
+        assert!(error.contains("acoustic/means: expected 3 bytes, found 2 bytes"), "{error}");
+        fs::remove_dir_all(folder).expect("removed");
+    }
+
+    /// A folder of its own for a test.
+    pub(in crate::models) fn folder(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("calmline-models-{name}-{}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a temporary folder");
+        folder
+    }
+}
