@@ -108,6 +108,8 @@ pub struct ControlSettings {
     pub masker: Masker,
     /// Whether every feature's score is told.
     pub scores: bool,
+    /// Whether functionals are told.
+    pub functionals: bool,
     /// What is refused or ended when it grows too large or too old.
     pub limits: Limits,
     /// Who may supervise calls.
@@ -342,6 +344,11 @@ impl Control {
     /// The call that a leg belongs to, while it is known.
     pub fn call_of(&self, leg: LegId) -> Option<CallKey> {
         self.shared.owners.get(&leg).copied()
+    }
+
+    /// Whether the observations of a call tell functionals: what it began with holds to its end.
+    pub fn tells_functionals(&self, call: CallKey) -> bool {
+        self.calls.get(&call).is_some_and(|call| call.terms.settings.functionals)
     }
 
     /// What there is at the moment.

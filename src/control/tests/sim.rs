@@ -388,6 +388,7 @@ pub(super) fn settings() -> ControlSettings {
         language: Some(Language::Mandarin),
         masker: Masker::new(Arc::new(MaskingLists::built_in()), Class::usual()),
         scores: false,
+        functionals: false,
         limits: limits(),
         supervision: SupervisionSettings { per_call: 2, uris: vec![Pattern::new("sip:8???@10.0.0.9")] },
         agents: vec![Pattern::new("sip:7*@*")],
