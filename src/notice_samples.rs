@@ -1,6 +1,9 @@
 //! One notice of every kind, as one call would make them; for tests of everything that reads notices.
 
-use crate::notice::{Delivery, ForkedParty, LegQuality, LegReport, LoadReason, Notice, PhraseHeard, TurnTaking, What};
+use crate::notice::{
+    Delivery, ForkedParty, LegQuality, LegReport, LoadReason, Notice, PhraseHeard, TurnTaking, What, WordFound,
+    WordsRead,
+};
 
 /// All kinds; all belong to `call-1` except those that were never up, and what is about the whole server.
 pub(crate) fn one_of_each() -> Vec<Notice> {
@@ -51,6 +54,16 @@ fn early() -> Vec<What> {
             syllables_per_s: 6.5,
             rate_z: 1.5,
             source: "model".into(),
+            words: Some(WordsRead {
+                audio_ms: 11_240,
+                until_ms: 12_100,
+                emotion: "anger".into(),
+                anger: 0.875,
+                confidence: 0.75,
+                reliability: 0.5,
+                source: "model".into(),
+                found: vec![WordFound { word: "投诉".into(), category: "complaint".into(), negated: false }],
+            }),
             delivery: Some(Delivery {
                 speaking_rate: 5.5,
                 articulation_rate: 6.25,

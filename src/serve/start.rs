@@ -15,6 +15,7 @@ use super::load::LoadMeter;
 use super::reload::Reloader;
 use crate::cli::{Failure, ServeArgs};
 use crate::control::{Control, ControlSettings, Departures, ForkEvent, Input, Order, SipEvent, Sounds};
+use crate::lexicons::ReaderFiles;
 use crate::metrics::Metrics;
 use crate::model::ModelFiles;
 use crate::pbx;
@@ -23,7 +24,7 @@ use crate::settings::{Fault, Policies, Settings};
 use crate::shell::clock::Clock;
 use crate::shell::copy::{Copies, CopyOptions};
 use crate::shell::fork::ForkSide;
-use crate::shell::listen::{Baselines, Chaos, Heard, ListenOptions, Listening, Parties};
+use crate::shell::listen::{Baselines, Chaos, Heard, ListenOptions, Listening, Parties, Utterances};
 use crate::shell::media::{CopyRing, MediaHandle, MediaOptions, TapRing};
 use crate::shell::pbx::{Connectors, FreshPbxes};
 use crate::shell::recognize::Recognizing;
@@ -64,8 +65,10 @@ impl Server {
         let copies = start_copies(copy_ring, &parties, clock, &metrics)?;
         let baselines = Arc::new(Baselines::new().map_err(|_| no_random_numbers())?);
         let ears = (&tap, &parties, &baselines);
-        let (recognizing, heard, heard_inlet) = start_recognizing(&settings, &readiness)?;
-        let listening = start_listening(&settings, args.chaos, clock, ears, (&metrics, heard, recognizing.clone()))?;
+        let utterances = Arc::new(Utterances::default());
+        let (recognizing, heard, heard_inlet) = start_recognizing(&settings, &readiness, &utterances)?;
+        let words = (recognizing.clone(), Arc::clone(&utterances));
+        let listening = start_listening(&settings, args.chaos, clock, ears, (&metrics, heard, words))?;
         let (speaker, spoken) = start_speaker(&settings, sayings)?;
         let (connectors, pbx) = connect_pbxes(&settings, &metrics)?;
         let (sip, sip_inlet) = start_sip(&settings, &metrics).await?;
@@ -88,6 +91,7 @@ impl Server {
             handshakes,
             listening,
             recognizing,
+            utterances,
             speaker,
             connectors,
             copies,
@@ -193,8 +197,11 @@ fn start_listening(
     chaos: Option<Chaos>,
     clock: Clock,
     (tap, parties, baselines): (&Arc<TapRing>, &Arc<Parties>, &Arc<Baselines>),
-    (metrics, heard, words): (&Metrics, mpsc::Sender<Heard>, Option<Recognizing>),
+    (metrics, heard, (words, utterances)): (&Metrics, mpsc::Sender<Heard>, (Option<Recognizing>, Arc<Utterances>)),
 ) -> Result<Option<Listening>, Failure> {
+    let wanted = &settings.listening;
+    let reader = ReaderFiles::read(wanted.runtime.as_deref(), &wanted.lexicons, wanted.text_model)
+        .map_err(|why| Failure::Configuration(vec![why]))?;
     let options = ListenOptions {
         tap: Arc::clone(tap),
         parties: Arc::clone(parties),
@@ -203,12 +210,14 @@ fn start_listening(
         chaos,
         baselines: Arc::clone(baselines),
         on_restart: counting_restarts(metrics),
-        barge_in: settings.listening.barge_in,
+        barge_in: wanted.barge_in,
         words,
-        functionals: settings.listening.functionals,
+        reader,
+        utterances,
+        functionals: wanted.functionals,
         heard,
     };
-    let listening = settings.listening.enabled.then(|| Listening::start(options)).transpose();
+    let listening = wanted.enabled.then(|| Listening::start(options)).transpose();
     listening.map_err(|error| Failure::of("starting the listening thread", error))
 }
 
@@ -216,15 +225,17 @@ fn start_listening(
 type Hearing = (Option<Recognizing>, mpsc::Sender<Heard>, mpsc::Receiver<Heard>);
 
 /// Starts the recognising thread, where there is to be one; a missing model is no reason not to listen.
-fn start_recognizing(settings: &Settings, readiness: &Readiness) -> Result<Hearing, Failure> {
+fn start_recognizing(
+    settings: &Settings,
+    readiness: &Readiness,
+    utterances: &Arc<Utterances>,
+) -> Result<Hearing, Failure> {
     let (heard, inlet) = mpsc::channel(EVENTS_MAX);
     let Some(wanted) = &settings.recognition else { return Ok((None, heard, inlet)) };
     readiness.want_words();
-    let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, wanted.library.as_deref())
-        .inspect_err(|why| warn!(%why, "no recogniser: listening without words"));
-    let recognizing = files.ok().map(|files| Recognizing::start(files, heard.clone())).transpose();
-    recognizing
-        .map(|recognizing| (recognizing, heard, inlet))
+    let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, wanted.library.as_deref());
+    Recognizing::start(files, heard.clone(), Arc::clone(utterances))
+        .map(|recognizing| (Some(recognizing), heard, inlet))
         .map_err(|error| Failure::of("starting the recognising thread", error))
 }
 

@@ -8,8 +8,10 @@ mod conversations;
 mod guard;
 mod onset;
 mod parties;
+mod readers;
 #[cfg(test)]
 mod tests;
+mod utterances;
 mod worker;
 
 use std::sync::Arc;
@@ -24,11 +26,14 @@ use tokio::sync::mpsc;
 pub use baselines::{Baselines, SpeakerKey};
 pub use chaos::Chaos;
 pub use parties::Parties;
+pub use utterances::{UtteranceFigures, Utterances, Uttered};
 
 use super::clock::Clock;
 use super::media::TapRing;
 use super::recognize::Recognizing;
+use crate::lexicons::ReaderFiles;
 use crate::model::ModelFiles;
+use readers::Readers;
 
 /// What the listening loop needs.
 pub struct ListenOptions {
@@ -50,6 +55,10 @@ pub struct ListenOptions {
     pub barge_in: Duration,
     /// Who turns speech into words, where somebody does.
     pub words: Option<Recognizing>,
+    /// What reads the words of parties.
+    pub reader: ReaderFiles,
+    /// The words that are to be read.
+    pub utterances: Arc<Utterances>,
     /// Whether observations tell functionals.
     pub functionals: bool,
     /// Where it is told what is heard. Bounded; while it is full, older observations of a party are replaced by newer
@@ -92,6 +101,7 @@ pub enum Heard {
 #[derive(Debug, Clone)]
 pub struct Listening {
     state: Arc<State>,
+    readers: Arc<Readers>,
 }
 
 /// What the guard, the worker and the metrics share.
@@ -119,8 +129,14 @@ impl Listening {
     /// When the system gives no thread.
     pub fn start(options: ListenOptions) -> std::io::Result<Self> {
         let state = Arc::new(State::default());
-        guard::start(options, Arc::clone(&state))?;
-        Ok(Self { state })
+        let readers = Arc::new(Readers::new(options.reader.clone()));
+        guard::start(options, Arc::clone(&state), Arc::clone(&readers))?;
+        Ok(Self { state, readers })
+    }
+
+    /// Reads words by other files from now on; running calls go on.
+    pub fn read_by(&self, files: ReaderFiles) {
+        self.readers.exchange(files);
     }
 
     /// How often the worker was restarted.

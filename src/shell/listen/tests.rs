@@ -47,6 +47,8 @@ fn check(audio: &[i16], event_payload_type: Option<u8>, expected: impl FnOnce(&[
         on_restart: Box::new(|cause| panic!("the listening thread broke: {cause}")),
         barge_in: Duration::from_millis(480),
         words: None,
+        reader: crate::lexicons::ReaderFiles::read(None, &[], false).expect("the shipped lexicons"),
+        utterances: Arc::default(),
         functionals: false,
         heard,
     });
