@@ -20,11 +20,11 @@ use crate::metrics::Metrics;
 use crate::model::ModelFiles;
 use crate::pbx;
 use crate::recognizer::RecognizerFiles;
-use crate::settings::{Fault, Policies, Settings};
+use crate::settings::{Fault, ListeningSettings, Policies, Settings};
 use crate::shell::clock::Clock;
 use crate::shell::copy::{Copies, CopyOptions};
 use crate::shell::fork::ForkSide;
-use crate::shell::listen::{Baselines, Chaos, Heard, ListenOptions, Listening, Parties, Utterances};
+use crate::shell::listen::{Baselines, Chaos, Heard, ListenOptions, Listening, Parties, Readers, Words};
 use crate::shell::media::{CopyRing, MediaHandle, MediaOptions, TapRing};
 use crate::shell::pbx::{Connectors, FreshPbxes};
 use crate::shell::recognize::Recognizing;
@@ -65,10 +65,8 @@ impl Server {
         let copies = start_copies(copy_ring, &parties, clock, &metrics)?;
         let baselines = Arc::new(Baselines::new().map_err(|_| no_random_numbers())?);
         let ears = (&tap, &parties, &baselines);
-        let utterances = Arc::new(Utterances::default());
-        let (recognizing, heard, heard_inlet) = start_recognizing(&settings, &readiness, &utterances)?;
-        let words = (recognizing.clone(), Arc::clone(&utterances));
-        let listening = start_listening(&settings, args.chaos, clock, ears, (&metrics, heard, words))?;
+        let (words, heard, heard_inlet) = start_words(&settings, &readiness)?;
+        let listening = start_listening(&settings, args.chaos, clock, ears, (&metrics, heard, words.clone()))?;
         let (speaker, spoken) = start_speaker(&settings, sayings)?;
         let (connectors, pbx) = connect_pbxes(&settings, &metrics)?;
         let (sip, sip_inlet) = start_sip(&settings, &metrics).await?;
@@ -90,8 +88,7 @@ impl Server {
             media,
             handshakes,
             listening,
-            recognizing,
-            utterances,
+            words,
             speaker,
             connectors,
             copies,
@@ -142,7 +139,7 @@ impl Server {
         if let Some(listening) = &self.desk.listening {
             listening.stop();
         }
-        if let Some(recognizing) = &self.desk.recognizing {
+        if let Some(recognizing) = &self.desk.words.recognizing {
             recognizing.stop();
         }
         self.desk.copies.stop();
@@ -197,11 +194,9 @@ fn start_listening(
     chaos: Option<Chaos>,
     clock: Clock,
     (tap, parties, baselines): (&Arc<TapRing>, &Arc<Parties>, &Arc<Baselines>),
-    (metrics, heard, (words, utterances)): (&Metrics, mpsc::Sender<Heard>, (Option<Recognizing>, Arc<Utterances>)),
+    (metrics, heard, words): (&Metrics, mpsc::Sender<Heard>, Words),
 ) -> Result<Option<Listening>, Failure> {
     let wanted = &settings.listening;
-    let reader = ReaderFiles::read(wanted.runtime.as_deref(), &wanted.lexicons, wanted.text_model)
-        .map_err(|why| Failure::Configuration(vec![why]))?;
     let options = ListenOptions {
         tap: Arc::clone(tap),
         parties: Arc::clone(parties),
@@ -212,8 +207,6 @@ fn start_listening(
         on_restart: counting_restarts(metrics),
         barge_in: wanted.barge_in,
         words,
-        reader,
-        utterances,
         functionals: wanted.functionals,
         heard,
     };
@@ -221,22 +214,24 @@ fn start_listening(
     listening.map_err(|error| Failure::of("starting the listening thread", error))
 }
 
-/// Who turns speech into words, where somebody does, and the two ends of the queue of everything that is heard.
-type Hearing = (Option<Recognizing>, mpsc::Sender<Heard>, mpsc::Receiver<Heard>);
+/// The words of parties, and the two ends of the queue of everything that is heard.
+type Hearing = (Words, mpsc::Sender<Heard>, mpsc::Receiver<Heard>);
 
-/// Starts the recognising thread, where there is to be one; a missing model is no reason not to listen.
-fn start_recognizing(
-    settings: &Settings,
-    readiness: &Readiness,
-    utterances: &Arc<Utterances>,
-) -> Result<Hearing, Failure> {
+/// Reads what words are read by, and starts the recognising thread, where there is to be one; a missing model is no
+/// reason not to listen.
+fn start_words(settings: &Settings, readiness: &Readiness) -> Result<Hearing, Failure> {
+    let ListeningSettings { runtime, lexicons, text_model, .. } = &settings.listening;
+    let reader = ReaderFiles::read(runtime.as_deref(), lexicons, *text_model);
+    let readers = Readers::new(reader.map_err(|why| Failure::Configuration(vec![why]))?);
     let (heard, inlet) = mpsc::channel(EVENTS_MAX);
-    let Some(wanted) = &settings.recognition else { return Ok((None, heard, inlet)) };
-    readiness.want_words();
-    let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, wanted.library.as_deref());
-    Recognizing::start(files, heard.clone(), Arc::clone(utterances))
-        .map(|recognizing| (Some(recognizing), heard, inlet))
-        .map_err(|error| Failure::of("starting the recognising thread", error))
+    let mut words = Words { recognizing: None, utterances: Arc::default(), readers: Arc::new(readers) };
+    if let Some(wanted) = &settings.recognition {
+        readiness.want_words();
+        let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, wanted.library.as_deref());
+        let recognizing = Recognizing::start(files, heard.clone(), Arc::clone(&words.utterances));
+        words.recognizing = Some(recognizing.map_err(|error| Failure::of("starting the recognising thread", error))?);
+    }
+    Ok((words, heard, inlet))
 }
 
 fn start_control(

@@ -26,14 +26,13 @@ use tokio::sync::mpsc;
 pub use baselines::{Baselines, SpeakerKey};
 pub use chaos::Chaos;
 pub use parties::Parties;
+pub use readers::Readers;
 pub use utterances::{UtteranceFigures, Utterances, Uttered};
 
 use super::clock::Clock;
 use super::media::TapRing;
 use super::recognize::Recognizing;
-use crate::lexicons::ReaderFiles;
 use crate::model::ModelFiles;
-use readers::Readers;
 
 /// What the listening loop needs.
 pub struct ListenOptions {
@@ -53,17 +52,24 @@ pub struct ListenOptions {
     pub baselines: Arc<Baselines>,
     /// How long a party has to speak until that is told.
     pub barge_in: Duration,
-    /// Who turns speech into words, where somebody does.
-    pub words: Option<Recognizing>,
-    /// What reads the words of parties.
-    pub reader: ReaderFiles,
-    /// The words that are to be read.
-    pub utterances: Arc<Utterances>,
+    /// The words of parties.
+    pub words: Words,
     /// Whether observations tell functionals.
     pub functionals: bool,
     /// Where it is told what is heard. Bounded; while it is full, older observations of a party are replaced by newer
     /// ones, and of what cannot be replaced the oldest is dropped.
     pub heard: mpsc::Sender<Heard>,
+}
+
+/// How words come to be read beside the voice.
+#[derive(Debug, Clone)]
+pub struct Words {
+    /// Who turns speech into words, where somebody does.
+    pub recognizing: Option<Recognizing>,
+    /// The words that are to be read.
+    pub utterances: Arc<Utterances>,
+    /// Where what reads them comes from.
+    pub readers: Arc<Readers>,
 }
 
 /// What is heard in a party's audio.
@@ -101,7 +107,6 @@ pub enum Heard {
 #[derive(Debug, Clone)]
 pub struct Listening {
     state: Arc<State>,
-    readers: Arc<Readers>,
 }
 
 /// What the guard, the worker and the metrics share.
@@ -129,14 +134,8 @@ impl Listening {
     /// When the system gives no thread.
     pub fn start(options: ListenOptions) -> std::io::Result<Self> {
         let state = Arc::new(State::default());
-        let readers = Arc::new(Readers::new(options.reader.clone()));
-        guard::start(options, Arc::clone(&state), Arc::clone(&readers))?;
-        Ok(Self { state, readers })
-    }
-
-    /// Reads words by other files from now on; running calls go on.
-    pub fn read_by(&self, files: ReaderFiles) {
-        self.readers.exchange(files);
+        guard::start(options, Arc::clone(&state))?;
+        Ok(Self { state })
     }
 
     /// How often the worker was restarted.

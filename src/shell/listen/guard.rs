@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use tracing::{error, warn};
 
-use super::readers::Readers;
 use super::worker::Worker;
 use super::{ListenOptions, State};
 
@@ -21,16 +20,13 @@ const STALLED_AFTER: Duration = Duration::from_secs(2);
 const RESTARTS_MAX: usize = 5;
 const RESTARTS_WITHIN: Duration = Duration::from_secs(60);
 
-pub(super) fn start(options: ListenOptions, state: Arc<State>, readers: Arc<Readers>) -> io::Result<()> {
+pub(super) fn start(options: ListenOptions, state: Arc<State>) -> io::Result<()> {
     let options = Arc::new(options);
-    let worker = spawn_worker(&options, &state, &readers)?;
-    thread::Builder::new()
-        .name("listen-guard".into())
-        .spawn(move || watch(&options, &state, &readers, worker))
-        .map(drop)
+    let worker = spawn_worker(&options, &state)?;
+    thread::Builder::new().name("listen-guard".into()).spawn(move || watch(&options, &state, worker)).map(drop)
 }
 
-fn watch(options: &Arc<ListenOptions>, state: &Arc<State>, readers: &Arc<Readers>, worker: JoinHandle<()>) {
+fn watch(options: &Arc<ListenOptions>, state: &Arc<State>, worker: JoinHandle<()>) {
     let mut worker = Some(worker);
     let mut restarts: VecDeque<Duration> = VecDeque::with_capacity(RESTARTS_MAX);
     while !state.is_stopping() {
@@ -44,7 +40,7 @@ fn watch(options: &Arc<ListenOptions>, state: &Arc<State>, readers: &Arc<Readers
             continue;
         }
         warn!(cause, "the listening thread broke, starting a fresh one; calls go on");
-        match spawn_worker(options, state, readers) {
+        match spawn_worker(options, state) {
             Ok(fresh) => {
                 worker = Some(fresh);
                 restarts.push_back(now);
@@ -67,13 +63,9 @@ fn what_broke(worker: &mut Option<JoinHandle<()>>, state: &State, now: Duration)
 }
 
 /// Starts a worker of the next generation; an older one that wakes up sees that and ends.
-fn spawn_worker(
-    options: &Arc<ListenOptions>,
-    state: &Arc<State>,
-    readers: &Arc<Readers>,
-) -> io::Result<JoinHandle<()>> {
+fn spawn_worker(options: &Arc<ListenOptions>, state: &Arc<State>) -> io::Result<JoinHandle<()>> {
     let generation = state.generation.fetch_add(1, Ordering::AcqRel) + 1;
     state.heartbeat_ms.store(options.clock.now().as_millis() as u64, Ordering::Relaxed);
-    let (options, state, readers) = (Arc::clone(options), Arc::clone(state), Arc::clone(readers));
-    thread::Builder::new().name("listen".into()).spawn(move || Worker::new(options, state, readers, generation).run())
+    let (options, state) = (Arc::clone(options), Arc::clone(state));
+    thread::Builder::new().name("listen".into()).spawn(move || Worker::new(options, state, generation).run())
 }

@@ -10,7 +10,7 @@ use crate::lexicons::ReaderFiles;
 
 /// The files that readers are made of, and the reader that waits to be taken.
 #[derive(Debug)]
-pub(super) struct Readers(Mutex<Wanted>);
+pub struct Readers(Mutex<Wanted>);
 
 #[derive(Debug)]
 struct Wanted {
@@ -19,12 +19,13 @@ struct Wanted {
 }
 
 impl Readers {
-    pub(super) fn new(files: ReaderFiles) -> Self {
+    /// Readers of these files; none of them is loaded before somebody listens.
+    pub fn new(files: ReaderFiles) -> Self {
         Self(Mutex::new(Wanted { files: Arc::new(files), loaded: None }))
     }
 
-    /// From now on other files are read.
-    pub(super) fn exchange(self: &Arc<Self>, files: ReaderFiles) {
+    /// Has words read by other files, also those of parties who are there already.
+    pub fn exchange(self: &Arc<Self>, files: ReaderFiles) {
         self.lock().files = Arc::new(files);
         self.load();
     }

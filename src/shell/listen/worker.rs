@@ -23,7 +23,6 @@ use super::chaos::Fault;
 use super::conversations::Conversations;
 use super::onset::Onset;
 use super::parties::Tapped;
-use super::readers::Readers;
 use super::utterances::Uttered;
 use super::{Heard, ListenOptions, State};
 
@@ -40,7 +39,6 @@ const MOMENTS_MAX: usize = 64;
 pub(super) struct Worker {
     options: Arc<ListenOptions>,
     state: Arc<State>,
-    readers: Arc<Readers>,
     generation: u64,
     listener: Listener,
     ears: BTreeMap<LegId, Ear>,
@@ -85,8 +83,8 @@ impl Ear {
 }
 
 impl Worker {
-    pub(super) fn new(options: Arc<ListenOptions>, state: Arc<State>, readers: Arc<Readers>, generation: u64) -> Self {
-        readers.load();
+    pub(super) fn new(options: Arc<ListenOptions>, state: Arc<State>, generation: u64) -> Self {
+        options.words.readers.load();
         let model = options.model.as_ref().and_then(|files| {
             files.load().inspect_err(|why| warn!(%why, "no acoustic model: listening by signal processing only")).ok()
         });
@@ -98,7 +96,6 @@ impl Worker {
             ),
             options,
             state,
-            readers,
             generation,
             ears: BTreeMap::new(),
             conversations: Conversations::default(),
@@ -166,7 +163,7 @@ impl Worker {
                 self.options.baselines.keep(speaker, *usual);
             }
             self.listener.remove(PartyId(leg.0));
-            if let Some(words) = &self.options.words {
+            if let Some(words) = &self.options.words.recognizing {
                 words.close(leg);
             }
         }
@@ -178,7 +175,7 @@ impl Worker {
                     Some(usual) => listener.add_known(PartyId(leg.0), usual),
                     None => listener.add(PartyId(leg.0)),
                 }
-                if let Some((words, language)) = options.words.as_ref().zip(tapped.language) {
+                if let Some((words, language)) = options.words.recognizing.as_ref().zip(tapped.language) {
                     words.open(leg, language);
                 }
                 Ear::new(&tapped, options.barge_in)
@@ -208,11 +205,11 @@ impl Worker {
 
     /// Has the listener hear what was said and typed, and takes up another reader when there is one.
     fn take_words(&mut self) {
-        if let Some(reader) = self.readers.take() {
+        if let Some(reader) = self.options.words.readers.take() {
             self.listener.read_by(reader);
         }
         let (mut read, mut dropped) = (0, 0);
-        for (leg, uttered) in self.options.utterances.take() {
+        for (leg, uttered) in self.options.words.utterances.take() {
             let party = PartyId(leg.0);
             let position = self.listener.position(party);
             let utterance = position.and_then(|position| placed(uttered, position));
@@ -221,7 +218,7 @@ impl Worker {
             utterance.into_iter().for_each(|utterance| self.listener.hear(party, utterance));
         }
         if read + dropped > 0 {
-            self.options.utterances.count(read, dropped);
+            self.options.words.utterances.count(read, dropped);
         }
     }
 
@@ -230,7 +227,9 @@ impl Worker {
             let party = PartyId(leg.0);
             while let Some(piece) = ear.buffer.pop(now, &mut self.samples) {
                 // Words come back at positions of this audio: they are the listener's own.
-                if let Some((words, position)) = self.options.words.as_ref().zip(self.listener.position(party)) {
+                if let Some((words, position)) =
+                    self.options.words.recognizing.as_ref().zip(self.listener.position(party))
+                {
                     words.push(leg, position, &self.samples);
                 }
                 match piece.kind {

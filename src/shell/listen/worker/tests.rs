@@ -5,7 +5,7 @@ use media::{Codec, Command, StreamSettings, TapFrame};
 use nlu::recognition::{Language, Recognizer, RecognizerFigures, SpokenPhrase, Transcript};
 use tokio::sync::mpsc;
 
-use super::super::{Baselines, Parties, UtteranceFigures};
+use super::super::{Baselines, Parties, Readers, UtteranceFigures, Utterances, Words};
 use super::*;
 use crate::lexicons::ReaderFiles;
 use crate::shell::clock::Clock;
@@ -56,7 +56,7 @@ fn words_that_belong_to_nobody_or_to_other_times_are_dropped_and_counted() {
 struct Room {
     worker: Worker,
     tap: Arc<TapRing>,
-    utterances: Arc<super::super::Utterances>,
+    utterances: Arc<Utterances>,
     told: mpsc::Receiver<Heard>,
     packets: u16,
 }
@@ -66,9 +66,7 @@ impl Room {
         let (tap, parties, utterances) = (Arc::new(TapRing::new(64)), Arc::new(Parties::default()), Arc::default());
         let (heard, told) = mpsc::channel(4_096);
         let load = || Ok(Box::new(Bursts::default()) as Box<dyn Recognizer>);
-        let words = Recognizing::start_with(Box::new(load), no_files(), heard.clone(), Arc::clone(&utterances));
-        let words = words.expect("a thread");
-        let reader = ReaderFiles::read(None, &[], false).expect("the shipped lexicons");
+        let recognizing = Recognizing::start_with(Box::new(load), no_files(), heard.clone(), Arc::clone(&utterances));
         let options = ListenOptions {
             tap: Arc::clone(&tap),
             parties: Arc::clone(&parties),
@@ -78,9 +76,11 @@ impl Room {
             baselines: Arc::new(Baselines::new().expect("random numbers")),
             on_restart: Box::new(|_| {}),
             barge_in: Duration::from_millis(480),
-            words: Some(words),
-            reader: reader.clone(),
-            utterances: Arc::clone(&utterances),
+            words: Words {
+                recognizing: Some(recognizing.expect("a thread")),
+                utterances: Arc::clone(&utterances),
+                readers: Arc::new(Readers::new(ReaderFiles::read(None, &[], false).expect("the shipped lexicons"))),
+            },
             functionals: false,
             heard,
         };
@@ -88,8 +88,7 @@ impl Room {
         let settings = StreamSettings::plain(None, Codec::Pcmu, 0);
         parties.observe(&Command::Configure { leg: LEG, settings });
         parties.observe(&Command::Tap { leg: LEG, on: true });
-        let readers = Arc::new(Readers::new(reader));
-        let mut worker = Worker::new(Arc::new(options), Arc::new(State::default()), readers, 1);
+        let mut worker = Worker::new(Arc::new(options), Arc::new(State::default()), 1);
         worker.follow_parties();
         Self { worker, tap, utterances, told, packets: 0 }
     }
