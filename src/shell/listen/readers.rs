@@ -6,6 +6,7 @@ use std::thread;
 use nlu::text::TextReader;
 use tracing::{info, warn};
 
+use super::worker::NICENESS;
 use crate::lexicons::ReaderFiles;
 
 /// The files that readers are made of, and the reader that waits to be taken.
@@ -34,6 +35,9 @@ impl Readers {
     pub(super) fn load(self: &Arc<Self>) {
         let readers = Arc::clone(self);
         let load = move || {
+            if let Err(error) = rustix::process::nice(NICENESS) {
+                warn!(%error, "what reads words is loaded at the media threads' priority");
+            }
             let files = Arc::clone(&readers.lock().files);
             let (reader, why) = files.load();
             if let Some(why) = why {

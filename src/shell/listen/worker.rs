@@ -29,7 +29,7 @@ use super::{Heard, ListenOptions, State};
 /// How long the thread sleeps between two rounds.
 const ROUND: Duration = Duration::from_millis(20);
 /// How much less of a contended core the thread gets than the media threads.
-const NICENESS: i32 = 10;
+pub(super) const NICENESS: i32 = 10;
 /// Packets taken from the tap in one round, so that a flood cannot hold the round up.
 const PACKETS_PER_ROUND: usize = 8_192;
 

@@ -102,8 +102,10 @@ impl Worker {
         let fresh = match catch_unwind(AssertUnwindSafe(|| (self.load)())) {
             Ok(Ok(fresh)) => fresh,
             Ok(Err(why)) => {
-                let goes_on = self.recognizer.is_some();
-                warn!(why, goes_on, "no recogniser: listening without words, unless an earlier one goes on");
+                match &self.recognizer {
+                    Some(earlier) => warn!(why, goes_on = earlier.name(), "no other recogniser"),
+                    None => warn!(why, "no recogniser: listening without words"),
+                }
                 return;
             }
             Err(_) => return self.break_down(),
