@@ -123,11 +123,12 @@ fn other_phrases_are_heard_and_read_under_a_running_call_after_a_reload() {
     let models = add_model("words-reload", &shared);
     let phrases = write(&models, "phrases.toml", &list(&[("children", "小宝逮老鼠")]));
     let edits = [(LISTENING, &*hearing(&models, &phrases))];
-    let stage = Stage::set(Setup { edits: &edits, ..Setup::named("words-reload") });
+    let policy = POLICY.replace("said = [\"help\"]", "key = \"9\"");
+    let stage = Stage::set(Setup { edits: &edits, policy: Some(&policy), ..Setup::named("words-reload") });
     eventually("words are heard", || words_of(&stage) == "up");
     // The same sentence again and again, so that it is said after whatever time the new phrases take.
-    let said = [sentence(&shared), vec![0; 2 * RATE]].concat();
-    let caller = stage.call(Audio::once(vec![said; 30].concat()));
+    let said = [sentence(&shared), vec![0; 6 * RATE]].concat();
+    let caller = stage.call(Audio::once(vec![said; 12].concat()));
     stage.until("the caller is heard", |what| matches!(what, What::Observed { .. }));
     assert!(!stage.was_told(|what| matches!(what, What::Said { .. })), "nobody listens for that yet");
 
@@ -150,16 +151,18 @@ fn other_phrases_are_heard_and_read_under_a_running_call_after_a_reload() {
 fn parties_who_speak_at_the_same_time_are_heard_as_each_alone() {
     let Some(shared) = shared() else { return };
     let models = add_model("words-interleaved", &shared);
-    let phrases = write(&models, "phrases.toml", &list(&[("help", SENTENCE.0), ("children", "小宝逮老鼠")]));
+    let said = [("rain", "就是下雨也去"), ("help", SENTENCE.0), ("other", "工作还有困难")];
+    let phrases = write(&models, "phrases.toml", &list(&said));
     let files = RecognizerFiles::read(&models.join("models"), &[phrases.into()], None).expect("a model and a list");
     let voices = ["201", "224", "225"]
         .map(|text| [voice(&shared, &format!("data/casia/ZhaoZuoxiang_angry_{text}.opus")), vec![0; RATE]].concat());
     let alone = |index: usize| hear(&files, &[(index as u32, &voices[index])]).remove(&(index as u32));
     let together: Vec<_> = (0_u32..).zip(voices.iter().map(Vec::as_slice)).collect();
     let mut together = hear(&files, &together);
-    assert!(alone(1).is_some(), "the sentence is heard");
-    for index in 0..voices.len() {
-        assert_eq!(together.remove(&(index as u32)), alone(index), "party {index}");
+    let alone: Vec<_> = (0..voices.len()).map(alone).collect();
+    assert!(alone.iter().flatten().count() >= 2, "most of it is heard: {alone:?}");
+    for (index, alone) in alone.into_iter().enumerate() {
+        assert_eq!(together.remove(&(index as u32)), alone, "party {index}");
     }
 }
 
