@@ -169,7 +169,9 @@ fn check_reader(settings: &Settings, report: &mut Report<'_>) -> Option<ReaderFi
     let ListeningSettings { runtime, lexicons, text_model, .. } = &settings.listening;
     match ReaderFiles::read(runtime.as_deref(), lexicons, *text_model) {
         Ok(reader) => {
-            report.good.push(format!("listening.lexicons: {} words", reader.words()));
+            if !lexicons.is_empty() {
+                report.good.push(format!("listening.lexicons: {} words", reader.words()));
+            }
             Some(reader)
         }
         Err(found) => {
