@@ -128,7 +128,7 @@ pub enum What {
         source: String,
         /// What the party's last words say, while they count.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        words: Option<WordsRead>,
+        words: Option<Box<WordsRead>>,
         /// How the party speaks and how good its audio is.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         delivery: Option<Delivery>,

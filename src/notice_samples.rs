@@ -73,7 +73,7 @@ fn observed() -> What {
         syllables_per_s: 6.5,
         rate_z: 1.5,
         source: "model".into(),
-        words: Some(WordsRead {
+        words: Some(Box::new(WordsRead {
             audio_ms: 11_240,
             until_ms: 12_100,
             emotion: "anger".into(),
@@ -82,7 +82,7 @@ fn observed() -> What {
             reliability: 0.5,
             source: "model".into(),
             found: vec![WordFound { word: "投诉".into(), category: "complaint".into(), negated: false }],
-        }),
+        })),
         delivery: Some(Delivery {
             speaking_rate: 5.5,
             articulation_rate: 6.25,

@@ -12,7 +12,7 @@ pub fn line(notice: &Notice) -> Option<String> {
             format!(
                 "{} {anger:.2} {level:<6}  F0 {pitch_hz:>3.0} Hz ({pitch_z:+.1}σ)  level {level_dbov:>3.0} dBov ({level_z:+.1}σ){}",
                 bar(*anger),
-                words.as_ref().map(in_brackets).unwrap_or_default()
+                words.as_deref().map(in_brackets).unwrap_or_default()
             )
         }
         What::Said { party, is_final: true, phrases, .. } if !phrases.is_empty() => {

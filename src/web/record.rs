@@ -450,7 +450,7 @@ impl CallRecord {
             trend_per_s: *trend_per_s,
             pitch_hz: *pitch_hz,
             level_dbov: *level_dbov,
-            words: words.clone(),
+            words: words.as_deref().cloned(),
         };
         if party == "caller" {
             if self.peak.as_ref().is_none_or(|peak| *anger > peak.anger) {
@@ -459,9 +459,9 @@ impl CallRecord {
             self.emotion = Some(step.clone());
         }
         // Told with every step while they count; one of them is enough to be kept.
-        if words.is_some() && self.words.get(party) == words.as_ref() {
+        if words.is_some() && self.words.get(party) == words.as_deref() {
             step.words = None;
-        } else if let Some(words) = words {
+        } else if let Some(words) = &step.words {
             self.words.insert(party.clone(), words.clone());
         }
         push(&mut self.timeline, step, TIMELINE_MAX);
