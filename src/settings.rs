@@ -10,6 +10,7 @@ mod headers;
 mod overload;
 mod pbx;
 mod policies;
+mod privacy;
 mod read;
 mod recognition;
 mod reload;
@@ -34,6 +35,7 @@ use media::tone::Region;
 pub use overload::{Measure, OverloadSettings, Thresholds};
 pub use pbx::{PbxKind, PbxSettings, PbxTerms, SecretSource};
 pub use policies::{Policies, load_policy, read_prompt};
+pub use privacy::PrivacySettings;
 pub use recognition::RecognitionSettings;
 pub(crate) use route::uri_of;
 pub use route::{Bypass, HeaderMatch, Pattern, RequestView, Returning, Route, Routes};
@@ -62,6 +64,8 @@ pub struct Settings {
     pub listening: ListeningSettings,
     /// `[recognition]`; `None` when the section is absent: then nobody listens for words.
     pub recognition: Option<RecognitionSettings>,
+    /// `[privacy]`.
+    pub privacy: PrivacySettings,
     /// `[speech]`.
     pub speech: SpeechSettings,
     /// `[policy]`.

@@ -2,6 +2,8 @@
 
 #[path = "../fuzz/checks/lexicon.rs"]
 mod lexicon;
+#[path = "../fuzz/checks/masking.rs"]
+mod masking;
 #[path = "../fuzz/checks/phrases.rs"]
 mod phrases;
 
@@ -16,6 +18,11 @@ fn phrase_lists_and_dictionaries() {
 #[test]
 fn lexicons() {
     replay("lexicon", lexicon::check);
+}
+
+#[test]
+fn what_is_said() {
+    replay("masking", masking::check);
 }
 
 #[track_caller]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::pii::Pii;
 use crate::words;
 
 /// A phrase of the lists that was heard.
@@ -9,8 +10,8 @@ use crate::words;
 pub struct PhraseHeard {
     /// What it means, as its list says.
     pub intent: String,
-    /// The phrase as its list has it.
-    pub text: String,
+    /// The phrase as its list has it, personal data masked.
+    pub text: Pii<String>,
     /// Where it begins, milliseconds of the party's audio.
     pub audio_ms: u64,
     /// Where it ends.

@@ -20,6 +20,7 @@ use super::forks::read_forks;
 use super::headers::read_rules;
 use super::overload::read_overload;
 use super::pbx::{read_pbxes, read_place};
+use super::privacy::read_privacy;
 use super::recognition::{FILES, files, read_recognition};
 use super::{
     AudioTerms, Fault, HandOver, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
@@ -82,6 +83,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         web: read_web(root.section("web"), folder),
         listening: read_listening(root.section("listening"), folder),
         recognition: read_recognition(root.section("recognition"), folder),
+        privacy: read_privacy(root.section("privacy"), folder),
         speech: read_speech(root.section("speech"), folder),
         forks: read_forks(root.section("forks")),
         policy: read_policy(root.section("policy"), folder),

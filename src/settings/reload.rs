@@ -35,6 +35,7 @@ impl Settings {
             web,
             listening,
             recognition,
+            privacy: _,
             speech,
             policy: _,
             forks,

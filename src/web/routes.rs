@@ -163,8 +163,8 @@ struct Calls {
 struct Summary {
     id: String,
     state: CallState,
-    from: super::Pii<String>,
-    to: super::Pii<String>,
+    from: crate::pii::Pii<String>,
+    to: crate::pii::Pii<String>,
     route: String,
     scenario: String,
     started: Moment,

@@ -34,20 +34,13 @@ const LEXICON: &str = "[[entry]]\ncategory = \"anger\"\nstrength = 0.95\nwords =
 #[test]
 fn a_phrase_of_the_list_is_told_kept_read_and_decided_on() {
     let Some(shared) = shared() else { return };
-    let models = add_model("words-models", &shared);
-    let list = write(&models, "phrases.toml", &list(&[("help", SENTENCE.0), ("children", "小宝逮老鼠")]));
-    let stage = Stage::set(Setup {
-        edits: &[(LISTENING, &hearing(&models, &list))],
-        policy: Some(POLICY),
-        ..Setup::named("words")
-    });
-    eventually("words are heard", || words_of(&stage) == "up");
-    let caller = stage.call(Audio::once([vec![0; 2 * RATE], sentence(&shared), vec![0; 4 * RATE]].concat()));
+    let stage = stage_with_words("words", &shared, LEXICON, "");
+    let caller = stage.call(sentence(&shared));
 
     let said = stage.until("the phrase", |what| matches!(what, What::Said { is_final: true, .. }));
     let What::Said { party, phrases, .. } = said.what else { unreachable!("just matched") };
     let [phrase] = phrases.as_slice() else { panic!("{phrases:?}") };
-    assert_eq!((party.as_str(), phrase.intent.as_str(), phrase.text.as_str()), ("caller", "help", SENTENCE.0));
+    assert_eq!((party.as_str(), phrase.intent.as_str(), phrase.text.reveal().as_str()), ("caller", "help", SENTENCE.0));
     assert!((1_900..5_000).contains(&phrase.audio_ms) && phrase.until_ms > phrase.audio_ms + 500, "{phrase:?}");
     let decided = stage.until("the decision", |what| matches!(what, What::Decided { .. }));
     let What::Decided { rule, said, .. } = &decided.what else { unreachable!("just matched") };
@@ -118,16 +111,44 @@ then = [{ alert = "warning", text = "writes angrily" }]
 }
 
 #[test]
+fn what_is_said_is_masked_for_everybody_but_the_policies() {
+    let Some(shared) = shared() else { return };
+    // With these lists the end of the sentence is a name.
+    let (shown, secret) = ("我们需要[姓名]", "帮助");
+    let lexicon = LEXICON.replace(secret, "着急");
+    let scene = folder("masked-words");
+    std::fs::create_dir_all(&scene).expect("a folder");
+    let lists = write(&scene, "masking.toml", "[names]\nintroduced_by = [\"我们需要\"]\n");
+    let stage = stage_with_words("masked-words", &shared, &lexicon, &format!("[privacy]\nlists = [{lists:?}]\n"));
+    let caller = stage.call(sentence(&shared));
+    let decided = stage.until("the decision", |what| matches!(what, What::Decided { .. }));
+    assert!(matches!(&decided.what, What::Decided { said: Some(said), .. } if said == "help"), "{decided:?}");
+    caller.hang_up().expect("an order");
+    let ended = stage.until("the end", |what| matches!(what, What::CallEnded { .. }));
+
+    let record = stage.api(&format!("/v1/calls/{}", ended.call));
+    assert_eq!(record["phrases"][0]["text"], shown);
+    let events = serde_json::to_string(&*stage.told.borrow()).expect("JSON");
+    assert!(events.contains(shown), "{events}");
+    let log = std::fs::read_to_string(scene.join("server.log")).expect("a log");
+    let metrics = get(stage.server.addresses.web, "/metrics", &stage.server.token).expect("metrics");
+    for (place, text) in [("record", record.to_string()), ("events", events), ("log", log), ("metrics", metrics)] {
+        assert!(!text.contains(secret), "{place}: {text}");
+    }
+    stage.is_empty();
+}
+
+#[test]
 fn other_phrases_are_heard_and_read_under_a_running_call_after_a_reload() {
     let Some(shared) = shared() else { return };
     let models = add_model("words-reload", &shared);
     let phrases = write(&models, "phrases.toml", &list(&[("children", "小宝逮老鼠")]));
-    let edits = [(LISTENING, &*hearing(&models, &phrases))];
+    let edits = [(LISTENING, &*hearing(&models, &phrases, LEXICON))];
     let policy = POLICY.replace("said = [\"help\"]", "key = \"9\"");
     let stage = Stage::set(Setup { edits: &edits, policy: Some(&policy), ..Setup::named("words-reload") });
     eventually("words are heard", || words_of(&stage) == "up");
     // The same sentence again and again, so that it is said after whatever time the new phrases take.
-    let said = [sentence(&shared), vec![0; 6 * RATE]].concat();
+    let said = [voice(&shared, SENTENCE.1), vec![0; 6 * RATE]].concat();
     let caller = stage.call(Audio::once(vec![said; 12].concat()));
     stage.until("the caller is heard", |what| matches!(what, What::Observed { .. }));
     assert!(!stage.was_told(|what| matches!(what, What::Said { .. })), "nobody listens for that yet");
@@ -206,9 +227,9 @@ fn without_a_model_calls_go_on_without_words() {
 /// What the configuration of the tests says of listening.
 const LISTENING: &str = "[listening]\nenabled = true";
 
-/// The same with words: phrases of one list, read by the lexicon of these tests, which lies beside the models.
-fn hearing(models: &Path, list: &str) -> String {
-    let lexicon = write(models, "lexicon.toml", LEXICON);
+/// The same with words: phrases of one list, read by a lexicon, which lies beside the models.
+fn hearing(models: &Path, list: &str, lexicon: &str) -> String {
+    let lexicon = write(models, "lexicon.toml", lexicon);
     let models = models.join("models").display().to_string();
     format!(
         "{LISTENING}\ntext_model = false\nlexicons = [{lexicon:?}]\n\
@@ -216,9 +237,19 @@ fn hearing(models: &Path, list: &str) -> String {
     )
 }
 
-/// The sentence, spoken.
-fn sentence(shared: &Path) -> Vec<i16> {
-    voice(shared, SENTENCE.1)
+/// A server that hears the sentence, and more of its configuration.
+fn stage_with_words(name: &str, shared: &Path, lexicon: &str, more: &str) -> Stage {
+    let models = add_model(&format!("{name}-models"), shared);
+    let list = write(&models, "phrases.toml", &list(&[("help", SENTENCE.0), ("children", "小宝逮老鼠")]));
+    let edits = [(LISTENING, &*format!("{}{more}", hearing(&models, &list, lexicon)))];
+    let stage = Stage::set(Setup { edits: &edits, policy: Some(POLICY), ..Setup::named(name) });
+    eventually("words are heard", || words_of(&stage) == "up");
+    stage
+}
+
+/// The sentence with silence around it.
+fn sentence(shared: &Path) -> Audio {
+    Audio::once([vec![0; 2 * RATE], voice(shared, SENTENCE.1), vec![0; 4 * RATE]].concat())
 }
 
 fn voice(shared: &Path, file: &str) -> Vec<i16> {
