@@ -120,6 +120,9 @@ pub struct DemoArgs {
     /// Where pictures, recordings and the server's log go.
     #[arg(long, value_name = "DIR", default_value = "out/demo")]
     pub out: PathBuf,
+    /// What hears words, when models are there.
+    #[command(flatten)]
+    pub models: ModelsArgs,
 }
 
 #[derive(Debug, Subcommand)]

@@ -294,6 +294,9 @@ impl Control {
             Order::StopPlay { call, prompt } => self.ordered(now, &call, out, |call, context| {
                 call.stop_by_order(context, PromptId(prompt)).map(|()| Done::Accepted)
             }),
+            Order::Typed { call, party, text } => {
+                self.ordered(now, &call, out, |call, context| call.typed(context, party, text).map(|()| Done::Accepted))
+            }
             Order::OpenAudio { call, layout } => {
                 self.ordered(now, &call, out, |call, context| call.open_audio(context, layout))
             }

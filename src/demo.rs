@@ -9,6 +9,7 @@ pub mod server;
 mod summary;
 pub mod supervisor;
 mod timeline;
+mod words;
 
 use std::io::Cursor;
 use std::path::Path;
@@ -49,7 +50,13 @@ pub fn run(args: &DemoArgs) -> Result<(), Failure> {
     let scripts = scripts(args.call.as_deref())?;
     std::fs::create_dir_all(&args.out).map_err(|error| Failure::of(args.out.display(), error))?;
     let program = std::env::current_exe().map_err(|error| Failure::of("finding this program", error))?;
-    let server = Server::start(&program, &args.out, &Plan::for_loopback()?, &[])?;
+    let words = words::find(&args.models.models, &args.out)?;
+    let mut plan = Plan::for_loopback()?;
+    plan.configuration.push_str(&words.section);
+    let server = Server::start(&program, &args.out, &plan, &[])?;
+    if !words.section.is_empty() {
+        server.wait_for_words()?;
+    }
     let supervisor = Supervisor::subscribe(server.addresses.web, &server.token)?;
     let scene = Scene::set(&server)?;
 
@@ -69,7 +76,7 @@ pub fn run(args: &DemoArgs) -> Result<(), Failure> {
     let metrics = server.metrics()?;
     server.stop()?;
 
-    let summary = Summary { calls, alerts_received, listening, metrics };
+    let summary = Summary { calls, alerts_received, listening, words: words.heard_by, metrics };
     report(&summary, args.json)?;
     let faults = summary.faults();
     if faults.is_empty() { Ok(()) } else { Err(Failure::Unexpected(faults.join("\n"))) }
@@ -138,8 +145,8 @@ fn report(summary: &Summary, json: bool) -> Result<(), Failure> {
     print_line(format_args!("\n{}", summary.table()))?;
     let alerts = summary.alerts_received;
     print_line(format_args!(
-        "alerts that reached the supervisor client: {alerts}; voice judged by: {}",
-        summary.listening
+        "alerts that reached the supervisor client: {alerts}; voice judged by: {}; words heard by: {}",
+        summary.listening, summary.words
     ))?;
     let counted: Vec<String> = summary.metrics.iter().map(|(name, value)| format!("{name} {value}")).collect();
     print_line(format_args!("the server counted: {}", counted.join(", ")))?;

@@ -9,33 +9,64 @@ use nlu::text::{Lexicon, TextModel, TextReader};
 const SHIPPED: [(&str, &str); 2] =
     [("zh.toml", include_str!("../config/lexicons/zh.toml")), ("en.toml", include_str!("../config/lexicons/en.toml"))];
 
-/// A reader with the shipped text model and `lexicons`, or the shipped ones where none is given; and why there is no model,
-/// if there is none: words are then judged by lexicons alone.
-///
-/// # Errors
-/// When a lexicon cannot be read or is wrong.
-pub fn reader(runtime: Option<&Path>, lexicons: &[PathBuf]) -> Result<(TextReader, Option<String>), String> {
-    let lexicons = if lexicons.is_empty() { shipped() } else { lexicons.iter().map(|path| read(path)).collect() }?;
-    let model = Runtime::find(runtime).map_err(|error| error.to_string());
-    let model = model.and_then(|runtime| TextModel::built_in(&runtime).map_err(|error| error.to_string()));
-    let (model, why) = match model {
-        Ok(model) => (Some(model), None),
-        Err(why) => (None, Some(why)),
-    };
-    Ok((TextReader::new(model, lexicons), why))
+/// A file no larger than this is read.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// The lexicons of a reader, read and found right, and what else it is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReaderFiles {
+    runtime: Option<PathBuf>,
+    with_model: bool,
+    /// Names and texts.
+    lexicons: Vec<(String, String)>,
+    words: usize,
 }
 
-/// Reads one lexicon.
-///
-/// # Errors
-/// When the file cannot be read, or what is wrong with it.
-pub fn read(path: &Path) -> Result<Lexicon, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    Lexicon::parse(&path.display().to_string(), &text).map_err(|error| error.to_string())
+impl ReaderFiles {
+    /// Reads `lexicons`, or takes the shipped ones where none is given. `runtime` is the ONNX Runtime library; it is
+    /// searched for when not given.
+    ///
+    /// # Errors
+    /// When a lexicon cannot be read or is wrong.
+    pub fn read(runtime: Option<&Path>, lexicons: &[PathBuf], with_model: bool) -> Result<Self, String> {
+        let lexicons = match lexicons {
+            [] => SHIPPED.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect(),
+            paths => paths.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?,
+        };
+        let parse = |(name, text): &(String, String)| Lexicon::parse(name, text).map(|lexicon| lexicon.words());
+        let words: Result<usize, _> = lexicons.iter().map(parse).sum();
+        let words = words.map_err(|error| error.to_string())?;
+        Ok(Self { runtime: runtime.map(Path::to_path_buf), with_model, lexicons, words })
+    }
+
+    /// A reader of these, and why there is no model in it, if there should be one: words are then judged by lexicons
+    /// alone. Takes some tenths of a second.
+    pub fn load(&self) -> (TextReader, Option<String>) {
+        let parsed = self.lexicons.iter().filter_map(|(name, text)| Lexicon::parse(name, text).ok()).collect();
+        let find = || {
+            let runtime = Runtime::find(self.runtime.as_deref()).map_err(|error| error.to_string())?;
+            TextModel::built_in(&runtime).map_err(|error| error.to_string())
+        };
+        match self.with_model.then(find).transpose() {
+            Ok(model) => (TextReader::new(model, parsed), None),
+            Err(why) => (TextReader::new(None, parsed), Some(why)),
+        }
+    }
+
+    /// Words of all lexicons, negations included.
+    pub fn words(&self) -> usize {
+        self.words
+    }
 }
 
-fn shipped() -> Result<Vec<Lexicon>, String> {
-    SHIPPED.iter().map(|(name, text)| Lexicon::parse(name, text).map_err(|error| error.to_string())).collect()
+/// The name and the text of one lexicon.
+fn read(path: &Path) -> Result<(String, String), String> {
+    let named = |error: std::io::Error| format!("{}: {error}", path.display());
+    let bytes = std::fs::metadata(path).map_err(named)?.len();
+    if bytes > FILE_BYTES_MAX {
+        return Err(format!("{}: found {bytes} bytes, expected at most {FILE_BYTES_MAX}", path.display()));
+    }
+    Ok((path.display().to_string(), std::fs::read_to_string(path).map_err(named)?))
 }
 
 #[cfg(test)]
@@ -44,15 +75,28 @@ mod tests {
 
     #[test]
     fn the_shipped_lexicons_are_right_and_find_what_they_explain() {
-        let lexicons = shipped().expect("they are right");
-        check(&lexicons[0], "太差了，我要投诉", &["太差了", "投诉"]);
-        check(&lexicons[1], "This is ridiculous, get me your manager", &["ridiculous", "manager"]);
-        assert!(lexicons.iter().all(|lexicon| lexicon.words() > 80));
+        let files = ReaderFiles::read(None, &[], false).expect("they are right");
+        assert!(files.words() > 160, "{}", files.words());
+        let (mut reader, why) = files.load();
+        assert_eq!((reader.model().is_none(), why), (true, None), "nobody asked for a model");
+        for (text, expected) in [
+            ("太差了，我要投诉", ["太差了", "投诉"]),
+            ("This is ridiculous, get me your manager", ["ridiculous", "manager"]),
+        ] {
+            let read = reader.read(&[text]).remove(0);
+            assert_eq!(read.words.iter().map(|found| found.word.as_str()).collect::<Vec<_>>(), expected);
+        }
     }
 
-    #[track_caller]
-    fn check(lexicon: &Lexicon, text: &str, expected: &[&str]) {
-        let found = lexicon.find(text);
-        assert_eq!(found.iter().map(|found| found.word.as_str()).collect::<Vec<_>>(), expected);
+    #[test]
+    fn a_lexicon_that_is_missing_or_wrong_is_named() {
+        let folder = std::env::temp_dir().join(format!("calmline-lexicons-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let path = folder.join("own.toml");
+        let refused = || ReaderFiles::read(None, std::slice::from_ref(&path), false).expect_err("no lexicon");
+        assert!(refused().contains("own.toml: No such file"), "{}", refused());
+        std::fs::write(&path, "[[entry]]\ncategory = \"rage\"").expect("written");
+        assert!(refused().contains("own.toml: expected [[entry]] tables"), "{}", refused());
+        std::fs::remove_dir_all(folder).expect("removed");
     }
 }

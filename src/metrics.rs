@@ -16,6 +16,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, 
 use crate::control::{Load, Measured};
 use crate::notice::{LegReport, Notice, What};
 use crate::settings::Measure;
+use crate::shell::listen::UtteranceFigures;
 use crate::shell::recognize::RecognizingFigures;
 use table::{
     ALERTS, AUDIO_CLIENTS, AUDIO_MISSED, BUILD_INFO, BYPASSES, CALL_ANGER_PEAK, CALL_SETUP, CALL_TALK, CALLS_ACTIVE,
@@ -24,10 +25,10 @@ use table::{
     INTERRUPTIONS, KEYS, LEG_BURST, LEG_DISCARDED, LEG_JITTER, LEG_LOSS, LEG_OPINION, LEG_RATING, LEG_ROUND_TRIP,
     LISTENER_RESTARTS, LISTENER_UP, LISTENING_BACKLOG, LOAD_CHANGES, LOAD_INFO, LOAD_LATENESS, LOAD_SHARE,
     OBSERVATIONS, PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, PBX_ORDERS, PBX_UP, PBX_WAITING, PHRASES,
-    POLICY_INFO, PROMPTS, REACTION, RECOGNITION_AUDIO, RECOGNITION_BACKLOG, RECOGNITION_RATIO, RECOGNITION_UP,
-    REINVITES, RELOADS, REROUTE_ANSWER, REROUTE_GAP, REROUTES, SIP_CERTIFICATES, SIP_CONNECTIONS, SIP_FAILOVERS,
-    SIP_KEPT_BACK, SIP_REFUSED, SIP_RESTRAINED, SUPERVISORS, SUPERVISORS_ACTIVE, TAP_DROPPED, TICK_LATENESS,
-    TRUNK_REGISTERED, TRUNK_UP,
+    POLICY_INFO, PROMPTS, REACTION, RECOGNITION_AUDIO, RECOGNITION_BACKLOG, RECOGNITION_RATIO, RECOGNITION_RESTARTS,
+    RECOGNITION_UP, REINVITES, RELOADS, REROUTE_ANSWER, REROUTE_GAP, REROUTES, SIP_CERTIFICATES, SIP_CONNECTIONS,
+    SIP_FAILOVERS, SIP_KEPT_BACK, SIP_REFUSED, SIP_RESTRAINED, SUPERVISORS, SUPERVISORS_ACTIVE, TAP_DROPPED,
+    TICK_LATENESS, TRUNK_REGISTERED, TRUNK_UP, UTTERANCES,
 };
 pub use table::{Bounds, Kind, Metric, TABLE};
 
@@ -324,7 +325,8 @@ impl Metrics {
 
     /// Whether words are heard, and what that costs.
     pub fn set_recognition(&self, up: bool, figures: &RecognizingFigures) {
-        let RecognizingFigures { heard, decoded, busy, backlog, dropped } = figures;
+        let RecognizingFigures { heard, decoded, busy, backlog, dropped, restarts } = figures;
+        self.counter(&RECOGNITION_RESTARTS, &[]).absolute(*restarts);
         self.gauge(&RECOGNITION_UP, &[]).set(f64::from(u8::from(up)));
         self.gauge(&RECOGNITION_BACKLOG, &[]).set(backlog.as_secs_f64());
         let ratio = busy.as_secs_f64() / heard.as_secs_f64().max(f64::MIN_POSITIVE);
@@ -333,6 +335,12 @@ impl Metrics {
         seconds
             .into_iter()
             .for_each(|(what, so_far)| self.counter(&RECOGNITION_AUDIO, &[what]).absolute(so_far.as_secs()));
+    }
+
+    /// What has become of what parties said or typed.
+    pub fn set_utterances(&self, &UtteranceFigures { read, dropped }: &UtteranceFigures) {
+        let figures = [("read", read), ("dropped", dropped)];
+        figures.into_iter().for_each(|(what, so_far)| self.counter(&UTTERANCES, &[what]).absolute(so_far));
     }
 
     /// Packets that wait in the tap.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use speaking::{Delivery, PhraseHeard, TurnTaking};
+pub use speaking::{Delivery, PhraseHeard, TurnTaking, WordFound, WordsRead};
 
 use crate::pii::Pii;
 
@@ -126,8 +126,11 @@ pub enum What {
         syllables_per_s: f32,
         /// Rate against the speaker's baseline.
         rate_z: f32,
-        /// `model` or `signal_only`.
+        /// What judged the voice: `model` or `signal_only`; `words_only` when none was heard lately.
         source: String,
+        /// What the party's last words say, while they count.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        words: Option<Box<WordsRead>>,
         /// How the party speaks and how good its audio is.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         delivery: Option<Delivery>,

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::notice::{Delivery, ForkedParty, LegQuality, LegReport, LoadReason, Notice, PhraseHeard, TurnTaking, What};
+use crate::notice::{
+    Delivery, ForkedParty, LegQuality, LegReport, LoadReason, Notice, PhraseHeard, TurnTaking, What, WordFound,
+    WordsRead,
+};
 
 /// All kinds; all belong to `call-1` except those that were never up, and what is about the whole server.
 pub(crate) fn one_of_each() -> Vec<Notice> {
@@ -39,45 +42,7 @@ fn early() -> Vec<What> {
         },
         What::CallRefused { code: 503, reason: "call limit".into() },
         What::CallAnswered { target: "bot".into(), setup_ms: 120 },
-        What::Observed {
-            party: "caller".into(),
-            audio_ms: 12_500,
-            emotion: "anger".into(),
-            level: "high".into(),
-            anger: 0.875,
-            trend_per_s: 0.25,
-            pitch_hz: 262.5,
-            pitch_z: 2.5,
-            level_dbov: -16.5,
-            level_z: 3.25,
-            syllables_per_s: 6.5,
-            rate_z: 1.5,
-            source: "model".into(),
-            delivery: Some(Delivery {
-                speaking_rate: 5.5,
-                articulation_rate: 6.25,
-                pause_share: 0.125,
-                snr_db: Some(24.5),
-                lost_share: 0.03125,
-                clipped_share: 0.0,
-                pitch_z: 2.25,
-                loudness_z: 3.0,
-                jitter_z: -0.5,
-                shimmer_z: -0.25,
-                harmonicity_z: 1.0,
-                alpha_ratio_z: 2.0,
-                level_z: 3.25,
-            }),
-            turns: Some(TurnTaking {
-                speech_ms: 8_250,
-                overlap_ms: 1_500,
-                turns: 4,
-                interruptions: 1,
-                latency_ms: Some(350),
-            }),
-            scores: [("jitterLocal".to_owned(), -0.5), ("level".to_owned(), 3.25)].into(),
-            functionals: [("loudness_sma3_amean".to_owned(), 1.5)].into(),
-        },
+        observed(),
         What::Decided {
             rule: "angry-caller".into(),
             policy: "after-sales@3".into(),
@@ -93,6 +58,58 @@ fn early() -> Vec<What> {
         },
         What::PromptStarted { file: "sorry-transfer.wav".into(), party: "caller".into(), prompt: 7, reaction_ms: 40 },
     ]
+}
+
+fn observed() -> What {
+    What::Observed {
+        party: "caller".into(),
+        audio_ms: 12_500,
+        emotion: "anger".into(),
+        level: "high".into(),
+        anger: 0.875,
+        trend_per_s: 0.25,
+        pitch_hz: 262.5,
+        pitch_z: 2.5,
+        level_dbov: -16.5,
+        level_z: 3.25,
+        syllables_per_s: 6.5,
+        rate_z: 1.5,
+        source: "model".into(),
+        words: Some(Box::new(WordsRead {
+            audio_ms: 11_240,
+            until_ms: 12_100,
+            emotion: "anger".into(),
+            anger: 0.875,
+            confidence: 0.75,
+            reliability: 0.5,
+            source: "model".into(),
+            found: vec![WordFound { word: "投诉".into(), category: "complaint".into(), negated: false }],
+        })),
+        delivery: Some(Delivery {
+            speaking_rate: 5.5,
+            articulation_rate: 6.25,
+            pause_share: 0.125,
+            snr_db: Some(24.5),
+            lost_share: 0.03125,
+            clipped_share: 0.0,
+            pitch_z: 2.25,
+            loudness_z: 3.0,
+            jitter_z: -0.5,
+            shimmer_z: -0.25,
+            harmonicity_z: 1.0,
+            alpha_ratio_z: 2.0,
+            level_z: 3.25,
+        }),
+        turns: Some(TurnTaking {
+            speech_ms: 8_250,
+            overlap_ms: 1_500,
+            turns: 4,
+            interruptions: 1,
+            latency_ms: Some(350),
+        }),
+        scores: [("jitterLocal".to_owned(), -0.5), ("level".to_owned(), 3.25)].into(),
+        functionals: [("loudness_sma3_amean".to_owned(), 1.5)].into(),
+    }
 }
 
 fn late() -> Vec<What> {

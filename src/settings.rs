@@ -293,6 +293,10 @@ pub struct ListeningSettings {
     pub runtime: Option<PathBuf>,
     /// The acoustic emotion model (ONNX); `None`: the one that ships with the program.
     pub model: Option<PathBuf>,
+    /// What reads the words of parties beside the text model; empty: the lexicons that ship with the program.
+    pub lexicons: Vec<PathBuf>,
+    /// Whether the text model that ships with the program reads them, too.
+    pub text_model: bool,
     /// Whose voice is listened to.
     pub parties: Parties,
     /// Packets that may wait between the media and the listening thread; the oldest are dropped beyond it.
@@ -313,6 +317,8 @@ impl Default for ListeningSettings {
             enabled: false,
             runtime: None,
             model: None,
+            lexicons: Vec::new(),
+            text_model: true,
             parties: Parties::Caller,
             tap_packets: 4096,
             barge_in: Duration::from_millis(480),

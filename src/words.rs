@@ -1,5 +1,6 @@
 //! The words of the API for what the crates below name by types: one word per concept, everywhere the same.
 
+use nlu::text::{Category, TextSource};
 use nlu::{Emotion, Level, Source};
 
 /// `neutral`, `anger`, `joy`, `sadness`.
@@ -32,5 +33,33 @@ pub fn source(source: Source) -> &'static str {
         Source::Model => "model",
         Source::SignalOnly => "signal_only",
         Source::WordsOnly => "words_only",
+    }
+}
+
+/// `model` or `lexicon_only`: what read the words.
+pub fn text_source(source: TextSource) -> &'static str {
+    match source {
+        TextSource::Model => "model",
+        TextSource::LexiconOnly => "lexicon_only",
+    }
+}
+
+/// What a word of a lexicon means, as lexicons have it.
+pub fn category(category: Category) -> &'static str {
+    match category {
+        Category::Anger => "anger",
+        Category::Anxiety => "anxiety",
+        Category::Sadness => "sadness",
+        Category::Joy => "joy",
+        Category::Dissatisfaction => "dissatisfaction",
+        Category::Abuse => "abuse",
+        Category::Threat => "threat",
+        Category::Complaint => "complaint",
+        Category::Refund => "refund",
+        Category::Cancel => "cancel",
+        Category::Human => "human",
+        Category::Thanks => "thanks",
+        Category::Politeness => "politeness",
+        Category::Forbidden => "forbidden",
     }
 }

@@ -51,7 +51,12 @@ impl Words {
     pub(crate) fn new(utterance: &Utterance, reading: Reading) -> Self {
         let count = tokens(&utterance.text).len() as f32;
         let confidence = if utterance.confidence.is_nan() { 0.0 } else { utterance.confidence.clamp(0.0, 1.0) };
-        let trust = if reading.source == TextSource::Model { 1.0 } else { LEXICON_RELIABILITY };
+        let trust = match reading.source {
+            TextSource::Model => 1.0,
+            // What lexicons do not know is not calm for that.
+            TextSource::LexiconOnly if reading.words.is_empty() => 0.0,
+            TextSource::LexiconOnly => LEXICON_RELIABILITY,
+        };
         let evidence = WordEvidence {
             start: utterance.start,
             end: utterance.end,
@@ -135,6 +140,14 @@ mod tests {
         assert!(moved(1.0, 8_000) > 1.5 * moved(1.0, 8_000 + 4 * 8_000));
         assert_eq!(moved(1.0, 8_000 + 16 * 8_000), 0.0);
         assert!(moved(f32::NAN, 8_000).abs() < 1e-6);
+    }
+
+    #[test]
+    fn lexicons_alone_say_nothing_of_words_that_they_do_not_know() {
+        let reading = Reading { judgement: TextJudgement::NOTHING, words: Vec::new(), source: TextSource::LexiconOnly };
+        let unknown = Utterance { text: "我要打官司".to_owned(), start: 0, end: 8_000, confidence: 1.0 };
+        let (probabilities, anger) = fuse(LIVELY, Some(&Words::new(&unknown, reading)), 8_000);
+        assert!((anger - LIVELY.1).abs() < 1e-6 && (probabilities[1] - LIVELY.0[1]).abs() < 1e-6, "{anger}");
     }
 
     #[test]

@@ -76,8 +76,13 @@ impl Listener {
     /// The same, reading with `reader` what parties say; without one, words say nothing.
     #[must_use]
     pub fn with_reader(mut self, reader: TextReader) -> Self {
-        self.reader = reader;
+        self.read_by(reader);
         self
+    }
+
+    /// Reads with `reader` from now on.
+    pub fn read_by(&mut self, reader: TextReader) {
+        self.reader = reader;
     }
 
     /// Starts listening to `party` at position 0; a party that is already there starts again.
@@ -197,6 +202,12 @@ impl Listener {
         }
         rows.clear();
         self.rows = rows;
+    }
+
+    /// The position behind the last sample of `party` that was taken, dropped or lost; `None` for an unknown party.
+    /// What others say of the party's audio, e.g. where words stand in it, counts on the same axis.
+    pub fn position(&self, party: PartyId) -> Option<u64> {
+        self.parties.get(&party).map(|party| party.extractor.position() + party.pending.len() as u64)
     }
 
     /// Unprocessed samples, all parties together.

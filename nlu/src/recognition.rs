@@ -11,6 +11,7 @@ mod segments;
 mod sphinx;
 mod spotter;
 
+use crate::fusion::Utterance;
 use crate::observation::PartyId;
 
 pub use graph::GraphError;
@@ -90,6 +91,21 @@ pub struct Transcript {
     pub phrases: Vec<SpokenPhrase>,
 }
 
+impl Transcript {
+    /// What was finally understood, for whoever reads it: the phrases as clauses of one text, as sure as they are on
+    /// average. `None` while the party goes on speaking, and without any phrase.
+    pub fn utterance(&self) -> Option<Utterance> {
+        let first = self.phrases.first().filter(|_| self.is_final)?;
+        let end = self.phrases.iter().map(|phrase| phrase.end).max()?;
+        let texts: Vec<&str> = self.phrases.iter().map(|phrase| phrase.text.as_str()).collect();
+        let confidence = self.phrases.iter().map(|phrase| phrase.confidence).sum::<f32>() / texts.len() as f32;
+        Some(Utterance { text: texts.join(CLAUSE), start: first.start, end, confidence })
+    }
+}
+
+/// What stands between phrases, so that a negation in one does not turn the next one round.
+const CLAUSE: &str = "，";
+
 /// Turns the speech of many parties into transcripts. Never blocks on anything but its own computing.
 pub trait Recognizer: Send {
     /// Starts to listen to `party` at position 0; one that is already there starts again.
@@ -126,4 +142,31 @@ pub struct RecognizerFigures {
     pub samples_decoded: u64,
     /// Stretches of speech that were dropped because too many waited.
     pub utterances_dropped: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phrases_of_a_final_transcript_are_one_utterance() {
+        let expected =
+            Utterance { text: "不要机器人，我要投诉".to_owned(), start: 800, end: 9_600, confidence: 0.75 };
+        assert_eq!(transcript(true, &[("不要机器人", 800, 1.0), ("我要投诉", 8_000, 0.5)]).utterance(), Some(expected));
+        assert_eq!(transcript(false, &[("我要投诉", 800, 0.9)]).utterance(), None);
+        assert_eq!(transcript(true, &[]).utterance(), None);
+    }
+
+    /// A transcript with phrases of 1,600 samples: text, start, confidence.
+    fn transcript(is_final: bool, phrases: &[(&str, u64, f32)]) -> Transcript {
+        let phrase = |&(text, start, confidence): &(&str, u64, f32)| SpokenPhrase {
+            intent: "any".to_owned(),
+            text: text.to_owned(),
+            start,
+            end: start + 1_600,
+            confidence,
+        };
+        let phrases = phrases.iter().map(phrase).collect();
+        Transcript { party: PartyId(1), is_final, start: 0, end: 16_000, words: Vec::new(), phrases }
+    }
 }

@@ -150,6 +150,7 @@ fn observed(observation: &nlu::Observation, party: &str, turns: Option<TurnTakin
         syllables_per_s: evidence.syllables_per_s,
         rate_z: evidence.rate_z,
         source: words::source(observation.source).to_owned(),
+        words: observation.words.as_deref().map(|read| Box::new(read.into())),
         delivery: evidence.delivery.map(Into::into),
         turns,
         scores: BTreeMap::new(),

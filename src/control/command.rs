@@ -35,6 +35,13 @@ pub enum Command {
         /// The caller's URI.
         caller: String,
     },
+    /// For the listening side: what the far end of a leg has typed.
+    Read {
+        /// Whose words they are.
+        leg: LegId,
+        /// What was typed.
+        text: String,
+    },
     /// For whoever speaks texts: `Input::Spoken` follows.
     Speak {
         /// Who is to hear it.

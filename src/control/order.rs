@@ -75,6 +75,15 @@ pub enum Order {
         /// Its number.
         prompt: u32,
     },
+    /// A party has typed something, e.g. in a chat beside the call.
+    Typed {
+        /// In which call.
+        call: String,
+        /// Who.
+        party: Party,
+        /// What.
+        text: String,
+    },
     /// Somebody wants the live copy of a call.
     OpenAudio {
         /// Of which call.

@@ -11,7 +11,9 @@ use nlu::recognition::{Language, SpokenPhrase, Transcript};
 
 use super::act::SAMPLES_PER_MS;
 use super::call::{Call, Stage};
+use super::command::Command;
 use super::context::Context;
+use super::order::{Denied, DeniedKind, Party};
 use super::{Control, ControlSettings};
 use crate::notice::{PhraseHeard, What};
 
@@ -46,6 +48,24 @@ impl Call {
                 self.judge(context, &routing::Event::Said { intent: phrase.intent.clone() });
             }
         }
+    }
+}
+
+impl Call {
+    /// A party has typed something: it is read as what the party says, and told by what that says of the party.
+    pub(super) fn typed(&mut self, context: &mut Context<'_>, party: Party, text: String) -> Result<(), Denied> {
+        if !matches!(self.stage, Stage::Talking(_)) {
+            return Err(Denied::not_connected());
+        }
+        let settings = &context.terms.settings;
+        let (leg, is_heard) = match party {
+            Party::Caller => (Some(self.caller.id), settings.parties.is_some()),
+            Party::Callee => (self.far.as_ref().map(|far| far.id), settings.listens_to_far()),
+        };
+        let nobody = || Denied::new(DeniedKind::Conflict, format!("nobody listens to the {}", party.as_str()));
+        let leg = leg.filter(|_| is_heard).ok_or_else(nobody)?;
+        context.out.push(Command::Read { leg, text });
+        Ok(())
     }
 }
 

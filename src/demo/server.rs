@@ -173,6 +173,21 @@ impl Server {
         Ok(server)
     }
 
+    /// Waits until the server hears words.
+    ///
+    /// # Errors
+    /// When it does not in time.
+    pub fn wait_for_words(&self) -> Result<(), Failure> {
+        let since = Instant::now();
+        while since.elapsed() < READY_WITHIN {
+            if get(self.addresses.web, "/readyz", &self.token)?.contains("\"words\":\"up\"") {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        Err(Failure::Failed(format!("the server heard no words within {} s", READY_WITHIN.as_secs())))
+    }
+
     /// The process id, for measuring.
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -329,7 +344,7 @@ fn write_files(out: &Path, configuration: &str) -> Result<PathBuf, Failure> {
     Ok(file)
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let parent = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(parent).and_then(|()| fs::write(path, bytes)).map_err(|error| Failure::of(path.display(), error))
 }

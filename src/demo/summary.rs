@@ -13,6 +13,8 @@ pub struct Summary {
     pub alerts_received: usize,
     /// `model` or `signal_only`: what judged the voice.
     pub listening: String,
+    /// The recogniser that heard words, or that there was none, and why.
+    pub words: String,
     /// What the server's own counters say, by metric.
     pub metrics: BTreeMap<String, f64>,
 }

@@ -1,16 +1,23 @@
 //! What the demo shows while a call is on: one line per step of the caller's emotion, one per thing done.
 
-use crate::notice::{Notice, What};
+use crate::notice::{Notice, PhraseHeard, What, WordsRead};
 
 /// The line for a notice, if it is worth one.
 pub fn line(notice: &Notice) -> Option<String> {
     let text = match &notice.what {
         What::CallAnswered { target, setup_ms } => format!("answered by {target} after {setup_ms} ms"),
-        What::Observed { party, anger, level, pitch_hz, pitch_z, level_dbov, level_z, .. } if party == "caller" => {
+        What::Observed { party, anger, level, pitch_hz, pitch_z, level_dbov, level_z, words, .. }
+            if party == "caller" =>
+        {
             format!(
-                "{} {anger:.2} {level:<6}  F0 {pitch_hz:>3.0} Hz ({pitch_z:+.1}σ)  level {level_dbov:>3.0} dBov ({level_z:+.1}σ)",
-                bar(*anger)
+                "{} {anger:.2} {level:<6}  F0 {pitch_hz:>3.0} Hz ({pitch_z:+.1}σ)  level {level_dbov:>3.0} dBov ({level_z:+.1}σ){}",
+                bar(*anger),
+                words.as_deref().map(in_brackets).unwrap_or_default()
             )
+        }
+        What::Said { party, is_final: true, phrases, .. } if !phrases.is_empty() => {
+            let told = |phrase: &PhraseHeard| format!("“{}” ({})", phrase.text, phrase.intent);
+            format!("✎ {party} said {}", phrases.iter().map(told).collect::<Vec<_>>().join(", "))
         }
         What::Decided { rule, policy, actions, failure, .. } => {
             let because = failure.as_ref().map(|failure| format!(" because {failure}")).unwrap_or_default();
@@ -42,6 +49,13 @@ pub fn line(notice: &Notice) -> Option<String> {
     Some(format!("{:7.2} s  {text}", notice.call_ms as f64 / 1_000.0))
 }
 
+/// What words say beside the voice: how they sound by themselves, how far that is relied on, and which words tell it.
+fn in_brackets(words: &WordsRead) -> String {
+    let found: Vec<&str> = words.found.iter().map(|found| found.word.as_str()).collect();
+    let found = if found.is_empty() { String::new() } else { format!(": {}", found.join(", ")) };
+    format!("  [words {:.2} ×{:.2}{found}]", words.anger, words.reliability)
+}
+
 /// Ten cells that fill with anger, 0-1.
 fn bar(anger: f32) -> String {
     let filled = (anger.clamp(0.0, 1.0) * 10.0).round() as usize;
@@ -59,6 +73,16 @@ mod tests {
             assert_eq!(cells.chars().filter(|&cell| cell == '█').count(), filled, "{anger}");
             assert_eq!(cells.chars().count(), 10, "{anger}");
         }
+    }
+
+    #[test]
+    fn words_are_told_beside_the_voice() {
+        let samples = crate::notice_samples::one_of_each();
+        let line_of = |wanted: fn(&What) -> bool| samples.iter().find(|n| wanted(&n.what)).and_then(line);
+        let said = line_of(|what| matches!(what, What::Said { .. })).expect("a line");
+        assert!(said.ends_with("✎ caller said “我要投诉” (complaint)"), "{said}");
+        let observed = line_of(|what| matches!(what, What::Observed { .. })).expect("a line");
+        assert!(observed.ends_with("[words 0.88 ×0.50: 投诉]"), "{observed}");
     }
 
     #[test]

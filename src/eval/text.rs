@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{bold, cpu_s, progress};
 use crate::cli::{EvalTextArgs, Failure, print_line};
-use crate::lexicons;
+use crate::lexicons::ReaderFiles;
 
 /// The largest data set, texts.
 const TEXTS_MAX: usize = 1_000_000;
@@ -47,8 +47,8 @@ struct Figures {
 pub fn run(args: &EvalTextArgs) -> Result<(), Failure> {
     let rows = read_rows(&args.data)?;
     let task = task_of(args.task.as_deref(), &rows)?;
-    let (mut reader, without_model) =
-        lexicons::reader(args.runtime.as_deref(), &args.lexicons).map_err(Failure::Failed)?;
+    let files = ReaderFiles::read(args.runtime.as_deref(), &args.lexicons, true).map_err(Failure::Failed)?;
+    let (mut reader, without_model) = files.load();
     let mut left_out = BTreeMap::new();
     let mut labelled: Vec<(&str, usize)> = Vec::with_capacity(rows.len());
     for row in &rows {

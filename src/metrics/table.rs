@@ -393,6 +393,15 @@ pub const RECOGNITION_AUDIO: Metric = counter(
     &["what"],
     "Whole seconds of audio heard, decoded (speech) and dropped (too much waited), all parties.",
 );
+/// Recogniser restarts.
+pub const RECOGNITION_RESTARTS: Metric =
+    counter("calmline_recognition_restarts_total", &[], "How often the recogniser broke and another one was loaded.");
+/// Words that were read.
+pub const UTTERANCES: Metric = counter(
+    "calmline_utterances_total",
+    &["outcome"],
+    "What parties said or typed, read as words or dropped (too much waited, or nobody listens to the party any more).",
+);
 /// Policies in force.
 pub const POLICY_INFO: Metric =
     gauge("calmline_policy_info", &["policy"], "1 for the policies in force (name@version), 0 for earlier ones.");
@@ -472,6 +481,8 @@ pub const TABLE: &[Metric] = &[
     RECOGNITION_BACKLOG,
     RECOGNITION_RATIO,
     RECOGNITION_AUDIO,
+    RECOGNITION_RESTARTS,
+    UTTERANCES,
     POLICY_INFO,
     BUILD_INFO,
 ];

@@ -47,6 +47,7 @@ fn exposition_holds_the_whole_table_and_nothing_else() {
     metrics.count_reload("taken");
     metrics.set_sip_connections(1);
     metrics.set_recognition(true, &RecognizingFigures::default());
+    metrics.set_utterances(&UtteranceFigures::default());
     metrics.set_trunk("carrier", Some(true), Some(false));
 
     let text = metrics.render();

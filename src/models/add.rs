@@ -129,6 +129,11 @@ pub(super) mod tests {
         fs::write(there[0].folder.join("acoustic/means"), "12").expect("written");
         let error = there[0].verify().expect_err("too short").to_string();
         assert!(error.contains("acoustic/means: expected 3 bytes, found 2 bytes"), "{error}");
+        fs::write(there[0].folder.join("acoustic/means"), "123").expect("written");
+        there[0].verify().expect("whole again");
+        fs::write(there[0].folder.join("acoustic/sendump"), "hostile").expect("written");
+        let error = there[0].verify().expect_err("not in the manifest").to_string();
+        assert!(error.contains("acoustic/sendump: expected a file of the manifest"), "{error}");
         fs::remove_dir_all(folder).expect("removed");
     }
 

@@ -136,9 +136,21 @@ impl Package {
     /// Compares every file with the manifest.
     ///
     /// # Errors
-    /// The first file that is missing, too short or long, or another one.
+    /// The first file that is missing, too short or long, or another one, or that the manifest does not name.
     pub fn verify(&self) -> Result<(), PackageError> {
-        self.manifest.files.iter().try_for_each(|file| file.verify(&self.folder.join(&file.path)))
+        let Manifest { acoustic, dictionary, files, .. } = &self.manifest;
+        files.iter().try_for_each(|file| file.verify(&self.folder.join(&file.path)))?;
+        // The engine reads whatever it finds in the acoustic model's folder.
+        let folder = self.folder.join(acoustic);
+        let mut read = vec![self.folder.join(dictionary)];
+        for entry in fs::read_dir(&folder).map_err(PackageError::file(&folder))?.take(FILES_MAX + 1) {
+            read.push(entry.map_err(PackageError::file(&folder))?.path());
+        }
+        let is_listed = |path: &PathBuf| files.iter().any(|file| self.folder.join(&file.path) == *path);
+        match read.iter().find(|path| !is_listed(path)) {
+            None => Ok(()),
+            Some(path) => Err(PackageError::wrong(path, "a file of the manifest", "one that it does not name")),
+        }
     }
 
     /// What a recogniser needs of it; the package has been verified.
@@ -237,6 +249,8 @@ fn stays_inside(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const HASH: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
@@ -282,5 +296,31 @@ mod tests {
         check(manifest("zh", ENGINE, "zh", "/etc/passwd", HASH), "paths inside the package");
         check(manifest("zh", ENGINE, "zh", "a", "12"), "64 hexadecimal digits");
         check("name = 1".to_owned(), "a manifest");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_manifest_or_refused_and_no_path_leads_outside(
+            text in "(?s).{0,120}",
+            path in "(\\.\\.?|/|a|b c|\\\\|~){0,6}",
+            name in "[a./~ -]{0,6}",
+        ) {
+            let whole = format!(
+                "name = '{name}'\nlanguage = 'zh'\nengine = '{ENGINE}'\nacoustic = '{path}'\ndictionary = 'd'\n\
+                 [[file]]\npath = '{path}'\nbytes = 4\nsha256 = '{HASH}'\n"
+            );
+            for text in [&text, &whole] {
+                match Manifest::parse(text, Path::new("m")) {
+                    Ok(manifest) => {
+                        let root = Path::new("/models").join(&manifest.name);
+                        prop_assert!(root.starts_with("/models") && root.components().count() == 3, "{root:?}");
+                        let inside = root.join(&manifest.acoustic);
+                        let leads_up = inside.components().any(|part| part == Component::ParentDir);
+                        prop_assert!(inside.starts_with(&root) && !leads_up, "{inside:?}");
+                    }
+                    Err(error) => prop_assert!(error.to_string().starts_with("m: expected ")),
+                }
+            }
+        }
     }
 }

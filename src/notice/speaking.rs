@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::pii::Pii;
+use crate::words;
 
 /// A phrase of the lists that was heard.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,6 +19,63 @@ pub struct PhraseHeard {
     /// How sure the recogniser is, 0-1.
     pub confidence: f32,
 }
+
+/// What a party's last words say, as long as they count: the text itself is not told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WordsRead {
+    /// Where they begin, milliseconds of the party's audio.
+    pub audio_ms: u64,
+    /// Where they end.
+    pub until_ms: u64,
+    /// The strongest emotion of the words alone: `neutral`, `anger`, `anxiety`, `sadness`, `surprise`, `joy`,
+    /// `dissatisfaction`.
+    pub emotion: String,
+    /// Anger of the words alone, half of dissatisfaction included, 0-1.
+    pub anger: f32,
+    /// How sure the recogniser was of them, 0-1; 1 for what was typed.
+    pub confidence: f32,
+    /// How far they are relied on, 0-1.
+    pub reliability: f32,
+    /// `model` or `lexicon_only`.
+    pub source: String,
+    /// Words of the lexicons among them, in order.
+    pub found: Vec<WordFound>,
+}
+
+/// A word of a lexicon that was said or typed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WordFound {
+    /// As the lexicon has it.
+    pub word: String,
+    /// What it means, e.g. `anger`, `threat`, `refund`.
+    pub category: String,
+    /// True when a negation before it says the opposite.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub negated: bool,
+}
+
+impl From<&nlu::WordEvidence> for WordsRead {
+    fn from(read: &nlu::WordEvidence) -> Self {
+        let found = read.words.iter().map(|found| WordFound {
+            word: found.word.clone(),
+            category: words::category(found.category).to_owned(),
+            negated: found.negated,
+        });
+        Self {
+            audio_ms: read.start / SAMPLES_PER_MS,
+            until_ms: read.end / SAMPLES_PER_MS,
+            emotion: read.judgement.leading().to_owned(),
+            anger: read.judgement.anger(),
+            confidence: read.confidence,
+            reliability: read.reliability,
+            source: words::text_source(read.source).to_owned(),
+            found: found.collect(),
+        }
+    }
+}
+
+/// Samples per millisecond at 8 kHz.
+const SAMPLES_PER_MS: u64 = 8;
 
 /// How a party speaks. Scores (`_z`) are robust standard scores of the newest second of speech against the speaker's
 /// baseline, ±6; 0 until 3 s of speech are known.

@@ -24,10 +24,9 @@ use crate::shell::clock::Clock;
 use crate::shell::copy::Copies;
 use crate::shell::dtls::worker::Handshakes;
 use crate::shell::fork::ForkSide;
-use crate::shell::listen::{Baselines, Heard, Listening, Parties};
+use crate::shell::listen::{Baselines, Heard, Listening, Parties, Uttered, Words};
 use crate::shell::media::{MediaFigures, MediaHandle, TapRing};
 use crate::shell::pbx::{Connectors, PastConnectors};
-use crate::shell::recognize::Recognizing;
 use crate::shell::sip::{Health, PastTrunks, SipSide};
 use crate::speech::{Answer, Speaker};
 use crate::web::{Asked, Bus, Component, Readiness, WebHandle};
@@ -44,7 +43,7 @@ pub(super) struct Desk {
     pub(super) media: MediaHandle,
     pub(super) handshakes: Handshakes,
     pub(super) listening: Option<Listening>,
-    pub(super) recognizing: Option<Recognizing>,
+    pub(super) words: Words,
     pub(super) speaker: Speaker,
     pub(super) connectors: Connectors,
     pub(super) copies: Copies,
@@ -162,10 +161,23 @@ impl Desk {
 
     /// Lets calls that begin from now on go by another configuration.
     fn take_up(&mut self, fresh: Fresh) {
-        let Fresh { checked: Checked { settings, policies, spoken, good: _ }, neighbours, live, taken } = fresh;
+        let Fresh {
+            checked: Checked { settings, policies, reader, recognizer, spoken, good: _ },
+            neighbours,
+            live,
+            taken,
+        } = fresh;
         let Policies { policies, prompts, ringback, sayings: _, intents: _ } = policies;
         show_policies(&policies, &self.metrics, &self.readiness);
         self.speaker.remember(spoken);
+        if self.listening.is_some() {
+            self.words.readers.exchange(reader);
+        }
+        match (&self.words.recognizing, recognizer) {
+            (Some(recognizing), Some(Ok(files))) => recognizing.renew(files),
+            (Some(_), Some(Err(why))) => warn!(why, "the recogniser goes on with the models and phrases that it had"),
+            (None, _) | (_, None) => {}
+        }
         let sounds = Sounds { files: prompts, ringback };
         let terms = self.control.reload(ControlSettings::from(&settings), policies, sounds);
         self.exchange(settings.sip, neighbours, terms);
@@ -257,6 +269,7 @@ impl Desk {
                 return refused.then_some(Input::Shaken { leg, outcome: Err(HandshakeFailure::Busy) });
             }
             Command::Know { leg, caller } => self.parties.know(leg, self.baselines.key_of(&caller)),
+            Command::Read { leg, text } => self.words.utterances.push(leg, Uttered::Typed(text)),
             Command::Pbx(order) => return self.connectors.ask(order).map(Input::Pbx),
             Command::Speak { leg, prompt, saying } => return self.speaker.ask(leg, prompt, saying).map(spoken_input),
             Command::Notice(notice) => {
@@ -302,7 +315,8 @@ impl Desk {
         self.readiness.set(Component::Listening, listens);
         self.readiness.set(Component::Model, listening.is_some_and(Listening::with_model));
         self.metrics.set_listening_backlog(self.tap.len());
-        if let Some(recognizing) = &self.recognizing {
+        self.metrics.set_utterances(&self.words.utterances.figures());
+        if let Some(recognizing) = &self.words.recognizing {
             self.metrics.set_recognition(recognizing.is_up(), &recognizing.figures());
             self.readiness.set(Component::Words, recognizing.is_up());
         }
@@ -336,7 +350,7 @@ impl Desk {
         if let Some(listening) = &self.listening {
             listening.spare(load > Load::Normal);
         }
-        if let Some(recognizing) = &self.recognizing {
+        if let Some(recognizing) = &self.words.recognizing {
             recognizing.spare(load > Load::Normal);
         }
         Input::Measured(measured)

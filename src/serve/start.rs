@@ -15,15 +15,16 @@ use super::load::LoadMeter;
 use super::reload::Reloader;
 use crate::cli::{Failure, ServeArgs};
 use crate::control::{Control, ControlSettings, Departures, ForkEvent, Input, Order, SipEvent, Sounds};
+use crate::lexicons::ReaderFiles;
 use crate::metrics::Metrics;
 use crate::model::ModelFiles;
 use crate::pbx;
 use crate::recognizer::RecognizerFiles;
-use crate::settings::{Fault, Policies, Settings};
+use crate::settings::{Fault, ListeningSettings, Policies, Settings};
 use crate::shell::clock::Clock;
 use crate::shell::copy::{Copies, CopyOptions};
 use crate::shell::fork::ForkSide;
-use crate::shell::listen::{Baselines, Chaos, Heard, ListenOptions, Listening, Parties};
+use crate::shell::listen::{Baselines, Chaos, Heard, ListenOptions, Listening, Parties, Readers, Words};
 use crate::shell::media::{CopyRing, MediaHandle, MediaOptions, TapRing};
 use crate::shell::pbx::{Connectors, FreshPbxes};
 use crate::shell::recognize::Recognizing;
@@ -64,8 +65,8 @@ impl Server {
         let copies = start_copies(copy_ring, &parties, clock, &metrics)?;
         let baselines = Arc::new(Baselines::new().map_err(|_| no_random_numbers())?);
         let ears = (&tap, &parties, &baselines);
-        let (recognizing, heard, heard_inlet) = start_recognizing(&settings, &readiness)?;
-        let listening = start_listening(&settings, args.chaos, clock, ears, (&metrics, heard, recognizing.clone()))?;
+        let (words, heard, heard_inlet) = start_words(&settings, &readiness)?;
+        let listening = start_listening(&settings, args.chaos, clock, ears, (&metrics, heard, words.clone()))?;
         let (speaker, spoken) = start_speaker(&settings, sayings)?;
         let (connectors, pbx) = connect_pbxes(&settings, &metrics)?;
         let (sip, sip_inlet) = start_sip(&settings, &metrics).await?;
@@ -87,7 +88,7 @@ impl Server {
             media,
             handshakes,
             listening,
-            recognizing,
+            words,
             speaker,
             connectors,
             copies,
@@ -138,7 +139,7 @@ impl Server {
         if let Some(listening) = &self.desk.listening {
             listening.stop();
         }
-        if let Some(recognizing) = &self.desk.recognizing {
+        if let Some(recognizing) = &self.desk.words.recognizing {
             recognizing.stop();
         }
         self.desk.copies.stop();
@@ -193,8 +194,9 @@ fn start_listening(
     chaos: Option<Chaos>,
     clock: Clock,
     (tap, parties, baselines): (&Arc<TapRing>, &Arc<Parties>, &Arc<Baselines>),
-    (metrics, heard, words): (&Metrics, mpsc::Sender<Heard>, Option<Recognizing>),
+    (metrics, heard, words): (&Metrics, mpsc::Sender<Heard>, Words),
 ) -> Result<Option<Listening>, Failure> {
+    let wanted = &settings.listening;
     let options = ListenOptions {
         tap: Arc::clone(tap),
         parties: Arc::clone(parties),
@@ -203,28 +205,32 @@ fn start_listening(
         chaos,
         baselines: Arc::clone(baselines),
         on_restart: counting_restarts(metrics),
-        barge_in: settings.listening.barge_in,
+        barge_in: wanted.barge_in,
         words,
         heard,
     };
-    let listening = settings.listening.enabled.then(|| Listening::start(options)).transpose();
+    let listening = wanted.enabled.then(|| Listening::start(options)).transpose();
     listening.map_err(|error| Failure::of("starting the listening thread", error))
 }
 
-/// Who turns speech into words, where somebody does, and the two ends of the queue of everything that is heard.
-type Hearing = (Option<Recognizing>, mpsc::Sender<Heard>, mpsc::Receiver<Heard>);
+/// The words of parties, and the two ends of the queue of everything that is heard.
+type Hearing = (Words, mpsc::Sender<Heard>, mpsc::Receiver<Heard>);
 
-/// Starts the recognising thread, where there is to be one; a missing model is no reason not to listen.
-fn start_recognizing(settings: &Settings, readiness: &Readiness) -> Result<Hearing, Failure> {
+/// Reads what words are read by, and starts the recognising thread, where there is to be one; a missing model is no
+/// reason not to listen.
+fn start_words(settings: &Settings, readiness: &Readiness) -> Result<Hearing, Failure> {
+    let ListeningSettings { runtime, lexicons, text_model, .. } = &settings.listening;
+    let reader = ReaderFiles::read(runtime.as_deref(), lexicons, *text_model);
+    let readers = Readers::new(reader.map_err(|why| Failure::Configuration(vec![why]))?);
     let (heard, inlet) = mpsc::channel(EVENTS_MAX);
-    let Some(wanted) = &settings.recognition else { return Ok((None, heard, inlet)) };
-    readiness.want_words();
-    let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, wanted.library.as_deref())
-        .inspect_err(|why| warn!(%why, "no recogniser: listening without words"));
-    let recognizing = files.ok().map(|files| Recognizing::start(files, heard.clone())).transpose();
-    recognizing
-        .map(|recognizing| (recognizing, heard, inlet))
-        .map_err(|error| Failure::of("starting the recognising thread", error))
+    let mut words = Words { recognizing: None, utterances: Arc::default(), readers: Arc::new(readers) };
+    if let Some(wanted) = &settings.recognition {
+        readiness.want_words();
+        let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, wanted.library.as_deref());
+        let recognizing = Recognizing::start(files, heard.clone(), Arc::clone(&words.utterances));
+        words.recognizing = Some(recognizing.map_err(|error| Failure::of("starting the recognising thread", error))?);
+    }
+    Ok((words, heard, inlet))
 }
 
 fn start_control(

@@ -12,7 +12,8 @@ use nlu::text::Lexicon;
 
 use super::policies::{Policies, load_policy};
 use super::read::read_text;
-use super::{Fault, PasswordSource, SecretSource, Settings, TokenSource};
+use super::{Fault, ListeningSettings, PasswordSource, SecretSource, Settings, TokenSource};
+use crate::lexicons::ReaderFiles;
 use crate::recognizer::RecognizerFiles;
 use crate::speech::{EspeakNg, Saying, Speech};
 
@@ -77,6 +78,10 @@ pub struct Checked {
     pub settings: Settings,
     /// Its policies and their prompts.
     pub policies: Policies,
+    /// What reads words.
+    pub reader: ReaderFiles,
+    /// What hears words, or why nothing can; nothing where nobody is to.
+    pub recognizer: Option<Result<RecognizerFiles, String>>,
     /// The texts of the policies, spoken.
     pub spoken: Vec<(Saying, Arc<Sound>)>,
     /// What was found good, a line each.
@@ -99,7 +104,8 @@ pub fn check_settings(path: &Path) -> Result<Checked, Vec<Fault>> {
     if let Some(model) = &settings.listening.model {
         report.take("listening.model", "an ONNX file with its card (.json) beside it", check_model(model));
     }
-    check_recognition(&settings, &mut report);
+    let reader = check_reader(&settings, &mut report);
+    let recognizer = check_recognition(&settings, &mut report);
     check_token(&settings, &mut report);
     check_secrets(&settings, &mut report);
     check_sip(&settings, &mut report);
@@ -113,7 +119,10 @@ pub fn check_settings(path: &Path) -> Result<Checked, Vec<Fault>> {
     report.good.extend(policy_lines(&settings, &policies));
     let spoken = check_sayings(&settings, &policies, &mut report);
     let Report { good, faults, .. } = report;
-    if faults.is_empty() { Ok(Checked { settings, policies, spoken, good }) } else { Err(faults) }
+    match reader.filter(|_| faults.is_empty()) {
+        Some(reader) => Ok(Checked { settings, policies, reader, recognizer, spoken, good }),
+        None => Err(faults),
+    }
 }
 
 /// Speaks every text that the policies say in the same words in every call.
@@ -155,15 +164,39 @@ impl Report<'_> {
     }
 }
 
-/// Reads models and phrases, and has the phrases compiled for the models.
-fn check_recognition(settings: &Settings, report: &mut Report<'_>) {
-    let Some(wanted) = &settings.recognition else { return };
-    let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, wanted.library.as_deref());
-    match files.and_then(|files| files.load()) {
-        Ok(recognizer) => report.good.push(format!("{}: {}", wanted.models.display(), recognizer.name())),
-        // A server runs on without words: worth a line, not a fault.
-        Err(why) => report.good.push(format!("recognition: no words will be heard: {why}")),
+/// Reads the lexicons; none when one of them is wrong.
+fn check_reader(settings: &Settings, report: &mut Report<'_>) -> Option<ReaderFiles> {
+    let ListeningSettings { runtime, lexicons, text_model, .. } = &settings.listening;
+    match ReaderFiles::read(runtime.as_deref(), lexicons, *text_model) {
+        Ok(reader) => {
+            if !lexicons.is_empty() {
+                report.good.push(format!("listening.lexicons: {} words", reader.words()));
+            }
+            Some(reader)
+        }
+        Err(found) => {
+            report.take("listening.lexicons", "lexicons as in config/lexicons", Err(found));
+            None
+        }
     }
+}
+
+/// Reads models and phrases, and has the phrases compiled for the models.
+fn check_recognition(settings: &Settings, report: &mut Report<'_>) -> Option<Result<RecognizerFiles, String>> {
+    let wanted = settings.recognition.as_ref()?;
+    let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, wanted.library.as_deref());
+    let loaded = files.and_then(|files| files.load().map(|recognizer| (files, recognizer.name())));
+    Some(match loaded {
+        Ok((files, name)) => {
+            report.good.push(format!("{}: {name}", wanted.models.display()));
+            Ok(files)
+        }
+        Err(why) => {
+            // A server runs on without words: worth a line, not a fault.
+            report.good.push(format!("recognition: no words will be heard: {why}"));
+            Err(why)
+        }
+    })
 }
 
 fn check_token(settings: &Settings, report: &mut Report<'_>) {

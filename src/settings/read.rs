@@ -21,7 +21,7 @@ use super::headers::read_rules;
 use super::overload::read_overload;
 use super::pbx::{read_pbxes, read_place};
 use super::privacy::read_privacy;
-use super::recognition::read_recognition;
+use super::recognition::{FILES, files, read_recognition};
 use super::{
     AudioTerms, Fault, HandOver, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
     PortRange, Routes, Settings, SipSettings, SpeechSettings, SupervisionSettings, Target, TokenSource, TrunkSettings,
@@ -206,6 +206,8 @@ fn read_listening(mut section: Section<'_>, folder: &Path) -> ListeningSettings 
         enabled: enabled.unwrap_or(section.is_present()),
         runtime: section.read("runtime", "a file's path", path(folder)),
         model: section.read("model", "a file's path", path(folder)),
+        lexicons: section.read("lexicons", FILES, files(folder)).unwrap_or_default(),
+        text_model: section.read("text_model", "true or false", Value::as_bool).unwrap_or(default.text_model),
         parties: section.read("parties", "\"caller\" or \"both\"", parties).unwrap_or(default.parties),
         tap_packets: section
             .read("tap_packets", "a whole number from 64 to 1000000", whole(64..=1_000_000))

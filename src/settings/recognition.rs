@@ -8,8 +8,9 @@ use toml::Value;
 
 use super::read::path;
 
-/// Phrase lists of one server.
-const LISTS_MAX: usize = 20;
+/// Phrase lists of one server, and lexicons.
+const FILES_MAX: usize = 20;
+pub(super) const FILES: &str = "a list of 1-20 files' paths";
 /// The lists beside the sample configuration.
 const SHIPPED: [&str; 2] = ["lexicons/phrases-zh.toml", "lexicons/phrases-en.toml"];
 
@@ -28,8 +29,7 @@ pub struct RecognitionSettings {
 
 pub(super) fn read_recognition(mut section: Section<'_>, folder: &Path) -> Option<RecognitionSettings> {
     let enabled = section.read("enabled", "true or false", Value::as_bool);
-    let files = |value: &Value| list(LISTS_MAX, text(4_096))(value).map(|files| in_folder(folder, &files));
-    let phrases = section.read("phrases", format!("a list of 1-{LISTS_MAX} files' paths"), files);
+    let phrases = section.read("phrases", FILES, files(folder));
     let settings = RecognitionSettings {
         models: section.read("models", "a folder's path", path(folder)).unwrap_or(folder.join("models")),
         phrases: phrases.unwrap_or_else(|| in_folder(folder, &SHIPPED)),
@@ -45,6 +45,11 @@ pub(super) fn read_recognition(mut section: Section<'_>, folder: &Path) -> Optio
 /// `language` of the section or of a route.
 pub(super) fn read_language(section: &mut Section<'_>) -> Option<Language> {
     section.read("language", "\"zh\" or \"en\"", |value| Language::of_code(value.as_str()?))
+}
+
+/// A list of 1-20 files; they start at the folder of the configuration.
+pub(super) fn files(folder: &Path) -> impl Fn(&Value) -> Option<Vec<PathBuf>> {
+    |value| list(FILES_MAX, text(4_096))(value).map(|files| in_folder(folder, &files))
 }
 
 fn in_folder(folder: &Path, files: &[impl AsRef<Path>]) -> Vec<PathBuf> {

@@ -3,7 +3,8 @@
 //! Every key is named here, so that a new one cannot be forgotten: the settings are taken apart field by field.
 
 use super::{
-    ForkSettings, Limits, ListeningSettings, MediaSettings, Settings, SipSettings, SpeechSettings, WebSettings,
+    ForkSettings, Limits, ListeningSettings, MediaSettings, RecognitionSettings, Settings, SipSettings, SpeechSettings,
+    WebSettings,
 };
 
 /// Legs a call may have while it is moved: caller, bot, human, and one whose end is not yet confirmed; supervisors come
@@ -48,7 +49,7 @@ impl Settings {
         kept.media(&mut self.media, media);
         kept.web(&mut self.web, web.as_ref());
         kept.listening(&mut self.listening, listening);
-        kept.keep("recognition", &mut self.recognition, recognition);
+        kept.recognition(&mut self.recognition, recognition.as_ref());
         kept.forks(&mut self.forks, forks);
         let SpeechSettings { program, cache_bytes } = speech;
         kept.keep("speech.program", &mut self.speech.program, program);
@@ -150,6 +151,8 @@ impl Kept {
             enabled,
             runtime,
             model,
+            lexicons: _,
+            text_model: _,
             parties: _,
             tap_packets,
             barge_in,
@@ -162,6 +165,19 @@ impl Kept {
         self.keep("listening.model", &mut fresh.model, model);
         self.keep("listening.tap_packets", &mut fresh.tap_packets, tap_packets);
         self.keep("listening.barge_in_ms", &mut fresh.barge_in, barge_in);
+    }
+
+    fn recognition(&mut self, fresh: &mut Option<RecognitionSettings>, started: Option<&RecognitionSettings>) {
+        match (fresh.as_mut(), started) {
+            (Some(fresh), Some(RecognitionSettings { models: _, phrases: _, library, language: _ })) => {
+                self.keep("recognition.library", &mut fresh.library, library);
+            }
+            (None, None) => {}
+            (Some(_), None) | (None, Some(_)) => {
+                self.0.push("recognition".to_owned());
+                *fresh = started.cloned();
+            }
+        }
     }
 
     fn forks(&mut self, fresh: &mut ForkSettings, started: &ForkSettings) {
@@ -223,6 +239,20 @@ mod tests {
     }
 
     #[test]
+    fn what_words_are_heard_and_read_by_is_taken_and_the_library_waits() {
+        const HEARING: &str = "[listening]\nlexicons = [\"a.toml\"]\n[recognition]\nphrases = [\"b.toml\"]\n";
+        let text = |extra: &str| format!("{HEARING}{extra}[supervision]");
+        let started = STARTED.replacen("[supervision]", &text(""), 1);
+        check_from(
+            &started,
+            &[("a.toml", "c.toml"), ("b.toml\"]", "d.toml\"]\nmodels = \"m\"\nlanguage = \"en\"")],
+            &[],
+        );
+        check_from(&started, &[("b.toml\"]", "b.toml\"]\nlibrary = \"/l.so\"")], &["recognition.library"]);
+        check_from(&started, &[("[recognition]\nphrases = [\"b.toml\"]", "")], &["recognition"]);
+    }
+
+    #[test]
     fn neighbours_are_taken_with_the_targets_that_they_lead_to() {
         const NEIGHBOURS: &str = "[trunks.carrier]\nsources = [\"192.0.2.0/24\"]\n\
              [pbx.asterisk]\nkind = \"ami\"\naddress = \"10.0.0.9:5038\"\nuser = \"us\"\nsecret_env = \"S\"\n\
@@ -246,9 +276,15 @@ mod tests {
     /// Pieces of the file are replaced; `kept` are the keys that need a restart, and what is taken comes back.
     #[track_caller]
     fn check(edits: &[(&str, &str)], kept: &[&str]) -> Settings {
+        check_from(STARTED, edits, kept)
+    }
+
+    /// The same of another file that the server was started with.
+    #[track_caller]
+    fn check_from(file: &str, edits: &[(&str, &str)], kept: &[&str]) -> Settings {
         let read = |text: &str| Settings::parse(text, Path::new("calmline.toml")).expect("a good file");
-        let started = read(STARTED);
-        let mut text = STARTED.to_owned();
+        let started = read(file);
+        let mut text = file.to_owned();
         for (old, new) in edits {
             assert!(text.contains(old), "{old:?} is not in the file");
             text = text.replacen(old, new, 1);

@@ -8,8 +8,10 @@ mod conversations;
 mod guard;
 mod onset;
 mod parties;
+mod readers;
 #[cfg(test)]
 mod tests;
+mod utterances;
 mod worker;
 
 use std::sync::Arc;
@@ -24,6 +26,8 @@ use tokio::sync::mpsc;
 pub use baselines::{Baselines, SpeakerKey};
 pub use chaos::Chaos;
 pub use parties::Parties;
+pub use readers::Readers;
+pub use utterances::{UtteranceFigures, Utterances, Uttered};
 
 use super::clock::Clock;
 use super::media::TapRing;
@@ -48,11 +52,22 @@ pub struct ListenOptions {
     pub baselines: Arc<Baselines>,
     /// How long a party has to speak until that is told.
     pub barge_in: Duration,
-    /// Who turns speech into words, where somebody does.
-    pub words: Option<Recognizing>,
+    /// The words of parties.
+    pub words: Words,
     /// Where it is told what is heard. Bounded; while it is full, older observations of a party are replaced by newer
     /// ones, and of what cannot be replaced the oldest is dropped.
     pub heard: mpsc::Sender<Heard>,
+}
+
+/// How words come to be read beside the voice.
+#[derive(Debug, Clone)]
+pub struct Words {
+    /// Who turns speech into words, where somebody does.
+    pub recognizing: Option<Recognizing>,
+    /// The words that are to be read.
+    pub utterances: Arc<Utterances>,
+    /// Where what reads them comes from.
+    pub readers: Arc<Readers>,
 }
 
 /// What is heard in a party's audio.

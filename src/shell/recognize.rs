@@ -8,17 +8,19 @@ mod queue;
 mod tests;
 mod worker;
 
-use std::sync::Arc;
+#[cfg(test)]
+pub(super) use tests::no_files;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use media::LegId;
 use nlu::recognition::{Language, Recognizer};
 use tokio::sync::mpsc;
-use tracing::{info, warn};
 
-use super::listen::Heard;
+use super::listen::{Heard, Utterances};
 use crate::recognizer::RecognizerFiles;
 use queue::{Piece, Queue};
 use worker::Worker;
@@ -28,7 +30,11 @@ use worker::Worker;
 pub struct Recognizing {
     queue: Arc<Queue>,
     state: Arc<State>,
+    files: Arc<Mutex<Result<RecognizerFiles, String>>>,
 }
+
+/// Makes a recogniser, or says why there is none.
+type Load = Box<dyn FnMut() -> Result<Box<dyn Recognizer>, String> + Send>;
 
 /// What the loop has done so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -43,12 +49,17 @@ pub struct RecognizingFigures {
     pub backlog: Duration,
     /// Audio that was dropped because too much waited.
     pub dropped: Duration,
+    /// How often the recogniser broke.
+    pub restarts: u64,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// The recogniser is loaded and its thread runs.
+    /// The recogniser is loaded and works.
     up: AtomicBool,
+    /// There are other files.
+    renewed: AtomicBool,
+    restarts: AtomicU64,
     spared: AtomicBool,
     samples: AtomicU64,
     samples_decoded: AtomicU64,
@@ -56,37 +67,47 @@ struct State {
 }
 
 impl Recognizing {
-    /// Starts the thread, which loads the recogniser first; what it hears goes to `heard`.
+    /// Starts the thread, which loads the recogniser first; what it hears goes to `heard`, and what it finally understands
+    /// to `utterances`, too. Where there is no recogniser the thread waits for other files, and `files` tells why.
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(files: RecognizerFiles, heard: mpsc::Sender<Heard>) -> std::io::Result<Self> {
-        let load = move || match files.load() {
-            Ok(recognizer) => Some(Box::new(recognizer) as Box<dyn Recognizer>),
-            Err(why) => {
-                warn!(%why, "no recogniser: listening without words");
-                None
-            }
+    pub fn start(
+        files: Result<RecognizerFiles, String>,
+        heard: mpsc::Sender<Heard>,
+        utterances: Arc<Utterances>,
+    ) -> std::io::Result<Self> {
+        let files = Arc::new(Mutex::new(files));
+        let read = Arc::clone(&files);
+        let load = move || {
+            let files = read.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            files?.load().map(|recognizer| Box::new(recognizer) as Box<dyn Recognizer>)
         };
-        Self::start_with(load, heard)
+        Self::start_with(Box::new(load), files, heard, utterances)
     }
 
-    fn start_with(
-        load: impl FnOnce() -> Option<Box<dyn Recognizer>> + Send + 'static,
+    pub(super) fn start_with(
+        load: Load,
+        files: Arc<Mutex<Result<RecognizerFiles, String>>>,
         heard: mpsc::Sender<Heard>,
+        utterances: Arc<Utterances>,
     ) -> std::io::Result<Self> {
         let (queue, state) = (Arc::new(Queue::default()), Arc::new(State::default()));
-        let recognizing = Self { queue: Arc::clone(&queue), state: Arc::clone(&state) };
+        let recognizing = Self { queue: Arc::clone(&queue), state: Arc::clone(&state), files };
         let run = move || {
             // However this ends, nobody waits for words any longer.
             let _ended = Ended { queue: Arc::clone(&queue), state: Arc::clone(&state), _heard: heard.clone() };
-            let Some(recognizer) = load() else { return };
-            info!(recogniser = recognizer.name(), "listening for words");
-            state.up.store(true, Ordering::Relaxed);
-            Worker::new(recognizer, queue, state, heard).run();
+            Worker::new(load, queue, state, heard, utterances).run();
         };
         thread::Builder::new().name("recognize".into()).spawn(run)?;
         Ok(recognizing)
+    }
+
+    /// Listens by other models and phrases from now on. Running calls go on; where these cannot be loaded, the recogniser
+    /// that is there does, too.
+    pub fn renew(&self, files: RecognizerFiles) {
+        *self.files.lock().unwrap_or_else(PoisonError::into_inner) = Ok(files);
+        self.state.renewed.store(true, Ordering::Relaxed);
     }
 
     /// Takes a party up, at position 0 of its audio.
@@ -124,6 +145,7 @@ impl Recognizing {
             busy: Duration::from_micros(self.state.busy_us.load(Ordering::Relaxed)),
             backlog: of_samples(waiting),
             dropped: of_samples(dropped),
+            restarts: self.state.restarts.load(Ordering::Relaxed),
         }
     }
 

@@ -1,4 +1,4 @@
-//! What operators order over the API: supervisors, prompts, bypass, hang-up, drain. Reads requests and says what came of them.
+//! What is ordered over the API: supervisors, prompts, bypass, hang-up, drain, words that were typed. Reads requests and says what came of them.
 //!
 //! Decides nothing: whether an order can be carried out is call control's to say.
 
@@ -25,6 +25,8 @@ use crate::settings::read_prompt;
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
 /// Prompt files that are read at the same time.
 const READERS_MAX: usize = 2;
+/// The longest text that a party types at a time.
+const TYPED_CHARACTERS_MAX: usize = 1_000;
 
 /// An order, and whoever waits to hear what came of it.
 #[derive(Debug)]
@@ -125,6 +127,14 @@ pub(super) struct PromptRequest {
     mode: PlayWord,
     #[serde(default)]
     until: Vec<UntilWord>,
+}
+
+/// What a party has typed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TypedRequest {
+    party: PartyWord,
+    text: String,
 }
 
 /// A tone, one turn of it.
@@ -231,6 +241,20 @@ pub(super) async fn stop(State(app): State<App>, path: Numbered) -> Result<Respo
     let (call, prompt) = numbered(path)?;
     app.check_up(&call)?;
     answered(ask(&app, Order::StopPlay { call, prompt }).await?)
+}
+
+/// `POST /v1/calls/{id}/utterances`.
+pub(super) async fn typed(
+    State(app): State<App>,
+    Path(call): Path<String>,
+    body: Body<TypedRequest>,
+) -> Result<Response, Problem> {
+    let TypedRequest { party, text } = read(body)?;
+    if text.trim().is_empty() || text.chars().count() > TYPED_CHARACTERS_MAX {
+        return Err(bad(format!("`text` has 1-{TYPED_CHARACTERS_MAX} characters that are not all blank")));
+    }
+    app.check_up(&call)?;
+    answered(ask(&app, Order::Typed { call, party: party.into(), text }).await?)
 }
 
 /// `POST /v1/calls/{id}/hangup`.

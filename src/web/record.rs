@@ -10,7 +10,7 @@ use serde::Serialize;
 
 pub use self::present::{AudioClient, Supervisor, SupervisorState};
 use super::moment::Moment;
-use crate::notice::{ForkedParty, LegReport, Notice, PhraseHeard, TurnTaking, What};
+use crate::notice::{ForkedParty, LegReport, Notice, PhraseHeard, TurnTaking, What, WordsRead};
 use crate::pii::Pii;
 
 /// Events kept per call (all but `observed`, which stand in the timeline).
@@ -96,6 +96,9 @@ pub struct CallRecord {
     /// The emotion timeline of both parties, oldest first.
     #[serde(skip)]
     pub timeline: VecDeque<Step>,
+    /// The words that each party's timeline tells last.
+    #[serde(skip)]
+    words: BTreeMap<String, WordsRead>,
     /// All other notices, oldest first.
     #[serde(skip)]
     pub events: VecDeque<TimedNotice>,
@@ -137,6 +140,9 @@ pub struct Step {
     pub pitch_hz: f32,
     /// Speech level, dBov.
     pub level_dbov: f32,
+    /// What the party's last words say, while they count; in the timeline at the step that they came with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub words: Option<WordsRead>,
 }
 
 /// The worst moment.
@@ -330,6 +336,7 @@ impl CallRecord {
             bypassed: false,
             packets_lost: None,
             timeline: VecDeque::new(),
+            words: BTreeMap::new(),
             events: VecDeque::new(),
         }
     }
@@ -429,11 +436,12 @@ impl CallRecord {
     }
 
     fn apply_step(&mut self, notice: &Notice) {
-        let What::Observed { party, emotion, level, anger, trend_per_s, pitch_hz, level_dbov, .. } = &notice.what
+        let What::Observed { party, emotion, level, anger, trend_per_s, pitch_hz, level_dbov, words, .. } =
+            &notice.what
         else {
             return;
         };
-        let step = Step {
+        let mut step = Step {
             call_ms: notice.call_ms,
             party: party.clone(),
             emotion: emotion.clone(),
@@ -442,12 +450,19 @@ impl CallRecord {
             trend_per_s: *trend_per_s,
             pitch_hz: *pitch_hz,
             level_dbov: *level_dbov,
+            words: words.as_deref().cloned(),
         };
         if party == "caller" {
             if self.peak.as_ref().is_none_or(|peak| *anger > peak.anger) {
                 self.peak = Some(Peak { call_ms: Some(notice.call_ms), anger: *anger, level: level.clone() });
             }
             self.emotion = Some(step.clone());
+        }
+        // Told with every step while they count; one of them is enough to be kept.
+        if words.is_some() && self.words.get(party) == words.as_deref() {
+            step.words = None;
+        } else if let Some(words) = &step.words {
+            self.words.insert(party.clone(), words.clone());
         }
         push(&mut self.timeline, step, TIMELINE_MAX);
     }

@@ -86,6 +86,7 @@ pub(super) fn router(app: App) -> Router {
             "/v1/calls/{id}/supervisors/{supervisor}",
             patch(orders::change_supervisor).delete(orders::end_supervisor),
         )
+        .route("/v1/calls/{id}/utterances", post(orders::typed))
         .route("/v1/forks", post(forks::fork))
         .route("/v1/drain", post(orders::drain))
         .route("/v1/reload", post(reload::reload))

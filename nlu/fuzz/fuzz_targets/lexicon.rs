@@ -1,4 +1,4 @@
-//! Any bytes as a lexicon.
+//! Any bytes as a lexicon and a text.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -125,6 +125,8 @@ fn is_punctuation(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const ZH: &str = "我 w o\n要 y ao\n投诉 t ou s u\n投 t ou\n诉 s u\n差 ch a\n差(2) ch ai\n太差 t ai ch a\n太 t ai\n\
@@ -157,6 +159,28 @@ mod tests {
     fn any_bytes_are_a_dictionary() {
         let read = Dictionary::read(b"\xff\xfe a\n(2) b\n\n()\nw\n#x y\n");
         assert!(read.phones().len() <= 2, "{read:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn every_phrase_is_cut_into_itself_or_named(
+            dictionary in "([我要投诉太差]{1,3}(\\([0-9]\\))? [a-c]{1,2}( [a-c]{1,2}){0,3}\n){0,12}",
+            phrase in "[我要投诉太差，。 ]{0,12}",
+        ) {
+            let spoken: String = phrase.chars().filter(|c| !c.is_whitespace() && !is_punctuation(*c)).collect();
+            match Dictionary::read(dictionary.as_bytes()).units(&phrase) {
+                Ok(units) => {
+                    prop_assert_eq!(units.iter().map(|unit| unit.text.as_str()).collect::<String>(), spoken);
+                    prop_assert!(units.iter().all(|unit| !unit.sounds.is_empty()));
+                }
+                Err(part) => prop_assert!(!part.is_empty() && spoken.contains(&part)),
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read(bytes in proptest::collection::vec(any::<u8>(), 0..200), phrase in "(?s).{0,40}") {
+            let _ = Dictionary::read(&bytes).units(&phrase);
+        }
     }
 
     #[track_caller]

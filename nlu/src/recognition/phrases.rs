@@ -13,6 +13,8 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use super::Language;
+use super::dictionary::Dictionary;
+use super::graph::{Graph, GraphError};
 
 /// The most phrases of one list: the graph of 500 decodes in half of real time.
 pub const PHRASES_MAX: usize = 500;
@@ -112,6 +114,14 @@ impl PhraseList {
             return Err(wrong("intent", &format!("1-{PHRASES_MAX} phrases"), &phrases.len().to_string()));
         }
         Ok(Self { language, phrases })
+    }
+
+    /// Whether everything in it can be said with the words of a pronunciation dictionary (CMU form).
+    ///
+    /// # Errors
+    /// Every phrase with a word that the dictionary lacks.
+    pub fn check(&self, dictionary: &[u8]) -> Result<(), GraphError> {
+        Graph::new(self, &Dictionary::read(dictionary)).map(drop)
     }
 
     /// The names of what its phrases mean.

@@ -23,6 +23,37 @@ const PHRASES: &CStr = c"phrases";
 const FREE: &CStr = c"free";
 /// Samples at 8 kHz per frame.
 const FRAME: u64 = 80;
+/// What `feat.params` may set: the front end. The library takes any of its settings there, files to read and to write
+/// among them.
+const FRONT_END: [&str; 27] = [
+    "-agc",
+    "-agcthresh",
+    "-alpha",
+    "-ceplen",
+    "-cmn",
+    "-cmninit",
+    "-dither",
+    "-doublebw",
+    "-feat",
+    "-frate",
+    "-input_endian",
+    "-ldadim",
+    "-lifter",
+    "-lowerf",
+    "-model",
+    "-ncep",
+    "-nfft",
+    "-nfilt",
+    "-remove_dc",
+    "-remove_noise",
+    "-round_filters",
+    "-seed",
+    "-svspec",
+    "-transform",
+    "-upperf",
+    "-varnorm",
+    "-wlen",
+];
 /// Bands above this need 16 kHz.
 const TELEPHONE_HZ_MAX: f32 = 4_000.0;
 
@@ -42,6 +73,14 @@ pub struct ModelFolder {
 /// Why there is no recogniser.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SphinxError {
+    /// The front end's settings are not.
+    #[error("{}: expected settings of the front end and their values, found {found:?}", file.display())]
+    Parameters {
+        /// Where.
+        file: PathBuf,
+        /// What else is there.
+        found: String,
+    },
     /// The library is missing, or does not take the model.
     #[error("{0}")]
     Library(String),
@@ -82,6 +121,10 @@ pub fn load_library(path: Option<&Path>) -> Result<(), SphinxError> {
 impl PhraseDecoder {
     /// Reads the model and compiles the phrases for it.
     pub(super) fn new(model: &ModelFolder, list: &PhraseList) -> Result<Self, SphinxError> {
+        check_parameters(&model.parameters).map_err(|found| {
+            let file = model.acoustic.join("feat.params");
+            SphinxError::Parameters { file, found }
+        })?;
         let dictionary = Dictionary::read(&model.dictionary);
         let graph =
             Graph::new(list, &dictionary).map_err(|error| SphinxError::Graph { language: model.language, error })?;
@@ -172,6 +215,23 @@ fn candidates<'a>(units: &'a [Unit], length_of: impl Fn(usize) -> usize) -> Vec<
     found
 }
 
+/// Whether a model's `feat.params` sets nothing but the front end; what else it sets, if not.
+fn check_parameters(parameters: &[u8]) -> Result<(), String> {
+    let text = std::str::from_utf8(parameters).map_err(|error| error.to_string())?;
+    let mut fields = text.split_whitespace();
+    while let Some(setting) = fields.next() {
+        let value = fields.next().unwrap_or_default();
+        let is_value = |c: char| c.is_ascii_alphanumeric() || "+-.,/_".contains(c);
+        if !FRONT_END.contains(&setting) || value.is_empty() || !value.chars().all(is_value) {
+            return Err(format!("{setting} {value}").chars().take(FOUND_CHARACTERS_MAX).collect());
+        }
+    }
+    Ok(())
+}
+
+/// So much of what is wrong is told.
+const FOUND_CHARACTERS_MAX: usize = 80;
+
 /// Whether a model's front end looks above the telephone's band.
 fn is_wide(parameters: &[u8]) -> bool {
     let text = String::from_utf8_lossy(parameters);
@@ -189,6 +249,19 @@ mod tests {
         check("p0u0 p0u0 p0u1", &[(0, 2)]);
         check("p0u1 f3 p0u0 p1u1", &[]);
         check("p0u0", &[]);
+    }
+
+    #[test]
+    fn a_front_end_sets_no_files_and_no_searches() {
+        let zh = b"-nfilt 20\n-lowerf 1\n-feat 1s_c_d_dd\n-svspec 0-12/13-25/26-38\n-cmninit 54,-1,2\n-agc none\n";
+        assert_eq!(check_parameters(zh), Ok(()));
+        assert_eq!(check_parameters(b""), Ok(()));
+        let refused = |text: &[u8]| check_parameters(text).expect_err("no front end");
+        assert_eq!(refused(b"-nfilt 20 -rawlogdir /tmp"), "-rawlogdir /tmp");
+        assert_eq!(refused(b"-nfilt 20\n-mean ../other\n"), "-mean ../other");
+        assert_eq!(refused(b"-upperf"), "-upperf ");
+        assert_eq!(refused(b"-upperf $(id)"), "-upperf $(id)");
+        assert!(refused(b"-upperf \xff").contains("utf-8"));
     }
 
     #[test]

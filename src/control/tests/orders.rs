@@ -62,6 +62,21 @@ fn whoever_hears_it_may_end_it() {
 }
 
 #[test]
+fn what_parties_type_is_read_where_they_are_listened_to() {
+    check(&format!(
+        "{TALKING}
+        > order typed caller 骗子
+        read of caller: 骗子
+        > order typed callee 谢谢
+        denied Conflict: nobody listens to the callee
+        {HANG_UP}
+        ended: BYE received; talk 0 peak low lost 6
+        > order typed caller 骗子
+        denied Unknown: no such call"
+    ));
+}
+
+#[test]
 fn what_plays_can_be_stopped() {
     check(&format!(
         "{TALKING}

@@ -354,8 +354,8 @@ fn deliver(sim: &mut Sim, lines: &mut Vec<String>) {
 }
 
 /// An order about a call: `supervise TARGET|sip:… MODE`, `change N MODE`, `change N hears WHOM`, `release N`, where MODE
-/// is `listen`, `barge`, or `whisper PARTY`; `play PARTY MODE until …`, `say PARTY MODE`, `stop N`; `audio`, `audio N missed MS`,
-/// `audio N closes`; `bypass`, `end bypass`.
+/// is `listen`, `barge`, or `whisper PARTY`; `play PARTY MODE until …`, `say PARTY MODE`, `stop N`;
+/// `typed PARTY TEXT`; `audio`, `audio N missed MS`, `audio N closes`; `bypass`, `end bypass`.
 #[track_caller]
 pub(super) fn order(call: &str, words: &[&str]) -> Order {
     let call = call.to_owned();
@@ -399,6 +399,7 @@ pub(super) fn order(call: &str, words: &[&str]) -> Order {
             }
         }
         ["stop", prompt] => Order::StopPlay { call, prompt: number(prompt) },
+        ["typed", writer, text] => Order::Typed { call, party: party(writer), text: text.to_owned() },
         ["bypass"] => Order::Bypass { call },
         ["end", "bypass"] => Order::EndBypass { call },
         ["audio"] => Order::OpenAudio { call, layout: "stereo" },

@@ -202,7 +202,7 @@ impl Sim {
                 assert!(!saying.text.contains(['{', '}']), "a name was left in {saying:?}");
                 self.texts.push((*leg, *prompt));
             }
-            Command::Fork(_) | Command::Know { .. } => {}
+            Command::Fork(_) | Command::Know { .. } | Command::Read { .. } => {}
             Command::Pbx(order) => self.orders.push(order.clone()),
             Command::Notice(notice) => self.notices.push(notice.clone()),
         }

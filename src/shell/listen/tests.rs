@@ -9,6 +9,7 @@ use media::wav::{self, Channel, RATE_HZ};
 use media::{Codec, Command, StreamSettings, TapFrame};
 
 use super::*;
+use crate::lexicons::ReaderFiles;
 
 const LEG: LegId = LegId(7);
 
@@ -46,7 +47,11 @@ fn check(audio: &[i16], event_payload_type: Option<u8>, expected: impl FnOnce(&[
         baselines: Arc::new(Baselines::new().expect("random numbers")),
         on_restart: Box::new(|cause| panic!("the listening thread broke: {cause}")),
         barge_in: Duration::from_millis(480),
-        words: None,
+        words: Words {
+            recognizing: None,
+            utterances: Arc::default(),
+            readers: Arc::new(Readers::new(ReaderFiles::read(None, &[], false).expect("the shipped lexicons"))),
+        },
         heard,
     });
     let listening = listening.expect("a thread");

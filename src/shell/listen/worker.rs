@@ -1,5 +1,8 @@
 //! The listening thread itself: tap → jitter buffer → decoder → listener → observations.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,7 +12,7 @@ use std::time::Duration;
 use media::dtmf::{Detector, Press};
 use media::jitter::{JitterBuffer, PieceKind};
 use media::{LegId, StreamSettings};
-use nlu::{Listener, Observation, PartyId};
+use nlu::{Listener, Observation, PartyId, Utterance};
 use prosody::trained::Frame;
 use routing::CallKey;
 use tokio::sync::mpsc::error::TrySendError;
@@ -20,12 +23,13 @@ use super::chaos::Fault;
 use super::conversations::Conversations;
 use super::onset::Onset;
 use super::parties::Tapped;
+use super::utterances::Uttered;
 use super::{Heard, ListenOptions, State};
 
 /// How long the thread sleeps between two rounds.
 const ROUND: Duration = Duration::from_millis(20);
 /// How much less of a contended core the thread gets than the media threads.
-const NICENESS: i32 = 10;
+pub(super) const NICENESS: i32 = 10;
 /// Packets taken from the tap in one round, so that a flood cannot hold the round up.
 const PACKETS_PER_ROUND: usize = 8_192;
 
@@ -57,8 +61,6 @@ struct Ear {
     buffer: JitterBuffer,
     /// When its audio began: the arrival of its first packet.
     origin: Option<Duration>,
-    /// Samples of it so far.
-    position: u64,
     /// Who speaks, when that is to be remembered.
     speaker: Option<SpeakerKey>,
     onset: Onset,
@@ -69,7 +71,7 @@ struct Ear {
 impl Ear {
     fn new(Tapped { settings, speaker, .. }: &Tapped, barge_in: Duration) -> Self {
         let buffer = JitterBuffer::new(settings.codec, settings.payload_type_received);
-        Self { buffer, origin: None, position: 0, speaker: *speaker, onset: Onset::new(barge_in), keys: None }
+        Self { buffer, origin: None, speaker: *speaker, onset: Onset::new(barge_in), keys: None }
     }
 
     fn configure(&mut self, settings: &StreamSettings) {
@@ -82,6 +84,7 @@ impl Ear {
 
 impl Worker {
     pub(super) fn new(options: Arc<ListenOptions>, state: Arc<State>, generation: u64) -> Self {
+        options.words.readers.load();
         let model = options.model.as_ref().and_then(|files| {
             files.load().inspect_err(|why| warn!(%why, "no acoustic model: listening by signal processing only")).ok()
         });
@@ -118,6 +121,7 @@ impl Worker {
             self.listener.spare(self.state.spared.load(Ordering::Relaxed) == 1);
             self.follow_parties();
             self.take_packets();
+            self.take_words();
             self.listen(now);
             self.report();
             thread::sleep(ROUND);
@@ -156,7 +160,7 @@ impl Worker {
                 self.options.baselines.keep(speaker, *usual);
             }
             self.listener.remove(PartyId(leg.0));
-            if let Some(words) = &self.options.words {
+            if let Some(words) = &self.options.words.recognizing {
                 words.close(leg);
             }
         }
@@ -171,7 +175,7 @@ impl Worker {
                 if tapped.functionals {
                     listener.tell_functionals(PartyId(leg.0));
                 }
-                if let Some((words, language)) = options.words.as_ref().zip(tapped.language) {
+                if let Some((words, language)) = options.words.recognizing.as_ref().zip(tapped.language) {
                     words.open(leg, language);
                 }
                 Ear::new(&tapped, options.barge_in)
@@ -199,17 +203,39 @@ impl Worker {
         self.state.packets.fetch_add(packets as u64, Ordering::Relaxed);
     }
 
+    /// Has the listener hear what was said and typed, and takes up another reader when there is one.
+    fn take_words(&mut self) {
+        if let Some(reader) = self.options.words.readers.take() {
+            self.listener.read_by(reader);
+        }
+        let (mut read, mut dropped) = (0, 0);
+        for (leg, uttered) in self.options.words.utterances.take() {
+            let party = PartyId(leg.0);
+            let position = self.listener.position(party);
+            let utterance = position.and_then(|position| placed(uttered, position));
+            let (taken, lost) = if utterance.is_some() { (1, 0) } else { (0, 1) };
+            (read, dropped) = (read + taken, dropped + lost);
+            utterance.into_iter().for_each(|utterance| self.listener.hear(party, utterance));
+        }
+        if read + dropped > 0 {
+            self.options.words.utterances.count(read, dropped);
+        }
+    }
+
     fn listen(&mut self, now: Duration) {
         for (&leg, ear) in &mut self.ears {
+            let party = PartyId(leg.0);
             while let Some(piece) = ear.buffer.pop(now, &mut self.samples) {
+                // Words come back at positions of this audio: they are the listener's own.
+                if let Some((words, position)) =
+                    self.options.words.recognizing.as_ref().zip(self.listener.position(party))
+                {
+                    words.push(leg, position, &self.samples);
+                }
                 match piece.kind {
-                    PieceKind::Concealed => self.listener.push_concealed(PartyId(leg.0), &self.samples),
-                    PieceKind::Heard | PieceKind::Silence => self.listener.push(PartyId(leg.0), &self.samples),
+                    PieceKind::Concealed => self.listener.push_concealed(party, &self.samples),
+                    PieceKind::Heard | PieceKind::Silence => self.listener.push(party, &self.samples),
                 }
-                if let Some(words) = &self.options.words {
-                    words.push(leg, ear.position, &self.samples);
-                }
-                ear.position += self.samples.len() as u64;
                 let Some(keys) = &mut ear.keys else { continue };
                 self.linear.clear();
                 self.linear.extend(self.samples.iter().map(|sample| (sample * 32_768.0) as i16));
@@ -268,6 +294,15 @@ impl Worker {
                 Err(_) => return,
             }
         }
+    }
+}
+
+/// Words of a party whose audio has come to `position`. `None` when they are said to lie beyond it: then they belong to
+/// audio from before this thread was started anew.
+fn placed(uttered: Uttered, position: u64) -> Option<Utterance> {
+    match uttered {
+        Uttered::Spoken(utterance) => Some(utterance).filter(|utterance| utterance.end <= position),
+        Uttered::Typed(text) => Some(Utterance { text, start: position, end: position, confidence: 1.0 }),
     }
 }
 

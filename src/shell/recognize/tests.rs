@@ -26,8 +26,7 @@ fn too_much_audio_loses_its_oldest_and_nothing_else() {
 #[test]
 fn audio_goes_through_with_its_gaps_and_finals_come_out() {
     let (heard, mut told) = mpsc::channel(4);
-    let load = || Some(Box::new(Echo::default()) as Box<dyn Recognizer>);
-    let recognizing = Recognizing::start_with(load, heard).expect("a thread");
+    let recognizing = start(|| Ok(Box::new(Echo::default())), heard);
     recognizing.open(LEG, Language::Mandarin);
     recognizing.push(LEG, 0, &[0.1; 80]);
     recognizing.push(LEG, 400, &[0.1; 80]);
@@ -41,14 +40,62 @@ fn audio_goes_through_with_its_gaps_and_finals_come_out() {
 }
 
 #[test]
-fn without_a_recogniser_nothing_waits() {
+fn without_a_recogniser_nothing_waits_until_there_is_one() {
     let (heard, mut told) = mpsc::channel(4);
-    let recognizing = Recognizing::start_with(|| None, heard).expect("a thread");
-    assert_eq!(told.blocking_recv(), None, "the thread ends");
+    let mut tries = 0;
+    let load = move || {
+        tries += 1;
+        if tries == 1 { Err("no model".to_owned()) } else { Ok(Box::new(Echo::default()) as Box<dyn Recognizer>) }
+    };
+    let recognizing = start(load, heard);
     recognizing.open(LEG, Language::Mandarin);
     recognizing.push(LEG, 0, &[0.0; 800]);
+    while recognizing.figures().backlog > Duration::ZERO {
+        thread::yield_now();
+    }
     assert_eq!((recognizing.is_up(), recognizing.figures()), (false, RecognizingFigures::default()));
+    recognizing.state.renewed.store(true, Ordering::Relaxed);
+    recognizing.push(LEG, 800, &[0.0; 800]);
+    recognizing.close(LEG);
+    let Some(Heard::Said(transcript)) = told.blocking_recv() else { panic!("nothing was said") };
+    assert_eq!(transcript.end, 1_600, "positions count on");
+    assert!(recognizing.is_up());
 }
+
+#[test]
+fn a_recogniser_that_breaks_is_loaded_again_and_hears_the_parties_where_they_are() {
+    let (heard, mut told) = mpsc::channel(4);
+    let recognizing = start(|| Ok(Box::new(Echo::default())), heard);
+    recognizing.open(LEG, Language::Mandarin);
+    recognizing.push(LEG, 0, &[0.1; 80]);
+    recognizing.push(LEG, 80, &[BREAKS; 80]);
+    while recognizing.figures().restarts == 0 {
+        thread::yield_now();
+    }
+    recognizing.push(LEG, 160, &[0.1; 80]);
+    while !recognizing.is_up() {
+        thread::yield_now();
+    }
+    recognizing.push(LEG, 240, &[0.1; 80]);
+    recognizing.close(LEG);
+    let Some(Heard::Said(transcript)) = told.blocking_recv() else { panic!("nothing was said") };
+    assert_eq!((transcript.end, recognizing.figures().restarts), (320, 1));
+}
+
+/// Where no recogniser is made of files.
+pub(in crate::shell) fn no_files() -> Arc<Mutex<Result<RecognizerFiles, String>>> {
+    Arc::new(Mutex::new(Err("made by a test".to_owned())))
+}
+
+fn start(
+    load: impl FnMut() -> Result<Box<dyn Recognizer>, String> + Send + 'static,
+    heard: mpsc::Sender<Heard>,
+) -> Recognizing {
+    Recognizing::start_with(Box::new(load), no_files(), heard, Arc::default()).expect("a thread")
+}
+
+/// A sample that breaks the recogniser below.
+const BREAKS: f32 = 0.75;
 
 /// Tells at the end how far each party's audio went.
 #[derive(Default)]
@@ -60,6 +107,7 @@ impl Recognizer for Echo {
     fn open(&mut self, _: PartyId, _: Language) {}
 
     fn push(&mut self, _: PartyId, samples: &[f32]) {
+        assert!(!samples.contains(&BREAKS), "broken on purpose");
         self.position += samples.len() as u64;
     }
 

@@ -1,93 +1,198 @@
 //! The recognising thread itself: queue → recogniser → transcripts.
+//!
+//! A recogniser that breaks is let go of and another one is loaded after a pause; who is heard, and how far, is kept here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use media::LegId;
 use nlu::PartyId;
-use nlu::recognition::{Recognizer, Transcript};
+use nlu::recognition::{Language, Recognizer, Transcript};
 use tokio::sync::mpsc;
-use tracing::warn;
+use tracing::{info, warn};
 
-use super::State;
 use super::queue::{Piece, Queue};
-use crate::shell::listen::Heard;
+use super::{Load, State};
+use crate::shell::listen::{Heard, Utterances, Uttered};
 
 /// How long the thread waits for audio before it looks whether it is to end.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How much less of a contended core the thread gets than the media threads: less than the listening thread, too.
 const NICENESS: i32 = 12;
+/// The pause before a recogniser that broke is loaded again: doubled each time, up to the longest one.
+const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// One that has worked for so long has not broken again and again.
+const STEADY: Duration = Duration::from_secs(300);
 
 pub(super) struct Worker {
-    recognizer: Box<dyn Recognizer>,
+    load: Load,
+    recognizer: Option<Box<dyn Recognizer>>,
     queue: Arc<Queue>,
     state: Arc<State>,
     heard: mpsc::Sender<Heard>,
-    /// Who is heard, with the position that the next samples should have.
-    parties: BTreeMap<LegId, u64>,
+    utterances: Arc<Utterances>,
+    parties: BTreeMap<LegId, Party>,
     transcripts: Vec<Transcript>,
+    /// Samples taken and decoded by recognisers before this one.
+    earlier: (u64, u64),
+    loaded: Instant,
+    /// When another recogniser is loaded in the place of one that broke.
+    again: Option<Instant>,
+    /// The last pause before that.
+    pause: Option<Duration>,
+}
+
+/// Who is heard.
+struct Party {
+    language: Language,
+    /// The position that the next samples should have.
+    position: u64,
 }
 
 impl Worker {
     pub(super) fn new(
-        recognizer: Box<dyn Recognizer>,
+        load: Load,
         queue: Arc<Queue>,
         state: Arc<State>,
         heard: mpsc::Sender<Heard>,
+        utterances: Arc<Utterances>,
     ) -> Self {
-        Self { recognizer, queue, state, heard, parties: BTreeMap::new(), transcripts: Vec::new() }
+        Self {
+            load,
+            recognizer: None,
+            queue,
+            state,
+            heard,
+            utterances,
+            parties: BTreeMap::new(),
+            transcripts: Vec::new(),
+            earlier: (0, 0),
+            loaded: Instant::now(),
+            again: None,
+            pause: None,
+        }
     }
 
     pub(super) fn run(mut self) {
         if let Err(error) = rustix::process::nice(NICENESS) {
             warn!(%error, "the recognising thread runs at the media threads' priority");
         }
+        self.renew();
         while let Some(pieces) = self.queue.take(PATIENCE) {
-            self.recognizer.spare(self.state.spared.load(Ordering::Relaxed));
-            let began = Instant::now();
-            for piece in pieces {
-                self.take(piece);
+            let is_due = self.again.is_some_and(|at| Instant::now() >= at);
+            if is_due || self.state.renewed.swap(false, Ordering::Relaxed) {
+                self.renew();
             }
-            self.recognizer.run(&mut self.transcripts);
-            self.state.busy_us.fetch_add(began.elapsed().as_micros() as u64, Ordering::Relaxed);
-            let figures = self.recognizer.figures();
-            self.state.samples.store(figures.samples, Ordering::Relaxed);
-            self.state.samples_decoded.store(figures.samples_decoded, Ordering::Relaxed);
+            if catch_unwind(AssertUnwindSafe(|| self.work(pieces))).is_err() {
+                self.break_down();
+            }
             if !self.report() {
                 return;
             }
         }
     }
 
+    /// Loads a recogniser, in the place of one that may be there. That one goes on when there is no other.
+    fn renew(&mut self) {
+        self.again = None;
+        let fresh = match catch_unwind(AssertUnwindSafe(|| (self.load)())) {
+            Ok(Ok(fresh)) => fresh,
+            Ok(Err(why)) => {
+                match &self.recognizer {
+                    Some(earlier) => warn!(why, goes_on = earlier.name(), "no other recogniser"),
+                    None => warn!(why, "no recogniser: listening without words"),
+                }
+                return;
+            }
+            Err(_) => return self.break_down(),
+        };
+        info!(recogniser = fresh.name(), "listening for words");
+        if let Some(mut old) = self.recognizer.replace(fresh) {
+            self.parties.keys().for_each(|leg| old.close(PartyId(leg.0), &mut self.transcripts));
+        }
+        self.keep_figures();
+        if let Some(recognizer) = &mut self.recognizer {
+            for (leg, party) in &self.parties {
+                recognizer.open(PartyId(leg.0), party.language);
+                recognizer.skip(PartyId(leg.0), party.position);
+            }
+        }
+        self.loaded = Instant::now();
+        self.state.up.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets go of a recogniser that broke; the next one comes later the sooner it did.
+    fn break_down(&mut self) {
+        let before = self.pause.filter(|_| self.loaded.elapsed() < STEADY);
+        let pause = before.map_or(PAUSE, |before| (2 * before).min(PAUSE_MAX));
+        warn!(?pause, "the recogniser broke, another one is loaded after a pause; calls go on without words");
+        (self.again, self.pause) = (Some(Instant::now() + pause), Some(pause));
+        self.recognizer = None;
+        self.transcripts.clear();
+        self.state.up.store(false, Ordering::Relaxed);
+        self.state.restarts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What has been done so far counts on under the next recogniser.
+    fn keep_figures(&mut self) {
+        let State { samples, samples_decoded, .. } = &*self.state;
+        self.earlier = (samples.load(Ordering::Relaxed), samples_decoded.load(Ordering::Relaxed));
+    }
+
+    fn work(&mut self, pieces: VecDeque<Piece>) {
+        let began = Instant::now();
+        for piece in pieces {
+            self.take(piece);
+        }
+        let Some(recognizer) = &mut self.recognizer else { return };
+        recognizer.spare(self.state.spared.load(Ordering::Relaxed));
+        recognizer.run(&mut self.transcripts);
+        self.state.busy_us.fetch_add(began.elapsed().as_micros() as u64, Ordering::Relaxed);
+        let figures = recognizer.figures();
+        self.state.samples.store(self.earlier.0 + figures.samples, Ordering::Relaxed);
+        self.state.samples_decoded.store(self.earlier.1 + figures.samples_decoded, Ordering::Relaxed);
+    }
+
     fn take(&mut self, piece: Piece) {
+        let recognizer = self.recognizer.as_mut();
         match piece {
             Piece::Open { leg, language } => {
-                self.parties.insert(leg, 0);
-                self.recognizer.open(PartyId(leg.0), language);
+                self.parties.insert(leg, Party { language, position: 0 });
+                if let Some(recognizer) = recognizer {
+                    recognizer.open(PartyId(leg.0), language);
+                }
             }
             Piece::Audio { leg, position, samples } => {
-                let Some(expected) = self.parties.get_mut(&leg) else { return };
-                let missing = position.saturating_sub(*expected);
-                if missing > 0 {
-                    self.recognizer.skip(PartyId(leg.0), missing);
+                let Some(party) = self.parties.get_mut(&leg) else { return };
+                // Whatever these samples do, another recogniser would begin behind them.
+                let expected = std::mem::replace(&mut party.position, position + samples.len() as u64);
+                let Some(recognizer) = recognizer else { return };
+                if position > expected {
+                    recognizer.skip(PartyId(leg.0), position - expected);
                 }
-                self.recognizer.push(PartyId(leg.0), &samples);
-                *expected = position + samples.len() as u64;
+                recognizer.push(PartyId(leg.0), &samples);
             }
             Piece::Close { leg } => {
                 self.parties.remove(&leg);
-                self.recognizer.close(PartyId(leg.0), &mut self.transcripts);
+                if let Some(recognizer) = recognizer {
+                    recognizer.close(PartyId(leg.0), &mut self.transcripts);
+                }
             }
         }
     }
 
-    /// Hands on what was understood; false once nobody is there to take it. What is final waits for room, and audio
-    /// waits behind it.
+    /// Hands on what was understood: to call control and, once it is final, to whoever reads words. False once nobody is
+    /// there to take it. What is final waits for room, and audio waits behind it.
     fn report(&mut self) -> bool {
         for transcript in self.transcripts.drain(..) {
             let is_final = transcript.is_final;
+            if let Some(utterance) = transcript.utterance() {
+                self.utterances.push(LegId(transcript.party.0), Uttered::Spoken(utterance));
+            }
             let said = Heard::Said(transcript);
             if is_final {
                 if self.heard.blocking_send(said).is_err() {

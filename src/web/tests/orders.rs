@@ -9,6 +9,7 @@ use crate::control::{Denied, DeniedKind, Done, Hears, Party, PlayedSound, Superv
 
 const SUPERVISORS: &str = "/v1/calls/call-1/supervisors";
 const PROMPTS: &str = "/v1/calls/call-1/prompts";
+const UTTERANCES: &str = "/v1/calls/call-1/utterances";
 
 #[tokio::test]
 async fn supervisors_are_ordered_in_the_words_of_the_api() {
@@ -54,6 +55,12 @@ async fn supervisors_are_ordered_in_the_words_of_the_api() {
         ("DELETE", "/v1/calls/call-1/prompts/9", "", Order::StopPlay { call: call(), prompt: 9 }),
         ("POST", "/v1/calls/call-1/bypass", "", Order::Bypass { call: call() }),
         ("DELETE", "/v1/calls/call-1/bypass", "", Order::EndBypass { call: call() }),
+        (
+            "POST",
+            UTTERANCES,
+            r#"{"party":"callee","text":"太差了 😡"}"#,
+            Order::Typed { call: call(), party: Party::Callee, text: "太差了 😡".to_owned() },
+        ),
     ] {
         let (reply, got) = asked(method, path, body, Ok(Done::Supervisor(3))).await;
         assert_eq!((reply.status, got), (202, Some(order)), "{body} {}", reply.body);
@@ -115,6 +122,9 @@ async fn wrong_requests_never_reach_call_control() {
             400,
             "INVITE",
         ),
+        ("POST", UTTERANCES, r#"{"party":"caller","text":" \n"}"#, 400, "1-1000 characters"),
+        ("POST", UTTERANCES, r#"{"party":"caller"}"#, 422, "text"),
+        ("POST", UTTERANCES, r#"{"party":"both","text":"a"}"#, 422, "callee"),
         ("POST", PROMPTS, r#"{"say":{"text":"hi","language":"fr"},"party":"caller","mode":"duck"}"#, 400, "zh"),
     ] {
         let (reply, order) = asked(method, path, body, Ok(Done::Accepted)).await;

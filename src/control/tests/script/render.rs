@@ -21,6 +21,7 @@ pub(super) fn render<'a>(sim: &'a Sim, out: &'a [Command]) -> impl Iterator<Item
         }
         Command::Pbx(order) => render_order(order),
         Command::Know { leg, caller } => format!("know {} as {caller}", name(sim, *leg)),
+        Command::Read { leg, text } => format!("read of {}: {text}", name(sim, *leg)),
         Command::Speak { leg, saying, .. } => {
             format!("speak {} to {}: {}", saying.language.as_str(), name(sim, *leg), saying.text)
         }

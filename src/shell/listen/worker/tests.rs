@@ -1,0 +1,177 @@
+//! Words and voice of a party on one axis, in simulated time: packets in, utterances back, observations out.
+
+use media::g711::{Law, encode_sample};
+use media::{Codec, Command, StreamSettings, TapFrame};
+use nlu::recognition::{Language, Recognizer, RecognizerFigures, SpokenPhrase, Transcript};
+use tokio::sync::mpsc;
+
+use super::super::{Baselines, Parties, Readers, UtteranceFigures, Utterances, Words};
+use super::*;
+use crate::lexicons::ReaderFiles;
+use crate::shell::clock::Clock;
+use crate::shell::media::TapRing;
+use crate::shell::recognize::{Recognizing, no_files};
+
+const LEG: LegId = LegId(7);
+const PARTY: PartyId = PartyId(7);
+/// Samples of one packet.
+const PACKET: u64 = 160;
+
+#[test]
+fn words_stand_where_they_were_said_in_the_partys_audio() {
+    let mut room = Room::open();
+    // The bursts begin at these samples of the RTP stream; packets are lost before and between them: a few, then 2 s.
+    for (packets, is_loud, is_lost) in [
+        (50, false, false),
+        (3, false, true),
+        (20, false, false),
+        (25, true, false),
+        (25, false, false),
+        (100, false, true),
+        (50, false, false),
+        (30, true, false),
+        (50, false, false),
+    ] {
+        (0..packets).for_each(|_| room.pass(is_loud, is_lost));
+    }
+    assert_eq!(room.hear_words(2), [(73 * PACKET, 98 * PACKET), (273 * PACKET, 303 * PACKET)]);
+    let position = room.worker.listener.position(PARTY).expect("a party");
+    assert!((350 * PACKET..=353 * PACKET).contains(&position), "{position} of {} samples", 353 * PACKET);
+    assert_eq!(room.utterances.figures(), UtteranceFigures { read: 2, dropped: 0 });
+}
+
+#[test]
+fn words_that_belong_to_nobody_or_to_other_times_are_dropped_and_counted() {
+    let mut room = Room::open();
+    (0..50).for_each(|_| room.pass(false, false));
+    let said = |end: u64| Uttered::Spoken(Utterance { text: "骗子".into(), start: 0, end, confidence: 1.0 });
+    room.utterances.push(LEG, said(60 * PACKET));
+    room.utterances.push(LegId(8), said(PACKET));
+    room.utterances.push(LEG, Uttered::Typed("骗子".into()));
+    room.worker.take_words();
+    assert_eq!(room.utterances.figures(), UtteranceFigures { read: 1, dropped: 2 });
+}
+
+/// A listening worker that nobody runs, with one party, and a recogniser behind it.
+struct Room {
+    worker: Worker,
+    tap: Arc<TapRing>,
+    utterances: Arc<Utterances>,
+    told: mpsc::Receiver<Heard>,
+    packets: u16,
+}
+
+impl Room {
+    fn open() -> Self {
+        let (tap, parties, utterances) = (Arc::new(TapRing::new(64)), Arc::new(Parties::default()), Arc::default());
+        let (heard, told) = mpsc::channel(4_096);
+        let load = || Ok(Box::new(Bursts::default()) as Box<dyn Recognizer>);
+        let recognizing = Recognizing::start_with(Box::new(load), no_files(), heard.clone(), Arc::clone(&utterances));
+        let options = ListenOptions {
+            tap: Arc::clone(&tap),
+            parties: Arc::clone(&parties),
+            clock: Clock::start(),
+            model: None,
+            chaos: None,
+            baselines: Arc::new(Baselines::new().expect("random numbers")),
+            on_restart: Box::new(|_| {}),
+            barge_in: Duration::from_millis(480),
+            words: Words {
+                recognizing: Some(recognizing.expect("a thread")),
+                utterances: Arc::clone(&utterances),
+                readers: Arc::new(Readers::new(ReaderFiles::read(None, &[], false).expect("the shipped lexicons"))),
+            },
+            heard,
+        };
+        parties.seat(LEG, CallKey(1), Some(Language::Mandarin), false);
+        let settings = StreamSettings::plain(None, Codec::Pcmu, 0);
+        parties.observe(&Command::Configure { leg: LEG, settings });
+        parties.observe(&Command::Tap { leg: LEG, on: true });
+        let mut worker = Worker::new(Arc::new(options), Arc::new(State::default()), 1);
+        worker.follow_parties();
+        Self { worker, tap, utterances, told, packets: 0 }
+    }
+
+    /// Lets 20 ms pass, with a packet unless it is lost.
+    fn pass(&mut self, is_loud: bool, is_lost: bool) {
+        let number = self.packets;
+        self.packets += 1;
+        let now = Duration::from_millis(20 * u64::from(self.packets));
+        if !is_lost {
+            let mut packet = vec![0x80, 0];
+            packet.extend(number.to_be_bytes());
+            packet.extend((u32::from(number) * PACKET as u32).to_be_bytes());
+            packet.extend([1, 2, 3, 4]);
+            packet.extend([encode_sample(Law::Mu, if is_loud { 16_000 } else { 0 }); PACKET as usize]);
+            self.tap.push(TapFrame::new(LEG, now, Some(Codec::Pcmu), &packet).expect("a short packet"));
+        }
+        self.worker.take_packets();
+        self.worker.listen(now);
+    }
+
+    /// Waits for so many utterances of the recogniser and lets the listener read them: where they stand in its evidence.
+    fn hear_words(&mut self, utterances: usize) -> Vec<(u64, u64)> {
+        for _ in 0..utterances {
+            while !matches!(self.told.blocking_recv().expect("the recogniser works"), Heard::Said(_)) {}
+        }
+        self.worker.heard.clear();
+        self.worker.take_words();
+        self.worker.listen(Duration::from_millis(20 * u64::from(self.packets)));
+        let mut words: Vec<(u64, u64)> = Vec::new();
+        for read in self.worker.heard.iter().filter_map(|observation| observation.words.as_deref()) {
+            words.push((read.start, read.end));
+        }
+        words.dedup();
+        words
+    }
+}
+
+/// Takes every loud stretch for a phrase.
+#[derive(Default)]
+struct Bursts {
+    position: u64,
+    began: Option<u64>,
+    ended: Vec<(u64, u64)>,
+}
+
+impl Recognizer for Bursts {
+    fn open(&mut self, _: PartyId, _: Language) {}
+
+    fn push(&mut self, _: PartyId, samples: &[f32]) {
+        for sample in samples {
+            match self.began {
+                None if *sample > 0.25 => self.began = Some(self.position),
+                Some(began) if *sample < 0.25 => {
+                    self.ended.push((began, self.position));
+                    self.began = None;
+                }
+                _ => {}
+            }
+            self.position += 1;
+        }
+    }
+
+    fn skip(&mut self, _: PartyId, samples: u64) {
+        self.position += samples;
+    }
+
+    fn run(&mut self, out: &mut Vec<Transcript>) {
+        out.extend(self.ended.drain(..).map(|(start, end)| {
+            let (intent, text) = ("fraud".to_owned(), "你们是骗子".to_owned());
+            let phrases = vec![SpokenPhrase { intent, text, start, end, confidence: 0.9 }];
+            Transcript { party: PARTY, is_final: true, start, end, words: Vec::new(), phrases }
+        }));
+    }
+
+    fn close(&mut self, _: PartyId, _: &mut Vec<Transcript>) {}
+
+    fn spare(&mut self, _: bool) {}
+
+    fn name(&self) -> String {
+        "bursts".into()
+    }
+
+    fn figures(&self) -> RecognizerFigures {
+        RecognizerFigures::default()
+    }
+}
