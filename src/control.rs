@@ -4,6 +4,7 @@
 //! A back-to-back user agent: every call has a caller's leg and a far leg, both with media of our own.
 
 mod act;
+mod admission;
 mod asking;
 mod audio;
 mod bypass;
@@ -29,6 +30,7 @@ mod pass;
 mod ports;
 mod prompts;
 mod refer;
+mod relief;
 mod reoffer;
 mod reroute;
 mod said;
@@ -64,17 +66,16 @@ pub use order::{Denied, DeniedKind, Done, Hears, Order, Party, PlayedSound, Supe
 pub use overload::{Load, Measured};
 pub use terms::OldTerms;
 
+use self::bypass::BypassBy;
 use self::call::Call;
 use self::context::{Context, Shared};
 use self::drain::Drain;
 use self::keys::Way;
-use self::leg::header;
 use self::overload::Overload;
 use self::ports::PortPool;
 use self::prompts::How;
-use self::setup::{Elsewhere, Refusal};
+use self::relief::Relief;
 use self::supervise::Part;
-use crate::notice::{Notice, What};
 use crate::pbx::Outcome;
 use crate::settings::{Limits, Parties, Pattern, PbxTerms, PortRange, Routes, SupervisionSettings, Target};
 
@@ -107,6 +108,8 @@ pub struct ControlSettings {
     pub masker: Masker,
     /// Whether every feature's score is told.
     pub scores: bool,
+    /// Whether functionals are told.
+    pub functionals: bool,
     /// What is refused or ended when it grows too large or too old.
     pub limits: Limits,
     /// Who may supervise calls.
@@ -166,6 +169,7 @@ pub struct Control {
     drain: Option<Drain>,
     departures: Departures,
     overload: Overload,
+    relief: Relief,
     listening: bool,
 }
 
@@ -205,6 +209,7 @@ impl Control {
             drain: None,
             departures: Departures::default(),
             overload: Overload::default(),
+            relief: Relief::default(),
             listening: false,
         }
     }
@@ -265,9 +270,9 @@ impl Control {
                 call.finish(context, "hung up by an operator");
                 Ok(Done::Accepted)
             }),
-            Order::Bypass { call } => {
-                self.ordered(now, &call, out, |call, context| call.begin_bypass(context).map(|()| Done::Accepted))
-            }
+            Order::Bypass { call } => self.ordered(now, &call, out, |call, context| {
+                call.begin_bypass(context, BypassBy::Operator).map(|()| Done::Accepted)
+            }),
             Order::EndBypass { call } => self.ordered(now, &call, out, |call, context| {
                 call.end_bypass(context, "ended by an operator").map(|()| Done::Accepted)
             }),
@@ -341,6 +346,11 @@ impl Control {
         self.shared.owners.get(&leg).copied()
     }
 
+    /// Whether the observations of a call tell functionals: what it began with holds to its end.
+    pub fn tells_functionals(&self, call: CallKey) -> bool {
+        self.calls.get(&call).is_some_and(|call| call.terms.settings.functionals)
+    }
+
     /// What there is at the moment.
     pub fn counts(&self) -> Counts {
         Counts {
@@ -362,41 +372,7 @@ impl Control {
         self.listening
     }
 
-    fn incoming(&mut self, now: Duration, leg: LegId, invite: &Invite, out: &mut Vec<Command>) {
-        if self.shared.owners.contains_key(&leg) {
-            return;
-        }
-        if invite.is_recording {
-            return self.incoming_recording(now, leg, invite, out);
-        }
-        let (key, id) = self.new_call();
-        if let Some(replaced) = invite.replaces {
-            let mut refusal = Some(Refusal::new(481, "nobody to replace"));
-            self.with_owner(now, replaced, out, |call, context| {
-                refusal = call.take_over(context, replaced, leg, invite).err();
-            });
-            if let Some(refusal) = refusal {
-                self.refuse(leg, id, refusal, out);
-            }
-            return;
-        }
-        let room = self.room_for_one_more(now);
-        if let Some(elsewhere) = setup::elsewhere(&self.shared, now, invite, room.is_ok()) {
-            let Elsewhere { target, uri, reason } = elsewhere;
-            let headers = vec![header("X-Calmline-Call", id.clone())];
-            out.push(Command::Sip(SipCommand::Redirect { leg, uri, headers }));
-            let what = What::CallRedirected { target, reason: reason.to_owned() };
-            return out.push(Command::Notice(Notice { call: id, call_ms: 0, what }));
-        }
-        let admitted = room.and_then(|()| setup::admit(&self.shared, invite));
-        let mut context = Context::of_newest(now, &mut self.shared, out);
-        let started = admitted.and_then(|admitted| Call::start(&mut context, key, id.clone(), leg, invite, admitted));
-        match started {
-            Ok(call) => self.take_up(now, key, call, out),
-            Err(refusal) => self.refuse(leg, id, refusal, out),
-        }
-    }
-
+    /// The key and the id of the next call.
     fn new_call(&mut self) -> (CallKey, String) {
         let key = CallKey(self.next_call);
         self.next_call += 1;
@@ -409,34 +385,8 @@ impl Control {
         self.with_call(now, key, out, |_, _| ());
     }
 
-    fn room_for_one_more(&mut self, now: Duration) -> Result<(), Refusal> {
-        if self.drain.is_some() {
-            return Err(Refusal::new(503, "Draining"));
-        }
-        // Calls that are over but whose legs are still awaited count four times less.
-        let limit = self.shared.terms.settings.limits.calls;
-        if self.calls_up >= limit || self.calls.len() >= limit.saturating_mul(4) {
-            return Err(Refusal::new(503, "Call limit reached"));
-        }
-        if !self.shared.ports.has(now, PORTS_PER_CALL) {
-            return Err(Refusal::new(503, "No media port is free"));
-        }
-        self.spare_load_for_one_more(now)
-    }
-
-    fn refuse(&self, leg: LegId, id: String, refusal: Refusal, out: &mut Vec<Command>) {
-        let Refusal { code, reason, mut headers } = refusal;
-        if code == 503 && headers.is_empty() {
-            let seconds = self.shared.terms.settings.limits.retry_after.as_secs().max(1);
-            headers.push(header("Retry-After", seconds.to_string()));
-        }
-        let what = What::CallRefused { code, reason: reason.clone() };
-        out.push(Command::Sip(SipCommand::Reject { leg, code, reason, headers }));
-        out.push(Command::Notice(Notice { call: id, call_ms: 0, what }));
-    }
-
     fn sip(&mut self, now: Duration, event: SipEvent, out: &mut Vec<Command>) {
-        let leg = leg_of(&event);
+        let leg = event.leg();
         if self.shared.owners.contains_key(&leg) {
             self.with_owner(now, leg, out, |call, context| call.handle_sip(context, leg, event));
             return;
@@ -537,30 +487,6 @@ impl fmt::Debug for Control {
             .field("boot_id", &self.boot_id)
             .field("counts", &self.counts())
             .finish_non_exhaustive()
-    }
-}
-
-/// The RTP ports a call begins with: one per leg.
-const PORTS_PER_CALL: usize = 2;
-
-fn leg_of(event: &SipEvent) -> LegId {
-    match event {
-        SipEvent::Incoming { leg, .. }
-        | SipEvent::Cancelled { leg }
-        | SipEvent::Confirmed { leg, .. }
-        | SipEvent::Acknowledged { leg, .. }
-        | SipEvent::Updated { leg, .. }
-        | SipEvent::Progress { leg, .. }
-        | SipEvent::Answered { leg, .. }
-        | SipEvent::Failed { leg, .. }
-        | SipEvent::Offer { leg, .. }
-        | SipEvent::Reinvited { leg, .. }
-        | SipEvent::Key { leg, .. }
-        | SipEvent::ReferProgress { leg, .. }
-        | SipEvent::Referred { leg, .. }
-        | SipEvent::Informed { leg, .. }
-        | SipEvent::Probed { leg, .. }
-        | SipEvent::Ended { leg, .. } => *leg,
     }
 }
 

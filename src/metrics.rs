@@ -152,9 +152,9 @@ impl Metrics {
             }
             What::HandshakeFailed { failure, .. } => self.count(&HANDSHAKES, &[failure], 1),
             What::CodecAsked { party, outcome, .. } => self.count(&REINVITES, &[party, outcome], 1),
-            What::Bypassed { .. } => self.count(&BYPASSES, &["done"], 1),
-            What::BypassFailed { .. } => self.count(&BYPASSES, &["failed"], 1),
-            What::BypassEnded { .. } => self.count(&BYPASSES, &["ended"], 1),
+            What::Bypassed { by, .. } => self.count(&BYPASSES, &["done", by], 1),
+            What::BypassFailed { by, .. } => self.count(&BYPASSES, &["failed", by], 1),
+            What::BypassEnded { by, .. } => self.count(&BYPASSES, &["ended", by], 1),
             What::PromptStarted { .. } | What::PromptEnded { .. } | What::PromptFailed { .. } => {
                 self.observe_prompt(&notice.what);
             }

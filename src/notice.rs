@@ -245,11 +245,15 @@ pub enum What {
     Bypassed {
         /// From the order to the second answer, milliseconds.
         took_ms: u64,
+        /// Who has let it: `operator`, `drain` or `overload`.
+        by: String,
     },
     /// They do not, for this reason; it goes through us as before.
     BypassFailed {
         /// Why.
         reason: String,
+        /// Who wanted it: `operator`, `drain` or `overload`.
+        by: String,
     },
     /// Audio that went past us goes through us again.
     BypassEnded {
@@ -257,6 +261,8 @@ pub enum What {
         reason: String,
         /// How long the way back took, milliseconds.
         took_ms: u64,
+        /// Who had let it go past us.
+        by: String,
     },
     /// A prompt's first packet left.
     PromptStarted {

@@ -123,9 +123,9 @@ fn late() -> Vec<What> {
         },
         What::CodecAsked { party: "caller".into(), codec: "PCMA".into(), outcome: "accepted".into() },
         What::CallRedirected { target: "human".into(), reason: "angry in the last call".into() },
-        What::BypassFailed { reason: "one of the sides is on hold".into() },
-        What::Bypassed { took_ms: 45 },
-        What::BypassEnded { reason: "ended by an operator".into(), took_ms: 50 },
+        What::BypassFailed { reason: "one of the sides is on hold".into(), by: "drain".into() },
+        What::Bypassed { took_ms: 45, by: "operator".into() },
+        What::BypassEnded { reason: "the overload is over".into(), took_ms: 50, by: "overload".into() },
         What::PbxDone { pbx: "crm".into() },
         What::PbxFailed { pbx: "asterisk".into(), reason: "No such channel".into() },
         What::LegEnded(LegReport {

@@ -1,19 +1,19 @@
-//! The program as it is shipped, with SIPp as a foreign caller and as the bot behind it.
+//! The program as it is shipped, with SIPp as a foreign caller and as the bot behind it, over UDP, TCP and TLS at once.
 //!
 //! After every run nothing may be left: no call, no leg, no port. Without `sipp` the tests say so and pass.
 
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::{Duration, Instant};
-
-use calmline::demo::server::{self, Addresses, Plan, Server};
-use serde_json::Value;
 
 use authority::Authority;
 use runner::Run;
+use scene::{Carrier, Scene, Terms, finish, listening, total};
 
 // Shared with the SIP side's own tests.
 #[path = "../src/shell/sip/tests/authority.rs"]
 mod authority;
+#[path = "sipp/scene.rs"]
+mod scene;
 #[path = "sipp/tunnel.rs"]
 mod tunnel;
 
@@ -21,109 +21,82 @@ mod tunnel;
 #[path = "../src/shell/sip/tests/sipp.rs"]
 mod runner;
 
-/// How long a call may take to be over once both ends are done with it.
-const SETTLED_WITHIN: Duration = Duration::from_secs(5);
-/// Even media ports of each server: room for fifty calls at a time.
-const MEDIA_PORTS: u16 = 200;
-
 /// One run: who calls, who is called, and what the server should make of it.
 struct Case {
-    /// This case's place among the media ports, so that cases can run at once.
-    place: u16,
+    carriers: &'static [Carrier],
+    terms: Terms,
     caller: &'static str,
-    bot: &'static str,
+    /// Nobody where the server is to say no by itself.
+    bot: Option<&'static str>,
+    /// Over each carrier.
     calls: u32,
     stays_ms: u32,
-    /// How many of the calls are answered.
+    /// How many of the calls are begun, and how many are answered.
+    begun: u32,
     answered: u32,
-    carrier: Carrier,
-    /// Lines of a trunk that the caller and the bot belong to; none: they do not.
-    trunk: &'static str,
 }
 
-/// What carries SIP on both sides of the server.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Carrier {
-    Udp,
-    Tcp,
-    Tls,
-}
-
+/// One call over each carrier.
 const SMALL: Case = Case {
-    place: 0,
+    carriers: &Carrier::ALL,
+    terms: Terms { place: 0, route: "", limits: "", trunk: "", registers: false, human_is_next: false, policy: None },
     caller: "uac_basic",
-    bot: "uas_answer",
+    bot: Some("uas_answer"),
     calls: 1,
     stays_ms: 500,
+    begun: 1,
     answered: 1,
-    carrier: Carrier::Udp,
-    trunk: "",
 };
 
+/// Some calls over each, so many that they overlap.
+const SOME: Case = Case { calls: 15, begun: 15, answered: 15, ..SMALL };
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn basic_call() {
-    check(SMALL).await;
+async fn calls() {
+    check(Case { terms: at(0), ..SOME }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn caller_gives_up() {
-    check(Case { place: 1, caller: "uac_cancel", bot: "uas_never_answers", answered: 0, ..SMALL }).await;
+    check(Case { terms: at(1), caller: "uac_cancel", bot: Some("uas_never_answers"), answered: 0, ..SMALL }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn busy() {
-    check(Case { place: 2, caller: "uac_busy", bot: "uas_busy", answered: 0, ..SMALL }).await;
+    check(Case { terms: at(2), caller: "uac_busy", bot: Some("uas_busy"), answered: 0, ..SMALL }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hold_and_resume() {
-    check(Case { place: 3, caller: "uac_hold", ..SMALL }).await;
+    check(Case { terms: at(3), caller: "uac_hold", ..SMALL }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_bot_hangs_up_and_the_callers_bye_comes_late() {
-    check(Case { place: 4, caller: "uac_hung_up", bot: "uas_hangs_up", ..SMALL }).await;
+    check(Case { terms: at(4), caller: "uac_hung_up", bot: Some("uas_hangs_up"), ..SMALL }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bye_right_after_the_answer() {
-    check(Case { place: 5, caller: "uac_quick_bye", calls: 20, answered: 20, ..SMALL }).await;
+    check(Case { terms: at(5), caller: "uac_quick_bye", ..SOME }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_bot_changes_the_session_at_once() {
-    check(Case { place: 6, bot: "uas_reinvite", calls: 20, answered: 20, ..SMALL }).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_caller_makes_no_offer() {
-    check(Case { place: 9, caller: "uac_late_offer", ..SMALL }).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn early_media_that_both_sides_acknowledge() {
-    check(Case { place: 10, caller: "uac_prack", bot: "uas_prack", ..SMALL }).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn session_timers() {
-    check(Case { place: 11, caller: "uac_refresh", ..SMALL }).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fax_and_video_are_declined_and_the_call_goes_on() {
-    check(Case { place: 12, caller: "uac_fax_and_video", ..SMALL }).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_untrusted_bot_is_not_told_who_hides() {
-    check(Case { place: 13, caller: "uac_identity", bot: "uas_untrusted", ..SMALL }).await;
+    check(Case { terms: at(6), bot: Some("uas_reinvite"), ..SOME }).await;
 }
 
 /// A hundred calls need 200 media ports in all and the server has a hundred: every call has to give its own back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_calls_with_audio() {
-    check(Case { place: 7, calls: 100, answered: 100, stays_ms: 2_000, ..SMALL }).await;
+    const CALLS: u32 = 100;
+    let udp = &[Carrier::Udp];
+    let case =
+        Case { terms: at(7), carriers: udp, calls: CALLS, begun: CALLS, answered: CALLS, stays_ms: 2_000, ..SMALL };
+    let Some(metrics) = check(case).await else { return };
+    // Two seconds are 100 packets; both ways, and SIPp is no precise clock.
+    let relayed = total(&metrics, "calmline_media_packets_relayed_total");
+    assert!(relayed > f64::from(CALLS) * 2.0 * 90.0, "only {relayed} packets were relayed");
 }
 
 /// `*9` makes input secure, `#` ends it; what is typed between decides nothing.
@@ -147,76 +120,66 @@ then = [{ alert = "info", text = "typed" }]
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_in_info_requests() {
-    let Some(metrics) = run(Case { place: 8, caller: "uac_keys", ..SMALL }, Some(CARD)).await else { return };
-    let decided = |rule: &str| metrics.contains(&format!("calmline_decisions_total{{rule=\"{rule}\"}} 1"));
+    let terms = Terms { policy: Some(CARD), ..at(8) };
+    let Some(metrics) = check(Case { terms, caller: "uac_keys", ..SMALL }).await else { return };
+    let decided = |rule: &str| metrics.contains(&format!("calmline_decisions_total{{rule=\"{rule}\"}} 3"));
     // The bot sends back whatever comes as RTP, also the events that the keys become on its side.
-    assert!(metrics.contains("calmline_keys_total{party=\"caller\",way=\"info\"} 5"), "{metrics}");
-    assert!(decided("card") && decided("typed") && !decided("peeked"), "{metrics}");
+    assert!(metrics.contains("calmline_keys_total{party=\"caller\",way=\"info\"} 15"), "{metrics}");
+    assert!(decided("card") && decided("typed") && !metrics.contains("rule=\"peeked\""), "{metrics}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_over_tcp() {
-    check(Case { place: 14, calls: 20, answered: 20, carrier: Carrier::Tcp, ..SMALL }).await;
+async fn the_caller_makes_no_offer() {
+    check(Case { terms: at(9), caller: "uac_late_offer", ..SMALL }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_over_tls() {
-    check(Case { place: 15, calls: 20, answered: 20, carrier: Carrier::Tls, ..SMALL }).await;
+async fn early_media_that_both_sides_acknowledge() {
+    check(Case { terms: at(10), caller: "uac_prack", bot: Some("uas_prack"), ..SMALL }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_caller_over_tls_gives_up_and_another_one_holds() {
-    let tls = Case { carrier: Carrier::Tls, ..SMALL };
-    check(Case { place: 16, caller: "uac_cancel", bot: "uas_never_answers", answered: 0, ..tls }).await;
-    check(Case { place: 17, caller: "uac_hold", ..tls }).await;
+async fn session_timers() {
+    check(Case { terms: at(11), caller: "uac_refresh", ..SMALL }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_over_ipv6() {
-    if !runner::is_there() {
-        return;
+async fn fax_and_video_are_declined_and_the_call_goes_on() {
+    check(Case { terms: at(12), caller: "uac_fax_and_video", ..SMALL }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_untrusted_bot_is_not_told_who_hides() {
+    check(Case { terms: at(13), caller: "uac_identity", bot: Some("uas_untrusted"), ..SMALL }).await;
+}
+
+/// The bot refreshes the session, where we have offered a timer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_bot_refreshes_the_session() {
+    let terms = Terms { limits: "session_expires_s = 90\n", ..at(14) };
+    check(Case { terms, bot: Some("uas_refreshes"), stays_ms: 1_500, ..SMALL }).await;
+}
+
+/// We follow no 302 of a bot: whoever calls is told that nobody is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bot_that_redirects_has_no_call() {
+    check(Case { terms: at(15), caller: "uac_nobody", bot: Some("uas_redirects"), answered: 0, ..SMALL }).await;
+}
+
+/// What the server says by itself, to requests that begin no call.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn small_questions_and_refusals() {
+    for (place, caller) in (16..).zip(["uac_options", "uac_register", "uac_no_hops", "uac_bad_extension"]) {
+        check(Case { terms: at(place), caller, bot: None, begun: 0, answered: 0, ..SMALL }).await;
     }
-    let mut plan = Plan::for_loopback().expect("loopback has free ports");
-    plan.addresses.bot = runner::free_address();
-    let six = |address: SocketAddr| SocketAddr::from((Ipv6Addr::LOCALHOST, address.port()));
-    let (sip, bot) = (six(plan.addresses.sip), six(plan.addresses.bot));
-    // Ports of ::1 are others than those of 127.0.0.1.
-    plan.configuration = configuration(plan.addresses, 0)
-        .replace(&plan.addresses.sip.to_string(), &sip.to_string())
-        .replace(&plan.addresses.bot.to_string(), &bot.to_string())
-        .replace("address = \"127.0.0.1\"", "address = \"::1\"");
-    let out = std::env::temp_dir().join(format!("calmline-sipp-{}-six", std::process::id()));
-    let server = Server::start(env!("CARGO_BIN_EXE_calmline").as_ref(), &out, &plan, &[]).expect("the server starts");
-    let calls = |scenario| Run { scenario, calls: 5, rate: 10, stays_ms: 300, transport: "u1" };
-    let called = runner::answer(bot, calls("uas_answer"));
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    runner::finish("uac_basic", runner::call(sip, calls("uac_basic"))).await;
-    runner::finish("uas_answer", called).await;
-    wait_until_nothing_is_left(&server).await;
-    let metrics = server::get(plan.addresses.web, "/metrics", &server.token).expect("the server answers");
-    assert_eq!(total(&metrics, "calmline_calls_answered_total"), 5.0, "{metrics}");
-    assert!(total(&metrics, "calmline_media_packets_relayed_total") > 5.0 * 10.0, "audio went both ways: {metrics}");
-    server.stop().expect("the server ends as it should");
-    std::fs::remove_dir_all(&out).expect("the folder was made above");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_route_whose_calls_go_past_the_server() {
-    if !runner::is_there() {
-        return;
-    }
-    let mut plan = Plan::for_loopback().expect("loopback has free ports");
-    let configuration = configuration(plan.addresses, 18);
-    plan.configuration = configuration.replace("scenario =", "bypass = \"always\"\nscenario =");
-    let out = std::env::temp_dir().join(format!("calmline-sipp-{}-past", std::process::id()));
-    let server = Server::start(env!("CARGO_BIN_EXE_calmline").as_ref(), &out, &plan, &[]).expect("the server starts");
-    let calls = Run { scenario: "uac_redirected", calls: 20, rate: 20, stays_ms: 0, transport: "u1" };
-    runner::finish("uac_redirected", runner::call(plan.addresses.sip, calls)).await;
-    let metrics = server::get(plan.addresses.web, "/metrics", &server.token).expect("the server answers");
-    let counted = ["calmline_calls_redirected_total", "calmline_calls_started_total"].map(|name| total(&metrics, name));
-    assert_eq!(counted, [20.0, 0.0], "{metrics}");
-    server.stop().expect("the server ends as it should");
-    std::fs::remove_dir_all(&out).expect("the folder was made above");
+    let terms = Terms { route: "bypass = \"always\"\n", ..at(20) };
+    let case = Case { terms, caller: "uac_redirected", bot: None, begun: 0, answered: 0, ..SOME };
+    let Some(metrics) = check(case).await else { return };
+    assert_eq!(total(&metrics, "calmline_calls_redirected_total"), 45.0, "{metrics}");
 }
 
 /// Who is asked proves it, in both directions: SIPp knows digest by itself.
@@ -224,54 +187,108 @@ async fn a_route_whose_calls_go_past_the_server() {
 async fn digest_both_ways() {
     let trunk = "authentication = { user = \"them\", password_file = \"trunk.password\", realm = \"calmline\", \
                  algorithms = [\"MD5\"] }\ncredentials = { user = \"us\", password_file = \"trunk.password\" }";
-    check(Case { place: 20, caller: "uac_authenticated", bot: "uas_challenges", trunk, ..SMALL }).await;
+    let terms = Terms { trunk, ..at(21) };
+    check(Case { terms, caller: "uac_authenticated", bot: Some("uas_challenges"), ..SMALL }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn offers_that_cross_are_made_again() {
-    check(Case { place: 21, caller: "uac_glare", bot: "uas_recodes", ..SMALL }).await;
+    check(Case { terms: at(22), caller: "uac_glare", bot: Some("uas_recodes"), ..SMALL }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hold_and_resume_by_update() {
-    check(Case { place: 22, caller: "uac_update", ..SMALL }).await;
+    check(Case { terms: at(24), caller: "uac_update", ..SMALL }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_bot_that_answers_is_hung_up() {
-    check(Case { place: 24, bot: "uas_forks", ..SMALL }).await;
+    check(Case { terms: at(25), bot: Some("uas_forks"), ..SMALL }).await;
 }
 
-/// One bot asks for no calls after the first one, in either way; the next target has all of them, and whoever calls and
-/// asks hears that we have nothing to keep back ourselves.
+/// The bot sends the caller to the human, plainly or in the place of a call: SIPp is called twice, and plays both.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bot_that_wants_no_calls_gets_none_meanwhile() {
+async fn a_bot_refers_the_caller() {
+    for (place, bot) in [(27, "uas_refers"), (28, "uas_refers_attended")] {
+        let Some(scene) = Scene::set(&Carrier::ALL, at(place)).await else { return };
+        let run = |scenario, calls| Run { scenario, calls, rate: 10, stays_ms: 2_000, transport: "" };
+        scene.play(run("uac_basic", 1), Some(run(bot, 2))).await;
+        let metrics = scene.end().await;
+        let moved = "calmline_reroutes_total{via=\"referred\",outcome=\"done\"} 3";
+        assert!(metrics.contains(moved), "no {moved} in {metrics}");
+    }
+}
+
+/// The caller sends the bot to the human.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_refers_the_bot() {
+    let Some(scene) = Scene::set(&Carrier::ALL, at(29)).await else { return };
+    let run = |scenario| Run { scenario, calls: 1, rate: 10, stays_ms: 0, transport: "" };
+    let mut runs = Vec::new();
+    for way in &scene.ways {
+        runs.push(("uas_answer", way.answer(way.bot, run("uas_answer"))));
+        runs.push(("uas_hangs_up", way.answer(way.human, run("uas_hangs_up"))));
+    }
+    listening().await;
+    for way in &scene.ways {
+        let elsewhere = ["-key", "elsewhere", &way.human_at].map(str::to_owned);
+        runs.push(("uac_refers", way.call(run("uac_refers"), elsewhere.into())));
+    }
+    finish(runs).await;
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_over_ipv6() {
     if !runner::is_there() {
         return;
     }
-    for (scenario, reason) in [("uas_overloaded", "feedback"), ("uas_closed", "retry_after")] {
-        let mut plan = Plan::for_loopback().expect("loopback has free ports");
-        (plan.addresses.bot, plan.addresses.human) = (runner::free_address(), runner::free_address());
-        let Addresses { bot, human, sip, web, .. } = plan.addresses;
-        plan.configuration = of_trunk(&configuration(plan.addresses, 19), "overload_feedback = true")
-            .replace(&format!("sip:human@{bot}"), &format!("sip:human@{human}"))
-            .replace("targets = [\"bot\"]", "targets = [\"bot\", \"human\"]");
-        let out = std::env::temp_dir().join(format!("calmline-sipp-{}-{scenario}", std::process::id()));
-        let server = Server::start(env!("CARGO_BIN_EXE_calmline").as_ref(), &out, &plan, &[]).expect("it starts");
-        let run = |scenario, calls| Run { scenario, calls, rate: 4, stays_ms: 200, transport: "u1" };
-        let (first, others) = (runner::answer(bot, run(scenario, 1)), runner::answer(human, run("uas_answer", 5)));
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        runner::finish("uac_feedback", runner::call(sip, run("uac_feedback", 5))).await;
-        runner::finish(scenario, first).await;
-        runner::finish("uas_answer", others).await;
-        wait_until_nothing_is_left(&server).await;
-        let metrics = server::get(web, "/metrics", &server.token).expect("the server answers");
-        let kept_back = format!("calmline_sip_invites_kept_back_total{{reason=\"{reason}\"}} 4");
+    let authority = Authority::new("sipp-six");
+    let ways = scene::ways(&[Carrier::Udp, Carrier::Tcp], Ipv6Addr::LOCALHOST.into(), &authority).await;
+    let scene = Scene::start(ways, authority, at(33));
+    let run = |scenario| Run { scenario, calls: 5, rate: 10, stays_ms: 300, transport: "" };
+    scene.play(run("uac_basic"), Some(run("uas_answer"))).await;
+    let metrics = scene.end().await;
+    assert_eq!(total(&metrics, "calmline_calls_answered_total"), 10.0, "{metrics}");
+    assert!(total(&metrics, "calmline_media_packets_relayed_total") > 10.0 * 10.0, "audio went both ways: {metrics}");
+}
+
+/// We register at a trunk that asks for no proof, and at one that does, and take it back in the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trunk_is_registered_at() {
+    for (place, registrar) in [(30, "uas_registrar"), (31, "uas_registrar_digest")] {
+        if !runner::is_there() {
+            return;
+        }
+        let authority = Authority::new(&format!("sipp-{registrar}"));
+        let ways = scene::ways(&Carrier::ALL, Ipv4Addr::LOCALHOST.into(), &authority).await;
+        let run = Run { scenario: registrar, calls: 1, rate: 10, stays_ms: 0, transport: "" };
+        let runs = ways.iter().map(|way| (registrar, way.answer(way.bot, run))).collect();
+        listening().await;
+        let scene = Scene::start(ways, authority, Terms { registers: true, ..at(place) });
+        let registered = "calmline_trunk_registration_up";
+        until("three registrations", || (total(&scene.metrics(), registered) == 3.0).then_some(())).await;
+        scene.end().await;
+        finish(runs).await;
+    }
+}
+
+/// Each bot asks for no calls after the first one, in either way; the next target has all of them, and whoever calls and
+/// asks hears that we have nothing to keep back ourselves.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bot_that_wants_no_calls_gets_none_meanwhile() {
+    for (place, bot, reason) in [(32, "uas_overloaded", "feedback"), (34, "uas_closed", "retry_after")] {
+        let terms = Terms { trunk: "overload_feedback = true", human_is_next: true, ..at(place) };
+        let Some(scene) = Scene::set(&Carrier::ALL, terms).await else { return };
+        let run = |scenario, calls| Run { scenario, calls, rate: 4, stays_ms: 200, transport: "" };
+        let humans = scene.ways.iter().map(|way| ("uas_answer", way.answer(way.human, run("uas_answer", 5)))).collect();
+        scene.play(run("uac_feedback", 5), Some(run(bot, 1))).await;
+        finish(humans).await;
+        let restrained = total(&scene.metrics(), "calmline_sip_servers_restrained_active");
+        let metrics = scene.end().await;
+        let kept_back = format!("calmline_sip_invites_kept_back_total{{reason=\"{reason}\"}} 12");
         assert!(metrics.contains(&kept_back), "no {kept_back} in {metrics}");
-        assert_eq!(total(&metrics, "calmline_sip_servers_restrained_active"), 1.0, "{metrics}");
-        assert_eq!(total(&metrics, "calmline_calls_answered_total"), 5.0, "{metrics}");
-        server.stop().expect("the server ends as it should");
-        std::fs::remove_dir_all(&out).expect("the folder was made above");
+        assert_eq!((restrained, total(&metrics, "calmline_calls_answered_total")), (3.0, 15.0), "{metrics}");
     }
 }
 
@@ -280,52 +297,36 @@ const BYPASS_PLACE: u16 = 23;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn audio_goes_past_the_server_and_back_or_stays_where_it_was() {
-    if !runner::is_there() {
-        return;
-    }
     for (bot, told) in [("uas_bypass", ["bypassed", "bypass_ended"]), ("uas_refuses_bypass", ["bypass_failed"; 2])] {
-        let mut plan = Plan::for_loopback().expect("loopback has free ports");
-        plan.addresses.bot = runner::free_address();
-        plan.configuration = configuration(plan.addresses, BYPASS_PLACE);
-        let out = std::env::temp_dir().join(format!("calmline-sipp-{}-{bot}", std::process::id()));
-        let server = Server::start(env!("CARGO_BIN_EXE_calmline").as_ref(), &out, &plan, &[]).expect("a server");
-        let one = |scenario| Run { scenario, calls: 1, rate: 10, stays_ms: 0, transport: "u1" };
-        let answering = runner::answer(plan.addresses.bot, one(bot));
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        let calling = runner::call(plan.addresses.sip, one("uac_bypass"));
-
-        let id =
-            until("the call", || Some(api(&server, "/v1/calls?state=active")["calls"][0]["id"].as_str()?.to_owned()))
-                .await;
-        let path = format!("/v1/calls/{id}");
-        let is_told = |kind: &str| {
-            let record = api(&server, &path);
-            record["events"].as_array()?.iter().any(|event| event["type"] == kind).then_some(())
+        let Some(scene) = Scene::set(&Carrier::ALL, at(BYPASS_PLACE)).await else { return };
+        let one = |scenario| Run { scenario, calls: 1, rate: 10, stays_ms: 0, transport: "" };
+        let act = async {
+            let calls = until("the calls", || Some(active(&scene)).filter(|calls| calls.len() == 3)).await;
+            for call in calls {
+                let path = format!("/v1/calls/{call}");
+                let is_told = |kind: &str| {
+                    let record = scene.api(&path);
+                    record["events"].as_array()?.iter().any(|event| event["type"] == kind).then_some(())
+                };
+                until("the answer", || is_told("call_answered")).await;
+                scene.order("POST", &format!("{path}/bypass"));
+                until(told[0], || is_told(told[0])).await;
+                if told[1] == "bypass_ended" {
+                    scene.order("DELETE", &format!("{path}/bypass"));
+                }
+                until(told[1], || is_told(told[1])).await;
+            }
         };
-        until("the answer", || is_told("call_answered")).await;
-        order(&server, "POST", &format!("{path}/bypass"));
-        until(told[0], || is_told(told[0])).await;
-        if told[1] == "bypass_ended" {
-            order(&server, "DELETE", &format!("{path}/bypass"));
-        }
-        until(told[1], || is_told(told[1])).await;
-        runner::finish("uac_bypass", calling).await;
-        runner::finish(bot, answering).await;
-        wait_until_nothing_is_left(&server).await;
-        server.stop().expect("the server ends as it should");
-        std::fs::remove_dir_all(&out).expect("the folder was made above");
+        tokio::join!(scene.play(one("uac_bypass"), Some(one(bot))), act);
+        scene.end().await;
     }
 }
 
-fn api(server: &Server, path: &str) -> Value {
-    let text = server::get(server.addresses.web, path, &server.token).expect("the API answers");
-    serde_json::from_str(&text).expect("the API speaks JSON")
-}
-
-/// Orders something by the API, which takes it.
-fn order(server: &Server, method: &str, path: &str) {
-    let (status, _) = server::ask(server.addresses.web, (method, path), "", &server.token).expect("the API answers");
-    assert_eq!(status, 202, "{method} {path}");
+/// The calls that are up.
+fn active(scene: &Scene) -> Vec<String> {
+    let answer = scene.api("/v1/calls?state=active");
+    let calls = answer["calls"].as_array().into_iter().flatten();
+    calls.filter_map(|call| Some(call["id"].as_str()?.to_owned())).collect()
 }
 
 /// Waits until something is there.
@@ -340,143 +341,22 @@ async fn until<T>(what: &str, mut there: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-async fn check(case: Case) {
-    run(case, None).await;
+/// The usual server, at a place among the media ports.
+const fn at(place: u16) -> Terms {
+    Terms { place, ..SMALL.terms }
 }
 
-/// Runs a case, with a policy of its own in place of the shipped ones; the server's figures at the end.
-async fn run(case: Case, policy: Option<&str>) -> Option<String> {
-    if !runner::is_there() {
-        return None;
-    }
-    let mut plan = Plan::for_loopback().expect("loopback has free ports");
-    plan.addresses.bot = runner::free_address();
-    let addresses = plan.addresses;
-    let authority = Authority::new(&format!("sipp-{}", case.place));
-    authority.install("us.example");
-    let (bot_at, bot_of) = bot(case.carrier, addresses.bot, &authority).await;
-    let secure = runner::free_address();
-    plan.configuration = configuration(addresses, case.place) + &carried(case.carrier, &authority);
-    if !case.trunk.is_empty() {
-        plan.configuration = of_trunk(&plan.configuration, case.trunk);
-    }
-    plan.configuration = plan.configuration.replace(&format!("@{}", addresses.bot), &format!("@{bot_at}{bot_of}"));
-    if case.carrier != Carrier::Udp {
-        let list = format!("[\"{0}\", \"tcp://{0}\", \"tls://{secure}\"]", addresses.sip);
-        let one = format!("listen = \"{}\"", addresses.sip);
-        plan.configuration = plan.configuration.replacen(&one, &format!("listen = {list}"), 1);
-    }
-    let out = std::env::temp_dir().join(format!("calmline-sipp-{}-{}", std::process::id(), case.place));
-    std::fs::create_dir_all(out.join("config")).expect("a folder");
-    std::fs::write(out.join("config/trunk.password"), "secret\n").expect("a file");
-    if let Some(policy) = policy {
-        let own = out.join("config/own");
-        std::fs::create_dir_all(&own).expect("a folder");
-        std::fs::write(own.join("own.toml"), policy).expect("a file");
-        plan.configuration = plan.configuration.replace("folder = \"policies\"", "folder = \"own\"");
-    }
-    let server = Server::start(env!("CARGO_BIN_EXE_calmline").as_ref(), &out, &plan, &[]).expect("the server starts");
-
-    let way_in = match case.carrier {
-        Carrier::Udp | Carrier::Tcp => addresses.sip,
-        Carrier::Tls => {
-            let client = authority.client(None, &rustls::version::TLS13);
-            tunnel::into_tls(secure, "us.example", client).await
-        }
-    };
-    let transport = if case.carrier == Carrier::Udp { "u1" } else { "t1" };
-    let sipp = |scenario| Run { scenario, calls: case.calls, rate: 10, stays_ms: case.stays_ms, transport };
-    let bot = runner::answer(addresses.bot, sipp(case.bot));
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let caller = runner::call(way_in, sipp(case.caller));
-    runner::finish(case.caller, caller).await;
-    runner::finish(case.bot, bot).await;
-
-    wait_until_nothing_is_left(&server).await;
-    let metrics = server::get(addresses.web, "/metrics", &server.token).expect("the server answers");
-    let counted = |name: &str| total(&metrics, name);
-    assert_eq!(counted("calmline_calls_started_total"), f64::from(case.calls), "{metrics}");
+/// Runs a case over all its carriers at once; the server's figures at the end.
+async fn check(case: Case) -> Option<String> {
+    let scene = Scene::set(case.carriers, case.terms).await?;
+    let run = |scenario| Run { scenario, calls: case.calls, rate: 10, stays_ms: case.stays_ms, transport: "" };
+    scene.play(run(case.caller), case.bot.map(run)).await;
+    let metrics = scene.end().await;
+    let counted = |name: &str| total(&metrics, name) / case.carriers.len() as f64;
+    assert_eq!(counted("calmline_calls_started_total"), f64::from(case.begun), "{metrics}");
     assert_eq!(counted("calmline_calls_answered_total"), f64::from(case.answered), "{metrics}");
-    assert_eq!(counted("calmline_calls_ended_total"), f64::from(case.calls), "{metrics}");
+    assert_eq!(counted("calmline_calls_ended_total"), f64::from(case.begun), "{metrics}");
     assert_eq!(counted("calmline_calls_active"), 0.0, "{metrics}");
     assert_eq!(counted("calmline_media_packets_lost_total"), 0.0, "{metrics}");
-    if case.calls == 100 {
-        // Two seconds are 100 packets; both ways, and SIPp is no precise clock.
-        let relayed = counted("calmline_media_packets_relayed_total");
-        assert!(relayed > 100.0 * 2.0 * 90.0, "only {relayed} packets were relayed");
-    }
-    server.stop().expect("the server ends as it should");
-    std::fs::remove_dir_all(&out).expect("the folder was made above");
     Some(metrics)
-}
-
-/// Where the server finds the bot, and the parameter of its URI.
-async fn bot(carrier: Carrier, address: SocketAddr, authority: &Authority) -> (String, &'static str) {
-    match carrier {
-        Carrier::Udp => (address.to_string(), ""),
-        Carrier::Tcp => (address.to_string(), ";transport=tcp"),
-        Carrier::Tls => {
-            let tunnel = tunnel::out_of_tls(address, authority.server("localhost")).await;
-            (format!("localhost:{}", tunnel.port()), ";transport=tls")
-        }
-    }
-}
-
-/// The section of certificates.
-fn carried(carrier: Carrier, authority: &Authority) -> String {
-    if carrier == Carrier::Udp {
-        return String::new();
-    }
-    let file = |name: &str| authority.folder.join(name).display().to_string();
-    let (certificate, key, authorities) = (file("us.pem"), file("us.key"), file("authority.pem"));
-    format!("\n[sip.tls]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\nauthorities = \"{authorities}\"\n")
-}
-
-/// The bot of a configuration, and whoever calls from loopback, as a trunk with these lines.
-fn of_trunk(configuration: &str, lines: &str) -> String {
-    let sources = "sources = [\"127.0.0.1/32\"]";
-    configuration.replacen("[targets.bot]", "[targets.bot]\ntrunk = \"pbx\"", 1)
-        + &format!("\n[trunks.pbx]\n{sources}\n{lines}\n")
-}
-
-/// Waits until the API lists no active call.
-async fn wait_until_nothing_is_left(server: &Server) {
-    let since = Instant::now();
-    loop {
-        let answer = api(server, "/v1/calls?state=active");
-        let active = answer["calls"].as_array().expect("a list of calls");
-        if active.is_empty() {
-            return;
-        }
-        assert!(since.elapsed() < SETTLED_WITHIN, "calls are left: {answer}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-/// The sum of a metric over its labels.
-fn total(metrics: &str, name: &str) -> f64 {
-    let samples = metrics.lines().filter_map(|line| line.rsplit_once(' '));
-    samples
-        .filter(|(key, _)| key.split('{').next() == Some(name))
-        .filter_map(|(_, value)| value.parse::<f64>().ok())
-        .sum()
-}
-
-/// Everything goes to the bot; media ports below those that SIPp takes.
-fn configuration(addresses: Addresses, place: u16) -> String {
-    let Addresses { sip, web, bot, .. } = addresses;
-    let first = 5_200 + place * MEDIA_PORTS;
-    let last = first + MEDIA_PORTS - 2;
-    let headers = "headers = { identity = \"untrusted\", drop = [\"x-secret\"], set = { \"X-Account\" = \"8\" } }\n";
-    format!(
-        "[sip]\nlisten = \"{sip}\"\n\n\
-         [media]\naddress = \"127.0.0.1\"\nports = \"{first}-{last}\"\n\n\
-         [web]\nlisten = \"{web}\"\ntoken_env = \"CALMLINE_TOKEN\"\n\n\
-         [listening]\nenabled = true\n\n\
-         [limits.overload]\nenabled = false\n\n\
-         [policy]\nfolder = \"policies\"\nprompts = \"prompts\"\n\n\
-         [targets.bot]\nuri = \"sip:bot@{bot}\"\n{headers}\n\
-         [targets.human]\nuri = \"sip:human@{bot}\"\n\n\
-         [[route]]\nname = \"everything\"\ntargets = [\"bot\"]\nscenario = \"after-sales\"\n"
-    )
 }

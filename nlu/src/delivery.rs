@@ -109,9 +109,9 @@ impl Described {
 }
 
 impl DeliveryMeter {
-    /// A meter that also tells functionals when asked to.
-    pub(crate) fn new(functionals: bool) -> Self {
-        Self { functionals: functionals.then(Described::default), ..Self::default() }
+    /// Tells functionals too, of the rows from now on.
+    pub(crate) fn tell_functionals(&mut self) {
+        self.functionals = Some(Described::default());
     }
 
     /// Tells that the samples at these positions, which are still to come, were made up.
@@ -227,7 +227,8 @@ mod tests {
 
     #[test]
     fn functionals_are_those_of_the_last_three_seconds_where_they_are_asked_for() {
-        let mut meter = DeliveryMeter::new(true);
+        let mut meter = DeliveryMeter::default();
+        meter.tell_functionals();
         speak(&mut meter, 120.0, 0.5, 4.0);
         speak(&mut meter, 220.0, 0.5, 4.0);
         let values = meter.delivery().functionals.expect("they are asked for");

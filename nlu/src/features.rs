@@ -95,11 +95,6 @@ impl Default for Extractor {
 }
 
 impl Extractor {
-    /// An extractor whose rows also tell the functionals of eGeMAPSv02 when asked to.
-    pub fn new(functionals: bool) -> Self {
-        Self { delivery: DeliveryMeter::new(functionals), ..Self::default() }
-    }
-
     /// The names of a row's values, in order.
     pub fn names() -> Vec<&'static str> {
         prosody::trained::FUNCTIONAL_NAMES.iter().chain(&RELATIVE_NAMES).copied().collect()
@@ -108,6 +103,11 @@ impl Extractor {
     /// Position of the next sample.
     pub fn position(&self) -> u64 {
         self.origin + self.taken
+    }
+
+    /// Lets rows also tell the functionals of eGeMAPSv02, of what comes from now on.
+    pub fn tell_functionals(&mut self) {
+        self.delivery.tell_functionals();
     }
 
     /// Begins with what earlier calls have told of the speaker. The emotion model's own baseline begins anew: it was

@@ -84,7 +84,7 @@ impl Listener {
     pub fn add(&mut self, party: PartyId) {
         let mut fresh = Party {
             pending: VecDeque::new(),
-            extractor: Extractor::new(self.settings.functionals),
+            extractor: Extractor::default(),
             timeline: Timeline::default(),
             dropped: 0,
             utterances: VecDeque::new(),
@@ -111,6 +111,14 @@ impl Listener {
         self.add(party);
         if let Some(party) = self.parties.get_mut(&party) {
             party.extractor.resume(usual);
+        }
+    }
+
+    /// Lets observations of `party` tell the functionals of eGeMAPSv02 too, of what it says from now on; nothing for an
+    /// unknown party.
+    pub fn tell_functionals(&mut self, party: PartyId) {
+        if let Some(party) = self.parties.get_mut(&party) {
+            party.extractor.tell_functionals();
         }
     }
 

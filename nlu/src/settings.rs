@@ -25,8 +25,6 @@ pub struct ListenerSettings {
     pub pending_samples_max: usize,
     /// Windows judged in one run of the model.
     pub batch_max: usize,
-    /// Whether observations tell the functionals of eGeMAPSv02 too.
-    pub functionals: bool,
 }
 
 impl Default for ListenerSettings {
@@ -41,7 +39,6 @@ impl Default for ListenerSettings {
             hold_s: 1.0,
             pending_samples_max: 40_000,
             batch_max: 64,
-            functionals: false,
         }
     }
 }

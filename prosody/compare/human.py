@@ -47,17 +47,22 @@ def at(times, f0, grid):
     return np.where(np.abs(times[nearest] - grid) < 0.012, f0[nearest], 0.0)
 
 
-def consensus(samples, swift):
-    grid = np.arange(STEP_S / 2, len(samples) / RATE, STEP_S)
-    tracks = np.stack([
-        at(*trackers.praat(samples, RATE, "ac"), grid),
-        at(*trackers.rapt(samples, RATE), grid),
-        at(*swift(samples, RATE), grid),
-    ])
+def grid_of(samples):
+    return np.arange(STEP_S / 2, len(samples) / RATE, STEP_S)
+
+
+def consensus(tracks):
+    """Of tracks (T, N) on one grid: their median where all are voiced and lie within 5 % of it, 0 where none is."""
     middle = np.median(tracks, axis=0)
     voiced = (tracks > 0).all(axis=0) & (np.abs(tracks / np.maximum(middle, 1) - 1) < 0.05).all(axis=0)
     unvoiced = (tracks == 0).all(axis=0)
-    return grid, np.where(voiced, middle, np.where(unvoiced, 0.0, np.nan))
+    return np.where(voiced, middle, np.where(unvoiced, 0.0, np.nan))
+
+
+def write_truth(path, grid, f0):
+    with path.open("w") as out:
+        out.write("time_s,f0_hz\n")
+        out.writelines(f"{t:.3f},{'' if np.isnan(f) else f'{f:.3f}'}\n" for t, f in zip(grid, f0))
 
 
 def main():
@@ -82,11 +87,11 @@ def main():
         judged = [path for path, speaker in clips if speaker not in spare]
         for number, path in enumerate(sorted(chosen.sample(judged, min(args.per_corpus, len(judged))))):
             samples = read(path)
-            grid, f0 = consensus(samples, swift)
+            grid = grid_of(samples)
+            tools = (trackers.praat(samples, RATE, "ac"), trackers.rapt(samples, RATE), swift(samples, RATE))
+            f0 = consensus(np.stack([at(*track, grid) for track in tools]))
             soundfile.write(args.out / "source" / f"{name}-{number:03}.wav", samples, RATE, subtype="PCM_16")
-            with (args.out / "truth" / f"{name}-{number:03}.csv").open("w") as out:
-                out.write("time_s,f0_hz\n")
-                out.writelines(f"{t:.3f},{'' if np.isnan(f) else f'{f:.3f}'}\n" for t, f in zip(grid, f0))
+            write_truth(args.out / "truth" / f"{name}-{number:03}.csv", grid, f0)
     for number, path in enumerate(chosen.sample(babble, min(BABBLE_CLIPS, len(babble)))):
         soundfile.write(args.out / "babble" / f"{number:03}.wav", read(path), RATE, subtype="PCM_16")
 

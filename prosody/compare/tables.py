@@ -3,7 +3,7 @@
     tables.py OUT
 
 Prints Markdown: pitch by tool and condition (synthetic voices, human speech), the cells of the wide band in which ours is
-not the best, values of voice, tract, rhythm and line by tool and condition, descriptors beside openSMILE's.
+not the best, tools of the consensus judged by the others, values of voice, tract, rhythm and line by tool and condition, descriptors beside openSMILE's.
 """
 
 import collections
@@ -91,6 +91,25 @@ def behind(title, table, kind):
           f"{len(told)}: {', '.join(told) or 'none'}.")
 
 
+def by_others(out):
+    """Each tool of the consensus on human speech, and ours, by what the other two agree on (`others.py`)."""
+    paths = sorted(out.glob("others-*.csv"))
+    if not paths:
+        return
+    print("\n## Human speech, wide, each tool of the consensus judged by the other two alone: GPE / FFE, % / fine error, cents\n")
+    told = {}
+    for path in paths:
+        table = [row for row in rows(path) if row["kind"] == "contours"]
+        peer = path.stem.removeprefix("others-")
+        for row in table:
+            figures = f"{float(row['gpe_percent']):.1f}/{float(row['ffe_percent']):.1f}/{float(row['fine_cents']):.1f}"
+            told.setdefault((peer, row["tool"]), {})[row["condition"]] = figures
+    conditions = in_order(condition for figures in told.values() for condition in figures)
+    head(["by the others than", "", *(condition.removeprefix("wide-") for condition in conditions)])
+    for (peer, tool), figures in sorted(told.items(), key=lambda item: (item[0][0], item[0][1] == OURS)):
+        line([peer, tool, *(figures.get(condition, "") for condition in conditions)])
+
+
 def features(table):
     cells = collections.defaultdict(dict)
     for row in table:
@@ -128,6 +147,7 @@ def main(out):
             if any(row["kind"] == "phrases" for row in table):
                 pitch("Synthetic phrases", table, "phrases", cost)
                 behind("Synthetic phrases", table, "phrases")
+    by_others(out)
     features(rows(out / "features.csv"))
     beside_opensmile(out)
 

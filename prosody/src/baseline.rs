@@ -48,9 +48,10 @@ const USUAL_SPREAD: [f32; FEATURES] = [
 pub struct Usual {
     /// Seconds of speech behind it.
     pub speech_s: u32,
-    /// Median of the seconds, per feature.
+    /// Median of the seconds, per feature, in the feature's unit.
     pub centres: [f32; FEATURES],
-    /// Robust standard deviation of the seconds, per feature.
+    /// Robust standard deviation of the seconds, per feature, in its unit: 1.4826 times the median absolute deviation
+    /// (Rousseeuw & Croux 1993), drawn towards what is usual within speakers while few seconds are known.
     pub spreads: [f32; FEATURES],
 }
 

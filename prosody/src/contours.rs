@@ -74,7 +74,7 @@ pub struct Smoothed {
     pub(crate) contours: [f32; CONTOURS],
 }
 
-/// Smooths one party's rows; one hop late.
+/// Smooths one party's rows over three hops, as openSMILE's `sma3` and `sma3nz` do; one hop late.
 #[derive(Debug, Clone, Default)]
 pub struct Smoother {
     /// The row before the middle one, and the middle one.

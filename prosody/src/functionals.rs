@@ -18,7 +18,7 @@ use self::sums::{Sorted, Sum, Sums};
 use crate::contours::{CONTOURS, FOLLOWED, Mask, Smoothed};
 use crate::math::decibels;
 
-/// Values of one window.
+/// Values of one window; [`FUNCTIONAL_NAMES`] tells what each is.
 pub const FUNCTIONALS: usize = 88;
 
 /// Hops per second.
@@ -106,7 +106,7 @@ impl Functionals {
         self.hops.push_back(hop);
     }
 
-    /// The values by [`FUNCTIONAL_NAMES`]; 0 where there is nothing to tell.
+    /// The values by [`FUNCTIONAL_NAMES`], in the units told there; 0 where there is nothing to tell.
     pub fn values(&self) -> [f32; FUNCTIONALS] {
         let mut values = [0.0; FUNCTIONALS];
         let mut places = values.iter_mut();

@@ -138,7 +138,8 @@ impl LogMel {
         &self.settings
     }
 
-    /// Takes samples and appends the frames that became complete, `bins` values each.
+    /// Takes samples and appends the frames that became complete, `bins` values each: natural logarithms of power, −15.94
+    /// (ln 2⁻²³) and up.
     ///
     /// Frame `i` is centred on `(i + 0.5) · 10 ms` and complete 12.5 ms later. The scale is the recogniser's: `[-1, 1]`
     /// or 16-bit values, which differ by 2 ln 32768 above the floor ln 2⁻²³. A NaN counts as 0.

@@ -1,8 +1,8 @@
 //! F0 of speech, also where the fundamental itself is missing: causal, one value per 10 ms, 60-600 Hz.
 //!
 //! A [`Tracker`] gives a provisional value [`PROVISIONAL_HOPS`] after a hop's end and the final one [`FINAL_HOPS`] after
-//! it. Correlograms of the whitened spectrum name candidates, a small network scores them and the voicing, a bounded
-//! Viterbi search chooses.
+//! it. Correlograms of the whitened spectrum (autocorrelation less the window's own, Boersma 1993; cepstrum, Noll 1967) name
+//! candidates, a small network scores them and the voicing, a bounded Viterbi search chooses (as in RAPT, Talkin 1995).
 
 mod candidates;
 mod correlogram;

@@ -83,11 +83,12 @@ const HOPS_PER_S: f32 = 100.0;
 /// How somebody has spoken in the last 10 s.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Rhythm {
-    /// Syllable nuclei per second from the first to the last speech in the window, pauses included.
+    /// Syllable nuclei per second from the first to the last speech in the window, pauses included (de Jong & Wempe 2009);
+    /// 0 and up.
     pub speaking_rate: f32,
-    /// Syllable nuclei per second of speech without pauses.
+    /// Syllable nuclei per second of speech without pauses (de Jong & Wempe 2009); 0 and up.
     pub articulation_rate: f32,
-    /// Silences of 0.25 s and more with speech on both sides.
+    /// Number of silences of 0.25 s and more (Goldman-Eisler 1968) with speech on both sides.
     pub pauses: usize,
     /// Their mean length, seconds; 0 without any.
     pub pause_mean_s: f32,

@@ -19,7 +19,7 @@ const HOPS_PER_S: f32 = 100.0;
 /// What has happened between two parties so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Turns {
-    /// Time in which both speak, seconds.
+    /// Time in which both speak, seconds (overlap, Heldner & Edlund 2010).
     pub overlap_s: f32,
     /// Per party.
     pub parties: [PartyTurns; 2],

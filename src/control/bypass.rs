@@ -26,11 +26,29 @@ pub(super) enum Path {
     #[default]
     Through,
     /// Both sides are being told of each other.
-    Leaving { pair: Pair, since: Duration, offers_made: u8 },
+    Leaving { pair: Pair, since: Duration, offers_made: u8, by: BypassBy },
     /// From one side to the other.
-    Past { pair: Pair },
+    Past { pair: Pair, by: BypassBy },
     /// Whoever was told to send past us is being told to come back.
-    Returning { since: Duration, reason: String, was_past: bool, refusals: u8 },
+    Returning { since: Duration, reason: String, was_past: bool, by: BypassBy, refusals: u8 },
+}
+
+/// Who has let audio go past us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BypassBy {
+    Operator,
+    Drain,
+    Overload,
+}
+
+impl BypassBy {
+    fn as_str(self) -> &'static str {
+        match self {
+            BypassBy::Operator => "operator",
+            BypassBy::Drain => "drain",
+            BypassBy::Overload => "overload",
+        }
+    }
 }
 
 /// The two legs that are connected with each other.
@@ -66,7 +84,7 @@ impl Receiver {
 
 impl Call {
     /// Lets the audio go past us, from one side to the other.
-    pub(super) fn begin_bypass(&mut self, context: &Context<'_>) -> Result<(), Denied> {
+    pub(super) fn begin_bypass(&mut self, context: &Context<'_>, by: BypassBy) -> Result<(), Denied> {
         let conflict = |reason: &str| Denied::new(DeniedKind::Conflict, reason);
         let why_not = self.needs_us();
         let (Stage::Talking(talking), Some(far)) = (&mut self.stage, &self.far) else {
@@ -79,7 +97,7 @@ impl Call {
             return Err(conflict(reason));
         }
         let pair = Pair { caller: self.caller.id, far: far.id };
-        talking.path = Path::Leaving { pair, since: context.now, offers_made: 0 };
+        talking.path = Path::Leaving { pair, since: context.now, offers_made: 0, by };
         Ok(())
     }
 
@@ -110,7 +128,7 @@ impl Call {
     /// Does the next step towards where the audio is to go. Comes after everything that happened to the call.
     pub(super) fn steer_audio(&mut self, context: &mut Context<'_>) {
         let Stage::Talking(talking) = &self.stage else { return };
-        if let Path::Leaving { pair, .. } | Path::Past { pair } = talking.path {
+        if let Path::Leaving { pair, .. } | Path::Past { pair, .. } = talking.path {
             let are_here = self.caller.id == pair.caller && self.far.as_ref().is_some_and(|far| far.id == pair.far);
             match self.needs_us() {
                 None if are_here => return self.lead_next(context, pair),
@@ -146,16 +164,16 @@ impl Call {
     /// Audio is to go through us again.
     pub(super) fn bring_back(&mut self, context: &Context<'_>, reason: &str) {
         let Stage::Talking(talking) = &mut self.stage else { return };
-        let was_past = match talking.path {
+        let (was_past, by) = match talking.path {
             Path::Through | Path::Returning { .. } => return,
-            Path::Leaving { .. } => false,
-            Path::Past { .. } => true,
+            Path::Leaving { by, .. } => (false, by),
+            Path::Past { by, .. } => (true, by),
         };
-        talking.path = Path::Returning { since: context.now, reason: reason.to_owned(), was_past, refusals: 0 };
+        talking.path = Path::Returning { since: context.now, reason: reason.to_owned(), was_past, by, refusals: 0 };
     }
 
     /// Why the audio has to go through us, when it does.
-    fn needs_us(&self) -> Option<&'static str> {
+    pub(super) fn needs_us(&self) -> Option<&'static str> {
         let (Stage::Talking(talking), Some(far)) = (&self.stage, &self.far) else {
             return Some("the call is not connected");
         };
@@ -191,15 +209,15 @@ impl Call {
     fn lead_next(&mut self, context: &mut Context<'_>, pair: Pair) {
         let (now, next) = (context.now, self.next_to_tell());
         let Stage::Talking(talking) = &mut self.stage else { return };
-        let (since, offers_made) = match (&mut talking.path, &next) {
-            (Path::Leaving { since, offers_made, .. }, Some(_)) => (*since, *offers_made),
-            (Path::Leaving { since, .. }, None) => {
-                let took_ms = millis(now.saturating_sub(*since));
-                talking.path = Path::Past { pair };
-                return self.notice(context, What::Bypassed { took_ms });
+        let (since, offers_made, by) = match (&talking.path, &next) {
+            (Path::Leaving { since, offers_made, by, .. }, Some(_)) => (*since, *offers_made, *by),
+            (Path::Leaving { since, by, .. }, None) => {
+                let (took_ms, by) = (millis(now.saturating_sub(*since)), *by);
+                talking.path = Path::Past { pair, by };
+                return self.notice(context, What::Bypassed { took_ms, by: by.as_str().to_owned() });
             }
             // One of them has moved since.
-            (Path::Past { .. }, Some(_)) => (now, 0),
+            (Path::Past { by, .. }, Some(_)) => (now, 0, *by),
             _ => return,
         };
         let Some((leg, receiver)) = next else { return };
@@ -209,7 +227,7 @@ impl Call {
         }
         let is_made = self.leg_mut(leg).is_some_and(|leg| leg.lead(context, receiver));
         if let Stage::Talking(talking) = &mut self.stage {
-            talking.path = Path::Leaving { pair, since, offers_made: offers_made + u8::from(is_made) };
+            talking.path = Path::Leaving { pair, since, offers_made: offers_made + u8::from(is_made), by };
         }
     }
 
@@ -223,7 +241,7 @@ impl Call {
     /// Tells whoever sends past us to come back; once nobody does, audio goes through us.
     fn call_back_next(&mut self, context: &mut Context<'_>) {
         let Stage::Talking(talking) = &mut self.stage else { return };
-        let Path::Returning { since, reason, was_past, refusals } = &mut talking.path else { return };
+        let Path::Returning { since, reason, was_past, by, refusals } = &mut talking.path else { return };
         let mut are_back = true;
         for leg in std::iter::once(&mut self.caller).chain(self.far.as_mut()) {
             if *refusals >= REFUSALS_MAX {
@@ -238,9 +256,10 @@ impl Call {
             return;
         }
         let (reason, took_ms) = (std::mem::take(reason), millis(context.now.saturating_sub(*since)));
+        let by = by.as_str().to_owned();
         let what = match was_past {
-            true => What::BypassEnded { reason, took_ms },
-            false => What::BypassFailed { reason },
+            true => What::BypassEnded { reason, took_ms, by },
+            false => What::BypassFailed { reason, by },
         };
         talking.path = Path::Through;
         talking.watch.streams_changed(context.now);

@@ -3,7 +3,7 @@
 //! The stages live in their own files: `setup` (nobody answered yet), `session` (timers of a connected call),
 //! `act` (what policies ask for), `conversation` (turns), `prompts`, `hold`, `keys`, `handshake`, `supervise`, `audio`
 //! (who has a live copy), `reroute` (moving the caller; by REFER in `refer`, by others in `asking`), `reoffer` (one codec
-//! for both sides), `bypass` (audio that goes past us), `drain` (calls that are handed over), `finish` (the end).
+//! for both sides), `bypass` (audio that goes past us), `relief` (by the load), `drain` (calls that are handed over), `finish` (the end).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,6 +26,7 @@ use super::leg::{Dialog, Farewell, Leg, Stream};
 use super::offer::{self, Outcome};
 use super::prompts::Playing;
 use super::refer::{Lapsed, Referral};
+use super::relief::Relievable;
 use super::reoffer::Answer;
 use super::reroute::{Plan, Reroute};
 use super::said::Maskers;
@@ -68,6 +69,8 @@ pub(super) struct Call {
     pub(super) fork: Option<Fork>,
     pub(super) stage: Stage,
     pub(super) tally: Tally,
+    /// What an overload may do to it.
+    pub(super) relievable: Relievable,
     /// How it has left us, once it has.
     pub(super) departure: Departure,
     /// When the call is next due, as `Control` has noted it.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use routing::CallKey;
 
-use super::bypass::Path;
+use super::bypass::{BypassBy, Path};
 use super::call::{Call, Stage};
 use super::context::Context;
 use super::leg::{Dialog, Farewell};
@@ -158,7 +158,7 @@ impl Call {
                 }
             }
             Some(HandOver::Bypass) => {
-                if self.begin_bypass(context).is_ok() || !self.could_part() {
+                if self.begin_bypass(context, BypassBy::Drain).is_ok() || !self.could_part() {
                     self.forget_way();
                 }
                 self.steer_audio(context);
@@ -199,7 +199,11 @@ impl Call {
             Stage::Talking(talking) if matches!(talking.path, Path::Past { .. }) => self.leave(context),
             Stage::Talking(_) | Stage::Seeking(_) => {
                 self.departure = Departure::Cut;
-                self.finish_with(context, Farewell { code: 503, reason: "the server stops" });
+                let farewell = Farewell { code: 503, reason: "the server stops" };
+                // Whoever has no answer yet is told when to call again.
+                let headers = vec![context.shared.retry_after(context.terms.settings.limits.retry_after)];
+                self.caller.reject(context, farewell, headers);
+                self.finish_with(context, farewell);
             }
             Stage::Finished(_) => {}
         }

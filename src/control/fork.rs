@@ -22,6 +22,7 @@ use super::context::Context;
 use super::drain::Departure;
 use super::leg::{Beginning, Dialog, Farewell, Leg, Partner};
 use super::order::Party;
+use super::relief::Relievable;
 use super::setup::Refusal;
 use super::{Command, ControlSettings, Header, SipCommand, history};
 use crate::notice::{ForkedParty, What};
@@ -206,6 +207,7 @@ impl Call {
             fork: Some(fork),
             stage: Stage::Talking(Box::new(talking)),
             tally: Tally::default(),
+            relievable: Relievable::by(false),
             departure: Departure::default(),
             wake: None,
         };

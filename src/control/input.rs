@@ -278,6 +278,30 @@ pub enum SipEvent {
     },
 }
 
+impl SipEvent {
+    /// The leg that it is about.
+    pub(super) fn leg(&self) -> LegId {
+        match self {
+            Self::Incoming { leg, .. }
+            | Self::Cancelled { leg }
+            | Self::Confirmed { leg, .. }
+            | Self::Acknowledged { leg, .. }
+            | Self::Updated { leg, .. }
+            | Self::Progress { leg, .. }
+            | Self::Answered { leg, .. }
+            | Self::Failed { leg, .. }
+            | Self::Offer { leg, .. }
+            | Self::Reinvited { leg, .. }
+            | Self::Key { leg, .. }
+            | Self::ReferProgress { leg, .. }
+            | Self::Referred { leg, .. }
+            | Self::Informed { leg, .. }
+            | Self::Probed { leg, .. }
+            | Self::Ended { leg, .. } => *leg,
+        }
+    }
+}
+
 /// What an INVITE asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invite {

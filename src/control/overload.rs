@@ -1,7 +1,7 @@
 //! Overload control: how much of what the server does is still done, by the load that is measured.
 //!
 //! Under load, listening is spared first; new calls are refused next, before running ones are hurt; audio is never
-//! touched. A level is entered once a measure has reached its threshold for a second, and left once all have stayed
+//! touched, and led past us only where routes allow it (`relief`). A level is entered once a measure has reached its threshold for a second, and left once all have stayed
 //! below four fifths of theirs for the calm time. New calls are then let in again little by little.
 
 use std::time::Duration;
@@ -108,6 +108,11 @@ impl Overload {
         }
     }
 
+    /// Whether there is an overload, and nothing tells yet that it will pass.
+    pub(super) fn lasts(&self) -> bool {
+        self.refusing.is_on && self.refusing.since.is_none()
+    }
+
     /// Whether one more call may come at `now`: after an overload, more and more of them.
     pub(super) fn admits(&mut self, now: Duration, settings: &OverloadSettings) -> bool {
         let refused_percent = self.refused_percent(now, settings);
@@ -141,8 +146,14 @@ impl Control {
         }
     }
 
-    /// Takes in what was measured of the load; everybody is told when it is another one than before.
+    /// Takes in what was measured of the load, and does what it asks for.
     pub(super) fn measured(&mut self, now: Duration, measured: &Measured, out: &mut Vec<Command>) {
+        self.weigh(now, measured, out);
+        self.relieve(now, out);
+    }
+
+    /// Everybody is told when the load is another one than before.
+    fn weigh(&mut self, now: Duration, measured: &Measured, out: &mut Vec<Command>) {
         let Some(Change { was, is, by }) =
             self.overload.take(now, measured, &self.shared.terms.settings.limits.overload)
         else {

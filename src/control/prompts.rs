@@ -129,10 +129,15 @@ impl Call {
         let leg = playing.leg;
         if playing.progress == Progress::Speaking {
             self.fail_prompt(context, prompt, "ended by an operator");
-        } else if self.plays_now(leg).is_some_and(|playing| playing.prompt == prompt) {
+        } else if self.is_connected(leg) && self.plays_now(leg).is_some_and(|playing| playing.prompt == prompt) {
             context.media(media::Command::StopPlay { leg });
         }
         Ok(())
+    }
+
+    /// Whether a leg is one of the two that talk: whoever was to hear a prompt may have been replaced.
+    fn is_connected(&self, leg: LegId) -> bool {
+        self.caller.id == leg || self.far.as_ref().is_some_and(|far| far.id == leg)
     }
 
     /// Whether anything plays to a leg, or is on its way to it.
@@ -224,12 +229,11 @@ impl Call {
 
     /// A text has been spoken, or could not be.
     pub(super) fn spoken(&mut self, context: &mut Context<'_>, prompt: PromptId, sound: Result<Arc<Sound>, String>) {
-        let Stage::Talking(talking) = &mut self.stage else { return };
+        let Stage::Talking(talking) = &self.stage else { return };
         let Some(playing) = talking.playing.get(&prompt).filter(|each| each.progress == Progress::Speaking) else {
             return;
         };
-        let (caller, far) = (self.caller.id, self.far.as_ref().map(|far| far.id));
-        let is_there = playing.leg == caller || Some(playing.leg) == far;
+        let is_there = self.is_connected(playing.leg);
         match sound {
             Ok(sound) if is_there => self.play_sound(context, prompt, sound),
             Ok(_) => self.fail_prompt(context, prompt, "whoever was to hear it has left the call"),

@@ -13,6 +13,7 @@ use super::codecs;
 use super::context::{Context, Shared};
 use super::drain::Departure;
 use super::leg::{Beginning, Dialog, Farewell, Leg, Partner, header, quotable};
+use super::relief::Relievable;
 use super::timer::{self, Timer};
 use super::{Command, Description, Header, Invite, SessionTerms, SipCommand, history, pass};
 use crate::notice::What;
@@ -49,6 +50,7 @@ pub(super) struct Admitted {
     formats: Formats,
     /// Whether the caller's baseline is kept from call to call.
     remembers: bool,
+    relievable: Relievable,
 }
 
 /// Why an INVITE is refused before it becomes a call, or why a target is left.
@@ -87,6 +89,7 @@ pub(super) fn admit(shared: &Shared, invite: &Invite) -> Result<Admitted, Refusa
         session,
         formats,
         remembers: shared.terms.settings.remembers(route),
+        relievable: Relievable::by(route.bypass_running),
     })
 }
 
@@ -158,7 +161,7 @@ impl Call {
         invite: &Invite,
         admitted: Admitted,
     ) -> Result<Call, Refusal> {
-        let Admitted { route, scenario, targets, passed, session, audio, formats, remembers } = admitted;
+        let Admitted { route, scenario, targets, passed, session, audio, formats, remembers, relievable } = admitted;
         let beginning = Beginning {
             name: "caller",
             audio,
@@ -199,6 +202,7 @@ impl Call {
             fork: None,
             stage: Stage::Seeking(Box::new(seeking)),
             tally: Tally::default(),
+            relievable,
             departure: Departure::default(),
             wake: None,
         };

@@ -35,6 +35,7 @@ impl From<&Settings> for ControlSettings {
             language: settings.recognition.as_ref().map(|recognition| recognition.language),
             masker: Masker::new(Arc::clone(&settings.privacy.lists), settings.privacy.mask.clone()),
             scores: settings.listening.scores,
+            functionals: settings.listening.functionals,
             limits: settings.limits.clone(),
             supervision: settings.supervision.clone(),
             targets: settings.targets.clone(),

@@ -1,7 +1,7 @@
 //! Call control in simulated time: scripts of what happens, beside what call control does about it.
 //!
 //! `sim` plays the SIP side and the media path and holds the rules that both expect to be kept; `script` reads the
-//! scenarios; the scenarios themselves are `setup`, `offers`, `audio`, `bypass`, `drain`, `handshakes`, `liveness`,
+//! scenarios; the scenarios themselves are `setup`, `offers`, `audio`, `bypass`, `relief`, `drain`, `handshakes`, `liveness`,
 //! `reroute`, `keys`, `hold`, `reoffer`, `moves`, `forks`, `conversations`, `orders`, `supervise`, `reload`; `random` plays at random,
 //! and `reached` lists what that reaches.
 
@@ -19,6 +19,7 @@ mod offers;
 mod orders;
 mod random;
 mod reached;
+mod relief;
 mod reload;
 mod reoffer;
 mod reroute;

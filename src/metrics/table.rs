@@ -204,8 +204,9 @@ pub const REINVITES: Metric = counter(
 /// Audio that goes past us.
 pub const BYPASSES: Metric = counter(
     "calmline_bypasses_total",
-    &["outcome"],
-    "Calls whose audio was to go past us, by outcome: done, failed, ended (it goes through us again).",
+    &["outcome", "by"],
+    "Calls whose audio was to go past us, by outcome, done, failed or ended (it goes through us again), and by who let \
+     it: operator, drain, overload.",
 );
 /// Refused SIP.
 pub const SIP_REFUSED: Metric = counter(

@@ -272,7 +272,7 @@ impl Desk {
         if let media::Command::Tap { leg, on: true } = command
             && let Some(call) = self.control.call_of(leg)
         {
-            self.parties.seat(leg, call, self.control.language_of(leg));
+            self.parties.seat(leg, call, self.control.language_of(leg), self.control.tells_functionals(call));
         }
         self.parties.observe(&command);
         if let media::Command::Close { leg } = command {

@@ -205,7 +205,6 @@ fn start_listening(
         on_restart: counting_restarts(metrics),
         barge_in: settings.listening.barge_in,
         words,
-        functionals: settings.listening.functionals,
         heard,
     };
     let listening = settings.listening.enabled.then(|| Listening::start(options)).transpose();

@@ -1,9 +1,9 @@
-//! `[limits.overload]`: from what load on listening is spared, and new calls are refused.
+//! `[limits.overload]`: from what load on listening is spared, new calls are refused, and running ones led past us.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use routing::section::Section;
+use routing::section::{Section, whole};
 use toml::Value;
 
 use super::read::span;
@@ -75,11 +75,24 @@ pub struct OverloadSettings {
     /// How long every measure has to stay below four fifths of a threshold until less is done; new calls are then let in
     /// again little by little, in the same time.
     pub calm: Duration,
+    /// How long an overload has to last until running calls are led past us whose routes allow it.
+    pub bypass_after: Duration,
+    /// How many calls are led past us or taken back in a second, at most; above zero.
+    pub bypass_per_s: u32,
+    /// How long the load has to be normal until they are taken back.
+    pub bypass_calm: Duration,
 }
 
 impl Default for OverloadSettings {
     fn default() -> Self {
-        OverloadSettings { enabled: true, thresholds: Measure::ALL.map(Measure::usual), calm: Duration::from_secs(5) }
+        OverloadSettings {
+            enabled: true,
+            thresholds: Measure::ALL.map(Measure::usual),
+            calm: Duration::from_secs(5),
+            bypass_after: Duration::from_secs(10),
+            bypass_per_s: 5,
+            bypass_calm: Duration::from_secs(60),
+        }
     }
 }
 
@@ -104,6 +117,12 @@ pub(super) fn read_overload(mut section: Section<'_>) -> OverloadSettings {
             section.read(measure.key(), expected, thresholds(range)).unwrap_or(measure.usual())
         }),
         calm: span(&mut section, "calm_s", 1..=3_600).unwrap_or(default.calm),
+        bypass_after: span(&mut section, "bypass_after_s", 1..=3_600).unwrap_or(default.bypass_after),
+        bypass_per_s: section
+            .read("bypass_per_s", "a whole number from 1 to 1000", whole(1..=1_000))
+            .and_then(|number| u32::try_from(number).ok())
+            .unwrap_or(default.bypass_per_s),
+        bypass_calm: span(&mut section, "bypass_calm_s", 1..=86_400).unwrap_or(default.bypass_calm),
     };
     section.finish();
     settings
@@ -138,9 +157,11 @@ mod tests {
     #[test]
     fn two_thresholds_one_or_none() {
         let text = "[limits.overload]\nenabled = false\nlate_ms = [2, 1000]\ncpu_percent = [50]\nbacklog_percent = []\n\
-                    calm_s = 9\n";
+                    calm_s = 9\nbypass_after_s = 30\nbypass_per_s = 2\nbypass_calm_s = 600\n";
         let settings = read(text).expect("good");
         assert_eq!((settings.enabled, settings.calm), (false, Duration::from_secs(9)));
+        let bypass = (settings.bypass_after, settings.bypass_per_s, settings.bypass_calm);
+        assert_eq!(bypass, (Duration::from_secs(30), 2, Duration::from_secs(600)));
         let of = |measure| (settings.of(measure).spare, settings.of(measure).refuse);
         assert_eq!(of(Measure::Lateness), (Some(2), Some(1_000)));
         assert_eq!(of(Measure::Cpu), (Some(50), None));
@@ -161,6 +182,7 @@ mod tests {
                 "limits.overload.late_ms: found [0], expected [SPARE, REFUSE]: up to two whole numbers from 1 to 1000, \
                  the second not below the first",
             ),
+            ("bypass_per_s = 0", "limits.overload.bypass_per_s: found 0, expected a whole number from 1 to 1000"),
             ("calm_s = 0", "limits.overload.calm_s: found 0, expected whole seconds from 1 to 3600"),
         ] {
             assert_eq!(read(&format!("[limits.overload]\n{line}\n")), Err(format!("calmline.toml: {expected}")));

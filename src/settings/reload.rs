@@ -155,14 +155,13 @@ impl Kept {
             barge_in,
             remember_speakers: _,
             scores: _,
-            functionals,
+            functionals: _,
         } = started;
         self.keep("listening.enabled", &mut fresh.enabled, enabled);
         self.keep("listening.runtime", &mut fresh.runtime, runtime);
         self.keep("listening.model", &mut fresh.model, model);
         self.keep("listening.tap_packets", &mut fresh.tap_packets, tap_packets);
         self.keep("listening.barge_in_ms", &mut fresh.barge_in, barge_in);
-        self.keep("listening.functionals", &mut fresh.functionals, functionals);
     }
 
     fn forks(&mut self, fresh: &mut ForkSettings, started: &ForkSettings) {
@@ -205,6 +204,8 @@ mod tests {
         check(&[("calls = 100", "calls = 7\nring_s = 9\ndrain_s = 1")], &[]);
         check(&[("per_call = 1", "per_call = 0\nuris = [\"sip:8*@10.0.0.9\"]")], &[]);
         check(&[("token_env = \"CALMLINE_TOKEN\"", "token_env = \"OTHER\"")], &[]);
+        let told = "[listening]\nenabled = false\nparties = \"both\"\nscores = true\nfunctionals = true\n[supervision]";
+        check(&[("[supervision]", told)], &[]);
         check(&[("[limits]", "external_address = \"192.0.2.7\"\nsilence_s = 9\ntones = \"us\"\n[limits]")], &[]);
     }
 

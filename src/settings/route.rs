@@ -64,6 +64,8 @@ pub struct Route {
     pub returning: Option<Returning>,
     /// When new calls go past us to the first target, by 302.
     pub bypass: Bypass,
+    /// Whether an overload that lasts may lead the audio of running calls past us.
+    pub bypass_running: bool,
     /// Whether callers' baselines are kept from call to call; `None` as `[listening]` says.
     pub remember_speakers: Option<bool>,
     /// What callers speak; `None` as `[recognition]` says.
@@ -252,6 +254,7 @@ mod tests {
             audio: AudioTerms::default(),
             returning: None,
             bypass: Bypass::Never,
+            bypass_running: false,
             remember_speakers: None,
             language: None,
             mask: None,

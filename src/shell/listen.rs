@@ -50,8 +50,6 @@ pub struct ListenOptions {
     pub barge_in: Duration,
     /// Who turns speech into words, where somebody does.
     pub words: Option<Recognizing>,
-    /// Whether observations tell functionals.
-    pub functionals: bool,
     /// Where it is told what is heard. Bounded; while it is full, older observations of a party are replaced by newer
     /// ones, and of what cannot be replaced the oldest is dropped.
     pub heard: mpsc::Sender<Heard>,

@@ -36,7 +36,7 @@ async fn a_node_is_killed_under_calls_and_comes_back() {
     let proxy = Kamailio::start(&plans.each_ref().map(|plan| plan.addresses.sip));
 
     // Under calls.
-    let callers = runner::call(proxy.address, CALLS);
+    let callers = runner::call(proxy.address, CALLS, Vec::new());
     sleep(BEFORE);
     let up = metric(&first, "calmline_calls_active");
     drop(first);
@@ -57,7 +57,7 @@ async fn a_node_is_killed_under_calls_and_comes_back() {
     let few = Run { calls: 6, rate: 20, stays_ms: 100, ..CALLS };
     let before = metric(&second, "calmline_calls_started_total");
     for _ in 0..LONG.as_secs() {
-        let output = runner::call(proxy.address, few).await.expect("SIPp's thread does not panic");
+        let output = runner::call(proxy.address, few, Vec::new()).await.expect("SIPp's thread does not panic");
         assert_eq!(outcome(&output), [few.calls, 0], "a node that comes back loses no call");
         if ended(&first) > 0.0 {
             break;

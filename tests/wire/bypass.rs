@@ -10,6 +10,9 @@ use super::phone::{
 /// Silence is noticed after 5 s, and a request without an answer given up after 32 s.
 const ASKED_WITHIN: Duration = Duration::from_secs(60);
 
+/// The number of a request that comes after every other one of its call.
+const LAST: u32 = 99;
+
 /// A call between a caller and a bot, in A-law.
 pub struct Call {
     pub caller: Phone,
@@ -36,13 +39,18 @@ impl Call {
 
     /// Both are offered what the other receives, or the server's own ports again, and agree.
     #[track_caller]
-    fn both_agree(&self, ports: [u16; 2]) {
+    pub fn both_agree(&self, ports: [u16; 2]) {
         for (phone, expected) in [&self.caller, &self.bot].into_iter().zip(ports) {
             let invite = phone.hear("INVITE ");
             assert_eq!(media_address(&invite).port(), expected, "{invite}");
             phone.respond(&invite, 200, &description(phone.port(), "8", ""));
             phone.hear("ACK ");
         }
+    }
+
+    /// Where each finds the other.
+    pub fn directly(&self) -> [SocketAddr; 2] {
+        [&self.bot, &self.caller].map(|phone| SocketAddr::from(([127, 0, 0, 1], phone.port())))
     }
 
     /// Both send ten packets to these addresses; how many reach the other one.
@@ -59,7 +67,7 @@ impl Call {
     }
 
     pub fn hang_up(&self) {
-        self.caller.request_inside("BYE", 2, &self.answer, "");
+        self.caller.request_inside("BYE", LAST, &self.answer, "");
         self.caller.hear("SIP/2.0 200 ");
         let bye = self.bot.hear("BYE ");
         self.bot.respond(&bye, 200, "");
@@ -77,8 +85,7 @@ fn audio_goes_past_the_server_and_comes_back() {
     assert_eq!(order(&server, "POST", &path), 202);
     call.both_agree([call.bot.port(), call.caller.port()]);
     event_of(&server, &id, "bypassed");
-    let directly = [&call.bot, &call.caller].map(|phone| SocketAddr::from(([127, 0, 0, 1], phone.port())));
-    assert_eq!(call.speak(directly), [10, 10], "past the server");
+    assert_eq!(call.speak(call.directly()), [10, 10], "past the server");
     assert_eq!(order(&server, "POST", &path), 409, "it is past us already");
 
     assert_eq!(order(&server, "DELETE", &path), 202);
@@ -110,8 +117,7 @@ fn a_server_that_stops_leaves_a_call_to_its_two_sides() {
     call.both_agree([call.bot.port(), call.caller.port()]);
     let status = server.wait().expect("it ends");
     assert_eq!(status.code(), Some(0), "no call was cut");
-    let directly = [&call.bot, &call.caller].map(|phone| SocketAddr::from(([127, 0, 0, 1], phone.port())));
-    assert_eq!(call.speak(directly), [10, 10], "without the server");
+    assert_eq!(call.speak(call.directly()), [10, 10], "without the server");
     for phone in [&call.caller, &call.bot] {
         assert_eq!(phone.overhear(), None, "nobody has hung up");
     }
@@ -123,11 +129,44 @@ fn a_server_that_stays_tells_one_side_that_the_other_has_hung_up() {
     let mut call = Call::begin(server.addresses.sip, bot_at);
     server.signal();
     call.both_agree([call.bot.port(), call.caller.port()]);
-    let directly = [&call.bot, &call.caller].map(|phone| SocketAddr::from(([127, 0, 0, 1], phone.port())));
-    assert_eq!(call.speak(directly), [10, 10], "past the server");
+    assert_eq!(call.speak(call.directly()), [10, 10], "past the server");
     let late = Phone::anywhere(server.addresses.sip, "late");
     late.invite(&description(late.port(), "8", ""));
     late.hear("SIP/2.0 503 ");
+    call.hang_up();
+    assert_eq!(server.wait().expect("it ends").code(), Some(0), "with the last call, and none was cut");
+}
+
+/// What calls need of their signalling while the server stays for it: a refreshing re-INVITE and UPDATE leave the audio
+/// where it is, a hold brings it back.
+#[test]
+fn a_server_that_stays_answers_inside_its_calls() {
+    let (mut server, bot_at) = server_limited("stay-inside", "", "drain_s = 1\nstay_s = 60");
+    let mut call = Call::begin(server.addresses.sip, bot_at);
+    server.signal();
+    call.both_agree([call.bot.port(), call.caller.port()]);
+
+    let timer = "Supported: timer\r\nSession-Expires: 90;refresher=uac\r\n";
+    for (method, sequence) in [("INVITE", 2), ("UPDATE", 3)] {
+        let offer = if method == "INVITE" { description(call.caller.port(), "8", "") } else { String::new() };
+        call.caller.request_saying(timer, (method, sequence), &call.answer, &offer);
+        let refreshed = call.caller.hear("SIP/2.0 200 ");
+        assert_eq!(value(&refreshed, "Session-Expires"), "90;refresher=uac", "{refreshed}");
+        if method == "INVITE" {
+            assert_eq!(media_address(&refreshed).port(), call.bot.port(), "{refreshed}");
+            call.caller.request_inside("ACK", sequence, &call.answer, "");
+        }
+    }
+    assert_eq!(call.speak(call.directly()), [10, 10], "past the server as before");
+
+    call.caller.request_inside("INVITE", 4, &call.answer, &description(call.caller.port(), "8", "a=sendonly\r\n"));
+    let held = call.caller.hear("SIP/2.0 200 ");
+    assert_eq!((media_address(&held), line(&held, "a=recv")), (call.to_server[0], "only"), "{held}");
+    call.caller.request_inside("ACK", 4, &call.answer, "");
+    let offer = call.bot.hear("INVITE ");
+    assert_eq!(media_address(&offer), call.to_server[1], "{offer}");
+    call.bot.respond(&offer, 200, &description(call.bot.port(), "8", ""));
+    call.bot.hear("ACK ");
     call.hang_up();
     assert_eq!(server.wait().expect("it ends").code(), Some(0), "with the last call, and none was cut");
 }

@@ -1,4 +1,5 @@
-//! A server that has more to do than it may: new calls are turned away, a running one loses nothing, and it passes.
+//! A server that has more to do than it may: new calls are turned away, running ones lose nothing and are led past it
+//! where they may be, and it passes.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,7 +10,8 @@ use calmline::demo::server::{Server, get};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
-use super::phone::{PATIENCE, Phone, description, media_address, packet, server_limited, value};
+use super::bypass::Call;
+use super::phone::{PATIENCE, Phone, description, media_address, packet, server_limited, server_routing, value};
 
 /// Two hundredths of the one processor that the server gets are too much.
 const LIMITS: &str = "retry_after_s = 3\n[limits.overload]\nlate_ms = []\ncpu_percent = [2, 2]\nqueue_percent = []\n\
@@ -77,6 +79,38 @@ fn an_overload_turns_new_calls_away_and_passes() {
     server.stop().expect("it ends");
 }
 
+/// The calm call of a route that allows it goes past the server and comes back; one that refuses stays where it was.
+#[test]
+fn an_overload_that_lasts_leads_running_calls_past_the_server() {
+    let limits = LIMITS.replace("calm_s = 1", "calm_s = 1\nbypass_after_s = 1\nbypass_calm_s = 1");
+    let (server, bot_at) = on_one_processor(|| server_routing("relief", "", &limits, "bypass_running = true\n"));
+    let sip = server.addresses.sip;
+    let mut call = Call::begin(sip, bot_at);
+    let (busy, far) = (Phone::anywhere(sip, "busy"), Phone::anywhere(sip, "far"));
+    let (flooded, _) = connect(&busy, &call.bot, far.port());
+    until(&server, "normal");
+
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| flood(&busy, flooded, &is_over));
+        let offer = busy.hear("INVITE ");
+        assert_eq!(media_address(&offer).port(), far.port(), "{offer}");
+        busy.respond(&offer, 488, "");
+        busy.hear("ACK ");
+        call.both_agree([call.bot.port(), call.caller.port()]);
+        until_shown(&server, "calmline_bypasses_total{outcome=\"done\",by=\"overload\"} 1");
+        until_shown(&server, "calmline_bypasses_total{outcome=\"failed\",by=\"overload\"} 1");
+        assert_eq!(call.speak(call.directly()), [10, 10], "past the server");
+        is_over.store(true, Ordering::Relaxed);
+    });
+
+    until(&server, "normal");
+    call.both_agree(call.to_server.map(|to| to.port()));
+    until_shown(&server, "calmline_bypasses_total{outcome=\"ended\",by=\"overload\"} 1");
+    assert_eq!(call.speak(call.to_server), [10, 10], "through the server again");
+    server.stop().expect("it ends");
+}
+
 /// A call of `caller`, whose far end takes the audio at a port; where the server takes the audio of both.
 #[track_caller]
 fn connect(caller: &Phone, bot: &Phone, port: u16) -> (SocketAddr, SocketAddr) {
@@ -111,8 +145,14 @@ fn flood(phone: &Phone, to: SocketAddr, is_over: &AtomicBool) {
 /// Waits until that is done about the load.
 #[track_caller]
 fn until(server: &Server, load: &str) {
-    let (wanted, end) = (format!("calmline_load_info{{load=\"{load}\"}} 1"), Instant::now() + PATIENCE);
-    while !metrics(server).contains(&wanted) {
+    until_shown(server, &format!("calmline_load_info{{load=\"{load}\"}} 1"));
+}
+
+/// Waits until the figures have this line.
+#[track_caller]
+fn until_shown(server: &Server, wanted: &str) {
+    let end = Instant::now() + PATIENCE;
+    while !metrics(server).contains(wanted) {
         assert!(Instant::now() < end, "no {wanted} in {}", metrics(server));
         thread::sleep(Duration::from_millis(50));
     }

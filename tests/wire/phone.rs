@@ -24,6 +24,11 @@ pub fn server_with(name: &str, media: &str) -> (Server, SocketAddr) {
 
 /// The same with more lines of `[limits]`.
 pub fn server_limited(name: &str, media: &str, limits: &str) -> (Server, SocketAddr) {
+    server_routing(name, media, limits, "")
+}
+
+/// The same with more lines of its `[[route]]`.
+pub fn server_routing(name: &str, media: &str, limits: &str, route: &str) -> (Server, SocketAddr) {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("wire-{name}"));
     let mut plan = Plan::for_loopback().expect("free ports");
     plan.configuration = plan.configuration.replace("enabled = true", "enabled = false");
@@ -32,6 +37,7 @@ pub fn server_limited(name: &str, media: &str, limits: &str) -> (Server, SocketA
     }
     plan.configuration = plan.configuration.replace("[media]\n", &format!("[media]\n{media}"));
     plan.configuration = plan.configuration.replacen("[web]", &format!("[limits]\n{limits}\n\n[web]"), 1);
+    plan.configuration = plan.configuration.replacen("[[route]]\n", &format!("[[route]]\n{route}"), 1);
     let server = Server::start(Path::new(PROGRAM), &folder, &plan, &[]).expect("a server");
     (server, plan.addresses.bot)
 }
@@ -117,22 +123,27 @@ impl Phone {
     /// Calls the bot.
     pub fn invite(&self, sdp: &str) {
         let target = format!("sip:support@{}", self.server);
-        self.request("INVITE", 1, &target, &format!("<{target}>"), sdp);
+        self.request(("INVITE", 1), &target, (&format!("<{target}>"), ""), sdp);
     }
 
     /// A request of the caller inside its dialog, which `answer` made.
     pub fn request_inside(&self, method: &str, sequence: u32, answer: &str, sdp: &str) {
-        let contact = value(answer, "Contact").trim_matches(['<', '>']).to_owned();
-        self.request(method, sequence, &contact, value(answer, "To"), sdp);
+        self.request_saying("", (method, sequence), answer, sdp);
     }
 
-    fn request(&self, method: &str, sequence: u32, target: &str, to: &str, sdp: &str) {
+    /// The same with more header lines.
+    pub fn request_saying(&self, headers: &str, (method, sequence): (&str, u32), answer: &str, sdp: &str) {
+        let contact = value(answer, "Contact").trim_matches(['<', '>']).to_owned();
+        self.request((method, sequence), &contact, (value(answer, "To"), headers), sdp);
+    }
+
+    fn request(&self, (method, sequence): (&str, u32), target: &str, (to, headers): (&str, &str), sdp: &str) {
         let at = self.sip.local_addr().expect("it is bound");
         let Phone { name, parameters, .. } = self;
         self.say(&format!(
             "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {at};branch=z9hG4bK{name}{method}{sequence}{parameters}\r\n\
              Max-Forwards: 70\r\nFrom: <sip:{name}@{at}>;tag={name}\r\nTo: {to}\r\nCall-ID: {name}-{at}\r\n\
-             CSeq: {sequence} {method}\r\nContact: <sip:{name}@{at}>\r\n{}",
+             CSeq: {sequence} {method}\r\nContact: <sip:{name}@{at}>\r\n{headers}{}",
             content(sdp)
         ));
     }

@@ -2,7 +2,12 @@
 
 use super::FUNCTIONALS;
 
-/// The names of a window's values.
+/// The names of a window's values, as in the tables of openSMILE (eGeMAPSv02; Eyben et al. 2016).
+///
+/// `amean`, `percentile…` and `pctlrange0-2` (80th less 20th percentile) have the unit of their descriptor
+/// ([`Descriptor`](crate::Descriptor)), `stddevNorm` is the standard deviation over the mean, without unit, slopes are the unit
+/// per second, peaks and segments per second, lengths in seconds, `equivalentSoundLevel_dBp` the mean power in dBov. `V`
+/// and `UV` are over voiced and unvoiced hops.
 pub const FUNCTIONAL_NAMES: [&str; FUNCTIONALS] = [
     "F0semitoneFrom27.5Hz_sma3nz_amean",
     "F0semitoneFrom27.5Hz_sma3nz_stddevNorm",

@@ -23,7 +23,7 @@ const LONG_PERIOD_COST: f32 = 0.02;
 /// Peaks lower than this are no candidates.
 const HEIGHT_MIN: f32 = 0.05;
 /// Multiples of a period that tell its length more exactly, and how far from the peak that may be, lags.
-const MULTIPLES: usize = 3;
+const MULTIPLES: usize = 4;
 const REFINEMENT_MAX: f32 = 1.5;
 /// The shortest fraction of a period that is looked up.
 const FRACTION_MIN: usize = 13;
@@ -80,7 +80,7 @@ impl Candidates {
         self.count = 0;
         for &(lag, _) in &peaks[..found] {
             let period = lag as f32 + parabola(mixed[lag - 1], mixed[lag], mixed[lag + 1]);
-            let hz = LAG_HZ / refined(&correlogram.fine, correlogram.fine_weights(), period);
+            let hz = LAG_HZ / refined(&correlogram.fine, correlogram.fine_trust(), period);
             let octave = log2(hz.clamp(PITCH_HZ.0, PITCH_HZ.1));
             self.list[self.count] = Candidate { octave, evidence: evidence(correlogram, &maxima, lag, octave) };
             self.count += 1;
@@ -135,14 +135,14 @@ fn parabola(before: f32, here: f32, after: f32) -> f32 {
     if bend >= 0.0 { 0.0 } else { (0.5 * (before - after) / bend).clamp(-0.5, 0.5) }
 }
 
-/// The length near `period` (lags) at whose multiples `lags` is highest: noise moves the second and third peak as much
-/// as the first, which is a half and a third of that per period. One step of Newton's on the weighted sum.
+/// The length near `period` (lags) at whose multiples `lags` is highest: noise moves the later peaks as much as the first,
+/// which is a half, a third and a quarter of that per period. Newton's steps on the weighted sum, each with one peak more.
 #[inline(always)]
 fn refined(lags: &[f32; FINE_LAGS], weights: &[f32; FINE_LAGS], period: f32) -> f32 {
-    let (mut slope, mut bend) = (0.0, 0.0);
+    let (mut slope, mut bend, mut found) = (0.0, 0.0, period);
     for number in 1..=MULTIPLES {
         let multiple = number as f32;
-        let at = (multiple * period + 0.5) as usize;
+        let at = (multiple * found + 0.5) as usize;
         if at + 1 >= FINE_LAGS {
             break;
         }
@@ -153,8 +153,11 @@ fn refined(lags: &[f32; FINE_LAGS], weights: &[f32; FINE_LAGS], period: f32) -> 
             slope += weights[at] * multiple * own_slope;
             bend += weights[at] * multiple * multiple * own_bend;
         }
+        if bend < 0.0 {
+            found = period - (slope / bend).clamp(-REFINEMENT_MAX, REFINEMENT_MAX);
+        }
     }
-    if bend < 0.0 { period - (slope / bend).clamp(-REFINEMENT_MAX, REFINEMENT_MAX) } else { period }
+    found
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
-//! Three autocorrelations of one 48 ms window, from three ways of flattening its spectrum.
+//! Four autocorrelations of one 48 ms window, from four ways of flattening its spectrum.
 //!
 //! None of them needs energy at the fundamental. *Plain* follows the strong low harmonics, *flat* takes formants out by
-//! half, *ripple* is the cepstrum of what stands above the noise and tells octaves apart.
+//! half, *ripple* is the cepstrum of what stands above the noise and tells octaves apart. *Fine* tells the place of a peak:
+//! it follows the lowest harmonics by their amplitudes, and *ripple* as far as there is no noise.
 
 use std::f32::consts::TAU;
 use std::sync::{Arc, LazyLock};
@@ -26,16 +27,17 @@ const BAND_BINS: usize = (BINS - 1) / BANDS;
 pub(super) const LAG_HZ: f32 = 16_000.0;
 /// Lags kept.
 pub(super) const LAGS: usize = 280;
-/// Lags in which a period is refined: three of a voice above 86 Hz, two of the lowest.
-pub(super) const FINE_LAGS: usize = 560;
-/// How much *ripple* counts beside *plain* there, times the square of the share that stands above the noise: it tells
-/// the place of a peak best where there is little noise, *plain* where there is much.
-const FINE_RIPPLE: f32 = 4.0;
+/// Lags in which a period is refined: four of a voice above 92 Hz, two of the lowest.
+pub(super) const FINE_LAGS: usize = 700;
+/// How much *ripple* counts there, times the square of the share that stands above the noise.
+const FINE_RIPPLE: f32 = 1.0;
 
 /// The spectral envelope is a mean over so many bins to each side (±141 Hz).
 const SIDE: usize = 9;
 /// Corners of the weight that *plain* puts on frequencies, Hz: above 1.9 kHz there is more noise than voice.
 const PLAIN_HZ: [f32; 4] = [27.0, 54.0, 1_350.0, 1_900.0];
+/// The same for *fine*: higher harmonics move more with noise and with formants than they tell.
+const FINE_HZ: [f32; 4] = [27.0, 54.0, 850.0, 1_300.0];
 /// The same for the other two.
 const WIDE_HZ: [f32; 4] = [40.0, 80.0, 3_500.0, 3_800.0];
 /// How often the noise floor is taken away (the floor is a minimum and lies under the mean of noise), and what at
@@ -73,7 +75,7 @@ pub struct Correlogram {
     pub(super) plain: [f32; LAGS],
     pub(super) flat: [f32; LAGS],
     pub(super) ripple: [f32; LAGS],
-    /// *Plain* and *ripple* together, over several periods.
+    /// Over several periods.
     pub(super) fine: [f32; FINE_LAGS],
 }
 
@@ -104,8 +106,8 @@ impl Correlogram {
     }
 
     /// How far a lag of [`Self::fine`] is to be trusted: 1 at 0, less the fewer samples of the window it compares.
-    pub(super) fn fine_weights(&self) -> &'static [f32; FINE_LAGS] {
-        &self.tables.fine_weights
+    pub(super) fn fine_trust(&self) -> &'static [f32; FINE_LAGS] {
+        &self.tables.fine_trust
     }
 
     /// Forgets the past.
@@ -128,21 +130,25 @@ impl Correlogram {
         let envelope = smooth(&self.power);
         self.describe_plain(&floor);
         self.describe_flat(&floor, &envelope);
-        self.describe_ripple(&floor, &envelope);
+        self.describe_ripple_and_fine(&floor, &envelope);
     }
 
     #[inline(always)]
     fn describe_plain(&mut self, floor: &[f32; BINS]) {
         let spectrum = each(|bin| {
-            let clean = (self.power[bin] - PLAIN_NOISE.0 * floor[bin]).max(PLAIN_NOISE.1 * self.power[bin]);
-            let root = clean.sqrt();
+            let root = self.amplitude(floor, bin);
             self.tables.plain_weights[bin] * root * root.sqrt()
         });
         let energy = self.inverse.correlate(&self.tables.turns, &spectrum);
         let scale = 1.0 / energy.max(f32::MIN_POSITIVE);
-        let lags: [f32; FINE_LAGS] = self.inverse.lags();
-        self.fine = each(|lag| lags[lag] * scale * self.tables.plain_gain[lag]);
-        self.plain.copy_from_slice(&self.fine[..LAGS]);
+        let lags: [f32; LAGS] = self.inverse.lags();
+        self.plain = each(|lag| lags[lag] * scale * self.tables.plain_gain[lag]);
+    }
+
+    /// The amplitude of a bin without its noise.
+    #[inline(always)]
+    fn amplitude(&self, floor: &[f32; BINS], bin: usize) -> f32 {
+        (self.power[bin] - PLAIN_NOISE.0 * floor[bin]).max(PLAIN_NOISE.1 * self.power[bin]).sqrt()
     }
 
     #[inline(always)]
@@ -159,22 +165,28 @@ impl Correlogram {
     }
 
     #[inline(always)]
-    fn describe_ripple(&mut self, floor: &[f32; BINS], envelope: &[f32; BINS]) {
+    fn describe_ripple_and_fine(&mut self, floor: &[f32; BINS], envelope: &[f32; BINS]) {
         let clear: [f32; BINS] = each(|bin| {
             self.tables.wide_weights[bin] * (1.0 - RIPPLE_NOISE * floor[bin] / (envelope[bin] + 1e-12)).clamp(0.0, 1.0)
         });
         let logs: [f32; BINS] = each(|bin| ln(self.power[bin] + 1e-9));
         let levels = smooth(&logs);
-        let ripples = each(|bin| (logs[bin] - levels[bin]).max(RIPPLE_MIN) * clear[bin]);
+        let ripples: [f32; BINS] = each(|bin| (logs[bin] - levels[bin]).max(RIPPLE_MIN) * clear[bin]);
         self.inverse.correlate(&self.tables.turns, &ripples);
         let clear = sum(&clear);
         self.clear = clear / BINS as f32;
         let scale = 1.0 / (clear + RIPPLE_DAMPING);
+        let lags: [f32; LAGS] = self.inverse.lags();
+        self.ripple = each(|lag| lags[lag] * self.tables.ripple_gain[lag] * scale);
+
+        let amplitudes: [f32; BINS] = each(|bin| self.tables.fine_weights[bin] * self.amplitude(floor, bin));
+        // Every bin but the first, which has no weight, counts twice at lag 0.
+        let own = 0.5 / sum(&amplitudes).max(f32::MIN_POSITIVE);
+        let share = FINE_RIPPLE * self.clear * self.clear * scale;
+        let spectrum = each(|bin| own * amplitudes[bin] + share * ripples[bin]);
+        self.inverse.correlate(&self.tables.turns, &spectrum);
         let lags: [f32; FINE_LAGS] = self.inverse.lags();
-        let ripple: [f32; FINE_LAGS] = each(|lag| lags[lag] * self.tables.ripple_gain[lag] * scale);
-        self.ripple.copy_from_slice(&ripple[..LAGS]);
-        let share = FINE_RIPPLE * self.clear * self.clear;
-        self.fine = each(|lag| self.fine[lag] + share * ripple[lag]);
+        self.fine = each(|lag| lags[lag] * self.tables.plain_gain[lag]);
     }
 }
 
@@ -187,11 +199,12 @@ fn transform() -> PowerSpectrum {
 struct Tables {
     turns: Turns,
     plain_weights: [f32; BINS],
+    fine_weights: [f32; BINS],
     wide_weights: [f32; BINS],
     plain_gain: [f32; FINE_LAGS],
     flat_gain: [f32; LAGS],
-    ripple_gain: [f32; FINE_LAGS],
-    fine_weights: [f32; FINE_LAGS],
+    ripple_gain: [f32; LAGS],
+    fine_trust: [f32; FINE_LAGS],
 }
 
 impl Tables {
@@ -208,11 +221,12 @@ impl Tables {
         let (compressed, linear) = (shape(0.75), shape(1.0));
         Self {
             plain_weights: std::array::from_fn(|bin| trapezoid(bin as f32 * BIN_HZ, PLAIN_HZ)),
+            fine_weights: std::array::from_fn(|bin| trapezoid(bin as f32 * BIN_HZ, FINE_HZ)),
             wide_weights: std::array::from_fn(|bin| trapezoid(bin as f32 * BIN_HZ, WIDE_HZ)),
             plain_gain: compressed.map(|value| value.powf(-PLAIN_CORRECTION)),
             flat_gain: std::array::from_fn(|lag| linear[lag].powf(-FLAT_CORRECTION)),
-            ripple_gain: compressed.map(|value| 0.5 / value.max(RIPPLE_CORRECTION_MIN)),
-            fine_weights: linear.map(|value| value * value),
+            ripple_gain: std::array::from_fn(|lag| 0.5 / compressed[lag].max(RIPPLE_CORRECTION_MIN)),
+            fine_trust: linear.map(|value| value * value),
             turns,
         }
     }

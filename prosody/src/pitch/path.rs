@@ -14,7 +14,7 @@ const JUMP_COST_MAX: f32 = 8.0;
 /// What starting or ending to be voiced costs.
 const CHANGE_COST: f32 = 3.0;
 /// What a voiced frame is worth more than an unvoiced one: only its states pay for the doubt which candidate is right.
-const VOICED_FAVOUR: f32 = 0.4;
+const VOICED_FAVOUR: f32 = 0.6;
 /// Frames to each side of one through which its pitch is smoothed, and the largest step that is followed, octaves.
 const REACH: usize = DELAY;
 const STEP_MAX: f32 = 0.2;

@@ -21,12 +21,12 @@ const FIT_MIN: f32 = 0.5;
 /// Periods kept: 600 Hz over the reach on both sides and a hop, with some to spare.
 const PERIODS_MAX: usize = 64;
 /// Waveforms are compared over this many periods, most of all in the middle, where the glottis closes.
-const SPAN: f32 = 2.5;
+const SPAN: f32 = 2.75;
 /// Samples compared side by side, and lags.
 const LANES: usize = 8;
 const ABREAST: usize = 4;
 /// Levels are compared over this many.
-const LEVEL_SPAN: f32 = 1.75;
+const LEVEL_SPAN: f32 = 1.5;
 /// Lags to each side that the place between samples is found from, and the places tried per sample.
 const TAPS: usize = 4;
 const STEPS: usize = 4;

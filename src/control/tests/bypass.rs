@@ -12,7 +12,6 @@ pub(super) const LED: &str = "
     reinvite bot [0 sendrecv at 198.51.100.8:5000]
     > bot agrees 200 0
     configure bot Pcmu/0 SendRecv
-    bypassed after 0
 ";
 
 /// Both come back.
@@ -41,6 +40,7 @@ fn there_and_back() {
     check(&format!(
         "{TALKING}
         > order bypass{LED}
+        bypassed by operator after 0
         > order bypass
         denied Conflict: its audio goes past us already, or is on its way there or back
         > order end bypass
@@ -66,7 +66,7 @@ fn a_side_that_moves_is_told_of_again() {
         > wait 1
         > caller agrees 200 0
         configure caller Pcmu/0 SendRecv
-        bypassed after 1000
+        bypassed by operator after 1000
         > caller byes
         close caller
         bye bot
@@ -161,6 +161,7 @@ fn who_does_not_know_the_call_ends_it() {
     check(&format!(
         "{TALKING}
         > order bypass{LED}
+        bypassed by operator after 0
         > order end bypass
         renew caller
         reinvite caller [0 101 sendrecv]
@@ -199,6 +200,7 @@ fn a_hold_brings_the_audio_back_and_a_refresh_does_not() {
     check(&format!(
         "{TALKING}
         > order bypass{LED}
+        bypassed by operator after 0
         > caller updates
         reply caller 200
         > caller reinvites 0 sendrecv there
@@ -227,6 +229,7 @@ fn nobody_is_missed_while_audio_goes_past_us() {
     check(&format!(
         "{TALKING}
         > order bypass{LED}
+        bypassed by operator after 0
         > caller silent 30
         > bot silent 30
         > wait 800
@@ -249,6 +252,7 @@ fn a_policy_brings_the_audio_back_to_move_the_caller() {
     check(&format!(
         "{TALKING}
         > order bypass{LED}
+        bypassed by operator after 0
         > caller is angry
         observed caller anger high
         decided angry after-sales@1

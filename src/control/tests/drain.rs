@@ -1,7 +1,7 @@
 //! Scenarios of a server that is to stop: calls that end in time, that are handed over, and that are cut.
 
 use super::bypass::LED;
-use super::script::{TALKING, run};
+use super::script::{TALKING, run, told};
 use super::sim::settings;
 use crate::control::{ControlSettings, Departures};
 use crate::settings::HandOver;
@@ -41,6 +41,7 @@ fn a_call_is_left_to_its_two_sides() {
         "
         > drain
         > wait 60{LED}
+        bypassed by drain after 0
         > stop
         leave caller
         leave bot
@@ -57,6 +58,7 @@ fn a_call_that_was_handed_over_ends_all_the_same() {
         "
         > drain
         > wait 60{LED}
+        bypassed by drain after 0
         > caller byes
         close caller
         bye bot
@@ -124,6 +126,53 @@ fn what_cannot_be_handed_over_is_cut() {
     check(nobody_wants_it, &scenario, Departures { cut: 1, ..Departures::default() });
 }
 
+/// Signalling stays ours for as long as the server stays for it: either side refreshes the session, and the audio stays
+/// where it is.
+#[test]
+fn a_session_timer_is_refreshed_while_the_audio_goes_past_us() {
+    let lines = told(
+        "> invite expires=300 by=uas
+        > bot answers 0
+        > caller acks
+        > drain
+        > wait 60
+        > caller agrees 200 0 expires=300 by=uac
+        > bot agrees 200 0
+        > wait 150
+        > caller agrees 200 0 expires=300 by=uas
+        > wait 100
+        > caller reinvites 0 sendrecv expires=300 by=uac
+        > caller byes",
+    );
+    let offered = |line: &&String| line.starts_with("reinvite caller") || line.starts_with("reply caller");
+    let offered: Vec<&String> = lines.iter().filter(offered).collect();
+    let past_us = "[0 sendrecv at 198.51.100.7:4000]";
+    assert!(offered.len() == 3 && offered.iter().all(|line| line.contains(past_us)), "{lines:#?}");
+    assert!(offered[1].ends_with("Session-Expires: 300;refresher=uac"), "ours: {lines:#?}");
+    assert_eq!(lines.iter().filter(|line| line.contains("bypass")).count(), 1, "{lines:#?}");
+    assert!(lines.last().is_some_and(|line| line.starts_with("ended: BYE received; talk 310000")), "{lines:#?}");
+}
+
+/// Nobody answers before the server stops: the caller may call again.
+#[test]
+fn a_caller_without_an_answer_is_told_when_to_call_again() {
+    let scenario = "> invite
+        open caller
+        started sales after-sales
+        open bot
+        invite bot [0 8 101 sendrecv]
+        > drain
+        > wait 10
+        > stop
+        reject 503 the server stops Retry-After: 8
+        close caller
+        cancel bot
+        close bot
+        ended: the server stops; talk 0 peak low lost 6";
+    let sim = run(settings(), scenario);
+    assert_eq!(sim.control.departures(), Departures { cut: 1, ..Departures::default() });
+}
+
 #[test]
 fn the_callers_side_takes_our_place() {
     let settings = ControlSettings { limits: limits(&[HandOver::Refer, HandOver::Bypass]), ..settings() };
@@ -155,7 +204,7 @@ fn a_side_that_knows_no_refer_is_led_past_us() {
         reinvite bot [0 sendrecv at 198.51.100.7:4000]
         > bot agrees 200 0
         configure bot Pcmu/0 SendRecv
-        bypassed after 0
+        bypassed by drain after 0
         > stop
         leave caller
         leave bot

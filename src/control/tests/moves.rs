@@ -1,6 +1,6 @@
 //! Moving calls by others: PBXs, webhooks, INFO, REFER of far ends, 302.
 
-use super::script::{TALKING, check};
+use super::script::{TALKING, check, told};
 
 /// A call of `moves`, which the PBX has named.
 fn talking() -> String {
@@ -114,6 +114,38 @@ fn a_pbx_that_answers_after_its_time() {
         {OVER}ended: moved by asterisk; talk 5000 peak high lost 6",
         angry()
     ));
+}
+
+/// Every order ends with its deadline and is told of, the next way moves the caller, and the first order after that minute
+/// is carried out.
+#[test]
+fn a_pbx_whose_api_is_down_for_a_minute() {
+    let expired = "> pbx failed not passed on in time\n";
+    let announced = format!("> caller presses 3\n> wait 5\n{expired}");
+    let lines = told(&format!(
+        "{}> wait 4
+        {expired}> pbx done
+        > caller refer 603 last
+        > wait 1
+        > desk answers 0
+        > desk hears caller
+        {}> caller presses 3
+        > pbx done
+        > caller byes",
+        angry(),
+        announced.repeat(11)
+    ));
+    let times = |start: &str| lines.iter().filter(|line| line.starts_with(start)).count();
+    let counted = [
+        "order asterisk within 4: move",
+        "reroute asterisk desk failed: not passed on in time",
+        "rerouted bridge desk",
+        "order asterisk within 5: play",
+        "asterisk failed: not passed on in time",
+        "asterisk done",
+        "ended: BYE received; talk 60000",
+    ];
+    assert_eq!(counted.map(times), [1, 1, 1, 12, 11, 1, 1], "{lines:#?}");
 }
 
 #[test]

@@ -507,6 +507,7 @@ pub(super) fn sdp(words: &str) -> Option<Description> {
 pub(super) fn observation(leg: LegId, mood: &str) -> nlu::Observation {
     let (emotion, level, anger) = match mood {
         "angry" => (nlu::Emotion::Anger, nlu::Level::High, 0.93),
+        "cross" => (nlu::Emotion::Anger, nlu::Level::Medium, 0.6),
         "sad" => (nlu::Emotion::Sadness, nlu::Level::Low, 0.1),
         _ => (nlu::Emotion::Neutral, nlu::Level::Low, 0.05),
     };

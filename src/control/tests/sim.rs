@@ -20,8 +20,8 @@ use crate::control::{
 use crate::notice::Notice;
 use crate::pbx::{self, Dialplan, Place};
 use crate::settings::{
-    AudioTerms, Bypass, HeaderChanges, Limits, Parties, Pattern, PbxTerms, PortRange, Returning, Route, Routes,
-    SupervisionSettings, Target,
+    AudioTerms, Bypass, HeaderChanges, Limits, OverloadSettings, Parties, Pattern, PbxTerms, PortRange, Returning,
+    Route, Routes, SupervisionSettings, Target,
 };
 
 /// Call control and everything around it.
@@ -367,6 +367,7 @@ pub(super) fn settings() -> ControlSettings {
             within: Duration::from_secs(3_600),
         }),
         bypass: Bypass::Never,
+        bypass_running: name == "sales",
     };
     let pbx = |name: &str, needs_channel: bool| {
         let terms =
@@ -387,6 +388,7 @@ pub(super) fn settings() -> ControlSettings {
         language: Some(Language::Mandarin),
         masker: Masker::new(Arc::new(MaskingLists::built_in()), Class::usual()),
         scores: false,
+        functionals: false,
         limits: limits(),
         supervision: SupervisionSettings { per_call: 2, uris: vec![Pattern::new("sip:8???@10.0.0.9")] },
         agents: vec![Pattern::new("sip:7*@*")],
@@ -415,6 +417,12 @@ fn limits() -> Limits {
         call: Duration::from_secs(7_200),
         session_expires_s: None,
         drain: Duration::from_secs(60),
+        overload: OverloadSettings {
+            bypass_after: Duration::from_secs(2),
+            bypass_per_s: 1,
+            bypass_calm: Duration::from_secs(10),
+            ..OverloadSettings::default()
+        },
         ..Limits::default()
     }
 }

@@ -14,6 +14,8 @@ use super::{ENTRIES_MAX, PATTERN, pattern, read_audio};
 
 /// Targets of one route.
 const ROUTE_TARGETS_MAX: usize = 16;
+/// What a route of forked calls has in the place of what is for other calls.
+const FORKED: &str = "nothing: a forked call is only listened to";
 
 pub(super) fn read_routes(root: &mut Section<'_>, targets: &BTreeMap<String, Target>) -> Routes {
     let known: Vec<&str> = targets.keys().map(String::as_str).collect();
@@ -53,7 +55,7 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
 
     let (audio, headers) = (read_audio(section), read_changes(section));
     let returning = read_returning(section, known);
-    let bypass = read_bypass(section, forked);
+    let (bypass, bypass_running) = (read_bypass(section, forked), read_bypass_running(section, forked));
 
     let mut conditions = section.section("match");
     let request_uri = conditions.read("request_uri", PATTERN, pattern);
@@ -80,6 +82,7 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
         headers,
         returning: returning?,
         bypass,
+        bypass_running,
         remember_speakers,
         language,
         mask,
@@ -88,10 +91,7 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
 
 /// `bypass` of a route; a forked call has nobody to be sent to.
 fn read_bypass(section: &mut Section<'_>, forked: bool) -> Bypass {
-    let expected = match forked {
-        true => "nothing: a forked call is only listened to",
-        false => "\"never\", \"always\" or \"on-overload\"",
-    };
+    let expected = if forked { FORKED } else { "\"never\", \"always\" or \"on-overload\"" };
     let bypass = section.read("bypass", expected, |value| match value.as_str()? {
         _ if forked => None,
         "never" => Some(Bypass::Never),
@@ -100,6 +100,12 @@ fn read_bypass(section: &mut Section<'_>, forked: bool) -> Bypass {
         _ => None,
     });
     bypass.unwrap_or_default()
+}
+
+/// `bypass_running` of a route; the audio of a forked call goes past us as it is.
+fn read_bypass_running(section: &mut Section<'_>, forked: bool) -> bool {
+    let expected = if forked { FORKED } else { "true or false" };
+    section.read("bypass_running", expected, |value| value.as_bool().filter(|_| !forked)).unwrap_or_default()
 }
 
 /// `returning` of a route: `Some(None)` when it is not written.
@@ -143,6 +149,14 @@ mod tests {
     }
 
     #[test]
+    fn when_running_calls_go_past_us() {
+        for (written, expected) in [("", false), ("bypass_running = true", true), ("bypass_running = false", false)] {
+            let routes = parse(&format!("targets = [\"bot\"]\n{written}")).expect("good");
+            assert_eq!(routes.0[0].bypass_running, expected, "{written}");
+        }
+    }
+
+    #[test]
     fn faults_in_bypass() {
         for (written, expected) in [
             (
@@ -152,6 +166,14 @@ mod tests {
             (
                 "forked = true\nbypass = \"always\"",
                 "route[1].bypass: found \"always\", expected nothing: a forked call is only listened to",
+            ),
+            (
+                "forked = true\nbypass_running = true",
+                "route[1].bypass_running: found true, expected nothing: a forked call is only listened to",
+            ),
+            (
+                "targets = [\"bot\"]\nbypass_running = \"on-overload\"",
+                "route[1].bypass_running: found \"on-overload\", expected true or false",
             ),
         ] {
             let faults = parse(written).expect_err("bad");

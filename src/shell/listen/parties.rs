@@ -23,6 +23,7 @@ struct Party {
     settings: Option<StreamSettings>,
     call: Option<CallKey>,
     speaker: Option<SpeakerKey>,
+    functionals: bool,
     language: Option<Language>,
     tapped: bool,
     copied: bool,
@@ -34,17 +35,20 @@ pub(super) struct Tapped {
     pub(super) call: Option<CallKey>,
     /// Who speaks, when that is known and may be remembered.
     pub(super) speaker: Option<SpeakerKey>,
+    /// Whether observations tell functionals.
+    pub(super) functionals: bool,
     /// What is spoken, where somebody listens for words.
     pub(super) language: Option<Language>,
     pub(super) settings: StreamSettings,
 }
 
 impl Parties {
-    /// Takes note of the call that a leg belongs to, and of what is spoken there, before it is listened to.
-    pub fn seat(&self, leg: LegId, call: CallKey, language: Option<Language>) {
+    /// Takes note of the call that a leg belongs to, of what is spoken there and whether observations of it tell
+    /// functionals, before it is listened to.
+    pub fn seat(&self, leg: LegId, call: CallKey, language: Option<Language>, functionals: bool) {
         let mut legs = self.lock();
         let party = legs.entry(leg).or_default();
-        (party.call, party.language) = (Some(call), language);
+        (party.call, party.language, party.functionals) = (Some(call), language, functionals);
     }
 
     /// Takes note of who speaks on a leg, before it is listened to.
@@ -85,8 +89,8 @@ impl Parties {
     pub(super) fn tapped(&self) -> BTreeMap<LegId, Tapped> {
         let legs = self.lock();
         let tapped = |party: &Party| {
-            let Party { call, speaker, language, .. } = *party;
-            Some(Tapped { call, speaker, language, settings: party.settings.clone()? })
+            let Party { call, speaker, language, functionals, ref settings, .. } = *party;
+            Some(Tapped { call, speaker, language, functionals, settings: settings.clone()? })
         };
         let legs = legs.iter().filter(|(_, party)| party.tapped);
         legs.filter_map(|(leg, party)| Some((*leg, tapped(party)?))).collect()

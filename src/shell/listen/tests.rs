@@ -47,7 +47,6 @@ fn check(audio: &[i16], event_payload_type: Option<u8>, expected: impl FnOnce(&[
         on_restart: Box::new(|cause| panic!("the listening thread broke: {cause}")),
         barge_in: Duration::from_millis(480),
         words: None,
-        functionals: false,
         heard,
     });
     let listening = listening.expect("a thread");

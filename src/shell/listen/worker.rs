@@ -87,10 +87,7 @@ impl Worker {
         });
         state.with_model.store(u64::from(model.is_some()), Ordering::Relaxed);
         Self {
-            listener: Listener::new(
-                model,
-                nlu::ListenerSettings { functionals: options.functionals, ..nlu::ListenerSettings::default() },
-            ),
+            listener: Listener::new(model, nlu::ListenerSettings::default()),
             options,
             state,
             generation,
@@ -170,6 +167,9 @@ impl Worker {
                 match tapped.speaker.and_then(|speaker| options.baselines.usual(speaker)) {
                     Some(usual) => listener.add_known(PartyId(leg.0), usual),
                     None => listener.add(PartyId(leg.0)),
+                }
+                if tapped.functionals {
+                    listener.tell_functionals(PartyId(leg.0));
                 }
                 if let Some((words, language)) = options.words.as_ref().zip(tapped.language) {
                     words.open(leg, language);

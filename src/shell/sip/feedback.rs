@@ -13,15 +13,15 @@ use super::guard::Guard;
 use super::restraint::ASKED_FOR_MAX;
 use crate::quoted::parts;
 
-/// What our requests say in Via: that we obey the loss-based scheme (RFC 7339 §4.1, §4.2).
+/// What our requests say in Via: that we obey the loss-based scheme (RFC 7339 §4).
 pub(super) const OFFER: &str = ";oc;oc-algo=\"loss\"";
-/// The only scheme that everybody who speaks of load knows (RFC 7339 §6).
+/// The only scheme that everybody who speaks of load knows (RFC 7339 §7).
 const SCHEME: &str = "loss";
 /// How long a word of ours holds: the load is measured anew four times in it.
 const VALIDITY: Duration = Duration::from_secs(2);
-/// How long a word holds that does not say so (RFC 7339 §4.3).
+/// How long a word holds that does not say so (RFC 7339 §4).
 const VALIDITY_UNSAID: Duration = Duration::from_millis(500);
-/// Digits behind the point of a sequence number, at most (RFC 7339 §4.4).
+/// Digits behind the point of a sequence number, at most (RFC 7339 §4).
 const FRACTION_DIGITS: usize = 5;
 
 /// What a server says of its load.
@@ -107,7 +107,7 @@ fn number(text: &str) -> Option<u64> {
 }
 
 impl Sequence {
-    /// Reads `1282321615.782` (RFC 7339 §4.4).
+    /// Reads `1282321615.782` (RFC 7339 §4).
     fn read(text: &str) -> Option<Self> {
         let (whole, fraction) = text.split_once('.')?;
         let digits = Some(fraction).filter(|digits| digits.len() <= FRACTION_DIGITS)?;
@@ -165,7 +165,7 @@ impl Teller {
         let ours = *self.ours.lock().unwrap_or_else(PoisonError::into_inner);
         *top = answered(top.value(), &ours).into();
         if response.status_code.code() == 503 && ours.kept_back_percent > 0 {
-            // The share is enough; Retry-After would keep every call away (RFC 7339 §5.10.2).
+            // The share is enough; Retry-After would keep every call away (RFC 7339 §5.10).
             response.headers.retain(|header| !header.name().eq_ignore_ascii_case("Retry-After"));
         }
     }

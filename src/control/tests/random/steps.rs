@@ -205,7 +205,7 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
         8 => (0_usize..8).prop_map(|which| Step::Deliver { which }),
         4 => waits.prop_map(|millis| Step::Wait { millis }),
         // It comes down more often than it goes up: else sequences would soon be nothing but refusals.
-        1 => prop::sample::select(vec![(85_f32, 3_u32), (99.0, 3), (1.0, 12), (1.0, 12), (1.0, 12), (1.0, 12)])
+        1 => prop::sample::select(vec![(85_f32, 3_u32), (99.0, 3), (99.0, 9), (1.0, 12), (1.0, 12), (1.0, 12), (1.0, 12), (1.0, 40)])
             .prop_map(|(percent, times)| Step::Measured { percent, times }),
     ];
     prop::collection::vec(step, 1..200)

@@ -172,9 +172,9 @@ pub(super) fn render_notice(what: &What) -> String {
         What::HandshakeFailed { party, failure, .. } => format!("handshake of {party} failed: {failure}"),
         What::SecureInput { on } => format!("secure input {}", if *on { "on" } else { "off" }),
         What::CodecAsked { party, codec, outcome } => format!("codec {party} {codec} {outcome}"),
-        What::Bypassed { took_ms } => format!("bypassed after {took_ms}"),
-        What::BypassFailed { reason } => format!("bypass failed: {reason}"),
-        What::BypassEnded { reason, took_ms } => format!("bypass ended after {took_ms}: {reason}"),
+        What::Bypassed { took_ms, by } => format!("bypassed by {by} after {took_ms}"),
+        What::BypassFailed { reason, .. } => format!("bypass failed: {reason}"),
+        What::BypassEnded { reason, took_ms, .. } => format!("bypass ended after {took_ms}: {reason}"),
         What::PromptStarted { file, party, reaction_ms, .. } => {
             format!("prompt {file}{} started after {reaction_ms}", to_callee(party))
         }

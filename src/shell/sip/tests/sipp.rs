@@ -2,7 +2,7 @@
 //!
 //! Knows nothing of what it runs against: the tests of the SIP side and those of the whole program share it.
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -39,12 +39,12 @@ pub(super) fn is_there() -> bool {
 /// Each test process looks in its own corner, so that tests which run at once do not meet.
 pub(super) fn free_address() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let corner = u16::try_from(std::process::id() % 400).unwrap_or(0) * 20;
-    (0..20)
-        .map(|_| 10_000 + corner + NEXT.fetch_add(1, Ordering::Relaxed) % 20)
+    let corner = corner(PORTS);
+    (0..PORTS)
+        .map(|_| 10_000 + corner + NEXT.fetch_add(1, Ordering::Relaxed) % PORTS)
         .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
-        .find(|address| UdpSocket::bind(address).is_ok())
-        .expect("one of twenty ports is free")
+        .find(|address| UdpSocket::bind(address).is_ok() && TcpListener::bind(address).is_ok())
+        .expect("a port of the corner is free")
 }
 
 /// The first of ten media ports that are free: SIPp takes up to four from here on, and gives up when one is taken.
@@ -52,19 +52,29 @@ pub(super) fn free_address() -> SocketAddr {
 /// No two runs of one test process are given the same ones.
 fn free_media_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let corner = u16::try_from(std::process::id() % 400).unwrap_or(0) * 30;
+    let corner = corner(MEDIA_PORTS);
     let is_free = |port: u16| UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
     (0..100)
-        .map(|_| 20_000 + (corner + NEXT.fetch_add(10, Ordering::Relaxed)) % 12_000)
+        .map(|_| 20_000 + corner + NEXT.fetch_add(10, Ordering::Relaxed) % MEDIA_PORTS)
         .find(|first| (*first..first + 10).all(is_free))
         .expect("one of a hundred blocks of ports is free")
 }
 
-/// SIPp as a caller of `target`.
-pub(super) fn call(target: SocketAddr, run: Run) -> JoinHandle<Output> {
+/// Where this process's own ports begin, of so many that each process has.
+fn corner(size: u16) -> u16 {
+    u16::try_from(std::process::id() % CORNERS).unwrap_or(0) * size
+}
+
+/// How many test processes have ports of their own, and how many of them: for SIP, and for SIPp's media.
+const CORNERS: u32 = 50;
+const PORTS: u16 = 160;
+const MEDIA_PORTS: u16 = 240;
+
+/// SIPp as a caller of `target`, with more arguments.
+pub(super) fn call(target: SocketAddr, run: Run, arguments: Vec<String>) -> JoinHandle<Output> {
     start(move || {
         let mut command = command(run, SocketAddr::new(target.ip(), free_address().port()));
-        command.arg(target.to_string()).args(["-s", "bot", "-d", &run.stays_ms.to_string()]);
+        command.arg(target.to_string()).args(["-s", "bot", "-d", &run.stays_ms.to_string()]).args(&arguments);
         command
     })
 }

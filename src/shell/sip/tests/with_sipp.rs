@@ -87,7 +87,7 @@ async fn check_with(caller: &'static str, bot: Option<&'static str>, calls: u32,
     let run = |scenario| Run { scenario, calls, rate: 10, stays_ms: 300, transport: "u1" };
     let bot = bot.map(|scenario| (scenario, sipp::answer(target, run(scenario))));
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let caller_run = sipp::call(bridge.sip.local_addr(), run(caller));
+    let caller_run = sipp::call(bridge.sip.local_addr(), run(caller), Vec::new());
     sipp::finish(caller, caller_run).await;
     if let Some((scenario, bot)) = bot {
         sipp::finish(scenario, bot).await;
