@@ -15,6 +15,7 @@ mod recognition;
 mod reload;
 mod route;
 mod sip;
+mod store;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -42,6 +43,8 @@ pub use sip::{
     TrunkSettings, UnknownSources,
 };
 
+pub use store::{MasterKeySource, StoreSettings};
+
 use crate::pbx::Place;
 use crate::shell::media::{MediaIo, MediaPriority};
 
@@ -62,6 +65,8 @@ pub struct Settings {
     pub listening: ListeningSettings,
     /// `[recognition]`; `None` when the section is absent: then nobody listens for words.
     pub recognition: Option<RecognitionSettings>,
+    /// `[store]`; `None` when the section is absent: then nothing is kept.
+    pub store: Option<StoreSettings>,
     /// `[speech]`.
     pub speech: SpeechSettings,
     /// `[policy]`.

@@ -46,6 +46,11 @@ fn exposition_holds_the_whole_table_and_nothing_else() {
     metrics.count_dns("failed");
     metrics.count_reload("taken");
     metrics.set_sip_connections(1);
+    metrics.set_store_up(true);
+    metrics.set_store_bytes(4_096);
+    metrics.count_store_kept(2);
+    metrics.count_store_removed(1);
+    metrics.count_audit_written(1);
     metrics.set_recognition(true, &RecognizingFigures::default());
     metrics.set_trunk("carrier", Some(true), Some(false));
 

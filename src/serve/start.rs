@@ -9,7 +9,7 @@ use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use super::desk::{Desk, Inlets, Work};
+use super::desk::{Desk, Inlets, Work, configuration};
 use super::handshakes;
 use super::load::LoadMeter;
 use super::reload::Reloader;
@@ -29,6 +29,7 @@ use crate::shell::pbx::{Connectors, FreshPbxes};
 use crate::shell::recognize::Recognizing;
 use crate::shell::sip::{SipOptions, SipSide};
 use crate::speech::{Answer, EspeakNg, Saying, Speaker};
+use crate::store::Store;
 use crate::web::{self, Asked, Bus, Component, Inside, LiveOptions, Readiness, ReloadAsked, WebHandle, WebOptions};
 
 /// Events that may wait for call control, per source. It handles tens of thousands a second.
@@ -72,10 +73,12 @@ impl Server {
         readiness.set(Component::Sip, true);
         let (forks, fork_inlet) = start_forks(&settings, clock, &metrics).await?;
 
+        let store = start_store(&settings, &metrics, &readiness)?;
         let bus = Arc::new(Bus::new());
         let (reloader, reloads, fresh) = Reloader::new(&args.config, &settings, &metrics);
-        let parts = (forks.clone(), copies.clone(), Arc::clone(&readiness), metrics.clone());
+        let parts = (forks.clone(), copies.clone(), Arc::clone(&readiness), metrics.clone(), store.clone());
         let (web, order_inlet) = offer_api(&settings, &bus, reloads, parts).await?;
+        let taken_up = configuration(&policies);
         let control = start_control(&settings, fingerprint, policies, Sounds { files: prompts, ringback })?;
         let mut desk = Desk {
             clock,
@@ -96,6 +99,7 @@ impl Server {
             parties,
             baselines,
             bus,
+            store,
             metrics,
             readiness,
             web,
@@ -113,6 +117,7 @@ impl Server {
             },
             commands: Vec::new(),
         };
+        desk.audit("started", taken_up);
         tokio::spawn(reloader.run(hangup));
         desk.handle(Work::Input(Input::Order(Order::Listening { up: desk.listening.is_some() })));
         Ok(Self { desk })
@@ -142,13 +147,18 @@ impl Server {
             recognizing.stop();
         }
         self.desk.copies.stop();
-        if let Some(web) = self.desk.web {
+        if let Some(web) = self.desk.web.take() {
             web.close().await;
         }
         self.desk.forks.shutdown();
         self.desk.sip.shutdown().await;
         self.desk.media.stop();
         let Departures { finished, handed_over, cut } = departures;
+        if let Some(store) = &self.desk.store {
+            self.desk
+                .audit("stopped", serde_json::json!({ "finished": finished, "handed_over": handed_over, "cut": cut }));
+            store.stop();
+        }
         info!(finished, handed_over, cut, "ended");
         departures
     }
@@ -210,6 +220,13 @@ fn start_listening(
     };
     let listening = settings.listening.enabled.then(|| Listening::start(options)).transpose();
     listening.map_err(|error| Failure::of("starting the listening thread", error))
+}
+
+/// Opens what is kept, where anything is to be.
+fn start_store(settings: &Settings, metrics: &Metrics, readiness: &Readiness) -> Result<Option<Store>, Failure> {
+    let Some(wanted) = &settings.store else { return Ok(None) };
+    readiness.want_store();
+    Store::start(wanted, metrics).map(Some).map_err(|error| Failure::of("opening the store", error))
 }
 
 /// Who turns speech into words, where somebody does, and the two ends of the queue of everything that is heard.
@@ -316,13 +333,13 @@ async fn offer_api(
     settings: &Settings,
     bus: &Arc<Bus>,
     reloads: mpsc::Sender<ReloadAsked>,
-    (forks, copies, readiness, metrics): (ForkSide, Copies, Arc<Readiness>, Metrics),
+    (forks, copies, readiness, metrics, store): (ForkSide, Copies, Arc<Readiness>, Metrics, Option<Store>),
 ) -> Result<(Option<WebHandle>, mpsc::Receiver<Asked>), Failure> {
     let (orders, inlet) = mpsc::channel(ORDERS_MAX);
     let live = live_options(settings).map_err(|why| Failure::of("the API's token", why))?;
     let (Some(wanted), Some(live)) = (&settings.web, live) else { return Ok((None, inlet)) };
     let options = WebOptions { listen: wanted.listen, live };
-    let inside = Inside { bus: Arc::clone(bus), orders, reloads, forks, copies, readiness, metrics };
+    let inside = Inside { bus: Arc::clone(bus), orders, reloads, forks, copies, readiness, metrics, store };
     let web = web::serve(options, inside).await.map_err(|error| Failure::Failed(error.to_string()))?;
     info!(address = %web.addr, "API");
     Ok((Some(web), inlet))

@@ -21,6 +21,7 @@ use super::headers::read_rules;
 use super::overload::read_overload;
 use super::pbx::{read_pbxes, read_place};
 use super::recognition::read_recognition;
+use super::store::read_store;
 use super::{
     AudioTerms, Fault, HandOver, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
     PortRange, Routes, Settings, SipSettings, SpeechSettings, SupervisionSettings, Target, TokenSource, TrunkSettings,
@@ -82,6 +83,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         web: read_web(root.section("web"), folder),
         listening: read_listening(root.section("listening"), folder),
         recognition: read_recognition(root.section("recognition"), folder),
+        store: read_store(root.section("store"), folder),
         speech: read_speech(root.section("speech"), folder),
         forks: read_forks(root.section("forks")),
         policy: read_policy(root.section("policy"), folder),

@@ -34,6 +34,7 @@ impl Settings {
             web,
             listening,
             recognition,
+            store,
             speech,
             policy: _,
             forks,
@@ -48,6 +49,7 @@ impl Settings {
         kept.web(&mut self.web, web.as_ref());
         kept.listening(&mut self.listening, listening);
         kept.keep("recognition", &mut self.recognition, recognition);
+        kept.keep("store", &mut self.store, store);
         kept.forks(&mut self.forks, forks);
         let SpeechSettings { program, cache_bytes } = speech;
         kept.keep("speech.program", &mut self.speech.program, program);
