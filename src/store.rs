@@ -93,10 +93,10 @@ impl Store {
         }
     }
 
-    /// Waits until what is decided in `notices` is on the disk, at most [`PATIENCE`].
-    pub fn commit<'a>(&self, notices: impl Iterator<Item = &'a crate::notice::Notice>) {
+    /// Waits until what is decided in `notices` is on the disk, at most [`PATIENCE`]; whether it is.
+    pub fn commit<'a>(&self, notices: impl Iterator<Item = &'a crate::notice::Notice>) -> bool {
         let decisive = notices.filter(|notice| notices::is_decisive(&notice.what));
-        self.journal.commit(decisive.filter_map(entry_of).collect());
+        self.journal.commit(decisive.filter_map(entry_of).collect())
     }
 
     /// A call that is kept.

@@ -210,7 +210,8 @@ impl Desk {
     /// Has what was decided on the disk before anybody acts on it.
     fn commit(&self) {
         if let Some(store) = &self.store {
-            store.commit(self.commands.iter().filter_map(|command| match command {
+            // What the disk did not take in time is counted, and acted on all the same.
+            let _ = store.commit(self.commands.iter().filter_map(|command| match command {
                 Command::Notice(notice) => Some(notice),
                 _ => None,
             }));
