@@ -161,7 +161,11 @@ fn check_calls(folder: &Path, told: &Told) {
         assert!(record.ended.is_some(), "{call} goes on for ever");
         let last = record.events.iter().rev().find(|event| !matches!(event.notice.what, What::CallEnded { .. }));
         let reached = last.map_or(0, |event| event.notice.call_ms);
-        assert!(reached >= *number || *number == 19, "{call}: step {number} at {at} is lost, killed at {}", told.killed.0);
+        assert!(
+            reached >= *number || *number == 19,
+            "{call}: step {number} at {at} is lost, killed at {}",
+            told.killed.0
+        );
     }
     store.stop();
 }
@@ -188,9 +192,5 @@ fn check_secrets(folder: &Path) {
 }
 
 fn settings(folder: &Path) -> StoreSettings {
-    StoreSettings {
-        folder: folder.to_owned(),
-        master_key: MasterKeySource::Beside,
-        keep: Duration::from_secs(86_400),
-    }
+    StoreSettings { folder: folder.to_owned(), master_key: MasterKeySource::Beside, keep: Duration::from_secs(86_400) }
 }

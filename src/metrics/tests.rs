@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn names_carry_their_unit() {
-    let units = ["_total", "_seconds", "_ratio", "_score", "_packets", "_orders", "_active", "_up", "_info"];
+    let units = ["_total", "_seconds", "_ratio", "_score", "_packets", "_orders", "_bytes", "_active", "_up", "_info"];
     for metric in TABLE {
         assert!(metric.name.starts_with("calmline_"), "{}", metric.name);
         assert!(units.iter().any(|unit| metric.name.ends_with(unit)), "{} names no unit", metric.name);

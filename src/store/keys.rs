@@ -177,8 +177,10 @@ impl KeyRing {
         }
         let id = file.keys.iter().map(|key| key.id).max().unwrap_or(0) + 1;
         file.keys.push(wrap(&wrapping, id, Purpose::Data, &random::<KEY_BYTES>()?)?);
+        // First: a wrong master key must leave the file as it is.
+        let ring = Self::unwrapped(path, &file, &wrapping, id)?;
         write_file(path, &file)?;
-        Self::unwrapped(path, &file, &wrapping, id)
+        Ok(ring)
     }
 
     /// Opens the key file for reading only.

@@ -60,3 +60,26 @@ pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
     let what = serde_json::to_value(notice).expect("notices hold only strings and numbers");
     Some(AuditEntry { kind: kind(&notice.what).to_owned(), who: who.to_owned(), call: notice.call.clone(), what })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notice_samples::one_of_each;
+
+    #[test]
+    fn what_callers_type_is_neither_kept_nor_audited() {
+        let typed: Vec<Notice> =
+            one_of_each().into_iter().filter(|notice| matches!(notice.what, What::KeyPressed { .. })).collect();
+        assert!(!typed.is_empty());
+        for notice in typed {
+            assert!(!is_kept(&notice.what) && entry_of(&notice).is_none(), "{notice:?}");
+        }
+    }
+
+    #[test]
+    fn every_decision_is_audited_before_it_is_acted_on() {
+        let decisive: Vec<Notice> = one_of_each().into_iter().filter(|notice| is_decisive(&notice.what)).collect();
+        let kinds: Vec<String> = decisive.iter().filter_map(entry_of).map(|entry| entry.kind).collect();
+        assert_eq!(kinds, ["decided", "alert"]);
+    }
+}

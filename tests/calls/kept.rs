@@ -42,10 +42,14 @@ fn what_was_decided_outlives_a_crash_and_nobody_reads_it_on_the_disk() {
     let again = Again::start(&config, &stage.server.token);
     let path = format!("/v1/calls/{}", decided.call);
     eventually("the API", || get(stage.server.addresses.web, "/healthz", "").is_ok());
-    let call: Value = serde_json::from_str(&get(stage.server.addresses.web, &path, &again.token).expect("it is kept"))
-        .expect("JSON");
+    let call: Value =
+        serde_json::from_str(&get(stage.server.addresses.web, &path, &again.token).expect("it is kept")).expect("JSON");
     assert_eq!(call["decisions"][0]["rule"], "count", "{call}");
-    assert_eq!((call["state"].as_str(), call["end_reason"].as_str()), (Some("ended"), Some("the server ended")), "{call}");
+    assert_eq!(
+        (call["state"].as_str(), call["end_reason"].as_str()),
+        (Some("ended"), Some("the server ended")),
+        "{call}"
+    );
     let list = get(stage.server.addresses.web, "/v1/calls?state=ended", &again.token).expect("a list");
     assert!(list.contains(&decided.call), "{list}");
     drop(again);
@@ -73,7 +77,9 @@ fn a_disk_that_takes_nothing_costs_no_call() {
     more_packets("a second", &caller, 50);
     let ready = stage.api("/readyz");
     assert_eq!((&ready["status"], &ready["components"]["store"]), (&"degraded".into(), &"down".into()), "{ready}");
-    eventually("what is dropped is counted", || stage.metric("calmline_store_notices_total{outcome=\"dropped\"}") > 0.0);
+    eventually("what is dropped is counted", || {
+        stage.metric("calmline_store_notices_total{outcome=\"dropped\"}") > 0.0
+    });
     assert_eq!(stage.metric("calmline_store_up"), 0.0);
     assert!(stage.metric("calmline_audit_entries_total{outcome=\"written\"}") > 0.0);
     continuous("the caller", &caller.heard().stats);
@@ -111,7 +117,8 @@ impl Drop for Again {
 
 /// `calmline audit`: its exit code and what it prints.
 fn audit(words: &[&str], config: &Path) -> (Option<i32>, String) {
-    let output = Command::new(PROGRAM).arg("audit").args(words).arg("--config").arg(config).output().expect("the program");
+    let output =
+        Command::new(PROGRAM).arg("audit").args(words).arg("--config").arg(config).output().expect("the program");
     (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
