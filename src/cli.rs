@@ -166,6 +166,8 @@ enum EvalCommand {
     Asr(EvalAsrArgs),
     /// Emotion, polarity, offence or intents from text: a CSV file with the columns text and label.
     Text(EvalTextArgs),
+    /// Masking of personal data: a file of sentences with their secrets marked, or the recipe's own.
+    Masking(EvalMaskingArgs),
     /// Pitch: a folder of signals with known contours (made when asked for), ours beside other tools' tracks.
     Pitch(EvalPitchArgs),
     /// Features: a folder of signals whose values are known (made when asked for), ours beside other tools' values.
@@ -287,6 +289,35 @@ pub struct ModelsPullArgs {
     pub to: ModelsArgs,
 }
 
+/// `calmline eval masking`.
+#[derive(Debug, Args)]
+pub struct EvalMaskingArgs {
+    /// One sentence a line, UTF-8: `我的电话 | <phone>138 | 0013 8000</phone>`; a bar is a pause. Without it: the recipe.
+    #[arg(value_name = "FILE")]
+    pub data: Option<PathBuf>,
+    /// A list file; may be given more than once. The shipped ones when not given.
+    #[arg(long = "list", value_name = "FILE.toml")]
+    pub lists: Vec<PathBuf>,
+    /// Sentences of the recipe.
+    #[arg(long, value_name = "N", default_value_t = 2_400)]
+    pub sentences: usize,
+    /// What the recipe's sentences grow from.
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    pub seed: u64,
+    /// Takes the recipe's templates that the rules were not made with.
+    #[arg(long)]
+    pub held_out: bool,
+    /// Masks amounts of money, too.
+    #[arg(long)]
+    pub amounts: bool,
+    /// Shows every sentence that went wrong, and what was shown of it.
+    #[arg(long)]
+    pub show: bool,
+    /// Prints the figures as one JSON object on the last line.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `calmline eval pitch`.
 #[derive(Debug, Args)]
 pub struct EvalPitchArgs {
@@ -350,6 +381,7 @@ impl Cli {
             Command::Audit(command) => trail::run(&command),
             Command::Rekey(args) => trail::rekey(&args),
             Command::Eval(EvalCommand::Text(args)) => eval::text(&args),
+            Command::Eval(EvalCommand::Masking(args)) => eval::masking(&args),
             Command::Eval(EvalCommand::Pitch(args)) => eval::pitch(&args),
             Command::Eval(EvalCommand::Features(args)) => eval::features(&args),
         };

@@ -51,6 +51,7 @@ use forks::siprec::Seat;
 use ipnet::IpNet;
 use media::sdp::Fingerprint;
 use media::{LegId, PromptId, Sound};
+use nlu::masking::Masker;
 use nlu::recognition::Language;
 use routing::CallKey;
 
@@ -102,6 +103,8 @@ pub struct ControlSettings {
     pub remember_speakers: bool,
     /// What is spoken on routes that do not say otherwise; `None` where nobody listens for words.
     pub language: Option<Language>,
+    /// What masks what parties say, on routes that do not say otherwise; it has heard nothing yet.
+    pub masker: Masker,
     /// Whether every feature's score is told.
     pub scores: bool,
     /// What is refused or ended when it grows too large or too old.

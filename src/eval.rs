@@ -2,6 +2,7 @@
 
 mod asr;
 mod features;
+mod masking;
 mod pitch;
 mod recording;
 mod speech;
@@ -14,6 +15,7 @@ use nix::sys::time::TimeValLike;
 
 pub use asr::run as asr;
 pub use features::run as features;
+pub use masking::run as masking;
 pub use pitch::run as pitch;
 pub use speech::run as speech;
 pub use text::run as text;

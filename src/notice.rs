@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 pub use speaking::{Delivery, PhraseHeard, TurnTaking};
 
+use crate::pii::Pii;
+
 /// One notice with the moment it was made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Notice {
@@ -38,9 +40,9 @@ pub enum What {
     /// An INVITE was accepted for routing.
     CallStarted {
         /// From header's value.
-        from: String,
+        from: Pii<String>,
         /// To header's value.
-        to: String,
+        to: Pii<String>,
         /// Name of the route that took it.
         route: String,
         /// Scenario of the route.
@@ -67,7 +69,7 @@ pub enum What {
         /// Who takes part.
         parties: Vec<ForkedParty>,
         /// What else was said.
-        details: BTreeMap<String, String>,
+        details: Pii<BTreeMap<String, String>>,
     },
     /// All streams of a forked call are switched off: on hold, or paused; or one is on again.
     ForkPaused {
@@ -353,7 +355,7 @@ pub enum What {
         /// Its number in the call, from 1.
         supervisor: u32,
         /// Name of the target, or the SIP URI.
-        target: String,
+        target: Pii<String>,
         /// `listen`, `whisper` or `barge`.
         mode: String,
         /// Who alone hears a whisper: `caller` or `callee`.

@@ -1,5 +1,7 @@
 //! One notice of every kind, as one call would make them; for tests of everything that reads notices.
 
+use std::collections::BTreeMap;
+
 use crate::notice::{Delivery, ForkedParty, LegQuality, LegReport, LoadReason, Notice, PhraseHeard, TurnTaking, What};
 
 /// All kinds; all belong to `call-1` except those that were never up, and what is about the whole server.
@@ -164,7 +166,7 @@ fn watched() -> Vec<What> {
                 addresses: vec!["sip:13800138000@pbx.example".into()],
                 name: Some("Li".into()),
             }],
-            details: [("ucid".to_owned(), "000123".to_owned())].into(),
+            details: BTreeMap::from([("ucid".to_owned(), "000123".to_owned())]).into(),
         },
         What::ForkPaused { on: true },
         What::SupervisorCalled {

@@ -10,6 +10,7 @@ mod headers;
 mod overload;
 mod pbx;
 mod policies;
+mod privacy;
 mod read;
 mod recognition;
 mod reload;
@@ -35,6 +36,7 @@ use media::tone::Region;
 pub use overload::{Measure, OverloadSettings, Thresholds};
 pub use pbx::{PbxKind, PbxSettings, PbxTerms, SecretSource};
 pub use policies::{Policies, load_policy, read_prompt};
+pub use privacy::PrivacySettings;
 pub use recognition::RecognitionSettings;
 pub(crate) use route::uri_of;
 pub use route::{Bypass, HeaderMatch, Pattern, RequestView, Returning, Route, Routes};
@@ -65,6 +67,8 @@ pub struct Settings {
     pub listening: ListeningSettings,
     /// `[recognition]`; `None` when the section is absent: then nobody listens for words.
     pub recognition: Option<RecognitionSettings>,
+    /// `[privacy]`.
+    pub privacy: PrivacySettings,
     /// `[store]`; `None` when the section is absent: then nothing is kept.
     pub store: Option<StoreSettings>,
     /// `[speech]`.

@@ -13,7 +13,6 @@ mod forks;
 mod live;
 mod moment;
 mod orders;
-mod pii;
 mod problem;
 mod readiness;
 mod record;
@@ -42,7 +41,6 @@ use live::Live;
 pub use live::LiveOptions;
 pub use moment::Moment;
 pub use orders::Asked;
-pub use pii::Pii;
 pub use readiness::{Component, Readiness};
 pub use record::{
     Alert, AudioClient, Because, CallRecord, Decision, EVENTS_MAX, Fork, Peak, Prompt, PromptOutcome, Reroute,

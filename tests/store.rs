@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use calmline::metrics::Metrics;
 use calmline::notice::{Notice, What};
+use calmline::pii::Pii;
 use calmline::settings::{MasterKeySource, StoreSettings};
 use calmline::store::audit::verify;
 use calmline::store::{Store, keys_and_trail};
@@ -103,8 +104,8 @@ fn keep_until_killed(folder: &Path) {
         let (step, at) = (number % 60 / 3, Moment::now());
         let what = match step {
             0 => What::CallStarted {
-                from: format!("sip:{SECRET}@pbx.example"),
-                to: "sip:support@calmline".to_owned(),
+                from: Pii::new(format!("sip:{SECRET}@pbx.example")),
+                to: Pii::new("sip:support@calmline".to_owned()),
                 route: "support".to_owned(),
                 scenario: "after-sales".to_owned(),
             },

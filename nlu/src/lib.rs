@@ -1,5 +1,5 @@
 //! What a party's voice and words say about how the party feels: voice activity, acoustic emotion, text emotion, one
-//! timeline per party.
+//! timeline per party; and what of the words may be shown.
 //!
 //! Pure but for the ONNX Runtime library (`ort` lives only here); positions are sample counts at 8 kHz.
 
@@ -9,7 +9,9 @@ pub mod evaluation;
 mod features;
 mod fusion;
 mod listener;
+pub mod masking;
 mod model;
+pub mod numbers;
 mod observation;
 pub mod recognition;
 mod runtime;

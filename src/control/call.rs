@@ -28,6 +28,7 @@ use super::prompts::Playing;
 use super::refer::{Lapsed, Referral};
 use super::reoffer::Answer;
 use super::reroute::{Plan, Reroute};
+use super::said::Maskers;
 use super::session::Watch;
 use super::setup::Seeking;
 use super::supervise::Supervisors;
@@ -52,6 +53,8 @@ pub(super) struct Call {
     pub(super) hops_left: u8,
     /// What is spoken in it, where somebody listens for words.
     pub(super) language: Option<Language>,
+    /// What masks what they say.
+    pub(super) maskers: Maskers,
     /// Headers of the INVITE that targets may get to see.
     pub(super) passed: Vec<Header>,
     /// Which channel of each PBX this call is, by the PBX's name.

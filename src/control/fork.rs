@@ -197,6 +197,7 @@ impl Call {
             from: from.clone(),
             hops_left: HOPS_LEFT,
             language: context.terms.settings.language_on(&route),
+            maskers: context.terms.settings.maskers_on(&route),
             passed,
             channels,
             caller,
@@ -208,7 +209,7 @@ impl Call {
             departure: Departure::default(),
             wake: None,
         };
-        call.notice(context, What::CallStarted { from, to, route, scenario });
+        call.notice(context, What::CallStarted { from: from.into(), to: to.into(), route, scenario });
         call.notice(context, What::CallAnswered { target: source.name().to_owned(), setup_ms: 0 });
         call
     }

@@ -1,10 +1,12 @@
 //! What parties have said, as far as it was understood: told to everybody who watches, and to the policies.
 //!
-//! Only phrases of the operator's own lists are told, never other words: what callers say is theirs.
+//! Only phrases of the operator's own lists are told, never other words, and personal data in them is masked; policies
+//! judge what was said as it was said.
 
 use std::collections::BTreeSet;
 
 use media::LegId;
+use nlu::masking::Masker;
 use nlu::recognition::{Language, SpokenPhrase, Transcript};
 
 use super::act::SAMPLES_PER_MS;
@@ -24,6 +26,7 @@ impl Call {
         if !by_caller && !by_far {
             return;
         }
+        let phrases = self.maskers.mask(by_caller, transcript);
         self.notice(
             context,
             What::Said {
@@ -31,7 +34,7 @@ impl Call {
                 is_final: transcript.is_final,
                 audio_ms: transcript.start / SAMPLES_PER_MS,
                 until_ms: transcript.end / SAMPLES_PER_MS,
-                phrases: transcript.phrases.iter().map(heard).collect(),
+                phrases,
             },
         );
         if !by_caller || !transcript.is_final {
@@ -43,6 +46,28 @@ impl Call {
                 self.judge(context, &routing::Event::Said { intent: phrase.intent.clone() });
             }
         }
+    }
+}
+
+/// What masks what the parties of a call say.
+#[derive(Debug)]
+pub(super) struct Maskers {
+    caller: Masker,
+    far: Masker,
+}
+
+impl Maskers {
+    /// The phrases as they may be shown; remembers what is final, for both: who is asked for a secret answers with it.
+    fn mask(&mut self, by_caller: bool, transcript: &Transcript) -> Vec<PhraseHeard> {
+        let (own, other) =
+            if by_caller { (&mut self.caller, &mut self.far) } else { (&mut self.far, &mut self.caller) };
+        let heard = transcript.phrases.iter().map(|phrase| heard(phrase, own)).collect();
+        if transcript.is_final {
+            let words = || transcript.words.iter().map(|word| word.text.as_str());
+            own.remember_words(words());
+            other.heard_from_other(words());
+        }
+        heard
     }
 }
 
@@ -59,12 +84,19 @@ impl ControlSettings {
         let own = self.routes.0.iter().find(|each| each.name == route).and_then(|route| route.language);
         self.language.map(|usual| own.unwrap_or(usual))
     }
+
+    /// What masks what is said on a route.
+    pub(super) fn maskers_on(&self, route: &str) -> Maskers {
+        let own = self.routes.0.iter().find(|each| each.name == route).and_then(|route| route.mask.clone());
+        let masker = own.map_or_else(|| self.masker.clone(), |classes| self.masker.with_classes(classes));
+        Maskers { caller: masker.clone(), far: masker }
+    }
 }
 
-fn heard(phrase: &SpokenPhrase) -> PhraseHeard {
+fn heard(phrase: &SpokenPhrase, masker: &Masker) -> PhraseHeard {
     PhraseHeard {
         intent: phrase.intent.clone(),
-        text: phrase.text.clone(),
+        text: masker.partial(&phrase.text).text.into(),
         audio_ms: phrase.start / SAMPLES_PER_MS,
         until_ms: phrase.end / SAMPLES_PER_MS,
         confidence: phrase.confidence,

@@ -190,6 +190,7 @@ impl Call {
             from: without_tag(&invite.from).to_owned(),
             hops_left: invite.hops_left,
             language: context.terms.settings.language_on(&route),
+            maskers: context.terms.settings.maskers_on(&route),
             passed,
             channels: channels_of(&invite.headers, None, &context.terms.settings.pbxes),
             caller,
@@ -201,7 +202,7 @@ impl Call {
             departure: Departure::default(),
             wake: None,
         };
-        let (from, to) = (invite.from.clone(), invite.to.clone());
+        let (from, to) = (invite.from.clone().into(), invite.to.clone().into());
         call.notice(context, What::CallStarted { from, to, route, scenario });
         call.try_next(context, &Refusal::new(480, "no target"));
         Ok(call)

@@ -104,7 +104,7 @@ impl Call {
         let ring_until = Some(now + ring);
         supervisors.present.push(Supervisor { number, leg, part, called: now, ring_until, early: None });
         let (mode, party, hears) = part.in_words();
-        self.notice(context, What::SupervisorCalled { supervisor: number, target: name, mode, party, hears });
+        self.notice(context, What::SupervisorCalled { supervisor: number, target: name.into(), mode, party, hears });
         Ok(number)
     }
 

@@ -5,6 +5,7 @@
 
 use std::sync::{Arc, Weak};
 
+use nlu::masking::Masker;
 use routing::Policy;
 
 use super::{Control, ControlSettings, Sounds};
@@ -32,6 +33,7 @@ impl From<&Settings> for ControlSettings {
             parties: settings.listening.enabled.then_some(settings.listening.parties),
             remember_speakers: settings.listening.remember_speakers,
             language: settings.recognition.as_ref().map(|recognition| recognition.language),
+            masker: Masker::new(Arc::clone(&settings.privacy.lists), settings.privacy.mask.clone()),
             scores: settings.listening.scores,
             limits: settings.limits.clone(),
             supervision: settings.supervision.clone(),

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 pub struct PhraseHeard {
     /// What it means, as its list says.
     pub intent: String,
-    /// The phrase as its list has it.
-    pub text: String,
+    /// The phrase as its list has it, personal data masked.
+    pub text: Pii<String>,
     /// Where it begins, milliseconds of the party's audio.
     pub audio_ms: u64,
     /// Where it ends.

@@ -20,6 +20,7 @@ use super::forks::read_forks;
 use super::headers::read_rules;
 use super::overload::read_overload;
 use super::pbx::{read_pbxes, read_place};
+use super::privacy::read_privacy;
 use super::recognition::read_recognition;
 use super::store::read_store;
 use super::{
@@ -83,6 +84,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         web: read_web(root.section("web"), folder),
         listening: read_listening(root.section("listening"), folder),
         recognition: read_recognition(root.section("recognition"), folder),
+        privacy: read_privacy(root.section("privacy"), folder),
         store: read_store(root.section("store"), folder),
         speech: read_speech(root.section("speech"), folder),
         forks: read_forks(root.section("forks")),

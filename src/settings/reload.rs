@@ -34,6 +34,7 @@ impl Settings {
             web,
             listening,
             recognition,
+            privacy: _,
             store,
             speech,
             policy: _,

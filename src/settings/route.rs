@@ -1,8 +1,10 @@
 //! The route table: which targets a new call is offered to. Pure.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
+use nlu::masking::Class;
 use nlu::recognition::Language;
 
 use super::{AudioTerms, HeaderChanges};
@@ -66,6 +68,8 @@ pub struct Route {
     pub remember_speakers: Option<bool>,
     /// What callers speak; `None` as `[recognition]` says.
     pub language: Option<Language>,
+    /// What is masked of what is said; `None` as `[privacy]` says.
+    pub mask: Option<BTreeSet<Class>>,
     /// What is changed in the callers' headers before any target sees them.
     pub headers: HeaderChanges,
 }
@@ -250,6 +254,7 @@ mod tests {
             bypass: Bypass::Never,
             remember_speakers: None,
             language: None,
+            mask: None,
             headers: HeaderChanges::default(),
         };
         let routes = Routes(vec![

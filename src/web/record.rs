@@ -12,8 +12,8 @@ use serde::Serialize;
 pub use self::present::{AudioClient, Supervisor, SupervisorState};
 pub use self::summary::Summary;
 use super::moment::Moment;
-use super::pii::Pii;
 use crate::notice::{ForkedParty, LegReport, Notice, PhraseHeard, TurnTaking, What};
+use crate::pii::Pii;
 
 /// Events kept per call (all but `observed`, which stand in the timeline).
 pub const EVENTS_MAX: usize = 500;
@@ -302,12 +302,12 @@ impl std::fmt::Debug for TimedNotice {
 
 impl CallRecord {
     /// A call that has just arrived.
-    pub fn new(id: &str, from: &str, to: &str, route: &str, scenario: &str, now: Moment) -> Self {
+    pub fn new(id: &str, from: &Pii<String>, to: &Pii<String>, route: &str, scenario: &str, now: Moment) -> Self {
         Self {
             id: id.to_owned(),
             state: State::Ringing,
-            from: Pii::new(from.to_owned()),
-            to: Pii::new(to.to_owned()),
+            from: from.clone(),
+            to: to.clone(),
             route: route.to_owned(),
             scenario: scenario.to_owned(),
             fork: None,
@@ -417,7 +417,7 @@ impl CallRecord {
                     pbx_call: pbx_call.clone(),
                     told_by: told_by.clone(),
                     parties: parties.clone(),
-                    details: Pii::new(details.clone()),
+                    details: details.clone(),
                     paused,
                 });
             }

@@ -15,6 +15,7 @@ mod odd;
 mod programs;
 mod raw;
 mod reload;
+mod secrets;
 mod setup;
 mod sounds;
 mod stage;

@@ -209,7 +209,7 @@ impl Recording {
             pbx_call: pbx_call.cloned(),
             told_by: Some(self.how.name().to_owned()),
             parties,
-            details,
+            details: details.into(),
         }
     }
 }

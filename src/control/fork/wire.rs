@@ -163,7 +163,7 @@ impl Wire {
             pbx_call: pbx_call.cloned(),
             told_by: None,
             parties: known.iter().filter(|(_, a)| !a.is_empty()).map(|(side, a)| party(side, a)).collect(),
-            details: self.details.clone(),
+            details: self.details.clone().into(),
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use forks::siprec::Seat;
 use media::quality::LegQuality;
 use media::{Codec, LegId, LegStats, PromptId, Sound};
+use nlu::masking::{Class, Masker, MaskingLists};
 use nlu::recognition::Language;
 
 use super::bypass::assert_consistent;
@@ -359,6 +360,7 @@ pub(super) fn settings() -> ControlSettings {
         headers: HeaderChanges::default(),
         remember_speakers: None,
         language: None,
+        mask: None,
         returning: (name == "moves").then(|| Returning {
             target: "human".to_owned(),
             level: nlu::Level::High,
@@ -383,6 +385,7 @@ pub(super) fn settings() -> ControlSettings {
         parties: Some(Parties::Caller),
         remember_speakers: false,
         language: Some(Language::Mandarin),
+        masker: Masker::new(Arc::new(MaskingLists::built_in()), Class::usual()),
         scores: false,
         limits: limits(),
         supervision: SupervisionSettings { per_call: 2, uris: vec![Pattern::new("sip:8???@10.0.0.9")] },

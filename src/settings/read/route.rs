@@ -7,6 +7,7 @@ use routing::section::{Section, list, name, whole};
 use toml::Value;
 
 use super::super::headers::read_changes;
+use super::super::privacy::read_mask;
 use super::super::recognition::read_language;
 use super::super::{Bypass, HeaderMatch, Returning, Route, Routes, Target};
 use super::{ENTRIES_MAX, PATTERN, pattern, read_audio};
@@ -47,7 +48,7 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
         section.need("targets", expected, known_names)
     };
     let remember_speakers = section.read("remember_speakers", "true or false", Value::as_bool);
-    let language = read_language(section);
+    let (language, mask) = (read_language(section), read_mask(section));
     let scenario = section.need("scenario", "the scenario that policies choose their rules by", name);
 
     let (audio, headers) = (read_audio(section), read_changes(section));
@@ -81,6 +82,7 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
         bypass,
         remember_speakers,
         language,
+        mask,
     })
 }
 

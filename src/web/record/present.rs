@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{CallRecord, DEEDS_MAX, push};
 use crate::notice::{Notice, What};
-use crate::web::Pii;
+use crate::pii::Pii;
 
 /// Where a supervisor stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -64,7 +64,7 @@ impl CallRecord {
             let called = Supervisor {
                 supervisor: *supervisor,
                 call_ms: notice.call_ms,
-                target: Pii::new(target.clone()),
+                target: target.clone(),
                 mode: mode.clone(),
                 party: party.clone(),
                 hears: hears.clone(),

@@ -3,7 +3,8 @@
 use serde::Serialize;
 
 use super::{CallRecord, Peak, State, Step};
-use crate::web::{Moment, Pii};
+use crate::pii::Pii;
+use crate::web::Moment;
 
 /// A call in the list; the whole record stands at its own address.
 #[derive(Debug, Clone, Serialize)]

@@ -73,7 +73,7 @@ fn freeswitch_sends_both_sides_in_one_stream() {
     let told = begun(&stage, "freeswitch");
     let What::CallForked { parties, details, .. } = told.what else { unreachable!("just matched") };
     assert_eq!(parties.len(), 2, "{details:?}");
-    assert_eq!(details.get("queue").map(String::as_str), Some("vip"));
+    assert_eq!(details.reveal().get("queue").map(String::as_str), Some("vip"));
     angry_as_in_our_path(&stage, Some("a1b2"));
     client.close();
     stage.until("the end", |what| matches!(what, What::CallEnded { .. }));

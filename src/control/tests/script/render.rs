@@ -194,7 +194,7 @@ pub(super) fn render_notice(what: &What) -> String {
             format!("load {load} after {was}{by}")
         }
         What::SupervisorCalled { supervisor, target, mode, party, hears } => {
-            format!("supervisor {supervisor} called at {target}: {}", mode_in_words(mode, party, hears))
+            format!("supervisor {supervisor} called at {}: {}", target.reveal(), mode_in_words(mode, party, hears))
         }
         What::SupervisorJoined { supervisor, answer_ms } => format!("supervisor {supervisor} joined after {answer_ms}"),
         What::SupervisorChanged { supervisor, mode, party, hears } => {

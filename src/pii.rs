@@ -1,6 +1,6 @@
 //! Personal data as a type: it is stored and served, and never printed.
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A value about a person. `Debug` and `Display` print `…`; only serialisation (the API) shows it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -36,6 +36,24 @@ impl<T: Serialize> Serialize for Pii<T> {
     }
 }
 
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pii<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        T::deserialize(deserializer).map(Self)
+    }
+}
+
+impl<T> From<T> for Pii<T> {
+    fn from(value: T) -> Self {
+        Self(value)
+    }
+}
+
+impl From<&str> for Pii<String> {
+    fn from(value: &str) -> Self {
+        Self(value.to_owned())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,6 +63,7 @@ mod tests {
         let number = Pii::new("sip:13800138000@pbx".to_owned());
         assert_eq!(format!("{number} {number:?} {:?}", Some(&number)), "… … Some(…)");
         assert_eq!(serde_json::to_string(&number).expect("a string"), "\"sip:13800138000@pbx\"");
+        assert_eq!(serde_json::from_str::<Pii<String>>("\"sip:13800138000@pbx\"").expect("a string"), number);
         assert!(number.reveal().contains("138"));
     }
 }

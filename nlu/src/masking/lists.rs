@@ -1,0 +1,285 @@
+//! The lists that masking goes by: words that announce secrets, names, places. TOML, in `config/compliance/`.
+
+use std::collections::BTreeSet;
+
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, MatchKind};
+use serde::Deserialize;
+
+use super::scene::plain;
+use crate::numbers::token::{is_han, tokens};
+
+/// The lists that come with the program: names of the files, and what they say.
+const BUILT_IN: [(&str, &str); 2] = [
+    ("masking.zh.toml", include_str!("../../../config/compliance/masking.zh.toml")),
+    ("masking.en.toml", include_str!("../../../config/compliance/masking.en.toml")),
+];
+/// Longest file, bytes.
+const FILE_BYTES_MAX: usize = 256 << 10;
+/// Longest word of a list, characters.
+const WORD_CHARACTERS_MAX: usize = 40;
+
+/// What a word of the lists announces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cue {
+    Phone,
+    IdCard,
+    BankCard,
+    Code,
+    Email,
+    Plate,
+    Address,
+    /// A number that names a thing.
+    Reference,
+    /// A name, for sure.
+    Introduces,
+    /// A name, perhaps.
+    Mentions,
+}
+
+/// Why lists cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// Not TOML, or not of this form; the reader's words name line and column.
+    #[error("{file}: expected the tables context, names, addresses and amounts with lists of words: {found}")]
+    Form {
+        /// Name of the file.
+        file: String,
+        /// What the reader of TOML said.
+        found: String,
+    },
+    /// A value that cannot be.
+    #[error("{file}: {what}: expected {expected}, found {found}")]
+    Value {
+        /// Name of the file.
+        file: String,
+        /// Which value.
+        what: String,
+        /// What would be right.
+        expected: String,
+        /// What is there.
+        found: String,
+    },
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    context: Context,
+    names: Names,
+    addresses: Addresses,
+    amounts: Amounts,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Context {
+    phone: Vec<String>,
+    id_card: Vec<String>,
+    bank_card: Vec<String>,
+    code: Vec<String>,
+    email: Vec<String>,
+    plate: Vec<String>,
+    address: Vec<String>,
+    reference: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Names {
+    introduced_by: Vec<String>,
+    mentioned_after: Vec<String>,
+    titles: Vec<String>,
+    surnames: Words,
+    compound_surnames: Vec<String>,
+    given: Vec<String>,
+    given_characters: String,
+    never: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Addresses {
+    streets: Vec<String>,
+    places: Vec<String>,
+    units: Vec<String>,
+    lesser_units: Vec<String>,
+    not_units: Vec<String>,
+    not_in_streets: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Amounts {
+    units: Vec<String>,
+    signs: Vec<String>,
+}
+
+/// Words one by one, or characters in a row.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Words {
+    Each(Vec<String>),
+    Characters(String),
+}
+
+impl Default for Words {
+    fn default() -> Self {
+        Words::Each(Vec::new())
+    }
+}
+
+/// The lists of all files, ready to be searched.
+#[derive(Debug)]
+pub struct MaskingLists {
+    pub(super) cues: AhoCorasick,
+    /// What each pattern of `cues` announces.
+    pub(super) announced: Vec<Cue>,
+    pub(super) surnames: BTreeSet<String>,
+    pub(super) given: BTreeSet<String>,
+    pub(super) titles: BTreeSet<String>,
+    pub(super) no_names: BTreeSet<String>,
+    pub(super) streets: BTreeSet<String>,
+    pub(super) places: BTreeSet<String>,
+    pub(super) units: BTreeSet<String>,
+    pub(super) lesser_units: BTreeSet<String>,
+    pub(super) not_units: BTreeSet<String>,
+    pub(super) not_in_streets: BTreeSet<String>,
+    pub(super) money: BTreeSet<String>,
+}
+
+impl MaskingLists {
+    /// The lists that come with the program, Mandarin and English.
+    ///
+    /// # Panics
+    /// Never: a test reads them.
+    pub fn built_in() -> Self {
+        Self::parse(&BUILT_IN).expect("the shipped lists are right")
+    }
+
+    /// Reads lists from files, given as name and text; what several of them say counts together.
+    ///
+    /// # Errors
+    /// When one is not such TOML, or a word is empty or too long.
+    pub fn parse(files: &[(&str, &str)]) -> Result<Self, ListError> {
+        let mut cues = Vec::new();
+        let mut announced = Vec::new();
+        let mut sets: [BTreeSet<String>; 11] = Default::default();
+        for (file, text) in files {
+            let read = read(file, text)?;
+            let Context { phone, id_card, bank_card, code, email, plate, address, reference } = read.context;
+            for (cue, words) in [
+                (Cue::Phone, phone),
+                (Cue::IdCard, id_card),
+                (Cue::BankCard, bank_card),
+                (Cue::Code, code),
+                (Cue::Email, email),
+                (Cue::Plate, plate),
+                (Cue::Address, address),
+                (Cue::Reference, reference),
+                (Cue::Introduces, read.names.introduced_by),
+                (Cue::Mentions, read.names.mentioned_after),
+            ] {
+                for word in words {
+                    cues.push(key(file, &word)?);
+                    announced.push(cue);
+                }
+            }
+            let surnames = match read.names.surnames {
+                Words::Each(words) => words,
+                Words::Characters(characters) => each_character(&characters),
+            };
+            for (set, words) in sets.iter_mut().zip([
+                [surnames, read.names.compound_surnames].concat(),
+                [each_character(&read.names.given_characters), read.names.given].concat(),
+                read.names.titles,
+                read.names.never,
+                read.addresses.streets,
+                read.addresses.places,
+                read.addresses.units,
+                read.addresses.lesser_units,
+                read.addresses.not_units,
+                read.addresses.not_in_streets,
+                [read.amounts.units, read.amounts.signs].concat(),
+            ]) {
+                for word in words {
+                    set.insert(key(file, &word)?);
+                }
+            }
+        }
+        let built = AhoCorasickBuilder::new().match_kind(MatchKind::LeftmostLongest).build(cues);
+        let cues = built.map_err(|error| ListError::Form { file: "lists".to_owned(), found: error.to_string() })?;
+        let [surnames, given, titles, no_names, streets, places, units, lesser_units, not_units, not_in_streets, money] =
+            sets;
+        Ok(Self {
+            cues,
+            announced,
+            surnames,
+            given,
+            titles,
+            no_names,
+            streets,
+            places,
+            units,
+            lesser_units,
+            not_units,
+            not_in_streets,
+            money,
+        })
+    }
+}
+
+fn read(file: &str, text: &str) -> Result<File, ListError> {
+    if text.len() > FILE_BYTES_MAX {
+        return Err(ListError::Value {
+            file: file.to_owned(),
+            what: "size".to_owned(),
+            expected: format!("at most {FILE_BYTES_MAX} bytes"),
+            found: format!("{} bytes", text.len()),
+        });
+    }
+    toml::from_str(text).map_err(|error| ListError::Form { file: file.to_owned(), found: error.to_string() })
+}
+
+/// A word as it is searched for: half width, lower case, single spaces.
+fn key(file: &str, word: &str) -> Result<String, ListError> {
+    let key = plain(&tokens(word)).0;
+    if key.is_empty() || key.chars().count() > WORD_CHARACTERS_MAX {
+        return Err(ListError::Value {
+            file: file.to_owned(),
+            what: "a word".to_owned(),
+            expected: format!("1-{WORD_CHARACTERS_MAX} characters"),
+            found: format!("{word:?}"),
+        });
+    }
+    Ok(key)
+}
+
+fn each_character(text: &str) -> Vec<String> {
+    text.chars().filter(|&character| is_han(character)).map(String::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_lists_are_right() {
+        let lists = MaskingLists::built_in();
+        assert!(lists.surnames.contains("欧阳") && lists.surnames.contains("smith") && lists.surnames.len() > 400);
+        assert!(lists.announced.len() > 300 && lists.streets.contains("大道"));
+    }
+
+    #[test]
+    fn wrong_lists_say_where_and_what() {
+        refuses("nonsense", "a.toml: expected the tables context, names, addresses and amounts");
+        refuses("[context]\nphones = []", "unknown field `phones`");
+        refuses("[context]\nphone = [\" \"]", "a.toml: a word: expected 1-40 characters, found \" \"");
+        refuses(&"#".repeat(FILE_BYTES_MAX + 1), "size: expected at most 262144 bytes, found 262145 bytes");
+    }
+
+    #[track_caller]
+    fn refuses(text: &str, expected: &str) {
+        let error = MaskingLists::parse(&[("a.toml", text)]).expect_err(expected).to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}

@@ -1,0 +1,339 @@
+//! Names of people: behind words that introduce them, before titles, and where surname and given name are usual ones.
+
+use std::ops::Range;
+
+use super::class::Class;
+use super::lists::Cue;
+use super::scene::{Find, Scene};
+use crate::numbers::run::english_digit;
+use crate::numbers::token::Kind;
+
+/// Han characters that end a name.
+const STOPS: &str = "的了是我你您他她它们在吗呢吧啊呀嘛也就都和跟与及或有没不要想这那哪电手住今现收请打联说办订投身证今年月日到过来去给上下个人号";
+/// The most words of an English name.
+const WORDS_MAX: usize = 3;
+
+pub(super) fn find(scene: &Scene<'_>, out: &mut Vec<Find>) {
+    for (tokens, cue) in &scene.name_cues {
+        let name = match cue {
+            Cue::Introduces => introduced(scene, tokens.end),
+            // One character is a weak sign: only a name of three is believed.
+            Cue::Mentions => mentioned(scene, tokens.end).filter(|name| tokens.len() > 1 || name.len() > 2),
+            _ => None,
+        };
+        out.extend(name.map(|tokens| Find { tokens, class: Class::Name }));
+    }
+    titled(scene, out);
+    alone(scene, out);
+    known_pairs(scene, out);
+}
+
+/// Behind a word that a name follows for sure.
+fn introduced(scene: &Scene<'_>, after: usize) -> Option<Range<usize>> {
+    let at = skip_to_name(scene, after);
+    match scene.tokens.get(at)?.kind {
+        Kind::Han(_) => han_introduced(scene, at),
+        Kind::Word(_) => english_introduced(scene, at),
+        _ => None,
+    }
+}
+
+/// Spaces, a colon, 是 or "is".
+fn skip_to_name(scene: &Scene<'_>, after: usize) -> usize {
+    let mut at = after;
+    for _ in 0..6 {
+        let is_between = scene.tokens.get(at).is_some_and(|token| token.is_space())
+            || scene.mark(at).is_some_and(|mark| ":,\"'“”".contains(mark))
+            || scene.han(at).is_some_and(|character| "是叫嗯呃啊做".contains(character))
+            || scene.word(at).is_some_and(|word| ["is", "um", "uh", "er"].contains(&word));
+        if !is_between {
+            break;
+        }
+        at += 1;
+    }
+    at
+}
+
+fn han_introduced(scene: &Scene<'_>, at: usize) -> Option<Range<usize>> {
+    let length = surname_length(scene, at);
+    if length > 0 {
+        let family_end = at + length;
+        let given = (0..2).take_while(|&offset| may_be_given(scene, family_end + offset)).count();
+        return (!is_no_name(scene, at)).then_some(at..spaced_end(scene, family_end, given));
+    }
+    // A surname that no list has: two to four characters that stand for themselves.
+    let count = (0..5).take_while(|&offset| may_be_given(scene, at + offset)).count();
+    let is_alone = scene.han(at + count).is_none_or(|character| character == '的');
+    ((2..=4).contains(&count) && is_alone && !is_no_name(scene, at)).then_some(at..at + count)
+}
+
+/// Takes `count` more Han characters, spaces between them allowed.
+fn spaced_end(scene: &Scene<'_>, from: usize, count: usize) -> usize {
+    let (mut end, mut at, mut left) = (from, from, count);
+    if count == 0 && scene.tokens.get(from).is_some_and(|token| token.is_space()) {
+        // Spaces between characters hide a name from the eye only.
+        at = scene.skip_spaces(from);
+        left = 2;
+    }
+    while left > 0 && may_be_given(scene, at) {
+        end = at + 1;
+        at = scene.skip_spaces(end);
+        left -= 1;
+    }
+    end
+}
+
+/// Whether a character may belong to a name, and no title begins with it.
+fn may_be_given(scene: &Scene<'_>, at: usize) -> bool {
+    let is_title = (2..=3).any(|length| title_at(scene, at, length));
+    scene.han(at).is_some_and(|character| !STOPS.contains(character)) && !is_title
+}
+
+/// Behind a word that a name may follow: a surname with usual characters of given names, and an end.
+fn mentioned(scene: &Scene<'_>, after: usize) -> Option<Range<usize>> {
+    let at = scene.skip_spaces(after);
+    if scene.word(at).is_some() {
+        return english_mentioned(scene, at);
+    }
+    han_full_name(scene, at)
+}
+
+/// A surname with one or two usual characters of given names, behind which the word ends.
+fn han_full_name(scene: &Scene<'_>, at: usize) -> Option<Range<usize>> {
+    let length = surname_length(scene, at);
+    if length == 0 || is_no_name(scene, at) {
+        return None;
+    }
+    let family_end = at + length;
+    let given = (0..2).take_while(|&offset| is_given(scene, family_end + offset)).count();
+    (1..=given).rev().map(|given| family_end + given).find(|&end| ends_name(scene, end)).map(|end| at..end)
+}
+
+/// A name that is a clause of its own: surname and two characters; a shorter one only when nothing else is said.
+fn alone(scene: &Scene<'_>, out: &mut Vec<Find>) {
+    let is_edge = |at: Option<usize>| at.is_none_or(|at| scene.mark(at).is_some_and(|mark| ".,!?;:~".contains(mark)));
+    for at in 0..scene.tokens.len() {
+        if surname_length(scene, at) == 0 || !is_edge(scene.back_over_spaces(at).checked_sub(1)) {
+            continue;
+        }
+        let Some(name) = han_full_name(scene, at) else { continue };
+        let after = scene.skip_spaces(name.end);
+        let is_clause = is_edge((after < scene.tokens.len()).then_some(after));
+        if is_clause && (name.len() > 2 || scene.is_end(after)) {
+            out.push(Find { tokens: name, class: Class::Name });
+        }
+    }
+}
+
+fn ends_name(scene: &Scene<'_>, end: usize) -> bool {
+    let follows =
+        scene.han(end).is_none_or(|character| STOPS.contains(character) || "处接负回啊，发".contains(character));
+    let is_title = (2..=3).any(|length| title_at(scene, end, length));
+    follows || is_title
+}
+
+fn is_given(scene: &Scene<'_>, at: usize) -> bool {
+    let is_listed = |character: char| scene.lists.given.contains(character.encode_utf8(&mut [0; 4]) as &str);
+    scene.han(at).is_some_and(is_listed) && may_be_given(scene, at)
+}
+
+/// How many characters the surname at `at` has; 0: none is there.
+fn surname_length(scene: &Scene<'_>, at: usize) -> usize {
+    let Some(first) = scene.han(at) else { return 0 };
+    let second = scene.han(at + 1).map(|second| [first, second].iter().collect::<String>());
+    if second.is_some_and(|pair| scene.lists.surnames.contains(&pair)) {
+        return 2;
+    }
+    usize::from(scene.lists.surnames.contains(first.encode_utf8(&mut [0; 4]) as &str))
+}
+
+/// Whether a word that is no name begins here.
+fn is_no_name(scene: &Scene<'_>, at: usize) -> bool {
+    (2..=3).any(|length| {
+        let end = at + length;
+        end <= scene.tokens.len() && scene.lists.no_names.contains(&scene.plain(at..end))
+    })
+}
+
+/// Before a title: 王先生, 王小明女士, "Mr Smith".
+fn titled(scene: &Scene<'_>, out: &mut Vec<Find>) {
+    for at in 0..scene.tokens.len() {
+        if scene.word(at).is_some_and(|word| scene.lists.titles.contains(word)) {
+            let dot = usize::from(scene.mark(at + 1) == Some('.'));
+            let from = scene.skip_spaces(at + 1 + dot);
+            let name = english_introduced(scene, from).filter(|_| scene.word(from).is_some_and(|word| word.len() > 1));
+            out.extend(name.map(|tokens| Find { tokens, class: Class::Name }));
+        }
+        let is_title = (2..=3).any(|length| title_at(scene, at, length));
+        if let Some(start) = is_title.then(|| name_before(scene, at)).flatten() {
+            out.push(Find { tokens: start..at, class: Class::Name });
+        }
+    }
+}
+
+fn title_at(scene: &Scene<'_>, at: usize, length: usize) -> bool {
+    let end = at + length;
+    let is_han = end <= scene.tokens.len() && (at..end).all(|at| scene.han(at).is_some());
+    is_han && scene.lists.titles.contains(&scene.plain(at..end))
+}
+
+/// Where the name begins that ends at `end`: surname and given name where both are usual, else the surname alone.
+fn name_before(scene: &Scene<'_>, end: usize) -> Option<usize> {
+    let full = [4, 3, 2].into_iter().filter_map(|length| end.checked_sub(length)).find(|&start| {
+        let length = surname_length(scene, start);
+        length > 0
+            && start + length < end
+            && (start + length..end).all(|at| is_given(scene, at))
+            && end - start - length <= 2
+    });
+    let alone = [2, 1].into_iter().filter_map(|length| end.checked_sub(length).map(|start| (start, length)));
+    // 谢谢师傅 thanks somebody; it names nobody.
+    let is_doubled = |start: usize| start > 0 && scene.han(start) == scene.han(start - 1);
+    full.or_else(|| {
+        let is_surname =
+            |&(start, length): &(usize, usize)| surname_length(scene, start) == length && !is_doubled(start);
+        alone.into_iter().find(is_surname).map(|(start, _)| start)
+    })
+}
+
+/// Words behind "my name is", up to one that is no name; letters that are spelled count as one word.
+fn english_introduced(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
+    let (mut end, mut at, mut words) = (from, from, 0);
+    while words < WORDS_MAX {
+        let Some(word) = scene.word(at) else { break };
+        let is_none =
+            scene.lists.no_names.contains(word) || scene.lists.titles.contains(word) || english_digit(word).is_some();
+        if is_none && word.len() > 1 {
+            break;
+        }
+        if word.len() == 1 {
+            let letters = letters_end(scene, at);
+            if letters == at + 1 && (word == "a" || word == "i") {
+                break;
+            }
+            end = letters;
+        } else {
+            end = at + 1;
+        }
+        words += 1;
+        at = scene.skip_spaces(end);
+        if scene.mark(at) == Some('-')
+            || (scene.mark(at) == Some('.') && scene.word(end.wrapping_sub(1)).is_some_and(|w| w.len() == 1))
+        {
+            at = scene.skip_spaces(at + 1);
+        }
+    }
+    (end > from).then_some(from..end)
+}
+
+/// Where single letters end that stand one after another.
+fn letters_end(scene: &Scene<'_>, from: usize) -> usize {
+    let mut end = from + 1;
+    loop {
+        let mut at = scene.skip_spaces(end);
+        if scene.mark(at).is_some_and(|mark| "-.,".contains(mark)) {
+            at = scene.skip_spaces(at + 1);
+        }
+        if end - from >= 80 || scene.word(at).is_none_or(|word| word.len() != 1) {
+            return end;
+        }
+        end = at + 1;
+    }
+}
+
+/// Behind "this is" and the like: a usual given name and what goes with it, or any word before a usual surname.
+fn english_mentioned(scene: &Scene<'_>, from: usize) -> Option<Range<usize>> {
+    let may_be_name = |at: usize| {
+        scene
+            .word(at)
+            .filter(|word| word.len() > 2 && !scene.lists.no_names.contains(*word) && !AMBIGUOUS.contains(word))
+    };
+    let given = may_be_name(from)?;
+    let next = scene.skip_spaces(from + 1);
+    let surname = scene.word(next).filter(|word| word.len() > 2 && !scene.lists.no_names.contains(*word));
+    let is_usual = scene.lists.given.contains(given)
+        || surname.is_some_and(|surname| scene.lists.surnames.contains(surname) && !AMBIGUOUS.contains(&surname))
+        || surname.is_some() && scene.is_capital(from) && scene.is_capital(next);
+    let goes_on = surname.is_some_and(|surname| {
+        let is_listed = scene.lists.surnames.contains(surname);
+        let after = scene.skip_spaces(next + 1);
+        let ends = scene.word(after).is_none_or(|word| scene.lists.no_names.contains(word));
+        is_listed || scene.is_capital(from) == scene.is_capital(next) && ends
+    });
+    is_usual.then(|| from..if goes_on { next + 1 } else { from + 1 })
+}
+
+/// A usual given name with a usual surname, wherever they stand.
+fn known_pairs(scene: &Scene<'_>, out: &mut Vec<Find>) {
+    for at in 0..scene.tokens.len() {
+        let Some(given) = scene.word(at) else { continue };
+        let next = scene.skip_spaces(at + 1);
+        let Some(surname) = scene.word(next).filter(|_| next > at + 1) else { continue };
+        let is_name = scene.lists.given.contains(given) && scene.lists.surnames.contains(surname);
+        if is_name && !(AMBIGUOUS.contains(&given) && AMBIGUOUS.contains(&surname)) {
+            out.push(Find { tokens: at..next + 1, class: Class::Name });
+        }
+    }
+}
+
+/// Names that are usual words, too.
+const AMBIGUOUS: [&str; 58] = [
+    "mark",
+    "grace",
+    "grant",
+    "bill",
+    "will",
+    "frank",
+    "rob",
+    "jack",
+    "amber",
+    "joy",
+    "dean",
+    "art",
+    "price",
+    "young",
+    "long",
+    "white",
+    "black",
+    "brown",
+    "green",
+    "stone",
+    "king",
+    "hill",
+    "hall",
+    "bell",
+    "cook",
+    "west",
+    "wood",
+    "sun",
+    "max",
+    "christian",
+    "may",
+    "virginia",
+    "april",
+    "june",
+    "august",
+    "rose",
+    "ruby",
+    "hazel",
+    "daisy",
+    "violet",
+    "ivy",
+    "pearl",
+    "poppy",
+    "jasmine",
+    "crystal",
+    "dawn",
+    "holly",
+    "chase",
+    "hunter",
+    "lance",
+    "glen",
+    "robin",
+    "ray",
+    "earl",
+    "lane",
+    "rice",
+    "knight",
+    "min",
+];

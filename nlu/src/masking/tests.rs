@@ -1,0 +1,320 @@
+//! What is masked and what is not, piece by piece.
+
+use std::sync::{Arc, LazyLock};
+
+use proptest::prelude::*;
+
+use super::*;
+
+static LISTS: LazyLock<Arc<MaskingLists>> = LazyLock::new(|| Arc::new(MaskingLists::built_in()));
+
+fn masker() -> Masker {
+    Masker::new(Arc::clone(&LISTS), Class::usual())
+}
+
+#[test]
+fn phone_numbers() {
+    check("我的电话是13800138000", "我的电话是[电话]");
+    check("我的电话是幺三八零零幺三八零零零，谢谢", "我的电话是[电话]，谢谢");
+    check("打这个１３８ 0013-8000", "打这个[电话]");
+    check("1 3 8 0 0 1 3 8 0 0 0", "[phone]");
+    check("幺三吧零零幺三把零零零", "[电话]");
+    check("家里座机是零五七一八八六六五五四四", "家里座机是[电话]");
+    check("010-88886666", "[phone]");
+    check("+44 20 7946 0958 please", "[phone] please");
+    check("call me at two one two five five five zero one double nine", "call me at [phone]");
+    check("one three eight double zero one three eight triple zero is my number", "[phone] is my number");
+    check("13800138000 13900139000", "[phone] [phone]");
+    check("打了 10086 和 95588 都没人接", "打了 10086 和 95588 都没人接");
+    check("客服热线 400-812-3123 打不通", "客服热线 400-812-3123 打不通");
+}
+
+#[test]
+fn identity_and_bank_cards() {
+    check("身份证号11010119900307451X", "身份证号[身份证]");
+    check("一一零一零一一九九零零三零七四五幺叉", "[身份证]");
+    check("110101900307451 就是", "[身份证] 就是");
+    check("卡号 4111 1111 1111 1111", "卡号 [银行卡]");
+    check("六二二二零二幺二三四五六七八九零幺二三", "[银行卡]");
+    check(
+        "my card number is four one one one one one one one one one one one one one one one",
+        "my card number is [card]",
+    );
+    check("订单号是 2023112612345678", "订单号是 2023112612345678");
+}
+
+#[test]
+fn codes() {
+    check("验证码是 4821", "验证码是 [验证码]");
+    check("验证码四八二一九三。", "验证码[验证码]。");
+    check("482193 is the verification code", "[code] is the verification code");
+    check("my pin is four eight two one", "my pin is [code]");
+    check("密码是什么", "密码是什么");
+    let mut masker = masker();
+    masker.heard_from_other(["请报一下短信里的验证码"]);
+    assert_eq!(masker.finished("嗯 四八二一 对").text, "嗯 [验证码] 对");
+}
+
+#[test]
+fn names() {
+    check("我叫王小明", "我叫[姓名]");
+    check("我是李伟，我要投诉", "我是[姓名]，我要投诉");
+    check("请王先生接电话", "请[姓名]先生接电话");
+    check("我姓欧阳", "我姓[姓名]");
+    check("联系人是张丽华女士", "联系人是[姓名]女士");
+    check("我叫你们经理来", "我叫你们经理来");
+    check("我叫了外卖", "我叫了外卖");
+    check("my name is john smith and i am angry", "my name is [name] and i am angry");
+    check("This is Sarah Connor", "This is [name]");
+    check("Mr. Johnson called", "Mr. [name] called");
+    check("my name is s m i t h", "my name is [name]");
+    check("谢志强，我的大名", "[姓名]，我的大名");
+    check("李雷", "[姓名]");
+    check("高兴，太高兴了", "高兴，太高兴了");
+    check("my name is not important", "my name is not important");
+}
+
+#[test]
+fn addresses_plates_and_mail() {
+    check("我住在浙江省杭州市西湖区文三路390号3单元502室", "我住在[地址]");
+    check("送到中山路三十八号", "送到[地址]");
+    check("阳光花园3栋2单元501", "[地址]");
+    check("我在杭州市", "我在杭州市");
+    check("坐3号线到5号出口", "坐3号线到5号出口");
+    check("I live at 42 Maple Street apartment 5, Springfield, IL 62704", "I live at [address]");
+    check("forty two oak avenue", "[address]");
+    check("postcode SW1A 1AA", "postcode [address]");
+    check("粤B12345", "[车牌]");
+    check("车牌是京A 幺二三四五", "车牌是[车牌]");
+    check("my license plate is a b c 1 2 3", "my license plate is [plate]");
+    check("mail john.smith@gmail.com please", "mail [email] please");
+    check("john dot smith at gmail dot com", "[email]");
+    check("邮箱是zhangsan艾特qq点com", "邮箱是[邮箱]");
+    check("邮箱是幺二三四五六@qq.com", "邮箱是[邮箱]");
+    check("look at this dot", "look at this dot");
+}
+
+#[test]
+fn amounts_where_policy_asks() {
+    let all = Masker::new(Arc::clone(&LISTS), Class::ALL.into_iter().collect());
+    for (text, expected) in [
+        ("退我一百二十块", "退我[金额]"),
+        ("付了 ¥1,299.00", "付了 [金额]"),
+        ("that is twenty five dollars", "that is [amount]"),
+        ("十五块钱", "[金额]"),
+    ] {
+        assert_eq!(all.partial(text).text, expected, "{text}");
+    }
+    check("退我一百二十块", "退我一百二十块");
+}
+
+#[test]
+fn quantities_are_none() {
+    for text in [
+        "一共一百二十块",
+        "买了三个 500 克的",
+        "下午三点十五分",
+        "2026年11月26日",
+        "2026-11-26 09:30",
+        "价格是 1299.50 元",
+        "等了 45 分钟",
+        "百分之三十五",
+        "one hundred and twenty dollars",
+        "i waited 45 minutes",
+        "the order number is 20231126001",
+        "版本 10.2.3",
+        "订单号二零二三一一二六零零一",
+        "一二三四五六七的七",
+        "it costs 1,299 dollars",
+    ] {
+        check(text, text);
+    }
+}
+
+#[test]
+fn what_grows_is_masked() {
+    let mut masker = masker();
+    let said: Vec<String> =
+        ["我的电话是幺三八", "零零幺三", "八零零零", "谢谢"].map(|piece| masker.finished(piece).text).to_vec();
+    assert_eq!(said, ["我的电话是[电话]", "[电话]", "[电话]", "谢谢"]);
+    let masker = self::masker();
+    assert_eq!(masker.partial("号码 1380").text, "号码 [号码]");
+    let mut masker = self::masker();
+    assert_eq!(masker.finished("我叫王").text, "我叫[姓名]");
+    assert_eq!(masker.finished("小明").text, "[姓名]");
+    let mut masker = self::masker();
+    masker.finished("my name is john");
+    assert_eq!(masker.finished("smith").text, "[name]");
+}
+
+#[test]
+fn words_are_named_for_muting() {
+    let masked = masker()
+        .finished_words(["电话", "是", "幺", "三", "八", "零", "零", "幺", "三", "八", "零", "零", "零", "谢谢"]);
+    assert_eq!(masked.text, "电话是[电话]谢谢");
+    assert_eq!((masked.hits.len(), masked.hits[0].words.clone()), (1, 2..13));
+    let masked = masker().finished_words(["call", "john.smith@gmail.com", "now"]);
+    assert_eq!((masked.text.as_str(), masked.hits[0].words.clone()), ("call [email] now", 1..2));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+
+    #[test]
+    fn any_text_is_masked_and_then_stays(text in hostile()) {
+        let masked = masker().finished(&text);
+        let mut at = 0;
+        let mut rebuilt = String::new();
+        for hit in &masked.hits {
+            prop_assert!(at <= hit.bytes.start && hit.bytes.start < hit.bytes.end && hit.bytes.end <= text.len());
+            rebuilt.push_str(&text[at..hit.bytes.start]);
+            let masks = hit.class.masks();
+            let mask = masks.iter().find(|mask| masked.text[rebuilt.len()..].starts_with(**mask));
+            rebuilt.push_str(mask.expect("its mask stands there"));
+            at = hit.bytes.end;
+        }
+        rebuilt.push_str(&text[at..]);
+        prop_assert_eq!(&rebuilt, &masked.text);
+        let again = masker().finished(&masked.text);
+        prop_assert_eq!(again.text, masked.text);
+    }
+
+    #[test]
+    fn a_planted_number_is_not_to_be_seen(
+        before in "[a-z我的是，。 ]{0,12}", rest in "[3-9][0-9]{9}", gaps in prop::collection::vec("[ -]{0,2}|，|\u{200b}", 10),
+        spoken in any::<bool>(), after in "[，。谢好] ?[a-z谢]{0,6}"
+    ) {
+        let secret = plant(&format!("1{rest}"), &gaps, spoken);
+        let masked = masker().finished(&format!("{before}{secret}{after}")).text;
+        prop_assert!(digits_of(&masked) < 3, "{masked}");
+    }
+
+    #[test]
+    fn pieces_show_no_more_than_the_whole(rest in "[3-9][0-9]{9}", cuts in prop::collection::vec(0_usize..14, 0..6), spoken in any::<bool>()) {
+        let secret = plant(&format!("1{rest}"), &vec![String::new(); 10], spoken);
+        let text = format!("嗯{secret}好");
+        let mut cuts: Vec<usize> = cuts;
+        cuts.sort_unstable();
+        let mut masker = masker();
+        let mut shown = String::new();
+        let characters: Vec<char> = text.chars().collect();
+        let mut from = 0;
+        for cut in cuts.into_iter().chain([characters.len()]) {
+            let cut = cut.clamp(from, characters.len());
+            let piece: String = characters[from..cut].iter().collect();
+            shown += &masker.finished(&piece).text;
+            from = cut;
+        }
+        prop_assert!(digits_of(&shown) < 3, "{shown}");
+    }
+
+    #[test]
+    fn a_number_that_grows_is_never_shown(rest in "[3-9][0-9]{9}", spoken in any::<bool>()) {
+        let secret = plant(&format!("1{rest}"), &vec![String::new(); 10], spoken);
+        let masker = masker();
+        let mut piece = String::new();
+        for character in secret.chars() {
+            piece.push(character);
+            let shown = masker.partial(&piece).text;
+            prop_assert!(digits_of(&shown) < 3, "{shown}");
+        }
+    }
+
+    #[test]
+    fn memory_has_a_bound(pieces in prop::collection::vec("(?s).{0,400}", 0..20)) {
+        let mut masker = masker();
+        for piece in pieces {
+            masker.finished(&piece);
+            prop_assert!(masker.before.len() <= REMEMBERED_BYTES_MAX);
+        }
+    }
+}
+
+#[test]
+fn what_is_too_long_is_not_shown() {
+    let text = format!("{} 13800138000", "啊".repeat(crate::numbers::token::TEXT_BYTES_MAX / 3 + 1));
+    let masked = masker().finished(&text);
+    assert!(masked.text.ends_with("[号码]") && !masked.text.contains('8'), "{} hits", masked.hits.len());
+}
+
+/// Text made to confuse: pieces of secrets, of what announces them, and anything.
+fn hostile() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        "(?s).{0,6}",
+        "[0-9零一二三幺洞０-９ .,，@+-]{0,14}",
+        prop::sample::select(vec![
+            "我叫",
+            "王",
+            "小明",
+            "先生",
+            "电话",
+            "验证码",
+            "身份证",
+            "地址是",
+            "号",
+            "路",
+            "栋",
+            "单元",
+            "粤B",
+            "@",
+            "艾特",
+            "点com",
+            " at ",
+            " dot ",
+            "com",
+            " my name is ",
+            " john ",
+            " smith ",
+            "one ",
+            "double ",
+            "hundred ",
+            "street ",
+            "订单号",
+            "[电话]",
+            "[name]",
+            "[",
+            "]",
+            "x",
+            "叉",
+            "元",
+            "百",
+            "万",
+            " code ",
+            "plate ",
+            "是",
+            "吧",
+            "就",
+            "13800138000",
+            "110101199003074519",
+            "4111111111111111",
+            "+86",
+            ":",
+            "mr ",
+            "SW1A 1AA",
+        ])
+        .prop_map(str::to_owned),
+    ];
+    prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
+/// Digits with these gaps between them, written or spoken.
+fn plant(digits: &str, gaps: &[String], spoken: bool) -> String {
+    let characters: Vec<char> = "零幺二三四五六七八九".chars().collect();
+    let said =
+        digits.bytes().map(|digit| if spoken { characters[usize::from(digit - b'0')] } else { char::from(digit) });
+    said.zip(gaps.iter().map(String::as_str).chain([""]))
+        .fold(String::new(), |text, (digit, gap)| text + &digit.to_string() + gap)
+}
+
+/// How many digits a text shows.
+fn digits_of(text: &str) -> usize {
+    text.chars().filter(|character| character.is_ascii_digit() || "零幺二三四五六七八九".contains(*character)).count()
+}
+
+#[track_caller]
+fn check(text: &str, expected: &str) {
+    let masked = masker().finished(text);
+    assert_eq!(masked.text, expected);
+    let again = masker().finished(&masked.text);
+    assert_eq!(again.text, masked.text, "masked again");
+}

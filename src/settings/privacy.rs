@@ -1,0 +1,87 @@
+//! `[privacy]`: what is masked of what parties say, before anybody is told.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use nlu::masking::{Class, MaskingLists};
+use routing::section::{Section, list, text};
+use toml::Value;
+
+use crate::masking;
+
+/// List files of one server.
+const LISTS_MAX: usize = 20;
+
+/// What is masked.
+#[derive(Debug, Clone)]
+pub struct PrivacySettings {
+    /// The kinds of personal data that are masked on routes that do not say otherwise.
+    pub mask: BTreeSet<Class>,
+    /// The lists that personal data is found by.
+    pub lists: Arc<MaskingLists>,
+}
+
+impl Default for PrivacySettings {
+    fn default() -> Self {
+        Self { mask: Class::usual(), lists: Arc::new(MaskingLists::built_in()) }
+    }
+}
+
+pub(super) fn read_privacy(mut section: Section<'_>, folder: &Path) -> PrivacySettings {
+    let default = PrivacySettings::default();
+    let mask = read_mask(&mut section).unwrap_or(default.mask);
+    let files = section.read("lists", format!("a list of 1-{LISTS_MAX} files' paths"), list(LISTS_MAX, text(4_096)));
+    let lists = files.map(|files| {
+        let files: Vec<_> = files.iter().map(|file| folder.join(file)).collect();
+        masking::lists(&files).inspect_err(|why| section.fault("lists", why, "lists as in config/compliance"))
+    });
+    section.finish();
+    PrivacySettings { mask, lists: lists.and_then(Result::ok).map_or(default.lists, Arc::new) }
+}
+
+/// `mask` of the section or of a route.
+pub(super) fn read_mask(section: &mut Section<'_>) -> Option<BTreeSet<Class>> {
+    let expected = format!("a list of kinds out of {}; [] for none", Class::ALL.map(Class::name).join(", "));
+    section.read("mask", expected, |value| {
+        let names = value.as_array()?;
+        names.iter().map(|name| Class::named(Value::as_str(name)?)).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use routing::section::parse_table;
+
+    use super::*;
+
+    #[test]
+    fn kinds_and_lists_are_read() {
+        assert_eq!(check("").expect("it is right").mask, Class::usual());
+        let some = check("mask = [\"phone\", \"amount\"]").expect("it is right");
+        assert_eq!(some.mask.into_iter().collect::<Vec<_>>(), [Class::Phone, Class::Amount]);
+        assert_eq!(check("mask = []").expect("it is right").mask.len(), 0);
+        refuses("mask = [\"fax\"]", "privacy.mask: found [\"fax\"], expected a list of kinds out of name, phone");
+        refuses("lists = [\"nowhere.toml\"]", "nowhere.toml");
+        refuses("masks = []", "privacy.masks");
+    }
+
+    fn check(text: &str) -> Result<PrivacySettings, String> {
+        let table = parse_table(&format!("[privacy]\n{text}")).expect("TOML");
+        let mut faults = Vec::new();
+        let mut root = Section::root(&table, &mut faults);
+        let read = read_privacy(root.section("privacy"), Path::new("."));
+        root.finish();
+        let told: Vec<String> = faults
+            .iter()
+            .map(|fault| format!("{}: found {}, expected {}", fault.key, fault.found, fault.expected))
+            .collect();
+        if told.is_empty() { Ok(read) } else { Err(told.join("; ")) }
+    }
+
+    #[track_caller]
+    fn refuses(text: &str, expected: &str) {
+        let told = check(text).expect_err(expected);
+        assert!(told.contains(expected), "{told}");
+    }
+}
