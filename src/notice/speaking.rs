@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::pii::Pii;
+
 /// A phrase of the lists that was heard.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PhraseHeard {

@@ -123,7 +123,7 @@ fn follow(supervisor: &Supervisor, phones: &Phones, end: Instant) -> Moved {
         let Some(notice) = supervisor.next(Duration::from_millis(50)) else { continue };
         match &notice.what {
             What::CallStarted { from, to, .. } => {
-                println!("Asterisk calls: From {}, To {}", from.reveal(), to.reveal())
+                println!("Asterisk calls: From {}, To {}", from.reveal(), to.reveal());
             }
             What::Observed { party, level, .. } if party == "caller" && level == "high" => {
                 high.get_or_insert(notice.call_ms);

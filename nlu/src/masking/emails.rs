@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::class::Class;
 use super::lists::Cue;
 use super::scene::{Find, Scene};
+use crate::numbers::run::english_digit;
 use crate::numbers::token::{Kind, spoken_digit};
 
 /// The most tokens of what stands before the sign.
@@ -23,7 +24,7 @@ pub(super) fn find(scene: &Scene<'_>, out: &mut Vec<Find>) {
     let mut from = 0;
     for at in 0..scene.tokens.len() {
         let Some(sign) = sign_at(scene, at).filter(|sign| sign.tokens.start >= from) else { continue };
-        let start = local_start(scene, sign.tokens.start, from, sign.is_spoken);
+        let start = local_start(scene, sign.tokens.start, from);
         let (end, is_whole) = domain_end(scene, sign.tokens.end);
         // A spoken "at" is a sign only where a domain follows, or where addresses are spoken of.
         let is_expected = is_announced(scene, start) && scene.is_end(end);
@@ -89,7 +90,8 @@ fn part(scene: &Scene<'_>, at: usize) -> Part {
 }
 
 /// Where what stands before the sign begins.
-fn local_start(scene: &Scene<'_>, sign: usize, floor: usize, is_spoken: bool) -> usize {
+fn local_start(scene: &Scene<'_>, sign: usize, floor: usize) -> usize {
+    let is_written = scene.mark(sign) == Some('@');
     let mut start = sign;
     let mut words = 0;
     let mut is_joined = true;
@@ -105,15 +107,18 @@ fn local_start(scene: &Scene<'_>, sign: usize, floor: usize, is_spoken: bool) ->
             Part::Name => {}
         }
         let touches = at + 1 == start || is_joined;
-        if let Some(word) = scene.word(at).filter(|word| word.len() > 1 && !touches || STOPS.contains(word)) {
+        let belongs = match scene.word(at) {
+            Some(word) if STOPS.contains(&word) => false,
+            Some(word) if touches || word.len() == 1 => true,
             // Words with spaces between them are one address only when it is spoken, and none of them a usual word.
-            let is_usual = scene.lists.no_names.contains(word) && crate::numbers::run::english_digit(word).is_none();
-            words += 1;
-            if is_usual || words > WORDS_MAX || !is_spoken && scene.mark(sign) == Some('@') {
-                break;
+            Some(word) => {
+                words += 1;
+                let is_usual = scene.lists.no_names.contains(word) && english_digit(word).is_none();
+                !is_written && words <= WORDS_MAX && !is_usual
             }
-        } else if scene.word(at).is_none() && !touches && scene.mark(sign) == Some('@') && !is_spaced_out(scene, start)
-        {
+            None => touches || !is_written || is_spaced_out(scene, start),
+        };
+        if !belongs {
             break;
         }
         (start, is_joined) = (at, false);
