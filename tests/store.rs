@@ -16,8 +16,8 @@ use calmline::settings::{MasterKeySource, StoreSettings};
 use calmline::store::audit::verify;
 use calmline::store::{Store, keys_and_trail};
 use calmline::web::Moment;
-use proptest::prelude::Rng as _;
-use proptest::test_runner::{RngAlgorithm, TestRng};
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 /// Set for the child: the folder that it keeps things in.
 const FOLDER: &str = "CALMLINE_CRASH_FOLDER";
@@ -36,11 +36,13 @@ fn nothing_that_was_acknowledged_is_lost_whenever_the_program_is_killed() {
     let number = |name: &str, usual: u64| std::env::var(name).map_or(usual, |text| text.parse().expect("a number"));
     let (rounds, seed) = (number("CALMLINE_CRASH_ROUNDS", 12), number("CALMLINE_CRASH_SEED", 20_261_126));
     println!("seed {seed}, {rounds} rounds");
-    let mut random = TestRng::from_seed(RngAlgorithm::XorShift, &[seed.to_le_bytes(), [7; 8]].concat());
+    let random = TestRng::from_seed(RngAlgorithm::XorShift, &[seed.to_le_bytes(), [7; 8]].concat());
+    let mut random = TestRunner::new_with_rng(Config::default(), random);
     let folder = tempfile::tempdir().expect("a folder");
     let mut acknowledged = Vec::new();
     for round in 0..rounds {
-        let told = run_and_kill(folder.path(), round, Duration::from_millis(random.random_range(5..700)));
+        let after_ms = (5_u64..700).new_tree(&mut random).expect("a number").current();
+        let told = run_and_kill(folder.path(), round, Duration::from_millis(after_ms));
         check_calls(folder.path(), &told);
         acknowledged.extend(told.decisions);
         check_trail(folder.path(), &acknowledged);
