@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::features::Features;
-use crate::{analyze, demo, eval, models, serve, settings};
+use crate::{analyze, demo, eval, models, serve, settings, trail};
 
 /// Hears when a caller is getting angry and acts while the call is still on.
 ///
@@ -39,6 +39,11 @@ enum Command {
     /// Recognisers' models: which there are, whether they are whole, and where to get them.
     #[command(subcommand)]
     Models(ModelsCommand),
+    /// The audit trail: whether it is as it was written, and what it says.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Wraps the store's keys by another master key; the server must not run meanwhile.
+    Rekey(RekeyArgs),
 }
 
 /// `calmline serve`.
@@ -53,6 +58,37 @@ pub struct ServeArgs {
     /// For tests: breaks the listening thread once, N seconds after the start: `stall@N`, `panic@N`, `kill@N`.
     #[arg(long, value_name = "FAULT@N", hide = true)]
     pub chaos: Option<crate::shell::listen::Chaos>,
+}
+
+/// `calmline audit`.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Reads the whole trail and names every entry that was altered, removed or moved.
+    Verify(AuditArgs),
+    /// Prints the trail, one JSON object per entry.
+    List(AuditArgs),
+}
+
+/// Where the audit trail is.
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// The configuration file, for its `[store]`.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Only entries about this call.
+    #[arg(long, value_name = "ID")]
+    pub call: Option<String>,
+}
+
+/// `calmline rekey`.
+#[derive(Debug, Args)]
+pub struct RekeyArgs {
+    /// The configuration file, for its `[store]` with the key that is in force.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// A file with the new master key: 32 bytes in hexadecimal or base64.
+    #[arg(long, value_name = "FILE")]
+    pub new_key_file: PathBuf,
 }
 
 /// `calmline check`.
@@ -345,6 +381,8 @@ impl Cli {
             Command::Eval(EvalCommand::Speech(args)) => eval::speech(&args),
             Command::Eval(EvalCommand::Asr(args)) => eval::asr(&args),
             Command::Models(command) => models::run(&command),
+            Command::Audit(command) => trail::run(&command),
+            Command::Rekey(args) => trail::rekey(&args),
             Command::Eval(EvalCommand::Text(args)) => eval::text(&args),
             Command::Eval(EvalCommand::Masking(args)) => eval::masking(&args),
             Command::Eval(EvalCommand::Pitch(args)) => eval::pitch(&args),

@@ -25,6 +25,8 @@ pub mod serve;
 pub mod settings;
 pub mod shell;
 pub mod speech;
+pub mod store;
 mod thinning;
+mod trail;
 pub mod web;
 mod words;

@@ -3,6 +3,7 @@
 //! Knows no web server: `render` makes the text, whoever serves it. No global recorder: two servers in one
 //! process keep their figures apart. All metrics stand in one table.
 
+mod store;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -16,6 +16,7 @@ mod recognition;
 mod reload;
 mod route;
 mod sip;
+mod store;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -44,6 +45,8 @@ pub use sip::{
     TrunkSettings, UnknownSources,
 };
 
+pub use store::{MasterKeySource, StoreSettings};
+
 use crate::pbx::Place;
 use crate::shell::media::{MediaIo, MediaPriority};
 
@@ -66,6 +69,8 @@ pub struct Settings {
     pub recognition: Option<RecognitionSettings>,
     /// `[privacy]`.
     pub privacy: PrivacySettings,
+    /// `[store]`; `None` when the section is absent: then nothing is kept.
+    pub store: Option<StoreSettings>,
     /// `[speech]`.
     pub speech: SpeechSettings,
     /// `[policy]`.

@@ -7,6 +7,7 @@ mod audio;
 mod auth;
 mod board;
 mod bus;
+mod calls;
 mod events;
 mod forks;
 mod live;
@@ -32,6 +33,7 @@ use crate::metrics::Metrics;
 use crate::shell::copy::Copies;
 use crate::shell::fork::ForkSide;
 use crate::shell::inherited;
+use crate::store::Store;
 pub use audio::AUDIO_CLIENTS_MAX;
 pub use board::{ACTIVE_MAX, Board, ENDED_MAX};
 pub use bus::{Bus, Delivery, Event, KINDS, RING_MAX, Subscription, kind};
@@ -42,7 +44,7 @@ pub use orders::Asked;
 pub use readiness::{Component, Readiness};
 pub use record::{
     Alert, AudioClient, Because, CallRecord, Decision, EVENTS_MAX, Fork, Peak, Prompt, PromptOutcome, Reroute,
-    RerouteOutcome, State, Step, Supervisor, SupervisorState, TIMELINE_MAX, TimedNotice,
+    RerouteOutcome, State, Step, Summary, Supervisor, SupervisorState, TIMELINE_MAX, TimedNotice,
 };
 pub use reload::{ReloadAsked, Reloaded};
 
@@ -76,6 +78,8 @@ pub struct Inside {
     pub readiness: Arc<Readiness>,
     /// The figures.
     pub metrics: Metrics,
+    /// What is kept of calls, where anything is.
+    pub store: Option<Store>,
 }
 
 /// Why the API cannot be offered.
@@ -149,7 +153,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         tracing::warn!(%addr, "the API is offered beyond this machine, without TLS");
     }
     let closing = CancellationToken::new();
-    let Inside { bus, orders, reloads, copies, forks, readiness, metrics } = inside;
+    let Inside { bus, orders, reloads, copies, forks, readiness, metrics, store } = inside;
     let app = routes::App {
         bus,
         orders,
@@ -157,6 +161,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         forks,
         readiness,
         metrics,
+        store,
         reloads,
         live: Arc::clone(&live),
         subscribers: Arc::new(Semaphore::new(SUBSCRIBERS_MAX)),

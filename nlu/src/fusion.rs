@@ -144,7 +144,12 @@ mod tests {
 
     #[test]
     fn lexicons_alone_say_nothing_of_words_that_they_do_not_know() {
-        let reading = Reading { judgement: TextJudgement::NOTHING, words: Vec::new(), source: TextSource::LexiconOnly, intents: Vec::new() };
+        let reading = Reading {
+            judgement: TextJudgement::NOTHING,
+            words: Vec::new(),
+            source: TextSource::LexiconOnly,
+            intents: Vec::new(),
+        };
         let unknown = Utterance { text: "我要打官司".to_owned(), start: 0, end: 8_000, confidence: 1.0 };
         let (probabilities, anger) = fuse(LIVELY, Some(&Words::new(&unknown, reading)), 8_000);
         assert!((anger - LIVELY.1).abs() < 1e-6 && (probabilities[1] - LIVELY.0[1]).abs() < 1e-6, "{anger}");

@@ -402,6 +402,29 @@ pub const UTTERANCES: Metric = counter(
     &["outcome"],
     "What parties said or typed, read as words or dropped (too much waited, or nobody listens to the party any more).",
 );
+/// Store up.
+pub const STORE_UP: Metric = gauge(
+    "calmline_store_up",
+    &[],
+    "1 while calls and the audit trail are written, else 0: it fails, or is not asked for.",
+);
+/// Size of the kept calls.
+pub const STORE_BYTES: Metric = gauge("calmline_store_bytes", &[], "What the kept calls take on disk.");
+/// Notices of calls.
+pub const STORE_NOTICES: Metric = counter(
+    "calmline_store_notices_total",
+    &["outcome"],
+    "Notices of calls that were kept, or dropped (too many waited, or the disk failed).",
+);
+/// Calls that were removed.
+pub const STORE_REMOVED: Metric =
+    counter("calmline_store_calls_removed_total", &[], "Kept calls that were removed for their age.");
+/// Audit entries.
+pub const AUDIT_ENTRIES: Metric = counter(
+    "calmline_audit_entries_total",
+    &["outcome"],
+    "Audit entries written, lost (the disk failed, or too many waited), or late: acted on before the disk had them.",
+);
 /// Policies in force.
 pub const POLICY_INFO: Metric =
     gauge("calmline_policy_info", &["policy"], "1 for the policies in force (name@version), 0 for earlier ones.");
@@ -477,6 +500,11 @@ pub const TABLE: &[Metric] = &[
     LISTENER_RESTARTS,
     LISTENER_UP,
     LISTENING_BACKLOG,
+    STORE_UP,
+    STORE_BYTES,
+    STORE_NOTICES,
+    STORE_REMOVED,
+    AUDIT_ENTRIES,
     RECOGNITION_UP,
     RECOGNITION_BACKLOG,
     RECOGNITION_RATIO,

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn names_carry_their_unit() {
-    let units = ["_total", "_seconds", "_ratio", "_score", "_packets", "_orders", "_active", "_up", "_info"];
+    let units = ["_total", "_seconds", "_ratio", "_score", "_packets", "_orders", "_bytes", "_active", "_up", "_info"];
     for metric in TABLE {
         assert!(metric.name.starts_with("calmline_"), "{}", metric.name);
         assert!(units.iter().any(|unit| metric.name.ends_with(unit)), "{} names no unit", metric.name);
@@ -46,6 +46,11 @@ fn exposition_holds_the_whole_table_and_nothing_else() {
     metrics.count_dns("failed");
     metrics.count_reload("taken");
     metrics.set_sip_connections(1);
+    metrics.set_store_up(true);
+    metrics.set_store_bytes(4_096);
+    metrics.count_store_kept(2);
+    metrics.count_store_removed(1);
+    metrics.count_audit_written(1);
     metrics.set_recognition(true, &RecognizingFigures::default());
     metrics.set_utterances(&UtteranceFigures::default());
     metrics.set_trunk("carrier", Some(true), Some(false));

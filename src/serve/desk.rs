@@ -29,7 +29,8 @@ use crate::shell::media::{MediaFigures, MediaHandle, TapRing};
 use crate::shell::pbx::{Connectors, PastConnectors};
 use crate::shell::sip::{Health, PastTrunks, SipSide};
 use crate::speech::{Answer, Speaker};
-use crate::web::{Asked, Bus, Component, Readiness, WebHandle};
+use crate::store::Store;
+use crate::web::{Asked, Bus, Component, Moment, Readiness, WebHandle};
 
 /// How often gauges are read and readiness is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -56,6 +57,7 @@ pub(super) struct Desk {
     pub(super) parties: Arc<Parties>,
     pub(super) baselines: Arc<Baselines>,
     pub(super) bus: Arc<Bus>,
+    pub(super) store: Option<Store>,
     pub(super) metrics: Metrics,
     pub(super) readiness: Arc<Readiness>,
     pub(super) web: Option<WebHandle>,
@@ -169,6 +171,7 @@ impl Desk {
         } = fresh;
         let Policies { policies, prompts, ringback, sayings: _, intents: _ } = policies;
         show_policies(&policies, &self.metrics, &self.readiness);
+        self.audit("configuration", configuration(&policies));
         self.speaker.remember(spoken);
         if self.listening.is_some() {
             self.words.readers.exchange(reader);
@@ -207,11 +210,30 @@ impl Desk {
     fn carry_out_all(&mut self) {
         // Carrying out a command can itself be an event (no port), which may lead to further commands.
         while !self.commands.is_empty() {
+            self.commit();
             for command in std::mem::take(&mut self.commands) {
                 if let Some(event) = self.carry_out(command) {
                     self.control.handle(self.clock.now(), event, &mut self.commands);
                 }
             }
+        }
+    }
+
+    /// Has what was decided on the disk before anybody acts on it.
+    fn commit(&self) {
+        if let Some(store) = &self.store {
+            // What the disk did not take in time is counted, and acted on all the same.
+            let _ = store.commit(self.commands.iter().filter_map(|command| match command {
+                Command::Notice(notice) => Some(notice),
+                _ => None,
+            }));
+        }
+    }
+
+    /// Tells the audit trail what the server itself did.
+    pub(super) fn audit(&self, kind: &str, what: serde_json::Value) {
+        if let Some(store) = &self.store {
+            store.audit(kind, what);
         }
     }
 
@@ -275,7 +297,11 @@ impl Desk {
             Command::Notice(notice) => {
                 log(&notice);
                 self.metrics.observe(&notice);
-                self.bus.publish(&notice);
+                let time = Moment::now();
+                self.bus.publish_at(&notice, time);
+                if let Some(store) = &self.store {
+                    store.keep(&notice, time);
+                }
             }
         }
         None
@@ -319,6 +345,10 @@ impl Desk {
         if let Some(recognizing) = &self.words.recognizing {
             self.metrics.set_recognition(recognizing.is_up(), &recognizing.figures());
             self.readiness.set(Component::Words, recognizing.is_up());
+        }
+        if let Some(store) = &self.store {
+            self.metrics.set_store_up(store.is_up());
+            self.readiness.set(Component::Store, store.is_up());
         }
         let dropped = self.copies.packets_dropped();
         self.metrics.count_copies_dropped(dropped - self.copies_dropped);
@@ -367,6 +397,12 @@ impl Inlets {
         let Inlets { sip, forks, media, shaken, heard, .. } = self;
         [fill(sip), fill(forks), fill(media), fill(shaken), fill(heard)].into_iter().fold(0.0, f64::max)
     }
+}
+
+/// What the audit trail is told of a configuration that is taken up.
+pub(super) fn configuration(policies: &[routing::Policy]) -> serde_json::Value {
+    let policies: Vec<String> = policies.iter().map(routing::Policy::label).collect();
+    serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "policies": policies })
 }
 
 /// The call whose audio is asked for.

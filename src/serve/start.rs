@@ -9,7 +9,7 @@ use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
-use super::desk::{Desk, Inlets, Work};
+use super::desk::{Desk, Inlets, Work, configuration};
 use super::handshakes;
 use super::load::LoadMeter;
 use super::reload::Reloader;
@@ -30,6 +30,7 @@ use crate::shell::pbx::{Connectors, FreshPbxes};
 use crate::shell::recognize::Recognizing;
 use crate::shell::sip::{SipOptions, SipSide};
 use crate::speech::{Answer, EspeakNg, Saying, Speaker};
+use crate::store::Store;
 use crate::web::{self, Asked, Bus, Component, Inside, LiveOptions, Readiness, ReloadAsked, WebHandle, WebOptions};
 
 /// Events that may wait for call control, per source. It handles tens of thousands a second.
@@ -54,6 +55,7 @@ impl Server {
         let readiness = Arc::new(Readiness::default());
         let Policies { policies, prompts, ringback, sayings, .. } = load_policies(&settings, &metrics, &readiness)?;
 
+        let store = start_store(&settings, &metrics, &readiness, &policies)?;
         let tap = Arc::new(TapRing::new(settings.listening.tap_packets));
         let (media_events, media_inlet) = mpsc::channel(EVENTS_MAX);
         let copy_ring = Arc::new(CopyRing::new(COPIES_MAX));
@@ -75,7 +77,7 @@ impl Server {
 
         let bus = Arc::new(Bus::new());
         let (reloader, reloads, fresh) = Reloader::new(&args.config, &settings, &metrics);
-        let parts = (forks.clone(), copies.clone(), Arc::clone(&readiness), metrics.clone());
+        let parts = (forks.clone(), copies.clone(), Arc::clone(&readiness), metrics.clone(), store.clone());
         let (web, order_inlet) = offer_api(&settings, &bus, reloads, parts).await?;
         let control = start_control(&settings, fingerprint, policies, Sounds { files: prompts, ringback })?;
         let mut desk = Desk {
@@ -97,6 +99,7 @@ impl Server {
             parties,
             baselines,
             bus,
+            store,
             metrics,
             readiness,
             web,
@@ -143,13 +146,18 @@ impl Server {
             recognizing.stop();
         }
         self.desk.copies.stop();
-        if let Some(web) = self.desk.web {
+        if let Some(web) = self.desk.web.take() {
             web.close().await;
         }
         self.desk.forks.shutdown();
         self.desk.sip.shutdown().await;
         self.desk.media.stop();
         let Departures { finished, handed_over, cut } = departures;
+        if let Some(store) = &self.desk.store {
+            self.desk
+                .audit("stopped", serde_json::json!({ "finished": finished, "handed_over": handed_over, "cut": cut }));
+            store.stop();
+        }
         info!(finished, handed_over, cut, "ended");
         departures
     }
@@ -211,6 +219,20 @@ fn start_listening(
     };
     let listening = wanted.enabled.then(|| Listening::start(options)).transpose();
     listening.map_err(|error| Failure::of("starting the listening thread", error))
+}
+
+/// Opens what is kept, where anything is to be, and has it know what the server starts with.
+fn start_store(
+    settings: &Settings,
+    metrics: &Metrics,
+    readiness: &Readiness,
+    policies: &[routing::Policy],
+) -> Result<Option<Store>, Failure> {
+    let Some(wanted) = &settings.store else { return Ok(None) };
+    readiness.want_store();
+    let store = Store::start(wanted, metrics).map_err(|error| Failure::of("opening the store", error))?;
+    store.audit("started", configuration(policies));
+    Ok(Some(store))
 }
 
 /// The words of parties, and the two ends of the queue of everything that is heard.
@@ -321,13 +343,13 @@ async fn offer_api(
     settings: &Settings,
     bus: &Arc<Bus>,
     reloads: mpsc::Sender<ReloadAsked>,
-    (forks, copies, readiness, metrics): (ForkSide, Copies, Arc<Readiness>, Metrics),
+    (forks, copies, readiness, metrics, store): (ForkSide, Copies, Arc<Readiness>, Metrics, Option<Store>),
 ) -> Result<(Option<WebHandle>, mpsc::Receiver<Asked>), Failure> {
     let (orders, inlet) = mpsc::channel(ORDERS_MAX);
     let live = live_options(settings).map_err(|why| Failure::of("the API's token", why))?;
     let (Some(wanted), Some(live)) = (&settings.web, live) else { return Ok((None, inlet)) };
     let options = WebOptions { listen: wanted.listen, live };
-    let inside = Inside { bus: Arc::clone(bus), orders, reloads, forks, copies, readiness, metrics };
+    let inside = Inside { bus: Arc::clone(bus), orders, reloads, forks, copies, readiness, metrics, store };
     let web = web::serve(options, inside).await.map_err(|error| Failure::Failed(error.to_string()))?;
     info!(address = %web.addr, "API");
     Ok((Some(web), inlet))

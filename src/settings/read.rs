@@ -22,6 +22,7 @@ use super::overload::read_overload;
 use super::pbx::{read_pbxes, read_place};
 use super::privacy::read_privacy;
 use super::recognition::{FILES, files, read_recognition};
+use super::store::read_store;
 use super::{
     AudioTerms, Fault, HandOver, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
     PortRange, Routes, Settings, SipSettings, SpeechSettings, SupervisionSettings, Target, TokenSource, TrunkSettings,
@@ -84,6 +85,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         listening: read_listening(root.section("listening"), folder),
         recognition: read_recognition(root.section("recognition"), folder),
         privacy: read_privacy(root.section("privacy"), folder),
+        store: read_store(root.section("store"), folder),
         speech: read_speech(root.section("speech"), folder),
         forks: read_forks(root.section("forks")),
         policy: read_policy(root.section("policy"), folder),

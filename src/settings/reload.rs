@@ -36,6 +36,7 @@ impl Settings {
             listening,
             recognition,
             privacy: _,
+            store,
             speech,
             policy: _,
             forks,
@@ -50,6 +51,7 @@ impl Settings {
         kept.web(&mut self.web, web.as_ref());
         kept.listening(&mut self.listening, listening);
         kept.recognition(&mut self.recognition, recognition.as_ref());
+        kept.keep("store", &mut self.store, store);
         kept.forks(&mut self.forks, forks);
         let SpeechSettings { program, cache_bytes } = speech;
         kept.keep("speech.program", &mut self.speech.program, program);

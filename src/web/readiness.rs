@@ -19,6 +19,8 @@ pub enum Component {
     Model,
     /// Words are heard, where that is asked for. Without it calls are listened to without words.
     Words,
+    /// Calls and the audit trail are written, where that is asked for. Without it calls go on and are not kept.
+    Store,
     /// A policy is in force. Without it nothing is decided.
     Policy,
 }
@@ -32,6 +34,8 @@ pub struct Readiness {
     model: AtomicBool,
     words: AtomicBool,
     words_wanted: AtomicBool,
+    store: AtomicBool,
+    store_wanted: AtomicBool,
     policy: AtomicBool,
     draining: AtomicBool,
     trunks: Mutex<BTreeMap<String, TrunkState>>,
@@ -46,6 +50,11 @@ impl Readiness {
     /// Says that words are to be heard: from now on their absence is told.
     pub fn want_words(&self) {
         self.words_wanted.store(true, Ordering::Relaxed);
+    }
+
+    /// Says that calls are to be kept: from now on a store that fails is told.
+    pub fn want_store(&self) {
+        self.store_wanted.store(true, Ordering::Relaxed);
     }
 
     /// Says whether new calls are refused because the server is to stop.
@@ -92,12 +101,13 @@ impl Readiness {
             listening: up(Component::Listening),
             model: up(Component::Model),
             words: self.words_wanted.load(Ordering::Relaxed).then(|| up(Component::Words)),
+            store: self.store_wanted.load(Ordering::Relaxed).then(|| up(Component::Store)),
             policy: up(Component::Policy),
         };
         let trunks = self.trunks.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let is_there = |state: &TrunkState| ["up", "unknown"].contains(state);
         let whole = [Component::Listening, Component::Model, Component::Policy].into_iter().all(|c| self.is_up(c))
-            && components.words != Some("down")
+            && ![components.words, components.store].contains(&Some("down"))
             && trunks.values().all(is_there);
         let status = match (self.works(), self.is_ready(), whole) {
             (false, ..) => "down",
@@ -115,6 +125,7 @@ impl Readiness {
             Component::Listening => &self.listening,
             Component::Model => &self.model,
             Component::Words => &self.words,
+            Component::Store => &self.store,
             Component::Policy => &self.policy,
         }
     }
@@ -141,5 +152,8 @@ struct Components {
     /// Absent where nobody listens for words.
     #[serde(skip_serializing_if = "Option::is_none")]
     words: Option<&'static str>,
+    /// Absent where nothing is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store: Option<&'static str>,
     policy: &'static str,
 }

@@ -3,12 +3,14 @@
 //! Lists are bounded; beyond their limits the oldest entries are dropped.
 
 mod present;
+mod summary;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use serde::Serialize;
 
 pub use self::present::{AudioClient, Supervisor, SupervisorState};
+pub use self::summary::Summary;
 use super::moment::Moment;
 use crate::notice::{ForkedParty, LegReport, Notice, PhraseHeard, TurnTaking, What, WordsRead};
 use crate::pii::Pii;

@@ -9,6 +9,7 @@ mod chaos;
 mod codecs;
 mod forks;
 mod interop;
+mod kept;
 mod moves;
 mod odd;
 mod programs;

@@ -1,0 +1,185 @@
+//! What is kept: calls with everything that was told of them, and the audit trail of what was done and by whom.
+//!
+//! Two threads, each the only writer of its files: the journal, whose entries are on the disk before anybody acts on them,
+//! and the keeper, which writes details behind a queue. A call never waits for the keeper, and for the journal at most
+//! [`PATIENCE`]; a full or broken disk costs details, which are counted, never a call.
+
+pub mod audit;
+mod embedded;
+mod journal;
+mod keeper;
+pub mod keys;
+mod notices;
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::warn;
+
+use crate::metrics::Metrics;
+use crate::settings::{MasterKeySource, StoreSettings};
+use crate::web::{CallRecord, Moment};
+pub use audit::AuditEntry;
+use embedded::Embedded;
+pub use journal::Journal;
+use keeper::Keeper;
+pub use keys::{KeyError, KeyRing, MasterKey};
+pub use notices::entry_of;
+
+/// The longest that a decision waits for the disk. When it takes longer the call goes on, and that is counted.
+pub const PATIENCE: Duration = Duration::from_millis(50);
+
+/// Where things lie in the store's folder.
+const KEYS_FILE: &str = "keys.json";
+const AUDIT_FOLDER: &str = "audit";
+const CALLS_FOLDER: &str = "calls";
+const MASTER_FILE: &str = "master.key";
+
+/// The running store.
+#[derive(Debug, Clone)]
+pub struct Store {
+    journal: Journal,
+    keeper: Keeper,
+}
+
+/// Why there is no store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The keys.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The folder or the audit trail.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl Store {
+    /// Opens the store and starts its threads.
+    ///
+    /// # Errors
+    /// When the keys or the audit trail cannot be had: without them nothing could be promised. Calls that cannot be read
+    /// are set aside, and the store begins anew.
+    pub fn start(settings: &StoreSettings, metrics: &Metrics) -> Result<Self, StoreError> {
+        let folder = &settings.folder;
+        let failed = |path: &Path, source| StoreError::File { path: path.display().to_string(), source };
+        fs::create_dir_all(folder).map_err(|source| failed(folder, source))?;
+        let keys = Arc::new(KeyRing::open(&folder.join(KEYS_FILE), &master_key(settings)?)?);
+        let audit = folder.join(AUDIT_FOLDER);
+        let journal = Journal::start(&audit, &keys, metrics).map_err(|source| failed(&audit, source))?;
+        let keeper = Keeper::start(&folder.join(CALLS_FOLDER), &keys, settings.keep, metrics)
+            .map_err(|source| failed(folder, source))?;
+        Ok(Self { journal, keeper })
+    }
+
+    /// The journal.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Takes up what the server itself did.
+    pub fn audit(&self, kind: &str, what: serde_json::Value) {
+        let (kind, who, call) = (kind.to_owned(), "server".to_owned(), String::new());
+        self.journal.record(AuditEntry { kind, who, call, what });
+    }
+
+    /// Takes up a notice made at `time`: behind a queue, so without waiting.
+    pub fn keep(&self, notice: &crate::notice::Notice, time: Moment) {
+        if let Some(entry) = entry_of(notice).filter(|_| !notices::is_decisive(&notice.what)) {
+            self.journal.record(entry);
+        }
+        if notices::is_kept(&notice.what) {
+            self.keeper.keep(notice.clone(), time);
+        }
+    }
+
+    /// Waits until what is decided in `notices` is on the disk, at most [`PATIENCE`]; whether it is.
+    pub fn commit<'a>(&self, notices: impl Iterator<Item = &'a crate::notice::Notice>) -> bool {
+        let decisive = notices.filter(|notice| notices::is_decisive(&notice.what));
+        self.journal.commit(decisive.filter_map(entry_of).collect())
+    }
+
+    /// A call that is kept.
+    ///
+    /// # Errors
+    /// When the store is down, or what it holds cannot be opened.
+    pub async fn call(&self, id: String) -> Result<Option<CallRecord>, String> {
+        self.read(move |embedded| embedded.call(&id)).await
+    }
+
+    /// The lines of ended calls that started before `before`, newest first.
+    ///
+    /// # Errors
+    /// As [`Store::call`].
+    pub async fn calls(&self, before: Moment, max: usize) -> Result<Vec<serde_json::Value>, String> {
+        self.read(move |embedded| embedded.calls(before, max)).await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Embedded) -> Result<T, String> + Send + 'static,
+    ) -> Result<T, String> {
+        let embedded = self.keeper.embedded().ok_or("the store is down")?;
+        let read = tokio::task::spawn_blocking(move || read(&embedded)).await;
+        read.unwrap_or_else(|error| Err(error.to_string()))
+    }
+
+    /// Whether both threads can write.
+    pub fn is_up(&self) -> bool {
+        self.journal.is_up() && self.keeper.is_up()
+    }
+
+    /// Writes out everything, signs the audit trail's end, and ends the threads.
+    pub fn stop(&self) {
+        self.keeper.stop();
+        self.journal.stop();
+    }
+}
+
+/// The master key, made beside the data where the settings name none.
+///
+/// # Errors
+/// When it cannot be read, is none, or cannot be made.
+pub fn master_key(settings: &StoreSettings) -> Result<MasterKey, KeyError> {
+    match &settings.master_key {
+        MasterKeySource::File(path) => MasterKey::read(path),
+        MasterKeySource::Variable(name) => {
+            let found = |error: std::env::VarError| KeyError::Master(format!("environment variable {name}: {error}"));
+            MasterKey::parse(&zeroize::Zeroizing::new(std::env::var(name).map_err(found)?))
+        }
+        MasterKeySource::Beside => {
+            let path = settings.folder.join(MASTER_FILE);
+            warn!(
+                key = %path.display(),
+                "the key lies beside the data that it seals: set store.key_file or store.key_env to a place of its own"
+            );
+            if path.exists() { MasterKey::read(&path) } else { MasterKey::make(&path) }
+        }
+    }
+}
+
+/// The keys of a store for reading only, and its audit trail's folder.
+///
+/// # Errors
+/// When the keys cannot be read.
+pub fn keys_and_trail(settings: &StoreSettings) -> Result<(KeyRing, std::path::PathBuf), KeyError> {
+    let keys = KeyRing::read(&settings.folder.join(KEYS_FILE), &master_key(settings)?)?;
+    Ok((keys, settings.folder.join(AUDIT_FOLDER)))
+}
+
+/// Wraps the store's keys by another master key.
+///
+/// # Returns
+/// How many keys there are.
+///
+/// # Errors
+/// When either key or the key file is not right, or cannot be written.
+pub fn rewrap(settings: &StoreSettings, new: &MasterKey) -> Result<usize, KeyError> {
+    KeyRing::rewrap(&settings.folder.join(KEYS_FILE), &master_key(settings)?, new)
+}

@@ -1,0 +1,305 @@
+//! The audit trail: an append-only chain of sealed entries in files, synced before anybody acts on them.
+//!
+//! One JSON object per line. Each entry's code (HMAC-SHA256) covers the code of the entry before it; every
+//! `CHECKPOINT_EVERY` entries, and when the log closes, a checkpoint signs the last code (Ed25519). Nothing is ever
+//! removed; `verify` finds what others altered, removed or moved.
+
+mod verify;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::hmac;
+use serde::{Deserialize, Serialize};
+
+use super::keys::{KeyRing, sync_folder};
+pub use verify::{Finding, Verified, verify};
+
+/// Entries between two checkpoints.
+const CHECKPOINT_EVERY: u64 = 1_000;
+/// A file that is longer is followed by the next one. Bytes.
+const SEGMENT_BYTES: u64 = 16 << 20;
+/// Files that may begin with the same entry: one more each time the one before ends in something that is no entry.
+const TRIES_MAX: u32 = 1_000;
+/// Version of the files.
+const VERSION: u8 = 1;
+/// Where the end of the chain is noted, so that entries cut off at the end are missed.
+const HEAD_FILE: &str = "head";
+
+/// The code of an entry.
+pub(super) type Code = [u8; 32];
+
+/// Who did what, when and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// What kind of deed it is: a notice's type, `access`, `configuration`, `started`, `stopped`, `repaired`.
+    pub kind: String,
+    /// Who did it: `policy`, `api`, `operator`, `server`.
+    pub who: String,
+    /// The call it is about; empty when it is about none.
+    pub call: String,
+    /// What exactly, and why.
+    pub what: serde_json::Value,
+}
+
+/// One line of a file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Line {
+    /// Opens a file.
+    Segment {
+        calmline_audit: u8,
+        /// The first entry's number.
+        first: u64,
+        /// The code before it.
+        after: String,
+    },
+    /// An entry.
+    Entry { seq: u64, unix_ms: u64, body: String, code: String },
+    /// A signed end of the chain so far.
+    Checkpoint { checkpoint: u64, unix_ms: u64, code: String, signature: String },
+}
+
+/// What was found and mended when the log was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Repaired {
+    /// Bytes of an entry that was being written when the program ended; nobody acted on it.
+    pub torn_bytes: u64,
+    /// Entries that the head knows and the files do not.
+    pub missing: u64,
+}
+
+/// The open end of the chain.
+#[derive(Debug)]
+pub struct AuditLog {
+    folder: PathBuf,
+    file: File,
+    /// Length up to the last whole line, bytes.
+    length: u64,
+    next: u64,
+    last: Code,
+    /// Number of the last checkpoint.
+    checkpoint: u64,
+    head: File,
+}
+
+impl AuditLog {
+    /// Opens the log of a folder, which is made where there is none.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written.
+    pub fn open(folder: &Path, keys: &KeyRing) -> io::Result<(Self, Repaired)> {
+        fs::create_dir_all(folder)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let head = options.open(folder.join(HEAD_FILE))?;
+        let known = read_head(&head, keys);
+        let (end, torn_bytes) = match segments(folder)?.last() {
+            Some(path) => end_of(path)?,
+            None => (End::default(), 0),
+        };
+        let missing = known.map_or(0, |(seq, _)| (seq + 1).saturating_sub(end.next));
+        // What is missing stays missing: its numbers are not given again.
+        let next = end.next + missing;
+        let (file, length) = match &end.path {
+            Some(path) if missing == 0 => {
+                let file = OpenOptions::new().write(true).open(path)?;
+                file.set_len(end.length)?;
+                file.sync_all()?;
+                (file, end.length)
+            }
+            _ => new_segment(folder, next, &end.last)?,
+        };
+        let log = Self { folder: folder.into(), file, length, next, last: end.last, checkpoint: end.checkpoint, head };
+        Ok((log, Repaired { torn_bytes, missing }))
+    }
+
+    /// Appends entries made at `unix_ms` and waits until the disk has them.
+    ///
+    /// # Errors
+    /// When they could not be written as a whole; then none of them is in the log.
+    pub fn append(&mut self, keys: &KeyRing, unix_ms: u64, entries: &[AuditEntry]) -> io::Result<()> {
+        let (mut next, mut last, mut checkpoint) = (self.next, self.last, self.checkpoint);
+        let mut text = Vec::new();
+        for entry in entries {
+            let body = serde_json::to_vec(entry).map_err(io::Error::other)?;
+            let body = keys.seal(&context_of(next), &body);
+            last = code_of(keys.chain(), &last, next, unix_ms, &body);
+            let (body, code) = (STANDARD.encode(body), STANDARD.encode(last));
+            push_line(&mut text, &Line::Entry { seq: next, unix_ms, body, code });
+            if next >= checkpoint + CHECKPOINT_EVERY {
+                push_line(&mut text, &signed(keys, next, unix_ms, &last));
+                checkpoint = next;
+            }
+            next += 1;
+        }
+        self.write(&text)?;
+        (self.next, self.last, self.checkpoint) = (next, last, checkpoint);
+        self.note_head(keys);
+        if self.length > SEGMENT_BYTES {
+            (self.file, self.length) = new_segment(&self.folder, self.next, &self.last)?;
+        }
+        Ok(())
+    }
+
+    /// Signs the chain's end.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub fn close(&mut self, keys: &KeyRing, unix_ms: u64) -> io::Result<()> {
+        let seq = self.next - 1;
+        if seq <= self.checkpoint {
+            return Ok(());
+        }
+        let mut text = Vec::new();
+        push_line(&mut text, &signed(keys, seq, unix_ms, &self.last));
+        self.write(&text)?;
+        self.checkpoint = seq;
+        Ok(())
+    }
+
+    /// The number of the last entry; 0 when there is none.
+    pub fn last_seq(&self) -> u64 {
+        self.next - 1
+    }
+
+    /// Writes at the end and syncs; what could be written only in part is cut off again.
+    fn write(&mut self, text: &[u8]) -> io::Result<()> {
+        let written = self.file.write_all_at(text, self.length).and_then(|()| self.file.sync_data());
+        match written {
+            Ok(()) => {
+                self.length += text.len() as u64;
+                Ok(())
+            }
+            Err(error) => {
+                // When even that fails, the next opening finds a torn end.
+                let _ = self.file.set_len(self.length);
+                Err(error)
+            }
+        }
+    }
+
+    /// Notes the end beside the files; not synced, so it may be behind after a power cut, and never ahead.
+    fn note_head(&self, keys: &KeyRing) {
+        let mut head = [&self.last_seq().to_be_bytes()[..], &self.last].concat();
+        head.extend(hmac::sign(keys.chain(), &[b"head", head.as_slice()].concat()).as_ref());
+        // Without it only entries cut off at the end would go unnoticed until the next one is written.
+        let _ = self.head.write_all_at(&head, 0);
+    }
+}
+
+/// Where a file's chain ends.
+#[derive(Debug)]
+struct End {
+    path: Option<PathBuf>,
+    length: u64,
+    next: u64,
+    last: Code,
+    checkpoint: u64,
+}
+
+impl Default for End {
+    fn default() -> Self {
+        Self { path: None, length: 0, next: 1, last: [0; 32], checkpoint: 0 }
+    }
+}
+
+/// Reads the last file to its end; how many bytes of it are no whole line.
+fn end_of(path: &Path) -> io::Result<(End, u64)> {
+    let bytes = fs::read(path)?;
+    let mut end = End { path: Some(path.into()), ..End::default() };
+    for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+        let Some(text) = line.strip_suffix(b"\n") else { return Ok((end, line.len() as u64)) };
+        match serde_json::from_slice(text) {
+            Ok(Line::Segment { first, after, .. }) => {
+                (end.next, end.last) = (first, decode(&after).unwrap_or_default());
+                end.checkpoint = first - 1;
+            }
+            Ok(Line::Entry { seq, code, .. }) => (end.next, end.last) = (seq + 1, decode(&code).unwrap_or_default()),
+            Ok(Line::Checkpoint { checkpoint, .. }) => end.checkpoint = checkpoint,
+            // Somebody else's doing: it stays as evidence, and the chain goes on in another file.
+            Err(_) => end.path = None,
+        }
+        end.length += line.len() as u64;
+    }
+    Ok((end, 0))
+}
+
+/// Begins another file. Never one that is there: its name says which try it is.
+fn new_segment(folder: &Path, first: u64, after: &Code) -> io::Result<(File, u64)> {
+    let mut text = Vec::new();
+    push_line(&mut text, &Line::Segment { calmline_audit: VERSION, first, after: STANDARD.encode(after) });
+    let mut file = (0..TRIES_MAX)
+        .map(|again| OpenOptions::new().write(true).create_new(true).mode(0o600).open(name_of(folder, first, again)))
+        .find(|opened| !opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists))
+        .unwrap_or_else(|| {
+            Err(io::Error::other(format!("{TRIES_MAX} files of entry {first} in {}", folder.display())))
+        })?;
+    file.write_all(&text)?;
+    file.sync_all()?;
+    sync_folder(folder)?;
+    Ok((file, text.len() as u64))
+}
+
+fn name_of(folder: &Path, first: u64, again: u32) -> PathBuf {
+    folder.join(format!("{first:012}-{again:03}.log"))
+}
+
+/// The files of a log, oldest first.
+fn segments(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "log") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn read_head(head: &File, keys: &KeyRing) -> Option<(u64, Code)> {
+    let mut bytes = [0; 8 + 32 + 32];
+    head.read_exact_at(&mut bytes, 0).ok()?;
+    let (noted, tag) = bytes.split_at(40);
+    hmac::verify(keys.chain(), &[b"head", noted].concat(), tag).ok()?;
+    let (seq, code) = noted.split_at(8);
+    Some((u64::from_be_bytes(seq.try_into().ok()?), code.try_into().ok()?))
+}
+
+fn code_of(chain: &hmac::Key, before: &Code, seq: u64, unix_ms: u64, body: &[u8]) -> Code {
+    let mut context = hmac::Context::with_key(chain);
+    for part in [&before[..], &seq.to_be_bytes(), &unix_ms.to_be_bytes(), body] {
+        context.update(part);
+    }
+    context.sign().as_ref().try_into().expect("SHA-256 gives 32 bytes")
+}
+
+fn signed(keys: &KeyRing, seq: u64, unix_ms: u64, code: &Code) -> Line {
+    let signature = STANDARD.encode(keys.sign(&checkpoint_message(seq, unix_ms, code)));
+    Line::Checkpoint { checkpoint: seq, unix_ms, code: STANDARD.encode(code), signature }
+}
+
+fn checkpoint_message(seq: u64, unix_ms: u64, code: &Code) -> Vec<u8> {
+    [&b"calmline audit checkpoint"[..], &seq.to_be_bytes(), &unix_ms.to_be_bytes(), code].concat()
+}
+
+fn context_of(seq: u64) -> Vec<u8> {
+    [&b"audit"[..], &seq.to_be_bytes()].concat()
+}
+
+fn decode(text: &str) -> Option<Code> {
+    STANDARD.decode(text).ok()?.try_into().ok()
+}
+
+fn push_line(text: &mut Vec<u8>, line: &Line) {
+    serde_json::to_writer(&mut *text, line).expect("only strings and numbers");
+    text.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! A chain that nobody alters unnoticed, and that a crash does not break.
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+use crate::store::keys::MasterKey;
+
+#[test]
+fn what_was_written_reads_back_in_order() {
+    let trail = Trail::of(2_500);
+    let mut seen = Vec::new();
+    let verified = verify(&trail.folder(), &trail.keys, &mut |seq, unix_ms, entry| seen.push((seq, unix_ms, entry)));
+    let verified = verified.expect("it can be read");
+    assert_eq!((verified.entries, verified.checkpoints, verified.findings), (2_500, 3, Vec::new()));
+    assert_eq!(verified.end.0, 2_500);
+    assert_eq!(seen[41], (42, 1_042, entry(42)));
+}
+
+#[test]
+fn nothing_of_an_entry_can_be_read_without_the_key() {
+    let trail = Trail::of(20);
+    for path in segments(&trail.folder()).expect("files") {
+        let text = fs::read_to_string(path).expect("text");
+        assert!(!text.contains("13800138000") && !text.contains("call-") && !text.contains("decided"), "{text}");
+    }
+}
+
+#[test]
+fn every_way_to_alter_it_is_named() {
+    let altered = |change: fn(&mut Vec<String>), found: &str| {
+        let trail = Trail::of(30);
+        let path = segments(&trail.folder()).expect("files").remove(0);
+        let mut lines: Vec<String> =
+            fs::read_to_string(&path).expect("text").lines().map(|line| format!("{line}\n")).collect();
+        change(&mut lines);
+        fs::write(&path, lines.concat()).expect("written");
+        let findings = trail.findings();
+        assert!(findings.iter().any(|finding| finding.what.contains(found)), "{found}: {findings:?}");
+    };
+    // Line 0 opens the file, line n is entry n, the last one is the checkpoint.
+    altered(|lines| lines[7] = lines[7].replace("\"unix_ms\":1007", "\"unix_ms\":1008"), "entry 7 was altered");
+    altered(|lines| lines[7] = lines[7].replace("\"body\":\"AQ", "\"body\":\"AR"), "entry 7 was altered");
+    altered(|lines| drop(lines.remove(7)), "entry 7 is missing");
+    altered(|lines| drop(lines.drain(7..=9)), "entries 7 to 9 are missing");
+    altered(|lines| lines.swap(7, 8), "entry 7 stands after entry 8");
+    altered(|lines| lines.insert(8, lines[7].clone()), "entry 7 stands after entry 7");
+    altered(|lines| lines.truncate(28), "entries 28 to 30 are missing");
+    altered(
+        |lines| lines[31] = lines[31].replace("\"checkpoint\":30", "\"checkpoint\":29"),
+        "not signed by this store",
+    );
+    altered(|lines| lines.insert(3, "{}\n".to_owned()), "found 2 bytes that are none");
+}
+
+#[test]
+fn another_stores_entry_does_not_pass() {
+    let (ours, theirs) = (Trail::of(10), Trail::of(10));
+    let path = |trail: &Trail| segments(&trail.folder()).expect("files").remove(0);
+    let text = |trail: &Trail| fs::read_to_string(path(trail)).expect("text");
+    let (mut lines, other) = (text(&ours).lines().map(str::to_owned).collect::<Vec<_>>(), text(&theirs));
+    lines[5] = other.lines().nth(5).expect("ten entries").to_owned();
+    fs::write(path(&ours), lines.join("\n") + "\n").expect("written");
+    assert!(ours.findings().iter().any(|finding| finding.what.contains("entry 5 was altered")));
+}
+
+#[test]
+fn an_entry_that_was_cut_in_the_middle_is_taken_back() {
+    let mut trail = Trail::of(10);
+    let path = segments(&trail.folder()).expect("files").remove(0);
+    let whole = fs::read(&path).expect("bytes");
+    fs::write(&path, [&whole, &b"{\"seq\":11,\"unix_ms\":5,\"bo"[..]].concat()).expect("written");
+    let (mut log, repaired) = AuditLog::open(&trail.folder(), &trail.keys).expect("it opens");
+    assert_eq!(repaired, Repaired { torn_bytes: 25, missing: 0 });
+    log.append(&trail.keys, 2_000, &[entry(11)]).expect("written");
+    trail.log = log;
+    assert_eq!(trail.findings(), []);
+}
+
+#[test]
+fn entries_that_vanished_at_the_end_stay_missed() {
+    let trail = Trail::of(10);
+    let path = segments(&trail.folder()).expect("files").remove(0);
+    let text = fs::read_to_string(&path).expect("text");
+    fs::write(&path, text.lines().take(8).map(|line| format!("{line}\n")).collect::<String>()).expect("written");
+    let (mut log, repaired) = AuditLog::open(&trail.folder(), &trail.keys).expect("it opens");
+    assert_eq!(repaired, Repaired { torn_bytes: 0, missing: 3 });
+    log.append(&trail.keys, 2_000, &[entry(11)]).expect("written");
+    let findings = trail.findings();
+    assert!(findings.iter().any(|finding| finding.what == "entries 8 to 10 are missing"), "{findings:?}");
+}
+
+#[test]
+fn long_trails_go_on_in_further_files() {
+    let mut trail = Trail::of(0);
+    let large = AuditEntry { what: serde_json::json!({ "text": "x".repeat(6 << 20) }), ..entry(1) };
+    for _ in 0..5 {
+        trail.log.append(&trail.keys, 1, std::slice::from_ref(&large)).expect("written");
+    }
+    assert_eq!(segments(&trail.folder()).expect("files").len(), 3);
+    assert_eq!(trail.findings(), []);
+    fs::remove_file(&segments(&trail.folder()).expect("files")[1]).expect("removed");
+    assert!(trail.findings()[0].what.contains("are missing"), "{:?}", trail.findings());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// One flipped bit, anywhere, in any file of the trail: found, unless it is in what JSON ignores.
+    #[test]
+    fn a_flipped_bit_is_found(at in any::<prop::sample::Index>(), bit in 0_u8..7) {
+        let trail = Trail::of(12);
+        let path = segments(&trail.folder()).expect("files").remove(0);
+        let mut bytes = fs::read(&path).expect("bytes");
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        fs::write(&path, &bytes).expect("written");
+        prop_assert!(!trail.findings().is_empty(), "byte {} is now {:?}", at, bytes[at] as char);
+    }
+
+    #[test]
+    fn whatever_stands_in_the_files_the_log_opens(garbage in prop::collection::vec(any::<u8>(), 0..400)) {
+        let trail = Trail::of(3);
+        let path = segments(&trail.folder()).expect("files").remove(0);
+        let kept = fs::read(&path).expect("bytes");
+        fs::write(&path, [kept.as_slice(), &garbage].concat()).expect("written");
+        let (mut log, _) = AuditLog::open(&trail.folder(), &trail.keys).expect("it opens");
+        log.append(&trail.keys, 9, &[entry(4)]).expect("written");
+        let mut entries = 0;
+        verify(&trail.folder(), &trail.keys, &mut |_, _, _| entries += 1).expect("read");
+        prop_assert_eq!(entries, 4);
+    }
+}
+
+struct Trail {
+    root: TempDir,
+    keys: KeyRing,
+    log: AuditLog,
+}
+
+impl Trail {
+    fn of(entries: u64) -> Self {
+        let root = tempfile::tempdir().expect("a folder");
+        let master = MasterKey::make(&root.path().join("master.key")).expect("a key");
+        let keys = KeyRing::open(&root.path().join("keys.json"), &master).expect("keys");
+        let (mut log, repaired) = AuditLog::open(&root.path().join("audit"), &keys).expect("a new log");
+        assert_eq!(repaired, Repaired::default());
+        for seq in 1..=entries {
+            log.append(&keys, 1_000 + seq, &[entry(seq)]).expect("written");
+        }
+        log.close(&keys, 9_999).expect("signed");
+        Self { root, keys, log }
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.root.path().join("audit")
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        verify(&self.folder(), &self.keys, &mut |_, _, _| {}).expect("it can be read").findings
+    }
+}
+
+fn entry(seq: u64) -> AuditEntry {
+    let what = serde_json::json!({ "rule": "calm-down", "caller": "13800138000", "number": seq });
+    AuditEntry { kind: "decided".to_owned(), who: "policy".to_owned(), call: format!("call-{seq}"), what }
+}

@@ -1,0 +1,237 @@
+//! The thread that keeps calls: notices come through a bounded queue and are written together.
+//!
+//! When the queue fills, steps of the timeline are left out first, then everything; when the disk fails, what comes is
+//! counted and thrown away until it works again.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwapOption;
+use tracing::{error, info, warn};
+
+use super::embedded::{Embedded, Kept, Running};
+use super::keys::KeyRing;
+use crate::metrics::Metrics;
+use crate::notice::{Notice, What};
+use crate::web::Moment;
+
+/// Notices that may wait: a minute of a thousand calls.
+const NOTICES_MAX: usize = 65_536;
+/// From so many on, steps of the timeline are left out.
+const CROWDED: usize = NOTICES_MAX / 4 * 3;
+/// Notices written together.
+const TOGETHER_MAX: usize = 1_024;
+/// How often a store that failed is opened again.
+const AGAIN: Duration = Duration::from_secs(5);
+/// How often old calls are looked for, and how many are removed at a time.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+const SWEEP_MAX: usize = 1_000;
+
+/// The running keeper.
+#[derive(Debug, Clone)]
+pub(super) struct Keeper {
+    sender: SyncSender<Job>,
+    waiting: Arc<AtomicUsize>,
+    embedded: Arc<ArcSwapOption<Embedded>>,
+    metrics: Metrics,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+#[derive(Debug)]
+enum Job {
+    Keep(Box<Kept>),
+    Stop,
+}
+
+impl Keeper {
+    /// Starts the thread, which opens the calls in `folder` first.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(super) fn start(folder: &Path, keys: &Arc<KeyRing>, keep: Duration, metrics: &Metrics) -> io::Result<Self> {
+        let (sender, jobs) = sync_channel(NOTICES_MAX);
+        let (waiting, embedded) = (Arc::new(AtomicUsize::new(0)), Arc::new(ArcSwapOption::empty()));
+        let mut writer = Writer {
+            folder: folder.to_owned(),
+            keys: Arc::clone(keys),
+            keep,
+            waiting: Arc::clone(&waiting),
+            embedded: Arc::clone(&embedded),
+            running: Running::default(),
+            metrics: metrics.clone(),
+            opened: Instant::now(),
+            swept: None,
+        };
+        // Here, so that whoever asks as soon as the server is there finds what it knows.
+        writer.open();
+        let thread = thread::Builder::new().name("keeper".into()).spawn(move || writer.run(&jobs))?;
+        Ok(Self { sender, waiting, embedded, metrics: metrics.clone(), thread: Arc::new(Mutex::new(Some(thread))) })
+    }
+
+    /// Takes up a notice without waiting.
+    pub(super) fn keep(&self, notice: Notice, time: Moment) {
+        let crowded = self.waiting.load(Ordering::Relaxed) >= CROWDED;
+        if crowded && matches!(notice.what, What::Observed { .. }) {
+            self.metrics.count_store_dropped(1);
+            return;
+        }
+        match self.sender.try_send(Job::Keep(Box::new(Kept { unix_ms: time.0, notice }))) {
+            Ok(()) => drop(self.waiting.fetch_add(1, Ordering::Relaxed)),
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.metrics.count_store_dropped(1),
+        }
+    }
+
+    /// What can be read, unless the store is down.
+    pub(super) fn embedded(&self) -> Option<Arc<Embedded>> {
+        self.embedded.load_full()
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.embedded.load().is_some()
+    }
+
+    /// Writes out everything and ends the thread.
+    pub(super) fn stop(&self) {
+        if self.sender.send(Job::Stop).is_err() {
+            return;
+        }
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            error!("the keeper's thread broke");
+        }
+    }
+}
+
+struct Writer {
+    folder: PathBuf,
+    keys: Arc<KeyRing>,
+    /// How long calls are kept.
+    keep: Duration,
+    waiting: Arc<AtomicUsize>,
+    embedded: Arc<ArcSwapOption<Embedded>>,
+    running: Running,
+    metrics: Metrics,
+    /// When it was tried last to open the store.
+    opened: Instant,
+    swept: Option<Instant>,
+}
+
+impl Writer {
+    fn run(mut self, jobs: &Receiver<Job>) {
+        loop {
+            let first = match jobs.recv_timeout(SWEEP_EVERY) {
+                Ok(job) => Some(job),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => break,
+            };
+            let more = std::iter::from_fn(|| jobs.try_recv().ok());
+            let (mut kept, mut stop) = (Vec::new(), false);
+            for job in first.into_iter().chain(more.take(TOGETHER_MAX)) {
+                match job {
+                    Job::Keep(one) => kept.push(*one),
+                    Job::Stop => stop = true,
+                }
+            }
+            self.waiting.fetch_sub(kept.len(), Ordering::Relaxed);
+            self.write(&kept);
+            self.sweep();
+            if stop {
+                break;
+            }
+        }
+        if let Some(embedded) = self.embedded.swap(None)
+            && let Err(why) = embedded.flush()
+        {
+            error!(%why, "what was told last of calls is lost");
+        }
+    }
+
+    fn write(&mut self, kept: &[Kept]) {
+        if self.embedded.load().is_none() && self.opened.elapsed() >= AGAIN {
+            self.open();
+        }
+        let Some(embedded) = self.embedded.load_full() else {
+            return self.metrics.count_store_dropped(kept.len());
+        };
+        match embedded.keep(&mut self.running, kept) {
+            Ok(dropped) => {
+                self.metrics.count_store_kept(kept.len());
+                self.metrics.count_store_dropped(dropped as usize);
+            }
+            Err(why) => self.fail(&why, kept.len()),
+        }
+    }
+
+    fn fail(&mut self, why: &str, lost: usize) {
+        error!(why, "calls cannot be kept: they go on, and what is told of them is lost until the store works again");
+        self.metrics.count_store_dropped(lost);
+        self.embedded.store(None);
+        self.opened = Instant::now();
+    }
+
+    /// Opens the store; one that is broken is set aside. Calls that nobody ended are ended.
+    fn open(&mut self) {
+        self.opened = Instant::now();
+        let opened = Embedded::open(&self.folder, &self.keys).or_else(|why| {
+            // A folder in use belongs to another server, and a disk that fails now may work later.
+            if is_broken(&why) { self.set_aside(&why) } else { Err(why) }
+        });
+        self.running = Running::default();
+        let ready = opened.and_then(|embedded| {
+            let abandoned = embedded.end_abandoned(&mut self.running, Moment::now())?;
+            if abandoned > 0 {
+                warn!(calls = abandoned, "calls were up when the server ended: they are kept as far as they were told");
+            }
+            Ok(embedded)
+        });
+        match ready {
+            Ok(embedded) => {
+                info!(folder = %self.folder.display(), bytes = embedded.bytes(), "calls are kept");
+                self.embedded.store(Some(Arc::new(embedded)));
+            }
+            Err(why) => error!(why, "calls cannot be kept: tried again every {} s", AGAIN.as_secs()),
+        }
+    }
+
+    fn set_aside(&self, why: &str) -> Result<Embedded, String> {
+        let aside = self.folder.with_extension(format!("broken-{}", Moment::now().0));
+        fs::rename(&self.folder, &aside).map_err(|error| format!("{why}; setting it aside: {error}"))?;
+        error!(why, aside = %aside.display(), "kept calls cannot be read: they are set aside, and others begin anew");
+        Embedded::open(&self.folder, &self.keys)
+    }
+
+    /// Removes calls that are older than they are to be kept.
+    fn sweep(&mut self) {
+        if self.swept.is_some_and(|swept| swept.elapsed() < SWEEP_EVERY) {
+            return;
+        }
+        self.swept = Some(Instant::now());
+        let Some(embedded) = self.embedded.load_full() else { return };
+        let before = Moment(Moment::now().0.saturating_sub(self.keep.as_millis() as u64));
+        match embedded.forget_before(before, SWEEP_MAX) {
+            Ok(0) => {}
+            Ok(calls) => {
+                info!(calls, "calls are as old as they may become, and removed");
+                self.metrics.count_store_removed(calls);
+                // There may be more.
+                if calls == SWEEP_MAX {
+                    self.swept = None;
+                }
+            }
+            Err(why) => self.fail(&why, 0),
+        }
+        self.metrics.set_store_bytes(embedded.bytes());
+    }
+}
+
+/// Whether what sled says of a folder means that its files are not as it wrote them.
+fn is_broken(why: &str) -> bool {
+    ["broken", "corrupt", "Corruption", "unsupported"].iter().any(|word| why.contains(word))
+}

@@ -1,0 +1,386 @@
+//! The keys of a store: a master key from outside wraps all others, which lie in one file beside what they protect.
+//!
+//! Every opening makes a data key of its own, so that a counter is enough for nonces that never repeat (NIST SP 800-38D
+//! §8.2.1). Index and chain keys stay for the life of the store. Rewrapping under another master key touches this file only.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::{fs, io};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::rand::{SecureRandom, SystemRandom};
+use ring::signature::{Ed25519KeyPair, KeyPair};
+use ring::{hkdf, hmac};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+/// Octets of the master, data, index and chain keys.
+const KEY_BYTES: usize = 32;
+/// Version of the key file and of sealed values.
+const VERSION: u8 = 1;
+/// What precedes a sealed value's ciphertext: version, key id, nonce.
+const HEAD_BYTES: usize = 1 + 4 + NONCE_LEN;
+/// Data keys of one store; as many openings are thousands of years of daily ones.
+const KEYS_MAX: usize = 1_000_000;
+
+/// Why keys cannot be had, or a value cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// A file cannot be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The master key is none.
+    #[error("expected a master key of 32 bytes in hexadecimal or base64, found {0}")]
+    Master(String),
+    /// The key file is not one, or of a newer version.
+    #[error("{path}: expected a key file of version {VERSION}, found {found}")]
+    Format {
+        /// Which.
+        path: PathBuf,
+        /// What it is instead.
+        found: String,
+    },
+    /// The master key does not open the key file.
+    #[error("{path}: the master key does not open key {id}: it is another one, or the file was altered")]
+    Unwrap {
+        /// Which file.
+        path: PathBuf,
+        /// Which key in it.
+        id: u32,
+    },
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers")]
+    Random,
+    /// A sealed value is too short, of another version, under an unknown key, or altered.
+    #[error("a sealed value cannot be opened: {0}")]
+    Value(&'static str),
+}
+
+/// The key that wraps all others. Never printed.
+pub struct MasterKey(Zeroizing<[u8; KEY_BYTES]>);
+
+impl std::fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MasterKey(…)")
+    }
+}
+
+impl MasterKey {
+    /// Reads a key written as 64 hexadecimal digits or as base64.
+    ///
+    /// # Errors
+    /// How long it is instead; never what it is.
+    pub fn parse(text: &str) -> Result<Self, KeyError> {
+        let text = text.trim();
+        let bytes = Zeroizing::new(hexadecimal(text).or_else(|| STANDARD.decode(text).ok()).unwrap_or_default());
+        let found = || KeyError::Master(format!("{} characters that are {} bytes", text.len(), bytes.len()));
+        Ok(Self(Zeroizing::new(<[u8; KEY_BYTES]>::try_from(bytes.as_slice()).map_err(|_| found())?)))
+    }
+
+    /// Reads the first line of a file.
+    ///
+    /// # Errors
+    /// When there is no file, or no key in it.
+    pub fn read(path: &Path) -> Result<Self, KeyError> {
+        let text = Zeroizing::new(fs::read_to_string(path).map_err(in_file(path))?);
+        Self::parse(text.lines().next().unwrap_or_default())
+    }
+
+    /// A new key, written to a file that only its owner can read.
+    ///
+    /// # Errors
+    /// When the file exists or cannot be written, or the system gives no random numbers.
+    pub fn make(path: &Path) -> Result<Self, KeyError> {
+        let key = Self(Zeroizing::new(random()?));
+        let digits: String = key.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digits = Zeroizing::new(format!("{digits}\n"));
+        let mut file =
+            fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(in_file(path))?;
+        file.write_all(digits.as_bytes()).and_then(|()| file.sync_all()).map_err(in_file(path))?;
+        Ok(key)
+    }
+
+    fn wrapping(&self) -> LessSafeKey {
+        let secret = hkdf::Salt::new(hkdf::HKDF_SHA256, b"calmline store").extract(self.0.as_slice());
+        let key = secret.expand(&[b"wrapping, version 1"], &AES_256_GCM).expect("32 bytes are within the limit");
+        LessSafeKey::new(UnboundKey::from(key))
+    }
+}
+
+/// The key file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeyFile {
+    calmline_keys: u8,
+    keys: Vec<Wrapped>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wrapped {
+    id: u32,
+    purpose: Purpose,
+    wrapped: String,
+}
+
+/// What a key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Purpose {
+    /// Seals values.
+    Data,
+    /// Hides names in indexes.
+    Index,
+    /// Chains audit entries.
+    Chain,
+    /// Signs the chain's checkpoints (PKCS#8).
+    Sign,
+}
+
+/// All keys of a store, opened.
+pub struct KeyRing {
+    data: BTreeMap<u32, LessSafeKey>,
+    /// The key that seals; 0 when this ring is only for reading.
+    current: u32,
+    nonces: AtomicU64,
+    index: hmac::Key,
+    chain: hmac::Key,
+    signer: Ed25519KeyPair,
+}
+
+impl std::fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "KeyRing({} data keys)", self.data.len())
+    }
+}
+
+impl KeyRing {
+    /// Opens the key file for writing: makes it where there is none, and adds a fresh data key.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written, is of a newer version, or was wrapped by another master key.
+    pub fn open(path: &Path, master: &MasterKey) -> Result<Self, KeyError> {
+        let wrapping = master.wrapping();
+        let mut file = if path.exists() { read_file(path)? } else { first_keys(&wrapping)? };
+        if file.keys.len() >= KEYS_MAX {
+            return Err(KeyError::Format { path: path.into(), found: format!("{} keys", file.keys.len()) });
+        }
+        let id = file.keys.iter().map(|key| key.id).max().unwrap_or(0) + 1;
+        file.keys.push(wrap(&wrapping, id, Purpose::Data, &random::<KEY_BYTES>()?)?);
+        // First: a wrong master key must leave the file as it is.
+        let ring = Self::unwrapped(path, &file, &wrapping, id)?;
+        write_file(path, &file)?;
+        Ok(ring)
+    }
+
+    /// Opens the key file for reading only.
+    ///
+    /// # Errors
+    /// As [`KeyRing::open`].
+    pub fn read(path: &Path, master: &MasterKey) -> Result<Self, KeyError> {
+        Self::unwrapped(path, &read_file(path)?, &master.wrapping(), 0)
+    }
+
+    /// Wraps every key of the file by another master key, all at once: a crash leaves the old file or the new one.
+    ///
+    /// # Returns
+    /// How many keys there are.
+    ///
+    /// # Errors
+    /// As [`KeyRing::open`].
+    pub fn rewrap(path: &Path, old: &MasterKey, new: &MasterKey) -> Result<usize, KeyError> {
+        let (old, new) = (old.wrapping(), new.wrapping());
+        let mut file = read_file(path)?;
+        for key in &mut file.keys {
+            *key = wrap(&new, key.id, key.purpose, &unwrap(path, &old, key)?)?;
+        }
+        write_file(path, &file)?;
+        Ok(file.keys.len())
+    }
+
+    fn unwrapped(path: &Path, file: &KeyFile, wrapping: &LessSafeKey, current: u32) -> Result<Self, KeyError> {
+        let mut data = BTreeMap::new();
+        let (mut index, mut chain, mut signer) = (None, None, None);
+        for key in &file.keys {
+            let bytes = unwrap(path, wrapping, key)?;
+            let wrong = || KeyError::Unwrap { path: path.into(), id: key.id };
+            match key.purpose {
+                Purpose::Data => {
+                    let key_of = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| wrong())?;
+                    data.insert(key.id, LessSafeKey::new(key_of));
+                }
+                Purpose::Index => index = Some(hmac::Key::new(hmac::HMAC_SHA256, &bytes)),
+                Purpose::Chain => chain = Some(hmac::Key::new(hmac::HMAC_SHA256, &bytes)),
+                Purpose::Sign => signer = Some(Ed25519KeyPair::from_pkcs8(&bytes).map_err(|_| wrong())?),
+            }
+        }
+        let (Some(index), Some(chain), Some(signer)) = (index, chain, signer) else {
+            return Err(KeyError::Format { path: path.into(), found: "no index, chain or signing key".to_owned() });
+        };
+        Ok(Self { data, current, nonces: AtomicU64::new(0), index, chain, signer })
+    }
+
+    /// Seals a value: version, key id, nonce, ciphertext and tag. `context` says whose value it is and is needed to open it.
+    ///
+    /// # Panics
+    /// When the ring was opened for reading only.
+    pub fn seal(&self, context: &[u8], plain: &[u8]) -> Vec<u8> {
+        let mut nonce = [0; NONCE_LEN];
+        nonce[4..].copy_from_slice(&self.nonces.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        let key = self.data.get(&self.current).expect("the ring was opened for writing");
+        let mut sealed = Vec::with_capacity(HEAD_BYTES + plain.len() + AES_256_GCM.tag_len());
+        sealed.push(VERSION);
+        sealed.extend(self.current.to_be_bytes());
+        sealed.extend(nonce);
+        let mut body = plain.to_vec();
+        let aad = bound_to(&sealed, context);
+        key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(aad), &mut body)
+            .expect("values are far shorter than 64 GiB");
+        sealed.append(&mut body);
+        sealed
+    }
+
+    /// Opens what `seal` made for the same `context`.
+    ///
+    /// # Errors
+    /// When it is something else, or was altered, or belongs elsewhere.
+    pub fn open_value(&self, context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let (head, body) = sealed.split_at_checked(HEAD_BYTES).ok_or(KeyError::Value("too short"))?;
+        if head[0] != VERSION {
+            return Err(KeyError::Value("another version"));
+        }
+        let id = u32::from_be_bytes([head[1], head[2], head[3], head[4]]);
+        let key = self.data.get(&id).ok_or(KeyError::Value("its key is unknown"))?;
+        let nonce = Nonce::try_assume_unique_for_key(&head[5..]).map_err(|_| KeyError::Value("its nonce"))?;
+        let mut body = body.to_vec();
+        let plain = key
+            .open_in_place(nonce, Aad::from(bound_to(head, context)), &mut body)
+            .map_err(|_| KeyError::Value("altered, or another record's"))?;
+        let length = plain.len();
+        body.truncate(length);
+        Ok(body)
+    }
+
+    /// The name under which something stands in an index: the same for the same name, and nothing can be read in it.
+    pub fn blind(&self, name: &[u8]) -> [u8; 16] {
+        let tag = hmac::sign(&self.index, name);
+        let mut blinded = [0; 16];
+        blinded.copy_from_slice(&tag.as_ref()[..16]);
+        blinded
+    }
+
+    /// The key of the audit chain.
+    pub(super) fn chain(&self) -> &hmac::Key {
+        &self.chain
+    }
+
+    /// An Ed25519 signature (RFC 8032).
+    pub(super) fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.signer.sign(message).as_ref().to_vec()
+    }
+
+    /// The public half of the signing key.
+    pub(super) fn public_key(&self) -> &[u8] {
+        self.signer.public_key().as_ref()
+    }
+}
+
+fn bound_to(head: &[u8], context: &[u8]) -> Vec<u8> {
+    // The nonce is authenticated by itself.
+    [&head[..5], context].concat()
+}
+
+fn first_keys(wrapping: &LessSafeKey) -> Result<KeyFile, KeyError> {
+    let signing = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| KeyError::Random)?;
+    let keys = vec![
+        wrap(wrapping, 1, Purpose::Index, &random::<KEY_BYTES>()?)?,
+        wrap(wrapping, 2, Purpose::Chain, &random::<KEY_BYTES>()?)?,
+        wrap(wrapping, 3, Purpose::Sign, signing.as_ref())?,
+    ];
+    Ok(KeyFile { calmline_keys: VERSION, keys })
+}
+
+fn wrap(wrapping: &LessSafeKey, id: u32, purpose: Purpose, bytes: &[u8]) -> Result<Wrapped, KeyError> {
+    let nonce: [u8; NONCE_LEN] = random()?;
+    let mut wrapped = bytes.to_vec();
+    let aad = Aad::from(wrap_context(id, purpose));
+    wrapping
+        .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut wrapped)
+        .expect("keys are far shorter than 64 GiB");
+    Ok(Wrapped { id, purpose, wrapped: STANDARD.encode([&nonce, wrapped.as_slice()].concat()) })
+}
+
+fn unwrap(path: &Path, wrapping: &LessSafeKey, key: &Wrapped) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let wrong = || KeyError::Unwrap { path: path.into(), id: key.id };
+    let bytes = STANDARD.decode(&key.wrapped).map_err(|_| wrong())?;
+    let (nonce, wrapped) = bytes.split_at_checked(NONCE_LEN).ok_or_else(wrong)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| wrong())?;
+    let mut wrapped = Zeroizing::new(wrapped.to_vec());
+    let aad = Aad::from(wrap_context(key.id, key.purpose));
+    let length = wrapping.open_in_place(nonce, aad, &mut wrapped).map_err(|_| wrong())?.len();
+    wrapped.truncate(length);
+    Ok(wrapped)
+}
+
+fn wrap_context(id: u32, purpose: Purpose) -> Vec<u8> {
+    [&id.to_be_bytes()[..], format!("{purpose:?}").as_bytes()].concat()
+}
+
+fn read_file(path: &Path) -> Result<KeyFile, KeyError> {
+    let text = fs::read_to_string(path).map_err(in_file(path))?;
+    let wrong = |found: String| KeyError::Format { path: path.into(), found };
+    let file: KeyFile = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    if file.calmline_keys != VERSION {
+        return Err(wrong(format!("version {}", file.calmline_keys)));
+    }
+    Ok(file)
+}
+
+/// Writes beside it, then puts it in its place: there is always a whole file.
+fn write_file(path: &Path, file: &KeyFile) -> Result<(), KeyError> {
+    let beside = path.with_extension("new");
+    let text = serde_json::to_vec_pretty(file).expect("only strings and numbers");
+    let write = || {
+        let mut open = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        open.write_all(&text)?;
+        open.sync_all()?;
+        fs::rename(&beside, path)?;
+        sync_folder(path.parent().unwrap_or(Path::new(".")))
+    };
+    write().map_err(in_file(path))
+}
+
+/// Makes sure that the names in a folder outlive a power cut.
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    fs::File::open(folder)?.sync_all()
+}
+
+fn random<const N: usize>() -> Result<[u8; N], KeyError> {
+    let mut bytes = [0; N];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| KeyError::Random)?;
+    Ok(bytes)
+}
+
+fn hexadecimal(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> = text.chars().map(|digit| Some(digit.to_digit(16)? as u8)).collect();
+    let digits = digits.filter(|digits| digits.len() == 2 * KEY_BYTES)?;
+    Some(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+}
+
+fn in_file(path: &Path) -> impl FnOnce(io::Error) -> KeyError {
+    let path = path.to_owned();
+    move |source| KeyError::File { path, source }
+}
+
+#[cfg(test)]
+mod tests;

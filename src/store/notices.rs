@@ -1,0 +1,85 @@
+//! What of a notice is kept, and what of it is audited.
+
+use super::AuditEntry;
+use crate::notice::{Notice, What};
+use crate::web::kind;
+
+/// Whether a notice has to be on the disk before anybody acts on it.
+pub(super) fn is_decisive(what: &What) -> bool {
+    matches!(what, What::Decided { .. } | What::Alert { .. })
+}
+
+/// Whether a notice stays with its call. What callers type is kept nowhere, and what is said only once it is whole.
+pub(super) fn is_kept(what: &What) -> bool {
+    !matches!(what, What::KeyPressed { .. } | What::Said { is_final: false, .. })
+}
+
+/// The audit entry of a notice, when it tells of a deed.
+pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
+    let who = match notice.what {
+        What::Decided { .. }
+        | What::Alert { .. }
+        | What::PromptStarted { .. }
+        | What::PromptFailed { .. }
+        | What::RerouteStarted { .. }
+        | What::Rerouted { .. }
+        | What::RerouteFailed { .. }
+        | What::PbxDone { .. }
+        | What::PbxFailed { .. } => "policy",
+        What::SupervisorCalled { .. }
+        | What::SupervisorJoined { .. }
+        | What::SupervisorChanged { .. }
+        | What::SupervisorLeft { .. }
+        | What::SupervisorFailed { .. }
+        | What::AudioOpened { .. }
+        | What::AudioClosed { .. } => "operator",
+        What::SecureInput { .. }
+        | What::Bypassed { .. }
+        | What::BypassFailed { .. }
+        | What::BypassEnded { .. }
+        | What::LoadChanged { .. } => "server",
+        What::CallStarted { .. }
+        | What::CallRefused { .. }
+        | What::CallForked { .. }
+        | What::ForkPaused { .. }
+        | What::CallRedirected { .. }
+        | What::CallAnswered { .. }
+        | What::Observed { .. }
+        | What::Said { .. }
+        | What::Interrupted { .. }
+        | What::Conversation { .. }
+        | What::KeyPressed { .. }
+        | What::HandshakeDone { .. }
+        | What::HandshakeFailed { .. }
+        | What::CodecAsked { .. }
+        | What::PromptEnded { .. }
+        | What::LegEnded(_)
+        | What::AudioMissed { .. }
+        | What::CallEnded { .. } => return None,
+    };
+    let what = serde_json::to_value(notice).expect("notices hold only strings and numbers");
+    Some(AuditEntry { kind: kind(&notice.what).to_owned(), who: who.to_owned(), call: notice.call.clone(), what })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notice_samples::one_of_each;
+
+    #[test]
+    fn what_callers_type_is_neither_kept_nor_audited() {
+        let typed: Vec<Notice> =
+            one_of_each().into_iter().filter(|notice| matches!(notice.what, What::KeyPressed { .. })).collect();
+        assert!(!typed.is_empty());
+        for notice in typed {
+            assert!(!is_kept(&notice.what) && entry_of(&notice).is_none(), "{notice:?}");
+        }
+    }
+
+    #[test]
+    fn every_decision_is_audited_before_it_is_acted_on() {
+        let decisive: Vec<Notice> = one_of_each().into_iter().filter(|notice| is_decisive(&notice.what)).collect();
+        let kinds: Vec<String> = decisive.iter().filter_map(entry_of).map(|entry| entry.kind).collect();
+        assert_eq!(kinds, ["decided", "alert"]);
+    }
+}

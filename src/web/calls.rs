@@ -1,0 +1,121 @@
+//! Calls as the API lists and shows them: those on the board, and before them those that are kept.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use super::moment::Moment;
+use super::problem::Problem;
+use super::record::{CallRecord, Step, Summary, TimedNotice};
+use super::routes::{App, no_such_call};
+
+/// Calls listed when the client does not say how many.
+const LIST_DEFAULT: usize = 100;
+/// Most calls listed at once.
+const LIST_MAX: usize = 1_000;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CallsQuery {
+    state: Option<StateFilter>,
+    limit: Option<usize>,
+    /// Only calls that started before it, RFC 3339.
+    #[serde(default, deserialize_with = "moment")]
+    before: Option<Moment>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StateFilter {
+    Active,
+    Ended,
+}
+
+#[derive(Serialize)]
+pub(super) struct Calls {
+    /// Calls that are up, listed or not.
+    active: usize,
+    calls: Vec<Listed>,
+}
+
+/// A line of the list.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Listed {
+    OnBoard(Box<Summary>),
+    Kept(Value),
+}
+
+pub(super) async fn calls(
+    State(app): State<App>,
+    query: Result<Query<CallsQuery>, QueryRejection>,
+) -> Result<Json<Calls>, Problem> {
+    let Query(query) = query.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))?;
+    let limit = query.limit.unwrap_or(LIST_DEFAULT);
+    if !(1..=LIST_MAX).contains(&limit) {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, format!("`limit` is 1 to {LIST_MAX}")));
+    }
+    let (active, lines) = on_board(&app, &query, limit);
+    let mut known: BTreeSet<String> = lines.iter().map(|line| line.id.clone()).collect();
+    let oldest = lines.last().map(|line| line.started);
+    let mut calls: Vec<Listed> = lines.into_iter().map(|line| Listed::OnBoard(Box::new(line))).collect();
+    if let Some(store) = app.store.as_ref().filter(|_| query.state != Some(StateFilter::Active)) {
+        // One that started with the oldest, too; what is on the board already is left out.
+        let before = oldest.map(|Moment(at)| Moment(at + 1)).or(query.before).unwrap_or(Moment(u64::MAX));
+        let kept = store.calls(before, limit - calls.len() + known.len().min(LIST_MAX)).await.map_err(store_down)?;
+        let fresh = kept.into_iter().filter(|line| line["id"].as_str().is_some_and(|id| known.insert(id.to_owned())));
+        calls.extend(fresh.take(limit - calls.len()).map(Listed::Kept));
+    }
+    Ok(Json(Calls { active, calls }))
+}
+
+/// How many calls are up, and the lines of those on the board that are asked for, newest first.
+fn on_board(app: &App, query: &CallsQuery, limit: usize) -> (usize, Vec<Summary>) {
+    app.bus.with_board(|board| {
+        let active = board.active().filter(|_| query.state != Some(StateFilter::Ended));
+        let ended = board.ended().filter(|_| query.state != Some(StateFilter::Active));
+        let mut records: Vec<&CallRecord> = active.collect();
+        records.sort_by_key(|record| std::cmp::Reverse(record.started));
+        let asked = |record: &&CallRecord| query.before.is_none_or(|before| record.started < before);
+        let lines = records.into_iter().chain(ended).filter(asked).take(limit).map(Summary::from).collect();
+        (board.active_count(), lines)
+    })
+}
+
+/// A call with its timeline and events.
+#[derive(Serialize)]
+pub(super) struct Detail {
+    #[serde(flatten)]
+    call: CallRecord,
+    timeline: VecDeque<Step>,
+    events: VecDeque<TimedNotice>,
+}
+
+pub(super) async fn call(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Detail>, Problem> {
+    let on_board = app.bus.with_board(|board| board.call(&id).cloned());
+    let record = match (on_board, &app.store) {
+        (None, Some(store)) => store.call(id).await.map_err(store_down)?,
+        (on_board, _) => on_board,
+    };
+    let mut call = record.ok_or_else(no_such_call)?;
+    let timeline = std::mem::take(&mut call.timeline);
+    let events = std::mem::take(&mut call.events);
+    Ok(Json(Detail { call, timeline, events }))
+}
+
+fn store_down(why: String) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)
+}
+
+fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Moment>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let time: SystemTime = humantime::parse_rfc3339_weak(&text).map_err(serde::de::Error::custom)?;
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok(Some(Moment(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))))
+}

@@ -1,0 +1,61 @@
+//! A call as a line of a list.
+
+use serde::Serialize;
+
+use super::{CallRecord, Peak, State, Step};
+use crate::pii::Pii;
+use crate::web::Moment;
+
+/// A call in the list; the whole record stands at its own address.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// The call's id.
+    pub id: String,
+    /// Where it stands.
+    pub state: State,
+    /// From header's value.
+    pub from: Pii<String>,
+    /// To header's value.
+    pub to: Pii<String>,
+    /// Name of the route.
+    pub route: String,
+    /// Scenario of the route.
+    pub scenario: String,
+    /// When the INVITE arrived.
+    pub started: Moment,
+    /// When both sides were connected.
+    pub answered: Option<Moment>,
+    /// When it was over.
+    pub ended: Option<Moment>,
+    /// Name of the target the caller talks to.
+    pub target: Option<String>,
+    /// The latest step of the caller's timeline.
+    pub emotion: Option<Step>,
+    /// The caller's worst moment.
+    pub peak: Option<Peak>,
+    /// How many decisions the policy made.
+    pub decisions: usize,
+    /// How many alerts there were.
+    pub alerts: usize,
+}
+
+impl From<&CallRecord> for Summary {
+    fn from(record: &CallRecord) -> Self {
+        Self {
+            id: record.id.clone(),
+            state: record.state,
+            from: record.from.clone(),
+            to: record.to.clone(),
+            route: record.route.clone(),
+            scenario: record.scenario.clone(),
+            started: record.started,
+            answered: record.answered,
+            ended: record.ended,
+            target: record.target.clone(),
+            emotion: record.emotion.clone(),
+            peak: record.peak.clone(),
+            decisions: record.decisions.len(),
+            alerts: record.alerts.len(),
+        }
+    }
+}

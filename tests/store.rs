@@ -1,0 +1,201 @@
+//! What is kept outlives a program that is killed at any moment: nothing that was acknowledged is lost, and the trail is whole.
+//!
+//! A child process keeps calls and commits decisions as fast as it can and says what it was told is on the disk; it is killed
+//! at random moments. `CALMLINE_CRASH_ROUNDS` sets how often (default 12), `CALMLINE_CRASH_SEED` when.
+
+#![expect(clippy::print_stdout, reason = "the test tells its seed and what it found")]
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use calmline::metrics::Metrics;
+use calmline::notice::{Notice, What};
+use calmline::pii::Pii;
+use calmline::settings::{MasterKeySource, StoreSettings};
+use calmline::store::audit::verify;
+use calmline::store::{Store, keys_and_trail};
+use calmline::web::Moment;
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+/// Set for the child: the folder that it keeps things in.
+const FOLDER: &str = "CALMLINE_CRASH_FOLDER";
+/// Set for the child: which round it is.
+const ROUND: &str = "CALMLINE_CRASH_ROUND";
+/// What may be lost of a call's details, milliseconds: twice the time between two writes.
+const DETAIL_MS: u64 = 1_000;
+/// What nobody may find on the disk.
+const SECRET: &str = "13800138000";
+
+#[test]
+fn nothing_that_was_acknowledged_is_lost_whenever_the_program_is_killed() {
+    if let Ok(folder) = std::env::var(FOLDER) {
+        return keep_until_killed(Path::new(&folder));
+    }
+    let number = |name: &str, usual: u64| std::env::var(name).map_or(usual, |text| text.parse().expect("a number"));
+    let (rounds, seed) = (number("CALMLINE_CRASH_ROUNDS", 12), number("CALMLINE_CRASH_SEED", 20_261_126));
+    println!("seed {seed}, {rounds} rounds");
+    let random = TestRng::from_seed(RngAlgorithm::XorShift, &[seed.to_le_bytes(), [7; 8]].concat());
+    let mut random = TestRunner::new_with_rng(Config::default(), random);
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut acknowledged = Vec::new();
+    for round in 0..rounds {
+        let after_ms = (5_u64..700).new_tree(&mut random).expect("a number").current();
+        let told = run_and_kill(folder.path(), round, Duration::from_millis(after_ms));
+        check_calls(folder.path(), &told);
+        acknowledged.extend(told.decisions);
+        check_trail(folder.path(), &acknowledged);
+    }
+    assert!(acknowledged.len() as u64 > rounds, "only {} decisions were acknowledged", acknowledged.len());
+    println!("{} decisions acknowledged, all of them in the trail", acknowledged.len());
+    check_secrets(folder.path());
+}
+
+/// What a child said before it was killed.
+struct Told {
+    /// Decisions that it was told are on the disk.
+    decisions: Vec<String>,
+    /// Notices that it handed over: call, number, and when, milliseconds since 1970.
+    notices: Vec<(String, u64, u64)>,
+    killed: Moment,
+}
+
+fn run_and_kill(folder: &Path, round: u64, after: Duration) -> Told {
+    let mut child = Command::new(std::env::current_exe().expect("this test"))
+        .args(["--exact", "nothing_that_was_acknowledged_is_lost_whenever_the_program_is_killed", "--nocapture"])
+        .env(FOLDER, folder)
+        .env(ROUND, round.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("a child");
+    let output = child.stdout.take().expect("it is piped");
+    let reader = thread::spawn(move || BufReader::new(output).lines().map_while(Result::ok).collect::<Vec<_>>());
+    // Opening takes as long as it takes: the moment counts from the first decision on, or it would never come to any.
+    let trail = folder.join("audit");
+    let began = Instant::now();
+    while !trail.exists() && began.elapsed() < Duration::from_secs(20) {
+        thread::sleep(Duration::from_millis(2));
+    }
+    thread::sleep(after);
+    let killed = Moment::now();
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    let (mut decisions, mut notices) = (Vec::new(), Vec::new());
+    for line in reader.join().expect("it reads") {
+        let words: Vec<&str> = line.split(' ').collect();
+        match words.as_slice() {
+            ["decided", name] => decisions.push((*name).to_owned()),
+            ["told", call, number, at] => {
+                let number_of = |text: &str| text.parse().expect("a number");
+                notices.push(((*call).to_owned(), number_of(number), number_of(at)));
+            }
+            _ => {}
+        }
+    }
+    Told { decisions, notices, killed }
+}
+
+/// The child: three calls at a time, each with steps, decisions and an end.
+fn keep_until_killed(folder: &Path) {
+    let store = Store::start(&settings(folder), &Metrics::new()).expect("a store");
+    let round = std::env::var(ROUND).expect("it is set");
+    let mut out = std::io::stdout().lock();
+    for number in 0_u64.. {
+        let call = format!("call-{round}-{}", number / 60 * 3 + number % 3);
+        let (step, at) = (number % 60 / 3, Moment::now());
+        let what = match step {
+            0 => What::CallStarted {
+                from: Pii::new(format!("sip:{SECRET}@pbx.example")),
+                to: Pii::new("sip:support@calmline".to_owned()),
+                route: "support".to_owned(),
+                scenario: "after-sales".to_owned(),
+            },
+            19 => What::CallEnded {
+                reason: "caller hung up".to_owned(),
+                talk_ms: 1,
+                peak_anger: 0.5,
+                peak_level: "medium".to_owned(),
+                packets_lost: 0,
+            },
+            5 | 10 => alert(format!("{call}-{step}")),
+            _ => What::ForkPaused { on: step % 2 == 0 },
+        };
+        let notice = Notice { call: call.clone(), call_ms: step, what };
+        store.keep(&notice, at);
+        writeln!(out, "told {call} {step} {}", at.0).expect("a pipe");
+        if step == 5 || step == 10 {
+            // As the server does: only what is on the disk is acted on.
+            if store.commit(std::iter::once(&notice)) {
+                writeln!(out, "decided {call}-{step}").expect("a pipe");
+            }
+        }
+    }
+}
+
+fn alert(rule: String) -> What {
+    What::Alert { severity: "high".to_owned(), text: "angry".to_owned(), rule, pbx_call: None }
+}
+
+/// Every decision is in the trail, in order, and the trail is as it was written.
+fn check_trail(folder: &Path, acknowledged: &[String]) {
+    let (keys, trail) = keys_and_trail(&settings(folder)).expect("the keys");
+    let mut rules = Vec::new();
+    let verified = verify(&trail, &keys, &mut |_, _, entry| {
+        rules.extend(entry.what["rule"].as_str().map(str::to_owned));
+    });
+    assert_eq!(verified.expect("readable").findings, []);
+    let mut rules = rules.iter();
+    for name in acknowledged {
+        assert!(rules.any(|rule| rule == name), "{name} was acknowledged and is not in the trail, or not in its order");
+    }
+}
+
+/// Every call has what was told of it until shortly before the end, and has ended.
+fn check_calls(folder: &Path, told: &Told) {
+    let store = Store::start(&settings(folder), &Metrics::new()).expect("a store");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    for (call, number, at) in &told.notices {
+        if at + DETAIL_MS >= told.killed.0 {
+            continue;
+        }
+        let record = runtime.block_on(store.call(call.clone())).expect("readable");
+        let record = record.unwrap_or_else(|| panic!("{call}, told of at {at}, is lost; killed at {}", told.killed.0));
+        assert!(record.ended.is_some(), "{call} goes on for ever");
+        let last = record.events.iter().rev().find(|event| !matches!(event.notice.what, What::CallEnded { .. }));
+        let reached = last.map_or(0, |event| event.notice.call_ms);
+        assert!(
+            reached >= *number || *number == 19,
+            "{call}: step {number} at {at} is lost, killed at {}",
+            told.killed.0
+        );
+    }
+    store.stop();
+}
+
+fn check_secrets(folder: &Path) {
+    let mut bytes = 0;
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read(&path).expect("a file");
+            bytes += text.len();
+            for secret in [SECRET, "support", "after-sales", "angry"] {
+                let found = text.windows(secret.len()).any(|window| window == secret.as_bytes());
+                assert!(!found, "{secret} can be read in {}", path.display());
+            }
+        }
+    }
+    println!("no secret in {bytes} bytes");
+}
+
+fn settings(folder: &Path) -> StoreSettings {
+    StoreSettings { folder: folder.to_owned(), master_key: MasterKeySource::Beside, keep: Duration::from_secs(86_400) }
+}
