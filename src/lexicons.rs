@@ -80,7 +80,7 @@ mod tests {
         let (mut reader, why) = files.load();
         assert_eq!((reader.model().is_none(), why), (true, None), "nobody asked for a model");
         for (text, expected) in [
-            ("太差了，我要投诉", ["太差了", "投诉"]),
+            ("太差了，我要投诉", ["太差了", "我要投诉"]),
             ("This is ridiculous, get me your manager", ["ridiculous", "manager"]),
         ] {
             let read = reader.read(&[text]).remove(0);

@@ -229,7 +229,7 @@ async fn a_caller_refers_the_bot() {
         runs.push(("uas_answer", way.answer(way.bot, run("uas_answer"))));
         runs.push(("uas_hangs_up", way.answer(way.human, run("uas_hangs_up"))));
     }
-    listening().await;
+    listening(scene.ways.iter().flat_map(|way| [way.bot, way.human])).await;
     for way in &scene.ways {
         let elsewhere = ["-key", "elsewhere", &way.human_at].map(str::to_owned);
         runs.push(("uac_refers", way.call(run("uac_refers"), elsewhere.into())));
@@ -264,7 +264,7 @@ async fn a_trunk_is_registered_at() {
         let ways = scene::ways(&Carrier::ALL, Ipv4Addr::LOCALHOST.into(), &authority).await;
         let run = Run { scenario: registrar, calls: 1, rate: 10, stays_ms: 0, transport: "" };
         let runs = ways.iter().map(|way| (registrar, way.answer(way.bot, run))).collect();
-        listening().await;
+        listening(ways.iter().map(|way| way.bot)).await;
         let scene = Scene::start(ways, authority, Terms { registers: true, ..at(place) });
         let registered = "calmline_trunk_registration_up";
         until("three registrations", || (total(&scene.metrics(), registered) == 3.0).then_some(())).await;
@@ -282,6 +282,7 @@ async fn a_bot_that_wants_no_calls_gets_none_meanwhile() {
         let Some(scene) = Scene::set(&Carrier::ALL, terms).await else { return };
         let run = |scenario, calls| Run { scenario, calls, rate: 4, stays_ms: 200, transport: "" };
         let humans = scene.ways.iter().map(|way| ("uas_answer", way.answer(way.human, run("uas_answer", 5)))).collect();
+        listening(scene.ways.iter().map(|way| way.human)).await;
         scene.play(run("uac_feedback", 5), Some(run(bot, 1))).await;
         finish(humans).await;
         let restrained = total(&scene.metrics(), "calmline_sip_servers_restrained_active");

@@ -16,7 +16,7 @@ pub fn line(notice: &Notice) -> Option<String> {
             )
         }
         What::Said { party, is_final: true, phrases, .. } if !phrases.is_empty() => {
-            let told = |phrase: &PhraseHeard| format!("“{}” ({})", phrase.text, phrase.intent);
+            let told = |phrase: &PhraseHeard| format!("“{}” ({})", phrase.text.reveal(), phrase.intent);
             format!("✎ {party} said {}", phrases.iter().map(told).collect::<Vec<_>>().join(", "))
         }
         What::Decided { rule, policy, actions, failure, .. } => {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use media::sdp::Fingerprint;
 use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::desk::{Desk, Inlets, Work, configuration};
@@ -41,6 +42,8 @@ const COPIES_MAX: usize = 2_048;
 const ORDERS_MAX: usize = 64;
 /// How long running calls have for their goodbyes.
 const GOODBYES: Duration = Duration::from_secs(2);
+/// How long threads that use models have to end.
+const MODELS_END_WITHIN: Duration = Duration::from_secs(3);
 
 /// The running server.
 pub(super) struct Server {
@@ -62,7 +65,6 @@ impl Server {
         let media = start_media(&settings, (&tap, &copy_ring), clock, media_events)?;
         readiness.set(Component::Media, true);
         let (fingerprint, handshakes, shaken) = handshakes::start(clock, media.clone())?;
-
         let parties = Arc::new(Parties::default());
         let copies = start_copies(copy_ring, &parties, clock, &metrics)?;
         let baselines = Arc::new(Baselines::new().map_err(|_| no_random_numbers())?);
@@ -71,10 +73,8 @@ impl Server {
         let listening = start_listening(&settings, args.chaos, clock, ears, (&metrics, heard, words.clone()))?;
         let (speaker, spoken) = start_speaker(&settings, sayings)?;
         let (connectors, pbx) = connect_pbxes(&settings, &metrics)?;
-        let (sip, sip_inlet) = start_sip(&settings, &metrics).await?;
-        readiness.set(Component::Sip, true);
+        let (sip, sip_inlet) = start_sip(&settings, &metrics, &readiness).await?;
         let (forks, fork_inlet) = start_forks(&settings, clock, &metrics).await?;
-
         let bus = Arc::new(Bus::new());
         let (reloader, reloads, fresh) = Reloader::new(&args.config, &settings, &metrics);
         let parts = (forks.clone(), copies.clone(), Arc::clone(&readiness), metrics.clone(), store.clone());
@@ -152,6 +152,7 @@ impl Server {
         self.desk.forks.shutdown();
         self.desk.sip.shutdown().await;
         self.desk.media.stop();
+        self.wait_for_models().await;
         let Departures { finished, handed_over, cut } = departures;
         if let Some(store) = &self.desk.store {
             self.desk
@@ -160,6 +161,18 @@ impl Server {
         }
         info!(finished, handed_over, cut, "ended");
         departures
+    }
+
+    /// Waits until no thread uses a model's library any more: a process that exits while one is being loaded breaks.
+    async fn wait_for_models(&self) {
+        let until = Instant::now() + MODELS_END_WITHIN;
+        let is_there = || {
+            self.desk.listening.as_ref().is_some_and(|listening| !listening.has_ended())
+                || self.desk.words.recognizing.as_ref().is_some_and(|recognizing| !recognizing.has_ended())
+        };
+        while is_there() && Instant::now() < until {
+            sleep(Duration::from_millis(20)).await;
+        }
     }
 }
 
@@ -292,7 +305,11 @@ pub(super) fn show_policies(policies: &[routing::Policy], metrics: &Metrics, rea
     readiness.set(Component::Policy, !labels.is_empty());
 }
 
-async fn start_sip(settings: &Settings, metrics: &Metrics) -> Result<(SipSide, mpsc::Receiver<SipEvent>), Failure> {
+async fn start_sip(
+    settings: &Settings,
+    metrics: &Metrics,
+    readiness: &Readiness,
+) -> Result<(SipSide, mpsc::Receiver<SipEvent>), Failure> {
     let (events, inlet) = mpsc::channel(EVENTS_MAX);
     let options =
         SipOptions { settings: settings.sip.clone(), trunks: settings.trunks.clone(), metrics: metrics.clone() };
@@ -300,6 +317,7 @@ async fn start_sip(settings: &Settings, metrics: &Metrics) -> Result<(SipSide, m
     for (transport, address) in sip.bound() {
         info!(%address, transport = transport.name(), "SIP");
     }
+    readiness.set(Component::Sip, true);
     Ok((sip, inlet))
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use routing::section::{Section, whole};
+use toml::Value;
 
 use super::read::{path, variable};
 
@@ -34,7 +35,7 @@ pub enum MasterKeySource {
 }
 
 pub(super) fn read_store(mut section: Section<'_>, folder: &Path) -> Option<StoreSettings> {
-    let present = section.is_present();
+    let enabled = section.read("enabled", "true or false", Value::as_bool);
     let file = section.read("key_file", "a file's path", path(folder));
     let name = section.read("key_env", "the name of an environment variable", variable);
     let master_key = match (file, name) {
@@ -52,6 +53,8 @@ pub(super) fn read_store(mut section: Section<'_>, folder: &Path) -> Option<Stor
         master_key,
         keep: DAY * u32::try_from(days.unwrap_or(KEEP_DAYS as i64)).unwrap_or(u32::MAX),
     };
+    // Whoever writes the section wants it, unless it says otherwise.
+    let enabled = enabled.unwrap_or(section.is_present());
     section.finish();
-    present.then_some(settings)
+    enabled.then_some(settings)
 }

@@ -123,6 +123,8 @@ struct State {
     spared: AtomicU64,
     /// 1 once the program wants to end.
     stopping: AtomicU64,
+    /// 1 once the worker and its guard have ended.
+    ended: AtomicU64,
 }
 
 impl Listening {
@@ -165,6 +167,11 @@ impl Listening {
     /// Asks the worker and its guard to end.
     pub fn stop(&self) {
         self.state.stopping.store(1, Ordering::Release);
+    }
+
+    /// True once both, which were asked to, have ended.
+    pub fn has_ended(&self) -> bool {
+        self.state.ended.load(Ordering::Acquire) == 1
     }
 }
 

@@ -59,6 +59,8 @@ struct State {
     up: AtomicBool,
     /// There are other files.
     renewed: AtomicBool,
+    /// The thread has ended.
+    ended: AtomicBool,
     restarts: AtomicU64,
     spared: AtomicBool,
     samples: AtomicU64,
@@ -153,6 +155,11 @@ impl Recognizing {
     pub fn stop(&self) {
         self.queue.close();
     }
+
+    /// True once the thread, which was asked to, has ended.
+    pub fn has_ended(&self) -> bool {
+        self.state.ended.load(Ordering::Acquire)
+    }
 }
 
 /// Closes the queue when the thread ends, by whatever way. Holds an end of the other queue, so that whoever sees that
@@ -167,6 +174,7 @@ impl Drop for Ended {
     fn drop(&mut self) {
         self.queue.close();
         self.state.up.store(false, Ordering::Relaxed);
+        self.state.ended.store(true, Ordering::Release);
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::authority::Authority;
 use crate::runner::{self, Run};
-use crate::tunnel;
+use crate::{tunnel, until};
 
 /// How long a call may take to be over once both ends are done with it.
 const SETTLED_WITHIN: Duration = Duration::from_secs(5);
@@ -143,7 +143,8 @@ impl Scene {
         for way in &self.ways {
             runs.extend(bot.map(|bot| (bot.scenario, way.answer(way.bot, bot))));
         }
-        listening().await;
+        let bots = self.ways.iter().filter(|_| bot.is_some());
+        listening(bots.map(|way| way.bot)).await;
         runs.extend(self.ways.iter().map(|way| (caller.scenario, way.call(caller, Vec::new()))));
         finish(runs).await;
     }
@@ -213,7 +214,7 @@ fn configuration(ways: &[Way], authority: &Authority, web: SocketAddr, terms: Te
          [sip.tls]\ncertificate = \"{}\"\nkey = \"{}\"\nauthorities = \"{}\"\n\n\
          [media]\naddress = \"{}\"\nports = \"{}\"\n\n\
          [web]\nlisten = \"{web}\"\ntoken_env = \"CALMLINE_TOKEN\"\n\n\
-         [listening]\nenabled = {}\n\n\
+         [listening]\nenabled = true\n\n\
          [limits]\n{limits}[limits.overload]\nenabled = false\n\n\
          [policy]\nfolder = \"{}\"\nprompts = \"prompts\"\n\n\
          [targets.human]\nuri = \"sip:human@{}\"\n\n",
@@ -223,7 +224,6 @@ fn configuration(ways: &[Way], authority: &Authority, web: SocketAddr, terms: Te
         file("authority.pem"),
         ways[0].inside.ip(),
         media_ports(place),
-        !registers,
         if policy.is_some() { "own" } else { "policies" },
         ways[0].human_at,
     );
@@ -252,9 +252,20 @@ fn configuration(ways: &[Way], authority: &Authority, web: SocketAddr, terms: Te
     text
 }
 
-/// Waits until whoever was started to be called listens.
-pub async fn listening() {
-    tokio::time::sleep(Duration::from_millis(300)).await;
+/// Waits until whoever was started to be called at these addresses listens.
+pub async fn listening(addresses: impl IntoIterator<Item = SocketAddr>) {
+    for address in addresses {
+        until("somebody who listens", || is_bound(address.port()).then_some(())).await;
+    }
+}
+
+/// Whether a port is taken, by whatever protocol, as the system lists it.
+fn is_bound(port: u16) -> bool {
+    let local = format!(":{port:04X}");
+    ["udp", "tcp", "udp6", "tcp6"].into_iter().any(|list| {
+        let text = std::fs::read_to_string(format!("/proc/net/{list}")).unwrap_or_default();
+        text.lines().any(|line| line.split_whitespace().nth(1).is_some_and(|address| address.ends_with(&local)))
+    })
 }
 
 /// Waits for all of these; none may fail.

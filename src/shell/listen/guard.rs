@@ -50,6 +50,9 @@ fn watch(options: &Arc<ListenOptions>, state: &Arc<State>, worker: JoinHandle<()
             Err(error) => error!(%error, "no thread to listen with"),
         }
     }
+    // One that panicked has ended, too.
+    let _ = worker.map(JoinHandle::join);
+    state.ended.store(1, Ordering::Release);
 }
 
 /// Why there is no working listening thread; `None` while there is one. A broken one is let go of.
