@@ -91,7 +91,10 @@ impl Store {
 
     /// Takes up a notice made at `time`: behind a queue, so without waiting.
     pub fn keep(&self, notice: &crate::notice::Notice, time: Moment) {
-        if let Some(entry) = entry_of(notice).filter(|_| !notices::is_decisive(&notice.what)) {
+        // What is decisive is in the journal already: see `commit`.
+        if !notices::is_decisive(&notice.what)
+            && let Some(entry) = entry_of(notice)
+        {
             self.journal.record(entry);
         }
         if notices::is_kept(&notice.what) {

@@ -49,9 +49,7 @@ impl Call {
             }
         }
     }
-}
 
-impl Call {
     /// A party has typed something: it is read as what the party says, and told by what that says of the party.
     pub(super) fn typed(&mut self, context: &mut Context<'_>, party: Party, text: String) -> Result<(), Denied> {
         if !matches!(self.stage, Stage::Talking(_)) {

@@ -68,7 +68,7 @@ pub(super) async fn calls(
     if let Some(store) = app.store.as_ref().filter(|_| query.state != Some(StateFilter::Active)) {
         // One that started with the oldest, too; what is on the board already is left out.
         let before = oldest.map(|Moment(at)| Moment(at + 1)).or(query.before).unwrap_or(Moment(u64::MAX));
-        let kept = store.calls(before, limit - calls.len() + known.len().min(LIST_MAX)).await.map_err(store_down)?;
+        let kept = store.calls(before, limit).await.map_err(store_down)?;
         let fresh = kept.into_iter().filter(|line| line["id"].as_str().is_some_and(|id| known.insert(id.to_owned())));
         calls.extend(fresh.take(limit - calls.len()).map(Listed::Kept));
     }
