@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::features::Features;
-use crate::{analyze, demo, eval, models, serve, settings, trail};
+use crate::{analyze, backup, demo, eval, models, serve, settings, trail};
 
 /// Hears when a caller is getting angry and acts while the call is still on.
 ///
@@ -42,6 +42,10 @@ enum Command {
     /// The audit trail: whether it is as it was written, and what it says.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Has the running server make a back-up of its store, and waits for it.
+    Backup(BackupArgs),
+    /// Takes a back-up back into the folder of a store that has nothing yet; the server must not run meanwhile.
+    Restore(RestoreArgs),
     /// Wraps the store's keys by another master key; the server must not run meanwhile.
     Rekey(RekeyArgs),
 }
@@ -78,6 +82,25 @@ pub struct AuditArgs {
     /// Only entries about this call.
     #[arg(long, value_name = "ID")]
     pub call: Option<String>,
+}
+
+/// `calmline backup`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// The configuration file of the running server, for its `[web]`.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+/// `calmline restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// The configuration file, for its `[store]`.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// The back-up's folder.
+    #[arg(value_name = "FOLDER")]
+    pub from: PathBuf,
 }
 
 /// `calmline rekey`.
@@ -382,6 +405,8 @@ impl Cli {
             Command::Eval(EvalCommand::Asr(args)) => eval::asr(&args),
             Command::Models(command) => models::run(&command),
             Command::Audit(command) => trail::run(&command),
+            Command::Backup(args) => backup::run(&args),
+            Command::Restore(args) => backup::restore(&args),
             Command::Rekey(args) => trail::rekey(&args),
             Command::Eval(EvalCommand::Text(args)) => eval::text(&args),
             Command::Eval(EvalCommand::Masking(args)) => eval::masking(&args),

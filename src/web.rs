@@ -5,6 +5,7 @@
 
 mod audio;
 mod auth;
+mod backup;
 mod board;
 mod bus;
 mod calls;
@@ -13,6 +14,7 @@ mod forks;
 mod live;
 mod moment;
 mod orders;
+mod people;
 mod problem;
 mod readiness;
 mod record;
