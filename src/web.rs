@@ -9,6 +9,7 @@ mod board;
 mod bus;
 mod calls;
 mod events;
+mod facts;
 mod forks;
 mod live;
 mod moment;

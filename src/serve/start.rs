@@ -103,6 +103,7 @@ impl Server {
             metrics,
             readiness,
             web,
+            zone: settings.policy.zone,
             leaving: VecDeque::new(),
             inlets: Inlets {
                 sip: sip_inlet,
