@@ -22,6 +22,8 @@ pub mod picture;
 pub mod pii;
 mod quoted;
 pub mod recognizer;
+pub mod report;
+mod reporting;
 pub mod serve;
 pub mod settings;
 pub mod shell;

@@ -18,12 +18,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use tracing::warn;
 
 use crate::metrics::Metrics;
-use crate::settings::{MasterKeySource, StoreSettings};
+use crate::report::Report;
+use crate::settings::{MasterKeySource, StoreSettings, Zone};
 use crate::web::{CallRecord, Moment};
 pub use audit::AuditEntry;
 use embedded::Embedded;
@@ -200,6 +202,20 @@ impl Store {
     /// As [`Store::call`].
     pub async fn holds(&self) -> Result<Vec<Hold>, String> {
         self.read(Embedded::holds).await
+    }
+
+    /// The report of a day in a time zone.
+    ///
+    /// # Errors
+    /// As [`Store::call`].
+    pub async fn report(&self, day: Date, zone: Zone) -> Result<Report, String> {
+        self.read(move |embedded| {
+            let (from, before) = zone.day(day).ok_or("a day that this time zone does not have")?;
+            let mut report = Report::of_day(&day.to_string(), zone.name());
+            embedded.facts(from, before, &mut |started, facts| report.add(zone.hour(started), facts))?;
+            Ok(report)
+        })
+        .await
     }
 
     /// Begins a back-up in a folder of its own, named by the time; its folder.

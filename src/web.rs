@@ -10,6 +10,7 @@ mod board;
 mod bus;
 mod calls;
 mod events;
+mod facts;
 mod forks;
 mod live;
 mod moment;
@@ -19,6 +20,7 @@ mod problem;
 mod readiness;
 mod record;
 mod reload;
+mod reports;
 mod routes;
 mod server;
 

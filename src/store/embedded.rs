@@ -20,6 +20,7 @@ use super::keys::KeyRing;
 use super::notices::class_of;
 use super::slots::{CallKeys, Class, Seat, Slots, seat_of};
 use crate::notice::{Notice, What};
+use crate::report::CallFacts;
 use crate::web::{CallRecord, Moment, State, Summary};
 pub use people::{Erased, Held, Hold};
 
@@ -36,7 +37,7 @@ const RUNNING_MAX: usize = crate::web::ACTIVE_MAX;
 const KEYS_FILE: &str = "keys";
 
 /// What there is in sled, in the order in which back-ups need it: calls that are up before all others.
-const TREES: [&str; 7] = ["running", "parties", "people", "holds", "notices", "calls", "marks"];
+const TREES: [&str; 8] = ["running", "parties", "people", "holds", "notices", "calls", "facts", "marks"];
 
 /// A call's name in the store.
 type CallName = [u8; 16];
@@ -58,6 +59,8 @@ pub struct Embedded {
     db: Db,
     notices: Tree,
     calls: Tree,
+    /// What reports need of each.
+    facts: Tree,
     running: Tree,
     /// Who takes part in which calls, and the other way round.
     people: Tree,
@@ -102,10 +105,10 @@ impl Embedded {
             let db = config.open()?;
             let trees = TREES.into_iter().map(|name| db.open_tree(name)).collect::<sled::Result<Vec<Tree>>>()?;
             let trees = <[Tree; TREES.len()]>::try_from(trees).expect("as many as there are names");
-            let [running, parties, people, holds, notices, calls, marks] = trees;
+            let [running, parties, people, holds, notices, calls, facts, marks] = trees;
             let (keys, slots) = (Arc::clone(keys), Slots::open(&folder.join(KEYS_FILE))?);
             let slots = Arc::new(Mutex::new(slots));
-            Ok(Self { db, notices, calls, running, people, parties, holds, marks, keys, slots })
+            Ok(Self { db, notices, calls, facts, running, people, parties, holds, marks, keys, slots })
         };
         // A file that is not one of sled's can make it panic.
         let opened = catch_unwind(AssertUnwindSafe(open));
@@ -220,8 +223,12 @@ impl Embedded {
         let Some(Followed { place, keys, .. }) = running.0.remove(name) else { return Ok(()) };
         let Some(record) = self.fold(name)?.record else { return Ok(()) };
         let line = serde_json::to_vec(&Summary::from(&record)).map_err(|error| error.to_string())?;
-        let sealed = keys.seal(&self.keys, Class::Record, &place, &line).map_err(|error| error.to_string())?;
-        self.calls.insert(place, sealed).map_err(said)?;
+        let facts = serde_json::to_vec(&CallFacts::from(&record)).map_err(|error| error.to_string())?;
+        let seal = |context: &[u8], plain: &[u8]| keys.seal(&self.keys, Class::Record, context, plain);
+        self.facts
+            .insert(place, seal(&facts_context(&place), &facts).map_err(|error| error.to_string())?)
+            .map_err(said)?;
+        self.calls.insert(place, seal(&place, &line).map_err(|error| error.to_string())?).map_err(said)?;
         self.running.remove(name).map_err(said)?;
         Ok(())
     }
@@ -254,6 +261,29 @@ impl Embedded {
     fn line(&self, place: &[u8], sealed: &[u8]) -> Result<Option<serde_json::Value>, String> {
         let Some(line) = self.open_value(&mut BTreeMap::new(), place, sealed)? else { return Ok(None) };
         serde_json::from_slice(&line).map(Some).map_err(|error| error.to_string())
+    }
+
+    /// Tells what reports need of the ended calls that started from `from` on and before `before`.
+    ///
+    /// # Errors
+    /// As [`Embedded::call`].
+    pub fn facts(&self, from: Moment, before: Moment, each: &mut dyn FnMut(Moment, &CallFacts)) -> Result<(), String> {
+        for place in self.calls.range(from.0.to_be_bytes()..before.0.to_be_bytes()).keys() {
+            let Ok(place) = Place::try_from(&*place.map_err(said)?) else { continue };
+            let started = place.first_chunk().map_or(0, |chunk| u64::from_be_bytes(*chunk));
+            let facts = match self.facts.get(place).map_err(said)? {
+                Some(sealed) => self.open_value(&mut BTreeMap::new(), &facts_context(&place), &sealed)?,
+                // Kept by a version that told none.
+                None => {
+                    let record = self.fold(&forget::name_in(&place))?.record;
+                    record.and_then(|record| serde_json::to_vec(&CallFacts::from(&record)).ok())
+                }
+            };
+            if let Some(facts) = facts {
+                each(Moment(started), &serde_json::from_slice(&facts).map_err(|error| error.to_string())?);
+            }
+        }
+        Ok(())
     }
 
     /// How many bytes it takes on disk.
@@ -312,6 +342,10 @@ impl Embedded {
         // What a panic elsewhere leaves half done are places that are written as a whole.
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn facts_context(place: &Place) -> Vec<u8> {
+    [b"facts ", &place[..]].concat()
 }
 
 fn notice_key(name: &CallName, number: u32) -> [u8; 20] {

@@ -7,7 +7,7 @@ use crate::web::kind;
 
 /// Whether a notice has to be on the disk before anybody acts on it.
 pub(super) fn is_decisive(what: &What) -> bool {
-    matches!(what, What::Decided { .. } | What::Alert { .. })
+    matches!(what, What::Decided { .. } | What::ServiceSwitched { .. } | What::Alert { .. })
 }
 
 /// Whether a notice stays with its call. What callers type is kept nowhere, and what is said only once it is whole.
@@ -28,6 +28,8 @@ pub(super) fn class_of(what: &What) -> Class {
 pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
     let who = match notice.what {
         What::Decided { .. }
+        | What::ServiceSwitched { .. }
+        | What::EscalationLikely { .. }
         | What::Alert { .. }
         | What::PromptStarted { .. }
         | What::PromptFailed { .. }
@@ -42,7 +44,8 @@ pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
         | What::SupervisorLeft { .. }
         | What::SupervisorFailed { .. }
         | What::AudioOpened { .. }
-        | What::AudioClosed { .. } => "operator",
+        | What::AudioClosed { .. }
+        | What::FactsTold { .. } => "operator",
         What::SecureInput { .. }
         | What::Bypassed { .. }
         | What::BypassFailed { .. }
@@ -90,6 +93,6 @@ mod tests {
     fn every_decision_is_audited_before_it_is_acted_on() {
         let decisive: Vec<Notice> = one_of_each().into_iter().filter(|notice| is_decisive(&notice.what)).collect();
         let kinds: Vec<String> = decisive.iter().filter_map(entry_of).map(|entry| entry.kind).collect();
-        assert_eq!(kinds, ["decided", "alert"]);
+        assert_eq!(kinds, ["decided", "alert", "service_switched"]);
     }
 }

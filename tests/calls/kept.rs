@@ -65,7 +65,7 @@ fn what_was_decided_outlives_a_crash_and_nobody_reads_it_on_the_disk() {
 }
 
 #[test]
-fn a_person_is_erased_and_a_back_up_is_taken_back() {
+fn calls_are_reported_a_person_is_erased_and_a_back_up_is_taken_back() {
     let name = "kept-people";
     let kept = fresh(name);
     let stage = Stage::set(Setup { edits: &[STORE], policy: Some(POLICY), ..Setup::named(name) });
@@ -85,6 +85,12 @@ fn a_person_is_erased_and_a_back_up_is_taken_back() {
     };
     eventually("both calls are kept", || calls_of("13800138000").len() == 1 && calls_of("13900139000").len() == 1);
     let config = folder(name).join("config/calmline.toml");
+    let today = today(&calls_of("13800138000")[0]);
+    for (format, wanted) in [("json", "\"calls\": 2"), ("csv", ",calls,2"), ("html", "<svg")] {
+        let words = ["report", "--date", &today, "--format", format, "--language", "en", "--config"];
+        let report = program(&words, &config, &stage.server.token);
+        assert!(report.0 == Some(0) && report.1.contains(wanted) && !report.1.contains("13800138000"), "{report:?}");
+    }
     let made = program(&["backup", "--config"], &config, &stage.server.token);
     assert!(made.0 == Some(0) && made.1.contains("files"), "{made:?}");
 
@@ -186,6 +192,11 @@ fn program(words: &[&str], config: &Path, token: &str) -> (Option<i32>, String) 
     let output = Command::new(PROGRAM).args(words).arg(config).env("CALMLINE_TOKEN", token).output();
     let output = output.expect("the program");
     (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The day on which a call came, UTC.
+fn today(call: &Value) -> String {
+    call["started"].as_str().and_then(|started| started.get(..10)).expect("a time").to_owned()
 }
 
 fn field(line: &str, name: &str) -> String {

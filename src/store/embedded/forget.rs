@@ -90,6 +90,7 @@ impl Embedded {
         self.notices.apply_batch(notices).map_err(said)?;
         for place in places {
             self.unindex(&name_in(place))?;
+            self.facts.remove(place).map_err(said)?;
             self.calls.remove(place).map_err(said)?;
         }
         Ok(())
