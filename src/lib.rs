@@ -4,6 +4,7 @@
 
 pub mod analyze;
 mod backtest;
+mod backup;
 pub mod cli;
 pub mod control;
 pub mod demo;
@@ -22,6 +23,8 @@ pub mod picture;
 pub mod pii;
 mod quoted;
 pub mod recognizer;
+pub mod report;
+mod reporting;
 pub mod serve;
 pub mod settings;
 pub mod shell;

@@ -39,14 +39,14 @@ pub use pbx::{PbxKind, PbxSettings, PbxTerms, SecretSource};
 pub use policies::{Policies, load_policies, load_policy, read_prompt};
 pub use privacy::PrivacySettings;
 pub use recognition::RecognitionSettings;
-pub(crate) use route::uri_of;
 pub use route::{Bypass, HeaderMatch, Pattern, RequestView, Returning, Route, Routes};
+pub(crate) use route::{is_nameless, uri_of};
 pub use sip::{
     Account, Authentication, ClientCertificate, Listener, PasswordSource, Registration, SipSettings, TlsSettings,
     TrunkSettings, UnknownSources,
 };
 
-pub use store::{MasterKeySource, StoreSettings};
+pub use store::{KeepSettings, MasterKeySource, StoreSettings};
 pub use zone::Zone;
 
 use crate::pbx::Place;

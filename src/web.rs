@@ -5,6 +5,7 @@
 
 mod audio;
 mod auth;
+mod backup;
 mod board;
 mod bus;
 mod calls;
@@ -14,10 +15,12 @@ mod forks;
 mod live;
 mod moment;
 mod orders;
+mod people;
 mod problem;
 mod readiness;
 mod record;
 mod reload;
+mod reports;
 mod routes;
 mod server;
 

@@ -87,12 +87,13 @@ fn foretold<'a>(interactions: impl Iterator<Item = &'a Interaction>, warn_at: f3
     foretold
 }
 
-/// The threshold with the highest recall whose precision is good enough; of equals, the highest.
+/// The threshold with the highest recall whose precision is good enough; of equals, the lowest, which warns
+/// earliest.
 fn propose(interactions: &[&Interaction]) -> Option<f32> {
     let grid = (6..=19).map(|step| step as f32 * 0.05);
     let tried = grid.map(|at| (at, foretold(interactions.iter().copied(), at)));
     let good = tried.filter(|(_, foretold)| foretold.precision() >= PRECISION_LEAST);
-    good.max_by(|(a, x), (b, y)| x.recall().total_cmp(&y.recall()).then(a.total_cmp(b))).map(|(at, _)| at)
+    good.max_by(|(a, x), (b, y)| x.recall().total_cmp(&y.recall()).then(b.total_cmp(a))).map(|(at, _)| at)
 }
 
 /// Whether the interactions, in their order, turn sour or better: by the highest score of each.

@@ -1,6 +1,7 @@
 //! What of a notice is kept, and what of it is audited.
 
 use super::AuditEntry;
+use super::slots::Class;
 use crate::notice::{Notice, What};
 use crate::web::kind;
 
@@ -12,6 +13,15 @@ pub(super) fn is_decisive(what: &What) -> bool {
 /// Whether a notice stays with its call. What callers type is kept nowhere, and what is said only once it is whole.
 pub(super) fn is_kept(what: &What) -> bool {
     !matches!(what, What::KeyPressed { .. } | What::Said { is_final: false, .. })
+}
+
+/// With what a notice is forgotten.
+pub(super) fn class_of(what: &What) -> Class {
+    match what {
+        What::Said { .. } => Class::Words,
+        What::Observed { .. } => Class::Timeline,
+        _ => Class::Record,
+    }
 }
 
 /// The audit entry of a notice, when it tells of a deed.

@@ -120,6 +120,13 @@ impl Bus {
         read(&self.state().board)
     }
 
+    /// Forgets ended calls: their records, and events that others could still ask for.
+    pub fn forget(&self, calls: &[String]) {
+        let mut state = self.state();
+        state.board.forget(calls);
+        state.ring.retain(|event| !calls.contains(&event.call));
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic while the lock was held leaves the state usable: every step of it stands alone.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)

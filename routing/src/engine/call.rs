@@ -343,7 +343,7 @@ impl Call {
             let mut because = self.because(scene.now, rule.when.feeling().map(|feeling| feeling.level));
             match &rule.when.trigger {
                 Trigger::Silent(_) => {
-                    because.facts.push(in_words("silence", scene.now.saturating_sub(self.known.heard_last)))
+                    because.facts.push(in_words("silence", scene.now.saturating_sub(self.known.heard_last)));
                 }
                 Trigger::Waits(_) => because.facts.push(in_words("waited", self.known.waited(scene.now))),
                 _ => {}
