@@ -90,3 +90,6 @@ fn back(server: &ServerArgs) -> Result<(), Failure> {
     api::post(server, "/v1/policies/back")?;
     print_line("calls that begin from now on go by the policies before the last reload; once more takes it back")
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,7 +28,7 @@ pub(super) fn run(args: &PolicyExplainArgs) -> Result<(), Failure> {
 }
 
 /// One event in words; `None` for those that have nothing to do with policies.
-fn line(event: &Value) -> Option<String> {
+pub(super) fn line(event: &Value) -> Option<String> {
     let Notice { call_ms, what, .. } = serde_json::from_value(event.clone()).ok()?;
     let words = match what {
         What::CallStarted { scenario, route, .. } => format!("route {route}, scenario {scenario}"),
