@@ -102,13 +102,15 @@ impl Engine {
         let local = self.local(now);
         let Some(Followed { policies, call }) = self.calls.get_mut(&key) else { return };
         let scene = &mut Scene { now, local, policies, call: key, out };
-        if *event == Event::Rerouted {
-            // First: what was due meanwhile must not move a caller who is with a human already.
-            call.rerouted(scene);
+        // First: what was due meanwhile goes by what has become of the re-route.
+        match event {
+            Event::Rerouted => call.rerouted(scene),
+            Event::RerouteFailed { reason } => call.reroute_failed(scene, reason),
+            _ => {}
         }
         call.expire(scene);
         match event {
-            Event::Started(_) | Event::Rerouted => {}
+            Event::Started(_) | Event::Rerouted | Event::RerouteFailed { .. } => {}
             Event::Emotion { emotion, level, score, trend_per_s } => {
                 call.observe(scene, (*emotion, *level), *score, *trend_per_s);
             }
@@ -120,7 +122,6 @@ impl Engine {
             Event::Quality { mos, loss } => call.note_quality(scene, *mos, *loss),
             Event::Fact { name, value } => call.note_fact(scene, name, value.as_ref()),
             Event::Warned { score, evidence } => call.warn(scene, *score, evidence),
-            Event::RerouteFailed { reason } => call.reroute_failed(scene, reason),
         }
         self.reschedule(now, key);
     }

@@ -176,7 +176,7 @@ impl Call {
                 state.end();
             }
         }
-        self.serve(scene, mood);
+        self.serve(scene);
         self.fire(scene, now, now.saturating_sub(CONFIRM_WITHIN));
     }
 
@@ -239,13 +239,14 @@ impl Call {
 
     /// Takes in the categories of the caller's last words, and fires the rules for them.
     pub(super) fn use_words(&mut self, scene: &mut Scene<'_>, categories: &[String]) {
-        self.known.note_words(categories);
+        self.known.note_words(scene.now, categories);
         self.fire_at_once(scene, |trigger, because| {
             let Trigger::Words(own) = trigger else { return false };
             let used = own.iter().find(|category| categories.contains(category));
             because.said = used.cloned();
             used.is_some()
         });
+        self.serve(scene);
     }
 
     /// Takes in that the call is likely to escalate, and fires the rules for that.
@@ -434,11 +435,15 @@ impl Call {
     }
 
     /// Changes how the caller is served, when the mood asks for it.
-    fn serve(&mut self, scene: &mut Scene<'_>, mood: (Emotion, Level)) {
+    fn serve(&mut self, scene: &mut Scene<'_>) {
+        let mood = self.heard_lately(scene.now).map(|heard| (heard.emotion, heard.level));
         let Some(serving) = &mut self.serving else { return };
         let at = serving.policy;
         let policy = &scene.policies[at];
-        let Some(change) = serving.observe(scene.now, mood, policy) else { return };
+        let Some(change) = serving.observe(scene.now, mood, |category| self.known.uses(scene.now, category), policy)
+        else {
+            return;
+        };
         let switch = serving.switch(change, policy, self.known.language);
         let rule = serving.rule_id(change, policy);
         let because = self.because(scene.now, None);
