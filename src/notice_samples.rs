@@ -229,6 +229,7 @@ fn watched() -> Vec<What> {
                 until_ms: 12_100,
                 confidence: 0.875,
             }],
+            text: None,
         },
         What::CallEnded {
             reason: "caller hung up".into(),

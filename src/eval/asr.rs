@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::{cpu_s, progress, recording};
 use crate::cli::{EvalAsrArgs, Failure, print_line};
-use crate::recognizer::RecognizerFiles;
+use crate::recognizer::{Dictation, Engine, RecognizerFiles};
 use tally::{Heard, Tally};
 
 /// The largest data set, recordings.
@@ -41,7 +41,7 @@ struct Row {
 pub fn run(args: &EvalAsrArgs) -> Result<(), Failure> {
     let language = Language::of_code(&args.language)
         .ok_or_else(|| Failure::Failed(format!("--language: expected zh or en, found {}", args.language)))?;
-    let files = RecognizerFiles::read(&args.models.models, &args.phrases, args.library.as_deref());
+    let files = RecognizerFiles::read(&args.models.models, &args.phrases, &engine(args)?);
     let files = files.map_err(Failure::Failed)?;
     let mut recognizer = files.load().map_err(Failure::Failed)?;
     let manifest = if args.data.is_dir() { args.data.join("manifest.csv") } else { args.data.clone() };
@@ -50,7 +50,7 @@ pub fn run(args: &EvalAsrArgs) -> Result<(), Failure> {
     let mut tally = Tally::new(&files.phrases(language));
     for (index, row) in rows.iter().enumerate() {
         let samples = recording::read(&folder.join(&row.file), wav::RATE_HZ)?;
-        let heard = play(&mut recognizer, language, &samples);
+        let heard = play(recognizer.as_mut(), language, &samples);
         if args.each {
             let phrases: Vec<String> = heard.phrases().map(|p| format!("{} ({:.2})", p.text, p.confidence)).collect();
             print_line(format_args!("{}\t{}\t{}", row.file, row.text, phrases.join(" | ")))?;
@@ -59,6 +59,14 @@ pub fn run(args: &EvalAsrArgs) -> Result<(), Failure> {
         progress(index + 1, rows.len());
     }
     tally.report(&recognizer.name(), &args.data, args.json)
+}
+
+fn engine(args: &EvalAsrArgs) -> Result<Engine, Failure> {
+    match args.engine.as_str() {
+        "pocketsphinx" => Ok(Engine::Phrases { library: args.library.clone() }),
+        "sherpa-onnx" => Ok(Engine::Dictation(Dictation::default())),
+        other => Err(Failure::Failed(format!("--engine: expected pocketsphinx or sherpa-onnx, found {other}"))),
+    }
 }
 
 fn read_rows(manifest: &Path) -> Result<Vec<Row>, Failure> {

@@ -299,7 +299,8 @@ mod tests {
         };
         let phrases = phrases.iter().map(phrase).collect();
         let party = nlu::PartyId(1);
-        let transcript = Transcript { party, is_final: true, start: 0, end: 8_000, words: Vec::new(), phrases };
+        let transcript =
+            Transcript { party, is_final: true, start: 0, end: 8_000, words: Vec::new(), phrases, text: None };
         Heard { samples: 8_000, transcripts: vec![transcript], ..Heard::default() }
     }
 }
