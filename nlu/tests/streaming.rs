@@ -104,10 +104,11 @@ fn preferred_phrases_are_heard_more_often_by_a_beam_search() {
         }
         model.tokens().text(stream.tokens().into_iter().map(|(token, _)| token)).matches("三七").count()
     };
-    let mut model = transducer(&runtime, Search::Beam(4));
+    let mut model = transducer(&runtime, Search::Beam(32));
     let before = times(&mut model);
-    assert_eq!(model.prefer(&[("三七", 4.0), ("三♞", 4.0)]), ["三♞"], "what the tokens cannot write");
-    assert!(times(&mut model) > before);
+    assert_eq!(model.prefer(&[("三七", 10.0), ("三♞", 10.0)]), ["三♞"], "what the tokens cannot write");
+    let after = times(&mut model);
+    assert!(after > before, "{before} times without, {after} times with a boost");
 }
 
 #[test]
