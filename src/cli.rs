@@ -10,7 +10,8 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::features::Features;
-use crate::{analyze, demo, eval, models, serve, settings, trail};
+use crate::report::Language;
+use crate::{analyze, backup, demo, eval, models, reporting, serve, settings, trail};
 
 /// Hears when a caller is getting angry and acts while the call is still on.
 ///
@@ -42,6 +43,12 @@ enum Command {
     /// The audit trail: whether it is as it was written, and what it says.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// What the calls of a day, a week or a month add up to.
+    Report(ReportArgs),
+    /// Has the running server make a back-up of its store, and waits for it.
+    Backup(BackupArgs),
+    /// Takes a back-up back into the folder of a store that has nothing yet; the server must not run meanwhile.
+    Restore(RestoreArgs),
     /// Wraps the store's keys by another master key; the server must not run meanwhile.
     Rekey(RekeyArgs),
 }
@@ -78,6 +85,70 @@ pub struct AuditArgs {
     /// Only entries about this call.
     #[arg(long, value_name = "ID")]
     pub call: Option<String>,
+}
+
+/// `calmline report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// The configuration file of the running server, for its `[web]`.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// How long a time.
+    #[arg(long, value_enum, default_value_t = Period::Day)]
+    pub period: Period,
+    /// A day in it, e.g. `2026-11-26`; weeks begin on Monday. Yesterday when not given.
+    #[arg(long, value_name = "DATE")]
+    pub date: Option<jiff::civil::Date>,
+    /// How it is written.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Html)]
+    pub format: ReportFormat,
+    /// The language of the page.
+    #[arg(long, value_enum, default_value_t = Language::Zh)]
+    pub language: Language,
+    /// Where to; a whole file takes the place of one that is there. Standard output when not given.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// The time of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Period {
+    /// One day.
+    Day,
+    /// Monday to Sunday.
+    Week,
+    /// A month of the calendar.
+    Month,
+}
+
+/// The form of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ReportFormat {
+    /// A page with pictures.
+    Html,
+    /// Comma-separated values.
+    Csv,
+    /// All figures.
+    Json,
+}
+
+/// `calmline backup`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// The configuration file of the running server, for its `[web]`.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+/// `calmline restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// The configuration file, for its `[store]`.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// The back-up's folder.
+    #[arg(value_name = "FOLDER")]
+    pub from: PathBuf,
 }
 
 /// `calmline rekey`.
@@ -385,6 +456,9 @@ impl Cli {
             Command::Eval(EvalCommand::Asr(args)) => eval::asr(&args),
             Command::Models(command) => models::run(&command),
             Command::Audit(command) => trail::run(&command),
+            Command::Report(args) => reporting::run(&args),
+            Command::Backup(args) => backup::run(&args),
+            Command::Restore(args) => backup::restore(&args),
             Command::Rekey(args) => trail::rekey(&args),
             Command::Eval(EvalCommand::Text(args)) => eval::text(&args),
             Command::Eval(EvalCommand::Masking(args)) => eval::masking(&args),

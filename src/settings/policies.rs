@@ -70,6 +70,13 @@ impl Policies {
                 fault(key, format!("\"{intent}\""), expected);
             }
         }
+        for (at, rule) in policy.rules.iter().enumerate() {
+            let own = &rule.when.circumstances;
+            if settings.policy.zone.is_none() && !(own.hours.is_empty() && own.days.is_empty()) {
+                let expected = "time_zone in [policy] of the configuration, e.g. \"Asia/Shanghai\"".to_owned();
+                fault(format!("rule[{}].while", at + 1), "hours or days, and no time zone".to_owned(), expected);
+            }
+        }
         for (key, action) in policy.actions() {
             if let Action::Reroute { hold: Some(hold), .. } = action {
                 self.add_hold(hold, settings).unwrap_or_else(|(found, expected)| {
@@ -101,7 +108,11 @@ impl Policies {
                     });
                 }
                 Action::Say { text, language, .. } => self.add_saying(text, *language),
+                Action::Script { texts, .. } => {
+                    texts.iter().for_each(|(language, text)| self.add_saying(text, *language));
+                }
                 Action::Reroute { .. }
+                | Action::Serve(_)
                 | Action::SecureInput(_)
                 | Action::Announce { .. }
                 | Action::Notify { .. }

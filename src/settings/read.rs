@@ -26,7 +26,7 @@ use super::store::read_store;
 use super::{
     AudioTerms, Fault, HandOver, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
     PortRange, Routes, Settings, SipSettings, SpeechSettings, SupervisionSettings, Target, TokenSource, TrunkSettings,
-    WebSettings,
+    WebSettings, Zone,
 };
 use crate::recognizer::Engine;
 use crate::shell::media::{MediaIo, MediaPriority};
@@ -249,6 +249,9 @@ fn read_policy(mut section: Section<'_>, folder: &Path) -> PolicySettings {
     let settings = PolicySettings {
         folder: section.read("folder", "a folder's path", path(folder)).unwrap_or(folder.join("policies")),
         prompts: section.read("prompts", "a folder's path", path(folder)).unwrap_or(folder.join("prompts")),
+        zone: section.read("time_zone", "the name of a time zone, e.g. \"Asia/Shanghai\"", |value| {
+            value.as_str().and_then(Zone::named)
+        }),
     };
     section.finish();
     settings

@@ -6,7 +6,7 @@ use media::{Direction, LegId, StreamSettings};
 use crate::control::leg::header;
 use crate::control::tests::sim::Sim;
 use crate::control::{Command, Description, Header, SipCommand};
-use crate::notice::{LegReport, Notice, What};
+use crate::notice::{LegReport, Notice, ServedAs, What};
 use crate::pbx::{self, Deed};
 
 pub(super) fn render<'a>(sim: &'a Sim, out: &'a [Command]) -> impl Iterator<Item = String> + 'a {
@@ -194,6 +194,14 @@ pub(super) fn render_notice(what: &What) -> String {
             let by = by.as_ref().map_or(String::new(), |by| format!(" by {} {}", by.measure, by.value));
             format!("load {load} after {was}{by}")
         }
+        What::ServiceSwitched { rule, before, after, words, .. } => {
+            let name =
+                |served: &Option<ServedAs>| served.as_ref().map_or("usual".to_owned(), |served| served.service.clone());
+            let words = words.as_deref().unwrap_or("nothing");
+            format!("service {rule}: {} after {}, says {words}", name(after), name(before))
+        }
+        What::FactsTold { known, forgotten } => format!("facts told {known:?}, forgotten {forgotten:?}"),
+        What::EscalationLikely { evidence, .. } => format!("escalation likely: {}", evidence.join(", ")),
         What::SupervisorCalled { supervisor, target, mode, party, hears } => {
             format!("supervisor {supervisor} called at {}: {}", target.reveal(), mode_in_words(mode, party, hears))
         }
