@@ -1,6 +1,6 @@
 """Streaming models with random weights in the layout that sherpa-onnx publishes, for equality and speed.
 
-    export.py FOLDER --kind transducer|ctc --size medium|small|tiny [--seed N] RECORDING...
+    export.py FOLDER --kind transducer|ctc --size medium|small|tiny|tiny-lstm|... [--seed N] RECORDING...
 
 The last layer is fitted to the recordings, so that greedy search says many different things: without that all frames
 would look alike, and two engines that say the same would prove nothing. Beside the graphs it writes `tokens.txt`.
@@ -30,10 +30,11 @@ NEVER = -1e4
 
 @dataclass
 class Model:
-    """What is exported: the encoder and its sizes, numbers of a step, characters and pieces of words."""
+    """What is exported: the encoder, its sizes and metadata, numbers of a step, characters and pieces of words."""
 
     encoder: Callable
     sizes: zipformer2.Sizes
+    metadata: Callable = zipformer2.metadata
     width: int = 512
     characters: int = 5_000
     pieces: int = 500
@@ -42,7 +43,11 @@ class Model:
 MODELS = {
     "medium": Model(zipformer2.encoder, zipformer2.MEDIUM),
     "small": Model(zipformer2.encoder, zipformer2.SMALL),
-    "tiny": Model(tiny.encoder, tiny.SIZES, 16, 60, 20),
+    "tiny": Model(tiny.encoder, tiny.Sizes(), tiny.metadata, 16, 60, 20),
+    **{
+        f"tiny-{name}": Model(tiny.encoder, tiny.Sizes(architecture=name), tiny.metadata, 16, 60, 20)
+        for name in ("zipformer", "conformer", "lstm")
+    },
 }
 
 
@@ -99,11 +104,13 @@ def listen(model, seed, recordings, folder):
         frames, at = frames_of(recording), 0
         states = {
             state.name: numpy.zeros([1 if size == "N" else size for size in state.shape], types[state.type])
-            for state in session.get_inputs()[1:]
+            for state in session.get_inputs()[1 : len(session.get_outputs())]
         }
+        places = [state.name for state in session.get_inputs()[len(session.get_outputs()) :]]
         while at + 2 * sizes.chunk + zipformer2.PAD < len(frames):
             chunk = frames[at : at + 2 * sizes.chunk + zipformer2.PAD][None].astype(numpy.float32)
-            out, *fresh = session.run(None, {"x": chunk, **states})
+            place = {name: numpy.array([at], numpy.int64) for name in places}
+            out, *fresh = session.run(None, {"x": chunk, **states, **place})
             states = dict(zip(states, fresh))
             said.append(out[0])
             at += 2 * sizes.chunk
@@ -134,7 +141,7 @@ def write_transducer(folder, model, seed, said, vocabulary):
     weights, biases = fitted(said, width, random)
     x = graph.op("Add", graph.op("MatMul", x, weights), biases)
     finish("encoder_out", x, ["N", sizes.chunk // 2, width])
-    graph.save(folder / "encoder.onnx", zipformer2.metadata(sizes))
+    graph.save(folder / "encoder.onnx", model.metadata(sizes))
 
     graph = Graph("decoder", seed + 2)
     y = graph.input("y", ["N", CONTEXT], TensorProto.INT64)
@@ -170,7 +177,7 @@ def write_ctc(folder, model, seed, said, vocabulary):
     biases[1:3] = NEVER
     x = graph.op("LogSoftmax", graph.op("Add", graph.op("MatMul", x, weights), biases), axis=-1)
     finish("log_probs", x, ["N", sizes.chunk // 2, vocabulary])
-    graph.save(folder / "model.onnx", zipformer2.metadata(sizes))
+    graph.save(folder / "model.onnx", model.metadata(sizes))
 
 
 if __name__ == "__main__":

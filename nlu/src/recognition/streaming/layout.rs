@@ -72,9 +72,10 @@ impl Layout {
             return Err(fields.wrong("feature: log-mel energies (none told)", feature));
         }
         let (window, shift) = (fields.number("T")?, fields.number("decode_chunk_len")?);
-        if window > WINDOW_MAX || shift > window {
+        if window > WINDOW_MAX || shift > window || !shift.is_multiple_of(FRAMES_PER_STEP as usize) {
             let found = format!("T {window}, decode_chunk_len {shift}");
-            return Err(fields.wrong(&format!("decode_chunk_len up to T, T up to {WINDOW_MAX}"), &found));
+            let expected = format!("decode_chunk_len up to T, a multiple of {FRAMES_PER_STEP}, T up to {WINDOW_MAX}");
+            return Err(fields.wrong(&expected, &found));
         }
         let states = match architecture {
             Architecture::Zipformer2 => zipformer2(&fields)?,
@@ -294,7 +295,11 @@ mod tests {
     fn what_is_no_metadata_is_named() {
         refused("T=45", "expected model_type, found no such key");
         refused("model_type=whisper", "expected model_type: zipformer2, zipformer, conformer or lstm, found whisper");
-        refused("model_type=lstm;T=9;decode_chunk_len=10", "expected decode_chunk_len up to T");
+        refused("model_type=lstm;T=9;decode_chunk_len=12", "expected decode_chunk_len up to T");
+        refused(
+            "model_type=lstm;T=9;decode_chunk_len=6",
+            "a multiple of 4, T up to 1000, found T 9, decode_chunk_len 6",
+        );
         refused(
             "model_type=lstm;T=9;decode_chunk_len=4;num_encoder_layers=-1",
             "expected num_encoder_layers: a number",

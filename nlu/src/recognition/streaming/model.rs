@@ -58,6 +58,8 @@ pub struct StreamingModel {
     layout: Layout,
     head: Head,
     tokens: Tokens,
+    /// Numbers of one step of the encoder.
+    width: usize,
     first: Row,
     hotwords: Hotwords,
     file: String,
@@ -109,7 +111,7 @@ impl StreamingModel {
         };
         let first = Row::first(&layout.states).map_err(|error| failed(file, 1, &error))?;
         let (hotwords, file) = (Hotwords::default(), file.to_owned());
-        Ok(Self { encoder, outputs, layout, head, tokens, first, hotwords, file })
+        Ok(Self { encoder, outputs, layout, head, tokens, width, first, hotwords, file })
     }
 
     /// Prefers these phrases from now on, each by its own boost; beam search only. Those that the model's tokens cannot
@@ -175,7 +177,8 @@ impl StreamingModel {
 
     fn run(&mut self, streams: &mut [&mut Stream]) -> Result<(), ort::Error> {
         let count = streams.len();
-        let windows: Vec<f32> = streams.iter().flat_map(|s| s.frames.window(&self.layout).iter().copied()).collect();
+        let windows: Vec<&[f32]> = streams.iter().map(|stream| stream.frames.window(&self.layout)).collect();
+        let windows = windows.concat();
         let positions: Vec<i64> = streams.iter().map(|stream| stream.decoded as i64).collect();
         let rows: Vec<&Row> = streams.iter().map(|stream| &stream.state).collect();
         let states = gathered(&self.layout.states, &rows)?;
@@ -190,10 +193,10 @@ impl StreamingModel {
         let mut values: Vec<DynValue> = self.outputs.iter().filter_map(|name| outputs.remove(name)).collect();
         drop(outputs);
         let heard = values.remove(0);
-        let next = Stack::of(values, count);
+        let next = Stack::of(&self.layout.states, values, count)?;
         let (shape, heard) = heard.try_extract_tensor::<f32>()?;
-        let steps = shape[1] as usize;
-        if shape[0] as usize != count || steps * FRAMES_PER_STEP as usize != self.layout.shift {
+        let steps = self.layout.shift / FRAMES_PER_STEP as usize;
+        if **shape != [count as i64, steps as i64, self.width as i64] {
             return Err(ort::Error::new(format!("an answer of shape {shape:?} to {count} chunks")));
         }
         let first: Vec<u64> = streams.iter().map(|stream| stream.decoded / FRAMES_PER_STEP).collect();
@@ -238,14 +241,22 @@ impl StreamingModel {
 }
 
 impl Stream {
-    /// Takes samples at 8 kHz, [-1, 1]. A minute may wait; true when there was more and the oldest were lost.
+    /// Takes samples at 8 kHz, [-1, 1]. Ten minutes may wait; true when there was more and the oldest were lost.
     pub fn push(&mut self, samples: &[f32]) -> bool {
-        self.frames.push(samples)
+        let lost = self.frames.push(samples);
+        self.lose(lost)
     }
 
     /// Takes samples at 16 kHz, [-1, 1], as `push` does those at 8 kHz.
     pub fn push_wide(&mut self, samples: &[f32]) -> bool {
-        self.frames.push_wide(samples)
+        let lost = self.frames.push_wide(samples);
+        self.lose(lost)
+    }
+
+    /// Positions go on behind frames that were lost.
+    fn lose(&mut self, frames: usize) -> bool {
+        self.begins += frames as u64;
+        frames > 0
     }
 
     /// Tells that no more audio comes.

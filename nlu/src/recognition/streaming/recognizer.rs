@@ -105,12 +105,15 @@ impl Recognizer for StreamingRecognizer {
     fn skip(&mut self, party: PartyId, samples: u64) {
         let Some(shard) = self.shard_of(party) else { return };
         let Some(skipped) = shard.parties.get_mut(&party) else { return };
+        let before = skipped.position;
         skipped.position += samples;
         if samples <= SILENCE_SAMPLES_MAX {
             skipped.stream.push(&vec![0.0; samples as usize]);
         } else {
-            skipped.finish(&mut shard.listener);
-            shard.waiting.extend(skipped.end(party, &shard.listener));
+            if before > 0 {
+                skipped.finish(&mut shard.listener);
+                shard.waiting.extend(skipped.end(party, &shard.listener));
+            }
             skipped.stream = shard.listener.model.stream(skipped.position);
         }
     }

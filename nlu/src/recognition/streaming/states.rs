@@ -61,8 +61,20 @@ pub(super) fn gathered(shapes: &[StateShape], rows: &[&Row]) -> Result<Arc<Stack
 
 impl Stack {
     /// What a run gave, for `rows` calls.
-    pub(super) fn of(tensors: Vec<DynValue>, rows: usize) -> Arc<Self> {
-        Arc::new(Self { tensors, rows })
+    ///
+    /// # Errors
+    /// When it is of another shape than what it takes.
+    pub(super) fn of(shapes: &[StateShape], tensors: Vec<DynValue>, rows: usize) -> Result<Arc<Self>, ort::Error> {
+        for (shape, tensor) in shapes.iter().zip(&tensors) {
+            let count = match shape.counts {
+                true => tensor.try_extract_tensor::<i64>()?.1.len(),
+                false => tensor.try_extract_tensor::<f32>()?.1.len(),
+            };
+            if count != shape.numbers() * rows {
+                return Err(ort::Error::new(format!("{count} numbers of a state {shape} of {rows} calls")));
+            }
+        }
+        Ok(Arc::new(Self { tensors, rows }))
     }
 
     /// One tensor per state.

@@ -144,7 +144,8 @@ pub(super) fn largest(values: &[f32]) -> usize {
 pub(super) fn confidence(logits: &[f32], token: usize) -> f32 {
     let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f32 = logits.iter().map(|logit| ((logit - highest) / TEMPERATURE).exp()).sum();
-    ((logits[token] - highest) / TEMPERATURE).exp() / sum
+    // Of a graph that gives no numbers nobody is sure.
+    (((logits[token] - highest) / TEMPERATURE).exp() / sum).max(0.0)
 }
 
 /// The logarithm of the sum of exponentials of all logits.
