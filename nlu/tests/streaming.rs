@@ -16,9 +16,25 @@ use proptest::prelude::*;
 use runtime::runtime_or_skip;
 use voice::{AGITATED, CALM, speak};
 
+macro_rules! other {
+    ($folder:literal) => {
+        (
+            $folder,
+            [
+                include_bytes!(concat!("streaming/", $folder, "/encoder.onnx")),
+                include_bytes!(concat!("streaming/", $folder, "/decoder.onnx")),
+                include_bytes!(concat!("streaming/", $folder, "/joiner.onnx")),
+            ],
+            include_str!(concat!("streaming/", $folder, "/greedy.json")),
+        )
+    };
+}
+
 const ENCODER: &[u8] = include_bytes!("streaming/transducer/encoder.onnx");
 const DECODER: &[u8] = include_bytes!("streaming/transducer/decoder.onnx");
 const JOINER: &[u8] = include_bytes!("streaming/transducer/joiner.onnx");
+/// Encoder, decoder and joiner of other architectures, and what sherpa-onnx says by them.
+const OTHERS: [(&str, [&[u8]; 3], &str); 3] = [other!("zipformer"), other!("conformer"), other!("lstm")];
 const TOKENS: &[u8] = include_bytes!("streaming/transducer/tokens.txt");
 const CTC: &[u8] = include_bytes!("streaming/ctc/model.onnx");
 /// Silence after a recording, samples at 16 kHz.
@@ -36,6 +52,15 @@ fn a_ctc_model_says_what_sherpa_onnx_says() {
 }
 
 #[test]
+fn other_architectures_say_what_sherpa_onnx_says() {
+    for (name, [encoder, decoder, joiner], golden) in OTHERS {
+        check_golden(name, golden, |runtime| {
+            load(runtime, encoder, Some([decoder, joiner]), TOKENS, Search::Greedy).expect("a model of the tests")
+        });
+    }
+}
+
+#[test]
 fn beam_search_says_what_sherpa_onnx_says() {
     let golden = include_str!("streaming/transducer/beam.json");
     check_golden("beam search", golden, |runtime| transducer(runtime, Search::Beam(4)));
@@ -47,7 +72,11 @@ fn a_call_is_heard_alike_alone_and_among_others() {
     let audio: Vec<Vec<f32>> =
         [(CALM, 5.0), (AGITATED, 7.3), (CALM, 3.1)].map(|(manner, seconds)| speak(manner, seconds)).into();
     let greedy: fn(&Runtime) -> StreamingModel = |runtime| transducer(runtime, Search::Greedy);
-    for make in [greedy, ctc, |runtime| transducer(runtime, Search::Beam(3))] {
+    let conformer: fn(&Runtime) -> StreamingModel = |runtime| {
+        let [encoder, decoder, joiner] = OTHERS[1].1;
+        load(runtime, encoder, Some([decoder, joiner]), TOKENS, Search::Greedy).expect("a model of the tests")
+    };
+    for make in [greedy, ctc, conformer, |runtime| transducer(runtime, Search::Beam(3))] {
         let alone: Vec<Vec<Transcript>> =
             (0..audio.len()).map(|call| hear(make(&runtime), &[(&audio[call], 0, 160)]).remove(0)).collect();
         assert!(alone.iter().all(|said| said.iter().any(|transcript| transcript.is_final)), "something is said");
