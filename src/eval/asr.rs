@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use super::{cpu_s, progress, recording};
 use crate::cli::{EvalAsrArgs, Failure, print_line};
+use crate::models::EngineName;
 use crate::recognizer::{Dictation, Engine, RecognizerFiles};
 use tally::{Heard, Tally};
 
@@ -47,13 +48,14 @@ pub fn run(args: &EvalAsrArgs) -> Result<(), Failure> {
     let manifest = if args.data.is_dir() { args.data.join("manifest.csv") } else { args.data.clone() };
     let rows = read_rows(&manifest)?;
     let folder = manifest.parent().unwrap_or(Path::new("."));
-    let mut tally = Tally::new(&files.phrases(language));
+    let mut tally = Tally::new(&files.phrases(language), args.engine == EngineName::SherpaOnnx.name());
     for (index, row) in rows.iter().enumerate() {
         let samples = recording::read(&folder.join(&row.file), wav::RATE_HZ)?;
         let heard = play(recognizer.as_mut(), language, &samples);
         if args.each {
             let phrases: Vec<String> = heard.phrases().map(|p| format!("{} ({:.2})", p.text, p.confidence)).collect();
-            print_line(format_args!("{}\t{}\t{}", row.file, row.text, phrases.join(" | ")))?;
+            let dictated = heard.dictated();
+            print_line(format_args!("{}\t{}\t{dictated}\t{}", row.file, row.text, phrases.join(" | ")))?;
         }
         tally.add(&row.text, &heard);
         progress(index + 1, rows.len());
@@ -63,8 +65,8 @@ pub fn run(args: &EvalAsrArgs) -> Result<(), Failure> {
 
 fn engine(args: &EvalAsrArgs) -> Result<Engine, Failure> {
     match args.engine.as_str() {
-        "pocketsphinx" => Ok(Engine::Phrases { library: args.library.clone() }),
-        "sherpa-onnx" => Ok(Engine::Dictation(Dictation::default())),
+        name if name == EngineName::Pocketsphinx.name() => Ok(Engine::Phrases { library: args.library.clone() }),
+        name if name == EngineName::SherpaOnnx.name() => Ok(Engine::Dictation(Dictation::default())),
         other => Err(Failure::Failed(format!("--engine: expected pocketsphinx or sherpa-onnx, found {other}"))),
     }
 }
@@ -105,7 +107,9 @@ impl Heard {
     /// Takes transcripts that came when audio up to `position` was there, after `took` of computing.
     fn take(&mut self, transcripts: Vec<Transcript>, position: u64, took: Duration) {
         for transcript in transcripts {
-            let behind = transcript.phrases.last().map(|phrase| position.saturating_sub(phrase.end));
+            let phrase = transcript.phrases.last().map(|phrase| phrase.end);
+            let word = transcript.words.last().filter(|_| transcript.text.is_some()).map(|word| word.end);
+            let behind = word.or(phrase).map(|end| position.saturating_sub(end));
             if let Some(behind) = behind {
                 let waited = Duration::from_millis(behind * 1_000 / u64::from(wav::RATE_HZ));
                 let latencies = if transcript.is_final { &mut self.finals } else { &mut self.partials };
