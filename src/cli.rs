@@ -285,6 +285,9 @@ pub struct EvalAsrArgs {
     /// The language that is spoken: `zh` or `en`.
     #[arg(long, value_name = "CODE", default_value = "zh")]
     pub language: String,
+    /// What recognises: `pocketsphinx` (phrases) or `sherpa-onnx` (streaming dictation).
+    #[arg(long, value_name = "NAME", default_value = "pocketsphinx")]
+    pub engine: String,
     /// The pocketsphinx library; searched for when not given.
     #[arg(long, value_name = "FILE.so")]
     pub library: Option<PathBuf>,
@@ -340,7 +343,7 @@ pub struct ModelsArgs {
 /// `calmline models add`.
 #[derive(Debug, Args)]
 pub struct ModelsAddArgs {
-    /// A package, or the folder of an acoustic model.
+    /// A package, the folder of an acoustic model, or that of a streaming model as sherpa-onnx publishes it.
     #[arg(value_name = "PATH")]
     pub path: PathBuf,
     /// Where to.
@@ -349,7 +352,7 @@ pub struct ModelsAddArgs {
     /// What the package is to be called; its language when not given.
     #[arg(long)]
     pub name: Option<String>,
-    /// The language of an acoustic model: `zh` or `en`.
+    /// The language of a model without a manifest: `zh` or `en`.
     #[arg(long, value_name = "CODE")]
     pub language: Option<String>,
     /// The pronunciation dictionary that goes with an acoustic model.

@@ -149,7 +149,7 @@ pub enum What {
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         functionals: BTreeMap<String, f32>,
     },
-    /// A party has said phrases of the lists; other words are not told.
+    /// A party has said something: phrases of the lists, and, where dictation is taken, all of it.
     Said {
         /// `caller` or `callee`.
         party: String,
@@ -162,6 +162,9 @@ pub enum What {
         until_ms: u64,
         /// The phrases in it; none when what was told before is taken back.
         phrases: Vec<PhraseHeard>,
+        /// All of it, personal data masked; only where dictation is taken.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<Pii<String>>,
     },
     /// A party has begun to speak while the other one spoke, and both went on for half a second.
     Interrupted {

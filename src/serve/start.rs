@@ -262,7 +262,7 @@ fn start_words(settings: &Settings, readiness: &Readiness) -> Result<Hearing, Fa
     let mut words = Words { recognizing: None, utterances: Arc::default(), readers: Arc::new(readers) };
     if let Some(wanted) = &settings.recognition {
         readiness.want_words();
-        let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, wanted.library.as_deref());
+        let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, &wanted.engine);
         let recognizing = Recognizing::start(files, heard.clone(), Arc::clone(&words.utterances));
         words.recognizing = Some(recognizing.map_err(|error| Failure::of("starting the recognising thread", error))?);
     }

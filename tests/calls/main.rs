@@ -7,6 +7,7 @@
 mod anger;
 mod chaos;
 mod codecs;
+mod dictation;
 mod forks;
 mod interop;
 mod kept;
