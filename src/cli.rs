@@ -2,6 +2,8 @@
 //!
 //! The work itself is in the modules that the commands call.
 
+mod policy;
+
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -9,8 +11,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use self::policy::{EvalWarningArgs, PolicyCommand, PolicyExplainArgs, PolicyTestArgs, ServerArgs};
 use crate::features::Features;
-use crate::{analyze, demo, eval, models, serve, settings, trail};
+use crate::report::Language;
+use crate::{analyze, backtest, backup, demo, eval, models, reporting, serve, settings, trail};
 
 /// Hears when a caller is getting angry and acts while the call is still on.
 ///
@@ -36,12 +40,21 @@ enum Command {
     /// Measures accuracy on data of yours.
     #[command(subcommand)]
     Eval(EvalCommand),
+    /// Policies: whether they do what is expected, what they would have done, and why they did what they did.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Recognisers' models: which there are, whether they are whole, and where to get them.
     #[command(subcommand)]
     Models(ModelsCommand),
     /// The audit trail: whether it is as it was written, and what it says.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// What the calls of a day, a week or a month add up to.
+    Report(ReportArgs),
+    /// Has the running server make a back-up of its store, and waits for it.
+    Backup(BackupArgs),
+    /// Takes a back-up back into the folder of a store that has nothing yet; the server must not run meanwhile.
+    Restore(RestoreArgs),
     /// Wraps the store's keys by another master key; the server must not run meanwhile.
     Rekey(RekeyArgs),
 }
@@ -78,6 +91,70 @@ pub struct AuditArgs {
     /// Only entries about this call.
     #[arg(long, value_name = "ID")]
     pub call: Option<String>,
+}
+
+/// `calmline report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// The configuration file of the running server, for its `[web]`.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// How long a time.
+    #[arg(long, value_enum, default_value_t = Period::Day)]
+    pub period: Period,
+    /// A day in it, e.g. `2026-11-26`; weeks begin on Monday. Yesterday when not given.
+    #[arg(long, value_name = "DATE")]
+    pub date: Option<jiff::civil::Date>,
+    /// How it is written.
+    #[arg(long, value_enum, default_value_t = ReportFormat::Html)]
+    pub format: ReportFormat,
+    /// The language of the page.
+    #[arg(long, value_enum, default_value_t = Language::Zh)]
+    pub language: Language,
+    /// Where to; a whole file takes the place of one that is there. Standard output when not given.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// The time of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Period {
+    /// One day.
+    Day,
+    /// Monday to Sunday.
+    Week,
+    /// A month of the calendar.
+    Month,
+}
+
+/// The form of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum ReportFormat {
+    /// A page with pictures.
+    Html,
+    /// Comma-separated values.
+    Csv,
+    /// All figures.
+    Json,
+}
+
+/// `calmline backup`.
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// The configuration file of the running server, for its `[web]`.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+/// `calmline restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// The configuration file, for its `[store]`.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// The back-up's folder.
+    #[arg(value_name = "FOLDER")]
+    pub from: PathBuf,
 }
 
 /// `calmline rekey`.
@@ -173,6 +250,8 @@ enum EvalCommand {
     Masking(EvalMaskingArgs),
     /// Pitch: a folder of signals with known contours (made when asked for), ours beside other tools' tracks.
     Pitch(EvalPitchArgs),
+    /// Early warning: interactions that say when they escalate; precision, recall and lead.
+    Warning(EvalWarningArgs),
     /// Features: a folder of signals whose values are known (made when asked for), ours beside other tools' values.
     Features(EvalFeaturesArgs),
 }
@@ -206,6 +285,9 @@ pub struct EvalAsrArgs {
     /// The language that is spoken: `zh` or `en`.
     #[arg(long, value_name = "CODE", default_value = "zh")]
     pub language: String,
+    /// What recognises: `pocketsphinx` (phrases) or `sherpa-onnx` (streaming dictation).
+    #[arg(long, value_name = "NAME", default_value = "pocketsphinx")]
+    pub engine: String,
     /// The pocketsphinx library; searched for when not given.
     #[arg(long, value_name = "FILE.so")]
     pub library: Option<PathBuf>,
@@ -261,7 +343,7 @@ pub struct ModelsArgs {
 /// `calmline models add`.
 #[derive(Debug, Args)]
 pub struct ModelsAddArgs {
-    /// A package, or the folder of an acoustic model.
+    /// A package, the folder of an acoustic model, or that of a streaming model as sherpa-onnx publishes it.
     #[arg(value_name = "PATH")]
     pub path: PathBuf,
     /// Where to.
@@ -270,7 +352,7 @@ pub struct ModelsAddArgs {
     /// What the package is to be called; its language when not given.
     #[arg(long)]
     pub name: Option<String>,
-    /// The language of an acoustic model: `zh` or `en`.
+    /// The language of a model without a manifest: `zh` or `en`.
     #[arg(long, value_name = "CODE")]
     pub language: Option<String>,
     /// The pronunciation dictionary that goes with an acoustic model.
@@ -380,8 +462,13 @@ impl Cli {
             Command::Demo(args) => demo::run(&args),
             Command::Eval(EvalCommand::Speech(args)) => eval::speech(&args),
             Command::Eval(EvalCommand::Asr(args)) => eval::asr(&args),
+            Command::Eval(EvalCommand::Warning(args)) => eval::warning(&args),
+            Command::Policy(command) => backtest::run(&command),
             Command::Models(command) => models::run(&command),
             Command::Audit(command) => trail::run(&command),
+            Command::Report(args) => reporting::run(&args),
+            Command::Backup(args) => backup::run(&args),
+            Command::Restore(args) => backup::restore(&args),
             Command::Rekey(args) => trail::rekey(&args),
             Command::Eval(EvalCommand::Text(args)) => eval::text(&args),
             Command::Eval(EvalCommand::Masking(args)) => eval::masking(&args),

@@ -15,6 +15,7 @@ mod context;
 mod conversation;
 mod description;
 mod drain;
+mod facts;
 mod finish;
 mod fork;
 mod handshake;
@@ -297,6 +298,9 @@ impl Control {
             Order::Typed { call, party, text } => {
                 self.ordered(now, &call, out, |call, context| call.typed(context, party, text).map(|()| Done::Accepted))
             }
+            Order::TellFacts { call, facts } => {
+                self.ordered(now, &call, out, |call, context| call.tell_facts(context, facts).map(|()| Done::Accepted))
+            }
             Order::OpenAudio { call, layout } => {
                 self.ordered(now, &call, out, |call, context| call.open_audio(context, layout))
             }
@@ -308,6 +312,7 @@ impl Control {
                 call.close_audio(context, client);
                 Ok(Done::Accepted)
             }),
+            Order::PoliciesBack => self.policies_back().map(|()| Done::Accepted),
             Order::Drain => {
                 self.begin_drain(now);
                 Ok(Done::Accepted)

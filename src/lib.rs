@@ -3,6 +3,8 @@
 //! The only package that touches sockets, clocks, threads and files; the crates it builds on are pure.
 
 pub mod analyze;
+mod backtest;
+mod backup;
 pub mod cli;
 pub mod control;
 pub mod demo;
@@ -21,6 +23,8 @@ pub mod picture;
 pub mod pii;
 mod quoted;
 pub mod recognizer;
+pub mod report;
+mod reporting;
 pub mod serve;
 pub mod settings;
 pub mod shell;

@@ -27,9 +27,9 @@ use table::{
     LISTENER_RESTARTS, LISTENER_UP, LISTENING_BACKLOG, LOAD_CHANGES, LOAD_INFO, LOAD_LATENESS, LOAD_SHARE,
     OBSERVATIONS, PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, PBX_ORDERS, PBX_UP, PBX_WAITING, PHRASES,
     POLICY_INFO, PROMPTS, REACTION, RECOGNITION_AUDIO, RECOGNITION_BACKLOG, RECOGNITION_RATIO, RECOGNITION_RESTARTS,
-    RECOGNITION_UP, REINVITES, RELOADS, REROUTE_ANSWER, REROUTE_GAP, REROUTES, SIP_CERTIFICATES, SIP_CONNECTIONS,
-    SIP_FAILOVERS, SIP_KEPT_BACK, SIP_REFUSED, SIP_RESTRAINED, SUPERVISORS, SUPERVISORS_ACTIVE, TAP_DROPPED,
-    TICK_LATENESS, TRUNK_REGISTERED, TRUNK_UP, UTTERANCES,
+    RECOGNITION_UP, REINVITES, RELOADS, REROUTE_ANSWER, REROUTE_GAP, REROUTES, SERVICE_SWITCHES, SIP_CERTIFICATES,
+    SIP_CONNECTIONS, SIP_FAILOVERS, SIP_KEPT_BACK, SIP_REFUSED, SIP_RESTRAINED, SUPERVISORS, SUPERVISORS_ACTIVE,
+    TAP_DROPPED, TICK_LATENESS, TRUNK_REGISTERED, TRUNK_UP, UTTERANCES, WARNINGS,
 };
 pub use table::{Bounds, Kind, Metric, TABLE};
 
@@ -146,6 +146,12 @@ impl Metrics {
             }
             What::Said { is_final: false, .. } => {}
             What::Decided { rule, .. } => self.count(&DECISIONS, &[rule], 1),
+            What::ServiceSwitched { after, .. } => {
+                let after = after.as_ref().map_or("usual", |after| &after.service);
+                self.count(&SERVICE_SWITCHES, &[after], 1);
+            }
+            What::EscalationLikely { .. } => self.count(&WARNINGS, &[], 1),
+            What::FactsTold { .. } => {}
             What::KeyPressed { party, way, .. } => self.count(&KEYS, &[party, way], 1),
             What::SecureInput { .. } | What::PbxDone { .. } | What::PbxFailed { .. } => {}
             What::HandshakeDone { took_ms, .. } => {

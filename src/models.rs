@@ -9,7 +9,7 @@ mod pull;
 
 use std::path::Path;
 
-pub use package::{Package, PackageError, installed};
+pub use package::{EngineName, Package, PackageError, StreamingFolder, installed};
 
 use crate::cli::{Failure, ModelsCommand, print_line};
 
@@ -62,6 +62,6 @@ fn line(package: &Package) -> String {
     let manifest = &package.manifest;
     let bytes: u64 = manifest.files.iter().map(|file| file.bytes).sum();
     let megabytes = bytes as f64 / 1e6;
-    let (name, language, engine) = (&manifest.name, &manifest.language, &manifest.engine);
+    let (name, language, engine) = (&manifest.name, &manifest.language, manifest.engine.name());
     format!("{name} ({language}, {engine}, {} files, {megabytes:.1} MB)", manifest.files.len())
 }

@@ -2,12 +2,16 @@
 //!
 //! A contract: names and meanings stay; fields are only added.
 
+mod quality;
+mod serving;
 mod speaking;
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use quality::{LegQuality, LegReport};
+pub use serving::ServedAs;
 pub use speaking::{Delivery, PhraseHeard, TurnTaking, WordFound, WordsRead};
 
 use crate::pii::Pii;
@@ -145,7 +149,7 @@ pub enum What {
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         functionals: BTreeMap<String, f32>,
     },
-    /// A party has said phrases of the lists; other words are not told.
+    /// A party has said something: phrases of the lists, and, where dictation is taken, all of it.
     Said {
         /// `caller` or `callee`.
         party: String,
@@ -158,6 +162,9 @@ pub enum What {
         until_ms: u64,
         /// The phrases in it; none when what was told before is taken back.
         phrases: Vec<PhraseHeard>,
+        /// All of it, personal data masked; only where dictation is taken.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<Pii<String>>,
     },
     /// A party has begun to speak while the other one spoke, and both went on for half a second.
     Interrupted {
@@ -200,8 +207,45 @@ pub enum What {
         /// For rules about what was said: what it means.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         said: Option<String>,
+        /// What else made the rule apply, in words, e.g. `order.state = delayed`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        facts: Vec<String>,
+        /// The call's group in the policy's comparison, e.g. `wording: control`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        group: Option<String>,
         /// The actions, in words, e.g. `prompt sorry.wav`, `reroute bridge human`.
         actions: Vec<String>,
+    },
+    /// The caller is to be served otherwise from now on.
+    ServiceSwitched {
+        /// The id of the `[[service]]` that the mood asks for.
+        rule: String,
+        /// Policy name and version.
+        policy: String,
+        /// As before; absent where the policy has no usual service.
+        before: Option<ServedAs>,
+        /// From now on; absent where the policy has no usual service.
+        after: Option<ServedAs>,
+        /// The words of the new script, in the language of the call; headers of the INVITE stand in braces.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        words: Option<String>,
+        /// Their language: `zh` or `en`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        language: Option<String>,
+    },
+    /// Somebody has said something of the customer or the order; what it says is not told.
+    FactsTold {
+        /// The facts that are known now, or otherwise than before.
+        known: Vec<String>,
+        /// Those that are not known any more.
+        forgotten: Vec<String>,
+    },
+    /// The caller is likely to get angry, or angrier.
+    EscalationLikely {
+        /// How likely, 0-1.
+        score: f32,
+        /// What speaks for it, in words.
+        evidence: Vec<String>,
     },
     /// A party pressed a key.
     KeyPressed {
@@ -455,93 +499,5 @@ pub struct ForkedParty {
 impl std::fmt::Debug for ForkedParty {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "ForkedParty({}, …)", self.party)
-    }
-}
-
-/// What one leg carried.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LegReport {
-    /// `caller` or `callee`.
-    pub party: String,
-    /// Name of the target; `caller` for the caller's leg.
-    pub name: String,
-    /// The codec agreed last, e.g. `PCMA`.
-    pub codec: String,
-    /// RTP packets that came from the far end.
-    pub packets_received: u64,
-    /// RTP packets that went to it.
-    pub packets_sent: u64,
-    /// Those missing among the received ones.
-    pub packets_lost: u64,
-    /// How it sounded.
-    pub quality: LegQuality,
-}
-
-/// How one leg sounded, by our own counts and by what the far end reported (RTCP); what is unknown is absent.
-///
-/// `received` is what came from the far end to us, `reported` what it says of what it received from us.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct LegQuality {
-    /// Mean opinion of one who listens to what we received, 1-4.5 (ITU-T G.107).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mos_listening: Option<f32>,
-    /// Mean opinion of one who converses, delay included, 1-4.5; known once the round trip is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mos_conversational: Option<f32>,
-    /// Mean opinion at the far end, 1-5: of its own telling, else by its loss reports.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mos_reported: Option<f32>,
-    /// Transmission rating R of what we received, 0-100.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub r_factor: Option<f32>,
-    /// To the far end and back, milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub round_trip_ms: Option<f32>,
-    /// From mouth to ear on this leg, milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub delay_ms: Option<f32>,
-    /// Interarrival jitter, milliseconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub jitter_received_ms: Option<f32>,
-    /// The same at the far end.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub jitter_reported_ms: Option<f32>,
-    /// Lost, 0-1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub loss_received: Option<f32>,
-    /// The same at the far end.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub loss_reported: Option<f32>,
-    /// Came too late to be used, 0-1.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub discarded_received: Option<f32>,
-    /// The same at the far end.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub discarded_reported: Option<f32>,
-    /// Mean run of losses against that of random loss; 1 is random.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub burst_ratio: Option<f32>,
-}
-
-impl From<media::quality::LegQuality> for LegQuality {
-    fn from(quality: media::quality::LegQuality) -> Self {
-        // A thousandth is finer than any of it is known.
-        let rounded = |value: Option<f32>| value.map(|value| (value * 1_000.0).round() / 1_000.0);
-        Self {
-            mos_listening: rounded(quality.mos_listening),
-            mos_conversational: rounded(quality.mos_conversational),
-            mos_reported: rounded(quality.mos_reported),
-            r_factor: rounded(quality.r_factor),
-            round_trip_ms: rounded(quality.rtt_ms),
-            delay_ms: rounded(quality.delay_ms),
-            jitter_received_ms: rounded(quality.jitter_received_ms),
-            jitter_reported_ms: rounded(quality.jitter_reported_ms),
-            loss_received: rounded(quality.loss_received),
-            loss_reported: rounded(quality.loss_reported),
-            discarded_received: rounded(quality.discarded),
-            discarded_reported: rounded(quality.discarded_reported),
-            burst_ratio: rounded(quality.burst_ratio),
-        }
     }
 }

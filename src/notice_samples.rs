@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::notice::{
-    Delivery, ForkedParty, LegQuality, LegReport, LoadReason, Notice, PhraseHeard, TurnTaking, What, WordFound,
-    WordsRead,
+    Delivery, ForkedParty, LegQuality, LegReport, LoadReason, Notice, PhraseHeard, ServedAs, TurnTaking, What,
+    WordFound, WordsRead,
 };
 
 /// All kinds; all belong to `call-1` except those that were never up, and what is about the whole server.
@@ -29,6 +29,7 @@ fn whats() -> Vec<What> {
     let mut whats = early();
     whats.extend(late());
     whats.extend(watched());
+    whats.extend(talked());
     whats
 }
 
@@ -54,6 +55,8 @@ fn early() -> Vec<What> {
             keys: None,
             interruptions: None,
             said: None,
+            facts: vec!["order.state = delayed".into()],
+            group: Some("wording: treatment".into()),
             actions: vec!["prompt sorry-transfer.wav".into(), "reroute bridge human".into()],
         },
         What::PromptStarted { file: "sorry-transfer.wav".into(), party: "caller".into(), prompt: 7, reaction_ms: 40 },
@@ -205,7 +208,28 @@ fn watched() -> Vec<What> {
             was: "sparing".into(),
             by: Some(LoadReason { measure: "late_ms".into(), value: 30.0 }),
         },
+    ]
+}
+
+fn talked() -> Vec<What> {
+    vec![
         What::Interrupted { party: "caller".into(), times: 2 },
+        What::FactsTold { known: vec!["order.state".into()], forgotten: vec!["customer.tier".into()] },
+        What::EscalationLikely { score: 0.75, evidence: vec!["negative share 0.2 to 0.6".into()] },
+        What::ServiceSwitched {
+            rule: "sorry-first".into(),
+            policy: "after-sales@3".into(),
+            before: Some(served_as("usual", "bot", 5)),
+            after: Some(ServedAs {
+                skill: Some("complaints".into()),
+                script: Some("sorry".into()),
+                tone: Some("apologetic".into()),
+                simplify: true,
+                ..served_as("sorry-first", "human", 1)
+            }),
+            words: Some("非常抱歉".into()),
+            language: Some("zh".into()),
+        },
         What::Conversation {
             target: "human".into(),
             caller: TurnTaking {
@@ -229,6 +253,7 @@ fn watched() -> Vec<What> {
                 until_ms: 12_100,
                 confidence: 0.875,
             }],
+            text: None,
         },
         What::CallEnded {
             reason: "caller hung up".into(),
@@ -238,4 +263,9 @@ fn watched() -> Vec<What> {
             packets_lost: 3,
         },
     ]
+}
+
+fn served_as(service: &str, served_by: &str, priority: u8) -> ServedAs {
+    let (service, served_by) = (service.to_owned(), served_by.to_owned());
+    ServedAs { service, served_by, priority, skill: None, script: None, tone: None, simplify: false }
 }

@@ -1,49 +1,106 @@
 //! The recogniser as files: which models and phrase lists it is made of, read and checked before anything is loaded.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use nlu::recognition::{Language, ModelFolder, PhraseList, PhraseSpotter};
+use nlu::Runtime;
+use nlu::recognition::streaming::{
+    EndpointRules, ModelFile, Search, StreamingFiles, StreamingModel, StreamingRecognizer,
+};
+use nlu::recognition::{Language, ModelFolder, PhraseList, PhraseSpotter, Recognizer};
 
-use crate::models::installed;
+use crate::models::{EngineName, StreamingFolder, installed};
 
 /// The longest phrase list.
 const LIST_BYTES_MAX: u64 = 1 << 20;
 
-/// Models and phrases that go together, and where the library is.
+/// What recognises.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Engine {
+    /// pocketsphinx: the phrases of the lists and nothing else. Its library is searched for when not given.
+    Phrases {
+        /// The library.
+        library: Option<PathBuf>,
+    },
+    /// Streaming models in sherpa-onnx's layout: everything that is said, with the phrases in it.
+    Dictation(Dictation),
+}
+
+/// How dictation is taken.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Dictation {
+    /// The ONNX Runtime library; searched for when not given.
+    pub runtime: Option<PathBuf>,
+    /// How the likeliest words are searched for.
+    pub search: Search,
+    /// What each token of a listed phrase is preferred by in a beam search, as a logarithm.
+    pub boost: f32,
+    /// Models of each language that compute at the same time, 1 at least.
+    pub threads: usize,
+    /// When an utterance is over.
+    pub rules: EndpointRules,
+}
+
+/// Models and phrases that go together, and what recognises by them.
 #[derive(Debug, Clone)]
 pub struct RecognizerFiles {
-    library: Option<PathBuf>,
-    models: Vec<ModelFolder>,
+    models: Models,
     lists: Vec<PhraseList>,
 }
 
+#[derive(Debug, Clone)]
+enum Models {
+    Phrases { library: Option<PathBuf>, models: Vec<ModelFolder> },
+    Dictation { dictation: Dictation, models: Vec<StreamingFolder> },
+}
+
 impl RecognizerFiles {
-    /// Reads every model of a folder, verified against its manifest, and the phrase lists.
+    /// Reads every model of a folder that is for the engine, verified against its manifest, and the phrase lists.
     ///
     /// # Errors
     /// What is wrong, with the file's name.
-    pub fn read(models: &Path, lists: &[PathBuf], library: Option<&Path>) -> Result<Self, String> {
+    pub fn read(models: &Path, lists: &[PathBuf], engine: &Engine) -> Result<Self, String> {
         let lists = lists.iter().map(|path| read_list(path)).collect::<Result<_, _>>()?;
-        let packages = installed(models).map_err(|error| error.to_string())?;
-        let read = |package: crate::models::Package| {
-            package.verify()?;
-            package.model()
+        let name = match engine {
+            Engine::Phrases { .. } => EngineName::Pocketsphinx,
+            Engine::Dictation(_) => EngineName::SherpaOnnx,
         };
-        let models = packages.into_iter().map(read).collect::<Result<_, _>>();
-        Ok(Self { library: library.map(Path::to_path_buf), models: models.map_err(|error| error.to_string())?, lists })
+        let mut packages = installed(models).map_err(|error| error.to_string())?;
+        packages.retain(|package| package.manifest.engine == name);
+        packages.iter().try_for_each(|package| package.verify().map_err(|error| error.to_string()))?;
+        let models = match engine {
+            Engine::Phrases { library } => {
+                let models = packages.iter().map(|package| package.model()).collect::<Result<_, _>>();
+                models.map(|models| Models::Phrases { library: library.clone(), models })
+            }
+            Engine::Dictation(dictation) => {
+                let models = packages.iter().map(|package| package.streaming()).collect::<Result<_, _>>();
+                models.map(|models| Models::Dictation { dictation: dictation.clone(), models })
+            }
+        };
+        Ok(Self { models: models.map_err(|error| error.to_string())?, lists })
     }
 
-    /// Loads the library and the models, and compiles the phrases for them. Takes some tenths of a second.
+    /// Loads libraries and models, and makes the phrases ready for them. Takes some tenths of a second, and seconds for
+    /// large models.
     ///
     /// # Errors
     /// Why there is no recogniser.
-    pub fn load(&self) -> Result<PhraseSpotter, String> {
-        let spotter = PhraseSpotter::new(self.library.as_deref(), &self.models, &self.lists);
-        let spotter = spotter.map_err(|error| error.to_string())?;
-        match spotter.languages().is_empty() {
-            false => Ok(spotter),
+    pub fn load(&self) -> Result<Box<dyn Recognizer>, String> {
+        let recognizer: Box<dyn Recognizer> = match &self.models {
+            Models::Phrases { library, models } => {
+                let spotter = PhraseSpotter::new(library.as_deref(), models, &self.lists);
+                Box::new(spotter.map_err(|error| error.to_string())?)
+            }
+            Models::Dictation { dictation, models } => {
+                let copies = models.iter().flat_map(|model| std::iter::repeat_n(model, dictation.threads.max(1)));
+                let models = copies.map(|model| self.load_streaming(model, dictation)).collect::<Result<_, _>>()?;
+                Box::new(StreamingRecognizer::new(models, &self.lists, dictation.rules))
+            }
+        };
+        match recognizer.languages().is_empty() {
+            false => Ok(recognizer),
             true => Err("no model of a language that has phrases (calmline models add, or pull)".to_owned()),
         }
     }
@@ -58,6 +115,45 @@ impl RecognizerFiles {
         let lists = self.lists.iter().filter(|list| list.language == language);
         lists.flat_map(|list| list.phrases.iter().map(|phrase| phrase.text.clone())).collect()
     }
+
+    fn load_streaming(
+        &self,
+        folder: &StreamingFolder,
+        dictation: &Dictation,
+    ) -> Result<(Language, StreamingModel), String> {
+        let mut model = load_streaming(folder, dictation)?;
+        let phrases = self.phrases(folder.language);
+        let boosted: Vec<(&str, f32)> = phrases.iter().map(|phrase| (phrase.as_str(), dictation.boost)).collect();
+        let unwritten = model.prefer(&boosted);
+        if !unwritten.is_empty() && dictation.search != Search::Greedy {
+            tracing::warn!(
+                phrases = unwritten.len(),
+                "the model's tokens cannot write some phrases: they get no boost"
+            );
+        }
+        Ok((folder.language, model))
+    }
+}
+
+/// Loads the graphs of a streaming model, and checks them against one another.
+///
+/// # Errors
+/// What is wrong, with the file's name.
+pub fn load_streaming(folder: &StreamingFolder, dictation: &Dictation) -> Result<StreamingModel, String> {
+    let runtime = Runtime::find(dictation.runtime.as_deref()).map_err(|error| error.to_string())?;
+    let paths: BTreeMap<&Path, String> = folder.paths().map(|path| (path, path.display().to_string())).collect();
+    let contents = folder.paths().map(|path| {
+        let bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok((path, bytes))
+    });
+    let contents: BTreeMap<&Path, Vec<u8>> = contents.collect::<Result<_, String>>()?;
+    let file = |path: &PathBuf| ModelFile { name: &paths[path.as_path()], bytes: &contents[path.as_path()] };
+    let files = StreamingFiles {
+        encoder: file(&folder.encoder),
+        transducer: folder.transducer.as_ref().map(|[decoder, joiner]| [file(decoder), file(joiner)]),
+        tokens: file(&folder.tokens),
+    };
+    StreamingModel::new(&runtime, &files, dictation.search).map_err(|error| error.to_string())
 }
 
 /// Reads one phrase list.

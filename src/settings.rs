@@ -17,6 +17,7 @@ mod reload;
 mod route;
 mod sip;
 mod store;
+mod zone;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -35,17 +36,18 @@ pub use ipnet::IpNet;
 use media::tone::Region;
 pub use overload::{Measure, OverloadSettings, Thresholds};
 pub use pbx::{PbxKind, PbxSettings, PbxTerms, SecretSource};
-pub use policies::{Policies, load_policy, read_prompt};
+pub use policies::{Policies, load_policies, load_policy, read_prompt};
 pub use privacy::PrivacySettings;
 pub use recognition::RecognitionSettings;
-pub(crate) use route::uri_of;
 pub use route::{Bypass, HeaderMatch, Pattern, RequestView, Returning, Route, Routes};
+pub(crate) use route::{is_nameless, uri_of};
 pub use sip::{
     Account, Authentication, ClientCertificate, Listener, PasswordSource, Registration, SipSettings, TlsSettings,
     TrunkSettings, UnknownSources,
 };
 
-pub use store::{MasterKeySource, StoreSettings};
+pub use store::{KeepSettings, MasterKeySource, StoreSettings};
+pub use zone::Zone;
 
 use crate::pbx::Place;
 use crate::shell::media::{MediaIo, MediaPriority};
@@ -365,11 +367,17 @@ pub struct PolicySettings {
     pub folder: PathBuf,
     /// Folder of prompt files (WAV, Opus), resolved likewise.
     pub prompts: PathBuf,
+    /// Where it is the hour and the day that rules name; without it, no rule may name any.
+    pub zone: Option<Zone>,
 }
 
 impl Default for PolicySettings {
     fn default() -> Self {
-        PolicySettings { folder: PathBuf::from("config/policies"), prompts: PathBuf::from("config/prompts") }
+        PolicySettings {
+            folder: PathBuf::from("config/policies"),
+            prompts: PathBuf::from("config/prompts"),
+            zone: None,
+        }
     }
 }
 

@@ -5,24 +5,31 @@
 //! [`PATIENCE`]; a full or broken disk costs details, which are counted, never a call.
 
 pub mod audit;
+pub mod backup;
 mod embedded;
 mod journal;
 mod keeper;
 pub mod keys;
 mod notices;
+mod slots;
 
 use std::fs;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
 use tracing::warn;
 
 use crate::metrics::Metrics;
-use crate::settings::{MasterKeySource, StoreSettings};
+use crate::report::Report;
+use crate::settings::{MasterKeySource, StoreSettings, Zone};
 use crate::web::{CallRecord, Moment};
 pub use audit::AuditEntry;
 use embedded::Embedded;
+pub use embedded::{Erased, Held, Hold};
 pub use journal::Journal;
 use keeper::Keeper;
 pub use keys::{KeyError, KeyRing, MasterKey};
@@ -42,6 +49,38 @@ const MASTER_FILE: &str = "master.key";
 pub struct Store {
     journal: Journal,
     keeper: Keeper,
+    folder: PathBuf,
+    /// Where back-ups go.
+    backups: PathBuf,
+    backup: Arc<Mutex<Backup>>,
+}
+
+/// What became of the last back-up.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Backup {
+    /// None was asked for since the start.
+    #[default]
+    None,
+    /// It is being made.
+    Running {
+        /// Where.
+        folder: PathBuf,
+    },
+    /// It is whole.
+    Done {
+        /// Where.
+        folder: PathBuf,
+        /// Files in it.
+        files: usize,
+        /// Their lengths together.
+        bytes: u64,
+    },
+    /// It is none.
+    Failed {
+        /// Why.
+        why: String,
+    },
 }
 
 /// Why there is no store.
@@ -75,7 +114,8 @@ impl Store {
         let journal = Journal::start(&audit, &keys, metrics).map_err(|source| failed(&audit, source))?;
         let keeper = Keeper::start(&folder.join(CALLS_FOLDER), &keys, settings.keep, metrics)
             .map_err(|source| failed(folder, source))?;
-        Ok(Self { journal, keeper })
+        let (folder, backups, backup) = (folder.clone(), settings.backups.clone(), Arc::default());
+        Ok(Self { journal, keeper, folder, backups, backup })
     }
 
     /// The journal.
@@ -122,6 +162,115 @@ impl Store {
     /// As [`Store::call`].
     pub async fn calls(&self, before: Moment, max: usize) -> Result<Vec<serde_json::Value>, String> {
         self.read(move |embedded| embedded.calls(before, max)).await
+    }
+
+    /// The calls of a person that started before `before`, whole, newest first.
+    ///
+    /// # Errors
+    /// As [`Store::call`], and when the address names nobody.
+    pub async fn calls_of(&self, address: String, before: Moment, max: usize) -> Result<Vec<CallRecord>, String> {
+        self.read(move |embedded| embedded.calls_of(&address, before, max)).await
+    }
+
+    /// Erases every ended call of a person, or says why that may not be.
+    ///
+    /// # Errors
+    /// When the store is down or cannot be written, or the address names nobody.
+    pub async fn erase(&self, address: String) -> Result<Result<Erased, Held>, String> {
+        self.write(move |embedded| embedded.erase(&address)).await
+    }
+
+    /// Keeps everything of a person until it is released.
+    ///
+    /// # Errors
+    /// As [`Store::erase`].
+    pub async fn hold(&self, address: String, held: Held) -> Result<Hold, String> {
+        self.write(move |embedded| embedded.hold(&address, held)).await
+    }
+
+    /// Ends a hold; nothing when there was none.
+    ///
+    /// # Errors
+    /// As [`Store::erase`].
+    pub async fn release(&self, address: String) -> Result<Option<Hold>, String> {
+        self.write(move |embedded| embedded.release(&address)).await
+    }
+
+    /// Everybody who is held.
+    ///
+    /// # Errors
+    /// As [`Store::call`].
+    pub async fn holds(&self) -> Result<Vec<Hold>, String> {
+        self.read(Embedded::holds).await
+    }
+
+    /// The report of a day in a time zone.
+    ///
+    /// # Errors
+    /// As [`Store::call`].
+    pub async fn report(&self, day: Date, zone: Zone) -> Result<Report, String> {
+        self.read(move |embedded| {
+            let (from, before) = zone.day(day).ok_or("a day that this time zone does not have")?;
+            let mut report = Report::of_day(&day.to_string(), zone.name());
+            embedded.facts(from, before, &mut |started, facts| report.add(zone.hour(started), facts))?;
+            Ok(report)
+        })
+        .await
+    }
+
+    /// Begins a back-up in a folder of its own, named by the time; its folder.
+    ///
+    /// # Errors
+    /// When one is being made already, or the store is down.
+    pub fn begin_backup(&self) -> Result<PathBuf, String> {
+        let embedded = self.keeper.embedded().ok_or("the store is down")?;
+        let folder = self.backups.join(Moment::now().to_string().replace(':', "-"));
+        let mut state = self.backup_state();
+        if let Backup::Running { folder } = &*state {
+            return Err(format!("one is being made in {}", folder.display()));
+        }
+        *state = Backup::Running { folder: folder.clone() };
+        drop(state);
+        let (store, to) = (self.clone(), folder.clone());
+        tokio::task::spawn_blocking(move || {
+            let made = backup::write(&embedded, &store.folder, &to);
+            let outcome = match made {
+                Ok(manifest) => {
+                    let bytes = manifest.files.iter().map(|file| file.bytes).sum();
+                    Backup::Done { folder: to, files: manifest.files.len(), bytes }
+                }
+                Err(error) => Backup::Failed { why: error.to_string() },
+            };
+            if let Backup::Failed { why } = &outcome {
+                warn!(why, "the back-up failed");
+            }
+            store.audit("backup", serde_json::to_value(&outcome).expect("strings and numbers"));
+            *store.backup_state() = outcome;
+        });
+        Ok(folder)
+    }
+
+    /// What became of the last back-up.
+    pub fn last_backup(&self) -> Backup {
+        self.backup_state().clone()
+    }
+
+    fn backup_state(&self) -> MutexGuard<'_, Backup> {
+        self.backup.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the one thread that writes do something.
+    async fn write<T: Send + 'static>(
+        &self,
+        write: impl FnOnce(&Embedded) -> Result<T, String> + Send + 'static,
+    ) -> Result<T, String> {
+        let (answer, written) = oneshot::channel();
+        // Whoever asked may have gone.
+        let task = Box::new(move |embedded: &Embedded| drop(answer.send(write(embedded))));
+        if !self.keeper.run(task) {
+            return Err("the store has too much to do".to_owned());
+        }
+        written.await.unwrap_or_else(|_| Err("the store is down".to_owned()))
     }
 
     async fn read<T: Send + 'static>(

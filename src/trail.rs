@@ -1,5 +1,7 @@
 //! `calmline audit` and `calmline rekey`: the audit trail and the keys, looked at from outside.
 
+use std::path::Path;
+
 use crate::cli::{AuditArgs, AuditCommand, Failure, RekeyArgs, print_line};
 use crate::settings::{Settings, StoreSettings};
 use crate::store::audit::{AuditEntry, verify};
@@ -66,8 +68,13 @@ fn read(
     verify(&trail, &keys, each).map_err(|error| Failure::of(trail.display().to_string(), error))
 }
 
-fn store_of(config: &std::path::Path) -> Result<StoreSettings, Failure> {
-    let settings = Settings::load(config)
-        .map_err(|faults| Failure::Configuration(faults.iter().map(ToString::to_string).collect()))?;
-    settings.store.ok_or_else(|| Failure::Failed(format!("{}: no [store]: nothing is kept", config.display())))
+/// The `[store]` of a configuration file.
+pub(crate) fn store_of(config: &Path) -> Result<StoreSettings, Failure> {
+    let missing = || Failure::Failed(format!("{}: no [store]: nothing is kept", config.display()));
+    settings_of(config)?.store.ok_or_else(missing)
+}
+
+/// A configuration file's settings.
+pub(crate) fn settings_of(config: &Path) -> Result<Settings, Failure> {
+    Settings::load(config).map_err(|faults| Failure::Configuration(faults.iter().map(ToString::to_string).collect()))
 }

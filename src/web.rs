@@ -5,18 +5,22 @@
 
 mod audio;
 mod auth;
+mod backup;
 mod board;
 mod bus;
 mod calls;
 mod events;
+mod facts;
 mod forks;
 mod live;
 mod moment;
 mod orders;
+mod people;
 mod problem;
 mod readiness;
 mod record;
 mod reload;
+mod reports;
 mod routes;
 mod server;
 

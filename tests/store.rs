@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use calmline::metrics::Metrics;
 use calmline::notice::{Notice, What};
 use calmline::pii::Pii;
-use calmline::settings::{MasterKeySource, StoreSettings};
+use calmline::settings::{KeepSettings, MasterKeySource, StoreSettings};
 use calmline::store::audit::verify;
 use calmline::store::{Store, keys_and_trail};
 use calmline::web::Moment;
@@ -197,5 +197,8 @@ fn check_secrets(folder: &Path) {
 }
 
 fn settings(folder: &Path) -> StoreSettings {
-    StoreSettings { folder: folder.to_owned(), master_key: MasterKeySource::Beside, keep: Duration::from_secs(86_400) }
+    let day = Duration::from_secs(86_400);
+    let keep = KeepSettings { calls: day, words: day, timeline: day };
+    let (folder, backups) = (folder.to_owned(), folder.join("backups"));
+    StoreSettings { folder, backups, master_key: MasterKeySource::Beside, keep }
 }

@@ -24,8 +24,7 @@ const TAPS: usize = 8;
 /// What the detector remembers of one party. About 9 KiB.
 pub struct Activity {
     detector: Box<Detector>,
-    /// The last samples at 8 kHz, oldest first, for the interpolator.
-    history: [f32; 2 * TAPS],
+    doubler: Doubler,
     doubled: [f32; 2 * ACTIVITY_STEP],
     filled: usize,
     power: f32,
@@ -43,7 +42,7 @@ impl Default for Activity {
     fn default() -> Self {
         Self {
             detector: Box::default(),
-            history: [0.0; 2 * TAPS],
+            doubler: Doubler::default(),
             doubled: [0.0; 2 * ACTIVITY_STEP],
             filled: 0,
             power: 0.0,
@@ -58,10 +57,9 @@ impl Activity {
     pub fn push(&mut self, samples: &[f32], out: &mut Vec<bool>) {
         for &sample in samples {
             let sample = if sample.is_finite() { sample.clamp(-1.0, 1.0) } else { 0.0 };
-            self.history.copy_within(1.., 0);
-            self.history[2 * TAPS - 1] = sample;
-            self.doubled[2 * self.filled] = self.history[TAPS - 1];
-            self.doubled[2 * self.filled + 1] = between(&self.history);
+            let [here, between] = self.doubler.push(sample);
+            self.doubled[2 * self.filled] = here;
+            self.doubled[2 * self.filled + 1] = between;
             self.power += sample * sample;
             self.filled += 1;
             if self.filled == ACTIVITY_STEP {
@@ -87,16 +85,26 @@ impl Activity {
     }
 }
 
-/// The same sound at 16 kHz, a millisecond later; nothing is added above 4 kHz.
-pub(crate) fn doubled(samples: &[f32]) -> Vec<f32> {
-    let mut history = [0.0; 2 * TAPS];
-    let mut doubled = Vec::with_capacity(2 * samples.len());
-    for &sample in samples {
-        history.copy_within(1.., 0);
-        history[2 * TAPS - 1] = sample;
-        doubled.extend([history[TAPS - 1], between(&history)]);
+/// Doubles the rate of a stream from 8 to 16 kHz, a millisecond late; nothing is added above 4 kHz.
+#[derive(Debug, Default)]
+pub(crate) struct Doubler {
+    /// The last samples at 8 kHz, oldest first, for the interpolator.
+    history: [f32; 2 * TAPS],
+}
+
+impl Doubler {
+    /// Takes one sample at 8 kHz, gives two at 16 kHz.
+    pub(crate) fn push(&mut self, sample: f32) -> [f32; 2] {
+        self.history.copy_within(1.., 0);
+        self.history[2 * TAPS - 1] = sample;
+        [self.history[TAPS - 1], between(&self.history)]
     }
-    doubled
+}
+
+/// The same sound at 16 kHz, a millisecond later.
+pub(crate) fn doubled(samples: &[f32]) -> Vec<f32> {
+    let mut doubler = Doubler::default();
+    samples.iter().flat_map(|&sample| doubler.push(sample)).collect()
 }
 
 /// The value half a sample after `history[TAPS - 1]`, by a Hann-windowed sinc.

@@ -10,6 +10,7 @@ mod score;
 mod segments;
 mod sphinx;
 mod spotter;
+pub mod streaming;
 
 use crate::fusion::Utterance;
 use crate::observation::PartyId;
@@ -89,12 +90,19 @@ pub struct Transcript {
     pub words: Vec<Word>,
     /// The phrases among them.
     pub phrases: Vec<SpokenPhrase>,
+    /// All of it as it is written, a final one with its numbers in digits; `None` of a recogniser of phrases.
+    pub text: Option<String>,
 }
 
 impl Transcript {
-    /// What was finally understood, for whoever reads it: the phrases as clauses of one text, as sure as they are on
-    /// average. `None` while the party goes on speaking, and without any phrase.
+    /// What was finally understood, for whoever reads it: dictation as it is written, otherwise the phrases as clauses of
+    /// one text; as sure as its words or phrases are on average. `None` while the party goes on speaking, and without any.
     pub fn utterance(&self) -> Option<Utterance> {
+        if let Some(text) = self.text.as_ref().filter(|_| self.is_final) {
+            let (first, last) = (self.words.first()?, self.words.last()?);
+            let confidence = self.words.iter().map(|word| word.confidence).sum::<f32>() / self.words.len() as f32;
+            return Some(Utterance { text: text.clone(), start: first.start, end: last.end, confidence });
+        }
         let first = self.phrases.first().filter(|_| self.is_final)?;
         let end = self.phrases.iter().map(|phrase| phrase.end).max()?;
         let texts: Vec<&str> = self.phrases.iter().map(|phrase| phrase.text.as_str()).collect();
@@ -125,6 +133,9 @@ pub trait Recognizer: Send {
 
     /// Whether work is spared from now on: no partial transcripts, the final ones as before.
     fn spare(&mut self, spared: bool);
+
+    /// The languages that it hears.
+    fn languages(&self) -> Vec<Language>;
 
     /// What it is and in which languages, for people.
     fn name(&self) -> String;
@@ -157,6 +168,17 @@ mod tests {
         assert_eq!(transcript(true, &[]).utterance(), None);
     }
 
+    #[test]
+    fn dictation_is_an_utterance_as_it_is_written() {
+        let word = |text: &str, start, confidence| Word { text: text.to_owned(), start, end: start + 800, confidence };
+        let words = vec![word("等", 800, 0.5), word("我", 1_600, 1.0)];
+        let said = Transcript { words, text: Some("等我".to_owned()), ..transcript(true, &[]) };
+        let expected = Utterance { text: "等我".to_owned(), start: 800, end: 2_400, confidence: 0.75 };
+        assert_eq!(said.utterance(), Some(expected));
+        assert_eq!(Transcript { is_final: false, ..said.clone() }.utterance(), None);
+        assert_eq!(Transcript { words: Vec::new(), ..said }.utterance(), None);
+    }
+
     /// A transcript with phrases of 1,600 samples: text, start, confidence.
     fn transcript(is_final: bool, phrases: &[(&str, u64, f32)]) -> Transcript {
         let phrase = |&(text, start, confidence): &(&str, u64, f32)| SpokenPhrase {
@@ -167,6 +189,6 @@ mod tests {
             confidence,
         };
         let phrases = phrases.iter().map(phrase).collect();
-        Transcript { party: PartyId(1), is_final, start: 0, end: 16_000, words: Vec::new(), phrases }
+        Transcript { party: PartyId(1), is_final, start: 0, end: 16_000, words: Vec::new(), phrases, text: None }
     }
 }

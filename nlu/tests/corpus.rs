@@ -8,6 +8,10 @@ mod masking;
 mod phrases;
 #[path = "../fuzz/checks/reading.rs"]
 mod reading;
+#[path = "../fuzz/checks/streaming_graph.rs"]
+mod streaming_graph;
+#[path = "../fuzz/checks/streaming_tokens.rs"]
+mod streaming_tokens;
 #[path = "../fuzz/checks/text_card.rs"]
 mod text_card;
 
@@ -38,6 +42,16 @@ fn every_card_is_read_or_refused() {
     replay("text_card", text_card::check);
 }
 
+#[test]
+fn every_list_of_tokens_is_read_or_refused() {
+    replay("streaming_tokens", streaming_tokens::check);
+}
+
+#[test]
+fn every_graph_is_loaded_or_refused() {
+    replay("streaming_graph", streaming_graph::check);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -46,6 +60,15 @@ proptest! {
         lexicon::check(&bytes);
         reading::check(&bytes);
         text_card::check(&bytes);
+        streaming_tokens::check(&bytes);
+    }
+
+    #[test]
+    fn a_graph_with_other_bytes_is_refused_or_loaded(at in 0_usize..40_000, byte: u8) {
+        let mut graph = include_bytes!("streaming/ctc/model.onnx").to_vec();
+        let length = graph.len();
+        graph[at % length] = byte;
+        streaming_graph::check(&graph);
     }
 
     #[test]

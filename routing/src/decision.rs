@@ -1,6 +1,9 @@
 //! What the policy engine hears and what it decides.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use crate::{Fact, words};
 
 /// A call, as the policy engine knows it. Chosen by call control, never reused in one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,14 +33,28 @@ pub enum Level {
     High,
 }
 
+/// What is known of a call when it begins.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Opening {
+    /// The scenario of the route that took the call, e.g. `after-sales`.
+    pub scenario: String,
+    /// What is spoken in it, as far as that is known.
+    pub language: Option<Language>,
+    /// How it came, e.g. `phone`, `siprec`.
+    pub channel: Option<String>,
+    /// The call's id.
+    pub id: String,
+    /// Tells callers apart from call to call, and goes nowhere; `None` for callers without a name of their own.
+    pub caller: Option<String>,
+    /// How long the caller had waited before.
+    pub waited: Duration,
+}
+
 /// What the engine is told about a call.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// The call was answered; rules apply from now on.
-    Started {
-        /// The scenario of the route that took the call, e.g. `after-sales`.
-        scenario: String,
-    },
+    Started(Opening),
     /// A new step of the caller's emotion timeline.
     Emotion {
         /// The leading emotion.
@@ -63,6 +80,34 @@ pub enum Event {
     Said {
         /// What it means there, e.g. `complaint`.
         intent: String,
+    },
+    /// The caller's last words have words of these categories of the lexicons, and no negation before them.
+    Words {
+        /// The categories, e.g. `complaint`.
+        categories: Vec<String>,
+    },
+    /// The other side was heard speaking.
+    OtherSpoke,
+    /// How good the audio of the caller is.
+    Quality {
+        /// Mean opinion of one who listens, 1-4.5; `None` while unknown.
+        mos: Option<f32>,
+        /// Packets that were lost, 0-1; `None` while unknown.
+        loss: Option<f32>,
+    },
+    /// Somebody has said something of the customer or the order.
+    Fact {
+        /// Which fact, e.g. `order.state`.
+        name: String,
+        /// What it says; `None`: it is not known any more.
+        value: Option<Fact>,
+    },
+    /// The call is likely to escalate.
+    Warned {
+        /// How likely, 0-1.
+        score: f32,
+        /// What speaks for it, in words.
+        evidence: Vec<String>,
     },
     /// The re-route of an earlier decision was refused or timed out.
     RerouteFailed {
@@ -109,6 +154,10 @@ pub struct Because {
     pub interruptions: Option<u32>,
     /// For rules about what was said: what it means.
     pub said: Option<String>,
+    /// What else made it apply, in words, e.g. `order.state = delayed`.
+    pub facts: Vec<String>,
+    /// The call's part in the comparison of the policy, e.g. `wording: control`.
+    pub group: Option<String>,
 }
 
 /// One thing to do.
@@ -134,6 +183,19 @@ pub enum Action {
         /// What the caller can end it with.
         until: Until,
     },
+    /// Say a script in the language of the call. What is decided is a `Say` in that language.
+    Script {
+        /// The script's id.
+        id: String,
+        /// Its text in every language it has.
+        texts: Texts,
+        /// What happens to the other side's audio meanwhile.
+        mode: PlayMode,
+        /// What the caller can end it with.
+        until: Until,
+    },
+    /// Serve the caller otherwise from now on.
+    Serve(Box<Switch>),
     /// Begin or end the time in which what the caller types is secret.
     SecureInput(SecureInput),
     /// Move the caller to another target.
@@ -168,6 +230,48 @@ pub enum Action {
         /// What to say.
         text: String,
     },
+}
+
+/// One text in the languages it has; at least one.
+pub type Texts = BTreeMap<Language, String>;
+
+/// How a caller is to be served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Serve {
+    /// The id of the `[[service]]`.
+    pub id: String,
+    /// By whom.
+    pub served_by: ServedBy,
+    /// Its place among those who wait: 1 goes first, 9 last.
+    pub priority: u8,
+    /// What whoever serves must be able to do.
+    pub skill: Option<String>,
+    /// The id of the script to speak by.
+    pub script: Option<String>,
+    /// In which tone.
+    pub tone: Option<String>,
+    /// Fewer steps at a time, and progress told at once.
+    pub simplify: bool,
+}
+
+/// A caller is served otherwise from now on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Switch {
+    /// As before; `None` where the policy has no usual service.
+    pub before: Option<Serve>,
+    /// From now on; `None`: as usual, whatever that is.
+    pub after: Option<Serve>,
+    /// The words of the new script in the language of the call.
+    pub words: Option<(String, Language)>,
+}
+
+/// Who serves a caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ServedBy {
+    /// A machine.
+    Bot,
+    /// A person.
+    Human,
 }
 
 /// What ends a prompt before its own end.
@@ -283,25 +387,9 @@ pub enum Severity {
     Critical,
 }
 
-/// Gives an enum of plain words its list and its words, as policies and notices write them.
-macro_rules! words {
-    ($kind:ident: $($variant:ident = $word:literal),+) => {
-        impl $kind {
-            /// Every one, lowest first.
-            pub const ALL: [$kind; [$($word),+].len()] = [$($kind::$variant),+];
-
-            /// The word that policies and notices use.
-            pub fn as_str(self) -> &'static str {
-                match self {
-                    $($kind::$variant => $word),+
-                }
-            }
-        }
-    };
-}
-
 words!(Emotion: Neutral = "neutral", Anger = "anger", Joy = "joy", Sadness = "sadness");
 words!(Level: Low = "low", Medium = "medium", High = "high");
 words!(Language: Mandarin = "zh", English = "en");
 words!(PlayMode: Replace = "replace", Duck = "duck");
 words!(Severity: Info = "info", Warning = "warning", Critical = "critical");
+words!(ServedBy: Bot = "bot", Human = "human");

@@ -90,7 +90,12 @@ impl<'a> Section<'a> {
 
     /// Whether the key is there and its value is a table.
     pub fn has_table(&self, key: &str) -> bool {
-        self.table.and_then(|table| table.get(key)).is_some_and(Value::is_table)
+        self.table(key).is_some()
+    }
+
+    /// The table under `key`, when it is one; nothing of it counts as asked for.
+    pub fn table(&self, key: &str) -> Option<&'a Table> {
+        self.table.and_then(|table| table.get(key)).and_then(Value::as_table)
     }
 
     /// Whether this section was written down at all.
@@ -122,6 +127,16 @@ impl<'a> Section<'a> {
             let path = self.path_of(name);
             self.visit(path, value, &mut |section| visit(name, section));
         }
+    }
+
+    /// Every key and value that is there, whatever their names: all count as asked for.
+    pub fn take_all(&mut self) -> Vec<(&'a str, &'a Value)> {
+        self.table.take().into_iter().flatten().map(|(key, value)| (key.as_str(), value)).collect()
+    }
+
+    /// Whether anything in the whole file has been wrong so far.
+    pub fn has_faults(&self) -> bool {
+        !self.faults.is_empty()
     }
 
     /// Adds a fault about `key`.

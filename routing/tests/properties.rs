@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use routing::{Action, CallKey, Decision, Emotion, Engine, Event, Level, Policy};
+use routing::{Action, CallKey, Decision, Emotion, Engine, Event, Fact, Level, Opening, Policy};
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_text_is_read_or_refused(text in "(?s).{0,400}") {
@@ -39,9 +39,7 @@ proptest! {
         let known: BTreeSet<(String, String)> = policies
             .iter()
             .flat_map(|policy| {
-                let rules = policy.rules.iter().map(|rule| rule.id.clone());
-                let ids = rules.chain(policy.fallbacks.iter().map(|fallback| fallback.id.clone()));
-                ids.map(|id| (policy.label(), id)).collect::<Vec<_>>()
+                policy.ids().map(|id| (policy.label(), id)).collect::<Vec<_>>()
             })
             .collect();
 
@@ -61,6 +59,7 @@ proptest! {
                 }
                 Step::Told(..) => {}
                 Step::Decided(decision) => {
+                    prop_assert!(!decision.actions.is_empty());
                     prop_assert!(known.contains(&(decision.policy.clone(), decision.rule.clone())));
                     if decision.actions.iter().any(|action| matches!(action, Action::Reroute { .. })) {
                         prop_assert!(under_way.insert(decision.call), "two re-routes at a time");
@@ -80,13 +79,17 @@ enum Step {
     Decided(Decision),
 }
 
+fn started(scenario: &str) -> Event {
+    Event::Started(Opening { scenario: scenario.to_owned(), ..Opening::default() })
+}
+
 /// Plays a story of (milliseconds since the last event, call, event), ticking at every deadline on the way.
 fn play(policies: Vec<Policy>, story: &[(u64, u64, Event)]) -> Vec<Step> {
     let mut engine = Engine::new(policies);
     let mut now = Duration::ZERO;
     let mut steps = Vec::new();
     for call in 0..2 {
-        engine.handle(now, CallKey(call), &Event::Started { scenario: "after-sales".to_owned() }, &mut Vec::new());
+        engine.handle(now, CallKey(call), &started("after-sales"), &mut Vec::new());
     }
     for (wait_ms, call, event) in story {
         now += Duration::from_millis(*wait_ms);
@@ -111,13 +114,26 @@ fn story() -> impl Strategy<Value = Vec<(u64, u64, Event)>> {
         12 => (emotion, level, 0.0_f32..=1.0, -0.5_f32..0.5)
             .prop_map(|(emotion, level, score, trend_per_s)| Event::Emotion { emotion, level, score, trend_per_s }),
         3 => prop::sample::select(vec!['0', '9', '*', '#']).prop_map(|key| Event::Key { key }),
+        2 => prop::sample::select(vec!["complaint", "refund"]).prop_map(|intent| Event::Said { intent: intent.to_owned() }),
+        1 => Just(Event::OtherSpoke),
+        1 => (0.0_f32..0.3).prop_map(|loss| Event::Quality { mos: None, loss: Some(loss) }),
+        1 => any::<bool>().prop_map(|known| Event::Fact {
+            name: "order.state".to_owned(),
+            value: known.then(|| Fact::Text("delayed".to_owned())),
+        }),
+        1 => (0.0_f32..1.0).prop_map(|score| Event::Warned { score, evidence: Vec::new() }),
         2 => Just(Event::RerouteFailed { reason: "486".to_owned() }),
         1 => Just(Event::Rerouted),
-        1 => Just(Event::Started { scenario: "other".to_owned() }),
+        1 => Just(started("other")),
     ];
     let wait_ms = prop_oneof![8 => Just(500_u64), 2 => 0_u64..8_000];
     prop::collection::vec((wait_ms, 0_u64..2, event), 0..60)
 }
+
+/// The head of a policy that bounds its actions and switches services.
+const HEAD: &str = "name = \"NAME\"\nversion = 1\nscenarios = [\"*\"]\nactions_per_call_max = 40\ncalm_s = 5\n\
+    [[service]]\nid = \"sorry\"\nwhen = { emotion = \"anger\", level = \"medium\" }\nserved_by = \"human\"\npriority = 1\n\
+    [[service]]\nid = \"usual\"\nserved_by = \"bot\"\n";
 
 /// A good policy called `NAME`.
 fn policy() -> impl Strategy<Value = String> {
@@ -136,16 +152,32 @@ fn policy() -> impl Strategy<Value = String> {
         Just("emotion = \"anger\", trend_at_least = 0.1, lasted_s = 1.5"),
         Just("key = \"0\""),
         Just("keys = \"*9\""),
+        Just("said = [\"complaint\"]"),
+        Just("repeats = 2"),
+        Just("silence_s = 4"),
+        Just("waited_s = 3"),
+        Just("warned = true"),
+    ];
+    let meanwhile = prop_oneof![
+        4 => Just(""),
+        1 => Just("while = { level = \"medium\" }"),
+        1 => Just("while = { order = { state = \"delayed\" } }"),
+        1 => Just("while = { loss_at_least = 0.1, talked_s = 5 }"),
+        1 => Just("while = { said = [\"refund\"], silence_s = 2 }"),
+    ];
+    let steps = prop_oneof![
+        3 => Just(String::new()),
+        1 => action.clone().prop_map(|then| format!("[[rule.step]]\nafter_s = 2\nthen = [{then}]\n")),
     ];
     let repeat = prop_oneof![Just(""), Just("cooldown_s = 1"), Just("cooldown_s = 3.5")];
-    let rules = prop::collection::vec((conditions, action.clone(), repeat, -2..3), 1..6);
+    let rules = prop::collection::vec((conditions, action.clone(), repeat, -2..3, meanwhile, steps), 1..6);
     let fallbacks = prop::collection::vec(action, 0..3);
     (rules, fallbacks).prop_map(|(rules, fallbacks)| {
-        let mut text = "name = \"NAME\"\nversion = 1\nscenarios = [\"*\"]\n".to_owned();
-        for (at, (conditions, action, repeat, priority)) in rules.into_iter().enumerate() {
+        let mut text = HEAD.to_owned();
+        for (at, (conditions, action, repeat, priority, meanwhile, steps)) in rules.into_iter().enumerate() {
             text += &format!(
                 "[[rule]]\nid = \"r{at}\"\npriority = {priority}\nwhen = {{ {conditions} }}\n\
-                 then = [{action}]\n{repeat}\n"
+                 {meanwhile}\nthen = [{action}]\n{repeat}\n{steps}"
             );
         }
         for (at, action) in fallbacks.into_iter().enumerate() {

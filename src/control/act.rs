@@ -39,6 +39,7 @@ impl Call {
             }
         }
         self.notice(context, step);
+        self.learn_from(context, observation, by_caller);
         if !by_caller {
             return;
         }
@@ -58,6 +59,7 @@ impl Call {
     pub(super) fn judge(&mut self, context: &mut Context<'_>, event: &routing::Event) {
         let decisions = context.judge(self.key, event);
         self.carry_out(context, decisions);
+        self.forewarn(context, event);
     }
 
     /// Carries out decisions in order; what fails at once is told to the engine, which may decide again.
@@ -87,6 +89,17 @@ impl Call {
             }
             Action::Say { text, language, mode, until } => {
                 self.say(context, text, *language, How { party: Party::Caller, mode: *mode, until: *until });
+                None
+            }
+            Action::Script { texts, mode, until, .. } => {
+                // The engine has chosen the language already: what is decided is a text.
+                if let Some((language, text)) = texts.first_key_value() {
+                    self.say(context, text, *language, How { party: Party::Caller, mode: *mode, until: *until });
+                }
+                None
+            }
+            Action::Serve(switch) => {
+                self.switch_service(context, decision, switch);
                 None
             }
             Action::SecureInput(secure) => {
@@ -163,6 +176,11 @@ fn decided(decision: &Decision) -> What {
     let in_words = |action: &Action| match action {
         Action::Prompt { file, .. } => format!("prompt {file}"),
         Action::Say { text, .. } => spoken_name(text),
+        Action::Script { id, .. } => format!("say script {id}"),
+        Action::Serve(switch) => {
+            let after = switch.after.as_ref().map_or("as usual", |after| after.id.as_str());
+            format!("serve {after}")
+        }
         Action::SecureInput(SecureInput::On { .. }) => "secure input on".to_owned(),
         Action::SecureInput(SecureInput::Off) => "secure input off".to_owned(),
         Action::Reroute { ways, target, .. } => format!("reroute {} {target}", in_order(ways)),
@@ -181,6 +199,8 @@ fn decided(decision: &Decision) -> What {
         keys: because.keys.clone(),
         interruptions: because.interruptions,
         said: because.said.clone(),
+        facts: because.facts.clone(),
+        group: because.group.clone(),
         actions: decision.actions.iter().map(in_words).collect(),
     }
 }

@@ -18,6 +18,7 @@ use super::bypass::Path;
 use super::context::Context;
 use super::conversation::Conversation;
 use super::drain::{Departure, HandingOver};
+use super::facts::Learned;
 use super::finish::Finished;
 use super::fork::Fork;
 use super::hold::Waiting;
@@ -69,6 +70,8 @@ pub(super) struct Call {
     pub(super) fork: Option<Fork>,
     pub(super) stage: Stage,
     pub(super) tally: Tally,
+    /// What policies were told of it besides the caller's mood.
+    pub(super) learned: Learned,
     /// What an overload may do to it.
     pub(super) relievable: Relievable,
     /// How it has left us, once it has.

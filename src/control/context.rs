@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use media::sdp::Credentials;
 use media::{LegId, PromptId};
-use routing::{CallKey, Decision, Engine};
+use routing::{CallKey, Decision, Engine, Opening, Policy};
 
 use super::history::History;
 use super::ports::PortPool;
@@ -22,6 +22,8 @@ use crate::pbx::{Deed, Order, Ticket};
 pub(super) struct Shared {
     /// What new calls begin with.
     pub(super) terms: Arc<Terms>,
+    /// The policies before the last reload, with their sounds.
+    pub(super) policies_before: Option<(Arc<[Policy]>, Sounds)>,
     pub(super) engine: Engine,
     pub(super) ports: PortPool,
     /// Which call a leg belongs to, as long as anything may still be said about it.
@@ -53,6 +55,7 @@ impl Shared {
         let policies = Arc::clone(engine.policies());
         Shared {
             terms: Arc::new(Terms { settings, policies, sounds }),
+            policies_before: None,
             engine,
             ports,
             owners: BTreeMap::new(),
@@ -145,8 +148,13 @@ impl Context<'_> {
     }
 
     /// Lets the policies that were in force when a call began decide about it from now on.
-    pub(super) fn follow(&mut self, call: CallKey, scenario: &str) {
-        self.shared.engine.start(call, scenario, Arc::clone(&self.terms.policies));
+    pub(super) fn follow(&mut self, call: CallKey, opening: &Opening) {
+        self.shared.engine.start(self.now, call, opening, Arc::clone(&self.terms.policies));
+    }
+
+    /// The likelihood of an escalation from which on a call is warned of.
+    pub(super) fn warn_at(&self, call: CallKey) -> f32 {
+        self.shared.engine.warn_at(call)
     }
 
     /// Tells the policy engine something about a call; what it decides, in order.

@@ -20,6 +20,7 @@ use super::asking::channels_of;
 use super::call::{Call, Stage, Talking, Tally};
 use super::context::Context;
 use super::drain::Departure;
+use super::facts::Learned;
 use super::leg::{Beginning, Dialog, Farewell, Leg, Partner};
 use super::order::Party;
 use super::relief::Relievable;
@@ -207,6 +208,7 @@ impl Call {
             fork: Some(fork),
             stage: Stage::Talking(Box::new(talking)),
             tally: Tally::default(),
+            learned: Learned::default(),
             relievable: Relievable::by(false),
             departure: Departure::default(),
             wake: None,

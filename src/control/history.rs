@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nlu::Level;
 
-use crate::settings::uri_of;
+use crate::settings::{is_nameless, uri_of};
 
 /// The callers whose last call was an angry one.
 #[derive(Debug, Default)]
@@ -47,8 +47,7 @@ impl History {
 pub(super) fn caller(from: &str) -> Option<String> {
     let uri = uri_of(from).to_ascii_lowercase();
     let (user, host) = uri.split_once(':')?.1.split_once('@')?;
-    let nameless = user.is_empty() || matches!(user, "anonymous" | "unknown" | "unavailable" | "restricted");
-    let fits = !nameless && !host.starts_with("anonymous.") && uri.len() <= CALLER_OCTETS_MAX;
+    let fits = !is_nameless(user, host) && uri.len() <= CALLER_OCTETS_MAX;
     fits.then(|| uri.split(';').next().unwrap_or_default().to_owned())
 }
 

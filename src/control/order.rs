@@ -6,10 +6,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use media::{LegId, Sound};
-use routing::{Language, PlayMode, Until};
+use routing::{Fact, Language, PlayMode, Until};
 
 /// Orders from outside the call. `call` is the call's id as in notices.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Order {
     /// Ends one call.
     HangUp {
@@ -84,6 +84,13 @@ pub enum Order {
         /// What.
         text: String,
     },
+    /// Somebody says what is known of the customer or the order.
+    TellFacts {
+        /// In which call.
+        call: String,
+        /// Names and what they say; `None` takes a fact back.
+        facts: Vec<(String, Option<Fact>)>,
+    },
     /// Somebody wants the live copy of a call.
     OpenAudio {
         /// Of which call.
@@ -107,6 +114,8 @@ pub enum Order {
         /// Its number in that call.
         client: u32,
     },
+    /// Lets calls that begin from now on go by the policies before the last reload.
+    PoliciesBack,
     /// Refuses new calls from now on (503). Running calls go on, and are handed over when the time is up that the
     /// configuration gives them.
     Drain,

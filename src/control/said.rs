@@ -1,7 +1,7 @@
 //! What parties have said, as far as it was understood: told to everybody who watches, and to the policies.
 //!
-//! Only phrases of the operator's own lists are told, never other words, and personal data in them is masked; policies
-//! judge what was said as it was said.
+//! Phrases of the operator's own lists are told, other words only where dictation is taken, and personal data in all of it
+//! is masked; policies judge what was said as it was said.
 
 use std::collections::BTreeSet;
 
@@ -16,6 +16,7 @@ use super::context::Context;
 use super::order::{Denied, DeniedKind, Party};
 use super::{Control, ControlSettings};
 use crate::notice::{PhraseHeard, What};
+use crate::pii::Pii;
 
 impl Call {
     /// A party has said something; what is not final is only shown.
@@ -28,7 +29,7 @@ impl Call {
         if !by_caller && !by_far {
             return;
         }
-        let phrases = self.maskers.mask(by_caller, transcript);
+        let (phrases, text) = self.maskers.mask(by_caller, transcript);
         self.notice(
             context,
             What::Said {
@@ -37,6 +38,7 @@ impl Call {
                 audio_ms: transcript.start / SAMPLES_PER_MS,
                 until_ms: transcript.end / SAMPLES_PER_MS,
                 phrases,
+                text,
             },
         );
         if !by_caller || !transcript.is_final {
@@ -75,17 +77,19 @@ pub(super) struct Maskers {
 }
 
 impl Maskers {
-    /// The phrases as they may be shown; remembers what is final, for both: who is asked for a secret answers with it.
-    fn mask(&mut self, by_caller: bool, transcript: &Transcript) -> Vec<PhraseHeard> {
+    /// The phrases and the text as they may be shown; remembers what is final, for both: who is asked for a secret answers
+    /// with it.
+    fn mask(&mut self, by_caller: bool, transcript: &Transcript) -> (Vec<PhraseHeard>, Option<Pii<String>>) {
         let (own, other) =
             if by_caller { (&mut self.caller, &mut self.far) } else { (&mut self.far, &mut self.caller) };
         let heard = transcript.phrases.iter().map(|phrase| heard(phrase, own)).collect();
+        let text = transcript.text.as_ref().map(|text| own.partial(text).text.into());
         if transcript.is_final {
             let words = || transcript.words.iter().map(|word| word.text.as_str());
             own.remember_words(words());
             other.heard_from_other(words());
         }
-        heard
+        (heard, text)
     }
 }
 

@@ -12,6 +12,7 @@ use super::call::{Call, Stage, Talking, Tally, millis};
 use super::codecs;
 use super::context::{Context, Shared};
 use super::drain::Departure;
+use super::facts::Learned;
 use super::leg::{Beginning, Dialog, Farewell, Leg, Partner, header, quotable};
 use super::relief::Relievable;
 use super::timer::{self, Timer};
@@ -202,6 +203,7 @@ impl Call {
             fork: None,
             stage: Stage::Seeking(Box::new(seeking)),
             tally: Tally::default(),
+            learned: Learned::default(),
             relievable,
             departure: Departure::default(),
             wake: None,
@@ -337,7 +339,7 @@ impl Call {
         }
         let setup_ms = millis(context.now.saturating_sub(self.started));
         self.notice(context, What::CallAnswered { target, setup_ms });
-        context.follow(self.key, &scenario);
+        context.follow(self.key, &self.opening(context.now, &scenario));
     }
 
     /// Connects the media of the caller and the present target; `sdp` is the target's answer, if this response had one.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 use nlu::masking::Masker;
 use routing::Policy;
 
+use super::order::{Denied, DeniedKind};
 use super::{Control, ControlSettings, Sounds};
 use crate::settings::{Route, Settings};
 
@@ -75,6 +76,23 @@ impl Control {
         let fingerprint = self.shared.terms.settings.fingerprint.clone();
         let settings = ControlSettings { fingerprint, ..settings };
         let terms = Arc::new(Terms { settings, policies: policies.into(), sounds });
-        OldTerms(Arc::downgrade(&std::mem::replace(&mut self.shared.terms, terms)))
+        let before = std::mem::replace(&mut self.shared.terms, terms);
+        self.shared.policies_before = Some((Arc::clone(&before.policies), before.sounds.clone()));
+        OldTerms(Arc::downgrade(&before))
+    }
+
+    /// Lets calls that begin from now on go by the policies before the last reload; what was in force is kept in turn.
+    pub(super) fn policies_back(&mut self) -> Result<(), Denied> {
+        let nothing = || Denied::new(DeniedKind::Conflict, "no reload has put other policies in the place of these");
+        let (policies, sounds) = self.shared.policies_before.take().ok_or_else(nothing)?;
+        let now = Arc::clone(&self.shared.terms);
+        self.shared.policies_before = Some((Arc::clone(&now.policies), now.sounds.clone()));
+        self.shared.terms = Arc::new(Terms { settings: now.settings.clone(), policies, sounds });
+        Ok(())
+    }
+
+    /// The policies that calls begin with at present.
+    pub fn policies(&self) -> &[Policy] {
+        &self.shared.terms.policies
     }
 }

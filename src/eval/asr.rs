@@ -14,7 +14,8 @@ use serde::Deserialize;
 
 use super::{cpu_s, progress, recording};
 use crate::cli::{EvalAsrArgs, Failure, print_line};
-use crate::recognizer::RecognizerFiles;
+use crate::models::EngineName;
+use crate::recognizer::{Dictation, Engine, RecognizerFiles};
 use tally::{Heard, Tally};
 
 /// The largest data set, recordings.
@@ -41,24 +42,33 @@ struct Row {
 pub fn run(args: &EvalAsrArgs) -> Result<(), Failure> {
     let language = Language::of_code(&args.language)
         .ok_or_else(|| Failure::Failed(format!("--language: expected zh or en, found {}", args.language)))?;
-    let files = RecognizerFiles::read(&args.models.models, &args.phrases, args.library.as_deref());
+    let files = RecognizerFiles::read(&args.models.models, &args.phrases, &engine(args)?);
     let files = files.map_err(Failure::Failed)?;
     let mut recognizer = files.load().map_err(Failure::Failed)?;
     let manifest = if args.data.is_dir() { args.data.join("manifest.csv") } else { args.data.clone() };
     let rows = read_rows(&manifest)?;
     let folder = manifest.parent().unwrap_or(Path::new("."));
-    let mut tally = Tally::new(&files.phrases(language));
+    let mut tally = Tally::new(&files.phrases(language), args.engine == EngineName::SherpaOnnx.name());
     for (index, row) in rows.iter().enumerate() {
         let samples = recording::read(&folder.join(&row.file), wav::RATE_HZ)?;
-        let heard = play(&mut recognizer, language, &samples);
+        let heard = play(recognizer.as_mut(), language, &samples);
         if args.each {
             let phrases: Vec<String> = heard.phrases().map(|p| format!("{} ({:.2})", p.text, p.confidence)).collect();
-            print_line(format_args!("{}\t{}\t{}", row.file, row.text, phrases.join(" | ")))?;
+            let dictated = heard.dictated();
+            print_line(format_args!("{}\t{}\t{dictated}\t{}", row.file, row.text, phrases.join(" | ")))?;
         }
         tally.add(&row.text, &heard);
         progress(index + 1, rows.len());
     }
     tally.report(&recognizer.name(), &args.data, args.json)
+}
+
+fn engine(args: &EvalAsrArgs) -> Result<Engine, Failure> {
+    match args.engine.as_str() {
+        name if name == EngineName::Pocketsphinx.name() => Ok(Engine::Phrases { library: args.library.clone() }),
+        name if name == EngineName::SherpaOnnx.name() => Ok(Engine::Dictation(Dictation::default())),
+        other => Err(Failure::Failed(format!("--engine: expected pocketsphinx or sherpa-onnx, found {other}"))),
+    }
 }
 
 fn read_rows(manifest: &Path) -> Result<Vec<Row>, Failure> {
@@ -97,7 +107,9 @@ impl Heard {
     /// Takes transcripts that came when audio up to `position` was there, after `took` of computing.
     fn take(&mut self, transcripts: Vec<Transcript>, position: u64, took: Duration) {
         for transcript in transcripts {
-            let behind = transcript.phrases.last().map(|phrase| position.saturating_sub(phrase.end));
+            let phrase = transcript.phrases.last().map(|phrase| phrase.end);
+            let word = transcript.words.last().filter(|_| transcript.text.is_some()).map(|word| word.end);
+            let behind = word.or(phrase).map(|end| position.saturating_sub(end));
             if let Some(behind) = behind {
                 let waited = Duration::from_millis(behind * 1_000 / u64::from(wav::RATE_HZ));
                 let latencies = if transcript.is_final { &mut self.finals } else { &mut self.partials };

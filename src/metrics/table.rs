@@ -136,6 +136,15 @@ pub const PHRASES: Metric = counter(
 );
 /// Decisions.
 pub const DECISIONS: Metric = counter("calmline_decisions_total", &["rule"], "Decisions of the policy, by rule.");
+/// Changes of service.
+pub const SERVICE_SWITCHES: Metric = counter(
+    "calmline_service_switches_total",
+    &["service"],
+    "Times that a caller's mood has changed how the caller is served, by the service from then on.",
+);
+/// Warnings of escalations.
+pub const WARNINGS: Metric =
+    counter("calmline_escalation_warnings_total", &[], "Calls that were said to be likely to escalate.");
 /// Keys.
 pub const KEYS: Metric = counter(
     "calmline_keys_total",
@@ -448,6 +457,8 @@ pub const TABLE: &[Metric] = &[
     INTERRUPTIONS,
     PHRASES,
     DECISIONS,
+    SERVICE_SWITCHES,
+    WARNINGS,
     KEYS,
     PROMPTS,
     REACTION,

@@ -3,14 +3,21 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::package::{ENGINE, FILES_MAX, MANIFEST, Manifest, ManifestFile, Package, PackageError};
+use super::package::{CTC, EngineName, FILES_MAX, MANIFEST, Manifest, ManifestFile, Package, PackageError, TRANSDUCER};
 use crate::cli::{Failure, ModelsAddArgs};
+use crate::recognizer::{Dictation, load_streaming};
 
 /// What pocketsphinx's acoustic models consist of.
 const ACOUSTIC_FILES: [&str; 2] = ["mdef", "feat.params"];
+/// What the tokens of a streaming model are called wherever it is published.
+const TOKENS: &str = "tokens.txt";
 
 /// Copies the model, and writes its manifest last: a package without one is none.
 pub(super) fn add(args: &ModelsAddArgs) -> Result<Package, Failure> {
+    if args.path.join(TOKENS).is_file() && !args.path.join(MANIFEST).is_file() {
+        let added = add_streaming(args).map_err(|error| Failure::Failed(error.to_string()))?;
+        return check_streaming(added);
+    }
     let added = if args.path.join(MANIFEST).is_file() { add_package(args) } else { add_loose(args) };
     added.map_err(|error| Failure::Failed(error.to_string()))
 }
@@ -29,8 +36,10 @@ fn add_package(args: &ModelsAddArgs) -> Result<Package, PackageError> {
 /// An acoustic model's folder and a dictionary, as Debian and others ship them.
 fn add_loose(args: &ModelsAddArgs) -> Result<Package, PackageError> {
     if let Some(missing) = ACOUSTIC_FILES.iter().find(|name| !args.path.join(name).is_file()) {
-        let expected =
-            format!("a package ({MANIFEST}) or pocketsphinx's acoustic model ({})", ACOUSTIC_FILES.join(", "));
+        let expected = format!(
+            "a package ({MANIFEST}), pocketsphinx's acoustic model ({}) or sherpa-onnx's ({TOKENS})",
+            ACOUSTIC_FILES.join(", ")
+        );
         return Err(PackageError::wrong(&args.path, expected, format!("no {missing}")));
     }
     let (Some(language), Some(dictionary)) = (&args.language, &args.dictionary) else {
@@ -42,7 +51,7 @@ fn add_loose(args: &ModelsAddArgs) -> Result<Package, PackageError> {
     let mut manifest = Manifest {
         name,
         language: language.clone(),
-        engine: ENGINE.to_owned(),
+        engine: EngineName::Pocketsphinx,
         acoustic: "acoustic".to_owned(),
         dictionary: "words.dict".to_owned(),
         licence: args.licence.clone().unwrap_or_default(),
@@ -63,6 +72,74 @@ fn add_loose(args: &ModelsAddArgs) -> Result<Package, PackageError> {
         copy(source, &folder.join(&file.path))?;
     }
     finish(folder, manifest)
+}
+
+/// The folder of a streaming model, as sherpa-onnx publishes it: its graphs by what their names begin with.
+fn add_streaming(args: &ModelsAddArgs) -> Result<Package, PackageError> {
+    let Some(language) = &args.language else {
+        return Err(PackageError::wrong(&args.path, "--language beside a streaming model without a manifest", "none"));
+    };
+    let names = published(&args.path)?;
+    let graph = |kind: &str| {
+        let mut own: Vec<&String> = names.iter().filter(|name| name.starts_with(kind)).collect();
+        // Of several the exact one, not that of 8 bits.
+        own.sort_by_key(|name| (name.contains("int8"), name.len()));
+        own.first().map(|name| args.path.join(name))
+    };
+    let transducer = ["encoder", "decoder", "joiner"].map(graph);
+    let graphs: Vec<(PathBuf, &str)> = match (transducer, graph("ctc").or_else(|| graph("model"))) {
+        ([Some(encoder), Some(decoder), Some(joiner)], _) => {
+            [encoder, decoder, joiner].into_iter().zip(TRANSDUCER).collect()
+        }
+        ([None, None, None], Some(model)) => vec![(model, CTC)],
+        _ => {
+            let expected = "encoder*.onnx, decoder*.onnx and joiner*.onnx, or ctc*.onnx or model*.onnx";
+            return Err(PackageError::wrong(&args.path, expected, names.join(", ")));
+        }
+    };
+    let name = args.name.clone().unwrap_or_else(|| format!("{language}-streaming"));
+    let folder = args.to.models.join(&name);
+    let mut manifest = Manifest {
+        name,
+        language: language.clone(),
+        engine: EngineName::SherpaOnnx,
+        acoustic: "graphs".to_owned(),
+        dictionary: TOKENS.to_owned(),
+        licence: args.licence.clone().unwrap_or_default(),
+        files: Vec::new(),
+    };
+    let tokens = (args.path.join(TOKENS), TOKENS.to_owned());
+    let graphs = graphs.into_iter().map(|(from, name)| (from, format!("graphs/{name}")));
+    let files: Vec<(PathBuf, String)> = graphs.chain([tokens]).collect();
+    for (from, to) in &files {
+        manifest.files.push(ManifestFile::of(from, to.clone())?);
+    }
+    Manifest::parse(&written(&manifest), &args.path)?;
+    files.iter().try_for_each(|(from, to)| copy(from, &folder.join(to)))?;
+    finish(folder, manifest)
+}
+
+/// The names of the graphs in a folder, in order.
+fn published(folder: &Path) -> Result<Vec<String>, PackageError> {
+    let entries = fs::read_dir(folder).map_err(PackageError::file(folder))?;
+    let names =
+        entries.take(FILES_MAX).filter_map(Result::ok).map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> = names.filter(|name| name.ends_with(".onnx")).collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Loads a streaming model that was added; one that does not load is no package.
+fn check_streaming(package: Package) -> Result<Package, Failure> {
+    let folder = package.streaming().map_err(|error| Failure::Failed(error.to_string()))?;
+    match load_streaming(&folder, &Dictation::default()) {
+        Ok(_) => Ok(package),
+        Err(why) => {
+            let manifest = package.folder.join(MANIFEST);
+            fs::remove_file(&manifest).map_err(|error| Failure::of(manifest.display(), error))?;
+            Err(Failure::Failed(why))
+        }
+    }
 }
 
 /// Verifies the copies and makes them a package.

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 /// The manifest's name in a package's folder.
 pub(super) const MANIFEST: &str = "manifest.toml";
-/// The one engine that packages are for, so far.
-pub(super) const ENGINE: &str = "pocketsphinx";
+/// What the graphs of a streaming model are called in a package: those of a transducer, that of a CTC model.
+pub(super) const TRANSDUCER: [&str; 3] = ["encoder.onnx", "decoder.onnx", "joiner.onnx"];
+pub(super) const CTC: &str = "model.onnx";
 /// Packages of one folder.
 const PACKAGES_MAX: usize = 100;
 /// Files of one package, and their size.
@@ -21,6 +22,46 @@ const MANIFEST_BYTES_MAX: u64 = 1 << 20;
 /// What is read of a file at a time.
 const PIECE_BYTES: usize = 1 << 16;
 
+/// What packages are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EngineName {
+    /// An acoustic model and a pronunciation dictionary.
+    Pocketsphinx,
+    /// The graphs and tokens of a streaming model.
+    SherpaOnnx,
+}
+
+impl EngineName {
+    /// As manifests and configurations write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            EngineName::Pocketsphinx => "pocketsphinx",
+            EngineName::SherpaOnnx => "sherpa-onnx",
+        }
+    }
+}
+
+/// The files of a streaming model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StreamingFolder {
+    /// What is spoken.
+    pub language: Language,
+    /// The encoder, or all of a CTC model.
+    pub encoder: PathBuf,
+    /// Decoder and joiner of a transducer.
+    pub transducer: Option<[PathBuf; 2]>,
+    /// What the model's numbers mean.
+    pub tokens: PathBuf,
+}
+
+impl StreamingFolder {
+    /// All of them.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        [&self.encoder, &self.tokens].into_iter().chain(self.transducer.iter().flatten()).map(PathBuf::as_path)
+    }
+}
+
 /// What a package is made of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,11 +70,11 @@ pub struct Manifest {
     pub name: String,
     /// `zh` or `en`.
     pub language: String,
-    /// `pocketsphinx`.
-    pub engine: String,
-    /// The acoustic model's folder in the package.
+    /// What it is for.
+    pub engine: EngineName,
+    /// The folder of the acoustic model, or of the graphs, in the package.
     pub acoustic: String,
-    /// The pronunciation dictionary in the package.
+    /// The pronunciation dictionary, or the tokens, in the package.
     pub dictionary: String,
     /// Under what terms it may be used, in words.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -169,6 +210,31 @@ impl Package {
     }
 }
 
+impl Package {
+    /// The files of a streaming model; the package has been verified.
+    ///
+    /// # Errors
+    /// When its folder has no such graphs.
+    pub fn streaming(&self) -> Result<StreamingFolder, PackageError> {
+        let graphs = self.folder.join(&self.manifest.acoustic);
+        let [encoder, decoder, joiner] = TRANSDUCER.map(|name| graphs.join(name));
+        let is_transducer = encoder.is_file();
+        let (encoder, transducer) =
+            if is_transducer { (encoder, Some([decoder, joiner])) } else { (graphs.join(CTC), None) };
+        let folder = StreamingFolder {
+            language: self.manifest.language(&self.folder)?,
+            encoder,
+            transducer,
+            tokens: self.folder.join(&self.manifest.dictionary),
+        };
+        if let Some(missing) = folder.paths().find(|path| !path.is_file()) {
+            let expected = format!("{}, or {CTC} alone", TRANSDUCER.join(", "));
+            return Err(PackageError::wrong(&graphs, expected, format!("no {}", missing.display())));
+        }
+        Ok(folder)
+    }
+}
+
 impl Manifest {
     /// Reads a manifest; `path` names it in errors.
     ///
@@ -178,9 +244,6 @@ impl Manifest {
         let manifest: Self =
             toml::from_str(text).map_err(|error| PackageError::wrong(path, "a manifest", error.message()))?;
         manifest.language(path)?;
-        if manifest.engine != ENGINE {
-            return Err(PackageError::wrong(path, format!("engine = \"{ENGINE}\""), manifest.engine));
-        }
         let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if manifest.name.is_empty() || manifest.name.starts_with('.') || !manifest.name.chars().all(is_name) {
             return Err(PackageError::wrong(path, "a name of letters, digits, -, _ and .", manifest.name));
@@ -288,9 +351,11 @@ mod tests {
             Ok(_) => assert_eq!(expected, "", "{text}"),
             Err(error) => assert!(!expected.is_empty() && error.to_string().contains(expected), "{error}"),
         };
+        const ENGINE: &str = "pocketsphinx";
         check(manifest("zh", ENGINE, "zh-8k", "a/mdef", HASH), "");
+        check(manifest("zh", "sherpa-onnx", "zh", "a/model.onnx", HASH), "");
         check(manifest("fr", ENGINE, "zh-8k", "a/mdef", HASH), "language = \"zh\" or \"en\"");
-        check(manifest("zh", "whisper", "zh-8k", "a/mdef", HASH), "engine = \"pocketsphinx\"");
+        check(manifest("zh", "whisper", "zh-8k", "a/mdef", HASH), "expected `pocketsphinx` or `sherpa-onnx`");
         check(manifest("zh", ENGINE, "../zh", "a/mdef", HASH), "a name of letters");
         check(manifest("zh", ENGINE, "zh", "../../etc/passwd", HASH), "paths inside the package");
         check(manifest("zh", ENGINE, "zh", "/etc/passwd", HASH), "paths inside the package");
@@ -306,7 +371,7 @@ mod tests {
             name in "[a./~ -]{0,6}",
         ) {
             let whole = format!(
-                "name = '{name}'\nlanguage = 'zh'\nengine = '{ENGINE}'\nacoustic = '{path}'\ndictionary = 'd'\n\
+                "name = '{name}'\nlanguage = 'zh'\nengine = 'pocketsphinx'\nacoustic = '{path}'\ndictionary = 'd'\n\
                  [[file]]\npath = '{path}'\nbytes = 4\nsha256 = '{HASH}'\n"
             );
             for text in [&text, &whole] {

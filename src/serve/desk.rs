@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use media::Event;
 use tokio::sync::mpsc::Receiver;
@@ -19,7 +19,7 @@ use crate::control::{
 use crate::metrics::Metrics;
 use crate::notice::{Notice, What};
 use crate::pbx;
-use crate::settings::{Checked, Policies, SipSettings};
+use crate::settings::{Checked, Policies, SipSettings, Zone};
 use crate::shell::clock::Clock;
 use crate::shell::copy::Copies;
 use crate::shell::dtls::worker::Handshakes;
@@ -61,6 +61,8 @@ pub(super) struct Desk {
     pub(super) metrics: Metrics,
     pub(super) readiness: Arc<Readiness>,
     pub(super) web: Option<WebHandle>,
+    /// Where it is the hour and the day that rules name.
+    pub(super) zone: Option<Zone>,
     /// What reloads have taken out, oldest first.
     pub(super) leaving: VecDeque<Leaving>,
     pub(super) inlets: Inlets,
@@ -143,7 +145,12 @@ impl Desk {
             Work::Input(input) => self.control.handle(now, input, &mut self.commands),
             Work::Asked(Asked { order, answer: waits }) => {
                 let call = call_of_audio(&order);
+                let goes_back = order == Order::PoliciesBack;
                 let outcome = self.control.order(now, order, &mut self.commands);
+                if goes_back && outcome.is_ok() {
+                    show_policies(self.control.policies(), &self.metrics, &self.readiness);
+                    self.audit("configuration", configuration(self.control.policies()));
+                }
                 answer = waits.map(|waits| (waits, outcome, call));
             }
             Work::Fresh(fresh) => self.take_up(*fresh),
@@ -182,6 +189,7 @@ impl Desk {
             (None, _) | (_, None) => {}
         }
         let sounds = Sounds { files: prompts, ringback };
+        self.zone.clone_from(&settings.policy.zone);
         let terms = self.control.reload(ControlSettings::from(&settings), policies, sounds);
         self.exchange(settings.sip, neighbours, terms);
         if let (Some(web), Some(live)) = (&self.web, live)
@@ -335,6 +343,9 @@ impl Desk {
     /// Reads what nobody tells; what that says of the load.
     fn look(&mut self) -> Input {
         let now = self.clock.now();
+        if let Some(local) = self.zone.as_ref().and_then(|zone| zone.local(SystemTime::now())) {
+            self.control.set_clock(now, local);
+        }
         let listening = self.listening.as_ref();
         let listens = listening.is_some_and(|listening| listening.is_up(now));
         self.metrics.set_listener_up(listens);

@@ -21,7 +21,7 @@ use crate::metrics::Metrics;
 use crate::model::ModelFiles;
 use crate::pbx;
 use crate::recognizer::RecognizerFiles;
-use crate::settings::{Fault, ListeningSettings, Policies, Settings};
+use crate::settings::{Fault, ListeningSettings, Policies, Settings, Zone};
 use crate::shell::clock::Clock;
 use crate::shell::copy::{Copies, CopyOptions};
 use crate::shell::fork::ForkSide;
@@ -103,6 +103,7 @@ impl Server {
             metrics,
             readiness,
             web,
+            zone: settings.policy.zone,
             leaving: VecDeque::new(),
             inlets: Inlets {
                 sip: sip_inlet,
@@ -261,7 +262,7 @@ fn start_words(settings: &Settings, readiness: &Readiness) -> Result<Hearing, Fa
     let mut words = Words { recognizing: None, utterances: Arc::default(), readers: Arc::new(readers) };
     if let Some(wanted) = &settings.recognition {
         readiness.want_words();
-        let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, wanted.library.as_deref());
+        let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, &wanted.engine);
         let recognizing = Recognizing::start(files, heard.clone(), Arc::clone(&words.utterances));
         words.recognizing = Some(recognizing.map_err(|error| Failure::of("starting the recognising thread", error))?);
     }
@@ -376,8 +377,9 @@ async fn offer_api(
 /// How the API is offered, where it is; what is wrong with its token, when that is so.
 pub(super) fn live_options(settings: &Settings) -> Result<Option<LiveOptions>, String> {
     let (prompts, tones) = (settings.policy.prompts.clone(), settings.media.tones);
+    let zone = settings.policy.zone.clone().unwrap_or_else(Zone::utc);
     let token = settings.web.as_ref().map(|web| web.token.fetch()).transpose()?;
-    Ok(token.map(|token| LiveOptions { token, prompts, tones }))
+    Ok(token.map(|token| LiveOptions { token, prompts, tones, zone }))
 }
 
 /// Where keys come from.

@@ -7,7 +7,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use media::Sound;
-use nlu::recognition::Recognizer;
 use nlu::text::Lexicon;
 
 use super::policies::{Policies, load_policy};
@@ -184,7 +183,7 @@ fn check_reader(settings: &Settings, report: &mut Report<'_>) -> Option<ReaderFi
 /// Reads models and phrases, and has the phrases compiled for the models.
 fn check_recognition(settings: &Settings, report: &mut Report<'_>) -> Option<Result<RecognizerFiles, String>> {
     let wanted = settings.recognition.as_ref()?;
-    let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, wanted.library.as_deref());
+    let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, &wanted.engine);
     let loaded = files.and_then(|files| files.load().map(|recognizer| (files, recognizer.name())));
     Some(match loaded {
         Ok((files, name)) => {

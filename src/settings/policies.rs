@@ -70,6 +70,13 @@ impl Policies {
                 fault(key, format!("\"{intent}\""), expected);
             }
         }
+        for (at, rule) in policy.rules.iter().enumerate() {
+            let own = &rule.when.circumstances;
+            if settings.policy.zone.is_none() && !(own.hours.is_empty() && own.days.is_empty()) {
+                let expected = "time_zone in [policy] of the configuration, e.g. \"Asia/Shanghai\"".to_owned();
+                fault(format!("rule[{}].while", at + 1), "hours or days, and no time zone".to_owned(), expected);
+            }
+        }
         for (key, action) in policy.actions() {
             if let Action::Reroute { hold: Some(hold), .. } = action {
                 self.add_hold(hold, settings).unwrap_or_else(|(found, expected)| {
@@ -101,7 +108,11 @@ impl Policies {
                     });
                 }
                 Action::Say { text, language, .. } => self.add_saying(text, *language),
+                Action::Script { texts, .. } => {
+                    texts.iter().for_each(|(language, text)| self.add_saying(text, *language));
+                }
                 Action::Reroute { .. }
+                | Action::Serve(_)
                 | Action::SecureInput(_)
                 | Action::Announce { .. }
                 | Action::Notify { .. }
@@ -190,6 +201,24 @@ fn anybody(_: &PbxKind) -> bool {
 pub fn load_policy(file: &Path) -> Result<Policy, Vec<Fault>> {
     let text = read_text(file).map_err(|fault| vec![fault])?;
     Policy::parse(&text).map_err(|faults| faults.into_iter().map(|fault| Fault::inside(file, fault)).collect())
+}
+
+/// Reads policies by themselves: files, and every `*.toml` of folders.
+///
+/// # Errors
+/// Every fault in every file; what they name is not looked at.
+pub fn load_policies(paths: &[PathBuf]) -> Result<Vec<Policy>, Vec<Fault>> {
+    let (mut policies, mut faults) = (Vec::new(), Vec::new());
+    for path in paths {
+        let files = if path.is_dir() { policy_files(path) } else { Ok(vec![path.clone()]) };
+        for file in files.map_err(|fault| vec![fault])? {
+            match load_policy(&file) {
+                Ok(policy) => policies.push(policy),
+                Err(found) => faults.extend(found),
+            }
+        }
+    }
+    if faults.is_empty() { Ok(policies) } else { Err(faults) }
 }
 
 /// The `*.toml` files of a folder, by name.

@@ -26,8 +26,9 @@ use super::store::read_store;
 use super::{
     AudioTerms, Fault, HandOver, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
     PortRange, Routes, Settings, SipSettings, SpeechSettings, SupervisionSettings, Target, TokenSource, TrunkSettings,
-    WebSettings,
+    WebSettings, Zone,
 };
+use crate::recognizer::Engine;
 use crate::shell::media::{MediaIo, MediaPriority};
 
 /// Targets and routes of one server, and networks that are trusted.
@@ -77,7 +78,7 @@ pub(super) fn read_text(path: &Path) -> Result<String, Fault> {
 fn read(mut root: Section<'_>, folder: &Path) -> Settings {
     let sip = sip::read_sip(root.section("sip"), folder);
     let trunks = sip::read_trunks(root.section("trunks"), folder, &sip);
-    let settings = Settings {
+    let mut settings = Settings {
         media: read_media(root.section("media"), &sip),
         sip,
         limits: read_limits(root.section("limits")),
@@ -95,6 +96,9 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         trunks,
         routes: Routes::default(),
     };
+    if let Some(Engine::Dictation(dictation)) = settings.recognition.as_mut().map(|wanted| &mut wanted.engine) {
+        dictation.runtime.clone_from(&settings.listening.runtime);
+    }
     let routes = route::read_routes(&mut root, &settings.targets);
     check_ports(&mut root, &settings);
     if settings.recognition.is_some() && !settings.listening.enabled {
@@ -245,6 +249,9 @@ fn read_policy(mut section: Section<'_>, folder: &Path) -> PolicySettings {
     let settings = PolicySettings {
         folder: section.read("folder", "a folder's path", path(folder)).unwrap_or(folder.join("policies")),
         prompts: section.read("prompts", "a folder's path", path(folder)).unwrap_or(folder.join("prompts")),
+        zone: section.read("time_zone", "the name of a time zone, e.g. \"Asia/Shanghai\"", |value| {
+            value.as_str().and_then(Zone::named)
+        }),
     };
     section.finish();
     settings

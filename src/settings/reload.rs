@@ -6,6 +6,7 @@ use super::{
     ForkSettings, Limits, ListeningSettings, MediaSettings, RecognitionSettings, Settings, SipSettings, SpeechSettings,
     WebSettings,
 };
+use crate::recognizer::Engine;
 
 /// Legs a call may have while it is moved: caller, bot, human, and one whose end is not yet confirmed; supervisors come
 /// on top.
@@ -171,8 +172,11 @@ impl Kept {
 
     fn recognition(&mut self, fresh: &mut Option<RecognitionSettings>, started: Option<&RecognitionSettings>) {
         match (fresh.as_mut(), started) {
-            (Some(fresh), Some(RecognitionSettings { models: _, phrases: _, library, language: _ })) => {
-                self.keep("recognition.library", &mut fresh.library, library);
+            (Some(fresh), Some(RecognitionSettings { models: _, phrases: _, engine, language: _ })) => {
+                // The library stays loaded; all else of an engine is made anew.
+                if let (Engine::Phrases { library: fresh }, Engine::Phrases { library }) = (&mut fresh.engine, engine) {
+                    self.keep("recognition.library", fresh, library);
+                }
             }
             (None, None) => {}
             (Some(_), None) | (None, Some(_)) => {

@@ -182,6 +182,11 @@ pub(crate) fn uri_of(value: &str) -> &str {
     }
 }
 
+/// Whether an address with this user and host (in small letters) hides whose it is.
+pub(crate) fn is_nameless(user: &str, host: &str) -> bool {
+    matches!(user, "" | "anonymous" | "unknown" | "unavailable" | "restricted") || host.starts_with("anonymous.")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

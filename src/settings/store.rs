@@ -17,10 +17,23 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub struct StoreSettings {
     /// The folder that everything lies in.
     pub folder: PathBuf,
+    /// Where back-ups go, each into a folder of its own.
+    pub backups: PathBuf,
     /// Where the master key comes from.
     pub master_key: MasterKeySource,
-    /// How long calls are kept. The audit trail is kept for good.
-    pub keep: Duration,
+    /// How long. The audit trail is kept for good.
+    pub keep: KeepSettings,
+}
+
+/// How long each class of what is kept of a call stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeepSettings {
+    /// All of it.
+    pub calls: Duration,
+    /// What was said; at most as long as the call.
+    pub words: Duration,
+    /// The steps of the timeline; likewise.
+    pub timeline: Duration,
 }
 
 /// Where the key comes from that wraps all others.
@@ -47,14 +60,33 @@ pub(super) fn read_store(mut section: Section<'_>, folder: &Path) -> Option<Stor
             MasterKeySource::File(file)
         }
     };
-    let days = section.read("keep_days", "a whole number from 1 to 3650", whole(1..=3_650));
+    let calls = days(&mut section, "keep_days").unwrap_or(KEEP_DAYS as i64);
+    let mut within = |key| {
+        let found = days(&mut section, key);
+        if let Some(found) = found.filter(|found| *found > calls) {
+            section.fault(key, format!("{found}"), format!("at most keep_days, {calls}"));
+        }
+        span(found.unwrap_or(calls))
+    };
+    let keep =
+        KeepSettings { words: within("keep_words_days"), timeline: within("keep_timeline_days"), calls: span(calls) };
+    let backups = section.read("backups", "a folder's path", path(folder));
     let settings = StoreSettings {
         folder: section.read("folder", "a folder's path", path(folder)).unwrap_or_else(|| folder.join("data")),
+        backups: backups.unwrap_or_else(|| folder.join("backups")),
         master_key,
-        keep: DAY * u32::try_from(days.unwrap_or(KEEP_DAYS as i64)).unwrap_or(u32::MAX),
+        keep,
     };
     // Whoever writes the section wants it, unless it says otherwise.
     let enabled = enabled.unwrap_or(section.is_present());
     section.finish();
     enabled.then_some(settings)
+}
+
+fn days(section: &mut Section<'_>, key: &'static str) -> Option<i64> {
+    section.read(key, "a whole number from 1 to 3650", whole(1..=3_650))
+}
+
+fn span(days: i64) -> Duration {
+    DAY * u32::try_from(days).unwrap_or(u32::MAX)
 }

@@ -83,7 +83,7 @@ impl Recognizing {
         let read = Arc::clone(&files);
         let load = move || {
             let files = read.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            files?.load().map(|recognizer| Box::new(recognizer) as Box<dyn Recognizer>)
+            files?.load()
         };
         Self::start_with(Box::new(load), files, heard, utterances)
     }

@@ -1,19 +1,28 @@
 //! Calls in sled: every notice sealed, in order, under names in which nothing can be read.
 //!
 //! A call is what its notices add up to, as on the board; only its line in the list is kept ready. Written by one thread;
-//! read by whoever asks.
+//! read by whoever asks. Whose calls they are, and what is forgotten when, is in `people` and `forget`.
 
-use std::collections::BTreeMap;
+mod dump;
+mod forget;
+mod people;
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use sled::{Batch, Db, Tree};
 
 use super::keys::KeyRing;
+use super::notices::class_of;
+use super::slots::{CallKeys, Class, Seat, Slots, seat_of};
 use crate::notice::{Notice, What};
+use crate::report::CallFacts;
 use crate::web::{CallRecord, Moment, State, Summary};
+pub use people::{Erased, Held, Hold};
 
 /// How often sled writes out what it was given.
 const FLUSH_MS: u64 = 500;
@@ -23,6 +32,12 @@ const CACHE_BYTES: u64 = 32 << 20;
 const NOTICES_MAX: u32 = 200_000;
 /// Calls that are followed at a time, as on the board.
 const RUNNING_MAX: usize = crate::web::ACTIVE_MAX;
+
+/// Where the calls' keys lie in the folder.
+const KEYS_FILE: &str = "keys";
+
+/// What there is in sled, in the order in which back-ups need it: calls that are up before all others.
+const TREES: [&str; 8] = ["running", "parties", "people", "holds", "notices", "calls", "facts", "marks"];
 
 /// A call's name in the store.
 type CallName = [u8; 16];
@@ -44,18 +59,39 @@ pub struct Embedded {
     db: Db,
     notices: Tree,
     calls: Tree,
+    /// What reports need of each.
+    facts: Tree,
     running: Tree,
+    /// Who takes part in which calls, and the other way round.
+    people: Tree,
+    parties: Tree,
+    /// Whose calls nobody removes.
+    holds: Tree,
+    /// How far classes were forgotten.
+    marks: Tree,
     keys: Arc<KeyRing>,
+    slots: Arc<Mutex<Slots>>,
 }
 
 /// The calls that are up, as the writing thread follows them.
 #[derive(Debug, Default)]
 pub struct Running(BTreeMap<CallName, Followed>);
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Followed {
     place: Place,
     next: u32,
+    keys: CallKeys,
+}
+
+/// What the notices of a call add up to.
+struct Folded {
+    /// Nothing when there are none, or the keys of what began it are gone.
+    record: Option<CallRecord>,
+    /// The next notice's number.
+    next: u32,
+    /// Whose keys seal them.
+    seats: BTreeSet<Seat>,
 }
 
 impl Embedded {
@@ -67,9 +103,12 @@ impl Embedded {
         let open = || -> sled::Result<Self> {
             let config = sled::Config::new().path(folder).cache_capacity(CACHE_BYTES).flush_every_ms(Some(FLUSH_MS));
             let db = config.open()?;
-            let (notices, calls, running) =
-                (db.open_tree("notices")?, db.open_tree("calls")?, db.open_tree("running")?);
-            Ok(Self { db, notices, calls, running, keys: Arc::clone(keys) })
+            let trees = TREES.into_iter().map(|name| db.open_tree(name)).collect::<sled::Result<Vec<Tree>>>()?;
+            let trees = <[Tree; TREES.len()]>::try_from(trees).expect("as many as there are names");
+            let [running, parties, people, holds, notices, calls, facts, marks] = trees;
+            let (keys, slots) = (Arc::clone(keys), Slots::open(&folder.join(KEYS_FILE))?);
+            let slots = Arc::new(Mutex::new(slots));
+            Ok(Self { db, notices, calls, facts, running, people, parties, holds, marks, keys, slots })
         };
         // A file that is not one of sled's can make it panic.
         let opened = catch_unwind(AssertUnwindSafe(open));
@@ -90,11 +129,13 @@ impl Embedded {
             }
         }
         for (name, place) in &abandoned {
-            let Some((record, next)) = self.fold(name)? else {
+            let Folded { record, next, seats } = self.fold(name)?;
+            let Some(record) = record else {
                 self.running.remove(name).map_err(said)?;
                 continue;
             };
-            running.0.insert(*name, Followed { place: *place, next });
+            let keys = self.keys_of(&seats)?;
+            running.0.insert(*name, Followed { place: *place, next, keys });
             if record.state == State::Ended {
                 self.end(running, name)?;
                 continue;
@@ -134,12 +175,17 @@ impl Embedded {
             }
             let at = notice_key(&name, call.next);
             let plain = serde_json::to_vec(kept).map_err(|error| error.to_string())?;
-            notices.insert(&at[..], self.keys.seal(&at, &plain));
+            let class = class_of(&kept.notice.what);
+            let sealed = call.keys.seal(&self.keys, class, &at, &plain).map_err(|error| error.to_string())?;
+            notices.insert(&at[..], sealed);
             call.next += 1;
+            self.index(&name, &call.place, &kept.notice.what)?;
             if over {
                 ended.push(name);
             }
         }
+        // Keys before what they seal.
+        self.slots().sync().map_err(|error| error.to_string())?;
         self.notices.apply_batch(notices).map_err(said)?;
         for name in ended {
             self.end(running, &name)?;
@@ -148,22 +194,41 @@ impl Embedded {
     }
 
     fn start(&self, running: &mut Running, name: CallName, kept: &Kept) -> Result<(), String> {
-        if running.0.len() >= RUNNING_MAX {
+        if running.0.len() >= RUNNING_MAX || running.0.contains_key(&name) {
             return Ok(());
         }
         let mut place = [0; 24];
         place[..8].copy_from_slice(&kept.unix_ms.to_be_bytes());
         place[8..].copy_from_slice(&name);
-        running.0.insert(name, Followed { place, next: 0 });
+        let keys = self.keys_of(&BTreeSet::new())?;
+        running.0.insert(name, Followed { place, next: 0, keys });
         self.running.insert(name, &place).map_err(said)?;
         Ok(())
     }
 
+    /// The keys that a call goes on with: those it has, as long as all of them are there, else fresh ones.
+    fn keys_of(&self, seats: &BTreeSet<Seat>) -> Result<CallKeys, String> {
+        let mut slots = self.slots();
+        for seat in seats {
+            let keys = slots.keys(&self.keys, *seat)?;
+            if keys.is_whole() {
+                return Ok(keys);
+            }
+        }
+        slots.take(&self.keys).map_err(|error| error.to_string())
+    }
+
     /// Writes a call's line in the list.
     fn end(&self, running: &mut Running, name: &CallName) -> Result<(), String> {
-        let (Some(call), Some((record, _))) = (running.0.remove(name), self.fold(name)?) else { return Ok(()) };
+        let Some(Followed { place, keys, .. }) = running.0.remove(name) else { return Ok(()) };
+        let Some(record) = self.fold(name)?.record else { return Ok(()) };
         let line = serde_json::to_vec(&Summary::from(&record)).map_err(|error| error.to_string())?;
-        self.calls.insert(call.place, self.keys.seal(&call.place, &line)).map_err(said)?;
+        let facts = serde_json::to_vec(&CallFacts::from(&record)).map_err(|error| error.to_string())?;
+        let seal = |context: &[u8], plain: &[u8]| keys.seal(&self.keys, Class::Record, context, plain);
+        self.facts
+            .insert(place, seal(&facts_context(&place), &facts).map_err(|error| error.to_string())?)
+            .map_err(said)?;
+        self.calls.insert(place, seal(&place, &line).map_err(|error| error.to_string())?).map_err(said)?;
         self.running.remove(name).map_err(said)?;
         Ok(())
     }
@@ -173,7 +238,7 @@ impl Embedded {
     /// # Errors
     /// When the store cannot be read, or what it holds cannot be opened.
     pub fn call(&self, id: &str) -> Result<Option<CallRecord>, String> {
-        Ok(self.fold(&self.keys.blind(id.as_bytes()))?.map(|(record, _)| record))
+        Ok(self.fold(&self.keys.blind(id.as_bytes()))?.record)
     }
 
     /// The lines of ended calls that started before `before`, newest first.
@@ -182,37 +247,43 @@ impl Embedded {
     /// As [`Embedded::call`].
     pub fn calls(&self, before: Moment, max: usize) -> Result<Vec<serde_json::Value>, String> {
         let mut lines = Vec::new();
-        for entry in self.calls.range(..before.0.to_be_bytes()).rev().take(max) {
+        for entry in self.calls.range(..before.0.to_be_bytes()).rev() {
             let (place, sealed) = entry.map_err(said)?;
-            let line = self.keys.open_value(&place, &sealed).map_err(|error| error.to_string())?;
-            lines.push(serde_json::from_slice(&line).map_err(|error| error.to_string())?);
+            lines.extend(self.line(&place, &sealed)?);
+            if lines.len() >= max {
+                break;
+            }
         }
         Ok(lines)
     }
 
-    /// Removes ended calls that started before `before`, oldest first, at most `max` of them. How many were removed.
-    ///
-    /// # Errors
-    /// When the store cannot be read or written.
-    pub fn forget_before(&self, before: Moment, max: usize) -> Result<usize, String> {
-        let mut forgotten = 0;
-        for entry in self.calls.range(..before.0.to_be_bytes()).take(max) {
-            let (place, _) = entry.map_err(said)?;
-            if let Some(name) = place.get(8..).and_then(|name| CallName::try_from(name).ok()) {
-                self.forget(&name)?;
-            }
-            self.calls.remove(&place).map_err(said)?;
-            forgotten += 1;
-        }
-        Ok(forgotten)
+    /// A line of the list, unless its key is gone.
+    fn line(&self, place: &[u8], sealed: &[u8]) -> Result<Option<serde_json::Value>, String> {
+        let Some(line) = self.open_value(&mut BTreeMap::new(), place, sealed)? else { return Ok(None) };
+        serde_json::from_slice(&line).map(Some).map_err(|error| error.to_string())
     }
 
-    fn forget(&self, name: &CallName) -> Result<(), String> {
-        let mut gone = Batch::default();
-        for key in self.notices.scan_prefix(name).keys() {
-            gone.remove(key.map_err(said)?);
+    /// Tells what reports need of the ended calls that started from `from` on and before `before`.
+    ///
+    /// # Errors
+    /// As [`Embedded::call`].
+    pub fn facts(&self, from: Moment, before: Moment, each: &mut dyn FnMut(Moment, &CallFacts)) -> Result<(), String> {
+        for place in self.calls.range(from.0.to_be_bytes()..before.0.to_be_bytes()).keys() {
+            let Ok(place) = Place::try_from(&*place.map_err(said)?) else { continue };
+            let started = place.first_chunk().map_or(0, |chunk| u64::from_be_bytes(*chunk));
+            let facts = match self.facts.get(place).map_err(said)? {
+                Some(sealed) => self.open_value(&mut BTreeMap::new(), &facts_context(&place), &sealed)?,
+                // Kept by a version that told none.
+                None => {
+                    let record = self.fold(&forget::name_in(&place))?.record;
+                    record.and_then(|record| serde_json::to_vec(&CallFacts::from(&record)).ok())
+                }
+            };
+            if let Some(facts) = facts {
+                each(Moment(started), &serde_json::from_slice(&facts).map_err(|error| error.to_string())?);
+            }
         }
-        self.notices.apply_batch(gone).map_err(said)
+        Ok(())
     }
 
     /// How many bytes it takes on disk.
@@ -228,25 +299,53 @@ impl Embedded {
         self.db.flush().map(drop).map_err(said)
     }
 
-    /// What the notices of a call add up to, and how many there are.
-    fn fold(&self, name: &CallName) -> Result<Option<(CallRecord, u32)>, String> {
-        let (mut record, mut next): (Option<CallRecord>, u32) = (None, 0);
+    fn fold(&self, name: &CallName) -> Result<Folded, String> {
+        let mut folded = Folded { record: None, next: 0, seats: BTreeSet::new() };
+        let mut opened = BTreeMap::new();
         for entry in self.notices.scan_prefix(name) {
             let (key, sealed) = entry.map_err(said)?;
-            let plain = self.keys.open_value(&key, &sealed).map_err(|error| error.to_string())?;
+            let number = key.get(16..).and_then(|number| <[u8; 4]>::try_from(number).ok());
+            folded.next = number.map_or(folded.next, |number| u32::from_be_bytes(number).saturating_add(1));
+            folded.seats.extend(seat_of(&sealed).map(|(seat, _)| seat));
+            let Some(plain) = self.open_value(&mut opened, &key, &sealed)? else { continue };
             let Kept { unix_ms, notice } = serde_json::from_slice(&plain).map_err(|error| error.to_string())?;
             let now = Moment(unix_ms);
             if let What::CallStarted { from, to, route, scenario } = &notice.what {
-                record = Some(CallRecord::new(&notice.call, from, to, route, scenario, now));
+                folded.record = Some(CallRecord::new(&notice.call, from, to, route, scenario, now));
             }
-            if let Some(record) = &mut record {
+            if let Some(record) = &mut folded.record {
                 record.apply(&notice, now);
             }
-            let number = key.get(16..).and_then(|number| <[u8; 4]>::try_from(number).ok());
-            next = number.map_or(next, |number| u32::from_be_bytes(number).saturating_add(1));
         }
-        Ok(record.map(|record| (record, next)))
+        Ok(folded)
     }
+
+    /// Opens a value by the keys of its call; nothing when they are gone.
+    fn open_value(
+        &self,
+        opened: &mut BTreeMap<Seat, CallKeys>,
+        context: &[u8],
+        sealed: &[u8],
+    ) -> Result<Option<Vec<u8>>, String> {
+        let Some((seat, _)) = seat_of(sealed) else {
+            // Of a version that knew no keys of calls.
+            return self.keys.open_value(context, sealed).map(Some).map_err(|error| error.to_string());
+        };
+        let keys = match opened.entry(seat) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(self.slots().keys(&self.keys, seat)?),
+        };
+        keys.open(context, sealed).map_err(|error| error.to_string())
+    }
+
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        // What a panic elsewhere leaves half done are places that are written as a whole.
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn facts_context(place: &Place) -> Vec<u8> {
+    [b"facts ", &place[..]].concat()
 }
 
 fn notice_key(name: &CallName, number: u32) -> [u8; 20] {
@@ -262,4 +361,4 @@ fn said(error: sled::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

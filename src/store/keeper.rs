@@ -18,8 +18,10 @@ use tracing::{error, info, warn};
 
 use super::embedded::{Embedded, Kept, Running};
 use super::keys::KeyRing;
+use super::slots::Class;
 use crate::metrics::Metrics;
 use crate::notice::{Notice, What};
+use crate::settings::KeepSettings;
 use crate::web::Moment;
 
 /// Notices that may wait: a minute of a thousand calls.
@@ -44,9 +46,12 @@ pub(super) struct Keeper {
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
-#[derive(Debug)]
+/// What the writing thread is asked to do besides.
+pub(super) type Task = Box<dyn FnOnce(&Embedded) + Send>;
+
 enum Job {
     Keep(Box<Kept>),
+    Do(Task),
     Stop,
 }
 
@@ -55,7 +60,7 @@ impl Keeper {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub(super) fn start(folder: &Path, keys: &Arc<KeyRing>, keep: Duration, metrics: &Metrics) -> io::Result<Self> {
+    pub(super) fn start(folder: &Path, keys: &Arc<KeyRing>, keep: KeepSettings, metrics: &Metrics) -> io::Result<Self> {
         let (sender, jobs) = sync_channel(NOTICES_MAX);
         let (waiting, embedded) = (Arc::new(AtomicUsize::new(0)), Arc::new(ArcSwapOption::empty()));
         let mut writer = Writer {
@@ -88,6 +93,11 @@ impl Keeper {
         }
     }
 
+    /// Has the writing thread do something once everything is written that came before; false when it has too much to do.
+    pub(super) fn run(&self, task: Task) -> bool {
+        self.sender.try_send(Job::Do(task)).is_ok()
+    }
+
     /// What can be read, unless the store is down.
     pub(super) fn embedded(&self) -> Option<Arc<Embedded>> {
         self.embedded.load_full()
@@ -112,8 +122,7 @@ impl Keeper {
 struct Writer {
     folder: PathBuf,
     keys: Arc<KeyRing>,
-    /// How long calls are kept.
-    keep: Duration,
+    keep: KeepSettings,
     waiting: Arc<AtomicUsize>,
     embedded: Arc<ArcSwapOption<Embedded>>,
     running: Running,
@@ -132,15 +141,20 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => break,
             };
             let more = std::iter::from_fn(|| jobs.try_recv().ok());
-            let (mut kept, mut stop) = (Vec::new(), false);
+            let (mut kept, mut tasks, mut stop) = (Vec::new(), Vec::new(), false);
             for job in first.into_iter().chain(more.take(TOGETHER_MAX)) {
                 match job {
                     Job::Keep(one) => kept.push(*one),
+                    Job::Do(task) => tasks.push(task),
                     Job::Stop => stop = true,
                 }
             }
             self.waiting.fetch_sub(kept.len(), Ordering::Relaxed);
             self.write(&kept);
+            // Dropped when the store is down: whoever waits is told so by that.
+            if let Some(embedded) = self.embedded.load_full() {
+                tasks.into_iter().for_each(|task| task(&embedded));
+            }
             self.sweep();
             if stop {
                 break;
@@ -214,14 +228,22 @@ impl Writer {
         }
         self.swept = Some(Instant::now());
         let Some(embedded) = self.embedded.load_full() else { return };
-        let before = Moment(Moment::now().0.saturating_sub(self.keep.as_millis() as u64));
-        match embedded.forget_before(before, SWEEP_MAX) {
-            Ok(0) => {}
-            Ok(calls) => {
-                info!(calls, "calls are as old as they may become, and removed");
-                self.metrics.count_store_removed(calls);
+        let KeepSettings { calls, words, timeline } = self.keep;
+        let before = |keep: Duration| Moment(Moment::now().0.saturating_sub(keep.as_millis() as u64));
+        let classes =
+            [(Class::Words, words), (Class::Timeline, timeline)].into_iter().filter(|(_, keep)| *keep < calls);
+        let swept = embedded.forget_before(before(calls), SWEEP_MAX).and_then(|removed| {
+            let looked_at = classes.map(|(class, keep)| embedded.forget_class_before(class, before(keep), SWEEP_MAX));
+            looked_at.collect::<Result<Vec<usize>, String>>().map(|looked_at| (removed, looked_at))
+        });
+        match swept {
+            Ok((removed, looked_at)) => {
+                if removed > 0 {
+                    info!(calls = removed, "calls are as old as they may become, and removed");
+                    self.metrics.count_store_removed(removed);
+                }
                 // There may be more.
-                if calls == SWEEP_MAX {
+                if removed == SWEEP_MAX || looked_at.contains(&SWEEP_MAX) {
                     self.swept = None;
                 }
             }

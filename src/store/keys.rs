@@ -12,7 +12,7 @@ use std::{fs, io};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::aead::{self, AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use ring::{hkdf, hmac};
@@ -20,11 +20,13 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 /// Octets of the master, data, index and chain keys.
-const KEY_BYTES: usize = 32;
+pub(super) const KEY_BYTES: usize = 32;
 /// Version of the key file and of sealed values.
 const VERSION: u8 = 1;
 /// What precedes a sealed value's ciphertext: version, key id, nonce.
 const HEAD_BYTES: usize = 1 + 4 + NONCE_LEN;
+/// By how much a sealed value is longer than what is in it.
+pub(super) const SEALED_BYTES_MORE: usize = HEAD_BYTES + aead::MAX_TAG_LEN;
 /// Data keys of one store; as many openings are thousands of years of daily ones.
 const KEYS_MAX: usize = 1_000_000;
 
@@ -235,8 +237,7 @@ impl KeyRing {
     /// # Panics
     /// When the ring was opened for reading only.
     pub fn seal(&self, context: &[u8], plain: &[u8]) -> Vec<u8> {
-        let mut nonce = [0; NONCE_LEN];
-        nonce[4..].copy_from_slice(&self.nonces.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        let nonce = self.nonce();
         let key = self.data.get(&self.current).expect("the ring was opened for writing");
         let mut sealed = Vec::with_capacity(HEAD_BYTES + plain.len() + AES_256_GCM.tag_len());
         sealed.push(VERSION);
@@ -269,6 +270,14 @@ impl KeyRing {
         let length = plain.len();
         body.truncate(length);
         Ok(body)
+    }
+
+    /// A nonce that is used once: the number of this opening's data key, which no other opening has, and a count.
+    pub(super) fn nonce(&self) -> [u8; NONCE_LEN] {
+        let mut nonce = [0; NONCE_LEN];
+        nonce[..4].copy_from_slice(&self.current.to_be_bytes());
+        nonce[4..].copy_from_slice(&self.nonces.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        nonce
     }
 
     /// The name under which something stands in an index: the same for the same name, and nothing can be read in it.

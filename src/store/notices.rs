@@ -1,12 +1,13 @@
 //! What of a notice is kept, and what of it is audited.
 
 use super::AuditEntry;
+use super::slots::Class;
 use crate::notice::{Notice, What};
 use crate::web::kind;
 
 /// Whether a notice has to be on the disk before anybody acts on it.
 pub(super) fn is_decisive(what: &What) -> bool {
-    matches!(what, What::Decided { .. } | What::Alert { .. })
+    matches!(what, What::Decided { .. } | What::ServiceSwitched { .. } | What::Alert { .. })
 }
 
 /// Whether a notice stays with its call. What callers type is kept nowhere, and what is said only once it is whole.
@@ -14,10 +15,21 @@ pub(super) fn is_kept(what: &What) -> bool {
     !matches!(what, What::KeyPressed { .. } | What::Said { is_final: false, .. })
 }
 
+/// With what a notice is forgotten.
+pub(super) fn class_of(what: &What) -> Class {
+    match what {
+        What::Said { .. } => Class::Words,
+        What::Observed { .. } => Class::Timeline,
+        _ => Class::Record,
+    }
+}
+
 /// The audit entry of a notice, when it tells of a deed.
 pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
     let who = match notice.what {
         What::Decided { .. }
+        | What::ServiceSwitched { .. }
+        | What::EscalationLikely { .. }
         | What::Alert { .. }
         | What::PromptStarted { .. }
         | What::PromptFailed { .. }
@@ -32,7 +44,8 @@ pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
         | What::SupervisorLeft { .. }
         | What::SupervisorFailed { .. }
         | What::AudioOpened { .. }
-        | What::AudioClosed { .. } => "operator",
+        | What::AudioClosed { .. }
+        | What::FactsTold { .. } => "operator",
         What::SecureInput { .. }
         | What::Bypassed { .. }
         | What::BypassFailed { .. }
@@ -80,6 +93,6 @@ mod tests {
     fn every_decision_is_audited_before_it_is_acted_on() {
         let decisive: Vec<Notice> = one_of_each().into_iter().filter(|notice| is_decisive(&notice.what)).collect();
         let kinds: Vec<String> = decisive.iter().filter_map(entry_of).map(|entry| entry.kind).collect();
-        assert_eq!(kinds, ["decided", "alert"]);
+        assert_eq!(kinds, ["decided", "alert", "service_switched"]);
     }
 }

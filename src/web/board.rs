@@ -68,6 +68,11 @@ impl Board {
         self.forgotten
     }
 
+    /// Forgets ended calls.
+    pub fn forget(&mut self, calls: &[String]) {
+        self.ended.retain(|record| !calls.contains(&record.id));
+    }
+
     fn end(&mut self, id: &str) {
         let Some(record) = self.active.remove(id) else { return };
         if self.ended.len() == ENDED_MAX {

@@ -120,6 +120,13 @@ impl Bus {
         read(&self.state().board)
     }
 
+    /// Forgets ended calls: their records, and events that others could still ask for.
+    pub fn forget(&self, calls: &[String]) {
+        let mut state = self.state();
+        state.board.forget(calls);
+        state.ring.retain(|event| !calls.contains(&event.call));
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic while the lock was held leaves the state usable: every step of it stands alone.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -159,6 +166,9 @@ pub const KINDS: &[&str] = &[
     "observed",
     "said",
     "interrupted",
+    "service_switched",
+    "facts_told",
+    "escalation_likely",
     "conversation",
     "decided",
     "key_pressed",
@@ -203,6 +213,9 @@ pub fn kind(what: &What) -> &'static str {
         What::Observed { .. } => "observed",
         What::Said { .. } => "said",
         What::Interrupted { .. } => "interrupted",
+        What::ServiceSwitched { .. } => "service_switched",
+        What::FactsTold { .. } => "facts_told",
+        What::EscalationLikely { .. } => "escalation_likely",
         What::Conversation { .. } => "conversation",
         What::Decided { .. } => "decided",
         What::KeyPressed { .. } => "key_pressed",

@@ -1,13 +1,12 @@
 //! Calls as the API lists and shows them: those on the board, and before them those that are kept.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::moment::Moment;
@@ -26,7 +25,6 @@ pub(super) struct CallsQuery {
     state: Option<StateFilter>,
     limit: Option<usize>,
     /// Only calls that started before it, RFC 3339.
-    #[serde(default, deserialize_with = "moment")]
     before: Option<Moment>,
 }
 
@@ -103,19 +101,17 @@ pub(super) async fn call(State(app): State<App>, Path(id): Path<String>) -> Resu
         (None, Some(store)) => store.call(id).await.map_err(store_down)?,
         (on_board, _) => on_board,
     };
-    let mut call = record.ok_or_else(no_such_call)?;
-    let timeline = std::mem::take(&mut call.timeline);
-    let events = std::mem::take(&mut call.events);
-    Ok(Json(Detail { call, timeline, events }))
+    record.map(|record| Json(Detail::from(record))).ok_or_else(no_such_call)
 }
 
-fn store_down(why: String) -> Problem {
+impl From<CallRecord> for Detail {
+    fn from(mut call: CallRecord) -> Self {
+        let timeline = std::mem::take(&mut call.timeline);
+        let events = std::mem::take(&mut call.events);
+        Self { call, timeline, events }
+    }
+}
+
+pub(super) fn store_down(why: String) -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)
-}
-
-fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Moment>, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    let time: SystemTime = humantime::parse_rfc3339_weak(&text).map_err(serde::de::Error::custom)?;
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ok(Some(Moment(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))))
 }

@@ -8,7 +8,7 @@ use media::tone::Region;
 use super::WebError;
 use super::auth::Gate;
 use super::orders::PromptFolder;
-use crate::settings::Token;
+use crate::settings::{Token, Zone};
 
 /// How the API is offered to requests that come from now on.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub struct LiveOptions {
     pub prompts: PathBuf,
     /// Whose tones callers are used to.
     pub tones: Region,
+    /// The time zone of reports.
+    pub zone: Zone,
 }
 
 /// What requests of one time meet.
@@ -27,11 +29,12 @@ pub(super) struct Live {
     pub(super) gate: Gate,
     pub(super) prompts: Arc<PromptFolder>,
     pub(super) tones: Region,
+    pub(super) zone: Zone,
 }
 
 impl Live {
     pub(super) fn new(options: LiveOptions) -> Result<Self, WebError> {
-        let LiveOptions { token, prompts, tones } = options;
-        Ok(Self { gate: Gate::new(&token)?, prompts: Arc::new(PromptFolder::new(prompts)), tones })
+        let LiveOptions { token, prompts, tones, zone } = options;
+        Ok(Self { gate: Gate::new(&token)?, prompts: Arc::new(PromptFolder::new(prompts)), tones, zone })
     }
 }

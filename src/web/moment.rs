@@ -2,7 +2,9 @@
 //!
 //! Not for measuring: spans come from the monotonic clock and travel as milliseconds.
 
-use serde::{Serialize, Serializer};
+use std::time::UNIX_EPOCH;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -11,7 +13,7 @@ pub struct Moment(pub u64);
 impl Moment {
     /// What the system's calendar says now; 1970 when it is set before that.
     pub fn now() -> Self {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let since = std::time::SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 }
@@ -29,6 +31,15 @@ impl std::fmt::Display for Moment {
 impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let time = humantime::parse_rfc3339_weak(&text).map_err(serde::de::Error::custom)?;
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
     }
 }
 
@@ -63,5 +74,6 @@ mod tests {
     #[track_caller]
     fn check(unix_ms: u64, expected: &str) {
         assert_eq!(Moment(unix_ms).to_string(), expected);
+        assert_eq!(serde_json::from_str::<Moment>(&format!("\"{expected}\"")).ok(), Some(Moment(unix_ms)));
     }
 }

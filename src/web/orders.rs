@@ -275,6 +275,11 @@ pub(super) async fn end_bypass(State(app): State<App>, Path(call): Path<String>)
     answered(ask(&app, Order::EndBypass { call }).await?)
 }
 
+/// `POST /v1/policies/back`.
+pub(super) async fn policies_back(State(app): State<App>) -> Result<Response, Problem> {
+    answered(ask(&app, Order::PoliciesBack).await?)
+}
+
 /// `POST /v1/drain`.
 pub(super) async fn drain(State(app): State<App>) -> Result<Response, Problem> {
     give(&app, Order::Drain)
@@ -304,7 +309,7 @@ fn post(app: &App, asked: Asked) -> Result<(), Problem> {
 }
 
 /// What an order has led to, for the client.
-fn answered(done: Done) -> Result<Response, Problem> {
+pub(super) fn answered(done: Done) -> Result<Response, Problem> {
     let body = match done {
         Done::Accepted => serde_json::json!({ "accepted": true }),
         Done::Supervisor(supervisor) => serde_json::json!({ "accepted": true, "supervisor": supervisor }),
@@ -314,7 +319,7 @@ fn answered(done: Done) -> Result<Response, Problem> {
     Ok((StatusCode::ACCEPTED, Json(body)).into_response())
 }
 
-fn read<T>(body: Body<T>) -> Result<T, Problem> {
+pub(super) fn read<T>(body: Body<T>) -> Result<T, Problem> {
     let Json(read) = body.map_err(|error| Problem::new(error.status(), error.body_text()))?;
     Ok(read)
 }

@@ -2,6 +2,7 @@
 //!
 //! Lists are bounded; beyond their limits the oldest entries are dropped.
 
+mod decided;
 mod present;
 mod summary;
 
@@ -9,6 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::Serialize;
 
+pub use self::decided::{Because, Decision, ServiceSwitch};
 pub use self::present::{AudioClient, Supervisor, SupervisorState};
 pub use self::summary::Summary;
 use super::moment::Moment;
@@ -74,6 +76,9 @@ pub struct CallRecord {
     pub peak: Option<Peak>,
     /// What the policy decided.
     pub decisions: VecDeque<Decision>,
+    /// How the caller's mood has changed the way the caller is served.
+    #[serde(skip_serializing_if = "VecDeque::is_empty")]
+    pub services: VecDeque<ServiceSwitch>,
     /// What was played.
     pub prompts: VecDeque<Prompt>,
     /// Where the caller was moved, or was to be.
@@ -156,36 +161,6 @@ pub struct Peak {
     pub anger: f32,
     /// Highest level.
     pub level: String,
-}
-
-/// One decision of the policy.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Decision {
-    /// Milliseconds since the INVITE arrived.
-    pub call_ms: u64,
-    /// Rule id.
-    pub rule: String,
-    /// Policy name and version.
-    pub policy: String,
-    /// What made the rule apply.
-    pub because: Because,
-    /// The actions, in words.
-    pub actions: Vec<String>,
-}
-
-/// The evidence of a decision.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Because {
-    /// The emotion when it fired.
-    pub emotion: String,
-    /// Its level.
-    pub level: String,
-    /// Its score, 0-1.
-    pub score: f32,
-    /// How long it had lasted, milliseconds.
-    pub lasted_ms: u64,
-    /// For fallback rules: what failed.
-    pub failure: Option<String>,
 }
 
 /// How far a prompt came.
@@ -327,6 +302,7 @@ impl CallRecord {
             emotion: None,
             peak: None,
             decisions: VecDeque::new(),
+            services: VecDeque::new(),
             prompts: VecDeque::new(),
             reroutes: VecDeque::new(),
             alerts: VecDeque::new(),
@@ -364,6 +340,8 @@ impl CallRecord {
             | What::HandshakeFailed { .. }
             | What::CodecAsked { .. }
             | What::BypassFailed { .. }
+            | What::FactsTold { .. }
+            | What::EscalationLikely { .. }
             | What::Said { is_final: false, .. }
             | What::Interrupted { .. } => {}
             What::Said { party, is_final: true, phrases, .. } => {
@@ -381,6 +359,7 @@ impl CallRecord {
                 self.setup_ms = Some(*setup_ms);
             }
             What::Decided { .. } => self.apply_decision(notice),
+            What::ServiceSwitched { .. } => self.apply_service(notice),
             What::PromptStarted { .. } | What::PromptEnded { .. } | What::PromptFailed { .. } => {
                 self.apply_prompt(notice);
             }
@@ -467,28 +446,6 @@ impl CallRecord {
             self.words.insert(party.clone(), words.clone());
         }
         push(&mut self.timeline, step, TIMELINE_MAX);
-    }
-
-    fn apply_decision(&mut self, notice: &Notice) {
-        let What::Decided { rule, policy, emotion, level, score, lasted_ms, failure, actions, .. } = &notice.what
-        else {
-            return;
-        };
-        let because = Because {
-            emotion: emotion.clone(),
-            level: level.clone(),
-            score: *score,
-            lasted_ms: *lasted_ms,
-            failure: failure.clone(),
-        };
-        let decision = Decision {
-            call_ms: notice.call_ms,
-            rule: rule.clone(),
-            policy: policy.clone(),
-            because,
-            actions: actions.clone(),
-        };
-        push(&mut self.decisions, decision, DEEDS_MAX);
     }
 
     fn apply_prompt(&mut self, notice: &Notice) {

@@ -10,7 +10,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, patch, post};
+use axum::routing::{delete, get, patch, post, put};
 use axum::{Json, Router};
 use hyper::body::Body as _;
 use tokio::sync::{Semaphore, mpsc};
@@ -23,7 +23,7 @@ use super::orders::{self, Asked};
 use super::problem::Problem;
 use super::readiness::Readiness;
 use super::reload::{self, ReloadAsked};
-use super::{audio, calls, events};
+use super::{audio, backup, calls, events, facts, people, reports};
 use crate::metrics::Metrics;
 use crate::shell::copy::Copies;
 use crate::shell::fork::ForkSide;
@@ -81,8 +81,17 @@ pub(super) fn router(app: App) -> Router {
             patch(orders::change_supervisor).delete(orders::end_supervisor),
         )
         .route("/v1/calls/{id}/utterances", post(orders::typed))
+        .route("/v1/calls/{id}/facts", put(facts::tell))
         .route("/v1/forks", post(forks::fork))
+        .route("/v1/people/calls", post(people::calls))
+        .route("/v1/people/erase", post(people::erase))
+        .route("/v1/people/hold", post(people::hold))
+        .route("/v1/people/holds", get(people::holds))
+        .route("/v1/people/release", post(people::release))
+        .route("/v1/backup", get(backup::state).post(backup::begin))
+        .route("/v1/reports/{date}", get(reports::day))
         .route("/v1/drain", post(orders::drain))
+        .route("/v1/policies/back", post(orders::policies_back))
         .route("/v1/reload", post(reload::reload))
         .route("/v1/events", get(events::events))
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "no such address"))

@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite;
 use super::*;
 use crate::control::Order;
 use crate::notice_samples::one_of_each;
-use crate::settings::{Fault, ForkSettings, Token};
+use crate::settings::{Fault, ForkSettings, Token, Zone};
 use crate::shell::clock::Clock;
 use crate::shell::copy::CopyOptions;
 use crate::shell::listen::Parties;
@@ -362,7 +362,7 @@ async fn a_taken_port_is_told() {
 fn options(listen: SocketAddr) -> WebOptions {
     let prompts = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/prompts");
     let token = Token::new(TOKEN).expect("a good token");
-    WebOptions { listen, live: LiveOptions { token, prompts, tones: Region::China } }
+    WebOptions { listen, live: LiveOptions { token, prompts, tones: Region::China, zone: Zone::utc() } }
 }
 
 /// Asserts that a reply is a problem document of this status.

@@ -7,11 +7,13 @@
 mod anger;
 mod chaos;
 mod codecs;
+mod dictation;
 mod forks;
 mod interop;
 mod kept;
 mod moves;
 mod odd;
+mod policies;
 mod programs;
 mod raw;
 mod reload;

@@ -7,10 +7,10 @@ use std::process::Command;
 
 use calmline::demo::server::get;
 use calmline::notice::What;
-use calmline::recognizer::RecognizerFiles;
+use calmline::recognizer::{Engine, RecognizerFiles};
 use loadtest::audio::Audio;
 use nlu::PartyId;
-use nlu::recognition::{Language, Recognizer, Transcript};
+use nlu::recognition::{Language, Transcript};
 use serde_json::Value;
 
 use crate::stage::{PROGRAM, RATE, Setup, Stage, angry, eventually, folder};
@@ -174,7 +174,8 @@ fn parties_who_speak_at_the_same_time_are_heard_as_each_alone() {
     let models = add_model("words-interleaved", &shared);
     let said = [("rain", "就是下雨也去"), ("help", SENTENCE.0), ("other", "工作还有困难")];
     let phrases = write(&models, "phrases.toml", &list(&said));
-    let files = RecognizerFiles::read(&models.join("models"), &[phrases.into()], None).expect("a model and a list");
+    let engine = Engine::Phrases { library: None };
+    let files = RecognizerFiles::read(&models.join("models"), &[phrases.into()], &engine).expect("a model and a list");
     let voices = ["201", "224", "225"]
         .map(|text| [voice(&shared, &format!("data/casia/ZhaoZuoxiang_angry_{text}.opus")), vec![0; RATE]].concat());
     let alone = |index: usize| hear(&files, &[(index as u32, &voices[index])]).remove(&(index as u32));

@@ -44,11 +44,6 @@ impl PhraseSpotter {
         }
         Ok(Self { decoders, parties: BTreeMap::new(), figures: RecognizerFigures::default(), spared: false })
     }
-
-    /// The languages that it hears.
-    pub fn languages(&self) -> Vec<Language> {
-        self.decoders.keys().copied().collect()
-    }
 }
 
 impl Recognizer for PhraseSpotter {
@@ -89,6 +84,10 @@ impl Recognizer for PhraseSpotter {
 
     fn spare(&mut self, spared: bool) {
         self.spared = spared;
+    }
+
+    fn languages(&self) -> Vec<Language> {
+        self.decoders.keys().copied().collect()
     }
 
     fn name(&self) -> String {
@@ -147,5 +146,5 @@ fn transcript(party: PartyId, is_final: bool, start: u64, stretch: &Stretch, fou
         words.extend(spoken.into_iter().map(|w| Word { start: moved(w.start), end: moved(w.end), ..w }));
     }
     let end = stretch.start + stretch.samples.len() as u64;
-    Transcript { party, is_final, start, end, words, phrases }
+    Transcript { party, is_final, start, end, words, phrases, text: None }
 }

@@ -5,23 +5,46 @@
 
 use std::time::Duration;
 
-use super::{CONFIRM_WITHIN, KEYS_WITHIN, OBSERVATION_HOLDS};
-use crate::policy::{Fallback, Feeling, KEYS_MAX, Policy, Repeat, Rule, Trigger};
-use crate::{Action, Because, CallKey, Decision, Emotion, Level};
+use super::known::Known;
+use super::serving::Serving;
+use super::{CALM_HOLDS, CONFIRM_WITHIN, KEYS_WITHIN, OBSERVATION_HOLDS};
+use crate::policy::{Fallback, Feeling, KEYS_MAX, Policy, Repeat, Rule, Trigger, step_id};
+use crate::{Action, Because, CallKey, Decision, Emotion, Fact, Language, Level, LocalTime, Opening, Texts};
+
+/// One moment of one call: the time, whose call it is, and where decisions go.
+pub(super) struct Scene<'a> {
+    pub(super) now: Duration,
+    pub(super) local: Option<LocalTime>,
+    pub(super) policies: &'a [Policy],
+    pub(super) call: CallKey,
+    pub(super) out: &'a mut Vec<Decision>,
+}
 
 /// One call.
 #[derive(Debug)]
 pub(super) struct Call {
     /// When the engine has promised to look again.
     pub(super) scheduled: Option<Duration>,
+    scenario: String,
     /// The rules that are for this call, in the order in which they fire.
     rules: Vec<RuleState>,
     heard: Option<Heard>,
+    known: Known,
     /// The last keys, oldest first, at most [`KEYS_MAX`], and when the last one was pressed.
     keys: (String, Duration),
     reroute: Reroute,
     /// The fallbacks that have fired since the last re-route by a rule.
     fallbacks_spent: Vec<Place>,
+    /// What each policy has done by now, and the call's group in its comparison, in words.
+    shares: Vec<Share>,
+    serving: Option<Serving>,
+}
+
+/// What one policy has to do with a call.
+#[derive(Debug, Default)]
+struct Share {
+    actions: usize,
+    group: Option<String>,
 }
 
 /// A rule or fallback: which policy, and its place there.
@@ -39,14 +62,26 @@ struct RuleState {
     /// It gave way to another rule and waits until its conditions end.
     passed_over: bool,
     fired_last: Option<Duration>,
+    climb: Option<Climb>,
+}
+
+/// How far a ladder has been climbed.
+#[derive(Debug, Clone, Copy)]
+struct Climb {
+    /// The place of the next step.
+    next: usize,
+    /// When the step before acted.
+    since: Duration,
+    /// Since when the caller is heard calm.
+    calm_since: Option<Duration>,
 }
 
 /// The last observation.
 #[derive(Debug, Clone, Copy)]
-struct Heard {
+pub(super) struct Heard {
     at: Duration,
-    emotion: Emotion,
-    level: Level,
+    pub(super) emotion: Emotion,
+    pub(super) level: Level,
     score: f32,
     trend_per_s: f32,
     /// Since when this emotion has been at this level or above, by level.
@@ -65,17 +100,20 @@ enum Reroute {
 }
 
 impl Call {
-    /// A call to which the rules of `scenario` apply.
-    pub(super) fn new(scenario: &str, policies: &[Policy]) -> Call {
+    /// A call to which the rules of its scenario and its group apply.
+    pub(super) fn new(now: Duration, opening: &Opening, policies: &[Policy]) -> Call {
+        let scenario = opening.scenario.as_str();
         let mut rules: Vec<(i32, RuleState)> = Vec::new();
-        for (policy, text) in policies.iter().enumerate().filter(|(_, text)| text.covers(scenario)) {
-            for (at, rule) in text.rules.iter().enumerate() {
-                if rule.when.scenario.as_deref().is_none_or(|own| own == scenario) {
-                    let place = Place { policy, at };
-                    rules.push((
-                        rule.priority,
-                        RuleState { place, held_since: None, passed_over: false, fired_last: None },
-                    ));
+        let mut shares = Vec::with_capacity(policies.len());
+        for (policy, text) in policies.iter().enumerate() {
+            let split = text.split.as_ref();
+            let group = split.map(|split| (split.group(opening.caller.as_deref(), &opening.id), &split.id));
+            shares.push(Share { actions: 0, group: group.map(|(group, id)| format!("{id}: {}", group.as_str())) });
+            let covered = text.rules.iter().enumerate().filter(|_| text.covers(scenario));
+            for (at, rule) in covered {
+                let in_scenario = rule.when.scenario.as_deref().is_none_or(|own| own == scenario);
+                if in_scenario && rule.group.is_none_or(|own| group.is_some_and(|(group, _)| group == own)) {
+                    rules.push((rule.priority, RuleState::new(Place { policy, at })));
                 }
             }
         }
@@ -83,35 +121,40 @@ impl Call {
         rules.sort_by_key(|&(priority, _)| std::cmp::Reverse(priority));
         Call {
             scheduled: None,
+            scenario: scenario.to_owned(),
             rules: rules.into_iter().map(|(_, state)| state).collect(),
             heard: None,
+            known: Known::new(now, opening),
             keys: (String::with_capacity(KEYS_MAX + 1), Duration::ZERO),
             reroute: Reroute::None,
             fallbacks_spent: Vec::new(),
+            shares,
+            serving: Serving::new(scenario, policies),
         }
     }
 
-    /// Fires what has become due by `now` on the strength of the last observation, then forgets that observation if
-    /// it is too old.
-    pub(super) fn expire(&mut self, now: Duration, policies: &[Policy], key: CallKey, out: &mut Vec<Decision>) {
-        let Some(heard) = self.heard else { return };
-        let valid_until = heard.at.saturating_add(OBSERVATION_HOLDS);
-        self.fire(now, now.min(valid_until).saturating_sub(CONFIRM_WITHIN), policies, key, out);
-        if now > valid_until {
+    /// Fires what has become due by now on the strength of the last observation, then forgets that observation if it is
+    /// too old.
+    pub(super) fn expire(&mut self, scene: &mut Scene<'_>) {
+        let valid_until = self.valid_until();
+        self.fire(
+            scene,
+            valid_until.min(scene.now).saturating_sub(CONFIRM_WITHIN),
+            scene.now.saturating_sub(CONFIRM_WITHIN),
+        );
+        if self.heard.is_some() && scene.now > valid_until {
             self.heard = None;
             for state in &mut self.rules {
-                state.end();
+                if state.feeling(scene.policies).is_some() {
+                    state.end();
+                }
             }
         }
     }
 
-    /// Takes in a new observation.
-    pub(super) fn observe(
-        &mut self,
-        now: Duration,
-        (emotion, level, score, trend_per_s): (Emotion, Level, f32, f32),
-        policies: &[Policy],
-    ) {
+    /// Takes in a new observation, and fires what is due with it.
+    pub(super) fn observe(&mut self, scene: &mut Scene<'_>, mood: (Emotion, Level), score: f32, trend_per_s: f32) {
+        let (now, (emotion, level)) = (scene.now, mood);
         let score = if score.is_finite() { score.clamp(0.0, 1.0) } else { 0.0 };
         let trend_per_s = if trend_per_s.is_finite() { trend_per_s } else { 0.0 };
 
@@ -121,166 +164,118 @@ impl Call {
             since[reached as usize] = before[reached as usize].or(Some(now));
         }
         self.heard = Some(Heard { at: now, emotion, level, score, trend_per_s, since });
+        self.spoke(scene);
 
         for state in &mut self.rules {
-            let feeling = state.feeling(policies);
-            if feeling.is_some_and(|feeling| feeling.fits(emotion, level, score)) {
+            let rule = state.rule(scene.policies);
+            state.hear(now, rule, mood);
+            let Trigger::Feels(feeling) = &rule.when.trigger else { continue };
+            if feeling.fits(emotion, level, score) {
                 state.held_since.get_or_insert(now);
             } else {
                 state.end();
             }
         }
+        self.serve(scene);
+        self.fire(scene, now, now.saturating_sub(CONFIRM_WITHIN));
     }
 
-    /// Fires every rule that has held long enough by `due_by`.
-    pub(super) fn fire(
-        &mut self,
-        now: Duration,
-        due_by: Duration,
-        policies: &[Policy],
-        key: CallKey,
-        out: &mut Vec<Decision>,
-    ) {
-        let Some(heard) = self.heard else { return };
-        let mut claimed_now = false;
-
-        for state in &mut self.rules {
-            let rule = state.rule(policies);
-            let Trigger::Feels(feeling) = &rule.when.trigger else { continue };
-            let (claims, moves) = (claims(&rule.then), moves(&rule.then));
-            if claims && claimed_now && state.held_since.is_some() {
-                // Due or not yet: it must not follow on the heels of the rule that went first.
-                state.passed_over = true;
-            }
-            if state.due(rule, feeling, &heard).is_none_or(|due| due > due_by) {
-                continue;
-            }
-            if self.reroute.stops(claims, moves) {
-                state.passed_over = true;
-                continue;
-            }
-            claimed_now |= claims;
-            let because = heard.because(now, feeling.level, None);
-            out.push(state.decide(now, because, policies, key));
-            if moves {
-                self.reroute = Reroute::InFlight { policy: state.place.policy, by: rule.id.clone() };
-                self.fallbacks_spent.clear();
-            }
-        }
+    /// Somebody was heard: a silence has ended.
+    pub(super) fn spoke(&mut self, scene: &Scene<'_>) {
+        self.known.heard_last = self.known.heard_last.max(scene.now);
+        self.end_of(scene.policies, |trigger| matches!(trigger, Trigger::Silent(_)));
     }
 
     /// Takes in a key, and fires every rule whose keys are complete with it.
-    pub(super) fn press(
-        &mut self,
-        now: Duration,
-        pressed: char,
-        policies: &[Policy],
-        key: CallKey,
-        out: &mut Vec<Decision>,
-    ) {
+    pub(super) fn press(&mut self, scene: &mut Scene<'_>, pressed: char) {
         let (keys, last) = &mut self.keys;
-        if now.saturating_sub(*last) > KEYS_WITHIN {
+        if scene.now.saturating_sub(*last) > KEYS_WITHIN {
             keys.clear();
         }
-        *last = now;
+        *last = scene.now;
         if keys.chars().count() == KEYS_MAX {
             keys.remove(0);
         }
         keys.push(pressed);
 
         let pressed = keys.clone();
-        let fits = |trigger: &Trigger, because: &Because| match trigger {
+        let fired = self.fire_at_once(scene, |trigger, because| match trigger {
             Trigger::Presses(sequence) if pressed.ends_with(sequence.as_str()) => {
-                Some(Because { keys: Some(sequence.clone()), ..because.clone() })
+                because.keys = Some(sequence.clone());
+                true
             }
-            _ => None,
-        };
-        if self.fire_at_once(now, fits, policies, key, out) {
+            _ => false,
+        });
+        if fired {
             self.keys.0.clear();
         }
     }
 
     /// Takes in that the caller has interrupted the other side `times` by now, and fires the rules for that.
-    pub(super) fn interrupt(
-        &mut self,
-        now: Duration,
-        times: u32,
-        policies: &[Policy],
-        key: CallKey,
-        out: &mut Vec<Decision>,
-    ) {
-        let fits = |trigger: &Trigger, because: &Because| match trigger {
-            Trigger::Interrupts(least) if times >= *least => {
-                Some(Because { interruptions: Some(times), ..because.clone() })
-            }
-            _ => None,
-        };
-        self.fire_at_once(now, fits, policies, key, out);
+    pub(super) fn interrupt(&mut self, scene: &mut Scene<'_>, times: u32) {
+        self.known.interruptions = times;
+        self.fire_at_once(scene, |trigger, because| {
+            because.interruptions = Some(times);
+            matches!(trigger, Trigger::Interrupts(least) if times >= *least)
+        });
     }
 
     /// Takes in that the caller has said something of this meaning, and fires the rules for that.
-    pub(super) fn say(
-        &mut self,
-        now: Duration,
-        intent: &str,
-        policies: &[Policy],
-        key: CallKey,
-        out: &mut Vec<Decision>,
-    ) {
-        let fits = |trigger: &Trigger, because: &Because| match trigger {
-            Trigger::Says(intents) if intents.iter().any(|own| own == intent) => {
-                Some(Because { said: Some(intent.to_owned()), ..because.clone() })
+    pub(super) fn say(&mut self, scene: &mut Scene<'_>, intent: &str) {
+        let said_times = self.known.note_said(intent);
+        self.spoke(scene);
+        self.fire_at_once(scene, |trigger, because| {
+            because.said = Some(intent.to_owned());
+            match trigger {
+                Trigger::Says(intents) => intents.iter().any(|own| own == intent),
+                Trigger::Repeats { times, of } => {
+                    because.facts.push(format!("said {said_times} times"));
+                    said_times >= *times && (of.is_empty() || of.iter().any(|own| own == intent))
+                }
+                _ => false,
             }
-            _ => None,
-        };
-        self.fire_at_once(now, fits, policies, key, out);
+        });
     }
 
-    /// Fires every rule that `fits` gives a reason for, because of what is happening at this moment; whether one fired.
-    fn fire_at_once(
-        &mut self,
-        now: Duration,
-        fits: impl Fn(&Trigger, &Because) -> Option<Because>,
-        policies: &[Policy],
-        key: CallKey,
-        out: &mut Vec<Decision>,
-    ) -> bool {
-        let heard = self.heard.unwrap_or(Heard::nothing(now));
-        let because = heard.because(now, heard.level, None);
-        let (mut claimed_now, mut fired) = (false, false);
-        for state in &mut self.rules {
-            let rule = state.rule(policies);
-            let Some(because) = fits(&rule.when.trigger, &because) else { continue };
-            if state.earliest(rule).is_none_or(|earliest| earliest > now) {
-                continue;
-            }
-            let (claims, moves) = (claims(&rule.then), moves(&rule.then));
-            if (claims && claimed_now) || self.reroute.stops(claims, moves) {
-                continue;
-            }
-            claimed_now |= claims;
-            fired = true;
-            out.push(state.decide(now, because, policies, key));
-            if moves {
-                self.reroute = Reroute::InFlight { policy: state.place.policy, by: rule.id.clone() };
-                self.fallbacks_spent.clear();
-            }
-        }
-        fired
+    /// Takes in the categories of the caller's last words, and fires the rules for them.
+    pub(super) fn use_words(&mut self, scene: &mut Scene<'_>, categories: &[String]) {
+        self.known.note_words(scene.now, categories);
+        self.fire_at_once(scene, |trigger, because| {
+            let Trigger::Words(own) = trigger else { return false };
+            let used = own.iter().find(|category| categories.contains(category));
+            because.said = used.cloned();
+            used.is_some()
+        });
+        self.serve(scene);
+    }
+
+    /// Takes in that the call is likely to escalate, and fires the rules for that.
+    pub(super) fn warn(&mut self, scene: &mut Scene<'_>, score: f32, evidence: &[String]) {
+        self.fire_at_once(scene, |trigger, because| {
+            because.facts.push(format!("escalation {:.0} %", score * 100.0));
+            because.facts.extend_from_slice(evidence);
+            matches!(trigger, Trigger::Warned)
+        });
+    }
+
+    /// Takes in how good the caller's audio is; rules that are due may fire for it.
+    pub(super) fn note_quality(&mut self, scene: &mut Scene<'_>, mos: Option<f32>, loss: Option<f32>) {
+        self.known.note_quality(mos, loss);
+        self.expire(scene);
+    }
+
+    /// Takes in a fact; rules that are due may fire for it.
+    pub(super) fn note_fact(&mut self, scene: &mut Scene<'_>, name: &str, value: Option<&Fact>) {
+        self.known.note_fact(name, value);
+        self.expire(scene);
     }
 
     /// Runs the fallback of the policy that ordered the re-route; does nothing when none is under way.
-    pub(super) fn reroute_failed(
-        &mut self,
-        now: Duration,
-        reason: &str,
-        policies: &[Policy],
-        key: CallKey,
-        out: &mut Vec<Decision>,
-    ) {
+    pub(super) fn reroute_failed(&mut self, scene: &mut Scene<'_>, reason: &str) {
         let Reroute::InFlight { policy, by } = self.reroute.clone() else { return };
         self.reroute = Reroute::None;
-        let text = &policies[policy];
+        self.end_wait(scene);
+        let text = &scene.policies[policy];
         let applies = |(at, fallback): &(usize, &Fallback)| {
             let fits = fallback.after.as_deref().is_none_or(|after| after == by);
             fits && !self.fallbacks_spent.contains(&Place { policy, at: *at })
@@ -288,57 +283,276 @@ impl Call {
         let Some((at, fallback)) = text.fallbacks.iter().enumerate().find(applies) else { return };
 
         self.fallbacks_spent.push(Place { policy, at });
-        if moves(&fallback.then) {
-            self.reroute = Reroute::InFlight { policy, by: fallback.id.clone() };
-        }
-        let heard = self.heard.unwrap_or(Heard::nothing(now));
-        out.push(Decision {
-            call: key,
-            rule: fallback.id.clone(),
-            policy: text.label(),
-            because: heard.because(now, heard.level, Some(reason.to_owned())),
-            actions: fallback.then.clone(),
-        });
+        let because = Because { failure: Some(reason.to_owned()), ..self.because(scene.now, None) };
+        self.decide(scene, policy, &fallback.id, &fallback.id, &fallback.then, because);
     }
 
     /// The caller is with a human.
-    pub(super) fn rerouted(&mut self) {
+    pub(super) fn rerouted(&mut self, scene: &Scene<'_>) {
         self.reroute = Reroute::Done;
+        self.end_wait(scene);
     }
 
-    /// When the next rule becomes due by time alone.
-    pub(super) fn next_due(&self, policies: &[Policy]) -> Option<Duration> {
-        let heard = self.heard?;
-        let valid_until = heard.at.saturating_add(OBSERVATION_HOLDS);
-        let due = |state: &RuleState| state.due(state.rule(policies), state.feeling(policies)?, &heard);
-        self.rules
-            .iter()
-            .filter_map(due)
-            .map(|due| due.saturating_add(CONFIRM_WITHIN))
-            .min()
-            .filter(|&due| due <= valid_until)
+    /// When the next rule becomes due by time alone, after `now`.
+    pub(super) fn next_due(&self, now: Duration, policies: &[Policy]) -> Option<Duration> {
+        let valid_until = self.valid_until();
+        let due = |state: &RuleState| {
+            let rule = state.rule(policies);
+            let latest = if state.feeling(policies).is_some() { valid_until } else { Duration::MAX };
+            let fires =
+                self.due(state, rule).map(|due| due.saturating_add(CONFIRM_WITHIN)).filter(|due| *due <= latest);
+            let climbs = state.step_due(rule).filter(|due| *due <= valid_until);
+            // What was due by now and did not fire waits for something else than time.
+            [fires, climbs].into_iter().flatten().filter(|due| *due > now).min()
+        };
+        self.rules.iter().filter_map(due).min()
+    }
+
+    /// The scenario of the route that took the call.
+    pub(super) fn scenario(&self) -> &str {
+        &self.scenario
+    }
+
+    /// The id of the service in force.
+    pub(super) fn service<'p>(&self, policies: &'p [Policy]) -> Option<&'p str> {
+        let serving = self.serving.as_ref()?;
+        serving.current_id(&policies[serving.policy])
+    }
+
+    /// Fires every rule that waits for a feeling and has held long enough by `feels_by`, every rule that waits for time
+    /// to pass and is due by `passes_by`, and the steps of ladders.
+    fn fire(&mut self, scene: &mut Scene<'_>, feels_by: Duration, passes_by: Duration) {
+        let mut claimed_now = false;
+        for at in 0..self.rules.len() {
+            let state = &mut self.rules[at];
+            let rule = state.rule(scene.policies);
+            let claims = claims(&rule.then);
+            if claims && claimed_now && state.held_since.is_some() {
+                // Due or not yet: it must not follow on the heels of the rule that went first.
+                state.passed_over = true;
+            }
+            let feels = matches!(rule.when.trigger, Trigger::Feels(_));
+            let by = if feels { feels_by } else { passes_by };
+            if self.due(&self.rules[at], rule).is_none_or(|due| due > by) {
+                continue;
+            }
+            if self.reroute.stops(claims, moves(&rule.then)) || (claims && claimed_now) {
+                self.rules[at].passed_over = true;
+                continue;
+            }
+            let mut because = self.because(scene.now, rule.when.feeling().map(|feeling| feeling.level));
+            match &rule.when.trigger {
+                Trigger::Silent(_) => {
+                    because.facts.push(in_words("silence", scene.now.saturating_sub(self.known.heard_last)));
+                }
+                Trigger::Waits(_) => because.facts.push(in_words("waited", self.known.waited(scene.now))),
+                _ => {}
+            }
+            claimed_now |= self.act(scene, at, because) && claims;
+        }
+        for at in 0..self.rules.len() {
+            claimed_now |= self.climb(scene, at, claimed_now);
+        }
+    }
+
+    /// Fires every rule whose trigger `fits` finds true, because of what is happening at this moment; whether one fired.
+    fn fire_at_once(&mut self, scene: &mut Scene<'_>, fits: impl Fn(&Trigger, &mut Because) -> bool) -> bool {
+        let (mut claimed_now, mut fired) = (false, false);
+        for at in 0..self.rules.len() {
+            let state = &self.rules[at];
+            let rule = state.rule(scene.policies);
+            if rule.when.trigger.takes_time() || state.earliest(rule).is_none_or(|earliest| earliest > scene.now) {
+                continue;
+            }
+            let mut because = self.because(scene.now, None);
+            if !fits(&rule.when.trigger, &mut because) {
+                continue;
+            }
+            let claims = claims(&rule.then);
+            if (claims && claimed_now) || self.reroute.stops(claims, moves(&rule.then)) {
+                continue;
+            }
+            let acted = self.act(scene, at, because);
+            claimed_now |= acted && claims;
+            fired |= acted;
+        }
+        fired
+    }
+
+    /// Lets a rule act whose time has come, unless its circumstances or its policy's bound forbid it; whether it acts.
+    fn act(&mut self, scene: &mut Scene<'_>, at: usize, mut because: Because) -> bool {
+        let Place { policy, .. } = self.rules[at].place;
+        let rule = self.rules[at].rule(scene.policies);
+        let Some(evidence) = self.known.evidence(
+            &rule.when.circumstances,
+            scene.now,
+            scene.local,
+            self.heard_lately(scene.now).as_ref(),
+        ) else {
+            return false;
+        };
+        if !self.affords(scene.policies, policy, &rule.then) {
+            return false;
+        }
+        because.facts.extend(evidence);
+        self.rules[at].fired_last = Some(scene.now);
+        if !rule.steps.is_empty() {
+            self.rules[at].climb = Some(Climb { next: 0, since: scene.now, calm_since: None });
+        }
+        self.decide(scene, policy, &rule.id, &rule.id, &rule.then, because);
+        if moves(&rule.then) {
+            self.fallbacks_spent.clear();
+        }
+        true
+    }
+
+    /// Takes the next step of a rule's ladder when it is due; whether that claims the caller's ear.
+    fn climb(&mut self, scene: &mut Scene<'_>, at: usize, claimed_now: bool) -> bool {
+        let state = &self.rules[at];
+        let rule = state.rule(scene.policies);
+        let Some(climb) = state.climb else { return false };
+        // Whether a caller who is not heard any more has calmed is not known.
+        let by = scene.now.min(self.valid_until());
+        if state.step_due(rule).is_none_or(|due| due > by) {
+            return false;
+        }
+        let step = &rule.steps[climb.next];
+        let (claims, moves, policy) = (claims(&step.then), moves(&step.then), state.place.policy);
+        let is_moved = moves && self.reroute == Reroute::Done;
+        if !is_moved && ((claims && claimed_now) || self.reroute.stops(claims, moves)) {
+            return false;
+        }
+        let next = climb.next + 1;
+        self.rules[at].climb = (next < rule.steps.len()).then_some(Climb { next, since: scene.now, ..climb });
+        // Who is with a human already is not moved again, and what the policy's bound forbids is left out.
+        if is_moved || !self.affords(scene.policies, policy, &step.then) {
+            return false;
+        }
+        let mut because = self.because(scene.now, Some(rule.calm_below));
+        because.facts.push(in_words("not calm", scene.now.saturating_sub(climb.since)));
+        self.decide(scene, policy, &step_id(&rule.id, next), &rule.id, &step.then, because);
+        claims
+    }
+
+    /// Changes how the caller is served, when the mood asks for it.
+    fn serve(&mut self, scene: &mut Scene<'_>) {
+        let mood = self.heard_lately(scene.now).map(|heard| (heard.emotion, heard.level));
+        let Some(serving) = &mut self.serving else { return };
+        let at = serving.policy;
+        let policy = &scene.policies[at];
+        let Some(change) = serving.observe(scene.now, mood, |category| self.known.uses(scene.now, category), policy)
+        else {
+            return;
+        };
+        let switch = serving.switch(change, policy, self.known.language);
+        let rule = serving.rule_id(change, policy);
+        let because = self.because(scene.now, None);
+        self.decide(scene, at, rule, rule, &[Action::Serve(Box::new(switch))], because);
+    }
+
+    /// Adds a decision and remembers what follows from it. `by` is the rule or fallback that a failure falls back from.
+    fn decide(
+        &mut self,
+        scene: &mut Scene<'_>,
+        policy: usize,
+        rule: &str,
+        by: &str,
+        then: &[Action],
+        because: Because,
+    ) {
+        self.shares[policy].actions += then.len();
+        let because = Because { group: self.shares[policy].group.clone(), ..because };
+        let actions = then.iter().map(|action| spoken(action, self.known.language)).collect();
+        let label = scene.policies[policy].label();
+        scene.out.push(Decision { call: scene.call, rule: rule.to_owned(), policy: label, because, actions });
+        if moves(then) {
+            self.reroute = Reroute::InFlight { policy, by: by.to_owned() };
+            self.known.begin_wait(scene.now);
+        }
+    }
+
+    /// Whether the policy may do that much more in this call.
+    fn affords(&self, policies: &[Policy], policy: usize, then: &[Action]) -> bool {
+        let most = policies[policy].actions_per_call_max;
+        most.is_none_or(|most| self.shares[policy].actions + then.len() <= most as usize)
+    }
+
+    /// When a rule that time makes fire is due, as things stand; `None` when it is not.
+    fn due(&self, state: &RuleState, rule: &Rule) -> Option<Duration> {
+        if state.passed_over {
+            return None;
+        }
+        let begun = match &rule.when.trigger {
+            Trigger::Feels(feeling) => {
+                let heard = self.heard.as_ref()?;
+                if feeling.trend_at_least.is_some_and(|least| heard.trend_per_s < least) {
+                    return None;
+                }
+                state.held_since?.saturating_add(feeling.lasted)
+            }
+            Trigger::Silent(silence) => self.known.heard_last.saturating_add(*silence),
+            Trigger::Waits(wait) => self.known.waits_until(*wait)?,
+            _ => return None,
+        };
+        state.earliest(rule).map(|earliest| begun.max(earliest))
+    }
+
+    fn end_wait(&mut self, scene: &Scene<'_>) {
+        self.known.end_wait(scene.now);
+        self.end_of(scene.policies, |trigger| matches!(trigger, Trigger::Waits(_)));
+    }
+
+    /// What rules of this kind waited for has ended.
+    fn end_of(&mut self, policies: &[Policy], kind: impl Fn(&Trigger) -> bool) {
+        for state in &mut self.rules {
+            if state.passed_over && kind(&state.rule(policies).when.trigger) {
+                state.end();
+            }
+        }
+    }
+
+    /// Until when the last observation is believed.
+    fn valid_until(&self) -> Duration {
+        self.heard.map_or(Duration::ZERO, |heard| heard.at.saturating_add(OBSERVATION_HOLDS))
+    }
+
+    /// The last observation, as long as it is believed.
+    fn heard_lately(&self, now: Duration) -> Option<Heard> {
+        self.heard.filter(|_| now <= self.valid_until())
+    }
+
+    /// The mood as evidence; it has lasted at `level`, or at the level it has now.
+    fn because(&self, now: Duration, level: Option<Level>) -> Because {
+        let heard = if level.is_some() { self.heard } else { self.heard_lately(now) };
+        let heard = heard.unwrap_or(Heard::nothing(now));
+        let since = heard.since[level.unwrap_or(heard.level) as usize].unwrap_or(now);
+        Because {
+            emotion: heard.emotion,
+            level: heard.level,
+            score: heard.score,
+            trend_per_s: heard.trend_per_s,
+            lasted: now.saturating_sub(since),
+            failure: None,
+            keys: None,
+            interruptions: None,
+            said: None,
+            facts: Vec::new(),
+            group: None,
+        }
     }
 }
 
 impl RuleState {
+    fn new(place: Place) -> RuleState {
+        RuleState { place, held_since: None, passed_over: false, fired_last: None, climb: None }
+    }
+
     fn rule<'p>(&self, policies: &'p [Policy]) -> &'p Rule {
         &policies[self.place.policy].rules[self.place.at]
     }
 
     fn feeling<'p>(&self, policies: &'p [Policy]) -> Option<&'p Feeling> {
-        match &self.rule(policies).when.trigger {
-            Trigger::Feels(feeling) => Some(feeling),
-            Trigger::Presses(_) | Trigger::Interrupts(_) | Trigger::Says(_) => None,
-        }
-    }
-
-    /// When the rule may fire, as things stand; `None` when it may not.
-    fn due(&self, rule: &Rule, feeling: &Feeling, heard: &Heard) -> Option<Duration> {
-        if self.passed_over || feeling.trend_at_least.is_some_and(|least| heard.trend_per_s < least) {
-            return None;
-        }
-        let lasted = self.held_since?.saturating_add(feeling.lasted);
-        self.earliest(rule).map(|earliest| lasted.max(earliest))
+        self.rule(policies).when.feeling()
     }
 
     /// When the rule may fire after it has fired before; `None` when it may not.
@@ -350,12 +564,20 @@ impl RuleState {
         }
     }
 
-    /// The rule fires.
-    fn decide(&mut self, now: Duration, because: Because, policies: &[Policy], call: CallKey) -> Decision {
-        self.fired_last = Some(now);
-        let rule = self.rule(policies);
-        let policy = policies[self.place.policy].label();
-        Decision { call, rule: rule.id.clone(), policy, because, actions: rule.then.clone() }
+    /// When the next step of the ladder is due, if it is climbed.
+    fn step_due(&self, rule: &Rule) -> Option<Duration> {
+        let climb = self.climb.filter(|climb| climb.calm_since.is_none())?;
+        rule.steps.get(climb.next).map(|step| climb.since.saturating_add(step.after))
+    }
+
+    /// Leaves the ladder when the caller has been heard calm for long enough.
+    fn hear(&mut self, now: Duration, rule: &Rule, (emotion, level): (Emotion, Level)) {
+        let Some(climb) = &mut self.climb else { return };
+        if emotion == Emotion::Anger && level >= rule.calm_below {
+            climb.calm_since = None;
+        } else if now.saturating_sub(*climb.calm_since.get_or_insert(now)) >= CALM_HOLDS {
+            self.climb = None;
+        }
     }
 
     fn end(&mut self) {
@@ -389,25 +611,32 @@ impl Heard {
             since: [None; Level::ALL.len()],
         }
     }
+}
 
-    fn because(&self, now: Duration, level: Level, failure: Option<String>) -> Because {
-        let since = self.since[level as usize].unwrap_or(now);
-        Because {
-            emotion: self.emotion,
-            level: self.level,
-            score: self.score,
-            trend_per_s: self.trend_per_s,
-            lasted: now.saturating_sub(since),
-            failure,
-            keys: None,
-            interruptions: None,
-            said: None,
+/// The text for a call of this language, or else the first one there is.
+pub(super) fn in_language(texts: &Texts, language: Option<Language>) -> Option<(String, Language)> {
+    let own = language.and_then(|language| texts.get_key_value(&language));
+    own.or_else(|| texts.first_key_value()).map(|(language, text)| (text.clone(), *language))
+}
+
+/// An action as it is decided: scripts in the language of the call.
+fn spoken(action: &Action, language: Option<Language>) -> Action {
+    match action {
+        Action::Script { texts, mode, until, .. } => {
+            let (text, language) = in_language(texts, language).expect("a script has at least one text");
+            Action::Say { text, language, mode: *mode, until: *until }
         }
+        other => other.clone(),
     }
 }
 
+fn in_words(what: &str, span: Duration) -> String {
+    format!("{what} {:.1} s", span.as_secs_f64())
+}
+
 fn claims(actions: &[Action]) -> bool {
-    actions.iter().any(|action| matches!(action, Action::Prompt { .. } | Action::Say { .. } | Action::Reroute { .. }))
+    let speaks = |action: &Action| matches!(action, Action::Prompt { .. } | Action::Say { .. } | Action::Script { .. });
+    actions.iter().any(speaks) || moves(actions)
 }
 
 fn moves(actions: &[Action]) -> bool {

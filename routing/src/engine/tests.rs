@@ -240,12 +240,12 @@ fn a_call_keeps_the_policies_that_it_began_with() {
     let policy = |version: &str| Policy::parse(&AFTER_SALES.replace("version = 3", version)).expect("good");
     let mut engine = Engine::new(vec![policy("version = 4")]);
     let mut out = Vec::new();
-    engine.start(CallKey(1), "after-sales", vec![policy("version = 3")].into());
-    engine.start(CallKey(2), "after-sales", vec![].into());
+    engine.start(Duration::ZERO, CallKey(1), &opening("after-sales"), vec![policy("version = 3")].into());
+    engine.start(Duration::ZERO, CallKey(2), &opening("after-sales"), vec![].into());
     engine.handle(Duration::ZERO, CallKey(3), &START.event(), &mut out);
     for key in 1..=3 {
         // A second start changes nothing.
-        engine.start(CallKey(key), "after-sales", vec![policy("version = 5")].into());
+        engine.start(Duration::ZERO, CallKey(key), &opening("after-sales"), vec![policy("version = 5")].into());
         engine.handle(Duration::ZERO, CallKey(key), &anger(Level::High).event(), &mut out);
     }
     let mut got: Vec<(u64, &str)> = out.iter().map(|decision| (decision.call.0, decision.policy.as_str())).collect();
@@ -317,10 +317,14 @@ fn anger(level: Level) -> Say {
     Say::Emotion(Emotion::Anger, level, 0.7, 0.0)
 }
 
+fn opening(scenario: &str) -> Opening {
+    Opening { scenario: scenario.to_owned(), ..Opening::default() }
+}
+
 impl Say {
     fn event(self) -> Event {
         match self {
-            Say::Start(scenario) => Event::Started { scenario: scenario.to_owned() },
+            Say::Start(scenario) => Event::Started(opening(scenario)),
             Say::Emotion(emotion, level, score, trend_per_s) => Event::Emotion { emotion, level, score, trend_per_s },
             Say::Press(key) => Event::Key { key },
             Say::Interrupts(times) => Event::Interrupted { times },

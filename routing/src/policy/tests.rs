@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::{Hold, Language, PlayMode, Route, SecureInput, Until, Whisper};
 
 const GOOD: &str = r#"
 name = "after-sales"
@@ -47,6 +48,7 @@ fn reads_everything() {
                 trend_at_least: Some(0.0),
             }),
             scenario: Some("returns".to_owned()),
+            circumstances: Circumstances::default(),
         }
     );
     assert_eq!((policy.rules[0].priority, policy.rules[0].repeat), (10, Repeat::Once));
@@ -246,7 +248,9 @@ fn faults_in_keys() {
     check(
         sad,
         "{ key = \"1\", emotion = \"anger\" }",
-        &["rule[2].when.emotion: found it beside keys, expected either an emotion or keys"],
+        &[
+            "rule[2].when.emotion: found it beside keys, expected one thing that the rule waits for in `when`, and in `while` what must be so besides",
+        ],
     );
     check(
         "{ alert = \"info\", text = \"sad\" }",
@@ -269,8 +273,8 @@ fn faults_in_interruptions() {
         sad,
         "{ interruptions = 2, key = \"1\", lasted_s = 1 }",
         &[
-            "rule[2].when.lasted_s: found it beside interruptions, expected either an emotion, keys, interruptions or something said",
-            "rule[2].when.key: found it beside interruptions, expected either an emotion, keys, interruptions or something said",
+            "rule[2].when.key: found it beside interruptions, expected one thing that the rule waits for in `when`, and in `while` what must be so besides",
+            "rule[2].when.lasted_s: found it beside interruptions, expected one thing that the rule waits for in `when`, and in `while` what must be so besides",
         ],
     );
 }
@@ -285,7 +289,7 @@ fn faults_in_what_the_caller_says() {
         sad,
         "{ said = [\"complaint\"], level = \"high\" }",
         &[
-            "rule[2].when.level: found it beside said, expected either an emotion, keys, interruptions or something said",
+            "rule[2].when.level: found it beside said, expected one thing that the rule waits for in `when`, and in `while` what must be so besides",
         ],
     );
 }

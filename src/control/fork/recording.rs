@@ -251,7 +251,7 @@ impl Call {
             Begun { key, id, from, to, route, scenario: scenario.clone(), passed, fork, caller, far },
         );
         call.begin_recording(context, leg, &session);
-        context.follow(call.key, &scenario);
+        context.follow(call.key, &call.opening(context.now, &scenario));
         Ok(call)
     }
 

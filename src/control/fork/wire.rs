@@ -219,7 +219,7 @@ impl Call {
         let mut call = Call::forked(context, begun);
         call.fork_confirmed();
         call.attach(context, stream, opening);
-        context.follow(call.key, &scenario);
+        context.follow(call.key, &call.opening(context.now, &scenario));
         Ok(call)
     }
 

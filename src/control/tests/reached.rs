@@ -121,6 +121,9 @@ pub(super) fn kind(what: &What) -> String {
         What::Interrupted { party, .. } => format!("interrupted by {party}"),
         What::Conversation { .. } => "conversation".to_owned(),
         What::Decided { rule, .. } => format!("decided {rule}"),
+        What::ServiceSwitched { .. } => "service switched".to_owned(),
+        What::FactsTold { .. } => "facts told".to_owned(),
+        What::EscalationLikely { .. } => "escalation likely".to_owned(),
         What::KeyPressed { party, key, .. } => format!("key {party}{}", if key == "•" { " masked" } else { "" }),
         // Supervisors with keys are rare: what came of their handshakes is held by scenarios.
         What::HandshakeDone { party, .. } | What::HandshakeFailed { party, .. } if party == "supervisor" => {

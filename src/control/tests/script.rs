@@ -542,7 +542,7 @@ pub(super) fn transcript(leg: LegId, intent: &str, is_final: bool) -> Transcript
         confidence: 0.9,
     };
     let (party, phrases) = (nlu::PartyId(leg.0), vec![phrase]);
-    Transcript { party, is_final, start: 4_000, end: 20_000, words: Vec::new(), phrases }
+    Transcript { party, is_final, start: 4_000, end: 20_000, words: Vec::new(), phrases, text: None }
 }
 
 fn key(letter: &str) -> media::dtmf::Key {

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use media::wav;
+use nlu::numbers::normalized;
 use nlu::recognition::{SpokenPhrase, Transcript};
 use serde::Serialize;
 
@@ -34,12 +35,19 @@ impl Heard {
     pub(super) fn phrases(&self) -> impl Iterator<Item = &SpokenPhrase> {
         self.transcripts.iter().flat_map(|transcript| &transcript.phrases)
     }
+
+    /// All that was understood, where dictation was taken.
+    pub(super) fn dictated(&self) -> String {
+        let texts = self.transcripts.iter().filter_map(|transcript| transcript.text.as_deref());
+        texts.collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// Everything so far.
 #[derive(Debug)]
 pub(super) struct Tally {
     listed: BTreeSet<String>,
+    dictates: bool,
     recordings: usize,
     audio_s: f64,
     cpu_s: f64,
@@ -49,7 +57,7 @@ pub(super) struct Tally {
     /// Recordings in which no phrase of the lists is said.
     other_s: f64,
     other_made_up: usize,
-    /// Edits and length of the reference, by recording, where a phrase is all that is said.
+    /// Edits and length of the reference, by recording, where a phrase is all that is said; all of dictation.
     edits: Vec<(usize, usize)>,
     partials: Vec<Duration>,
     finals: Vec<Duration>,
@@ -60,6 +68,8 @@ pub(super) struct Tally {
 struct Figures {
     data: String,
     recognizer: String,
+    #[serde(skip)]
+    dictates: bool,
     recordings: usize,
     audio_s: f64,
     /// Phrases of the lists that were said, and heard.
@@ -72,7 +82,7 @@ struct Figures {
     /// In recordings without a phrase of the lists: hours, and made-up phrases per hour with the interval of 95 %.
     other_speech_h: f64,
     false_per_hour: Share,
-    /// Character error rate of recordings that are one phrase; the interval by recordings.
+    /// Character error rate of recordings that are one phrase, or of all that were dictated; the interval by recordings.
     character_error_rate: Share,
     /// Processor seconds per second of audio, silence and partial transcripts included.
     real_time_factor: f64,
@@ -90,10 +100,11 @@ struct Share {
 }
 
 impl Tally {
-    /// Of a recogniser that listens for these phrases.
-    pub(super) fn new(phrases: &BTreeSet<String>) -> Self {
+    /// Of a recogniser that listens for these phrases, and may take dictation.
+    pub(super) fn new(phrases: &BTreeSet<String>, dictates: bool) -> Self {
         Self {
             listed: phrases.iter().map(|phrase| plain(phrase)).collect(),
+            dictates,
             recordings: 0,
             audio_s: 0.0,
             cpu_s: 0.0,
@@ -110,8 +121,8 @@ impl Tally {
     }
 
     /// Takes what was said in a recording, as far as it is known, and what was heard.
-    pub(super) fn add(&mut self, said: &str, heard: &Heard) {
-        let said = plain(said);
+    pub(super) fn add(&mut self, text: &str, heard: &Heard) {
+        let said = plain(text);
         let seconds = heard.samples as f64 / f64::from(wav::RATE_HZ);
         let phrases: Vec<String> = heard.phrases().map(|phrase| plain(&phrase.text)).collect();
         let listed: Vec<&String> = self.listed.iter().filter(|phrase| said.contains(phrase.as_str())).collect();
@@ -126,14 +137,19 @@ impl Tally {
             self.other_s += seconds;
             self.other_made_up += made_up;
         }
-        if self.listed.contains(&said) {
-            let got: Vec<char> = phrases.concat().chars().collect();
-            let wanted: Vec<char> = said.chars().collect();
-            self.edits.push((edits(&wanted, &got), wanted.len()));
+        if self.dictates && !said.is_empty() {
+            self.compare(&plain(&normalized(text)), &plain(&heard.dictated()));
+        } else if self.listed.contains(&said) {
+            self.compare(&said, &phrases.concat());
         }
         self.partials.extend(&heard.partials);
         self.finals.extend(&heard.finals);
         self.computing.extend(&heard.computing);
+    }
+
+    fn compare(&mut self, wanted: &str, got: &str) {
+        let (wanted, got): (Vec<char>, Vec<char>) = (wanted.chars().collect(), got.chars().collect());
+        self.edits.push((edits(&wanted, &got), wanted.len()));
     }
 
     /// Prints the figures.
@@ -142,6 +158,7 @@ impl Tally {
         let figures = Figures {
             data: data.display().to_string(),
             recognizer: recognizer.to_owned(),
+            dictates: self.dictates,
             recordings: self.recordings,
             audio_s: self.audio_s,
             phrases_said: self.said,
@@ -176,7 +193,8 @@ fn print(figures: &Figures) -> Result<(), Failure> {
     ))?;
     let Share { value, low, high } = figures.character_error_rate;
     print_line(format_args!(
-        "  character error rate of recordings that are one phrase: {:.1} % ({:.1}-{:.1})",
+        "  character error rate{}: {:.1} % ({:.1}-{:.1})",
+        if figures.dictates { "" } else { " of recordings that are one phrase" },
         value * 100.0,
         low * 100.0,
         high * 100.0
@@ -281,12 +299,24 @@ mod tests {
 
     #[test]
     fn hits_misses_and_what_nobody_said() {
-        let mut tally = Tally::new(&["我要投诉".to_owned(), "退款".to_owned()].into());
+        let mut tally = Tally::new(&["我要投诉".to_owned(), "退款".to_owned()].into(), false);
         tally.add("我要投诉。", &heard(&["我要投诉"]));
         tally.add("我要退款", &heard(&["我要投诉"]));
         tally.add("今天天气不错", &heard(&["退款"]));
         assert_eq!((tally.said, tally.hits, tally.made_up, tally.other_made_up), (2, 1, 2, 1));
         assert_eq!(tally.edits, [(0, 4)]);
+    }
+
+    #[test]
+    fn dictation_is_compared_as_it_is_written_and_silence_counts() {
+        let mut tally = Tally::new(&["退款".to_owned()].into(), true);
+        let mut said = heard(&["退款"]);
+        said.transcripts[0].text = Some("我要退款120块".to_owned());
+        tally.add("我要退款，一百二十块。", &said);
+        tally.add("今天天气不错", &Heard::default());
+        tally.add("", &said);
+        assert_eq!(tally.edits, [(0, 8), (6, 6)]);
+        assert_eq!((tally.said, tally.hits, tally.made_up), (1, 1, 1));
     }
 
     fn heard(phrases: &[&str]) -> Heard {
@@ -299,7 +329,8 @@ mod tests {
         };
         let phrases = phrases.iter().map(phrase).collect();
         let party = nlu::PartyId(1);
-        let transcript = Transcript { party, is_final: true, start: 0, end: 8_000, words: Vec::new(), phrases };
+        let transcript =
+            Transcript { party, is_final: true, start: 0, end: 8_000, words: Vec::new(), phrases, text: None };
         Heard { samples: 8_000, transcripts: vec![transcript], ..Heard::default() }
     }
 }

@@ -119,10 +119,14 @@ impl Recognizer for Echo {
 
     fn close(&mut self, party: PartyId, out: &mut Vec<Transcript>) {
         let (words, phrases) = (Vec::new(), Vec::new());
-        out.push(Transcript { party, is_final: true, start: 0, end: self.position, words, phrases });
+        out.push(Transcript { party, is_final: true, start: 0, end: self.position, words, phrases, text: None });
     }
 
     fn spare(&mut self, _: bool) {}
+
+    fn languages(&self) -> Vec<Language> {
+        Language::ALL.into()
+    }
 
     fn name(&self) -> String {
         "echo".into()

@@ -9,7 +9,7 @@ use crate::notice_samples::one_of_each;
 use crate::store::keys::MasterKey;
 use crate::web::Board;
 
-const BEGAN: u64 = 1_700_000_000_000;
+pub(in super::super) const BEGAN: u64 = 1_700_000_000_000;
 
 #[test]
 fn a_call_is_what_the_board_shows() {
@@ -109,36 +109,42 @@ fn a_call_that_tells_too_much_is_bounded_and_still_ends() {
     assert_eq!(record.state, State::Ended);
 }
 
-struct Place {
+pub(super) struct Place {
     root: TempDir,
     keys: Arc<KeyRing>,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let root = tempfile::tempdir().expect("a folder");
         let master = MasterKey::make(&root.path().join("master.key")).expect("a key");
         let keys = Arc::new(KeyRing::open(&root.path().join("keys.json"), &master).expect("keys"));
         Self { root, keys }
     }
 
-    fn folder(&self) -> PathBuf {
+    pub(super) fn folder(&self) -> PathBuf {
         self.root.path().join("calls")
     }
 
-    fn open(&self) -> Embedded {
+    pub(super) fn open(&self) -> Embedded {
         Embedded::open(&self.folder(), &self.keys).expect("it opens")
+    }
+
+    /// The next opening, once `before` is closed.
+    pub(super) fn open_again(&self, before: Embedded) -> Embedded {
+        drop(before);
+        self.open()
     }
 }
 
 /// Every kind of notice once, of one call, a tenth of a second apart.
-fn samples() -> Vec<Kept> {
+pub(in super::super) fn samples() -> Vec<Kept> {
     let at = |(step, notice)| Kept { unix_ms: BEGAN + step as u64 * 100, notice };
     one_of_each().into_iter().enumerate().map(at).collect()
 }
 
 /// A call that began and ended.
-fn call(number: u64, unix_ms: u64) -> Vec<Kept> {
+pub(in super::super) fn call(number: u64, unix_ms: u64) -> Vec<Kept> {
     let samples = one_of_each();
     let ends = [samples.first(), samples.last()].map(|notice| notice.expect("there are some").clone());
     let named = |notice| Kept { unix_ms, notice: Notice { call: format!("call {number}"), ..notice } };
@@ -149,7 +155,7 @@ fn json(value: &impl Serialize) -> serde_json::Value {
     serde_json::to_value(value).expect("strings and numbers")
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(in super::super) fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }

@@ -159,13 +159,17 @@ impl Recognizer for Bursts {
         out.extend(self.ended.drain(..).map(|(start, end)| {
             let (intent, text) = ("fraud".to_owned(), "你们是骗子".to_owned());
             let phrases = vec![SpokenPhrase { intent, text, start, end, confidence: 0.9 }];
-            Transcript { party: PARTY, is_final: true, start, end, words: Vec::new(), phrases }
+            Transcript { party: PARTY, is_final: true, start, end, words: Vec::new(), phrases, text: None }
         }));
     }
 
     fn close(&mut self, _: PartyId, _: &mut Vec<Transcript>) {}
 
     fn spare(&mut self, _: bool) {}
+
+    fn languages(&self) -> Vec<Language> {
+        Language::ALL.into()
+    }
 
     fn name(&self) -> String {
         "bursts".into()

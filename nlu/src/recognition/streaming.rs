@@ -1,0 +1,23 @@
+//! Open dictation while a party speaks: streaming models in the layout that sherpa-onnx publishes.
+//!
+//! Every party keeps its own state; whatever is ready of all parties goes through the graphs together, and nobody waits
+//! for others to be ready. Without a network, clock or file: the graphs come as bytes.
+
+mod beam;
+mod endpoint;
+mod frames;
+mod greedy;
+mod hotwords;
+mod layout;
+mod model;
+mod path;
+mod phrases;
+mod recognizer;
+mod states;
+mod tokens;
+mod transducer;
+
+pub use endpoint::EndpointRules;
+pub use model::{ModelFile, Search, Stream, StreamingFiles, StreamingModel};
+pub use recognizer::StreamingRecognizer;
+pub use tokens::Tokens;

@@ -1,0 +1,327 @@
+//! What a streaming graph remembers between two chunks, and how many frames it takes, as its metadata tells.
+//!
+//! The keys are those that k2's recipes write and sherpa-onnx reads; every state is a tensor of which one axis is the
+//! batch. A graph whose inputs are not what its metadata says is refused.
+
+use std::collections::BTreeMap;
+
+use ort::value::{Outlet, TensorElementType};
+
+use crate::model::ModelError;
+
+/// Log-mel energies per frame.
+pub(super) const BANDS: usize = 80;
+/// Frames of one output: what follows from every published front, 40 ms.
+pub(super) const FRAMES_PER_STEP: u64 = 4;
+/// The longest window of a graph, frames (10 s).
+const WINDOW_MAX: usize = 1_000;
+/// Numbers in one value of the metadata, and the largest of them.
+const LIST_MAX: usize = 64;
+const NUMBER_MAX: usize = 1 << 16;
+/// What one call may have to remember, numbers (64 MB).
+const STATE_MAX: usize = 16 << 20;
+
+/// The kinds of encoder, by the metadata's `model_type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Architecture {
+    Zipformer2,
+    Zipformer,
+    Conformer,
+    Lstm,
+}
+
+/// One tensor that a call remembers.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct StateShape {
+    /// Its dimensions; that of the batch is 1.
+    pub(super) dimensions: Vec<usize>,
+    /// Which of them is the batch.
+    pub(super) axis: usize,
+    /// Counts instead of numbers.
+    pub(super) counts: bool,
+}
+
+/// What a graph takes and remembers.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Layout {
+    /// Frames that one run looks at.
+    pub(super) window: usize,
+    /// Frames that it goes on by.
+    pub(super) shift: usize,
+    /// In the order of the graph's inputs, behind the frames.
+    pub(super) states: Vec<StateShape>,
+    /// The last input is how many frames the call has behind it.
+    pub(super) takes_position: bool,
+}
+
+impl Layout {
+    /// What the metadata of the graph in `file` tells.
+    ///
+    /// # Errors
+    /// What is missing or not as it should be.
+    pub(super) fn of(file: &str, metadata: &BTreeMap<String, String>) -> Result<Self, ModelError> {
+        let fields = Fields { file, metadata };
+        let architecture = match fields.text("model_type")? {
+            "zipformer2" => Architecture::Zipformer2,
+            "zipformer" => Architecture::Zipformer,
+            "conformer" => Architecture::Conformer,
+            "lstm" => Architecture::Lstm,
+            other => return Err(fields.wrong("model_type: zipformer2, zipformer, conformer or lstm", other)),
+        };
+        if let Some(feature) = metadata.get("feature").filter(|feature| !feature.is_empty()) {
+            return Err(fields.wrong("feature: log-mel energies (none told)", feature));
+        }
+        let (window, shift) = (fields.number("T")?, fields.number("decode_chunk_len")?);
+        if window > WINDOW_MAX || shift > window || !shift.is_multiple_of(FRAMES_PER_STEP as usize) {
+            let found = format!("T {window}, decode_chunk_len {shift}");
+            let expected = format!("decode_chunk_len up to T, a multiple of {FRAMES_PER_STEP}, T up to {WINDOW_MAX}");
+            return Err(fields.wrong(&expected, &found));
+        }
+        let states = match architecture {
+            Architecture::Zipformer2 => zipformer2(&fields)?,
+            Architecture::Zipformer => zipformer(&fields)?,
+            Architecture::Conformer => conformer(&fields)?,
+            Architecture::Lstm => lstm(&fields)?,
+        };
+        let numbers = states.iter().map(StateShape::numbers).fold(0, usize::saturating_add);
+        if numbers > STATE_MAX {
+            return Err(fields.wrong(&format!("states of at most {STATE_MAX} numbers"), &numbers.to_string()));
+        }
+        Ok(Self { window, shift, states, takes_position: architecture == Architecture::Conformer })
+    }
+
+    /// Compares the inputs of the graph in `file` with this.
+    ///
+    /// # Errors
+    /// The first input that differs.
+    pub(super) fn check(&self, file: &str, inputs: &[Outlet]) -> Result<(), ModelError> {
+        let frames = StateShape { dimensions: vec![1, self.window, BANDS], axis: 0, counts: false };
+        let position = StateShape { dimensions: vec![1], axis: 0, counts: true };
+        let expected: Vec<&StateShape> =
+            std::iter::once(&frames).chain(&self.states).chain(self.takes_position.then_some(&position)).collect();
+        let wrong = |expected: String, found: String| {
+            Err(ModelError::Mismatch { file: file.to_owned(), what: "input", expected, found })
+        };
+        if inputs.len() != expected.len() {
+            return wrong(format!("{} by the metadata", expected.len()), inputs.len().to_string());
+        }
+        for (input, shape) in inputs.iter().zip(expected) {
+            if !shape.fits(input) {
+                return wrong(format!("{} {shape}", input.name()), outlet(input));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl StateShape {
+    fn new(dimensions: &[usize], axis: usize) -> Self {
+        Self { dimensions: dimensions.to_vec(), axis, counts: false }
+    }
+
+    /// Numbers of one call's.
+    pub(super) fn numbers(&self) -> usize {
+        self.dimensions.iter().fold(1, |product: usize, &size| product.saturating_mul(size))
+    }
+
+    /// Whether a graph's outlet is of this shape, with a batch of any size.
+    fn fits(&self, outlet: &Outlet) -> bool {
+        let element = if self.counts { TensorElementType::Int64 } else { TensorElementType::Float32 };
+        let Some(shape) = outlet.dtype().tensor_shape() else { return false };
+        let is_fit = |(at, (&found, &size)): (usize, (&i64, &usize))| match at == self.axis {
+            true => found < 0,
+            false => found < 0 || found == size as i64,
+        };
+        outlet.dtype().tensor_type() == Some(element)
+            && shape.len() == self.dimensions.len()
+            && shape.iter().zip(&self.dimensions).enumerate().all(is_fit)
+    }
+}
+
+impl std::fmt::Display for StateShape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let size = |(at, size): (usize, &usize)| if at == self.axis { "N".to_owned() } else { size.to_string() };
+        let sizes: Vec<String> = self.dimensions.iter().enumerate().map(size).collect();
+        write!(f, "[{}] of {}", sizes.join(", "), if self.counts { "Int64" } else { "Float32" })
+    }
+}
+
+/// Name, shape and type of an outlet, for people.
+pub(super) fn outlet(outlet: &Outlet) -> String {
+    let shape = outlet.dtype().tensor_shape().map(|shape| shape.to_vec()).unwrap_or_default();
+    let element = outlet.dtype().tensor_type().map_or("no tensor".to_owned(), |element| format!("{element:?}"));
+    format!("{} {shape:?} of {element}", outlet.name())
+}
+
+/// Six tensors a layer, the front's, and how far it is.
+fn zipformer2(fields: &Fields<'_>) -> Result<Vec<StateShape>, ModelError> {
+    let dims = fields.list("encoder_dims", None)?;
+    let stacks = Some(dims.len());
+    let (queries, values) = (fields.list("query_head_dims", stacks)?, fields.list("value_head_dims", stacks)?);
+    let (heads, layers) = (fields.list("num_heads", stacks)?, fields.list("num_encoder_layers", stacks)?);
+    let (kernels, lefts) = (fields.list("cnn_module_kernels", stacks)?, fields.list("left_context_len", stacks)?);
+    let mut states = Vec::new();
+    for stack in 0..dims.len() {
+        let (left, dim) = (lefts[stack], dims[stack]);
+        let value = StateShape::new(&[left, 1, values[stack] * heads[stack]], 1);
+        let kernel = StateShape::new(&[1, dim, kernels[stack] / 2], 0);
+        let layer = [
+            StateShape::new(&[left, 1, queries[stack] * heads[stack]], 1),
+            StateShape::new(&[1, 1, left, 3 * dim / 4], 1),
+            value.clone(),
+            value,
+            kernel.clone(),
+            kernel,
+        ];
+        (0..layers[stack].min(LIST_MAX)).for_each(|_| states.extend_from_slice(&layer));
+    }
+    states.push(StateShape::new(&[1, 128, 3, ((BANDS - 1) / 2 - 1) / 2], 0));
+    states.push(StateShape { counts: true, ..StateShape::new(&[1], 0) });
+    Ok(states)
+}
+
+/// Seven kinds of tensor, each for all layers of a stack; all of a kind come together.
+fn zipformer(fields: &Fields<'_>) -> Result<Vec<StateShape>, ModelError> {
+    let dims = fields.list("encoder_dims", None)?;
+    let stacks = Some(dims.len());
+    let (attentions, layers) = (fields.list("attention_dims", stacks)?, fields.list("num_encoder_layers", stacks)?);
+    let (kernels, lefts) = (fields.list("cnn_module_kernels", stacks)?, fields.list("left_context_len", stacks)?);
+    let each = |shape: &dyn Fn(usize) -> StateShape| (0..dims.len()).map(shape).collect::<Vec<_>>();
+    let value = |i: usize| StateShape::new(&[layers[i], lefts[i], 1, attentions[i] / 2], 2);
+    let kernel = |i: usize| StateShape::new(&[layers[i], 1, dims[i], kernels[i] - 1], 1);
+    let kinds = [
+        each(&|i| StateShape { counts: true, ..StateShape::new(&[layers[i], 1], 1) }),
+        each(&|i| StateShape::new(&[layers[i], 1, dims[i]], 1)),
+        each(&|i| StateShape::new(&[layers[i], lefts[i], 1, attentions[i]], 2)),
+        each(&value),
+        each(&value),
+        each(&kernel),
+        each(&kernel),
+    ];
+    Ok(kinds.concat())
+}
+
+fn conformer(fields: &Fields<'_>) -> Result<Vec<StateShape>, ModelError> {
+    let (layers, dim) = (fields.number("num_encoder_layers")?, fields.number("encoder_dim")?);
+    let (left, kernel) = (fields.number("left_context")?, fields.number("cnn_module_kernel")?);
+    Ok(vec![StateShape::new(&[layers, left, 1, dim], 2), StateShape::new(&[layers, kernel - 1, 1, dim], 2)])
+}
+
+fn lstm(fields: &Fields<'_>) -> Result<Vec<StateShape>, ModelError> {
+    let layers = fields.number("num_encoder_layers")?;
+    let (dim, hidden) = (fields.number("d_model")?, fields.number("rnn_hidden_size")?);
+    Ok(vec![StateShape::new(&[layers, 1, dim], 1), StateShape::new(&[layers, 1, hidden], 1)])
+}
+
+/// The metadata of one file.
+struct Fields<'a> {
+    file: &'a str,
+    metadata: &'a BTreeMap<String, String>,
+}
+
+impl Fields<'_> {
+    fn text(&self, key: &str) -> Result<&str, ModelError> {
+        self.metadata.get(key).map(String::as_str).ok_or_else(|| self.wrong(key, "no such key"))
+    }
+
+    fn number(&self, key: &str) -> Result<usize, ModelError> {
+        let text = self.text(key)?;
+        number(text).ok_or_else(|| self.wrong(&format!("{key}: a number of 1-{NUMBER_MAX}"), text))
+    }
+
+    /// Numbers between commas, as many as there are stacks.
+    fn list(&self, key: &str, count: Option<usize>) -> Result<Vec<usize>, ModelError> {
+        let text = self.text(key)?;
+        let numbers: Option<Vec<usize>> = text.split(',').take(LIST_MAX + 1).map(number).collect();
+        let is_long = |numbers: &Vec<usize>| numbers.len() == count.unwrap_or(numbers.len()).min(LIST_MAX);
+        numbers.filter(is_long).ok_or_else(|| {
+            let many = count.map_or(format!("1-{LIST_MAX}"), |count| count.to_string());
+            self.wrong(&format!("{key}: {many} numbers of 1-{NUMBER_MAX} between commas"), text)
+        })
+    }
+
+    fn wrong(&self, expected: &str, found: &str) -> ModelError {
+        let found = found.chars().take(FOUND_CHARACTERS_MAX).collect();
+        ModelError::Mismatch { file: self.file.to_owned(), what: "metadata", expected: expected.to_owned(), found }
+    }
+}
+
+/// So much of what is wrong is told.
+const FOUND_CHARACTERS_MAX: usize = 80;
+
+fn number(text: &str) -> Option<usize> {
+    text.trim().parse().ok().filter(|number| (1..=NUMBER_MAX).contains(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ZIPFORMER2: &str = "model_type=zipformer2;T=45;decode_chunk_len=32;encoder_dims=192,256;query_head_dims=32,32;\
+        value_head_dims=12,12;num_heads=4,8;num_encoder_layers=2,1;cnn_module_kernels=31,15;left_context_len=128,64";
+
+    #[test]
+    fn a_zipformer2_remembers_six_tensors_a_layer() {
+        let layout = Layout::of("encoder.onnx", &metadata(ZIPFORMER2)).expect("a layout");
+        assert_eq!((layout.window, layout.shift, layout.states.len()), (45, 32, 3 * 6 + 2));
+        check(&layout, 0, "[128, N, 128] of Float32");
+        check(&layout, 1, "[1, N, 128, 144] of Float32");
+        check(&layout, 12, "[64, N, 256] of Float32");
+        check(&layout, 17, "[N, 256, 7] of Float32");
+        check(&layout, 18, "[N, 128, 3, 19] of Float32");
+        check(&layout, 19, "[N] of Int64");
+    }
+
+    #[test]
+    fn the_others_remember_theirs() {
+        let text = "model_type=zipformer;T=39;decode_chunk_len=32;encoder_dims=384,384;attention_dims=192,192;\
+                    num_encoder_layers=2,4;cnn_module_kernels=31,31;left_context_len=64,32";
+        let layout = Layout::of("encoder.onnx", &metadata(text)).expect("a layout");
+        assert_eq!(layout.states.len(), 14);
+        check(&layout, 1, "[4, N] of Int64");
+        check(&layout, 4, "[2, 64, N, 192] of Float32");
+        check(&layout, 13, "[4, N, 384, 30] of Float32");
+        let text = "model_type=lstm;T=9;decode_chunk_len=4;num_encoder_layers=12;d_model=512;rnn_hidden_size=1024";
+        let layout = Layout::of("encoder.onnx", &metadata(text)).expect("a layout");
+        check(&layout, 1, "[12, N, 1024] of Float32");
+        let text = "model_type=conformer;T=71;decode_chunk_len=64;num_encoder_layers=12;encoder_dim=512;left_context=64;\
+                    cnn_module_kernel=31;pad_length=7";
+        let layout = Layout::of("encoder.onnx", &metadata(text)).expect("a layout");
+        check(&layout, 1, "[12, 30, N, 512] of Float32");
+        assert!(layout.takes_position);
+    }
+
+    #[test]
+    fn what_is_no_metadata_is_named() {
+        refused("T=45", "expected model_type, found no such key");
+        refused("model_type=whisper", "expected model_type: zipformer2, zipformer, conformer or lstm, found whisper");
+        refused("model_type=lstm;T=9;decode_chunk_len=12", "expected decode_chunk_len up to T");
+        refused(
+            "model_type=lstm;T=9;decode_chunk_len=6",
+            "a multiple of 4, T up to 1000, found T 9, decode_chunk_len 6",
+        );
+        refused(
+            "model_type=lstm;T=9;decode_chunk_len=4;num_encoder_layers=-1",
+            "expected num_encoder_layers: a number",
+        );
+        refused(&ZIPFORMER2.replace("num_heads=4,8", "num_heads=4"), "expected num_heads: 2 numbers");
+        refused(&ZIPFORMER2.replace("128,64", "65536,65536"), "expected states of at most");
+        refused(&format!("{ZIPFORMER2};feature=whisper"), "expected feature: log-mel energies");
+    }
+
+    fn metadata(text: &str) -> BTreeMap<String, String> {
+        let pairs = text.split(';').filter_map(|pair| pair.trim().split_once('='));
+        pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    }
+
+    #[track_caller]
+    fn check(layout: &Layout, state: usize, expected: &str) {
+        assert_eq!(layout.states[state].to_string(), expected);
+    }
+
+    #[track_caller]
+    fn refused(text: &str, expected: &str) {
+        let error = Layout::of("encoder.onnx", &metadata(text)).expect_err("no layout").to_string();
+        assert!(error.starts_with("encoder.onnx: metadata: ") && error.contains(expected), "{error}");
+    }
+}

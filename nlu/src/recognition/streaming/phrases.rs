@@ -1,0 +1,115 @@
+//! Phrases of the operator's lists among the words of open dictation.
+//!
+//! Character by character of Chinese, word by word of what is written in letters, whatever their case.
+
+use super::tokens::is_unspaced;
+use crate::recognition::phrases::Phrase;
+use crate::recognition::{SpokenPhrase, Word};
+
+/// The phrases of one language, the longest first.
+#[derive(Debug, Default)]
+pub(super) struct Listed {
+    phrases: Vec<(Vec<String>, Phrase)>,
+}
+
+impl Listed {
+    pub(super) fn new(phrases: impl IntoIterator<Item = Phrase>) -> Self {
+        let units = |phrase: Phrase| (units(&phrase.text), phrase);
+        let mut phrases: Vec<_> = phrases.into_iter().map(units).filter(|(units, _)| !units.is_empty()).collect();
+        phrases.sort_by_key(|(units, _)| std::cmp::Reverse(units.len()));
+        Self { phrases }
+    }
+
+    /// The phrases among `words`, in order; none overlaps another, and each is as sure as its words on average.
+    pub(super) fn find(&self, words: &[Word]) -> Vec<SpokenPhrase> {
+        let spoken: Vec<(String, &Word)> =
+            words.iter().flat_map(|word| units(&word.text).into_iter().map(move |unit| (unit, word))).collect();
+        let mut found = Vec::new();
+        let mut at = 0;
+        while at < spoken.len() {
+            let phrase = self.phrases.iter().find_map(|(units, phrase)| {
+                let here = spoken.get(at..at + units.len())?;
+                let is_said = here.iter().map(|(unit, _)| unit).eq(units);
+                is_said.then(|| heard(phrase, here)).flatten().map(|heard| (heard, units.len()))
+            });
+            let Some((phrase, length)) = phrase else {
+                at += 1;
+                continue;
+            };
+            found.push(phrase);
+            at += length;
+        }
+        found
+    }
+}
+
+/// A phrase that these words make up, if they are sure enough.
+fn heard(phrase: &Phrase, words: &[(String, &Word)]) -> Option<SpokenPhrase> {
+    let confidence = words.iter().map(|(_, word)| word.confidence).sum::<f32>() / words.len() as f32;
+    let (start, end) = (words.first()?.1.start, words.last()?.1.end);
+    let Phrase { text, intent, confidence_min } = phrase.clone();
+    (confidence >= confidence_min).then_some(SpokenPhrase { intent, text, start, end, confidence })
+}
+
+/// The characters of Chinese and the words in letters of a text.
+fn units(text: &str) -> Vec<String> {
+    let mut units: Vec<String> = Vec::new();
+    let mut goes_on = false;
+    for letter in text.chars().flat_map(char::to_lowercase) {
+        if is_unspaced(letter) && letter.is_alphanumeric() {
+            units.push(letter.to_string());
+            goes_on = false;
+        } else if letter.is_alphanumeric() || letter == '\'' {
+            match units.last_mut().filter(|_| goes_on) {
+                Some(unit) => unit.push(letter),
+                None => units.push(letter.to_string()),
+            }
+            goes_on = true;
+        } else {
+            goes_on = false;
+        }
+    }
+    units
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phrases_are_found_among_other_words() {
+        check("我|要|投|诉|你|们", "我要投诉 0.6");
+        check("要|投|诉|你|们", "投诉你们 0.6");
+        check("我|要|投|诉|吧", "我要投诉 0.6");
+        check("please|I|want|a|Refund|now", "i want a refund! 0.6");
+        check("I|want|a|refunds", "");
+        check("我|要", "");
+        check("", "");
+    }
+
+    #[test]
+    fn what_is_not_sure_enough_is_not_heard() {
+        check("经|理", "");
+    }
+
+    #[track_caller]
+    fn check(words: &str, expected: &str) {
+        let phrase = |text: &str, confidence_min| Phrase { text: text.into(), intent: "any".into(), confidence_min };
+        let listed = Listed::new([
+            phrase("投诉你们", 0.5),
+            phrase("我要投诉", 0.5),
+            phrase("i want a refund!", 0.5),
+            phrase("经理", 0.7),
+        ]);
+        let word = |(at, text): (usize, &str)| Word {
+            text: text.to_owned(),
+            start: at as u64,
+            end: at as u64 + 1,
+            confidence: 0.6,
+        };
+        let words: Vec<Word> = words.split('|').filter(|text| !text.is_empty()).enumerate().map(word).collect();
+        let found: Vec<String> =
+            listed.find(&words).iter().map(|found| format!("{} {:.1}", found.text, found.confidence)).collect();
+        assert_eq!(found.join(", "), expected);
+    }
+}

@@ -1,0 +1,91 @@
+//! What events say of the legs of a call when they are over: what they carried, and how it sounded.
+
+use serde::{Deserialize, Serialize};
+
+/// What one leg carried.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LegReport {
+    /// `caller` or `callee`.
+    pub party: String,
+    /// Name of the target; `caller` for the caller's leg.
+    pub name: String,
+    /// The codec agreed last, e.g. `PCMA`.
+    pub codec: String,
+    /// RTP packets that came from the far end.
+    pub packets_received: u64,
+    /// RTP packets that went to it.
+    pub packets_sent: u64,
+    /// Those missing among the received ones.
+    pub packets_lost: u64,
+    /// How it sounded.
+    pub quality: LegQuality,
+}
+
+/// How one leg sounded, by our own counts and by what the far end reported (RTCP); what is unknown is absent.
+///
+/// `received` is what came from the far end to us, `reported` what it says of what it received from us.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LegQuality {
+    /// Mean opinion of one who listens to what we received, 1-4.5 (ITU-T G.107).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mos_listening: Option<f32>,
+    /// Mean opinion of one who converses, delay included, 1-4.5; known once the round trip is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mos_conversational: Option<f32>,
+    /// Mean opinion at the far end, 1-5: of its own telling, else by its loss reports.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mos_reported: Option<f32>,
+    /// Transmission rating R of what we received, 0-100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub r_factor: Option<f32>,
+    /// To the far end and back, milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub round_trip_ms: Option<f32>,
+    /// From mouth to ear on this leg, milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delay_ms: Option<f32>,
+    /// Interarrival jitter, milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jitter_received_ms: Option<f32>,
+    /// The same at the far end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jitter_reported_ms: Option<f32>,
+    /// Lost, 0-1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss_received: Option<f32>,
+    /// The same at the far end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loss_reported: Option<f32>,
+    /// Came too late to be used, 0-1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub discarded_received: Option<f32>,
+    /// The same at the far end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub discarded_reported: Option<f32>,
+    /// Mean run of losses against that of random loss; 1 is random.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub burst_ratio: Option<f32>,
+}
+
+impl From<media::quality::LegQuality> for LegQuality {
+    fn from(quality: media::quality::LegQuality) -> Self {
+        // A thousandth is finer than any of it is known.
+        let rounded = |value: Option<f32>| value.map(|value| (value * 1_000.0).round() / 1_000.0);
+        Self {
+            mos_listening: rounded(quality.mos_listening),
+            mos_conversational: rounded(quality.mos_conversational),
+            mos_reported: rounded(quality.mos_reported),
+            r_factor: rounded(quality.r_factor),
+            round_trip_ms: rounded(quality.rtt_ms),
+            delay_ms: rounded(quality.delay_ms),
+            jitter_received_ms: rounded(quality.jitter_received_ms),
+            jitter_reported_ms: rounded(quality.jitter_reported_ms),
+            loss_received: rounded(quality.loss_received),
+            loss_reported: rounded(quality.loss_reported),
+            discarded_received: rounded(quality.discarded),
+            discarded_reported: rounded(quality.discarded_reported),
+            burst_ratio: rounded(quality.burst_ratio),
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! What events say of how a caller is served.
+
+use routing::Serve;
+use serde::{Deserialize, Serialize};
+
+/// How a caller is to be served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServedAs {
+    /// The id of the `[[service]]`.
+    pub service: String,
+    /// `bot` or `human`.
+    pub served_by: String,
+    /// Its place among those who wait: 1 goes first, 9 last.
+    pub priority: u8,
+    /// What whoever serves must be able to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skill: Option<String>,
+    /// The id of the script to speak by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub script: Option<String>,
+    /// In which tone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tone: Option<String>,
+    /// Fewer steps at a time, and progress told at once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub simplify: bool,
+}
+
+impl From<&Serve> for ServedAs {
+    fn from(serve: &Serve) -> Self {
+        Self {
+            service: serve.id.clone(),
+            served_by: serve.served_by.as_str().to_owned(),
+            priority: serve.priority,
+            skill: serve.skill.clone(),
+            script: serve.script.clone(),
+            tone: serve.tone.clone(),
+            simplify: serve.simplify,
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Reports: what calls of a day, a week or a month add up to, and how that reads as a page, a table or JSON.
+//!
+//! Pure: facts of calls in, figures and texts out. Figures of days add up to those of longer times, exactly; only spreads
+//! of times are rounded, to 5 %.
+
+mod chart;
+mod facts;
+mod page;
+mod spread;
+mod table;
+mod words;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use chart::ChartError;
+pub use facts::CallFacts;
+pub use page::page;
+pub use spread::Spread;
+pub use table::table;
+pub use words::Language;
+
+/// Names that are told apart per table; the figures of further ones are added up under [`OTHERS`].
+const NAMES_MAX: usize = 500;
+/// Where they are added up.
+const OTHERS: &str = "…";
+
+/// What some calls add up to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Calls that came.
+    pub calls: u64,
+    /// Those that were answered.
+    pub answered: u64,
+    /// How long callers talked, together, milliseconds.
+    pub talk_ms: u64,
+    /// Calls by the highest level of the caller's anger.
+    pub low: u64,
+    /// See `low`.
+    pub medium: u64,
+    /// See `low`.
+    pub high: u64,
+    /// Calls with high anger in which something was done about it, and after which of those the caller was calm at the end.
+    pub acted: u64,
+    /// See `acted`.
+    pub acted_calmed: u64,
+    /// Calls with high anger in which nothing was done: what the others are to be compared with.
+    pub left: u64,
+    /// See `left`.
+    pub left_calmed: u64,
+    /// Calls in which the caller was moved.
+    pub moved: u64,
+    /// Calls in which that failed, and was not done later.
+    pub move_failed: u64,
+    /// Alerts.
+    pub alerts: u64,
+    /// Calls that supervisors took part in.
+    pub supervised: u64,
+    /// From the INVITE to the answer, milliseconds.
+    pub setup: Spread,
+    /// From the answer to the first high anger, milliseconds.
+    pub until_high: Spread,
+    /// From the first high anger to the first thing that was done about it, milliseconds.
+    pub reaction: Spread,
+}
+
+impl Figures {
+    /// Adds a call.
+    pub fn add(&mut self, call: &CallFacts) {
+        let count = |so: bool| u64::from(so);
+        self.calls += 1;
+        self.answered += count(call.answered);
+        self.talk_ms += call.talk_ms;
+        *match call.level.as_str() {
+            "high" => &mut self.high,
+            "medium" => &mut self.medium,
+            _ => &mut self.low,
+        } += 1;
+        if call.level == "high" {
+            let (all, calmed) = match call.acted {
+                true => (&mut self.acted, &mut self.acted_calmed),
+                false => (&mut self.left, &mut self.left_calmed),
+            };
+            *all += 1;
+            *calmed += count(call.calmed);
+        }
+        self.moved += count(call.moved);
+        self.move_failed += count(call.move_failed);
+        self.alerts += call.alerts;
+        self.supervised += count(call.supervised);
+        for (spread, ms) in [
+            (&mut self.setup, call.setup_ms),
+            (&mut self.until_high, call.until_high_ms),
+            (&mut self.reaction, call.reaction_ms),
+        ] {
+            ms.into_iter().for_each(|ms| spread.add(ms));
+        }
+    }
+
+    /// Adds what other calls add up to.
+    pub fn merge(&mut self, other: &Figures) {
+        let Figures { calls, answered, talk_ms, low, medium, high, acted, acted_calmed, left, left_calmed, .. } = other;
+        let Figures { moved, move_failed, alerts, supervised, setup, until_high, reaction, .. } = other;
+        for (own, other) in [
+            (&mut self.calls, calls),
+            (&mut self.answered, answered),
+            (&mut self.talk_ms, talk_ms),
+            (&mut self.low, low),
+            (&mut self.medium, medium),
+            (&mut self.high, high),
+            (&mut self.acted, acted),
+            (&mut self.acted_calmed, acted_calmed),
+            (&mut self.left, left),
+            (&mut self.left_calmed, left_calmed),
+            (&mut self.moved, moved),
+            (&mut self.move_failed, move_failed),
+            (&mut self.alerts, alerts),
+            (&mut self.supervised, supervised),
+        ] {
+            *own += other;
+        }
+        self.setup.merge(setup);
+        self.until_high.merge(until_high);
+        self.reaction.merge(reaction);
+    }
+
+    /// The share of answered calls in which the caller was moved to nobody, 0-1; nothing without calls.
+    pub fn automation(&self) -> Option<f64> {
+        share(self.answered.saturating_sub(self.moved), self.answered)
+    }
+}
+
+/// `part` of `whole`, 0-1; nothing of nothing.
+pub fn share(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+/// A report: of a day, or of the days that were added to it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// The first day, `2026-11-26`.
+    pub from: String,
+    /// The last day.
+    pub to: String,
+    /// The time zone that the days are of, e.g. `Asia/Shanghai`.
+    pub zone: String,
+    /// All calls.
+    pub total: Figures,
+    /// By the hour in which they came, 0-23 of the zone.
+    pub by_hour: BTreeMap<u8, Figures>,
+    /// By the day on which they came.
+    pub by_day: BTreeMap<String, Figures>,
+    /// By route.
+    pub by_route: BTreeMap<String, Figures>,
+    /// By scenario.
+    pub by_scenario: BTreeMap<String, Figures>,
+    /// By whom callers spoke to last.
+    pub by_target: BTreeMap<String, Figures>,
+    /// By the group of a policy's comparison.
+    pub by_group: BTreeMap<String, Figures>,
+    /// In how many calls each rule made a decision.
+    pub rules: BTreeMap<String, u64>,
+    /// In how many calls the caller said a phrase of each meaning.
+    pub said: BTreeMap<String, u64>,
+}
+
+impl Report {
+    /// A day without calls.
+    pub fn of_day(day: &str, zone: &str) -> Report {
+        Report { from: day.to_owned(), to: day.to_owned(), zone: zone.to_owned(), ..Report::default() }
+    }
+
+    /// Adds a call that came in an hour of the day.
+    pub fn add(&mut self, hour: u8, call: &CallFacts) {
+        self.total.add(call);
+        self.by_hour.entry(hour).or_default().add(call);
+        let day = self.to.clone();
+        self.by_day.entry(day).or_default().add(call);
+        for (table, name) in [
+            (&mut self.by_route, Some(&call.route)),
+            (&mut self.by_scenario, Some(&call.scenario)),
+            (&mut self.by_target, call.target.as_ref()),
+            (&mut self.by_group, call.group.as_ref()),
+        ] {
+            name.into_iter().for_each(|name| bounded(table, name).add(call));
+        }
+        call.rules.iter().for_each(|rule| *bounded(&mut self.rules, rule) += 1);
+        call.said.iter().for_each(|said| *bounded(&mut self.said, said) += 1);
+    }
+
+    /// Adds a later day.
+    pub fn merge(&mut self, later: &Report) {
+        self.to.clone_from(&later.to);
+        self.total.merge(&later.total);
+        for (hour, figures) in &later.by_hour {
+            self.by_hour.entry(*hour).or_default().merge(figures);
+        }
+        for (own, other) in [
+            (&mut self.by_day, &later.by_day),
+            (&mut self.by_route, &later.by_route),
+            (&mut self.by_scenario, &later.by_scenario),
+            (&mut self.by_target, &later.by_target),
+            (&mut self.by_group, &later.by_group),
+        ] {
+            other.iter().for_each(|(name, figures)| bounded(own, name).merge(figures));
+        }
+        for (own, other) in [(&mut self.rules, &later.rules), (&mut self.said, &later.said)] {
+            other.iter().for_each(|(name, count)| *bounded(own, name) += count);
+        }
+    }
+}
+
+fn bounded<'a, T: Default>(table: &'a mut BTreeMap<String, T>, name: &str) -> &'a mut T {
+    let name = if table.len() < NAMES_MAX || table.contains_key(name) { name } else { OTHERS };
+    table.entry(name.to_owned()).or_default()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! What reports need of a call.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::web::{CallRecord, RerouteOutcome, SupervisorState};
+
+/// Meanings and rules told of one call.
+const NAMES_MAX: usize = 20;
+
+/// A call, as reports see it. Nothing in it names anybody.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallFacts {
+    /// The route.
+    pub route: String,
+    /// Its scenario.
+    pub scenario: String,
+    /// Whom the caller spoke to last.
+    pub target: Option<String>,
+    /// The group of the policy's comparison.
+    pub group: Option<String>,
+    /// Whether it was answered.
+    pub answered: bool,
+    /// From the INVITE to the answer.
+    pub setup_ms: Option<u64>,
+    /// How long both sides were connected.
+    pub talk_ms: u64,
+    /// The highest level of the caller's anger: `low`, `medium`, `high`.
+    pub level: String,
+    /// From the answer to the first high anger.
+    pub until_high_ms: Option<u64>,
+    /// Whether something was done about high anger: a prompt was played, or the caller was moved, or a supervisor came.
+    pub acted: bool,
+    /// From the first high anger to that.
+    pub reaction_ms: Option<u64>,
+    /// Whether the caller's anger was low at the end.
+    pub calmed: bool,
+    /// Whether the caller was moved.
+    pub moved: bool,
+    /// Whether the caller was to be moved, and was not.
+    pub move_failed: bool,
+    /// How many alerts there were.
+    pub alerts: u64,
+    /// Whether a supervisor took part.
+    pub supervised: bool,
+    /// The rules that made a decision.
+    pub rules: BTreeSet<String>,
+    /// What the caller's phrases mean.
+    pub said: BTreeSet<String>,
+}
+
+impl From<&CallRecord> for CallFacts {
+    fn from(record: &CallRecord) -> Self {
+        let first_high = record.timeline.iter().find(|step| step.party == "caller" && step.level == "high");
+        // The timeline has an end of its own: an earlier high is known by the first decision about it.
+        let decided = record.decisions.iter().find(|decision| decision.because.level == "high");
+        let high_ms = [first_high.map(|step| step.call_ms), decided.map(|decision| decision.call_ms)];
+        let high_ms = high_ms.into_iter().flatten().min();
+        let prompts = record.prompts.iter().map(|prompt| prompt.call_ms);
+        let moves = record.reroutes.iter().map(|reroute| reroute.call_ms);
+        let supervisors = record.supervisors.iter().map(|supervisor| supervisor.call_ms);
+        let deeds = prompts.chain(moves).chain(supervisors);
+        let first_deed = high_ms.and_then(|high| deeds.filter(|deed| *deed >= high).min());
+        let answered_ms = record.answered.map(|answered| answered.0.saturating_sub(record.started.0));
+        let moved = record.reroutes.iter().any(|reroute| reroute.outcome == RerouteOutcome::Done);
+        let level = record.peak.as_ref().map_or("low", |peak| &peak.level).to_owned();
+        let group = record.decisions.iter().find_map(|decision| decision.because.group.clone());
+        let said = record.phrases.iter().filter(|phrase| phrase.party == "caller");
+        let took_part = |state: SupervisorState| !matches!(state, SupervisorState::Failed | SupervisorState::Calling);
+        Self {
+            route: record.route.clone(),
+            scenario: record.scenario.clone(),
+            target: record.target.clone(),
+            group,
+            answered: record.answered.is_some(),
+            setup_ms: record.setup_ms,
+            talk_ms: record.talk_ms.unwrap_or_default(),
+            until_high_ms: high_ms.zip(answered_ms).map(|(high, answered)| high.saturating_sub(answered)),
+            acted: level == "high" && first_deed.is_some(),
+            reaction_ms: high_ms.zip(first_deed).map(|(high, deed)| deed - high),
+            calmed: record.emotion.as_ref().is_some_and(|step| step.level == "low"),
+            moved,
+            move_failed: !moved && record.reroutes.iter().any(|reroute| reroute.outcome == RerouteOutcome::Failed),
+            alerts: record.alerts.len() as u64,
+            supervised: record.supervisors.iter().any(|supervisor| took_part(supervisor.state)),
+            rules: record.decisions.iter().map(|decision| decision.rule.clone()).take(NAMES_MAX).collect(),
+            said: said.map(|said| said.phrase.intent.clone()).take(NAMES_MAX).collect(),
+            level,
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! The words of reports, in both languages.
+
+/// The language that a report is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Language {
+    /// Mandarin.
+    Zh,
+    /// English.
+    En,
+}
+
+impl Language {
+    /// As HTML names it.
+    pub(super) fn code(self) -> &'static str {
+        match self {
+            Language::Zh => "zh-CN",
+            Language::En => "en",
+        }
+    }
+
+    /// One of two texts.
+    pub(super) fn of(self, zh: &'static str, en: &'static str) -> &'static str {
+        match self {
+            Language::Zh => zh,
+            Language::En => en,
+        }
+    }
+}

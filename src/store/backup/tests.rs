@@ -1,0 +1,105 @@
+//! What is taken back is what there was; what is not as it was made is refused, and nothing is written then.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::audit::{AuditEntry, AuditLog, verify};
+use super::super::embedded::Running;
+use super::super::embedded::tests::{BEGAN, call};
+use super::*;
+use crate::settings::{KeepSettings, MasterKeySource};
+
+#[test]
+fn what_is_taken_back_is_what_there_was() {
+    let place = Place::new();
+    let made = place.back_up(&place.root.path().join("backups/1"));
+    let again = place.settings("again");
+    assert_eq!(restore(&again, &place.root.path().join("backups/1")).expect("it is whole"), made);
+
+    let keys =
+        Arc::new(KeyRing::open(&again.folder.join(KEYS_FILE), &master_key(&again).expect("a key")).expect("keys"));
+    let store = Embedded::open(&again.folder.join(CALLS_FOLDER), &keys).expect("it opens");
+    let ended = store.end_abandoned(&mut Running::default(), Moment(BEGAN + 9_000)).expect("written");
+    assert_eq!((ended, store.calls(Moment(u64::MAX), 10).expect("readable").len()), (1, 3));
+    assert_eq!(store.erase("13800138000").expect("written").expect("nobody is held").calls.len(), 3);
+    let mut kinds = Vec::new();
+    let verified = verify(&again.folder.join(AUDIT_FOLDER), &keys, &mut |_, _, entry| kinds.push(entry.kind));
+    assert_eq!((verified.expect("readable").findings, kinds), (vec![], vec!["started".to_owned()]));
+
+    let error = restore(&again, &place.root.path().join("backups/1")).expect_err("there is one already").to_string();
+    assert!(error.contains("a folder without a store") && error.contains("keys.json"), "{error}");
+}
+
+#[test]
+fn what_is_not_as_it_was_made_is_refused() {
+    let place = Place::new();
+    let backup = place.root.path().join("backup");
+    let made = place.back_up(&backup);
+    for Listed { name, .. } in &made.files {
+        let path = backup.join(name);
+        let whole = std::fs::read(&path).expect("a file");
+        for broken in [whole[..whole.len() / 2].to_vec(), [&whole[..], b"x"].concat()] {
+            std::fs::write(&path, broken).expect("written");
+            let error = restore(&place.settings("again"), &backup).expect_err("it is broken").to_string();
+            assert!(error.contains(name.as_str()) && error.contains("SHA-256"), "{error}");
+        }
+        std::fs::write(&path, whole).expect("written");
+    }
+    let list = backup.join(MANIFEST_FILE);
+    let whole = std::fs::read_to_string(&list).expect("a list");
+    for (old, new, expected) in [
+        ("\"calmline_backup\": 1", "\"calmline_backup\": 2", "found version 2"),
+        ("\"keys.json\"", "\"../keys.json\"", "names of files in its folder"),
+        ("\"call-keys\"", "\"calls\"", "call-keys"),
+        ("{", "", "the list of a back-up"),
+    ] {
+        std::fs::write(&list, whole.replacen(old, new, 1)).expect("written");
+        let error = restore(&place.settings("again"), &backup).expect_err("it is broken").to_string();
+        assert!(error.contains(expected) || error.contains("SHA-256"), "{error}");
+    }
+    std::fs::write(&list, whole).expect("written");
+    let stranger = Place::new();
+    let other_key = StoreSettings { master_key: stranger.settings("store").master_key, ..place.settings("again") };
+    let error = restore(&other_key, &backup).expect_err("another key").to_string();
+    assert!(error.contains("does not open key"), "{error}");
+    assert!(!place.root.path().join("again").exists(), "nothing is written");
+    restore(&place.settings("again"), &backup).expect("it is whole");
+}
+
+/// A store with two calls that ended and one that is up.
+struct Place {
+    root: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let root = tempfile::tempdir().expect("a folder");
+        super::super::MasterKey::make(&root.path().join("master.key")).expect("a key");
+        Self { root }
+    }
+
+    fn settings(&self, name: &str) -> StoreSettings {
+        let keep = KeepSettings { calls: Duration::MAX, words: Duration::MAX, timeline: Duration::MAX };
+        let (folder, backups) = (self.root.path().join(name), self.root.path().join("backups"));
+        let master_key = MasterKeySource::File(self.root.path().join("master.key"));
+        StoreSettings { folder, backups, master_key, keep }
+    }
+
+    fn back_up(&self, to: &Path) -> Manifest {
+        let settings = self.settings("store");
+        std::fs::create_dir_all(&settings.folder).expect("a folder");
+        let master = master_key(&settings).expect("a key");
+        let keys = Arc::new(KeyRing::open(&settings.folder.join(KEYS_FILE), &master).expect("keys"));
+        let (mut trail, _) = AuditLog::open(&settings.folder.join(AUDIT_FOLDER), &keys).expect("a trail");
+        let who = "server".to_owned();
+        let entry = AuditEntry { kind: "started".to_owned(), who, call: String::new(), what: serde_json::Value::Null };
+        trail.append(&keys, BEGAN, &[entry]).expect("written");
+        let (store, mut running) =
+            (Embedded::open(&settings.folder.join(CALLS_FOLDER), &keys).expect("it opens"), Running::default());
+        for number in 0..2 {
+            store.keep(&mut running, &call(number, BEGAN + number)).expect("written");
+        }
+        store.keep(&mut running, &call(2, BEGAN + 2)[..1]).expect("written");
+        write(&store, &settings.folder, to).expect("a back-up")
+    }
+}

@@ -1,0 +1,236 @@
+//! Whose calls they are: found, held and erased by a person's address.
+//!
+//! Indexes hold keyed hashes of addresses (HMAC-SHA256). A telephone number is the same person with whichever host, display
+//! name and separators it is written; other addresses are told apart by user and host.
+
+use serde::{Deserialize, Serialize};
+
+use super::forget::name_in;
+use super::{CallName, Embedded, Place, said};
+use crate::notice::What;
+use crate::settings::{is_nameless, uri_of};
+use crate::web::{CallRecord, Moment};
+
+/// A person's name in the store.
+type PersonName = [u8; 16];
+
+/// Digits from which on a user part is a telephone number; shorter ones are extensions, which each host has its own of.
+const NUMBER_DIGITS_MIN: usize = 7;
+/// The longest address that is indexed, octets.
+const ADDRESS_OCTETS_MAX: usize = 256;
+/// Addresses indexed of one notice.
+const ADDRESSES_MAX: usize = 16;
+
+/// What was erased of a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Erased {
+    /// The person's name in the audit trail, hexadecimal: the same for the same address, and nothing can be read in it.
+    pub person: String,
+    /// Ids of the calls that are gone.
+    pub calls: Vec<String>,
+    /// Calls of the person that are up: to be erased once they have ended.
+    pub still_up: usize,
+}
+
+/// Why somebody's calls may not be removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Why, as who ordered it wrote.
+    pub reason: String,
+    /// Since when.
+    pub since: Moment,
+}
+
+/// A hold on one person's calls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Hold {
+    /// As in [`Erased::person`].
+    pub person: String,
+    /// Why, and since when.
+    #[serde(flatten)]
+    pub held: Held,
+}
+
+impl Embedded {
+    /// Notes who takes part in a call.
+    pub(super) fn index(&self, name: &CallName, place: &Place, what: &What) -> Result<(), String> {
+        let addresses: Vec<&str> = match what {
+            What::CallStarted { from, to, .. } => vec![from.reveal(), to.reveal()],
+            What::CallForked { parties, .. } => parties
+                .iter()
+                .flat_map(|party| party.addresses.iter().map(String::as_str))
+                .take(ADDRESSES_MAX)
+                .collect(),
+            _ => return Ok(()),
+        };
+        for person in addresses.into_iter().filter_map(|address| self.person(address)) {
+            self.people.insert([&person[..], place].concat(), &[]).map_err(said)?;
+            self.parties.insert([&name[..], &person].concat(), &place[..]).map_err(said)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a call out of the indexes.
+    pub(super) fn unindex(&self, name: &CallName) -> Result<(), String> {
+        for entry in self.parties.scan_prefix(name) {
+            let (key, place) = entry.map_err(said)?;
+            self.people.remove([&key[16..], &place].concat()).map_err(said)?;
+            self.parties.remove(key).map_err(said)?;
+        }
+        Ok(())
+    }
+
+    /// Why a call may not be removed, when anybody in it is held.
+    pub(super) fn held_by(&self, name: &CallName) -> Result<Option<Held>, String> {
+        if self.holds.is_empty() {
+            return Ok(None);
+        }
+        for key in self.parties.scan_prefix(name).keys() {
+            if let Some(held) = self.hold_on(&key.map_err(said)?[16..])? {
+                return Ok(Some(held));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Erases every ended call of a person: its keys are overwritten, so that no copy of it opens any more, then it is
+    /// removed. Nothing is erased while anybody in one of them is held.
+    ///
+    /// # Returns
+    /// What was erased; or why nothing was.
+    ///
+    /// # Errors
+    /// When the address names nobody, or the store cannot be read or written.
+    pub fn erase(&self, address: &str) -> Result<Result<Erased, Held>, String> {
+        let person = self.named(address)?;
+        let (mut places, mut ids, mut still_up) = (Vec::new(), Vec::new(), 0);
+        for place in self.places_of(&person)? {
+            let name = name_in(&place);
+            if let Some(held) = self.held_by(&name)? {
+                return Ok(Err(held));
+            }
+            if self.running.contains_key(name).map_err(said)? {
+                still_up += 1;
+                continue;
+            }
+            if let Some(sealed) = self.calls.get(place).map_err(said)?
+                && let Some(line) = self.line(&place, &sealed)?
+            {
+                ids.extend(line["id"].as_str().map(str::to_owned));
+            }
+            places.push(place);
+        }
+        self.forget(&places)?;
+        self.flush()?;
+        Ok(Ok(Erased { person: hexadecimal(&person), calls: ids, still_up }))
+    }
+
+    /// The calls of a person that started before `before`, whole, newest first.
+    ///
+    /// # Errors
+    /// When the address names nobody, or the store cannot be read.
+    pub fn calls_of(&self, address: &str, before: Moment, max: usize) -> Result<Vec<CallRecord>, String> {
+        let mut records = Vec::new();
+        for place in self.places_of(&self.named(address)?)?.iter().rev() {
+            if place[..] < before.0.to_be_bytes()[..] && records.len() < max {
+                records.extend(self.fold(&name_in(place))?.record);
+            }
+        }
+        Ok(records)
+    }
+
+    /// Keeps everything of a person until it is released, whatever its age.
+    ///
+    /// # Errors
+    /// As [`Embedded::calls_of`].
+    pub fn hold(&self, address: &str, held: Held) -> Result<Hold, String> {
+        let person = self.named(address)?;
+        let plain = serde_json::to_vec(&held).map_err(|error| error.to_string())?;
+        self.holds.insert(person, self.keys.seal(&hold_context(&person), &plain)).map_err(said)?;
+        self.flush()?;
+        Ok(Hold { person: hexadecimal(&person), held })
+    }
+
+    /// Ends a hold; nothing when there was none.
+    ///
+    /// # Errors
+    /// As [`Embedded::calls_of`].
+    pub fn release(&self, address: &str) -> Result<Option<Hold>, String> {
+        let person = self.named(address)?;
+        let Some(held) = self.hold_on(&person)? else { return Ok(None) };
+        self.holds.remove(person).map_err(said)?;
+        self.look_again()?;
+        self.flush()?;
+        Ok(Some(Hold { person: hexadecimal(&person), held }))
+    }
+
+    /// Everybody who is held.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn holds(&self) -> Result<Vec<Hold>, String> {
+        let mut holds = Vec::new();
+        for person in self.holds.iter().keys() {
+            let person = person.map_err(said)?;
+            holds.extend(self.hold_on(&person)?.map(|held| Hold { person: hexadecimal(&person), held }));
+        }
+        Ok(holds)
+    }
+
+    fn hold_on(&self, person: &[u8]) -> Result<Option<Held>, String> {
+        let Some(sealed) = self.holds.get(person).map_err(said)? else { return Ok(None) };
+        let plain = self.keys.open_value(&hold_context(person), &sealed).map_err(|error| error.to_string())?;
+        serde_json::from_slice(&plain).map(Some).map_err(|error| error.to_string())
+    }
+
+    fn places_of(&self, person: &PersonName) -> Result<Vec<Place>, String> {
+        let mut places = Vec::new();
+        for key in self.people.scan_prefix(person).keys() {
+            places.extend(Place::try_from(&key.map_err(said)?[16..]));
+        }
+        Ok(places)
+    }
+
+    fn named(&self, address: &str) -> Result<PersonName, String> {
+        self.person(address).ok_or_else(|| format!("expected an address of a person, found {} octets", address.len()))
+    }
+
+    fn person(&self, address: &str) -> Option<PersonName> {
+        let name = person_in(address)?;
+        Some(self.keys.blind(&[b"person ", name.as_bytes()].concat()))
+    }
+}
+
+/// Whom an address names: the digits of a telephone number, else user and host; nobody when it hides who it is.
+fn person_in(address: &str) -> Option<String> {
+    let uri = uri_of(address).to_ascii_lowercase();
+    if uri.len() > ADDRESS_OCTETS_MAX {
+        return None;
+    }
+    let rest = ["sip:", "sips:", "tel:"].into_iter().find_map(|scheme| uri.strip_prefix(scheme)).unwrap_or(&uri);
+    let rest = rest.split(';').next()?;
+    let (user, host) = rest.split_once('@').unwrap_or((rest, ""));
+    let digits: String = user.chars().filter(char::is_ascii_digit).collect();
+    let is_number = user.chars().all(|char| char.is_ascii_digit() || "+-.() ".contains(char));
+    if is_number && digits.len() >= NUMBER_DIGITS_MIN {
+        // An international prefix, or none: `+86…`, `0086…`.
+        return Some(digits.strip_prefix("00").map(str::to_owned).unwrap_or(digits));
+    }
+    // The port is the telephone's of the day.
+    let host = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|octet| octet.is_ascii_digit()))
+        .map_or(host, |(host, _)| host);
+    (!is_nameless(user, host)).then(|| format!("{user}@{host}"))
+}
+
+fn hold_context(person: &[u8]) -> Vec<u8> {
+    [b"hold ", person].concat()
+}
+
+fn hexadecimal(person: &[u8]) -> String {
+    person.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests;

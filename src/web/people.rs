@@ -1,0 +1,139 @@
+//! What a person may ask of us, and the law: their calls shown, erased, held. By address, which stands in bodies only:
+//! paths are audited.
+
+use axum::Json;
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::calls::{Detail, store_down};
+use super::moment::Moment;
+use super::problem::Problem;
+use super::routes::App;
+use crate::pii::Pii;
+use crate::store::{AuditEntry, Erased, Held, Hold, Store};
+
+/// Calls shown at once.
+const CALLS_MAX: usize = 100;
+/// The longest reason, characters.
+const REASON_CHARACTERS_MAX: usize = 300;
+
+/// Who is meant.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PersonRequest {
+    /// As calls have it: `sip:13800138000@pbx.example`, or the number alone.
+    address: Pii<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CallsRequest {
+    address: Pii<String>,
+    /// Only calls that started before it, RFC 3339.
+    before: Option<Moment>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReasonRequest {
+    address: Pii<String>,
+    /// Why: it stays in the audit trail, so it names nobody.
+    reason: String,
+}
+
+#[derive(Serialize)]
+pub(super) struct Calls {
+    calls: Vec<Detail>,
+    /// Whether there may be more, from before the last of these.
+    more: bool,
+}
+
+#[derive(Serialize)]
+pub(super) struct Holds {
+    holds: Vec<Hold>,
+}
+
+type Body<T> = Result<Json<T>, JsonRejection>;
+
+/// `POST /v1/people/calls`.
+pub(super) async fn calls(State(app): State<App>, body: Body<CallsRequest>) -> Result<Json<Calls>, Problem> {
+    let CallsRequest { address, before } = read(body)?;
+    let store = kept(&app)?;
+    let before = before.unwrap_or(Moment(u64::MAX));
+    let records = store.calls_of(address.reveal().clone(), before, CALLS_MAX).await.map_err(store_down)?;
+    let more = records.len() == CALLS_MAX;
+    let ids: Vec<&String> = records.iter().map(|record| &record.id).collect();
+    audit(store, "exported", json!({ "calls": ids })).await?;
+    Ok(Json(Calls { calls: records.into_iter().map(Detail::from).collect(), more }))
+}
+
+/// `POST /v1/people/erase`.
+pub(super) async fn erase(State(app): State<App>, body: Body<ReasonRequest>) -> Result<Json<Erased>, Problem> {
+    let ReasonRequest { address, reason } = read(body)?;
+    let (store, reason) = (kept(&app)?, checked(reason)?);
+    // First: what is erased must be asked for on record, even when the program ends in the midst of it.
+    audit(store, "erasure_asked", json!({ "reason": reason })).await?;
+    match store.erase(address.reveal().clone()).await.map_err(store_down)? {
+        Ok(erased) => {
+            app.bus.forget(&erased.calls);
+            audit(store, "erased", json!({ "person": erased.person, "calls": erased.calls, "reason": reason })).await?;
+            Ok(Json(erased))
+        }
+        Err(Held { reason, since }) => {
+            let since = serde_json::to_value(since).expect("a time");
+            let detail = format!("held since {}: {reason}", since.as_str().unwrap_or_default());
+            Err(Problem::new(StatusCode::CONFLICT, detail))
+        }
+    }
+}
+
+/// `POST /v1/people/hold`.
+pub(super) async fn hold(State(app): State<App>, body: Body<ReasonRequest>) -> Result<Json<Hold>, Problem> {
+    let ReasonRequest { address, reason } = read(body)?;
+    let (store, held) = (kept(&app)?, Held { reason: checked(reason)?, since: Moment::now() });
+    let hold = store.hold(address.reveal().clone(), held).await.map_err(store_down)?;
+    audit(store, "held", serde_json::to_value(&hold).expect("strings")).await?;
+    Ok(Json(hold))
+}
+
+/// `POST /v1/people/release`.
+pub(super) async fn release(State(app): State<App>, body: Body<PersonRequest>) -> Result<Json<Hold>, Problem> {
+    let PersonRequest { address } = read(body)?;
+    let store = kept(&app)?;
+    let released = store.release(address.reveal().clone()).await.map_err(store_down)?;
+    let hold = released.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "this person is not held"))?;
+    audit(store, "released", serde_json::to_value(&hold).expect("strings")).await?;
+    Ok(Json(hold))
+}
+
+/// `GET /v1/people/holds`.
+pub(super) async fn holds(State(app): State<App>) -> Result<Json<Holds>, Problem> {
+    Ok(Json(Holds { holds: kept(&app)?.holds().await.map_err(store_down)? }))
+}
+
+pub(super) fn kept(app: &App) -> Result<&Store, Problem> {
+    app.store.as_ref().ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "nothing is kept: there is no [store]"))
+}
+
+fn read<T>(body: Body<T>) -> Result<T, Problem> {
+    body.map(|Json(request)| request).map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))
+}
+
+fn checked(reason: String) -> Result<String, Problem> {
+    let length = reason.chars().count();
+    if reason.trim().is_empty() || length > REASON_CHARACTERS_MAX {
+        let detail = format!("`reason`: found {length} characters, expected 1 to {REASON_CHARACTERS_MAX}");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+    }
+    Ok(reason)
+}
+
+/// Writes a deed down before it is told.
+async fn audit(store: &Store, kind: &str, what: serde_json::Value) -> Result<(), Problem> {
+    let entry = AuditEntry { kind: kind.to_owned(), who: "api".to_owned(), call: String::new(), what };
+    let written = store.journal().committed(entry).await;
+    written.then_some(()).ok_or_else(|| store_down("the audit trail cannot be written".to_owned()))
+}
