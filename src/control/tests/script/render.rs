@@ -200,6 +200,7 @@ pub(super) fn render_notice(what: &What) -> String {
             let words = words.as_deref().unwrap_or("nothing");
             format!("service {rule}: {} after {}, says {words}", name(after), name(before))
         }
+        What::ScenarioTurned { scenario, before, after, .. } => format!("{scenario} turned from {before} to {after}"),
         What::FactsTold { known, forgotten } => format!("facts told {known:?}, forgotten {forgotten:?}"),
         What::EscalationLikely { evidence, .. } => format!("escalation likely: {}", evidence.join(", ")),
         What::SupervisorCalled { supervisor, target, mode, party, hears } => {
