@@ -29,6 +29,7 @@ fn whats() -> Vec<What> {
     let mut whats = early();
     whats.extend(late());
     whats.extend(watched());
+    whats.extend(conversed());
     whats
 }
 
@@ -207,6 +208,11 @@ fn watched() -> Vec<What> {
             was: "sparing".into(),
             by: Some(LoadReason { measure: "late_ms".into(), value: 30.0 }),
         },
+    ]
+}
+
+fn conversed() -> Vec<What> {
+    vec![
         What::Interrupted { party: "caller".into(), times: 2 },
         What::FactsTold { known: vec!["order.state".into()], forgotten: vec!["customer.tier".into()] },
         What::EscalationLikely { score: 0.75, evidence: vec!["negative share 0.2 to 0.6".into()] },

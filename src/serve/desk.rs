@@ -447,7 +447,7 @@ fn log(notice: &Notice) {
             info!(call, call_ms, supervisor, mode, party, "supervisor called");
         }
         What::ScenarioTurned { scenario, before, after, .. } => {
-            warn!(scenario, before, after, "the calls of a scenario have turned")
+            warn!(scenario, before, after, "the calls of a scenario have turned");
         }
         What::LoadChanged { load, was, by } => warn!(load, was, ?by, "the load is another one"),
         What::CallStarted { route, scenario, .. } => info!(call, call_ms, route, scenario, "call started"),

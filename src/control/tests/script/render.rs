@@ -164,10 +164,6 @@ pub(super) fn render_notice(what: &What) -> String {
         What::Conversation { target, caller, callee } => {
             format!("conversation with {target}: {} and {} ms", caller.speech_ms, callee.speech_ms)
         }
-        What::Decided { rule, policy, failure, .. } => {
-            let failure = failure.as_ref().map_or(String::new(), |failure| format!(" because {failure}"));
-            format!("decided {rule} {policy}{failure}")
-        }
         What::KeyPressed { party, key, way } => format!("key {party} {key} {way}"),
         What::HandshakeDone { party, suite, took_ms } => format!("handshake of {party} done after {took_ms}: {suite}"),
         What::HandshakeFailed { party, failure, .. } => format!("handshake of {party} failed: {failure}"),
@@ -194,15 +190,11 @@ pub(super) fn render_notice(what: &What) -> String {
             let by = by.as_ref().map_or(String::new(), |by| format!(" by {} {}", by.measure, by.value));
             format!("load {load} after {was}{by}")
         }
-        What::ServiceSwitched { rule, before, after, words, .. } => {
-            let name =
-                |served: &Option<ServedAs>| served.as_ref().map_or("usual".to_owned(), |served| served.service.clone());
-            let words = words.as_deref().unwrap_or("nothing");
-            format!("service {rule}: {} after {}, says {words}", name(after), name(before))
-        }
-        What::ScenarioTurned { scenario, before, after, .. } => format!("{scenario} turned from {before} to {after}"),
-        What::FactsTold { known, forgotten } => format!("facts told {known:?}, forgotten {forgotten:?}"),
-        What::EscalationLikely { evidence, .. } => format!("escalation likely: {}", evidence.join(", ")),
+        What::Decided { .. }
+        | What::ServiceSwitched { .. }
+        | What::FactsTold { .. }
+        | What::ScenarioTurned { .. }
+        | What::EscalationLikely { .. } => policy_in_words(what),
         What::SupervisorCalled { supervisor, target, mode, party, hears } => {
             format!("supervisor {supervisor} called at {}: {}", target.reveal(), mode_in_words(mode, party, hears))
         }
@@ -218,6 +210,26 @@ pub(super) fn render_notice(what: &What) -> String {
         What::CallEnded { reason, talk_ms, peak_level, packets_lost, .. } => {
             format!("ended: {reason}; talk {talk_ms} peak {peak_level} lost {packets_lost}")
         }
+    }
+}
+
+/// What policies and warnings tell.
+fn policy_in_words(what: &What) -> String {
+    match what {
+        What::Decided { rule, policy, failure, .. } => {
+            let failure = failure.as_ref().map_or(String::new(), |failure| format!(" because {failure}"));
+            format!("decided {rule} {policy}{failure}")
+        }
+        What::ServiceSwitched { rule, before, after, words, .. } => {
+            let name =
+                |served: &Option<ServedAs>| served.as_ref().map_or("usual".to_owned(), |served| served.service.clone());
+            let words = words.as_deref().unwrap_or("nothing");
+            format!("service {rule}: {} after {}, says {words}", name(after), name(before))
+        }
+        What::ScenarioTurned { scenario, before, after, .. } => format!("{scenario} turned from {before} to {after}"),
+        What::FactsTold { known, forgotten } => format!("facts told {known:?}, forgotten {forgotten:?}"),
+        What::EscalationLikely { evidence, .. } => format!("escalation likely: {}", evidence.join(", ")),
+        _ => String::new(),
     }
 }
 
