@@ -87,7 +87,7 @@ pub struct CallRecord {
     pub alerts: VecDeque<Alert>,
     /// How the caller and each callee took turns, in the order in which they parted.
     pub conversations: VecDeque<Conversation>,
-    /// Phrases of the lists that were said, in order; other words are kept nowhere.
+    /// Phrases of the lists that were said, in order; other words stand in the events alone, where dictation is taken.
     #[serde(skip_serializing_if = "VecDeque::is_empty")]
     pub phrases: VecDeque<Phrase>,
     /// Who listened to the call by phone, or spoke into it, or was called to.
