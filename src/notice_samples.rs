@@ -254,6 +254,7 @@ fn conversed() -> Vec<What> {
                 until_ms: 12_100,
                 confidence: 0.875,
             }],
+            text: None,
         },
         What::CallEnded {
             reason: "caller hung up".into(),
