@@ -5,8 +5,8 @@ use std::io::BufReader;
 use std::path::Path;
 
 use media::wav::{self, Channel};
-use nlu::{Level, Listener, ListenerSettings, Observation, PartyId};
-use prosody::trained::Frame;
+use nlu::{HOP, Level, Listener, ListenerSettings, Observation, PartyId, SAMPLE_RATE_HZ};
+use prosody::Row as Hop;
 use serde::Serialize;
 
 use crate::cli::{AnalyzeArgs, Failure, ModelArgs, print_line, shows_progress};
@@ -25,8 +25,8 @@ const PARTY: PartyId = PartyId(1);
 pub struct Analysis {
     /// The recording at 8 kHz, `[-1, 1]`.
     pub samples: Vec<f32>,
-    /// Every frame, and whether it is speech.
-    pub frames: Vec<(Frame, bool)>,
+    /// Every hop, and whether it is speech.
+    pub hops: Vec<(Hop, bool)>,
     /// The emotion timeline.
     pub observations: Vec<Observation>,
     /// Why there is no model, when there is none.
@@ -90,12 +90,12 @@ pub fn analyze(samples: Vec<f32>, model: &ModelArgs) -> Result<Analysis, Failure
     };
     let mut listener = Listener::new(loaded, ListenerSettings::default());
     listener.add(PARTY);
-    let (mut frames, mut observations) = (Vec::new(), Vec::new());
+    let (mut hops, mut observations) = (Vec::new(), Vec::new());
     for packet in samples.chunks(PACKET) {
         listener.push(PARTY, packet);
-        listener.run_with(&mut |_, frame, speech| frames.push((*frame, speech)), &mut observations);
+        listener.run_with(&mut |_, hop, speech| hops.push((*hop, speech)), &mut observations);
     }
-    Ok(Analysis { samples, frames, observations, without_model })
+    Ok(Analysis { samples, hops, observations, without_model })
 }
 
 impl Analysis {
@@ -106,13 +106,13 @@ impl Analysis {
 
     /// The timeline as a picture, without marks.
     pub fn picture(&self, title: &str) -> CallPicture {
-        let seconds = |position: u64| position as f32 / prosody::trained::SAMPLE_RATE_HZ as f32;
+        let seconds = |position: u64| position as f32 / SAMPLE_RATE_HZ as f32;
         CallPicture {
             title: title.to_owned(),
             duration_s: seconds(self.samples.len() as u64),
             envelope: envelope(&self.samples),
-            pitch: self.frames.iter().map(|(frame, _)| (seconds(frame.position), frame.pitch_hz)).collect(),
-            level: self.frames.iter().map(|(frame, _)| (seconds(frame.position), frame.level_dbov)).collect(),
+            pitch: self.hops.iter().map(|(hop, _)| (seconds(hop.position), hop.pitch_hz)).collect(),
+            level: self.hops.iter().map(|(hop, _)| (seconds(hop.position), hop.level.dbov)).collect(),
             anger: self.observations.iter().map(|o| (seconds(o.position), o.anger, o.level)).collect(),
             marks: Vec::new(),
         }
@@ -121,9 +121,9 @@ impl Analysis {
 
 /// Lowest and highest sample of every 50 ms.
 fn envelope(samples: &[f32]) -> Vec<(f32, f32, f32)> {
-    const STEP: usize = prosody::trained::SAMPLE_RATE_HZ as usize / 20;
+    const STEP: usize = SAMPLE_RATE_HZ as usize / 20;
     let extremes = |piece: &[f32]| piece.iter().fold((0f32, 0f32), |(low, high), &s| (low.min(s), high.max(s)));
-    let at = |index: usize| (index * STEP) as f32 / prosody::trained::SAMPLE_RATE_HZ as f32;
+    let at = |index: usize| (index * STEP) as f32 / SAMPLE_RATE_HZ as f32;
     samples.chunks(STEP).map(extremes).enumerate().map(|(index, (low, high))| (at(index), low, high)).collect()
 }
 
@@ -148,7 +148,7 @@ impl Step {
     fn of(observation: &Observation) -> Self {
         let evidence = &observation.evidence;
         Self {
-            audio_ms: observation.position * 1_000 / u64::from(prosody::trained::SAMPLE_RATE_HZ),
+            audio_ms: observation.position * 1_000 / u64::from(SAMPLE_RATE_HZ),
             emotion: words::emotion(observation.emotion),
             level: words::level(observation.level),
             anger: observation.anger,
@@ -192,14 +192,12 @@ impl Summary {
     fn of(file: &Path, analysis: &Analysis) -> Self {
         let high = analysis.observations.iter().find(|observation| observation.level == Level::High);
         let peak_level = analysis.observations.iter().map(|observation| observation.level).max().unwrap_or(Level::Low);
-        let rate = f64::from(prosody::trained::SAMPLE_RATE_HZ);
+        let rate = f64::from(SAMPLE_RATE_HZ);
         Self {
             summary: true,
             file: file.display().to_string(),
             duration_s: analysis.samples.len() as f64 / rate,
-            speech_s: analysis.frames.iter().filter(|(_, speech)| *speech).count() as f64
-                * prosody::trained::HOP as f64
-                / rate,
+            speech_s: analysis.hops.iter().filter(|(_, speech)| *speech).count() as f64 * HOP as f64 / rate,
             observations: analysis.observations.len(),
             peak_anger: analysis.peak().map_or(0.0, |peak| peak.anger),
             peak_level: words::level(peak_level),

@@ -2,6 +2,8 @@
 //!
 //! The work itself is in the modules that the commands call.
 
+mod policy;
+
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -9,9 +11,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use self::policy::{EvalWarningArgs, PolicyCommand, PolicyExplainArgs, PolicyTestArgs, ServerArgs};
 use crate::features::Features;
 use crate::report::Language;
-use crate::{analyze, backup, demo, eval, models, reporting, serve, settings, trail};
+use crate::{analyze, backtest, backup, demo, eval, models, reporting, serve, settings, trail};
 
 /// Hears when a caller is getting angry and acts while the call is still on.
 ///
@@ -37,6 +40,9 @@ enum Command {
     /// Measures accuracy on data of yours.
     #[command(subcommand)]
     Eval(EvalCommand),
+    /// Policies: whether they do what is expected, what they would have done, and why they did what they did.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Recognisers' models: which there are, whether they are whole, and where to get them.
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -244,6 +250,8 @@ enum EvalCommand {
     Masking(EvalMaskingArgs),
     /// Pitch: a folder of signals with known contours (made when asked for), ours beside other tools' tracks.
     Pitch(EvalPitchArgs),
+    /// Early warning: interactions that say when they escalate; precision, recall and lead.
+    Warning(EvalWarningArgs),
     /// Features: a folder of signals whose values are known (made when asked for), ours beside other tools' values.
     Features(EvalFeaturesArgs),
 }
@@ -454,6 +462,8 @@ impl Cli {
             Command::Demo(args) => demo::run(&args),
             Command::Eval(EvalCommand::Speech(args)) => eval::speech(&args),
             Command::Eval(EvalCommand::Asr(args)) => eval::asr(&args),
+            Command::Eval(EvalCommand::Warning(args)) => eval::warning(&args),
+            Command::Policy(command) => backtest::run(&command),
             Command::Models(command) => models::run(&command),
             Command::Audit(command) => trail::run(&command),
             Command::Report(args) => reporting::run(&args),

@@ -7,6 +7,7 @@ mod pitch;
 mod recording;
 mod speech;
 mod text;
+mod warning;
 
 use std::io::{IsTerminal, Write};
 
@@ -19,6 +20,7 @@ pub use masking::run as masking;
 pub use pitch::run as pitch;
 pub use speech::run as speech;
 pub use text::run as text;
+pub use warning::run as warning;
 
 use crate::cli::shows_progress;
 

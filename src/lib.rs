@@ -3,6 +3,7 @@
 //! The only package that touches sockets, clocks, threads and files; the crates it builds on are pure.
 
 pub mod analyze;
+mod backtest;
 mod backup;
 pub mod cli;
 pub mod control;

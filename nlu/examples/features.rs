@@ -1,7 +1,7 @@
 //! Writes the model's input rows of recordings: the training recipe reads them, so both see the same numbers.
 //!
 //! `features --names` prints the names of a row's values. `features OUT.f32 < LIST`: a WAV path per line (8 kHz, mono, 16 bit). OUT gets little-endian f32 records:
-//! line number, end of the window in seconds, signal-only scores (pitch, level, rate, tilt), then the row.
+//! line number, end of the window in seconds, signal-only scores (pitch, level, rate, alpha ratio), then the row.
 
 use std::error::Error;
 use std::io::{BufRead, BufWriter, Write};
@@ -28,8 +28,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         for row in rows {
             let at_s = row.position as f32 / 8000.0;
             let evidence = row.evidence;
-            let head = [number as f32, at_s, evidence.pitch_z, evidence.level_z, evidence.rate_z, row.tilt_z];
-            for value in head.iter().chain(&row.values) {
+            let head = [number as f32, at_s, evidence.pitch_z, evidence.level_z, evidence.rate_z, row.alpha_ratio_z];
+            for value in head.iter().chain(row.values.iter()) {
                 out.write_all(&value.to_le_bytes())?;
             }
         }

@@ -5,11 +5,11 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use prosody::baseline::{FEATURES, LEVEL, SpeakerBaseline, Usual};
+use prosody::baseline::{FEATURES, LEVEL, SpeakerBaseline};
 use prosody::functionals::{FUNCTIONALS, Functionals};
 use prosody::quality::QualityMeter;
 use prosody::rhythm::RhythmMeter;
-use prosody::{Analyzer, Descriptor, Row, SampleRate, Smoother};
+use prosody::{Descriptor, Row, SampleRate, Smoother};
 
 /// Pieces of lost audio that are remembered until their hops come; the oldest give way.
 const LOST_MAX: usize = 64;
@@ -55,34 +55,20 @@ pub struct Delivery {
     pub functionals: Option<[f32; FUNCTIONALS]>,
 }
 
-/// Follows one party. Holds about 90 KiB, and 50 KiB more with functionals; nothing grows.
+/// Follows one party. Holds about 10 KiB, and 50 KiB more with functionals; nothing grows.
 pub(crate) struct DeliveryMeter {
-    analyzer: Analyzer,
     rhythm: RhythmMeter,
     quality: QualityMeter,
-    baseline: SpeakerBaseline,
     functionals: Option<Described>,
-    /// Position of the sample after which the analyzer started afresh.
-    origin: u64,
-    rows: VecDeque<Row>,
-    fresh: Vec<Row>,
-    /// Of the hop whose row is taken next.
-    speech: Option<bool>,
     lost: VecDeque<Range<u64>>,
 }
 
 impl Default for DeliveryMeter {
     fn default() -> Self {
         Self {
-            analyzer: Analyzer::new(SampleRate::Hz8000),
             rhythm: RhythmMeter::default(),
             quality: QualityMeter::default(),
-            baseline: SpeakerBaseline::default(),
             functionals: None,
-            origin: 0,
-            rows: VecDeque::new(),
-            fresh: Vec::new(),
-            speech: None,
             lost: VecDeque::with_capacity(LOST_MAX),
         }
     }
@@ -126,48 +112,35 @@ impl DeliveryMeter {
         self.lost.push_back(positions);
     }
 
-    /// Takes samples at 8 kHz.
-    pub(crate) fn push(&mut self, samples: &[f32]) {
-        self.analyzer.push(samples, &mut self.fresh);
-        self.rows.extend(self.fresh.drain(..));
-    }
-
-    /// Takes whether the next hop is speech, and with it the row of the hop before: that one is there by now, however
-    /// the samples were cut into chunks.
-    pub(crate) fn judge(&mut self, speech: bool) {
-        let Some(before) = self.speech.replace(speech) else { return };
-        if let Some(row) = self.rows.pop_front() {
-            self.take(&row, before);
+    /// Takes the next hop, whether it is speech and whether delivery is followed there; true when its audio was made up.
+    pub(crate) fn take(&mut self, hop: &Row, speech: bool, followed: bool) -> bool {
+        while self.lost.front().is_some_and(|lost| lost.end <= hop.position) {
+            self.lost.pop_front();
         }
+        let lost = self.lost.front().is_some_and(|lost| lost.start < hop.position + HOP);
+        if followed {
+            if let Some(described) = &mut self.functionals {
+                described.push(hop);
+            }
+            self.rhythm.push(hop, speech);
+            self.quality.push(&hop.level, hop.pitch_hz.is_some(), lost);
+        }
+        lost
     }
 
-    /// Goes on at `position` after audio that will never come. What is known of the speaker is kept.
+    /// Goes on at `position` after audio that will never come.
     pub(crate) fn skip_to(&mut self, position: u64) {
-        self.analyzer = Analyzer::new(SampleRate::Hz8000);
         if let Some(described) = &mut self.functionals {
             *described = Described::default();
         }
-        self.rows.clear();
-        self.speech = None;
         self.lost.retain(|lost| lost.end > position);
-        self.origin = position;
     }
 
-    /// Begins with what earlier calls have told of the speaker.
-    pub(crate) fn resume(&mut self, usual: Usual) {
-        self.baseline = SpeakerBaseline::resume(usual);
-    }
-
-    /// What is usual for the speaker; `None` before 3 s of speech.
-    pub(crate) fn usual(&self) -> Option<&Usual> {
-        self.baseline.usual()
-    }
-
-    /// What it is like now.
-    pub(crate) fn delivery(&self) -> Delivery {
+    /// What it is like now, beside what is usual for the speaker.
+    pub(crate) fn delivery(&self, baseline: &SpeakerBaseline) -> Delivery {
         let rhythm = self.rhythm.rhythm();
         let quality = self.quality.quality();
-        let scores = self.baseline.scores();
+        let scores = baseline.scores();
         let z = |descriptor: Descriptor| scores[descriptor as usize];
         Delivery {
             speaking_rate: rhythm.speaking_rate,
@@ -187,63 +160,55 @@ impl DeliveryMeter {
             functionals: self.functionals.as_ref().map(|described| described.functionals.values()),
         }
     }
-
-    fn take(&mut self, row: &Row, speech: bool) {
-        let position = self.origin + row.position;
-        while self.lost.front().is_some_and(|lost| lost.end <= position) {
-            self.lost.pop_front();
-        }
-        let lost = self.lost.front().is_some_and(|lost| lost.start < position + HOP);
-        if let Some(described) = &mut self.functionals {
-            described.push(row);
-        }
-        self.rhythm.push(row, speech);
-        self.quality.push(&row.level, row.pitch_hz.is_some(), lost);
-        // Made-up audio teaches nothing about a speaker.
-        self.baseline.push(row, speech && !lost);
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use prosody::Analyzer;
     use prosody::synthetic::{Kind, Plan, Voice, half_rate, telephone_band};
 
     use super::*;
 
     #[test]
     fn a_raised_voice_stands_out_and_losses_are_counted() {
-        let mut meter = DeliveryMeter::default();
-        speak(&mut meter, 120.0, 0.5, 12.0);
-        let calm = meter.delivery();
+        let (mut meter, mut baseline) = (DeliveryMeter::default(), SpeakerBaseline::default());
+        speak(&mut meter, &mut baseline, 120.0, 0.5, 0..1_200);
+        let calm = meter.delivery(&baseline);
         assert!(calm.pitch_z.abs() < 3.0 && calm.level_z.abs() < 3.0, "{calm:?}");
         assert!(calm.speaking_rate > 1.5 && calm.speaking_rate < 8.0 && calm.lost_share == 0.0, "{calm:?}");
         assert!(calm.snr_db.is_some_and(|db| db > 15.0), "{calm:?}");
         meter.lose(96_000..96_000 + 8_000);
-        speak(&mut meter, 200.0, 2.0, 4.0);
-        let raised = meter.delivery();
+        speak(&mut meter, &mut baseline, 200.0, 2.0, 1_200..1_600);
+        let raised = meter.delivery(&baseline);
         assert!(raised.pitch_z > 2.0 && raised.loudness_z > 2.0 && raised.level_z > 1.5, "{raised:?}");
         assert!((raised.lost_share - 0.1).abs() < 0.01, "{raised:?}");
     }
 
     #[test]
     fn functionals_are_those_of_the_last_three_seconds_where_they_are_asked_for() {
-        let mut meter = DeliveryMeter::default();
+        let (mut meter, mut baseline) = (DeliveryMeter::default(), SpeakerBaseline::default());
         meter.tell_functionals();
-        speak(&mut meter, 120.0, 0.5, 4.0);
-        speak(&mut meter, 220.0, 0.5, 4.0);
-        let values = meter.delivery().functionals.expect("they are asked for");
+        speak(&mut meter, &mut baseline, 120.0, 0.5, 0..400);
+        speak(&mut meter, &mut baseline, 220.0, 0.5, 400..800);
+        let values = meter.delivery(&baseline).functionals.expect("they are asked for");
         let mean_semitones = values[0];
         assert!((mean_semitones - prosody::semitones(220.0)).abs() < 3.0, "{mean_semitones}");
         assert!(values.iter().all(|value| value.is_finite()));
-        assert_eq!(DeliveryMeter::default().delivery().functionals, None);
+        assert_eq!(DeliveryMeter::default().delivery(&baseline).functionals, None);
     }
 
-    fn speak(meter: &mut DeliveryMeter, pitch_hz: f32, gain: f32, seconds: f32) {
-        let voice = Voice::of(&Plan { seconds, ..Plan::new(Kind::Phrases, pitch_hz, 77) });
+    /// Speaks during these hops of the stream.
+    fn speak(meter: &mut DeliveryMeter, baseline: &mut SpeakerBaseline, pitch_hz: f32, gain: f32, hops: Range<usize>) {
+        let voice = Voice::of(&Plan { seconds: hops.len() as f32 / 100.0, ..Plan::new(Kind::Phrases, pitch_hz, 77) });
         let samples: Vec<f32> = telephone_band(&half_rate(&voice.samples)).iter().map(|s| gain * s).collect();
-        for (i, hop) in samples.chunks(HOP as usize).enumerate() {
-            meter.push(hop);
-            meter.judge(voice.pitch_hz.get(10 * i + 5).is_some_and(|hz| *hz > 0.0));
+        let (mut analyzer, mut rows) = (Analyzer::new(SampleRate::Hz8000), Vec::new());
+        analyzer.push(&samples, &mut rows);
+        analyzer.finish(&mut rows);
+        for (i, mut hop) in rows.into_iter().enumerate().take(hops.len()) {
+            hop.position += hops.start as u64 * HOP;
+            let speech = voice.pitch_hz.get(10 * i + 5).is_some_and(|hz| *hz > 0.0);
+            let lost = meter.take(&hop, speech, true);
+            baseline.push(&hop, speech && !lost);
         }
     }
 }

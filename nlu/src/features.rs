@@ -1,71 +1,76 @@
-//! From samples to the rows that the emotion model judges: frames, speech, the speaker's baseline, functionals.
+//! From samples to the rows that the emotion model judges: hops, speech, the speaker's baseline, the last seconds.
 //!
 //! The server and the training recipe run this same code, so a model meets in a call what it was trained on.
 
 use std::collections::VecDeque;
 
-use prosody::baseline::Usual;
-use prosody::trained::{Analyzer, Baseline, FUNCTIONALS, Feature, Frame, HOP, SAMPLE_RATE_HZ, functionals, semitones};
+use prosody::baseline::{LEVEL, SYLLABLE_RATE, SpeakerBaseline, Usual};
+use prosody::logmel::{LogMel, LogMelSettings};
+use prosody::rhythm::Syllables;
+use prosody::{Analyzer, Descriptor, Row as Hop, SampleRate};
 
 use crate::activity::{ACTIVITY_LAG, ACTIVITY_STEP, Activity};
 use crate::delivery::DeliveryMeter;
 use crate::observation::Evidence;
+use crate::window::{BINS, Summary, VALUES, Window};
 
-/// What is appended to the functionals, in order: the window against the speaker's baseline, cut to ±6.
-pub const RELATIVE_NAMES: [&str; RELATIVE] =
-    ["pitch_z", "pitch_p90_z", "level_z", "level_p90_z", "rate_z", "tilt_z", "baseline_known"];
-/// Values of one row.
-pub const FEATURES: usize = FUNCTIONALS + RELATIVE;
+/// Values of one row: the window's, what they were over the speaker's first windows, and how well these are known.
+pub const FEATURES: usize = 2 * VALUES + 1;
 
-const RELATIVE: usize = 7;
-/// Frames looked at: 2 s. A longer window would judge more surely and notice later.
-pub const WINDOW_FRAMES: usize = 200;
-/// Frames between two rows: 0.5 s.
-pub const STEP_FRAMES: usize = 50;
-/// Speech frames a window needs before it is judged: 0.8 s.
-const SPEECH_FRAMES_MIN: usize = 80;
-/// Speech frames the last step needs: nobody is judged again for being silent.
-const RECENT_SPEECH_FRAMES_MIN: usize = 10;
-/// Seconds of speech after which the baseline counts as known.
-const BASELINE_KNOWN_S: f32 = 8.0;
-/// Frames in the window per second.
-const FRAMES_PER_S: f32 = 100.0;
+/// The telephone's rate, Hz.
+pub const SAMPLE_RATE_HZ: u32 = SampleRate::Hz8000.hz();
+/// Samples per hop of 10 ms.
+pub const HOP: usize = SampleRate::Hz8000.hop();
+
+/// Hops between two rows: 0.5 s.
+const STEP_HOPS: usize = 50;
+/// Speech hops a window needs before it is judged: 0.8 s.
+const SPEECH_HOPS_MIN: usize = 80;
+/// Speech hops the last step needs: nobody is judged again for being silent.
+const RECENT_SPEECH_HOPS_MIN: usize = 10;
+/// Windows that tell what is usual for the speaker: those of the first 12 s or so. Later ones might be angry.
+const USUAL_WINDOWS: u32 = 24;
 
 /// One window, ready to be judged.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     /// End of the window, samples from the start of the party's audio.
     pub position: u64,
-    /// Functionals, then [`RELATIVE_NAMES`].
-    pub values: [f32; FEATURES],
+    /// By [`Extractor::names`].
+    pub values: Box<[f32; FEATURES]>,
     /// The readable part.
     pub evidence: Evidence,
-    /// Tilt against the speaker's baseline.
-    pub tilt_z: f32,
+    /// Alpha ratio against the speaker's baseline.
+    pub alpha_ratio_z: f32,
 }
 
-/// Called with every frame in order; the flag says whether it is speech.
-pub type FrameSink<'a> = &'a mut dyn FnMut(&Frame, bool);
+/// Called with every hop in order; the flag says whether it is speech.
+pub type HopSink<'a> = &'a mut dyn FnMut(&Hop, bool);
 
-/// Turns one party's samples into rows. Holds about 250 KiB; nothing grows.
+/// Turns one party's samples into rows. Holds about 350 KiB; nothing grows.
 pub struct Extractor {
     analyzer: Analyzer,
+    log_mel: LogMel,
     activity: Activity,
-    baseline: Baseline,
+    syllables: Syllables,
+    baseline: SpeakerBaseline,
     delivery: DeliveryMeter,
-    /// From which position on `delivery` is followed; `None` while it is not.
-    delivery_from: Option<u64>,
+    spared: bool,
     /// Position of the sample after which analyser and activity last started afresh.
     origin: u64,
     /// Samples taken since `origin`.
     taken: u64,
-    frames: VecDeque<Frame>,
+    hops: VecDeque<Hop>,
+    /// Log-mel energies of the hops from the first of `hops` on.
+    energies: VecDeque<[f32; BINS]>,
     /// Activity decisions not needed up to now are gone; `decisions[0]` is the one of step `decisions_from`.
     decisions: VecDeque<bool>,
     decisions_from: usize,
-    fresh_frames: Vec<Frame>,
+    fresh_hops: Vec<Hop>,
+    fresh_energies: Vec<f32>,
     fresh_decisions: Vec<bool>,
-    window: SlidingWindow,
+    window: Window,
+    usual: UsualWindow,
 }
 
 impl std::fmt::Debug for Extractor {
@@ -77,27 +82,34 @@ impl std::fmt::Debug for Extractor {
 impl Default for Extractor {
     fn default() -> Self {
         Self {
-            analyzer: Analyzer::new(),
+            analyzer: Analyzer::new(SampleRate::Hz8000),
+            log_mel: log_mel(),
             activity: Activity::default(),
-            baseline: Baseline::new(),
+            syllables: Syllables::default(),
+            baseline: SpeakerBaseline::default(),
             delivery: DeliveryMeter::default(),
-            delivery_from: Some(0),
+            spared: false,
             origin: 0,
             taken: 0,
-            frames: VecDeque::new(),
+            hops: VecDeque::new(),
+            energies: VecDeque::new(),
             decisions: VecDeque::new(),
             decisions_from: 0,
-            fresh_frames: Vec::new(),
+            fresh_hops: Vec::new(),
+            fresh_energies: Vec::new(),
             fresh_decisions: Vec::new(),
-            window: SlidingWindow::default(),
+            window: Window::default(),
+            usual: UsualWindow::default(),
         }
     }
 }
 
 impl Extractor {
     /// The names of a row's values, in order.
-    pub fn names() -> Vec<&'static str> {
-        prosody::trained::FUNCTIONAL_NAMES.iter().chain(&RELATIVE_NAMES).copied().collect()
+    pub fn names() -> Vec<String> {
+        let values = Window::names();
+        let usual = values.iter().map(|name| format!("usual_{name}"));
+        values.iter().cloned().chain(usual).chain(["usual_known".to_owned()]).collect()
     }
 
     /// Position of the next sample.
@@ -110,41 +122,36 @@ impl Extractor {
         self.delivery.tell_functionals();
     }
 
-    /// Begins with what earlier calls have told of the speaker. The emotion model's own baseline begins anew: it was
-    /// trained that way.
+    /// Begins with what earlier calls have told of the speaker. The windows that are usual are those of this call: the
+    /// model was trained that way.
     pub fn resume(&mut self, usual: Usual) {
-        self.delivery.resume(usual);
+        self.baseline = SpeakerBaseline::resume(usual);
     }
 
     /// What is usual for the speaker; `None` before 3 s of speech.
     pub fn usual(&self) -> Option<&Usual> {
-        self.delivery.usual()
+        self.baseline.usual()
     }
 
-    /// Takes samples (8 kHz, [-1, 1]); gives out every finished frame and appends every finished row.
-    pub fn push(&mut self, samples: &[f32], frames: FrameSink<'_>, rows: &mut Vec<Row>) {
+    /// Takes samples (8 kHz, [-1, 1]); gives out every finished hop and appends every finished row.
+    pub fn push(&mut self, samples: &[f32], hops: HopSink<'_>, rows: &mut Vec<Row>) {
         // Whole seconds at most at a time, so that one long push needs no more memory than many short ones.
         for piece in samples.chunks(SAMPLE_RATE_HZ as usize) {
-            self.analyzer.push(piece, &mut self.fresh_frames);
+            self.analyzer.push(piece, &mut self.fresh_hops);
+            self.log_mel.push(piece, &mut self.fresh_energies);
             self.activity.push(piece, &mut self.fresh_decisions);
-            if self.delivery_from.is_some() {
-                self.delivery.push(piece);
-            }
             self.taken += piece.len() as u64;
-            self.frames.extend(self.fresh_frames.drain(..));
+            self.hops.extend(self.fresh_hops.drain(..));
+            self.energies.extend(self.fresh_energies.as_chunks().0);
+            self.fresh_energies.clear();
             self.decisions.extend(self.fresh_decisions.drain(..));
-            self.pair(frames, rows);
+            self.pair(hops, rows);
         }
     }
 
     /// Whether work is spared from now on: every second row is left out, and delivery is not followed.
     pub fn spare(&mut self, spared: bool) {
-        if spared {
-            self.delivery_from = None;
-        } else if self.delivery_from.is_none() {
-            self.delivery.skip_to(self.position());
-            self.delivery_from = Some(self.position());
-        }
+        self.spared = spared;
     }
 
     /// Tells that the `samples` after the next `after` ones are going to be made up, because packets did not come.
@@ -153,136 +160,116 @@ impl Extractor {
         self.delivery.lose(from..from + samples);
     }
 
-    /// Goes on at `position` after audio that will never come; the speaker's baseline is kept.
+    /// Goes on at `position` after audio that will never come; what is usual for the speaker is kept.
     ///
     /// The window starts afresh: a judgement never spans a gap.
     pub fn skip_to(&mut self, position: u64) {
         self.origin = position;
         self.taken = 0;
-        self.analyzer = Analyzer::new();
+        self.analyzer = Analyzer::new(SampleRate::Hz8000);
+        self.log_mel = log_mel();
         self.activity.reset();
+        self.syllables = Syllables::default();
         self.delivery.skip_to(position);
-        self.delivery_from = self.delivery_from.map(|_| position);
-        self.frames.clear();
+        self.hops.clear();
+        self.energies.clear();
         self.decisions.clear();
         self.decisions_from = 0;
-        self.window = SlidingWindow::default();
+        self.window = Window::default();
     }
 
-    /// Moves every frame whose speech decision is known into the window.
-    fn pair(&mut self, sink: FrameSink<'_>, rows: &mut Vec<Row>) {
-        while let Some(frame) = self.frames.front() {
-            let middle = frame.position as usize + HOP / 2;
+    /// Moves every hop whose speech decision is known into the window.
+    fn pair(&mut self, sink: HopSink<'_>, rows: &mut Vec<Row>) {
+        while let (Some(hop), Some(energies)) = (self.hops.front(), self.energies.front()) {
+            let middle = hop.position as usize + HOP / 2;
             let wanted = middle / ACTIVITY_STEP + ACTIVITY_LAG;
             let Some(&speech) = self.decisions.get(wanted - self.decisions_from) else { return };
-            let mut frame = *frame;
-            self.frames.pop_front();
+            let (mut hop, energies) = (*hop, *energies);
+            self.hops.pop_front();
+            self.energies.pop_front();
             while self.decisions_from < wanted {
                 self.decisions.pop_front();
                 self.decisions_from += 1;
             }
-            frame.position += self.origin;
-            sink(&frame, speech);
-            self.baseline.push(&frame, speech);
-            if self.delivery_from.is_some_and(|from| frame.position >= from) {
-                self.delivery.judge(speech);
-            }
-            self.window.push(&frame, speech);
-            let step = frame.position / (STEP_FRAMES * HOP) as u64;
-            if self.window.due() && (self.delivery_from.is_some() || step.is_multiple_of(2)) {
-                rows.push(self.row(frame.position + HOP as u64));
+            hop.position += self.origin;
+            sink(&hop, speech);
+            let lost = self.delivery.take(&hop, speech, !self.spared);
+            // Made-up audio teaches nothing about a speaker.
+            self.baseline.push(&hop, speech && !lost);
+            let syllable = self.syllables.push(&hop);
+            self.window.push(&hop, &energies, speech, syllable);
+            let step = hop.position / (STEP_HOPS * HOP) as u64;
+            if self.is_due() && (!self.spared || step.is_multiple_of(2)) {
+                rows.push(self.row(hop.position + HOP as u64));
             }
         }
-    }
-
-    fn row(&self, position: u64) -> Row {
-        let (frames, speech) = self.window.parts();
-        let mut values = [0.0; FEATURES];
-        values[..FUNCTIONALS].copy_from_slice(&functionals(frames, speech));
-        let [pitch, _, pitch_p90] = [values[0], values[1], values[2]];
-        let [level, level_p90] = [values[LEVEL_MEDIAN], values[LEVEL_MEDIAN + 1]];
-        let tilt = values[TILT_MEDIAN];
-        let spoken_s = speech.iter().filter(|s| **s).count() as f32 / FRAMES_PER_S;
-        let nuclei = frames.iter().zip(speech).filter(|(frame, speech)| **speech && frame.syllable).count() as f32;
-        let rate = nuclei / spoken_s.max(0.1);
-        let voiced = pitch > 0.0;
-        let z = |feature, value, there: bool| if there { self.baseline.z(feature, value) } else { 0.0 };
-        let relative = [
-            z(Feature::Pitch, pitch, voiced),
-            z(Feature::Pitch, pitch_p90, voiced),
-            z(Feature::Level, level, true),
-            z(Feature::Level, level_p90, true),
-            z(Feature::SyllableRate, rate, true),
-            z(Feature::Tilt, tilt, voiced),
-            (self.baseline.speech_s() as f32 / BASELINE_KNOWN_S).min(1.0),
-        ];
-        values[FUNCTIONALS..].copy_from_slice(&relative);
-        let evidence = Evidence {
-            pitch_hz: if voiced { hertz(pitch) } else { 0.0 },
-            pitch_z: relative[0],
-            level_dbov: level,
-            level_z: relative[2],
-            syllables_per_s: nuclei * FRAMES_PER_S / frames.len().max(1) as f32,
-            rate_z: relative[4],
-            speech_share: spoken_s * FRAMES_PER_S / frames.len().max(1) as f32,
-            delivery: self.delivery_from.map(|_| self.delivery.delivery()),
-        };
-        Row { position, values, evidence, tilt_z: relative[5] }
-    }
-}
-
-/// Where the functionals keep the median level; its p90 follows.
-const LEVEL_MEDIAN: usize = 6;
-/// Where the functionals keep the median tilt.
-const TILT_MEDIAN: usize = 11;
-
-/// The inverse of [`semitones`].
-fn hertz(st: f32) -> f32 {
-    debug_assert!(semitones(55.0) == 0.0, "semitones count from 55 Hz");
-    55.0 * (st / 12.0).exp2()
-}
-
-/// The last [`WINDOW_FRAMES`] frames as one slice: every frame stands twice, one window apart.
-struct SlidingWindow {
-    frames: Vec<Frame>,
-    speech: Vec<bool>,
-    taken: usize,
-}
-
-impl Default for SlidingWindow {
-    fn default() -> Self {
-        Self { frames: vec![Frame::silent(0); 2 * WINDOW_FRAMES], speech: vec![false; 2 * WINDOW_FRAMES], taken: 0 }
-    }
-}
-
-impl SlidingWindow {
-    fn push(&mut self, frame: &Frame, speech: bool) {
-        let at = self.taken % WINDOW_FRAMES;
-        for place in [at, at + WINDOW_FRAMES] {
-            self.frames[place] = *frame;
-            self.speech[place] = speech;
-        }
-        self.taken += 1;
     }
 
     /// True on every step that has enough speech to judge.
-    fn due(&self) -> bool {
-        if !self.taken.is_multiple_of(STEP_FRAMES) {
-            return false;
-        }
-        let (_, speech) = self.parts();
-        let recent = &speech[speech.len() - STEP_FRAMES.min(speech.len())..];
-        let count = |part: &[bool]| part.iter().filter(|s| **s).count();
-        count(speech) >= SPEECH_FRAMES_MIN && count(recent) >= RECENT_SPEECH_FRAMES_MIN
+    fn is_due(&self) -> bool {
+        self.window.taken().is_multiple_of(STEP_HOPS)
+            && self.window.speech_hops(usize::MAX) >= SPEECH_HOPS_MIN
+            && self.window.speech_hops(STEP_HOPS) >= RECENT_SPEECH_HOPS_MIN
     }
 
-    fn parts(&self) -> (&[Frame], &[bool]) {
-        let (from, to) = if self.taken < WINDOW_FRAMES {
-            (0, self.taken)
-        } else {
-            let from = self.taken % WINDOW_FRAMES;
-            (from, from + WINDOW_FRAMES)
+    fn row(&mut self, position: u64) -> Row {
+        let window = self.window.values();
+        let mut values = Box::new([0.0; FEATURES]);
+        values[..VALUES].copy_from_slice(&window);
+        values[VALUES..2 * VALUES].copy_from_slice(&self.usual.mean);
+        values[2 * VALUES] = self.usual.windows as f32 / USUAL_WINDOWS as f32;
+        self.usual.push(&window);
+        let Summary { pitch_semitones, level_dbov, alpha_ratio_db, articulation_rate, speech_share } =
+            Window::summary(&window);
+        let voiced = pitch_semitones.is_some();
+        let z = |feature: usize, value: f32, there: bool| if there { self.baseline.z(feature, value) } else { 0.0 };
+        let evidence = Evidence {
+            pitch_hz: pitch_semitones.map_or(0.0, hertz),
+            pitch_z: z(Descriptor::Pitch as usize, pitch_semitones.unwrap_or_default(), voiced),
+            level_dbov,
+            level_z: z(LEVEL, level_dbov, true),
+            syllables_per_s: articulation_rate * speech_share,
+            rate_z: z(SYLLABLE_RATE, articulation_rate, true),
+            speech_share,
+            delivery: (!self.spared).then(|| self.delivery.delivery(&self.baseline)),
         };
-        (&self.frames[from..to], &self.speech[from..to])
+        let alpha_ratio_z = z(Descriptor::AlphaRatio as usize, alpha_ratio_db, voiced);
+        Row { position, values, evidence, alpha_ratio_z }
     }
+}
+
+/// The mean of the first windows of a speaker.
+#[derive(Debug)]
+struct UsualWindow {
+    mean: [f32; VALUES],
+    windows: u32,
+}
+
+impl Default for UsualWindow {
+    fn default() -> Self {
+        Self { mean: [0.0; VALUES], windows: 0 }
+    }
+}
+
+impl UsualWindow {
+    fn push(&mut self, values: &[f32; VALUES]) {
+        if self.windows == USUAL_WINDOWS {
+            return;
+        }
+        self.windows += 1;
+        for (mean, value) in self.mean.iter_mut().zip(values) {
+            *mean += (value - *mean) / self.windows as f32;
+        }
+    }
+}
+
+/// The inverse of [`prosody::semitones`].
+fn hertz(semitones: f32) -> f32 {
+    27.5 * (semitones / 12.0).exp2()
+}
+
+/// 40 energies over what a telephone line lets through.
+fn log_mel() -> LogMel {
+    let settings = LogMelSettings { rate: SampleRate::Hz8000, bins: BINS, low_hz: 200.0, high_hz: 3_600.0 };
+    LogMel::new(settings).expect("the settings are within their ranges")
 }

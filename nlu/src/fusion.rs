@@ -5,8 +5,7 @@
 
 use std::sync::Arc;
 
-use prosody::trained::SAMPLE_RATE_HZ;
-
+use crate::features::SAMPLE_RATE_HZ;
 use crate::observation::WordEvidence;
 use crate::text::{Reading, TextSource, tokens};
 

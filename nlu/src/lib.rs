@@ -20,13 +20,14 @@ mod signal;
 mod tally;
 pub mod text;
 mod timeline;
+mod window;
 
 pub use activity::{ACTIVITY_LAG, ACTIVITY_STEP, Activity};
 pub use delivery::Delivery;
-pub use features::{Extractor, FEATURES, FrameSink, RELATIVE_NAMES, Row};
+pub use features::{Extractor, FEATURES, HOP, HopSink, Row, SAMPLE_RATE_HZ};
 pub use fusion::Utterance;
-pub use listener::{Listener, PartyFrameSink};
-pub use model::{AcousticModel, LABELS, ModelCard, ModelError};
+pub use listener::{Listener, PartyHopSink};
+pub use model::{AcousticModel, CLASS_NAMES, CLASSES, ModelCard, ModelError};
 pub use observation::{Emotion, Evidence, Level, Observation, PartyId, Source, WordEvidence};
 pub use runtime::{Runtime, RuntimeError, candidates};
 pub use settings::ListenerSettings;

@@ -5,12 +5,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use prosody::Row as Hop;
 use prosody::baseline::Usual;
-use prosody::trained::{Frame, HOP};
 
-use crate::features::{Extractor, FEATURES, Row};
+use crate::features::{Extractor, FEATURES, HOP, Row};
 use crate::fusion::{USUAL, Utterance, Words, fuse};
-use crate::model::AcousticModel;
+use crate::model::{AcousticModel, as_voice};
 use crate::observation::{Evidence, Observation, PartyId, Source};
 use crate::settings::ListenerSettings;
 use crate::signal::{fuse_anger, signal_anger};
@@ -25,8 +25,8 @@ const UTTERANCES_MAX: usize = 8;
 /// A voice that was heard so long ago still belongs to the words that come now. Samples (2 s).
 const VOICE_SAMPLES_MAX: u64 = 16_000;
 
-/// Called with every frame of every party, in order per party; the flag says whether it is speech.
-pub type PartyFrameSink<'a> = &'a mut dyn FnMut(PartyId, &Frame, bool);
+/// Called with every hop of every party, in order per party; the flag says whether it is speech.
+pub type PartyHopSink<'a> = &'a mut dyn FnMut(PartyId, &Hop, bool);
 
 /// The listening side of all parties of one thread.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub struct Listener {
     rows: Vec<(PartyId, Row)>,
 }
 
-/// What is held per party: about 250 KiB and at most `pending_samples_max` samples.
+/// What is held per party: about 350 KiB and at most `pending_samples_max` samples.
 #[derive(Debug)]
 struct Party {
     pending: VecDeque<f32>,
@@ -190,12 +190,12 @@ impl Listener {
         self.run_with(&mut |_, _, _| {}, out);
     }
 
-    /// As [`Listener::run`], and shows every frame to `frames`.
-    pub fn run_with(&mut self, frames: PartyFrameSink<'_>, out: &mut Vec<Observation>) {
+    /// As [`Listener::run`], and shows every hop to `hops`.
+    pub fn run_with(&mut self, hops: PartyHopSink<'_>, out: &mut Vec<Observation>) {
         self.read(out);
         let mut rows = std::mem::take(&mut self.rows);
         for (id, party) in &mut self.parties {
-            party.extract(*id, frames, &mut rows);
+            party.extract(*id, hops, &mut rows);
         }
         for batch in rows.chunks(self.settings.batch_max.max(1)) {
             self.judge(batch, out);
@@ -247,7 +247,7 @@ impl Listener {
 
     fn judge(&mut self, batch: &[(PartyId, Row)], out: &mut Vec<Observation>) {
         let judged = self.model.as_mut().and_then(|model| {
-            let values: Vec<[f32; FEATURES]> = batch.iter().map(|(_, row)| row.values).collect();
+            let values: Vec<&[f32; FEATURES]> = batch.iter().map(|(_, row)| &*row.values).collect();
             let judged = model.judge(&values);
             self.model_failures += u64::from(judged.is_err());
             judged.ok()
@@ -256,7 +256,10 @@ impl Listener {
             let Some(party) = self.parties.get_mut(id) else { continue };
             let signal = signal_anger(row);
             let (probabilities, anger, source) = match &judged {
-                Some(judged) => (judged[i], fuse_anger(judged[i][1], signal), Source::Model),
+                Some(judged) => {
+                    let voice = as_voice(&judged[i]);
+                    (voice, fuse_anger(voice[1], signal), Source::Model)
+                }
                 None => ([1.0 - signal, signal, 0.0, 0.0], signal, Source::SignalOnly),
             };
             party.voice = Some(Voice { position: row.position, probabilities, anger, evidence: row.evidence, source });
@@ -319,9 +322,9 @@ impl Party {
         }
     }
 
-    fn extract(&mut self, id: PartyId, frames: PartyFrameSink<'_>, rows: &mut Vec<(PartyId, Row)>) {
+    fn extract(&mut self, id: PartyId, hops: PartyHopSink<'_>, rows: &mut Vec<(PartyId, Row)>) {
         let mut fresh = Vec::new();
-        let mut sink = |frame: &Frame, speech: bool| frames(id, frame, speech);
+        let mut sink = |hop: &Hop, speech: bool| hops(id, hop, speech);
         let (front, back) = self.pending.as_slices();
         self.extractor.push(front, &mut sink, &mut fresh);
         self.extractor.push(back, &mut sink, &mut fresh);

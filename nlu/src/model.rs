@@ -10,11 +10,14 @@ use serde::Deserialize;
 use crate::features::{Extractor, FEATURES};
 use crate::runtime::Runtime;
 
-/// The card's `labels`, in the order of the probabilities.
-pub const LABELS: [&str; 4] = ["neutral", "anger", "joy", "sadness"];
+/// What the model tells apart: the card's `labels`, in the order of the probabilities.
+pub const CLASS_NAMES: [&str; CLASSES] =
+    ["neutral", "calm", "anger", "joy", "sadness", "anxiety", "surprise", "disgust"];
+/// How many that are.
+pub const CLASSES: usize = 8;
 /// Name of the graph's input, `(N, FEATURES)` float.
 const INPUT: &str = "features";
-/// Name of the graph's output, `(N, 4)` float, rows sum to 1.
+/// Name of the graph's output, `(N, CLASSES)` float, rows sum to 1.
 const OUTPUT: &str = "probabilities";
 /// Threads per run: parallelism is across calls, not inside a run.
 const INTRA_THREADS: usize = 1;
@@ -89,7 +92,7 @@ impl AcousticModel {
         let card = read_card(file, card)?;
         let session = open(runtime, file, graph)?;
         check_outlets(file, "input", session.inputs(), &format!("{INPUT} [-1, {FEATURES}]"))?;
-        check_outlets(file, "output", session.outputs(), &format!("{OUTPUT} [-1, {}]", LABELS.len()))?;
+        check_outlets(file, "output", session.outputs(), &format!("{OUTPUT} [-1, {CLASSES}]"))?;
         let version = session.metadata().ok().and_then(|metadata| metadata.custom("version")).unwrap_or_default();
         expect(file, "version in the graph", &card.version, &version)?;
         Ok(Self { session, card })
@@ -100,25 +103,35 @@ impl AcousticModel {
         &self.card
     }
 
-    /// Judges `rows` in one run. The probabilities of a row (neutral, anger, joy, sadness) sum to 1.
+    /// Judges `rows` in one run. The probabilities of a row, by [`CLASS_NAMES`], sum to 1.
     ///
     /// # Errors
     /// When ONNX Runtime fails or answers in another shape; the model can be used again.
-    pub fn judge(&mut self, rows: &[[f32; FEATURES]]) -> Result<Vec<[f32; 4]>, ModelError> {
+    pub fn judge(&mut self, rows: &[&[f32; FEATURES]]) -> Result<Vec<[f32; CLASSES]>, ModelError> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
         let failed = |found: String| ModelError::Run { model: "acoustic", rows: rows.len(), found };
-        let input = TensorRef::from_array_view(([rows.len(), FEATURES], rows.as_flattened()))
+        let values: Vec<f32> = rows.iter().flat_map(|row| row.iter().copied()).collect();
+        let input = TensorRef::from_array_view(([rows.len(), FEATURES], values.as_slice()))
             .map_err(|error| failed(error.to_string()))?;
         let outputs = self.session.run(ort::inputs![INPUT => input]).map_err(|error| failed(error.to_string()))?;
         let (shape, values) = outputs[OUTPUT].try_extract_tensor::<f32>().map_err(|error| failed(error.to_string()))?;
-        let (judged, rest) = values.as_chunks::<4>();
+        let (judged, rest) = values.as_chunks();
         if judged.len() != rows.len() || !rest.is_empty() || values.iter().any(|value| !value.is_finite()) {
             return Err(failed(format!("an answer of shape {shape:?} or with values that are not numbers")));
         }
         Ok(judged.to_vec())
     }
+}
+
+/// The probabilities of neutral, anger, joy and sadness: anger keeps its own, the three share what is left as they stand to
+/// each other. What sounds afraid, surprised or disgusted is not anger; more is not said of it.
+pub(crate) fn as_voice(probabilities: &[f32; CLASSES]) -> [f32; 4] {
+    let [neutral, calm, anger, joy, sadness, ..] = *probabilities;
+    let shares = [neutral + calm, joy, sadness].map(|share| share.max(f32::MIN_POSITIVE));
+    let [neutral, joy, sadness] = shares.map(|share| (1.0 - anger) * share / shares.iter().sum::<f32>());
+    [neutral, anger, joy, sadness]
 }
 
 fn read_card(file: &str, card: &[u8]) -> Result<ModelCard, ModelError> {
@@ -128,7 +141,7 @@ fn read_card(file: &str, card: &[u8]) -> Result<ModelCard, ModelError> {
         expected: "a JSON object with name, version, labels, features, sha256, parameters".to_owned(),
         found: error.to_string(),
     })?;
-    expect(file, "labels of the card", &LABELS.join(", "), &card.labels.join(", "))?;
+    expect(file, "labels of the card", &CLASS_NAMES.join(", "), &card.labels.join(", "))?;
     let names = Extractor::names();
     expect(file, "number of features of the card", &names.len().to_string(), &card.features.len().to_string())?;
     for (expected, found) in names.iter().zip(&card.features) {

@@ -1,4 +1,4 @@
-//! The anger score of signal processing alone: how far pitch, level, rate and tilt are above the speaker's usual.
+//! The anger score of signal processing alone: how far pitch, level, rate and alpha ratio are above the speaker's usual.
 //!
 //! Used by itself when there is no model, and fused with the model's word when there is one.
 
@@ -10,7 +10,7 @@ use crate::features::Row;
 /// alarmed far more often. Its figures are in the model's card.
 pub fn signal_anger(row: &Row) -> f32 {
     let evidence = &row.evidence;
-    let scores = [evidence.pitch_z, evidence.level_z, evidence.rate_z, row.tilt_z];
+    let scores = [evidence.pitch_z, evidence.level_z, evidence.rate_z, row.alpha_ratio_z];
     let sum: f32 = scores.iter().zip(&WEIGHTS).map(|(score, weight)| score * weight).sum();
     logistic(BIAS + sum)
 }
@@ -27,8 +27,8 @@ pub fn fuse_anger(model: f32, signal: f32) -> f32 {
 
 /// The model is trained to doubt; chosen with the thresholds on speakers that it had not heard.
 const MODEL_ODDS: f32 = 1.65;
-/// Weights of the scores of pitch, level, rate, tilt.
-const WEIGHTS: [f32; 4] = [0.55, 0.75, 0.15, 0.45];
+/// Weights of the scores of pitch, level, rate, alpha ratio.
+const WEIGHTS: [f32; 4] = [0.7, 0.6, 0.1, 0.7];
 const BIAS: f32 = -2.6;
 
 fn logistic(x: f32) -> f32 {

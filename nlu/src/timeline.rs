@@ -4,8 +4,7 @@
 
 use std::collections::VecDeque;
 
-use prosody::trained::SAMPLE_RATE_HZ;
-
+use crate::features::SAMPLE_RATE_HZ;
 use crate::observation::{Emotion, Level};
 use crate::settings::ListenerSettings;
 

@@ -8,24 +8,30 @@ import subprocess
 import numpy
 
 RATE = 8000
-CLASSES = ("neutral", "anger", "joy", "sadness")
-# Labels of the corpora that are one of the four classes. The others (fear, surprise, disgust) count as "not anger".
-CLASS_OF = {
-    "neutral": 0,
-    "calm": 0,
-    "angry": 1,
-    "happy": 2,
-    "sad": 3,
+# As in nlu/src/model.rs.
+CLASSES = ("neutral", "calm", "anger", "joy", "sadness", "anxiety", "surprise", "disgust")
+ALSO_CALLED = {
+    "angry": "anger",
+    "happy": "joy",
+    "sad": "sadness",
+    "fear": "anxiety",
+    "fearful": "anxiety",
+    "surprised": "surprise",
 }
-OTHER = 4
-# RAVDESS is licensed for non-commercial use only: it is heard in tests, never in training.
-TRAINED_ON = ("casia", "emodb4", "urdu")
+FOUR = ("neutral", "anger", "joy", "sadness")
+# Which classes the labels of a corpus choose among. RAVDESS is licensed for non-commercial use only, and so is what is
+# trained on it.
+TRAINED_ON = {
+    "casia": ("neutral", "anger", "joy", "sadness", "anxiety", "surprise"),
+    "emodb4": FOUR,
+    "urdu": FOUR,
+    "ravdess": CLASSES,
+}
 # People who read or say something without emotion, on many microphones: neutral, so that a strange line is not anger.
 READ = ("speech_en_by_mandarin_speakers", "speech_zh_misc", "speech_en_misc")
 # Recordings that were never trained on: one reader, and telephone calls without emotion labels (their agents and
 # callers are not angry for most of the time, so a level that is often high is wrong).
 CALM = ("aishell_sample", "calls_8k")
-TESTED_ON = ("ravdess",)
 
 
 class Clip:
@@ -35,8 +41,7 @@ class Clip:
         self.corpus = corpus
         self.file = row["file"]
         self.speaker = f"{corpus}/{row['speaker']}"
-        self.label = CLASS_OF.get(row["label"], OTHER)
-        self.word = row["label"]
+        self.label = ALSO_CALLED.get(row["label"], row["label"])
         self.samples = None
 
 

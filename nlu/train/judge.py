@@ -1,4 +1,4 @@
-"""Figures: how right the windows are, and how soon a stream's anger is found by the real listener."""
+"""Figures: how right the clips are, and how soon a stream's anger is found by the real listener."""
 
 import json
 import subprocess
@@ -7,13 +7,15 @@ import zlib
 import numpy
 
 import streams
-from corpora import OTHER
+from corpora import CLASSES
+from network import softmax
 
-# The weights of the signal-only score in nlu/src/signal.rs.
-SIGNAL = numpy.array([0.55, 0.75, 0.15, 0.45])
-SIGNAL_BIAS = -2.6
 TURNS = 4
 SEED = 3
+RESAMPLES = 400
+BINS = 10
+# Figures that are told with their interval of 95 %.
+ESTIMATED = ("accuracy", "uar", "anger_f1", "anger_auc", "calibration_error")
 
 
 class Stream:
@@ -24,40 +26,41 @@ class Stream:
         self.corpus = speaker.split("/")[0]
 
 
-def figures(rows, found):
-    """Figures over the windows of one corpus; other emotions count in the areas only."""
-    named = (rows.labels >= 0) & (rows.labels != OTHER)
-    truth, best = rows.labels[named], found[named].argmax(axis=1)
-    present = sorted(set(truth))
-    f1 = [2 * ((truth == c) & (best == c)).sum() / max((truth == c).sum() + (best == c).sum(), 1) for c in range(4)]
-    known = rows.labels >= 0
+def clips_of(rows, found):
+    """Per clip: its first row, and the mean over its windows of `found` (N, C)."""
+    starts = rows.starts()
+    return starts[:-1], numpy.add.reduceat(found, starts[:-1], axis=0) / numpy.diff(starts)[:, None]
+
+
+def figures(rows, found, among):
+    """Figures over the clips of one corpus, each named as the likeliest of the classes `among`."""
+    firsts, found = clips_of(rows, found)
+    places = [CLASSES.index(name) for name in among]
+    truth = numpy.array([places.index(CLASSES.index(label)) for label in rows.labels[firsts]])
+    chosen = found[:, places] / found[:, places].sum(axis=1, keepdims=True)
+    angry = found[:, CLASSES.index("anger")]
+    random = numpy.random.default_rng(SEED)
+    whole = estimates(truth, chosen, angry, places)
+    drawn = [random.integers(0, len(truth), len(truth)) for _ in range(RESAMPLES)]
+    spread = [estimates(truth[d], chosen[d], angry[d], places) for d in drawn]
+    interval = {name: numpy.quantile([one[name] for one in spread], (0.025, 0.975)).tolist() for name in ESTIMATED}
+    best = chosen.argmax(axis=1)
+    confusion = [[int(((truth == a) & (best == b)).sum()) for b in range(len(among))] for a in range(len(among))]
+    told = {"clips": len(truth), "silent": rows.silent, "classes": list(among), "confusion": confusion}
+    return told | {name: [whole[name], *interval[name]] for name in ESTIMATED}
+
+
+def estimates(truth, chosen, angry, places):
+    best = chosen.argmax(axis=1)
+    anger = places.index(CLASSES.index("anger"))
+    hits = ((truth == anger) & (best == anger)).sum()
     return {
-        "windows": int(named.sum()),
         "accuracy": float((truth == best).mean()),
-        "uar": float(numpy.mean([(best[truth == c] == c).mean() for c in present])),
-        "macro_f1": float(numpy.mean([f1[c] for c in present])),
-        "anger_f1": float(f1[1]),
-        "anger_auc_rest": area(found[known, 1], rows.labels[known] == 1),
-        "anger_auc_neutral": against_neutral(found[:, 1], rows.labels),
-        "neutral_called_anger": float((best[truth == 0] == 1).mean()),
-        "calibration_error": calibration_error(found[named], truth == best),
-        "confusion": [[int(((truth == a) & (best == b)).sum()) for b in range(4)] for a in range(4)],
+        "uar": float(numpy.mean([(best[truth == c] == c).mean() for c in set(truth)])),
+        "anger_f1": float(2 * hits / max((truth == anger).sum() + (best == anger).sum(), 1)),
+        "anger_auc": area(angry, truth == anger),
+        "calibration_error": float(sum(abs(gap) for _, _, gap in reliability(chosen, truth == best)) / len(truth)),
     }
-
-
-def signal_figures(rows):
-    """The areas of the signal-only score."""
-    score = rows.scores @ SIGNAL + SIGNAL_BIAS
-    known = rows.labels >= 0
-    return {
-        "anger_auc_rest": area(score[known], rows.labels[known] == 1),
-        "anger_auc_neutral": against_neutral(score, rows.labels),
-    }
-
-
-def against_neutral(score, labels):
-    chosen = (labels == 0) | (labels == 1)
-    return area(score[chosen], labels[chosen] == 1)
 
 
 def area(score, positive):
@@ -68,12 +71,31 @@ def area(score, positive):
     return float(wins / (positive.sum() * (~positive).sum()))
 
 
-def calibration_error(found, right):
-    """Expected calibration error of the leading class, 10 bins."""
+def reliability(found, right):
+    """Per bin of the leading class's probability: its sum, how many were right, and the difference."""
     confidence = found.max(axis=1)
-    bins = numpy.minimum((confidence * 10).astype(int), 9)
-    gaps = [abs(confidence[bins == b].sum() - right[bins == b].sum()) for b in range(10)]
-    return float(sum(gaps) / len(right))
+    bins = numpy.minimum((confidence * BINS).astype(int), BINS - 1)
+    told, true = numpy.bincount(bins, confidence, BINS), numpy.bincount(bins, right, BINS)
+    return list(zip(told, true, told - true))
+
+
+def reliability_of(rows, found, among):
+    """As [`reliability`], of the clips of one corpus."""
+    firsts, found = clips_of(rows, found)
+    places = [CLASSES.index(name) for name in among]
+    truth = numpy.array([places.index(CLASSES.index(label)) for label in rows.labels[firsts]])
+    chosen = found[:, places] / found[:, places].sum(axis=1, keepdims=True)
+    bins = reliability(chosen, truth == chosen.argmax(axis=1))
+    counts = numpy.bincount(numpy.minimum((chosen.max(axis=1) * BINS).astype(int), BINS - 1), minlength=BINS)
+    return [[float(told), float(true), int(count)] for (told, true, _), count in zip(bins, counts)]
+
+
+def fitted_temperature(logits, labels, possible):
+    """By what the logits are divided so that the held-out labels are likeliest among the possible ones."""
+    tried = numpy.geomspace(0.4, 4.0, 70)
+    at = numpy.arange(len(labels))
+    likelihood = [numpy.log(softmax(numpy.where(possible, logits / t, -1e9))[at, labels] + 1e-9).mean() for t in tried]
+    return float(tried[int(numpy.argmax(likelihood))])
 
 
 def onset_streams(clips, folder):
@@ -81,8 +103,8 @@ def onset_streams(clips, folder):
     folder.mkdir(parents=True, exist_ok=True)
     made = []
     for speaker in sorted({clip.speaker for clip in clips}):
-        calm = [clip for clip in clips if clip.speaker == speaker and clip.label == 0]
-        angry = [clip for clip in clips if clip.speaker == speaker and clip.label == 1]
+        calm = [clip for clip in clips if clip.speaker == speaker and clip.label == "neutral"]
+        angry = [clip for clip in clips if clip.speaker == speaker and clip.label == "anger"]
         for turn in range(TURNS):
             random = numpy.random.default_rng([SEED, turn, zlib.crc32(speaker.encode())])
             if len(calm) < 4:
@@ -90,10 +112,11 @@ def onset_streams(clips, folder):
             if len(angry) >= 3:
                 first = list(random.choice(calm, min(5, len(calm)), replace=False))
                 then = list(random.choice(angry, min(5, len(angry)), replace=False))
-                spans, samples = streams.render(first + then, random, "test")
+                spans, samples = streams.Line(first + then, random, False).together(first + then)
                 onset_s = spans[len(first)][0] + speech_start_s(then[0].samples)
                 made.append(write(folder, len(made), speaker, onset_s, samples))
-            spans, samples = streams.render(list(random.permutation(calm)[:10]), random, "test")
+            some = list(random.permutation(calm)[:10])
+            _, samples = streams.Line(some, random, False).together(some)
             made.append(write(folder, len(made), speaker, None, samples))
     return made
 
@@ -106,7 +129,8 @@ def calm_streams(clips, folder):
         mine = [clip for clip in clips if clip.speaker == speaker]
         random = numpy.random.default_rng([SEED, zlib.crc32(speaker.encode())])
         for start in range(0, len(mine), 20):
-            _, samples = streams.render(mine[start : start + 20], random, "test")
+            some = mine[start : start + 20]
+            _, samples = streams.Line(some, random, False).together(some)
             made.append(write(folder, len(made), speaker, None, samples))
     return made
 

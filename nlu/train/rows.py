@@ -1,68 +1,120 @@
-"""Rows of features with their labels, made by the project's own program from composed streams."""
+"""Windows with their labels, made by the project's own program from clips, and what is usual for a speaker beside them."""
 
+import shutil
 import subprocess
 import zlib
+from dataclasses import dataclass, fields
 
 import numpy
 
 import streams
 
-# Line number, seconds, scores of pitch, level, rate, tilt: what the program writes before a row's values.
+# Line number, seconds, scores of pitch, level, rate, alpha ratio: what the program writes before a row's values.
 HEAD = 6
 SEED = 7
-# Speakers of the Urdu corpus have few clips each and mostly one emotion: they are held out in five groups.
-GROUPED = "urdu"
-GROUPS = 5
+FOLDS = 8
+# As in nlu/src/features.rs: windows that tell what is usual for a speaker.
+USUAL_WINDOWS = 24
+# Clips that the speaker says before, in tests; `calmline eval speech` takes as many.
+BASELINE_CLIPS = 5
 
 
+@dataclass
 class Rows:
-    """`values` (N, F), `scores` (N, 4) of the signal, and per row the label (-1: mixed), speaker and corpus."""
+    """One row per window: its values, which clip it is of, and that clip's corpus, speaker, label and turn."""
 
-    def __init__(self, values, scores, labels, speakers, corpora):
-        self.values, self.scores, self.labels = values, scores, labels
-        self.speakers, self.corpora = speakers, corpora
+    values: numpy.ndarray
+    clips: numpy.ndarray
+    corpora: numpy.ndarray
+    speakers: numpy.ndarray
+    labels: numpy.ndarray
+    turns: numpy.ndarray
+    # Clips without a row: too little speech.
+    silent: int = 0
 
     def only(self, chosen):
-        parts = (self.values, self.scores, self.labels, self.speakers, self.corpora)
-        return Rows(*(part[chosen] for part in parts))
+        parts = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Rows(**{name: part[chosen] if name != "silent" else part for name, part in parts.items()})
+
+    def starts(self):
+        """Where each clip's rows begin, and the end of the last."""
+        return numpy.r_[0, numpy.flatnonzero(numpy.diff(self.clips)) + 1, len(self.clips)]
 
 
-def joined(one, other):
-    parts = ("values", "scores", "labels", "speakers", "corpora")
-    return Rows(*(numpy.concatenate([getattr(one, part), getattr(other, part)]) for part in parts))
-
-
-def build_rows(clips, folder, kind, rounds, program):
-    """Composes `rounds` streams of every speaker's clips, writes them, and lets `program` extract the rows."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths, spans = [], []
-    for turn in range(rounds):
-        for speaker in sorted({clip.speaker for clip in clips}):
-            random = numpy.random.default_rng([SEED, turn, zlib.crc32(speaker.encode())])
-            mine = [clip for clip in clips if clip.speaker == speaker]
-            for placed, samples in streams.compose(mine, random, kind):
-                paths.append(folder / f"{len(paths):05}.wav")
-                streams.write(paths[-1], samples)
-                spans.append(placed)
-    out = folder / "rows.f32"
-    listed = "\n".join(str(path) for path in paths)
-    subprocess.run([program, out], input=listed, text=True, check=True)
+def build_rows(clips, folder, turn, program):
+    """The windows of every clip by itself through its speaker's line; in turn 0 the plain one, else augmented ones."""
+    stored = folder / f"{'-'.join(sorted({clip.corpus for clip in clips}))[:40]}-{turn}"
+    shutil.rmtree(stored, ignore_errors=True)
+    stored.mkdir(parents=True)
+    kept, paths = [], []
+    for speaker in sorted({clip.speaker for clip in clips}):
+        mine = [clip for clip in clips if clip.speaker == speaker]
+        line = streams.Line(mine, numpy.random.default_rng([SEED, turn, zlib.crc32(speaker.encode())]), turn > 0)
+        for clip in mine:
+            paths.append(stored / f"{len(paths):05}.wav")
+            streams.write(paths[-1], line.alone(clip))
+            kept.append(clip)
+    out = stored / "rows.f32"
+    subprocess.run([program, out], input="\n".join(str(path) for path in paths), text=True, check=True)
     names = subprocess.run([program, "--names"], text=True, check=True, capture_output=True).stdout.split()
     table = numpy.fromfile(out, "<f4").reshape(-1, HEAD + len(names))
-    print(f"{kind}: {len(paths)} streams, {len(table)} rows", flush=True)
+    shutil.rmtree(stored)
     numbers = table[:, 0].astype(int)
-    labels = [streams.label_at(spans[n], at_s) for n, at_s in zip(numbers, table[:, 1])]
-    return Rows(
-        table[:, HEAD:].copy(),
-        table[:, 2:HEAD].copy(),
-        numpy.array([-1 if label is None else label for label in labels]),
-        numpy.array([spans[n][0][4] for n in numbers]),
-        numpy.array([spans[n][0][3] for n in numbers]),
-    )
+    told = lambda name: numpy.array([getattr(kept[number], name) for number in numbers])
+    values = table[:, HEAD : HEAD + len(names) // 2].copy()
+    silent = len(kept) - len(set(numbers))
+    print(f"{stored.name}: {len(kept)} clips, {len(table)} windows, {silent} clips without one", flush=True)
+    return Rows(values, numbers, told("corpus"), told("speaker"), told("label"), numpy.full(len(table), turn), silent)
 
 
-def folds_of(speakers, everyone):
-    """The fold of each speaker: the speaker, or one of five groups for the Urdu ones."""
-    grouped = sorted({speaker for speaker in everyone if speaker.startswith(GROUPED)})
-    name = {s: f"{GROUPED}/group {i % GROUPS}" for i, s in enumerate(grouped)}
-    return numpy.array([name.get(speaker, speaker) for speaker in speakers])
+def joined(parts):
+    """All rows together; clips stay apart."""
+    offsets = numpy.cumsum([0] + [part.clips.max() + 1 for part in parts[:-1]])
+    clips = numpy.concatenate([part.clips + offset for part, offset in zip(parts, offsets)])
+    stacked = {f.name: numpy.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Rows) if f.name not in ("clips", "silent")}
+    return Rows(clips=clips, **stacked)
+
+
+def usual_alone(rows):
+    """What is usual where nothing but the clip was heard: the mean of its windows before, and how many these are."""
+    usual, known = numpy.zeros_like(rows.values), numpy.zeros(len(rows.values), numpy.float32)
+    starts = rows.starts()
+    for start, end in zip(starts, starts[1:]):
+        count = numpy.arange(1, end - start)[:, None]
+        usual[start + 1 : end] = numpy.cumsum(rows.values[start : end - 1], axis=0) / count
+        known[start:end] = numpy.arange(end - start)
+    return usual, known
+
+
+def usual_after_neutral(rows, random=None):
+    """What is usual after neutral clips of the speaker, never the clip itself: the first five, or by `random` one to six."""
+    usual, known = usual_alone(rows)
+    starts = rows.starts()
+    firsts = starts[:-1]
+    who = numpy.array([f"{speaker}/{turn}" for speaker, turn in zip(rows.speakers[firsts], rows.turns[firsts])])
+    for one in numpy.unique(who):
+        mine = numpy.flatnonzero(who == one)
+        calm = [clip for clip in mine if rows.labels[firsts[clip]] == "neutral"]
+        for clip in mine:
+            others = [other for other in calm if other != clip]
+            heard = others[:BASELINE_CLIPS]
+            if random is not None:
+                heard = list(random.permutation(others))[: random.integers(1, BASELINE_CLIPS + 2)]
+            if not heard:
+                continue
+            before = numpy.concatenate([numpy.arange(starts[other], starts[other + 1]) for other in heard])[:USUAL_WINDOWS]
+            own = slice(starts[clip], starts[clip + 1])
+            count = numpy.minimum(known[own], USUAL_WINDOWS - len(before))[:, None]
+            mean = rows.values[before].mean(axis=0)
+            usual[own] = (mean * len(before) + usual[own] * count) / (len(before) + count)
+            known[own] = len(before) + count[:, 0]
+    return usual, known
+
+
+def folds_of(rows):
+    """The fold in which each row's speaker is held out: eight, over the speakers of every corpus in turn."""
+    folds = numpy.zeros(len(rows.speakers), int)
+    for corpus in set(rows.corpora):
+        for number, speaker in enumerate(sorted(set(rows.speakers[rows.corpora == corpus]))):
+            folds[rows.speakers == speaker] = number % FOLDS
+    return folds

@@ -1,7 +1,6 @@
-"""Streams of speech as calls carry them: one speaker's clips in runs of one emotion, through a telephone line.
+"""Speech as calls carry it: through a telephone line, a clip at a time or several one after the other.
 
-A stream is a list of spans (start, end, class) and its samples. Training needs streams, not clips, because the
-server's features hold the speaker's baseline, and the baseline is learnt from what was said before.
+A stream is a list of spans (start, end, label) and its samples.
 """
 
 import wave
@@ -9,64 +8,55 @@ import wave
 import numpy
 import scipy.signal
 
-from corpora import OTHER, RATE
+from corpora import RATE
+
+CALM_DB = -26.0
 
 
-def compose(clips, random, kind):
-    """Streams that use every clip of one speaker once. `kind` is 'train' (augmented) or 'test' (the line alone)."""
-    by_label = {}
-    for clip in clips:
-        by_label.setdefault(clip.word, []).append(clip)
-    for pool in by_label.values():
-        random.shuffle(pool)
-    streams = []
-    while any(by_label.values()):
-        streams.append(render(order(by_label, random), random, kind))
-    return streams
+class Line:
+    """What one speaker's voice goes through. Augmented, it also makes another voice of it: faster or slower, brighter or duller."""
 
+    def __init__(self, clips, random, augmented):
+        some = lambda share: augmented and random.random() < share
+        self.random, self.augmented = random, augmented
+        self.speed = random.uniform(0.86, 1.18) if augmented else 1.0
+        self.tilt = random.uniform(-0.35, 0.35) if some(0.6) else 0.0
+        # Some lines level the loudness: then anger must be heard in the timbre.
+        self.levelling = random.uniform(0.5, 1.0) if some(0.35) else 0.0
+        self.target_db = random.uniform(-34, -16) if augmented else CALM_DB
+        self.noise_db = self.target_db - (random.uniform(12, 40) if some(0.6) else 40.0)
+        self.reference_db = numpy.median([level_db(clip.samples) for clip in clips])
 
-def order(by_label, random):
-    """Up to 16 clips: 0, 2, 4 or 6 neutral ones first, then runs of 1 to 4 of one emotion."""
-    chosen = []
-    calm = by_label.get("neutral") or by_label.get("calm") or []
-    for _ in range(int(random.choice([0, 2, 4, 6]))):
-        if calm:
-            chosen.append(calm.pop())
-    while len(chosen) < 16 and any(by_label.values()):
-        words = sorted(word for word, pool in by_label.items() if pool)
-        pool = by_label[words[random.integers(len(words))]]
-        for _ in range(int(random.integers(1, 5))):
-            if pool:
-                chosen.append(pool.pop())
-    return chosen
-
-
-def render(clips, random, kind):
-    """The clips one after the other with pauses, then gain, noise, saturation and G.711."""
-    augmented = kind == "train"
-    speed = random.uniform(0.88, 1.14) if augmented and random.random() < 0.7 else 1.0
-    # Some lines level the loudness: then anger must be heard in the timbre.
-    levelling = random.uniform(0.5, 1.0) if augmented and random.random() < 0.35 else 0.0
-    reference = numpy.median([level_db(clip.samples) for clip in clips])
-    target = random.uniform(-36, -16) if augmented else -26.0
-    pieces, spans, at = [], [], 0
-    for clip in clips:
+    def voice(self, clip):
+        """The clip's samples before noise and companding."""
         samples = clip.samples
-        if speed != 1.0:
-            samples = scipy.signal.resample_poly(samples, 100, int(round(100 * speed)))
-        gain = target - reference + levelling * (reference - level_db(samples))
-        gain += random.normal(0, 1.0) if augmented else 0.0
-        pause = numpy.zeros(int(random.uniform(0.1, 0.5) * RATE))
-        pieces += [pause, samples * 10 ** (gain / 20)]
-        start = at + len(pause)
-        at = start + len(samples)
-        spans.append((start / RATE, at / RATE, clip.label, clip.corpus, clip.speaker))
-    samples = numpy.concatenate([*pieces, numpy.zeros(RATE // 2)])
-    if augmented and random.random() < 0.6:
-        samples = samples + noise(len(samples), random) * 10 ** ((target - random.uniform(12, 40)) / 20)
-    else:
-        samples = samples + noise(len(samples), random) * 10 ** (-66 / 20)
-    return spans, line(samples, random)
+        if self.speed != 1.0:
+            samples = scipy.signal.resample_poly(samples, 100, int(round(100 * self.speed)))
+        if self.tilt:
+            samples = scipy.signal.lfilter([1.0, self.tilt], [1.0], samples)
+        gain_db = self.target_db - self.reference_db + self.levelling * (self.reference_db - level_db(clip.samples))
+        gain_db += self.random.normal(0, 1.0) if self.augmented else 0.0
+        return samples * 10 ** (gain_db / 20)
+
+    def end(self, samples):
+        """What comes out at the far end, as int16."""
+        return line(samples + noise(len(samples), self.random) * 10 ** (self.noise_db / 20), self.random)
+
+    def alone(self, clip):
+        """One clip with silence behind it, as `calmline eval speech` judges it."""
+        before = int(self.random.uniform(0, 0.5) * RATE) if self.augmented else 0
+        return self.end(numpy.concatenate([numpy.zeros(before), self.voice(clip), numpy.zeros(6 * RATE // 10)]))
+
+    def together(self, clips):
+        """The clips one after the other with pauses: spans and samples."""
+        pieces, spans, at = [], [], 0
+        for clip in clips:
+            pause = numpy.zeros(int(self.random.uniform(0.1, 0.5) * RATE))
+            pieces += [pause, self.voice(clip)]
+            start = at + len(pause)
+            at = start + len(pieces[-1])
+            spans.append((start / RATE, at / RATE, clip.label))
+        return spans, self.end(numpy.concatenate([*pieces, numpy.zeros(RATE // 2)]))
 
 
 def level_db(samples):
@@ -117,20 +107,3 @@ def write(path, samples):
         out.setsampwidth(2)
         out.setframerate(RATE)
         out.writeframes(samples.tobytes())
-
-
-def label_at(spans, at_s, window_s=1.5, share=0.6):
-    """The class that fills at least `share` of the speech of the last `window_s`; None when none does."""
-    filled = {}
-    for start, end, label, _, _ in spans:
-        overlap = min(end, at_s) - max(start, at_s - window_s)
-        if overlap > 0:
-            filled[label] = filled.get(label, 0) + overlap
-    if not filled:
-        return None
-    label = max(filled, key=filled.get)
-    total = sum(filled.values())
-    return label if filled[label] >= share * total and total >= 0.5 else None
-
-
-__all__ = ["compose", "render", "write", "label_at", "OTHER"]

@@ -9,7 +9,6 @@ use prosody::functionals::Functionals;
 use prosody::pitch::Tracker;
 use prosody::quality::QualityMeter;
 use prosody::rhythm::RhythmMeter;
-use prosody::trained::{self, Baseline, Frame, functionals};
 use prosody::{Analyzer, Row, Smoother};
 
 #[global_allocator]
@@ -33,16 +32,6 @@ fn second_at(rate: SampleRate) -> Vec<f32> {
             0.2 * buzz + 0.02 * ((random >> 8) as f32 / (1u32 << 24) as f32 - 0.5)
         })
         .collect()
-}
-
-fn frames() -> Vec<Frame> {
-    let mut out = Vec::new();
-    let mut analyzer = trained::Analyzer::new();
-    for _ in 0..3 {
-        analyzer.push(&second(), &mut out);
-    }
-    analyzer.finish(&mut out);
-    out
 }
 
 /// In packets of 20 ms.
@@ -110,31 +99,4 @@ fn one_second_of_rhythm_quality_and_baseline(bencher: Bencher<'_, '_>) {
         }
         (rhythm.rhythm(), quality.quality(), baseline.z(0, 1.0))
     });
-}
-
-#[divan::bench]
-fn one_second_of_frames(bencher: Bencher<'_, '_>) {
-    let samples = second();
-    let mut analyzer = trained::Analyzer::new();
-    let mut out = Vec::with_capacity(200);
-    bencher.bench_local(|| {
-        out.clear();
-        for packet in samples.chunks(160) {
-            analyzer.push(packet, &mut out);
-        }
-        out.len()
-    });
-}
-
-#[divan::bench]
-fn one_second_of_baseline(bencher: Bencher<'_, '_>) {
-    let frames = frames();
-    let mut baseline = Baseline::new();
-    bencher.bench_local(|| frames[..100].iter().for_each(|frame| baseline.push(frame, true)));
-}
-
-#[divan::bench]
-fn functionals_of_three_seconds(bencher: Bencher<'_, '_>) {
-    let frames = frames();
-    bencher.bench_local(|| functionals(&frames, &[true; 300]));
 }

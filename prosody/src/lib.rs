@@ -19,7 +19,6 @@ mod recent;
 pub mod rhythm;
 mod spectrum;
 pub mod synthetic;
-pub mod trained;
 mod transform;
 pub mod turns;
 mod voice;

@@ -1,6 +1,7 @@
 //! The pitch tracker on signals whose answer is known, and its promises about time, chunking and odd input.
 
 use proptest::prelude::*;
+use prosody::Analyzer;
 use prosody::SampleRate::{self, Hz8000, Hz16000};
 use prosody::pitch::{FINAL_HOPS, PITCH_HZ, PROVISIONAL_HOPS, Pitch, Tracker};
 use prosody::synthetic::{self, Kind, Plan, Random, Voice};
@@ -28,6 +29,31 @@ fn voices_over_the_telephone_keep_their_octave_and_their_voicing() {
             let voice = Voice::of(&Plan::new(kind, pitch_hz, 900 + number as u64));
             check(&voice, &telephone(&voice), Hz8000, (1.0, 2.0));
             check(&voice, &voice.samples, Hz16000, (1.0, 2.0));
+        }
+    }
+}
+
+/// Smoothing would lead on beyond the range where a voice turns round at its edge.
+#[test]
+fn pitches_stay_in_their_range_where_a_voice_leaves_it() {
+    for (edge_hz, turn_octaves) in [(PITCH_HZ.0, 0.6), (PITCH_HZ.1, -0.6)] {
+        for speed in [1.0, 2.0, 4.0] {
+            let mut phase = 0.0;
+            let samples: Vec<f32> = (0..8_000)
+                .map(|i| {
+                    let time_s = i as f32 / 8_000.0;
+                    // Down to the edge and back, three times a second.
+                    let away = turn_octaves * (std::f32::consts::PI * 3.0 * time_s).sin().abs().powf(speed);
+                    phase += edge_hz * 1.001 * away.exp2() / 8_000.0;
+                    (1..12).map(|k| (std::f32::consts::TAU * phase * k as f32).sin()).sum::<f32>() * 0.05
+                })
+                .collect();
+            let (mut analyzer, mut rows) = (Analyzer::new(Hz8000), Vec::new());
+            analyzer.push(&samples, &mut rows);
+            assert!(rows.iter().any(|row| row.pitch_hz.is_some()));
+            for hz in rows.iter().filter_map(|row| row.pitch_hz) {
+                assert!((PITCH_HZ.0..=PITCH_HZ.1).contains(&hz), "{hz} Hz");
+            }
         }
     }
 }

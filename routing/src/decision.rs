@@ -44,7 +44,7 @@ pub struct Opening {
     pub channel: Option<String>,
     /// The call's id.
     pub id: String,
-    /// Stands for the caller without saying who that is; `None` for callers without a name of their own.
+    /// Tells callers apart from call to call, and goes nowhere; `None` for callers without a name of their own.
     pub caller: Option<String>,
     /// How long the caller had waited before.
     pub waited: Duration,

@@ -5,6 +5,7 @@
 
 mod call;
 mod known;
+mod rule;
 mod serving;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -102,13 +103,15 @@ impl Engine {
         let local = self.local(now);
         let Some(Followed { policies, call }) = self.calls.get_mut(&key) else { return };
         let scene = &mut Scene { now, local, policies, call: key, out };
-        if *event == Event::Rerouted {
-            // First: what was due meanwhile must not move a caller who is with a human already.
-            call.rerouted(scene);
+        // First: what was due meanwhile goes by what has become of the re-route.
+        match event {
+            Event::Rerouted => call.rerouted(scene),
+            Event::RerouteFailed { reason } => call.reroute_failed(scene, reason),
+            _ => {}
         }
         call.expire(scene);
         match event {
-            Event::Started(_) | Event::Rerouted => {}
+            Event::Started(_) | Event::Rerouted | Event::RerouteFailed { .. } => {}
             Event::Emotion { emotion, level, score, trend_per_s } => {
                 call.observe(scene, (*emotion, *level), *score, *trend_per_s);
             }
@@ -120,7 +123,6 @@ impl Engine {
             Event::Quality { mos, loss } => call.note_quality(scene, *mos, *loss),
             Event::Fact { name, value } => call.note_fact(scene, name, value.as_ref()),
             Event::Warned { score, evidence } => call.warn(scene, *score, evidence),
-            Event::RerouteFailed { reason } => call.reroute_failed(scene, reason),
         }
         self.reschedule(now, key);
     }
@@ -155,6 +157,11 @@ impl Engine {
     /// The id of the service by which a call's caller is served at present; `None` where no policy says.
     pub fn service(&self, key: CallKey) -> Option<&str> {
         self.calls.get(&key).and_then(|Followed { policies, call }| call.service(policies))
+    }
+
+    /// The scenario of a call that is followed.
+    pub fn scenario(&self, key: CallKey) -> Option<&str> {
+        self.calls.get(&key).map(|followed| followed.call.scenario())
     }
 
     /// The likelihood of an escalation from which on a call is warned of, 0-1: the first policy for it that says one.

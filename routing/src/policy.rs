@@ -4,7 +4,7 @@
 //! the language to operators and names the same keys and limits.
 
 mod circumstances;
-mod expect;
+pub(crate) mod expect;
 mod service;
 mod then;
 mod when;
@@ -20,7 +20,7 @@ use crate::{Action, Decision, Emotion, Fault, Level, Texts};
 
 pub use circumstances::{Circumstances, Wanted};
 pub use expect::Expect;
-pub use service::{Group, Purpose, Script, Service, Split};
+pub use service::{Group, Mood, Purpose, Script, Service, Split};
 
 /// Rules, and likewise fallbacks, in one policy.
 pub const RULES_MAX: usize = 200;
@@ -249,7 +249,7 @@ pub(crate) fn step_id(rule: &str, step: usize) -> String {
 
 /// What the readers of a file's parts know of the rest of it.
 #[derive(Debug, Default)]
-struct File {
+pub(crate) struct File {
     scenarios: Option<Vec<String>>,
     scripts: Vec<Script>,
     has_split: bool,

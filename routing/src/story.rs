@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::engine::warn_at;
+use crate::warning::{WARN_AT, Watch};
 use crate::{Action, CallKey, Decision, Engine, Event, LocalTime, Opening, Policy};
 
 /// How long a story goes on after its last event.
@@ -41,7 +43,8 @@ pub fn play(policies: &Arc<[Policy]>, story: &Story, answer: Option<Duration>) -
         engine.set_clock(Duration::ZERO, local);
     }
     engine.start(Duration::ZERO, key, &story.opening, Arc::clone(policies));
-    let mut play = Play { engine, key, answer, answered: None, played: Played::default() };
+    let watch = Watch::new(warn_at(policies, &story.opening.scenario).unwrap_or(WARN_AT));
+    let mut play = Play { engine, key, watch, answer, answered: None, played: Played::default() };
     for (at, event) in &story.events {
         play.pass(*at);
         let recorded = matches!(event, Event::Rerouted | Event::RerouteFailed { .. });
@@ -59,6 +62,7 @@ pub fn play(policies: &Arc<[Policy]>, story: &Story, answer: Option<Duration>) -
 struct Play {
     engine: Engine,
     key: CallKey,
+    watch: Watch,
     answer: Option<Duration>,
     /// When the re-route in flight is answered.
     answered: Option<Duration>,
@@ -85,6 +89,9 @@ impl Play {
     fn happen(&mut self, at: Duration, event: &Event) {
         let mut out = Vec::new();
         self.engine.handle(at, self.key, event, &mut out);
+        if let Some(warning) = self.watch.take(at, event) {
+            self.engine.handle(at, self.key, &warning.event(), &mut out);
+        }
         self.note(at, out);
     }
 

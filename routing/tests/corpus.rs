@@ -10,7 +10,15 @@ fn every_text_is_read_or_refused_as_before() {
         .iter()
         .filter_map(|&(name, text)| Policy::parse(text).ok().map(|policy| (name, policy.rules.len())))
         .collect();
-    let expected = [("after-sales", 2), ("chinese", 1), ("finance", 2)];
+    let expected = [
+        ("after-sales", 2),
+        ("banking", 8),
+        ("chinese", 1),
+        ("ecommerce", 8),
+        ("finance", 2),
+        ("government", 8),
+        ("travel", 8),
+    ];
     assert_eq!(good, BTreeMap::from(expected));
 }
 
@@ -19,18 +27,26 @@ fn the_corpus_has_the_shipped_policies() {
     for (name, shipped) in [
         ("after-sales", include_str!("../../config/policies/after-sales.toml")),
         ("finance", include_str!("../../config/policies/finance.toml")),
+        ("banking", include_str!("../../config/policies/banking.toml")),
+        ("ecommerce", include_str!("../../config/policies/ecommerce.toml")),
+        ("government", include_str!("../../config/policies/government.toml")),
+        ("travel", include_str!("../../config/policies/travel.toml")),
     ] {
         assert!(CORPUS.contains(&(name, shipped)), "copy {name}.toml into routing/fuzz/corpus/policy");
     }
 }
 
-const CORPUS: [(&str, &str); 8] = [
+const CORPUS: [(&str, &str); 12] = [
     ("after-sales", include_str!("../fuzz/corpus/policy/after-sales.toml")),
     ("bad_values", include_str!("../fuzz/corpus/policy/bad_values.toml")),
     ("chinese", include_str!("../fuzz/corpus/policy/chinese.toml")),
     ("deep", include_str!("../fuzz/corpus/policy/deep.toml")),
     ("empty", include_str!("../fuzz/corpus/policy/empty.toml")),
     ("finance", include_str!("../fuzz/corpus/policy/finance.toml")),
+    ("banking", include_str!("../fuzz/corpus/policy/banking.toml")),
+    ("ecommerce", include_str!("../fuzz/corpus/policy/ecommerce.toml")),
+    ("government", include_str!("../fuzz/corpus/policy/government.toml")),
+    ("travel", include_str!("../fuzz/corpus/policy/travel.toml")),
     ("not_toml", include_str!("../fuzz/corpus/policy/not_toml.toml")),
     ("wrong_types", include_str!("../fuzz/corpus/policy/wrong_types.toml")),
 ];

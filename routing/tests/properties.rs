@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use routing::{Action, CallKey, Decision, Emotion, Engine, Event, Fact, Level, Opening, Policy};
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_text_is_read_or_refused(text in "(?s).{0,400}") {

@@ -2,16 +2,15 @@
 //!
 //! Reads recordings and labels and prints figures; how clips are judged and counted is `nlu::evaluation`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::Instant;
 
 use media::wav;
-use nlu::AcousticModel;
-use nlu::evaluation::{ClipFigures, ClipTally, emotion_of, judge_clip};
+use nlu::evaluation::{ClipFigures, ClipTally, Estimate, class_of, judge_clip};
+use nlu::{AcousticModel, CLASS_NAMES};
 use serde::{Deserialize, Serialize};
 
-use super::{bold, progress, recording};
+use super::{bold, cpu_s, progress, recording};
 use crate::cli::{EvalSpeechArgs, Failure, print_line};
 use crate::model::ModelFiles;
 
@@ -51,7 +50,7 @@ struct Figures {
     /// Files that could not be read.
     unreadable: usize,
     audio_s: f64,
-    /// Seconds of computing per second of audio, one thread, decoding left out.
+    /// Seconds of processor time per second of audio, decoding left out.
     cost: f64,
 }
 
@@ -70,9 +69,9 @@ pub fn run(args: &EvalSpeechArgs) -> Result<(), Failure> {
         Err(_) => None,
     };
     let audio_s = clips.iter().map(|clip| clip.samples.len()).sum::<usize>() as f64 / f64::from(wav::RATE_HZ);
-    let began = Instant::now();
+    let began_s = cpu_s();
     let alone = judge(&clips, &mut model, |_| Vec::new())?;
-    let cost = began.elapsed().as_secs_f64() / audio_s.max(f64::MIN_POSITIVE);
+    let cost = (cpu_s() - began_s) / audio_s.max(f64::MIN_POSITIVE);
 
     let neutral = neutral_clips(&clips);
     let with_baseline = if neutral.is_empty() {
@@ -93,11 +92,12 @@ fn judge<'a>(
     model: &mut Option<AcousticModel>,
     before: impl Fn(usize) -> Vec<&'a [f32]>,
 ) -> Result<ClipFigures, Failure> {
-    let mut tally = ClipTally::default();
+    let among: BTreeSet<usize> = clips.iter().filter_map(|clip| class_of(&clip.label)).collect();
+    let mut tally = ClipTally::new(&among);
     for (index, clip) in clips.iter().enumerate() {
         let judgement = judge_clip(model.as_mut(), &before(index), &clip.samples)
             .map_err(|error| Failure::of("running the acoustic model", error))?;
-        tally.add(emotion_of(&clip.label), judgement);
+        tally.add(class_of(&clip.label), judgement);
         progress(index + 1, clips.len());
     }
     Ok(tally.figures())
@@ -107,7 +107,7 @@ fn judge<'a>(
 fn neutral_clips(clips: &[Clip]) -> BTreeMap<&str, Vec<usize>> {
     let mut neutral: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (index, clip) in clips.iter().enumerate() {
-        if !clip.speaker.is_empty() && emotion_of(&clip.label) == Some(nlu::Emotion::Neutral) {
+        if !clip.speaker.is_empty() && class_of(&clip.label).is_some_and(|class| CLASS_NAMES[class] == "neutral") {
             neutral.entry(&clip.speaker).or_default().push(index);
         }
     }
@@ -157,27 +157,39 @@ fn report(figures: &Figures, json: bool) -> Result<(), Failure> {
         table("after five other neutral clips of the speaker", with_baseline)?;
     }
     print_line(format_args!(
-        "{:.0} s of audio at {:.4} s of computing per second; {} files could not be read",
+        "{:.0} s of audio at {:.4} s of processor time per second; {} files could not be read",
         figures.audio_s, figures.cost, figures.unreadable
     ))
 }
 
 fn table(title: &str, figures: &ClipFigures) -> Result<(), Failure> {
-    let ClipFigures { clips, others, not_judged, accuracy, uar, macro_f1, confusion, anger_f1, anger_auc, .. } =
-        figures;
-    print_line(format_args!("{title}: {clips} clips of 4 classes, {others} of others, {not_judged} too short"))?;
+    let ClipFigures { classes, clips, others, not_judged, confusion, .. } = figures;
     print_line(format_args!(
-        "  accuracy {:.1} %  UAR {:.1} %  macro-F1 {:.1} %  anger F1 {:.1} %  anger AUC {anger_auc:.3}  ECE {:.1} %",
-        accuracy * 100.0,
-        uar * 100.0,
-        macro_f1 * 100.0,
-        anger_f1 * 100.0,
-        figures.calibration_error * 100.0
+        "{title}: {clips} clips of {} classes, {others} of others, {not_judged} too short",
+        classes.len()
     ))?;
-    print_line("  truth \\ found   neutral  anger    joy  sadness")?;
-    for (name, row) in ["neutral", "anger", "joy", "sadness"].iter().zip(confusion) {
-        let [neutral, anger, joy, sadness] = row;
-        print_line(format_args!("  {name:<15} {neutral:>7} {anger:>6} {joy:>6} {sadness:>8}"))?;
+    print_line(format_args!(
+        "  accuracy {}  UAR {}  macro-F1 {}",
+        percent(figures.accuracy),
+        percent(figures.uar),
+        percent(figures.macro_f1)
+    ))?;
+    let Estimate { value, low, high } = figures.anger_auc;
+    print_line(format_args!(
+        "  anger F1 {}  anger AUC {value:.3} ({low:.3}-{high:.3})  ECE {}",
+        percent(figures.anger_f1),
+        percent(figures.calibration_error)
+    ))?;
+    let columns: String = classes.iter().map(|class| format!(" {class:>8}")).collect();
+    print_line(format_args!("  {:<13}{columns}", "truth \\ found"))?;
+    for (class, row) in classes.iter().zip(confusion) {
+        let cells: String = row.iter().map(|count| format!(" {count:>8}")).collect();
+        print_line(format_args!("  {class:<13}{cells}"))?;
     }
     print_line("")
+}
+
+/// With the interval of 95 %.
+fn percent(Estimate { value, low, high }: Estimate) -> String {
+    format!("{:.1} % ({:.1}-{:.1})", value * 100.0, low * 100.0, high * 100.0)
 }

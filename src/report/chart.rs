@@ -46,7 +46,7 @@ fn draw(
         .margin(8)
         .x_label_area_size(26)
         .y_label_area_size(52)
-        .build_cartesian_2d((0..count).into_segmented(), 0..highest + highest / 8)?;
+        .build_cartesian_2d((0..count - 1).into_segmented(), 0..highest + highest / 8)?;
     let name = |at: &SegmentValue<i32>| match at {
         SegmentValue::CenterOf(at) => {
             usize::try_from(*at).ok().and_then(|at| bars.get(at)).map_or_else(String::new, |(name, _)| name.clone())
@@ -83,6 +83,7 @@ fn draw(
             .label(word)
             .legend(move |(x, y)| Rectangle::new([(x, y - 5), (x + 12, y + 5)], colour.filled()));
     }
-    chart.configure_series_labels().background_style(WHITE).label_font((FONT, 13)).draw()?;
+    let labels = &mut chart.configure_series_labels();
+    labels.position(SeriesLabelPosition::UpperRight).background_style(WHITE).label_font((FONT, 13)).draw()?;
     Ok(())
 }

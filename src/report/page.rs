@@ -19,8 +19,9 @@ const STYLE: &str = "body{font:15px/1.5 Helvetica,Arial,'Noto Sans','Noto Sans C
 pub fn page(report: &Report, language: Language) -> Result<String, ChartError> {
     let t = |zh: &'static str, en: &'static str| language.of(zh, en);
     let title = t("通话情绪报告", "Calls and moods");
+    let none = Figures::default();
     let hours: Vec<(String, &Figures)> =
-        report.by_hour.iter().map(|(hour, figures)| (hour.to_string(), figures)).collect();
+        (0..24).map(|hour| (hour.to_string(), report.by_hour.get(&hour).unwrap_or(&none))).collect();
     let days: Vec<(String, &Figures)> =
         report.by_day.iter().map(|(day, figures)| (day.get(5..).unwrap_or(day).to_owned(), figures)).collect();
     let body = html! {

@@ -13,7 +13,7 @@ fn facts_of_a_call() {
         board.apply(notice, 1_000_000 + step as u64 * 100);
     }
     let facts = CallFacts::from(board.call("call-1").expect("it ended a moment ago"));
-    assert_eq!((facts.route.as_str(), facts.level.as_str(), facts.setup_ms), ("support", "high", Some(120)));
+    assert_eq!((facts.route.as_str(), facts.level.as_str(), facts.setup_ms), ("after-sales", "high", Some(120)));
     assert!(facts.answered && facts.acted && facts.moved && !facts.move_failed && facts.supervised, "{facts:?}");
     assert_eq!((facts.alerts, facts.rules.len()), (1, 1), "{facts:?}");
     let text = serde_json::to_string(&facts).expect("strings and numbers");

@@ -203,6 +203,24 @@ pub fn load_policy(file: &Path) -> Result<Policy, Vec<Fault>> {
     Policy::parse(&text).map_err(|faults| faults.into_iter().map(|fault| Fault::inside(file, fault)).collect())
 }
 
+/// Reads policies by themselves: files, and every `*.toml` of folders.
+///
+/// # Errors
+/// Every fault in every file; what they name is not looked at.
+pub fn load_policies(paths: &[PathBuf]) -> Result<Vec<Policy>, Vec<Fault>> {
+    let (mut policies, mut faults) = (Vec::new(), Vec::new());
+    for path in paths {
+        let files = if path.is_dir() { policy_files(path) } else { Ok(vec![path.clone()]) };
+        for file in files.map_err(|fault| vec![fault])? {
+            match load_policy(&file) {
+                Ok(policy) => policies.push(policy),
+                Err(found) => faults.extend(found),
+            }
+        }
+    }
+    if faults.is_empty() { Ok(policies) } else { Err(faults) }
+}
+
 /// The `*.toml` files of a folder, by name.
 fn policy_files(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
     let fault = |found: String, expected: &str| Fault {

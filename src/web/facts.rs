@@ -1,6 +1,7 @@
 //! `PUT /v1/calls/{id}/facts`: what other systems know of the customer and the order, for the rules of policies.
 //!
-//! Checks names and values; the call keeps them to its end. They are told to nobody and kept nowhere.
+//! Checks names and values; the call keeps them to its end. What they say stands only in the evidence of decisions that they
+//! lead to.
 
 use std::collections::BTreeMap;
 

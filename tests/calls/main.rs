@@ -13,6 +13,7 @@ mod interop;
 mod kept;
 mod moves;
 mod odd;
+mod policies;
 mod programs;
 mod raw;
 mod reload;

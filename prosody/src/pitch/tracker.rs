@@ -6,7 +6,7 @@ use super::evidence::{AHEAD, BEHIND, Evidence, FRAME_EVIDENCE};
 use super::halver::Halver;
 use super::network::{self, Around};
 use super::path::{Column, Decision, Path};
-use super::{FINAL_HOPS, PROVISIONAL_HOPS};
+use super::{FINAL_HOPS, PITCH_HZ, PROVISIONAL_HOPS};
 use crate::SampleRate;
 use crate::lanes::widest;
 use crate::math::{exp, exp2, ln, log2};
@@ -206,7 +206,9 @@ impl Tracker {
 
     #[inline(always)]
     fn pitch(&self, frame: u64, decision: Decision) -> Pitch {
-        Pitch { position: frame * self.rate.hop() as u64, hz: decision.octave.map(exp2), voicing: decision.voicing }
+        // Smoothing may lead a falling contour out of the range that was looked at.
+        let hz = decision.octave.map(|octave| exp2(octave).clamp(PITCH_HZ.0, PITCH_HZ.1));
+        Pitch { position: frame * self.rate.hop() as u64, hz, voicing: decision.voicing }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! What is not known makes no rule true. Every list has a bound; what comes when it is full is left out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::call::Heard;
@@ -12,6 +12,9 @@ use crate::{Circumstances, Fact, Language, LocalTime, Opening};
 /// Different intents, and likewise categories of words, that are remembered of one call.
 const MEANINGS_MAX: usize = 64;
 
+/// Words are taken to tell the mood for this long.
+const WORDS_HOLD: Duration = Duration::from_secs(20);
+
 /// What is known of a call.
 #[derive(Debug)]
 pub(super) struct Known {
@@ -20,7 +23,8 @@ pub(super) struct Known {
     /// When anybody was last heard.
     pub(super) heard_last: Duration,
     said: BTreeMap<String, u32>,
-    words: BTreeSet<String>,
+    /// Categories of words, and when each was used last.
+    words: BTreeMap<String, Duration>,
     pub(super) interruptions: u32,
     waited: Duration,
     waiting_since: Option<Duration>,
@@ -37,7 +41,7 @@ impl Known {
             started: now,
             heard_last: now,
             said: BTreeMap::new(),
-            words: BTreeSet::new(),
+            words: BTreeMap::new(),
             interruptions: 0,
             waited: opening.waited,
             waiting_since: None,
@@ -60,12 +64,17 @@ impl Known {
         1
     }
 
-    pub(super) fn note_words(&mut self, categories: &[String]) {
+    pub(super) fn note_words(&mut self, now: Duration, categories: &[String]) {
         for category in categories {
-            if self.words.len() < MEANINGS_MAX {
-                self.words.insert(category.clone());
+            if self.words.contains_key(category) || self.words.len() < MEANINGS_MAX {
+                self.words.insert(category.clone(), now);
             }
         }
+    }
+
+    /// Whether words of a category were used not long ago.
+    pub(super) fn uses(&self, now: Duration, category: &str) -> bool {
+        self.words.get(category).is_some_and(|at| now.saturating_sub(*at) <= WORDS_HOLD)
     }
 
     pub(super) fn note_quality(&mut self, mos: Option<f32>, loss: Option<f32>) {
@@ -136,7 +145,7 @@ impl Known {
             need(true, format!("said {said}"))?;
         }
         if !own.words.is_empty() {
-            let used = own.words.iter().find(|category| self.words.contains(*category))?;
+            let used = own.words.iter().find(|category| self.words.contains_key(*category))?;
             need(true, format!("words {used}"))?;
         }
         if let Some(least) = own.interruptions {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::{Emotion, Language, Level, Policy, Serve, Service, Switch};
+use crate::{Emotion, Language, Level, Mood, Policy, Serve, Service, Switch};
 
 /// The service of one call by one policy.
 #[derive(Debug)]
@@ -40,10 +40,19 @@ impl Serving {
     }
 
     /// Takes in the caller's mood; the service that changes, if it does.
-    pub(super) fn observe(&mut self, now: Duration, mood: (Emotion, Level), policy: &Policy) -> Option<(usize, usize)> {
-        let asks = |at: &usize| match policy.services[*at].mood {
+    ///
+    /// `uses` tells whether words of a category were used not long ago.
+    pub(super) fn observe(
+        &mut self,
+        now: Duration,
+        mood: Option<(Emotion, Level)>,
+        uses: impl Fn(&str) -> bool,
+        policy: &Policy,
+    ) -> Option<(usize, usize)> {
+        let asks = |at: &usize| match &policy.services[*at].mood {
             None => true,
-            Some((emotion, level)) => emotion == mood.0 && mood.1 >= level,
+            Some(Mood::Feels(emotion, level)) => mood.is_some_and(|(felt, at)| felt == *emotion && at >= *level),
+            Some(Mood::Uses(categories)) => categories.iter().any(|category| uses(category)),
         };
         let wanted = self.services.iter().position(asks).unwrap_or(self.services.len());
         for (place, since) in self.stronger_since.iter_mut().enumerate() {

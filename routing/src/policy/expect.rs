@@ -1,4 +1,4 @@
-//! The `[[expect]]` blocks: made-up calls, and what the policy is to do in them.
+//! Calls written down as operators write them: the `[[expect]]` blocks of policies, and the `[[interaction]]`s of sets.
 //!
 //! Only the reading; `story` plays them.
 
@@ -13,8 +13,8 @@ use crate::{Day, Emotion, Event, FACT_KINDS, Language, Level, LocalTime, Opening
 
 /// Expectations of one policy.
 const EXPECTS_MAX: usize = 500;
-/// Events of one made-up call.
-const EVENTS_MAX: usize = 500;
+/// Events of one call: more than an hour of speech.
+const EVENTS_MAX: usize = 10_000;
 /// The time between two observations of one who speaks.
 const STEP: Duration = Duration::from_millis(500);
 
@@ -45,6 +45,17 @@ pub(super) fn read_expects(root: &mut Section<'_>, file: &File) -> Vec<Expect> {
 }
 
 fn read_expect(section: &mut Section<'_>, file: &File) -> Option<Expect> {
+    let (own_name, story) = read_call(section, file);
+    let ids = "a list of ids of rules, steps (ID/1), fallbacks or services";
+    let then = section.read("then", ids, list(50, id)).unwrap_or_default();
+    let never = section.read("never", ids, list(50, id)).unwrap_or_default();
+    let only = section.read("only", "true or false", toml::Value::as_bool).unwrap_or(false);
+    let service = section.read("service", "the id of a service", name);
+    Some(Expect { name: own_name?, story, then, never, only, service })
+}
+
+/// The name of a call, and how it goes.
+pub(crate) fn read_call(section: &mut Section<'_>, file: &File) -> (Option<String>, Story) {
     let own_name = section.need("name", "1-200 characters on one line", text(200));
     let scenario = section.read("scenario", NAME, name);
     file.check_scenario(section, scenario.as_ref());
@@ -55,15 +66,12 @@ fn read_expect(section: &mut Section<'_>, file: &File) -> Option<Expect> {
     let caller = section.read("caller", "1-64 characters that stand for a caller", text(64));
     let day = section.read("day", one_of(&Day::ALL, Day::as_str), choice(&Day::ALL, Day::as_str));
     let time = section.read("time", "a time like \"21:30\"", |value| minute_of(value.as_str()?));
-    let ids = "a list of ids of rules, steps (ID/1), fallbacks or services";
-    let then = section.read("then", ids, list(50, id)).unwrap_or_default();
-    let never = section.read("never", ids, list(50, id)).unwrap_or_default();
-    let only = section.read("only", "true or false", toml::Value::as_bool).unwrap_or(false);
-    let service = section.read("service", "the id of a service", name);
+    let waited = section.read("waited_s", "seconds before the answer, 0-86400", number(0.0..=86_400.0));
     let mut events = Vec::new();
     section.each("events", |event| read_event(event, &mut events));
     if events.len() > EVENTS_MAX {
-        section.fault("events", format!("{} of them", events.len()), format!("at most {EVENTS_MAX} in steps of 0.5 s"));
+        let expected = format!("at most {EVENTS_MAX} in steps of 0.5 s");
+        section.fault("events", format!("{} of them", events.len()), expected);
     }
     events.sort_by_key(|(at, _)| *at);
     let opening = Opening {
@@ -72,11 +80,10 @@ fn read_expect(section: &mut Section<'_>, file: &File) -> Option<Expect> {
         channel,
         id: own_name.clone().unwrap_or_default(),
         caller,
-        waited: Duration::ZERO,
+        waited: Duration::from_secs_f64(waited.unwrap_or_default()),
     };
     let local = time.map(|minute| LocalTime { day: day.unwrap_or(Day::Monday), minute: minute % 1_440 });
-    let story = Story { opening, local, events };
-    Some(Expect { name: own_name?, story, then, never, only, service })
+    (own_name, Story { opening, local, events })
 }
 
 /// An id, also of a step: `ID/1`.
@@ -138,23 +145,38 @@ fn read_event(section: &mut Section<'_>, events: &mut Vec<(Duration, Event)>) {
     }
 }
 
-/// A mood, for as long as it lasts: one observation every half second.
+/// A mood, for as long as it lasts: one observation every half second. With `share`, only that part of the time; the rest
+/// is neutral.
 fn read_mood(section: &mut Section<'_>, at: Duration, events: &mut Vec<(Duration, Event)>) {
     let emotion =
         section.read("emotion", one_of(&Emotion::ALL, Emotion::as_str), choice(&Emotion::ALL, Emotion::as_str));
     let level = section.read("level", one_of(&Level::ALL, Level::as_str), choice(&Level::ALL, Level::as_str));
     let score = section.read("score", "a number from 0 to 1", number(0.0..=1.0));
     let trend = section.read("trend", "a number from -10 to 10", number(-10.0..=10.0)).unwrap_or(0.0);
+    let share = section.read("share", "a number from 0 to 1", number(0.0..=1.0)).unwrap_or(1.0);
     let lasts = section.read("lasts_s", "seconds, 0-600", number(0.0..=600.0)).unwrap_or(0.0);
     let Some(emotion) = emotion else { return };
     let level = level.unwrap_or(Level::Low);
     let score = score.map_or([0.1, 0.5, 0.8][level as usize], |score| score as f32);
     let steps = (lasts / STEP.as_secs_f64()) as u32;
     events.extend((0..=steps).map(|step| {
-        let event = Event::Emotion { emotion, level, score, trend_per_s: trend as f32 };
+        let event = if is_dealt(step / RUN_STEPS, share) {
+            Event::Emotion { emotion, level, score, trend_per_s: trend as f32 }
+        } else {
+            Event::Emotion { emotion: Emotion::Neutral, level: Level::Low, score: 0.1, trend_per_s: 0.0 }
+        };
         (at + step * STEP, event)
     }));
 }
+
+/// Whether a run gets the mood: spread as evenly as can be, by multiples of the golden ratio.
+fn is_dealt(run: u32, share: f64) -> bool {
+    const GOLDEN: f64 = 0.618_033_988_749_894_9;
+    (f64::from(run) * GOLDEN + 0.5).fract() < share
+}
+
+/// Observations in a row that are dealt together: moods last for 3 s at least.
+const RUN_STEPS: u32 = 6;
 
 fn read_facts(section: &mut Section<'_>, kind: &'static str, at: Duration, events: &mut Vec<(Duration, Event)>) {
     let mut about = section.section(kind);

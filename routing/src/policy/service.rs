@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::{File, NAME, SAYING_CHARS_MAX, choice, is_saying, one_of};
-use crate::section::{Section, name, number, text, whole};
+use crate::section::{Section, list, name, number, text, whole};
 use crate::{Action, Emotion, Language, Level, Serve, ServedBy, Texts, words};
 
 /// One `[[service]]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Service {
     /// The mood that it is for; `None`: the usual one, for every other mood.
-    pub mood: Option<(Emotion, Level)>,
+    pub mood: Option<Mood>,
     /// Only in calls of this scenario.
     pub scenario: Option<String>,
     /// How long the mood must have held.
@@ -19,6 +19,15 @@ pub struct Service {
     pub serve: Serve,
     /// What that is for.
     pub purpose: Option<Purpose>,
+}
+
+/// A mood that a service is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mood {
+    /// This emotion leads; anger at this level or above.
+    Feels(Emotion, Level),
+    /// Words of one of these categories of the lexicons were used not long ago.
+    Uses(Vec<String>),
 }
 
 /// One `[[script]]`.
@@ -159,20 +168,15 @@ pub(super) fn read_services(root: &mut Section<'_>, file: &File) -> Vec<Service>
 fn read_service(section: &mut Section<'_>, file: &File) -> Option<Service> {
     let id = section.need("id", NAME, name);
     let has_mood = section.has("when");
-    let mut mood = section.section("when");
-    let (mut emotion, mut level, mut lasted, mut scenario) = (None, None, None, None);
-    if mood.is_present() {
-        scenario = mood.read("scenario", NAME, name);
-        file.check_scenario(&mut mood, scenario.as_ref());
-        let emotions = one_of(&Emotion::ALL, Emotion::as_str);
-        emotion = mood.need("emotion", emotions, choice(&Emotion::ALL, Emotion::as_str));
-        level = mood.read("level", one_of(&Level::ALL, Level::as_str), choice(&Level::ALL, Level::as_str));
-        lasted = mood.read("lasted_s", "seconds, 0-3600", number(0.0..=3600.0)).map(Duration::from_secs_f64);
-        if emotion.is_some_and(|emotion| emotion != Emotion::Anger) && mood.has("level") {
-            mood.fault("level", "it beside another emotion", "emotion = \"anger\": levels are those of anger");
-        }
+    let mut when = section.section("when");
+    let (mut mood, mut lasted, mut scenario) = (None, None, None);
+    if when.is_present() {
+        scenario = when.read("scenario", NAME, name);
+        file.check_scenario(&mut when, scenario.as_ref());
+        mood = read_mood(&mut when);
+        lasted = when.read("lasted_s", "seconds, 0-3600", number(0.0..=3600.0)).map(Duration::from_secs_f64);
     }
-    mood.finish();
+    when.finish();
     let by = one_of(&ServedBy::ALL, ServedBy::as_str);
     let served_by = section.need("served_by", by, choice(&ServedBy::ALL, ServedBy::as_str));
     let priority = section.read("priority", "a whole number from 1 (first) to 9 (last)", whole(1..=9)).unwrap_or(5);
@@ -186,8 +190,29 @@ fn read_service(section: &mut Section<'_>, file: &File) -> Option<Service> {
     let purpose = read_purpose(section);
     let serve =
         Serve { id: id?, served_by: served_by?, priority: u8::try_from(priority).ok()?, skill, script, tone, simplify };
-    let mood = if has_mood { Some((emotion?, level.unwrap_or(Level::Low))) } else { None };
-    Some(Service { mood, scenario, lasted: lasted.unwrap_or(LASTED), serve, purpose })
+    let mood = if has_mood { Some(mood?) } else { None };
+    let usual = if matches!(mood, Some(Mood::Uses(_))) { Duration::ZERO } else { LASTED };
+    Some(Service { mood, scenario, lasted: lasted.unwrap_or(usual), serve, purpose })
+}
+
+fn read_mood(when: &mut Section<'_>) -> Option<Mood> {
+    let words = when.read("words", "a list of 1-20 categories of the lexicons", list(20, name));
+    if when.has("words") {
+        for key in ["emotion", "level"] {
+            if when.has(key) {
+                when.fault(key, "it beside words", "either an emotion or words");
+            }
+            when.read(key, "", Some);
+        }
+        return words.map(Mood::Uses);
+    }
+    let emotions = one_of(&Emotion::ALL, Emotion::as_str);
+    let emotion = when.need("emotion", emotions, choice(&Emotion::ALL, Emotion::as_str));
+    let level = when.read("level", one_of(&Level::ALL, Level::as_str), choice(&Level::ALL, Level::as_str));
+    if emotion.is_some_and(|emotion| emotion != Emotion::Anger) && when.has("level") {
+        when.fault("level", "it beside another emotion", "emotion = \"anger\": levels are those of anger");
+    }
+    Some(Mood::Feels(emotion?, level.unwrap_or(Level::Low)))
 }
 
 /// What a rule or a service is for, where it says so.

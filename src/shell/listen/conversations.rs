@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use media::LegId;
-use prosody::trained::{HOP, SAMPLE_RATE_HZ};
+use nlu::{HOP, SAMPLE_RATE_HZ};
 use prosody::turns::{Dialogue, Turns};
 use routing::CallKey;
 

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use prosody::trained::{HOP, SAMPLE_RATE_HZ};
+use nlu::{HOP, SAMPLE_RATE_HZ};
 
 /// A pause up to this is inside a sentence: the closure of a stop, a breath between words.
 const PAUSE_MAX: Duration = Duration::from_millis(200);

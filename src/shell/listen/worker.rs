@@ -13,7 +13,7 @@ use media::dtmf::{Detector, Press};
 use media::jitter::{JitterBuffer, PieceKind};
 use media::{LegId, StreamSettings};
 use nlu::{Listener, Observation, PartyId, Utterance};
-use prosody::trained::Frame;
+use prosody::Row as Hop;
 use routing::CallKey;
 use tokio::sync::mpsc::error::TrySendError;
 use tracing::{info, warn};
@@ -249,14 +249,14 @@ impl Worker {
         }
         let (ears, moments) = (&mut self.ears, &mut self.moments);
         let conversations = &mut self.conversations;
-        let mut speaks = |party: PartyId, frame: &Frame, speech: bool| {
+        let mut speaks = |party: PartyId, hop: &Hop, speech: bool| {
             let leg = LegId(party.0);
             let Some(ear) = ears.get_mut(&leg) else { return };
             if let Some(lasted) = ear.onset.step(speech) {
                 keep(moments, Heard::Speech { leg, lasted });
             }
             if let Some(origin) = ear.origin {
-                conversations.hear(leg, origin, frame.position, speech);
+                conversations.hear(leg, origin, hop.position, speech);
             }
         };
         self.listener.run_with(&mut speaks, &mut self.heard);

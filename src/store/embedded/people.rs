@@ -216,7 +216,12 @@ fn person_in(address: &str) -> Option<String> {
         // An international prefix, or none: `+86…`, `0086…`.
         return Some(digits.strip_prefix("00").map(str::to_owned).unwrap_or(digits));
     }
-    (!is_nameless(user, host)).then(|| rest.to_owned())
+    // The port is the telephone's of the day.
+    let host = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|octet| octet.is_ascii_digit()))
+        .map_or(host, |(host, _)| host);
+    (!is_nameless(user, host)).then(|| format!("{user}@{host}"))
 }
 
 fn hold_context(person: &[u8]) -> Vec<u8> {

@@ -1,0 +1,82 @@
+//! What one observation costs the policy engine, alone and among ten thousand calls.
+//!
+//! `cargo bench -p routing`: `ten_thousand_calls` is half a second of all of them; below 500 ms one core keeps up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use divan::{Bencher, black_box};
+use routing::warning::Watch;
+use routing::{CallKey, Emotion, Engine, Event, Level, Opening, Policy};
+
+const CALLS: u64 = 10_000;
+const STEP: Duration = Duration::from_millis(500);
+
+fn main() {
+    divan::main();
+}
+
+fn policies() -> Arc<[Policy]> {
+    let texts = [
+        include_str!("../../config/policies/after-sales.toml"),
+        include_str!("../../config/policies/banking.toml"),
+        include_str!("../../config/policies/ecommerce.toml"),
+        include_str!("../../config/policies/finance.toml"),
+        include_str!("../../config/policies/government.toml"),
+        include_str!("../../config/policies/travel.toml"),
+    ];
+    texts.iter().map(|text| Policy::parse(text).expect("a good policy")).collect()
+}
+
+/// An engine that follows `calls` calls of the longest shipped policy.
+fn engine(calls: u64) -> Engine {
+    let policies = policies();
+    let mut engine = Engine::new(Vec::new());
+    let opening = Opening { scenario: "ecommerce-returns".to_owned(), ..Opening::default() };
+    (0..calls).for_each(|key| engine.start(Duration::ZERO, CallKey(key), &opening, Arc::clone(&policies)));
+    engine
+}
+
+/// A caller who is cross now and then.
+fn mood(step: u64) -> Event {
+    let cross = step % 7 < 2;
+    Event::Emotion {
+        emotion: if cross { Emotion::Anger } else { Emotion::Neutral },
+        level: if cross { Level::Medium } else { Level::Low },
+        score: if cross { 0.5 } else { 0.1 },
+        trend_per_s: 0.0,
+    }
+}
+
+#[divan::bench]
+fn one_observation(bencher: Bencher<'_, '_>) {
+    let (mut engine, mut out, mut step) = (engine(1), Vec::new(), 0);
+    bencher.bench_local(|| {
+        step += 1;
+        engine.handle(STEP * step as u32, CallKey(0), &mood(step), &mut out);
+        black_box(out.drain(..).count())
+    });
+}
+
+#[divan::bench]
+fn one_observation_watched(bencher: Bencher<'_, '_>) {
+    let (mut watch, mut step) = (Watch::new(0.5), 0);
+    bencher.bench_local(|| {
+        step += 1;
+        black_box(watch.take(STEP * step as u32, &mood(step)))
+    });
+}
+
+#[divan::bench(sample_count = 20)]
+fn ten_thousand_calls(bencher: Bencher<'_, '_>) {
+    let (mut engine, mut out, mut step) = (engine(CALLS), Vec::new(), 0);
+    bencher.bench_local(|| {
+        step += 1;
+        let now = STEP * step as u32;
+        engine.tick(now, &mut out);
+        for call in 0..CALLS {
+            engine.handle(now, CallKey(call), &mood(step + call), &mut out);
+        }
+        black_box(out.drain(..).count())
+    });
+}

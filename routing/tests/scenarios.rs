@@ -1,0 +1,119 @@
+//! The shipped policies: every expectation of theirs is met, and what they do on the evaluation set.
+
+#![expect(clippy::print_stdout, reason = "tests tell what they measured")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use routing::backtest::{Effect, Foretold, Interaction, read_set, replay};
+use routing::warning::WARN_AT;
+use routing::{Policy, check_expects};
+
+#[test]
+fn every_expectation_is_met() {
+    let mut expects = 0;
+    for policy in shipped().iter() {
+        assert_eq!(check_expects(policy), [], "{}", policy.label());
+        expects += policy.expects.len();
+    }
+    assert!(expects >= 40, "{expects} expectations");
+}
+
+/// The policies of `config/policies`, which cover one scenario each or two.
+fn shipped() -> Arc<[Policy]> {
+    let texts = [
+        include_str!("../../config/policies/after-sales.toml"),
+        include_str!("../../config/policies/banking.toml"),
+        include_str!("../../config/policies/ecommerce.toml"),
+        include_str!("../../config/policies/finance.toml"),
+        include_str!("../../config/policies/government.toml"),
+        include_str!("../../config/policies/travel.toml"),
+    ];
+    texts.iter().map(|text| Policy::parse(text).unwrap_or_else(|faults| panic!("{faults:?}"))).collect()
+}
+
+/// What a re-route takes until somebody answers.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// Figures that the shipped policies reach on interactions that were synthesised for them: they say that the rules do what
+/// they say, not what real callers would think of it.
+#[test]
+fn the_best_is_done_in_the_evaluation_set() {
+    let policies = shipped();
+    let mut effects: BTreeMap<&str, Effect> = BTreeMap::new();
+    let mut wrong: BTreeMap<String, usize> = BTreeMap::new();
+    for interaction in short() {
+        let outcome = replay(&policies, &interaction, ANSWER);
+        let part = if interaction.held_out { "held out" } else { "built" };
+        effects.entry(part).or_default().add(&interaction, &outcome);
+        effects.entry("all").or_default().add(&interaction, &outcome);
+        let best = interaction.best.expect("a label");
+        if best != outcome.best {
+            let template = interaction.template.as_deref().unwrap_or_default();
+            *wrong.entry(format!("{template}: {} instead of {}", outcome.best.as_str(), best.as_str())).or_default() +=
+                1;
+        }
+        // Whoever is moved is moved once, and services do not swing.
+        assert!(outcome.played.decisions.len() <= 12, "{}: {:?}", interaction.name, outcome.rules());
+    }
+    for (part, effect) in &effects {
+        println!(
+            "{part}: {} interactions, accuracy {:.3}, automation {:.3}",
+            effect.interactions,
+            effect.accuracy(),
+            effect.automation()
+        );
+    }
+    println!("{wrong:?}");
+    let all = effects["all"];
+    assert!(all.interactions >= 400 && all.accuracy() >= 0.95 && all.automation() >= 0.9, "{wrong:?}");
+}
+
+#[test]
+fn long_interactions_are_warned_of_in_time() {
+    let policies = shipped();
+    let (mut built, mut held_out) = (Foretold::default(), Foretold::default());
+    for interaction in long() {
+        let warn_at = routing::warn_at(&policies, &interaction.story.opening.scenario).unwrap_or(WARN_AT);
+        if interaction.held_out { &mut held_out } else { &mut built }.add(&interaction, warn_at);
+    }
+    for (part, own) in [("built", &built), ("held out", &held_out)] {
+        println!(
+            "{part}: precision {:.3} recall {:.3} lead {:?} {own:?}",
+            own.precision(),
+            own.recall(),
+            own.median_lead()
+        );
+        assert!(own.precision() >= 0.88 && own.recall() >= 0.8, "{part}: {own:?}");
+        assert!(own.median_lead() >= Some(Duration::from_secs(180)), "{part}: {:?}", own.median_lead());
+    }
+}
+
+fn short() -> Vec<Interaction> {
+    let sets = [
+        include_str!("../../fixtures/interactions/banking-en.toml"),
+        include_str!("../../fixtures/interactions/banking-zh.toml"),
+        include_str!("../../fixtures/interactions/ecommerce-en.toml"),
+        include_str!("../../fixtures/interactions/ecommerce-zh.toml"),
+        include_str!("../../fixtures/interactions/government-en.toml"),
+        include_str!("../../fixtures/interactions/government-zh.toml"),
+        include_str!("../../fixtures/interactions/travel-en.toml"),
+        include_str!("../../fixtures/interactions/travel-zh.toml"),
+    ];
+    read_all(&sets)
+}
+
+fn long() -> Vec<Interaction> {
+    let sets = [
+        include_str!("../../fixtures/interactions/long-banking.toml"),
+        include_str!("../../fixtures/interactions/long-ecommerce.toml"),
+        include_str!("../../fixtures/interactions/long-government.toml"),
+        include_str!("../../fixtures/interactions/long-travel.toml"),
+    ];
+    read_all(&sets)
+}
+
+fn read_all(sets: &[&str]) -> Vec<Interaction> {
+    sets.iter().flat_map(|set| read_set(set).unwrap_or_else(|faults| panic!("{faults:?}"))).collect()
+}
