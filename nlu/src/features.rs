@@ -220,7 +220,7 @@ impl Extractor {
         values[2 * VALUES] = self.usual.windows as f32 / USUAL_WINDOWS as f32;
         self.usual.push(&window);
         let Summary { pitch_semitones, level_dbov, alpha_ratio_db, articulation_rate, speech_share } =
-            Window::summary(&window);
+            self.window.summary();
         let voiced = pitch_semitones.is_some();
         let z = |feature: usize, value: f32, there: bool| if there { self.baseline.z(feature, value) } else { 0.0 };
         let evidence = Evidence {

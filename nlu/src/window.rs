@@ -8,6 +8,8 @@ use prosody::{DESCRIPTOR_NAMES, DESCRIPTORS, Descriptor, Row};
 
 /// Hops looked at: 3 s.
 pub(crate) const WINDOW_HOPS: usize = 300;
+/// Hops that people are told of: 2 s.
+const SUMMARY_HOPS: usize = 200;
 /// Log-mel energies that a hop comes with.
 pub(crate) const BINS: usize = 40;
 /// Cepstral coefficients made of them.
@@ -20,12 +22,12 @@ const DENSE: usize = Descriptor::Pitch as usize;
 const EVERYWHERE: usize = CEPSTRA + DENSE + 1;
 const LEVEL: usize = EVERYWHERE - 1;
 const PITCH: usize = EVERYWHERE;
+const ALPHA_RATIO: usize = CEPSTRA + Descriptor::AlphaRatio as usize;
 const VOICING: usize = EVERYWHERE + DESCRIPTORS - DENSE;
 /// Contours followed.
 const CONTOURS: usize = VOICING + 1 + BANDS;
 /// What is told of each.
 const STATISTICS: [&str; 8] = ["mean", "deviation", "p10", "median", "p90", "step", "swing", "rise"];
-const MEDIAN: usize = 3;
 /// What is told of the voiced hops of the contours that are everywhere.
 const VOICED: usize = 2;
 const RHYTHM: [&str; 12] = [
@@ -152,17 +154,24 @@ impl Window {
         values
     }
 
-    /// The readable part of what [`Window::values`] told.
-    pub(crate) fn summary(values: &[f32; VALUES]) -> Summary {
-        let rhythm = &values[VALUES - RHYTHM.len()..];
-        let contour = |place: usize| &values[place * STATISTICS.len()..][..STATISTICS.len()];
-        let voiced = rhythm[0] > 0.0;
+    /// The readable part, of the last 2 s: shorter, so that a voice that rises is seen soon.
+    pub(crate) fn summary(&self) -> Summary {
+        let hops: Vec<&Hop> = self.recent(SUMMARY_HOPS).collect();
+        let median = |contour: usize, voiced: bool| {
+            let there = hops.iter().filter(|hop| hop.speech && (hop.voiced || !voiced));
+            let mut values: Vec<f32> = there.map(|hop| hop.contours[contour]).collect();
+            sort(&mut values);
+            quantile(&values, 0.5)
+        };
+        let spoken = hops.iter().filter(|hop| hop.speech).count() as f32;
+        let syllables = hops.iter().filter(|hop| hop.speech && hop.syllable).count() as f32;
+        let voiced = hops.iter().any(|hop| hop.speech && hop.voiced);
         Summary {
-            pitch_semitones: voiced.then(|| contour(PITCH)[MEDIAN]),
-            level_dbov: contour(LEVEL)[MEDIAN],
-            alpha_ratio_db: values[CONTOURS * STATISTICS.len() + VOICED * (CEPSTRA + Descriptor::AlphaRatio as usize)],
-            articulation_rate: rhythm[5],
-            speech_share: rhythm[6],
+            pitch_semitones: voiced.then(|| median(PITCH, true)),
+            level_dbov: median(LEVEL, false),
+            alpha_ratio_db: median(ALPHA_RATIO, true),
+            articulation_rate: syllables * HOPS_PER_S / spoken.max(1.0),
+            speech_share: spoken / hops.len().max(1) as f32,
         }
     }
 
@@ -172,18 +181,18 @@ impl Window {
     }
 }
 
-/// What people can read of a window.
+/// What people can read of the last 2 s.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Summary {
     /// Median F0 of voiced speech, semitones above 27.5 Hz; `None` where nothing is voiced.
     pub(crate) pitch_semitones: Option<f32>,
     /// Median level of speech.
     pub(crate) level_dbov: f32,
-    /// Mean alpha ratio of voiced speech.
+    /// Median alpha ratio of voiced speech.
     pub(crate) alpha_ratio_db: f32,
     /// Syllables per second of speech.
     pub(crate) articulation_rate: f32,
-    /// Share of the window that is speech, 0-1.
+    /// Share of the time that is speech, 0-1.
     pub(crate) speech_share: f32,
 }
 
@@ -350,10 +359,9 @@ mod tests {
 
     #[test]
     fn a_voice_has_its_pitch_and_louder_is_louder() {
-        let quiet = window(120.0, 0.05).values();
-        let loud = window(240.0, 0.5).values();
-        assert!(quiet.iter().chain(&loud).all(|value| value.is_finite()));
-        let (quiet, loud) = (Window::summary(&quiet), Window::summary(&loud));
+        let (quiet, loud) = (window(120.0, 0.05), window(240.0, 0.5));
+        assert!(quiet.values().iter().chain(&loud.values()).all(|value| value.is_finite()));
+        let (quiet, loud) = (quiet.summary(), loud.summary());
         let rise = loud.pitch_semitones.zip(quiet.pitch_semitones).map(|(loud, quiet)| loud - quiet);
         assert!(rise.is_some_and(|rise| (rise - 12.0).abs() < 1.5), "{rise:?}");
         assert!((loud.level_dbov - quiet.level_dbov - 20.0).abs() < 3.0, "{quiet:?} {loud:?}");

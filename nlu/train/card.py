@@ -126,8 +126,8 @@ TAIL = """
 
 ## What it can not do
 
-Name six emotions of a Mandarin speaker it has not heard more than every second time, nor find most of that speaker's anger within
-ten seconds at the default thresholds. Lively agents on real calls are still called angry now and then (see calls_8k). Acted anger is louder than most real anger;
+Name six emotions of a Mandarin speaker it has not heard more than every second time, nor find more than half of that speaker's anger
+within ten seconds at the default thresholds. Twenty minutes of real calls are too few to promise anything about others. Acted anger is louder than most real anger;
 three Mandarin speakers are few; fear and great joy are often taken for anger; cold, quiet anger is not found. Children, crosstalk
 and music were not tested. Emotion scores are about a window of sound, not about a person: use them to offer help sooner, never
 to judge somebody.
