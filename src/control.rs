@@ -37,6 +37,7 @@ mod reroute;
 mod said;
 mod session;
 mod setup;
+mod site;
 mod supervise;
 mod takeover;
 mod terms;

@@ -27,9 +27,9 @@ use table::{
     LISTENER_RESTARTS, LISTENER_UP, LISTENING_BACKLOG, LOAD_CHANGES, LOAD_INFO, LOAD_LATENESS, LOAD_SHARE,
     OBSERVATIONS, PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, PBX_ORDERS, PBX_UP, PBX_WAITING, PHRASES,
     POLICY_INFO, PROMPTS, REACTION, RECOGNITION_AUDIO, RECOGNITION_BACKLOG, RECOGNITION_RATIO, RECOGNITION_RESTARTS,
-    RECOGNITION_UP, REINVITES, RELOADS, REROUTE_ANSWER, REROUTE_GAP, REROUTES, SERVICE_SWITCHES, SIP_CERTIFICATES,
-    SIP_CONNECTIONS, SIP_FAILOVERS, SIP_KEPT_BACK, SIP_REFUSED, SIP_RESTRAINED, SUPERVISORS, SUPERVISORS_ACTIVE,
-    TAP_DROPPED, TICK_LATENESS, TRUNK_REGISTERED, TRUNK_UP, UTTERANCES, WARNINGS,
+    RECOGNITION_UP, REINVITES, RELOADS, REROUTE_ANSWER, REROUTE_GAP, REROUTES, SCENARIO_TURNS, SERVICE_SWITCHES,
+    SIP_CERTIFICATES, SIP_CONNECTIONS, SIP_FAILOVERS, SIP_KEPT_BACK, SIP_REFUSED, SIP_RESTRAINED, SUPERVISORS,
+    SUPERVISORS_ACTIVE, TAP_DROPPED, TICK_LATENESS, TRUNK_REGISTERED, TRUNK_UP, UTTERANCES, WARNINGS,
 };
 pub use table::{Bounds, Kind, Metric, TABLE};
 
@@ -146,14 +146,11 @@ impl Metrics {
             }
             What::Said { is_final: false, .. } => {}
             What::Decided { rule, .. } => self.count(&DECISIONS, &[rule], 1),
-            What::ServiceSwitched { after, .. } => {
-                let after = after.as_ref().map_or("usual", |after| &after.service);
-                self.count(&SERVICE_SWITCHES, &[after], 1);
+            What::ServiceSwitched { .. } | What::ScenarioTurned { .. } | What::EscalationLikely { .. } => {
+                self.observe_mood(&notice.what);
             }
-            What::EscalationLikely { .. } => self.count(&WARNINGS, &[], 1),
-            What::FactsTold { .. } => {}
             What::KeyPressed { party, way, .. } => self.count(&KEYS, &[party, way], 1),
-            What::SecureInput { .. } | What::PbxDone { .. } | What::PbxFailed { .. } => {}
+            What::SecureInput { .. } | What::FactsTold { .. } | What::PbxDone { .. } | What::PbxFailed { .. } => {}
             What::HandshakeDone { took_ms, .. } => {
                 self.count(&HANDSHAKES, &["done"], 1);
                 self.record_ms(&HANDSHAKE, &[], *took_ms);
@@ -365,6 +362,21 @@ impl Metrics {
             self.gauge(&POLICY_INFO, &[policy]).set(1.0);
         }
         *known = policies.iter().map(|&policy| policy.to_owned()).collect();
+    }
+
+    fn observe_mood(&self, what: &What) {
+        match what {
+            What::ServiceSwitched { after, .. } => {
+                let after = after.as_ref().map_or("usual", |after| &after.service);
+                self.count(&SERVICE_SWITCHES, &[after], 1);
+            }
+            What::ScenarioTurned { scenario, before, after, .. } => {
+                let way = if after > before { "sour" } else { "better" };
+                self.count(&SCENARIO_TURNS, &[scenario, way], 1);
+            }
+            What::EscalationLikely { .. } => self.count(&WARNINGS, &[], 1),
+            _ => {}
+        }
     }
 
     fn observe_prompt(&self, what: &What) {

@@ -247,6 +247,17 @@ pub enum What {
         /// What speaks for it, in words.
         evidence: Vec<String>,
     },
+    /// The calls of a scenario have turned sour, or better: their highest anger is another one than before.
+    ScenarioTurned {
+        /// Which.
+        scenario: String,
+        /// The median of the highest anger per call before, 0-1.
+        before: f32,
+        /// The same from then on.
+        after: f32,
+        /// How likely so much order comes by chance, 0-1.
+        chance: f32,
+    },
     /// A party pressed a key.
     KeyPressed {
         /// `caller` or `callee`.

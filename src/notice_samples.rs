@@ -15,7 +15,7 @@ pub(crate) fn one_of_each() -> Vec<Notice> {
         .map(|what| {
             let call = match what {
                 What::CallRefused { .. } | What::CallRedirected { .. } => "call-0",
-                What::LoadChanged { .. } => "",
+                What::LoadChanged { .. } | What::ScenarioTurned { .. } => "",
                 _ => "call-1",
             };
             let notice = Notice { call: call.to_owned(), call_ms, what };
@@ -29,7 +29,7 @@ fn whats() -> Vec<What> {
     let mut whats = early();
     whats.extend(late());
     whats.extend(watched());
-    whats.extend(talked());
+    whats.extend(conversed());
     whats
 }
 
@@ -211,11 +211,12 @@ fn watched() -> Vec<What> {
     ]
 }
 
-fn talked() -> Vec<What> {
+fn conversed() -> Vec<What> {
     vec![
         What::Interrupted { party: "caller".into(), times: 2 },
         What::FactsTold { known: vec!["order.state".into()], forgotten: vec!["customer.tier".into()] },
         What::EscalationLikely { score: 0.75, evidence: vec!["negative share 0.2 to 0.6".into()] },
+        What::ScenarioTurned { scenario: "after-sales".into(), before: 0.25, after: 0.5, chance: 0.000_061_035_156 },
         What::ServiceSwitched {
             rule: "sorry-first".into(),
             policy: "after-sales@3".into(),

@@ -78,14 +78,17 @@ fn a_call_is_heard_alike_alone_and_among_others() {
     };
     for make in [greedy, ctc, conformer, |runtime| transducer(runtime, Search::Beam(3))] {
         let alone: Vec<Vec<Transcript>> =
-            (0..audio.len()).map(|call| hear(make(&runtime), &[(&audio[call], 0, 160)]).remove(0)).collect();
+            (0..audio.len()).map(|call| hear(vec![make(&runtime)], &[(&audio[call], 0, 160)]).remove(0)).collect();
         assert!(alone.iter().all(|said| said.iter().any(|transcript| transcript.is_final)), "something is said");
         // Each begins at another moment, and comes in pieces of another length.
         let plan: Vec<(&Vec<f32>, usize, usize)> =
             audio.iter().zip([(0, 160), (37, 160), (11, 240)]).map(|(audio, (at, piece))| (audio, at, piece)).collect();
-        let together = hear(make(&runtime), &plan);
-        for (alone, together) in alone.iter().zip(&together) {
-            assert_eq!(finals(alone), finals(together));
+        // One model for all, and two that share the calls.
+        for copies in [1, 2] {
+            let together = hear((0..copies).map(|_| make(&runtime)).collect(), &plan);
+            for (alone, together) in alone.iter().zip(&together) {
+                assert_eq!(finals(alone), finals(together), "{copies} copies");
+            }
         }
     }
 }
@@ -94,7 +97,7 @@ fn a_call_is_heard_alike_alone_and_among_others() {
 fn what_is_told_hangs_together() {
     let Some(runtime) = runtime_or_skip("what a streaming recogniser tells") else { return };
     let audio = speak(AGITATED, 8.0);
-    let said = hear(transducer(&runtime, Search::Greedy), &[(&audio, 0, 160)]).remove(0);
+    let said = hear(vec![transducer(&runtime, Search::Greedy)], &[(&audio, 0, 160)]).remove(0);
     let last = said.last().expect("something is said");
     assert!(last.is_final && said.len() > 3 && !said[0].is_final, "{said:?}");
     for transcript in &said {
@@ -296,8 +299,8 @@ fn check_golden(what: &str, golden: &str, make: impl Fn(&Runtime) -> StreamingMo
 }
 
 /// What is told of each call: its audio, the round it begins in, and samples of each of its pieces.
-fn hear(model: StreamingModel, calls: &[(&Vec<f32>, usize, usize)]) -> Vec<Vec<Transcript>> {
-    let models = vec![(Language::Mandarin, model)];
+fn hear(models: Vec<StreamingModel>, calls: &[(&Vec<f32>, usize, usize)]) -> Vec<Vec<Transcript>> {
+    let models = models.into_iter().map(|model| (Language::Mandarin, model)).collect();
     let mut recognizer = StreamingRecognizer::new(models, &[], EndpointRules::default());
     let mut said: Vec<Vec<Transcript>> = calls.iter().map(|_| Vec::new()).collect();
     let party = |call: usize| PartyId(call as u32 + 1);

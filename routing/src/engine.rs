@@ -5,6 +5,7 @@
 
 mod call;
 mod known;
+mod rule;
 mod serving;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -156,6 +157,11 @@ impl Engine {
     /// The id of the service by which a call's caller is served at present; `None` where no policy says.
     pub fn service(&self, key: CallKey) -> Option<&str> {
         self.calls.get(&key).and_then(|Followed { policies, call }| call.service(policies))
+    }
+
+    /// The scenario of a call that is followed.
+    pub fn scenario(&self, key: CallKey) -> Option<&str> {
+        self.calls.get(&key).map(|followed| followed.call.scenario())
     }
 
     /// The likelihood of an escalation from which on a call is warned of, 0-1: the first policy for it that says one.

@@ -1,5 +1,7 @@
 //! The shipped policies: every expectation of theirs is met, and what they do on the evaluation set.
 
+#![expect(clippy::print_stdout, reason = "tests tell what they measured")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -14,6 +14,7 @@ use routing::{CallKey, Decision, Engine, Opening, Policy};
 
 use super::history::History;
 use super::ports::PortPool;
+use super::site::Site;
 use super::terms::Terms;
 use super::{Command, ControlSettings, Random, SipCommand, Sounds, Source, StreamId};
 use crate::pbx::{Deed, Order, Ticket};
@@ -38,6 +39,8 @@ pub(super) struct Shared {
     pub(super) orders: BTreeMap<Ticket, CallKey>,
     /// How callers felt in their last calls.
     pub(super) history: History,
+    /// Whether scenarios turn sour.
+    pub(super) site: Site,
     random: Random,
     next_leg: u32,
     next_prompt: u32,
@@ -64,6 +67,7 @@ impl Shared {
             ports_held: BTreeMap::new(),
             orders: BTreeMap::new(),
             history: History::default(),
+            site: Site::default(),
             random,
             next_leg: 1,
             next_prompt: 1,

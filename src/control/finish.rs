@@ -69,6 +69,7 @@ impl Call {
                 Some(Reroute::Asking(_)) | None => {}
             }
         }
+        self.note_for_site(context);
         context.shared.engine.forget(self.key);
     }
 

@@ -142,6 +142,12 @@ pub const SERVICE_SWITCHES: Metric = counter(
     &["service"],
     "Times that a caller's mood has changed how the caller is served, by the service from then on.",
 );
+/// Scenarios that turn.
+pub const SCENARIO_TURNS: Metric = counter(
+    "calmline_scenario_turns_total",
+    &["scenario", "way"],
+    "Times that the calls of a scenario have turned sour, or better.",
+);
 /// Warnings of escalations.
 pub const WARNINGS: Metric =
     counter("calmline_escalation_warnings_total", &[], "Calls that were said to be likely to escalate.");
@@ -458,6 +464,7 @@ pub const TABLE: &[Metric] = &[
     PHRASES,
     DECISIONS,
     SERVICE_SWITCHES,
+    SCENARIO_TURNS,
     WARNINGS,
     KEYS,
     PROMPTS,

@@ -446,6 +446,9 @@ fn log(notice: &Notice) {
         What::SupervisorCalled { supervisor, mode, party, .. } => {
             info!(call, call_ms, supervisor, mode, party, "supervisor called");
         }
+        What::ScenarioTurned { scenario, before, after, .. } => {
+            warn!(scenario, before, after, "the calls of a scenario have turned");
+        }
         What::LoadChanged { load, was, by } => warn!(load, was, ?by, "the load is another one"),
         What::CallStarted { route, scenario, .. } => info!(call, call_ms, route, scenario, "call started"),
         what => info!(call, call_ms, ?what),

@@ -50,7 +50,8 @@ pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
         | What::Bypassed { .. }
         | What::BypassFailed { .. }
         | What::BypassEnded { .. }
-        | What::LoadChanged { .. } => "server",
+        | What::LoadChanged { .. }
+        | What::ScenarioTurned { .. } => "server",
         What::CallStarted { .. }
         | What::CallRefused { .. }
         | What::CallForked { .. }

@@ -87,7 +87,7 @@ pub struct CallRecord {
     pub alerts: VecDeque<Alert>,
     /// How the caller and each callee took turns, in the order in which they parted.
     pub conversations: VecDeque<Conversation>,
-    /// Phrases of the lists that were said, in order; other words are kept nowhere.
+    /// Phrases of the lists that were said, in order; other words stand in the events alone, where dictation is taken.
     #[serde(skip_serializing_if = "VecDeque::is_empty")]
     pub phrases: VecDeque<Phrase>,
     /// Who listened to the call by phone, or spoke into it, or was called to.
@@ -341,6 +341,7 @@ impl CallRecord {
             | What::CodecAsked { .. }
             | What::BypassFailed { .. }
             | What::FactsTold { .. }
+            | What::ScenarioTurned { .. }
             | What::EscalationLikely { .. }
             | What::Said { is_final: false, .. }
             | What::Interrupted { .. } => {}
@@ -367,14 +368,7 @@ impl CallRecord {
                 self.apply_reroute(notice);
             }
             What::LegEnded(report) => push(&mut self.legs, report.clone(), DEEDS_MAX),
-            What::Alert { severity, text, rule, pbx_call: _ } => {
-                let alert = Alert { call_ms, severity: severity.clone(), text: text.clone(), rule: rule.clone() };
-                push(&mut self.alerts, alert, DEEDS_MAX);
-            }
-            What::Conversation { target, caller, callee } => {
-                let (target, caller, callee) = (target.clone(), *caller, *callee);
-                push(&mut self.conversations, Conversation { call_ms, target, caller, callee }, DEEDS_MAX);
-            }
+            What::Alert { .. } | What::Conversation { .. } => self.apply_told(notice),
             What::SupervisorCalled { .. }
             | What::SupervisorJoined { .. }
             | What::SupervisorChanged { .. }
@@ -392,6 +386,21 @@ impl CallRecord {
             }
         }
         push(&mut self.events, TimedNotice { time: now, notice: notice.clone() }, EVENTS_MAX);
+    }
+
+    fn apply_told(&mut self, notice: &Notice) {
+        let call_ms = notice.call_ms;
+        match &notice.what {
+            What::Alert { severity, text, rule, pbx_call: _ } => {
+                let alert = Alert { call_ms, severity: severity.clone(), text: text.clone(), rule: rule.clone() };
+                push(&mut self.alerts, alert, DEEDS_MAX);
+            }
+            What::Conversation { target, caller, callee } => {
+                let (target, caller, callee) = (target.clone(), *caller, *callee);
+                push(&mut self.conversations, Conversation { call_ms, target, caller, callee }, DEEDS_MAX);
+            }
+            _ => {}
+        }
     }
 
     fn apply_fork(&mut self, what: &What) {

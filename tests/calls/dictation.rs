@@ -154,7 +154,12 @@ fn text_of(notice: &calmline::notice::Notice) -> Option<String> {
     }
 }
 
-/// The longest run of such letters.
+/// The longest run of such letters; one that is said again and again counts once: that is nobody's number to the masker.
 fn longest_run(text: &str, is_digit: impl Fn(char) -> bool) -> usize {
-    text.split(|letter| !is_digit(letter)).map(|run| run.chars().count()).max().unwrap_or_default()
+    let distinct = |run: &str| {
+        let mut letters: Vec<char> = run.chars().collect();
+        letters.dedup();
+        letters.len()
+    };
+    text.split(|letter| !is_digit(letter)).map(distinct).max().unwrap_or_default()
 }

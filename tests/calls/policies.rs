@@ -1,6 +1,8 @@
 //! Policies in real calls: what other systems know counts, the mood changes how the caller is served, every change is told,
 //! and the version before a reload can be had back.
 
+use std::process::Command;
+
 use calmline::notice::What;
 use loadtest::audio::Audio;
 use serde_json::{Value, json};
@@ -65,13 +67,18 @@ fn what_is_known_counts_and_the_version_before_can_be_had_back() {
     let record = stage.api(&format!("/v1/calls/{}", answered.call));
     assert_eq!(record["decisions"][0]["because"]["group"], "wording: treatment");
 
-    assert_eq!(stage.ask("POST", "/v1/policies/back", &Value::Null).0, 409);
+    let (code, told) = program(&stage, &["policy", "explain", &answered.call]);
+    let why = "own@1 gold because neutral low (0.00) for 0.0 s; keys 1; channel phone; customer.tier = gold; \
+               group wording: treatment -> alert info";
+    assert!(code == Some(0) && told.contains(why), "{told}");
+
+    assert_eq!(program(&stage, &["policy", "back"]).0, Some(1));
     let file = folder("facts").join("config/own/own.toml");
     std::fs::write(file, POLICY.replace("version = 1", "version = 2")).expect("a file of the server's folder");
     assert_eq!(stage.ask("POST", "/v1/reload", &Value::Null).1["policies"], json!(["own@2"]));
     let in_force = |version: &str| stage.metric(&format!("calmline_policy_info{{policy=\"{version}\"}}")) == 1.0;
     eventually("the second version", || in_force("own@2"));
-    assert_eq!(stage.ask("POST", "/v1/policies/back", &Value::Null).0, 202);
+    assert_eq!(program(&stage, &["policy", "back"]).0, Some(0));
     eventually("the first version", || in_force("own@1"));
     caller.hang_up().expect("an order");
     stage.is_empty();
@@ -94,4 +101,14 @@ fn an_angry_caller_is_served_first_and_every_change_is_told() {
     assert!(stage.metric("calmline_service_switches_total{service=\"first\"}") >= 1.0);
     caller.hang_up().expect("an order");
     stage.is_empty();
+}
+
+/// Runs the program against the stage's server; its exit code and all that it prints.
+fn program(stage: &Stage, arguments: &[&str]) -> (Option<i32>, String) {
+    let url = format!("http://{}", stage.server.addresses.web);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_calmline"));
+    command.args(arguments).args(["--url", &url]).env("CALMLINE_TOKEN", &stage.server.token);
+    let output = command.output().expect("the program can be started");
+    let printed = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(printed).expect("text"))
 }

@@ -6,9 +6,10 @@
 use std::time::Duration;
 
 use super::known::Known;
+use super::rule::{Climb, Place, Reroute, RuleState};
 use super::serving::Serving;
-use super::{CALM_HOLDS, CONFIRM_WITHIN, KEYS_WITHIN, OBSERVATION_HOLDS};
-use crate::policy::{Fallback, Feeling, KEYS_MAX, Policy, Repeat, Rule, Trigger, step_id};
+use super::{CONFIRM_WITHIN, KEYS_WITHIN, OBSERVATION_HOLDS};
+use crate::policy::{Fallback, KEYS_MAX, Policy, Rule, Trigger, step_id};
 use crate::{Action, Because, CallKey, Decision, Emotion, Fact, Language, Level, LocalTime, Opening, Texts};
 
 /// One moment of one call: the time, whose call it is, and where decisions go.
@@ -47,35 +48,6 @@ struct Share {
     group: Option<String>,
 }
 
-/// A rule or fallback: which policy, and its place there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Place {
-    policy: usize,
-    at: usize,
-}
-
-#[derive(Debug)]
-struct RuleState {
-    place: Place,
-    /// Since when emotion, level and score hold without a break.
-    held_since: Option<Duration>,
-    /// It gave way to another rule and waits until its conditions end.
-    passed_over: bool,
-    fired_last: Option<Duration>,
-    climb: Option<Climb>,
-}
-
-/// How far a ladder has been climbed.
-#[derive(Debug, Clone, Copy)]
-struct Climb {
-    /// The place of the next step.
-    next: usize,
-    /// When the step before acted.
-    since: Duration,
-    /// Since when the caller is heard calm.
-    calm_since: Option<Duration>,
-}
-
 /// The last observation.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Heard {
@@ -86,17 +58,6 @@ pub(super) struct Heard {
     trend_per_s: f32,
     /// Since when this emotion has been at this level or above, by level.
     since: [Option<Duration>; Level::ALL.len()],
-}
-
-#[derive(Debug, Clone, PartialEq)]
-enum Reroute {
-    None,
-    /// Ordered by the rule or fallback of this id in this policy.
-    InFlight {
-        policy: usize,
-        by: String,
-    },
-    Done,
 }
 
 impl Call {
@@ -539,63 +500,6 @@ impl Call {
             facts: Vec::new(),
             group: None,
         }
-    }
-}
-
-impl RuleState {
-    fn new(place: Place) -> RuleState {
-        RuleState { place, held_since: None, passed_over: false, fired_last: None, climb: None }
-    }
-
-    fn rule<'p>(&self, policies: &'p [Policy]) -> &'p Rule {
-        &policies[self.place.policy].rules[self.place.at]
-    }
-
-    fn feeling<'p>(&self, policies: &'p [Policy]) -> Option<&'p Feeling> {
-        self.rule(policies).when.feeling()
-    }
-
-    /// When the rule may fire after it has fired before; `None` when it may not.
-    fn earliest(&self, rule: &Rule) -> Option<Duration> {
-        match (self.fired_last, rule.repeat) {
-            (None, _) => Some(Duration::ZERO),
-            (Some(_), Repeat::Once) => None,
-            (Some(last), Repeat::Every(cooldown)) => Some(last.saturating_add(cooldown)),
-        }
-    }
-
-    /// When the next step of the ladder is due, if it is climbed.
-    fn step_due(&self, rule: &Rule) -> Option<Duration> {
-        let climb = self.climb.filter(|climb| climb.calm_since.is_none())?;
-        rule.steps.get(climb.next).map(|step| climb.since.saturating_add(step.after))
-    }
-
-    /// Leaves the ladder when the caller has been heard calm for long enough.
-    fn hear(&mut self, now: Duration, rule: &Rule, (emotion, level): (Emotion, Level)) {
-        let Some(climb) = &mut self.climb else { return };
-        if emotion == Emotion::Anger && level >= rule.calm_below {
-            climb.calm_since = None;
-        } else if now.saturating_sub(*climb.calm_since.get_or_insert(now)) >= CALM_HOLDS {
-            self.climb = None;
-        }
-    }
-
-    fn end(&mut self) {
-        self.held_since = None;
-        self.passed_over = false;
-    }
-}
-
-impl Reroute {
-    /// Whether a rule that claims the caller's ear, or moves the call, has to wait.
-    fn stops(&self, claims: bool, moves: bool) -> bool {
-        (claims && matches!(self, Reroute::InFlight { .. })) || (moves && *self == Reroute::Done)
-    }
-}
-
-impl Feeling {
-    fn fits(&self, emotion: Emotion, level: Level, score: f32) -> bool {
-        self.emotion == emotion && level >= self.level && score >= self.score_at_least
     }
 }
 

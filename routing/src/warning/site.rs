@@ -3,12 +3,14 @@
 //! Robust: it looks at the order of the calls' values, not at their size (Pettitt 1979), and names the change only when the
 //! medians differ enough to matter. One awful call, or one hour with few calls, is no change.
 
+use std::collections::VecDeque;
+
 /// Calls that are compared at most; older ones are left out.
-pub const CALLS_MAX: usize = 500;
+pub const CALLS_MAX: usize = 300;
 /// Calls that there must be on each side of a change.
 pub const SIDE_LEAST: usize = 10;
-/// The chance at which a change is believed: once in a thousand looks without one.
-pub const CHANCE_MOST: f64 = 0.001;
+/// The chance at which a change is believed. Small, for every call that ends is a look.
+pub const CHANCE_MOST: f64 = 0.000_1;
 
 /// A queue has turned: better or worse.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -21,6 +23,27 @@ pub struct Change {
     pub after: f64,
     /// How likely so much order comes by chance, 0-1.
     pub chance: f64,
+}
+
+/// The calls of one queue, as they end.
+#[derive(Debug, Default)]
+pub struct Queue {
+    /// One value per call, oldest first, at most [`CALLS_MAX`].
+    values: VecDeque<f64>,
+}
+
+impl Queue {
+    /// Takes in the value of a call that has ended; a change, the first time that it is seen. `least` as for [`change`].
+    pub fn note(&mut self, value: f64, least: f64) -> Option<Change> {
+        if self.values.len() == CALLS_MAX {
+            self.values.pop_front();
+        }
+        self.values.push_back(value);
+        let found = change(self.values.make_contiguous(), least)?;
+        // Only the newest go on: with what was before, the change would be seen again with every call.
+        self.values.drain(..self.values.len() - SIDE_LEAST);
+        Some(found)
+    }
 }
 
 /// The change in `values`, one per call, in the order in which the calls ended; the newest [`CALLS_MAX`] count.
@@ -93,6 +116,24 @@ mod tests {
         let values: Vec<f64> = (0..200).map(|n| if n < 100 { 0.10 } else { 0.11 }).collect();
         assert_eq!(change(&values, 0.1), None);
         assert!(change(&values, 0.005).is_some());
+    }
+
+    #[test]
+    fn a_queue_tells_each_change_once_and_seldom_one_that_is_none() {
+        let mut queue = Queue::default();
+        let level = |n: u64| if (100..220).contains(&n) { 0.6 } else { 0.2 };
+        let told = (0..400).filter_map(|n| Some((n, queue.note(level(n) + noise(n) * 0.2, 0.1)?)));
+        let told: Vec<(u64, bool)> = told.map(|(n, change)| (n, change.after > change.before)).collect();
+        assert_eq!(told.iter().map(|(_, sour)| *sour).collect::<Vec<_>>(), [true, false], "{told:?}");
+        assert!((100..160).contains(&told[0].0) && (220..300).contains(&told[1].0), "{told:?}");
+
+        let steady = |run: u64| {
+            let mut queue = Queue::default();
+            (0..600).filter(|n| queue.note(noise(run * 10_000 + n), 0.1).is_some()).count()
+        };
+        // 30,000 calls in which nothing changes.
+        let false_alarms: usize = (0..50).map(steady).sum();
+        assert!(false_alarms <= 5, "{false_alarms}");
     }
 
     /// A number from 0 to 1, the same for the same `n`.

@@ -116,7 +116,10 @@ fn one_start_and_one_end(sim: &Sim) {
     let mut up = BTreeSet::new();
     for notice in &sim.notices {
         match &notice.what {
-            What::CallRefused { .. } | What::CallRedirected { .. } | What::LoadChanged { .. } => {}
+            What::CallRefused { .. }
+            | What::CallRedirected { .. }
+            | What::LoadChanged { .. }
+            | What::ScenarioTurned { .. } => {}
             What::CallStarted { .. } => assert!(up.insert(&notice.call), "started twice"),
             What::CallEnded { .. } => assert!(up.remove(&notice.call), "ended twice"),
             what => assert!(up.contains(&notice.call), "said after the end: {what:?}"),

@@ -122,6 +122,7 @@ pub(super) fn kind(what: &What) -> String {
         What::Conversation { .. } => "conversation".to_owned(),
         What::Decided { rule, .. } => format!("decided {rule}"),
         What::ServiceSwitched { .. } => "service switched".to_owned(),
+        What::ScenarioTurned { .. } => "scenario turned".to_owned(),
         What::FactsTold { .. } => "facts told".to_owned(),
         What::EscalationLikely { .. } => "escalation likely".to_owned(),
         What::KeyPressed { party, key, .. } => format!("key {party}{}", if key == "•" { " masked" } else { "" }),

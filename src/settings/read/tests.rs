@@ -545,6 +545,7 @@ fn the_shipped_configuration_is_good_and_its_comments_tell_the_defaults() {
         "audiosocket",
         "websocket",
         "agents",
+        "time_zone",
     ];
     let in_force: Vec<&str> = text
         .lines()

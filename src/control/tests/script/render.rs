@@ -6,7 +6,7 @@ use media::{Direction, LegId, StreamSettings};
 use crate::control::leg::header;
 use crate::control::tests::sim::Sim;
 use crate::control::{Command, Description, Header, SipCommand};
-use crate::notice::{LegReport, LoadReason, Notice, ServedAs, What};
+use crate::notice::{LegReport, Notice, ServedAs, What};
 use crate::pbx::{self, Deed};
 
 pub(super) fn render<'a>(sim: &'a Sim, out: &'a [Command]) -> impl Iterator<Item = String> + 'a {
@@ -164,10 +164,6 @@ pub(super) fn render_notice(what: &What) -> String {
         What::Conversation { target, caller, callee } => {
             format!("conversation with {target}: {} and {} ms", caller.speech_ms, callee.speech_ms)
         }
-        What::Decided { rule, policy, failure, .. } => {
-            let failure = failure.as_ref().map_or(String::new(), |failure| format!(" because {failure}"));
-            format!("decided {rule} {policy}{failure}")
-        }
         What::KeyPressed { party, key, way } => format!("key {party} {key} {way}"),
         What::HandshakeDone { party, suite, took_ms } => format!("handshake of {party} done after {took_ms}: {suite}"),
         What::HandshakeFailed { party, failure, .. } => format!("handshake of {party} failed: {failure}"),
@@ -190,29 +186,15 @@ pub(super) fn render_notice(what: &What) -> String {
         What::RerouteFailed { via, target, reason } => format!("reroute {via} {target} failed: {reason}"),
         What::LegEnded(report) => leg_in_words(report),
         What::Alert { severity, .. } => format!("alert {severity}"),
-        What::LoadChanged { load, was, by } => format!("load {load} after {was}{}", reason_in_words(by)),
-        What::ServiceSwitched { rule, before, after, words, .. } => {
-            let words = words.as_deref().unwrap_or("nothing");
-            format!("service {rule}: {} after {}, says {words}", served_in_words(after), served_in_words(before))
+        What::LoadChanged { load, was, by } => {
+            let by = by.as_ref().map_or(String::new(), |by| format!(" by {} {}", by.measure, by.value));
+            format!("load {load} after {was}{by}")
         }
-        What::FactsTold { known, forgotten } => format!("facts told {known:?}, forgotten {forgotten:?}"),
-        What::EscalationLikely { evidence, .. } => format!("escalation likely: {}", evidence.join(", ")),
-        What::SupervisorCalled { .. }
-        | What::SupervisorJoined { .. }
-        | What::SupervisorChanged { .. }
-        | What::SupervisorLeft { .. }
-        | What::SupervisorFailed { .. } => render_supervisor(what),
-        What::AudioOpened { client, layout } => format!("audio {client} opened {layout}"),
-        What::AudioMissed { client, missed_ms } => format!("audio {client} missed {missed_ms}"),
-        What::AudioClosed { client, lasted_ms } => format!("audio {client} closed after {lasted_ms}"),
-        What::CallEnded { reason, talk_ms, peak_level, packets_lost, .. } => {
-            format!("ended: {reason}; talk {talk_ms} peak {peak_level} lost {packets_lost}")
-        }
-    }
-}
-
-fn render_supervisor(what: &What) -> String {
-    match what {
+        What::Decided { .. }
+        | What::ServiceSwitched { .. }
+        | What::FactsTold { .. }
+        | What::ScenarioTurned { .. }
+        | What::EscalationLikely { .. } => policy_in_words(what),
         What::SupervisorCalled { supervisor, target, mode, party, hears } => {
             format!("supervisor {supervisor} called at {}: {}", target.reveal(), mode_in_words(mode, party, hears))
         }
@@ -222,16 +204,33 @@ fn render_supervisor(what: &What) -> String {
         }
         What::SupervisorLeft { supervisor, reason } => format!("supervisor {supervisor} left: {reason}"),
         What::SupervisorFailed { supervisor, reason } => format!("supervisor {supervisor} failed: {reason}"),
-        _ => unreachable!("only what supervisors do comes here"),
+        What::AudioOpened { client, layout } => format!("audio {client} opened {layout}"),
+        What::AudioMissed { client, missed_ms } => format!("audio {client} missed {missed_ms}"),
+        What::AudioClosed { client, lasted_ms } => format!("audio {client} closed after {lasted_ms}"),
+        What::CallEnded { reason, talk_ms, peak_level, packets_lost, .. } => {
+            format!("ended: {reason}; talk {talk_ms} peak {peak_level} lost {packets_lost}")
+        }
     }
 }
 
-fn served_in_words(served: &Option<ServedAs>) -> &str {
-    served.as_ref().map_or("usual", |served| &served.service)
-}
-
-fn reason_in_words(reason: &Option<LoadReason>) -> String {
-    reason.as_ref().map_or(String::new(), |reason| format!(" by {} {}", reason.measure, reason.value))
+/// What policies and warnings tell.
+fn policy_in_words(what: &What) -> String {
+    match what {
+        What::Decided { rule, policy, failure, .. } => {
+            let failure = failure.as_ref().map_or(String::new(), |failure| format!(" because {failure}"));
+            format!("decided {rule} {policy}{failure}")
+        }
+        What::ServiceSwitched { rule, before, after, words, .. } => {
+            let name =
+                |served: &Option<ServedAs>| served.as_ref().map_or("usual".to_owned(), |served| served.service.clone());
+            let words = words.as_deref().unwrap_or("nothing");
+            format!("service {rule}: {} after {}, says {words}", name(after), name(before))
+        }
+        What::ScenarioTurned { scenario, before, after, .. } => format!("{scenario} turned from {before} to {after}"),
+        What::FactsTold { known, forgotten } => format!("facts told {known:?}, forgotten {forgotten:?}"),
+        What::EscalationLikely { evidence, .. } => format!("escalation likely: {}", evidence.join(", ")),
+        _ => String::new(),
+    }
 }
 
 fn to_callee(party: &str) -> &str {
