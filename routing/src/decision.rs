@@ -88,6 +88,11 @@ pub enum Event {
     },
     /// The other side was heard speaking.
     OtherSpoke,
+    /// The caller is listened to from now on, or is not: what is not heard is no silence.
+    Listened {
+        /// Whether anybody listens.
+        on: bool,
+    },
     /// How good the audio of the caller is.
     Quality {
         /// Mean opinion of one who listens, 1-4.5; `None` while unknown.

@@ -120,6 +120,7 @@ impl Engine {
             Event::Said { intent } => call.say(scene, intent),
             Event::Words { categories } => call.use_words(scene, categories),
             Event::OtherSpoke => call.spoke(scene),
+            Event::Listened { on } => call.listened(scene, *on),
             Event::Quality { mos, loss } => call.note_quality(scene, *mos, *loss),
             Event::Fact { name, value } => call.note_fact(scene, name, value.as_ref()),
             Event::Warned { score, evidence } => call.warn(scene, *score, evidence),

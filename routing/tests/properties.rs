@@ -116,6 +116,7 @@ fn story() -> impl Strategy<Value = Vec<(u64, u64, Event)>> {
         3 => prop::sample::select(vec!['0', '9', '*', '#']).prop_map(|key| Event::Key { key }),
         2 => prop::sample::select(vec!["complaint", "refund"]).prop_map(|intent| Event::Said { intent: intent.to_owned() }),
         1 => Just(Event::OtherSpoke),
+        1 => any::<bool>().prop_map(|on| Event::Listened { on }),
         1 => (0.0_f32..0.3).prop_map(|loss| Event::Quality { mos: None, loss: Some(loss) }),
         1 => any::<bool>().prop_map(|known| Event::Fact {
             name: "order.state".to_owned(),

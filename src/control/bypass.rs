@@ -214,7 +214,8 @@ impl Call {
             (Path::Leaving { since, by, .. }, None) => {
                 let (took_ms, by) = (millis(now.saturating_sub(*since)), *by);
                 talking.path = Path::Past { pair, by };
-                return self.notice(context, What::Bypassed { took_ms, by: by.as_str().to_owned() });
+                self.notice(context, What::Bypassed { took_ms, by: by.as_str().to_owned() });
+                return self.judge(context, &routing::Event::Listened { on: false });
             }
             // One of them has moved since.
             (Path::Past { by, .. }, Some(_)) => (now, 0, *by),
@@ -263,7 +264,11 @@ impl Call {
         };
         talking.path = Path::Through;
         talking.watch.streams_changed(context.now);
+        let was_past = matches!(what, What::BypassEnded { .. });
         self.notice(context, what);
+        if was_past && context.terms.settings.parties.is_some() {
+            self.judge(context, &routing::Event::Listened { on: true });
+        }
     }
 
     fn note_refusal(&mut self) {

@@ -154,6 +154,9 @@ impl Context<'_> {
     /// Lets the policies that were in force when a call began decide about it from now on.
     pub(super) fn follow(&mut self, call: CallKey, opening: &Opening) {
         self.shared.engine.start(self.now, call, opening, Arc::clone(&self.terms.policies));
+        if self.terms.settings.parties.is_none() {
+            self.judge(call, &routing::Event::Listened { on: false });
+        }
     }
 
     /// The likelihood of an escalation from which on a call is warned of.

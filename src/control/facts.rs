@@ -108,7 +108,9 @@ impl Call {
         let (told, forgotten): (Vec<_>, Vec<_>) = facts.iter().partition(|(_, value)| value.is_some());
         let names = |facts: Vec<&(String, Option<Fact>)>| facts.into_iter().map(|(name, _)| name.clone()).collect();
         self.notice(context, What::FactsTold { known: names(told), forgotten: names(forgotten) });
-        for (name, value) in facts {
+        // What is forgotten makes room.
+        let (forgotten, told): (Vec<_>, Vec<_>) = facts.into_iter().partition(|(_, value)| value.is_none());
+        for (name, value) in forgotten.into_iter().chain(told) {
             self.judge(context, &Event::Fact { name, value });
         }
         Ok(())

@@ -267,6 +267,8 @@ impl Call {
             talking.watch.streams_changed(context.now);
         }
         self.notice(context, What::ForkPaused { on: paused });
+        let on = !paused && context.terms.settings.parties.is_some();
+        self.judge(context, &routing::Event::Listened { on });
     }
 
     /// Why a party cannot be made to hear anything, when that is so.

@@ -76,7 +76,11 @@ fn read_engine(section: &mut Section<'_>, folder: &Path) -> Engine {
             search: search.unwrap_or_default(),
             boost: boost.map_or(BOOST, |boost| boost as f32),
             threads: threads.unwrap_or(1),
-            rules: EndpointRules { silence_after_words_s, ..usual },
+            rules: EndpointRules {
+                silence_s: usual.silence_s.max(silence_after_words_s),
+                silence_after_words_s,
+                ..usual
+            },
         }),
     }
 }

@@ -105,6 +105,7 @@ impl Call {
         );
         if self.heard.is_some() && scene.now > valid_until {
             self.heard = None;
+            self.serving.iter_mut().for_each(Serving::hear_nothing);
             for state in &mut self.rules {
                 if state.feeling(scene.policies).is_some() {
                     state.end();
@@ -251,7 +252,14 @@ impl Call {
     /// The caller is with a human.
     pub(super) fn rerouted(&mut self, scene: &Scene<'_>) {
         self.reroute = Reroute::Done;
-        self.end_wait(scene);
+        // Rules about the wait that were passed over have nobody left to speak to.
+        self.known.end_wait(scene.now);
+    }
+
+    /// Somebody listens from now on, or nobody does.
+    pub(super) fn listened(&mut self, scene: &Scene<'_>, on: bool) {
+        self.known.listen(scene.now, on);
+        self.end_of(scene.policies, |trigger| matches!(trigger, Trigger::Silent(_)));
     }
 
     /// When the next rule becomes due by time alone, after `now`.
@@ -304,7 +312,7 @@ impl Call {
             let mut because = self.because(scene.now, rule.when.feeling().map(|feeling| feeling.level));
             match &rule.when.trigger {
                 Trigger::Silent(_) => {
-                    because.facts.push(in_words("silence", scene.now.saturating_sub(self.known.heard_last)));
+                    because.facts.extend(self.known.silence(scene.now).map(|silence| in_words("silence", silence)));
                 }
                 Trigger::Waits(_) => because.facts.push(in_words("waited", self.known.waited(scene.now))),
                 _ => {}
@@ -357,8 +365,11 @@ impl Call {
         }
         because.facts.extend(evidence);
         self.rules[at].fired_last = Some(scene.now);
-        if !rule.steps.is_empty() {
-            self.rules[at].climb = Some(Climb { next: 0, since: scene.now, calm_since: None });
+        if !rule.steps.is_empty() && self.rules[at].climb.is_none() {
+            let heard = self.heard_lately(scene.now);
+            let is_calm = heard.is_some_and(|heard| !rule.is_angry(heard.emotion, heard.level));
+            let calm_since = is_calm.then_some(scene.now);
+            self.rules[at].climb = Some(Climb { next: 0, since: scene.now, calm_since });
         }
         self.decide(scene, policy, &rule.id, &rule.id, &rule.then, because);
         if moves(&rule.then) {
@@ -392,6 +403,9 @@ impl Call {
         let mut because = self.because(scene.now, Some(rule.calm_below));
         because.facts.push(in_words("not calm", scene.now.saturating_sub(climb.since)));
         self.decide(scene, policy, &step_id(&rule.id, next), &rule.id, &step.then, because);
+        if moves {
+            self.fallbacks_spent.clear();
+        }
         claims
     }
 
@@ -451,7 +465,9 @@ impl Call {
                 }
                 state.held_since?.saturating_add(feeling.lasted)
             }
-            Trigger::Silent(silence) => self.known.heard_last.saturating_add(*silence),
+            Trigger::Silent(silence) => self.known.listening_since()?.saturating_add(*silence),
+            // A wait that is over is no reason to go on.
+            Trigger::Waits(_) if state.fired_last.is_some() && !self.known.is_waiting() => return None,
             Trigger::Waits(wait) => self.known.waits_until(*wait)?,
             _ => return None,
         };

@@ -28,6 +28,8 @@ pub(super) struct Known {
     pub(super) interruptions: u32,
     waited: Duration,
     waiting_since: Option<Duration>,
+    /// Nobody listens: the audio does not come past, or is not to be heard.
+    deaf: bool,
     channel: Option<String>,
     mos: Option<f32>,
     loss: Option<f32>,
@@ -45,6 +47,7 @@ impl Known {
             interruptions: 0,
             waited: opening.waited,
             waiting_since: None,
+            deaf: false,
             channel: opening.channel.clone(),
             mos: None,
             loss: None,
@@ -110,10 +113,30 @@ impl Known {
     /// When the caller will have waited this long; `None` when not, as things stand.
     pub(super) fn waits_until(&self, wait: Duration) -> Option<Duration> {
         match self.waiting_since {
-            _ if self.waited >= wait => Some(Duration::ZERO),
+            _ if self.waited >= wait => Some(self.started),
             Some(since) => Some(since.saturating_add(wait - self.waited)),
             None => None,
         }
+    }
+
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting_since.is_some()
+    }
+
+    /// Since when nothing was heard; `None` while nobody listens.
+    pub(super) fn listening_since(&self) -> Option<Duration> {
+        (!self.deaf).then_some(self.heard_last)
+    }
+
+    /// For how long nothing was heard; `None` while nobody listens.
+    pub(super) fn silence(&self, now: Duration) -> Option<Duration> {
+        self.listening_since().map(|since| now.saturating_sub(since))
+    }
+
+    /// Whether anybody listens from now on. What was not heard was no silence.
+    pub(super) fn listen(&mut self, now: Duration, on: bool) {
+        self.deaf = !on;
+        self.heard_last = now;
     }
 
     pub(super) fn waited(&self, now: Duration) -> Duration {
@@ -156,7 +179,7 @@ impl Known {
             need(*times >= least, format!("said {intent} {times} times"))?;
         }
         if let Some(least) = own.silence {
-            let silence = now.saturating_sub(self.heard_last);
+            let silence = self.silence(now)?;
             need(silence >= least, format!("silence {}", in_seconds(silence)))?;
         }
         if let Some(least) = own.waited {

@@ -79,7 +79,7 @@ impl RuleState {
     /// Leaves the ladder when the caller has been heard calm for long enough.
     pub(super) fn hear(&mut self, now: Duration, rule: &Rule, (emotion, level): (Emotion, Level)) {
         let Some(climb) = &mut self.climb else { return };
-        if emotion == Emotion::Anger && level >= rule.calm_below {
+        if rule.is_angry(emotion, level) {
             climb.calm_since = None;
         } else if now.saturating_sub(*climb.calm_since.get_or_insert(now)) >= CALM_HOLDS {
             self.climb = None;
@@ -96,6 +96,13 @@ impl Reroute {
     /// Whether a rule that claims the caller's ear, or moves the call, has to wait.
     pub(super) fn stops(&self, claims: bool, moves: bool) -> bool {
         (claims && matches!(self, Reroute::InFlight { .. })) || (moves && *self == Reroute::Done)
+    }
+}
+
+impl Rule {
+    /// Whether a mood keeps the caller on the rule's ladder.
+    pub(super) fn is_angry(&self, emotion: Emotion, level: Level) -> bool {
+        emotion == Emotion::Anger && level >= self.calm_below
     }
 }
 

@@ -76,6 +76,12 @@ impl Serving {
         Some((before, next))
     }
 
+    /// The caller is not heard any more: no mood has lasted since.
+    pub(super) fn hear_nothing(&mut self) {
+        self.stronger_since.fill(None);
+        self.weaker = None;
+    }
+
     /// The weaker service to go back to, once nothing stronger was asked for long enough.
     fn back(&mut self, now: Duration, wanted: usize, calm: Duration) -> Option<usize> {
         if wanted <= self.current {

@@ -155,7 +155,8 @@ fn read_mood(section: &mut Section<'_>, at: Duration, events: &mut Vec<(Duration
     let trend = section.read("trend", "a number from -10 to 10", number(-10.0..=10.0)).unwrap_or(0.0);
     let share = section.read("share", "a number from 0 to 1", number(0.0..=1.0)).unwrap_or(1.0);
     let lasts = section.read("lasts_s", "seconds, 0-600", number(0.0..=600.0)).unwrap_or(0.0);
-    let Some(emotion) = emotion else { return };
+    // Too many are told of as they are: they need not all be there for that.
+    let Some(emotion) = emotion.filter(|_| events.len() <= EVENTS_MAX) else { return };
     let level = level.unwrap_or(Level::Low);
     let score = score.map_or([0.1, 0.5, 0.8][level as usize], |score| score as f32);
     let steps = (lasts / STEP.as_secs_f64()) as u32;

@@ -82,13 +82,15 @@ impl Worker {
             warn!(%error, "the recognising thread runs at the media threads' priority");
         }
         self.renew();
-        while let Some(pieces) = self.queue.take(PATIENCE) {
+        while let Some(mut pieces) = self.queue.take(PATIENCE) {
             let is_due = self.again.is_some_and(|at| Instant::now() >= at);
             if is_due || self.state.renewed.swap(false, Ordering::Relaxed) {
                 self.renew();
             }
-            if catch_unwind(AssertUnwindSafe(|| self.work(pieces))).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| self.work(&mut pieces))).is_err() {
                 self.break_down();
+                // Parties come and go all the same: the next recogniser has to know them.
+                pieces.into_iter().for_each(|piece| self.take(piece));
             }
             if !self.report() {
                 return;
@@ -106,13 +108,22 @@ impl Worker {
                     Some(earlier) => warn!(why, goes_on = earlier.name(), "no other recogniser"),
                     None => warn!(why, "no recogniser: listening without words"),
                 }
+                // There was one that broke: what keeps it from coming back may pass.
+                if self.recognizer.is_none() && self.pause.is_some() {
+                    self.again = Some(Instant::now() + PAUSE_MAX);
+                }
                 return;
             }
             Err(_) => return self.break_down(),
         };
         info!(recogniser = fresh.name(), "listening for words");
         if let Some(mut old) = self.recognizer.replace(fresh) {
-            self.parties.keys().for_each(|leg| old.close(PartyId(leg.0), &mut self.transcripts));
+            // One that breaks at its end has said what it could.
+            let (parties, out) = (&self.parties, &mut self.transcripts);
+            let close = || parties.keys().for_each(|leg| old.close(PartyId(leg.0), out));
+            if catch_unwind(AssertUnwindSafe(close)).is_err() {
+                warn!("the recogniser before broke while it was ended: its last words are lost");
+            }
         }
         self.keep_figures();
         if let Some(recognizer) = &mut self.recognizer {
@@ -143,9 +154,9 @@ impl Worker {
         self.earlier = (samples.load(Ordering::Relaxed), samples_decoded.load(Ordering::Relaxed));
     }
 
-    fn work(&mut self, pieces: VecDeque<Piece>) {
+    fn work(&mut self, pieces: &mut VecDeque<Piece>) {
         let began = Instant::now();
-        for piece in pieces {
+        while let Some(piece) = pieces.pop_front() {
             self.take(piece);
         }
         let Some(recognizer) = &mut self.recognizer else { return };

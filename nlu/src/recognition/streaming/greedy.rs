@@ -88,10 +88,16 @@ pub(super) fn ctc(log_probabilities: &[f32], vocabulary: usize, blank: usize, fi
         } else if path.last == Some(token) {
             path.silent = 0;
         } else {
-            path.emit(token, first + step as u64, values[token].exp());
+            path.emit(token, first + step as u64, probability(values[token]));
         }
         path.last = Some(token);
     }
+}
+
+/// A probability of its logarithm; of what a graph gives instead, at least one that can be compared.
+fn probability(logarithm: f32) -> f32 {
+    let value = logarithm.exp();
+    if value.is_nan() { 0.0 } else { value.min(1.0) }
 }
 
 #[cfg(test)]
