@@ -142,6 +142,25 @@ fn ladders_are_climbed_until_the_caller_calms() {
 }
 
 #[test]
+fn ladders_of_rules_that_fire_again_or_calmly() {
+    let said = format!(
+        "{}cooldown_s = 5\n[[rule.step]]\nafter_s = 10\nthen = [{{ alert = \"warning\", text = \"1\" }}]\n",
+        alert("when = { said = [\"refund\"] }", "")
+    );
+    let say = |at: u32| format!("{{ at_s = {at}, said = \"refund\" }}");
+    // Saying it again does not begin the ladder anew.
+    let angry = "{ at_s = 1, emotion = \"anger\", level = \"medium\", lasts_s = 30 }";
+    let again = [angry.to_owned(), say(2), say(8), say(14)].join(", ");
+    check(
+        &said,
+        &again,
+        &["2.0 rule", "8.0 rule", "12.0 rule/1: not calm 10.0 s", "14.0 rule", "24.0 rule/1: not calm 10.0 s"],
+    );
+    // Said calmly, and heard calm since: nobody is taken to be angry.
+    check(&said, &format!("{}, {{ at_s = 1, emotion = \"neutral\", lasts_s = 11 }}", say(2)), &["2.0 rule"]);
+}
+
+#[test]
 fn a_policy_bounds_what_it_does_in_one_call() {
     let policy = format!("actions_per_call_max = 2\n{}", alert("when = { said = [\"refund\"] }", ""))
         .replace("[{ alert", "[{ alert = \"info\", text = \"y\" }, { alert");

@@ -95,6 +95,16 @@ fn a_failed_reroute_runs_the_fallback() {
 }
 
 #[test]
+fn what_nobody_listens_to_is_no_silence() {
+    let text = "name = \"p\"\nversion = 1\nscenarios = [\"after-sales\"]\n[[rule]]\nid = \"silent\"\n\
+                when = { silence_s = 8 }\nthen = [{ alert = \"info\", text = \"x\" }]\n";
+    check(text, &[(0.0, START), (30.0, neutral())], &["8.3 silent"]);
+    let past_us = [(0.0, START), (2.0, Say::Listens(false)), (30.0, Say::Listens(true)), (50.0, neutral())];
+    check(text, &past_us, &["38.3 silent"]);
+    check(text, &[(0.0, START), (2.0, Say::Listens(false)), (50.0, Say::Press('1'))], &[]);
+}
+
+#[test]
 fn nobody_is_moved_twice() {
     let text = AFTER_SALES.replace("lasted_s = 0.5 }", "lasted_s = 0.5 }\ncooldown_s = 1");
     let story = [
@@ -304,6 +314,7 @@ enum Say {
     Says(&'static str),
     Failed(&'static str),
     Rerouted,
+    Listens(bool),
 }
 
 const START: Say = Say::Start("after-sales");
@@ -331,6 +342,7 @@ impl Say {
             Say::Says(intent) => Event::Said { intent: intent.to_owned() },
             Say::Failed(reason) => Event::RerouteFailed { reason: reason.to_owned() },
             Say::Rerouted => Event::Rerouted,
+            Say::Listens(on) => Event::Listened { on },
         }
     }
 }
