@@ -158,13 +158,19 @@ async fn an_api_that_is_down_while_order_follows_order() {
         let Some(Answer { ticket, outcome: Outcome::Failed(why) }) = told.recv().await else { panic!("{number}") };
         assert!(ticket.0 == number && why.starts_with("not passed on in time: "), "{ticket:?}: {why}");
     }
-    let counted = metrics.render();
     for line in [
         "calmline_pbx_orders_total{pbx=\"switch\",outcome=\"expired\"} 12",
         "calmline_pbx_waiting_orders{pbx=\"switch\"} 1",
         "calmline_pbx_up{pbx=\"switch\"} 0",
     ] {
-        assert!(counted.contains(line), "{line} in {counted}");
+        // Figures follow what is told.
+        let counted = async {
+            while !metrics.render().contains(line) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let counted = tokio::time::timeout(Duration::from_secs(10), counted).await;
+        assert!(counted.is_ok(), "no {line} in {}", metrics.render());
     }
     // It is back: what has not expired is carried out, and nothing else.
     let far = tokio::net::TcpListener::bind(address).await.expect("its port");
