@@ -5,7 +5,7 @@
 //! slow to close it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use media::sdp::Credentials;
@@ -25,6 +25,8 @@ pub(super) struct Shared {
     pub(super) terms: Arc<Terms>,
     /// The policies before the last reload, with their sounds.
     pub(super) policies_before: Option<(Arc<[Policy]>, Sounds)>,
+    /// What else calls go by that began since that reload.
+    pub(super) terms_before: Vec<Weak<Terms>>,
     pub(super) engine: Engine,
     pub(super) ports: PortPool,
     /// Which call a leg belongs to, as long as anything may still be said about it.
@@ -59,6 +61,7 @@ impl Shared {
         Shared {
             terms: Arc::new(Terms { settings, policies, sounds }),
             policies_before: None,
+            terms_before: Vec::new(),
             engine,
             ports,
             owners: BTreeMap::new(),

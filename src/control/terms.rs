@@ -51,12 +51,12 @@ impl From<&Settings> for ControlSettings {
 
 /// What calls went by that began before a reload.
 #[derive(Debug)]
-pub struct OldTerms(Weak<Terms>);
+pub struct OldTerms(Vec<Weak<Terms>>);
 
 impl OldTerms {
     /// Whether the last of these calls has ended.
     pub fn are_over(&self) -> bool {
-        self.0.strong_count() == 0
+        self.0.iter().all(|terms| terms.strong_count() == 0)
     }
 }
 
@@ -78,7 +78,9 @@ impl Control {
         let terms = Arc::new(Terms { settings, policies: policies.into(), sounds });
         let before = std::mem::replace(&mut self.shared.terms, terms);
         self.shared.policies_before = Some((Arc::clone(&before.policies), before.sounds.clone()));
-        OldTerms(Arc::downgrade(&before))
+        let mut old = std::mem::take(&mut self.shared.terms_before);
+        old.push(Arc::downgrade(&before));
+        OldTerms(old)
     }
 
     /// Lets calls that begin from now on go by the policies before the last reload; what was in force is kept in turn.
@@ -87,6 +89,9 @@ impl Control {
         let (policies, sounds) = self.shared.policies_before.take().ok_or_else(nothing)?;
         let now = Arc::clone(&self.shared.terms);
         self.shared.policies_before = Some((Arc::clone(&now.policies), now.sounds.clone()));
+        // Calls that go by them need the trunks and PBXs of this configuration, too.
+        self.shared.terms_before.retain(|terms| terms.strong_count() > 0);
+        self.shared.terms_before.push(Arc::downgrade(&now));
         self.shared.terms = Arc::new(Terms { settings: now.settings.clone(), policies, sounds });
         Ok(())
     }

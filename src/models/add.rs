@@ -98,7 +98,8 @@ fn add_streaming(args: &ModelsAddArgs) -> Result<Package, PackageError> {
         }
     };
     let name = args.name.clone().unwrap_or_else(|| format!("{language}-streaming"));
-    let folder = args.to.models.join(&name);
+    // Beside the one that may be in use, until it is known to load.
+    let folder = args.to.models.join(format!("{name}.new"));
     let mut manifest = Manifest {
         name,
         language: language.clone(),
@@ -115,6 +116,10 @@ fn add_streaming(args: &ModelsAddArgs) -> Result<Package, PackageError> {
         manifest.files.push(ManifestFile::of(from, to.clone())?);
     }
     Manifest::parse(&written(&manifest), &args.path)?;
+    if folder.exists() {
+        // Left by one that was cut off.
+        fs::remove_dir_all(&folder).map_err(PackageError::file(&folder))?;
+    }
     files.iter().try_for_each(|(from, to)| copy(from, &folder.join(to)))?;
     finish(folder, manifest)
 }
@@ -129,17 +134,23 @@ fn published(folder: &Path) -> Result<Vec<String>, PackageError> {
     Ok(names)
 }
 
-/// Loads a streaming model that was added; one that does not load is no package.
+/// Loads a streaming model that was added, and puts it in its place; one that does not load is no package.
 fn check_streaming(package: Package) -> Result<Package, Failure> {
     let folder = package.streaming().map_err(|error| Failure::Failed(error.to_string()))?;
-    match load_streaming(&folder, &Dictation::default()) {
-        Ok(_) => Ok(package),
-        Err(why) => {
-            let manifest = package.folder.join(MANIFEST);
-            fs::remove_file(&manifest).map_err(|error| Failure::of(manifest.display(), error))?;
-            Err(Failure::Failed(why))
-        }
+    let at = |path: &Path| {
+        let path = path.display().to_string();
+        move |error| Failure::of(path, error)
+    };
+    if let Err(why) = load_streaming(&folder, &Dictation::default()) {
+        fs::remove_dir_all(&package.folder).map_err(at(&package.folder))?;
+        return Err(Failure::Failed(why));
     }
+    let place = package.folder.with_file_name(&package.manifest.name);
+    if place.exists() {
+        fs::remove_dir_all(&place).map_err(at(&place))?;
+    }
+    fs::rename(&package.folder, &place).map_err(at(&place))?;
+    Ok(Package { folder: place, ..package })
 }
 
 /// Verifies the copies and makes them a package.
