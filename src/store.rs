@@ -180,11 +180,11 @@ impl Store {
         self.write(move |embedded| embedded.erase(&address)).await
     }
 
-    /// Keeps everything of a person until it is released.
+    /// Keeps everything of a person until it is released, or says by what it is kept already.
     ///
     /// # Errors
     /// As [`Store::erase`].
-    pub async fn hold(&self, address: String, held: Held) -> Result<Hold, String> {
+    pub async fn hold(&self, address: String, held: Held) -> Result<Result<Hold, Held>, String> {
         self.write(move |embedded| embedded.hold(&address, held)).await
     }
 

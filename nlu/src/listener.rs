@@ -13,7 +13,7 @@ use crate::fusion::{USUAL, Utterance, Words, fuse};
 use crate::model::{AcousticModel, as_voice};
 use crate::observation::{Evidence, Observation, PartyId, Source};
 use crate::settings::ListenerSettings;
-use crate::signal::{fuse_anger, signal_anger};
+use crate::signal::{doubt, fuse_anger, signal_anger};
 use crate::text::TextReader;
 use crate::timeline::Timeline;
 
@@ -258,7 +258,8 @@ impl Listener {
             let (probabilities, anger, source) = match &judged {
                 Some(judged) => {
                     let voice = as_voice(&judged[i]);
-                    (voice, fuse_anger(voice[1], signal), Source::Model)
+                    let known = row.values[FEATURES - 1];
+                    (voice, fuse_anger(doubt(voice[1], known), signal), Source::Model)
                 }
                 None => ([1.0 - signal, signal, 0.0, 0.0], signal, Source::SignalOnly),
             };

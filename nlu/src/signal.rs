@@ -23,6 +23,18 @@ pub fn fuse_anger(model: f32, signal: f32) -> f32 {
     1.0 - (1.0 - model.clamp(0.0, 1.0)) * (1.0 - signal.clamp(0.0, 1.0))
 }
 
+/// The model's anger with doubt, as long as little is known of how the speaker usually sounds: `known`, 0-1, is the share
+/// of the windows that tell it. A voice unlike all that the model has heard may sound angry to it at its first words.
+pub fn doubt(model: f32, known: f32) -> f32 {
+    let odds = model / (1.0 - model).max(f32::EPSILON);
+    let doubted = odds / UNKNOWN_ODDS.powf(1.0 - (known / KNOWN_ENOUGH).clamp(0.0, 1.0));
+    doubted / (1.0 + doubted)
+}
+
+/// By how much a voice's first window is doubted, and the share of the windows from which on none is.
+const UNKNOWN_ODDS: f32 = 9.0;
+const KNOWN_ENOUGH: f32 = 0.5;
+
 /// Weights of the scores of pitch, level, rate, alpha ratio; chosen with the thresholds on speakers the model had not heard.
 const WEIGHTS: [f32; 4] = [0.55, 0.75, 0.15, 0.45];
 const BIAS: f32 = -2.5;
@@ -42,6 +54,16 @@ mod tests {
         check(0.5, 0.5, 0.75);
         check(0.0, 0.0, 0.0);
         check(1.0, 1.0, 1.0);
+    }
+
+    #[test]
+    fn an_unknown_voice_is_doubted_less_and_less() {
+        let at = |known| doubt(0.9, known);
+        assert!((at(0.0) - 0.5).abs() < 1e-6 && (at(0.25) - 0.75).abs() < 1e-6, "{} {}", at(0.0), at(0.25));
+        assert!((at(0.5) - 0.9).abs() < 1e-6 && (at(1.0) - 0.9).abs() < 1e-6);
+        for model in [0.0, 1.0] {
+            assert!((doubt(model, 0.0) - model).abs() < 1e-5, "{}", doubt(model, 0.0));
+        }
     }
 
     #[track_caller]

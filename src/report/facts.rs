@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::web::{CallRecord, RerouteOutcome, SupervisorState};
+use crate::web::{CallRecord, PromptOutcome, RerouteOutcome, SupervisorState};
 
 /// Meanings and rules told of one call.
 const NAMES_MAX: usize = 20;
@@ -57,9 +57,13 @@ impl From<&CallRecord> for CallFacts {
         let decided = record.decisions.iter().find(|decision| decision.because.level == "high");
         let high_ms = [first_high.map(|step| step.call_ms), decided.map(|decision| decision.call_ms)];
         let high_ms = high_ms.into_iter().flatten().min();
-        let prompts = record.prompts.iter().map(|prompt| prompt.call_ms);
-        let moves = record.reroutes.iter().map(|reroute| reroute.call_ms);
-        let supervisors = record.supervisors.iter().map(|supervisor| supervisor.call_ms);
+        let took_part = |state: SupervisorState| !matches!(state, SupervisorState::Failed | SupervisorState::Calling);
+        let prompts = record.prompts.iter().filter(|prompt| prompt.outcome != PromptOutcome::Failed);
+        let prompts = prompts.map(|prompt| prompt.call_ms);
+        let moves = record.reroutes.iter().filter(|reroute| reroute.outcome == RerouteOutcome::Done);
+        let moves = moves.map(|reroute| reroute.call_ms);
+        let supervisors = record.supervisors.iter().filter(|supervisor| took_part(supervisor.state));
+        let supervisors = supervisors.map(|supervisor| supervisor.call_ms);
         let deeds = prompts.chain(moves).chain(supervisors);
         let first_deed = high_ms.and_then(|high| deeds.filter(|deed| *deed >= high).min());
         let answered_ms = record.answered.map(|answered| answered.0.saturating_sub(record.started.0));
@@ -67,7 +71,6 @@ impl From<&CallRecord> for CallFacts {
         let level = record.peak.as_ref().map_or("low", |peak| &peak.level).to_owned();
         let group = record.decisions.iter().find_map(|decision| decision.because.group.clone());
         let said = record.phrases.iter().filter(|phrase| phrase.party == "caller");
-        let took_part = |state: SupervisorState| !matches!(state, SupervisorState::Failed | SupervisorState::Calling);
         Self {
             route: record.route.clone(),
             scenario: record.scenario.clone(),

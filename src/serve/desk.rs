@@ -439,6 +439,7 @@ fn log(notice: &Notice) {
     let Notice { call, call_ms, what } = notice;
     match what {
         What::Observed { .. } => tracing::debug!(call, call_ms, ?what),
+        What::Decided { rule, policy, actions, .. } => info!(call, call_ms, rule, policy, ?actions, "decided"),
         What::KeyPressed { party, way, .. } => info!(call, call_ms, party, way, "key pressed"),
         What::CallForked { source, told_by, parties, .. } => {
             info!(call, call_ms, source, told_by, parties = parties.len(), "call forked to us");

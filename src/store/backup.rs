@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use ring::digest::{Context, SHA256};
@@ -134,7 +135,9 @@ pub fn restore(settings: &StoreSettings, from: &Path) -> Result<Manifest, Backup
     let calls = from.join(CALLS_FILE);
     let mut values = BufReader::new(File::open(&calls).map_err(in_file(&calls))?);
     Embedded::load(&to.join(CALLS_FOLDER), &from.join(CALL_KEYS_FILE), &mut values).map_err(BackupError::Store)?;
-    sync_folder(to).map_err(in_file(to))?;
+    for folder in [to.clone(), to.join(AUDIT_FOLDER), to.join(CALLS_FOLDER)] {
+        sync_folder(&folder).map_err(in_file(&folder))?;
+    }
     Ok(manifest)
 }
 
@@ -184,7 +187,7 @@ fn listed(to: &Path, name: &str, write: impl FnOnce(&mut dyn Write) -> io::Resul
 
 fn written(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(u64, String), BackupError> {
     let write_all = || {
-        let file = File::options().write(true).create_new(true).open(path)?;
+        let file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
         let mut out = Summing::new(BufWriter::new(file));
         write(&mut out)?;
         let (mut out, sum) = out.finish();

@@ -129,12 +129,13 @@ impl Embedded {
             }
         }
         for (name, place) in &abandoned {
-            let Folded { record, next, seats } = self.fold(name)?;
+            let Folded { record, next, .. } = self.fold(name)?;
             let Some(record) = record else {
                 self.running.remove(name).map_err(said)?;
                 continue;
             };
-            let keys = self.keys_of(&seats)?;
+            // Keys of its own for each opening: after a restore, the same opening may come once more, with the same nonces.
+            let keys = self.fresh_keys()?;
             running.0.insert(*name, Followed { place: *place, next, keys });
             if record.state == State::Ended {
                 self.end(running, name)?;
@@ -200,22 +201,14 @@ impl Embedded {
         let mut place = [0; 24];
         place[..8].copy_from_slice(&kept.unix_ms.to_be_bytes());
         place[8..].copy_from_slice(&name);
-        let keys = self.keys_of(&BTreeSet::new())?;
+        let keys = self.fresh_keys()?;
         running.0.insert(name, Followed { place, next: 0, keys });
         self.running.insert(name, &place).map_err(said)?;
         Ok(())
     }
 
-    /// The keys that a call goes on with: those it has, as long as all of them are there, else fresh ones.
-    fn keys_of(&self, seats: &BTreeSet<Seat>) -> Result<CallKeys, String> {
-        let mut slots = self.slots();
-        for seat in seats {
-            let keys = slots.keys(&self.keys, *seat)?;
-            if keys.is_whole() {
-                return Ok(keys);
-            }
-        }
-        slots.take(&self.keys).map_err(|error| error.to_string())
+    fn fresh_keys(&self) -> Result<CallKeys, String> {
+        self.slots().take(&self.keys).map_err(|error| error.to_string())
     }
 
     /// Writes a call's line in the list.

@@ -86,11 +86,6 @@ impl CallKeys {
         Ok(sealed)
     }
 
-    /// Whether no class is forgotten.
-    pub(super) fn is_whole(&self) -> bool {
-        self.keys.iter().all(Option::is_some)
-    }
-
     /// Opens what `seal` made; nothing when the key of its class is gone.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 //! Holds calls that are up and the last ended ones; refused calls are counted by the metrics and not kept here.
 //! Forgets instead of growing: ended calls, events and timeline steps beyond their limits are dropped, oldest first.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use super::moment::Moment;
 use super::record::CallRecord;
@@ -69,8 +69,8 @@ impl Board {
     }
 
     /// Forgets ended calls.
-    pub fn forget(&mut self, calls: &[String]) {
-        self.ended.retain(|record| !calls.contains(&record.id));
+    pub fn forget(&mut self, calls: &HashSet<&str>) {
+        self.ended.retain(|record| !calls.contains(record.id.as_str()));
     }
 
     fn end(&mut self, id: &str) {

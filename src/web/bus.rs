@@ -3,7 +3,7 @@
 //! `publish` never waits: each notice gets a number, goes to the board, into a ring and to the subscribers.
 //! A subscriber that cannot follow loses the oldest events and is told how many. Keeps nothing on disk.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
@@ -122,9 +122,10 @@ impl Bus {
 
     /// Forgets ended calls: their records, and events that others could still ask for.
     pub fn forget(&self, calls: &[String]) {
+        let calls: HashSet<&str> = calls.iter().map(String::as_str).collect();
         let mut state = self.state();
-        state.board.forget(calls);
-        state.ring.retain(|event| !calls.contains(&event.call));
+        state.board.forget(&calls);
+        state.ring.retain(|event| !calls.contains(event.call.as_str()));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -1,6 +1,8 @@
 //! What a person may ask of us, and the law: their calls shown, erased, held. By address, which stands in bodies only:
 //! paths are audited.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
@@ -76,18 +78,20 @@ pub(super) async fn erase(State(app): State<App>, body: Body<ReasonRequest>) -> 
     let (store, reason) = (kept(&app)?, checked(reason)?);
     // First: what is erased must be asked for on record, even when the program ends in the midst of it.
     audit(store, "erasure_asked", json!({ "reason": reason })).await?;
-    match store.erase(address.reveal().clone()).await.map_err(store_down)? {
-        Ok(erased) => {
-            app.bus.forget(&erased.calls);
-            audit(store, "erased", json!({ "person": erased.person, "calls": erased.calls, "reason": reason })).await?;
-            Ok(Json(erased))
+    // On its own: whoever asks may go before it is done, and it is forgotten everywhere all the same.
+    let (store, bus) = (store.clone(), Arc::clone(&app.bus));
+    let deed = tokio::spawn(async move {
+        match store.erase(address.reveal().clone()).await.map_err(store_down)? {
+            Ok(erased) => {
+                bus.forget(&erased.calls);
+                let what = json!({ "person": erased.person, "calls": erased.calls, "reason": reason });
+                audit(&store, "erased", what).await?;
+                Ok(Json(erased))
+            }
+            Err(held) => Err(held_already(&held)),
         }
-        Err(Held { reason, since }) => {
-            let since = serde_json::to_value(since).expect("a time");
-            let detail = format!("held since {}: {reason}", since.as_str().unwrap_or_default());
-            Err(Problem::new(StatusCode::CONFLICT, detail))
-        }
-    }
+    });
+    deed.await.unwrap_or_else(|error| Err(store_down(error.to_string())))
 }
 
 /// `POST /v1/people/hold`.
@@ -95,6 +99,7 @@ pub(super) async fn hold(State(app): State<App>, body: Body<ReasonRequest>) -> R
     let ReasonRequest { address, reason } = read(body)?;
     let (store, held) = (kept(&app)?, Held { reason: checked(reason)?, since: Moment::now() });
     let hold = store.hold(address.reveal().clone(), held).await.map_err(store_down)?;
+    let hold = hold.map_err(|held| held_already(&held))?;
     audit(store, "held", serde_json::to_value(&hold).expect("strings")).await?;
     Ok(Json(hold))
 }
@@ -112,6 +117,10 @@ pub(super) async fn release(State(app): State<App>, body: Body<PersonRequest>) -
 /// `GET /v1/people/holds`.
 pub(super) async fn holds(State(app): State<App>) -> Result<Json<Holds>, Problem> {
     Ok(Json(Holds { holds: kept(&app)?.holds().await.map_err(store_down)? }))
+}
+
+fn held_already(Held { reason, since }: &Held) -> Problem {
+    Problem::new(StatusCode::CONFLICT, format!("held since {since}: {reason}"))
 }
 
 pub(super) fn kept(app: &App) -> Result<&Store, Problem> {

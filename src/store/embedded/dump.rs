@@ -1,27 +1,49 @@
 //! All values as they lie in sled, for back-ups, and back.
 
-use std::fs;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
 use sled::{Batch, Db};
 
 use super::super::backup::{read_value, write_value};
-use super::{Embedded, KEYS_FILE, TREES, said};
+use super::{CallName, Embedded, KEYS_FILE, TREES, said};
 
 /// Values taken up together.
 const TOGETHER_MAX: usize = 4_096;
 
 impl Embedded {
-    /// Writes every value. Calls that are up first: one that ends meanwhile is then ended once more, and none is lost.
+    /// Writes every value of the calls that are there when it begins: of one that comes meanwhile, only some would be in it.
+    /// Calls that are up first: one that ends meanwhile is then ended once more, and none is lost.
     pub(in super::super) fn dump(&self, out: &mut dyn Write) -> io::Result<()> {
-        for (number, name) in (0_u8..).zip(TREES) {
-            for entry in &self.db.open_tree(name)? {
+        let names = self.names()?;
+        for (number, tree) in (0_u8..).zip(TREES) {
+            for entry in &self.db.open_tree(tree)? {
                 let (key, value) = entry?;
-                write_value(out, number, &key, &value)?;
+                let name = match tree {
+                    "running" | "notices" | "parties" => key.first_chunk(),
+                    "calls" | "facts" | "people" => key.last_chunk(),
+                    _ => None,
+                };
+                if name.is_none_or(|name| names.contains(name)) {
+                    write_value(out, number, &key, &value)?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// The names of all calls, 16 octets each.
+    fn names(&self) -> io::Result<BTreeSet<CallName>> {
+        let mut names = BTreeSet::new();
+        for key in self.running.iter().keys() {
+            names.extend(key?.first_chunk().copied());
+        }
+        for place in self.calls.iter().keys() {
+            names.extend(place?.last_chunk::<16>().copied());
+        }
+        Ok(names)
     }
 
     /// Writes the calls' keys.
@@ -59,7 +81,9 @@ impl Embedded {
         for (tree, batch) in trees.iter().zip(batches) {
             tree.apply_batch(batch).map_err(said)?;
         }
-        fs::copy(call_keys, folder.join(KEYS_FILE)).map_err(|error| error.to_string())?;
+        let copied =
+            fs::copy(call_keys, folder.join(KEYS_FILE)).and_then(|_| File::open(folder.join(KEYS_FILE))?.sync_all());
+        copied.map_err(|error| error.to_string())?;
         db.flush().map(drop).map_err(said)
     }
 }

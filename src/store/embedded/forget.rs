@@ -6,6 +6,9 @@ use super::super::slots::{Class, seat_of};
 use super::{CallName, Embedded, Place, said};
 use crate::web::Moment;
 
+/// Calls removed together: their notices are in memory for that.
+const TOGETHER_MAX: usize = 32;
+
 impl Embedded {
     /// Removes ended calls that started before `before`, oldest first, at most `max` of them; held ones stay. How many were
     /// removed.
@@ -75,6 +78,10 @@ impl Embedded {
 
     /// Removes ended calls: their keys, then what they sealed, their lines, and their names in the indexes.
     pub(super) fn forget(&self, places: &[Place]) -> Result<(), String> {
+        places.chunks(TOGETHER_MAX).try_for_each(|places| self.forget_together(places))
+    }
+
+    fn forget_together(&self, places: &[Place]) -> Result<(), String> {
         let (mut seats, mut notices) = (Vec::new(), Batch::default());
         for place in places {
             for entry in self.notices.scan_prefix(name_in(place)) {

@@ -141,14 +141,20 @@ impl Embedded {
 
     /// Keeps everything of a person until it is released, whatever its age.
     ///
+    /// # Returns
+    /// The hold; or the one that is there already.
+    ///
     /// # Errors
     /// As [`Embedded::calls_of`].
-    pub fn hold(&self, address: &str, held: Held) -> Result<Hold, String> {
+    pub fn hold(&self, address: &str, held: Held) -> Result<Result<Hold, Held>, String> {
         let person = self.named(address)?;
+        if let Some(held) = self.hold_on(&person)? {
+            return Ok(Err(held));
+        }
         let plain = serde_json::to_vec(&held).map_err(|error| error.to_string())?;
         self.holds.insert(person, self.keys.seal(&hold_context(&person), &plain)).map_err(said)?;
         self.flush()?;
-        Ok(Hold { person: hexadecimal(&person), held })
+        Ok(Ok(Hold { person: hexadecimal(&person), held }))
     }
 
     /// Ends a hold; nothing when there was none.

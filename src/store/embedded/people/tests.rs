@@ -96,7 +96,9 @@ fn nobody_removes_what_is_held() {
         store.keep(&mut running, &kept).expect("written");
     }
     let held = Held { reason: "case 7".to_owned(), since: Moment(BEGAN) };
-    let hold = store.hold("13700137000", held.clone()).expect("written");
+    let hold = store.hold("13700137000", held.clone()).expect("written").expect("the first");
+    let other = Held { reason: "case 9".to_owned(), since: Moment(BEGAN + 1) };
+    assert_eq!(store.hold("13700137000", other).expect("readable"), Err(held.clone()), "one at a time");
     assert_eq!((place.open_again(store).holds().expect("readable"), hold.held.clone()), (vec![hold], held.clone()));
 
     let store = place.open();
