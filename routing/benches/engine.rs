@@ -2,12 +2,15 @@
 //!
 //! `cargo bench -p routing`: `ten_thousand_calls` is half a second of all of them; below 500 ms one core keeps up.
 
+#[path = "../tests/shipped/mod.rs"]
+mod shipped;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use divan::{Bencher, black_box};
 use routing::warning::Watch;
-use routing::{CallKey, Emotion, Engine, Event, Level, Opening, Policy};
+use routing::{CallKey, Emotion, Engine, Event, Level, Opening};
 
 const CALLS: u64 = 10_000;
 const STEP: Duration = Duration::from_millis(500);
@@ -16,21 +19,9 @@ fn main() {
     divan::main();
 }
 
-fn policies() -> Arc<[Policy]> {
-    let texts = [
-        include_str!("../../config/policies/after-sales.toml"),
-        include_str!("../../config/policies/banking.toml"),
-        include_str!("../../config/policies/ecommerce.toml"),
-        include_str!("../../config/policies/finance.toml"),
-        include_str!("../../config/policies/government.toml"),
-        include_str!("../../config/policies/travel.toml"),
-    ];
-    texts.iter().map(|text| Policy::parse(text).expect("a good policy")).collect()
-}
-
 /// An engine that follows `calls` calls of the longest shipped policy.
 fn engine(calls: u64) -> Engine {
-    let policies = policies();
+    let policies = shipped::policies();
     let mut engine = Engine::new(Vec::new());
     let opening = Opening { scenario: "ecommerce-returns".to_owned(), ..Opening::default() };
     (0..calls).for_each(|key| engine.start(Duration::ZERO, CallKey(key), &opening, Arc::clone(&policies)));

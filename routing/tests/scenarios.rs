@@ -2,35 +2,23 @@
 
 #![expect(clippy::print_stdout, reason = "tests tell what they measured")]
 
+mod shipped;
+
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use routing::backtest::{Effect, Foretold, Interaction, read_set, replay};
+use routing::check_expects;
 use routing::warning::WARN_AT;
-use routing::{Policy, check_expects};
 
 #[test]
 fn every_expectation_is_met() {
     let mut expects = 0;
-    for policy in shipped().iter() {
+    for policy in shipped::policies().iter() {
         assert_eq!(check_expects(policy), [], "{}", policy.label());
         expects += policy.expects.len();
     }
     assert!(expects >= 40, "{expects} expectations");
-}
-
-/// The policies of `config/policies`, which cover one scenario each or two.
-fn shipped() -> Arc<[Policy]> {
-    let texts = [
-        include_str!("../../config/policies/after-sales.toml"),
-        include_str!("../../config/policies/banking.toml"),
-        include_str!("../../config/policies/ecommerce.toml"),
-        include_str!("../../config/policies/finance.toml"),
-        include_str!("../../config/policies/government.toml"),
-        include_str!("../../config/policies/travel.toml"),
-    ];
-    texts.iter().map(|text| Policy::parse(text).unwrap_or_else(|faults| panic!("{faults:?}"))).collect()
 }
 
 /// What a re-route takes until somebody answers.
@@ -40,7 +28,7 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// they say, not what real callers would think of it.
 #[test]
 fn the_best_is_done_in_the_evaluation_set() {
-    let policies = shipped();
+    let policies = shipped::policies();
     let mut effects: BTreeMap<&str, Effect> = BTreeMap::new();
     let mut wrong: BTreeMap<String, usize> = BTreeMap::new();
     for interaction in short() {
@@ -72,7 +60,7 @@ fn the_best_is_done_in_the_evaluation_set() {
 
 #[test]
 fn long_interactions_are_warned_of_in_time() {
-    let policies = shipped();
+    let policies = shipped::policies();
     let (mut built, mut held_out) = (Foretold::default(), Foretold::default());
     for interaction in long() {
         let warn_at = routing::warn_at(&policies, &interaction.story.opening.scenario).unwrap_or(WARN_AT);

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use super::calls::{Detail, store_down};
 use super::moment::Moment;
+use super::orders::read;
 use super::problem::Problem;
 use super::routes::App;
 use crate::pii::Pii;
@@ -125,10 +126,6 @@ fn held_already(Held { reason, since }: &Held) -> Problem {
 
 pub(super) fn kept(app: &App) -> Result<&Store, Problem> {
     app.store.as_ref().ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "nothing is kept: there is no [store]"))
-}
-
-fn read<T>(body: Body<T>) -> Result<T, Problem> {
-    body.map(|Json(request)| request).map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))
 }
 
 fn checked(reason: String) -> Result<String, Problem> {
