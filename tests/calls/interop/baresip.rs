@@ -148,20 +148,37 @@ impl Baresip {
         ["SRTP is Enabled", "DTLS-SRTP complete"].iter().any(|words| log.contains(words))
     }
 
-    /// Packets that it sent and received in its last call, as it says when that is over.
+    /// Packets that it sent and received in its last call.
     pub fn packets(&self) -> [u64; 2] {
-        let log = self.log();
-        let line = log.lines().rev().find(|line| line.starts_with("packets:")).expect("its figures");
+        let log = self.whole_calls();
+        let line = log.lines().rev().find(|line| line.starts_with(FIGURES)).expect("its figures");
         let counts: Vec<u64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
         counts.try_into().expect("two figures")
     }
 
-    /// What it heard in its calls, the first call first; 8 kHz. Whole once a call is over.
+    /// What it heard in its calls, the first call first; 8 kHz.
     pub fn heard(&self) -> Vec<Vec<i16>> {
+        self.whole_calls();
+        self.recordings().iter().map(|file| tones::read(file)).collect()
+    }
+
+    /// Its log once each call that it recorded has been put away, all of them being over.
+    ///
+    /// It tells of a call's end first, closes the recording after that, and prints the call's figures at last.
+    fn whole_calls(&self) -> String {
+        let mut log = String::new();
+        eventually("baresip prints the figures of its calls", || {
+            log = self.log();
+            log.lines().filter(|line| line.starts_with(FIGURES)).count() >= self.recordings().len()
+        });
+        log
+    }
+
+    fn recordings(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(&self.folder).expect("its folder").flatten().map(|entry| entry.path());
         let mut files: Vec<PathBuf> = entries.filter(|path| path.to_string_lossy().ends_with("-dec.wav")).collect();
         files.sort();
-        files.iter().map(|file| tones::read(file)).collect()
+        files
     }
 
     fn listen(&mut self) {
@@ -200,6 +217,8 @@ fn take_netstring(pending: &mut Vec<u8>) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
+/// How the line begins with which it sums up a call.
+const FIGURES: &str = "packets:";
 /// Where Debian puts its modules; it does not look there by itself.
 const MODULE_FOLDER: &str = "/usr/lib/baresip/modules";
 /// Its modules are loaded in this order, which is that of its offers where an account names no codecs.
