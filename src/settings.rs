@@ -46,7 +46,7 @@ pub use sip::{
     TrunkSettings, UnknownSources,
 };
 
-pub use store::{KeepSettings, MasterKeySource, StoreSettings};
+pub use store::{DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings};
 pub use zone::Zone;
 
 use crate::pbx::Place;
