@@ -14,6 +14,7 @@ mod privacy;
 mod read;
 mod recognition;
 mod reload;
+mod reports;
 mod route;
 mod sip;
 mod store;
@@ -46,6 +47,7 @@ pub use sip::{
     TrunkSettings, UnknownSources,
 };
 
+pub use reports::ReportSettings;
 pub use store::{DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings};
 pub use zone::Zone;
 
@@ -73,6 +75,8 @@ pub struct Settings {
     pub privacy: PrivacySettings,
     /// `[store]`; `None` when the section is absent: then nothing is kept.
     pub store: Option<StoreSettings>,
+    /// `[reports]`; `None` when the section is absent: then reports are written on demand only.
+    pub reports: Option<ReportSettings>,
     /// `[speech]`.
     pub speech: SpeechSettings,
     /// `[policy]`.

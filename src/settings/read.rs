@@ -22,6 +22,7 @@ use super::overload::read_overload;
 use super::pbx::{read_pbxes, read_place};
 use super::privacy::read_privacy;
 use super::recognition::{FILES, files, read_recognition};
+use super::reports::read_reports;
 use super::store::read_store;
 use super::{
     AudioTerms, Fault, HandOver, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
@@ -87,6 +88,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         recognition: read_recognition(root.section("recognition"), folder),
         privacy: read_privacy(root.section("privacy"), folder),
         store: read_store(root.section("store"), folder),
+        reports: read_reports(root.section("reports"), folder),
         speech: read_speech(root.section("speech"), folder),
         forks: read_forks(root.section("forks")),
         policy: read_policy(root.section("policy"), folder),
@@ -103,6 +105,9 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
     check_ports(&mut root, &settings);
     if settings.recognition.is_some() && !settings.listening.enabled {
         root.fault("recognition", "it without listening", "[listening] beside it: words come from what is listened to");
+    }
+    if settings.reports.is_some() && settings.store.is_none() {
+        root.fault("reports", "it without a store", "[store] beside it: reports add up what is kept");
     }
     root.finish();
     Settings { routes, ..settings }
