@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand};
 pub use self::policy::{EvalWarningArgs, PolicyCommand, PolicyExplainArgs, PolicyTestArgs, ServerArgs};
 use crate::features::Features;
 use crate::report::{Language, Period, ReportFormat};
-use crate::{analyze, backtest, backup, demo, eval, models, reporting, serve, settings, trail};
+use crate::{analyze, backtest, backup, demo, eval, models, reporting, serve, settings, trail, users};
 
 /// Hears when a caller is getting angry and acts while the call is still on.
 ///
@@ -55,6 +55,9 @@ enum Command {
     Backup(BackupArgs),
     /// Takes a back-up back into the folder of a store that has nothing yet; the server must not run meanwhile.
     Restore(RestoreArgs),
+    /// People who sign in to the console.
+    #[command(subcommand)]
+    User(UserCommand),
     /// Wraps the store's keys by another master key; the server must not run meanwhile.
     Rekey(RekeyArgs),
 }
@@ -133,6 +136,13 @@ pub struct RestoreArgs {
     /// The back-up's folder.
     #[arg(value_name = "FOLDER")]
     pub from: PathBuf,
+}
+
+/// `calmline user`.
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Reads a password from standard input, one line, and prints its hash for `[users.NAME]`.
+    Hash,
 }
 
 /// `calmline rekey`.
@@ -447,6 +457,7 @@ impl Cli {
             Command::Report(args) => reporting::run(&args),
             Command::Backup(args) => backup::run(&args),
             Command::Restore(args) => backup::restore(&args),
+            Command::User(UserCommand::Hash) => users::hash(),
             Command::Rekey(args) => trail::rekey(&args),
             Command::Eval(EvalCommand::Text(args)) => eval::text(&args),
             Command::Eval(EvalCommand::Masking(args)) => eval::masking(&args),

@@ -32,5 +32,6 @@ pub mod speech;
 pub mod store;
 mod thinning;
 mod trail;
+pub mod users;
 pub mod web;
 mod words;

@@ -18,6 +18,7 @@ mod reports;
 mod route;
 mod sip;
 mod store;
+mod users;
 mod zone;
 
 use std::collections::BTreeMap;
@@ -49,6 +50,7 @@ pub use sip::{
 
 pub use reports::ReportSettings;
 pub use store::{DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings};
+pub use users::UserSettings;
 pub use zone::Zone;
 
 use crate::pbx::Place;
@@ -85,6 +87,8 @@ pub struct Settings {
     pub forks: ForkSettings,
     /// `[pbx.NAME]`: who can be asked to act on calls, by name.
     pub pbxes: BTreeMap<String, PbxSettings>,
+    /// `[users.NAME]`: who may sign in to the console, by name.
+    pub users: BTreeMap<String, UserSettings>,
     /// `[supervision]`.
     pub supervision: SupervisionSettings,
     /// `[trunks.NAME]`: the neighbours that calls come from and go to, by name.

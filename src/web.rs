@@ -9,6 +9,7 @@ mod backup;
 mod board;
 mod bus;
 mod calls;
+mod console;
 mod events;
 mod facts;
 mod forks;
@@ -16,6 +17,7 @@ mod live;
 mod moment;
 mod orders;
 mod people;
+mod permit;
 mod problem;
 mod readiness;
 mod record;
@@ -23,6 +25,8 @@ mod reload;
 mod reports;
 mod routes;
 mod server;
+mod sessions;
+mod signing;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -51,6 +55,7 @@ pub use record::{
     RerouteOutcome, State, Step, Summary, Supervisor, SupervisorState, TIMELINE_MAX, TimedNotice,
 };
 pub use reload::{ReloadAsked, Reloaded};
+use signing::Signed;
 
 /// Where the API listens unless the configuration says otherwise.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8_080);
@@ -157,6 +162,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         tracing::warn!(%addr, "the API is offered beyond this machine, without TLS");
     }
     let closing = CancellationToken::new();
+    let signed = Signed::new().map_err(|_| WebError::Random)?;
     let Inside { bus, orders, reloads, copies, forks, readiness, metrics, store } = inside;
     let app = routes::App {
         bus,
@@ -168,6 +174,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         store,
         reloads,
         live: Arc::clone(&live),
+        signed,
         subscribers: Arc::new(Semaphore::new(SUBSCRIBERS_MAX)),
         audio_places: Arc::new(Semaphore::new(AUDIO_CLIENTS_MAX)),
         closing: closing.clone(),

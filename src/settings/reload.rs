@@ -43,6 +43,7 @@ impl Settings {
             policy: _,
             forks,
             pbxes: _,
+            users: _,
             supervision: _,
             trunks: _,
             targets: _,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
@@ -20,10 +20,12 @@ use super::bus::Bus;
 use super::forks;
 use super::live::Live;
 use super::orders::{self, Asked};
+use super::permit::may;
 use super::problem::Problem;
 use super::readiness::Readiness;
 use super::reload::{self, ReloadAsked};
-use super::{audio, backup, calls, events, facts, people, reports};
+use super::signing::{self, Signed, Who};
+use super::{audio, backup, calls, console, events, facts, people, reports};
 use crate::metrics::Metrics;
 use crate::shell::copy::Copies;
 use crate::shell::fork::ForkSide;
@@ -46,6 +48,7 @@ pub(super) struct App {
     pub(super) store: Option<Store>,
     pub(super) reloads: mpsc::Sender<ReloadAsked>,
     pub(super) live: Arc<ArcSwap<Live>>,
+    pub(super) signed: Signed,
     pub(super) subscribers: Arc<Semaphore>,
     pub(super) audio_places: Arc<Semaphore>,
     pub(super) closing: CancellationToken,
@@ -63,9 +66,15 @@ impl App {
     }
 }
 
-/// All addresses. Everything but `/healthz` and `/readyz` asks for the token, unknown addresses too.
+/// All addresses. Everything but health, the console's files and its sign-in asks for the token or for a person who may
+/// (`permit`), unknown addresses too.
 pub(super) fn router(app: App) -> Router {
-    let open = Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz));
+    let open = Router::new()
+        .route("/", get(console::page))
+        .route("/assets/{name}", get(console::asset))
+        .route("/v1/session", get(signing::session).post(signing::sign_in).delete(signing::sign_out))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz));
     let closed = Router::new()
         .route("/metrics", get(metrics))
         .route("/v1/calls", get(calls::calls))
@@ -102,24 +111,43 @@ pub(super) fn router(app: App) -> Router {
         .with_state(app)
 }
 
-/// Lets requests with the token pass.
-async fn admit(State(app): State<App>, request: Request, next: Next) -> Response {
+/// Lets requests with the token pass, and those of people who may.
+async fn admit(State(app): State<App>, path: Option<MatchedPath>, request: Request, next: Next) -> Response {
     if app.live.load().gate.admits(request.headers()) {
-        return audited(&app, request, next).await;
+        return audited(&app, &Who::Machine, request, next).await;
     }
-    Problem::new(StatusCode::UNAUTHORIZED, "send `Authorization: Bearer` with the API token").into_response()
+    let Some(who) = app.signed.person(&app, request.method(), request.headers()) else {
+        let detail = "send `Authorization: Bearer` with the API token, or sign in";
+        return Problem::new(StatusCode::UNAUTHORIZED, detail).into_response();
+    };
+    // An address that there is not is for nobody.
+    let at = path.as_ref().map_or("", MatchedPath::as_str);
+    if let Who::Person { role, .. } = who
+        && !may(role, request.method(), at)
+    {
+        let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+        let refused = Problem::new(StatusCode::FORBIDDEN, format!("not as {}", role.name())).into_response();
+        return recorded(&app, &who, (&method, &path), refused).await;
+    }
+    audited(&app, &who, request, next).await
 }
 
-/// Answers a request; where there is an audit trail, only once that has it. Figures are no business of anybody's.
-async fn audited(app: &App, request: Request, next: Next) -> Response {
-    let Some(store) = app.store.as_ref().filter(|_| request.uri().path() != "/metrics") else {
+/// Answers a request; figures are no business of anybody's.
+async fn audited(app: &App, who: &Who, request: Request, next: Next) -> Response {
+    if request.uri().path() == "/metrics" {
         return next.run(request).await;
-    };
+    }
     let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
     let response = next.run(request).await;
+    recorded(app, who, (&method, &path), response).await
+}
+
+/// An answer; where there is an audit trail, only once that has it.
+async fn recorded(app: &App, who: &Who, (method, path): (&str, &str), response: Response) -> Response {
+    let Some(store) = &app.store else { return response };
     let what = serde_json::json!({ "method": method, "path": path, "status": response.status().as_u16() });
     let call = path.strip_prefix("/v1/calls/").and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned();
-    store.journal().committed(AuditEntry { kind: "access".to_owned(), who: "api".to_owned(), call, what }).await;
+    store.journal().committed(AuditEntry { kind: "access".to_owned(), who: who.name().to_owned(), call, what }).await;
     response
 }
 
@@ -135,7 +163,8 @@ async fn bound(request: Request<Body>, next: Next) -> Response {
         Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no answer in time").into_response(),
     };
     let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // The console's files say so themselves.
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
     response
 }

@@ -1,0 +1,206 @@
+//! Sessions of people who signed in: by a random number that only their browser knows, of which only the hash is here.
+//!
+//! Pure: whoever asks says what time it is. A session ends when nobody uses it, when it is old, and when the user's entry in
+//! the configuration goes or has another password.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::digest::{SHA256, digest};
+use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::settings::UserSettings;
+
+/// How long a session lasts that nobody uses, and at most.
+pub(super) const IDLE_MAX: Duration = Duration::from_secs(30 * 60);
+pub(super) const AGE_MAX: Duration = Duration::from_secs(12 * 3_600);
+/// Sessions at a time; at the limit, the one that was not used for longest ends.
+const SESSIONS_MAX: usize = 1_000;
+/// Wrong passwords in a row from which on a user is locked out, for how long at first, and at most; twice as long each time.
+const WRONG_MAX: u32 = 5;
+const LOCKED_FIRST: Duration = Duration::from_secs(30);
+const LOCKED_MAX: Duration = Duration::from_secs(15 * 60);
+/// Users whose wrong passwords are counted; at the limit the oldest is forgotten.
+const SUSPECTS_MAX: usize = 1_000;
+
+/// The hash of a session's number.
+type Name = [u8; 32];
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    sessions: HashMap<Name, Session>,
+    suspects: HashMap<String, Suspect>,
+}
+
+#[derive(Debug)]
+struct Session {
+    user: String,
+    /// As it was at the sign-in.
+    settings: UserSettings,
+    began: Duration,
+    used: Duration,
+}
+
+#[derive(Debug)]
+struct Suspect {
+    wrong: u32,
+    last: Duration,
+    locked_until: Duration,
+}
+
+impl Sessions {
+    /// How long a user is still locked out.
+    pub(super) fn locked(&self, user: &str, now: Duration) -> Option<Duration> {
+        self.suspects.get(user).and_then(|suspect| suspect.locked_until.checked_sub(now)).filter(|left| !left.is_zero())
+    }
+
+    /// Counts a wrong password.
+    pub(super) fn wrong(&mut self, user: &str, now: Duration) {
+        if self.suspects.len() >= SUSPECTS_MAX && !self.suspects.contains_key(user) {
+            let oldest = self.suspects.iter().min_by_key(|(_, suspect)| suspect.last).map(|(user, _)| user.clone());
+            oldest.map(|user| self.suspects.remove(&user));
+        }
+        let fresh = Suspect { wrong: 0, last: now, locked_until: Duration::ZERO };
+        let suspect = self.suspects.entry(user.to_owned()).or_insert(fresh);
+        suspect.wrong = suspect.wrong.saturating_add(1);
+        suspect.last = now;
+        if let Some(beyond) = suspect.wrong.checked_sub(WRONG_MAX) {
+            let times = 1_u32.checked_shl(beyond).unwrap_or(u32::MAX);
+            suspect.locked_until = now + LOCKED_FIRST.saturating_mul(times).min(LOCKED_MAX);
+        }
+    }
+
+    /// Begins a session: the number for the browser.
+    ///
+    /// # Errors
+    /// When the system gives no random numbers.
+    pub(super) fn begin(&mut self, user: &str, settings: UserSettings, now: Duration) -> Result<String, &'static str> {
+        let mut number = [0; 32];
+        SystemRandom::new().fill(&mut number).map_err(|_| "the system gives no random numbers")?;
+        let number = URL_SAFE_NO_PAD.encode(number);
+        self.suspects.remove(user);
+        self.sessions.retain(|_, session| session.lasts(now));
+        if self.sessions.len() >= SESSIONS_MAX {
+            let unused = self.sessions.iter().min_by_key(|(_, session)| session.used).map(|(name, _)| *name);
+            unused.map(|name| self.sessions.remove(&name));
+        }
+        let session = Session { user: user.to_owned(), settings, began: now, used: now };
+        self.sessions.insert(name_of(&number), session);
+        Ok(number)
+    }
+
+    /// The user of a session that lasts; it was used then.
+    pub(super) fn user<'a>(
+        &mut self,
+        number: &str,
+        users: impl FnOnce(&str) -> Option<&'a UserSettings>,
+        now: Duration,
+    ) -> Option<(String, &'a UserSettings)> {
+        let name = name_of(number);
+        let session = self.sessions.get_mut(&name)?;
+        let known = users(&session.user).filter(|known| known.password == session.settings.password);
+        let Some(known) = known.filter(|_| session.lasts(now)) else {
+            self.sessions.remove(&name);
+            return None;
+        };
+        session.used = now;
+        Some((session.user.clone(), known))
+    }
+
+    /// Ends a session.
+    pub(super) fn end(&mut self, number: &str) {
+        self.sessions.remove(&name_of(number));
+    }
+}
+
+impl Session {
+    fn lasts(&self, now: Duration) -> bool {
+        now.saturating_sub(self.used) < IDLE_MAX && now.saturating_sub(self.began) < AGE_MAX
+    }
+}
+
+fn name_of(number: &str) -> Name {
+    let mut name = [0; 32];
+    name.copy_from_slice(digest(&SHA256, number.as_bytes()).as_ref());
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::users::{PasswordDigest, Role};
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn user(role: Role, password: &str) -> UserSettings {
+        UserSettings { role, password: PasswordDigest::of(password).expect("random numbers") }
+    }
+
+    #[test]
+    fn a_session_ends_unused_old_signed_out_or_with_another_password() {
+        let (li, mut sessions) = (user(Role::Supervisor, "a long password"), Sessions::default());
+        let is_in = |sessions: &mut Sessions, number: &str, known: Option<&UserSettings>, now| {
+            sessions.user(number, |name| known.filter(|_| name == "li"), now).is_some()
+        };
+        let number = sessions.begin("li", li.clone(), MINUTE).expect("random numbers");
+        assert!(number.len() >= 43, "256 bits");
+        assert!(is_in(&mut sessions, &number, Some(&li), 30 * MINUTE));
+        assert!(is_in(&mut sessions, &number, Some(&li), 59 * MINUTE), "it was used meanwhile");
+        assert!(!is_in(&mut sessions, &number, Some(&li), 89 * MINUTE), "unused for half an hour");
+
+        let number = sessions.begin("li", li.clone(), MINUTE).expect("random numbers");
+        for minute in (1..721).step_by(20) {
+            assert!(is_in(&mut sessions, &number, Some(&li), minute * MINUTE), "{minute}");
+        }
+        assert!(!is_in(&mut sessions, &number, Some(&li), 721 * MINUTE), "old");
+
+        let number = sessions.begin("li", li.clone(), MINUTE).expect("random numbers");
+        sessions.end(&number);
+        assert!(!is_in(&mut sessions, &number, Some(&li), MINUTE), "signed out");
+        let number = sessions.begin("li", li.clone(), MINUTE).expect("random numbers");
+        let demoted = UserSettings { role: Role::Operator, ..li.clone() };
+        let (_, now) = sessions.user(&number, |_| Some(&demoted), MINUTE).expect("the same password");
+        assert_eq!(now.role, Role::Operator, "a role acts at once");
+        assert!(!is_in(&mut sessions, &number, Some(&user(Role::Supervisor, "a long password")), MINUTE));
+        let number = sessions.begin("li", li.clone(), MINUTE).expect("random numbers");
+        assert!(!is_in(&mut sessions, &number, None, MINUTE), "the user is gone");
+        assert!(!is_in(&mut sessions, "", Some(&li), MINUTE) && !is_in(&mut sessions, "x", Some(&li), MINUTE));
+    }
+
+    #[test]
+    fn wrong_passwords_lock_a_user_out_for_longer_and_longer() {
+        let mut sessions = Sessions::default();
+        for _ in 0..WRONG_MAX - 1 {
+            sessions.wrong("li", MINUTE);
+        }
+        assert_eq!(sessions.locked("li", MINUTE), None);
+        for seconds in [30, 60, 120, 240, 480, 900, 900] {
+            sessions.wrong("li", MINUTE);
+            assert_eq!(sessions.locked("li", MINUTE), Some(Duration::from_secs(seconds)));
+        }
+        assert_eq!(sessions.locked("li", 16 * MINUTE), None);
+        assert_eq!(sessions.locked("wang", MINUTE), None);
+        sessions.begin("li", user(Role::Supervisor, "a long password"), 16 * MINUTE).expect("random numbers");
+        sessions.wrong("li", 17 * MINUTE);
+        assert_eq!(sessions.locked("li", 17 * MINUTE), None, "whoever knew it begins anew");
+    }
+
+    #[test]
+    fn sessions_and_suspects_are_bounded() {
+        let (li, mut sessions) = (user(Role::Supervisor, "a long password"), Sessions::default());
+        let numbers: Vec<String> = (0..=SESSIONS_MAX)
+            .map(|second| {
+                let now = Duration::from_secs(second as u64);
+                sessions.wrong(&format!("user {second}"), now);
+                sessions.begin("li", li.clone(), now).expect("random numbers")
+            })
+            .collect();
+        let now = Duration::from_secs(1_000);
+        assert!(sessions.user(&numbers[0], |_| Some(&li), now).is_none(), "unused for longest");
+        assert!(sessions.user(&numbers[SESSIONS_MAX], |_| Some(&li), now).is_some());
+        assert_eq!((sessions.sessions.len(), sessions.suspects.len()), (SESSIONS_MAX, SUSPECTS_MAX));
+    }
+}
