@@ -22,6 +22,7 @@ use super::slots::{CallKeys, Class, Seat, Slots, seat_of};
 use crate::notice::{Notice, What};
 use crate::report::CallFacts;
 use crate::web::{CallRecord, Moment, State, Summary};
+pub(super) use people::pseudonym;
 pub use people::{Erased, Held, Hold};
 
 /// How often sled writes out what it was given.
