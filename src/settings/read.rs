@@ -151,9 +151,12 @@ fn read_media(mut section: Section<'_>, sip: &SipSettings) -> MediaSettings {
 fn read_limits(mut section: Section<'_>) -> Limits {
     let default = Limits::default();
     let calls = section.read("calls", "a whole number from 1 to 10000", whole(1..=10_000));
+    let chats = section.read("chats", "a whole number from 1 to 10000", whole(1..=10_000));
     let minutes = section.read("call_minutes", "a whole number from 1 to 10080", whole(1..=10_080));
     let limits = Limits {
         calls: calls.map_or(default.calls, count),
+        chats: chats.map_or(default.chats, count),
+        chat_idle: span(&mut section, "chat_idle_s", 10..=86_400).unwrap_or(default.chat_idle),
         ring: span(&mut section, "ring_s", 1..=300).unwrap_or(default.ring),
         call: minutes.map_or(default.call, |minutes| Duration::from_secs(60 * minutes.unsigned_abs())),
         session_check: span(&mut section, "session_check_s", 90..=86_400).unwrap_or(default.session_check),

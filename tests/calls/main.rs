@@ -6,6 +6,7 @@
 
 mod anger;
 mod chaos;
+mod chats;
 mod codecs;
 mod dictation;
 mod forks;
