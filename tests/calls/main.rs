@@ -8,6 +8,7 @@ mod anger;
 mod chaos;
 mod codecs;
 mod dictation;
+mod elsewhere;
 mod forks;
 mod interop;
 mod kept;
