@@ -195,6 +195,10 @@ pub enum What {
     Said {
         /// `caller` or `callee`.
         party: String,
+        /// What understood it: `pocketsphinx`, `sherpa-onnx`, `funasr` or `sherpa-onnx-server`; `written` where nobody had
+        /// to; empty of earlier versions.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        engine: String,
         /// False while the party goes on speaking: a later event takes the place of this one.
         #[serde(rename = "final")]
         is_final: bool,

@@ -251,6 +251,7 @@ fn conversed() -> Vec<What> {
         },
         What::Said {
             party: "caller".into(),
+            engine: "pocketsphinx".into(),
             is_final: true,
             audio_ms: 11_000,
             until_ms: 13_500,

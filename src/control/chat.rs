@@ -293,6 +293,7 @@ impl Call {
             context,
             What::Said {
                 party: party.as_str().to_owned(),
+                engine: "written".to_owned(),
                 is_final: true,
                 audio_ms: at_ms,
                 until_ms: at_ms,

@@ -34,6 +34,7 @@ impl Call {
             context,
             What::Said {
                 party: if by_caller { "caller" } else { "callee" }.to_owned(),
+                engine: transcript.engine.name().to_owned(),
                 is_final: transcript.is_final,
                 audio_ms: transcript.start / SAMPLES_PER_MS,
                 until_ms: transcript.end / SAMPLES_PER_MS,

@@ -9,6 +9,7 @@ mod chaos;
 mod chats;
 mod codecs;
 mod dictation;
+mod elsewhere;
 mod forks;
 mod interop;
 mod kept;
