@@ -155,6 +155,9 @@ pub struct Report {
     pub by_day: BTreeMap<String, Figures>,
     /// By route.
     pub by_route: BTreeMap<String, Figures>,
+    /// By how callers came: `phone`, what forked calls come by, or the channel of a chat.
+    #[serde(default)]
+    pub by_channel: BTreeMap<String, Figures>,
     /// By scenario.
     pub by_scenario: BTreeMap<String, Figures>,
     /// By whom callers spoke to last.
@@ -181,6 +184,7 @@ impl Report {
         self.by_day.entry(day).or_default().add(call);
         for (table, name) in [
             (&mut self.by_route, Some(&call.route)),
+            (&mut self.by_channel, call.channel.as_ref()),
             (&mut self.by_scenario, Some(&call.scenario)),
             (&mut self.by_target, call.target.as_ref()),
             (&mut self.by_group, call.group.as_ref()),
@@ -201,6 +205,7 @@ impl Report {
         for (own, other) in [
             (&mut self.by_day, &later.by_day),
             (&mut self.by_route, &later.by_route),
+            (&mut self.by_channel, &later.by_channel),
             (&mut self.by_scenario, &later.by_scenario),
             (&mut self.by_target, &later.by_target),
             (&mut self.by_group, &later.by_group),

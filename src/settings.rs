@@ -176,6 +176,10 @@ impl PortRange {
 pub struct Limits {
     /// Calls at a time; the next one is refused with 503.
     pub calls: usize,
+    /// Chats at a time; the next one is refused with 503.
+    pub chats: usize,
+    /// A chat in which nobody writes for this long is over.
+    pub chat_idle: Duration,
     /// How long one target may ring before the next one is tried.
     pub ring: Duration,
     /// The longest call.
@@ -200,6 +204,8 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             calls: 500,
+            chats: 2_000,
+            chat_idle: Duration::from_secs(900),
             ring: Duration::from_secs(30),
             call: Duration::from_secs(240 * 60),
             session_check: Duration::from_secs(900),

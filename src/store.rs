@@ -50,6 +50,7 @@ const MASTER_FILE: &str = "master.key";
 pub struct Store {
     journal: Journal,
     keeper: Keeper,
+    keys: Arc<KeyRing>,
     folder: PathBuf,
     /// Where back-ups go.
     backups: PathBuf,
@@ -115,7 +116,7 @@ impl Store {
         let journal = Journal::start(&audit, &keys, metrics).map_err(|source| failed(&audit, source))?;
         let keeper = Keeper::start(settings, &keys, metrics).map_err(|source| failed(folder, source))?;
         let (folder, backups, backup) = (folder.clone(), settings.backups.clone(), Arc::default());
-        Ok(Self { journal, keeper, folder, backups, backup })
+        Ok(Self { journal, keeper, keys, folder, backups, backup })
     }
 
     /// The journal.
@@ -194,6 +195,11 @@ impl Store {
     /// As [`Store::erase`].
     pub async fn release(&self, address: String) -> Result<Option<Hold>, String> {
         self.write(move |embedded| embedded.release(&address)).await
+    }
+
+    /// What stands for a person in place of an address; `None` when the address names nobody.
+    pub fn pseudonym(&self, address: &str) -> Option<String> {
+        embedded::pseudonym(&self.keys, address)
     }
 
     /// Everybody who is held.

@@ -163,7 +163,7 @@ impl Desk {
         self.carry_out_all();
         // Only now: whoever waits finds everything done.
         let Some((waits, outcome, call)) = answer else { return };
-        let opened = outcome.as_ref().ok().copied();
+        let opened = outcome.as_ref().ok().cloned();
         if waits.send(outcome).is_err()
             && let (Some(Done::Audio { client, .. }), Some(call)) = (opened, call)
         {
@@ -303,6 +303,8 @@ impl Desk {
             }
             Command::Know { leg, caller } => self.parties.know(leg, self.baselines.key_of(&caller)),
             Command::Read { leg, text } => self.words.utterances.push(leg, Uttered::Typed(text)),
+            Command::See { leg, expression } => self.words.utterances.push(leg, Uttered::Shown(expression)),
+            Command::Attend { leg, on } => self.parties.attend(leg, on),
             Command::Pbx(order) => return self.connectors.ask(order).map(Input::Pbx),
             Command::Speak { leg, prompt, saying } => return self.speaker.ask(leg, prompt, saying).map(spoken_input),
             Command::Notice(notice) => {
@@ -359,6 +361,12 @@ impl Desk {
         if let Some(recognizing) = &self.words.recognizing {
             self.metrics.set_recognition(recognizing.is_up(), &recognizing.figures());
             self.readiness.set(Component::Words, recognizing.is_up());
+            let remote = recognizing.remote();
+            self.readiness.want_words_elsewhere(remote.is_some());
+            if let Some(figures) = remote {
+                self.readiness.set(Component::WordsElsewhere, figures.is_up);
+                self.metrics.set_remote_recognition(&figures);
+            }
         }
         if let Some(store) = &self.store {
             self.metrics.set_store_up(store.is_up());

@@ -28,7 +28,9 @@ pub struct ReportSettings {
 }
 
 pub(super) fn read_reports(mut section: Section<'_>, folder: &Path) -> Option<ReportSettings> {
-    let is_present = section.is_present();
+    let enabled = section.read("enabled", "true or false", Value::as_bool);
+    // Whoever writes the section wants it, unless it says otherwise.
+    let enabled = enabled.unwrap_or(section.is_present());
     let reports = section.read("folder", "a folder's path", path(folder));
     let at = section.read("at", "a time of the day like \"02:00\"", time_of_day);
     let periods =
@@ -40,7 +42,7 @@ pub(super) fn read_reports(mut section: Section<'_>, folder: &Path) -> Option<Re
     );
     let languages = section.read("languages", "\"zh\", \"en\", or both", some_of(Language::ALL, Language::name));
     section.finish();
-    is_present.then(|| ReportSettings {
+    enabled.then(|| ReportSettings {
         folder: reports.unwrap_or_else(|| folder.join("reports")),
         after_midnight: at.unwrap_or(AFTER_MIDNIGHT),
         periods: periods.unwrap_or_else(|| Period::ALL.to_vec()),

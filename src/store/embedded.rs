@@ -23,6 +23,7 @@ use crate::notice::{Notice, What};
 use crate::report::CallFacts;
 use crate::settings::DatabaseSettings;
 use crate::web::{CallRecord, Moment, State, Summary};
+pub(super) use people::pseudonym;
 pub use people::{Erased, Held, Hold};
 
 /// Notices kept per call; those of a call that goes on longer are dropped and counted.

@@ -9,11 +9,14 @@ use super::forget::name_in;
 use super::{CallName, Embedded, Place};
 use crate::notice::What;
 use crate::settings::{is_nameless, uri_of};
+use crate::store::keys::KeyRing;
 use crate::web::{CallRecord, Moment};
 
 /// A person's name in the store.
 type PersonName = [u8; 16];
 
+/// What a pseudonym begins with.
+const PSEUDONYM: &str = "person:";
 /// Digits from which on a user part is a telephone number; shorter ones are extensions, which each host has its own of.
 const NUMBER_DIGITS_MIN: usize = 7;
 /// The longest address that is indexed, octets.
@@ -202,9 +205,31 @@ impl Embedded {
     }
 
     fn person(&self, address: &str) -> Option<PersonName> {
-        let name = person_in(address)?;
-        Some(self.keys.blind(&[b"person ", name.as_bytes()].concat()))
+        person_of(&self.keys, address)
     }
+}
+
+/// What stands for a person where no address is to be: the same for the same person, and nothing can be read in it. It
+/// names the person wherever an address does. `None` when the address names nobody.
+pub(in crate::store) fn pseudonym(keys: &KeyRing, address: &str) -> Option<String> {
+    person_of(keys, address).map(|person| format!("{PSEUDONYM}{}", hexadecimal(&person)))
+}
+
+fn person_of(keys: &KeyRing, address: &str) -> Option<PersonName> {
+    if let Some(digits) = address.trim().strip_prefix(PSEUDONYM) {
+        return person_in_digits(digits);
+    }
+    let name = person_in(address)?;
+    Some(keys.blind(&[b"person ", name.as_bytes()].concat()))
+}
+
+fn person_in_digits(digits: &str) -> Option<PersonName> {
+    let is_whole = digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let mut person = PersonName::default();
+    for (at, octet) in person.iter_mut().enumerate() {
+        *octet = u8::from_str_radix(digits.get(2 * at..2 * at + 2).filter(|_| is_whole)?, 16).ok()?;
+    }
+    Some(person)
 }
 
 /// Whom an address names: the digits of a telephone number, else user and host; nobody when it hides who it is.
