@@ -8,6 +8,7 @@ mod anger;
 mod chaos;
 mod chats;
 mod codecs;
+mod console;
 mod dictation;
 mod elsewhere;
 mod forks;
