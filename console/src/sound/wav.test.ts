@@ -8,8 +8,7 @@ import { WavStream } from "./wav";
 function wav(frames: [number, number][], extra: number[] = []): Uint8Array {
   const bytes = new Uint8Array(44 + extra.length + frames.length * 4);
   const view = new DataView(bytes.buffer);
-  const word = (at: number, text: string) =>
-    [...text].forEach((letter, place) => view.setUint8(at + place, letter.charCodeAt(0)));
+  const word = (at: number, text: string) => bytes.set(new TextEncoder().encode(text), at);
   word(0, "RIFF");
   view.setUint32(4, 0xffff_ffff, true);
   word(8, "WAVEfmt ");
@@ -33,7 +32,7 @@ function readIn(bytes: Uint8Array, size: number): [number, number][] {
   const frames: [number, number][] = [];
   for (let at = 0; at < bytes.length; at += size) {
     const { left, right } = stream.push(bytes.slice(at, at + size));
-    left.forEach((sample, frame) => frames.push([sample * 32_768, (right[frame] ?? Number.NaN) * 32_768]));
+    for (const [frame, sample] of left.entries()) frames.push([sample * 32_768, (right[frame] ?? Number.NaN) * 32_768]);
   }
   expect(stream.format).toEqual({ channels: 2, rateHz: 8_000 });
   return frames;

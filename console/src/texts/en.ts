@@ -115,7 +115,7 @@ export const en: Texts = {
     bypassed: "Audio goes past the server: nothing can be heard",
     fork: "Forked by",
     mood: "Mood of both parties",
-    peak: "peak",
+    peak: "Peak",
     time: "Time",
     timeline: "Timeline",
     chartLabel: "Anger, pitch and loudness over time; the list beside it names every mark",
