@@ -189,17 +189,17 @@ async function theListening() {
 }
 
 async function thePrompt() {
+  const words = "非常抱歉，请您稍等。";
+  const row = page.locator("[data-test=prompt]").filter({ hasText: words }).first();
   await check("words are spoken to the caller", async () => {
-    const before = await page.locator("[data-test=prompt]").count();
-    await page.fill("[data-test=say-text]", "非常抱歉，请您稍等。");
+    await page.fill("[data-test=say-text]", words);
     await page.locator("[data-test=say]").click();
     await page.locator("[data-test=confirm]").click();
-    await page.waitForFunction((count) => document.querySelectorAll("[data-test=prompt]").length > count, before);
-    return await page.locator("[data-test=prompt]").first().getAttribute("data-outcome");
+    await row.waitFor();
   });
   await check("they are heard to the end", async () => {
-    await page.locator("[data-test=prompt][data-outcome=completed]").first().waitFor({ timeout: SPOKEN_WITHIN_MS });
-    return await page.locator("[data-type=prompt_ended] span").last().innerText();
+    await row.and(page.locator("[data-outcome=completed]")).waitFor({ timeout: SPOKEN_WITHIN_MS });
+    return await row.innerText();
   });
   await inBothLooks("call");
   await check("listening stops at once", async () => {

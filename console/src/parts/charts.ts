@@ -60,10 +60,9 @@ export function angerOptions(look: ChartLook): uPlot.Options {
     label,
     stroke,
     width: 2,
-    spanGaps: true,
     ...(dash && { dash }),
     points: { show: false },
-    value: (_, percent) => (percent === null ? "–" : `${percent.toFixed(0)}%`),
+    value: (_, percent) => (typeof percent !== "number" ? "–" : `${percent.toFixed(0)}%`),
   });
   return {
     ...common(look),
@@ -100,16 +99,15 @@ export function voiceOptions(look: ChartLook): uPlot.Options {
         stroke: colour("--pitch"),
         width: 1.5,
         points: { show: true, size: 4, fill: colour("--pitch") },
-        value: (_, hertz) => (hertz === null ? "–" : hertz.toFixed(0)),
+        value: (_, hertz) => (typeof hertz !== "number" ? "–" : hertz.toFixed(0)),
       },
       {
         label: texts.call.loudness,
         scale: "loudness",
         stroke: colour("--line-strong"),
         width: 1.5,
-        spanGaps: true,
         points: { show: false },
-        value: (_, dbov) => (dbov === null ? "–" : dbov.toFixed(1)),
+        value: (_, dbov) => (typeof dbov !== "number" ? "–" : dbov.toFixed(1)),
       },
     ],
   };

@@ -1,28 +1,49 @@
-// A call's timeline as columns for the chart: one row per moment, gaps where a party says nothing. Pure.
+// A call's timeline as columns for the chart: one row per moment, gaps where a party was not heard. Pure.
 
-import type { Call, Step } from "../api/shapes";
+import type { Call, Party, Step } from "../api/shapes";
+
+/** A value; `null` is a gap in the line, `undefined` a row of the other party, which the line passes over. */
+type Value = number | null | undefined;
 
 /** Seconds since the INVITE; then anger of caller and callee (0-100), pitch (Hz) and loudness (dBov) of the caller. */
-export type Columns = [
-  seconds: number[],
-  caller: (number | null)[],
-  callee: (number | null)[],
-  pitch: (number | null)[],
-  loudness: (number | null)[],
-];
+export type Columns = [seconds: number[], caller: Value[], callee: Value[], pitch: Value[], loudness: Value[]];
+
+/** A party that was not heard for longer than this has a gap. */
+const GAP_MS = 3_000;
 
 export function columnsOf(timeline: readonly Step[]): Columns {
   const columns: Columns = [[], [], [], [], []];
-  const ordered = [...timeline].sort((one, other) => one.call_ms - other.call_ms);
-  for (const { call_ms, party, anger, pitch_hz, level_dbov } of ordered) {
-    const caller = party === "caller";
-    columns[0].push(call_ms / 1_000);
-    columns[1].push(caller ? anger * 100 : null);
-    columns[2].push(caller ? null : anger * 100);
-    columns[3].push(caller && pitch_hz > 0 ? pitch_hz : null);
-    columns[4].push(caller ? level_dbov : null);
-  }
+  const rows = (["caller", "callee"] as const).flatMap((party) =>
+    rowsOf(timeline.filter((step) => step.party === party)),
+  );
+  for (const row of rows.sort((one, other) => one.ms - other.ms)) addRow(columns, row);
   return columns;
+}
+
+interface Row {
+  ms: number;
+  party: Party;
+  anger: Value;
+  pitch: Value;
+  loudness: Value;
+}
+
+/** The rows of one party, with one more where it was not heard for long. */
+function rowsOf(steps: readonly Step[]): Row[] {
+  return steps.flatMap(({ call_ms: ms, party, anger, pitch_hz, level_dbov }, at) => {
+    const row = { ms, party, anger: anger * 100, pitch: pitch_hz > 0 ? pitch_hz : null, loudness: level_dbov };
+    const long = ms - (steps[at - 1]?.call_ms ?? ms) > GAP_MS;
+    return long ? [{ ms: ms - 1, party, anger: null, pitch: null, loudness: null }, row] : [row];
+  });
+}
+
+function addRow(columns: Columns, { ms, party, anger, pitch, loudness }: Row): void {
+  const caller = party === "caller";
+  columns[0].push(ms / 1_000);
+  columns[1].push(caller ? anger : undefined);
+  columns[2].push(caller ? undefined : anger);
+  columns[3].push(caller ? pitch : undefined);
+  columns[4].push(caller ? loudness : undefined);
 }
 
 /** A moment that the chart marks, seconds since the INVITE. */

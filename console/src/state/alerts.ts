@@ -8,6 +8,8 @@ export interface AlertItem extends Alert {
   key: string;
   call: string;
   timeMs: number;
+  /** From header's value of the call, where it is known; in memory only. */
+  from: string | null;
 }
 
 /** What this browser's user has done about an alert, with the time of it. */
@@ -38,13 +40,17 @@ export function alertKey(call: string, { call_ms, rule }: Pick<Alert, "call_ms" 
   return `${call}/${call_ms}/${rule}`;
 }
 
+/** What an alert shows of its call. */
+export type AlertedCall = Pick<AlertItem, "from"> & { id: string };
+
 /** Takes an alert in its place; true when it is a new one. */
-export function addAlert(call: string, timeMs: number, { call_ms, severity, text, rule }: Alert): boolean {
-  const key = alertKey(call, { call_ms, rule });
+export function addAlert(call: AlertedCall, timeMs: number, { call_ms, severity, text, rule }: Alert): boolean {
+  const { id, from } = call;
+  const key = alertKey(id, { call_ms, rule });
   if (state.items.some((item) => item.key === key)) return false;
   const older = state.items.findIndex((item) => item.timeMs < timeMs);
   const place = older < 0 ? state.items.length : older;
-  state.items.splice(place, 0, { key, call, timeMs, call_ms, severity, text, rule });
+  state.items.splice(place, 0, { key, call: id, timeMs, from, call_ms, severity, text, rule });
   state.items.splice(ALERTS_MAX);
   return true;
 }

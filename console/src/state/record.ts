@@ -192,6 +192,14 @@ function presenceChange(call: Call, event: FeedEvent): Partial<Call> | null {
       const opened = { client, call_ms, layout: event.layout as string, missed_ms: 0, lasted_ms: null };
       return { audio: push(call.audio, opened, DEEDS_MAX) };
     }
+    case "audio_missed": {
+      const missed_ms = event.missed_ms as number;
+      return {
+        audio: call.audio.map((each) =>
+          each.client === client ? { ...each, missed_ms: each.missed_ms + missed_ms } : each,
+        ),
+      };
+    }
     case "audio_closed":
       return { audio: mend(call.audio, (each) => each.client === client, { lasted_ms: event.lasted_ms as number }) };
     default:

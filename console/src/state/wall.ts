@@ -107,7 +107,7 @@ function foldOne(event: FeedEvent): boolean {
   const before = calls.get(event.call);
   if (event.type === "alert") {
     const alert = event as unknown as Alert;
-    if (addAlert(event.call, Date.parse(event.time), alert)) onAlert(before, alert);
+    if (addAlert({ id: event.call, from: before?.from ?? null }, Date.parse(event.time), alert)) onAlert(before, alert);
   }
   foldLive(calls, event);
   if (event.call === awaited?.id) awaited.events.push(event);
@@ -196,7 +196,7 @@ async function readAlerts(listed: Summary[]): Promise<void> {
   for (const { id } of listed.filter(({ alerts }) => alerts > 0).slice(0, ALERTED_MAX)) {
     try {
       const call = await api.call(id);
-      for (const alert of call.alerts) addAlert(id, Date.parse(call.started) + alert.call_ms, alert);
+      for (const alert of call.alerts) addAlert(call, Date.parse(call.started) + alert.call_ms, alert);
     } catch {
       // It has ended and is not kept, or the server is busy: its row says that there were alerts.
     }

@@ -184,7 +184,7 @@ export const en: Texts = {
     language: "Language",
     languages: { zh: "Chinese", en: "English" },
     mode: "Mode",
-    modes: { duck: "Other side quieter", replace: "In place of other side" },
+    modes: { duck: "Duck other side", replace: "Replace other side" },
     play: "Play to caller",
     stop: "Stop",
     confirm: "The caller will hear at once:",
