@@ -1,7 +1,7 @@
 // What the API answers, as `src/web` and `src/notice` of the server write it. Fields that may be absent are optional.
 
 /** What somebody who is signed in may do. */
-export type Permission = "calls" | "orders" | "audio" | "people" | "reports" | "audit" | "operate";
+export type Permission = "calls" | "orders" | "audio" | "people" | "integration" | "reports" | "audit" | "operate";
 export type Party = "caller" | "callee";
 /** Level of anger. */
 export type Level = "low" | "medium" | "high";
@@ -72,6 +72,8 @@ export interface Summary {
   callee?: Step | null;
   /** What it is when it is forked to the server, where the server lists it. */
   fork?: Fork | null;
+  /** By what the customer writes, when it is a chat. */
+  channel?: string;
   peak: Peak | null;
   decisions: number;
   alerts: number;
@@ -200,6 +202,7 @@ export interface Call {
   route: string;
   scenario: string;
   fork?: Fork;
+  channel?: string;
   started: string;
   answered: string | null;
   ended: string | null;

@@ -1,7 +1,7 @@
 // What events make of the calls on the wall. Pure: no clock, no network.
 
 import type { FeedEvent } from "../api/feed";
-import type { CallState, Fork, LegQuality, Party, Step, Summary } from "../api/shapes";
+import type { CallState, LegQuality, Party, Step, Summary } from "../api/shapes";
 import type { Mood } from "./risk";
 
 /** Points of a spark line: half a minute of two steps a second. */
@@ -27,14 +27,14 @@ export interface LiveCall {
   lost: Partial<Record<Party, number>>;
   /** How the call is forked to the server, e.g. `siprec`. */
   fork: string | null;
-  /** Somebody types beside the call. */
-  chat: boolean;
+  /** By what the customer writes, when it is a chat, e.g. `app`. */
+  channel: string | null;
   supervised: boolean;
   alerts: number;
 }
 
 export function liveOf(summary: Summary): LiveCall {
-  const { id, state, from, to, route, scenario, target, emotion, callee, fork, alerts } = summary;
+  const { id, state, from, to, route, scenario, target, emotion, callee, fork, channel, alerts } = summary;
   return {
     id,
     state,
@@ -50,7 +50,7 @@ export function liveOf(summary: Summary): LiveCall {
     mos: null,
     lost: {},
     fork: fork?.source ?? null,
-    chat: fork?.source === "chat",
+    channel: channel ?? null,
     supervised: false,
     alerts,
   };
@@ -104,10 +104,10 @@ function changeOf(call: LiveCall, event: FeedEvent): Partial<LiveCall> | null {
       return { state: "answered", target: event.target as string };
     case "rerouted":
       return { target: event.target as string };
-    case "call_forked": {
-      const { source } = event as unknown as Fork;
-      return { fork: source, chat: call.chat || source === "chat" };
-    }
+    case "call_forked":
+      return { fork: event.source as string };
+    case "chat_opened":
+      return { channel: event.channel as string };
     case "leg_ended": {
       const { mos_listening: mos } = event.quality as LegQuality;
       return mos === undefined ? null : { mos: Math.min(mos, call.mos ?? mos) };

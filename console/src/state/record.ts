@@ -69,6 +69,8 @@ function changeOf(call: Call, event: FeedEvent): Partial<Call> {
       };
     case "call_forked":
       return { fork: { ...(event as unknown as Fork), paused: call.fork?.paused ?? false } };
+    case "chat_opened":
+      return { channel: event.channel as string };
     case "fork_paused":
       return call.fork === undefined ? {} : { fork: { ...call.fork, paused: event.on as boolean } };
     case "bypassed":

@@ -27,6 +27,15 @@ const LOOK_MS = 5_000;
 
 let active = Date.now();
 let told = Date.now();
+let shared = Date.now();
+
+/** Other windows of this browser have the same session: who works in one is not idle in another. */
+type Word = "active" | "out";
+const others = new BroadcastChannel("calmline.session");
+others.onmessage = ({ data }: MessageEvent<Word>) => {
+  if (data === "active") active = Date.now();
+  else dismiss("ended");
+};
 
 function accept(accepted: Session | null): void {
   active = Date.now();
@@ -65,6 +74,7 @@ export async function signIn(name: string, password: string): Promise<void> {
 
 export async function signOut(reason: OutReason): Promise<void> {
   dismiss(reason);
+  others.postMessage("out" satisfies Word);
   try {
     await api.signOut();
   } catch {
@@ -84,6 +94,10 @@ export async function checkSession(): Promise<void> {
 function look(): void {
   if (state.session === null) return;
   const now = Date.now();
+  if (active > shared) {
+    shared = active;
+    others.postMessage("active" satisfies Word);
+  }
   if (now - active > state.session.idle_s * 1_000) {
     void signOut("idle");
   } else if (active > told && now - told > SIGN_OF_LIFE_MS) {

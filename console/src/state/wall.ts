@@ -188,7 +188,7 @@ function merged(known: LiveCall | undefined, summary: Summary): LiveCall {
   if (known === undefined) return listed;
   const { spark, mos, lost, supervised } = known;
   const callee = listed.callee ?? known.callee;
-  return { ...listed, spark, mos, lost, supervised, callee, fork: listed.fork ?? known.fork, chat: known.chat };
+  return { ...listed, spark, mos, lost, supervised, callee, fork: listed.fork ?? known.fork };
 }
 
 /** Alerts of calls that are up, from before the console was opened. */

@@ -75,6 +75,8 @@ export function sentenceOf(t: Texts, event: CallEvent): Sentence | null {
     callSentence(t, event) ??
     promptSentence(t, event) ??
     moveSentence(t, event) ??
+    chatSentence(t, event) ??
+    mediaSentence(t, event) ??
     presenceSentence(t, event) ??
     wordsSentence(t, event) ??
     (HIDDEN.has(event.type) ? null : { kind: "other", text: t.sentences.other(event.type) })
@@ -106,13 +108,10 @@ function callSentence(t: Texts, event: CallEvent): Sentence | null {
       return { kind: "other", text: s.answered(text(event.target)) };
     case "call_ended":
       return { kind: "other", text: s.ended(text(event.reason)) };
-    case "call_forked":
-      return { kind: "other", text: s.forked(text(event.source)) };
+    case "chat_opened":
+      return { kind: "other", text: s.chatOpened(text(event.channel)) };
     case "secure_input":
       return { kind: "other", text: s.secure(event.on === true) };
-    case "bypassed":
-    case "bypass_ended":
-      return { kind: "other", text: s.bypass(event.type === "bypassed") };
     case "decided":
       return { kind: "decision", text: decisionText(t, decided(event)) };
     case "alert":
@@ -124,6 +123,22 @@ function callSentence(t: Texts, event: CallEvent): Sentence | null {
     case "service_switched": {
       const served = (as: unknown) => (as as { service?: string } | null)?.service ?? s.usualService;
       return { kind: "decision", text: s.service(served(event.before), served(event.after)) };
+    }
+    default:
+      return null;
+  }
+}
+
+function chatSentence(t: Texts, event: CallEvent): Sentence | null {
+  const s = t.sentences;
+  switch (event.type) {
+    case "message_dropped":
+      return { kind: "words", text: s.messageDropped(partyText(t, text(event.party)), text(event.why)) };
+    case "reply_suggested":
+      return { kind: "decision", text: s.replySuggested(text(event.text), text(event.rule)) };
+    case "not_possible": {
+      const action = actionText(t, text(event.action));
+      return { kind: "decision", text: s.notPossible(action, text(event.reason)), failed: true };
     }
     default:
       return null;
@@ -145,6 +160,31 @@ function promptSentence(t: Texts, event: CallEvent): Sentence | null {
       return { kind: "prompt", text: s.promptEnded(file, event.completed === true) };
     case "prompt_failed":
       return { kind: "prompt", text: s.promptFailed(file, text(event.reason)), failed: true };
+    default:
+      return null;
+  }
+}
+
+/** What the way of the audio and other systems say. */
+function mediaSentence(t: Texts, event: CallEvent): Sentence | null {
+  const s = t.sentences;
+  const reason = text(event.reason);
+  switch (event.type) {
+    case "call_forked":
+      return { kind: "other", text: s.forked(text(event.source)) };
+    case "fork_paused":
+      return { kind: "other", text: s.forkPaused(event.on === true) };
+    case "bypassed":
+    case "bypass_ended":
+      return { kind: "other", text: s.bypass(event.type === "bypassed") };
+    case "bypass_failed":
+      return { kind: "other", text: s.bypassFailed(reason), failed: true };
+    case "handshake_failed":
+      return { kind: "other", text: s.handshakeFailed(partyText(t, text(event.party)), reason), failed: true };
+    case "pbx_done":
+      return { kind: "move", text: s.pbxDone(text(event.pbx)) };
+    case "pbx_failed":
+      return { kind: "move", text: s.pbxFailed(text(event.pbx), reason), failed: true };
     default:
       return null;
   }
