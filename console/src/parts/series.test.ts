@@ -35,6 +35,6 @@ it("breaks the line of a party that was not heard for long, and only that", () =
     step(5_000, "caller", 0.5),
   ]);
   expect(seconds).toEqual([0, 2, 4.999, 5, 5]);
-  expect(caller).toEqual([50, undefined, null, 50, undefined]);
+  expect(caller).toEqual([50, null, null, 50, undefined]);
   expect(callee).toEqual([undefined, 50, undefined, undefined, 50]);
 });

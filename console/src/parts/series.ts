@@ -38,12 +38,16 @@ function rowsOf(steps: readonly Step[]): Row[] {
 }
 
 function addRow(columns: Columns, { ms, party, anger, pitch, loudness }: Row): void {
-  const caller = party === "caller";
-  columns[0].push(ms / 1_000);
-  columns[1].push(caller ? anger : undefined);
-  columns[2].push(caller ? undefined : anger);
-  columns[3].push(caller ? pitch : undefined);
-  columns[4].push(caller ? loudness : undefined);
+  const [seconds, ...lines] = columns;
+  seconds.push(ms / 1_000);
+  const values: Value[] =
+    party === "caller" ? [anger, undefined, pitch, loudness] : [undefined, anger, undefined, undefined];
+  for (const [at, line] of lines.entries()) {
+    const value = values[at];
+    line.push(value);
+    // A gap has no rows that the line passes over.
+    if (value === null) for (let row = line.length - 2; row >= 0 && line[row] === undefined; row -= 1) line[row] = null;
+  }
 }
 
 /** A moment that the chart marks, seconds since the INVITE. */

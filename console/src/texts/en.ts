@@ -94,7 +94,7 @@ export const en: Texts = {
     snooze: "Snooze 5 min",
     states: { open: "open", escalated: "nobody reacted for 60 s", snoozed: "snoozed", acknowledged: "acknowledged" },
     severity: { info: "Info", warning: "Warning", critical: "Critical" },
-    goTo: "Open call",
+    goTo: "Open",
     sound: "Sound",
     notify: "Desktop notifications",
     notifyDenied: "The browser allows no notifications: permit them in its settings, and use HTTPS.",
