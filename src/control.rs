@@ -126,6 +126,8 @@ pub struct ControlSettings {
     pub agents: Vec<Pattern>,
     /// Whose stream comes first in a recorded call when nothing else tells.
     pub first_stream: Seat,
+    /// Systems outside that rules tell of calls, by name.
+    pub crms: BTreeSet<String>,
     /// Who can be asked to act on calls, by name.
     pub pbxes: BTreeMap<String, PbxTerms>,
     /// Networks of trust: far ends may refer calls to hosts in them.

@@ -22,15 +22,15 @@ use crate::shell::recognize::RecognizingFigures;
 use table::{
     ACTIONS_NOT_POSSIBLE, ALERTS, AUDIO_CLIENTS, AUDIO_MISSED, BUILD_INFO, BYPASSES, CALL_ANGER_PEAK, CALL_SETUP,
     CALL_TALK, CALLS_ACTIVE, CALLS_ANSWERED, CALLS_ENDED, CALLS_REDIRECTED, CALLS_REFUSED, CALLS_STARTED, CHATS,
-    COPIER_RESTARTS, COPIES_DROPPED, DECISIONS, DNS_TROUBLES, FEEDBACK_TOLD, FORKED_SAMPLES, FORKS, HANDSHAKE,
-    HANDSHAKE_DATAGRAMS_DROPPED, HANDSHAKES, INTERRUPTIONS, KEYS, LEG_BURST, LEG_DISCARDED, LEG_JITTER, LEG_LOSS,
-    LEG_OPINION, LEG_RATING, LEG_ROUND_TRIP, LISTENER_RESTARTS, LISTENER_UP, LISTENING_BACKLOG, LOAD_CHANGES,
-    LOAD_INFO, LOAD_LATENESS, LOAD_SHARE, MESSAGES_DROPPED, OBSERVATIONS, PACKETS_LOST, PACKETS_REFUSED,
-    PACKETS_RELAYED, PBX_ORDERS, PBX_UP, PBX_WAITING, PHRASES, POLICY_INFO, PROMPTS, REACTION, RECOGNITION_AUDIO,
-    RECOGNITION_BACKLOG, RECOGNITION_RATIO, RECOGNITION_RESTARTS, RECOGNITION_UP, REINVITES, RELOADS,
-    REPLIES_SUGGESTED, REROUTE_ANSWER, REROUTE_GAP, REROUTES, SCENARIO_TURNS, SERVICE_SWITCHES, SIP_CERTIFICATES,
-    SIP_CONNECTIONS, SIP_FAILOVERS, SIP_KEPT_BACK, SIP_REFUSED, SIP_RESTRAINED, SUPERVISORS, SUPERVISORS_ACTIVE,
-    TAP_DROPPED, TICK_LATENESS, TRUNK_REGISTERED, TRUNK_UP, UTTERANCES, WARNINGS,
+    COPIER_RESTARTS, COPIES_DROPPED, DECISIONS, DELIVERIES, DELIVERIES_KEPT, DNS_TROUBLES, FEEDBACK_TOLD,
+    FORKED_SAMPLES, FORKS, HANDSHAKE, HANDSHAKE_DATAGRAMS_DROPPED, HANDSHAKES, INTERRUPTIONS, KEYS, LEG_BURST,
+    LEG_DISCARDED, LEG_JITTER, LEG_LOSS, LEG_OPINION, LEG_RATING, LEG_ROUND_TRIP, LISTENER_RESTARTS, LISTENER_UP,
+    LISTENING_BACKLOG, LOAD_CHANGES, LOAD_INFO, LOAD_LATENESS, LOAD_SHARE, MESSAGES_DROPPED, OBSERVATIONS, OUTCOMES,
+    PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, PBX_ORDERS, PBX_UP, PBX_WAITING, PHRASES, POLICY_INFO, PROMPTS,
+    REACTION, RECOGNITION_AUDIO, RECOGNITION_BACKLOG, RECOGNITION_RATIO, RECOGNITION_RESTARTS, RECOGNITION_UP,
+    REINVITES, RELOADS, REPLIES_SUGGESTED, REROUTE_ANSWER, REROUTE_GAP, REROUTES, SCENARIO_TURNS, SERVICE_SWITCHES,
+    SIP_CERTIFICATES, SIP_CONNECTIONS, SIP_FAILOVERS, SIP_KEPT_BACK, SIP_REFUSED, SIP_RESTRAINED, SUPERVISORS,
+    SUPERVISORS_ACTIVE, TAP_DROPPED, TICK_LATENESS, TRUNK_REGISTERED, TRUNK_UP, UTTERANCES, WARNINGS,
 };
 pub use table::{Bounds, Kind, Metric, TABLE};
 
@@ -139,6 +139,7 @@ impl Metrics {
             }
             What::CallForked { source, again: false, .. } => self.count(&FORKS, &[source], 1),
             What::CallForked { again: true, .. } | What::ForkPaused { .. } => {}
+            What::OutcomeTold(_) => self.count(&OUTCOMES, &[], 1),
             What::ChatOpened { .. } => self.count(&CHATS, &[], 1),
             What::MessageDropped { why, .. } => self.count(&MESSAGES_DROPPED, &[why], 1),
             What::ReplySuggested { .. } => self.count(&REPLIES_SUGGESTED, &[], 1),
@@ -156,6 +157,7 @@ impl Metrics {
             }
             What::KeyPressed { party, way, .. } => self.count(&KEYS, &[party, way], 1),
             What::SecureInput { .. } | What::FactsTold { .. } | What::PbxDone { .. } | What::PbxFailed { .. } => {}
+            What::TicketAsked { .. } => {}
             What::HandshakeDone { took_ms, .. } => {
                 self.count(&HANDSHAKES, &["done"], 1);
                 self.record_ms(&HANDSHAKE, &[], *took_ms);
@@ -202,6 +204,17 @@ impl Metrics {
         self.count(&PACKETS_REFUSED, &[], counts.refused);
         self.count(&PACKETS_LOST, &[], counts.lost);
         self.count(&TAP_DROPPED, &[], counts.tap_dropped);
+    }
+
+    /// Counts what became of an attempt to tell a system outside.
+    pub fn count_delivery(&self, crm: &str, outcome: &str) {
+        self.count(&DELIVERIES, &[crm, outcome], 1);
+    }
+
+    /// Says how many deliveries wait, and how many were set aside.
+    pub fn set_deliveries(&self, waiting: usize, set_aside: usize) {
+        self.gauge(&DELIVERIES_KEPT, &["waiting"]).set(waiting as f64);
+        self.gauge(&DELIVERIES_KEPT, &["set_aside"]).set(set_aside as f64);
     }
 
     /// Adds what became of the audio of one voice of a stream that is over.

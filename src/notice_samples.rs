@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::notice::{
-    Delivery, ExpressionSeen, ForkedParty, LegQuality, LegReport, LoadReason, Notice, PhraseHeard, ServedAs,
+    Delivery, ExpressionSeen, ForkedParty, LegQuality, LegReport, LoadReason, Notice, Outcome, PhraseHeard, ServedAs,
     TurnTaking, What, WordFound, WordsRead,
 };
 
@@ -276,6 +276,21 @@ fn conversed() -> Vec<What> {
             action: "prompt sorry-transfer.wav".into(),
             reason: "a chat has no sound".into(),
         },
+        What::TicketAsked {
+            crm: "tickets".into(),
+            rule: "angry-caller".into(),
+            emotion: "anger".into(),
+            level: "high".into(),
+            score: 0.875,
+        },
+        What::OutcomeTold(Outcome {
+            by: "crm".into(),
+            name: Some("ticket-9".into()),
+            complaint: Some(true),
+            satisfied: Some(2),
+            repurchased: Some(false),
+            resolved: None,
+        }),
         What::CallEnded {
             reason: "caller hung up".into(),
             talk_ms: 61_500,

@@ -119,6 +119,12 @@ impl Call {
                 self.announce(context, pbx, media);
                 None
             }
+            Action::Notify { pbx: crm } if context.terms.settings.crms.contains(crm) => {
+                let (crm, rule, because) = (crm.clone(), decision.rule.clone(), &decision.because);
+                let (emotion, level) = (because.emotion.as_str().to_owned(), because.level.as_str().to_owned());
+                self.notice(context, What::TicketAsked { crm, rule, emotion, level, score: because.score });
+                None
+            }
             Action::Notify { pbx } => {
                 let handover = self.told("", &decision.rule, &decision.because);
                 self.tell(context, pbx, handover);

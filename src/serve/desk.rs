@@ -22,6 +22,7 @@ use crate::pbx;
 use crate::settings::{Checked, Policies, SipSettings, Zone};
 use crate::shell::clock::Clock;
 use crate::shell::copy::Copies;
+use crate::shell::crm::Outbox;
 use crate::shell::dtls::worker::Handshakes;
 use crate::shell::fork::ForkSide;
 use crate::shell::listen::{Baselines, Heard, Listening, Parties, Uttered, Words};
@@ -58,6 +59,7 @@ pub(super) struct Desk {
     pub(super) baselines: Arc<Baselines>,
     pub(super) bus: Arc<Bus>,
     pub(super) store: Option<Store>,
+    pub(super) outbox: Option<Outbox>,
     pub(super) metrics: Metrics,
     pub(super) readiness: Arc<Readiness>,
     pub(super) web: Option<WebHandle>,
@@ -311,6 +313,9 @@ impl Desk {
                 self.bus.publish_at(&notice, time);
                 if let Some(store) = &self.store {
                     store.keep(&notice, time);
+                }
+                if let Some(outbox) = &self.outbox {
+                    outbox.offer(&notice, time);
                 }
             }
         }

@@ -24,6 +24,7 @@ use crate::recognizer::RecognizerFiles;
 use crate::settings::{Fault, ListeningSettings, Policies, Settings, Zone};
 use crate::shell::clock::Clock;
 use crate::shell::copy::{Copies, CopyOptions};
+use crate::shell::crm::Outbox;
 use crate::shell::fork::ForkSide;
 use crate::shell::listen::{Baselines, Chaos, Heard, ListenOptions, Listening, Parties, Readers, Words};
 use crate::shell::media::{CopyRing, MediaHandle, MediaOptions, TapRing};
@@ -77,7 +78,9 @@ impl Server {
         let (forks, fork_inlet) = start_forks(&settings, clock, &metrics).await?;
         let bus = Arc::new(Bus::new());
         let (reloader, reloads, fresh) = Reloader::new(&args.config, &settings, &metrics);
-        let parts = (forks.clone(), copies.clone(), Arc::clone(&readiness), metrics.clone(), store.clone());
+        let outbox = start_outbox(&settings, store.as_ref(), &bus, &metrics).await?;
+        let parts =
+            (forks.clone(), copies.clone(), Arc::clone(&readiness), metrics.clone(), (store.clone(), outbox.clone()));
         let (web, order_inlet) = offer_api(&settings, &bus, reloads, parts).await?;
         let control = start_control(&settings, fingerprint, policies, Sounds { files: prompts, ringback })?;
         let mut desk = Desk {
@@ -100,6 +103,7 @@ impl Server {
             baselines,
             bus,
             store,
+            outbox,
             metrics,
             readiness,
             web,
@@ -249,6 +253,18 @@ fn start_store(
     Ok(Some(store))
 }
 
+/// Starts to tell systems outside, where there are any.
+async fn start_outbox(
+    settings: &Settings,
+    store: Option<&Store>,
+    bus: &Arc<Bus>,
+    metrics: &Metrics,
+) -> Result<Option<Outbox>, Failure> {
+    let Some(store) = store.filter(|_| !settings.crms.is_empty()) else { return Ok(None) };
+    let outbox = Outbox::start(&settings.crms, store.clone(), Arc::clone(bus), metrics.clone()).await;
+    outbox.map(Some).map_err(|why| Failure::of("starting to tell systems outside", why))
+}
+
 /// The words of parties, and the two ends of the queue of everything that is heard.
 type Hearing = (Words, mpsc::Sender<Heard>, mpsc::Receiver<Heard>);
 
@@ -362,13 +378,20 @@ async fn offer_api(
     settings: &Settings,
     bus: &Arc<Bus>,
     reloads: mpsc::Sender<ReloadAsked>,
-    (forks, copies, readiness, metrics, store): (ForkSide, Copies, Arc<Readiness>, Metrics, Option<Store>),
+    (forks, copies, readiness, metrics, kept): (
+        ForkSide,
+        Copies,
+        Arc<Readiness>,
+        Metrics,
+        (Option<Store>, Option<Outbox>),
+    ),
 ) -> Result<(Option<WebHandle>, mpsc::Receiver<Asked>), Failure> {
     let (orders, inlet) = mpsc::channel(ORDERS_MAX);
     let live = live_options(settings).map_err(|why| Failure::of("the API's token", why))?;
     let (Some(wanted), Some(live)) = (&settings.web, live) else { return Ok((None, inlet)) };
     let options = WebOptions { listen: wanted.listen, live };
-    let inside = Inside { bus: Arc::clone(bus), orders, reloads, forks, copies, readiness, metrics, store };
+    let (store, outbox) = kept;
+    let inside = Inside { bus: Arc::clone(bus), orders, reloads, forks, copies, readiness, metrics, store, outbox };
     let web = web::serve(options, inside).await.map_err(|error| Failure::Failed(error.to_string()))?;
     info!(address = %web.addr, "API");
     Ok((Some(web), inlet))

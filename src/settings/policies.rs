@@ -85,7 +85,10 @@ impl Policies {
             }
             for (pbx, can) in asked(action) {
                 let fitting = settings.pbxes.iter().filter(|(_, found)| can(&found.kind));
-                let known: Vec<&str> = fitting.map(|(name, _)| name.as_str()).collect();
+                let mut known: Vec<&str> = fitting.map(|(name, _)| name.as_str()).collect();
+                if matches!(action, Action::Notify { .. }) {
+                    known.extend(settings.crms.keys().map(String::as_str));
+                }
                 if !known.contains(&pbx) {
                     let expected = format!("the name of a fitting [pbx.NAME]; there are: {}", known.join(", "));
                     fault(key.clone(), format!("\"{pbx}\""), expected);

@@ -41,6 +41,7 @@ impl Settings {
             speech,
             policy: _,
             forks,
+            crms,
             pbxes: _,
             supervision: _,
             trunks: _,
@@ -54,6 +55,7 @@ impl Settings {
         kept.recognition(&mut self.recognition, recognition.as_ref());
         kept.keep("store", &mut self.store, store);
         kept.forks(&mut self.forks, forks);
+        kept.keep("crm", &mut self.crms, crms);
         let SpeechSettings { program, cache_bytes } = speech;
         kept.keep("speech.program", &mut self.speech.program, program);
         kept.keep("speech.cache_mb", &mut self.speech.cache_bytes, cache_bytes);

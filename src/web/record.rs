@@ -14,7 +14,7 @@ pub use self::decided::{Because, Decision, ServiceSwitch};
 pub use self::present::{AudioClient, Supervisor, SupervisorState};
 pub use self::summary::Summary;
 use super::moment::Moment;
-use crate::notice::{ForkedParty, LegReport, Notice, PhraseHeard, TurnTaking, What, WordsRead};
+use crate::notice::{ForkedParty, LegReport, Notice, Outcome, PhraseHeard, TurnTaking, What, WordsRead};
 use crate::pii::Pii;
 
 /// Events kept per call (all but `observed`, which stand in the timeline).
@@ -23,6 +23,8 @@ pub const EVENTS_MAX: usize = 500;
 pub const TIMELINE_MAX: usize = 1_200;
 /// Decisions, prompts, re-routes, alerts and legs kept per call, each.
 const DEEDS_MAX: usize = 100;
+/// Words of other systems that are kept of what has come of a call.
+pub const OUTCOMES_MAX: usize = 20;
 /// Phrases kept per call.
 const PHRASES_MAX: usize = 300;
 
@@ -91,6 +93,9 @@ pub struct CallRecord {
     /// What whoever serves was to write.
     #[serde(skip_serializing_if = "VecDeque::is_empty")]
     pub replies: VecDeque<Reply>,
+    /// What has come of it, as other systems say, in the order in which they did.
+    #[serde(skip_serializing_if = "VecDeque::is_empty")]
+    pub outcomes: VecDeque<Outcome>,
     /// How the caller and each callee took turns, in the order in which they parted.
     pub conversations: VecDeque<Conversation>,
     /// Phrases of the lists that were said, in order; other words stand in the events alone, where dictation is taken.
@@ -271,6 +276,19 @@ pub struct Alert {
     pub rule: String,
 }
 
+/// What became of a word about a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Late {
+    /// It is kept with the call.
+    Taken,
+    /// It was said before.
+    Known,
+    /// There are as many as there may be.
+    Full,
+    /// Nobody knows the call.
+    NoSuchCall,
+}
+
 /// A reply that a rule suggested.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Reply {
@@ -325,6 +343,7 @@ impl CallRecord {
             reroutes: VecDeque::new(),
             alerts: VecDeque::new(),
             replies: VecDeque::new(),
+            outcomes: VecDeque::new(),
             conversations: VecDeque::new(),
             phrases: VecDeque::new(),
             supervisors: VecDeque::new(),
@@ -362,6 +381,7 @@ impl CallRecord {
             | What::FactsTold { .. }
             | What::MessageDropped { .. }
             | What::NotPossible { .. }
+            | What::TicketAsked { .. }
             | What::ScenarioTurned { .. }
             | What::EscalationLikely { .. }
             | What::Said { is_final: false, .. }
@@ -376,6 +396,7 @@ impl CallRecord {
                 let reply = Reply { call_ms, rule: rule.clone(), text: text.clone() };
                 push(&mut self.replies, reply, DEEDS_MAX);
             }
+            What::OutcomeTold(outcome) => push(&mut self.outcomes, outcome.clone(), OUTCOMES_MAX),
             What::Bypassed { .. } => self.bypassed = true,
             What::BypassEnded { .. } => self.bypassed = false,
             What::CallForked { .. } | What::ForkPaused { .. } => self.apply_fork(&notice.what),
@@ -418,6 +439,14 @@ impl CallRecord {
     pub fn came_by(&self) -> &str {
         let forked = self.fork.as_ref().map(|fork| fork.source.as_str());
         self.channel.as_deref().or(forked).unwrap_or("phone")
+    }
+
+    /// Why one more word about what has come of it is not taken, when that is so.
+    pub fn refuses(&self, outcome: &Outcome) -> Option<Late> {
+        if self.outcomes.iter().any(|before| before.is_same(outcome)) {
+            return Some(Late::Known);
+        }
+        (self.outcomes.len() >= OUTCOMES_MAX).then_some(Late::Full)
     }
 
     fn apply_told(&mut self, notice: &Notice) {

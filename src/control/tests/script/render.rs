@@ -156,6 +156,8 @@ pub(super) fn render_notice(what: &What) -> String {
             format!("forked {source} {pbx_call:?} by {told_by:?}: {}", sides.join(" "))
         }
         What::ForkPaused { on } => format!("paused {on}"),
+        What::TicketAsked { crm, rule, .. } => format!("{rule} asks for a ticket of {crm}"),
+        What::OutcomeTold(outcome) => format!("outcome by {}", outcome.by),
         What::ChatOpened { channel, .. } => format!("chat by {channel}"),
         What::MessageDropped { party, why } => format!("message of {party} dropped: {why}"),
         What::ReplySuggested { rule, text, .. } => format!("{rule} suggests {}", text.reveal()),
