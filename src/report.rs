@@ -6,6 +6,7 @@
 mod chart;
 mod facts;
 mod page;
+mod period;
 mod spread;
 mod table;
 mod words;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use chart::ChartError;
 pub use facts::CallFacts;
 pub use page::page;
+pub use period::{Period, ReportFormat};
 pub use spread::Spread;
 pub use table::table;
 pub use words::Language;

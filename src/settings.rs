@@ -15,6 +15,7 @@ mod privacy;
 mod read;
 mod recognition;
 mod reload;
+mod reports;
 mod route;
 mod sip;
 mod store;
@@ -48,7 +49,8 @@ pub use sip::{
     TrunkSettings, UnknownSources,
 };
 
-pub use store::{KeepSettings, MasterKeySource, StoreSettings};
+pub use reports::ReportSettings;
+pub use store::{DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings};
 pub use zone::Zone;
 
 use crate::pbx::Place;
@@ -75,6 +77,8 @@ pub struct Settings {
     pub privacy: PrivacySettings,
     /// `[store]`; `None` when the section is absent: then nothing is kept.
     pub store: Option<StoreSettings>,
+    /// `[reports]`; `None` when the section is absent: then reports are written on demand only.
+    pub reports: Option<ReportSettings>,
     /// `[speech]`.
     pub speech: SpeechSettings,
     /// `[policy]`.

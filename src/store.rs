@@ -12,6 +12,7 @@ mod keeper;
 pub mod keys;
 mod notices;
 mod slots;
+mod trees;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -114,8 +115,7 @@ impl Store {
         let keys = Arc::new(KeyRing::open(&folder.join(KEYS_FILE), &master_key(settings)?)?);
         let audit = folder.join(AUDIT_FOLDER);
         let journal = Journal::start(&audit, &keys, metrics).map_err(|source| failed(&audit, source))?;
-        let keeper = Keeper::start(&folder.join(CALLS_FOLDER), &keys, settings.keep, metrics)
-            .map_err(|source| failed(folder, source))?;
+        let keeper = Keeper::start(settings, &keys, metrics).map_err(|source| failed(folder, source))?;
         let (folder, backups, backup) = (folder.clone(), settings.backups.clone(), Arc::default());
         Ok(Self { journal, keeper, keys, folder, backups, backup })
     }

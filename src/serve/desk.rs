@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use media::Event;
 use tokio::sync::mpsc::Receiver;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
 
@@ -60,6 +61,8 @@ pub(super) struct Desk {
     pub(super) bus: Arc<Bus>,
     pub(super) store: Option<Store>,
     pub(super) outbox: Option<Outbox>,
+    /// Who writes reports by the clock.
+    pub(super) reporting: Option<JoinHandle<()>>,
     pub(super) metrics: Metrics,
     pub(super) readiness: Arc<Readiness>,
     pub(super) web: Option<WebHandle>,

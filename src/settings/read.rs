@@ -23,6 +23,7 @@ use super::overload::read_overload;
 use super::pbx::{read_pbxes, read_place};
 use super::privacy::read_privacy;
 use super::recognition::{FILES, files, read_recognition};
+use super::reports::read_reports;
 use super::store::read_store;
 use super::{
     AudioTerms, Fault, HandOver, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
@@ -88,6 +89,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         recognition: read_recognition(root.section("recognition"), folder),
         privacy: read_privacy(root.section("privacy"), folder),
         store: read_store(root.section("store"), folder),
+        reports: read_reports(root.section("reports"), folder),
         speech: read_speech(root.section("speech"), folder),
         forks: read_forks(root.section("forks")),
         policy: read_policy(root.section("policy"), folder),
@@ -111,6 +113,9 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
     }
     if !settings.crms.is_empty() && settings.store.is_none() {
         root.fault("crm", "it without a store", "[store] beside it: deliveries are kept until they are taken");
+    }
+    if settings.reports.is_some() && settings.store.is_none() {
+        root.fault("reports", "it without a store", "[store] beside it: reports add up what is kept");
     }
     root.finish();
     Settings { routes, ..settings }

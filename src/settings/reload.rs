@@ -38,6 +38,7 @@ impl Settings {
             recognition,
             privacy: _,
             store,
+            reports,
             speech,
             policy: _,
             forks,
@@ -54,6 +55,7 @@ impl Settings {
         kept.listening(&mut self.listening, listening);
         kept.recognition(&mut self.recognition, recognition.as_ref());
         kept.keep("store", &mut self.store, store);
+        kept.keep("reports", &mut self.reports, reports);
         kept.forks(&mut self.forks, forks);
         kept.keep("crm", &mut self.crms, crms);
         let SpeechSettings { program, cache_bytes } = speech;

@@ -2,6 +2,7 @@
 //!
 //! Lists are bounded; beyond their limits the oldest entries are dropped.
 
+mod afterwards;
 mod decided;
 mod present;
 mod summary;
@@ -10,6 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::Serialize;
 
+pub use self::afterwards::{Late, OUTCOMES_MAX, Reply};
 pub use self::decided::{Because, Decision, ServiceSwitch};
 pub use self::present::{AudioClient, Supervisor, SupervisorState};
 pub use self::summary::Summary;
@@ -23,8 +25,6 @@ pub const EVENTS_MAX: usize = 500;
 pub const TIMELINE_MAX: usize = 1_200;
 /// Decisions, prompts, re-routes, alerts and legs kept per call, each.
 const DEEDS_MAX: usize = 100;
-/// Words of other systems that are kept of what has come of a call.
-pub const OUTCOMES_MAX: usize = 20;
 /// Phrases kept per call.
 const PHRASES_MAX: usize = 300;
 
@@ -276,30 +276,6 @@ pub struct Alert {
     pub rule: String,
 }
 
-/// What became of a word about a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Late {
-    /// It is kept with the call.
-    Taken,
-    /// It was said before.
-    Known,
-    /// There are as many as there may be.
-    Full,
-    /// Nobody knows the call.
-    NoSuchCall,
-}
-
-/// A reply that a rule suggested.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Reply {
-    /// Milliseconds since the chat began.
-    pub call_ms: u64,
-    /// Rule id.
-    pub rule: String,
-    /// What to write.
-    pub text: Pii<String>,
-}
-
 /// A notice with its moment.
 #[derive(Clone, Serialize)]
 pub struct TimedNotice {
@@ -439,14 +415,6 @@ impl CallRecord {
     pub fn came_by(&self) -> &str {
         let forked = self.fork.as_ref().map(|fork| fork.source.as_str());
         self.channel.as_deref().or(forked).unwrap_or("phone")
-    }
-
-    /// Why one more word about what has come of it is not taken, when that is so.
-    pub fn refuses(&self, outcome: &Outcome) -> Option<Late> {
-        if self.outcomes.iter().any(|before| before.is_same(outcome)) {
-            return Some(Late::Known);
-        }
-        (self.outcomes.len() >= OUTCOMES_MAX).then_some(Late::Full)
     }
 
     fn apply_told(&mut self, notice: &Notice) {

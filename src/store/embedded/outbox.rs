@@ -1,6 +1,6 @@
 //! Parcels for systems outside, sealed, until they are taken.
 
-use super::{Embedded, said};
+use super::{Embedded, Order};
 use crate::crm::Parcel;
 
 impl Embedded {
@@ -12,7 +12,7 @@ impl Embedded {
         for parcel in parcels {
             let plain = serde_json::to_vec(parcel).map_err(|error| error.to_string())?;
             let sealed = self.keys.seal(&context(parcel.id), &plain);
-            self.outbox.insert(parcel.id.to_be_bytes(), sealed).map_err(said)?;
+            self.outbox.insert(parcel.id.to_be_bytes(), sealed)?;
         }
         self.flush()
     }
@@ -23,7 +23,7 @@ impl Embedded {
     /// As [`Embedded::keep_parcels`].
     pub fn drop_parcels(&self, ids: &[u64]) -> Result<(), String> {
         for id in ids {
-            self.outbox.remove(id.to_be_bytes()).map_err(said)?;
+            self.outbox.remove(id.to_be_bytes())?;
         }
         self.flush()
     }
@@ -34,8 +34,8 @@ impl Embedded {
     /// When the store cannot be read, or what it holds cannot be opened.
     pub fn parcels(&self) -> Result<Vec<Parcel>, String> {
         let mut parcels = Vec::new();
-        for entry in &self.outbox {
-            let (id, sealed) = entry.map_err(said)?;
+        for entry in self.outbox.pairs(&[], None, Order::Up) {
+            let (id, sealed) = entry?;
             let id = <[u8; 8]>::try_from(&*id).map(u64::from_be_bytes).map_err(|error| error.to_string())?;
             let plain = self.keys.open_value(&context(id), &sealed).map_err(|error| error.to_string())?;
             parcels.push(serde_json::from_slice(&plain).map_err(|error| error.to_string())?);
@@ -56,7 +56,10 @@ mod tests {
 
     #[test]
     fn parcels_outlive_the_program_and_nobody_reads_them() {
-        let place = Place::new();
+        Place::each().iter().for_each(check);
+    }
+
+    fn check(place: &Place) {
         let store = place.open();
         let parcel = |id: u64, attempts| Parcel {
             id,
