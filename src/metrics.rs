@@ -139,25 +139,26 @@ impl Metrics {
             }
             What::CallForked { source, again: false, .. } => self.count(&FORKS, &[source], 1),
             What::CallForked { again: true, .. } | What::ForkPaused { .. } => {}
-            What::OutcomeTold(_) => self.count(&OUTCOMES, &[], 1),
-            What::ChatOpened { .. } => self.count(&CHATS, &[], 1),
-            What::MessageDropped { why, .. } => self.count(&MESSAGES_DROPPED, &[why], 1),
-            What::ReplySuggested { .. } => self.count(&REPLIES_SUGGESTED, &[], 1),
-            What::NotPossible { .. } => self.count(&ACTIONS_NOT_POSSIBLE, &[], 1),
+            What::ChatOpened { .. }
+            | What::MessageDropped { .. }
+            | What::ReplySuggested { .. }
+            | What::NotPossible { .. }
+            | What::OutcomeTold(_) => self.observe_chat(&notice.what),
             What::Observed { party, level, .. } => self.count(&OBSERVATIONS, &[party, level], 1),
             What::Interrupted { party, .. } => self.count(&INTERRUPTIONS, &[party], 1),
-            What::Conversation { .. } => {}
+            What::Conversation { .. }
+            | What::TicketAsked { .. }
+            | What::SupervisorChanged { .. }
+            | What::Said { is_final: false, .. } => {}
             What::Said { party, is_final: true, phrases, .. } => {
                 phrases.iter().for_each(|phrase| self.count(&PHRASES, &[party, &phrase.intent], 1));
             }
-            What::Said { is_final: false, .. } => {}
             What::Decided { rule, .. } => self.count(&DECISIONS, &[rule], 1),
             What::ServiceSwitched { .. } | What::ScenarioTurned { .. } | What::EscalationLikely { .. } => {
                 self.observe_mood(&notice.what);
             }
             What::KeyPressed { party, way, .. } => self.count(&KEYS, &[party, way], 1),
             What::SecureInput { .. } | What::FactsTold { .. } | What::PbxDone { .. } | What::PbxFailed { .. } => {}
-            What::TicketAsked { .. } => {}
             What::HandshakeDone { took_ms, .. } => {
                 self.count(&HANDSHAKES, &["done"], 1);
                 self.record_ms(&HANDSHAKE, &[], *took_ms);
@@ -175,17 +176,10 @@ impl Metrics {
             }
             What::LegEnded(report) => self.observe_leg(report),
             What::Alert { severity, .. } => self.count(&ALERTS, &[severity], 1),
-            What::SupervisorCalled { .. } => self.count(&SUPERVISORS, &["called"], 1),
-            What::SupervisorJoined { .. } => {
-                self.count(&SUPERVISORS, &["joined"], 1);
-                self.gauge(&SUPERVISORS_ACTIVE, &[]).increment(1.0);
-            }
-            What::SupervisorChanged { .. } => {}
-            What::SupervisorLeft { .. } => {
-                self.count(&SUPERVISORS, &["left"], 1);
-                self.gauge(&SUPERVISORS_ACTIVE, &[]).decrement(1.0);
-            }
-            What::SupervisorFailed { .. } => self.count(&SUPERVISORS, &["failed"], 1),
+            What::SupervisorCalled { .. }
+            | What::SupervisorJoined { .. }
+            | What::SupervisorLeft { .. }
+            | What::SupervisorFailed { .. } => self.observe_supervisor(&notice.what),
             What::AudioOpened { .. } => self.gauge(&AUDIO_CLIENTS, &[]).increment(1.0),
             What::AudioMissed { missed_ms, .. } => self.count(&AUDIO_MISSED, &[], missed_ms / 20),
             What::AudioClosed { .. } => self.gauge(&AUDIO_CLIENTS, &[]).decrement(1.0),
@@ -380,6 +374,28 @@ impl Metrics {
             self.gauge(&POLICY_INFO, &[policy]).set(1.0);
         }
         *known = policies.iter().map(|&policy| policy.to_owned()).collect();
+    }
+
+    fn observe_supervisor(&self, what: &What) {
+        let (step, change) = match what {
+            What::SupervisorCalled { .. } => ("called", 0.0),
+            What::SupervisorJoined { .. } => ("joined", 1.0),
+            What::SupervisorLeft { .. } => ("left", -1.0),
+            _ => ("failed", 0.0),
+        };
+        self.count(&SUPERVISORS, &[step], 1);
+        self.gauge(&SUPERVISORS_ACTIVE, &[]).increment(change);
+    }
+
+    fn observe_chat(&self, what: &What) {
+        match what {
+            What::ChatOpened { .. } => self.count(&CHATS, &[], 1),
+            What::MessageDropped { why, .. } => self.count(&MESSAGES_DROPPED, &[why], 1),
+            What::ReplySuggested { .. } => self.count(&REPLIES_SUGGESTED, &[], 1),
+            What::NotPossible { .. } => self.count(&ACTIONS_NOT_POSSIBLE, &[], 1),
+            What::OutcomeTold(_) => self.count(&OUTCOMES, &[], 1),
+            _ => {}
+        }
     }
 
     fn observe_mood(&self, what: &What) {

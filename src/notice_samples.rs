@@ -30,6 +30,7 @@ fn whats() -> Vec<What> {
     whats.extend(late());
     whats.extend(watched());
     whats.extend(conversed());
+    whats.extend(written());
     whats
 }
 
@@ -263,6 +264,11 @@ fn conversed() -> Vec<What> {
             }],
             text: None,
         },
+    ]
+}
+
+fn written() -> Vec<What> {
+    vec![
         What::ChatOpened { channel: "app".into(), name: Some("chat-17".into()), language: Some("zh".into()) },
         What::MessageDropped { party: "caller".into(), why: "duplicate".into() },
         What::ReplySuggested {

@@ -14,7 +14,7 @@ use super::call::{Call, Stage, millis};
 use super::context::{Context, Shared};
 use super::fork::{Begun, Fork, Link, Routed, Source};
 use super::leg::Leg;
-use super::order::{Denied, DeniedKind, Done, Party};
+use super::order::{Denied, DeniedKind, Done, Order, Party};
 use super::{Command, Control, Header};
 use crate::notice::What;
 use crate::pbx::Outcome;
@@ -157,13 +157,27 @@ impl Chat {
 }
 
 impl Control {
+    /// Carries out an order about a chat, or about an expression; every other one is denied.
+    pub(super) fn chat_order(&mut self, now: Duration, order: Order, out: &mut Vec<Command>) -> Result<Done, Denied> {
+        match order {
+            Order::OpenChat(opening) => self.open_chat(now, *opening, out),
+            Order::Write { call, message } => {
+                self.ordered(now, &call, out, |call, context| call.write(context, message))
+            }
+            Order::Show { call, showing } => {
+                self.ordered(now, &call, out, |call, context| call.show(context, showing).map(|()| Done::Accepted))
+            }
+            Order::EndChat { call, reason } => {
+                self.ordered(now, &call, out, |call, context| call.end_chat(context, &reason).map(|()| Done::Accepted))
+            }
+            Order::ChatMoved { call, outcome } => self
+                .ordered(now, &call, out, |call, context| call.chat_moved(context, outcome).map(|()| Done::Accepted)),
+            _ => Err(Denied::new(DeniedKind::Wrong, "no order about a chat")),
+        }
+    }
+
     /// Begins a chat, or finds the one that is up by that name.
-    pub(super) fn open_chat(
-        &mut self,
-        now: Duration,
-        opening: ChatOpening,
-        out: &mut Vec<Command>,
-    ) -> Result<Done, Denied> {
+    fn open_chat(&mut self, now: Duration, opening: ChatOpening, out: &mut Vec<Command>) -> Result<Done, Denied> {
         let known = opening.name.as_ref().and_then(|name| self.shared.forks.get(&(Source::Chat, name.clone())));
         if let Some(call) = known.and_then(|key| self.calls.get(key)) {
             return Ok(Done::Opened { call: call.id.clone(), again: true });

@@ -56,11 +56,8 @@ pub(super) struct Server {
 impl Server {
     /// Starts everything. What was started before a failure ends with its handle.
     pub(super) async fn start(settings: Settings, args: &ServeArgs, hangup: Signal) -> Result<Self, Failure> {
-        let clock = Clock::start();
-        let metrics = Metrics::new();
-        let readiness = Arc::new(Readiness::default());
+        let (clock, metrics, readiness) = (Clock::start(), Metrics::new(), Arc::new(Readiness::default()));
         let Policies { policies, prompts, ringback, sayings, .. } = load_policies(&settings, &metrics, &readiness)?;
-
         let store = start_store(&settings, &metrics, &readiness, &policies)?;
         let reporting = start_reporting(&settings, store.as_ref());
         let tap = Arc::new(TapRing::new(settings.listening.tap_packets));
@@ -69,9 +66,8 @@ impl Server {
         let media = start_media(&settings, (&tap, &copy_ring), clock, media_events)?;
         readiness.set(Component::Media, true);
         let (fingerprint, handshakes, shaken) = handshakes::start(clock, media.clone())?;
-        let parties = Arc::new(Parties::default());
+        let (parties, baselines) = (Arc::default(), Arc::new(Baselines::new().map_err(|_| no_random_numbers())?));
         let copies = start_copies(copy_ring, &parties, clock, &metrics)?;
-        let baselines = Arc::new(Baselines::new().map_err(|_| no_random_numbers())?);
         let ears = (&tap, &parties, &baselines);
         let (words, heard, heard_inlet) = start_words(&settings, &readiness)?;
         let listening = start_listening(&settings, args.chaos, clock, ears, (&metrics, heard, words.clone()))?;
@@ -79,9 +75,8 @@ impl Server {
         let (connectors, pbx) = connect_pbxes(&settings, &metrics)?;
         let (sip, sip_inlet) = start_sip(&settings, &metrics, &readiness).await?;
         let (forks, fork_inlet) = start_forks(&settings, clock, &metrics).await?;
-        let bus = Arc::new(Bus::new());
         let (reloader, reloads, fresh) = Reloader::new(&args.config, &settings, &metrics);
-        let outbox = start_outbox(&settings, store.as_ref(), &bus, &metrics).await?;
+        let (bus, outbox) = start_telling(&settings, store.as_ref(), &metrics).await?;
         let parts =
             (forks.clone(), copies.clone(), Arc::clone(&readiness), metrics.clone(), (store.clone(), outbox.clone()));
         let (web, order_inlet) = offer_api(&settings, &bus, reloads, parts).await?;
@@ -260,16 +255,17 @@ fn start_store(
     Ok(Some(store))
 }
 
-/// Starts to tell systems outside, where there are any.
-async fn start_outbox(
+/// Where everybody is told of calls; and systems outside, where there are any.
+async fn start_telling(
     settings: &Settings,
     store: Option<&Store>,
-    bus: &Arc<Bus>,
     metrics: &Metrics,
-) -> Result<Option<Outbox>, Failure> {
-    let Some(store) = store.filter(|_| !settings.crms.is_empty()) else { return Ok(None) };
-    let outbox = Outbox::start(&settings.crms, store.clone(), Arc::clone(bus), metrics.clone()).await;
-    outbox.map(Some).map_err(|why| Failure::of("starting to tell systems outside", why))
+) -> Result<(Arc<Bus>, Option<Outbox>), Failure> {
+    let bus = Arc::new(Bus::new());
+    let Some(store) = store.filter(|_| !settings.crms.is_empty()) else { return Ok((bus, None)) };
+    let outbox = Outbox::start(&settings.crms, store.clone(), Arc::clone(&bus), metrics.clone()).await;
+    let outbox = outbox.map_err(|why| Failure::of("starting to tell systems outside", why))?;
+    Ok((bus, Some(outbox)))
 }
 
 /// Has reports written by the clock, where they are to be.

@@ -367,12 +367,7 @@ impl CallRecord {
                     push(&mut self.phrases, Phrase { call_ms, party: party.clone(), phrase }, PHRASES_MAX);
                 }
             }
-            What::ChatOpened { channel, .. } => self.channel = Some(channel.clone()),
-            What::ReplySuggested { rule, text, .. } => {
-                let reply = Reply { call_ms, rule: rule.clone(), text: text.clone() };
-                push(&mut self.replies, reply, DEEDS_MAX);
-            }
-            What::OutcomeTold(outcome) => push(&mut self.outcomes, outcome.clone(), OUTCOMES_MAX),
+            What::ChatOpened { .. } | What::ReplySuggested { .. } | What::OutcomeTold(_) => self.apply_chat(notice),
             What::Bypassed { .. } => self.bypassed = true,
             What::BypassEnded { .. } => self.bypassed = false,
             What::CallForked { .. } | What::ForkPaused { .. } => self.apply_fork(&notice.what),
@@ -398,17 +393,20 @@ impl CallRecord {
             | What::SupervisorLeft { .. }
             | What::SupervisorFailed { .. } => self.apply_supervisor(notice),
             What::AudioOpened { .. } | What::AudioMissed { .. } | What::AudioClosed { .. } => self.apply_audio(notice),
-            What::CallEnded { reason, talk_ms, peak_anger, peak_level, packets_lost } => {
-                self.state = State::Ended;
-                self.ended = Some(now);
-                self.end_reason = Some(reason.clone());
-                self.talk_ms = Some(*talk_ms);
-                self.packets_lost = Some(*packets_lost);
-                let at = self.peak.take().and_then(|peak| peak.call_ms);
-                self.peak = Some(Peak { call_ms: at, anger: *peak_anger, level: peak_level.clone() });
-            }
+            What::CallEnded { .. } => self.apply_end(&notice.what, now),
         }
         push(&mut self.events, TimedNotice { time: now, notice: notice.clone() }, EVENTS_MAX);
+    }
+
+    fn apply_end(&mut self, what: &What, now: Moment) {
+        let What::CallEnded { reason, talk_ms, peak_anger, peak_level, packets_lost } = what else { return };
+        self.state = State::Ended;
+        self.ended = Some(now);
+        self.end_reason = Some(reason.clone());
+        self.talk_ms = Some(*talk_ms);
+        self.packets_lost = Some(*packets_lost);
+        let at = self.peak.take().and_then(|peak| peak.call_ms);
+        self.peak = Some(Peak { call_ms: at, anger: *peak_anger, level: peak_level.clone() });
     }
 
     /// How the caller came: `phone`, what a forked call comes by, or the channel of a chat.

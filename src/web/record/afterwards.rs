@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::CallRecord;
-use crate::notice::Outcome;
+use super::{CallRecord, DEEDS_MAX, push};
+use crate::notice::{Notice, Outcome, What};
 use crate::pii::Pii;
 
 /// Words of other systems that are kept of what has come of a call.
@@ -34,6 +34,18 @@ pub struct Reply {
 }
 
 impl CallRecord {
+    pub(super) fn apply_chat(&mut self, notice: &Notice) {
+        match &notice.what {
+            What::ChatOpened { channel, .. } => self.channel = Some(channel.clone()),
+            What::ReplySuggested { rule, text, .. } => {
+                let reply = Reply { call_ms: notice.call_ms, rule: rule.clone(), text: text.clone() };
+                push(&mut self.replies, reply, DEEDS_MAX);
+            }
+            What::OutcomeTold(outcome) => push(&mut self.outcomes, outcome.clone(), OUTCOMES_MAX),
+            _ => {}
+        }
+    }
+
     /// Why one more word about what has come of it is not taken, when that is so.
     pub fn refuses(&self, outcome: &Outcome) -> Option<Late> {
         if self.outcomes.iter().any(|before| before.is_same(outcome)) {
