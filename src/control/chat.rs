@@ -79,11 +79,34 @@ pub(super) struct Chat {
     over: bool,
 }
 
-/// A bucket of messages: full at the beginning, filled up steadily.
+/// A bucket of messages and expressions: full at the beginning, filled up steadily.
 #[derive(Debug, Clone, Copy)]
-struct Allowance {
+pub(super) struct Allowance {
     left: f64,
     since: Duration,
+}
+
+impl Default for Allowance {
+    fn default() -> Allowance {
+        Allowance { left: BURST, since: Duration::ZERO }
+    }
+}
+
+impl Allowance {
+    /// Takes one out.
+    ///
+    /// # Errors
+    /// When there is none.
+    fn take(&mut self, now: Duration) -> Result<(), Denied> {
+        let left = (self.left + now.saturating_sub(self.since).as_secs_f64() * PER_SECOND).min(BURST);
+        *self = Allowance { left, since: now };
+        if left < 1.0 {
+            let reason = format!("at most {BURST} at once and {PER_SECOND} per second, of one interaction");
+            return Err(Denied::new(DeniedKind::TooFast, reason));
+        }
+        self.left -= 1.0;
+        Ok(())
+    }
 }
 
 impl Chat {
@@ -113,14 +136,7 @@ impl Chat {
         if self.messages >= MESSAGES_MAX {
             return Err(Denied::new(DeniedKind::Full, format!("at most {MESSAGES_MAX} messages of one chat")));
         }
-        let Allowance { left, since } = self.allowance;
-        let left = (left + now.saturating_sub(since).as_secs_f64() * PER_SECOND).min(BURST);
-        self.allowance = Allowance { left, since: now };
-        if left < 1.0 {
-            let reason = format!("at most {BURST} messages at once and {PER_SECOND} per second of one chat");
-            return Err(Denied::new(DeniedKind::TooFast, reason));
-        }
-        self.allowance.left -= 1.0;
+        self.allowance.take(now)?;
         self.messages += 1;
         Ok(())
     }
@@ -236,7 +252,7 @@ impl Call {
             names: VecDeque::new(),
             last: [None, None],
             messages: 0,
-            allowance: Allowance { left: BURST, since: context.now },
+            allowance: Allowance::default(),
             over: false,
         };
         let Routed { name: route, scenario, .. } = routed;
@@ -328,8 +344,9 @@ impl Call {
         if !matches!(self.stage, Stage::Talking(_)) {
             return Err(Denied::not_connected());
         }
-        if self.chat().is_some() {
-            self.chat_mut()?.admit(context.now)?;
+        match self.chat_mut() {
+            Ok(chat) => chat.admit(context.now)?,
+            Err(_) => self.learned.showings.take(context.now)?,
         }
         let Showing { party, shown, score, seen_in } = showing;
         let leg = self.read_leg(context, party)?;

@@ -275,6 +275,9 @@ fn start_reporting(settings: &Settings, store: Option<&Store>) -> Option<JoinHan
     Some(tokio::spawn(write_by_the_clock(reports, zone, store)))
 }
 
+/// What is kept, and what systems outside are still to be told of.
+type Keeping = (Option<Store>, Option<Outbox>);
+
 /// The words of parties, and the two ends of the queue of everything that is heard.
 type Hearing = (Words, mpsc::Sender<Heard>, mpsc::Receiver<Heard>);
 
@@ -388,13 +391,7 @@ async fn offer_api(
     settings: &Settings,
     bus: &Arc<Bus>,
     reloads: mpsc::Sender<ReloadAsked>,
-    (forks, copies, readiness, metrics, kept): (
-        ForkSide,
-        Copies,
-        Arc<Readiness>,
-        Metrics,
-        (Option<Store>, Option<Outbox>),
-    ),
+    (forks, copies, readiness, metrics, kept): (ForkSide, Copies, Arc<Readiness>, Metrics, Keeping),
 ) -> Result<(Option<WebHandle>, mpsc::Receiver<Asked>), Failure> {
     let (orders, inlet) = mpsc::channel(ORDERS_MAX);
     let live = live_options(settings).map_err(|why| Failure::of("the API's token", why))?;

@@ -100,7 +100,15 @@ impl Outbox {
             info!(parcels = waiting.len(), "deliveries wait from before");
         }
         let (asks, inlet) = mpsc::channel(EVENTS_MAX);
-        let parcels: BTreeMap<u64, Parcel> = waiting.into_iter().map(|parcel| (parcel.id, parcel)).collect();
+        let known = |parcel: Parcel| {
+            let is_known = crms.contains_key(&parcel.crm);
+            let (state, error) = match is_known {
+                true => (parcel.state, parcel.error),
+                false => (State::SetAside, Some("there is no [crm.NAME] of that name any more".to_owned())),
+            };
+            (parcel.id, Parcel { state, error, ..parcel })
+        };
+        let parcels: BTreeMap<u64, Parcel> = waiting.into_iter().map(known).collect();
         let next = parcels.last_key_value().map_or(1, |(id, _)| id + 1);
         let (outcomes, inlet_outcomes) = mpsc::channel(EVENTS_MAX);
         let clerk =
@@ -151,11 +159,14 @@ struct Clerk {
     next: u64,
     /// Systems that something is being posted to: one parcel at a time each.
     busy: BTreeSet<String>,
-    outcomes: mpsc::Sender<(u64, Answer)>,
+    outcomes: mpsc::Sender<Outcome>,
 }
 
+/// What came of one attempt: the system, the parcel, and what was said.
+type Outcome = (String, u64, Answer);
+
 impl Clerk {
-    async fn run(mut self, mut asks: mpsc::Receiver<Ask>, mut outcomes: mpsc::Receiver<(u64, Answer)>) {
+    async fn run(mut self, mut asks: mpsc::Receiver<Ask>, mut outcomes: mpsc::Receiver<Outcome>) {
         loop {
             self.prune().await;
             let wake = Instant::now() + self.post_due().min(LOOK_EVERY);
@@ -165,7 +176,10 @@ impl Clerk {
                     Some(ask) => self.handle(ask).await,
                     None => return,
                 },
-                Some((id, answer)) = outcomes.recv() => self.answered(id, answer).await,
+                Some((crm, id, answer)) = outcomes.recv() => {
+                    self.busy.remove(&crm);
+                    self.answered(id, answer).await;
+                }
                 () = sleep_until(wake) => {}
             }
         }
@@ -265,17 +279,17 @@ impl Clerk {
                 continue;
             }
             self.busy.insert(parcel.crm.clone());
-            let (post, outcomes, id) = (receiver.post(parcel), self.outcomes.clone(), parcel.id);
+            let (post, outcomes, crm, id) =
+                (receiver.post(parcel), self.outcomes.clone(), parcel.crm.clone(), parcel.id);
             // The clerk outlives the request, unless the program ends.
-            tokio::spawn(async move { drop(outcomes.send((id, post.await)).await) });
+            tokio::spawn(async move { drop(outcomes.send((crm, id, post.await)).await) });
         }
         pause
     }
 
     async fn answered(&mut self, id: u64, answer: Answer) {
-        // It may have been dropped meanwhile; then another one of its system may go.
-        let Some(parcel) = self.parcels.get_mut(&id) else { return self.busy.clear() };
-        self.busy.remove(&parcel.crm);
+        // It may have been dropped meanwhile.
+        let Some(parcel) = self.parcels.get_mut(&id) else { return };
         let Some(CrmSettings { retry, attempts, .. }) = self.receivers.get(&parcel.crm).map(|to| &to.settings) else {
             return;
         };
