@@ -25,6 +25,7 @@ mod sounds;
 mod stage;
 mod supervision;
 mod talk;
+mod tickets;
 mod tones;
 mod turns;
 mod words;
