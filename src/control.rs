@@ -11,6 +11,7 @@ mod bypass;
 mod call;
 mod codecs;
 mod command;
+mod consent;
 mod context;
 mod conversation;
 mod description;
@@ -302,6 +303,8 @@ impl Control {
             Order::TellFacts { call, facts } => {
                 self.ordered(now, &call, out, |call, context| call.tell_facts(context, facts).map(|()| Done::Accepted))
             }
+            Order::Consent { call, given } => self
+                .ordered(now, &call, out, |call, context| call.order_consent(context, given).map(|()| Done::Accepted)),
             Order::OpenAudio { call, layout } => {
                 self.ordered(now, &call, out, |call, context| call.open_audio(context, layout))
             }

@@ -4,6 +4,7 @@
 //! open and addresses ready to use. Reading is `read`, the checking of everything a file names is `check`.
 
 mod check;
+mod consent;
 mod fault;
 mod forks;
 mod headers;
@@ -29,6 +30,7 @@ use media::Codec;
 use media::sdp::{Exchange, Protection};
 
 pub use check::{Checked, check, check_settings};
+pub use consent::{ConsentRule, ConsentSettings};
 pub use fault::Fault;
 pub use forks::ForkSettings;
 pub use headers::{HeaderChanges, HeaderRules};

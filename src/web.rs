@@ -9,6 +9,7 @@ mod backup;
 mod board;
 mod bus;
 mod calls;
+mod consent;
 mod events;
 mod facts;
 mod forks;

@@ -6,6 +6,7 @@
 mod dump;
 mod forget;
 mod people;
+mod refused;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +23,7 @@ use super::slots::{CallKeys, Class, Seat, Slots, seat_of};
 use crate::notice::{Notice, What};
 use crate::report::CallFacts;
 use crate::web::{CallRecord, Moment, State, Summary};
-pub use people::{Erased, Held, Hold};
+pub use people::{Erased, Held, Hold, names_somebody};
 
 /// How often sled writes out what it was given.
 const FLUSH_MS: u64 = 500;
@@ -162,7 +163,8 @@ impl Embedded {
     /// # Errors
     /// When the store cannot be written; some of them may be in it then.
     pub fn keep(&self, running: &mut Running, kept: &[Kept]) -> Result<u64, String> {
-        let (mut notices, mut dropped, mut ended) = (Batch::default(), 0, Vec::new());
+        let (mut notices, mut dropped) = (Batch::default(), 0);
+        let (mut refused, mut ended) = (Vec::new(), Vec::new());
         for kept in kept {
             let name = self.keys.blind(kept.notice.call.as_bytes());
             if let What::CallStarted { .. } = kept.notice.what {
@@ -181,13 +183,18 @@ impl Embedded {
             notices.insert(&at[..], sealed);
             call.next += 1;
             self.index(&name, &call.place, &kept.notice.what)?;
-            if over {
-                ended.push(name);
+            match &kept.notice.what {
+                What::CallEnded { .. } => ended.push(name),
+                What::Consent { state, .. } if state == "refused" => refused.push(name),
+                _ => {}
             }
         }
         // Keys before what they seal.
         self.slots().sync().map_err(|error| error.to_string())?;
         self.notices.apply_batch(notices).map_err(said)?;
+        for name in refused {
+            self.forget_words(running, &name)?;
+        }
         for name in ended {
             self.end(running, &name)?;
         }

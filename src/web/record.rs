@@ -96,6 +96,9 @@ pub struct CallRecord {
     pub audio: VecDeque<AudioClient>,
     /// What each leg carried and how it sounded, in the order in which they ended.
     pub legs: VecDeque<LegReport>,
+    /// How it stands with the caller's consent to words being kept: `given`, `refused` or `open`; absent where nobody asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consent: Option<String>,
     /// Whether its audio goes past us, from one side to the other.
     pub bypassed: bool,
     /// RTP packets lost on the way to us, both legs; known at the end.
@@ -312,6 +315,7 @@ impl CallRecord {
             audio: VecDeque::new(),
             legs: VecDeque::new(),
             bypassed: false,
+            consent: None,
             packets_lost: None,
             timeline: VecDeque::new(),
             words: BTreeMap::new(),
@@ -350,6 +354,7 @@ impl CallRecord {
                     push(&mut self.phrases, Phrase { call_ms, party: party.clone(), phrase }, PHRASES_MAX);
                 }
             }
+            What::Consent { state, .. } => self.apply_consent(state),
             What::Bypassed { .. } => self.bypassed = true,
             What::BypassEnded { .. } => self.bypassed = false,
             What::CallForked { .. } | What::ForkPaused { .. } => self.apply_fork(&notice.what),
@@ -386,6 +391,17 @@ impl CallRecord {
             }
         }
         push(&mut self.events, TimedNotice { time: now, notice: notice.clone() }, EVENTS_MAX);
+    }
+
+    /// What was said before a refusal is shown no longer.
+    fn apply_consent(&mut self, state: &str) {
+        self.consent = Some(state.to_owned());
+        if state == "refused" {
+            self.phrases.clear();
+            self.words.clear();
+            self.timeline.iter_mut().for_each(|step| step.words = None);
+            self.events.retain(|event| !matches!(event.notice.what, What::Said { .. }));
+        }
     }
 
     fn apply_told(&mut self, notice: &Notice) {

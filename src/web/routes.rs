@@ -23,7 +23,7 @@ use super::orders::{self, Asked};
 use super::problem::Problem;
 use super::readiness::Readiness;
 use super::reload::{self, ReloadAsked};
-use super::{audio, backup, calls, events, facts, people, reports};
+use super::{audio, backup, calls, consent, events, facts, people, reports};
 use crate::metrics::Metrics;
 use crate::shell::copy::Copies;
 use crate::shell::fork::ForkSide;
@@ -82,6 +82,7 @@ pub(super) fn router(app: App) -> Router {
         )
         .route("/v1/calls/{id}/utterances", post(orders::typed))
         .route("/v1/calls/{id}/facts", put(facts::tell))
+        .route("/v1/calls/{id}/consent", put(consent::tell))
         .route("/v1/forks", post(forks::fork))
         .route("/v1/people/calls", post(people::calls))
         .route("/v1/people/erase", post(people::erase))

@@ -207,6 +207,11 @@ impl Embedded {
     }
 }
 
+/// Whether an address names a person.
+pub fn names_somebody(address: &str) -> bool {
+    person_in(address).is_some()
+}
+
 /// Whom an address names: the digits of a telephone number, else user and host; nobody when it hides who it is.
 fn person_in(address: &str) -> Option<String> {
     let uri = uri_of(address).to_ascii_lowercase();

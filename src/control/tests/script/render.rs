@@ -193,6 +193,7 @@ pub(super) fn render_notice(what: &What) -> String {
         What::Decided { .. }
         | What::ServiceSwitched { .. }
         | What::FactsTold { .. }
+        | What::Consent { .. }
         | What::ScenarioTurned { .. }
         | What::EscalationLikely { .. } => policy_in_words(what),
         What::SupervisorCalled { supervisor, target, mode, party, hears } => {
@@ -227,6 +228,7 @@ fn policy_in_words(what: &What) -> String {
             format!("service {rule}: {} after {}, says {words}", name(after), name(before))
         }
         What::ScenarioTurned { scenario, before, after, .. } => format!("{scenario} turned from {before} to {after}"),
+        What::Consent { state, by } => format!("consent {state} by {by}"),
         What::FactsTold { known, forgotten } => format!("facts told {known:?}, forgotten {forgotten:?}"),
         What::EscalationLikely { evidence, .. } => format!("escalation likely: {}", evidence.join(", ")),
         _ => String::new(),

@@ -228,7 +228,7 @@ fn speech() -> Vec<f32> {
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/audio/angry-caller.wav");
     let bytes = std::fs::read(&file).expect("a fixture");
     let samples = wav::read(std::io::Cursor::new(bytes), wav::Channel::Only(0)).expect("audio").samples;
-    samples.iter().take(8 * SECOND as usize).map(|&sample| f32::from(sample) / 32_768.0).collect()
+    samples.into_iter().take(8 * SECOND as usize).collect()
 }
 
 async fn listen() -> (TcpListener, SocketAddr) {
