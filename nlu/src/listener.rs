@@ -8,22 +8,25 @@ use std::collections::{BTreeMap, VecDeque};
 use prosody::Row as Hop;
 use prosody::baseline::Usual;
 
+use crate::expression::Expression;
 use crate::features::{Extractor, FEATURES, HOP, Row};
-use crate::fusion::{USUAL, Utterance, Words, fuse};
+use crate::fusion::{Utterance, Words};
 use crate::model::{AcousticModel, as_voice};
-use crate::observation::{Evidence, Observation, PartyId, Source};
+use crate::mood::{Mood, Voice};
+use crate::observation::{Observation, PartyId, Source};
 use crate::settings::ListenerSettings;
 use crate::signal::{doubt, fuse_anger, signal_anger};
 use crate::text::TextReader;
-use crate::timeline::Timeline;
 
 /// Lost audio up to this long is taken as silence; longer gaps start the window afresh. Samples (200 ms).
 const SILENCE_SAMPLES_MAX: u64 = 1_600;
 
-/// Utterances that wait per party; beyond that the oldest are left unread and counted.
-const UTTERANCES_MAX: usize = 8;
-/// A voice that was heard so long ago still belongs to the words that come now. Samples (2 s).
-const VOICE_SAMPLES_MAX: u64 = 16_000;
+/// Utterances and expressions that wait per party, each; beyond that the oldest utterances are left unread and counted,
+/// and the oldest expressions unseen.
+const WAITING_MAX: usize = 8;
+
+/// For how many seconds of judgement one expression counts.
+const EXPRESSION_STEP_S: f32 = 0.5;
 
 /// Called with every hop of every party, in order per party; the flag says whether it is speech.
 pub type PartyHopSink<'a> = &'a mut dyn FnMut(PartyId, &Hop, bool);
@@ -35,6 +38,8 @@ pub struct Listener {
     reader: TextReader,
     settings: ListenerSettings,
     parties: BTreeMap<PartyId, Party>,
+    /// Parties of whom there is no audio: they write.
+    writers: BTreeMap<PartyId, Writer>,
     model_failures: u64,
     spared: bool,
     rows: Vec<(PartyId, Row)>,
@@ -45,32 +50,39 @@ pub struct Listener {
 struct Party {
     pending: VecDeque<f32>,
     extractor: Extractor,
-    timeline: Timeline,
     dropped: u64,
-    utterances: VecDeque<Utterance>,
-    unread: u64,
-    words: Option<Words>,
-    /// The last judgement of the voice.
-    voice: Option<Voice>,
-    /// Position of the last observation.
-    observed: u64,
+    said: Said,
 }
 
-/// What the voice alone said at a position.
-#[derive(Debug, Clone, Copy)]
-struct Voice {
+/// What is held per party without audio; small.
+#[derive(Debug)]
+struct Writer {
     position: u64,
-    probabilities: [f32; 4],
-    anger: f32,
-    evidence: Evidence,
-    source: Source,
+    said: Said,
+}
+
+/// How a party feels, and what of its words and expressions waits to be taken up.
+#[derive(Debug, Default)]
+struct Said {
+    mood: Mood,
+    utterances: VecDeque<Utterance>,
+    expressions: VecDeque<Expression>,
+    unread: u64,
 }
 
 impl Listener {
     /// A listener without parties. Without a model every observation's source is [`Source::SignalOnly`].
     pub fn new(model: Option<AcousticModel>, settings: ListenerSettings) -> Self {
-        let (reader, parties) = (TextReader::default(), BTreeMap::new());
-        Self { model, reader, settings, parties, model_failures: 0, spared: false, rows: Vec::new() }
+        Self {
+            model,
+            reader: TextReader::default(),
+            settings,
+            parties: BTreeMap::new(),
+            writers: BTreeMap::new(),
+            model_failures: 0,
+            spared: false,
+            rows: Vec::new(),
+        }
     }
 
     /// The same, reading with `reader` what parties say; without one, words say nothing.
@@ -87,19 +99,17 @@ impl Listener {
 
     /// Starts listening to `party` at position 0; a party that is already there starts again.
     pub fn add(&mut self, party: PartyId) {
-        let mut fresh = Party {
-            pending: VecDeque::new(),
-            extractor: Extractor::default(),
-            timeline: Timeline::default(),
-            dropped: 0,
-            utterances: VecDeque::new(),
-            unread: 0,
-            words: None,
-            voice: None,
-            observed: 0,
-        };
+        let mut fresh =
+            Party { pending: VecDeque::new(), extractor: Extractor::default(), dropped: 0, said: Said::default() };
         fresh.extractor.spare(self.spared);
         self.parties.insert(party, fresh);
+    }
+
+    /// As [`Listener::add`], of a party who writes and of whom there is no audio: positions go on by [`Listener::skip`]
+    /// alone, and samples are ignored.
+    pub fn add_writer(&mut self, party: PartyId) {
+        let said = Said { mood: Mood::of_writer(), ..Said::default() };
+        self.writers.insert(party, Writer { position: 0, said });
     }
 
     /// Whether work is spared from now on: parties are judged every second instead of every half one, and how they speak
@@ -135,6 +145,7 @@ impl Listener {
     /// Forgets `party` and what is left of its audio.
     pub fn remove(&mut self, party: PartyId) {
         self.parties.remove(&party);
+        self.writers.remove(&party);
     }
 
     /// Takes the next samples of `party` (8 kHz, [-1, 1]); those of an unknown party are ignored.
@@ -163,16 +174,28 @@ impl Listener {
     ///
     /// Beyond 8 that wait, the oldest are left unread and counted.
     pub fn hear(&mut self, party: PartyId, utterance: Utterance) {
-        let Some(party) = self.parties.get_mut(&party) else { return };
-        if party.utterances.len() == UTTERANCES_MAX {
-            party.utterances.pop_front();
-            party.unread += 1;
+        let Some(said) = self.said(party) else { return };
+        if said.utterances.len() == WAITING_MAX {
+            said.utterances.pop_front();
+            said.unread += 1;
         }
-        party.utterances.push_back(utterance);
+        said.utterances.push_back(utterance);
+    }
+
+    /// Takes what `party` showed; the next [`Listener::run`] looks at it. Of an unknown party it is ignored.
+    pub fn see(&mut self, party: PartyId, expression: Expression) {
+        let Some(said) = self.said(party) else { return };
+        if said.expressions.len() == WAITING_MAX {
+            said.expressions.pop_front();
+        }
+        said.expressions.push_back(expression);
     }
 
     /// Tells that `samples` of `party` are lost before they came here; positions go on behind them.
     pub fn skip(&mut self, party: PartyId, samples: u64) {
+        if let Some(writer) = self.writers.get_mut(&party) {
+            writer.position += samples;
+        }
         let Some(party) = self.parties.get_mut(&party) else { return };
         party.dropped += samples;
         if samples <= SILENCE_SAMPLES_MAX {
@@ -207,7 +230,9 @@ impl Listener {
     /// The position behind the last sample of `party` that was taken, dropped or lost; `None` for an unknown party.
     /// What others say of the party's audio, e.g. where words stand in it, counts on the same axis.
     pub fn position(&self, party: PartyId) -> Option<u64> {
-        self.parties.get(&party).map(|party| party.extractor.position() + party.pending.len() as u64)
+        let written = || self.writers.get(&party).map(|writer| writer.position);
+        let heard = |party: &Party| party.extractor.position() + party.pending.len() as u64;
+        self.parties.get(&party).map(heard).or_else(written)
     }
 
     /// Unprocessed samples, all parties together.
@@ -222,12 +247,13 @@ impl Listener {
 
     /// Utterances of `party` that were left unread so far; 0 for an unknown party.
     pub fn utterances_unread(&self, party: PartyId) -> u64 {
-        self.parties.get(&party).map_or(0, |party| party.unread)
+        let heard = self.parties.get(&party).map(|party| &party.said);
+        heard.or_else(|| Some(&self.writers.get(&party)?.said)).map_or(0, |said| said.unread)
     }
 
-    /// Parties listened to.
+    /// Parties listened to, and those who write.
     pub fn parties(&self) -> usize {
-        self.parties.len()
+        self.parties.len() + self.writers.len()
     }
 
     /// Runs of the model that failed and were judged by signal processing alone.
@@ -263,56 +289,44 @@ impl Listener {
                 }
                 None => ([1.0 - signal, signal, 0.0, 0.0], signal, Source::SignalOnly),
             };
-            party.voice = Some(Voice { position: row.position, probabilities, anger, evidence: row.evidence, source });
-            out.push(party.observe(*id, &self.settings, row.position, None));
+            let mood = &mut party.said.mood;
+            mood.voice = Some(Voice { position: row.position, probabilities, anger, evidence: row.evidence, source });
+            out.push(mood.observe(*id, &self.settings, row.position, None));
         }
     }
 
-    /// Reads the utterances of all parties in one go; each is an observation.
+    /// Reads the utterances of all parties in one go, and looks at what they show; each is an observation.
     fn read(&mut self, out: &mut Vec<Observation>) {
+        let Self { parties, writers, reader, settings, .. } = self;
+        let heard = parties.iter_mut().map(|(id, party)| (*id, &mut party.said));
+        let written = writers.iter_mut().map(|(id, writer)| (*id, &mut writer.said));
         let mut waiting = Vec::new();
-        for (id, party) in &mut self.parties {
-            waiting.extend(party.utterances.drain(..).map(|utterance| (*id, utterance)));
+        for (id, said) in heard.chain(written) {
+            waiting.extend(said.utterances.drain(..).map(|utterance| (id, utterance)));
+            for expression in said.expressions.drain(..) {
+                let position = expression.position;
+                said.mood.expression = Some(expression);
+                out.push(said.mood.observe(id, settings, position, Some(EXPRESSION_STEP_S)));
+            }
         }
         let texts: Vec<&str> = waiting.iter().map(|(_, utterance)| utterance.text.as_str()).collect();
-        for (reading, (id, utterance)) in self.reader.read(&texts).into_iter().zip(&waiting) {
-            let Some(party) = self.parties.get_mut(id) else { continue };
+        for (reading, (id, utterance)) in reader.read(&texts).into_iter().zip(&waiting) {
+            let said = parties.get_mut(id).map(|party| &mut party.said);
+            let Some(said) = said.or_else(|| Some(&mut writers.get_mut(id)?.said)) else { continue };
             let words = Words::new(utterance, reading);
             let step_s = words.step_s();
-            party.words = Some(words);
-            out.push(party.observe(*id, &self.settings, utterance.end, Some(step_s)));
+            said.mood.words = Some(words);
+            out.push(said.mood.observe(*id, settings, utterance.end, Some(step_s)));
         }
+    }
+
+    fn said(&mut self, party: PartyId) -> Option<&mut Said> {
+        let heard = self.parties.get_mut(&party).map(|party| &mut party.said);
+        heard.or_else(|| Some(&mut self.writers.get_mut(&party)?.said))
     }
 }
 
 impl Party {
-    /// What voice and words say together at `position`, or at the last observation where that is later, as a step of the
-    /// timeline; `step_s` for how long it counts, the time since the last one if `None`.
-    fn observe(&mut self, id: PartyId, settings: &ListenerSettings, position: u64, step_s: Option<f32>) -> Observation {
-        let position = position.max(self.observed);
-        let heard = self.voice.filter(|voice| position.saturating_sub(voice.position) <= VOICE_SAMPLES_MAX);
-        let voice = heard.map_or((USUAL, USUAL[1]), |voice| (voice.probabilities, voice.anger));
-        self.words.take_if(|words| !words.count_at(position));
-        let (probabilities, anger) = fuse(voice, self.words.as_ref(), position);
-        let moment = match step_s {
-            Some(step_s) => self.timeline.step_by(settings, position, step_s, &probabilities, anger),
-            None => self.timeline.step(settings, position, &probabilities, anger),
-        };
-        self.observed = position;
-        Observation {
-            party: id,
-            position,
-            emotion: moment.emotion,
-            level: moment.level,
-            anger: moment.anger,
-            trend_per_s: moment.trend_per_s,
-            probabilities,
-            evidence: heard.map(|voice| voice.evidence).unwrap_or_default(),
-            source: heard.map_or(Source::WordsOnly, |voice| voice.source),
-            words: self.words.as_ref().map(|words| words.evidence.clone()),
-        }
-    }
-
     /// Drops the oldest pending samples; what comes next is a new beginning for the window.
     fn drop_oldest(&mut self, samples: usize) {
         let samples = samples.min(self.pending.len());

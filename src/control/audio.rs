@@ -27,6 +27,7 @@ impl AudioClients {
 impl Call {
     /// Somebody wants the copy.
     pub(super) fn open_audio(&mut self, context: &mut Context<'_>, layout: &str) -> Result<Done, Denied> {
+        self.check_sound()?;
         self.check_audio_here()?;
         if !self.consent.keeps_words() {
             return Err(Denied::new(DeniedKind::Conflict, "the caller has not agreed that the call is recorded"));

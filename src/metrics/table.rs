@@ -104,6 +104,17 @@ pub const FORKS: Metric = counter(
     &["source"],
     "Calls that were forked to us, by source: siprec, audiosocket, freeswitch, asterisk, twilio, rtp.",
 );
+/// Chats.
+pub const CHATS: Metric = counter("calmline_chats_total", &[], "Chats that have begun; they are calls, too.");
+/// Messages that say nothing.
+pub const MESSAGES_DROPPED: Metric =
+    counter("calmline_messages_dropped_total", &["why"], "Messages of chats that were empty, garbled or a duplicate.");
+/// Replies that rules suggested.
+pub const REPLIES_SUGGESTED: Metric =
+    counter("calmline_replies_suggested_total", &[], "Replies that rules suggested in chats.");
+/// Actions that a chat cannot take.
+pub const ACTIONS_NOT_POSSIBLE: Metric =
+    counter("calmline_actions_not_possible_total", &[], "Actions of rules that a chat cannot take.");
 /// Audio of forked calls.
 pub const FORKED_SAMPLES: Metric = counter(
     "calmline_forked_samples_total",
@@ -485,6 +496,10 @@ pub const TABLE: &[Metric] = &[
     CALLS_ENDED,
     CALLS_ACTIVE,
     FORKS,
+    CHATS,
+    MESSAGES_DROPPED,
+    REPLIES_SUGGESTED,
+    ACTIONS_NOT_POSSIBLE,
     FORKED_SAMPLES,
     CALL_SETUP,
     CALL_TALK,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use media::sdp::Fingerprint;
 use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
@@ -21,6 +22,7 @@ use crate::metrics::Metrics;
 use crate::model::ModelFiles;
 use crate::pbx;
 use crate::recognizer::RecognizerFiles;
+use crate::reporting::write_by_the_clock;
 use crate::settings::{Fault, ListeningSettings, Policies, Settings, Zone};
 use crate::shell::clock::Clock;
 use crate::shell::copy::{Copies, CopyOptions};
@@ -59,6 +61,7 @@ impl Server {
         let Policies { policies, prompts, ringback, sayings, .. } = load_policies(&settings, &metrics, &readiness)?;
 
         let store = start_store(&settings, &metrics, &readiness, &policies)?;
+        let reporting = start_reporting(&settings, store.as_ref());
         let tap = Arc::new(TapRing::new(settings.listening.tap_packets));
         let (media_events, media_inlet) = mpsc::channel(EVENTS_MAX);
         let copy_ring = Arc::new(CopyRing::new(COPIES_MAX));
@@ -100,6 +103,7 @@ impl Server {
             baselines,
             bus,
             store,
+            reporting,
             metrics,
             readiness,
             web,
@@ -155,6 +159,9 @@ impl Server {
         self.desk.media.stop();
         self.wait_for_models().await;
         let Departures { finished, handed_over, cut } = departures;
+        if let Some(reporting) = &self.desk.reporting {
+            reporting.abort();
+        }
         if let Some(store) = &self.desk.store {
             self.desk
                 .audit("stopped", serde_json::json!({ "finished": finished, "handed_over": handed_over, "cut": cut }));
@@ -247,6 +254,13 @@ fn start_store(
     let store = Store::start(wanted, metrics).map_err(|error| Failure::of("opening the store", error))?;
     store.audit("started", configuration(policies));
     Ok(Some(store))
+}
+
+/// Has reports written by the clock, where they are to be.
+fn start_reporting(settings: &Settings, store: Option<&Store>) -> Option<JoinHandle<()>> {
+    let (reports, store) = (settings.reports.clone()?, store?.clone());
+    let zone = settings.policy.zone.clone().unwrap_or_else(Zone::utc);
+    Some(tokio::spawn(write_by_the_clock(reports, zone, store)))
 }
 
 /// The words of parties, and the two ends of the queue of everything that is heard.

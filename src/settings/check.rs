@@ -249,17 +249,27 @@ fn check_secrets(settings: &Settings, report: &mut Report<'_>) {
         if let Some(to) = pbx.exposed() {
             report.good.push(format!("pbx.{name}: what goes to {to} is not encrypted"));
         }
-        match pbx.secret() {
-            Some(SecretSource::Variable(variable)) if std::env::var_os(variable).is_none() => {
-                report.good.push(format!("pbx.{name}.secret_env: {variable} is not set here; the server will need it"));
-            }
-            Some(secret) => {
-                let key = format!("pbx.{name}.secret_file or secret_env");
-                let found = secret.fetch().map(|_| format!("pbx.{name}: the secret is there"));
-                report.take(&key, "a secret of 1-256 bytes on one line", found);
-            }
-            None => {}
+        check_secret(pbx.secret(), &format!("pbx.{name}"), "secret", report);
+    }
+    if let Some(database) = settings.store.as_ref().and_then(|store| store.database.as_ref()) {
+        if let Some(to) = database.exposed() {
+            report.good.push(format!("store.database: what goes to {to} is not encrypted, or to whom is not checked"));
         }
+        check_secret(database.password.as_ref(), "store", "database_password", report);
+    }
+}
+
+/// One of them, which is named in `NAME_file` or `NAME_env` of a section.
+fn check_secret(secret: Option<&SecretSource>, section: &str, name: &str, report: &mut Report<'_>) {
+    match secret {
+        Some(SecretSource::Variable(variable)) if std::env::var_os(variable).is_none() => {
+            report.good.push(format!("{section}.{name}_env: {variable} is not set here; the server will need it"));
+        }
+        Some(secret) => {
+            let found = secret.fetch().map(|_| format!("{section}: the {} is there", name.replace('_', " ")));
+            report.take(&format!("{section}.{name}_file or {name}_env"), "a secret of 1-256 bytes on one line", found);
+        }
+        None => {}
     }
 }
 

@@ -38,6 +38,7 @@ impl Settings {
             recognition,
             privacy: _,
             store,
+            reports,
             speech,
             policy: _,
             forks,
@@ -53,6 +54,7 @@ impl Settings {
         kept.listening(&mut self.listening, listening);
         kept.recognition(&mut self.recognition, recognition.as_ref());
         kept.keep("store", &mut self.store, store);
+        kept.keep("reports", &mut self.reports, reports);
         kept.forks(&mut self.forks, forks);
         let SpeechSettings { program, cache_bytes } = speech;
         kept.keep("speech.program", &mut self.speech.program, program);

@@ -7,6 +7,7 @@
 mod agreed;
 mod anger;
 mod chaos;
+mod chats;
 mod codecs;
 mod dictation;
 mod elsewhere;

@@ -525,6 +525,7 @@ pub(super) fn observation(leg: LegId, mood: &str) -> nlu::Observation {
         evidence: nlu::Evidence::default(),
         source: nlu::Source::Model,
         words: None,
+        expression: None,
     }
 }
 

@@ -1,9 +1,8 @@
 //! What was said in a call that is up is forgotten when the caller does not agree that it is kept.
 
-use sled::Batch;
-
 use super::super::slots::{Class, seat_of};
-use super::{CallName, Embedded, Running, said};
+use super::super::trees::Batch;
+use super::{CallName, Embedded, Running};
 
 impl Embedded {
     /// Forgets the words of a call that is up; those of somebody who is held stay.
@@ -19,7 +18,7 @@ impl Embedded {
         call.keys = self.fresh_keys()?;
         let (mut seats, mut gone) = (Vec::new(), Batch::default());
         for entry in self.notices.scan_prefix(name) {
-            let (key, sealed) = entry.map_err(said)?;
+            let (key, sealed) = entry?;
             if let Some((seat, Class::Words)) = seat_of(&sealed) {
                 seats.push(seat);
                 gone.remove(key);
@@ -27,6 +26,6 @@ impl Embedded {
         }
         seats.dedup();
         self.slots().destroy(&seats, &[Class::Words]).map_err(|error| error.to_string())?;
-        self.notices.apply_batch(gone).map_err(said)
+        self.notices.apply(gone)
     }
 }
