@@ -333,18 +333,20 @@ impl Control {
                 Ok(Done::Accepted)
             }),
             Order::PoliciesBack => self.policies_back().map(|()| Done::Accepted),
-            Order::Drain => {
-                self.begin_drain(now);
+            of_all @ (Order::Drain | Order::Stop | Order::Listening { .. }) => {
+                self.order_all(now, &of_all, out);
                 Ok(Done::Accepted)
             }
-            Order::Stop => {
-                self.stop(now, out);
-                Ok(Done::Accepted)
-            }
-            Order::Listening { up } => {
-                self.listening = up;
-                Ok(Done::Accepted)
-            }
+        }
+    }
+
+    /// What is for no call by itself.
+    fn order_all(&mut self, now: Duration, order: &Order, out: &mut Vec<Command>) {
+        match order {
+            Order::Drain => self.begin_drain(now),
+            Order::Stop => self.stop(now, out),
+            Order::Listening { up } => self.listening = *up,
+            _ => {}
         }
     }
 

@@ -178,17 +178,11 @@ impl Metrics {
             }
             What::LegEnded(report) => self.observe_leg(report),
             What::Alert { severity, .. } => self.count(&ALERTS, &[severity], 1),
-            What::SupervisorCalled { .. } => self.count(&SUPERVISORS, &["called"], 1),
-            What::SupervisorJoined { .. } => {
-                self.count(&SUPERVISORS, &["joined"], 1);
-                self.gauge(&SUPERVISORS_ACTIVE, &[]).increment(1.0);
-            }
-            What::SupervisorChanged { .. } => {}
-            What::SupervisorLeft { .. } => {
-                self.count(&SUPERVISORS, &["left"], 1);
-                self.gauge(&SUPERVISORS_ACTIVE, &[]).decrement(1.0);
-            }
-            What::SupervisorFailed { .. } => self.count(&SUPERVISORS, &["failed"], 1),
+            What::SupervisorCalled { .. }
+            | What::SupervisorJoined { .. }
+            | What::SupervisorChanged { .. }
+            | What::SupervisorLeft { .. }
+            | What::SupervisorFailed { .. } => self.observe_supervisor(&notice.what),
             What::AudioOpened { .. } => self.gauge(&AUDIO_CLIENTS, &[]).increment(1.0),
             What::AudioMissed { missed_ms, .. } => self.count(&AUDIO_MISSED, &[], missed_ms / 20),
             What::AudioClosed { .. } => self.gauge(&AUDIO_CLIENTS, &[]).decrement(1.0),
@@ -198,6 +192,22 @@ impl Metrics {
                 self.count(&CALL_TALK, &[], talk_ms / 1_000);
                 self.record(&CALL_ANGER_PEAK, &[], f64::from(*peak_anger));
             }
+        }
+    }
+
+    fn observe_supervisor(&self, what: &What) {
+        match what {
+            What::SupervisorCalled { .. } => self.count(&SUPERVISORS, &["called"], 1),
+            What::SupervisorJoined { .. } => {
+                self.count(&SUPERVISORS, &["joined"], 1);
+                self.gauge(&SUPERVISORS_ACTIVE, &[]).increment(1.0);
+            }
+            What::SupervisorLeft { .. } => {
+                self.count(&SUPERVISORS, &["left"], 1);
+                self.gauge(&SUPERVISORS_ACTIVE, &[]).decrement(1.0);
+            }
+            What::SupervisorFailed { .. } => self.count(&SUPERVISORS, &["failed"], 1),
+            _ => {}
         }
     }
 

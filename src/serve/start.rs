@@ -55,9 +55,7 @@ pub(super) struct Server {
 impl Server {
     /// Starts everything. What was started before a failure ends with its handle.
     pub(super) async fn start(settings: Settings, args: &ServeArgs, hangup: Signal) -> Result<Self, Failure> {
-        let clock = Clock::start();
-        let metrics = Metrics::new();
-        let readiness = Arc::new(Readiness::default());
+        let (clock, metrics, readiness) = (Clock::start(), Metrics::new(), Arc::new(Readiness::default()));
         let Policies { policies, prompts, ringback, sayings, .. } = load_policies(&settings, &metrics, &readiness)?;
 
         let store = start_store(&settings, &metrics, &readiness, &policies)?;

@@ -377,10 +377,6 @@ impl CallRecord {
             }
             What::Consent { state, .. } => self.apply_consent(state),
             What::ChatOpened { channel, .. } => self.channel = Some(channel.clone()),
-            What::ReplySuggested { rule, text, .. } => {
-                let reply = Reply { call_ms, rule: rule.clone(), text: text.clone() };
-                push(&mut self.replies, reply, DEEDS_MAX);
-            }
             What::Bypassed { .. } => self.bypassed = true,
             What::BypassEnded { .. } => self.bypassed = false,
             What::CallForked { .. } | What::ForkPaused { .. } => self.apply_fork(&notice.what),
@@ -399,7 +395,7 @@ impl CallRecord {
                 self.apply_reroute(notice);
             }
             What::LegEnded(report) => push(&mut self.legs, report.clone(), DEEDS_MAX),
-            What::Alert { .. } | What::Conversation { .. } => self.apply_told(notice),
+            What::Alert { .. } | What::Conversation { .. } | What::ReplySuggested { .. } => self.apply_told(notice),
             What::SupervisorCalled { .. }
             | What::SupervisorJoined { .. }
             | What::SupervisorChanged { .. }
@@ -442,6 +438,10 @@ impl CallRecord {
             What::Alert { severity, text, rule, pbx_call: _ } => {
                 let alert = Alert { call_ms, severity: severity.clone(), text: text.clone(), rule: rule.clone() };
                 push(&mut self.alerts, alert, DEEDS_MAX);
+            }
+            What::ReplySuggested { rule, text, .. } => {
+                let reply = Reply { call_ms, rule: rule.clone(), text: text.clone() };
+                push(&mut self.replies, reply, DEEDS_MAX);
             }
             What::Conversation { target, caller, callee } => {
                 let (target, caller, callee) = (target.clone(), *caller, *callee);

@@ -89,7 +89,7 @@ fn who_has_heard_the_announcement_and_stays_agrees() {
 
 #[test]
 fn nobody_is_listened_to_before_the_caller_agrees_where_the_route_says_so() {
-    let deaf = with(ConsentSettings { deafens: true, ..asked_terms() });
+    let deaf = with(&ConsentSettings { deafens: true, ..asked_terms() });
     let helped = told("open by route").replace("    tap caller on\n", "");
     check_with(
         deaf,
@@ -123,7 +123,7 @@ fn said_by(call: &str, word: &str) -> String {
 }
 
 fn asked() -> ControlSettings {
-    with(asked_terms())
+    with(&asked_terms())
 }
 
 fn asked_terms() -> ConsentSettings {
@@ -137,7 +137,7 @@ fn asked_terms() -> ConsentSettings {
 }
 
 fn announced() -> ControlSettings {
-    with(ConsentSettings {
+    with(&ConsentSettings {
         rule: ConsentRule::Announced,
         announcement: Some("sorry.wav".to_owned()),
         refused_key: Some('6'),
@@ -145,8 +145,8 @@ fn announced() -> ControlSettings {
     })
 }
 
-fn with(consent: ConsentSettings) -> ControlSettings {
+fn with(consent: &ConsentSettings) -> ControlSettings {
     let mut settings = settings();
-    settings.routes.0.iter_mut().for_each(|route| route.consent.clone_from(&consent));
+    settings.routes.0.iter_mut().for_each(|route| route.consent.clone_from(consent));
     settings
 }

@@ -202,6 +202,22 @@ pub(super) fn render_notice(what: &What) -> String {
         | What::Consent { .. }
         | What::ScenarioTurned { .. }
         | What::EscalationLikely { .. } => policy_in_words(what),
+        What::SupervisorCalled { .. }
+        | What::SupervisorJoined { .. }
+        | What::SupervisorChanged { .. }
+        | What::SupervisorLeft { .. }
+        | What::SupervisorFailed { .. } => supervisor_in_words(what),
+        What::AudioOpened { client, layout } => format!("audio {client} opened {layout}"),
+        What::AudioMissed { client, missed_ms } => format!("audio {client} missed {missed_ms}"),
+        What::AudioClosed { client, lasted_ms } => format!("audio {client} closed after {lasted_ms}"),
+        What::CallEnded { reason, talk_ms, peak_level, packets_lost, .. } => {
+            format!("ended: {reason}; talk {talk_ms} peak {peak_level} lost {packets_lost}")
+        }
+    }
+}
+
+fn supervisor_in_words(what: &What) -> String {
+    match what {
         What::SupervisorCalled { supervisor, target, mode, party, hears } => {
             format!("supervisor {supervisor} called at {}: {}", target.reveal(), mode_in_words(mode, party, hears))
         }
@@ -211,12 +227,7 @@ pub(super) fn render_notice(what: &What) -> String {
         }
         What::SupervisorLeft { supervisor, reason } => format!("supervisor {supervisor} left: {reason}"),
         What::SupervisorFailed { supervisor, reason } => format!("supervisor {supervisor} failed: {reason}"),
-        What::AudioOpened { client, layout } => format!("audio {client} opened {layout}"),
-        What::AudioMissed { client, missed_ms } => format!("audio {client} missed {missed_ms}"),
-        What::AudioClosed { client, lasted_ms } => format!("audio {client} closed after {lasted_ms}"),
-        What::CallEnded { reason, talk_ms, peak_level, packets_lost, .. } => {
-            format!("ended: {reason}; talk {talk_ms} peak {peak_level} lost {packets_lost}")
-        }
+        _ => String::new(),
     }
 }
 
