@@ -12,6 +12,7 @@ mod call;
 mod chat;
 mod codecs;
 mod command;
+mod consent;
 mod context;
 mod conversation;
 mod description;
@@ -126,6 +127,8 @@ pub struct ControlSettings {
     pub agents: Vec<Pattern>,
     /// Whose stream comes first in a recorded call when nothing else tells.
     pub first_stream: Seat,
+    /// Systems outside that rules tell of calls, by name.
+    pub crms: BTreeSet<String>,
     /// Who can be asked to act on calls, by name.
     pub pbxes: BTreeMap<String, PbxTerms>,
     /// Networks of trust: far ends may refer calls to hosts in them.
@@ -303,21 +306,16 @@ impl Control {
             Order::Typed { call, party, text } => {
                 self.ordered(now, &call, out, |call, context| call.typed(context, party, text).map(|()| Done::Accepted))
             }
-            Order::OpenChat(opening) => self.open_chat(now, *opening, out),
-            Order::Write { call, message } => {
-                self.ordered(now, &call, out, |call, context| call.write(context, message))
-            }
-            Order::Show { call, showing } => {
-                self.ordered(now, &call, out, |call, context| call.show(context, showing).map(|()| Done::Accepted))
-            }
-            Order::EndChat { call, reason } => {
-                self.ordered(now, &call, out, |call, context| call.end_chat(context, &reason).map(|()| Done::Accepted))
-            }
-            Order::ChatMoved { call, outcome } => self
-                .ordered(now, &call, out, |call, context| call.chat_moved(context, outcome).map(|()| Done::Accepted)),
+            Order::OpenChat(_)
+            | Order::Write { .. }
+            | Order::Show { .. }
+            | Order::EndChat { .. }
+            | Order::ChatMoved { .. } => self.chat_order(now, order, out),
             Order::TellFacts { call, facts } => {
                 self.ordered(now, &call, out, |call, context| call.tell_facts(context, facts).map(|()| Done::Accepted))
             }
+            Order::Consent { call, given } => self
+                .ordered(now, &call, out, |call, context| call.order_consent(context, given).map(|()| Done::Accepted)),
             Order::OpenAudio { call, layout } => {
                 self.ordered(now, &call, out, |call, context| call.open_audio(context, layout))
             }
@@ -330,18 +328,20 @@ impl Control {
                 Ok(Done::Accepted)
             }),
             Order::PoliciesBack => self.policies_back().map(|()| Done::Accepted),
-            Order::Drain => {
-                self.begin_drain(now);
+            of_all @ (Order::Drain | Order::Stop | Order::Listening { .. }) => {
+                self.order_all(now, &of_all, out);
                 Ok(Done::Accepted)
             }
-            Order::Stop => {
-                self.stop(now, out);
-                Ok(Done::Accepted)
-            }
-            Order::Listening { up } => {
-                self.listening = up;
-                Ok(Done::Accepted)
-            }
+        }
+    }
+
+    /// What is for no call by itself.
+    fn order_all(&mut self, now: Duration, order: &Order, out: &mut Vec<Command>) {
+        match order {
+            Order::Drain => self.begin_drain(now),
+            Order::Stop => self.stop(now, out),
+            Order::Listening { up } => self.listening = *up,
+            _ => {}
         }
     }
 

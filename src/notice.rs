@@ -2,6 +2,7 @@
 //!
 //! A contract: names and meanings stay; fields are only added.
 
+mod outcome;
 mod quality;
 mod serving;
 mod speaking;
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use outcome::Outcome;
 pub use quality::{LegQuality, LegReport};
 pub use serving::ServedAs;
 pub use speaking::{Delivery, ExpressionSeen, PhraseHeard, TurnTaking, WordFound, WordsRead};
@@ -114,6 +116,21 @@ pub enum What {
         /// Why.
         reason: String,
     },
+    /// A rule wants a system outside to know.
+    TicketAsked {
+        /// The system, as `[crm.NAME]`.
+        crm: String,
+        /// Rule id.
+        rule: String,
+        /// The emotion when it fired.
+        emotion: String,
+        /// The level when it fired.
+        level: String,
+        /// The score when it fired.
+        score: f32,
+    },
+    /// What has come of the call afterwards, as another system says; the call may have ended long ago.
+    OutcomeTold(Outcome),
     /// All streams of a forked call are switched off: on hold, or paused; or one is on again.
     ForkPaused {
         /// True when they are.
@@ -278,6 +295,13 @@ pub enum What {
         /// Their language: `zh` or `en`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         language: Option<String>,
+    },
+    /// How it stands with the caller's consent to words being told and kept, from now on.
+    Consent {
+        /// `given`, `refused` or `open`: nobody has said anything yet, which counts as refused.
+        state: String,
+        /// Who says so: `route`, `header`, `announcement` (it was heard), `key`, `operator`.
+        by: String,
     },
     /// Somebody has said something of the customer or the order; what it says is not told.
     FactsTold {

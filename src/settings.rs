@@ -4,6 +4,8 @@
 //! open and addresses ready to use. Reading is `read`, the checking of everything a file names is `check`.
 
 mod check;
+mod consent;
+mod crm;
 mod fault;
 mod forks;
 mod headers;
@@ -31,6 +33,8 @@ use media::Codec;
 use media::sdp::{Exchange, Protection};
 
 pub use check::{Checked, check, check_settings};
+pub use consent::{ConsentRule, ConsentSettings};
+pub use crm::CrmSettings;
 pub use fault::Fault;
 pub use forks::ForkSettings;
 pub use headers::{HeaderChanges, HeaderRules};
@@ -89,6 +93,8 @@ pub struct Settings {
     pub pbxes: BTreeMap<String, PbxSettings>,
     /// `[users.NAME]`: who may sign in to the console, by name.
     pub users: BTreeMap<String, UserSettings>,
+    /// `[crm.NAME]`: systems outside that are told of events, by name.
+    pub crms: BTreeMap<String, CrmSettings>,
     /// `[supervision]`.
     pub supervision: SupervisionSettings,
     /// `[trunks.NAME]`: the neighbours that calls come from and go to, by name.

@@ -15,8 +15,10 @@ mod slots;
 mod trees;
 
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use jiff::civil::Date;
@@ -24,13 +26,14 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use tracing::warn;
 
+use crate::crm::Parcel;
 use crate::metrics::Metrics;
 use crate::report::Report;
 use crate::settings::{MasterKeySource, StoreSettings, Zone};
-use crate::web::{CallRecord, Moment};
+use crate::web::{CallRecord, Late, Moment};
 pub use audit::AuditEntry;
 use embedded::Embedded;
-pub use embedded::{Erased, Held, Hold};
+pub use embedded::{Erased, Held, Hold, names_somebody};
 pub use journal::Journal;
 use keeper::Keeper;
 pub use keys::{KeyError, KeyRing, MasterKey};
@@ -83,6 +86,20 @@ pub enum Backup {
         /// Why.
         why: String,
     },
+}
+
+/// Why no back-up is begun.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoBackup {
+    /// There is nothing to copy.
+    #[error("the store is down")]
+    Down,
+    /// Another one is being made.
+    #[error("one is being made in {}", .0.display())]
+    Running(PathBuf),
+    /// What the system said.
+    #[error("no thread to make it: {0}")]
+    NoThread(String),
 }
 
 /// Why there is no store.
@@ -141,6 +158,51 @@ impl Store {
         if notices::is_kept(&notice.what) {
             self.keeper.keep(notice.clone(), time);
         }
+    }
+
+    /// Takes up in the audit trail what was told of a call that has ended, and is kept with it already.
+    pub fn record(&self, notice: &crate::notice::Notice) {
+        entry_of(notice).into_iter().for_each(|entry| self.journal.record(entry));
+    }
+
+    /// Keeps with a call that has ended what has come of it.
+    ///
+    /// # Returns
+    /// When the call started; or why nothing was kept.
+    ///
+    /// # Errors
+    /// When the store is down or cannot be written.
+    pub async fn tell_late(
+        &self,
+        call: String,
+        outcome: crate::notice::Outcome,
+        time: Moment,
+    ) -> Result<Result<Moment, Late>, String> {
+        self.write(move |embedded| embedded.tell_late(&call, outcome, time)).await
+    }
+
+    /// Writes parcels for systems outside down as they are now; on the disk when this returns.
+    ///
+    /// # Errors
+    /// When the store is down or cannot be written.
+    pub async fn keep_parcels(&self, parcels: Vec<Parcel>) -> Result<(), String> {
+        self.write(move |embedded| embedded.keep_parcels(&parcels)).await
+    }
+
+    /// Removes parcels that are done with.
+    ///
+    /// # Errors
+    /// As [`Store::keep_parcels`].
+    pub async fn drop_parcels(&self, ids: Vec<u64>) -> Result<(), String> {
+        self.write(move |embedded| embedded.drop_parcels(&ids)).await
+    }
+
+    /// All parcels that wait, or were set aside.
+    ///
+    /// # Errors
+    /// When the store is down, or what it holds cannot be opened.
+    pub async fn parcels(&self) -> Result<Vec<Parcel>, String> {
+        self.read(Embedded::parcels).await
     }
 
     /// Waits until what is decided in `notices` is on the disk, at most [`PATIENCE`]; whether it is.
@@ -228,31 +290,26 @@ impl Store {
     ///
     /// # Errors
     /// When one is being made already, or the store is down.
-    pub fn begin_backup(&self) -> Result<PathBuf, String> {
-        let embedded = self.keeper.embedded().ok_or("the store is down")?;
+    pub fn begin_backup(&self) -> Result<PathBuf, NoBackup> {
+        let embedded = self.keeper.embedded().ok_or(NoBackup::Down)?;
         let folder = self.backups.join(Moment::now().to_string().replace(':', "-"));
         let mut state = self.backup_state();
         if let Backup::Running { folder } = &*state {
-            return Err(format!("one is being made in {}", folder.display()));
+            return Err(NoBackup::Running(folder.clone()));
         }
-        *state = Backup::Running { folder: folder.clone() };
-        drop(state);
         let (store, to) = (self.clone(), folder.clone());
-        tokio::task::spawn_blocking(move || {
-            let made = backup::write(&embedded, &store.folder, &to);
-            let outcome = match made {
-                Ok(manifest) => {
-                    let bytes = manifest.files.iter().map(|file| file.bytes).sum();
-                    Backup::Done { folder: to, files: manifest.files.len(), bytes }
-                }
-                Err(error) => Backup::Failed { why: error.to_string() },
-            };
+        let make = move || {
+            let outcome = backup_in(&embedded, &store.folder, to);
             if let Backup::Failed { why } = &outcome {
                 warn!(why, "the back-up failed");
             }
             store.audit("backup", serde_json::to_value(&outcome).expect("strings and numbers"));
             *store.backup_state() = outcome;
-        });
+        };
+        // A thread of its own: a server that ends does not wait for it, and what is not whole has no manifest.
+        let begun = thread::Builder::new().name("backup".into()).spawn(make);
+        begun.map_err(|error| NoBackup::NoThread(error.to_string()))?;
+        *state = Backup::Running { folder: folder.clone() };
         Ok(folder)
     }
 
@@ -297,6 +354,19 @@ impl Store {
     pub fn stop(&self) {
         self.keeper.stop();
         self.journal.stop();
+    }
+}
+
+/// Makes a back-up, and says what became of it.
+fn backup_in(embedded: &Embedded, from: &Path, to: PathBuf) -> Backup {
+    let made = catch_unwind(AssertUnwindSafe(|| backup::write(embedded, from, &to)));
+    match made {
+        Ok(Ok(manifest)) => {
+            let bytes = manifest.files.iter().map(|file| file.bytes).sum();
+            Backup::Done { folder: to, files: manifest.files.len(), bytes }
+        }
+        Ok(Err(error)) => Backup::Failed { why: error.to_string() },
+        Err(_) => Backup::Failed { why: "it broke".to_owned() },
     }
 }
 
