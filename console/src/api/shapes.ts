@@ -203,6 +203,8 @@ export interface Call {
   scenario: string;
   fork?: Fork;
   channel?: string;
+  /** Whether the caller consents to words being kept: `given`, `refused`, `open`; absent where nobody asks. */
+  consent?: string;
   started: string;
   answered: string | null;
   ended: string | null;

@@ -31,8 +31,8 @@ export function foldCall(call: Call, event: FeedEvent): Call {
   // What callers type is shown while it happens, and kept nowhere.
   if (event.type === "key_pressed") return call;
   const { seq: _, ...told } = event;
-  const changed = { ...call, ...changeOf(call, event) };
-  return { ...changed, events: push(call.events, told as CallEvent, EVENTS_MAX) };
+  const changed: Call = { ...call, ...changeOf(call, event) };
+  return { ...changed, events: push(changed.events, told as CallEvent, EVENTS_MAX) };
 }
 
 function push<T>(list: readonly T[], item: T, most: number): T[] {
@@ -69,6 +69,8 @@ function changeOf(call: Call, event: FeedEvent): Partial<Call> {
       };
     case "call_forked":
       return { fork: { ...(event as unknown as Fork), paused: call.fork?.paused ?? false } };
+    case "consent":
+      return consentChange(call, event.state as string);
     case "chat_opened":
       return { channel: event.channel as string };
     case "fork_paused":
@@ -123,6 +125,13 @@ function endOf(call: Call, event: FeedEvent): Partial<Call> {
       level: event.peak_level as Level,
     },
   };
+}
+
+/** What was said before a refusal is shown no longer. */
+function consentChange(call: Call, consent: string): Partial<Call> {
+  if (consent !== "refused") return { consent };
+  const timeline = call.timeline.map(({ words: _, ...step }) => step);
+  return { consent, phrases: [], timeline, events: call.events.filter(({ type }) => type !== "said") };
 }
 
 function promptChange(call: Call, event: FeedEvent): Partial<Call> | null {

@@ -132,6 +132,8 @@ export const en: Texts = {
       supervisor: "Supervisor",
     },
     events: "What happened",
+    kinds: "Which to show",
+    allKinds: "Everything",
     noEvents: "Nothing has happened yet.",
     quality: "Quality",
     noQuality: "Quality is shown once a leg has ended.",
@@ -257,6 +259,13 @@ export const en: Texts = {
     pbxFailed: (pbx, reason) => `${pbx} has not done it: ${reason}`,
     handshakeFailed: (party, reason) => `${party}: no keys for the audio: ${reason}`,
     bypassFailed: (reason) => `The audio could not be led past the server: ${reason}`,
+    consents: {
+      given: "The caller consents to words being kept",
+      refused: "The caller does not consent to words being kept",
+      open: "The caller has not said whether words may be kept",
+    },
+    ticketAsked: (system, rule) => `${system} was asked for a ticket (rule ${rule})`,
+    outcomeTold: (system, name) => `${system} has told of the outcome ${name}`,
     other: (type) => `Event ${type}`,
   },
   reports: {

@@ -77,6 +77,7 @@ export function sentenceOf(t: Texts, event: CallEvent): Sentence | null {
     moveSentence(t, event) ??
     chatSentence(t, event) ??
     mediaSentence(t, event) ??
+    affairSentence(t, event) ??
     presenceSentence(t, event) ??
     wordsSentence(t, event) ??
     (HIDDEN.has(event.type) ? null : { kind: "other", text: t.sentences.other(event.type) })
@@ -160,6 +161,21 @@ function promptSentence(t: Texts, event: CallEvent): Sentence | null {
       return { kind: "prompt", text: s.promptEnded(file, event.completed === true) };
     case "prompt_failed":
       return { kind: "prompt", text: s.promptFailed(file, text(event.reason)), failed: true };
+    default:
+      return null;
+  }
+}
+
+/** What other systems and the law have to do with the call. */
+function affairSentence(t: Texts, event: CallEvent): Sentence | null {
+  const s = t.sentences;
+  switch (event.type) {
+    case "consent":
+      return { kind: "other", text: s.consents[text(event.state)] ?? text(event.state) };
+    case "ticket_asked":
+      return { kind: "decision", text: s.ticketAsked(text(event.crm), text(event.rule)) };
+    case "outcome_told":
+      return { kind: "other", text: s.outcomeTold(text(event.by), text(event.name)) };
     default:
       return null;
   }

@@ -121,6 +121,8 @@ export const zh = {
     loudness: "响度（dBov）",
     marks: { decision: "决策", prompt: "播放", move: "转接", alert: "告警", words: "关键词", supervisor: "督导" },
     events: "经过",
+    kinds: "显示哪些",
+    allKinds: "全部",
     noEvents: "还没有事件。",
     quality: "音质",
     noQuality: "各方挂断后显示音质。",
@@ -246,6 +248,13 @@ export const zh = {
     pbxFailed: (pbx: string, reason: string) => `${pbx} 未执行：${reason}`,
     handshakeFailed: (party: string, reason: string) => `${party}的加密握手失败：${reason}`,
     bypassFailed: (reason: string) => `音频未能绕过本服务器：${reason}`,
+    consents: {
+      given: "来电者同意保存其话语",
+      refused: "来电者不同意保存其话语",
+      open: "来电者尚未同意保存其话语",
+    } as Record<string, string>,
+    ticketAsked: (system: string, rule: string) => `已请 ${system} 建立工单（规则 ${rule}）`,
+    outcomeTold: (system: string, name: string) => `${system} 告知结果 ${name}`,
     other: (type: string) => `事件 ${type}`,
   },
   reports: {
