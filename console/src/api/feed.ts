@@ -36,6 +36,7 @@ export function openFeed(watcher: FeedWatcher): Feed {
   let timer: ReturnType<typeof setTimeout> | undefined;
   let last: number | null = null;
   let failures = 0;
+  let connected = false;
   let ended = false;
 
   function connect(): void {
@@ -47,6 +48,9 @@ export function openFeed(watcher: FeedWatcher): Feed {
     socket.onopen = () => {
       failures = 0;
       watcher.state("open");
+      // Nothing says what came while it was broken.
+      if (connected && last === null) watcher.lagged();
+      connected = true;
     };
     socket.onmessage = ({ data }) => take(JSON.parse(String(data)) as FeedEvent);
     socket.onclose = again;

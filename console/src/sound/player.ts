@@ -26,6 +26,7 @@ export class Player {
   /** `rateHz` of the context is that of the audio: pieces then join sample by sample, and nothing clicks. */
   constructor(private readonly rateHz: number) {
     this.context = new AudioContext({ sampleRate: rateHz, latencyHint: "interactive" });
+    void this.context.resume();
     this.entry = this.context.createChannelSplitter(2);
     const exit = this.context.createChannelMerger(2);
     exit.connect(this.context.destination);

@@ -93,6 +93,11 @@ function schedule(): void {
   else requestAnimationFrame(takeUp);
 }
 
+// A picture that was asked for is not drawn once the page is hidden.
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden && scheduled) setTimeout(takeUp, HIDDEN_MS);
+});
+
 function takeUp(): void {
   scheduled = false;
   if (loading) return;
