@@ -128,6 +128,12 @@ describe.each([zh, en])("sentences in $name", (texts) => {
   });
 });
 
+it("names what was spoken by its words", () => {
+  const spoken = events.find(({ type }) => type === "prompt_started") as FeedEvent;
+  expect(sentenceOf(en, { ...spoken, file: "say: We are sorry." })?.text).toBe("Playing “We are sorry.” to the caller");
+  expect(sentenceOf(zh, { ...spoken, file: "wait.wav" })?.text).toBe("向来电者播放 wait.wav");
+});
+
 it("leaves no text empty in either language", () => {
   const empty = (texts: object, path: string): string[] =>
     Object.entries(texts).flatMap(([key, text]) => {

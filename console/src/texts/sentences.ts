@@ -151,9 +151,15 @@ function decided(event: CallEvent): Omit<Decision, "call_ms"> {
   return { rule: text(event.rule), policy: text(event.policy), because, actions: event.actions as string[] };
 }
 
+/** A file by its name, a spoken text by its words. */
+export function soundText(file: string): string {
+  return file.startsWith(SAID) ? `“${file.slice(SAID.length)}”` : file;
+}
+const SAID = "say: ";
+
 function promptSentence(t: Texts, event: CallEvent): Sentence | null {
   const s = t.sentences;
-  const file = text(event.file);
+  const file = soundText(text(event.file));
   switch (event.type) {
     case "prompt_started":
       return { kind: "prompt", text: s.promptStarted(partyText(t, text(event.party)), file) };
