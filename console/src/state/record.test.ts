@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import type { FeedEvent } from "../api/feed";
 import type { Call } from "../api/shapes";
 import { en } from "../texts/en";
-import { sentenceOf } from "../texts/sentences";
+import { foundSentence, sentenceOf } from "../texts/sentences";
 import { zh } from "../texts/zh";
 import { foldCall } from "./record";
 
@@ -132,6 +132,13 @@ it("names what was spoken by its words", () => {
   const spoken = events.find(({ type }) => type === "prompt_started") as FeedEvent;
   expect(sentenceOf(en, { ...spoken, file: "say: We are sorry." })?.text).toBe("Playing “We are sorry.” to the caller");
   expect(sentenceOf(zh, { ...spoken, file: "wait.wav" })?.text).toBe("向来电者播放 wait.wav");
+});
+
+it("tells words of the lexicons, and none that are negated", () => {
+  const [step] = whole.timeline;
+  expect(step && foundSentence(en, step)?.text).toBe("Caller said “投诉” (complaint)");
+  const words = step?.words && { ...step.words, found: step.words.found.map((each) => ({ ...each, negated: true })) };
+  expect(foundSentence(en, { party: "caller", words })).toBeNull();
 });
 
 it("leaves no text empty in either language", () => {

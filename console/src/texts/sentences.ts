@@ -1,6 +1,6 @@
 // What happened in a call, as sentences. Pure: texts and events in, sentences out.
 
-import type { CallEvent, Decision, Level, Party, SupervisionMode } from "../api/shapes";
+import type { CallEvent, Decision, Party, Step, SupervisionMode } from "../api/shapes";
 import { percent, seconds } from "./format";
 import type { Texts } from "./zh";
 
@@ -265,6 +265,10 @@ function wordsSentence(t: Texts, event: CallEvent): Sentence | null {
   return phrases.length === 0 ? null : { kind: "words", text: t.sentences.phrases(party, phrases.join(", ")) };
 }
 
-export function levelText(t: Texts, level: Level): string {
-  return t.level[level];
+/** The words of the lexicons that a step of the timeline tells; `null` when it tells none. */
+export function foundSentence(t: Texts, { party, words }: Pick<Step, "party" | "words">): Sentence | null {
+  const found = words?.found.filter(({ negated }) => negated !== true) ?? [];
+  if (found.length === 0) return null;
+  const named = found.map(({ word, category }) => `“${word}” (${category})`).join(", ");
+  return { kind: "words", text: t.sentences.phrases(partyText(t, party), named) };
 }
