@@ -12,7 +12,7 @@ use crate::cli::{Failure, print_line};
 /// What a password may be long, bytes.
 const PASSWORD_BYTES: std::ops::RangeInclusive<usize> = 10..=256;
 /// What checking one password may cost: memory, KiB, passes and lanes.
-const MEMORY_KIB_MAX: u32 = 256 * 1_024;
+const MEMORY_KIB: std::ops::RangeInclusive<u32> = 7 * 1_024..=256 * 1_024;
 const PASSES_MAX: u32 = 16;
 const LANES_MAX: u32 = 4;
 
@@ -63,7 +63,7 @@ impl PasswordDigest {
         }
         let params = Params::try_from(&parsed).map_err(|error| error.to_string())?;
         let (memory, passes, lanes) = (params.m_cost(), params.t_cost(), params.p_cost());
-        if memory > MEMORY_KIB_MAX || passes > PASSES_MAX || lanes > LANES_MAX || parsed.hash.is_none() {
+        if !MEMORY_KIB.contains(&memory) || passes > PASSES_MAX || lanes > LANES_MAX || parsed.hash.is_none() {
             return Err(format!("one of {memory} KiB, {passes} passes, {lanes} lanes"));
         }
         Ok(Self(text.to_owned()))
@@ -124,6 +124,7 @@ mod tests {
             (format!("$argon2i$v=19$m=19456,t=2,p=1{body}"), "the algorithm argon2i"),
             (format!("$argon2id$v=19$m=4194304,t=2,p=1{body}"), "4194304 KiB"),
             (format!("$argon2id$v=19$m=19456,t=2000,p=1{body}"), "2000 passes"),
+            (format!("$argon2id$v=19$m=8,t=1,p=1{body}"), "8 KiB"),
         ] {
             let error = PasswordDigest::parse(&text).expect_err("refused");
             assert!(error.contains(expected), "{text}: {error}");

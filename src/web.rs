@@ -186,12 +186,14 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         outbox,
         reloads,
         live: Arc::clone(&live),
-        signed,
+        signed: signed.clone(),
+        permissions: Arc::default(),
         subscribers: Arc::new(Semaphore::new(SUBSCRIBERS_MAX)),
         channels: Arc::new(Semaphore::new(CHANNELS_MAX)),
         audio_places: Arc::new(Semaphore::new(AUDIO_CLIENTS_MAX)),
         closing: closing.clone(),
     };
+    tokio::spawn(signed.sweep(Arc::clone(&live), closing.clone()));
     let task = tokio::spawn(server::run(listener, routes::router(app), closing.clone()));
     Ok(WebHandle { addr, closing, live, task })
 }

@@ -7,6 +7,8 @@ use toml::Value;
 
 use crate::users::{PasswordDigest, Role};
 
+/// Whom the audit trail names besides.
+const TAKEN: [&str; 6] = ["api", "caller", "callee", "operator", "policy", "server"];
 /// Users of one server.
 const USERS_MAX: usize = 1_000;
 
@@ -24,6 +26,9 @@ pub(super) fn read_users(mut section: Section<'_>) -> BTreeMap<String, UserSetti
     section.each_named(|own_name, user| {
         if name(&Value::from(own_name)).is_none() {
             user.fault("", format!("\"{own_name}\""), "a name of 1-64 letters, digits, \"-\", \"_\" or \".\"");
+        }
+        if TAKEN.contains(&own_name) {
+            user.fault("", format!("\"{own_name}\""), "another name: the audit trail calls others so");
         }
         let roles = "\"administrator\", \"supervisor\" or \"operator\"";
         let role =

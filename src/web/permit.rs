@@ -1,9 +1,13 @@
-//! Who may ask what: one table of every address, by what it is about. Machines have the token and may everything; what stands
-//! not in the table, no person may.
+//! Who may ask what: every address is routed together with what it is about. Machines have the token and may everything;
+//! people what their role has to do with.
 
+use axum::Router;
+use axum::handler::Handler;
 use axum::http::Method;
+use axum::routing::{MethodFilter, on};
 use serde::Serialize;
 
+use super::routes::App;
 use crate::users::Role;
 
 /// What an address is about.
@@ -40,52 +44,51 @@ impl Area {
     }
 }
 
-/// Every address that asks for somebody who is known: method, path as it is routed, what it is about.
-const PERMISSIONS: &[(Method, &str, Area)] = &[
-    (Method::GET, "/metrics", Area::Operate),
-    (Method::GET, "/v1/calls", Area::Calls),
-    (Method::GET, "/v1/calls/{id}", Area::Calls),
-    (Method::GET, "/v1/events", Area::Calls),
-    (Method::GET, "/v1/calls/{id}/audio", Area::Audio),
-    (Method::POST, "/v1/calls/{id}/bypass", Area::Orders),
-    (Method::DELETE, "/v1/calls/{id}/bypass", Area::Orders),
-    (Method::POST, "/v1/calls/{id}/hangup", Area::Orders),
-    (Method::POST, "/v1/calls/{id}/prompts", Area::Orders),
-    (Method::DELETE, "/v1/calls/{id}/prompts/{prompt}", Area::Orders),
-    (Method::POST, "/v1/calls/{id}/supervisors", Area::Orders),
-    (Method::PATCH, "/v1/calls/{id}/supervisors/{supervisor}", Area::Orders),
-    (Method::DELETE, "/v1/calls/{id}/supervisors/{supervisor}", Area::Orders),
-    (Method::POST, "/v1/calls/{id}/utterances", Area::Integration),
-    (Method::PUT, "/v1/calls/{id}/facts", Area::Integration),
-    (Method::POST, "/v1/calls/{id}/expressions", Area::Integration),
-    (Method::POST, "/v1/forks", Area::Integration),
-    (Method::GET, "/v1/interactions", Area::Calls),
-    (Method::GET, "/v1/interactions/{id}", Area::Calls),
-    (Method::POST, "/v1/interactions", Area::Integration),
-    (Method::GET, "/v1/interactions/{id}/channel", Area::Integration),
-    (Method::POST, "/v1/interactions/{id}/end", Area::Integration),
-    (Method::POST, "/v1/interactions/{id}/expressions", Area::Integration),
-    (Method::PUT, "/v1/interactions/{id}/facts", Area::Integration),
-    (Method::POST, "/v1/interactions/{id}/messages", Area::Integration),
-    (Method::POST, "/v1/interactions/{id}/moved", Area::Integration),
-    (Method::POST, "/v1/people/calls", Area::People),
-    (Method::POST, "/v1/people/erase", Area::People),
-    (Method::POST, "/v1/people/hold", Area::People),
-    (Method::GET, "/v1/people/holds", Area::People),
-    (Method::POST, "/v1/people/release", Area::People),
-    (Method::GET, "/v1/reports/{date}", Area::Reports),
-    (Method::GET, "/v1/backup", Area::Operate),
-    (Method::POST, "/v1/backup", Area::Operate),
-    (Method::POST, "/v1/drain", Area::Operate),
-    (Method::POST, "/v1/policies/back", Area::Operate),
-    (Method::POST, "/v1/reload", Area::Operate),
-];
+/// Addresses that ask for somebody who is known, as they are put together: each with what it is about.
+#[derive(Default)]
+pub(super) struct Doors {
+    router: Router<App>,
+    permissions: Permissions,
+}
 
-/// Whether a person of that role may ask for an address, by its path as it is routed.
-pub(super) fn may(role: Role, method: &Method, path: &str) -> bool {
-    // Whoever may GET may ask for the head alone.
-    let method = if *method == Method::HEAD { &Method::GET } else { method };
-    PERMISSIONS.iter().any(|(known, at, area)| known == method && *at == path && area.is_for(role))
+impl Doors {
+    /// One more.
+    pub(super) fn at<T: 'static>(
+        mut self,
+        method: Method,
+        path: &'static str,
+        area: Area,
+        handler: impl Handler<T, App>,
+    ) -> Self {
+        let filter = MethodFilter::try_from(method.clone()).expect("a method of HTTP");
+        self.router = self.router.route(path, on(filter, handler));
+        self.permissions.0.push((method, path, area));
+        self
+    }
+
+    /// All of them, and who may ask for them.
+    pub(super) fn parts(self) -> (Router<App>, Permissions) {
+        (self.router, self.permissions)
+    }
+}
+
+/// Every address by method and path as it is routed, and what it is about.
+#[derive(Debug, Default)]
+pub(super) struct Permissions(Vec<(Method, &'static str, Area)>);
+
+impl Permissions {
+    /// Whether a person of that role may ask for an address, by its path as it is routed.
+    pub(super) fn may(&self, role: Role, method: &Method, path: &str) -> bool {
+        // Whoever may GET may ask for the head alone.
+        let method = if *method == Method::HEAD { &Method::GET } else { method };
+        self.0.iter().any(|(known, at, area)| known == method && *at == path && area.is_for(role))
+    }
+
+    /// The whole table, for tests that walk it.
+    #[cfg(test)]
+    pub(super) fn table(&self) -> impl Iterator<Item = (&Method, &'static str, Area)> {
+        self.0.iter().map(|(method, path, area)| (method, *path, *area))
+    }
 }
 
 /// What a role has to do with.
@@ -93,23 +96,22 @@ pub(super) fn areas(role: Role) -> Vec<Area> {
     Area::ALL.into_iter().filter(|area| area.is_for(role)).collect()
 }
 
-/// The table, for tests that walk it.
-#[cfg(test)]
-pub(super) fn table() -> impl Iterator<Item = (&'static Method, &'static str, Area)> {
-    PERMISSIONS.iter().map(|(method, path, area)| (method, *path, *area))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::routes::closed;
     use super::*;
 
     #[test]
     fn what_is_not_in_the_table_is_for_nobody() {
+        let (_, permissions) = closed().parts();
         for role in Role::ALL {
-            assert!(!may(role, &Method::GET, "/v1/secrets") && !may(role, &Method::DELETE, "/v1/calls"), "{role:?}");
+            for (method, path) in [(Method::GET, "/v1/secrets"), (Method::DELETE, "/v1/calls"), (Method::GET, "")] {
+                assert!(!permissions.may(role, &method, path), "{role:?} {method} {path}");
+            }
         }
-        assert!(may(Role::Supervisor, &Method::HEAD, "/v1/calls") && !may(Role::Operator, &Method::HEAD, "/v1/calls"));
-        assert!(PERMISSIONS.iter().all(|(method, path, _)| may(Role::Administrator, method, path)));
+        let head = |role| permissions.may(role, &Method::HEAD, "/v1/calls");
+        assert!(head(Role::Supervisor) && !head(Role::Operator));
+        assert!(permissions.table().all(|(method, path, _)| permissions.may(Role::Administrator, method, path)));
         assert_eq!(areas(Role::Operator), [Area::Reports, Area::Operate]);
     }
 }

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
+use tokio_util::sync::CancellationToken;
 
 use crate::settings::UserSettings;
 
@@ -22,7 +23,7 @@ const SESSIONS_MAX: usize = 1_000;
 const WRONG_MAX: u32 = 5;
 const LOCKED_FIRST: Duration = Duration::from_secs(30);
 const LOCKED_MAX: Duration = Duration::from_secs(15 * 60);
-/// Users whose wrong passwords are counted; at the limit the oldest is forgotten.
+/// Names whose wrong passwords are counted; at the limit one that is not locked out and was wrong least often is forgotten.
 const SUSPECTS_MAX: usize = 1_000;
 
 /// The hash of a session's number.
@@ -42,6 +43,15 @@ struct Session {
     settings: UserSettings,
     began: Duration,
     used: Duration,
+    /// Cancelled when it ends, or the user is something else: what it has open ends then, too.
+    ended: CancellationToken,
+}
+
+/// Whose session it is.
+pub(super) struct Known<'a> {
+    pub(super) user: String,
+    pub(super) settings: &'a UserSettings,
+    pub(super) ended: CancellationToken,
 }
 
 #[derive(Debug)]
@@ -57,11 +67,12 @@ impl Sessions {
         self.suspects.get(user).and_then(|suspect| suspect.locked_until.checked_sub(now)).filter(|left| !left.is_zero())
     }
 
-    /// Counts a wrong password.
-    pub(super) fn wrong(&mut self, user: &str, now: Duration) {
+    /// Counts a wrong password; whether it locks the user out.
+    pub(super) fn wrong(&mut self, user: &str, now: Duration) -> bool {
         if self.suspects.len() >= SUSPECTS_MAX && !self.suspects.contains_key(user) {
-            let oldest = self.suspects.iter().min_by_key(|(_, suspect)| suspect.last).map(|(user, _)| user.clone());
-            oldest.map(|user| self.suspects.remove(&user));
+            let weight = |suspect: &Suspect| (suspect.locked_until > now, suspect.wrong, suspect.last);
+            let least = self.suspects.iter().min_by_key(|(_, suspect)| weight(suspect)).map(|(user, _)| user.clone());
+            least.map(|user| self.suspects.remove(&user));
         }
         let fresh = Suspect { wrong: 0, last: now, locked_until: Duration::ZERO };
         let suspect = self.suspects.entry(user.to_owned()).or_insert(fresh);
@@ -71,6 +82,7 @@ impl Sessions {
             let times = 1_u32.checked_shl(beyond).unwrap_or(u32::MAX);
             suspect.locked_until = now + LOCKED_FIRST.saturating_mul(times).min(LOCKED_MAX);
         }
+        suspect.wrong >= WRONG_MAX
     }
 
     /// Begins a session: the number for the browser.
@@ -82,37 +94,57 @@ impl Sessions {
         SystemRandom::new().fill(&mut number).map_err(|_| "the system gives no random numbers")?;
         let number = URL_SAFE_NO_PAD.encode(number);
         self.suspects.remove(user);
-        self.sessions.retain(|_, session| session.lasts(now));
         if self.sessions.len() >= SESSIONS_MAX {
             let unused = self.sessions.iter().min_by_key(|(_, session)| session.used).map(|(name, _)| *name);
-            unused.map(|name| self.sessions.remove(&name));
+            unused.map(|name| self.remove(&name));
         }
-        let session = Session { user: user.to_owned(), settings, began: now, used: now };
+        let ended = CancellationToken::new();
+        let session = Session { user: user.to_owned(), settings, began: now, used: now, ended };
         self.sessions.insert(name_of(&number), session);
         Ok(number)
     }
 
-    /// The user of a session that lasts; it was used then.
+    /// Whose session it is, while it lasts; it was used then.
     pub(super) fn user<'a>(
         &mut self,
         number: &str,
-        users: impl FnOnce(&str) -> Option<&'a UserSettings>,
+        users: impl Fn(&str) -> Option<&'a UserSettings>,
         now: Duration,
-    ) -> Option<(String, &'a UserSettings)> {
+    ) -> Option<Known<'a>> {
         let name = name_of(number);
+        self.look(&name, &users, now);
         let session = self.sessions.get_mut(&name)?;
-        let known = users(&session.user).filter(|known| known.password == session.settings.password);
-        let Some(known) = known.filter(|_| session.lasts(now)) else {
-            self.sessions.remove(&name);
-            return None;
-        };
+        let settings = users(&session.user)?;
         session.used = now;
-        Some((session.user.clone(), known))
+        Some(Known { user: session.user.clone(), settings, ended: session.ended.clone() })
     }
 
     /// Ends a session.
     pub(super) fn end(&mut self, number: &str) {
-        self.sessions.remove(&name_of(number));
+        self.remove(&name_of(number));
+    }
+
+    /// Ends what does not last any longer, and what is open of users who are something else now.
+    pub(super) fn sweep<'a>(&mut self, users: impl Fn(&str) -> Option<&'a UserSettings>, now: Duration) {
+        let names: Vec<Name> = self.sessions.keys().copied().collect();
+        names.iter().for_each(|name| self.look(name, &users, now));
+    }
+
+    /// Ends one session when it is old, unused, or its user is gone or has another password.
+    fn look<'a>(&mut self, name: &Name, users: &impl Fn(&str) -> Option<&'a UserSettings>, now: Duration) {
+        let Some(session) = self.sessions.get_mut(name) else { return };
+        let known = users(&session.user).filter(|known| known.password == session.settings.password);
+        let Some(known) = known.filter(|_| session.lasts(now)) else { return self.remove(name) };
+        if known.role != session.settings.role {
+            session.settings.role = known.role;
+            std::mem::take(&mut session.ended).cancel();
+        }
+    }
+
+    fn remove(&mut self, name: &Name) {
+        if let Some(session) = self.sessions.remove(name) {
+            session.ended.cancel();
+        }
     }
 }
 
@@ -162,8 +194,15 @@ mod tests {
         assert!(!is_in(&mut sessions, &number, Some(&li), MINUTE), "signed out");
         let number = sessions.begin("li", li.clone(), MINUTE).expect("random numbers");
         let demoted = UserSettings { role: Role::Operator, ..li.clone() };
-        let (_, now) = sessions.user(&number, |_| Some(&demoted), MINUTE).expect("the same password");
-        assert_eq!(now.role, Role::Operator, "a role acts at once");
+        let open = sessions.user(&number, |_| Some(&li), MINUTE).expect("it lasts").ended;
+        let now = sessions.user(&number, |_| Some(&demoted), MINUTE).expect("the same password");
+        assert_eq!(now.settings.role, Role::Operator, "a role acts at once");
+        assert!(open.is_cancelled() && !now.ended.is_cancelled(), "what was open ends");
+        sessions.sweep(|_| Some(&demoted), MINUTE);
+        assert!(!now.ended.is_cancelled());
+        sessions.sweep(|_| Some(&demoted), 31 * MINUTE);
+        assert!(now.ended.is_cancelled() && sessions.sessions.is_empty(), "unused");
+        let number = sessions.begin("li", li.clone(), MINUTE).expect("random numbers");
         assert!(!is_in(&mut sessions, &number, Some(&user(Role::Supervisor, "a long password")), MINUTE));
         let number = sessions.begin("li", li.clone(), MINUTE).expect("random numbers");
         assert!(!is_in(&mut sessions, &number, None, MINUTE), "the user is gone");
@@ -186,6 +225,19 @@ mod tests {
         sessions.begin("li", user(Role::Supervisor, "a long password"), 16 * MINUTE).expect("random numbers");
         sessions.wrong("li", 17 * MINUTE);
         assert_eq!(sessions.locked("li", 17 * MINUTE), None, "whoever knew it begins anew");
+    }
+
+    #[test]
+    fn names_that_are_made_up_do_not_unlock_anybody() {
+        let mut sessions = Sessions::default();
+        for _ in 0..WRONG_MAX {
+            sessions.wrong("li", MINUTE);
+        }
+        for number in 0..2 * SUSPECTS_MAX {
+            sessions.wrong(&format!("nobody {number}"), MINUTE + Duration::from_millis(number as u64));
+        }
+        assert!(sessions.locked("li", MINUTE).is_some());
+        assert_eq!(sessions.suspects.len(), SUSPECTS_MAX);
     }
 
     #[test]

@@ -3,23 +3,27 @@
 //! Other sites cannot use the cookie: it goes with requests of our own pages only (`SameSite=Strict`), what changes anything
 //! asks for a header that no form can send, and WebSockets for our own origin.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::http::header::{COOKIE, HOST, ORIGIN, RETRY_AFTER, SET_COOKIE, UPGRADE};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
+use super::live::Live;
 use super::permit::{Area, areas};
 use super::problem::Problem;
 use super::routes::App;
-use super::sessions::{AGE_MAX, IDLE_MAX, Sessions};
+use super::sessions::{AGE_MAX, IDLE_MAX, Known, Sessions};
 use crate::settings::UserSettings;
 use crate::store::AuditEntry;
 use crate::users::{PasswordDigest, Role};
@@ -27,8 +31,10 @@ use crate::users::{PasswordDigest, Role};
 const COOKIE_NAME: &str = "calmline_session";
 /// Stands in every request of the console that changes anything.
 const CONSOLE_HEADER: &str = "x-calmline-console";
-/// Passwords that are checked at the same time: each takes a processor and 19 MiB.
-const CHECKS_MAX: usize = 2;
+/// How often sessions are looked through for those that ended by themselves.
+const SWEEP_EVERY: Duration = Duration::from_secs(15);
+/// Passwords that are checked at the same time: each takes a processor and 19 MiB, which calls need, too.
+const CHECKS_MAX: usize = 1;
 /// The longest name and password that are looked at, bytes.
 const FIELD_BYTES_MAX: usize = 256;
 
@@ -42,8 +48,12 @@ pub(super) struct Signed {
     nobody: Arc<PasswordDigest>,
 }
 
+/// Cancelled when the session ends whose request this was; never for machines.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ended(pub(super) CancellationToken);
+
 /// Whoever asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) enum Who {
     /// A machine with the token.
     Machine,
@@ -53,7 +63,17 @@ pub(super) enum Who {
         user: String,
         /// What they are.
         role: Role,
+        /// Cancelled when their session ends.
+        ended: CancellationToken,
     },
+}
+
+/// Why nobody is let in.
+enum Refusal {
+    /// Wrong too often; for how long still.
+    Locked(Duration),
+    /// A wrong password, and whether it locks the user out.
+    Wrong { locks: bool },
 }
 
 impl Who {
@@ -108,32 +128,53 @@ impl Signed {
             return None;
         }
         let live = app.live.load();
-        let now = self.started.elapsed();
-        let found = self.sessions().user(number, |name| live.users.get(name), now);
-        found.map(|(user, settings)| Who::Person { user, role: settings.role })
+        let found = self.sessions().user(number, |name| live.users.get(name), self.started.elapsed());
+        found.map(|Known { user, settings, ended }| Who::Person { user, role: settings.role, ended })
+    }
+
+    /// Ends sessions that end by themselves, again and again, until the API closes.
+    pub(super) async fn sweep(self, live: Arc<ArcSwap<Live>>, closing: CancellationToken) {
+        let mut every = tokio::time::interval(SWEEP_EVERY);
+        loop {
+            tokio::select! {
+                () = closing.cancelled() => return,
+                _ = every.tick() => {
+                    let live = live.load();
+                    self.sessions().sweep(|name| live.users.get(name), self.started.elapsed());
+                }
+            }
+        }
     }
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The user's entry, when the password is right; how long they are locked out, when they are.
-    async fn check(&self, app: &App, given: &Credentials) -> Result<UserSettings, Option<Duration>> {
-        if let Some(left) = self.sessions().locked(&given.user, self.started.elapsed()) {
-            return Err(Some(left));
+    /// The user's entry, when the password is right.
+    async fn check(self, known: Option<UserSettings>, given: Credentials) -> Result<UserSettings, Refusal> {
+        let locked = |user: &str| self.sessions().locked(user, self.started.elapsed()).map(Refusal::Locked);
+        if let Some(refusal) = locked(&given.user) {
+            return Err(refusal);
         }
-        let Ok(_turn) = self.checks.acquire().await else { return Err(None) };
-        let known = app.live.load().users.get(&given.user).cloned();
+        let Ok(turn) = Arc::clone(&self.checks).acquire_owned().await else {
+            return Err(Refusal::Wrong { locks: false });
+        };
+        // Many may have been waiting for their turn.
+        if let Some(refusal) = locked(&given.user) {
+            return Err(refusal);
+        }
         let digest = known.as_ref().map_or_else(|| PasswordDigest::clone(&self.nobody), |known| known.password.clone());
-        let password = given.password.clone();
-        let is_right = tokio::task::spawn_blocking(move || digest.is_of(&password)).await.unwrap_or(false);
-        match known.filter(|_| is_right) {
-            Some(known) => Ok(known),
-            None => {
-                self.sessions().wrong(&given.user, self.started.elapsed());
-                Err(None)
-            }
-        }
+        let Credentials { user, password } = given;
+        let checked = tokio::task::spawn_blocking(move || {
+            let is_right = digest.is_of(&password);
+            drop(turn);
+            is_right
+        });
+        let is_right = checked.await.unwrap_or(false);
+        known.filter(|_| is_right).ok_or_else(|| {
+            let locks = self.sessions().wrong(&user, self.started.elapsed());
+            Refusal::Wrong { locks }
+        })
     }
 }
 
@@ -151,31 +192,37 @@ pub(super) async fn sign_in(
     if !is_own(&Method::POST, &headers) {
         return strange().into_response();
     }
-    let checked = app.signed.check(&app, &given).await;
-    // A name that is none may be a password that was typed in its place.
-    let who = if app.live.load().users.contains_key(&given.user) { given.user.as_str() } else { "somebody unknown" };
-    let settings = match checked {
+    let known = app.live.load().users.get(&given.user).cloned();
+    let (user, is_known) = (given.user.clone(), known.is_some());
+    // On its own: whoever asks may go before the password is checked, and it counts all the same.
+    let checked = tokio::spawn(app.signed.clone().check(known, given)).await;
+    let settings = match checked.unwrap_or(Err(Refusal::Wrong { locks: false })) {
         Ok(settings) => settings,
-        Err(locked) => {
-            audit(&app, "sign_in_refused", who, json!({ "locked_s": locked.map(|left| left.as_secs()) })).await;
-            return refused(locked);
+        Err(refusal) => {
+            // A name that is none may be a password that was typed in its place; and the trail is for good.
+            if let Refusal::Wrong { locks } = refusal
+                && is_known
+            {
+                audit(&app, "sign_in_refused", &user, json!({ "locks": locks })).await;
+            }
+            return refused(&refusal);
         }
     };
     let role = settings.role;
-    let begun = app.signed.sessions().begin(&given.user, settings, app.signed.started.elapsed());
+    let begun = app.signed.sessions().begin(&user, settings, app.signed.started.elapsed());
     let number = match begun {
         Ok(number) => number,
         Err(why) => return Problem::new(StatusCode::SERVICE_UNAVAILABLE, why).into_response(),
     };
-    audit(&app, "signed_in", who, json!({ "role": role.name() })).await;
+    audit(&app, "signed_in", &user, json!({ "role": role.name() })).await;
     let cookie = set_cookie(&headers, &number, AGE_MAX);
-    ([(SET_COOKIE, cookie)], Json(SessionBody::new(given.user, role))).into_response()
+    ([(SET_COOKIE, cookie)], Json(SessionBody::new(user, role))).into_response()
 }
 
 /// `GET /v1/session`.
 pub(super) async fn session(State(app): State<App>, headers: HeaderMap) -> Response {
     match app.signed.person(&app, &Method::GET, &headers) {
-        Some(Who::Person { user, role }) => Json(SessionBody::new(user, role)).into_response(),
+        Some(Who::Person { user, role, .. }) => Json(SessionBody::new(user, role)).into_response(),
         _ => Problem::new(StatusCode::UNAUTHORIZED, "nobody is signed in").into_response(),
     }
 }
@@ -194,8 +241,8 @@ pub(super) async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Resp
     (StatusCode::NO_CONTENT, [(SET_COOKIE, set_cookie(&headers, "", Duration::ZERO))]).into_response()
 }
 
-fn refused(locked: Option<Duration>) -> Response {
-    let Some(left) = locked else {
+fn refused(refusal: &Refusal) -> Response {
+    let Refusal::Locked(left) = refusal else {
         return Problem::new(StatusCode::UNAUTHORIZED, "the name or the password is wrong").into_response();
     };
     let detail = "too many wrong passwords: wait before the next one";
@@ -232,9 +279,18 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
 
 /// The cookie: for this site's requests alone, not for scripts, and beyond this machine for TLS alone.
 fn set_cookie(headers: &HeaderMap, number: &str, lasts: Duration) -> String {
-    let host = headers.get(HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
-    let is_here = name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-    let secure = if is_here { "" } else { "; Secure" };
+    let secure = if is_plain_here(headers) { "" } else { "; Secure" };
     format!("{COOKIE_NAME}={number}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}{secure}", lasts.as_secs())
+}
+
+/// Whether a browser on this machine asks, without TLS: a proxy says what it was asked by, and a page where it is from.
+fn is_plain_here(headers: &HeaderMap) -> bool {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let forwarded = HeaderName::from_static("x-forwarded-proto");
+    if text(forwarded).eq_ignore_ascii_case("https") || text(ORIGIN).starts_with("https://") {
+        return false;
+    }
+    let host = text(HOST);
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
+    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }

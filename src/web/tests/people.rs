@@ -1,9 +1,11 @@
 //! People at the API: who signs in, what each role may, and what other sites cannot make their browsers do.
 
+use tokio::io::AsyncReadExt;
+
 use super::*;
 use crate::settings::UserSettings;
 use crate::users::{PasswordDigest, Role};
-use crate::web::permit;
+use crate::web::routes::closed;
 
 const PASSWORD: &str = "a long password";
 const CONSOLE: &str = "X-Calmline-Console: 1\r\n";
@@ -60,37 +62,19 @@ async fn people_sign_in_and_out() {
 async fn each_role_may_what_the_table_says_and_nothing_else() {
     let fixture = with_users().await;
     let wire = Wire(fixture.handle.addr);
+    let (_, permissions) = closed().parts();
     for role in Role::ALL {
         let cookie = cookie(&sign_in(&wire, role.name(), PASSWORD).await);
-        for (method, path, _) in permit::table() {
+        for (method, path, _) in permissions.table() {
             let at = ["{id}", "{prompt}", "{supervisor}", "{date}"]
                 .iter()
                 .fold(path.to_owned(), |path, name| path.replace(name, "1"));
             let reply = wire.ask(method.as_str(), &at, &format!("{cookie}{CONSOLE}")).await;
-            let may = permit::may(role, method, path);
+            let may = permissions.may(role, method, path);
             assert_eq!(reply.status != 403, may, "{method} {path} as {}: {} {}", role.name(), reply.status, reply.body);
             assert_ne!(reply.status, 401, "{method} {path}");
         }
         assert_eq!(wire.ask("GET", "/no/such/address", &cookie).await.status, 403);
-    }
-}
-
-#[tokio::test]
-async fn every_address_is_in_the_table() {
-    // With the token nothing is refused, so that an address that the table names and the router does not have shows.
-    let mut fixture = with_users().await;
-    let wire = Wire(fixture.handle.addr);
-    for (method, path, _) in permit::table().filter(|(_, path, _)| !path.ends_with("events") && !path.contains("drain"))
-    {
-        let at = path.replace("{date}", "2026-11-26").replace(['{', '}'], "");
-        let asked = wire.ask_with_token(method.as_str(), &at);
-        let reply = tokio::select! {
-            reply = asked => reply,
-            Some(_) = fixture.orders.recv() => continue,
-            Some(_) = fixture.asks.recv() => continue,
-        };
-        assert_ne!(reply.status, 405, "{method} {path}");
-        assert!(!reply.body.contains("no such address"), "{method} {path}: {}", reply.body);
     }
 }
 
@@ -113,6 +97,40 @@ async fn other_sites_can_do_nothing_with_somebodys_cookie() {
         let (status, _) = client::open(fixture.handle.addr, "/v1/events", &format!("{cookie}{upgrade}{origin}")).await;
         assert_eq!(status, expected, "{origin}");
     }
+}
+
+#[tokio::test]
+async fn what_goes_on_for_long_ends_with_the_session() {
+    let fixture = with_users().await;
+    let wire = Wire(fixture.handle.addr);
+    let cookie = cookie(&sign_in(&wire, "supervisor", PASSWORD).await);
+    let stream = format!("{cookie}Accept: text/event-stream\r\n");
+    let socket = format!(
+        "{cookie}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: https://calmline\r\n"
+    );
+    let mut open = Vec::new();
+    for (headers, expected) in [(stream, 200), (socket, 101)] {
+        let (status, events) = client::open(fixture.handle.addr, "/v1/events", &headers).await;
+        assert_eq!(status, expected);
+        open.push(events);
+    }
+    assert_eq!(wire.ask("DELETE", "/v1/session", &format!("{cookie}{CONSOLE}")).await.status, 204);
+    for mut events in open {
+        let mut rest = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(10), events.read_to_end(&mut rest)).await;
+        assert!(ended.is_ok(), "it goes on");
+    }
+}
+
+#[tokio::test]
+async fn whoever_guesses_at_many_places_at_once_is_locked_out_all_the_same() {
+    let fixture = with_users().await;
+    let wire = Wire(fixture.handle.addr);
+    let guesses = (0..30).map(|_| sign_in(&wire, "operator", "a wrong password"));
+    let replies = futures::future::join_all(guesses).await;
+    let tried = replies.iter().filter(|reply| reply.status == 401).count();
+    assert_eq!((tried, replies.len() - tried), (5, 25), "the others found the door locked");
 }
 
 #[tokio::test]
