@@ -22,16 +22,17 @@ use crate::shell::recognize::{RecognizingFigures, RemoteFigures};
 use table::{
     ACTIONS_NOT_POSSIBLE, ALERTS, AUDIO_CLIENTS, AUDIO_MISSED, BUILD_INFO, BYPASSES, CALL_ANGER_PEAK, CALL_SETUP,
     CALL_TALK, CALLS_ACTIVE, CALLS_ANSWERED, CALLS_ENDED, CALLS_REDIRECTED, CALLS_REFUSED, CALLS_STARTED, CHATS,
-    COPIER_RESTARTS, COPIES_DROPPED, DECISIONS, DNS_TROUBLES, FEEDBACK_TOLD, FORKED_SAMPLES, FORKS, HANDSHAKE,
-    HANDSHAKE_DATAGRAMS_DROPPED, HANDSHAKES, INTERRUPTIONS, KEYS, LEG_BURST, LEG_DISCARDED, LEG_JITTER, LEG_LOSS,
-    LEG_OPINION, LEG_RATING, LEG_ROUND_TRIP, LISTENER_RESTARTS, LISTENER_UP, LISTENING_BACKLOG, LOAD_CHANGES,
-    LOAD_INFO, LOAD_LATENESS, LOAD_SHARE, MESSAGES_DROPPED, OBSERVATIONS, PACKETS_LOST, PACKETS_REFUSED,
-    PACKETS_RELAYED, PBX_ORDERS, PBX_UP, PBX_WAITING, PHRASES, POLICY_INFO, PROMPTS, REACTION, RECOGNITION_AUDIO,
-    RECOGNITION_BACKLOG, RECOGNITION_RATIO, RECOGNITION_RESTARTS, RECOGNITION_UP, REINVITES, RELOADS,
-    REMOTE_RECOGNITION_ANSWERS, REMOTE_RECOGNITION_AUDIO, REMOTE_RECOGNITION_CONNECTIONS, REMOTE_RECOGNITION_STREAMS,
-    REMOTE_RECOGNITION_UP, REPLIES_SUGGESTED, REROUTE_ANSWER, REROUTE_GAP, REROUTES, SCENARIO_TURNS, SERVICE_SWITCHES,
-    SIP_CERTIFICATES, SIP_CONNECTIONS, SIP_FAILOVERS, SIP_KEPT_BACK, SIP_REFUSED, SIP_RESTRAINED, SUPERVISORS,
-    SUPERVISORS_ACTIVE, TAP_DROPPED, TICK_LATENESS, TRUNK_REGISTERED, TRUNK_UP, UTTERANCES, WARNINGS,
+    COPIER_RESTARTS, COPIES_DROPPED, DECISIONS, DELIVERIES, DELIVERIES_KEPT, DNS_TROUBLES, FEEDBACK_TOLD,
+    FORKED_SAMPLES, FORKS, HANDSHAKE, HANDSHAKE_DATAGRAMS_DROPPED, HANDSHAKES, INTERRUPTIONS, KEYS, LEG_BURST,
+    LEG_DISCARDED, LEG_JITTER, LEG_LOSS, LEG_OPINION, LEG_RATING, LEG_ROUND_TRIP, LISTENER_RESTARTS, LISTENER_UP,
+    LISTENING_BACKLOG, LOAD_CHANGES, LOAD_INFO, LOAD_LATENESS, LOAD_SHARE, MESSAGES_DROPPED, OBSERVATIONS, OUTCOMES,
+    PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, PBX_ORDERS, PBX_UP, PBX_WAITING, PHRASES, POLICY_INFO, PROMPTS,
+    REACTION, RECOGNITION_AUDIO, RECOGNITION_BACKLOG, RECOGNITION_RATIO, RECOGNITION_RESTARTS, RECOGNITION_UP,
+    REINVITES, RELOADS, REMOTE_RECOGNITION_ANSWERS, REMOTE_RECOGNITION_AUDIO, REMOTE_RECOGNITION_CONNECTIONS,
+    REMOTE_RECOGNITION_STREAMS, REMOTE_RECOGNITION_UP, REPLIES_SUGGESTED, REROUTE_ANSWER, REROUTE_GAP, REROUTES,
+    SCENARIO_TURNS, SERVICE_SWITCHES, SIP_CERTIFICATES, SIP_CONNECTIONS, SIP_FAILOVERS, SIP_KEPT_BACK, SIP_REFUSED,
+    SIP_RESTRAINED, SUPERVISORS, SUPERVISORS_ACTIVE, TAP_DROPPED, TICK_LATENESS, TRUNK_REGISTERED, TRUNK_UP,
+    UTTERANCES, WARNINGS,
 };
 pub use table::{Bounds, Kind, Metric, TABLE};
 
@@ -140,17 +141,20 @@ impl Metrics {
             }
             What::CallForked { source, again: false, .. } => self.count(&FORKS, &[source], 1),
             What::CallForked { again: true, .. } | What::ForkPaused { .. } => {}
-            What::ChatOpened { .. } => self.count(&CHATS, &[], 1),
-            What::MessageDropped { why, .. } => self.count(&MESSAGES_DROPPED, &[why], 1),
-            What::ReplySuggested { .. } => self.count(&REPLIES_SUGGESTED, &[], 1),
-            What::NotPossible { .. } => self.count(&ACTIONS_NOT_POSSIBLE, &[], 1),
+            What::ChatOpened { .. }
+            | What::MessageDropped { .. }
+            | What::ReplySuggested { .. }
+            | What::NotPossible { .. }
+            | What::OutcomeTold(_) => self.observe_chat(&notice.what),
             What::Observed { party, level, .. } => self.count(&OBSERVATIONS, &[party, level], 1),
             What::Interrupted { party, .. } => self.count(&INTERRUPTIONS, &[party], 1),
-            What::Conversation { .. } => {}
+            What::Conversation { .. }
+            | What::TicketAsked { .. }
+            | What::SupervisorChanged { .. }
+            | What::Said { is_final: false, .. } => {}
             What::Said { party, is_final: true, phrases, .. } => {
                 phrases.iter().for_each(|phrase| self.count(&PHRASES, &[party, &phrase.intent], 1));
             }
-            What::Said { is_final: false, .. } => {}
             What::Decided { rule, .. } => self.count(&DECISIONS, &[rule], 1),
             What::ServiceSwitched { .. } | What::ScenarioTurned { .. } | What::EscalationLikely { .. } => {
                 self.observe_mood(&notice.what);
@@ -180,7 +184,6 @@ impl Metrics {
             What::Alert { severity, .. } => self.count(&ALERTS, &[severity], 1),
             What::SupervisorCalled { .. }
             | What::SupervisorJoined { .. }
-            | What::SupervisorChanged { .. }
             | What::SupervisorLeft { .. }
             | What::SupervisorFailed { .. } => self.observe_supervisor(&notice.what),
             What::AudioOpened { .. } => self.gauge(&AUDIO_CLIENTS, &[]).increment(1.0),
@@ -195,28 +198,23 @@ impl Metrics {
         }
     }
 
-    fn observe_supervisor(&self, what: &What) {
-        match what {
-            What::SupervisorCalled { .. } => self.count(&SUPERVISORS, &["called"], 1),
-            What::SupervisorJoined { .. } => {
-                self.count(&SUPERVISORS, &["joined"], 1);
-                self.gauge(&SUPERVISORS_ACTIVE, &[]).increment(1.0);
-            }
-            What::SupervisorLeft { .. } => {
-                self.count(&SUPERVISORS, &["left"], 1);
-                self.gauge(&SUPERVISORS_ACTIVE, &[]).decrement(1.0);
-            }
-            What::SupervisorFailed { .. } => self.count(&SUPERVISORS, &["failed"], 1),
-            _ => {}
-        }
-    }
-
     /// Adds packets of the media path, counted since the last report. A packet is reported once.
     pub fn count_media(&self, counts: MediaCounts) {
         self.count(&PACKETS_RELAYED, &[], counts.relayed);
         self.count(&PACKETS_REFUSED, &[], counts.refused);
         self.count(&PACKETS_LOST, &[], counts.lost);
         self.count(&TAP_DROPPED, &[], counts.tap_dropped);
+    }
+
+    /// Counts what became of an attempt to tell a system outside.
+    pub fn count_delivery(&self, crm: &str, outcome: &str) {
+        self.count(&DELIVERIES, &[crm, outcome], 1);
+    }
+
+    /// Says how many deliveries wait, and how many were set aside.
+    pub fn set_deliveries(&self, waiting: usize, set_aside: usize) {
+        self.gauge(&DELIVERIES_KEPT, &["waiting"]).set(waiting as f64);
+        self.gauge(&DELIVERIES_KEPT, &["set_aside"]).set(set_aside as f64);
     }
 
     /// Adds what became of the audio of one voice of a stream that is over.
@@ -401,6 +399,28 @@ impl Metrics {
             self.gauge(&POLICY_INFO, &[policy]).set(1.0);
         }
         *known = policies.iter().map(|&policy| policy.to_owned()).collect();
+    }
+
+    fn observe_supervisor(&self, what: &What) {
+        let (step, change) = match what {
+            What::SupervisorCalled { .. } => ("called", 0.0),
+            What::SupervisorJoined { .. } => ("joined", 1.0),
+            What::SupervisorLeft { .. } => ("left", -1.0),
+            _ => ("failed", 0.0),
+        };
+        self.count(&SUPERVISORS, &[step], 1);
+        self.gauge(&SUPERVISORS_ACTIVE, &[]).increment(change);
+    }
+
+    fn observe_chat(&self, what: &What) {
+        match what {
+            What::ChatOpened { .. } => self.count(&CHATS, &[], 1),
+            What::MessageDropped { why, .. } => self.count(&MESSAGES_DROPPED, &[why], 1),
+            What::ReplySuggested { .. } => self.count(&REPLIES_SUGGESTED, &[], 1),
+            What::NotPossible { .. } => self.count(&ACTIONS_NOT_POSSIBLE, &[], 1),
+            What::OutcomeTold(_) => self.count(&OUTCOMES, &[], 1),
+            _ => {}
+        }
     }
 
     fn observe_mood(&self, what: &What) {

@@ -5,6 +5,7 @@
 
 mod check;
 mod consent;
+mod crm;
 mod fault;
 mod forks;
 mod headers;
@@ -32,6 +33,7 @@ use media::sdp::{Exchange, Protection};
 
 pub use check::{Checked, check, check_settings};
 pub use consent::{ConsentRule, ConsentSettings};
+pub use crm::CrmSettings;
 pub use fault::Fault;
 pub use forks::ForkSettings;
 pub use headers::{HeaderChanges, HeaderRules};
@@ -87,6 +89,8 @@ pub struct Settings {
     pub forks: ForkSettings,
     /// `[pbx.NAME]`: who can be asked to act on calls, by name.
     pub pbxes: BTreeMap<String, PbxSettings>,
+    /// `[crm.NAME]`: systems outside that are told of events, by name.
+    pub crms: BTreeMap<String, CrmSettings>,
     /// `[supervision]`.
     pub supervision: SupervisionSettings,
     /// `[trunks.NAME]`: the neighbours that calls come from and go to, by name.

@@ -11,6 +11,7 @@ mod bus;
 mod calls;
 mod channel;
 mod consent;
+mod deliveries;
 mod events;
 mod facts;
 mod forks;
@@ -18,6 +19,7 @@ mod interactions;
 mod live;
 mod moment;
 mod orders;
+mod outcomes;
 mod people;
 mod problem;
 mod readiness;
@@ -38,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 use crate::shell::copy::Copies;
+use crate::shell::crm::Outbox;
 use crate::shell::fork::ForkSide;
 use crate::shell::inherited;
 use crate::store::Store;
@@ -50,8 +53,9 @@ pub use moment::Moment;
 pub use orders::Asked;
 pub use readiness::{Component, Readiness};
 pub use record::{
-    Alert, AudioClient, Because, CallRecord, Decision, EVENTS_MAX, Fork, Peak, Prompt, PromptOutcome, Reply, Reroute,
-    RerouteOutcome, State, Step, Summary, Supervisor, SupervisorState, TIMELINE_MAX, TimedNotice,
+    Alert, AudioClient, Because, CallRecord, Decision, EVENTS_MAX, Fork, Late, OUTCOMES_MAX, Peak, Prompt,
+    PromptOutcome, Reply, Reroute, RerouteOutcome, State, Step, Summary, Supervisor, SupervisorState, TIMELINE_MAX,
+    TimedNotice,
 };
 pub use reload::{ReloadAsked, Reloaded};
 
@@ -89,6 +93,8 @@ pub struct Inside {
     pub metrics: Metrics,
     /// What is kept of calls, where anything is.
     pub store: Option<Store>,
+    /// What systems outside are told, where any are.
+    pub outbox: Option<Outbox>,
 }
 
 /// Why the API cannot be offered.
@@ -162,7 +168,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         tracing::warn!(%addr, "the API is offered beyond this machine, without TLS");
     }
     let closing = CancellationToken::new();
-    let Inside { bus, orders, reloads, copies, forks, readiness, metrics, store } = inside;
+    let Inside { bus, orders, reloads, copies, forks, readiness, metrics, store, outbox } = inside;
     let app = routes::App {
         bus,
         orders,
@@ -171,6 +177,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         readiness,
         metrics,
         store,
+        outbox,
         reloads,
         live: Arc::clone(&live),
         subscribers: Arc::new(Semaphore::new(SUBSCRIBERS_MAX)),

@@ -115,6 +115,18 @@ pub const REPLIES_SUGGESTED: Metric =
 /// Actions that a chat cannot take.
 pub const ACTIONS_NOT_POSSIBLE: Metric =
     counter("calmline_actions_not_possible_total", &[], "Actions of rules that a chat cannot take.");
+/// What has come of calls.
+pub const OUTCOMES: Metric =
+    counter("calmline_outcomes_total", &[], "Words of other systems about what has come of calls and chats.");
+/// Attempts to tell systems outside.
+pub const DELIVERIES: Metric = counter(
+    "calmline_deliveries_total",
+    &["crm", "outcome"],
+    "Attempts to tell a [crm.NAME] of an event: taken, again, set_aside, dropped (too many wait).",
+);
+/// Deliveries that are kept.
+pub const DELIVERIES_KEPT: Metric =
+    gauge("calmline_deliveries_kept", &["state"], "Deliveries that are kept: waiting, set_aside.");
 /// Audio of forked calls.
 pub const FORKED_SAMPLES: Metric = counter(
     "calmline_forked_samples_total",
@@ -500,6 +512,9 @@ pub const TABLE: &[Metric] = &[
     MESSAGES_DROPPED,
     REPLIES_SUGGESTED,
     ACTIONS_NOT_POSSIBLE,
+    OUTCOMES,
+    DELIVERIES,
+    DELIVERIES_KEPT,
     FORKED_SAMPLES,
     CALL_SETUP,
     CALL_TALK,

@@ -26,6 +26,7 @@ use crate::reporting::write_by_the_clock;
 use crate::settings::{Fault, ListeningSettings, Policies, Settings, Zone};
 use crate::shell::clock::Clock;
 use crate::shell::copy::{Copies, CopyOptions};
+use crate::shell::crm::Outbox;
 use crate::shell::fork::ForkSide;
 use crate::shell::listen::{Baselines, Chaos, Heard, ListenOptions, Listening, Parties, Readers, Words};
 use crate::shell::media::{CopyRing, MediaHandle, MediaOptions, TapRing};
@@ -57,7 +58,6 @@ impl Server {
     pub(super) async fn start(settings: Settings, args: &ServeArgs, hangup: Signal) -> Result<Self, Failure> {
         let (clock, metrics, readiness) = (Clock::start(), Metrics::new(), Arc::new(Readiness::default()));
         let Policies { policies, prompts, ringback, sayings, .. } = load_policies(&settings, &metrics, &readiness)?;
-
         let store = start_store(&settings, &metrics, &readiness, &policies)?;
         let reporting = start_reporting(&settings, store.as_ref());
         let tap = Arc::new(TapRing::new(settings.listening.tap_packets));
@@ -66,9 +66,8 @@ impl Server {
         let media = start_media(&settings, (&tap, &copy_ring), clock, media_events)?;
         readiness.set(Component::Media, true);
         let (fingerprint, handshakes, shaken) = handshakes::start(clock, media.clone())?;
-        let parties = Arc::new(Parties::default());
+        let (parties, baselines) = (Arc::default(), Arc::new(Baselines::new().map_err(|_| no_random_numbers())?));
         let copies = start_copies(copy_ring, &parties, clock, &metrics)?;
-        let baselines = Arc::new(Baselines::new().map_err(|_| no_random_numbers())?);
         let ears = (&tap, &parties, &baselines);
         let (words, heard, heard_inlet) = start_words(&settings, &readiness)?;
         let listening = start_listening(&settings, args.chaos, clock, ears, (&metrics, heard, words.clone()))?;
@@ -76,9 +75,10 @@ impl Server {
         let (connectors, pbx) = connect_pbxes(&settings, &metrics)?;
         let (sip, sip_inlet) = start_sip(&settings, &metrics, &readiness).await?;
         let (forks, fork_inlet) = start_forks(&settings, clock, &metrics).await?;
-        let bus = Arc::new(Bus::new());
         let (reloader, reloads, fresh) = Reloader::new(&args.config, &settings, &metrics);
-        let parts = (forks.clone(), copies.clone(), Arc::clone(&readiness), metrics.clone(), store.clone());
+        let (bus, outbox) = start_telling(&settings, store.as_ref(), &metrics).await?;
+        let parts =
+            (forks.clone(), copies.clone(), Arc::clone(&readiness), metrics.clone(), (store.clone(), outbox.clone()));
         let (web, order_inlet) = offer_api(&settings, &bus, reloads, parts).await?;
         let control = start_control(&settings, fingerprint, policies, Sounds { files: prompts, ringback })?;
         let mut desk = Desk {
@@ -101,6 +101,7 @@ impl Server {
             baselines,
             bus,
             store,
+            outbox,
             reporting,
             metrics,
             readiness,
@@ -254,12 +255,28 @@ fn start_store(
     Ok(Some(store))
 }
 
+/// Where everybody is told of calls; and systems outside, where there are any.
+async fn start_telling(
+    settings: &Settings,
+    store: Option<&Store>,
+    metrics: &Metrics,
+) -> Result<(Arc<Bus>, Option<Outbox>), Failure> {
+    let bus = Arc::new(Bus::new());
+    let Some(store) = store.filter(|_| !settings.crms.is_empty()) else { return Ok((bus, None)) };
+    let outbox = Outbox::start(&settings.crms, store.clone(), Arc::clone(&bus), metrics.clone()).await;
+    let outbox = outbox.map_err(|why| Failure::of("starting to tell systems outside", why))?;
+    Ok((bus, Some(outbox)))
+}
+
 /// Has reports written by the clock, where they are to be.
 fn start_reporting(settings: &Settings, store: Option<&Store>) -> Option<JoinHandle<()>> {
     let (reports, store) = (settings.reports.clone()?, store?.clone());
     let zone = settings.policy.zone.clone().unwrap_or_else(Zone::utc);
     Some(tokio::spawn(write_by_the_clock(reports, zone, store)))
 }
+
+/// What is kept, and what systems outside are still to be told of.
+type Keeping = (Option<Store>, Option<Outbox>);
 
 /// The words of parties, and the two ends of the queue of everything that is heard.
 type Hearing = (Words, mpsc::Sender<Heard>, mpsc::Receiver<Heard>);
@@ -375,13 +392,14 @@ async fn offer_api(
     settings: &Settings,
     bus: &Arc<Bus>,
     reloads: mpsc::Sender<ReloadAsked>,
-    (forks, copies, readiness, metrics, store): (ForkSide, Copies, Arc<Readiness>, Metrics, Option<Store>),
+    (forks, copies, readiness, metrics, kept): (ForkSide, Copies, Arc<Readiness>, Metrics, Keeping),
 ) -> Result<(Option<WebHandle>, mpsc::Receiver<Asked>), Failure> {
     let (orders, inlet) = mpsc::channel(ORDERS_MAX);
     let live = live_options(settings).map_err(|why| Failure::of("the API's token", why))?;
     let (Some(wanted), Some(live)) = (&settings.web, live) else { return Ok((None, inlet)) };
     let options = WebOptions { listen: wanted.listen, live };
-    let inside = Inside { bus: Arc::clone(bus), orders, reloads, forks, copies, readiness, metrics, store };
+    let (store, outbox) = kept;
+    let inside = Inside { bus: Arc::clone(bus), orders, reloads, forks, copies, readiness, metrics, store, outbox };
     let web = web::serve(options, inside).await.map_err(|error| Failure::Failed(error.to_string()))?;
     info!(address = %web.addr, "API");
     Ok((Some(web), inlet))

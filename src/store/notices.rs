@@ -37,6 +37,7 @@ pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
         | What::PromptFailed { .. }
         | What::ReplySuggested { .. }
         | What::NotPossible { .. }
+        | What::TicketAsked { .. }
         | What::RerouteStarted { .. }
         | What::Rerouted { .. }
         | What::RerouteFailed { .. }
@@ -49,7 +50,8 @@ pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
         | What::SupervisorFailed { .. }
         | What::AudioOpened { .. }
         | What::AudioClosed { .. }
-        | What::FactsTold { .. } => "operator",
+        | What::FactsTold { .. }
+        | What::OutcomeTold(_) => "operator",
         What::Consent { .. }
         | What::SecureInput { .. }
         | What::Bypassed { .. }

@@ -156,10 +156,6 @@ pub(super) fn render_notice(what: &What) -> String {
             format!("forked {source} {pbx_call:?} by {told_by:?}: {}", sides.join(" "))
         }
         What::ForkPaused { on } => format!("paused {on}"),
-        What::ChatOpened { channel, .. } => format!("chat by {channel}"),
-        What::MessageDropped { party, why } => format!("message of {party} dropped: {why}"),
-        What::ReplySuggested { rule, text, .. } => format!("{rule} suggests {}", text.reveal()),
-        What::NotPossible { action, reason, .. } => format!("{action} not possible: {reason}"),
         What::CallAnswered { target, .. } => format!("answered {target}"),
         What::Observed { party, emotion, level, .. } => format!("observed {party} {emotion} {level}"),
         What::Said { party, is_final, phrases, .. } => {
@@ -196,28 +192,6 @@ pub(super) fn render_notice(what: &What) -> String {
             let by = by.as_ref().map_or(String::new(), |by| format!(" by {} {}", by.measure, by.value));
             format!("load {load} after {was}{by}")
         }
-        What::Decided { .. }
-        | What::ServiceSwitched { .. }
-        | What::FactsTold { .. }
-        | What::Consent { .. }
-        | What::ScenarioTurned { .. }
-        | What::EscalationLikely { .. } => policy_in_words(what),
-        What::SupervisorCalled { .. }
-        | What::SupervisorJoined { .. }
-        | What::SupervisorChanged { .. }
-        | What::SupervisorLeft { .. }
-        | What::SupervisorFailed { .. } => supervisor_in_words(what),
-        What::AudioOpened { client, layout } => format!("audio {client} opened {layout}"),
-        What::AudioMissed { client, missed_ms } => format!("audio {client} missed {missed_ms}"),
-        What::AudioClosed { client, lasted_ms } => format!("audio {client} closed after {lasted_ms}"),
-        What::CallEnded { reason, talk_ms, peak_level, packets_lost, .. } => {
-            format!("ended: {reason}; talk {talk_ms} peak {peak_level} lost {packets_lost}")
-        }
-    }
-}
-
-fn supervisor_in_words(what: &What) -> String {
-    match what {
         What::SupervisorCalled { supervisor, target, mode, party, hears } => {
             format!("supervisor {supervisor} called at {}: {}", target.reveal(), mode_in_words(mode, party, hears))
         }
@@ -227,11 +201,17 @@ fn supervisor_in_words(what: &What) -> String {
         }
         What::SupervisorLeft { supervisor, reason } => format!("supervisor {supervisor} left: {reason}"),
         What::SupervisorFailed { supervisor, reason } => format!("supervisor {supervisor} failed: {reason}"),
-        _ => String::new(),
+        What::AudioOpened { client, layout } => format!("audio {client} opened {layout}"),
+        What::AudioMissed { client, missed_ms } => format!("audio {client} missed {missed_ms}"),
+        What::AudioClosed { client, lasted_ms } => format!("audio {client} closed after {lasted_ms}"),
+        What::CallEnded { reason, talk_ms, peak_level, packets_lost, .. } => {
+            format!("ended: {reason}; talk {talk_ms} peak {peak_level} lost {packets_lost}")
+        }
+        what => policy_in_words(what),
     }
 }
 
-/// What policies and warnings tell.
+/// What policies, warnings and chats tell.
 fn policy_in_words(what: &What) -> String {
     match what {
         What::Decided { rule, policy, failure, .. } => {
@@ -248,6 +228,12 @@ fn policy_in_words(what: &What) -> String {
         What::Consent { state, by } => format!("consent {state} by {by}"),
         What::FactsTold { known, forgotten } => format!("facts told {known:?}, forgotten {forgotten:?}"),
         What::EscalationLikely { evidence, .. } => format!("escalation likely: {}", evidence.join(", ")),
+        What::TicketAsked { crm, rule, .. } => format!("{rule} asks for a ticket of {crm}"),
+        What::OutcomeTold(outcome) => format!("outcome by {}", outcome.by),
+        What::ChatOpened { channel, .. } => format!("chat by {channel}"),
+        What::MessageDropped { party, why } => format!("message of {party} dropped: {why}"),
+        What::ReplySuggested { rule, text, .. } => format!("{rule} suggests {}", text.reveal()),
+        What::NotPossible { action, reason, .. } => format!("{action} not possible: {reason}"),
         _ => String::new(),
     }
 }
