@@ -371,8 +371,8 @@ impl CallRecord {
                     push(&mut self.phrases, Phrase { call_ms, party: party.clone(), phrase }, PHRASES_MAX);
                 }
             }
-            What::Consent { state, .. } => self.apply_consent(state),
             What::ChatOpened { .. } | What::ReplySuggested { .. } | What::OutcomeTold(_) => self.apply_chat(notice),
+            What::Consent { state, .. } => self.apply_consent(state),
             What::Bypassed { .. } => self.bypassed = true,
             What::BypassEnded { .. } => self.bypassed = false,
             What::CallForked { .. } | What::ForkPaused { .. } => self.apply_fork(&notice.what),
@@ -403,17 +403,6 @@ impl CallRecord {
         push(&mut self.events, TimedNotice { time: now, notice: notice.clone() }, EVENTS_MAX);
     }
 
-    /// What was said before a refusal is shown no longer.
-    fn apply_consent(&mut self, state: &str) {
-        self.consent = Some(state.to_owned());
-        if state == "refused" {
-            self.phrases.clear();
-            self.words.clear();
-            self.timeline.iter_mut().for_each(|step| step.words = None);
-            self.events.retain(|event| !matches!(event.notice.what, What::Said { .. }));
-        }
-    }
-
     fn apply_end(&mut self, what: &What, now: Moment) {
         let What::CallEnded { reason, talk_ms, peak_anger, peak_level, packets_lost } = what else { return };
         self.state = State::Ended;
@@ -423,6 +412,17 @@ impl CallRecord {
         self.packets_lost = Some(*packets_lost);
         let at = self.peak.take().and_then(|peak| peak.call_ms);
         self.peak = Some(Peak { call_ms: at, anger: *peak_anger, level: peak_level.clone() });
+    }
+
+    /// What was said before a refusal is shown no longer.
+    fn apply_consent(&mut self, state: &str) {
+        self.consent = Some(state.to_owned());
+        if state == "refused" {
+            self.phrases.clear();
+            self.words.clear();
+            self.timeline.iter_mut().for_each(|step| step.words = None);
+            self.events.retain(|event| !matches!(event.notice.what, What::Said { .. }));
+        }
     }
 
     /// How the caller came: `phone`, what a forked call comes by, or the channel of a chat.
