@@ -10,6 +10,7 @@ pub mod control;
 pub mod demo;
 pub mod eval;
 pub mod features;
+pub mod judges;
 pub mod lexicons;
 pub mod masking;
 pub mod metrics;

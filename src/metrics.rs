@@ -13,11 +13,12 @@ use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, Unit};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use nlu::ShadowFigures;
 
 use crate::control::{Load, Measured};
 use crate::notice::{LegReport, Notice, What};
 use crate::settings::Measure;
-use crate::shell::listen::UtteranceFigures;
+use crate::shell::listen::{ShadowReport, UtteranceFigures};
 use crate::shell::recognize::RecognizingFigures;
 use table::{
     ALERTS, AUDIO_CLIENTS, AUDIO_MISSED, BUILD_INFO, BYPASSES, CALL_ANGER_PEAK, CALL_SETUP, CALL_TALK, CALLS_ACTIVE,
@@ -28,8 +29,9 @@ use table::{
     OBSERVATIONS, PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, PBX_ORDERS, PBX_UP, PBX_WAITING, PHRASES,
     POLICY_INFO, PROMPTS, REACTION, RECOGNITION_AUDIO, RECOGNITION_BACKLOG, RECOGNITION_RATIO, RECOGNITION_RESTARTS,
     RECOGNITION_UP, REINVITES, RELOADS, REROUTE_ANSWER, REROUTE_GAP, REROUTES, SCENARIO_TURNS, SERVICE_SWITCHES,
-    SIP_CERTIFICATES, SIP_CONNECTIONS, SIP_FAILOVERS, SIP_KEPT_BACK, SIP_REFUSED, SIP_RESTRAINED, SUPERVISORS,
-    SUPERVISORS_ACTIVE, TAP_DROPPED, TICK_LATENESS, TRUNK_REGISTERED, TRUNK_UP, UTTERANCES, WARNINGS,
+    SHADOW_CPU, SHADOW_DIFFERENCE, SHADOW_STEPS, SIP_CERTIFICATES, SIP_CONNECTIONS, SIP_FAILOVERS, SIP_KEPT_BACK,
+    SIP_REFUSED, SIP_RESTRAINED, SUPERVISORS, SUPERVISORS_ACTIVE, TAP_DROPPED, TICK_LATENESS, TRUNK_REGISTERED,
+    TRUNK_UP, UTTERANCES, WARNINGS,
 };
 pub use table::{Bounds, Kind, Metric, TABLE};
 
@@ -345,6 +347,16 @@ impl Metrics {
     pub fn set_utterances(&self, &UtteranceFigures { read, dropped }: &UtteranceFigures) {
         let figures = [("read", read), ("dropped", dropped)];
         figures.into_iter().for_each(|(what, so_far)| self.counter(&UTTERANCES, &[what]).absolute(so_far));
+    }
+
+    /// How far a candidate model differs; zeros without one.
+    pub fn set_shadow(&self, report: &ShadowReport) {
+        let whats = ["level", "emotion", "anger"].into_iter().zip(report.differences());
+        whats.for_each(|(what, difference)| self.gauge(&SHADOW_DIFFERENCE, &[what]).set(difference));
+        let ShadowFigures { compared, shed, failures, .. } = report.figures;
+        let steps = [("compared", compared), ("shed", shed), ("failed", failures)];
+        steps.into_iter().for_each(|(outcome, count)| self.gauge(&SHADOW_STEPS, &[outcome]).set(count as f64));
+        self.gauge(&SHADOW_CPU, &[]).set(report.cpu.as_secs_f64());
     }
 
     /// Packets that wait in the tap.

@@ -13,6 +13,7 @@ mod events;
 mod facts;
 mod forks;
 mod live;
+mod models;
 mod moment;
 mod orders;
 mod people;
@@ -37,6 +38,7 @@ use crate::metrics::Metrics;
 use crate::shell::copy::Copies;
 use crate::shell::fork::ForkSide;
 use crate::shell::inherited;
+use crate::shell::listen::Bench;
 use crate::store::Store;
 pub use audio::AUDIO_CLIENTS_MAX;
 pub use board::{ACTIVE_MAX, Board, ENDED_MAX};
@@ -78,6 +80,8 @@ pub struct Inside {
     pub copies: Copies,
     /// Where forked calls come in.
     pub forks: ForkSide,
+    /// The models that judge.
+    pub bench: Arc<Bench>,
     /// What works.
     pub readiness: Arc<Readiness>,
     /// The figures.
@@ -157,12 +161,13 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         tracing::warn!(%addr, "the API is offered beyond this machine, without TLS");
     }
     let closing = CancellationToken::new();
-    let Inside { bus, orders, reloads, copies, forks, readiness, metrics, store } = inside;
+    let Inside { bus, orders, reloads, copies, forks, bench, readiness, metrics, store } = inside;
     let app = routes::App {
         bus,
         orders,
         copies,
         forks,
+        bench,
         readiness,
         metrics,
         store,

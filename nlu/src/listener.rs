@@ -9,21 +9,19 @@ use prosody::Row as Hop;
 use prosody::baseline::Usual;
 
 use crate::features::{Extractor, FEATURES, HOP, Row};
-use crate::fusion::{USUAL, Utterance, Words, fuse};
-use crate::model::{AcousticModel, as_voice};
-use crate::observation::{Evidence, Observation, PartyId, Source};
+use crate::follower::Follower;
+use crate::fusion::{Utterance, Words};
+use crate::model::AcousticModel;
+use crate::observation::{Observation, PartyId};
 use crate::settings::ListenerSettings;
-use crate::signal::{doubt, fuse_anger, signal_anger};
+use crate::shadow::{Candidate, Shadow, ShadowFigures};
 use crate::text::TextReader;
-use crate::timeline::Timeline;
 
 /// Lost audio up to this long is taken as silence; longer gaps start the window afresh. Samples (200 ms).
 const SILENCE_SAMPLES_MAX: u64 = 1_600;
 
 /// Utterances that wait per party; beyond that the oldest are left unread and counted.
 const UTTERANCES_MAX: usize = 8;
-/// A voice that was heard so long ago still belongs to the words that come now. Samples (2 s).
-const VOICE_SAMPLES_MAX: u64 = 16_000;
 
 /// Called with every hop of every party, in order per party; the flag says whether it is speech.
 pub type PartyHopSink<'a> = &'a mut dyn FnMut(PartyId, &Hop, bool);
@@ -38,6 +36,7 @@ pub struct Listener {
     model_failures: u64,
     spared: bool,
     rows: Vec<(PartyId, Row)>,
+    shadow: Option<Shadow>,
 }
 
 /// What is held per party: about 350 KiB and at most `pending_samples_max` samples.
@@ -45,32 +44,17 @@ pub struct Listener {
 struct Party {
     pending: VecDeque<f32>,
     extractor: Extractor,
-    timeline: Timeline,
+    follower: Follower,
     dropped: u64,
     utterances: VecDeque<Utterance>,
     unread: u64,
-    words: Option<Words>,
-    /// The last judgement of the voice.
-    voice: Option<Voice>,
-    /// Position of the last observation.
-    observed: u64,
-}
-
-/// What the voice alone said at a position.
-#[derive(Debug, Clone, Copy)]
-struct Voice {
-    position: u64,
-    probabilities: [f32; 4],
-    anger: f32,
-    evidence: Evidence,
-    source: Source,
 }
 
 impl Listener {
     /// A listener without parties. Without a model every observation's source is [`Source::SignalOnly`].
     pub fn new(model: Option<AcousticModel>, settings: ListenerSettings) -> Self {
         let (reader, parties) = (TextReader::default(), BTreeMap::new());
-        Self { model, reader, settings, parties, model_failures: 0, spared: false, rows: Vec::new() }
+        Self { model, reader, settings, parties, model_failures: 0, spared: false, rows: Vec::new(), shadow: None }
     }
 
     /// The same, reading with `reader` what parties say; without one, words say nothing.
@@ -85,20 +69,28 @@ impl Listener {
         self.reader = reader;
     }
 
+    /// Judges voices by `model` from now on; baselines and timelines go on.
+    pub fn judge_by(&mut self, model: Option<AcousticModel>) {
+        self.model = model;
+    }
+
+    /// Compares with `candidate` from now on, beginning anew; with nothing, if `None`.
+    pub fn compare_with(&mut self, candidate: Option<Candidate>) {
+        self.shadow = candidate.map(Shadow::new);
+    }
+
     /// Starts listening to `party` at position 0; a party that is already there starts again.
     pub fn add(&mut self, party: PartyId) {
         let mut fresh = Party {
             pending: VecDeque::new(),
             extractor: Extractor::default(),
-            timeline: Timeline::default(),
+            follower: Follower::default(),
             dropped: 0,
             utterances: VecDeque::new(),
             unread: 0,
-            words: None,
-            voice: None,
-            observed: 0,
         };
         fresh.extractor.spare(self.spared);
+        self.forget(party);
         self.parties.insert(party, fresh);
     }
 
@@ -135,6 +127,13 @@ impl Listener {
     /// Forgets `party` and what is left of its audio.
     pub fn remove(&mut self, party: PartyId) {
         self.parties.remove(&party);
+        self.forget(party);
+    }
+
+    fn forget(&mut self, party: PartyId) {
+        if let Some(shadow) = &mut self.shadow {
+            shadow.forget(party);
+        }
     }
 
     /// Takes the next samples of `party` (8 kHz, [-1, 1]); those of an unknown party are ignored.
@@ -192,16 +191,32 @@ impl Listener {
 
     /// As [`Listener::run`], and shows every hop to `hops`.
     pub fn run_with(&mut self, hops: PartyHopSink<'_>, out: &mut Vec<Observation>) {
+        if let Some(shadow) = &mut self.shadow {
+            shadow.shed();
+        }
         self.read(out);
         let mut rows = std::mem::take(&mut self.rows);
         for (id, party) in &mut self.parties {
             party.extract(*id, hops, &mut rows);
         }
-        for batch in rows.chunks(self.settings.batch_max.max(1)) {
-            self.judge(batch, out);
+        let batch_max = self.settings.batch_max.max(1);
+        while !rows.is_empty() {
+            self.judge(rows.drain(..batch_max.min(rows.len())), out);
         }
-        rows.clear();
         self.rows = rows;
+    }
+
+    /// Has the candidate judge what the last run has judged, where there is one. What is left when the next run comes is
+    /// shed and counted.
+    pub fn run_shadow(&mut self) {
+        if let Some(shadow) = &mut self.shadow {
+            shadow.run(&self.settings);
+        }
+    }
+
+    /// How far the candidate differs; `None` without one.
+    pub fn shadow_figures(&self) -> Option<ShadowFigures> {
+        self.shadow.as_ref().map(Shadow::figures)
     }
 
     /// The position behind the last sample of `party` that was taken, dropped or lost; `None` for an unknown party.
@@ -245,26 +260,22 @@ impl Listener {
         self.model.as_ref()
     }
 
-    fn judge(&mut self, batch: &[(PartyId, Row)], out: &mut Vec<Observation>) {
+    fn judge(&mut self, batch: impl Iterator<Item = (PartyId, Row)>, out: &mut Vec<Observation>) {
+        let batch: Vec<(PartyId, Row)> = batch.collect();
         let judged = self.model.as_mut().and_then(|model| {
             let values: Vec<&[f32; FEATURES]> = batch.iter().map(|(_, row)| &*row.values).collect();
             let judged = model.judge(&values);
             self.model_failures += u64::from(judged.is_err());
             judged.ok()
         });
-        for (i, (id, row)) in batch.iter().enumerate() {
-            let Some(party) = self.parties.get_mut(id) else { continue };
-            let signal = signal_anger(row);
-            let (probabilities, anger, source) = match &judged {
-                Some(judged) => {
-                    let voice = as_voice(&judged[i]);
-                    let known = row.values[FEATURES - 1];
-                    (voice, fuse_anger(doubt(voice[1], known), signal), Source::Model)
-                }
-                None => ([1.0 - signal, signal, 0.0, 0.0], signal, Source::SignalOnly),
-            };
-            party.voice = Some(Voice { position: row.position, probabilities, anger, evidence: row.evidence, source });
-            out.push(party.observe(*id, &self.settings, row.position, None));
+        for (index, (id, row)) in batch.into_iter().enumerate() {
+            let Some(party) = self.parties.get_mut(&id) else { continue };
+            let judged = judged.as_ref().map(|judged| judged[index]);
+            let observed = party.follower.hear(id, &self.settings, &row, judged.as_ref());
+            if let Some(shadow) = &mut self.shadow {
+                shadow.keep_row(&observed, row, judged);
+            }
+            out.push(observed);
         }
     }
 
@@ -275,44 +286,19 @@ impl Listener {
             waiting.extend(party.utterances.drain(..).map(|utterance| (*id, utterance)));
         }
         let texts: Vec<&str> = waiting.iter().map(|(_, utterance)| utterance.text.as_str()).collect();
-        for (reading, (id, utterance)) in self.reader.read(&texts).into_iter().zip(&waiting) {
-            let Some(party) = self.parties.get_mut(id) else { continue };
-            let words = Words::new(utterance, reading);
-            let step_s = words.step_s();
-            party.words = Some(words);
-            out.push(party.observe(*id, &self.settings, utterance.end, Some(step_s)));
+        for (reading, (id, utterance)) in self.reader.read(&texts).into_iter().zip(waiting) {
+            let Some(party) = self.parties.get_mut(&id) else { continue };
+            let kept = self.shadow.is_some().then(|| reading.clone());
+            let observed = party.follower.read(id, &self.settings, Words::new(&utterance, reading));
+            if let Some((shadow, reading)) = self.shadow.as_mut().zip(kept) {
+                shadow.keep_words(&observed, utterance, reading);
+            }
+            out.push(observed);
         }
     }
 }
 
 impl Party {
-    /// What voice and words say together at `position`, or at the last observation where that is later, as a step of the
-    /// timeline; `step_s` for how long it counts, the time since the last one if `None`.
-    fn observe(&mut self, id: PartyId, settings: &ListenerSettings, position: u64, step_s: Option<f32>) -> Observation {
-        let position = position.max(self.observed);
-        let heard = self.voice.filter(|voice| position.saturating_sub(voice.position) <= VOICE_SAMPLES_MAX);
-        let voice = heard.map_or((USUAL, USUAL[1]), |voice| (voice.probabilities, voice.anger));
-        self.words.take_if(|words| !words.count_at(position));
-        let (probabilities, anger) = fuse(voice, self.words.as_ref(), position);
-        let moment = match step_s {
-            Some(step_s) => self.timeline.step_by(settings, position, step_s, &probabilities, anger),
-            None => self.timeline.step(settings, position, &probabilities, anger),
-        };
-        self.observed = position;
-        Observation {
-            party: id,
-            position,
-            emotion: moment.emotion,
-            level: moment.level,
-            anger: moment.anger,
-            trend_per_s: moment.trend_per_s,
-            probabilities,
-            evidence: heard.map(|voice| voice.evidence).unwrap_or_default(),
-            source: heard.map_or(Source::WordsOnly, |voice| voice.source),
-            words: self.words.as_ref().map(|words| words.evidence.clone()),
-        }
-    }
-
     /// Drops the oldest pending samples; what comes next is a new beginning for the window.
     fn drop_oldest(&mut self, samples: usize) {
         let samples = samples.min(self.pending.len());

@@ -417,6 +417,21 @@ pub const UTTERANCES: Metric = counter(
     &["outcome"],
     "What parties said or typed, read as words or dropped (too much waited, or nobody listens to the party any more).",
 );
+/// How far a candidate differs.
+pub const SHADOW_DIFFERENCE: Metric = gauge(
+    "calmline_shadow_difference",
+    &["what"],
+    "Shares of steps whose level or emotion a candidate model judged otherwise, and the mean difference of anger; 0-1.",
+);
+/// What a candidate has judged.
+pub const SHADOW_STEPS: Metric = gauge(
+    "calmline_shadow_steps",
+    &["outcome"],
+    "Steps that the candidate model has judged (compared) or had no time for (shed), and its runs that failed.",
+);
+/// What a candidate costs.
+pub const SHADOW_CPU: Metric =
+    gauge("calmline_shadow_cpu_seconds", &[], "Processor time of the candidate model since it was taken up.");
 /// Store up.
 pub const STORE_UP: Metric = gauge(
     "calmline_store_up",
@@ -529,6 +544,9 @@ pub const TABLE: &[Metric] = &[
     RECOGNITION_AUDIO,
     RECOGNITION_RESTARTS,
     UTTERANCES,
+    SHADOW_DIFFERENCE,
+    SHADOW_STEPS,
+    SHADOW_CPU,
     POLICY_INFO,
     BUILD_INFO,
 ];

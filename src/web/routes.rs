@@ -23,10 +23,11 @@ use super::orders::{self, Asked};
 use super::problem::Problem;
 use super::readiness::Readiness;
 use super::reload::{self, ReloadAsked};
-use super::{audio, backup, calls, events, facts, people, reports};
+use super::{audio, backup, calls, events, facts, models, people, reports};
 use crate::metrics::Metrics;
 use crate::shell::copy::Copies;
 use crate::shell::fork::ForkSide;
+use crate::shell::listen::Bench;
 use crate::store::{AuditEntry, Store};
 
 /// Largest request body, bytes.
@@ -41,6 +42,7 @@ pub(super) struct App {
     pub(super) orders: mpsc::Sender<Asked>,
     pub(super) copies: Copies,
     pub(super) forks: ForkSide,
+    pub(super) bench: Arc<Bench>,
     pub(super) readiness: Arc<Readiness>,
     pub(super) metrics: Metrics,
     pub(super) store: Option<Store>,
@@ -83,6 +85,7 @@ pub(super) fn router(app: App) -> Router {
         .route("/v1/calls/{id}/utterances", post(orders::typed))
         .route("/v1/calls/{id}/facts", put(facts::tell))
         .route("/v1/forks", post(forks::fork))
+        .route("/v1/models", get(models::models))
         .route("/v1/people/calls", post(people::calls))
         .route("/v1/people/erase", post(people::erase))
         .route("/v1/people/hold", post(people::hold))

@@ -11,6 +11,7 @@ mod dictation;
 mod forks;
 mod interop;
 mod kept;
+mod models;
 mod moves;
 mod odd;
 mod policies;

@@ -1,0 +1,90 @@
+//! Follows how one party feels: the last judgement of its voice, its last words, and the timeline that both step.
+
+use crate::features::{FEATURES, Row};
+use crate::fusion::{USUAL, Words, fuse};
+use crate::model::{CLASSES, as_voice};
+use crate::observation::{Evidence, Observation, PartyId, Source};
+use crate::settings::ListenerSettings;
+use crate::signal::{doubt, fuse_anger, signal_anger};
+use crate::timeline::Timeline;
+
+/// A voice that was heard so long ago still belongs to the words that come now. Samples (2 s).
+const VOICE_SAMPLES_MAX: u64 = 16_000;
+
+/// What is remembered of one party between two steps.
+#[derive(Debug, Default)]
+pub(crate) struct Follower {
+    timeline: Timeline,
+    words: Option<Words>,
+    /// The last judgement of the voice.
+    voice: Option<Voice>,
+    /// Position of the last observation.
+    observed: u64,
+}
+
+/// What the voice alone said at a position.
+#[derive(Debug, Clone, Copy)]
+struct Voice {
+    position: u64,
+    probabilities: [f32; 4],
+    anger: f32,
+    evidence: Evidence,
+    source: Source,
+}
+
+impl Follower {
+    /// Steps on by a window of the voice that a model has `judged`; signal processing speaks alone where none has.
+    pub(crate) fn hear(
+        &mut self,
+        id: PartyId,
+        settings: &ListenerSettings,
+        row: &Row,
+        judged: Option<&[f32; CLASSES]>,
+    ) -> Observation {
+        let signal = signal_anger(row);
+        let (probabilities, anger, source) = match judged {
+            Some(judged) => {
+                let voice = as_voice(judged);
+                let known = row.values[FEATURES - 1];
+                (voice, fuse_anger(doubt(voice[1], known), signal), Source::Model)
+            }
+            None => ([1.0 - signal, signal, 0.0, 0.0], signal, Source::SignalOnly),
+        };
+        self.voice = Some(Voice { position: row.position, probabilities, anger, evidence: row.evidence, source });
+        self.observe(id, settings, row.position, None)
+    }
+
+    /// Steps on by words.
+    pub(crate) fn read(&mut self, id: PartyId, settings: &ListenerSettings, words: Words) -> Observation {
+        let (position, step_s) = (words.evidence.end, words.step_s());
+        self.words = Some(words);
+        self.observe(id, settings, position, Some(step_s))
+    }
+
+    /// What voice and words say together at `position`, or at the last observation where that is later, as a step of the
+    /// timeline; `step_s` for how long it counts, the time since the last one if `None`.
+    fn observe(&mut self, id: PartyId, settings: &ListenerSettings, position: u64, step_s: Option<f32>) -> Observation {
+        let position = position.max(self.observed);
+        let heard = self.voice.filter(|voice| position.saturating_sub(voice.position) <= VOICE_SAMPLES_MAX);
+        let voice = heard.map_or((USUAL, USUAL[1]), |voice| (voice.probabilities, voice.anger));
+        self.words.take_if(|words| !words.count_at(position));
+        let (probabilities, anger) = fuse(voice, self.words.as_ref(), position);
+        let moment = match step_s {
+            Some(step_s) => self.timeline.step_by(settings, position, step_s, &probabilities, anger),
+            None => self.timeline.step(settings, position, &probabilities, anger),
+        };
+        self.observed = position;
+        Observation {
+            party: id,
+            position,
+            emotion: moment.emotion,
+            level: moment.level,
+            anger: moment.anger,
+            trend_per_s: moment.trend_per_s,
+            probabilities,
+            evidence: heard.map(|voice| voice.evidence).unwrap_or_default(),
+            source: heard.map_or(Source::WordsOnly, |voice| voice.source),
+            words: self.words.as_ref().map(|words| words.evidence.clone()),
+        }
+    }
+}
