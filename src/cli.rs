@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use self::policy::{EvalWarningArgs, PolicyCommand, PolicyExplainArgs, PolicyTestArgs, ServerArgs};
 use crate::features::Features;
-use crate::report::Language;
+use crate::report::{Language, Period, ReportFormat};
 use crate::{analyze, backtest, backup, demo, eval, models, reporting, serve, settings, trail};
 
 /// Hears when a caller is getting angry and acts while the call is still on.
@@ -114,28 +114,6 @@ pub struct ReportArgs {
     /// Where to; a whole file takes the place of one that is there. Standard output when not given.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-}
-
-/// The time of a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Period {
-    /// One day.
-    Day,
-    /// Monday to Sunday.
-    Week,
-    /// A month of the calendar.
-    Month,
-}
-
-/// The form of a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum ReportFormat {
-    /// A page with pictures.
-    Html,
-    /// Comma-separated values.
-    Csv,
-    /// All figures.
-    Json,
 }
 
 /// `calmline backup`.

@@ -9,6 +9,7 @@ mod asking;
 mod audio;
 mod bypass;
 mod call;
+mod chat;
 mod codecs;
 mod command;
 mod context;
@@ -59,6 +60,7 @@ use nlu::masking::Masker;
 use nlu::recognition::Language;
 use routing::CallKey;
 
+pub use chat::{ChatOpening, MOOD_HOLDS, Message, Showing};
 pub use command::{Command, InfoMethod, SipCommand};
 pub use description::Description;
 pub use drain::Departures;
@@ -165,8 +167,9 @@ pub struct Control {
     calls: BTreeMap<CallKey, Call>,
     /// When each call is next due.
     wakes: BTreeSet<(Duration, CallKey, &'static str)>,
-    /// Those of the calls that are not over.
+    /// Those of the calls that are not over, chats among them.
     calls_up: usize,
+    chats_up: usize,
     next_call: u64,
     drain: Option<Drain>,
     departures: Departures,
@@ -207,6 +210,7 @@ impl Control {
             calls: BTreeMap::new(),
             wakes: BTreeSet::new(),
             calls_up: 0,
+            chats_up: 0,
             next_call: 1,
             drain: None,
             departures: Departures::default(),
@@ -299,6 +303,18 @@ impl Control {
             Order::Typed { call, party, text } => {
                 self.ordered(now, &call, out, |call, context| call.typed(context, party, text).map(|()| Done::Accepted))
             }
+            Order::OpenChat(opening) => self.open_chat(now, *opening, out),
+            Order::Write { call, message } => {
+                self.ordered(now, &call, out, |call, context| call.write(context, message))
+            }
+            Order::Show { call, showing } => {
+                self.ordered(now, &call, out, |call, context| call.show(context, showing).map(|()| Done::Accepted))
+            }
+            Order::EndChat { call, reason } => {
+                self.ordered(now, &call, out, |call, context| call.end_chat(context, &reason).map(|()| Done::Accepted))
+            }
+            Order::ChatMoved { call, outcome } => self
+                .ordered(now, &call, out, |call, context| call.chat_moved(context, outcome).map(|()| Done::Accepted)),
             Order::TellFacts { call, facts } => {
                 self.ordered(now, &call, out, |call, context| call.tell_facts(context, facts).map(|()| Done::Accepted))
             }
@@ -465,6 +481,7 @@ impl Control {
         let over = call.wrap_up(&mut context);
         if was_up && !call.is_up() {
             self.calls_up -= 1;
+            self.chats_up -= usize::from(call.chat().is_some());
             if self.drain.is_some() {
                 self.departures.note(call.departure);
             }

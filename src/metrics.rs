@@ -19,16 +19,18 @@ use crate::control::{Load, Measured};
 use crate::notice::{LegReport, Notice, What};
 use crate::settings::Measure;
 use crate::shell::listen::{ShadowReport, UtteranceFigures};
-use crate::shell::recognize::RecognizingFigures;
+use crate::shell::recognize::{RecognizingFigures, RemoteFigures};
 use table::{
-    ALERTS, AUDIO_CLIENTS, AUDIO_MISSED, BUILD_INFO, BYPASSES, CALL_ANGER_PEAK, CALL_SETUP, CALL_TALK, CALLS_ACTIVE,
-    CALLS_ANSWERED, CALLS_ENDED, CALLS_REDIRECTED, CALLS_REFUSED, CALLS_STARTED, COPIER_RESTARTS, COPIES_DROPPED,
-    DECISIONS, DNS_TROUBLES, FEEDBACK_TOLD, FORKED_SAMPLES, FORKS, HANDSHAKE, HANDSHAKE_DATAGRAMS_DROPPED, HANDSHAKES,
-    INTERRUPTIONS, KEYS, LEG_BURST, LEG_DISCARDED, LEG_JITTER, LEG_LOSS, LEG_OPINION, LEG_RATING, LEG_ROUND_TRIP,
-    LISTENER_RESTARTS, LISTENER_UP, LISTENING_BACKLOG, LOAD_CHANGES, LOAD_INFO, LOAD_LATENESS, LOAD_SHARE,
-    OBSERVATIONS, PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, PBX_ORDERS, PBX_UP, PBX_WAITING, PHRASES,
-    POLICY_INFO, PROMPTS, REACTION, RECOGNITION_AUDIO, RECOGNITION_BACKLOG, RECOGNITION_RATIO, RECOGNITION_RESTARTS,
-    RECOGNITION_UP, REINVITES, RELOADS, REROUTE_ANSWER, REROUTE_GAP, REROUTES, SCENARIO_TURNS, SERVICE_SWITCHES,
+    ACTIONS_NOT_POSSIBLE, ALERTS, AUDIO_CLIENTS, AUDIO_MISSED, BUILD_INFO, BYPASSES, CALL_ANGER_PEAK, CALL_SETUP,
+    CALL_TALK, CALLS_ACTIVE, CALLS_ANSWERED, CALLS_ENDED, CALLS_REDIRECTED, CALLS_REFUSED, CALLS_STARTED, CHATS,
+    COPIER_RESTARTS, COPIES_DROPPED, DECISIONS, DNS_TROUBLES, FEEDBACK_TOLD, FORKED_SAMPLES, FORKS, HANDSHAKE,
+    HANDSHAKE_DATAGRAMS_DROPPED, HANDSHAKES, INTERRUPTIONS, KEYS, LEG_BURST, LEG_DISCARDED, LEG_JITTER, LEG_LOSS,
+    LEG_OPINION, LEG_RATING, LEG_ROUND_TRIP, LISTENER_RESTARTS, LISTENER_UP, LISTENING_BACKLOG, LOAD_CHANGES,
+    LOAD_INFO, LOAD_LATENESS, LOAD_SHARE, MESSAGES_DROPPED, OBSERVATIONS, PACKETS_LOST, PACKETS_REFUSED,
+    PACKETS_RELAYED, PBX_ORDERS, PBX_UP, PBX_WAITING, PHRASES, POLICY_INFO, PROMPTS, REACTION, RECOGNITION_AUDIO,
+    RECOGNITION_BACKLOG, RECOGNITION_RATIO, RECOGNITION_RESTARTS, RECOGNITION_UP, REINVITES, RELOADS,
+    REMOTE_RECOGNITION_ANSWERS, REMOTE_RECOGNITION_AUDIO, REMOTE_RECOGNITION_CONNECTIONS, REMOTE_RECOGNITION_STREAMS,
+    REMOTE_RECOGNITION_UP, REPLIES_SUGGESTED, REROUTE_ANSWER, REROUTE_GAP, REROUTES, SCENARIO_TURNS, SERVICE_SWITCHES,
     SHADOW_CPU, SHADOW_DIFFERENCE, SHADOW_STEPS, SIP_CERTIFICATES, SIP_CONNECTIONS, SIP_FAILOVERS, SIP_KEPT_BACK,
     SIP_REFUSED, SIP_RESTRAINED, SUPERVISORS, SUPERVISORS_ACTIVE, TAP_DROPPED, TICK_LATENESS, TRUNK_REGISTERED,
     TRUNK_UP, UTTERANCES, WARNINGS,
@@ -140,6 +142,10 @@ impl Metrics {
             }
             What::CallForked { source, again: false, .. } => self.count(&FORKS, &[source], 1),
             What::CallForked { again: true, .. } | What::ForkPaused { .. } => {}
+            What::ChatOpened { .. } => self.count(&CHATS, &[], 1),
+            What::MessageDropped { why, .. } => self.count(&MESSAGES_DROPPED, &[why], 1),
+            What::ReplySuggested { .. } => self.count(&REPLIES_SUGGESTED, &[], 1),
+            What::NotPossible { .. } => self.count(&ACTIONS_NOT_POSSIBLE, &[], 1),
             What::Observed { party, level, .. } => self.count(&OBSERVATIONS, &[party, level], 1),
             What::Interrupted { party, .. } => self.count(&INTERRUPTIONS, &[party], 1),
             What::Conversation { .. } => {}
@@ -341,6 +347,25 @@ impl Metrics {
         seconds
             .into_iter()
             .for_each(|(what, so_far)| self.counter(&RECOGNITION_AUDIO, &[what]).absolute(so_far.as_secs()));
+    }
+
+    /// How things stand with the recogniser elsewhere.
+    pub fn set_remote_recognition(&self, figures: &RemoteFigures) {
+        let RemoteFigures { is_up, streams, opened, failed, lost, answers, answers_wrong, sent, dropped, local } =
+            figures;
+        self.gauge(&REMOTE_RECOGNITION_UP, &[]).set(f64::from(u8::from(*is_up)));
+        self.gauge(&REMOTE_RECOGNITION_STREAMS, &[]).set(*streams as f64);
+        let counts = [
+            (&REMOTE_RECOGNITION_CONNECTIONS, "opened", *opened),
+            (&REMOTE_RECOGNITION_CONNECTIONS, "failed", *failed),
+            (&REMOTE_RECOGNITION_CONNECTIONS, "lost", *lost),
+            (&REMOTE_RECOGNITION_ANSWERS, "taken", *answers),
+            (&REMOTE_RECOGNITION_ANSWERS, "wrong", *answers_wrong),
+            (&REMOTE_RECOGNITION_AUDIO, "sent", sent.as_secs()),
+            (&REMOTE_RECOGNITION_AUDIO, "dropped", dropped.as_secs()),
+            (&REMOTE_RECOGNITION_AUDIO, "local", local.as_secs()),
+        ];
+        counts.into_iter().for_each(|(metric, label, so_far)| self.counter(metric, &[label]).absolute(so_far));
     }
 
     /// What has become of what parties said or typed.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use quality::{LegQuality, LegReport};
 pub use serving::ServedAs;
-pub use speaking::{Delivery, PhraseHeard, TurnTaking, WordFound, WordsRead};
+pub use speaking::{Delivery, ExpressionSeen, PhraseHeard, TurnTaking, WordFound, WordsRead};
 
 use crate::pii::Pii;
 
@@ -75,6 +75,45 @@ pub enum What {
         /// What else was said.
         details: Pii<BTreeMap<String, String>>,
     },
+    /// The call is a chat: its parties write. The caller is the customer.
+    ChatOpened {
+        /// By what the customer writes, e.g. `app`, `web`, `mini_program`.
+        channel: String,
+        /// How the channel's software names the chat.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        /// What is written in it: `zh` or `en`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        language: Option<String>,
+    },
+    /// A message of a chat says nothing.
+    MessageDropped {
+        /// `caller` or `callee`.
+        party: String,
+        /// `empty`, `garbled` or `duplicate`.
+        why: String,
+    },
+    /// What whoever serves is to write, by a rule.
+    ReplySuggested {
+        /// Rule id.
+        rule: String,
+        /// The id of the script, when it is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        script: Option<String>,
+        /// The text, with the chat's details in it.
+        text: Pii<String>,
+        /// Its language: `zh` or `en`.
+        language: String,
+    },
+    /// What a rule asks for cannot be done in a chat.
+    NotPossible {
+        /// Rule id.
+        rule: String,
+        /// The action, in words.
+        action: String,
+        /// Why.
+        reason: String,
+    },
     /// All streams of a forked call are switched off: on hold, or paused; or one is on again.
     ForkPaused {
         /// True when they are.
@@ -135,6 +174,9 @@ pub enum What {
         /// What the party's last words say, while they count.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         words: Option<Box<WordsRead>>,
+        /// What was seen of the party last, while it counts.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        expression: Option<ExpressionSeen>,
         /// How the party speaks and how good its audio is.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         delivery: Option<Delivery>,
@@ -153,6 +195,10 @@ pub enum What {
     Said {
         /// `caller` or `callee`.
         party: String,
+        /// What understood it: `pocketsphinx`, `sherpa-onnx`, `funasr` or `sherpa-onnx-server`; `written` where nobody had
+        /// to; empty of earlier versions.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        engine: String,
         /// False while the party goes on speaking: a later event takes the place of this one.
         #[serde(rename = "final")]
         is_final: bool,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::notice::{
-    Delivery, ForkedParty, LegQuality, LegReport, LoadReason, Notice, PhraseHeard, ServedAs, TurnTaking, What,
-    WordFound, WordsRead,
+    Delivery, ExpressionSeen, ForkedParty, LegQuality, LegReport, LoadReason, Notice, PhraseHeard, ServedAs,
+    TurnTaking, What, WordFound, WordsRead,
 };
 
 /// All kinds; all belong to `call-1` except those that were never up, and what is about the whole server.
@@ -87,7 +87,14 @@ fn observed() -> What {
             reliability: 0.5,
             source: "model".into(),
             found: vec![WordFound { word: "投诉".into(), category: "complaint".into(), negated: false }],
+            intents: vec!["complaint".into()],
         })),
+        expression: Some(ExpressionSeen {
+            audio_ms: 11_500,
+            label: "anger".into(),
+            score: 0.75,
+            source: "face".into(),
+        }),
         delivery: Some(Delivery {
             speaking_rate: 5.5,
             articulation_rate: 6.25,
@@ -244,6 +251,7 @@ fn conversed() -> Vec<What> {
         },
         What::Said {
             party: "caller".into(),
+            engine: "pocketsphinx".into(),
             is_final: true,
             audio_ms: 11_000,
             until_ms: 13_500,
@@ -255,6 +263,19 @@ fn conversed() -> Vec<What> {
                 confidence: 0.875,
             }],
             text: None,
+        },
+        What::ChatOpened { channel: "app".into(), name: Some("chat-17".into()), language: Some("zh".into()) },
+        What::MessageDropped { party: "caller".into(), why: "duplicate".into() },
+        What::ReplySuggested {
+            rule: "sorry-first".into(),
+            script: Some("sorry".into()),
+            text: "非常抱歉".into(),
+            language: "zh".into(),
+        },
+        What::NotPossible {
+            rule: "angry-caller".into(),
+            action: "prompt sorry-transfer.wav".into(),
+            reason: "a chat has no sound".into(),
         },
         What::CallEnded {
             reason: "caller hung up".into(),

@@ -6,6 +6,7 @@
 mod chart;
 mod facts;
 mod page;
+mod period;
 mod spread;
 mod table;
 mod words;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use chart::ChartError;
 pub use facts::CallFacts;
 pub use page::page;
+pub use period::{Period, ReportFormat};
 pub use spread::Spread;
 pub use table::table;
 pub use words::Language;
@@ -153,6 +155,9 @@ pub struct Report {
     pub by_day: BTreeMap<String, Figures>,
     /// By route.
     pub by_route: BTreeMap<String, Figures>,
+    /// By how callers came: `phone`, what forked calls come by, or the channel of a chat.
+    #[serde(default)]
+    pub by_channel: BTreeMap<String, Figures>,
     /// By scenario.
     pub by_scenario: BTreeMap<String, Figures>,
     /// By whom callers spoke to last.
@@ -179,6 +184,7 @@ impl Report {
         self.by_day.entry(day).or_default().add(call);
         for (table, name) in [
             (&mut self.by_route, Some(&call.route)),
+            (&mut self.by_channel, call.channel.as_ref()),
             (&mut self.by_scenario, Some(&call.scenario)),
             (&mut self.by_target, call.target.as_ref()),
             (&mut self.by_group, call.group.as_ref()),
@@ -199,6 +205,7 @@ impl Report {
         for (own, other) in [
             (&mut self.by_day, &later.by_day),
             (&mut self.by_route, &later.by_route),
+            (&mut self.by_channel, &later.by_channel),
             (&mut self.by_scenario, &later.by_scenario),
             (&mut self.by_target, &later.by_target),
             (&mut self.by_group, &later.by_group),

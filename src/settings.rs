@@ -14,6 +14,7 @@ mod privacy;
 mod read;
 mod recognition;
 mod reload;
+mod reports;
 mod route;
 mod sip;
 mod store;
@@ -46,7 +47,8 @@ pub use sip::{
     TrunkSettings, UnknownSources,
 };
 
-pub use store::{KeepSettings, MasterKeySource, StoreSettings};
+pub use reports::ReportSettings;
+pub use store::{DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings};
 pub use zone::Zone;
 
 use crate::pbx::Place;
@@ -73,6 +75,8 @@ pub struct Settings {
     pub privacy: PrivacySettings,
     /// `[store]`; `None` when the section is absent: then nothing is kept.
     pub store: Option<StoreSettings>,
+    /// `[reports]`; `None` when the section is absent: then reports are written on demand only.
+    pub reports: Option<ReportSettings>,
     /// `[speech]`.
     pub speech: SpeechSettings,
     /// `[policy]`.
@@ -168,6 +172,10 @@ impl PortRange {
 pub struct Limits {
     /// Calls at a time; the next one is refused with 503.
     pub calls: usize,
+    /// Chats at a time; the next one is refused with 503.
+    pub chats: usize,
+    /// A chat in which nobody writes for this long is over.
+    pub chat_idle: Duration,
     /// How long one target may ring before the next one is tried.
     pub ring: Duration,
     /// The longest call.
@@ -192,6 +200,8 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             calls: 500,
+            chats: 2_000,
+            chat_idle: Duration::from_secs(900),
             ring: Duration::from_secs(30),
             call: Duration::from_secs(240 * 60),
             session_check: Duration::from_secs(900),

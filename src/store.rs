@@ -12,6 +12,7 @@ mod keeper;
 pub mod keys;
 mod notices;
 mod slots;
+mod trees;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -49,6 +50,7 @@ const MASTER_FILE: &str = "master.key";
 pub struct Store {
     journal: Journal,
     keeper: Keeper,
+    keys: Arc<KeyRing>,
     folder: PathBuf,
     /// Where back-ups go.
     backups: PathBuf,
@@ -112,10 +114,9 @@ impl Store {
         let keys = Arc::new(KeyRing::open(&folder.join(KEYS_FILE), &master_key(settings)?)?);
         let audit = folder.join(AUDIT_FOLDER);
         let journal = Journal::start(&audit, &keys, metrics).map_err(|source| failed(&audit, source))?;
-        let keeper = Keeper::start(&folder.join(CALLS_FOLDER), &keys, settings.keep, metrics)
-            .map_err(|source| failed(folder, source))?;
+        let keeper = Keeper::start(settings, &keys, metrics).map_err(|source| failed(folder, source))?;
         let (folder, backups, backup) = (folder.clone(), settings.backups.clone(), Arc::default());
-        Ok(Self { journal, keeper, folder, backups, backup })
+        Ok(Self { journal, keeper, keys, folder, backups, backup })
     }
 
     /// The journal.
@@ -194,6 +195,11 @@ impl Store {
     /// As [`Store::erase`].
     pub async fn release(&self, address: String) -> Result<Option<Hold>, String> {
         self.write(move |embedded| embedded.release(&address)).await
+    }
+
+    /// What stands for a person in place of an address; `None` when the address names nobody.
+    pub fn pseudonym(&self, address: &str) -> Option<String> {
+        embedded::pseudonym(&self.keys, address)
     }
 
     /// Everybody who is held.

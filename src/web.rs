@@ -9,9 +9,11 @@ mod backup;
 mod board;
 mod bus;
 mod calls;
+mod channel;
 mod events;
 mod facts;
 mod forks;
+mod interactions;
 mod live;
 mod models;
 mod moment;
@@ -49,7 +51,7 @@ pub use moment::Moment;
 pub use orders::Asked;
 pub use readiness::{Component, Readiness};
 pub use record::{
-    Alert, AudioClient, Because, CallRecord, Decision, EVENTS_MAX, Fork, Peak, Prompt, PromptOutcome, Reroute,
+    Alert, AudioClient, Because, CallRecord, Decision, EVENTS_MAX, Fork, Peak, Prompt, PromptOutcome, Reply, Reroute,
     RerouteOutcome, State, Step, Summary, Supervisor, SupervisorState, TIMELINE_MAX, TimedNotice,
 };
 pub use reload::{ReloadAsked, Reloaded};
@@ -58,6 +60,8 @@ pub use reload::{ReloadAsked, Reloaded};
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8_080);
 /// Most event subscribers at the same time; further ones get 503.
 pub const SUBSCRIBERS_MAX: usize = 64;
+/// Most chats that have a WebSocket of their own at the same time; further ones get 503.
+pub const CHANNELS_MAX: usize = 256;
 
 /// How the API is offered.
 #[derive(Debug, Clone)]
@@ -174,6 +178,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         reloads,
         live: Arc::clone(&live),
         subscribers: Arc::new(Semaphore::new(SUBSCRIBERS_MAX)),
+        channels: Arc::new(Semaphore::new(CHANNELS_MAX)),
         audio_places: Arc::new(Semaphore::new(AUDIO_CLIENTS_MAX)),
         closing: closing.clone(),
     };

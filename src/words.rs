@@ -1,7 +1,7 @@
 //! The words of the API for what the crates below name by types: one word per concept, everywhere the same.
 
 use nlu::text::{Category, TextSource};
-use nlu::{Emotion, Level, Source};
+use nlu::{Emotion, Level, SeenIn, Shown, Source};
 
 /// `neutral`, `anger`, `joy`, `sadness`.
 pub fn emotion(emotion: Emotion) -> &'static str {
@@ -41,6 +41,28 @@ pub fn text_source(source: TextSource) -> &'static str {
     match source {
         TextSource::Model => "model",
         TextSource::LexiconOnly => "lexicon_only",
+    }
+}
+
+/// What an expression shows.
+pub fn shown(shown: Shown) -> &'static str {
+    match shown {
+        Shown::Neutral => "neutral",
+        Shown::Anger => "anger",
+        Shown::Disgust => "disgust",
+        Shown::Contempt => "contempt",
+        Shown::Fear => "fear",
+        Shown::Sadness => "sadness",
+        Shown::Surprise => "surprise",
+        Shown::Joy => "joy",
+    }
+}
+
+/// `face` or `emoji`.
+pub fn seen_in(seen_in: SeenIn) -> &'static str {
+    match seen_in {
+        SeenIn::Face => "face",
+        SeenIn::Emoji => "emoji",
     }
 }
 

@@ -1,7 +1,8 @@
 //! What is kept outlives a program that is killed at any moment: nothing that was acknowledged is lost, and the trail is whole.
 //!
 //! A child process keeps calls and commits decisions as fast as it can and says what it was told is on the disk; it is killed
-//! at random moments. `CALMLINE_CRASH_ROUNDS` sets how often (default 12), `CALMLINE_CRASH_SEED` when.
+//! at random moments. The calls lie in a folder, and in a database. `CALMLINE_CRASH_ROUNDS` sets how often (default 12),
+//! `CALMLINE_CRASH_SEED` when.
 
 #![expect(clippy::print_stdout, reason = "the test tells its seed and what it found")]
 
@@ -14,12 +15,14 @@ use std::time::{Duration, Instant};
 use calmline::metrics::Metrics;
 use calmline::notice::{Notice, What};
 use calmline::pii::Pii;
-use calmline::settings::{KeepSettings, MasterKeySource, StoreSettings};
+use calmline::settings::{DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings};
 use calmline::store::audit::verify;
 use calmline::store::{Store, keys_and_trail};
 use calmline::web::Moment;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use sqlx::Connection;
+use sqlx::postgres::PgConnection;
 
 /// Set for the child: the folder that it keeps things in.
 const FOLDER: &str = "CALMLINE_CRASH_FOLDER";
@@ -30,10 +33,33 @@ const DETAIL_MS: u64 = 1_000;
 /// What nobody may find on the disk.
 const SECRET: &str = "13800138000";
 
+/// Names the database that tests may write in.
+const DATABASE: &str = "CALMLINE_TEST_DATABASE";
+
 #[test]
 fn nothing_that_was_acknowledged_is_lost_whenever_the_program_is_killed() {
+    kill_at_random("nothing_that_was_acknowledged_is_lost_whenever_the_program_is_killed", None);
+}
+
+#[test]
+fn nothing_is_lost_of_what_a_database_keeps_either() {
+    let Some(database) = database("calmline") else { return };
+    kill_at_random("nothing_is_lost_of_what_a_database_keeps_either", Some(&database));
+}
+
+/// The database of tests, when there is one; `name` is told to it.
+fn database(name: &str) -> Option<DatabaseSettings> {
+    let Ok(url) = std::env::var(DATABASE) else {
+        println!("skipped: no PostgreSQL server ({DATABASE}; scripts/test starts one)");
+        return None;
+    };
+    Some(DatabaseSettings::new(&format!("{url}?application_name={name}"), None).expect("an address"))
+}
+
+/// Kills the child `test`, itself, at random moments, and looks for what it was told is kept.
+fn kill_at_random(test: &str, database: Option<&DatabaseSettings>) {
     if let Ok(folder) = std::env::var(FOLDER) {
-        return keep_until_killed(Path::new(&folder));
+        return keep_until_killed(&settings(Path::new(&folder), database));
     }
     let number = |name: &str, usual: u64| std::env::var(name).map_or(usual, |text| text.parse().expect("a number"));
     let (rounds, seed) = (number("CALMLINE_CRASH_ROUNDS", 12), number("CALMLINE_CRASH_SEED", 20_261_126));
@@ -41,13 +67,14 @@ fn nothing_that_was_acknowledged_is_lost_whenever_the_program_is_killed() {
     let random = TestRng::from_seed(RngAlgorithm::XorShift, &[seed.to_le_bytes(), [7; 8]].concat());
     let mut random = TestRunner::new_with_rng(Config::default(), random);
     let folder = tempfile::tempdir().expect("a folder");
+    let settings = settings(folder.path(), database);
     let mut acknowledged = Vec::new();
     for round in 0..rounds {
         let after_ms = (5_u64..700).new_tree(&mut random).expect("a number").current();
-        let told = run_and_kill(folder.path(), round, Duration::from_millis(after_ms));
-        check_calls(folder.path(), &told);
+        let told = run_and_kill(test, folder.path(), round, Duration::from_millis(after_ms));
+        check_calls(&settings, &told);
         acknowledged.extend(told.decisions);
-        check_trail(folder.path(), &acknowledged);
+        check_trail(&settings, &acknowledged);
     }
     assert!(acknowledged.len() as u64 > rounds, "only {} decisions were acknowledged", acknowledged.len());
     println!("{} decisions acknowledged, all of them in the trail", acknowledged.len());
@@ -63,9 +90,9 @@ struct Told {
     killed: Moment,
 }
 
-fn run_and_kill(folder: &Path, round: u64, after: Duration) -> Told {
+fn run_and_kill(test: &str, folder: &Path, round: u64, after: Duration) -> Told {
     let mut child = Command::new(std::env::current_exe().expect("this test"))
-        .args(["--exact", "nothing_that_was_acknowledged_is_lost_whenever_the_program_is_killed", "--nocapture"])
+        .args(["--exact", test, "--nocapture"])
         .env(FOLDER, folder)
         .env(ROUND, round.to_string())
         .stdout(Stdio::piped())
@@ -99,8 +126,8 @@ fn run_and_kill(folder: &Path, round: u64, after: Duration) -> Told {
 }
 
 /// The child: three calls at a time, each with steps, decisions and an end.
-fn keep_until_killed(folder: &Path) {
-    let store = Store::start(&settings(folder), &Metrics::new()).expect("a store");
+fn keep_until_killed(settings: &StoreSettings) {
+    let store = Store::start(settings, &Metrics::new()).expect("a store");
     let round = std::env::var(ROUND).expect("it is set");
     let mut out = std::io::stdout().lock();
     for number in 0_u64.. {
@@ -140,8 +167,8 @@ fn alert(rule: String) -> What {
 }
 
 /// Every decision is in the trail, in order, and the trail is as it was written.
-fn check_trail(folder: &Path, acknowledged: &[String]) {
-    let (keys, trail) = keys_and_trail(&settings(folder)).expect("the keys");
+fn check_trail(settings: &StoreSettings, acknowledged: &[String]) {
+    let (keys, trail) = keys_and_trail(settings).expect("the keys");
     let mut rules = Vec::new();
     let verified = verify(&trail, &keys, &mut |_, _, entry| {
         rules.extend(entry.what["rule"].as_str().map(str::to_owned));
@@ -154,8 +181,8 @@ fn check_trail(folder: &Path, acknowledged: &[String]) {
 }
 
 /// Every call has what was told of it until shortly before the end, and has ended.
-fn check_calls(folder: &Path, told: &Told) {
-    let store = Store::start(&settings(folder), &Metrics::new()).expect("a store");
+fn check_calls(settings: &StoreSettings, told: &Told) {
+    let store = Store::start(settings, &Metrics::new()).expect("a store");
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     for (call, number, at) in &told.notices {
         if at + DETAIL_MS >= told.killed.0 {
@@ -196,9 +223,79 @@ fn check_secrets(folder: &Path) {
     println!("no secret in {bytes} bytes");
 }
 
-fn settings(folder: &Path) -> StoreSettings {
+fn settings(folder: &Path, database: Option<&DatabaseSettings>) -> StoreSettings {
     let day = Duration::from_secs(86_400);
     let keep = KeepSettings { calls: day, words: day, timeline: day };
     let (folder, backups) = (folder.to_owned(), folder.join("backups"));
-    StoreSettings { folder, backups, master_key: MasterKeySource::Beside, keep }
+    StoreSettings { folder, backups, database: database.cloned(), master_key: MasterKeySource::Beside, keep }
+}
+
+/// While a database is away calls go on and are counted; once it is back, they are kept again.
+#[test]
+fn a_database_that_goes_away_and_comes_back() {
+    let Some(database) = database("calmline_outage") else { return };
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::start(&settings(folder.path(), Some(&database)), &Metrics::new()).expect("a store");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let kept = |call: &str| {
+        keep_one(&store, call);
+        let call = call.to_owned();
+        eventually(|| matches!(runtime.block_on(store.call(call.clone())), Ok(Some(record)) if record.ended.is_some()))
+    };
+    assert!(kept("before"), "it is up");
+
+    let cut =
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'calmline_outage'";
+    runtime.block_on(async {
+        let options = database.options().expect("options").application_name("calmline_cuts");
+        let mut connection = PgConnection::connect_with(&options).await.expect("a connection");
+        let cut: i64 = sqlx::query_scalar(cut).fetch_one(&mut connection).await.expect("an answer");
+        assert!(cut > 0, "nobody was connected");
+    });
+    // The next thing to be written finds that out.
+    keep_one(&store, "while it is away");
+    assert!(eventually(|| !store.is_up()), "it is down");
+    assert!(
+        eventually(|| {
+            keep_one(&store, "wake");
+            store.is_up()
+        }),
+        "it is up again"
+    );
+    assert!(kept("after"));
+    let before = runtime.block_on(store.call("before".to_owned())).expect("readable");
+    assert!(before.is_some(), "what was kept before is there");
+    store.stop();
+}
+
+/// A call that began and ended.
+fn keep_one(store: &Store, call: &str) {
+    let started = What::CallStarted {
+        from: Pii::new(format!("sip:{SECRET}@pbx.example")),
+        to: Pii::new("sip:support@calmline".to_owned()),
+        route: "support".to_owned(),
+        scenario: "after-sales".to_owned(),
+    };
+    let ended = What::CallEnded {
+        reason: "caller hung up".to_owned(),
+        talk_ms: 1,
+        peak_anger: 0.5,
+        peak_level: "medium".to_owned(),
+        packets_lost: 0,
+    };
+    for (call_ms, what) in [(0, started), (1, ended)] {
+        store.keep(&Notice { call: call.to_owned(), call_ms, what }, Moment::now());
+    }
+}
+
+/// Whether it becomes so within a minute.
+fn eventually(mut so: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + Duration::from_secs(60);
+    while Instant::now() < end {
+        if so() {
+            return true;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    false
 }

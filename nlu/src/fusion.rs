@@ -1,10 +1,11 @@
-//! Voice and words of one party as one judgement: late fusion, either may be missing.
+//! Voice, words and expressions of one party as one judgement: late fusion, any may be missing.
 //!
-//! Words move the odds that the voice gives, by what they say beyond the usual and as far as they can be relied on:
-//! a product of experts. Calm words calm a lively voice down as angry ones raise a quiet one.
+//! Words and expressions move the odds that the voice gives, by what they say beyond the usual and as far as they can be relied
+//! on: a product of experts. Calm words calm a lively voice down as angry ones raise a quiet one.
 
 use std::sync::Arc;
 
+use crate::expression::Expression;
 use crate::features::SAMPLE_RATE_HZ;
 use crate::observation::WordEvidence;
 use crate::text::{Reading, TextSource, tokens};
@@ -22,10 +23,20 @@ pub struct Utterance {
     pub confidence: f32,
 }
 
+impl Utterance {
+    /// What a party without audio has written by `end`: it counts for as long as its words take to be said.
+    pub fn written(text: String, end: u64) -> Self {
+        let length = tokens(&text).len() as u64 * WRITTEN_TOKEN_SAMPLES;
+        Self { text, start: end.saturating_sub(length), end, confidence: 1.0 }
+    }
+}
+
+/// How long a written token counts, samples at 8 kHz: 0.1 s.
+const WRITTEN_TOKEN_SAMPLES: u64 = 800;
 /// How often the classes neutral, anger, joy and sadness come in calls, before anything is known of this one.
 pub(crate) const USUAL: [f32; 4] = [0.60, 0.20, 0.10, 0.10];
 /// How much words count beside a voice: the two are not independent of each other.
-const SHARE: f32 = 0.7;
+pub(crate) const SHARE_BESIDE_VOICE: f32 = 0.7;
 /// Words count half after this time, seconds, and no more after `FORGOTTEN_S`.
 const HALF_LIFE_S: f32 = 4.0;
 const FORGOTTEN_S: f32 = 15.0;
@@ -64,6 +75,7 @@ impl Words {
             emotion: reading.naming.emotion(&reading.judgement),
             judgement: reading.judgement,
             words: reading.words,
+            intents: reading.intents,
             source: reading.source,
         };
         Self { probabilities: reading.judgement.as_voice(), evidence: Arc::new(evidence) }
@@ -84,21 +96,33 @@ impl Words {
     }
 
     fn weight(&self, position: u64) -> f32 {
-        SHARE * self.evidence.reliability * (-self.age_s(position) / HALF_LIFE_S).exp2()
+        self.evidence.reliability * (-self.age_s(position) / HALF_LIFE_S).exp2()
     }
 }
 
-/// Voice (probabilities of the four classes, and anger) moved by the words that count at `position`.
-pub(crate) fn fuse(voice: ([f32; 4], f32), words: Option<&Words>, position: u64) -> ([f32; 4], f32) {
-    let Some(words) = words.filter(|words| words.count_at(position)) else { return voice };
-    let (mut probabilities, anger) = voice;
-    let weight = words.weight(position);
-    for ((fused, said), usual) in probabilities.iter_mut().zip(words.probabilities).zip(USUAL) {
+/// Voice (probabilities of the four classes, and anger) moved by the words, of which `share` counts, and the expression, as
+/// far as they count at `position`.
+pub(crate) fn fuse(
+    voice: ([f32; 4], f32),
+    words: Option<&Words>,
+    share: f32,
+    expression: Option<&Expression>,
+    position: u64,
+) -> ([f32; 4], f32) {
+    let words = words.filter(|words| words.count_at(position));
+    let expression = expression.filter(|expression| expression.counts_at(position));
+    let voice = words.map_or(voice, |words| moved(voice, words.probabilities, share * words.weight(position)));
+    expression.map_or(voice, |seen| moved(voice, seen.probabilities(USUAL), seen.weight(position)))
+}
+
+/// A judgement moved by what one expert says beyond the usual, as far as `weight`.
+fn moved((mut probabilities, anger): ([f32; 4], f32), said: [f32; 4], weight: f32) -> ([f32; 4], f32) {
+    for ((fused, said), usual) in probabilities.iter_mut().zip(said).zip(USUAL) {
         *fused *= (said.clamp(DOUBT, 1.0 - DOUBT) / usual).powf(weight);
     }
     let sum = probabilities.iter().sum::<f32>().max(f32::MIN_POSITIVE);
     probabilities.iter_mut().for_each(|fused| *fused /= sum);
-    let beyond_usual = log_odds(words.probabilities[1]) - log_odds(USUAL[1]);
+    let beyond_usual = log_odds(said[1]) - log_odds(USUAL[1]);
     (probabilities, sigmoid(log_odds(anger) + weight * beyond_usual))
 }
 
@@ -118,24 +142,28 @@ fn seconds(samples: u64) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::expression::{SeenIn, Shown};
     use crate::text::{Naming, TextJudgement};
 
+    const BESIDE: f32 = SHARE_BESIDE_VOICE;
     const QUIET: ([f32; 4], f32) = ([0.8, 0.1, 0.05, 0.05], 0.1);
     const LIVELY: ([f32; 4], f32) = ([0.3, 0.6, 0.05, 0.05], 0.6);
 
     #[test]
     fn words_raise_a_quiet_voice_and_calm_a_lively_one() {
         let at = 8_000;
-        assert!(fuse(QUIET, Some(&words(0.95, 1.0)), at).1 > 0.3);
-        assert!(fuse(LIVELY, Some(&words(0.95, 1.0)), at).1 > 0.85);
-        assert!(fuse(LIVELY, Some(&words(0.02, 1.0)), at).1 < 0.4);
-        assert!(fuse(QUIET, Some(&words(0.02, 1.0)), at).1 < QUIET.1);
-        assert_eq!(fuse(LIVELY, None, at), LIVELY);
+        assert!(fuse(QUIET, Some(&words(0.95, 1.0)), BESIDE, None, at).1 > 0.3);
+        assert!(fuse(LIVELY, Some(&words(0.95, 1.0)), BESIDE, None, at).1 > 0.85);
+        assert!(fuse(LIVELY, Some(&words(0.02, 1.0)), BESIDE, None, at).1 < 0.4);
+        assert!(fuse(QUIET, Some(&words(0.02, 1.0)), BESIDE, None, at).1 < QUIET.1);
+        assert_eq!(fuse(LIVELY, None, BESIDE, None, at), LIVELY);
     }
 
     #[test]
     fn what_was_hardly_heard_and_what_is_long_ago_counts_little() {
-        let moved = |confidence: f32, position: u64| fuse(QUIET, Some(&words(0.95, confidence)), position).1 - QUIET.1;
+        let moved = |confidence: f32, position: u64| {
+            fuse(QUIET, Some(&words(0.95, confidence)), BESIDE, None, position).1 - QUIET.1
+        };
         assert!(moved(1.0, 8_000) > 2.0 * moved(0.4, 8_000));
         assert!(moved(1.0, 8_000) > 1.5 * moved(1.0, 8_000 + 4 * 8_000));
         assert_eq!(moved(1.0, 8_000 + 16 * 8_000), 0.0);
@@ -152,17 +180,45 @@ mod tests {
             intents: Vec::new(),
         };
         let unknown = Utterance { text: "我要打官司".to_owned(), start: 0, end: 8_000, confidence: 1.0 };
-        let (probabilities, anger) = fuse(LIVELY, Some(&Words::new(&unknown, reading)), 8_000);
+        let (probabilities, anger) = fuse(LIVELY, Some(&Words::new(&unknown, reading)), BESIDE, None, 8_000);
         assert!((anger - LIVELY.1).abs() < 1e-6 && (probabilities[1] - LIVELY.0[1]).abs() < 1e-6, "{anger}");
     }
 
     #[test]
     fn probabilities_stay_probabilities() {
         for anger in [0.0, 0.2, 0.5, 1.0] {
-            let (probabilities, fused) = fuse(([0.0, 1.0, 0.0, 0.0], 1.0), Some(&words(anger, 7.0)), 8_000);
+            let (probabilities, fused) =
+                fuse(([0.0, 1.0, 0.0, 0.0], 1.0), Some(&words(anger, 7.0)), BESIDE, None, 8_000);
             assert!((probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-5, "{probabilities:?}");
             assert!((0.0..=1.0).contains(&fused), "{fused}");
         }
+    }
+
+    #[test]
+    fn a_face_and_an_emoji_move_less_than_words_and_are_soon_forgotten() {
+        let seen = |seen_in, shown, score| Expression { shown, score, seen_in, position: 8_000 };
+        let moved = |expression: &Expression, at: u64| fuse(QUIET, None, BESIDE, Some(expression), at).1 - QUIET.1;
+        let face = moved(&seen(SeenIn::Face, Shown::Anger, 0.9), 8_000);
+        let emoji = moved(&seen(SeenIn::Emoji, Shown::Anger, 0.9), 8_000);
+        let said = fuse(QUIET, Some(&words(0.95, 1.0)), BESIDE, None, 8_000).1 - QUIET.1;
+        assert!(0.05 < face && face < emoji && emoji < said, "{face} {emoji} {said}");
+        assert!(moved(&seen(SeenIn::Face, Shown::Joy, 0.9), 8_000) < 0.0, "a smile calms");
+        assert!(moved(&seen(SeenIn::Face, Shown::Anger, f32::NAN), 8_000).abs() < 1e-6);
+        assert_eq!(moved(&seen(SeenIn::Emoji, Shown::Anger, 1.0), 8_000 + 13 * 8_000), 0.0);
+        for shown in Shown::ALL {
+            let (probabilities, anger) = fuse(LIVELY, None, BESIDE, Some(&seen(SeenIn::Emoji, shown, 1.0)), 8_000);
+            assert!(
+                (probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-5 && (0.0..=1.0).contains(&anger),
+                "{shown:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_written_counts_as_long_as_it_takes_to_say() {
+        let written = Utterance::written("我打了三遍电话".to_owned(), 80_000);
+        assert_eq!((written.start, written.end), (80_000 - 7 * 800, 80_000));
+        assert_eq!(Utterance::written("我打了三遍电话".to_owned(), 800).start, 0);
     }
 
     /// Ten tokens within the first second that are angry by `anger`, else neutral.

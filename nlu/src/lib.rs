@@ -6,12 +6,13 @@
 mod activity;
 mod delivery;
 pub mod evaluation;
+mod expression;
 mod features;
-mod follower;
 mod fusion;
 mod listener;
 pub mod masking;
 mod model;
+mod mood;
 pub mod numbers;
 mod observation;
 pub mod recognition;
@@ -26,6 +27,7 @@ mod window;
 
 pub use activity::{ACTIVITY_LAG, ACTIVITY_STEP, Activity};
 pub use delivery::Delivery;
+pub use expression::{Expression, SeenIn, Shown};
 pub use features::{Extractor, FEATURES, HOP, HopSink, Row, SAMPLE_RATE_HZ};
 pub use fusion::Utterance;
 pub use listener::{Listener, PartyHopSink};

@@ -8,20 +8,22 @@ use std::collections::{BTreeMap, VecDeque};
 use prosody::Row as Hop;
 use prosody::baseline::Usual;
 
+use crate::expression::Expression;
 use crate::features::{Extractor, FEATURES, HOP, Row};
-use crate::follower::Follower;
 use crate::fusion::{Utterance, Words};
 use crate::model::AcousticModel;
+use crate::mood::Mood;
 use crate::observation::{Observation, PartyId};
 use crate::settings::ListenerSettings;
-use crate::shadow::{Candidate, Shadow, ShadowFigures};
+use crate::shadow::{Candidate, Shadow, ShadowFigures, What};
 use crate::text::TextReader;
 
 /// Lost audio up to this long is taken as silence; longer gaps start the window afresh. Samples (200 ms).
 const SILENCE_SAMPLES_MAX: u64 = 1_600;
 
-/// Utterances that wait per party; beyond that the oldest are left unread and counted.
-const UTTERANCES_MAX: usize = 8;
+/// Utterances and expressions that wait per party, each; beyond that the oldest utterances are left unread and counted,
+/// and the oldest expressions unseen.
+const WAITING_MAX: usize = 8;
 
 /// Called with every hop of every party, in order per party; the flag says whether it is speech.
 pub type PartyHopSink<'a> = &'a mut dyn FnMut(PartyId, &Hop, bool);
@@ -33,6 +35,8 @@ pub struct Listener {
     reader: TextReader,
     settings: ListenerSettings,
     parties: BTreeMap<PartyId, Party>,
+    /// Parties of whom there is no audio: they write.
+    writers: BTreeMap<PartyId, Writer>,
     model_failures: u64,
     spared: bool,
     rows: Vec<(PartyId, Row)>,
@@ -44,17 +48,40 @@ pub struct Listener {
 struct Party {
     pending: VecDeque<f32>,
     extractor: Extractor,
-    follower: Follower,
     dropped: u64,
+    said: Said,
+}
+
+/// What is held per party without audio; small.
+#[derive(Debug)]
+struct Writer {
+    position: u64,
+    said: Said,
+}
+
+/// How a party feels, and what of its words and expressions waits to be taken up.
+#[derive(Debug, Default)]
+struct Said {
+    mood: Mood,
     utterances: VecDeque<Utterance>,
+    expressions: VecDeque<Expression>,
     unread: u64,
 }
 
 impl Listener {
     /// A listener without parties. Without a model every observation's source is [`Source::SignalOnly`].
     pub fn new(model: Option<AcousticModel>, settings: ListenerSettings) -> Self {
-        let (reader, parties) = (TextReader::default(), BTreeMap::new());
-        Self { model, reader, settings, parties, model_failures: 0, spared: false, rows: Vec::new(), shadow: None }
+        Self {
+            model,
+            reader: TextReader::default(),
+            settings,
+            parties: BTreeMap::new(),
+            writers: BTreeMap::new(),
+            model_failures: 0,
+            spared: false,
+            rows: Vec::new(),
+            shadow: None,
+        }
     }
 
     /// The same, reading with `reader` what parties say; without one, words say nothing.
@@ -81,17 +108,19 @@ impl Listener {
 
     /// Starts listening to `party` at position 0; a party that is already there starts again.
     pub fn add(&mut self, party: PartyId) {
-        let mut fresh = Party {
-            pending: VecDeque::new(),
-            extractor: Extractor::default(),
-            follower: Follower::default(),
-            dropped: 0,
-            utterances: VecDeque::new(),
-            unread: 0,
-        };
+        let mut fresh =
+            Party { pending: VecDeque::new(), extractor: Extractor::default(), dropped: 0, said: Said::default() };
         fresh.extractor.spare(self.spared);
         self.forget(party);
         self.parties.insert(party, fresh);
+    }
+
+    /// As [`Listener::add`], of a party who writes and of whom there is no audio: positions go on by [`Listener::skip`]
+    /// alone, and samples are ignored.
+    pub fn add_writer(&mut self, party: PartyId) {
+        let said = Said { mood: Mood::of_writer(), ..Said::default() };
+        self.forget(party);
+        self.writers.insert(party, Writer { position: 0, said });
     }
 
     /// Whether work is spared from now on: parties are judged every second instead of every half one, and how they speak
@@ -127,9 +156,11 @@ impl Listener {
     /// Forgets `party` and what is left of its audio.
     pub fn remove(&mut self, party: PartyId) {
         self.parties.remove(&party);
+        self.writers.remove(&party);
         self.forget(party);
     }
 
+    /// Has the candidate know nothing of `party`, who is another one from now on, or gone.
     fn forget(&mut self, party: PartyId) {
         if let Some(shadow) = &mut self.shadow {
             shadow.forget(party);
@@ -162,16 +193,28 @@ impl Listener {
     ///
     /// Beyond 8 that wait, the oldest are left unread and counted.
     pub fn hear(&mut self, party: PartyId, utterance: Utterance) {
-        let Some(party) = self.parties.get_mut(&party) else { return };
-        if party.utterances.len() == UTTERANCES_MAX {
-            party.utterances.pop_front();
-            party.unread += 1;
+        let Some(said) = self.said(party) else { return };
+        if said.utterances.len() == WAITING_MAX {
+            said.utterances.pop_front();
+            said.unread += 1;
         }
-        party.utterances.push_back(utterance);
+        said.utterances.push_back(utterance);
+    }
+
+    /// Takes what `party` showed; the next [`Listener::run`] looks at it. Of an unknown party it is ignored.
+    pub fn see(&mut self, party: PartyId, expression: Expression) {
+        let Some(said) = self.said(party) else { return };
+        if said.expressions.len() == WAITING_MAX {
+            said.expressions.pop_front();
+        }
+        said.expressions.push_back(expression);
     }
 
     /// Tells that `samples` of `party` are lost before they came here; positions go on behind them.
     pub fn skip(&mut self, party: PartyId, samples: u64) {
+        if let Some(writer) = self.writers.get_mut(&party) {
+            writer.position += samples;
+        }
         let Some(party) = self.parties.get_mut(&party) else { return };
         party.dropped += samples;
         if samples <= SILENCE_SAMPLES_MAX {
@@ -201,7 +244,7 @@ impl Listener {
         }
         let batch_max = self.settings.batch_max.max(1);
         while !rows.is_empty() {
-            self.judge(rows.drain(..batch_max.min(rows.len())), out);
+            self.judge(rows.drain(..batch_max.min(rows.len())).collect(), out);
         }
         self.rows = rows;
     }
@@ -222,7 +265,9 @@ impl Listener {
     /// The position behind the last sample of `party` that was taken, dropped or lost; `None` for an unknown party.
     /// What others say of the party's audio, e.g. where words stand in it, counts on the same axis.
     pub fn position(&self, party: PartyId) -> Option<u64> {
-        self.parties.get(&party).map(|party| party.extractor.position() + party.pending.len() as u64)
+        let written = || self.writers.get(&party).map(|writer| writer.position);
+        let heard = |party: &Party| party.extractor.position() + party.pending.len() as u64;
+        self.parties.get(&party).map(heard).or_else(written)
     }
 
     /// Unprocessed samples, all parties together.
@@ -237,12 +282,13 @@ impl Listener {
 
     /// Utterances of `party` that were left unread so far; 0 for an unknown party.
     pub fn utterances_unread(&self, party: PartyId) -> u64 {
-        self.parties.get(&party).map_or(0, |party| party.unread)
+        let heard = self.parties.get(&party).map(|party| &party.said);
+        heard.or_else(|| Some(&self.writers.get(&party)?.said)).map_or(0, |said| said.unread)
     }
 
-    /// Parties listened to.
+    /// Parties listened to, and those who write.
     pub fn parties(&self) -> usize {
-        self.parties.len()
+        self.parties.len() + self.writers.len()
     }
 
     /// Runs of the model that failed and were judged by signal processing alone.
@@ -260,8 +306,7 @@ impl Listener {
         self.model.as_ref()
     }
 
-    fn judge(&mut self, batch: impl Iterator<Item = (PartyId, Row)>, out: &mut Vec<Observation>) {
-        let batch: Vec<(PartyId, Row)> = batch.collect();
+    fn judge(&mut self, batch: Vec<(PartyId, Row)>, out: &mut Vec<Observation>) {
         let judged = self.model.as_mut().and_then(|model| {
             let values: Vec<&[f32; FEATURES]> = batch.iter().map(|(_, row)| &*row.values).collect();
             let judged = model.judge(&values);
@@ -270,31 +315,47 @@ impl Listener {
         });
         for (index, (id, row)) in batch.into_iter().enumerate() {
             let Some(party) = self.parties.get_mut(&id) else { continue };
+            let mood = &mut party.said.mood;
             let judged = judged.as_ref().map(|judged| judged[index]);
-            let observed = party.follower.hear(id, &self.settings, &row, judged.as_ref());
+            let observed = mood.hear(id, &self.settings, &row, judged.as_ref());
             if let Some(shadow) = &mut self.shadow {
-                shadow.keep_row(&observed, row, judged);
+                shadow.keep(mood, &observed, What::Heard(row, judged));
             }
             out.push(observed);
         }
     }
 
-    /// Reads the utterances of all parties in one go; each is an observation.
+    /// Reads the utterances of all parties in one go, and looks at what they show; each is an observation.
     fn read(&mut self, out: &mut Vec<Observation>) {
-        let mut waiting = Vec::new();
-        for (id, party) in &mut self.parties {
-            waiting.extend(party.utterances.drain(..).map(|utterance| (*id, utterance)));
-        }
-        let texts: Vec<&str> = waiting.iter().map(|(_, utterance)| utterance.text.as_str()).collect();
-        for (reading, (id, utterance)) in self.reader.read(&texts).into_iter().zip(waiting) {
-            let Some(party) = self.parties.get_mut(&id) else { continue };
-            let kept = self.shadow.is_some().then(|| reading.clone());
-            let observed = party.follower.read(id, &self.settings, Words::new(&utterance, reading));
-            if let Some((shadow, reading)) = self.shadow.as_mut().zip(kept) {
-                shadow.keep_words(&observed, utterance, reading);
+        let Self { parties, writers, reader, settings, shadow, .. } = self;
+        let mut tell = |mood: &Mood, observed: Observation, what: What| {
+            if let Some(shadow) = shadow {
+                shadow.keep(mood, &observed, what);
             }
             out.push(observed);
+        };
+        let heard = parties.iter_mut().map(|(id, party)| (*id, &mut party.said));
+        let written = writers.iter_mut().map(|(id, writer)| (*id, &mut writer.said));
+        let mut waiting = Vec::new();
+        for (id, said) in heard.chain(written) {
+            waiting.extend(said.utterances.drain(..).map(|utterance| (id, utterance)));
+            for expression in said.expressions.drain(..) {
+                let observed = said.mood.see(id, settings, expression);
+                tell(&said.mood, observed, What::Seen(expression));
+            }
         }
+        let texts: Vec<&str> = waiting.iter().map(|(_, utterance)| utterance.text.as_str()).collect();
+        for (reading, (id, utterance)) in reader.read(&texts).into_iter().zip(waiting) {
+            let said = parties.get_mut(&id).map(|party| &mut party.said);
+            let Some(said) = said.or_else(|| Some(&mut writers.get_mut(&id)?.said)) else { continue };
+            let observed = said.mood.read(id, settings, Words::new(&utterance, reading.clone()));
+            tell(&said.mood, observed, What::Read(utterance, reading));
+        }
+    }
+
+    fn said(&mut self, party: PartyId) -> Option<&mut Said> {
+        let heard = self.parties.get_mut(&party).map(|party| &mut party.said);
+        heard.or_else(|| Some(&mut self.writers.get_mut(&party)?.said))
     }
 }
 

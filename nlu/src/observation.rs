@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::delivery::Delivery;
+use crate::expression::Expression;
 use crate::text::{Found, TextJudgement, TextSource};
 
 /// One voice that is listened to. Chosen by the caller of this crate, never reused in one run.
@@ -40,7 +41,7 @@ pub enum Source {
     Model,
     /// Signal processing only: the model or its library is missing.
     SignalOnly,
-    /// No voice was heard lately: the words speak alone.
+    /// No voice was heard lately: words and expressions speak alone.
     WordsOnly,
 }
 
@@ -68,6 +69,8 @@ pub struct Observation {
     pub source: Source,
     /// The last words that still count; `None` when nothing was said lately, or nobody wrote it down.
     pub words: Option<Arc<WordEvidence>>,
+    /// The last expression that still counts; `None` when none was seen lately.
+    pub expression: Option<Expression>,
 }
 
 /// What the words of a party said, for people to read. The text itself is not kept.
@@ -87,6 +90,8 @@ pub struct WordEvidence {
     pub judgement: TextJudgement,
     /// The words of the lexicons that were found.
     pub words: Vec<Found>,
+    /// What the party wants, as named in [`crate::text::INTENTS`].
+    pub intents: Vec<&'static str>,
     /// Which machinery read it.
     pub source: TextSource,
 }

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::expression::Expression;
 use crate::features::{FEATURES, Row};
-use crate::follower::Follower;
 use crate::fusion::{Utterance, Words};
 use crate::model::{AcousticModel, CLASSES};
+use crate::mood::Mood;
 use crate::observation::{Observation, PartyId};
 use crate::settings::ListenerSettings;
 use crate::text::{Reading, TextReader};
@@ -39,19 +40,30 @@ pub struct ShadowFigures {
     pub failures: u64,
 }
 
-/// A step of the timelines in use, as it was judged.
+/// What a party's timeline was stepped by, and what the models in use made of it.
+#[derive(Debug)]
+pub(crate) enum What {
+    /// An expression; no model judges it.
+    Seen(Expression),
+    /// Words.
+    Read(Utterance, Reading),
+    /// A window of the voice; `None` when signal processing judged it alone.
+    Heard(Row, Option<[f32; CLASSES]>),
+}
+
+/// A step of a timeline in use, as it was told, and what the candidate has to judge of it.
 #[derive(Debug)]
 struct Step<T> {
-    party: PartyId,
     observed: Observation,
     what: T,
 }
 
-/// A candidate, the parties as it sees them, and what waits for it.
+/// A candidate, the parties as it sees them, and what waits for it, in the order in which the listener takes it up.
 #[derive(Debug, Default)]
 pub(crate) struct Shadow {
     candidate: Candidate,
-    followers: BTreeMap<PartyId, Follower>,
+    moods: BTreeMap<PartyId, Mood>,
+    expressions: Vec<Step<Expression>>,
     utterances: Vec<Step<(Utterance, Reading)>>,
     rows: Vec<Step<(Row, Option<[f32; CLASSES]>)>>,
     figures: ShadowFigures,
@@ -68,36 +80,40 @@ impl Shadow {
 
     /// The party is another one, or gone.
     pub(crate) fn forget(&mut self, party: PartyId) {
-        self.followers.remove(&party);
+        self.moods.remove(&party);
     }
 
     /// Sheds what still waits.
     pub(crate) fn shed(&mut self) {
-        self.figures.shed += (self.utterances.len() + self.rows.len()) as u64;
+        self.figures.shed += (self.expressions.len() + self.utterances.len() + self.rows.len()) as u64;
+        self.expressions.clear();
         self.utterances.clear();
         self.rows.clear();
     }
 
-    /// Keeps an utterance that was read, and what came of it.
-    pub(crate) fn keep_words(&mut self, observed: &Observation, utterance: Utterance, reading: Reading) {
-        self.utterances.push(Step { party: observed.party, observed: observed.clone(), what: (utterance, reading) });
+    /// Keeps a step of the timeline of a party with this `mood`, until the candidate judges it, too.
+    pub(crate) fn keep(&mut self, mood: &Mood, observed: &Observation, what: What) {
+        self.moods.entry(observed.party).or_insert_with(|| mood.alike());
+        let observed = observed.clone();
+        match what {
+            What::Seen(expression) => self.expressions.push(Step { observed, what: expression }),
+            What::Read(utterance, reading) => self.utterances.push(Step { observed, what: (utterance, reading) }),
+            What::Heard(row, judged) => self.rows.push(Step { observed, what: (row, judged) }),
+        }
     }
 
-    /// Keeps a row that was judged, and what came of it.
-    pub(crate) fn keep_row(&mut self, observed: &Observation, row: Row, judged: Option<[f32; CLASSES]>) {
-        self.rows.push(Step { party: observed.party, observed: observed.clone(), what: (row, judged) });
-    }
-
-    /// Judges what waits and compares: words first, as the listener does.
+    /// Judges what waits, and compares.
     pub(crate) fn run(&mut self, settings: &ListenerSettings) {
+        for Step { observed, what } in std::mem::take(&mut self.expressions) {
+            self.compare(&observed, |id, mood| mood.see(id, settings, what));
+        }
         let utterances = std::mem::take(&mut self.utterances);
         let texts: Vec<&str> = utterances.iter().map(|step| step.what.0.text.as_str()).collect();
-        let mut read = self.candidate.reader.as_mut().map(|reader| reader.read(&texts).into_iter());
-        for Step { party, observed, what: (utterance, in_use) } in &utterances {
-            let reading = read.as_mut().map_or_else(|| Some(in_use.clone()), Iterator::next);
-            let Some(reading) = reading else { break };
-            let seen = self.followers.entry(*party).or_default().read(*party, settings, Words::new(utterance, reading));
-            self.figures.compare(observed, &seen);
+        let read = self.candidate.reader.as_mut().map(|reader| reader.read(&texts));
+        for (index, Step { observed, what: (utterance, in_use) }) in utterances.iter().enumerate() {
+            let reading = read.as_ref().map_or(in_use, |read| &read[index]);
+            let words = Words::new(utterance, reading.clone());
+            self.compare(observed, |id, mood| mood.read(id, settings, words));
         }
         let rows = std::mem::take(&mut self.rows);
         for batch in rows.chunks(settings.batch_max.max(1)) {
@@ -110,16 +126,20 @@ impl Shadow {
             let values: Vec<&[f32; FEATURES]> = batch.iter().map(|step| &*step.what.0.values).collect();
             model.judge(&values)
         });
-        let judged = match judged.transpose() {
-            Ok(judged) => judged,
-            Err(_) => {
-                self.figures.failures += 1;
-                return;
-            }
+        let Ok(judged) = judged.transpose() else {
+            self.figures.failures += 1;
+            return;
         };
-        for (index, Step { party, observed, what: (row, in_use) }) in batch.iter().enumerate() {
-            let judged = judged.as_ref().map_or(in_use.as_ref(), |judged| judged.get(index));
-            let seen = self.followers.entry(*party).or_default().hear(*party, settings, row, judged);
+        for (index, Step { observed, what: (row, in_use) }) in batch.iter().enumerate() {
+            let judged = judged.as_ref().map_or(in_use.as_ref(), |judged| Some(&judged[index]));
+            self.compare(observed, |id, mood| mood.hear(id, settings, row, judged));
+        }
+    }
+
+    /// Steps the party's timeline as the candidate sees it, and compares with what was `observed`.
+    fn compare(&mut self, observed: &Observation, step: impl FnOnce(PartyId, &mut Mood) -> Observation) {
+        if let Some(mood) = self.moods.get_mut(&observed.party) {
+            let seen = step(observed.party, mood);
             self.figures.compare(observed, &seen);
         }
     }

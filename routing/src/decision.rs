@@ -48,6 +48,9 @@ pub struct Opening {
     pub caller: Option<String>,
     /// How long the caller had waited before.
     pub waited: Duration,
+    /// How long an emotion is taken to last after its last observation; as for voices, which are observed every half
+    /// second, when nothing is said.
+    pub emotion_holds: Option<Duration>,
 }
 
 /// What the engine is told about a call.

@@ -18,7 +18,7 @@ use call::{Call, Scene};
 
 /// Calls that an engine follows at a time, unless told otherwise.
 pub const CALLS_MAX: usize = 10_000;
-/// An emotion is taken to last this long after its last observation (one comes every 0.5 s while somebody speaks).
+/// An emotion is taken to last this long after its last observation, unless the opening says otherwise (one comes every 0.5 s while somebody speaks).
 pub const OBSERVATION_HOLDS: Duration = Duration::from_secs(5);
 /// How long a rule that became due without an observation waits for one that may be on its way.
 pub const CONFIRM_WITHIN: Duration = Duration::from_millis(300);

@@ -9,6 +9,7 @@ use routing::backtest::{Interaction, escalated_at};
 use routing::{Emotion, Event, Level, Opening, Story};
 use serde_json::Value;
 
+use crate::control::MOOD_HOLDS;
 use crate::notice::{Notice, What};
 use crate::settings::Zone;
 
@@ -21,6 +22,7 @@ pub(super) struct Recorded {
     id: String,
     scenario: String,
     channel: Option<String>,
+    is_chat: bool,
     answered_ms: Option<u64>,
     started: Option<SystemTime>,
     ended_ms: u64,
@@ -46,6 +48,7 @@ impl Recorded {
         match what {
             What::CallStarted { scenario, .. } => self.scenario = scenario,
             What::CallForked { source, .. } => self.channel = Some(source),
+            What::ChatOpened { channel, .. } => (self.channel, self.is_chat) = (Some(channel), true),
             What::CallAnswered { .. } => self.answered_ms = Some(call_ms),
             What::Decided { rule, .. } => self.decided.push(rule),
             what => self.happened(call_ms, what),
@@ -79,6 +82,8 @@ impl Recorded {
                     self.words_ms = Some(words.audio_ms);
                     let found = words.found.into_iter().filter(|word| !word.negated);
                     self.used(call_ms, found.map(|word| word.category).collect());
+                    let intents = words.intents.into_iter().filter(|_| self.is_chat);
+                    self.events.extend(intents.map(|intent| (call_ms, Event::Said { intent })));
                 }
             }
             What::Said { party, is_final: true, phrases, .. } if party == "caller" => {
@@ -121,6 +126,7 @@ impl Recorded {
             id: self.id.clone(),
             caller: None,
             waited: Duration::from_millis(answered_ms),
+            emotion_holds: self.is_chat.then_some(MOOD_HOLDS),
         };
         let local = zone.zip(answered).and_then(|(zone, answered)| zone.local(answered));
         let story = Story { opening, local, events };

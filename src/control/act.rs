@@ -82,6 +82,9 @@ impl Call {
 
     /// Does one thing; the reason when it is a re-route that could not begin.
     fn act(&mut self, context: &mut Context<'_>, decision: &Decision, action: &Action) -> Option<String> {
+        if self.act_in_chat(context, decision, action) {
+            return None;
+        }
         match action {
             Action::Prompt { file, mode, until } => {
                 self.play(context, file, How { party: Party::Caller, mode: *mode, until: *until });
@@ -164,6 +167,7 @@ fn observed(observation: &nlu::Observation, party: &str, turns: Option<TurnTakin
         rate_z: evidence.rate_z,
         source: words::source(observation.source).to_owned(),
         words: observation.words.as_deref().map(|read| Box::new(read.into())),
+        expression: observation.expression.as_ref().map(Into::into),
         delivery: evidence.delivery.map(Into::into),
         turns,
         scores: BTreeMap::new(),

@@ -55,7 +55,9 @@ impl Control {
         }
         // Calls that are over but whose legs are still awaited count four times less.
         let limit = self.shared.terms.settings.limits.calls;
-        if self.calls_up >= limit || self.calls.len() >= limit.saturating_mul(4) {
+        // Chats have a limit of their own.
+        let (up, all) = (self.calls_up - self.chats_up, self.calls.len() - self.chats_up);
+        if up >= limit || all >= limit.saturating_mul(4) {
             return Err(Refusal::new(503, "Call limit reached"));
         }
         if !self.shared.ports.has(now, PORTS_PER_CALL) {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use routing::Route;
 
 use super::call::{Call, Stage};
+use super::chat::MOVE_WAIT;
 use super::context::Context;
 use super::leg::header;
 use super::refer::Lapsed;
@@ -140,6 +141,24 @@ impl Call {
         })
     }
 
+    /// Asks the software of a chat's channel, which follows the events, to move the customer.
+    pub(super) fn ask_channel(
+        &self,
+        context: &Context<'_>,
+        via: Route,
+        target: &str,
+        within: Option<Duration>,
+    ) -> Reroute {
+        Reroute::Asking(Asking {
+            via,
+            target: target.to_owned(),
+            decided: context.now,
+            until: context.now + within.unwrap_or(MOVE_WAIT),
+            ticket: None,
+            state: State::Asked,
+        })
+    }
+
     /// What the caller's side says to an INFO or MESSAGE of ours.
     pub(super) fn informed(&mut self, context: &mut Context<'_>, code: u16, reason: &str) {
         let outcome = match code {
@@ -163,7 +182,7 @@ impl Call {
         self.asking_answered(context, Some(ticket), outcome);
     }
 
-    fn asking_answered(&mut self, context: &mut Context<'_>, ticket: Option<Ticket>, outcome: Outcome) {
+    pub(super) fn asking_answered(&mut self, context: &mut Context<'_>, ticket: Option<Ticket>, outcome: Outcome) {
         let forked = self.fork.is_some();
         let Stage::Talking(talking) = &mut self.stage else { return };
         let Some(Reroute::Asking(asking)) = talking.reroute.as_mut().filter(|each| is_of(each, ticket)) else {

@@ -27,6 +27,7 @@ impl AudioClients {
 impl Call {
     /// Somebody wants the copy.
     pub(super) fn open_audio(&mut self, context: &mut Context<'_>, layout: &str) -> Result<Done, Denied> {
+        self.check_sound()?;
         self.check_audio_here()?;
         let (now, leg) = (context.now, self.caller.id);
         let Stage::Talking(talking) = &mut self.stage else { return Err(Denied::not_connected()) };

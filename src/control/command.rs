@@ -42,6 +42,20 @@ pub enum Command {
         /// What was typed.
         text: String,
     },
+    /// For the listening side: what is seen of the far end of a leg, at the moment in which it comes.
+    See {
+        /// Of whom.
+        leg: LegId,
+        /// What.
+        expression: nlu::Expression,
+    },
+    /// For the listening side: the far end of a leg has no audio and writes, or does so no longer.
+    Attend {
+        /// Whose messages are read.
+        leg: LegId,
+        /// Whether they are.
+        on: bool,
+    },
     /// For whoever speaks texts: `Input::Spoken` follows.
     Speak {
         /// Who is to hear it.

@@ -12,7 +12,9 @@ use routing::{Decision, Event, FACTS_MAX, Fact, LocalTime, Opening, Switch};
 
 use super::Control;
 use super::call::{Call, Stage};
+use super::chat::MOOD_HOLDS;
 use super::context::Context;
+use super::fork::Fork;
 use super::history;
 use super::order::{Denied, DeniedKind};
 use crate::notice::What;
@@ -40,10 +42,11 @@ impl Call {
                 Language::Mandarin => routing::Language::Mandarin,
                 Language::English => routing::Language::English,
             }),
-            channel: Some(self.fork.as_ref().map_or(PHONE, |fork| fork.source.name()).to_owned()),
+            channel: Some(self.fork.as_ref().map_or(PHONE, Fork::channel).to_owned()),
             id: self.id.clone(),
             caller: history::caller(&self.from),
             waited: now.saturating_sub(self.started),
+            emotion_holds: self.chat().map(|_| MOOD_HOLDS),
         }
     }
 
@@ -83,6 +86,11 @@ impl Call {
             categories.dedup();
             if !categories.is_empty() {
                 self.judge(context, &Event::Words { categories });
+            }
+            // Nobody listens for phrases in what is written: what it wants is read in its words.
+            let intents = words.intents.iter().filter(|_| self.chat().is_some());
+            for intent in intents.map(|intent| (*intent).to_owned()).collect::<Vec<_>>() {
+                self.judge(context, &Event::Said { intent });
             }
         }
     }

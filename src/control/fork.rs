@@ -1,7 +1,8 @@
 //! Calls that are forked to us: somebody sends a copy of what both sides say, and we are not in their path.
 //!
 //! Inside they are calls like any other, without dialogs of their parties: heard, judged, on record. What moves a party
-//! is an order to the PBX whose call it is. How copies come is in `recording` (SIPREC) and `wire` (everything else).
+//! is an order to the PBX whose call it is. How copies come is in `recording` (SIPREC) and `wire` (everything else). A chat
+//! is a call of this kind, too: one that has no media at all (`chat`).
 
 mod arrive;
 mod recording;
@@ -18,12 +19,14 @@ use routing::CallKey;
 
 use super::asking::channels_of;
 use super::call::{Call, Stage, Talking, Tally};
+use super::chat::{self, Chat};
 use super::context::Context;
 use super::drain::Departure;
 use super::facts::Learned;
 use super::leg::{Beginning, Dialog, Farewell, Leg, Partner};
 use super::order::Party;
 use super::relief::Relievable;
+use super::session::EXPIRED;
 use super::setup::Refusal;
 use super::{Command, ControlSettings, Header, SipCommand, history};
 use crate::notice::{ForkedParty, What};
@@ -48,6 +51,8 @@ pub enum Source {
     Twilio,
     /// RTP to ports that were asked for over the API, e.g. of ARI's externalMedia.
     Rtp,
+    /// Nothing is forked: its parties write, over the API.
+    Chat,
 }
 
 impl Source {
@@ -60,6 +65,7 @@ impl Source {
             Source::Asterisk => "asterisk",
             Source::Twilio => "twilio",
             Source::Rtp => "rtp",
+            Source::Chat => "chat",
         }
     }
 }
@@ -86,10 +92,12 @@ pub(super) enum Link {
     Recording(Box<Recording>),
     /// By streams without SIP.
     Wire(Wire),
+    /// By messages.
+    Chat(Box<Chat>),
 }
 
 impl Fork {
-    fn new(source: Source, pbx_call: Option<String>, link: Link, remembers: bool) -> Fork {
+    pub(super) fn new(source: Source, pbx_call: Option<String>, link: Link, remembers: bool) -> Fork {
         Fork { source, pbx_call, link, remembers, paused: false, told: None }
     }
 
@@ -97,15 +105,25 @@ impl Fork {
     pub(super) fn recording_leg(&self) -> Option<LegId> {
         match &self.link {
             Link::Recording(recording) => Some(recording.leg),
-            Link::Wire(_) => None,
+            Link::Wire(_) | Link::Chat(_) => None,
         }
     }
 
-    /// When the session is over that carries the copy, unless its sender refreshes it.
-    pub(super) fn expires_at(&self) -> Option<Duration> {
+    /// When the session is over that carries the copy, unless its sender refreshes it, and why: of a chat, unless somebody
+    /// writes.
+    pub(super) fn expires_at(&self) -> Option<(Duration, &'static str)> {
         match &self.link {
-            Link::Recording(recording) => recording.timer.map(|timer| timer.ends_at()),
+            Link::Recording(recording) => recording.timer.map(|timer| (timer.ends_at(), EXPIRED)),
             Link::Wire(_) => None,
+            Link::Chat(chat) => Some((chat.ends_at(), chat::IDLE)),
+        }
+    }
+
+    /// How the caller comes, for rules about channels.
+    pub(super) fn channel(&self) -> &str {
+        match &self.link {
+            Link::Recording(_) | Link::Wire(_) => self.source.name(),
+            Link::Chat(chat) => chat.channel(),
         }
     }
 
@@ -114,6 +132,7 @@ impl Fork {
         match &self.link {
             Link::Recording(recording) => recording.dialog == Dialog::Over,
             Link::Wire(wire) => wire.is_empty(),
+            Link::Chat(chat) => chat.is_over(),
         }
     }
 
@@ -135,6 +154,7 @@ impl Fork {
     fn caller(&self, leg: LegId) -> Option<String> {
         match &self.link {
             Link::Recording(recording) => history::caller(&recording.sole_speaker(leg)?.names.first()?.address),
+            Link::Chat(_) => None,
             Link::Wire(wire) if wire.is_mixed => None,
             // A PBX may name a number alone: then it is a number of that kind of PBX.
             Link::Wire(wire) if wire.from.contains('@') => history::caller(&wire.from),
@@ -147,6 +167,7 @@ impl Fork {
         match &mut self.link {
             Link::Recording(recording) => recording.end(context, reason),
             Link::Wire(wire) => wire.end(context, reason),
+            Link::Chat(chat) => chat.end(),
         }
     }
 }
@@ -154,38 +175,38 @@ impl Fork {
 /// What the route of a forked call says.
 #[derive(Debug)]
 pub(super) struct Routed {
-    name: String,
-    scenario: String,
+    pub(super) name: String,
+    pub(super) scenario: String,
     remembers: bool,
 }
 
 impl Routed {
-    fn by(settings: &ControlSettings, route: &Route) -> Routed {
+    pub(super) fn by(settings: &ControlSettings, route: &Route) -> Routed {
         let remembers = settings.remembers(route);
         Routed { name: route.name.clone(), scenario: route.scenario.clone(), remembers }
     }
 }
 
 /// What a forked call begins with.
-struct Begun {
-    key: CallKey,
-    id: String,
-    from: String,
-    to: String,
-    route: String,
-    scenario: String,
-    passed: Vec<Header>,
-    fork: Fork,
-    caller: Leg,
-    far: Option<Leg>,
+pub(super) struct Begun {
+    pub(super) key: CallKey,
+    pub(super) id: String,
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) route: String,
+    pub(super) scenario: String,
+    pub(super) passed: Vec<Header>,
+    pub(super) fork: Fork,
+    pub(super) caller: Leg,
+    pub(super) far: Option<Leg>,
 }
 
 impl Call {
     /// A forked call, which is up from the beginning.
-    fn forked(context: &mut Context<'_>, begun: Begun) -> Call {
+    pub(super) fn forked(context: &mut Context<'_>, begun: Begun) -> Call {
         let Begun { key, id, from, to, route, scenario, passed, fork, caller, far } = begun;
         let talking = Talking::new(context.now, &context.terms.settings);
-        let source = fork.source;
+        let (source, target) = (fork.source, fork.channel().to_owned());
         if let Some(name) = &fork.pbx_call {
             context.shared.forks.insert((source, name.clone()), key);
         }
@@ -214,7 +235,7 @@ impl Call {
             wake: None,
         };
         call.notice(context, What::CallStarted { from: from.into(), to: to.into(), route, scenario });
-        call.notice(context, What::CallAnswered { target: source.name().to_owned(), setup_ms: 0 });
+        call.notice(context, What::CallAnswered { target, setup_ms: 0 });
         call
     }
 
@@ -246,7 +267,7 @@ impl Call {
     }
 
     /// The sender of the copy knows that we take it.
-    fn fork_confirmed(&mut self) {
+    pub(super) fn fork_confirmed(&mut self) {
         if let Stage::Talking(talking) = &mut self.stage {
             talking.watch.confirm();
         }
@@ -273,7 +294,9 @@ impl Call {
 
     /// Why a party cannot be made to hear anything, when that is so.
     pub(super) fn unheard(&self, party: Party) -> Option<&'static str> {
-        self.fork.as_ref()?;
+        if self.fork.as_ref()?.source == Source::Chat {
+            return Some(chat::NO_SOUND);
+        }
         let leg = match party {
             Party::Caller => Some(&self.caller),
             Party::Callee => self.far.as_ref(),
@@ -285,6 +308,9 @@ impl Call {
 
     /// The fork has ended, with the call.
     pub(super) fn end_fork(&mut self, context: &mut Context<'_>, reason: &str) {
+        if self.chat().is_some() {
+            self.attend(context, false);
+        }
         let Some(fork) = &mut self.fork else { return };
         fork.end(context, reason);
         if let Some(name) = &fork.pbx_call {

@@ -140,18 +140,40 @@ impl Leg {
         };
         context.shared.owners.insert(id, call);
         context.shared.ports_held.insert(id, port);
+        context.media(media::Command::Open { leg: id, port, address: beginning.bind });
+        Some(Leg::begin(context, id, port, beginning))
+    }
+
+    /// The leg of a party that writes: without dialog and without media.
+    pub(super) fn of_writer(context: &mut Context<'_>, call: CallKey, party: &'static str) -> Leg {
+        let id = context.new_leg();
+        context.shared.owners.insert(id, call);
+        let beginning = Beginning {
+            name: party,
+            audio: AudioTerms::default(),
+            formats: Formats::default(),
+            wishes: Wishes::default(),
+            partner: Partner::default(),
+            destination: None,
+            bind: None,
+        };
+        let leg = Leg::begin(context, id, 0, beginning);
+        Leg { party, dialog: Dialog::Absent, stream: Stream::Closed, ..leg }
+    }
+
+    fn begin(context: &mut Context<'_>, id: LegId, port: u16, beginning: Beginning<'_>) -> Leg {
         let Beginning { name, audio, formats, wishes, partner, destination, bind } = beginning;
-        context.media(media::Command::Open { leg: id, port, address: bind });
         let address = bind.unwrap_or_else(|| context.terms.settings.address_for(destination));
-        Some(Leg {
+        let incoming = is_incoming(id);
+        Leg {
             id,
             name: name.to_owned(),
-            party: if incoming.is_some() { "caller" } else { "callee" },
+            party: if incoming { "caller" } else { "callee" },
             dialog: Dialog::Inviting,
             stream: Stream::Open,
             local: Local { address, port, session_id: u64::from(id.0), version: 1 },
             audio,
-            known: formats.codecs.iter().map(|(codec, _)| *codec).filter(|_| incoming.is_some()).collect(),
+            known: formats.codecs.iter().map(|(codec, _)| *codec).filter(|_| incoming).collect(),
             formats,
             wishes,
             partner,
@@ -166,7 +188,7 @@ impl Leg {
             silent_since: None,
             timer: None,
             takes_update: false,
-        })
+        }
     }
 
     /// Our answer to the far end's `offer` with one of `codecs`, and what that agrees.
@@ -362,8 +384,12 @@ impl Leg {
     }
 
     pub(super) fn is_incoming(&self) -> bool {
-        self.id.0 >> 31 == 1
+        is_incoming(self.id)
     }
+}
+
+fn is_incoming(id: LegId) -> bool {
+    id.0 >> 31 == 1
 }
 
 /// A header from its parts.

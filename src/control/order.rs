@@ -8,6 +8,8 @@ use std::sync::Arc;
 use media::{LegId, Sound};
 use routing::{Fact, Language, PlayMode, Until};
 
+use super::chat::{ChatOpening, Message, Showing};
+
 /// Orders from outside the call. `call` is the call's id as in notices.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Order {
@@ -83,6 +85,36 @@ pub enum Order {
         party: Party,
         /// What.
         text: String,
+    },
+    /// A customer begins to write.
+    OpenChat(Box<ChatOpening>),
+    /// A party has written something in a chat.
+    Write {
+        /// In which chat.
+        call: String,
+        /// What.
+        message: Message,
+    },
+    /// Something is seen of a party of a call or chat: an expression of its face, or an emoji.
+    Show {
+        /// In which.
+        call: String,
+        /// What, and of whom.
+        showing: Showing,
+    },
+    /// A chat is over.
+    EndChat {
+        /// Which.
+        call: String,
+        /// Why, in a few words.
+        reason: String,
+    },
+    /// What has become of the customer whom the channel's software was asked to move.
+    ChatMoved {
+        /// In which chat.
+        call: String,
+        /// Whether it has moved the customer, or why not.
+        outcome: Result<(), String>,
     },
     /// Somebody says what is known of the customer or the order.
     TellFacts {
@@ -187,10 +219,19 @@ pub enum PlayedSound {
 }
 
 /// What an order has led to so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Done {
     /// It is done, or on its way.
     Accepted,
+    /// A chat has begun.
+    Opened {
+        /// Its id as in notices.
+        call: String,
+        /// Whether it was up already.
+        again: bool,
+    },
+    /// What came says nothing, and was dropped: `empty`, `garbled` or `duplicate`.
+    Dropped(&'static str),
     /// A supervisor is being called; its number in the call.
     Supervisor(u32),
     /// A sound is on its way to the party; its number.
@@ -226,6 +267,8 @@ pub enum DeniedKind {
     Conflict,
     /// There is no room for it now.
     Full,
+    /// Such orders come too fast.
+    TooFast,
 }
 
 impl Denied {

@@ -194,11 +194,16 @@ impl Call {
     fn speak(&self, context: &mut Context<'_>, prompt: PromptId, text: &str, language: Language) {
         let Stage::Talking(talking) = &self.stage else { return };
         let Some(leg) = talking.playing.get(&prompt).map(|playing| playing.leg) else { return };
-        let filled = routing::fill(text, |name| {
+        let text = self.filled(text);
+        context.out.push(Command::Speak { leg, prompt, saying: Saying { text, language } });
+    }
+
+    /// A text of a policy with the headers of the INVITE, or the details of a chat, in their places.
+    pub(super) fn filled(&self, text: &str) -> String {
+        routing::fill(text, |name| {
             let header = self.passed.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
             Some(header.value.chars().filter(|letter| !letter.is_control()).take(VALUE_CHARS_MAX).collect())
-        });
-        context.out.push(Command::Speak { leg, prompt, saying: Saying { text: filled, language } });
+        })
     }
 
     /// A prompt comes to nothing.

@@ -150,9 +150,13 @@ impl Call {
         let mut plan = talking.plan.take()?;
         let mut last = None;
         while let Some(way) = plan.ways.pop_front() {
-            let (via, target) = (way.as_str().to_owned(), plan.target.clone());
+            let (via, target) = (self.via(&way).as_str().to_owned(), plan.target.clone());
             match self.begin_way(context, &way, &plan) {
                 Ok(reroute) => {
+                    if self.chat().is_some() {
+                        // The channel's software stands for all ways but those by name: it is asked once.
+                        plan.ways.retain(|left| matches!(left, Route::Pbx(_)));
+                    }
                     if let Stage::Talking(talking) = &mut self.stage {
                         talking.reroute = Some(reroute);
                         talking.plan = Some(plan);
@@ -173,6 +177,9 @@ impl Call {
         let name = plan.target.as_str();
         let target = context.terms.settings.targets.get(name).ok_or_else(|| format!("no target named {name}"))?;
         let target = target.clone();
+        if self.chat().is_some() && !matches!(way, Route::Pbx(_)) {
+            return Ok(self.ask_channel(context, self.via(way), name, plan.within));
+        }
         if self.fork.is_some() && !matches!(way, Route::Pbx(_)) {
             return Err("the call is forked to us: only its PBX can move it, by a connector".to_owned());
         }

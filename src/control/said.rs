@@ -34,6 +34,7 @@ impl Call {
             context,
             What::Said {
                 party: if by_caller { "caller" } else { "callee" }.to_owned(),
+                engine: transcript.engine.name().to_owned(),
                 is_final: transcript.is_final,
                 audio_ms: transcript.start / SAMPLES_PER_MS,
                 until_ms: transcript.end / SAMPLES_PER_MS,
@@ -57,15 +58,26 @@ impl Call {
         if !matches!(self.stage, Stage::Talking(_)) {
             return Err(Denied::not_connected());
         }
+        if self.chat().is_some() {
+            return Err(Denied::new(DeniedKind::Conflict, "this is a chat: it takes `messages`"));
+        }
+        let leg = self.read_leg(context, party)?;
+        context.out.push(Command::Read { leg, text });
+        Ok(())
+    }
+
+    /// The leg of a party that is listened to, or read.
+    ///
+    /// # Errors
+    /// When it is not, or is not there.
+    pub(super) fn read_leg(&self, context: &Context<'_>, party: Party) -> Result<LegId, Denied> {
         let settings = &context.terms.settings;
         let (leg, is_heard) = match party {
             Party::Caller => (Some(self.caller.id), settings.parties.is_some()),
             Party::Callee => (self.far.as_ref().map(|far| far.id), settings.listens_to_far()),
         };
         let nobody = || Denied::new(DeniedKind::Conflict, format!("nobody listens to the {}", party.as_str()));
-        let leg = leg.filter(|_| is_heard).ok_or_else(nobody)?;
-        context.out.push(Command::Read { leg, text });
-        Ok(())
+        leg.filter(|_| is_heard).ok_or_else(nobody)
     }
 }
 
@@ -90,6 +102,14 @@ impl Maskers {
             other.heard_from_other(words());
         }
         (heard, text)
+    }
+
+    /// What a party has written as it may be shown; remembered as what is said.
+    pub(super) fn mask_written(&mut self, by_caller: bool, text: &str) -> String {
+        let (own, other) =
+            if by_caller { (&mut self.caller, &mut self.far) } else { (&mut self.far, &mut self.caller) };
+        other.heard_from_other([text]);
+        own.finished(text).text
     }
 }
 

@@ -118,8 +118,8 @@ impl Call {
         if now >= watch.limit {
             return self.finish(context, "the longest call is over");
         }
-        if self.fork.as_ref().and_then(Fork::expires_at).is_some_and(|at| now >= at) {
-            return self.finish(context, EXPIRED);
+        if let Some((_, why)) = self.fork.as_ref().and_then(Fork::expires_at).filter(|(at, _)| now >= *at) {
+            return self.finish(context, why);
         }
         let mut ask = self.timers_tick(context);
         let Stage::Talking(talking) = &mut self.stage else { return };
@@ -186,7 +186,7 @@ impl Call {
             out.push((timer.ends_at(), "session expiry"));
             out.extend(timer.refresh_at().map(|at| (at, "session refresh")));
         }
-        out.extend(self.fork.as_ref().and_then(Fork::expires_at).map(|at| (at, "session expiry")));
+        out.extend(self.fork.as_ref().and_then(Fork::expires_at).map(|(at, _)| (at, "session expiry")));
         out.extend(watch.confirm_by.map(|until| (until, "caller's ACK")));
         let quiet = self.quiet();
         let silence_limit = self
@@ -283,7 +283,7 @@ struct Quiet {
 }
 
 /// Why a leg ends whose far end should have refreshed the session.
-const EXPIRED: &str = "session expired without a refresh";
+pub(super) const EXPIRED: &str = "session expired without a refresh";
 /// How long a refresh waits that could not be made.
 const REFRESH_AGAIN: Duration = Duration::from_secs(10);
 /// How long the ACK may take: as long as the 2xx is sent again (RFC 3261 §13.3.1.4, 64·T1).

@@ -80,6 +80,7 @@ impl Supervisor {
 impl Call {
     /// Calls a supervisor.
     pub(super) fn call_supervisor(&mut self, context: &mut Context<'_>, whom: Whom, part: Part) -> Result<u32, Denied> {
+        self.check_sound()?;
         self.check_audio_here()?;
         let Stage::Talking(talking) = &self.stage else { return Err(Denied::not_connected()) };
         let settings = &context.terms.settings;

@@ -40,6 +40,9 @@ pub struct WordsRead {
     pub source: String,
     /// Words of the lexicons among them, in order.
     pub found: Vec<WordFound>,
+    /// What the party wants by them, e.g. `complaint`, `refund`, `human`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub intents: Vec<String>,
 }
 
 /// A word of a lexicon that was said or typed.
@@ -70,6 +73,31 @@ impl From<&nlu::WordEvidence> for WordsRead {
             reliability: read.reliability,
             source: words::text_source(read.source).to_owned(),
             found: found.collect(),
+            intents: read.intents.iter().map(|intent| (*intent).to_owned()).collect(),
+        }
+    }
+}
+
+/// What was seen of a party: its face as software of its own device judges it, or an emoji. No image is ever taken.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExpressionSeen {
+    /// When, milliseconds of the party's audio.
+    pub audio_ms: u64,
+    /// `neutral`, `anger`, `disgust`, `contempt`, `fear`, `sadness`, `surprise`, `joy`.
+    pub label: String,
+    /// How sure that is, 0-1.
+    pub score: f32,
+    /// `face` or `emoji`.
+    pub source: String,
+}
+
+impl From<&nlu::Expression> for ExpressionSeen {
+    fn from(seen: &nlu::Expression) -> Self {
+        Self {
+            audio_ms: seen.position / SAMPLES_PER_MS,
+            label: words::shown(seen.shown).to_owned(),
+            score: seen.score,
+            source: words::seen_in(seen.seen_in).to_owned(),
         }
     }
 }

@@ -14,6 +14,9 @@ const NAMES_MAX: usize = 20;
 pub struct CallFacts {
     /// The route.
     pub route: String,
+    /// How the caller came; missing in what older versions kept.
+    #[serde(default)]
+    pub channel: Option<String>,
     /// Its scenario.
     pub scenario: String,
     /// Whom the caller spoke to last.
@@ -73,6 +76,7 @@ impl From<&CallRecord> for CallFacts {
         let said = record.phrases.iter().filter(|phrase| phrase.party == "caller");
         Self {
             route: record.route.clone(),
+            channel: Some(record.came_by().to_owned()),
             scenario: record.scenario.clone(),
             target: record.target.clone(),
             group,

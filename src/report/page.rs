@@ -38,6 +38,7 @@ pub fn page(report: &Report, language: Language) -> Result<String, ChartError> {
         (effect(report, language))
         @for (heading, table) in [
             (t("线路", "Routes"), &report.by_route),
+            (t("渠道", "Channels"), &report.by_channel),
             (t("场景", "Scenarios"), &report.by_scenario),
             (t("最后接听方", "Who spoke to the caller last"), &report.by_target),
         ] {

@@ -13,6 +13,7 @@ pub fn table(report: &Report) -> String {
     for (part, table) in [
         ("day", &report.by_day),
         ("route", &report.by_route),
+        ("channel", &report.by_channel),
         ("scenario", &report.by_scenario),
         ("target", &report.by_target),
         ("group", &report.by_group),

@@ -10,6 +10,17 @@ pub enum Language {
 }
 
 impl Language {
+    /// Both.
+    pub const ALL: [Language; 2] = [Language::Zh, Language::En];
+
+    /// Its name in configurations and file names.
+    pub fn name(self) -> &'static str {
+        match self {
+            Language::Zh => "zh",
+            Language::En => "en",
+        }
+    }
+
     /// As HTML names it.
     pub(super) fn code(self) -> &'static str {
         match self {

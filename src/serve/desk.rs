@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use media::Event;
 use tokio::sync::mpsc::Receiver;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
 
@@ -59,6 +60,8 @@ pub(super) struct Desk {
     pub(super) baselines: Arc<Baselines>,
     pub(super) bus: Arc<Bus>,
     pub(super) store: Option<Store>,
+    /// Who writes reports by the clock.
+    pub(super) reporting: Option<JoinHandle<()>>,
     pub(super) metrics: Metrics,
     pub(super) readiness: Arc<Readiness>,
     pub(super) web: Option<WebHandle>,
@@ -161,7 +164,7 @@ impl Desk {
         self.carry_out_all();
         // Only now: whoever waits finds everything done.
         let Some((waits, outcome, call)) = answer else { return };
-        let opened = outcome.as_ref().ok().copied();
+        let opened = outcome.as_ref().ok().cloned();
         if waits.send(outcome).is_err()
             && let (Some(Done::Audio { client, .. }), Some(call)) = (opened, call)
         {
@@ -301,6 +304,8 @@ impl Desk {
             }
             Command::Know { leg, caller } => self.parties.know(leg, self.baselines.key_of(&caller)),
             Command::Read { leg, text } => self.words.utterances.push(leg, Uttered::Typed(text)),
+            Command::See { leg, expression } => self.words.utterances.push(leg, Uttered::Shown(expression)),
+            Command::Attend { leg, on } => self.parties.attend(leg, on),
             Command::Pbx(order) => return self.connectors.ask(order).map(Input::Pbx),
             Command::Speak { leg, prompt, saying } => return self.speaker.ask(leg, prompt, saying).map(spoken_input),
             Command::Notice(notice) => {
@@ -358,6 +363,12 @@ impl Desk {
         if let Some(recognizing) = &self.words.recognizing {
             self.metrics.set_recognition(recognizing.is_up(), &recognizing.figures());
             self.readiness.set(Component::Words, recognizing.is_up());
+            let remote = recognizing.remote();
+            self.readiness.want_words_elsewhere(remote.is_some());
+            if let Some(figures) = remote {
+                self.readiness.set(Component::WordsElsewhere, figures.is_up);
+                self.metrics.set_remote_recognition(&figures);
+            }
         }
         if let Some(store) = &self.store {
             self.metrics.set_store_up(store.is_up());

@@ -7,6 +7,7 @@ use std::time::Duration;
 use media::sdp::Fingerprint;
 use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
@@ -20,6 +21,7 @@ use crate::judges::JudgeFiles;
 use crate::metrics::Metrics;
 use crate::pbx;
 use crate::recognizer::RecognizerFiles;
+use crate::reporting::write_by_the_clock;
 use crate::settings::{Fault, Policies, Settings, Zone};
 use crate::shell::clock::Clock;
 use crate::shell::copy::{Copies, CopyOptions};
@@ -58,6 +60,7 @@ impl Server {
         let Policies { policies, prompts, ringback, sayings, .. } = load_policies(&settings, &metrics, &readiness)?;
 
         let store = start_store(&settings, &metrics, &readiness, &policies)?;
+        let reporting = start_reporting(&settings, store.as_ref());
         let tap = Arc::new(TapRing::new(settings.listening.tap_packets));
         let (media_events, media_inlet) = mpsc::channel(EVENTS_MAX);
         let copy_ring = Arc::new(CopyRing::new(COPIES_MAX));
@@ -102,6 +105,7 @@ impl Server {
             baselines,
             bus,
             store,
+            reporting,
             metrics,
             readiness,
             web,
@@ -157,6 +161,9 @@ impl Server {
         self.desk.media.stop();
         self.wait_for_models().await;
         let Departures { finished, handed_over, cut } = departures;
+        if let Some(reporting) = &self.desk.reporting {
+            reporting.abort();
+        }
         if let Some(store) = &self.desk.store {
             self.desk
                 .audit("stopped", serde_json::json!({ "finished": finished, "handed_over": handed_over, "cut": cut }));
@@ -251,6 +258,13 @@ fn start_store(
     Ok(Some(store))
 }
 
+/// Has reports written by the clock, where they are to be.
+fn start_reporting(settings: &Settings, store: Option<&Store>) -> Option<JoinHandle<()>> {
+    let (reports, store) = (settings.reports.clone()?, store?.clone());
+    let zone = settings.policy.zone.clone().unwrap_or_else(Zone::utc);
+    Some(tokio::spawn(write_by_the_clock(reports, zone, store)))
+}
+
 /// The words of parties, and the two ends of the queue of everything that is heard.
 type Hearing = (Words, mpsc::Sender<Heard>, mpsc::Receiver<Heard>);
 
@@ -264,15 +278,16 @@ fn read_judges(settings: &Settings) -> Result<Bench, Failure> {
     Ok(Bench::new(files))
 }
 
-/// Starts the recognising thread, where there is to be one.
+/// Starts the recognising threads, where there are to be any.
 fn start_words(settings: &Settings, readiness: &Readiness) -> Result<Hearing, Failure> {
     let (heard, inlet) = mpsc::channel(EVENTS_MAX);
     let mut words = Words { recognizing: None, utterances: Arc::default() };
     if let Some(wanted) = &settings.recognition {
         readiness.want_words();
         let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, &wanted.engine);
-        let recognizing = Recognizing::start(files, heard.clone(), Arc::clone(&words.utterances));
-        words.recognizing = Some(recognizing.map_err(|error| Failure::of("starting the recognising thread", error))?);
+        let languages = settings.routes.0.iter().filter_map(|route| route.language).chain([wanted.language]).collect();
+        let recognizing = Recognizing::start(files, &languages, &heard, Arc::clone(&words.utterances));
+        words.recognizing = Some(recognizing.map_err(|error| Failure::of("starting the recognising threads", error))?);
     }
     Ok((words, heard, inlet))
 }

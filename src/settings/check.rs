@@ -13,7 +13,7 @@ use super::policies::{Policies, load_policy};
 use super::read::read_text;
 use super::{Fault, PasswordSource, SecretSource, Settings, TextModelChoice, TokenSource};
 use crate::judges::JudgeFiles;
-use crate::recognizer::RecognizerFiles;
+use crate::recognizer::{Engine, RecognizerFiles, Remote};
 use crate::speech::{EspeakNg, Saying, Speech};
 
 /// Checks a configuration file with everything it names, or a policy file by itself.
@@ -192,6 +192,9 @@ fn check_judges(settings: &Settings, report: &mut Report<'_>) -> Option<JudgeFil
 fn check_recognition(settings: &Settings, report: &mut Report<'_>) -> Option<Result<RecognizerFiles, String>> {
     let wanted = settings.recognition.as_ref()?;
     let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, &wanted.engine);
+    if let Engine::Remote(remote) = &wanted.engine {
+        return Some(check_remote(remote, files, report));
+    }
     let loaded = files.and_then(|files| files.load().map(|recognizer| (files, recognizer.name())));
     Some(match loaded {
         Ok((files, name)) => {
@@ -204,6 +207,28 @@ fn check_recognition(settings: &Settings, report: &mut Report<'_>) -> Option<Res
             Err(why)
         }
     })
+}
+
+/// What a recogniser elsewhere is checked by, whether what is said is shown on the way, and what hears in its absence.
+fn check_remote(
+    remote: &Remote,
+    files: Result<RecognizerFiles, String>,
+    report: &mut Report<'_>,
+) -> Result<RecognizerFiles, String> {
+    let files = match files {
+        Ok(files) => files,
+        Err(found) => {
+            let expected = "certificates, PEM, as authorities, and phrase lists";
+            report.take("recognition", expected, Err(found.clone()));
+            return Err(found);
+        }
+    };
+    let here = files.load().map_or_else(|why| format!("nothing hears words: {why}"), |here| here.name());
+    report.good.push(format!("recognition: {}, in its absence {here}", remote.endpoint));
+    if remote.endpoint.is_exposed() {
+        report.good.push(format!("recognition: what goes to {} is not encrypted", remote.endpoint.host));
+    }
+    Ok(files)
 }
 
 fn check_token(settings: &Settings, report: &mut Report<'_>) {
@@ -232,17 +257,27 @@ fn check_secrets(settings: &Settings, report: &mut Report<'_>) {
         if let Some(to) = pbx.exposed() {
             report.good.push(format!("pbx.{name}: what goes to {to} is not encrypted"));
         }
-        match pbx.secret() {
-            Some(SecretSource::Variable(variable)) if std::env::var_os(variable).is_none() => {
-                report.good.push(format!("pbx.{name}.secret_env: {variable} is not set here; the server will need it"));
-            }
-            Some(secret) => {
-                let key = format!("pbx.{name}.secret_file or secret_env");
-                let found = secret.fetch().map(|_| format!("pbx.{name}: the secret is there"));
-                report.take(&key, "a secret of 1-256 bytes on one line", found);
-            }
-            None => {}
+        check_secret(pbx.secret(), &format!("pbx.{name}"), "secret", report);
+    }
+    if let Some(database) = settings.store.as_ref().and_then(|store| store.database.as_ref()) {
+        if let Some(to) = database.exposed() {
+            report.good.push(format!("store.database: what goes to {to} is not encrypted, or to whom is not checked"));
         }
+        check_secret(database.password.as_ref(), "store", "database_password", report);
+    }
+}
+
+/// One of them, which is named in `NAME_file` or `NAME_env` of a section.
+fn check_secret(secret: Option<&SecretSource>, section: &str, name: &str, report: &mut Report<'_>) {
+    match secret {
+        Some(SecretSource::Variable(variable)) if std::env::var_os(variable).is_none() => {
+            report.good.push(format!("{section}.{name}_env: {variable} is not set here; the server will need it"));
+        }
+        Some(secret) => {
+            let found = secret.fetch().map(|_| format!("{section}: the {} is there", name.replace('_', " ")));
+            report.take(&format!("{section}.{name}_file or {name}_env"), "a secret of 1-256 bytes on one line", found);
+        }
+        None => {}
     }
 }
 

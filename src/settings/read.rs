@@ -21,7 +21,8 @@ use super::headers::read_rules;
 use super::overload::read_overload;
 use super::pbx::{read_pbxes, read_place};
 use super::privacy::read_privacy;
-use super::recognition::{FILES, files, read_recognition};
+use super::recognition::{FILES, check_region, files, read_recognition};
+use super::reports::read_reports;
 use super::store::read_store;
 use super::{
     AudioTerms, Fault, HandOver, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
@@ -87,6 +88,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         recognition: read_recognition(root.section("recognition"), folder),
         privacy: read_privacy(root.section("privacy"), folder),
         store: read_store(root.section("store"), folder),
+        reports: read_reports(root.section("reports"), folder),
         speech: read_speech(root.section("speech"), folder),
         forks: read_forks(root.section("forks")),
         policy: read_policy(root.section("policy"), folder),
@@ -96,7 +98,8 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         trunks,
         routes: Routes::default(),
     };
-    if let Some(Engine::Dictation(dictation)) = settings.recognition.as_mut().map(|wanted| &mut wanted.engine) {
+    let local = settings.recognition.as_mut().and_then(|wanted| wanted.engine.local_mut());
+    if let Some(Engine::Dictation(dictation)) = local {
         dictation.runtime.clone_from(&settings.listening.runtime);
     }
     let routes = route::read_routes(&mut root, &settings.targets);
@@ -104,6 +107,10 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
     if settings.recognition.is_some() && !settings.listening.enabled {
         root.fault("recognition", "it without listening", "[listening] beside it: words come from what is listened to");
     }
+    if settings.reports.is_some() && settings.store.is_none() {
+        root.fault("reports", "it without a store", "[store] beside it: reports add up what is kept");
+    }
+    check_region(&mut root, settings.recognition.as_ref(), &settings.privacy);
     root.finish();
     Settings { routes, ..settings }
 }
@@ -146,9 +153,12 @@ fn read_media(mut section: Section<'_>, sip: &SipSettings) -> MediaSettings {
 fn read_limits(mut section: Section<'_>) -> Limits {
     let default = Limits::default();
     let calls = section.read("calls", "a whole number from 1 to 10000", whole(1..=10_000));
+    let chats = section.read("chats", "a whole number from 1 to 10000", whole(1..=10_000));
     let minutes = section.read("call_minutes", "a whole number from 1 to 10080", whole(1..=10_080));
     let limits = Limits {
         calls: calls.map_or(default.calls, count),
+        chats: chats.map_or(default.chats, count),
+        chat_idle: span(&mut section, "chat_idle_s", 10..=86_400).unwrap_or(default.chat_idle),
         ring: span(&mut section, "ring_s", 1..=300).unwrap_or(default.ring),
         call: minutes.map_or(default.call, |minutes| Duration::from_secs(60 * minutes.unsigned_abs())),
         session_check: span(&mut section, "session_check_s", 90..=86_400).unwrap_or(default.session_check),

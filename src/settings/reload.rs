@@ -38,6 +38,7 @@ impl Settings {
             recognition,
             privacy: _,
             store,
+            reports,
             speech,
             policy: _,
             forks,
@@ -53,6 +54,7 @@ impl Settings {
         kept.listening(&mut self.listening, listening);
         kept.recognition(&mut self.recognition, recognition.as_ref());
         kept.keep("store", &mut self.store, store);
+        kept.keep("reports", &mut self.reports, reports);
         kept.forks(&mut self.forks, forks);
         let SpeechSettings { program, cache_bytes } = speech;
         kept.keep("speech.program", &mut self.speech.program, program);
@@ -175,7 +177,9 @@ impl Kept {
         match (fresh.as_mut(), started) {
             (Some(fresh), Some(RecognitionSettings { models: _, phrases: _, engine, language: _ })) => {
                 // The library stays loaded; all else of an engine is made anew.
-                if let (Engine::Phrases { library: fresh }, Engine::Phrases { library }) = (&mut fresh.engine, engine) {
+                if let (Some(Engine::Phrases { library: fresh }), Some(Engine::Phrases { library })) =
+                    (fresh.engine.local_mut(), engine.local())
+                {
                     self.keep("recognition.library", fresh, library);
                 }
             }

@@ -1,11 +1,15 @@
 //! `[store]`: where calls and the audit trail are kept, for how long, and by which key they are sealed.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
-use routing::section::{Section, whole};
+use routing::section::{Section, text, whole};
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use toml::Value;
 
+use super::SecretSource;
 use super::read::{path, variable};
 
 /// How long calls are kept unless the file says otherwise, days.
@@ -19,6 +23,8 @@ pub struct StoreSettings {
     pub folder: PathBuf,
     /// Where back-ups go, each into a folder of its own.
     pub backups: PathBuf,
+    /// The database in which calls lie; in the folder, unless there is one.
+    pub database: Option<DatabaseSettings>,
     /// Where the master key comes from.
     pub master_key: MasterKeySource,
     /// How long. The audit trail is kept for good.
@@ -34,6 +40,70 @@ pub struct KeepSettings {
     pub words: Duration,
     /// The steps of the timeline; likewise.
     pub timeline: Duration,
+}
+
+/// A PostgreSQL database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseSettings {
+    /// `postgres://USER@HOST:PORT/NAME?…`, with what libpq takes there, but for a password.
+    url: String,
+    /// The user's password; else the one of `PGPASSWORD` or `~/.pgpass`, if any.
+    pub password: Option<SecretSource>,
+}
+
+impl DatabaseSettings {
+    /// Reads a database's address.
+    ///
+    /// # Errors
+    /// What was found instead.
+    pub fn new(url: &str, password: Option<SecretSource>) -> Result<Self, String> {
+        let parsed = reqwest::Url::parse(url).map_err(|error| error.to_string())?;
+        if !["postgres", "postgresql"].contains(&parsed.scheme()) {
+            return Err(format!("the scheme {}", parsed.scheme()));
+        }
+        if parsed.password().is_some() || parsed.query_pairs().any(|(name, _)| name == "password") {
+            return Err("a password in the address".to_owned());
+        }
+        PgConnectOptions::from_str(url).map_err(|error| error.to_string())?;
+        Ok(Self { url: url.to_owned(), password })
+    }
+
+    /// How to connect: with a checked certificate beyond this machine, unless the address says otherwise.
+    ///
+    /// # Errors
+    /// When the password is not there.
+    pub fn options(&self) -> Result<PgConnectOptions, String> {
+        let mut options = PgConnectOptions::from_str(&self.url).map_err(|error| error.to_string())?;
+        if !self.says_mode() && !is_here(&options) {
+            options = options.ssl_mode(PgSslMode::VerifyFull);
+        }
+        if let Some(password) = &self.password {
+            options = options.password(password.fetch()?.reveal());
+        }
+        Ok(options)
+    }
+
+    /// Where it is, to be told.
+    pub fn place(&self) -> &str {
+        &self.url
+    }
+
+    /// The machine to which names and sealed values go without a checked certificate, other than this one.
+    pub fn exposed(&self) -> Option<String> {
+        let options = PgConnectOptions::from_str(&self.url).ok()?;
+        let checked = matches!(options.get_ssl_mode(), PgSslMode::VerifyCa | PgSslMode::VerifyFull);
+        (self.says_mode() && !checked && !is_here(&options)).then(|| options.get_host().to_owned())
+    }
+
+    fn says_mode(&self) -> bool {
+        ["sslmode=", "ssl-mode="].iter().any(|name| self.url.contains(name))
+    }
+}
+
+fn is_here(options: &PgConnectOptions) -> bool {
+    let host = options.get_host().trim_matches(['[', ']']);
+    let is_local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    options.get_socket().is_some() || host.starts_with('/') || is_local
 }
 
 /// Where the key comes from that wraps all others.
@@ -71,9 +141,11 @@ pub(super) fn read_store(mut section: Section<'_>, folder: &Path) -> Option<Stor
     let keep =
         KeepSettings { words: within("keep_words_days"), timeline: within("keep_timeline_days"), calls: span(calls) };
     let backups = section.read("backups", "a folder's path", path(folder));
+    let database = read_database(&mut section, folder);
     let settings = StoreSettings {
         folder: section.read("folder", "a folder's path", path(folder)).unwrap_or_else(|| folder.join("data")),
         backups: backups.unwrap_or_else(|| folder.join("backups")),
+        database,
         master_key,
         keep,
     };
@@ -83,10 +155,70 @@ pub(super) fn read_store(mut section: Section<'_>, folder: &Path) -> Option<Stor
     enabled.then_some(settings)
 }
 
+fn read_database(section: &mut Section<'_>, folder: &Path) -> Option<DatabaseSettings> {
+    let expected = "postgres://USER@HOST/NAME, without a password";
+    let url = section.read("database", expected, text(1_024));
+    let file = section.read("database_password_file", "a file's path", path(folder));
+    let name = section.read("database_password_env", "the name of an environment variable", variable);
+    if file.is_some() && name.is_some() {
+        let found = "both database_password_file and database_password_env";
+        section.fault("database_password_env", found, "one of them");
+    }
+    if url.is_none() && (file.is_some() || name.is_some()) {
+        section.fault("database", "none, but a password for it", expected);
+    }
+    let password = file.map(SecretSource::File).or(name.map(SecretSource::Variable));
+    match DatabaseSettings::new(&url?, password) {
+        Ok(database) => Some(database),
+        Err(found) => {
+            section.fault("database", found, expected);
+            None
+        }
+    }
+}
+
 fn days(section: &mut Section<'_>, key: &'static str) -> Option<i64> {
     section.read(key, "a whole number from 1 to 3650", whole(1..=3_650))
 }
 
 fn span(days: i64) -> Duration {
     DAY * u32::try_from(days).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_databases() {
+        for (url, expected) in [
+            ("postgres://calmline@db.example/calls", Ok((PgSslMode::VerifyFull, None))),
+            (
+                "postgresql://calmline@db.example:5433/calls?sslmode=require",
+                Ok((PgSslMode::Require, Some("db.example"))),
+            ),
+            ("postgres://calmline@db.example/calls?sslmode=disable", Ok((PgSslMode::Disable, Some("db.example")))),
+            ("postgres://calmline@db.example/calls?sslmode=verify-ca", Ok((PgSslMode::VerifyCa, None))),
+            ("postgres://calmline@127.0.0.1/calls", Ok((PgSslMode::Prefer, None))),
+            ("postgres://calmline@[::1]/calls?sslmode=disable", Ok((PgSslMode::Disable, None))),
+            ("postgres:///calls?host=/run/postgresql", Ok((PgSslMode::Prefer, None))),
+            ("postgres://calmline:secret@db.example/calls", Err("a password in the address")),
+            ("postgres://calmline@db.example/calls?password=secret", Err("a password in the address")),
+            ("mysql://calmline@db.example/calls", Err("the scheme mysql")),
+            ("calls", Err("relative URL without a base")),
+        ] {
+            let found = DatabaseSettings::new(url, None);
+            let told = found
+                .as_ref()
+                .map(|found| (found.options().expect("no password is needed").get_ssl_mode(), found.exposed()));
+            let expected = expected.map(|(mode, exposed)| (mode, exposed.map(str::to_owned)));
+            match (told, expected) {
+                (Ok((mode, exposed)), Ok((expected, to))) => {
+                    assert_eq!((format!("{mode:?}"), exposed), (format!("{expected:?}"), to), "{url}");
+                }
+                (Err(found), Err(expected)) => assert_eq!(found, expected, "{url}"),
+                (told, expected) => panic!("{url}: {told:?}, expected {expected:?}"),
+            }
+        }
+    }
 }

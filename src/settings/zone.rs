@@ -47,6 +47,12 @@ impl Zone {
         timestamp.map_or(0, |timestamp| timestamp.to_zoned(self.0.clone()).hour().unsigned_abs())
     }
 
+    /// Which day it was there so long before now.
+    pub fn date_after(&self, after_midnight: std::time::Duration) -> Date {
+        let span = jiff::SignedDuration::try_from(after_midnight).unwrap_or_default();
+        Timestamp::now().checked_sub(span).unwrap_or_default().to_zoned(self.0.clone()).date()
+    }
+
     /// Which day it is there.
     pub fn today(&self) -> Date {
         Timestamp::now().to_zoned(self.0.clone()).date()

@@ -125,7 +125,7 @@ pub fn restore(settings: &StoreSettings, from: &Path) -> Result<Manifest, Backup
             return Err(other(to, "a folder without a store", format!("one with {name}: move it away first")));
         }
     }
-    KeyRing::read(&from.join(KEYS_FILE), &master_key(settings)?)?;
+    let keys = KeyRing::read(&from.join(KEYS_FILE), &master_key(settings)?)?;
     fs::create_dir_all(to.join(AUDIT_FOLDER)).map_err(in_file(to))?;
     for Listed { name, .. } in &manifest.files {
         if name == KEYS_FILE || name.starts_with(AUDIT_FOLDER) {
@@ -134,7 +134,8 @@ pub fn restore(settings: &StoreSettings, from: &Path) -> Result<Manifest, Backup
     }
     let calls = from.join(CALLS_FILE);
     let mut values = BufReader::new(File::open(&calls).map_err(in_file(&calls))?);
-    Embedded::load(&to.join(CALLS_FOLDER), &from.join(CALL_KEYS_FILE), &mut values).map_err(BackupError::Store)?;
+    let (folder, call_keys) = (to.join(CALLS_FOLDER), from.join(CALL_KEYS_FILE));
+    Embedded::load(&folder, settings.database.as_ref(), &keys, &call_keys, &mut values).map_err(BackupError::Store)?;
     for folder in [to.clone(), to.join(AUDIT_FOLDER), to.join(CALLS_FOLDER)] {
         sync_folder(&folder).map_err(in_file(&folder))?;
     }

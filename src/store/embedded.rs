@@ -1,4 +1,4 @@
-//! Calls in sled: every notice sealed, in order, under names in which nothing can be read.
+//! Calls in sorted trees: every notice sealed, in order, under names in which nothing can be read.
 //!
 //! A call is what its notices add up to, as on the board; only its line in the list is kept ready. Written by one thread;
 //! read by whoever asks. Whose calls they are, and what is forgotten when, is in `people` and `forget`.
@@ -9,25 +9,23 @@ mod people;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::fs;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use sled::{Batch, Db, Tree};
 
 use super::keys::KeyRing;
 use super::notices::class_of;
 use super::slots::{CallKeys, Class, Seat, Slots, seat_of};
+use super::trees::{Batch, Order, Tree, Trees};
 use crate::notice::{Notice, What};
 use crate::report::CallFacts;
+use crate::settings::DatabaseSettings;
 use crate::web::{CallRecord, Moment, State, Summary};
+pub(super) use people::pseudonym;
 pub use people::{Erased, Held, Hold};
 
-/// How often sled writes out what it was given.
-const FLUSH_MS: u64 = 500;
-/// What sled may keep in memory, bytes.
-const CACHE_BYTES: u64 = 32 << 20;
 /// Notices kept per call; those of a call that goes on longer are dropped and counted.
 const NOTICES_MAX: u32 = 200_000;
 /// Calls that are followed at a time, as on the board.
@@ -36,7 +34,7 @@ const RUNNING_MAX: usize = crate::web::ACTIVE_MAX;
 /// Where the calls' keys lie in the folder.
 const KEYS_FILE: &str = "keys";
 
-/// What there is in sled, in the order in which back-ups need it: calls that are up before all others.
+/// What there is, in the order in which back-ups need it: calls that are up before all others.
 const TREES: [&str; 8] = ["running", "parties", "people", "holds", "notices", "calls", "facts", "marks"];
 
 /// A call's name in the store.
@@ -53,10 +51,10 @@ pub struct Kept {
     pub notice: Notice,
 }
 
-/// The embedded store.
+/// Calls and what was told of them.
 #[derive(Debug, Clone)]
 pub struct Embedded {
-    db: Db,
+    trees: Trees,
     notices: Tree,
     calls: Tree,
     /// What reports need of each.
@@ -95,25 +93,19 @@ struct Folded {
 }
 
 impl Embedded {
-    /// Opens the store in `folder`, which is made where there is none.
+    /// Opens what is kept in `folder`, which is made where there is none, or in a database; the calls' keys are in the folder.
     ///
     /// # Errors
     /// When it cannot be read, is in use by another program, or is broken.
-    pub fn open(folder: &Path, keys: &Arc<KeyRing>) -> Result<Self, String> {
-        let open = || -> sled::Result<Self> {
-            let config = sled::Config::new().path(folder).cache_capacity(CACHE_BYTES).flush_every_ms(Some(FLUSH_MS));
-            let db = config.open()?;
-            let trees = TREES.into_iter().map(|name| db.open_tree(name)).collect::<sled::Result<Vec<Tree>>>()?;
-            let trees = <[Tree; TREES.len()]>::try_from(trees).expect("as many as there are names");
-            let [running, parties, people, holds, notices, calls, facts, marks] = trees;
-            let (keys, slots) = (Arc::clone(keys), Slots::open(&folder.join(KEYS_FILE))?);
-            let slots = Arc::new(Mutex::new(slots));
-            Ok(Self { db, notices, calls, facts, running, people, parties, holds, marks, keys, slots })
-        };
-        // A file that is not one of sled's can make it panic.
-        let opened = catch_unwind(AssertUnwindSafe(open));
-        let in_folder = |why: String| format!("{}: {why}", folder.display());
-        opened.map_err(|_| in_folder("it is broken".to_owned()))?.map_err(|error| in_folder(error.to_string()))
+    pub fn open(folder: &Path, database: Option<&DatabaseSettings>, keys: &Arc<KeyRing>) -> Result<Self, String> {
+        let trees = trees_of(folder, database, keys)?;
+        let in_folder = |why: std::io::Error| format!("{}: {why}", folder.display());
+        let slots = Slots::open(&folder.join(KEYS_FILE)).map_err(in_folder)?;
+        let opened = TREES.into_iter().map(|name| trees.tree(name)).collect::<Result<Vec<Tree>, String>>()?;
+        let opened = <[Tree; TREES.len()]>::try_from(opened).expect("as many as there are names");
+        let [running, parties, people, holds, notices, calls, facts, marks] = opened;
+        let (keys, slots) = (Arc::clone(keys), Arc::new(Mutex::new(slots)));
+        Ok(Self { trees, notices, calls, facts, running, people, parties, holds, marks, keys, slots })
     }
 
     /// Ends calls that were up when the program before this one ended. How many there were.
@@ -122,16 +114,16 @@ impl Embedded {
     /// When the store cannot be read or written.
     pub fn end_abandoned(&self, running: &mut Running, now: Moment) -> Result<usize, String> {
         let mut abandoned = Vec::new();
-        for entry in &self.running {
-            let (name, place) = entry.map_err(said)?;
-            if let (Ok(name), Ok(place)) = (CallName::try_from(&*name), Place::try_from(&*place)) {
+        for entry in self.running.pairs(&[], None, Order::Up) {
+            let (name, place) = entry?;
+            if let (Ok(name), Ok(place)) = (CallName::try_from(name), Place::try_from(place)) {
                 abandoned.push((name, place));
             }
         }
         for (name, place) in &abandoned {
             let Folded { record, next, .. } = self.fold(name)?;
             let Some(record) = record else {
-                self.running.remove(name).map_err(said)?;
+                self.running.remove(name)?;
                 continue;
             };
             // Keys of its own for each opening: after a restore, the same opening may come once more, with the same nonces.
@@ -187,7 +179,7 @@ impl Embedded {
         }
         // Keys before what they seal.
         self.slots().sync().map_err(|error| error.to_string())?;
-        self.notices.apply_batch(notices).map_err(said)?;
+        self.notices.apply(notices)?;
         for name in ended {
             self.end(running, &name)?;
         }
@@ -203,7 +195,7 @@ impl Embedded {
         place[8..].copy_from_slice(&name);
         let keys = self.fresh_keys()?;
         running.0.insert(name, Followed { place, next: 0, keys });
-        self.running.insert(name, &place).map_err(said)?;
+        self.running.insert(name, place)?;
         Ok(())
     }
 
@@ -218,11 +210,9 @@ impl Embedded {
         let line = serde_json::to_vec(&Summary::from(&record)).map_err(|error| error.to_string())?;
         let facts = serde_json::to_vec(&CallFacts::from(&record)).map_err(|error| error.to_string())?;
         let seal = |context: &[u8], plain: &[u8]| keys.seal(&self.keys, Class::Record, context, plain);
-        self.facts
-            .insert(place, seal(&facts_context(&place), &facts).map_err(|error| error.to_string())?)
-            .map_err(said)?;
-        self.calls.insert(place, seal(&place, &line).map_err(|error| error.to_string())?).map_err(said)?;
-        self.running.remove(name).map_err(said)?;
+        self.facts.insert(place, seal(&facts_context(&place), &facts).map_err(|error| error.to_string())?)?;
+        self.calls.insert(place, seal(&place, &line).map_err(|error| error.to_string())?)?;
+        self.running.remove(name)?;
         Ok(())
     }
 
@@ -240,8 +230,8 @@ impl Embedded {
     /// As [`Embedded::call`].
     pub fn calls(&self, before: Moment, max: usize) -> Result<Vec<serde_json::Value>, String> {
         let mut lines = Vec::new();
-        for entry in self.calls.range(..before.0.to_be_bytes()).rev() {
-            let (place, sealed) = entry.map_err(said)?;
+        for entry in self.calls.pairs(&[], Some(&before.0.to_be_bytes()), Order::Down) {
+            let (place, sealed) = entry?;
             lines.extend(self.line(&place, &sealed)?);
             if lines.len() >= max {
                 break;
@@ -261,11 +251,17 @@ impl Embedded {
     /// # Errors
     /// As [`Embedded::call`].
     pub fn facts(&self, from: Moment, before: Moment, each: &mut dyn FnMut(Moment, &CallFacts)) -> Result<(), String> {
-        for place in self.calls.range(from.0.to_be_bytes()..before.0.to_be_bytes()).keys() {
-            let Ok(place) = Place::try_from(&*place.map_err(said)?) else { continue };
+        let (from, before) = (from.0.to_be_bytes(), before.0.to_be_bytes());
+        let mut facts = self.facts.pairs(&from, Some(&before), Order::Up).peekable();
+        for place in self.calls.keys(&from, Some(&before)) {
+            let Ok(place) = Place::try_from(place?) else { continue };
             let started = place.first_chunk().map_or(0, |chunk| u64::from_be_bytes(*chunk));
-            let facts = match self.facts.get(place).map_err(said)? {
-                Some(sealed) => self.open_value(&mut BTreeMap::new(), &facts_context(&place), &sealed)?,
+            // Both are in the order of places.
+            while facts.next_if(|pair| pair.as_ref().is_ok_and(|(key, _)| key[..] < place[..])).is_some() {}
+            let known =
+                facts.next_if(|pair| pair.as_ref().map_or(true, |(key, _)| key[..] == place[..])).transpose()?;
+            let facts = match known {
+                Some((_, sealed)) => self.open_value(&mut BTreeMap::new(), &facts_context(&place), &sealed)?,
                 // Kept by a version that told none.
                 None => {
                     let record = self.fold(&forget::name_in(&place))?.record;
@@ -281,7 +277,7 @@ impl Embedded {
 
     /// How many bytes it takes on disk.
     pub fn bytes(&self) -> u64 {
-        self.db.size_on_disk().unwrap_or_default()
+        self.trees.bytes()
     }
 
     /// Writes out everything.
@@ -289,14 +285,14 @@ impl Embedded {
     /// # Errors
     /// When that fails.
     pub fn flush(&self) -> Result<(), String> {
-        self.db.flush().map(drop).map_err(said)
+        self.trees.flush()
     }
 
     fn fold(&self, name: &CallName) -> Result<Folded, String> {
         let mut folded = Folded { record: None, next: 0, seats: BTreeSet::new() };
         let mut opened = BTreeMap::new();
         for entry in self.notices.scan_prefix(name) {
-            let (key, sealed) = entry.map_err(said)?;
+            let (key, sealed) = entry?;
             let number = key.get(16..).and_then(|number| <[u8; 4]>::try_from(number).ok());
             folded.next = number.map_or(folded.next, |number| u32::from_be_bytes(number).saturating_add(1));
             folded.seats.extend(seat_of(&sealed).map(|(seat, _)| seat));
@@ -348,9 +344,11 @@ fn notice_key(name: &CallName, number: u32) -> [u8; 20] {
     key
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "called by `map_err`")]
-fn said(error: sled::Error) -> String {
-    error.to_string()
+/// Where a store's trees lie. Its name in a database is made of its own key, so that no other store's is the same.
+fn trees_of(folder: &Path, database: Option<&DatabaseSettings>, keys: &KeyRing) -> Result<Trees, String> {
+    let Some(database) = database else { return Trees::in_folder(folder) };
+    fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    Trees::in_database(database, keys.blind(b"store"))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -16,12 +16,13 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwapOption;
 use tracing::{error, info, warn};
 
+use super::CALLS_FOLDER;
 use super::embedded::{Embedded, Kept, Running};
 use super::keys::KeyRing;
 use super::slots::Class;
 use crate::metrics::Metrics;
 use crate::notice::{Notice, What};
-use crate::settings::KeepSettings;
+use crate::settings::{DatabaseSettings, KeepSettings, StoreSettings};
 use crate::web::Moment;
 
 /// Notices that may wait: a minute of a thousand calls.
@@ -60,13 +61,14 @@ impl Keeper {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub(super) fn start(folder: &Path, keys: &Arc<KeyRing>, keep: KeepSettings, metrics: &Metrics) -> io::Result<Self> {
+    pub(super) fn start(settings: &StoreSettings, keys: &Arc<KeyRing>, metrics: &Metrics) -> io::Result<Self> {
         let (sender, jobs) = sync_channel(NOTICES_MAX);
         let (waiting, embedded) = (Arc::new(AtomicUsize::new(0)), Arc::new(ArcSwapOption::empty()));
         let mut writer = Writer {
-            folder: folder.to_owned(),
+            folder: settings.folder.join(CALLS_FOLDER),
+            database: settings.database.clone(),
             keys: Arc::clone(keys),
-            keep,
+            keep: settings.keep,
             waiting: Arc::clone(&waiting),
             embedded: Arc::clone(&embedded),
             running: Running::default(),
@@ -74,6 +76,9 @@ impl Keeper {
             opened: Instant::now(),
             swept: None,
         };
+        if let Some(to) = settings.database.as_ref().and_then(DatabaseSettings::exposed) {
+            warn!(to, "what is kept goes there unencrypted, or to whom is not checked");
+        }
         // Here, so that whoever asks as soon as the server is there finds what it knows.
         writer.open();
         let thread = thread::Builder::new().name("keeper".into()).spawn(move || writer.run(&jobs))?;
@@ -121,6 +126,7 @@ impl Keeper {
 
 struct Writer {
     folder: PathBuf,
+    database: Option<DatabaseSettings>,
     keys: Arc<KeyRing>,
     keep: KeepSettings,
     waiting: Arc<AtomicUsize>,
@@ -193,9 +199,9 @@ impl Writer {
     /// Opens the store; one that is broken is set aside. Calls that nobody ended are ended.
     fn open(&mut self) {
         self.opened = Instant::now();
-        let opened = Embedded::open(&self.folder, &self.keys).or_else(|why| {
-            // A folder in use belongs to another server, and a disk that fails now may work later.
-            if is_broken(&why) { self.set_aside(&why) } else { Err(why) }
+        let opened = self.open_here().or_else(|why| {
+            // A folder in use belongs to another server, and a disk that fails now may work later. A database is not ours.
+            if self.database.is_none() && is_broken(&why) { self.set_aside(&why) } else { Err(why) }
         });
         self.running = Running::default();
         let ready = opened.and_then(|embedded| {
@@ -207,18 +213,26 @@ impl Writer {
         });
         match ready {
             Ok(embedded) => {
-                info!(folder = %self.folder.display(), bytes = embedded.bytes(), "calls are kept");
+                let place = self
+                    .database
+                    .as_ref()
+                    .map_or_else(|| self.folder.display().to_string(), |it| it.place().to_owned());
+                info!(place, bytes = embedded.bytes(), "calls are kept");
                 self.embedded.store(Some(Arc::new(embedded)));
             }
             Err(why) => error!(why, "calls cannot be kept: tried again every {} s", AGAIN.as_secs()),
         }
     }
 
+    fn open_here(&self) -> Result<Embedded, String> {
+        Embedded::open(&self.folder, self.database.as_ref(), &self.keys)
+    }
+
     fn set_aside(&self, why: &str) -> Result<Embedded, String> {
         let aside = self.folder.with_extension(format!("broken-{}", Moment::now().0));
         fs::rename(&self.folder, &aside).map_err(|error| format!("{why}; setting it aside: {error}"))?;
         error!(why, aside = %aside.display(), "kept calls cannot be read: they are set aside, and others begin anew");
-        Embedded::open(&self.folder, &self.keys)
+        self.open_here()
     }
 
     /// Removes calls that are older than they are to be kept.

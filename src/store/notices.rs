@@ -34,6 +34,8 @@ pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
         | What::Alert { .. }
         | What::PromptStarted { .. }
         | What::PromptFailed { .. }
+        | What::ReplySuggested { .. }
+        | What::NotPossible { .. }
         | What::RerouteStarted { .. }
         | What::Rerouted { .. }
         | What::RerouteFailed { .. }
@@ -57,6 +59,8 @@ pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
         | What::CallRefused { .. }
         | What::CallForked { .. }
         | What::ForkPaused { .. }
+        | What::ChatOpened { .. }
+        | What::MessageDropped { .. }
         | What::CallRedirected { .. }
         | What::CallAnswered { .. }
         | What::Observed { .. }

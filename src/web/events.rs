@@ -27,11 +27,11 @@ use super::routes::App;
 /// Most characters of `call` and of `type`.
 const FILTER_CHARS_MAX: usize = 512;
 /// A sign of life is sent when nothing else was for this long.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// A WebSocket that takes nothing for this long is closed.
 const SEND_LIMIT: Duration = Duration::from_secs(30);
 /// Largest message a client may send, bytes.
-const INCOMING_BYTES_MAX: usize = 4_096;
+pub(super) const INCOMING_BYTES_MAX: usize = 4_096;
 /// The subprotocol spoken, offered beside the one that carries the token.
 const PROTOCOL: &str = "calmline.v1";
 
@@ -72,7 +72,7 @@ impl Filter {
 }
 
 /// One subscriber's way through the events; its place is free again when this is dropped.
-struct Watch {
+pub(super) struct Watch {
     subscription: Subscription,
     filter: Filter,
     closing: CancellationToken,
@@ -80,8 +80,19 @@ struct Watch {
 }
 
 impl Watch {
+    /// Everything from now on about one call, in a place among the channels of chats.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) fn of_call(app: &App, call: &str) -> Result<Self, Problem> {
+        let full = |_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many channels at a time");
+        let place = Arc::clone(&app.channels).try_acquire_owned().map_err(full)?;
+        let filter = Filter { call: Some(call.to_owned()), kinds: None };
+        Ok(Self { subscription: app.bus.subscribe(None), filter, closing: app.closing.clone(), _place: place })
+    }
+
     /// The next wanted delivery; `None` when the server closes.
-    async fn next(&mut self) -> Option<Delivery> {
+    pub(super) async fn next(&mut self) -> Option<Delivery> {
         loop {
             let delivery = tokio::select! {
                 () = self.closing.cancelled() => return None,
@@ -159,12 +170,16 @@ fn lagged_json(missed: Option<u64>) -> String {
     serde_json::json!({ "type": "lagged", "missed": missed }).to_string()
 }
 
-fn web_socket(upgrade: WebSocketUpgrade, headers: &HeaderMap, watch: Watch) -> Response {
-    // Browsers insist that one offered subprotocol is chosen; the one with the token only if there is no other.
+/// The subprotocols that one may be chosen of. Browsers insist that one is; the one with the token only if there is no other.
+pub(super) fn spoken(headers: &HeaderMap) -> Vec<String> {
     let mut spoken = vec![PROTOCOL.to_owned()];
     spoken.extend(auth::bearer_protocol(headers).map(str::to_owned));
+    spoken
+}
+
+fn web_socket(upgrade: WebSocketUpgrade, headers: &HeaderMap, watch: Watch) -> Response {
     upgrade
-        .protocols(spoken)
+        .protocols(spoken(headers))
         .max_message_size(INCOMING_BYTES_MAX)
         .max_frame_size(INCOMING_BYTES_MAX)
         .on_upgrade(move |socket| serve_socket(socket, watch))
@@ -184,16 +199,26 @@ async fn serve_socket(mut socket: WebSocket, mut watch: Watch) {
             },
             _ = ping.tick() => Message::Ping(Vec::new().into()),
         };
-        match tokio::time::timeout(SEND_LIMIT, socket.send(message)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => return,
+        if send(&mut socket, message).await.is_err() {
+            return;
         }
     }
     // The server closes: a polite word, and no matter if it does not arrive.
     let _ = tokio::time::timeout(Duration::from_secs(1), socket.send(Message::Close(None))).await;
 }
 
-fn socket_text(delivery: &Delivery) -> String {
+/// Sends one message.
+///
+/// # Errors
+/// When the client has gone, or takes nothing.
+pub(super) async fn send(socket: &mut WebSocket, message: Message) -> Result<(), ()> {
+    match tokio::time::timeout(SEND_LIMIT, socket.send(message)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(()),
+    }
+}
+
+pub(super) fn socket_text(delivery: &Delivery) -> String {
     match delivery {
         Delivery::Event(event) => event.json.clone(),
         Delivery::Lagged { missed } => lagged_json(*missed),

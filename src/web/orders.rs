@@ -312,6 +312,8 @@ fn post(app: &App, asked: Asked) -> Result<(), Problem> {
 pub(super) fn answered(done: Done) -> Result<Response, Problem> {
     let body = match done {
         Done::Accepted => serde_json::json!({ "accepted": true }),
+        Done::Dropped(why) => serde_json::json!({ "accepted": false, "dropped": why }),
+        Done::Opened { call, again } => serde_json::json!({ "accepted": true, "interaction": call, "again": again }),
         Done::Supervisor(supervisor) => serde_json::json!({ "accepted": true, "supervisor": supervisor }),
         Done::Prompt(prompt) => serde_json::json!({ "accepted": true, "prompt": prompt }),
         Done::Audio { client, .. } => serde_json::json!({ "accepted": true, "client": client }),
@@ -396,6 +398,7 @@ impl From<Denied> for Problem {
             DeniedKind::Forbidden => StatusCode::FORBIDDEN,
             DeniedKind::Conflict => StatusCode::CONFLICT,
             DeniedKind::Full => StatusCode::SERVICE_UNAVAILABLE,
+            DeniedKind::TooFast => StatusCode::TOO_MANY_REQUESTS,
         };
         Problem::new(status, denied.reason)
     }

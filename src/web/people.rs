@@ -55,6 +55,11 @@ pub(super) struct Calls {
 }
 
 #[derive(Serialize)]
+pub(super) struct Key {
+    person: String,
+}
+
+#[derive(Serialize)]
 pub(super) struct Holds {
     holds: Vec<Hold>,
 }
@@ -71,6 +76,21 @@ pub(super) async fn calls(State(app): State<App>, body: Body<CallsRequest>) -> R
     let ids: Vec<&String> = records.iter().map(|record| &record.id).collect();
     audit(store, "exported", json!({ "calls": ids })).await?;
     Ok(Json(Calls { calls: records.into_iter().map(Detail::from).collect(), more }))
+}
+
+/// `POST /v1/people/key`: what stands for a person in place of an address.
+pub(super) async fn key(State(app): State<App>, body: Body<PersonRequest>) -> Result<Json<Key>, Problem> {
+    let PersonRequest { address } = read(body)?;
+    Ok(Json(Key { person: pseudonym(kept(&app)?, &address)? }))
+}
+
+/// What stands for a person.
+///
+/// # Errors
+/// When the address names nobody.
+pub(super) fn pseudonym(store: &Store, address: &Pii<String>) -> Result<String, Problem> {
+    let nobody = || Problem::new(StatusCode::BAD_REQUEST, "expected an address or a key of a person");
+    store.pseudonym(address.reveal()).ok_or_else(nobody)
 }
 
 /// `POST /v1/people/erase`.

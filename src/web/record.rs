@@ -53,6 +53,9 @@ pub struct CallRecord {
     pub route: String,
     /// Scenario of the route.
     pub scenario: String,
+    /// By what the customer writes, when it is a chat.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
     /// What it is when it is forked to us; absent when we are in its path.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fork: Option<Fork>,
@@ -85,6 +88,9 @@ pub struct CallRecord {
     pub reroutes: VecDeque<Reroute>,
     /// What supervisors were told.
     pub alerts: VecDeque<Alert>,
+    /// What whoever serves was to write.
+    #[serde(skip_serializing_if = "VecDeque::is_empty")]
+    pub replies: VecDeque<Reply>,
     /// How the caller and each callee took turns, in the order in which they parted.
     pub conversations: VecDeque<Conversation>,
     /// Phrases of the lists that were said, in order; other words stand in the events alone, where dictation is taken.
@@ -265,6 +271,17 @@ pub struct Alert {
     pub rule: String,
 }
 
+/// A reply that a rule suggested.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Reply {
+    /// Milliseconds since the chat began.
+    pub call_ms: u64,
+    /// Rule id.
+    pub rule: String,
+    /// What to write.
+    pub text: Pii<String>,
+}
+
 /// A notice with its moment.
 #[derive(Clone, Serialize)]
 pub struct TimedNotice {
@@ -291,6 +308,7 @@ impl CallRecord {
             to: to.clone(),
             route: route.to_owned(),
             scenario: scenario.to_owned(),
+            channel: None,
             fork: None,
             started: now,
             answered: None,
@@ -306,6 +324,7 @@ impl CallRecord {
             prompts: VecDeque::new(),
             reroutes: VecDeque::new(),
             alerts: VecDeque::new(),
+            replies: VecDeque::new(),
             conversations: VecDeque::new(),
             phrases: VecDeque::new(),
             supervisors: VecDeque::new(),
@@ -341,6 +360,8 @@ impl CallRecord {
             | What::CodecAsked { .. }
             | What::BypassFailed { .. }
             | What::FactsTold { .. }
+            | What::MessageDropped { .. }
+            | What::NotPossible { .. }
             | What::ScenarioTurned { .. }
             | What::EscalationLikely { .. }
             | What::Said { is_final: false, .. }
@@ -349,6 +370,11 @@ impl CallRecord {
                 for phrase in phrases.iter().cloned() {
                     push(&mut self.phrases, Phrase { call_ms, party: party.clone(), phrase }, PHRASES_MAX);
                 }
+            }
+            What::ChatOpened { channel, .. } => self.channel = Some(channel.clone()),
+            What::ReplySuggested { rule, text, .. } => {
+                let reply = Reply { call_ms, rule: rule.clone(), text: text.clone() };
+                push(&mut self.replies, reply, DEEDS_MAX);
             }
             What::Bypassed { .. } => self.bypassed = true,
             What::BypassEnded { .. } => self.bypassed = false,
@@ -386,6 +412,12 @@ impl CallRecord {
             }
         }
         push(&mut self.events, TimedNotice { time: now, notice: notice.clone() }, EVENTS_MAX);
+    }
+
+    /// How the caller came: `phone`, what a forked call comes by, or the channel of a chat.
+    pub fn came_by(&self) -> &str {
+        let forked = self.fork.as_ref().map(|fork| fork.source.as_str());
+        self.channel.as_deref().or(forked).unwrap_or("phone")
     }
 
     fn apply_told(&mut self, notice: &Notice) {

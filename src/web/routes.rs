@@ -23,7 +23,7 @@ use super::orders::{self, Asked};
 use super::problem::Problem;
 use super::readiness::Readiness;
 use super::reload::{self, ReloadAsked};
-use super::{audio, backup, calls, events, facts, models, people, reports};
+use super::{audio, backup, calls, channel, events, facts, interactions, models, people, reports};
 use crate::metrics::Metrics;
 use crate::shell::copy::Copies;
 use crate::shell::fork::ForkSide;
@@ -50,6 +50,7 @@ pub(super) struct App {
     pub(super) live: Arc<ArcSwap<Live>>,
     pub(super) subscribers: Arc<Semaphore>,
     pub(super) audio_places: Arc<Semaphore>,
+    pub(super) channels: Arc<Semaphore>,
     pub(super) closing: CancellationToken,
 }
 
@@ -84,10 +85,20 @@ pub(super) fn router(app: App) -> Router {
         )
         .route("/v1/calls/{id}/utterances", post(orders::typed))
         .route("/v1/calls/{id}/facts", put(facts::tell))
+        .route("/v1/calls/{id}/expressions", post(interactions::show))
+        .route("/v1/interactions", post(interactions::open).get(calls::calls))
+        .route("/v1/interactions/{id}", get(calls::call))
+        .route("/v1/interactions/{id}/channel", get(channel::channel))
+        .route("/v1/interactions/{id}/end", post(interactions::end))
+        .route("/v1/interactions/{id}/expressions", post(interactions::show))
+        .route("/v1/interactions/{id}/facts", put(facts::tell))
+        .route("/v1/interactions/{id}/messages", post(interactions::write))
+        .route("/v1/interactions/{id}/moved", post(interactions::moved))
         .route("/v1/forks", post(forks::fork))
         .route("/v1/models", get(models::models))
         .route("/v1/people/calls", post(people::calls))
         .route("/v1/people/erase", post(people::erase))
+        .route("/v1/people/key", post(people::key))
         .route("/v1/people/hold", post(people::hold))
         .route("/v1/people/holds", get(people::holds))
         .route("/v1/people/release", post(people::release))
@@ -121,7 +132,8 @@ async fn audited(app: &App, request: Request, next: Next) -> Response {
     let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
     let response = next.run(request).await;
     let what = serde_json::json!({ "method": method, "path": path, "status": response.status().as_u16() });
-    let call = path.strip_prefix("/v1/calls/").and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned();
+    let of_call = path.strip_prefix("/v1/calls/").or_else(|| path.strip_prefix("/v1/interactions/"));
+    let call = of_call.and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned();
     store.journal().committed(AuditEntry { kind: "access".to_owned(), who: "api".to_owned(), call, what }).await;
     response
 }

@@ -6,8 +6,10 @@
 
 mod anger;
 mod chaos;
+mod chats;
 mod codecs;
 mod dictation;
+mod elsewhere;
 mod forks;
 mod interop;
 mod kept;

@@ -122,6 +122,7 @@ mod tests {
             evidence: Evidence::default(),
             source: Source::Model,
             words: None,
+            expression: None,
         };
         let observations: Vec<Observation> = levels.iter().map(observation).collect();
         let mut tally = OnsetTally::default();

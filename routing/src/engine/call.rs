@@ -27,6 +27,8 @@ pub(super) struct Call {
     /// When the engine has promised to look again.
     pub(super) scheduled: Option<Duration>,
     scenario: String,
+    /// How long an emotion is taken to last after its last observation.
+    emotion_holds: Duration,
     /// The rules that are for this call, in the order in which they fire.
     rules: Vec<RuleState>,
     heard: Option<Heard>,
@@ -83,6 +85,7 @@ impl Call {
         Call {
             scheduled: None,
             scenario: scenario.to_owned(),
+            emotion_holds: opening.emotion_holds.unwrap_or(OBSERVATION_HOLDS),
             rules: rules.into_iter().map(|(_, state)| state).collect(),
             heard: None,
             known: Known::new(now, opening),
@@ -490,7 +493,7 @@ impl Call {
 
     /// Until when the last observation is believed.
     fn valid_until(&self) -> Duration {
-        self.heard.map_or(Duration::ZERO, |heard| heard.at.saturating_add(OBSERVATION_HOLDS))
+        self.heard.map_or(Duration::ZERO, |heard| heard.at.saturating_add(self.emotion_holds))
     }
 
     /// The last observation, as long as it is believed.

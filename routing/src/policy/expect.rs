@@ -81,6 +81,7 @@ pub(crate) fn read_call(section: &mut Section<'_>, file: &File) -> (Option<Strin
         id: own_name.clone().unwrap_or_default(),
         caller,
         waited: Duration::from_secs_f64(waited.unwrap_or_default()),
+        emotion_holds: None,
     };
     let local = time.map(|minute| LocalTime { day: day.unwrap_or(Day::Monday), minute: minute % 1_440 });
     (own_name, Story { opening, local, events })

@@ -499,14 +499,14 @@ impl Call {
     fn recording(&self) -> Option<&Recording> {
         match &self.fork.as_ref()?.link {
             Link::Recording(recording) => Some(recording),
-            Link::Wire(_) => None,
+            Link::Wire(_) | Link::Chat(_) => None,
         }
     }
 
     fn recording_mut(&mut self) -> Option<&mut Recording> {
         match &mut self.fork.as_mut()?.link {
             Link::Recording(recording) => Some(recording),
-            Link::Wire(_) => None,
+            Link::Wire(_) | Link::Chat(_) => None,
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use media::LegId;
 use media::srtp::Suite;
-use nlu::recognition::{SpokenPhrase, Transcript};
+use nlu::recognition::{EngineKind, SpokenPhrase, Transcript};
 use prosody::turns::{PartyTurns, Turns};
 use routing::Until;
 
@@ -523,6 +523,7 @@ pub(super) fn observation(leg: LegId, mood: &str) -> nlu::Observation {
         evidence: nlu::Evidence::default(),
         source: nlu::Source::Model,
         words: None,
+        expression: None,
     }
 }
 
@@ -542,7 +543,16 @@ pub(super) fn transcript(leg: LegId, intent: &str, is_final: bool) -> Transcript
         confidence: 0.9,
     };
     let (party, phrases) = (nlu::PartyId(leg.0), vec![phrase]);
-    Transcript { party, is_final, start: 4_000, end: 20_000, words: Vec::new(), phrases, text: None }
+    Transcript {
+        party,
+        engine: EngineKind::Pocketsphinx,
+        is_final,
+        start: 4_000,
+        end: 20_000,
+        words: Vec::new(),
+        phrases,
+        text: None,
+    }
 }
 
 fn key(letter: &str) -> media::dtmf::Key {

@@ -202,7 +202,11 @@ impl Sim {
                 assert!(!saying.text.contains(['{', '}']), "a name was left in {saying:?}");
                 self.texts.push((*leg, *prompt));
             }
-            Command::Fork(_) | Command::Know { .. } | Command::Read { .. } => {}
+            Command::Fork(_)
+            | Command::Know { .. }
+            | Command::Read { .. }
+            | Command::See { .. }
+            | Command::Attend { .. } => {}
             Command::Pbx(order) => self.orders.push(order.clone()),
             Command::Notice(notice) => self.notices.push(notice.clone()),
         }

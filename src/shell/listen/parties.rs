@@ -27,6 +27,8 @@ struct Party {
     language: Option<Language>,
     tapped: bool,
     copied: bool,
+    /// It has no audio and writes.
+    writes: bool,
 }
 
 /// A leg that is listened to.
@@ -54,6 +56,17 @@ impl Parties {
     /// Takes note of who speaks on a leg, before it is listened to.
     pub fn know(&self, leg: LegId, speaker: SpeakerKey) {
         self.lock().entry(leg).or_default().speaker = Some(speaker);
+    }
+
+    /// Takes note of who writes and has no audio, or does so no longer.
+    pub fn attend(&self, leg: LegId, on: bool) {
+        let mut legs = self.lock();
+        if on {
+            legs.entry(leg).or_default().writes = true;
+        } else {
+            legs.remove(&leg);
+        }
+        self.version.fetch_add(1, Ordering::Release);
     }
 
     /// Takes note of what a command to the media path means for listening.
@@ -94,6 +107,11 @@ impl Parties {
         };
         let legs = legs.iter().filter(|(_, party)| party.tapped);
         legs.filter_map(|(leg, party)| Some((*leg, tapped(party)?))).collect()
+    }
+
+    /// Everybody who writes and has no audio.
+    pub(super) fn writers(&self) -> BTreeSet<LegId> {
+        self.lock().iter().filter(|(_, party)| party.writes).map(|(leg, _)| *leg).collect()
     }
 
     /// Every leg whose call is copied now.

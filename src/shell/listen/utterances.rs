@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use media::LegId;
-use nlu::Utterance;
+use nlu::{Expression, Utterance};
 
 /// Utterances of all parties that may wait; beyond that the oldest are dropped and counted.
 const UTTERANCES_MAX: usize = 256;
@@ -16,6 +16,8 @@ pub enum Uttered {
     Spoken(Utterance),
     /// Typed; it belongs to the moment in which it comes.
     Typed(String),
+    /// Shown; it belongs to the moment in which it comes.
+    Shown(Expression),
 }
 
 /// The queue of words.

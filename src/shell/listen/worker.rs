@@ -13,7 +13,7 @@ use media::dtmf::{Detector, Press};
 use media::jitter::{JitterBuffer, PieceKind};
 use media::{LegId, StreamSettings};
 use nix::time::{ClockId, clock_gettime};
-use nlu::{Listener, Observation, PartyId, Utterance};
+use nlu::{Expression, Listener, Observation, PartyId, SAMPLE_RATE_HZ, Utterance};
 use prosody::Row as Hop;
 use routing::CallKey;
 use tokio::sync::mpsc::error::TrySendError;
@@ -43,6 +43,8 @@ pub(super) struct Worker {
     generation: u64,
     listener: Listener,
     ears: BTreeMap<LegId, Ear>,
+    /// Who writes, and up to when the listener has followed each.
+    writers: BTreeMap<LegId, Duration>,
     conversations: Conversations,
     parties_version: Option<u64>,
     samples: Vec<f32>,
@@ -95,6 +97,7 @@ impl Worker {
             state,
             generation,
             ears: BTreeMap::new(),
+            writers: BTreeMap::new(),
             conversations: Conversations::default(),
             parties_version: None,
             samples: Vec::with_capacity(1_600),
@@ -119,10 +122,10 @@ impl Worker {
                 return;
             }
             self.listener.spare(self.state.spared.load(Ordering::Relaxed) == 1);
-            self.follow_parties();
+            self.follow_parties(now);
             self.take_packets();
             self.take_models();
-            self.take_words();
+            self.take_words(now);
             self.listen(now);
             self.report();
             self.compare();
@@ -148,11 +151,12 @@ impl Worker {
         true
     }
 
-    fn follow_parties(&mut self) {
+    fn follow_parties(&mut self, now: Duration) {
         let version = self.options.parties.version();
         if self.parties_version.replace(version) == Some(version) {
             return;
         }
+        self.follow_writers(now);
         let tapped = self.options.parties.tapped();
         let gone: Vec<LegId> = self.ears.keys().filter(|leg| !tapped.contains_key(leg)).copied().collect();
         for leg in gone {
@@ -185,6 +189,24 @@ impl Worker {
             // Of a forked call it may be told late who speaks: then the baseline is kept, though none was taken up.
             ear.speaker = tapped.speaker;
             ear.configure(&tapped.settings);
+        }
+    }
+
+    fn follow_writers(&mut self, now: Duration) {
+        let writers = self.options.parties.writers();
+        let listener = &mut self.listener;
+        self.writers.retain(|leg, _| {
+            let goes_on = writers.contains(leg);
+            if !goes_on {
+                listener.remove(PartyId(leg.0));
+            }
+            goes_on
+        });
+        for leg in writers {
+            self.writers.entry(leg).or_insert_with(|| {
+                listener.add_writer(PartyId(leg.0));
+                now
+            });
         }
     }
 
@@ -226,15 +248,29 @@ impl Worker {
     }
 
     /// Has the listener hear what was said and typed.
-    fn take_words(&mut self) {
+    fn take_words(&mut self, now: Duration) {
         let (mut read, mut dropped) = (0, 0);
         for (leg, uttered) in self.options.words.utterances.take() {
             let party = PartyId(leg.0);
-            let position = self.listener.position(party);
-            let utterance = position.and_then(|position| placed(uttered, position));
-            let (taken, lost) = if utterance.is_some() { (1, 0) } else { (0, 1) };
+            let writer = self.writers.get_mut(&leg).map(|followed| std::mem::replace(followed, now));
+            if let Some(followed) = writer {
+                self.listener.skip(party, samples_of(now.saturating_sub(followed)));
+            }
+            let taken = match (self.listener.position(party), uttered) {
+                (Some(position), Uttered::Shown(seen)) => {
+                    self.listener.see(party, Expression { position, ..seen });
+                    true
+                }
+                (Some(position), uttered) => {
+                    let utterance = placed(uttered, position, writer.is_some());
+                    let taken = utterance.is_some();
+                    utterance.into_iter().for_each(|utterance| self.listener.hear(party, utterance));
+                    taken
+                }
+                (None, _) => false,
+            };
+            let (taken, lost) = if taken { (1, 0) } else { (0, 1) };
             (read, dropped) = (read + taken, dropped + lost);
-            utterance.into_iter().for_each(|utterance| self.listener.hear(party, utterance));
         }
         if read + dropped > 0 {
             self.options.words.utterances.count(read, dropped);
@@ -323,11 +359,18 @@ fn thread_time() -> Duration {
 
 /// Words of a party whose audio has come to `position`. `None` when they are said to lie beyond it: then they belong to
 /// audio from before this thread was started anew.
-fn placed(uttered: Uttered, position: u64) -> Option<Utterance> {
+fn placed(uttered: Uttered, position: u64, is_writer: bool) -> Option<Utterance> {
     match uttered {
         Uttered::Spoken(utterance) => Some(utterance).filter(|utterance| utterance.end <= position),
+        Uttered::Shown(_) => None,
+        Uttered::Typed(text) if is_writer => Some(Utterance::written(text, position)),
         Uttered::Typed(text) => Some(Utterance { text, start: position, end: position, confidence: 1.0 }),
     }
+}
+
+/// Whole samples of a span.
+fn samples_of(span: Duration) -> u64 {
+    (span.as_micros() * SAMPLE_RATE_HZ as u128 / 1_000_000) as u64
 }
 
 /// Keeps a moment until it is told; the oldest gives way.

@@ -6,19 +6,28 @@ use std::time::Duration;
 use super::super::audit::{AuditEntry, AuditLog, verify};
 use super::super::embedded::Running;
 use super::super::embedded::tests::{BEGAN, call};
+use super::super::trees::tests::database;
 use super::*;
-use crate::settings::{KeepSettings, MasterKeySource};
+use crate::settings::{DatabaseSettings, KeepSettings, MasterKeySource};
 
 #[test]
 fn what_is_taken_back_is_what_there_was() {
-    let place = Place::new();
+    taken_back(&Place::new(), None);
+    if let Some(database) = database() {
+        // From a folder into a database, and from there into a folder.
+        taken_back(&Place::new(), Some(&database));
+        taken_back(&Place { database: Some(database), ..Place::new() }, None);
+    }
+}
+
+fn taken_back(place: &Place, into: Option<&DatabaseSettings>) {
     let made = place.back_up(&place.root.path().join("backups/1"));
-    let again = place.settings("again");
+    let again = StoreSettings { database: into.cloned(), ..place.settings("again") };
     assert_eq!(restore(&again, &place.root.path().join("backups/1")).expect("it is whole"), made);
 
     let keys =
         Arc::new(KeyRing::open(&again.folder.join(KEYS_FILE), &master_key(&again).expect("a key")).expect("keys"));
-    let store = Embedded::open(&again.folder.join(CALLS_FOLDER), &keys).expect("it opens");
+    let store = Embedded::open(&again.folder.join(CALLS_FOLDER), into, &keys).expect("it opens");
     let ended = store.end_abandoned(&mut Running::default(), Moment(BEGAN + 9_000)).expect("written");
     assert_eq!((ended, store.calls(Moment(u64::MAX), 10).expect("readable").len()), (1, 3));
     assert_eq!(store.erase("13800138000").expect("written").expect("nobody is held").calls.len(), 3);
@@ -69,20 +78,21 @@ fn what_is_not_as_it_was_made_is_refused() {
 /// A store with two calls that ended and one that is up.
 struct Place {
     root: tempfile::TempDir,
+    database: Option<DatabaseSettings>,
 }
 
 impl Place {
     fn new() -> Self {
         let root = tempfile::tempdir().expect("a folder");
         super::super::MasterKey::make(&root.path().join("master.key")).expect("a key");
-        Self { root }
+        Self { root, database: None }
     }
 
     fn settings(&self, name: &str) -> StoreSettings {
         let keep = KeepSettings { calls: Duration::MAX, words: Duration::MAX, timeline: Duration::MAX };
         let (folder, backups) = (self.root.path().join(name), self.root.path().join("backups"));
         let master_key = MasterKeySource::File(self.root.path().join("master.key"));
-        StoreSettings { folder, backups, master_key, keep }
+        StoreSettings { folder, backups, database: None, master_key, keep }
     }
 
     fn back_up(&self, to: &Path) -> Manifest {
@@ -94,8 +104,10 @@ impl Place {
         let who = "server".to_owned();
         let entry = AuditEntry { kind: "started".to_owned(), who, call: String::new(), what: serde_json::Value::Null };
         trail.append(&keys, BEGAN, &[entry]).expect("written");
-        let (store, mut running) =
-            (Embedded::open(&settings.folder.join(CALLS_FOLDER), &keys).expect("it opens"), Running::default());
+        let (store, mut running) = (
+            Embedded::open(&settings.folder.join(CALLS_FOLDER), self.database.as_ref(), &keys).expect("it opens"),
+            Running::default(),
+        );
         for number in 0..2 {
             store.keep(&mut running, &call(number, BEGAN + number)).expect("written");
         }

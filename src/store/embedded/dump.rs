@@ -1,14 +1,15 @@
-//! All values as they lie in sled, for back-ups, and back.
+//! All values as they lie in their trees, for back-ups, and back.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use sled::{Batch, Db};
-
 use super::super::backup::{read_value, write_value};
-use super::{CallName, Embedded, KEYS_FILE, TREES, said};
+use super::super::keys::KeyRing;
+use super::super::trees::{Batch, Order, Tree};
+use super::{CallName, Embedded, KEYS_FILE, TREES, trees_of};
+use crate::settings::DatabaseSettings;
 
 /// Values taken up together.
 const TOGETHER_MAX: usize = 4_096;
@@ -19,8 +20,9 @@ impl Embedded {
     pub(in super::super) fn dump(&self, out: &mut dyn Write) -> io::Result<()> {
         let names = self.names()?;
         for (number, tree) in (0_u8..).zip(TREES) {
-            for entry in &self.db.open_tree(tree)? {
-                let (key, value) = entry?;
+            let values = self.trees.tree(tree).map_err(io::Error::other)?.pairs(&[], None, Order::Up);
+            for entry in values {
+                let (key, value) = entry.map_err(io::Error::other)?;
                 let name = match tree {
                     "running" | "notices" | "parties" => key.first_chunk(),
                     "calls" | "facts" | "people" => key.last_chunk(),
@@ -37,11 +39,11 @@ impl Embedded {
     /// The names of all calls, 16 octets each.
     fn names(&self) -> io::Result<BTreeSet<CallName>> {
         let mut names = BTreeSet::new();
-        for key in self.running.iter().keys() {
-            names.extend(key?.first_chunk().copied());
+        for key in self.running.keys(&[], None) {
+            names.extend(key.map_err(io::Error::other)?.first_chunk().copied());
         }
-        for place in self.calls.iter().keys() {
-            names.extend(place?.last_chunk::<16>().copied());
+        for place in self.calls.keys(&[], None) {
+            names.extend(place.map_err(io::Error::other)?.last_chunk::<16>().copied());
         }
         Ok(names)
     }
@@ -59,13 +61,24 @@ impl Embedded {
         }
     }
 
-    /// Makes the folder of a store from what was written, and the calls' keys.
+    /// Fills a store that has nothing yet with what was written, and the calls' keys.
     ///
     /// # Errors
-    /// When it cannot be written, or what is read is none of it.
-    pub(in super::super) fn load(folder: &Path, call_keys: &Path, values: &mut dyn Read) -> Result<(), String> {
-        let db: Db = sled::Config::new().path(folder).open().map_err(said)?;
-        let trees = TREES.map(|name| db.open_tree(name)).into_iter().collect::<sled::Result<Vec<_>>>().map_err(said)?;
+    /// When it cannot be written or has something, or what is read is none of it.
+    pub(in super::super) fn load(
+        folder: &Path,
+        database: Option<&DatabaseSettings>,
+        keys: &KeyRing,
+        call_keys: &Path,
+        values: &mut dyn Read,
+    ) -> Result<(), String> {
+        let into = trees_of(folder, database, keys)?;
+        let trees = TREES.into_iter().map(|name| into.tree(name)).collect::<Result<Vec<Tree>, String>>()?;
+        for (tree, name) in trees.iter().zip(TREES) {
+            if !tree.is_empty()? {
+                return Err(format!("expected a store without calls, found {name}"));
+            }
+        }
         let mut batches: Vec<Batch> = trees.iter().map(|_| Batch::default()).collect();
         let mut count = 0;
         while let Some((number, key, value)) = read_value(values).map_err(|error| error.to_string())? {
@@ -74,16 +87,16 @@ impl Embedded {
             count += 1;
             if count % TOGETHER_MAX == 0 {
                 for (tree, batch) in trees.iter().zip(&mut batches) {
-                    tree.apply_batch(std::mem::take(batch)).map_err(said)?;
+                    tree.apply(std::mem::take(batch))?;
                 }
             }
         }
         for (tree, batch) in trees.iter().zip(batches) {
-            tree.apply_batch(batch).map_err(said)?;
+            tree.apply(batch)?;
         }
         let copied =
             fs::copy(call_keys, folder.join(KEYS_FILE)).and_then(|_| File::open(folder.join(KEYS_FILE))?.sync_all());
         copied.map_err(|error| error.to_string())?;
-        db.flush().map(drop).map_err(said)
+        into.flush()
     }
 }

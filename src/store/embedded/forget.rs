@@ -1,9 +1,8 @@
 //! Calls that are removed: the keys first, so that nothing opens from then on, then the values.
 
-use sled::{Batch, IVec};
-
 use super::super::slots::{Class, seat_of};
-use super::{CallName, Embedded, Place, said};
+use super::super::trees::Batch;
+use super::{CallName, Embedded, Place};
 use crate::web::Moment;
 
 /// Calls removed together: their notices are in memory for that.
@@ -17,8 +16,8 @@ impl Embedded {
     /// When the store cannot be read or written.
     pub fn forget_before(&self, before: Moment, max: usize) -> Result<usize, String> {
         let mut places = Vec::new();
-        for place in self.calls.range(..before.0.to_be_bytes()).keys() {
-            let Ok(place) = Place::try_from(&*place.map_err(said)?) else { continue };
+        for place in self.calls.keys(&[], Some(&before.0.to_be_bytes())) {
+            let Ok(place) = Place::try_from(place?) else { continue };
             if self.held_by(&name_in(&place))?.is_none() {
                 places.push(place);
             }
@@ -37,20 +36,21 @@ impl Embedded {
     /// As [`Embedded::forget_before`].
     pub fn forget_class_before(&self, class: Class, before: Moment, max: usize) -> Result<usize, String> {
         let mark = mark_of(class);
-        let from = self.marks.get(mark).map_err(said)?.unwrap_or_else(|| IVec::from(&[0_u8][..]));
+        let from = self.marks.get(mark)?.unwrap_or_default();
         let (mut looked_at, mut seats, mut gone, mut last) = (0, Vec::new(), Batch::default(), None);
-        if *from >= before.0.to_be_bytes()[..] {
+        let before = before.0.to_be_bytes();
+        if from[..] >= before[..] {
             return Ok(0);
         }
-        for place in self.calls.range(from..IVec::from(&before.0.to_be_bytes()[..])).keys().take(max) {
-            let Ok(place) = Place::try_from(&*place.map_err(said)?) else { continue };
+        for place in self.calls.keys(&from, Some(&before)).take(max) {
+            let Ok(place) = Place::try_from(place?) else { continue };
             looked_at += 1;
             last = Some(place);
             if self.held_by(&name_in(&place))?.is_some() {
                 continue;
             }
-            for entry in self.notices.scan_prefix(name_in(&place)) {
-                let (key, sealed) = entry.map_err(said)?;
+            for entry in self.notices.scan_prefix(&name_in(&place)) {
+                let (key, sealed) = entry?;
                 if let Some((seat, found)) = seat_of(&sealed)
                     && found == class
                 {
@@ -61,9 +61,9 @@ impl Embedded {
         }
         seats.dedup();
         self.slots().destroy(&seats, &[class]).map_err(|error| error.to_string())?;
-        self.notices.apply_batch(gone).map_err(said)?;
+        self.notices.apply(gone)?;
         if let Some(last) = last {
-            self.marks.insert(mark, [&last[..], &[0]].concat()).map_err(said)?;
+            self.marks.insert(mark, [&last[..], &[0]].concat())?;
         }
         Ok(looked_at)
     }
@@ -71,7 +71,7 @@ impl Embedded {
     /// Looks for classes that are too old in all calls again.
     pub(super) fn look_again(&self) -> Result<(), String> {
         for class in Class::ALL {
-            self.marks.remove(mark_of(class)).map_err(said)?;
+            self.marks.remove(mark_of(class))?;
         }
         Ok(())
     }
@@ -84,21 +84,21 @@ impl Embedded {
     fn forget_together(&self, places: &[Place]) -> Result<(), String> {
         let (mut seats, mut notices) = (Vec::new(), Batch::default());
         for place in places {
-            for entry in self.notices.scan_prefix(name_in(place)) {
-                let (key, sealed) = entry.map_err(said)?;
+            for entry in self.notices.scan_prefix(&name_in(place)) {
+                let (key, sealed) = entry?;
                 seats.extend(seat_of(&sealed).map(|(seat, _)| seat));
                 notices.remove(key);
             }
-            let line = self.calls.get(place).map_err(said)?;
+            let line = self.calls.get(place)?;
             seats.extend(line.and_then(|line| seat_of(&line)).map(|(seat, _)| seat));
             seats.dedup();
         }
         self.slots().destroy(&seats, &Class::ALL).map_err(|error| error.to_string())?;
-        self.notices.apply_batch(notices).map_err(said)?;
+        self.notices.apply(notices)?;
         for place in places {
             self.unindex(&name_in(place))?;
-            self.facts.remove(place).map_err(said)?;
-            self.calls.remove(place).map_err(said)?;
+            self.facts.remove(place)?;
+            self.calls.remove(place)?;
         }
         Ok(())
     }

@@ -6,14 +6,17 @@
 use serde::{Deserialize, Serialize};
 
 use super::forget::name_in;
-use super::{CallName, Embedded, Place, said};
+use super::{CallName, Embedded, Place};
 use crate::notice::What;
 use crate::settings::{is_nameless, uri_of};
+use crate::store::keys::KeyRing;
 use crate::web::{CallRecord, Moment};
 
 /// A person's name in the store.
 type PersonName = [u8; 16];
 
+/// What a pseudonym begins with.
+const PSEUDONYM: &str = "person:";
 /// Digits from which on a user part is a telephone number; shorter ones are extensions, which each host has its own of.
 const NUMBER_DIGITS_MIN: usize = 7;
 /// The longest address that is indexed, octets.
@@ -64,8 +67,8 @@ impl Embedded {
             _ => return Ok(()),
         };
         for person in addresses.into_iter().filter_map(|address| self.person(address)) {
-            self.people.insert([&person[..], place].concat(), &[]).map_err(said)?;
-            self.parties.insert([&name[..], &person].concat(), &place[..]).map_err(said)?;
+            self.people.insert([&person[..], place].concat(), [])?;
+            self.parties.insert([&name[..], &person].concat(), place)?;
         }
         Ok(())
     }
@@ -73,20 +76,20 @@ impl Embedded {
     /// Takes a call out of the indexes.
     pub(super) fn unindex(&self, name: &CallName) -> Result<(), String> {
         for entry in self.parties.scan_prefix(name) {
-            let (key, place) = entry.map_err(said)?;
-            self.people.remove([&key[16..], &place].concat()).map_err(said)?;
-            self.parties.remove(key).map_err(said)?;
+            let (key, place) = entry?;
+            self.people.remove([&key[16..], &place].concat())?;
+            self.parties.remove(key)?;
         }
         Ok(())
     }
 
     /// Why a call may not be removed, when anybody in it is held.
     pub(super) fn held_by(&self, name: &CallName) -> Result<Option<Held>, String> {
-        if self.holds.is_empty() {
+        if self.holds.is_empty()? {
             return Ok(None);
         }
-        for key in self.parties.scan_prefix(name).keys() {
-            if let Some(held) = self.hold_on(&key.map_err(said)?[16..])? {
+        for key in self.parties.prefixed_keys(name) {
+            if let Some(held) = self.hold_on(&key?[16..])? {
                 return Ok(Some(held));
             }
         }
@@ -109,11 +112,11 @@ impl Embedded {
             if let Some(held) = self.held_by(&name)? {
                 return Ok(Err(held));
             }
-            if self.running.contains_key(name).map_err(said)? {
+            if self.running.contains_key(name)? {
                 still_up += 1;
                 continue;
             }
-            if let Some(sealed) = self.calls.get(place).map_err(said)?
+            if let Some(sealed) = self.calls.get(place)?
                 && let Some(line) = self.line(&place, &sealed)?
             {
                 ids.extend(line["id"].as_str().map(str::to_owned));
@@ -152,7 +155,7 @@ impl Embedded {
             return Ok(Err(held));
         }
         let plain = serde_json::to_vec(&held).map_err(|error| error.to_string())?;
-        self.holds.insert(person, self.keys.seal(&hold_context(&person), &plain)).map_err(said)?;
+        self.holds.insert(person, self.keys.seal(&hold_context(&person), &plain))?;
         self.flush()?;
         Ok(Ok(Hold { person: hexadecimal(&person), held }))
     }
@@ -164,7 +167,7 @@ impl Embedded {
     pub fn release(&self, address: &str) -> Result<Option<Hold>, String> {
         let person = self.named(address)?;
         let Some(held) = self.hold_on(&person)? else { return Ok(None) };
-        self.holds.remove(person).map_err(said)?;
+        self.holds.remove(person)?;
         self.look_again()?;
         self.flush()?;
         Ok(Some(Hold { person: hexadecimal(&person), held }))
@@ -176,23 +179,23 @@ impl Embedded {
     /// When the store cannot be read.
     pub fn holds(&self) -> Result<Vec<Hold>, String> {
         let mut holds = Vec::new();
-        for person in self.holds.iter().keys() {
-            let person = person.map_err(said)?;
+        for person in self.holds.keys(&[], None) {
+            let person = person?;
             holds.extend(self.hold_on(&person)?.map(|held| Hold { person: hexadecimal(&person), held }));
         }
         Ok(holds)
     }
 
     fn hold_on(&self, person: &[u8]) -> Result<Option<Held>, String> {
-        let Some(sealed) = self.holds.get(person).map_err(said)? else { return Ok(None) };
+        let Some(sealed) = self.holds.get(person)? else { return Ok(None) };
         let plain = self.keys.open_value(&hold_context(person), &sealed).map_err(|error| error.to_string())?;
         serde_json::from_slice(&plain).map(Some).map_err(|error| error.to_string())
     }
 
     fn places_of(&self, person: &PersonName) -> Result<Vec<Place>, String> {
         let mut places = Vec::new();
-        for key in self.people.scan_prefix(person).keys() {
-            places.extend(Place::try_from(&key.map_err(said)?[16..]));
+        for key in self.people.prefixed_keys(person) {
+            places.extend(Place::try_from(&key?[16..]));
         }
         Ok(places)
     }
@@ -202,9 +205,31 @@ impl Embedded {
     }
 
     fn person(&self, address: &str) -> Option<PersonName> {
-        let name = person_in(address)?;
-        Some(self.keys.blind(&[b"person ", name.as_bytes()].concat()))
+        person_of(&self.keys, address)
     }
+}
+
+/// What stands for a person where no address is to be: the same for the same person, and nothing can be read in it. It
+/// names the person wherever an address does. `None` when the address names nobody.
+pub(in crate::store) fn pseudonym(keys: &KeyRing, address: &str) -> Option<String> {
+    person_of(keys, address).map(|person| format!("{PSEUDONYM}{}", hexadecimal(&person)))
+}
+
+fn person_of(keys: &KeyRing, address: &str) -> Option<PersonName> {
+    if let Some(digits) = address.trim().strip_prefix(PSEUDONYM) {
+        return person_in_digits(digits);
+    }
+    let name = person_in(address)?;
+    Some(keys.blind(&[b"person ", name.as_bytes()].concat()))
+}
+
+fn person_in_digits(digits: &str) -> Option<PersonName> {
+    let is_whole = digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let mut person = PersonName::default();
+    for (at, octet) in person.iter_mut().enumerate() {
+        *octet = u8::from_str_radix(digits.get(2 * at..2 * at + 2).filter(|_| is_whole)?, 16).ok()?;
+    }
+    Some(person)
 }
 
 /// Whom an address names: the digits of a telephone number, else user and host; nobody when it hides who it is.

@@ -7,79 +7,87 @@ use tempfile::TempDir;
 use super::*;
 use crate::notice_samples::one_of_each;
 use crate::store::keys::MasterKey;
+use crate::store::trees::tests::database;
 use crate::web::Board;
 
 pub(in super::super) const BEGAN: u64 = 1_700_000_000_000;
 
 #[test]
 fn a_call_is_what_the_board_shows() {
-    let place = Place::new();
-    let mut board = Board::default();
-    let kept = samples();
-    for Kept { unix_ms, notice } in &kept {
-        board.apply(notice, *unix_ms);
-    }
-    place.open().keep(&mut Running::default(), &kept).expect("written");
+    for place in Place::each() {
+        let mut board = Board::default();
+        let kept = samples();
+        for Kept { unix_ms, notice } in &kept {
+            board.apply(notice, *unix_ms);
+        }
+        place.open().keep(&mut Running::default(), &kept).expect("written");
 
-    let again = place.open();
-    let record = again.call("call-1").expect("readable").expect("it is kept");
-    let shown = board.call("call-1").expect("it is shown");
-    assert_eq!(json(&record), json(shown));
-    assert_eq!(record.timeline, shown.timeline);
-    assert_eq!(record.events.len(), shown.events.len());
-    assert_eq!(again.calls(Moment(u64::MAX), 10).expect("readable"), [json(&Summary::from(shown))]);
-    assert!(again.call("call-2").expect("readable").is_none());
+        let again = place.open();
+        let record = again.call("call-1").expect("readable").expect("it is kept");
+        let shown = board.call("call-1").expect("it is shown");
+        assert_eq!(json(&record), json(shown));
+        assert_eq!(record.timeline, shown.timeline);
+        assert_eq!(record.events.len(), shown.events.len());
+        assert_eq!(again.calls(Moment(u64::MAX), 10).expect("readable"), [json(&Summary::from(shown))]);
+        assert!(again.call("call-2").expect("readable").is_none());
+    }
 }
 
 #[test]
 fn calls_are_listed_by_time_and_removed_by_age() {
-    let (place, mut running) = (Place::new(), Running::default());
-    let store = place.open();
-    for number in 0..50_u64 {
-        store.keep(&mut running, &call(number, BEGAN + number * 1_000)).expect("written");
+    for place in Place::each() {
+        let mut running = Running::default();
+        let store = place.open();
+        for number in 0..50_u64 {
+            store.keep(&mut running, &call(number, BEGAN + number * 1_000)).expect("written");
+        }
+        let ids = |before: u64, max| -> Vec<String> {
+            let lines = store.calls(Moment(before), max).expect("readable");
+            lines.iter().map(|line| line["id"].as_str().expect("a name").to_owned()).collect()
+        };
+        assert_eq!(ids(u64::MAX, 2), ["call 49", "call 48"]);
+        assert_eq!(ids(BEGAN + 2_000, 10), ["call 1", "call 0"]);
+        assert_eq!(store.forget_before(Moment(BEGAN + 40_000), 30).expect("written"), 30);
+        assert_eq!(store.forget_before(Moment(BEGAN + 40_000), 30).expect("written"), 10);
+        assert_eq!(store.forget_before(Moment(BEGAN + 40_000), 30).expect("written"), 0);
+        assert_eq!(ids(u64::MAX, 100).len(), 10);
+        assert!(store.call("call 39").expect("readable").is_none());
+        assert!(store.call("call 40").expect("readable").is_some());
+        assert_eq!(store.notices.len(), 20);
     }
-    let ids = |before: u64, max| -> Vec<String> {
-        let lines = store.calls(Moment(before), max).expect("readable");
-        lines.iter().map(|line| line["id"].as_str().expect("a name").to_owned()).collect()
-    };
-    assert_eq!(ids(u64::MAX, 2), ["call 49", "call 48"]);
-    assert_eq!(ids(BEGAN + 2_000, 10), ["call 1", "call 0"]);
-    assert_eq!(store.forget_before(Moment(BEGAN + 40_000), 30).expect("written"), 30);
-    assert_eq!(store.forget_before(Moment(BEGAN + 40_000), 30).expect("written"), 10);
-    assert_eq!(store.forget_before(Moment(BEGAN + 40_000), 30).expect("written"), 0);
-    assert_eq!(ids(u64::MAX, 100).len(), 10);
-    assert!(store.call("call 39").expect("readable").is_none());
-    assert!(store.call("call 40").expect("readable").is_some());
-    assert_eq!(store.notices.len(), 20);
 }
 
 #[test]
 fn calls_that_nobody_ended_are_ended_at_the_next_start() {
-    let place = Place::new();
-    let kept = samples();
-    place.open().keep(&mut Running::default(), &kept[..kept.len() - 1]).expect("written");
-    let (again, mut running) = (place.open(), Running::default());
-    assert_eq!(again.end_abandoned(&mut running, Moment(BEGAN + 99_000)).expect("written"), 1);
-    assert_eq!(again.end_abandoned(&mut running, Moment(BEGAN + 99_000)).expect("written"), 0);
-    let record = again.call("call-1").expect("readable").expect("it is kept");
-    assert_eq!((record.state, record.end_reason.as_deref()), (State::Ended, Some("the server ended")));
-    assert_eq!(again.calls(Moment(u64::MAX), 10).expect("readable").len(), 1);
+    for place in Place::each() {
+        let kept = samples();
+        place.open().keep(&mut Running::default(), &kept[..kept.len() - 1]).expect("written");
+        let (again, mut running) = (place.open(), Running::default());
+        assert_eq!(again.end_abandoned(&mut running, Moment(BEGAN + 99_000)).expect("written"), 1);
+        assert_eq!(again.end_abandoned(&mut running, Moment(BEGAN + 99_000)).expect("written"), 0);
+        let record = again.call("call-1").expect("readable").expect("it is kept");
+        assert_eq!((record.state, record.end_reason.as_deref()), (State::Ended, Some("the server ended")));
+        assert_eq!(again.calls(Moment(u64::MAX), 10).expect("readable").len(), 1);
+    }
 }
 
 #[test]
 fn secrets_are_not_readable_on_the_disk() {
-    let place = Place::new();
-    let store = place.open();
-    store.keep(&mut Running::default(), &samples()).expect("written");
-    store.flush().expect("written");
-    drop(store);
-    let mut bytes = Vec::new();
-    for path in files(&place.folder()) {
-        bytes.extend(std::fs::read(path).expect("a file"));
-    }
-    assert!(bytes.len() > 1_000);
-    for secret in ["13800138000", "call-1", "alert", "human", "caller"] {
-        assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret} is readable");
+    for place in Place::each() {
+        let store = place.open();
+        store.keep(&mut Running::default(), &samples()).expect("written");
+        store.flush().expect("written");
+        let mut bytes = Vec::new();
+        // A file of sled's holds all of it; of a database, it is what anybody may read who may connect.
+        store.dump(&mut bytes).expect("readable");
+        drop(store);
+        for path in files(&place.folder()) {
+            bytes.extend(std::fs::read(path).expect("a file"));
+        }
+        assert!(bytes.len() > 1_000);
+        for secret in ["13800138000", "call-1", "alert", "human", "caller"] {
+            assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret} is readable");
+        }
     }
 }
 
@@ -87,39 +95,48 @@ fn secrets_are_not_readable_on_the_disk() {
 fn another_program_and_another_key_are_refused_by_name() {
     let place = Place::new();
     let store = place.open();
-    let error = Embedded::open(&place.folder(), &place.keys).expect_err("it is in use");
+    let error = Embedded::open(&place.folder(), None, &place.keys).expect_err("it is in use");
     assert!(error.contains("calls") && error.contains("lock"), "{error}");
     store.keep(&mut Running::default(), &samples()).expect("written");
     drop(store);
     let other = Place::new();
-    let strange = Embedded::open(&place.folder(), &other.keys).expect("nothing is read yet");
+    let strange = Embedded::open(&place.folder(), None, &other.keys).expect("nothing is read yet");
     assert!(strange.calls(Moment(u64::MAX), 1).expect_err("sealed by others").contains("cannot be opened"));
 }
 
 #[test]
 fn a_call_that_tells_too_much_is_bounded_and_still_ends() {
-    let (place, mut running) = (Place::new(), Running::default());
-    let store = place.open();
-    let [started, ended]: [Kept; 2] = call(1, BEGAN).try_into().expect("two notices");
-    store.keep(&mut running, std::slice::from_ref(&started)).expect("written");
-    running.0.values_mut().for_each(|call| call.next = NOTICES_MAX);
-    let chatter = Kept { notice: Notice { what: What::ForkPaused { on: true }, ..started.notice }, ..started };
-    assert_eq!(store.keep(&mut running, &[chatter, ended]).expect("written"), 1);
-    let record = store.call("call 1").expect("readable").expect("it is kept");
-    assert_eq!(record.state, State::Ended);
+    for place in Place::each() {
+        let mut running = Running::default();
+        let store = place.open();
+        let [started, ended]: [Kept; 2] = call(1, BEGAN).try_into().expect("two notices");
+        store.keep(&mut running, std::slice::from_ref(&started)).expect("written");
+        running.0.values_mut().for_each(|call| call.next = NOTICES_MAX);
+        let chatter = Kept { notice: Notice { what: What::ForkPaused { on: true }, ..started.notice }, ..started };
+        assert_eq!(store.keep(&mut running, &[chatter, ended]).expect("written"), 1);
+        let record = store.call("call 1").expect("readable").expect("it is kept");
+        assert_eq!(record.state, State::Ended);
+    }
 }
 
 pub(super) struct Place {
     root: TempDir,
     keys: Arc<KeyRing>,
+    database: Option<DatabaseSettings>,
 }
 
 impl Place {
+    /// A place in each of what calls may lie in: a folder, and a database where tests have one.
+    pub(super) fn each() -> Vec<Place> {
+        let in_database = database().map(|database| Place { database: Some(database), ..Place::new() });
+        std::iter::once(Place::new()).chain(in_database).collect()
+    }
+
     pub(super) fn new() -> Self {
         let root = tempfile::tempdir().expect("a folder");
         let master = MasterKey::make(&root.path().join("master.key")).expect("a key");
         let keys = Arc::new(KeyRing::open(&root.path().join("keys.json"), &master).expect("keys"));
-        Self { root, keys }
+        Self { root, keys, database: None }
     }
 
     pub(super) fn folder(&self) -> PathBuf {
@@ -127,7 +144,7 @@ impl Place {
     }
 
     pub(super) fn open(&self) -> Embedded {
-        Embedded::open(&self.folder(), &self.keys).expect("it opens")
+        Embedded::open(&self.folder(), self.database.as_ref(), &self.keys).expect("it opens")
     }
 
     /// The next opening, once `before` is closed.

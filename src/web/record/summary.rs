@@ -21,6 +21,9 @@ pub struct Summary {
     pub route: String,
     /// Scenario of the route.
     pub scenario: String,
+    /// By what the customer writes, when it is a chat.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
     /// When the INVITE arrived.
     pub started: Moment,
     /// When both sides were connected.
@@ -48,6 +51,7 @@ impl From<&CallRecord> for Summary {
             to: record.to.clone(),
             route: record.route.clone(),
             scenario: record.scenario.clone(),
+            channel: record.channel.clone(),
             started: record.started,
             answered: record.answered,
             ended: record.ended,

@@ -22,6 +22,8 @@ pub(super) fn render<'a>(sim: &'a Sim, out: &'a [Command]) -> impl Iterator<Item
         Command::Pbx(order) => render_order(order),
         Command::Know { leg, caller } => format!("know {} as {caller}", name(sim, *leg)),
         Command::Read { leg, text } => format!("read of {}: {text}", name(sim, *leg)),
+        Command::See { leg, expression } => format!("see of {}: {:?}", name(sim, *leg), expression.shown),
+        Command::Attend { leg, on } => format!("attend {} {on}", name(sim, *leg)),
         Command::Speak { leg, saying, .. } => {
             format!("speak {} to {}: {}", saying.language.as_str(), name(sim, *leg), saying.text)
         }
@@ -154,6 +156,10 @@ pub(super) fn render_notice(what: &What) -> String {
             format!("forked {source} {pbx_call:?} by {told_by:?}: {}", sides.join(" "))
         }
         What::ForkPaused { on } => format!("paused {on}"),
+        What::ChatOpened { channel, .. } => format!("chat by {channel}"),
+        What::MessageDropped { party, why } => format!("message of {party} dropped: {why}"),
+        What::ReplySuggested { rule, text, .. } => format!("{rule} suggests {}", text.reveal()),
+        What::NotPossible { action, reason, .. } => format!("{action} not possible: {reason}"),
         What::CallAnswered { target, .. } => format!("answered {target}"),
         What::Observed { party, emotion, level, .. } => format!("observed {party} {emotion} {level}"),
         What::Said { party, is_final, phrases, .. } => {

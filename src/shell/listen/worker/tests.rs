@@ -2,7 +2,8 @@
 
 use media::g711::{Law, encode_sample};
 use media::{Codec, Command, StreamSettings, TapFrame};
-use nlu::recognition::{Language, Recognizer, RecognizerFigures, SpokenPhrase, Transcript};
+use nlu::recognition::{EngineKind, Language, Recognizer, RecognizerFigures, SpokenPhrase, Transcript};
+use nlu::{SeenIn, Shown};
 use tokio::sync::mpsc;
 
 use super::super::{Baselines, Bench, Parties, UtteranceFigures, Utterances, Words};
@@ -10,7 +11,7 @@ use super::*;
 use crate::judges::JudgeFiles;
 use crate::shell::clock::Clock;
 use crate::shell::media::TapRing;
-use crate::shell::recognize::{Recognizing, no_files};
+use crate::shell::recognize::start_one;
 
 const LEG: LegId = LegId(7);
 const PARTY: PartyId = PartyId(7);
@@ -48,8 +49,41 @@ fn words_that_belong_to_nobody_or_to_other_times_are_dropped_and_counted() {
     room.utterances.push(LEG, said(60 * PACKET));
     room.utterances.push(LegId(8), said(PACKET));
     room.utterances.push(LEG, Uttered::Typed("骗子".into()));
-    room.worker.take_words();
+    room.worker.take_words(Duration::from_secs(1));
     assert_eq!(room.utterances.figures(), UtteranceFigures { read: 1, dropped: 2 });
+}
+
+#[test]
+fn who_writes_is_read_without_audio_at_the_time_of_the_clock() {
+    let mut room = Room::open();
+    let (writer, at) = (LegId(9), Duration::from_secs);
+    let parties = Arc::clone(&room.worker.options.parties);
+    parties.attend(writer, true);
+    room.worker.follow_parties(at(10));
+    room.utterances.push(writer, Uttered::Typed("骗子，滚".into()));
+    let shown = Expression { shown: Shown::Anger, score: 0.9, seen_in: SeenIn::Emoji, position: 0 };
+    room.utterances.push(writer, Uttered::Shown(shown));
+    room.worker.take_words(at(12));
+    room.utterances.push(writer, Uttered::Typed("滚".into()));
+    room.worker.take_words(at(15));
+    room.worker.listen(at(15));
+    let of_writer = |observation: &&Observation| observation.party == PartyId(writer.0);
+    let read: Vec<&Observation> = room.worker.heard.iter().filter(of_writer).collect();
+    let at_s = |samples: u64| samples / u64::from(SAMPLE_RATE_HZ as u32);
+    assert_eq!(
+        read.iter().map(|read| at_s(read.position)).collect::<Vec<_>>(),
+        [2, 2, 5],
+        "the face is looked at first"
+    );
+    assert_eq!(read[2].words.as_ref().map(|words| at_s(words.end)), Some(5));
+    assert_eq!(read[0].expression.map(|seen| (seen.shown, at_s(seen.position))), Some((Shown::Anger, 2)));
+    assert!(read.iter().all(|read| read.source == nlu::Source::WordsOnly));
+
+    parties.attend(writer, false);
+    room.worker.follow_parties(at(16));
+    room.utterances.push(writer, Uttered::Typed("滚".into()));
+    room.worker.take_words(at(17));
+    assert_eq!(room.utterances.figures(), UtteranceFigures { read: 3, dropped: 1 });
 }
 
 /// A listening worker that nobody runs, with one party, and a recogniser behind it.
@@ -66,7 +100,7 @@ impl Room {
         let (tap, parties, utterances) = (Arc::new(TapRing::new(64)), Arc::new(Parties::default()), Arc::default());
         let (heard, told) = mpsc::channel(4_096);
         let load = || Ok(Box::new(Bursts::default()) as Box<dyn Recognizer>);
-        let recognizing = Recognizing::start_with(Box::new(load), no_files(), heard.clone(), Arc::clone(&utterances));
+        let recognizing = start_one(Box::new(load), heard.clone(), Arc::clone(&utterances));
         let options = ListenOptions {
             tap: Arc::clone(&tap),
             parties: Arc::clone(&parties),
@@ -76,7 +110,7 @@ impl Room {
             baselines: Arc::new(Baselines::new().expect("random numbers")),
             on_restart: Box::new(|_| {}),
             barge_in: Duration::from_millis(480),
-            words: Words { recognizing: Some(recognizing.expect("a thread")), utterances: Arc::clone(&utterances) },
+            words: Words { recognizing: Some(recognizing), utterances: Arc::clone(&utterances) },
             heard,
         };
         parties.seat(LEG, CallKey(1), Some(Language::Mandarin), false);
@@ -84,7 +118,7 @@ impl Room {
         parties.observe(&Command::Configure { leg: LEG, settings });
         parties.observe(&Command::Tap { leg: LEG, on: true });
         let mut worker = Worker::new(Arc::new(options), Arc::new(State::default()), 1);
-        worker.follow_parties();
+        worker.follow_parties(Duration::ZERO);
         Self { worker, tap, utterances, told, packets: 0 }
     }
 
@@ -111,8 +145,9 @@ impl Room {
             while !matches!(self.told.blocking_recv().expect("the recogniser works"), Heard::Said(_)) {}
         }
         self.worker.heard.clear();
-        self.worker.take_words();
-        self.worker.listen(Duration::from_millis(20 * u64::from(self.packets)));
+        let now = Duration::from_millis(20 * u64::from(self.packets));
+        self.worker.take_words(now);
+        self.worker.listen(now);
         let mut words: Vec<(u64, u64)> = Vec::new();
         for read in self.worker.heard.iter().filter_map(|observation| observation.words.as_deref()) {
             words.push((read.start, read.end));
@@ -155,7 +190,16 @@ impl Recognizer for Bursts {
         out.extend(self.ended.drain(..).map(|(start, end)| {
             let (intent, text) = ("fraud".to_owned(), "你们是骗子".to_owned());
             let phrases = vec![SpokenPhrase { intent, text, start, end, confidence: 0.9 }];
-            Transcript { party: PARTY, is_final: true, start, end, words: Vec::new(), phrases, text: None }
+            Transcript {
+                party: PARTY,
+                engine: EngineKind::Pocketsphinx,
+                is_final: true,
+                start,
+                end,
+                words: Vec::new(),
+                phrases,
+                text: None,
+            }
         }));
     }
 

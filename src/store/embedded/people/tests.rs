@@ -1,6 +1,7 @@
 //! People are found by their addresses, and what is erased of them opens nowhere.
 
 use super::super::super::slots::Class;
+use super::super::super::trees::Pair;
 use super::super::tests::{BEGAN, Place, call, files, samples};
 use super::super::{Kept, Running};
 use super::*;
@@ -31,91 +32,101 @@ fn addresses_of_one_person() {
 
 #[test]
 fn what_is_erased_opens_nowhere_and_others_stay() {
-    let place = Place::new();
-    let (store, mut running) = (place.open(), Running::default());
-    for (number, from) in [(1, "sip:13800138000@a"), (2, "sip:13900139000@a"), (3, "<sip:+13800138000@b>")] {
-        store.keep(&mut running, &of(call(number, BEGAN + number), from)).expect("written");
+    for place in Place::each() {
+        let (store, mut running) = (place.open(), Running::default());
+        for (number, from) in [(1, "sip:13800138000@a"), (2, "sip:13900139000@a"), (3, "<sip:+13800138000@b>")] {
+            store.keep(&mut running, &of(call(number, BEGAN + number), from)).expect("written");
+        }
+        store.keep(&mut running, &of(call(4, BEGAN), "tel:13800138000")[..1]).expect("written");
+        // Whoever copied the values before has them still.
+        let copied: Vec<_> = store
+            .notices
+            .scan_prefix(&[])
+            .chain(store.calls.scan_prefix(&[]))
+            .map(|entry| entry.expect("readable"))
+            .collect();
+
+        let erased = store.erase("13800138000").expect("written").expect("nobody is held");
+        assert_eq!((erased.calls.as_slice(), erased.still_up), (&["call 1".to_owned(), "call 3".to_owned()][..], 1));
+        let ids = |store: &Embedded, address: &str| -> Vec<String> {
+            let records = store.calls_of(address, Moment(u64::MAX), 10).expect("readable");
+            records.into_iter().map(|record| record.id).collect()
+        };
+        assert_eq!(ids(&store, "13800138000"), ["call 4"], "it is up");
+        assert_eq!(ids(&store, "tel:139-0013-9000"), ["call 2"]);
+        let opened = |(key, sealed): &&Pair| {
+            store.open_value(&mut std::collections::BTreeMap::new(), key, sealed).expect("as sealed").is_some()
+        };
+        assert_eq!(copied.iter().filter(opened).count(), 2 + 1 + 1, "call 2 and its line, and what began call 4");
+
+        // It is up no more, and is erased at last.
+        store.keep(&mut running, &of(call(4, BEGAN), "tel:13800138000")[1..]).expect("written");
+        let erased = store.erase("sip:13800138000@c").expect("written").expect("nobody is held");
+        assert_eq!((erased.calls.as_slice(), erased.still_up), (&["call 4".to_owned()][..], 0));
+        assert_eq!(store.erase("13800138000").expect("written").expect("nobody is held").calls, [""; 0]);
+        assert_eq!(store.calls(Moment(u64::MAX), 10).expect("readable").len(), 1);
+        assert_eq!(
+            (store.people.len(), store.parties.len(), store.notices.len()),
+            (2, 2, 2),
+            "caller and callee of call 2"
+        );
+        assert!(store.erase("anonymous").is_err());
     }
-    store.keep(&mut running, &of(call(4, BEGAN), "tel:13800138000")[..1]).expect("written");
-    // Whoever copied the values before has them still.
-    let copied: Vec<_> = store.notices.iter().chain(&store.calls).map(|entry| entry.expect("readable")).collect();
-
-    let erased = store.erase("13800138000").expect("written").expect("nobody is held");
-    assert_eq!((erased.calls.as_slice(), erased.still_up), (&["call 1".to_owned(), "call 3".to_owned()][..], 1));
-    let ids = |store: &Embedded, address: &str| -> Vec<String> {
-        let records = store.calls_of(address, Moment(u64::MAX), 10).expect("readable");
-        records.into_iter().map(|record| record.id).collect()
-    };
-    assert_eq!(ids(&store, "13800138000"), ["call 4"], "it is up");
-    assert_eq!(ids(&store, "tel:139-0013-9000"), ["call 2"]);
-    let opened = |(key, sealed): &&(sled::IVec, sled::IVec)| {
-        store.open_value(&mut std::collections::BTreeMap::new(), key, sealed).expect("as sealed").is_some()
-    };
-    assert_eq!(copied.iter().filter(opened).count(), 2 + 1 + 1, "call 2 and its line, and what began call 4");
-
-    // It is up no more, and is erased at last.
-    store.keep(&mut running, &of(call(4, BEGAN), "tel:13800138000")[1..]).expect("written");
-    let erased = store.erase("sip:13800138000@c").expect("written").expect("nobody is held");
-    assert_eq!((erased.calls.as_slice(), erased.still_up), (&["call 4".to_owned()][..], 0));
-    assert_eq!(store.erase("13800138000").expect("written").expect("nobody is held").calls, [""; 0]);
-    assert_eq!(store.calls(Moment(u64::MAX), 10).expect("readable").len(), 1);
-    assert_eq!(
-        (store.people.len(), store.parties.len(), store.notices.len()),
-        (2, 2, 2),
-        "caller and callee of call 2"
-    );
-    assert!(store.erase("anonymous").is_err());
 }
 
 #[test]
 fn erasing_in_the_midst_of_which_the_program_ends_can_be_done_again() {
-    let place = Place::new();
-    let store = place.open();
-    store.keep(&mut Running::default(), &of(call(1, BEGAN), "sip:13800138000@a")).expect("written");
-    let name = store.keys.blind(b"call 1");
-    let seats: Vec<_> = store.fold(&name).expect("readable").seats.into_iter().collect();
-    store.slots().destroy(&seats, &Class::ALL).expect("written");
-    drop(store);
-    let again = place.open();
-    assert!(again.call("call 1").expect("readable").is_none());
-    assert!(again.calls(Moment(u64::MAX), 10).expect("readable").is_empty());
-    // Its place is taken by another call, which is no reason to open it.
-    again.keep(&mut Running::default(), &of(call(2, BEGAN), "sip:13900139000@a")).expect("written");
-    assert!(again.call("call 1").expect("readable").is_none() && again.call("call 2").expect("readable").is_some());
-    again.erase("13800138000").expect("written").expect("nobody is held");
-    assert_eq!((again.notices.len(), again.calls.len()), (2, 1));
+    for place in Place::each() {
+        let store = place.open();
+        store.keep(&mut Running::default(), &of(call(1, BEGAN), "sip:13800138000@a")).expect("written");
+        let name = store.keys.blind(b"call 1");
+        let seats: Vec<_> = store.fold(&name).expect("readable").seats.into_iter().collect();
+        store.slots().destroy(&seats, &Class::ALL).expect("written");
+        drop(store);
+        let again = place.open();
+        assert!(again.call("call 1").expect("readable").is_none());
+        assert!(again.calls(Moment(u64::MAX), 10).expect("readable").is_empty());
+        // Its place is taken by another call, which is no reason to open it.
+        again.keep(&mut Running::default(), &of(call(2, BEGAN), "sip:13900139000@a")).expect("written");
+        assert!(again.call("call 1").expect("readable").is_none() && again.call("call 2").expect("readable").is_some());
+        again.erase("13800138000").expect("written").expect("nobody is held");
+        assert_eq!((again.notices.len(), again.calls.len()), (2, 1));
+    }
 }
 
 #[test]
 fn nobody_removes_what_is_held() {
-    let place = Place::new();
-    let (store, mut running) = (place.open(), Running::default());
-    for (number, from) in [(1, "sip:13700137000@a"), (2, "sip:13900139000@a")] {
-        let mut kept = of(samples(), from);
-        kept.iter_mut().for_each(|kept| kept.notice.call = format!("call {number}"));
-        store.keep(&mut running, &kept).expect("written");
+    for place in Place::each() {
+        let (store, mut running) = (place.open(), Running::default());
+        for (number, from) in [(1, "sip:13700137000@a"), (2, "sip:13900139000@a")] {
+            let mut kept = of(samples(), from);
+            kept.iter_mut().for_each(|kept| kept.notice.call = format!("call {number}"));
+            store.keep(&mut running, &kept).expect("written");
+        }
+        let held = Held { reason: "case 7".to_owned(), since: Moment(BEGAN) };
+        let hold = store.hold("13700137000", held.clone()).expect("written").expect("the first");
+        let other = Held { reason: "case 9".to_owned(), since: Moment(BEGAN + 1) };
+        assert_eq!(store.hold("13700137000", other).expect("readable"), Err(held.clone()), "one at a time");
+        assert_eq!((place.open_again(store).holds().expect("readable"), hold.held.clone()), (vec![hold], held.clone()));
+
+        let store = place.open();
+        assert_eq!(store.erase("13700137000").expect("readable"), Err(held));
+        let later = Moment(BEGAN + 1_000_000);
+        assert_eq!(store.forget_class_before(Class::Words, later, 10).expect("written"), 2);
+        let said = |id| store.call(id).expect("readable").expect("it is kept").events.iter().any(is_said);
+        assert_eq!((said("call 1"), said("call 2")), (true, false));
+        assert_eq!(store.forget_before(later, 10).expect("written"), 1);
+
+        assert!(store.release("13900139000").expect("readable").is_none());
+        assert!(
+            store.release("13700137000").expect("written").is_some() && store.holds().expect("readable").is_empty()
+        );
+        assert_eq!(store.forget_class_before(Class::Words, later, 10).expect("written"), 1, "it is looked for again");
+        assert!(!said("call 1"));
+        assert_eq!(store.forget_before(later, 10).expect("written"), 1);
+        assert_eq!((store.notices.len(), store.people.len(), store.parties.len()), (0, 0, 0));
+        assert!(files(&place.folder()).iter().any(|path| path.ends_with("keys")));
     }
-    let held = Held { reason: "case 7".to_owned(), since: Moment(BEGAN) };
-    let hold = store.hold("13700137000", held.clone()).expect("written").expect("the first");
-    let other = Held { reason: "case 9".to_owned(), since: Moment(BEGAN + 1) };
-    assert_eq!(store.hold("13700137000", other).expect("readable"), Err(held.clone()), "one at a time");
-    assert_eq!((place.open_again(store).holds().expect("readable"), hold.held.clone()), (vec![hold], held.clone()));
-
-    let store = place.open();
-    assert_eq!(store.erase("13700137000").expect("readable"), Err(held));
-    let later = Moment(BEGAN + 1_000_000);
-    assert_eq!(store.forget_class_before(Class::Words, later, 10).expect("written"), 2);
-    let said = |id| store.call(id).expect("readable").expect("it is kept").events.iter().any(is_said);
-    assert_eq!((said("call 1"), said("call 2")), (true, false));
-    assert_eq!(store.forget_before(later, 10).expect("written"), 1);
-
-    assert!(store.release("13900139000").expect("readable").is_none());
-    assert!(store.release("13700137000").expect("written").is_some() && store.holds().expect("readable").is_empty());
-    assert_eq!(store.forget_class_before(Class::Words, later, 10).expect("written"), 1, "it is looked for again");
-    assert!(!said("call 1"));
-    assert_eq!(store.forget_before(later, 10).expect("written"), 1);
-    assert_eq!((store.notices.len(), store.people.len(), store.parties.len()), (0, 0, 0));
-    assert!(files(&place.folder()).iter().any(|path| path.ends_with("keys")));
 }
 
 fn is_said(event: &crate::web::TimedNotice) -> bool {

@@ -1,0 +1,237 @@
+//! Chats: what is dropped, how fast they may write, what policies do without sound, and how they end.
+
+use std::time::Duration;
+
+use media::LegId;
+
+use super::script::observation;
+use super::sim::{Sim, settings};
+use crate::control::{ChatOpening, Command, ControlSettings, Denied, DeniedKind, Done, Input, Message, Order, Party};
+use crate::notice::{Notice, What};
+use crate::settings::Limits;
+
+/// Scenarios of the routes that the tests use: the bridge of `after-sales` needs a target, a prompt needs sound.
+const ROUTE: &str = "sales";
+
+#[test]
+fn a_chat_is_a_call_without_media() {
+    let mut chat = Chat::open();
+    assert_eq!(chat.sim.control.counts().calls, 1);
+    assert!(chat.sim.media.is_empty() && chat.sim.sip.is_empty());
+    assert_eq!(chat.write("退货", "m1"), Ok(Done::Accepted));
+    assert_eq!(chat.read(), [(chat.customer, "退货".to_owned())]);
+    // Nobody reads agents here; that they write is known.
+    assert_eq!(chat.say(Party::Callee, "您好", None), Ok(Done::Accepted));
+    assert_eq!(chat.read(), []);
+    let (denied, _) = chat.sim.order(Order::OpenAudio { call: chat.id.clone(), layout: "mixed" });
+    assert_eq!(denied, Err(Denied::new(DeniedKind::Conflict, "a chat has no sound")));
+    assert_eq!(chat.order(Order::EndChat { call: chat.id.clone(), reason: "solved".to_owned() }), Ok(Done::Accepted));
+    chat.ended("solved");
+    assert_eq!(chat.write("喂", "m2").map_err(|denied| denied.kind), Err(DeniedKind::Unknown));
+}
+
+#[test]
+fn the_same_name_is_the_same_chat_while_it_is_up() {
+    let mut chat = Chat::open();
+    let again = chat.order(Order::OpenChat(Box::new(opening())));
+    assert_eq!(again, Ok(Done::Opened { call: chat.id.clone(), again: true }));
+    let end = Order::EndChat { call: chat.id.clone(), reason: "solved".to_owned() };
+    assert_eq!(chat.order(end), Ok(Done::Accepted));
+    let anew = chat.order(Order::OpenChat(Box::new(opening())));
+    assert!(matches!(anew, Ok(Done::Opened { ref call, again: false }) if *call != chat.id), "{anew:?}");
+}
+
+#[test]
+fn what_says_nothing_is_dropped() {
+    let mut chat = Chat::open();
+    let lost = "\u{FFFD}".repeat(3);
+    for (text, name, expected) in [
+        ("我要退货", Some("m1"), Ok(Done::Accepted)),
+        ("我要退货", Some("m1"), Ok(Done::Dropped("duplicate"))),
+        ("我要退货", Some("m2"), Ok(Done::Accepted)),
+        ("  ", Some("m3"), Ok(Done::Dropped("empty"))),
+        (lost.as_str(), Some("m4"), Ok(Done::Dropped("garbled"))),
+        ("a\u{0}b", None, Ok(Done::Dropped("garbled"))),
+        ("one letter of these many is lost \u{FFFD}", None, Ok(Done::Accepted)),
+        ("快点", None, Ok(Done::Accepted)),
+        ("快点", None, Ok(Done::Dropped("duplicate"))),
+        ("😡😡", None, Ok(Done::Accepted)),
+        ("???", None, Ok(Done::Accepted)),
+    ] {
+        assert_eq!(chat.say(Party::Caller, text, name), expected, "{text:?} {name:?}");
+    }
+    chat.sim.pass(Duration::from_secs(3), |_, _| ());
+    assert_eq!(chat.say(Party::Caller, "快点", None), Ok(Done::Accepted), "said again, not sent again");
+}
+
+#[test]
+fn who_writes_too_fast_is_told_so() {
+    let mut chat = Chat::open();
+    let taken = (0..100).filter(|number| chat.write("快点", &number.to_string()).is_ok()).count();
+    assert_eq!(taken, 20);
+    assert_eq!(chat.write("快点", "more").map_err(|denied| denied.kind), Err(DeniedKind::TooFast));
+    chat.sim.pass(Duration::from_secs(1), |_, _| ());
+    let taken = (100..200).filter(|number| chat.write("快点", &number.to_string()).is_ok()).count();
+    assert_eq!(taken, 5, "per second");
+}
+
+#[test]
+fn anger_asks_the_channel_to_move_the_customer() {
+    let mut chat = Chat::open();
+    chat.feel("angry");
+    let told = chat.told();
+    let [alert, prompt, moved] = told.as_slice() else { panic!("{told:#?}") };
+    assert!(matches!(alert, What::Alert { pbx_call: Some(name), .. } if name == "chat-1"), "{alert:?}");
+    assert!(matches!(prompt, What::NotPossible { action, .. } if action == "prompt sorry.wav"), "{prompt:?}");
+    assert_eq!(*moved, What::RerouteStarted { via: "app".to_owned(), target: "human".to_owned() });
+    let failed = Order::ChatMoved { call: chat.id.clone(), outcome: Err("nobody is free".to_owned()) };
+    assert_eq!(chat.order(failed), Ok(Done::Accepted));
+    let told = chat.told();
+    assert!(
+        matches!(told.as_slice(), [What::RerouteFailed { via, reason, .. }, What::NotPossible { .. }]
+            if via == "app" && reason == "nobody is free"),
+        "the fallback has a prompt, too: {told:#?}"
+    );
+    let late = Order::ChatMoved { call: chat.id.clone(), outcome: Ok(()) };
+    assert_eq!(chat.order(late).map_err(|denied| denied.kind), Err(DeniedKind::Conflict));
+}
+
+#[test]
+fn a_channel_that_says_nothing_has_not_moved_anybody() {
+    let mut chat = Chat::open();
+    chat.feel("angry");
+    chat.told();
+    let mut told = Vec::new();
+    chat.sim.pass(Duration::from_secs(31), |_, out| told.extend(whats(&out)));
+    assert!(
+        told.iter().any(|what| matches!(what, What::RerouteFailed { reason, .. } if reason == "no answer in time")),
+        "{told:#?}"
+    );
+}
+
+#[test]
+fn the_mood_of_who_writes_lasts_until_the_next_message() {
+    let mut chat = Chat::open();
+    chat.feel("cross");
+    let mut out = Vec::new();
+    chat.sim.pass(Duration::from_secs(60), |_, more| out.extend(more));
+    chat.feel("angry");
+    assert!(chat.told().iter().any(|what| matches!(what, What::Alert { .. })));
+}
+
+#[test]
+fn who_writes_nothing_has_gone_and_there_is_a_limit() {
+    let limits = Limits { chats: 2, chat_idle: Duration::from_secs(60), ..settings().limits };
+    let mut chat = Chat::open_with(ControlSettings { limits, ..settings() });
+    let second = ChatOpening { name: Some("chat-2".to_owned()), ..opening() };
+    assert!(matches!(chat.order(Order::OpenChat(Box::new(second))), Ok(Done::Opened { .. })));
+    let third = ChatOpening { name: None, ..opening() };
+    let denied = chat.order(Order::OpenChat(Box::new(third.clone())));
+    assert_eq!(denied.map_err(|denied| denied.kind), Err(DeniedKind::Full));
+    chat.sim.pass(Duration::from_secs(50), |_, _| ());
+    assert_eq!(chat.write("在吗", "m1"), Ok(Done::Accepted));
+    chat.sim.pass(Duration::from_secs(50), |_, _| ());
+    assert_eq!(chat.sim.control.counts().calls, 1, "the second one is over");
+    chat.sim.pass(Duration::from_secs(50), |_, _| ());
+    assert_eq!(chat.sim.control.counts().calls, 0);
+    assert!(matches!(chat.order(Order::OpenChat(Box::new(third))), Ok(Done::Opened { again: false, .. })));
+}
+
+#[test]
+fn chats_take_no_place_of_calls() {
+    let limits = Limits { calls: 1, chats: 10, ..settings().limits };
+    let mut chat = Chat::open_with(ControlSettings { limits, ..settings() });
+    let second = ChatOpening { name: None, ..opening() };
+    assert!(matches!(chat.order(Order::OpenChat(Box::new(second))), Ok(Done::Opened { .. })));
+    assert!(chat.sim.control.room_for_one_more(chat.sim.now).is_ok());
+    let unknown = ChatOpening { name: None, route: Some("none".to_owned()), ..opening() };
+    assert_eq!(chat.order(Order::OpenChat(Box::new(unknown))).map_err(|denied| denied.kind), Err(DeniedKind::Wrong));
+}
+
+/// One chat, and everything around it.
+struct Chat {
+    sim: Sim,
+    id: String,
+    customer: LegId,
+    out: Vec<Command>,
+}
+
+impl Chat {
+    fn open() -> Chat {
+        Chat::open_with(settings())
+    }
+
+    fn open_with(settings: ControlSettings) -> Chat {
+        let mut sim = Sim::new(settings);
+        let (opened, out) = sim.order(Order::OpenChat(Box::new(opening())));
+        let Ok(Done::Opened { call: id, again: false }) = opened else { panic!("{opened:?}") };
+        let customer = out.iter().find_map(|command| match command {
+            Command::Attend { leg, on: true } => Some(*leg),
+            _ => None,
+        });
+        Chat { sim, id, customer: customer.expect("the customer is read"), out: Vec::new() }
+    }
+
+    fn order(&mut self, order: Order) -> Result<Done, Denied> {
+        let (outcome, out) = self.sim.order(order);
+        self.out.extend(out);
+        outcome
+    }
+
+    fn write(&mut self, text: &str, name: &str) -> Result<Done, Denied> {
+        self.say(Party::Caller, text, Some(name))
+    }
+
+    fn say(&mut self, party: Party, text: &str, name: Option<&str>) -> Result<Done, Denied> {
+        let message = Message { party, text: text.to_owned(), name: name.map(str::to_owned), age: Duration::ZERO };
+        self.order(Order::Write { call: self.id.clone(), message })
+    }
+
+    fn feel(&mut self, mood: &str) {
+        let heard = observation(self.customer, mood);
+        let out = self.sim.tell(Input::Heard(Box::new(heard)));
+        self.out.extend(out);
+    }
+
+    /// What was given to be read since this was asked last.
+    fn read(&mut self) -> Vec<(LegId, String)> {
+        let read = |command| match command {
+            Command::Read { leg, text } => Some((leg, text)),
+            _ => None,
+        };
+        std::mem::take(&mut self.out).into_iter().filter_map(read).collect()
+    }
+
+    /// What was told since this was asked last, but for decisions and what leads to them.
+    fn told(&mut self) -> Vec<What> {
+        whats(&std::mem::take(&mut self.out))
+    }
+
+    fn ended(&mut self, reason: &str) {
+        let ended = |what: &What| matches!(what, What::CallEnded { reason: found, .. } if found == reason);
+        assert!(self.told().iter().any(ended));
+        assert_eq!(self.sim.control.counts().calls, 0);
+        self.sim.assert_clean();
+    }
+}
+
+fn whats(out: &[Command]) -> Vec<What> {
+    let told = |command: &Command| match command {
+        Command::Notice(Notice { what, .. }) => Some(what.clone()),
+        _ => None,
+    };
+    let leads =
+        |what: &What| matches!(what, What::Decided { .. } | What::Observed { .. } | What::EscalationLikely { .. });
+    out.iter().filter_map(told).filter(|what| !leads(what)).collect()
+}
+
+fn opening() -> ChatOpening {
+    ChatOpening {
+        channel: "app".to_owned(),
+        name: Some("chat-1".to_owned()),
+        customer: String::new(),
+        language: None,
+        route: Some(ROUTE.to_owned()),
+        details: Vec::new(),
+    }
+}

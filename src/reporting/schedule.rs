@@ -1,0 +1,153 @@
+//! Reports that the server writes by itself once their time is over. What is there is not written again; what is missing is
+//! written at the next look, for as long as [`back`] says, so that a server that was down catches up.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::civil::Date;
+use serde_json::json;
+use tracing::{info, warn};
+
+use super::write_whole;
+use crate::report::{Language, Period, Report, ReportFormat};
+use crate::settings::{ReportSettings, Zone};
+use crate::store::Store;
+
+/// How often it is looked for what is due.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// How many of a kind are caught up with.
+fn back(period: Period) -> i64 {
+    match period {
+        Period::Day => 14,
+        Period::Week => 4,
+        Period::Month => 2,
+    }
+}
+
+/// Writes what is due, again and again.
+pub(crate) async fn run(settings: ReportSettings, zone: Zone, store: Store) {
+    let mut every = tokio::time::interval(LOOK_EVERY);
+    let mut failed = false;
+    loop {
+        every.tick().await;
+        let today = zone.date_after(settings.after_midnight);
+        let outcome = write_due(&settings, &zone, &store, today).await;
+        if let Err(why) = &outcome
+            && !failed
+        {
+            warn!(why, "a report could not be written: it is tried again every minute");
+        }
+        failed = outcome.is_err();
+    }
+}
+
+/// Writes the files that are missing of what was over when `today` began.
+///
+/// # Errors
+/// When the store does not answer, or a file cannot be written. What could be written is.
+async fn write_due(settings: &ReportSettings, zone: &Zone, store: &Store, today: Date) -> Result<(), String> {
+    for period in &settings.periods {
+        for first in period.over(today, back(*period)).map_err(|error| error.to_string())? {
+            let missing = missing(settings, *period, first);
+            if missing.is_empty() {
+                continue;
+            }
+            let report = report(store, zone, *period, first).await?;
+            write(&missing, &report)?;
+            let (title, files) = (period.title(first), missing.len());
+            info!(period = period.name(), title, files, folder = %settings.folder.display(), "a report is written");
+            store.audit("report_written", json!({ "period": period.name(), "title": title, "files": files }));
+        }
+    }
+    Ok(())
+}
+
+/// A file of a report, and what it holds.
+type Wanted = (PathBuf, ReportFormat, Language);
+
+fn missing(settings: &ReportSettings, period: Period, first: Date) -> Vec<Wanted> {
+    let mut wanted = Vec::new();
+    for format in &settings.formats {
+        let by_language = *format == ReportFormat::Html;
+        for language in settings.languages.iter().take(if by_language { usize::MAX } else { 1 }) {
+            let language_part = if by_language { format!(".{}", language.name()) } else { String::new() };
+            let name = format!("{}-{}{language_part}.{}", period.name(), period.title(first), format.name());
+            wanted.push((settings.folder.join(name), *format, *language));
+        }
+    }
+    wanted.retain(|(path, ..)| !path.exists());
+    wanted
+}
+
+async fn report(store: &Store, zone: &Zone, period: Period, first: Date) -> Result<Report, String> {
+    let mut days = period.days(first).map_err(|error| error.to_string())?.into_iter();
+    let mut report = store.report(days.next().unwrap_or(first), zone.clone()).await?;
+    for day in days {
+        report.merge(&store.report(day, zone.clone()).await?);
+    }
+    Ok(report)
+}
+
+fn write(wanted: &[Wanted], report: &Report) -> Result<(), String> {
+    for (path, format, language) in wanted {
+        let in_file = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+        let text = format.write(report, *language).map_err(|error| in_file(&error))?;
+        fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(|error| in_file(&error))?;
+        write_whole(path, &text).map_err(|error| in_file(&error))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+    use crate::settings::{KeepSettings, MasterKeySource, StoreSettings};
+
+    #[tokio::test]
+    async fn what_is_over_is_written_once_and_what_was_missed_is_caught_up_with() {
+        let root = tempfile::tempdir().expect("a folder");
+        let keep = KeepSettings { calls: Duration::MAX, words: Duration::MAX, timeline: Duration::MAX };
+        let (folder, backups) = (root.path().join("data"), root.path().join("backups"));
+        let kept = StoreSettings { folder, backups, database: None, master_key: MasterKeySource::Beside, keep };
+        let store = Store::start(&kept, &Metrics::new()).expect("a store");
+        let settings = ReportSettings {
+            folder: root.path().join("reports"),
+            after_midnight: Duration::from_secs(7_200),
+            periods: Period::ALL.to_vec(),
+            formats: ReportFormat::ALL.to_vec(),
+            languages: vec![Language::Zh, Language::En],
+        };
+        let zone = Zone::named("Asia/Shanghai").expect("a zone");
+        let names = || {
+            let entries = fs::read_dir(&settings.folder).expect("a folder").map(|entry| entry.expect("an entry"));
+            let mut names: Vec<String> = entries.map(|entry| entry.file_name().into_string().expect("plain")).collect();
+            names.sort();
+            names
+        };
+        let today: Date = "2026-11-26".parse().expect("a day");
+        write_due(&settings, &zone, &store, today).await.expect("written");
+        // Two pages, a table and the figures of each.
+        assert_eq!(names().len(), 4 * (14 + 4 + 2));
+        for name in ["day-2026-11-25.zh.html", "day-2026-11-12.json", "week-2026-W47.en.html", "month-2026-10.csv"] {
+            assert!(names().contains(&name.to_owned()), "{name}");
+        }
+        assert!(!names().iter().any(|name| name.contains("2026-11-26") || name.contains("W48")), "not over yet");
+
+        let [gone, changed] = ["day-2026-11-20.csv", "day-2026-11-21.csv"].map(|name| settings.folder.join(name));
+        fs::remove_file(&gone).expect("it is there");
+        fs::write(&changed, "mine").expect("written");
+        write_due(&settings, &zone, &store, today).await.expect("written");
+        assert!(gone.exists());
+        assert_eq!(fs::read_to_string(&changed).expect("a file"), "mine", "what is there stays");
+        write_due(&settings, &zone, &store, today.tomorrow().expect("a day")).await.expect("written");
+        assert_eq!(names().len(), 4 * (15 + 4 + 2));
+        let page = fs::read_to_string(settings.folder.join("day-2026-11-26.zh.html")).expect("a page");
+        assert!(page.contains("2026-11-26") && page.contains("Asia/Shanghai"), "{page}");
+        store.stop();
+        let error = write_due(&settings, &zone, &store, "2026-11-28".parse().expect("a day")).await;
+        assert_eq!(error.expect_err("nobody answers"), "the store is down");
+    }
+}

@@ -1,0 +1,106 @@
+//! `[reports]`: which reports the server writes by itself, when, and where.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use routing::section::Section;
+use toml::Value;
+
+use super::read::path;
+use crate::report::{Language, Period, ReportFormat};
+
+/// When reports are written unless the file says otherwise: calls that came shortly before midnight are over then.
+const AFTER_MIDNIGHT: Duration = Duration::from_secs(2 * 3_600);
+
+/// Reports by the clock; the section's absence means that none are written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportSettings {
+    /// Where to.
+    pub folder: PathBuf,
+    /// How long after midnight.
+    pub after_midnight: Duration,
+    /// Of which times.
+    pub periods: Vec<Period>,
+    /// In which forms.
+    pub formats: Vec<ReportFormat>,
+    /// Pages in which languages.
+    pub languages: Vec<Language>,
+}
+
+pub(super) fn read_reports(mut section: Section<'_>, folder: &Path) -> Option<ReportSettings> {
+    let enabled = section.read("enabled", "true or false", Value::as_bool);
+    // Whoever writes the section wants it, unless it says otherwise.
+    let enabled = enabled.unwrap_or(section.is_present());
+    let reports = section.read("folder", "a folder's path", path(folder));
+    let at = section.read("at", "a time of the day like \"02:00\"", time_of_day);
+    let periods =
+        section.read("periods", "some of \"day\", \"week\" and \"month\"", some_of(Period::ALL, Period::name));
+    let formats = section.read(
+        "formats",
+        "some of \"html\", \"csv\" and \"json\"",
+        some_of(ReportFormat::ALL, ReportFormat::name),
+    );
+    let languages = section.read("languages", "\"zh\", \"en\", or both", some_of(Language::ALL, Language::name));
+    section.finish();
+    enabled.then(|| ReportSettings {
+        folder: reports.unwrap_or_else(|| folder.join("reports")),
+        after_midnight: at.unwrap_or(AFTER_MIDNIGHT),
+        periods: periods.unwrap_or_else(|| Period::ALL.to_vec()),
+        formats: formats.unwrap_or_else(|| vec![ReportFormat::Html, ReportFormat::Csv]),
+        languages: languages.unwrap_or_else(|| vec![Language::Zh]),
+    })
+}
+
+/// `HH:MM`, as the time since midnight.
+fn time_of_day(value: &Value) -> Option<Duration> {
+    let (hour, minute) = value.as_str()?.split_once(':')?;
+    let number = |text: &str, below: u64| {
+        let is_plain = text.len() == 2 && text.bytes().all(|octet| octet.is_ascii_digit());
+        text.parse::<u64>().ok().filter(|number| is_plain && *number < below)
+    };
+    Some(Duration::from_secs(number(hour, 24)? * 3_600 + number(minute, 60)? * 60))
+}
+
+/// A list of names, each once, one at least.
+fn some_of<T: Copy + PartialEq, const N: usize>(
+    all: [T; N],
+    name: impl Fn(T) -> &'static str,
+) -> impl Fn(&Value) -> Option<Vec<T>> {
+    move |value| {
+        let mut found: Vec<T> = Vec::new();
+        for wanted in value.as_array()? {
+            let one = all.iter().copied().find(|one| wanted.as_str() == Some(name(*one)))?;
+            if found.contains(&one) {
+                return None;
+            }
+            found.push(one);
+        }
+        (!found.is_empty()).then_some(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_lists() {
+        for (text, seconds) in [
+            ("00:00", Some(0)),
+            ("02:30", Some(9_000)),
+            ("23:59", Some(86_340)),
+            ("24:00", None),
+            ("2:30", None),
+            ("02:60", None),
+            ("+2:30", None),
+            ("", None),
+        ] {
+            assert_eq!(time_of_day(&Value::from(text)), seconds.map(Duration::from_secs), "{text}");
+        }
+        let read = |names: &[&str]| some_of(Period::ALL, Period::name)(&Value::from(names.to_vec()));
+        assert_eq!(read(&["week", "day"]), Some(vec![Period::Week, Period::Day]));
+        for wrong in [&[][..], &["year"], &["day", "day"]] {
+            assert_eq!(read(wrong), None, "{wrong:?}");
+        }
+    }
+}
