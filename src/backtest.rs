@@ -2,7 +2,6 @@
 //!
 //! Plays and counts nothing itself: that is `routing::backtest`, in simulated time.
 
-mod api;
 mod explain;
 mod read;
 mod recorded;
@@ -17,6 +16,7 @@ use routing::{Broken, Policy, check_expects};
 
 pub(crate) use read::interactions;
 
+use crate::api;
 use crate::cli::{Failure, PolicyCommand, PolicyTestArgs, ServerArgs, print_line};
 use crate::settings::{Zone, load_policies};
 

@@ -2,6 +2,7 @@
 //!
 //! The work itself is in the modules that the commands call.
 
+mod deliveries;
 mod policy;
 
 use std::fmt;
@@ -11,10 +12,13 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use self::deliveries::{DeliveriesCommand, DeliveriesListArgs, DeliveryArgs};
 pub use self::policy::{EvalWarningArgs, PolicyCommand, PolicyExplainArgs, PolicyTestArgs, ServerArgs};
 use crate::features::Features;
 use crate::report::{Language, Period, ReportFormat};
-use crate::{analyze, backtest, backup, demo, eval, models, reporting, serve, settings, trail};
+use crate::{
+    analyze, backtest, backup, deliveries as delivering, demo, eval, models, reporting, serve, settings, trail,
+};
 
 /// Hears when a caller is getting angry and acts while the call is still on.
 ///
@@ -43,6 +47,9 @@ enum Command {
     /// Policies: whether they do what is expected, what they would have done, and why they did what they did.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// What systems outside are still to be told of, and what they would not take.
+    #[command(subcommand)]
+    Deliveries(DeliveriesCommand),
     /// Recognisers' models: which there are, whether they are whole, and where to get them.
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -464,6 +471,7 @@ impl Cli {
             Command::Eval(EvalCommand::Asr(args)) => eval::asr(&args),
             Command::Eval(EvalCommand::Warning(args)) => eval::warning(&args),
             Command::Policy(command) => backtest::run(&command),
+            Command::Deliveries(command) => delivering::run(&command),
             Command::Models(command) => models::run(&command),
             Command::Audit(command) => trail::run(&command),
             Command::Report(args) => reporting::run(&args),

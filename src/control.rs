@@ -126,6 +126,8 @@ pub struct ControlSettings {
     pub agents: Vec<Pattern>,
     /// Whose stream comes first in a recorded call when nothing else tells.
     pub first_stream: Seat,
+    /// Systems outside that rules tell of calls, by name.
+    pub crms: BTreeSet<String>,
     /// Who can be asked to act on calls, by name.
     pub pbxes: BTreeMap<String, PbxTerms>,
     /// Networks of trust: far ends may refer calls to hosts in them.
@@ -303,18 +305,11 @@ impl Control {
             Order::Typed { call, party, text } => {
                 self.ordered(now, &call, out, |call, context| call.typed(context, party, text).map(|()| Done::Accepted))
             }
-            Order::OpenChat(opening) => self.open_chat(now, *opening, out),
-            Order::Write { call, message } => {
-                self.ordered(now, &call, out, |call, context| call.write(context, message))
-            }
-            Order::Show { call, showing } => {
-                self.ordered(now, &call, out, |call, context| call.show(context, showing).map(|()| Done::Accepted))
-            }
-            Order::EndChat { call, reason } => {
-                self.ordered(now, &call, out, |call, context| call.end_chat(context, &reason).map(|()| Done::Accepted))
-            }
-            Order::ChatMoved { call, outcome } => self
-                .ordered(now, &call, out, |call, context| call.chat_moved(context, outcome).map(|()| Done::Accepted)),
+            Order::OpenChat(_)
+            | Order::Write { .. }
+            | Order::Show { .. }
+            | Order::EndChat { .. }
+            | Order::ChatMoved { .. } => self.chat_order(now, order, out),
             Order::TellFacts { call, facts } => {
                 self.ordered(now, &call, out, |call, context| call.tell_facts(context, facts).map(|()| Done::Accepted))
             }

@@ -102,10 +102,8 @@ impl JudgeFiles {
     /// Loads all of them; what cannot be loaded is left out. Takes some tenths of a second.
     pub fn load(&self) -> Judges {
         let mut missing = Vec::new();
-        let without = |why: String| {
-            missing.push(format!("no acoustic model, voices are judged by signal processing only: {why}"))
-        };
-        let acoustic = self.load_acoustic().map_err(without).ok();
+        let without = |why| format!("no acoustic model, voices are judged by signal processing only: {why}");
+        let acoustic = self.load_acoustic().map_err(|why| missing.push(without(why))).ok();
         let (reader, why) = self.reader.load();
         missing.extend(why.map(|why| format!("no text model, words are read by lexicons only: {why}")));
         let mut candidate = Candidate::default();

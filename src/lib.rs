@@ -3,10 +3,13 @@
 //! The only package that touches sockets, clocks, threads and files; the crates it builds on are pure.
 
 pub mod analyze;
+mod api;
 mod backtest;
 mod backup;
 pub mod cli;
 pub mod control;
+mod crm;
+mod deliveries;
 pub mod demo;
 pub mod eval;
 pub mod features;

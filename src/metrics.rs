@@ -3,6 +3,8 @@
 //! Knows no web server: `render` makes the text, whoever serves it. No global recorder: two servers in one
 //! process keep their figures apart. All metrics stand in one table.
 
+mod bounds;
+mod shadow;
 mod store;
 mod table;
 
@@ -13,29 +15,29 @@ use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, Unit};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-use nlu::ShadowFigures;
 
 use crate::control::{Load, Measured};
 use crate::notice::{LegReport, Notice, What};
 use crate::settings::Measure;
-use crate::shell::listen::{ShadowReport, UtteranceFigures};
+use crate::shell::listen::UtteranceFigures;
 use crate::shell::recognize::{RecognizingFigures, RemoteFigures};
+pub use bounds::Bounds;
 use table::{
     ACTIONS_NOT_POSSIBLE, ALERTS, AUDIO_CLIENTS, AUDIO_MISSED, BUILD_INFO, BYPASSES, CALL_ANGER_PEAK, CALL_SETUP,
     CALL_TALK, CALLS_ACTIVE, CALLS_ANSWERED, CALLS_ENDED, CALLS_REDIRECTED, CALLS_REFUSED, CALLS_STARTED, CHATS,
-    COPIER_RESTARTS, COPIES_DROPPED, DECISIONS, DNS_TROUBLES, FEEDBACK_TOLD, FORKED_SAMPLES, FORKS, HANDSHAKE,
-    HANDSHAKE_DATAGRAMS_DROPPED, HANDSHAKES, INTERRUPTIONS, KEYS, LEG_BURST, LEG_DISCARDED, LEG_JITTER, LEG_LOSS,
-    LEG_OPINION, LEG_RATING, LEG_ROUND_TRIP, LISTENER_RESTARTS, LISTENER_UP, LISTENING_BACKLOG, LOAD_CHANGES,
-    LOAD_INFO, LOAD_LATENESS, LOAD_SHARE, MESSAGES_DROPPED, OBSERVATIONS, PACKETS_LOST, PACKETS_REFUSED,
-    PACKETS_RELAYED, PBX_ORDERS, PBX_UP, PBX_WAITING, PHRASES, POLICY_INFO, PROMPTS, REACTION, RECOGNITION_AUDIO,
-    RECOGNITION_BACKLOG, RECOGNITION_RATIO, RECOGNITION_RESTARTS, RECOGNITION_UP, REINVITES, RELOADS,
-    REMOTE_RECOGNITION_ANSWERS, REMOTE_RECOGNITION_AUDIO, REMOTE_RECOGNITION_CONNECTIONS, REMOTE_RECOGNITION_STREAMS,
-    REMOTE_RECOGNITION_UP, REPLIES_SUGGESTED, REROUTE_ANSWER, REROUTE_GAP, REROUTES, SCENARIO_TURNS, SERVICE_SWITCHES,
-    SHADOW_CPU, SHADOW_DIFFERENCE, SHADOW_STEPS, SIP_CERTIFICATES, SIP_CONNECTIONS, SIP_FAILOVERS, SIP_KEPT_BACK,
-    SIP_REFUSED, SIP_RESTRAINED, SUPERVISORS, SUPERVISORS_ACTIVE, TAP_DROPPED, TICK_LATENESS, TRUNK_REGISTERED,
-    TRUNK_UP, UTTERANCES, WARNINGS,
+    COPIER_RESTARTS, COPIES_DROPPED, DECISIONS, DELIVERIES, DELIVERIES_KEPT, DNS_TROUBLES, FEEDBACK_TOLD,
+    FORKED_SAMPLES, FORKS, HANDSHAKE, HANDSHAKE_DATAGRAMS_DROPPED, HANDSHAKES, INTERRUPTIONS, KEYS, LEG_BURST,
+    LEG_DISCARDED, LEG_JITTER, LEG_LOSS, LEG_OPINION, LEG_RATING, LEG_ROUND_TRIP, LISTENER_RESTARTS, LISTENER_UP,
+    LISTENING_BACKLOG, LOAD_CHANGES, LOAD_INFO, LOAD_LATENESS, LOAD_SHARE, MESSAGES_DROPPED, OBSERVATIONS, OUTCOMES,
+    PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, PBX_ORDERS, PBX_UP, PBX_WAITING, PHRASES, POLICY_INFO, PROMPTS,
+    REACTION, RECOGNITION_AUDIO, RECOGNITION_BACKLOG, RECOGNITION_RATIO, RECOGNITION_RESTARTS, RECOGNITION_UP,
+    REINVITES, RELOADS, REMOTE_RECOGNITION_ANSWERS, REMOTE_RECOGNITION_AUDIO, REMOTE_RECOGNITION_CONNECTIONS,
+    REMOTE_RECOGNITION_STREAMS, REMOTE_RECOGNITION_UP, REPLIES_SUGGESTED, REROUTE_ANSWER, REROUTE_GAP, REROUTES,
+    SCENARIO_TURNS, SERVICE_SWITCHES, SIP_CERTIFICATES, SIP_CONNECTIONS, SIP_FAILOVERS, SIP_KEPT_BACK, SIP_REFUSED,
+    SIP_RESTRAINED, SUPERVISORS, SUPERVISORS_ACTIVE, TAP_DROPPED, TICK_LATENESS, TRUNK_REGISTERED, TRUNK_UP,
+    UTTERANCES, WARNINGS,
 };
-pub use table::{Bounds, Kind, Metric, TABLE};
+pub use table::{Kind, Metric, TABLE};
 
 /// Values one label of one metric may take; further ones are counted as `other`.
 pub const LABEL_VALUES_MAX: usize = 64;
@@ -142,17 +144,20 @@ impl Metrics {
             }
             What::CallForked { source, again: false, .. } => self.count(&FORKS, &[source], 1),
             What::CallForked { again: true, .. } | What::ForkPaused { .. } => {}
-            What::ChatOpened { .. } => self.count(&CHATS, &[], 1),
-            What::MessageDropped { why, .. } => self.count(&MESSAGES_DROPPED, &[why], 1),
-            What::ReplySuggested { .. } => self.count(&REPLIES_SUGGESTED, &[], 1),
-            What::NotPossible { .. } => self.count(&ACTIONS_NOT_POSSIBLE, &[], 1),
+            What::ChatOpened { .. }
+            | What::MessageDropped { .. }
+            | What::ReplySuggested { .. }
+            | What::NotPossible { .. }
+            | What::OutcomeTold(_) => self.observe_chat(&notice.what),
             What::Observed { party, level, .. } => self.count(&OBSERVATIONS, &[party, level], 1),
             What::Interrupted { party, .. } => self.count(&INTERRUPTIONS, &[party], 1),
-            What::Conversation { .. } => {}
+            What::Conversation { .. }
+            | What::TicketAsked { .. }
+            | What::SupervisorChanged { .. }
+            | What::Said { is_final: false, .. } => {}
             What::Said { party, is_final: true, phrases, .. } => {
                 phrases.iter().for_each(|phrase| self.count(&PHRASES, &[party, &phrase.intent], 1));
             }
-            What::Said { is_final: false, .. } => {}
             What::Decided { rule, .. } => self.count(&DECISIONS, &[rule], 1),
             What::ServiceSwitched { .. } | What::ScenarioTurned { .. } | What::EscalationLikely { .. } => {
                 self.observe_mood(&notice.what);
@@ -176,17 +181,10 @@ impl Metrics {
             }
             What::LegEnded(report) => self.observe_leg(report),
             What::Alert { severity, .. } => self.count(&ALERTS, &[severity], 1),
-            What::SupervisorCalled { .. } => self.count(&SUPERVISORS, &["called"], 1),
-            What::SupervisorJoined { .. } => {
-                self.count(&SUPERVISORS, &["joined"], 1);
-                self.gauge(&SUPERVISORS_ACTIVE, &[]).increment(1.0);
-            }
-            What::SupervisorChanged { .. } => {}
-            What::SupervisorLeft { .. } => {
-                self.count(&SUPERVISORS, &["left"], 1);
-                self.gauge(&SUPERVISORS_ACTIVE, &[]).decrement(1.0);
-            }
-            What::SupervisorFailed { .. } => self.count(&SUPERVISORS, &["failed"], 1),
+            What::SupervisorCalled { .. }
+            | What::SupervisorJoined { .. }
+            | What::SupervisorLeft { .. }
+            | What::SupervisorFailed { .. } => self.observe_supervisor(&notice.what),
             What::AudioOpened { .. } => self.gauge(&AUDIO_CLIENTS, &[]).increment(1.0),
             What::AudioMissed { missed_ms, .. } => self.count(&AUDIO_MISSED, &[], missed_ms / 20),
             What::AudioClosed { .. } => self.gauge(&AUDIO_CLIENTS, &[]).decrement(1.0),
@@ -205,6 +203,17 @@ impl Metrics {
         self.count(&PACKETS_REFUSED, &[], counts.refused);
         self.count(&PACKETS_LOST, &[], counts.lost);
         self.count(&TAP_DROPPED, &[], counts.tap_dropped);
+    }
+
+    /// Counts what became of an attempt to tell a system outside.
+    pub fn count_delivery(&self, crm: &str, outcome: &str) {
+        self.count(&DELIVERIES, &[crm, outcome], 1);
+    }
+
+    /// Says how many deliveries wait, and how many were set aside.
+    pub fn set_deliveries(&self, waiting: usize, set_aside: usize) {
+        self.gauge(&DELIVERIES_KEPT, &["waiting"]).set(waiting as f64);
+        self.gauge(&DELIVERIES_KEPT, &["set_aside"]).set(set_aside as f64);
     }
 
     /// Adds what became of the audio of one voice of a stream that is over.
@@ -374,16 +383,6 @@ impl Metrics {
         figures.into_iter().for_each(|(what, so_far)| self.counter(&UTTERANCES, &[what]).absolute(so_far));
     }
 
-    /// How far a candidate model differs; zeros without one.
-    pub fn set_shadow(&self, report: &ShadowReport) {
-        let whats = ["level", "emotion", "anger"].into_iter().zip(report.differences());
-        whats.for_each(|(what, difference)| self.gauge(&SHADOW_DIFFERENCE, &[what]).set(difference));
-        let ShadowFigures { compared, shed, failures, .. } = report.figures;
-        let steps = [("compared", compared), ("shed", shed), ("failed", failures)];
-        steps.into_iter().for_each(|(outcome, count)| self.gauge(&SHADOW_STEPS, &[outcome]).set(count as f64));
-        self.gauge(&SHADOW_CPU, &[]).set(report.cpu.as_secs_f64());
-    }
-
     /// Packets that wait in the tap.
     pub fn set_listening_backlog(&self, packets: usize) {
         self.gauge(&LISTENING_BACKLOG, &[]).set(packets as f64);
@@ -399,6 +398,28 @@ impl Metrics {
             self.gauge(&POLICY_INFO, &[policy]).set(1.0);
         }
         *known = policies.iter().map(|&policy| policy.to_owned()).collect();
+    }
+
+    fn observe_supervisor(&self, what: &What) {
+        let (step, change) = match what {
+            What::SupervisorCalled { .. } => ("called", 0.0),
+            What::SupervisorJoined { .. } => ("joined", 1.0),
+            What::SupervisorLeft { .. } => ("left", -1.0),
+            _ => ("failed", 0.0),
+        };
+        self.count(&SUPERVISORS, &[step], 1);
+        self.gauge(&SUPERVISORS_ACTIVE, &[]).increment(change);
+    }
+
+    fn observe_chat(&self, what: &What) {
+        match what {
+            What::ChatOpened { .. } => self.count(&CHATS, &[], 1),
+            What::MessageDropped { why, .. } => self.count(&MESSAGES_DROPPED, &[why], 1),
+            What::ReplySuggested { .. } => self.count(&REPLIES_SUGGESTED, &[], 1),
+            What::NotPossible { .. } => self.count(&ACTIONS_NOT_POSSIBLE, &[], 1),
+            What::OutcomeTold(_) => self.count(&OUTCOMES, &[], 1),
+            _ => {}
+        }
     }
 
     fn observe_mood(&self, what: &What) {

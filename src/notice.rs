@@ -2,6 +2,7 @@
 //!
 //! A contract: names and meanings stay; fields are only added.
 
+mod outcome;
 mod quality;
 mod serving;
 mod speaking;
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use outcome::Outcome;
 pub use quality::{LegQuality, LegReport};
 pub use serving::ServedAs;
 pub use speaking::{Delivery, ExpressionSeen, PhraseHeard, TurnTaking, WordFound, WordsRead};
@@ -114,6 +116,21 @@ pub enum What {
         /// Why.
         reason: String,
     },
+    /// A rule wants a system outside to know.
+    TicketAsked {
+        /// The system, as `[crm.NAME]`.
+        crm: String,
+        /// Rule id.
+        rule: String,
+        /// The emotion when it fired.
+        emotion: String,
+        /// The level when it fired.
+        level: String,
+        /// The score when it fired.
+        score: f32,
+    },
+    /// What has come of the call afterwards, as another system says; the call may have ended long ago.
+    OutcomeTold(Outcome),
     /// All streams of a forked call are switched off: on hold, or paused; or one is on again.
     ForkPaused {
         /// True when they are.

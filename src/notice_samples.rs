@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::notice::{
-    Delivery, ExpressionSeen, ForkedParty, LegQuality, LegReport, LoadReason, Notice, PhraseHeard, ServedAs,
+    Delivery, ExpressionSeen, ForkedParty, LegQuality, LegReport, LoadReason, Notice, Outcome, PhraseHeard, ServedAs,
     TurnTaking, What, WordFound, WordsRead,
 };
 
@@ -30,6 +30,7 @@ fn whats() -> Vec<What> {
     whats.extend(late());
     whats.extend(watched());
     whats.extend(conversed());
+    whats.extend(written());
     whats
 }
 
@@ -264,6 +265,11 @@ fn conversed() -> Vec<What> {
             }],
             text: None,
         },
+    ]
+}
+
+fn written() -> Vec<What> {
+    vec![
         What::ChatOpened { channel: "app".into(), name: Some("chat-17".into()), language: Some("zh".into()) },
         What::MessageDropped { party: "caller".into(), why: "duplicate".into() },
         What::ReplySuggested {
@@ -277,6 +283,21 @@ fn conversed() -> Vec<What> {
             action: "prompt sorry-transfer.wav".into(),
             reason: "a chat has no sound".into(),
         },
+        What::TicketAsked {
+            crm: "tickets".into(),
+            rule: "angry-caller".into(),
+            emotion: "anger".into(),
+            level: "high".into(),
+            score: 0.875,
+        },
+        What::OutcomeTold(Outcome {
+            by: "crm".into(),
+            name: Some("ticket-9".into()),
+            complaint: Some(true),
+            satisfied: Some(2),
+            repurchased: Some(false),
+            resolved: None,
+        }),
         What::CallEnded {
             reason: "caller hung up".into(),
             talk_ms: 61_500,

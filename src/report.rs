@@ -59,12 +59,83 @@ pub struct Figures {
     pub alerts: u64,
     /// Calls that supervisors took part in.
     pub supervised: u64,
+    /// What has come of them, as far as other systems say.
+    #[serde(default)]
+    pub outcomes: Outcomes,
     /// From the INVITE to the answer, milliseconds.
     pub setup: Spread,
     /// From the answer to the first high anger, milliseconds.
     pub until_high: Spread,
     /// From the first high anger to the first thing that was done about it, milliseconds.
     pub reaction: Spread,
+}
+
+/// What has come of calls, as far as other systems say: of each question, how many calls it is known of, and the answers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcomes {
+    /// Calls of which it is known whether there was a complaint.
+    pub complaint_known: u64,
+    /// Those with one.
+    pub complaints: u64,
+    /// Calls whose customers have said how satisfied they are.
+    pub satisfaction_known: u64,
+    /// The sum of what they said, 1-5 each.
+    pub satisfaction_sum: u64,
+    /// Calls of which it is known whether the customer has bought again.
+    pub repurchase_known: u64,
+    /// Those who have.
+    pub repurchased: u64,
+    /// Calls of which it is known whether what the customer wanted is settled.
+    pub resolution_known: u64,
+    /// Those in which it is.
+    pub resolved: u64,
+}
+
+impl Outcomes {
+    fn add(&mut self, call: &CallFacts) {
+        for (known, so, answer) in [
+            (&mut self.complaint_known, &mut self.complaints, call.complaint),
+            (&mut self.repurchase_known, &mut self.repurchased, call.repurchased),
+            (&mut self.resolution_known, &mut self.resolved, call.resolved),
+        ] {
+            *known += u64::from(answer.is_some());
+            *so += u64::from(answer == Some(true));
+        }
+        if let Some(stars) = call.satisfied {
+            self.satisfaction_known += 1;
+            self.satisfaction_sum += u64::from(stars);
+        }
+    }
+
+    fn merge(&mut self, other: &Outcomes) {
+        for ((_, own), (_, other)) in self.each_mut().into_iter().zip(other.each()) {
+            *own += other;
+        }
+    }
+
+    /// Each figure by its name.
+    pub(crate) fn each(&self) -> [(&'static str, u64); 8] {
+        let mut own = self.clone();
+        own.each_mut().map(|(name, figure)| (name, *figure))
+    }
+
+    fn each_mut(&mut self) -> [(&'static str, &mut u64); 8] {
+        [
+            ("complaint_known", &mut self.complaint_known),
+            ("complaints", &mut self.complaints),
+            ("satisfaction_known", &mut self.satisfaction_known),
+            ("satisfaction_sum", &mut self.satisfaction_sum),
+            ("repurchase_known", &mut self.repurchase_known),
+            ("repurchased", &mut self.repurchased),
+            ("resolution_known", &mut self.resolution_known),
+            ("resolved", &mut self.resolved),
+        ]
+    }
+
+    /// The mean satisfaction, 1-5; nothing where nobody has said.
+    pub fn satisfaction(&self) -> Option<f64> {
+        share(self.satisfaction_sum, self.satisfaction_known)
+    }
 }
 
 impl Figures {
@@ -91,6 +162,7 @@ impl Figures {
         self.move_failed += count(call.move_failed);
         self.alerts += call.alerts;
         self.supervised += count(call.supervised);
+        self.outcomes.add(call);
         for (spread, ms) in [
             (&mut self.setup, call.setup_ms),
             (&mut self.until_high, call.until_high_ms),
@@ -122,6 +194,7 @@ impl Figures {
         ] {
             *own += other;
         }
+        self.outcomes.merge(&other.outcomes);
         self.setup.merge(setup);
         self.until_high.merge(until_high);
         self.reaction.merge(reaction);

@@ -4,6 +4,7 @@
 //! open and addresses ready to use. Reading is `read`, the checking of everything a file names is `check`.
 
 mod check;
+mod crm;
 mod fault;
 mod forks;
 mod headers;
@@ -30,6 +31,7 @@ use media::Codec;
 use media::sdp::{Exchange, Protection};
 
 pub use check::{Checked, check, check_settings};
+pub use crm::CrmSettings;
 pub use fault::Fault;
 pub use forks::ForkSettings;
 pub use headers::{HeaderChanges, HeaderRules};
@@ -85,6 +87,8 @@ pub struct Settings {
     pub forks: ForkSettings,
     /// `[pbx.NAME]`: who can be asked to act on calls, by name.
     pub pbxes: BTreeMap<String, PbxSettings>,
+    /// `[crm.NAME]`: systems outside that are told of events, by name.
+    pub crms: BTreeMap<String, CrmSettings>,
     /// `[supervision]`.
     pub supervision: SupervisionSettings,
     /// `[trunks.NAME]`: the neighbours that calls come from and go to, by name.

@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod copy;
+pub mod crm;
 pub mod dtls;
 pub mod fork;
 pub mod inherited;

@@ -24,10 +24,11 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use tracing::warn;
 
+use crate::crm::Parcel;
 use crate::metrics::Metrics;
 use crate::report::Report;
 use crate::settings::{MasterKeySource, StoreSettings, Zone};
-use crate::web::{CallRecord, Moment};
+use crate::web::{CallRecord, Late, Moment};
 pub use audit::AuditEntry;
 use embedded::Embedded;
 pub use embedded::{Erased, Held, Hold};
@@ -141,6 +142,51 @@ impl Store {
         if notices::is_kept(&notice.what) {
             self.keeper.keep(notice.clone(), time);
         }
+    }
+
+    /// Takes up in the audit trail what was told of a call that has ended, and is kept with it already.
+    pub fn record(&self, notice: &crate::notice::Notice) {
+        entry_of(notice).into_iter().for_each(|entry| self.journal.record(entry));
+    }
+
+    /// Keeps with a call that has ended what has come of it.
+    ///
+    /// # Returns
+    /// When the call started; or why nothing was kept.
+    ///
+    /// # Errors
+    /// When the store is down or cannot be written.
+    pub async fn tell_late(
+        &self,
+        call: String,
+        outcome: crate::notice::Outcome,
+        time: Moment,
+    ) -> Result<Result<Moment, Late>, String> {
+        self.write(move |embedded| embedded.tell_late(&call, outcome, time)).await
+    }
+
+    /// Writes parcels for systems outside down as they are now; on the disk when this returns.
+    ///
+    /// # Errors
+    /// When the store is down or cannot be written.
+    pub async fn keep_parcels(&self, parcels: Vec<Parcel>) -> Result<(), String> {
+        self.write(move |embedded| embedded.keep_parcels(&parcels)).await
+    }
+
+    /// Removes parcels that are done with.
+    ///
+    /// # Errors
+    /// As [`Store::keep_parcels`].
+    pub async fn drop_parcels(&self, ids: Vec<u64>) -> Result<(), String> {
+        self.write(move |embedded| embedded.drop_parcels(&ids)).await
+    }
+
+    /// All parcels that wait, or were set aside.
+    ///
+    /// # Errors
+    /// When the store is down, or what it holds cannot be opened.
+    pub async fn parcels(&self) -> Result<Vec<Parcel>, String> {
+        self.read(Embedded::parcels).await
     }
 
     /// Waits until what is decided in `notices` is on the disk, at most [`PATIENCE`]; whether it is.

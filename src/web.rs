@@ -10,6 +10,7 @@ mod board;
 mod bus;
 mod calls;
 mod channel;
+mod deliveries;
 mod events;
 mod facts;
 mod forks;
@@ -18,6 +19,7 @@ mod live;
 mod models;
 mod moment;
 mod orders;
+mod outcomes;
 mod people;
 mod problem;
 mod readiness;
@@ -38,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 use crate::shell::copy::Copies;
+use crate::shell::crm::Outbox;
 use crate::shell::fork::ForkSide;
 use crate::shell::inherited;
 use crate::shell::listen::Bench;
@@ -51,8 +54,9 @@ pub use moment::Moment;
 pub use orders::Asked;
 pub use readiness::{Component, Readiness};
 pub use record::{
-    Alert, AudioClient, Because, CallRecord, Decision, EVENTS_MAX, Fork, Peak, Prompt, PromptOutcome, Reply, Reroute,
-    RerouteOutcome, State, Step, Summary, Supervisor, SupervisorState, TIMELINE_MAX, TimedNotice,
+    Alert, AudioClient, Because, CallRecord, Decision, EVENTS_MAX, Fork, Late, OUTCOMES_MAX, Peak, Prompt,
+    PromptOutcome, Reply, Reroute, RerouteOutcome, State, Step, Summary, Supervisor, SupervisorState, TIMELINE_MAX,
+    TimedNotice,
 };
 pub use reload::{ReloadAsked, Reloaded};
 
@@ -92,6 +96,8 @@ pub struct Inside {
     pub metrics: Metrics,
     /// What is kept of calls, where anything is.
     pub store: Option<Store>,
+    /// What systems outside are told, where any are.
+    pub outbox: Option<Outbox>,
 }
 
 /// Why the API cannot be offered.
@@ -165,7 +171,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         tracing::warn!(%addr, "the API is offered beyond this machine, without TLS");
     }
     let closing = CancellationToken::new();
-    let Inside { bus, orders, reloads, copies, forks, bench, readiness, metrics, store } = inside;
+    let Inside { bus, orders, reloads, copies, forks, bench, readiness, metrics, store, outbox } = inside;
     let app = routes::App {
         bus,
         orders,
@@ -175,6 +181,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         readiness,
         metrics,
         store,
+        outbox,
         reloads,
         live: Arc::clone(&live),
         subscribers: Arc::new(Semaphore::new(SUBSCRIBERS_MAX)),

@@ -319,7 +319,7 @@ impl Listener {
             let judged = judged.as_ref().map(|judged| judged[index]);
             let observed = mood.hear(id, &self.settings, &row, judged.as_ref());
             if let Some(shadow) = &mut self.shadow {
-                shadow.keep(mood, &observed, What::Heard(row, judged));
+                shadow.keep(mood, &observed, What::Heard(Box::new((row, judged))));
             }
             out.push(observed);
         }
@@ -349,7 +349,7 @@ impl Listener {
             let said = parties.get_mut(&id).map(|party| &mut party.said);
             let Some(said) = said.or_else(|| Some(&mut writers.get_mut(&id)?.said)) else { continue };
             let observed = said.mood.read(id, settings, Words::new(&utterance, reading.clone()));
-            tell(&said.mood, observed, What::Read(utterance, reading));
+            tell(&said.mood, observed, What::Read(Box::new((utterance, reading))));
         }
     }
 

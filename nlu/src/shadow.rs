@@ -46,10 +46,15 @@ pub(crate) enum What {
     /// An expression; no model judges it.
     Seen(Expression),
     /// Words.
-    Read(Utterance, Reading),
-    /// A window of the voice; `None` when signal processing judged it alone.
-    Heard(Row, Option<[f32; CLASSES]>),
+    Read(Box<Read>),
+    /// A window of the voice.
+    Heard(Box<Heard>),
 }
+
+/// What was said, and how it was read.
+type Read = (Utterance, Reading);
+/// A window, and how it was judged; `None` when signal processing judged it alone.
+type Heard = (Row, Option<[f32; CLASSES]>);
 
 /// A step of a timeline in use, as it was told, and what the candidate has to judge of it.
 #[derive(Debug)]
@@ -64,8 +69,8 @@ pub(crate) struct Shadow {
     candidate: Candidate,
     moods: BTreeMap<PartyId, Mood>,
     expressions: Vec<Step<Expression>>,
-    utterances: Vec<Step<(Utterance, Reading)>>,
-    rows: Vec<Step<(Row, Option<[f32; CLASSES]>)>>,
+    utterances: Vec<Step<Box<Read>>>,
+    rows: Vec<Step<Box<Heard>>>,
     figures: ShadowFigures,
 }
 
@@ -97,8 +102,8 @@ impl Shadow {
         let observed = observed.clone();
         match what {
             What::Seen(expression) => self.expressions.push(Step { observed, what: expression }),
-            What::Read(utterance, reading) => self.utterances.push(Step { observed, what: (utterance, reading) }),
-            What::Heard(row, judged) => self.rows.push(Step { observed, what: (row, judged) }),
+            What::Read(read) => self.utterances.push(Step { observed, what: read }),
+            What::Heard(heard) => self.rows.push(Step { observed, what: heard }),
         }
     }
 
@@ -110,7 +115,8 @@ impl Shadow {
         let utterances = std::mem::take(&mut self.utterances);
         let texts: Vec<&str> = utterances.iter().map(|step| step.what.0.text.as_str()).collect();
         let read = self.candidate.reader.as_mut().map(|reader| reader.read(&texts));
-        for (index, Step { observed, what: (utterance, in_use) }) in utterances.iter().enumerate() {
+        for (index, Step { observed, what }) in utterances.iter().enumerate() {
+            let (utterance, in_use) = &**what;
             let reading = read.as_ref().map_or(in_use, |read| &read[index]);
             let words = Words::new(utterance, reading.clone());
             self.compare(observed, |id, mood| mood.read(id, settings, words));
@@ -121,7 +127,7 @@ impl Shadow {
         }
     }
 
-    fn judge(&mut self, batch: &[Step<(Row, Option<[f32; CLASSES]>)>], settings: &ListenerSettings) {
+    fn judge(&mut self, batch: &[Step<Box<Heard>>], settings: &ListenerSettings) {
         let judged = self.candidate.model.as_mut().map(|model| {
             let values: Vec<&[f32; FEATURES]> = batch.iter().map(|step| &*step.what.0.values).collect();
             model.judge(&values)
@@ -130,7 +136,8 @@ impl Shadow {
             self.figures.failures += 1;
             return;
         };
-        for (index, Step { observed, what: (row, in_use) }) in batch.iter().enumerate() {
+        for (index, Step { observed, what }) in batch.iter().enumerate() {
+            let (row, in_use) = &**what;
             let judged = judged.as_ref().map_or(in_use.as_ref(), |judged| Some(&judged[index]));
             self.compare(observed, |id, mood| mood.hear(id, settings, row, judged));
         }

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::api;
 use super::read::events_of;
+use crate::api;
 use crate::cli::{Failure, PolicyExplainArgs, print_line};
 use crate::notice::{Notice, ServedAs, What};
 

@@ -64,6 +64,9 @@ impl Recorded {
         if let Some(found) = step["words"]["found"].as_array().filter(|_| step["party"] == "caller") {
             let said = found.iter().filter(|word| word["negated"] != true).filter_map(|word| word["category"].as_str());
             self.used(call_ms, said.map(str::to_owned).collect());
+            let intents = step["words"]["intents"].as_array().filter(|_| self.is_chat).into_iter().flatten();
+            let intents = intents.filter_map(|intent| intent.as_str().map(str::to_owned));
+            self.events.extend(intents.map(|intent| (call_ms, Event::Said { intent })));
         }
     }
 

@@ -21,8 +21,8 @@ fn a_log_of_events_is_a_story() {
     let read = interactions(&[folder.path().to_owned()], Some(&zone)).expect("a log");
     let [call] = read.as_slice() else { panic!("{read:?}") };
     assert_eq!((call.name.as_str(), call.story.opening.scenario.as_str()), ("call-1", "after-sales"));
-    // The sample's last fork is by SIPREC; it was answered after 2 s, at 06:13 in Shanghai.
-    assert_eq!(call.story.opening.channel.as_deref(), Some("siprec"));
+    // How the sample comes is told last of a chat; it was answered after 2 s, at 06:13 in Shanghai.
+    assert_eq!(call.story.opening.channel.as_deref(), Some("app"));
     assert_eq!(call.story.local.map(|local| local.to_string()).as_deref(), Some("wed 06:13"));
     assert_eq!(call.recorded.as_deref(), Some(["angry-caller".to_owned()].as_slice()));
     let has = |wanted: &dyn Fn(&Event) -> bool| call.story.events.iter().any(|(_, event)| wanted(event));

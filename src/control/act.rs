@@ -120,8 +120,7 @@ impl Call {
                 None
             }
             Action::Notify { pbx } => {
-                let handover = self.told("", &decision.rule, &decision.because);
-                self.tell(context, pbx, handover);
+                self.notify(context, decision, pbx);
                 None
             }
             Action::Reroute { ways, target, hold, within, whisper } => {
@@ -147,6 +146,19 @@ impl Call {
                 begun.err()
             }
         }
+    }
+}
+
+impl Call {
+    /// Tells a system outside: at once where it is a webhook, and until it knows where it is a CRM.
+    fn notify(&mut self, context: &mut Context<'_>, decision: &Decision, name: &str) {
+        let (rule, because) = (decision.rule.clone(), &decision.because);
+        if !context.terms.settings.crms.contains(name) {
+            let handover = self.told("", &rule, because);
+            return self.tell(context, name, handover);
+        }
+        let (emotion, level) = (because.emotion.as_str().to_owned(), because.level.as_str().to_owned());
+        self.notice(context, What::TicketAsked { crm: name.to_owned(), rule, emotion, level, score: because.score });
     }
 }
 

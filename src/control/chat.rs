@@ -14,7 +14,7 @@ use super::call::{Call, Stage, millis};
 use super::context::{Context, Shared};
 use super::fork::{Begun, Fork, Link, Routed, Source};
 use super::leg::Leg;
-use super::order::{Denied, DeniedKind, Done, Party};
+use super::order::{Denied, DeniedKind, Done, Order, Party};
 use super::{Command, Control, Header};
 use crate::notice::What;
 use crate::pbx::Outcome;
@@ -79,11 +79,34 @@ pub(super) struct Chat {
     over: bool,
 }
 
-/// A bucket of messages: full at the beginning, filled up steadily.
+/// A bucket of messages and expressions: full at the beginning, filled up steadily.
 #[derive(Debug, Clone, Copy)]
-struct Allowance {
+pub(super) struct Allowance {
     left: f64,
     since: Duration,
+}
+
+impl Default for Allowance {
+    fn default() -> Allowance {
+        Allowance { left: BURST, since: Duration::ZERO }
+    }
+}
+
+impl Allowance {
+    /// Takes one out.
+    ///
+    /// # Errors
+    /// When there is none.
+    fn take(&mut self, now: Duration) -> Result<(), Denied> {
+        let left = (self.left + now.saturating_sub(self.since).as_secs_f64() * PER_SECOND).min(BURST);
+        *self = Allowance { left, since: now };
+        if left < 1.0 {
+            let reason = format!("at most {BURST} at once and {PER_SECOND} per second, of one interaction");
+            return Err(Denied::new(DeniedKind::TooFast, reason));
+        }
+        self.left -= 1.0;
+        Ok(())
+    }
 }
 
 impl Chat {
@@ -113,14 +136,7 @@ impl Chat {
         if self.messages >= MESSAGES_MAX {
             return Err(Denied::new(DeniedKind::Full, format!("at most {MESSAGES_MAX} messages of one chat")));
         }
-        let Allowance { left, since } = self.allowance;
-        let left = (left + now.saturating_sub(since).as_secs_f64() * PER_SECOND).min(BURST);
-        self.allowance = Allowance { left, since: now };
-        if left < 1.0 {
-            let reason = format!("at most {BURST} messages at once and {PER_SECOND} per second of one chat");
-            return Err(Denied::new(DeniedKind::TooFast, reason));
-        }
-        self.allowance.left -= 1.0;
+        self.allowance.take(now)?;
         self.messages += 1;
         Ok(())
     }
@@ -157,13 +173,27 @@ impl Chat {
 }
 
 impl Control {
+    /// Carries out an order about a chat, or about an expression; every other one is denied.
+    pub(super) fn chat_order(&mut self, now: Duration, order: Order, out: &mut Vec<Command>) -> Result<Done, Denied> {
+        match order {
+            Order::OpenChat(opening) => self.open_chat(now, *opening, out),
+            Order::Write { call, message } => {
+                self.ordered(now, &call, out, |call, context| call.write(context, message))
+            }
+            Order::Show { call, showing } => {
+                self.ordered(now, &call, out, |call, context| call.show(context, showing).map(|()| Done::Accepted))
+            }
+            Order::EndChat { call, reason } => {
+                self.ordered(now, &call, out, |call, context| call.end_chat(context, &reason).map(|()| Done::Accepted))
+            }
+            Order::ChatMoved { call, outcome } => self
+                .ordered(now, &call, out, |call, context| call.chat_moved(context, outcome).map(|()| Done::Accepted)),
+            _ => Err(Denied::new(DeniedKind::Wrong, "no order about a chat")),
+        }
+    }
+
     /// Begins a chat, or finds the one that is up by that name.
-    pub(super) fn open_chat(
-        &mut self,
-        now: Duration,
-        opening: ChatOpening,
-        out: &mut Vec<Command>,
-    ) -> Result<Done, Denied> {
+    fn open_chat(&mut self, now: Duration, opening: ChatOpening, out: &mut Vec<Command>) -> Result<Done, Denied> {
         let known = opening.name.as_ref().and_then(|name| self.shared.forks.get(&(Source::Chat, name.clone())));
         if let Some(call) = known.and_then(|key| self.calls.get(key)) {
             return Ok(Done::Opened { call: call.id.clone(), again: true });
@@ -222,7 +252,7 @@ impl Call {
             names: VecDeque::new(),
             last: [None, None],
             messages: 0,
-            allowance: Allowance { left: BURST, since: context.now },
+            allowance: Allowance::default(),
             over: false,
         };
         let Routed { name: route, scenario, .. } = routed;
@@ -315,8 +345,9 @@ impl Call {
         if !matches!(self.stage, Stage::Talking(_)) {
             return Err(Denied::not_connected());
         }
-        if self.chat().is_some() {
-            self.chat_mut()?.admit(context.now)?;
+        match self.chat_mut() {
+            Ok(chat) => chat.admit(context.now)?,
+            Err(_) => self.learned.showings.take(context.now)?,
         }
         let Showing { party, shown, score, seen_in } = showing;
         let leg = self.read_leg(context, party)?;

@@ -12,7 +12,7 @@ use routing::{Decision, Event, FACTS_MAX, Fact, LocalTime, Opening, Switch};
 
 use super::Control;
 use super::call::{Call, Stage};
-use super::chat::MOOD_HOLDS;
+use super::chat::{Allowance, MOOD_HOLDS};
 use super::context::Context;
 use super::fork::Fork;
 use super::history;
@@ -31,6 +31,8 @@ pub(super) struct Learned {
     loss_percent: Option<u8>,
     /// Whether the call is likely to escalate.
     watch: Option<Watch>,
+    /// How many expressions may be told.
+    pub(super) showings: Allowance,
 }
 
 impl Call {

@@ -43,6 +43,7 @@ impl From<&Settings> for ControlSettings {
             routes: settings.routes.clone(),
             agents: settings.forks.agents.clone(),
             first_stream: settings.forks.first,
+            crms: settings.crms.keys().cloned().collect(),
             pbxes: settings.pbxes.iter().map(|(name, pbx)| (name.clone(), pbx.terms())).collect(),
             trusted: settings.sip.trusted.clone(),
         }

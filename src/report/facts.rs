@@ -51,6 +51,18 @@ pub struct CallFacts {
     pub rules: BTreeSet<String>,
     /// What the caller's phrases mean.
     pub said: BTreeSet<String>,
+    /// Whether the customer has filed a complaint, as was said last; this and the following are missing where nobody says.
+    #[serde(default)]
+    pub complaint: Option<bool>,
+    /// How satisfied the customer is, 1-5.
+    #[serde(default)]
+    pub satisfied: Option<u8>,
+    /// Whether the customer has bought again.
+    #[serde(default)]
+    pub repurchased: Option<bool>,
+    /// Whether what the customer wanted is settled.
+    #[serde(default)]
+    pub resolved: Option<bool>,
 }
 
 impl From<&CallRecord> for CallFacts {
@@ -94,6 +106,10 @@ impl From<&CallRecord> for CallFacts {
             rules: record.decisions.iter().map(|decision| decision.rule.clone()).take(NAMES_MAX).collect(),
             said: said.map(|said| said.phrase.intent.clone()).take(NAMES_MAX).collect(),
             level,
+            complaint: record.outcomes.iter().rev().find_map(|outcome| outcome.complaint),
+            satisfied: record.outcomes.iter().rev().find_map(|outcome| outcome.satisfied),
+            repurchased: record.outcomes.iter().rev().find_map(|outcome| outcome.repurchased),
+            resolved: record.outcomes.iter().rev().find_map(|outcome| outcome.resolved),
         }
     }
 }

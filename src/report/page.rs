@@ -36,6 +36,8 @@ pub fn page(report: &Report, language: Language) -> Result<String, ChartError> {
         (PreEscaped(bars(&hours, language)?))
         h2 { (t("处理效果", "What acting did")) }
         (effect(report, language))
+        h2 { (t("服务结果", "What came of calls")) }
+        (outcomes(report, language))
         @for (heading, table) in [
             (t("线路", "Routes"), &report.by_route),
             (t("渠道", "Channels"), &report.by_channel),
@@ -48,10 +50,7 @@ pub fn page(report: &Report, language: Language) -> Result<String, ChartError> {
         h2 { (t("原因", "Causes")) }
         (counts(t("规则", "Rule"), &report.rules, language))
         (counts(t("来电者说到", "What callers said"), &report.said, language))
-        p.note { (t(
-            "时间分布按 5% 分档。满意度、投诉与复购结果尚未接入。",
-            "Times are rounded to 5 %. Complaints, satisfaction and repurchases are not known to it.",
-        )) }
+        p.note { (t("时间分布按 5% 分档。", "Times are rounded to 5 %.")) }
     };
     let whole = html! {
         (DOCTYPE)
@@ -114,6 +113,32 @@ fn effect(report: &Report, language: Language) -> Markup {
         p.note { (t(
             "仅高度愤怒的通话。“平息”指结束时愤怒为低。除策略对照组外，两列不是随机分组。",
             "Calls with high anger. Calm: low anger at the end. But for the groups of a policy, nobody drew lots who is in which column.",
+        )) }
+    }
+}
+
+fn outcomes(report: &Report, language: Language) -> Markup {
+    let t = |zh: &'static str, en: &'static str| language.of(zh, en);
+    let all = [(t("全部", "All").to_owned(), &report.total)];
+    let named = report.by_channel.iter().chain(&report.by_group).map(|(name, figures)| (name.clone(), figures));
+    html! {
+        table {
+            tr {
+                th {} th { (t("投诉", "Complaints")) } th { (t("满意度（1-5）", "Satisfaction (1-5)")) }
+                th { (t("复购", "Bought again")) } th { (t("已解决", "Settled")) }
+            }
+            @for (name, Figures { outcomes, .. }) in all.into_iter().chain(named) {
+                tr {
+                    td { (name) } td { (of(outcomes.complaints, outcomes.complaint_known)) }
+                    td { (outcomes.satisfaction().map_or_else(|| "–".to_owned(), |mean| format!("{mean:.2} ({})", outcomes.satisfaction_known))) }
+                    td { (of(outcomes.repurchased, outcomes.repurchase_known)) }
+                    td { (of(outcomes.resolved, outcomes.resolution_known)) }
+                }
+            }
+        }
+        p.note { (t(
+            "由其他系统经接口告知；百分比只计已知结果的通话，与全部通话不同。",
+            "As other systems say; shares are of those calls alone of which they say it.",
         )) }
     }
 }

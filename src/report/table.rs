@@ -51,12 +51,13 @@ fn numbers(figures: &Figures) -> Vec<(String, u64)> {
         ("alerts", figures.alerts),
         ("supervised", figures.supervised),
     ];
+    let outcomes = figures.outcomes.each();
     let spreads = [("setup", &figures.setup), ("until_high", &figures.until_high), ("reaction", &figures.reaction)];
     let points = spreads.into_iter().flat_map(|(name, spread)| {
         let at = |share: f64, percent: u8| spread.at(share).map(|ms| (format!("{name}_p{percent}_ms"), ms));
         [at(0.5, 50), at(0.9, 90), at(0.99, 99)].into_iter().flatten()
     });
-    counts.into_iter().map(|(name, count)| (name.to_owned(), count)).chain(points).collect()
+    counts.into_iter().chain(outcomes).map(|(name, count)| (name.to_owned(), count)).chain(points).collect()
 }
 
 /// A field, quoted where it has to be; one that a spreadsheet would compute is made text.

@@ -16,6 +16,8 @@ fn facts_of_a_call() {
     assert_eq!((facts.route.as_str(), facts.level.as_str(), facts.setup_ms), ("after-sales", "high", Some(120)));
     assert!(facts.answered && facts.acted && facts.moved && !facts.move_failed && facts.supervised, "{facts:?}");
     assert_eq!((facts.alerts, facts.rules.len()), (1, 1), "{facts:?}");
+    assert_eq!((facts.complaint, facts.satisfied, facts.repurchased), (Some(true), Some(2), Some(false)));
+    assert_eq!((facts.resolved, facts.channel.as_deref()), (None, Some("app")));
     let text = serde_json::to_string(&facts).expect("strings and numbers");
     assert!(!text.contains("13800138000") && serde_json::from_str::<CallFacts>(&text).expect("facts") == facts);
 }
@@ -31,10 +33,9 @@ fn figures_of_a_day() {
     ] {
         let (route, reaction_ms) = ("support".to_owned(), acted.then_some(800));
         let level = level.to_owned();
-        report.add(
-            hour,
-            &CallFacts { route, level, acted, calmed, moved, reaction_ms, answered: true, ..CallFacts::default() },
-        );
+        let (satisfied, complaint) = (acted.then_some(if calmed { 5 } else { 2 }), acted.then_some(!calmed));
+        let told = CallFacts { satisfied, complaint, ..CallFacts::default() };
+        report.add(hour, &CallFacts { route, level, acted, calmed, moved, reaction_ms, answered: true, ..told });
     }
     let total = &report.total;
     assert_eq!((total.calls, total.high, total.low, total.acted, total.acted_calmed, total.left), (4, 3, 1, 2, 1, 1));
@@ -43,7 +44,7 @@ fn figures_of_a_day() {
     assert!((800..=840).contains(&median), "{median}");
 
     for (language, words) in
-        [(Language::En, ["Automation", "50.0 %", "Asia/Shanghai"]), (Language::Zh, ["自动完成", "50.0 %", "高度愤怒"])]
+        [(Language::En, ["Automation", "50.0 %", "3.50 (2)"]), (Language::Zh, ["自动完成", "50.0 %", "满意度"])]
     {
         let page = page(&report, language).expect("it is drawn");
         assert!(
@@ -51,7 +52,14 @@ fn figures_of_a_day() {
         );
     }
     let table = table(&report);
-    for line in ["total,2026-11-26,calls,4", "hour,9,calls,2", "route,support,moved,2"] {
+    for line in [
+        "total,2026-11-26,calls,4",
+        "hour,9,calls,2",
+        "route,support,moved,2",
+        "hour,9,complaints,1",
+        "hour,9,satisfaction_sum,7",
+        "hour,10,satisfaction_known,0",
+    ] {
         assert!(table.lines().any(|found| found == line), "no {line} in {table}");
     }
 }
@@ -81,26 +89,34 @@ fn call() -> impl Strategy<Value = (u8, CallFacts)> {
     let level = prop::sample::select(vec!["low", "medium", "high"]);
     let route = prop::sample::select(vec!["a", "b"]);
     let times = prop::option::of(0_u64..600_000);
-    (0_u8..24, level, route, any::<[bool; 5]>(), times).prop_map(|(hour, level, route, so, reaction_ms)| {
-        let [answered, acted, calmed, moved, supervised] = so;
-        let (level, route) = (level.to_owned(), route.to_owned());
-        let rules = [route.clone()].into();
-        (
-            hour,
-            CallFacts {
-                route,
-                level,
-                answered,
-                acted,
-                calmed,
-                moved,
-                supervised,
-                reaction_ms,
-                rules,
-                ..CallFacts::default()
-            },
-        )
-    })
+    let outcomes = (prop::option::of(1_u8..6), any::<[Option<bool>; 3]>());
+    (0_u8..24, level, route, any::<[bool; 5]>(), times, outcomes).prop_map(
+        |(hour, level, route, so, reaction_ms, told)| {
+            let [answered, acted, calmed, moved, supervised] = so;
+            let (level, route) = (level.to_owned(), route.to_owned());
+            let rules = [route.clone()].into();
+            let (satisfied, [complaint, repurchased, resolved]) = told;
+            (
+                hour,
+                CallFacts {
+                    route,
+                    level,
+                    answered,
+                    acted,
+                    calmed,
+                    moved,
+                    supervised,
+                    reaction_ms,
+                    rules,
+                    satisfied,
+                    complaint,
+                    repurchased,
+                    resolved,
+                    ..CallFacts::default()
+                },
+            )
+        },
+    )
 }
 
 proptest! {

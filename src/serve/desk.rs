@@ -23,6 +23,7 @@ use crate::pbx;
 use crate::settings::{Checked, Policies, SipSettings, Zone};
 use crate::shell::clock::Clock;
 use crate::shell::copy::Copies;
+use crate::shell::crm::Outbox;
 use crate::shell::dtls::worker::Handshakes;
 use crate::shell::fork::ForkSide;
 use crate::shell::listen::{Baselines, Bench, Heard, Listening, Parties, Uttered, Words};
@@ -60,6 +61,7 @@ pub(super) struct Desk {
     pub(super) baselines: Arc<Baselines>,
     pub(super) bus: Arc<Bus>,
     pub(super) store: Option<Store>,
+    pub(super) outbox: Option<Outbox>,
     /// Who writes reports by the clock.
     pub(super) reporting: Option<JoinHandle<()>>,
     pub(super) metrics: Metrics,
@@ -315,6 +317,9 @@ impl Desk {
                 self.bus.publish_at(&notice, time);
                 if let Some(store) = &self.store {
                     store.keep(&notice, time);
+                }
+                if let Some(outbox) = &self.outbox {
+                    outbox.offer(&notice, time);
                 }
             }
         }

@@ -25,6 +25,7 @@ use crate::reporting::write_by_the_clock;
 use crate::settings::{Fault, Policies, Settings, Zone};
 use crate::shell::clock::Clock;
 use crate::shell::copy::{Copies, CopyOptions};
+use crate::shell::crm::Outbox;
 use crate::shell::fork::ForkSide;
 use crate::shell::listen::{Baselines, Bench, Chaos, Heard, ListenOptions, Listening, Parties, Words};
 use crate::shell::media::{CopyRing, MediaHandle, MediaOptions, TapRing};
@@ -54,23 +55,17 @@ pub(super) struct Server {
 impl Server {
     /// Starts everything. What was started before a failure ends with its handle.
     pub(super) async fn start(settings: Settings, args: &ServeArgs, hangup: Signal) -> Result<Self, Failure> {
-        let clock = Clock::start();
-        let metrics = Metrics::new();
-        let readiness = Arc::new(Readiness::default());
+        let (clock, metrics, readiness) = (Clock::start(), Metrics::new(), Arc::new(Readiness::default()));
         let Policies { policies, prompts, ringback, sayings, .. } = load_policies(&settings, &metrics, &readiness)?;
-
         let store = start_store(&settings, &metrics, &readiness, &policies)?;
         let reporting = start_reporting(&settings, store.as_ref());
-        let tap = Arc::new(TapRing::new(settings.listening.tap_packets));
         let (media_events, media_inlet) = mpsc::channel(EVENTS_MAX);
-        let copy_ring = Arc::new(CopyRing::new(COPIES_MAX));
+        let (tap, copy_ring) = rings(&settings);
         let media = start_media(&settings, (&tap, &copy_ring), clock, media_events)?;
         readiness.set(Component::Media, true);
         let (fingerprint, handshakes, shaken) = handshakes::start(clock, media.clone())?;
-        let parties = Arc::new(Parties::default());
+        let (parties, baselines, bench) = (Arc::default(), fresh_baselines()?, read_judges(&settings)?);
         let copies = start_copies(copy_ring, &parties, clock, &metrics)?;
-        let baselines = Arc::new(Baselines::new().map_err(|_| no_random_numbers())?);
-        let bench = Arc::new(read_judges(&settings)?);
         let ears = (&tap, &parties, &baselines, &bench);
         let (words, heard, heard_inlet) = start_words(&settings, &readiness)?;
         let listening = start_listening(&settings, args.chaos, clock, ears, (&metrics, heard, words.clone()))?;
@@ -78,10 +73,10 @@ impl Server {
         let (connectors, pbx) = connect_pbxes(&settings, &metrics)?;
         let (sip, sip_inlet) = start_sip(&settings, &metrics, &readiness).await?;
         let (forks, fork_inlet) = start_forks(&settings, clock, &metrics).await?;
-        let bus = Arc::new(Bus::new());
         let (reloader, reloads, fresh) = Reloader::new(&args.config, &settings, &metrics);
-        let parts =
-            (forks.clone(), copies.clone(), Arc::clone(&bench), Arc::clone(&readiness), metrics.clone(), store.clone());
+        let (bus, outbox) = start_telling(&settings, store.as_ref(), &metrics).await?;
+        let heard = (copies.clone(), Arc::clone(&bench));
+        let parts = (forks.clone(), heard, Arc::clone(&readiness), metrics.clone(), (store.clone(), outbox.clone()));
         let (web, order_inlet) = offer_api(&settings, &bus, reloads, parts).await?;
         let control = start_control(&settings, fingerprint, policies, Sounds { files: prompts, ringback })?;
         let mut desk = Desk {
@@ -105,6 +100,7 @@ impl Server {
             baselines,
             bus,
             store,
+            outbox,
             reporting,
             metrics,
             readiness,
@@ -258,6 +254,19 @@ fn start_store(
     Ok(Some(store))
 }
 
+/// Where everybody is told of calls; and systems outside, where there are any.
+async fn start_telling(
+    settings: &Settings,
+    store: Option<&Store>,
+    metrics: &Metrics,
+) -> Result<(Arc<Bus>, Option<Outbox>), Failure> {
+    let bus = Arc::new(Bus::new());
+    let Some(store) = store.filter(|_| !settings.crms.is_empty()) else { return Ok((bus, None)) };
+    let outbox = Outbox::start(&settings.crms, store.clone(), Arc::clone(&bus), metrics.clone()).await;
+    let outbox = outbox.map_err(|why| Failure::of("starting to tell systems outside", why))?;
+    Ok((bus, Some(outbox)))
+}
+
 /// Has reports written by the clock, where they are to be.
 fn start_reporting(settings: &Settings, store: Option<&Store>) -> Option<JoinHandle<()>> {
     let (reports, store) = (settings.reports.clone()?, store?.clone());
@@ -265,17 +274,30 @@ fn start_reporting(settings: &Settings, store: Option<&Store>) -> Option<JoinHan
     Some(tokio::spawn(write_by_the_clock(reports, zone, store)))
 }
 
+/// What is kept, and what systems outside are still to be told of.
+type Keeping = (Option<Store>, Option<Outbox>);
+
 /// The words of parties, and the two ends of the queue of everything that is heard.
 type Hearing = (Words, mpsc::Sender<Heard>, mpsc::Receiver<Heard>);
 
 /// Reads what judges voices and words; a model that is wrong is no reason not to listen.
-fn read_judges(settings: &Settings) -> Result<Bench, Failure> {
+fn read_judges(settings: &Settings) -> Result<Arc<Bench>, Failure> {
     let (files, wrong) = JudgeFiles::read_some(&settings.listening)
         .map_err(|(key, why)| Failure::Configuration(vec![format!("listening.{key}: {why}")]))?;
     for (key, why) in wrong {
         warn!(%why, "listening.{key} is left out: listening without it");
     }
-    Ok(Bench::new(files))
+    Ok(Arc::new(Bench::new(files)))
+}
+
+/// Where what is usual for callers is kept.
+fn fresh_baselines() -> Result<Arc<Baselines>, Failure> {
+    Baselines::new().map(Arc::new).map_err(|_| no_random_numbers())
+}
+
+/// What packets wait in for those who listen and copy.
+fn rings(settings: &Settings) -> (Arc<TapRing>, Arc<CopyRing>) {
+    (Arc::new(TapRing::new(settings.listening.tap_packets)), Arc::new(CopyRing::new(COPIES_MAX)))
 }
 
 /// Starts the recognising threads, where there are to be any.
@@ -373,20 +395,21 @@ fn start_copies(
 }
 
 /// What the API shows beside calls.
-type ApiParts = (ForkSide, Copies, Arc<Bench>, Arc<Readiness>, Metrics, Option<Store>);
+type ApiParts = (ForkSide, (Copies, Arc<Bench>), Arc<Readiness>, Metrics, Keeping);
 
 /// Offers the API, where there is to be one; orders come out of the channel.
 async fn offer_api(
     settings: &Settings,
     bus: &Arc<Bus>,
     reloads: mpsc::Sender<ReloadAsked>,
-    (forks, copies, bench, readiness, metrics, store): ApiParts,
+    (forks, (copies, bench), readiness, metrics, (store, outbox)): ApiParts,
 ) -> Result<(Option<WebHandle>, mpsc::Receiver<Asked>), Failure> {
     let (orders, inlet) = mpsc::channel(ORDERS_MAX);
     let live = live_options(settings).map_err(|why| Failure::of("the API's token", why))?;
     let (Some(wanted), Some(live)) = (&settings.web, live) else { return Ok((None, inlet)) };
     let options = WebOptions { listen: wanted.listen, live };
-    let inside = Inside { bus: Arc::clone(bus), orders, reloads, forks, copies, bench, readiness, metrics, store };
+    let inside =
+        Inside { bus: Arc::clone(bus), orders, reloads, forks, copies, bench, readiness, metrics, store, outbox };
     let web = web::serve(options, inside).await.map_err(|error| Failure::Failed(error.to_string()))?;
     info!(address = %web.addr, "API");
     Ok((Some(web), inlet))

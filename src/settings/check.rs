@@ -104,6 +104,7 @@ pub fn check_settings(path: &Path) -> Result<Checked, Vec<Fault>> {
     let recognizer = check_recognition(&settings, &mut report);
     check_token(&settings, &mut report);
     check_secrets(&settings, &mut report);
+    check_crms(&settings, &mut report);
     check_sip(&settings, &mut report);
     let policies = Policies::load(&settings).unwrap_or_else(|found| {
         report.faults.extend(found);
@@ -278,6 +279,27 @@ fn check_secret(secret: Option<&SecretSource>, section: &str, name: &str, report
             report.take(&format!("{section}.{name}_file or {name}_env"), "a secret of 1-256 bytes on one line", found);
         }
         None => {}
+    }
+}
+
+/// Templates and secrets of the systems that are told of events.
+fn check_crms(settings: &Settings, report: &mut Report<'_>) {
+    for (name, crm) in &settings.crms {
+        match crm.read_template() {
+            Ok(_) => report.good.push(format!("crm.{name}: {} is told of {}", crm.url, crm.events.join(", "))),
+            Err(fault) => report.faults.push(fault),
+        }
+        for secret in [Some(&crm.secret), crm.authorization.as_ref()].into_iter().flatten() {
+            match secret {
+                SecretSource::Variable(variable) if std::env::var_os(variable).is_none() => {
+                    report.good.push(format!("crm.{name}: {variable} is not set here; the server will need it"));
+                }
+                secret => {
+                    let found = secret.fetch().map(|_| format!("crm.{name}: a secret is there"));
+                    report.take(&format!("crm.{name}"), "secrets of 1-256 bytes on one line", found);
+                }
+            }
+        }
     }
 }
 

@@ -235,7 +235,7 @@ fn read_user(section: &mut Section<'_>) -> Option<String> {
     section.need("user", "1-100 characters on one line", text(100))
 }
 
-fn read_secret(section: &mut Section<'_>, folder: &Path) -> Option<SecretSource> {
+pub(super) fn read_secret(section: &mut Section<'_>, folder: &Path) -> Option<SecretSource> {
     let file = section.read("secret_file", "a file's path", path(folder));
     let from_variable = section.read("secret_env", "the name of an environment variable", variable);
     if file.is_some() && from_variable.is_some() {
@@ -244,7 +244,7 @@ fn read_secret(section: &mut Section<'_>, folder: &Path) -> Option<SecretSource>
     file.map(SecretSource::File).or(from_variable.map(SecretSource::Variable))
 }
 
-fn needed(section: &mut Section<'_>, secret: Option<SecretSource>) -> Option<SecretSource> {
+pub(super) fn needed(section: &mut Section<'_>, secret: Option<SecretSource>) -> Option<SecretSource> {
     if secret.is_none() && !section.has("secret_file") && !section.has("secret_env") {
         section.fault("secret_env", "nothing", "secret_env or secret_file");
     }
@@ -290,7 +290,7 @@ fn word(value: &Value) -> Option<String> {
     text(100)(value).filter(|text| text.chars().all(|c| c.is_ascii_graphic() && c != ','))
 }
 
-fn url(value: &Value) -> Option<String> {
+pub(super) fn url(value: &Value) -> Option<String> {
     let url = text(500)(value).filter(|url| url.is_ascii() && !url.contains(char::is_whitespace))?;
     let host = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"))?;
     (!host.starts_with(['/', ':', '?']) && !host.is_empty()).then(|| url.trim_end_matches('/').to_owned())

@@ -83,13 +83,8 @@ impl Policies {
                     fault(format!("{key}.hold"), found, expected);
                 });
             }
-            for (pbx, can) in asked(action) {
-                let fitting = settings.pbxes.iter().filter(|(_, found)| can(&found.kind));
-                let known: Vec<&str> = fitting.map(|(name, _)| name.as_str()).collect();
-                if !known.contains(&pbx) {
-                    let expected = format!("the name of a fitting [pbx.NAME]; there are: {}", known.join(", "));
-                    fault(key.clone(), format!("\"{pbx}\""), expected);
-                }
+            for (found, expected) in unknown(action, settings) {
+                fault(key.clone(), found, expected);
             }
             if let Action::Reroute { whisper: Some(whisper), .. } = action {
                 self.add_whisper(whisper, settings).unwrap_or_else(|(found, expected)| {
@@ -188,6 +183,23 @@ fn asked(action: &Action) -> Vec<(&str, Can)> {
         Action::Notify { pbx } => vec![(pbx, |kind| matches!(kind, PbxKind::Webhook { .. }))],
         _ => Vec::new(),
     }
+}
+
+/// Whom an action asks who is not there or cannot do it, and who could.
+fn unknown(action: &Action, settings: &Settings) -> Vec<(String, String)> {
+    let mut wrong = Vec::new();
+    for (pbx, can) in asked(action) {
+        let fitting = settings.pbxes.iter().filter(|(_, found)| can(&found.kind));
+        let mut known: Vec<&str> = fitting.map(|(name, _)| name.as_str()).collect();
+        if matches!(action, Action::Notify { .. }) {
+            known.extend(settings.crms.keys().map(String::as_str));
+        }
+        if !known.contains(&pbx) {
+            let expected = format!("the name of a fitting [pbx.NAME]; there are: {}", known.join(", "));
+            wrong.push((format!("\"{pbx}\""), expected));
+        }
+    }
+    wrong
 }
 
 fn anybody(_: &PbxKind) -> bool {

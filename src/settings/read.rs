@@ -16,6 +16,7 @@ use media::tone::Region;
 use routing::section::{Section, list, name, parse_table, text, whole};
 use toml::Value;
 
+use super::crm::read_crms;
 use super::forks::read_forks;
 use super::headers::read_rules;
 use super::overload::read_overload;
@@ -93,6 +94,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         forks: read_forks(root.section("forks")),
         policy: read_policy(root.section("policy"), folder),
         pbxes: read_pbxes(root.section("pbx"), folder),
+        crms: read_crms(root.section("crm"), folder),
         supervision: read_supervision(root.section("supervision")),
         targets: read_targets(root.section("targets"), &trunks),
         trunks,
@@ -106,6 +108,12 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
     check_ports(&mut root, &settings);
     if settings.recognition.is_some() && !settings.listening.enabled {
         root.fault("recognition", "it without listening", "[listening] beside it: words come from what is listened to");
+    }
+    if let Some(shared) = settings.crms.keys().find(|name| settings.pbxes.contains_key(*name)) {
+        root.fault("crm", format!("\"{shared}\", which is a [pbx.NAME], too"), "names of their own: rules name either");
+    }
+    if !settings.crms.is_empty() && settings.store.is_none() {
+        root.fault("crm", "it without a store", "[store] beside it: deliveries are kept until they are taken");
     }
     if settings.reports.is_some() && settings.store.is_none() {
         root.fault("reports", "it without a store", "[store] beside it: reports add up what is kept");

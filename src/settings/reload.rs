@@ -42,6 +42,7 @@ impl Settings {
             speech,
             policy: _,
             forks,
+            crms,
             pbxes: _,
             supervision: _,
             trunks: _,
@@ -56,6 +57,7 @@ impl Settings {
         kept.keep("store", &mut self.store, store);
         kept.keep("reports", &mut self.reports, reports);
         kept.forks(&mut self.forks, forks);
+        kept.keep("crm", &mut self.crms, crms);
         let SpeechSettings { program, cache_bytes } = speech;
         kept.keep("speech.program", &mut self.speech.program, program);
         kept.keep("speech.cache_mb", &mut self.speech.cache_bytes, cache_bytes);

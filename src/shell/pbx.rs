@@ -180,13 +180,13 @@ impl Connectors {
 }
 
 /// A client that follows no redirection: an order is for the one who was named.
-fn client(by: &ClientConfig) -> Result<reqwest::Client, String> {
+pub(super) fn client(by: &ClientConfig) -> Result<reqwest::Client, String> {
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).connect_timeout(CONNECT_WAIT);
     client.use_preconfigured_tls(by.clone()).build().map_err(|error| in_words(&error))
 }
 
 /// What went wrong with a request, down to the cause, without the URL, which may hold secrets.
-fn in_words(error: &reqwest::Error) -> String {
+pub(super) fn in_words(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(deeper) = cause.source() {
         cause = deeper;

@@ -5,6 +5,7 @@
 
 mod dump;
 mod forget;
+mod outbox;
 mod people;
 
 use std::collections::btree_map::Entry;
@@ -19,10 +20,10 @@ use super::keys::KeyRing;
 use super::notices::class_of;
 use super::slots::{CallKeys, Class, Seat, Slots, seat_of};
 use super::trees::{Batch, Order, Tree, Trees};
-use crate::notice::{Notice, What};
+use crate::notice::{Notice, Outcome, What};
 use crate::report::CallFacts;
 use crate::settings::DatabaseSettings;
-use crate::web::{CallRecord, Moment, State, Summary};
+use crate::web::{CallRecord, Late, Moment, State, Summary};
 pub(super) use people::pseudonym;
 pub use people::{Erased, Held, Hold};
 
@@ -35,7 +36,7 @@ const RUNNING_MAX: usize = crate::web::ACTIVE_MAX;
 const KEYS_FILE: &str = "keys";
 
 /// What there is, in the order in which back-ups need it: calls that are up before all others.
-const TREES: [&str; 8] = ["running", "parties", "people", "holds", "notices", "calls", "facts", "marks"];
+const TREES: [&str; 9] = ["running", "parties", "people", "holds", "notices", "calls", "facts", "marks", "outbox"];
 
 /// A call's name in the store.
 type CallName = [u8; 16];
@@ -67,6 +68,8 @@ pub struct Embedded {
     holds: Tree,
     /// How far classes were forgotten.
     marks: Tree,
+    /// What systems outside are still to be told of.
+    outbox: Tree,
     keys: Arc<KeyRing>,
     slots: Arc<Mutex<Slots>>,
 }
@@ -103,9 +106,9 @@ impl Embedded {
         let slots = Slots::open(&folder.join(KEYS_FILE)).map_err(in_folder)?;
         let opened = TREES.into_iter().map(|name| trees.tree(name)).collect::<Result<Vec<Tree>, String>>()?;
         let opened = <[Tree; TREES.len()]>::try_from(opened).expect("as many as there are names");
-        let [running, parties, people, holds, notices, calls, facts, marks] = opened;
+        let [running, parties, people, holds, notices, calls, facts, marks, outbox] = opened;
         let (keys, slots) = (Arc::clone(keys), Arc::new(Mutex::new(slots)));
-        Ok(Self { trees, notices, calls, facts, running, people, parties, holds, marks, keys, slots })
+        Ok(Self { trees, notices, calls, facts, running, people, parties, holds, marks, outbox, keys, slots })
     }
 
     /// Ends calls that were up when the program before this one ended. How many there were.
@@ -190,9 +193,7 @@ impl Embedded {
         if running.0.len() >= RUNNING_MAX || running.0.contains_key(&name) {
             return Ok(());
         }
-        let mut place = [0; 24];
-        place[..8].copy_from_slice(&kept.unix_ms.to_be_bytes());
-        place[8..].copy_from_slice(&name);
+        let place = place_of(kept.unix_ms, &name);
         let keys = self.fresh_keys()?;
         running.0.insert(name, Followed { place, next: 0, keys });
         self.running.insert(name, place)?;
@@ -214,6 +215,34 @@ impl Embedded {
         self.calls.insert(place, seal(&place, &line).map_err(|error| error.to_string())?)?;
         self.running.remove(name)?;
         Ok(())
+    }
+
+    /// Adds to a call that has ended what has come of it, and writes its line anew.
+    ///
+    /// # Returns
+    /// When the call started; or why nothing was added.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written.
+    pub fn tell_late(&self, id: &str, outcome: Outcome, now: Moment) -> Result<Result<Moment, Late>, String> {
+        let name = self.keys.blind(id.as_bytes());
+        if self.running.contains_key(name)? {
+            return Err("the call has not been told to its end yet".to_owned());
+        }
+        let Folded { record: Some(record), next, .. } = self.fold(&name)? else { return Ok(Err(Late::NoSuchCall)) };
+        if let Some(refused) = record.refuses(&outcome) {
+            return Ok(Err(refused));
+        }
+        let place = place_of(record.started.0, &name);
+        // Its keys of before are those of another opening, perhaps, whose nonces come again.
+        let mut late = Running::default();
+        late.0.insert(name, Followed { place, next, keys: self.fresh_keys()? });
+        let call_ms = now.0.saturating_sub(record.started.0);
+        let notice = Notice { call: record.id, call_ms, what: What::OutcomeTold(outcome) };
+        self.keep(&mut late, &[Kept { unix_ms: now.0, notice }])?;
+        self.end(&mut late, &name)?;
+        self.flush()?;
+        Ok(Ok(record.started))
     }
 
     /// A call by its id, whole as on the board.
@@ -331,6 +360,13 @@ impl Embedded {
         // What a panic elsewhere leaves half done are places that are written as a whole.
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn place_of(started_unix_ms: u64, name: &CallName) -> Place {
+    let mut place = [0; 24];
+    place[..8].copy_from_slice(&started_unix_ms.to_be_bytes());
+    place[8..].copy_from_slice(name);
+    place
 }
 
 fn facts_context(place: &Place) -> Vec<u8> {

@@ -36,6 +36,7 @@ pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
         | What::PromptFailed { .. }
         | What::ReplySuggested { .. }
         | What::NotPossible { .. }
+        | What::TicketAsked { .. }
         | What::RerouteStarted { .. }
         | What::Rerouted { .. }
         | What::RerouteFailed { .. }
@@ -48,7 +49,8 @@ pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
         | What::SupervisorFailed { .. }
         | What::AudioOpened { .. }
         | What::AudioClosed { .. }
-        | What::FactsTold { .. } => "operator",
+        | What::FactsTold { .. }
+        | What::OutcomeTold(_) => "operator",
         What::SecureInput { .. }
         | What::Bypassed { .. }
         | What::BypassFailed { .. }

@@ -31,7 +31,14 @@ impl Board {
             self.active.insert(notice.call.clone(), record);
             self.forget_oldest_active();
         }
-        let Some(record) = self.active.get_mut(&notice.call) else { return };
+        let Some(record) = self.active.get_mut(&notice.call) else {
+            // What has come of a call is known when it is over.
+            let mut ended = self.ended.iter_mut().rev().filter(|_| matches!(notice.what, What::OutcomeTold(_)));
+            if let Some(record) = ended.find(|record| record.id == notice.call) {
+                record.apply(notice, now);
+            }
+            return;
+        };
         record.apply(notice, now);
         if matches!(notice.what, What::CallEnded { .. }) {
             self.end(&notice.call);

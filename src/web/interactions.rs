@@ -261,7 +261,7 @@ fn drawn(emoji: &str) -> Result<Shown, Problem> {
     found.map(|(_, shown)| *shown).ok_or_else(|| bad("`emoji`: not one that stands for an expression"))
 }
 
-fn check_name(field: &str, name: Option<&String>) -> Result<(), Problem> {
+pub(super) fn check_name(field: &str, name: Option<&String>) -> Result<(), Problem> {
     let fits = |name: &String| {
         (1..=NAME_CHARACTERS_MAX).contains(&name.chars().count()) && !name.chars().any(char::is_control)
     };

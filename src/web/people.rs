@@ -100,11 +100,14 @@ pub(super) async fn erase(State(app): State<App>, body: Body<ReasonRequest>) -> 
     // First: what is erased must be asked for on record, even when the program ends in the midst of it.
     audit(store, "erasure_asked", json!({ "reason": reason })).await?;
     // On its own: whoever asks may go before it is done, and it is forgotten everywhere all the same.
-    let (store, bus) = (store.clone(), Arc::clone(&app.bus));
+    let (store, bus, outbox) = (store.clone(), Arc::clone(&app.bus), app.outbox.clone());
     let deed = tokio::spawn(async move {
         match store.erase(address.reveal().clone()).await.map_err(store_down)? {
             Ok(erased) => {
                 bus.forget(&erased.calls);
+                if let Some(outbox) = outbox {
+                    outbox.forget(erased.calls.clone()).await;
+                }
                 let what = json!({ "person": erased.person, "calls": erased.calls, "reason": reason });
                 audit(&store, "erased", what).await?;
                 Ok(Json(erased))

@@ -2,6 +2,7 @@
 //!
 //! Lists are bounded; beyond their limits the oldest entries are dropped.
 
+mod afterwards;
 mod decided;
 mod present;
 mod summary;
@@ -10,11 +11,12 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::Serialize;
 
+pub use self::afterwards::{Late, OUTCOMES_MAX, Reply};
 pub use self::decided::{Because, Decision, ServiceSwitch};
 pub use self::present::{AudioClient, Supervisor, SupervisorState};
 pub use self::summary::Summary;
 use super::moment::Moment;
-use crate::notice::{ForkedParty, LegReport, Notice, PhraseHeard, TurnTaking, What, WordsRead};
+use crate::notice::{ForkedParty, LegReport, Notice, Outcome, PhraseHeard, TurnTaking, What, WordsRead};
 use crate::pii::Pii;
 
 /// Events kept per call (all but `observed`, which stand in the timeline).
@@ -91,6 +93,9 @@ pub struct CallRecord {
     /// What whoever serves was to write.
     #[serde(skip_serializing_if = "VecDeque::is_empty")]
     pub replies: VecDeque<Reply>,
+    /// What has come of it, as other systems say, in the order in which they did.
+    #[serde(skip_serializing_if = "VecDeque::is_empty")]
+    pub outcomes: VecDeque<Outcome>,
     /// How the caller and each callee took turns, in the order in which they parted.
     pub conversations: VecDeque<Conversation>,
     /// Phrases of the lists that were said, in order; other words stand in the events alone, where dictation is taken.
@@ -271,17 +276,6 @@ pub struct Alert {
     pub rule: String,
 }
 
-/// A reply that a rule suggested.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Reply {
-    /// Milliseconds since the chat began.
-    pub call_ms: u64,
-    /// Rule id.
-    pub rule: String,
-    /// What to write.
-    pub text: Pii<String>,
-}
-
 /// A notice with its moment.
 #[derive(Clone, Serialize)]
 pub struct TimedNotice {
@@ -325,6 +319,7 @@ impl CallRecord {
             reroutes: VecDeque::new(),
             alerts: VecDeque::new(),
             replies: VecDeque::new(),
+            outcomes: VecDeque::new(),
             conversations: VecDeque::new(),
             phrases: VecDeque::new(),
             supervisors: VecDeque::new(),
@@ -362,6 +357,7 @@ impl CallRecord {
             | What::FactsTold { .. }
             | What::MessageDropped { .. }
             | What::NotPossible { .. }
+            | What::TicketAsked { .. }
             | What::ScenarioTurned { .. }
             | What::EscalationLikely { .. }
             | What::Said { is_final: false, .. }
@@ -371,11 +367,7 @@ impl CallRecord {
                     push(&mut self.phrases, Phrase { call_ms, party: party.clone(), phrase }, PHRASES_MAX);
                 }
             }
-            What::ChatOpened { channel, .. } => self.channel = Some(channel.clone()),
-            What::ReplySuggested { rule, text, .. } => {
-                let reply = Reply { call_ms, rule: rule.clone(), text: text.clone() };
-                push(&mut self.replies, reply, DEEDS_MAX);
-            }
+            What::ChatOpened { .. } | What::ReplySuggested { .. } | What::OutcomeTold(_) => self.apply_chat(notice),
             What::Bypassed { .. } => self.bypassed = true,
             What::BypassEnded { .. } => self.bypassed = false,
             What::CallForked { .. } | What::ForkPaused { .. } => self.apply_fork(&notice.what),
@@ -401,17 +393,20 @@ impl CallRecord {
             | What::SupervisorLeft { .. }
             | What::SupervisorFailed { .. } => self.apply_supervisor(notice),
             What::AudioOpened { .. } | What::AudioMissed { .. } | What::AudioClosed { .. } => self.apply_audio(notice),
-            What::CallEnded { reason, talk_ms, peak_anger, peak_level, packets_lost } => {
-                self.state = State::Ended;
-                self.ended = Some(now);
-                self.end_reason = Some(reason.clone());
-                self.talk_ms = Some(*talk_ms);
-                self.packets_lost = Some(*packets_lost);
-                let at = self.peak.take().and_then(|peak| peak.call_ms);
-                self.peak = Some(Peak { call_ms: at, anger: *peak_anger, level: peak_level.clone() });
-            }
+            What::CallEnded { .. } => self.apply_end(&notice.what, now),
         }
         push(&mut self.events, TimedNotice { time: now, notice: notice.clone() }, EVENTS_MAX);
+    }
+
+    fn apply_end(&mut self, what: &What, now: Moment) {
+        let What::CallEnded { reason, talk_ms, peak_anger, peak_level, packets_lost } = what else { return };
+        self.state = State::Ended;
+        self.ended = Some(now);
+        self.end_reason = Some(reason.clone());
+        self.talk_ms = Some(*talk_ms);
+        self.packets_lost = Some(*packets_lost);
+        let at = self.peak.take().and_then(|peak| peak.call_ms);
+        self.peak = Some(Peak { call_ms: at, anger: *peak_anger, level: peak_level.clone() });
     }
 
     /// How the caller came: `phone`, what a forked call comes by, or the channel of a chat.

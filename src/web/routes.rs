@@ -23,9 +23,12 @@ use super::orders::{self, Asked};
 use super::problem::Problem;
 use super::readiness::Readiness;
 use super::reload::{self, ReloadAsked};
-use super::{audio, backup, calls, channel, events, facts, interactions, models, people, reports};
+use super::{
+    audio, backup, calls, channel, deliveries, events, facts, interactions, models, outcomes, people, reports,
+};
 use crate::metrics::Metrics;
 use crate::shell::copy::Copies;
+use crate::shell::crm::Outbox;
 use crate::shell::fork::ForkSide;
 use crate::shell::listen::Bench;
 use crate::store::{AuditEntry, Store};
@@ -46,6 +49,7 @@ pub(super) struct App {
     pub(super) readiness: Arc<Readiness>,
     pub(super) metrics: Metrics,
     pub(super) store: Option<Store>,
+    pub(super) outbox: Option<Outbox>,
     pub(super) reloads: mpsc::Sender<ReloadAsked>,
     pub(super) live: Arc<ArcSwap<Live>>,
     pub(super) subscribers: Arc<Semaphore>,
@@ -86,6 +90,11 @@ pub(super) fn router(app: App) -> Router {
         .route("/v1/calls/{id}/utterances", post(orders::typed))
         .route("/v1/calls/{id}/facts", put(facts::tell))
         .route("/v1/calls/{id}/expressions", post(interactions::show))
+        .route("/v1/calls/{id}/outcomes", post(outcomes::tell))
+        .route("/v1/interactions/{id}/outcomes", post(outcomes::tell))
+        .route("/v1/deliveries", get(deliveries::list))
+        .route("/v1/deliveries/{id}", delete(deliveries::remove))
+        .route("/v1/deliveries/{id}/retry", post(deliveries::retry))
         .route("/v1/interactions", post(interactions::open).get(calls::calls))
         .route("/v1/interactions/{id}", get(calls::call))
         .route("/v1/interactions/{id}/channel", get(channel::channel))

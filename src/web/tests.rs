@@ -73,6 +73,7 @@ async fn fixture() -> Fixture {
         readiness: Arc::clone(&readiness),
         metrics: Metrics::new(),
         store: None,
+        outbox: None,
     };
     let handle = serve(options, inside).await.expect("loopback can be bound");
     Fixture { handle, bus, readiness, orders, asks, parties, copies }
@@ -359,9 +360,11 @@ async fn a_taken_port_is_told() {
     let (reloads, _asks) = mpsc::channel(1);
     let (copies, forks) = (fixture.copies.clone(), forks().await);
     let (bus, readiness, metrics) = (Arc::default(), Arc::default(), Metrics::new());
-    let served =
-        serve(options, Inside { bus, orders, reloads, copies, forks, bench: bench(), readiness, metrics, store: None })
-            .await;
+    let served = serve(
+        options,
+        Inside { bus, orders, reloads, copies, forks, bench: bench(), readiness, metrics, store: None, outbox: None },
+    )
+    .await;
     let message = served.err().map(|error| error.to_string()).unwrap_or_default();
     assert!(message.contains("cannot listen on 127.0.0.1"), "{message}");
     assert!(DEFAULT_LISTEN.ip().is_loopback());

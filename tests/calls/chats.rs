@@ -76,12 +76,9 @@ fn an_angry_customer_is_answered_moved_kept_and_forgotten() {
     let chat = format!("/v1/interactions/{id}");
 
     useless_messages_are_dropped(&stage, &chat);
-    assert_eq!(write(&stage, &chat, "我要退款", "r1").0, 202);
-    let What::NotPossible { action, reason, .. } =
-        told(&stage, "no sound", |what| matches!(what, What::NotPossible { .. }))
-    else {
-        unreachable!("just matched")
-    };
+    read_words(&stage, &chat);
+    let impossible = told(&stage, "no sound", |what| matches!(what, What::NotPossible { .. }));
+    let What::NotPossible { action, reason, .. } = impossible else { unreachable!("just matched") };
     assert_eq!((action.as_str(), reason.as_str()), ("prompt please-wait.wav", "a chat has no sound"));
     be_angry(&stage, &chat);
     let What::ReplySuggested { script, text, .. } =
@@ -220,6 +217,21 @@ fn useless_messages_are_dropped(stage: &Stage, chat: &str) {
     assert_eq!(write(stage, chat, &"长".repeat(1_001), "m4").0, 400);
 }
 
+/// Asks for money back until what reads words is loaded and has found it.
+pub fn read_words(stage: &Stage, chat: &str) {
+    let found = |what: &What| matches!(what, What::Observed { words: Some(words), .. } if words.found.iter().any(|found| found.category == "refund"));
+    let mut times = 0;
+    eventually("words are read", || {
+        times += 1;
+        assert_eq!(write(stage, chat, "我要退款", &format!("r{times}")).0, 202);
+        // As long as nothing more is told: messages may not come too fast.
+        while let Some(notice) = stage.supervisor.next(LONG / 100) {
+            stage.told.borrow_mut().push(notice);
+        }
+        stage.was_told(found)
+    });
+}
+
 /// Writes angry messages.
 fn be_angry(stage: &Stage, chat: &str) {
     for (number, text) in ANGRY.iter().enumerate() {
@@ -249,13 +261,36 @@ fn is_kept_with_the_person(stage: &Stage, id: &str, person: &Value) {
         let report = stage.api(&format!("/v1/reports/{day}"));
         report["by_channel"]["app"]["calls"] == 1 && report["by_channel"]["app"]["moved"] == 1
     });
+    outcomes_are_kept_and_reported(stage, id, &day);
     let erase = json!({ "address": key["person"], "reason": "as asked" });
     let (status, erased) = stage.ask("POST", "/v1/people/erase", &erase);
     assert_eq!((status, &erased["calls"]), (200, &json!([id])), "{erased}");
     assert_eq!(stage.ask("GET", &format!("/v1/interactions/{id}"), &Value::Null).0, 404);
 }
 
-fn write(stage: &Stage, chat: &str, text: &str, name: &str) -> (u16, Value) {
+/// Said long after the end, and once.
+fn outcomes_are_kept_and_reported(stage: &Stage, id: &str, day: &str) {
+    let path = format!("/v1/interactions/{id}/outcomes");
+    let outcome = json!({ "by": "crm", "id": "ticket-9", "complaint": true, "satisfied": 2 });
+    assert_eq!(stage.ask("POST", &path, &outcome), (202, json!({ "accepted": true })));
+    assert_eq!(stage.ask("POST", &path, &outcome), (202, json!({ "accepted": false, "dropped": "duplicate" })));
+    let later = json!({ "by": "survey", "satisfied": 4, "repurchased": true });
+    assert_eq!(stage.ask("POST", &path, &later).0, 202);
+    for wrong in
+        [json!({ "by": "crm" }), json!({ "by": "crm", "satisfied": 6 }), json!({ "by": "", "complaint": true })]
+    {
+        assert_eq!(stage.ask("POST", &path, &wrong).0, 400, "{wrong}");
+    }
+    assert_eq!(stage.ask("POST", "/v1/calls/none/outcomes", &outcome).0, 404);
+    let told = stage.api(&format!("/v1/calls/{id}"))["outcomes"].clone();
+    assert_eq!((&told[0]["complaint"], &told[1]["satisfied"]), (&json!(true), &json!(4)), "{told}");
+    let report = stage.api(&format!("/v1/reports/{day}"))["by_channel"]["app"]["outcomes"].clone();
+    let found =
+        ["complaints", "satisfaction_known", "satisfaction_sum", "repurchased"].map(|name| report[name].as_u64());
+    assert_eq!(found, [Some(1), Some(1), Some(4), Some(1)], "what was said last counts: {report}");
+}
+
+pub fn write(stage: &Stage, chat: &str, text: &str, name: &str) -> (u16, Value) {
     stage.ask("POST", &format!("{chat}/messages"), &json!({ "party": "customer", "text": text, "id": name }))
 }
 

@@ -162,13 +162,13 @@ fn fresh(name: &str) -> PathBuf {
 }
 
 /// A server that is started again with what the one before it was started with.
-struct Again {
+pub struct Again {
     child: Child,
-    token: String,
+    pub token: String,
 }
 
 impl Again {
-    fn start(config: &Path, token: &str) -> Self {
+    pub fn start(config: &Path, token: &str) -> Self {
         let mut command = Command::new(PROGRAM);
         command.arg("serve").arg("--config").arg(config).env("CALMLINE_TOKEN", token).stderr(Stdio::null());
         Self { child: command.spawn().expect("the program"), token: token.to_owned() }

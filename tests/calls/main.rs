@@ -26,6 +26,7 @@ mod sounds;
 mod stage;
 mod supervision;
 mod talk;
+mod tickets;
 mod tones;
 mod turns;
 mod words;

@@ -50,7 +50,7 @@ fn read_action(section: &mut Section<'_>, file: &File) -> Option<Action> {
             Some(Action::Announce { pbx: pbx?, media: media? })
         }
         ["notify"] => {
-            let pbx = section.need("notify", "the name of a [pbx.NAME] that is a webhook", name);
+            let pbx = section.need("notify", "the name of a [pbx.NAME] that is a webhook, or of a [crm.NAME]", name);
             Some(Action::Notify { pbx: pbx? })
         }
         ["alert"] => {

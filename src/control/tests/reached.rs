@@ -112,6 +112,8 @@ pub(super) fn kind(what: &What) -> String {
         What::LoadChanged { load, .. } => format!("load {load}"),
         What::CallForked { .. } => "forked".to_owned(),
         What::ForkPaused { on } => format!("paused {on}"),
+        What::TicketAsked { crm, .. } => format!("ticket of {crm}"),
+        What::OutcomeTold(_) => "outcome told".to_owned(),
         What::ChatOpened { .. } => "chat opened".to_owned(),
         What::MessageDropped { .. } => "message dropped".to_owned(),
         What::ReplySuggested { .. } => "reply suggested".to_owned(),

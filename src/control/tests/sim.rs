@@ -409,6 +409,7 @@ pub(super) fn settings() -> ControlSettings {
             Route { request_uri: Some(Pattern::new("ws:/moves")), ..route("forked-moves", &[], "moves") },
             Route { request_uri: None, ..route("forked", &[], "after-sales") },
         ]),
+        crms: BTreeSet::from(["tickets".to_owned()]),
         pbxes: [pbx("asterisk", true), pbx("crm", false)].into(),
         trusted: vec!["198.51.100.0/24".parse().expect("a network")],
     }

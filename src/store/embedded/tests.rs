@@ -58,6 +58,48 @@ fn calls_are_listed_by_time_and_removed_by_age() {
 }
 
 #[test]
+fn what_has_come_of_a_call_is_kept_with_it_and_erased_with_it() {
+    Place::each().iter().for_each(check_outcomes);
+}
+
+fn check_outcomes(place: &Place) {
+    let mut running = Running::default();
+    let store = place.open();
+    let outcome = |name: &str, satisfied| Outcome {
+        by: "crm".to_owned(),
+        name: Some(name.to_owned()),
+        satisfied: Some(satisfied),
+        ..Outcome::default()
+    };
+    store.keep(&mut running, &call(1, BEGAN)[..1]).expect("written");
+    assert!(store.tell_late("call 1", outcome("a", 1), Moment(BEGAN)).is_err(), "it is up");
+    store.keep(&mut running, &call(1, BEGAN)[1..]).expect("written");
+    let store = place.open_again(store);
+    let tell = |id: &str, outcome| store.tell_late(id, outcome, Moment(BEGAN + 90_000)).expect("written");
+    assert_eq!(tell("call 2", outcome("a", 1)), Err(Late::NoSuchCall));
+    assert_eq!(tell("call 1", outcome("a", 1)), Ok(Moment(BEGAN)));
+    assert_eq!(tell("call 1", outcome("a", 5)), Err(Late::Known));
+    for number in 1..crate::web::OUTCOMES_MAX {
+        assert_eq!(tell("call 1", outcome(&number.to_string(), 4)), Ok(Moment(BEGAN)));
+    }
+    assert_eq!(tell("call 1", outcome("more", 4)), Err(Late::Full));
+    let record = store.call("call 1").expect("readable").expect("it is kept");
+    assert_eq!((record.outcomes.len(), record.outcomes[0].satisfied), (crate::web::OUTCOMES_MAX, Some(1)));
+    let mut satisfied = Vec::new();
+    let told = &mut |_, facts: &CallFacts| satisfied.push(facts.satisfied);
+    store.facts(Moment(0), Moment(u64::MAX), told).expect("readable");
+    assert_eq!(satisfied, [Some(4)], "once, as was said last");
+    assert_eq!(store.calls(Moment(u64::MAX), 10).expect("readable").len(), 1);
+
+    let sealed: Vec<_> = store.notices.scan_prefix(&[]).map(|entry| entry.expect("readable")).collect();
+    let erased = store.erase("13800138000").expect("written").expect("nobody is held");
+    assert_eq!(erased.calls, ["call 1"]);
+    for (key, sealed) in &sealed {
+        assert!(store.open_value(&mut BTreeMap::new(), key, sealed).expect("as sealed").is_none());
+    }
+}
+
+#[test]
 fn calls_that_nobody_ended_are_ended_at_the_next_start() {
     for place in Place::each() {
         let kept = samples();

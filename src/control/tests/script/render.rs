@@ -156,10 +156,6 @@ pub(super) fn render_notice(what: &What) -> String {
             format!("forked {source} {pbx_call:?} by {told_by:?}: {}", sides.join(" "))
         }
         What::ForkPaused { on } => format!("paused {on}"),
-        What::ChatOpened { channel, .. } => format!("chat by {channel}"),
-        What::MessageDropped { party, why } => format!("message of {party} dropped: {why}"),
-        What::ReplySuggested { rule, text, .. } => format!("{rule} suggests {}", text.reveal()),
-        What::NotPossible { action, reason, .. } => format!("{action} not possible: {reason}"),
         What::CallAnswered { target, .. } => format!("answered {target}"),
         What::Observed { party, emotion, level, .. } => format!("observed {party} {emotion} {level}"),
         What::Said { party, is_final, phrases, .. } => {
@@ -196,11 +192,6 @@ pub(super) fn render_notice(what: &What) -> String {
             let by = by.as_ref().map_or(String::new(), |by| format!(" by {} {}", by.measure, by.value));
             format!("load {load} after {was}{by}")
         }
-        What::Decided { .. }
-        | What::ServiceSwitched { .. }
-        | What::FactsTold { .. }
-        | What::ScenarioTurned { .. }
-        | What::EscalationLikely { .. } => policy_in_words(what),
         What::SupervisorCalled { supervisor, target, mode, party, hears } => {
             format!("supervisor {supervisor} called at {}: {}", target.reveal(), mode_in_words(mode, party, hears))
         }
@@ -216,10 +207,11 @@ pub(super) fn render_notice(what: &What) -> String {
         What::CallEnded { reason, talk_ms, peak_level, packets_lost, .. } => {
             format!("ended: {reason}; talk {talk_ms} peak {peak_level} lost {packets_lost}")
         }
+        what => policy_in_words(what),
     }
 }
 
-/// What policies and warnings tell.
+/// What policies, warnings and chats tell.
 fn policy_in_words(what: &What) -> String {
     match what {
         What::Decided { rule, policy, failure, .. } => {
@@ -235,6 +227,12 @@ fn policy_in_words(what: &What) -> String {
         What::ScenarioTurned { scenario, before, after, .. } => format!("{scenario} turned from {before} to {after}"),
         What::FactsTold { known, forgotten } => format!("facts told {known:?}, forgotten {forgotten:?}"),
         What::EscalationLikely { evidence, .. } => format!("escalation likely: {}", evidence.join(", ")),
+        What::TicketAsked { crm, rule, .. } => format!("{rule} asks for a ticket of {crm}"),
+        What::OutcomeTold(outcome) => format!("outcome by {}", outcome.by),
+        What::ChatOpened { channel, .. } => format!("chat by {channel}"),
+        What::MessageDropped { party, why } => format!("message of {party} dropped: {why}"),
+        What::ReplySuggested { rule, text, .. } => format!("{rule} suggests {}", text.reveal()),
+        What::NotPossible { action, reason, .. } => format!("{action} not possible: {reason}"),
         _ => String::new(),
     }
 }

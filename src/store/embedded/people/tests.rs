@@ -31,6 +31,29 @@ fn addresses_of_one_person() {
 }
 
 #[test]
+fn a_pseudonym_names_the_person_wherever_an_address_does() {
+    Place::each().iter().for_each(check_pseudonym);
+}
+
+fn check_pseudonym(place: &Place) {
+    let (store, mut running) = (place.open(), Running::default());
+    let person = pseudonym(&store.keys, "sip:13800138000@a").expect("somebody");
+    assert!(person.starts_with("person:") && !person.contains("13800138000"), "{person}");
+    assert_eq!(pseudonym(&store.keys, "tel:138-0013-8000").as_ref(), Some(&person));
+    assert_eq!(pseudonym(&store.keys, &person).as_ref(), Some(&person));
+    for nobody in ["person:", "person:12", &format!("{person}0"), "person:zz3456789012345678901234567890ab", ""] {
+        assert_eq!(pseudonym(&store.keys, nobody), None, "{nobody}");
+    }
+    store.keep(&mut running, &of(call(1, BEGAN), "sip:13800138000@a")).expect("written");
+    store.keep(&mut running, &of(call(2, BEGAN + 1), &person)).expect("written");
+    for address in ["13800138000", person.as_str()] {
+        let records = store.calls_of(address, Moment(u64::MAX), 10).expect("readable");
+        assert_eq!(records.iter().map(|record| record.id.as_str()).collect::<Vec<_>>(), ["call 2", "call 1"]);
+    }
+    assert_eq!(store.erase(&person).expect("written").expect("nobody is held").calls, ["call 1", "call 2"]);
+}
+
+#[test]
 fn what_is_erased_opens_nowhere_and_others_stay() {
     for place in Place::each() {
         let (store, mut running) = (place.open(), Running::default());

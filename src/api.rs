@@ -11,12 +11,17 @@ use crate::cli::{Failure, ServerArgs};
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// What is at an address of the API.
-pub(super) fn get(server: &ServerArgs, path: &str) -> Result<Value, Failure> {
+pub(crate) fn get(server: &ServerArgs, path: &str) -> Result<Value, Failure> {
     ask(server, Method::GET, path)
 }
 
+/// Takes something away.
+pub(crate) fn delete(server: &ServerArgs, path: &str) -> Result<Value, Failure> {
+    ask(server, Method::DELETE, path)
+}
+
 /// Orders something without a body.
-pub(super) fn post(server: &ServerArgs, path: &str) -> Result<Value, Failure> {
+pub(crate) fn post(server: &ServerArgs, path: &str) -> Result<Value, Failure> {
     ask(server, Method::POST, path)
 }
 

@@ -1,0 +1,366 @@
+//! The outbox: events that systems outside are to be told of are written down, posted, and tried again until they are taken or
+//! set aside.
+//!
+//! At least once: a receiver knows by the key what it has had. One task owns all parcels; a call never waits for it. What
+//! happens while the queue to it is full is dropped and counted.
+
+mod post;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+use tracing::{info, warn};
+
+use crate::crm::{Answer, Fate, Parcel, State, Template, after, facts_of};
+use crate::metrics::Metrics;
+use crate::notice::{Notice, What};
+use crate::settings::CrmSettings;
+use crate::store::Store;
+use crate::web::{Bus, Moment, kind};
+use post::Receiver;
+
+/// Events that may wait for the task.
+const EVENTS_MAX: usize = 1_024;
+/// Parcels that are kept; beyond that the oldest one that was set aside gives way, and where there is none the new one.
+const PARCELS_MAX: usize = 10_000;
+/// Parcels that were set aside are kept for so long.
+const ASIDE_KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
+/// How often those are looked for, and the longest sleep.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// Parcels listed at once.
+const LIST_MAX: usize = 1_000;
+
+/// The running outbox, as the rest of the program sees it.
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    asks: mpsc::Sender<Ask>,
+    /// Types of events that some system is told of.
+    events: Arc<BTreeSet<String>>,
+    metrics: Metrics,
+}
+
+/// A parcel as the API lists it: without its body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    id: u64,
+    crm: String,
+    call: String,
+    event: String,
+    key: String,
+    time: Moment,
+    attempts: u32,
+    /// When it is tried next; nothing when it is set aside.
+    next: Option<Moment>,
+    error: Option<String>,
+}
+
+/// What can be done about a parcel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// It is tried now, and as often as a new one.
+    Retry,
+    /// It is forgotten.
+    Drop,
+}
+
+#[derive(Debug)]
+enum Ask {
+    Told(Box<Notice>, Moment),
+    List { aside: Option<bool>, answer: oneshot::Sender<Vec<Listed>> },
+    Do { deed: Deed, id: u64, answer: oneshot::Sender<bool> },
+    Forget(Vec<String>),
+}
+
+impl Outbox {
+    /// Starts the task on the current tokio runtime, with the parcels that wait from before.
+    ///
+    /// # Errors
+    /// The system, and which secret, template or certificate is not to be had.
+    pub async fn start(
+        crms: &BTreeMap<String, CrmSettings>,
+        store: Store,
+        bus: Arc<Bus>,
+        metrics: Metrics,
+    ) -> Result<Outbox, String> {
+        let mut receivers = BTreeMap::new();
+        for (name, settings) in crms {
+            let receiver = Receiver::new(settings).map_err(|why| format!("[crm.{name}]: {why}"))?;
+            receivers.insert(name.clone(), receiver);
+        }
+        let events = crms.values().flat_map(|crm| crm.events.iter().cloned()).collect();
+        let waiting = store.parcels().await.unwrap_or_else(|why| {
+            warn!(why, "deliveries of before cannot be read");
+            Vec::new()
+        });
+        if !waiting.is_empty() {
+            info!(parcels = waiting.len(), "deliveries wait from before");
+        }
+        let (asks, inlet) = mpsc::channel(EVENTS_MAX);
+        let known = |parcel: Parcel| {
+            let is_known = crms.contains_key(&parcel.crm);
+            let (state, error) = match is_known {
+                true => (parcel.state, parcel.error),
+                false => (State::SetAside, Some("there is no [crm.NAME] of that name any more".to_owned())),
+            };
+            (parcel.id, Parcel { state, error, ..parcel })
+        };
+        let parcels: BTreeMap<u64, Parcel> = waiting.into_iter().map(known).collect();
+        let next = parcels.last_key_value().map_or(1, |(id, _)| id + 1);
+        let (outcomes, inlet_outcomes) = mpsc::channel(EVENTS_MAX);
+        let clerk =
+            Clerk { receivers, store, bus, metrics: metrics.clone(), parcels, next, busy: BTreeSet::new(), outcomes };
+        tokio::spawn(clerk.run(inlet, inlet_outcomes));
+        Ok(Outbox { asks, events: Arc::new(events), metrics })
+    }
+
+    /// Takes note of something that was told, when a system is to know of it; never waits.
+    pub fn offer(&self, notice: &Notice, time: Moment) {
+        let is_asked = matches!(notice.what, What::TicketAsked { .. });
+        if !is_asked && !self.events.contains(kind(&notice.what)) {
+            return;
+        }
+        if self.asks.try_send(Ask::Told(Box::new(notice.clone()), time)).is_err() {
+            self.metrics.count_delivery("any", "dropped");
+        }
+    }
+
+    /// Parcels, oldest first: those set aside, or the others, or all.
+    pub async fn list(&self, aside: Option<bool>) -> Option<Vec<Listed>> {
+        let (answer, listed) = oneshot::channel();
+        self.asks.send(Ask::List { aside, answer }).await.ok()?;
+        listed.await.ok()
+    }
+
+    /// Does something about a parcel; whether there is one of that number.
+    pub async fn act(&self, deed: Deed, id: u64) -> Option<bool> {
+        let (answer, done) = oneshot::channel();
+        self.asks.send(Ask::Do { deed, id, answer }).await.ok()?;
+        done.await.ok()
+    }
+
+    /// Forgets what was to be told of calls that are erased.
+    pub async fn forget(&self, calls: Vec<String>) {
+        // The task ends with the program only.
+        let _ = self.asks.send(Ask::Forget(calls)).await;
+    }
+}
+
+/// Who owns the parcels.
+struct Clerk {
+    receivers: BTreeMap<String, Receiver>,
+    store: Store,
+    bus: Arc<Bus>,
+    metrics: Metrics,
+    parcels: BTreeMap<u64, Parcel>,
+    next: u64,
+    /// Systems that something is being posted to: one parcel at a time each.
+    busy: BTreeSet<String>,
+    outcomes: mpsc::Sender<Outcome>,
+}
+
+/// What came of one attempt: the system, the parcel, and what was said.
+type Outcome = (String, u64, Answer);
+
+impl Clerk {
+    async fn run(mut self, mut asks: mpsc::Receiver<Ask>, mut outcomes: mpsc::Receiver<Outcome>) {
+        loop {
+            self.prune().await;
+            let wake = Instant::now() + self.post_due().min(LOOK_EVERY);
+            self.show();
+            tokio::select! {
+                ask = asks.recv() => match ask {
+                    Some(ask) => self.handle(ask).await,
+                    None => return,
+                },
+                Some((crm, id, answer)) = outcomes.recv() => {
+                    self.busy.remove(&crm);
+                    self.answered(id, answer).await;
+                }
+                () = sleep_until(wake) => {}
+            }
+        }
+    }
+
+    async fn handle(&mut self, ask: Ask) {
+        match ask {
+            Ask::Told(notice, time) => self.take_up(&notice, time).await,
+            Ask::List { aside, answer } => {
+                let wanted = |parcel: &&Parcel| aside.is_none_or(|aside| aside == (parcel.state == State::SetAside));
+                // Whoever asked may have gone; so below.
+                let _ = answer.send(self.parcels.values().filter(wanted).take(LIST_MAX).map(Listed::from).collect());
+            }
+            Ask::Do { deed: Deed::Drop, id, answer } => {
+                let is_there = self.parcels.contains_key(&id);
+                self.remove(&[id]).await;
+                let _ = answer.send(is_there);
+            }
+            Ask::Do { deed: Deed::Retry, id, answer } => {
+                let found = self.parcels.get_mut(&id);
+                let is_there = found.is_some();
+                if let Some(parcel) = found {
+                    (parcel.attempts, parcel.state) = (0, State::Waiting(Moment::now().0));
+                    self.keep(&[id]).await;
+                }
+                let _ = answer.send(is_there);
+            }
+            Ask::Forget(calls) => {
+                let about = |parcel: &&Parcel| calls.contains(&parcel.call);
+                let gone: Vec<u64> = self.parcels.values().filter(about).map(|parcel| parcel.id).collect();
+                self.remove(&gone).await;
+            }
+        }
+    }
+
+    /// Writes down a parcel for every system that is to know.
+    async fn take_up(&mut self, notice: &Notice, time: Moment) {
+        let event = kind(&notice.what);
+        let asked = match &notice.what {
+            What::TicketAsked { crm, .. } => Some(crm.as_str()),
+            _ => None,
+        };
+        let is_told = |(name, receiver): &(&String, &Receiver)| {
+            asked == Some(name.as_str()) || receiver.settings.events.iter().any(|wanted| wanted == event)
+        };
+        let names: Vec<String> = self.receivers.iter().filter(is_told).map(|(name, _)| name.clone()).collect();
+        let call = self.bus.with_board(|board| board.call(&notice.call).cloned());
+        let customer = call.as_ref().and_then(|call| self.store.pseudonym(call.from.reveal()));
+        let facts = facts_of(notice, time, call.as_ref(), customer);
+        let mut fresh = Vec::new();
+        for name in names {
+            if !self.has_room().await {
+                self.metrics.count_delivery(&name, "dropped");
+                continue;
+            }
+            let (id, template) = (self.next, &self.receivers[&name].template);
+            let parcel = Parcel {
+                id,
+                crm: name,
+                call: notice.call.clone(),
+                event: event.to_owned(),
+                key: post::fresh_key(),
+                body: template.fill(&facts),
+                unix_ms: time.0,
+                attempts: 0,
+                state: State::Waiting(0),
+                error: None,
+            };
+            self.next += 1;
+            self.parcels.insert(id, parcel);
+            fresh.push(id);
+        }
+        self.keep(&fresh).await;
+    }
+
+    async fn has_room(&mut self) -> bool {
+        if self.parcels.len() < PARCELS_MAX {
+            return true;
+        }
+        let oldest = self.parcels.values().find(|parcel| parcel.state == State::SetAside).map(|parcel| parcel.id);
+        self.remove(oldest.as_slice()).await;
+        oldest.is_some()
+    }
+
+    /// Posts what is due, one parcel per system; how long until something is due.
+    fn post_due(&mut self) -> Duration {
+        let now = Moment::now().0;
+        let mut pause = LOOK_EVERY;
+        for parcel in self.parcels.values() {
+            let State::Waiting(from) = parcel.state else { continue };
+            let Some(receiver) = self.receivers.get(&parcel.crm) else { continue };
+            if self.busy.contains(&parcel.crm) {
+                continue;
+            }
+            if from > now {
+                pause = pause.min(Duration::from_millis(from - now));
+                continue;
+            }
+            self.busy.insert(parcel.crm.clone());
+            let (post, outcomes, crm, id) =
+                (receiver.post(parcel), self.outcomes.clone(), parcel.crm.clone(), parcel.id);
+            // The clerk outlives the request, unless the program ends.
+            tokio::spawn(async move { drop(outcomes.send((crm, id, post.await)).await) });
+        }
+        pause
+    }
+
+    async fn answered(&mut self, id: u64, answer: Answer) {
+        // It may have been dropped meanwhile.
+        let Some(parcel) = self.parcels.get_mut(&id) else { return };
+        let Some(CrmSettings { retry, attempts, .. }) = self.receivers.get(&parcel.crm).map(|to| &to.settings) else {
+            return;
+        };
+        parcel.attempts += 1;
+        let fate = after(&answer, parcel.attempts, *retry, *attempts, post::chance());
+        let outcome = match &fate {
+            Fate::Done => "taken",
+            Fate::Again(_) => "again",
+            Fate::Aside => "set_aside",
+        };
+        self.metrics.count_delivery(&parcel.crm, outcome);
+        if let Answer::Later(why, _) | Answer::Refused(why) = answer {
+            warn!(crm = parcel.crm, id, attempts = parcel.attempts, why, "a delivery was not taken: {outcome}");
+            parcel.error = Some(why);
+        }
+        match fate {
+            Fate::Done => return self.remove(&[id]).await,
+            Fate::Again(pause) => parcel.state = State::Waiting(Moment::now().0 + pause.as_millis() as u64),
+            Fate::Aside => parcel.state = State::SetAside,
+        }
+        self.keep(&[id]).await;
+    }
+
+    /// Forgets what was set aside long ago.
+    async fn prune(&mut self) {
+        let before = Moment::now().0.saturating_sub(ASIDE_KEPT.as_millis() as u64);
+        let is_old = |parcel: &&Parcel| parcel.state == State::SetAside && parcel.unix_ms < before;
+        let old: Vec<u64> = self.parcels.values().filter(is_old).map(|parcel| parcel.id).collect();
+        self.remove(&old).await;
+    }
+
+    async fn keep(&self, ids: &[u64]) {
+        let parcels: Vec<Parcel> = ids.iter().filter_map(|id| self.parcels.get(id).cloned()).collect();
+        if !parcels.is_empty()
+            && let Err(why) = self.store.keep_parcels(parcels).await
+        {
+            warn!(why, "a delivery is in memory only: it is lost when the program ends");
+        }
+    }
+
+    async fn remove(&mut self, ids: &[u64]) {
+        if ids.is_empty() {
+            return;
+        }
+        ids.iter().for_each(|id| drop(self.parcels.remove(id)));
+        if let Err(why) = self.store.drop_parcels(ids.to_vec()).await {
+            warn!(why, "a delivery that is done with is kept: it is made again when the program has ended");
+        }
+    }
+
+    fn show(&self) {
+        let aside = self.parcels.values().filter(|parcel| parcel.state == State::SetAside).count();
+        self.metrics.set_deliveries(self.parcels.len() - aside, aside);
+    }
+}
+
+impl From<&Parcel> for Listed {
+    fn from(parcel: &Parcel) -> Self {
+        Self {
+            id: parcel.id,
+            crm: parcel.crm.clone(),
+            call: parcel.call.clone(),
+            event: parcel.event.clone(),
+            key: parcel.key.clone(),
+            time: Moment(parcel.unix_ms),
+            attempts: parcel.attempts,
+            next: match parcel.state {
+                State::Waiting(from) => Some(Moment(from)),
+                State::SetAside => None,
+            },
+            error: parcel.error.clone(),
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! `/v1/deliveries`: what systems outside are still to be told of, and what they would not take.
+
+use axum::Json;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+
+use super::orders::answered;
+use super::problem::Problem;
+use super::routes::App;
+use crate::control::Done;
+use crate::shell::crm::{Deed, Listed, Outbox};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListQuery {
+    state: Option<StateFilter>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StateFilter {
+    Waiting,
+    SetAside,
+}
+
+#[derive(Serialize)]
+pub(super) struct Deliveries {
+    deliveries: Vec<Listed>,
+}
+
+/// `GET /v1/deliveries`.
+pub(super) async fn list(
+    State(app): State<App>,
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<Json<Deliveries>, Problem> {
+    let Query(ListQuery { state }) = query.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))?;
+    let aside = state.map(|state| state == StateFilter::SetAside);
+    let deliveries = outbox(&app)?.list(aside).await.ok_or_else(down)?;
+    Ok(Json(Deliveries { deliveries }))
+}
+
+/// `POST /v1/deliveries/{id}/retry`.
+pub(super) async fn retry(State(app): State<App>, id: Result<Path<u64>, PathRejection>) -> Result<Response, Problem> {
+    act(&app, Deed::Retry, id).await
+}
+
+/// `DELETE /v1/deliveries/{id}`.
+pub(super) async fn remove(State(app): State<App>, id: Result<Path<u64>, PathRejection>) -> Result<Response, Problem> {
+    act(&app, Deed::Drop, id).await
+}
+
+async fn act(app: &App, deed: Deed, id: Result<Path<u64>, PathRejection>) -> Result<Response, Problem> {
+    let Path(id) = id.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+    match outbox(app)?.act(deed, id).await {
+        Some(true) => answered(Done::Accepted),
+        Some(false) => Err(Problem::new(StatusCode::NOT_FOUND, "no such delivery")),
+        None => Err(down()),
+    }
+}
+
+fn outbox(app: &App) -> Result<&Outbox, Problem> {
+    app.outbox.as_ref().ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "nobody is told: there is no [crm.NAME]"))
+}
+
+fn down() -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "deliveries have stopped")
+}

@@ -1,0 +1,105 @@
+//! `POST /v1/calls/{id}/outcomes`: what has come of a call or chat, as another system says: a complaint, satisfaction, another
+//! purchase, whether it is settled. Also of calls that ended long ago, as long as they are kept.
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::calls::store_down;
+use super::interactions::check_name;
+use super::moment::Moment;
+use super::orders::read;
+use super::problem::Problem;
+use super::record::{Late, OUTCOMES_MAX};
+use super::routes::{App, no_such_call};
+use crate::notice::{Notice, Outcome, What};
+
+/// What is said.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OutcomeRequest {
+    by: String,
+    /// How the system names what it says.
+    id: Option<String>,
+    complaint: Option<bool>,
+    satisfied: Option<u8>,
+    repurchased: Option<bool>,
+    resolved: Option<bool>,
+}
+
+/// `POST /v1/calls/{id}/outcomes`, `POST /v1/interactions/{id}/outcomes`.
+pub(super) async fn tell(
+    State(app): State<App>,
+    Path(call): Path<String>,
+    body: Result<Json<OutcomeRequest>, JsonRejection>,
+) -> Result<Response, Problem> {
+    let outcome = outcome_of(read(body)?)?;
+    let (status, answer) = match take(&app, call, outcome).await? {
+        Late::Taken => (StatusCode::ACCEPTED, json!({ "accepted": true })),
+        Late::Known => (StatusCode::ACCEPTED, json!({ "accepted": false, "dropped": "duplicate" })),
+        Late::Full => {
+            let detail = format!("at most {OUTCOMES_MAX} words about what has come of one call");
+            return Err(Problem::new(StatusCode::CONFLICT, detail));
+        }
+        Late::NoSuchCall => return Err(no_such_call()),
+    };
+    Ok((status, Json(answer)).into_response())
+}
+
+fn outcome_of(request: OutcomeRequest) -> Result<Outcome, Problem> {
+    let bad = |detail: &str| Problem::new(StatusCode::BAD_REQUEST, detail);
+    let OutcomeRequest { by, id: name, complaint, satisfied, repurchased, resolved } = request;
+    check_name("by", Some(&by))?;
+    check_name("id", name.as_ref())?;
+    if satisfied.is_some_and(|stars| !(1..=5).contains(&stars)) {
+        return Err(bad("`satisfied` is 1-5"));
+    }
+    if complaint.is_none() && satisfied.is_none() && repurchased.is_none() && resolved.is_none() {
+        return Err(bad("found no outcome, expected one of `complaint`, `satisfied`, `repurchased`, `resolved`"));
+    }
+    Ok(Outcome { by, name, complaint, satisfied, repurchased, resolved })
+}
+
+/// Keeps it with the call, then tells it: of a call that is up as all that happens to it, of one that has ended on the disk.
+async fn take(app: &App, call: String, outcome: Outcome) -> Result<Late, Problem> {
+    let on_board = app.bus.with_board(|board| {
+        let refused = board.call(&call).and_then(|record| record.refuses(&outcome));
+        (refused, board.is_active(&call), board.call(&call).map(|record| record.started))
+    });
+    let (refused, is_up, started) = on_board;
+    if let Some(refused) = refused {
+        return Ok(refused);
+    }
+    let now = Moment::now();
+    let notice = |started: Moment| {
+        let call_ms = now.0.saturating_sub(started.0);
+        Notice { call: call.clone(), call_ms, what: What::OutcomeTold(outcome.clone()) }
+    };
+    let started = match (&app.store, is_up) {
+        (Some(store), false) => match store.tell_late(call.clone(), outcome.clone(), now).await.map_err(store_down)? {
+            Ok(started) => started,
+            Err(refused) => return Ok(refused),
+        },
+        (None, _) | (_, true) => match started {
+            Some(started) => started,
+            None => return Ok(Late::NoSuchCall),
+        },
+    };
+    let notice = notice(started);
+    app.metrics.observe(&notice);
+    app.bus.publish_at(&notice, now);
+    if let Some(outbox) = &app.outbox {
+        outbox.offer(&notice, now);
+    }
+    if let Some(store) = &app.store {
+        match is_up {
+            true => store.keep(&notice, now),
+            false => store.record(&notice),
+        }
+    }
+    Ok(Late::Taken)
+}

@@ -1,0 +1,56 @@
+//! What a chat adds to a record, and what comes to it once the call is over.
+
+use serde::Serialize;
+
+use super::{CallRecord, DEEDS_MAX, push};
+use crate::notice::{Notice, Outcome, What};
+use crate::pii::Pii;
+
+/// Words of other systems that are kept of what has come of a call.
+pub const OUTCOMES_MAX: usize = 20;
+
+/// What became of a word about a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Late {
+    /// It is kept with the call.
+    Taken,
+    /// It was said before.
+    Known,
+    /// There are as many as there may be.
+    Full,
+    /// Nobody knows the call.
+    NoSuchCall,
+}
+
+/// A reply that a rule suggested.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Reply {
+    /// Milliseconds since the chat began.
+    pub call_ms: u64,
+    /// Rule id.
+    pub rule: String,
+    /// What to write.
+    pub text: Pii<String>,
+}
+
+impl CallRecord {
+    pub(super) fn apply_chat(&mut self, notice: &Notice) {
+        match &notice.what {
+            What::ChatOpened { channel, .. } => self.channel = Some(channel.clone()),
+            What::ReplySuggested { rule, text, .. } => {
+                let reply = Reply { call_ms: notice.call_ms, rule: rule.clone(), text: text.clone() };
+                push(&mut self.replies, reply, DEEDS_MAX);
+            }
+            What::OutcomeTold(outcome) => push(&mut self.outcomes, outcome.clone(), OUTCOMES_MAX),
+            _ => {}
+        }
+    }
+
+    /// Why one more word about what has come of it is not taken, when that is so.
+    pub fn refuses(&self, outcome: &Outcome) -> Option<Late> {
+        if self.outcomes.iter().any(|before| before.is_same(outcome)) {
+            return Some(Late::Known);
+        }
+        (self.outcomes.len() >= OUTCOMES_MAX).then_some(Late::Full)
+    }
+}
