@@ -296,6 +296,13 @@ pub enum What {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         language: Option<String>,
     },
+    /// How it stands with the caller's consent to words being told and kept, from now on.
+    Consent {
+        /// `given`, `refused` or `open`: nobody has said anything yet, which counts as refused.
+        state: String,
+        /// Who says so: `route`, `header`, `announcement` (it was heard), `key`, `operator`.
+        by: String,
+    },
     /// Somebody has said something of the customer or the order; what it says is not told.
     FactsTold {
         /// The facts that are known now, or otherwise than before.

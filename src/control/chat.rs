@@ -319,7 +319,7 @@ impl Call {
         let by_caller = party == Party::Caller;
         let masked = self.maskers.mask_written(by_caller, &text);
         let at_ms = millis(context.now.saturating_sub(self.started).saturating_sub(age));
-        self.notice(
+        self.tell_words(
             context,
             What::Said {
                 party: party.as_str().to_owned(),

@@ -30,7 +30,7 @@ impl Call {
             return;
         }
         let (phrases, text) = self.maskers.mask(by_caller, transcript);
-        self.notice(
+        self.tell_words(
             context,
             What::Said {
                 party: if by_caller { "caller" } else { "callee" }.to_owned(),
@@ -50,6 +50,13 @@ impl Call {
             if told.insert(&phrase.intent) {
                 self.judge(context, &routing::Event::Said { intent: phrase.intent.clone() });
             }
+        }
+    }
+
+    /// Tells what was said, where that may be.
+    pub(super) fn tell_words(&self, context: &mut Context<'_>, said: What) {
+        if self.consent.keeps_words() {
+            self.notice(context, said);
         }
     }
 

@@ -132,7 +132,7 @@ fn a_chat_by_websocket_has_events_and_answers() {
     }
     let outcomes: Vec<_> = answers.iter().map(|told| (&told["ref"], &told["accepted"], &told["status"])).collect();
     let (yes, no, none) = (json!(true), json!(false), Value::Null);
-    let expected = [(json!(1), &yes, none.clone()), (json!(2), &no, none.clone()), (json!(3), &yes, none.clone())];
+    let expected = [(json!(1), &yes, none.clone()), (json!(2), &no, none.clone()), (json!(3), &yes, none)];
     for (outcome, (name, accepted, status)) in outcomes.iter().zip(&expected) {
         assert_eq!(*outcome, (name, *accepted, status), "{answers:?}");
     }

@@ -112,6 +112,11 @@ fn what_is_said_does_not_leave_its_regions() {
 }
 
 fn stage(name: &str, far: SocketAddr, more: &str) -> Stage {
+    stage_with(name, far, more, "")
+}
+
+/// A server that has its words from a recogniser at `far`; more of `[recognition]` and of its route.
+pub fn stage_with(name: &str, far: SocketAddr, more: &str, of_route: &str) -> Stage {
     let scene = folder(name);
     std::fs::create_dir_all(&scene).expect("a folder");
     let recognition = format!(
@@ -119,7 +124,9 @@ fn stage(name: &str, far: SocketAddr, more: &str) -> Stage {
          url = \"{far}\"\nregion = \"cn\"\nphrases = [{:?}]\n{more}\n",
         list(&scene)
     );
-    Stage::set(Setup { edits: &[(LISTENING, &recognition)], ..Setup::named(name) })
+    let route = format!("targets = [\"bot\"]\n{of_route}\nscenario");
+    let edits = [(LISTENING, recognition.as_str()), ("targets = [\"bot\"]\nscenario", route.as_str())];
+    Stage::set(Setup { edits: &edits, ..Setup::named(name) })
 }
 
 fn list(scene: &Path) -> String {
@@ -141,15 +148,15 @@ fn parts_of(stage: &Stage) -> (String, String) {
 }
 
 /// A server of sherpa-onnx's protocol that hears the same words in every second of audio.
-struct Far {
-    address: SocketAddr,
+pub struct Far {
+    pub address: SocketAddr,
     leaving: Arc<AtomicBool>,
     streams: Arc<Mutex<Vec<TcpStream>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Far {
-    fn at(address: SocketAddr) -> Self {
+    pub fn at(address: SocketAddr) -> Self {
         Self::with(TcpListener::bind(address).expect("a port"))
     }
 

@@ -4,6 +4,7 @@
 
 #![expect(clippy::print_stdout, reason = "tests tell what they measured and what they skip")]
 
+mod agreed;
 mod anger;
 mod chaos;
 mod chats;

@@ -76,8 +76,7 @@ impl RemoteRecognizer {
             warn!(%endpoint, "what is said goes there unencrypted");
         }
         let secured = endpoint.is_secured.then(|| Secured { name: endpoint.host.clone(), by: Arc::clone(&files.by) });
-        let speech_unanswered_max = (answer.as_secs_f64() * 8_000.0) as u64;
-        let terms = Arc::new(Terms { protocol, endpoint, secured, speech_unanswered_max, confidence });
+        let terms = Arc::new(Terms { protocol, endpoint, secured, answer, confidence });
         standing.want(&terms.endpoint.to_string(), local.is_some());
         runtime.spawn(probe(Arc::downgrade(&terms), Arc::clone(&standing)));
         let (tell, news) = mpsc::channel(NEWS_MAX);

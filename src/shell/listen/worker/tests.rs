@@ -69,7 +69,7 @@ fn who_writes_is_read_without_audio_at_the_time_of_the_clock() {
     room.worker.listen(at(15));
     let of_writer = |observation: &&Observation| observation.party == PartyId(writer.0);
     let read: Vec<&Observation> = room.worker.heard.iter().filter(of_writer).collect();
-    let at_s = |samples: u64| samples / u64::from(SAMPLE_RATE_HZ as u32);
+    let at_s = |samples: u64| samples / u64::from(SAMPLE_RATE_HZ);
     assert_eq!(
         read.iter().map(|read| at_s(read.position)).collect::<Vec<_>>(),
         [2, 2, 5],

@@ -22,6 +22,7 @@ use super::standing::{Standing, count};
 use crate::recognizer::Endpoint;
 use crate::shell::pbx::backoff::Backoff;
 use crate::shell::pbx::stream::{self, Secured, Stream};
+use crate::shell::recognize::of_samples;
 
 /// How long opening a connection may take, TLS and the WebSocket's greeting included.
 const CONNECT_WAIT: Duration = Duration::from_secs(3);
@@ -45,8 +46,8 @@ pub(super) struct Terms {
     pub(super) protocol: Protocol,
     pub(super) endpoint: Endpoint,
     pub(super) secured: Option<Secured>,
-    /// Samples of speech that may go unanswered.
-    pub(super) speech_unanswered_max: u64,
+    /// How much speech may go unanswered, and for how long.
+    pub(super) answer: Duration,
     pub(super) confidence: f32,
 }
 
@@ -129,7 +130,8 @@ impl Link {
         if let Some(greeting) = stream.greeting() {
             send(&mut socket, Message::text(greeting)).await?;
         }
-        let mut watch = Watch { heard: Instant::now(), pinged: Instant::now(), messages: 0, wrong: 0 };
+        let now = Instant::now();
+        let mut watch = Watch { heard: now, pinged: now, answered: now, messages: 0, wrong: 0 };
         let mut look = interval(LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut goodbye: Option<Instant> = None;
@@ -187,7 +189,7 @@ impl Link {
             return if watch.wrong < WRONG_MAX { Ok(()) } else { Err(error.to_string()) };
         }
         count(&self.standing.answers, 1);
-        watch.wrong = 0;
+        (watch.wrong, watch.answered) = (0, Instant::now());
         backoff.reset();
         let end = said.iter().filter(|transcript| transcript.is_final).map(|transcript| transcript.end).max();
         self.outbox.answered(end);
@@ -207,7 +209,9 @@ impl Link {
     /// Asks whether the far end is there, and looks whether it does what it is there for.
     async fn look(&self, socket: &mut Socket, watch: &mut Watch) -> Result<(), String> {
         watch.messages = 0;
-        if self.outbox.speech_unanswered() > self.terms.speech_unanswered_max {
+        // What goes out at once, after a pause, has its time, too.
+        let has_had_time = watch.answered.elapsed() > self.terms.answer;
+        if has_had_time && of_samples(self.outbox.speech_unanswered()) > self.terms.answer {
             return Err("it is there and does not answer".to_owned());
         }
         if watch.heard.elapsed() > SILENT_MAX {
@@ -225,6 +229,8 @@ impl Link {
 struct Watch {
     heard: Instant,
     pinged: Instant,
+    /// The last answer, or the beginning.
+    answered: Instant,
     /// Since the last look.
     messages: u32,
     wrong: u32,

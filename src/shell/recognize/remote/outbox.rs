@@ -66,7 +66,7 @@ impl Outbox {
                     bound(&mut kept.unanswered);
                     return Some(piece);
                 }
-                if kept.is_closed && !kept.is_held {
+                if kept.is_closed {
                     return None;
                 }
             }
@@ -108,9 +108,11 @@ impl Outbox {
         self.lock().waiting.drain(..).collect()
     }
 
-    /// Takes nothing more; what waits is still sent.
+    /// Takes nothing more; what waits is still sent, held or not: nobody may be there to release it.
     pub(super) fn close(&self) {
-        self.lock().is_closed = true;
+        let mut kept = self.lock();
+        (kept.is_closed, kept.is_held) = (true, false);
+        drop(kept);
         self.changed.notify_one();
     }
 
@@ -212,6 +214,10 @@ mod tests {
         outbox.release();
         push(&outbox, &[(2_020, 480)]);
         assert_eq!(next(&outbox), Some((2_020, 480)));
+        outbox.hold();
+        outbox.close();
+        assert_eq!(next(&outbox), Some((2_020, 480)), "whoever would release it may be gone");
+        assert_eq!(outbox.next().now_or_never(), Some(None));
     }
 
     #[test]

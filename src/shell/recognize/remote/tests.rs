@@ -167,17 +167,17 @@ impl Scene {
         let here = here.map(|here| Box::new(here) as Box<dyn Recognizer>);
         let endpoint = Endpoint::parse(&address.to_string()).expect("an address");
         let nobody = crate::shell::sip::client_by(None).expect("TLS has what it needs");
-        Self::with(files(endpoint, answer, Arc::new(nobody)), here)
+        Self::with(&files(endpoint, answer, Arc::new(nobody)), here)
     }
 
     fn secured(address: SocketAddr, by: Arc<rustls::ClientConfig>) -> Self {
         let endpoint = Endpoint::parse(&format!("wss://localhost:{}", address.port())).expect("an address");
-        Self::with(files(endpoint, LONG, by), None)
+        Self::with(&files(endpoint, LONG, by), None)
     }
 
-    fn with(files: RemoteFiles, here: Option<Box<dyn Recognizer>>) -> Self {
+    fn with(files: &RemoteFiles, here: Option<Box<dyn Recognizer>>) -> Self {
         let standing = Arc::new(Standing::default());
-        let recognizer = RemoteRecognizer::new(&files, here, Arc::clone(&standing), Handle::current());
+        let recognizer = RemoteRecognizer::new(files, here, Arc::clone(&standing), Handle::current());
         Self { recognizer, standing, said: Vec::new() }
     }
 
@@ -228,7 +228,7 @@ fn speech() -> Vec<f32> {
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/audio/angry-caller.wav");
     let bytes = std::fs::read(&file).expect("a fixture");
     let samples = wav::read(std::io::Cursor::new(bytes), wav::Channel::Only(0)).expect("audio").samples;
-    samples.iter().take(8 * SECOND as usize).map(|&sample| f32::from(sample) / 32_768.0).collect()
+    samples.into_iter().take(8 * SECOND as usize).collect()
 }
 
 async fn listen() -> (TcpListener, SocketAddr) {
