@@ -23,6 +23,7 @@ use client::{Reply, Stream, TOKEN, Wire, web_socket};
 
 const CLOSED: &[(&str, &str)] = &[
     ("GET", "/metrics"),
+    ("GET", "/v1/models"),
     ("GET", "/v1/calls"),
     ("GET", "/v1/calls/call-1"),
     ("POST", "/v1/calls/call-1/hangup"),

@@ -138,7 +138,9 @@ fn a_model_must_be_the_one_its_card_names() {
         "wrong-model",
         &wrong,
         Err(&[
-            &format!("calmline.toml: listening.model: found m.onnx: expected SHA-256 00, as its card says, found {abc}, {expected}"),
+            &format!(
+                "calmline.toml: listening.model: found m.onnx: expected SHA-256 00, as its card says, found {abc}, {expected}"
+            ),
             "calmline.toml: web.token_file: found a token of 5 bytes; 16-512 are needed, expected a token of 16-512 characters",
         ]),
     );
