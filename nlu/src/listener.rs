@@ -101,9 +101,13 @@ impl Listener {
         self.model = model;
     }
 
-    /// Compares with `candidate` from now on, beginning anew; with nothing, if `None`.
+    /// Compares with `candidate` from now on, its figures beginning anew and timelines going on as they are; with nothing,
+    /// if `None`.
     pub fn compare_with(&mut self, candidate: Option<Candidate>) {
-        self.shadow = candidate.map(Shadow::new);
+        let heard = self.parties.iter().map(|(id, party)| (*id, &party.said));
+        let all = heard.chain(self.writers.iter().map(|(id, writer)| (*id, &writer.said)));
+        let moods = all.map(|(id, said)| (id, said.mood.clone())).collect();
+        self.shadow = candidate.map(|candidate| Shadow::new(candidate, moods));
     }
 
     /// Starts listening to `party` at position 0; a party that is already there starts again.

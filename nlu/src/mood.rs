@@ -17,7 +17,7 @@ const VOICE_SAMPLES_MAX: u64 = 16_000;
 const EXPRESSION_STEP_S: f32 = 0.5;
 
 /// The last of each modality, and the timeline that they have led to.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Mood {
     timeline: Timeline,
     /// Whether the party writes: then its words stand alone, and count in full.

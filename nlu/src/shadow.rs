@@ -75,8 +75,9 @@ pub(crate) struct Shadow {
 }
 
 impl Shadow {
-    pub(crate) fn new(candidate: Candidate) -> Self {
-        Self { candidate, ..Self::default() }
+    /// A candidate that goes on from the `moods` that there are: what differs is its own doing.
+    pub(crate) fn new(candidate: Candidate, moods: BTreeMap<PartyId, Mood>) -> Self {
+        Self { candidate, moods, ..Self::default() }
     }
 
     pub(crate) fn figures(&self) -> ShadowFigures {

@@ -61,7 +61,7 @@ fn models_are_exchanged_between_two_runs_and_baselines_stay() {
             if exchange && index % 100 == 99 {
                 listener.judge_by(Some(model()));
             }
-            if exchange && index == 99 {
+            if exchange && index == 399 {
                 listener.compare_with(Some(Candidate { model: Some(model()), reader: None }));
             }
             listener.push(PARTY, chunk);
@@ -74,7 +74,7 @@ fn models_are_exchanged_between_two_runs_and_baselines_stay() {
     assert_eq!(exchanged, observed(false).0, "the same model goes on as if nothing had happened");
     let figures = figures.expect("there is a candidate");
     assert_eq!(figures, ShadowFigures { compared: figures.compared, ..ShadowFigures::default() });
-    assert!(figures.compared > 20, "{figures:?}");
+    assert!(figures.compared > 10, "{figures:?}");
 }
 
 fn reading(category: &str) -> Listener {
