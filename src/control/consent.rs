@@ -109,7 +109,19 @@ impl Call {
             self.consent = Consent::new(self.consent.terms.clone(), &[]);
             self.begin_consent(context);
             self.listen_as_agreed(context);
+            self.record_as_agreed(context);
         }
+    }
+
+    /// Ends live copies of a call that nobody may record.
+    fn record_as_agreed(&mut self, context: &mut Context<'_>) {
+        let Stage::Talking(talking) = &mut self.stage else { return };
+        if self.consent.keeps_words() || talking.audio.is_empty() {
+            return;
+        }
+        let audio = std::mem::take(&mut talking.audio);
+        context.media(media::Command::Copy { leg: self.caller.id, on: false });
+        self.end_audio(context, audio);
     }
 
     /// A prompt has ended: whoever has heard the announcement and stays agrees, where the route says so.

@@ -92,27 +92,21 @@ impl Outbox {
             receivers.insert(name.clone(), receiver);
         }
         let events = crms.values().flat_map(|crm| crm.events.iter().cloned()).collect();
-        let waiting = store.parcels().await.unwrap_or_else(|why| {
-            warn!(why, "deliveries of before cannot be read");
-            Vec::new()
-        });
-        if !waiting.is_empty() {
-            info!(parcels = waiting.len(), "deliveries wait from before");
-        }
         let (asks, inlet) = mpsc::channel(EVENTS_MAX);
-        let known = |parcel: Parcel| {
-            let is_known = crms.contains_key(&parcel.crm);
-            let (state, error) = match is_known {
-                true => (parcel.state, parcel.error),
-                false => (State::SetAside, Some("there is no [crm.NAME] of that name any more".to_owned())),
-            };
-            (parcel.id, Parcel { state, error, ..parcel })
-        };
-        let parcels: BTreeMap<u64, Parcel> = waiting.into_iter().map(known).collect();
-        let next = parcels.last_key_value().map_or(1, |(id, _)| id + 1);
         let (outcomes, inlet_outcomes) = mpsc::channel(EVENTS_MAX);
-        let clerk =
-            Clerk { receivers, store, bus, metrics: metrics.clone(), parcels, next, busy: BTreeSet::new(), outcomes };
+        let mut clerk = Clerk {
+            receivers,
+            store,
+            bus,
+            metrics: metrics.clone(),
+            parcels: BTreeMap::new(),
+            // Above all that may wait from before, whether it can be read yet or not.
+            next: Moment::now().0,
+            is_loaded: false,
+            busy: BTreeSet::new(),
+            outcomes,
+        };
+        clerk.load().await;
         tokio::spawn(clerk.run(inlet, inlet_outcomes));
         Ok(Outbox { asks, events: Arc::new(events), metrics })
     }
@@ -157,6 +151,8 @@ struct Clerk {
     metrics: Metrics,
     parcels: BTreeMap<u64, Parcel>,
     next: u64,
+    /// Whether what waits from before is known.
+    is_loaded: bool,
     /// Systems that something is being posted to: one parcel at a time each.
     busy: BTreeSet<String>,
     outcomes: mpsc::Sender<Outcome>,
@@ -180,8 +176,32 @@ impl Clerk {
                     self.busy.remove(&crm);
                     self.answered(id, answer).await;
                 }
-                () = sleep_until(wake) => {}
+                () = sleep_until(wake) => {
+                    if !self.is_loaded {
+                        self.load().await;
+                    }
+                }
             }
+        }
+    }
+
+    /// Takes up what waits from before; a store that is down may come later.
+    async fn load(&mut self) {
+        let waiting = match self.store.parcels().await {
+            Ok(waiting) => waiting,
+            Err(why) => return warn!(why, "deliveries of before cannot be read yet"),
+        };
+        self.is_loaded = true;
+        if !waiting.is_empty() {
+            info!(parcels = waiting.len(), "deliveries wait from before");
+        }
+        for parcel in waiting {
+            let (state, error) = match self.receivers.contains_key(&parcel.crm) {
+                true => (parcel.state, parcel.error),
+                false => (State::SetAside, Some("there is no [crm.NAME] of that name any more".to_owned())),
+            };
+            self.next = self.next.max(parcel.id + 1);
+            self.parcels.entry(parcel.id).or_insert(Parcel { state, error, ..parcel });
         }
     }
 
@@ -226,12 +246,17 @@ impl Clerk {
             asked == Some(name.as_str()) || receiver.settings.events.iter().any(|wanted| wanted == event)
         };
         let names: Vec<String> = self.receivers.iter().filter(is_told).map(|(name, _)| name.clone()).collect();
-        let call = self.bus.with_board(|board| board.call(&notice.call).cloned());
-        let customer = call.as_ref().and_then(|call| self.store.pseudonym(call.from.reveal()));
-        let facts = facts_of(notice, time, call.as_ref(), customer);
+        if names.is_empty() {
+            return;
+        }
+        let facts = self.bus.with_board(|board| {
+            let call = board.call(&notice.call);
+            let customer = call.and_then(|call| self.store.pseudonym(call.from.reveal()));
+            facts_of(notice, time, call, customer)
+        });
         let mut fresh = Vec::new();
         for name in names {
-            if !self.has_room().await {
+            if !self.has_room(&name).await {
                 self.metrics.count_delivery(&name, "dropped");
                 continue;
             }
@@ -255,11 +280,14 @@ impl Clerk {
         self.keep(&fresh).await;
     }
 
-    async fn has_room(&mut self) -> bool {
-        if self.parcels.len() < PARCELS_MAX {
+    /// Whether a system may have one more: each has its share, so that one that takes nothing costs no other anything.
+    async fn has_room(&mut self, crm: &str) -> bool {
+        let share = PARCELS_MAX / self.receivers.len().max(1);
+        let own = || self.parcels.values().filter(|parcel| parcel.crm == crm);
+        if own().count() < share {
             return true;
         }
-        let oldest = self.parcels.values().find(|parcel| parcel.state == State::SetAside).map(|parcel| parcel.id);
+        let oldest = own().find(|parcel| parcel.state == State::SetAside).map(|parcel| parcel.id);
         self.remove(oldest.as_slice()).await;
         oldest.is_some()
     }

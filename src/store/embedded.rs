@@ -77,13 +77,24 @@ pub struct Embedded {
 
 /// The calls that are up, as the writing thread follows them.
 #[derive(Debug, Default)]
-pub struct Running(BTreeMap<CallName, Followed>);
+pub struct Running {
+    calls: BTreeMap<CallName, Followed>,
+    /// Whose words are to be forgotten, and could not be.
+    refused: BTreeSet<CallName>,
+}
 
 impl Running {
-    /// Notes which calls are over, of what could not be written.
-    pub fn note_ends(&mut self, keys: &KeyRing, lost: &[Kept]) {
-        for kept in lost.iter().filter(|kept| matches!(kept.notice.what, What::CallEnded { .. })) {
-            self.0.remove(&keys.blind(kept.notice.call.as_bytes()));
+    /// Notes, of what could not be written, which calls are over, and in which callers refused that words are kept.
+    pub fn note_lost(&mut self, keys: &KeyRing, lost: &[Kept]) {
+        for kept in lost {
+            let name = || keys.blind(kept.notice.call.as_bytes());
+            match &kept.notice.what {
+                What::CallEnded { .. } => drop(self.calls.remove(&name())),
+                What::Consent { state, .. } if state == "refused" && self.refused.len() < RUNNING_MAX => {
+                    self.refused.insert(name());
+                }
+                _ => {}
+            }
         }
     }
 }
@@ -148,14 +159,22 @@ impl Embedded {
                 self.running.remove(name)?;
                 continue;
             };
-            // Keys of its own for each opening: after a restore, the same opening may come once more, with the same nonces.
-            let keys = self.fresh_keys()?;
-            running.0.insert(*name, Followed { place: *place, next, keys });
+            // Keys of its own for each opening: after a restore, the same opening may come once more, with the same nonces. One
+            // that goes on in this program has them.
+            let keys = match up.calls.get(name) {
+                Some(followed) => followed.keys.clone(),
+                None => self.fresh_keys()?,
+            };
+            running.calls.insert(*name, Followed { place: *place, next, keys });
+            if up.refused.contains(name) || record.consent.as_deref() == Some("refused") {
+                self.forget_words(running, name)?;
+            }
+            self.slots().sync().map_err(|error| error.to_string())?;
             if record.state == State::Ended {
                 self.end(running, &[*name])?;
                 continue;
             }
-            if up.0.contains_key(name) {
+            if up.calls.contains_key(name) {
                 continue;
             }
             count += 1;
@@ -187,7 +206,7 @@ impl Embedded {
             if let What::CallStarted { .. } = kept.notice.what {
                 self.start(running, name, kept, &mut names)?;
             }
-            let Some(call) = running.0.get_mut(&name) else { continue };
+            let Some(call) = running.calls.get_mut(&name) else { continue };
             let over = matches!(kept.notice.what, What::CallEnded { .. });
             if call.next >= NOTICES_MAX && !over {
                 dropped += 1;
@@ -220,12 +239,12 @@ impl Embedded {
     }
 
     fn start(&self, running: &mut Running, name: CallName, kept: &Kept, names: &mut Names) -> Result<(), String> {
-        if running.0.len() >= RUNNING_MAX || running.0.contains_key(&name) {
+        if running.calls.len() >= RUNNING_MAX || running.calls.contains_key(&name) {
             return Ok(());
         }
         let place = place_of(kept.unix_ms, &name);
         let keys = self.fresh_keys()?;
-        running.0.insert(name, Followed { place, next: 0, keys });
+        running.calls.insert(name, Followed { place, next: 0, keys });
         names.running.insert(name, place);
         Ok(())
     }
@@ -238,7 +257,7 @@ impl Embedded {
     fn end(&self, running: &mut Running, names: &[CallName]) -> Result<(), String> {
         let (mut facts_of, mut lines, mut gone) = (Batch::default(), Batch::default(), Batch::default());
         for name in names {
-            let Some(Followed { place, keys, .. }) = running.0.remove(name) else { continue };
+            let Some(Followed { place, keys, .. }) = running.calls.remove(name) else { continue };
             let Some(record) = self.fold(name)?.record else { continue };
             let line = serde_json::to_vec(&Summary::from(&record)).map_err(|error| error.to_string())?;
             let facts = serde_json::to_vec(&CallFacts::from(&record)).map_err(|error| error.to_string())?;
@@ -273,7 +292,7 @@ impl Embedded {
         let place = place_of(record.started.0, &name);
         // Its keys of before are those of another opening, perhaps, whose nonces come again.
         let mut late = Running::default();
-        late.0.insert(name, Followed { place, next, keys: self.fresh_keys()? });
+        late.calls.insert(name, Followed { place, next, keys: self.fresh_keys()? });
         let call_ms = now.0.saturating_sub(record.started.0);
         let notice = Notice { call: record.id, call_ms, what: What::OutcomeTold(outcome) };
         self.keep(&mut late, &[Kept { unix_ms: now.0, notice }])?;
@@ -344,6 +363,14 @@ impl Embedded {
     /// How many bytes it takes on disk.
     pub fn bytes(&self) -> u64 {
         self.trees.bytes()
+    }
+
+    /// Whether what is written still can be.
+    ///
+    /// # Errors
+    /// When it cannot.
+    pub fn check(&self) -> Result<(), String> {
+        self.trees.check()
     }
 
     /// Writes out everything.

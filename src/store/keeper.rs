@@ -8,7 +8,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -100,9 +100,11 @@ impl Keeper {
             self.metrics.count_store_dropped(1);
             return;
         }
-        match self.sender.try_send(Job::Keep(Box::new(Kept { unix_ms: time.0, notice }))) {
-            Ok(()) => drop(self.waiting.fetch_add(1, Ordering::Relaxed)),
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.metrics.count_store_dropped(1),
+        // First: the thread that writes may be quicker than this one.
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        if self.sender.try_send(Job::Keep(Box::new(Kept { unix_ms: time.0, notice }))).is_err() {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.metrics.count_store_dropped(1);
         }
     }
 
@@ -166,9 +168,11 @@ impl Writer {
             self.waiting.fetch_sub(kept.len(), Ordering::Relaxed);
             self.write(&kept);
             // Dropped when the store is down: whoever waits is told so by that.
+            let asked = !tasks.is_empty();
             if let Some(embedded) = self.embedded.load_full() {
                 tasks.into_iter().for_each(|task| task(&embedded));
             }
+            self.check(asked);
             self.sweep();
             if stop {
                 break;
@@ -178,6 +182,18 @@ impl Writer {
             && let Err(why) = embedded.flush()
         {
             error!(%why, "what was told last of calls is lost");
+        }
+    }
+
+    /// Sees whether what is written goes on to be: tasks keep to themselves what became of them.
+    fn check(&mut self, asked: bool) {
+        let is_due = asked || self.swept.is_none_or(|swept| swept.elapsed() >= SWEEP_EVERY);
+        if let Some(embedded) = self.embedded.load_full().filter(|_| is_due)
+            && let Err(why) = embedded.check()
+        {
+            drop(embedded);
+            self.fail(&why);
+            self.open();
         }
     }
 
@@ -219,10 +235,10 @@ impl Writer {
         self.metrics.count_store_dropped(dropped as usize);
     }
 
-    /// Counts what cannot be kept; which calls end with it, is known when the store works again.
+    /// Counts what cannot be kept; which calls end with it, and in which callers refuse, is known when the store works again.
     fn lose(&mut self, kept: &[Kept]) {
         self.metrics.count_store_dropped(kept.len());
-        self.running.note_ends(&self.keys, kept);
+        self.running.note_lost(&self.keys, kept);
     }
 
     fn fail(&mut self, why: &str) {

@@ -54,6 +54,7 @@ pub(super) struct Seat {
 }
 
 /// The keys of one call; those that are gone are missing.
+#[derive(Clone)]
 pub(super) struct CallKeys {
     pub(super) seat: Seat,
     keys: [Option<LessSafeKey>; CLASSES],

@@ -102,6 +102,17 @@ impl Trees {
         }
     }
 
+    /// Whether what writes still can: a connection may have ended without a word.
+    ///
+    /// # Errors
+    /// When it has.
+    pub(super) fn check(&self) -> Result<(), String> {
+        match self {
+            Trees::Sled(_) => Ok(()),
+            Trees::Postgres(postgres) => postgres.check(),
+        }
+    }
+
     /// Takes back what was written into a store that had nothing before. A folder is whoever's who asked for it.
     ///
     /// # Errors

@@ -89,6 +89,13 @@ impl Bus {
         if state.ring.len() == RING_MAX {
             state.ring.pop_front();
         }
+        if let What::Consent { state: consent, .. } = &notice.what
+            && consent == "refused"
+        {
+            // What was said before, or read of it, is for nobody who asks later.
+            let has_words = |event: &Event| event.kind == "said" || event.kind == "observed";
+            state.ring.retain(|event| event.call != notice.call || !has_words(event));
+        }
         state.ring.push_back(Arc::clone(&event));
         // Sent under the lock so that subscribers see numbers in order; an error only means nobody listens.
         let _ = self.sender.send(event);

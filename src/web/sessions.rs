@@ -23,6 +23,8 @@ const SESSIONS_MAX: usize = 1_000;
 const WRONG_MAX: u32 = 5;
 const LOCKED_FIRST: Duration = Duration::from_secs(30);
 const LOCKED_MAX: Duration = Duration::from_secs(15 * 60);
+/// Who was not wrong for so long begins anew.
+const FORGIVEN_AFTER: Duration = Duration::from_secs(3_600);
 /// Names whose wrong passwords are counted; at the limit one that is not locked out and was wrong least often is forgotten.
 const SUSPECTS_MAX: usize = 1_000;
 
@@ -72,10 +74,15 @@ impl Sessions {
         if self.suspects.len() >= SUSPECTS_MAX && !self.suspects.contains_key(user) {
             let weight = |suspect: &Suspect| (suspect.locked_until > now, suspect.wrong, suspect.last);
             let least = self.suspects.iter().min_by_key(|(_, suspect)| weight(suspect)).map(|(user, _)| user.clone());
-            least.map(|user| self.suspects.remove(&user));
+            if let Some(user) = least {
+                self.suspects.remove(&user);
+            }
         }
         let fresh = Suspect { wrong: 0, last: now, locked_until: Duration::ZERO };
         let suspect = self.suspects.entry(user.to_owned()).or_insert(fresh);
+        if now.saturating_sub(suspect.last.max(suspect.locked_until)) >= FORGIVEN_AFTER {
+            suspect.wrong = 0;
+        }
         suspect.wrong = suspect.wrong.saturating_add(1);
         suspect.last = now;
         if let Some(beyond) = suspect.wrong.checked_sub(WRONG_MAX) {
@@ -96,7 +103,9 @@ impl Sessions {
         self.suspects.remove(user);
         if self.sessions.len() >= SESSIONS_MAX {
             let unused = self.sessions.iter().min_by_key(|(_, session)| session.used).map(|(name, _)| *name);
-            unused.map(|name| self.remove(&name));
+            if let Some(name) = unused {
+                self.remove(&name);
+            }
         }
         let ended = CancellationToken::new();
         let session = Session { user: user.to_owned(), settings, began: now, used: now, ended };
@@ -221,6 +230,10 @@ mod tests {
             assert_eq!(sessions.locked("li", MINUTE), Some(Duration::from_secs(seconds)));
         }
         assert_eq!(sessions.locked("li", 16 * MINUTE), None);
+        sessions.wrong("li", 70 * MINUTE);
+        assert!(sessions.locked("li", 70 * MINUTE).is_some(), "not an hour yet");
+        sessions.wrong("li", 170 * MINUTE);
+        assert_eq!(sessions.locked("li", 170 * MINUTE), None, "forgiven");
         assert_eq!(sessions.locked("wang", MINUTE), None);
         sessions.begin("li", user(Role::Supervisor, "a long password"), 16 * MINUTE).expect("random numbers");
         sessions.wrong("li", 17 * MINUTE);

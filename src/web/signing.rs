@@ -35,6 +35,8 @@ const CONSOLE_HEADER: &str = "x-calmline-console";
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
 /// Passwords that are checked at the same time: each takes a processor and 19 MiB, which calls need, too.
 const CHECKS_MAX: usize = 1;
+/// Sign-ins that wait for their turn; further ones are told to come again.
+const WAITING_MAX: usize = 32;
 /// The longest name and password that are looked at, bytes.
 const FIELD_BYTES_MAX: usize = 256;
 
@@ -43,6 +45,7 @@ const FIELD_BYTES_MAX: usize = 256;
 pub(super) struct Signed {
     sessions: Arc<Mutex<Sessions>>,
     checks: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
     started: Instant,
     /// What a password is compared with whose user there is none of, so that it takes as long.
     nobody: Arc<PasswordDigest>,
@@ -116,6 +119,7 @@ impl Signed {
         Ok(Self {
             sessions: Arc::default(),
             checks: Arc::new(Semaphore::new(CHECKS_MAX)),
+            waiting: Arc::new(Semaphore::new(WAITING_MAX)),
             started: Instant::now(),
             nobody: Arc::new(PasswordDigest::of("nobody has this password")?),
         })
@@ -194,8 +198,18 @@ pub(super) async fn sign_in(
     }
     let known = app.live.load().users.get(&given.user).cloned();
     let (user, is_known) = (given.user.clone(), known.is_some());
+    let Ok(place) = Arc::clone(&app.signed.waiting).try_acquire_owned() else {
+        let detail = "too many sign-ins at a time: try again in a moment";
+        return ([(RETRY_AFTER, "1")], Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)).into_response();
+    };
+    let check = app.signed.clone().check(known, given);
     // On its own: whoever asks may go before the password is checked, and it counts all the same.
-    let checked = tokio::spawn(app.signed.clone().check(known, given)).await;
+    let checked = tokio::spawn(async move {
+        let checked = check.await;
+        drop(place);
+        checked
+    });
+    let checked = checked.await;
     let settings = match checked.unwrap_or(Err(Refusal::Wrong { locks: false })) {
         Ok(settings) => settings,
         Err(refusal) => {

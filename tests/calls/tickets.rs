@@ -61,7 +61,8 @@ fn a_ticket_outlives_failures_of_the_receiver_and_a_crash_of_the_server() {
     let before = receiver.had().len();
     eventually("it is tried again", || receiver.had().len() > before);
     receiver.does(Does::Take);
-    eventually("it is taken", || receiver.taken() == 1);
+    // An answer that came too late counts twice.
+    eventually("it is taken", || receiver.taken() >= 1);
     let web = stage.server.addresses.web;
     eventually("nothing waits", || list(web, &again.token, "")["deliveries"] == json!([]));
     let last = receiver.had().pop().expect("it was taken");
@@ -107,9 +108,11 @@ fn set(name: &str, at: SocketAddr) -> Stage {
     let generic = concat!(env!("CARGO_MANIFEST_DIR"), "/config/crm/generic.json");
     std::fs::copy(generic, config.join("generic.json")).expect("the shipped template");
     let events = if name == "tickets" { "" } else { "events = [\"chat_opened\"]\n" };
+    // Only who sleeps has to be found too slow.
+    let within_s = if name == "tickets" { 1 } else { 10 };
     let crm = format!(
         "[store]\nfolder = \"../kept\"\n\n[crm.tickets]\nurl = \"http://{at}/hook\"\nsecret_file = \"crm-secret\"\n\
-         template = \"generic.json\"\nretry_s = 1\nwithin_s = 1\n{events}\n[listening]"
+         template = \"generic.json\"\nretry_s = 1\nwithin_s = {within_s}\n{events}\n[listening]"
     );
     let route = "scenario = \"after-sales\"\n\n[[route]]\nname = \"chats\"\nforked = true\nscenario = \"chats\"\n";
     let edits = [("[listening]", crm.as_str()), ("scenario = \"after-sales\"\n", route)];

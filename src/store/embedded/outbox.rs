@@ -1,5 +1,7 @@
 //! Parcels for systems outside, sealed, until they are taken.
 
+use tracing::warn;
+
 use super::{Embedded, Order};
 use crate::crm::Parcel;
 
@@ -31,14 +33,18 @@ impl Embedded {
     /// All parcels, in the order of their numbers.
     ///
     /// # Errors
-    /// When the store cannot be read, or what it holds cannot be opened.
+    /// When the store cannot be read.
     pub fn parcels(&self) -> Result<Vec<Parcel>, String> {
         let mut parcels = Vec::new();
         for entry in self.outbox.pairs(&[], None, Order::Up) {
             let (id, sealed) = entry?;
             let id = <[u8; 8]>::try_from(&*id).map(u64::from_be_bytes).map_err(|error| error.to_string())?;
-            let plain = self.keys.open_value(&context(id), &sealed).map_err(|error| error.to_string())?;
-            parcels.push(serde_json::from_slice(&plain).map_err(|error| error.to_string())?);
+            let opened = self.keys.open_value(&context(id), &sealed).map_err(|error| error.to_string());
+            match opened.and_then(|plain| serde_json::from_slice(&plain).map_err(|error| error.to_string())) {
+                Ok(parcel) => parcels.push(parcel),
+                // One that cannot be read is no reason not to deliver all others.
+                Err(why) => warn!(id, why, "a delivery of before cannot be read"),
+            }
         }
         Ok(parcels)
     }

@@ -10,7 +10,7 @@ impl Embedded {
     /// # Errors
     /// When the store cannot be read or written.
     pub(super) fn forget_words(&self, running: &mut Running, name: &CallName) -> Result<(), String> {
-        let Some(call) = running.0.get_mut(name) else { return Ok(()) };
+        let Some(call) = running.calls.get_mut(name) else { return Ok(()) };
         if self.held_by(name)?.is_some() {
             return Ok(());
         }

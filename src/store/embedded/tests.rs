@@ -175,7 +175,7 @@ fn a_call_that_tells_too_much_is_bounded_and_still_ends() {
         let store = place.open();
         let [started, ended]: [Kept; 2] = call(1, BEGAN).try_into().expect("two notices");
         store.keep(&mut running, std::slice::from_ref(&started)).expect("written");
-        running.0.values_mut().for_each(|call| call.next = NOTICES_MAX);
+        running.calls.values_mut().for_each(|call| call.next = NOTICES_MAX);
         let chatter = Kept { notice: Notice { what: What::ForkPaused { on: true }, ..started.notice }, ..started };
         assert_eq!(store.keep(&mut running, &[chatter, ended]).expect("written"), 1);
         let record = store.call("call 1").expect("readable").expect("it is kept");

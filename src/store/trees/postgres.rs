@@ -144,6 +144,12 @@ impl Postgres {
         Ok(bytes.unsigned_abs())
     }
 
+    /// Asks the connection that writes.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let writing = Arc::clone(&self.writing);
+        self.wait(async move { writing.lock().await.ping().await.map_err(said) })
+    }
+
     /// Removes all that the store has in the database.
     pub(super) fn clear(&self) -> Result<(), String> {
         let (writing, store) = (Arc::clone(&self.writing), self.store);
