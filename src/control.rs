@@ -12,6 +12,7 @@ mod call;
 mod chat;
 mod codecs;
 mod command;
+mod consent;
 mod context;
 mod conversation;
 mod description;
@@ -313,6 +314,8 @@ impl Control {
             Order::TellFacts { call, facts } => {
                 self.ordered(now, &call, out, |call, context| call.tell_facts(context, facts).map(|()| Done::Accepted))
             }
+            Order::Consent { call, given } => self
+                .ordered(now, &call, out, |call, context| call.order_consent(context, given).map(|()| Done::Accepted)),
             Order::OpenAudio { call, layout } => {
                 self.ordered(now, &call, out, |call, context| call.open_audio(context, layout))
             }
@@ -325,18 +328,20 @@ impl Control {
                 Ok(Done::Accepted)
             }),
             Order::PoliciesBack => self.policies_back().map(|()| Done::Accepted),
-            Order::Drain => {
-                self.begin_drain(now);
+            of_all @ (Order::Drain | Order::Stop | Order::Listening { .. }) => {
+                self.order_all(now, &of_all, out);
                 Ok(Done::Accepted)
             }
-            Order::Stop => {
-                self.stop(now, out);
-                Ok(Done::Accepted)
-            }
-            Order::Listening { up } => {
-                self.listening = up;
-                Ok(Done::Accepted)
-            }
+        }
+    }
+
+    /// What is for no call by itself.
+    fn order_all(&mut self, now: Duration, order: &Order, out: &mut Vec<Command>) {
+        match order {
+            Order::Drain => self.begin_drain(now),
+            Order::Stop => self.stop(now, out),
+            Order::Listening { up } => self.listening = *up,
+            _ => {}
         }
     }
 

@@ -18,7 +18,7 @@ use crate::control::{Load, Measured};
 use crate::notice::{LegReport, Notice, What};
 use crate::settings::Measure;
 use crate::shell::listen::UtteranceFigures;
-use crate::shell::recognize::RecognizingFigures;
+use crate::shell::recognize::{RecognizingFigures, RemoteFigures};
 use table::{
     ACTIONS_NOT_POSSIBLE, ALERTS, AUDIO_CLIENTS, AUDIO_MISSED, BUILD_INFO, BYPASSES, CALL_ANGER_PEAK, CALL_SETUP,
     CALL_TALK, CALLS_ACTIVE, CALLS_ANSWERED, CALLS_ENDED, CALLS_REDIRECTED, CALLS_REFUSED, CALLS_STARTED, CHATS,
@@ -28,9 +28,11 @@ use table::{
     LISTENING_BACKLOG, LOAD_CHANGES, LOAD_INFO, LOAD_LATENESS, LOAD_SHARE, MESSAGES_DROPPED, OBSERVATIONS, OUTCOMES,
     PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, PBX_ORDERS, PBX_UP, PBX_WAITING, PHRASES, POLICY_INFO, PROMPTS,
     REACTION, RECOGNITION_AUDIO, RECOGNITION_BACKLOG, RECOGNITION_RATIO, RECOGNITION_RESTARTS, RECOGNITION_UP,
-    REINVITES, RELOADS, REPLIES_SUGGESTED, REROUTE_ANSWER, REROUTE_GAP, REROUTES, SCENARIO_TURNS, SERVICE_SWITCHES,
-    SIP_CERTIFICATES, SIP_CONNECTIONS, SIP_FAILOVERS, SIP_KEPT_BACK, SIP_REFUSED, SIP_RESTRAINED, SUPERVISORS,
-    SUPERVISORS_ACTIVE, TAP_DROPPED, TICK_LATENESS, TRUNK_REGISTERED, TRUNK_UP, UTTERANCES, WARNINGS,
+    REINVITES, RELOADS, REMOTE_RECOGNITION_ANSWERS, REMOTE_RECOGNITION_AUDIO, REMOTE_RECOGNITION_CONNECTIONS,
+    REMOTE_RECOGNITION_STREAMS, REMOTE_RECOGNITION_UP, REPLIES_SUGGESTED, REROUTE_ANSWER, REROUTE_GAP, REROUTES,
+    SCENARIO_TURNS, SERVICE_SWITCHES, SIP_CERTIFICATES, SIP_CONNECTIONS, SIP_FAILOVERS, SIP_KEPT_BACK, SIP_REFUSED,
+    SIP_RESTRAINED, SUPERVISORS, SUPERVISORS_ACTIVE, TAP_DROPPED, TICK_LATENESS, TRUNK_REGISTERED, TRUNK_UP,
+    UTTERANCES, WARNINGS,
 };
 pub use table::{Bounds, Kind, Metric, TABLE};
 
@@ -158,7 +160,11 @@ impl Metrics {
                 self.observe_mood(&notice.what);
             }
             What::KeyPressed { party, way, .. } => self.count(&KEYS, &[party, way], 1),
-            What::SecureInput { .. } | What::FactsTold { .. } | What::PbxDone { .. } | What::PbxFailed { .. } => {}
+            What::Consent { .. }
+            | What::SecureInput { .. }
+            | What::FactsTold { .. }
+            | What::PbxDone { .. }
+            | What::PbxFailed { .. } => {}
             What::HandshakeDone { took_ms, .. } => {
                 self.count(&HANDSHAKES, &["done"], 1);
                 self.record_ms(&HANDSHAKE, &[], *took_ms);
@@ -351,6 +357,25 @@ impl Metrics {
         seconds
             .into_iter()
             .for_each(|(what, so_far)| self.counter(&RECOGNITION_AUDIO, &[what]).absolute(so_far.as_secs()));
+    }
+
+    /// How things stand with the recogniser elsewhere.
+    pub fn set_remote_recognition(&self, figures: &RemoteFigures) {
+        let RemoteFigures { is_up, streams, opened, failed, lost, answers, answers_wrong, sent, dropped, local } =
+            figures;
+        self.gauge(&REMOTE_RECOGNITION_UP, &[]).set(f64::from(u8::from(*is_up)));
+        self.gauge(&REMOTE_RECOGNITION_STREAMS, &[]).set(*streams as f64);
+        let counts = [
+            (&REMOTE_RECOGNITION_CONNECTIONS, "opened", *opened),
+            (&REMOTE_RECOGNITION_CONNECTIONS, "failed", *failed),
+            (&REMOTE_RECOGNITION_CONNECTIONS, "lost", *lost),
+            (&REMOTE_RECOGNITION_ANSWERS, "taken", *answers),
+            (&REMOTE_RECOGNITION_ANSWERS, "wrong", *answers_wrong),
+            (&REMOTE_RECOGNITION_AUDIO, "sent", sent.as_secs()),
+            (&REMOTE_RECOGNITION_AUDIO, "dropped", dropped.as_secs()),
+            (&REMOTE_RECOGNITION_AUDIO, "local", local.as_secs()),
+        ];
+        counts.into_iter().for_each(|(metric, label, so_far)| self.counter(metric, &[label]).absolute(so_far));
     }
 
     /// What has become of what parties said or typed.

@@ -212,6 +212,10 @@ pub enum What {
     Said {
         /// `caller` or `callee`.
         party: String,
+        /// What understood it: `pocketsphinx`, `sherpa-onnx`, `funasr` or `sherpa-onnx-server`; `written` where nobody had
+        /// to; empty of earlier versions.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        engine: String,
         /// False while the party goes on speaking: a later event takes the place of this one.
         #[serde(rename = "final")]
         is_final: bool,
@@ -291,6 +295,13 @@ pub enum What {
         /// Their language: `zh` or `en`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         language: Option<String>,
+    },
+    /// How it stands with the caller's consent to words being told and kept, from now on.
+    Consent {
+        /// `given`, `refused` or `open`: nobody has said anything yet, which counts as refused.
+        state: String,
+        /// Who says so: `route`, `header`, `announcement` (it was heard), `key`, `operator`.
+        by: String,
     },
     /// Somebody has said something of the customer or the order; what it says is not told.
     FactsTold {

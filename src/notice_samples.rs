@@ -223,6 +223,7 @@ fn conversed() -> Vec<What> {
     vec![
         What::Interrupted { party: "caller".into(), times: 2 },
         What::FactsTold { known: vec!["order.state".into()], forgotten: vec!["customer.tier".into()] },
+        What::Consent { state: "open".into(), by: "route".into() },
         What::EscalationLikely { score: 0.75, evidence: vec!["negative share 0.2 to 0.6".into()] },
         What::ScenarioTurned { scenario: "after-sales".into(), before: 0.25, after: 0.5, chance: 0.000_061_035_156 },
         What::ServiceSwitched {
@@ -252,6 +253,7 @@ fn conversed() -> Vec<What> {
         },
         What::Said {
             party: "caller".into(),
+            engine: "pocketsphinx".into(),
             is_final: true,
             audio_ms: 11_000,
             until_ms: 13_500,

@@ -1,16 +1,22 @@
 //! The recogniser as files: which models and phrase lists it is made of, read and checked before anything is loaded.
 
+mod remote;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nlu::Runtime;
 use nlu::recognition::streaming::{
     EndpointRules, ModelFile, Search, StreamingFiles, StreamingModel, StreamingRecognizer,
 };
-use nlu::recognition::{Language, ModelFolder, PhraseList, PhraseSpotter, Recognizer};
+use nlu::recognition::{Language, Listed, ModelFolder, PhraseList, PhraseSpotter, Recognizer};
+use rustls::ClientConfig;
 
 use crate::models::{EngineName, StreamingFolder, installed};
+use crate::shell::sip::client_by;
+pub use remote::{Endpoint, Remote};
 
 /// The longest phrase list.
 const LIST_BYTES_MAX: u64 = 1 << 20;
@@ -25,6 +31,26 @@ pub enum Engine {
     },
     /// Streaming models in sherpa-onnx's layout: everything that is said, with the phrases in it.
     Dictation(Dictation),
+    /// A recogniser elsewhere, and in its absence one of the others.
+    Remote(Remote),
+}
+
+impl Engine {
+    /// What recognises here: the engine itself, or what hears while a recogniser elsewhere is away.
+    pub fn local(&self) -> Option<&Engine> {
+        match self {
+            Engine::Remote(remote) => remote.fallback.as_deref(),
+            local => Some(local),
+        }
+    }
+
+    /// See `local`.
+    pub fn local_mut(&mut self) -> Option<&mut Engine> {
+        match self {
+            Engine::Remote(remote) => remote.fallback.as_deref_mut(),
+            local => Some(local),
+        }
+    }
 }
 
 /// How dictation is taken.
@@ -45,8 +71,21 @@ pub struct Dictation {
 /// Models and phrases that go together, and what recognises by them.
 #[derive(Debug, Clone)]
 pub struct RecognizerFiles {
-    models: Models,
+    /// What recognises here, or why nothing does.
+    models: Result<Models, String>,
     lists: Vec<PhraseList>,
+    remote: Option<RemoteFiles>,
+}
+
+/// A recogniser elsewhere, with what is read from files for it.
+#[derive(Debug, Clone)]
+pub struct RemoteFiles {
+    /// As it is configured.
+    pub settings: Remote,
+    /// What its certificate is checked by.
+    pub by: Arc<ClientConfig>,
+    /// What is listened for in what it tells; every language is there.
+    pub listed: BTreeMap<Language, Arc<Listed>>,
 }
 
 #[derive(Debug, Clone)]
@@ -56,52 +95,64 @@ enum Models {
 }
 
 impl RecognizerFiles {
-    /// Reads every model of a folder that is for the engine, verified against its manifest, and the phrase lists.
+    /// Reads every model of a folder that is for the engine, verified against its manifest, and the phrase lists. Where a
+    /// recogniser elsewhere is asked for, models that are missing are told when they are loaded.
     ///
     /// # Errors
     /// What is wrong, with the file's name.
     pub fn read(models: &Path, lists: &[PathBuf], engine: &Engine) -> Result<Self, String> {
-        let lists = lists.iter().map(|path| read_list(path)).collect::<Result<_, _>>()?;
-        let name = match engine {
-            Engine::Phrases { .. } => EngineName::Pocketsphinx,
-            Engine::Dictation(_) => EngineName::SherpaOnnx,
+        let lists = lists.iter().map(|path| read_list(path)).collect::<Result<Vec<_>, _>>()?;
+        let read = match engine.local() {
+            Some(local) => Models::read(models, local),
+            None => Err("none is configured".to_owned()),
         };
-        let mut packages = installed(models).map_err(|error| error.to_string())?;
-        packages.retain(|package| package.manifest.engine == name);
-        packages.iter().try_for_each(|package| package.verify().map_err(|error| error.to_string()))?;
-        let models = match engine {
-            Engine::Phrases { library } => {
-                let models = packages.iter().map(|package| package.model()).collect::<Result<_, _>>();
-                models.map(|models| Models::Phrases { library: library.clone(), models })
-            }
-            Engine::Dictation(dictation) => {
-                let models = packages.iter().map(|package| package.streaming()).collect::<Result<_, _>>();
-                models.map(|models| Models::Dictation { dictation: dictation.clone(), models })
-            }
+        let Engine::Remote(settings) = engine else {
+            return Ok(Self { models: Ok(read?), lists, remote: None });
         };
-        Ok(Self { models: models.map_err(|error| error.to_string())?, lists })
+        let by = Arc::new(client_by(settings.authorities.as_deref()).map_err(|error| error.to_string())?);
+        let listed = Language::ALL.map(|language| (language, Arc::new(Listed::of(&lists, language)))).into();
+        Ok(Self { models: read, lists, remote: Some(RemoteFiles { settings: settings.clone(), by, listed }) })
     }
 
-    /// Loads libraries and models, and makes the phrases ready for them. Takes some tenths of a second, and seconds for
-    /// large models.
+    /// The recogniser elsewhere, where one is asked for.
+    pub fn remote(&self) -> Option<&RemoteFiles> {
+        self.remote.as_ref()
+    }
+
+    /// Loads libraries and models of what recognises here, and makes the phrases ready for them. Takes some tenths of a
+    /// second, and seconds for large models.
     ///
     /// # Errors
     /// Why there is no recogniser.
     pub fn load(&self) -> Result<Box<dyn Recognizer>, String> {
-        let recognizer: Box<dyn Recognizer> = match &self.models {
+        self.load_those(|_| true, "a language")
+    }
+
+    /// As `load`, for one language alone.
+    ///
+    /// # Errors
+    /// Why there is no recogniser of it.
+    pub fn load_for(&self, language: Language) -> Result<Box<dyn Recognizer>, String> {
+        self.load_those(|each| each == language, language.code())
+    }
+
+    fn load_those(&self, is_wanted: impl Fn(Language) -> bool, wanted: &str) -> Result<Box<dyn Recognizer>, String> {
+        let recognizer: Box<dyn Recognizer> = match self.models.as_ref().map_err(String::clone)? {
             Models::Phrases { library, models } => {
-                let spotter = PhraseSpotter::new(library.as_deref(), models, &self.lists);
+                let models: Vec<_> = models.iter().filter(|model| is_wanted(model.language)).cloned().collect();
+                let spotter = PhraseSpotter::new(library.as_deref(), &models, &self.lists);
                 Box::new(spotter.map_err(|error| error.to_string())?)
             }
             Models::Dictation { dictation, models } => {
-                let copies = models.iter().flat_map(|model| std::iter::repeat_n(model, dictation.threads.max(1)));
+                let models = models.iter().filter(|model| is_wanted(model.language));
+                let copies = models.flat_map(|model| std::iter::repeat_n(model, dictation.threads.max(1)));
                 let models = copies.map(|model| self.load_streaming(model, dictation)).collect::<Result<_, _>>()?;
                 Box::new(StreamingRecognizer::new(models, &self.lists, dictation.rules))
             }
         };
         match recognizer.languages().is_empty() {
             false => Ok(recognizer),
-            true => Err("no model of a language that has phrases (calmline models add, or pull)".to_owned()),
+            true => Err(format!("no model of {wanted} that has phrases (calmline models add, or pull)")),
         }
     }
 
@@ -132,6 +183,30 @@ impl RecognizerFiles {
             );
         }
         Ok((folder.language, model))
+    }
+}
+
+impl Models {
+    fn read(folder: &Path, engine: &Engine) -> Result<Self, String> {
+        let name = match engine {
+            Engine::Dictation(_) => EngineName::SherpaOnnx,
+            Engine::Phrases { .. } | Engine::Remote(_) => EngineName::Pocketsphinx,
+        };
+        let mut packages = installed(folder).map_err(|error| error.to_string())?;
+        packages.retain(|package| package.manifest.engine == name);
+        packages.iter().try_for_each(|package| package.verify().map_err(|error| error.to_string()))?;
+        let models = match engine {
+            Engine::Phrases { library } => {
+                let models = packages.iter().map(|package| package.model()).collect::<Result<_, _>>();
+                models.map(|models| Models::Phrases { library: library.clone(), models })
+            }
+            Engine::Dictation(dictation) => {
+                let models = packages.iter().map(|package| package.streaming()).collect::<Result<_, _>>();
+                models.map(|models| Models::Dictation { dictation: dictation.clone(), models })
+            }
+            Engine::Remote(_) => return Err("a recogniser elsewhere does not stand in for another one".to_owned()),
+        };
+        models.map_err(|error| error.to_string())
     }
 }
 

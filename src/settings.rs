@@ -4,6 +4,7 @@
 //! open and addresses ready to use. Reading is `read`, the checking of everything a file names is `check`.
 
 mod check;
+mod consent;
 mod crm;
 mod fault;
 mod forks;
@@ -31,6 +32,7 @@ use media::Codec;
 use media::sdp::{Exchange, Protection};
 
 pub use check::{Checked, check, check_settings};
+pub use consent::{ConsentRule, ConsentSettings};
 pub use crm::CrmSettings;
 pub use fault::Fault;
 pub use forks::ForkSettings;

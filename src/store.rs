@@ -15,8 +15,10 @@ mod slots;
 mod trees;
 
 use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use jiff::civil::Date;
@@ -31,7 +33,7 @@ use crate::settings::{MasterKeySource, StoreSettings, Zone};
 use crate::web::{CallRecord, Late, Moment};
 pub use audit::AuditEntry;
 use embedded::Embedded;
-pub use embedded::{Erased, Held, Hold};
+pub use embedded::{Erased, Held, Hold, names_somebody};
 pub use journal::Journal;
 use keeper::Keeper;
 pub use keys::{KeyError, KeyRing, MasterKey};
@@ -84,6 +86,20 @@ pub enum Backup {
         /// Why.
         why: String,
     },
+}
+
+/// Why no back-up is begun.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoBackup {
+    /// There is nothing to copy.
+    #[error("the store is down")]
+    Down,
+    /// Another one is being made.
+    #[error("one is being made in {}", .0.display())]
+    Running(PathBuf),
+    /// What the system said.
+    #[error("no thread to make it: {0}")]
+    NoThread(String),
 }
 
 /// Why there is no store.
@@ -274,31 +290,26 @@ impl Store {
     ///
     /// # Errors
     /// When one is being made already, or the store is down.
-    pub fn begin_backup(&self) -> Result<PathBuf, String> {
-        let embedded = self.keeper.embedded().ok_or("the store is down")?;
+    pub fn begin_backup(&self) -> Result<PathBuf, NoBackup> {
+        let embedded = self.keeper.embedded().ok_or(NoBackup::Down)?;
         let folder = self.backups.join(Moment::now().to_string().replace(':', "-"));
         let mut state = self.backup_state();
         if let Backup::Running { folder } = &*state {
-            return Err(format!("one is being made in {}", folder.display()));
+            return Err(NoBackup::Running(folder.clone()));
         }
-        *state = Backup::Running { folder: folder.clone() };
-        drop(state);
         let (store, to) = (self.clone(), folder.clone());
-        tokio::task::spawn_blocking(move || {
-            let made = backup::write(&embedded, &store.folder, &to);
-            let outcome = match made {
-                Ok(manifest) => {
-                    let bytes = manifest.files.iter().map(|file| file.bytes).sum();
-                    Backup::Done { folder: to, files: manifest.files.len(), bytes }
-                }
-                Err(error) => Backup::Failed { why: error.to_string() },
-            };
+        let make = move || {
+            let outcome = backup_in(&embedded, &store.folder, to);
             if let Backup::Failed { why } = &outcome {
                 warn!(why, "the back-up failed");
             }
             store.audit("backup", serde_json::to_value(&outcome).expect("strings and numbers"));
             *store.backup_state() = outcome;
-        });
+        };
+        // A thread of its own: a server that ends does not wait for it, and what is not whole has no manifest.
+        let begun = thread::Builder::new().name("backup".into()).spawn(make);
+        begun.map_err(|error| NoBackup::NoThread(error.to_string()))?;
+        *state = Backup::Running { folder: folder.clone() };
         Ok(folder)
     }
 
@@ -343,6 +354,19 @@ impl Store {
     pub fn stop(&self) {
         self.keeper.stop();
         self.journal.stop();
+    }
+}
+
+/// Makes a back-up, and says what became of it.
+fn backup_in(embedded: &Embedded, from: &Path, to: PathBuf) -> Backup {
+    let made = catch_unwind(AssertUnwindSafe(|| backup::write(embedded, from, &to)));
+    match made {
+        Ok(Ok(manifest)) => {
+            let bytes = manifest.files.iter().map(|file| file.bytes).sum();
+            Backup::Done { folder: to, files: manifest.files.len(), bytes }
+        }
+        Ok(Err(error)) => Backup::Failed { why: error.to_string() },
+        Err(_) => Backup::Failed { why: "it broke".to_owned() },
     }
 }
 

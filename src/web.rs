@@ -10,6 +10,7 @@ mod board;
 mod bus;
 mod calls;
 mod channel;
+mod consent;
 mod deliveries;
 mod events;
 mod facts;

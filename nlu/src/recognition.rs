@@ -5,7 +5,9 @@
 
 mod dictionary;
 mod graph;
+mod listed;
 pub mod phrases;
+pub mod remote;
 mod score;
 mod segments;
 mod sphinx;
@@ -16,6 +18,7 @@ use crate::fusion::Utterance;
 use crate::observation::PartyId;
 
 pub use graph::GraphError;
+pub use listed::Listed;
 pub use phrases::{PhraseError, PhraseList};
 pub use sphinx::{LIBRARY_NAME, ModelFolder, SphinxError, load_library};
 pub use spotter::PhraseSpotter;
@@ -44,6 +47,31 @@ impl Language {
     /// The language of a code.
     pub fn of_code(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|language| language.code() == code)
+    }
+}
+
+/// What turns speech into words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EngineKind {
+    /// Phrases by pocketsphinx.
+    Pocketsphinx,
+    /// Dictation by streaming models.
+    SherpaOnnx,
+    /// Dictation by a FunASR runtime elsewhere.
+    FunAsr,
+    /// Dictation by a server of sherpa-onnx elsewhere.
+    SherpaOnnxServer,
+}
+
+impl EngineKind {
+    /// Its name, as configurations and events have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            EngineKind::Pocketsphinx => "pocketsphinx",
+            EngineKind::SherpaOnnx => "sherpa-onnx",
+            EngineKind::FunAsr => "funasr",
+            EngineKind::SherpaOnnxServer => "sherpa-onnx-server",
+        }
     }
 }
 
@@ -80,6 +108,8 @@ pub struct SpokenPhrase {
 pub struct Transcript {
     /// Who.
     pub party: PartyId,
+    /// What understood it.
+    pub engine: EngineKind,
     /// False while the party goes on speaking: a later transcript takes its place.
     pub is_final: bool,
     /// Where the speech begins, samples at 8 kHz from the start of the party's audio.
@@ -128,7 +158,8 @@ pub trait Recognizer: Send {
     /// Works for all parties on what was pushed, and appends what was understood, per party in order of position.
     fn run(&mut self, out: &mut Vec<Transcript>);
 
-    /// Ends `party`'s audio: appends what is left of it and forgets the party.
+    /// Ends `party`'s audio: appends what is left of it and forgets the party. What a recogniser elsewhere still has to
+    /// say of it comes with a later `run`.
     fn close(&mut self, party: PartyId, out: &mut Vec<Transcript>);
 
     /// Whether work is spared from now on: no partial transcripts, the final ones as before.
@@ -189,6 +220,16 @@ mod tests {
             confidence,
         };
         let phrases = phrases.iter().map(phrase).collect();
-        Transcript { party: PartyId(1), is_final, start: 0, end: 16_000, words: Vec::new(), phrases, text: None }
+        let engine = EngineKind::Pocketsphinx;
+        Transcript {
+            party: PartyId(1),
+            engine,
+            is_final,
+            start: 0,
+            end: 16_000,
+            words: Vec::new(),
+            phrases,
+            text: None,
+        }
     }
 }

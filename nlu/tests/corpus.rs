@@ -8,6 +8,8 @@ mod masking;
 mod phrases;
 #[path = "../fuzz/checks/reading.rs"]
 mod reading;
+#[path = "../fuzz/checks/remote_answers.rs"]
+mod remote_answers;
 #[path = "../fuzz/checks/streaming_graph.rs"]
 mod streaming_graph;
 #[path = "../fuzz/checks/streaming_tokens.rs"]
@@ -52,6 +54,11 @@ fn every_graph_is_loaded_or_refused() {
     replay("streaming_graph", streaming_graph::check);
 }
 
+#[test]
+fn every_answer_of_a_recogniser_elsewhere_is_taken_or_refused() {
+    replay("remote_answers", remote_answers::check);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -61,6 +68,12 @@ proptest! {
         reading::check(&bytes);
         text_card::check(&bytes);
         streaming_tokens::check(&bytes);
+        remote_answers::check(&bytes);
+    }
+
+    #[test]
+    fn any_answers_are_taken_or_refused(script in script_of_answers()) {
+        remote_answers::check(script.as_bytes());
     }
 
     #[test]
@@ -81,6 +94,27 @@ proptest! {
         let text = include_bytes!("../../config/lexicons/zh.toml");
         lexicon::check(&text[..end.min(text.len())]);
     }
+}
+
+/// Audio, gaps and answers that are nearly right, in any order.
+fn script_of_answers() -> impl Strategy<Value = String> {
+    let text = "[我要投诉 a-c'，。]{0,12}";
+    let number =
+        prop_oneof![(-5.0..20.0_f64).prop_map(|n| n.to_string()), Just("1e308".to_owned()), Just("null".to_owned())];
+    let mode = prop_oneof![Just("2pass-online"), Just("2pass-offline"), Just("later")];
+    let answer =
+        (text, mode, number.clone(), number, any::<bool>(), 0..3_u8).prop_map(|(text, mode, a, b, ends, segment)| {
+            let tokens: Vec<String> = text.chars().map(|letter| format!("{:?}", letter.to_string())).collect();
+            let times = vec![a.as_str(); tokens.len()].join(",");
+            format!(
+                "{{\"text\":{text:?},\"mode\":\"{mode}\",\"is_final\":{ends},\"segment\":{segment},\"start_time\":{b},\
+             \"tokens\":[{}],\"timestamps\":[{times}],\"ys_probs\":[{times}],\"timestamp\":\"[[{a},{b}]]\"}}",
+                tokens.join(",")
+            )
+        });
+    let message =
+        prop_oneof![4 => answer, 2 => "b{1,20}", 1 => "g{1,3}", 1 => "\\PC{0,20}", 1 => Just("Done!".to_owned())];
+    proptest::collection::vec(message, 0..12).prop_map(|messages| messages.join("\0"))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the test reads the committed corpus")]

@@ -28,6 +28,11 @@ impl Call {
         }
         let turns = self.turns_of(by_caller);
         let mut step = observed(observation, if by_caller { "caller" } else { "callee" }, turns);
+        if let What::Observed { words, .. } = &mut step
+            && !self.consent.keeps_words()
+        {
+            *words = None;
+        }
         if let What::Observed { scores, functionals, .. } = &mut step
             && let Some(delivery) = observation.evidence.delivery
         {

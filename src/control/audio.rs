@@ -29,6 +29,9 @@ impl Call {
     pub(super) fn open_audio(&mut self, context: &mut Context<'_>, layout: &str) -> Result<Done, Denied> {
         self.check_sound()?;
         self.check_audio_here()?;
+        if !self.consent.keeps_words() {
+            return Err(Denied::new(DeniedKind::Conflict, "the caller has not agreed that the call is recorded"));
+        }
         let (now, leg) = (context.now, self.caller.id);
         let Stage::Talking(talking) = &mut self.stage else { return Err(Denied::not_connected()) };
         let audio = &mut talking.audio;

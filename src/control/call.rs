@@ -15,6 +15,7 @@ use routing::{Because, CallKey};
 
 use super::audio::AudioClients;
 use super::bypass::Path;
+use super::consent::Consent;
 use super::context::Context;
 use super::conversation::Conversation;
 use super::drain::{Departure, HandingOver};
@@ -57,6 +58,8 @@ pub(super) struct Call {
     pub(super) language: Option<Language>,
     /// What masks what they say.
     pub(super) maskers: Maskers,
+    /// Whether the caller has agreed that they are told and kept.
+    pub(super) consent: Consent,
     /// Headers of the INVITE that targets may get to see.
     pub(super) passed: Vec<Header>,
     /// Which channel of each PBX this call is, by the PBX's name.

@@ -319,10 +319,11 @@ impl Call {
         let by_caller = party == Party::Caller;
         let masked = self.maskers.mask_written(by_caller, &text);
         let at_ms = millis(context.now.saturating_sub(self.started).saturating_sub(age));
-        self.notice(
+        self.tell_words(
             context,
             What::Said {
                 party: party.as_str().to_owned(),
+                engine: "written".to_owned(),
                 is_final: true,
                 audio_ms: at_ms,
                 until_ms: at_ms,

@@ -212,7 +212,7 @@ impl Call {
         }
         // Whoever names no channel of its own has named the call as its PBX does.
         let channels = channels_of(&passed, fork.pbx_call.as_ref(), &context.terms.settings.pbxes);
-        let call = Call {
+        let mut call = Call {
             key,
             id,
             terms: Arc::clone(&context.terms),
@@ -221,6 +221,7 @@ impl Call {
             hops_left: HOPS_LEFT,
             language: context.terms.settings.language_on(&route),
             maskers: context.terms.settings.maskers_on(&route),
+            consent: context.terms.settings.consent_on(&route, &passed),
             passed,
             channels,
             caller,
@@ -236,6 +237,7 @@ impl Call {
         };
         call.notice(context, What::CallStarted { from: from.into(), to: to.into(), route, scenario });
         call.notice(context, What::CallAnswered { target, setup_ms: 0 });
+        call.begin_consent(context);
         call
     }
 
@@ -245,10 +247,10 @@ impl Call {
         if let Some(caller) = remembering.and_then(|fork| fork.caller(self.caller.id)) {
             context.out.push(Command::Know { leg: self.caller.id, caller });
         }
-        context.tap(self.caller.id, true);
+        self.tap(context, self.caller.id, true);
         if let Some(far) = &self.far {
             let on = context.terms.settings.listens_to_far();
-            context.tap(far.id, on);
+            self.tap(context, far.id, on);
         }
     }
 

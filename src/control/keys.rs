@@ -96,6 +96,9 @@ impl Call {
             self.set_secure_input(context, SecureInput::Off);
         }
         self.report_key(context, by_caller, letter, way);
+        if by_caller {
+            self.consent_key(context, letter);
+        }
         if by_caller && key != Key::FLASH {
             self.judge(context, &routing::Event::Key { key: letter });
         }

@@ -123,6 +123,13 @@ pub enum Order {
         /// Names and what they say; `None` takes a fact back.
         facts: Vec<(String, Option<Fact>)>,
     },
+    /// Somebody says whether the caller has agreed that words are kept.
+    Consent {
+        /// In which call.
+        call: String,
+        /// Whether that is so.
+        given: bool,
+    },
     /// Somebody wants the live copy of a call.
     OpenAudio {
         /// Of which call.

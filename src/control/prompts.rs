@@ -75,14 +75,19 @@ impl Playing {
 }
 
 impl Call {
-    /// Plays a prompt file to a party.
-    pub(super) fn play(&mut self, context: &mut Context<'_>, file: &str, how: How) {
+    /// Plays a prompt file to a party; nothing, with a notice, when that cannot be.
+    pub(super) fn play(&mut self, context: &mut Context<'_>, file: &str, how: How) -> Option<PromptId> {
         let sound = context.terms.sounds.files.get(file).cloned();
         let begun = self.begin_prompt(context, file.to_owned(), how);
-        match (begun, sound) {
-            (Some(prompt), Some(sound)) => self.play_sound(context, prompt, sound),
-            (Some(prompt), None) => self.fail_prompt(context, prompt, "no prompt of that name"),
-            (None, _) => {}
+        match (begun?, sound) {
+            (prompt, Some(sound)) => {
+                self.play_sound(context, prompt, sound);
+                Some(prompt)
+            }
+            (prompt, None) => {
+                self.fail_prompt(context, prompt, "no prompt of that name");
+                None
+            }
         }
     }
 
@@ -97,7 +102,9 @@ impl Call {
     pub(super) fn whisper(&mut self, context: &mut Context<'_>, whisper: &Whisper) {
         let how = How { party: Party::Callee, mode: PlayMode::Duck, until: Until::default() };
         match whisper {
-            Whisper::File(file) => self.play(context, file, how),
+            Whisper::File(file) => {
+                self.play(context, file, how);
+            }
             Whisper::Say { text, language } => self.say(context, text, *language, how),
         }
     }
@@ -280,6 +287,7 @@ impl Call {
         } else {
             playing.report_end(self, context, "cut short before it began");
         }
+        self.consent_announced(context, prompt, completed);
         self.resume_hold(context);
     }
 

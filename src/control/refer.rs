@@ -283,6 +283,7 @@ impl Call {
         talking.supervisors.follow(context, caller);
         let clients = std::mem::take(&mut talking.audio);
         self.end_audio(context, clients);
+        self.consent_anew(context);
     }
 
     /// Connects the far end with `leg` and lets the old caller's leg go.
@@ -295,7 +296,7 @@ impl Call {
             context.media(media::Command::Bridge { a: leg.id, b: far.id });
         }
         context.tap(self.caller.id, false);
-        context.tap(leg.id, true);
+        self.tap(context, leg.id, true);
         let old = std::mem::replace(&mut self.caller, leg);
         self.caller_replaced(context);
         self.dismiss(context, old, Farewell { code: 480, reason: "the call was transferred" });

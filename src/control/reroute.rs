@@ -317,7 +317,7 @@ impl Call {
             if let Some(old) = &old {
                 context.tap(old.id, false);
             }
-            context.tap(next, true);
+            self.tap(context, next, true);
         }
         if let Some(old) = old {
             self.dismiss(context, old, Farewell { code: 480, reason: "the caller was re-routed" });

@@ -30,10 +30,11 @@ impl Call {
             return;
         }
         let (phrases, text) = self.maskers.mask(by_caller, transcript);
-        self.notice(
+        self.tell_words(
             context,
             What::Said {
                 party: if by_caller { "caller" } else { "callee" }.to_owned(),
+                engine: transcript.engine.name().to_owned(),
                 is_final: transcript.is_final,
                 audio_ms: transcript.start / SAMPLES_PER_MS,
                 until_ms: transcript.end / SAMPLES_PER_MS,
@@ -49,6 +50,13 @@ impl Call {
             if told.insert(&phrase.intent) {
                 self.judge(context, &routing::Event::Said { intent: phrase.intent.clone() });
             }
+        }
+    }
+
+    /// Tells what was said, where that may be.
+    pub(super) fn tell_words(&self, context: &mut Context<'_>, said: What) {
+        if self.consent.keeps_words() {
+            self.notice(context, said);
         }
     }
 

@@ -195,6 +195,7 @@ impl Call {
             hops_left: invite.hops_left,
             language: context.terms.settings.language_on(&route),
             maskers: context.terms.settings.maskers_on(&route),
+            consent: context.terms.settings.consent_on(&route, &invite.headers),
             passed,
             channels: channels_of(&invite.headers, None, &context.terms.settings.pbxes),
             caller,
@@ -333,13 +334,14 @@ impl Call {
         if remembers && let Some(caller) = history::caller(&self.from) {
             context.out.push(Command::Know { leg: self.caller.id, caller });
         }
-        context.tap(self.caller.id, true);
+        self.tap(context, self.caller.id, true);
         if context.terms.settings.listens_to_far() {
-            context.tap(far, true);
+            self.tap(context, far, true);
         }
         let setup_ms = millis(context.now.saturating_sub(self.started));
         self.notice(context, What::CallAnswered { target, setup_ms });
         context.follow(self.key, &self.opening(context.now, &scenario));
+        self.begin_consent(context);
     }
 
     /// Connects the media of the caller and the present target; `sdp` is the target's answer, if this response had one.

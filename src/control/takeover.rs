@@ -111,7 +111,7 @@ impl Call {
             if let Some(old) = &old {
                 context.tap(old.id, false);
             }
-            context.tap(new, true);
+            self.tap(context, new, true);
         }
         let via = "replaces".to_owned();
         self.notice(context, What::Rerouted { via, target, answer_ms: 0, gap_ms: None });

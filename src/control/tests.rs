@@ -2,12 +2,13 @@
 //!
 //! `sim` plays the SIP side and the media path and holds the rules that both expect to be kept; `script` reads the
 //! scenarios; the scenarios themselves are `setup`, `offers`, `audio`, `bypass`, `relief`, `drain`, `handshakes`, `liveness`,
-//! `reroute`, `keys`, `hold`, `reoffer`, `moves`, `forks`, `chats`, `conversations`, `orders`, `supervise`, `reload`; `random` plays at random,
+//! `reroute`, `keys`, `hold`, `reoffer`, `moves`, `forks`, `chats`, `consent`, `conversations`, `orders`, `supervise`, `reload`; `random` plays at random,
 //! and `reached` lists what that reaches.
 
 mod audio;
 mod bypass;
 mod chats;
+mod consent;
 mod conversations;
 mod drain;
 mod forks;

@@ -434,6 +434,36 @@ pub const RECOGNITION_AUDIO: Metric = counter(
 /// Recogniser restarts.
 pub const RECOGNITION_RESTARTS: Metric =
     counter("calmline_recognition_restarts_total", &[], "How often the recogniser broke and another one was loaded.");
+/// The recogniser elsewhere.
+pub const REMOTE_RECOGNITION_UP: Metric = gauge(
+    "calmline_recognition_remote_up",
+    &[],
+    "1 while the recogniser elsewhere answers, else 0; absent where none is asked for.",
+);
+/// Its streams.
+pub const REMOTE_RECOGNITION_STREAMS: Metric = gauge(
+    "calmline_recognition_remote_streams_active",
+    &[],
+    "Parties that the recogniser elsewhere hears or is asked to hear.",
+);
+/// Its connections.
+pub const REMOTE_RECOGNITION_CONNECTIONS: Metric = counter(
+    "calmline_recognition_remote_connections_total",
+    &["outcome"],
+    "Connections to the recogniser elsewhere: opened, failed (could not be opened) and lost (or given up).",
+);
+/// Its answers.
+pub const REMOTE_RECOGNITION_ANSWERS: Metric = counter(
+    "calmline_recognition_remote_answers_total",
+    &["outcome"],
+    "Answers of the recogniser elsewhere: taken, or wrong (no answers of its protocol).",
+);
+/// Its audio.
+pub const REMOTE_RECOGNITION_AUDIO: Metric = counter(
+    "calmline_recognition_remote_audio_seconds_total",
+    &["what"],
+    "Whole seconds of audio sent to the recogniser elsewhere, dropped (too much waited) and heard here in its absence.",
+);
 /// Words that were read.
 pub const UTTERANCES: Metric = counter(
     "calmline_utterances_total",
@@ -558,6 +588,11 @@ pub const TABLE: &[Metric] = &[
     RECOGNITION_RATIO,
     RECOGNITION_AUDIO,
     RECOGNITION_RESTARTS,
+    REMOTE_RECOGNITION_UP,
+    REMOTE_RECOGNITION_STREAMS,
+    REMOTE_RECOGNITION_CONNECTIONS,
+    REMOTE_RECOGNITION_ANSWERS,
+    REMOTE_RECOGNITION_AUDIO,
     UTTERANCES,
     POLICY_INFO,
     BUILD_INFO,

@@ -52,6 +52,7 @@ fn exposition_holds_the_whole_table_and_nothing_else() {
     metrics.count_store_removed(1);
     metrics.count_audit_written(1);
     metrics.set_recognition(true, &RecognizingFigures::default());
+    metrics.set_remote_recognition(&RemoteFigures::default());
     metrics.set_utterances(&UtteranceFigures::default());
     metrics.set_trunk("carrier", Some(true), Some(false));
 

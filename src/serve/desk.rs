@@ -366,6 +366,12 @@ impl Desk {
         if let Some(recognizing) = &self.words.recognizing {
             self.metrics.set_recognition(recognizing.is_up(), &recognizing.figures());
             self.readiness.set(Component::Words, recognizing.is_up());
+            let remote = recognizing.remote();
+            self.readiness.want_words_elsewhere(remote.is_some());
+            if let Some(figures) = remote {
+                self.readiness.set(Component::WordsElsewhere, figures.is_up);
+                self.metrics.set_remote_recognition(&figures);
+            }
         }
         if let Some(store) = &self.store {
             self.metrics.set_store_up(store.is_up());

@@ -281,7 +281,7 @@ type Keeping = (Option<Store>, Option<Outbox>);
 /// The words of parties, and the two ends of the queue of everything that is heard.
 type Hearing = (Words, mpsc::Sender<Heard>, mpsc::Receiver<Heard>);
 
-/// Reads what words are read by, and starts the recognising thread, where there is to be one; a missing model is no
+/// Reads what words are read by, and starts the recognising threads, where there are to be any; a missing model is no
 /// reason not to listen.
 fn start_words(settings: &Settings, readiness: &Readiness) -> Result<Hearing, Failure> {
     let ListeningSettings { runtime, lexicons, text_model, .. } = &settings.listening;
@@ -292,8 +292,9 @@ fn start_words(settings: &Settings, readiness: &Readiness) -> Result<Hearing, Fa
     if let Some(wanted) = &settings.recognition {
         readiness.want_words();
         let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, &wanted.engine);
-        let recognizing = Recognizing::start(files, heard.clone(), Arc::clone(&words.utterances));
-        words.recognizing = Some(recognizing.map_err(|error| Failure::of("starting the recognising thread", error))?);
+        let languages = settings.routes.0.iter().filter_map(|route| route.language).chain([wanted.language]).collect();
+        let recognizing = Recognizing::start(files, &languages, &heard, Arc::clone(&words.utterances));
+        words.recognizing = Some(recognizing.map_err(|error| Failure::of("starting the recognising threads", error))?);
     }
     Ok((words, heard, inlet))
 }

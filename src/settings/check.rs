@@ -13,7 +13,7 @@ use super::policies::{Policies, load_policy};
 use super::read::read_text;
 use super::{Fault, ListeningSettings, PasswordSource, SecretSource, Settings, TokenSource};
 use crate::lexicons::ReaderFiles;
-use crate::recognizer::RecognizerFiles;
+use crate::recognizer::{Engine, RecognizerFiles, Remote};
 use crate::speech::{EspeakNg, Saying, Speech};
 
 /// Checks a configuration file with everything it names, or a policy file by itself.
@@ -185,6 +185,9 @@ fn check_reader(settings: &Settings, report: &mut Report<'_>) -> Option<ReaderFi
 fn check_recognition(settings: &Settings, report: &mut Report<'_>) -> Option<Result<RecognizerFiles, String>> {
     let wanted = settings.recognition.as_ref()?;
     let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, &wanted.engine);
+    if let Engine::Remote(remote) = &wanted.engine {
+        return Some(check_remote(remote, files, report));
+    }
     let loaded = files.and_then(|files| files.load().map(|recognizer| (files, recognizer.name())));
     Some(match loaded {
         Ok((files, name)) => {
@@ -197,6 +200,28 @@ fn check_recognition(settings: &Settings, report: &mut Report<'_>) -> Option<Res
             Err(why)
         }
     })
+}
+
+/// What a recogniser elsewhere is checked by, whether what is said is shown on the way, and what hears in its absence.
+fn check_remote(
+    remote: &Remote,
+    files: Result<RecognizerFiles, String>,
+    report: &mut Report<'_>,
+) -> Result<RecognizerFiles, String> {
+    let files = match files {
+        Ok(files) => files,
+        Err(found) => {
+            let expected = "certificates, PEM, as authorities, and phrase lists";
+            report.take("recognition", expected, Err(found.clone()));
+            return Err(found);
+        }
+    };
+    let here = files.load().map_or_else(|why| format!("nothing hears words: {why}"), |here| here.name());
+    report.good.push(format!("recognition: {}, in its absence {here}", remote.endpoint));
+    if remote.endpoint.is_exposed() {
+        report.good.push(format!("recognition: what goes to {} is not encrypted", remote.endpoint.host));
+    }
+    Ok(files)
 }
 
 fn check_token(settings: &Settings, report: &mut Report<'_>) {

@@ -49,6 +49,14 @@ impl Policies {
                 Err(found) => faults.extend(found),
             }
         }
+        for route in &settings.routes.0 {
+            let Some(file) = &route.consent.announcement else { continue };
+            read.add_prompt(file, settings).unwrap_or_else(|(found, expected)| {
+                let (file, key) =
+                    (settings.policy.prompts.clone(), format!("route {}: consent.announcement", route.name));
+                faults.push(Fault { file, key, found, expected });
+            });
+        }
         if faults.is_empty() { Ok(read) } else { Err(faults) }
     }
 

@@ -5,13 +5,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use nlu::masking::{Class, MaskingLists};
-use routing::section::{Section, list, text};
+use routing::section::{Section, list, name, text};
 use toml::Value;
 
 use crate::masking;
 
 /// List files of one server.
 const LISTS_MAX: usize = 20;
+/// Regions of one server.
+const REGIONS_MAX: usize = 50;
+pub(super) const REGION: &str = "a region's name of 1-64 letters, digits, \"-\", \"_\" or \".\"";
 
 /// What is masked.
 #[derive(Debug, Clone)]
@@ -20,11 +23,13 @@ pub struct PrivacySettings {
     pub mask: BTreeSet<Class>,
     /// The lists that personal data is found by.
     pub lists: Arc<MaskingLists>,
+    /// The regions that what is said may go to; `None`: every one.
+    pub regions: Option<BTreeSet<String>>,
 }
 
 impl Default for PrivacySettings {
     fn default() -> Self {
-        Self { mask: Class::usual(), lists: Arc::new(MaskingLists::built_in()) }
+        Self { mask: Class::usual(), lists: Arc::new(MaskingLists::built_in()), regions: None }
     }
 }
 
@@ -36,8 +41,12 @@ pub(super) fn read_privacy(mut section: Section<'_>, folder: &Path) -> PrivacySe
         let files: Vec<_> = files.iter().map(|file| folder.join(file)).collect();
         masking::lists(&files).inspect_err(|why| section.fault("lists", why, "lists as in config/compliance"))
     });
+    let regions = section.read("regions", format!("a list of 0-{REGIONS_MAX}, each {REGION}"), |value| {
+        let regions = value.as_array().filter(|regions| regions.len() <= REGIONS_MAX)?;
+        regions.iter().map(name).collect::<Option<BTreeSet<_>>>()
+    });
     section.finish();
-    PrivacySettings { mask, lists: lists.and_then(Result::ok).map_or(default.lists, Arc::new) }
+    PrivacySettings { mask, lists: lists.and_then(Result::ok).map_or(default.lists, Arc::new), regions }
 }
 
 /// `mask` of the section or of a route.
@@ -64,6 +73,9 @@ mod tests {
         refuses("mask = [\"fax\"]", "privacy.mask: found [\"fax\"], expected a list of kinds out of name, phone");
         refuses("lists = [\"nowhere.toml\"]", "nowhere.toml");
         refuses("masks = []", "privacy.masks");
+        assert_eq!(check("").expect("it is right").regions, None);
+        assert_eq!(check("regions = [\"cn\"]").expect("it is right").regions, Some(["cn".to_owned()].into()));
+        refuses("regions = [\"\"]", "privacy.regions");
     }
 
     fn check(text: &str) -> Result<PrivacySettings, String> {

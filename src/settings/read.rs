@@ -22,7 +22,7 @@ use super::headers::read_rules;
 use super::overload::read_overload;
 use super::pbx::{read_pbxes, read_place};
 use super::privacy::read_privacy;
-use super::recognition::{FILES, files, read_recognition};
+use super::recognition::{FILES, check_region, files, read_recognition};
 use super::reports::read_reports;
 use super::store::read_store;
 use super::{
@@ -100,7 +100,8 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         trunks,
         routes: Routes::default(),
     };
-    if let Some(Engine::Dictation(dictation)) = settings.recognition.as_mut().map(|wanted| &mut wanted.engine) {
+    let local = settings.recognition.as_mut().and_then(|wanted| wanted.engine.local_mut());
+    if let Some(Engine::Dictation(dictation)) = local {
         dictation.runtime.clone_from(&settings.listening.runtime);
     }
     let routes = route::read_routes(&mut root, &settings.targets);
@@ -117,6 +118,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
     if settings.reports.is_some() && settings.store.is_none() {
         root.fault("reports", "it without a store", "[store] beside it: reports add up what is kept");
     }
+    check_region(&mut root, settings.recognition.as_ref(), &settings.privacy);
     root.finish();
     Settings { routes, ..settings }
 }

@@ -1,14 +1,18 @@
 //! `[recognition]`: what is listened for in what callers say.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nlu::recognition::Language;
+use nlu::recognition::remote::Protocol;
 use nlu::recognition::streaming::{EndpointRules, Search};
-use routing::section::{Section, list, number, text};
+use routing::section::{Section, list, name, number, text};
 use toml::Value;
 
+use super::PrivacySettings;
+use super::privacy::REGION;
 use super::read::path;
-use crate::recognizer::{Dictation, Engine};
+use crate::recognizer::{Dictation, Endpoint, Engine, Remote};
 
 /// Phrase lists of one server, and lexicons.
 const FILES_MAX: usize = 20;
@@ -20,6 +24,12 @@ const SHIPPED: [&str; 2] = ["lexicons/phrases-zh.toml", "lexicons/phrases-en.tom
 const PATHS: usize = 4;
 /// What a token of a listed phrase is preferred by: sherpa-onnx's default.
 const BOOST: f32 = 1.5;
+/// Speech that may go unanswered until a recogniser elsewhere counts as away, seconds.
+const ANSWER_S: f64 = 10.0;
+/// What words count that such a recogniser tells without a confidence.
+const CONFIDENCE: f32 = 0.9;
+/// The keys that only a recogniser elsewhere has.
+const REMOTE_KEYS: [&str; 6] = ["url", "authorities", "region", "answer_s", "confidence", "fallback"];
 
 /// How words are recognised; the section's absence means not at all.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,14 +59,52 @@ pub(super) fn read_recognition(mut section: Section<'_>, folder: &Path) -> Optio
     enabled.then_some(settings)
 }
 
+/// What a section may name as its engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Named {
+    Phrases,
+    Dictation,
+    Remote(Protocol),
+}
+
 /// `engine`, and the keys that go with one of them.
 fn read_engine(section: &mut Section<'_>, folder: &Path) -> Engine {
-    let dictates = section.read("engine", "\"pocketsphinx\" or \"sherpa-onnx\"", |value| match value.as_str()? {
-        "pocketsphinx" => Some(false),
-        "sherpa-onnx" => Some(true),
-        _ => None,
+    let expected = "\"pocketsphinx\", \"sherpa-onnx\", \"funasr\" or \"sherpa-onnx-server\"";
+    let named = section.read("engine", expected, |value| match value.as_str()? {
+        "funasr" => Some(Named::Remote(Protocol::FunAsr)),
+        "sherpa-onnx-server" => Some(Named::Remote(Protocol::SherpaOnnx)),
+        name => local_named(name),
     });
     let library = section.read("library", "a file's path", path(folder));
+    let dictation = read_dictation(section);
+    let local = |named: Named| match named {
+        Named::Dictation => Engine::Dictation(dictation.clone()),
+        Named::Phrases | Named::Remote(_) => Engine::Phrases { library: library.clone() },
+    };
+    match named.unwrap_or(Named::Phrases) {
+        Named::Remote(protocol) => match read_remote(section, protocol, folder, local) {
+            Some(remote) => Engine::Remote(remote),
+            None => local(Named::Phrases),
+        },
+        named => {
+            for key in REMOTE_KEYS {
+                let nothing = |_: &Value| None::<()>;
+                section.read(key, "no such key: the engine is on this machine", nothing);
+            }
+            local(named)
+        }
+    }
+}
+
+fn local_named(name: &str) -> Option<Named> {
+    match name {
+        "pocketsphinx" => Some(Named::Phrases),
+        "sherpa-onnx" => Some(Named::Dictation),
+        _ => None,
+    }
+}
+
+fn read_dictation(section: &mut Section<'_>) -> Dictation {
     let search = section.read("search", "\"greedy\" or \"beam\"", |value| match value.as_str()? {
         "greedy" => Some(Search::Greedy),
         "beam" => Some(Search::Beam(PATHS)),
@@ -69,19 +117,53 @@ fn read_engine(section: &mut Section<'_>, folder: &Path) -> Engine {
     });
     let usual = EndpointRules::default();
     let silence_after_words_s = pause_s.map_or(usual.silence_after_words_s, |pause_s| pause_s as f32);
-    match dictates.unwrap_or_default() {
-        false => Engine::Phrases { library },
-        true => Engine::Dictation(Dictation {
-            runtime: None,
-            search: search.unwrap_or_default(),
-            boost: boost.map_or(BOOST, |boost| boost as f32),
-            threads: threads.unwrap_or(1),
-            rules: EndpointRules {
-                silence_s: usual.silence_s.max(silence_after_words_s),
-                silence_after_words_s,
-                ..usual
-            },
-        }),
+    Dictation {
+        runtime: None,
+        search: search.unwrap_or_default(),
+        boost: boost.map_or(BOOST, |boost| boost as f32),
+        threads: threads.unwrap_or(1),
+        rules: EndpointRules { silence_s: usual.silence_s.max(silence_after_words_s), silence_after_words_s, ..usual },
+    }
+}
+
+/// The keys of a recogniser elsewhere; its absence is heard by `fallback`.
+fn read_remote(
+    section: &mut Section<'_>,
+    protocol: Protocol,
+    folder: &Path,
+    local: impl Fn(Named) -> Engine,
+) -> Option<Remote> {
+    let expected = "where the recogniser is: \"wss://HOST:PORT\", \"ws://HOST:PORT\" or \"HOST:PORT\"";
+    let endpoint = section.need("url", expected, |value| Endpoint::parse(value.as_str()?));
+    let authorities = section.read("authorities", "a file's path", path(folder));
+    let region = section.read("region", REGION, name);
+    let answer_s = section.read("answer_s", "seconds, 2-60", number(2.0..=60.0));
+    let confidence = section.read("confidence", "a number of 0-1", number(0.0..=1.0));
+    let fallback =
+        section.read("fallback", "\"pocketsphinx\", \"sherpa-onnx\" or \"none\"", |value| match value.as_str()? {
+            "none" => Some(None),
+            name => local_named(name).map(Some),
+        });
+    let endpoint = endpoint?;
+    if authorities.is_some() && !endpoint.is_secured {
+        section.fault("authorities", "no TLS to check by them", "a URL with wss:// beside it");
+    }
+    let fallback = fallback.unwrap_or(Some(Named::Phrases)).map(|named| Box::new(local(named)));
+    let answer = Duration::from_secs_f64(answer_s.unwrap_or(ANSWER_S));
+    let confidence = confidence.map_or(CONFIDENCE, |confidence| confidence as f32);
+    Some(Remote { protocol, endpoint, authorities, region, answer, confidence, fallback })
+}
+
+/// Refuses a recogniser in a region that what is said may not go to.
+pub(super) fn check_region(root: &mut Section<'_>, wanted: Option<&RecognitionSettings>, privacy: &PrivacySettings) {
+    let (Some(Engine::Remote(remote)), Some(allowed)) = (wanted.map(|wanted| &wanted.engine), &privacy.regions) else {
+        return;
+    };
+    if remote.region.as_ref().is_none_or(|region| !allowed.contains(region)) {
+        let found = remote.region.as_ref().map_or("no region".to_owned(), |region| format!("\"{region}\""));
+        let allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
+        let expected = format!("a region that [privacy] has in its regions: {}", allowed.join(", "));
+        root.fault("recognition.region", format!("{found} for {}", remote.endpoint), expected);
     }
 }
 
@@ -97,4 +179,79 @@ pub(super) fn files(folder: &Path) -> impl Fn(&Value) -> Option<Vec<PathBuf>> {
 
 fn in_folder(folder: &Path, files: &[impl AsRef<Path>]) -> Vec<PathBuf> {
     files.iter().map(|file| folder.join(file)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use routing::section::parse_table;
+
+    use super::*;
+
+    #[test]
+    fn recognisers_elsewhere_are_read() {
+        let Engine::Remote(read) = check("engine = \"funasr\"\nurl = \"asr.example:10095\"").expect("good") else {
+            panic!("another engine")
+        };
+        let usual = Remote {
+            protocol: Protocol::FunAsr,
+            endpoint: Endpoint::parse("wss://asr.example:10095").expect("a URL"),
+            authorities: None,
+            region: None,
+            answer: Duration::from_secs(10),
+            confidence: 0.9,
+            fallback: Some(Box::new(Engine::Phrases { library: None })),
+        };
+        assert_eq!(read, usual);
+        let all = "engine = \"sherpa-onnx-server\"\nurl = \"wss://10.0.0.9:6006\"\nauthorities = \"ca.pem\"\nregion = \"cn\"\n\
+             answer_s = 2.5\nconfidence = 0.5\nfallback = \"sherpa-onnx\"\nthreads = 2";
+        let Engine::Remote(read) = check(all).expect("good") else { panic!("another engine") };
+        let dictation = Dictation { threads: 2, boost: BOOST, ..Dictation::default() };
+        let expected = Remote {
+            protocol: Protocol::SherpaOnnx,
+            endpoint: Endpoint::parse("wss://10.0.0.9:6006").expect("a URL"),
+            authorities: Some("/etc/calmline/ca.pem".into()),
+            region: Some("cn".to_owned()),
+            answer: Duration::from_millis(2_500),
+            confidence: 0.5,
+            fallback: Some(Box::new(Engine::Dictation(dictation))),
+        };
+        assert_eq!(read, expected);
+        let nobody = check("engine = \"funasr\"\nurl = \"127.0.0.1:1\"\nfallback = \"none\"").expect("good");
+        assert!(nobody.local().is_none());
+    }
+
+    #[test]
+    fn faults_of_recognisers_elsewhere() {
+        refuses("engine = \"funasr\"", "recognition.url: found nothing, expected where the recogniser is");
+        refuses("engine = \"funasr\"\nurl = \"https://asr.example\"", "recognition.url: found \"https://asr.example\"");
+        refuses(
+            "engine = \"funasr\"\nurl = \"ws://asr.example:1\"\nauthorities = \"ca.pem\"",
+            "recognition.authorities: found no TLS to check by them, expected a URL with wss:// beside it",
+        );
+        refuses(
+            "engine = \"funasr\"\nurl = \"asr.example:1\"\nfallback = \"funasr\"",
+            "recognition.fallback: found \"funasr\", expected \"pocketsphinx\", \"sherpa-onnx\" or \"none\"",
+        );
+        refuses("url = \"asr.example:1\"", "recognition.url: found \"asr.example:1\", expected no such key");
+        refuses("engine = \"vosk\"", "\"funasr\" or \"sherpa-onnx-server\"");
+    }
+
+    fn check(text: &str) -> Result<Engine, String> {
+        let table = parse_table(&format!("[recognition]\n{text}")).expect("TOML");
+        let mut faults = Vec::new();
+        let mut root = Section::root(&table, &mut faults);
+        let read = read_recognition(root.section("recognition"), Path::new("/etc/calmline"));
+        root.finish();
+        let told: Vec<String> = faults
+            .iter()
+            .map(|fault| format!("{}: found {}, expected {}", fault.key, fault.found, fault.expected))
+            .collect();
+        if told.is_empty() { Ok(read.expect("the section is there").engine) } else { Err(told.join("; ")) }
+    }
+
+    #[track_caller]
+    fn refuses(text: &str, expected: &str) {
+        let told = check(text).expect_err(expected);
+        assert!(told.contains(expected), "{told}");
+    }
 }

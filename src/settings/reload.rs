@@ -178,7 +178,9 @@ impl Kept {
         match (fresh.as_mut(), started) {
             (Some(fresh), Some(RecognitionSettings { models: _, phrases: _, engine, language: _ })) => {
                 // The library stays loaded; all else of an engine is made anew.
-                if let (Engine::Phrases { library: fresh }, Engine::Phrases { library }) = (&mut fresh.engine, engine) {
+                if let (Some(Engine::Phrases { library: fresh }), Some(Engine::Phrases { library })) =
+                    (fresh.engine.local_mut(), engine.local())
+                {
                     self.keep("recognition.library", fresh, library);
                 }
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use nlu::masking::Class;
 use nlu::recognition::Language;
 
-use super::{AudioTerms, HeaderChanges};
+use super::{AudioTerms, ConsentSettings, HeaderChanges};
 use crate::quoted::after_quote;
 
 /// The routes in file order; the first that matches takes the call.
@@ -72,6 +72,8 @@ pub struct Route {
     pub language: Option<Language>,
     /// What is masked of what is said; `None` as `[privacy]` says.
     pub mask: Option<BTreeSet<Class>>,
+    /// Whether callers have agreed that their words are kept.
+    pub consent: ConsentSettings,
     /// What is changed in the callers' headers before any target sees them.
     pub headers: HeaderChanges,
 }
@@ -263,6 +265,7 @@ mod tests {
             remember_speakers: None,
             language: None,
             mask: None,
+            consent: ConsentSettings::default(),
             headers: HeaderChanges::default(),
         };
         let routes = Routes(vec![

@@ -3,11 +3,11 @@
 //! One task per `[pbx.NAME]`, started with the server and never ending: it connects, and connects again. The words of
 //! the protocols are in `crate::pbx`.
 
-mod backoff;
+pub(in crate::shell) mod backoff;
 mod link;
 mod queue;
 mod rest;
-mod stream;
+pub(in crate::shell) mod stream;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -195,7 +195,7 @@ pub(super) fn in_words(error: &reqwest::Error) -> String {
 }
 
 /// A number by chance, for pauses.
-fn chance() -> u8 {
+pub(in crate::shell) fn chance() -> u8 {
     let mut octet = [0];
     // Without randomness all servers knock at the same time, which is a pity and no more.
     let _ = ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut octet);

@@ -1,40 +1,58 @@
-//! The recognising loop: one thread that turns what the listening thread hands on into words.
+//! The recognising loop: a thread for each language that turns what the listening thread hands on into words.
 //!
-//! Behind a bounded queue of its own, so that decoding a long sentence delays no observation; when it stalls or dies,
-//! listening and calls go on without words.
+//! Behind bounded queues of their own, so that decoding a long sentence delays no observation, and one language that has
+//! more speech than it can decode holds up no other; when a thread stalls or dies, listening and calls go on without words.
 
+mod lane;
 mod queue;
+mod remote;
 #[cfg(test)]
 mod tests;
 mod worker;
 
 #[cfg(test)]
-pub(super) use tests::no_files;
+pub(super) use tests::start_one;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use media::LegId;
 use nlu::recognition::{Language, Recognizer};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
+use tracing::warn;
 
 use super::listen::{Heard, Utterances};
 use crate::recognizer::RecognizerFiles;
-use queue::{Piece, Queue};
-use worker::Worker;
+use lane::{Lane, Load};
+use queue::Piece;
+pub use remote::RemoteFigures;
+use remote::{RemoteRecognizer, Standing};
 
 /// The running loop, as the rest of the program sees it.
 #[derive(Debug, Clone)]
-pub struct Recognizing {
-    queue: Arc<Queue>,
-    state: Arc<State>,
+pub struct Recognizing(Arc<Inner>);
+
+struct Inner {
+    /// Makes what makes the recogniser of a language.
+    loads: Box<dyn Fn(Language) -> Load + Send + Sync>,
     files: Arc<Mutex<Result<RecognizerFiles, String>>>,
+    standing: Arc<Standing>,
+    places: Mutex<Places>,
+    /// Weak, so that it closes when the last thread ends.
+    heard: mpsc::WeakSender<Heard>,
+    utterances: Arc<Utterances>,
 }
 
-/// Makes a recogniser, or says why there is none.
-type Load = Box<dyn FnMut() -> Result<Box<dyn Recognizer>, String> + Send>;
+/// The languages that are listened for, and who speaks which.
+#[derive(Debug, Default)]
+struct Places {
+    lanes: BTreeMap<Language, Lane>,
+    legs: BTreeMap<LegId, Language>,
+    is_stopped: bool,
+}
 
 /// What the loop has done so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -49,133 +67,171 @@ pub struct RecognizingFigures {
     pub backlog: Duration,
     /// Audio that was dropped because too much waited.
     pub dropped: Duration,
-    /// How often the recogniser broke.
+    /// How often a recogniser broke.
     pub restarts: u64,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    /// The recogniser is loaded and works.
-    up: AtomicBool,
-    /// There are other files.
-    renewed: AtomicBool,
-    /// The thread has ended.
-    ended: AtomicBool,
-    restarts: AtomicU64,
-    spared: AtomicBool,
-    samples: AtomicU64,
-    samples_decoded: AtomicU64,
-    busy_us: AtomicU64,
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner").field("places", &self.places).finish_non_exhaustive()
+    }
 }
 
 impl Recognizing {
-    /// Starts the thread, which loads the recogniser first; what it hears goes to `heard`, and what it finally understands
-    /// to `utterances`, too. Where there is no recogniser the thread waits for other files, and `files` tells why.
+    /// Starts a thread for each of the languages, which loads its recogniser first; what it hears goes to `heard`, and what
+    /// it finally understands to `utterances`, too. Where there is no recogniser the thread waits for other files, and
+    /// `files` tells why. Other languages get theirs when they are spoken. Connections to a recogniser elsewhere run on the
+    /// current tokio runtime.
     ///
     /// # Errors
     /// When the system gives no thread.
     pub fn start(
         files: Result<RecognizerFiles, String>,
-        heard: mpsc::Sender<Heard>,
+        languages: &BTreeSet<Language>,
+        heard: &mpsc::Sender<Heard>,
         utterances: Arc<Utterances>,
     ) -> std::io::Result<Self> {
-        let files = Arc::new(Mutex::new(files));
-        let read = Arc::clone(&files);
-        let load = move || {
-            let files = read.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            files?.load()
+        let (files, standing) = (Arc::new(Mutex::new(files)), Arc::new(Standing::default()));
+        let (read, runtime, shared) = (Arc::clone(&files), Handle::current(), Arc::clone(&standing));
+        let loads = move |language| {
+            let (read, runtime, shared) = (Arc::clone(&read), runtime.clone(), Arc::clone(&shared));
+            let load = move || {
+                let files = read.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                load(&files?, language, &runtime, &shared)
+            };
+            Box::new(load) as Load
         };
-        Self::start_with(Box::new(load), files, heard, utterances)
-    }
-
-    pub(super) fn start_with(
-        load: Load,
-        files: Arc<Mutex<Result<RecognizerFiles, String>>>,
-        heard: mpsc::Sender<Heard>,
-        utterances: Arc<Utterances>,
-    ) -> std::io::Result<Self> {
-        let (queue, state) = (Arc::new(Queue::default()), Arc::new(State::default()));
-        let recognizing = Self { queue: Arc::clone(&queue), state: Arc::clone(&state), files };
-        let run = move || {
-            // However this ends, nobody waits for words any longer.
-            let _ended = Ended { queue: Arc::clone(&queue), state: Arc::clone(&state), _heard: heard.clone() };
-            Worker::new(load, queue, state, heard, utterances).run();
-        };
-        thread::Builder::new().name("recognize".into()).spawn(run)?;
+        let (places, loads) = (Mutex::default(), Box::new(loads));
+        let inner = Inner { loads, files, standing, places, heard: heard.downgrade(), utterances };
+        let recognizing = Self(Arc::new(inner));
+        languages.iter().try_for_each(|&language| recognizing.places().lane(language, &recognizing.0).map(|_| ()))?;
         Ok(recognizing)
     }
 
     /// Listens by other models and phrases from now on. Running calls go on; where these cannot be loaded, the recogniser
     /// that is there does, too.
     pub fn renew(&self, files: RecognizerFiles) {
-        *self.files.lock().unwrap_or_else(PoisonError::into_inner) = Ok(files);
-        self.state.renewed.store(true, Ordering::Relaxed);
+        *self.0.files.lock().unwrap_or_else(PoisonError::into_inner) = Ok(files);
+        self.places().lanes.values().for_each(Lane::renew);
     }
 
     /// Takes a party up, at position 0 of its audio.
     pub(super) fn open(&self, leg: LegId, language: Language) {
-        self.queue.push(Piece::Open { leg, language });
+        let mut places = self.places();
+        places.close(leg);
+        match places.lane(language, &self.0) {
+            Ok(lane) => {
+                lane.push(Piece::Open { leg, language });
+                places.legs.insert(leg, language);
+            }
+            Err(error) => warn!(%error, language = language.code(), "no thread to listen for words with"),
+        }
     }
 
     /// Hands on audio of a party (8 kHz, [-1, 1]), the first sample at `position`.
     pub(super) fn push(&self, leg: LegId, position: u64, samples: &[f32]) {
-        self.queue.push(Piece::Audio { leg, position, samples: samples.into() });
+        if let Some(lane) = self.places().lane_of(leg) {
+            lane.push(Piece::Audio { leg, position, samples: samples.into() });
+        }
     }
 
     /// Lets go of a party.
     pub(super) fn close(&self, leg: LegId) {
-        self.queue.push(Piece::Close { leg });
+        self.places().close(leg);
     }
 
-    /// True while words are heard.
+    /// True while words are heard, of one language at least.
     pub fn is_up(&self) -> bool {
-        self.state.up.load(Ordering::Relaxed)
+        self.places().lanes.values().any(Lane::is_up) && self.0.standing.hears()
+    }
+
+    /// What has been done with a recogniser elsewhere; `None` where none is asked for.
+    pub fn remote(&self) -> Option<RemoteFigures> {
+        self.0.standing.figures()
     }
 
     /// From now on, whether only what is final is told.
     pub fn spare(&self, spared: bool) {
-        self.state.spared.store(spared, Ordering::Relaxed);
+        self.places().lanes.values().for_each(|lane| lane.spare(spared));
     }
 
     /// What it has done so far.
     pub fn figures(&self) -> RecognizingFigures {
-        let (waiting, dropped) = self.queue.samples();
-        let of_samples = |samples: u64| Duration::from_micros(samples * MICROS_PER_SAMPLE);
-        RecognizingFigures {
-            heard: of_samples(self.state.samples.load(Ordering::Relaxed)),
-            decoded: of_samples(self.state.samples_decoded.load(Ordering::Relaxed)),
-            busy: Duration::from_micros(self.state.busy_us.load(Ordering::Relaxed)),
-            backlog: of_samples(waiting),
-            dropped: of_samples(dropped),
-            restarts: self.state.restarts.load(Ordering::Relaxed),
-        }
+        let places = self.places();
+        places.lanes.values().map(Lane::figures).fold(RecognizingFigures::default(), |sum, each| RecognizingFigures {
+            heard: sum.heard + each.heard,
+            decoded: sum.decoded + each.decoded,
+            busy: sum.busy + each.busy,
+            backlog: sum.backlog + each.backlog,
+            dropped: sum.dropped + each.dropped,
+            restarts: sum.restarts + each.restarts,
+        })
     }
 
-    /// Asks the thread to end.
+    /// Asks the threads to end.
     pub fn stop(&self) {
-        self.queue.close();
+        let mut places = self.places();
+        places.is_stopped = true;
+        places.lanes.values().for_each(Lane::stop);
     }
 
-    /// True once the thread, which was asked to, has ended.
+    /// True once the threads, which were asked to, have ended.
     pub fn has_ended(&self) -> bool {
-        self.state.ended.load(Ordering::Acquire)
+        self.places().lanes.values().all(Lane::has_ended)
+    }
+
+    fn places(&self) -> MutexGuard<'_, Places> {
+        // Every change is whole before anything in it can panic.
+        self.0.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Closes the queue when the thread ends, by whatever way. Holds an end of the other queue, so that whoever sees that
-/// one close finds this one closed.
-struct Ended {
-    queue: Arc<Queue>,
-    state: Arc<State>,
-    _heard: mpsc::Sender<Heard>,
+impl Places {
+    /// The lane of a language, started now when there is none yet.
+    fn lane(&mut self, language: Language, inner: &Inner) -> std::io::Result<&Lane> {
+        if !self.lanes.contains_key(&language) {
+            let heard = inner.heard.upgrade().filter(|_| !self.is_stopped);
+            let heard = heard.ok_or_else(|| std::io::Error::other("the server ends"))?;
+            let lane = Lane::start(language, (inner.loads)(language), heard, Arc::clone(&inner.utterances))?;
+            self.lanes.insert(language, lane);
+        }
+        Ok(&self.lanes[&language])
+    }
+
+    fn lane_of(&self, leg: LegId) -> Option<&Lane> {
+        self.lanes.get(self.legs.get(&leg)?)
+    }
+
+    fn close(&mut self, leg: LegId) {
+        if let Some(lane) = self.lane_of(leg) {
+            lane.push(Piece::Close { leg });
+        }
+        self.legs.remove(&leg);
+    }
 }
 
-impl Drop for Ended {
-    fn drop(&mut self) {
-        self.queue.close();
-        self.state.up.store(false, Ordering::Relaxed);
-        self.state.ended.store(true, Ordering::Release);
-    }
+/// Makes the recogniser of these files for a language. One elsewhere does without another in its absence where there is
+/// none.
+fn load(
+    files: &RecognizerFiles,
+    language: Language,
+    runtime: &Handle,
+    standing: &Arc<Standing>,
+) -> Result<Box<dyn Recognizer>, String> {
+    let Some(remote) = files.remote() else {
+        standing.forget();
+        return files.load_for(language);
+    };
+    let local = files.load_for(language).inspect_err(|why| {
+        let language = language.code();
+        warn!(why, language, "nothing hears words while the recogniser elsewhere is away");
+    });
+    Ok(Box::new(RemoteRecognizer::new(remote, local.ok(), Arc::clone(standing), runtime.clone())))
+}
+
+/// How long so many samples at 8 kHz last.
+fn of_samples(samples: u64) -> Duration {
+    Duration::from_micros(samples * MICROS_PER_SAMPLE)
 }
 
 /// At 8 kHz.

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::embedded::Embedded;
 use super::keys::{KeyRing, sync_folder};
-use super::{AUDIT_FOLDER, CALLS_FOLDER, KEYS_FILE, master_key};
-use crate::settings::StoreSettings;
+use super::{AUDIT_FOLDER, CALLS_FOLDER, KEYS_FILE, MASTER_FILE, master_key};
+use crate::settings::{MasterKeySource, StoreSettings};
 use crate::web::Moment;
 
 /// Version of back-ups.
@@ -80,12 +80,29 @@ pub struct Listed {
 /// Makes a back-up of a store that is up, in a folder that is made for it.
 ///
 /// # Errors
-/// When the folder is there already or cannot be written, or the store cannot be read. What was written stays, without the
-/// list that would make it a back-up.
+/// When the folder is there already or cannot be written, or the store cannot be read. What was written is removed; where it
+/// cannot be, it is without the list that would make it a back-up.
 pub(super) fn write(embedded: &Embedded, store: &Path, to: &Path) -> Result<Manifest, BackupError> {
     let begun = Moment::now();
     fs::create_dir_all(to.parent().unwrap_or(Path::new("."))).map_err(in_file(to))?;
     fs::create_dir(to).map_err(in_file(to))?;
+    let half_done = HalfDone(to);
+    let manifest = fill(embedded, store, to, begun)?;
+    std::mem::forget(half_done);
+    Ok(manifest)
+}
+
+/// A folder that goes with it.
+struct HalfDone<'a>(&'a Path);
+
+impl Drop for HalfDone<'_> {
+    fn drop(&mut self) {
+        // What stays has no list.
+        let _ = fs::remove_dir_all(self.0);
+    }
+}
+
+fn fill(embedded: &Embedded, store: &Path, to: &Path, begun: Moment) -> Result<Manifest, BackupError> {
     fs::create_dir(to.join(AUDIT_FOLDER)).map_err(in_file(to))?;
     let mut files = vec![listed(to, KEYS_FILE, |out| copy(&store.join(KEYS_FILE), out))?];
     // Values before their keys: what is erased meanwhile is without a key then, and not the other way round.
@@ -120,6 +137,11 @@ fn trail_files(folder: &Path) -> Result<Vec<String>, BackupError> {
 pub fn restore(settings: &StoreSettings, from: &Path) -> Result<Manifest, BackupError> {
     let manifest = checked(from)?;
     let to = &settings.folder;
+    // One that is made now is not the one that it was sealed by.
+    let beside = to.join(MASTER_FILE);
+    if settings.master_key == MasterKeySource::Beside && !beside.exists() {
+        return Err(other(&beside, "the back-up's master key", "none".to_owned()));
+    }
     for name in [KEYS_FILE, AUDIT_FOLDER, CALLS_FOLDER] {
         if to.join(name).exists() {
             return Err(other(to, "a folder without a store", format!("one with {name}: move it away first")));

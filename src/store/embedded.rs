@@ -7,6 +7,7 @@ mod dump;
 mod forget;
 mod outbox;
 mod people;
+mod refused;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +26,7 @@ use crate::report::CallFacts;
 use crate::settings::DatabaseSettings;
 use crate::web::{CallRecord, Late, Moment, State, Summary};
 pub(super) use people::pseudonym;
-pub use people::{Erased, Held, Hold};
+pub use people::{Erased, Held, Hold, names_somebody};
 
 /// Notices kept per call; those of a call that goes on longer are dropped and counted.
 const NOTICES_MAX: u32 = 200_000;
@@ -157,7 +158,8 @@ impl Embedded {
     /// # Errors
     /// When the store cannot be written; some of them may be in it then.
     pub fn keep(&self, running: &mut Running, kept: &[Kept]) -> Result<u64, String> {
-        let (mut notices, mut dropped, mut ended) = (Batch::default(), 0, Vec::new());
+        let (mut notices, mut dropped) = (Batch::default(), 0);
+        let (mut refused, mut ended) = (Vec::new(), Vec::new());
         for kept in kept {
             let name = self.keys.blind(kept.notice.call.as_bytes());
             if let What::CallStarted { .. } = kept.notice.what {
@@ -176,13 +178,18 @@ impl Embedded {
             notices.insert(&at[..], sealed);
             call.next += 1;
             self.index(&name, &call.place, &kept.notice.what)?;
-            if over {
-                ended.push(name);
+            match &kept.notice.what {
+                What::CallEnded { .. } => ended.push(name),
+                What::Consent { state, .. } if state == "refused" => refused.push(name),
+                _ => {}
             }
         }
         // Keys before what they seal.
         self.slots().sync().map_err(|error| error.to_string())?;
         self.notices.apply(notices)?;
+        for name in refused {
+            self.forget_words(running, &name)?;
+        }
         for name in ended {
             self.end(running, &name)?;
         }

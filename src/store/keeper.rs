@@ -29,6 +29,8 @@ use crate::web::Moment;
 const NOTICES_MAX: usize = 65_536;
 /// From so many on, steps of the timeline are left out.
 const CROWDED: usize = NOTICES_MAX / 4 * 3;
+/// Room that is left for beginnings and ends: a call whose end got lost would be up for good.
+const ENDS_ROOM: usize = NOTICES_MAX / 8;
 /// Notices written together.
 const TOGETHER_MAX: usize = 1_024;
 /// How often a store that failed is opened again.
@@ -36,6 +38,8 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// How often old calls are looked for, and how many are removed at a time.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const SWEEP_MAX: usize = 1_000;
+/// Calls in which a class is looked for at a time: what is found of it is in memory for that.
+const CLASS_SWEEP_MAX: usize = 32;
 
 /// The running keeper.
 #[derive(Debug, Clone)]
@@ -87,8 +91,12 @@ impl Keeper {
 
     /// Takes up a notice without waiting.
     pub(super) fn keep(&self, notice: Notice, time: Moment) {
-        let crowded = self.waiting.load(Ordering::Relaxed) >= CROWDED;
-        if crowded && matches!(notice.what, What::Observed { .. }) {
+        let has_room = match notice.what {
+            What::Observed { .. } => CROWDED,
+            What::CallStarted { .. } | What::CallEnded { .. } => NOTICES_MAX,
+            _ => NOTICES_MAX - ENDS_ROOM,
+        };
+        if self.waiting.load(Ordering::Relaxed) >= has_room {
             self.metrics.count_store_dropped(1);
             return;
         }
@@ -247,7 +255,8 @@ impl Writer {
         let classes =
             [(Class::Words, words), (Class::Timeline, timeline)].into_iter().filter(|(_, keep)| *keep < calls);
         let swept = embedded.forget_before(before(calls), SWEEP_MAX).and_then(|removed| {
-            let looked_at = classes.map(|(class, keep)| embedded.forget_class_before(class, before(keep), SWEEP_MAX));
+            let looked_at =
+                classes.map(|(class, keep)| embedded.forget_class_before(class, before(keep), CLASS_SWEEP_MAX));
             looked_at.collect::<Result<Vec<usize>, String>>().map(|looked_at| (removed, looked_at))
         });
         match swept {
@@ -257,7 +266,7 @@ impl Writer {
                     self.metrics.count_store_removed(removed);
                 }
                 // There may be more.
-                if removed == SWEEP_MAX || looked_at.contains(&SWEEP_MAX) {
+                if removed == SWEEP_MAX || looked_at.contains(&CLASS_SWEEP_MAX) {
                     self.swept = None;
                 }
             }

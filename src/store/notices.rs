@@ -27,7 +27,8 @@ pub(super) fn class_of(what: &What) -> Class {
 
 /// The audit entry of a notice, when it tells of a deed.
 pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
-    let who = match notice.what {
+    let who = match &notice.what {
+        What::Consent { by, .. } if by == "operator" => "operator",
         What::Decided { .. }
         | What::ServiceSwitched { .. }
         | What::EscalationLikely { .. }
@@ -51,7 +52,8 @@ pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
         | What::AudioClosed { .. }
         | What::FactsTold { .. }
         | What::OutcomeTold(_) => "operator",
-        What::SecureInput { .. }
+        What::Consent { .. }
+        | What::SecureInput { .. }
         | What::Bypassed { .. }
         | What::BypassFailed { .. }
         | What::BypassEnded { .. }
@@ -100,6 +102,16 @@ mod tests {
         for notice in typed {
             assert!(!is_kept(&notice.what) && entry_of(&notice).is_none(), "{notice:?}");
         }
+    }
+
+    #[test]
+    fn consent_is_audited_with_who_said_so() {
+        let of = |by: &str| {
+            let what = What::Consent { state: "given".to_owned(), by: by.to_owned() };
+            entry_of(&Notice { call: "call-1".to_owned(), call_ms: 1, what }).map(|entry| (entry.kind, entry.who))
+        };
+        let entry = |who: &str| Some(("consent".to_owned(), who.to_owned()));
+        assert_eq!((of("key"), of("operator")), (entry("server"), entry("operator")));
     }
 
     #[test]

@@ -16,10 +16,12 @@ use super::orders::read;
 use super::problem::Problem;
 use super::routes::App;
 use crate::pii::Pii;
-use crate::store::{AuditEntry, Erased, Held, Hold, Store};
+use crate::store::{AuditEntry, Erased, Held, Hold, Store, names_somebody};
 
 /// Calls shown at once.
 const CALLS_MAX: usize = 100;
+/// Ids of calls in one entry of the audit trail.
+const IDS_MAX: usize = 100;
 /// The longest reason, characters.
 const REASON_CHARACTERS_MAX: usize = 300;
 
@@ -69,9 +71,9 @@ type Body<T> = Result<Json<T>, JsonRejection>;
 /// `POST /v1/people/calls`.
 pub(super) async fn calls(State(app): State<App>, body: Body<CallsRequest>) -> Result<Json<Calls>, Problem> {
     let CallsRequest { address, before } = read(body)?;
-    let store = kept(&app)?;
+    let (store, address) = (kept(&app)?, of_somebody(&address)?);
     let before = before.unwrap_or(Moment(u64::MAX));
-    let records = store.calls_of(address.reveal().clone(), before, CALLS_MAX).await.map_err(store_down)?;
+    let records = store.calls_of(address, before, CALLS_MAX).await.map_err(store_down)?;
     let more = records.len() == CALLS_MAX;
     let ids: Vec<&String> = records.iter().map(|record| &record.id).collect();
     audit(store, "exported", json!({ "calls": ids })).await?;
@@ -96,20 +98,21 @@ pub(super) fn pseudonym(store: &Store, address: &Pii<String>) -> Result<String, 
 /// `POST /v1/people/erase`.
 pub(super) async fn erase(State(app): State<App>, body: Body<ReasonRequest>) -> Result<Json<Erased>, Problem> {
     let ReasonRequest { address, reason } = read(body)?;
-    let (store, reason) = (kept(&app)?, checked(reason)?);
+    let (store, reason, address) = (kept(&app)?, checked(reason)?, of_somebody(&address)?);
     // First: what is erased must be asked for on record, even when the program ends in the midst of it.
     audit(store, "erasure_asked", json!({ "reason": reason })).await?;
     // On its own: whoever asks may go before it is done, and it is forgotten everywhere all the same.
     let (store, bus, outbox) = (store.clone(), Arc::clone(&app.bus), app.outbox.clone());
     let deed = tokio::spawn(async move {
-        match store.erase(address.reveal().clone()).await.map_err(store_down)? {
+        match store.erase(address).await.map_err(store_down)? {
             Ok(erased) => {
                 bus.forget(&erased.calls);
                 if let Some(outbox) = outbox {
                     outbox.forget(erased.calls.clone()).await;
                 }
-                let what = json!({ "person": erased.person, "calls": erased.calls, "reason": reason });
-                audit(&store, "erased", what).await?;
+                for what in entries_of(&erased, &reason) {
+                    audit(&store, "erased", what).await?;
+                }
                 Ok(Json(erased))
             }
             Err(held) => Err(held_already(&held)),
@@ -122,7 +125,7 @@ pub(super) async fn erase(State(app): State<App>, body: Body<ReasonRequest>) -> 
 pub(super) async fn hold(State(app): State<App>, body: Body<ReasonRequest>) -> Result<Json<Hold>, Problem> {
     let ReasonRequest { address, reason } = read(body)?;
     let (store, held) = (kept(&app)?, Held { reason: checked(reason)?, since: Moment::now() });
-    let hold = store.hold(address.reveal().clone(), held).await.map_err(store_down)?;
+    let hold = store.hold(of_somebody(&address)?, held).await.map_err(store_down)?;
     let hold = hold.map_err(|held| held_already(&held))?;
     audit(store, "held", serde_json::to_value(&hold).expect("strings")).await?;
     Ok(Json(hold))
@@ -132,7 +135,7 @@ pub(super) async fn hold(State(app): State<App>, body: Body<ReasonRequest>) -> R
 pub(super) async fn release(State(app): State<App>, body: Body<PersonRequest>) -> Result<Json<Hold>, Problem> {
     let PersonRequest { address } = read(body)?;
     let store = kept(&app)?;
-    let released = store.release(address.reveal().clone()).await.map_err(store_down)?;
+    let released = store.release(of_somebody(&address)?).await.map_err(store_down)?;
     let hold = released.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "this person is not held"))?;
     audit(store, "released", serde_json::to_value(&hold).expect("strings")).await?;
     Ok(Json(hold))
@@ -141,6 +144,26 @@ pub(super) async fn release(State(app): State<App>, body: Body<PersonRequest>) -
 /// `GET /v1/people/holds`.
 pub(super) async fn holds(State(app): State<App>) -> Result<Json<Holds>, Problem> {
     Ok(Json(Holds { holds: kept(&app)?.holds().await.map_err(store_down)? }))
+}
+
+/// The address of a request, which has to name somebody.
+fn of_somebody(address: &Pii<String>) -> Result<String, Problem> {
+    let detail =
+        "`address`: found nobody's, expected a person's, e.g. `sip:13800138000@pbx.example` or the number alone";
+    let is_somebody = names_somebody(address.reveal());
+    is_somebody.then(|| address.reveal().clone()).ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, detail))
+}
+
+/// What the audit trail is told of an erasure: how many calls, a digest of all their ids, and the ids, so many in an entry.
+fn entries_of(erased: &Erased, reason: &str) -> Vec<serde_json::Value> {
+    let Erased { person, calls, .. } = erased;
+    let digest = ring::digest::digest(&ring::digest::SHA256, calls.join("\n").as_bytes());
+    let digest: String = digest.as_ref().iter().map(|octet| format!("{octet:02x}")).collect();
+    let (first, rest) = calls.split_at(calls.len().min(IDS_MAX));
+    let whole =
+        json!({ "person": person, "count": calls.len(), "ids_sha256": digest, "calls": first, "reason": reason });
+    let more = |(at, ids): (usize, &[String])| json!({ "person": person, "from": (at + 1) * IDS_MAX, "calls": ids });
+    std::iter::once(whole).chain(rest.chunks(IDS_MAX).enumerate().map(more)).collect()
 }
 
 fn held_already(Held { reason, since }: &Held) -> Problem {
@@ -165,4 +188,33 @@ async fn audit(store: &Store, kind: &str, what: serde_json::Value) -> Result<(),
     let entry = AuditEntry { kind: kind.to_owned(), who: "api".to_owned(), call: String::new(), what };
     let written = store.journal().committed(entry).await;
     written.then_some(()).ok_or_else(|| store_down("the audit trail cannot be written".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_erasure_is_audited_in_entries_that_are_bounded_and_name_every_call() {
+        for (count, expected) in [(0, 1), (1, 1), (100, 1), (101, 2), (1_000, 10)] {
+            let calls: Vec<String> = (0..count).map(|number| format!("call-{number}")).collect();
+            let erased = Erased { person: "ab".to_owned(), calls: calls.clone(), still_up: 0 };
+            let entries = entries_of(&erased, "as asked for");
+            assert_eq!(
+                (entries.len(), &entries[0]["count"], &entries[0]["reason"]),
+                (expected, &json!(count), &json!("as asked for"))
+            );
+            let ids = |entry: &serde_json::Value| entry["calls"].as_array().expect("a list").clone();
+            assert!(entries.iter().all(|entry| ids(entry).len() <= IDS_MAX && entry["person"] == "ab"));
+            assert_eq!(json!(entries.iter().flat_map(ids).collect::<Vec<_>>()), json!(calls));
+            assert!(entries.iter().skip(1).enumerate().all(|(at, entry)| entry["from"] == json!((at + 1) * IDS_MAX)));
+        }
+    }
+
+    #[test]
+    fn who_is_nobody_is_a_mistake_of_who_asks() {
+        let asked = |address: &str| of_somebody(&address.to_owned().into()).is_ok();
+        assert!(asked("sip:13800138000@pbx.example") && asked("138-0013-8000"));
+        assert!(!asked("sip:anonymous@anonymous.invalid") && !asked(""));
+    }
 }

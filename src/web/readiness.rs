@@ -19,6 +19,8 @@ pub enum Component {
     Model,
     /// Words are heard, where that is asked for. Without it calls are listened to without words.
     Words,
+    /// The recogniser elsewhere answers, where one is asked for. Without it words are heard here, or not at all.
+    WordsElsewhere,
     /// Calls and the audit trail are written, where that is asked for. Without it calls go on and are not kept.
     Store,
     /// A policy is in force. Without it nothing is decided.
@@ -34,6 +36,8 @@ pub struct Readiness {
     model: AtomicBool,
     words: AtomicBool,
     words_wanted: AtomicBool,
+    words_elsewhere: AtomicBool,
+    words_elsewhere_wanted: AtomicBool,
     store: AtomicBool,
     store_wanted: AtomicBool,
     policy: AtomicBool,
@@ -50,6 +54,11 @@ impl Readiness {
     /// Says that words are to be heard: from now on their absence is told.
     pub fn want_words(&self) {
         self.words_wanted.store(true, Ordering::Relaxed);
+    }
+
+    /// Says whether words are to be heard elsewhere: as long as they are, the absence of who hears them is told.
+    pub fn want_words_elsewhere(&self, wanted: bool) {
+        self.words_elsewhere_wanted.store(wanted, Ordering::Relaxed);
     }
 
     /// Says that calls are to be kept: from now on a store that fails is told.
@@ -95,19 +104,21 @@ impl Readiness {
     /// What `/readyz` says.
     pub(super) fn report(&self) -> Report {
         let up = |component| if self.is_up(component) { "up" } else { "down" };
+        let elsewhere = self.words_elsewhere_wanted.load(Ordering::Relaxed);
         let components = Components {
             sip: up(Component::Sip),
             media: up(Component::Media),
             listening: up(Component::Listening),
             model: up(Component::Model),
             words: self.words_wanted.load(Ordering::Relaxed).then(|| up(Component::Words)),
+            words_elsewhere: elsewhere.then(|| up(Component::WordsElsewhere)),
             store: self.store_wanted.load(Ordering::Relaxed).then(|| up(Component::Store)),
             policy: up(Component::Policy),
         };
         let trunks = self.trunks.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let is_there = |state: &TrunkState| ["up", "unknown"].contains(state);
         let whole = [Component::Listening, Component::Model, Component::Policy].into_iter().all(|c| self.is_up(c))
-            && ![components.words, components.store].contains(&Some("down"))
+            && ![components.words, components.words_elsewhere, components.store].contains(&Some("down"))
             && trunks.values().all(is_there);
         let status = match (self.works(), self.is_ready(), whole) {
             (false, ..) => "down",
@@ -125,6 +136,7 @@ impl Readiness {
             Component::Listening => &self.listening,
             Component::Model => &self.model,
             Component::Words => &self.words,
+            Component::WordsElsewhere => &self.words_elsewhere,
             Component::Store => &self.store,
             Component::Policy => &self.policy,
         }
@@ -152,6 +164,9 @@ struct Components {
     /// Absent where nobody listens for words.
     #[serde(skip_serializing_if = "Option::is_none")]
     words: Option<&'static str>,
+    /// Absent where no recogniser elsewhere is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    words_elsewhere: Option<&'static str>,
     /// Absent where nothing is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     store: Option<&'static str>,

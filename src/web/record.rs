@@ -107,6 +107,9 @@ pub struct CallRecord {
     pub audio: VecDeque<AudioClient>,
     /// What each leg carried and how it sounded, in the order in which they ended.
     pub legs: VecDeque<LegReport>,
+    /// How it stands with the caller's consent to words being kept: `given`, `refused` or `open`; absent where nobody asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consent: Option<String>,
     /// Whether its audio goes past us, from one side to the other.
     pub bypassed: bool,
     /// RTP packets lost on the way to us, both legs; known at the end.
@@ -326,6 +329,7 @@ impl CallRecord {
             audio: VecDeque::new(),
             legs: VecDeque::new(),
             bypassed: false,
+            consent: None,
             packets_lost: None,
             timeline: VecDeque::new(),
             words: BTreeMap::new(),
@@ -368,6 +372,7 @@ impl CallRecord {
                 }
             }
             What::ChatOpened { .. } | What::ReplySuggested { .. } | What::OutcomeTold(_) => self.apply_chat(notice),
+            What::Consent { state, .. } => self.apply_consent(state),
             What::Bypassed { .. } => self.bypassed = true,
             What::BypassEnded { .. } => self.bypassed = false,
             What::CallForked { .. } | What::ForkPaused { .. } => self.apply_fork(&notice.what),
@@ -407,6 +412,17 @@ impl CallRecord {
         self.packets_lost = Some(*packets_lost);
         let at = self.peak.take().and_then(|peak| peak.call_ms);
         self.peak = Some(Peak { call_ms: at, anger: *peak_anger, level: peak_level.clone() });
+    }
+
+    /// What was said before a refusal is shown no longer.
+    fn apply_consent(&mut self, state: &str) {
+        self.consent = Some(state.to_owned());
+        if state == "refused" {
+            self.phrases.clear();
+            self.words.clear();
+            self.timeline.iter_mut().for_each(|step| step.words = None);
+            self.events.retain(|event| !matches!(event.notice.what, What::Said { .. }));
+        }
     }
 
     /// How the caller came: `phone`, what a forked call comes by, or the channel of a chat.

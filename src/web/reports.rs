@@ -17,5 +17,8 @@ pub(super) async fn day(State(app): State<App>, Path(date): Path<String>) -> Res
         |error: jiff::Error| Problem::new(StatusCode::BAD_REQUEST, format!("expected a day like 2026-11-26: {error}"));
     let date: Date = date.parse().map_err(wrong)?;
     let zone = app.live.load().zone.clone();
+    let missing =
+        || Problem::new(StatusCode::BAD_REQUEST, format!("found {date}, expected a day that {} has", zone.name()));
+    zone.day(date).ok_or_else(missing)?;
     Ok(Json(kept(&app)?.report(date, zone).await.map_err(store_down)?))
 }

@@ -23,7 +23,9 @@ use super::orders::{self, Asked};
 use super::problem::Problem;
 use super::readiness::Readiness;
 use super::reload::{self, ReloadAsked};
-use super::{audio, backup, calls, channel, deliveries, events, facts, interactions, outcomes, people, reports};
+use super::{
+    audio, backup, calls, channel, consent, deliveries, events, facts, interactions, outcomes, people, reports,
+};
 use crate::metrics::Metrics;
 use crate::shell::copy::Copies;
 use crate::shell::crm::Outbox;
@@ -85,6 +87,7 @@ pub(super) fn router(app: App) -> Router {
         )
         .route("/v1/calls/{id}/utterances", post(orders::typed))
         .route("/v1/calls/{id}/facts", put(facts::tell))
+        .route("/v1/calls/{id}/consent", put(consent::tell))
         .route("/v1/calls/{id}/expressions", post(interactions::show))
         .route("/v1/calls/{id}/outcomes", post(outcomes::tell))
         .route("/v1/interactions/{id}/outcomes", post(outcomes::tell))
@@ -94,6 +97,7 @@ pub(super) fn router(app: App) -> Router {
         .route("/v1/interactions", post(interactions::open).get(calls::calls))
         .route("/v1/interactions/{id}", get(calls::call))
         .route("/v1/interactions/{id}/channel", get(channel::channel))
+        .route("/v1/interactions/{id}/consent", put(consent::tell))
         .route("/v1/interactions/{id}/end", post(interactions::end))
         .route("/v1/interactions/{id}/expressions", post(interactions::show))
         .route("/v1/interactions/{id}/facts", put(facts::tell))

@@ -91,7 +91,7 @@ fn a_folder_that_is_no_model_is_not_added() {
 }
 
 /// A folder of the test's own; `None`, said aloud, without ONNX Runtime.
-fn scene(name: &str) -> Option<PathBuf> {
+pub fn scene(name: &str) -> Option<PathBuf> {
     if let Err(why) = nlu::Runtime::find(None) {
         println!("skipped: {why}");
         return None;
@@ -102,7 +102,7 @@ fn scene(name: &str) -> Option<PathBuf> {
 }
 
 /// A folder as sherpa-onnx publishes one, with these graphs, whose tokens are digits.
-fn published(scene: &Path, graphs: &[&str]) -> PathBuf {
+pub fn published(scene: &Path, graphs: &[&str]) -> PathBuf {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("nlu/tests/streaming/transducer");
     let to = scene.join(format!("published-{}", graphs.len()));
     std::fs::create_dir_all(&to).expect("a folder");
@@ -122,7 +122,7 @@ fn published(scene: &Path, graphs: &[&str]) -> PathBuf {
     to
 }
 
-fn add(scene: &Path, from: &Path) -> Output {
+pub fn add(scene: &Path, from: &Path) -> Output {
     let mut program = Command::new(PROGRAM);
     program.args(["models", "add", "--language", "zh", "--models"]).arg(scene.join("models")).arg(from);
     program.output().expect("the program runs")

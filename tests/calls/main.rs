@@ -4,11 +4,13 @@
 
 #![expect(clippy::print_stdout, reason = "tests tell what they measured and what they skip")]
 
+mod agreed;
 mod anger;
 mod chaos;
 mod chats;
 mod codecs;
 mod dictation;
+mod elsewhere;
 mod forks;
 mod interop;
 mod kept;

@@ -223,7 +223,12 @@ pub fn fixture(path: &str) -> Arc<[i16]> {
 
 /// The built-in angry caller from eight seconds on: calm for seven more, then angry.
 pub fn angry() -> Audio {
-    Audio::once(&fixture("fixtures/audio/angry-caller.wav")[8 * RATE..])
+    Audio::once(voice_of_the_caller())
+}
+
+/// What that caller says, 8 kHz.
+pub fn voice_of_the_caller() -> Vec<i16> {
+    fixture("fixtures/audio/angry-caller.wav")[8 * RATE..].to_vec()
 }
 
 /// A folder of the test's own.

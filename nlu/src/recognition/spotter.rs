@@ -6,7 +6,7 @@ use std::path::Path;
 use super::phrases::PhraseList;
 use super::segments::{Segmenter, Stretch};
 use super::sphinx::{Found, ModelFolder, PhraseDecoder, SphinxError, load_library};
-use super::{Language, Recognizer, RecognizerFigures, SpokenPhrase, Transcript, Word};
+use super::{EngineKind, Language, Recognizer, RecognizerFigures, SpokenPhrase, Transcript, Word};
 use crate::observation::PartyId;
 
 /// Finds the phrases of its lists in what parties say.
@@ -146,5 +146,5 @@ fn transcript(party: PartyId, is_final: bool, start: u64, stretch: &Stretch, fou
         words.extend(spoken.into_iter().map(|w| Word { start: moved(w.start), end: moved(w.end), ..w }));
     }
     let end = stretch.start + stretch.samples.len() as u64;
-    Transcript { party, is_final, start, end, words, phrases, text: None }
+    Transcript { party, engine: EngineKind::Pocketsphinx, is_final, start, end, words, phrases, text: None }
 }

@@ -11,7 +11,6 @@ mod hotwords;
 mod layout;
 mod model;
 mod path;
-mod phrases;
 mod recognizer;
 mod states;
 mod tokens;

@@ -130,6 +130,7 @@ pub(super) fn kind(what: &What) -> String {
         What::ServiceSwitched { .. } => "service switched".to_owned(),
         What::ScenarioTurned { .. } => "scenario turned".to_owned(),
         What::FactsTold { .. } => "facts told".to_owned(),
+        What::Consent { state, .. } => format!("consent {state}"),
         What::EscalationLikely { .. } => "escalation likely".to_owned(),
         What::KeyPressed { party, key, .. } => format!("key {party}{}", if key == "•" { " masked" } else { "" }),
         // Supervisors with keys are rare: what came of their handshakes is held by scenarios.

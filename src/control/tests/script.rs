@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use media::LegId;
 use media::srtp::Suite;
-use nlu::recognition::{SpokenPhrase, Transcript};
+use nlu::recognition::{EngineKind, SpokenPhrase, Transcript};
 use prosody::turns::{PartyTurns, Turns};
 use routing::Until;
 
@@ -355,7 +355,7 @@ fn deliver(sim: &mut Sim, lines: &mut Vec<String>) {
 
 /// An order about a call: `supervise TARGET|sip:… MODE`, `change N MODE`, `change N hears WHOM`, `release N`, where MODE
 /// is `listen`, `barge`, or `whisper PARTY`; `play PARTY MODE until …`, `say PARTY MODE`, `stop N`;
-/// `typed PARTY TEXT`; `audio`, `audio N missed MS`, `audio N closes`; `bypass`, `end bypass`.
+/// `typed PARTY TEXT`; `audio`, `audio N missed MS`, `audio N closes`; `bypass`, `end bypass`; `consent given`, `consent refused`.
 #[track_caller]
 pub(super) fn order(call: &str, words: &[&str]) -> Order {
     let call = call.to_owned();
@@ -402,6 +402,7 @@ pub(super) fn order(call: &str, words: &[&str]) -> Order {
         ["typed", writer, text] => Order::Typed { call, party: party(writer), text: text.to_owned() },
         ["bypass"] => Order::Bypass { call },
         ["end", "bypass"] => Order::EndBypass { call },
+        ["consent", said] => Order::Consent { call, given: said == "given" },
         ["audio"] => Order::OpenAudio { call, layout: "stereo" },
         ["audio", client, "missed", missed_ms] => {
             Order::AudioMissed { call, client: number(client), missed_ms: missed_ms.parse().expect("milliseconds") }
@@ -422,6 +423,7 @@ fn invite(words: &[&str]) -> Invite {
             Some(("to", value)) => number = value,
             Some(("sdp", value)) => offer = sdp(&format!("{} sendrecv", value.replace(',', " "))),
             Some(("hops", value)) => headers.push(header("Max-Forwards", value)),
+            Some(("consent", value)) => headers.push(header("X-Consent", value)),
             Some(("channel", value)) => headers.push(header("X-PBX-Channel", value)),
             _ => offer = sdp(word),
         }
@@ -543,7 +545,16 @@ pub(super) fn transcript(leg: LegId, intent: &str, is_final: bool) -> Transcript
         confidence: 0.9,
     };
     let (party, phrases) = (nlu::PartyId(leg.0), vec![phrase]);
-    Transcript { party, is_final, start: 4_000, end: 20_000, words: Vec::new(), phrases, text: None }
+    Transcript {
+        party,
+        engine: EngineKind::Pocketsphinx,
+        is_final,
+        start: 4_000,
+        end: 20_000,
+        words: Vec::new(),
+        phrases,
+        text: None,
+    }
 }
 
 fn key(letter: &str) -> media::dtmf::Key {

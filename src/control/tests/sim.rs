@@ -365,6 +365,7 @@ pub(super) fn settings() -> ControlSettings {
         remember_speakers: None,
         language: None,
         mask: None,
+        consent: crate::settings::ConsentSettings::default(),
         returning: (name == "moves").then(|| Returning {
             target: "human".to_owned(),
             level: nlu::Level::High,

@@ -275,6 +275,8 @@ fn quantiles(values: &mut [Duration]) -> [f64; 2] {
 
 #[cfg(test)]
 mod tests {
+    use nlu::recognition::EngineKind;
+
     use super::*;
 
     #[test]
@@ -329,8 +331,16 @@ mod tests {
         };
         let phrases = phrases.iter().map(phrase).collect();
         let party = nlu::PartyId(1);
-        let transcript =
-            Transcript { party, is_final: true, start: 0, end: 8_000, words: Vec::new(), phrases, text: None };
+        let transcript = Transcript {
+            party,
+            engine: EngineKind::Pocketsphinx,
+            is_final: true,
+            start: 0,
+            end: 8_000,
+            words: Vec::new(),
+            phrases,
+            text: None,
+        };
         Heard { samples: 8_000, transcripts: vec![transcript], ..Heard::default() }
     }
 }

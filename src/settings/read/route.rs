@@ -6,6 +6,7 @@ use std::time::Duration;
 use routing::section::{Section, list, name, whole};
 use toml::Value;
 
+use super::super::consent::read_consent;
 use super::super::headers::read_changes;
 use super::super::privacy::read_mask;
 use super::super::recognition::read_language;
@@ -51,6 +52,7 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
     };
     let remember_speakers = section.read("remember_speakers", "true or false", Value::as_bool);
     let (language, mask) = (read_language(section), read_mask(section));
+    let consent = read_consent(section, forked);
     let scenario = section.need("scenario", "the scenario that policies choose their rules by", name);
 
     let (audio, headers) = (read_audio(section), read_changes(section));
@@ -86,6 +88,7 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
         remember_speakers,
         language,
         mask,
+        consent,
     })
 }
 

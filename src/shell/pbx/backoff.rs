@@ -4,20 +4,20 @@ use std::time::Duration;
 
 /// The tries so far.
 #[derive(Debug, Default)]
-pub(super) struct Backoff {
+pub(in crate::shell) struct Backoff {
     tries: u32,
 }
 
 impl Backoff {
     /// The pause before the next try: doubled with each, at most `PAUSE_MAX`, and shortened by up to a half by chance.
-    pub(super) fn pause(&mut self, chance: u8) -> Duration {
+    pub(in crate::shell) fn pause(&mut self, chance: u8) -> Duration {
         let whole = PAUSE.saturating_mul(1 << self.tries.min(10)).min(PAUSE_MAX);
         self.tries = self.tries.saturating_add(1);
         whole - whole.mul_f64(f64::from(chance) / 512.0)
     }
 
     /// The last try has succeeded.
-    pub(super) fn reset(&mut self) {
+    pub(in crate::shell) fn reset(&mut self) {
         self.tries = 0;
     }
 }

@@ -1,4 +1,4 @@
-//! TCP connections to PBXs, with TLS on them where the configuration wants it.
+//! TCP connections to PBXs and recognisers, with TLS on them where the configuration wants it.
 
 use std::sync::Arc;
 
@@ -12,24 +12,24 @@ use tokio_rustls::TlsConnector;
 use super::CONNECT_WAIT;
 
 /// What octets come and go by.
-pub(super) trait Octets: AsyncRead + AsyncWrite + Unpin + Send {}
+pub(in crate::shell) trait Octets: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Octets for S {}
 
 /// A connection.
-pub(super) type Stream = Box<dyn Octets>;
+pub(in crate::shell) type Stream = Box<dyn Octets>;
 
 /// How a certificate is checked: the name it has to bear, and by whom it has to be signed.
 #[derive(Debug, Clone)]
-pub(super) struct Secured {
-    pub(super) name: String,
-    pub(super) by: Arc<ClientConfig>,
+pub(in crate::shell) struct Secured {
+    pub(in crate::shell) name: String,
+    pub(in crate::shell) by: Arc<ClientConfig>,
 }
 
 /// Connects, within `CONNECT_WAIT` with everything.
 ///
 /// # Errors
 /// Why that is not to be had, in words.
-pub(super) async fn connect(to: impl ToSocketAddrs, secured: Option<&Secured>) -> Result<Stream, String> {
+pub(in crate::shell) async fn connect(to: impl ToSocketAddrs, secured: Option<&Secured>) -> Result<Stream, String> {
     let connecting = async {
         let stream = TcpStream::connect(to).await?;
         stream.set_nodelay(true)?;

@@ -1,8 +1,11 @@
 //! The queue at its bounds, and what the thread makes of what comes through it.
 
+use std::thread;
+
+use super::queue::Queue;
 use super::*;
 use nlu::PartyId;
-use nlu::recognition::{RecognizerFigures, Transcript};
+use nlu::recognition::{EngineKind, RecognizerFigures, Transcript};
 
 const LEG: LegId = LegId(7);
 
@@ -54,7 +57,7 @@ fn without_a_recogniser_nothing_waits_until_there_is_one() {
         thread::yield_now();
     }
     assert_eq!((recognizing.is_up(), recognizing.figures()), (false, RecognizingFigures::default()));
-    recognizing.state.renewed.store(true, Ordering::Relaxed);
+    recognizing.places().lanes.values().for_each(Lane::renew);
     recognizing.push(LEG, 800, &[0.0; 800]);
     recognizing.close(LEG);
     let Some(Heard::Said(transcript)) = told.blocking_recv() else { panic!("nothing was said") };
@@ -82,16 +85,123 @@ fn a_recogniser_that_breaks_is_loaded_again_and_hears_the_parties_where_they_are
     assert_eq!((transcript.end, recognizing.figures().restarts), (320, 1));
 }
 
-/// Where no recogniser is made of files.
-pub(in crate::shell) fn no_files() -> Arc<Mutex<Result<RecognizerFiles, String>>> {
-    Arc::new(Mutex::new(Err("made by a test".to_owned())))
+#[test]
+fn a_language_with_too_much_to_decode_holds_up_no_other() {
+    let (heard, mut told) = mpsc::channel(4);
+    let (go_on, stuck) = std::sync::mpsc::channel::<()>();
+    let stuck = Mutex::new(Some(stuck));
+    let recognizing = start_with(
+        move |language| match language {
+            Language::Mandarin => {
+                let mut stuck = stuck.lock().expect("whole").take();
+                Box::new(move || Ok(Box::new(Stuck(stuck.take().expect("loaded once"))) as Box<dyn Recognizer>))
+            }
+            Language::English => Box::new(|| Ok(Box::new(Echo::default()) as Box<dyn Recognizer>)),
+        },
+        heard,
+        Arc::default(),
+    );
+    recognizing.open(LEG, Language::Mandarin);
+    recognizing.push(LEG, 0, &[0.1; 80]);
+    let other = LegId(8);
+    recognizing.open(other, Language::English);
+    recognizing.push(other, 0, &[0.1; 160]);
+    recognizing.close(other);
+    let Some(Heard::Said(transcript)) = told.blocking_recv() else { panic!("nothing was said") };
+    assert_eq!((transcript.party, transcript.end), (PartyId(other.0), 160));
+    // The first one goes on, too, and what it says comes behind.
+    recognizing.close(LEG);
+    go_on.send(()).expect("it waits");
+    let Some(Heard::Said(transcript)) = told.blocking_recv() else { panic!("nothing was said") };
+    assert_eq!(transcript.party, PartyId(LEG.0));
+    recognizing.stop();
+    assert_eq!(told.blocking_recv(), None, "both threads end");
+    assert!(recognizing.has_ended());
+}
+
+#[test]
+fn a_party_that_speaks_another_language_leaves_the_first_one() {
+    let (heard, mut told) = mpsc::channel(4);
+    let echo = |_| Box::new(|| Ok(Box::new(Echo::default()) as Box<dyn Recognizer>)) as Load;
+    let recognizing = start_with(echo, heard, Arc::default());
+    recognizing.open(LEG, Language::Mandarin);
+    recognizing.push(LEG, 0, &[0.1; 80]);
+    recognizing.open(LEG, Language::English);
+    recognizing.push(LEG, 0, &[0.1; 160]);
+    recognizing.close(LEG);
+    let mut ends: Vec<u64> = (0..2)
+        .map(|_| match told.blocking_recv() {
+            Some(Heard::Said(transcript)) => transcript.end,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    ends.sort_unstable();
+    assert_eq!(ends, [80, 160]);
+}
+
+/// The loop with a recogniser of Mandarin and none of any other language.
+pub(in crate::shell) fn start_one(load: Load, heard: mpsc::Sender<Heard>, utterances: Arc<Utterances>) -> Recognizing {
+    let load = Mutex::new(Some(load));
+    let loads = move |language| match language {
+        Language::Mandarin => load.lock().expect("whole").take().expect("one thread"),
+        Language::English => Box::new(|| Err("none of a test".to_owned())),
+    };
+    start_with(loads, heard, utterances)
+}
+
+fn start_with(
+    loads: impl Fn(Language) -> Load + Send + Sync + 'static,
+    heard: mpsc::Sender<Heard>,
+    utterances: Arc<Utterances>,
+) -> Recognizing {
+    let files = Arc::new(Mutex::new(Err("made by a test".to_owned())));
+    let (standing, places) = (Arc::default(), Mutex::default());
+    let (loads, weak) = (Box::new(loads), heard.downgrade());
+    let recognizing = Recognizing(Arc::new(Inner { loads, files, standing, places, heard: weak, utterances }));
+    recognizing.places().lane(Language::Mandarin, &recognizing.0).expect("a thread");
+    // The thread has an end of its own now.
+    drop(heard);
+    recognizing
 }
 
 fn start(
     load: impl FnMut() -> Result<Box<dyn Recognizer>, String> + Send + 'static,
     heard: mpsc::Sender<Heard>,
 ) -> Recognizing {
-    Recognizing::start_with(Box::new(load), no_files(), heard, Arc::default()).expect("a thread")
+    start_one(Box::new(load), heard, Arc::default())
+}
+
+/// Does nothing until it is told to go on, once.
+struct Stuck(std::sync::mpsc::Receiver<()>);
+
+impl Recognizer for Stuck {
+    fn open(&mut self, _: PartyId, _: Language) {}
+
+    fn push(&mut self, _: PartyId, _: &[f32]) {
+        self.0.recv().expect("somebody tells it");
+    }
+
+    fn skip(&mut self, _: PartyId, _: u64) {}
+
+    fn run(&mut self, _: &mut Vec<Transcript>) {}
+
+    fn close(&mut self, party: PartyId, out: &mut Vec<Transcript>) {
+        Echo::default().close(party, out);
+    }
+
+    fn spare(&mut self, _: bool) {}
+
+    fn languages(&self) -> Vec<Language> {
+        vec![Language::Mandarin]
+    }
+
+    fn name(&self) -> String {
+        "stuck".into()
+    }
+
+    fn figures(&self) -> RecognizerFigures {
+        RecognizerFigures::default()
+    }
 }
 
 /// A sample that breaks the recogniser below.
@@ -119,7 +229,16 @@ impl Recognizer for Echo {
 
     fn close(&mut self, party: PartyId, out: &mut Vec<Transcript>) {
         let (words, phrases) = (Vec::new(), Vec::new());
-        out.push(Transcript { party, is_final: true, start: 0, end: self.position, words, phrases, text: None });
+        out.push(Transcript {
+            party,
+            engine: EngineKind::Pocketsphinx,
+            is_final: true,
+            start: 0,
+            end: self.position,
+            words,
+            phrases,
+            text: None,
+        });
     }
 
     fn spare(&mut self, _: bool) {}

@@ -14,8 +14,8 @@ use nlu::recognition::{Language, Recognizer, Transcript};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
+use super::lane::{Load, State};
 use super::queue::{Piece, Queue};
-use super::{Load, State};
 use crate::shell::listen::{Heard, Utterances, Uttered};
 
 /// How long the thread waits for audio before it looks whether it is to end.
@@ -29,6 +29,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 const STEADY: Duration = Duration::from_secs(300);
 
 pub(super) struct Worker {
+    /// What it listens for, for people.
+    language: Language,
     load: Load,
     recognizer: Option<Box<dyn Recognizer>>,
     queue: Arc<Queue>,
@@ -55,6 +57,7 @@ struct Party {
 
 impl Worker {
     pub(super) fn new(
+        language: Language,
         load: Load,
         queue: Arc<Queue>,
         state: Arc<State>,
@@ -62,6 +65,7 @@ impl Worker {
         utterances: Arc<Utterances>,
     ) -> Self {
         Self {
+            language,
             load,
             recognizer: None,
             queue,
@@ -101,12 +105,13 @@ impl Worker {
     /// Loads a recogniser, in the place of one that may be there. That one goes on when there is no other.
     fn renew(&mut self) {
         self.again = None;
+        let language = self.language.code();
         let fresh = match catch_unwind(AssertUnwindSafe(|| (self.load)())) {
             Ok(Ok(fresh)) => fresh,
             Ok(Err(why)) => {
                 match &self.recognizer {
-                    Some(earlier) => warn!(why, goes_on = earlier.name(), "no other recogniser"),
-                    None => warn!(why, "no recogniser: listening without words"),
+                    Some(earlier) => warn!(why, language, goes_on = earlier.name(), "no other recogniser"),
+                    None => warn!(why, language, "no recogniser: listening without words"),
                 }
                 // There was one that broke: what keeps it from coming back may pass.
                 if self.recognizer.is_none() && self.pause.is_some() {
@@ -116,7 +121,7 @@ impl Worker {
             }
             Err(_) => return self.break_down(),
         };
-        info!(recogniser = fresh.name(), "listening for words");
+        info!(recogniser = fresh.name(), language, "listening for words");
         if let Some(mut old) = self.recognizer.replace(fresh) {
             // One that breaks at its end has said what it could.
             let (parties, out) = (&self.parties, &mut self.transcripts);
@@ -140,7 +145,8 @@ impl Worker {
     fn break_down(&mut self) {
         let before = self.pause.filter(|_| self.loaded.elapsed() < STEADY);
         let pause = before.map_or(PAUSE, |before| (2 * before).min(PAUSE_MAX));
-        warn!(?pause, "the recogniser broke, another one is loaded after a pause; calls go on without words");
+        let language = self.language.code();
+        warn!(?pause, language, "the recogniser broke, another one is loaded after a pause; calls go on without words");
         (self.again, self.pause) = (Some(Instant::now() + pause), Some(pause));
         self.recognizer = None;
         self.transcripts.clear();

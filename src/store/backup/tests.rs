@@ -75,6 +75,35 @@ fn what_is_not_as_it_was_made_is_refused() {
     restore(&place.settings("again"), &backup).expect("it is whole");
 }
 
+#[test]
+fn a_back_up_that_fails_leaves_nothing_and_touches_nobody_elses() {
+    let place = Place::new();
+    let made = place.back_up(&place.root.path().join("backup"));
+    let (settings, to) = (place.settings("store"), place.root.path().join("second"));
+    let keys = KeyRing::open(&settings.folder.join(KEYS_FILE), &master_key(&settings).expect("a key")).expect("keys");
+    let store = Embedded::open(&settings.folder.join(CALLS_FOLDER), None, &Arc::new(keys)).expect("it opens");
+    let there = place.root.path().join("backup");
+    assert!(write(&store, &settings.folder, &there).is_err(), "the folder is there already");
+    assert_eq!(checked(&there).expect("it is whole still"), made);
+    std::fs::remove_dir_all(settings.folder.join(AUDIT_FOLDER)).expect("removed");
+    assert!(write(&store, &settings.folder, &to).is_err(), "there is no trail to copy");
+    assert!(!to.exists());
+}
+
+#[test]
+fn no_key_is_made_for_a_back_up_that_has_another() {
+    let place = Place::new();
+    let backup = place.root.path().join("backup");
+    place.back_up(&backup);
+    let beside = StoreSettings { master_key: MasterKeySource::Beside, ..place.settings("again") };
+    let error = restore(&beside, &backup).expect_err("there is no key").to_string();
+    assert!(error.contains("expected the back-up's master key, found none"), "{error}");
+    assert!(!beside.folder.exists(), "nothing is written");
+    std::fs::create_dir_all(&beside.folder).expect("a folder");
+    std::fs::copy(place.root.path().join("master.key"), beside.folder.join(MASTER_FILE)).expect("a key");
+    restore(&beside, &backup).expect("it is whole");
+}
+
 /// A store with two calls that ended and one that is up.
 struct Place {
     root: tempfile::TempDir,

@@ -209,6 +209,14 @@ impl Embedded {
     }
 }
 
+/// Whether an address names a person, or something that stands for one does.
+pub fn names_somebody(address: &str) -> bool {
+    match address.trim().strip_prefix(PSEUDONYM) {
+        Some(digits) => person_in_digits(digits).is_some(),
+        None => person_in(address).is_some(),
+    }
+}
+
 /// What stands for a person where no address is to be: the same for the same person, and nothing can be read in it. It
 /// names the person wherever an address does. `None` when the address names nobody.
 pub(in crate::store) fn pseudonym(keys: &KeyRing, address: &str) -> Option<String> {

@@ -100,6 +100,28 @@ fn check_outcomes(place: &Place) {
 }
 
 #[test]
+fn what_was_said_before_a_refusal_is_forgotten_and_what_comes_behind_is_kept() {
+    for place in Place::each() {
+        let mut running = Running::default();
+        let store = place.open();
+        let of_kind =
+            |wanted: fn(&What) -> bool| samples().into_iter().find(|kept| wanted(&kept.notice.what)).expect("one");
+        let said = of_kind(|what| matches!(what, What::Said { is_final: true, .. }));
+        let told = |what| Kept { notice: Notice { what, ..said.notice.clone() }, ..said.clone() };
+        let [refused, given] =
+            ["refused", "given"].map(|state| told(What::Consent { state: state.to_owned(), by: "key".to_owned() }));
+        let kept = [of_kind(|what| matches!(what, What::CallStarted { .. })), said.clone(), refused];
+        store.keep(&mut running, &kept).expect("written");
+        let words = |store: &Embedded| store.call("call-1").expect("readable").expect("it is kept").phrases.len();
+        assert_eq!((words(&store), store.notices.len()), (0, 2));
+        store.keep(&mut running, &[given, said]).expect("written");
+        assert_eq!(words(&store), 1);
+        drop(store);
+        assert_eq!(words(&place.open()), 1, "after a restart, too");
+    }
+}
+
+#[test]
 fn calls_that_nobody_ended_are_ended_at_the_next_start() {
     for place in Place::each() {
         let kept = samples();

@@ -145,7 +145,7 @@ fn a_store_is_open_once_and_another_one_is_not_seen() {
     let name = own_name();
     let first = Trees::in_database(&settings, name).expect("it opens");
     first.tree("calls").expect("a tree").insert(b"key", b"value").expect("written");
-    let error = Trees::in_database(&settings, name).expect_err("it is open").to_string();
+    let error = Trees::in_database(&settings, name).expect_err("it is open");
     assert!(error.contains("in use by another server") && error.contains("postgres"), "{error}");
     let other = Trees::in_database(&settings, own_name()).expect("another store");
     assert!(other.tree("calls").expect("a tree").is_empty().expect("readable"));

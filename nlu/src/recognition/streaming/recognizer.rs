@@ -7,11 +7,10 @@ use super::frames::SAMPLES_PER_FRAME;
 use super::layout::FRAMES_PER_STEP;
 use super::model::{Stream, StreamingModel};
 use super::path::Emitted;
-use super::phrases::Listed;
 use super::tokens::Spoken;
 use crate::numbers::normalized;
 use crate::observation::PartyId;
-use crate::recognition::{Language, PhraseList, Recognizer, RecognizerFigures, Transcript};
+use crate::recognition::{EngineKind, Language, Listed, PhraseList, Recognizer, RecognizerFigures, Transcript};
 
 /// Silence behind the end of a party's audio, so that its last words come out: samples (0.66 s, as sherpa-onnx's users do).
 const AFTER: usize = 5_280;
@@ -59,16 +58,12 @@ impl StreamingRecognizer {
     /// A recogniser of the languages that have a model; phrases are found in what is said. The parties of a language are
     /// divided among its models, which compute at the same time.
     pub fn new(models: Vec<(Language, StreamingModel)>, lists: &[PhraseList], rules: EndpointRules) -> Self {
-        let shard = |(language, model): (Language, StreamingModel)| {
-            let own = lists.iter().filter(|list| list.language == language);
-            let phrases = Listed::new(own.flat_map(|list| list.phrases.iter().cloned()));
-            Shard {
-                language,
-                listener: Listener { model, phrases, rules },
-                parties: BTreeMap::new(),
-                waiting: Vec::new(),
-                figures: RecognizerFigures::default(),
-            }
+        let shard = |(language, model): (Language, StreamingModel)| Shard {
+            language,
+            listener: Listener { model, phrases: Listed::of(lists, language), rules },
+            parties: BTreeMap::new(),
+            waiting: Vec::new(),
+            figures: RecognizerFigures::default(),
         };
         Self { shards: models.into_iter().map(shard).collect(), places: BTreeMap::new(), spared: false }
     }
@@ -260,6 +255,7 @@ impl Party {
         let end = ((begins + self.stream.frames().0) * SAMPLES_PER_FRAME).min(self.position);
         Transcript {
             party,
+            engine: EngineKind::SherpaOnnx,
             is_final,
             start: words.first().map_or(begins * SAMPLES_PER_FRAME, |word| word.start),
             end: words.last().map_or(end, |word| end.max(word.end)),

@@ -4,6 +4,7 @@
 //! a model falls back to them, or bytes as one letter each where all of it is bytes (k2's byte-level pieces).
 
 use super::super::Word;
+use super::super::listed::is_unspaced;
 use crate::model::ModelError;
 
 /// The largest `tokens.txt`, bytes, and the most tokens.
@@ -240,12 +241,6 @@ const THREE_BYTES: u8 = 0xE0;
 
 fn is_word_letter(letter: char) -> bool {
     !is_unspaced(letter) && !letter.is_whitespace()
-}
-
-/// Whether a character is written without blanks around it.
-pub(super) fn is_unspaced(letter: char) -> bool {
-    matches!(u32::from(letter), 0x1100..=0x11FF | 0x2E80..=0xA4CF | 0xA840..=0xD7AF | 0xF900..=0xFAFF | 0xFE30..=0xFE4F
-        | 0xFF65..=0xFFDC | 0x20000..=0x2FFFF)
 }
 
 /// A text without the blanks at its ends and between two characters that are written without.

@@ -2,7 +2,7 @@
 
 use media::g711::{Law, encode_sample};
 use media::{Codec, Command, StreamSettings, TapFrame};
-use nlu::recognition::{Language, Recognizer, RecognizerFigures, SpokenPhrase, Transcript};
+use nlu::recognition::{EngineKind, Language, Recognizer, RecognizerFigures, SpokenPhrase, Transcript};
 use nlu::{SeenIn, Shown};
 use tokio::sync::mpsc;
 
@@ -11,7 +11,7 @@ use super::*;
 use crate::lexicons::ReaderFiles;
 use crate::shell::clock::Clock;
 use crate::shell::media::TapRing;
-use crate::shell::recognize::{Recognizing, no_files};
+use crate::shell::recognize::start_one;
 
 const LEG: LegId = LegId(7);
 const PARTY: PartyId = PartyId(7);
@@ -100,7 +100,7 @@ impl Room {
         let (tap, parties, utterances) = (Arc::new(TapRing::new(64)), Arc::new(Parties::default()), Arc::default());
         let (heard, told) = mpsc::channel(4_096);
         let load = || Ok(Box::new(Bursts::default()) as Box<dyn Recognizer>);
-        let recognizing = Recognizing::start_with(Box::new(load), no_files(), heard.clone(), Arc::clone(&utterances));
+        let recognizing = start_one(Box::new(load), heard.clone(), Arc::clone(&utterances));
         let options = ListenOptions {
             tap: Arc::clone(&tap),
             parties: Arc::clone(&parties),
@@ -111,7 +111,7 @@ impl Room {
             on_restart: Box::new(|_| {}),
             barge_in: Duration::from_millis(480),
             words: Words {
-                recognizing: Some(recognizing.expect("a thread")),
+                recognizing: Some(recognizing),
                 utterances: Arc::clone(&utterances),
                 readers: Arc::new(Readers::new(ReaderFiles::read(None, &[], false).expect("the shipped lexicons"))),
             },
@@ -194,7 +194,16 @@ impl Recognizer for Bursts {
         out.extend(self.ended.drain(..).map(|(start, end)| {
             let (intent, text) = ("fraud".to_owned(), "你们是骗子".to_owned());
             let phrases = vec![SpokenPhrase { intent, text, start, end, confidence: 0.9 }];
-            Transcript { party: PARTY, is_final: true, start, end, words: Vec::new(), phrases, text: None }
+            Transcript {
+                party: PARTY,
+                engine: EngineKind::Pocketsphinx,
+                is_final: true,
+                start,
+                end,
+                words: Vec::new(),
+                phrases,
+                text: None,
+            }
         }));
     }
 

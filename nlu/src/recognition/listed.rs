@@ -1,19 +1,29 @@
-//! Phrases of the operator's lists among the words of open dictation.
+//! Phrases of the operator's lists among the words of dictation, whoever takes it.
 //!
 //! Character by character of Chinese, word by word of what is written in letters, whatever their case.
 
-use super::tokens::is_unspaced;
-use crate::recognition::phrases::Phrase;
-use crate::recognition::{SpokenPhrase, Word};
+use super::phrases::{Phrase, PhraseList};
+use super::{Language, SpokenPhrase, Word};
 
 /// The phrases of one language, the longest first.
 #[derive(Debug, Default)]
-pub(super) struct Listed {
+pub struct Listed {
     phrases: Vec<(Vec<String>, Phrase)>,
 }
 
 impl Listed {
-    pub(super) fn new(phrases: impl IntoIterator<Item = Phrase>) -> Self {
+    /// The phrases of a language out of all lists.
+    pub fn of(lists: &[PhraseList], language: Language) -> Self {
+        let own = lists.iter().filter(|list| list.language == language);
+        Self::new(own.flat_map(|list| list.phrases.iter().cloned()))
+    }
+
+    /// The phrases as they are written, the longest first.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.phrases.iter().map(|(_, phrase)| phrase.text.as_str())
+    }
+
+    fn new(phrases: impl IntoIterator<Item = Phrase>) -> Self {
         let units = |phrase: Phrase| (units(&phrase.text), phrase);
         let mut phrases: Vec<_> = phrases.into_iter().map(units).filter(|(units, _)| !units.is_empty()).collect();
         phrases.sort_by_key(|(units, _)| std::cmp::Reverse(units.len()));
@@ -51,25 +61,36 @@ fn heard(phrase: &Phrase, words: &[(String, &Word)]) -> Option<SpokenPhrase> {
     (confidence >= confidence_min).then_some(SpokenPhrase { intent, text, start, end, confidence })
 }
 
-/// The characters of Chinese and the words in letters of a text.
+/// The characters of Chinese and the words in letters of a text, in small letters.
 fn units(text: &str) -> Vec<String> {
-    let mut units: Vec<String> = Vec::new();
+    words_of(&text.to_lowercase())
+}
+
+/// The characters of Chinese and the words in letters of a text, as they are written.
+pub(super) fn words_of(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
     let mut goes_on = false;
-    for letter in text.chars().flat_map(char::to_lowercase) {
+    for letter in text.chars() {
         if is_unspaced(letter) && letter.is_alphanumeric() {
-            units.push(letter.to_string());
+            words.push(letter.to_string());
             goes_on = false;
         } else if letter.is_alphanumeric() || letter == '\'' {
-            match units.last_mut().filter(|_| goes_on) {
-                Some(unit) => unit.push(letter),
-                None => units.push(letter.to_string()),
+            match words.last_mut().filter(|_| goes_on) {
+                Some(word) => word.push(letter),
+                None => words.push(letter.to_string()),
             }
             goes_on = true;
         } else {
             goes_on = false;
         }
     }
-    units
+    words
+}
+
+/// Whether a character is written without blanks around it.
+pub(super) fn is_unspaced(letter: char) -> bool {
+    matches!(u32::from(letter), 0x1100..=0x11FF | 0x2E80..=0xA4CF | 0xA840..=0xD7AF | 0xF900..=0xFAFF | 0xFE30..=0xFE4F
+        | 0xFF65..=0xFFDC | 0x20000..=0x2FFFF)
 }
 
 #[cfg(test)]

@@ -1,0 +1,112 @@
+//! A recogniser elsewhere as it is configured: where it is, how it is spoken to, and what hears while it is away.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nlu::recognition::remote::Protocol;
+
+use super::Engine;
+
+/// A recogniser on another machine, or in another process of this one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Remote {
+    /// How it is spoken to.
+    pub protocol: Protocol,
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// The authorities that its certificate is checked by, PEM; `None`: the system's.
+    pub authorities: Option<PathBuf>,
+    /// The region that it is in, as `[privacy]` names regions.
+    pub region: Option<String>,
+    /// How much speech may go unanswered until it counts as away.
+    pub answer: Duration,
+    /// What words count that it tells without a confidence, 0-1.
+    pub confidence: f32,
+    /// What hears while it is away.
+    pub fallback: Option<Box<Engine>>,
+}
+
+/// Where a WebSocket leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// A name or an address, without brackets.
+    pub host: String,
+    /// TCP.
+    pub port: u16,
+    /// From the `/` on.
+    pub path: String,
+    /// By TLS.
+    pub is_secured: bool,
+}
+
+impl Endpoint {
+    /// Reads `wss://HOST:PORT/PATH`, `ws://…`, or `HOST:PORT`, which is secured unless it is this machine; `None` when it is
+    /// none of these.
+    pub fn parse(written: &str) -> Option<Self> {
+        let has_scheme = written.contains("://");
+        let url =
+            reqwest::Url::parse(&if has_scheme { written.to_owned() } else { format!("wss://{written}") }).ok()?;
+        let is_bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
+        let host = url.host_str().filter(|host| !host.is_empty() && is_bare)?.trim_matches(['[', ']']).to_owned();
+        let is_secured = match url.scheme() {
+            "wss" => has_scheme || !is_here(&host),
+            "ws" => false,
+            _ => return None,
+        };
+        let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let (port, path) = (url.port().unwrap_or(if is_secured { 443 } else { 80 }), format!("{}{query}", url.path()));
+        Some(Self { host, port, path, is_secured })
+    }
+
+    /// True where what is said leaves this machine without encryption.
+    pub fn is_exposed(&self) -> bool {
+        !self.is_secured && !is_here(&self.host)
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port, path, is_secured } = self;
+        let scheme = if *is_secured { "wss" } else { "ws" };
+        match host.contains(':') {
+            true => write!(f, "{scheme}://[{host}]:{port}{path}"),
+            false => write!(f, "{scheme}://{host}:{port}{path}"),
+        }
+    }
+}
+
+fn is_here(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tls_is_the_default_beyond_the_machine() {
+        check("wss://asr.example:10095", Some(("wss://asr.example:10095/", false)));
+        check("asr.example:10095", Some(("wss://asr.example:10095/", false)));
+        check("127.0.0.1:6006", Some(("ws://127.0.0.1:6006/", false)));
+        check("wss://127.0.0.1:6006/a?b=c", Some(("wss://127.0.0.1:6006/a?b=c", false)));
+        check("ws://10.0.0.9:6006", Some(("ws://10.0.0.9:6006/", true)));
+        check("[::1]:6006", Some(("ws://[::1]:6006/", false)));
+        check("ws://asr.example", Some(("ws://asr.example:80/", true)));
+        check("wss://asr.example", Some(("wss://asr.example:443/", false)));
+        for wrong in
+            ["", "https://asr.example", "wss://user:secret@asr.example", "wss://", "wss://asr.example:0x", "a b"]
+        {
+            check(wrong, None);
+        }
+    }
+
+    /// How it is written out, and whether it is exposed.
+    #[track_caller]
+    fn check(written: &str, expected: Option<(&str, bool)>) {
+        let endpoint = Endpoint::parse(written);
+        let found = endpoint.map(|endpoint| (endpoint.to_string(), endpoint.is_exposed()));
+        assert_eq!(found.as_ref().map(|(text, exposed)| (text.as_str(), *exposed)), expected, "{written}");
+    }
+}

@@ -1,0 +1,37 @@
+//! `PUT /v1/calls/{id}/consent`: what the caller has said elsewhere of words being kept.
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::orders::{answered, ask, read};
+use super::problem::Problem;
+use super::routes::App;
+use crate::control::Order;
+
+/// How it stands from now on.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ConsentRequest {
+    consent: Said,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Said {
+    Given,
+    Refused,
+}
+
+/// `PUT /v1/calls/{id}/consent`.
+pub(super) async fn tell(
+    State(app): State<App>,
+    Path(call): Path<String>,
+    body: Result<Json<ConsentRequest>, JsonRejection>,
+) -> Result<Response, Problem> {
+    let ConsentRequest { consent } = read(body)?;
+    app.check_up(&call)?;
+    answered(ask(&app, Order::Consent { call, given: consent == Said::Given }).await?)
+}
