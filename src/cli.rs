@@ -17,7 +17,7 @@ pub use self::policy::{EvalWarningArgs, PolicyCommand, PolicyExplainArgs, Policy
 use crate::features::Features;
 use crate::report::{Language, Period, ReportFormat};
 use crate::{
-    analyze, backtest, backup, deliveries as delivering, demo, eval, models, reporting, serve, settings, trail,
+    analyze, backtest, backup, deliveries as delivering, demo, eval, models, reporting, serve, settings, trail, users,
 };
 
 /// Hears when a caller is getting angry and acts while the call is still on.
@@ -62,6 +62,9 @@ enum Command {
     Backup(BackupArgs),
     /// Takes a back-up back into the folder of a store that has nothing yet; the server must not run meanwhile.
     Restore(RestoreArgs),
+    /// People who sign in to the console.
+    #[command(subcommand)]
+    User(UserCommand),
     /// Wraps the store's keys by another master key; the server must not run meanwhile.
     Rekey(RekeyArgs),
 }
@@ -140,6 +143,13 @@ pub struct RestoreArgs {
     /// The back-up's folder.
     #[arg(value_name = "FOLDER")]
     pub from: PathBuf,
+}
+
+/// `calmline user`.
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Reads a password from standard input, one line, and prints its hash for `[users.NAME]`.
+    Hash,
 }
 
 /// `calmline rekey`.
@@ -455,6 +465,7 @@ impl Cli {
             Command::Report(args) => reporting::run(&args),
             Command::Backup(args) => backup::run(&args),
             Command::Restore(args) => backup::restore(&args),
+            Command::User(UserCommand::Hash) => users::hash(),
             Command::Rekey(args) => trail::rekey(&args),
             Command::Eval(EvalCommand::Text(args)) => eval::text(&args),
             Command::Eval(EvalCommand::Masking(args)) => eval::masking(&args),

@@ -35,5 +35,6 @@ pub mod speech;
 pub mod store;
 mod thinning;
 mod trail;
+pub mod users;
 pub mod web;
 mod words;

@@ -20,6 +20,7 @@ mod reports;
 mod route;
 mod sip;
 mod store;
+mod users;
 mod zone;
 
 use std::collections::BTreeMap;
@@ -53,6 +54,7 @@ pub use sip::{
 
 pub use reports::ReportSettings;
 pub use store::{DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings};
+pub use users::UserSettings;
 pub use zone::Zone;
 
 use crate::pbx::Place;
@@ -89,6 +91,8 @@ pub struct Settings {
     pub forks: ForkSettings,
     /// `[pbx.NAME]`: who can be asked to act on calls, by name.
     pub pbxes: BTreeMap<String, PbxSettings>,
+    /// `[users.NAME]`: who may sign in to the console, by name.
+    pub users: BTreeMap<String, UserSettings>,
     /// `[crm.NAME]`: systems outside that are told of events, by name.
     pub crms: BTreeMap<String, CrmSettings>,
     /// `[supervision]`.

@@ -55,6 +55,8 @@ pub struct Store {
     keeper: Keeper,
     keys: Arc<KeyRing>,
     folder: PathBuf,
+    /// How long calls are kept.
+    keeps: Duration,
     /// Where back-ups go.
     backups: PathBuf,
     backup: Arc<Mutex<Backup>>,
@@ -133,7 +135,12 @@ impl Store {
         let journal = Journal::start(&audit, &keys, metrics).map_err(|source| failed(&audit, source))?;
         let keeper = Keeper::start(settings, &keys, metrics).map_err(|source| failed(folder, source))?;
         let (folder, backups, backup) = (folder.clone(), settings.backups.clone(), Arc::default());
-        Ok(Self { journal, keeper, keys, folder, backups, backup })
+        Ok(Self { journal, keeper, keys, keeps: settings.keep.calls, folder, backups, backup })
+    }
+
+    /// How long calls are kept.
+    pub fn keeps(&self) -> Duration {
+        self.keeps
     }
 
     /// The journal.

@@ -11,6 +11,7 @@ mod bus;
 mod calls;
 mod channel;
 mod consent;
+mod console;
 mod deliveries;
 mod events;
 mod facts;
@@ -21,6 +22,7 @@ mod moment;
 mod orders;
 mod outcomes;
 mod people;
+mod permit;
 mod problem;
 mod readiness;
 mod record;
@@ -28,6 +30,8 @@ mod reload;
 mod reports;
 mod routes;
 mod server;
+mod sessions;
+mod signing;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -58,6 +62,7 @@ pub use record::{
     TimedNotice,
 };
 pub use reload::{ReloadAsked, Reloaded};
+use signing::Signed;
 
 /// Where the API listens unless the configuration says otherwise.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8_080);
@@ -168,6 +173,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         tracing::warn!(%addr, "the API is offered beyond this machine, without TLS");
     }
     let closing = CancellationToken::new();
+    let signed = Signed::new().map_err(|_| WebError::Random)?;
     let Inside { bus, orders, reloads, copies, forks, readiness, metrics, store, outbox } = inside;
     let app = routes::App {
         bus,
@@ -180,11 +186,14 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         outbox,
         reloads,
         live: Arc::clone(&live),
+        signed: signed.clone(),
+        permissions: Arc::default(),
         subscribers: Arc::new(Semaphore::new(SUBSCRIBERS_MAX)),
         channels: Arc::new(Semaphore::new(CHANNELS_MAX)),
         audio_places: Arc::new(Semaphore::new(AUDIO_CLIENTS_MAX)),
         closing: closing.clone(),
     };
+    tokio::spawn(signed.sweep(Arc::clone(&live), closing.clone()));
     let task = tokio::spawn(server::run(listener, routes::router(app), closing.clone()));
     Ok(WebHandle { addr, closing, live, task })
 }

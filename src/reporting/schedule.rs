@@ -13,6 +13,7 @@ use super::write_whole;
 use crate::report::{Language, Period, Report, ReportFormat};
 use crate::settings::{ReportSettings, Zone};
 use crate::store::Store;
+use crate::web::Moment;
 
 /// How often it is looked for what is due.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
@@ -48,15 +49,22 @@ pub(crate) async fn run(settings: ReportSettings, zone: Zone, store: Store) {
 /// # Errors
 /// When the store does not answer, or a file cannot be written. What could be written is.
 async fn write_due(settings: &ReportSettings, zone: &Zone, store: &Store, today: Date) -> Result<(), String> {
+    let kept_from =
+        Moment(Moment::now().0.saturating_sub(u64::try_from(store.keeps().as_millis()).unwrap_or(u64::MAX)));
     for period in &settings.periods {
         for first in period.over(today, back(*period)).map_err(|error| error.to_string())? {
             let missing = missing(settings, *period, first);
-            if missing.is_empty() {
+            // Of a time that began before what is kept there would be a part, that looks like all of it.
+            let is_whole = zone.day(first).is_some_and(|(begins, _)| begins >= kept_from);
+            if missing.is_empty() || !is_whole {
                 continue;
             }
             let report = report(store, zone, *period, first).await?;
-            write(&missing, &report)?;
-            let (title, files) = (period.title(first), missing.len());
+            let files = missing.len();
+            // Pictures take a while, and calls are handled by these threads.
+            let written = tokio::task::spawn_blocking(move || write(&missing, &report)).await;
+            written.unwrap_or_else(|error| Err(error.to_string()))?;
+            let title = period.title(first);
             info!(period = period.name(), title, files, folder = %settings.folder.display(), "a report is written");
             store.audit("report_written", json!({ "period": period.name(), "title": title, "files": files }));
         }

@@ -410,7 +410,8 @@ pub(super) fn live_options(settings: &Settings) -> Result<Option<LiveOptions>, S
     let (prompts, tones) = (settings.policy.prompts.clone(), settings.media.tones);
     let zone = settings.policy.zone.clone().unwrap_or_else(Zone::utc);
     let token = settings.web.as_ref().map(|web| web.token.fetch()).transpose()?;
-    Ok(token.map(|token| LiveOptions { token, prompts, tones, zone }))
+    let users = settings.users.clone();
+    Ok(token.map(|token| LiveOptions { token, users, prompts, tones, zone }))
 }
 
 /// Where keys come from.

@@ -25,6 +25,7 @@ use super::privacy::read_privacy;
 use super::recognition::{FILES, check_region, files, read_recognition};
 use super::reports::read_reports;
 use super::store::read_store;
+use super::users::read_users;
 use super::{
     AudioTerms, Fault, HandOver, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
     PortRange, Routes, Settings, SipSettings, SpeechSettings, SupervisionSettings, Target, TokenSource, TrunkSettings,
@@ -94,6 +95,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         forks: read_forks(root.section("forks")),
         policy: read_policy(root.section("policy"), folder),
         pbxes: read_pbxes(root.section("pbx"), folder),
+        users: read_users(root.section("users")),
         crms: read_crms(root.section("crm"), folder),
         supervision: read_supervision(root.section("supervision")),
         targets: read_targets(root.section("targets"), &trunks),

@@ -44,6 +44,7 @@ impl Settings {
             forks,
             crms,
             pbxes: _,
+            users: _,
             supervision: _,
             trunks: _,
             targets: _,

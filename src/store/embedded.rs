@@ -79,6 +79,23 @@ pub struct Embedded {
 #[derive(Debug, Default)]
 pub struct Running(BTreeMap<CallName, Followed>);
 
+impl Running {
+    /// Notes which calls are over, of what could not be written.
+    pub fn note_ends(&mut self, keys: &KeyRing, lost: &[Kept]) {
+        for kept in lost.iter().filter(|kept| matches!(kept.notice.what, What::CallEnded { .. })) {
+            self.0.remove(&keys.blind(kept.notice.call.as_bytes()));
+        }
+    }
+}
+
+/// What is written of calls that begin, together with their notices.
+#[derive(Debug, Default)]
+struct Names {
+    running: Batch,
+    people: Batch,
+    parties: Batch,
+}
+
 #[derive(Debug)]
 struct Followed {
     place: Place,
@@ -112,12 +129,13 @@ impl Embedded {
         Ok(Self { trees, notices, calls, facts, running, people, parties, holds, marks, outbox, keys, slots })
     }
 
-    /// Ends calls that were up when the program before this one ended. How many there were.
+    /// Ends calls that were up when the program before this one ended, or when the store could not be written any more; those
+    /// that are `up` still go on. How many were ended.
     ///
     /// # Errors
     /// When the store cannot be read or written.
-    pub fn end_abandoned(&self, running: &mut Running, now: Moment) -> Result<usize, String> {
-        let mut abandoned = Vec::new();
+    pub fn end_abandoned(&self, running: &mut Running, up: &Running, now: Moment) -> Result<usize, String> {
+        let (mut abandoned, mut count) = (Vec::new(), 0);
         for entry in self.running.pairs(&[], None, Order::Up) {
             let (name, place) = entry?;
             if let (Ok(name), Ok(place)) = (CallName::try_from(name), Place::try_from(place)) {
@@ -134,9 +152,13 @@ impl Embedded {
             let keys = self.fresh_keys()?;
             running.0.insert(*name, Followed { place: *place, next, keys });
             if record.state == State::Ended {
-                self.end(running, name)?;
+                self.end(running, &[*name])?;
                 continue;
             }
+            if up.0.contains_key(name) {
+                continue;
+            }
+            count += 1;
             let peak = record.peak.as_ref();
             let what = What::CallEnded {
                 reason: "the server ended".to_owned(),
@@ -149,7 +171,7 @@ impl Embedded {
             let notice = Notice { call: record.id.clone(), call_ms, what };
             self.keep(running, &[Kept { unix_ms: now.0, notice }])?;
         }
-        Ok(abandoned.len())
+        Ok(count)
     }
 
     /// Takes up notices, in order. Those of calls that nobody has told of change nothing, as on the board. How many were
@@ -158,12 +180,12 @@ impl Embedded {
     /// # Errors
     /// When the store cannot be written; some of them may be in it then.
     pub fn keep(&self, running: &mut Running, kept: &[Kept]) -> Result<u64, String> {
-        let (mut notices, mut dropped) = (Batch::default(), 0);
+        let (mut notices, mut names, mut dropped) = (Batch::default(), Names::default(), 0);
         let (mut refused, mut ended) = (Vec::new(), Vec::new());
         for kept in kept {
             let name = self.keys.blind(kept.notice.call.as_bytes());
             if let What::CallStarted { .. } = kept.notice.what {
-                self.start(running, name, kept)?;
+                self.start(running, name, kept, &mut names)?;
             }
             let Some(call) = running.0.get_mut(&name) else { continue };
             let over = matches!(kept.notice.what, What::CallEnded { .. });
@@ -177,7 +199,7 @@ impl Embedded {
             let sealed = call.keys.seal(&self.keys, class, &at, &plain).map_err(|error| error.to_string())?;
             notices.insert(&at[..], sealed);
             call.next += 1;
-            self.index(&name, &call.place, &kept.notice.what)?;
+            self.index(&name, &call.place, &kept.notice.what, &mut names);
             match &kept.notice.what {
                 What::CallEnded { .. } => ended.push(name),
                 What::Consent { state, .. } if state == "refused" => refused.push(name),
@@ -186,24 +208,25 @@ impl Embedded {
         }
         // Keys before what they seal.
         self.slots().sync().map_err(|error| error.to_string())?;
+        self.running.apply(names.running)?;
+        self.people.apply(names.people)?;
+        self.parties.apply(names.parties)?;
         self.notices.apply(notices)?;
         for name in refused {
             self.forget_words(running, &name)?;
         }
-        for name in ended {
-            self.end(running, &name)?;
-        }
+        self.end(running, &ended)?;
         Ok(dropped)
     }
 
-    fn start(&self, running: &mut Running, name: CallName, kept: &Kept) -> Result<(), String> {
+    fn start(&self, running: &mut Running, name: CallName, kept: &Kept, names: &mut Names) -> Result<(), String> {
         if running.0.len() >= RUNNING_MAX || running.0.contains_key(&name) {
             return Ok(());
         }
         let place = place_of(kept.unix_ms, &name);
         let keys = self.fresh_keys()?;
         running.0.insert(name, Followed { place, next: 0, keys });
-        self.running.insert(name, place)?;
+        names.running.insert(name, place);
         Ok(())
     }
 
@@ -212,16 +235,23 @@ impl Embedded {
     }
 
     /// Writes a call's line in the list.
-    fn end(&self, running: &mut Running, name: &CallName) -> Result<(), String> {
-        let Some(Followed { place, keys, .. }) = running.0.remove(name) else { return Ok(()) };
-        let Some(record) = self.fold(name)?.record else { return Ok(()) };
-        let line = serde_json::to_vec(&Summary::from(&record)).map_err(|error| error.to_string())?;
-        let facts = serde_json::to_vec(&CallFacts::from(&record)).map_err(|error| error.to_string())?;
-        let seal = |context: &[u8], plain: &[u8]| keys.seal(&self.keys, Class::Record, context, plain);
-        self.facts.insert(place, seal(&facts_context(&place), &facts).map_err(|error| error.to_string())?)?;
-        self.calls.insert(place, seal(&place, &line).map_err(|error| error.to_string())?)?;
-        self.running.remove(name)?;
-        Ok(())
+    fn end(&self, running: &mut Running, names: &[CallName]) -> Result<(), String> {
+        let (mut facts_of, mut lines, mut gone) = (Batch::default(), Batch::default(), Batch::default());
+        for name in names {
+            let Some(Followed { place, keys, .. }) = running.0.remove(name) else { continue };
+            let Some(record) = self.fold(name)?.record else { continue };
+            let line = serde_json::to_vec(&Summary::from(&record)).map_err(|error| error.to_string())?;
+            let facts = serde_json::to_vec(&CallFacts::from(&record)).map_err(|error| error.to_string())?;
+            let seal = |context: &[u8], plain: &[u8]| {
+                keys.seal(&self.keys, Class::Record, context, plain).map_err(|error| error.to_string())
+            };
+            facts_of.insert(place, seal(&facts_context(&place), &facts)?);
+            lines.insert(place, seal(&place, &line)?);
+            gone.remove(*name);
+        }
+        self.facts.apply(facts_of)?;
+        self.calls.apply(lines)?;
+        self.running.apply(gone)
     }
 
     /// Adds to a call that has ended what has come of it, and writes its line anew.
@@ -247,7 +277,7 @@ impl Embedded {
         let call_ms = now.0.saturating_sub(record.started.0);
         let notice = Notice { call: record.id, call_ms, what: What::OutcomeTold(outcome) };
         self.keep(&mut late, &[Kept { unix_ms: now.0, notice }])?;
-        self.end(&mut late, &name)?;
+        self.end(&mut late, &[name])?;
         self.flush()?;
         Ok(Ok(record.started))
     }

@@ -186,20 +186,47 @@ impl Writer {
             self.open();
         }
         let Some(embedded) = self.embedded.load_full() else {
-            return self.metrics.count_store_dropped(kept.len());
+            return self.lose(kept);
         };
         match embedded.keep(&mut self.running, kept) {
-            Ok(dropped) => {
-                self.metrics.count_store_kept(kept.len());
-                self.metrics.count_store_dropped(dropped as usize);
+            Ok(dropped) => self.count(kept, dropped),
+            Err(why) => {
+                drop(embedded);
+                self.fail(&why);
+                self.write_again(kept);
             }
-            Err(why) => self.fail(&why, kept.len()),
         }
     }
 
-    fn fail(&mut self, why: &str, lost: usize) {
+    /// A database may have ended a connection only: it is asked once more at once.
+    fn write_again(&mut self, kept: &[Kept]) {
+        if self.database.is_some() {
+            self.open();
+        }
+        let again = self.embedded.load_full().map(|embedded| embedded.keep(&mut self.running, kept));
+        match again {
+            Some(Ok(dropped)) => self.count(kept, dropped),
+            Some(Err(why)) => {
+                self.fail(&why);
+                self.lose(kept);
+            }
+            None => self.lose(kept),
+        }
+    }
+
+    fn count(&self, kept: &[Kept], dropped: u64) {
+        self.metrics.count_store_kept(kept.len());
+        self.metrics.count_store_dropped(dropped as usize);
+    }
+
+    /// Counts what cannot be kept; which calls end with it, is known when the store works again.
+    fn lose(&mut self, kept: &[Kept]) {
+        self.metrics.count_store_dropped(kept.len());
+        self.running.note_ends(&self.keys, kept);
+    }
+
+    fn fail(&mut self, why: &str) {
         error!(why, "calls cannot be kept: they go on, and what is told of them is lost until the store works again");
-        self.metrics.count_store_dropped(lost);
         self.embedded.store(None);
         self.opened = Instant::now();
     }
@@ -211,9 +238,9 @@ impl Writer {
             // A folder in use belongs to another server, and a disk that fails now may work later. A database is not ours.
             if self.database.is_none() && is_broken(&why) { self.set_aside(&why) } else { Err(why) }
         });
-        self.running = Running::default();
+        let up = std::mem::take(&mut self.running);
         let ready = opened.and_then(|embedded| {
-            let abandoned = embedded.end_abandoned(&mut self.running, Moment::now())?;
+            let abandoned = embedded.end_abandoned(&mut self.running, &up, Moment::now())?;
             if abandoned > 0 {
                 warn!(calls = abandoned, "calls were up when the server ended: they are kept as far as they were told");
             }
@@ -228,7 +255,10 @@ impl Writer {
                 info!(place, bytes = embedded.bytes(), "calls are kept");
                 self.embedded.store(Some(Arc::new(embedded)));
             }
-            Err(why) => error!(why, "calls cannot be kept: tried again every {} s", AGAIN.as_secs()),
+            Err(why) => {
+                self.running = up;
+                error!(why, "calls cannot be kept: tried again every {} s", AGAIN.as_secs());
+            }
         }
     }
 
@@ -270,7 +300,7 @@ impl Writer {
                     self.swept = None;
                 }
             }
-            Err(why) => self.fail(&why, 0),
+            Err(why) => self.fail(&why),
         }
         self.metrics.set_store_bytes(embedded.bytes());
     }

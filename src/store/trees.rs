@@ -102,6 +102,17 @@ impl Trees {
         }
     }
 
+    /// Takes back what was written into a store that had nothing before. A folder is whoever's who asked for it.
+    ///
+    /// # Errors
+    /// When that fails.
+    pub(super) fn clear(&self) -> Result<(), String> {
+        match self {
+            Trees::Sled(_) => Ok(()),
+            Trees::Postgres(postgres) => postgres.clear(),
+        }
+    }
+
     /// Makes sure that everything is on the disk. A database has it there before it answers.
     ///
     /// # Errors

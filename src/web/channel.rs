@@ -1,6 +1,7 @@
 //! `/v1/interactions/{id}/channel`: one chat over one WebSocket, both ways. Messages, expressions, outcomes of moves and the end
 //! come in; every event of the chat goes out, and an answer to each of the former.
 
+use axum::Extension;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, State};
@@ -17,6 +18,7 @@ use super::interactions::{
 use super::orders::ask;
 use super::problem::Problem;
 use super::routes::App;
+use super::signing::Ended;
 use crate::control::{Done, Order};
 
 /// What the channel's software sends; `ref` comes back with the answer.
@@ -40,11 +42,12 @@ pub(super) async fn channel(
     State(app): State<App>,
     Path(call): Path<String>,
     headers: HeaderMap,
+    ended: Option<Extension<Ended>>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let upgrade = upgrade.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))?;
     app.check_up(&call)?;
-    let watch = Watch::of_call(&app, &call)?;
+    let watch = Watch::of_call(&app, &call, ended.map_or_else(Ended::default, |Extension(ended)| ended))?;
     let upgrade = upgrade.protocols(spoken(&headers));
     let upgrade = upgrade.max_message_size(INCOMING_BYTES_MAX).max_frame_size(INCOMING_BYTES_MAX);
     Ok(upgrade.on_upgrade(move |socket| serve(app, call, socket, watch)))

@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
@@ -23,6 +24,7 @@ use super::auth;
 use super::bus::{Delivery, Event, KINDS, Subscription};
 use super::problem::Problem;
 use super::routes::App;
+use super::signing::Ended;
 
 /// Most characters of `call` and of `type`.
 const FILTER_CHARS_MAX: usize = 512;
@@ -76,6 +78,8 @@ pub(super) struct Watch {
     subscription: Subscription,
     filter: Filter,
     closing: CancellationToken,
+    /// Of whoever watches.
+    ended: Ended,
     _place: OwnedSemaphorePermit,
 }
 
@@ -84,11 +88,11 @@ impl Watch {
     ///
     /// # Errors
     /// When there is none.
-    pub(super) fn of_call(app: &App, call: &str) -> Result<Self, Problem> {
+    pub(super) fn of_call(app: &App, call: &str, ended: Ended) -> Result<Self, Problem> {
         let full = |_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many channels at a time");
         let place = Arc::clone(&app.channels).try_acquire_owned().map_err(full)?;
         let filter = Filter { call: Some(call.to_owned()), kinds: None };
-        Ok(Self { subscription: app.bus.subscribe(None), filter, closing: app.closing.clone(), _place: place })
+        Ok(Self { subscription: app.bus.subscribe(None), filter, closing: app.closing.clone(), ended, _place: place })
     }
 
     /// The next wanted delivery; `None` when the server closes.
@@ -96,6 +100,7 @@ impl Watch {
         loop {
             let delivery = tokio::select! {
                 () = self.closing.cancelled() => return None,
+                () = self.ended.0.cancelled() => return None,
                 delivery = self.subscription.next() => delivery?,
             };
             match &delivery {
@@ -110,6 +115,7 @@ pub(super) async fn events(
     State(app): State<App>,
     query: Result<Query<EventsQuery>, QueryRejection>,
     headers: HeaderMap,
+    ended: Option<Extension<Ended>>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))?;
@@ -130,7 +136,13 @@ pub(super) async fn events(
         .try_acquire_owned()
         .map_err(|_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many event subscribers"))?;
     let subscription = app.bus.subscribe(after);
-    let watch = Watch { subscription, filter, closing: app.closing, _place: place };
+    let watch = Watch {
+        subscription,
+        filter,
+        closing: app.closing,
+        ended: ended.map_or_else(Ended::default, |Extension(ended)| ended),
+        _place: place,
+    };
     Ok(match upgrade {
         Some(upgrade) => web_socket(upgrade, &headers, watch),
         None => event_stream(watch),

@@ -1,5 +1,6 @@
 //! What of the API can be exchanged while it runs: who is let in, and what can be played by order.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use media::tone::Region;
 use super::WebError;
 use super::auth::Gate;
 use super::orders::PromptFolder;
-use crate::settings::{Token, Zone};
+use crate::settings::{Token, UserSettings, Zone};
 
 /// How the API is offered to requests that come from now on.
 #[derive(Debug, Clone)]
@@ -16,6 +17,8 @@ pub struct LiveOptions {
     /// The token that opens the API. It never prints; browsers that use WebSockets need one that can stand in a
     /// subprotocol's name (letters, digits, `-._~+`).
     pub token: Token,
+    /// Who may sign in to the console.
+    pub users: BTreeMap<String, UserSettings>,
     /// The folder of the prompts that may be played by order.
     pub prompts: PathBuf,
     /// Whose tones callers are used to.
@@ -27,6 +30,7 @@ pub struct LiveOptions {
 /// What requests of one time meet.
 pub(super) struct Live {
     pub(super) gate: Gate,
+    pub(super) users: BTreeMap<String, UserSettings>,
     pub(super) prompts: Arc<PromptFolder>,
     pub(super) tones: Region,
     pub(super) zone: Zone,
@@ -34,7 +38,7 @@ pub(super) struct Live {
 
 impl Live {
     pub(super) fn new(options: LiveOptions) -> Result<Self, WebError> {
-        let LiveOptions { token, prompts, tones, zone } = options;
-        Ok(Self { gate: Gate::new(&token)?, prompts: Arc::new(PromptFolder::new(prompts)), tones, zone })
+        let LiveOptions { token, users, prompts, tones, zone } = options;
+        Ok(Self { gate: Gate::new(&token)?, users, prompts: Arc::new(PromptFolder::new(prompts)), tones, zone })
     }
 }

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, patch, post, put};
+use axum::routing::get;
 use axum::{Json, Router};
+use futures::StreamExt;
 use hyper::body::Body as _;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -20,11 +21,13 @@ use super::bus::Bus;
 use super::forks;
 use super::live::Live;
 use super::orders::{self, Asked};
+use super::permit::{Area, Doors, Permissions};
 use super::problem::Problem;
 use super::readiness::Readiness;
 use super::reload::{self, ReloadAsked};
+use super::signing::{self, Ended, Signed, Who};
 use super::{
-    audio, backup, calls, channel, consent, deliveries, events, facts, interactions, outcomes, people, reports,
+    audio, backup, calls, channel, consent, console, deliveries, events, facts, interactions, outcomes, people, reports,
 };
 use crate::metrics::Metrics;
 use crate::shell::copy::Copies;
@@ -50,6 +53,8 @@ pub(super) struct App {
     pub(super) outbox: Option<Outbox>,
     pub(super) reloads: mpsc::Sender<ReloadAsked>,
     pub(super) live: Arc<ArcSwap<Live>>,
+    pub(super) signed: Signed,
+    pub(super) permissions: Arc<Permissions>,
     pub(super) subscribers: Arc<Semaphore>,
     pub(super) audio_places: Arc<Semaphore>,
     pub(super) channels: Arc<Semaphore>,
@@ -68,54 +73,18 @@ impl App {
     }
 }
 
-/// All addresses. Everything but `/healthz` and `/readyz` asks for the token, unknown addresses too.
+/// All addresses. Everything but health, the console's files and its sign-in asks for the token or for a person who may
+/// (`permit`), unknown addresses too.
 pub(super) fn router(app: App) -> Router {
-    let open = Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz));
-    let closed = Router::new()
-        .route("/metrics", get(metrics))
-        .route("/v1/calls", get(calls::calls))
-        .route("/v1/calls/{id}", get(calls::call))
-        .route("/v1/calls/{id}/audio", get(audio::audio))
-        .route("/v1/calls/{id}/bypass", post(orders::bypass).delete(orders::end_bypass))
-        .route("/v1/calls/{id}/hangup", post(orders::hang_up))
-        .route("/v1/calls/{id}/prompts", post(orders::play))
-        .route("/v1/calls/{id}/prompts/{prompt}", delete(orders::stop))
-        .route("/v1/calls/{id}/supervisors", post(orders::supervise))
-        .route(
-            "/v1/calls/{id}/supervisors/{supervisor}",
-            patch(orders::change_supervisor).delete(orders::end_supervisor),
-        )
-        .route("/v1/calls/{id}/utterances", post(orders::typed))
-        .route("/v1/calls/{id}/facts", put(facts::tell))
-        .route("/v1/calls/{id}/consent", put(consent::tell))
-        .route("/v1/calls/{id}/expressions", post(interactions::show))
-        .route("/v1/calls/{id}/outcomes", post(outcomes::tell))
-        .route("/v1/interactions/{id}/outcomes", post(outcomes::tell))
-        .route("/v1/deliveries", get(deliveries::list))
-        .route("/v1/deliveries/{id}", delete(deliveries::remove))
-        .route("/v1/deliveries/{id}/retry", post(deliveries::retry))
-        .route("/v1/interactions", post(interactions::open).get(calls::calls))
-        .route("/v1/interactions/{id}", get(calls::call))
-        .route("/v1/interactions/{id}/channel", get(channel::channel))
-        .route("/v1/interactions/{id}/consent", put(consent::tell))
-        .route("/v1/interactions/{id}/end", post(interactions::end))
-        .route("/v1/interactions/{id}/expressions", post(interactions::show))
-        .route("/v1/interactions/{id}/facts", put(facts::tell))
-        .route("/v1/interactions/{id}/messages", post(interactions::write))
-        .route("/v1/interactions/{id}/moved", post(interactions::moved))
-        .route("/v1/forks", post(forks::fork))
-        .route("/v1/people/calls", post(people::calls))
-        .route("/v1/people/erase", post(people::erase))
-        .route("/v1/people/key", post(people::key))
-        .route("/v1/people/hold", post(people::hold))
-        .route("/v1/people/holds", get(people::holds))
-        .route("/v1/people/release", post(people::release))
-        .route("/v1/backup", get(backup::state).post(backup::begin))
-        .route("/v1/reports/{date}", get(reports::day))
-        .route("/v1/drain", post(orders::drain))
-        .route("/v1/policies/back", post(orders::policies_back))
-        .route("/v1/reload", post(reload::reload))
-        .route("/v1/events", get(events::events))
+    let open = Router::new()
+        .route("/", get(console::page))
+        .route("/assets/{name}", get(console::asset))
+        .route("/v1/session", get(signing::session).post(signing::sign_in).delete(signing::sign_out))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz));
+    let (closed, permissions) = closed().parts();
+    let app = App { permissions: Arc::new(permissions), ..app };
+    let closed = closed
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "no such address"))
         .layer(middleware::from_fn_with_state(app.clone(), admit));
     open.merge(closed)
@@ -124,25 +93,99 @@ pub(super) fn router(app: App) -> Router {
         .with_state(app)
 }
 
-/// Lets requests with the token pass.
-async fn admit(State(app): State<App>, request: Request, next: Next) -> Response {
-    if app.live.load().gate.admits(request.headers()) {
-        return audited(&app, request, next).await;
-    }
-    Problem::new(StatusCode::UNAUTHORIZED, "send `Authorization: Bearer` with the API token").into_response()
+/// Every address that asks for somebody who is known, and what it is about.
+pub(super) fn closed() -> Doors {
+    use Area::{Audio, Calls, Integration, Operate, Orders, People, Reports};
+    Doors::default()
+        .at(Method::GET, "/metrics", Operate, metrics)
+        .at(Method::GET, "/v1/calls", Calls, calls::calls)
+        .at(Method::GET, "/v1/calls/{id}", Calls, calls::call)
+        .at(Method::GET, "/v1/calls/{id}/audio", Audio, audio::audio)
+        .at(Method::POST, "/v1/calls/{id}/bypass", Orders, orders::bypass)
+        .at(Method::DELETE, "/v1/calls/{id}/bypass", Orders, orders::end_bypass)
+        .at(Method::POST, "/v1/calls/{id}/hangup", Orders, orders::hang_up)
+        .at(Method::POST, "/v1/calls/{id}/prompts", Orders, orders::play)
+        .at(Method::DELETE, "/v1/calls/{id}/prompts/{prompt}", Orders, orders::stop)
+        .at(Method::POST, "/v1/calls/{id}/supervisors", Orders, orders::supervise)
+        .at(Method::PATCH, "/v1/calls/{id}/supervisors/{supervisor}", Orders, orders::change_supervisor)
+        .at(Method::DELETE, "/v1/calls/{id}/supervisors/{supervisor}", Orders, orders::end_supervisor)
+        .at(Method::POST, "/v1/calls/{id}/utterances", Integration, orders::typed)
+        .at(Method::PUT, "/v1/calls/{id}/facts", Integration, facts::tell)
+        .at(Method::PUT, "/v1/calls/{id}/consent", Integration, consent::tell)
+        .at(Method::POST, "/v1/calls/{id}/expressions", Integration, interactions::show)
+        .at(Method::POST, "/v1/calls/{id}/outcomes", Integration, outcomes::tell)
+        .at(Method::POST, "/v1/interactions/{id}/outcomes", Integration, outcomes::tell)
+        .at(Method::GET, "/v1/deliveries", Operate, deliveries::list)
+        .at(Method::DELETE, "/v1/deliveries/{id}", Operate, deliveries::remove)
+        .at(Method::POST, "/v1/deliveries/{id}/retry", Operate, deliveries::retry)
+        .at(Method::POST, "/v1/interactions", Integration, interactions::open)
+        .at(Method::GET, "/v1/interactions", Calls, calls::calls)
+        .at(Method::GET, "/v1/interactions/{id}", Calls, calls::call)
+        .at(Method::GET, "/v1/interactions/{id}/channel", Integration, channel::channel)
+        .at(Method::PUT, "/v1/interactions/{id}/consent", Integration, consent::tell)
+        .at(Method::POST, "/v1/interactions/{id}/end", Integration, interactions::end)
+        .at(Method::POST, "/v1/interactions/{id}/expressions", Integration, interactions::show)
+        .at(Method::PUT, "/v1/interactions/{id}/facts", Integration, facts::tell)
+        .at(Method::POST, "/v1/interactions/{id}/messages", Integration, interactions::write)
+        .at(Method::POST, "/v1/interactions/{id}/moved", Integration, interactions::moved)
+        .at(Method::POST, "/v1/forks", Integration, forks::fork)
+        .at(Method::POST, "/v1/people/calls", People, people::calls)
+        .at(Method::POST, "/v1/people/erase", People, people::erase)
+        .at(Method::POST, "/v1/people/key", People, people::key)
+        .at(Method::POST, "/v1/people/hold", People, people::hold)
+        .at(Method::GET, "/v1/people/holds", People, people::holds)
+        .at(Method::POST, "/v1/people/release", People, people::release)
+        .at(Method::GET, "/v1/backup", Operate, backup::state)
+        .at(Method::POST, "/v1/backup", Operate, backup::begin)
+        .at(Method::GET, "/v1/reports/{date}", Reports, reports::day)
+        .at(Method::POST, "/v1/drain", Operate, orders::drain)
+        .at(Method::POST, "/v1/policies/back", Operate, orders::policies_back)
+        .at(Method::POST, "/v1/reload", Operate, reload::reload)
+        .at(Method::GET, "/v1/events", Calls, events::events)
 }
 
-/// Answers a request; where there is an audit trail, only once that has it. Figures are no business of anybody's.
-async fn audited(app: &App, request: Request, next: Next) -> Response {
-    let Some(store) = app.store.as_ref().filter(|_| request.uri().path() != "/metrics") else {
-        return next.run(request).await;
+/// Lets requests with the token pass, and those of people who may.
+async fn admit(State(app): State<App>, path: Option<MatchedPath>, mut request: Request, next: Next) -> Response {
+    if app.live.load().gate.admits(request.headers()) {
+        return audited(&app, &Who::Machine, request, next).await;
+    }
+    let Some(who) = app.signed.person(&app, request.method(), request.headers()) else {
+        let detail = "send `Authorization: Bearer` with the API token, or sign in";
+        return Problem::new(StatusCode::UNAUTHORIZED, detail).into_response();
     };
+    // An address that there is not is for nobody.
+    let at = path.as_ref().map_or("", MatchedPath::as_str);
+    if let Who::Person { role, .. } = who
+        && !app.permissions.may(role, request.method(), at)
+    {
+        let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+        let refused = Problem::new(StatusCode::FORBIDDEN, format!("not as {}", role.name())).into_response();
+        return recorded(&app, &who, (&method, &path), refused).await;
+    }
+    let Who::Person { ended, .. } = who.clone() else { return audited(&app, &who, request, next).await };
+    // What goes on for long ends with the session: here what is a body, by itself what is a WebSocket.
+    request.extensions_mut().insert(Ended(ended.clone()));
+    let response = audited(&app, &who, request, next).await;
+    response.map(|body| Body::from_stream(body.into_data_stream().take_until(ended.cancelled_owned())))
+}
+
+/// Answers a request; figures are no business of anybody's.
+async fn audited(app: &App, who: &Who, request: Request, next: Next) -> Response {
+    if request.uri().path() == "/metrics" {
+        return next.run(request).await;
+    }
     let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
     let response = next.run(request).await;
+    recorded(app, who, (&method, &path), response).await
+}
+
+/// An answer; where there is an audit trail, only once that has it.
+async fn recorded(app: &App, who: &Who, (method, path): (&str, &str), response: Response) -> Response {
+    let Some(store) = &app.store else { return response };
     let what = serde_json::json!({ "method": method, "path": path, "status": response.status().as_u16() });
     let of_call = path.strip_prefix("/v1/calls/").or_else(|| path.strip_prefix("/v1/interactions/"));
     let call = of_call.and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned();
-    store.journal().committed(AuditEntry { kind: "access".to_owned(), who: "api".to_owned(), call, what }).await;
+    store.journal().committed(AuditEntry { kind: "access".to_owned(), who: who.name().to_owned(), call, what }).await;
     response
 }
 
@@ -158,7 +201,8 @@ async fn bound(request: Request<Body>, next: Next) -> Response {
         Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no answer in time").into_response(),
     };
     let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // The console's files say so themselves.
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
     response
 }

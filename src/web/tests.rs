@@ -2,8 +2,10 @@
 
 mod client;
 mod orders;
+mod people;
 mod reload;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use media::tone::Region;
@@ -365,7 +367,10 @@ async fn a_taken_port_is_told() {
 fn options(listen: SocketAddr) -> WebOptions {
     let prompts = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/prompts");
     let token = Token::new(TOKEN).expect("a good token");
-    WebOptions { listen, live: LiveOptions { token, prompts, tones: Region::China, zone: Zone::utc() } }
+    WebOptions {
+        listen,
+        live: LiveOptions { token, users: BTreeMap::new(), prompts, tones: Region::China, zone: Zone::utc() },
+    }
 }
 
 /// Asserts that a reply is a problem document of this status.

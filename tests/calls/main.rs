@@ -9,6 +9,7 @@ mod anger;
 mod chaos;
 mod chats;
 mod codecs;
+mod console;
 mod dictation;
 mod elsewhere;
 mod forks;

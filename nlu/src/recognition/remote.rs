@@ -49,6 +49,14 @@ impl Protocol {
             Protocol::SherpaOnnx => EngineKind::SherpaOnnxServer,
         }
     }
+
+    /// The WebSocket subprotocol that some of its servers ask for, and others do not know: FunASR's in Python, in C++.
+    pub fn subprotocol(self) -> Option<&'static str> {
+        match self {
+            Protocol::FunAsr => Some("binary"),
+            Protocol::SherpaOnnx => None,
+        }
+    }
 }
 
 /// Why an answer is not taken.

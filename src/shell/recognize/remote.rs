@@ -10,7 +10,7 @@ mod standing;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -76,7 +76,8 @@ impl RemoteRecognizer {
             warn!(%endpoint, "what is said goes there unencrypted");
         }
         let secured = endpoint.is_secured.then(|| Secured { name: endpoint.host.clone(), by: Arc::clone(&files.by) });
-        let terms = Arc::new(Terms { protocol, endpoint, secured, answer, confidence });
+        let terms =
+            Arc::new(Terms { protocol, endpoint, secured, answer, confidence, is_plain: AtomicBool::new(false) });
         standing.want(&terms.endpoint.to_string(), local.is_some());
         runtime.spawn(probe(Arc::downgrade(&terms), Arc::clone(&standing)));
         let (tell, news) = mpsc::channel(NEWS_MAX);

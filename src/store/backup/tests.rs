@@ -28,7 +28,8 @@ fn taken_back(place: &Place, into: Option<&DatabaseSettings>) {
     let keys =
         Arc::new(KeyRing::open(&again.folder.join(KEYS_FILE), &master_key(&again).expect("a key")).expect("keys"));
     let store = Embedded::open(&again.folder.join(CALLS_FOLDER), into, &keys).expect("it opens");
-    let ended = store.end_abandoned(&mut Running::default(), Moment(BEGAN + 9_000)).expect("written");
+    let ended =
+        store.end_abandoned(&mut Running::default(), &Running::default(), Moment(BEGAN + 9_000)).expect("written");
     assert_eq!((ended, store.calls(Moment(u64::MAX), 10).expect("readable").len()), (1, 3));
     assert_eq!(store.erase("13800138000").expect("written").expect("nobody is held").calls.len(), 3);
     let mut kinds = Vec::new();

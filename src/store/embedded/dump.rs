@@ -79,24 +79,34 @@ impl Embedded {
                 return Err(format!("expected a store without calls, found {name}"));
             }
         }
-        let mut batches: Vec<Batch> = trees.iter().map(|_| Batch::default()).collect();
-        let mut count = 0;
-        while let Some((number, key, value)) = read_value(values).map_err(|error| error.to_string())? {
-            let batch = batches.get_mut(usize::from(number));
-            batch.ok_or_else(|| format!("expected a tree below {}, found {number}", TREES.len()))?.insert(key, value);
-            count += 1;
-            if count % TOGETHER_MAX == 0 {
-                for (tree, batch) in trees.iter().zip(&mut batches) {
-                    tree.apply(std::mem::take(batch))?;
-                }
-            }
-        }
-        for (tree, batch) in trees.iter().zip(batches) {
-            tree.apply(batch)?;
+        if let Err(why) = fill(&trees, values) {
+            // Nobody else could find what is there of it.
+            into.clear().map_err(|error| format!("{why}; taking it back: {error}"))?;
+            return Err(why);
         }
         let copied =
             fs::copy(call_keys, folder.join(KEYS_FILE)).and_then(|_| File::open(folder.join(KEYS_FILE))?.sync_all());
         copied.map_err(|error| error.to_string())?;
         into.flush()
     }
+}
+
+/// Writes values into their trees.
+fn fill(trees: &[Tree], values: &mut dyn Read) -> Result<(), String> {
+    let mut batches: Vec<Batch> = trees.iter().map(|_| Batch::default()).collect();
+    let mut count = 0;
+    while let Some((number, key, value)) = read_value(values).map_err(|error| error.to_string())? {
+        let batch = batches.get_mut(usize::from(number));
+        batch.ok_or_else(|| format!("expected a tree below {}, found {number}", TREES.len()))?.insert(key, value);
+        count += 1;
+        if count % TOGETHER_MAX == 0 {
+            for (tree, batch) in trees.iter().zip(&mut batches) {
+                tree.apply(std::mem::take(batch))?;
+            }
+        }
+    }
+    for (tree, batch) in trees.iter().zip(batches) {
+        tree.apply(batch)?;
+    }
+    Ok(())
 }

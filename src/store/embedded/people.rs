@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::forget::name_in;
-use super::{CallName, Embedded, Place};
+use super::{CallName, Embedded, Names, Place};
 use crate::notice::What;
 use crate::settings::{is_nameless, uri_of};
 use crate::store::keys::KeyRing;
@@ -56,7 +56,7 @@ pub struct Hold {
 
 impl Embedded {
     /// Notes who takes part in a call.
-    pub(super) fn index(&self, name: &CallName, place: &Place, what: &What) -> Result<(), String> {
+    pub(super) fn index(&self, name: &CallName, place: &Place, what: &What, names: &mut Names) {
         let addresses: Vec<&str> = match what {
             What::CallStarted { from, to, .. } => vec![from.reveal(), to.reveal()],
             What::CallForked { parties, .. } => parties
@@ -64,13 +64,12 @@ impl Embedded {
                 .flat_map(|party| party.addresses.iter().map(String::as_str))
                 .take(ADDRESSES_MAX)
                 .collect(),
-            _ => return Ok(()),
+            _ => return,
         };
         for person in addresses.into_iter().filter_map(|address| self.person(address)) {
-            self.people.insert([&person[..], place].concat(), [])?;
-            self.parties.insert([&name[..], &person].concat(), place)?;
+            names.people.insert([&person[..], place].concat(), []);
+            names.parties.insert([&name[..], &person].concat(), *place);
         }
-        Ok(())
     }
 
     /// Takes a call out of the indexes.

@@ -127,8 +127,8 @@ fn calls_that_nobody_ended_are_ended_at_the_next_start() {
         let kept = samples();
         place.open().keep(&mut Running::default(), &kept[..kept.len() - 1]).expect("written");
         let (again, mut running) = (place.open(), Running::default());
-        assert_eq!(again.end_abandoned(&mut running, Moment(BEGAN + 99_000)).expect("written"), 1);
-        assert_eq!(again.end_abandoned(&mut running, Moment(BEGAN + 99_000)).expect("written"), 0);
+        assert_eq!(again.end_abandoned(&mut running, &Running::default(), Moment(BEGAN + 99_000)).expect("written"), 1);
+        assert_eq!(again.end_abandoned(&mut running, &Running::default(), Moment(BEGAN + 99_000)).expect("written"), 0);
         let record = again.call("call-1").expect("readable").expect("it is kept");
         assert_eq!((record.state, record.end_reason.as_deref()), (State::Ended, Some("the server ended")));
         assert_eq!(again.calls(Moment(u64::MAX), 10).expect("readable").len(), 1);

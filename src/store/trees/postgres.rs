@@ -31,6 +31,8 @@ const LOCK_TRIES: u32 = 30;
 const LOCK_EVERY: Duration = Duration::from_millis(100);
 /// How long a query may take, seconds.
 const QUERY_S_MAX: u64 = 20;
+/// How long an answer may take, with everything on the way.
+const ANSWER_MAX: Duration = Duration::from_secs(QUERY_S_MAX + 5);
 /// Rows asked for at a time.
 const PAGE_ROWS: usize = 1_000;
 
@@ -39,6 +41,7 @@ const SET: &str = "INSERT INTO calmline_values (store, tree, key, value)
     SELECT $1, $2, * FROM UNNEST($3::bytea[], $4::bytea[])
     ON CONFLICT (store, tree, key) DO UPDATE SET value = excluded.value";
 const REMOVE: &str = "DELETE FROM calmline_values WHERE store = $1 AND tree = $2 AND key = ANY($3)";
+const CLEAR: &str = "DELETE FROM calmline_values WHERE store = $1";
 const PAIRS_UP: &str = "SELECT key, value FROM calmline_values
     WHERE store = $1 AND tree = $2 AND key >= $3 AND key < $4 ORDER BY key LIMIT $5";
 const PAIRS_DOWN: &str = "SELECT key, value FROM calmline_values
@@ -70,7 +73,14 @@ impl Postgres {
         if options.get_application_name().is_none() {
             options = options.application_name("calmline");
         }
-        let options = options.options([("statement_timeout", format!("{QUERY_S_MAX}s"))]);
+        // A server that is told nothing of a client's end keeps its session, and with it the lock, until its own signs of
+        // life go unanswered.
+        let options = options.options([
+            ("statement_timeout", format!("{QUERY_S_MAX}s")),
+            ("tcp_keepalives_idle", "15".to_owned()),
+            ("tcp_keepalives_interval", "5".to_owned()),
+            ("tcp_keepalives_count", "3".to_owned()),
+        ]);
         let place = settings.place().to_owned();
         let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("database").enable_all().build();
         let runtime = runtime.map_err(|error| format!("no thread for the database: {error}"))?;
@@ -89,7 +99,7 @@ impl Postgres {
     pub(super) fn get(&self, tree: &'static str, key: &[u8]) -> Result<Option<Vec<u8>>, String> {
         let (pool, store, key) = (self.pool.clone(), self.store, key.to_vec());
         self.wait(async move {
-            sqlx::query_scalar(GET).bind(&store[..]).bind(tree).bind(key).fetch_optional(&pool).await.map_err(said)
+            sqlx::query_scalar(GET).bind(store).bind(tree).bind(key).fetch_optional(&pool).await.map_err(said)
         })
     }
 
@@ -111,15 +121,18 @@ impl Postgres {
         let (writing, store) = (Arc::clone(&self.writing), self.store);
         self.wait(async move {
             let mut writing = writing.lock().await;
+            let set = sqlx::query(SET).bind(store).bind(tree);
+            let remove = sqlx::query(REMOVE).bind(store).bind(tree);
+            // One statement is all or nothing by itself.
+            if gone.is_empty() {
+                return set.bind(keys).bind(values).execute(&mut *writing).await.map(drop).map_err(said);
+            }
+            if keys.is_empty() {
+                return remove.bind(gone).execute(&mut *writing).await.map(drop).map_err(said);
+            }
             let mut transaction = writing.begin().await.map_err(said)?;
-            if !keys.is_empty() {
-                let set = sqlx::query(SET).bind(&store[..]).bind(tree).bind(keys).bind(values);
-                set.execute(&mut *transaction).await.map_err(said)?;
-            }
-            if !gone.is_empty() {
-                let remove = sqlx::query(REMOVE).bind(&store[..]).bind(tree).bind(gone);
-                remove.execute(&mut *transaction).await.map_err(said)?;
-            }
+            set.bind(keys).bind(values).execute(&mut *transaction).await.map_err(said)?;
+            remove.bind(gone).execute(&mut *transaction).await.map_err(said)?;
             transaction.commit().await.map_err(said)
         })
     }
@@ -131,10 +144,19 @@ impl Postgres {
         Ok(bytes.unsigned_abs())
     }
 
+    /// Removes all that the store has in the database.
+    pub(super) fn clear(&self) -> Result<(), String> {
+        let (writing, store) = (Arc::clone(&self.writing), self.store);
+        self.wait(async move {
+            let mut writing = writing.lock().await;
+            sqlx::query(CLEAR).bind(store).execute(&mut *writing).await.map(drop).map_err(said)
+        })
+    }
+
     fn page(&self, query: &'static str, tree: &'static str, range: (Vec<u8>, Vec<u8>)) -> Result<Vec<Pair>, String> {
         let (pool, store, (from, before)) = (self.pool.clone(), self.store, range);
         self.wait(async move {
-            let rows = sqlx::query_as(query).bind(&store[..]).bind(tree).bind(from).bind(before);
+            let rows = sqlx::query_as(query).bind(store).bind(tree).bind(from).bind(before);
             rows.bind(PAGE_ROWS as i64).fetch_all(&pool).await.map_err(said)
         })
     }
@@ -259,8 +281,12 @@ fn wait<T: Send + 'static>(
     asked: impl Future<Output = Result<T, String>> + Send + 'static,
 ) -> Result<T, String> {
     let (answer, answered) = sync_channel(1);
-    // Whoever asked is waiting below.
-    runtime.spawn(async move { drop(answer.send(asked.await)) });
+    // The server bounds its queries, but a network may swallow them, and whoever asked is waiting below.
+    let bounded = async move {
+        let answered = tokio::time::timeout(ANSWER_MAX, asked).await;
+        answered.unwrap_or_else(|_| Err(format!("no answer within {} s", ANSWER_MAX.as_secs())))
+    };
+    runtime.spawn(async move { drop(answer.send(bounded.await)) });
     answered.recv().unwrap_or_else(|_| Err("the query broke".to_owned()))
 }
 

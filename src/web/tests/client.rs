@@ -53,7 +53,7 @@ impl Wire {
         self.exchange(method, path, headers, "").await
     }
 
-    async fn exchange(&self, method: &str, path: &str, headers: &str, body: &str) -> Reply {
+    pub(super) async fn exchange(&self, method: &str, path: &str, headers: &str, body: &str) -> Reply {
         let mut stream = TcpStream::connect(self.0).await.expect("the server listens");
         let close = if headers.contains("Connection:") { "" } else { "Connection: close\r\n" };
         let request = format!("{method} {path} HTTP/1.1\r\nHost: calmline\r\n{close}{headers}\r\n{body}");

@@ -3,7 +3,7 @@
 //! A far end that is there and gives no answer is as good as away; one that answers too much or nothing sensible is, too.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::{SinkExt, StreamExt};
@@ -13,7 +13,10 @@ use nlu::recognition::{Listed, Transcript};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::{Message, protocol::WebSocketConfig};
+use tokio_tungstenite::tungstenite::error::ProtocolError;
+use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use tracing::debug;
 
@@ -49,6 +52,8 @@ pub(super) struct Terms {
     /// How much speech may go unanswered, and for how long.
     pub(super) answer: Duration,
     pub(super) confidence: f32,
+    /// It knows no subprotocol.
+    pub(super) is_plain: AtomicBool,
 }
 
 /// What a link tells.
@@ -264,13 +269,27 @@ pub(super) async fn connect(terms: &Terms, standing: &Standing) -> Result<Socket
 }
 
 async fn open(terms: &Terms) -> Result<Socket, String> {
+    let offered = terms.protocol.subprotocol().filter(|_| !terms.is_plain.load(Ordering::Relaxed));
+    match open_offering(terms, offered).await {
+        Err(Error::Protocol(ProtocolError::SecWebSocketSubProtocolError(_))) if offered.is_some() => {
+            terms.is_plain.store(true, Ordering::Relaxed);
+            open_offering(terms, None).await.map_err(|error| error.to_string())
+        }
+        opened => opened.map_err(|error| error.to_string()),
+    }
+}
+
+async fn open_offering(terms: &Terms, subprotocol: Option<&'static str>) -> Result<Socket, Error> {
     let Endpoint { host, port, .. } = &terms.endpoint;
-    let request = terms.endpoint.to_string().into_client_request().map_err(|error| error.to_string())?;
+    let mut request = terms.endpoint.to_string().into_client_request()?;
+    if let Some(subprotocol) = subprotocol {
+        request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static(subprotocol));
+    }
     let limits =
         WebSocketConfig::default().max_message_size(Some(ANSWER_BYTES_MAX)).max_frame_size(Some(ANSWER_BYTES_MAX));
-    let stream = stream::connect((host.as_str(), *port), terms.secured.as_ref()).await?;
-    let opened = client_async_with_config(request, stream, Some(limits)).await;
-    opened.map(|(socket, _)| socket).map_err(|error| error.to_string())
+    let stream =
+        stream::connect((host.as_str(), *port), terms.secured.as_ref()).await.map_err(std::io::Error::other)?;
+    client_async_with_config(request, stream, Some(limits)).await.map(|(socket, _)| socket)
 }
 
 async fn send(socket: &mut Socket, message: Message) -> Result<(), String> {

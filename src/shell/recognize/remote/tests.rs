@@ -12,8 +12,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
-use tokio_tungstenite::accept_async;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::http::StatusCode;
+use tokio_tungstenite::{accept_async, accept_hdr_async};
 
 use super::*;
 use crate::recognizer::Endpoint;
@@ -31,6 +33,8 @@ const SECOND: u64 = 8_000;
 enum Far {
     /// Tells how much it has heard, each second of audio and, finally, at the end.
     Answers,
+    /// The same, to those who know its subprotocol.
+    Insists,
     /// Reads and says nothing.
     Hangs,
     /// Closes after two seconds of audio.
@@ -43,8 +47,14 @@ enum Far {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_said_is_understood_elsewhere() {
+    for behaviour in [Far::Answers, Far::Insists] {
+        understands(behaviour).await;
+    }
+}
+
+async fn understands(behaviour: Far) {
     let (far, address) = listen().await;
-    tokio::spawn(serve(far, Far::Answers, None));
+    tokio::spawn(serve(far, behaviour, None));
     let mut scene = Scene::new(address, None, LONG);
     scene.recognizer.open(PARTY, Language::Mandarin);
     scene.say(&vec![0.1; 3 * SECOND as usize]);
@@ -256,7 +266,10 @@ async fn serve(far: TcpListener, behaviour: Far, tls: Option<TlsAcceptor>) {
 
 /// Speaks FunASR's protocol, or does not.
 async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, behaviour: Far) -> Option<()> {
-    let mut socket = accept_async(stream).await.ok()?;
+    let (mut socket, behaviour) = match behaviour {
+        Far::Insists => (accept_hdr_async(stream, insist).await.ok()?, Far::Answers),
+        behaviour => (accept_async(stream).await.ok()?, behaviour),
+    };
     let (mut octets, mut told) = (0, 0);
     while let Some(Ok(message)) = socket.next().await {
         let octets_per_second = 2 * 2 * SECOND;
@@ -284,6 +297,19 @@ async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, behaviour: Far) -> Op
         }
     }
     Some(())
+}
+
+/// Takes nobody who does not offer the subprotocol, as FunASR's server in Python.
+#[expect(clippy::result_large_err, reason = "what the library's callback returns")]
+fn insist(request: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
+    let offered = request.headers().get("Sec-WebSocket-Protocol").filter(|offered| *offered == "binary");
+    let Some(offered) = offered else {
+        let mut refusal = ErrorResponse::new(None);
+        *refusal.status_mut() = StatusCode::BAD_REQUEST;
+        return Err(refusal);
+    };
+    response.headers_mut().insert("Sec-WebSocket-Protocol", offered.clone());
+    Ok(response)
 }
 
 /// Tells at the end from where to where it has heard.

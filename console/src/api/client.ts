@@ -1,0 +1,150 @@
+// The API over HTTP: one function per request, and errors as the server tells them (RFC 9457).
+
+import type {
+  Backup,
+  Call,
+  CallList,
+  Fault,
+  Language,
+  Party,
+  Readiness,
+  Reloaded,
+  Report,
+  Session,
+  SupervisionMode,
+} from "./shapes";
+
+/** A request that was refused, or brought no answer (`status` 0). */
+export class Problem extends Error {
+  constructor(
+    readonly status: number,
+    readonly detail: string,
+    readonly faults: Fault[] = [],
+    /** Seconds after which it may be tried again, where the server says so. */
+    readonly retryAfterS: number | null = null,
+  ) {
+    super(detail);
+    this.name = "Problem";
+  }
+}
+
+/** Called when the server no longer knows who we are. */
+let onSignedOut: () => void = () => {};
+
+export function whenSignedOut(react: () => void): void {
+  onSignedOut = react;
+}
+
+type Method = "GET" | "POST" | "PATCH" | "DELETE";
+
+async function send(method: Method, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
+  const headers: Record<string, string> = {};
+  // Pages of others cannot send this header: what is ordered was ordered here.
+  if (method !== "GET") headers["x-calmline-console"] = "1";
+  if (body !== undefined) headers["content-type"] = "application/json";
+  const init: RequestInit = { method, headers, credentials: "same-origin", cache: "no-store" };
+  if (body !== undefined) init.body = JSON.stringify(body);
+  if (signal !== undefined) init.signal = signal;
+  try {
+    return await fetch(path, init);
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new Problem(0, "");
+  }
+}
+
+async function problemOf(response: Response): Promise<Problem> {
+  const retry = Number.parseInt(response.headers.get("retry-after") ?? "", 10);
+  const retryAfterS = Number.isNaN(retry) ? null : retry;
+  try {
+    const { detail, faults } = (await response.json()) as { detail?: string; faults?: Fault[] };
+    return new Problem(response.status, detail ?? response.statusText, faults ?? [], retryAfterS);
+  } catch {
+    return new Problem(response.status, response.statusText, [], retryAfterS);
+  }
+}
+
+async function checked(response: Response): Promise<Response> {
+  if (response.ok) return response;
+  if (response.status === 401) onSignedOut();
+  throw await problemOf(response);
+}
+
+async function ask<T>(method: Method, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  const response = await checked(await send(method, path, body, signal));
+  return (response.status === 204 ? undefined : await response.json()) as T;
+}
+
+const ofCall = (call: string, rest = "") => `/v1/calls/${encodeURIComponent(call)}${rest}`;
+
+/** What is asked of the list of calls; `before` goes on where a list ended. */
+export interface CallsQuery {
+  state: "active" | "ended";
+  limit: number;
+  before?: string;
+}
+
+export interface SupervisorOrder {
+  target: string;
+  mode: SupervisionMode;
+  party?: Party;
+}
+
+export interface SayOrder {
+  text: string;
+  language: Language;
+  party: Party;
+  mode: "duck" | "replace";
+}
+
+export const api = {
+  /** Who is signed in here, if anybody. Being nobody is no reason to be sent to the sign-in with a word of regret. */
+  async session(): Promise<Session | null> {
+    const response = await send("GET", "/v1/session");
+    if (response.status === 401) return null;
+    return (await (await checked(response)).json()) as Session;
+  },
+  async signIn(user: string, password: string): Promise<Session> {
+    const response = await send("POST", "/v1/session", { user, password });
+    if (!response.ok) throw await problemOf(response);
+    return (await response.json()) as Session;
+  },
+  async signOut(): Promise<void> {
+    await send("DELETE", "/v1/session");
+  },
+  calls({ state, limit, before }: CallsQuery): Promise<CallList> {
+    const query = new URLSearchParams({ state, limit: String(limit), ...(before === undefined ? {} : { before }) });
+    return ask("GET", `/v1/calls?${query}`);
+  },
+  call: (id: string): Promise<Call> => ask("GET", ofCall(id)),
+  hangUp: (id: string): Promise<unknown> => ask("POST", ofCall(id, "/hangup")),
+  bypass: (id: string): Promise<unknown> => ask("POST", ofCall(id, "/bypass")),
+  endBypass: (id: string): Promise<unknown> => ask("DELETE", ofCall(id, "/bypass")),
+  supervise: (id: string, order: SupervisorOrder): Promise<{ supervisor: number }> =>
+    ask("POST", ofCall(id, "/supervisors"), order),
+  changeSupervisor: (id: string, supervisor: number, order: { mode: SupervisionMode; party?: Party }) =>
+    ask<unknown>("PATCH", ofCall(id, `/supervisors/${supervisor}`), order),
+  endSupervisor: (id: string, supervisor: number): Promise<unknown> =>
+    ask("DELETE", ofCall(id, `/supervisors/${supervisor}`)),
+  say: (id: string, { text, language, party, mode }: SayOrder): Promise<{ prompt: number }> =>
+    ask("POST", ofCall(id, "/prompts"), { say: { text, language }, party, mode }),
+  stopPrompt: (id: string, prompt: number): Promise<unknown> => ask("DELETE", ofCall(id, `/prompts/${prompt}`)),
+  /** Live audio: an endless WAV, the caller on the left. */
+  async audio(id: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+    const response = await checked(await send("GET", ofCall(id, "/audio?layout=stereo"), undefined, signal));
+    if (response.body === null) throw new Problem(response.status, "no audio");
+    return response.body;
+  },
+  report: (date: string): Promise<Report> => ask("GET", `/v1/reports/${encodeURIComponent(date)}`),
+  /** Open to everybody; what is not ready answers 503 with the same body. */
+  async readiness(): Promise<Readiness> {
+    const response = await send("GET", "/readyz");
+    if (!response.ok && response.status !== 503) throw await problemOf(response);
+    return (await response.json()) as Readiness;
+  },
+  reload: (): Promise<Reloaded> => ask("POST", "/v1/reload"),
+  policiesBack: (): Promise<unknown> => ask("POST", "/v1/policies/back"),
+  drain: (): Promise<unknown> => ask("POST", "/v1/drain"),
+  backup: (): Promise<Backup> => ask("GET", "/v1/backup"),
+  beginBackup: (): Promise<Backup> => ask("POST", "/v1/backup"),
+};

@@ -1,0 +1,11 @@
+// The time, once a second, for durations that are shown while they grow.
+
+import { readonly, ref } from "vue";
+
+const time = ref(Date.now());
+setInterval(() => {
+  time.value = Date.now();
+}, 1_000);
+
+/** Milliseconds since 1970, at most a second old. */
+export const now = readonly(time);

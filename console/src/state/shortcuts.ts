@@ -1,0 +1,49 @@
+// Single keys that do things, wherever the focus is, but not while somebody types. They can be switched off.
+
+import { onBeforeUnmount, onMounted } from "vue";
+import { settings } from "./settings";
+
+/** What keys do; those that a page does not name do nothing there. */
+export type Action =
+  | "help"
+  | "wall"
+  | "reports"
+  | "operations"
+  | "filter"
+  | "next"
+  | "previous"
+  | "acknowledge"
+  | "snooze"
+  | "listen"
+  | "back";
+
+export const KEYS: Record<Action, string> = {
+  help: "?",
+  wall: "1",
+  reports: "2",
+  operations: "3",
+  filter: "/",
+  next: "j",
+  previous: "k",
+  acknowledge: "a",
+  snooze: "s",
+  listen: "l",
+  back: "Escape",
+};
+
+const TYPED_INTO = "input:not([type=checkbox]):not([type=range]), select, textarea, [role=dialog]";
+
+/** Does these things by their keys while the component is there. */
+export function useShortcuts(actions: Partial<Record<Action, () => void>>): void {
+  function react(event: KeyboardEvent): void {
+    if (!settings.shortcuts || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    if (event.target instanceof Element && event.target.closest(TYPED_INTO) !== null) return;
+    const entry = Object.entries(KEYS).find(([, key]) => key === event.key);
+    const act = entry === undefined ? undefined : actions[entry[0] as Action];
+    if (act === undefined) return;
+    event.preventDefault();
+    act();
+  }
+  onMounted(() => addEventListener("keydown", react));
+  onBeforeUnmount(() => removeEventListener("keydown", react));
+}

@@ -1,0 +1,234 @@
+// The calls that are up, as the wall shows them: read once, then kept by events, which are taken up once per picture.
+
+import { computed, reactive, readonly, shallowRef } from "vue";
+import { api } from "../api/client";
+import { type FeedEvent, type FeedState, openFeed } from "../api/feed";
+import type { Alert, Call, Summary } from "../api/shapes";
+import { addAlert, clearAlerts } from "./alerts";
+import { foldLive, type LiveCall, type LiveCalls, liveOf } from "./fold";
+import { foldCall } from "./record";
+import { compareRisk, rank, worse } from "./risk";
+import { checkSession } from "./session";
+
+/** Calls asked for at a time, and events that may wait until they are taken up; beyond it everything is read again. */
+const PAGE = 1_000;
+const PAGES_MAX = 10;
+const QUEUE_MAX = 20_000;
+/** How often rows may change places, and how often events are taken up while nobody looks. */
+const SORT_MS = 1_000;
+const HIDDEN_MS = 250;
+/** When a list that could not be read is asked for again. */
+const RETRY_MS = 3_000;
+/** Calls whose alerts are read when the console opens. */
+const ALERTED_MAX = 50;
+
+const state = reactive({ feed: "connecting" as FeedState, loaded: false, problem: null as string | null });
+export const wall = readonly(state);
+
+/** Rows in the order of risk. */
+export const rows = shallowRef<LiveCall[]>([]);
+export const counts = computed(() => {
+  const counted = { low: 0, medium: 0, high: 0 };
+  for (const { caller, callee } of rows.value) counted[worse(caller, callee)?.level ?? "low"] += 1;
+  return counted;
+});
+
+/** The call that is looked at, as a whole. */
+export const looked = shallowRef<Call | null>(null);
+/** Every event of the call that is looked at, for those who wait for one. */
+export const lookedEvents = new EventTarget();
+
+let calls: LiveCalls = new Map();
+let queue: FeedEvent[] = [];
+let loading = false;
+/** The list that is being read is out of date already. */
+let again = false;
+let retry: ReturnType<typeof setTimeout> | undefined;
+/** A call that is being read, and its events meanwhile. */
+let awaited: { id: string; events: FeedEvent[] } | null = null;
+let scheduled = false;
+let sortedAtMs = 0;
+let onAlert: (call: LiveCall | undefined, alert: Alert) => void = () => {};
+
+export function whenAlerted(react: typeof onAlert): void {
+  onAlert = react;
+}
+
+/** Follows the server until the returned function is called; then everything is forgotten. */
+export function startWall(): () => void {
+  const feed = openFeed({
+    event(event) {
+      queue.push(event);
+      if (queue.length > QUEUE_MAX) {
+        queue = [];
+        void load();
+      }
+      schedule();
+    },
+    lagged: () => void load(),
+    state(now) {
+      state.feed = now;
+      if (now === "open" && !state.loaded) void load();
+    },
+    closed: () => void checkSession(),
+  });
+  return () => {
+    feed.close();
+    clearTimeout(retry);
+    awaited = null;
+    calls = new Map();
+    queue = [];
+    rows.value = [];
+    looked.value = null;
+    Object.assign(state, { feed: "connecting", loaded: false, problem: null });
+    clearAlerts();
+  };
+}
+
+function schedule(): void {
+  if (scheduled || loading) return;
+  scheduled = true;
+  // Pages that nobody sees get no pictures; alerts have to sound all the same.
+  if (document.hidden) setTimeout(takeUp, HIDDEN_MS);
+  else requestAnimationFrame(takeUp);
+}
+
+// A picture that was asked for is not drawn once the page is hidden.
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden && scheduled) setTimeout(takeUp, HIDDEN_MS);
+});
+
+function takeUp(): void {
+  scheduled = false;
+  if (loading) return;
+  const taken = queue;
+  queue = [];
+  const urgent = taken.map(foldOne).some(Boolean);
+  show(urgent);
+}
+
+/** Takes up one event; true when rows should change places at once. */
+function foldOne(event: FeedEvent): boolean {
+  const before = calls.get(event.call);
+  if (event.type === "alert") {
+    const alert = event as unknown as Alert;
+    if (addAlert({ id: event.call, from: before?.from ?? null }, Date.parse(event.time), alert)) onAlert(before, alert);
+  }
+  foldLive(calls, event);
+  if (event.call === awaited?.id) awaited.events.push(event);
+  if (looked.value !== null && event.call === looked.value.id) {
+    looked.value = foldCall(looked.value, event);
+    lookedEvents.dispatchEvent(new CustomEvent("event", { detail: event }));
+  }
+  const after = calls.get(event.call);
+  const levelOf = (call: LiveCall | undefined) => worse(call?.caller ?? null, call?.callee ?? null)?.level ?? "low";
+  return (before === undefined) !== (after === undefined) || rank(levelOf(after)) > rank(levelOf(before));
+}
+
+function show(urgent: boolean): void {
+  const nowMs = Date.now();
+  if (urgent || nowMs - sortedAtMs > SORT_MS) {
+    sortedAtMs = nowMs;
+    rows.value = [...calls.values()].sort(compareRisk);
+    return;
+  }
+  rows.value = rows.value.flatMap(({ id }) => calls.get(id) ?? []);
+}
+
+/** Reads all calls that are up; events that come meanwhile are taken up afterwards. */
+async function load(): Promise<void> {
+  if (loading) {
+    again = true;
+    return;
+  }
+  loading = true;
+  clearTimeout(retry);
+  try {
+    const listed = await readAll();
+    const fresh: LiveCalls = new Map();
+    for (const summary of listed) fresh.set(summary.id, merged(calls.get(summary.id), summary));
+    calls = fresh;
+    // What came meanwhile may stand in the list already; counting is the only thing that must not be done twice.
+    const waiting = queue;
+    queue = [];
+    for (const event of waiting) foldOne(event);
+    for (const { id, alerts } of listed) {
+      const call = calls.get(id);
+      if (call !== undefined && call.alerts !== alerts) calls.set(id, { ...call, alerts });
+    }
+    Object.assign(state, { loaded: true, problem: null });
+    void readAlerts(listed);
+    if (looked.value !== null) look(looked.value.id).catch(() => {});
+  } catch (error) {
+    state.problem = error instanceof Error ? error.message : String(error);
+    retry = setTimeout(() => void load(), RETRY_MS);
+  } finally {
+    loading = false;
+  }
+  show(true);
+  if (again) {
+    again = false;
+    void load();
+  }
+}
+
+async function readAll(): Promise<Summary[]> {
+  const known = new Map<string, Summary>();
+  let before: string | undefined;
+  for (let page = 0; page < PAGES_MAX; page += 1) {
+    const { calls: listed } = await api.calls({ state: "active", limit: PAGE, ...(before && { before }) });
+    const size = known.size;
+    for (const summary of listed) known.set(summary.id, summary);
+    const last = listed.at(-1);
+    if (listed.length < PAGE || last === undefined || known.size === size) break;
+    // Others may have begun in the same millisecond.
+    before = new Date(Date.parse(last.started) + 1).toISOString();
+  }
+  return [...known.values()];
+}
+
+/** A call as listed, with what only events have told of it before. */
+function merged(known: LiveCall | undefined, summary: Summary): LiveCall {
+  const listed = liveOf(summary);
+  if (known === undefined) return listed;
+  const { spark, mos, lost, supervised } = known;
+  const callee = listed.callee ?? known.callee;
+  return { ...listed, spark, mos, lost, supervised, callee, fork: listed.fork ?? known.fork };
+}
+
+/** Alerts of calls that are up, from before the console was opened. */
+async function readAlerts(listed: Summary[]): Promise<void> {
+  for (const { id } of listed.filter(({ alerts }) => alerts > 0).slice(0, ALERTED_MAX)) {
+    try {
+      const call = await api.call(id);
+      for (const alert of call.alerts) addAlert(call, Date.parse(call.started) + alert.call_ms, alert);
+    } catch {
+      // It has ended and is not kept, or the server is busy: its row says that there were alerts.
+    }
+  }
+}
+
+/** Looks at a call from now on. */
+export async function look(id: string): Promise<void> {
+  const reading = { id, events: [] as FeedEvent[] };
+  awaited = reading;
+  const call = await api.call(id);
+  if (awaited !== reading) return;
+  awaited = null;
+  looked.value = reading.events.filter((event) => !isKnown(call, event)).reduce(foldCall, call);
+}
+
+/** Whether an event stands in a record that was read after it. */
+function isKnown(call: Call, event: FeedEvent): boolean {
+  if (event.type === "observed") {
+    return call.timeline.some((step) => step.call_ms === event.call_ms && step.party === event.party);
+  }
+  return call.events.some(({ time, type, call_ms }) => {
+    return time === event.time && type === event.type && call_ms === event.call_ms;
+  });
+}
+
+export function lookAway(): void {
+  awaited = null;
+  looked.value = null;
+}

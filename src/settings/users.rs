@@ -1,0 +1,49 @@
+//! `[users.NAME]`: who signs in to the console, and what they may do.
+
+use std::collections::BTreeMap;
+
+use routing::section::{Section, name, text};
+use toml::Value;
+
+use crate::users::{PasswordDigest, Role};
+
+/// Whom the audit trail names besides.
+const TAKEN: [&str; 6] = ["api", "caller", "callee", "operator", "policy", "server"];
+/// Users of one server.
+const USERS_MAX: usize = 1_000;
+
+/// A person who may sign in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserSettings {
+    /// What they may do.
+    pub role: Role,
+    /// Their password's hash.
+    pub password: PasswordDigest,
+}
+
+pub(super) fn read_users(mut section: Section<'_>) -> BTreeMap<String, UserSettings> {
+    let mut users = BTreeMap::new();
+    section.each_named(|own_name, user| {
+        if name(&Value::from(own_name)).is_none() {
+            user.fault("", format!("\"{own_name}\""), "a name of 1-64 letters, digits, \"-\", \"_\" or \".\"");
+        }
+        if TAKEN.contains(&own_name) {
+            user.fault("", format!("\"{own_name}\""), "another name: the audit trail calls others so");
+        }
+        let roles = "\"administrator\", \"supervisor\" or \"operator\"";
+        let role =
+            user.need("role", roles, |value| Role::ALL.into_iter().find(|role| value.as_str() == Some(role.name())));
+        let expected = "a hash by `calmline user hash`";
+        let password = user.need("password_hash", expected, text(512)).and_then(|text| {
+            PasswordDigest::parse(&text).map_err(|found| user.fault("password_hash", found, expected)).ok()
+        });
+        if let (Some(role), Some(password)) = (role, password) {
+            users.insert(own_name.to_owned(), UserSettings { role, password });
+        }
+    });
+    if users.len() > USERS_MAX {
+        section.fault("", format!("{} of them", users.len()), format!("at most {USERS_MAX}"));
+    }
+    section.finish();
+    users
+}

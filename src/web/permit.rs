@@ -1,0 +1,117 @@
+//! Who may ask what: every address is routed together with what it is about. Machines have the token and may everything;
+//! people what their role has to do with.
+
+use axum::Router;
+use axum::handler::Handler;
+use axum::http::Method;
+use axum::routing::{MethodFilter, on};
+use serde::Serialize;
+
+use super::routes::App;
+use crate::users::Role;
+
+/// What an address is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Area {
+    /// Calls, as they are told.
+    Calls,
+    /// What is done in calls.
+    Orders,
+    /// What is heard in calls.
+    Audio,
+    /// What other systems tell of calls, and begin.
+    Integration,
+    /// What a person may ask for who called.
+    People,
+    /// Sums of calls.
+    Reports,
+    /// Configuration, policies, back-ups, figures.
+    Operate,
+}
+
+impl Area {
+    const ALL: [Area; 7] =
+        [Area::Calls, Area::Orders, Area::Audio, Area::Integration, Area::People, Area::Reports, Area::Operate];
+
+    /// Whether a role has to do with it.
+    fn is_for(self, role: Role) -> bool {
+        match role {
+            Role::Administrator => true,
+            Role::Supervisor => matches!(self, Area::Calls | Area::Orders | Area::Audio),
+            Role::Operator => matches!(self, Area::Reports | Area::Operate),
+        }
+    }
+}
+
+/// Addresses that ask for somebody who is known, as they are put together: each with what it is about.
+#[derive(Default)]
+pub(super) struct Doors {
+    router: Router<App>,
+    permissions: Permissions,
+}
+
+impl Doors {
+    /// One more.
+    pub(super) fn at<T: 'static>(
+        mut self,
+        method: Method,
+        path: &'static str,
+        area: Area,
+        handler: impl Handler<T, App>,
+    ) -> Self {
+        let filter = MethodFilter::try_from(method.clone()).expect("a method of HTTP");
+        self.router = self.router.route(path, on(filter, handler));
+        self.permissions.0.push((method, path, area));
+        self
+    }
+
+    /// All of them, and who may ask for them.
+    pub(super) fn parts(self) -> (Router<App>, Permissions) {
+        (self.router, self.permissions)
+    }
+}
+
+/// Every address by method and path as it is routed, and what it is about.
+#[derive(Debug, Default)]
+pub(super) struct Permissions(Vec<(Method, &'static str, Area)>);
+
+impl Permissions {
+    /// Whether a person of that role may ask for an address, by its path as it is routed.
+    pub(super) fn may(&self, role: Role, method: &Method, path: &str) -> bool {
+        // Whoever may GET may ask for the head alone.
+        let method = if *method == Method::HEAD { &Method::GET } else { method };
+        self.0.iter().any(|(known, at, area)| known == method && *at == path && area.is_for(role))
+    }
+
+    /// The whole table, for tests that walk it.
+    #[cfg(test)]
+    pub(super) fn table(&self) -> impl Iterator<Item = (&Method, &'static str, Area)> {
+        self.0.iter().map(|(method, path, area)| (method, *path, *area))
+    }
+}
+
+/// What a role has to do with.
+pub(super) fn areas(role: Role) -> Vec<Area> {
+    Area::ALL.into_iter().filter(|area| area.is_for(role)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::routes::closed;
+    use super::*;
+
+    #[test]
+    fn what_is_not_in_the_table_is_for_nobody() {
+        let (_, permissions) = closed().parts();
+        for role in Role::ALL {
+            for (method, path) in [(Method::GET, "/v1/secrets"), (Method::DELETE, "/v1/calls"), (Method::GET, "")] {
+                assert!(!permissions.may(role, &method, path), "{role:?} {method} {path}");
+            }
+        }
+        let head = |role| permissions.may(role, &Method::HEAD, "/v1/calls");
+        assert!(head(Role::Supervisor) && !head(Role::Operator));
+        assert!(permissions.table().all(|(method, path, _)| permissions.may(Role::Administrator, method, path)));
+        assert_eq!(areas(Role::Operator), [Area::Reports, Area::Operate]);
+    }
+}

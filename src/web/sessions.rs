@@ -1,0 +1,258 @@
+//! Sessions of people who signed in: by a random number that only their browser knows, of which only the hash is here.
+//!
+//! Pure: whoever asks says what time it is. A session ends when nobody uses it, when it is old, and when the user's entry in
+//! the configuration goes or has another password.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::digest::{SHA256, digest};
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio_util::sync::CancellationToken;
+
+use crate::settings::UserSettings;
+
+/// How long a session lasts that nobody uses, and at most.
+pub(super) const IDLE_MAX: Duration = Duration::from_secs(30 * 60);
+pub(super) const AGE_MAX: Duration = Duration::from_secs(12 * 3_600);
+/// Sessions at a time; at the limit, the one that was not used for longest ends.
+const SESSIONS_MAX: usize = 1_000;
+/// Wrong passwords in a row from which on a user is locked out, for how long at first, and at most; twice as long each time.
+const WRONG_MAX: u32 = 5;
+const LOCKED_FIRST: Duration = Duration::from_secs(30);
+const LOCKED_MAX: Duration = Duration::from_secs(15 * 60);
+/// Names whose wrong passwords are counted; at the limit one that is not locked out and was wrong least often is forgotten.
+const SUSPECTS_MAX: usize = 1_000;
+
+/// The hash of a session's number.
+type Name = [u8; 32];
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    sessions: HashMap<Name, Session>,
+    suspects: HashMap<String, Suspect>,
+}
+
+#[derive(Debug)]
+struct Session {
+    user: String,
+    /// As it was at the sign-in.
+    settings: UserSettings,
+    began: Duration,
+    used: Duration,
+    /// Cancelled when it ends, or the user is something else: what it has open ends then, too.
+    ended: CancellationToken,
+}
+
+/// Whose session it is.
+pub(super) struct Known<'a> {
+    pub(super) user: String,
+    pub(super) settings: &'a UserSettings,
+    pub(super) ended: CancellationToken,
+}
+
+#[derive(Debug)]
+struct Suspect {
+    wrong: u32,
+    last: Duration,
+    locked_until: Duration,
+}
+
+impl Sessions {
+    /// How long a user is still locked out.
+    pub(super) fn locked(&self, user: &str, now: Duration) -> Option<Duration> {
+        self.suspects.get(user).and_then(|suspect| suspect.locked_until.checked_sub(now)).filter(|left| !left.is_zero())
+    }
+
+    /// Counts a wrong password; whether it locks the user out.
+    pub(super) fn wrong(&mut self, user: &str, now: Duration) -> bool {
+        if self.suspects.len() >= SUSPECTS_MAX && !self.suspects.contains_key(user) {
+            let weight = |suspect: &Suspect| (suspect.locked_until > now, suspect.wrong, suspect.last);
+            let least = self.suspects.iter().min_by_key(|(_, suspect)| weight(suspect)).map(|(user, _)| user.clone());
+            least.map(|user| self.suspects.remove(&user));
+        }
+        let fresh = Suspect { wrong: 0, last: now, locked_until: Duration::ZERO };
+        let suspect = self.suspects.entry(user.to_owned()).or_insert(fresh);
+        suspect.wrong = suspect.wrong.saturating_add(1);
+        suspect.last = now;
+        if let Some(beyond) = suspect.wrong.checked_sub(WRONG_MAX) {
+            let times = 1_u32.checked_shl(beyond).unwrap_or(u32::MAX);
+            suspect.locked_until = now + LOCKED_FIRST.saturating_mul(times).min(LOCKED_MAX);
+        }
+        suspect.wrong >= WRONG_MAX
+    }
+
+    /// Begins a session: the number for the browser.
+    ///
+    /// # Errors
+    /// When the system gives no random numbers.
+    pub(super) fn begin(&mut self, user: &str, settings: UserSettings, now: Duration) -> Result<String, &'static str> {
+        let mut number = [0; 32];
+        SystemRandom::new().fill(&mut number).map_err(|_| "the system gives no random numbers")?;
+        let number = URL_SAFE_NO_PAD.encode(number);
+        self.suspects.remove(user);
+        if self.sessions.len() >= SESSIONS_MAX {
+            let unused = self.sessions.iter().min_by_key(|(_, session)| session.used).map(|(name, _)| *name);
+            unused.map(|name| self.remove(&name));
+        }
+        let ended = CancellationToken::new();
+        let session = Session { user: user.to_owned(), settings, began: now, used: now, ended };
+        self.sessions.insert(name_of(&number), session);
+        Ok(number)
+    }
+
+    /// Whose session it is, while it lasts; it was used then.
+    pub(super) fn user<'a>(
+        &mut self,
+        number: &str,
+        users: impl Fn(&str) -> Option<&'a UserSettings>,
+        now: Duration,
+    ) -> Option<Known<'a>> {
+        let name = name_of(number);
+        self.look(&name, &users, now);
+        let session = self.sessions.get_mut(&name)?;
+        let settings = users(&session.user)?;
+        session.used = now;
+        Some(Known { user: session.user.clone(), settings, ended: session.ended.clone() })
+    }
+
+    /// Ends a session.
+    pub(super) fn end(&mut self, number: &str) {
+        self.remove(&name_of(number));
+    }
+
+    /// Ends what does not last any longer, and what is open of users who are something else now.
+    pub(super) fn sweep<'a>(&mut self, users: impl Fn(&str) -> Option<&'a UserSettings>, now: Duration) {
+        let names: Vec<Name> = self.sessions.keys().copied().collect();
+        names.iter().for_each(|name| self.look(name, &users, now));
+    }
+
+    /// Ends one session when it is old, unused, or its user is gone or has another password.
+    fn look<'a>(&mut self, name: &Name, users: &impl Fn(&str) -> Option<&'a UserSettings>, now: Duration) {
+        let Some(session) = self.sessions.get_mut(name) else { return };
+        let known = users(&session.user).filter(|known| known.password == session.settings.password);
+        let Some(known) = known.filter(|_| session.lasts(now)) else { return self.remove(name) };
+        if known.role != session.settings.role {
+            session.settings.role = known.role;
+            std::mem::take(&mut session.ended).cancel();
+        }
+    }
+
+    fn remove(&mut self, name: &Name) {
+        if let Some(session) = self.sessions.remove(name) {
+            session.ended.cancel();
+        }
+    }
+}
+
+impl Session {
+    fn lasts(&self, now: Duration) -> bool {
+        now.saturating_sub(self.used) < IDLE_MAX && now.saturating_sub(self.began) < AGE_MAX
+    }
+}
+
+fn name_of(number: &str) -> Name {
+    let mut name = [0; 32];
+    name.copy_from_slice(digest(&SHA256, number.as_bytes()).as_ref());
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::users::{PasswordDigest, Role};
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn user(role: Role, password: &str) -> UserSettings {
+        UserSettings { role, password: PasswordDigest::of(password).expect("random numbers") }
+    }
+
+    #[test]
+    fn a_session_ends_unused_old_signed_out_or_with_another_password() {
+        let (li, mut sessions) = (user(Role::Supervisor, "a long password"), Sessions::default());
+        let is_in = |sessions: &mut Sessions, number: &str, known: Option<&UserSettings>, now| {
+            sessions.user(number, |name| known.filter(|_| name == "li"), now).is_some()
+        };
+        let number = sessions.begin("li", li.clone(), MINUTE).expect("random numbers");
+        assert!(number.len() >= 43, "256 bits");
+        assert!(is_in(&mut sessions, &number, Some(&li), 30 * MINUTE));
+        assert!(is_in(&mut sessions, &number, Some(&li), 59 * MINUTE), "it was used meanwhile");
+        assert!(!is_in(&mut sessions, &number, Some(&li), 89 * MINUTE), "unused for half an hour");
+
+        let number = sessions.begin("li", li.clone(), MINUTE).expect("random numbers");
+        for minute in (1..721).step_by(20) {
+            assert!(is_in(&mut sessions, &number, Some(&li), minute * MINUTE), "{minute}");
+        }
+        assert!(!is_in(&mut sessions, &number, Some(&li), 721 * MINUTE), "old");
+
+        let number = sessions.begin("li", li.clone(), MINUTE).expect("random numbers");
+        sessions.end(&number);
+        assert!(!is_in(&mut sessions, &number, Some(&li), MINUTE), "signed out");
+        let number = sessions.begin("li", li.clone(), MINUTE).expect("random numbers");
+        let demoted = UserSettings { role: Role::Operator, ..li.clone() };
+        let open = sessions.user(&number, |_| Some(&li), MINUTE).expect("it lasts").ended;
+        let now = sessions.user(&number, |_| Some(&demoted), MINUTE).expect("the same password");
+        assert_eq!(now.settings.role, Role::Operator, "a role acts at once");
+        assert!(open.is_cancelled() && !now.ended.is_cancelled(), "what was open ends");
+        sessions.sweep(|_| Some(&demoted), MINUTE);
+        assert!(!now.ended.is_cancelled());
+        sessions.sweep(|_| Some(&demoted), 31 * MINUTE);
+        assert!(now.ended.is_cancelled() && sessions.sessions.is_empty(), "unused");
+        let number = sessions.begin("li", li.clone(), MINUTE).expect("random numbers");
+        assert!(!is_in(&mut sessions, &number, Some(&user(Role::Supervisor, "a long password")), MINUTE));
+        let number = sessions.begin("li", li.clone(), MINUTE).expect("random numbers");
+        assert!(!is_in(&mut sessions, &number, None, MINUTE), "the user is gone");
+        assert!(!is_in(&mut sessions, "", Some(&li), MINUTE) && !is_in(&mut sessions, "x", Some(&li), MINUTE));
+    }
+
+    #[test]
+    fn wrong_passwords_lock_a_user_out_for_longer_and_longer() {
+        let mut sessions = Sessions::default();
+        for _ in 0..WRONG_MAX - 1 {
+            sessions.wrong("li", MINUTE);
+        }
+        assert_eq!(sessions.locked("li", MINUTE), None);
+        for seconds in [30, 60, 120, 240, 480, 900, 900] {
+            sessions.wrong("li", MINUTE);
+            assert_eq!(sessions.locked("li", MINUTE), Some(Duration::from_secs(seconds)));
+        }
+        assert_eq!(sessions.locked("li", 16 * MINUTE), None);
+        assert_eq!(sessions.locked("wang", MINUTE), None);
+        sessions.begin("li", user(Role::Supervisor, "a long password"), 16 * MINUTE).expect("random numbers");
+        sessions.wrong("li", 17 * MINUTE);
+        assert_eq!(sessions.locked("li", 17 * MINUTE), None, "whoever knew it begins anew");
+    }
+
+    #[test]
+    fn names_that_are_made_up_do_not_unlock_anybody() {
+        let mut sessions = Sessions::default();
+        for _ in 0..WRONG_MAX {
+            sessions.wrong("li", MINUTE);
+        }
+        for number in 0..2 * SUSPECTS_MAX {
+            sessions.wrong(&format!("nobody {number}"), MINUTE + Duration::from_millis(number as u64));
+        }
+        assert!(sessions.locked("li", MINUTE).is_some());
+        assert_eq!(sessions.suspects.len(), SUSPECTS_MAX);
+    }
+
+    #[test]
+    fn sessions_and_suspects_are_bounded() {
+        let (li, mut sessions) = (user(Role::Supervisor, "a long password"), Sessions::default());
+        let numbers: Vec<String> = (0..=SESSIONS_MAX)
+            .map(|second| {
+                let now = Duration::from_secs(second as u64);
+                sessions.wrong(&format!("user {second}"), now);
+                sessions.begin("li", li.clone(), now).expect("random numbers")
+            })
+            .collect();
+        let now = Duration::from_secs(1_000);
+        assert!(sessions.user(&numbers[0], |_| Some(&li), now).is_none(), "unused for longest");
+        assert!(sessions.user(&numbers[SESSIONS_MAX], |_| Some(&li), now).is_some());
+        assert_eq!((sessions.sessions.len(), sessions.suspects.len()), (SESSIONS_MAX, SUSPECTS_MAX));
+    }
+}

@@ -1,0 +1,296 @@
+//! `/v1/session`: people sign in with a password, and are known by a cookie from then on.
+//!
+//! Other sites cannot use the cookie: it goes with requests of our own pages only (`SameSite=Strict`), what changes anything
+//! asks for a header that no form can send, and WebSockets for our own origin.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use axum::Json;
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
+use axum::http::header::{COOKIE, HOST, ORIGIN, RETRY_AFTER, SET_COOKIE, UPGRADE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::live::Live;
+use super::permit::{Area, areas};
+use super::problem::Problem;
+use super::routes::App;
+use super::sessions::{AGE_MAX, IDLE_MAX, Known, Sessions};
+use crate::settings::UserSettings;
+use crate::store::AuditEntry;
+use crate::users::{PasswordDigest, Role};
+
+const COOKIE_NAME: &str = "calmline_session";
+/// Stands in every request of the console that changes anything.
+const CONSOLE_HEADER: &str = "x-calmline-console";
+/// How often sessions are looked through for those that ended by themselves.
+const SWEEP_EVERY: Duration = Duration::from_secs(15);
+/// Passwords that are checked at the same time: each takes a processor and 19 MiB, which calls need, too.
+const CHECKS_MAX: usize = 1;
+/// The longest name and password that are looked at, bytes.
+const FIELD_BYTES_MAX: usize = 256;
+
+/// Who is signed in.
+#[derive(Clone)]
+pub(super) struct Signed {
+    sessions: Arc<Mutex<Sessions>>,
+    checks: Arc<Semaphore>,
+    started: Instant,
+    /// What a password is compared with whose user there is none of, so that it takes as long.
+    nobody: Arc<PasswordDigest>,
+}
+
+/// Cancelled when the session ends whose request this was; never for machines.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ended(pub(super) CancellationToken);
+
+/// Whoever asks.
+#[derive(Debug, Clone)]
+pub(super) enum Who {
+    /// A machine with the token.
+    Machine,
+    /// A person.
+    Person {
+        /// Their name.
+        user: String,
+        /// What they are.
+        role: Role,
+        /// Cancelled when their session ends.
+        ended: CancellationToken,
+    },
+}
+
+/// Why nobody is let in.
+enum Refusal {
+    /// Wrong too often; for how long still.
+    Locked(Duration),
+    /// A wrong password, and whether it locks the user out.
+    Wrong { locks: bool },
+}
+
+impl Who {
+    /// As the audit trail names it.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Who::Machine => "api",
+            Who::Person { user, .. } => user,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Credentials {
+    user: String,
+    password: String,
+}
+
+#[derive(Serialize)]
+pub(super) struct SessionBody {
+    user: String,
+    role: &'static str,
+    may: Vec<Area>,
+    idle_s: u64,
+}
+
+impl SessionBody {
+    fn new(user: String, role: Role) -> Self {
+        Self { user, role: role.name(), may: areas(role), idle_s: IDLE_MAX.as_secs() }
+    }
+}
+
+impl Signed {
+    /// Nobody is.
+    ///
+    /// # Errors
+    /// When the system gives no random numbers.
+    pub(super) fn new() -> Result<Self, String> {
+        Ok(Self {
+            sessions: Arc::default(),
+            checks: Arc::new(Semaphore::new(CHECKS_MAX)),
+            started: Instant::now(),
+            nobody: Arc::new(PasswordDigest::of("nobody has this password")?),
+        })
+    }
+
+    /// The person whose session's cookie comes with a request, where the request is one of our own pages.
+    pub(super) fn person(&self, app: &App, method: &Method, headers: &HeaderMap) -> Option<Who> {
+        let number = cookie(headers)?;
+        if !is_own(method, headers) {
+            return None;
+        }
+        let live = app.live.load();
+        let found = self.sessions().user(number, |name| live.users.get(name), self.started.elapsed());
+        found.map(|Known { user, settings, ended }| Who::Person { user, role: settings.role, ended })
+    }
+
+    /// Ends sessions that end by themselves, again and again, until the API closes.
+    pub(super) async fn sweep(self, live: Arc<ArcSwap<Live>>, closing: CancellationToken) {
+        let mut every = tokio::time::interval(SWEEP_EVERY);
+        loop {
+            tokio::select! {
+                () = closing.cancelled() => return,
+                _ = every.tick() => {
+                    let live = live.load();
+                    self.sessions().sweep(|name| live.users.get(name), self.started.elapsed());
+                }
+            }
+        }
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The user's entry, when the password is right.
+    async fn check(self, known: Option<UserSettings>, given: Credentials) -> Result<UserSettings, Refusal> {
+        let locked = |user: &str| self.sessions().locked(user, self.started.elapsed()).map(Refusal::Locked);
+        if let Some(refusal) = locked(&given.user) {
+            return Err(refusal);
+        }
+        let Ok(turn) = Arc::clone(&self.checks).acquire_owned().await else {
+            return Err(Refusal::Wrong { locks: false });
+        };
+        // Many may have been waiting for their turn.
+        if let Some(refusal) = locked(&given.user) {
+            return Err(refusal);
+        }
+        let digest = known.as_ref().map_or_else(|| PasswordDigest::clone(&self.nobody), |known| known.password.clone());
+        let Credentials { user, password } = given;
+        let checked = tokio::task::spawn_blocking(move || {
+            let is_right = digest.is_of(&password);
+            drop(turn);
+            is_right
+        });
+        let is_right = checked.await.unwrap_or(false);
+        known.filter(|_| is_right).ok_or_else(|| {
+            let locks = self.sessions().wrong(&user, self.started.elapsed());
+            Refusal::Wrong { locks }
+        })
+    }
+}
+
+/// `POST /v1/session`.
+pub(super) async fn sign_in(
+    State(app): State<App>,
+    headers: HeaderMap,
+    given: Result<Json<Credentials>, JsonRejection>,
+) -> Response {
+    let given = match given {
+        Ok(Json(given)) if given.user.len().max(given.password.len()) <= FIELD_BYTES_MAX => given,
+        Ok(_) => return Problem::new(StatusCode::BAD_REQUEST, "a name or password is too long").into_response(),
+        Err(error) => return Problem::new(StatusCode::BAD_REQUEST, error.body_text()).into_response(),
+    };
+    if !is_own(&Method::POST, &headers) {
+        return strange().into_response();
+    }
+    let known = app.live.load().users.get(&given.user).cloned();
+    let (user, is_known) = (given.user.clone(), known.is_some());
+    // On its own: whoever asks may go before the password is checked, and it counts all the same.
+    let checked = tokio::spawn(app.signed.clone().check(known, given)).await;
+    let settings = match checked.unwrap_or(Err(Refusal::Wrong { locks: false })) {
+        Ok(settings) => settings,
+        Err(refusal) => {
+            // A name that is none may be a password that was typed in its place; and the trail is for good.
+            if let Refusal::Wrong { locks } = refusal
+                && is_known
+            {
+                audit(&app, "sign_in_refused", &user, json!({ "locks": locks })).await;
+            }
+            return refused(&refusal);
+        }
+    };
+    let role = settings.role;
+    let begun = app.signed.sessions().begin(&user, settings, app.signed.started.elapsed());
+    let number = match begun {
+        Ok(number) => number,
+        Err(why) => return Problem::new(StatusCode::SERVICE_UNAVAILABLE, why).into_response(),
+    };
+    audit(&app, "signed_in", &user, json!({ "role": role.name() })).await;
+    let cookie = set_cookie(&headers, &number, AGE_MAX);
+    ([(SET_COOKIE, cookie)], Json(SessionBody::new(user, role))).into_response()
+}
+
+/// `GET /v1/session`.
+pub(super) async fn session(State(app): State<App>, headers: HeaderMap) -> Response {
+    match app.signed.person(&app, &Method::GET, &headers) {
+        Some(Who::Person { user, role, .. }) => Json(SessionBody::new(user, role)).into_response(),
+        _ => Problem::new(StatusCode::UNAUTHORIZED, "nobody is signed in").into_response(),
+    }
+}
+
+/// `DELETE /v1/session`.
+pub(super) async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Response {
+    if !is_own(&Method::DELETE, &headers) {
+        return strange().into_response();
+    }
+    if let Some(who) = app.signed.person(&app, &Method::DELETE, &headers) {
+        audit(&app, "signed_out", who.name(), json!({})).await;
+    }
+    if let Some(number) = cookie(&headers) {
+        app.signed.sessions().end(number);
+    }
+    (StatusCode::NO_CONTENT, [(SET_COOKIE, set_cookie(&headers, "", Duration::ZERO))]).into_response()
+}
+
+fn refused(refusal: &Refusal) -> Response {
+    let Refusal::Locked(left) = refusal else {
+        return Problem::new(StatusCode::UNAUTHORIZED, "the name or the password is wrong").into_response();
+    };
+    let detail = "too many wrong passwords: wait before the next one";
+    let wait = HeaderValue::from(left.as_secs().max(1));
+    ([(RETRY_AFTER, wait)], Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)).into_response()
+}
+
+fn strange() -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, format!("expected a request of the console, with `{CONSOLE_HEADER}`"))
+}
+
+async fn audit(app: &App, kind: &str, who: &str, what: serde_json::Value) {
+    if let Some(store) = &app.store {
+        let entry = AuditEntry { kind: kind.to_owned(), who: who.to_owned(), call: String::new(), what };
+        store.journal().committed(entry).await;
+    }
+}
+
+/// Whether a request comes from one of our own pages: what changes anything has the header, a WebSocket our origin.
+fn is_own(method: &Method, headers: &HeaderMap) -> bool {
+    if headers.contains_key(UPGRADE) {
+        let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let origin = text(ORIGIN).and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+        return origin.is_some() && origin == text(HOST);
+    }
+    *method == Method::GET || *method == Method::HEAD || headers.contains_key(CONSOLE_HEADER)
+}
+
+fn cookie(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == COOKIE_NAME).map(|(_, number)| number)
+}
+
+/// The cookie: for this site's requests alone, not for scripts, and beyond this machine for TLS alone.
+fn set_cookie(headers: &HeaderMap, number: &str, lasts: Duration) -> String {
+    let secure = if is_plain_here(headers) { "" } else { "; Secure" };
+    format!("{COOKIE_NAME}={number}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}{secure}", lasts.as_secs())
+}
+
+/// Whether a browser on this machine asks, without TLS: a proxy says what it was asked by, and a page where it is from.
+fn is_plain_here(headers: &HeaderMap) -> bool {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let forwarded = HeaderName::from_static("x-forwarded-proto");
+    if text(forwarded).eq_ignore_ascii_case("https") || text(ORIGIN).starts_with("https://") {
+        return false;
+    }
+    let host = text(HOST);
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
+    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}

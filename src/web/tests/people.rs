@@ -1,0 +1,177 @@
+//! People at the API: who signs in, what each role may, and what other sites cannot make their browsers do.
+
+use tokio::io::AsyncReadExt;
+
+use super::*;
+use crate::settings::UserSettings;
+use crate::users::{PasswordDigest, Role};
+use crate::web::routes::closed;
+
+const PASSWORD: &str = "a long password";
+const CONSOLE: &str = "X-Calmline-Console: 1\r\n";
+
+/// The API with one user of each role, who has the role's name.
+async fn with_users() -> Fixture {
+    let fixture = fixture().await;
+    let options = options(fixture.handle.addr).live;
+    let password = PasswordDigest::of(PASSWORD).expect("random numbers");
+    let user = |role: Role| (role.name().to_owned(), UserSettings { role, password: password.clone() });
+    let users = Role::ALL.into_iter().map(user).collect();
+    fixture.handle.exchange(LiveOptions { users, ..options }).expect("random numbers");
+    fixture
+}
+
+async fn sign_in(wire: &Wire, user: &str, password: &str) -> Reply {
+    let body = serde_json::json!({ "user": user, "password": password }).to_string();
+    let headers = format!("{CONSOLE}Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+    wire.exchange("POST", "/v1/session", &headers, &body).await
+}
+
+/// The header by which a browser is known that was let in.
+fn cookie(reply: &Reply) -> String {
+    let line = reply.head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).expect("a cookie");
+    for wanted in ["HttpOnly", "SameSite=Strict", "Path=/", "Secure"] {
+        assert!(line.contains(wanted), "{line}");
+    }
+    format!("Cookie: other=1; {}\r\n", line.split(';').next().expect("a pair"))
+}
+
+#[tokio::test]
+async fn people_sign_in_and_out() {
+    let fixture = with_users().await;
+    let wire = Wire(fixture.handle.addr);
+    for (user, password) in [("supervisor", "a wrong password"), ("nobody", PASSWORD), ("", "")] {
+        assert_eq!(sign_in(&wire, user, password).await.status, 401, "{user}");
+    }
+    let reply = sign_in(&wire, "supervisor", PASSWORD).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    let may = ["calls", "orders", "audio"];
+    let expected = serde_json::json!({ "user": "supervisor", "role": "supervisor", "may": may, "idle_s": 1_800 });
+    assert_eq!(reply.json(), expected);
+    let cookie = cookie(&reply);
+    assert_eq!(wire.ask("GET", "/v1/session", &cookie).await.json(), expected);
+    assert_eq!(wire.ask("GET", "/v1/calls", &cookie).await.status, 200);
+    assert_eq!(wire.ask("DELETE", "/v1/session", &format!("{cookie}{CONSOLE}")).await.status, 204);
+    for path in ["/v1/session", "/v1/calls"] {
+        assert_eq!(wire.ask("GET", path, &cookie).await.status, 401, "{path}");
+    }
+    assert_eq!(wire.ask("GET", "/v1/session", "Cookie: calmline_session=x\r\n").await.status, 401);
+}
+
+#[tokio::test]
+async fn each_role_may_what_the_table_says_and_nothing_else() {
+    let fixture = with_users().await;
+    let wire = Wire(fixture.handle.addr);
+    let (_, permissions) = closed().parts();
+    for role in Role::ALL {
+        let cookie = cookie(&sign_in(&wire, role.name(), PASSWORD).await);
+        for (method, path, _) in permissions.table() {
+            let at = ["{id}", "{prompt}", "{supervisor}", "{date}"]
+                .iter()
+                .fold(path.to_owned(), |path, name| path.replace(name, "1"));
+            let reply = wire.ask(method.as_str(), &at, &format!("{cookie}{CONSOLE}")).await;
+            let may = permissions.may(role, method, path);
+            assert_eq!(reply.status != 403, may, "{method} {path} as {}: {} {}", role.name(), reply.status, reply.body);
+            assert_ne!(reply.status, 401, "{method} {path}");
+        }
+        assert_eq!(wire.ask("GET", "/no/such/address", &cookie).await.status, 403);
+    }
+}
+
+#[tokio::test]
+async fn other_sites_can_do_nothing_with_somebodys_cookie() {
+    let fixture = with_users().await;
+    let wire = Wire(fixture.handle.addr);
+    let body = serde_json::json!({ "user": "supervisor", "password": PASSWORD }).to_string();
+    let headers = format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+    assert_eq!(wire.exchange("POST", "/v1/session", &headers, &body).await.status, 403, "nor sign anybody in");
+    let cookie = cookie(&sign_in(&wire, "supervisor", PASSWORD).await);
+    assert_eq!(wire.ask("POST", "/v1/calls/1/hangup", &cookie).await.status, 401);
+    assert_eq!(wire.ask("DELETE", "/v1/session", &cookie).await.status, 403);
+    assert_eq!(wire.ask("GET", "/v1/session", &cookie).await.status, 200, "still signed in");
+    let upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    for (origin, expected) in
+        [("Origin: https://evil.example\r\n", 401), ("", 401), ("Origin: https://calmline\r\n", 101)]
+    {
+        let (status, _) = client::open(fixture.handle.addr, "/v1/events", &format!("{cookie}{upgrade}{origin}")).await;
+        assert_eq!(status, expected, "{origin}");
+    }
+}
+
+#[tokio::test]
+async fn what_goes_on_for_long_ends_with_the_session() {
+    let fixture = with_users().await;
+    let wire = Wire(fixture.handle.addr);
+    let cookie = cookie(&sign_in(&wire, "supervisor", PASSWORD).await);
+    let stream = format!("{cookie}Accept: text/event-stream\r\n");
+    let socket = format!(
+        "{cookie}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: https://calmline\r\n"
+    );
+    let mut open = Vec::new();
+    for (headers, expected) in [(stream, 200), (socket, 101)] {
+        let (status, events) = client::open(fixture.handle.addr, "/v1/events", &headers).await;
+        assert_eq!(status, expected);
+        open.push(events);
+    }
+    assert_eq!(wire.ask("DELETE", "/v1/session", &format!("{cookie}{CONSOLE}")).await.status, 204);
+    for mut events in open {
+        let mut rest = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(10), events.read_to_end(&mut rest)).await;
+        assert!(ended.is_ok(), "it goes on");
+    }
+}
+
+#[tokio::test]
+async fn whoever_guesses_at_many_places_at_once_is_locked_out_all_the_same() {
+    let fixture = with_users().await;
+    let wire = Wire(fixture.handle.addr);
+    let guesses = (0..30).map(|_| sign_in(&wire, "operator", "a wrong password"));
+    let replies = futures::future::join_all(guesses).await;
+    let tried = replies.iter().filter(|reply| reply.status == 401).count();
+    assert_eq!((tried, replies.len() - tried), (5, 25), "the others found the door locked");
+}
+
+#[tokio::test]
+async fn whoever_guesses_is_locked_out_and_told_for_how_long() {
+    let fixture = with_users().await;
+    let wire = Wire(fixture.handle.addr);
+    for _ in 0..5 {
+        assert_eq!(sign_in(&wire, "operator", "a wrong password").await.status, 401);
+    }
+    let reply = sign_in(&wire, "operator", PASSWORD).await;
+    assert_eq!(reply.status, 429, "the right one, too");
+    assert!(reply.head.contains("retry-after: "), "{}", reply.head);
+    assert_eq!(sign_in(&wire, "supervisor", PASSWORD).await.status, 200, "nobody else");
+}
+
+#[tokio::test]
+async fn a_user_who_is_taken_out_of_the_configuration_is_out() {
+    let fixture = with_users().await;
+    let wire = Wire(fixture.handle.addr);
+    let cookie = cookie(&sign_in(&wire, "supervisor", PASSWORD).await);
+    assert_eq!(wire.ask("GET", "/v1/calls", &cookie).await.status, 200);
+    fixture.handle.exchange(options(fixture.handle.addr).live).expect("random numbers");
+    assert_eq!(wire.ask("GET", "/v1/calls", &cookie).await.status, 401);
+}
+
+#[tokio::test]
+async fn the_consoles_files_come_with_their_headers_or_say_that_they_are_missing() {
+    let fixture = fixture().await;
+    let wire = Wire(fixture.handle.addr);
+    let page = wire.ask("GET", "/", "").await;
+    if page.status == 200 {
+        for wanted in
+            ["content-security-policy: default-src 'self'", "x-frame-options: DENY", "cache-control: no-cache"]
+        {
+            assert!(page.head.contains(wanted), "{wanted}: {}", page.head);
+        }
+        assert!(!page.body.contains("<script>"), "{}", page.body);
+    } else {
+        assert_eq!(page.status, 404);
+        assert!(page.body.contains("scripts/build-console"), "{}", page.body);
+    }
+    assert_eq!(wire.ask("GET", "/assets/..%2f..%2fCargo.toml", "").await.status, 404);
+    assert_eq!(wire.ask("GET", "/assets/none.js", "").await.status, 404);
+}

@@ -1,0 +1,110 @@
+//! The console in a real browser: a supervisor signs in, sees a caller get angry, gets the alert, listens and acts.
+//!
+//! The browser is driven by `console/e2e/supervisor.mjs`, which says what it checked.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use calmline::notice::What;
+use loadtest::audio::Audio;
+
+use crate::stage::{PROGRAM, Setup, Stage, angry, folder};
+
+const USER: &str = "li";
+const PASSWORD: &str = "a long password";
+/// How long the browser may take for everything.
+const BROWSER_MAX: Duration = Duration::from_secs(180);
+/// How often the caller begins anew.
+const SAYS_EVERY: Duration = Duration::from_secs(12);
+
+#[test]
+fn a_supervisor_sees_an_angry_caller_and_hears_the_call_in_a_browser() {
+    let console = Path::new(env!("CARGO_MANIFEST_DIR")).join("console");
+    let Some(browser) = browser(&console) else { return };
+    let user = format!("[users.{USER}]\nrole = \"administrator\"\n{}\n\n[web]", hash());
+    let stage = Stage::set(Setup { edits: &[("[web]", &user)], ..Setup::named("console") });
+    let caller = stage.call(angry());
+    let calm = stage.call(Audio::tone(300, 0.1));
+
+    let pictures = folder("console").join("pictures");
+    let log = folder("console").join("browser.log");
+    let output = std::fs::File::create(&log).expect("a file");
+    let mut child = Command::new("node")
+        .arg(console.join("e2e/supervisor.mjs"))
+        .args([format!("http://{}", stage.server.addresses.web).as_str(), USER, PASSWORD])
+        .arg("--screenshots")
+        .arg(&pictures)
+        .arg("--chromium")
+        .arg(browser)
+        .stdout(output.try_clone().expect("a file"))
+        .stderr(output)
+        .spawn()
+        .expect("node");
+    let is_good = wait_while_the_caller_is_angry(&mut child, || caller.say(angry()).expect("an order"));
+    let said = std::fs::read_to_string(&log).unwrap_or_default();
+    println!("{said}");
+    assert!(is_good, "the browser found: {said}");
+    assert!(
+        stage.was_told(|what| matches!(what, What::AudioOpened { .. })) || opened(&stage),
+        "nobody listened: {said}"
+    );
+    for phone in [caller, calm] {
+        phone.hang_up().expect("an order");
+    }
+}
+
+/// Whether somebody has listened, from now on.
+fn opened(stage: &Stage) -> bool {
+    matches!(stage.until("live audio", |what| matches!(what, What::AudioOpened { .. })).what, What::AudioOpened { .. })
+}
+
+/// Whether the browser ended well.
+fn wait_while_the_caller_is_angry(child: &mut Child, mut angry: impl FnMut()) -> bool {
+    let (end, mut next) = (Instant::now() + BROWSER_MAX, Instant::now() + SAYS_EVERY);
+    while Instant::now() < end {
+        if let Some(status) = child.try_wait().expect("a child") {
+            return status.success();
+        }
+        if Instant::now() >= next {
+            next += SAYS_EVERY;
+            angry();
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    // It is too late for it to say anything.
+    let _ = child.kill();
+    let _ = child.wait();
+    false
+}
+
+/// The line of the configuration that `calmline user hash` prints.
+fn hash() -> String {
+    let mut child = Command::new(PROGRAM)
+        .args(["user", "hash"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program");
+    writeln!(child.stdin.take().expect("it is piped"), "{PASSWORD}").expect("it reads");
+    let output = child.wait_with_output().expect("its line");
+    String::from_utf8(output.stdout).expect("a line").trim().to_owned()
+}
+
+/// The browser, when everything is there that drives it; what is missing is said.
+fn browser(console: &Path) -> Option<PathBuf> {
+    let browser = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].into_iter().map(PathBuf::from);
+    let Some(browser) = browser.into_iter().find(|path| path.exists()) else {
+        println!("skipped: no browser (Debian package chromium)");
+        return None;
+    };
+    for needed in ["dist/index.html", "node_modules/playwright-core/package.json"] {
+        if !console.join(needed).exists() {
+            println!("skipped: no console/{needed} (scripts/build-console)");
+            return None;
+        }
+    }
+    Some(browser)
+}
