@@ -300,12 +300,15 @@ pub struct EvalTextArgs {
     /// The texts, UTF-8.
     #[arg(value_name = "FILE.csv")]
     pub data: PathBuf,
-    /// What the labels speak of: polarity, emotion, offensive or intent; guessed from the labels when not given.
+    /// What the labels speak of: polarity, emotion, offensive, intent or upset; guessed from the labels when not given.
     #[arg(long, value_name = "TASK")]
     pub task: Option<String>,
     /// A lexicon; may be given more than once. The shipped ones when not given.
     #[arg(long = "lexicon", value_name = "FILE.toml")]
     pub lexicons: Vec<PathBuf>,
+    /// The text model; the shipped one when not given.
+    #[arg(long, value_name = "FILE.onnx")]
+    pub model: Option<PathBuf>,
     /// The ONNX Runtime library; searched for when not given.
     #[arg(long, value_name = "FILE.so")]
     pub runtime: Option<PathBuf>,
@@ -325,6 +328,25 @@ pub enum ModelsCommand {
     Add(ModelsAddArgs),
     /// Fetches a package by the URL of its manifest; goes on where an earlier try was cut off.
     Pull(ModelsPullArgs),
+    /// Has a model of emotion judge: writes it into the configuration, once it has been loaded. `shipped`: those of the
+    /// program.
+    Use(ModelsChooseArgs),
+    /// Has a model of emotion judge beside the one in use and move nothing: how far it differs is told. `off`: none.
+    Shadow(ModelsChooseArgs),
+}
+
+/// `calmline models use` and `calmline models shadow`.
+#[derive(Debug, Args)]
+pub struct ModelsChooseArgs {
+    /// A folder with acoustic.onnx or text.onnx or both, each with its card (.json) beside it; or its name among the models.
+    #[arg(value_name = "NAME|FOLDER")]
+    pub model: String,
+    /// The configuration that names the models.
+    #[arg(long, short, value_name = "FILE", default_value = "calmline.toml")]
+    pub config: PathBuf,
+    /// Where models are kept.
+    #[command(flatten)]
+    pub models: ModelsArgs,
 }
 
 /// Where models are kept.

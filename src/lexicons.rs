@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use nlu::Runtime;
-use nlu::text::{Lexicon, TextModel, TextReader};
+use nlu::text::{Lexicon, TextReader};
+
+use crate::model::{ModelFiles, ModelKind};
+use crate::settings::TextModelChoice;
 
 /// The lexicons that come with the program.
 const SHIPPED: [(&str, &str); 2] =
@@ -15,8 +17,7 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 /// The lexicons of a reader, read and found right, and what else it is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReaderFiles {
-    runtime: Option<PathBuf>,
-    with_model: bool,
+    model: Option<ModelFiles>,
     /// Names and texts.
     lexicons: Vec<(String, String)>,
     words: usize,
@@ -27,8 +28,8 @@ impl ReaderFiles {
     /// searched for when not given.
     ///
     /// # Errors
-    /// When a lexicon cannot be read or is wrong.
-    pub fn read(runtime: Option<&Path>, lexicons: &[PathBuf], with_model: bool) -> Result<Self, String> {
+    /// When a lexicon or a model cannot be read or is wrong.
+    pub fn read(runtime: Option<&Path>, lexicons: &[PathBuf], model: &TextModelChoice) -> Result<Self, String> {
         let lexicons = match lexicons {
             [] => SHIPPED.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect(),
             paths => paths.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?,
@@ -36,21 +37,30 @@ impl ReaderFiles {
         let parse = |(name, text): &(String, String)| Lexicon::parse(name, text).map(|lexicon| lexicon.words());
         let words: Result<usize, _> = lexicons.iter().map(parse).sum();
         let words = words.map_err(|error| error.to_string())?;
-        Ok(Self { runtime: runtime.map(Path::to_path_buf), with_model, lexicons, words })
+        let model = match model {
+            TextModelChoice::None => None,
+            TextModelChoice::Shipped => Some(ModelFiles::read(None, runtime)?),
+            TextModelChoice::Own(path) => Some(ModelFiles::read(Some(path), runtime)?),
+        };
+        Ok(Self { model, lexicons, words })
     }
 
     /// A reader of these, and why there is no model in it, if there should be one: words are then judged by lexicons
     /// alone. Takes some tenths of a second.
     pub fn load(&self) -> (TextReader, Option<String>) {
         let parsed = self.lexicons.iter().filter_map(|(name, text)| Lexicon::parse(name, text).ok()).collect();
-        let find = || {
-            let runtime = Runtime::find(self.runtime.as_deref()).map_err(|error| error.to_string())?;
-            TextModel::built_in(&runtime).map_err(|error| error.to_string())
-        };
-        match self.with_model.then(find).transpose() {
+        match self.model.as_ref().map(ModelFiles::load_text).transpose() {
             Ok(model) => (TextReader::new(model, parsed), None),
             Err(why) => (TextReader::new(None, parsed), Some(why)),
         }
+    }
+
+    /// Loads an operator's own model and lets go of it again.
+    ///
+    /// # Errors
+    /// What was expected of it and what was found.
+    pub fn try_model(&self) -> Result<(), String> {
+        self.model.as_ref().map_or(Ok(()), |files| files.try_as(ModelKind::Text))
     }
 
     /// Words of all lexicons, negations included.
@@ -75,7 +85,7 @@ mod tests {
 
     #[test]
     fn the_shipped_lexicons_are_right_and_find_what_they_explain() {
-        let files = ReaderFiles::read(None, &[], false).expect("they are right");
+        let files = ReaderFiles::read(None, &[], &TextModelChoice::None).expect("they are right");
         assert!(files.words() > 160, "{}", files.words());
         let (mut reader, why) = files.load();
         assert_eq!((reader.model().is_none(), why), (true, None), "nobody asked for a model");
@@ -93,7 +103,8 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("calmline-lexicons-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder");
         let path = folder.join("own.toml");
-        let refused = || ReaderFiles::read(None, std::slice::from_ref(&path), false).expect_err("no lexicon");
+        let refused =
+            || ReaderFiles::read(None, std::slice::from_ref(&path), &TextModelChoice::None).expect_err("no lexicon");
         assert!(refused().contains("own.toml: No such file"), "{}", refused());
         std::fs::write(&path, "[[entry]]\ncategory = \"rage\"").expect("written");
         assert!(refused().contains("own.toml: expected [[entry]] tables"), "{}", refused());

@@ -3,6 +3,8 @@
 //! Knows no web server: `render` makes the text, whoever serves it. No global recorder: two servers in one
 //! process keep their figures apart. All metrics stand in one table.
 
+mod bounds;
+mod shadow;
 mod store;
 mod table;
 
@@ -19,6 +21,7 @@ use crate::notice::{LegReport, Notice, What};
 use crate::settings::Measure;
 use crate::shell::listen::UtteranceFigures;
 use crate::shell::recognize::{RecognizingFigures, RemoteFigures};
+pub use bounds::Bounds;
 use table::{
     ACTIONS_NOT_POSSIBLE, ALERTS, AUDIO_CLIENTS, AUDIO_MISSED, BUILD_INFO, BYPASSES, CALL_ANGER_PEAK, CALL_SETUP,
     CALL_TALK, CALLS_ACTIVE, CALLS_ANSWERED, CALLS_ENDED, CALLS_REDIRECTED, CALLS_REFUSED, CALLS_STARTED, CHATS,
@@ -34,7 +37,7 @@ use table::{
     SIP_RESTRAINED, SUPERVISORS, SUPERVISORS_ACTIVE, TAP_DROPPED, TICK_LATENESS, TRUNK_REGISTERED, TRUNK_UP,
     UTTERANCES, WARNINGS,
 };
-pub use table::{Bounds, Kind, Metric, TABLE};
+pub use table::{Kind, Metric, TABLE};
 
 /// Values one label of one metric may take; further ones are counted as `other`.
 pub const LABEL_VALUES_MAX: usize = 64;

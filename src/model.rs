@@ -1,14 +1,38 @@
-//! The acoustic model as files: the one that ships inside the program, or an operator's own.
+//! Models as files: those that ship inside the program, or an operator's own.
 
 use std::path::{Path, PathBuf};
 
-use nlu::{AcousticModel, Runtime};
+use nlu::text::TextModel;
+use nlu::{AcousticModel, ModelError, Runtime};
+use ring::digest::{SHA256, digest};
 
-/// A model file no larger than this is read; the shipped one has well under 1 MB.
+/// A model file no larger than this is read; the shipped ones have under 10 MB.
 const FILE_BYTES_MAX: u64 = 64 << 20;
 
-/// A model that is not yet checked, and where its runtime is.
-#[derive(Debug, Clone)]
+/// What a model judges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ModelKind {
+    /// The voice.
+    Acoustic,
+    /// Words.
+    Text,
+}
+
+impl ModelKind {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Acoustic, Self::Text];
+
+    /// What its files are called in a folder, without their endings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Acoustic => "acoustic",
+            Self::Text => "text",
+        }
+    }
+}
+
+/// A model that is not yet loaded, and where its runtime is.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelFiles {
     /// `None` for the shipped model, which `nlu` carries.
     own: Option<OwnModel>,
@@ -16,7 +40,7 @@ pub struct ModelFiles {
 }
 
 /// The graph and its card, as an operator gave them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct OwnModel {
     name: String,
     graph: Vec<u8>,
@@ -28,21 +52,59 @@ impl ModelFiles {
     /// `runtime` is the ONNX Runtime library; it is searched for when not given.
     ///
     /// # Errors
-    /// When a file cannot be read, with its name.
+    /// When a file cannot be read or the graph is not the one that the card was written for, with its name.
     pub fn read(model: Option<&Path>, runtime: Option<&Path>) -> Result<Self, String> {
         let own = model.map(OwnModel::read).transpose()?;
         Ok(Self { own, runtime: runtime.map(Path::to_path_buf) })
     }
 
-    /// Finds the runtime and loads the model into it.
+    /// Finds the runtime and loads the model into it, to judge voices.
     ///
     /// # Errors
     /// Why there is no model to listen with; listening goes on by signal processing then.
     pub fn load(&self) -> Result<AcousticModel, String> {
+        self.load_with(AcousticModel::built_in, AcousticModel::from_bytes)
+    }
+
+    /// The same of a model that reads words.
+    ///
+    /// # Errors
+    /// Why there is no model to read with; lexicons read alone then.
+    pub fn load_text(&self) -> Result<TextModel, String> {
+        self.load_with(TextModel::built_in, TextModel::from_bytes)
+    }
+
+    /// Loads an operator's own model and lets go of it again; where no runtime is found, nothing is tried.
+    ///
+    /// # Errors
+    /// What was expected and what was found.
+    pub fn try_as(&self, kind: ModelKind) -> Result<(), String> {
+        if self.own.is_none() || Runtime::find(self.runtime.as_deref()).is_err() {
+            return Ok(());
+        }
+        self.load_as(kind)
+    }
+
+    /// Loads a model and lets go of it again.
+    ///
+    /// # Errors
+    /// What was expected and what was found.
+    pub fn load_as(&self, kind: ModelKind) -> Result<(), String> {
+        match kind {
+            ModelKind::Acoustic => self.load().map(drop),
+            ModelKind::Text => self.load_text().map(drop),
+        }
+    }
+
+    fn load_with<M>(
+        &self,
+        shipped: impl FnOnce(&Runtime) -> Result<M, ModelError>,
+        own: impl FnOnce(&Runtime, &str, &[u8], &[u8]) -> Result<M, ModelError>,
+    ) -> Result<M, String> {
         let runtime = Runtime::find(self.runtime.as_deref()).map_err(|error| error.to_string())?;
         let loaded = match &self.own {
-            Some(own) => AcousticModel::from_bytes(&runtime, &own.name, &own.graph, &own.card),
-            None => AcousticModel::built_in(&runtime),
+            Some(files) => own(&runtime, &files.name, &files.graph, &files.card),
+            None => shipped(&runtime),
         };
         loaded.map_err(|error| error.to_string())
     }
@@ -50,7 +112,17 @@ impl ModelFiles {
 
 impl OwnModel {
     fn read(path: &Path) -> Result<Self, String> {
-        let (graph, card) = (read_file(path)?, read_file(&path.with_extension("json"))?);
+        let card_path = path.with_extension("json");
+        let (graph, card) = (read_file(path)?, read_file(&card_path)?);
+        let stated: serde_json::Value = serde_json::from_slice(&card)
+            .map_err(|error| format!("{}: expected a model's card, found {error}", card_path.display()))?;
+        let Some(stated) = stated.get("sha256").and_then(serde_json::Value::as_str) else {
+            return Err(format!("{}: expected a card with the sha256 of its graph, found none", card_path.display()));
+        };
+        let found: String = digest(&SHA256, &graph).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        if !stated.eq_ignore_ascii_case(&found) {
+            return Err(format!("{}: expected SHA-256 {stated}, as its card says, found {found}", path.display()));
+        }
         Ok(Self { name: path.display().to_string(), graph, card })
     }
 }
@@ -62,4 +134,27 @@ fn read_file(path: &Path) -> Result<Vec<u8>, String> {
         return Err(format!("{}: found {bytes} bytes, expected at most {FILE_BYTES_MAX}", path.display()));
     }
     std::fs::read(path).map_err(named)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_graph_that_is_not_the_cards_is_refused_by_name() {
+        let folder = std::env::temp_dir().join(format!("calmline-model-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let graph = folder.join("acoustic.onnx");
+        let check = |card: &str, expected: &str| {
+            std::fs::write(graph.with_extension("json"), card).expect("written");
+            let refused = ModelFiles::read(Some(&graph), None).expect_err(expected);
+            assert!(refused.contains(expected), "{refused}");
+        };
+        check("{}", "acoustic.onnx: No such file");
+        std::fs::write(&graph, b"no graph").expect("written");
+        check("", "acoustic.json: expected a model's card, found EOF");
+        check("{}", "acoustic.json: expected a card with the sha256 of its graph");
+        check(r#"{"sha256":"00"}"#, "acoustic.onnx: expected SHA-256 00, as its card says, found ");
+        std::fs::remove_dir_all(folder).expect("removed");
+    }
 }

@@ -1,9 +1,11 @@
-//! `calmline models`: the recognisers' models as packages that can be listed, verified, added and pulled.
+//! `calmline models`: the recognisers' models as packages that can be listed, verified, added and pulled; and which models
+//! of emotion are in use.
 //!
 //! A package is a folder with a manifest that names every file, its length and its SHA-256. Nothing is loaded that does
 //! not match its manifest.
 
 mod add;
+mod choose;
 mod package;
 mod pull;
 
@@ -29,7 +31,15 @@ pub fn run(command: &ModelsCommand) -> Result<(), Failure> {
             let package = pull::pull(args)?;
             print_line(format_args!("pulled {}", line(&package)))
         }
+        ModelsCommand::Use(args) => tell(&choose::choose(args, choose::Place::InUse)?),
+        ModelsCommand::Shadow(args) => tell(&choose::choose(args, choose::Place::Shadow)?),
     }
+}
+
+/// Tells what was chosen, and when it counts.
+fn tell(lines: &[String]) -> Result<(), Failure> {
+    lines.iter().try_for_each(print_line)?;
+    print_line("a running server takes it up by a reload: SIGHUP, systemctl reload, or POST /v1/reload")
 }
 
 fn list(models: &Path) -> Result<(), Failure> {

@@ -311,6 +311,17 @@ impl fmt::Debug for Token {
     }
 }
 
+/// Which text model reads words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TextModelChoice {
+    /// None: lexicons read alone.
+    None,
+    /// The one that ships with the program.
+    Shipped,
+    /// An operator's own (ONNX).
+    Own(PathBuf),
+}
+
 /// Whether and how calls are listened to.
 #[derive(Debug, Clone)]
 pub struct ListeningSettings {
@@ -322,8 +333,12 @@ pub struct ListeningSettings {
     pub model: Option<PathBuf>,
     /// What reads the words of parties beside the text model; empty: the lexicons that ship with the program.
     pub lexicons: Vec<PathBuf>,
-    /// Whether the text model that ships with the program reads them, too.
-    pub text_model: bool,
+    /// The text model that reads them, too.
+    pub text_model: TextModelChoice,
+    /// An acoustic model that is compared with the one in use and moves nothing.
+    pub shadow_model: Option<PathBuf>,
+    /// A text model that is compared likewise.
+    pub shadow_text_model: Option<PathBuf>,
     /// Whose voice is listened to.
     pub parties: Parties,
     /// Packets that may wait between the media and the listening thread; the oldest are dropped beyond it.
@@ -345,7 +360,9 @@ impl Default for ListeningSettings {
             runtime: None,
             model: None,
             lexicons: Vec::new(),
-            text_model: true,
+            text_model: TextModelChoice::Shipped,
+            shadow_model: None,
+            shadow_text_model: None,
             parties: Parties::Caller,
             tap_packets: 4096,
             barge_in: Duration::from_millis(480),

@@ -18,6 +18,7 @@ mod facts;
 mod forks;
 mod interactions;
 mod live;
+mod models;
 mod moment;
 mod orders;
 mod outcomes;
@@ -47,6 +48,7 @@ use crate::shell::copy::Copies;
 use crate::shell::crm::Outbox;
 use crate::shell::fork::ForkSide;
 use crate::shell::inherited;
+use crate::shell::listen::Bench;
 use crate::store::Store;
 pub use audio::AUDIO_CLIENTS_MAX;
 pub use board::{ACTIVE_MAX, Board, ENDED_MAX};
@@ -92,6 +94,8 @@ pub struct Inside {
     pub copies: Copies,
     /// Where forked calls come in.
     pub forks: ForkSide,
+    /// The models that judge.
+    pub bench: Arc<Bench>,
     /// What works.
     pub readiness: Arc<Readiness>,
     /// The figures.
@@ -174,12 +178,13 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
     }
     let closing = CancellationToken::new();
     let signed = Signed::new().map_err(|_| WebError::Random)?;
-    let Inside { bus, orders, reloads, copies, forks, readiness, metrics, store, outbox } = inside;
+    let Inside { bus, orders, reloads, copies, forks, bench, readiness, metrics, store, outbox } = inside;
     let app = routes::App {
         bus,
         orders,
         copies,
         forks,
+        bench,
         readiness,
         metrics,
         store,

@@ -72,6 +72,7 @@ impl Words {
             end: utterance.end,
             confidence,
             reliability: confidence * trust * count / (count + HALF_TOKENS),
+            emotion: reading.naming.emotion(&reading.judgement),
             judgement: reading.judgement,
             words: reading.words,
             intents: reading.intents,
@@ -142,7 +143,7 @@ fn seconds(samples: u64) -> f32 {
 mod tests {
     use super::*;
     use crate::expression::{SeenIn, Shown};
-    use crate::text::TextJudgement;
+    use crate::text::{Naming, TextJudgement};
 
     const BESIDE: f32 = SHARE_BESIDE_VOICE;
     const QUIET: ([f32; 4], f32) = ([0.8, 0.1, 0.05, 0.05], 0.1);
@@ -173,6 +174,7 @@ mod tests {
     fn lexicons_alone_say_nothing_of_words_that_they_do_not_know() {
         let reading = Reading {
             judgement: TextJudgement::NOTHING,
+            naming: Naming::USUAL,
             words: Vec::new(),
             source: TextSource::LexiconOnly,
             intents: Vec::new(),
@@ -222,8 +224,9 @@ mod tests {
     /// Ten tokens within the first second that are angry by `anger`, else neutral.
     fn words(anger: f32, confidence: f32) -> Words {
         let emotions = [1.0 - anger, anger, 0.0, 0.0, 0.0, 0.0, 0.0];
-        let judgement = TextJudgement { emotions, ..TextJudgement::NOTHING };
-        let reading = Reading { judgement, intents: Vec::new(), words: Vec::new(), source: TextSource::Model };
+        let judgement = TextJudgement { emotions, upset: anger, ..TextJudgement::NOTHING };
+        let (naming, intents, words) = (Naming::USUAL, Vec::new(), Vec::new());
+        let reading = Reading { judgement, naming, intents, words, source: TextSource::Model };
         let text = "我打了三遍电话了都没".to_owned();
         Words::new(&Utterance { text, start: 0, end: 8_000, confidence }, reading)
     }

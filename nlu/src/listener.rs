@@ -11,11 +11,11 @@ use prosody::baseline::Usual;
 use crate::expression::Expression;
 use crate::features::{Extractor, FEATURES, HOP, Row};
 use crate::fusion::{Utterance, Words};
-use crate::model::{AcousticModel, as_voice};
-use crate::mood::{Mood, Voice};
-use crate::observation::{Observation, PartyId, Source};
+use crate::model::AcousticModel;
+use crate::mood::Mood;
+use crate::observation::{Observation, PartyId};
 use crate::settings::ListenerSettings;
-use crate::signal::{doubt, fuse_anger, signal_anger};
+use crate::shadow::{Candidate, Shadow, ShadowFigures, What};
 use crate::text::TextReader;
 
 /// Lost audio up to this long is taken as silence; longer gaps start the window afresh. Samples (200 ms).
@@ -24,9 +24,6 @@ const SILENCE_SAMPLES_MAX: u64 = 1_600;
 /// Utterances and expressions that wait per party, each; beyond that the oldest utterances are left unread and counted,
 /// and the oldest expressions unseen.
 const WAITING_MAX: usize = 8;
-
-/// For how many seconds of judgement one expression counts.
-const EXPRESSION_STEP_S: f32 = 0.5;
 
 /// Called with every hop of every party, in order per party; the flag says whether it is speech.
 pub type PartyHopSink<'a> = &'a mut dyn FnMut(PartyId, &Hop, bool);
@@ -43,6 +40,7 @@ pub struct Listener {
     model_failures: u64,
     spared: bool,
     rows: Vec<(PartyId, Row)>,
+    shadow: Option<Shadow>,
 }
 
 /// What is held per party: about 350 KiB and at most `pending_samples_max` samples.
@@ -82,6 +80,7 @@ impl Listener {
             model_failures: 0,
             spared: false,
             rows: Vec::new(),
+            shadow: None,
         }
     }
 
@@ -97,11 +96,26 @@ impl Listener {
         self.reader = reader;
     }
 
+    /// Judges voices by `model` from now on; baselines and timelines go on.
+    pub fn judge_by(&mut self, model: Option<AcousticModel>) {
+        self.model = model;
+    }
+
+    /// Compares with `candidate` from now on, its figures beginning anew and timelines going on as they are; with nothing,
+    /// if `None`.
+    pub fn compare_with(&mut self, candidate: Option<Candidate>) {
+        let heard = self.parties.iter().map(|(id, party)| (*id, &party.said));
+        let all = heard.chain(self.writers.iter().map(|(id, writer)| (*id, &writer.said)));
+        let moods = all.map(|(id, said)| (id, said.mood.clone())).collect();
+        self.shadow = candidate.map(|candidate| Shadow::new(candidate, moods));
+    }
+
     /// Starts listening to `party` at position 0; a party that is already there starts again.
     pub fn add(&mut self, party: PartyId) {
         let mut fresh =
             Party { pending: VecDeque::new(), extractor: Extractor::default(), dropped: 0, said: Said::default() };
         fresh.extractor.spare(self.spared);
+        self.forget(party);
         self.parties.insert(party, fresh);
     }
 
@@ -109,6 +123,7 @@ impl Listener {
     /// alone, and samples are ignored.
     pub fn add_writer(&mut self, party: PartyId) {
         let said = Said { mood: Mood::of_writer(), ..Said::default() };
+        self.forget(party);
         self.writers.insert(party, Writer { position: 0, said });
     }
 
@@ -146,6 +161,14 @@ impl Listener {
     pub fn remove(&mut self, party: PartyId) {
         self.parties.remove(&party);
         self.writers.remove(&party);
+        self.forget(party);
+    }
+
+    /// Has the candidate know nothing of `party`, who is another one from now on, or gone.
+    fn forget(&mut self, party: PartyId) {
+        if let Some(shadow) = &mut self.shadow {
+            shadow.forget(party);
+        }
     }
 
     /// Takes the next samples of `party` (8 kHz, [-1, 1]); those of an unknown party are ignored.
@@ -215,16 +238,32 @@ impl Listener {
 
     /// As [`Listener::run`], and shows every hop to `hops`.
     pub fn run_with(&mut self, hops: PartyHopSink<'_>, out: &mut Vec<Observation>) {
+        if let Some(shadow) = &mut self.shadow {
+            shadow.shed();
+        }
         self.read(out);
         let mut rows = std::mem::take(&mut self.rows);
         for (id, party) in &mut self.parties {
             party.extract(*id, hops, &mut rows);
         }
-        for batch in rows.chunks(self.settings.batch_max.max(1)) {
-            self.judge(batch, out);
+        let batch_max = self.settings.batch_max.max(1);
+        while !rows.is_empty() {
+            self.judge(rows.drain(..batch_max.min(rows.len())).collect(), out);
         }
-        rows.clear();
         self.rows = rows;
+    }
+
+    /// Has the candidate judge what the last run has judged, where there is one. What is left when the next run comes is
+    /// shed and counted.
+    pub fn run_shadow(&mut self) {
+        if let Some(shadow) = &mut self.shadow {
+            shadow.run(&self.settings);
+        }
+    }
+
+    /// How far the candidate differs; `None` without one.
+    pub fn shadow_figures(&self) -> Option<ShadowFigures> {
+        self.shadow.as_ref().map(Shadow::figures)
     }
 
     /// The position behind the last sample of `party` that was taken, dropped or lost; `None` for an unknown party.
@@ -271,52 +310,50 @@ impl Listener {
         self.model.as_ref()
     }
 
-    fn judge(&mut self, batch: &[(PartyId, Row)], out: &mut Vec<Observation>) {
+    fn judge(&mut self, batch: Vec<(PartyId, Row)>, out: &mut Vec<Observation>) {
         let judged = self.model.as_mut().and_then(|model| {
             let values: Vec<&[f32; FEATURES]> = batch.iter().map(|(_, row)| &*row.values).collect();
             let judged = model.judge(&values);
             self.model_failures += u64::from(judged.is_err());
             judged.ok()
         });
-        for (i, (id, row)) in batch.iter().enumerate() {
-            let Some(party) = self.parties.get_mut(id) else { continue };
-            let signal = signal_anger(row);
-            let (probabilities, anger, source) = match &judged {
-                Some(judged) => {
-                    let voice = as_voice(&judged[i]);
-                    let known = row.values[FEATURES - 1];
-                    (voice, fuse_anger(doubt(voice[1], known), signal), Source::Model)
-                }
-                None => ([1.0 - signal, signal, 0.0, 0.0], signal, Source::SignalOnly),
-            };
+        for (index, (id, row)) in batch.into_iter().enumerate() {
+            let Some(party) = self.parties.get_mut(&id) else { continue };
             let mood = &mut party.said.mood;
-            mood.voice = Some(Voice { position: row.position, probabilities, anger, evidence: row.evidence, source });
-            out.push(mood.observe(*id, &self.settings, row.position, None));
+            let judged = judged.as_ref().map(|judged| judged[index]);
+            let observed = mood.hear(id, &self.settings, &row, judged.as_ref());
+            if let Some(shadow) = &mut self.shadow {
+                shadow.keep(mood, &observed, What::Heard(Box::new((row, judged))));
+            }
+            out.push(observed);
         }
     }
 
     /// Reads the utterances of all parties in one go, and looks at what they show; each is an observation.
     fn read(&mut self, out: &mut Vec<Observation>) {
-        let Self { parties, writers, reader, settings, .. } = self;
+        let Self { parties, writers, reader, settings, shadow, .. } = self;
+        let mut tell = |mood: &Mood, observed: Observation, what: What| {
+            if let Some(shadow) = shadow {
+                shadow.keep(mood, &observed, what);
+            }
+            out.push(observed);
+        };
         let heard = parties.iter_mut().map(|(id, party)| (*id, &mut party.said));
         let written = writers.iter_mut().map(|(id, writer)| (*id, &mut writer.said));
         let mut waiting = Vec::new();
         for (id, said) in heard.chain(written) {
             waiting.extend(said.utterances.drain(..).map(|utterance| (id, utterance)));
             for expression in said.expressions.drain(..) {
-                let position = expression.position;
-                said.mood.expression = Some(expression);
-                out.push(said.mood.observe(id, settings, position, Some(EXPRESSION_STEP_S)));
+                let observed = said.mood.see(id, settings, expression);
+                tell(&said.mood, observed, What::Seen(expression));
             }
         }
         let texts: Vec<&str> = waiting.iter().map(|(_, utterance)| utterance.text.as_str()).collect();
-        for (reading, (id, utterance)) in reader.read(&texts).into_iter().zip(&waiting) {
-            let said = parties.get_mut(id).map(|party| &mut party.said);
-            let Some(said) = said.or_else(|| Some(&mut writers.get_mut(id)?.said)) else { continue };
-            let words = Words::new(utterance, reading);
-            let step_s = words.step_s();
-            said.mood.words = Some(words);
-            out.push(said.mood.observe(*id, settings, utterance.end, Some(step_s)));
+        for (reading, (id, utterance)) in reader.read(&texts).into_iter().zip(waiting) {
+            let said = parties.get_mut(&id).map(|party| &mut party.said);
+            let Some(said) = said.or_else(|| Some(&mut writers.get_mut(&id)?.said)) else { continue };
+            let observed = said.mood.read(id, settings, Words::new(&utterance, reading.clone()));
+            tell(&said.mood, observed, What::Read(Box::new((utterance, reading))));
         }
     }
 

@@ -3,36 +3,41 @@
 //! Any of the three may be missing; knows nothing of audio.
 
 use crate::expression::Expression;
+use crate::features::{FEATURES, Row};
 use crate::fusion::{SHARE_BESIDE_VOICE, USUAL, Words, fuse};
+use crate::model::{CLASSES, as_voice};
 use crate::observation::{Evidence, Observation, PartyId, Source};
 use crate::settings::ListenerSettings;
+use crate::signal::{doubt, fuse_anger, signal_anger};
 use crate::timeline::Timeline;
 
 /// A voice that was heard so long ago still belongs to the words that come now. Samples (2 s).
 const VOICE_SAMPLES_MAX: u64 = 16_000;
+/// For how many seconds of judgement one expression counts.
+const EXPRESSION_STEP_S: f32 = 0.5;
 
 /// The last of each modality, and the timeline that they have led to.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Mood {
     timeline: Timeline,
     /// Whether the party writes: then its words stand alone, and count in full.
     writes: bool,
-    pub(crate) words: Option<Words>,
-    pub(crate) expression: Option<Expression>,
+    words: Option<Words>,
+    expression: Option<Expression>,
     /// The last judgement of the voice.
-    pub(crate) voice: Option<Voice>,
+    voice: Option<Voice>,
     /// Position of the last observation.
     observed: u64,
 }
 
 /// What the voice alone said at a position.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Voice {
-    pub(crate) position: u64,
-    pub(crate) probabilities: [f32; 4],
-    pub(crate) anger: f32,
-    pub(crate) evidence: Evidence,
-    pub(crate) source: Source,
+struct Voice {
+    position: u64,
+    probabilities: [f32; 4],
+    anger: f32,
+    evidence: Evidence,
+    source: Source,
 }
 
 impl Mood {
@@ -41,15 +46,49 @@ impl Mood {
         Self { writes: true, ..Self::default() }
     }
 
-    /// What all modalities say together at `position`, or at the last observation where that is later, as a step of the
-    /// timeline; `step_s` for how long it counts, the time since the last one if `None`.
-    pub(crate) fn observe(
+    /// That of a party of the same kind of whom nothing is known yet.
+    pub(crate) fn alike(&self) -> Self {
+        Self { writes: self.writes, ..Self::default() }
+    }
+
+    /// Steps on by a window of the voice that a model has `judged`; signal processing speaks alone where none has.
+    pub(crate) fn hear(
         &mut self,
         id: PartyId,
         settings: &ListenerSettings,
-        position: u64,
-        step_s: Option<f32>,
+        row: &Row,
+        judged: Option<&[f32; CLASSES]>,
     ) -> Observation {
+        let signal = signal_anger(row);
+        let (probabilities, anger, source) = match judged {
+            Some(judged) => {
+                let voice = as_voice(judged);
+                let known = row.values[FEATURES - 1];
+                (voice, fuse_anger(doubt(voice[1], known), signal), Source::Model)
+            }
+            None => ([1.0 - signal, signal, 0.0, 0.0], signal, Source::SignalOnly),
+        };
+        self.voice = Some(Voice { position: row.position, probabilities, anger, evidence: row.evidence, source });
+        self.observe(id, settings, row.position, None)
+    }
+
+    /// Steps on by words.
+    pub(crate) fn read(&mut self, id: PartyId, settings: &ListenerSettings, words: Words) -> Observation {
+        let (position, step_s) = (words.evidence.end, words.step_s());
+        self.words = Some(words);
+        self.observe(id, settings, position, Some(step_s))
+    }
+
+    /// Steps on by what the party shows.
+    pub(crate) fn see(&mut self, id: PartyId, settings: &ListenerSettings, shown: Expression) -> Observation {
+        let position = shown.position;
+        self.expression = Some(shown);
+        self.observe(id, settings, position, Some(EXPRESSION_STEP_S))
+    }
+
+    /// What all modalities say together at `position`, or at the last observation where that is later, as a step of the
+    /// timeline; `step_s` for how long it counts, the time since the last one if `None`.
+    fn observe(&mut self, id: PartyId, settings: &ListenerSettings, position: u64, step_s: Option<f32>) -> Observation {
         let position = position.max(self.observed);
         let heard = self.voice.filter(|voice| position.saturating_sub(voice.position) <= VOICE_SAMPLES_MAX);
         let voice = heard.map_or((USUAL, USUAL[1]), |voice| (voice.probabilities, voice.anger));

@@ -84,6 +84,8 @@ pub struct WordEvidence {
     pub confidence: f32,
     /// How far the judgement is relied on: confidence, number of words, machinery; 0-1.
     pub reliability: f32,
+    /// The emotion that is named, one of [`crate::text::EMOTIONS`].
+    pub emotion: &'static str,
     /// The probabilities.
     pub judgement: TextJudgement,
     /// The words of the lexicons that were found.

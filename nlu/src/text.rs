@@ -6,12 +6,14 @@ mod evaluation;
 mod judgement;
 mod lexicon;
 mod model;
+mod naming;
 mod reader;
 mod tokens;
 
 pub use evaluation::{Task, TextFigures, TextTally};
-pub use judgement::{EMOTIONS, HEADS, INTENTS, OFFENCES, POLARITIES, TextJudgement};
+pub use judgement::{EMOTIONS, HEADS, INTENTS, OFFENCES, POLARITIES, TextJudgement, UPSET};
 pub use lexicon::{Category, FOUND_MAX, Found, Lexicon, LexiconError};
 pub use model::{TextCard, TextModel};
+pub use naming::Naming;
 pub use reader::{Reading, TextReader, TextSource};
 pub use tokens::{TOKENS_MAX, grams, normalized, tokens};

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{bold, cpu_s, progress};
 use crate::cli::{EvalTextArgs, Failure, print_line};
 use crate::lexicons::ReaderFiles;
+use crate::settings::TextModelChoice;
 
 /// The largest data set, texts.
 const TEXTS_MAX: usize = 1_000_000;
@@ -47,7 +48,8 @@ struct Figures {
 pub fn run(args: &EvalTextArgs) -> Result<(), Failure> {
     let rows = read_rows(&args.data)?;
     let task = task_of(args.task.as_deref(), &rows)?;
-    let files = ReaderFiles::read(args.runtime.as_deref(), &args.lexicons, true).map_err(Failure::Failed)?;
+    let model = args.model.clone().map_or(TextModelChoice::Shipped, TextModelChoice::Own);
+    let files = ReaderFiles::read(args.runtime.as_deref(), &args.lexicons, &model).map_err(Failure::Failed)?;
     let (mut reader, without_model) = files.load();
     let mut left_out = BTreeMap::new();
     let mut labelled: Vec<(&str, usize)> = Vec::with_capacity(rows.len());
@@ -88,7 +90,7 @@ fn judge(reader: &mut TextReader, task: Task, labelled: &[(&str, usize)]) -> (Te
             if reading.source == TextSource::LexiconOnly {
                 source = "lexicon_only";
             }
-            tally.add(*truth, &reading.judgement);
+            tally.add(*truth, reading);
         }
         progress(index * BATCH + batch.len(), labelled.len());
     }

@@ -67,7 +67,7 @@ impl From<&nlu::WordEvidence> for WordsRead {
         Self {
             audio_ms: read.start / SAMPLES_PER_MS,
             until_ms: read.end / SAMPLES_PER_MS,
-            emotion: read.judgement.leading().to_owned(),
+            emotion: read.emotion.to_owned(),
             anger: read.judgement.anger(),
             confidence: read.confidence,
             reliability: read.reliability,

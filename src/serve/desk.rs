@@ -26,7 +26,7 @@ use crate::shell::copy::Copies;
 use crate::shell::crm::Outbox;
 use crate::shell::dtls::worker::Handshakes;
 use crate::shell::fork::ForkSide;
-use crate::shell::listen::{Baselines, Heard, Listening, Parties, Uttered, Words};
+use crate::shell::listen::{Baselines, Bench, Heard, Listening, Parties, Uttered, Words};
 use crate::shell::media::{MediaFigures, MediaHandle, TapRing};
 use crate::shell::pbx::{Connectors, PastConnectors};
 use crate::shell::sip::{Health, PastTrunks, SipSide};
@@ -46,6 +46,7 @@ pub(super) struct Desk {
     pub(super) media: MediaHandle,
     pub(super) handshakes: Handshakes,
     pub(super) listening: Option<Listening>,
+    pub(super) bench: Arc<Bench>,
     pub(super) words: Words,
     pub(super) speaker: Speaker,
     pub(super) connectors: Connectors,
@@ -176,7 +177,7 @@ impl Desk {
     /// Lets calls that begin from now on go by another configuration.
     fn take_up(&mut self, fresh: Fresh) {
         let Fresh {
-            checked: Checked { settings, policies, reader, recognizer, spoken, good: _ },
+            checked: Checked { settings, policies, judges, recognizer, spoken, good: _ },
             neighbours,
             live,
             taken,
@@ -186,7 +187,7 @@ impl Desk {
         self.audit("configuration", configuration(&policies));
         self.speaker.remember(spoken);
         if self.listening.is_some() {
-            self.words.readers.exchange(reader);
+            self.bench.exchange(judges);
         }
         match (&self.words.recognizing, recognizer) {
             (Some(recognizing), Some(Ok(files))) => recognizing.renew(files),
@@ -362,6 +363,7 @@ impl Desk {
         self.readiness.set(Component::Listening, listens);
         self.readiness.set(Component::Model, listening.is_some_and(Listening::with_model));
         self.metrics.set_listening_backlog(self.tap.len());
+        self.metrics.set_shadow(&self.bench.shadow().unwrap_or_default());
         self.metrics.set_utterances(&self.words.utterances.figures());
         if let Some(recognizing) = &self.words.recognizing {
             self.metrics.set_recognition(recognizing.is_up(), &recognizing.figures());

@@ -17,18 +17,17 @@ use super::load::LoadMeter;
 use super::reload::Reloader;
 use crate::cli::{Failure, ServeArgs};
 use crate::control::{Control, ControlSettings, Departures, ForkEvent, Input, Order, SipEvent, Sounds};
-use crate::lexicons::ReaderFiles;
+use crate::judges::JudgeFiles;
 use crate::metrics::Metrics;
-use crate::model::ModelFiles;
 use crate::pbx;
 use crate::recognizer::RecognizerFiles;
 use crate::reporting::write_by_the_clock;
-use crate::settings::{Fault, ListeningSettings, Policies, Settings, Zone};
+use crate::settings::{Fault, Policies, Settings, Zone};
 use crate::shell::clock::Clock;
 use crate::shell::copy::{Copies, CopyOptions};
 use crate::shell::crm::Outbox;
 use crate::shell::fork::ForkSide;
-use crate::shell::listen::{Baselines, Chaos, Heard, ListenOptions, Listening, Parties, Readers, Words};
+use crate::shell::listen::{Baselines, Bench, Chaos, Heard, ListenOptions, Listening, Parties, Words};
 use crate::shell::media::{CopyRing, MediaHandle, MediaOptions, TapRing};
 use crate::shell::pbx::{Connectors, FreshPbxes};
 use crate::shell::recognize::Recognizing;
@@ -60,15 +59,14 @@ impl Server {
         let Policies { policies, prompts, ringback, sayings, .. } = load_policies(&settings, &metrics, &readiness)?;
         let store = start_store(&settings, &metrics, &readiness, &policies)?;
         let reporting = start_reporting(&settings, store.as_ref());
-        let tap = Arc::new(TapRing::new(settings.listening.tap_packets));
         let (media_events, media_inlet) = mpsc::channel(EVENTS_MAX);
-        let copy_ring = Arc::new(CopyRing::new(COPIES_MAX));
+        let (tap, copy_ring) = rings(&settings);
         let media = start_media(&settings, (&tap, &copy_ring), clock, media_events)?;
         readiness.set(Component::Media, true);
         let (fingerprint, handshakes, shaken) = handshakes::start(clock, media.clone())?;
-        let (parties, baselines) = (Arc::default(), Arc::new(Baselines::new().map_err(|_| no_random_numbers())?));
+        let (parties, baselines, bench) = (Arc::default(), fresh_baselines()?, read_judges(&settings)?);
         let copies = start_copies(copy_ring, &parties, clock, &metrics)?;
-        let ears = (&tap, &parties, &baselines);
+        let ears = (&tap, &parties, &baselines, &bench);
         let (words, heard, heard_inlet) = start_words(&settings, &readiness)?;
         let listening = start_listening(&settings, args.chaos, clock, ears, (&metrics, heard, words.clone()))?;
         let (speaker, spoken) = start_speaker(&settings, sayings)?;
@@ -77,8 +75,8 @@ impl Server {
         let (forks, fork_inlet) = start_forks(&settings, clock, &metrics).await?;
         let (reloader, reloads, fresh) = Reloader::new(&args.config, &settings, &metrics);
         let (bus, outbox) = start_telling(&settings, store.as_ref(), &metrics).await?;
-        let parts =
-            (forks.clone(), copies.clone(), Arc::clone(&readiness), metrics.clone(), (store.clone(), outbox.clone()));
+        let heard = (copies.clone(), Arc::clone(&bench));
+        let parts = (forks.clone(), heard, Arc::clone(&readiness), metrics.clone(), (store.clone(), outbox.clone()));
         let (web, order_inlet) = offer_api(&settings, &bus, reloads, parts).await?;
         let control = start_control(&settings, fingerprint, policies, Sounds { files: prompts, ringback })?;
         let mut desk = Desk {
@@ -91,6 +89,7 @@ impl Server {
             media,
             handshakes,
             listening,
+            bench,
             words,
             speaker,
             connectors,
@@ -221,7 +220,7 @@ fn start_listening(
     settings: &Settings,
     chaos: Option<Chaos>,
     clock: Clock,
-    (tap, parties, baselines): (&Arc<TapRing>, &Arc<Parties>, &Arc<Baselines>),
+    (tap, parties, baselines, bench): (&Arc<TapRing>, &Arc<Parties>, &Arc<Baselines>, &Arc<Bench>),
     (metrics, heard, words): (&Metrics, mpsc::Sender<Heard>, Words),
 ) -> Result<Option<Listening>, Failure> {
     let wanted = &settings.listening;
@@ -229,7 +228,7 @@ fn start_listening(
         tap: Arc::clone(tap),
         parties: Arc::clone(parties),
         clock,
-        model: model_files(settings),
+        bench: Arc::clone(bench),
         chaos,
         baselines: Arc::clone(baselines),
         on_restart: counting_restarts(metrics),
@@ -281,14 +280,30 @@ type Keeping = (Option<Store>, Option<Outbox>);
 /// The words of parties, and the two ends of the queue of everything that is heard.
 type Hearing = (Words, mpsc::Sender<Heard>, mpsc::Receiver<Heard>);
 
-/// Reads what words are read by, and starts the recognising threads, where there are to be any; a missing model is no
-/// reason not to listen.
+/// Reads what judges voices and words; a model that is wrong is no reason not to listen.
+fn read_judges(settings: &Settings) -> Result<Arc<Bench>, Failure> {
+    let (files, wrong) = JudgeFiles::read_some(&settings.listening)
+        .map_err(|(key, why)| Failure::Configuration(vec![format!("listening.{key}: {why}")]))?;
+    for (key, why) in wrong {
+        warn!(%why, "listening.{key} is left out: listening without it");
+    }
+    Ok(Arc::new(Bench::new(files)))
+}
+
+/// Where what is usual for callers is kept.
+fn fresh_baselines() -> Result<Arc<Baselines>, Failure> {
+    Baselines::new().map(Arc::new).map_err(|_| no_random_numbers())
+}
+
+/// What packets wait in for those who listen and copy.
+fn rings(settings: &Settings) -> (Arc<TapRing>, Arc<CopyRing>) {
+    (Arc::new(TapRing::new(settings.listening.tap_packets)), Arc::new(CopyRing::new(COPIES_MAX)))
+}
+
+/// Starts the recognising threads, where there are to be any.
 fn start_words(settings: &Settings, readiness: &Readiness) -> Result<Hearing, Failure> {
-    let ListeningSettings { runtime, lexicons, text_model, .. } = &settings.listening;
-    let reader = ReaderFiles::read(runtime.as_deref(), lexicons, *text_model);
-    let readers = Readers::new(reader.map_err(|why| Failure::Configuration(vec![why]))?);
     let (heard, inlet) = mpsc::channel(EVENTS_MAX);
-    let mut words = Words { recognizing: None, utterances: Arc::default(), readers: Arc::new(readers) };
+    let mut words = Words { recognizing: None, utterances: Arc::default() };
     if let Some(wanted) = &settings.recognition {
         readiness.want_words();
         let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, &wanted.engine);
@@ -367,14 +382,6 @@ fn counting_restarts(metrics: &Metrics) -> Box<dyn Fn(&'static str) + Send + Syn
     Box::new(move |cause| metrics.count_listener_restart(cause))
 }
 
-/// The model to listen with, if there is one; a missing one is no reason not to listen.
-fn model_files(settings: &Settings) -> Option<ModelFiles> {
-    let wanted = &settings.listening;
-    ModelFiles::read(wanted.model.as_deref(), wanted.runtime.as_deref())
-        .inspect_err(|why| warn!(%why, "no acoustic model: listening by signal processing only"))
-        .ok()
-}
-
 fn start_copies(
     ring: Arc<CopyRing>,
     parties: &Arc<Parties>,
@@ -387,19 +394,22 @@ fn start_copies(
     Copies::start(options).map_err(|error| Failure::of("starting the copying thread", error))
 }
 
+/// What the API shows beside calls.
+type ApiParts = (ForkSide, (Copies, Arc<Bench>), Arc<Readiness>, Metrics, Keeping);
+
 /// Offers the API, where there is to be one; orders come out of the channel.
 async fn offer_api(
     settings: &Settings,
     bus: &Arc<Bus>,
     reloads: mpsc::Sender<ReloadAsked>,
-    (forks, copies, readiness, metrics, kept): (ForkSide, Copies, Arc<Readiness>, Metrics, Keeping),
+    (forks, (copies, bench), readiness, metrics, (store, outbox)): ApiParts,
 ) -> Result<(Option<WebHandle>, mpsc::Receiver<Asked>), Failure> {
     let (orders, inlet) = mpsc::channel(ORDERS_MAX);
     let live = live_options(settings).map_err(|why| Failure::of("the API's token", why))?;
     let (Some(wanted), Some(live)) = (&settings.web, live) else { return Ok((None, inlet)) };
     let options = WebOptions { listen: wanted.listen, live };
-    let (store, outbox) = kept;
-    let inside = Inside { bus: Arc::clone(bus), orders, reloads, forks, copies, readiness, metrics, store, outbox };
+    let inside =
+        Inside { bus: Arc::clone(bus), orders, reloads, forks, copies, bench, readiness, metrics, store, outbox };
     let web = web::serve(options, inside).await.map_err(|error| Failure::Failed(error.to_string()))?;
     info!(address = %web.addr, "API");
     Ok((Some(web), inlet))

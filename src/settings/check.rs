@@ -11,8 +11,8 @@ use nlu::text::Lexicon;
 
 use super::policies::{Policies, load_policy};
 use super::read::read_text;
-use super::{Fault, ListeningSettings, PasswordSource, SecretSource, Settings, TokenSource};
-use crate::lexicons::ReaderFiles;
+use super::{Fault, PasswordSource, SecretSource, Settings, TextModelChoice, TokenSource};
+use crate::judges::JudgeFiles;
 use crate::recognizer::{Engine, RecognizerFiles, Remote};
 use crate::speech::{EspeakNg, Saying, Speech};
 
@@ -77,8 +77,8 @@ pub struct Checked {
     pub settings: Settings,
     /// Its policies and their prompts.
     pub policies: Policies,
-    /// What reads words.
-    pub reader: ReaderFiles,
+    /// What judges voices and reads words.
+    pub judges: JudgeFiles,
     /// What hears words, or why nothing can; nothing where nobody is to.
     pub recognizer: Option<Result<RecognizerFiles, String>>,
     /// The texts of the policies, spoken.
@@ -100,10 +100,7 @@ pub fn check_settings(path: &Path) -> Result<Checked, Vec<Fault>> {
     if let Some(runtime) = &settings.listening.runtime {
         report.take("listening.runtime", "a readable file", read_file(runtime).map(|bytes| size(runtime, &bytes)));
     }
-    if let Some(model) = &settings.listening.model {
-        report.take("listening.model", "an ONNX file with its card (.json) beside it", check_model(model));
-    }
-    let reader = check_reader(&settings, &mut report);
+    let judges = check_judges(&settings, &mut report);
     let recognizer = check_recognition(&settings, &mut report);
     check_token(&settings, &mut report);
     check_secrets(&settings, &mut report);
@@ -119,8 +116,8 @@ pub fn check_settings(path: &Path) -> Result<Checked, Vec<Fault>> {
     report.good.extend(policy_lines(&settings, &policies));
     let spoken = check_sayings(&settings, &policies, &mut report);
     let Report { good, faults, .. } = report;
-    match reader.filter(|_| faults.is_empty()) {
-        Some(reader) => Ok(Checked { settings, policies, reader, recognizer, spoken, good }),
+    match judges.filter(|_| faults.is_empty()) {
+        Some(judges) => Ok(Checked { settings, policies, judges, recognizer, spoken, good }),
         None => Err(faults),
     }
 }
@@ -164,18 +161,29 @@ impl Report<'_> {
     }
 }
 
-/// Reads the lexicons; none when one of them is wrong.
-fn check_reader(settings: &Settings, report: &mut Report<'_>) -> Option<ReaderFiles> {
-    let ListeningSettings { runtime, lexicons, text_model, .. } = &settings.listening;
-    match ReaderFiles::read(runtime.as_deref(), lexicons, *text_model) {
-        Ok(reader) => {
-            if !lexicons.is_empty() {
-                report.good.push(format!("listening.lexicons: {} words", reader.words()));
+/// Reads models and lexicons, and loads the models that are not the shipped ones; none when one of them is wrong.
+fn check_judges(settings: &Settings, report: &mut Report<'_>) -> Option<JudgeFiles> {
+    let listening = &settings.listening;
+    match JudgeFiles::read(listening).and_then(|files| files.try_all().map(|()| files)) {
+        Ok(files) => {
+            let own = match &listening.text_model {
+                TextModelChoice::Own(path) => Some(path),
+                TextModelChoice::None | TextModelChoice::Shipped => None,
+            };
+            let shadows = [&listening.shadow_model, &listening.shadow_text_model].into_iter().flatten();
+            let models = listening.model.iter().chain(own).chain(shadows);
+            report.good.extend(models.map(|path| format!("{}: a model, as its card says", path.display())));
+            if !listening.lexicons.is_empty() {
+                report.good.push(format!("listening.lexicons: {} words", files.words()));
             }
-            Some(reader)
+            Some(files)
         }
-        Err(found) => {
-            report.take("listening.lexicons", "lexicons as in config/lexicons", Err(found));
+        Err((key, found)) => {
+            let expected = match key {
+                "lexicons" => "lexicons as in config/lexicons",
+                _ => "an ONNX file of this kind with its card (.json) beside it",
+            };
+            report.take(&format!("listening.{key}"), expected, Err(found));
             None
         }
     }
@@ -326,23 +334,6 @@ fn check_sip(settings: &Settings, report: &mut Report<'_>) {
 
 fn token_line() -> String {
     "web: the token is there".to_owned()
-}
-
-/// A model's file against the checksum in the card beside it.
-fn check_model(model: &Path) -> Result<String, String> {
-    let graph = read_file(model)?;
-    let card_file = model.with_extension("json");
-    let card: serde_json::Value =
-        serde_json::from_slice(&read_file(&card_file)?).map_err(|error| format!("{}: {error}", card_file.display()))?;
-    let Some(stated) = card.get("sha256").and_then(serde_json::Value::as_str) else {
-        return Err(format!("{}: no sha256", card_file.display()));
-    };
-    let digest = ring::digest::digest(&ring::digest::SHA256, &graph);
-    let actual: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    if !stated.eq_ignore_ascii_case(&actual) {
-        return Err(format!("{}: SHA-256 {actual}, its card says {stated}", model.display()));
-    }
-    Ok(size(model, &graph))
 }
 
 /// The largest library or model that is read, bytes.

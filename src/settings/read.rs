@@ -28,8 +28,8 @@ use super::store::read_store;
 use super::users::read_users;
 use super::{
     AudioTerms, Fault, HandOver, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
-    PortRange, Routes, Settings, SipSettings, SpeechSettings, SupervisionSettings, Target, TokenSource, TrunkSettings,
-    WebSettings, Zone,
+    PortRange, Routes, Settings, SipSettings, SpeechSettings, SupervisionSettings, Target, TextModelChoice,
+    TokenSource, TrunkSettings, WebSettings, Zone,
 };
 use crate::recognizer::Engine;
 use crate::shell::media::{MediaIo, MediaPriority};
@@ -233,7 +233,9 @@ fn read_listening(mut section: Section<'_>, folder: &Path) -> ListeningSettings 
         runtime: section.read("runtime", "a file's path", path(folder)),
         model: section.read("model", "a file's path", path(folder)),
         lexicons: section.read("lexicons", FILES, files(folder)).unwrap_or_default(),
-        text_model: section.read("text_model", "true or false", Value::as_bool).unwrap_or(default.text_model),
+        text_model: section.read("text_model", TEXT_MODEL, text_model(folder)).unwrap_or(default.text_model),
+        shadow_model: section.read("shadow_model", "a file's path", path(folder)),
+        shadow_text_model: section.read("shadow_text_model", "a file's path", path(folder)),
         parties: section.read("parties", "\"caller\" or \"both\"", parties).unwrap_or(default.parties),
         tap_packets: section
             .read("tap_packets", "a whole number from 64 to 1000000", whole(64..=1_000_000))
@@ -247,6 +249,16 @@ fn read_listening(mut section: Section<'_>, folder: &Path) -> ListeningSettings 
     };
     section.finish();
     settings
+}
+
+const TEXT_MODEL: &str = "true, false or a file's path";
+
+fn text_model(folder: &Path) -> impl Fn(&Value) -> Option<TextModelChoice> {
+    move |value| match value.as_bool() {
+        Some(true) => Some(TextModelChoice::Shipped),
+        Some(false) => Some(TextModelChoice::None),
+        None => path(folder)(value).map(TextModelChoice::Own),
+    }
 }
 
 fn read_speech(mut section: Section<'_>, folder: &Path) -> SpeechSettings {

@@ -158,9 +158,11 @@ impl Kept {
         let ListeningSettings {
             enabled,
             runtime,
-            model,
+            model: _,
             lexicons: _,
             text_model: _,
+            shadow_model: _,
+            shadow_text_model: _,
             parties: _,
             tap_packets,
             barge_in,
@@ -170,7 +172,6 @@ impl Kept {
         } = started;
         self.keep("listening.enabled", &mut fresh.enabled, enabled);
         self.keep("listening.runtime", &mut fresh.runtime, runtime);
-        self.keep("listening.model", &mut fresh.model, model);
         self.keep("listening.tap_packets", &mut fresh.tap_packets, tap_packets);
         self.keep("listening.barge_in_ms", &mut fresh.barge_in, barge_in);
     }

@@ -3,12 +3,12 @@
 //! Nothing here stands between two sockets: when this stalls, panics or dies, the calls do not notice.
 
 mod baselines;
+mod bench;
 mod chaos;
 mod conversations;
 mod guard;
 mod onset;
 mod parties;
-mod readers;
 #[cfg(test)]
 mod tests;
 mod utterances;
@@ -24,15 +24,14 @@ use prosody::turns::Turns;
 use tokio::sync::mpsc;
 
 pub use baselines::{Baselines, SpeakerKey};
+pub use bench::{Bench, ModelName, ModelsNow, ShadowReport};
 pub use chaos::Chaos;
 pub use parties::Parties;
-pub use readers::Readers;
 pub use utterances::{UtteranceFigures, Utterances, Uttered};
 
 use super::clock::Clock;
 use super::media::TapRing;
 use super::recognize::Recognizing;
-use crate::model::ModelFiles;
 
 /// What the listening loop needs.
 pub struct ListenOptions {
@@ -42,8 +41,8 @@ pub struct ListenOptions {
     pub parties: Arc<Parties>,
     /// The clock that the packets' arrival times were read from.
     pub clock: Clock,
-    /// The acoustic model; without one, or when it cannot be loaded, the loop runs on signal processing.
-    pub model: Option<ModelFiles>,
+    /// The models that judge; without an acoustic one the loop runs on signal processing.
+    pub bench: Arc<Bench>,
     /// Breaks the thread on purpose, for tests.
     pub chaos: Option<Chaos>,
     /// Told after every restart: `panic`, `stall` or `end`.
@@ -66,8 +65,6 @@ pub struct Words {
     pub recognizing: Option<Recognizing>,
     /// The words that are to be read.
     pub utterances: Arc<Utterances>,
-    /// Where what reads them comes from.
-    pub readers: Arc<Readers>,
 }
 
 /// What is heard in a party's audio.

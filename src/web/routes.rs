@@ -27,12 +27,14 @@ use super::readiness::Readiness;
 use super::reload::{self, ReloadAsked};
 use super::signing::{self, Ended, Signed, Who};
 use super::{
-    audio, backup, calls, channel, consent, console, deliveries, events, facts, interactions, outcomes, people, reports,
+    audio, backup, calls, channel, consent, console, deliveries, events, facts, interactions, models, outcomes, people,
+    reports,
 };
 use crate::metrics::Metrics;
 use crate::shell::copy::Copies;
 use crate::shell::crm::Outbox;
 use crate::shell::fork::ForkSide;
+use crate::shell::listen::Bench;
 use crate::store::{AuditEntry, Store};
 
 /// Largest request body, bytes.
@@ -47,6 +49,7 @@ pub(super) struct App {
     pub(super) orders: mpsc::Sender<Asked>,
     pub(super) copies: Copies,
     pub(super) forks: ForkSide,
+    pub(super) bench: Arc<Bench>,
     pub(super) readiness: Arc<Readiness>,
     pub(super) metrics: Metrics,
     pub(super) store: Option<Store>,
@@ -129,6 +132,7 @@ pub(super) fn closed() -> Doors {
         .at(Method::POST, "/v1/interactions/{id}/messages", Integration, interactions::write)
         .at(Method::POST, "/v1/interactions/{id}/moved", Integration, interactions::moved)
         .at(Method::POST, "/v1/forks", Integration, forks::fork)
+        .at(Method::GET, "/v1/models", Operate, models::models)
         .at(Method::POST, "/v1/people/calls", People, people::calls)
         .at(Method::POST, "/v1/people/erase", People, people::erase)
         .at(Method::POST, "/v1/people/key", People, people::key)

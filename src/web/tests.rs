@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite;
 
 use super::*;
 use crate::control::Order;
+use crate::judges::JudgeFiles;
 use crate::notice_samples::one_of_each;
 use crate::settings::{Fault, ForkSettings, Token, Zone};
 use crate::shell::clock::Clock;
@@ -24,6 +25,7 @@ use client::{Reply, Stream, TOKEN, Wire, web_socket};
 
 const CLOSED: &[(&str, &str)] = &[
     ("GET", "/metrics"),
+    ("GET", "/v1/models"),
     ("GET", "/v1/calls"),
     ("GET", "/v1/calls/call-1"),
     ("POST", "/v1/calls/call-1/hangup"),
@@ -70,6 +72,7 @@ async fn fixture() -> Fixture {
         reloads,
         copies: copies.clone(),
         forks: forks().await,
+        bench: bench(),
         readiness: Arc::clone(&readiness),
         metrics: Metrics::new(),
         store: None,
@@ -77,6 +80,10 @@ async fn fixture() -> Fixture {
     };
     let handle = serve(options, inside).await.expect("loopback can be bound");
     Fixture { handle, bus, readiness, orders, asks, parties, copies }
+}
+
+fn bench() -> Arc<Bench> {
+    Arc::new(Bench::new(JudgeFiles::without_models()))
 }
 
 fn copies(parties: &Arc<Parties>) -> Copies {
@@ -356,9 +363,11 @@ async fn a_taken_port_is_told() {
     let (reloads, _asks) = mpsc::channel(1);
     let (copies, forks) = (fixture.copies.clone(), forks().await);
     let (bus, readiness, metrics) = (Arc::default(), Arc::default(), Metrics::new());
-    let served =
-        serve(options, Inside { bus, orders, reloads, copies, forks, readiness, metrics, store: None, outbox: None })
-            .await;
+    let served = serve(
+        options,
+        Inside { bus, orders, reloads, copies, forks, bench: bench(), readiness, metrics, store: None, outbox: None },
+    )
+    .await;
     let message = served.err().map(|error| error.to_string()).unwrap_or_default();
     assert!(message.contains("cannot listen on 127.0.0.1"), "{message}");
     assert!(DEFAULT_LISTEN.ip().is_loopback());

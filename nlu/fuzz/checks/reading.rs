@@ -31,7 +31,7 @@ pub fn check(bytes: &[u8]) {
         assert!(probabilities.iter().all(|probability| (0.0..=1.0).contains(probability)), "{judgement:?}");
     }
     assert!(judgement.intents.iter().all(|intent| (0.0..=1.0).contains(intent)), "{judgement:?}");
-    assert!((0.0..=1.0).contains(&judgement.offensive), "{judgement:?}");
+    assert!([judgement.offensive, judgement.upset].iter().all(|one| (0.0..=1.0).contains(one)), "{judgement:?}");
     assert!(reading.words.len() <= FOUND_MAX && reading.intents.iter().all(|intent| INTENTS.contains(intent)));
     assert_eq!(read(&text), reading);
 }

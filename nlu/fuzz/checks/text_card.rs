@@ -2,17 +2,18 @@
 //!
 //! Included by the fuzz target and by the test that replays the corpus.
 
-use nlu::text::TextCard;
+use nlu::text::{Naming, TextCard};
 
 /// Reads `bytes` as a card.
 ///
 /// # Panics
-/// When a refusal does not say which file it is about, or a threshold that means nothing is accepted.
+/// When a refusal does not say which file it is about, or a threshold or offset that means nothing is accepted.
 pub fn check(bytes: &[u8]) {
     match TextCard::parse("text.json", bytes) {
         Ok(card) => {
-            let thresholds = card.intent_thresholds;
-            assert!(thresholds.iter().all(|threshold| *threshold > 0.0 && *threshold <= 1.0), "{thresholds:?}");
+            let Naming { offsets, intents, upset } = card.naming();
+            assert!(intents.iter().chain([&upset]).all(|threshold| *threshold > 0.0 && *threshold <= 1.0));
+            assert!(offsets.iter().all(|offset| offset.is_finite()), "{offsets:?}");
         }
         Err(error) => assert!(error.to_string().starts_with("text.json: "), "{error}"),
     }

@@ -6,15 +6,18 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::judgement::{EMOTIONS, INTENTS, OFFENCES, POLARITIES, TextJudgement};
+use super::judgement::{EMOTIONS, INTENTS, OFFENCES, POLARITIES, UPSET};
+use super::reader::Reading;
 use crate::tally::Tally;
 
 /// What texts without an intent are called.
 const NO_INTENT: &str = "none";
-/// An intent is found from this probability on.
+/// What texts are called whose writers are not upset.
+const NOT_UPSET: &str = "rest";
+/// The strongest intent is found from this probability on.
 const INTENT_MIN: f32 = 0.5;
 /// What data sets call the classes of each task, beside their own names. Docs: `docs/MODELS.md`.
-const ALSO_CALLED: [(Task, &str, &[&str]); 14] = [
+const ALSO_CALLED: [(Task, &str, &[&str]); 16] = [
     (Task::Polarity, "negative", &["neg", "0", "-1"]),
     (Task::Polarity, "positive", &["pos", "1"]),
     (Task::Emotion, "neutral", &["calm", "relaxed"]),
@@ -29,6 +32,8 @@ const ALSO_CALLED: [(Task, &str, &[&str]); 14] = [
     (Task::Intent, "human", &["ask_for_a_human", "agent"]),
     (Task::Intent, "threat", &["escalate", "escalation"]),
     (Task::Intent, NO_INTENT, &["other", "inquiry"]),
+    (Task::Upset, NOT_UPSET, &["0", "not-upset", "not_upset"]),
+    (Task::Upset, "upset", &["1"]),
 ];
 
 /// Which head of the model a data set asks.
@@ -42,11 +47,13 @@ pub enum Task {
     Offence,
     /// The strongest of the intents, or none.
     Intent,
+    /// Upset (angry or dissatisfied) or not.
+    Upset,
 }
 
 impl Task {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Polarity, Self::Emotion, Self::Offence, Self::Intent];
+    pub const ALL: [Self; 5] = [Self::Polarity, Self::Emotion, Self::Offence, Self::Intent, Self::Upset];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
@@ -55,6 +62,7 @@ impl Task {
             Self::Emotion => "emotion",
             Self::Offence => "offensive",
             Self::Intent => "intent",
+            Self::Upset => "upset",
         }
     }
 
@@ -65,6 +73,7 @@ impl Task {
             Self::Emotion => EMOTIONS.to_vec(),
             Self::Offence => OFFENCES.to_vec(),
             Self::Intent => INTENTS.into_iter().chain([NO_INTENT]).collect(),
+            Self::Upset => [NOT_UPSET].into_iter().chain(UPSET).collect(),
         }
     }
 
@@ -83,22 +92,26 @@ impl Task {
         fitting.next().filter(|_| fitting.next().is_none())
     }
 
-    /// The class of `among` that `judgement` finds likeliest, and how likely it is beside the others of `among`.
-    fn found(self, judgement: &TextJudgement, among: &[usize]) -> (usize, f32) {
-        let probabilities: Vec<f32> = match self {
-            Self::Polarity => judgement.polarity.to_vec(),
-            Self::Emotion => judgement.emotions.to_vec(),
-            Self::Offence => vec![1.0 - judgement.offensive, judgement.offensive],
+    /// The class of `among` that `reading` names, and how likely it is beside the others of `among`.
+    fn found(self, reading: &Reading, among: &[usize]) -> (usize, f32) {
+        let (judgement, naming) = (&reading.judgement, &reading.naming);
+        let (probabilities, factors) = match self {
+            Self::Polarity => (judgement.polarity.to_vec(), naming.polarity().to_vec()),
+            Self::Emotion => (judgement.emotions.to_vec(), naming.emotions().to_vec()),
+            Self::Offence => (vec![1.0 - judgement.offensive, judgement.offensive], naming.offence().to_vec()),
             Self::Intent => {
                 let strongest = judgement.intents.iter().copied().fold(0.0, f32::max);
                 // None is as likely as the strongest is unlikely, and wins below the least probability.
                 let none = if strongest < INTENT_MIN { 1.0 - strongest } else { 0.0 };
-                judgement.intents.into_iter().chain([none]).collect()
+                (judgement.intents.into_iter().chain([none]).collect(), vec![1.0; INTENTS.len() + 1])
             }
+            // At its threshold the two are even.
+            Self::Upset => (vec![1.0 - judgement.upset, judgement.upset], vec![naming.upset, 1.0 - naming.upset]),
         };
         let sum: f32 = among.iter().map(|&class| probabilities[class]).sum();
-        let strongest = among.iter().max_by(|a, b| probabilities[**a].total_cmp(&probabilities[**b]));
-        strongest.map_or((0, 0.0), |&class| (class, probabilities[class] / sum.max(f32::MIN_POSITIVE)))
+        let weighed = |class: &&usize| probabilities[**class] * factors[**class];
+        let named = among.iter().max_by(|a, b| weighed(a).total_cmp(&weighed(b)));
+        named.map_or((0, 0.0), |&class| (class, probabilities[class] / sum.max(f32::MIN_POSITIVE)))
     }
 }
 
@@ -138,8 +151,8 @@ impl TextTally {
     }
 
     /// Adds a text that is of class `truth`.
-    pub fn add(&mut self, truth: usize, judgement: &TextJudgement) {
-        let (found, confidence) = self.task.found(judgement, &self.among);
+    pub fn add(&mut self, truth: usize, reading: &Reading) {
+        let (found, confidence) = self.task.found(reading, &self.among);
         self.tally.add(truth, found, confidence);
     }
 
@@ -166,6 +179,7 @@ impl TextTally {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::{Naming, TextJudgement, TextSource};
 
     #[test]
     fn tasks_are_guessed_from_labels() {
@@ -190,10 +204,10 @@ mod tests {
 
     #[test]
     fn only_the_classes_of_the_data_are_found() {
-        let judgement = TextJudgement { polarity: [0.3, 0.6, 0.1], ..TextJudgement::NOTHING };
+        let reading = read(TextJudgement { polarity: [0.3, 0.6, 0.1], ..TextJudgement::NOTHING });
         let mut tally = TextTally::new(Task::Polarity, &BTreeSet::from([0, 2]));
-        tally.add(0, &judgement);
-        tally.add(2, &judgement);
+        tally.add(0, &reading);
+        tally.add(2, &reading);
         let figures = tally.figures();
         assert_eq!((figures.texts, figures.classes.as_slice()), (2, ["negative", "positive"].as_slice()));
         assert_eq!(figures.confusion, [[1, 0], [1, 0]]);
@@ -205,11 +219,28 @@ mod tests {
     fn no_intent_is_found_where_none_is_likely() {
         let all: BTreeSet<usize> = (0..8).collect();
         let mut tally = TextTally::new(Task::Intent, &all);
-        tally.add(7, &TextJudgement::NOTHING);
+        tally.add(7, &read(TextJudgement::NOTHING));
         let mut refund = TextJudgement::NOTHING;
         refund.intents[1] = 0.7;
-        tally.add(1, &refund);
+        tally.add(1, &read(refund));
         assert_eq!(tally.figures().accuracy, 1.0);
+    }
+
+    #[test]
+    fn names_go_by_offsets_and_thresholds_and_likelihoods_do_not() {
+        let judgement = TextJudgement { polarity: [0.3, 0.6, 0.1], upset: 0.4, ..TextJudgement::NOTHING };
+        let mut reading = read(judgement);
+        assert_eq!(Task::Upset.found(&reading, &[0, 1]), (0, 0.6));
+        assert_eq!(Task::Polarity.found(&reading, &[0, 1, 2]), (1, 0.6));
+        reading.naming = Naming { upset: 0.39, ..Naming::USUAL };
+        reading.naming.offsets[0] = 0.7;
+        assert_eq!(Task::Upset.found(&reading, &[0, 1]), (1, 0.4));
+        assert_eq!(Task::Polarity.found(&reading, &[0, 1, 2]).0, 0);
+    }
+
+    fn read(judgement: TextJudgement) -> Reading {
+        let (intents, words) = (Vec::new(), Vec::new());
+        Reading { judgement, naming: Naming::USUAL, intents, words, source: TextSource::Model }
     }
 
     #[track_caller]

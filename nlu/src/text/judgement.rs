@@ -9,17 +9,20 @@ pub const EMOTIONS: [&str; 7] = ["neutral", "anger", "anxiety", "sadness", "surp
 pub const OFFENCES: [&str; 2] = ["civil", "offensive"];
 /// What the writer wants, in the order of [`TextJudgement::intents`]; any number of them at once.
 pub const INTENTS: [&str; 7] = ["complaint", "refund", "cancel", "human", "threat", "abuse", "thanks"];
+/// Whether the writer is angry or dissatisfied, learnt as such.
+pub const UPSET: [&str; 1] = ["upset"];
 /// The heads of the model and their classes, in the order of its outputs.
-pub const HEADS: [(&str, &[&str]); 4] =
-    [("polarity", &POLARITIES), ("emotion", &EMOTIONS), ("offensive", &OFFENCES), ("intent", &INTENTS)];
+pub const HEADS: [(&str, &[&str]); 5] = [
+    ("polarity", &POLARITIES),
+    ("emotion", &EMOTIONS),
+    ("offensive", &OFFENCES),
+    ("intent", &INTENTS),
+    ("upset", &UPSET),
+];
 /// Outputs of the model.
-pub(super) const OUTPUTS: usize = POLARITIES.len() + EMOTIONS.len() + OFFENCES.len() + INTENTS.len();
+pub(super) const OUTPUTS: usize = POLARITIES.len() + EMOTIONS.len() + OFFENCES.len() + INTENTS.len() + UPSET.len();
 
 const ANGER: usize = 1;
-const ANXIETY: usize = 2;
-const SADNESS: usize = 3;
-const SURPRISE: usize = 4;
-const JOY: usize = 5;
 const DISSATISFACTION: usize = 6;
 /// How much anger there is in dissatisfaction: a polite complaint alone reaches level medium, never high.
 const ANGER_IN_DISSATISFACTION: f32 = 0.5;
@@ -35,6 +38,8 @@ pub struct TextJudgement {
     pub offensive: f32,
     /// Each 0-1 by itself.
     pub intents: [f32; 7],
+    /// Whether the writer is angry or dissatisfied; 0-1.
+    pub upset: f32,
 }
 
 impl TextJudgement {
@@ -44,42 +49,41 @@ impl TextJudgement {
         emotions: [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
         offensive: 0.0,
         intents: [0.0; 7],
+        upset: 0.0,
     };
 
     pub(super) fn from_outputs(outputs: &[f32; OUTPUTS]) -> Self {
         let (polarity, rest) = outputs.split_at(POLARITIES.len());
         let (emotions, rest) = rest.split_at(EMOTIONS.len());
-        let (offence, intents) = rest.split_at(OFFENCES.len());
+        let (offence, rest) = rest.split_at(OFFENCES.len());
+        let (intents, upset) = rest.split_at(INTENTS.len());
         Self {
             polarity: std::array::from_fn(|i| polarity[i]),
             emotions: std::array::from_fn(|i| emotions[i]),
             offensive: offence[1],
             intents: std::array::from_fn(|i| intents[i]),
+            upset: upset[0],
         }
     }
 
-    /// The strongest emotion, as named in [`EMOTIONS`].
-    pub fn leading(&self) -> &'static str {
-        let strongest = self.emotions.iter().zip(EMOTIONS).max_by(|a, b| a.0.total_cmp(b.0));
-        strongest.map_or(EMOTIONS[0], |(_, name)| name)
-    }
-
-    /// The intents that are at least as probable as their `thresholds`, as named in [`INTENTS`].
-    pub fn intents_found(&self, thresholds: &[f32; 7]) -> Vec<&'static str> {
-        let each = INTENTS.iter().zip(self.intents.iter().zip(thresholds));
-        each.filter(|(_, (probability, threshold))| probability >= threshold).map(|(name, _)| *name).collect()
-    }
-
-    /// Anger as policies mean it: anger, and half of dissatisfaction. 0-1.
+    /// Anger as policies mean it: who is upset, in full where anger is likelier than dissatisfaction, by half where there
+    /// is dissatisfaction alone, and between these as the two stand to each other. 0-1.
     pub fn anger(&self) -> f32 {
-        self.emotions[ANGER] + ANGER_IN_DISSATISFACTION * self.emotions[DISSATISFACTION]
+        let [anger, dissatisfaction] =
+            [ANGER, DISSATISFACTION].map(|class| self.emotions[class].max(f32::MIN_POSITIVE));
+        let polite = dissatisfaction / (anger + dissatisfaction);
+        self.upset * (1.0 - (1.0 - ANGER_IN_DISSATISFACTION) * polite)
     }
 
-    /// The same in the classes of the voice: neutral (and surprise), anger, joy, sadness (and anxiety). Sums to 1.
+    /// The same in the classes of the voice: neutral (and surprise), anger, joy, sadness (and anxiety). Sums to 1: the
+    /// others share what anger leaves.
     pub fn as_voice(&self) -> [f32; 4] {
-        let calm_part = (1.0 - ANGER_IN_DISSATISFACTION) * self.emotions[DISSATISFACTION];
-        let neutral = self.emotions[0] + self.emotions[SURPRISE] + calm_part;
-        [neutral, self.anger(), self.emotions[JOY], self.emotions[SADNESS] + self.emotions[ANXIETY]]
+        let [neutral, _, anxiety, sadness, surprise, joy, dissatisfaction] = self.emotions;
+        let calm = neutral + surprise + (1.0 - ANGER_IN_DISSATISFACTION) * dissatisfaction;
+        let others = [calm, joy, sadness + anxiety].map(|share| share.max(f32::MIN_POSITIVE));
+        let anger = self.anger();
+        let [calm, joy, sad] = others.map(|share| (1.0 - anger) * share / others.iter().sum::<f32>());
+        [calm, anger, joy, sad]
     }
 }
 
@@ -95,22 +99,24 @@ mod tests {
         assert_eq!(judgement.emotions, [3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]);
         assert_eq!(judgement.offensive, 11.0);
         assert_eq!(judgement.intents, [12.0, 13.0, 14.0, 15.0, 16.0, 17.0, 18.0]);
-    }
-
-    #[test]
-    fn an_intent_is_found_from_its_own_threshold_on() {
-        let judgement = TextJudgement { intents: [0.3, 0.3, 0.0, 1.0, 0.0, 0.0, 0.5], ..TextJudgement::NOTHING };
-        let thresholds = [0.2, 0.4, 0.1, 0.9, 0.5, 0.5, 0.5];
-        assert_eq!(judgement.intents_found(&thresholds), ["complaint", "human", "thanks"]);
-        assert!(TextJudgement::NOTHING.intents_found(&thresholds).is_empty());
+        assert_eq!(judgement.upset, 19.0);
     }
 
     #[test]
     fn the_classes_of_the_voice_sum_to_one() {
-        let judgement = TextJudgement { emotions: [0.1, 0.2, 0.1, 0.1, 0.1, 0.1, 0.3], ..TextJudgement::NOTHING };
-        let voice = judgement.as_voice();
-        assert!((voice.iter().sum::<f32>() - 1.0).abs() < 1e-6, "{voice:?}");
-        assert!((judgement.anger() - 0.35).abs() < 1e-6);
-        assert_eq!(judgement.leading(), "dissatisfaction");
+        let emotions = [0.1, 0.2, 0.1, 0.1, 0.1, 0.1, 0.3];
+        for (upset, anger) in [(0.0, 0.0), (0.5, 0.35), (1.0, 0.7)] {
+            let judgement = TextJudgement { emotions, upset, ..TextJudgement::NOTHING };
+            let voice = judgement.as_voice();
+            assert!((voice.iter().sum::<f32>() - 1.0).abs() < 1e-6, "{voice:?}");
+            assert!((judgement.anger() - anger).abs() < 1e-6 && voice[1] == judgement.anger(), "{voice:?}");
+        }
+    }
+
+    #[test]
+    fn dissatisfaction_alone_is_never_high_anger() {
+        let emotions = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0];
+        let judgement = TextJudgement { emotions, upset: 1.0, ..TextJudgement::NOTHING };
+        assert!((judgement.anger() - 0.5).abs() < 1e-6);
     }
 }

@@ -10,6 +10,7 @@ use ort::value::TensorRef;
 use serde::Deserialize;
 
 use super::judgement::{HEADS, INTENTS, OUTPUTS, TextJudgement};
+use super::naming::{NAMED, Naming};
 use super::tokens::{crc32, grams, tokens};
 use crate::model::{ModelError, check_outlets, expect, open};
 use crate::runtime::Runtime;
@@ -22,6 +23,8 @@ const BATCH_MAX: usize = 64;
 const UNKNOWN: u32 = 256;
 /// Most tokens, and most n-grams, that a card may name.
 const ROWS_MAX: usize = 1_000_000;
+/// The farthest that naming may go from what is likeliest.
+const OFFSET_MAX: f32 = 5.0;
 
 /// What the JSON beside the graph says.
 #[derive(Debug, Clone, Deserialize)]
@@ -37,7 +40,11 @@ pub struct TextCard {
     /// Weights and biases.
     pub parameters: u64,
     /// The probability from which on each intent counts as found, in the order of `INTENTS`; above 0, at most 1.
-    pub intent_thresholds: [f32; INTENTS.len()],
+    intent_thresholds: [f32; INTENTS.len()],
+    /// The probability from which on the writer counts as upset; above 0, at most 1.
+    upset_threshold: f32,
+    /// What is added to the logarithm of a class's probability where one is named: polarity, emotion, offence.
+    decision_offsets: [f32; NAMED],
     /// The tokens that have a row of their own, in order.
     tokens: Vec<String>,
     /// The hashes of the n-grams that have a row of their own, ascending, each as its distance from the one before.
@@ -53,7 +60,8 @@ impl TextCard {
         let card: Self = serde_json::from_slice(card).map_err(|error| ModelError::Mismatch {
             file: file.to_owned(),
             what: "card",
-            expected: "a JSON object with name, version, outputs, sha256, parameters, intent_thresholds, tokens, grams"
+            expected: "a JSON object with name, version, outputs, sha256, parameters, intent_thresholds, \
+                       upset_threshold, decision_offsets, tokens, grams"
                 .to_owned(),
             found: error.to_string(),
         })?;
@@ -65,6 +73,11 @@ impl TextCard {
         expect(file, "outputs of the card", &expected.join(", "), &card.outputs.join(", "))?;
         check_limits(file, &card)?;
         Ok(card)
+    }
+
+    /// How its judgements are named.
+    pub fn naming(&self) -> Naming {
+        Naming { offsets: self.decision_offsets, intents: self.intent_thresholds, upset: self.upset_threshold }
     }
 }
 
@@ -162,9 +175,17 @@ fn check_limits(file: &str, card: &TextCard) -> Result<(), ModelError> {
     let wrong = |what: &'static str, expected: String, found: String| {
         Err(ModelError::Mismatch { file: file.to_owned(), what, expected, found })
     };
-    let odd = card.intent_thresholds.iter().find(|threshold| !(f32::MIN_POSITIVE..=1.0).contains(*threshold));
-    if let Some(odd) = odd {
-        return wrong("intent_thresholds of the card", "above 0, at most 1".to_owned(), odd.to_string());
+    let thresholds = [
+        ("intent_thresholds of the card", &card.intent_thresholds[..]),
+        ("upset_threshold of the card", &[card.upset_threshold]),
+    ];
+    for (what, values) in thresholds {
+        if let Some(odd) = values.iter().find(|threshold| !(f32::MIN_POSITIVE..=1.0).contains(*threshold)) {
+            return wrong(what, "above 0, at most 1".to_owned(), odd.to_string());
+        }
+    }
+    if let Some(odd) = card.decision_offsets.iter().find(|offset| offset.is_nan() || offset.abs() > OFFSET_MAX) {
+        return wrong("decision_offsets of the card", format!("-{OFFSET_MAX} to {OFFSET_MAX}"), odd.to_string());
     }
     for (what, count) in [("tokens of the card", card.tokens.len()), ("grams of the card", card.grams.len())] {
         if count > ROWS_MAX {

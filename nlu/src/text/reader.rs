@@ -3,11 +3,10 @@
 use super::judgement::{EMOTIONS, INTENTS, POLARITIES, TextJudgement};
 use super::lexicon::{Category, FOUND_MAX, Found, Lexicon};
 use super::model::TextModel;
+use super::naming::Naming;
 
 /// How much of a word's strength counts beside a model: words alone are wrong about irony and politeness.
 const SHARE_BESIDE_MODEL: f32 = 0.3;
-/// Without a model an intent is found from this strength of its words on.
-const THRESHOLD_OF_WORDS: f32 = 0.5;
 
 /// Which machinery made a judgement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,12 +17,17 @@ pub enum TextSource {
     LexiconOnly,
 }
 
+/// The emotions of somebody who is upset.
+const UPSETTING: [&str; 2] = ["anger", "dissatisfaction"];
+
 /// What one text says.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
     /// Model and lexicons together.
     pub judgement: TextJudgement,
-    /// What the speaker wants, as named in [`INTENTS`]: what reaches the model's thresholds, or half without a model.
+    /// How the judgement is named: by the model's card, or as usual without a model.
+    pub naming: Naming,
+    /// What the speaker wants, as named in [`INTENTS`].
     pub intents: Vec<&'static str>,
     /// The words that explain it, at most [`FOUND_MAX`] over all lexicons.
     pub words: Vec<Found>,
@@ -50,21 +54,18 @@ impl TextReader {
         let judged = self.model.as_mut().and_then(|model| {
             let judged = model.judge(texts);
             self.model_failures += u64::from(judged.is_err());
-            judged.ok().map(|judged| (judged, model.card().intent_thresholds))
+            judged.ok().map(|judged| (judged, model.card().naming()))
         });
         let read = |(index, text): (usize, &&str)| {
             let mut words: Vec<Found> = self.lexicons.iter().flat_map(|lexicon| lexicon.find(text)).collect();
             words.truncate(FOUND_MAX);
-            let (judgement, thresholds, source) = match &judged {
-                Some((judged, thresholds)) => {
-                    (raised(judged[index], &words, SHARE_BESIDE_MODEL), *thresholds, TextSource::Model)
+            let (judgement, naming, source) = match &judged {
+                Some((judged, naming)) => {
+                    (raised(judged[index], &words, SHARE_BESIDE_MODEL), *naming, TextSource::Model)
                 }
-                None => {
-                    let judgement = raised(TextJudgement::NOTHING, &words, 1.0);
-                    (judgement, [THRESHOLD_OF_WORDS; INTENTS.len()], TextSource::LexiconOnly)
-                }
+                None => (raised(TextJudgement::NOTHING, &words, 1.0), Naming::USUAL, TextSource::LexiconOnly),
             };
-            Reading { judgement, intents: judgement.intents_found(&thresholds), words, source }
+            Reading { judgement, naming, intents: naming.intents(&judgement), words, source }
         };
         texts.iter().enumerate().map(read).collect()
     }
@@ -91,6 +92,9 @@ fn raised(mut judgement: TextJudgement, words: &[Found], share: f32) -> TextJudg
             && let Some(index) = INTENTS.iter().position(|name| *name == intent)
         {
             judgement.intents[index] += (1.0 - judgement.intents[index]) * by;
+        }
+        if emotion.is_some_and(|emotion| UPSETTING.contains(&emotion)) {
+            judgement.upset += (1.0 - judgement.upset) * by;
         }
         if word.category == Category::Abuse {
             judgement.offensive += (1.0 - judgement.offensive) * by;
@@ -168,7 +172,7 @@ mod tests {
     fn check(text: &str, leading: &str, anger: f32, words: &[&str]) {
         let lexicon = Lexicon::parse("small", SMALL).expect("it is right");
         let read = TextReader::new(None, vec![lexicon]).read(&[text]).remove(0);
-        assert_eq!((read.judgement.leading(), read.source), (leading, TextSource::LexiconOnly));
+        assert_eq!((read.naming.emotion(&read.judgement), read.source), (leading, TextSource::LexiconOnly));
         assert!((read.judgement.anger() - anger).abs() < 1e-5, "{:?}", read.judgement);
         assert!((read.judgement.emotions.iter().sum::<f32>() - 1.0).abs() < 1e-5);
         assert_eq!(read.words.iter().map(|word| word.word.as_str()).collect::<Vec<_>>(), words);

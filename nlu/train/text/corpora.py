@@ -13,6 +13,9 @@ POLARITY = ("negative", "neutral", "positive")
 EMOTIONS = ("neutral", "anger", "anxiety", "sadness", "surprise", "joy", "dissatisfaction")
 OFFENSIVE = ("civil", "offensive")
 INTENTS = ("complaint", "refund", "cancel", "human", "threat", "abuse", "thanks")
+# Whether somebody is angry or dissatisfied; emotions that are so.
+UPSET = ("upset",)
+UPSET_EMOTIONS = {"anger", "dissatisfaction"}
 # Texts that share so many first letters are the same text with another end.
 PREFIX = 24
 
@@ -73,7 +76,7 @@ CORPORA = [
 
 @dataclass
 class Text:
-    """One text. `labels` maps a head to a class (`intent`: to a set); a head that is missing is not known."""
+    """One text. `labels` maps a head to a class (`intent`, `upset`: to a set); a head that is missing is not known."""
 
     text: str
     corpus: str
@@ -114,8 +117,16 @@ def read(folder, corpus):
                     labels["emotion"] = REVIEWER[label]
                 if corpus.name in DIALOGUES:
                     labels["intent"] = {"thanks"} if DIALOGUES[corpus.name](row) else set()
+                labels |= upset(labels)
                 key = row.get("Dialogue_ID") or letters(text)
                 yield Text(text, corpus.name, corpus.language, part_of(key, given), labels)
+
+
+def upset(labels):
+    """Whether the writer is upset, where other labels tell: who is pleased is not, who is negative need not be."""
+    if "emotion" in labels:
+        return {"upset": {"upset"} if labels["emotion"] in UPSET_EMOTIONS else set()}
+    return {"upset": set()} if labels.get("polarity") == "positive" else {}
 
 
 def load(folder):

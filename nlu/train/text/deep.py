@@ -100,7 +100,7 @@ def attention(weights, layer, x, there):
 def loss(weights, ids, targets, among, genres, key):
     """Weighted cross entropy: a softmax per head among the classes the label chose from, a logistic per intent."""
     found, genre = jnp.split(logits(weights, ids, key), [OUTPUTS], 1)
-    starts = [*STARTS.values()][1:]
+    starts = [start for head, start in STARTS.items() if start and head != "upset"]
     total = -GENRE_SHARE * jnp.take_along_axis(jax.nn.log_softmax(genre), genres[:, None], 1).sum()
     for z, t, a in zip(*(jnp.split(part, starts, 1) for part in (found[:, : starts[-1]], targets, among))):
         if z.shape[1]:
@@ -137,13 +137,13 @@ def batches(ids, genres, random):
         yield groups[group], next(length for length in LENGTHS if length >= longest)
 
 
-def fit(rows, embedding, seed, epochs, planned, after=lambda epoch, weights: None):
-    """Weights after `epochs`; the rate falls as if it were `planned`."""
+def fit(rows, embedding, seed, epochs, after=lambda epoch, weights: None):
+    """Weights after `epochs`, over which the rate falls."""
     random = numpy.random.default_rng(seed)
     weights = {name: jnp.asarray(value) for name, value in fresh(embedding, seed).items()}
     first, second = ({name: jnp.zeros_like(value) for name, value in weights.items()} for _ in range(2))
     texts = numpy.minimum(numpy.bincount(rows.genres), CORPUS_MAX).sum()
-    key, count, steps = jax.random.key(seed), 0, planned * (texts // BATCH)
+    key, count, steps = jax.random.key(seed), 0, epochs * (texts // BATCH)
     for epoch in range(epochs):
         for chosen, length in batches(rows.ids, rows.genres, random):
             count += 1

@@ -1,12 +1,12 @@
-"""The trained parts as one ONNX graph with weights of 8 bits: tokens (N, T), grams (N, G) -> probabilities (N, 19)."""
+"""The trained parts as one ONNX graph with weights of 8 bits: tokens (N, T), grams (N, G) -> probabilities (N, 20)."""
 
 import numpy
 import onnx
 from onnx import TensorProto, helper
 
 from deep import EMBEDDING, HEADS as ATTENTION_HEADS, LAYERS, WIDTH
-from judge import COMPLAINT
-from rows import GENRES, HEADS, OUTPUTS, STARTS
+from rows import GENRES, HEADS, OUTPUTS, SEVERAL, STARTS
+from wide import spread
 
 # Of the weights of a column so many are kept as they are; the few larger ones are cut.
 KEPT = 0.99995
@@ -138,22 +138,24 @@ def layer_part(graph, weights, layer, x, there):
 
 
 def export(path, wide, weights, mix, version):
-    """`mix` is how much each part counts in each genre, and how probable the genres are the deep part says."""
+    """`mix` is how much each part counts in each genre; how probable the genres are the deep part says."""
     graph = Graph()
     bounds = lambda start, count: [graph.constant([n], numpy.int64) for n in (start, start + count, 1)]
     said = deep_part(graph, weights)
     genres = graph.node("Softmax", graph.node("Slice", said, *bounds(OUTPUTS, len(GENRES))), axis=1)
     of_all_genres = graph.constant([1], numpy.int64)
-    parts = (wide_part(graph, wide), mix.wide), (graph.node("Slice", said, *bounds(0, OUTPUTS)), mix.deep)
-    weighed = [graph.node("Mul", graph.node("Unsqueeze", x, of_all_genres), graph.constant(share)) for x, share in parts]
-    logits = graph.node("Add", graph.node("Add", *weighed), graph.constant(mix.bias))
-    complaint = graph.node("Slice", logits, *bounds(COMPLAINT, 1)[:2], graph.constant([2], numpy.int64))
-    logits = graph.node("Add", logits, graph.node("Mul", complaint, graph.constant(mix.complaint)))
+    machines = wide_part(graph, wide)
+    parts = [graph.node("MatMul", machines, graph.constant(spread(second))) for second in (False, True)]
+    parts.append(graph.node("Slice", said, *bounds(0, OUTPUTS)))
+    logits = graph.constant(mix.bias)
+    for part, share in zip(parts, mix.shares):
+        part = graph.node("Mul", graph.node("Unsqueeze", part, of_all_genres), graph.constant(share))
+        logits = graph.node("Add", logits, part)
     heads = []
     for head, classes in HEADS.items():
         start, end, _ = bounds(STARTS[head], len(classes))
         x = graph.node("Slice", logits, start, end, graph.constant([2], numpy.int64))
-        heads.append(graph.node("Sigmoid", x) if head == "intent" else graph.node("Softmax", x, axis=2))
+        heads.append(graph.node("Sigmoid", x) if head in SEVERAL else graph.node("Softmax", x, axis=2))
     each = graph.node("Concat", *heads, axis=2)
     each = graph.node("Mul", each, graph.node("Unsqueeze", genres, graph.constant([2], numpy.int64)))
     graph.node("ReduceSum", each, of_all_genres, output="probabilities", keepdims=0)

@@ -1,23 +1,26 @@
 """How much each part counts, learnt on the validation texts; and the figures of the tests."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy
 import scipy.optimize
 from scipy.special import softmax
 from sklearn.metrics import confusion_matrix, f1_score
 
-from corpora import AMONG, INTENTS, SERVICE
-from rows import GENRES, HEADS, OUTPUTS, STARTS, probabilities
+from corpora import AMONG
+from rows import GENRES, HEADS, OUTPUTS, SEVERAL, STARTS, probabilities
 
 RESAMPLES, SEED, BINS = 500, 0, 10
-UPSET = ("anger", "dissatisfaction")
 # How far a genre's shares and biases go from the usual ones, about.
 SPREAD = 0.5
-# What the deep part's logits may count beside those of the wide part.
-RATIOS = (0.0, 0.1, 0.3, 0.5, 1.0)
-COMPLAINT = STARTS["intent"] + INTENTS.index("complaint")
+# What makes a logit: the first machines of the wide part, its second ones, and the deep part.
+PARTS = ("first", "second", "deep")
+DEEP = PARTS.index("deep")
+# Heads that one class of is named, of rare ones too; polarities are seldom rare.
+MOVED = ("emotion", "offensive")
 THRESHOLDS = numpy.linspace(0.1, 0.9, 81)
+# Decision offsets that are tried, class by class, in so many rounds; an offset of 1 has to gain so much.
+OFFSETS, OFFSET_ROUNDS, OFFSET_COST = numpy.linspace(-1.5, 1.5, 31), 2, 0.02
 
 
 def columns(head):
@@ -26,113 +29,96 @@ def columns(head):
 
 @dataclass
 class Mix:
-    """How the parts make one logit, by genre; all are (GENRES, OUTPUTS).
+    """How the parts make one logit, by genre: `shares` (PARTS, GENRES, OUTPUTS) of what they say, and `bias` (GENRES, OUTPUTS)."""
 
-    `wide` and `deep` are how much each part counts, `complaint` how much the logit of the intent to complain does.
-    """
-
-    wide: numpy.ndarray
-    deep: numpy.ndarray
-    complaint: numpy.ndarray
+    shares: numpy.ndarray
     bias: numpy.ndarray
 
-    def probabilities(self, wide, deep):
+    def probabilities(self, *parts):
         """(N, OUTPUTS) over all classes of each head: what every genre's mix says, as much as the deep part sees the genre."""
-        genres = softmax(deep[:, OUTPUTS:], axis=1)
-        found = numpy.zeros_like(wide)
-        every = numpy.ones_like(wide)
+        genres = softmax(parts[-1][:, OUTPUTS:], axis=1)
+        found = numpy.zeros((len(genres), OUTPUTS), numpy.float32)
+        every = numpy.ones_like(found)
         for genre in range(len(GENRES)):
-            logits = self.wide[genre] * wide + self.deep[genre] * deep[:, :OUTPUTS] + self.bias[genre]
-            logits = logits + self.complaint[genre] * logits[:, COMPLAINT, None]
+            logits = self.bias[genre] + sum(share[genre] * part[:, :OUTPUTS] for share, part in zip(self.shares, parts))
             said = [probabilities(logits[:, columns(head)], every[:, columns(head)], head) for head in HEADS]
             found += genres[:, genre, None] * numpy.concatenate(said, axis=1)
         return found
 
-    def alone(self, part):
-        """The mix of which only one part is left."""
-        return replace(self, **{other: numpy.zeros_like(self.wide) for other in ("wide", "deep") if other != part})
 
+def learnt_mix(parts, rows):
+    """The mix under which the validation texts are likeliest; `parts` say (N, OUTPUTS) or more of them.
 
-def learnt_mix(wide, deep, rows):
-    """The mix that fits the validation texts.
-
-    First one for all genres, under which they are likeliest; then each genre moves away from it, for the head that it is
-    labelled for, as far as its texts are worth, and gives the deep part the share with the best macro-F1. Our own sentences
-    are labelled for all heads, and who complains among them is upset; intents have one mix for all genres.
+    First one for all genres; then each genre moves away from it, for the head that its texts are labelled for, as far as
+    they are worth. Where classes may go together there is one mix for all genres, for being upset that of our own sentences.
+    But for intents the deep part says no more than the genre: the rest that it says made the validation's F1 lower.
     """
-    mix = Mix(*(numpy.zeros((len(GENRES), OUTPUTS), numpy.float32) for _ in range(4)))
-    parts = Parts(wide, deep[:, :OUTPUTS], numpy.zeros(len(wide), numpy.float32), rows)
-    for head in ("intent", *(head for head in HEADS if head != "intent")):
-        at, count = columns(head), len(HEADS[head])
-        start = numpy.concatenate([[1.0], numpy.zeros(2 * count)])
-        scale, biases, complaint = numpy.split(numpy.arange(1 + 2 * count), (1, 1 + count))
-        free = numpy.concatenate([scale, biases]) if head == "intent" else scale
-        known = rows.among[:, at].any(axis=1)
-        fits = [parts.likeliest(known, head, ratio, start, free, loose=1e3) for ratio in RATIOS]
-        usual = min(fits, key=lambda fit: fit.unlikelihood)
+    mix = Mix(numpy.zeros((len(PARTS), len(GENRES), OUTPUTS), numpy.float32), numpy.zeros((len(GENRES), OUTPUTS), numpy.float32))
+    for head in HEADS:
+        at, free = columns(head), numpy.ones(len(PARTS) + len(HEADS[head]))
+        known = rows.among[:, at].any(axis=1) & ((head != "upset") | (rows.genres >= len(AMONG)))
+        start = numpy.zeros_like(free)
+        start[0] = 1
+        # What is common in one genre is rare in another: where one class excludes others, there are no common biases.
+        free[DEEP], free[DEEP + 1 :] = head == "intent", head in SEVERAL
+        usual = likeliest(parts, rows, known, head, start, free, loose=1e3)
         for genre, corpus in enumerate(GENRES):
-            fit = usual
-            if head != "intent" and AMONG.get(corpus, (head,))[0] == head:
-                own = known & (rows.genres == genre)
-                moved = numpy.concatenate([free, biases, complaint if corpus in SERVICE and head == "emotion" else []])
-                fits = [parts.likeliest(own, head, ratio, usual.values, moved.astype(int), loose=1.0) for ratio in RATIOS]
-                fit = max(fits, key=lambda fit: fit.macro_f1)
-            mix.wide[genre, at], mix.deep[genre, at] = fit.values[0], fit.ratio * fit.values[0]
-            mix.bias[genre, at], mix.complaint[genre, at] = fit.values[biases], fit.values[complaint]
-        if head == "intent":
-            logits = mix.wide[0] * parts.wide + mix.deep[0] * parts.deep + mix.bias[0]
-            parts.complaint = logits[:, COMPLAINT]
+            own = known & (rows.genres == genre)
+            values = usual
+            if head not in SEVERAL and AMONG.get(corpus, (head,))[0] == head:
+                moved = numpy.ones_like(free)
+                moved[DEEP] = 0
+                values = likeliest(parts, rows, own, head, usual, moved, loose=1.0)
+            mix.shares[:, genre, at] = values[: len(PARTS), None]
+            mix.bias[genre, at] = values[len(PARTS) :]
     return mix
 
 
+def likeliest(parts, rows, known, head, usual, free, loose):
+    """`usual` values (shares, biases), the `free` ones moved by about `loose` as the texts `known` want."""
+    at = columns(head)
+    each = numpy.stack([part[known, at] for part in parts])
+    targets, among = rows.targets[known, at], rows.among[known, at] > 0
+
+    def unlikelihood(by):
+        values = usual + by * free
+        logits = numpy.tensordot(values[: len(PARTS)], each, 1) + values[len(PARTS) :]
+        said = probabilities(logits, among, head)
+        p = numpy.clip(said, 1e-6, 1 - 1e-6)
+        right = targets * numpy.log(p) + (head in SEVERAL) * (1 - targets) * numpy.log(1 - p)
+        # Both kinds of head have this gradient by their logits.
+        wrong = (said - targets) * among
+        gradient = numpy.concatenate([(each * wrong).sum(axis=(1, 2)), wrong.sum(axis=0)]) * free
+        spread = loose * SPREAD
+        return -(right * among).sum() + (by**2).sum() / (2 * spread**2), gradient + by / spread**2
+
+    return usual + scipy.optimize.minimize(unlikelihood, numpy.zeros(len(usual)), jac=True, method="L-BFGS-B").x * free
+
+
 @dataclass
-class Fit:
-    """`values` (scale of both parts, biases, shares of the complaint), the deep part's share beside the wide one's, how good."""
+class Naming:
+    """What decides which class is named, beside the probabilities: it does not move them.
 
-    values: numpy.ndarray
-    ratio: float
-    unlikelihood: float
-    macro_f1: float
+    `offsets` (OUTPUTS) are added to the logarithms before the greatest of a head is taken; `intents` and `upset` are the
+    probabilities from which on these are found.
+    """
 
-
-@dataclass
-class Parts:
-    """What the parts say of the texts `rows`: `wide` and `deep` (N, OUTPUTS), the mixed logit of `complaint` (N)."""
-
-    wide: numpy.ndarray
-    deep: numpy.ndarray
-    complaint: numpy.ndarray
-    rows: object
-
-    def likeliest(self, known, head, ratio, usual, free, loose):
-        """`usual` values, the `free` ones of them moved by about `loose` as the texts `known` want."""
-        at, count = columns(head), len(HEADS[head])
-        both, complaint = self.wide[known, at] + ratio * self.deep[known, at], self.complaint[known, None]
-        targets, among = self.rows.targets[known, at], self.rows.among[known, at] > 0
-
-        def moved(by):
-            values = usual.copy()
-            values[free] += by
-            return values
-
-        def said(values):
-            return probabilities(values[0] * both + values[1 : 1 + count] + values[1 + count :] * complaint, among, head)
-
-        def unlikelihood(by):
-            p = numpy.clip(said(moved(by)), 1e-6, 1 - 1e-6)
-            right = targets * numpy.log(p) + (head == "intent") * (1 - targets) * numpy.log(1 - p)
-            return -(right * among).sum() + (by**2).sum() / (2 * (loose * SPREAD) ** 2)
-
-        best = scipy.optimize.minimize(unlikelihood, numpy.zeros(len(free)), method="L-BFGS-B")
-        values = moved(best.x)
-        return Fit(values, ratio, best.fun, macro_f1(targets.argmax(1), said(values).argmax(1)))
+    offsets: numpy.ndarray
+    intents: list
+    upset: float
 
 
-def intent_thresholds(found, rows):
-    """For each intent the probability from which on calling it gives the best F1 on our own validation sentences."""
+def learnt_naming(found, rows):
+    *intents, upset = thresholds(found, rows)
+    return Naming(decision_offsets(found, rows), intents, upset)
+
+
+def thresholds(found, rows):
+    """For each class that may go together with others the probability from which on calling it gives the best F1 on our
+    own validation sentences."""
     own = rows.genres >= len(AMONG)
     best = []
-    for column in range(STARTS["intent"], OUTPUTS):
+    for column in range(STARTS[SEVERAL[0]], OUTPUTS):
         p, truth = found[own, column], rows.targets[own, column]
         f1 = [f1_score(truth, p >= threshold, zero_division=0) for threshold in THRESHOLDS]
         # The middle of those that are as good as the best.
@@ -144,14 +130,44 @@ def corpora_of(rows):
     return numpy.array([text.corpus for text in rows.texts])
 
 
-def judged(found, rows, corpus):
-    """Truth, what was found, and its probability, for a corpus's own head among its own classes."""
-    head = AMONG[corpus][0] if corpus in AMONG else "emotion"
+def judged(found, rows, corpus, offsets):
+    """Truth, the class that is named, its probability, and the classes: of a corpus's own head among its own classes."""
+    head = head_of(corpus)
     of_it = corpora_of(rows) == corpus
     among = rows.among[of_it, columns(head)]
     p = found[of_it, columns(head)] * (among > 0)
     p = p / p.sum(axis=1, keepdims=True)
-    return rows.targets[of_it, columns(head)].argmax(1), p.argmax(1), p.max(1), HEADS[head]
+    named = (p * numpy.exp(offsets[columns(head)])).argmax(1)
+    return rows.targets[of_it, columns(head)].argmax(1), named, p[numpy.arange(len(p)), named], HEADS[head]
+
+
+def head_of(corpus):
+    return AMONG[corpus][0] if corpus in AMONG else "emotion"
+
+
+def decision_offsets(found, rows):
+    """What is added to the logarithm of each class's probability before the greatest is named: (OUTPUTS), 0 where several
+    may go together. Chosen for the mean macro-F1 over the corpora of the head."""
+    best = numpy.zeros(OUTPUTS)
+    for head in HEADS:
+        corpora = [corpus for corpus in GENRES if head_of(corpus) == head and head in MOVED]
+        if not corpora:
+            continue
+
+        def score(offsets):
+            each = [macro_f1(*judged(found, rows, corpus, offsets)[:2]) for corpus in corpora]
+            return numpy.mean(each) - OFFSET_COST * numpy.abs(offsets).mean()
+
+        at = range(*columns(head).indices(OUTPUTS))
+        for _ in range(OFFSET_ROUNDS):
+            for column in at:
+                tried = []
+                for offset in OFFSETS:
+                    moved = best.copy()
+                    moved[column] = offset
+                    tried.append((score(moved), -abs(offset), moved))
+                best = max(tried, key=lambda one: one[:2])[2]
+    return best
 
 
 def figures(truth, said, sure):
@@ -189,13 +205,11 @@ def confusion(truth, said, classes):
     return confusion_matrix(truth, said, labels=range(len(classes)))
 
 
-def upset(found, rows, corpus):
-    """Anger or dissatisfaction against the rest: truth, found, how sure."""
+def upset(found, rows, corpus, threshold):
+    """Whether the speaker is upset: truth, and what is found from `threshold` on."""
     of_it = corpora_of(rows) == corpus
-    at = [STARTS["emotion"] + HEADS["emotion"].index(name) for name in UPSET]
-    p = found[of_it][:, at].sum(axis=1)
-    truth = rows.targets[of_it][:, at].any(axis=1).astype(int)
-    return truth, (p > 0.5).astype(int), numpy.maximum(p, 1 - p)
+    at = STARTS["upset"]
+    return rows.targets[of_it, at].astype(int), (found[of_it, at] >= threshold).astype(int)
 
 
 def intents(found, rows, corpus, thresholds):

@@ -7,11 +7,13 @@ from zlib import crc32
 import numpy
 import scipy.sparse
 
-from corpora import AMONG, EMOTIONS, INTENTS, KNOWN, OFFENSIVE, POLARITY, SERVICE
+from corpora import AMONG, EMOTIONS, INTENTS, KNOWN, OFFENSIVE, POLARITY, SERVICE, UPSET
 from tokens import grams, tokenize
 
 # What is said of a head: its name, its classes, and where they stand among the outputs.
-HEADS = {"polarity": POLARITY, "emotion": EMOTIONS, "offensive": OFFENSIVE, "intent": INTENTS}
+HEADS = {"polarity": POLARITY, "emotion": EMOTIONS, "offensive": OFFENSIVE, "intent": INTENTS, "upset": UPSET}
+# Heads whose classes may go together, each a yes or no; they stand last.
+SEVERAL = ("intent", "upset")
 OUTPUTS = sum(map(len, HEADS.values()))
 # Where a text comes from: the deep part recognises it, and what each part says counts by it.
 GENRES = (*AMONG, *SERVICE)
@@ -19,7 +21,8 @@ STARTS = dict(zip(HEADS, numpy.cumsum([0, *map(len, HEADS.values())])))
 # Tokens that the deep part reads; the n-grams are of all.
 DEEP_TOKENS_MAX = 96
 TOKENS_KEPT, TOKEN_COUNT_MIN = 12_000, 4
-GRAMS_KEPT, GRAM_COUNT_MIN = 340_000, 2
+# Rarer n-grams are left out; of the others so many are kept that tell most.
+GRAM_COUNT_MIN, GRAMS_KEPT = 2, 250_000
 # Words that are not in the vocabulary share so many rows.
 UNKNOWN = 256
 # A corpus of this size has weight 1; larger ones count less per text, smaller ones more, by the square root.
@@ -38,8 +41,12 @@ class Vocabulary:
             gram_counts.update(hashes)
         kept = [token for token, count in counts.most_common(TOKENS_KEPT) if count >= TOKEN_COUNT_MIN]
         self.tokens = {token: 1 + UNKNOWN + index for index, token in enumerate(sorted(kept))}
-        common = [gram for gram, count in gram_counts.most_common(GRAMS_KEPT) if count >= GRAM_COUNT_MIN]
+        common = [gram for gram, count in gram_counts.items() if count >= GRAM_COUNT_MIN]
         self.grams = numpy.array(sorted(common), numpy.uint32)
+
+    def keep(self, grams):
+        """Leaves all n-grams out but those at the positions `grams`, ascending."""
+        self.grams = self.grams[grams]
 
     def token_ids(self, tokens):
         return [self.tokens.get(t) or 1 + crc32(t.encode()) % UNKNOWN for t in tokens[:DEEP_TOKENS_MAX]]
@@ -106,23 +113,14 @@ def labelled(texts):
             is_own = own is None or own[0] == head
             for name in own[1] if own and is_own else KNOWN.get((text.corpus, head), classes):
                 among[row, STARTS[head] + classes.index(name)] = weight * (1 if is_own else DERIVED)
-            for name in said if head == "intent" else [said]:
+            for name in said if head in SEVERAL else [said]:
                 targets[row, STARTS[head] + classes.index(name)] = 1
     return targets, among
 
 
-def loss_gradient(logits, targets, among):
-    """Gradient of cross entropy by the logits: a softmax per head among its classes, a logistic per intent."""
-    gradient = numpy.zeros_like(logits)
-    for head, classes in HEADS.items():
-        at = slice(STARTS[head], STARTS[head] + len(classes))
-        gradient[:, at] = (probabilities(logits[:, at], among[:, at], head) - targets[:, at]) * among[:, at]
-    return gradient
-
-
 def probabilities(logits, among, head):
     """Of one head; classes that are not chosen among get 0."""
-    if head == "intent":
+    if head in SEVERAL:
         return 1 / (1 + numpy.exp(-numpy.clip(logits, -30, 30)))
     raised = numpy.exp(logits - logits.max(axis=1, keepdims=True)) * (among > 0)
     return raised / numpy.maximum(raised.sum(axis=1, keepdims=True), 1e-9)

@@ -10,7 +10,7 @@ import random
 import re
 import tomllib
 
-from corpora import Text
+from corpora import Text, upset
 
 FOLDER = pathlib.Path(__file__).parent / "service"
 # kind -> emotion, polarity, offensive, intents
@@ -69,6 +69,7 @@ def labelled(text, language, part, kind, more):
     emotion, polarity, offensive, intents = KINDS[kind]
     refund = {"refund"} if mentions(text, ("退款", "退钱", "refund")) else set()
     labels = {"emotion": emotion, "polarity": polarity, "offensive": offensive, "intent": intents | more | refund, "kind": kind}
+    labels |= upset(labels)
     return Text(text, f"service_{language}", language, part, labels)
 
 

@@ -22,12 +22,11 @@ import rows
 import service
 import wide
 
-VERSION = "0.2.0"
+VERSION = "0.3.0"
 SEED, DEEP_SEED = 3, 0
 # Of the training texts so many are also seen as a recogniser would write them.
 HEARD = 0.25
-# The weights were taken after so many of the planned epochs, by which the rate falls.
-DEEP_EPOCHS, DEEP_PLANNED = 3, 4
+DEEP_EPOCHS = 4
 ROOT = pathlib.Path(__file__).parents[3]
 
 
@@ -41,7 +40,7 @@ def main():
     broad = wide.Wide(len(vocabulary.grams) + 1).fit(parts["train"], SEED)
     told = lambda epoch, _: print(f"deep part, epoch {epoch + 1} of {DEEP_EPOCHS}", flush=True)
     tokens = embedding.learnt(parts["train"].ids, 1 + rows.UNKNOWN + len(vocabulary.tokens), SEED)
-    weights = deep.fit(parts["train"], tokens, DEEP_SEED, DEEP_EPOCHS, DEEP_PLANNED, told)
+    weights = deep.fit(parts["train"], tokens, DEEP_SEED, DEEP_EPOCHS, told)
     finish(options.work, texts, parts, vocabulary, broad, weights)
 
 
@@ -56,6 +55,8 @@ def prepared(texts):
     parts["heard"] = [heard(text) for text in parts["test"]]
     tokenized = {part: rows.tokenized(own) for part, own in parts.items()}
     vocabulary = rows.Vocabulary(tokenized["train"])
+    # Row 0 is no n-gram.
+    vocabulary.keep(wide.most_telling(rows.build(parts["train"], tokenized["train"], vocabulary), rows.GRAMS_KEPT) - 1)
     return {part: rows.build(own, tokenized[part], vocabulary) for part, own in parts.items()}, vocabulary
 
 
@@ -63,29 +64,27 @@ def finish(work, texts, parts, vocabulary, broad, weights):
     """Mixes, exports, checks and judges; writes everything."""
     model = ROOT / "nlu/models/text"
     broad.weights, weights = export.as_exported({"head": broad.weights})["head"], export.as_exported(weights)
-    logits = {p: (broad.logits(parts[p].grams), deep.judged(weights, parts[p].ids)) for p in ("validation", "test", "heard")}
-    mix = judge.learnt_mix(*logits["validation"], parts["validation"])
-    thresholds = judge.intent_thresholds(mix.probabilities(*logits["validation"]), parts["validation"])
+    logits = {p: (*broad.logits(parts[p].grams), deep.judged(weights, parts[p].ids)) for p in ("validation", "test", "heard")}
+    mix = judge.learnt_mix(logits["validation"], parts["validation"])
+    found = {part: mix.probabilities(*logits[part]) for part in logits}
+    naming = judge.learnt_naming(found["validation"], parts["validation"])
     export.export(model.with_suffix(".onnx"), broad, weights, mix, VERSION)
     size = export.parameters(broad, weights)
-    card.write_json(model, VERSION, vocabulary, size, thresholds)
-    found = {part: mix.probabilities(*logits[part]) for part in ("test", "heard")}
+    card.write_json(model, VERSION, vocabulary, size, naming)
     check(model.with_suffix(".onnx"), parts["test"], found["test"])
-    alone = [mix.alone(part).probabilities(*logits["test"]) for part in ("wide", "deep")]
-    result = judged_all(texts, parts, found, alone, thresholds)
+    result = judged_all(texts, parts, found, naming)
     counts = {
         "train": sum(text.part == "train" and text.corpus in corpora.AMONG for text in texts),
         "validation": len(parts["validation"]),
         "service": sum(text.part == "train" and text.corpus not in corpora.AMONG for text in texts),
         "grams": len(vocabulary.grams),
-        "outputs": rows.OUTPUTS,
+        "machines": len(wide.MACHINES),
         "epochs": DEEP_EPOCHS,
-        "planned": DEEP_PLANNED,
         "date": datetime.date.today().isoformat(),
     }
     card.write_card(model, VERSION, size, counts, result)
     for corpus in ("smp2020_usual", "service_zh"):
-        truth, said, _, classes = judge.judged(found["test"], parts["test"], corpus)
+        truth, said, _, classes = judge.judged(found["test"], parts["test"], corpus, naming.offsets)
         path = ROOT / f"docs/img/text-{corpus.replace('_', '-')}.svg"
         card.write_confusion(path, judge.confusion(truth, said, classes), classes, corpus)
     (work / "figures.json").write_text(json.dumps(result, indent=1, default=float))
@@ -110,36 +109,35 @@ def check(path, part, expected):
     print(f"exported graph equals the trained parts within {worst:.1e}", flush=True)
 
 
-def judged_all(texts, parts, found, alone, thresholds):
-    test, heard = parts["test"], parts["heard"]
+def judged_all(texts, parts, found, naming):
+    test, heard, offsets = parts["test"], parts["heard"], naming.offsets
     result = {"corpora": {}, "class_f1": {}, "service": {}, "intents": {}}
     pair = lambda truth, said: (judge.accuracy(truth, said), judge.macro_f1(truth, said))
     for corpus, (head, among) in corpora.AMONG.items():
-        truth, said, sure, classes = judge.judged(found["test"], test, corpus)
+        truth, said, sure, classes = judge.judged(found["test"], test, corpus, offsets)
         f = judge.figures(truth, said, sure)
         f["classes"] = f"{head}, {len(among)}"
-        f["noised"] = pair(*judge.judged(found["heard"], heard, corpus)[:2])
-        f["wide"], f["deep"] = (pair(*judge.judged(part, test, corpus)[:2]) for part in alone)
+        f["noised"] = pair(*judge.judged(found["heard"], heard, corpus, offsets)[:2])
         f["svm"], f["svm_noised"] = machine(texts, test, heard, corpus, lambda t: classes.index(t.labels[head]), pair)
         result["corpora"][corpus] = f
         result["class_f1"][corpus] = judge.class_f1(truth, said, classes)
-        print(corpus, {name: f[name] for name in ("accuracy", "macro_f1", "svm", "wide", "deep")}, flush=True)
+        print(corpus, {name: f[name] for name in ("accuracy", "macro_f1", "svm")}, flush=True)
     for language in ("zh", "en"):
         corpus = f"service_{language}"
-        truth, said, _ = judge.upset(found["test"], test, corpus)
+        truth, said = judge.upset(found["test"], test, corpus, naming.upset)
         f1 = lambda truth, said: judge.class_f1(truth, said, ("rest", "upset"))["upset"]
-        is_upset = lambda t: int(t.labels["emotion"] in judge.UPSET)
+        is_upset = lambda t: int("upset" in t.labels["upset"])
         kinds = numpy.array([text.labels["kind"] for text in test.texts if text.corpus == corpus])
         result["service"][language] = {
             "texts": len(truth),
             "f1": f1(truth, said),
-            "noised_f1": f1(*judge.upset(found["heard"], heard, corpus)[:2]),
+            "noised_f1": f1(*judge.upset(found["heard"], heard, corpus, naming.upset)),
             "svm_f1": machine(texts, test, heard, corpus, is_upset, f1)[0],
             "polite_recall": said[kinds == "polite"].mean(),
             "ironic_recall": said[kinds == "ironic"].mean(),
             "false": said[truth == 0].mean(),
         }
-        result["intents"][language] = judge.intents(found["test"], test, corpus, thresholds)
+        result["intents"][language] = judge.intents(found["test"], test, corpus, naming.intents)
         print(corpus, result["service"][language], flush=True)
     return result
 

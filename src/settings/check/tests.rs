@@ -125,7 +125,7 @@ fn faults_in_several_files() {
 #[test]
 fn a_model_must_be_the_one_its_card_names() {
     let main = format!("[listening]\nmodel = \"m.onnx\"\n[web]\ntoken_file = \"t\"\n{MAIN}");
-    let expected = "expected an ONNX file with its card (.json) beside it";
+    let expected = "expected an ONNX file of this kind with its card (.json) beside it";
     let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     let wrong = [
         ("calmline.toml", main.as_str()),
@@ -138,18 +138,21 @@ fn a_model_must_be_the_one_its_card_names() {
         "wrong-model",
         &wrong,
         Err(&[
-            &format!("calmline.toml: listening.model: found m.onnx: SHA-256 {abc}, its card says 00, {expected}"),
+            &format!(
+                "calmline.toml: listening.model: found m.onnx: expected SHA-256 00, as its card says, found {abc}, {expected}"
+            ),
             "calmline.toml: web.token_file: found a token of 5 bytes; 16-512 are needed, expected a token of 16-512 characters",
         ]),
     );
-    let card = format!("{{\"sha256\": \"{abc}\"}}");
-    let right = [wrong[0], wrong[1], wrong[2], ("m.json", card.as_str()), ("t", "0123456789abcdef\n")];
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/nlu/models/acoustic.onnx");
+    let main = main.replace("m.onnx", shipped);
+    let right = [("calmline.toml", main.as_str()), wrong[1], ("t", "0123456789abcdef\n")];
     check_folder(
         "right-model",
         &right,
         Ok(&[
             "calmline.toml: 1 targets, 1 routes",
-            "m.onnx: 3 bytes",
+            &format!("{shipped}: a model, as its card says"),
             "web: the token is there",
             "policies: policy p@2, 1 rules",
             "prompts: 1 prompts named and read",

@@ -9,7 +9,7 @@ use media::wav::{self, Channel, RATE_HZ};
 use media::{Codec, Command, StreamSettings, TapFrame};
 
 use super::*;
-use crate::lexicons::ReaderFiles;
+use crate::judges::JudgeFiles;
 
 const LEG: LegId = LegId(7);
 
@@ -42,16 +42,12 @@ fn check(audio: &[i16], event_payload_type: Option<u8>, expected: impl FnOnce(&[
         tap: Arc::clone(&tap),
         parties: Arc::clone(&parties),
         clock,
-        model: None,
+        bench: Arc::new(Bench::new(JudgeFiles::without_models())),
         chaos: None,
         baselines: Arc::new(Baselines::new().expect("random numbers")),
         on_restart: Box::new(|cause| panic!("the listening thread broke: {cause}")),
         barge_in: Duration::from_millis(480),
-        words: Words {
-            recognizing: None,
-            utterances: Arc::default(),
-            readers: Arc::new(Readers::new(ReaderFiles::read(None, &[], false).expect("the shipped lexicons"))),
-        },
+        words: Words { recognizing: None, utterances: Arc::default() },
         heard,
     });
     let listening = listening.expect("a thread");

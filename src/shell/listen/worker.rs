@@ -12,6 +12,7 @@ use std::time::Duration;
 use media::dtmf::{Detector, Press};
 use media::jitter::{JitterBuffer, PieceKind};
 use media::{LegId, StreamSettings};
+use nix::time::{ClockId, clock_gettime};
 use nlu::{Expression, Listener, Observation, PartyId, SAMPLE_RATE_HZ, Utterance};
 use prosody::Row as Hop;
 use routing::CallKey;
@@ -86,10 +87,9 @@ impl Ear {
 
 impl Worker {
     pub(super) fn new(options: Arc<ListenOptions>, state: Arc<State>, generation: u64) -> Self {
-        options.words.readers.load();
-        let model = options.model.as_ref().and_then(|files| {
-            files.load().inspect_err(|why| warn!(%why, "no acoustic model: listening by signal processing only")).ok()
-        });
+        options.bench.load();
+        // The first voice is judged by a model, too.
+        let model = options.bench.load_acoustic();
         state.with_model.store(u64::from(model.is_some()), Ordering::Relaxed);
         Self {
             listener: Listener::new(model, nlu::ListenerSettings::default()),
@@ -124,9 +124,11 @@ impl Worker {
             self.listener.spare(self.state.spared.load(Ordering::Relaxed) == 1);
             self.follow_parties(now);
             self.take_packets();
+            self.take_models();
             self.take_words(now);
             self.listen(now);
             self.report();
+            self.compare();
             thread::sleep(ROUND);
         }
     }
@@ -225,11 +227,28 @@ impl Worker {
         self.state.packets.fetch_add(packets as u64, Ordering::Relaxed);
     }
 
-    /// Has the listener hear what was said and typed, and takes up another reader when there is one.
-    fn take_words(&mut self, now: Duration) {
-        if let Some(reader) = self.options.words.readers.take() {
-            self.listener.read_by(reader);
+    /// Goes on with other models when there are any: between two runs, with the baselines and timelines there are.
+    fn take_models(&mut self) {
+        if self.options.bench.take_into(&mut self.listener) {
+            let with_model = self.listener.model().is_some();
+            self.state.with_model.store(u64::from(with_model), Ordering::Relaxed);
         }
+    }
+
+    /// Has a candidate judge what was judged in this round, unless work is spared: then that is shed.
+    fn compare(&mut self) {
+        if self.state.spared.load(Ordering::Relaxed) == 1 {
+            return;
+        }
+        let began = thread_time();
+        self.listener.run_shadow();
+        if let Some(figures) = self.listener.shadow_figures() {
+            self.options.bench.tell_shadow(figures, thread_time().saturating_sub(began));
+        }
+    }
+
+    /// Has the listener hear what was said and typed.
+    fn take_words(&mut self, now: Duration) {
         let (mut read, mut dropped) = (0, 0);
         for (leg, uttered) in self.options.words.utterances.take() {
             let party = PartyId(leg.0);
@@ -331,6 +350,11 @@ impl Worker {
             }
         }
     }
+}
+
+/// Processor time of this thread.
+fn thread_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
 }
 
 /// Words of a party whose audio has come to `position`. `None` when they are said to lie beyond it: then they belong to

@@ -6,9 +6,9 @@ use nlu::recognition::{EngineKind, Language, Recognizer, RecognizerFigures, Spok
 use nlu::{SeenIn, Shown};
 use tokio::sync::mpsc;
 
-use super::super::{Baselines, Parties, Readers, UtteranceFigures, Utterances, Words};
+use super::super::{Baselines, Bench, Parties, UtteranceFigures, Utterances, Words};
 use super::*;
-use crate::lexicons::ReaderFiles;
+use crate::judges::JudgeFiles;
 use crate::shell::clock::Clock;
 use crate::shell::media::TapRing;
 use crate::shell::recognize::start_one;
@@ -105,16 +105,12 @@ impl Room {
             tap: Arc::clone(&tap),
             parties: Arc::clone(&parties),
             clock: Clock::start(),
-            model: None,
+            bench: Arc::new(Bench::new(JudgeFiles::without_models())),
             chaos: None,
             baselines: Arc::new(Baselines::new().expect("random numbers")),
             on_restart: Box::new(|_| {}),
             barge_in: Duration::from_millis(480),
-            words: Words {
-                recognizing: Some(recognizing),
-                utterances: Arc::clone(&utterances),
-                readers: Arc::new(Readers::new(ReaderFiles::read(None, &[], false).expect("the shipped lexicons"))),
-            },
+            words: Words { recognizing: Some(recognizing), utterances: Arc::clone(&utterances) },
             heard,
         };
         parties.seat(LEG, CallKey(1), Some(Language::Mandarin), false);
