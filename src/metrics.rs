@@ -151,12 +151,10 @@ impl Metrics {
             | What::OutcomeTold(_) => self.observe_chat(&notice.what),
             What::Observed { party, level, .. } => self.count(&OBSERVATIONS, &[party, level], 1),
             What::Interrupted { party, .. } => self.count(&INTERRUPTIONS, &[party], 1),
-            What::Conversation { .. }
-            | What::TicketAsked { .. }
-            | What::SupervisorChanged { .. }
-            | What::Said { is_final: false, .. } => {}
-            What::Said { party, is_final: true, phrases, .. } => {
-                phrases.iter().for_each(|phrase| self.count(&PHRASES, &[party, &phrase.intent], 1));
+            What::Conversation { .. } | What::TicketAsked { .. } | What::SupervisorChanged { .. } => {}
+            What::Said { party, is_final, phrases, .. } => {
+                let whole = phrases.iter().filter(|_| *is_final);
+                whole.for_each(|phrase| self.count(&PHRASES, &[party, &phrase.intent], 1));
             }
             What::Decided { rule, .. } => self.count(&DECISIONS, &[rule], 1),
             What::ServiceSwitched { .. } | What::ScenarioTurned { .. } | What::EscalationLikely { .. } => {

@@ -81,8 +81,8 @@ impl Recorded {
                 let event = if party == "caller" { event } else { Some(Event::OtherSpoke) };
                 self.events.extend(event.map(|event| (call_ms, event)));
                 // Told with every step while they count: once is enough.
-                if let Some(words) = words.filter(|words| party == "caller" && self.words_ms != Some(words.audio_ms)) {
-                    self.words_ms = Some(words.audio_ms);
+                if let Some(words) = words.filter(|words| party == "caller" && self.words_ms != Some(words.until_ms)) {
+                    self.words_ms = Some(words.until_ms);
                     let found = words.found.into_iter().filter(|word| !word.negated);
                     self.used(call_ms, found.map(|word| word.category).collect());
                     let intents = words.intents.into_iter().filter(|_| self.is_chat);

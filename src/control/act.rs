@@ -58,6 +58,7 @@ impl Call {
             trend_per_s: observation.trend_per_s,
         };
         self.judge(context, &event);
+        self.mood_left(context.now, &event);
     }
 
     /// Tells the policy engine, and carries out what it decides.

@@ -267,6 +267,7 @@ impl Call {
                 self.supervisors_tick(context);
                 self.handshakes_tick(context);
                 self.reoffer_tick(context.now);
+                self.chat_tick(context);
             }
             Stage::Finished(_) => {}
         }
@@ -310,6 +311,7 @@ impl Call {
         self.handshakes_deadlines(&mut deadlines);
         self.reoffer_deadlines(&mut deadlines);
         self.hand_over_deadlines(&mut deadlines);
+        self.chat_deadlines(&mut deadlines);
         self.finish_deadlines(&mut deadlines);
         deadlines.into_iter().min_by_key(|(at, _)| *at)
     }

@@ -76,6 +76,8 @@ pub(super) struct Chat {
     last: [Option<(Duration, String)>; 2],
     messages: u32,
     allowance: Allowance,
+    /// The mood that the customer's last message has left, and when policies hear of it once more.
+    left: Option<(Duration, routing::Event)>,
     over: bool,
 }
 
@@ -253,6 +255,7 @@ impl Call {
             last: [None, None],
             messages: 0,
             allowance: Allowance::default(),
+            left: None,
             over: false,
         };
         let Routed { name: route, scenario, .. } = routed;
@@ -356,6 +359,27 @@ impl Call {
         Ok(())
     }
 
+    /// Has policies hear once more of a mood that a message has left: nobody writes twice a second, as voices are heard.
+    pub(super) fn mood_left(&mut self, now: Duration, mood: &routing::Event) {
+        if let Ok(chat) = self.chat_mut() {
+            chat.left = Some((now + MOOD_AGAIN, mood.clone()));
+        }
+    }
+
+    /// Tells policies what is due.
+    pub(super) fn chat_tick(&mut self, context: &mut Context<'_>) {
+        let Ok(chat) = self.chat_mut() else { return };
+        if let Some((_, mood)) = chat.left.take_if(|(at, _)| context.now >= *at) {
+            self.judge(context, &mood);
+        }
+    }
+
+    /// The deadline of a mood that policies hear of once more.
+    pub(super) fn chat_deadlines(&self, out: &mut Vec<(Duration, &'static str)>) {
+        let left = self.chat().and_then(|chat| chat.left.as_ref()).filter(|_| self.is_up());
+        out.extend(left.map(|(at, _)| (*at, "mood of who writes")));
+    }
+
     /// Whoever writes has gone.
     pub(super) fn end_chat(&mut self, context: &mut Context<'_>, reason: &str) -> Result<(), Denied> {
         self.chat_mut()?;
@@ -438,6 +462,8 @@ fn is_garbled(text: &str) -> bool {
 
 /// How long the mood of whoever writes is taken to last: until the next message, or this long.
 pub const MOOD_HOLDS: Duration = Duration::from_secs(120);
+/// When policies hear once more of a mood: most services want one to last for half a second.
+const MOOD_AGAIN: Duration = Duration::from_secs(1);
 /// How long the channel's software may take to say what has become of a customer whom it is to move.
 pub(super) const MOVE_WAIT: Duration = Duration::from_secs(30);
 /// Why a chat has no sounds.

@@ -25,7 +25,7 @@ use crate::words;
 pub(super) struct Learned {
     /// Names of the facts that are known.
     known: Vec<String>,
-    /// Where the words began that were told last, samples of the caller's audio.
+    /// Where the words ended that were told last, samples of the caller's audio.
     words: Option<u64>,
     /// The loss that was told last, per cent.
     loss_percent: Option<u8>,
@@ -81,7 +81,7 @@ impl Call {
             }
         }
         let Some(words) = observation.words.as_deref() else { return };
-        if self.learned.words.replace(words.start) != Some(words.start) {
+        if self.learned.words.replace(words.end) != Some(words.end) {
             let found = words.words.iter().filter(|found| !found.negated);
             let mut categories: Vec<String> = found.map(|found| words::category(found.category).to_owned()).collect();
             categories.sort_unstable();

@@ -375,9 +375,8 @@ pub(super) fn settings() -> ControlSettings {
         bypass_running: name == "sales",
     };
     let pbx = |name: &str, needs_channel: bool| {
-        let terms =
-            PbxTerms { channel_header: "X-PBX-Channel".to_owned(), needs_channel, within: Duration::from_secs(5) };
-        (name.to_owned(), terms)
+        let (channel_header, within) = ("X-PBX-Channel".to_owned(), Duration::from_secs(5));
+        (name.to_owned(), PbxTerms { channel_header, needs_channel, within })
     };
     ControlSettings {
         address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
