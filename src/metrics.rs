@@ -152,6 +152,7 @@ impl Metrics {
             What::Observed { party, level, .. } => self.count(&OBSERVATIONS, &[party, level], 1),
             What::Interrupted { party, .. } => self.count(&INTERRUPTIONS, &[party], 1),
             What::Conversation { .. }
+            | What::Consent { .. }
             | What::TicketAsked { .. }
             | What::SupervisorChanged { .. }
             | What::Said { is_final: false, .. } => {}
@@ -163,11 +164,7 @@ impl Metrics {
                 self.observe_mood(&notice.what);
             }
             What::KeyPressed { party, way, .. } => self.count(&KEYS, &[party, way], 1),
-            What::Consent { .. }
-            | What::SecureInput { .. }
-            | What::FactsTold { .. }
-            | What::PbxDone { .. }
-            | What::PbxFailed { .. } => {}
+            What::SecureInput { .. } | What::FactsTold { .. } | What::PbxDone { .. } | What::PbxFailed { .. } => {}
             What::HandshakeDone { took_ms, .. } => {
                 self.count(&HANDSHAKES, &["done"], 1);
                 self.record_ms(&HANDSHAKE, &[], *took_ms);
