@@ -161,11 +161,7 @@ impl Metrics {
                 self.observe_mood(&notice.what);
             }
             What::KeyPressed { party, way, .. } => self.count(&KEYS, &[party, way], 1),
-            What::Consent { .. }
-            | What::SecureInput { .. }
-            | What::FactsTold { .. }
-            | What::PbxDone { .. }
-            | What::PbxFailed { .. } => {}
+            What::SecureInput { .. } | What::FactsTold { .. } | What::PbxDone { .. } | What::PbxFailed { .. } => {}
             What::HandshakeDone { took_ms, .. } => {
                 self.count(&HANDSHAKES, &["done"], 1);
                 self.record_ms(&HANDSHAKE, &[], *took_ms);

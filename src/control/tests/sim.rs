@@ -343,15 +343,9 @@ fn random() -> Random {
     })
 }
 
-/// Settings for tests: a bot and a human, each with a spare; routes by the called number.
-pub(super) fn settings() -> ControlSettings {
-    let target = |name: &str| {
-        let dialplan = Some(Dialplan { context: "queues".to_owned(), extension: name.to_owned(), priority: 1 });
-        let place = Place { dialplan, queue_priority: (name == "desk").then_some(10), ..Place::default() };
-        let target = Target { uri: format!("sip:{name}@10.0.0.9"), place, ..Target::default() };
-        (name.to_owned(), target)
-    };
-    let route = |name: &str, targets: &[&str], scenario: &str| Route {
+/// A route by the called number.
+fn route(name: &str, targets: &[&str], scenario: &str) -> Route {
+    Route {
         name: name.to_owned(),
         request_uri: Some(Pattern::new(&format!("sip:{name}@*"))),
         to: None,
@@ -373,6 +367,16 @@ pub(super) fn settings() -> ControlSettings {
         }),
         bypass: Bypass::Never,
         bypass_running: name == "sales",
+    }
+}
+
+/// Settings for tests: a bot and a human, each with a spare; routes by the called number.
+pub(super) fn settings() -> ControlSettings {
+    let target = |name: &str| {
+        let dialplan = Some(Dialplan { context: "queues".to_owned(), extension: name.to_owned(), priority: 1 });
+        let place = Place { dialplan, queue_priority: (name == "desk").then_some(10), ..Place::default() };
+        let target = Target { uri: format!("sip:{name}@10.0.0.9"), place, ..Target::default() };
+        (name.to_owned(), target)
     };
     let pbx = |name: &str, needs_channel: bool| {
         let (channel_header, within) = ("X-PBX-Channel".to_owned(), Duration::from_secs(5));
