@@ -96,7 +96,9 @@ impl Sessions {
         self.suspects.remove(user);
         if self.sessions.len() >= SESSIONS_MAX {
             let unused = self.sessions.iter().min_by_key(|(_, session)| session.used).map(|(name, _)| *name);
-            unused.map(|name| self.remove(&name));
+            if let Some(name) = unused {
+                self.remove(&name);
+            }
         }
         let ended = CancellationToken::new();
         let session = Session { user: user.to_owned(), settings, began: now, used: now, ended };
