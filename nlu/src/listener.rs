@@ -69,7 +69,7 @@ struct Said {
 }
 
 impl Listener {
-    /// A listener without parties. Without a model every observation's source is [`Source::SignalOnly`].
+    /// A listener without parties. Without a model every observation's source is [`crate::Source::SignalOnly`].
     pub fn new(model: Option<AcousticModel>, settings: ListenerSettings) -> Self {
         Self {
             model,
