@@ -151,7 +151,10 @@ impl Metrics {
             | What::OutcomeTold(_) => self.observe_chat(&notice.what),
             What::Observed { party, level, .. } => self.count(&OBSERVATIONS, &[party, level], 1),
             What::Interrupted { party, .. } => self.count(&INTERRUPTIONS, &[party], 1),
-            What::Conversation { .. } | What::TicketAsked { .. } | What::SupervisorChanged { .. } => {}
+            What::Conversation { .. }
+            | What::Consent { .. }
+            | What::TicketAsked { .. }
+            | What::SupervisorChanged { .. } => {}
             What::Said { party, is_final, phrases, .. } => {
                 let whole = phrases.iter().filter(|_| *is_final);
                 whole.for_each(|phrase| self.count(&PHRASES, &[party, &phrase.intent], 1));
