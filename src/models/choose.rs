@@ -4,6 +4,8 @@
 //! nothing else. A running server takes it up by a reload.
 
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, chown};
 use std::path::{Path, PathBuf};
 
 use crate::cli::{Failure, ModelsChooseArgs};
@@ -90,9 +92,10 @@ fn write(config: &Path, place: Place, chosen: &[(ModelKind, Option<PathBuf>)]) -
     for (kind, path) in chosen {
         text = with_key(&text, place.key(*kind), path.as_deref());
     }
-    // Beside it, for it names files by their way from there.
+    // Beside the file itself, for it names files by their way from there.
+    let config = &fs::canonicalize(config).map_err(of_config)?;
     let fresh = config.with_extension("toml.fresh");
-    fs::write(&fresh, &text).map_err(of_config)?;
+    write_like(config, &fresh, &text).map_err(of_config)?;
     let checked = check_settings(&fresh).map_err(|faults| configuration(&faults)).and_then(|checked| {
         let meant = chosen.iter().all(|(kind, path)| named(&checked.settings, place, *kind) == path.as_deref());
         let by_hand =
@@ -104,6 +107,21 @@ fn write(config: &Path, place: Place, chosen: &[(ModelKind, Option<PathBuf>)]) -
         let _ = fs::remove_file(&fresh);
     }
     placed
+}
+
+/// Writes a file that is the same people's as `other`, on the disk when this returns.
+fn write_like(other: &Path, path: &Path, text: &str) -> std::io::Result<()> {
+    let like = fs::metadata(other)?;
+    // What a run before this one left, cut off in the midst.
+    let _ = fs::remove_file(path);
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    let own = file.metadata()?;
+    if (own.uid(), own.gid()) != (like.uid(), like.gid()) {
+        chown(path, Some(like.uid()), Some(like.gid()))?;
+    }
+    file.set_permissions(like.permissions())?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
 }
 
 fn configuration(faults: &[crate::settings::Fault]) -> Failure {
@@ -159,6 +177,8 @@ fn line(place: Place, kind: ModelKind, path: Option<&Path>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -173,5 +193,18 @@ mod tests {
         assert_eq!(with_key(after, "shadow_model", None), after);
         let fresh = with_key("[sip]\n", "text_model", Some(Path::new("/m/a \"b\".onnx")));
         assert_eq!(fresh, "[sip]\n\n[listening]\ntext_model = '/m/a \"b\".onnx'\n");
+    }
+
+    #[test]
+    fn what_takes_its_place_is_as_private_as_it_was() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [other, fresh] = ["calmline.toml", "calmline.toml.fresh"].map(|name| folder.path().join(name));
+        fs::write(&other, "old").expect("written");
+        for mode in [0o600, 0o640, 0o644] {
+            fs::set_permissions(&other, fs::Permissions::from_mode(mode)).expect("ours");
+            write_like(&other, &fresh, "new").expect("written");
+            assert_eq!(fs::metadata(&fresh).expect("a file").permissions().mode() & 0o777, mode);
+            assert_eq!(fs::read_to_string(&fresh).expect("a file"), "new");
+        }
     }
 }

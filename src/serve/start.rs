@@ -46,6 +46,8 @@ const ORDERS_MAX: usize = 64;
 const GOODBYES: Duration = Duration::from_secs(2);
 /// How long threads that use models have to end.
 const MODELS_END_WITHIN: Duration = Duration::from_secs(3);
+/// How long what systems outside are to be told may take to be written down.
+const SETTLE_WITHIN: Duration = Duration::from_secs(5);
 
 /// The running server.
 pub(super) struct Server {
@@ -159,6 +161,9 @@ impl Server {
         let Departures { finished, handed_over, cut } = departures;
         if let Some(reporting) = &self.desk.reporting {
             reporting.abort();
+        }
+        if let Some(outbox) = &self.desk.outbox {
+            outbox.settle(SETTLE_WITHIN).await;
         }
         if let Some(store) = &self.desk.store {
             self.desk

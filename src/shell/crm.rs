@@ -73,6 +73,7 @@ enum Ask {
     List { aside: Option<bool>, answer: oneshot::Sender<Vec<Listed>> },
     Do { deed: Deed, id: u64, answer: oneshot::Sender<bool> },
     Forget(Vec<String>),
+    Settle(oneshot::Sender<()>),
 }
 
 impl Outbox {
@@ -134,6 +135,20 @@ impl Outbox {
         let (answer, done) = oneshot::channel();
         self.asks.send(Ask::Do { deed, id, answer }).await.ok()?;
         done.await.ok()
+    }
+
+    /// Waits until everything that was offered is written down, at most `within`.
+    pub async fn settle(&self, within: Duration) {
+        let (answer, settled) = oneshot::channel();
+        let all = async {
+            if self.asks.send(Ask::Settle(answer)).await.is_ok() {
+                // The task ends with the program only.
+                let _ = settled.await;
+            }
+        };
+        if tokio::time::timeout(within, all).await.is_err() {
+            warn!("what was told last of calls may not be delivered");
+        }
     }
 
     /// Forgets what was to be told of calls that are erased.
@@ -227,6 +242,8 @@ impl Clerk {
                 }
                 let _ = answer.send(is_there);
             }
+            // It comes after all that was offered before.
+            Ask::Settle(answer) => drop(answer.send(())),
             Ask::Forget(calls) => {
                 let about = |parcel: &&Parcel| calls.contains(&parcel.call);
                 let gone: Vec<u64> = self.parcels.values().filter(about).map(|parcel| parcel.id).collect();
