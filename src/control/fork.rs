@@ -56,6 +56,10 @@ pub enum Source {
 }
 
 impl Source {
+    /// Those that fork calls to us.
+    pub const FORKING: [Self; 6] =
+        [Self::Siprec, Self::AudioSocket, Self::FreeSwitch, Self::Asterisk, Self::Twilio, Self::Rtp];
+
     /// One word for it, in events and metrics.
     pub fn name(self) -> &'static str {
         match self {

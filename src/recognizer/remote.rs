@@ -35,7 +35,7 @@ pub struct Endpoint {
     pub host: String,
     /// TCP.
     pub port: u16,
-    /// From the `/` on.
+    /// From the `/` on, with the query, which may hold a key.
     pub path: String,
     /// By TLS.
     pub is_secured: bool,
@@ -45,13 +45,16 @@ impl Endpoint {
     /// Reads `wss://HOST:PORT/PATH`, `ws://…`, or `HOST:PORT`, which is secured unless it is this machine; `None` when it is
     /// none of these.
     pub fn parse(written: &str) -> Option<Self> {
-        let has_scheme = written.contains("://");
-        let url =
-            reqwest::Url::parse(&if has_scheme { written.to_owned() } else { format!("wss://{written}") }).ok()?;
+        if !written.contains("://") {
+            let secured = Self::parse(&format!("wss://{written}"))?;
+            // Read again: a scheme's own port is left out of what is read by it.
+            return if is_here(&secured.host) { Self::parse(&format!("ws://{written}")) } else { Some(secured) };
+        }
+        let url = reqwest::Url::parse(written).ok()?;
         let is_bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
         let host = url.host_str().filter(|host| !host.is_empty() && is_bare)?.trim_matches(['[', ']']).to_owned();
         let is_secured = match url.scheme() {
-            "wss" => has_scheme || !is_here(&host),
+            "wss" => true,
             "ws" => false,
             _ => return None,
         };
@@ -60,20 +63,31 @@ impl Endpoint {
         Some(Self { host, port, path, is_secured })
     }
 
+    /// What a connection asks for, the query included: not to be shown.
+    pub fn url(&self) -> String {
+        format!("{}{}", self.origin(), self.path)
+    }
+
+    fn origin(&self) -> String {
+        let Self { host, port, is_secured, .. } = self;
+        let scheme = if *is_secured { "wss" } else { "ws" };
+        match host.contains(':') {
+            true => format!("{scheme}://[{host}]:{port}"),
+            false => format!("{scheme}://{host}:{port}"),
+        }
+    }
+
     /// True where what is said leaves this machine without encryption.
     pub fn is_exposed(&self) -> bool {
         !self.is_secured && !is_here(&self.host)
     }
 }
 
+/// Without the query.
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { host, port, path, is_secured } = self;
-        let scheme = if *is_secured { "wss" } else { "ws" };
-        match host.contains(':') {
-            true => write!(f, "{scheme}://[{host}]:{port}{path}"),
-            false => write!(f, "{scheme}://{host}:{port}{path}"),
-        }
+        let path = self.path.split_once('?').map_or(self.path.as_str(), |(path, _)| path);
+        write!(f, "{}{path}", self.origin())
     }
 }
 
@@ -90,7 +104,11 @@ mod tests {
         check("wss://asr.example:10095", Some(("wss://asr.example:10095/", false)));
         check("asr.example:10095", Some(("wss://asr.example:10095/", false)));
         check("127.0.0.1:6006", Some(("ws://127.0.0.1:6006/", false)));
-        check("wss://127.0.0.1:6006/a?b=c", Some(("wss://127.0.0.1:6006/a?b=c", false)));
+        check("wss://127.0.0.1:6006/a?b=c", Some(("wss://127.0.0.1:6006/a", false)));
+        check("127.0.0.1:443", Some(("ws://127.0.0.1:443/", false)));
+        check("localhost:443", Some(("ws://localhost:443/", false)));
+        check("localhost", Some(("ws://localhost:80/", false)));
+        check("asr.example:80", Some(("wss://asr.example:80/", false)));
         check("ws://10.0.0.9:6006", Some(("ws://10.0.0.9:6006/", true)));
         check("[::1]:6006", Some(("ws://[::1]:6006/", false)));
         check("ws://asr.example", Some(("ws://asr.example:80/", true)));
@@ -100,6 +118,13 @@ mod tests {
         {
             check(wrong, None);
         }
+    }
+
+    #[test]
+    fn a_key_is_sent_and_never_shown() {
+        let endpoint = Endpoint::parse("wss://asr.example/a?token=secret").expect("an address");
+        assert_eq!(endpoint.url(), "wss://asr.example:443/a?token=secret");
+        assert_eq!(endpoint.to_string(), "wss://asr.example:443/a");
     }
 
     /// How it is written out, and whether it is exposed.

@@ -11,13 +11,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::bus::Delivery;
-use super::events::{INCOMING_BYTES_MAX, KEEP_ALIVE, Watch, send, socket_text, spoken};
+use super::events::{KEEP_ALIVE, Watch, send, socket_text, spoken};
 use super::interactions::{
     EndRequest, ExpressionRequest, MessageRequest, MovedRequest, ended, outcome, shown, written,
 };
 use super::orders::ask;
 use super::problem::Problem;
-use super::routes::App;
+use super::routes::{App, BODY_BYTES_MAX};
 use super::signing::Ended;
 use crate::control::{Done, Order};
 
@@ -49,7 +49,7 @@ pub(super) async fn channel(
     app.check_up(&call)?;
     let watch = Watch::of_call(&app, &call, ended.map_or_else(Ended::default, |Extension(ended)| ended))?;
     let upgrade = upgrade.protocols(spoken(&headers));
-    let upgrade = upgrade.max_message_size(INCOMING_BYTES_MAX).max_frame_size(INCOMING_BYTES_MAX);
+    let upgrade = upgrade.max_message_size(BODY_BYTES_MAX as usize).max_frame_size(BODY_BYTES_MAX as usize);
     Ok(upgrade.on_upgrade(move |socket| serve(app, call, socket, watch)))
 }
 

@@ -33,7 +33,7 @@ pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// A WebSocket that takes nothing for this long is closed.
 const SEND_LIMIT: Duration = Duration::from_secs(30);
 /// Largest message a client may send, bytes.
-pub(super) const INCOMING_BYTES_MAX: usize = 4_096;
+const INCOMING_BYTES_MAX: usize = 4_096;
 /// The subprotocol spoken, offered beside the one that carries the token.
 const PROTOCOL: &str = "calmline.v1";
 

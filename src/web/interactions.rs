@@ -19,7 +19,7 @@ use super::orders::{answered, ask, read};
 use super::people::pseudonym;
 use super::problem::Problem;
 use super::routes::App;
-use crate::control::{ChatOpening, Done, Message, Order, Party, Showing};
+use crate::control::{ChatOpening, Done, Message, Order, Party, Showing, Source};
 use crate::pii::Pii;
 use crate::words;
 
@@ -182,8 +182,8 @@ fn opening_of(app: &App, request: OpenRequest) -> Result<ChatOpening, Problem> {
     if channel.is_empty() || channel.len() > CHANNEL_CHARACTERS_MAX || !channel.chars().all(is_word) {
         return Err(bad(format!("`channel`: expected 1-{CHANNEL_CHARACTERS_MAX} of a-z, 0-9 and _, e.g. \"app\"")));
     }
-    if channel == "phone" {
-        return Err(bad("`channel`: found \"phone\": calls come by SIP"));
+    if channel == "phone" || Source::FORKING.iter().any(|source| source.name() == channel) {
+        return Err(bad(format!("`channel`: found {channel:?}, which is where calls come from")));
     }
     check_name("name", name.as_ref())?;
     let texts = || details.iter().flat_map(|(name, value)| [name, value]);

@@ -38,7 +38,7 @@ use crate::shell::listen::Bench;
 use crate::store::{AuditEntry, Store};
 
 /// Largest request body, bytes.
-const BODY_BYTES_MAX: u64 = 4_096;
+pub(super) const BODY_BYTES_MAX: u64 = 16 << 10;
 /// Longest time until an endpoint begins its answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 

@@ -332,7 +332,7 @@ async fn oversized_requests_are_refused() {
     let fixture = fixture().await;
     let wire = Wire(fixture.handle.addr);
     let auth = format!("Authorization: Bearer {TOKEN}\r\n");
-    problem(&wire.ask("POST", "/v1/drain", &format!("{auth}Content-Length: 5000\r\n")).await, 413);
+    problem(&wire.ask("POST", "/v1/drain", &format!("{auth}Content-Length: 17000\r\n")).await, 413);
     problem(&wire.ask("POST", "/v1/drain", &format!("{auth}Transfer-Encoding: chunked\r\n")).await, 413);
     let long = wire.ask("GET", "/healthz", &format!("X-Long: {}\r\n", "x".repeat(20_000))).await;
     assert_eq!(long.status, 431);

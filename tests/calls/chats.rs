@@ -191,6 +191,7 @@ fn wrong_requests_are_refused(stage: &Stage) {
     for (wrong, status) in [
         (json!({ "channel": "App" }), 400),
         (json!({ "channel": "phone" }), 400),
+        (json!({ "channel": "siprec" }), 400),
         (json!({ "channel": "app", "language": "fr" }), 400),
         (json!({ "channel": "app", "route": "none" }), 400),
         (json!({ "channel": "app", "customer": "anonymous" }), 400),

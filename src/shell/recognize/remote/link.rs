@@ -151,8 +151,10 @@ impl Link {
                         Some(Err(error)) => return Err(error.to_string()),
                     }
                     watch.message()?;
-                    if stream.is_over() {
-                        break;
+                    match (stream.is_over(), goodbye) {
+                        (false, _) => {}
+                        (true, Some(_)) => break,
+                        (true, None) => return Err("it ended the stream".to_owned()),
                     }
                 }
                 piece = self.outbox.next(), if goodbye.is_none() => match piece {
@@ -281,7 +283,7 @@ async fn open(terms: &Terms) -> Result<Socket, String> {
 
 async fn open_offering(terms: &Terms, subprotocol: Option<&'static str>) -> Result<Socket, Error> {
     let Endpoint { host, port, .. } = &terms.endpoint;
-    let mut request = terms.endpoint.to_string().into_client_request()?;
+    let mut request = terms.endpoint.url().into_client_request()?;
     if let Some(subprotocol) = subprotocol {
         request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static(subprotocol));
     }

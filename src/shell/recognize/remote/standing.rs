@@ -82,23 +82,35 @@ impl Standing {
 
     /// None is wanted any more.
     pub(in crate::shell::recognize) fn forget(&self) {
+        let _said = self.said();
         self.state.store(UNWANTED, Ordering::Relaxed);
     }
 
+    /// It is there; of no account unless it is the one that is wanted.
     pub(super) fn up(&self, endpoint: &str) {
-        if self.state.swap(UP, Ordering::Relaxed) != UP {
+        let mut said = self.said();
+        if self.is_wanted(&said, endpoint) && self.state.swap(UP, Ordering::Relaxed) != UP {
             info!(endpoint, "the recogniser elsewhere is there");
-            self.said().is_past = true;
+            said.is_past = true;
         }
     }
 
+    /// It is away; of no account unless it is the one that is wanted.
     pub(super) fn down(&self, endpoint: &str, why: &str) {
-        self.state.store(DOWN, Ordering::Relaxed);
         let mut said = self.said();
+        if !self.is_wanted(&said, endpoint) {
+            return;
+        }
+        self.state.store(DOWN, Ordering::Relaxed);
         if std::mem::take(&mut said.is_past) || said.why != why {
             warn!(endpoint, why, "the recogniser elsewhere is away");
             why.clone_into(&mut said.why);
         }
+    }
+
+    /// Connections of a recogniser that was wanted before may still be under way.
+    fn is_wanted(&self, said: &Said, endpoint: &str) -> bool {
+        self.state.load(Ordering::Relaxed) != UNWANTED && said.endpoint == endpoint
     }
 
     /// True once a try has failed, until one succeeds.
@@ -150,4 +162,27 @@ impl Standing {
 /// Adds to a figure.
 pub(super) fn count(figure: &AtomicU64, more: u64) {
     figure.fetch_add(more, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_is_wanted_no_more_is_of_no_account() {
+        let standing = Standing::default();
+        standing.want("ws://a:1/", false);
+        standing.down("ws://a:1/", "refused");
+        assert!(standing.is_down() && !standing.hears());
+        standing.want("ws://b:1/", false);
+        standing.up("ws://a:1/");
+        assert!(!standing.is_up(), "another one is there");
+        standing.up("ws://b:1/");
+        standing.down("ws://a:1/", "refused");
+        assert!(standing.is_up(), "another one is away");
+        standing.forget();
+        standing.down("ws://b:1/", "refused");
+        standing.up("ws://b:1/");
+        assert!(standing.hears() && standing.figures().is_none(), "nobody asks for one");
+    }
 }

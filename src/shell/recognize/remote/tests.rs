@@ -41,6 +41,8 @@ enum Far {
     Leaves,
     /// Says something after each message that is no answer.
     Babbles,
+    /// Says after two seconds of audio that nothing more comes, which nobody has asked for.
+    Ends,
     /// Answers the first message without end.
     Floods,
 }
@@ -107,9 +109,26 @@ async fn who_is_away_is_heard_here_and_elsewhere_again_when_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_hangs_up_before_it_is_known_that_it_is_back_leaves_no_connection() {
+    let (far, address) = listen().await;
+    let mut scene = Scene::new(address, Some(Here::default()), LONG);
+    scene.standing.down(&scene.recognizer.terms.endpoint.to_string(), "a test");
+    scene.recognizer.open(PARTY, Language::Mandarin);
+    scene.say(&vec![0.1; SECOND as usize]);
+    tokio::spawn(serve(far, Far::Hangs, None));
+    while scene.recognizer.news.is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    scene.close();
+    scene.until_over().await;
+    assert_eq!(scene.heard_here(), "0-1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_has_no_answer_when_it_is_lost_is_heard_here() {
     for (behaviour, why) in [
         (Far::Leaves, "it closed the connection"),
+        (Far::Ends, "it ended the stream"),
         (Far::Hangs, "it is there and does not answer"),
         (Far::Babbles, "expected a JSON object"),
         (Far::Floods, "it sends more than anybody can have said"),
@@ -289,6 +308,9 @@ async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, behaviour: Far) -> Op
                 socket.send(Message::text("{\"mode\":\"2pass-online\",\"text\":\"听\"}")).await.ok()?;
             }
             Far::Leaves if octets >= 2 * octets_per_second => socket.close(None).await.ok()?,
+            Far::Ends if octets >= 2 * octets_per_second => {
+                socket.send(Message::text("{\"is_end\":true,\"is_final\":true}")).await.ok()?;
+            }
             Far::Babbles => socket.send(Message::text("<html>")).await.ok()?,
             Far::Floods => loop {
                 socket.send(Message::text("{\"mode\":\"2pass-online\",\"text\":\"\"}")).await.ok()?;
