@@ -8,7 +8,7 @@ use crate::shell::listen::ShadowReport;
 
 /// How far a candidate differs.
 pub const SHADOW_DIFFERENCE: Metric = gauge(
-    "calmline_shadow_difference",
+    "calmline_shadow_difference_ratio",
     &["what"],
     "Shares of steps whose level or emotion a candidate model judged otherwise, and the mean difference of anger; 0-1.",
 );

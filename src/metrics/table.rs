@@ -95,7 +95,7 @@ pub const DELIVERIES: Metric = counter(
 );
 /// Deliveries that are kept.
 pub const DELIVERIES_KEPT: Metric =
-    gauge("calmline_deliveries_kept", &["state"], "Deliveries that are kept: waiting, set_aside.");
+    gauge("calmline_kept_deliveries", &["state"], "Deliveries that are kept: waiting, set_aside.");
 /// Audio of forked calls.
 pub const FORKED_SAMPLES: Metric = counter(
     "calmline_forked_samples_total",

@@ -4,7 +4,19 @@ use super::*;
 
 #[test]
 fn names_carry_their_unit() {
-    let units = ["_total", "_seconds", "_ratio", "_score", "_packets", "_orders", "_bytes", "_active", "_up", "_info"];
+    let units = [
+        "_total",
+        "_seconds",
+        "_ratio",
+        "_score",
+        "_packets",
+        "_orders",
+        "_deliveries",
+        "_bytes",
+        "_active",
+        "_up",
+        "_info",
+    ];
     for metric in TABLE {
         assert!(metric.name.starts_with("calmline_"), "{}", metric.name);
         assert!(units.iter().any(|unit| metric.name.ends_with(unit)), "{} names no unit", metric.name);
@@ -55,6 +67,9 @@ fn exposition_holds_the_whole_table_and_nothing_else() {
     metrics.set_remote_recognition(&RemoteFigures::default());
     metrics.set_utterances(&UtteranceFigures::default());
     metrics.set_trunk("carrier", Some(true), Some(false));
+    metrics.count_delivery("tickets", "taken");
+    metrics.set_deliveries(1, 2);
+    metrics.set_shadow(&ShadowReport::default());
 
     let text = metrics.render();
     for metric in TABLE {

@@ -169,16 +169,15 @@ impl Signed {
         }
         let digest = known.as_ref().map_or_else(|| PasswordDigest::clone(&self.nobody), |known| known.password.clone());
         let Credentials { user, password } = given;
-        let checked = tokio::task::spawn_blocking(move || {
-            let is_right = digest.is_of(&password);
-            drop(turn);
-            is_right
-        });
-        let is_right = checked.await.unwrap_or(false);
-        known.filter(|_| is_right).ok_or_else(|| {
+        let checked = tokio::task::spawn_blocking(move || digest.is_of(&password)).await;
+        let is_right = checked.unwrap_or(false);
+        let settings = known.filter(|_| is_right).ok_or_else(|| {
             let locks = self.sessions().wrong(&user, self.started.elapsed());
             Refusal::Wrong { locks }
-        })
+        });
+        // Not before it counts: whoever is next looks at that.
+        drop(turn);
+        settings
     }
 }
 

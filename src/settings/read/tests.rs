@@ -537,6 +537,8 @@ fn the_shipped_configuration_is_good_and_its_comments_tell_the_defaults() {
         "token_env",
         "runtime",
         "model",
+        "shadow_model",
+        "shadow_text_model",
         "lexicons",
         "proxy",
         "cpus",

@@ -60,8 +60,11 @@ async fn people_sign_in_and_out() {
 
 #[tokio::test]
 async fn each_role_may_what_the_table_says_and_nothing_else() {
-    let fixture = with_users().await;
-    let wire = Wire(fixture.handle.addr);
+    let Fixture { handle, mut orders, mut asks, .. } = with_users().await;
+    // Nobody carries out what is asked for, and says so at once.
+    tokio::spawn(async move { while orders.recv().await.is_some() {} });
+    tokio::spawn(async move { while asks.recv().await.is_some() {} });
+    let wire = Wire(handle.addr);
     let (_, permissions) = closed().parts();
     for role in Role::ALL {
         let cookie = cookie(&sign_in(&wire, role.name(), PASSWORD).await);
@@ -104,7 +107,7 @@ async fn what_goes_on_for_long_ends_with_the_session() {
     let fixture = with_users().await;
     let wire = Wire(fixture.handle.addr);
     let cookie = cookie(&sign_in(&wire, "supervisor", PASSWORD).await);
-    let stream = format!("{cookie}Accept: text/event-stream\r\n");
+    let stream = format!("{cookie}Connection: close\r\nAccept: text/event-stream\r\n");
     let socket = format!(
         "{cookie}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: https://calmline\r\n"
