@@ -1,6 +1,7 @@
 //! Walks the table and the exposition; feeds notices and reads the figures.
 
 use super::*;
+use crate::shell::listen::ShadowReport;
 
 #[test]
 fn names_carry_their_unit() {
@@ -12,6 +13,7 @@ fn names_carry_their_unit() {
         "_packets",
         "_orders",
         "_deliveries",
+        "_steps",
         "_bytes",
         "_active",
         "_up",

@@ -60,11 +60,11 @@ async fn people_sign_in_and_out() {
 
 #[tokio::test]
 async fn each_role_may_what_the_table_says_and_nothing_else() {
-    let Fixture { handle, mut orders, mut asks, .. } = with_users().await;
-    // Nobody carries out what is asked for, and says so at once.
-    tokio::spawn(async move { while orders.recv().await.is_some() {} });
-    tokio::spawn(async move { while asks.recv().await.is_some() {} });
-    let wire = Wire(handle.addr);
+    let mut fixture = with_users().await;
+    // Nobody carries out what is asked for, and that is known at once.
+    fixture.orders.close();
+    fixture.asks.close();
+    let wire = Wire(fixture.handle.addr);
     let (_, permissions) = closed().parts();
     for role in Role::ALL {
         let cookie = cookie(&sign_in(&wire, role.name(), PASSWORD).await);
