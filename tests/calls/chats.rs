@@ -142,10 +142,26 @@ fn a_chat_by_websocket_has_events_and_answers() {
     assert_eq!((&seen["label"], &seen["source"]), (&json!("anger"), &json!("emoji")));
     assert_eq!(said, Some(json!("this is rubbish, I am furious")));
 
+    is_taken_at_its_longest(&mut socket);
     socket.send(Message::text(json!({ "end": {} }).to_string())).expect("it takes it");
     let ended = std::iter::from_fn(|| socket.read().ok()).any(|message| matches!(message, Message::Close(_)));
     assert!(ended, "the server closes with the chat");
     stage.is_empty();
+}
+
+/// A message of as many characters as it may have, each of them escaped.
+fn is_taken_at_its_longest(socket: &mut WebSocket<TcpStream>) {
+    let text = "\\ud83d\\ude21".repeat(1_000);
+    let frame = format!("{{\"ref\":6,\"message\":{{\"party\":\"customer\",\"text\":\"{text}\",\"id\":\"m6\"}}}}");
+    socket.send(Message::text(frame)).expect("it takes it");
+    let answer = loop {
+        let Message::Text(text) = socket.read().expect("a message") else { continue };
+        let told: Value = serde_json::from_str(&text).expect("JSON");
+        if told["type"] == "answer" {
+            break told;
+        }
+    };
+    assert_eq!((&answer["ref"], &answer["accepted"]), (&json!(6), &json!(true)), "{answer}");
 }
 
 #[test]
