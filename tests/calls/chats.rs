@@ -82,7 +82,7 @@ fn an_angry_customer_is_answered_moved_kept_and_forgotten() {
     assert_eq!((action.as_str(), reason.as_str()), ("prompt please-wait.wav", "a chat has no sound"));
     be_angry(&stage, &chat);
     let What::ReplySuggested { script, text, .. } =
-        told(&stage, "a reply", |what| matches!(what, What::ReplySuggested { .. }))
+        told(&stage, "the service's reply", |what| matches!(what, What::ReplySuggested { script: Some(_), .. }))
     else {
         unreachable!("just matched")
     };
