@@ -218,8 +218,8 @@ fn scripts_are_said_in_the_language_of_the_call() {
     for (call, text) in [("language = \"en\"", "I am sorry"), ("language = \"zh\"", "非常抱歉"), ("", "非常抱歉")]
     {
         let decided = decided(&policy, call, "{ at_s = 1, said = \"refund\" }");
-        let Action::Say { text: got, .. } = &decided[0].1.actions[0] else { panic!("{decided:?}") };
-        assert_eq!(got, text, "{call}");
+        let Action::Script { id, texts, .. } = &decided[0].1.actions[0] else { panic!("{decided:?}") };
+        assert_eq!((id.as_str(), texts.values().collect::<Vec<_>>()), ("sorry", vec![text]), "{call}");
     }
 }
 

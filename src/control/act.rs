@@ -198,7 +198,7 @@ fn decided(decision: &Decision) -> What {
     let in_words = |action: &Action| match action {
         Action::Prompt { file, .. } => format!("prompt {file}"),
         Action::Say { text, .. } => spoken_name(text),
-        Action::Script { id, .. } => format!("say script {id}"),
+        Action::Script { texts, .. } => texts.values().next().map_or_else(String::new, |text| spoken_name(text)),
         Action::Serve(switch) => {
             let after = switch.after.as_ref().map_or("as usual", |after| after.id.as_str());
             format!("serve {after}")

@@ -542,12 +542,12 @@ pub(super) fn in_language(texts: &Texts, language: Option<Language>) -> Option<(
     own.or_else(|| texts.first_key_value()).map(|(language, text)| (text.clone(), *language))
 }
 
-/// An action as it is decided: scripts in the language of the call.
+/// An action as it is decided: scripts with one text alone, in the language of the call.
 fn spoken(action: &Action, language: Option<Language>) -> Action {
     match action {
-        Action::Script { texts, mode, until, .. } => {
+        Action::Script { id, texts, mode, until } => {
             let (text, language) = in_language(texts, language).expect("a script has at least one text");
-            Action::Say { text, language, mode: *mode, until: *until }
+            Action::Script { id: id.clone(), texts: [(language, text)].into(), mode: *mode, until: *until }
         }
         other => other.clone(),
     }
