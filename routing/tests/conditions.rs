@@ -219,7 +219,7 @@ fn scripts_are_said_in_the_language_of_the_call() {
     {
         let decided = decided(&policy, call, "{ at_s = 1, said = \"refund\" }");
         let Action::Script { id, texts, .. } = &decided[0].1.actions[0] else { panic!("{decided:?}") };
-        assert_eq!((id.as_str(), texts.values().collect::<Vec<_>>()), ("sorry", vec![text]), "{call}");
+        assert_eq!((id.as_str(), texts.values().collect::<Vec<_>>()), ("sorry", vec![&text.to_owned()]), "{call}");
     }
 }
 
