@@ -11,6 +11,7 @@ use ring::hmac;
 pub use parcel::{Answer, Fate, Parcel, State, after};
 pub use template::{Template, VARIABLES, facts_of};
 
+use crate::hexadecimal::hexadecimal;
 use crate::pbx::Secret;
 
 /// What a receiver checks: `t=UNIX_SECONDS,v1=HEX`, HMAC-SHA-256 over `UNIX_SECONDS.BODY` (RFC 2104). The time is signed, so
@@ -18,8 +19,7 @@ use crate::pbx::Secret;
 pub fn signature(secret: &Secret, unix_s: u64, body: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.reveal().as_bytes());
     let tag = hmac::sign(&key, format!("{unix_s}.{body}").as_bytes());
-    let digits: String = tag.as_ref().iter().map(|octet| format!("{octet:02x}")).collect();
-    format!("t={unix_s},v1={digits}")
+    format!("t={unix_s},v1={}", hexadecimal(tag.as_ref()))
 }
 
 #[cfg(test)]

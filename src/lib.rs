@@ -13,6 +13,7 @@ mod deliveries;
 pub mod demo;
 pub mod eval;
 pub mod features;
+mod hexadecimal;
 pub mod judges;
 pub mod lexicons;
 pub mod masking;

@@ -6,6 +6,8 @@ use nlu::text::TextModel;
 use nlu::{AcousticModel, ModelError, Runtime};
 use ring::digest::{SHA256, digest};
 
+use crate::hexadecimal::hexadecimal;
+
 /// A model file no larger than this is read; the shipped ones have under 10 MB.
 const FILE_BYTES_MAX: u64 = 64 << 20;
 
@@ -119,7 +121,7 @@ impl OwnModel {
         let Some(stated) = stated.get("sha256").and_then(serde_json::Value::as_str) else {
             return Err(format!("{}: expected a card with the sha256 of its graph, found none", card_path.display()));
         };
-        let found: String = digest(&SHA256, &graph).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let found = hexadecimal(digest(&SHA256, &graph).as_ref());
         if !stated.eq_ignore_ascii_case(&found) {
             return Err(format!("{}: expected SHA-256 {stated}, as its card says, found {found}", path.display()));
         }

@@ -486,6 +486,12 @@ pub(crate) fn host_of(uri: &str) -> Option<&str> {
     (!host.is_empty()).then_some(host)
 }
 
+/// Whether a host of an address, an IPv6 address in brackets or without, is this machine.
+pub(crate) fn is_this_machine(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
 /// Whether a text is `sip:`, a user of letters, digits and `+-_.*#`, `@`, and a host with or without a port: nothing
 /// that could mean another host to whoever calls it than to whoever reads it.
 pub fn is_plain_sip(uri: &str) -> bool {

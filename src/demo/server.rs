@@ -15,6 +15,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::cli::Failure;
+use crate::hexadecimal::hexadecimal;
 
 /// How long the server may take to be ready: it reads a model and opens sockets.
 const READY_WITHIN: Duration = Duration::from_secs(20);
@@ -354,5 +355,5 @@ fn token() -> Result<String, Failure> {
     let mut bytes = [0; 16];
     ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes)
         .map_err(|_| Failure::Failed("the system gives no random numbers".into()))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hexadecimal(&bytes))
 }

@@ -8,6 +8,8 @@ use nlu::recognition::{Language, ModelFolder};
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
+use crate::hexadecimal::hexadecimal;
+
 /// The manifest's name in a package's folder.
 pub(super) const MANIFEST: &str = "manifest.toml";
 /// What the graphs of a streaming model are called in a package: those of a transducer, that of a CTC model.
@@ -302,7 +304,7 @@ fn sha256(path: &Path) -> Result<String, PackageError> {
             length => context.update(&piece[..length]),
         }
     }
-    Ok(context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hexadecimal(context.finish().as_ref()))
 }
 
 /// Whether a path leads nowhere but down.

@@ -4,6 +4,8 @@
 
 use super::clean;
 
+use crate::hexadecimal::hexadecimal;
+
 /// What is known of a caller who is handed over.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Handover {
@@ -35,8 +37,8 @@ impl Handover {
     /// The same as User-to-User data (RFC 7433), at most 128 octets before they become hexadecimal digits.
     pub fn user_to_user(&self) -> String {
         let text = format!("{};call={}", self.line(), clean(&self.call));
-        let octets = text.as_bytes().iter().take(USER_TO_USER_OCTETS_MAX);
-        octets.map(|octet| format!("{octet:02x}")).collect::<String>() + ";encoding=hex"
+        let octets = &text.as_bytes()[..text.len().min(USER_TO_USER_OCTETS_MAX)];
+        hexadecimal(octets) + ";encoding=hex"
     }
 
     /// As channel variables.

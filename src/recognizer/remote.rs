@@ -1,13 +1,13 @@
 //! A recogniser elsewhere as it is configured: where it is, how it is spoken to, and what hears while it is away.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use nlu::recognition::remote::Protocol;
 
 use super::Engine;
+use crate::settings::is_this_machine;
 
 /// A recogniser on another machine, or in another process of this one.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,7 +48,11 @@ impl Endpoint {
         if !written.contains("://") {
             let secured = Self::parse(&format!("wss://{written}"))?;
             // Read again: a scheme's own port is left out of what is read by it.
-            return if is_here(&secured.host) { Self::parse(&format!("ws://{written}")) } else { Some(secured) };
+            return if is_this_machine(&secured.host) {
+                Self::parse(&format!("ws://{written}"))
+            } else {
+                Some(secured)
+            };
         }
         let url = reqwest::Url::parse(written).ok()?;
         let is_bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
@@ -79,7 +83,7 @@ impl Endpoint {
 
     /// True where what is said leaves this machine without encryption.
     pub fn is_exposed(&self) -> bool {
-        !self.is_secured && !is_here(&self.host)
+        !self.is_secured && !is_this_machine(&self.host)
     }
 }
 
@@ -89,10 +93,6 @@ impl fmt::Display for Endpoint {
         let path = self.path.split_once('?').map_or(self.path.as_str(), |(path, _)| path);
         write!(f, "{}{path}", self.origin())
     }
-}
-
-fn is_here(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]

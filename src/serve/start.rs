@@ -17,6 +17,7 @@ use super::load::LoadMeter;
 use super::reload::Reloader;
 use crate::cli::{Failure, ServeArgs};
 use crate::control::{Control, ControlSettings, Departures, ForkEvent, Input, Order, SipEvent, Sounds};
+use crate::hexadecimal::hexadecimal;
 use crate::judges::JudgeFiles;
 use crate::metrics::Metrics;
 use crate::pbx;
@@ -445,5 +446,5 @@ fn no_random_numbers() -> Failure {
 fn boot_id() -> Result<String, Failure> {
     let mut bytes = [0; 4];
     ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes).map_err(|_| no_random_numbers())?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hexadecimal(&bytes))
 }

@@ -129,10 +129,7 @@ mod tests {
         let mut root = Section::root(&table, &mut faults);
         let read = read_consent(&mut root, forked);
         root.finish();
-        let told: Vec<String> = faults
-            .iter()
-            .map(|fault| format!("{}: found {}, expected {}", fault.key, fault.found, fault.expected))
-            .collect();
+        let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
         if told.is_empty() { Ok(read) } else { Err(told.join("; ")) }
     }
 }

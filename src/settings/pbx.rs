@@ -1,7 +1,7 @@
 //! `[pbx.NAME]`: who can be asked to act on calls, and how.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use routing::Route;
 use routing::section::{Section, name, text, whole};
 use toml::Value;
 
+use super::is_this_machine;
 use super::read::{SOCKET, count, path, socket, span, variable};
 use crate::pbx::{Dialplan, Place, Secret};
 
@@ -98,8 +99,7 @@ impl PbxSettings {
             PbxKind::Ari { url, .. } | PbxKind::Webhook { url, .. } => {
                 let url = reqwest::Url::parse(url).ok().filter(|url| url.scheme() == "http")?;
                 let host = url.host_str()?.trim_matches(['[', ']']);
-                let is_here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-                (!is_here).then(|| host.to_owned())
+                (!is_this_machine(host)).then(|| host.to_owned())
             }
         }
     }

@@ -242,10 +242,7 @@ mod tests {
         let mut root = Section::root(&table, &mut faults);
         let read = read_recognition(root.section("recognition"), Path::new("/etc/calmline"));
         root.finish();
-        let told: Vec<String> = faults
-            .iter()
-            .map(|fault| format!("{}: found {}, expected {}", fault.key, fault.found, fault.expected))
-            .collect();
+        let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
         if told.is_empty() { Ok(read.expect("the section is there").engine) } else { Err(told.join("; ")) }
     }
 

@@ -1,6 +1,5 @@
 //! `[store]`: where calls and the audit trail are kept, for how long, and by which key they are sealed.
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -9,8 +8,8 @@ use routing::section::{Section, text, whole};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use toml::Value;
 
-use super::SecretSource;
 use super::read::{path, variable};
+use super::{SecretSource, is_this_machine};
 
 /// How long calls are kept unless the file says otherwise, days.
 const KEEP_DAYS: u64 = 180;
@@ -101,9 +100,8 @@ impl DatabaseSettings {
 }
 
 fn is_here(options: &PgConnectOptions) -> bool {
-    let host = options.get_host().trim_matches(['[', ']']);
-    let is_local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    options.get_socket().is_some() || host.starts_with('/') || is_local
+    let host = options.get_host();
+    options.get_socket().is_some() || host.starts_with('/') || is_this_machine(host)
 }
 
 /// Where the key comes from that wraps all others.

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::embedded::Embedded;
 use super::keys::{KeyRing, sync_folder};
 use super::{AUDIT_FOLDER, CALLS_FOLDER, KEYS_FILE, MASTER_FILE, master_key};
+use crate::hexadecimal::hexadecimal;
 use crate::settings::{MasterKeySource, StoreSettings};
 use crate::web::Moment;
 
@@ -241,7 +242,7 @@ impl<W: Write> Summing<W> {
     }
 
     fn finish(self) -> (W, (u64, String)) {
-        let sum = self.sum.finish().as_ref().iter().map(|octet| format!("{octet:02x}")).collect();
+        let sum = hexadecimal(self.sum.finish().as_ref());
         (self.out, (self.bytes, sum))
     }
 }

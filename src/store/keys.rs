@@ -19,6 +19,8 @@ use ring::{hkdf, hmac};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::hexadecimal::hexadecimal;
+
 /// Octets of the master, data, index and chain keys.
 pub(super) const KEY_BYTES: usize = 32;
 /// Version of the key file and of sealed values.
@@ -84,7 +86,7 @@ impl MasterKey {
     /// How long it is instead; never what it is.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let text = text.trim();
-        let bytes = Zeroizing::new(hexadecimal(text).or_else(|| STANDARD.decode(text).ok()).unwrap_or_default());
+        let bytes = Zeroizing::new(octets_of(text).or_else(|| STANDARD.decode(text).ok()).unwrap_or_default());
         let found = || KeyError::Master(format!("{} characters that are {} bytes", text.len(), bytes.len()));
         Ok(Self(Zeroizing::new(<[u8; KEY_BYTES]>::try_from(bytes.as_slice()).map_err(|_| found())?)))
     }
@@ -104,8 +106,7 @@ impl MasterKey {
     /// When the file exists or cannot be written, or the system gives no random numbers.
     pub fn make(path: &Path) -> Result<Self, KeyError> {
         let key = Self(Zeroizing::new(random()?));
-        let digits: String = key.0.iter().map(|byte| format!("{byte:02x}")).collect();
-        let digits = Zeroizing::new(format!("{digits}\n"));
+        let digits = Zeroizing::new(hexadecimal(&*key.0) + "\n");
         let mut file =
             fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(in_file(path))?;
         file.write_all(digits.as_bytes()).and_then(|()| file.sync_all()).map_err(in_file(path))?;
@@ -380,7 +381,7 @@ fn random<const N: usize>() -> Result<[u8; N], KeyError> {
     Ok(bytes)
 }
 
-fn hexadecimal(text: &str) -> Option<Vec<u8>> {
+fn octets_of(text: &str) -> Option<Vec<u8>> {
     let digits: Option<Vec<u8>> = text.chars().map(|digit| Some(digit.to_digit(16)? as u8)).collect();
     let digits = digits.filter(|digits| digits.len() == 2 * KEY_BYTES)?;
     Some(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect())

@@ -46,7 +46,7 @@ pub(super) struct Batch(BTreeMap<Vec<u8>, Option<Vec<u8>>>);
 
 /// What lies between two keys, in order.
 pub(super) enum Pairs {
-    Sled(Box<dyn Iterator<Item = sled::Result<(sled::IVec, sled::IVec)>>>),
+    Sled(Box<dyn Iterator<Item = sled::Result<Pair>>>),
     Postgres(Pages),
 }
 
@@ -236,7 +236,13 @@ impl Tree {
                     Some(before) => tree.range(from..before),
                     None => tree.range(from..),
                 };
-                Pairs::Sled(if order == Order::Up { Box::new(range) } else { Box::new(range.rev()) })
+                let pair = move |pair: sled::Result<(sled::IVec, sled::IVec)>| {
+                    pair.map(|(key, value)| (key.to_vec(), if values { value.to_vec() } else { Vec::new() }))
+                };
+                Pairs::Sled(match order {
+                    Order::Up => Box::new(range.map(pair)),
+                    Order::Down => Box::new(range.rev().map(pair)),
+                })
             }
             Tree::Postgres(postgres, name) => {
                 let last = [0xff; KEY_BYTES_MAX + 1];
@@ -262,9 +268,7 @@ impl Iterator for Pairs {
 
     fn next(&mut self) -> Option<Self::Item> {
         match self {
-            Pairs::Sled(pairs) => {
-                pairs.next().map(|pair| pair.map(|(key, value)| (key.to_vec(), value.to_vec())).map_err(said))
-            }
+            Pairs::Sled(pairs) => pairs.next().map(|pair| pair.map_err(said)),
             Pairs::Postgres(pages) => pages.next(),
         }
     }

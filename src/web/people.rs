@@ -15,6 +15,7 @@ use super::moment::Moment;
 use super::orders::read;
 use super::problem::Problem;
 use super::routes::App;
+use crate::hexadecimal::hexadecimal;
 use crate::pii::Pii;
 use crate::store::{AuditEntry, Erased, Held, Hold, Store, names_somebody};
 
@@ -158,10 +159,8 @@ fn of_somebody(address: &Pii<String>) -> Result<String, Problem> {
 fn entries_of(erased: &Erased, reason: &str) -> Vec<serde_json::Value> {
     let Erased { person, calls, .. } = erased;
     let digest = ring::digest::digest(&ring::digest::SHA256, calls.join("\n").as_bytes());
-    let digest: String = digest.as_ref().iter().map(|octet| format!("{octet:02x}")).collect();
     let (first, rest) = calls.split_at(calls.len().min(IDS_MAX));
-    let whole =
-        json!({ "person": person, "count": calls.len(), "ids_sha256": digest, "calls": first, "reason": reason });
+    let whole = json!({ "person": person, "count": calls.len(), "ids_sha256": hexadecimal(digest.as_ref()), "calls": first, "reason": reason });
     let more = |(at, ids): (usize, &[String])| json!({ "person": person, "from": (at + 1) * IDS_MAX, "calls": ids });
     std::iter::once(whole).chain(rest.chunks(IDS_MAX).enumerate().map(more)).collect()
 }

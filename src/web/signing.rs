@@ -3,7 +3,6 @@
 //! Other sites cannot use the cookie: it goes with requests of our own pages only (`SameSite=Strict`), what changes anything
 //! asks for a header that no form can send, and WebSockets for our own origin.
 
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,7 +23,7 @@ use super::permit::{Area, areas};
 use super::problem::Problem;
 use super::routes::App;
 use super::sessions::{AGE_MAX, IDLE_MAX, Known, Sessions};
-use crate::settings::UserSettings;
+use crate::settings::{UserSettings, is_this_machine};
 use crate::store::AuditEntry;
 use crate::users::{PasswordDigest, Role};
 
@@ -304,6 +303,5 @@ fn is_plain_here(headers: &HeaderMap) -> bool {
         return false;
     }
     let host = text(HOST);
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
-    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    is_this_machine(host.rsplit_once(':').map_or(host, |(name, _)| name))
 }

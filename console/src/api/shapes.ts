@@ -54,8 +54,8 @@ export interface Peak {
 
 export type CallState = "ringing" | "answered" | "ended";
 
-/** A call as a line of the list. */
-export interface Summary {
+/** Which call it is, and how it stands. */
+export interface CallHead {
   id: string;
   state: CallState;
   from: string;
@@ -68,13 +68,17 @@ export interface Summary {
   target: string | null;
   /** The caller's latest step. */
   emotion: Step | null;
+  peak: Peak | null;
+  /** By what the customer writes, when it is a chat. */
+  channel?: string;
+}
+
+/** A call as a line of the list. */
+export interface Summary extends CallHead {
   /** The callee's, where the server lists it. */
   callee?: Step | null;
   /** What it is when it is forked to the server, where the server lists it. */
   fork?: Fork | null;
-  /** By what the customer writes, when it is a chat. */
-  channel?: string;
-  peak: Peak | null;
   decisions: number;
   alerts: number;
 }
@@ -194,26 +198,13 @@ export interface Leg {
 }
 
 /** A whole call; `events` holds everything but the timeline. */
-export interface Call {
-  id: string;
-  state: CallState;
-  from: string;
-  to: string;
-  route: string;
-  scenario: string;
+export interface Call extends CallHead {
   fork?: Fork;
-  channel?: string;
   /** Whether the caller consents to words being kept: `given`, `refused`, `open`; absent where nobody asks. */
   consent?: string;
-  started: string;
-  answered: string | null;
-  ended: string | null;
   setup_ms: number | null;
   talk_ms: number | null;
   end_reason: string | null;
-  target: string | null;
-  emotion: Step | null;
-  peak: Peak | null;
   decisions: Decision[];
   prompts: Prompt[];
   reroutes: Reroute[];

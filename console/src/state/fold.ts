@@ -1,22 +1,15 @@
 // What events make of the calls on the wall. Pure: no clock, no network.
 
 import type { FeedEvent } from "../api/feed";
-import type { CallState, LegQuality, Party, Step, Summary } from "../api/shapes";
+import type { CallHead, LegQuality, Party, Step, Summary } from "../api/shapes";
 import type { Mood } from "./risk";
 
 /** Points of a spark line: half a minute of two steps a second. */
 export const SPARK_MAX = 60;
 
 /** A call that is up, as a row shows it. */
-export interface LiveCall {
-  id: string;
-  state: CallState;
-  from: string;
-  to: string;
-  route: string;
-  scenario: string;
+export interface LiveCall extends Pick<CallHead, "id" | "state" | "from" | "to" | "route" | "scenario" | "target"> {
   startedMs: number;
-  target: string | null;
   caller: Mood | null;
   callee: Mood | null;
   /** The caller's anger, 0-1, oldest first. */

@@ -7,6 +7,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use super::Template;
 use crate::crm::{Answer, Parcel, signature};
+use crate::hexadecimal::hexadecimal;
 use crate::pbx::Secret;
 use crate::settings::{CrmSettings, SecretSource};
 use crate::shell::pbx::{client, in_words};
@@ -75,7 +76,7 @@ fn retry_after(response: &reqwest::Response) -> Option<Duration> {
 
 /// What a parcel is known by: 32 hexadecimal digits by chance.
 pub(super) fn fresh_key() -> String {
-    octets::<16>().iter().map(|octet| format!("{octet:02x}")).collect()
+    hexadecimal(&octets::<16>())
 }
 
 /// A number by chance, 0-1.

@@ -13,6 +13,8 @@ use ring::{digest, hmac};
 
 use super::recent::Recent;
 
+use crate::hexadecimal::hexadecimal;
+
 /// How long a nonce of ours is good.
 pub(super) const NONCE_LIFE: Duration = Duration::from_secs(120);
 /// Nonces in use at a time; more make older ones stale.
@@ -49,11 +51,11 @@ impl Algorithm {
         Self::ALL.into_iter().find(|algorithm| algorithm.name().eq_ignore_ascii_case(name))
     }
 
-    fn hex(self, text: &str) -> String {
+    fn hexadecimal(self, text: &str) -> String {
         match self {
-            Algorithm::Md5 => hex(&Md5::digest(text.as_bytes())),
-            Algorithm::Sha256 => hex(digest::digest(&digest::SHA256, text.as_bytes()).as_ref()),
-            Algorithm::Sha512_256 => hex(digest::digest(&digest::SHA512_256, text.as_bytes()).as_ref()),
+            Algorithm::Md5 => hexadecimal(&Md5::digest(text.as_bytes())),
+            Algorithm::Sha256 => hexadecimal(digest::digest(&digest::SHA256, text.as_bytes()).as_ref()),
+            Algorithm::Sha512_256 => hexadecimal(digest::digest(&digest::SHA512_256, text.as_bytes()).as_ref()),
         }
     }
 }
@@ -155,11 +157,13 @@ impl Proof<'_> {
     /// The response of RFC 7616 §3.4.1; with count and client's nonce for qop `auth`.
     fn response(&self, subject: Subject<'_>, counted: Option<(&str, &str)>) -> String {
         let Self { algorithm, user, realm, password, nonce } = self;
-        let secret = algorithm.hex(&format!("{user}:{realm}:{password}"));
-        let request = algorithm.hex(&format!("{}:{}", subject.method, subject.uri));
+        let secret = algorithm.hexadecimal(&format!("{user}:{realm}:{password}"));
+        let request = algorithm.hexadecimal(&format!("{}:{}", subject.method, subject.uri));
         match counted {
-            Some((count, cnonce)) => algorithm.hex(&format!("{secret}:{nonce}:{count}:{cnonce}:auth:{request}")),
-            None => algorithm.hex(&format!("{secret}:{nonce}:{request}")),
+            Some((count, cnonce)) => {
+                algorithm.hexadecimal(&format!("{secret}:{nonce}:{count}:{cnonce}:auth:{request}"))
+            }
+            None => algorithm.hexadecimal(&format!("{secret}:{nonce}:{request}")),
         }
     }
 }
@@ -270,14 +274,14 @@ impl Verifier {
     /// `TIME-SALT-SEAL`, hexadecimal; the time in milliseconds.
     fn nonce(&self, now: Duration, salt: u64) -> String {
         let head = format!("{:012x}-{salt:016x}", now.as_millis());
-        let seal = hex(&hmac::sign(&self.seal, head.as_bytes()).as_ref()[..16]);
+        let seal = hexadecimal(&hmac::sign(&self.seal, head.as_bytes()).as_ref()[..16]);
         format!("{head}-{seal}")
     }
 
     /// When a nonce of ours was made; nothing when it is none of ours.
     fn made_at(&self, nonce: &str) -> Option<Duration> {
         let (head, seal) = nonce.rsplit_once('-')?;
-        let expected = hex(&hmac::sign(&self.seal, head.as_bytes()).as_ref()[..16]);
+        let expected = hexadecimal(&hmac::sign(&self.seal, head.as_bytes()).as_ref()[..16]);
         if !is_same(&expected, seal) {
             return None;
         }
@@ -342,10 +346,6 @@ fn quoted(text: &str) -> String {
 fn is_same(secret: &str, given: &str) -> bool {
     let digest = |text: &str| digest::digest(&digest::SHA256, text.as_bytes());
     digest(secret).as_ref() == digest(given).as_ref()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use rsipstack::transaction::make_tag;
 use super::feedback;
 use super::transport::{Link, SipTransport};
 
+use crate::hexadecimal::hexadecimal;
+
 /// Writes Via and Contact.
 #[derive(Debug, Clone)]
 pub(super) struct Stamper {
@@ -64,7 +66,7 @@ impl Stamper {
 
     fn mark(&self, salt: &str, uri: &str) -> String {
         let tag = hmac::sign(&self.seal, format!("{salt} {uri}").as_bytes());
-        tag.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+        hexadecimal(&tag.as_ref()[..8])
     }
 }
 

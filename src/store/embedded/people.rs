@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::forget::name_in;
 use super::{CallName, Embedded, Names, Place};
+use crate::hexadecimal::hexadecimal;
 use crate::notice::What;
 use crate::settings::{is_nameless, uri_of};
 use crate::store::keys::KeyRing;
@@ -264,10 +265,6 @@ fn person_in(address: &str) -> Option<String> {
 
 fn hold_context(person: &[u8]) -> Vec<u8> {
     [b"hold ", person].concat()
-}
-
-fn hexadecimal(person: &[u8]) -> String {
-    person.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 #[cfg(test)]
