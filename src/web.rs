@@ -33,6 +33,7 @@ mod routes;
 mod server;
 mod sessions;
 mod signing;
+mod webrtc;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -44,6 +45,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
+use crate::shell::browser::Browsers;
 use crate::shell::copy::Copies;
 use crate::shell::crm::Outbox;
 use crate::shell::fork::ForkSide;
@@ -92,6 +94,8 @@ pub struct Inside {
     pub reloads: mpsc::Sender<ReloadAsked>,
     /// Where live audio comes from.
     pub copies: Copies,
+    /// Who connects supervisors' browsers.
+    pub browsers: Browsers,
     /// Where forked calls come in.
     pub forks: ForkSide,
     /// The models that judge.
@@ -178,11 +182,12 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
     }
     let closing = CancellationToken::new();
     let signed = Signed::new().map_err(|_| WebError::Random)?;
-    let Inside { bus, orders, reloads, copies, forks, bench, readiness, metrics, store, outbox } = inside;
+    let Inside { bus, orders, reloads, copies, browsers, forks, bench, readiness, metrics, store, outbox } = inside;
     let app = routes::App {
         bus,
         orders,
         copies,
+        browsers,
         forks,
         bench,
         readiness,

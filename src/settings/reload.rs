@@ -46,6 +46,7 @@ impl Settings {
             pbxes: _,
             users: _,
             supervision: _,
+            webrtc,
             trunks: _,
             targets: _,
             routes: _,
@@ -58,6 +59,7 @@ impl Settings {
         kept.keep("store", &mut self.store, store);
         kept.keep("reports", &mut self.reports, reports);
         kept.forks(&mut self.forks, forks);
+        kept.keep("webrtc", &mut self.webrtc, webrtc);
         kept.keep("crm", &mut self.crms, crms);
         let SpeechSettings { program, cache_bytes } = speech;
         kept.keep("speech.program", &mut self.speech.program, program);

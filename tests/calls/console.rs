@@ -80,7 +80,7 @@ fn wait_while_the_caller_is_angry(child: &mut Child, mut angry: impl FnMut()) ->
 }
 
 /// The line of the configuration that `calmline user hash` prints.
-fn hash() -> String {
+pub fn hash() -> String {
     let mut child = Command::new(PROGRAM)
         .args(["user", "hash"])
         .stdin(Stdio::piped())
