@@ -132,16 +132,19 @@ pub struct WebHandle {
     pub addr: SocketAddr,
     closing: CancellationToken,
     live: Arc<ArcSwap<Live>>,
+    signed: Signed,
     task: JoinHandle<()>,
 }
 
 impl WebHandle {
-    /// Exchanges what can be exchanged. Whoever is connected stays so, whatever token let them in.
+    /// Exchanges what can be exchanged. Whoever is connected stays so, whatever token let them in, but for people who are
+    /// something else now, or nobody: what they have open ends.
     ///
     /// # Errors
     /// The system gives no random numbers; then nothing is exchanged.
     pub fn exchange(&self, options: LiveOptions) -> Result<(), WebError> {
         self.live.store(Arc::new(Live::new(options)?));
+        self.signed.look(&self.live.load());
         Ok(())
     }
 
@@ -203,9 +206,9 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         audio_places: Arc::new(Semaphore::new(AUDIO_CLIENTS_MAX)),
         closing: closing.clone(),
     };
-    tokio::spawn(signed.sweep(Arc::clone(&live), closing.clone()));
+    tokio::spawn(signed.clone().sweep(Arc::clone(&live), closing.clone()));
     let task = tokio::spawn(server::run(listener, routes::router(app), closing.clone()));
-    Ok(WebHandle { addr, closing, live, task })
+    Ok(WebHandle { addr, closing, live, signed, task })
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ impl Server {
         let (forks, fork_inlet) = start_forks(&settings, clock, &metrics).await?;
         let (reloader, reloads, fresh) = Reloader::new(&args.config, &settings, &metrics);
         let (bus, outbox) = start_telling(&settings, store.as_ref(), &metrics).await?;
-        let browsers = Browsers::new(settings.webrtc.as_ref(), metrics.clone());
+        let browsers = Browsers::new(settings.webrtc.as_ref());
         let browsers = browsers.map_err(|why| Failure::of("the secret of webrtc.turn_secret_env", why))?;
         let heard = (copies.clone(), browsers.clone(), Arc::clone(&bench));
         let parts = (forks.clone(), heard, Arc::clone(&readiness), metrics.clone(), (store.clone(), outbox.clone()));

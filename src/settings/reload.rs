@@ -278,6 +278,7 @@ mod tests {
         assert_eq!((taken.trunks.len(), taken.pbxes.len(), taken.sip.requests_per_s), (1, 1, 7));
         assert_eq!(taken.targets["bot"].trunk.as_deref(), Some("carrier"));
         check(&[("[supervision]", "[forks]\naudiosocket = \"127.0.0.1:9092\"\n[supervision]")], &["forks.audiosocket"]);
+        check(&[("[supervision]", "[webrtc]\n[supervision]")], &["webrtc"]);
     }
 
     #[test]

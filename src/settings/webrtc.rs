@@ -90,7 +90,39 @@ const PORTS: PortRange = PortRange { first: 30_000, last: 30_031 };
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use super::super::{Fault, Settings};
     use super::*;
+
+    const WEB: &str = "[web]\ntoken_env = \"T\"\n[webrtc]\n";
+
+    #[test]
+    fn a_section_is_enough() {
+        assert_eq!(Settings::parse("[web]\ntoken_env = \"T\"", Path::new("c.toml")).expect("good").webrtc, None);
+        let read = |text: &str| Settings::parse(&format!("{WEB}{text}"), Path::new("c.toml")).expect("good").webrtc;
+        let plain = read("").expect("the section is there");
+        assert_eq!((plain.address, plain.ports), (IpAddr::from([127, 0, 0, 1]), PORTS));
+        let turn = read("turn = [\"turns:turn.example.com:5349?transport=tcp\"]\nturn_secret_env = \"TURN\"");
+        assert_eq!(turn.expect("it is there").turn_secret, Some(TokenSource::Variable("TURN".to_owned())));
+    }
+
+    #[test]
+    fn faults_are_named() {
+        for (text, fault) in [
+            ("ports = \"30000-30999\"", "webrtc.ports: found \"30000-30999\", expected \"FIRST-LAST\""),
+            ("ports = \"29998-30001\"", "webrtc.ports: found 29998-29998, which [media] ports has, too"),
+            ("stun = [\"turn:a\"]", "webrtc.stun: found [\"turn:a\"], expected a list of 1-4 servers like \"stun:"),
+            ("turn = [\"turn:a\"]", "webrtc.turn_secret_env: found one of both alone"),
+            ("external_address = \"0.0.0.0\"", "webrtc.external_address: found the unspecified address"),
+            ("stunn = []", "webrtc.stunn"),
+        ] {
+            let faults = Settings::parse(&format!("{WEB}{text}"), Path::new("c.toml")).expect_err(text);
+            let told: Vec<String> = faults.iter().map(Fault::to_string).collect();
+            assert!(told.len() == 1 && told[0].starts_with(&format!("c.toml: {fault}")), "{told:?}");
+        }
+        assert!(Settings::parse("[webrtc]", Path::new("c.toml")).is_err(), "without the API");
+    }
 
     #[test]
     fn servers_are_hosts_with_or_without_a_port() {

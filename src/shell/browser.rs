@@ -16,7 +16,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use media::LegId;
 use tokio::sync::oneshot;
 
-use crate::metrics::Metrics;
 use crate::settings::{Token, WebRtcSettings};
 pub use peer::{Peer, PeerError};
 pub use servers::IceServer;
@@ -35,7 +34,6 @@ struct Shared {
     ports: Mutex<VecDeque<u16>>,
     /// Whom to tell that a browser takes part no longer.
     ends: Mutex<BTreeMap<LegId, oneshot::Sender<String>>>,
-    metrics: Metrics,
 }
 
 /// How browsers are connected.
@@ -66,14 +64,14 @@ impl Browsers {
     ///
     /// # Errors
     /// What is wrong with the secret.
-    pub fn new(settings: Option<&WebRtcSettings>, metrics: Metrics) -> Result<Self, String> {
+    pub fn new(settings: Option<&WebRtcSettings>) -> Result<Self, String> {
         let terms = settings.map(|settings| {
             let turn_secret = settings.turn_secret.as_ref().map(|source| source.fetch()).transpose()?;
             Ok::<_, String>(Terms { settings: settings.clone(), turn_secret })
         });
         let terms = terms.transpose()?;
         let ports = terms.iter().flat_map(|terms| terms.settings.ports.all()).collect();
-        Ok(Self { shared: Arc::new(Shared { terms, ports: Mutex::new(ports), ends: Mutex::default(), metrics }) })
+        Ok(Self { shared: Arc::new(Shared { terms, ports: Mutex::new(ports), ends: Mutex::default() }) })
     }
 
     /// Whether browsers are connected at all.

@@ -73,7 +73,7 @@ async fn fixture() -> Fixture {
         orders: sender,
         reloads,
         copies: copies.clone(),
-        browsers: Browsers::new(None, Metrics::new()).expect("no secret"),
+        browsers: Browsers::new(None).expect("no secret"),
         forks: forks().await,
         bench: bench(),
         readiness: Arc::clone(&readiness),
@@ -366,11 +366,10 @@ async fn a_taken_port_is_told() {
     let (reloads, _asks) = mpsc::channel(1);
     let (copies, forks) = (fixture.copies.clone(), forks().await);
     let (bus, readiness, metrics) = (Arc::default(), Arc::default(), Metrics::new());
-    let served = serve(
-        options,
-        Inside { bus, orders, reloads, copies, forks, bench: bench(), readiness, metrics, store: None, outbox: None },
-    )
-    .await;
+    let browsers = Browsers::new(None).expect("no secret");
+    let (bench, store, outbox) = (bench(), None, None);
+    let inside = Inside { bus, orders, reloads, copies, browsers, forks, bench, readiness, metrics, store, outbox };
+    let served = serve(options, inside).await;
     let message = served.err().map(|error| error.to_string()).unwrap_or_default();
     assert!(message.contains("cannot listen on 127.0.0.1"), "{message}");
     assert!(DEFAULT_LISTEN.ip().is_loopback());

@@ -13,16 +13,15 @@ use loadtest::driver::PhoneHandle;
 
 use self::browser::{Browser, Wants};
 use self::http::Asked;
-use crate::console::hash;
+use crate::console::{PASSWORD, hash};
 use crate::stage::{BOT_HZ, CALLER_HZ, RATE, Setup, Stage, continuous, eventually, strength};
 
 /// What the browser sings, Hz.
-const BROWSER_HZ: u16 = 1_600;
+pub const BROWSER_HZ: u16 = 1_600;
 /// A tone that is heard has at least this amplitude, of full scale; all are sung with 0.3.
 const LOUD: f64 = 0.2;
 /// One that is not has at most this.
 const QUIET: f64 = 0.02;
-const PASSWORD: &str = "a long password";
 
 #[test]
 fn a_browser_hears_both_and_is_heard_by_whom_the_mode_says() {
@@ -176,7 +175,7 @@ fn without_a_section_no_browser_is_connected() {
 }
 
 /// A stage where browsers are connected, a supervisor and an operator may sign in.
-fn stage(name: &str) -> Stage {
+pub fn stage(name: &str) -> Stage {
     let first = browser::free_ports();
     let user = |name: &str, role: &str| format!("[users.{name}]\nrole = \"{role}\"\n{}\n\n", hash());
     let sections = format!(
@@ -189,7 +188,7 @@ fn stage(name: &str) -> Stage {
 }
 
 /// A caller who sings, and the id of the call.
-fn connected(stage: &Stage) -> (PhoneHandle, String) {
+pub fn connected(stage: &Stage) -> (PhoneHandle, String) {
     let caller = stage.call(Audio::tone(CALLER_HZ, 0.3));
     let call = stage.until("the answer", |what| matches!(what, What::CallAnswered { .. })).call;
     (caller, call)
@@ -215,7 +214,7 @@ fn sign_in(stage: &Stage, user: &str) -> String {
 
 /// A phone hears these tones and none of the others.
 #[track_caller]
-fn hears(what: &str, phone: &PhoneHandle, tones: &[u16]) {
+pub fn hears(what: &str, phone: &PhoneHandle, tones: &[u16]) {
     heard_by(what, || phone.heard().samples.to_vec(), tones);
 }
 

@@ -157,8 +157,8 @@ impl Peer {
         let ours: Arc<dyn TrackLocal> = Arc::<TrackLocalStaticRTP>::clone(&track);
         // The library reads what strangers wrote: whatever breaks in it breaks this task alone.
         let answering = tokio::spawn(async move {
-            library.set_remote_description(description).await?;
             library.add_track(ours).await?;
+            library.set_remote_description(description).await?;
             let answer = library.create_answer(None).await?;
             library.set_local_description(answer).await
         });
@@ -224,7 +224,7 @@ impl Peer {
         let Self { state, tracks, line, .. } = self;
         loop {
             tokio::select! {
-                _ = state.wait_for(|state| is_over(*state)) => return PeerError::Lost,
+                () = over(state) => return PeerError::Lost,
                 Some(track) = tracks.recv(), if speaking.is_none() => speaking = Some(track),
                 event = next(speaking.as_ref()) => match event {
                     Some(TrackRemoteEvent::OnRtpPacket(packet)) => line.hand_in(packet, receiver),
@@ -272,6 +272,12 @@ impl Line {
         (packet.header.ssrc, packet.header.payload_type) = (self.ssrc, self.opus);
         self.track.write_rtp(packet).await.map_err(|_| PeerError::Lost)
     }
+}
+
+/// Waits until the connection is over.
+async fn over(state: &mut watch::Receiver<RTCPeerConnectionState>) {
+    // Without anybody who tells of it, it is over, too.
+    let _ = state.wait_for(|state| is_over(*state)).await;
 }
 
 /// What comes next of a track; never anything without one.
