@@ -7,6 +7,7 @@ mod act;
 mod admission;
 mod asking;
 mod audio;
+mod browser;
 mod bypass;
 mod call;
 mod chat;
@@ -61,6 +62,7 @@ use nlu::masking::Masker;
 use nlu::recognition::Language;
 use routing::CallKey;
 
+pub use browser::{BROWSER_PAYLOAD_TYPE, Browser};
 pub use chat::{ChatOpening, MOOD_HOLDS, Message, Showing};
 pub use command::{Command, InfoMethod, SipCommand};
 pub use description::Description;
@@ -296,6 +298,9 @@ impl Control {
             Order::EndSupervisor { call, supervisor } => self.ordered(now, &call, out, |call, context| {
                 call.end_supervisor(context, supervisor).map(|()| Done::Accepted)
             }),
+            Order::AdmitBrowser { .. } | Order::BrowserConnected { .. } | Order::BrowserGone { .. } => {
+                self.browser_order(now, order, out)
+            }
             Order::Play { call, party, sound, mode, until } => {
                 let how = How { party, mode, until };
                 self.ordered(now, &call, out, |call, context| call.play_by_order(context, sound, how))

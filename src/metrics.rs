@@ -4,6 +4,7 @@
 //! process keep their figures apart. All metrics stand in one table.
 
 mod bounds;
+mod browsers;
 mod shadow;
 mod store;
 mod table;
@@ -22,6 +23,7 @@ use crate::settings::Measure;
 use crate::shell::listen::UtteranceFigures;
 use crate::shell::recognize::{RecognizingFigures, RemoteFigures};
 pub use bounds::Bounds;
+pub use browsers::{BrowserEnd, BrowserRefusal, CountedBrowser};
 use table::{
     ACTIONS_NOT_POSSIBLE, ALERTS, AUDIO_CLIENTS, AUDIO_MISSED, BUILD_INFO, BYPASSES, CALL_ANGER_PEAK, CALL_SETUP,
     CALL_TALK, CALLS_ACTIVE, CALLS_ANSWERED, CALLS_ENDED, CALLS_REDIRECTED, CALLS_REFUSED, CALLS_STARTED, CHATS,

@@ -21,6 +21,7 @@ mod route;
 mod sip;
 mod store;
 mod users;
+mod webrtc;
 mod zone;
 
 use std::collections::BTreeMap;
@@ -55,6 +56,7 @@ pub use sip::{
 pub use reports::ReportSettings;
 pub use store::{DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings};
 pub use users::UserSettings;
+pub use webrtc::WebRtcSettings;
 pub use zone::Zone;
 
 use crate::pbx::Place;
@@ -97,6 +99,8 @@ pub struct Settings {
     pub crms: BTreeMap<String, CrmSettings>,
     /// `[supervision]`.
     pub supervision: SupervisionSettings,
+    /// `[webrtc]`; `None` when the section is absent: then no browser is connected.
+    pub webrtc: Option<WebRtcSettings>,
     /// `[trunks.NAME]`: the neighbours that calls come from and go to, by name.
     pub trunks: BTreeMap<String, TrunkSettings>,
     /// `[targets.NAME]`: where calls can be sent, by name.
@@ -166,6 +170,11 @@ pub struct PortRange {
 }
 
 impl PortRange {
+    /// Every port, in order.
+    pub fn all(self) -> impl Iterator<Item = u16> {
+        self.first..=self.last
+    }
+
     /// Every even port, in order: RTP takes even ones (RFC 3550 §11).
     pub fn even(self) -> impl Iterator<Item = u16> {
         (self.first..=self.last).step_by(2)

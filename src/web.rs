@@ -33,6 +33,7 @@ mod routes;
 mod server;
 mod sessions;
 mod signing;
+mod webrtc;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -44,6 +45,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
+use crate::shell::browser::Browsers;
 use crate::shell::copy::Copies;
 use crate::shell::crm::Outbox;
 use crate::shell::fork::ForkSide;
@@ -92,6 +94,8 @@ pub struct Inside {
     pub reloads: mpsc::Sender<ReloadAsked>,
     /// Where live audio comes from.
     pub copies: Copies,
+    /// Who connects supervisors' browsers.
+    pub browsers: Browsers,
     /// Where forked calls come in.
     pub forks: ForkSide,
     /// The models that judge.
@@ -128,16 +132,19 @@ pub struct WebHandle {
     pub addr: SocketAddr,
     closing: CancellationToken,
     live: Arc<ArcSwap<Live>>,
+    signed: Signed,
     task: JoinHandle<()>,
 }
 
 impl WebHandle {
-    /// Exchanges what can be exchanged. Whoever is connected stays so, whatever token let them in.
+    /// Exchanges what can be exchanged. Whoever is connected stays so, whatever token let them in, but for people who are
+    /// something else now, or nobody: what they have open ends.
     ///
     /// # Errors
     /// The system gives no random numbers; then nothing is exchanged.
     pub fn exchange(&self, options: LiveOptions) -> Result<(), WebError> {
         self.live.store(Arc::new(Live::new(options)?));
+        self.signed.look(&self.live.load());
         Ok(())
     }
 
@@ -178,11 +185,12 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
     }
     let closing = CancellationToken::new();
     let signed = Signed::new().map_err(|_| WebError::Random)?;
-    let Inside { bus, orders, reloads, copies, forks, bench, readiness, metrics, store, outbox } = inside;
+    let Inside { bus, orders, reloads, copies, browsers, forks, bench, readiness, metrics, store, outbox } = inside;
     let app = routes::App {
         bus,
         orders,
         copies,
+        browsers,
         forks,
         bench,
         readiness,
@@ -198,9 +206,9 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         audio_places: Arc::new(Semaphore::new(AUDIO_CLIENTS_MAX)),
         closing: closing.clone(),
     };
-    tokio::spawn(signed.sweep(Arc::clone(&live), closing.clone()));
+    tokio::spawn(signed.clone().sweep(Arc::clone(&live), closing.clone()));
     let task = tokio::spawn(server::run(listener, routes::router(app), closing.clone()));
-    Ok(WebHandle { addr, closing, live, task })
+    Ok(WebHandle { addr, closing, live, signed, task })
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use crate::metrics::Metrics;
 use crate::notice::{Notice, What};
 use crate::pbx;
 use crate::settings::{Checked, Policies, SipSettings, Zone};
+use crate::shell::browser::Browsers;
 use crate::shell::clock::Clock;
 use crate::shell::copy::Copies;
 use crate::shell::crm::Outbox;
@@ -43,6 +44,7 @@ pub(super) struct Desk {
     pub(super) control: Control,
     pub(super) sip: SipSide,
     pub(super) forks: ForkSide,
+    pub(super) browsers: Browsers,
     pub(super) media: MediaHandle,
     pub(super) handshakes: Handshakes,
     pub(super) listening: Option<Listening>,
@@ -308,6 +310,7 @@ impl Desk {
             Command::Read { leg, text } => self.words.utterances.push(leg, Uttered::Typed(text)),
             Command::See { leg, expression } => self.words.utterances.push(leg, Uttered::Shown(expression)),
             Command::Attend { leg, on } => self.parties.attend(leg, on),
+            Command::EndBrowser { leg, reason } => self.browsers.end(leg, reason),
             Command::Pbx(order) => return self.connectors.ask(order).map(Input::Pbx),
             Command::Speak { leg, prompt, saying } => return self.speaker.ask(leg, prompt, saying).map(spoken_input),
             Command::Notice(notice) => {

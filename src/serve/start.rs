@@ -24,6 +24,7 @@ use crate::pbx;
 use crate::recognizer::RecognizerFiles;
 use crate::reporting::write_by_the_clock;
 use crate::settings::{Fault, Policies, Settings, Zone};
+use crate::shell::browser::Browsers;
 use crate::shell::clock::Clock;
 use crate::shell::copy::{Copies, CopyOptions};
 use crate::shell::crm::Outbox;
@@ -78,7 +79,9 @@ impl Server {
         let (forks, fork_inlet) = start_forks(&settings, clock, &metrics).await?;
         let (reloader, reloads, fresh) = Reloader::new(&args.config, &settings, &metrics);
         let (bus, outbox) = start_telling(&settings, store.as_ref(), &metrics).await?;
-        let heard = (copies.clone(), Arc::clone(&bench));
+        let browsers = Browsers::new(settings.webrtc.as_ref());
+        let browsers = browsers.map_err(|why| Failure::of("the secret of webrtc.turn_secret_env", why))?;
+        let heard = (copies.clone(), browsers.clone(), Arc::clone(&bench));
         let parts = (forks.clone(), heard, Arc::clone(&readiness), metrics.clone(), (store.clone(), outbox.clone()));
         let (web, order_inlet) = offer_api(&settings, &bus, reloads, parts).await?;
         let control = start_control(&settings, fingerprint, policies, Sounds { files: prompts, ringback })?;
@@ -87,6 +90,7 @@ impl Server {
             control,
             sip,
             forks,
+            browsers,
             figures: media.figures(),
             load: LoadMeter::new(std::thread::available_parallelism().map_or(1, usize::from)),
             media,
@@ -401,21 +405,21 @@ fn start_copies(
 }
 
 /// What the API shows beside calls.
-type ApiParts = (ForkSide, (Copies, Arc<Bench>), Arc<Readiness>, Metrics, Keeping);
+type ApiParts = (ForkSide, (Copies, Browsers, Arc<Bench>), Arc<Readiness>, Metrics, Keeping);
 
 /// Offers the API, where there is to be one; orders come out of the channel.
 async fn offer_api(
     settings: &Settings,
     bus: &Arc<Bus>,
     reloads: mpsc::Sender<ReloadAsked>,
-    (forks, (copies, bench), readiness, metrics, (store, outbox)): ApiParts,
+    (forks, (copies, browsers, bench), readiness, metrics, (store, outbox)): ApiParts,
 ) -> Result<(Option<WebHandle>, mpsc::Receiver<Asked>), Failure> {
     let (orders, inlet) = mpsc::channel(ORDERS_MAX);
     let live = live_options(settings).map_err(|why| Failure::of("the API's token", why))?;
     let (Some(wanted), Some(live)) = (&settings.web, live) else { return Ok((None, inlet)) };
     let options = WebOptions { listen: wanted.listen, live };
     let inside =
-        Inside { bus: Arc::clone(bus), orders, reloads, forks, copies, bench, readiness, metrics, store, outbox };
+        Inside { bus: Arc::clone(bus), orders, reloads, forks, copies, browsers, bench, readiness, metrics, store, outbox };
     let web = web::serve(options, inside).await.map_err(|error| Failure::Failed(error.to_string()))?;
     info!(address = %web.addr, "API");
     Ok((Some(web), inlet))

@@ -26,6 +26,7 @@ use super::recognition::{FILES, check_region, files, read_recognition};
 use super::reports::read_reports;
 use super::store::read_store;
 use super::users::read_users;
+use super::webrtc::read_webrtc;
 use super::{
     AudioTerms, Fault, HandOver, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
     PortRange, Routes, Settings, SipSettings, SpeechSettings, SupervisionSettings, Target, TextModelChoice,
@@ -81,8 +82,10 @@ pub(super) fn read_text(path: &Path) -> Result<String, Fault> {
 fn read(mut root: Section<'_>, folder: &Path) -> Settings {
     let sip = sip::read_sip(root.section("sip"), folder);
     let trunks = sip::read_trunks(root.section("trunks"), folder, &sip);
+    let media = read_media(root.section("media"), &sip);
     let mut settings = Settings {
-        media: read_media(root.section("media"), &sip),
+        webrtc: read_webrtc(root.section("webrtc"), &media),
+        media,
         sip,
         limits: read_limits(root.section("limits")),
         web: read_web(root.section("web"), folder),
@@ -119,6 +122,9 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
     }
     if settings.reports.is_some() && settings.store.is_none() {
         root.fault("reports", "it without a store", "[store] beside it: reports add up what is kept");
+    }
+    if settings.webrtc.is_some() && settings.web.is_none() {
+        root.fault("webrtc", "it without the API", "[web] beside it: browsers are connected by way of it");
     }
     check_region(&mut root, settings.recognition.as_ref(), &settings.privacy);
     root.finish();
@@ -425,7 +431,7 @@ pub(super) fn socket(value: &Value) -> Option<SocketAddr> {
     value.as_str()?.parse().ok().filter(|socket: &SocketAddr| socket.port() != 0)
 }
 
-fn address(value: &Value) -> Option<IpAddr> {
+pub(super) fn address(value: &Value) -> Option<IpAddr> {
     value.as_str()?.parse().ok()
 }
 
@@ -434,7 +440,7 @@ pub(super) fn network(value: &Value) -> Option<IpNet> {
     text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
-fn port_range(value: &Value) -> Option<PortRange> {
+pub(super) fn port_range(value: &Value) -> Option<PortRange> {
     let (first, last) = value.as_str()?.split_once('-')?;
     let range = PortRange { first: first.trim().parse().ok()?, last: last.trim().parse().ok()? };
     let fits = range.first >= 1024 && range.first.is_multiple_of(2) && range.last.checked_sub(range.first) >= Some(2);

@@ -65,7 +65,7 @@ impl PromptFolder {
 /// Who hears a supervisor.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum ModeWord {
+pub(super) enum ModeWord {
     Listen,
     Whisper,
     Barge,
@@ -73,7 +73,7 @@ enum ModeWord {
 
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum PartyWord {
+pub(super) enum PartyWord {
     Caller,
     Callee,
 }
@@ -81,7 +81,7 @@ enum PartyWord {
 /// Whom a supervisor hears.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum HearsWord {
+pub(super) enum HearsWord {
     #[default]
     Both,
     Caller,
@@ -190,6 +190,11 @@ pub(super) async fn change_supervisor(
     body: Body<PartRequest>,
 ) -> Result<Response, Problem> {
     let (call, supervisor) = numbered(path)?;
+    if let Err(JsonRejection::MissingJsonContentType(_)) = body {
+        // Browsers look for this in the manner of WHIP (RFC 9725 §4.3).
+        let detail = "expected `application/json`; candidates are not trickled: the answer to the offer has them all";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+    }
     let PartRequest { mode, party, hears } = read(body)?;
     let mode = match (mode, party, hears) {
         (None, Some(_), _) => return Err(bad("`party` stands beside `mode`")),
@@ -315,6 +320,7 @@ pub(super) fn answered(done: Done) -> Result<Response, Problem> {
         Done::Dropped(why) => serde_json::json!({ "accepted": false, "dropped": why }),
         Done::Opened { call, again } => serde_json::json!({ "accepted": true, "interaction": call, "again": again }),
         Done::Supervisor(supervisor) => serde_json::json!({ "accepted": true, "supervisor": supervisor }),
+        Done::Browser { supervisor, .. } => serde_json::json!({ "accepted": true, "supervisor": supervisor }),
         Done::Prompt(prompt) => serde_json::json!({ "accepted": true, "prompt": prompt }),
         Done::Audio { client, .. } => serde_json::json!({ "accepted": true, "client": client }),
     };
@@ -331,7 +337,7 @@ fn numbered(path: Numbered) -> Result<(String, u32), Problem> {
     Ok(named)
 }
 
-fn mode_of(mode: ModeWord, party: Option<PartyWord>) -> Result<SupervisorMode, Problem> {
+pub(super) fn mode_of(mode: ModeWord, party: Option<PartyWord>) -> Result<SupervisorMode, Problem> {
     match (mode, party) {
         // An agent is who a supervisor whispers to, unless it says otherwise.
         (ModeWord::Whisper, party) => Ok(SupervisorMode::Whisper(party.map_or(Party::Callee, Party::from))),
@@ -355,7 +361,7 @@ fn text_of(SayRequest { text, language }: SayRequest) -> Result<PlayedSound, Pro
     Ok(PlayedSound::Text { text, language })
 }
 
-fn bad(detail: impl Into<String>) -> Problem {
+pub(super) fn bad(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, detail)
 }
 

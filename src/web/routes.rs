@@ -28,9 +28,10 @@ use super::reload::{self, ReloadAsked};
 use super::signing::{self, Ended, Signed, Who};
 use super::{
     audio, backup, calls, channel, consent, console, deliveries, events, facts, interactions, models, outcomes, people,
-    reports,
+    reports, webrtc,
 };
 use crate::metrics::Metrics;
+use crate::shell::browser::Browsers;
 use crate::shell::copy::Copies;
 use crate::shell::crm::Outbox;
 use crate::shell::fork::ForkSide;
@@ -48,6 +49,7 @@ pub(super) struct App {
     pub(super) bus: Arc<Bus>,
     pub(super) orders: mpsc::Sender<Asked>,
     pub(super) copies: Copies,
+    pub(super) browsers: Browsers,
     pub(super) forks: ForkSide,
     pub(super) bench: Arc<Bench>,
     pub(super) readiness: Arc<Readiness>,
@@ -112,6 +114,8 @@ pub(super) fn closed() -> Doors {
         .at(Method::POST, "/v1/calls/{id}/supervisors", Orders, orders::supervise)
         .at(Method::PATCH, "/v1/calls/{id}/supervisors/{supervisor}", Orders, orders::change_supervisor)
         .at(Method::DELETE, "/v1/calls/{id}/supervisors/{supervisor}", Orders, orders::end_supervisor)
+        .at(Method::POST, "/v1/calls/{id}/webrtc", Orders, webrtc::connect)
+        .at(Method::GET, "/v1/webrtc", Orders, webrtc::servers)
         .at(Method::POST, "/v1/calls/{id}/utterances", Integration, orders::typed)
         .at(Method::PUT, "/v1/calls/{id}/facts", Integration, facts::tell)
         .at(Method::PUT, "/v1/calls/{id}/consent", Integration, consent::tell)
@@ -151,6 +155,7 @@ pub(super) fn closed() -> Doors {
 /// Lets requests with the token pass, and those of people who may.
 async fn admit(State(app): State<App>, path: Option<MatchedPath>, mut request: Request, next: Next) -> Response {
     if app.live.load().gate.admits(request.headers()) {
+        request.extensions_mut().insert(Who::Machine);
         return audited(&app, &Who::Machine, request, next).await;
     }
     let Some(who) = app.signed.person(&app, request.method(), request.headers()) else {
@@ -169,6 +174,7 @@ async fn admit(State(app): State<App>, path: Option<MatchedPath>, mut request: R
     let Who::Person { ended, .. } = who.clone() else { return audited(&app, &who, request, next).await };
     // What goes on for long ends with the session: here what is a body, by itself what is a WebSocket.
     request.extensions_mut().insert(Ended(ended.clone()));
+    request.extensions_mut().insert(who.clone());
     let response = audited(&app, &who, request, next).await;
     response.map(|body| Body::from_stream(body.into_data_stream().take_until(ended.cancelled_owned())))
 }

@@ -33,6 +33,8 @@ const CLOSED: &[(&str, &str)] = &[
     ("POST", "/v1/calls/call-1/supervisors"),
     ("PATCH", "/v1/calls/call-1/supervisors/1"),
     ("DELETE", "/v1/calls/call-1/supervisors/1"),
+    ("POST", "/v1/calls/call-1/webrtc"),
+    ("GET", "/v1/webrtc"),
     ("POST", "/v1/calls/call-1/prompts"),
     ("DELETE", "/v1/calls/call-1/prompts/1"),
     ("POST", "/v1/drain"),
@@ -71,6 +73,7 @@ async fn fixture() -> Fixture {
         orders: sender,
         reloads,
         copies: copies.clone(),
+        browsers: Browsers::new(None).expect("no secret"),
         forks: forks().await,
         bench: bench(),
         readiness: Arc::clone(&readiness),
@@ -363,11 +366,10 @@ async fn a_taken_port_is_told() {
     let (reloads, _asks) = mpsc::channel(1);
     let (copies, forks) = (fixture.copies.clone(), forks().await);
     let (bus, readiness, metrics) = (Arc::default(), Arc::default(), Metrics::new());
-    let served = serve(
-        options,
-        Inside { bus, orders, reloads, copies, forks, bench: bench(), readiness, metrics, store: None, outbox: None },
-    )
-    .await;
+    let browsers = Browsers::new(None).expect("no secret");
+    let (bench, store, outbox) = (bench(), None, None);
+    let inside = Inside { bus, orders, reloads, copies, browsers, forks, bench, readiness, metrics, store, outbox };
+    let served = serve(options, inside).await;
     let message = served.err().map(|error| error.to_string()).unwrap_or_default();
     assert!(message.contains("cannot listen on 127.0.0.1"), "{message}");
     assert!(DEFAULT_LISTEN.ip().is_loopback());

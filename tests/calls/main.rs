@@ -6,6 +6,7 @@
 
 mod agreed;
 mod anger;
+mod browsers;
 mod chaos;
 mod chats;
 mod codecs;

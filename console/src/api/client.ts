@@ -12,6 +12,7 @@ import type {
   Report,
   Session,
   SupervisionMode,
+  Ways,
 } from "./shapes";
 
 /** A request that was refused, or brought no answer (`status` 0). */
@@ -37,13 +38,19 @@ export function whenSignedOut(react: () => void): void {
 
 type Method = "GET" | "POST" | "PATCH" | "DELETE";
 
-async function send(method: Method, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
+async function send(
+  method: Method,
+  path: string,
+  body?: unknown,
+  signal?: AbortSignal,
+  kind = "application/json",
+): Promise<Response> {
   const headers: Record<string, string> = {};
   // Pages of others cannot send this header: what is ordered was ordered here.
   if (method !== "GET") headers["x-calmline-console"] = "1";
-  if (body !== undefined) headers["content-type"] = "application/json";
+  if (body !== undefined) headers["content-type"] = kind;
   const init: RequestInit = { method, headers, credentials: "same-origin", cache: "no-store" };
-  if (body !== undefined) init.body = JSON.stringify(body);
+  if (body !== undefined) init.body = typeof body === "string" ? body : JSON.stringify(body);
   if (signal !== undefined) init.signal = signal;
   try {
     return await fetch(path, init);
@@ -129,6 +136,15 @@ export const api = {
   say: (id: string, { text, language, party, mode }: SayOrder): Promise<{ prompt: number }> =>
     ask("POST", ofCall(id, "/prompts"), { say: { text, language }, party, mode }),
   stopPrompt: (id: string, prompt: number): Promise<unknown> => ask("DELETE", ofCall(id, `/prompts/${prompt}`)),
+  /** By which servers a browser finds its way, and whether browsers are connected at all. */
+  webrtc: (): Promise<Ways> => ask("GET", "/v1/webrtc"),
+  /** Connects this browser to a call: an offer for an answer (RFC 9725). A whisper is for the callee. */
+  async connect(id: string, mode: SupervisionMode, offer: string): Promise<{ supervisor: number; answer: string }> {
+    const path = ofCall(id, `/webrtc?mode=${mode}`);
+    const response = await checked(await send("POST", path, offer, undefined, "application/sdp"));
+    const supervisor = Number(response.headers.get("location")?.split("/").at(-1));
+    return { supervisor, answer: await response.text() };
+  },
   /** Live audio: an endless WAV, the caller on the left. */
   async audio(id: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
     const response = await checked(await send("GET", ofCall(id, "/audio?layout=stereo"), undefined, signal));

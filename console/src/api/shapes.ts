@@ -163,6 +163,19 @@ export interface Supervisor {
   reason: string | null;
 }
 
+/** Servers that a browser finds its way by, as RTCPeerConnection takes them. */
+export interface IceServer {
+  urls: string[];
+  username?: string;
+  credential?: string;
+}
+
+/** How browsers are connected. */
+export interface Ways {
+  enabled: boolean;
+  ice_servers: IceServer[];
+}
+
 export interface AudioClient {
   client: number;
   call_ms: number;
