@@ -4,6 +4,7 @@
 //! process keep their figures apart. All metrics stand in one table.
 
 mod bounds;
+mod knowledge;
 mod shadow;
 mod store;
 mod table;
@@ -147,6 +148,7 @@ impl Metrics {
             What::ChatOpened { .. }
             | What::MessageDropped { .. }
             | What::ReplySuggested { .. }
+            | What::AnswersSuggested(_)
             | What::NotPossible { .. }
             | What::OutcomeTold(_) => self.observe_chat(&notice.what),
             What::Observed { party, level, .. } => self.count(&OBSERVATIONS, &[party, level], 1),

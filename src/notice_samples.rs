@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::notice::{
-    Delivery, ExpressionSeen, ForkedParty, LegQuality, LegReport, LoadReason, Notice, Outcome, PhraseHeard, ServedAs,
+    Advice, AnswerFound, Delivery, ExpressionSeen, ForkedParty, LegQuality, LegReport, LoadReason, Notice, Outcome, PhraseHeard, ServedAs,
     TurnTaking, What, WordFound, WordsRead,
 };
 
@@ -279,6 +279,16 @@ fn written() -> Vec<What> {
             text: "非常抱歉".into(),
             language: "zh".into(),
         },
+        What::AnswersSuggested(Box::new(Advice {
+            query: "退款多久到账".into(),
+            answers: vec![AnswerFound {
+                entry: "refund-when".into(),
+                question: "退款什么时候到账".into(),
+                answer: "按原支付方式退回".into(),
+                language: "zh".into(),
+                score: 1.25,
+            }],
+        })),
         What::NotPossible {
             rule: "angry-caller".into(),
             action: "prompt sorry-transfer.wav".into(),

@@ -9,6 +9,7 @@ mod crm;
 mod fault;
 mod forks;
 mod headers;
+mod knowledge;
 mod overload;
 mod pbx;
 mod policies;
@@ -32,6 +33,7 @@ use std::time::Duration;
 use media::Codec;
 use media::sdp::{Exchange, Protection};
 
+pub(crate) use check::load_knowledge;
 pub use check::{Checked, check, check_settings};
 pub use consent::{ConsentRule, ConsentSettings};
 pub use crm::CrmSettings;
@@ -39,11 +41,14 @@ pub use fault::Fault;
 pub use forks::ForkSettings;
 pub use headers::{HeaderChanges, HeaderRules};
 pub use ipnet::IpNet;
+pub use knowledge::KnowledgeSettings;
 use media::tone::Region;
 pub use overload::{Measure, OverloadSettings, Thresholds};
 pub use pbx::{PbxKind, PbxSettings, PbxTerms, SecretSource};
 pub use policies::{Policies, load_policies, load_policy, read_prompt};
+pub(crate) use policies::{FILES_MAX as POLICIES_MAX, toml_files};
 pub use privacy::PrivacySettings;
+pub(crate) use read::read_text;
 pub use recognition::RecognitionSettings;
 pub use route::{Bypass, HeaderMatch, Pattern, RequestView, Returning, Route, Routes};
 pub(crate) use route::{is_nameless, uri_of};
@@ -77,6 +82,8 @@ pub struct Settings {
     pub listening: ListeningSettings,
     /// `[recognition]`; `None` when the section is absent: then nobody listens for words.
     pub recognition: Option<RecognitionSettings>,
+    /// `[knowledge]`.
+    pub knowledge: KnowledgeSettings,
     /// `[privacy]`.
     pub privacy: PrivacySettings,
     /// `[store]`; `None` when the section is absent: then nothing is kept.

@@ -1,5 +1,6 @@
 //! The thin outside: clock, sockets and threads around the pure cores.
 
+pub mod advise;
 pub mod clock;
 pub mod copy;
 pub mod crm;

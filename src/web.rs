@@ -17,6 +17,8 @@ mod events;
 mod facts;
 mod forks;
 mod interactions;
+mod knowledge;
+mod libraries;
 mod live;
 mod models;
 mod moment;
@@ -44,6 +46,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
+use crate::shell::advise::SharedShelf;
 use crate::shell::copy::Copies;
 use crate::shell::crm::Outbox;
 use crate::shell::fork::ForkSide;
@@ -94,6 +97,8 @@ pub struct Inside {
     pub copies: Copies,
     /// Where forked calls come in.
     pub forks: ForkSide,
+    /// What answers customers' questions.
+    pub shelf: SharedShelf,
     /// The models that judge.
     pub bench: Arc<Bench>,
     /// What works.
@@ -178,12 +183,13 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
     }
     let closing = CancellationToken::new();
     let signed = Signed::new().map_err(|_| WebError::Random)?;
-    let Inside { bus, orders, reloads, copies, forks, bench, readiness, metrics, store, outbox } = inside;
+    let Inside { bus, orders, reloads, copies, forks, shelf, bench, readiness, metrics, store, outbox } = inside;
     let app = routes::App {
         bus,
         orders,
         copies,
         forks,
+        shelf,
         bench,
         readiness,
         metrics,
@@ -193,6 +199,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         live: Arc::clone(&live),
         signed: signed.clone(),
         permissions: Arc::default(),
+        replacing: libraries::Replacing::default(),
         subscribers: Arc::new(Semaphore::new(SUBSCRIBERS_MAX)),
         channels: Arc::new(Semaphore::new(CHANNELS_MAX)),
         audio_places: Arc::new(Semaphore::new(AUDIO_CLIENTS_MAX)),

@@ -3,6 +3,7 @@
 //! A contract with dashboards and alarms: names and meanings stay. Call ids and numbers of callers never become labels.
 
 use super::bounds::Bounds;
+use super::knowledge::{ADVICE, KNOWLEDGE};
 use super::shadow::{SHADOW_CPU, SHADOW_DIFFERENCE, SHADOW_STEPS};
 
 /// How a metric behaves.
@@ -29,7 +30,7 @@ pub struct Metric {
     pub help: &'static str,
 }
 
-const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+pub(super) const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
     Metric { name, kind: Kind::Counter, labels, help }
 }
 
@@ -481,6 +482,8 @@ pub const TABLE: &[Metric] = &[
     MESSAGES_DROPPED,
     REPLIES_SUGGESTED,
     ACTIONS_NOT_POSSIBLE,
+    KNOWLEDGE,
+    ADVICE,
     OUTCOMES,
     DELIVERIES,
     DELIVERIES_KEPT,

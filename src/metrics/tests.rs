@@ -13,6 +13,7 @@ fn names_carry_their_unit() {
         "_packets",
         "_orders",
         "_deliveries",
+        "_entries",
         "_steps",
         "_bytes",
         "_active",
@@ -71,6 +72,8 @@ fn exposition_holds_the_whole_table_and_nothing_else() {
     metrics.set_trunk("carrier", Some(true), Some(false));
     metrics.count_delivery("tickets", "taken");
     metrics.set_deliveries(1, 2);
+    metrics.set_knowledge(37);
+    metrics.count_advice("suggested");
     metrics.set_shadow(&ShadowReport::default());
 
     let text = metrics.render();

@@ -17,10 +17,12 @@ use crate::control::{
     Command, Control, ControlSettings, Done, ForkEvent, HandshakeFailure, Input, Load, OldTerms, Order, SipEvent,
     Sounds,
 };
+use crate::knowledge::Shelf;
 use crate::metrics::Metrics;
 use crate::notice::{Notice, What};
 use crate::pbx;
 use crate::settings::{Checked, Policies, SipSettings, Zone};
+use crate::shell::advise::Advisor;
 use crate::shell::clock::Clock;
 use crate::shell::copy::Copies;
 use crate::shell::crm::Outbox;
@@ -62,6 +64,7 @@ pub(super) struct Desk {
     pub(super) bus: Arc<Bus>,
     pub(super) store: Option<Store>,
     pub(super) outbox: Option<Outbox>,
+    pub(super) advisor: Advisor,
     /// Who writes reports by the clock.
     pub(super) reporting: Option<JoinHandle<()>>,
     pub(super) metrics: Metrics,
@@ -177,7 +180,7 @@ impl Desk {
     /// Lets calls that begin from now on go by another configuration.
     fn take_up(&mut self, fresh: Fresh) {
         let Fresh {
-            checked: Checked { settings, policies, judges, recognizer, spoken, good: _ },
+            checked: Checked { settings, policies, judges, recognizer, knowledge, spoken, good: _ },
             neighbours,
             live,
             taken,
@@ -196,6 +199,7 @@ impl Desk {
         }
         let sounds = Sounds { files: prompts, ringback };
         self.zone.clone_from(&settings.policy.zone);
+        self.advisor.exchange(Shelf::of(&settings, knowledge));
         let terms = self.control.reload(ControlSettings::from(&settings), policies, sounds);
         self.exchange(settings.sip, neighbours, terms);
         if let (Some(web), Some(live)) = (&self.web, live)
@@ -321,6 +325,7 @@ impl Desk {
                 if let Some(outbox) = &self.outbox {
                     outbox.offer(&notice, time);
                 }
+                self.advisor.hear(&notice);
             }
         }
         None

@@ -19,6 +19,7 @@ use toml::Value;
 use super::crm::read_crms;
 use super::forks::read_forks;
 use super::headers::read_rules;
+use super::knowledge::read_knowledge;
 use super::overload::read_overload;
 use super::pbx::{read_pbxes, read_place};
 use super::privacy::read_privacy;
@@ -64,7 +65,7 @@ impl Settings {
 }
 
 /// A text file of at most `routing::section::TEXT_BYTES_MAX` bytes.
-pub(super) fn read_text(path: &Path) -> Result<String, Fault> {
+pub(crate) fn read_text(path: &Path) -> Result<String, Fault> {
     let fault = |found: String, expected: &str| Fault {
         file: path.to_owned(),
         key: "the whole file".to_owned(),
@@ -88,6 +89,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         web: read_web(root.section("web"), folder),
         listening: read_listening(root.section("listening"), folder),
         recognition: read_recognition(root.section("recognition"), folder),
+        knowledge: read_knowledge(root.section("knowledge"), folder),
         privacy: read_privacy(root.section("privacy"), folder),
         store: read_store(root.section("store"), folder),
         reports: read_reports(root.section("reports"), folder),

@@ -36,6 +36,7 @@ impl Settings {
             web,
             listening,
             recognition,
+            knowledge: _,
             privacy: _,
             store,
             reports,

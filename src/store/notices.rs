@@ -19,7 +19,7 @@ pub(super) fn is_kept(what: &What) -> bool {
 pub(super) fn class_of(what: &What) -> Class {
     match what {
         // Steps with words name those that a lexicon has.
-        What::Said { .. } | What::Observed { words: Some(_), .. } => Class::Words,
+        What::Said { .. } | What::AnswersSuggested(_) | What::Observed { words: Some(_), .. } => Class::Words,
         What::Observed { .. } => Class::Timeline,
         _ => Class::Record,
     }
@@ -69,6 +69,7 @@ pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
         | What::CallAnswered { .. }
         | What::Observed { .. }
         | What::Said { .. }
+        | What::AnswersSuggested(_)
         | What::Interrupted { .. }
         | What::Conversation { .. }
         | What::KeyPressed { .. }

@@ -1,6 +1,7 @@
 //! The API over real loopback connections, spoken by hand so that nothing between hides what is on the wire.
 
 mod client;
+mod library;
 mod orders;
 mod people;
 mod reload;
@@ -16,7 +17,9 @@ use super::*;
 use crate::control::Order;
 use crate::judges::JudgeFiles;
 use crate::notice_samples::one_of_each;
-use crate::settings::{Fault, ForkSettings, Token, Zone};
+use crate::knowledge::{Knowledge, Shelf};
+use crate::libraries::Libraries;
+use crate::settings::{Fault, ForkSettings, KnowledgeSettings, Settings, Token, Zone};
 use crate::shell::clock::Clock;
 use crate::shell::copy::CopyOptions;
 use crate::shell::listen::Parties;
@@ -26,6 +29,10 @@ use client::{Reply, Stream, TOKEN, Wire, web_socket};
 const CLOSED: &[(&str, &str)] = &[
     ("GET", "/metrics"),
     ("GET", "/v1/models"),
+    ("GET", "/v1/knowledge"),
+    ("GET", "/v1/libraries"),
+    ("PUT", "/v1/libraries/policies/own"),
+    ("GET", "/v1/knowledge/refund-when"),
     ("GET", "/v1/calls"),
     ("GET", "/v1/calls/call-1"),
     ("POST", "/v1/calls/call-1/hangup"),
@@ -72,6 +79,7 @@ async fn fixture() -> Fixture {
         reloads,
         copies: copies.clone(),
         forks: forks().await,
+        shelf: shelf(),
         bench: bench(),
         readiness: Arc::clone(&readiness),
         metrics: Metrics::new(),
@@ -80,6 +88,14 @@ async fn fixture() -> Fixture {
     };
     let handle = serve(options, inside).await.expect("loopback can be bound");
     Fixture { handle, bus, readiness, orders, asks, parties, copies }
+}
+
+/// The library that comes with the program.
+fn shelf() -> SharedShelf {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/knowledge");
+    let knowledge = Knowledge::load(&folder).expect("the shipped knowledge");
+    let settings = KnowledgeSettings { folder: Some(folder), suggest: true, ..KnowledgeSettings::default() };
+    SharedShelf::new(ArcSwap::from_pointee(Shelf { knowledge, settings, zone: Zone::utc() }))
 }
 
 fn bench() -> Arc<Bench> {
@@ -365,7 +381,19 @@ async fn a_taken_port_is_told() {
     let (bus, readiness, metrics) = (Arc::default(), Arc::default(), Metrics::new());
     let served = serve(
         options,
-        Inside { bus, orders, reloads, copies, forks, bench: bench(), readiness, metrics, store: None, outbox: None },
+        Inside {
+            bus,
+            orders,
+            reloads,
+            copies,
+            forks,
+            shelf: shelf(),
+            bench: bench(),
+            readiness,
+            metrics,
+            store: None,
+            outbox: None,
+        },
     )
     .await;
     let message = served.err().map(|error| error.to_string()).unwrap_or_default();
@@ -376,9 +404,10 @@ async fn a_taken_port_is_told() {
 fn options(listen: SocketAddr) -> WebOptions {
     let prompts = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/prompts");
     let token = Token::new(TOKEN).expect("a good token");
+    let libraries = Libraries::of(&Settings::default());
     WebOptions {
         listen,
-        live: LiveOptions { token, users: BTreeMap::new(), prompts, tones: Region::China, zone: Zone::utc() },
+        live: LiveOptions { token, users: BTreeMap::new(), prompts, tones: Region::China, zone: Zone::utc(), libraries },
     }
 }
 

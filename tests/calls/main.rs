@@ -15,6 +15,7 @@ mod elsewhere;
 mod forks;
 mod interop;
 mod kept;
+mod library;
 mod models;
 mod moves;
 mod odd;
