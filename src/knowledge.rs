@@ -95,7 +95,8 @@ impl Knowledge {
                 Ok(file) => {
                     for (at, entry) in file.entries.into_iter().enumerate() {
                         if !ids.insert(entry.id.clone()) {
-                            let (key, found) = (format!("entry[{}].id", at + 1), format!("\"{}\", once more", entry.id));
+                            let (key, found) =
+                                (format!("entry[{}].id", at + 1), format!("\"{}\", once more", entry.id));
                             faults.push(Fault {
                                 file: path.clone(),
                                 key,

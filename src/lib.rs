@@ -35,6 +35,7 @@ mod reporting;
 pub mod serve;
 pub mod settings;
 pub mod shell;
+pub mod sources;
 pub mod speech;
 pub mod store;
 mod thinning;

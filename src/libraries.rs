@@ -195,7 +195,9 @@ impl Libraries {
         for volume in self.volumes(Kind::Knowledge).map_err(|fault| vec![fault])? {
             if let Some(other) = volume.path.filter(|other| other != path) {
                 // What is wrong with another file is told when all are read together.
-                files.extend(read_text(&other).ok().filter(|text| knowledge::parse(text).is_ok()).map(|text| (other, text)));
+                files.extend(
+                    read_text(&other).ok().filter(|text| knowledge::parse(text).is_ok()).map(|text| (other, text)),
+                );
             }
         }
         files.push((path.to_owned(), text.to_owned()));

@@ -6,6 +6,7 @@
 mod bounds;
 mod knowledge;
 mod shadow;
+mod sources;
 mod store;
 mod table;
 

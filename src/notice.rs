@@ -313,6 +313,9 @@ pub enum What {
         known: Vec<String>,
         /// Those that are not known any more.
         forgotten: Vec<String>,
+        /// `sources`, when they were pulled and nobody asked to tell them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
     },
     /// The caller is likely to get angry, or angrier.
     EscalationLikely {

@@ -20,6 +20,7 @@ mod reload;
 mod reports;
 mod route;
 mod sip;
+mod sources;
 mod store;
 mod users;
 mod zone;
@@ -45,8 +46,8 @@ pub use knowledge::KnowledgeSettings;
 use media::tone::Region;
 pub use overload::{Measure, OverloadSettings, Thresholds};
 pub use pbx::{PbxKind, PbxSettings, PbxTerms, SecretSource};
-pub use policies::{Policies, load_policies, load_policy, read_prompt};
 pub(crate) use policies::{FILES_MAX as POLICIES_MAX, toml_files};
+pub use policies::{Policies, load_policies, load_policy, read_prompt};
 pub use privacy::PrivacySettings;
 pub(crate) use read::read_text;
 pub use recognition::RecognitionSettings;
@@ -58,6 +59,7 @@ pub use sip::{
 };
 
 pub use reports::ReportSettings;
+pub use sources::{SourceFormat, SourcePlace, SourceSettings};
 pub use store::{DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings};
 pub use users::UserSettings;
 pub use zone::Zone;
@@ -102,6 +104,8 @@ pub struct Settings {
     pub users: BTreeMap<String, UserSettings>,
     /// `[crm.NAME]`: systems outside that are told of events, by name.
     pub crms: BTreeMap<String, CrmSettings>,
+    /// `[sources.NAME]`: where facts of customers and orders are pulled from, by name.
+    pub sources: BTreeMap<String, SourceSettings>,
     /// `[supervision]`.
     pub supervision: SupervisionSettings,
     /// `[trunks.NAME]`: the neighbours that calls come from and go to, by name.

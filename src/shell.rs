@@ -12,3 +12,4 @@ pub mod media;
 pub mod pbx;
 pub mod recognize;
 pub mod sip;
+pub mod sources;

@@ -35,6 +35,7 @@ mod routes;
 mod server;
 mod sessions;
 mod signing;
+mod sources;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -52,6 +53,7 @@ use crate::shell::crm::Outbox;
 use crate::shell::fork::ForkSide;
 use crate::shell::inherited;
 use crate::shell::listen::Bench;
+use crate::sources::Customers;
 use crate::store::Store;
 pub use audio::AUDIO_CLIENTS_MAX;
 pub use board::{ACTIVE_MAX, Board, ENDED_MAX};
@@ -99,6 +101,8 @@ pub struct Inside {
     pub forks: ForkSide,
     /// What answers customers' questions.
     pub shelf: SharedShelf,
+    /// What is known of people who call.
+    pub customers: Customers,
     /// The models that judge.
     pub bench: Arc<Bench>,
     /// What works.
@@ -183,13 +187,15 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
     }
     let closing = CancellationToken::new();
     let signed = Signed::new().map_err(|_| WebError::Random)?;
-    let Inside { bus, orders, reloads, copies, forks, shelf, bench, readiness, metrics, store, outbox } = inside;
+    let Inside { bus, orders, reloads, copies, forks, shelf, customers, bench, readiness, metrics, store, outbox } =
+        inside;
     let app = routes::App {
         bus,
         orders,
         copies,
         forks,
         shelf,
+        customers,
         bench,
         readiness,
         metrics,

@@ -124,7 +124,8 @@ fn scenario(value: &Value) -> Option<String> {
 
 fn day(value: &Value) -> Option<Date> {
     // Also as TOML itself writes a day.
-    let written = value.as_str().map_or_else(|| value.as_datetime().map(ToString::to_string), |s| Some(s.to_owned()))?;
+    let written =
+        value.as_str().map_or_else(|| value.as_datetime().map(ToString::to_string), |s| Some(s.to_owned()))?;
     (written.len() == "2027-06-30".len()).then(|| written.parse().ok()).flatten()
 }
 

@@ -51,7 +51,8 @@ impl std::fmt::Debug for Field {
 impl Index {
     /// Of entries by where they stand.
     pub(super) fn new<'a>(sayings: impl Iterator<Item = (usize, &'a Saying)> + Clone) -> Index {
-        let questions = sayings.clone().flat_map(|(at, saying)| saying.questions.iter().map(move |text| (at, text.clone())));
+        let questions =
+            sayings.clone().flat_map(|(at, saying)| saying.questions.iter().map(move |text| (at, text.clone())));
         let wholes = sayings.map(|(at, saying)| (at, format!("{} {}", saying.questions.join(" "), saying.answer)));
         Index { questions: Field::new(questions.collect()), wholes: Field::new(wholes.collect()) }
     }

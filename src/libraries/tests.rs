@@ -45,7 +45,9 @@ fn volumes_are_found_by_kind_and_name() {
 fn names_lead_to_libraries_alone() {
     let (folder, libraries) = libraries("");
     fs::write(folder.path().join("calmline.toml"), "").expect("a file");
-    for name in ["../calmline", "..", "/etc/passwd", "own.toml", "", ".own", "OWN", "a/b", "a\0", "a\\b", &"a".repeat(65)] {
+    for name in
+        ["../calmline", "..", "/etc/passwd", "own.toml", "", ".own", "OWN", "a/b", "a\0", "a\\b", &"a".repeat(65)]
+    {
         for kind in Kind::ALL {
             assert_eq!(libraries.volume(kind, name).expect("readable"), None, "{kind:?} {name:?}");
         }

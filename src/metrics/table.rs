@@ -5,6 +5,7 @@
 use super::bounds::Bounds;
 use super::knowledge::{ADVICE, KNOWLEDGE};
 use super::shadow::{SHADOW_CPU, SHADOW_DIFFERENCE, SHADOW_STEPS};
+use super::sources::{PULLS, SOURCE_ACCURACY, SOURCE_AGE, SOURCE_COMPLETENESS, SOURCE_ROWS};
 
 /// How a metric behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -484,6 +485,11 @@ pub const TABLE: &[Metric] = &[
     ACTIONS_NOT_POSSIBLE,
     KNOWLEDGE,
     ADVICE,
+    PULLS,
+    SOURCE_AGE,
+    SOURCE_ROWS,
+    SOURCE_COMPLETENESS,
+    SOURCE_ACCURACY,
     OUTCOMES,
     DELIVERIES,
     DELIVERIES_KEPT,

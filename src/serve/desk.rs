@@ -32,6 +32,8 @@ use crate::shell::listen::{Baselines, Bench, Heard, Listening, Parties, Uttered,
 use crate::shell::media::{MediaFigures, MediaHandle, TapRing};
 use crate::shell::pbx::{Connectors, PastConnectors};
 use crate::shell::sip::{Health, PastTrunks, SipSide};
+use crate::shell::sources::Pulling;
+use crate::sources::Customers;
 use crate::speech::{Answer, Speaker};
 use crate::store::Store;
 use crate::web::{Asked, Bus, Component, Moment, Readiness, WebHandle};
@@ -65,6 +67,9 @@ pub(super) struct Desk {
     pub(super) store: Option<Store>,
     pub(super) outbox: Option<Outbox>,
     pub(super) advisor: Advisor,
+    pub(super) customers: Customers,
+    /// Who pulls what is known of them.
+    pub(super) _pulling: Option<Pulling>,
     /// Who writes reports by the clock.
     pub(super) reporting: Option<JoinHandle<()>>,
     pub(super) metrics: Metrics,
@@ -326,9 +331,20 @@ impl Desk {
                     outbox.offer(&notice, time);
                 }
                 self.advisor.hear(&notice);
+                return self.join(&notice);
             }
         }
         None
+    }
+
+    /// Tells policies what is known of a caller as soon as they decide about the call.
+    fn join(&self, notice: &Notice) -> Option<Input> {
+        let What::CallAnswered { .. } = notice.what else { return None };
+        let from = self.bus.with_board(|board| board.call(&notice.call).map(|record| record.from.clone()))?;
+        let person = self.store.as_ref()?.pseudonym(from.reveal())?;
+        let facts = self.customers.facts_of(&person);
+        let (call, by) = (notice.call.clone(), Some("sources".to_owned()));
+        (!facts.is_empty()).then_some(Input::Order(Order::TellFacts { call, facts, by }))
     }
 
     fn order_media(&mut self, command: media::Command) -> Option<Input> {

@@ -37,6 +37,8 @@ use crate::shell::media::{CopyRing, MediaHandle, MediaOptions, TapRing};
 use crate::shell::pbx::{Connectors, FreshPbxes};
 use crate::shell::recognize::Recognizing;
 use crate::shell::sip::{SipOptions, SipSide};
+use crate::shell::sources::Pulling;
+use crate::sources::Customers;
 use crate::speech::{Answer, EspeakNg, Saying, Speaker};
 use crate::store::Store;
 use crate::web::{self, Asked, Bus, Component, Inside, LiveOptions, Readiness, ReloadAsked, WebHandle, WebOptions};
@@ -83,7 +85,9 @@ impl Server {
         let (reloader, reloads, fresh) = Reloader::new(&args.config, &settings, &metrics);
         let (bus, outbox) = start_telling(&settings, store.as_ref(), &metrics).await?;
         let (advisor, shelf) = start_advice(&settings, (&bus, &metrics), (store.clone(), outbox.clone()))?;
-        let heard = (copies.clone(), Arc::clone(&bench), shelf);
+        let customers = Customers::default();
+        let pulling = start_pulling(&settings, &customers, store.as_ref(), &metrics)?;
+        let heard = (copies.clone(), Arc::clone(&bench), (shelf, customers.clone()));
         let parts = (forks.clone(), heard, Arc::clone(&readiness), metrics.clone(), (store.clone(), outbox.clone()));
         let (web, order_inlet) = offer_api(&settings, &bus, reloads, parts).await?;
         let control = start_control(&settings, fingerprint, policies, Sounds { files: prompts, ringback })?;
@@ -110,6 +114,8 @@ impl Server {
             store,
             outbox,
             advisor,
+            customers,
+            _pulling: pulling,
             reporting,
             metrics,
             readiness,
@@ -279,6 +285,18 @@ async fn start_telling(
     Ok((bus, Some(outbox)))
 }
 
+/// Has business data pulled, where there are sources; people are known by the store's pseudonyms.
+fn start_pulling(
+    settings: &Settings,
+    customers: &Customers,
+    store: Option<&Store>,
+    metrics: &Metrics,
+) -> Result<Option<Pulling>, Failure> {
+    let Some(store) = store.filter(|_| !settings.sources.is_empty()) else { return Ok(None) };
+    let pulling = Pulling::start(&settings.sources, customers, store, metrics);
+    pulling.map(Some).map_err(|why| Failure::of("starting to pull business data", why))
+}
+
 /// Reads what is known, and has answers suggested from it.
 fn start_advice(
     settings: &Settings,
@@ -421,21 +439,33 @@ fn start_copies(
 }
 
 /// What the API shows beside calls.
-type ApiParts = (ForkSide, (Copies, Arc<Bench>, SharedShelf), Arc<Readiness>, Metrics, Keeping);
+type ApiParts = (ForkSide, (Copies, Arc<Bench>, (SharedShelf, Customers)), Arc<Readiness>, Metrics, Keeping);
 
 /// Offers the API, where there is to be one; orders come out of the channel.
 async fn offer_api(
     settings: &Settings,
     bus: &Arc<Bus>,
     reloads: mpsc::Sender<ReloadAsked>,
-    (forks, (copies, bench, shelf), readiness, metrics, (store, outbox)): ApiParts,
+    (forks, (copies, bench, (shelf, customers)), readiness, metrics, (store, outbox)): ApiParts,
 ) -> Result<(Option<WebHandle>, mpsc::Receiver<Asked>), Failure> {
     let (orders, inlet) = mpsc::channel(ORDERS_MAX);
     let live = live_options(settings).map_err(|why| Failure::of("the API's token", why))?;
     let (Some(wanted), Some(live)) = (&settings.web, live) else { return Ok((None, inlet)) };
     let options = WebOptions { listen: wanted.listen, live };
-    let inside =
-        Inside { bus: Arc::clone(bus), orders, reloads, forks, copies, shelf, bench, readiness, metrics, store, outbox };
+    let inside = Inside {
+        bus: Arc::clone(bus),
+        orders,
+        reloads,
+        forks,
+        copies,
+        shelf,
+        customers,
+        bench,
+        readiness,
+        metrics,
+        store,
+        outbox,
+    };
     let web = web::serve(options, inside).await.map_err(|error| Failure::Failed(error.to_string()))?;
     info!(address = %web.addr, "API");
     Ok((Some(web), inlet))

@@ -126,8 +126,15 @@ impl Policies {
                     });
                 }
                 Action::Say { text, language, .. } => self.add_saying(text, *language),
-                Action::Script { texts, .. } => {
-                    texts.iter().for_each(|(language, text)| self.add_saying(text, *language));
+                Action::Script { texts, sounds, .. } => {
+                    for (language, text) in texts.iter().filter(|(language, _)| !sounds.contains_key(language)) {
+                        self.add_saying(text, *language);
+                    }
+                    for file in sounds.values() {
+                        self.add_prompt(file, settings).unwrap_or_else(|(found, expected)| {
+                            fault(format!("{key}.say"), found, expected);
+                        });
+                    }
                 }
                 Action::Reroute { .. }
                 | Action::Serve(_)

@@ -25,6 +25,7 @@ use super::pbx::{read_pbxes, read_place};
 use super::privacy::read_privacy;
 use super::recognition::{FILES, check_region, files, read_recognition};
 use super::reports::read_reports;
+use super::sources::read_sources;
 use super::store::read_store;
 use super::users::read_users;
 use super::{
@@ -99,6 +100,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         pbxes: read_pbxes(root.section("pbx"), folder),
         users: read_users(root.section("users")),
         crms: read_crms(root.section("crm"), folder),
+        sources: read_sources(root.section("sources"), folder),
         supervision: read_supervision(root.section("supervision")),
         targets: read_targets(root.section("targets"), &trunks),
         trunks,
@@ -118,6 +120,9 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
     }
     if !settings.crms.is_empty() && settings.store.is_none() {
         root.fault("crm", "it without a store", "[store] beside it: deliveries are kept until they are taken");
+    }
+    if !settings.sources.is_empty() && settings.store.is_none() {
+        root.fault("sources", "it without a store", "[store] beside it: people are known by its pseudonyms");
     }
     if settings.reports.is_some() && settings.store.is_none() {
         root.fault("reports", "it without a store", "[store] beside it: reports add up what is kept");

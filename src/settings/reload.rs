@@ -44,6 +44,7 @@ impl Settings {
             policy: _,
             forks,
             crms,
+            sources,
             pbxes: _,
             users: _,
             supervision: _,
@@ -60,6 +61,7 @@ impl Settings {
         kept.keep("reports", &mut self.reports, reports);
         kept.forks(&mut self.forks, forks);
         kept.keep("crm", &mut self.crms, crms);
+        kept.keep("sources", &mut self.sources, sources);
         let SpeechSettings { program, cache_bytes } = speech;
         kept.keep("speech.program", &mut self.speech.program, program);
         kept.keep("speech.cache_mb", &mut self.speech.cache_bytes, cache_bytes);

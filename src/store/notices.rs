@@ -29,6 +29,7 @@ pub(super) fn class_of(what: &What) -> Class {
 pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
     let who = match &notice.what {
         What::Consent { by, .. } if by == "operator" => "operator",
+        What::FactsTold { by: Some(_), .. } => "server",
         What::Decided { .. }
         | What::ServiceSwitched { .. }
         | What::EscalationLikely { .. }

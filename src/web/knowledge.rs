@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
 use super::routes::App;
-use crate::knowledge::{ENTRIES_MAX, Entry, FOUND_MAX, Found, QUESTION_CHARACTERS_MAX, Question, SUGGESTED_MAX, Saying};
+use crate::knowledge::{
+    ENTRIES_MAX, Entry, FOUND_MAX, Found, QUESTION_CHARACTERS_MAX, Question, SUGGESTED_MAX, Saying,
+};
 use crate::shell::advise::hundredths;
 
 #[derive(Debug, Deserialize)]

@@ -51,7 +51,8 @@ struct Listed {
 /// `GET /v1/libraries`.
 pub(super) async fn list(State(app): State<App>) -> Result<Response, Problem> {
     let libraries = app.live.load().libraries.clone();
-    let listed = blocking(move || Kind::ALL.into_iter().map(|kind| listed(&libraries, kind)).collect::<Result<Vec<_>, _>>());
+    let listed =
+        blocking(move || Kind::ALL.into_iter().map(|kind| listed(&libraries, kind)).collect::<Result<Vec<_>, _>>());
     let listed: Vec<Listed> = listed.await?.map_err(broken)?.into_iter().flatten().collect();
     Ok(Json(json!({ "libraries": listed })).into_response())
 }
@@ -184,7 +185,8 @@ async fn put(
             store.journal().committed(entry).await;
         }
         let status = if before.is_some() { StatusCode::OK } else { StatusCode::CREATED };
-        let answer = json!({ "version": new.version.to_string(), "policies": policies, "needs_restart": needs_restart });
+        let answer =
+            json!({ "version": new.version.to_string(), "policies": policies, "needs_restart": needs_restart });
         let mut response = (status, Json(answer)).into_response();
         response.headers_mut().insert(ETAG, etag(&new));
         Ok(response)
@@ -252,4 +254,5 @@ fn unwritten(volume: &Volume, error: &std::io::Error) -> Problem {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
 }
 
-const NO_SUCH: &str = "no such file; a new one has a name of 1-64 of a-z, 0-9, \"-\" and \"_\", where there is a folder for it";
+const NO_SUCH: &str =
+    "no such file; a new one has a name of 1-64 of a-z, 0-9, \"-\" and \"_\", where there is a folder for it";

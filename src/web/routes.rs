@@ -29,8 +29,8 @@ use super::readiness::Readiness;
 use super::reload::{self, ReloadAsked};
 use super::signing::{self, Ended, Signed, Who};
 use super::{
-    audio, backup, calls, channel, consent, console, deliveries, events, facts, interactions, knowledge, libraries, models,
-    outcomes, people, reports,
+    audio, backup, calls, channel, consent, console, deliveries, events, facts, interactions, knowledge, libraries,
+    models, outcomes, people, reports, sources,
 };
 use crate::metrics::Metrics;
 use crate::shell::advise::SharedShelf;
@@ -38,6 +38,7 @@ use crate::shell::copy::Copies;
 use crate::shell::crm::Outbox;
 use crate::shell::fork::ForkSide;
 use crate::shell::listen::Bench;
+use crate::sources::Customers;
 use crate::store::{AuditEntry, Store};
 
 /// Largest request body, bytes.
@@ -56,6 +57,7 @@ pub(super) struct App {
     pub(super) copies: Copies,
     pub(super) forks: ForkSide,
     pub(super) shelf: SharedShelf,
+    pub(super) customers: Customers,
     pub(super) bench: Arc<Bench>,
     pub(super) readiness: Arc<Readiness>,
     pub(super) metrics: Metrics,
@@ -159,6 +161,7 @@ pub(super) fn closed() -> Doors {
         .at(Method::POST, "/v1/drain", Operate, orders::drain)
         .at(Method::POST, "/v1/policies/back", Operate, orders::policies_back)
         .at(Method::POST, "/v1/reload", Operate, reload::reload)
+        .at(Method::GET, "/v1/sources", Operate, sources::list)
         .at(Method::GET, "/v1/events", Calls, events::events)
 }
 

@@ -16,9 +16,9 @@ use tokio_tungstenite::tungstenite;
 use super::*;
 use crate::control::Order;
 use crate::judges::JudgeFiles;
-use crate::notice_samples::one_of_each;
 use crate::knowledge::{Knowledge, Shelf};
 use crate::libraries::Libraries;
+use crate::notice_samples::one_of_each;
 use crate::settings::{Fault, ForkSettings, KnowledgeSettings, Settings, Token, Zone};
 use crate::shell::clock::Clock;
 use crate::shell::copy::CopyOptions;
@@ -31,6 +31,7 @@ const CLOSED: &[(&str, &str)] = &[
     ("GET", "/v1/models"),
     ("GET", "/v1/knowledge"),
     ("GET", "/v1/libraries"),
+    ("GET", "/v1/sources"),
     ("PUT", "/v1/libraries/policies/own"),
     ("GET", "/v1/knowledge/refund-when"),
     ("GET", "/v1/calls"),
@@ -80,6 +81,7 @@ async fn fixture() -> Fixture {
         copies: copies.clone(),
         forks: forks().await,
         shelf: shelf(),
+        customers: Customers::default(),
         bench: bench(),
         readiness: Arc::clone(&readiness),
         metrics: Metrics::new(),
@@ -388,6 +390,7 @@ async fn a_taken_port_is_told() {
             copies,
             forks,
             shelf: shelf(),
+            customers: Customers::default(),
             bench: bench(),
             readiness,
             metrics,
@@ -407,7 +410,14 @@ fn options(listen: SocketAddr) -> WebOptions {
     let libraries = Libraries::of(&Settings::default());
     WebOptions {
         listen,
-        live: LiveOptions { token, users: BTreeMap::new(), prompts, tones: Region::China, zone: Zone::utc(), libraries },
+        live: LiveOptions {
+            token,
+            users: BTreeMap::new(),
+            prompts,
+            tones: Region::China,
+            zone: Zone::utc(),
+            libraries,
+        },
     }
 }
 

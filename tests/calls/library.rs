@@ -106,7 +106,8 @@ fn brought_back(stage: &Stage) {
     let policy = "/v1/libraries/policies/own";
     assert_eq!(send(stage, "POST", &format!("{policy}/back"), "", "").0, 404, "it was never replaced");
     let version = etag(&send(stage, "GET", policy, "", "").1);
-    let nowhere = POLICY.replace("{ alert = \"info\", text = \"counted\" }", "{ reroute = \"bridge\", target = \"mars\" }");
+    let nowhere =
+        POLICY.replace("{ alert = \"info\", text = \"counted\" }", "{ reroute = \"bridge\", target = \"mars\" }");
     let (status, _, answer) = send(stage, "PUT", policy, &format!("If-Match: {version}\r\n"), &nowhere);
     assert_eq!((status, answer.contains("rule[1].then[1].target")), (422, true), "{answer}");
     assert_eq!(send(stage, "GET", policy, "", "").2, POLICY);

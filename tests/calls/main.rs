@@ -26,6 +26,7 @@ mod reload;
 mod secrets;
 mod setup;
 mod sounds;
+mod sources;
 mod stage;
 mod supervision;
 mod talk;

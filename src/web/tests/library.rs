@@ -7,7 +7,11 @@ async fn the_library_answers_in_the_language_of_the_question() {
     let fixture = fixture().await;
     let wire = Wire(fixture.handle.addr);
     for (query, entry, language) in [
-        ("q=%E9%80%80%E6%AC%BE%E4%BB%80%E4%B9%88%E6%97%B6%E5%80%99%E5%88%B0%E8%B4%A6&scenario=ecommerce-returns", "refund-when", "zh"),
+        (
+            "q=%E9%80%80%E6%AC%BE%E4%BB%80%E4%B9%88%E6%97%B6%E5%80%99%E5%88%B0%E8%B4%A6&scenario=ecommerce-returns",
+            "refund-when",
+            "zh",
+        ),
         ("q=when+do+I+get+my+refund&scenario=ecommerce-returns", "refund-when", "en"),
         ("q=I+missed+my+connecting+flight", "missed-connection", "en"),
     ] {
