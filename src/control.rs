@@ -63,6 +63,7 @@ use nlu::recognition::Language;
 use routing::CallKey;
 
 pub use browser::{BROWSER_PAYLOAD_TYPE, Browser};
+pub(crate) use chat::is_garbled;
 pub use chat::{ChatOpening, MOOD_HOLDS, Message, Showing};
 pub use command::{Command, InfoMethod, SipCommand};
 pub use description::Description;
@@ -316,8 +317,9 @@ impl Control {
             | Order::Show { .. }
             | Order::EndChat { .. }
             | Order::ChatMoved { .. } => self.chat_order(now, order, out),
-            Order::TellFacts { call, facts } => {
-                self.ordered(now, &call, out, |call, context| call.tell_facts(context, facts).map(|()| Done::Accepted))
+            Order::TellFacts { call, facts, by } => {
+                let tell = |call: &mut Call, context: &mut Context<'_>| call.tell_facts(context, facts, by);
+                self.ordered(now, &call, out, |call, context| tell(call, context).map(|()| Done::Accepted))
             }
             Order::Consent { call, given } => self
                 .ordered(now, &call, out, |call, context| call.order_consent(context, given).map(|()| Done::Accepted)),

@@ -5,7 +5,9 @@
 
 mod bounds;
 mod browsers;
+mod knowledge;
 mod shadow;
+mod sources;
 mod store;
 mod table;
 
@@ -149,6 +151,7 @@ impl Metrics {
             What::ChatOpened { .. }
             | What::MessageDropped { .. }
             | What::ReplySuggested { .. }
+            | What::AnswersSuggested(_)
             | What::NotPossible { .. }
             | What::OutcomeTold(_) => self.observe_chat(&notice.what),
             What::Observed { party, level, .. } => self.count(&OBSERVATIONS, &[party, level], 1),

@@ -2,6 +2,7 @@
 //!
 //! A contract: names and meanings stay; fields are only added.
 
+mod advice;
 mod outcome;
 mod quality;
 mod serving;
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use advice::{Advice, AnswerFound};
 pub use outcome::Outcome;
 pub use quality::{LegQuality, LegReport};
 pub use serving::ServedAs;
@@ -107,6 +109,8 @@ pub enum What {
         /// Its language: `zh` or `en`.
         language: String,
     },
+    /// The library has answers to what the customer has just said.
+    AnswersSuggested(Box<Advice>),
     /// What a rule asks for cannot be done in a chat.
     NotPossible {
         /// Rule id.
@@ -309,6 +313,9 @@ pub enum What {
         known: Vec<String>,
         /// Those that are not known any more.
         forgotten: Vec<String>,
+        /// `sources`, when they were pulled and nobody asked to tell them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
     },
     /// The caller is likely to get angry, or angrier.
     EscalationLikely {

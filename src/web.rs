@@ -17,6 +17,8 @@ mod events;
 mod facts;
 mod forks;
 mod interactions;
+mod knowledge;
+mod libraries;
 mod live;
 mod models;
 mod moment;
@@ -33,6 +35,7 @@ mod routes;
 mod server;
 mod sessions;
 mod signing;
+mod sources;
 mod webrtc;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -45,12 +48,14 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
+use crate::shell::advise::SharedShelf;
 use crate::shell::browser::Browsers;
 use crate::shell::copy::Copies;
 use crate::shell::crm::Outbox;
 use crate::shell::fork::ForkSide;
 use crate::shell::inherited;
 use crate::shell::listen::Bench;
+use crate::sources::Customers;
 use crate::store::Store;
 pub use audio::AUDIO_CLIENTS_MAX;
 pub use board::{ACTIVE_MAX, Board, ENDED_MAX};
@@ -98,6 +103,10 @@ pub struct Inside {
     pub browsers: Browsers,
     /// Where forked calls come in.
     pub forks: ForkSide,
+    /// What answers customers' questions.
+    pub shelf: SharedShelf,
+    /// What is known of people who call.
+    pub customers: Customers,
     /// The models that judge.
     pub bench: Arc<Bench>,
     /// What works.
@@ -185,13 +194,29 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
     }
     let closing = CancellationToken::new();
     let signed = Signed::new().map_err(|_| WebError::Random)?;
-    let Inside { bus, orders, reloads, copies, browsers, forks, bench, readiness, metrics, store, outbox } = inside;
+    let Inside {
+        bus,
+        orders,
+        reloads,
+        copies,
+        browsers,
+        forks,
+        shelf,
+        customers,
+        bench,
+        readiness,
+        metrics,
+        store,
+        outbox,
+    } = inside;
     let app = routes::App {
         bus,
         orders,
         copies,
         browsers,
         forks,
+        shelf,
+        customers,
         bench,
         readiness,
         metrics,
@@ -201,6 +226,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         live: Arc::clone(&live),
         signed: signed.clone(),
         permissions: Arc::default(),
+        replacing: libraries::Replacing::default(),
         subscribers: Arc::new(Semaphore::new(SUBSCRIBERS_MAX)),
         channels: Arc::new(Semaphore::new(CHANNELS_MAX)),
         audio_places: Arc::new(Semaphore::new(AUDIO_CLIENTS_MAX)),

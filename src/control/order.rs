@@ -147,6 +147,8 @@ pub enum Order {
         call: String,
         /// Names and what they say; `None` takes a fact back.
         facts: Vec<(String, Option<Fact>)>,
+        /// Who says so, when nobody asked for it: `sources`.
+        by: Option<String>,
     },
     /// Somebody says whether the caller has agreed that words are kept.
     Consent {

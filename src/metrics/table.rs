@@ -3,7 +3,9 @@
 //! A contract with dashboards and alarms: names and meanings stay. Call ids and numbers of callers never become labels.
 
 use super::bounds::Bounds;
+use super::knowledge::{ADVICE, KNOWLEDGE};
 use super::shadow::{SHADOW_CPU, SHADOW_DIFFERENCE, SHADOW_STEPS};
+use super::sources::{PULLS, SOURCE_ACCURACY, SOURCE_AGE, SOURCE_COMPLETENESS, SOURCE_ROWS};
 
 /// How a metric behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +31,7 @@ pub struct Metric {
     pub help: &'static str,
 }
 
-const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+pub(super) const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
     Metric { name, kind: Kind::Counter, labels, help }
 }
 
@@ -496,6 +498,13 @@ pub const TABLE: &[Metric] = &[
     MESSAGES_DROPPED,
     REPLIES_SUGGESTED,
     ACTIONS_NOT_POSSIBLE,
+    KNOWLEDGE,
+    ADVICE,
+    PULLS,
+    SOURCE_AGE,
+    SOURCE_ROWS,
+    SOURCE_COMPLETENESS,
+    SOURCE_ACCURACY,
     OUTCOMES,
     DELIVERIES,
     DELIVERIES_KEPT,

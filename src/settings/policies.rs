@@ -41,10 +41,25 @@ impl Policies {
     /// # Errors
     /// Every fault in every file: also targets that are not in `settings`, and prompts that cannot be read.
     pub fn load(settings: &Settings) -> Result<Policies, Vec<Fault>> {
+        Policies::load_with(settings, None)
+    }
+
+    /// The same, with another text in the place of one file, or one file more.
+    ///
+    /// # Errors
+    /// As `load`.
+    pub(crate) fn load_with(settings: &Settings, other: Option<(&Path, &str)>) -> Result<Policies, Vec<Fault>> {
         let mut faults = Vec::new();
         let mut read = Policies { intents: intents(settings, &mut faults), ..Policies::default() };
-        for file in policy_files(&settings.policy.folder).map_err(|fault| vec![fault])? {
-            match load_policy(&file) {
+        let mut files = toml_files(&settings.policy.folder, FILES_MAX).map_err(|fault| vec![fault])?;
+        files.extend(other.map(|(path, _)| path.to_owned()).filter(|path| !files.contains(path)));
+        files.sort();
+        for file in files {
+            let parsed = match other.filter(|(path, _)| *path == file) {
+                Some((_, text)) => parse_policy(&file, text),
+                None => load_policy(&file),
+            };
+            match parsed {
                 Ok(policy) => read.add(&file, policy, settings, &mut faults),
                 Err(found) => faults.extend(found),
             }
@@ -111,8 +126,15 @@ impl Policies {
                     });
                 }
                 Action::Say { text, language, .. } => self.add_saying(text, *language),
-                Action::Script { texts, .. } => {
-                    texts.iter().for_each(|(language, text)| self.add_saying(text, *language));
+                Action::Script { texts, sounds, .. } => {
+                    for (language, text) in texts.iter().filter(|(language, _)| !sounds.contains_key(language)) {
+                        self.add_saying(text, *language);
+                    }
+                    for file in sounds.values() {
+                        self.add_prompt(file, settings).unwrap_or_else(|(found, expected)| {
+                            fault(format!("{key}.say"), found, expected);
+                        });
+                    }
                 }
                 Action::Reroute { .. }
                 | Action::Serve(_)
@@ -219,8 +241,11 @@ fn anybody(_: &PbxKind) -> bool {
 /// # Errors
 /// Every fault in it; what it names is not looked at.
 pub fn load_policy(file: &Path) -> Result<Policy, Vec<Fault>> {
-    let text = read_text(file).map_err(|fault| vec![fault])?;
-    Policy::parse(&text).map_err(|faults| faults.into_iter().map(|fault| Fault::inside(file, fault)).collect())
+    parse_policy(file, &read_text(file).map_err(|fault| vec![fault])?)
+}
+
+fn parse_policy(file: &Path, text: &str) -> Result<Policy, Vec<Fault>> {
+    Policy::parse(text).map_err(|faults| faults.into_iter().map(|fault| Fault::inside(file, fault)).collect())
 }
 
 /// Reads policies by themselves: files, and every `*.toml` of folders.
@@ -230,7 +255,7 @@ pub fn load_policy(file: &Path) -> Result<Policy, Vec<Fault>> {
 pub fn load_policies(paths: &[PathBuf]) -> Result<Vec<Policy>, Vec<Fault>> {
     let (mut policies, mut faults) = (Vec::new(), Vec::new());
     for path in paths {
-        let files = if path.is_dir() { policy_files(path) } else { Ok(vec![path.clone()]) };
+        let files = if path.is_dir() { toml_files(path, FILES_MAX) } else { Ok(vec![path.clone()]) };
         for file in files.map_err(|fault| vec![fault])? {
             match load_policy(&file) {
                 Ok(policy) => policies.push(policy),
@@ -241,8 +266,8 @@ pub fn load_policies(paths: &[PathBuf]) -> Result<Vec<Policy>, Vec<Fault>> {
     if faults.is_empty() { Ok(policies) } else { Err(faults) }
 }
 
-/// The `*.toml` files of a folder, by name.
-fn policy_files(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
+/// The `*.toml` files of a folder, by name, at most `most`.
+pub(crate) fn toml_files(folder: &Path, most: usize) -> Result<Vec<PathBuf>, Fault> {
     let fault = |found: String, expected: &str| Fault {
         file: folder.to_owned(),
         key: "the folder".to_owned(),
@@ -255,8 +280,8 @@ fn policy_files(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
         if file.extension().is_some_and(|extension| extension == "toml") {
             files.push(file);
         }
-        if files.len() > FILES_MAX {
-            return Err(fault(format!("more than {FILES_MAX} policies"), "fewer"));
+        if files.len() > most {
+            return Err(fault(format!("more than {most} files"), "fewer"));
         }
     }
     files.sort();

@@ -19,11 +19,13 @@ use toml::Value;
 use super::crm::read_crms;
 use super::forks::read_forks;
 use super::headers::read_rules;
+use super::knowledge::read_knowledge;
 use super::overload::read_overload;
 use super::pbx::{read_pbxes, read_place};
 use super::privacy::read_privacy;
 use super::recognition::{FILES, check_region, files, read_recognition};
 use super::reports::read_reports;
+use super::sources::read_sources;
 use super::store::read_store;
 use super::users::read_users;
 use super::webrtc::read_webrtc;
@@ -65,7 +67,7 @@ impl Settings {
 }
 
 /// A text file of at most `routing::section::TEXT_BYTES_MAX` bytes.
-pub(super) fn read_text(path: &Path) -> Result<String, Fault> {
+pub(crate) fn read_text(path: &Path) -> Result<String, Fault> {
     let fault = |found: String, expected: &str| Fault {
         file: path.to_owned(),
         key: "the whole file".to_owned(),
@@ -91,6 +93,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         web: read_web(root.section("web"), folder),
         listening: read_listening(root.section("listening"), folder),
         recognition: read_recognition(root.section("recognition"), folder),
+        knowledge: read_knowledge(root.section("knowledge"), folder),
         privacy: read_privacy(root.section("privacy"), folder),
         store: read_store(root.section("store"), folder),
         reports: read_reports(root.section("reports"), folder),
@@ -100,6 +103,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         pbxes: read_pbxes(root.section("pbx"), folder),
         users: read_users(root.section("users")),
         crms: read_crms(root.section("crm"), folder),
+        sources: read_sources(root.section("sources"), folder),
         supervision: read_supervision(root.section("supervision")),
         targets: read_targets(root.section("targets"), &trunks),
         trunks,
@@ -119,6 +123,9 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
     }
     if !settings.crms.is_empty() && settings.store.is_none() {
         root.fault("crm", "it without a store", "[store] beside it: deliveries are kept until they are taken");
+    }
+    if !settings.sources.is_empty() && settings.store.is_none() {
+        root.fault("sources", "it without a store", "[store] beside it: people are known by its pseudonyms");
     }
     if settings.reports.is_some() && settings.store.is_none() {
         root.fault("reports", "it without a store", "[store] beside it: reports add up what is kept");

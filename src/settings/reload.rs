@@ -36,6 +36,7 @@ impl Settings {
             web,
             listening,
             recognition,
+            knowledge: _,
             privacy: _,
             store,
             reports,
@@ -43,6 +44,7 @@ impl Settings {
             policy: _,
             forks,
             crms,
+            sources,
             pbxes: _,
             users: _,
             supervision: _,
@@ -61,6 +63,7 @@ impl Settings {
         kept.forks(&mut self.forks, forks);
         kept.keep("webrtc", &mut self.webrtc, webrtc);
         kept.keep("crm", &mut self.crms, crms);
+        kept.keep("sources", &mut self.sources, sources);
         let SpeechSettings { program, cache_bytes } = speech;
         kept.keep("speech.program", &mut self.speech.program, program);
         kept.keep("speech.cache_mb", &mut self.speech.cache_bytes, cache_bytes);

@@ -9,6 +9,7 @@ use media::tone::Region;
 use super::WebError;
 use super::auth::Gate;
 use super::orders::PromptFolder;
+use crate::libraries::Libraries;
 use crate::settings::{Token, UserSettings, Zone};
 
 /// How the API is offered to requests that come from now on.
@@ -25,6 +26,8 @@ pub struct LiveOptions {
     pub tones: Region,
     /// The time zone of reports.
     pub zone: Zone,
+    /// The files that operators edit.
+    pub libraries: Libraries,
 }
 
 /// What requests of one time meet.
@@ -34,11 +37,13 @@ pub(super) struct Live {
     pub(super) prompts: Arc<PromptFolder>,
     pub(super) tones: Region,
     pub(super) zone: Zone,
+    pub(super) libraries: Libraries,
 }
 
 impl Live {
     pub(super) fn new(options: LiveOptions) -> Result<Self, WebError> {
-        let LiveOptions { token, users, prompts, tones, zone } = options;
-        Ok(Self { gate: Gate::new(&token)?, users, prompts: Arc::new(PromptFolder::new(prompts)), tones, zone })
+        let LiveOptions { token, users, prompts, tones, zone, libraries } = options;
+        let (gate, prompts) = (Gate::new(&token)?, Arc::new(PromptFolder::new(prompts)));
+        Ok(Self { gate, users, prompts, tones, zone, libraries })
     }
 }

@@ -14,11 +14,13 @@ use axum::routing::get;
 use axum::{Json, Router};
 use futures::StreamExt;
 use hyper::body::Body as _;
+use routing::section::TEXT_BYTES_MAX;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::bus::Bus;
 use super::forks;
+use super::libraries::Replacing;
 use super::live::Live;
 use super::orders::{self, Asked};
 use super::permit::{Area, Doors, Permissions};
@@ -27,21 +29,26 @@ use super::readiness::Readiness;
 use super::reload::{self, ReloadAsked};
 use super::signing::{self, Ended, Signed, Who};
 use super::{
-    audio, backup, calls, channel, consent, console, deliveries, events, facts, interactions, models, outcomes, people,
-    reports, webrtc,
+    audio, backup, calls, channel, consent, console, deliveries, events, facts, interactions, knowledge, libraries,
+    models, outcomes, people, reports, sources, webrtc,
 };
 use crate::metrics::Metrics;
+use crate::shell::advise::SharedShelf;
 use crate::shell::browser::Browsers;
 use crate::shell::copy::Copies;
 use crate::shell::crm::Outbox;
 use crate::shell::fork::ForkSide;
 use crate::shell::listen::Bench;
+use crate::sources::Customers;
 use crate::store::{AuditEntry, Store};
 
 /// Largest request body, bytes.
 pub(super) const BODY_BYTES_MAX: u64 = 16 << 10;
 /// Longest time until an endpoint begins its answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
+/// The same where the configuration is read again before the answer, with texts that are spoken and models that are loaded.
+const FILE_LIMIT: Duration = Duration::from_secs(60);
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -51,6 +58,8 @@ pub(super) struct App {
     pub(super) copies: Copies,
     pub(super) browsers: Browsers,
     pub(super) forks: ForkSide,
+    pub(super) shelf: SharedShelf,
+    pub(super) customers: Customers,
     pub(super) bench: Arc<Bench>,
     pub(super) readiness: Arc<Readiness>,
     pub(super) metrics: Metrics,
@@ -60,6 +69,7 @@ pub(super) struct App {
     pub(super) live: Arc<ArcSwap<Live>>,
     pub(super) signed: Signed,
     pub(super) permissions: Arc<Permissions>,
+    pub(super) replacing: Replacing,
     pub(super) subscribers: Arc<Semaphore>,
     pub(super) audio_places: Arc<Semaphore>,
     pub(super) channels: Arc<Semaphore>,
@@ -136,6 +146,12 @@ pub(super) fn closed() -> Doors {
         .at(Method::POST, "/v1/interactions/{id}/messages", Integration, interactions::write)
         .at(Method::POST, "/v1/interactions/{id}/moved", Integration, interactions::moved)
         .at(Method::POST, "/v1/forks", Integration, forks::fork)
+        .at(Method::GET, "/v1/knowledge", Calls, knowledge::search)
+        .at(Method::GET, "/v1/knowledge/{id}", Calls, knowledge::entry)
+        .at(Method::GET, "/v1/libraries", Operate, libraries::list)
+        .at(Method::GET, "/v1/libraries/{kind}/{name}", Operate, libraries::read)
+        .at(Method::PUT, "/v1/libraries/{kind}/{name}", Operate, libraries::replace)
+        .at(Method::POST, "/v1/libraries/{kind}/{name}/back", Operate, libraries::back)
         .at(Method::GET, "/v1/models", Operate, models::models)
         .at(Method::POST, "/v1/people/calls", People, people::calls)
         .at(Method::POST, "/v1/people/erase", People, people::erase)
@@ -149,6 +165,7 @@ pub(super) fn closed() -> Doors {
         .at(Method::POST, "/v1/drain", Operate, orders::drain)
         .at(Method::POST, "/v1/policies/back", Operate, orders::policies_back)
         .at(Method::POST, "/v1/reload", Operate, reload::reload)
+        .at(Method::GET, "/v1/sources", Operate, sources::list)
         .at(Method::GET, "/v1/events", Calls, events::events)
 }
 
@@ -202,11 +219,14 @@ async fn recorded(app: &App, who: &Who, (method, path): (&str, &str), response: 
 /// Bounds what a request may cost and sets the headers every answer carries.
 async fn bound(request: Request<Body>, next: Next) -> Response {
     let size = request.body().size_hint();
-    if size.lower() > BODY_BYTES_MAX || size.upper().is_none() {
-        let detail = format!("bodies are at most {BODY_BYTES_MAX} bytes, of known length");
+    // Files are longer than everything else, and few may send them.
+    let is_file = request.uri().path().starts_with("/v1/libraries/");
+    let (most, limit) = if is_file { (TEXT_BYTES_MAX as u64, FILE_LIMIT) } else { (BODY_BYTES_MAX, ANSWER_LIMIT) };
+    if size.lower() > most || size.upper().is_none() {
+        let detail = format!("bodies are at most {most} bytes, of known length");
         return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).into_response();
     }
-    let mut response = match tokio::time::timeout(ANSWER_LIMIT, next.run(request)).await {
+    let mut response = match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no answer in time").into_response(),
     };

@@ -1,6 +1,7 @@
 //! The API over real loopback connections, spoken by hand so that nothing between hides what is on the wire.
 
 mod client;
+mod library;
 mod orders;
 mod people;
 mod reload;
@@ -15,8 +16,10 @@ use tokio_tungstenite::tungstenite;
 use super::*;
 use crate::control::Order;
 use crate::judges::JudgeFiles;
+use crate::knowledge::{Knowledge, Shelf};
+use crate::libraries::Libraries;
 use crate::notice_samples::one_of_each;
-use crate::settings::{Fault, ForkSettings, Token, Zone};
+use crate::settings::{Fault, ForkSettings, KnowledgeSettings, Settings, Token, Zone};
 use crate::shell::clock::Clock;
 use crate::shell::copy::CopyOptions;
 use crate::shell::listen::Parties;
@@ -26,6 +29,11 @@ use client::{Reply, Stream, TOKEN, Wire, web_socket};
 const CLOSED: &[(&str, &str)] = &[
     ("GET", "/metrics"),
     ("GET", "/v1/models"),
+    ("GET", "/v1/knowledge"),
+    ("GET", "/v1/libraries"),
+    ("GET", "/v1/sources"),
+    ("PUT", "/v1/libraries/policies/own"),
+    ("GET", "/v1/knowledge/refund-when"),
     ("GET", "/v1/calls"),
     ("GET", "/v1/calls/call-1"),
     ("POST", "/v1/calls/call-1/hangup"),
@@ -75,6 +83,8 @@ async fn fixture() -> Fixture {
         copies: copies.clone(),
         browsers: Browsers::new(None).expect("no secret"),
         forks: forks().await,
+        shelf: shelf(),
+        customers: Customers::default(),
         bench: bench(),
         readiness: Arc::clone(&readiness),
         metrics: Metrics::new(),
@@ -83,6 +93,14 @@ async fn fixture() -> Fixture {
     };
     let handle = serve(options, inside).await.expect("loopback can be bound");
     Fixture { handle, bus, readiness, orders, asks, parties, copies }
+}
+
+/// The library that comes with the program.
+fn shelf() -> SharedShelf {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/knowledge");
+    let knowledge = Knowledge::load(&folder).expect("the shipped knowledge");
+    let settings = KnowledgeSettings { folder: Some(folder), suggest: true, ..KnowledgeSettings::default() };
+    SharedShelf::new(ArcSwap::from_pointee(Shelf { knowledge, settings, zone: Zone::utc() }))
 }
 
 fn bench() -> Arc<Bench> {
@@ -366,9 +384,23 @@ async fn a_taken_port_is_told() {
     let (reloads, _asks) = mpsc::channel(1);
     let (copies, forks) = (fixture.copies.clone(), forks().await);
     let (bus, readiness, metrics) = (Arc::default(), Arc::default(), Metrics::new());
-    let browsers = Browsers::new(None).expect("no secret");
-    let (bench, store, outbox) = (bench(), None, None);
-    let inside = Inside { bus, orders, reloads, copies, browsers, forks, bench, readiness, metrics, store, outbox };
+    let (browsers, shelf) = (Browsers::new(None).expect("no secret"), shelf());
+    let (customers, bench, store, outbox) = (Customers::default(), bench(), None, None);
+    let inside = Inside {
+        bus,
+        orders,
+        reloads,
+        copies,
+        browsers,
+        forks,
+        shelf,
+        customers,
+        bench,
+        readiness,
+        metrics,
+        store,
+        outbox,
+    };
     let served = serve(options, inside).await;
     let message = served.err().map(|error| error.to_string()).unwrap_or_default();
     assert!(message.contains("cannot listen on 127.0.0.1"), "{message}");
@@ -378,9 +410,17 @@ async fn a_taken_port_is_told() {
 fn options(listen: SocketAddr) -> WebOptions {
     let prompts = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/prompts");
     let token = Token::new(TOKEN).expect("a good token");
+    let libraries = Libraries::of(&Settings::default());
     WebOptions {
         listen,
-        live: LiveOptions { token, users: BTreeMap::new(), prompts, tones: Region::China, zone: Zone::utc() },
+        live: LiveOptions {
+            token,
+            users: BTreeMap::new(),
+            prompts,
+            tones: Region::China,
+            zone: Zone::utc(),
+            libraries,
+        },
     }
 }
 

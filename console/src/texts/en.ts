@@ -274,6 +274,7 @@ export const en: Texts = {
     bypass: (on) => (on ? "Audio goes past the server" : "Audio goes through the server again"),
     chatOpened: (channel) => `A chat by ${channel}`,
     messageDropped: (party, why) => `A message of the ${party.toLowerCase()} was not taken: ${why}`,
+    answersSuggested: (question, answer) => `The library answers “${question}”: ${answer}`,
     replySuggested: (text, rule) => `Suggested reply: “${text}” (rule ${rule})`,
     notPossible: (action, reason) => `Cannot ${action}: ${reason}`,
     forked: (source) => `Audio comes by ${source}`,

@@ -263,6 +263,7 @@ export const zh = {
     bypass: (on: boolean): string => (on ? "音频绕过本服务器" : "音频恢复经过本服务器"),
     chatOpened: (channel: string) => `文字会话（${channel}）`,
     messageDropped: (party: string, why: string) => `${party}的一条消息未采用：${why}`,
+    answersSuggested: (question: string, answer: string) => `知识库建议“${question}”：${answer}`,
     replySuggested: (text: string, rule: string) => `建议回复“${text}”（规则 ${rule}）`,
     notPossible: (action: string, reason: string) => `无法${action}：${reason}`,
     forked: (source: string) => `音频由 ${source} 接入`,

@@ -228,7 +228,7 @@ fn policy_in_words(what: &What) -> String {
         }
         What::ScenarioTurned { scenario, before, after, .. } => format!("{scenario} turned from {before} to {after}"),
         What::Consent { state, by } => format!("consent {state} by {by}"),
-        What::FactsTold { known, forgotten } => format!("facts told {known:?}, forgotten {forgotten:?}"),
+        What::FactsTold { known, forgotten, .. } => format!("facts told {known:?}, forgotten {forgotten:?}"),
         What::EscalationLikely { evidence, .. } => format!("escalation likely: {}", evidence.join(", ")),
         What::TicketAsked { crm, rule, .. } => format!("{rule} asks for a ticket of {crm}"),
         What::OutcomeTold(outcome) => format!("outcome by {}", outcome.by),
