@@ -1,14 +1,20 @@
-//! Reports: what calls of a day, a week or a month add up to, and how that reads as a page, a table or JSON.
+//! Reports: what calls of a day, a week or a month add up to, and how that reads as a page, on paper, in a workbook, as a table or
+//! JSON.
 //!
 //! Pure: facts of calls in, figures and texts out. Figures of days add up to those of longer times, exactly; only spreads
 //! of times are rounded, to 5 %.
 
 mod chart;
 mod facts;
+mod form;
 mod page;
+mod pdf;
 mod period;
+mod sections;
+mod sheet;
 mod spread;
 mod table;
+mod typeface;
 mod words;
 
 use std::collections::BTreeMap;
@@ -17,10 +23,11 @@ use serde::{Deserialize, Serialize};
 
 pub use chart::ChartError;
 pub use facts::CallFacts;
-pub use page::page;
-pub use period::{Period, ReportFormat};
+pub use form::{ReportError, ReportFormat};
+pub use page::{mail_page, subject};
+pub use period::Period;
 pub use spread::Spread;
-pub use table::table;
+pub use typeface::Typeface;
 pub use words::Language;
 
 /// Names that are told apart per table; the figures of further ones are added up under [`OTHERS`].

@@ -9,6 +9,7 @@ mod crm;
 mod fault;
 mod forks;
 mod headers;
+mod mail;
 mod overload;
 mod pbx;
 mod policies;
@@ -52,6 +53,7 @@ pub use sip::{
     TrunkSettings, UnknownSources,
 };
 
+pub use mail::{MailProtection, MailSettings, ReportRecipient, ReportWay};
 pub use reports::ReportSettings;
 pub use store::{DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings};
 pub use users::UserSettings;
@@ -83,6 +85,10 @@ pub struct Settings {
     pub store: Option<StoreSettings>,
     /// `[reports]`; `None` when the section is absent: then reports are written on demand only.
     pub reports: Option<ReportSettings>,
+    /// `reports.font`: the font of printed reports; one of the system when nothing is said.
+    pub report_font: Option<PathBuf>,
+    /// `[mail]`; `None` when the section is absent.
+    pub mail: Option<MailSettings>,
     /// `[speech]`.
     pub speech: SpeechSettings,
     /// `[policy]`.

@@ -196,6 +196,35 @@ impl Store {
         self.write(move |embedded| embedded.keep_parcels(&parcels)).await
     }
 
+    /// Writes down a parcel that is made once for good, by its key; whether it was the first of that key.
+    ///
+    /// # Errors
+    /// As [`Store::keep_parcels`].
+    pub async fn keep_parcel_once(&self, parcel: Parcel) -> Result<bool, String> {
+        self.write(move |embedded| embedded.keep_parcel_once(&parcel)).await
+    }
+
+    /// Notes that parcels were made once for good.
+    ///
+    /// # Errors
+    /// As [`Store::keep_parcels`].
+    pub async fn mark_parcels(&self, parcels: Vec<Parcel>) -> Result<(), String> {
+        self.write(move |embedded| embedded.mark_parcels(&parcels)).await
+    }
+
+    /// Whether a parcel of this key was ever made.
+    ///
+    /// # Errors
+    /// As [`Store::call`].
+    pub async fn was_made(&self, key: String) -> Result<bool, String> {
+        self.read(move |embedded| embedded.was_made(&key)).await
+    }
+
+    /// What something is known by outside, for good: this store's alone, and nothing can be read in it.
+    pub fn key_of(&self, name: &str) -> String {
+        crate::hexadecimal::hexadecimal(&self.keys.blind(name.as_bytes()))
+    }
+
     /// Removes parcels that are done with.
     ///
     /// # Errors

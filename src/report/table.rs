@@ -2,9 +2,29 @@
 
 use super::{Figures, Report};
 
+/// One figure.
+pub(super) struct Line {
+    /// What it is of: `total`, `hour`, `day`, `route`, `channel`, `scenario`, `target`, `group`, `rule`, `said`.
+    pub(super) part: &'static str,
+    /// Which one.
+    pub(super) name: String,
+    /// What is counted, or measured in milliseconds.
+    pub(super) figure: String,
+    pub(super) value: u64,
+}
+
 /// The table: `part,name,figure,value` (RFC 4180); times in milliseconds.
-pub fn table(report: &Report) -> String {
+pub(super) fn table(report: &Report) -> String {
     let mut lines = vec!["part,name,figure,value".to_owned()];
+    let line = |Line { part, name, figure, value }: Line| format!("{part},{},{figure},{value}", quoted(&name));
+    lines.extend(rows(report).into_iter().map(line));
+    lines.push(String::new());
+    lines.join("\r\n")
+}
+
+/// Every figure of a report.
+pub(super) fn rows(report: &Report) -> Vec<Line> {
+    let mut lines = Vec::new();
     let name = if report.from == report.to { report.from.clone() } else { format!("{}/{}", report.from, report.to) };
     push(&mut lines, "total", &name, &report.total);
     for (hour, figures) in &report.by_hour {
@@ -21,17 +41,19 @@ pub fn table(report: &Report) -> String {
         table.iter().for_each(|(name, figures)| push(&mut lines, part, name, figures));
     }
     for (part, counts) in [("rule", &report.rules), ("said", &report.said)] {
-        lines.extend(counts.iter().map(|(name, count)| format!("{part},{},calls,{count}", quoted(name))));
+        lines.extend(counts.iter().map(|(name, count)| Line {
+            part,
+            name: name.clone(),
+            figure: "calls".to_owned(),
+            value: *count,
+        }));
     }
-    lines.push(String::new());
-    lines.join("\r\n")
+    lines
 }
 
-fn push(lines: &mut Vec<String>, part: &str, name: &str, figures: &Figures) {
-    let name = quoted(name);
-    for (figure, value) in numbers(figures) {
-        lines.push(format!("{part},{name},{figure},{value}"));
-    }
+fn push(lines: &mut Vec<Line>, part: &'static str, name: &str, figures: &Figures) {
+    let line = |(figure, value)| Line { part, name: name.to_owned(), figure, value };
+    lines.extend(numbers(figures).into_iter().map(line));
 }
 
 fn numbers(figures: &Figures) -> Vec<(String, u64)> {

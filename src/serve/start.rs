@@ -61,7 +61,6 @@ impl Server {
         let (clock, metrics, readiness) = (Clock::start(), Metrics::new(), Arc::new(Readiness::default()));
         let Policies { policies, prompts, ringback, sayings, .. } = load_policies(&settings, &metrics, &readiness)?;
         let store = start_store(&settings, &metrics, &readiness, &policies)?;
-        let reporting = start_reporting(&settings, store.as_ref());
         let (media_events, media_inlet) = mpsc::channel(EVENTS_MAX);
         let (tap, copy_ring) = rings(&settings);
         let media = start_media(&settings, (&tap, &copy_ring), clock, media_events)?;
@@ -78,6 +77,7 @@ impl Server {
         let (forks, fork_inlet) = start_forks(&settings, clock, &metrics).await?;
         let (reloader, reloads, fresh) = Reloader::new(&args.config, &settings, &metrics);
         let (bus, outbox) = start_telling(&settings, store.as_ref(), &metrics).await?;
+        let reporting = start_reporting(&settings, (store.as_ref(), outbox.as_ref()), &readiness);
         let heard = (copies.clone(), Arc::clone(&bench));
         let parts = (forks.clone(), heard, Arc::clone(&readiness), metrics.clone(), (store.clone(), outbox.clone()));
         let (web, order_inlet) = offer_api(&settings, &bus, reloads, parts).await?;
@@ -267,17 +267,23 @@ async fn start_telling(
     metrics: &Metrics,
 ) -> Result<(Arc<Bus>, Option<Outbox>), Failure> {
     let bus = Arc::new(Bus::new());
-    let Some(store) = store.filter(|_| !settings.crms.is_empty()) else { return Ok((bus, None)) };
-    let outbox = Outbox::start(&settings.crms, store.clone(), Arc::clone(&bus), metrics.clone()).await;
+    let is_told = !settings.crms.is_empty() || settings.reports.as_ref().is_some_and(|reports| !reports.to.is_empty());
+    let Some(store) = store.filter(|_| is_told) else { return Ok((bus, None)) };
+    let outbox = Outbox::start(settings, store.clone(), Arc::clone(&bus), metrics.clone()).await;
     let outbox = outbox.map_err(|why| Failure::of("starting to tell systems outside", why))?;
     Ok((bus, Some(outbox)))
 }
 
-/// Has reports written by the clock, where they are to be.
-fn start_reporting(settings: &Settings, store: Option<&Store>) -> Option<JoinHandle<()>> {
+/// Has reports written by the clock and sent, where they are to be.
+fn start_reporting(
+    settings: &Settings,
+    (store, outbox): (Option<&Store>, Option<&Outbox>),
+    readiness: &Arc<Readiness>,
+) -> Option<JoinHandle<()>> {
     let (reports, store) = (settings.reports.clone()?, store?.clone());
     let zone = settings.policy.zone.clone().unwrap_or_else(Zone::utc);
-    Some(tokio::spawn(write_by_the_clock(reports, zone, store)))
+    let keeping = (store, outbox.cloned());
+    Some(tokio::spawn(write_by_the_clock(reports, zone, keeping, Arc::clone(readiness))))
 }
 
 /// What is kept, and what systems outside are still to be told of.
@@ -427,7 +433,8 @@ pub(super) fn live_options(settings: &Settings) -> Result<Option<LiveOptions>, S
     let zone = settings.policy.zone.clone().unwrap_or_else(Zone::utc);
     let token = settings.web.as_ref().map(|web| web.token.fetch()).transpose()?;
     let users = settings.users.clone();
-    Ok(token.map(|token| LiveOptions { token, users, prompts, tones, zone }))
+    let report_font = settings.report_font.clone();
+    Ok(token.map(|token| LiveOptions { token, users, prompts, tones, zone, report_font }))
 }
 
 /// Where keys come from.

@@ -25,6 +25,8 @@ pub struct LiveOptions {
     pub tones: Region,
     /// The time zone of reports.
     pub zone: Zone,
+    /// The font of printed reports; one of the system when nothing is said.
+    pub report_font: Option<PathBuf>,
 }
 
 /// What requests of one time meet.
@@ -34,11 +36,13 @@ pub(super) struct Live {
     pub(super) prompts: Arc<PromptFolder>,
     pub(super) tones: Region,
     pub(super) zone: Zone,
+    pub(super) report_font: Option<PathBuf>,
 }
 
 impl Live {
     pub(super) fn new(options: LiveOptions) -> Result<Self, WebError> {
-        let LiveOptions { token, users, prompts, tones, zone } = options;
-        Ok(Self { gate: Gate::new(&token)?, users, prompts: Arc::new(PromptFolder::new(prompts)), tones, zone })
+        let LiveOptions { token, users, prompts, tones, zone, report_font } = options;
+        let (gate, prompts) = (Gate::new(&token)?, Arc::new(PromptFolder::new(prompts)));
+        Ok(Self { gate, users, prompts, tones, zone, report_font })
     }
 }

@@ -141,7 +141,7 @@ pub(super) fn closed() -> Doors {
         .at(Method::POST, "/v1/people/release", People, people::release)
         .at(Method::GET, "/v1/backup", Operate, backup::state)
         .at(Method::POST, "/v1/backup", Operate, backup::begin)
-        .at(Method::GET, "/v1/reports/{date}", Reports, reports::day)
+        .at(Method::GET, "/v1/reports/{date}", Reports, reports::of_date)
         .at(Method::POST, "/v1/drain", Operate, orders::drain)
         .at(Method::POST, "/v1/policies/back", Operate, orders::policies_back)
         .at(Method::POST, "/v1/reload", Operate, reload::reload)
