@@ -96,11 +96,10 @@ pub(super) fn sections(report: &Report, language: Language) -> Vec<Section> {
         (t("线路", "Routes"), &report.by_route),
         (t("渠道", "Channels"), &report.by_channel),
         (t("场景", "Scenarios"), &report.by_scenario),
-        (t("最后接听方", "Who spoke to the caller last"), &report.by_target),
     ] {
         sections.push(Section { title, pictures: Vec::new(), grids: vec![groups(table, language)], note: None });
     }
-    sections.push(causes(report, language));
+    sections.extend([served(report, language), causes(report, language), insights(report, language)]);
     sections
 }
 
@@ -229,6 +228,73 @@ fn groups(table: &BTreeMap<String, Figures>, language: Language) -> Grid {
     }
 }
 
+/// By who spoke to callers last: a bot, a queue, an agent.
+fn served(report: &Report, language: Language) -> Section {
+    let t = |zh: &'static str, en: &'static str| language.of(zh, en);
+    let row = |(name, figures): (&String, &Figures)| {
+        let Figures { calls, answered, talk_ms, high, acted_calmed, left_calmed, outcomes, .. } = figures;
+        vec![
+            Cell::Text(name.clone()),
+            Cell::Count(*calls),
+            Cell::Time(talk_ms.checked_div(*answered)),
+            Cell::Share(*high, *calls),
+            Cell::Part(share(acted_calmed + left_calmed, *high)),
+            Cell::Share(outcomes.complaints, outcomes.complaint_known),
+            Cell::Mean(outcomes.satisfaction(), outcomes.satisfaction_known),
+        ]
+    };
+    let head = vec![
+        "",
+        t("来电", "Calls"),
+        t("平均通话", "Talk (mean)"),
+        t("高", "High"),
+        t("其中平息", "calm at the end"),
+        t("投诉", "Complaints"),
+        t("满意度", "Satisfaction"),
+    ];
+    Section {
+        title: t("坐席与队列（最后接听方）", "Agents and queues (who spoke to the caller last)"),
+        pictures: Vec::new(),
+        grids: vec![Grid { head, rows: report.by_target.iter().map(row).collect() }],
+        note: None,
+    }
+}
+
+/// What reports say of the judging itself, and of the server.
+fn insights(report: &Report, language: Language) -> Section {
+    let t = |zh: &'static str, en: &'static str| language.of(zh, en);
+    let (warnings, known, minutes, calls) =
+        (&report.warnings, &report.completeness, &report.minutes, report.total.calls);
+    let outcomes = &report.total.outcomes;
+    let drift = match report.drift() {
+        Some((day, drift)) => format!("{drift:.2} ({day})"),
+        None => nothing(),
+    };
+    let rows = [
+        (t("预警（其中随后高度愤怒）", "Early warnings that were right"), Cell::Share(warnings.right, warnings.warned)),
+        (t("高度愤怒前无预警", "High anger without one before"), Cell::Share(warnings.missed, report.total.high)),
+        (t("预警提前量", "From the warning to high anger"), times(&warnings.lead)),
+        (t("有情绪数据的来电", "Calls that were judged"), Cell::Share(known.judged, calls)),
+        (t("有话语数据的来电", "Calls with words"), Cell::Share(known.worded, calls)),
+        (t("记录中断的来电", "Calls cut off with the program"), Cell::Share(known.torn, calls)),
+        (t("已知是否投诉", "Of which a complaint is known or ruled out"), Cell::Share(outcomes.complaint_known, calls)),
+        (t("已知满意度", "Of which satisfaction is known"), Cell::Share(outcomes.satisfaction_known, calls)),
+        (t("愤怒分布漂移（PSI，最大日）", "Drift of the highest anger (PSI, worst day)"), Cell::Text(drift)),
+        (t("系统运行", "The server was up"), Cell::Part(share(minutes.up, minutes.known))),
+        (t("系统可接通话", "The server took calls"), Cell::Part(share(minutes.ready, minutes.known))),
+    ];
+    let rows = rows.into_iter().map(|(name, value)| vec![Cell::Text(name.to_owned()), value]).collect();
+    Section {
+        title: t("预警、数据与系统", "Warnings, data and the server"),
+        pictures: Vec::new(),
+        grids: vec![Grid { head: Vec::new(), rows }],
+        note: Some(t(
+            "漂移：某日最高愤怒分布相对整段时间的群体稳定性指数，0.1 以下很小，0.25 以上明显；每日少于 100 通不计。可用率按分钟计，自首次记录起。",
+            "Drift: how far a day's highest anger is from that of the whole time (population stability index): below 0.1 little, above 0.25 much; days of fewer than 100 calls do not count. The server's share is of minutes, since the first that was noted.",
+        )),
+    }
+}
+
 fn causes(report: &Report, language: Language) -> Section {
     let t = |zh: &'static str, en: &'static str| language.of(zh, en);
     let counts = |heading: &'static str, counts: &BTreeMap<String, u64>| {
@@ -237,12 +303,21 @@ fn causes(report: &Report, language: Language) -> Section {
         let row = |(name, count): (&String, &u64)| vec![Cell::Text(name.clone()), Cell::Count(*count)];
         Grid { head: vec![heading, t("来电", "Calls")], rows: sorted.into_iter().map(row).collect() }
     };
+    let mut meanings: Vec<(&String, &u64)> = report.said.iter().collect();
+    let high_of = |name: &String| report.said_high.get(name).copied().unwrap_or_default();
+    meanings.sort_by_key(|(name, count)| (std::cmp::Reverse(high_of(name)), std::cmp::Reverse(**count), (*name).clone()));
+    let row = |(name, count): (&String, &u64)| {
+        vec![Cell::Text(name.clone()), Cell::Count(*count), Cell::Share(high_of(name), *count)]
+    };
+    let head = vec![t("来电者说到", "What callers said"), t("来电", "Calls"), t("其中高度愤怒", "with high anger")];
+    let said = Grid { head, rows: meanings.into_iter().map(row).collect() };
     Section {
-        title: t("原因", "Causes"),
+        title: t("情绪与冲突原因", "Emotions and what conflicts are about"),
         pictures: Vec::new(),
         grids: vec![
             counts(t("规则", "Rule"), &report.rules),
-            counts(t("来电者说到", "What callers said"), &report.said),
+            said,
+            counts(t("主导情绪", "Leading emotion"), &report.emotions),
         ],
         note: None,
     }

@@ -4,7 +4,8 @@ use super::{Figures, Report};
 
 /// One figure.
 pub(super) struct Line {
-    /// What it is of: `total`, `hour`, `day`, `route`, `channel`, `scenario`, `target`, `group`, `rule`, `said`.
+    /// What it is of: `total`, `hour`, `day`, `route`, `channel`, `scenario`, `target`, `group`, `rule`, `said`,
+    /// `emotion`, `warning`, `data`, `minutes`, `drift`.
     pub(super) part: &'static str,
     /// Which one.
     pub(super) name: String,
@@ -40,15 +41,42 @@ pub(super) fn rows(report: &Report) -> Vec<Line> {
     ] {
         table.iter().for_each(|(name, figures)| push(&mut lines, part, name, figures));
     }
-    for (part, counts) in [("rule", &report.rules), ("said", &report.said)] {
-        lines.extend(counts.iter().map(|(name, count)| Line {
-            part,
-            name: name.clone(),
-            figure: "calls".to_owned(),
-            value: *count,
-        }));
+    for (part, figure, counts) in [
+        ("rule", "calls", &report.rules),
+        ("said", "calls", &report.said),
+        ("said", "high", &report.said_high),
+        ("emotion", "calls", &report.emotions),
+    ] {
+        let line = |(name, count): (&String, &u64)| Line { part, name: name.clone(), figure: figure.to_owned(), value: *count };
+        lines.extend(counts.iter().map(line));
     }
+    lines.extend(insights(report));
     lines
+}
+
+/// Figures of the judging itself, and of the server.
+fn insights(report: &Report) -> impl Iterator<Item = Line> {
+    let (warnings, known, minutes) = (&report.warnings, &report.completeness, &report.minutes);
+    let line = |part: &'static str, figure: &str, value| Line { part, name: String::new(), figure: figure.to_owned(), value };
+    let counts = [
+        line("warning", "warned", warnings.warned),
+        line("warning", "right", warnings.right),
+        line("warning", "missed", warnings.missed),
+        line("data", "judged", known.judged),
+        line("data", "worded", known.worded),
+        line("data", "torn", known.torn),
+        line("minutes", "known", minutes.known),
+        line("minutes", "up", minutes.up),
+        line("minutes", "ready", minutes.ready),
+    ];
+    let lead = warnings.lead.at(0.5).map(|ms| line("warning", "lead_p50_ms", ms));
+    let drift = report.drift().map(|(day, drift)| Line {
+        part: "drift",
+        name: day.to_owned(),
+        figure: "psi_thousandths".to_owned(),
+        value: (drift * 1_000.0).round() as u64,
+    });
+    counts.into_iter().chain(lead).chain(drift)
 }
 
 fn push(lines: &mut Vec<Line>, part: &'static str, name: &str, figures: &Figures) {

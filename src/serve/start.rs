@@ -77,6 +77,7 @@ impl Server {
         let (forks, fork_inlet) = start_forks(&settings, clock, &metrics).await?;
         let (reloader, reloads, fresh) = Reloader::new(&args.config, &settings, &metrics);
         let (bus, outbox) = start_telling(&settings, store.as_ref(), &metrics).await?;
+        let noting = store.clone().map(|store| tokio::spawn(note_minutes(store, Arc::clone(&readiness))));
         let reporting = start_reporting(&settings, (store.as_ref(), outbox.as_ref()), &readiness);
         let heard = (copies.clone(), Arc::clone(&bench));
         let parts = (forks.clone(), heard, Arc::clone(&readiness), metrics.clone(), (store.clone(), outbox.clone()));
@@ -274,6 +275,17 @@ async fn start_telling(
     Ok((bus, Some(outbox)))
 }
 
+/// Has it noted, minute by minute, that the server is up, and whether it takes calls.
+async fn note_minutes(store: Store, readiness: Arc<Readiness>) {
+    // Twice a minute, so that none is missed.
+    let mut every = tokio::time::interval(Duration::from_secs(30));
+    loop {
+        every.tick().await;
+        // A store that is down is told of by itself; what is not noted counts as time in which nobody was there.
+        let _ = store.note_minute(readiness.is_ready()).await;
+    }
+}
+
 /// Has reports written by the clock and sent, where they are to be.
 fn start_reporting(
     settings: &Settings,
@@ -434,7 +446,8 @@ pub(super) fn live_options(settings: &Settings) -> Result<Option<LiveOptions>, S
     let token = settings.web.as_ref().map(|web| web.token.fetch()).transpose()?;
     let users = settings.users.clone();
     let report_font = settings.report_font.clone();
-    Ok(token.map(|token| LiveOptions { token, users, prompts, tones, zone, report_font }))
+    let agents = settings.targets.iter().map(|(name, target)| (name.clone(), target.uri.clone())).collect();
+    Ok(token.map(|token| LiveOptions { token, users, prompts, tones, zone, agents, report_font }))
 }
 
 /// Where keys come from.

@@ -25,6 +25,8 @@ pub struct LiveOptions {
     pub tones: Region,
     /// The time zone of reports.
     pub zone: Zone,
+    /// The addresses of targets by their names: who answers there serves the call.
+    pub agents: BTreeMap<String, String>,
     /// The font of printed reports; one of the system when nothing is said.
     pub report_font: Option<PathBuf>,
 }
@@ -36,13 +38,14 @@ pub(super) struct Live {
     pub(super) prompts: Arc<PromptFolder>,
     pub(super) tones: Region,
     pub(super) zone: Zone,
+    pub(super) agents: BTreeMap<String, String>,
     pub(super) report_font: Option<PathBuf>,
 }
 
 impl Live {
     pub(super) fn new(options: LiveOptions) -> Result<Self, WebError> {
-        let LiveOptions { token, users, prompts, tones, zone, report_font } = options;
+        let LiveOptions { token, users, prompts, tones, zone, agents, report_font } = options;
         let (gate, prompts) = (Gate::new(&token)?, Arc::new(PromptFolder::new(prompts)));
-        Ok(Self { gate, users, prompts, tones, zone, report_font })
+        Ok(Self { gate, users, prompts, tones, zone, agents, report_font })
     }
 }

@@ -27,8 +27,8 @@ use super::readiness::Readiness;
 use super::reload::{self, ReloadAsked};
 use super::signing::{self, Ended, Signed, Who};
 use super::{
-    audio, backup, calls, channel, consent, console, deliveries, events, facts, interactions, models, outcomes, people,
-    reports,
+    audio, audit, backup, calls, channel, consent, console, deliveries, events, facts, interactions, models, outcomes, own,
+    people, reports,
 };
 use crate::metrics::Metrics;
 use crate::shell::copy::Copies;
@@ -98,7 +98,7 @@ pub(super) fn router(app: App) -> Router {
 
 /// Every address that asks for somebody who is known, and what it is about.
 pub(super) fn closed() -> Doors {
-    use Area::{Audio, Calls, Integration, Operate, Orders, People, Reports};
+    use Area::{Audio, Audit, Calls, Integration, Operate, Orders, Own, People, Reports};
     Doors::default()
         .at(Method::GET, "/metrics", Operate, metrics)
         .at(Method::GET, "/v1/calls", Calls, calls::calls)
@@ -142,6 +142,10 @@ pub(super) fn closed() -> Doors {
         .at(Method::GET, "/v1/backup", Operate, backup::state)
         .at(Method::POST, "/v1/backup", Operate, backup::begin)
         .at(Method::GET, "/v1/reports/{date}", Reports, reports::of_date)
+        .at(Method::GET, "/v1/audit", Audit, audit::list)
+        .at(Method::GET, "/v1/audit/verify", Audit, audit::state)
+        .at(Method::POST, "/v1/audit/verify", Audit, audit::begin)
+        .at(Method::GET, "/v1/own/calls", Own, own::calls)
         .at(Method::POST, "/v1/drain", Operate, orders::drain)
         .at(Method::POST, "/v1/policies/back", Operate, orders::policies_back)
         .at(Method::POST, "/v1/reload", Operate, reload::reload)
@@ -169,6 +173,7 @@ async fn admit(State(app): State<App>, path: Option<MatchedPath>, mut request: R
     let Who::Person { ended, .. } = who.clone() else { return audited(&app, &who, request, next).await };
     // What goes on for long ends with the session: here what is a body, by itself what is a WebSocket.
     request.extensions_mut().insert(Ended(ended.clone()));
+    request.extensions_mut().insert(who.clone());
     let response = audited(&app, &who, request, next).await;
     response.map(|body| Body::from_stream(body.into_data_stream().take_until(ended.cancelled_owned())))
 }

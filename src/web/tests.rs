@@ -378,7 +378,7 @@ fn options(listen: SocketAddr) -> WebOptions {
     let token = Token::new(TOKEN).expect("a good token");
     WebOptions {
         listen,
-        live: LiveOptions { token, users: BTreeMap::new(), prompts, tones: Region::China, zone: Zone::utc(), report_font: None },
+        live: LiveOptions { token, users: BTreeMap::new(), prompts, tones: Region::China, zone: Zone::utc(), agents: BTreeMap::new(), report_font: None },
     }
 }
 

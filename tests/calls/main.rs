@@ -15,6 +15,7 @@ mod elsewhere;
 mod forks;
 mod interop;
 mod kept;
+mod letters;
 mod models;
 mod moves;
 mod odd;
