@@ -118,7 +118,7 @@ pub struct ReportArgs {
     /// How it is written.
     #[arg(long, value_enum, default_value_t = ReportFormat::Html)]
     pub format: ReportFormat,
-    /// The language of the page.
+    /// The language of pages, paper and workbooks.
     #[arg(long, value_enum, default_value_t = Language::Zh)]
     pub language: Language,
     /// Where to; a whole file takes the place of one that is there. Standard output when not given.

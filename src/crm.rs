@@ -3,11 +3,13 @@
 //!
 //! Pure: `shell::crm` posts them, the store keeps them.
 
+mod letter;
 mod parcel;
 mod template;
 
 use ring::hmac;
 
+pub use letter::{Letter, REPORT_EVENT};
 pub use parcel::{Answer, Fate, Parcel, State, after};
 pub use template::{Template, VARIABLES, facts_of};
 

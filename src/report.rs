@@ -1,14 +1,21 @@
-//! Reports: what calls of a day, a week or a month add up to, and how that reads as a page, a table or JSON.
+//! Reports: what calls of a day, a week or a month add up to, and how that reads as a page, on paper, in a workbook, as a table or
+//! JSON.
 //!
 //! Pure: facts of calls in, figures and texts out. Figures of days add up to those of longer times, exactly; only spreads
 //! of times are rounded, to 5 %.
 
 mod chart;
 mod facts;
+mod form;
+mod insight;
 mod page;
+mod pdf;
 mod period;
+mod sections;
+mod sheet;
 mod spread;
 mod table;
+mod typeface;
 mod words;
 
 use std::collections::BTreeMap;
@@ -17,14 +24,18 @@ use serde::{Deserialize, Serialize};
 
 pub use chart::ChartError;
 pub use facts::CallFacts;
-pub use page::page;
-pub use period::{Period, ReportFormat};
+pub use form::{ReportError, ReportFormat};
+pub use insight::{Completeness, Minutes, Scores, Warnings};
+pub use page::{mail_page, subject};
+pub use period::Period;
 pub use spread::Spread;
-pub use table::table;
+pub use typeface::Typeface;
 pub use words::Language;
 
 /// Names that are told apart per table; the figures of further ones are added up under [`OTHERS`].
 const NAMES_MAX: usize = 500;
+/// Calls of a day by which it can be told whether scores have moved: of fewer, chance alone moves them.
+const DRIFT_CALLS_MIN: u64 = 100;
 /// Where they are added up.
 const OTHERS: &str = "…";
 
@@ -246,6 +257,24 @@ pub struct Report {
     pub rules: BTreeMap<String, u64>,
     /// In how many calls the caller said a phrase of each meaning.
     pub said: BTreeMap<String, u64>,
+    /// In how many of these anger was high.
+    #[serde(default)]
+    pub said_high: BTreeMap<String, u64>,
+    /// By the emotion that led most of the caller's timeline.
+    #[serde(default)]
+    pub emotions: BTreeMap<String, u64>,
+    /// Early warnings.
+    #[serde(default)]
+    pub warnings: Warnings,
+    /// How much is known.
+    #[serde(default)]
+    pub completeness: Completeness,
+    /// The highest anger of calls, by day.
+    #[serde(default)]
+    pub scores: BTreeMap<String, Scores>,
+    /// Of the minutes, in how many the server was there.
+    #[serde(default)]
+    pub minutes: Minutes,
 }
 
 impl Report {
@@ -271,6 +300,13 @@ impl Report {
         }
         call.rules.iter().for_each(|rule| *bounded(&mut self.rules, rule) += 1);
         call.said.iter().for_each(|said| *bounded(&mut self.said, said) += 1);
+        if call.level == "high" {
+            call.said.iter().for_each(|said| *bounded(&mut self.said_high, said) += 1);
+        }
+        call.emotion.iter().for_each(|emotion| *bounded(&mut self.emotions, emotion) += 1);
+        self.warnings.add(call);
+        self.completeness.add(call);
+        self.scores.entry(self.to.clone()).or_default().add(call);
     }
 
     /// Adds a later day.
@@ -290,9 +326,32 @@ impl Report {
         ] {
             other.iter().for_each(|(name, figures)| bounded(own, name).merge(figures));
         }
-        for (own, other) in [(&mut self.rules, &later.rules), (&mut self.said, &later.said)] {
+        self.warnings.merge(&later.warnings);
+        self.completeness.merge(later.completeness);
+        self.minutes.merge(later.minutes);
+        for (day, scores) in &later.scores {
+            self.scores.entry(day.clone()).or_default().merge(scores);
+        }
+        for (own, other) in [
+            (&mut self.rules, &later.rules),
+            (&mut self.said, &later.said),
+            (&mut self.said_high, &later.said_high),
+            (&mut self.emotions, &later.emotions),
+        ] {
             other.iter().for_each(|(name, count)| *bounded(own, name) += count);
         }
+    }
+}
+
+impl Report {
+    /// The day whose highest anger differs most from that of the whole time, and by how much (see [`Scores::drift`]); nothing where
+    /// no two days have enough calls.
+    pub fn drift(&self) -> Option<(&str, f64)> {
+        let mut whole = Scores::default();
+        self.scores.values().for_each(|scores| whole.merge(scores));
+        let days = self.scores.iter().filter(|_| self.scores.len() > 1);
+        let drifts = days.filter_map(|(day, scores)| Some((day.as_str(), scores.drift(&whole, DRIFT_CALLS_MIN)?)));
+        drifts.max_by(|(_, one), (_, other)| one.total_cmp(other))
     }
 }
 

@@ -1,24 +1,28 @@
-//! Reports on demand and by the clock: `calmline report` asks the running server for days, adds them up, and writes a page, a
-//! table or JSON; `[reports]` has the server write them by itself.
+//! Reports on demand and by the clock: `calmline report` asks the running server for days, adds them up, and writes them in a
+//! form of choice; `[reports]` has the server write them by itself.
 
+mod fonts;
 mod schedule;
+mod sending;
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 
-use crate::cli::{Failure, ReportArgs, print_line};
+use crate::cli::{Failure, ReportArgs};
 use crate::demo::server::ask;
-use crate::report::Report;
+use crate::report::{Report, ReportFormat};
 use crate::settings::{Settings, Zone};
 use crate::trail::settings_of;
-pub(crate) use schedule::run as write_by_the_clock;
+pub(crate) use fonts::typeface;
+pub(crate) use schedule::{report as report_of, run as write_by_the_clock};
 
 /// Runs `calmline report`.
 ///
 /// # Errors
 /// When the server cannot be asked, or the file cannot be written.
 pub(crate) fn run(args: &ReportArgs) -> Result<(), Failure> {
-    let Settings { web, policy, .. } = settings_of(&args.config)?;
+    let Settings { web, policy, report_font, .. } = settings_of(&args.config)?;
     let web = web.ok_or_else(|| Failure::Failed("no [web]: the server cannot be asked".to_owned()))?;
     let token = web.token.fetch().map_err(|error| Failure::of("the API token", error))?;
     let today = policy.zone.unwrap_or_else(Zone::utc).today();
@@ -36,16 +40,21 @@ pub(crate) fn run(args: &ReportArgs) -> Result<(), Failure> {
         }
     }
     let report = report.expect("a time has days");
-    let text = args.format.write(&report, args.language).map_err(|error| Failure::of("the report", error))?;
+    let typeface = match args.format {
+        ReportFormat::Pdf => typeface(report_font.as_deref()).map_err(Failure::Failed)?,
+        _ => None,
+    };
+    let written = args.format.write(&report, args.language, typeface.as_ref());
+    let bytes = written.map_err(|error| Failure::of("the report", error))?;
     match &args.out {
-        Some(path) => write_whole(path, &text).map_err(|error| Failure::of(path.display(), error)),
-        None => print_line(text),
+        Some(path) => write_whole(path, &bytes).map_err(|error| Failure::of(path.display(), error)),
+        None => std::io::stdout().write_all(&bytes).map_err(|error| Failure::of("standard output", error)),
     }
 }
 
 /// Writes beside it, then puts it in its place: whoever reads finds the old file or the new one.
-fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
+fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let beside = path.with_extension("new");
-    fs::write(&beside, text)?;
+    fs::write(&beside, bytes)?;
     fs::rename(&beside, path)
 }

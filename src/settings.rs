@@ -10,6 +10,7 @@ mod fault;
 mod forks;
 mod headers;
 mod knowledge;
+mod mail;
 mod overload;
 mod pbx;
 mod policies;
@@ -59,6 +60,7 @@ pub use sip::{
     TrunkSettings, UnknownSources,
 };
 
+pub use mail::{MailProtection, MailSettings, ReportRecipient, ReportWay};
 pub use reports::ReportSettings;
 pub use sources::{SourceFormat, SourcePlace, SourceSettings};
 pub use store::{DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings};
@@ -94,6 +96,10 @@ pub struct Settings {
     pub store: Option<StoreSettings>,
     /// `[reports]`; `None` when the section is absent: then reports are written on demand only.
     pub reports: Option<ReportSettings>,
+    /// `reports.font`: the font of printed reports; one of the system when nothing is said.
+    pub report_font: Option<PathBuf>,
+    /// `[mail]`; `None` when the section is absent.
+    pub mail: Option<MailSettings>,
     /// `[speech]`.
     pub speech: SpeechSettings,
     /// `[policy]`.

@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod backup;
+mod check;
 mod embedded;
 mod journal;
 mod keeper;
@@ -32,6 +33,8 @@ use crate::report::Report;
 use crate::settings::{MasterKeySource, StoreSettings, Zone};
 use crate::web::{CallRecord, Late, Moment};
 pub use audit::AuditEntry;
+use audit::{AuditFound, AuditWanted};
+pub use check::{Checking, NoCheck};
 use embedded::Embedded;
 pub use embedded::{Erased, Held, Hold, names_somebody};
 pub use journal::Journal;
@@ -60,6 +63,8 @@ pub struct Store {
     /// Where back-ups go.
     backups: PathBuf,
     backup: Arc<Mutex<Backup>>,
+    /// What became of the last look through the audit trail.
+    check: Arc<Mutex<Checking>>,
 }
 
 /// What became of the last back-up.
@@ -134,8 +139,9 @@ impl Store {
         let audit = folder.join(AUDIT_FOLDER);
         let journal = Journal::start(&audit, &keys, metrics).map_err(|source| failed(&audit, source))?;
         let keeper = Keeper::start(settings, &keys, metrics).map_err(|source| failed(folder, source))?;
-        let (folder, backups, backup) = (folder.clone(), settings.backups.clone(), Arc::default());
-        Ok(Self { journal, keeper, keys, keeps: settings.keep.calls, folder, backups, backup })
+        let (folder, backups, keeps) = (folder.clone(), settings.backups.clone(), settings.keep.calls);
+        let (backup, check) = (Arc::default(), Arc::default());
+        Ok(Self { journal, keeper, keys, keeps, folder, backups, backup, check })
     }
 
     /// How long calls are kept.
@@ -194,6 +200,35 @@ impl Store {
     /// When the store is down or cannot be written.
     pub async fn keep_parcels(&self, parcels: Vec<Parcel>) -> Result<(), String> {
         self.write(move |embedded| embedded.keep_parcels(&parcels)).await
+    }
+
+    /// Writes down a parcel that is made once for good, by its key; whether it was the first of that key.
+    ///
+    /// # Errors
+    /// As [`Store::keep_parcels`].
+    pub async fn keep_parcel_once(&self, parcel: Parcel) -> Result<bool, String> {
+        self.write(move |embedded| embedded.keep_parcel_once(&parcel)).await
+    }
+
+    /// Notes that parcels were made once for good.
+    ///
+    /// # Errors
+    /// As [`Store::keep_parcels`].
+    pub async fn mark_parcels(&self, parcels: Vec<Parcel>) -> Result<(), String> {
+        self.write(move |embedded| embedded.mark_parcels(&parcels)).await
+    }
+
+    /// Whether a parcel of this key was ever made.
+    ///
+    /// # Errors
+    /// As [`Store::call`].
+    pub async fn was_made(&self, key: String) -> Result<bool, String> {
+        self.read(move |embedded| embedded.was_made(&key)).await
+    }
+
+    /// What something is known by outside, for good: this store's alone, and nothing can be read in it.
+    pub fn key_of(&self, name: &str) -> String {
+        crate::hexadecimal::hexadecimal(&self.keys.blind(name.as_bytes()))
     }
 
     /// Removes parcels that are done with.
@@ -288,9 +323,28 @@ impl Store {
             let (from, before) = zone.day(day).ok_or("a day that this time zone does not have")?;
             let mut report = Report::of_day(&day.to_string(), zone.name());
             embedded.facts(from, before, &mut |started, facts| report.add(zone.hour(started), facts))?;
+            report.minutes = embedded.minutes(from, before, Moment::now())?;
             Ok(report)
         })
         .await
+    }
+
+    /// Notes that the server is up now, and whether it takes calls.
+    ///
+    /// # Errors
+    /// As [`Store::keep_parcels`].
+    pub async fn note_minute(&self, ready: bool) -> Result<(), String> {
+        self.write(move |embedded| embedded.note_minute(Moment::now(), ready)).await
+    }
+
+    /// Looks for entries of the audit trail, newest first.
+    ///
+    /// # Errors
+    /// When a file of it cannot be read.
+    pub async fn search_audit(&self, wanted: AuditWanted) -> Result<AuditFound, String> {
+        let (folder, keys) = (self.folder.join(AUDIT_FOLDER), Arc::clone(&self.keys));
+        let found = tokio::task::spawn_blocking(move || audit::search(&folder, &keys, &wanted)).await;
+        found.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
     }
 
     /// Begins a back-up in a folder of its own, named by the time; its folder.

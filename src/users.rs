@@ -25,11 +25,15 @@ pub enum Role {
     Supervisor,
     /// Configuration, policies, back-ups and reports; no calls.
     Operator,
+    /// The calls that they serve themselves: their mood, and what to say.
+    Agent,
+    /// The audit trail, and nothing else.
+    Auditor,
 }
 
 impl Role {
     /// All of them.
-    pub const ALL: [Role; 3] = [Role::Administrator, Role::Supervisor, Role::Operator];
+    pub const ALL: [Role; 5] = [Role::Administrator, Role::Supervisor, Role::Operator, Role::Agent, Role::Auditor];
 
     /// Its name in configurations and the API.
     pub fn name(self) -> &'static str {
@@ -37,6 +41,8 @@ impl Role {
             Role::Administrator => "administrator",
             Role::Supervisor => "supervisor",
             Role::Operator => "operator",
+            Role::Agent => "agent",
+            Role::Auditor => "auditor",
         }
     }
 }

@@ -4,6 +4,7 @@
 //! Plain HTTP/1.1; TLS is the business of a proxy in front while the API listens on loopback.
 
 mod audio;
+mod audit;
 mod auth;
 mod backup;
 mod board;
@@ -24,6 +25,7 @@ mod models;
 mod moment;
 mod orders;
 mod outcomes;
+mod own;
 mod people;
 mod permit;
 mod problem;

@@ -93,7 +93,7 @@ pub const OUTCOMES: Metric =
 pub const DELIVERIES: Metric = counter(
     "calmline_deliveries_total",
     &["crm", "outcome"],
-    "Attempts to tell a [crm.NAME] of an event: taken, again, set_aside, dropped (too many wait).",
+    "Attempts to tell a [crm.NAME] of an event, or to mail a report (mail:NAME): taken, again, set_aside, dropped (too many wait).",
 );
 /// Deliveries that are kept.
 pub const DELIVERIES_KEPT: Metric =

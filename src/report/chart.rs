@@ -4,10 +4,11 @@
 
 use plotters::prelude::*;
 
-use super::{Figures, Language};
+use super::Language;
+use super::sections::{Bar, levels};
 
-const WIDTH: u32 = 900;
-const HEIGHT: u32 = 260;
+/// Width and height.
+pub(super) const SIZE: (u32, u32) = (900, 260);
 const SKY: RGBColor = RGBColor(86, 180, 233);
 const ORANGE: RGBColor = RGBColor(230, 159, 0);
 const VERMILLION: RGBColor = RGBColor(213, 94, 0);
@@ -21,26 +22,38 @@ const LABELS_MAX: usize = 16;
 #[error("cannot draw: {0}")]
 pub struct ChartError(String);
 
-/// Draws bars of calls, an SVG; a name and figures each.
+/// Draws bars of calls, an SVG.
 ///
 /// # Errors
 /// When the drawing fails.
-pub(super) fn bars(bars: &[(String, &Figures)], language: Language) -> Result<String, ChartError> {
+pub(super) fn svg(bars: &[Bar], language: Language) -> Result<String, ChartError> {
     let mut svg = String::new();
-    {
-        let root = SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area();
-        draw(&root, bars, language).map_err(|error| ChartError(error.to_string()))?;
-        root.present().map_err(|error| ChartError(error.to_string()))?;
-    }
+    draw(SVGBackend::with_string(&mut svg, SIZE), bars, language)?;
     Ok(svg)
 }
 
-fn draw(
-    root: &DrawingArea<SVGBackend<'_>, plotters::coord::Shift>,
-    bars: &[(String, &Figures)],
+/// Draws bars of calls on anything that can be drawn on.
+///
+/// # Errors
+/// When the drawing fails.
+pub(super) fn draw<B: DrawingBackend>(backend: B, bars: &[Bar], language: Language) -> Result<(), ChartError>
+where
+    B::ErrorType: 'static,
+{
+    let root = backend.into_drawing_area();
+    let drawn = draw_on(&root, bars, language).and_then(|()| Ok(root.present().map_err(|error| error.to_string())?));
+    drawn.map_err(|error| ChartError(error.to_string()))
+}
+
+fn draw_on<B: DrawingBackend>(
+    root: &DrawingArea<B, plotters::coord::Shift>,
+    bars: &[Bar],
     language: Language,
-) -> Result<(), Box<dyn std::error::Error>> {
-    let highest = bars.iter().map(|(_, figures)| figures.calls).max().unwrap_or(0).max(4);
+) -> Result<(), Box<dyn std::error::Error>>
+where
+    B::ErrorType: 'static,
+{
+    let highest: u64 = bars.iter().map(|bar| bar.levels.iter().sum()).max().unwrap_or(0).max(4);
     let count = i32::try_from(bars.len())?.max(1);
     let mut chart = ChartBuilder::on(root)
         .margin(8)
@@ -49,7 +62,7 @@ fn draw(
         .build_cartesian_2d((0..count - 1).into_segmented(), 0..highest + highest / 8)?;
     let name = |at: &SegmentValue<i32>| match at {
         SegmentValue::CenterOf(at) => {
-            usize::try_from(*at).ok().and_then(|at| bars.get(at)).map_or_else(String::new, |(name, _)| name.clone())
+            usize::try_from(*at).ok().and_then(|at| bars.get(at)).map_or_else(String::new, |bar| bar.name.clone())
         }
         SegmentValue::Exact(_) | SegmentValue::Last => String::new(),
     };
@@ -63,17 +76,11 @@ fn draw(
         .label_style((FONT, 13))
         .x_label_formatter(&name)
         .draw()?;
-    let colours = [
-        (language.of("低", "low"), SKY),
-        (language.of("中", "medium"), ORANGE),
-        (language.of("高", "high"), VERMILLION),
-    ];
-    for (part, (word, colour)) in colours.into_iter().enumerate() {
-        let rectangles = bars.iter().enumerate().map(move |(at, (_, figures))| {
-            let parts = [figures.low, figures.medium, figures.high];
-            let below: u64 = parts[..part].iter().sum();
+    for (part, (word, colour)) in levels(language).into_iter().zip([SKY, ORANGE, VERMILLION]).enumerate() {
+        let rectangles = bars.iter().enumerate().map(move |(at, Bar { levels, .. })| {
+            let below: u64 = levels[..part].iter().sum();
             let at = i32::try_from(at).unwrap_or(i32::MAX);
-            let corners = [(SegmentValue::Exact(at), below), (SegmentValue::Exact(at + 1), below + parts[part])];
+            let corners = [(SegmentValue::Exact(at), below), (SegmentValue::Exact(at + 1), below + levels[part])];
             let mut bar = Rectangle::new(corners, colour.filled());
             bar.set_margin(0, 0, 3, 3);
             bar

@@ -1,6 +1,6 @@
 //! What reports need of a call.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +55,24 @@ pub struct CallFacts {
     pub rules: BTreeSet<String>,
     /// What the caller's phrases mean.
     pub said: BTreeSet<String>,
+    /// The emotion that led most steps of the caller's timeline; this and the following are missing in what older versions kept.
+    #[serde(default)]
+    pub emotion: Option<String>,
+    /// The caller's highest anger, in tenths, 0-9.
+    #[serde(default)]
+    pub anger_tenth: Option<u8>,
+    /// Whether early warning said that it would come to anger.
+    #[serde(default)]
+    pub warned: bool,
+    /// From that to the first high anger, when that came later.
+    #[serde(default)]
+    pub lead_ms: Option<u64>,
+    /// Whether words of the caller were heard or read.
+    #[serde(default)]
+    pub worded: bool,
+    /// Whether it was cut off by the end of the program that told of it.
+    #[serde(default)]
+    pub torn: bool,
     /// Whether the customer has filed a complaint, as was said last; this and the following are missing where nobody says.
     #[serde(default)]
     pub complaint: Option<bool>,
@@ -67,6 +85,15 @@ pub struct CallFacts {
     /// Whether what the customer wanted is settled.
     #[serde(default)]
     pub resolved: Option<bool>,
+}
+
+/// The emotion that led most steps of the caller's timeline.
+fn leading(record: &CallRecord) -> Option<String> {
+    let mut steps: BTreeMap<&str, u32> = BTreeMap::new();
+    for step in record.timeline.iter().filter(|step| step.party == "caller") {
+        *steps.entry(&step.emotion).or_default() += 1;
+    }
+    steps.into_iter().max_by_key(|(_, count)| *count).map(|(emotion, _)| emotion.to_owned())
 }
 
 impl From<&CallRecord> for CallFacts {
@@ -90,6 +117,10 @@ impl From<&CallRecord> for CallFacts {
         let level = record.peak.as_ref().map_or("low", |peak| &peak.level).to_owned();
         let group = record.decisions.iter().find_map(|decision| decision.because.group.clone());
         let said = record.phrases.iter().filter(|phrase| phrase.party == "caller");
+        let warning = |what: &What| matches!(what, What::EscalationLikely { .. });
+        let warned_ms =
+            record.events.iter().find(|event| warning(&event.notice.what)).map(|event| event.notice.call_ms);
+        let words = record.timeline.iter().any(|step| step.party == "caller" && step.words.is_some());
         Self {
             route: record.route.clone(),
             channel: Some(record.came_by().to_owned()),
@@ -110,6 +141,12 @@ impl From<&CallRecord> for CallFacts {
             informed: record.events.iter().any(|event| is_informing(&event.notice.what)),
             rules: record.decisions.iter().map(|decision| decision.rule.clone()).take(NAMES_MAX).collect(),
             said: said.map(|said| said.phrase.intent.clone()).take(NAMES_MAX).collect(),
+            emotion: leading(record),
+            anger_tenth: record.peak.as_ref().map(|peak| (peak.anger * 10.0).clamp(0.0, 9.0) as u8),
+            warned: warned_ms.is_some(),
+            lead_ms: warned_ms.zip(high_ms).and_then(|(warned, high)| high.checked_sub(warned)),
+            worded: words || record.phrases.iter().any(|phrase| phrase.party == "caller"),
+            torn: record.end_reason.as_deref() == Some("the server ended"),
             level,
             complaint: record.outcomes.iter().rev().find_map(|outcome| outcome.complaint),
             satisfied: record.outcomes.iter().rev().find_map(|outcome| outcome.satisfied),

@@ -1,9 +1,7 @@
-//! The times that reports are of, and the forms that they are written in.
+//! The times that reports are of.
 
 use jiff::civil::Date;
 use jiff::{Span, ToSpan};
-
-use super::{ChartError, Language, Report, page, table};
 
 /// The time of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -77,43 +75,6 @@ impl Period {
             Period::Day => count.days(),
             Period::Week => count.weeks(),
             Period::Month => count.months(),
-        }
-    }
-}
-
-/// The form of a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum ReportFormat {
-    /// A page with pictures.
-    Html,
-    /// Comma-separated values.
-    Csv,
-    /// All figures.
-    Json,
-}
-
-impl ReportFormat {
-    /// All of them.
-    pub const ALL: [ReportFormat; 3] = [ReportFormat::Html, ReportFormat::Csv, ReportFormat::Json];
-
-    /// Its name in configurations, and how its files end.
-    pub fn name(self) -> &'static str {
-        match self {
-            ReportFormat::Html => "html",
-            ReportFormat::Csv => "csv",
-            ReportFormat::Json => "json",
-        }
-    }
-
-    /// Writes a report in this form; only a page is in a language.
-    ///
-    /// # Errors
-    /// When a picture cannot be drawn.
-    pub fn write(self, report: &Report, language: Language) -> Result<String, ChartError> {
-        match self {
-            ReportFormat::Html => page(report, language),
-            ReportFormat::Csv => Ok(table(report)),
-            ReportFormat::Json => Ok(serde_json::to_string_pretty(report).expect("strings and numbers")),
         }
     }
 }

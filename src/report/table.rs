@@ -2,9 +2,30 @@
 
 use super::{Figures, Report};
 
+/// One figure.
+pub(super) struct Line {
+    /// What it is of: `total`, `hour`, `day`, `route`, `channel`, `scenario`, `target`, `group`, `rule`, `said`,
+    /// `emotion`, `warning`, `data`, `minutes`, `drift`.
+    pub(super) part: &'static str,
+    /// Which one.
+    pub(super) name: String,
+    /// What is counted, or measured in milliseconds.
+    pub(super) figure: String,
+    pub(super) value: u64,
+}
+
 /// The table: `part,name,figure,value` (RFC 4180); times in milliseconds.
-pub fn table(report: &Report) -> String {
+pub(super) fn table(report: &Report) -> String {
     let mut lines = vec!["part,name,figure,value".to_owned()];
+    let line = |Line { part, name, figure, value }: Line| format!("{part},{},{figure},{value}", quoted(&name));
+    lines.extend(rows(report).into_iter().map(line));
+    lines.push(String::new());
+    lines.join("\r\n")
+}
+
+/// Every figure of a report.
+pub(super) fn rows(report: &Report) -> Vec<Line> {
+    let mut lines = Vec::new();
     let name = if report.from == report.to { report.from.clone() } else { format!("{}/{}", report.from, report.to) };
     push(&mut lines, "total", &name, &report.total);
     for (hour, figures) in &report.by_hour {
@@ -20,18 +41,53 @@ pub fn table(report: &Report) -> String {
     ] {
         table.iter().for_each(|(name, figures)| push(&mut lines, part, name, figures));
     }
-    for (part, counts) in [("rule", &report.rules), ("said", &report.said)] {
-        lines.extend(counts.iter().map(|(name, count)| format!("{part},{},calls,{count}", quoted(name))));
+    for (part, figure, counts) in [
+        ("rule", "calls", &report.rules),
+        ("said", "calls", &report.said),
+        ("said", "high", &report.said_high),
+        ("emotion", "calls", &report.emotions),
+    ] {
+        let line = |(name, count): (&String, &u64)| Line {
+            part,
+            name: name.clone(),
+            figure: figure.to_owned(),
+            value: *count,
+        };
+        lines.extend(counts.iter().map(line));
     }
-    lines.push(String::new());
-    lines.join("\r\n")
+    lines.extend(insights(report));
+    lines
 }
 
-fn push(lines: &mut Vec<String>, part: &str, name: &str, figures: &Figures) {
-    let name = quoted(name);
-    for (figure, value) in numbers(figures) {
-        lines.push(format!("{part},{name},{figure},{value}"));
-    }
+/// Figures of the judging itself, and of the server.
+fn insights(report: &Report) -> impl Iterator<Item = Line> {
+    let (warnings, known, minutes) = (&report.warnings, &report.completeness, &report.minutes);
+    let line =
+        |part: &'static str, figure: &str, value| Line { part, name: String::new(), figure: figure.to_owned(), value };
+    let counts = [
+        line("warning", "warned", warnings.warned),
+        line("warning", "right", warnings.right),
+        line("warning", "missed", warnings.missed),
+        line("data", "judged", known.judged),
+        line("data", "worded", known.worded),
+        line("data", "torn", known.torn),
+        line("minutes", "known", minutes.known),
+        line("minutes", "up", minutes.up),
+        line("minutes", "ready", minutes.ready),
+    ];
+    let lead = warnings.lead.at(0.5).map(|ms| line("warning", "lead_p50_ms", ms));
+    let drift = report.drift().map(|(day, drift)| Line {
+        part: "drift",
+        name: day.to_owned(),
+        figure: "psi_thousandths".to_owned(),
+        value: (drift * 1_000.0).round() as u64,
+    });
+    counts.into_iter().chain(lead).chain(drift)
+}
+
+fn push(lines: &mut Vec<Line>, part: &'static str, name: &str, figures: &Figures) {
+    let line = |(figure, value)| Line { part, name: name.to_owned(), figure, value };
+    lines.extend(numbers(figures).into_iter().map(line));
 }
 
 fn numbers(figures: &Figures) -> Vec<(String, u64)> {

@@ -46,12 +46,12 @@ fn figures_of_a_day() {
     for (language, words) in
         [(Language::En, ["Automation", "50.0 %", "3.50 (2)"]), (Language::Zh, ["自动完成", "50.0 %", "满意度"])]
     {
-        let page = page(&report, language).expect("it is drawn");
+        let page = written(ReportFormat::Html, &report, language);
         assert!(
             words.iter().all(|word| page.contains(word)) && page.contains("<svg") && !page.contains("http://local")
         );
     }
-    let table = table(&report);
+    let table = written(ReportFormat::Csv, &report, Language::En);
     for line in [
         "total,2026-11-26,calls,4",
         "hour,9,calls,2",
@@ -70,9 +70,9 @@ fn names_cannot_become_anything_else() {
     let mut report = Report::of_day("2026-11-26", "UTC");
     let call = CallFacts { route: name.to_owned(), rules: ["=cmd".to_owned()].into(), ..CallFacts::default() };
     report.add(0, &call);
-    let page = page(&report, Language::En).expect("it is drawn");
+    let page = written(ReportFormat::Html, &report, Language::En);
     assert!(!page.contains("<script>") && page.contains("&lt;script&gt;"));
-    let table = table(&report);
+    let table = written(ReportFormat::Csv, &report, Language::En);
     assert!(table.contains("\"<script>\"\"=1,2\"") && table.contains("rule,'=cmd,calls,1"), "{table}");
 }
 
@@ -83,6 +83,83 @@ fn too_many_names_are_added_up() {
         report.add(0, &CallFacts { route: format!("route {number}"), ..CallFacts::default() });
     }
     assert_eq!((report.by_route.len(), report.by_route[OTHERS].calls), (NAMES_MAX + 1, 7));
+}
+
+#[test]
+fn a_workbook_holds_what_the_table_holds_and_what_people_read() {
+    use calamine::{Data, Reader as _, Xlsx};
+    let report = month();
+    for language in Language::ALL {
+        let bytes = ReportFormat::Xlsx.write(&report, language, None).expect("a workbook");
+        assert_eq!(ReportFormat::Xlsx.write(&report, language, None).expect("again"), bytes, "the same bytes");
+        let mut book = Xlsx::new(std::io::Cursor::new(bytes)).expect("a workbook");
+        let names = book.sheet_names();
+        assert_eq!(names.len(), 2);
+        let read = book.worksheet_range(&names[0]).expect("a sheet");
+        let first: Vec<String> = read.rows().map(|row| row[0].to_string()).collect();
+        for section in sections::sections(&report, language) {
+            assert!(first.iter().any(|cell| cell == section.title), "no {} in {first:?}", section.title);
+        }
+        let figures = book.worksheet_range(&names[1]).expect("a sheet");
+        let line = |row: &[Data]| match row {
+            [part, name, figure, Data::Float(value)] => format!("{part},{name},{figure},{value}"),
+            other => panic!("{other:?} is no figure"),
+        };
+        let lines: Vec<String> = figures.rows().skip(1).map(line).collect();
+        let table = written(ReportFormat::Csv, &report, language);
+        assert_eq!(lines, table.lines().skip(1).collect::<Vec<_>>());
+    }
+}
+
+/// A report of a month with a call every twenty minutes.
+pub(super) fn month() -> Report {
+    let mut month: Option<Report> = None;
+    for day in 1..=30_u64 {
+        let mut report = Report::of_day(&format!("2026-11-{day:02}"), "Asia/Shanghai");
+        for number in 0..72_u64 {
+            let level = ["low", "low", "low", "medium", "high"][(number * day % 5) as usize].to_owned();
+            let (high, even) = (level == "high", number % 2 == 0);
+            let call = CallFacts {
+                route: ["after-sales", "finance", "售后"][(number % 3) as usize].to_owned(),
+                scenario: "after-sales".to_owned(),
+                channel: Some(["phone", "app"][(number % 2) as usize].to_owned()),
+                target: Some(["bot", "human"][(number / 7 % 2) as usize].to_owned()),
+                group: high.then(|| ["A", "B"][(day % 2) as usize].to_owned()),
+                answered: number % 9 != 0,
+                setup_ms: Some(400 + number * 30),
+                talk_ms: number * 2_000,
+                until_high_ms: high.then_some(20_000 + number * 100),
+                acted: high && even,
+                reaction_ms: (high && even).then_some(600 + number * 10),
+                calmed: number % 4 != 0,
+                moved: number % 6 == 0,
+                alerts: u64::from(high),
+                emotion: Some(if high { "anger" } else { "neutral" }.to_owned()),
+                anger_tenth: Some((number * day % 10) as u8),
+                warned: number % 5 == 0,
+                lead_ms: (high && number % 5 == 0).then_some(9_000),
+                worded: even,
+                torn: number == 71,
+                rules: high.then(|| "angry-to-human".to_owned()).into_iter().collect(),
+                said: even.then(|| "refund".to_owned()).into_iter().collect(),
+                complaint: even.then_some(high),
+                satisfied: even.then_some(1 + (number % 5) as u8),
+                level,
+                ..CallFacts::default()
+            };
+            report.add((number / 3) as u8, &call);
+        }
+        match &mut month {
+            Some(month) => month.merge(&report),
+            None => month = Some(report),
+        }
+    }
+    month.expect("days")
+}
+
+/// A report as text.
+fn written(format: ReportFormat, report: &Report, language: Language) -> String {
+    String::from_utf8(format.write(report, language, None).expect("it is drawn")).expect("text")
 }
 
 fn call() -> impl Strategy<Value = (u8, CallFacts)> {

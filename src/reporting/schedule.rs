@@ -3,17 +3,21 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::civil::Date;
 use serde_json::json;
 use tracing::{info, warn};
 
-use super::write_whole;
-use crate::report::{Language, Period, Report, ReportFormat};
+use super::sending::send_due;
+use super::{typeface, write_whole};
+use crate::crm::REPORT_EVENT;
+use crate::report::{Language, Period, Report, ReportFormat, Typeface};
 use crate::settings::{ReportSettings, Zone};
+use crate::shell::crm::Outbox;
 use crate::store::Store;
-use crate::web::Moment;
+use crate::web::{Component, Moment, Readiness};
 
 /// How often it is looked for what is due.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
@@ -27,20 +31,36 @@ fn back(period: Period) -> i64 {
     }
 }
 
-/// Writes what is due, again and again.
-pub(crate) async fn run(settings: ReportSettings, zone: Zone, store: Store) {
+/// Writes and sends what is due, again and again, and says whether that goes well.
+pub(crate) async fn run(
+    settings: ReportSettings,
+    zone: Zone,
+    (store, outbox): (Store, Option<Outbox>),
+    readiness: Arc<Readiness>,
+) {
+    readiness.want_reports();
     let mut every = tokio::time::interval(LOOK_EVERY);
     let mut failed = false;
     loop {
         every.tick().await;
         let today = zone.date_after(settings.after_midnight);
-        let outcome = write_due(&settings, &zone, &store, today).await;
+        let written = write_due(&settings, &zone, &store, today).await;
+        let sent = match &outbox {
+            Some(outbox) => send_due(&settings, (&zone, today), &store, outbox).await,
+            None => Ok(()),
+        };
+        let outcome = written.and(sent);
         if let Err(why) = &outcome
             && !failed
         {
-            warn!(why, "a report could not be written: it is tried again every minute");
+            warn!(why, "a report could not be written or sent: it is tried again every minute");
         }
         failed = outcome.is_err();
+        let is_stuck = match &outbox {
+            Some(outbox) => outbox.has_set_aside(REPORT_EVENT).await,
+            None => false,
+        };
+        readiness.set(Component::Reports, !failed && !is_stuck);
     }
 }
 
@@ -49,20 +69,17 @@ pub(crate) async fn run(settings: ReportSettings, zone: Zone, store: Store) {
 /// # Errors
 /// When the store does not answer, or a file cannot be written. What could be written is.
 async fn write_due(settings: &ReportSettings, zone: &Zone, store: &Store, today: Date) -> Result<(), String> {
-    let kept_from =
-        Moment(Moment::now().0.saturating_sub(u64::try_from(store.keeps().as_millis()).unwrap_or(u64::MAX)));
     for period in &settings.periods {
         for first in period.over(today, back(*period)).map_err(|error| error.to_string())? {
             let missing = missing(settings, *period, first);
-            // Of a time that began before what is kept there would be a part, that looks like all of it.
-            let is_whole = zone.day(first).is_some_and(|(begins, _)| begins >= kept_from);
-            if missing.is_empty() || !is_whole {
+            if missing.is_empty() || !is_whole(zone, store, first) {
                 continue;
             }
             let report = report(store, zone, *period, first).await?;
             let files = missing.len();
             // Pictures take a while, and calls are handled by these threads.
-            let written = tokio::task::spawn_blocking(move || write(&missing, &report)).await;
+            let font = settings.font.clone();
+            let written = tokio::task::spawn_blocking(move || write(&missing, &report, font.as_deref())).await;
             written.unwrap_or_else(|error| Err(error.to_string()))?;
             let title = period.title(first);
             info!(period = period.name(), title, files, folder = %settings.folder.display(), "a report is written");
@@ -72,13 +89,20 @@ async fn write_due(settings: &ReportSettings, zone: &Zone, store: &Store, today:
     Ok(())
 }
 
+/// Whether all of a time is kept that begins on `first`: else there would be a part, that looks like all of it.
+pub(super) fn is_whole(zone: &Zone, store: &Store, first: Date) -> bool {
+    let kept = u64::try_from(store.keeps().as_millis()).unwrap_or(u64::MAX);
+    let kept_from = Moment(Moment::now().0.saturating_sub(kept));
+    zone.day(first).is_some_and(|(begins, _)| begins >= kept_from)
+}
+
 /// A file of a report, and what it holds.
 type Wanted = (PathBuf, ReportFormat, Language);
 
 fn missing(settings: &ReportSettings, period: Period, first: Date) -> Vec<Wanted> {
     let mut wanted = Vec::new();
     for format in &settings.formats {
-        let by_language = *format == ReportFormat::Html;
+        let by_language = format.has_language();
         for language in settings.languages.iter().take(if by_language { usize::MAX } else { 1 }) {
             let language_part = if by_language { format!(".{}", language.name()) } else { String::new() };
             let name = format!("{}-{}{language_part}.{}", period.name(), period.title(first), format.name());
@@ -89,7 +113,11 @@ fn missing(settings: &ReportSettings, period: Period, first: Date) -> Vec<Wanted
     wanted
 }
 
-async fn report(store: &Store, zone: &Zone, period: Period, first: Date) -> Result<Report, String> {
+/// What the calls of a time add up to that begins on `first`.
+///
+/// # Errors
+/// When the store does not answer.
+pub(crate) async fn report(store: &Store, zone: &Zone, period: Period, first: Date) -> Result<Report, String> {
     let mut days = period.days(first).map_err(|error| error.to_string())?.into_iter();
     let mut report = store.report(days.next().unwrap_or(first), zone.clone()).await?;
     for day in days {
@@ -98,18 +126,38 @@ async fn report(store: &Store, zone: &Zone, period: Period, first: Date) -> Resu
     Ok(report)
 }
 
-fn write(wanted: &[Wanted], report: &Report) -> Result<(), String> {
+/// Writes files; what cannot be written keeps no other from being written.
+fn write(wanted: &[Wanted], report: &Report, font: Option<&Path>) -> Result<(), String> {
+    let is_printed = wanted.iter().any(|(_, format, _)| *format == ReportFormat::Pdf);
+    let typeface = if is_printed { typeface(font) } else { Ok(None) };
+    let mut outcome = Ok(());
     for (path, format, language) in wanted {
-        let in_file = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-        let text = format.write(report, *language).map_err(|error| in_file(&error))?;
-        fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(|error| in_file(&error))?;
-        write_whole(path, &text).map_err(|error| in_file(&error))?;
+        let written = write_one(path, (*format, *language), report, &typeface);
+        outcome = outcome.and(written.map_err(|why| format!("{}: {why}", path.display())));
     }
-    Ok(())
+    outcome
+}
+
+fn write_one(
+    path: &Path,
+    (format, language): (ReportFormat, Language),
+    report: &Report,
+    typeface: &Result<Option<Typeface>, String>,
+) -> Result<(), String> {
+    let typeface = match typeface {
+        Ok(typeface) => typeface.as_ref(),
+        Err(why) if format == ReportFormat::Pdf => return Err(why.clone()),
+        Err(_) => None,
+    };
+    let bytes = format.write(report, language, typeface).map_err(|error| error.to_string())?;
+    fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(|error| error.to_string())?;
+    write_whole(path, &bytes).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::metrics::Metrics;
     use crate::settings::{KeepSettings, MasterKeySource, StoreSettings};
@@ -125,7 +173,9 @@ mod tests {
             folder: root.path().join("reports"),
             after_midnight: Duration::from_secs(7_200),
             periods: Period::ALL.to_vec(),
-            formats: ReportFormat::ALL.to_vec(),
+            formats: vec![ReportFormat::Html, ReportFormat::Csv, ReportFormat::Json, ReportFormat::Xlsx],
+            font: None,
+            to: BTreeMap::new(),
             languages: vec![Language::Zh, Language::En],
         };
         let zone = Zone::named("Asia/Shanghai").expect("a zone");
@@ -137,8 +187,8 @@ mod tests {
         };
         let today: Date = "2026-11-26".parse().expect("a day");
         write_due(&settings, &zone, &store, today).await.expect("written");
-        // Two pages, a table and the figures of each.
-        assert_eq!(names().len(), 4 * (14 + 4 + 2));
+        // Two pages and two workbooks, a table and the figures of each.
+        assert_eq!(names().len(), 6 * (14 + 4 + 2));
         for name in ["day-2026-11-25.zh.html", "day-2026-11-12.json", "week-2026-W47.en.html", "month-2026-10.csv"] {
             assert!(names().contains(&name.to_owned()), "{name}");
         }
@@ -151,7 +201,7 @@ mod tests {
         assert!(gone.exists());
         assert_eq!(fs::read_to_string(&changed).expect("a file"), "mine", "what is there stays");
         write_due(&settings, &zone, &store, today.tomorrow().expect("a day")).await.expect("written");
-        assert_eq!(names().len(), 4 * (15 + 4 + 2));
+        assert_eq!(names().len(), 6 * (15 + 4 + 2));
         let page = fs::read_to_string(settings.folder.join("day-2026-11-26.zh.html")).expect("a page");
         assert!(page.contains("2026-11-26") && page.contains("Asia/Shanghai"), "{page}");
         store.stop();

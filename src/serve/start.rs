@@ -68,7 +68,6 @@ impl Server {
         let (clock, metrics, readiness) = (Clock::start(), Metrics::new(), Arc::new(Readiness::default()));
         let Policies { policies, prompts, ringback, sayings, .. } = load_policies(&settings, &metrics, &readiness)?;
         let store = start_store(&settings, &metrics, &readiness, &policies)?;
-        let reporting = start_reporting(&settings, store.as_ref());
         let (media_events, media_inlet) = mpsc::channel(EVENTS_MAX);
         let (tap, copy_ring) = rings(&settings);
         let media = start_media(&settings, (&tap, &copy_ring), clock, media_events)?;
@@ -91,6 +90,8 @@ impl Server {
         let customers = Customers::default();
         let pulling = start_pulling(&settings, &customers, store.as_ref(), &metrics)?;
         let heard = (copies.clone(), browsers.clone(), Arc::clone(&bench), (shelf, customers.clone()));
+        let noting = store.clone().map(|store| tokio::spawn(note_minutes(store, Arc::clone(&readiness))));
+        let reporting = start_reporting(&settings, (store.as_ref(), outbox.as_ref()), &readiness);
         let parts = (forks.clone(), heard, Arc::clone(&readiness), metrics.clone(), (store.clone(), outbox.clone()));
         let (web, order_inlet) = offer_api(&settings, &bus, reloads, parts).await?;
         let control = start_control(&settings, fingerprint, policies, Sounds { files: prompts, ringback })?;
@@ -283,8 +284,9 @@ async fn start_telling(
     metrics: &Metrics,
 ) -> Result<(Arc<Bus>, Option<Outbox>), Failure> {
     let bus = Arc::new(Bus::new());
-    let Some(store) = store.filter(|_| !settings.crms.is_empty()) else { return Ok((bus, None)) };
-    let outbox = Outbox::start(&settings.crms, store.clone(), Arc::clone(&bus), metrics.clone()).await;
+    let is_told = !settings.crms.is_empty() || settings.reports.as_ref().is_some_and(|reports| !reports.to.is_empty());
+    let Some(store) = store.filter(|_| is_told) else { return Ok((bus, None)) };
+    let outbox = Outbox::start(settings, store.clone(), Arc::clone(&bus), metrics.clone()).await;
     let outbox = outbox.map_err(|why| Failure::of("starting to tell systems outside", why))?;
     Ok((bus, Some(outbox)))
 }
@@ -315,11 +317,27 @@ fn start_advice(
     advisor.map(|advisor| (advisor, shelf)).map_err(|error| Failure::of("starting the advising thread", error))
 }
 
-/// Has reports written by the clock, where they are to be.
-fn start_reporting(settings: &Settings, store: Option<&Store>) -> Option<JoinHandle<()>> {
+/// Has it noted, minute by minute, that the server is up, and whether it takes calls.
+async fn note_minutes(store: Store, readiness: Arc<Readiness>) {
+    // Twice a minute, so that none is missed.
+    let mut every = tokio::time::interval(Duration::from_secs(30));
+    loop {
+        every.tick().await;
+        // A store that is down is told of by itself; what is not noted counts as time in which nobody was there.
+        let _ = store.note_minute(readiness.is_ready()).await;
+    }
+}
+
+/// Has reports written by the clock and sent, where they are to be.
+fn start_reporting(
+    settings: &Settings,
+    (store, outbox): (Option<&Store>, Option<&Outbox>),
+    readiness: &Arc<Readiness>,
+) -> Option<JoinHandle<()>> {
     let (reports, store) = (settings.reports.clone()?, store?.clone());
     let zone = settings.policy.zone.clone().unwrap_or_else(Zone::utc);
-    Some(tokio::spawn(write_by_the_clock(reports, zone, store)))
+    let keeping = (store, outbox.cloned());
+    Some(tokio::spawn(write_by_the_clock(reports, zone, keeping, Arc::clone(readiness))))
 }
 
 /// What is kept, and what systems outside are still to be told of.
@@ -483,7 +501,9 @@ pub(super) fn live_options(settings: &Settings) -> Result<Option<LiveOptions>, S
     let token = settings.web.as_ref().map(|web| web.token.fetch()).transpose()?;
     let users = settings.users.clone();
     let libraries = Libraries::of(settings);
-    Ok(token.map(|token| LiveOptions { token, users, prompts, tones, zone, libraries }))
+    let report_font = settings.report_font.clone();
+    let agents = settings.targets.iter().map(|(name, target)| (name.clone(), target.uri.clone())).collect();
+    Ok(token.map(|token| LiveOptions { token, users, prompts, tones, zone, libraries, agents, report_font }))
 }
 
 /// Where keys come from.

@@ -20,6 +20,7 @@ use super::crm::read_crms;
 use super::forks::read_forks;
 use super::headers::read_rules;
 use super::knowledge::read_knowledge;
+use super::mail::read_mail;
 use super::overload::read_overload;
 use super::pbx::{read_pbxes, read_place};
 use super::privacy::read_privacy;
@@ -31,7 +32,7 @@ use super::users::read_users;
 use super::webrtc::read_webrtc;
 use super::{
     AudioTerms, Fault, HandOver, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
-    PortRange, Routes, Settings, SipSettings, SpeechSettings, SupervisionSettings, Target, TextModelChoice,
+    PortRange, ReportWay, Routes, Settings, SipSettings, SpeechSettings, SupervisionSettings, Target, TextModelChoice,
     TokenSource, TrunkSettings, WebSettings, Zone,
 };
 use crate::recognizer::Engine;
@@ -85,6 +86,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
     let sip = sip::read_sip(root.section("sip"), folder);
     let trunks = sip::read_trunks(root.section("trunks"), folder, &sip);
     let media = read_media(root.section("media"), &sip);
+    let (reports, report_font) = read_reports(root.section("reports"), folder);
     let mut settings = Settings {
         webrtc: read_webrtc(root.section("webrtc"), &media),
         media,
@@ -96,7 +98,9 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         knowledge: read_knowledge(root.section("knowledge"), folder),
         privacy: read_privacy(root.section("privacy"), folder),
         store: read_store(root.section("store"), folder),
-        reports: read_reports(root.section("reports"), folder),
+        reports,
+        report_font,
+        mail: read_mail(root.section("mail"), folder),
         speech: read_speech(root.section("speech"), folder),
         forks: read_forks(root.section("forks")),
         policy: read_policy(root.section("policy"), folder),
@@ -133,9 +137,25 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
     if settings.webrtc.is_some() && settings.web.is_none() {
         root.fault("webrtc", "it without the API", "[web] beside it: browsers are connected by way of it");
     }
+    check_recipients(&mut root, &settings);
     check_region(&mut root, settings.recognition.as_ref(), &settings.privacy);
     root.finish();
     Settings { routes, ..settings }
+}
+
+/// Whether everybody who is sent reports can be.
+fn check_recipients(root: &mut Section<'_>, settings: &Settings) {
+    for (name, recipient) in settings.reports.iter().flat_map(|reports| &reports.to) {
+        match &recipient.by {
+            ReportWay::Mail(_) if settings.mail.is_none() => {
+                root.fault("reports.to", format!("\"{name}\", by mail"), "[mail] beside it");
+            }
+            ReportWay::Crm(crm) if !settings.crms.contains_key(crm) => {
+                root.fault("reports.to", format!("\"{name}\", by \"{crm}\""), "the name of a [crm.NAME]");
+            }
+            ReportWay::Mail(_) | ReportWay::Crm(_) => {}
+        }
+    }
 }
 
 fn read_media(mut section: Section<'_>, sip: &SipSettings) -> MediaSettings {

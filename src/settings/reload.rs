@@ -40,6 +40,8 @@ impl Settings {
             privacy: _,
             store,
             reports,
+            report_font: _,
+            mail,
             speech,
             policy: _,
             forks,
@@ -60,6 +62,7 @@ impl Settings {
         kept.recognition(&mut self.recognition, recognition.as_ref());
         kept.keep("store", &mut self.store, store);
         kept.keep("reports", &mut self.reports, reports);
+        kept.keep("mail", &mut self.mail, mail);
         kept.forks(&mut self.forks, forks);
         kept.keep("webrtc", &mut self.webrtc, webrtc);
         kept.keep("crm", &mut self.crms, crms);

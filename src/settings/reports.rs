@@ -1,11 +1,13 @@
 //! `[reports]`: which reports the server writes by itself, when, and where.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use routing::section::Section;
 use toml::Value;
 
+use super::mail::{ReportRecipient, read_recipients};
 use super::read::path;
 use crate::report::{Language, Period, ReportFormat};
 
@@ -23,11 +25,16 @@ pub struct ReportSettings {
     pub periods: Vec<Period>,
     /// In which forms.
     pub formats: Vec<ReportFormat>,
-    /// Pages in which languages.
+    /// What is written for people, in which languages.
     pub languages: Vec<Language>,
+    /// The font of printed ones; one of the system when nothing is said.
+    pub font: Option<PathBuf>,
+    /// Who is sent them, by name.
+    pub to: BTreeMap<String, ReportRecipient>,
 }
 
-pub(super) fn read_reports(mut section: Section<'_>, folder: &Path) -> Option<ReportSettings> {
+/// The section, and the font that printed reports are set in: they are written on demand, too.
+pub(super) fn read_reports(mut section: Section<'_>, folder: &Path) -> (Option<ReportSettings>, Option<PathBuf>) {
     let enabled = section.read("enabled", "true or false", Value::as_bool);
     // Whoever writes the section wants it, unless it says otherwise.
     let enabled = enabled.unwrap_or(section.is_present());
@@ -37,18 +44,23 @@ pub(super) fn read_reports(mut section: Section<'_>, folder: &Path) -> Option<Re
         section.read("periods", "some of \"day\", \"week\" and \"month\"", some_of(Period::ALL, Period::name));
     let formats = section.read(
         "formats",
-        "some of \"html\", \"csv\" and \"json\"",
+        "some of \"html\", \"pdf\", \"csv\", \"json\" and \"xlsx\"",
         some_of(ReportFormat::ALL, ReportFormat::name),
     );
     let languages = section.read("languages", "\"zh\", \"en\", or both", some_of(Language::ALL, Language::name));
+    let font = section.read("font", "a font file's path", path(folder));
+    let to = read_recipients(section.section("to"));
     section.finish();
-    enabled.then(|| ReportSettings {
+    let settings = enabled.then(|| ReportSettings {
         folder: reports.unwrap_or_else(|| folder.join("reports")),
         after_midnight: at.unwrap_or(AFTER_MIDNIGHT),
         periods: periods.unwrap_or_else(|| Period::ALL.to_vec()),
         formats: formats.unwrap_or_else(|| vec![ReportFormat::Html, ReportFormat::Csv]),
         languages: languages.unwrap_or_else(|| vec![Language::Zh]),
-    })
+        font: font.clone(),
+        to,
+    });
+    (settings, font)
 }
 
 /// `HH:MM`, as the time since midnight.
@@ -62,7 +74,7 @@ fn time_of_day(value: &Value) -> Option<Duration> {
 }
 
 /// A list of names, each once, one at least.
-fn some_of<T: Copy + PartialEq, const N: usize>(
+pub(super) fn some_of<T: Copy + PartialEq, const N: usize>(
     all: [T; N],
     name: impl Fn(T) -> &'static str,
 ) -> impl Fn(&Value) -> Option<Vec<T>> {

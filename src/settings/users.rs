@@ -19,6 +19,8 @@ pub struct UserSettings {
     pub role: Role,
     /// Their password's hash.
     pub password: PasswordDigest,
+    /// An agent's extension, or the name of the target that they answer at: the calls there are their own.
+    pub serves: Option<String>,
 }
 
 pub(super) fn read_users(mut section: Section<'_>) -> BTreeMap<String, UserSettings> {
@@ -30,15 +32,25 @@ pub(super) fn read_users(mut section: Section<'_>) -> BTreeMap<String, UserSetti
         if TAKEN.contains(&own_name) {
             user.fault("", format!("\"{own_name}\""), "another name: the audit trail calls others so");
         }
-        let roles = "\"administrator\", \"supervisor\" or \"operator\"";
+        let roles = "\"administrator\", \"supervisor\", \"operator\", \"agent\" or \"auditor\"";
         let role =
             user.need("role", roles, |value| Role::ALL.into_iter().find(|role| value.as_str() == Some(role.name())));
         let expected = "a hash by `calmline user hash`";
         let password = user.need("password_hash", expected, text(512)).and_then(|text| {
             PasswordDigest::parse(&text).map_err(|found| user.fault("password_hash", found, expected)).ok()
         });
+        let serves = user.read("serves", "an extension, or the name of a [targets.NAME], of 1-64 characters", text(64));
+        match role {
+            Some(Role::Agent) if !user.has("serves") => {
+                user.fault("serves", "nothing", "the extension, or the target, at which the agent answers");
+            }
+            Some(other) if other != Role::Agent && user.has("serves") => {
+                user.fault("serves", format!("it beside role = \"{}\"", other.name()), "it of agents alone");
+            }
+            _ => {}
+        }
         if let (Some(role), Some(password)) = (role, password) {
-            users.insert(own_name.to_owned(), UserSettings { role, password });
+            users.insert(own_name.to_owned(), UserSettings { role, password, serves });
         }
     });
     if users.len() > USERS_MAX {

@@ -4,6 +4,7 @@
 //! At least once: a receiver knows by the key what it has had. One task owns all parcels; a call never waits for it. What
 //! happens while the queue to it is full is dropped and counted.
 
+mod mail;
 mod post;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,13 +16,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
-use crate::crm::{Answer, Fate, Parcel, State, Template, after, facts_of};
+use crate::crm::{Answer, Fate, Parcel, REPORT_EVENT, State, after, facts_of};
 use crate::metrics::Metrics;
 use crate::notice::{Notice, What};
-use crate::settings::CrmSettings;
+use crate::settings::Settings;
 use crate::store::Store;
 use crate::web::{Bus, Moment, kind};
-use post::Receiver;
+pub use mail::MailTerms;
+use mail::Mailer;
+use post::{Receiver, Webhook};
 
 /// Events that may wait for the task.
 const EVENTS_MAX: usize = 1_024;
@@ -70,6 +73,7 @@ pub enum Deed {
 #[derive(Debug)]
 enum Ask {
     Told(Box<Notice>, Moment),
+    Once { parcel: Box<Parcel>, answer: oneshot::Sender<Result<bool, String>> },
     List { aside: Option<bool>, answer: oneshot::Sender<Vec<Listed>> },
     Do { deed: Deed, id: u64, answer: oneshot::Sender<bool> },
     Forget(Vec<String>),
@@ -81,18 +85,17 @@ impl Outbox {
     ///
     /// # Errors
     /// The system, and which secret, template or certificate is not to be had.
-    pub async fn start(
-        crms: &BTreeMap<String, CrmSettings>,
-        store: Store,
-        bus: Arc<Bus>,
-        metrics: Metrics,
-    ) -> Result<Outbox, String> {
+    pub async fn start(settings: &Settings, store: Store, bus: Arc<Bus>, metrics: Metrics) -> Result<Outbox, String> {
         let mut receivers = BTreeMap::new();
-        for (name, settings) in crms {
-            let receiver = Receiver::new(settings).map_err(|why| format!("[crm.{name}]: {why}"))?;
-            receivers.insert(name.clone(), receiver);
+        for (name, settings) in &settings.crms {
+            let webhook = Webhook::new(settings).map_err(|why| format!("[crm.{name}]: {why}"))?;
+            receivers.insert(name.clone(), Receiver::Webhook(Box::new(webhook)));
         }
-        let events = crms.values().flat_map(|crm| crm.events.iter().cloned()).collect();
+        for (name, terms) in MailTerms::all(settings) {
+            let mailer = Mailer::new(terms).map_err(|why| format!("[mail]: {why}"))?;
+            receivers.insert(name, Receiver::Mailer(Box::new(mailer)));
+        }
+        let events = settings.crms.values().flat_map(|crm| crm.events.iter().cloned()).collect();
         let (asks, inlet) = mpsc::channel(EVENTS_MAX);
         let (outcomes, inlet_outcomes) = mpsc::channel(EVENTS_MAX);
         let mut clerk = Clerk {
@@ -123,11 +126,28 @@ impl Outbox {
         }
     }
 
+    /// Writes down a parcel that is made once for good, by its key; whether it was the first of that key.
+    ///
+    /// # Errors
+    /// When it could not be written down, or its receiver has no room: it may be offered again.
+    pub async fn send_once(&self, parcel: Parcel) -> Result<bool, String> {
+        let (answer, written) = oneshot::channel();
+        let gone = || "the outbox is gone".to_owned();
+        self.asks.send(Ask::Once { parcel: Box::new(parcel), answer }).await.map_err(|_| gone())?;
+        written.await.unwrap_or_else(|_| Err(gone()))
+    }
+
     /// Parcels, oldest first: those set aside, or the others, or all.
     pub async fn list(&self, aside: Option<bool>) -> Option<Vec<Listed>> {
         let (answer, listed) = oneshot::channel();
         self.asks.send(Ask::List { aside, answer }).await.ok()?;
         listed.await.ok()
+    }
+
+    /// Whether something of a type was set aside.
+    pub async fn has_set_aside(&self, event: &str) -> bool {
+        let aside = self.list(Some(true)).await.unwrap_or_default();
+        aside.iter().any(|listed| listed.event == event)
     }
 
     /// Does something about a parcel; whether there is one of that number.
@@ -206,6 +226,11 @@ impl Clerk {
             Ok(waiting) => waiting,
             Err(why) => return warn!(why, "deliveries of before cannot be read yet"),
         };
+        // One that was cut off between its parcel and its mark.
+        let once: Vec<Parcel> = waiting.iter().filter(|parcel| parcel.event == REPORT_EVENT).cloned().collect();
+        if let Err(why) = self.store.mark_parcels(once).await {
+            return warn!(why, "deliveries of before are not taken up yet");
+        }
         self.is_loaded = true;
         if !waiting.is_empty() {
             info!(parcels = waiting.len(), "deliveries wait from before");
@@ -213,7 +238,7 @@ impl Clerk {
         for parcel in waiting {
             let (state, error) = match self.receivers.contains_key(&parcel.crm) {
                 true => (parcel.state, parcel.error),
-                false => (State::SetAside, Some("there is no [crm.NAME] of that name any more".to_owned())),
+                false => (State::SetAside, Some("there is no receiver of that name any more".to_owned())),
             };
             self.next = self.next.max(parcel.id + 1);
             self.parcels.entry(parcel.id).or_insert(Parcel { state, error, ..parcel });
@@ -223,6 +248,7 @@ impl Clerk {
     async fn handle(&mut self, ask: Ask) {
         match ask {
             Ask::Told(notice, time) => self.take_up(&notice, time).await,
+            Ask::Once { parcel, answer } => drop(answer.send(self.take_up_once(*parcel).await)),
             Ask::List { aside, answer } => {
                 let wanted = |parcel: &&Parcel| aside.is_none_or(|aside| aside == (parcel.state == State::SetAside));
                 // Whoever asked may have gone; so below.
@@ -259,9 +285,7 @@ impl Clerk {
             What::TicketAsked { crm, .. } => Some(crm.as_str()),
             _ => None,
         };
-        let is_told = |(name, receiver): &(&String, &Receiver)| {
-            asked == Some(name.as_str()) || receiver.settings.events.iter().any(|wanted| wanted == event)
-        };
+        let is_told = |(name, receiver): &(&String, &Receiver)| asked == Some(name.as_str()) || receiver.is_told(event);
         let names: Vec<String> = self.receivers.iter().filter(is_told).map(|(name, _)| name.clone()).collect();
         if names.is_empty() {
             return;
@@ -277,14 +301,15 @@ impl Clerk {
                 self.metrics.count_delivery(&name, "dropped");
                 continue;
             }
-            let (id, template) = (self.next, &self.receivers[&name].template);
+            let id = self.next;
+            let Some(body) = self.receivers[&name].body(&facts) else { continue };
             let parcel = Parcel {
                 id,
                 crm: name,
                 call: notice.call.clone(),
                 event: event.to_owned(),
                 key: post::fresh_key(),
-                body: template.fill(&facts),
+                body,
                 unix_ms: time.0,
                 attempts: 0,
                 state: State::Waiting(0),
@@ -295,6 +320,27 @@ impl Clerk {
             fresh.push(id);
         }
         self.keep(&fresh).await;
+    }
+
+    /// Writes down a parcel that is made once for good. It goes out only once that is on the disk.
+    async fn take_up_once(&mut self, parcel: Parcel) -> Result<bool, String> {
+        if !self.is_loaded {
+            return Err("deliveries of before are not taken up yet".to_owned());
+        }
+        if !self.receivers.contains_key(&parcel.crm) {
+            return Err(format!("there is no receiver {}", parcel.crm));
+        }
+        if !self.has_room(&parcel.crm).await {
+            self.metrics.count_delivery(&parcel.crm, "dropped");
+            return Err(format!("{} has too many deliveries", parcel.crm));
+        }
+        let parcel = Parcel { id: self.next, ..parcel };
+        let is_first = self.store.keep_parcel_once(parcel.clone()).await?;
+        if is_first {
+            self.next += 1;
+            self.parcels.insert(parcel.id, parcel);
+        }
+        Ok(is_first)
     }
 
     /// Whether a system may have one more: each has its share, so that one that takes nothing costs no other anything.
@@ -335,11 +381,9 @@ impl Clerk {
     async fn answered(&mut self, id: u64, answer: Answer) {
         // It may have been dropped meanwhile.
         let Some(parcel) = self.parcels.get_mut(&id) else { return };
-        let Some(CrmSettings { retry, attempts, .. }) = self.receivers.get(&parcel.crm).map(|to| &to.settings) else {
-            return;
-        };
+        let Some((retry, attempts)) = self.receivers.get(&parcel.crm).map(Receiver::patience) else { return };
         parcel.attempts += 1;
-        let fate = after(&answer, parcel.attempts, *retry, *attempts, post::chance());
+        let fate = after(&answer, parcel.attempts, retry, attempts, post::chance());
         let outcome = match &fate {
             Fate::Done => "taken",
             Fate::Again(_) => "again",

@@ -4,6 +4,7 @@
 //! `CHECKPOINT_EVERY` entries, and when the log closes, a checkpoint signs the last code (Ed25519). Nothing is ever
 //! removed; `verify` finds what others altered, removed or moved.
 
+mod search;
 mod verify;
 
 use std::fs::{self, File, OpenOptions};
@@ -17,7 +18,8 @@ use ring::hmac;
 use serde::{Deserialize, Serialize};
 
 use super::keys::{KeyRing, sync_folder};
-pub use verify::{Finding, Verified, verify};
+pub use search::{AuditFound, AuditWanted, search};
+pub use verify::{Finding, Verified, verify, verify_up_to};
 
 /// Entries between two checkpoints.
 const CHECKPOINT_EVERY: u64 = 1_000;

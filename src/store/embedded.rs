@@ -5,6 +5,7 @@
 
 mod dump;
 mod forget;
+mod minutes;
 mod outbox;
 mod people;
 mod refused;

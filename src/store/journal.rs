@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -40,6 +40,8 @@ struct State {
     up: AtomicBool,
     /// Somebody waited in vain, and the thread has not caught up since: nobody waits until it has.
     late: AtomicBool,
+    /// The last entry that the disk has.
+    last: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -77,6 +79,7 @@ impl Journal {
         let (sender, jobs) = sync_channel(ENTRIES_MAX);
         let state = Arc::new(State::default());
         state.up.store(true, Ordering::Relaxed);
+        state.last.store(log.last_seq(), Ordering::Release);
         let writer = Writer { log, keys: Arc::clone(keys), state: Arc::clone(&state), metrics: metrics.clone() };
         let thread = thread::Builder::new().name("journal".into()).spawn(move || writer.run(&jobs))?;
         let thread = Arc::new(Mutex::new(Some(thread)));
@@ -137,6 +140,11 @@ impl Journal {
     /// Whether entries reach the disk.
     pub fn is_up(&self) -> bool {
         self.state.up.load(Ordering::Relaxed)
+    }
+
+    /// The number of the last entry that the disk has; 0 when there is none.
+    pub fn last_seq(&self) -> u64 {
+        self.state.last.load(Ordering::Acquire)
     }
 
     /// Signs the end of the trail and ends the thread.
@@ -203,6 +211,7 @@ impl Writer {
             Ok(()) => {
                 self.metrics.count_audit_written(entries.len());
                 self.state.late.store(false, Ordering::Relaxed);
+                self.state.last.store(self.log.last_seq(), Ordering::Release);
                 if !was_up {
                     info!("the audit trail is written again");
                 }

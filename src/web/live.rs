@@ -28,6 +28,10 @@ pub struct LiveOptions {
     pub zone: Zone,
     /// The files that operators edit.
     pub libraries: Libraries,
+    /// The addresses of targets by their names: who answers there serves the call.
+    pub agents: BTreeMap<String, String>,
+    /// The font of printed reports; one of the system when nothing is said.
+    pub report_font: Option<PathBuf>,
 }
 
 /// What requests of one time meet.
@@ -38,12 +42,14 @@ pub(super) struct Live {
     pub(super) tones: Region,
     pub(super) zone: Zone,
     pub(super) libraries: Libraries,
+    pub(super) agents: BTreeMap<String, String>,
+    pub(super) report_font: Option<PathBuf>,
 }
 
 impl Live {
     pub(super) fn new(options: LiveOptions) -> Result<Self, WebError> {
-        let LiveOptions { token, users, prompts, tones, zone, libraries } = options;
+        let LiveOptions { token, users, prompts, tones, zone, libraries, agents, report_font } = options;
         let (gate, prompts) = (Gate::new(&token)?, Arc::new(PromptFolder::new(prompts)));
-        Ok(Self { gate, users, prompts, tones, zone, libraries })
+        Ok(Self { gate, users, prompts, tones, zone, libraries, agents, report_font })
     }
 }

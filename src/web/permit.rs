@@ -28,18 +28,34 @@ pub(super) enum Area {
     Reports,
     /// Configuration, policies, back-ups, figures.
     Operate,
+    /// Who did what.
+    Audit,
+    /// The calls that a person serves.
+    Own,
 }
 
 impl Area {
-    const ALL: [Area; 7] =
-        [Area::Calls, Area::Orders, Area::Audio, Area::Integration, Area::People, Area::Reports, Area::Operate];
+    const ALL: [Area; 9] = [
+        Area::Calls,
+        Area::Orders,
+        Area::Audio,
+        Area::Integration,
+        Area::People,
+        Area::Reports,
+        Area::Operate,
+        Area::Audit,
+        Area::Own,
+    ];
 
     /// Whether a role has to do with it.
     fn is_for(self, role: Role) -> bool {
         match role {
-            Role::Administrator => true,
+            // Nobody serves calls as an administrator.
+            Role::Administrator => self != Area::Own,
             Role::Supervisor => matches!(self, Area::Calls | Area::Orders | Area::Audio),
             Role::Operator => matches!(self, Area::Reports | Area::Operate),
+            Role::Agent => matches!(self, Area::Own),
+            Role::Auditor => matches!(self, Area::Audit),
         }
     }
 }
@@ -111,7 +127,10 @@ mod tests {
         }
         let head = |role| permissions.may(role, &Method::HEAD, "/v1/calls");
         assert!(head(Role::Supervisor) && !head(Role::Operator));
-        assert!(permissions.table().all(|(method, path, _)| permissions.may(Role::Administrator, method, path)));
+        let is_administrators =
+            |(method, path, area)| permissions.may(Role::Administrator, method, path) == (area != Area::Own);
+        assert!(permissions.table().all(is_administrators));
         assert_eq!(areas(Role::Operator), [Area::Reports, Area::Operate]);
+        assert_eq!((areas(Role::Auditor), areas(Role::Agent)), (vec![Area::Audit], vec![Area::Own]));
     }
 }

@@ -23,6 +23,8 @@ pub enum Component {
     WordsElsewhere,
     /// Calls and the audit trail are written, where that is asked for. Without it calls go on and are not kept.
     Store,
+    /// Reports by the clock are written and sent, where that is asked for. Without it calls go on.
+    Reports,
     /// A policy is in force. Without it nothing is decided.
     Policy,
 }
@@ -40,6 +42,8 @@ pub struct Readiness {
     words_elsewhere_wanted: AtomicBool,
     store: AtomicBool,
     store_wanted: AtomicBool,
+    reports: AtomicBool,
+    reports_wanted: AtomicBool,
     policy: AtomicBool,
     draining: AtomicBool,
     trunks: Mutex<BTreeMap<String, TrunkState>>,
@@ -64,6 +68,12 @@ impl Readiness {
     /// Says that calls are to be kept: from now on a store that fails is told.
     pub fn want_store(&self) {
         self.store_wanted.store(true, Ordering::Relaxed);
+    }
+
+    /// Says that reports are to be written by the clock, and that nothing has gone wrong yet.
+    pub fn want_reports(&self) {
+        self.reports.store(true, Ordering::Relaxed);
+        self.reports_wanted.store(true, Ordering::Relaxed);
     }
 
     /// Says whether new calls are refused because the server is to stop.
@@ -113,12 +123,14 @@ impl Readiness {
             words: self.words_wanted.load(Ordering::Relaxed).then(|| up(Component::Words)),
             words_elsewhere: elsewhere.then(|| up(Component::WordsElsewhere)),
             store: self.store_wanted.load(Ordering::Relaxed).then(|| up(Component::Store)),
+            reports: self.reports_wanted.load(Ordering::Relaxed).then(|| up(Component::Reports)),
             policy: up(Component::Policy),
         };
         let trunks = self.trunks.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let is_there = |state: &TrunkState| ["up", "unknown"].contains(state);
         let whole = [Component::Listening, Component::Model, Component::Policy].into_iter().all(|c| self.is_up(c))
-            && ![components.words, components.words_elsewhere, components.store].contains(&Some("down"))
+            && ![components.words, components.words_elsewhere, components.store, components.reports]
+                .contains(&Some("down"))
             && trunks.values().all(is_there);
         let status = match (self.works(), self.is_ready(), whole) {
             (false, ..) => "down",
@@ -138,6 +150,7 @@ impl Readiness {
             Component::Words => &self.words,
             Component::WordsElsewhere => &self.words_elsewhere,
             Component::Store => &self.store,
+            Component::Reports => &self.reports,
             Component::Policy => &self.policy,
         }
     }
@@ -170,5 +183,8 @@ struct Components {
     /// Absent where nothing is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     store: Option<&'static str>,
+    /// Absent where none are written by the clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reports: Option<&'static str>,
     policy: &'static str,
 }

@@ -1,24 +1,67 @@
-//! `/v1/reports/DATE`: what the calls of a day add up to; longer times are sums of days, which whoever asks can add up.
+//! `/v1/reports/DATE`: what the calls of a day, or of the week or month that it is in, add up to, in a form of choice.
 
-use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use clap::ValueEnum;
 use jiff::civil::Date;
+use serde::Deserialize;
 
 use super::calls::store_down;
 use super::people::kept;
 use super::problem::Problem;
 use super::routes::App;
-use crate::report::Report;
+use crate::report::{Language, Period, ReportFormat};
+use crate::reporting::{report_of, typeface};
+
+/// How a report is asked for; a day's figures when nothing is said.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    period: Option<String>,
+    format: Option<String>,
+    language: Option<String>,
+}
 
 /// `GET /v1/reports/{date}`.
-pub(super) async fn day(State(app): State<App>, Path(date): Path<String>) -> Result<Json<Report>, Problem> {
-    let wrong =
-        |error: jiff::Error| Problem::new(StatusCode::BAD_REQUEST, format!("expected a day like 2026-11-26: {error}"));
-    let date: Date = date.parse().map_err(wrong)?;
-    let zone = app.live.load().zone.clone();
-    let missing =
-        || Problem::new(StatusCode::BAD_REQUEST, format!("found {date}, expected a day that {} has", zone.name()));
+pub(super) async fn of_date(
+    State(app): State<App>,
+    Path(date): Path<String>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let bad = |why: String| Problem::new(StatusCode::BAD_REQUEST, why);
+    let Query(Wanted { period, format, language }) = wanted.map_err(|error| bad(error.body_text()))?;
+    let period = one_of("period", period.as_deref(), Period::Day).map_err(bad)?;
+    let format = one_of("format", format.as_deref(), ReportFormat::Json).map_err(bad)?;
+    let language = one_of("language", language.as_deref(), Language::Zh).map_err(bad)?;
+    let date: Date = date.parse().map_err(|error| bad(format!("expected a day like 2026-11-26: {error}")))?;
+    let (zone, font) = {
+        let live = app.live.load();
+        (live.zone.clone(), live.report_font.clone())
+    };
+    let missing = || bad(format!("found {date}, expected a day that {} has", zone.name()));
     zone.day(date).ok_or_else(missing)?;
-    Ok(Json(kept(&app)?.report(date, zone).await.map_err(store_down)?))
+    let first = period.days(date).map_err(|error| bad(error.to_string()))?[0];
+    let report = report_of(kept(&app)?, &zone, period, first).await.map_err(store_down)?;
+    let failed = |why: String| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, why);
+    // Pictures take a while, and calls are handled by these threads.
+    let written = tokio::task::spawn_blocking(move || {
+        let typeface = if format == ReportFormat::Pdf { typeface(font.as_deref())? } else { None };
+        format.write(&report, language, typeface.as_ref()).map_err(|error| error.to_string())
+    });
+    let bytes = written.await.unwrap_or_else(|error| Err(error.to_string())).map_err(failed)?;
+    let name = format!("inline; filename=\"{}-{}.{}\"", period.name(), period.title(first), format.name());
+    Ok(([(CONTENT_TYPE, format.media_type().to_owned()), (CONTENT_DISPOSITION, name)], bytes).into_response())
+}
+
+/// A value by its name; what it is when nothing is said.
+fn one_of<T: ValueEnum>(key: &str, name: Option<&str>, default: T) -> Result<T, String> {
+    let Some(name) = name else { return Ok(default) };
+    T::from_str(name, false).map_err(|_| {
+        let named = T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+        let names: Vec<String> = named.map(|value| value.get_name().to_owned()).collect();
+        format!("{key}: expected {}, found {name:?}", names.join(", "))
+    })
 }

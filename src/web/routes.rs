@@ -29,8 +29,8 @@ use super::readiness::Readiness;
 use super::reload::{self, ReloadAsked};
 use super::signing::{self, Ended, Signed, Who};
 use super::{
-    audio, backup, calls, channel, consent, console, deliveries, events, facts, interactions, knowledge, libraries,
-    models, outcomes, people, reports, sources, webrtc,
+    audio, audit, backup, calls, channel, consent, console, deliveries, events, facts, interactions, knowledge,
+    libraries, models, outcomes, own, people, reports, sources, webrtc,
 };
 use crate::metrics::Metrics;
 use crate::shell::advise::SharedShelf;
@@ -110,7 +110,7 @@ pub(super) fn router(app: App) -> Router {
 
 /// Every address that asks for somebody who is known, and what it is about.
 pub(super) fn closed() -> Doors {
-    use Area::{Audio, Calls, Integration, Operate, Orders, People, Reports};
+    use Area::{Audio, Audit, Calls, Integration, Operate, Orders, Own, People, Reports};
     Doors::default()
         .at(Method::GET, "/metrics", Operate, metrics)
         .at(Method::GET, "/v1/calls", Calls, calls::calls)
@@ -161,7 +161,11 @@ pub(super) fn closed() -> Doors {
         .at(Method::POST, "/v1/people/release", People, people::release)
         .at(Method::GET, "/v1/backup", Operate, backup::state)
         .at(Method::POST, "/v1/backup", Operate, backup::begin)
-        .at(Method::GET, "/v1/reports/{date}", Reports, reports::day)
+        .at(Method::GET, "/v1/reports/{date}", Reports, reports::of_date)
+        .at(Method::GET, "/v1/audit", Audit, audit::list)
+        .at(Method::GET, "/v1/audit/verify", Audit, audit::state)
+        .at(Method::POST, "/v1/audit/verify", Audit, audit::begin)
+        .at(Method::GET, "/v1/own/calls", Own, own::calls)
         .at(Method::POST, "/v1/drain", Operate, orders::drain)
         .at(Method::POST, "/v1/policies/back", Operate, orders::policies_back)
         .at(Method::POST, "/v1/reload", Operate, reload::reload)

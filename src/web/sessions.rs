@@ -177,7 +177,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn user(role: Role, password: &str) -> UserSettings {
-        UserSettings { role, password: PasswordDigest::of(password).expect("random numbers") }
+        UserSettings { role, password: PasswordDigest::of(password).expect("random numbers"), serves: None }
     }
 
     #[test]

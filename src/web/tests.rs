@@ -420,6 +420,8 @@ fn options(listen: SocketAddr) -> WebOptions {
             tones: Region::China,
             zone: Zone::utc(),
             libraries,
+            agents: BTreeMap::new(),
+            report_font: None,
         },
     }
 }

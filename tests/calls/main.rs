@@ -16,6 +16,7 @@ mod elsewhere;
 mod forks;
 mod interop;
 mod kept;
+mod letters;
 mod library;
 mod models;
 mod moves;

@@ -1,12 +1,17 @@
-//! One attempt to have a parcel taken: an HTTP request, signed, and what its answer means.
+//! One attempt to have a parcel taken: a mail, or an HTTP request, signed, and what its answer means.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
 use ring::rand::{SecureRandom, SystemRandom};
 
-use super::Template;
-use crate::crm::{Answer, Parcel, signature};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use serde_json::Value;
+
+use super::mail::Mailer;
+use crate::crm::{Answer, Parcel, Template, signature};
 use crate::hexadecimal::hexadecimal;
 use crate::pbx::Secret;
 use crate::settings::{CrmSettings, SecretSource};
@@ -14,23 +19,65 @@ use crate::shell::pbx::{client, in_words};
 use crate::shell::sip::client_by;
 use crate::web::Moment;
 
+/// Who takes parcels.
+pub(super) enum Receiver {
+    /// A system outside.
+    Webhook(Box<Webhook>),
+    /// People who get mail.
+    Mailer(Box<Mailer>),
+}
+
+impl Receiver {
+    /// Whether it is told every event of a type.
+    pub(super) fn is_told(&self, event: &str) -> bool {
+        match self {
+            Receiver::Webhook(webhook) => webhook.settings.events.iter().any(|wanted| wanted == event),
+            Receiver::Mailer(_) => false,
+        }
+    }
+
+    /// What an event is told as.
+    pub(super) fn body(&self, facts: &BTreeMap<&'static str, Value>) -> Option<String> {
+        match self {
+            Receiver::Webhook(webhook) => Some(webhook.template.fill(facts)),
+            Receiver::Mailer(_) => None,
+        }
+    }
+
+    /// The pause after the first attempt, and how many there are.
+    pub(super) fn patience(&self) -> (Duration, u32) {
+        match self {
+            Receiver::Webhook(webhook) => (webhook.settings.retry, webhook.settings.attempts),
+            Receiver::Mailer(mailer) => mailer.patience(),
+        }
+    }
+
+    /// Hands over a parcel, and says what came of it.
+    pub(super) fn post(&self, parcel: &Parcel) -> BoxFuture<'static, Answer> {
+        match self {
+            Receiver::Webhook(webhook) => webhook.post(parcel).boxed(),
+            Receiver::Mailer(mailer) => mailer.send(parcel.clone()).boxed(),
+        }
+    }
+}
+
 /// One system outside.
-pub(super) struct Receiver {
-    pub(super) settings: CrmSettings,
-    pub(super) template: Template,
+pub(super) struct Webhook {
+    settings: CrmSettings,
+    template: Template,
     secret: Secret,
     authorization: Option<Secret>,
     client: reqwest::Client,
 }
 
-impl Receiver {
+impl Webhook {
     /// Fetches its secrets, and reads its template and certificates.
     ///
     /// # Errors
     /// What is not to be had.
-    pub(super) fn new(settings: &CrmSettings) -> Result<Receiver, String> {
+    pub(super) fn new(settings: &CrmSettings) -> Result<Webhook, String> {
         let by = client_by(settings.authorities.as_deref()).map_err(|error| error.to_string())?;
-        Ok(Receiver {
+        Ok(Webhook {
             template: settings.read_template().map_err(|fault| fault.to_string())?,
             secret: settings.secret.fetch()?,
             authorization: settings.authorization.as_ref().map(SecretSource::fetch).transpose()?,
@@ -40,7 +87,7 @@ impl Receiver {
     }
 
     /// Posts a parcel, and says what came of it.
-    pub(super) fn post(&self, parcel: &Parcel) -> impl Future<Output = Answer> + Send + 'static {
+    fn post(&self, parcel: &Parcel) -> impl Future<Output = Answer> + Send + 'static {
         let unix_s = Moment::now().0 / 1_000;
         let mut request = self
             .client

@@ -52,8 +52,7 @@ pub struct Verified {
 /// # Errors
 /// When a file cannot be read. What is wrong with the trail is no error but a finding.
 pub fn verify(folder: &Path, keys: &KeyRing, each: &mut dyn FnMut(u64, u64, AuditEntry)) -> io::Result<Verified> {
-    let mut reader =
-        Reader { keys, each, next: 1, last: [0; 32], file: String::new(), line: 0, verified: Verified::default() };
+    let mut reader = Reader::new(keys, each);
     for path in segments(folder)? {
         reader.file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         reader.line = 0;
@@ -69,6 +68,31 @@ pub fn verify(folder: &Path, keys: &KeyRing, each: &mut dyn FnMut(u64, u64, Audi
     Ok(reader.verified)
 }
 
+/// Reads the trail of a server that runs, up to entry number `written`: what comes behind it is being written.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_up_to(folder: &Path, keys: &KeyRing, written: u64) -> io::Result<Verified> {
+    let mut ignored = |_, _, _| {};
+    let mut reader = Reader::new(keys, &mut ignored);
+    for path in segments(folder)? {
+        reader.file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        reader.line = 0;
+        for line in io::BufReader::new(File::open(&path)?).split(b'\n') {
+            if reader.next > written {
+                break;
+            }
+            reader.line += 1;
+            reader.read(&line?);
+        }
+    }
+    if reader.next <= written {
+        reader.follow(written + 1);
+    }
+    reader.verified.end = (reader.next - 1, STANDARD.encode(reader.last));
+    Ok(reader.verified)
+}
+
 struct Reader<'a> {
     keys: &'a KeyRing,
     each: &'a mut dyn FnMut(u64, u64, AuditEntry),
@@ -77,6 +101,12 @@ struct Reader<'a> {
     file: String,
     line: usize,
     verified: Verified,
+}
+
+impl<'a> Reader<'a> {
+    fn new(keys: &'a KeyRing, each: &'a mut dyn FnMut(u64, u64, AuditEntry)) -> Self {
+        Self { keys, each, next: 1, last: [0; 32], file: String::new(), line: 0, verified: Verified::default() }
+    }
 }
 
 impl Reader<'_> {

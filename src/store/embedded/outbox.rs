@@ -19,6 +19,42 @@ impl Embedded {
         self.flush()
     }
 
+    /// Writes down a parcel that is made once for good, by its key; whether it was the first of that key. On the disk when this
+    /// returns.
+    ///
+    /// # Errors
+    /// As [`Embedded::keep_parcels`]; then it may be tried again.
+    pub fn keep_parcel_once(&self, parcel: &Parcel) -> Result<bool, String> {
+        let mark = mark_of(&parcel.key);
+        if self.marks.contains_key(&mark)? {
+            return Ok(false);
+        }
+        // The parcel first: cut off between the two, it is there, and `mark_parcels` makes up for it before it goes out.
+        self.keep_parcels(std::slice::from_ref(parcel))?;
+        self.marks.insert(&mark, parcel.unix_ms.to_be_bytes())?;
+        self.flush()?;
+        Ok(true)
+    }
+
+    /// Notes that parcels were made.
+    ///
+    /// # Errors
+    /// As [`Embedded::keep_parcels`].
+    pub fn mark_parcels(&self, parcels: &[Parcel]) -> Result<(), String> {
+        for parcel in parcels {
+            self.marks.insert(mark_of(&parcel.key), parcel.unix_ms.to_be_bytes())?;
+        }
+        self.flush()
+    }
+
+    /// Whether a parcel of this key was ever made.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn was_made(&self, key: &str) -> Result<bool, String> {
+        self.marks.contains_key(mark_of(key))
+    }
+
     /// Removes parcels that are done with.
     ///
     /// # Errors
@@ -48,6 +84,11 @@ impl Embedded {
         }
         Ok(parcels)
     }
+}
+
+/// Where it is noted that a parcel was made once for good. One of a day's report is 45 octets; they stay.
+fn mark_of(key: &str) -> Vec<u8> {
+    [b"made ", key.as_bytes()].concat()
 }
 
 fn context(id: u64) -> Vec<u8> {
@@ -82,8 +123,16 @@ mod tests {
         store.keep_parcels(&[parcel(7, 0), parcel(300, 0), parcel(8, 0)]).expect("written");
         store.keep_parcels(&[parcel(8, 3)]).expect("written");
         store.drop_parcels(&[7, 99]).expect("written");
+        let once = |id| Parcel { key: "once".to_owned(), ..parcel(id, 0) };
+        assert!(!store.was_made("once").expect("readable"));
+        let first = [store.keep_parcel_once(&once(9)), store.keep_parcel_once(&once(10))];
+        assert_eq!(first, [Ok(true), Ok(false)]);
+        store.drop_parcels(&[9]).expect("written");
+        store.mark_parcels(&[Parcel { key: "again".to_owned(), ..parcel(11, 0) }]).expect("written");
         let again = place.open_again(store);
         assert_eq!(again.parcels().expect("readable"), [parcel(8, 3), parcel(300, 0)]);
+        let made = ["once", "again", "k"].map(|key| again.was_made(key));
+        assert_eq!(made, [Ok(true), Ok(true), Ok(false)]);
         drop(again);
         for file in files(&place.folder()) {
             let bytes = std::fs::read(&file).expect("a file");

@@ -15,7 +15,12 @@ async fn with_users() -> Fixture {
     let fixture = fixture().await;
     let options = options(fixture.handle.addr).live;
     let password = PasswordDigest::of(PASSWORD).expect("random numbers");
-    let user = |role: Role| (role.name().to_owned(), UserSettings { role, password: password.clone() });
+    let user = |role: Role| {
+        (
+            role.name().to_owned(),
+            UserSettings { role, password: password.clone(), serves: (role == Role::Agent).then(|| "1001".to_owned()) },
+        )
+    };
     let users = Role::ALL.into_iter().map(user).collect();
     fixture.handle.exchange(LiveOptions { users, ..options }).expect("random numbers");
     fixture
