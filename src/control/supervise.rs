@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use media::{LegId, Sides, Supervision};
 
-use super::{Command, Description};
 use super::call::{Call, Stage, millis};
 use super::context::Context;
 use super::leg::{Dialog, Farewell, Leg, header};
 use super::order::{Denied, DeniedKind, Hears, Party, SupervisorMode, Whom};
+use super::{Command, Description};
 use crate::notice::What;
 use crate::settings::{Target, is_plain_sip};
 

@@ -126,7 +126,8 @@ mod tests {
 
     #[test]
     fn servers_are_hosts_with_or_without_a_port() {
-        for good in ["turn.example.com", "turn.example.com:3478", "192.0.2.7:3478?transport=tcp", "[2001:db8::7]:3478"] {
+        for good in ["turn.example.com", "turn.example.com:3478", "192.0.2.7:3478?transport=tcp", "[2001:db8::7]:3478"]
+        {
             assert!(is_server(good), "{good}");
         }
         for bad in ["", ":3478", "user@host", "host:0", "host:99999", "host?transport=carrier", "a b", "host:3478?x"] {

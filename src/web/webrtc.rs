@@ -66,7 +66,8 @@ pub(super) async fn connect(
     }
     let offer = offer.map_err(|error| Problem::new(error.status(), error.body_text()))?;
     app.check_up(&call)?;
-    let wanted = Wanted { call: call.clone(), name: format!("browser:{}", who.name()), mode, hears: hears.into(), offer };
+    let wanted =
+        Wanted { call: call.clone(), name: format!("browser:{}", who.name()), mode, hears: hears.into(), offer };
     let Ended(ended) = ended.map(|Extension(ended)| ended).unwrap_or_default();
     // Whatever becomes of the request, who was let in is also seen out: so that is a task of its own.
     let (answer, answered) = oneshot::channel();
@@ -138,13 +139,7 @@ async fn admit(app: &App, wanted: &Wanted) -> Result<(Peer, u32, LegId, SocketAd
 }
 
 /// Waits for the connection, then passes packets as long as it stands.
-async fn take_part(
-    app: &App,
-    peer: &mut Peer,
-    call: &str,
-    supervisor: u32,
-    receiver: SocketAddr,
-) -> PeerError {
+async fn take_part(app: &App, peer: &mut Peer, call: &str, supervisor: u32, receiver: SocketAddr) -> PeerError {
     if let Err(error) = peer.connected().await {
         return error;
     }

@@ -90,7 +90,7 @@ fn a_supervisor_hears_whispers_and_barges_in_from_a_browser() {
         writeln!(next).expect("it reads");
     }
     assert!(child.wait().expect("its end").success(), "the browser found something, see above");
-    let called = |what: &What| matches!(what, What::SupervisorCalled { target, .. } if target.as_str() == "browser:li");
+    let called = |what: &What| matches!(what, What::SupervisorCalled { target, .. } if target.reveal() == "browser:li");
     stage.until("whoever took part", called);
     caller.hang_up().expect("an order");
     stage.is_empty();

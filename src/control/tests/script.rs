@@ -17,8 +17,8 @@ use self::render::{render, render_notice};
 use super::reload::reload;
 use super::sim::{Sim, SipState, settings};
 use crate::control::{
-    Browser, ControlSettings, Description, HandshakeFailure, Header, Hears, Input, Invite, Measured, OfferMethod, Order, Party,
-    PlayedSound, Refresher, ReplyId, SessionTerms, SipEvent, SupervisorMode, Whom, leg::header,
+    Browser, ControlSettings, Description, HandshakeFailure, Header, Hears, Input, Invite, Measured, OfferMethod,
+    Order, Party, PlayedSound, Refresher, ReplyId, SessionTerms, SipEvent, SupervisorMode, Whom, leg::header,
 };
 use crate::notice::{Notice, What};
 use crate::pbx::{Answer, Outcome};

@@ -209,7 +209,9 @@ impl Sim {
                 assert!(!saying.text.contains(['{', '}']), "a name was left in {saying:?}");
                 self.texts.push((*leg, *prompt));
             }
-            Command::EndBrowser { leg, .. } => assert!(self.browsers.remove(leg), "{leg:?} is no browser, or has ended"),
+            Command::EndBrowser { leg, .. } => {
+                assert!(self.browsers.remove(leg), "{leg:?} is no browser, or has ended")
+            }
             Command::Fork(_)
             | Command::Know { .. }
             | Command::Read { .. }

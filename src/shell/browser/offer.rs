@@ -30,8 +30,7 @@ pub(super) fn read(text: &str, local: IpAddr) -> Result<Offer, String> {
     let text = with_sound_candidates(text, local)?;
     let description =
         RTCSessionDescription::offer(text).map_err(|error| format!("no session description (RFC 8866): {error}"))?;
-    let session =
-        description.unmarshal().map_err(|error| format!("no session description (RFC 8866): {error}"))?;
+    let session = description.unmarshal().map_err(|error| format!("no session description (RFC 8866): {error}"))?;
     let [audio] = session.media_descriptions.as_slice() else {
         let found = session.media_descriptions.len();
         return Err(format!("expected one m= section, for audio, and found {found}"));

@@ -209,8 +209,7 @@ impl Peer {
     /// # Errors
     /// When it does not in time.
     pub async fn connected(&mut self) -> Result<(), PeerError> {
-        let decided =
-            |state: &RTCPeerConnectionState| *state == RTCPeerConnectionState::Connected || is_over(*state);
+        let decided = |state: &RTCPeerConnectionState| *state == RTCPeerConnectionState::Connected || is_over(*state);
         match timeout(CONNECT_WITHIN, self.state.wait_for(decided)).await {
             Ok(Ok(state)) if *state == RTCPeerConnectionState::Connected => Ok(()),
             _ => Err(PeerError::NotConnected),
@@ -240,7 +239,6 @@ impl Peer {
             }
         }
     }
-
 }
 
 impl Line {
@@ -299,7 +297,8 @@ async fn connection(
     events: Events,
 ) -> webrtc::error::Result<Arc<dyn PeerConnection>> {
     let mut codecs = MediaEngine::default();
-    let parameters = RTCRtpCodecParameters { rtp_codec: opus(), payload_type: BROWSER_PAYLOAD_TYPE, ..Default::default() };
+    let parameters =
+        RTCRtpCodecParameters { rtp_codec: opus(), payload_type: BROWSER_PAYLOAD_TYPE, ..Default::default() };
     codecs.register_codec(parameters, RtpCodecKind::Audio)?;
     let servers = servers.into_iter().map(Into::into).collect();
     let connection = PeerConnectionBuilder::new()

@@ -77,7 +77,8 @@ impl PeerConnectionEventHandler for Events {
 
 impl Browser {
     pub fn start(wants: Wants, hz: u16) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("threads");
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("threads");
         let (gathered, heard) = (Arc::new(Notify::new()), Arc::<Mutex<Vec<i16>>>::default());
         let events = Events { gathered: Arc::clone(&gathered), heard: Arc::clone(&heard) };
         let connection = runtime.block_on(connect(events));
@@ -198,7 +199,13 @@ fn track() -> MediaStreamTrack {
         codec: opus(),
         ..Default::default()
     };
-    MediaStreamTrack::new("browser".to_owned(), "voice".to_owned(), "voice".to_owned(), RtpCodecKind::Audio, vec![coding])
+    MediaStreamTrack::new(
+        "browser".to_owned(),
+        "voice".to_owned(),
+        "voice".to_owned(),
+        RtpCodecKind::Audio,
+        vec![coding],
+    )
 }
 
 fn opus() -> RTCRtpCodec {
