@@ -70,8 +70,7 @@ impl Server {
         let store = start_store(&settings, &metrics, &readiness, &policies)?;
         let (media_events, media_inlet) = mpsc::channel(EVENTS_MAX);
         let (tap, copy_ring) = rings(&settings);
-        let media = start_media(&settings, (&tap, &copy_ring), clock, media_events)?;
-        readiness.set(Component::Media, true);
+        let media = start_media(&settings, (&tap, &copy_ring), clock, media_events, &readiness)?;
         let (fingerprint, handshakes, shaken) = handshakes::start(clock, media.clone())?;
         let (parties, baselines, bench) = (Arc::default(), fresh_baselines()?, read_judges(&settings)?);
         let copies = start_copies(copy_ring, &parties, clock, &metrics)?;
@@ -84,16 +83,14 @@ impl Server {
         let (forks, fork_inlet) = start_forks(&settings, clock, &metrics).await?;
         let (reloader, reloads, fresh) = Reloader::new(&args.config, &settings, &metrics);
         let (bus, outbox) = start_telling(&settings, store.as_ref(), &metrics).await?;
-        let browsers = Browsers::new(settings.webrtc.as_ref());
-        let browsers = browsers.map_err(|why| Failure::of("the secret of webrtc.turn_secret_env", why))?;
         let (advisor, shelf) = start_advice(&settings, (&bus, &metrics), (store.clone(), outbox.clone()))?;
         let customers = Customers::default();
         let pulling = start_pulling(&settings, &customers, store.as_ref(), &metrics)?;
-        let heard = (copies.clone(), browsers.clone(), Arc::clone(&bench), (shelf, customers.clone()));
+        let heard = (copies.clone(), Arc::clone(&bench), (shelf, customers.clone()));
         let noting = store.clone().map(|store| tokio::spawn(note_minutes(store, Arc::clone(&readiness))));
         let reporting = start_reporting(&settings, (store.as_ref(), outbox.as_ref()), &readiness);
         let parts = (forks.clone(), heard, Arc::clone(&readiness), metrics.clone(), (store.clone(), outbox.clone()));
-        let (web, order_inlet) = offer_api(&settings, &bus, reloads, parts).await?;
+        let (web, order_inlet, browsers) = offer_api(&settings, &bus, reloads, parts).await?;
         let control = start_control(&settings, fingerprint, policies, Sounds { files: prompts, ringback })?;
         let mut desk = Desk {
             clock,
@@ -221,6 +218,7 @@ fn start_media(
     (tap, copies): (&Arc<TapRing>, &Arc<CopyRing>),
     clock: Clock,
     events: mpsc::Sender<(Duration, media::Event)>,
+    readiness: &Readiness,
 ) -> Result<MediaHandle, Failure> {
     let options = MediaOptions {
         address: settings.media.address,
@@ -235,7 +233,9 @@ fn start_media(
         events,
         clock,
     };
-    MediaHandle::start(options).map_err(|error| Failure::of("starting the media loop", error))
+    let media = MediaHandle::start(options).map_err(|error| Failure::of("starting the media loop", error))?;
+    readiness.set(Component::Media, true);
+    Ok(media)
 }
 
 /// Starts the listening thread, where there is to be one.
@@ -461,18 +461,23 @@ fn start_copies(
 }
 
 /// What the API shows beside calls.
-type ApiParts = (ForkSide, (Copies, Browsers, Arc<Bench>, (SharedShelf, Customers)), Arc<Readiness>, Metrics, Keeping);
+type ApiParts = (ForkSide, (Copies, Arc<Bench>, (SharedShelf, Customers)), Arc<Readiness>, Metrics, Keeping);
 
-/// Offers the API, where there is to be one; orders come out of the channel.
+/// The API, where there is one, the orders that come by it, and the browsers that are connected by way of it.
+type Api = (Option<WebHandle>, mpsc::Receiver<Asked>, Browsers);
+
+/// Offers the API, where there is to be one.
 async fn offer_api(
     settings: &Settings,
     bus: &Arc<Bus>,
     reloads: mpsc::Sender<ReloadAsked>,
-    (forks, (copies, browsers, bench, (shelf, customers)), readiness, metrics, (store, outbox)): ApiParts,
-) -> Result<(Option<WebHandle>, mpsc::Receiver<Asked>), Failure> {
+    (forks, (copies, bench, (shelf, customers)), readiness, metrics, (store, outbox)): ApiParts,
+) -> Result<Api, Failure> {
     let (orders, inlet) = mpsc::channel(ORDERS_MAX);
+    let browsers = Browsers::new(settings.webrtc.as_ref());
+    let browsers = browsers.map_err(|why| Failure::of("the secret of webrtc.turn_secret_env", why))?;
     let live = live_options(settings).map_err(|why| Failure::of("the API's token", why))?;
-    let (Some(wanted), Some(live)) = (&settings.web, live) else { return Ok((None, inlet)) };
+    let (Some(wanted), Some(live)) = (&settings.web, live) else { return Ok((None, inlet, browsers)) };
     let options = WebOptions { listen: wanted.listen, live };
     let inside = Inside {
         bus: Arc::clone(bus),
@@ -480,7 +485,7 @@ async fn offer_api(
         reloads,
         forks,
         copies,
-        browsers,
+        browsers: browsers.clone(),
         shelf,
         customers,
         bench,
@@ -491,7 +496,7 @@ async fn offer_api(
     };
     let web = web::serve(options, inside).await.map_err(|error| Failure::Failed(error.to_string()))?;
     info!(address = %web.addr, "API");
-    Ok((Some(web), inlet))
+    Ok((Some(web), inlet, browsers))
 }
 
 /// How the API is offered, where it is; what is wrong with its token, when that is so.

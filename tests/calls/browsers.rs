@@ -84,7 +84,9 @@ fn a_browser_is_cut_off_when_its_session_ends() {
     browser.accept(&answer.body);
     hears("barging in: the caller", &caller, &[BOT_HZ, BROWSER_HZ]);
     let called = stage.until("the browser", |what| matches!(what, What::SupervisorJoined { .. }));
-    assert!(stage.was_told(|what| matches!(what, What::SupervisorCalled { target, .. } if target.reveal() == "browser:li")));
+    assert!(
+        stage.was_told(|what| matches!(what, What::SupervisorCalled { target, .. } if target.reveal() == "browser:li"))
+    );
     assert_eq!(called.call, call);
 
     assert_eq!(as_person(&stage, "DELETE", "/v1/session", &cookie).send().status, 204);

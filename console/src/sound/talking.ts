@@ -37,6 +37,8 @@ export const talking = readonly(state);
 const METER_MS = 60;
 
 let connection: Connection | null = null;
+/** How often taking part has begun or ended: what is under way and finds another number there is not wanted any more. */
+let attempts = 0;
 let meter: ReturnType<typeof setInterval> | undefined;
 
 /** Takes part in a call, or does so in another way. Must follow a click or a key. */
@@ -73,17 +75,21 @@ async function begin(call: string, mode: SupervisionMode): Promise<void> {
   stopListening();
   Object.assign(state, { call, supervisor: null, mode, state: "connecting", problem: null, reason: null });
   Object.assign(state, { fellBack: false, muted: false });
-  let mine: Connection | null = null;
+  attempts += 1;
+  const attempt = attempts;
   try {
-    const microphone = mode === "listen" ? null : await openMicrophone();
     const ways = await api.webrtc();
-    if (!ways.enabled) throw new Problem(501, "WebRTC");
+    if (!ways.enabled || !("RTCPeerConnection" in globalThis)) throw new Problem(501, "WebRTC");
+    const microphone = mode === "listen" ? null : await openMicrophone();
+    if (attempt !== attempts) {
+      microphone?.stop();
+      return;
+    }
     const opened = new Connection(ways.ice_servers, (stands) => react(opened, stands));
-    mine = opened;
     connection = opened;
     if (microphone !== null) await opened.speak(microphone);
     const { supervisor, answer } = await api.connect(call, mode, await opened.offer());
-    if (connection !== opened) {
+    if (attempt !== attempts) {
       await api.endSupervisor(call, supervisor);
       return;
     }
@@ -93,8 +99,8 @@ async function begin(call: string, mode: SupervisionMode): Promise<void> {
       [state.heardDbov, state.saidDbov] = opened.levels();
     }, METER_MS);
   } catch (error) {
-    // Whoever has begun something else meanwhile is not told of this.
-    if (mine === null ? state.state === "connecting" : connection === mine) fail(error);
+    // Whoever has left, or begun something else meanwhile, is not told of this.
+    if (attempt === attempts) fail(error);
   }
 }
 
@@ -165,6 +171,7 @@ function fail(error: unknown): void {
 }
 
 function end(as: TalkingState): void {
+  attempts += 1;
   clearInterval(meter);
   connection?.close();
   connection = null;

@@ -146,7 +146,7 @@ export const en: Texts = {
     packets: "Packets in / out",
   },
   listen: {
-    title: "Listen in",
+    title: "Listen to each side",
     start: "Listen",
     stop: "Stop listening",
     note: "Left is the caller, right is what the caller hears. Listening is put on record.",

@@ -135,7 +135,7 @@ export const zh = {
     packets: "收 / 发包",
   },
   listen: {
-    title: "实时监听",
+    title: "分声道监听",
     start: "开始监听",
     stop: "停止监听",
     note: "左声道为来电者，右声道为来电者听到的声音；监听会被记录。",

@@ -22,7 +22,7 @@ pub struct Answer {
 
 impl Asked {
     pub fn new(web: SocketAddr, method: &str, path: &str) -> Self {
-        let head = format!("{method} {path} HTTP/1.1\r\nHost: {web}\r\nConnection: close\r\n");
+        let head = format!("{method} {path} HTTP/1.0\r\nHost: {web}\r\nConnection: close\r\n");
         Self { web, head, body: String::new() }
     }
 
