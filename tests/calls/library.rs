@@ -41,7 +41,7 @@ fn answers_are_suggested_and_files_replaced_under_a_chat() {
     let name = "library";
     let _ = std::fs::remove_dir_all(folder(name).join("kept"));
     write(name, "config/knowledge/shop.toml", SHOP);
-    let stage = Stage::set(Setup { edits: &EDITS, policy: Some(POLICY), ..Setup::named(name) });
+    let mut stage = Stage::set(Setup { edits: &EDITS, policy: Some(POLICY), ..Setup::named(name) });
     assert_eq!(stage.metric("calmline_knowledge_entries"), 2.0);
 
     let opening = json!({ "channel": "app", "customer": "13800138000", "language": "zh" });
