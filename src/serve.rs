@@ -4,6 +4,7 @@
 
 mod desk;
 mod handshakes;
+mod knowing;
 mod load;
 mod reload;
 mod start;

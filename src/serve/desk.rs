@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 use tracing::{info, warn};
 
+use super::knowing::Knowing;
 use super::load::{LoadMeter, Reading, processor_time};
 use super::reload::{Fresh, Neighbours};
 use super::start::show_policies;
@@ -17,12 +18,10 @@ use crate::control::{
     Command, Control, ControlSettings, Done, ForkEvent, HandshakeFailure, Input, Load, OldTerms, Order, SipEvent,
     Sounds,
 };
-use crate::knowledge::Shelf;
 use crate::metrics::Metrics;
 use crate::notice::{Notice, What};
 use crate::pbx;
 use crate::settings::{Checked, Policies, SipSettings, Zone};
-use crate::shell::advise::Advisor;
 use crate::shell::browser::Browsers;
 use crate::shell::clock::Clock;
 use crate::shell::copy::Copies;
@@ -33,8 +32,6 @@ use crate::shell::listen::{Baselines, Bench, Heard, Listening, Parties, Uttered,
 use crate::shell::media::{MediaFigures, MediaHandle, TapRing};
 use crate::shell::pbx::{Connectors, PastConnectors};
 use crate::shell::sip::{Health, PastTrunks, SipSide};
-use crate::shell::sources::Pulling;
-use crate::sources::Customers;
 use crate::speech::{Answer, Speaker};
 use crate::store::Store;
 use crate::web::{Asked, Bus, Component, Moment, Readiness, WebHandle};
@@ -68,10 +65,7 @@ pub(super) struct Desk {
     pub(super) bus: Arc<Bus>,
     pub(super) store: Option<Store>,
     pub(super) outbox: Option<Outbox>,
-    pub(super) advisor: Advisor,
-    pub(super) customers: Customers,
-    /// Who pulls what is known of them.
-    pub(super) _pulling: Option<Pulling>,
+    pub(super) knowing: Knowing,
     /// Who writes reports by the clock.
     pub(super) reporting: Option<JoinHandle<()>>,
     pub(super) metrics: Metrics,
@@ -206,7 +200,7 @@ impl Desk {
         }
         let sounds = Sounds { files: prompts, ringback };
         self.zone.clone_from(&settings.policy.zone);
-        self.advisor.exchange(Shelf::of(&settings, knowledge));
+        self.knowing.exchange(&settings, knowledge);
         let terms = self.control.reload(ControlSettings::from(&settings), policies, sounds);
         self.exchange(settings.sip, neighbours, terms);
         if let (Some(web), Some(live)) = (&self.web, live)
@@ -333,21 +327,10 @@ impl Desk {
                 if let Some(outbox) = &self.outbox {
                     outbox.offer(&notice, time);
                 }
-                self.advisor.hear(&notice);
-                return self.join(&notice);
+                return self.knowing.hear(&notice, &self.bus, self.store.as_ref());
             }
         }
         None
-    }
-
-    /// Tells policies what is known of a caller as soon as they decide about the call.
-    fn join(&self, notice: &Notice) -> Option<Input> {
-        let What::CallAnswered { .. } = notice.what else { return None };
-        let from = self.bus.with_board(|board| board.call(&notice.call).map(|record| record.from.clone()))?;
-        let person = self.store.as_ref()?.pseudonym(from.reveal())?;
-        let facts = self.customers.facts_of(&person);
-        let (call, by) = (notice.call.clone(), Some("sources".to_owned()));
-        (!facts.is_empty()).then_some(Input::Order(Order::TellFacts { call, facts, by }))
     }
 
     fn order_media(&mut self, command: media::Command) -> Option<Input> {

@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use media::sdp::Fingerprint;
 use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
@@ -14,20 +13,19 @@ use tracing::{info, warn};
 
 use super::desk::{Desk, Inlets, Work, configuration};
 use super::handshakes;
+use super::knowing::{Knowing, Known};
 use super::load::LoadMeter;
 use super::reload::Reloader;
 use crate::cli::{Failure, ServeArgs};
 use crate::control::{Control, ControlSettings, Departures, ForkEvent, Input, Order, SipEvent, Sounds};
 use crate::hexadecimal::hexadecimal;
 use crate::judges::JudgeFiles;
-use crate::knowledge::Shelf;
 use crate::libraries::Libraries;
 use crate::metrics::Metrics;
 use crate::pbx;
 use crate::recognizer::RecognizerFiles;
 use crate::reporting::write_by_the_clock;
-use crate::settings::{Fault, Policies, Settings, Zone, load_knowledge};
-use crate::shell::advise::{Advisor, SharedShelf, Told};
+use crate::settings::{Fault, Policies, Settings, Zone};
 use crate::shell::browser::Browsers;
 use crate::shell::clock::Clock;
 use crate::shell::copy::{Copies, CopyOptions};
@@ -38,8 +36,6 @@ use crate::shell::media::{CopyRing, MediaHandle, MediaOptions, TapRing};
 use crate::shell::pbx::{Connectors, FreshPbxes};
 use crate::shell::recognize::Recognizing;
 use crate::shell::sip::{SipOptions, SipSide};
-use crate::shell::sources::Pulling;
-use crate::sources::Customers;
 use crate::speech::{Answer, EspeakNg, Saying, Speaker};
 use crate::store::Store;
 use crate::web::{self, Asked, Bus, Component, Inside, LiveOptions, Readiness, ReloadAsked, WebHandle, WebOptions};
@@ -68,9 +64,8 @@ impl Server {
         let (clock, metrics, readiness) = (Clock::start(), Metrics::new(), Arc::new(Readiness::default()));
         let Policies { policies, prompts, ringback, sayings, .. } = load_policies(&settings, &metrics, &readiness)?;
         let store = start_store(&settings, &metrics, &readiness, &policies)?;
-        let (media_events, media_inlet) = mpsc::channel(EVENTS_MAX);
         let (tap, copy_ring) = rings(&settings);
-        let media = start_media(&settings, (&tap, &copy_ring), clock, media_events, &readiness)?;
+        let (media, media_inlet) = start_media(&settings, (&tap, &copy_ring), clock, &readiness)?;
         let (fingerprint, handshakes, shaken) = handshakes::start(clock, media.clone())?;
         let (parties, baselines, bench) = (Arc::default(), fresh_baselines()?, read_judges(&settings)?);
         let copies = start_copies(copy_ring, &parties, clock, &metrics)?;
@@ -83,10 +78,8 @@ impl Server {
         let (forks, fork_inlet) = start_forks(&settings, clock, &metrics).await?;
         let (reloader, reloads, fresh) = Reloader::new(&args.config, &settings, &metrics);
         let (bus, outbox) = start_telling(&settings, store.as_ref(), &metrics).await?;
-        let (advisor, shelf) = start_advice(&settings, (&bus, &metrics), (store.clone(), outbox.clone()))?;
-        let customers = Customers::default();
-        let pulling = start_pulling(&settings, &customers, store.as_ref(), &metrics)?;
-        let heard = (copies.clone(), Arc::clone(&bench), (shelf, customers.clone()));
+        let (knowing, known) = Knowing::start(&settings, (&bus, &metrics), (store.clone(), outbox.clone()))?;
+        let heard = (copies.clone(), Arc::clone(&bench), known);
         let noting = store.clone().map(|store| tokio::spawn(note_minutes(store, Arc::clone(&readiness))));
         let reporting = start_reporting(&settings, (store.as_ref(), outbox.as_ref()), &readiness);
         let parts = (forks.clone(), heard, Arc::clone(&readiness), metrics.clone(), (store.clone(), outbox.clone()));
@@ -115,9 +108,7 @@ impl Server {
             bus,
             store,
             outbox,
-            advisor,
-            customers,
-            _pulling: pulling,
+            knowing,
             reporting,
             metrics,
             readiness,
@@ -209,7 +200,7 @@ fn load_policies(settings: &Settings, metrics: &Metrics, readiness: &Readiness) 
     Ok(loaded)
 }
 
-fn faulty(faults: &[Fault]) -> Failure {
+pub(super) fn faulty(faults: &[Fault]) -> Failure {
     Failure::Configuration(faults.iter().map(ToString::to_string).collect())
 }
 
@@ -217,9 +208,9 @@ fn start_media(
     settings: &Settings,
     (tap, copies): (&Arc<TapRing>, &Arc<CopyRing>),
     clock: Clock,
-    events: mpsc::Sender<(Duration, media::Event)>,
     readiness: &Readiness,
-) -> Result<MediaHandle, Failure> {
+) -> Result<(MediaHandle, mpsc::Receiver<(Duration, media::Event)>), Failure> {
+    let (events, inlet) = mpsc::channel(EVENTS_MAX);
     let options = MediaOptions {
         address: settings.media.address,
         threads: settings.media.threads,
@@ -235,7 +226,7 @@ fn start_media(
     };
     let media = MediaHandle::start(options).map_err(|error| Failure::of("starting the media loop", error))?;
     readiness.set(Component::Media, true);
-    Ok(media)
+    Ok((media, inlet))
 }
 
 /// Starts the listening thread, where there is to be one.
@@ -291,32 +282,6 @@ async fn start_telling(
     Ok((bus, Some(outbox)))
 }
 
-/// Has business data pulled, where there are sources; people are known by the store's pseudonyms.
-fn start_pulling(
-    settings: &Settings,
-    customers: &Customers,
-    store: Option<&Store>,
-    metrics: &Metrics,
-) -> Result<Option<Pulling>, Failure> {
-    let Some(store) = store.filter(|_| !settings.sources.is_empty()) else { return Ok(None) };
-    let pulling = Pulling::start(&settings.sources, customers, store, metrics);
-    pulling.map(Some).map_err(|why| Failure::of("starting to pull business data", why))
-}
-
-/// Reads what is known, and has answers suggested from it.
-fn start_advice(
-    settings: &Settings,
-    (bus, metrics): (&Arc<Bus>, &Metrics),
-    (store, outbox): Keeping,
-) -> Result<(Advisor, SharedShelf), Failure> {
-    let knowledge = load_knowledge(settings).map_err(|faults| faulty(&faults))?;
-    metrics.set_knowledge(knowledge.entries().len());
-    let shelf = SharedShelf::new(ArcSwap::from_pointee(Shelf::of(settings, knowledge)));
-    let told = Told { bus: Arc::clone(bus), store, outbox, metrics: metrics.clone() };
-    let advisor = Advisor::start(Arc::clone(&shelf), told);
-    advisor.map(|advisor| (advisor, shelf)).map_err(|error| Failure::of("starting the advising thread", error))
-}
-
 /// Has it noted, minute by minute, that the server is up, and whether it takes calls.
 async fn note_minutes(store: Store, readiness: Arc<Readiness>) {
     // Twice a minute, so that none is missed.
@@ -341,7 +306,7 @@ fn start_reporting(
 }
 
 /// What is kept, and what systems outside are still to be told of.
-type Keeping = (Option<Store>, Option<Outbox>);
+pub(super) type Keeping = (Option<Store>, Option<Outbox>);
 
 /// The words of parties, and the two ends of the queue of everything that is heard.
 type Hearing = (Words, mpsc::Sender<Heard>, mpsc::Receiver<Heard>);
@@ -461,7 +426,7 @@ fn start_copies(
 }
 
 /// What the API shows beside calls.
-type ApiParts = (ForkSide, (Copies, Arc<Bench>, (SharedShelf, Customers)), Arc<Readiness>, Metrics, Keeping);
+type ApiParts = (ForkSide, (Copies, Arc<Bench>, Known), Arc<Readiness>, Metrics, Keeping);
 
 /// The API, where there is one, the orders that come by it, and the browsers that are connected by way of it.
 type Api = (Option<WebHandle>, mpsc::Receiver<Asked>, Browsers);

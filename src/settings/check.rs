@@ -11,7 +11,7 @@ use nlu::text::Lexicon;
 
 use super::policies::{Policies, load_policy};
 use super::read::read_text;
-use super::{Fault, PasswordSource, SecretSource, Settings, TextModelChoice, TokenSource};
+use super::{Fault, PasswordSource, SecretSource, Settings, SourcePlace, TextModelChoice, TokenSource};
 use crate::judges::JudgeFiles;
 use crate::knowledge::Knowledge;
 use crate::recognizer::{Engine, RecognizerFiles, Remote};
@@ -117,6 +117,7 @@ pub fn check_settings(path: &Path) -> Result<Checked, Vec<Fault>> {
     check_token(&settings, &mut report);
     check_secrets(&settings, &mut report);
     check_crms(&settings, &mut report);
+    check_sources(&settings, &mut report);
     check_sip(&settings, &mut report);
     let policies = Policies::load(&settings).unwrap_or_else(|found| {
         report.faults.extend(found);
@@ -322,6 +323,33 @@ fn check_crms(settings: &Settings, report: &mut Report<'_>) {
                     let found = secret.fetch().map(|_| format!("crm.{name}: a secret is there"));
                     report.take(&format!("crm.{name}"), "secrets of 1-256 bytes on one line", found);
                 }
+            }
+        }
+    }
+}
+
+/// Secrets and certificates of what is pulled; that it is there is nobody's promise.
+fn check_sources(settings: &Settings, report: &mut Report<'_>) {
+    for (name, source) in &settings.sources {
+        let section = format!("sources.{name}");
+        match &source.place {
+            SourcePlace::File { path, .. } => report.good.push(format!("{section}: pulled from {}", path.display())),
+            SourcePlace::Http { url, authorization, authorities, .. } => {
+                if let Some(file) = authorities {
+                    let found = crate::shell::sip::client_by(Some(file)).map_err(|error| error.to_string());
+                    let good = || format!("{section}: {} can be checked by", file.display());
+                    report.take(&format!("{section}.authorities"), "certificates, PEM", found.map(|_| good()));
+                }
+                report.good.push(format!("{section}: pulled from {url}"));
+                check_secret(authorization.as_ref(), &section, "authorization", report);
+            }
+            SourcePlace::Database { database, .. } => {
+                if let Some(to) = database.exposed() {
+                    report
+                        .good
+                        .push(format!("{section}: what comes from {to} is not encrypted, or from whom is not checked"));
+                }
+                check_secret(database.password.as_ref(), &section, "database_password", report);
             }
         }
     }

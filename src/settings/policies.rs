@@ -10,7 +10,7 @@ use media::Sound;
 use media::sound;
 use media::tone::{Pattern, Progress};
 use media::wav::RATE_HZ;
-use routing::{Action, Hold, Language, Policy, Route, Whisper};
+use routing::{Action, Hold, Language, Policy, Route, Texts, Whisper};
 
 use super::read::read_text;
 use super::{Fault, PbxKind, Settings};
@@ -127,14 +127,9 @@ impl Policies {
                 }
                 Action::Say { text, language, .. } => self.add_saying(text, *language),
                 Action::Script { texts, sounds, .. } => {
-                    for (language, text) in texts.iter().filter(|(language, _)| !sounds.contains_key(language)) {
-                        self.add_saying(text, *language);
-                    }
-                    for file in sounds.values() {
-                        self.add_prompt(file, settings).unwrap_or_else(|(found, expected)| {
-                            fault(format!("{key}.say"), found, expected);
-                        });
-                    }
+                    self.add_script(texts, sounds, settings).unwrap_or_else(|(found, expected)| {
+                        fault(format!("{key}.say"), found, expected);
+                    });
                 }
                 Action::Reroute { .. }
                 | Action::Serve(_)
@@ -172,6 +167,14 @@ impl Policies {
             self.prompts.insert(file.to_owned(), Arc::new(sound));
         }
         Ok(())
+    }
+
+    /// Texts, and the recordings that take their places.
+    fn add_script(&mut self, texts: &Texts, sounds: &Texts, settings: &Settings) -> Result<(), (String, String)> {
+        for (language, text) in texts.iter().filter(|(language, _)| !sounds.contains_key(language)) {
+            self.add_saying(text, *language);
+        }
+        sounds.values().try_for_each(|file| self.add_prompt(file, settings))
     }
 
     /// Takes note of a text, unless something of the call stands in it.

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{QueryRejection, StringRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::header::{CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -75,10 +75,11 @@ pub(super) async fn replace(
     Path((kind, name)): Path<(String, String)>,
     query: Result<Query<ReplaceQuery>, QueryRejection>,
     headers: HeaderMap,
-    body: String,
+    body: Result<String, StringRejection>,
 ) -> Result<Response, Problem> {
     let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
     let Query(ReplaceQuery { check }) = query.map_err(|error| bad(error.body_text()))?;
+    let body = body.map_err(|error| Problem::new(error.status(), error.body_text()))?;
     if check {
         let (libraries, volume, _) = find(&app, &kind, &name).await?;
         blocking(move || libraries.check(&volume, &body)).await?.map_err(refused)?;

@@ -51,6 +51,25 @@ fn a_text_is_spoken_and_speech_ends_it() {
 }
 
 #[test]
+fn a_recorded_script_is_heard_in_the_place_of_its_text() {
+    let policy = "name = \"recorded\"\nversion = 1\nscenarios = [\"*\"]\n[[script]]\nid = \"wait\"\nzh = \"请稍等\"\n\
+                  zh_audio = \"please-wait.wav\"\n[[rule]]\nid = \"wait\"\nwhen = { key = \"1\" }\n\
+                  then = [{ say = { script = \"wait\" }, mode = \"replace\" }]\n";
+    let stage = Stage::set(Setup { policy: Some(policy), ..Setup::named("recorded-script") });
+    let caller = stage.call(Audio::Silence);
+    stage.until("the answer", |what| matches!(what, What::CallAnswered { .. }));
+    caller.press("1").expect("an order");
+    let decided = stage.until("the decision", |what| matches!(what, What::Decided { .. })).what;
+    let What::Decided { actions, .. } = decided else { unreachable!("just matched") };
+    assert_eq!(actions, ["prompt please-wait.wav"]);
+    stage.until("the end of it", |what| matches!(what, What::PromptEnded { completed: true, .. }));
+    let recording = fixture("config/prompts/please-wait.wav");
+    assert!(heard(&caller.heard().samples, &recording[..RATE]), "the recording");
+    caller.hang_up().expect("an order");
+    stage.is_empty();
+}
+
+#[test]
 fn ringback_is_heard_until_the_human_answers() {
     let mut setup = Setup::named("ringback");
     setup.policy = Some(

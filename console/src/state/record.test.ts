@@ -103,7 +103,7 @@ describe("the server's sample call", () => {
 
 /** Events that the console has words for; others are told by their names. */
 const TOLD =
-  /^(call_(started|answered|ended|forked)|alert|decided|rerout|prompt_|supervisor_|audio_(opened|closed)|bypass|pbx_|said|interrupted|chat_opened|reply_suggested|escalation_likely|service_switched|consent)/;
+  /^(call_(started|answered|ended|forked)|alert|decided|rerout|prompt_|supervisor_|audio_(opened|closed)|bypass|pbx_|said|interrupted|chat_opened|reply_suggested|answers_suggested|escalation_likely|service_switched|consent)/;
 
 describe.each([zh, en])("sentences in $name", (texts) => {
   it.each(events.map((event) => [event.type, event] as const))("%s", (_, event) => {
