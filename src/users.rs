@@ -33,8 +33,7 @@ pub enum Role {
 
 impl Role {
     /// All of them.
-    pub const ALL: [Role; 5] =
-        [Role::Administrator, Role::Supervisor, Role::Operator, Role::Agent, Role::Auditor];
+    pub const ALL: [Role; 5] = [Role::Administrator, Role::Supervisor, Role::Operator, Role::Agent, Role::Auditor];
 
     /// Its name in configurations and the API.
     pub fn name(self) -> &'static str {

@@ -115,7 +115,8 @@ impl From<&CallRecord> for CallFacts {
         let group = record.decisions.iter().find_map(|decision| decision.because.group.clone());
         let said = record.phrases.iter().filter(|phrase| phrase.party == "caller");
         let warning = |what: &What| matches!(what, What::EscalationLikely { .. });
-        let warned_ms = record.events.iter().find(|event| warning(&event.notice.what)).map(|event| event.notice.call_ms);
+        let warned_ms =
+            record.events.iter().find(|event| warning(&event.notice.what)).map(|event| event.notice.call_ms);
         let words = record.timeline.iter().any(|step| step.party == "caller" && step.words.is_some());
         Self {
             route: record.route.clone(),

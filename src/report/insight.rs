@@ -132,12 +132,19 @@ mod tests {
     #[test]
     fn warnings_are_right_when_anger_comes_after_them() {
         let mut warnings = Warnings::default();
-        for (warned, level, lead_ms) in
-            [(true, "high", Some(4_000)), (true, "low", None), (false, "high", None), (true, "high", None), (false, "low", None)]
-        {
+        for (warned, level, lead_ms) in [
+            (true, "high", Some(4_000)),
+            (true, "low", None),
+            (false, "high", None),
+            (true, "high", None),
+            (false, "low", None),
+        ] {
             warnings.add(&CallFacts { warned, level: level.to_owned(), lead_ms, ..CallFacts::default() });
         }
-        assert_eq!((warnings.warned, warnings.right, warnings.missed, warnings.precision()), (3, 1, 2, Some(1.0 / 3.0)));
+        assert_eq!(
+            (warnings.warned, warnings.right, warnings.missed, warnings.precision()),
+            (3, 1, 2, Some(1.0 / 3.0))
+        );
     }
 
     #[test]

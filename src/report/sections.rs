@@ -124,10 +124,7 @@ fn overview(total: &Figures, language: Language) -> Section {
         title: t("概览", "Overview"),
         pictures: Vec::new(),
         grids: vec![Grid { head: Vec::new(), rows }],
-        note: Some(t(
-            "用时：中位数 / 90% / 99%；时间按 5% 分档。",
-            "Times: median / 90 % / 99 %, rounded to 5 %.",
-        )),
+        note: Some(t("用时：中位数 / 90% / 99%；时间按 5% 分档。", "Times: median / 90 % / 99 %, rounded to 5 %.")),
     }
 }
 
@@ -144,7 +141,8 @@ fn pictures(report: &Report, language: Language) -> Section {
     if days.len() > 1 {
         pictures.push(Picture { caption: t("按日期", "By day"), bars: days });
     }
-    pictures.push(Picture { caption: t("按来电时间（小时）", "By the hour in which calls came"), bars: hours });
+    pictures
+        .push(Picture { caption: t("按来电时间（小时）", "By the hour in which calls came"), bars: hours });
     let title = t("按最高愤怒程度", "By the highest anger of the caller");
     Section { title, pictures, grids: Vec::new(), note: None }
 }
@@ -305,7 +303,8 @@ fn causes(report: &Report, language: Language) -> Section {
     };
     let mut meanings: Vec<(&String, &u64)> = report.said.iter().collect();
     let high_of = |name: &String| report.said_high.get(name).copied().unwrap_or_default();
-    meanings.sort_by_key(|(name, count)| (std::cmp::Reverse(high_of(name)), std::cmp::Reverse(**count), (*name).clone()));
+    meanings
+        .sort_by_key(|(name, count)| (std::cmp::Reverse(high_of(name)), std::cmp::Reverse(**count), (*name).clone()));
     let row = |(name, count): (&String, &u64)| {
         vec![Cell::Text(name.clone()), Cell::Count(*count), Cell::Share(high_of(name), *count)]
     };

@@ -98,9 +98,10 @@ impl Sheet {
             series.set_name((self.name, first, column));
             series.set_categories((self.name, first + 1, 0, last, 0));
             series.set_values((self.name, first + 1, column, last, column));
-            series.set_format(rust_xlsxwriter::ChartFormat::new().set_solid_fill(
-                rust_xlsxwriter::ChartSolidFill::new().set_color(Color::RGB(colour)),
-            ));
+            series.set_format(
+                rust_xlsxwriter::ChartFormat::new()
+                    .set_solid_fill(rust_xlsxwriter::ChartSolidFill::new().set_color(Color::RGB(colour))),
+            );
         }
         for (bar, row) in picture.bars.iter().zip(first + 1..) {
             self.worksheet.write_string(row, 0, &bar.name)?;
@@ -165,7 +166,9 @@ impl Sheet {
                 number(1, Some(*of as f64), &whole)
             }
             Cell::Time(ms) => number(0, ms.map(in_seconds), &seconds),
-            Cell::Times(points) => points.iter().zip(0..).try_for_each(|(ms, at)| number(at, ms.map(in_seconds), &seconds)),
+            Cell::Times(points) => {
+                points.iter().zip(0..).try_for_each(|(ms, at)| number(at, ms.map(in_seconds), &seconds))
+            }
         }
     }
 }

@@ -47,7 +47,12 @@ pub(super) fn rows(report: &Report) -> Vec<Line> {
         ("said", "high", &report.said_high),
         ("emotion", "calls", &report.emotions),
     ] {
-        let line = |(name, count): (&String, &u64)| Line { part, name: name.clone(), figure: figure.to_owned(), value: *count };
+        let line = |(name, count): (&String, &u64)| Line {
+            part,
+            name: name.clone(),
+            figure: figure.to_owned(),
+            value: *count,
+        };
         lines.extend(counts.iter().map(line));
     }
     lines.extend(insights(report));
@@ -57,7 +62,8 @@ pub(super) fn rows(report: &Report) -> Vec<Line> {
 /// Figures of the judging itself, and of the server.
 fn insights(report: &Report) -> impl Iterator<Item = Line> {
     let (warnings, known, minutes) = (&report.warnings, &report.completeness, &report.minutes);
-    let line = |part: &'static str, figure: &str, value| Line { part, name: String::new(), figure: figure.to_owned(), value };
+    let line =
+        |part: &'static str, figure: &str, value| Line { part, name: String::new(), figure: figure.to_owned(), value };
     let counts = [
         line("warning", "warned", warnings.warned),
         line("warning", "right", warnings.right),

@@ -63,13 +63,7 @@ pub(super) async fn send_due(
     outcome
 }
 
-async fn hand_over(
-    name: &str,
-    letter: &Letter,
-    parcel: Parcel,
-    store: &Store,
-    outbox: &Outbox,
-) -> Result<(), String> {
+async fn hand_over(name: &str, letter: &Letter, parcel: Parcel, store: &Store, outbox: &Outbox) -> Result<(), String> {
     if outbox.send_once(parcel).await? {
         let report = letter.file_name();
         info!(to = name, report, "a report is on its way");

@@ -85,12 +85,7 @@ impl Outbox {
     ///
     /// # Errors
     /// The system, and which secret, template or certificate is not to be had.
-    pub async fn start(
-        settings: &Settings,
-        store: Store,
-        bus: Arc<Bus>,
-        metrics: Metrics,
-    ) -> Result<Outbox, String> {
+    pub async fn start(settings: &Settings, store: Store, bus: Arc<Bus>, metrics: Metrics) -> Result<Outbox, String> {
         let mut receivers = BTreeMap::new();
         for (name, settings) in &settings.crms {
             let webhook = Webhook::new(settings).map_err(|why| format!("[crm.{name}]: {why}"))?;
@@ -290,9 +285,7 @@ impl Clerk {
             What::TicketAsked { crm, .. } => Some(crm.as_str()),
             _ => None,
         };
-        let is_told = |(name, receiver): &(&String, &Receiver)| {
-            asked == Some(name.as_str()) || receiver.is_told(event)
-        };
+        let is_told = |(name, receiver): &(&String, &Receiver)| asked == Some(name.as_str()) || receiver.is_told(event);
         let names: Vec<String> = self.receivers.iter().filter(is_told).map(|(name, _)| name.clone()).collect();
         if names.is_empty() {
             return;

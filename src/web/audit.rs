@@ -1,10 +1,10 @@
 //! `/v1/audit`: who did what, when and why, and whether the trail is as it was written. What is asked here is in the trail, too.
 
-use axum::{Extension, Json};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 
 use super::calls::store_down;
@@ -74,12 +74,8 @@ pub(super) async fn list(
     let what = serde_json::json!({
         "who": who, "kind": kind, "call": call, "from": from, "before": before, "below": below, "found": entries.len(),
     });
-    let entry = AuditEntry {
-        kind: "audit_read".to_owned(),
-        who: who_asks.name().to_owned(),
-        call: String::new(),
-        what,
-    };
+    let entry =
+        AuditEntry { kind: "audit_read".to_owned(), who: who_asks.name().to_owned(), call: String::new(), what };
     store.journal().committed(entry).await;
     let told = |(seq, unix_ms, entry): (u64, u64, AuditEntry)| {
         let AuditEntry { kind, who, call, what } = entry;

@@ -47,10 +47,7 @@ struct OwnCall {
 }
 
 /// `GET /v1/own/calls`.
-pub(super) async fn calls(
-    State(app): State<App>,
-    who: Option<Extension<Who>>,
-) -> Result<Json<OwnCalls>, Problem> {
+pub(super) async fn calls(State(app): State<App>, who: Option<Extension<Who>>) -> Result<Json<OwnCalls>, Problem> {
     let live = app.live.load();
     let claim = match &who {
         Some(Extension(Who::Person { user, .. })) => live.users.get(user).and_then(|user| user.serves.as_deref()),
@@ -75,7 +72,10 @@ fn is_served_by(record: &CallRecord, claim: &str, live: &Live) -> bool {
         let told = fork.parties.iter().filter(|party| party.party == "callee").flat_map(|party| &party.addresses);
         return is_of(record.to.reveal()) || told.into_iter().any(|address| is_of(address));
     }
-    record.target.as_ref().is_some_and(|target| target == claim || live.agents.get(target).is_some_and(|uri| is_of(uri)))
+    record
+        .target
+        .as_ref()
+        .is_some_and(|target| target == claim || live.agents.get(target).is_some_and(|uri| is_of(uri)))
 }
 
 /// The user of a SIP address, or a telephone number, in a header's value or alone.

@@ -127,7 +127,8 @@ mod tests {
         }
         let head = |role| permissions.may(role, &Method::HEAD, "/v1/calls");
         assert!(head(Role::Supervisor) && !head(Role::Operator));
-        let is_administrators = |(method, path, area)| permissions.may(Role::Administrator, method, path) == (area != Area::Own);
+        let is_administrators =
+            |(method, path, area)| permissions.may(Role::Administrator, method, path) == (area != Area::Own);
         assert!(permissions.table().all(is_administrators));
         assert_eq!(areas(Role::Operator), [Area::Reports, Area::Operate]);
         assert_eq!((areas(Role::Auditor), areas(Role::Agent)), (vec![Area::Audit], vec![Area::Own]));

@@ -27,8 +27,8 @@ use super::readiness::Readiness;
 use super::reload::{self, ReloadAsked};
 use super::signing::{self, Ended, Signed, Who};
 use super::{
-    audio, audit, backup, calls, channel, consent, console, deliveries, events, facts, interactions, models, outcomes, own,
-    people, reports,
+    audio, audit, backup, calls, channel, consent, console, deliveries, events, facts, interactions, models, outcomes,
+    own, people, reports,
 };
 use crate::metrics::Metrics;
 use crate::shell::copy::Copies;

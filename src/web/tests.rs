@@ -1,5 +1,6 @@
 //! The API over real loopback connections, spoken by hand so that nothing between hides what is on the wire.
 
+mod audit;
 mod client;
 mod orders;
 mod people;
@@ -39,6 +40,9 @@ const CLOSED: &[(&str, &str)] = &[
     ("POST", "/v1/reload"),
     ("POST", "/v1/forks"),
     ("GET", "/v1/events"),
+    ("GET", "/v1/audit"),
+    ("POST", "/v1/audit/verify"),
+    ("GET", "/v1/own/calls"),
     ("GET", "/no/such/address"),
 ];
 
@@ -60,6 +64,11 @@ async fn forks() -> ForkSide {
 }
 
 async fn fixture() -> Fixture {
+    fixture_with(None).await
+}
+
+/// One that keeps what is told, where there is a store.
+async fn fixture_with(store: Option<Store>) -> Fixture {
     let (bus, readiness) = (Arc::new(Bus::new()), Arc::new(Readiness::default()));
     let (sender, orders) = mpsc::channel(2);
     let (reloads, asks) = mpsc::channel(1);
@@ -75,7 +84,7 @@ async fn fixture() -> Fixture {
         bench: bench(),
         readiness: Arc::clone(&readiness),
         metrics: Metrics::new(),
-        store: None,
+        store,
         outbox: None,
     };
     let handle = serve(options, inside).await.expect("loopback can be bound");
@@ -376,10 +385,9 @@ async fn a_taken_port_is_told() {
 fn options(listen: SocketAddr) -> WebOptions {
     let prompts = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/prompts");
     let token = Token::new(TOKEN).expect("a good token");
-    WebOptions {
-        listen,
-        live: LiveOptions { token, users: BTreeMap::new(), prompts, tones: Region::China, zone: Zone::utc(), agents: BTreeMap::new(), report_font: None },
-    }
+    let (users, agents) = (BTreeMap::new(), BTreeMap::new());
+    let (zone, tones) = (Zone::utc(), Region::China);
+    WebOptions { listen, live: LiveOptions { token, users, prompts, tones, zone, agents, report_font: None } }
 }
 
 /// Asserts that a reply is a problem document of this status.

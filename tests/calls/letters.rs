@@ -20,7 +20,8 @@ fn reports_are_mailed_once_over_refusals_and_a_crash() {
     let name = "letters";
     let office = Office::open("calmline", PASSWORD);
     office.refuse(2);
-    let mut stage = set(name, &office, "starttls", "periods = [\"day\"]\nformats = [\"xlsx\", \"csv\"]\nlanguage = \"en\"");
+    let mut stage =
+        set(name, &office, "starttls", "periods = [\"day\"]\nformats = [\"xlsx\", \"csv\"]\nlanguage = \"en\"");
     // The last three days that are over, and each of them once.
     eventually("three reports came", || office.mails().len() == 3);
     assert_eq!(office.refusals(), 0, "what was refused for the moment was tried again");
@@ -65,7 +66,9 @@ fn who_cannot_be_trusted_gets_no_report_and_no_password() {
     let stage = set_with("letters-false", &office, &other, "starttls", "periods = [\"month\"]\nformats = [\"csv\"]");
     let (web, token) = (stage.server.addresses.web, stage.server.token.clone());
     eventually("it says why", || {
-        deliveries(web, &token, "").iter().any(|one| one["error"].as_str().is_some_and(|why| why.contains("ertificate")))
+        deliveries(web, &token, "")
+            .iter()
+            .any(|one| one["error"].as_str().is_some_and(|why| why.contains("ertificate")))
     });
     assert!(office.mails().is_empty() && office.logins() == 0);
 }
