@@ -77,7 +77,6 @@ impl Server {
         let (forks, fork_inlet) = start_forks(&settings, clock, &metrics).await?;
         let (reloader, reloads, fresh) = Reloader::new(&args.config, &settings, &metrics);
         let (bus, outbox) = start_telling(&settings, store.as_ref(), &metrics).await?;
-        let noting = store.clone().map(|store| tokio::spawn(note_minutes(store, Arc::clone(&readiness))));
         let reporting = start_reporting(&settings, (store.as_ref(), outbox.as_ref()), &readiness);
         let heard = (copies.clone(), Arc::clone(&bench));
         let parts = (forks.clone(), heard, Arc::clone(&readiness), metrics.clone(), (store.clone(), outbox.clone()));
@@ -161,9 +160,7 @@ impl Server {
         self.desk.media.stop();
         self.wait_for_models().await;
         let Departures { finished, handed_over, cut } = departures;
-        if let Some(reporting) = &self.desk.reporting {
-            reporting.abort();
-        }
+        self.desk.reporting.iter().for_each(JoinHandle::abort);
         if let Some(outbox) = &self.desk.outbox {
             outbox.settle(SETTLE_WITHIN).await;
         }
@@ -286,16 +283,19 @@ async fn note_minutes(store: Store, readiness: Arc<Readiness>) {
     }
 }
 
-/// Has reports written by the clock and sent, where they are to be.
+/// Has minutes noted where anything is kept, and reports written by the clock and sent, where they are to be.
 fn start_reporting(
     settings: &Settings,
     (store, outbox): (Option<&Store>, Option<&Outbox>),
     readiness: &Arc<Readiness>,
-) -> Option<JoinHandle<()>> {
-    let (reports, store) = (settings.reports.clone()?, store?.clone());
+) -> Vec<JoinHandle<()>> {
+    let Some(store) = store else { return Vec::new() };
+    let noting = tokio::spawn(note_minutes(store.clone(), Arc::clone(readiness)));
     let zone = settings.policy.zone.clone().unwrap_or_else(Zone::utc);
-    let keeping = (store, outbox.cloned());
-    Some(tokio::spawn(write_by_the_clock(reports, zone, keeping, Arc::clone(readiness))))
+    let keeping = (store.clone(), outbox.cloned());
+    let writing =
+        settings.reports.clone().map(|reports| write_by_the_clock(reports, zone, keeping, Arc::clone(readiness)));
+    std::iter::once(noting).chain(writing.map(tokio::spawn)).collect()
 }
 
 /// What is kept, and what systems outside are still to be told of.
