@@ -33,7 +33,9 @@ pub fn mail_page(report: &Report, language: Language) -> String {
 
 /// What a mail with a report says that it is.
 pub fn subject(report: &Report, language: Language) -> String {
-    format!("{} {}", title(language), span(report))
+    let Report { from, to, zone, .. } = report;
+    let days = if from == to { from.clone() } else { format!("{from}/{to}") };
+    format!("{} {days} ({zone})", title(language))
 }
 
 fn whole(report: &Report, language: Language, parts: &[Markup]) -> String {

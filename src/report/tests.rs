@@ -111,6 +111,36 @@ fn a_workbook_holds_what_the_table_holds_and_what_people_read() {
     }
 }
 
+/// What people read of a month, in both languages, is as it was. `CALMLINE_GOLDEN=write` takes up what it is now.
+#[test]
+fn a_month_reads_as_it_did() {
+    let report = month();
+    for language in Language::ALL {
+        let mut text = format!("{}\n{}\n", sections::title(language), sections::span(&report));
+        for section in sections::sections(&report, language) {
+            text += &format!("\n# {}\n", section.title);
+            for picture in section.pictures {
+                text += &format!("[{}]", picture.caption);
+                picture.bars.iter().for_each(|bar| text += &format!(" {} {:?}", bar.name, bar.levels));
+                text.push('\n');
+            }
+            for grid in section.grids {
+                let rows =
+                    grid.rows.iter().map(|row| row.iter().map(sections::Cell::text).collect::<Vec<_>>().join(" | "));
+                let lines = std::iter::once(grid.head.join(" | ")).filter(|head| !head.is_empty()).chain(rows);
+                lines.for_each(|line| text += &format!("{line}\n"));
+                text.push('\n');
+            }
+            section.note.iter().for_each(|note| text += &format!("({note})\n"));
+        }
+        let file = format!("{}/fixtures/reports/month.{}.txt", env!("CARGO_MANIFEST_DIR"), language.name());
+        if std::env::var("CALMLINE_GOLDEN").is_ok_and(|what| what == "write") {
+            std::fs::write(&file, &text).expect("written");
+        }
+        assert_eq!(text, std::fs::read_to_string(&file).expect("the golden file"), "{file}");
+    }
+}
+
 /// A report of a month with a call every twenty minutes.
 pub(super) fn month() -> Report {
     let mut month: Option<Report> = None;

@@ -66,8 +66,8 @@ pub(super) struct Desk {
     pub(super) store: Option<Store>,
     pub(super) outbox: Option<Outbox>,
     pub(super) knowing: Knowing,
-    /// Who writes reports by the clock.
-    pub(super) reporting: Option<JoinHandle<()>>,
+    /// Who notes minutes, and writes reports by the clock.
+    pub(super) reporting: Vec<JoinHandle<()>>,
     pub(super) metrics: Metrics,
     pub(super) readiness: Arc<Readiness>,
     pub(super) web: Option<WebHandle>,

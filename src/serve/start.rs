@@ -80,7 +80,6 @@ impl Server {
         let (bus, outbox) = start_telling(&settings, store.as_ref(), &metrics).await?;
         let (knowing, known) = Knowing::start(&settings, (&bus, &metrics), (store.clone(), outbox.clone()))?;
         let heard = (copies.clone(), Arc::clone(&bench), known);
-        let noting = store.clone().map(|store| tokio::spawn(note_minutes(store, Arc::clone(&readiness))));
         let reporting = start_reporting(&settings, (store.as_ref(), outbox.as_ref()), &readiness);
         let parts = (forks.clone(), heard, Arc::clone(&readiness), metrics.clone(), (store.clone(), outbox.clone()));
         let (web, order_inlet, browsers) = offer_api(&settings, &bus, reloads, parts).await?;
@@ -165,9 +164,7 @@ impl Server {
         self.desk.media.stop();
         self.wait_for_models().await;
         let Departures { finished, handed_over, cut } = departures;
-        if let Some(reporting) = &self.desk.reporting {
-            reporting.abort();
-        }
+        self.desk.reporting.iter().for_each(JoinHandle::abort);
         if let Some(outbox) = &self.desk.outbox {
             outbox.settle(SETTLE_WITHIN).await;
         }
@@ -293,16 +290,19 @@ async fn note_minutes(store: Store, readiness: Arc<Readiness>) {
     }
 }
 
-/// Has reports written by the clock and sent, where they are to be.
+/// Has minutes noted where anything is kept, and reports written by the clock and sent, where they are to be.
 fn start_reporting(
     settings: &Settings,
     (store, outbox): (Option<&Store>, Option<&Outbox>),
     readiness: &Arc<Readiness>,
-) -> Option<JoinHandle<()>> {
-    let (reports, store) = (settings.reports.clone()?, store?.clone());
+) -> Vec<JoinHandle<()>> {
+    let Some(store) = store else { return Vec::new() };
+    let noting = tokio::spawn(note_minutes(store.clone(), Arc::clone(readiness)));
     let zone = settings.policy.zone.clone().unwrap_or_else(Zone::utc);
-    let keeping = (store, outbox.cloned());
-    Some(tokio::spawn(write_by_the_clock(reports, zone, keeping, Arc::clone(readiness))))
+    let keeping = (store.clone(), outbox.cloned());
+    let writing =
+        settings.reports.clone().map(|reports| write_by_the_clock(reports, zone, keeping, Arc::clone(readiness)));
+    std::iter::once(noting).chain(writing.map(tokio::spawn)).collect()
 }
 
 /// What is kept, and what systems outside are still to be told of.

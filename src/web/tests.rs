@@ -1,5 +1,6 @@
 //! The API over real loopback connections, spoken by hand so that nothing between hides what is on the wire.
 
+mod audit;
 mod client;
 mod library;
 mod orders;
@@ -49,6 +50,9 @@ const CLOSED: &[(&str, &str)] = &[
     ("POST", "/v1/reload"),
     ("POST", "/v1/forks"),
     ("GET", "/v1/events"),
+    ("GET", "/v1/audit"),
+    ("POST", "/v1/audit/verify"),
+    ("GET", "/v1/own/calls"),
     ("GET", "/no/such/address"),
 ];
 
@@ -70,6 +74,11 @@ async fn forks() -> ForkSide {
 }
 
 async fn fixture() -> Fixture {
+    fixture_with(None).await
+}
+
+/// One that keeps what is told, where there is a store.
+async fn fixture_with(store: Option<Store>) -> Fixture {
     let (bus, readiness) = (Arc::new(Bus::new()), Arc::new(Readiness::default()));
     let (sender, orders) = mpsc::channel(2);
     let (reloads, asks) = mpsc::channel(1);
@@ -88,7 +97,7 @@ async fn fixture() -> Fixture {
         bench: bench(),
         readiness: Arc::clone(&readiness),
         metrics: Metrics::new(),
-        store: None,
+        store,
         outbox: None,
     };
     let handle = serve(options, inside).await.expect("loopback can be bound");
@@ -411,19 +420,10 @@ fn options(listen: SocketAddr) -> WebOptions {
     let prompts = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/prompts");
     let token = Token::new(TOKEN).expect("a good token");
     let libraries = Libraries::of(&Settings::default());
-    WebOptions {
-        listen,
-        live: LiveOptions {
-            token,
-            users: BTreeMap::new(),
-            prompts,
-            tones: Region::China,
-            zone: Zone::utc(),
-            libraries,
-            agents: BTreeMap::new(),
-            report_font: None,
-        },
-    }
+    let (users, agents) = (BTreeMap::new(), BTreeMap::new());
+    let (zone, tones) = (Zone::utc(), Region::China);
+    let live = LiveOptions { token, users, prompts, tones, zone, libraries, agents, report_font: None };
+    WebOptions { listen, live }
 }
 
 /// Asserts that a reply is a problem document of this status.

@@ -44,6 +44,11 @@ fn what_is_written_can_be_read_back() {
     let Some(typeface) = font() else { return };
     for language in Language::ALL {
         let bytes = pdf(&month(), language, &typeface).expect("a document");
+        // To be looked at.
+        if let Ok(folder) = std::env::var("CALMLINE_REPORT_OUT") {
+            let file = std::path::Path::new(&folder).join(format!("month.{}.pdf", language.name()));
+            std::fs::write(file, &bytes).expect("written");
+        }
         assert!(bytes.starts_with(b"%PDF-1.") && bytes.ends_with(b"%%EOF"), "no document");
         assert_eq!(pdf(&month(), language, &typeface).expect("again"), bytes, "the same report is the same file");
         let Some(text) = text_of(&bytes) else {

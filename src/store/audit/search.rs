@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -90,7 +90,7 @@ fn open(keys: &KeyRing, seq: u64, body: &str) -> Option<AuditEntry> {
 }
 
 /// The number of a file's first entry, as its name says.
-fn first_of(path: &PathBuf) -> Option<u64> {
+fn first_of(path: &Path) -> Option<u64> {
     path.file_stem()?.to_str()?.split('-').next()?.parse().ok()
 }
 

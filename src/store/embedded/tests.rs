@@ -1,5 +1,7 @@
 //! Calls that are kept as they were told, and of which nothing can be read on the disk.
 
+mod months;
+
 use std::path::PathBuf;
 
 use tempfile::TempDir;

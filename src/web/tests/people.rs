@@ -3,6 +3,7 @@
 use tokio::io::AsyncReadExt;
 
 use super::*;
+use crate::notice::What;
 use crate::settings::UserSettings;
 use crate::users::{PasswordDigest, Role};
 use crate::web::routes::closed;
@@ -16,10 +17,8 @@ async fn with_users() -> Fixture {
     let options = options(fixture.handle.addr).live;
     let password = PasswordDigest::of(PASSWORD).expect("random numbers");
     let user = |role: Role| {
-        (
-            role.name().to_owned(),
-            UserSettings { role, password: password.clone(), serves: (role == Role::Agent).then(|| "1001".to_owned()) },
-        )
+        let serves = (role == Role::Agent).then(|| "1001".to_owned());
+        (role.name().to_owned(), UserSettings { role, password: password.clone(), serves })
     };
     let users = Role::ALL.into_iter().map(user).collect();
     fixture.handle.exchange(LiveOptions { users, ..options }).expect("random numbers");
@@ -84,6 +83,41 @@ async fn each_role_may_what_the_table_says_and_nothing_else() {
         }
         assert_eq!(wire.ask("GET", "/no/such/address", &cookie).await.status, 403);
     }
+}
+
+#[tokio::test]
+async fn an_agent_sees_own_calls_and_nothing_of_others() {
+    let fixture = with_users().await;
+    let options = options(fixture.handle.addr).live;
+    let user = |serves: Option<&str>, role| {
+        let password = PasswordDigest::of(PASSWORD).expect("random numbers");
+        UserSettings { role, password, serves: serves.map(str::to_owned) }
+    };
+    let users = [
+        ("li".to_owned(), user(Some("1001"), Role::Agent)),
+        ("wang".to_owned(), user(Some("1002"), Role::Agent)),
+        ("zhao".to_owned(), user(Some("bot"), Role::Agent)),
+    ];
+    let agents = [("bot".to_owned(), "sip:1001@pbx.example".to_owned())].into();
+    fixture.handle.exchange(LiveOptions { users: users.into(), agents, ..options }).expect("random numbers");
+    let wire = Wire(fixture.handle.addr);
+    let notices = one_of_each();
+    fixture.bus.publish(&notices[0]);
+    let own = async |name: &str| {
+        let cookie = cookie(&sign_in(&wire, name, PASSWORD).await);
+        let reply = wire.ask("GET", "/v1/own/calls", &cookie).await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        assert!(!reply.body.contains("13800138000") && !reply.body.contains("sip:"), "{}", reply.body);
+        reply.json()["calls"].clone()
+    };
+    assert_eq!(own("li").await, serde_json::json!([]), "nobody has answered");
+    let answered = notices.iter().find(|notice| matches!(notice.what, What::CallAnswered { .. })).expect("one of each");
+    fixture.bus.publish(answered);
+    for (name, calls) in [("li", 1), ("wang", 0), ("zhao", 1)] {
+        assert_eq!(own(name).await.as_array().map(Vec::len), Some(calls), "{name}");
+    }
+    let reply = wire.ask_with_token("GET", "/v1/own/calls").await;
+    assert_eq!(reply.status, 403, "a machine serves nobody: {}", reply.body);
 }
 
 #[tokio::test]

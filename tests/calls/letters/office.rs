@@ -100,16 +100,17 @@ fn serve(stream: TcpStream, config: &Arc<ServerConfig>, kept: Arc<Kept>, wrapped
     stream.set_read_timeout(Some(SILENCE))?;
     let mut builder = SessionBuilder::new("office");
     builder.enable_auth(AuthMechanism::Plain).enable_auth(AuthMechanism::Login);
-    if !wrapped {
-        builder.enable_start_tls();
-    }
+    match wrapped {
+        // Nothing is plain behind TLS, of which the session does not know.
+        true => builder.insecure_enable_plaintext_auth(),
+        false => builder.enable_start_tls(),
+    };
     let mut session = builder.build(stream.peer_addr()?.ip(), Clerk { kept, mail: Vec::new() });
     let secured = |stream: TcpStream| {
         let connection = ServerConnection::new(Arc::clone(config)).map_err(std::io::Error::other)?;
         Ok::<_, std::io::Error>(StreamOwned::new(connection, stream))
     };
     if wrapped {
-        session.tls_active();
         let mut stream = BufReader::new(secured(stream)?);
         session.greeting().write_to(stream.get_mut())?;
         return talk(&mut stream, &mut session).map(drop);

@@ -1,0 +1,83 @@
+//! The audit trail over the API.
+
+use super::*;
+use crate::settings::{KeepSettings, MasterKeySource, StoreSettings};
+use crate::store::Store;
+
+#[tokio::test]
+async fn the_trail_is_searched_verified_and_has_both() {
+    let root = tempfile::tempdir().expect("a folder");
+    let store = store(root.path());
+    store.audit("configuration", serde_json::json!({ "rules": 3 }));
+    let fixture = fixture_with(Some(store.clone())).await;
+    let wire = Wire(fixture.handle.addr);
+    let read = async |query: &str| {
+        let reply = wire.ask_with_token("GET", &format!("/v1/audit{query}")).await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        reply.json()
+    };
+    assert_eq!(wire.ask_with_token("GET", "/v1/calls/call-1").await.status, 404);
+    let all = read("").await;
+    let kinds: Vec<&str> =
+        all["entries"].as_array().expect("a list").iter().filter_map(|e| e["kind"].as_str()).collect();
+    assert_eq!(kinds, ["access", "configuration"], "{all}");
+    assert_eq!((&all["entries"][0]["call"], &all["entries"][0]["who"]), (&Value::from("call-1"), &Value::from("api")));
+    let searched = read("?kind=audit_read&who=api").await;
+    assert_eq!(searched["entries"][0]["what"]["found"], 2, "who has looked, and for what, is in it: {searched}");
+    let first = read("?limit=1&from=2020-01-01T00:00:00Z&call=call-1").await;
+    assert_eq!(first["entries"].as_array().map(Vec::len), Some(1), "{first}");
+    let rest = read(&format!("?limit=1&below={}", first["next"])).await;
+    assert!(rest["entries"][0]["seq"].as_u64() < first["entries"][0]["seq"].as_u64(), "{rest}");
+    for wrong in ["?limit=0", "?limit=1001", "?from=yesterday", "?what=1"] {
+        problem(&wire.ask_with_token("GET", &format!("/v1/audit{wrong}")).await, 400);
+    }
+
+    assert_eq!(wire.ask_with_token("GET", "/v1/audit/verify").await.json()["state"], "none");
+    assert_eq!(wire.ask_with_token("POST", "/v1/audit/verify").await.status, 202);
+    let found = verified(&wire).await;
+    assert_eq!((&found["is_whole"], &found["findings"]), (&Value::from(true), &serde_json::json!([])), "{found}");
+    assert!(found["entries"].as_u64() >= Some(8), "{found}");
+    alter_first_entry(&root.path().join("data/audit"));
+    assert_eq!(wire.ask_with_token("POST", "/v1/audit/verify").await.status, 202);
+    let found = verified(&wire).await;
+    assert_eq!(found["is_whole"], false, "{found}");
+    assert!(found["findings"][0].as_str().is_some_and(|what| what.contains("entry 1 was altered")), "{found}");
+    store.stop();
+}
+
+#[tokio::test]
+async fn without_a_store_there_is_no_trail() {
+    let fixture = fixture().await;
+    problem(&Wire(fixture.handle.addr).ask_with_token("GET", "/v1/audit").await, 503);
+}
+
+fn store(root: &std::path::Path) -> Store {
+    let keep = KeepSettings { calls: Duration::MAX, words: Duration::MAX, timeline: Duration::MAX };
+    let (folder, backups) = (root.join("data"), root.join("backups"));
+    let kept = StoreSettings { folder, backups, database: None, master_key: MasterKeySource::Beside, keep };
+    Store::start(&kept, &Metrics::new()).expect("a store")
+}
+
+async fn verified(wire: &Wire) -> Value {
+    for _ in 0..500 {
+        let state = wire.ask_with_token("GET", "/v1/audit/verify").await.json();
+        if state["state"] != "running" {
+            return state;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it is read for ever");
+}
+
+fn alter_first_entry(trail: &std::path::Path) {
+    let file = std::fs::read_dir(trail).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let file = file.into_iter().find(|path| path.extension().is_some_and(|end| end == "log")).expect("a file");
+    let text = std::fs::read_to_string(&file).expect("text");
+    let at = text.find("\"body\":\"").expect("an entry") + 40;
+    let other = if text.as_bytes()[at] == b'A' { "B" } else { "A" };
+    let altered = format!("{}{other}{}", &text[..at], &text[at + 1..]);
+    // In place: the server has it open.
+    use std::os::unix::fs::FileExt as _;
+    let open = std::fs::OpenOptions::new().write(true).open(&file).expect("a file");
+    open.write_all_at(altered.as_bytes(), 0).expect("written");
+}
