@@ -80,6 +80,9 @@ fn exposition_holds_the_whole_table_and_nothing_else() {
     let facts = [("order.state".to_owned(), crate::sources::FactTally { given: 4, right: 3, people: 2 })].into();
     metrics.set_source("orders", &crate::sources::Tally { rows: 4, taken: 2, facts, ..Default::default() });
     metrics.set_shadow(&ShadowReport::default());
+    drop(metrics.browser());
+    metrics.count_browser_refused(BrowserRefusal::Offer);
+    metrics.count_browser_ended(BrowserEnd::Lost);
 
     let text = metrics.render();
     for metric in TABLE {

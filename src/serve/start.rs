@@ -64,8 +64,7 @@ impl Server {
         let (clock, metrics, readiness) = (Clock::start(), Metrics::new(), Arc::new(Readiness::default()));
         let Policies { policies, prompts, ringback, sayings, .. } = load_policies(&settings, &metrics, &readiness)?;
         let store = start_store(&settings, &metrics, &readiness, &policies)?;
-        let (tap, copy_ring) = rings(&settings);
-        let (media, media_inlet) = start_media(&settings, (&tap, &copy_ring), clock, &readiness)?;
+        let (media, media_inlet, (tap, copy_ring)) = start_media(&settings, clock, &readiness)?;
         let (fingerprint, handshakes, shaken) = handshakes::start(clock, media.clone())?;
         let (parties, baselines, bench) = (Arc::default(), fresh_baselines()?, read_judges(&settings)?);
         let copies = start_copies(copy_ring, &parties, clock, &metrics)?;
@@ -201,13 +200,12 @@ pub(super) fn faulty(faults: &[Fault]) -> Failure {
     Failure::Configuration(faults.iter().map(ToString::to_string).collect())
 }
 
-fn start_media(
-    settings: &Settings,
-    (tap, copies): (&Arc<TapRing>, &Arc<CopyRing>),
-    clock: Clock,
-    readiness: &Readiness,
-) -> Result<(MediaHandle, mpsc::Receiver<(Duration, media::Event)>), Failure> {
+/// The media path, what it tells, and what packets wait in for those who listen and copy.
+type Media = (MediaHandle, mpsc::Receiver<(Duration, media::Event)>, (Arc<TapRing>, Arc<CopyRing>));
+
+fn start_media(settings: &Settings, clock: Clock, readiness: &Readiness) -> Result<Media, Failure> {
     let (events, inlet) = mpsc::channel(EVENTS_MAX);
+    let (tap, copies) = rings(settings);
     let options = MediaOptions {
         address: settings.media.address,
         threads: settings.media.threads,
@@ -216,14 +214,14 @@ fn start_media(
         stamps: settings.media.stamps,
         priority: settings.media.priority,
         legs_max: settings.legs_max(),
-        tap: Arc::clone(tap),
-        copies: Arc::clone(copies),
+        tap: Arc::clone(&tap),
+        copies: Arc::clone(&copies),
         events,
         clock,
     };
     let media = MediaHandle::start(options).map_err(|error| Failure::of("starting the media loop", error))?;
     readiness.set(Component::Media, true);
-    Ok((media, inlet))
+    Ok((media, inlet, (tap, copies)))
 }
 
 /// Starts the listening thread, where there is to be one.

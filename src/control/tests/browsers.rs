@@ -5,7 +5,7 @@ use super::script::{TALKING, check};
 /// A browser that whispers to the bot's side.
 const WHISPERING: &str = "
     > order browser whisper callee
-    open a new leg
+    open browser
     supervisor 1 called at browser:li: whisper to callee
     > wait 2
     > order connected 1
@@ -54,7 +54,7 @@ fn a_browser_that_goes_leaves_the_call_alone() {
         check(&format!(
             "{TALKING}
             > order browser barge
-            open a new leg
+            open browser
             supervisor 1 called at browser:li: barge
             > {happens}
             {done}
@@ -84,7 +84,7 @@ fn browsers_and_phones_are_counted_together_and_whoever_cannot_speak_is_not_hear
         > order mute browser barge
         denied Conflict: this browser has offered to listen only
         > order mute browser listen
-        open a new leg
+        open browser
         supervisor 1 called at browser:li: listen
         > order change 1 whisper callee
         denied Conflict: this browser has offered to listen only

@@ -169,22 +169,22 @@ mod tests {
             read(&text, local).expect("an offer").description.sdp.contains(candidate)
         };
         for (candidate, there) in [
-            ("1 1 udp 1 10.0.0.7 5000 typ host", true),
-            ("1 1 UDP 1 2001:db8::7 5000 typ host", true),
-            ("1 1 udp 1 127.0.0.1 25 typ host", false),
-            ("1 1 udp 1 ::ffff:127.0.0.1 25 typ host", false),
-            ("1 1 udp 1 224.0.0.1 25 typ host", false),
-            ("1 1 udp 1 169.254.169.254 80 typ host", false),
-            ("1 1 udp 1 fe80::1 80 typ host", false),
-            ("1 1 udp 1 0.0.0.0 80 typ host", false),
-            ("1 1 tcp 1 10.0.0.7 80 typ host tcptype passive", false),
-            ("1 2 udp 1 10.0.0.7 80 typ host", false),
-            ("1 1 udp 1 4f6a.local 80 typ host", false),
-            ("1 1 udp", false),
+            ("7 1 udp 1 10.0.0.7 5000 typ host", true),
+            ("7 1 UDP 1 2001:db8::7 5000 typ host", true),
+            ("7 1 udp 1 127.0.0.1 25 typ host", false),
+            ("7 1 udp 1 ::ffff:127.0.0.1 25 typ host", false),
+            ("7 1 udp 1 224.0.0.1 25 typ host", false),
+            ("7 1 udp 1 169.254.169.254 80 typ host", false),
+            ("7 1 udp 1 fe80::1 80 typ host", false),
+            ("7 1 udp 1 0.0.0.0 80 typ host", false),
+            ("7 1 tcp 1 10.0.0.7 80 typ host tcptype passive", false),
+            ("7 2 udp 1 10.0.0.7 80 typ host", false),
+            ("7 1 udp 1 4f6a.local 80 typ host", false),
+            ("7 1 udp", false),
         ] {
             assert_eq!(is_left(candidate, HERE), there, "{candidate}");
         }
-        assert!(is_left("1 1 udp 1 127.0.0.1 5000 typ host", IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)));
+        assert!(is_left("7 1 udp 1 127.0.0.1 5000 typ host", IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)));
     }
 
     proptest! {
