@@ -259,7 +259,7 @@ fn be_angry(stage: &Stage, chat: &str) {
 }
 
 /// Something that was told already, or is told now.
-fn told(stage: &Stage, name: &str, wanted: impl Fn(&What) -> bool) -> What {
+pub fn told(stage: &Stage, name: &str, wanted: impl Fn(&What) -> bool) -> What {
     let before = stage.told.borrow().iter().map(|notice| &notice.what).find(|what| wanted(what)).cloned();
     before.unwrap_or_else(|| stage.until(name, wanted).what)
 }

@@ -90,10 +90,9 @@ fn figures(stage: &Stage) {
 fn decides(stage: &Stage) {
     let chat = open(stage, "13800138000");
     assert_eq!(facts(stage), ["customer.tier", "order.state"]);
-    let message = json!({ "party": "customer", "text": "我要退款" });
-    assert_eq!(stage.ask("POST", &format!("{chat}/messages"), &message).0, 202);
-    let told = stage.until("the decision", |what| matches!(what, What::Decided { .. }));
-    let What::Decided { rule, facts, .. } = told.what else { unreachable!("just matched") };
+    crate::chats::read_words(stage, &chat);
+    let told = crate::chats::told(stage, "the decision", |what| matches!(what, What::Decided { .. }));
+    let What::Decided { rule, facts, .. } = told else { unreachable!("just matched") };
     assert_eq!(rule, "late-parcel");
     assert!(facts.iter().any(|fact| fact == "order.state = delayed"), "{facts:?}");
     assert_eq!(stage.ask("POST", &format!("{chat}/end"), &Value::Null).0, 202);

@@ -540,6 +540,7 @@ fn the_shipped_configuration_is_good_and_its_comments_tell_the_defaults() {
         "shadow_model",
         "shadow_text_model",
         "lexicons",
+        "lists",
         "proxy",
         "cpus",
         "codecs",
