@@ -27,7 +27,7 @@ impl Embedded {
         row[at / 8] |= 1 << (at % 8);
         row[HALF + at / 8] |= u8::from(ready) << (at % 8);
         self.marks.insert(key_of(day), row)?;
-        self.marks.remove(key_of(day.saturating_sub(DAYS_MAX)))
+        day.checked_sub(DAYS_MAX).map_or(Ok(()), |old| self.marks.remove(key_of(old)))
     }
 
     /// What is known of the minutes from `from` on and before `before`, as of `now`.

@@ -48,7 +48,7 @@ async fn the_trail_is_searched_verified_and_has_both() {
 #[tokio::test]
 async fn without_a_store_there_is_no_trail() {
     let fixture = fixture().await;
-    problem(&Wire(fixture.handle.addr).ask_with_token("GET", "/v1/audit").await, 503);
+    problem(&Wire(fixture.handle.addr).ask_with_token("GET", "/v1/audit").await, 404);
 }
 
 fn store(root: &std::path::Path) -> Store {
