@@ -17,7 +17,8 @@ pub use self::policy::{EvalWarningArgs, PolicyCommand, PolicyExplainArgs, Policy
 use crate::features::Features;
 use crate::report::{Language, Period, ReportFormat};
 use crate::{
-    analyze, backtest, backup, deliveries as delivering, demo, eval, models, reporting, serve, settings, trail, users,
+    analyze, backtest, backup, deliveries as delivering, demo, eval, models, reporting, serve, settings, totp, trail,
+    users,
 };
 
 /// Hears when a caller is getting angry and acts while the call is still on.
@@ -150,6 +151,19 @@ pub struct RestoreArgs {
 pub enum UserCommand {
     /// Reads a password from standard input, one line, and prints its hash for `[users.NAME]`.
     Hash,
+    /// Makes a secret for the codes of an authenticator app, and shows it as a QR code and an otpauth URL.
+    Totp(TotpArgs),
+}
+
+/// `calmline user totp`.
+#[derive(Debug, Args)]
+pub struct TotpArgs {
+    /// The user's name, as in `[users.NAME]`.
+    #[arg(value_name = "NAME")]
+    pub user: String,
+    /// The file that the secret is written to, which must not be there; for `totp_file` of `[users.NAME]`.
+    #[arg(long, value_name = "FILE")]
+    pub file: PathBuf,
 }
 
 /// `calmline rekey`.
@@ -488,6 +502,7 @@ impl Cli {
             Command::Backup(args) => backup::run(&args),
             Command::Restore(args) => backup::restore(&args),
             Command::User(UserCommand::Hash) => users::hash(),
+            Command::User(UserCommand::Totp(args)) => totp::make(&args),
             Command::Rekey(args) => trail::rekey(&args),
             Command::Eval(EvalCommand::Text(args)) => eval::text(&args),
             Command::Eval(EvalCommand::Masking(args)) => eval::masking(&args),

@@ -36,6 +36,7 @@ pub mod shell;
 pub mod speech;
 pub mod store;
 mod thinning;
+pub mod totp;
 mod trail;
 pub mod users;
 pub mod web;

@@ -10,6 +10,7 @@ mod speaking;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 pub use outcome::Outcome;
 pub use quality::{LegQuality, LegReport};
@@ -19,7 +20,8 @@ pub use speaking::{Delivery, ExpressionSeen, PhraseHeard, TurnTaking, WordFound,
 use crate::pii::Pii;
 
 /// One notice with the moment it was made.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Notice)]
 pub struct Notice {
     /// The call it is about; empty when it is about the whole server.
     pub call: String,
@@ -31,7 +33,7 @@ pub struct Notice {
 }
 
 /// What has raised the load.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LoadReason {
     /// What was measured, as its key of `[limits.overload]`, e.g. `late_ms`.
     pub measure: String,
@@ -40,8 +42,9 @@ pub struct LoadReason {
 }
 
 /// What happened to a call.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[schema(as = EventKind)]
 pub enum What {
     /// An INVITE was accepted for routing.
     CallStarted {
@@ -68,6 +71,7 @@ pub enum What {
         /// True when it was told before, and something has changed.
         again: bool,
         /// How the sender names the call.
+        #[schema(required)]
         pbx_call: Option<String>,
         /// How the sides were told: `agents`, `metadata`, `order`; absent where nothing had to be told.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -260,6 +264,7 @@ pub enum What {
         /// How long the emotion had lasted, milliseconds.
         lasted_ms: u64,
         /// For fallback rules: what failed.
+        #[schema(required)]
         failure: Option<String>,
         /// For rules about keys: the keys of the rule.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -286,8 +291,10 @@ pub enum What {
         /// Policy name and version.
         policy: String,
         /// As before; absent where the policy has no usual service.
+        #[schema(required)]
         before: Option<ServedAs>,
         /// From now on; absent where the policy has no usual service.
+        #[schema(required)]
         after: Option<ServedAs>,
         /// The words of the new script, in the language of the call; headers of the INVITE stand in braces.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -398,9 +405,11 @@ pub enum What {
         file: String,
         /// Who hears it: `caller` or `callee`.
         #[serde(default)]
+        #[schema(required)]
         party: String,
         /// Its number.
         #[serde(default)]
+        #[schema(required)]
         prompt: u32,
         /// From decision to first packet, milliseconds.
         reaction_ms: u64,
@@ -411,9 +420,11 @@ pub enum What {
         file: String,
         /// Who heard it: `caller` or `callee`.
         #[serde(default)]
+        #[schema(required)]
         party: String,
         /// Its number.
         #[serde(default)]
+        #[schema(required)]
         prompt: u32,
         /// False when it was cut short.
         completed: bool,
@@ -424,9 +435,11 @@ pub enum What {
         file: String,
         /// Who was to hear it: `caller` or `callee`.
         #[serde(default)]
+        #[schema(required)]
         party: String,
         /// Its number.
         #[serde(default)]
+        #[schema(required)]
         prompt: u32,
         /// Why.
         reason: String,
@@ -447,6 +460,7 @@ pub enum What {
         /// From decision to the target's answer, milliseconds.
         answer_ms: u64,
         /// Bridge: from the target's answer to its first packet towards the caller, milliseconds.
+        #[schema(required)]
         gap_ms: Option<u64>,
     },
     /// The target refused or did not answer in time; the caller stays.
@@ -493,6 +507,7 @@ pub enum What {
         /// `listen`, `whisper` or `barge`.
         mode: String,
         /// Who alone hears a whisper: `caller` or `callee`.
+        #[schema(required)]
         party: Option<String>,
         /// Whom it hears: `both`, `caller` or `callee`.
         hears: String,
@@ -511,6 +526,7 @@ pub enum What {
         /// `listen`, `whisper` or `barge`.
         mode: String,
         /// Who alone hears a whisper: `caller` or `callee`.
+        #[schema(required)]
         party: Option<String>,
         /// Whom it hears: `both`, `caller` or `callee`.
         hears: String,
@@ -566,7 +582,7 @@ pub enum What {
 }
 
 /// Somebody who takes part in a call that is forked to us.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ForkedParty {
     /// `caller`, `callee` or `other`.
     pub party: String,

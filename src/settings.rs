@@ -42,7 +42,7 @@ pub use ipnet::IpNet;
 use media::tone::Region;
 pub use overload::{Measure, OverloadSettings, Thresholds};
 pub use pbx::{PbxKind, PbxSettings, PbxTerms, SecretSource};
-pub use policies::{Policies, load_policies, load_policy, read_prompt};
+pub use policies::{Policies, load_policies, load_policy, parse_policy, policy_files, read_prompt};
 pub use privacy::PrivacySettings;
 pub use recognition::RecognitionSettings;
 pub use route::{Bypass, HeaderMatch, Pattern, RequestView, Returning, Route, Routes};

@@ -24,6 +24,7 @@ use std::time::Duration;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
+use utoipa::ToSchema;
 use tracing::warn;
 
 use crate::crm::Parcel;
@@ -63,7 +64,7 @@ pub struct Store {
 }
 
 /// What became of the last back-up.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Backup {
     /// None was asked for since the start.
@@ -72,11 +73,13 @@ pub enum Backup {
     /// It is being made.
     Running {
         /// Where.
+        #[schema(value_type = String)]
         folder: PathBuf,
     },
     /// It is whole.
     Done {
         /// Where.
+        #[schema(value_type = String)]
         folder: PathBuf,
         /// Files in it.
         files: usize,

@@ -96,6 +96,12 @@ pub const DELIVERIES: Metric = counter(
 /// Deliveries that are kept.
 pub const DELIVERIES_KEPT: Metric =
     gauge("calmline_kept_deliveries", &["state"], "Deliveries that are kept: waiting, set_aside.");
+/// Requests of the API that were too many.
+pub const REQUESTS_LIMITED: Metric = counter(
+    "calmline_api_requests_limited_total",
+    &["by"],
+    "Requests of the API that were refused because there were too many lately, by whom they were counted: token, person, address.",
+);
 /// Audio of forked calls.
 pub const FORKED_SAMPLES: Metric = counter(
     "calmline_forked_samples_total",
@@ -484,6 +490,7 @@ pub const TABLE: &[Metric] = &[
     OUTCOMES,
     DELIVERIES,
     DELIVERIES_KEPT,
+    REQUESTS_LIMITED,
     FORKED_SAMPLES,
     CALL_SETUP,
     CALL_TALK,

@@ -1,9 +1,10 @@
 //! What events say of what has come of a call.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What has come of a call, as far as another system knows it by now.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Outcome {
     /// Which system says so, e.g. `crm`.
     pub by: String,

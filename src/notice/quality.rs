@@ -1,9 +1,10 @@
 //! What events say of the legs of a call when they are over: what they carried, and how it sounded.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What one leg carried.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LegReport {
     /// `caller` or `callee`.
     pub party: String,
@@ -24,7 +25,7 @@ pub struct LegReport {
 /// How one leg sounded, by our own counts and by what the far end reported (RTCP); what is unknown is absent.
 ///
 /// `received` is what came from the far end to us, `reported` what it says of what it received from us.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct LegQuality {
     /// Mean opinion of one who listens to what we received, 1-4.5 (ITU-T G.107).

@@ -2,9 +2,10 @@
 
 use routing::Serve;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// How a caller is to be served.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ServedAs {
     /// The id of the `[[service]]`.
     pub service: String,

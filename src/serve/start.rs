@@ -1,6 +1,6 @@
 //! Starting the parts in order, and ending them in the opposite one.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ impl Server {
     /// Starts everything. What was started before a failure ends with its handle.
     pub(super) async fn start(settings: Settings, args: &ServeArgs, hangup: Signal) -> Result<Self, Failure> {
         let (clock, metrics, readiness) = (Clock::start(), Metrics::new(), Arc::new(Readiness::default()));
-        let Policies { policies, prompts, ringback, sayings, .. } = load_policies(&settings, &metrics, &readiness)?;
+        let Policies { policies, prompts, ringback, sayings, texts, .. } = load_policies(&settings, &metrics, &readiness)?;
         let store = start_store(&settings, &metrics, &readiness, &policies)?;
         let reporting = start_reporting(&settings, store.as_ref());
         let (media_events, media_inlet) = mpsc::channel(EVENTS_MAX);
@@ -80,7 +80,7 @@ impl Server {
         let (bus, outbox) = start_telling(&settings, store.as_ref(), &metrics).await?;
         let heard = (copies.clone(), Arc::clone(&bench));
         let parts = (forks.clone(), heard, Arc::clone(&readiness), metrics.clone(), (store.clone(), outbox.clone()));
-        let (web, order_inlet) = offer_api(&settings, &bus, reloads, parts).await?;
+        let (web, order_inlet) = offer_api((&settings, texts), &bus, reloads, parts).await?;
         let control = start_control(&settings, fingerprint, policies, Sounds { files: prompts, ringback })?;
         let mut desk = Desk {
             clock,
@@ -405,13 +405,13 @@ type ApiParts = (ForkSide, (Copies, Arc<Bench>), Arc<Readiness>, Metrics, Keepin
 
 /// Offers the API, where there is to be one; orders come out of the channel.
 async fn offer_api(
-    settings: &Settings,
+    (settings, texts): (&Settings, BTreeMap<String, String>),
     bus: &Arc<Bus>,
     reloads: mpsc::Sender<ReloadAsked>,
     (forks, (copies, bench), readiness, metrics, (store, outbox)): ApiParts,
 ) -> Result<(Option<WebHandle>, mpsc::Receiver<Asked>), Failure> {
     let (orders, inlet) = mpsc::channel(ORDERS_MAX);
-    let live = live_options(settings).map_err(|why| Failure::of("the API's token", why))?;
+    let live = live_options(settings, texts).map_err(|why| Failure::of("the API's token", why))?;
     let (Some(wanted), Some(live)) = (&settings.web, live) else { return Ok((None, inlet)) };
     let options = WebOptions { listen: wanted.listen, live };
     let inside =
@@ -422,12 +422,16 @@ async fn offer_api(
 }
 
 /// How the API is offered, where it is; what is wrong with its token, when that is so.
-pub(super) fn live_options(settings: &Settings) -> Result<Option<LiveOptions>, String> {
+pub(super) fn live_options(
+    settings: &Settings,
+    policies: BTreeMap<String, String>,
+) -> Result<Option<LiveOptions>, String> {
     let (prompts, tones) = (settings.policy.prompts.clone(), settings.media.tones);
     let zone = settings.policy.zone.clone().unwrap_or_else(Zone::utc);
     let token = settings.web.as_ref().map(|web| web.token.fetch()).transpose()?;
     let users = settings.users.clone();
-    Ok(token.map(|token| LiveOptions { token, users, prompts, tones, zone }))
+    let settings = Arc::new(settings.clone());
+    Ok(token.map(|token| LiveOptions { token, users, prompts, tones, zone, settings, policies }))
 }
 
 /// Where keys come from.

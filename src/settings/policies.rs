@@ -33,6 +33,8 @@ pub struct Policies {
     pub sayings: BTreeSet<Saying>,
     /// What the phrases that are listened for can mean.
     pub intents: BTreeSet<String>,
+    /// The files as they were read, by name.
+    pub texts: BTreeMap<String, String>,
 }
 
 impl Policies {
@@ -41,13 +43,48 @@ impl Policies {
     /// # Errors
     /// Every fault in every file: also targets that are not in `settings`, and prompts that cannot be read.
     pub fn load(settings: &Settings) -> Result<Policies, Vec<Fault>> {
+        let mut texts = Vec::new();
         let mut faults = Vec::new();
-        let mut read = Policies { intents: intents(settings, &mut faults), ..Policies::default() };
         for file in policy_files(&settings.policy.folder).map_err(|fault| vec![fault])? {
-            match load_policy(&file) {
+            match read_text(&file) {
+                Ok(text) => texts.push((file, text)),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        Policies::of(texts, settings, faults)
+    }
+
+    /// Reads them as [`Policies::load`], with a draft in a file's place.
+    ///
+    /// # Errors
+    /// As [`Policies::load`].
+    pub fn with_draft(settings: &Settings, file: &Path, draft: &str) -> Result<Policies, Vec<Fault>> {
+        let mut texts = vec![(file.to_owned(), draft.to_owned())];
+        let mut faults = Vec::new();
+        for other in policy_files(&settings.policy.folder).map_err(|fault| vec![fault])? {
+            match read_text(&other) {
+                _ if other == file => {}
+                Ok(text) => texts.push((other, text)),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        texts.sort();
+        Policies::of(texts, settings, faults)
+    }
+
+    fn of(
+        texts: Vec<(PathBuf, String)>,
+        settings: &Settings,
+        mut faults: Vec<Fault>,
+    ) -> Result<Policies, Vec<Fault>> {
+        let mut read = Policies { intents: intents(settings, &mut faults), ..Policies::default() };
+        for (file, text) in texts {
+            match parse_policy(&file, &text) {
                 Ok(policy) => read.add(&file, policy, settings, &mut faults),
                 Err(found) => faults.extend(found),
             }
+            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            read.texts.insert(name, text);
         }
         for route in &settings.routes.0 {
             let Some(file) = &route.consent.announcement else { continue };
@@ -220,7 +257,15 @@ fn anybody(_: &PbxKind) -> bool {
 /// Every fault in it; what it names is not looked at.
 pub fn load_policy(file: &Path) -> Result<Policy, Vec<Fault>> {
     let text = read_text(file).map_err(|fault| vec![fault])?;
-    Policy::parse(&text).map_err(|faults| faults.into_iter().map(|fault| Fault::inside(file, fault)).collect())
+    parse_policy(file, &text)
+}
+
+/// A policy by its text; `file` names it in faults.
+///
+/// # Errors
+/// Every fault in it; what it names is not looked at.
+pub fn parse_policy(file: &Path, text: &str) -> Result<Policy, Vec<Fault>> {
+    Policy::parse(text).map_err(|faults| faults.into_iter().map(|fault| Fault::inside(file, fault)).collect())
 }
 
 /// Reads policies by themselves: files, and every `*.toml` of folders.
@@ -242,7 +287,10 @@ pub fn load_policies(paths: &[PathBuf]) -> Result<Vec<Policy>, Vec<Fault>> {
 }
 
 /// The `*.toml` files of a folder, by name.
-fn policy_files(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
+///
+/// # Errors
+/// The folder cannot be read, or there are too many.
+pub fn policy_files(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
     let fault = |found: String, expected: &str| Fault {
         file: folder.to_owned(),
         key: "the folder".to_owned(),

@@ -1,10 +1,13 @@
 //! `[users.NAME]`: who signs in to the console, and what they may do.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use routing::section::{Section, name, text};
 use toml::Value;
 
+use super::read::path;
+use crate::totp::TotpSecret;
 use crate::users::{PasswordDigest, Role};
 
 /// Whom the audit trail names besides.
@@ -19,9 +22,11 @@ pub struct UserSettings {
     pub role: Role,
     /// Their password's hash.
     pub password: PasswordDigest,
+    /// What the codes of their authenticator app are made from, when they need one to sign in.
+    pub totp: Option<TotpSecret>,
 }
 
-pub(super) fn read_users(mut section: Section<'_>) -> BTreeMap<String, UserSettings> {
+pub(super) fn read_users(mut section: Section<'_>, folder: &Path) -> BTreeMap<String, UserSettings> {
     let mut users = BTreeMap::new();
     section.each_named(|own_name, user| {
         if name(&Value::from(own_name)).is_none() {
@@ -37,8 +42,12 @@ pub(super) fn read_users(mut section: Section<'_>) -> BTreeMap<String, UserSetti
         let password = user.need("password_hash", expected, text(512)).and_then(|text| {
             PasswordDigest::parse(&text).map_err(|found| user.fault("password_hash", found, expected)).ok()
         });
+        let expected = "a file by `calmline user totp`";
+        let totp = user.read("totp_file", expected, path(folder)).and_then(|path| {
+            TotpSecret::read(&path).map_err(|found| user.fault("totp_file", found, expected)).ok()
+        });
         if let (Some(role), Some(password)) = (role, password) {
-            users.insert(own_name.to_owned(), UserSettings { role, password });
+            users.insert(own_name.to_owned(), UserSettings { role, password, totp });
         }
     });
     if users.len() > USERS_MAX {

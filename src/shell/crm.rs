@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
+use utoipa::ToSchema;
 use tracing::{info, warn};
 
 use crate::crm::{Answer, Fate, Parcel, State, Template, after, facts_of};
@@ -44,7 +45,8 @@ pub struct Outbox {
 }
 
 /// A parcel as the API lists it: without its body.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = WaitingDelivery)]
 pub struct Listed {
     id: u64,
     crm: String,
@@ -54,7 +56,9 @@ pub struct Listed {
     time: Moment,
     attempts: u32,
     /// When it is tried next; nothing when it is set aside.
+    #[schema(required)]
     next: Option<Moment>,
+    #[schema(required)]
     error: Option<String>,
 }
 

@@ -19,6 +19,7 @@ use futures::StreamExt;
 use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
+use utoipa::IntoParams;
 
 use super::auth;
 use super::bus::{Delivery, Event, KINDS, Subscription};
@@ -37,7 +38,7 @@ const INCOMING_BYTES_MAX: usize = 4_096;
 /// The subprotocol spoken, offered beside the one that carries the token.
 const PROTOCOL: &str = "calmline.v1";
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EventsQuery {
     after: Option<u64>,

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// A part that can be up or down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,7 +144,8 @@ impl Readiness {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Readiness)]
 pub(super) struct Report {
     /// `ready`, `degraded` (calls are taken, something is missing), `draining` (running calls go on), `down`.
     status: &'static str,
@@ -155,7 +157,8 @@ pub(super) struct Report {
 
 type TrunkState = &'static str;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ReadinessComponents)]
 struct Components {
     sip: &'static str,
     media: &'static str,

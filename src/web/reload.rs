@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 use tokio::sync::oneshot;
+use utoipa::ToSchema;
 
 use super::problem::Problem;
 use super::routes::App;
@@ -16,7 +17,7 @@ use crate::settings::Fault;
 pub type ReloadAsked = oneshot::Sender<Result<Reloaded, Vec<Fault>>>;
 
 /// What a reload has led to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Reloaded {
     /// The policies that new calls begin with, `NAME@VERSION`.
     pub policies: Vec<String>,
@@ -26,11 +27,19 @@ pub struct Reloaded {
 
 /// `POST /v1/reload`.
 pub(super) async fn reload(State(app): State<App>) -> Result<Json<Reloaded>, Problem> {
+    reloaded(&app).await.map(Json)
+}
+
+/// Has the configuration read again.
+///
+/// # Errors
+/// Every fault of it, when it is broken; then nothing of it is taken.
+pub(super) async fn reloaded(app: &App) -> Result<Reloaded, Problem> {
     let unavailable = |why| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why);
     let (answer, outcome) = oneshot::channel();
     app.reloads.try_send(answer).map_err(|_| unavailable("the configuration is being read already"))?;
     match outcome.await {
-        Ok(Ok(reloaded)) => Ok(Json(reloaded)),
+        Ok(Ok(reloaded)) => Ok(reloaded),
         Ok(Err(faults)) => {
             let detail = "the configuration is broken: nothing of it was taken, the one before stays in force";
             Err(Problem { faults, ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail) })

@@ -1,6 +1,7 @@
 //! The API over real loopback connections, spoken by hand so that nothing between hides what is on the wire.
 
 mod client;
+mod hostile;
 mod orders;
 mod people;
 mod reload;
@@ -378,7 +379,15 @@ fn options(listen: SocketAddr) -> WebOptions {
     let token = Token::new(TOKEN).expect("a good token");
     WebOptions {
         listen,
-        live: LiveOptions { token, users: BTreeMap::new(), prompts, tones: Region::China, zone: Zone::utc() },
+        live: LiveOptions {
+            token,
+            users: BTreeMap::new(),
+            prompts,
+            tones: Region::China,
+            zone: Zone::utc(),
+            settings: Arc::default(),
+            policies: BTreeMap::new(),
+        },
     }
 }
 

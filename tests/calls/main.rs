@@ -10,6 +10,7 @@ mod chaos;
 mod chats;
 mod codecs;
 mod console;
+mod described;
 mod dictation;
 mod elsewhere;
 mod forks;

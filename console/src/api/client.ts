@@ -6,12 +6,18 @@ import type {
   CallList,
   Fault,
   Language,
+  Models,
   Party,
+  PolicyGood,
+  PolicyList,
+  PolicyText,
+  ProblemBody,
   Readiness,
   Reloaded,
   Report,
   Session,
   SupervisionMode,
+  Trial,
 } from "./shapes";
 
 /** A request that was refused, or brought no answer (`status` 0). */
@@ -22,6 +28,8 @@ export class Problem extends Error {
     readonly faults: Fault[] = [],
     /** Seconds after which it may be tried again, where the server says so. */
     readonly retryAfterS: number | null = null,
+    /** What is missing that only the person has: `code`, at a sign-in. */
+    readonly needs: string | null = null,
   ) {
     super(detail);
     this.name = "Problem";
@@ -35,10 +43,16 @@ export function whenSignedOut(react: () => void): void {
   onSignedOut = react;
 }
 
-type Method = "GET" | "POST" | "PATCH" | "DELETE";
+type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
-async function send(method: Method, path: string, body?: unknown, signal?: AbortSignal): Promise<Response> {
-  const headers: Record<string, string> = {};
+async function send(
+  method: Method,
+  path: string,
+  body?: unknown,
+  signal?: AbortSignal,
+  conditions: Record<string, string> = {},
+): Promise<Response> {
+  const headers: Record<string, string> = { ...conditions };
   // Pages of others cannot send this header: what is ordered was ordered here.
   if (method !== "GET") headers["x-calmline-console"] = "1";
   if (body !== undefined) headers["content-type"] = "application/json";
@@ -57,8 +71,8 @@ async function problemOf(response: Response): Promise<Problem> {
   const retry = Number.parseInt(response.headers.get("retry-after") ?? "", 10);
   const retryAfterS = Number.isNaN(retry) ? null : retry;
   try {
-    const { detail, faults } = (await response.json()) as { detail?: string; faults?: Fault[] };
-    return new Problem(response.status, detail ?? response.statusText, faults ?? [], retryAfterS);
+    const { detail, faults, needs } = (await response.json()) as Partial<ProblemBody>;
+    return new Problem(response.status, detail ?? response.statusText, faults ?? [], retryAfterS, needs ?? null);
   } catch {
     return new Problem(response.status, response.statusText, [], retryAfterS);
   }
@@ -75,6 +89,7 @@ async function ask<T>(method: Method, path: string, body?: unknown, signal?: Abo
   return (response.status === 204 ? undefined : await response.json()) as T;
 }
 
+const ofPolicy = (file: string, rest = "") => `/v1/policies/${encodeURIComponent(file)}${rest}`;
 const ofCall = (call: string, rest = "") => `/v1/calls/${encodeURIComponent(call)}${rest}`;
 
 /** What is asked of the list of calls; `before` goes on where a list ended. */
@@ -104,8 +119,8 @@ export const api = {
     if (response.status === 401) return null;
     return (await (await checked(response)).json()) as Session;
   },
-  async signIn(user: string, password: string): Promise<Session> {
-    const response = await send("POST", "/v1/session", { user, password });
+  async signIn(user: string, password: string, code?: string): Promise<Session> {
+    const response = await send("POST", "/v1/session", { user, password, code });
     if (!response.ok) throw await problemOf(response);
     return (await response.json()) as Session;
   },
@@ -144,6 +159,21 @@ export const api = {
   },
   reload: (): Promise<Reloaded> => ask("POST", "/v1/reload"),
   policiesBack: (): Promise<unknown> => ask("POST", "/v1/policies/back"),
+  models: (): Promise<Models> => ask("GET", "/v1/models"),
+  policies: (): Promise<PolicyList> => ask("GET", "/v1/policies"),
+  /** A policy's file, and what it is known by; `null` when there is no file, only what is in force. */
+  async policy(file: string): Promise<{ policy: PolicyText; etag: string | null }> {
+    const response = await checked(await send("GET", ofPolicy(file)));
+    return { policy: (await response.json()) as PolicyText, etag: response.headers.get("etag") };
+  },
+  checkPolicy: (file: string, text: string): Promise<PolicyGood> => ask("POST", ofPolicy(file, "/check"), { text }),
+  tryPolicy: (file: string, text: string): Promise<Trial> => ask("POST", ofPolicy(file, "/try"), { text }),
+  /** Puts a policy in its file's place, when that is still the one that is known. */
+  async writePolicy(file: string, text: string, etag: string | null): Promise<Reloaded> {
+    const condition = etag === null ? { "if-none-match": "*" } : { "if-match": etag };
+    const response = await checked(await send("PUT", ofPolicy(file), { text }, undefined, condition));
+    return (await response.json()) as Reloaded;
+  },
   drain: (): Promise<unknown> => ask("POST", "/v1/drain"),
   backup: (): Promise<Backup> => ask("GET", "/v1/backup"),
   beginBackup: (): Promise<Backup> => ask("POST", "/v1/backup"),

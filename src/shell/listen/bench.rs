@@ -8,6 +8,7 @@ use std::time::Duration;
 use nlu::text::TextModel;
 use nlu::{AcousticModel, Candidate, Listener, ShadowFigures};
 use serde::Serialize;
+use utoipa::ToSchema;
 use tracing::{info, warn};
 
 use super::worker::NICENESS;
@@ -39,7 +40,7 @@ pub struct ModelsNow {
 }
 
 /// A model as its card names it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ModelName {
     /// Its name.
     pub name: String,

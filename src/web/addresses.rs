@@ -1,0 +1,298 @@
+//! Every address of the API, with what it is about, who answers, and how it is described. There is no other list.
+
+use axum::http::{Method, StatusCode};
+
+use super::bus::EventBody;
+use super::calls::{CallList, CallsQuery, Detail};
+use super::openapi::{describe, openapi};
+use super::orders::Accepted;
+use super::permit::{Area, Doors};
+use super::reload::Reloaded;
+use super::{
+    audio, backup, calls, channel, consent, console, deliveries, events, facts, forks, health, interactions, models,
+    orders, outcomes, people, policies, readiness, reload, reports, signing, trial,
+};
+use crate::report::Report;
+use crate::store::{Backup, Erased, Hold};
+use Area::{Audio, Calls, Integration, Operate, Orders, People, Reports};
+
+const OK: StatusCode = StatusCode::OK;
+const CREATED: StatusCode = StatusCode::CREATED;
+const ACCEPTED: StatusCode = StatusCode::ACCEPTED;
+const BAD_REQUEST: StatusCode = StatusCode::BAD_REQUEST;
+const FORBIDDEN: StatusCode = StatusCode::FORBIDDEN;
+const NOT_FOUND: StatusCode = StatusCode::NOT_FOUND;
+const NOT_ACCEPTABLE: StatusCode = StatusCode::NOT_ACCEPTABLE;
+const CONFLICT: StatusCode = StatusCode::CONFLICT;
+const UNPROCESSABLE: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
+const UNAUTHORIZED: StatusCode = StatusCode::UNAUTHORIZED;
+const TOO_MANY: StatusCode = StatusCode::TOO_MANY_REQUESTS;
+const UNAVAILABLE: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
+const SWITCHING: StatusCode = StatusCode::SWITCHING_PROTOCOLS;
+const NO_CONTENT: StatusCode = StatusCode::NO_CONTENT;
+const NOT_MODIFIED: StatusCode = StatusCode::NOT_MODIFIED;
+
+/// The addresses that are for everybody.
+pub(super) fn open() -> Doors {
+    let page = |what| describe(what).answers_as(OK, "text/html", "The page").refuses(&[NOT_FOUND]);
+    let file = describe("A file of the console").answers_as(OK, "application/octet-stream", "The file");
+    let ready = describe("What works, for load balancers")
+        .answers::<readiness::Report>(OK, "Calls are taken")
+        .answers::<readiness::Report>(UNAVAILABLE, "Calls are not taken");
+    let sign_in = describe("Signs a person in")
+        .body::<signing::Credentials>()
+        .answers::<signing::SessionBody>(OK, "Whose session it is")
+        .answer_header("set-cookie", "The cookie by which the browser is known")
+        .refuses(&[UNAUTHORIZED, FORBIDDEN, TOO_MANY, UNAVAILABLE]);
+    let sign_out = describe("Signs a person out").answers_empty(NO_CONTENT, "Nobody is").refuses(&[FORBIDDEN]);
+    Doors::default()
+        .open(Method::GET, "/", console::page, page("The console"))
+        .open(Method::GET, "/assets/{name}", console::asset, file.refuses(&[BAD_REQUEST, NOT_FOUND]))
+        .open(
+            Method::GET,
+            "/healthz",
+            health::healthz,
+            describe("Whether the program runs").answers_as(OK, "text/plain", "It does"),
+        )
+        .open(Method::GET, "/readyz", health::readyz, ready)
+        .open(
+            Method::GET,
+            "/v1/session",
+            signing::session,
+            describe("Who is signed in")
+                .answers::<signing::SessionBody>(OK, "Whose session it is")
+                .refuses(&[UNAUTHORIZED]),
+        )
+        .open(Method::POST, "/v1/session", signing::sign_in, sign_in)
+        .open(Method::DELETE, "/v1/session", signing::sign_out, sign_out)
+        .open(
+            Method::GET,
+            "/v1/openapi.json",
+            openapi,
+            describe("This document")
+                .header("if-none-match", "The `ETag` of the document that is known")
+                .answers_as(OK, "application/json", "The document")
+                .answers_empty(NOT_MODIFIED, "It is the one that is known")
+                .answer_header("etag", "What the document is known by"),
+        )
+}
+
+/// The addresses that ask for somebody who is known.
+pub(super) fn closed() -> Doors {
+    running(policies(people(interactions(supervision(seen(Doors::default()))))))
+}
+
+/// Calls as they are told.
+fn seen(doors: Doors) -> Doors {
+    let list = |what| describe(what).query::<CallsQuery>().answers::<CallList>(OK, "Newest first");
+    let whole = |what| describe(what).answers::<Detail>(OK, "With its timeline and events").refuses(&[NOT_FOUND]);
+    doors
+        .at(Method::GET, "/v1/calls", Calls, calls::calls, list("Calls and chats"))
+        .at(Method::GET, "/v1/calls/{id}", Calls, calls::call, whole("One call"))
+        .at(Method::GET, "/v1/interactions", Calls, calls::calls, list("Chats and calls"))
+        .at(Method::GET, "/v1/interactions/{id}", Calls, calls::call, whole("One chat"))
+        .at(
+            Method::GET,
+            "/v1/calls/{id}/audio",
+            Audio,
+            audio::audio,
+            describe("A live copy of a call's audio, as a WAV without an end")
+                .query::<audio::AudioQuery>()
+                .answers_as(OK, "audio/wav", "Until the call ends, 16 bits at 8 kHz")
+                .refuses(&[NOT_FOUND, CONFLICT]),
+        )
+        .at(
+            Method::GET,
+            "/v1/events",
+            Calls,
+            events::events,
+            describe("What happens, as it happens, as Server-Sent Events or over a WebSocket")
+                .query::<events::EventsQuery>()
+                .header("last-event-id", "The number after which events are wanted, as `after`")
+                .answers_stream::<EventBody<'_>>(OK, "text/event-stream", "An event each")
+                .answers_empty(SWITCHING, "The same objects over a WebSocket")
+                .refuses(&[NOT_ACCEPTABLE]),
+        )
+}
+
+/// What is done in calls.
+fn supervision(doors: Doors) -> Doors {
+    let order = |what| {
+        describe(what).answers::<Accepted>(ACCEPTED, "It is carried out; events tell the rest").refuses(&[
+            NOT_FOUND,
+            FORBIDDEN,
+            CONFLICT,
+            BAD_REQUEST,
+        ])
+    };
+    let supervise = order("Calls a supervisor's phone").body::<orders::SupervisorRequest>();
+    let change = order("Lets others hear a supervisor").number("supervisor").body::<orders::PartRequest>();
+    let end = order("Ends a supervisor's part").number("supervisor");
+    doors
+        .at(Method::POST, "/v1/calls/{id}/bypass", Orders, orders::bypass, order("Lets audio go past us"))
+        .at(Method::DELETE, "/v1/calls/{id}/bypass", Orders, orders::end_bypass, order("Takes audio back to us"))
+        .at(Method::POST, "/v1/calls/{id}/hangup", Orders, orders::hang_up, order("Ends a call"))
+        .at(
+            Method::POST,
+            "/v1/calls/{id}/prompts",
+            Orders,
+            orders::play,
+            order("Plays or says something to a party").body::<orders::PromptRequest>(),
+        )
+        .at(
+            Method::DELETE,
+            "/v1/calls/{id}/prompts/{prompt}",
+            Orders,
+            orders::stop,
+            order("Ends what is played").number("prompt"),
+        )
+        .at(Method::POST, "/v1/calls/{id}/supervisors", Orders, orders::supervise, supervise)
+        .at(Method::PATCH, "/v1/calls/{id}/supervisors/{supervisor}", Orders, orders::change_supervisor, change)
+        .at(Method::DELETE, "/v1/calls/{id}/supervisors/{supervisor}", Orders, orders::end_supervisor, end)
+}
+
+/// What other systems tell of calls, and begin.
+fn interactions(doors: Doors) -> Doors {
+    let told = |what| {
+        describe(what).answers::<Accepted>(ACCEPTED, "It is taken").refuses(&[NOT_FOUND, FORBIDDEN, CONFLICT, BAD_REQUEST])
+    };
+    let facts = || told("Tells what is known of the customer and the order").body::<facts::FactsRequest>();
+    let agreed = || told("Tells whether words may be kept").body::<consent::ConsentRequest>();
+    let shown = || told("Tells an expression of a party").body::<interactions::ExpressionRequest>();
+    let outcome = || told("Tells what has come of it").body::<outcomes::OutcomeRequest>();
+    let utterance = told("Tells what a party has typed").body::<orders::TypedRequest>();
+    let begin = told("Begins a chat")
+        .body::<interactions::OpenRequest>()
+        .answers::<Accepted>(CREATED, "It has begun")
+        .answers::<Accepted>(OK, "It was begun before");
+    let write = told("Writes a message").body::<interactions::MessageRequest>();
+    let moved = told("Tells whether a customer was moved").body::<interactions::MovedRequest>();
+    let end = told("Ends a chat").body_or_none::<interactions::EndRequest>();
+    let fork = describe("Asks where the audio of a PBX's call may be sent")
+        .body::<forks::Wanted>()
+        .answers::<forks::Given>(CREATED, "Where")
+        .refuses(&[CONFLICT]);
+    let both = describe("One chat over one WebSocket, both ways")
+        .answers_empty(SWITCHING, "The chat's events, and answers to what is sent")
+        .refuses(&[BAD_REQUEST, NOT_FOUND, CONFLICT]);
+    doors
+        .at(Method::POST, "/v1/calls/{id}/utterances", Integration, orders::typed, utterance)
+        .at(Method::PUT, "/v1/calls/{id}/facts", Integration, facts::tell, facts())
+        .at(Method::PUT, "/v1/calls/{id}/consent", Integration, consent::tell, agreed())
+        .at(Method::POST, "/v1/calls/{id}/expressions", Integration, interactions::show, shown())
+        .at(Method::POST, "/v1/calls/{id}/outcomes", Integration, outcomes::tell, outcome())
+        .at(Method::POST, "/v1/interactions", Integration, interactions::open, begin)
+        .at(Method::POST, "/v1/interactions/{id}/outcomes", Integration, outcomes::tell, outcome())
+        .at(Method::GET, "/v1/interactions/{id}/channel", Integration, channel::channel, both)
+        .at(Method::PUT, "/v1/interactions/{id}/consent", Integration, consent::tell, agreed())
+        .at(Method::POST, "/v1/interactions/{id}/end", Integration, interactions::end, end)
+        .at(Method::POST, "/v1/interactions/{id}/expressions", Integration, interactions::show, shown())
+        .at(Method::PUT, "/v1/interactions/{id}/facts", Integration, facts::tell, facts())
+        .at(Method::POST, "/v1/interactions/{id}/messages", Integration, interactions::write, write)
+        .at(Method::POST, "/v1/interactions/{id}/moved", Integration, interactions::moved, moved)
+        .at(Method::POST, "/v1/forks", Integration, forks::fork, fork)
+}
+
+/// What a person may ask for who called.
+fn people(doors: Doors) -> Doors {
+    let asked = |what| describe(what).refuses(&[BAD_REQUEST, NOT_FOUND]);
+    let calls = asked("Shows somebody's calls").body::<people::CallsRequest>();
+    let erase = asked("Erases somebody's calls").body::<people::ReasonRequest>().refuses(&[CONFLICT]);
+    let key = asked("What stands for somebody in place of an address").body::<people::PersonRequest>();
+    let hold = asked("Keeps somebody's calls from being removed").body::<people::ReasonRequest>().refuses(&[CONFLICT]);
+    let release = asked("Lets somebody's calls be removed").body::<people::PersonRequest>();
+    doors
+        .at(Method::POST, "/v1/people/calls", People, people::calls, calls.answers::<people::Calls>(OK, "Newest first"))
+        .at(Method::POST, "/v1/people/erase", People, people::erase, erase.answers::<Erased>(OK, "What is gone"))
+        .at(Method::POST, "/v1/people/key", People, people::key, key.answers::<people::Key>(OK, "The key"))
+        .at(Method::POST, "/v1/people/hold", People, people::hold, hold.answers::<Hold>(OK, "The hold"))
+        .at(
+            Method::GET,
+            "/v1/people/holds",
+            People,
+            people::holds,
+            asked("Whose calls are kept from being removed").answers::<people::Holds>(OK, "All of them"),
+        )
+        .at(Method::POST, "/v1/people/release", People, people::release, release.answers::<Hold>(OK, "What it was"))
+}
+
+/// The rules that calls go by.
+fn policies(doors: Doors) -> Doors {
+    let list = describe("The policies' files").answers::<policies::PolicyList>(OK, "By name");
+    let whole = describe("A policy's file, as it is kept and as it is in force")
+        .answers::<policies::PolicyText>(OK, "Both")
+        .answer_header("etag", "What the file is known by")
+        .refuses(&[NOT_FOUND]);
+    let check = describe("Looks at a draft of a policy, with all that it names")
+        .body::<policies::PolicyDraft>()
+        .answers::<policies::PolicyGood>(OK, "It could be in force")
+        .refuses(&[NOT_FOUND]);
+    let tried = describe("Tries a draft of a policy on the calls of a day")
+        .body::<trial::TrialRequest>()
+        .answers::<trial::Trial>(OK, "What it would have done, beside what is in force")
+        .refuses(&[NOT_FOUND]);
+    let write = describe("Puts a policy in its file's place and reads the configuration again")
+        .header("if-match", "The `ETag` of the file that it takes the place of")
+        .header("if-none-match", "`*`, when it is a new one")
+        .body::<policies::PolicyDraft>()
+        .answers::<Reloaded>(OK, "It is in force")
+        .answer_header("etag", "What the file is known by")
+        .refuses(&[NOT_FOUND, CONFLICT, StatusCode::PRECONDITION_FAILED, StatusCode::PRECONDITION_REQUIRED]);
+    let back = describe("Has new calls begin with the policies before")
+        .answers::<Accepted>(ACCEPTED, "They do; once more takes it back")
+        .refuses(&[CONFLICT]);
+    doors
+        .at(Method::GET, "/v1/policies", Operate, policies::list, list)
+        .at(Method::GET, "/v1/policies/{file}", Operate, policies::show, whole)
+        .at(Method::PUT, "/v1/policies/{file}", Operate, policies::write, write)
+        .at(Method::POST, "/v1/policies/{file}/check", Operate, policies::check, check)
+        .at(Method::POST, "/v1/policies/{file}/try", Operate, trial::run, tried)
+        .at(Method::POST, "/v1/policies/back", Operate, policies::back, back)
+}
+
+/// How the server is run, and what calls add up to.
+fn running(doors: Doors) -> Doors {
+    let figures = describe("The figures, in Prometheus' text format").answers_as(OK, "text/plain", "All of them");
+    let list = describe("What systems outside are still to be told of, and what they would not take")
+        .query::<deliveries::ListQuery>()
+        .answers::<deliveries::Deliveries>(OK, "All of them")
+        .refuses(&[NOT_FOUND]);
+    let delivery = |what| describe(what).number("id").answers::<Accepted>(ACCEPTED, "It is").refuses(&[NOT_FOUND]);
+    let day = describe("What the calls of a day add up to")
+        .answers::<Report>(OK, "Longer times are sums of days")
+        .refuses(&[BAD_REQUEST, NOT_FOUND]);
+    let read = describe("Reads the configuration again")
+        .answers::<Reloaded>(OK, "What was taken")
+        .refuses(&[UNPROCESSABLE]);
+    let order = |what| describe(what).answers::<Accepted>(ACCEPTED, "It is carried out").refuses(&[CONFLICT]);
+    let kept = |what| describe(what).refuses(&[NOT_FOUND]);
+    doors
+        .at(Method::GET, "/metrics", Operate, health::metrics, figures)
+        .at(Method::GET, "/v1/deliveries", Operate, deliveries::list, list)
+        .at(Method::DELETE, "/v1/deliveries/{id}", Operate, deliveries::remove, delivery("Forgets a delivery"))
+        .at(Method::POST, "/v1/deliveries/{id}/retry", Operate, deliveries::retry, delivery("Tries a delivery again"))
+        .at(
+            Method::GET,
+            "/v1/models",
+            Operate,
+            models::models,
+            describe("Which models judge").answers::<models::Models>(OK, "Those, and what is compared with them"),
+        )
+        .at(
+            Method::GET,
+            "/v1/backup",
+            Operate,
+            backup::state,
+            kept("What became of the last back-up").answers::<Backup>(OK, "That"),
+        )
+        .at(
+            Method::POST,
+            "/v1/backup",
+            Operate,
+            backup::begin,
+            kept("Has a back-up made").answers::<Backup>(ACCEPTED, "It is being made").refuses(&[CONFLICT]),
+        )
+        .at(Method::GET, "/v1/reports/{date}", Reports, reports::day, day)
+        .at(Method::POST, "/v1/drain", Operate, orders::drain, order("Takes no new calls"))
+        .at(Method::POST, "/v1/reload", Operate, reload::reload, read)
+}
