@@ -75,6 +75,7 @@ pub enum What {
         pbx_call: Option<String>,
         /// How the sides were told: `agents`, `metadata`, `order`; absent where nothing had to be told.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         told_by: Option<String>,
         /// Who takes part.
         parties: Vec<ForkedParty>,
@@ -87,9 +88,11 @@ pub enum What {
         channel: String,
         /// How the channel's software names the chat.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         name: Option<String>,
         /// What is written in it: `zh` or `en`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         language: Option<String>,
     },
     /// A message of a chat says nothing.
@@ -105,6 +108,7 @@ pub enum What {
         rule: String,
         /// The id of the script, when it is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         script: Option<String>,
         /// The text, with the chat's details in it.
         text: Pii<String>,
@@ -148,6 +152,7 @@ pub enum What {
         was: String,
         /// What has raised it; absent when it has fallen.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         by: Option<LoadReason>,
     },
     /// A new call was sent elsewhere by 302.
@@ -194,15 +199,19 @@ pub enum What {
         source: String,
         /// What the party's last words say, while they count.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         words: Option<Box<WordsRead>>,
         /// What was seen of the party last, while it counts.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         expression: Option<ExpressionSeen>,
         /// How the party speaks and how good its audio is.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         delivery: Option<Delivery>,
         /// The party's part in the conversation so far; absent while only one party is listened to.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         turns: Option<TurnTaking>,
         /// Every feature of the newest second of speech against the speaker's baseline, robust standard scores by
         /// openSMILE's name; only where the settings ask for them.
@@ -231,6 +240,7 @@ pub enum What {
         phrases: Vec<PhraseHeard>,
         /// All of it, personal data masked; only where dictation is taken.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         text: Option<Pii<String>>,
     },
     /// A party has begun to speak while the other one spoke, and both went on for half a second.
@@ -268,18 +278,22 @@ pub enum What {
         failure: Option<String>,
         /// For rules about keys: the keys of the rule.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         keys: Option<String>,
         /// For rules about interruptions: how often the caller had interrupted.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         interruptions: Option<u32>,
         /// For rules about what was said: what it means.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         said: Option<String>,
         /// What else made the rule apply, in words, e.g. `order.state = delayed`.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         facts: Vec<String>,
         /// The call's group in the policy's comparison, e.g. `wording: control`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         group: Option<String>,
         /// The actions, in words, e.g. `prompt sorry.wav`, `reroute bridge human`.
         actions: Vec<String>,
@@ -298,9 +312,11 @@ pub enum What {
         after: Option<ServedAs>,
         /// The words of the new script, in the language of the call; headers of the INVITE stand in braces.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         words: Option<String>,
         /// Their language: `zh` or `en`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         language: Option<String>,
     },
     /// How it stands with the caller's consent to words being told and kept, from now on.
@@ -496,6 +512,7 @@ pub enum What {
         rule: String,
         /// The PBX's name of a call that is forked to us.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         pbx_call: Option<String>,
     },
     /// A supervisor's phone is called.
@@ -590,6 +607,7 @@ pub struct ForkedParty {
     pub addresses: Vec<String>,
     /// The name that goes with them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub name: Option<String>,
 }
 

@@ -118,6 +118,7 @@ pub struct Delivery {
     pub pause_share: f32,
     /// Signal-to-noise ratio of the last 10 s, dB; absent while too little is voiced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub snr_db: Option<f32>,
     /// Share of the last 10 s that was lost on the way and concealed, 0-1.
     pub lost_share: f32,
@@ -173,6 +174,7 @@ pub struct TurnTaking {
     /// Mean time from the end of the other's turn to the beginning of its own, milliseconds; absent before the first
     /// answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub latency_ms: Option<u64>,
 }
 

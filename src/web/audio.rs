@@ -34,7 +34,9 @@ const CLIENT_HEADER: &str = "x-calmline-audio-client";
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AudioQuery {
+    /// How the two sides stand in the stream.
     #[serde(default)]
+    #[param(inline)]
     layout: Layout,
 }
 

@@ -24,12 +24,13 @@ const LIST_MAX: usize = 1_000;
 #[serde(deny_unknown_fields)]
 pub(super) struct CallsQuery {
     /// Those that are up, or those that have ended; all when absent.
-    #[param(inline)]
+    #[param(inline, nullable = false)]
     state: Option<StateFilter>,
     /// How many at most.
-    #[param(minimum = 1, maximum = 1000, default = 100)]
+    #[param(nullable = false, minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
     /// Only calls that started before it, RFC 3339.
+    #[param(inline, nullable = false)]
     before: Option<Moment>,
 }
 

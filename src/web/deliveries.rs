@@ -17,6 +17,8 @@ use crate::shell::crm::{Deed, Listed, Outbox};
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
+    /// Those that are to be told, or those that were set aside; all when absent.
+    #[param(inline, nullable = false)]
     state: Option<StateFilter>,
 }
 

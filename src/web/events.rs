@@ -41,8 +41,14 @@ const PROTOCOL: &str = "calmline.v1";
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EventsQuery {
+    /// The number after which events are wanted; from now on when absent.
+    #[param(nullable = false)]
     after: Option<u64>,
+    /// Of one call alone.
+    #[param(nullable = false, max_length = 512)]
     call: Option<String>,
+    /// Of these types alone, with commas between.
+    #[param(nullable = false, max_length = 512)]
     r#type: Option<String>,
 }
 

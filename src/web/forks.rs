@@ -111,6 +111,7 @@ fn both() -> Vec<Party> {
 pub(super) struct Given {
     /// The call's id; AudioSocket's calls begin when it connects.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     call: Option<String>,
     /// Where the audio of each party goes.
     streams: BTreeMap<&'static str, Where>,

@@ -319,21 +319,27 @@ pub(super) struct Accepted {
     accepted: bool,
     /// Then why.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     dropped: Option<&'static str>,
     /// The id of a chat that was begun.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     interaction: Option<String>,
     /// Whether it was begun before.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     again: Option<bool>,
     /// The number of a supervisor that is called.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     supervisor: Option<u32>,
     /// The number of what is played.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     prompt: Option<u32>,
     /// The number of a client of live audio.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     client: Option<u32>,
 }
 

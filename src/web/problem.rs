@@ -43,6 +43,7 @@ pub(super) struct ProblemBody {
     faults: Vec<FaultBody>,
     /// At a sign-in: `code`, when the password is right and a code is needed besides.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     needs: Option<&'static str>,
 }
 

@@ -152,6 +152,7 @@ pub(super) struct Report {
     components: Components,
     /// `up`, `down`, `unregistered`, or `unknown` for a trunk that nobody asks; absent without trunks.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, String>)]
     trunks: BTreeMap<String, TrunkState>,
 }
 
@@ -166,12 +167,15 @@ struct Components {
     model: &'static str,
     /// Absent where nobody listens for words.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     words: Option<&'static str>,
     /// Absent where no recogniser elsewhere is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     words_elsewhere: Option<&'static str>,
     /// Absent where nothing is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     store: Option<&'static str>,
     policy: &'static str,
 }

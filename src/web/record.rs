@@ -60,9 +60,11 @@ pub struct CallRecord {
     pub scenario: String,
     /// By what the customer writes, when it is a chat.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub channel: Option<String>,
     /// What it is when it is forked to us; absent when we are in its path.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub fork: Option<Fork>,
     /// When the INVITE arrived.
     pub started: Moment,
@@ -132,6 +134,7 @@ pub struct CallRecord {
     pub legs: VecDeque<LegReport>,
     /// How it stands with the caller's consent to words being kept: `given`, `refused` or `open`; absent where nobody asks.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub consent: Option<String>,
     /// Whether its audio goes past us, from one side to the other.
     pub bypassed: bool,
@@ -191,6 +194,7 @@ pub struct Step {
     pub level_dbov: f32,
     /// What the party's last words say, while they count; in the timeline at the step that they came with.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub words: Option<WordsRead>,
 }
 

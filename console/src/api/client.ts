@@ -170,7 +170,7 @@ export const api = {
   tryPolicy: (file: string, text: string): Promise<Trial> => ask("POST", ofPolicy(file, "/try"), { text }),
   /** Puts a policy in its file's place, when that is still the one that is known. */
   async writePolicy(file: string, text: string, etag: string | null): Promise<Reloaded> {
-    const condition = etag === null ? { "if-none-match": "*" } : { "if-match": etag };
+    const condition: Record<string, string> = etag === null ? { "if-none-match": "*" } : { "if-match": etag };
     const response = await checked(await send("PUT", ofPolicy(file), { text }, undefined, condition));
     return (await response.json()) as Reloaded;
   },

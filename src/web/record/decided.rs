@@ -37,15 +37,18 @@ pub struct Because {
     pub failure: Option<String>,
     /// For rules about interruptions: how often the caller had interrupted.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub interruptions: Option<u32>,
     /// For rules about what was said: what it means.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub said: Option<String>,
     /// What else made it apply, in words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub facts: Vec<String>,
     /// The call's group in the policy's comparison.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub group: Option<String>,
 }
 

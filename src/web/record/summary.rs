@@ -24,6 +24,7 @@ pub struct Summary {
     pub scenario: String,
     /// By what the customer writes, when it is a chat.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub channel: Option<String>,
     /// When the INVITE arrived.
     pub started: Moment,
