@@ -1057,26 +1057,26 @@ export interface components {
             /** @description False when it says nothing new. */
             accepted: boolean;
             /** @description Whether it was begun before. */
-            again?: boolean | null;
+            again?: boolean;
             /**
              * Format: int32
              * @description The number of a client of live audio.
              */
-            client?: number | null;
+            client?: number;
             /** @description Then why. */
-            dropped?: string | null;
+            dropped?: string;
             /** @description The id of a chat that was begun. */
-            interaction?: string | null;
+            interaction?: string;
             /**
              * Format: int32
              * @description The number of what is played.
              */
-            prompt?: number | null;
+            prompt?: number;
             /**
              * Format: int32
              * @description The number of a supervisor that is called.
              */
-            supervisor?: number | null;
+            supervisor?: number;
         };
         /** @description One alert. */
         Alert: {
@@ -1158,12 +1158,12 @@ export interface components {
             /** @description For fallback rules: what failed. */
             failure: string | null;
             /** @description The call's group in the policy's comparison. */
-            group?: string | null;
+            group?: string;
             /**
              * Format: int32
              * @description For rules about interruptions: how often the caller had interrupted.
              */
-            interruptions?: number | null;
+            interruptions?: number;
             /**
              * Format: int64
              * @description How long it had lasted, milliseconds.
@@ -1172,7 +1172,7 @@ export interface components {
             /** @description Its level. */
             level: string;
             /** @description For rules about what was said: what it means. */
-            said?: string | null;
+            said?: string;
             /**
              * Format: float
              * @description Its score, 0-1.
@@ -1199,9 +1199,9 @@ export interface components {
             /** @description Whether its audio goes past us, from one side to the other. */
             bypassed: boolean;
             /** @description By what the customer writes, when it is a chat. */
-            channel?: string | null;
+            channel?: string;
             /** @description How it stands with the caller's consent to words being kept: `given`, `refused` or `open`; absent where nobody asks. */
-            consent?: string | null;
+            consent?: string;
             /** @description How the caller and each callee took turns, in the order in which they parted. */
             conversations: components["schemas"]["Conversation"][];
             /** @description What the policy decided. */
@@ -1210,7 +1210,8 @@ export interface components {
             /** @description Why it ended. */
             end_reason: string | null;
             ended: components["schemas"]["Moment"] | null;
-            fork?: components["schemas"]["Fork"] | null;
+            /** @description What it is when it is forked to us; absent when we are in its path. */
+            fork?: components["schemas"]["Fork"];
             /** @description From header's value. */
             from: components["schemas"]["Pii_String"];
             /** @description The call's id, as in notices. */
@@ -1381,7 +1382,7 @@ export interface components {
              * Format: float
              * @description Signal-to-noise ratio of the last 10 s, dB; absent while too little is voiced.
              */
-            snr_db?: number | null;
+            snr_db?: number;
             /**
              * Format: float
              * @description Syllables per second of the last 10 s, pauses included.
@@ -1441,16 +1442,16 @@ export interface components {
             /** @description `siprec`, `audiosocket`, `freeswitch`, `asterisk`, `twilio`, `rtp`. */
             source: string;
             /** @description How the sides were told: `agents`, `metadata`, `order`; absent where nothing had to be told. */
-            told_by?: string | null;
+            told_by?: string;
             /** @enum {string} */
             type: "call_forked";
         } | {
             /** @description By what the customer writes, e.g. `app`, `web`, `mini_program`. */
             channel: string;
             /** @description What is written in it: `zh` or `en`. */
-            language?: string | null;
+            language?: string;
             /** @description How the channel's software names the chat. */
-            name?: string | null;
+            name?: string;
             /** @enum {string} */
             type: "chat_opened";
         } | {
@@ -1466,7 +1467,7 @@ export interface components {
             /** @description Rule id. */
             rule: string;
             /** @description The id of the script, when it is one. */
-            script?: string | null;
+            script?: string;
             /** @description The text, with the chat's details in it. */
             text: components["schemas"]["Pii_String"];
             /** @enum {string} */
@@ -1505,7 +1506,8 @@ export interface components {
             /** @enum {string} */
             type: "fork_paused";
         } | {
-            by?: components["schemas"]["LoadReason"] | null;
+            /** @description What has raised it; absent when it has fallen. */
+            by?: components["schemas"]["LoadReason"];
             /** @description `normal`, `sparing` (listening is spared), `overloaded` (new calls are refused, too). */
             load: string;
             /** @enum {string} */
@@ -1540,10 +1542,12 @@ export interface components {
              * @description End of the judged window, milliseconds of the party's audio.
              */
             audio_ms: number;
-            delivery?: components["schemas"]["Delivery"] | null;
+            /** @description How the party speaks and how good its audio is. */
+            delivery?: components["schemas"]["Delivery"];
             /** @description `neutral`, `anger`, `joy`, `sadness`. */
             emotion: string;
-            expression?: components["schemas"]["ExpressionSeen"] | null;
+            /** @description What was seen of the party last, while it counts. */
+            expression?: components["schemas"]["ExpressionSeen"];
             /** @description The functionals of eGeMAPSv02 over the last 3 s, by openSMILE's name; only where the settings ask for them. */
             functionals?: {
                 [key: string]: number;
@@ -1596,10 +1600,12 @@ export interface components {
              * @description Change of `anger` per second.
              */
             trend_per_s: number;
-            turns?: components["schemas"]["TurnTaking"] | null;
+            /** @description The party's part in the conversation so far; absent while only one party is listened to. */
+            turns?: components["schemas"]["TurnTaking"];
             /** @enum {string} */
             type: "observed";
-            words?: components["schemas"]["WordsRead"] | null;
+            /** @description What the party's last words say, while they count. */
+            words?: components["schemas"]["WordsRead"];
         } | {
             /**
              * Format: int64
@@ -1617,7 +1623,8 @@ export interface components {
             party: string;
             /** @description The phrases in it; none when what was told before is taken back. */
             phrases: components["schemas"]["PhraseHeard"][];
-            text?: components["schemas"]["Pii_String"] | null;
+            /** @description All of it, personal data masked; only where dictation is taken. */
+            text?: components["schemas"]["Pii_String"];
             /** @enum {string} */
             type: "said";
             /**
@@ -1654,14 +1661,14 @@ export interface components {
             /** @description For fallback rules: what failed. */
             failure: string | null;
             /** @description The call's group in the policy's comparison, e.g. `wording: control`. */
-            group?: string | null;
+            group?: string;
             /**
              * Format: int32
              * @description For rules about interruptions: how often the caller had interrupted.
              */
-            interruptions?: number | null;
+            interruptions?: number;
             /** @description For rules about keys: the keys of the rule. */
-            keys?: string | null;
+            keys?: string;
             /**
              * Format: int64
              * @description How long the emotion had lasted, milliseconds.
@@ -1674,7 +1681,7 @@ export interface components {
             /** @description Rule id. */
             rule: string;
             /** @description For rules about what was said: what it means. */
-            said?: string | null;
+            said?: string;
             /**
              * Format: float
              * @description The score when it fired.
@@ -1686,7 +1693,7 @@ export interface components {
             after: components["schemas"]["ServedAs"] | null;
             before: components["schemas"]["ServedAs"] | null;
             /** @description Their language: `zh` or `en`. */
-            language?: string | null;
+            language?: string;
             /** @description Policy name and version. */
             policy: string;
             /** @description The id of the `[[service]]` that the mood asks for. */
@@ -1694,7 +1701,7 @@ export interface components {
             /** @enum {string} */
             type: "service_switched";
             /** @description The words of the new script, in the language of the call; headers of the INVITE stand in braces. */
-            words?: string | null;
+            words?: string;
         } | {
             /** @description Who says so: `route`, `header`, `announcement` (it was heard), `key`, `operator`. */
             by: string;
@@ -1907,7 +1914,7 @@ export interface components {
             type: "leg_ended";
         }) | {
             /** @description The PBX's name of a call that is forked to us. */
-            pbx_call?: string | null;
+            pbx_call?: string;
             /** @description Rule id. */
             rule: string;
             /** @description `info`, `warning`, `critical`. */
@@ -2188,7 +2195,7 @@ export interface components {
         ForkFormat: "ulaw" | "alaw" | "g722" | "slin" | "slin16";
         ForkGiven: {
             /** @description The call's id; AudioSocket's calls begin when it connects. */
-            call?: string | null;
+            call?: string;
             /** @description Where the audio of each party goes. */
             streams: {
                 [key: string]: components["schemas"]["ForkReceiver"];
@@ -2223,7 +2230,7 @@ export interface components {
             /** @description Addresses, e.g. `sip:4000@pbx.example`. */
             addresses: string[];
             /** @description The name that goes with them. */
-            name?: string | null;
+            name?: string;
             /** @description `caller`, `callee` or `other`. */
             party: string;
         };
@@ -2270,79 +2277,79 @@ export interface components {
              * @description Mean run of losses against that of random loss; 1 is random.
              * @default null
              */
-            burst_ratio: number | null;
+            burst_ratio: number;
             /**
              * Format: float
              * @description From mouth to ear on this leg, milliseconds.
              * @default null
              */
-            delay_ms: number | null;
+            delay_ms: number;
             /**
              * Format: float
              * @description Came too late to be used, 0-1.
              * @default null
              */
-            discarded_received: number | null;
+            discarded_received: number;
             /**
              * Format: float
              * @description The same at the far end.
              * @default null
              */
-            discarded_reported: number | null;
+            discarded_reported: number;
             /**
              * Format: float
              * @description Interarrival jitter, milliseconds.
              * @default null
              */
-            jitter_received_ms: number | null;
+            jitter_received_ms: number;
             /**
              * Format: float
              * @description The same at the far end.
              * @default null
              */
-            jitter_reported_ms: number | null;
+            jitter_reported_ms: number;
             /**
              * Format: float
              * @description Lost, 0-1.
              * @default null
              */
-            loss_received: number | null;
+            loss_received: number;
             /**
              * Format: float
              * @description The same at the far end.
              * @default null
              */
-            loss_reported: number | null;
+            loss_reported: number;
             /**
              * Format: float
              * @description Mean opinion of one who converses, delay included, 1-4.5; known once the round trip is.
              * @default null
              */
-            mos_conversational: number | null;
+            mos_conversational: number;
             /**
              * Format: float
              * @description Mean opinion of one who listens to what we received, 1-4.5 (ITU-T G.107).
              * @default null
              */
-            mos_listening: number | null;
+            mos_listening: number;
             /**
              * Format: float
              * @description Mean opinion at the far end, 1-5: of its own telling, else by its loss reports.
              * @default null
              */
-            mos_reported: number | null;
+            mos_reported: number;
             /**
              * Format: float
              * @description Transmission rating R of what we received, 0-100.
              * @default null
              */
-            r_factor: number | null;
+            r_factor: number;
             /**
              * Format: float
              * @description To the far end and back, milliseconds.
              * @default null
              */
-            round_trip_ms: number | null;
+            round_trip_ms: number;
         };
         /** @description What one leg carried. */
         LegReport: {
@@ -2428,18 +2435,18 @@ export interface components {
             /** @description Which system says so, e.g. `crm`. */
             by: string;
             /** @description Whether the customer has filed a complaint. */
-            complaint?: boolean | null;
+            complaint?: boolean;
             /** @description How it names what it says: the same name of the same system again is the same word. */
-            name?: string | null;
+            name?: string;
             /** @description Whether the customer has bought again. */
-            repurchased?: boolean | null;
+            repurchased?: boolean;
             /** @description Whether what the customer wanted is settled. */
-            resolved?: boolean | null;
+            resolved?: boolean;
             /**
              * Format: int32
              * @description How satisfied the customer is, 1-5.
              */
-            satisfied?: number | null;
+            satisfied?: number;
         };
         /** @description What has come of calls, as far as other systems say: of each question, how many calls it is known of, and the answers. */
         OutcomeFigures: {
@@ -2616,7 +2623,7 @@ export interface components {
             /** @description What is wrong with files of the server, one by one. */
             faults?: components["schemas"]["Fault"][];
             /** @description At a sign-in: `code`, when the password is right and a code is needed besides. */
-            needs?: string | null;
+            needs?: string;
             /**
              * Format: int32
              * @description The HTTP status.
@@ -2683,11 +2690,11 @@ export interface components {
             policy: string;
             sip: string;
             /** @description Absent where nothing is kept. */
-            store?: string | null;
+            store?: string;
             /** @description Absent where nobody listens for words. */
-            words?: string | null;
+            words?: string;
             /** @description Absent where no recogniser elsewhere is asked for. */
-            words_elsewhere?: string | null;
+            words_elsewhere?: string;
         };
         ReasonRequest: {
             address: components["schemas"]["Pii_String"];
@@ -2803,7 +2810,7 @@ export interface components {
              */
             priority: number;
             /** @description The id of the script to speak by. */
-            script?: string | null;
+            script?: string;
             /** @description `bot` or `human`. */
             served_by: string;
             /** @description The id of the `[[service]]`. */
@@ -2811,9 +2818,9 @@ export interface components {
             /** @description Fewer steps at a time, and progress told at once. */
             simplify?: boolean;
             /** @description What whoever serves must be able to do. */
-            skill?: string | null;
+            skill?: string;
             /** @description In which tone. */
-            tone?: string | null;
+            tone?: string;
         };
         /** @description A caller is served otherwise from then on. */
         ServiceSwitch: {
@@ -2913,7 +2920,8 @@ export interface components {
              * @description Change of `anger` per second.
              */
             trend_per_s: number;
-            words?: components["schemas"]["WordsRead"] | null;
+            /** @description What the party's last words say, while they count; in the timeline at the step that they came with. */
+            words?: components["schemas"]["WordsRead"];
         };
         /** @description A call in the list; the whole record stands at its own address. */
         Summary: {
@@ -2921,7 +2929,7 @@ export interface components {
             alerts: number;
             answered: components["schemas"]["Moment"] | null;
             /** @description By what the customer writes, when it is a chat. */
-            channel?: string | null;
+            channel?: string;
             /** @description How many decisions the policy made. */
             decisions: number;
             emotion: components["schemas"]["Step"] | null;
@@ -3070,7 +3078,7 @@ export interface components {
              * @description Mean time from the end of the other's turn to the beginning of its own, milliseconds; absent before the first
              *     answer.
              */
-            latency_ms?: number | null;
+            latency_ms?: number;
             /**
              * Format: int64
              * @description Time of it in which the other one speaks too, milliseconds.
