@@ -7,6 +7,7 @@ mod act;
 mod admission;
 mod asking;
 mod audio;
+mod browser;
 mod bypass;
 mod call;
 mod chat;
@@ -61,6 +62,8 @@ use nlu::masking::Masker;
 use nlu::recognition::Language;
 use routing::CallKey;
 
+pub use browser::{BROWSER_PAYLOAD_TYPE, Browser};
+pub(crate) use chat::is_garbled;
 pub use chat::{ChatOpening, MOOD_HOLDS, Message, Showing};
 pub use command::{Command, InfoMethod, SipCommand};
 pub use description::Description;
@@ -296,6 +299,9 @@ impl Control {
             Order::EndSupervisor { call, supervisor } => self.ordered(now, &call, out, |call, context| {
                 call.end_supervisor(context, supervisor).map(|()| Done::Accepted)
             }),
+            Order::AdmitBrowser { .. } | Order::BrowserConnected { .. } | Order::BrowserGone { .. } => {
+                self.browser_order(now, order, out)
+            }
             Order::Play { call, party, sound, mode, until } => {
                 let how = How { party, mode, until };
                 self.ordered(now, &call, out, |call, context| call.play_by_order(context, sound, how))
@@ -311,8 +317,9 @@ impl Control {
             | Order::Show { .. }
             | Order::EndChat { .. }
             | Order::ChatMoved { .. } => self.chat_order(now, order, out),
-            Order::TellFacts { call, facts } => {
-                self.ordered(now, &call, out, |call, context| call.tell_facts(context, facts).map(|()| Done::Accepted))
+            Order::TellFacts { call, facts, by } => {
+                let tell = |call: &mut Call, context: &mut Context<'_>| call.tell_facts(context, facts, by);
+                self.ordered(now, &call, out, |call, context| tell(call, context).map(|()| Done::Accepted))
             }
             Order::Consent { call, given } => self
                 .ordered(now, &call, out, |call, context| call.order_consent(context, given).map(|()| Done::Accepted)),

@@ -8,7 +8,7 @@ use crate::model::{ModelFiles, ModelKind};
 use crate::settings::TextModelChoice;
 
 /// The lexicons that come with the program.
-const SHIPPED: [(&str, &str); 2] =
+pub(crate) const SHIPPED: [(&str, &str); 2] =
     [("zh.toml", include_str!("../config/lexicons/zh.toml")), ("en.toml", include_str!("../config/lexicons/en.toml"))];
 
 /// A file no larger than this is read.

@@ -4,6 +4,12 @@ use std::path::PathBuf;
 
 use nlu::masking::MaskingLists;
 
+/// The lists that come with the program, as they are written.
+pub(crate) const SHIPPED: [(&str, &str); 2] = [
+    ("masking.zh.toml", include_str!("../config/compliance/masking.zh.toml")),
+    ("masking.en.toml", include_str!("../config/compliance/masking.en.toml")),
+];
+
 /// The lists of these files, or the shipped ones where none is given.
 ///
 /// # Errors

@@ -4,7 +4,10 @@
 //! process keep their figures apart. All metrics stand in one table.
 
 mod bounds;
+mod browsers;
+mod knowledge;
 mod shadow;
+mod sources;
 mod store;
 mod table;
 
@@ -22,6 +25,7 @@ use crate::settings::Measure;
 use crate::shell::listen::UtteranceFigures;
 use crate::shell::recognize::{RecognizingFigures, RemoteFigures};
 pub use bounds::Bounds;
+pub use browsers::{BrowserEnd, BrowserRefusal, CountedBrowser};
 use table::{
     ACTIONS_NOT_POSSIBLE, ALERTS, AUDIO_CLIENTS, AUDIO_MISSED, BUILD_INFO, BYPASSES, CALL_ANGER_PEAK, CALL_SETUP,
     CALL_TALK, CALLS_ACTIVE, CALLS_ANSWERED, CALLS_ENDED, CALLS_REDIRECTED, CALLS_REFUSED, CALLS_STARTED, CHATS,
@@ -147,6 +151,7 @@ impl Metrics {
             What::ChatOpened { .. }
             | What::MessageDropped { .. }
             | What::ReplySuggested { .. }
+            | What::AnswersSuggested(_)
             | What::NotPossible { .. }
             | What::OutcomeTold(_) => self.observe_chat(&notice.what),
             What::Observed { party, level, .. } => self.count(&OBSERVATIONS, &[party, level], 1),

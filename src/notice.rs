@@ -2,6 +2,7 @@
 //!
 //! A contract: names and meanings stay; fields are only added.
 
+mod advice;
 mod outcome;
 mod quality;
 mod serving;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use advice::{Advice, AnswerFound};
 pub use outcome::Outcome;
 pub use quality::{LegQuality, LegReport};
 pub use serving::ServedAs;
@@ -115,6 +117,8 @@ pub enum What {
         /// Its language: `zh` or `en`.
         language: String,
     },
+    /// The library has answers to what the customer has just said.
+    AnswersSuggested(Box<Advice>),
     /// What a rule asks for cannot be done in a chat.
     NotPossible {
         /// Rule id.
@@ -332,6 +336,10 @@ pub enum What {
         known: Vec<String>,
         /// Those that are not known any more.
         forgotten: Vec<String>,
+        /// `sources`, when they were pulled and nobody asked to tell them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
+        by: Option<String>,
     },
     /// The caller is likely to get angry, or angrier.
     EscalationLikely {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::notice::{
-    Delivery, ExpressionSeen, ForkedParty, LegQuality, LegReport, LoadReason, Notice, Outcome, PhraseHeard, ServedAs,
-    TurnTaking, What, WordFound, WordsRead,
+    Advice, AnswerFound, Delivery, ExpressionSeen, ForkedParty, LegQuality, LegReport, LoadReason, Notice, Outcome,
+    PhraseHeard, ServedAs, TurnTaking, What, WordFound, WordsRead,
 };
 
 /// All kinds; all belong to `call-1` except those that were never up, and what is about the whole server.
@@ -222,7 +222,7 @@ fn watched() -> Vec<What> {
 fn conversed() -> Vec<What> {
     vec![
         What::Interrupted { party: "caller".into(), times: 2 },
-        What::FactsTold { known: vec!["order.state".into()], forgotten: vec!["customer.tier".into()] },
+        What::FactsTold { known: vec!["order.state".into()], forgotten: vec!["customer.tier".into()], by: None },
         What::Consent { state: "open".into(), by: "route".into() },
         What::EscalationLikely { score: 0.75, evidence: vec!["negative share 0.2 to 0.6".into()] },
         What::ScenarioTurned { scenario: "after-sales".into(), before: 0.25, after: 0.5, chance: 0.000_061_035_156 },
@@ -279,6 +279,16 @@ fn written() -> Vec<What> {
             text: "非常抱歉".into(),
             language: "zh".into(),
         },
+        What::AnswersSuggested(Box::new(Advice {
+            query: "退款多久到账".into(),
+            answers: vec![AnswerFound {
+                entry: "refund-when".into(),
+                question: "退款什么时候到账".into(),
+                answer: "按原支付方式退回".into(),
+                language: "zh".into(),
+                score: 1.25,
+            }],
+        })),
         What::NotPossible {
             rule: "angry-caller".into(),
             action: "prompt sorry-transfer.wav".into(),

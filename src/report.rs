@@ -60,6 +60,9 @@ pub struct Figures {
     pub alerts: u64,
     /// Calls that supervisors took part in.
     pub supervised: u64,
+    /// Calls of whose customer or order something was known.
+    #[serde(default)]
+    pub informed: u64,
     /// What has come of them, as far as other systems say.
     #[serde(default)]
     #[schema(required)]
@@ -165,6 +168,7 @@ impl Figures {
         self.move_failed += count(call.move_failed);
         self.alerts += call.alerts;
         self.supervised += count(call.supervised);
+        self.informed += count(call.informed);
         self.outcomes.add(call);
         for (spread, ms) in [
             (&mut self.setup, call.setup_ms),
@@ -178,7 +182,7 @@ impl Figures {
     /// Adds what other calls add up to.
     pub fn merge(&mut self, other: &Figures) {
         let Figures { calls, answered, talk_ms, low, medium, high, acted, acted_calmed, left, left_calmed, .. } = other;
-        let Figures { moved, move_failed, alerts, supervised, setup, until_high, reaction, .. } = other;
+        let Figures { moved, move_failed, alerts, supervised, informed, setup, until_high, reaction, .. } = other;
         for (own, other) in [
             (&mut self.calls, calls),
             (&mut self.answered, answered),
@@ -194,6 +198,7 @@ impl Figures {
             (&mut self.move_failed, move_failed),
             (&mut self.alerts, alerts),
             (&mut self.supervised, supervised),
+            (&mut self.informed, informed),
         ] {
             *own += other;
         }

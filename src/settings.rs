@@ -9,6 +9,7 @@ mod crm;
 mod fault;
 mod forks;
 mod headers;
+mod knowledge;
 mod overload;
 mod pbx;
 mod policies;
@@ -19,8 +20,10 @@ mod reload;
 mod reports;
 mod route;
 mod sip;
+mod sources;
 mod store;
 mod users;
+mod webrtc;
 mod zone;
 
 use std::collections::BTreeMap;
@@ -32,6 +35,7 @@ use std::time::Duration;
 use media::Codec;
 use media::sdp::{Exchange, Protection};
 
+pub(crate) use check::load_knowledge;
 pub use check::{Checked, check, check_settings};
 pub use consent::{ConsentRule, ConsentSettings};
 pub use crm::CrmSettings;
@@ -39,11 +43,15 @@ pub use fault::Fault;
 pub use forks::ForkSettings;
 pub use headers::{HeaderChanges, HeaderRules};
 pub use ipnet::IpNet;
+pub use knowledge::KnowledgeSettings;
 use media::tone::Region;
 pub use overload::{Measure, OverloadSettings, Thresholds};
 pub use pbx::{PbxKind, PbxSettings, PbxTerms, SecretSource};
-pub use policies::{Policies, load_policies, load_policy, parse_policy, policy_files, read_prompt};
+pub(crate) use policies::{FILES_MAX as POLICIES_MAX, toml_files};
+pub(crate) use policies::parse_policy;
+pub use policies::{Policies, load_policies, load_policy, read_prompt};
 pub use privacy::PrivacySettings;
+pub(crate) use read::read_text;
 pub use recognition::RecognitionSettings;
 pub use route::{Bypass, HeaderMatch, Pattern, RequestView, Returning, Route, Routes};
 pub(crate) use route::{is_nameless, uri_of};
@@ -53,8 +61,10 @@ pub use sip::{
 };
 
 pub use reports::ReportSettings;
+pub use sources::{SourceFormat, SourcePlace, SourceSettings};
 pub use store::{DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings};
 pub use users::UserSettings;
+pub use webrtc::WebRtcSettings;
 pub use zone::Zone;
 
 use crate::pbx::Place;
@@ -77,6 +87,8 @@ pub struct Settings {
     pub listening: ListeningSettings,
     /// `[recognition]`; `None` when the section is absent: then nobody listens for words.
     pub recognition: Option<RecognitionSettings>,
+    /// `[knowledge]`.
+    pub knowledge: KnowledgeSettings,
     /// `[privacy]`.
     pub privacy: PrivacySettings,
     /// `[store]`; `None` when the section is absent: then nothing is kept.
@@ -95,8 +107,12 @@ pub struct Settings {
     pub users: BTreeMap<String, UserSettings>,
     /// `[crm.NAME]`: systems outside that are told of events, by name.
     pub crms: BTreeMap<String, CrmSettings>,
+    /// `[sources.NAME]`: where facts of customers and orders are pulled from, by name.
+    pub sources: BTreeMap<String, SourceSettings>,
     /// `[supervision]`.
     pub supervision: SupervisionSettings,
+    /// `[webrtc]`; `None` when the section is absent: then no browser is connected.
+    pub webrtc: Option<WebRtcSettings>,
     /// `[trunks.NAME]`: the neighbours that calls come from and go to, by name.
     pub trunks: BTreeMap<String, TrunkSettings>,
     /// `[targets.NAME]`: where calls can be sent, by name.
@@ -166,6 +182,11 @@ pub struct PortRange {
 }
 
 impl PortRange {
+    /// Every port, in order.
+    pub fn all(self) -> impl Iterator<Item = u16> {
+        self.first..=self.last
+    }
+
     /// Every even port, in order: RTP takes even ones (RFC 3550 §11).
     pub fn even(self) -> impl Iterator<Item = u16> {
         (self.first..=self.last).step_by(2)

@@ -1,5 +1,7 @@
 //! The thin outside: clock, sockets and threads around the pure cores.
 
+pub mod advise;
+pub mod browser;
 pub mod clock;
 pub mod copy;
 pub mod crm;
@@ -11,3 +13,4 @@ pub mod media;
 pub mod pbx;
 pub mod recognize;
 pub mod sip;
+pub mod sources;

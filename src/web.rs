@@ -19,6 +19,8 @@ mod facts;
 mod forks;
 mod health;
 mod interactions;
+mod knowledge;
+mod libraries;
 mod limits;
 mod live;
 mod models;
@@ -38,7 +40,9 @@ mod routes;
 mod server;
 mod sessions;
 mod signing;
+mod sources;
 mod trial;
+mod webrtc;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -50,11 +54,14 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
+use crate::shell::advise::SharedShelf;
+use crate::shell::browser::Browsers;
 use crate::shell::copy::Copies;
 use crate::shell::crm::Outbox;
 use crate::shell::fork::ForkSide;
 use crate::shell::inherited;
 use crate::shell::listen::Bench;
+use crate::sources::Customers;
 use crate::store::Store;
 pub use audio::AUDIO_CLIENTS_MAX;
 pub use board::{ACTIVE_MAX, Board, ENDED_MAX};
@@ -98,8 +105,14 @@ pub struct Inside {
     pub reloads: mpsc::Sender<ReloadAsked>,
     /// Where live audio comes from.
     pub copies: Copies,
+    /// Who connects supervisors' browsers.
+    pub browsers: Browsers,
     /// Where forked calls come in.
     pub forks: ForkSide,
+    /// What answers customers' questions.
+    pub shelf: SharedShelf,
+    /// What is known of people who call.
+    pub customers: Customers,
     /// The models that judge.
     pub bench: Arc<Bench>,
     /// What works.
@@ -135,11 +148,13 @@ pub struct WebHandle {
     closing: CancellationToken,
     live: Arc<ArcSwap<Live>>,
     in_force: Arc<policies::InForce>,
+    signed: Signed,
     task: JoinHandle<()>,
 }
 
 impl WebHandle {
-    /// Exchanges what can be exchanged. Whoever is connected stays so, whatever token let them in.
+    /// Exchanges what can be exchanged. Whoever is connected stays so, whatever token let them in, but for people who are
+    /// something else now, or nobody: what they have open ends.
     ///
     /// # Errors
     /// The system gives no random numbers; then nothing is exchanged.
@@ -147,6 +162,7 @@ impl WebHandle {
         let policies = std::mem::take(&mut options.policies);
         self.live.store(Arc::new(Live::new(options)?));
         self.in_force.took(policies);
+        self.signed.look(&self.live.load());
         Ok(())
     }
 
@@ -188,12 +204,29 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
     }
     let closing = CancellationToken::new();
     let signed = Signed::new().map_err(|_| WebError::Random)?;
-    let Inside { bus, orders, reloads, copies, forks, bench, readiness, metrics, store, outbox } = inside;
+    let Inside {
+        bus,
+        orders,
+        reloads,
+        copies,
+        browsers,
+        forks,
+        shelf,
+        customers,
+        bench,
+        readiness,
+        metrics,
+        store,
+        outbox,
+    } = inside;
     let app = routes::App {
         bus,
         orders,
         copies,
+        browsers,
         forks,
+        shelf,
+        customers,
         bench,
         readiness,
         metrics,
@@ -205,14 +238,15 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         signed: signed.clone(),
         limits: Arc::new(limits::Limits::new()),
         permissions: Arc::default(),
+        replacing: libraries::Replacing::default(),
         subscribers: Arc::new(Semaphore::new(SUBSCRIBERS_MAX)),
         channels: Arc::new(Semaphore::new(CHANNELS_MAX)),
         audio_places: Arc::new(Semaphore::new(AUDIO_CLIENTS_MAX)),
         closing: closing.clone(),
     };
-    tokio::spawn(signed.sweep(Arc::clone(&live), closing.clone()));
+    tokio::spawn(signed.clone().sweep(Arc::clone(&live), closing.clone()));
     let task = tokio::spawn(server::run(listener, routes::router(app), closing.clone()));
-    Ok(WebHandle { addr, closing, live, in_force, task })
+    Ok(WebHandle { addr, closing, live, in_force, signed, task })
 }
 
 #[cfg(test)]

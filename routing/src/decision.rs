@@ -197,6 +197,8 @@ pub enum Action {
         id: String,
         /// Its text in every language it has.
         texts: Texts,
+        /// The files that are played in the place of texts, in the languages in which it has been recorded.
+        sounds: Texts,
         /// What happens to the other side's audio meanwhile.
         mode: PlayMode,
         /// What the caller can end it with.

@@ -267,11 +267,16 @@ impl File {
 
     /// The texts of a script; a fault when there is none of that id.
     fn texts(&self, section: &mut Section<'_>, key: &str, id: &str) -> Option<Texts> {
+        self.script(section, key, id).map(|script| script.texts.clone())
+    }
+
+    /// The script of that id; a fault when there is none.
+    fn script(&self, section: &mut Section<'_>, key: &str, id: &str) -> Option<&Script> {
         let found = self.scripts.iter().find(|script| script.id == id);
         if found.is_none() {
             section.fault(key, format!("\"{id}\""), "the id of a [[script]] of this policy");
         }
-        found.map(|script| script.texts.clone())
+        found
     }
 }
 

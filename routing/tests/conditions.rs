@@ -224,6 +224,29 @@ fn scripts_are_said_in_the_language_of_the_call() {
 }
 
 #[test]
+fn a_recording_is_played_in_the_place_of_its_text() {
+    let recorded = SCRIPTS.replacen("zh =", "zh_audio = \"sorry.wav\"\nzh =", 1);
+    let policy = format!("{recorded}{}", alert("when = { said = [\"refund\"] }", ""))
+        .replace("{ alert = \"info\", text = \"x\" }", "{ say = { script = \"sorry\" }, mode = \"duck\" }");
+    for (call, sounds) in [("language = \"en\"", vec![]), ("language = \"zh\"", vec!["sorry.wav"])] {
+        let decided = decided(&policy, call, "{ at_s = 1, said = \"refund\" }");
+        let Action::Script { sounds: found, texts, .. } = &decided[0].1.actions[0] else { panic!("{decided:?}") };
+        assert_eq!((found.values().map(String::as_str).collect::<Vec<_>>(), texts.len()), (sounds, 1), "{call}");
+    }
+    for (script, expected) in [
+        (
+            "zh_audio = \"../sorry.wav\"\nzh = \"x\"",
+            "script[1].zh_audio: found \"../sorry.wav\", expected the name of a WAV",
+        ),
+        ("zh = \"x\"\nen_audio = \"sorry.wav\"", "script[1].en_audio: found it without a text, expected en beside it"),
+    ] {
+        let policy = format!("name = \"p\"\nversion = 1\nscenarios = [\"*\"]\n[[script]]\nid = \"s\"\n{script}\n");
+        let faults = Policy::parse(&policy).expect_err(expected);
+        assert!(faults.iter().any(|fault| fault.to_string().starts_with(expected)), "{faults:?}");
+    }
+}
+
+#[test]
 fn expectations_are_held_against_the_policy() {
     let block = |rest: &str| {
         let policy = text(&alert("when = { said = [\"refund\"] }", ""));

@@ -37,7 +37,7 @@ pub(super) fn line(event: &Value) -> Option<String> {
             format!("likely to escalate ({:.0} %): {}", score * 100.0, evidence.join(", "))
         }
         What::Consent { state, by } => format!("consent is {state}, by {by}"),
-        What::FactsTold { known, forgotten } => {
+        What::FactsTold { known, forgotten, .. } => {
             format!("told: {}; taken back: {}", listed(&known), listed(&forgotten))
         }
         What::ServiceSwitched { before, after, .. } => {

@@ -100,10 +100,13 @@ impl Call {
                 self.say(context, text, *language, How { party: Party::Caller, mode: *mode, until: *until });
                 None
             }
-            Action::Script { texts, mode, until, .. } => {
-                // The engine has chosen the language already: what is decided is a text.
-                if let Some((language, text)) = texts.first_key_value() {
-                    self.say(context, text, *language, How { party: Party::Caller, mode: *mode, until: *until });
+            Action::Script { texts, sounds, mode, until, .. } => {
+                let how = How { party: Party::Caller, mode: *mode, until: *until };
+                // The engine has chosen the language already: what is decided is one text, or its recording.
+                if let Some(file) = sounds.values().next() {
+                    self.play(context, file, how);
+                } else if let Some((language, text)) = texts.first_key_value() {
+                    self.say(context, text, *language, how);
                 }
                 None
             }
@@ -198,7 +201,10 @@ fn decided(decision: &Decision) -> What {
     let in_words = |action: &Action| match action {
         Action::Prompt { file, .. } => format!("prompt {file}"),
         Action::Say { text, .. } => spoken_name(text),
-        Action::Script { texts, .. } => texts.values().next().map_or_else(String::new, |text| spoken_name(text)),
+        Action::Script { texts, sounds, .. } => match sounds.values().next() {
+            Some(file) => format!("prompt {file}"),
+            None => texts.values().next().map_or_else(String::new, |text| spoken_name(text)),
+        },
         Action::Serve(switch) => {
             let after = switch.after.as_ref().map_or("as usual", |after| after.id.as_str());
             format!("serve {after}")

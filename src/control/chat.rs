@@ -450,7 +450,7 @@ fn first_of(texts: &Texts) -> Option<(&'static str, &str)> {
 }
 
 /// Whether a text is not what anybody wrote: characters that stand for lost ones, or that no keyboard has.
-fn is_garbled(text: &str) -> bool {
+pub(crate) fn is_garbled(text: &str) -> bool {
     let is_lost = |letter: char| {
         letter == char::REPLACEMENT_CHARACTER
             || (letter.is_control() && !letter.is_whitespace())

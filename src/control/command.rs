@@ -67,6 +67,14 @@ pub enum Command {
     },
     /// For whoever holds the streams of forked calls.
     Fork(ForkCommand),
+    /// For whoever holds the connections of supervisors' browsers: this one takes part no longer. One that has said so
+    /// itself is told, too.
+    EndBrowser {
+        /// Its leg.
+        leg: LegId,
+        /// Why, in a few words.
+        reason: String,
+    },
     /// For whoever is connected with PBXs and webhooks: `Input::Pbx` follows.
     Pbx(Order),
     /// For everybody who watches: API, metrics, logs.

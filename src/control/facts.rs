@@ -102,6 +102,7 @@ impl Call {
         &mut self,
         context: &mut Context<'_>,
         facts: Vec<(String, Option<Fact>)>,
+        by: Option<String>,
     ) -> Result<(), Denied> {
         if !matches!(self.stage, Stage::Talking(_)) {
             return Err(Denied::not_connected());
@@ -117,7 +118,7 @@ impl Call {
         self.learned.known = known;
         let (told, forgotten): (Vec<_>, Vec<_>) = facts.iter().partition(|(_, value)| value.is_some());
         let names = |facts: Vec<&(String, Option<Fact>)>| facts.into_iter().map(|(name, _)| name.clone()).collect();
-        self.notice(context, What::FactsTold { known: names(told), forgotten: names(forgotten) });
+        self.notice(context, What::FactsTold { known: names(told), forgotten: names(forgotten), by });
         // What is forgotten makes room.
         let (forgotten, told): (Vec<_>, Vec<_>) = facts.into_iter().partition(|(_, value)| value.is_none());
         for (name, value) in forgotten.into_iter().chain(told) {

@@ -3,11 +3,13 @@
 //! What becomes of it later is told by notices.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use media::{LegId, Sound};
 use routing::{Fact, Language, PlayMode, Until};
 
+use super::browser::Browser;
 use super::chat::{ChatOpening, Message, Showing};
 
 /// Orders from outside the call. `call` is the call's id as in notices.
@@ -56,6 +58,29 @@ pub enum Order {
         call: String,
         /// Its number in that call.
         supervisor: u32,
+    },
+    /// Lets a supervisor take part who listens in a browser, once that is connected.
+    AdmitBrowser {
+        /// In which call.
+        call: String,
+        /// Who, and how.
+        browser: Browser,
+    },
+    /// A browser that was admitted is connected.
+    BrowserConnected {
+        /// In which call.
+        call: String,
+        /// Its number in that call.
+        supervisor: u32,
+    },
+    /// A browser that was admitted is gone, or has not come.
+    BrowserGone {
+        /// In which call.
+        call: String,
+        /// Its number in that call.
+        supervisor: u32,
+        /// Why, in a few words.
+        reason: String,
     },
     /// Makes a party hear something.
     Play {
@@ -122,6 +147,8 @@ pub enum Order {
         call: String,
         /// Names and what they say; `None` takes a fact back.
         facts: Vec<(String, Option<Fact>)>,
+        /// Who says so, when nobody asked for it: `sources`.
+        by: Option<String>,
     },
     /// Somebody says whether the caller has agreed that words are kept.
     Consent {
@@ -241,6 +268,15 @@ pub enum Done {
     Dropped(&'static str),
     /// A supervisor is being called; its number in the call.
     Supervisor(u32),
+    /// A supervisor's browser may take part once it is connected.
+    Browser {
+        /// Its number in the call.
+        supervisor: u32,
+        /// Its leg.
+        leg: LegId,
+        /// Where what it says goes, as plain RTP.
+        receiver: SocketAddr,
+    },
     /// A sound is on its way to the party; its number.
     Prompt(u32),
     /// The copy is made.

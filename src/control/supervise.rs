@@ -1,17 +1,18 @@
 //! Supervisors: phones that are called by order and then listen to the call, whisper to one side, or speak to both.
 //!
-//! A supervisor's leg never carries the call. It hangs on the caller's leg, so it survives every re-route; whatever
+//! Those who come by browser (`browser`) are supervisors like these. A supervisor's leg never carries the call. It hangs on the caller's leg, so it survives every re-route; whatever
 //! becomes of it, the call goes on; when the call ends, it is hung up.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use media::{LegId, Sides, Supervision};
 
-use super::Description;
 use super::call::{Call, Stage, millis};
 use super::context::Context;
 use super::leg::{Dialog, Farewell, Leg, header};
 use super::order::{Denied, DeniedKind, Hears, Party, SupervisorMode, Whom};
+use super::{Command, Description};
 use crate::notice::What;
 use crate::settings::{Target, is_plain_sip};
 
@@ -28,12 +29,27 @@ pub(super) struct Supervisors {
 pub(super) struct Supervisor {
     number: u32,
     pub(super) leg: Leg,
+    pub(super) by: By,
     part: Part,
     called: Duration,
     /// When it has rung long enough; nothing once it takes part.
     ring_until: Option<Duration>,
     /// The last description of a provisional response, for a 2xx that brings none.
     early: Option<Description>,
+}
+
+/// What a supervisor hears and speaks through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    /// A phone that we call.
+    Phone,
+    /// A browser, whose plain RTP somebody of ours sends and receives there.
+    Browser {
+        /// Where it receives.
+        socket: SocketAddr,
+        /// Whether it may ever send anything.
+        speaks: bool,
+    },
 }
 
 /// How a supervisor takes part.
@@ -54,6 +70,10 @@ impl Supervisors {
         self.present.iter_mut().map(|supervisor| &mut supervisor.leg)
     }
 
+    pub(super) fn by_number(&mut self, number: u32) -> Option<&mut Supervisor> {
+        self.present.iter_mut().find(|supervisor| supervisor.number == number)
+    }
+
     fn by_leg(&mut self, leg: LegId) -> Option<&mut Supervisor> {
         self.present.iter_mut().find(|supervisor| supervisor.leg.id == leg)
     }
@@ -72,40 +92,63 @@ impl Supervisors {
 }
 
 impl Supervisor {
-    fn has_joined(&self) -> bool {
+    pub(super) fn has_joined(&self) -> bool {
         self.ring_until.is_none()
+    }
+
+    /// Takes part from now on, with what the media path has been told of its leg; what is told of that.
+    pub(super) fn join(&mut self, context: &mut Context<'_>, caller: LegId) -> What {
+        self.ring_until = None;
+        context.media(self.part.command(self.leg.id, caller));
+        let answer_ms = millis(context.now.saturating_sub(self.called));
+        What::SupervisorJoined { supervisor: self.number, answer_ms }
     }
 }
 
 impl Call {
     /// Calls a supervisor.
     pub(super) fn call_supervisor(&mut self, context: &mut Context<'_>, whom: Whom, part: Part) -> Result<u32, Denied> {
-        self.check_sound()?;
-        self.check_audio_here()?;
-        let Stage::Talking(talking) = &self.stage else { return Err(Denied::not_connected()) };
-        let settings = &context.terms.settings;
-        let most = settings.supervision.per_call;
-        if talking.supervisors.present.len() >= most {
-            let reason = format!("the call has as many supervisors as it may have: {most}");
-            return Err(Denied::new(DeniedKind::Conflict, reason));
-        }
-        let ring = settings.limits.ring;
+        self.check_room_for_supervisor(context)?;
+        let ring = context.terms.settings.limits.ring;
         let (name, target) = self.phone_of(context, whom)?;
         let headers = vec![header("X-Calmline-Supervision", part.mode.as_str())];
         let mut leg = self
             .invite(context, &name, target, headers, &self.caller)
             .ok_or_else(|| Denied::new(DeniedKind::Full, "no media port is free"))?;
         leg.party = "supervisor";
+        self.seat_supervisor(context, leg, (By::Phone, part), ring)
+    }
 
+    /// Refuses one more supervisor where there cannot be one.
+    pub(super) fn check_room_for_supervisor(&self, context: &Context<'_>) -> Result<(), Denied> {
+        self.check_sound()?;
+        self.check_audio_here()?;
+        let Stage::Talking(talking) = &self.stage else { return Err(Denied::not_connected()) };
+        let most = context.terms.settings.supervision.per_call;
+        if talking.supervisors.present.len() >= most {
+            let reason = format!("the call has as many supervisors as it may have: {most}");
+            return Err(Denied::new(DeniedKind::Conflict, reason));
+        }
+        Ok(())
+    }
+
+    /// Awaits a supervisor for as long as `patience`.
+    pub(super) fn seat_supervisor(
+        &mut self,
+        context: &mut Context<'_>,
+        leg: Leg,
+        (by, part): (By, Part),
+        patience: Duration,
+    ) -> Result<u32, Denied> {
         let now = context.now;
         let Stage::Talking(talking) = &mut self.stage else { return Err(Denied::not_connected()) };
         let supervisors = &mut talking.supervisors;
         supervisors.last += 1;
-        let number = supervisors.last;
-        let ring_until = Some(now + ring);
-        supervisors.present.push(Supervisor { number, leg, part, called: now, ring_until, early: None });
+        let (number, target) = (supervisors.last, leg.name.clone().into());
+        let ring_until = Some(now + patience);
+        supervisors.present.push(Supervisor { number, leg, by, part, called: now, ring_until, early: None });
         let (mode, party, hears) = part.in_words();
-        self.notice(context, What::SupervisorCalled { supervisor: number, target: name.into(), mode, party, hears });
+        self.notice(context, What::SupervisorCalled { supervisor: number, target, mode, party, hears });
         Ok(number)
     }
 
@@ -147,13 +190,13 @@ impl Call {
     ) -> Result<(), Denied> {
         let caller = self.caller.id;
         let Stage::Talking(talking) = &mut self.stage else { return Err(Denied::not_connected()) };
-        let present = &mut talking.supervisors.present;
-        let supervisor = present.iter_mut().find(|supervisor| supervisor.number == number).ok_or_else(unknown)?;
+        let supervisor = talking.supervisors.by_number(number).ok_or_else(unknown)?;
         let before = supervisor.part;
         let part = Part { mode: mode.unwrap_or(before.mode), hears: hears.unwrap_or(before.hears) };
         if before == part {
             return Ok(());
         }
+        supervisor.by.check_voice(part.mode)?;
         supervisor.part = part;
         if supervisor.has_joined() {
             context.media(part.command(supervisor.leg.id, caller));
@@ -191,12 +234,9 @@ impl Call {
             Ok(agreement) => agreement,
             Err(reason) => return self.lose_supervisor(context, leg, &reason),
         };
-        supervisor.ring_until = None;
         supervisor.leg.agree_first(context, agreement, false);
-        let (number, called) = (supervisor.number, supervisor.called);
-        context.media(supervisor.part.command(leg, caller));
-        let answer_ms = millis(context.now.saturating_sub(called));
-        self.notice(context, What::SupervisorJoined { supervisor: number, answer_ms });
+        let joined = supervisor.join(context, caller);
+        self.notice(context, joined);
     }
 
     /// A supervisor has hung up, or will not come.
@@ -224,6 +264,9 @@ impl Call {
 
     fn dismiss_supervisor(&mut self, context: &mut Context<'_>, supervisor: Supervisor, reason: &str) {
         let (number, joined) = (supervisor.number, supervisor.has_joined());
+        if matches!(supervisor.by, By::Browser { .. }) {
+            context.out.push(Command::EndBrowser { leg: supervisor.leg.id, reason: reason.to_owned() });
+        }
         self.dismiss(context, supervisor.leg, Farewell { code: 480, reason });
         let reason = reason.to_owned();
         let what = if joined {
@@ -254,7 +297,7 @@ impl Call {
     }
 }
 
-fn unknown() -> Denied {
+pub(super) fn unknown() -> Denied {
     Denied::new(DeniedKind::Unknown, "no such supervisor in this call")
 }
 

@@ -6,6 +6,7 @@
 //! and `reached` lists what that reaches.
 
 mod audio;
+mod browsers;
 mod bypass;
 mod chats;
 mod consent;

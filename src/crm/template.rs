@@ -10,13 +10,14 @@ use crate::notice::{Notice, What};
 use crate::web::{CallRecord, Moment, kind};
 
 /// What can stand in braces.
-pub const VARIABLES: [&str; 20] = [
+pub const VARIABLES: [&str; 21] = [
     "anger",
     "call",
     "channel",
     "complaint",
     "customer",
     "emotion",
+    "entry",
     "event",
     "level",
     "priority",
@@ -144,6 +145,10 @@ fn of_what(what: &What) -> Vec<(&'static str, Value)> {
         }
         What::Rerouted { target, .. } | What::RerouteStarted { target, .. } => vec![("target", json!(target))],
         What::RerouteFailed { target, reason, .. } => vec![("target", json!(target)), ("reason", json!(reason))],
+        What::AnswersSuggested(advice) => {
+            let best = advice.answers.first();
+            vec![("entry", json!(best.map(|best| &best.entry))), ("text", json!(best.map(|best| &best.answer)))]
+        }
         What::OutcomeTold(outcome) => vec![
             ("complaint", json!(outcome.complaint)),
             ("satisfied", json!(outcome.satisfied)),

@@ -3,7 +3,9 @@
 //! A contract with dashboards and alarms: names and meanings stay. Call ids and numbers of callers never become labels.
 
 use super::bounds::Bounds;
+use super::knowledge::{ADVICE, KNOWLEDGE};
 use super::shadow::{SHADOW_CPU, SHADOW_DIFFERENCE, SHADOW_STEPS};
+use super::sources::{PULLS, SOURCE_ACCURACY, SOURCE_AGE, SOURCE_COMPLETENESS, SOURCE_ROWS};
 
 /// How a metric behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +31,7 @@ pub struct Metric {
     pub help: &'static str,
 }
 
-const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+pub(super) const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
     Metric { name, kind: Kind::Counter, labels, help }
 }
 
@@ -185,11 +187,26 @@ pub const REROUTE_GAP: Metric = histogram(
 pub const SUPERVISORS: Metric = counter(
     "calmline_supervisors_total",
     &["outcome"],
-    "Supervisors who were called by phone, by outcome: called, joined, left, failed.",
+    "Supervisors, by phone or browser, by outcome: called, joined, left, failed.",
 );
 /// Supervisors who take part.
 pub const SUPERVISORS_ACTIVE: Metric =
-    gauge("calmline_supervisors_active", &[], "Supervisors who hear a call by phone.");
+    gauge("calmline_supervisors_active", &[], "Supervisors who hear a call by phone or browser.");
+/// Browsers of supervisors.
+pub const BROWSERS_ACTIVE: Metric =
+    gauge("calmline_browsers_active", &[], "Supervisors' browsers that are connected, or are about to be.");
+/// Browsers that were not connected.
+pub const BROWSERS_REFUSED: Metric = counter(
+    "calmline_browsers_refused_total",
+    &["reason"],
+    "Supervisors' browsers that were not connected, by reason: off, full, offer, denied, failed.",
+);
+/// Browsers that are no longer.
+pub const BROWSERS_ENDED: Metric = counter(
+    "calmline_browsers_ended_total",
+    &["reason"],
+    "Supervisors' browsers that were let in, by what ended it: ordered, signed_out, not_connected, lost, closing.",
+);
 /// Clients of live audio.
 pub const AUDIO_CLIENTS: Metric =
     gauge("calmline_audio_clients_active", &[], "Clients of the API that get a live copy of a call's audio.");
@@ -487,6 +504,13 @@ pub const TABLE: &[Metric] = &[
     MESSAGES_DROPPED,
     REPLIES_SUGGESTED,
     ACTIONS_NOT_POSSIBLE,
+    KNOWLEDGE,
+    ADVICE,
+    PULLS,
+    SOURCE_AGE,
+    SOURCE_ROWS,
+    SOURCE_COMPLETENESS,
+    SOURCE_ACCURACY,
     OUTCOMES,
     DELIVERIES,
     DELIVERIES_KEPT,
@@ -514,6 +538,9 @@ pub const TABLE: &[Metric] = &[
     REROUTE_GAP,
     SUPERVISORS,
     SUPERVISORS_ACTIVE,
+    BROWSERS_ACTIVE,
+    BROWSERS_REFUSED,
+    BROWSERS_ENDED,
     AUDIO_CLIENTS,
     AUDIO_MISSED,
     COPIES_DROPPED,

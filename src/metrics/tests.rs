@@ -13,6 +13,8 @@ fn names_carry_their_unit() {
         "_packets",
         "_orders",
         "_deliveries",
+        "_entries",
+        "_rows",
         "_steps",
         "_bytes",
         "_active",
@@ -72,6 +74,12 @@ fn exposition_holds_the_whole_table_and_nothing_else() {
     metrics.set_trunk("carrier", Some(true), Some(false));
     metrics.count_delivery("tickets", "taken");
     metrics.set_deliveries(1, 2);
+    metrics.set_knowledge(37);
+    metrics.count_advice("suggested");
+    metrics.count_pull("orders", "taken");
+    metrics.set_source_age("orders", Some(Duration::from_secs(7)));
+    let facts = [("order.state".to_owned(), crate::sources::FactTally { given: 4, right: 3, people: 2 })].into();
+    metrics.set_source("orders", &crate::sources::Tally { rows: 4, taken: 2, facts, ..Default::default() });
     metrics.set_shadow(&ShadowReport::default());
 
     let text = metrics.render();

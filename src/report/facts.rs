@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use crate::notice::What;
 use crate::web::{CallRecord, PromptOutcome, RerouteOutcome, SupervisorState};
 
 /// Meanings and rules told of one call.
@@ -47,6 +48,9 @@ pub struct CallFacts {
     pub alerts: u64,
     /// Whether a supervisor took part.
     pub supervised: bool,
+    /// Whether something was known of the customer or the order.
+    #[serde(default)]
+    pub informed: bool,
     /// The rules that made a decision.
     pub rules: BTreeSet<String>,
     /// What the caller's phrases mean.
@@ -103,6 +107,7 @@ impl From<&CallRecord> for CallFacts {
             move_failed: !moved && record.reroutes.iter().any(|reroute| reroute.outcome == RerouteOutcome::Failed),
             alerts: record.alerts.len() as u64,
             supervised: record.supervisors.iter().any(|supervisor| took_part(supervisor.state)),
+            informed: record.events.iter().any(|event| is_informing(&event.notice.what)),
             rules: record.decisions.iter().map(|decision| decision.rule.clone()).take(NAMES_MAX).collect(),
             said: said.map(|said| said.phrase.intent.clone()).take(NAMES_MAX).collect(),
             level,
@@ -112,4 +117,9 @@ impl From<&CallRecord> for CallFacts {
             resolved: record.outcomes.iter().rev().find_map(|outcome| outcome.resolved),
         }
     }
+}
+
+/// Whether facts of the customer or the order were told.
+fn is_informing(what: &What) -> bool {
+    matches!(what, What::FactsTold { known, .. } if !known.is_empty())
 }

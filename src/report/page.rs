@@ -83,6 +83,7 @@ fn overview(total: &Figures, language: Language) -> Markup {
         (t("转接失败", "Could not be moved"), of(total.move_failed, total.calls)),
         (t("告警", "Alerts"), total.alerts.to_string()),
         (t("班长介入", "With a supervisor"), of(total.supervised, total.calls)),
+        (t("有客户或订单资料", "With business data"), of(total.informed, total.calls)),
         (t("接通用时", "Until answered"), times(&total.setup)),
         (t("接通到高度愤怒", "From the answer to high anger"), times(&total.until_high)),
         (t("高度愤怒到处理", "From high anger to what was done"), times(&total.reaction)),

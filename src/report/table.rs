@@ -50,6 +50,7 @@ fn numbers(figures: &Figures) -> Vec<(String, u64)> {
         ("move_failed", figures.move_failed),
         ("alerts", figures.alerts),
         ("supervised", figures.supervised),
+        ("informed", figures.informed),
     ];
     let outcomes = figures.outcomes.each();
     let spreads = [("setup", &figures.setup), ("until_high", &figures.until_high), ("reaction", &figures.reaction)];

@@ -17,10 +17,13 @@ use crate::control::{
     Command, Control, ControlSettings, Done, ForkEvent, HandshakeFailure, Input, Load, OldTerms, Order, SipEvent,
     Sounds,
 };
+use crate::knowledge::Shelf;
 use crate::metrics::Metrics;
 use crate::notice::{Notice, What};
 use crate::pbx;
 use crate::settings::{Checked, Policies, SipSettings, Zone};
+use crate::shell::advise::Advisor;
+use crate::shell::browser::Browsers;
 use crate::shell::clock::Clock;
 use crate::shell::copy::Copies;
 use crate::shell::crm::Outbox;
@@ -30,6 +33,8 @@ use crate::shell::listen::{Baselines, Bench, Heard, Listening, Parties, Uttered,
 use crate::shell::media::{MediaFigures, MediaHandle, TapRing};
 use crate::shell::pbx::{Connectors, PastConnectors};
 use crate::shell::sip::{Health, PastTrunks, SipSide};
+use crate::shell::sources::Pulling;
+use crate::sources::Customers;
 use crate::speech::{Answer, Speaker};
 use crate::store::Store;
 use crate::web::{Asked, Bus, Component, Moment, Readiness, WebHandle};
@@ -43,6 +48,7 @@ pub(super) struct Desk {
     pub(super) control: Control,
     pub(super) sip: SipSide,
     pub(super) forks: ForkSide,
+    pub(super) browsers: Browsers,
     pub(super) media: MediaHandle,
     pub(super) handshakes: Handshakes,
     pub(super) listening: Option<Listening>,
@@ -62,6 +68,10 @@ pub(super) struct Desk {
     pub(super) bus: Arc<Bus>,
     pub(super) store: Option<Store>,
     pub(super) outbox: Option<Outbox>,
+    pub(super) advisor: Advisor,
+    pub(super) customers: Customers,
+    /// Who pulls what is known of them.
+    pub(super) _pulling: Option<Pulling>,
     /// Who writes reports by the clock.
     pub(super) reporting: Option<JoinHandle<()>>,
     pub(super) metrics: Metrics,
@@ -177,7 +187,7 @@ impl Desk {
     /// Lets calls that begin from now on go by another configuration.
     fn take_up(&mut self, fresh: Fresh) {
         let Fresh {
-            checked: Checked { settings, policies, judges, recognizer, spoken, good: _ },
+            checked: Checked { settings, policies, judges, recognizer, knowledge, spoken, good: _ },
             neighbours,
             live,
             taken,
@@ -196,6 +206,7 @@ impl Desk {
         }
         let sounds = Sounds { files: prompts, ringback };
         self.zone.clone_from(&settings.policy.zone);
+        self.advisor.exchange(Shelf::of(&settings, knowledge));
         let terms = self.control.reload(ControlSettings::from(&settings), policies, sounds);
         self.exchange(settings.sip, neighbours, terms);
         if let (Some(web), Some(live)) = (&self.web, live)
@@ -308,6 +319,7 @@ impl Desk {
             Command::Read { leg, text } => self.words.utterances.push(leg, Uttered::Typed(text)),
             Command::See { leg, expression } => self.words.utterances.push(leg, Uttered::Shown(expression)),
             Command::Attend { leg, on } => self.parties.attend(leg, on),
+            Command::EndBrowser { leg, reason } => self.browsers.end(leg, reason),
             Command::Pbx(order) => return self.connectors.ask(order).map(Input::Pbx),
             Command::Speak { leg, prompt, saying } => return self.speaker.ask(leg, prompt, saying).map(spoken_input),
             Command::Notice(notice) => {
@@ -321,9 +333,21 @@ impl Desk {
                 if let Some(outbox) = &self.outbox {
                     outbox.offer(&notice, time);
                 }
+                self.advisor.hear(&notice);
+                return self.join(&notice);
             }
         }
         None
+    }
+
+    /// Tells policies what is known of a caller as soon as they decide about the call.
+    fn join(&self, notice: &Notice) -> Option<Input> {
+        let What::CallAnswered { .. } = notice.what else { return None };
+        let from = self.bus.with_board(|board| board.call(&notice.call).map(|record| record.from.clone()))?;
+        let person = self.store.as_ref()?.pseudonym(from.reveal())?;
+        let facts = self.customers.facts_of(&person);
+        let (call, by) = (notice.call.clone(), Some("sources".to_owned()));
+        (!facts.is_empty()).then_some(Input::Order(Order::TellFacts { call, facts, by }))
     }
 
     fn order_media(&mut self, command: media::Command) -> Option<Input> {

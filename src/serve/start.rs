@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use media::sdp::Fingerprint;
 use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
@@ -19,11 +20,15 @@ use crate::cli::{Failure, ServeArgs};
 use crate::control::{Control, ControlSettings, Departures, ForkEvent, Input, Order, SipEvent, Sounds};
 use crate::hexadecimal::hexadecimal;
 use crate::judges::JudgeFiles;
+use crate::knowledge::Shelf;
+use crate::libraries::Libraries;
 use crate::metrics::Metrics;
 use crate::pbx;
 use crate::recognizer::RecognizerFiles;
 use crate::reporting::write_by_the_clock;
-use crate::settings::{Fault, Policies, Settings, Zone};
+use crate::settings::{Fault, Policies, Settings, Zone, load_knowledge};
+use crate::shell::advise::{Advisor, SharedShelf, Told};
+use crate::shell::browser::Browsers;
 use crate::shell::clock::Clock;
 use crate::shell::copy::{Copies, CopyOptions};
 use crate::shell::crm::Outbox;
@@ -33,6 +38,8 @@ use crate::shell::media::{CopyRing, MediaHandle, MediaOptions, TapRing};
 use crate::shell::pbx::{Connectors, FreshPbxes};
 use crate::shell::recognize::Recognizing;
 use crate::shell::sip::{SipOptions, SipSide};
+use crate::shell::sources::Pulling;
+use crate::sources::Customers;
 use crate::speech::{Answer, EspeakNg, Saying, Speaker};
 use crate::store::Store;
 use crate::web::{self, Asked, Bus, Component, Inside, LiveOptions, Readiness, ReloadAsked, WebHandle, WebOptions};
@@ -78,7 +85,12 @@ impl Server {
         let (forks, fork_inlet) = start_forks(&settings, clock, &metrics).await?;
         let (reloader, reloads, fresh) = Reloader::new(&args.config, &settings, &metrics);
         let (bus, outbox) = start_telling(&settings, store.as_ref(), &metrics).await?;
-        let heard = (copies.clone(), Arc::clone(&bench));
+        let browsers = Browsers::new(settings.webrtc.as_ref());
+        let browsers = browsers.map_err(|why| Failure::of("the secret of webrtc.turn_secret_env", why))?;
+        let (advisor, shelf) = start_advice(&settings, (&bus, &metrics), (store.clone(), outbox.clone()))?;
+        let customers = Customers::default();
+        let pulling = start_pulling(&settings, &customers, store.as_ref(), &metrics)?;
+        let heard = (copies.clone(), browsers.clone(), Arc::clone(&bench), (shelf, customers.clone()));
         let parts = (forks.clone(), heard, Arc::clone(&readiness), metrics.clone(), (store.clone(), outbox.clone()));
         let (web, order_inlet) = offer_api((&settings, texts), &bus, reloads, parts).await?;
         let control = start_control(&settings, fingerprint, policies, Sounds { files: prompts, ringback })?;
@@ -87,6 +99,7 @@ impl Server {
             control,
             sip,
             forks,
+            browsers,
             figures: media.figures(),
             load: LoadMeter::new(std::thread::available_parallelism().map_or(1, usize::from)),
             media,
@@ -104,6 +117,9 @@ impl Server {
             bus,
             store,
             outbox,
+            advisor,
+            customers,
+            _pulling: pulling,
             reporting,
             metrics,
             readiness,
@@ -273,6 +289,32 @@ async fn start_telling(
     Ok((bus, Some(outbox)))
 }
 
+/// Has business data pulled, where there are sources; people are known by the store's pseudonyms.
+fn start_pulling(
+    settings: &Settings,
+    customers: &Customers,
+    store: Option<&Store>,
+    metrics: &Metrics,
+) -> Result<Option<Pulling>, Failure> {
+    let Some(store) = store.filter(|_| !settings.sources.is_empty()) else { return Ok(None) };
+    let pulling = Pulling::start(&settings.sources, customers, store, metrics);
+    pulling.map(Some).map_err(|why| Failure::of("starting to pull business data", why))
+}
+
+/// Reads what is known, and has answers suggested from it.
+fn start_advice(
+    settings: &Settings,
+    (bus, metrics): (&Arc<Bus>, &Metrics),
+    (store, outbox): Keeping,
+) -> Result<(Advisor, SharedShelf), Failure> {
+    let knowledge = load_knowledge(settings).map_err(|faults| faulty(&faults))?;
+    metrics.set_knowledge(knowledge.entries().len());
+    let shelf = SharedShelf::new(ArcSwap::from_pointee(Shelf::of(settings, knowledge)));
+    let told = Told { bus: Arc::clone(bus), store, outbox, metrics: metrics.clone() };
+    let advisor = Advisor::start(Arc::clone(&shelf), told);
+    advisor.map(|advisor| (advisor, shelf)).map_err(|error| Failure::of("starting the advising thread", error))
+}
+
 /// Has reports written by the clock, where they are to be.
 fn start_reporting(settings: &Settings, store: Option<&Store>) -> Option<JoinHandle<()>> {
     let (reports, store) = (settings.reports.clone()?, store?.clone());
@@ -401,21 +443,34 @@ fn start_copies(
 }
 
 /// What the API shows beside calls.
-type ApiParts = (ForkSide, (Copies, Arc<Bench>), Arc<Readiness>, Metrics, Keeping);
+type ApiParts = (ForkSide, (Copies, Browsers, Arc<Bench>, (SharedShelf, Customers)), Arc<Readiness>, Metrics, Keeping);
 
 /// Offers the API, where there is to be one; orders come out of the channel.
 async fn offer_api(
     (settings, texts): (&Settings, BTreeMap<String, String>),
     bus: &Arc<Bus>,
     reloads: mpsc::Sender<ReloadAsked>,
-    (forks, (copies, bench), readiness, metrics, (store, outbox)): ApiParts,
+    (forks, (copies, browsers, bench, (shelf, customers)), readiness, metrics, (store, outbox)): ApiParts,
 ) -> Result<(Option<WebHandle>, mpsc::Receiver<Asked>), Failure> {
     let (orders, inlet) = mpsc::channel(ORDERS_MAX);
     let live = live_options(settings, texts).map_err(|why| Failure::of("the API's token", why))?;
     let (Some(wanted), Some(live)) = (&settings.web, live) else { return Ok((None, inlet)) };
     let options = WebOptions { listen: wanted.listen, live };
-    let inside =
-        Inside { bus: Arc::clone(bus), orders, reloads, forks, copies, bench, readiness, metrics, store, outbox };
+    let inside = Inside {
+        bus: Arc::clone(bus),
+        orders,
+        reloads,
+        forks,
+        copies,
+        browsers,
+        shelf,
+        customers,
+        bench,
+        readiness,
+        metrics,
+        store,
+        outbox,
+    };
     let web = web::serve(options, inside).await.map_err(|error| Failure::Failed(error.to_string()))?;
     info!(address = %web.addr, "API");
     Ok((Some(web), inlet))
@@ -430,8 +485,8 @@ pub(super) fn live_options(
     let zone = settings.policy.zone.clone().unwrap_or_else(Zone::utc);
     let token = settings.web.as_ref().map(|web| web.token.fetch()).transpose()?;
     let users = settings.users.clone();
-    let settings = Arc::new(settings.clone());
-    Ok(token.map(|token| LiveOptions { token, users, prompts, tones, zone, settings, policies }))
+    let libraries = Libraries::of(settings);
+    Ok(token.map(|token| LiveOptions { token, users, prompts, tones, zone, libraries, policies }))
 }
 
 /// Where keys come from.

@@ -13,6 +13,7 @@ use super::policies::{Policies, load_policy};
 use super::read::read_text;
 use super::{Fault, PasswordSource, SecretSource, Settings, TextModelChoice, TokenSource};
 use crate::judges::JudgeFiles;
+use crate::knowledge::Knowledge;
 use crate::recognizer::{Engine, RecognizerFiles, Remote};
 use crate::speech::{EspeakNg, Saying, Speech};
 
@@ -28,6 +29,7 @@ pub fn check(path: &Path) -> Result<Vec<String>, Vec<Fault>> {
     match kind_of(&text) {
         Kind::Policy => check_policy(path),
         Kind::Lexicon => check_lexicon(path, &text),
+        Kind::Knowledge => check_knowledge(path, text),
         Kind::Settings => check_settings(path).map(|checked| checked.good),
     }
 }
@@ -35,14 +37,17 @@ pub fn check(path: &Path) -> Result<Vec<String>, Vec<Fault>> {
 enum Kind {
     Policy,
     Lexicon,
+    Knowledge,
     Settings,
 }
 
-/// Policies have a name and scenarios at the top, lexicons entries, configurations only sections.
+/// Policies and knowledge have a name and scenarios at the top, knowledge and lexicons entries, configurations only sections.
 fn kind_of(text: &str) -> Kind {
     let Ok(table) = routing::section::parse_table(text) else { return Kind::Settings };
     let has = |keys: &[&str]| keys.iter().any(|key| table.contains_key(*key));
-    if has(&["name", "scenarios", "rule", "fallback"]) {
+    if has(&["name", "scenarios"]) && has(&["entry"]) {
+        Kind::Knowledge
+    } else if has(&["name", "scenarios", "rule", "fallback"]) {
         Kind::Policy
     } else if has(&["entry", "negations"]) {
         Kind::Lexicon
@@ -58,6 +63,11 @@ fn check_lexicon(path: &Path, text: &str) -> Result<Vec<String>, Vec<Fault>> {
         vec![Fault { file, key, found: error.to_string(), expected }]
     })?;
     Ok(vec![format!("{}: lexicon, {} words", path.display(), lexicon.words())])
+}
+
+fn check_knowledge(path: &Path, text: String) -> Result<Vec<String>, Vec<Fault>> {
+    let knowledge = Knowledge::of(&[(path.to_owned(), text)])?;
+    Ok(vec![format!("{}: knowledge, {} entries", path.display(), knowledge.entries().len())])
 }
 
 fn check_policy(path: &Path) -> Result<Vec<String>, Vec<Fault>> {
@@ -81,6 +91,8 @@ pub struct Checked {
     pub judges: JudgeFiles,
     /// What hears words, or why nothing can; nothing where nobody is to.
     pub recognizer: Option<Result<RecognizerFiles, String>>,
+    /// What customers ask, and the answers.
+    pub knowledge: Knowledge,
     /// The texts of the policies, spoken.
     pub spoken: Vec<(Saying, Arc<Sound>)>,
     /// What was found good, a line each.
@@ -110,16 +122,28 @@ pub fn check_settings(path: &Path) -> Result<Checked, Vec<Fault>> {
         report.faults.extend(found);
         Policies::default()
     });
+    let knowledge = load_knowledge(&settings).unwrap_or_else(|found| {
+        report.faults.extend(found);
+        Knowledge::default()
+    });
     if !report.faults.is_empty() {
         return Err(report.faults);
+    }
+    if let Some(folder) = &settings.knowledge.folder {
+        report.good.push(format!("{}: {} entries", folder.display(), knowledge.entries().len()));
     }
     report.good.extend(policy_lines(&settings, &policies));
     let spoken = check_sayings(&settings, &policies, &mut report);
     let Report { good, faults, .. } = report;
     match judges.filter(|_| faults.is_empty()) {
-        Some(judges) => Ok(Checked { settings, policies, judges, recognizer, spoken, good }),
+        Some(judges) => Ok(Checked { settings, policies, judges, recognizer, knowledge, spoken, good }),
         None => Err(faults),
     }
+}
+
+/// What is known, where anything is to be.
+pub(crate) fn load_knowledge(settings: &Settings) -> Result<Knowledge, Vec<Fault>> {
+    settings.knowledge.folder.as_deref().map_or_else(|| Ok(Knowledge::default()), Knowledge::load)
 }
 
 /// Speaks every text that the policies say in the same words in every call.

@@ -18,7 +18,7 @@ pub struct Fault {
 
 impl Fault {
     /// A fault of a reader that knows no files.
-    pub(super) fn inside(file: &Path, fault: routing::Fault) -> Fault {
+    pub(crate) fn inside(file: &Path, fault: routing::Fault) -> Fault {
         Fault { file: file.to_owned(), key: fault.key, found: fault.found, expected: fault.expected }
     }
 }

@@ -33,7 +33,7 @@ pub struct Policies {
     pub sayings: BTreeSet<Saying>,
     /// What the phrases that are listened for can mean.
     pub intents: BTreeSet<String>,
-    /// The files as they were read, by name.
+    /// The files as they were read, by name without its ending.
     pub texts: BTreeMap<String, String>,
 }
 
@@ -43,48 +43,32 @@ impl Policies {
     /// # Errors
     /// Every fault in every file: also targets that are not in `settings`, and prompts that cannot be read.
     pub fn load(settings: &Settings) -> Result<Policies, Vec<Fault>> {
-        let mut texts = Vec::new();
-        let mut faults = Vec::new();
-        for file in policy_files(&settings.policy.folder).map_err(|fault| vec![fault])? {
-            match read_text(&file) {
-                Ok(text) => texts.push((file, text)),
-                Err(fault) => faults.push(fault),
-            }
-        }
-        Policies::of(texts, settings, faults)
+        Policies::load_with(settings, None)
     }
 
-    /// Reads them as [`Policies::load`], with a draft in a file's place.
+    /// The same, with another text in the place of one file, or one file more.
     ///
     /// # Errors
-    /// As [`Policies::load`].
-    pub fn with_draft(settings: &Settings, file: &Path, draft: &str) -> Result<Policies, Vec<Fault>> {
-        let mut texts = vec![(file.to_owned(), draft.to_owned())];
+    /// As `load`.
+    pub(crate) fn load_with(settings: &Settings, other: Option<(&Path, &str)>) -> Result<Policies, Vec<Fault>> {
         let mut faults = Vec::new();
-        for other in policy_files(&settings.policy.folder).map_err(|fault| vec![fault])? {
-            match read_text(&other) {
-                _ if other == file => {}
-                Ok(text) => texts.push((other, text)),
-                Err(fault) => faults.push(fault),
-            }
-        }
-        texts.sort();
-        Policies::of(texts, settings, faults)
-    }
-
-    fn of(
-        texts: Vec<(PathBuf, String)>,
-        settings: &Settings,
-        mut faults: Vec<Fault>,
-    ) -> Result<Policies, Vec<Fault>> {
         let mut read = Policies { intents: intents(settings, &mut faults), ..Policies::default() };
-        for (file, text) in texts {
-            match parse_policy(&file, &text) {
-                Ok(policy) => read.add(&file, policy, settings, &mut faults),
+        let mut files = toml_files(&settings.policy.folder, FILES_MAX).map_err(|fault| vec![fault])?;
+        files.extend(other.map(|(path, _)| path.to_owned()).filter(|path| !files.contains(path)));
+        files.sort();
+        for file in files {
+            let text = match other.filter(|(path, _)| *path == file) {
+                Some((_, text)) => Ok(text.to_owned()),
+                None => read_text(&file).map_err(|fault| vec![fault]),
+            };
+            match text.and_then(|text| Ok((parse_policy(&file, &text)?, text))) {
+                Ok((policy, text)) => {
+                    let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                    read.texts.insert(name, text);
+                    read.add(&file, policy, settings, &mut faults);
+                }
                 Err(found) => faults.extend(found),
             }
-            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            read.texts.insert(name, text);
         }
         for route in &settings.routes.0 {
             let Some(file) = &route.consent.announcement else { continue };
@@ -148,8 +132,15 @@ impl Policies {
                     });
                 }
                 Action::Say { text, language, .. } => self.add_saying(text, *language),
-                Action::Script { texts, .. } => {
-                    texts.iter().for_each(|(language, text)| self.add_saying(text, *language));
+                Action::Script { texts, sounds, .. } => {
+                    for (language, text) in texts.iter().filter(|(language, _)| !sounds.contains_key(language)) {
+                        self.add_saying(text, *language);
+                    }
+                    for file in sounds.values() {
+                        self.add_prompt(file, settings).unwrap_or_else(|(found, expected)| {
+                            fault(format!("{key}.say"), found, expected);
+                        });
+                    }
                 }
                 Action::Reroute { .. }
                 | Action::Serve(_)
@@ -256,15 +247,11 @@ fn anybody(_: &PbxKind) -> bool {
 /// # Errors
 /// Every fault in it; what it names is not looked at.
 pub fn load_policy(file: &Path) -> Result<Policy, Vec<Fault>> {
-    let text = read_text(file).map_err(|fault| vec![fault])?;
-    parse_policy(file, &text)
+    parse_policy(file, &read_text(file).map_err(|fault| vec![fault])?)
 }
 
 /// A policy by its text; `file` names it in faults.
-///
-/// # Errors
-/// Every fault in it; what it names is not looked at.
-pub fn parse_policy(file: &Path, text: &str) -> Result<Policy, Vec<Fault>> {
+pub(crate) fn parse_policy(file: &Path, text: &str) -> Result<Policy, Vec<Fault>> {
     Policy::parse(text).map_err(|faults| faults.into_iter().map(|fault| Fault::inside(file, fault)).collect())
 }
 
@@ -275,7 +262,7 @@ pub fn parse_policy(file: &Path, text: &str) -> Result<Policy, Vec<Fault>> {
 pub fn load_policies(paths: &[PathBuf]) -> Result<Vec<Policy>, Vec<Fault>> {
     let (mut policies, mut faults) = (Vec::new(), Vec::new());
     for path in paths {
-        let files = if path.is_dir() { policy_files(path) } else { Ok(vec![path.clone()]) };
+        let files = if path.is_dir() { toml_files(path, FILES_MAX) } else { Ok(vec![path.clone()]) };
         for file in files.map_err(|fault| vec![fault])? {
             match load_policy(&file) {
                 Ok(policy) => policies.push(policy),
@@ -286,11 +273,8 @@ pub fn load_policies(paths: &[PathBuf]) -> Result<Vec<Policy>, Vec<Fault>> {
     if faults.is_empty() { Ok(policies) } else { Err(faults) }
 }
 
-/// The `*.toml` files of a folder, by name.
-///
-/// # Errors
-/// The folder cannot be read, or there are too many.
-pub fn policy_files(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
+/// The `*.toml` files of a folder, by name, at most `most`.
+pub(crate) fn toml_files(folder: &Path, most: usize) -> Result<Vec<PathBuf>, Fault> {
     let fault = |found: String, expected: &str| Fault {
         file: folder.to_owned(),
         key: "the folder".to_owned(),
@@ -303,8 +287,8 @@ pub fn policy_files(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
         if file.extension().is_some_and(|extension| extension == "toml") {
             files.push(file);
         }
-        if files.len() > FILES_MAX {
-            return Err(fault(format!("more than {FILES_MAX} policies"), "fewer"));
+        if files.len() > most {
+            return Err(fault(format!("more than {most} files"), "fewer"));
         }
     }
     files.sort();

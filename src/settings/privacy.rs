@@ -1,7 +1,7 @@
 //! `[privacy]`: what is masked of what parties say, before anybody is told.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nlu::masking::{Class, MaskingLists};
@@ -21,7 +21,9 @@ pub(super) const REGION: &str = "a region's name of 1-64 letters, digits, \"-\",
 pub struct PrivacySettings {
     /// The kinds of personal data that are masked on routes that do not say otherwise.
     pub mask: BTreeSet<Class>,
-    /// The lists that personal data is found by.
+    /// The files that personal data is found by; empty for those that come with the program.
+    pub files: Vec<PathBuf>,
+    /// The lists that are in them.
     pub lists: Arc<MaskingLists>,
     /// The regions that what is said may go to; `None`: every one.
     pub regions: Option<BTreeSet<String>>,
@@ -29,7 +31,7 @@ pub struct PrivacySettings {
 
 impl Default for PrivacySettings {
     fn default() -> Self {
-        Self { mask: Class::usual(), lists: Arc::new(MaskingLists::built_in()), regions: None }
+        Self { mask: Class::usual(), files: Vec::new(), lists: Arc::new(MaskingLists::built_in()), regions: None }
     }
 }
 
@@ -37,8 +39,8 @@ pub(super) fn read_privacy(mut section: Section<'_>, folder: &Path) -> PrivacySe
     let default = PrivacySettings::default();
     let mask = read_mask(&mut section).unwrap_or(default.mask);
     let files = section.read("lists", format!("a list of 1-{LISTS_MAX} files' paths"), list(LISTS_MAX, text(4_096)));
-    let lists = files.map(|files| {
-        let files: Vec<_> = files.iter().map(|file| folder.join(file)).collect();
+    let files: Vec<PathBuf> = files.unwrap_or_default().iter().map(|file| folder.join(file)).collect();
+    let lists = (!files.is_empty()).then(|| {
         masking::lists(&files).inspect_err(|why| section.fault("lists", why, "lists as in config/compliance"))
     });
     let regions = section.read("regions", format!("a list of 0-{REGIONS_MAX}, each {REGION}"), |value| {
@@ -46,7 +48,7 @@ pub(super) fn read_privacy(mut section: Section<'_>, folder: &Path) -> PrivacySe
         regions.iter().map(name).collect::<Option<BTreeSet<_>>>()
     });
     section.finish();
-    PrivacySettings { mask, lists: lists.and_then(Result::ok).map_or(default.lists, Arc::new), regions }
+    PrivacySettings { mask, files, lists: lists.and_then(Result::ok).map_or(default.lists, Arc::new), regions }
 }
 
 /// `mask` of the section or of a route.

@@ -19,13 +19,16 @@ use toml::Value;
 use super::crm::read_crms;
 use super::forks::read_forks;
 use super::headers::read_rules;
+use super::knowledge::read_knowledge;
 use super::overload::read_overload;
 use super::pbx::{read_pbxes, read_place};
 use super::privacy::read_privacy;
 use super::recognition::{FILES, check_region, files, read_recognition};
 use super::reports::read_reports;
+use super::sources::read_sources;
 use super::store::read_store;
 use super::users::read_users;
+use super::webrtc::read_webrtc;
 use super::{
     AudioTerms, Fault, HandOver, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
     PortRange, Routes, Settings, SipSettings, SpeechSettings, SupervisionSettings, Target, TextModelChoice,
@@ -64,7 +67,7 @@ impl Settings {
 }
 
 /// A text file of at most `routing::section::TEXT_BYTES_MAX` bytes.
-pub(super) fn read_text(path: &Path) -> Result<String, Fault> {
+pub(crate) fn read_text(path: &Path) -> Result<String, Fault> {
     let fault = |found: String, expected: &str| Fault {
         file: path.to_owned(),
         key: "the whole file".to_owned(),
@@ -81,13 +84,16 @@ pub(super) fn read_text(path: &Path) -> Result<String, Fault> {
 fn read(mut root: Section<'_>, folder: &Path) -> Settings {
     let sip = sip::read_sip(root.section("sip"), folder);
     let trunks = sip::read_trunks(root.section("trunks"), folder, &sip);
+    let media = read_media(root.section("media"), &sip);
     let mut settings = Settings {
-        media: read_media(root.section("media"), &sip),
+        webrtc: read_webrtc(root.section("webrtc"), &media),
+        media,
         sip,
         limits: read_limits(root.section("limits")),
         web: read_web(root.section("web"), folder),
         listening: read_listening(root.section("listening"), folder),
         recognition: read_recognition(root.section("recognition"), folder),
+        knowledge: read_knowledge(root.section("knowledge"), folder),
         privacy: read_privacy(root.section("privacy"), folder),
         store: read_store(root.section("store"), folder),
         reports: read_reports(root.section("reports"), folder),
@@ -97,6 +103,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         pbxes: read_pbxes(root.section("pbx"), folder),
         users: read_users(root.section("users"), folder),
         crms: read_crms(root.section("crm"), folder),
+        sources: read_sources(root.section("sources"), folder),
         supervision: read_supervision(root.section("supervision")),
         targets: read_targets(root.section("targets"), &trunks),
         trunks,
@@ -117,8 +124,14 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
     if !settings.crms.is_empty() && settings.store.is_none() {
         root.fault("crm", "it without a store", "[store] beside it: deliveries are kept until they are taken");
     }
+    if !settings.sources.is_empty() && settings.store.is_none() {
+        root.fault("sources", "it without a store", "[store] beside it: people are known by its pseudonyms");
+    }
     if settings.reports.is_some() && settings.store.is_none() {
         root.fault("reports", "it without a store", "[store] beside it: reports add up what is kept");
+    }
+    if settings.webrtc.is_some() && settings.web.is_none() {
+        root.fault("webrtc", "it without the API", "[web] beside it: browsers are connected by way of it");
     }
     check_region(&mut root, settings.recognition.as_ref(), &settings.privacy);
     root.finish();
@@ -425,7 +438,7 @@ pub(super) fn socket(value: &Value) -> Option<SocketAddr> {
     value.as_str()?.parse().ok().filter(|socket: &SocketAddr| socket.port() != 0)
 }
 
-fn address(value: &Value) -> Option<IpAddr> {
+pub(super) fn address(value: &Value) -> Option<IpAddr> {
     value.as_str()?.parse().ok()
 }
 
@@ -434,7 +447,7 @@ pub(super) fn network(value: &Value) -> Option<IpNet> {
     text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
-fn port_range(value: &Value) -> Option<PortRange> {
+pub(super) fn port_range(value: &Value) -> Option<PortRange> {
     let (first, last) = value.as_str()?.split_once('-')?;
     let range = PortRange { first: first.trim().parse().ok()?, last: last.trim().parse().ok()? };
     let fits = range.first >= 1024 && range.first.is_multiple_of(2) && range.last.checked_sub(range.first) >= Some(2);

@@ -36,6 +36,7 @@ impl Settings {
             web,
             listening,
             recognition,
+            knowledge: _,
             privacy: _,
             store,
             reports,
@@ -43,9 +44,11 @@ impl Settings {
             policy: _,
             forks,
             crms,
+            sources,
             pbxes: _,
             users: _,
             supervision: _,
+            webrtc,
             trunks: _,
             targets: _,
             routes: _,
@@ -58,7 +61,9 @@ impl Settings {
         kept.keep("store", &mut self.store, store);
         kept.keep("reports", &mut self.reports, reports);
         kept.forks(&mut self.forks, forks);
+        kept.keep("webrtc", &mut self.webrtc, webrtc);
         kept.keep("crm", &mut self.crms, crms);
+        kept.keep("sources", &mut self.sources, sources);
         let SpeechSettings { program, cache_bytes } = speech;
         kept.keep("speech.program", &mut self.speech.program, program);
         kept.keep("speech.cache_mb", &mut self.speech.cache_bytes, cache_bytes);
@@ -276,6 +281,7 @@ mod tests {
         assert_eq!((taken.trunks.len(), taken.pbxes.len(), taken.sip.requests_per_s), (1, 1, 7));
         assert_eq!(taken.targets["bot"].trunk.as_deref(), Some("carrier"));
         check(&[("[supervision]", "[forks]\naudiosocket = \"127.0.0.1:9092\"\n[supervision]")], &["forks.audiosocket"]);
+        check(&[("[supervision]", "[webrtc]\n[supervision]")], &["webrtc"]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub(super) fn is_kept(what: &What) -> bool {
 pub(super) fn class_of(what: &What) -> Class {
     match what {
         // Steps with words name those that a lexicon has.
-        What::Said { .. } | What::Observed { words: Some(_), .. } => Class::Words,
+        What::Said { .. } | What::AnswersSuggested(_) | What::Observed { words: Some(_), .. } => Class::Words,
         What::Observed { .. } => Class::Timeline,
         _ => Class::Record,
     }
@@ -29,6 +29,7 @@ pub(super) fn class_of(what: &What) -> Class {
 pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
     let who = match &notice.what {
         What::Consent { by, .. } if by == "operator" => "operator",
+        What::FactsTold { by: Some(_), .. } => "server",
         What::Decided { .. }
         | What::ServiceSwitched { .. }
         | What::EscalationLikely { .. }
@@ -69,6 +70,7 @@ pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
         | What::CallAnswered { .. }
         | What::Observed { .. }
         | What::Said { .. }
+        | What::AnswersSuggested(_)
         | What::Interrupted { .. }
         | What::Conversation { .. }
         | What::KeyPressed { .. }

@@ -9,8 +9,8 @@ use super::orders::Accepted;
 use super::permit::{Area, Doors};
 use super::reload::Reloaded;
 use super::{
-    audio, backup, calls, channel, consent, console, deliveries, events, facts, forks, health, interactions, models,
-    orders, outcomes, people, policies, readiness, reload, reports, signing, trial,
+    audio, backup, calls, channel, consent, console, deliveries, events, facts, forks, health, interactions, knowledge,
+    libraries, models, orders, outcomes, people, policies, readiness, reload, reports, signing, sources, trial, webrtc,
 };
 use crate::report::Report;
 use crate::store::{Backup, Erased, Hold};
@@ -79,7 +79,7 @@ pub(super) fn open() -> Doors {
 
 /// The addresses that ask for somebody who is known.
 pub(super) fn closed() -> Doors {
-    running(policies(people(interactions(supervision(seen(Doors::default()))))))
+    running(libraries(people(interactions(supervision(seen(Doors::default()))))))
 }
 
 /// Calls as they are told.
@@ -128,6 +128,12 @@ fn supervision(doors: Doors) -> Doors {
     let supervise = order("Calls a supervisor's phone").body::<orders::SupervisorRequest>();
     let change = order("Lets others hear a supervisor").number("supervisor").body::<orders::PartRequest>();
     let end = order("Ends a supervisor's part").number("supervisor");
+    let browser = describe("Connects a supervisor's browser by WebRTC, in the manner of WHIP (RFC 9725)")
+        .query::<webrtc::ConnectQuery>()
+        .body_as("application/sdp")
+        .answers_as(CREATED, "application/sdp", "The whole answer")
+        .answer_header("location", "The supervisor's address")
+        .refuses(&[NOT_FOUND, FORBIDDEN, CONFLICT]);
     doors
         .at(Method::POST, "/v1/calls/{id}/bypass", Orders, orders::bypass, order("Lets audio go past us"))
         .at(Method::DELETE, "/v1/calls/{id}/bypass", Orders, orders::end_bypass, order("Takes audio back to us"))
@@ -149,6 +155,14 @@ fn supervision(doors: Doors) -> Doors {
         .at(Method::POST, "/v1/calls/{id}/supervisors", Orders, orders::supervise, supervise)
         .at(Method::PATCH, "/v1/calls/{id}/supervisors/{supervisor}", Orders, orders::change_supervisor, change)
         .at(Method::DELETE, "/v1/calls/{id}/supervisors/{supervisor}", Orders, orders::end_supervisor, end)
+        .at(Method::POST, "/v1/calls/{id}/webrtc", Orders, webrtc::connect, browser)
+        .at(
+            Method::GET,
+            "/v1/webrtc",
+            Orders,
+            webrtc::servers,
+            describe("How browsers are connected").answers::<webrtc::Ways>(OK, "Whether, and by which servers"),
+        )
 }
 
 /// What other systems tell of calls, and begin.
@@ -216,37 +230,59 @@ fn people(doors: Doors) -> Doors {
         .at(Method::POST, "/v1/people/release", People, people::release, release.answers::<Hold>(OK, "What it was"))
 }
 
-/// The rules that calls go by.
-fn policies(doors: Doors) -> Doors {
-    let list = describe("The policies' files").answers::<policies::PolicyList>(OK, "By name");
-    let whole = describe("A policy's file, as it is kept and as it is in force")
-        .answers::<policies::PolicyText>(OK, "Both")
-        .answer_header("etag", "What the file is known by")
-        .refuses(&[NOT_FOUND]);
-    let check = describe("Looks at a draft of a policy, with all that it names")
-        .body::<policies::PolicyDraft>()
-        .answers::<policies::PolicyGood>(OK, "It could be in force")
-        .refuses(&[NOT_FOUND]);
-    let tried = describe("Tries a draft of a policy on the calls of a day")
+/// What calls go by: policies and the other libraries, and what customers are answered.
+fn libraries(doors: Doors) -> Doors {
+    let named = |what| describe(what).refuses(&[NOT_FOUND]);
+    let changed = |what| {
+        named(what)
+            .header("if-match", "The `ETag` of the file that it takes the place of")
+            .header("if-none-match", "`*`, when it is a new one")
+            .answers::<libraries::LibraryDone>(OK, "It is in force, or good where it was only looked at")
+            .answers::<libraries::LibraryDone>(CREATED, "It is in force, and was not there before")
+            .answer_header("etag", "What the file is known by")
+            .refuses(&[
+                BAD_REQUEST,
+                CONFLICT,
+                UNPROCESSABLE,
+                StatusCode::PRECONDITION_FAILED,
+                StatusCode::PRECONDITION_REQUIRED,
+            ])
+    };
+    let read = named("A file of a library")
+        .answers_as(OK, "application/toml", "Its text")
+        .answer_header("etag", "What the file is known by");
+    let replace = changed("Puts a text in a file's place and reads the configuration again")
+        .query::<libraries::ReplaceQuery>()
+        .body_as("application/toml");
+    let tried = named("Tries a draft of a policy on the calls of a day")
         .body::<trial::TrialRequest>()
-        .answers::<trial::Trial>(OK, "What it would have done, beside what is in force")
-        .refuses(&[NOT_FOUND]);
-    let write = describe("Puts a policy in its file's place and reads the configuration again")
-        .header("if-match", "The `ETag` of the file that it takes the place of")
-        .header("if-none-match", "`*`, when it is a new one")
-        .body::<policies::PolicyDraft>()
-        .answers::<Reloaded>(OK, "It is in force")
-        .answer_header("etag", "What the file is known by")
-        .refuses(&[NOT_FOUND, CONFLICT, StatusCode::PRECONDITION_FAILED, StatusCode::PRECONDITION_REQUIRED]);
+        .answers::<trial::Trial>(OK, "What it would have done, beside what is in force");
     let back = describe("Has new calls begin with the policies before")
         .answers::<Accepted>(ACCEPTED, "They do; once more takes it back")
         .refuses(&[CONFLICT]);
+    let search = describe("The library of answers, searched or listed")
+        .query::<knowledge::KnowledgeQuery>()
+        .answers::<knowledge::Answer>(OK, "The best first, or all there are");
+    let list = describe("The files of all libraries").answers::<libraries::LibraryList>(OK, "By kind and name");
+    let policies_list = describe("The policies").answers::<policies::PolicyList>(OK, "By the names of their files");
+    let entry = named("One entry of the library of answers").answers::<knowledge::EntryBody>(OK, "The entry");
+    let in_force = named("What is in force of a policy's file").answers::<policies::PolicyInForce>(OK, "That");
     doors
-        .at(Method::GET, "/v1/policies", Operate, policies::list, list)
-        .at(Method::GET, "/v1/policies/{file}", Operate, policies::show, whole)
-        .at(Method::PUT, "/v1/policies/{file}", Operate, policies::write, write)
-        .at(Method::POST, "/v1/policies/{file}/check", Operate, policies::check, check)
-        .at(Method::POST, "/v1/policies/{file}/try", Operate, trial::run, tried)
+        .at(Method::GET, "/v1/knowledge", Calls, knowledge::search, search)
+        .at(Method::GET, "/v1/knowledge/{id}", Calls, knowledge::entry, entry)
+        .at(Method::GET, "/v1/libraries", Operate, libraries::list, list)
+        .at(Method::GET, "/v1/libraries/{kind}/{name}", Operate, libraries::read, read)
+        .at(Method::PUT, "/v1/libraries/{kind}/{name}", Operate, libraries::replace, replace)
+        .at(
+            Method::POST,
+            "/v1/libraries/{kind}/{name}/back",
+            Operate,
+            libraries::back,
+            changed("Puts the version before in a file's place and reads the configuration again"),
+        )
+        .at(Method::GET, "/v1/policies", Operate, policies::list, policies_list)
+        .at(Method::GET, "/v1/policies/{name}", Operate, policies::show, in_force)
+        .at(Method::POST, "/v1/policies/{name}/try", Operate, trial::run, tried)
         .at(Method::POST, "/v1/policies/back", Operate, policies::back, back)
 }
 
@@ -295,4 +331,11 @@ fn running(doors: Doors) -> Doors {
         .at(Method::GET, "/v1/reports/{date}", Reports, reports::day, day)
         .at(Method::POST, "/v1/drain", Operate, orders::drain, order("Takes no new calls"))
         .at(Method::POST, "/v1/reload", Operate, reload::reload, read)
+        .at(
+            Method::GET,
+            "/v1/sources",
+            Operate,
+            sources::list,
+            describe("How it stands with the business data that is pulled").answers::<sources::Sources>(OK, "By name"),
+        )
 }

@@ -38,7 +38,7 @@ pub(super) async fn tell(
 ) -> Result<Response, Problem> {
     let facts = facts_of(read(body)?).map_err(|why| Problem::new(StatusCode::BAD_REQUEST, why))?;
     app.check_up(&call)?;
-    answered(ask(&app, Order::TellFacts { call, facts }).await?)
+    answered(ask(&app, Order::TellFacts { call, facts, by: None }).await?)
 }
 
 fn facts_of(FactsRequest { customer, order }: FactsRequest) -> Result<Vec<(String, Option<Fact>)>, String> {

@@ -9,7 +9,8 @@ use media::tone::Region;
 use super::WebError;
 use super::auth::Gate;
 use super::orders::PromptFolder;
-use crate::settings::{Settings, Token, UserSettings, Zone};
+use crate::libraries::Libraries;
+use crate::settings::{Token, UserSettings, Zone};
 
 /// How the API is offered to requests that come from now on.
 #[derive(Debug, Clone)]
@@ -25,8 +26,8 @@ pub struct LiveOptions {
     pub tones: Region,
     /// The time zone of reports.
     pub zone: Zone,
-    /// What drafts of policies are held against.
-    pub settings: Arc<Settings>,
+    /// The files that operators edit.
+    pub libraries: Libraries,
     /// The policies' files that are in force, by name.
     pub policies: BTreeMap<String, String>,
 }
@@ -38,14 +39,14 @@ pub(super) struct Live {
     pub(super) prompts: Arc<PromptFolder>,
     pub(super) tones: Region,
     pub(super) zone: Zone,
-    pub(super) settings: Arc<Settings>,
+    pub(super) libraries: Libraries,
 }
 
 impl Live {
     /// What requests meet from now on; the policies are kept elsewhere, since a step back exchanges nothing else.
     pub(super) fn new(options: LiveOptions) -> Result<Self, WebError> {
-        let LiveOptions { token, users, prompts, tones, zone, settings, policies: _ } = options;
-        let prompts = Arc::new(PromptFolder::new(prompts));
-        Ok(Self { gate: Gate::new(&token)?, users, prompts, tones, zone, settings })
+        let LiveOptions { token, users, prompts, tones, zone, libraries, policies: _ } = options;
+        let (gate, prompts) = (Gate::new(&token)?, Arc::new(PromptFolder::new(prompts)));
+        Ok(Self { gate, users, prompts, tones, zone, libraries })
     }
 }

@@ -67,7 +67,7 @@ impl PromptFolder {
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = SupervisionMode)]
-enum ModeWord {
+pub(super) enum ModeWord {
     Listen,
     Whisper,
     Barge,
@@ -76,7 +76,7 @@ enum ModeWord {
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = Party)]
-enum PartyWord {
+pub(super) enum PartyWord {
     Caller,
     Callee,
 }
@@ -85,7 +85,7 @@ enum PartyWord {
 #[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[schema(as = Hears)]
-enum HearsWord {
+pub(super) enum HearsWord {
     #[default]
     Both,
     Caller,
@@ -199,6 +199,11 @@ pub(super) async fn change_supervisor(
     body: Body<PartRequest>,
 ) -> Result<Response, Problem> {
     let (call, supervisor) = numbered(path)?;
+    if let Err(JsonRejection::MissingJsonContentType(_)) = body {
+        // Browsers look for this in the manner of WHIP (RFC 9725 §4.3).
+        let detail = "expected `application/json`; candidates are not trickled: the answer to the offer has them all";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+    }
     let PartRequest { mode, party, hears } = read(body)?;
     let mode = match (mode, party, hears) {
         (None, Some(_), _) => return Err(bad("`party` stands beside `mode`")),
@@ -350,7 +355,9 @@ pub(super) fn answered(done: Done) -> Result<Response, Problem> {
         Done::Accepted => yes,
         Done::Dropped(why) => Accepted { dropped: Some(why), ..Accepted::default() },
         Done::Opened { call, again } => Accepted { interaction: Some(call), again: Some(again), ..yes },
-        Done::Supervisor(supervisor) => Accepted { supervisor: Some(supervisor), ..yes },
+        Done::Supervisor(supervisor) | Done::Browser { supervisor, .. } => {
+            Accepted { supervisor: Some(supervisor), ..yes }
+        }
         Done::Prompt(prompt) => Accepted { prompt: Some(prompt), ..yes },
         Done::Audio { client, .. } => Accepted { client: Some(client), ..yes },
     };
@@ -367,7 +374,7 @@ fn numbered(path: Numbered) -> Result<(String, u32), Problem> {
     Ok(named)
 }
 
-fn mode_of(mode: ModeWord, party: Option<PartyWord>) -> Result<SupervisorMode, Problem> {
+pub(super) fn mode_of(mode: ModeWord, party: Option<PartyWord>) -> Result<SupervisorMode, Problem> {
     match (mode, party) {
         // An agent is who a supervisor whispers to, unless it says otherwise.
         (ModeWord::Whisper, party) => Ok(SupervisorMode::Whisper(party.map_or(Party::Callee, Party::from))),
@@ -391,7 +398,7 @@ fn text_of(SayRequest { text, language }: SayRequest) -> Result<PlayedSound, Pro
     Ok(PlayedSound::Text { text, language })
 }
 
-fn bad(detail: impl Into<String>) -> Problem {
+pub(super) fn bad(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, detail)
 }
 

@@ -399,6 +399,7 @@ impl CallRecord {
             | What::BypassFailed { .. }
             | What::FactsTold { .. }
             | What::MessageDropped { .. }
+            | What::AnswersSuggested(_)
             | What::NotPossible { .. }
             | What::TicketAsked { .. }
             | What::ScenarioTurned { .. }
@@ -460,7 +461,7 @@ impl CallRecord {
             self.phrases.clear();
             self.words.clear();
             self.timeline.iter_mut().for_each(|step| step.words = None);
-            self.events.retain(|event| !matches!(event.notice.what, What::Said { .. }));
+            self.events.retain(|event| !matches!(event.notice.what, What::Said { .. } | What::AnswersSuggested(_)));
         }
     }
 

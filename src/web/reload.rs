@@ -27,17 +27,19 @@ pub struct Reloaded {
 
 /// `POST /v1/reload`.
 pub(super) async fn reload(State(app): State<App>) -> Result<Json<Reloaded>, Problem> {
-    reloaded(&app).await.map(Json)
-}
-
-/// Has the configuration read again.
-///
-/// # Errors
-/// Every fault of it, when it is broken; then nothing of it is taken.
-pub(super) async fn reloaded(app: &App) -> Result<Reloaded, Problem> {
-    let unavailable = |why| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why);
     let (answer, outcome) = oneshot::channel();
     app.reloads.try_send(answer).map_err(|_| unavailable("the configuration is being read already"))?;
+    outcome_of(outcome).await.map(Json)
+}
+
+/// Has the configuration read again, after whoever has asked for that before.
+pub(super) async fn read_again(app: &App) -> Result<Reloaded, Problem> {
+    let (answer, outcome) = oneshot::channel();
+    app.reloads.send(answer).await.map_err(|_| unavailable("the server ends"))?;
+    outcome_of(outcome).await
+}
+
+async fn outcome_of(outcome: oneshot::Receiver<Result<Reloaded, Vec<Fault>>>) -> Result<Reloaded, Problem> {
     match outcome.await {
         Ok(Ok(reloaded)) => Ok(reloaded),
         Ok(Err(faults)) => {
@@ -46,4 +48,8 @@ pub(super) async fn reloaded(app: &App) -> Result<Reloaded, Problem> {
         }
         Err(_) => Err(unavailable("the server ends")),
     }
+}
+
+fn unavailable(why: &str) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, why)
 }

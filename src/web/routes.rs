@@ -13,11 +13,13 @@ use axum::response::{IntoResponse, Response};
 use axum::Router;
 use futures::StreamExt;
 use hyper::body::Body as _;
+use routing::section::TEXT_BYTES_MAX;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::addresses::{closed, open};
 use super::bus::Bus;
+use super::libraries::Replacing;
 use super::limits::{Asker, Limits, Peer, address};
 use super::live::Live;
 use super::orders::Asked;
@@ -28,18 +30,22 @@ use super::readiness::Readiness;
 use super::reload::ReloadAsked;
 use super::signing::{Ended, Signed, Who};
 use crate::metrics::Metrics;
+use crate::shell::advise::SharedShelf;
+use crate::shell::browser::Browsers;
 use crate::shell::copy::Copies;
 use crate::shell::crm::Outbox;
 use crate::shell::fork::ForkSide;
 use crate::shell::listen::Bench;
+use crate::sources::Customers;
 use crate::store::{AuditEntry, Store};
 
 /// Largest request body, bytes.
 pub(super) const BODY_BYTES_MAX: u64 = 16 << 10;
-/// The same with the draft of a policy in it.
-const DRAFT_BYTES_MAX: u64 = 1 << 20;
 /// Longest time until an endpoint begins its answer.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
+/// The same where the configuration is read again before the answer, with texts that are spoken and models that are loaded.
+const FILE_LIMIT: Duration = Duration::from_secs(60);
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -47,7 +53,10 @@ pub(super) struct App {
     pub(super) bus: Arc<Bus>,
     pub(super) orders: mpsc::Sender<Asked>,
     pub(super) copies: Copies,
+    pub(super) browsers: Browsers,
     pub(super) forks: ForkSide,
+    pub(super) shelf: SharedShelf,
+    pub(super) customers: Customers,
     pub(super) bench: Arc<Bench>,
     pub(super) readiness: Arc<Readiness>,
     pub(super) metrics: Metrics,
@@ -59,6 +68,7 @@ pub(super) struct App {
     pub(super) signed: Signed,
     pub(super) limits: Arc<Limits>,
     pub(super) permissions: Arc<Permissions>,
+    pub(super) replacing: Replacing,
     pub(super) subscribers: Arc<Semaphore>,
     pub(super) audio_places: Arc<Semaphore>,
     pub(super) channels: Arc<Semaphore>,
@@ -113,6 +123,7 @@ async fn admit(State(app): State<App>, path: Option<MatchedPath>, mut request: R
         if let Err(refused) = app.count(Asker::Token) {
             return refused;
         }
+        request.extensions_mut().insert(Who::Machine);
         return audited(&app, &Who::Machine, request, next).await;
     }
     let Some(who) = app.signed.person(&app, request.method(), request.headers()) else {
@@ -137,6 +148,7 @@ async fn admit(State(app): State<App>, path: Option<MatchedPath>, mut request: R
     let Who::Person { ended, .. } = who.clone() else { return audited(&app, &who, request, next).await };
     // What goes on for long ends with the session: here what is a body, by itself what is a WebSocket.
     request.extensions_mut().insert(Ended(ended.clone()));
+    request.extensions_mut().insert(who.clone());
     let response = audited(&app, &who, request, next).await;
     response.map(|body| Body::from_stream(body.into_data_stream().take_until(ended.cancelled_owned())))
 }
@@ -164,12 +176,14 @@ async fn recorded(app: &App, who: &Who, (method, path): (&str, &str), response: 
 /// Bounds what a request may cost and sets the headers every answer carries.
 async fn bound(request: Request<Body>, next: Next) -> Response {
     let size = request.body().size_hint();
-    let most = if request.uri().path().starts_with("/v1/policies/") { DRAFT_BYTES_MAX } else { BODY_BYTES_MAX };
+    // Files are longer than everything else, and few may send them.
+    let is_file = ["/v1/libraries/", "/v1/policies/"].iter().any(|place| request.uri().path().starts_with(place));
+    let (most, limit) = if is_file { (TEXT_BYTES_MAX as u64, FILE_LIMIT) } else { (BODY_BYTES_MAX, ANSWER_LIMIT) };
     if size.lower() > most || size.upper().is_none() {
         let detail = format!("bodies are at most {most} bytes here, of known length");
         return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).into_response();
     }
-    let mut response = match tokio::time::timeout(ANSWER_LIMIT, next.run(request)).await {
+    let mut response = match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no answer in time").into_response(),
     };

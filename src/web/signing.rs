@@ -159,12 +159,14 @@ impl Signed {
         loop {
             tokio::select! {
                 () = closing.cancelled() => return,
-                _ = every.tick() => {
-                    let live = live.load();
-                    self.sessions().sweep(|name| live.users.get(name), self.started.elapsed());
-                }
+                _ = every.tick() => self.look(&live.load()),
             }
         }
+    }
+
+    /// Ends sessions, and what is open in them, that are not what they were any more.
+    pub(super) fn look(&self, live: &Live) {
+        self.sessions().sweep(|name| live.users.get(name), self.started.elapsed());
     }
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {

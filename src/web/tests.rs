@@ -2,6 +2,7 @@
 
 mod client;
 mod hostile;
+mod library;
 mod orders;
 mod people;
 mod reload;
@@ -16,8 +17,10 @@ use tokio_tungstenite::tungstenite;
 use super::*;
 use crate::control::Order;
 use crate::judges::JudgeFiles;
+use crate::knowledge::{Knowledge, Shelf};
+use crate::libraries::Libraries;
 use crate::notice_samples::one_of_each;
-use crate::settings::{Fault, ForkSettings, Token, Zone};
+use crate::settings::{Fault, ForkSettings, KnowledgeSettings, Settings, Token, Zone};
 use crate::shell::clock::Clock;
 use crate::shell::copy::CopyOptions;
 use crate::shell::listen::Parties;
@@ -27,6 +30,11 @@ use client::{Reply, Stream, TOKEN, Wire, web_socket};
 const CLOSED: &[(&str, &str)] = &[
     ("GET", "/metrics"),
     ("GET", "/v1/models"),
+    ("GET", "/v1/knowledge"),
+    ("GET", "/v1/libraries"),
+    ("GET", "/v1/sources"),
+    ("PUT", "/v1/libraries/policies/own"),
+    ("GET", "/v1/knowledge/refund-when"),
     ("GET", "/v1/calls"),
     ("GET", "/v1/calls/call-1"),
     ("POST", "/v1/calls/call-1/hangup"),
@@ -34,6 +42,8 @@ const CLOSED: &[(&str, &str)] = &[
     ("POST", "/v1/calls/call-1/supervisors"),
     ("PATCH", "/v1/calls/call-1/supervisors/1"),
     ("DELETE", "/v1/calls/call-1/supervisors/1"),
+    ("POST", "/v1/calls/call-1/webrtc"),
+    ("GET", "/v1/webrtc"),
     ("POST", "/v1/calls/call-1/prompts"),
     ("DELETE", "/v1/calls/call-1/prompts/1"),
     ("POST", "/v1/drain"),
@@ -72,7 +82,10 @@ async fn fixture() -> Fixture {
         orders: sender,
         reloads,
         copies: copies.clone(),
+        browsers: Browsers::new(None).expect("no secret"),
         forks: forks().await,
+        shelf: shelf(),
+        customers: Customers::default(),
         bench: bench(),
         readiness: Arc::clone(&readiness),
         metrics: Metrics::new(),
@@ -81,6 +94,14 @@ async fn fixture() -> Fixture {
     };
     let handle = serve(options, inside).await.expect("loopback can be bound");
     Fixture { handle, bus, readiness, orders, asks, parties, copies }
+}
+
+/// The library that comes with the program.
+fn shelf() -> SharedShelf {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/knowledge");
+    let knowledge = Knowledge::load(&folder).expect("the shipped knowledge");
+    let settings = KnowledgeSettings { folder: Some(folder), suggest: true, ..KnowledgeSettings::default() };
+    SharedShelf::new(ArcSwap::from_pointee(Shelf { knowledge, settings, zone: Zone::utc() }))
 }
 
 fn bench() -> Arc<Bench> {
@@ -364,11 +385,24 @@ async fn a_taken_port_is_told() {
     let (reloads, _asks) = mpsc::channel(1);
     let (copies, forks) = (fixture.copies.clone(), forks().await);
     let (bus, readiness, metrics) = (Arc::default(), Arc::default(), Metrics::new());
-    let served = serve(
-        options,
-        Inside { bus, orders, reloads, copies, forks, bench: bench(), readiness, metrics, store: None, outbox: None },
-    )
-    .await;
+    let (browsers, shelf) = (Browsers::new(None).expect("no secret"), shelf());
+    let (customers, bench, store, outbox) = (Customers::default(), bench(), None, None);
+    let inside = Inside {
+        bus,
+        orders,
+        reloads,
+        copies,
+        browsers,
+        forks,
+        shelf,
+        customers,
+        bench,
+        readiness,
+        metrics,
+        store,
+        outbox,
+    };
+    let served = serve(options, inside).await;
     let message = served.err().map(|error| error.to_string()).unwrap_or_default();
     assert!(message.contains("cannot listen on 127.0.0.1"), "{message}");
     assert!(DEFAULT_LISTEN.ip().is_loopback());
@@ -377,6 +411,7 @@ async fn a_taken_port_is_told() {
 fn options(listen: SocketAddr) -> WebOptions {
     let prompts = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/prompts");
     let token = Token::new(TOKEN).expect("a good token");
+    let libraries = Libraries::of(&Settings::default());
     WebOptions {
         listen,
         live: LiveOptions {
@@ -385,7 +420,7 @@ fn options(listen: SocketAddr) -> WebOptions {
             prompts,
             tones: Region::China,
             zone: Zone::utc(),
-            settings: Arc::default(),
+            libraries,
             policies: BTreeMap::new(),
         },
     }

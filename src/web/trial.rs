@@ -1,4 +1,4 @@
-//! `POST /v1/policies/{file}/try`: what a draft would have done in the calls of a day that are kept, beside what is in force.
+//! `POST /v1/policies/{name}/try`: what a draft would have done in the calls of a day that are kept, beside what is in force.
 //!
 //! Plays nothing itself: that is `routing::backtest`, in simulated time.
 
@@ -12,19 +12,22 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use jiff::civil::Date;
 use jiff::ToSpan;
-use routing::Policy;
+use routing::{Broken, Policy};
 use routing::backtest::{Effect, Interaction};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::calls::{Detail, store_down};
+use super::libraries::{blocking, find, refused};
 use super::moment::Moment;
 use super::orders::read;
 use super::people::kept;
-use super::policies::{Texts, blocking, draft};
+use super::policies::Texts;
 use super::problem::Problem;
 use super::routes::App;
 use crate::backtest::{Tried, interaction_of};
+use crate::libraries::Kind;
+use crate::settings::parse_policy;
 
 /// Calls of a day that a draft is tried on, the last ones first.
 const CALLS_MAX: usize = 500;
@@ -49,6 +52,12 @@ pub(super) struct TrialRequest {
 pub(super) struct Trial {
     /// The day.
     date: String,
+    /// `NAME@VERSION` of the draft.
+    label: String,
+    /// What it expects of itself.
+    expects: usize,
+    /// What of that is not so.
+    broken: Vec<TrialBroken>,
     /// Calls that it was tried on.
     calls: usize,
     /// Whether there were more: the last ones of the day were taken.
@@ -61,6 +70,13 @@ pub(super) struct Trial {
     differing: usize,
     /// Some of those.
     differences: Vec<TrialDifference>,
+}
+
+/// An expectation that is not met.
+#[derive(Serialize, ToSchema)]
+pub(super) struct TrialBroken {
+    expect: String,
+    why: String,
 }
 
 /// What policies come to.
@@ -97,21 +113,26 @@ impl From<&Effect> for TrialEffect {
     }
 }
 
-/// `POST /v1/policies/{file}/try`.
+/// `POST /v1/policies/{name}/try`.
 pub(super) async fn run(
     State(app): State<App>,
-    Path(file): Path<String>,
+    Path(name): Path<String>,
     body: Result<Json<TrialRequest>, JsonRejection>,
 ) -> Result<Json<Trial>, Problem> {
     let TrialRequest { text, date } = read(body)?;
     kept(&app)?;
-    let policy = draft(&app, file.clone(), text).await?;
+    let (libraries, volume, _) = find(&app, Kind::Policies.name(), &name).await?;
+    let policy = blocking(move || {
+        libraries.check(&volume, &text)?;
+        parse_policy(std::path::Path::new(&volume.name), &text)
+    });
+    let policy = policy.await?.map_err(refused)?;
     let busy = |_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "another draft is being tried");
     let _turn = app.in_force.trial.try_lock().map_err(busy)?;
     let date = day(&app, date)?;
     let (interactions, more) = interactions(&app, date).await?;
     let now = app.in_force.now();
-    let tried = blocking(move || compare(&now, &file, policy, &interactions)).await?;
+    let tried = blocking(move || compare(&now, name, policy, &interactions)).await?;
     Ok(Json(Trial { date: date.to_string(), more, ..tried }))
 }
 
@@ -153,11 +174,14 @@ fn started(line: &serde_json::Value) -> Option<Moment> {
 }
 
 /// What the draft makes of the calls, beside what is in force.
-fn compare(now: &Texts, file: &str, draft: Policy, interactions: &[Interaction]) -> Trial {
+fn compare(now: &Texts, name: String, draft: Policy, interactions: &[Interaction]) -> Trial {
     let parsed = |(name, text): (&String, &String)| Policy::parse(text).ok().map(|policy| (name.clone(), policy));
     let mut named: BTreeMap<String, Policy> = now.iter().filter_map(parsed).collect();
     let in_force: Arc<[Policy]> = named.values().cloned().collect();
-    named.insert(file.to_owned(), draft);
+    let (label, expects) = (draft.label(), draft.expects.len());
+    let broken = routing::check_expects(&draft).into_iter();
+    let broken = broken.map(|Broken { expect, why, .. }| TrialBroken { expect, why }).collect();
+    named.insert(name, draft);
     let drafted: Arc<[Policy]> = named.into_values().collect();
     let before = Tried::new(&in_force, interactions, ANSWER);
     let after = Tried::new(&drafted, interactions, ANSWER);
@@ -173,6 +197,9 @@ fn compare(now: &Texts, file: &str, draft: Policy, interactions: &[Interaction])
         .collect();
     Trial {
         date: String::new(),
+        label,
+        expects,
+        broken,
         calls: interactions.len(),
         more: false,
         in_force: (&before.effect).into(),

@@ -2,7 +2,7 @@
 //!
 //! The browser is driven by `console/e2e/supervisor.mjs`, which says what it checked.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 use calmline::notice::What;
 use loadtest::audio::Audio;
 
-use crate::stage::{PROGRAM, Setup, Stage, angry, folder};
+use crate::browsers::{self, BROWSER_HZ, hears};
+use crate::stage::{BOT_HZ, CALLER_HZ, PROGRAM, Setup, Stage, angry, folder};
 
 const USER: &str = "li";
-const PASSWORD: &str = "a long password";
+pub const PASSWORD: &str = "a long password";
 /// How long the browser may take for everything.
 const BROWSER_MAX: Duration = Duration::from_secs(180);
 /// How often the caller begins anew.
@@ -103,6 +104,60 @@ fn an_operator_signs_in_with_a_code_and_puts_a_policy_in_force_in_a_browser() {
     assert_eq!(policies["policies"][0]["saved"], false, "what is in force is another one");
 }
 
+#[test]
+fn a_supervisor_hears_whispers_and_barges_in_from_a_browser() {
+    let console = Path::new(env!("CARGO_MANIFEST_DIR")).join("console");
+    let Some(browser) = browser(&console) else { return };
+    let stage = browsers::stage("console-talking");
+    let (caller, call) = browsers::connected(&stage);
+    let tone = folder("console-talking").join("tone.wav");
+    write_tone(&tone, BROWSER_HZ);
+    let mut child = Command::new("node")
+        .arg(console.join("e2e/talking.mjs"))
+        .args([format!("http://{}", stage.server.addresses.web).as_str(), USER, PASSWORD, &call])
+        .arg(&tone)
+        .arg("--screenshots")
+        .arg(folder("console-talking").join("pictures"))
+        .env("CALMLINE_BROWSER", browser)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("node");
+    let (mut next, said) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
+    for line in BufReader::new(said).lines() {
+        let line = line.expect("text");
+        println!("{line}");
+        let Some(moment) = line.strip_prefix("now: ") else { continue };
+        let (to_caller, to_bot): (&[u16], &[u16]) = match moment {
+            "whispering" => (&[BOT_HZ], &[CALLER_HZ, BROWSER_HZ]),
+            "barging in" => (&[BOT_HZ, BROWSER_HZ], &[CALLER_HZ, BROWSER_HZ]),
+            _ => (&[BOT_HZ], &[CALLER_HZ]),
+        };
+        hears(&format!("{moment}: the caller"), &caller, to_caller);
+        hears(&format!("{moment}: the bot"), &stage.bot, to_bot);
+        writeln!(next).expect("it reads");
+    }
+    assert!(child.wait().expect("its end").success(), "the browser found something, see above");
+    let called = |what: &What| matches!(what, What::SupervisorCalled { target, .. } if target.as_str() == "browser:li");
+    stage.until("whoever took part", called);
+    caller.hang_up().expect("an order");
+    stage.is_empty();
+}
+
+/// Ten seconds of a tone that go on from their beginning, as browsers take them for a microphone.
+fn write_tone(path: &Path, hz: u16) {
+    std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+    let rate = 48_000;
+    let format =
+        hound::WavSpec { channels: 1, sample_rate: rate, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+    let mut file = hound::WavWriter::create(path, format).expect("a file");
+    for n in 0..10 * rate {
+        let angle = std::f64::consts::TAU * f64::from(hz) * f64::from(n) / f64::from(rate);
+        file.write_sample((angle.sin() * 0.3 * 32_767.0) as i16).expect("room");
+    }
+    file.finalize().expect("room");
+}
+
 /// Whether somebody has listened, from now on.
 fn opened(stage: &Stage) -> bool {
     matches!(stage.until("live audio", |what| matches!(what, What::AudioOpened { .. })).what, What::AudioOpened { .. })
@@ -128,7 +183,7 @@ fn wait_while_the_caller_is_angry(child: &mut Child, mut angry: impl FnMut()) ->
 }
 
 /// The line of the configuration that `calmline user hash` prints.
-fn hash() -> String {
+pub fn hash() -> String {
     let mut child = Command::new(PROGRAM)
         .args(["user", "hash"])
         .stdin(Stdio::piped())

@@ -6,6 +6,7 @@
 
 mod agreed;
 mod anger;
+mod browsers;
 mod chaos;
 mod chats;
 mod codecs;
@@ -16,6 +17,7 @@ mod elsewhere;
 mod forks;
 mod interop;
 mod kept;
+mod library;
 mod models;
 mod moves;
 mod odd;
@@ -26,6 +28,7 @@ mod reload;
 mod secrets;
 mod setup;
 mod sounds;
+mod sources;
 mod stage;
 mod supervision;
 mod talk;

@@ -56,7 +56,7 @@ fn what_is_known_counts_and_the_version_before_can_be_had_back() {
         stage.ask("PUT", &facts, &json!({ "customer": { "tier": "gold" }, "order": { "state": null } }));
     assert_eq!((status, &answer["accepted"]), (202, &Value::Bool(true)), "{answer}");
     let told = stage.until("the facts", |what| matches!(what, What::FactsTold { .. }));
-    let What::FactsTold { known, forgotten } = told.what else { unreachable!("just matched") };
+    let What::FactsTold { known, forgotten, .. } = told.what else { unreachable!("just matched") };
     assert_eq!((known, forgotten), (vec!["customer.tier".to_owned()], vec!["order.state".to_owned()]));
     caller.press("1").expect("an order");
     let decided = stage.until("the decision", |what| matches!(what, What::Decided { .. }));

@@ -6,11 +6,11 @@ import type {
   CallList,
   Fault,
   Language,
+  LibraryDone,
   Models,
   Party,
-  PolicyGood,
+  PolicyInForce,
   PolicyList,
-  PolicyText,
   ProblemBody,
   Readiness,
   Reloaded,
@@ -18,6 +18,7 @@ import type {
   Session,
   SupervisionMode,
   Trial,
+  Ways,
 } from "./shapes";
 
 /** A request that was refused, or brought no answer (`status` 0). */
@@ -50,14 +51,15 @@ async function send(
   path: string,
   body?: unknown,
   signal?: AbortSignal,
+  kind = "application/json",
   conditions: Record<string, string> = {},
 ): Promise<Response> {
   const headers: Record<string, string> = { ...conditions };
   // Pages of others cannot send this header: what is ordered was ordered here.
   if (method !== "GET") headers["x-calmline-console"] = "1";
-  if (body !== undefined) headers["content-type"] = "application/json";
+  if (body !== undefined) headers["content-type"] = kind;
   const init: RequestInit = { method, headers, credentials: "same-origin", cache: "no-store" };
-  if (body !== undefined) init.body = JSON.stringify(body);
+  if (body !== undefined) init.body = typeof body === "string" ? body : JSON.stringify(body);
   if (signal !== undefined) init.signal = signal;
   try {
     return await fetch(path, init);
@@ -89,7 +91,14 @@ async function ask<T>(method: Method, path: string, body?: unknown, signal?: Abo
   return (response.status === 204 ? undefined : await response.json()) as T;
 }
 
-const ofPolicy = (file: string, rest = "") => `/v1/policies/${encodeURIComponent(file)}${rest}`;
+const ofLibrary = (name: string) => `/v1/libraries/policies/${encodeURIComponent(name)}`;
+
+/** What there is none of is no problem to some. */
+function noneOf404(error: unknown): null {
+  if (error instanceof Problem && error.status === 404) return null;
+  throw error;
+}
+
 const ofCall = (call: string, rest = "") => `/v1/calls/${encodeURIComponent(call)}${rest}`;
 
 /** What is asked of the list of calls; `before` goes on where a list ended. */
@@ -144,6 +153,15 @@ export const api = {
   say: (id: string, { text, language, party, mode }: SayOrder): Promise<{ prompt: number }> =>
     ask("POST", ofCall(id, "/prompts"), { say: { text, language }, party, mode }),
   stopPrompt: (id: string, prompt: number): Promise<unknown> => ask("DELETE", ofCall(id, `/prompts/${prompt}`)),
+  /** By which servers a browser finds its way, and whether browsers are connected at all. */
+  webrtc: (): Promise<Ways> => ask("GET", "/v1/webrtc"),
+  /** Connects this browser to a call: an offer for an answer (RFC 9725). A whisper is for the callee. */
+  async connect(id: string, mode: SupervisionMode, offer: string): Promise<{ supervisor: number; answer: string }> {
+    const path = ofCall(id, `/webrtc?mode=${mode}`);
+    const response = await checked(await send("POST", path, offer, undefined, "application/sdp"));
+    const supervisor = Number(response.headers.get("location")?.split("/").at(-1));
+    return { supervisor, answer: await response.text() };
+  },
   /** Live audio: an endless WAV, the caller on the left. */
   async audio(id: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
     const response = await checked(await send("GET", ofCall(id, "/audio?layout=stereo"), undefined, signal));
@@ -161,18 +179,26 @@ export const api = {
   policiesBack: (): Promise<unknown> => ask("POST", "/v1/policies/back"),
   models: (): Promise<Models> => ask("GET", "/v1/models"),
   policies: (): Promise<PolicyList> => ask("GET", "/v1/policies"),
-  /** A policy's file, and what it is known by; `null` when there is no file, only what is in force. */
-  async policy(file: string): Promise<{ policy: PolicyText; etag: string | null }> {
-    const response = await checked(await send("GET", ofPolicy(file)));
-    return { policy: (await response.json()) as PolicyText, etag: response.headers.get("etag") };
+  /** What is in force of a policy's file; `null` when nothing is. */
+  policyInForce: (name: string): Promise<PolicyInForce | null> =>
+    ask<PolicyInForce>("GET", `/v1/policies/${encodeURIComponent(name)}`).catch(noneOf404),
+  /** A policy's file, and what it is known by; `null` when there is none. */
+  async policyFile(name: string): Promise<{ text: string; etag: string } | null> {
+    const response = await send("GET", ofLibrary(name));
+    if (response.status === 404) return null;
+    await checked(response);
+    return { text: await response.text(), etag: response.headers.get("etag") ?? "" };
   },
-  checkPolicy: (file: string, text: string): Promise<PolicyGood> => ask("POST", ofPolicy(file, "/check"), { text }),
-  tryPolicy: (file: string, text: string): Promise<Trial> => ask("POST", ofPolicy(file, "/try"), { text }),
+  async checkPolicy(name: string, text: string): Promise<void> {
+    await checked(await send("PUT", `${ofLibrary(name)}?check=true`, text, undefined, "application/toml"));
+  },
+  tryPolicy: (name: string, text: string): Promise<Trial> =>
+    ask("POST", `/v1/policies/${encodeURIComponent(name)}/try`, { text }),
   /** Puts a policy in its file's place, when that is still the one that is known. */
-  async writePolicy(file: string, text: string, etag: string | null): Promise<Reloaded> {
+  async writePolicy(name: string, text: string, etag: string | null): Promise<LibraryDone> {
     const condition: Record<string, string> = etag === null ? { "if-none-match": "*" } : { "if-match": etag };
-    const response = await checked(await send("PUT", ofPolicy(file), { text }, undefined, condition));
-    return (await response.json()) as Reloaded;
+    const response = await send("PUT", ofLibrary(name), text, undefined, "application/toml", condition);
+    return (await (await checked(response)).json()) as LibraryDone;
   },
   drain: (): Promise<unknown> => ask("POST", "/v1/drain"),
   backup: (): Promise<Backup> => ask("GET", "/v1/backup"),

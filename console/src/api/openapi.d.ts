@@ -2603,9 +2603,8 @@ export interface components {
             label: string;
             rules: number;
         };
-        /** @description The policies of the server. */
         PolicyList: {
-            policies: components["schemas"]["PolicyFile"][];
+            policies: components["schemas"]["PolicyLine"][];
         };
         /** @description One policy's file, whole. */
         PolicyText: {
@@ -3027,6 +3026,12 @@ export interface components {
             in_force: components["schemas"]["TrialEffect"];
             /** @description Whether there were more: the last ones of the day were taken. */
             more: boolean;
+            label: string;
+            expects: number;
+            broken: {
+                expect: string;
+                why: string;
+            }[];
         };
         /** @description A call that goes otherwise. */
         TrialDifference: {
@@ -3175,6 +3180,34 @@ export interface components {
         str: string;
         AudioLayout: string;
         DeliveryState: string;
+        PolicyLine: {
+            name: string;
+            label: string | null;
+            saved: boolean;
+        };
+        PolicyInForce: {
+            label: string;
+            text: string;
+        };
+        LibraryDone: {
+            valid?: boolean;
+            version?: string;
+            policies?: string[];
+            needs_restart?: string[];
+        };
+        Ways: {
+            enabled: boolean;
+            ice_servers: {
+                urls: string[];
+                username?: string;
+                credential?: string;
+            }[];
+        };
+        IceServer: {
+            urls: string[];
+            username?: string;
+            credential?: string;
+        };
     };
     responses: never;
     parameters: never;

@@ -51,6 +51,10 @@ export type Supervisor = Closer<
   Schemas["Supervisor"],
   { mode: SupervisionMode; party: Party | null; hears: Schemas["Hears"] }
 >;
+/** Servers that a browser finds its way by, as RTCPeerConnection takes them. */
+export type IceServer = Schemas["IceServer"];
+/** How browsers are connected. */
+export type Ways = Schemas["Ways"];
 export type AudioClient = Schemas["AudioClient"];
 /** Mean opinions are 1-4.5, losses 0-1; what is unknown is absent. */
 export type LegQuality = Schemas["LegQuality"];
@@ -95,7 +99,8 @@ export type Backup = Schemas["Backup"];
 export type Models = Schemas["Models"];
 
 export type PolicyList = Schemas["PolicyList"];
-export type PolicyFile = Schemas["PolicyFile"];
-export type PolicyText = Schemas["PolicyText"];
-export type PolicyGood = Schemas["PolicyGood"];
+export type PolicyLine = Schemas["PolicyLine"];
+export type PolicyInForce = Schemas["PolicyInForce"];
+/** What became of a file that was put in another's place. */
+export type LibraryDone = Schemas["LibraryDone"];
 export type Trial = Schemas["Trial"];

@@ -137,6 +137,10 @@ function chatSentence(t: Texts, event: CallEvent): Sentence | null {
       return { kind: "words", text: s.messageDropped(partyText(t, text(event.party)), text(event.why)) };
     case "reply_suggested":
       return { kind: "decision", text: s.replySuggested(text(event.text), text(event.rule)) };
+    case "answers_suggested": {
+      const [best] = event.answers as { question: string; answer: string }[];
+      return best ? { kind: "decision", text: s.answersSuggested(best.question, best.answer) } : null;
+    }
     case "not_possible": {
       const action = actionText(t, text(event.action));
       return { kind: "decision", text: s.notPossible(action, text(event.reason)), failed: true };

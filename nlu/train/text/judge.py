@@ -7,7 +7,7 @@ import scipy.optimize
 from scipy.special import softmax
 from sklearn.metrics import confusion_matrix, f1_score
 
-from corpora import AMONG
+from corpora import AMONG, SERVICE
 from rows import GENRES, HEADS, OUTPUTS, SEVERAL, STARTS, probabilities
 
 RESAMPLES, SEED, BINS = 500, 0, 10
@@ -46,17 +46,20 @@ class Mix:
         return found
 
 
-def learnt_mix(parts, rows):
+def learnt_mix(parts, rows, held):
     """The mix under which the validation texts are likeliest; `parts` say (N, OUTPUTS) or more of them.
 
     First one for all genres; then each genre moves away from it, for the head that its texts are labelled for, as far as
-    they are worth. Where classes may go together there is one mix for all genres, for being upset that of our own sentences.
-    But for intents the deep part says no more than the genre: the rest that it says made the validation's F1 lower.
+    they are worth. For intents there is one mix for all genres; for being upset that of our own sentences, from which each
+    language moves away, learnt on `held` (rows, parts), which are many more than those of the validation. But for intents
+    the deep part says no more than the genre: the rest that it says made the validation's F1 lower.
     """
     mix = Mix(numpy.zeros((len(PARTS), len(GENRES), OUTPUTS), numpy.float32), numpy.zeros((len(GENRES), OUTPUTS), numpy.float32))
+    validation = rows, parts
     for head in HEADS:
+        rows, parts = held if head == "upset" else validation
         at, free = columns(head), numpy.ones(len(PARTS) + len(HEADS[head]))
-        known = rows.among[:, at].any(axis=1) & ((head != "upset") | (rows.genres >= len(AMONG)))
+        known = rows.among[:, at].any(axis=1)
         start = numpy.zeros_like(free)
         start[0] = 1
         # What is common in one genre is rare in another: where one class excludes others, there are no common biases.
@@ -65,7 +68,7 @@ def learnt_mix(parts, rows):
         for genre, corpus in enumerate(GENRES):
             own = known & (rows.genres == genre)
             values = usual
-            if head not in SEVERAL and AMONG.get(corpus, (head,))[0] == head:
+            if moves(corpus, head):
                 moved = numpy.ones_like(free)
                 moved[DEEP] = 0
                 values = likeliest(parts, rows, own, head, usual, moved, loose=1.0)
@@ -74,11 +77,17 @@ def learnt_mix(parts, rows):
     return mix
 
 
+def moves(corpus, head):
+    """Whether the texts of `corpus` are labelled for `head` such that its mix may be their own."""
+    return corpus in SERVICE if head == "upset" else head not in SEVERAL and head_of(corpus, head) == head
+
+
 def likeliest(parts, rows, known, head, usual, free, loose):
     """`usual` values (shares, biases), the `free` ones moved by about `loose` as the texts `known` want."""
     at = columns(head)
     each = numpy.stack([part[known, at] for part in parts])
     targets, among = rows.targets[known, at], rows.among[known, at] > 0
+    weights = evened(targets) if head == "upset" else numpy.ones((len(targets), 1))
 
     def unlikelihood(by):
         values = usual + by * free
@@ -87,12 +96,18 @@ def likeliest(parts, rows, known, head, usual, free, loose):
         p = numpy.clip(said, 1e-6, 1 - 1e-6)
         right = targets * numpy.log(p) + (head in SEVERAL) * (1 - targets) * numpy.log(1 - p)
         # Both kinds of head have this gradient by their logits.
-        wrong = (said - targets) * among
+        wrong = (said - targets) * among * weights
         gradient = numpy.concatenate([(each * wrong).sum(axis=(1, 2)), wrong.sum(axis=0)]) * free
         spread = loose * SPREAD
-        return -(right * among).sum() + (by**2).sum() / (2 * spread**2), gradient + by / spread**2
+        return -(right * among * weights).sum() + (by**2).sum() / (2 * spread**2), gradient + by / spread**2
 
     return usual + scipy.optimize.minimize(unlikelihood, numpy.zeros(len(usual)), jac=True, method="L-BFGS-B").x * free
+
+
+def evened(targets):
+    """Weights (N, 1), on average 1, under which as many are upset as are not: three of four are in our own sentences, which
+    says nothing of callers, and would make every neutral one likelier to be upset."""
+    return numpy.where(targets > 0, 0.5 / max(targets.mean(), 1e-9), 0.5 / max(1 - targets.mean(), 1e-9))
 
 
 @dataclass
@@ -108,22 +123,19 @@ class Naming:
     upset: float
 
 
-def learnt_naming(found, rows):
-    *intents, upset = thresholds(found, rows)
-    return Naming(decision_offsets(found, rows), intents, upset)
+def learnt_naming(found, rows, held_found, held_rows):
+    """Intents by the validation's own sentences, being upset by those held out, as if as many were upset as are not."""
+    own, upset = rows.own, STARTS["upset"]
+    intents = [threshold(found[own, at], rows.targets[own, at]) for at in range(*columns("intent").indices(OUTPUTS))]
+    truth = held_rows.targets[:, upset]
+    return Naming(decision_offsets(found, rows), intents, threshold(held_found[:, upset], truth, evened(truth)))
 
 
-def thresholds(found, rows):
-    """For each class that may go together with others the probability from which on calling it gives the best F1 on our
-    own validation sentences."""
-    own = rows.genres >= len(AMONG)
-    best = []
-    for column in range(STARTS[SEVERAL[0]], OUTPUTS):
-        p, truth = found[own, column], rows.targets[own, column]
-        f1 = [f1_score(truth, p >= threshold, zero_division=0) for threshold in THRESHOLDS]
-        # The middle of those that are as good as the best.
-        best.append(float(numpy.median(THRESHOLDS[numpy.array(f1) >= max(f1) - 1e-9])))
-    return best
+def threshold(p, truth, weights=None):
+    """The probability from which on calling it gives the best F1."""
+    f1 = [f1_score(truth, p >= at, sample_weight=weights, zero_division=0) for at in THRESHOLDS]
+    # The middle of those that are as good as the best.
+    return float(numpy.median(THRESHOLDS[numpy.array(f1) >= max(f1) - 1e-9]))
 
 
 def corpora_of(rows):
@@ -141,8 +153,8 @@ def judged(found, rows, corpus, offsets):
     return rows.targets[of_it, columns(head)].argmax(1), named, p[numpy.arange(len(p)), named], HEADS[head]
 
 
-def head_of(corpus):
-    return AMONG[corpus][0] if corpus in AMONG else "emotion"
+def head_of(corpus, otherwise="emotion"):
+    return AMONG[corpus][0] if corpus in AMONG else otherwise
 
 
 def decision_offsets(found, rows):

@@ -72,6 +72,24 @@ class Rows:
     def __len__(self):
         return len(self.ids)
 
+    def only(self, known):
+        """The rows for which `known` (N) is true."""
+        arrays = (self.ids[known], self.grams[known], self.targets[known], self.among[known], self.genres[known])
+        return Rows([self.texts[row] for row in numpy.flatnonzero(known)], *arrays)
+
+    def joined(self, others):
+        """These rows, and behind them `others`."""
+        pair = lambda name: (getattr(self, name), getattr(others, name))
+        arrays = (numpy.concatenate(pair(name)) for name in ("targets", "among", "genres"))
+        return Rows(
+            self.texts + others.texts, numpy.concatenate(pair("ids")), scipy.sparse.vstack(pair("grams"), "csr"), *arrays
+        )
+
+    @property
+    def own(self):
+        """(N): whether a text is one of our own sentences."""
+        return self.genres >= len(AMONG)
+
 
 def tokenized(texts):
     found = []

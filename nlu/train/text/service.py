@@ -45,7 +45,7 @@ def sentences():
         for kind, more, template in templates(FOLDER / f"{part}.{language}.txt"):
             count = COUNTS[part][kind not in DECEPTIVE]
             made = {fill(template, slots[part][language], pieces, slots["hello"][language], dice) for _ in range(count)}
-            found += [labelled(text, language, part, kind, more) for text in sorted(made)]
+            found += [labelled(text, language, part, kind, more, template) for text in sorted(made)]
     return found
 
 
@@ -65,11 +65,11 @@ def fill(template, scenarios, pieces, hello, dice):
     return dice.choice(hello) + re.sub(r"\{(\w+)\}", values, template)
 
 
-def labelled(text, language, part, kind, more):
+def labelled(text, language, part, kind, more, template):
     emotion, polarity, offensive, intents = KINDS[kind]
     refund = {"refund"} if mentions(text, ("退款", "退钱", "refund")) else set()
-    labels = {"emotion": emotion, "polarity": polarity, "offensive": offensive, "intent": intents | more | refund, "kind": kind}
-    labels |= upset(labels)
+    labels = {"emotion": emotion, "polarity": polarity, "offensive": offensive, "intent": intents | more | refund}
+    labels |= upset(labels) | {"kind": kind, "template": template}
     return Text(text, f"service_{language}", language, part, labels)
 
 

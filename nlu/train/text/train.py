@@ -22,7 +22,7 @@ import rows
 import service
 import wide
 
-VERSION = "0.3.0"
+VERSION = "0.4.0"
 SEED, DEEP_SEED = 3, 0
 # Of the training texts so many are also seen as a recogniser would write them.
 HEARD = 0.25
@@ -37,11 +37,13 @@ def main():
     options = parser.parse_args()
     texts = corpora.load(options.shared / "data/text") + service.sentences()
     parts, vocabulary = prepared(texts)
-    broad = wide.Wide(len(vocabulary.grams) + 1).fit(parts["train"], SEED)
+    taught = parts["train"].joined(parts["validation"].only(parts["validation"].own))
+    broad = wide.Wide(len(vocabulary.grams) + 1).fit(taught, SEED)
+    held = wide.held_out(taught, SEED)
     told = lambda epoch, _: print(f"deep part, epoch {epoch + 1} of {DEEP_EPOCHS}", flush=True)
     tokens = embedding.learnt(parts["train"].ids, 1 + rows.UNKNOWN + len(vocabulary.tokens), SEED)
     weights = deep.fit(parts["train"], tokens, DEEP_SEED, DEEP_EPOCHS, told)
-    finish(options.work, texts, parts, vocabulary, broad, weights)
+    finish(options.work, texts, parts, vocabulary, broad, weights, held)
 
 
 def prepared(texts):
@@ -60,14 +62,15 @@ def prepared(texts):
     return {part: rows.build(own, tokenized[part], vocabulary) for part, own in parts.items()}, vocabulary
 
 
-def finish(work, texts, parts, vocabulary, broad, weights):
+def finish(work, texts, parts, vocabulary, broad, weights, held):
     """Mixes, exports, checks and judges; writes everything."""
     model = ROOT / "nlu/models/text"
     broad.weights, weights = export.as_exported({"head": broad.weights})["head"], export.as_exported(weights)
     logits = {p: (*broad.logits(parts[p].grams), deep.judged(weights, parts[p].ids)) for p in ("validation", "test", "heard")}
-    mix = judge.learnt_mix(logits["validation"], parts["validation"])
+    mix = judge.learnt_mix(logits["validation"], parts["validation"], held)
     found = {part: mix.probabilities(*logits[part]) for part in logits}
-    naming = judge.learnt_naming(found["validation"], parts["validation"])
+    held_rows, held_parts = held
+    naming = judge.learnt_naming(found["validation"], parts["validation"], mix.probabilities(*held_parts), held_rows)
     export.export(model.with_suffix(".onnx"), broad, weights, mix, VERSION)
     size = export.parameters(broad, weights)
     card.write_json(model, VERSION, vocabulary, size, naming)

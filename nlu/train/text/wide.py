@@ -7,6 +7,7 @@ Bigrams: Simple, Good Sentiment and Topic Classification", 2012.
 
 import multiprocessing
 from dataclasses import dataclass
+from zlib import crc32
 
 import numpy
 import scipy.sparse
@@ -18,6 +19,8 @@ from rows import GENRES, HEADS, OUTPUTS, STARTS
 
 # Machines are learnt side by side by so many processes.
 PROCESSES = 2
+# Of our own sentences, each such part of the templates is judged once by machines that were not taught it.
+FOLDS = 4
 
 # Cost of a text on the wrong side, times its weight; passes over the texts at most.
 COST, PASSES_MAX, TOLERANCE = 0.35, 80, 1e-3
@@ -31,6 +34,8 @@ DERIVED_TRUST = 0.5
 DOUBT, DOUBT_CHOSEN = 1.0, 3.0
 # Nothing is likelier than one less this.
 SURE = 1e-4
+# The logit of a genre that is known.
+CERTAIN = 50
 # Who does not offend is civil, and reviews are negative or positive: one machine tells both.
 CIVIL, OFFENSIVE = STARTS["offensive"], STARTS["offensive"] + 1
 NEGATIVE, POSITIVE = (STARTS["polarity"] + HEADS["polarity"].index(name) for name in ("negative", "positive"))
@@ -81,13 +86,45 @@ class Wide:
         return said @ spread(second=False), said @ spread(second=True)
 
     def fit(self, rows, seed):
-        # A fork shares the rows with the processes.
-        with multiprocessing.get_context("fork").Pool(PROCESSES, share, (rows, seed)) as pool:
-            for column, weights, bias in pool.imap_unordered(learnt, range(len(MACHINES))):
-                self.weights[:, column], self.bias[column] = weights, bias
-                print(f"wide part, machine {column + 1} of {len(MACHINES)}", flush=True)
+        """Learns from the training's `rows`, and who is upset from our own validation sentences among them, too."""
+        for (column, _), weights, bias in learnt_each(rows, seed, [(column, None) for column in range(len(MACHINES))]):
+            self.weights[:, column], self.bias[column] = weights, bias
+            print(f"wide part, machine {column + 1} of {len(MACHINES)}", flush=True)
         self.weights[0] = 0
         return self
+
+
+def held_out(rows, seed):
+    """What the machines of being upset say of sentences of which they were taught neither the template nor another of it.
+
+    Returns our own sentences among `rows`, and their parts as a mix takes them: (N, OUTPUTS) of the first machines, of the
+    second ones, and (N, OUTPUTS + GENRES) in which the genre is sure and nothing else is said.
+    """
+    folds = folds_of(rows)
+    own = rows.only(rows.own)
+    parts = [numpy.zeros((len(own), width), numpy.float32) for width in (OUTPUTS, OUTPUTS, OUTPUTS + len(GENRES))]
+    columns = [column for column, machine in enumerate(MACHINES) if machine.output == STARTS["upset"]]
+    jobs = [(column, fold) for fold in range(FOLDS) for column in columns]
+    for (column, fold), weights, bias in learnt_each(rows, seed, jobs):
+        held = folds[rows.own] == fold
+        part = parts[MACHINES[column].is_second]
+        part[held, MACHINES[column].output] = own.grams[held] @ weights + bias
+        print(f"wide part, machine {column + 1} without part {fold + 1} of {FOLDS}", flush=True)
+    parts[-1][numpy.arange(len(own)), OUTPUTS + own.genres] = CERTAIN
+    return own, parts
+
+
+def folds_of(rows):
+    """(N): the part of the templates that a sentence of ours is of, -1 for other texts."""
+    templates = [text.labels.get("template") for text in rows.texts]
+    return numpy.array([-1 if template is None else crc32(template.encode()) % FOLDS for template in templates])
+
+
+def learnt_each(rows, seed, jobs):
+    """For each (column, fold to leave out or `None`) in any order the machine's weights and bias."""
+    # A fork shares the rows with the processes.
+    with multiprocessing.get_context("fork").Pool(PROCESSES, share, (rows, seed)) as pool:
+        yield from pool.imap_unordered(learnt, jobs)
 
 
 def share(*given):
@@ -95,16 +132,18 @@ def share(*given):
     learnt.given = given
 
 
-def learnt(column):
-    """The machine of `column`, its weights and its bias."""
-    rows, seed = learnt.given
+def learnt(job):
+    """The job, and the machine's weights and its bias."""
+    (rows, seed), (column, left_out) = learnt.given, job
+    if left_out is not None:
+        rows = rows.only(folds_of(rows) != left_out)
     grams, genres, truth, weights = taught(rows, MACHINES[column])
     scale, _ = telling(grams, genres, truth, weights, DOUBT)
     places = numpy.zeros((len(genres), len(GENRES)))
     places[numpy.arange(len(genres)), genres] = GENRE_VALUE
     x = scipy.sparse.hstack([grams @ scipy.sparse.diags(scale), places], format="csr", dtype=numpy.float64)
     svm = LinearSVC(C=COST, tol=TOLERANCE, max_iter=PASSES_MAX, random_state=seed).fit(x, truth, weights)
-    return column, svm.coef_[0][: len(scale)] * scale, svm.intercept_[0]
+    return job, svm.coef_[0][: len(scale)] * scale, svm.intercept_[0]
 
 
 def most_telling(rows, kept):
@@ -116,6 +155,8 @@ def most_telling(rows, kept):
 def taught(rows, machine):
     """What `machine` learns from: n-grams, genres, truth, and the weight of each text."""
     of_it = numpy.isin(rows.genres, [GENRES.index(name) for name in machine.corpora])
+    if machine.output != STARTS["upset"]:
+        of_it &= numpy.array([text.part == "train" for text in rows.texts])
     known = (rows.among[:, machine.output] > 0) & of_it
     weights = rows.among[known, machine.output] * trust(rows.genres[known], machine.output)
     genres, truth = rows.genres[known], rows.targets[known, machine.output] > 0

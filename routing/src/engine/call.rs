@@ -545,9 +545,10 @@ pub(super) fn in_language(texts: &Texts, language: Option<Language>) -> Option<(
 /// An action as it is decided: scripts with one text alone, in the language of the call.
 fn spoken(action: &Action, language: Option<Language>) -> Action {
     match action {
-        Action::Script { id, texts, mode, until } => {
+        Action::Script { id, texts, sounds, mode, until } => {
             let (text, language) = in_language(texts, language).expect("a script has at least one text");
-            Action::Script { id: id.clone(), texts: [(language, text)].into(), mode: *mode, until: *until }
+            let sounds = sounds.get(&language).map(|file| (language, file.clone())).into_iter().collect();
+            Action::Script { id: id.clone(), texts: [(language, text)].into(), sounds, mode: *mode, until: *until }
         }
         other => other.clone(),
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::then::{PROMPT_FILE, prompt_file};
 use super::{File, NAME, SAYING_CHARS_MAX, choice, is_saying, one_of};
 use crate::section::{Section, list, name, number, text, whole};
 use crate::{Action, Emotion, Language, Level, Serve, ServedBy, Texts, words};
@@ -37,6 +38,8 @@ pub struct Script {
     pub id: String,
     /// Its text by language.
     pub texts: Texts,
+    /// The files in which it has been recorded, by language; each of them has a text, too.
+    pub sounds: Texts,
 }
 
 /// The `[split]`: a comparison of two ways, told apart by a hash that stays the same from call to call.
@@ -131,11 +134,19 @@ pub(super) fn read_split(root: &mut Section<'_>) -> Option<Split> {
     Some(Split { id: id?, share: share?, by_caller: by != Some("call") })
 }
 
+/// Where the recording of a script stands.
+fn audio_key(language: Language) -> &'static str {
+    match language {
+        Language::Mandarin => "zh_audio",
+        Language::English => "en_audio",
+    }
+}
+
 pub(super) fn read_scripts(root: &mut Section<'_>) -> Vec<Script> {
     let mut scripts: Vec<Script> = Vec::new();
     root.each("script", |section| {
         let id = section.need("id", NAME, name);
-        let mut texts = Texts::new();
+        let (mut texts, mut sounds) = (Texts::new(), Texts::new());
         for language in Language::ALL {
             let expected =
                 format!("1-{SAYING_CHARS_MAX} characters on one line; {{NAME}} stands for a header of the INVITE");
@@ -143,6 +154,13 @@ pub(super) fn read_scripts(root: &mut Section<'_>) -> Vec<Script> {
                 text(SAYING_CHARS_MAX)(value).filter(|text| is_saying(text))
             });
             texts.extend(read.map(|text| (language, text)));
+            let key = audio_key(language);
+            let file = section.read(key, PROMPT_FILE, prompt_file);
+            if file.is_some() && !section.has(language.as_str()) {
+                let expected = format!("{} beside it: what the recording says, for chats", language.as_str());
+                section.fault(key, "it without a text", expected);
+            }
+            sounds.extend(file.map(|file| (language, file)));
         }
         if !Language::ALL.iter().any(|language| section.has(language.as_str())) {
             section.fault("", "no text", one_of(&Language::ALL, Language::as_str));
@@ -151,7 +169,7 @@ pub(super) fn read_scripts(root: &mut Section<'_>) -> Vec<Script> {
         if scripts.iter().any(|script| script.id == id) {
             section.fault("id", format!("\"{id}\", which stands above already"), "an id of its own");
         }
-        scripts.push(Script { id, texts });
+        scripts.push(Script { id, texts, sounds });
     });
     if scripts.len() > super::RULES_MAX {
         root.fault("script", format!("{} of them", scripts.len()), format!("at most {}", super::RULES_MAX));

@@ -4,7 +4,9 @@
 
 use toml::Value;
 
-use super::{ACTIONS_MAX, File, SAYING_CHARS_MAX, WAYS_MAX, choice, is_prompt_file, is_saying, one_of, seconds};
+use super::{
+    ACTIONS_MAX, File, SAYING_CHARS_MAX, Script, WAYS_MAX, choice, is_prompt_file, is_saying, one_of, seconds,
+};
 use crate::section::{Section, list, name, text};
 use crate::{Action, Hold, Language, PlayMode, Route, SecureInput, Severity, Until, Whisper};
 
@@ -113,9 +115,10 @@ fn read_say(section: &mut Section<'_>, file: &File) -> Option<Action> {
     if scripted {
         let mut say = section.section("say");
         let id = say.need("script", "the id of a [[script]]", name);
-        let texts = id.as_ref().and_then(|id| file.texts(&mut say, "script", id));
+        let script = id.as_ref().and_then(|id| file.script(&mut say, "script", id)).cloned();
         say.finish();
-        return Some(Action::Script { id: id?, texts: texts?, mode: mode?, until });
+        let Script { id, texts, sounds } = script?;
+        return Some(Action::Script { id, texts, sounds, mode: mode?, until });
     }
     let (text, language) = read_words(section.section("say"))?;
     Some(Action::Say { text, language, mode: mode?, until })
@@ -152,7 +155,7 @@ fn read_playing(section: &mut Section<'_>) -> (Option<PlayMode>, Until) {
     (mode, Until { speech: until.contains(&"speech"), key: until.contains(&"key") })
 }
 
-const PROMPT_FILE: &str = "the name of a WAV or Opus file (.wav, .opus, .ogg) inside the prompt folder";
+pub(super) const PROMPT_FILE: &str = "the name of a WAV or Opus file (.wav, .opus, .ogg) inside the prompt folder";
 /// Ends secure input unless the policy says another one.
 const END_KEY: char = '#';
 
@@ -195,6 +198,6 @@ fn end(value: &Value) -> Option<&'static str> {
     ["speech", "key"].into_iter().find(|&word| value.as_str() == Some(word))
 }
 
-fn prompt_file(value: &Value) -> Option<String> {
+pub(super) fn prompt_file(value: &Value) -> Option<String> {
     text(200)(value).filter(|file| is_prompt_file(file))
 }

@@ -117,6 +117,7 @@ pub(super) fn kind(what: &What) -> String {
         What::ChatOpened { .. } => "chat opened".to_owned(),
         What::MessageDropped { .. } => "message dropped".to_owned(),
         What::ReplySuggested { .. } => "reply suggested".to_owned(),
+        What::AnswersSuggested(_) => "answers suggested".to_owned(),
         What::NotPossible { .. } => "not possible".to_owned(),
         What::CallRedirected { target, .. } => format!("redirected {target}"),
         What::PbxDone { pbx } => format!("{pbx} done"),

@@ -3,6 +3,7 @@
 
 mod render;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +17,8 @@ use self::render::{render, render_notice};
 use super::reload::reload;
 use super::sim::{Sim, SipState, settings};
 use crate::control::{
-    ControlSettings, Description, HandshakeFailure, Header, Hears, Input, Invite, Measured, OfferMethod, Order, Party,
-    PlayedSound, Refresher, ReplyId, SessionTerms, SipEvent, SupervisorMode, Whom, leg::header,
+    Browser, ControlSettings, Description, HandshakeFailure, Header, Hears, Input, Invite, Measured, OfferMethod,
+    Order, Party, PlayedSound, Refresher, ReplyId, SessionTerms, SipEvent, SupervisorMode, Whom, leg::header,
 };
 use crate::notice::{Notice, What};
 use crate::pbx::{Answer, Outcome};
@@ -354,7 +355,7 @@ fn deliver(sim: &mut Sim, lines: &mut Vec<String>) {
 }
 
 /// An order about a call: `supervise TARGET|sip:… MODE`, `change N MODE`, `change N hears WHOM`, `release N`, where MODE
-/// is `listen`, `barge`, or `whisper PARTY`; `play PARTY MODE until …`, `say PARTY MODE`, `stop N`;
+/// is `listen`, `barge`, or `whisper PARTY`; `browser MODE`, `mute browser MODE`, `connected N`, `gone N`; `play PARTY MODE until …`, `say PARTY MODE`, `stop N`;
 /// `typed PARTY TEXT`; `audio`, `audio N missed MS`, `audio N closes`; `bypass`, `end bypass`; `consent given`, `consent refused`.
 #[track_caller]
 pub(super) fn order(call: &str, words: &[&str]) -> Order {
@@ -382,6 +383,12 @@ pub(super) fn order(call: &str, words: &[&str]) -> Order {
             Order::ChangeSupervisor { call, supervisor: number(supervisor), mode: Some(mode(rest)), hears: None }
         }
         ["release", supervisor] => Order::EndSupervisor { call, supervisor: number(supervisor) },
+        ["browser", ref rest @ ..] => admit(call, mode(rest), true),
+        ["mute", "browser", ref rest @ ..] => admit(call, mode(rest), false),
+        ["connected", supervisor] => Order::BrowserConnected { call, supervisor: number(supervisor) },
+        ["gone", supervisor] => {
+            Order::BrowserGone { call, supervisor: number(supervisor), reason: "signed out".to_owned() }
+        }
         ["play", hearer, how, ref until @ ..] => {
             let sound = Arc::new(media::Sound { samples: vec![0; 8_000] });
             let until = Until { speech: until.contains(&"speech"), key: until.contains(&"key") };
@@ -410,6 +417,11 @@ pub(super) fn order(call: &str, words: &[&str]) -> Order {
         ["audio", client, "closes"] => Order::CloseAudio { call, client: number(client) },
         _ => panic!("no such order: {words:?}"),
     }
+}
+
+fn admit(call: String, mode: SupervisorMode, speaks: bool) -> Order {
+    let (name, hears, socket) = ("browser:li".to_owned(), Hears::Both, SocketAddr::from(([127, 0, 0, 1], 40_000)));
+    Order::AdmitBrowser { call, browser: Browser { name, mode, hears, socket, speaks } }
 }
 
 /// An INVITE to `sales` with an offer of everything; words change that: `to=NAME`, `sdp=0,101`, `no-sdp`,

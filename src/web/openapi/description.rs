@@ -67,6 +67,13 @@ impl Description {
         self.takes::<T>(Required::False)
     }
 
+    /// What comes with the request that is no JSON.
+    pub(in crate::web) fn body_as(mut self, kind: &str) -> Self {
+        let content = Content::new(Some(Object::with_type(Type::String)));
+        self.body = Some(RequestBodyBuilder::new().content(kind, content).required(Some(Required::True)).build());
+        self.refuses(&[StatusCode::BAD_REQUEST, StatusCode::PAYLOAD_TOO_LARGE, StatusCode::UNSUPPORTED_MEDIA_TYPE])
+    }
+
     fn takes<T: ToSchema>(mut self, required: Required) -> Self {
         let content = Content::new(Some(self.reference::<T>()));
         self.body = Some(RequestBodyBuilder::new().content(JSON, content).required(Some(required)).build());

@@ -104,7 +104,7 @@ async fn each_role_may_what_the_table_says_and_nothing_else() {
     for role in Role::ALL {
         let cookie = cookie(&sign_in(&wire, role.name(), PASSWORD).await);
         for (method, path, _) in permissions.table() {
-            let at = ["{file}", "{id}", "{prompt}", "{supervisor}", "{date}"]
+            let at = ["{kind}", "{name}", "{id}", "{prompt}", "{supervisor}", "{date}"]
                 .iter()
                 .fold(path.to_owned(), |path, name| path.replace(name, "1"));
             let reply = wire.ask(method.as_str(), &at, &format!("{cookie}{CONSOLE}")).await;

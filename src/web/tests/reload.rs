@@ -45,9 +45,9 @@ async fn a_new_token_takes_the_place_of_the_old_one() {
     let fixture = fixture().await;
     let wire = Wire(fixture.handle.addr);
     let other = "fedcba9876543210fedcba";
+    let live = options(fixture.handle.addr).live;
     let token = Token::new(other).expect("a good token");
-    let live = LiveOptions { token, ..options(fixture.handle.addr).live };
-    fixture.handle.exchange(live).expect("random numbers");
+    fixture.handle.exchange(LiveOptions { token, ..live }).expect("random numbers");
     problem(&wire.ask_with_token("GET", "/v1/calls").await, 401);
     let reply = wire.ask("GET", "/v1/calls", &format!("Authorization: Bearer {other}\r\n")).await;
     assert_eq!(reply.status, 200, "{}", reply.body);

@@ -212,7 +212,7 @@ pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// What operators ask for.
-const OPERATORS: [&str; 24] = [
+const OPERATORS: [&str; 29] = [
     "supervise floor barge",
     "supervise floor listen",
     "supervise sip:8001@10.0.0.9 whisper callee",
@@ -222,6 +222,11 @@ const OPERATORS: [&str; 24] = [
     "change 1 whisper caller",
     "change 1 hears caller",
     "release 1",
+    "browser barge",
+    "mute browser listen",
+    "connected 1",
+    "connected 2",
+    "gone 1",
     "play callee duck",
     "play caller replace",
     "say callee replace",

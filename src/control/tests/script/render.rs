@@ -27,6 +27,7 @@ pub(super) fn render<'a>(sim: &'a Sim, out: &'a [Command]) -> impl Iterator<Item
         Command::Speak { leg, saying, .. } => {
             format!("speak {} to {}: {}", saying.language.as_str(), name(sim, *leg), saying.text)
         }
+        Command::EndBrowser { reason, .. } => format!("end browser: {reason}"),
         Command::Fork(command) => format!("{command:?}"),
         Command::Notice(notice) => render_notice(&notice.what),
     })
@@ -46,7 +47,8 @@ fn render_order(order: &pbx::Order) -> String {
 }
 
 fn name(sim: &Sim, leg: LegId) -> &str {
-    sim.sip.get(&leg).map_or("nobody", |leg| &leg.name)
+    let other = if sim.browsers.contains(&leg) { "browser" } else { "nobody" };
+    sim.sip.get(&leg).map_or(other, |leg| &leg.name)
 }
 
 fn render_sip(sim: &Sim, command: &SipCommand) -> String {
@@ -110,7 +112,7 @@ fn render_media(sim: &Sim, command: &media::Command) -> String {
     match command {
         media::Command::Open { leg, .. } => {
             // An outgoing leg is opened before the INVITE names it.
-            let known = sim.sip.contains_key(leg);
+            let known = sim.sip.contains_key(leg) || sim.browsers.contains(leg);
             format!("open {}", if known { name(sim, *leg) } else { "a new leg" })
         }
         media::Command::Configure { leg, settings } => {
@@ -226,7 +228,7 @@ fn policy_in_words(what: &What) -> String {
         }
         What::ScenarioTurned { scenario, before, after, .. } => format!("{scenario} turned from {before} to {after}"),
         What::Consent { state, by } => format!("consent {state} by {by}"),
-        What::FactsTold { known, forgotten } => format!("facts told {known:?}, forgotten {forgotten:?}"),
+        What::FactsTold { known, forgotten, .. } => format!("facts told {known:?}, forgotten {forgotten:?}"),
         What::EscalationLikely { evidence, .. } => format!("escalation likely: {}", evidence.join(", ")),
         What::TicketAsked { crm, rule, .. } => format!("{rule} asks for a ticket of {crm}"),
         What::OutcomeTold(outcome) => format!("outcome by {}", outcome.by),

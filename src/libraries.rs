@@ -1,0 +1,243 @@
+//! The files that operators edit beside the configuration: policies with their scripts, knowledge, lexicons, phrase lists and
+//! compliance lists. Finds them by kind and name, reads them, checks what is to take their place, and puts it there.
+//!
+//! Names lead to files that the configuration names, or that lie in a folder that it names, and to no others.
+
+mod swap;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nlu::masking::MaskingLists;
+use nlu::recognition::PhraseList;
+use nlu::text::Lexicon;
+use ring::digest::{SHA256, digest};
+use routing::section::TEXT_BYTES_MAX;
+
+use crate::hexadecimal::hexadecimal;
+use crate::knowledge::{self, Knowledge};
+use crate::settings::{Fault, POLICIES_MAX, Policies, Settings, read_text, toml_files};
+pub use swap::Swap;
+
+/// What a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Rules, services, scripts.
+    Policies,
+    /// Questions and answers.
+    Knowledge,
+    /// Words that tell of emotions.
+    Lexicons,
+    /// Phrases that are listened for.
+    Phrases,
+    /// What personal data is found by.
+    Compliance,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Kind; 5] = [Kind::Policies, Kind::Knowledge, Kind::Lexicons, Kind::Phrases, Kind::Compliance];
+
+    /// Its name in addresses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Policies => "policies",
+            Kind::Knowledge => "knowledge",
+            Kind::Lexicons => "lexicons",
+            Kind::Phrases => "phrases",
+            Kind::Compliance => "compliance",
+        }
+    }
+
+    /// The one of that name.
+    pub fn named(name: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// One file of a library.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    /// What it is.
+    pub kind: Kind,
+    /// The name of its file, without `.toml`.
+    pub name: String,
+    /// Where it lies; `None` of what comes with the program.
+    pub path: Option<PathBuf>,
+}
+
+/// What a volume says, and which version that is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    /// The file's text.
+    pub text: String,
+    /// What distinguishes it from every other text.
+    pub version: Version,
+}
+
+impl Text {
+    /// Of a text.
+    pub fn new(text: String) -> Text {
+        let version = Version::of(&text);
+        Text { text, version }
+    }
+}
+
+/// The first 128 bits of a text's SHA-256, in hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version(String);
+
+impl Version {
+    /// Of a text.
+    pub fn of(text: &str) -> Version {
+        Version(hexadecimal(&digest(&SHA256, text.as_bytes()).as_ref()[..16]))
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// All libraries of one configuration.
+#[derive(Debug, Clone)]
+pub struct Libraries(Arc<Settings>);
+
+impl Libraries {
+    /// Those that a configuration names.
+    pub fn of(settings: &Settings) -> Libraries {
+        Libraries(Arc::new(settings.clone()))
+    }
+
+    /// Every volume of a kind, by name.
+    ///
+    /// # Errors
+    /// When a folder cannot be read.
+    pub fn volumes(&self, kind: Kind) -> Result<Vec<Volume>, Fault> {
+        let volume = |path: PathBuf| {
+            let name = path.file_stem()?.to_str()?.to_owned();
+            Some(Volume { kind, name, path: Some(path) })
+        };
+        let paths = match self.folder(kind) {
+            Some((folder, most)) => toml_files(folder, most)?,
+            None => self.files(kind).to_vec(),
+        };
+        let mut volumes: Vec<Volume> = paths.into_iter().filter_map(volume).collect();
+        if volumes.is_empty() && self.folder(kind).is_none() {
+            let shipped = |(file, _): &(&str, &str)| {
+                let name = file.trim_end_matches(".toml").to_owned();
+                Volume { kind, name, path: None }
+            };
+            volumes = shipped_with_program(kind).iter().map(shipped).collect();
+        }
+        volumes.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(volumes)
+    }
+
+    /// The volume of that name; in a folder also one that is not there yet.
+    ///
+    /// # Errors
+    /// When a folder cannot be read.
+    pub fn volume(&self, kind: Kind, name: &str) -> Result<Option<Volume>, Fault> {
+        if let Some(found) = self.volumes(kind)?.into_iter().find(|volume| volume.name == name) {
+            return Ok(Some(found));
+        }
+        let path = self.folder(kind).filter(|_| is_plain(name)).map(|(folder, _)| folder.join(format!("{name}.toml")));
+        Ok(path.map(|path| Volume { kind, name: name.to_owned(), path: Some(path) }))
+    }
+
+    /// What a volume says; `None` when it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read(&self, volume: &Volume) -> Result<Option<Text>, Fault> {
+        let Some(path) = &volume.path else {
+            let file = format!("{}.toml", volume.name);
+            let shipped = shipped_with_program(volume.kind).iter().find(|(name, _)| *name == file);
+            return Ok(shipped.map(|(_, text)| Text::new((*text).to_owned())));
+        };
+        if !path.exists() { Ok(None) } else { read_text(path).map(|text| Some(Text::new(text))) }
+    }
+
+    /// Looks at a text as one that is to take the place of a volume, with what it goes together with.
+    ///
+    /// # Errors
+    /// Every fault in it.
+    pub fn check(&self, volume: &Volume, text: &str) -> Result<(), Vec<Fault>> {
+        let path = volume.path.clone().unwrap_or_else(|| PathBuf::from(&volume.name));
+        let fault = |found: String, expected: &str| {
+            let (file, key) = (path.clone(), "the whole file".to_owned());
+            vec![Fault { file, key, found, expected: expected.to_owned() }]
+        };
+        if text.len() > TEXT_BYTES_MAX {
+            return Err(fault(format!("{} bytes", text.len()), "at most 1 MiB"));
+        }
+        match volume.kind {
+            Kind::Policies => Policies::load_with(&self.0, Some((&path, text))).map(|_| ()),
+            Kind::Knowledge => self.check_knowledge(&path, text),
+            Kind::Lexicons => Lexicon::parse(&volume.name, text)
+                .map(|_| ())
+                .map_err(|error| fault(error.to_string(), "a lexicon as in config/lexicons")),
+            Kind::Phrases => PhraseList::from_toml(text)
+                .map(|_| ())
+                .map_err(|error| fault(error.to_string(), "a phrase list as in config/lexicons")),
+            Kind::Compliance => MaskingLists::parse(&[(&volume.name, text)])
+                .map(|_| ())
+                .map_err(|error| fault(error.to_string(), "lists as in config/compliance")),
+        }
+    }
+
+    /// With the entries of the other files: ids stand once.
+    fn check_knowledge(&self, path: &Path, text: &str) -> Result<(), Vec<Fault>> {
+        let mut files = Vec::new();
+        for volume in self.volumes(Kind::Knowledge).map_err(|fault| vec![fault])? {
+            if let Some(other) = volume.path.filter(|other| other != path) {
+                // What is wrong with another file is told when all are read together.
+                files.extend(
+                    read_text(&other).ok().filter(|text| knowledge::parse(text).is_ok()).map(|text| (other, text)),
+                );
+            }
+        }
+        files.push((path.to_owned(), text.to_owned()));
+        Knowledge::of(&files).map(|_| ())
+    }
+
+    /// The folder of a kind that has one, and how many files it may have.
+    fn folder(&self, kind: Kind) -> Option<(&Path, usize)> {
+        match kind {
+            Kind::Policies => Some((&self.0.policy.folder, POLICIES_MAX)),
+            Kind::Knowledge => self.0.knowledge.folder.as_deref().map(|folder| (folder, knowledge::FILES_MAX)),
+            Kind::Lexicons | Kind::Phrases | Kind::Compliance => None,
+        }
+    }
+
+    /// The files of a kind that are named one by one.
+    fn files(&self, kind: Kind) -> &[PathBuf] {
+        match kind {
+            Kind::Policies | Kind::Knowledge => &[],
+            Kind::Lexicons => &self.0.listening.lexicons,
+            Kind::Phrases => self.0.recognition.as_ref().map_or(&[], |recognition| &recognition.phrases),
+            Kind::Compliance => &self.0.privacy.files,
+        }
+    }
+}
+
+/// What stands in where the configuration names no files.
+fn shipped_with_program(kind: Kind) -> &'static [(&'static str, &'static str)] {
+    match kind {
+        Kind::Lexicons => &crate::lexicons::SHIPPED,
+        Kind::Compliance => &crate::masking::SHIPPED,
+        Kind::Policies | Kind::Knowledge | Kind::Phrases => &[],
+    }
+}
+
+/// Whether a name may become a file's: nothing in it leads anywhere else.
+fn is_plain(name: &str) -> bool {
+    let fits = |letter: u8| letter.is_ascii_lowercase() || letter.is_ascii_digit() || b"-_".contains(&letter);
+    (1..=64).contains(&name.len()) && name.bytes().all(fits)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! Puts a file in the place of another one so that there is always one of them, whole, and the other can come back.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// A file that was put in the place of another one, while it is tried. Dropped without a word, it stays as it is.
+#[derive(Debug)]
+pub struct Swap {
+    path: PathBuf,
+    /// Where the one before waits; `None` when there was none.
+    before: Option<PathBuf>,
+}
+
+impl Swap {
+    /// Puts `text` at `path`, written to the disk before anything gives way to it.
+    ///
+    /// # Errors
+    /// When it cannot be written; then everything is as before.
+    pub fn make(path: &Path, text: &str) -> io::Result<Swap> {
+        let before = match fs::read(path) {
+            Ok(old) => {
+                let aside = beside(path, "aside");
+                write(&aside, &old, Some(path))?;
+                Some(aside)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let fresh = beside(path, "new");
+        write(&fresh, text.as_bytes(), before.as_ref().map(|_| path))?;
+        fs::rename(&fresh, path)?;
+        sync_folder(path)?;
+        Ok(Swap { path: path.to_owned(), before })
+    }
+
+    /// It stays; what was before can be had by `previous`.
+    ///
+    /// # Errors
+    /// When that cannot be kept; the new one stays all the same.
+    pub fn keep(self) -> io::Result<()> {
+        match self.before {
+            Some(aside) => fs::rename(aside, beside(&self.path, "previous")).and_then(|()| sync_folder(&self.path)),
+            None => Ok(()),
+        }
+    }
+
+    /// What was before comes back.
+    ///
+    /// # Errors
+    /// When it cannot be put back; it waits beside the file then, with `aside` as its extension.
+    pub fn undo(self) -> io::Result<()> {
+        match self.before {
+            Some(aside) => fs::rename(aside, &self.path)?,
+            None => fs::remove_file(&self.path)?,
+        }
+        sync_folder(&self.path)
+    }
+
+    /// The version before the one at `path`, when it is kept.
+    pub fn previous(path: &Path) -> Option<PathBuf> {
+        Some(beside(path, "previous")).filter(|previous| previous.is_file())
+    }
+}
+
+/// A hidden neighbour of a file, which nobody takes for one of its kind.
+fn beside(path: &Path, extension: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{extension}"))
+}
+
+/// Writes a whole file to the disk; it may be read by whoever may read `like`.
+fn write(path: &Path, octets: &[u8], like: Option<&Path>) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    if let Some(like) = like {
+        file.set_permissions(fs::metadata(like)?.permissions())?;
+    }
+    file.write_all(octets)?;
+    file.sync_all()
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_before_comes_back_or_is_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("own.toml");
+        let now = || fs::read_to_string(&path).ok();
+        let kept = || Swap::previous(&path).and_then(|previous| fs::read_to_string(previous).ok());
+
+        Swap::make(&path, "one").expect("written").undo().expect("removed");
+        assert_eq!((now(), kept()), (None, None), "there was nothing before");
+        Swap::make(&path, "one").expect("written").keep().expect("kept");
+        assert_eq!((now().as_deref(), kept()), (Some("one"), None));
+        Swap::make(&path, "two").expect("written").undo().expect("put back");
+        assert_eq!((now().as_deref(), kept()), (Some("one"), None));
+        Swap::make(&path, "two").expect("written").keep().expect("kept");
+        assert_eq!((now().as_deref(), kept().as_deref()), (Some("two"), Some("one")));
+        let left = fs::read_dir(folder.path()).expect("a folder").count();
+        assert_eq!(left, 2, "nothing else lies about");
+        Swap::make(&folder.path().join("none/own.toml"), "one").expect_err("no such folder");
+    }
+}

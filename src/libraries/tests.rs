@@ -1,0 +1,86 @@
+//! Names lead nowhere else, what is wrong is named, and what comes with the program is shown.
+
+use std::fs;
+
+use super::*;
+
+const POLICY: &str = "name = \"own\"\nversion = 1\nscenarios = [\"any\"]\n[[rule]]\nid = \"a\"\nwhen = { key = \"1\" }\n\
+                      then = [{ alert = \"info\", text = \"pressed\" }]\n";
+const KNOWLEDGE: &str = "name = \"own\"\nscenarios = [\"any\"]\n[[entry]]\nid = \"hours\"\nen.questions = [\"When?\"]\n\
+                         en.answer = \"Nine to five\"\n";
+
+/// Libraries of a configuration with `more` in it, in a folder with a policy and an entry.
+fn libraries(more: &str) -> (tempfile::TempDir, Libraries) {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text) in [("policies", POLICY), ("knowledge", KNOWLEDGE)] {
+        fs::create_dir(folder.path().join(name)).expect("a folder");
+        fs::write(folder.path().join(name).join("own.toml"), text).expect("a file");
+    }
+    let settings = Settings::parse(&format!("[knowledge]\n{more}"), &folder.path().join("calmline.toml"));
+    let libraries = Libraries::of(&settings.expect("a configuration"));
+    (folder, libraries)
+}
+
+#[test]
+fn volumes_are_found_by_kind_and_name() {
+    let (_folder, libraries) = libraries("");
+    for (kind, names) in [
+        (Kind::Policies, &["own"][..]),
+        (Kind::Knowledge, &["own"]),
+        (Kind::Lexicons, &["en", "zh"]),
+        (Kind::Phrases, &[]),
+        (Kind::Compliance, &["masking.en", "masking.zh"]),
+    ] {
+        let found = libraries.volumes(kind).expect("readable");
+        assert_eq!(found.iter().map(|volume| volume.name.as_str()).collect::<Vec<_>>(), names, "{kind:?}");
+        for volume in found {
+            let text = libraries.read(&volume).expect("readable").expect("there");
+            assert_eq!(text.version, Version::of(&text.text));
+            libraries.check(&volume, &text.text).expect("what there is is right");
+        }
+    }
+}
+
+#[test]
+fn names_lead_to_libraries_alone() {
+    let (folder, libraries) = libraries("");
+    fs::write(folder.path().join("calmline.toml"), "").expect("a file");
+    for name in
+        ["../calmline", "..", "/etc/passwd", "own.toml", "", ".own", "OWN", "a/b", "a\0", "a\\b", &"a".repeat(65)]
+    {
+        for kind in Kind::ALL {
+            assert_eq!(libraries.volume(kind, name).expect("readable"), None, "{kind:?} {name:?}");
+        }
+    }
+    let fresh = libraries.volume(Kind::Policies, "new-1").expect("readable").expect("may be made");
+    assert_eq!(fresh.path, Some(folder.path().join("policies/new-1.toml")));
+    assert_eq!(libraries.read(&fresh), Ok(None));
+    assert_eq!(libraries.volume(Kind::Lexicons, "new-1"), Ok(None), "there is no folder of lexicons");
+}
+
+#[test]
+fn what_is_to_come_is_checked_with_what_it_goes_together_with() {
+    let (_folder, libraries) = libraries("");
+    let check = |kind: Kind, name: &str, text: &str, expected: &str| {
+        let volume = libraries.volume(kind, name).expect("readable").expect("there");
+        let faults = libraries.check(&volume, text).err().unwrap_or_default();
+        let told = faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        assert!(told.contains(expected) && told.is_empty() == expected.is_empty(), "{kind:?}: {told}");
+    };
+    check(Kind::Policies, "own", &POLICY.replace("info", "loud"), "own.toml: rule[1].then[1].alert: found \"loud\"");
+    check(Kind::Policies, "other", POLICY, "name: found \"own\", as in another file");
+    check(Kind::Policies, "own", &POLICY.replace("version = 1", "version = 2"), "");
+    check(Kind::Knowledge, "own", &KNOWLEDGE.replace("answer", "anser"), "entry[1].en.answer: found nothing");
+    check(Kind::Knowledge, "other", KNOWLEDGE, "entry[1].id: found \"hours\", once more");
+    check(Kind::Knowledge, "own", &format!("#{}", "x".repeat(TEXT_BYTES_MAX)), "expected at most 1 MiB");
+    check(Kind::Lexicons, "zh", "[[entry]]\ncategory = \"rage\"", "expected a lexicon");
+    check(Kind::Compliance, "masking.zh", "context = 1", "expected lists");
+}
+
+#[test]
+fn files_that_the_configuration_names_take_the_place_of_those_of_the_program() {
+    let (folder, libraries) = libraries("[listening]\nlexicons = [\"mine.toml\"]\n");
+    let found = libraries.volumes(Kind::Lexicons).expect("readable");
+    let expected = Volume { kind: Kind::Lexicons, name: "mine".into(), path: Some(folder.path().join("mine.toml")) };
+    assert_eq!(found, [expected]);
+}

@@ -1,0 +1,244 @@
+//! Pulls business data by the clock: a task for each source, which cleans what comes beside the server's work.
+//!
+//! A pull that fails or brings nothing usable changes nothing: what came before stays, with its age, and the next try comes
+//! sooner.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use sqlx::postgres::PgConnection;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tracing::{info, warn};
+
+use super::pbx::{client, in_words};
+use super::sip::client_by;
+use crate::metrics::Metrics;
+use crate::pbx::Secret;
+use crate::settings::{DatabaseSettings, SecretSource, SourceFormat, SourcePlace, SourceSettings};
+use crate::sources::{BYTES_MAX, Customers, Pulled, ROWS_MAX, Rows, csv, json, lines};
+use crate::store::Store;
+use crate::web::Moment;
+
+/// The pause after the first failure; it doubles, up to the source's own time.
+const AGAIN_AFTER: Duration = Duration::from_secs(30);
+/// How often ages are told.
+const LOOK_EVERY: Duration = Duration::from_secs(15);
+
+/// The tasks that pull; they end with this.
+#[derive(Debug)]
+pub struct Pulling(Vec<JoinHandle<()>>);
+
+impl Drop for Pulling {
+    fn drop(&mut self) {
+        self.0.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// One source, ready to be pulled.
+struct Source {
+    name: String,
+    settings: SourceSettings,
+    way: Way,
+}
+
+/// How a source is reached.
+enum Way {
+    File,
+    Http { client: reqwest::Client, authorization: Option<Secret> },
+    Database,
+}
+
+impl Pulling {
+    /// Begins to pull every source at once; none of them has to be there yet.
+    ///
+    /// # Errors
+    /// When a secret or certificates are not to be had.
+    pub fn start(
+        settings: &BTreeMap<String, SourceSettings>,
+        customers: &Customers,
+        store: &Store,
+        metrics: &Metrics,
+    ) -> Result<Pulling, String> {
+        let sources = settings.iter().map(|(name, settings)| Source::new(name, settings));
+        let sources = sources.collect::<Result<Vec<Source>, String>>()?;
+        let mut tasks: Vec<JoinHandle<()>> = Vec::new();
+        for source in sources {
+            tasks.push(tokio::spawn(source.run(customers.clone(), store.clone(), metrics.clone())));
+        }
+        if !tasks.is_empty() {
+            tasks.push(tokio::spawn(tell_ages(customers.clone(), metrics.clone())));
+        }
+        Ok(Pulling(tasks))
+    }
+}
+
+async fn tell_ages(customers: Customers, metrics: Metrics) {
+    loop {
+        sleep(LOOK_EVERY).await;
+        for (name, standing) in customers.standings() {
+            metrics.set_source_age(&name, standing.age(Moment::now()));
+        }
+    }
+}
+
+impl Source {
+    fn new(name: &str, settings: &SourceSettings) -> Result<Source, String> {
+        let failed = |why: String| format!("sources.{name}: {why}");
+        let way = match &settings.place {
+            SourcePlace::File { .. } => Way::File,
+            SourcePlace::Http { authorization, authorities, .. } => {
+                let by = client_by(authorities.as_deref()).map_err(|error| failed(error.to_string()))?;
+                let authorization = authorization.as_ref().map(SecretSource::fetch).transpose().map_err(failed)?;
+                Way::Http { client: client(&by).map_err(failed)?, authorization }
+            }
+            SourcePlace::Database { .. } => Way::Database,
+        };
+        Ok(Source { name: name.to_owned(), settings: settings.clone(), way })
+    }
+
+    async fn run(self, customers: Customers, store: Store, metrics: Metrics) {
+        let mut failures = 0_u32;
+        loop {
+            let outcome = match timeout(self.settings.within, self.pull(&store)).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err(format!("no answer within {} s", self.settings.within.as_secs())),
+            };
+            match outcome {
+                Ok(pulled) => {
+                    failures = 0;
+                    metrics.count_pull(&self.name, "taken");
+                    metrics.set_source(&self.name, &pulled.tally);
+                    info!(source = self.name, rows = pulled.tally.rows, people = pulled.tally.taken, "pulled");
+                    // What was there before is let go of here, outside of everybody's way.
+                    drop(customers.take(&self.name, pulled, Moment::now()));
+                    metrics.set_source_age(&self.name, Some(Duration::ZERO));
+                }
+                Err(why) => {
+                    failures = failures.saturating_add(1);
+                    metrics.count_pull(&self.name, "failed");
+                    warn!(source = self.name, why, "not pulled: what was known stays");
+                    customers.fail(&self.name, &why);
+                }
+            }
+            sleep(pause(failures, self.settings.every)).await;
+        }
+    }
+
+    /// What the source says now, cleaned.
+    async fn pull(&self, store: &Store) -> Result<Pulled, String> {
+        let names = self.settings.mapping.names();
+        let read: Box<dyn FnOnce() -> Result<Rows, String> + Send> = match (&self.settings.place, &self.way) {
+            (SourcePlace::File { path, format }, _) => {
+                let (path, format) = (path.clone(), format.clone());
+                Box::new(move || rows(&file(&path)?, &format, &names))
+            }
+            (SourcePlace::Http { url, format, .. }, Way::Http { client, authorization }) => {
+                let octets = fetch(client, url, authorization.as_ref()).await?;
+                let format = format.clone();
+                Box::new(move || rows(&octets, &format, &names))
+            }
+            (SourcePlace::Database { database, query }, _) => {
+                let found = ask(database, query).await?;
+                Box::new(move || lines(found.iter().map(String::as_str), &names))
+            }
+            (SourcePlace::Http { .. }, Way::File | Way::Database) => return Err("no way to it".to_owned()),
+        };
+        let (mapping, store) = (self.settings.mapping.clone(), store.clone());
+        let cleaned = tokio::task::spawn_blocking(move || {
+            read().map(|rows| mapping.clean(rows, |address| store.pseudonym(address)))
+        });
+        let pulled = cleaned.await.map_err(|error| error.to_string())??;
+        match pulled.tally.taken {
+            0 => Err(format!("found {} rows and nobody in them", pulled.tally.rows)),
+            _ => Ok(pulled),
+        }
+    }
+}
+
+/// How long until the next pull.
+fn pause(failures: u32, every: Duration) -> Duration {
+    match failures.checked_sub(1) {
+        None => every,
+        Some(before) => AGAIN_AFTER.saturating_mul(1 << before.min(16)).min(every),
+    }
+}
+
+fn rows(octets: &[u8], format: &SourceFormat, names: &[String]) -> Result<Rows, String> {
+    match format {
+        SourceFormat::Csv => csv(octets, names),
+        SourceFormat::Json(pointer) => json(octets, pointer, names),
+    }
+}
+
+fn file(path: &Path) -> Result<Vec<u8>, String> {
+    let named = |error: std::io::Error| format!("{}: {error}", path.display());
+    let size = std::fs::metadata(path).map_err(named)?.len();
+    if size > BYTES_MAX as u64 {
+        return Err(too_long());
+    }
+    std::fs::read(path).map_err(named)
+}
+
+/// The body of an answer; redirections are not followed, since secrets would be.
+async fn fetch(client: &reqwest::Client, url: &str, authorization: Option<&Secret>) -> Result<Vec<u8>, String> {
+    let mut request = client.get(url);
+    if let Some(value) = authorization {
+        request = request.header("Authorization", value.reveal());
+    }
+    let mut response = request.send().await.map_err(|error| in_words(&error))?;
+    if !response.status().is_success() {
+        return Err(format!("it answers {}", response.status()));
+    }
+    let mut octets = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| in_words(&error))? {
+        if octets.len() + chunk.len() > BYTES_MAX {
+            return Err(too_long());
+        }
+        octets.extend_from_slice(&chunk);
+    }
+    Ok(octets)
+}
+
+/// The rows of a query, a JSON object each; the database changes nothing for it.
+async fn ask(database: &DatabaseSettings, query: &str) -> Result<Vec<String>, String> {
+    let said = |error: sqlx::Error| error.to_string();
+    let options = database.options()?.options([("default_transaction_read_only", "on")]).disable_statement_logging();
+    let mut connection = PgConnection::connect_with(&options).await.map_err(said)?;
+    let text = format!("SELECT row_to_json(pulled)::text FROM ({query}) AS pulled LIMIT {}", ROWS_MAX + 1);
+    let mut found: Vec<String> = Vec::new();
+    let mut octets = 0;
+    {
+        let mut rows = sqlx::query_scalar::<_, String>(AssertSqlSafe(text)).fetch(&mut connection);
+        while let Some(row) = rows.try_next().await.map_err(said)? {
+            octets += row.len();
+            if octets > BYTES_MAX {
+                return Err(too_long());
+            }
+            found.push(row);
+        }
+    }
+    // What was asked has come; a goodbye that does not arrive is missed by nobody.
+    let _ = connection.close().await;
+    Ok(found)
+}
+
+fn too_long() -> String {
+    format!("found more than {} MiB", BYTES_MAX >> 20)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_tried_again_sooner_and_never_later_than_usual() {
+        let every = Duration::from_secs(3_600);
+        let pauses: Vec<u64> = [0, 1, 2, 3, 7, 8, 40, u32::MAX].map(|failures| pause(failures, every).as_secs()).into();
+        assert_eq!(pauses, [3_600, 30, 60, 120, 1_920, 3_600, 3_600, 3_600]);
+        assert_eq!(pause(1, Duration::from_secs(10)), Duration::from_secs(10));
+    }
+}

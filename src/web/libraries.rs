@@ -1,0 +1,288 @@
+//! `/v1/libraries`: policies, knowledge, lexicons, phrase lists and compliance lists, listed, read, checked and replaced.
+//!
+//! A replacement is in its place only once everything has been read again with it; else what was there is back.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::header::{CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::sync::Mutex;
+use utoipa::{IntoParams, ToSchema};
+
+use super::problem::Problem;
+use super::reload::{Reloaded, read_again};
+use super::routes::App;
+use super::signing::Who;
+use crate::libraries::{Kind, Libraries, Swap, Text, Volume};
+use crate::settings::Fault;
+use crate::store::AuditEntry;
+
+/// One replacement at a time.
+pub(super) type Replacing = Arc<Mutex<()>>;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReplaceQuery {
+    /// Only look at it.
+    #[serde(default)]
+    check: bool,
+}
+
+/// All files of all libraries.
+#[derive(Serialize, ToSchema)]
+pub(super) struct LibraryList {
+    libraries: Vec<Listed>,
+}
+
+/// What has become of a text.
+#[derive(Default, Serialize, ToSchema)]
+pub(super) struct LibraryDone {
+    /// True when it was only looked at, and is good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    valid: Option<bool>,
+    /// What it is known by, now that it is in its place; this and the following are absent when it was only looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    version: Option<String>,
+    /// The policies that new calls begin with, `NAME@VERSION`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    policies: Option<Vec<String>>,
+    /// Keys of the configuration that wait for a restart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    needs_restart: Option<Vec<String>>,
+}
+
+/// A file of a library.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LibraryFile)]
+pub(super) struct Listed {
+    kind: &'static str,
+    name: String,
+    version: String,
+    bytes: usize,
+    /// Whether it comes with the program, and cannot be replaced.
+    built_in: bool,
+    /// The version before it, to which `back` leads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    previous: Option<String>,
+}
+
+/// `GET /v1/libraries`.
+pub(super) async fn list(State(app): State<App>) -> Result<Json<LibraryList>, Problem> {
+    let libraries = app.live.load().libraries.clone();
+    let listed =
+        blocking(move || Kind::ALL.into_iter().map(|kind| listed(&libraries, kind)).collect::<Result<Vec<_>, _>>());
+    let listed: Vec<Listed> = listed.await?.map_err(broken)?.into_iter().flatten().collect();
+    Ok(Json(LibraryList { libraries: listed }))
+}
+
+/// `GET /v1/libraries/{kind}/{name}`: its text, with its version as `ETag`.
+pub(super) async fn read(
+    State(app): State<App>,
+    Path((kind, name)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let (_, _, text) = find(&app, &kind, &name).await?;
+    let text = text.ok_or_else(no_such)?;
+    let kind = HeaderValue::from_static("application/toml; charset=utf-8");
+    let mut response = text.text.clone().into_response();
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response.headers_mut().insert(ETAG, etag(&text));
+    Ok(response)
+}
+
+/// `PUT /v1/libraries/{kind}/{name}`: another text in the place of what there is; with `?check=true` only looked at.
+pub(super) async fn replace(
+    State(app): State<App>,
+    Extension(who): Extension<Who>,
+    Path((kind, name)): Path<(String, String)>,
+    query: Result<Query<ReplaceQuery>, QueryRejection>,
+    headers: HeaderMap,
+    body: String,
+) -> Result<Response, Problem> {
+    let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
+    let Query(ReplaceQuery { check }) = query.map_err(|error| bad(error.body_text()))?;
+    if check {
+        let (libraries, volume, _) = find(&app, &kind, &name).await?;
+        blocking(move || libraries.check(&volume, &body)).await?.map_err(refused)?;
+        return Ok(Json(LibraryDone { valid: Some(true), ..LibraryDone::default() }).into_response());
+    }
+    let precondition = Precondition::of(&headers)?;
+    put(app, &who, (kind, name), precondition, New::Text(body)).await
+}
+
+/// `POST /v1/libraries/{kind}/{name}/back`: the version before, in the place of the one that there is.
+pub(super) async fn back(
+    State(app): State<App>,
+    Extension(who): Extension<Who>,
+    Path((kind, name)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let precondition =
+        if headers.contains_key(IF_MATCH) { Precondition::of(&headers)? } else { Precondition::Whatever };
+    put(app, &who, (kind, name), precondition, New::Previous).await
+}
+
+/// What is put in the place of a volume.
+enum New {
+    Text(String),
+    Previous,
+}
+
+/// What must be there for a replacement to be made.
+enum Precondition {
+    /// This version.
+    Version(HeaderValue),
+    /// None.
+    Nothing,
+    /// Whatever there is.
+    Whatever,
+}
+
+impl Precondition {
+    fn of(headers: &HeaderMap) -> Result<Precondition, Problem> {
+        match (headers.get(IF_MATCH), headers.get(IF_NONE_MATCH)) {
+            (Some(version), None) if version == "*" => Ok(Precondition::Whatever),
+            (Some(version), None) => Ok(Precondition::Version(version.clone())),
+            (None, Some(star)) if star == "*" => Ok(Precondition::Nothing),
+            _ => {
+                let detail = "send `If-Match` with the ETag that was read, or `If-None-Match: *` for a new file";
+                Err(Problem::new(StatusCode::PRECONDITION_REQUIRED, detail))
+            }
+        }
+    }
+
+    fn check(&self, there: Option<&Text>) -> Result<(), Problem> {
+        let holds = match self {
+            Precondition::Version(version) => there.is_some_and(|there| etag(there) == *version),
+            Precondition::Nothing => there.is_none(),
+            Precondition::Whatever => true,
+        };
+        let found = there.map_or("nothing".to_owned(), |there| format!("version \"{}\"", there.version));
+        let detail = || format!("found {found}, which is not what the request goes by: read it again");
+        holds.then_some(()).ok_or_else(|| Problem::new(StatusCode::PRECONDITION_FAILED, detail()))
+    }
+}
+
+/// Replaces a volume, in a task of its own: whoever asked may leave, and a replacement is never left half-way.
+async fn put(
+    app: App,
+    who: &Who,
+    (kind, name): (String, String),
+    precondition: Precondition,
+    new: New,
+) -> Result<Response, Problem> {
+    let (replacing, who) = (Arc::clone(&app.replacing), who.name().to_owned());
+    let deed = tokio::spawn(async move {
+        let _alone = replacing.lock_owned().await;
+        let (libraries, volume, there) = find(&app, &kind, &name).await?;
+        let Some(path) = volume.path.clone() else {
+            let detail = "it comes with the program: name files of your own in the configuration";
+            return Err(Problem::new(StatusCode::CONFLICT, detail));
+        };
+        precondition.check(there.as_ref())?;
+        let new = match new {
+            New::Text(text) => text,
+            New::Previous => {
+                let previous = Swap::previous(&path).and_then(|previous| std::fs::read_to_string(previous).ok());
+                previous.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "there is no version before it"))?
+            }
+        };
+        let (checked, of) = (new.clone(), volume.clone());
+        blocking(move || libraries.check(&of, &checked)).await?.map_err(refused)?;
+        let (at, written) = (path.clone(), new.clone());
+        let swap = blocking(move || Swap::make(&at, &written)).await?.map_err(|error| unwritten(&volume, &error))?;
+        let outcome = read_again(&app).await;
+        let kept = blocking(move || if outcome.is_ok() { (outcome, swap.keep()) } else { (outcome, swap.undo()) });
+        let (outcome, kept) = kept.await?;
+        kept.map_err(|error| unwritten(&volume, &error))?;
+        let Reloaded { policies, needs_restart } = outcome?;
+        let new = Text::new(new);
+        let before = there.map(|there| there.version.to_string());
+        let what = json!({ "kind": kind, "name": name, "before": before, "after": new.version.to_string() });
+        if let Some(store) = &app.store {
+            let entry = AuditEntry { kind: "library_replaced".to_owned(), who, call: String::new(), what };
+            store.journal().committed(entry).await;
+        }
+        let status = if before.is_some() { StatusCode::OK } else { StatusCode::CREATED };
+        let version = Some(new.version.to_string());
+        let answer =
+            LibraryDone { version, policies: Some(policies), needs_restart: Some(needs_restart), ..LibraryDone::default() };
+        let mut response = (status, Json(answer)).into_response();
+        response.headers_mut().insert(ETAG, etag(&new));
+        Ok(response)
+    });
+    deed.await.map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?
+}
+
+fn listed(libraries: &Libraries, kind: Kind) -> Result<Vec<Listed>, Fault> {
+    let mut all = Vec::new();
+    for volume in libraries.volumes(kind)? {
+        let Some(text) = libraries.read(&volume)? else { continue };
+        let previous = volume.path.as_deref().and_then(Swap::previous);
+        let previous = previous.and_then(|previous| std::fs::read_to_string(previous).ok()).map(Text::new);
+        all.push(Listed {
+            kind: kind.name(),
+            name: volume.name,
+            version: text.version.to_string(),
+            bytes: text.text.len(),
+            built_in: volume.path.is_none(),
+            previous: previous.map(|previous| previous.version.to_string()),
+        });
+    }
+    Ok(all)
+}
+
+/// The volume of that name, and what it says.
+pub(super) async fn find(app: &App, kind: &str, name: &str) -> Result<(Libraries, Volume, Option<Text>), Problem> {
+    let known = || Kind::ALL.map(Kind::name).join(", ");
+    let no_kind = || Problem::new(StatusCode::NOT_FOUND, format!("no such kind; there are: {}", known()));
+    let kind = Kind::named(kind).ok_or_else(no_kind)?;
+    let (libraries, name) = (app.live.load().libraries.clone(), name.to_owned());
+    let found = blocking(move || {
+        let Some(volume) = libraries.volume(kind, &name)? else { return Ok(None) };
+        let text = libraries.read(&volume)?;
+        Ok(Some((libraries, volume, text)))
+    });
+    found.await?.map_err(broken)?.ok_or_else(no_such)
+}
+
+/// Does what takes its time beside the server's work.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    let broke = |error: tokio::task::JoinError| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
+    tokio::task::spawn_blocking(work).await.map_err(broke)
+}
+
+fn etag(text: &Text) -> HeaderValue {
+    HeaderValue::try_from(format!("\"{}\"", text.version)).expect("hexadecimal digits in quotes")
+}
+
+fn no_such() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, NO_SUCH)
+}
+
+pub(super) fn refused(faults: Vec<Fault>) -> Problem {
+    let detail = "it is broken: nothing was written, what there is stays in force";
+    Problem { faults, ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }
+}
+
+pub(super) fn broken(fault: Fault) -> Problem {
+    Problem { faults: vec![fault], ..Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "a library cannot be read") }
+}
+
+fn unwritten(volume: &Volume, error: &std::io::Error) -> Problem {
+    let detail = format!("{} {} cannot be written: {error}", volume.kind.name(), volume.name);
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+}
+
+const NO_SUCH: &str =
+    "no such file; a new one has a name of 1-64 of a-z, 0-9, \"-\" and \"_\", where there is a folder for it";
