@@ -4,6 +4,7 @@
 
 mod deliveries;
 mod policy;
+mod user;
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use self::deliveries::{DeliveriesCommand, DeliveriesListArgs, DeliveryArgs};
 pub use self::policy::{EvalWarningArgs, PolicyCommand, PolicyExplainArgs, PolicyTestArgs, ServerArgs};
+pub use self::user::{TotpArgs, UserCommand};
 use crate::features::Features;
 use crate::report::{Language, Period, ReportFormat};
 use crate::{
@@ -144,26 +146,6 @@ pub struct RestoreArgs {
     /// The back-up's folder.
     #[arg(value_name = "FOLDER")]
     pub from: PathBuf,
-}
-
-/// `calmline user`.
-#[derive(Debug, Subcommand)]
-pub enum UserCommand {
-    /// Reads a password from standard input, one line, and prints its hash for `[users.NAME]`.
-    Hash,
-    /// Makes a secret for the codes of an authenticator app, and shows it as a QR code and an otpauth URL.
-    Totp(TotpArgs),
-}
-
-/// `calmline user totp`.
-#[derive(Debug, Args)]
-pub struct TotpArgs {
-    /// The user's name, as in `[users.NAME]`.
-    #[arg(value_name = "NAME")]
-    pub user: String,
-    /// The file that the secret is written to, which must not be there; for `totp_file` of `[users.NAME]`.
-    #[arg(long, value_name = "FILE")]
-    pub file: PathBuf,
 }
 
 /// `calmline rekey`.

@@ -3,6 +3,7 @@
 //! Knows no web server: `render` makes the text, whoever serves it. No global recorder: two servers in one
 //! process keep their figures apart. All metrics stand in one table.
 
+mod api;
 mod bounds;
 mod browsers;
 mod knowledge;
@@ -24,6 +25,7 @@ use crate::notice::{LegReport, Notice, What};
 use crate::settings::Measure;
 use crate::shell::listen::UtteranceFigures;
 use crate::shell::recognize::{RecognizingFigures, RemoteFigures};
+use api::REQUESTS_LIMITED;
 pub use bounds::Bounds;
 pub use browsers::{BrowserEnd, BrowserRefusal, CountedBrowser};
 use table::{
@@ -36,7 +38,7 @@ use table::{
     PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, PBX_ORDERS, PBX_UP, PBX_WAITING, PHRASES, POLICY_INFO, PROMPTS,
     REACTION, RECOGNITION_AUDIO, RECOGNITION_BACKLOG, RECOGNITION_RATIO, RECOGNITION_RESTARTS, RECOGNITION_UP,
     REINVITES, RELOADS, REMOTE_RECOGNITION_ANSWERS, REMOTE_RECOGNITION_AUDIO, REMOTE_RECOGNITION_CONNECTIONS,
-    REMOTE_RECOGNITION_STREAMS, REMOTE_RECOGNITION_UP, REPLIES_SUGGESTED, REQUESTS_LIMITED, REROUTE_ANSWER, REROUTE_GAP, REROUTES,
+    REMOTE_RECOGNITION_STREAMS, REMOTE_RECOGNITION_UP, REPLIES_SUGGESTED, REROUTE_ANSWER, REROUTE_GAP, REROUTES,
     SCENARIO_TURNS, SERVICE_SWITCHES, SIP_CERTIFICATES, SIP_CONNECTIONS, SIP_FAILOVERS, SIP_KEPT_BACK, SIP_REFUSED,
     SIP_RESTRAINED, SUPERVISORS, SUPERVISORS_ACTIVE, TAP_DROPPED, TICK_LATENESS, TRUNK_REGISTERED, TRUNK_UP,
     UTTERANCES, WARNINGS,

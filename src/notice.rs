@@ -3,6 +3,7 @@
 //! A contract: names and meanings stay; fields are only added.
 
 mod advice;
+mod around;
 mod outcome;
 mod quality;
 mod serving;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use advice::{Advice, AnswerFound};
+pub use around::{ForkedParty, LoadReason};
 pub use outcome::Outcome;
 pub use quality::{LegQuality, LegReport};
 pub use serving::ServedAs;
@@ -23,7 +25,6 @@ use crate::pii::Pii;
 
 /// One notice with the moment it was made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[schema(as = Notice)]
 pub struct Notice {
     /// The call it is about; empty when it is about the whole server.
     pub call: String,
@@ -32,15 +33,6 @@ pub struct Notice {
     /// What happened.
     #[serde(flatten)]
     pub what: What,
-}
-
-/// What has raised the load.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct LoadReason {
-    /// What was measured, as its key of `[limits.overload]`, e.g. `late_ms`.
-    pub measure: String,
-    /// Its value, in the unit of the key.
-    pub value: f32,
 }
 
 /// What happened to a call.
@@ -604,23 +596,4 @@ pub enum What {
         /// RTP packets lost on the way to us, both legs.
         packets_lost: u64,
     },
-}
-
-/// Somebody who takes part in a call that is forked to us.
-#[derive(Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct ForkedParty {
-    /// `caller`, `callee` or `other`.
-    pub party: String,
-    /// Addresses, e.g. `sip:4000@pbx.example`.
-    pub addresses: Vec<String>,
-    /// The name that goes with them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub name: Option<String>,
-}
-
-impl std::fmt::Debug for ForkedParty {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ForkedParty({}, …)", self.party)
-    }
 }

@@ -24,8 +24,8 @@ use std::time::Duration;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
-use utoipa::ToSchema;
 use tracing::warn;
+use utoipa::ToSchema;
 
 use crate::crm::Parcel;
 use crate::metrics::Metrics;

@@ -2,10 +2,10 @@
 //!
 //! A contract with dashboards and alarms: names and meanings stay. Call ids and numbers of callers never become labels.
 
-use super::bounds::Bounds;
 use super::knowledge::{ADVICE, KNOWLEDGE};
 use super::shadow::{SHADOW_CPU, SHADOW_DIFFERENCE, SHADOW_STEPS};
 use super::sources::{PULLS, SOURCE_ACCURACY, SOURCE_AGE, SOURCE_COMPLETENESS, SOURCE_ROWS};
+use super::{api::REQUESTS_LIMITED, bounds::Bounds};
 
 /// How a metric behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,12 +98,6 @@ pub const DELIVERIES: Metric = counter(
 /// Deliveries that are kept.
 pub const DELIVERIES_KEPT: Metric =
     gauge("calmline_kept_deliveries", &["state"], "Deliveries that are kept: waiting, set_aside.");
-/// Requests of the API that were too many.
-pub const REQUESTS_LIMITED: Metric = counter(
-    "calmline_api_requests_limited_total",
-    &["by"],
-    "Requests of the API that were refused because there were too many lately, by whom they were counted: token, person, address.",
-);
 /// Audio of forked calls.
 pub const FORKED_SAMPLES: Metric = counter(
     "calmline_forked_samples_total",

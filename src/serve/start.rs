@@ -66,7 +66,8 @@ impl Server {
     /// Starts everything. What was started before a failure ends with its handle.
     pub(super) async fn start(settings: Settings, args: &ServeArgs, hangup: Signal) -> Result<Self, Failure> {
         let (clock, metrics, readiness) = (Clock::start(), Metrics::new(), Arc::new(Readiness::default()));
-        let Policies { policies, prompts, ringback, sayings, texts, .. } = load_policies(&settings, &metrics, &readiness)?;
+        let Policies { policies, prompts, ringback, sayings, texts, .. } =
+            load_policies(&settings, &metrics, &readiness)?;
         let store = start_store(&settings, &metrics, &readiness, &policies)?;
         let reporting = start_reporting(&settings, store.as_ref());
         let (media_events, media_inlet) = mpsc::channel(EVENTS_MAX);

@@ -43,9 +43,9 @@ pub(super) fn read_users(mut section: Section<'_>, folder: &Path) -> BTreeMap<St
             PasswordDigest::parse(&text).map_err(|found| user.fault("password_hash", found, expected)).ok()
         });
         let expected = "a file by `calmline user totp`";
-        let totp = user.read("totp_file", expected, path(folder)).and_then(|path| {
-            TotpSecret::read(&path).map_err(|found| user.fault("totp_file", found, expected)).ok()
-        });
+        let totp = user
+            .read("totp_file", expected, path(folder))
+            .and_then(|path| TotpSecret::read(&path).map_err(|found| user.fault("totp_file", found, expected)).ok());
         if let (Some(role), Some(password)) = (role, password) {
             users.insert(own_name.to_owned(), UserSettings { role, password, totp });
         }

@@ -13,8 +13,8 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
-use utoipa::ToSchema;
 use tracing::{info, warn};
+use utoipa::ToSchema;
 
 use crate::crm::{Answer, Fate, Parcel, State, Template, after, facts_of};
 use crate::metrics::Metrics;

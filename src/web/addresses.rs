@@ -168,7 +168,12 @@ fn supervision(doors: Doors) -> Doors {
 /// What other systems tell of calls, and begin.
 fn interactions(doors: Doors) -> Doors {
     let told = |what| {
-        describe(what).answers::<Accepted>(ACCEPTED, "It is taken").refuses(&[NOT_FOUND, FORBIDDEN, CONFLICT, BAD_REQUEST])
+        describe(what).answers::<Accepted>(ACCEPTED, "It is taken").refuses(&[
+            NOT_FOUND,
+            FORBIDDEN,
+            CONFLICT,
+            BAD_REQUEST,
+        ])
     };
     let facts = || told("Tells what is known of the customer and the order").body::<facts::FactsRequest>();
     let agreed = || told("Tells whether words may be kept").body::<consent::ConsentRequest>();
@@ -297,9 +302,8 @@ fn running(doors: Doors) -> Doors {
     let day = describe("What the calls of a day add up to")
         .answers::<Report>(OK, "Longer times are sums of days")
         .refuses(&[BAD_REQUEST, NOT_FOUND]);
-    let read = describe("Reads the configuration again")
-        .answers::<Reloaded>(OK, "What was taken")
-        .refuses(&[UNPROCESSABLE]);
+    let read =
+        describe("Reads the configuration again").answers::<Reloaded>(OK, "What was taken").refuses(&[UNPROCESSABLE]);
     let order = |what| describe(what).answers::<Accepted>(ACCEPTED, "It is carried out").refuses(&[CONFLICT]);
     let kept = |what| describe(what).refuses(&[NOT_FOUND]);
     doors

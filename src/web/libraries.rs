@@ -215,8 +215,12 @@ async fn put(
         }
         let status = if before.is_some() { StatusCode::OK } else { StatusCode::CREATED };
         let version = Some(new.version.to_string());
-        let answer =
-            LibraryDone { version, policies: Some(policies), needs_restart: Some(needs_restart), ..LibraryDone::default() };
+        let answer = LibraryDone {
+            version,
+            policies: Some(policies),
+            needs_restart: Some(needs_restart),
+            ..LibraryDone::default()
+        };
         let mut response = (status, Json(answer)).into_response();
         response.headers_mut().insert(ETAG, etag(&new));
         Ok(response)

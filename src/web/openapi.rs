@@ -19,9 +19,9 @@ use utoipa::openapi::{ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, O
 use utoipa::{PartialSchema, ToSchema};
 
 pub(super) use self::description::{Description, describe};
+use super::addresses::{closed, open};
 use super::permit::Area;
 use super::problem::ProblemBody;
-use super::addresses::{closed, open};
 use super::routes::App;
 use super::signing::{CONSOLE_HEADER, COOKIE_NAME};
 use crate::hexadecimal::hexadecimal;
@@ -101,9 +101,9 @@ fn guarded(operation: OperationBuilder, method: &Method, area: Area) -> Operatio
         .description(Some(format!("For the token, and for people who are: {}.", roles.join(", "))))
         .extensions(Some(ExtensionsBuilder::new().add("x-calmline-roles", roles).build()))
         .securities(Some([SecurityRequirement::new(TOKEN, [""; 0]), person]));
-    refusals.into_iter().fold(operation, |operation, status| {
-        operation.response(status.as_str(), description::refusal(status))
-    })
+    refusals
+        .into_iter()
+        .fold(operation, |operation, status| operation.response(status.as_str(), description::refusal(status)))
 }
 
 /// How those who are known prove it.

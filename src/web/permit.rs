@@ -107,9 +107,7 @@ impl Doors {
     }
 
     /// How each is described.
-    pub(super) fn into_descriptions(
-        self,
-    ) -> impl Iterator<Item = (Method, &'static str, Option<Area>, Description)> {
+    pub(super) fn into_descriptions(self) -> impl Iterator<Item = (Method, &'static str, Option<Area>, Description)> {
         self.descriptions.into_iter()
     }
 

@@ -10,10 +10,10 @@ use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use jiff::civil::Date;
 use jiff::ToSpan;
-use routing::{Broken, Policy};
+use jiff::civil::Date;
 use routing::backtest::{Effect, Interaction};
+use routing::{Broken, Policy};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -140,13 +140,16 @@ fn day(app: &App, asked: Option<String>) -> Result<Date, Problem> {
     let zone = app.live.load().zone.clone();
     let yesterday = || zone.today().checked_sub(1.day());
     let day = asked.map_or_else(yesterday, |date| date.parse());
-    day.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("`date`: expected a day like 2026-11-26: {error}")))
+    day.map_err(|error| {
+        Problem::new(StatusCode::BAD_REQUEST, format!("`date`: expected a day like 2026-11-26: {error}"))
+    })
 }
 
 /// The answered calls of a day, the last ones first, and whether there were more.
 async fn interactions(app: &App, date: Date) -> Result<(Vec<Interaction>, bool), Problem> {
     let (store, zone) = (kept(app)?, app.live.load().zone.clone());
-    let missing = || Problem::new(StatusCode::BAD_REQUEST, format!("found {date}, expected a day that {} has", zone.name()));
+    let missing =
+        || Problem::new(StatusCode::BAD_REQUEST, format!("found {date}, expected a day that {} has", zone.name()));
     let (from, mut before) = zone.day(date).ok_or_else(missing)?;
     let mut interactions = Vec::new();
     loop {

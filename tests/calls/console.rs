@@ -74,7 +74,8 @@ fn an_operator_signs_in_with_a_code_and_puts_a_policy_in_force_in_a_browser() {
     let secret = own.join("wang.totp");
     // Of a run before.
     let _ = std::fs::remove_file(&secret);
-    let made = Command::new(PROGRAM).args(["user", "totp", "wang", "--file"]).arg(&secret).output().expect("the program");
+    let made =
+        Command::new(PROGRAM).args(["user", "totp", "wang", "--file"]).arg(&secret).output().expect("the program");
     let shown = String::from_utf8_lossy(&made.stdout);
     assert!(made.status.success() && shown.contains("otpauth://totp/Calmline:wang?"), "{shown}");
     let user = format!(

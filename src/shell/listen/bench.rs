@@ -8,8 +8,8 @@ use std::time::Duration;
 use nlu::text::TextModel;
 use nlu::{AcousticModel, Candidate, Listener, ShadowFigures};
 use serde::Serialize;
-use utoipa::ToSchema;
 use tracing::{info, warn};
+use utoipa::ToSchema;
 
 use super::worker::NICENESS;
 use crate::judges::{JudgeFiles, Judges};

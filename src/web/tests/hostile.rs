@@ -13,9 +13,8 @@ async fn nobody_signs_in_to_a_session_that_another_chose() {
     let wire = Wire(fixture.handle.addr);
     let chosen = "Cookie: calmline_session=chosen-by-somebody-else\r\n";
     let body = serde_json::json!({ "user": "supervisor", "password": PASSWORD }).to_string();
-    let headers = |cookie: &str| {
-        format!("{cookie}{CONSOLE}Content-Type: application/json\r\nContent-Length: {}\r\n", body.len())
-    };
+    let headers =
+        |cookie: &str| format!("{cookie}{CONSOLE}Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
     let first = cookie(&wire.exchange("POST", "/v1/session", &headers(chosen), &body).await);
     assert!(!first.contains("chosen-by-somebody-else"), "{first}");
     assert_eq!(wire.ask("GET", "/v1/session", chosen).await.status, 401);
