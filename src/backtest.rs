@@ -14,7 +14,7 @@ use std::time::Duration;
 use routing::backtest::{Effect, Interaction, Outcome, replay};
 use routing::{Broken, Policy, check_expects};
 
-pub(crate) use read::interactions;
+pub(crate) use read::{interaction_of, interactions};
 
 use crate::api;
 use crate::cli::{Failure, PolicyCommand, PolicyTestArgs, ServerArgs, print_line};
@@ -39,13 +39,14 @@ pub(crate) fn policies(paths: &[PathBuf]) -> Result<Arc<[Policy]>, Failure> {
 }
 
 /// What a version of the policies makes of every interaction.
-struct Tried {
-    effect: Effect,
-    outcomes: Vec<Outcome>,
+pub(crate) struct Tried {
+    pub(crate) effect: Effect,
+    pub(crate) outcomes: Vec<Outcome>,
 }
 
 impl Tried {
-    fn new(policies: &Arc<[Policy]>, interactions: &[Interaction], answer: Duration) -> Tried {
+    /// Plays each of them; `answer` is how long a PBX takes.
+    pub(crate) fn new(policies: &Arc<[Policy]>, interactions: &[Interaction], answer: Duration) -> Tried {
         let outcomes: Vec<Outcome> =
             interactions.iter().map(|interaction| replay(policies, interaction, answer)).collect();
         let mut effect = Effect::default();

@@ -4,6 +4,7 @@
 
 mod deliveries;
 mod policy;
+mod user;
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -14,10 +15,12 @@ use clap::{Args, Parser, Subcommand};
 
 pub use self::deliveries::{DeliveriesCommand, DeliveriesListArgs, DeliveryArgs};
 pub use self::policy::{EvalWarningArgs, PolicyCommand, PolicyExplainArgs, PolicyTestArgs, ServerArgs};
+pub use self::user::{TotpArgs, UserCommand};
 use crate::features::Features;
 use crate::report::{Language, Period, ReportFormat};
 use crate::{
-    analyze, backtest, backup, deliveries as delivering, demo, eval, models, reporting, serve, settings, trail, users,
+    analyze, backtest, backup, deliveries as delivering, demo, eval, models, reporting, serve, settings, totp, trail,
+    users,
 };
 
 /// Hears when a caller is getting angry and acts while the call is still on.
@@ -143,13 +146,6 @@ pub struct RestoreArgs {
     /// The back-up's folder.
     #[arg(value_name = "FOLDER")]
     pub from: PathBuf,
-}
-
-/// `calmline user`.
-#[derive(Debug, Subcommand)]
-pub enum UserCommand {
-    /// Reads a password from standard input, one line, and prints its hash for `[users.NAME]`.
-    Hash,
 }
 
 /// `calmline rekey`.
@@ -488,6 +484,7 @@ impl Cli {
             Command::Backup(args) => backup::run(&args),
             Command::Restore(args) => backup::restore(&args),
             Command::User(UserCommand::Hash) => users::hash(),
+            Command::User(UserCommand::Totp(args)) => totp::make(&args),
             Command::Rekey(args) => trail::rekey(&args),
             Command::Eval(EvalCommand::Text(args)) => eval::text(&args),
             Command::Eval(EvalCommand::Masking(args)) => eval::masking(&args),

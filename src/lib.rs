@@ -39,6 +39,7 @@ pub mod sources;
 pub mod speech;
 pub mod store;
 mod thinning;
+pub mod totp;
 mod trail;
 pub mod users;
 pub mod web;

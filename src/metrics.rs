@@ -3,6 +3,7 @@
 //! Knows no web server: `render` makes the text, whoever serves it. No global recorder: two servers in one
 //! process keep their figures apart. All metrics stand in one table.
 
+mod api;
 mod bounds;
 mod browsers;
 mod knowledge;
@@ -24,6 +25,7 @@ use crate::notice::{LegReport, Notice, What};
 use crate::settings::Measure;
 use crate::shell::listen::UtteranceFigures;
 use crate::shell::recognize::{RecognizingFigures, RemoteFigures};
+use api::REQUESTS_LIMITED;
 pub use bounds::Bounds;
 pub use browsers::{BrowserEnd, BrowserRefusal, CountedBrowser};
 use table::{
@@ -214,6 +216,11 @@ impl Metrics {
     /// Counts what became of an attempt to tell a system outside.
     pub fn count_delivery(&self, crm: &str, outcome: &str) {
         self.count(&DELIVERIES, &[crm, outcome], 1);
+    }
+
+    /// Counts a request of the API that was one too many.
+    pub fn count_requests_limited(&self, by: &str) {
+        self.count(&REQUESTS_LIMITED, &[by], 1);
     }
 
     /// Says how many deliveries wait, and how many were set aside.

@@ -3,6 +3,7 @@
 //! A contract: names and meanings stay; fields are only added.
 
 mod advice;
+mod around;
 mod outcome;
 mod quality;
 mod serving;
@@ -11,8 +12,10 @@ mod speaking;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 pub use advice::{Advice, AnswerFound};
+pub use around::{ForkedParty, LoadReason};
 pub use outcome::Outcome;
 pub use quality::{LegQuality, LegReport};
 pub use serving::ServedAs;
@@ -21,7 +24,7 @@ pub use speaking::{Delivery, ExpressionSeen, PhraseHeard, TurnTaking, WordFound,
 use crate::pii::Pii;
 
 /// One notice with the moment it was made.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Notice {
     /// The call it is about; empty when it is about the whole server.
     pub call: String,
@@ -32,18 +35,10 @@ pub struct Notice {
     pub what: What,
 }
 
-/// What has raised the load.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LoadReason {
-    /// What was measured, as its key of `[limits.overload]`, e.g. `late_ms`.
-    pub measure: String,
-    /// Its value, in the unit of the key.
-    pub value: f32,
-}
-
 /// What happened to a call.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[schema(as = EventKind)]
 pub enum What {
     /// An INVITE was accepted for routing.
     CallStarted {
@@ -70,9 +65,11 @@ pub enum What {
         /// True when it was told before, and something has changed.
         again: bool,
         /// How the sender names the call.
+        #[schema(required)]
         pbx_call: Option<String>,
         /// How the sides were told: `agents`, `metadata`, `order`; absent where nothing had to be told.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         told_by: Option<String>,
         /// Who takes part.
         parties: Vec<ForkedParty>,
@@ -85,9 +82,11 @@ pub enum What {
         channel: String,
         /// How the channel's software names the chat.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         name: Option<String>,
         /// What is written in it: `zh` or `en`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         language: Option<String>,
     },
     /// A message of a chat says nothing.
@@ -103,6 +102,7 @@ pub enum What {
         rule: String,
         /// The id of the script, when it is one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         script: Option<String>,
         /// The text, with the chat's details in it.
         text: Pii<String>,
@@ -148,6 +148,7 @@ pub enum What {
         was: String,
         /// What has raised it; absent when it has fallen.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         by: Option<LoadReason>,
     },
     /// A new call was sent elsewhere by 302.
@@ -194,15 +195,19 @@ pub enum What {
         source: String,
         /// What the party's last words say, while they count.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         words: Option<Box<WordsRead>>,
         /// What was seen of the party last, while it counts.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         expression: Option<ExpressionSeen>,
         /// How the party speaks and how good its audio is.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         delivery: Option<Delivery>,
         /// The party's part in the conversation so far; absent while only one party is listened to.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         turns: Option<TurnTaking>,
         /// Every feature of the newest second of speech against the speaker's baseline, robust standard scores by
         /// openSMILE's name; only where the settings ask for them.
@@ -231,6 +236,7 @@ pub enum What {
         phrases: Vec<PhraseHeard>,
         /// All of it, personal data masked; only where dictation is taken.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         text: Option<Pii<String>>,
     },
     /// A party has begun to speak while the other one spoke, and both went on for half a second.
@@ -264,21 +270,26 @@ pub enum What {
         /// How long the emotion had lasted, milliseconds.
         lasted_ms: u64,
         /// For fallback rules: what failed.
+        #[schema(required)]
         failure: Option<String>,
         /// For rules about keys: the keys of the rule.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         keys: Option<String>,
         /// For rules about interruptions: how often the caller had interrupted.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         interruptions: Option<u32>,
         /// For rules about what was said: what it means.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         said: Option<String>,
         /// What else made the rule apply, in words, e.g. `order.state = delayed`.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         facts: Vec<String>,
         /// The call's group in the policy's comparison, e.g. `wording: control`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         group: Option<String>,
         /// The actions, in words, e.g. `prompt sorry.wav`, `reroute bridge human`.
         actions: Vec<String>,
@@ -290,14 +301,18 @@ pub enum What {
         /// Policy name and version.
         policy: String,
         /// As before; absent where the policy has no usual service.
+        #[schema(required)]
         before: Option<ServedAs>,
         /// From now on; absent where the policy has no usual service.
+        #[schema(required)]
         after: Option<ServedAs>,
         /// The words of the new script, in the language of the call; headers of the INVITE stand in braces.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         words: Option<String>,
         /// Their language: `zh` or `en`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         language: Option<String>,
     },
     /// How it stands with the caller's consent to words being told and kept, from now on.
@@ -315,6 +330,7 @@ pub enum What {
         forgotten: Vec<String>,
         /// `sources`, when they were pulled and nobody asked to tell them.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         by: Option<String>,
     },
     /// The caller is likely to get angry, or angrier.
@@ -405,9 +421,11 @@ pub enum What {
         file: String,
         /// Who hears it: `caller` or `callee`.
         #[serde(default)]
+        #[schema(required)]
         party: String,
         /// Its number.
         #[serde(default)]
+        #[schema(required)]
         prompt: u32,
         /// From decision to first packet, milliseconds.
         reaction_ms: u64,
@@ -418,9 +436,11 @@ pub enum What {
         file: String,
         /// Who heard it: `caller` or `callee`.
         #[serde(default)]
+        #[schema(required)]
         party: String,
         /// Its number.
         #[serde(default)]
+        #[schema(required)]
         prompt: u32,
         /// False when it was cut short.
         completed: bool,
@@ -431,9 +451,11 @@ pub enum What {
         file: String,
         /// Who was to hear it: `caller` or `callee`.
         #[serde(default)]
+        #[schema(required)]
         party: String,
         /// Its number.
         #[serde(default)]
+        #[schema(required)]
         prompt: u32,
         /// Why.
         reason: String,
@@ -454,6 +476,7 @@ pub enum What {
         /// From decision to the target's answer, milliseconds.
         answer_ms: u64,
         /// Bridge: from the target's answer to its first packet towards the caller, milliseconds.
+        #[schema(required)]
         gap_ms: Option<u64>,
     },
     /// The target refused or did not answer in time; the caller stays.
@@ -489,6 +512,7 @@ pub enum What {
         rule: String,
         /// The PBX's name of a call that is forked to us.
         #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(nullable = false)]
         pbx_call: Option<String>,
     },
     /// A supervisor's phone is called.
@@ -500,6 +524,7 @@ pub enum What {
         /// `listen`, `whisper` or `barge`.
         mode: String,
         /// Who alone hears a whisper: `caller` or `callee`.
+        #[schema(required)]
         party: Option<String>,
         /// Whom it hears: `both`, `caller` or `callee`.
         hears: String,
@@ -518,6 +543,7 @@ pub enum What {
         /// `listen`, `whisper` or `barge`.
         mode: String,
         /// Who alone hears a whisper: `caller` or `callee`.
+        #[schema(required)]
         party: Option<String>,
         /// Whom it hears: `both`, `caller` or `callee`.
         hears: String,
@@ -570,22 +596,4 @@ pub enum What {
         /// RTP packets lost on the way to us, both legs.
         packets_lost: u64,
     },
-}
-
-/// Somebody who takes part in a call that is forked to us.
-#[derive(Clone, PartialEq, Serialize, Deserialize)]
-pub struct ForkedParty {
-    /// `caller`, `callee` or `other`.
-    pub party: String,
-    /// Addresses, e.g. `sip:4000@pbx.example`.
-    pub addresses: Vec<String>,
-    /// The name that goes with them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-}
-
-impl std::fmt::Debug for ForkedParty {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ForkedParty({}, …)", self.party)
-    }
 }

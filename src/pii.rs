@@ -1,9 +1,10 @@
 //! Personal data as a type: it is stored and served, and never printed.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::ToSchema;
 
 /// A value about a person. `Debug` and `Display` print `…`; only serialisation (the API) shows it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Default, ToSchema)]
 pub struct Pii<T>(T);
 
 impl<T> Pii<T> {

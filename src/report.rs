@@ -21,6 +21,7 @@ mod words;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 pub use chart::ChartError;
 pub use facts::CallFacts;
@@ -40,7 +41,7 @@ const DRIFT_CALLS_MIN: u64 = 100;
 const OTHERS: &str = "…";
 
 /// What some calls add up to.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Figures {
     /// Calls that came.
     pub calls: u64,
@@ -75,6 +76,7 @@ pub struct Figures {
     pub informed: u64,
     /// What has come of them, as far as other systems say.
     #[serde(default)]
+    #[schema(required)]
     pub outcomes: Outcomes,
     /// From the INVITE to the answer, milliseconds.
     pub setup: Spread,
@@ -85,7 +87,8 @@ pub struct Figures {
 }
 
 /// What has come of calls, as far as other systems say: of each question, how many calls it is known of, and the answers.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = OutcomeFigures)]
 pub struct Outcomes {
     /// Calls of which it is known whether there was a complaint.
     pub complaint_known: u64,
@@ -228,7 +231,7 @@ pub fn share(part: u64, whole: u64) -> Option<f64> {
 }
 
 /// A report: of a day, or of the days that were added to it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Report {
     /// The first day, `2026-11-26`.
     pub from: String,
@@ -239,6 +242,7 @@ pub struct Report {
     /// All calls.
     pub total: Figures,
     /// By the hour in which they came, 0-23 of the zone.
+    #[schema(value_type = BTreeMap<String, Figures>)]
     pub by_hour: BTreeMap<u8, Figures>,
     /// By the day on which they came.
     pub by_day: BTreeMap<String, Figures>,
@@ -246,6 +250,7 @@ pub struct Report {
     pub by_route: BTreeMap<String, Figures>,
     /// By how callers came: `phone`, what forked calls come by, or the channel of a chat.
     #[serde(default)]
+    #[schema(required)]
     pub by_channel: BTreeMap<String, Figures>,
     /// By scenario.
     pub by_scenario: BTreeMap<String, Figures>,

@@ -48,6 +48,7 @@ pub use knowledge::KnowledgeSettings;
 use media::tone::Region;
 pub use overload::{Measure, OverloadSettings, Thresholds};
 pub use pbx::{PbxKind, PbxSettings, PbxTerms, SecretSource};
+pub(crate) use policies::parse_policy;
 pub(crate) use policies::{FILES_MAX as POLICIES_MAX, toml_files};
 pub use policies::{Policies, load_policies, load_policy, read_prompt};
 pub use privacy::PrivacySettings;

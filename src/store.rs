@@ -26,6 +26,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 use tracing::warn;
+use utoipa::ToSchema;
 
 use crate::crm::Parcel;
 use crate::metrics::Metrics;
@@ -68,7 +69,7 @@ pub struct Store {
 }
 
 /// What became of the last back-up.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Backup {
     /// None was asked for since the start.
@@ -77,11 +78,13 @@ pub enum Backup {
     /// It is being made.
     Running {
         /// Where.
+        #[schema(value_type = String)]
         folder: PathBuf,
     },
     /// It is whole.
     Done {
         /// Where.
+        #[schema(value_type = String)]
         folder: PathBuf,
         /// Files in it.
         files: usize,

@@ -3,6 +3,7 @@
 //! Decides nothing: it shows the board and hands orders to call control. No door without the token, except health.
 //! Plain HTTP/1.1; TLS is the business of a proxy in front while the API listens on loopback.
 
+mod addresses;
 mod audio;
 mod audit;
 mod auth;
@@ -17,17 +18,21 @@ mod deliveries;
 mod events;
 mod facts;
 mod forks;
+mod health;
 mod interactions;
 mod knowledge;
 mod libraries;
+mod limits;
 mod live;
 mod models;
 mod moment;
+mod openapi;
 mod orders;
 mod outcomes;
 mod own;
 mod people;
 mod permit;
+mod policies;
 mod problem;
 mod readiness;
 mod record;
@@ -38,6 +43,7 @@ mod server;
 mod sessions;
 mod signing;
 mod sources;
+mod trial;
 mod webrtc;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -143,6 +149,7 @@ pub struct WebHandle {
     pub addr: SocketAddr,
     closing: CancellationToken,
     live: Arc<ArcSwap<Live>>,
+    in_force: Arc<policies::InForce>,
     signed: Signed,
     task: JoinHandle<()>,
 }
@@ -153,8 +160,10 @@ impl WebHandle {
     ///
     /// # Errors
     /// The system gives no random numbers; then nothing is exchanged.
-    pub fn exchange(&self, options: LiveOptions) -> Result<(), WebError> {
+    pub fn exchange(&self, mut options: LiveOptions) -> Result<(), WebError> {
+        let policies = std::mem::take(&mut options.policies);
         self.live.store(Arc::new(Live::new(options)?));
+        self.in_force.took(policies);
         self.signed.look(&self.live.load());
         Ok(())
     }
@@ -182,8 +191,9 @@ impl Drop for WebHandle {
 /// # Errors
 /// The address cannot be bound, or the system gives no random numbers.
 pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, WebError> {
-    let live = Arc::new(ArcSwap::from_pointee(Live::new(options.live)?));
-    let listen = options.listen;
+    let WebOptions { listen, live: mut options } = options;
+    let in_force = Arc::new(policies::InForce::new(std::mem::take(&mut options.policies)));
+    let live = Arc::new(ArcSwap::from_pointee(Live::new(options)?));
     let bind_error = |source| WebError::Bind { listen, source };
     let listener = match inherited::listener(listen) {
         Some(given) => TcpListener::from_std(given),
@@ -226,7 +236,9 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         outbox,
         reloads,
         live: Arc::clone(&live),
+        in_force: Arc::clone(&in_force),
         signed: signed.clone(),
+        limits: Arc::new(limits::Limits::new()),
         permissions: Arc::default(),
         replacing: libraries::Replacing::default(),
         subscribers: Arc::new(Semaphore::new(SUBSCRIBERS_MAX)),
@@ -236,7 +248,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
     };
     tokio::spawn(signed.clone().sweep(Arc::clone(&live), closing.clone()));
     let task = tokio::spawn(server::run(listener, routes::router(app), closing.clone()));
-    Ok(WebHandle { addr, closing, live, signed, task })
+    Ok(WebHandle { addr, closing, live, in_force, signed, task })
 }
 
 #[cfg(test)]

@@ -22,6 +22,12 @@ const routes: RouteRecordRaw[] = [
   },
   { path: "/reports", name: "reports", component: () => import("./views/Reports.vue"), meta: { needs: "reports" } },
   {
+    path: "/policies",
+    name: "policies",
+    component: () => import("./views/Policies.vue"),
+    meta: { needs: "operate" },
+  },
+  {
     path: "/operations",
     name: "operations",
     component: () => import("./views/Operations.vue"),

@@ -119,6 +119,11 @@ fn calls_of(file: &Path, text: &str) -> Result<BTreeMap<String, Recorded>, Failu
     Ok(calls)
 }
 
+/// A call as the API shows it, as a story for policies; `None` for one that was never answered.
+pub(crate) fn interaction_of(record: &Value, zone: Option<&Zone>) -> Option<Interaction> {
+    recorded(record).into_interaction(zone)
+}
+
 fn recorded(record: &Value) -> Recorded {
     let mut call = Recorded::new(record["id"].as_str().unwrap_or_default());
     // Events of old calls may have lost their beginning; the head of the record has not.

@@ -2,10 +2,10 @@
 //!
 //! A contract with dashboards and alarms: names and meanings stay. Call ids and numbers of callers never become labels.
 
-use super::bounds::Bounds;
 use super::knowledge::{ADVICE, KNOWLEDGE};
 use super::shadow::{SHADOW_CPU, SHADOW_DIFFERENCE, SHADOW_STEPS};
 use super::sources::{PULLS, SOURCE_ACCURACY, SOURCE_AGE, SOURCE_COMPLETENESS, SOURCE_ROWS};
+use super::{api::REQUESTS_LIMITED, bounds::Bounds};
 
 /// How a metric behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -508,6 +508,7 @@ pub const TABLE: &[Metric] = &[
     OUTCOMES,
     DELIVERIES,
     DELIVERIES_KEPT,
+    REQUESTS_LIMITED,
     FORKED_SAMPLES,
     CALL_SETUP,
     CALL_TALK,

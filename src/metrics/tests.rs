@@ -60,6 +60,7 @@ fn exposition_holds_the_whole_table_and_nothing_else() {
     metrics.set_feedback_told(40);
     metrics.count_certificates("loaded");
     metrics.count_dns("failed");
+    metrics.count_requests_limited("person");
     metrics.count_reload("taken");
     metrics.set_sip_connections(1);
     metrics.set_store_up(true);

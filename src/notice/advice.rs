@@ -1,11 +1,12 @@
 //! What events say of answers that the library has for a customer's words.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::pii::Pii;
 
 /// Answers for whoever serves, to what the customer has just said or written.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Advice {
     /// What was said, personal data masked.
     pub query: Pii<String>,
@@ -14,7 +15,7 @@ pub struct Advice {
 }
 
 /// One answer.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AnswerFound {
     /// The entry of the library.
     pub entry: String,

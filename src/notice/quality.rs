@@ -1,9 +1,10 @@
 //! What events say of the legs of a call when they are over: what they carried, and how it sounded.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What one leg carried.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LegReport {
     /// `caller` or `callee`.
     pub party: String,
@@ -24,47 +25,60 @@ pub struct LegReport {
 /// How one leg sounded, by our own counts and by what the far end reported (RTCP); what is unknown is absent.
 ///
 /// `received` is what came from the far end to us, `reported` what it says of what it received from us.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct LegQuality {
     /// Mean opinion of one who listens to what we received, 1-4.5 (ITU-T G.107).
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub mos_listening: Option<f32>,
     /// Mean opinion of one who converses, delay included, 1-4.5; known once the round trip is.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub mos_conversational: Option<f32>,
     /// Mean opinion at the far end, 1-5: of its own telling, else by its loss reports.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub mos_reported: Option<f32>,
     /// Transmission rating R of what we received, 0-100.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub r_factor: Option<f32>,
     /// To the far end and back, milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub round_trip_ms: Option<f32>,
     /// From mouth to ear on this leg, milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub delay_ms: Option<f32>,
     /// Interarrival jitter, milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub jitter_received_ms: Option<f32>,
     /// The same at the far end.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub jitter_reported_ms: Option<f32>,
     /// Lost, 0-1.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub loss_received: Option<f32>,
     /// The same at the far end.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub loss_reported: Option<f32>,
     /// Came too late to be used, 0-1.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub discarded_received: Option<f32>,
     /// The same at the far end.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub discarded_reported: Option<f32>,
     /// Mean run of losses against that of random loss; 1 is random.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub burst_ratio: Option<f32>,
 }
 

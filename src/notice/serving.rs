@@ -2,9 +2,10 @@
 
 use routing::Serve;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// How a caller is to be served.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ServedAs {
     /// The id of the `[[service]]`.
     pub service: String,
@@ -14,12 +15,15 @@ pub struct ServedAs {
     pub priority: u8,
     /// What whoever serves must be able to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub skill: Option<String>,
     /// The id of the script to speak by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub script: Option<String>,
     /// In which tone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub tone: Option<String>,
     /// Fewer steps at a time, and progress told at once.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -1,12 +1,13 @@
 //! What events say of the way a party speaks, of what it says, and of how two parties take turns.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::pii::Pii;
 use crate::words;
 
 /// A phrase of the lists that was heard.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PhraseHeard {
     /// What it means, as its list says.
     pub intent: String,
@@ -21,7 +22,7 @@ pub struct PhraseHeard {
 }
 
 /// What a party's last words say, as long as they count: the text itself is not told.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct WordsRead {
     /// Where they begin, milliseconds of the party's audio.
     pub audio_ms: u64,
@@ -46,7 +47,7 @@ pub struct WordsRead {
 }
 
 /// A word of a lexicon that was said or typed.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct WordFound {
     /// As the lexicon has it.
     pub word: String,
@@ -79,7 +80,7 @@ impl From<&nlu::WordEvidence> for WordsRead {
 }
 
 /// What was seen of a party: its face as software of its own device judges it, or an emoji. No image is ever taken.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ExpressionSeen {
     /// When, milliseconds of the party's audio.
     pub audio_ms: u64,
@@ -107,7 +108,7 @@ const SAMPLES_PER_MS: u64 = 8;
 
 /// How a party speaks. Scores (`_z`) are robust standard scores of the newest second of speech against the speaker's
 /// baseline, ±6; 0 until 3 s of speech are known.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Delivery {
     /// Syllables per second of the last 10 s, pauses included.
     pub speaking_rate: f32,
@@ -117,6 +118,7 @@ pub struct Delivery {
     pub pause_share: f32,
     /// Signal-to-noise ratio of the last 10 s, dB; absent while too little is voiced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub snr_db: Option<f32>,
     /// Share of the last 10 s that was lost on the way and concealed, 0-1.
     pub lost_share: f32,
@@ -159,7 +161,7 @@ impl From<nlu::Delivery> for Delivery {
 }
 
 /// One party's part in a conversation of two, as far as it was heard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TurnTaking {
     /// Time in which it speaks, milliseconds.
     pub speech_ms: u64,
@@ -172,6 +174,7 @@ pub struct TurnTaking {
     /// Mean time from the end of the other's turn to the beginning of its own, milliseconds; absent before the first
     /// answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub latency_ms: Option<u64>,
 }
 

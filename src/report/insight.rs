@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{CallFacts, Spread, share};
 
 /// Early warnings, and what came after them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Warnings {
     /// Calls in which a warning came.
     pub warned: u64,
@@ -42,7 +43,7 @@ impl Warnings {
 }
 
 /// How much is known of calls.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Completeness {
     /// Calls in which the caller was listened to, or read.
     pub judged: u64,
@@ -67,7 +68,7 @@ impl Completeness {
 }
 
 /// Calls by the caller's highest anger, in tenths.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
 pub struct Scores(BTreeMap<u8, u64>);
 
@@ -107,7 +108,7 @@ impl Scores {
 }
 
 /// What is known of the minutes of a time.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Minutes {
     /// Those that are over since the first one that was ever noted.
     pub known: u64,

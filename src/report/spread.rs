@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// From one size to the next.
 const STEP: f64 = 1.05;
 
 /// Counts of times by their size.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(transparent)]
+#[schema(value_type = BTreeMap<String, u64>)]
 pub struct Spread(BTreeMap<u16, u64>);
 
 impl Spread {

@@ -186,7 +186,7 @@ impl Desk {
             live,
             taken,
         } = fresh;
-        let Policies { policies, prompts, ringback, sayings: _, intents: _ } = policies;
+        let Policies { policies, prompts, ringback, sayings: _, intents: _, texts: _ } = policies;
         show_policies(&policies, &self.metrics, &self.readiness);
         self.audit("configuration", configuration(&policies));
         self.speaker.remember(spoken);

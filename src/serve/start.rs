@@ -1,6 +1,6 @@
 //! Starting the parts in order, and ending them in the opposite one.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,7 +62,8 @@ impl Server {
     /// Starts everything. What was started before a failure ends with its handle.
     pub(super) async fn start(settings: Settings, args: &ServeArgs, hangup: Signal) -> Result<Self, Failure> {
         let (clock, metrics, readiness) = (Clock::start(), Metrics::new(), Arc::new(Readiness::default()));
-        let Policies { policies, prompts, ringback, sayings, .. } = load_policies(&settings, &metrics, &readiness)?;
+        let Policies { policies, prompts, ringback, sayings, texts, .. } =
+            load_policies(&settings, &metrics, &readiness)?;
         let store = start_store(&settings, &metrics, &readiness, &policies)?;
         let (media, media_inlet, (tap, copy_ring)) = start_media(&settings, clock, &readiness)?;
         let (fingerprint, handshakes, shaken) = handshakes::start(clock, media.clone())?;
@@ -81,7 +82,7 @@ impl Server {
         let heard = (copies.clone(), Arc::clone(&bench), known);
         let reporting = start_reporting(&settings, (store.as_ref(), outbox.as_ref()), &readiness);
         let parts = (forks.clone(), heard, Arc::clone(&readiness), metrics.clone(), (store.clone(), outbox.clone()));
-        let (web, order_inlet, browsers) = offer_api(&settings, &bus, reloads, parts).await?;
+        let (web, order_inlet, browsers) = offer_api((&settings, texts), &bus, reloads, parts).await?;
         let control = start_control(&settings, fingerprint, policies, Sounds { files: prompts, ringback })?;
         let mut desk = Desk {
             clock,
@@ -431,7 +432,7 @@ type Api = (Option<WebHandle>, mpsc::Receiver<Asked>, Browsers);
 
 /// Offers the API, where there is to be one.
 async fn offer_api(
-    settings: &Settings,
+    (settings, texts): (&Settings, BTreeMap<String, String>),
     bus: &Arc<Bus>,
     reloads: mpsc::Sender<ReloadAsked>,
     (forks, (copies, bench, (shelf, customers)), readiness, metrics, (store, outbox)): ApiParts,
@@ -439,7 +440,7 @@ async fn offer_api(
     let (orders, inlet) = mpsc::channel(ORDERS_MAX);
     let browsers = Browsers::new(settings.webrtc.as_ref());
     let browsers = browsers.map_err(|why| Failure::of("the secret of webrtc.turn_secret_env", why))?;
-    let live = live_options(settings).map_err(|why| Failure::of("the API's token", why))?;
+    let live = live_options(settings, texts).map_err(|why| Failure::of("the API's token", why))?;
     let (Some(wanted), Some(live)) = (&settings.web, live) else { return Ok((None, inlet, browsers)) };
     let options = WebOptions { listen: wanted.listen, live };
     let inside = Inside {
@@ -463,7 +464,10 @@ async fn offer_api(
 }
 
 /// How the API is offered, where it is; what is wrong with its token, when that is so.
-pub(super) fn live_options(settings: &Settings) -> Result<Option<LiveOptions>, String> {
+pub(super) fn live_options(
+    settings: &Settings,
+    policies: BTreeMap<String, String>,
+) -> Result<Option<LiveOptions>, String> {
     let (prompts, tones) = (settings.policy.prompts.clone(), settings.media.tones);
     let zone = settings.policy.zone.clone().unwrap_or_else(Zone::utc);
     let token = settings.web.as_ref().map(|web| web.token.fetch()).transpose()?;
@@ -471,7 +475,7 @@ pub(super) fn live_options(settings: &Settings) -> Result<Option<LiveOptions>, S
     let libraries = Libraries::of(settings);
     let report_font = settings.report_font.clone();
     let agents = settings.targets.iter().map(|(name, target)| (name.clone(), target.uri.clone())).collect();
-    Ok(token.map(|token| LiveOptions { token, users, prompts, tones, zone, libraries, agents, report_font }))
+    Ok(token.map(|token| LiveOptions { token, users, prompts, tones, zone, libraries, policies, agents, report_font }))
 }
 
 /// Where keys come from.

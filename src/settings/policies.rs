@@ -33,6 +33,8 @@ pub struct Policies {
     pub sayings: BTreeSet<Saying>,
     /// What the phrases that are listened for can mean.
     pub intents: BTreeSet<String>,
+    /// The files as they were read, by name without its ending.
+    pub texts: BTreeMap<String, String>,
 }
 
 impl Policies {
@@ -55,12 +57,16 @@ impl Policies {
         files.extend(other.map(|(path, _)| path.to_owned()).filter(|path| !files.contains(path)));
         files.sort();
         for file in files {
-            let parsed = match other.filter(|(path, _)| *path == file) {
-                Some((_, text)) => parse_policy(&file, text),
-                None => load_policy(&file),
+            let text = match other.filter(|(path, _)| *path == file) {
+                Some((_, text)) => Ok(text.to_owned()),
+                None => read_text(&file).map_err(|fault| vec![fault]),
             };
-            match parsed {
-                Ok(policy) => read.add(&file, policy, settings, &mut faults),
+            match text.and_then(|text| Ok((parse_policy(&file, &text)?, text))) {
+                Ok((policy, text)) => {
+                    let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                    read.texts.insert(name, text);
+                    read.add(&file, policy, settings, &mut faults);
+                }
                 Err(found) => faults.extend(found),
             }
         }
@@ -247,7 +253,8 @@ pub fn load_policy(file: &Path) -> Result<Policy, Vec<Fault>> {
     parse_policy(file, &read_text(file).map_err(|fault| vec![fault])?)
 }
 
-fn parse_policy(file: &Path, text: &str) -> Result<Policy, Vec<Fault>> {
+/// A policy by its text; `file` names it in faults.
+pub(crate) fn parse_policy(file: &Path, text: &str) -> Result<Policy, Vec<Fault>> {
     Policy::parse(text).map_err(|faults| faults.into_iter().map(|fault| Fault::inside(file, fault)).collect())
 }
 

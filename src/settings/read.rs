@@ -105,7 +105,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         forks: read_forks(root.section("forks")),
         policy: read_policy(root.section("policy"), folder),
         pbxes: read_pbxes(root.section("pbx"), folder),
-        users: read_users(root.section("users")),
+        users: read_users(root.section("users"), folder),
         crms: read_crms(root.section("crm"), folder),
         sources: read_sources(root.section("sources"), folder),
         supervision: read_supervision(root.section("supervision")),

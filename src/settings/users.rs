@@ -1,10 +1,13 @@
 //! `[users.NAME]`: who signs in to the console, and what they may do.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use routing::section::{Section, name, text};
 use toml::Value;
 
+use super::read::path;
+use crate::totp::TotpSecret;
 use crate::users::{PasswordDigest, Role};
 
 /// Whom the audit trail names besides.
@@ -21,9 +24,11 @@ pub struct UserSettings {
     pub password: PasswordDigest,
     /// An agent's extension, or the name of the target that they answer at: the calls there are their own.
     pub serves: Option<String>,
+    /// What the codes of their authenticator app are made from, when they need one to sign in.
+    pub totp: Option<TotpSecret>,
 }
 
-pub(super) fn read_users(mut section: Section<'_>) -> BTreeMap<String, UserSettings> {
+pub(super) fn read_users(mut section: Section<'_>, folder: &Path) -> BTreeMap<String, UserSettings> {
     let mut users = BTreeMap::new();
     section.each_named(|own_name, user| {
         if name(&Value::from(own_name)).is_none() {
@@ -49,8 +54,12 @@ pub(super) fn read_users(mut section: Section<'_>) -> BTreeMap<String, UserSetti
             }
             _ => {}
         }
+        let expected = "a file by `calmline user totp`";
+        let totp = user
+            .read("totp_file", expected, path(folder))
+            .and_then(|path| TotpSecret::read(&path).map_err(|found| user.fault("totp_file", found, expected)).ok());
         if let (Some(role), Some(password)) = (role, password) {
-            users.insert(own_name.to_owned(), UserSettings { role, password, serves });
+            users.insert(own_name.to_owned(), UserSettings { role, password, serves, totp });
         }
     });
     if users.len() > USERS_MAX {

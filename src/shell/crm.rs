@@ -15,6 +15,7 @@ use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
+use utoipa::ToSchema;
 
 use crate::crm::{Answer, Fate, Parcel, REPORT_EVENT, State, after, facts_of};
 use crate::metrics::Metrics;
@@ -47,7 +48,8 @@ pub struct Outbox {
 }
 
 /// A parcel as the API lists it: without its body.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = WaitingDelivery)]
 pub struct Listed {
     id: u64,
     crm: String,
@@ -57,7 +59,9 @@ pub struct Listed {
     time: Moment,
     attempts: u32,
     /// When it is tried next; nothing when it is set aside.
+    #[schema(required)]
     next: Option<Moment>,
+    #[schema(required)]
     error: Option<String>,
 }
 

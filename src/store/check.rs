@@ -6,12 +6,13 @@ use std::thread;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tracing::{error, info};
+use utoipa::ToSchema;
 
 use super::audit::{Verified, verify_up_to};
 use super::{AUDIT_FOLDER, Store};
 
 /// What became of the last look.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Checking {
     /// Nobody has asked since the start.

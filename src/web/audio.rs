@@ -17,6 +17,7 @@ use media::wav;
 use serde::Deserialize;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use utoipa::{IntoParams, ToSchema};
 
 use super::orders::{Asked, ask};
 use super::problem::Problem;
@@ -30,16 +31,19 @@ const FRAMES_IN_FLIGHT: usize = 4;
 /// Names the client in events.
 const CLIENT_HEADER: &str = "x-calmline-audio-client";
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AudioQuery {
+    /// How the two sides stand in the stream.
     #[serde(default)]
+    #[param(inline)]
     layout: Layout,
 }
 
 /// How the two sides stand in the stream.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = AudioLayout)]
 enum Layout {
     /// What the caller says on the left, what the caller hears on the right.
     #[default]

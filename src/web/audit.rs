@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::calls::store_down;
 use super::moment::Moment;
@@ -21,21 +22,35 @@ const LIST_DEFAULT: usize = 100;
 const LIST_MAX: usize = 1_000;
 
 /// What is asked for; all that is named has to hold.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AuditQuery {
+    /// Whose doing.
+    #[param(nullable = false)]
     who: Option<String>,
+    /// Of which kind.
+    #[param(nullable = false)]
     kind: Option<String>,
+    /// In which call.
+    #[param(nullable = false)]
     call: Option<String>,
     /// Not before this, RFC 3339.
+    #[param(inline, nullable = false)]
     from: Option<Moment>,
+    /// Only before this, RFC 3339.
+    #[param(inline, nullable = false)]
     before: Option<Moment>,
     /// Where a list ended.
+    #[param(nullable = false)]
     below: Option<u64>,
+    /// How many at most.
+    #[param(nullable = false, minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
 }
 
-#[derive(Serialize)]
+/// Entries of the audit trail, the latest first.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditEntries)]
 pub(super) struct Entries {
     entries: Vec<Entry>,
     /// Where to go on: `below` of the next request; absent at the end.
@@ -43,7 +58,9 @@ pub(super) struct Entries {
     next: Option<u64>,
 }
 
-#[derive(Serialize)]
+/// One entry.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditLine)]
 struct Entry {
     seq: u64,
     time: Moment,

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 use tokio::sync::broadcast;
+use utoipa::ToSchema;
 
 use super::board::Board;
 use super::moment::Moment;
@@ -274,8 +275,10 @@ pub fn kind(what: &What) -> &'static str {
     }
 }
 
-#[derive(Serialize)]
-struct Envelope<'a> {
+/// An event, as clients get it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Event)]
+pub(super) struct EventBody<'a> {
     seq: u64,
     time: Moment,
     #[serde(flatten)]
@@ -283,7 +286,7 @@ struct Envelope<'a> {
 }
 
 fn event_json(seq: u64, time: Moment, notice: &Notice) -> String {
-    serde_json::to_string(&Envelope { seq, time, notice }).expect("notices hold only strings and numbers")
+    serde_json::to_string(&EventBody { seq, time, notice }).expect("notices hold only strings and numbers")
 }
 
 #[cfg(test)]

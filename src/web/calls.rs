@@ -8,6 +8,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
 
 use super::moment::Moment;
 use super::problem::Problem;
@@ -19,26 +20,34 @@ const LIST_DEFAULT: usize = 100;
 /// Most calls listed at once.
 const LIST_MAX: usize = 1_000;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CallsQuery {
+    /// Those that are up, or those that have ended; all when absent.
+    #[param(inline, nullable = false)]
     state: Option<StateFilter>,
+    /// How many at most.
+    #[param(nullable = false, minimum = 1, maximum = 1000, default = 100)]
     limit: Option<usize>,
     /// Only calls that started before it, RFC 3339.
+    #[param(inline, nullable = false)]
     before: Option<Moment>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = CallsState)]
 enum StateFilter {
     Active,
     Ended,
 }
 
-#[derive(Serialize)]
-pub(super) struct Calls {
+/// Calls, as many as were asked for.
+#[derive(Serialize, ToSchema)]
+pub(super) struct CallList {
     /// Calls that are up, listed or not.
     active: usize,
+    #[schema(value_type = Vec<Summary>)]
     calls: Vec<Listed>,
 }
 
@@ -53,7 +62,7 @@ enum Listed {
 pub(super) async fn calls(
     State(app): State<App>,
     query: Result<Query<CallsQuery>, QueryRejection>,
-) -> Result<Json<Calls>, Problem> {
+) -> Result<Json<CallList>, Problem> {
     let Query(query) = query.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))?;
     let limit = query.limit.unwrap_or(LIST_DEFAULT);
     if !(1..=LIST_MAX).contains(&limit) {
@@ -70,7 +79,7 @@ pub(super) async fn calls(
         let fresh = kept.into_iter().filter(|line| line["id"].as_str().is_some_and(|id| known.insert(id.to_owned())));
         calls.extend(fresh.take(limit - calls.len()).map(Listed::Kept));
     }
-    Ok(Json(Calls { active, calls }))
+    Ok(Json(CallList { active, calls }))
 }
 
 /// How many calls are up, and the lines of those on the board that are asked for, newest first.
@@ -87,11 +96,14 @@ fn on_board(app: &App, query: &CallsQuery, limit: usize) -> (usize, Vec<Summary>
 }
 
 /// A call with its timeline and events.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Call)]
 pub(super) struct Detail {
     #[serde(flatten)]
     call: CallRecord,
+    #[schema(value_type = Vec<Step>)]
     timeline: VecDeque<Step>,
+    #[schema(value_type = Vec<TimedNotice>)]
     events: VecDeque<TimedNotice>,
 }
 

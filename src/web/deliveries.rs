@@ -6,6 +6,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::orders::answered;
 use super::problem::Problem;
@@ -13,20 +14,23 @@ use super::routes::App;
 use crate::control::Done;
 use crate::shell::crm::{Deed, Listed, Outbox};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ListQuery {
+    /// Those that are to be told, or those that were set aside; all when absent.
+    #[param(inline, nullable = false)]
     state: Option<StateFilter>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = DeliveryState)]
 enum StateFilter {
     Waiting,
     SetAside,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Deliveries {
     deliveries: Vec<Listed>,
 }

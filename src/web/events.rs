@@ -19,6 +19,7 @@ use futures::StreamExt;
 use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
+use utoipa::IntoParams;
 
 use super::auth;
 use super::bus::{Delivery, Event, KINDS, Subscription};
@@ -37,11 +38,17 @@ const INCOMING_BYTES_MAX: usize = 4_096;
 /// The subprotocol spoken, offered beside the one that carries the token.
 const PROTOCOL: &str = "calmline.v1";
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EventsQuery {
+    /// The number after which events are wanted; from now on when absent.
+    #[param(nullable = false)]
     after: Option<u64>,
+    /// Of one call alone.
+    #[param(nullable = false, max_length = 512)]
     call: Option<String>,
+    /// Of these types alone, with commas between.
+    #[param(nullable = false, max_length = 512)]
     r#type: Option<String>,
 }
 

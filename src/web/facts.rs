@@ -13,6 +13,7 @@ use axum::response::Response;
 use routing::{FACT_CHARS_MAX, FACTS_MAX, Fact, is_fact_name};
 use serde::Deserialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::orders::{answered, ask, read};
 use super::problem::Problem;
@@ -20,7 +21,7 @@ use super::routes::App;
 use crate::control::Order;
 
 /// Facts by name; `null` takes one back.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FactsRequest {
     #[serde(default)]

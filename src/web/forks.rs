@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use forks::stream::Voice;
 use media::Codec;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::problem::Problem;
 use super::routes::App;
@@ -23,8 +24,9 @@ const CHARS_MAX: usize = 256;
 const DETAILS_MAX: usize = 32;
 
 /// What is asked for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ForkRequest)]
 pub(super) struct Wanted {
     via: Via,
     /// How the asker names the call.
@@ -42,23 +44,26 @@ pub(super) struct Wanted {
     details: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ForkVia)]
 enum Via {
     Rtp,
     AudioSocket,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ForkParty)]
 enum Party {
     Caller,
     Callee,
 }
 
 /// Formats by Asterisk's names.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ForkFormat)]
 enum Format {
     #[default]
     Ulaw,
@@ -101,18 +106,21 @@ fn both() -> Vec<Party> {
     vec![Party::Caller, Party::Callee]
 }
 
-#[derive(Debug, Serialize)]
-struct Given {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ForkGiven)]
+pub(super) struct Given {
     /// The call's id; AudioSocket's calls begin when it connects.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     call: Option<String>,
     /// Where the audio of each party goes.
     streams: BTreeMap<&'static str, Where>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum Where {
+#[schema(as = ForkReceiver)]
+pub(super) enum Where {
     Rtp(String),
     AudioSocket(String),
 }

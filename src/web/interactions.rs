@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use nlu::recognition::Language;
 use nlu::{SeenIn, Shown};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::moment::Moment;
 use super::orders::{answered, ask, read};
@@ -46,8 +47,9 @@ const EMOJI: [(&str, Shown); 7] = [
 ];
 
 /// What a chat begins with.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = InteractionRequest)]
 pub(super) struct OpenRequest {
     channel: String,
     /// How the channel's software names the chat.
@@ -61,7 +63,7 @@ pub(super) struct OpenRequest {
 }
 
 /// A message of a party.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MessageRequest {
     party: Writer,
@@ -73,7 +75,7 @@ pub(super) struct MessageRequest {
 }
 
 /// An expression of a party.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ExpressionRequest {
     #[serde(default = "customer")]
@@ -86,7 +88,7 @@ pub(super) struct ExpressionRequest {
 }
 
 /// Who writes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Writer {
     /// The caller of a call.
@@ -98,14 +100,14 @@ enum Writer {
 }
 
 /// Why a chat ends.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EndRequest {
     reason: Option<String>,
 }
 
 /// What has become of a customer who was to be moved.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MovedRequest {
     done: bool,

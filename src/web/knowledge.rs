@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use jiff::civil::Date;
 use routing::Language;
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::problem::Problem;
 use super::routes::App;
@@ -17,24 +18,34 @@ use crate::knowledge::{
 };
 use crate::shell::advise::hundredths;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KnowledgeQuery {
+    /// A question; all entries are listed when absent.
+    #[param(nullable = false)]
     q: Option<String>,
+    /// For calls of one scenario.
+    #[param(nullable = false)]
     scenario: Option<String>,
+    /// `zh` or `en`.
+    #[param(nullable = false)]
     lang: Option<String>,
+    /// How many at most.
+    #[param(nullable = false, minimum = 1)]
     limit: Option<usize>,
 }
 
 /// What was found, or all there is.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
+#[schema(as = KnowledgeAnswer)]
 pub(super) enum Answer {
     Found { found: Vec<FoundBody> },
     Listed { entries: Vec<EntryBody> },
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = KnowledgeFound)]
 pub(super) struct FoundBody {
     entry: String,
     question: String,
@@ -45,23 +56,28 @@ pub(super) struct FoundBody {
     suggested: bool,
     tags: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     valid_until: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = KnowledgeEntry)]
 pub(super) struct EntryBody {
     entry: String,
     file: String,
     scenarios: Vec<String>,
     tags: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     valid_until: Option<String>,
     /// Whether its time is over: then it is not found.
     expired: bool,
+    #[schema(value_type = BTreeMap<String, SayingBody>)]
     languages: BTreeMap<&'static str, SayingBody>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = KnowledgeSaying)]
 struct SayingBody {
     questions: Vec<String>,
     answer: String,

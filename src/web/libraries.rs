@@ -13,6 +13,7 @@ use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::Mutex;
+use utoipa::{IntoParams, ToSchema};
 
 use super::problem::Problem;
 use super::reload::{Reloaded, read_again};
@@ -25,15 +26,45 @@ use crate::store::AuditEntry;
 /// One replacement at a time.
 pub(super) type Replacing = Arc<Mutex<()>>;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReplaceQuery {
+    /// Only look at it.
     #[serde(default)]
     check: bool,
 }
 
-#[derive(Serialize)]
-struct Listed {
+/// All files of all libraries.
+#[derive(Serialize, ToSchema)]
+pub(super) struct LibraryList {
+    libraries: Vec<Listed>,
+}
+
+/// What has become of a text.
+#[derive(Default, Serialize, ToSchema)]
+pub(super) struct LibraryDone {
+    /// True when it was only looked at, and is good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    valid: Option<bool>,
+    /// What it is known by, now that it is in its place; this and the following are absent when it was only looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    version: Option<String>,
+    /// The policies that new calls begin with, `NAME@VERSION`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    policies: Option<Vec<String>>,
+    /// Keys of the configuration that wait for a restart.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    needs_restart: Option<Vec<String>>,
+}
+
+/// A file of a library.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LibraryFile)]
+pub(super) struct Listed {
     kind: &'static str,
     name: String,
     version: String,
@@ -42,16 +73,17 @@ struct Listed {
     built_in: bool,
     /// The version before it, to which `back` leads.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     previous: Option<String>,
 }
 
 /// `GET /v1/libraries`.
-pub(super) async fn list(State(app): State<App>) -> Result<Response, Problem> {
+pub(super) async fn list(State(app): State<App>) -> Result<Json<LibraryList>, Problem> {
     let libraries = app.live.load().libraries.clone();
     let listed =
         blocking(move || Kind::ALL.into_iter().map(|kind| listed(&libraries, kind)).collect::<Result<Vec<_>, _>>());
     let listed: Vec<Listed> = listed.await?.map_err(broken)?.into_iter().flatten().collect();
-    Ok(Json(json!({ "libraries": listed })).into_response())
+    Ok(Json(LibraryList { libraries: listed }))
 }
 
 /// `GET /v1/libraries/{kind}/{name}`: its text, with its version as `ETag`.
@@ -83,7 +115,7 @@ pub(super) async fn replace(
     if check {
         let (libraries, volume, _) = find(&app, &kind, &name).await?;
         blocking(move || libraries.check(&volume, &body)).await?.map_err(refused)?;
-        return Ok(Json(json!({ "valid": true })).into_response());
+        return Ok(Json(LibraryDone { valid: Some(true), ..LibraryDone::default() }).into_response());
     }
     let precondition = Precondition::of(&headers)?;
     put(app, &who, (kind, name), precondition, New::Text(body)).await
@@ -183,8 +215,13 @@ async fn put(
             store.journal().committed(entry).await;
         }
         let status = if before.is_some() { StatusCode::OK } else { StatusCode::CREATED };
-        let answer =
-            json!({ "version": new.version.to_string(), "policies": policies, "needs_restart": needs_restart });
+        let version = Some(new.version.to_string());
+        let answer = LibraryDone {
+            version,
+            policies: Some(policies),
+            needs_restart: Some(needs_restart),
+            ..LibraryDone::default()
+        };
         let mut response = (status, Json(answer)).into_response();
         response.headers_mut().insert(ETAG, etag(&new));
         Ok(response)
@@ -211,7 +248,7 @@ fn listed(libraries: &Libraries, kind: Kind) -> Result<Vec<Listed>, Fault> {
 }
 
 /// The volume of that name, and what it says.
-async fn find(app: &App, kind: &str, name: &str) -> Result<(Libraries, Volume, Option<Text>), Problem> {
+pub(super) async fn find(app: &App, kind: &str, name: &str) -> Result<(Libraries, Volume, Option<Text>), Problem> {
     let known = || Kind::ALL.map(Kind::name).join(", ");
     let no_kind = || Problem::new(StatusCode::NOT_FOUND, format!("no such kind; there are: {}", known()));
     let kind = Kind::named(kind).ok_or_else(no_kind)?;
@@ -225,7 +262,7 @@ async fn find(app: &App, kind: &str, name: &str) -> Result<(Libraries, Volume, O
 }
 
 /// Does what takes its time beside the server's work.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
     let broke = |error: tokio::task::JoinError| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
     tokio::task::spawn_blocking(work).await.map_err(broke)
 }
@@ -238,12 +275,12 @@ fn no_such() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, NO_SUCH)
 }
 
-fn refused(faults: Vec<Fault>) -> Problem {
+pub(super) fn refused(faults: Vec<Fault>) -> Problem {
     let detail = "it is broken: nothing was written, what there is stays in force";
     Problem { faults, ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }
 }
 
-fn broken(fault: Fault) -> Problem {
+pub(super) fn broken(fault: Fault) -> Problem {
     Problem { faults: vec![fault], ..Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "a library cannot be read") }
 }
 

@@ -28,6 +28,8 @@ pub struct LiveOptions {
     pub zone: Zone,
     /// The files that operators edit.
     pub libraries: Libraries,
+    /// The policies' files that are in force, by name.
+    pub policies: BTreeMap<String, String>,
     /// The addresses of targets by their names: who answers there serves the call.
     pub agents: BTreeMap<String, String>,
     /// The font of printed reports; one of the system when nothing is said.
@@ -47,8 +49,9 @@ pub(super) struct Live {
 }
 
 impl Live {
+    /// What requests meet from now on; the policies are kept elsewhere, since a step back exchanges nothing else.
     pub(super) fn new(options: LiveOptions) -> Result<Self, WebError> {
-        let LiveOptions { token, users, prompts, tones, zone, libraries, agents, report_font } = options;
+        let LiveOptions { token, users, prompts, tones, zone, libraries, policies: _, agents, report_font } = options;
         let (gate, prompts) = (Gate::new(&token)?, Arc::new(PromptFolder::new(prompts)));
         Ok(Self { gate, users, prompts, tones, zone, libraries, agents, report_font })
     }

@@ -3,25 +3,32 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::routes::App;
 use crate::shell::listen::{ModelName, ModelsNow, ShadowReport};
 
 /// The answer.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Models {
     /// What judges voices; `null`: signal processing alone.
+    #[schema(required)]
     acoustic: Option<ModelName>,
     /// What reads words; `null`: lexicons alone.
+    #[schema(required)]
     text: Option<ModelName>,
     /// What is compared with both; `null`: nothing.
+    #[schema(required)]
     shadow: Option<Shadow>,
 }
 
 /// A candidate, and how far it differs since it was taken up.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ShadowModels)]
 struct Shadow {
+    #[schema(required)]
     acoustic: Option<ModelName>,
+    #[schema(required)]
     text: Option<ModelName>,
     /// Steps of timelines that both have made.
     compared: u64,

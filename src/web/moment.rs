@@ -5,6 +5,9 @@
 use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +45,16 @@ impl<'de> Deserialize<'de> for Moment {
         Ok(Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)))
     }
 }
+
+impl PartialSchema for Moment {
+    fn schema() -> RefOr<Schema> {
+        let format = SchemaFormat::KnownFormat(KnownFormat::DateTime);
+        let text = ObjectBuilder::new().schema_type(Type::String).format(Some(format));
+        text.description(Some("A moment of the calendar, RFC 3339 in UTC with milliseconds.")).into()
+    }
+}
+
+impl ToSchema for Moment {}
 
 const DAY_MS: u64 = 86_400_000;
 

@@ -13,8 +13,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use media::tone::{Pattern, Progress, Region};
 use routing::{Language, PlayMode, SAYING_CHARS_MAX, Until, is_prompt_file, is_saying};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, oneshot};
+use utoipa::ToSchema;
 
 use super::problem::Problem;
 use super::routes::App;
@@ -63,24 +64,27 @@ impl PromptFolder {
 }
 
 /// Who hears a supervisor.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = SupervisionMode)]
 pub(super) enum ModeWord {
     Listen,
     Whisper,
     Barge,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = Party)]
 pub(super) enum PartyWord {
     Caller,
     Callee,
 }
 
 /// Whom a supervisor hears.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = Hears)]
 pub(super) enum HearsWord {
     #[default]
     Both,
@@ -88,15 +92,16 @@ pub(super) enum HearsWord {
     Callee,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = PlayMode)]
 enum PlayWord {
     Replace,
     Duck,
 }
 
 /// Whom to call as supervisor, and who hears it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SupervisorRequest {
     target: Option<String>,
@@ -108,8 +113,9 @@ pub(super) struct SupervisorRequest {
 }
 
 /// How a supervisor takes part from now on.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = SupervisorChange)]
 pub(super) struct PartRequest {
     mode: Option<ModeWord>,
     party: Option<PartyWord>,
@@ -117,7 +123,7 @@ pub(super) struct PartRequest {
 }
 
 /// What a party is to hear.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PromptRequest {
     file: Option<String>,
@@ -130,16 +136,18 @@ pub(super) struct PromptRequest {
 }
 
 /// What a party has typed.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = UtteranceRequest)]
 pub(super) struct TypedRequest {
     party: PartyWord,
     text: String,
 }
 
 /// A tone, one turn of it.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = Tone)]
 enum ToneWord {
     Beep,
     Ringback,
@@ -148,14 +156,15 @@ enum ToneWord {
 }
 
 /// What the hearer may do to end it early.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = Until)]
 enum UntilWord {
     Speech,
     Key,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct SayRequest {
     text: String,
@@ -280,11 +289,6 @@ pub(super) async fn end_bypass(State(app): State<App>, Path(call): Path<String>)
     answered(ask(&app, Order::EndBypass { call }).await?)
 }
 
-/// `POST /v1/policies/back`.
-pub(super) async fn policies_back(State(app): State<App>) -> Result<Response, Problem> {
-    answered(ask(&app, Order::PoliciesBack).await?)
-}
-
 /// `POST /v1/drain`.
 pub(super) async fn drain(State(app): State<App>) -> Result<Response, Problem> {
     give(&app, Order::Drain)
@@ -314,15 +318,48 @@ fn post(app: &App, asked: Asked) -> Result<(), Problem> {
 }
 
 /// What an order has led to, for the client.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub(super) struct Accepted {
+    /// False when it says nothing new.
+    accepted: bool,
+    /// Then why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    dropped: Option<&'static str>,
+    /// The id of a chat that was begun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    interaction: Option<String>,
+    /// Whether it was begun before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    again: Option<bool>,
+    /// The number of a supervisor that is called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    supervisor: Option<u32>,
+    /// The number of what is played.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    prompt: Option<u32>,
+    /// The number of a client of live audio.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    client: Option<u32>,
+}
+
+/// Says what an order has led to.
 pub(super) fn answered(done: Done) -> Result<Response, Problem> {
+    let yes = Accepted { accepted: true, ..Accepted::default() };
     let body = match done {
-        Done::Accepted => serde_json::json!({ "accepted": true }),
-        Done::Dropped(why) => serde_json::json!({ "accepted": false, "dropped": why }),
-        Done::Opened { call, again } => serde_json::json!({ "accepted": true, "interaction": call, "again": again }),
-        Done::Supervisor(supervisor) => serde_json::json!({ "accepted": true, "supervisor": supervisor }),
-        Done::Browser { supervisor, .. } => serde_json::json!({ "accepted": true, "supervisor": supervisor }),
-        Done::Prompt(prompt) => serde_json::json!({ "accepted": true, "prompt": prompt }),
-        Done::Audio { client, .. } => serde_json::json!({ "accepted": true, "client": client }),
+        Done::Accepted => yes,
+        Done::Dropped(why) => Accepted { dropped: Some(why), ..Accepted::default() },
+        Done::Opened { call, again } => Accepted { interaction: Some(call), again: Some(again), ..yes },
+        Done::Supervisor(supervisor) | Done::Browser { supervisor, .. } => {
+            Accepted { supervisor: Some(supervisor), ..yes }
+        }
+        Done::Prompt(prompt) => Accepted { prompt: Some(prompt), ..yes },
+        Done::Audio { client, .. } => Accepted { client: Some(client), ..yes },
     };
     Ok((StatusCode::ACCEPTED, Json(body)).into_response())
 }

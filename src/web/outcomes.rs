@@ -5,21 +5,22 @@ use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::Deserialize;
-use serde_json::json;
+use utoipa::ToSchema;
 
 use super::calls::store_down;
 use super::interactions::check_name;
 use super::moment::Moment;
-use super::orders::read;
+use super::orders::{answered, read};
 use super::problem::Problem;
 use super::record::{Late, OUTCOMES_MAX};
 use super::routes::{App, no_such_call};
+use crate::control::Done;
 use crate::notice::{Notice, Outcome, What};
 
 /// What is said.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OutcomeRequest {
     by: String,
@@ -38,16 +39,15 @@ pub(super) async fn tell(
     body: Result<Json<OutcomeRequest>, JsonRejection>,
 ) -> Result<Response, Problem> {
     let outcome = outcome_of(read(body)?)?;
-    let (status, answer) = match take(&app, call, outcome).await? {
-        Late::Taken => (StatusCode::ACCEPTED, json!({ "accepted": true })),
-        Late::Known => (StatusCode::ACCEPTED, json!({ "accepted": false, "dropped": "duplicate" })),
+    match take(&app, call, outcome).await? {
+        Late::Taken => answered(Done::Accepted),
+        Late::Known => answered(Done::Dropped("duplicate")),
         Late::Full => {
             let detail = format!("at most {OUTCOMES_MAX} words about what has come of one call");
-            return Err(Problem::new(StatusCode::CONFLICT, detail));
+            Err(Problem::new(StatusCode::CONFLICT, detail))
         }
-        Late::NoSuchCall => return Err(no_such_call()),
-    };
-    Ok((status, Json(answer)).into_response())
+        Late::NoSuchCall => Err(no_such_call()),
+    }
 }
 
 fn outcome_of(request: OutcomeRequest) -> Result<Outcome, Problem> {

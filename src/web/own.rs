@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::live::Live;
 use super::moment::Moment;
@@ -19,18 +20,21 @@ use super::signing::Who;
 const CALLS_MAX: usize = 20;
 const LINES_MAX: usize = 10;
 
-#[derive(Serialize)]
+/// The calls that whoever asks serves now.
+#[derive(Serialize, ToSchema)]
 pub(super) struct OwnCalls {
     calls: Vec<OwnCall>,
 }
 
 /// A call, as whoever serves it sees it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct OwnCall {
     id: String,
     channel: String,
     scenario: String,
+    #[schema(value_type = String, format = DateTime)]
     started: Moment,
+    #[schema(value_type = Option<String>, format = DateTime)]
     answered: Option<Moment>,
     /// How the customer is.
     #[serde(skip_serializing_if = "Option::is_none")]

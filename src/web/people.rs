@@ -9,6 +9,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::calls::{Detail, store_down};
 use super::moment::Moment;
@@ -27,22 +28,23 @@ const IDS_MAX: usize = 100;
 const REASON_CHARACTERS_MAX: usize = 300;
 
 /// Who is meant.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PersonRequest {
     /// As calls have it: `sip:13800138000@pbx.example`, or the number alone.
     address: Pii<String>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = PersonCallsRequest)]
 pub(super) struct CallsRequest {
     address: Pii<String>,
     /// Only calls that started before it, RFC 3339.
     before: Option<Moment>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReasonRequest {
     address: Pii<String>,
@@ -50,19 +52,21 @@ pub(super) struct ReasonRequest {
     reason: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = PersonCalls)]
 pub(super) struct Calls {
     calls: Vec<Detail>,
     /// Whether there may be more, from before the last of these.
     more: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = PersonKey)]
 pub(super) struct Key {
     person: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Holds {
     holds: Vec<Hold>,
 }

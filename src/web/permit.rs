@@ -6,12 +6,14 @@ use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{MethodFilter, on};
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use super::openapi::Description;
 use super::routes::App;
 use crate::users::Role;
 
 /// What an address is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Area {
     /// Calls, as they are told.
@@ -47,8 +49,21 @@ impl Area {
         Area::Own,
     ];
 
+    /// Its name, as people are told what they may.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Area::Calls => "calls",
+            Area::Orders => "orders",
+            Area::Audio => "audio",
+            Area::Integration => "integration",
+            Area::People => "people",
+            Area::Reports => "reports",
+            Area::Operate => "operate",
+        }
+    }
+
     /// Whether a role has to do with it.
-    fn is_for(self, role: Role) -> bool {
+    pub(super) fn is_for(self, role: Role) -> bool {
         match role {
             // Nobody serves calls as an administrator.
             Role::Administrator => self != Area::Own,
@@ -60,26 +75,56 @@ impl Area {
     }
 }
 
-/// Addresses that ask for somebody who is known, as they are put together: each with what it is about.
+/// Addresses as they are put together: each with what it is about, and how it is described.
 #[derive(Default)]
 pub(super) struct Doors {
     router: Router<App>,
     permissions: Permissions,
+    descriptions: Vec<(Method, &'static str, Option<Area>, Description)>,
 }
 
 impl Doors {
-    /// One more.
+    /// One more, which asks for somebody who is known.
     pub(super) fn at<T: 'static>(
         mut self,
         method: Method,
         path: &'static str,
         area: Area,
         handler: impl Handler<T, App>,
+        description: Description,
+    ) -> Self {
+        self.permissions.0.push((method.clone(), path, area));
+        self.add(method, path, Some(area), handler, description)
+    }
+
+    /// One more, for everybody.
+    pub(super) fn open<T: 'static>(
+        self,
+        method: Method,
+        path: &'static str,
+        handler: impl Handler<T, App>,
+        description: Description,
+    ) -> Self {
+        self.add(method, path, None, handler, description)
+    }
+
+    fn add<T: 'static>(
+        mut self,
+        method: Method,
+        path: &'static str,
+        area: Option<Area>,
+        handler: impl Handler<T, App>,
+        description: Description,
     ) -> Self {
         let filter = MethodFilter::try_from(method.clone()).expect("a method of HTTP");
         self.router = self.router.route(path, on(filter, handler));
-        self.permissions.0.push((method, path, area));
+        self.descriptions.push((method, path, area, description));
         self
+    }
+
+    /// How each is described.
+    pub(super) fn into_descriptions(self) -> impl Iterator<Item = (Method, &'static str, Option<Area>, Description)> {
+        self.descriptions.into_iter()
     }
 
     /// All of them, and who may ask for them.
@@ -114,7 +159,7 @@ pub(super) fn areas(role: Role) -> Vec<Area> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::routes::closed;
+    use super::super::addresses::closed;
     use super::*;
 
     #[test]

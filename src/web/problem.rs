@@ -4,6 +4,7 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::settings::Fault;
 
@@ -14,47 +15,67 @@ pub(super) struct Problem {
     pub(super) detail: String,
     /// What is wrong with files of the server, one by one.
     pub(super) faults: Vec<Fault>,
+    /// What is missing that only whoever asks has.
+    pub(super) needs: Option<&'static str>,
 }
 
 impl Problem {
     /// A problem with a sentence that says what to do about it.
     pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), faults: Vec::new() }
+        Self { status, detail: detail.into(), faults: Vec::new(), needs: None }
     }
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// An error (RFC 9457).
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct ProblemBody {
+    /// Always `about:blank`: the status says what kind it is.
     r#type: &'static str,
-    title: &'a str,
+    /// The status in words.
+    title: &'static str,
+    /// The HTTP status.
     status: u16,
-    detail: &'a str,
+    /// What was found and what was expected.
+    detail: String,
+    /// What is wrong with files of the server, one by one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    faults: Vec<FaultBody<'a>>,
+    faults: Vec<FaultBody>,
+    /// At a sign-in: `code`, when the password is right and a code is needed besides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    needs: Option<&'static str>,
 }
 
-#[derive(Serialize)]
-struct FaultBody<'a> {
+/// Something that is wrong with a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = Fault)]
+pub(super) struct FaultBody {
+    /// The file.
     file: String,
-    key: &'a str,
-    found: &'a str,
-    expected: &'a str,
+    /// The key in it, e.g. `media.ports`, or where it is, e.g. `line 3`.
+    key: String,
+    /// What stands there.
+    found: String,
+    /// What could.
+    expected: String,
 }
 
-impl<'a> From<&'a Fault> for FaultBody<'a> {
-    fn from(Fault { file, key, found, expected }: &'a Fault) -> Self {
+impl From<Fault> for FaultBody {
+    fn from(Fault { file, key, found, expected }: Fault) -> Self {
         Self { file: file.display().to_string(), key, found, expected }
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = Body {
+        let body = ProblemBody {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
-            detail: &self.detail,
-            faults: self.faults.iter().map(FaultBody::from).collect(),
+            detail: self.detail,
+            faults: self.faults.into_iter().map(FaultBody::from).collect(),
+            needs: self.needs,
         };
         let text = serde_json::to_string(&body).expect("strings and numbers");
         let mut response = (self.status, text).into_response();

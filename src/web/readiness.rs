@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// A part that can be up or down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -156,19 +157,22 @@ impl Readiness {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Readiness)]
 pub(super) struct Report {
     /// `ready`, `degraded` (calls are taken, something is missing), `draining` (running calls go on), `down`.
     status: &'static str,
     components: Components,
     /// `up`, `down`, `unregistered`, or `unknown` for a trunk that nobody asks; absent without trunks.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, String>)]
     trunks: BTreeMap<String, TrunkState>,
 }
 
 type TrunkState = &'static str;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ReadinessComponents)]
 struct Components {
     sip: &'static str,
     media: &'static str,
@@ -176,12 +180,15 @@ struct Components {
     model: &'static str,
     /// Absent where nobody listens for words.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     words: Option<&'static str>,
     /// Absent where no recogniser elsewhere is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     words_elsewhere: Option<&'static str>,
     /// Absent where nothing is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     store: Option<&'static str>,
     /// Absent where none are written by the clock.
     #[serde(skip_serializing_if = "Option::is_none")]

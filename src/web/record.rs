@@ -4,15 +4,18 @@
 
 mod afterwards;
 mod decided;
+mod deeds;
 mod present;
 mod summary;
 
 use std::collections::{BTreeMap, VecDeque};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 pub use self::afterwards::{Late, OUTCOMES_MAX, Reply};
 pub use self::decided::{Because, Decision, ServiceSwitch};
+pub use self::deeds::{Prompt, PromptOutcome, Reroute, RerouteOutcome};
 pub use self::present::{AudioClient, Supervisor, SupervisorState};
 pub use self::summary::Summary;
 use super::moment::Moment;
@@ -29,8 +32,9 @@ const DEEDS_MAX: usize = 100;
 const PHRASES_MAX: usize = 300;
 
 /// Where a call stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = CallState)]
 pub enum State {
     /// INVITE accepted, nobody has answered yet.
     Ringing,
@@ -41,7 +45,8 @@ pub enum State {
 }
 
 /// One call.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = CallHead)]
 pub struct CallRecord {
     /// The call's id, as in notices.
     pub id: String,
@@ -57,82 +62,110 @@ pub struct CallRecord {
     pub scenario: String,
     /// By what the customer writes, when it is a chat.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub channel: Option<String>,
     /// What it is when it is forked to us; absent when we are in its path.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub fork: Option<Fork>,
     /// When the INVITE arrived.
     pub started: Moment,
     /// When both sides were connected.
+    #[schema(required)]
     pub answered: Option<Moment>,
     /// When it was over.
+    #[schema(required)]
     pub ended: Option<Moment>,
     /// From INVITE in to 200 out, milliseconds.
+    #[schema(required)]
     pub setup_ms: Option<u64>,
     /// From answer to end, milliseconds.
+    #[schema(required)]
     pub talk_ms: Option<u64>,
     /// Why it ended.
+    #[schema(required)]
     pub end_reason: Option<String>,
     /// Name of the target the caller talks to.
+    #[schema(required)]
     pub target: Option<String>,
     /// The latest step of the caller's timeline.
+    #[schema(required)]
     pub emotion: Option<Step>,
     /// The caller's worst moment.
+    #[schema(required)]
     pub peak: Option<Peak>,
     /// What the policy decided.
+    #[schema(value_type = Vec<Decision>)]
     pub decisions: VecDeque<Decision>,
     /// How the caller's mood has changed the way the caller is served.
     #[serde(skip_serializing_if = "VecDeque::is_empty")]
+    #[schema(value_type = Vec<ServiceSwitch>)]
     pub services: VecDeque<ServiceSwitch>,
     /// What was played.
+    #[schema(value_type = Vec<Prompt>)]
     pub prompts: VecDeque<Prompt>,
     /// Where the caller was moved, or was to be.
+    #[schema(value_type = Vec<Reroute>)]
     pub reroutes: VecDeque<Reroute>,
     /// What supervisors were told.
+    #[schema(value_type = Vec<Alert>)]
     pub alerts: VecDeque<Alert>,
     /// What whoever serves was to write.
     #[serde(skip_serializing_if = "VecDeque::is_empty")]
+    #[schema(value_type = Vec<Reply>)]
     pub replies: VecDeque<Reply>,
     /// What has come of it, as other systems say, in the order in which they did.
     #[serde(skip_serializing_if = "VecDeque::is_empty")]
+    #[schema(value_type = Vec<Outcome>)]
     pub outcomes: VecDeque<Outcome>,
     /// How the caller and each callee took turns, in the order in which they parted.
+    #[schema(value_type = Vec<Conversation>)]
     pub conversations: VecDeque<Conversation>,
     /// Phrases of the lists that were said, in order; other words stand in the events alone, where dictation is taken.
     #[serde(skip_serializing_if = "VecDeque::is_empty")]
+    #[schema(value_type = Vec<Phrase>)]
     pub phrases: VecDeque<Phrase>,
     /// Who listened to the call by phone, or spoke into it, or was called to.
+    #[schema(value_type = Vec<Supervisor>)]
     pub supervisors: VecDeque<Supervisor>,
     /// Who had a live copy of the audio.
+    #[schema(value_type = Vec<AudioClient>)]
     pub audio: VecDeque<AudioClient>,
     /// What each leg carried and how it sounded, in the order in which they ended.
+    #[schema(value_type = Vec<LegReport>)]
     pub legs: VecDeque<LegReport>,
     /// How it stands with the caller's consent to words being kept: `given`, `refused` or `open`; absent where nobody asks.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub consent: Option<String>,
     /// Whether its audio goes past us, from one side to the other.
     pub bypassed: bool,
     /// RTP packets lost on the way to us, both legs; known at the end.
+    #[schema(required)]
     pub packets_lost: Option<u64>,
     /// The emotion timeline of both parties, oldest first.
     #[serde(skip)]
+    #[schema(value_type = Vec<Step>)]
     pub timeline: VecDeque<Step>,
     /// The words that each party's timeline tells last.
     #[serde(skip)]
     words: BTreeMap<String, WordsRead>,
     /// All other notices, oldest first.
     #[serde(skip)]
+    #[schema(value_type = Vec<TimedNotice>)]
     pub events: VecDeque<TimedNotice>,
 }
 
 /// A call that is forked to us.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Fork {
     /// `siprec`, `audiosocket`, `freeswitch`, `asterisk`, `twilio`, `rtp`.
     pub source: String,
     /// How its sender names the call.
+    #[schema(required)]
     pub pbx_call: Option<String>,
     /// How the sides were told: `agents`, `metadata`, `order`.
+    #[schema(required)]
     pub told_by: Option<String>,
     /// Who takes part, as said last.
     pub parties: Vec<ForkedParty>,
@@ -143,7 +176,7 @@ pub struct Fork {
 }
 
 /// One step of the emotion timeline.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Step {
     /// Milliseconds since the INVITE arrived.
     pub call_ms: u64,
@@ -163,13 +196,15 @@ pub struct Step {
     pub level_dbov: f32,
     /// What the party's last words say, while they count; in the timeline at the step that they came with.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub words: Option<WordsRead>,
 }
 
 /// The worst moment.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Peak {
     /// Milliseconds since the INVITE arrived; absent when only the end of the call told it.
+    #[schema(required)]
     pub call_ms: Option<u64>,
     /// Highest anger, 0-1.
     pub anger: f32,
@@ -177,72 +212,8 @@ pub struct Peak {
     pub level: String,
 }
 
-/// How far a prompt came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PromptOutcome {
-    /// It plays.
-    Playing,
-    /// It was heard to its end.
-    Completed,
-    /// It was cut short.
-    Cut,
-    /// It could not be played.
-    Failed,
-}
-
-/// One prompt.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Prompt {
-    /// Milliseconds since the INVITE arrived.
-    pub call_ms: u64,
-    /// Its number; orders about it name it.
-    pub prompt: u32,
-    /// The file.
-    pub file: String,
-    /// Who hears it: `caller` or `callee`.
-    pub party: String,
-    /// From decision to first packet, milliseconds.
-    pub reaction_ms: Option<u64>,
-    /// How far it came.
-    pub outcome: PromptOutcome,
-    /// Why it could not be played.
-    pub reason: Option<String>,
-}
-
-/// What became of a re-route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RerouteOutcome {
-    /// The target is being called.
-    Trying,
-    /// The caller is with the target.
-    Done,
-    /// The caller stayed.
-    Failed,
-}
-
-/// One re-route.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Reroute {
-    /// Milliseconds since the INVITE arrived.
-    pub call_ms: u64,
-    /// The way, as in notices.
-    pub via: String,
-    /// Name of the target.
-    pub target: String,
-    /// What became of it.
-    pub outcome: RerouteOutcome,
-    /// From decision to the target's answer, milliseconds.
-    pub answer_ms: Option<u64>,
-    /// From the target's answer to its first packet towards the caller, milliseconds.
-    pub gap_ms: Option<u64>,
-    /// Why it failed.
-    pub reason: Option<String>,
-}
-
 /// How the caller and one callee took turns.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Conversation {
     /// Milliseconds since the INVITE arrived, when it was over.
     pub call_ms: u64,
@@ -255,7 +226,7 @@ pub struct Conversation {
 }
 
 /// A phrase that was said.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Phrase {
     /// Milliseconds since the INVITE arrived, when it was understood.
     pub call_ms: u64,
@@ -267,7 +238,7 @@ pub struct Phrase {
 }
 
 /// One alert.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Alert {
     /// Milliseconds since the INVITE arrived.
     pub call_ms: u64,
@@ -280,7 +251,8 @@ pub struct Alert {
 }
 
 /// A notice with its moment.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, ToSchema)]
+#[schema(as = CallEvent)]
 pub struct TimedNotice {
     /// When it was made.
     pub time: Moment,

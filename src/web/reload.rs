@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 use tokio::sync::oneshot;
+use utoipa::ToSchema;
 
 use super::problem::Problem;
 use super::routes::App;
@@ -16,7 +17,7 @@ use crate::settings::Fault;
 pub type ReloadAsked = oneshot::Sender<Result<Reloaded, Vec<Fault>>>;
 
 /// What a reload has led to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Reloaded {
     /// The policies that new calls begin with, `NAME@VERSION`.
     pub policies: Vec<String>,

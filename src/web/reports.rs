@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use clap::ValueEnum;
 use jiff::civil::Date;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::calls::store_down;
 use super::people::kept;
@@ -17,11 +18,17 @@ use crate::report::{Language, Period, ReportFormat};
 use crate::reporting::{report_of, typeface};
 
 /// How a report is asked for; a day's figures when nothing is said.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
+    /// The `day` itself, or the `week` or `month` that it is in.
+    #[param(nullable = false, default = "day")]
     period: Option<String>,
+    /// `json`, `csv`, `html`, `pdf` or `xlsx`.
+    #[param(nullable = false, default = "json")]
     format: Option<String>,
+    /// `zh` or `en`.
+    #[param(nullable = false, default = "zh")]
     language: Option<String>,
 }
 

@@ -4,34 +4,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use axum::Router;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::http::{HeaderValue, Method, StatusCode};
+use axum::http::header::{CACHE_CONTROL, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use futures::StreamExt;
 use hyper::body::Body as _;
 use routing::section::TEXT_BYTES_MAX;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
+use super::addresses::{closed, open};
 use super::bus::Bus;
-use super::forks;
 use super::libraries::Replacing;
+use super::limits::{Asker, Limits, Peer, address};
 use super::live::Live;
-use super::orders::{self, Asked};
-use super::permit::{Area, Doors, Permissions};
+use super::orders::Asked;
+use super::permit::Permissions;
+use super::policies::InForce;
 use super::problem::Problem;
 use super::readiness::Readiness;
-use super::reload::{self, ReloadAsked};
-use super::signing::{self, Ended, Signed, Who};
-use super::{
-    audio, audit, backup, calls, channel, consent, console, deliveries, events, facts, interactions, knowledge,
-    libraries, models, outcomes, own, people, reports, sources, webrtc,
-};
+use super::reload::ReloadAsked;
+use super::signing::{Ended, Signed, Who};
 use crate::metrics::Metrics;
 use crate::shell::advise::SharedShelf;
 use crate::shell::browser::Browsers;
@@ -67,7 +64,9 @@ pub(super) struct App {
     pub(super) outbox: Option<Outbox>,
     pub(super) reloads: mpsc::Sender<ReloadAsked>,
     pub(super) live: Arc<ArcSwap<Live>>,
+    pub(super) in_force: Arc<InForce>,
     pub(super) signed: Signed,
+    pub(super) limits: Arc<Limits>,
     pub(super) permissions: Arc<Permissions>,
     pub(super) replacing: Replacing,
     pub(super) subscribers: Arc<Semaphore>,
@@ -77,6 +76,21 @@ pub(super) struct App {
 }
 
 impl App {
+    /// Counts a request, where it is known who asks; a refusal when that was too often lately.
+    pub(super) fn count(&self, asker: Asker<'_>) -> Result<(), Response> {
+        self.limits.count(asker).map_err(|wait| {
+            self.metrics.count_requests_limited(asker.kind());
+            let seconds = HeaderValue::from(wait.as_secs() + 1);
+            let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many requests: ask again a moment later");
+            ([(RETRY_AFTER, seconds)], problem).into_response()
+        })
+    }
+
+    /// The same for whoever is not known.
+    pub(super) fn count_stranger(&self, peer: Option<&Peer>, headers: &HeaderMap) -> Result<(), Response> {
+        peer.map_or(Ok(()), |Peer(peer)| self.count(Asker::Stranger(address(*peer, headers))))
+    }
+
     /// Refuses orders for calls that are not up.
     pub(super) fn check_up(&self, id: &str) -> Result<(), Problem> {
         let (known, active) = self.bus.with_board(|board| (board.call(id).is_some(), board.is_active(id)));
@@ -91,12 +105,7 @@ impl App {
 /// All addresses. Everything but health, the console's files and its sign-in asks for the token or for a person who may
 /// (`permit`), unknown addresses too.
 pub(super) fn router(app: App) -> Router {
-    let open = Router::new()
-        .route("/", get(console::page))
-        .route("/assets/{name}", get(console::asset))
-        .route("/v1/session", get(signing::session).post(signing::sign_in).delete(signing::sign_out))
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz));
+    let (open, _) = open().parts();
     let (closed, permissions) = closed().parts();
     let app = App { permissions: Arc::new(permissions), ..app };
     let closed = closed
@@ -108,81 +117,25 @@ pub(super) fn router(app: App) -> Router {
         .with_state(app)
 }
 
-/// Every address that asks for somebody who is known, and what it is about.
-pub(super) fn closed() -> Doors {
-    use Area::{Audio, Audit, Calls, Integration, Operate, Orders, Own, People, Reports};
-    Doors::default()
-        .at(Method::GET, "/metrics", Operate, metrics)
-        .at(Method::GET, "/v1/calls", Calls, calls::calls)
-        .at(Method::GET, "/v1/calls/{id}", Calls, calls::call)
-        .at(Method::GET, "/v1/calls/{id}/audio", Audio, audio::audio)
-        .at(Method::POST, "/v1/calls/{id}/bypass", Orders, orders::bypass)
-        .at(Method::DELETE, "/v1/calls/{id}/bypass", Orders, orders::end_bypass)
-        .at(Method::POST, "/v1/calls/{id}/hangup", Orders, orders::hang_up)
-        .at(Method::POST, "/v1/calls/{id}/prompts", Orders, orders::play)
-        .at(Method::DELETE, "/v1/calls/{id}/prompts/{prompt}", Orders, orders::stop)
-        .at(Method::POST, "/v1/calls/{id}/supervisors", Orders, orders::supervise)
-        .at(Method::PATCH, "/v1/calls/{id}/supervisors/{supervisor}", Orders, orders::change_supervisor)
-        .at(Method::DELETE, "/v1/calls/{id}/supervisors/{supervisor}", Orders, orders::end_supervisor)
-        .at(Method::POST, "/v1/calls/{id}/webrtc", Orders, webrtc::connect)
-        .at(Method::GET, "/v1/webrtc", Orders, webrtc::servers)
-        .at(Method::POST, "/v1/calls/{id}/utterances", Integration, orders::typed)
-        .at(Method::PUT, "/v1/calls/{id}/facts", Integration, facts::tell)
-        .at(Method::PUT, "/v1/calls/{id}/consent", Integration, consent::tell)
-        .at(Method::POST, "/v1/calls/{id}/expressions", Integration, interactions::show)
-        .at(Method::POST, "/v1/calls/{id}/outcomes", Integration, outcomes::tell)
-        .at(Method::POST, "/v1/interactions/{id}/outcomes", Integration, outcomes::tell)
-        .at(Method::GET, "/v1/deliveries", Operate, deliveries::list)
-        .at(Method::DELETE, "/v1/deliveries/{id}", Operate, deliveries::remove)
-        .at(Method::POST, "/v1/deliveries/{id}/retry", Operate, deliveries::retry)
-        .at(Method::POST, "/v1/interactions", Integration, interactions::open)
-        .at(Method::GET, "/v1/interactions", Calls, calls::calls)
-        .at(Method::GET, "/v1/interactions/{id}", Calls, calls::call)
-        .at(Method::GET, "/v1/interactions/{id}/channel", Integration, channel::channel)
-        .at(Method::PUT, "/v1/interactions/{id}/consent", Integration, consent::tell)
-        .at(Method::POST, "/v1/interactions/{id}/end", Integration, interactions::end)
-        .at(Method::POST, "/v1/interactions/{id}/expressions", Integration, interactions::show)
-        .at(Method::PUT, "/v1/interactions/{id}/facts", Integration, facts::tell)
-        .at(Method::POST, "/v1/interactions/{id}/messages", Integration, interactions::write)
-        .at(Method::POST, "/v1/interactions/{id}/moved", Integration, interactions::moved)
-        .at(Method::POST, "/v1/forks", Integration, forks::fork)
-        .at(Method::GET, "/v1/knowledge", Calls, knowledge::search)
-        .at(Method::GET, "/v1/knowledge/{id}", Calls, knowledge::entry)
-        .at(Method::GET, "/v1/libraries", Operate, libraries::list)
-        .at(Method::GET, "/v1/libraries/{kind}/{name}", Operate, libraries::read)
-        .at(Method::PUT, "/v1/libraries/{kind}/{name}", Operate, libraries::replace)
-        .at(Method::POST, "/v1/libraries/{kind}/{name}/back", Operate, libraries::back)
-        .at(Method::GET, "/v1/models", Operate, models::models)
-        .at(Method::POST, "/v1/people/calls", People, people::calls)
-        .at(Method::POST, "/v1/people/erase", People, people::erase)
-        .at(Method::POST, "/v1/people/key", People, people::key)
-        .at(Method::POST, "/v1/people/hold", People, people::hold)
-        .at(Method::GET, "/v1/people/holds", People, people::holds)
-        .at(Method::POST, "/v1/people/release", People, people::release)
-        .at(Method::GET, "/v1/backup", Operate, backup::state)
-        .at(Method::POST, "/v1/backup", Operate, backup::begin)
-        .at(Method::GET, "/v1/reports/{date}", Reports, reports::of_date)
-        .at(Method::GET, "/v1/audit", Audit, audit::list)
-        .at(Method::GET, "/v1/audit/verify", Audit, audit::state)
-        .at(Method::POST, "/v1/audit/verify", Audit, audit::begin)
-        .at(Method::GET, "/v1/own/calls", Own, own::calls)
-        .at(Method::POST, "/v1/drain", Operate, orders::drain)
-        .at(Method::POST, "/v1/policies/back", Operate, orders::policies_back)
-        .at(Method::POST, "/v1/reload", Operate, reload::reload)
-        .at(Method::GET, "/v1/sources", Operate, sources::list)
-        .at(Method::GET, "/v1/events", Calls, events::events)
-}
-
 /// Lets requests with the token pass, and those of people who may.
 async fn admit(State(app): State<App>, path: Option<MatchedPath>, mut request: Request, next: Next) -> Response {
     if app.live.load().gate.admits(request.headers()) {
+        if let Err(refused) = app.count(Asker::Token) {
+            return refused;
+        }
         request.extensions_mut().insert(Who::Machine);
         return audited(&app, &Who::Machine, request, next).await;
     }
     let Some(who) = app.signed.person(&app, request.method(), request.headers()) else {
+        if let Err(refused) = app.count_stranger(request.extensions().get(), request.headers()) {
+            return refused;
+        }
         let detail = "send `Authorization: Bearer` with the API token, or sign in";
         return Problem::new(StatusCode::UNAUTHORIZED, detail).into_response();
     };
+    if let Err(refused) = app.count(Asker::Person(who.name())) {
+        return refused;
+    }
     // An address that there is not is for nobody.
     let at = path.as_ref().map_or("", MatchedPath::as_str);
     if let Who::Person { role, .. } = who
@@ -224,10 +177,10 @@ async fn recorded(app: &App, who: &Who, (method, path): (&str, &str), response: 
 async fn bound(request: Request<Body>, next: Next) -> Response {
     let size = request.body().size_hint();
     // Files are longer than everything else, and few may send them.
-    let is_file = request.uri().path().starts_with("/v1/libraries/");
+    let is_file = ["/v1/libraries/", "/v1/policies/"].iter().any(|place| request.uri().path().starts_with(place));
     let (most, limit) = if is_file { (TEXT_BYTES_MAX as u64, FILE_LIMIT) } else { (BODY_BYTES_MAX, ANSWER_LIMIT) };
     if size.lower() > most || size.upper().is_none() {
-        let detail = format!("bodies are at most {most} bytes, of known length");
+        let detail = format!("bodies are at most {most} bytes here, of known length");
         return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).into_response();
     }
     let mut response = match tokio::time::timeout(limit, next.run(request)).await {
@@ -239,19 +192,6 @@ async fn bound(request: Request<Body>, next: Next) -> Response {
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
     response
-}
-
-async fn healthz() -> &'static str {
-    "ok\n"
-}
-
-async fn readyz(State(app): State<App>) -> Response {
-    let status = if app.readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(app.readiness.report())).into_response()
-}
-
-async fn metrics(State(app): State<App>) -> Response {
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.render()).into_response()
 }
 
 pub(super) fn no_such_call() -> Problem {

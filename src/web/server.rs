@@ -2,17 +2,23 @@
 //!
 //! Knows nothing of what is served.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use super::limits::Peer;
 
 /// Most connections at the same time; further ones wait to be accepted.
 const CONNECTIONS_MAX: usize = 256;
@@ -36,10 +42,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(super) async fn run(listener: TcpListener, router: Router, closing: CancellationToken) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let connections = TaskTracker::new();
-    while let Some((stream, place)) = next(&listener, &places, &closing).await {
+    while let Some((stream, peer, place)) = next(&listener, &places, &closing).await {
         let (router, closing) = (router.clone(), closing.clone());
         connections.spawn(async move {
-            serve_connection(stream, router, closing).await;
+            serve_connection(stream, peer, router, closing).await;
             drop(place);
         });
     }
@@ -53,7 +59,7 @@ async fn next(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
     closing: &CancellationToken,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
     loop {
         let accepted = async {
             let place = Arc::clone(places).acquire_owned().await.expect("the semaphore is never closed");
@@ -64,7 +70,7 @@ async fn next(
             accepted = accepted => accepted,
         };
         match accepted {
-            Ok((stream, _)) => return Some((stream, place)),
+            Ok((stream, peer)) => return Some((stream, peer, place)),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept an API connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -73,16 +79,21 @@ async fn next(
     }
 }
 
-async fn serve_connection(stream: TcpStream, router: Router, closing: CancellationToken) {
+async fn serve_connection(stream: TcpStream, peer: SocketAddr, router: Router, closing: CancellationToken) {
     if let Err(error) = set_limits(&stream) {
         tracing::debug!(%error, "cannot set socket options");
     }
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        router.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_LIMIT)
         .max_buf_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let outcome = tokio::select! {

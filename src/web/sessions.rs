@@ -1,7 +1,7 @@
 //! Sessions of people who signed in: by a random number that only their browser knows, of which only the hash is here.
 //!
 //! Pure: whoever asks says what time it is. A session ends when nobody uses it, when it is old, and when the user's entry in
-//! the configuration goes or has another password.
+//! the configuration goes or has another password or second factor.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -36,6 +36,8 @@ type Name = [u8; 32];
 pub(super) struct Sessions {
     sessions: HashMap<Name, Session>,
     suspects: HashMap<String, Suspect>,
+    /// Of each user who has signed in with a code, the time that the last one was of; no more than there are users.
+    codes: HashMap<String, u64>,
 }
 
 #[derive(Debug)]
@@ -92,6 +94,15 @@ impl Sessions {
         suspect.wrong >= WRONG_MAX
     }
 
+    /// Takes a user's code by the time that it is of; false when it, or a later one, was taken before.
+    pub(super) fn take_code(&mut self, user: &str, step: u64) -> bool {
+        let is_new = self.codes.get(user).is_none_or(|last| step > *last);
+        if is_new {
+            self.codes.insert(user.to_owned(), step);
+        }
+        is_new
+    }
+
     /// Begins a session: the number for the browser.
     ///
     /// # Errors
@@ -135,14 +146,17 @@ impl Sessions {
 
     /// Ends what does not last any longer, and what is open of users who are something else now.
     pub(super) fn sweep<'a>(&mut self, users: impl Fn(&str) -> Option<&'a UserSettings>, now: Duration) {
+        self.codes.retain(|user, _| users(user).is_some());
         let names: Vec<Name> = self.sessions.keys().copied().collect();
         names.iter().for_each(|name| self.look(name, &users, now));
     }
 
-    /// Ends one session when it is old, unused, or its user is gone or has another password.
+    /// Ends one session when it is old, unused, or its user is gone or signs in by something else now.
     fn look<'a>(&mut self, name: &Name, users: &impl Fn(&str) -> Option<&'a UserSettings>, now: Duration) {
         let Some(session) = self.sessions.get_mut(name) else { return };
-        let known = users(&session.user).filter(|known| known.password == session.settings.password);
+        let before = &session.settings;
+        let is_same = |known: &&UserSettings| known.password == before.password && known.totp == before.totp;
+        let known = users(&session.user).filter(is_same);
         let Some(known) = known.filter(|_| session.lasts(now)) else { return self.remove(name) };
         if known.role != session.settings.role {
             session.settings.role = known.role;
@@ -177,7 +191,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn user(role: Role, password: &str) -> UserSettings {
-        UserSettings { role, password: PasswordDigest::of(password).expect("random numbers"), serves: None }
+        UserSettings { role, password: PasswordDigest::of(password).expect("random numbers"), serves: None, totp: None }
     }
 
     #[test]
@@ -238,6 +252,16 @@ mod tests {
         sessions.begin("li", user(Role::Supervisor, "a long password"), 16 * MINUTE).expect("random numbers");
         sessions.wrong("li", 17 * MINUTE);
         assert_eq!(sessions.locked("li", 17 * MINUTE), None, "whoever knew it begins anew");
+    }
+
+    #[test]
+    fn a_code_counts_once_and_none_before_it() {
+        let mut sessions = Sessions::default();
+        assert!(sessions.take_code("li", 100) && sessions.take_code("wang", 100));
+        assert!(!sessions.take_code("li", 100) && !sessions.take_code("li", 99) && sessions.take_code("li", 101));
+        let li = user(Role::Supervisor, "a long password");
+        sessions.sweep(|name| (name == "li").then_some(&li), MINUTE);
+        assert_eq!(sessions.codes.len(), 1, "wang is gone");
     }
 
     #[test]

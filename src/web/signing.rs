@@ -1,4 +1,5 @@
-//! `/v1/session`: people sign in with a password, and are known by a cookie from then on.
+//! `/v1/session`: people sign in with a password, and a code where they have an authenticator app, and are known by a cookie
+//! from then on.
 //!
 //! Other sites cannot use the cookie: it goes with requests of our own pages only (`SameSite=Strict`), what changes anything
 //! asks for a header that no form can send, and WebSockets for our own origin.
@@ -7,18 +8,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::http::header::{COOKIE, HOST, ORIGIN, RETRY_AFTER, SET_COOKIE, UPGRADE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
 
+use super::limits::Peer;
 use super::live::Live;
+use super::moment::Moment;
 use super::permit::{Area, areas};
 use super::problem::Problem;
 use super::routes::App;
@@ -27,9 +31,9 @@ use crate::settings::{UserSettings, is_this_machine};
 use crate::store::AuditEntry;
 use crate::users::{PasswordDigest, Role};
 
-const COOKIE_NAME: &str = "calmline_session";
+pub(super) const COOKIE_NAME: &str = "calmline_session";
 /// Stands in every request of the console that changes anything.
-const CONSOLE_HEADER: &str = "x-calmline-console";
+pub(super) const CONSOLE_HEADER: &str = "x-calmline-console";
 /// How often sessions are looked through for those that ended by themselves.
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
 /// Passwords that are checked at the same time: each takes a processor and 19 MiB, which calls need, too.
@@ -74,8 +78,10 @@ pub(super) enum Who {
 enum Refusal {
     /// Wrong too often; for how long still.
     Locked(Duration),
-    /// A wrong password, and whether it locks the user out.
+    /// A wrong password or code, and whether it locks the user out.
     Wrong { locks: bool },
+    /// The password is right, and a code is needed besides.
+    CodeNeeded,
 }
 
 impl Who {
@@ -88,19 +94,31 @@ impl Who {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Credentials {
     user: String,
+    #[schema(format = Password)]
     password: String,
+    /// Six digits of the authenticator app, of whoever has one.
+    #[schema(pattern = "^[0-9]{6}$")]
+    code: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Session)]
 pub(super) struct SessionBody {
     user: String,
     role: &'static str,
     may: Vec<Area>,
     idle_s: u64,
+}
+
+impl Credentials {
+    fn fits(&self) -> bool {
+        let lengths = [self.user.len(), self.password.len(), self.code.as_ref().map_or(0, String::len)];
+        lengths.into_iter().all(|length| length <= FIELD_BYTES_MAX)
+    }
 }
 
 impl SessionBody {
@@ -169,28 +187,44 @@ impl Signed {
             return Err(refusal);
         }
         let digest = known.as_ref().map_or_else(|| PasswordDigest::clone(&self.nobody), |known| known.password.clone());
-        let Credentials { user, password } = given;
+        let Credentials { user, password, code } = given;
         let checked = tokio::task::spawn_blocking(move || digest.is_of(&password)).await;
-        let is_right = checked.unwrap_or(false);
-        let settings = known.filter(|_| is_right).ok_or_else(|| {
-            let locks = self.sessions().wrong(&user, self.started.elapsed());
-            Refusal::Wrong { locks }
-        });
+        let known = known.filter(|_| checked.unwrap_or(false));
+        let settings = self.second(&user, known, code.as_deref());
         // Not before it counts: whoever is next looks at that.
         drop(turn);
         settings
     }
 }
 
+impl Signed {
+    /// The entry of a user whose password was right, once the code is, too, where one is needed. What is wrong counts.
+    fn second(&self, user: &str, known: Option<UserSettings>, code: Option<&str>) -> Result<UserSettings, Refusal> {
+        let mut sessions = self.sessions();
+        if let Some(known) = known {
+            let Some(secret) = &known.totp else { return Ok(known) };
+            let Some(code) = code else { return Err(Refusal::CodeNeeded) };
+            if secret.step(code, Moment::now().0 / 1_000).is_some_and(|step| sessions.take_code(user, step)) {
+                return Ok(known);
+            }
+        }
+        Err(Refusal::Wrong { locks: sessions.wrong(user, self.started.elapsed()) })
+    }
+}
+
 /// `POST /v1/session`.
 pub(super) async fn sign_in(
     State(app): State<App>,
+    peer: Option<Extension<Peer>>,
     headers: HeaderMap,
     given: Result<Json<Credentials>, JsonRejection>,
 ) -> Response {
+    if let Err(refused) = app.count_stranger(peer.as_deref(), &headers) {
+        return refused;
+    }
     let given = match given {
-        Ok(Json(given)) if given.user.len().max(given.password.len()) <= FIELD_BYTES_MAX => given,
-        Ok(_) => return Problem::new(StatusCode::BAD_REQUEST, "a name or password is too long").into_response(),
+        Ok(Json(given)) if given.fits() => given,
+        Ok(_) => return Problem::new(StatusCode::BAD_REQUEST, "a name, password or code is too long").into_response(),
         Err(error) => return Problem::new(StatusCode::BAD_REQUEST, error.body_text()).into_response(),
     };
     if !is_own(&Method::POST, &headers) {
@@ -223,7 +257,12 @@ pub(super) async fn sign_in(
         }
     };
     let role = settings.role;
-    let begun = app.signed.sessions().begin(&user, settings, app.signed.started.elapsed());
+    let begun = {
+        let mut sessions = app.signed.sessions();
+        // Whoever was signed in here is not any more, and nobody goes on by a number from before.
+        cookie(&headers).into_iter().for_each(|before| sessions.end(before));
+        sessions.begin(&user, settings, app.signed.started.elapsed())
+    };
     let number = match begun {
         Ok(number) => number,
         Err(why) => return Problem::new(StatusCode::SERVICE_UNAVAILABLE, why).into_response(),
@@ -256,8 +295,16 @@ pub(super) async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Resp
 }
 
 fn refused(refusal: &Refusal) -> Response {
-    let Refusal::Locked(left) = refusal else {
-        return Problem::new(StatusCode::UNAUTHORIZED, "the name or the password is wrong").into_response();
+    let left = match refusal {
+        Refusal::Locked(left) => left,
+        Refusal::CodeNeeded => {
+            let detail = "a code of the authenticator app is needed besides: `code`";
+            return Problem { needs: Some("code"), ..Problem::new(StatusCode::UNAUTHORIZED, detail) }.into_response();
+        }
+        Refusal::Wrong { .. } => {
+            let detail = "the name, the password or the code is wrong";
+            return Problem::new(StatusCode::UNAUTHORIZED, detail).into_response();
+        }
     };
     let detail = "too many wrong passwords: wait before the next one";
     let wait = HeaderValue::from(left.as_secs().max(1));

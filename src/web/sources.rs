@@ -5,24 +5,30 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::moment::Moment;
 use super::routes::App;
 use crate::sources::{Standing, Tally};
 
-#[derive(Serialize)]
+/// The sources, by name.
+#[derive(Serialize, ToSchema)]
 pub(super) struct Sources {
     sources: Vec<SourceBody>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Source)]
 struct SourceBody {
     source: String,
     /// When the last good pull came.
+    #[schema(required)]
     pulled: Option<Moment>,
+    #[schema(required)]
     age_s: Option<u64>,
     /// Why the last try was none, when that is so.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     failure: Option<String>,
     rows: u64,
     people: u64,
@@ -33,10 +39,13 @@ struct SourceBody {
     facts: BTreeMap<String, FactBody>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = SourceFact)]
 struct FactBody {
     /// Shares, 0-1.
+    #[schema(required)]
     completeness: Option<f64>,
+    #[schema(required)]
     accuracy: Option<f64>,
 }
 

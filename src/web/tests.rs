@@ -2,6 +2,7 @@
 
 mod audit;
 mod client;
+mod hostile;
 mod library;
 mod orders;
 mod people;
@@ -420,9 +421,9 @@ fn options(listen: SocketAddr) -> WebOptions {
     let prompts = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/prompts");
     let token = Token::new(TOKEN).expect("a good token");
     let libraries = Libraries::of(&Settings::default());
-    let (users, agents) = (BTreeMap::new(), BTreeMap::new());
+    let (users, agents, policies) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     let (zone, tones) = (Zone::utc(), Region::China);
-    let live = LiveOptions { token, users, prompts, tones, zone, libraries, agents, report_font: None };
+    let live = LiveOptions { token, users, prompts, tones, zone, libraries, policies, agents, report_font: None };
     WebOptions { listen, live }
 }
 

@@ -10,9 +10,10 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use media::LegId;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
+use utoipa::{IntoParams, ToSchema};
 
 use super::orders::{Asked, HearsWord, ModeWord, PartyWord, ask, bad, mode_of};
 use super::problem::Problem;
@@ -20,19 +21,33 @@ use super::routes::App;
 use super::signing::{Ended, Who};
 use crate::control::{Browser, Done, Hears, Order, SupervisorMode};
 use crate::metrics::{BrowserEnd, BrowserRefusal};
-use crate::shell::browser::{Peer, PeerError};
+use crate::shell::browser::{IceServer, Peer, PeerError};
 
 const SDP: &str = "application/sdp";
 
 /// Who hears the supervisor, and whom it hears.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ConnectQuery {
+    /// Who hears the supervisor.
     #[serde(default = "listen")]
+    #[param(inline)]
     mode: ModeWord,
+    /// Who alone hears a whisper.
+    #[param(inline, nullable = false)]
     party: Option<PartyWord>,
+    /// Whom the supervisor hears.
     #[serde(default)]
+    #[param(inline)]
     hears: HearsWord,
+}
+
+/// How browsers are connected.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Ways {
+    enabled: bool,
+    /// Servers that a browser finds its way by, as RTCPeerConnection takes them.
+    ice_servers: Vec<IceServer>,
 }
 
 /// What a browser is told that was let in.
@@ -42,9 +57,8 @@ struct Connected {
 }
 
 /// `GET /v1/webrtc`.
-pub(super) async fn servers(State(app): State<App>) -> Response {
-    let (on, servers) = (app.browsers.is_on(), app.browsers.servers());
-    Json(serde_json::json!({ "enabled": on, "ice_servers": servers })).into_response()
+pub(super) async fn servers(State(app): State<App>) -> Json<Ways> {
+    Json(Ways { enabled: app.browsers.is_on(), ice_servers: app.browsers.servers() })
 }
 
 /// `POST /v1/calls/{id}/webrtc`.

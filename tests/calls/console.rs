@@ -56,6 +56,55 @@ fn a_supervisor_sees_an_angry_caller_and_hears_the_call_in_a_browser() {
     }
 }
 
+const POLICY: &str = r#"
+name = "own"
+version = 3
+scenarios = ["*"]
+[[rule]]
+id = "angry"
+when = { emotion = "anger", level = "high" }
+then = [{ alert = "warning", text = "look" }]
+"#;
+
+#[test]
+fn an_operator_signs_in_with_a_code_and_puts_a_policy_in_force_in_a_browser() {
+    let console = Path::new(env!("CARGO_MANIFEST_DIR")).join("console");
+    let Some(browser) = browser(&console) else { return };
+    let own = folder("operator");
+    let secret = own.join("wang.totp");
+    // Of a run before.
+    let _ = std::fs::remove_file(&secret);
+    let made =
+        Command::new(PROGRAM).args(["user", "totp", "wang", "--file"]).arg(&secret).output().expect("the program");
+    let shown = String::from_utf8_lossy(&made.stdout);
+    assert!(made.status.success() && shown.contains("otpauth://totp/Calmline:wang?"), "{shown}");
+    let user = format!(
+        "[users.wang]\nrole = \"operator\"\n{}\ntotp_file = \"{}\"\n\n[store]\n\n[web]",
+        hash(),
+        secret.display()
+    );
+    let stage = Stage::set(Setup { edits: &[("[web]", &user)], policy: Some(POLICY), ..Setup::named("operator") });
+
+    let output = Command::new("node")
+        .arg(console.join("e2e/operator.mjs"))
+        .args([format!("http://{}", stage.server.addresses.web).as_str(), "wang", PASSWORD])
+        .arg(std::fs::read_to_string(&secret).expect("a secret").trim())
+        .arg("--screenshots")
+        .arg(own.join("pictures"))
+        .env("CALMLINE_BROWSER", browser)
+        .output()
+        .expect("node");
+    let said = String::from_utf8_lossy(&output.stdout);
+    println!("{said}");
+    assert!(output.status.success(), "the browser found: {said}{}", String::from_utf8_lossy(&output.stderr));
+
+    let file = std::fs::read_to_string(own.join("config/own/own.toml")).expect("the file");
+    assert!(file.contains("version = 4"), "the file is as it was written: {file}");
+    let policies = stage.api("/v1/policies");
+    assert_eq!(policies["policies"][0]["label"], "own@3", "{policies}");
+    assert_eq!(policies["policies"][0]["saved"], false, "what is in force is another one");
+}
+
 #[test]
 fn a_supervisor_hears_whispers_and_barges_in_from_a_browser() {
     let console = Path::new(env!("CARGO_MANIFEST_DIR")).join("console");

@@ -11,6 +11,7 @@ mod chaos;
 mod chats;
 mod codecs;
 mod console;
+mod described;
 mod dictation;
 mod elsewhere;
 mod forks;

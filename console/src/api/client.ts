@@ -6,12 +6,18 @@ import type {
   CallList,
   Fault,
   Language,
+  LibraryDone,
+  Models,
   Party,
+  PolicyInForce,
+  PolicyList,
+  ProblemBody,
   Readiness,
   Reloaded,
   Report,
   Session,
   SupervisionMode,
+  Trial,
   Ways,
 } from "./shapes";
 
@@ -23,6 +29,8 @@ export class Problem extends Error {
     readonly faults: Fault[] = [],
     /** Seconds after which it may be tried again, where the server says so. */
     readonly retryAfterS: number | null = null,
+    /** What is missing that only the person has: `code`, at a sign-in. */
+    readonly needs: string | null = null,
   ) {
     super(detail);
     this.name = "Problem";
@@ -36,7 +44,7 @@ export function whenSignedOut(react: () => void): void {
   onSignedOut = react;
 }
 
-type Method = "GET" | "POST" | "PATCH" | "DELETE";
+type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 async function send(
   method: Method,
@@ -44,8 +52,9 @@ async function send(
   body?: unknown,
   signal?: AbortSignal,
   kind = "application/json",
+  conditions: Record<string, string> = {},
 ): Promise<Response> {
-  const headers: Record<string, string> = {};
+  const headers: Record<string, string> = { ...conditions };
   // Pages of others cannot send this header: what is ordered was ordered here.
   if (method !== "GET") headers["x-calmline-console"] = "1";
   if (body !== undefined) headers["content-type"] = kind;
@@ -64,8 +73,8 @@ async function problemOf(response: Response): Promise<Problem> {
   const retry = Number.parseInt(response.headers.get("retry-after") ?? "", 10);
   const retryAfterS = Number.isNaN(retry) ? null : retry;
   try {
-    const { detail, faults } = (await response.json()) as { detail?: string; faults?: Fault[] };
-    return new Problem(response.status, detail ?? response.statusText, faults ?? [], retryAfterS);
+    const { detail, faults, needs } = (await response.json()) as Partial<ProblemBody>;
+    return new Problem(response.status, detail ?? response.statusText, faults ?? [], retryAfterS, needs ?? null);
   } catch {
     return new Problem(response.status, response.statusText, [], retryAfterS);
   }
@@ -80,6 +89,14 @@ async function checked(response: Response): Promise<Response> {
 async function ask<T>(method: Method, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
   const response = await checked(await send(method, path, body, signal));
   return (response.status === 204 ? undefined : await response.json()) as T;
+}
+
+const ofLibrary = (name: string) => `/v1/libraries/policies/${encodeURIComponent(name)}`;
+
+/** What there is none of is no problem to some. */
+function noneOf404(error: unknown): null {
+  if (error instanceof Problem && error.status === 404) return null;
+  throw error;
 }
 
 const ofCall = (call: string, rest = "") => `/v1/calls/${encodeURIComponent(call)}${rest}`;
@@ -111,8 +128,8 @@ export const api = {
     if (response.status === 401) return null;
     return (await (await checked(response)).json()) as Session;
   },
-  async signIn(user: string, password: string): Promise<Session> {
-    const response = await send("POST", "/v1/session", { user, password });
+  async signIn(user: string, password: string, code?: string): Promise<Session> {
+    const response = await send("POST", "/v1/session", { user, password, code });
     if (!response.ok) throw await problemOf(response);
     return (await response.json()) as Session;
   },
@@ -160,6 +177,29 @@ export const api = {
   },
   reload: (): Promise<Reloaded> => ask("POST", "/v1/reload"),
   policiesBack: (): Promise<unknown> => ask("POST", "/v1/policies/back"),
+  models: (): Promise<Models> => ask("GET", "/v1/models"),
+  policies: (): Promise<PolicyList> => ask("GET", "/v1/policies"),
+  /** What is in force of a policy's file; `null` when nothing is. */
+  policyInForce: (name: string): Promise<PolicyInForce | null> =>
+    ask<PolicyInForce>("GET", `/v1/policies/${encodeURIComponent(name)}`).catch(noneOf404),
+  /** A policy's file, and what it is known by; `null` when there is none. */
+  async policyFile(name: string): Promise<{ text: string; etag: string } | null> {
+    const response = await send("GET", ofLibrary(name));
+    if (response.status === 404) return null;
+    await checked(response);
+    return { text: await response.text(), etag: response.headers.get("etag") ?? "" };
+  },
+  async checkPolicy(name: string, text: string): Promise<void> {
+    await checked(await send("PUT", `${ofLibrary(name)}?check=true`, text, undefined, "application/toml"));
+  },
+  tryPolicy: (name: string, text: string): Promise<Trial> =>
+    ask("POST", `/v1/policies/${encodeURIComponent(name)}/try`, { text }),
+  /** Puts a policy in its file's place, when that is still the one that is known. */
+  async writePolicy(name: string, text: string, etag: string | null): Promise<LibraryDone> {
+    const condition: Record<string, string> = etag === null ? { "if-none-match": "*" } : { "if-match": etag };
+    const response = await send("PUT", ofLibrary(name), text, undefined, "application/toml", condition);
+    return (await (await checked(response)).json()) as LibraryDone;
+  },
   drain: (): Promise<unknown> => ask("POST", "/v1/drain"),
   backup: (): Promise<Backup> => ask("GET", "/v1/backup"),
   beginBackup: (): Promise<Backup> => ask("POST", "/v1/backup"),

@@ -35,6 +35,7 @@ const fresh: Call = {
   prompts: [],
   reroutes: [],
   alerts: [],
+  conversations: [],
   supervisors: [],
   audio: [],
   legs: [],

@@ -68,8 +68,8 @@ export async function startSession(): Promise<void> {
   }
 }
 
-export async function signIn(name: string, password: string): Promise<void> {
-  accept(await api.signIn(name, password));
+export async function signIn(name: string, password: string, code?: string): Promise<void> {
+  accept(await api.signIn(name, password, code));
 }
 
 export async function signOut(reason: OutReason): Promise<void> {

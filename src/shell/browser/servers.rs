@@ -7,13 +7,14 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use ring::hmac;
 use serde::Serialize;
+use utoipa::ToSchema;
 use webrtc::peer_connection::RTCIceServer;
 
 use super::Terms;
 use crate::settings::Token;
 
 /// Servers that share a user and a password, as browsers are told of them (W3C `RTCIceServer`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct IceServer {
     /// Their addresses.
     pub urls: Vec<String>,

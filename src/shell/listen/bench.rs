@@ -9,6 +9,7 @@ use nlu::text::TextModel;
 use nlu::{AcousticModel, Candidate, Listener, ShadowFigures};
 use serde::Serialize;
 use tracing::{info, warn};
+use utoipa::ToSchema;
 
 use super::worker::NICENESS;
 use crate::judges::{JudgeFiles, Judges};
@@ -39,7 +40,7 @@ pub struct ModelsNow {
 }
 
 /// A model as its card names it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ModelName {
     /// Its name.
     pub name: String,

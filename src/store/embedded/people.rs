@@ -4,6 +4,7 @@
 //! name and separators it is written; other addresses are told apart by user and host.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::forget::name_in;
 use super::{CallName, Embedded, Names, Place};
@@ -26,7 +27,7 @@ const ADDRESS_OCTETS_MAX: usize = 256;
 const ADDRESSES_MAX: usize = 16;
 
 /// What was erased of a person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Erased {
     /// The person's name in the audit trail, hexadecimal: the same for the same address, and nothing can be read in it.
     pub person: String,
@@ -37,7 +38,7 @@ pub struct Erased {
 }
 
 /// Why somebody's calls may not be removed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Held {
     /// Why, as who ordered it wrote.
     pub reason: String,
@@ -46,7 +47,7 @@ pub struct Held {
 }
 
 /// A hold on one person's calls.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Hold {
     /// As in [`Erased::person`].
     pub person: String,

@@ -1,6 +1,7 @@
 //! What a chat adds to a record, and what comes to it once the call is over.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{CallRecord, DEEDS_MAX, push};
 use crate::notice::{Notice, Outcome, What};
@@ -23,7 +24,7 @@ pub enum Late {
 }
 
 /// A reply that a rule suggested.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Reply {
     /// Milliseconds since the chat began.
     pub call_ms: u64,

@@ -1,12 +1,13 @@
 //! What policies decided about a call, and how its caller was served.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{CallRecord, DEEDS_MAX, push};
 use crate::notice::{Notice, ServedAs, What};
 
 /// One decision of the policy.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Decision {
     /// Milliseconds since the INVITE arrived.
     pub call_ms: u64,
@@ -21,7 +22,7 @@ pub struct Decision {
 }
 
 /// The evidence of a decision.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Because {
     /// The emotion when it fired.
     pub emotion: String,
@@ -32,23 +33,27 @@ pub struct Because {
     /// How long it had lasted, milliseconds.
     pub lasted_ms: u64,
     /// For fallback rules: what failed.
+    #[schema(required)]
     pub failure: Option<String>,
     /// For rules about interruptions: how often the caller had interrupted.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub interruptions: Option<u32>,
     /// For rules about what was said: what it means.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub said: Option<String>,
     /// What else made it apply, in words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub facts: Vec<String>,
     /// The call's group in the policy's comparison.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub group: Option<String>,
 }
 
 /// A caller is served otherwise from then on.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct ServiceSwitch {
     /// Milliseconds since the INVITE arrived.
     pub call_ms: u64,
@@ -57,8 +62,10 @@ pub struct ServiceSwitch {
     /// Policy name and version.
     pub policy: String,
     /// As before.
+    #[schema(required)]
     pub before: Option<ServedAs>,
     /// From then on.
+    #[schema(required)]
     pub after: Option<ServedAs>,
 }
 

@@ -1,13 +1,14 @@
 //! Who was present besides the two parties of a call: supervisors by phone, and clients of its live audio.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{CallRecord, DEEDS_MAX, push};
 use crate::notice::{Notice, What};
 use crate::pii::Pii;
 
 /// Where a supervisor stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SupervisorState {
     /// Its phone is being called.
@@ -21,7 +22,7 @@ pub enum SupervisorState {
 }
 
 /// One supervisor.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Supervisor {
     /// Its number in the call; orders about it name it.
     pub supervisor: u32,
@@ -32,19 +33,22 @@ pub struct Supervisor {
     /// `listen`, `whisper` or `barge`.
     pub mode: String,
     /// Who alone hears a whisper: `caller` or `callee`.
+    #[schema(required)]
     pub party: Option<String>,
     /// Whom it hears: `both`, `caller` or `callee`.
     pub hears: String,
     /// Where it stands.
     pub state: SupervisorState,
     /// From order to answer, milliseconds.
+    #[schema(required)]
     pub answer_ms: Option<u64>,
     /// Why it has left, or has not come.
+    #[schema(required)]
     pub reason: Option<String>,
 }
 
 /// One who has, or had, a live copy of the audio.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct AudioClient {
     /// Its number in the call.
     pub client: u32,
@@ -55,6 +59,7 @@ pub struct AudioClient {
     /// What it was too slow for, milliseconds.
     pub missed_ms: u64,
     /// How long it was there, milliseconds; nothing while it is.
+    #[schema(required)]
     pub lasted_ms: Option<u64>,
 }
 

@@ -1,13 +1,14 @@
 //! A call as a line of a list.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{CallRecord, Peak, State, Step};
 use crate::pii::Pii;
 use crate::web::Moment;
 
 /// A call in the list; the whole record stands at its own address.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Summary {
     /// The call's id.
     pub id: String,
@@ -23,18 +24,24 @@ pub struct Summary {
     pub scenario: String,
     /// By what the customer writes, when it is a chat.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub channel: Option<String>,
     /// When the INVITE arrived.
     pub started: Moment,
     /// When both sides were connected.
+    #[schema(required)]
     pub answered: Option<Moment>,
     /// When it was over.
+    #[schema(required)]
     pub ended: Option<Moment>,
     /// Name of the target the caller talks to.
+    #[schema(required)]
     pub target: Option<String>,
     /// The latest step of the caller's timeline.
+    #[schema(required)]
     pub emotion: Option<Step>,
     /// The caller's worst moment.
+    #[schema(required)]
     pub peak: Option<Peak>,
     /// How many decisions the policy made.
     pub decisions: usize,

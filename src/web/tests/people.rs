@@ -5,34 +5,39 @@ use tokio::io::AsyncReadExt;
 use super::*;
 use crate::notice::What;
 use crate::settings::UserSettings;
+use crate::totp::TotpSecret;
 use crate::users::{PasswordDigest, Role};
-use crate::web::routes::closed;
+use crate::web::addresses::closed;
 
-const PASSWORD: &str = "a long password";
-const CONSOLE: &str = "X-Calmline-Console: 1\r\n";
+pub(super) const PASSWORD: &str = "a long password";
+pub(super) const CONSOLE: &str = "X-Calmline-Console: 1\r\n";
 
 /// The API with one user of each role, who has the role's name.
-async fn with_users() -> Fixture {
+pub(super) async fn with_users() -> Fixture {
     let fixture = fixture().await;
     let options = options(fixture.handle.addr).live;
     let password = PasswordDigest::of(PASSWORD).expect("random numbers");
     let user = |role: Role| {
         let serves = (role == Role::Agent).then(|| "1001".to_owned());
-        (role.name().to_owned(), UserSettings { role, password: password.clone(), serves })
+        (role.name().to_owned(), UserSettings { role, password: password.clone(), serves, totp: None })
     };
     let users = Role::ALL.into_iter().map(user).collect();
     fixture.handle.exchange(LiveOptions { users, ..options }).expect("random numbers");
     fixture
 }
 
-async fn sign_in(wire: &Wire, user: &str, password: &str) -> Reply {
-    let body = serde_json::json!({ "user": user, "password": password }).to_string();
+pub(super) async fn sign_in(wire: &Wire, user: &str, password: &str) -> Reply {
+    sign_in_by(wire, &serde_json::json!({ "user": user, "password": password })).await
+}
+
+async fn sign_in_by(wire: &Wire, given: &Value) -> Reply {
+    let body = given.to_string();
     let headers = format!("{CONSOLE}Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
     wire.exchange("POST", "/v1/session", &headers, &body).await
 }
 
 /// The header by which a browser is known that was let in.
-fn cookie(reply: &Reply) -> String {
+pub(super) fn cookie(reply: &Reply) -> String {
     let line = reply.head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).expect("a cookie");
     for wanted in ["HttpOnly", "SameSite=Strict", "Path=/", "Secure"] {
         assert!(line.contains(wanted), "{line}");
@@ -63,6 +68,36 @@ async fn people_sign_in_and_out() {
 }
 
 #[tokio::test]
+async fn whoever_has_an_authenticator_app_signs_in_with_a_code_which_counts_once() {
+    let fixture = with_users().await;
+    let wire = Wire(fixture.handle.addr);
+    // "12345678901234567890", as in RFC 6238.
+    let letters = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+    let secret = TotpSecret::parse(letters).expect("a secret");
+    let live = options(fixture.handle.addr).live;
+    let password = PasswordDigest::of(PASSWORD).expect("random numbers");
+    let user = UserSettings { role: Role::Operator, password, totp: Some(secret) };
+    let users = [("li".to_owned(), user)].into();
+    fixture.handle.exchange(LiveOptions { users, ..live }).expect("random numbers");
+    let given = |code: Option<&str>| serde_json::json!({ "user": "li", "password": PASSWORD, "code": code });
+
+    let asked = sign_in_by(&wire, &given(None)).await;
+    problem(&asked, 401);
+    assert_eq!(asked.json()["needs"], "code");
+    let wrong = sign_in_by(&wire, &serde_json::json!({ "user": "li", "password": "a wrong password" })).await;
+    assert_eq!((wrong.status, wrong.json().get("needs").is_some()), (401, false), "not before the password is right");
+    let app = totp_rs::Builder::new().with_secret(totp_rs::Secret::try_from_base32(letters).expect("a secret"));
+    let code = app.build_noncompliant().generate_current().to_string();
+    assert_eq!(sign_in_by(&wire, &given(Some(&code))).await.status, 200);
+    let again = sign_in_by(&wire, &given(Some(&code))).await;
+    assert_eq!((again.status, again.json().get("needs").is_some()), (401, false), "seen by somebody else");
+    for _ in 0..4 {
+        assert_eq!(sign_in_by(&wire, &given(Some("000000"))).await.status, 401);
+    }
+    assert_eq!(sign_in_by(&wire, &given(Some("000000"))).await.status, 429, "guesses of codes lock out, too");
+}
+
+#[tokio::test]
 async fn each_role_may_what_the_table_says_and_nothing_else() {
     let mut fixture = with_users().await;
     // Nobody carries out what is asked for, and that is known at once.
@@ -73,7 +108,7 @@ async fn each_role_may_what_the_table_says_and_nothing_else() {
     for role in Role::ALL {
         let cookie = cookie(&sign_in(&wire, role.name(), PASSWORD).await);
         for (method, path, _) in permissions.table() {
-            let at = ["{id}", "{prompt}", "{supervisor}", "{date}"]
+            let at = ["{kind}", "{name}", "{id}", "{prompt}", "{supervisor}", "{date}"]
                 .iter()
                 .fold(path.to_owned(), |path, name| path.replace(name, "1"));
             let reply = wire.ask(method.as_str(), &at, &format!("{cookie}{CONSOLE}")).await;

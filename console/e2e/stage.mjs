@@ -1,0 +1,82 @@
+// What every walk through the console in a real browser stands on: the browser, checks that say what they saw, pictures.
+//
+// The browser is Chromium, where Debian has it, or what CALMLINE_BROWSER names.
+
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { chromium } from "playwright-core";
+
+/** How long anything may take, milliseconds. */
+const WITHIN_MS = 15_000;
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** A page of a browser, and what is done with it; pictures lie in `folder`, when there is one. */
+export async function stage(folder) {
+  const browser = await chromium.launch({
+    executablePath: process.env.CALMLINE_BROWSER ?? "/usr/bin/chromium",
+    args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"],
+  });
+  const context = await browser.newContext({ locale: "zh-CN", viewport: { width: 1280, height: 800 } });
+  const page = await context.newPage();
+  page.setDefaultTimeout(WITHIN_MS);
+  const faults = [];
+  page.on("pageerror", (error) => faults.push(String(error)));
+  page.on("console", (message) => {
+    if (/Content Security Policy/i.test(message.text())) faults.push(message.text());
+  });
+
+  async function picture(name) {
+    if (folder === undefined) return;
+    mkdirSync(folder, { recursive: true });
+    await page.screenshot({ path: `${folder}/console-${name}.png` });
+  }
+
+  async function check(what, act) {
+    try {
+      const seen = await act();
+      console.log(`ok: ${what}${seen === undefined ? "" : ` (${String(seen).replace(/\s+/g, " ").trim()})`}`);
+    } catch (error) {
+      const why = String(error.message ?? error).split("\n");
+      console.log(`failed: ${what}: ${why.slice(0, 4).join(" ")}`);
+      await picture("failed").catch(() => {});
+      await browser.close();
+      process.exit(1);
+    }
+  }
+
+  /** No serious finding of axe on what is shown now. */
+  async function accessible() {
+    await page.evaluate(axe);
+    const { violations } = await page.evaluate(() => globalThis.axe.run({ resultTypes: ["violations"] }));
+    const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
+    const told = serious.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(" | ")}`);
+    expect(serious.length === 0, told.join("; "));
+    return `lesser findings: ${violations.map(({ id }) => id).join(", ") || "none"}`;
+  }
+
+  const choose = (name, value) => page.locator(`[data-test=${name}]`).selectOption(value);
+
+  async function inBothLooks(view) {
+    for (const language of ["zh", "en"]) {
+      for (const theme of ["light", "dark"]) {
+        await choose("language", language);
+        await choose("theme", theme);
+        await check(`${view} is accessible in ${language}, ${theme}`, accessible);
+        await picture(`${view}-${language}-${theme}`);
+      }
+    }
+    await choose("language", "en");
+    await choose("theme", "light");
+  }
+
+  async function end() {
+    await check("nothing was broken in the pages", () => expect(faults.length === 0, faults.join("; ")));
+    await browser.close();
+  }
+
+  return { page, check, picture, accessible, inBothLooks, end };
+}
+
+export function expect(holds, otherwise) {
+  if (!holds) throw new Error(otherwise);
+}

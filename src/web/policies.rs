@@ -1,0 +1,126 @@
+//! `/v1/policies`: which policies are in force, what is in force of each, and the step back to those before.
+//!
+//! Their files are one of the libraries: listed, read, checked and replaced there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use routing::Policy;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::libraries::{blocking, broken};
+use super::orders::{answered, ask};
+use super::problem::Problem;
+use super::routes::App;
+use crate::control::{Done, Order};
+use crate::libraries::Kind;
+
+/// The policies' files by name, as they were read when they were taken up.
+pub(super) type Texts = BTreeMap<String, String>;
+
+/// What is in force, and what a step back leads to.
+#[derive(Debug, Default)]
+pub(super) struct InForce {
+    texts: Mutex<(Arc<Texts>, Option<Arc<Texts>>)>,
+    /// One draft at a time is tried on calls.
+    pub(super) trial: tokio::sync::Mutex<()>,
+}
+
+impl InForce {
+    /// These are, and there is nothing to go back to.
+    pub(super) fn new(texts: Texts) -> Self {
+        Self { texts: Mutex::new((Arc::new(texts), None)), ..Self::default() }
+    }
+
+    /// A configuration was taken up: these are in force from now on.
+    pub(super) fn took(&self, texts: Texts) {
+        let mut state = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut state.0, Arc::new(texts));
+        state.1 = Some(before);
+    }
+
+    fn went_back(&self) {
+        let mut state = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(before) = state.1.take() {
+            state.1 = Some(std::mem::replace(&mut state.0, before));
+        }
+    }
+
+    /// Those in force.
+    pub(super) fn now(&self) -> Arc<Texts> {
+        Arc::clone(&self.texts.lock().unwrap_or_else(PoisonError::into_inner).0)
+    }
+}
+
+/// The policies of the server.
+#[derive(Serialize, ToSchema)]
+pub(super) struct PolicyList {
+    policies: Vec<PolicyLine>,
+}
+
+/// One of them.
+#[derive(Serialize, ToSchema)]
+pub(super) struct PolicyLine {
+    /// The name of its file, without `.toml`; its place is `/v1/libraries/policies/{name}`.
+    name: String,
+    /// `NAME@VERSION` of what is in force of it; `null` when nothing is.
+    #[schema(required)]
+    label: Option<String>,
+    /// Whether the file is as it is in force.
+    saved: bool,
+}
+
+/// What is in force of one file.
+#[derive(Serialize, ToSchema)]
+pub(super) struct PolicyInForce {
+    /// `NAME@VERSION`.
+    label: String,
+    /// The file as it was when it was taken up.
+    text: String,
+}
+
+/// `GET /v1/policies`.
+pub(super) async fn list(State(app): State<App>) -> Result<Json<PolicyList>, Problem> {
+    let (now, libraries) = (app.in_force.now(), app.live.load().libraries.clone());
+    let kept = blocking(move || {
+        let mut kept = Texts::new();
+        for volume in libraries.volumes(Kind::Policies)? {
+            let text = libraries.read(&volume)?;
+            kept.extend(text.map(|text| (volume.name, text.text)));
+        }
+        Ok(kept)
+    });
+    let kept = kept.await?.map_err(broken)?;
+    let names: BTreeSet<&String> = kept.keys().chain(now.keys()).collect();
+    let policies = names.into_iter().map(|name| PolicyLine {
+        name: name.clone(),
+        label: now.get(name).and_then(|text| label(text)),
+        saved: kept.get(name) == now.get(name),
+    });
+    Ok(Json(PolicyList { policies: policies.collect() }))
+}
+
+/// `GET /v1/policies/{name}`.
+pub(super) async fn show(State(app): State<App>, Path(name): Path<String>) -> Result<Json<PolicyInForce>, Problem> {
+    let now = app.in_force.now();
+    let shown = now.get(&name).and_then(|text| Some(PolicyInForce { label: label(text)?, text: text.clone() }));
+    shown.map(Json).ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "nothing of that name is in force"))
+}
+
+/// `POST /v1/policies/back`.
+pub(super) async fn back(State(app): State<App>) -> Result<Response, Problem> {
+    let done = ask(&app, Order::PoliciesBack).await?;
+    if matches!(done, Done::Accepted) {
+        app.in_force.went_back();
+    }
+    answered(done)
+}
+
+fn label(text: &str) -> Option<String> {
+    Policy::parse(text).ok().map(|policy| policy.label())
+}
