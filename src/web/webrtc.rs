@@ -18,7 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::orders::{Asked, HearsWord, ModeWord, PartyWord, ask, bad, mode_of};
 use super::problem::Problem;
 use super::routes::App;
-use super::signing::{Ended, Who};
+use super::signing::Who;
 use crate::control::{Browser, Done, Hears, Order, SupervisorMode};
 use crate::metrics::{BrowserEnd, BrowserRefusal};
 use crate::shell::browser::{IceServer, Peer, PeerError};
@@ -67,7 +67,6 @@ pub(super) async fn connect(
     Path(call): Path<String>,
     query: Result<Query<ConnectQuery>, QueryRejection>,
     Extension(who): Extension<Who>,
-    ended: Option<Extension<Ended>>,
     headers: HeaderMap,
     offer: Result<String, StringRejection>,
 ) -> Result<Response, Problem> {
@@ -82,7 +81,10 @@ pub(super) async fn connect(
     app.check_up(&call)?;
     let wanted =
         Wanted { call: call.clone(), name: format!("browser:{}", who.name()), mode, hears: hears.into(), offer };
-    let Ended(ended) = ended.map(|Extension(ended)| ended).unwrap_or_default();
+    let ended = match &who {
+        Who::Person { ended, .. } => ended.clone(),
+        Who::Machine => CancellationToken::new(),
+    };
     // Whatever becomes of the request, who was let in is also seen out: so that is a task of its own.
     let (answer, answered) = oneshot::channel();
     tokio::spawn(serve(app, wanted, ended, answer));

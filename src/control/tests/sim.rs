@@ -210,7 +210,7 @@ impl Sim {
                 self.texts.push((*leg, *prompt));
             }
             Command::EndBrowser { leg, .. } => {
-                assert!(self.browsers.remove(leg), "{leg:?} is no browser, or has ended")
+                assert!(self.browsers.remove(leg), "{leg:?} is no browser, or has ended");
             }
             Command::Fork(_)
             | Command::Know { .. }

@@ -297,20 +297,18 @@ async fn connection(
     events: Events,
 ) -> webrtc::error::Result<Arc<dyn PeerConnection>> {
     let mut codecs = MediaEngine::default();
-    let parameters =
-        RTCRtpCodecParameters { rtp_codec: opus(), payload_type: BROWSER_PAYLOAD_TYPE, ..Default::default() };
+    let parameters = RTCRtpCodecParameters { rtp_codec: opus(), payload_type: BROWSER_PAYLOAD_TYPE };
     codecs.register_codec(parameters, RtpCodecKind::Audio)?;
     let servers = servers.into_iter().map(Into::into).collect();
-    let connection = PeerConnectionBuilder::new()
+    let building = PeerConnectionBuilder::new()
         .with_configuration(RTCConfigurationBuilder::new().with_ice_servers(servers).build())
         .with_media_engine(codecs)
         .with_setting_engine(engine(local))
         .with_interceptor_registry(configure_rtcp_reports(Registry::new()))
         .with_handler(Arc::new(events))
         .with_udp_addrs(vec![local])
-        .build()
-        .await?;
-    Ok(Arc::new(connection))
+        .build();
+    Ok(Arc::new(Box::pin(building).await?))
 }
 
 fn engine(local: SocketAddr) -> SettingEngine {

@@ -155,17 +155,16 @@ pub fn free_ports() -> u16 {
 
 async fn connect(events: Events) -> Arc<dyn PeerConnection> {
     let mut codecs = MediaEngine::default();
-    let parameters = RTCRtpCodecParameters { rtp_codec: opus(), payload_type: PAYLOAD_TYPE, ..Default::default() };
+    let parameters = RTCRtpCodecParameters { rtp_codec: opus(), payload_type: PAYLOAD_TYPE };
     codecs.register_codec(parameters, RtpCodecKind::Audio).expect("a codec");
     let settings = SettingEngineBuilder::new().with_include_loopback_candidate(true).build();
-    let connection = PeerConnectionBuilder::new()
+    let building = PeerConnectionBuilder::new()
         .with_media_engine(codecs)
         .with_setting_engine(settings)
         .with_handler(Arc::new(events))
         .with_udp_addrs(vec!["127.0.0.1:0"])
-        .build()
-        .await;
-    Arc::new(connection.expect("a connection"))
+        .build();
+    Arc::new(Box::pin(building).await.expect("a connection"))
 }
 
 /// A frame every 20 ms, whatever becomes of it.
