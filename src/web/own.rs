@@ -15,6 +15,7 @@ use super::problem::Problem;
 use super::record::{Alert, CallRecord, Reply, ServiceSwitch, State as Stands, Step};
 use super::routes::App;
 use super::signing::Who;
+use crate::notice::{AnswerFound, What};
 
 /// Calls that one person serves at a time, and lines of each kind.
 const CALLS_MAX: usize = 20;
@@ -41,6 +42,8 @@ struct OwnCall {
     emotion: Option<Step>,
     /// What could be written to the customer, the latest last.
     replies: Vec<Reply>,
+    /// What the library has to say to the customer's last words, best first.
+    answers: Vec<AnswerFound>,
     /// How the customer is to be served, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     service: Option<ServiceSwitch>,
@@ -90,6 +93,15 @@ fn user_of(address: &str) -> Option<&str> {
     rest.split(['@', '?']).next().filter(|user| !user.is_empty())
 }
 
+/// The answers that were suggested last.
+fn answers(record: &CallRecord) -> impl Iterator<Item = &AnswerFound> {
+    let latest = record.events.iter().rev().find_map(|event| match &event.notice.what {
+        What::AnswersSuggested(advice) => Some(&advice.answers),
+        _ => None,
+    });
+    latest.into_iter().flatten()
+}
+
 impl From<&CallRecord> for OwnCall {
     fn from(record: &CallRecord) -> Self {
         let said = record.phrases.iter().filter(|phrase| phrase.party == "caller");
@@ -101,6 +113,7 @@ impl From<&CallRecord> for OwnCall {
             answered: record.answered,
             emotion: record.emotion.clone(),
             replies: record.replies.iter().rev().take(LINES_MAX).rev().cloned().collect(),
+            answers: answers(record).take(LINES_MAX).cloned().collect(),
             service: record.services.back().cloned(),
             alerts: record.alerts.iter().rev().take(LINES_MAX).rev().cloned().collect(),
             said: said.map(|said| said.phrase.intent.clone()).take(LINES_MAX).collect(),
