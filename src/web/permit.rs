@@ -59,6 +59,8 @@ impl Area {
             Area::People => "people",
             Area::Reports => "reports",
             Area::Operate => "operate",
+            Area::Audit => "audit",
+            Area::Own => "own",
         }
     }
 

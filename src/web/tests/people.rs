@@ -76,7 +76,7 @@ async fn whoever_has_an_authenticator_app_signs_in_with_a_code_which_counts_once
     let secret = TotpSecret::parse(letters).expect("a secret");
     let live = options(fixture.handle.addr).live;
     let password = PasswordDigest::of(PASSWORD).expect("random numbers");
-    let user = UserSettings { role: Role::Operator, password, totp: Some(secret) };
+    let user = UserSettings { role: Role::Operator, password, serves: None, totp: Some(secret) };
     let users = [("li".to_owned(), user)].into();
     fixture.handle.exchange(LiveOptions { users, ..live }).expect("random numbers");
     let given = |code: Option<&str>| serde_json::json!({ "user": "li", "password": PASSWORD, "code": code });
@@ -126,7 +126,7 @@ async fn an_agent_sees_own_calls_and_nothing_of_others() {
     let options = options(fixture.handle.addr).live;
     let user = |serves: Option<&str>, role| {
         let password = PasswordDigest::of(PASSWORD).expect("random numbers");
-        UserSettings { role, password, serves: serves.map(str::to_owned) }
+        UserSettings { role, password, serves: serves.map(str::to_owned), totp: None }
     };
     let users = [
         ("li".to_owned(), user(Some("1001"), Role::Agent)),
