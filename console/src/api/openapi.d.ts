@@ -92,6 +92,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who did what, when and why
+         * @description For the token, and for people who are: administrator, auditor.
+         */
+        get: operations["get_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/audit/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the last look at the trail found
+         * @description For the token, and for people who are: administrator, auditor.
+         */
+        get: operations["get_audit_verify"];
+        put?: never;
+        /**
+         * Has the trail looked at
+         * @description For the token, and for people who are: administrator, auditor.
+         */
+        post: operations["post_audit_verify"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/backup": {
         parameters: {
             query?: never;
@@ -398,6 +442,26 @@ export interface paths {
          * @description For the token, and for people who are: administrator.
          */
         post: operations["post_calls_id_utterances"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/calls/{id}/webrtc": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Connects a supervisor's browser by WebRTC, in the manner of WHIP (RFC 9725)
+         * @description For the token, and for people who are: administrator, supervisor.
+         */
+        post: operations["post_calls_id_webrtc"];
         delete?: never;
         options?: never;
         head?: never;
@@ -728,6 +792,110 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/knowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The library of answers, searched or listed
+         * @description For the token, and for people who are: administrator, supervisor.
+         */
+        get: operations["get_knowledge"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/knowledge/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One entry of the library of answers
+         * @description For the token, and for people who are: administrator, supervisor.
+         */
+        get: operations["get_knowledge_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/libraries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The files of all libraries
+         * @description For the token, and for people who are: administrator, operator.
+         */
+        get: operations["get_libraries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/libraries/{kind}/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A file of a library
+         * @description For the token, and for people who are: administrator, operator.
+         */
+        get: operations["get_libraries_kind_name"];
+        /**
+         * Puts a text in a file's place and reads the configuration again
+         * @description For the token, and for people who are: administrator, operator.
+         */
+        put: operations["put_libraries_kind_name"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/libraries/{kind}/{name}/back": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Puts the version before in a file's place and reads the configuration again
+         * @description For the token, and for people who are: administrator, operator.
+         */
+        post: operations["post_libraries_kind_name_back"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/models": {
         parameters: {
             query?: never;
@@ -757,6 +925,26 @@ export interface paths {
         };
         /** This document */
         get: operations["get_openapi_json"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/own/calls": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The calls that an agent serves now
+         * @description For the token, and for people who are: agent.
+         */
+        get: operations["get_own_calls"];
         put?: never;
         post?: never;
         delete?: never;
@@ -893,7 +1081,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The policies' files
+         * The policies
          * @description For the token, and for people who are: administrator, operator.
          */
         get: operations["get_policies"];
@@ -925,7 +1113,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/policies/{file}": {
+    "/v1/policies/{name}": {
         parameters: {
             query?: never;
             header?: never;
@@ -933,15 +1121,11 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * A policy's file, as it is kept and as it is in force
+         * What is in force of a policy's file
          * @description For the token, and for people who are: administrator, operator.
          */
-        get: operations["get_policies_file"];
-        /**
-         * Puts a policy in its file's place and reads the configuration again
-         * @description For the token, and for people who are: administrator, operator.
-         */
-        put: operations["put_policies_file"];
+        get: operations["get_policies_name"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
@@ -949,27 +1133,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/v1/policies/{file}/check": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        /**
-         * Looks at a draft of a policy, with all that it names
-         * @description For the token, and for people who are: administrator, operator.
-         */
-        post: operations["post_policies_file_check"];
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/v1/policies/{file}/try": {
+    "/v1/policies/{name}/try": {
         parameters: {
             query?: never;
             header?: never;
@@ -982,7 +1146,7 @@ export interface paths {
          * Tries a draft of a policy on the calls of a day
          * @description For the token, and for people who are: administrator, operator.
          */
-        post: operations["post_policies_file_try"];
+        post: operations["post_policies_name_try"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1017,7 +1181,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What the calls of a day add up to
+         * What the calls of a day, week or month add up to
          * @description For the token, and for people who are: administrator, operator.
          */
         get: operations["get_reports_date"];
@@ -1043,6 +1207,46 @@ export interface paths {
         post: operations["post_session"];
         /** Signs a person out */
         delete: operations["delete_session"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/sources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How it stands with the business data that is pulled
+         * @description For the token, and for people who are: administrator, operator.
+         */
+        get: operations["get_sources"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/webrtc": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How browsers are connected
+         * @description For the token, and for people who are: administrator, supervisor.
+         */
+        get: operations["get_webrtc"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1078,6 +1282,13 @@ export interface components {
              */
             supervisor?: number;
         };
+        /** @description Answers for whoever serves, to what the customer has just said or written. */
+        Advice: {
+            /** @description The answers, best first; one at least. */
+            answers: components["schemas"]["AnswerFound"][];
+            /** @description What was said, personal data masked. */
+            query: components["schemas"]["Pii_String"];
+        };
         /** @description One alert. */
         Alert: {
             /**
@@ -1092,11 +1303,27 @@ export interface components {
             /** @description What to say. */
             text: string;
         };
+        /** @description One answer. */
+        AnswerFound: {
+            /** @description The answer. */
+            answer: string;
+            /** @description The entry of the library. */
+            entry: string;
+            /** @description Their language: `zh` or `en`. */
+            language: string;
+            /** @description The question that stands for it. */
+            question: string;
+            /**
+             * Format: float
+             * @description How well it fits, from the floor of the settings up.
+             */
+            score: number;
+        };
         /**
          * @description What an address is about.
          * @enum {string}
          */
-        Area: "calls" | "orders" | "audio" | "integration" | "people" | "reports" | "operate";
+        Area: "calls" | "orders" | "audio" | "integration" | "people" | "reports" | "operate" | "audit" | "own";
         /** @description One who has, or had, a live copy of the audio. */
         AudioClient: {
             /**
@@ -1121,6 +1348,25 @@ export interface components {
              * @description What it was too slow for, milliseconds.
              */
             missed_ms: number;
+        };
+        /** @description Entries of the audit trail, the latest first. */
+        AuditEntries: {
+            entries: components["schemas"]["AuditLine"][];
+            /**
+             * Format: int64
+             * @description Where to go on: `below` of the next request; absent at the end.
+             */
+            next?: number | null;
+        };
+        /** @description One entry. */
+        AuditLine: {
+            call: string;
+            kind: string;
+            /** Format: int64 */
+            seq: number;
+            time: components["schemas"]["Moment"];
+            what: unknown;
+            who: string;
         };
         /** @description What became of the last back-up. */
         Backup: {
@@ -1272,6 +1518,61 @@ export interface components {
          * @enum {string}
          */
         CallState: "ringing" | "answered" | "ended";
+        /** @description What became of the last look. */
+        Checking: {
+            /** @enum {string} */
+            state: "none";
+        } | {
+            /** @enum {string} */
+            state: "running";
+        } | {
+            /**
+             * Format: int64
+             * @description Checkpoints whose signature is right.
+             */
+            checkpoints: number;
+            /** @description Its code, base64: whoever keeps both elsewhere can tell a trail that was put back as a whole. */
+            code: string;
+            /**
+             * Format: int64
+             * @description Entries that were read.
+             */
+            entries: number;
+            /** @description What is wrong, at most 100 findings. */
+            findings: string[];
+            /** @description Whether everything is as it was written. */
+            is_whole: boolean;
+            /**
+             * Format: int64
+             * @description The last entry's number.
+             */
+            last: number;
+            /** @enum {string} */
+            state: "done";
+        } | {
+            /** @enum {string} */
+            state: "failed";
+            /** @description Why. */
+            why: string;
+        };
+        /** @description How much is known of calls. */
+        Completeness: {
+            /**
+             * Format: int64
+             * @description Calls in which the caller was listened to, or read.
+             */
+            judged: number;
+            /**
+             * Format: int64
+             * @description Which were cut off by the end of the program that told of them.
+             */
+            torn: number;
+            /**
+             * Format: int64
+             * @description In which words of the caller were heard or read.
+             */
+            worded: number;
+        };
         /** @description How it stands from now on. */
         ConsentRequest: {
             consent: components["schemas"]["ConsentSaid"];
@@ -1472,7 +1773,10 @@ export interface components {
             text: components["schemas"]["Pii_String"];
             /** @enum {string} */
             type: "reply_suggested";
-        } | {
+        } | (components["schemas"]["Advice"] & {
+            /** @enum {string} */
+            type: "answers_suggested";
+        }) | {
             /** @description The action, in words. */
             action: string;
             /** @description Why. */
@@ -1710,6 +2014,8 @@ export interface components {
             /** @enum {string} */
             type: "consent";
         } | {
+            /** @description `sources`, when they were pulled and nobody asked to tell them. */
+            by?: string;
             /** @description Those that are not known any more. */
             forgotten: string[];
             /** @description The facts that are known now, or otherwise than before. */
@@ -2126,6 +2432,11 @@ export interface components {
             high: number;
             /**
              * Format: int64
+             * @description Calls of whose customer or order something was known.
+             */
+            informed?: number;
+            /**
+             * Format: int64
              * @description Calls with high anger in which nothing was done: what the others are to be compared with.
              */
             left: number;
@@ -2254,6 +2565,15 @@ export interface components {
         Holds: {
             holds: components["schemas"]["Hold"][];
         };
+        /** @description Servers that share a user and a password, as browsers are told of them (W3C `RTCIceServer`). */
+        IceServer: {
+            /** @description The password. */
+            credential?: string;
+            /** @description Their addresses. */
+            urls: string[];
+            /** @description Who asks; nobody where no password is needed. */
+            username?: string;
+        };
         /** @description What a chat begins with. */
         InteractionRequest: {
             channel: string;
@@ -2265,6 +2585,40 @@ export interface components {
             /** @description How the channel's software names the chat. */
             name?: string | null;
             route?: string | null;
+        };
+        /** @description What was found, or all there is. */
+        KnowledgeAnswer: {
+            found: components["schemas"]["KnowledgeFound"][];
+        } | {
+            entries: components["schemas"]["KnowledgeEntry"][];
+        };
+        KnowledgeEntry: {
+            entry: string;
+            /** @description Whether its time is over: then it is not found. */
+            expired: boolean;
+            file: string;
+            languages: {
+                [key: string]: components["schemas"]["KnowledgeSaying"];
+            };
+            scenarios: string[];
+            tags: string[];
+            valid_until?: string;
+        };
+        KnowledgeFound: {
+            answer: string;
+            entry: string;
+            language: string;
+            question: string;
+            /** Format: float */
+            score: number;
+            /** @description Whether it fits well enough to be suggested. */
+            suggested: boolean;
+            tags: string[];
+            valid_until?: string;
+        };
+        KnowledgeSaying: {
+            answer: string;
+            questions: string[];
         };
         /**
          * @description How one leg sounded, by our own counts and by what the far end reported (RTCP); what is unknown is absent.
@@ -2377,6 +2731,32 @@ export interface components {
             /** @description How it sounded. */
             quality: components["schemas"]["LegQuality"];
         };
+        /** @description What has become of a text. */
+        LibraryDone: {
+            /** @description Keys of the configuration that wait for a restart. */
+            needs_restart?: string[];
+            /** @description The policies that new calls begin with, `NAME@VERSION`. */
+            policies?: string[];
+            /** @description True when it was only looked at, and is good. */
+            valid?: boolean;
+            /** @description What it is known by, now that it is in its place; this and the following are absent when it was only looked at. */
+            version?: string;
+        };
+        /** @description A file of a library. */
+        LibraryFile: {
+            /** @description Whether it comes with the program, and cannot be replaced. */
+            built_in: boolean;
+            bytes: number;
+            kind: string;
+            name: string;
+            /** @description The version before it, to which `back` leads. */
+            previous?: string;
+            version: string;
+        };
+        /** @description All files of all libraries. */
+        LibraryList: {
+            libraries: components["schemas"]["LibraryFile"][];
+        };
         /** @description What has raised the load. */
         LoadReason: {
             /** @description What was measured, as its key of `[limits.overload]`, e.g. `late_ms`. */
@@ -2394,6 +2774,24 @@ export interface components {
             party: components["schemas"]["Writer"];
             text: components["schemas"]["Pii_String"];
             time?: components["schemas"]["Moment"] | null;
+        };
+        /** @description What is known of the minutes of a time. */
+        Minutes: {
+            /**
+             * Format: int64
+             * @description Those that are over since the first one that was ever noted.
+             */
+            known: number;
+            /**
+             * Format: int64
+             * @description In which it took calls.
+             */
+            ready: number;
+            /**
+             * Format: int64
+             * @description In which the server was up.
+             */
+            up: number;
         };
         /** @description A model as its card names it. */
         ModelName: {
@@ -2502,6 +2900,30 @@ export interface components {
             /** Format: int32 */
             satisfied?: number | null;
         };
+        /** @description A call, as whoever serves it sees it. */
+        OwnCall: {
+            /** @description What supervisors were told. */
+            alerts: components["schemas"]["Alert"][];
+            /** Format: date-time */
+            answered?: string | null;
+            /** @description What the library has to say to the customer's last words, best first. */
+            answers: components["schemas"]["AnswerFound"][];
+            channel: string;
+            emotion?: components["schemas"]["Step"] | null;
+            id: string;
+            /** @description What could be written to the customer, the latest last. */
+            replies: components["schemas"]["Reply"][];
+            /** @description What the customer's phrases mean. */
+            said: string[];
+            scenario: string;
+            service?: components["schemas"]["ServiceSwitch"] | null;
+            /** Format: date-time */
+            started: string;
+        };
+        /** @description The calls that whoever asks serves now. */
+        OwnCalls: {
+            calls: components["schemas"]["OwnCall"][];
+        };
         /** @enum {string} */
         Party: "caller" | "callee";
         /** @description The worst moment. */
@@ -2574,46 +2996,25 @@ export interface components {
         Pii_String: string;
         /** @enum {string} */
         PlayMode: "replace" | "duck";
-        /** @description An expectation that is not met. */
-        PolicyBroken: {
-            expect: string;
-            why: string;
-        };
-        /** @description What a policy is to be. */
-        PolicyDraft: {
-            /** @description TOML, as in docs/POLICIES.md. */
+        /** @description What is in force of one file. */
+        PolicyInForce: {
+            /** @description `NAME@VERSION`. */
+            label: string;
+            /** @description The file as it was when it was taken up. */
             text: string;
         };
-        /** @description One policy's file. */
-        PolicyFile: {
-            /** @description Its name in the folder of policies. */
-            file: string;
-            /** @description `NAME@VERSION` of what is in force of it; absent when nothing is. */
+        /** @description One of them. */
+        PolicyLine: {
+            /** @description `NAME@VERSION` of what is in force of it; `null` when nothing is. */
             label: string | null;
+            /** @description The name of its file, without `.toml`; its place is `/v1/libraries/policies/{name}`. */
+            name: string;
             /** @description Whether the file is as it is in force. */
             saved: boolean;
         };
-        /** @description A draft that could be in force. */
-        PolicyGood: {
-            /** @description Those that are not met. */
-            broken: components["schemas"]["PolicyBroken"][];
-            /** @description What it expects of itself. */
-            expects: number;
-            /** @description `NAME@VERSION`. */
-            label: string;
-            rules: number;
-        };
+        /** @description The policies of the server. */
         PolicyList: {
             policies: components["schemas"]["PolicyLine"][];
-        };
-        /** @description One policy's file, whole. */
-        PolicyText: {
-            /** @description Its name in the folder of policies. */
-            file: string;
-            /** @description What is in force of it; absent when nothing is. */
-            in_force: string | null;
-            /** @description What stands in it; absent when there is no such file any more. */
-            text: string | null;
         };
         /** @description An error (RFC 9457). */
         Problem: {
@@ -2679,7 +3080,7 @@ export interface components {
             status: string;
             /** @description `up`, `down`, `unregistered`, or `unknown` for a trunk that nobody asks; absent without trunks. */
             trunks?: {
-                [key: string]: components["schemas"]["str"];
+                [key: string]: string;
             };
         };
         ReadinessComponents: {
@@ -2687,6 +3088,8 @@ export interface components {
             media: string;
             model: string;
             policy: string;
+            /** @description Absent where none are written by the clock. */
+            reports?: string | null;
             sip: string;
             /** @description Absent where nothing is kept. */
             store?: string;
@@ -2749,8 +3152,16 @@ export interface components {
             by_target: {
                 [key: string]: components["schemas"]["Figures"];
             };
+            /** @description How much is known. */
+            completeness?: components["schemas"]["Completeness"];
+            /** @description By the emotion that led most of the caller's timeline. */
+            emotions?: {
+                [key: string]: number;
+            };
             /** @description The first day, `2026-11-26`. */
             from: string;
+            /** @description Of the minutes, in how many the server was there. */
+            minutes?: components["schemas"]["Minutes"];
             /** @description In how many calls each rule made a decision. */
             rules: {
                 [key: string]: number;
@@ -2759,10 +3170,20 @@ export interface components {
             said: {
                 [key: string]: number;
             };
+            /** @description In how many of these anger was high. */
+            said_high?: {
+                [key: string]: number;
+            };
+            /** @description The highest anger of calls, by day. */
+            scores?: {
+                [key: string]: components["schemas"]["Scores"];
+            };
             /** @description The last day. */
             to: string;
             /** @description All calls. */
             total: components["schemas"]["Figures"];
+            /** @description Early warnings. */
+            warnings?: components["schemas"]["Warnings"];
             /** @description The time zone that the days are of, e.g. `Asia/Shanghai`. */
             zone: string;
         };
@@ -2800,6 +3221,10 @@ export interface components {
         SayRequest: {
             language: string;
             text: string;
+        };
+        /** @description Calls by the caller's highest anger, in tenths. */
+        Scores: {
+            [key: string]: number;
         };
         /** @description How a caller is to be served. */
         ServedAs: {
@@ -2881,6 +3306,42 @@ export interface components {
              */
             shed: number;
             text: components["schemas"]["ModelName"] | null;
+        };
+        Source: {
+            /** Format: int64 */
+            age_s: number | null;
+            /** Format: int64 */
+            beyond: number;
+            /** Format: int64 */
+            duplicate: number;
+            /** Format: int64 */
+            empty: number;
+            facts: {
+                [key: string]: components["schemas"]["SourceFact"];
+            };
+            /** @description Why the last try was none, when that is so. */
+            failure?: string;
+            /** Format: int64 */
+            garbled: number;
+            /** Format: int64 */
+            people: number;
+            pulled: components["schemas"]["Moment"] | null;
+            /** Format: int64 */
+            rows: number;
+            source: string;
+        };
+        SourceFact: {
+            /** Format: double */
+            accuracy: number | null;
+            /**
+             * Format: double
+             * @description Shares, 0-1.
+             */
+            completeness: number | null;
+        };
+        /** @description The sources, by name. */
+        Sources: {
+            sources: components["schemas"]["Source"][];
         };
         /** @description Counts of times by their size. */
         Spread: {
@@ -3012,6 +3473,8 @@ export interface components {
         Tone: "beep" | "ringback" | "busy" | "congestion";
         /** @description What a draft would have done. */
         Trial: {
+            /** @description What of that is not so. */
+            broken: components["schemas"]["TrialBroken"][];
             /** @description Calls that it was tried on. */
             calls: number;
             /** @description The day. */
@@ -3022,16 +3485,19 @@ export interface components {
             differing: number;
             /** @description The draft. */
             draft: components["schemas"]["TrialEffect"];
+            /** @description What it expects of itself. */
+            expects: number;
             /** @description What is in force. */
             in_force: components["schemas"]["TrialEffect"];
+            /** @description `NAME@VERSION` of the draft. */
+            label: string;
             /** @description Whether there were more: the last ones of the day were taken. */
             more: boolean;
-            label: string;
-            expects: number;
-            broken: {
-                expect: string;
-                why: string;
-            }[];
+        };
+        /** @description An expectation that is not met. */
+        TrialBroken: {
+            expect: string;
+            why: string;
         };
         /** @description A call that goes otherwise. */
         TrialDifference: {
@@ -3124,6 +3590,32 @@ export interface components {
             next: components["schemas"]["Moment"] | null;
             time: components["schemas"]["Moment"];
         };
+        /** @description Early warnings, and what came after them. */
+        Warnings: {
+            /** @description From the warning to high anger, milliseconds. */
+            lead: components["schemas"]["Spread"];
+            /**
+             * Format: int64
+             * @description Calls with high anger in which none came before it.
+             */
+            missed: number;
+            /**
+             * Format: int64
+             * @description Those in which anger was high then, or later.
+             */
+            right: number;
+            /**
+             * Format: int64
+             * @description Calls in which a warning came.
+             */
+            warned: number;
+        };
+        /** @description How browsers are connected. */
+        Ways: {
+            enabled: boolean;
+            /** @description Servers that a browser finds its way by, as RTCPeerConnection takes them. */
+            ice_servers: components["schemas"]["IceServer"][];
+        };
         /** @description A word of a lexicon that was said or typed. */
         WordFound: {
             /** @description What it means, e.g. `anger`, `threat`, `refund`. */
@@ -3177,37 +3669,6 @@ export interface components {
          * @enum {string}
          */
         Writer: "customer" | "agent" | "bot";
-        str: string;
-        AudioLayout: string;
-        DeliveryState: string;
-        PolicyLine: {
-            name: string;
-            label: string | null;
-            saved: boolean;
-        };
-        PolicyInForce: {
-            label: string;
-            text: string;
-        };
-        LibraryDone: {
-            valid?: boolean;
-            version?: string;
-            policies?: string[];
-            needs_restart?: string[];
-        };
-        Ways: {
-            enabled: boolean;
-            ice_servers: {
-                urls: string[];
-                username?: string;
-                credential?: string;
-            }[];
-        };
-        IceServer: {
-            urls: string[];
-            username?: string;
-            credential?: string;
-        };
     };
     responses: never;
     parameters: never;
@@ -3391,6 +3852,234 @@ export interface operations {
             };
         };
     };
+    get_audit: {
+        parameters: {
+            query?: {
+                /** @description Whose doing. */
+                who?: string;
+                /** @description Of which kind. */
+                kind?: string;
+                /** @description In which call. */
+                call?: string;
+                /** @description Not before this, RFC 3339. */
+                from?: string;
+                /** @description Only before this, RFC 3339. */
+                before?: string;
+                /** @description Where a list ended. */
+                below?: number;
+                /** @description How many at most. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The latest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditEntries"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_audit_verify: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description That */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Checking"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_audit_verify: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It goes on */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Checking"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_backup: {
         parameters: {
             query?: never;
@@ -3534,11 +4223,11 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Those that are up, or those that have ended; all when absent. */
-                state?: ("active" | "ended") | null;
+                state?: "active" | "ended";
                 /** @description How many at most. */
-                limit?: number | null;
+                limit?: number;
                 /** @description Only calls that started before it, RFC 3339. */
-                before?: components["schemas"]["Moment"] | null;
+                before?: string;
             };
             header?: never;
             path?: never;
@@ -3672,7 +4361,8 @@ export interface operations {
     get_calls_id_audio: {
         parameters: {
             query?: {
-                layout?: components["schemas"]["AudioLayout"];
+                /** @description How the two sides stand in the stream. */
+                layout?: "stereo" | "mixed";
             };
             header?: never;
             path: {
@@ -5112,10 +5802,127 @@ export interface operations {
             };
         };
     };
+    post_calls_id_webrtc: {
+        parameters: {
+            query?: {
+                /** @description Who hears the supervisor. */
+                mode?: "listen" | "whisper" | "barge";
+                /** @description Who alone hears a whisper. */
+                party?: "caller" | "callee";
+                /** @description Whom the supervisor hears. */
+                hears?: "both" | "caller" | "callee";
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/sdp": string;
+            };
+        };
+        responses: {
+            /** @description The whole answer */
+            201: {
+                headers: {
+                    /** @description The supervisor's address */
+                    location?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/sdp": string;
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Payload Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_deliveries: {
         parameters: {
             query?: {
-                state?: components["schemas"]["DeliveryState"] | null;
+                /** @description Those that are to be told, or those that were set aside; all when absent. */
+                state?: "waiting" | "set_aside";
             };
             header?: never;
             path?: never;
@@ -5408,9 +6215,12 @@ export interface operations {
     get_events: {
         parameters: {
             query?: {
-                after?: number | null;
-                call?: string | null;
-                type?: string | null;
+                /** @description The number after which events are wanted; from now on when absent. */
+                after?: number;
+                /** @description Of one call alone. */
+                call?: string;
+                /** @description Of these types alone, with commas between. */
+                type?: string;
             };
             header?: {
                 /** @description The number after which events are wanted, as `after` */
@@ -5602,11 +6412,11 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Those that are up, or those that have ended; all when absent. */
-                state?: ("active" | "ended") | null;
+                state?: "active" | "ended";
                 /** @description How many at most. */
-                limit?: number | null;
+                limit?: number;
                 /** @description Only calls that started before it, RFC 3339. */
-                before?: components["schemas"]["Moment"] | null;
+                before?: string;
             };
             header?: never;
             path?: never;
@@ -6764,6 +7574,560 @@ export interface operations {
             };
         };
     };
+    get_knowledge: {
+        parameters: {
+            query?: {
+                /** @description A question; all entries are listed when absent. */
+                q?: string;
+                /** @description For calls of one scenario. */
+                scenario?: string;
+                /** @description `zh` or `en`. */
+                lang?: string;
+                /** @description How many at most. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The best first, or all there are */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KnowledgeAnswer"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_knowledge_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The entry */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KnowledgeEntry"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_libraries: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description By kind and name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LibraryList"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_libraries_kind_name: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                kind: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its text */
+            200: {
+                headers: {
+                    /** @description What the file is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/toml": string;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_libraries_kind_name: {
+        parameters: {
+            query?: {
+                /** @description Only look at it. */
+                check?: boolean;
+            };
+            header?: {
+                /** @description The `ETag` of the file that it takes the place of */
+                "if-match"?: string;
+                /** @description `*`, when it is a new one */
+                "if-none-match"?: string;
+            };
+            path: {
+                kind: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/toml": string;
+            };
+        };
+        responses: {
+            /** @description It is in force, or good where it was only looked at */
+            200: {
+                headers: {
+                    /** @description What the file is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LibraryDone"];
+                };
+            };
+            /** @description It is in force, and was not there before */
+            201: {
+                headers: {
+                    /** @description What the file is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LibraryDone"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Payload Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Required */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_libraries_kind_name_back: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of the file that it takes the place of */
+                "if-match"?: string;
+                /** @description `*`, when it is a new one */
+                "if-none-match"?: string;
+            };
+            path: {
+                kind: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is in force, or good where it was only looked at */
+            200: {
+                headers: {
+                    /** @description What the file is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LibraryDone"];
+                };
+            };
+            /** @description It is in force, and was not there before */
+            201: {
+                headers: {
+                    /** @description What the file is known by */
+                    etag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LibraryDone"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Failed */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Precondition Required */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_models: {
         parameters: {
             query?: never;
@@ -6851,6 +8215,62 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    get_own_calls: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Their own */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnCalls"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
             };
         };
     };
@@ -7480,7 +8900,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description By name */
+            /** @description By the names of their files */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7592,26 +9012,24 @@ export interface operations {
             };
         };
     };
-    get_policies_file: {
+    get_policies_name: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                file: string;
+                name: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Both */
+            /** @description That */
             200: {
                 headers: {
-                    /** @description What the file is known by */
-                    etag?: string;
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["PolicyText"];
+                    "application/json": components["schemas"]["PolicyInForce"];
                 };
             };
             /** @description Unauthorized */
@@ -7661,260 +9079,12 @@ export interface operations {
             };
         };
     };
-    put_policies_file: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description The `ETag` of the file that it takes the place of */
-                "if-match"?: string;
-                /** @description `*`, when it is a new one */
-                "if-none-match"?: string;
-            };
-            path: {
-                file: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PolicyDraft"];
-            };
-        };
-        responses: {
-            /** @description It is in force */
-            200: {
-                headers: {
-                    /** @description What the file is known by */
-                    etag?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Reloaded"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Conflict */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Precondition Failed */
-            412: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Payload Too Large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unsupported Media Type */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unprocessable Entity */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Precondition Required */
-            428: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Too Many Requests */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_policies_file_check: {
+    post_policies_name_try: {
         parameters: {
             query?: never;
             header?: never;
             path: {
-                file: string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["PolicyDraft"];
-            };
-        };
-        responses: {
-            /** @description It could be in force */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["PolicyGood"];
-                };
-            };
-            /** @description Bad Request */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unauthorized */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Forbidden */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Not Found */
-            404: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Payload Too Large */
-            413: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unsupported Media Type */
-            415: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Unprocessable Entity */
-            422: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Too Many Requests */
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Service Unavailable */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    post_policies_file_try: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path: {
-                file: string;
+                name: string;
             };
             cookie?: never;
         };
@@ -8083,7 +9253,14 @@ export interface operations {
     };
     get_reports_date: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description The `day` itself, or the `week` or `month` that it is in. */
+                period?: string;
+                /** @description `json`, `csv`, `html`, `pdf` or `xlsx`. */
+                format?: string;
+                /** @description `zh` or `en`. */
+                language?: string;
+            };
             header?: never;
             path: {
                 date: string;
@@ -8092,7 +9269,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Longer times are sums of days */
+            /** @description In the form that was asked for */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -8302,6 +9479,118 @@ export interface operations {
             };
             /** @description Forbidden */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_sources: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description By name */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Sources"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_webrtc: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Whether, and by which servers */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Ways"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
