@@ -66,8 +66,7 @@ pub(super) async fn connect(
     }
     let offer = offer.map_err(|error| Problem::new(error.status(), error.body_text()))?;
     app.check_up(&call)?;
-    let wanted =
-        Wanted { call: call.clone(), name: format!("browser:{}", who.name()), mode, hears: hears.into(), offer };
+    let wanted = Wanted { call: call.clone(), name: who.browser(), mode, hears: hears.into(), offer };
     let Ended(ended) = ended.map(|Extension(ended)| ended).unwrap_or_default();
     // Whatever becomes of the request, who was let in is also seen out: so that is a task of its own.
     let (answer, answered) = oneshot::channel();
