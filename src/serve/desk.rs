@@ -493,3 +493,29 @@ fn log(notice: &Notice) {
         what => info!(call, call_ms, ?what),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use media::LegId;
+
+    use super::*;
+
+    #[test]
+    fn what_nobody_waits_for_is_taken_back() {
+        let (call, leg) = ("call-1".to_owned(), LegId(7));
+        let receiver = SocketAddr::from(([127, 0, 0, 1], 40_000));
+        let reason = "whoever asked has gone".to_owned();
+        for (done, order) in [
+            (Done::Audio { client: 3, leg }, Some(Order::CloseAudio { call: call.clone(), client: 3 })),
+            (
+                Done::Browser { supervisor: 2, leg, receiver },
+                Some(Order::BrowserGone { call: call.clone(), supervisor: 2, reason }),
+            ),
+            (Done::Supervisor(1), None),
+        ] {
+            assert_eq!(taken_back(done, call.clone()), order);
+        }
+    }
+}

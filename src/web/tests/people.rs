@@ -221,6 +221,7 @@ async fn the_consoles_files_come_with_their_headers_or_say_that_they_are_missing
 #[tokio::test]
 async fn a_persons_order_says_whose_browser_may_be_heard() {
     let mut fixture = with_users().await;
+    fixture.bus.publish(&one_of_each()[0]);
     let wire = Wire(fixture.handle.addr);
     let cookie = cookie(&sign_in(&wire, "supervisor", PASSWORD).await);
     let body = r#"{"mode":"barge"}"#;
