@@ -108,7 +108,10 @@ mod tests {
         for (text, fault) in [
             ("ports = \"30000-30999\"", "webrtc.ports: found \"30000-30999\", expected \"FIRST-LAST\""),
             ("ports = \"29998-30001\"", "webrtc.ports: found 29998-29998, which [media] ports has, too"),
-            ("[sip]\nlisten = \"127.0.0.1:30002\"", "sip.listen: found \"127.0.0.1:30002\", expected a port outside webrtc"),
+            (
+                "[sip]\nlisten = \"127.0.0.1:30002\"",
+                "sip.listen: found \"127.0.0.1:30002\", expected a port outside webrtc",
+            ),
             (
                 "[forks]\naudiosocket = \"127.0.0.1:30031\"",
                 "forks.audiosocket: found \"127.0.0.1:30031\", expected a port outside webrtc.ports = \"30000-30031\"",

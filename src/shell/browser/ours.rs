@@ -18,7 +18,10 @@ impl Ours {
         let (media, sip) = (&settings.media, &settings.sip);
         let bound = sip.listeners.iter().map(|listener| listener.address.ip());
         let media = [media.address, media.external_address].into_iter().chain(media.networks.iter().map(|(_, ip)| *ip));
-        Self::at(webrtc.address, webrtc.external_address.into_iter().chain(media).chain(bound).chain(sip.external.clone()))
+        Self::at(
+            webrtc.address,
+            webrtc.external_address.into_iter().chain(media).chain(bound).chain(sip.external.clone()),
+        )
     }
 
     /// Those of a server where browsers' packets come to `local`, and the others that it has.
@@ -47,7 +50,10 @@ mod tests {
         let settings = Settings::parse(text, Path::new("c.toml")).expect("good");
         let ours = Ours::of(&settings, settings.webrtc.as_ref().expect("it is there"));
         for host in 1..=3 {
-            assert!(ours.has(IpAddr::from([192, 0, 2, host])) && ours.has(IpAddr::from([198, 51, 100, host])), "{host}");
+            assert!(
+                ours.has(IpAddr::from([192, 0, 2, host])) && ours.has(IpAddr::from([198, 51, 100, host])),
+                "{host}"
+            );
         }
         assert!(ours.has(IpAddr::from([127, 0, 0, 7])) && !ours.has(IpAddr::from([192, 0, 2, 9])));
     }
