@@ -83,7 +83,7 @@ use self::overload::Overload;
 use self::ports::PortPool;
 use self::prompts::How;
 use self::relief::Relief;
-use self::supervise::Part;
+use self::supervise::{Change, Part};
 use crate::pbx::Outcome;
 use crate::settings::{Limits, Parties, Pattern, PbxTerms, PortRange, Routes, SupervisionSettings, Target};
 
@@ -291,9 +291,10 @@ impl Control {
             Order::Supervise { call, whom, mode, hears } => self.ordered(now, &call, out, |call, context| {
                 call.call_supervisor(context, whom, Part { mode, hears }).map(Done::Supervisor)
             }),
-            Order::ChangeSupervisor { call, supervisor, mode, hears } => {
+            Order::ChangeSupervisor { call, supervisor, mode, hears, by } => {
                 self.ordered(now, &call, out, |call, context| {
-                    call.change_supervisor(context, supervisor, mode, hears).map(|()| Done::Accepted)
+                    let change = Change { mode, hears, by: by.as_deref() };
+                    call.change_supervisor(context, supervisor, change).map(|()| Done::Accepted)
                 })
             }
             Order::EndSupervisor { call, supervisor } => self.ordered(now, &call, out, |call, context| {

@@ -45,6 +45,17 @@ impl By {
             By::Phone | By::Browser { .. } => Ok(()),
         }
     }
+
+    /// Refuses to let others hear the browser of that name, except to its own user and the token: a microphone is opened by
+    /// whoever sits before it. Others may silence it.
+    pub(super) fn check_owner(self, name: &str, mode: SupervisorMode, by: Option<&str>) -> Result<(), Denied> {
+        match (self, by) {
+            (By::Browser { .. }, Some(by)) if mode != SupervisorMode::Listen && by != name => {
+                Err(Denied::new(DeniedKind::Forbidden, "only whoever sits before this browser lets others hear it"))
+            }
+            (By::Phone | By::Browser { .. }, _) => Ok(()),
+        }
+    }
 }
 
 impl Control {

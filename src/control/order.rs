@@ -51,6 +51,8 @@ pub enum Order {
         mode: Option<SupervisorMode>,
         /// Whom it is to hear from now on; as before when nothing is said.
         hears: Option<Hears>,
+        /// What a browser of whoever asks is called; nothing: anybody's may be changed, by the token.
+        by: Option<String>,
     },
     /// Hangs up on a supervisor.
     EndSupervisor {

@@ -59,6 +59,15 @@ pub(super) struct Part {
     pub(super) hears: Hears,
 }
 
+/// What is to change of how a supervisor takes part.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Change<'a> {
+    pub(super) mode: Option<SupervisorMode>,
+    pub(super) hears: Option<Hears>,
+    /// What a browser of whoever asks is called, where whose it is counts.
+    pub(super) by: Option<&'a str>,
+}
+
 impl Supervisors {
     /// Every supervisor's leg.
     pub(super) fn legs(&self) -> impl Iterator<Item = &Leg> {
@@ -185,8 +194,7 @@ impl Call {
         &mut self,
         context: &mut Context<'_>,
         number: u32,
-        mode: Option<SupervisorMode>,
-        hears: Option<Hears>,
+        Change { mode, hears, by }: Change<'_>,
     ) -> Result<(), Denied> {
         let caller = self.caller.id;
         let Stage::Talking(talking) = &mut self.stage else { return Err(Denied::not_connected()) };
@@ -197,6 +205,9 @@ impl Call {
             return Ok(());
         }
         supervisor.by.check_voice(part.mode)?;
+        if part.mode != before.mode {
+            supervisor.by.check_owner(&supervisor.leg.name, part.mode, by)?;
+        }
         supervisor.part = part;
         if supervisor.has_joined() {
             context.media(part.command(supervisor.leg.id, caller));

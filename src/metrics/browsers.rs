@@ -3,7 +3,7 @@
 use metrics::Gauge;
 
 use super::Metrics;
-use super::table::{BROWSERS_ACTIVE, BROWSERS_ENDED, BROWSERS_REFUSED};
+use super::table::{BROWSERS_ACTIVE, BROWSERS_DROPPED, BROWSERS_ENDED, BROWSERS_REFUSED};
 
 /// Why a browser was not connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,5 +74,10 @@ impl Metrics {
             BrowserEnd::Closing => "closing",
         };
         self.count(&BROWSERS_ENDED, &[reason], 1);
+    }
+
+    /// Packets of a browser that is gone were not passed on, because they came too fast.
+    pub fn count_browser_packets_dropped(&self, packets: u64) {
+        self.count(&BROWSERS_DROPPED, &[], packets);
     }
 }

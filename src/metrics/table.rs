@@ -178,11 +178,8 @@ pub const REROUTE_GAP: Metric = histogram(
     "From the new target's answer to its first packet towards the caller.",
 );
 /// Supervisors.
-pub const SUPERVISORS: Metric = counter(
-    "calmline_supervisors_total",
-    &["outcome"],
-    "Supervisors, by phone or browser, by outcome: called, joined, left, failed.",
-);
+pub const SUPERVISORS: Metric =
+    counter("calmline_supervisors_total", &["outcome"], "Supervisors, by outcome: called, joined, left, failed.");
 /// Supervisors who take part.
 pub const SUPERVISORS_ACTIVE: Metric =
     gauge("calmline_supervisors_active", &[], "Supervisors who hear a call by phone or browser.");
@@ -201,6 +198,9 @@ pub const BROWSERS_ENDED: Metric = counter(
     &["reason"],
     "Supervisors' browsers that were let in, by what ended it: ordered, signed_out, not_connected, lost, closing.",
 );
+/// Packets of browsers that were not passed on.
+pub const BROWSERS_DROPPED: Metric =
+    counter("calmline_browsers_dropped_packets_total", &[], "Packets that supervisors' browsers sent too fast.");
 /// Clients of live audio.
 pub const AUDIO_CLIENTS: Metric =
     gauge("calmline_audio_clients_active", &[], "Clients of the API that get a live copy of a call's audio.");
@@ -535,6 +535,7 @@ pub const TABLE: &[Metric] = &[
     BROWSERS_ACTIVE,
     BROWSERS_REFUSED,
     BROWSERS_ENDED,
+    BROWSERS_DROPPED,
     AUDIO_CLIENTS,
     AUDIO_MISSED,
     COPIES_DROPPED,

@@ -154,7 +154,7 @@ impl Desk {
         match work {
             Work::Input(input) => self.control.handle(now, input, &mut self.commands),
             Work::Asked(Asked { order, answer: waits }) => {
-                let call = call_of_audio(&order);
+                let call = call_taken_part_in(&order);
                 let goes_back = order == Order::PoliciesBack;
                 let outcome = self.control.order(now, order, &mut self.commands);
                 if goes_back && outcome.is_ok() {
@@ -172,9 +172,10 @@ impl Desk {
         let Some((waits, outcome, call)) = answer else { return };
         let opened = outcome.as_ref().ok().cloned();
         if waits.send(outcome).is_err()
-            && let (Some(Done::Audio { client, .. }), Some(call)) = (opened, call)
+            && let (Some(opened), Some(call)) = (opened, call)
+            && let Some(order) = taken_back(opened, call)
         {
-            self.handle(Work::Asked(Asked { order: Order::CloseAudio { call, client }, answer: None }));
+            self.handle(Work::Asked(Asked { order, answer: None }));
         }
     }
 
@@ -441,10 +442,22 @@ pub(super) fn configuration(policies: &[routing::Policy]) -> serde_json::Value {
     serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "policies": policies })
 }
 
-/// The call whose audio is asked for.
-fn call_of_audio(order: &Order) -> Option<String> {
+/// The call that somebody asks to hear or to take part in, which ends with whoever asks.
+fn call_taken_part_in(order: &Order) -> Option<String> {
     match order {
-        Order::OpenAudio { call, .. } => Some(call.clone()),
+        Order::OpenAudio { call, .. } | Order::AdmitBrowser { call, .. } => Some(call.clone()),
+        _ => None,
+    }
+}
+
+/// The order that takes back what nobody waits for any more.
+fn taken_back(done: Done, call: String) -> Option<Order> {
+    match done {
+        Done::Audio { client, .. } => Some(Order::CloseAudio { call, client }),
+        Done::Browser { supervisor, .. } => {
+            let reason = "whoever asked has gone".to_owned();
+            Some(Order::BrowserGone { call, supervisor, reason })
+        }
         _ => None,
     }
 }
@@ -478,5 +491,31 @@ fn log(notice: &Notice) {
         What::LoadChanged { load, was, by } => warn!(load, was, ?by, "the load is another one"),
         What::CallStarted { route, scenario, .. } => info!(call, call_ms, route, scenario, "call started"),
         what => info!(call, call_ms, ?what),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use media::LegId;
+
+    use super::*;
+
+    #[test]
+    fn what_nobody_waits_for_is_taken_back() {
+        let (call, leg) = ("call-1".to_owned(), LegId(7));
+        let receiver = SocketAddr::from(([127, 0, 0, 1], 40_000));
+        let reason = "whoever asked has gone".to_owned();
+        for (done, order) in [
+            (Done::Audio { client: 3, leg }, Some(Order::CloseAudio { call: call.clone(), client: 3 })),
+            (
+                Done::Browser { supervisor: 2, leg, receiver },
+                Some(Order::BrowserGone { call: call.clone(), supervisor: 2, reason }),
+            ),
+            (Done::Supervisor(1), None),
+        ] {
+            assert_eq!(taken_back(done, call.clone()), order);
+        }
     }
 }

@@ -438,7 +438,7 @@ async fn offer_api(
     (forks, (copies, bench, (shelf, customers)), readiness, metrics, (store, outbox)): ApiParts,
 ) -> Result<Api, Failure> {
     let (orders, inlet) = mpsc::channel(ORDERS_MAX);
-    let browsers = Browsers::new(settings.webrtc.as_ref());
+    let browsers = Browsers::new(settings);
     let browsers = browsers.map_err(|why| Failure::of("the secret of webrtc.turn_secret_env", why))?;
     let live = live_options(settings, texts).map_err(|why| Failure::of("the API's token", why))?;
     let (Some(wanted), Some(live)) = (&settings.web, live) else { return Ok((None, inlet, browsers)) };

@@ -416,16 +416,29 @@ fn networks(value: &Value) -> Option<Vec<(IpNet, IpAddr)>> {
     pairs.collect()
 }
 
-/// RTP may not take the ports of SIP or HTTP. Same port on another address is still a trap for whoever debugs it.
+/// Neither RTP nor browsers may take the ports of SIP or HTTP, or each other's. Same port on another address is still a trap
+/// for whoever debugs it.
 fn check_ports(root: &mut Section<'_>, settings: &Settings) {
-    let ports = settings.media.ports;
+    let media = settings.media.ports;
+    let webrtc = settings.webrtc.as_ref().map(|webrtc| webrtc.ports);
+    check_listeners(root, settings, "media.ports", media);
+    let Some(webrtc) = webrtc else { return };
+    check_listeners(root, settings, "webrtc.ports", webrtc);
+    let (first, last) = (webrtc.first.max(media.first), webrtc.last.min(media.last));
+    if first <= last {
+        root.fault("webrtc.ports", format!("{first}-{last}, which [media] ports has, too"), "ports of its own");
+    }
+}
+
+/// No listener is at a port of that range.
+fn check_listeners(root: &mut Section<'_>, settings: &Settings, name: &str, ports: PortRange) {
     let sip = settings.sip.listeners.iter().map(|listener| ("sip.listen", listener.address));
     let web = settings.web.as_ref().map(|web| ("web.listen", web.listen));
     let audiosocket = settings.forks.audiosocket.map(|listen| ("forks.audiosocket", listen));
     let websocket = settings.forks.websocket.map(|listen| ("forks.websocket", listen));
     for (key, listen) in sip.chain([web, audiosocket, websocket].into_iter().flatten()) {
         if ports.contains(listen.port()) {
-            let expected = format!("a port outside media.ports = \"{}-{}\"", ports.first, ports.last);
+            let expected = format!("a port outside {name} = \"{}-{}\"", ports.first, ports.last);
             root.fault(key, format!("\"{listen}\""), expected);
         }
     }

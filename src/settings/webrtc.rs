@@ -52,10 +52,6 @@ pub(super) fn read_webrtc(mut section: Section<'_>, media: &MediaSettings) -> Op
     if settings.turn.is_empty() != settings.turn_secret.is_none() {
         section.fault("turn_secret_env", "one of both alone", "it and `turn`: TURN servers ask for passwords");
     }
-    let (first, last) = (settings.ports.first.max(media.ports.first), settings.ports.last.min(media.ports.last));
-    if first <= last {
-        section.fault("ports", format!("{first}-{last}, which [media] ports has, too"), "ports of its own");
-    }
     if settings.external_address.is_some_and(|address| address.is_unspecified()) {
         section.fault("external_address", "the unspecified address", "the address that browsers reach");
     }
@@ -112,6 +108,14 @@ mod tests {
         for (text, fault) in [
             ("ports = \"30000-30999\"", "webrtc.ports: found \"30000-30999\", expected \"FIRST-LAST\""),
             ("ports = \"29998-30001\"", "webrtc.ports: found 29998-29998, which [media] ports has, too"),
+            (
+                "[sip]\nlisten = \"127.0.0.1:30002\"",
+                "sip.listen: found \"127.0.0.1:30002\", expected a port outside webrtc",
+            ),
+            (
+                "[forks]\naudiosocket = \"127.0.0.1:30031\"",
+                "forks.audiosocket: found \"127.0.0.1:30031\", expected a port outside webrtc.ports = \"30000-30031\"",
+            ),
             ("stun = [\"turn:a\"]", "webrtc.stun: found [\"turn:a\"], expected a list of 1-4 servers like \"stun:"),
             ("turn = [\"turn:a\"]", "webrtc.turn_secret_env: found one of both alone"),
             ("external_address = \"0.0.0.0\"", "webrtc.external_address: found the unspecified address"),

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use media::tone::{Pattern, Progress, Region};
 use routing::{Language, PlayMode, SAYING_CHARS_MAX, Until, is_prompt_file, is_saying};
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,7 @@ use utoipa::ToSchema;
 
 use super::problem::Problem;
 use super::routes::App;
+use super::signing::Who;
 use crate::control::{Denied, DeniedKind, Done, Hears, Order, Party, PlayedSound, SupervisorMode, Whom};
 use crate::settings::read_prompt;
 
@@ -196,6 +197,7 @@ pub(super) async fn supervise(
 pub(super) async fn change_supervisor(
     State(app): State<App>,
     path: Numbered,
+    Extension(who): Extension<Who>,
     body: Body<PartRequest>,
 ) -> Result<Response, Problem> {
     let (call, supervisor) = numbered(path)?;
@@ -212,7 +214,11 @@ pub(super) async fn change_supervisor(
     };
     app.check_up(&call)?;
     let hears = hears.map(Hears::from);
-    answered(ask(&app, Order::ChangeSupervisor { call, supervisor, mode, hears }).await?)
+    let by = match &who {
+        Who::Machine => None,
+        Who::Person { .. } => Some(who.browser()),
+    };
+    answered(ask(&app, Order::ChangeSupervisor { call, supervisor, mode, hears, by }).await?)
 }
 
 /// `DELETE /v1/calls/{id}/supervisors/{supervisor}`.

@@ -92,6 +92,11 @@ impl Who {
             Who::Person { user, .. } => user,
         }
     }
+
+    /// As their browser is called in calls.
+    pub(super) fn browser(&self) -> String {
+        format!("browser:{}", self.name())
+    }
 }
 
 #[derive(Deserialize, ToSchema)]

@@ -91,7 +91,7 @@ async fn fixture_with(store: Option<Store>) -> Fixture {
         orders: sender,
         reloads,
         copies: copies.clone(),
-        browsers: Browsers::new(None).expect("no secret"),
+        browsers: Browsers::none(),
         forks: forks().await,
         shelf: shelf(),
         customers: Customers::default(),
@@ -394,7 +394,7 @@ async fn a_taken_port_is_told() {
     let (reloads, _asks) = mpsc::channel(1);
     let (copies, forks) = (fixture.copies.clone(), forks().await);
     let (bus, readiness, metrics) = (Arc::default(), Arc::default(), Metrics::new());
-    let (browsers, shelf) = (Browsers::new(None).expect("no secret"), shelf());
+    let (browsers, shelf) = (Browsers::none(), shelf());
     let (customers, bench, store, outbox) = (Customers::default(), bench(), None, None);
     let inside = Inside {
         bus,

@@ -79,8 +79,7 @@ pub(super) async fn connect(
     }
     let offer = offer.map_err(|error| Problem::new(error.status(), error.body_text()))?;
     app.check_up(&call)?;
-    let wanted =
-        Wanted { call: call.clone(), name: format!("browser:{}", who.name()), mode, hears: hears.into(), offer };
+    let wanted = Wanted { call: call.clone(), name: who.browser(), mode, hears: hears.into(), offer };
     let ended = match &who {
         Who::Person { ended, .. } => ended.clone(),
         Who::Machine => CancellationToken::new(),
@@ -131,10 +130,11 @@ async fn serve(
             () = session.cancelled() => (BrowserEnd::SignedOut, "signed out".to_owned()),
             () = app.closing.cancelled() => (BrowserEnd::Closing, "the server stops".to_owned()),
             ended = &mut admitted.ended => (BrowserEnd::Ordered, ended.unwrap_or_default()),
-            error = take_part(&app, &mut peer, &call, supervisor, receiver) => (lost(&error), error.to_string()),
+            end = take_part(&app, &mut peer, &call, supervisor, receiver) => end,
         }
     };
     let (kind, reason) = end;
+    app.metrics.count_browser_packets_dropped(peer.dropped());
     // Before anything is said of it: nothing more is heard either way.
     drop(peer);
     app.metrics.count_browser_ended(kind);
@@ -154,14 +154,21 @@ async fn admit(app: &App, wanted: &Wanted) -> Result<(Peer, u32, LegId, SocketAd
     }
 }
 
-/// Waits for the connection, then passes packets as long as it stands.
-async fn take_part(app: &App, peer: &mut Peer, call: &str, supervisor: u32, receiver: SocketAddr) -> PeerError {
+/// Waits for the connection, then passes packets as long as it stands; how and why that is over.
+async fn take_part(
+    app: &App,
+    peer: &mut Peer,
+    call: &str,
+    supervisor: u32,
+    receiver: SocketAddr,
+) -> (BrowserEnd, String) {
     if let Err(error) = peer.connected().await {
-        return error;
+        return (BrowserEnd::NotConnected, error.to_string());
     }
     match ask(app, Order::BrowserConnected { call: call.to_owned(), supervisor }).await {
-        Ok(_) => peer.pass(receiver).await,
-        Err(_) => PeerError::NotConnected,
+        Ok(_) => (BrowserEnd::Lost, peer.pass(receiver).await.to_string()),
+        // Call control was too busy, or would not have it.
+        Err(problem) => (BrowserEnd::NotConnected, problem.detail),
     }
 }
 
@@ -181,13 +188,6 @@ fn refusal(error: &PeerError) -> BrowserRefusal {
         PeerError::Full => BrowserRefusal::Full,
         PeerError::Offer(_) => BrowserRefusal::Offer,
         PeerError::Prepare(_) | PeerError::NotConnected | PeerError::Lost => BrowserRefusal::Failed,
-    }
-}
-
-fn lost(error: &PeerError) -> BrowserEnd {
-    match error {
-        PeerError::Lost => BrowserEnd::Lost,
-        _ => BrowserEnd::NotConnected,
     }
 }
 

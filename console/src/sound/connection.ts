@@ -56,6 +56,11 @@ export class Connection {
     await this.line.sender.replaceTrack(microphone);
   }
 
+  /** Whether there is a microphone. */
+  get speaks(): boolean {
+    return this.microphone !== null;
+  }
+
   /** Lets go of the microphone. */
   async fallSilent(): Promise<void> {
     this.microphone?.stop();

@@ -4,7 +4,7 @@
 
 import { reactive, readonly } from "vue";
 import { api, Problem } from "../api/client";
-import type { SupervisionMode } from "../api/shapes";
+import type { Party, SupervisionMode } from "../api/shapes";
 import { Connection } from "./connection";
 import { FLOOR_DBOV } from "./level";
 import { listenTo, stopListening } from "./listening";
@@ -19,6 +19,10 @@ const state = reactive({
   /** The number in that call. */
   supervisor: null as number | null,
   mode: "listen" as SupervisionMode,
+  /** Who alone hears a whisper. */
+  party: null as Party | null,
+  /** Whether the mode is being changed: the microphone, or the server, is waited for. */
+  changing: false,
   state: "silent" as TalkingState,
   muted: false,
   trouble: null as MicrophoneTrouble | null,
@@ -65,6 +69,13 @@ export function isOver(reason: string | null): void {
   state.reason = reason;
 }
 
+/** The record of the call says how we take part: others may change it. Listening lets go of the microphone. */
+export function follow(mode: SupervisionMode, party: Party | null): void {
+  if (connection === null || state.changing) return;
+  Object.assign(state, { mode, party });
+  if (mode === "listen") void connection.fallSilent();
+}
+
 export function mute(muted: boolean): void {
   state.muted = muted;
   connection?.mute(muted);
@@ -74,7 +85,7 @@ async function begin(call: string, mode: SupervisionMode): Promise<void> {
   if (connection !== null) leave();
   stopListening();
   Object.assign(state, { call, supervisor: null, mode, state: "connecting", problem: null, reason: null });
-  Object.assign(state, { fellBack: false, muted: false });
+  Object.assign(state, { party: partyOf(mode), fellBack: false, muted: false });
   attempts += 1;
   const attempt = attempts;
   try {
@@ -110,28 +121,41 @@ function react(of: Connection, stands: boolean): void {
   else fail(new Problem(0, ""));
 }
 
-/** Speaking begins with the microphone and ends with it. */
+/** Speaking begins with the microphone and ends with it. One change at a time. */
 async function change(call: string, mode: SupervisionMode): Promise<void> {
   const mine = connection;
-  if (mine === null || state.supervisor === null || mode === state.mode) return;
+  const { supervisor } = state;
+  if (mine === null || supervisor === null || state.changing) return;
+  const needsMicrophone = mode !== "listen" && !mine.speaks;
+  if (mode === state.mode && partyOf(mode) === state.party && !needsMicrophone) return;
+  state.changing = true;
   try {
-    if (state.mode === "listen") {
-      await mine.speak(await openMicrophone());
+    if (needsMicrophone) {
+      const microphone = await openMicrophone();
+      if (connection !== mine) {
+        microphone.stop();
+        return;
+      }
+      await mine.speak(microphone);
       mine.mute(state.muted);
     }
-    await api.changeSupervisor(call, state.supervisor, orderOf(mode));
+    await api.changeSupervisor(call, supervisor, orderOf(mode));
     if (connection !== mine) return;
-    state.mode = mode;
+    Object.assign(state, { mode, party: partyOf(mode) });
     if (mode === "listen") await mine.fallSilent();
   } catch (error) {
     if (connection !== mine) return;
     if (state.mode === "listen") await mine.fallSilent();
     if (error instanceof Trouble) state.trouble = error.kind;
     else state.problem = asProblem(error);
+  } finally {
+    // Whatever began meanwhile has a change of its own to wait for.
+    if (connection === mine) state.changing = false;
   }
 }
 
 /** A whisper is for the callee; whoever listens or barges in has no party. */
+const partyOf = (mode: SupervisionMode) => (mode === "whisper" ? ("callee" as const) : null);
 const orderOf = (mode: SupervisionMode) => (mode === "whisper" ? { mode, party: "callee" as const } : { mode });
 
 class Trouble extends Error {
@@ -175,6 +199,7 @@ function end(as: TalkingState): void {
   clearInterval(meter);
   connection?.close();
   connection = null;
+  state.changing = false;
   Object.assign(state, { state: as, supervisor: null, heardDbov: FLOOR_DBOV, saidDbov: FLOOR_DBOV, reason: null });
   if (as === "silent") Object.assign(state, { call: null, problem: null, trouble: null });
 }

@@ -186,6 +186,7 @@ export const en: Texts = {
       missing: "No microphone was found.",
       insecure: "Browsers have microphones for pages over HTTPS only.",
     },
+    toCaller: "Only the caller hears the supervisor",
     note: "The microphone is on only while you speak. Taking part is put on record.",
   },
   supervise: {

@@ -175,6 +175,7 @@ export const zh = {
       missing: "未找到麦克风。",
       insecure: "浏览器仅在 HTTPS 页面上提供麦克风。",
     },
+    toCaller: "只有来电者听到督导",
     note: "仅在说话时开启麦克风；介入会被记录。",
   },
   supervise: {

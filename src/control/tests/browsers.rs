@@ -46,6 +46,42 @@ fn a_browser_joins_changes_and_leaves() {
 }
 
 #[test]
+fn only_its_user_makes_a_browser_heard() {
+    check(&format!(
+        "{TALKING}{WHISPERING}
+        > order change 1 barge by chen
+        denied Forbidden: only whoever sits before this browser lets others hear it
+        > order change 1 whisper caller by chen
+        denied Forbidden: only whoever sits before this browser lets others hear it
+        > order change 1 listen by chen
+        supervise caller by browser Listen
+        supervisor 1 changed: listen
+        > order change 1 whisper callee by chen
+        denied Forbidden: only whoever sits before this browser lets others hear it
+        > order change 1 barge by li
+        supervise caller by browser Barge
+        supervisor 1 changed: barge
+        > order change 1 hears callee
+        supervise caller by browser Barge, hears Across
+        supervisor 1 changed: barge, hears callee
+        > order supervise floor listen
+        open floor
+        invite floor [0 8 101 sendrecv] X-Calmline-Supervision: listen
+        supervisor 2 called at floor: listen
+        > order change 2 barge by chen
+        supervisor 2 changed: barge
+        {HANG_UP}
+        end browser: the call ended
+        close nobody
+        supervisor 1 left: the call ended
+        cancel floor
+        close floor
+        supervisor 2 failed: the call ended
+        ended: BYE received; talk 2000 peak low lost 9"
+    ));
+}
+
+#[test]
 fn a_browser_that_goes_leaves_the_call_alone() {
     for (happens, done, talk) in [
         ("order gone 1", "end browser: signed out\nclose nobody\nsupervisor 1 failed: signed out", 0),

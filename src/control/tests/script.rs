@@ -354,7 +354,7 @@ fn deliver(sim: &mut Sim, lines: &mut Vec<String>) {
     }
 }
 
-/// An order about a call: `supervise TARGET|sip:… MODE`, `change N MODE`, `change N hears WHOM`, `release N`, where MODE
+/// An order about a call: `supervise TARGET|sip:… MODE`, `change N MODE`, `change N MODE by USER`, `change N hears WHOM`, `release N`, where MODE
 /// is `listen`, `barge`, or `whisper PARTY`; `browser MODE`, `mute browser MODE`, `connected N`, `gone N`; `play PARTY MODE until …`, `say PARTY MODE`, `stop N`;
 /// `typed PARTY TEXT`; `audio`, `audio N missed MS`, `audio N closes`; `bypass`, `end bypass`; `consent given`, `consent refused`.
 #[track_caller]
@@ -377,10 +377,14 @@ pub(super) fn order(call: &str, words: &[&str]) -> Order {
         }
         ["change", supervisor, "hears", whom] => {
             let hears = Some(if whom == "both" { Hears::Both } else { Hears::Only(party(whom)) });
-            Order::ChangeSupervisor { call, supervisor: number(supervisor), mode: None, hears }
+            Order::ChangeSupervisor { call, supervisor: number(supervisor), mode: None, hears, by: None }
         }
         ["change", supervisor, ref rest @ ..] => {
-            Order::ChangeSupervisor { call, supervisor: number(supervisor), mode: Some(mode(rest)), hears: None }
+            let (rest, by) = match *rest {
+                [ref rest @ .., "by", user] => (rest, Some(format!("browser:{user}"))),
+                ref rest => (rest, None),
+            };
+            Order::ChangeSupervisor { call, supervisor: number(supervisor), mode: Some(mode(rest)), hears: None, by }
         }
         ["release", supervisor] => Order::EndSupervisor { call, supervisor: number(supervisor) },
         ["browser", ref rest @ ..] => admit(call, mode(rest), true),

@@ -16,7 +16,8 @@ use rtc_shared::marshal::{Marshal, Unmarshal};
 use tokio::net::UdpSocket;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
+use tokio_util::task::AbortOnDropHandle;
 use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
@@ -28,6 +29,7 @@ use webrtc::peer_connection::{
 
 use super::answer::with_external;
 use super::offer::Offer;
+use super::pace::Pace;
 use super::{Place, Terms};
 use crate::control::BROWSER_PAYLOAD_TYPE;
 
@@ -64,6 +66,8 @@ struct Line {
     track: Arc<TrackLocalStaticRTP>,
     ssrc: u32,
     opus: u8,
+    /// How fast the browser may send.
+    pace: Pace,
 }
 
 /// The library's connection and the place that it has. It ends when this is dropped, and only then the place is free again.
@@ -156,12 +160,12 @@ impl Peer {
         let connection = Connection { library: Arc::clone(&library), place: Some(place) };
         let ours: Arc<dyn TrackLocal> = Arc::<TrackLocalStaticRTP>::clone(&track);
         // The library reads what strangers wrote: whatever breaks in it breaks this task alone.
-        let answering = tokio::spawn(async move {
+        let answering = AbortOnDropHandle::new(tokio::spawn(async move {
             library.add_track(ours).await?;
             library.set_remote_description(description).await?;
             let answer = library.create_answer(None).await?;
             library.set_local_description(answer).await
-        });
+        }));
         timeout(ANSWER_WITHIN, answering)
             .await
             .map_err(|_| PeerError::Prepare("it took too long".to_owned()))?
@@ -173,7 +177,7 @@ impl Peer {
             answer: String::new(),
             state: states,
             tracks: tracks_come,
-            line: Line { socket, track, ssrc, opus },
+            line: Line { socket, track, ssrc, opus, pace: Pace::new(Instant::now()) },
             address,
         };
         let answer = peer.gathered(is_gathered).await;
@@ -216,6 +220,11 @@ impl Peer {
         }
     }
 
+    /// Packets of the browser that were not passed on, because they came faster than any audio does.
+    pub fn dropped(&self) -> u64 {
+        self.line.pace.dropped()
+    }
+
     /// Passes packets until the connection is lost. Nothing is kept: a packet that finds no room is gone.
     pub async fn pass(&mut self, receiver: SocketAddr) -> PeerError {
         let mut datagram = [0; PACKET_BYTES_MAX];
@@ -243,7 +252,10 @@ impl Peer {
 
 impl Line {
     /// What the browser says goes to the media port.
-    fn hand_in(&self, packet: rtp::Packet, receiver: SocketAddr) {
+    fn hand_in(&mut self, packet: rtp::Packet, receiver: SocketAddr) {
+        if !self.pace.lets_pass(Instant::now()) {
+            return;
+        }
         let rtp::Packet { header, payload } = packet;
         let header = rtp::header::Header {
             version: 2,

@@ -37,7 +37,7 @@ impl Terms {
         });
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let turn = self.turn_secret.as_ref().map(|secret| {
-            let (username, credential) = password(secret, now + GOOD_FOR);
+            let (username, credential) = password(secret, now + self.passwords_for);
             IceServer { urls: self.settings.turn.clone(), username, credential }
         });
         stun.into_iter().chain(turn).collect()
@@ -59,12 +59,43 @@ impl From<IceServer> for RTCIceServer {
     }
 }
 
-/// Longer than the longest call: an allocation is refreshed with the password that it began with.
-const GOOD_FOR: Duration = Duration::from_secs(6 * 3_600);
+/// Whether the library goes by a TURN server: by UDP without TLS alone. Browsers go by all.
+pub(super) fn is_for_us(server: &str) -> bool {
+    server.starts_with("turn:") && !server.ends_with("?transport=tcp")
+}
+
+/// How long passwords are good where no call is longer than `call`: an allocation is refreshed with the one that it began
+/// with, which a browser may have asked for a while before.
+pub(super) fn passwords_for(call: Duration) -> Duration {
+    (call + ASKED_BEFORE).max(GOOD_FOR_MIN)
+}
+
+const GOOD_FOR_MIN: Duration = Duration::from_secs(6 * 3_600);
+/// Between the question for servers and the connection that goes by them; a good deal more than both wait.
+const ASKED_BEFORE: Duration = Duration::from_secs(600);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn passwords_outlive_calls() {
+        let hours = |hours: u64| Duration::from_secs(hours * 3_600);
+        assert_eq!(passwords_for(hours(4)), hours(6));
+        assert_eq!(passwords_for(hours(168)), hours(168) + ASKED_BEFORE);
+    }
+
+    #[test]
+    fn we_go_by_udp_alone() {
+        for (server, ours) in [
+            ("turn:turn.example.com", true),
+            ("turn:turn.example.com:3478?transport=udp", true),
+            ("turn:turn.example.com:3478?transport=tcp", false),
+            ("turns:turn.example.com:5349", false),
+        ] {
+            assert_eq!(is_for_us(server), ours, "{server}");
+        }
+    }
 
     #[test]
     fn passwords_are_those_that_coturn_expects() {

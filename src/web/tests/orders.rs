@@ -16,7 +16,7 @@ async fn supervisors_are_ordered_in_the_words_of_the_api() {
     let call = || "call-1".to_owned();
     let target = || Whom::Target("floor".to_owned());
     let supervise = |whom, mode| Order::Supervise { call: call(), whom, mode, hears: Hears::Both };
-    let change = |mode, hears| Order::ChangeSupervisor { call: call(), supervisor: 3, mode, hears };
+    let change = |mode, hears| Order::ChangeSupervisor { call: call(), supervisor: 3, mode, hears, by: None };
     let one = format!("{SUPERVISORS}/3");
     for (method, path, body, order) in [
         ("POST", SUPERVISORS, r#"{"target":"floor","mode":"listen"}"#, supervise(target(), SupervisorMode::Listen)),

@@ -254,3 +254,17 @@ async fn the_consoles_files_come_with_their_headers_or_say_that_they_are_missing
     assert_eq!(wire.ask("GET", "/assets/..%2f..%2fCargo.toml", "").await.status, 404);
     assert_eq!(wire.ask("GET", "/assets/none.js", "").await.status, 404);
 }
+
+#[tokio::test]
+async fn a_persons_order_says_whose_browser_may_be_heard() {
+    let mut fixture = with_users().await;
+    fixture.bus.publish(&one_of_each()[0]);
+    let wire = Wire(fixture.handle.addr);
+    let cookie = cookie(&sign_in(&wire, "supervisor", PASSWORD).await);
+    let body = r#"{"mode":"barge"}"#;
+    let headers = format!("{cookie}{CONSOLE}Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+    let asking = wire.exchange("PATCH", "/v1/calls/call-1/supervisors/3", &headers, body);
+    let (_, order) = tokio::join!(asking, fixture.ordered());
+    let Some(Order::ChangeSupervisor { by, .. }) = order else { panic!("{order:?}") };
+    assert_eq!(by.as_deref(), Some("browser:supervisor"));
+}
