@@ -7,6 +7,7 @@ mod outcome;
 mod quality;
 mod serving;
 mod speaking;
+mod words;
 
 use std::collections::BTreeMap;
 
