@@ -70,6 +70,7 @@ pub(super) struct App {
     pub(super) signed: Signed,
     pub(super) permissions: Arc<Permissions>,
     pub(super) replacing: Replacing,
+    pub(super) searching: Arc<Semaphore>,
     pub(super) subscribers: Arc<Semaphore>,
     pub(super) audio_places: Arc<Semaphore>,
     pub(super) channels: Arc<Semaphore>,
@@ -110,7 +111,7 @@ pub(super) fn router(app: App) -> Router {
 
 /// Every address that asks for somebody who is known, and what it is about.
 pub(super) fn closed() -> Doors {
-    use Area::{Audio, Audit, Calls, Integration, Operate, Orders, Own, People, Reports};
+    use Area::{Audio, Audit, Calls, Integration, Knowledge, Operate, Orders, Own, People, Reports};
     Doors::default()
         .at(Method::GET, "/metrics", Operate, metrics)
         .at(Method::GET, "/v1/calls", Calls, calls::calls)
@@ -146,8 +147,8 @@ pub(super) fn closed() -> Doors {
         .at(Method::POST, "/v1/interactions/{id}/messages", Integration, interactions::write)
         .at(Method::POST, "/v1/interactions/{id}/moved", Integration, interactions::moved)
         .at(Method::POST, "/v1/forks", Integration, forks::fork)
-        .at(Method::GET, "/v1/knowledge", Calls, knowledge::search)
-        .at(Method::GET, "/v1/knowledge/{id}", Calls, knowledge::entry)
+        .at(Method::GET, "/v1/knowledge", Knowledge, knowledge::search)
+        .at(Method::GET, "/v1/knowledge/{id}", Knowledge, knowledge::entry)
         .at(Method::GET, "/v1/libraries", Operate, libraries::list)
         .at(Method::GET, "/v1/libraries/{kind}/{name}", Operate, libraries::read)
         .at(Method::PUT, "/v1/libraries/{kind}/{name}", Operate, libraries::replace)

@@ -1,7 +1,7 @@
 // What the API answers, as `src/web` and `src/notice` of the server write it. Fields that may be absent are optional.
 
 /** What somebody who is signed in may do. */
-export type Permission = "calls" | "orders" | "audio" | "people" | "integration" | "reports" | "audit" | "own" | "operate";
+export type Permission = "calls" | "orders" | "audio" | "people" | "integration" | "knowledge" | "reports" | "audit" | "own" | "operate";
 export type Party = "caller" | "callee";
 /** Level of anger. */
 export type Level = "low" | "medium" | "high";
