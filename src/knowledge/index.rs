@@ -62,7 +62,8 @@ impl Index {
 
     /// The entries that fit, best first, of those that `is_asked`.
     pub(super) fn search(&self, text: &str, is_asked: impl Fn(usize) -> bool) -> Vec<(usize, f32)> {
-        let asked: BTreeSet<u64> = Tokens.tokenize(text).iter().take(ASKED_MAX).map(|token| u64::embed(token)).collect();
+        let asked: BTreeSet<u64> =
+            Tokens.tokenize(text).iter().take(ASKED_MAX).map(|token| u64::embed(token)).collect();
         if asked.is_empty() {
             return Vec::new();
         }

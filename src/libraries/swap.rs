@@ -31,8 +31,13 @@ impl Swap {
             Err(error) if error.kind() == io::ErrorKind::NotFound => (None, None),
             Err(error) => return Err(error),
         };
-        write_whole(path, text.as_bytes(), mode)?;
-        Ok(Swap { path: path.to_owned(), before })
+        let swap = Swap { path: path.to_owned(), before };
+        if let Err(error) = write_whole(path, text.as_bytes(), mode) {
+            // It may be in its place all the same, with a folder that the disk did not take.
+            let _ = swap.undo();
+            return Err(error);
+        }
+        Ok(swap)
     }
 
     /// It stays; what was before can be had by `previous`.

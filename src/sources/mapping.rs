@@ -94,13 +94,7 @@ impl Mapping {
         pulled
     }
 
-    fn take(
-        &self,
-        row: &[Value],
-        names: &[Arc<str>],
-        pseudonym: impl Fn(&str) -> Option<String>,
-        pulled: &mut Pulled,
-    ) {
+    fn take(&self, row: &[Value], names: &[Arc<str>], pseudonym: impl Fn(&str) -> Option<String>, pulled: &mut Pulled) {
         let Pulled { people, tally } = pulled;
         let Some((person, values)) = row.split_first() else { return };
         if row.iter().filter_map(Value::as_str).any(is_garbled) {

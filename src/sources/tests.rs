@@ -63,8 +63,9 @@ fn rows_of_json_keep_their_types() {
     ] });
     let rows = json(export.to_string().as_bytes(), "/data", &mapping().names()).expect("an export");
     let pulled = cleaned(rows);
-    let orders =
-        |number: &str| pulled.people[&format!("person:{number}")].iter().find(|(n, _)| &**n == "customer.orders").cloned();
+    let orders = |number: &str| {
+        pulled.people[&format!("person:{number}")].iter().find(|(n, _)| &**n == "customer.orders").cloned()
+    };
     assert_eq!(orders("13800000001").map(|(_, fact)| fact), Some(Fact::Number(3.0)));
     assert_eq!(orders("13800000002").map(|(_, fact)| fact), Some(Fact::Flag(true)));
     assert_eq!(pulled.tally.facts["customer.tier"], FactTally { given: 2, right: 1, people: 1 });

@@ -195,7 +195,8 @@ async fn try_out(app: &App, swap: Swap, replacement: &Replacement) -> Result<Res
     // It is in force, whatever becomes of the one before.
     audit(app, replacement, "library_replaced").await;
     let kept = blocking(move || swap.keep()).await?;
-    let mut answer = json!({ "version": new.version.to_string(), "policies": policies, "needs_restart": needs_restart });
+    let mut answer =
+        json!({ "version": new.version.to_string(), "policies": policies, "needs_restart": needs_restart });
     if let Err(error) = kept {
         tracing::warn!(kind = volume.kind.name(), name = volume.name, %error, "the version before is not kept");
         answer["fault"] = format!("it is in force; the version before cannot be kept: {error}").into();
