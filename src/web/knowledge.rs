@@ -90,8 +90,7 @@ pub(super) async fn search(
         return Err(bad(format!("`q` has 1-{QUESTION_CHARACTERS_MAX} characters")));
     }
     // All entries may have to be looked at: beside the server's work, and a few at a time.
-    let searching = Arc::clone(&app.searching).acquire_owned().await;
-    let place = searching.expect("the semaphore is never closed");
+    let place = Arc::clone(&app.searching).acquire_owned().await.expect("the semaphore is never closed");
     let shelf = app.shelf.load_full();
     let wanted = Wanted { scenario, language, limit };
     let answer = blocking(move || {
