@@ -25,7 +25,7 @@ pub const ENTRIES_MAX: usize = 2_000;
 pub const FOUND_MAX: usize = 20;
 /// Answers that are suggested at a time.
 pub const SUGGESTED_MAX: usize = 3;
-/// The longest question that is looked for, characters; what is longer is cut.
+/// The longest question that is looked for, characters; what is longer is cut, and of what is left the first tokens count.
 pub const QUESTION_CHARACTERS_MAX: usize = 500;
 
 /// What is asked.

@@ -8,6 +8,7 @@ mod outcome;
 mod quality;
 mod serving;
 mod speaking;
+mod words;
 
 use std::collections::BTreeMap;
 

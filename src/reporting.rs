@@ -5,12 +5,11 @@ mod fonts;
 mod schedule;
 mod sending;
 
-use std::fs;
 use std::io::Write as _;
-use std::path::Path;
 
 use crate::cli::{Failure, ReportArgs};
 use crate::demo::server::ask;
+use crate::durable::write_whole;
 use crate::report::{Report, ReportFormat};
 use crate::settings::{Settings, Zone};
 use crate::trail::settings_of;
@@ -47,14 +46,7 @@ pub(crate) fn run(args: &ReportArgs) -> Result<(), Failure> {
     let written = args.format.write(&report, args.language, typeface.as_ref());
     let bytes = written.map_err(|error| Failure::of("the report", error))?;
     match &args.out {
-        Some(path) => write_whole(path, &bytes).map_err(|error| Failure::of(path.display(), error)),
+        Some(path) => write_whole(path, &bytes, None).map_err(|error| Failure::of(path.display(), error)),
         None => std::io::stdout().write_all(&bytes).map_err(|error| Failure::of("standard output", error)),
     }
-}
-
-/// Writes beside it, then puts it in its place: whoever reads finds the old file or the new one.
-fn write_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let beside = path.with_extension("new");
-    fs::write(&beside, bytes)?;
-    fs::rename(&beside, path)
 }

@@ -85,6 +85,8 @@ use signing::Signed;
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8_080);
 /// Most event subscribers at the same time; further ones get 503.
 pub const SUBSCRIBERS_MAX: usize = 64;
+/// Searches of the library of answers at the same time; further ones wait.
+const SEARCHES_MAX: usize = 2;
 /// Most chats that have a WebSocket of their own at the same time; further ones get 503.
 pub const CHANNELS_MAX: usize = 256;
 
@@ -241,6 +243,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         limits: Arc::new(limits::Limits::new()),
         permissions: Arc::default(),
         replacing: libraries::Replacing::default(),
+        searching: Arc::new(Semaphore::new(SEARCHES_MAX)),
         subscribers: Arc::new(Semaphore::new(SUBSCRIBERS_MAX)),
         channels: Arc::new(Semaphore::new(CHANNELS_MAX)),
         audio_places: Arc::new(Semaphore::new(AUDIO_CLIENTS_MAX)),

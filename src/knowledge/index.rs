@@ -14,6 +14,9 @@ use super::tokens::Tokens;
 const SHARED_MIN: usize = 2;
 const BY_CHANCE: f32 = 0.6;
 
+/// Tokens of a question that are looked for, each of which is compared with every entry; later ones say little more.
+const ASKED_MAX: usize = 128;
+
 /// The entries of one language.
 #[derive(Debug, Default)]
 pub(super) struct Index {
@@ -59,7 +62,8 @@ impl Index {
 
     /// The entries that fit, best first, of those that `is_asked`.
     pub(super) fn search(&self, text: &str, is_asked: impl Fn(usize) -> bool) -> Vec<(usize, f32)> {
-        let asked: BTreeSet<u64> = Tokens.tokenize(text).iter().map(|token| u64::embed(token)).collect();
+        let asked: BTreeSet<u64> =
+            Tokens.tokenize(text).iter().take(ASKED_MAX).map(|token| u64::embed(token)).collect();
         if asked.is_empty() {
             return Vec::new();
         }

@@ -134,6 +134,8 @@ fn a_scenario_a_language_and_a_day_narrow_what_is_found() {
     check("退款", "shop", Some(Language::English), "2026-12-31", &[]);
     check("are you open today", "bank", None, "2026-12-31", &["hours"]);
     check("您好", "shop", None, "2026-12-31", &[]);
+    let long = format!("退款多久到账{}", "今晨雨停".repeat(120));
+    check(&long, "shop", None, "2026-12-31", &["refund"]);
     check("", "shop", None, "2026-12-31", &[]);
 }
 

@@ -1,8 +1,10 @@
 //! Puts a file in the place of another one so that there is always one of them, whole, and the other can come back.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use crate::durable::{beside, folder_of, sync_folder, write_whole};
 
 /// A file that was put in the place of another one, while it is tried. Dropped without a word, it stays as it is.
 #[derive(Debug)]
@@ -18,20 +20,24 @@ impl Swap {
     /// # Errors
     /// When it cannot be written; then everything is as before.
     pub fn make(path: &Path, text: &str) -> io::Result<Swap> {
-        let before = match fs::read(path) {
+        let (before, mode) = match fs::read(path) {
             Ok(old) => {
                 let aside = beside(path, "aside");
-                write(&aside, &old, Some(path))?;
-                Some(aside)
+                // Whoever may read the file may read what comes of it.
+                let mode = fs::metadata(path)?.permissions().mode() & PERMISSION_BITS;
+                write_whole(&aside, &old, Some(mode))?;
+                (Some(aside), Some(mode))
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (None, None),
             Err(error) => return Err(error),
         };
-        let fresh = beside(path, "new");
-        write(&fresh, text.as_bytes(), before.as_ref().map(|_| path))?;
-        fs::rename(&fresh, path)?;
-        sync_folder(path)?;
-        Ok(Swap { path: path.to_owned(), before })
+        let swap = Swap { path: path.to_owned(), before };
+        if let Err(error) = write_whole(path, text.as_bytes(), mode) {
+            // It may be in its place all the same, with a folder that the disk did not take.
+            let _ = swap.undo();
+            return Err(error);
+        }
+        Ok(swap)
     }
 
     /// It stays; what was before can be had by `previous`.
@@ -40,7 +46,10 @@ impl Swap {
     /// When that cannot be kept; the new one stays all the same.
     pub fn keep(self) -> io::Result<()> {
         match self.before {
-            Some(aside) => fs::rename(aside, beside(&self.path, "previous")).and_then(|()| sync_folder(&self.path)),
+            Some(aside) => {
+                fs::rename(aside, beside(&self.path, "previous"))?;
+                sync_folder(folder_of(&self.path))
+            }
             None => Ok(()),
         }
     }
@@ -54,7 +63,7 @@ impl Swap {
             Some(aside) => fs::rename(aside, &self.path)?,
             None => fs::remove_file(&self.path)?,
         }
-        sync_folder(&self.path)
+        sync_folder(folder_of(&self.path))
     }
 
     /// The version before the one at `path`, when it is kept.
@@ -63,26 +72,8 @@ impl Swap {
     }
 }
 
-/// A hidden neighbour of a file, which nobody takes for one of its kind.
-fn beside(path: &Path, extension: &str) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{extension}"))
-}
-
-/// Writes a whole file to the disk; it may be read by whoever may read `like`.
-fn write(path: &Path, octets: &[u8], like: Option<&Path>) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    if let Some(like) = like {
-        file.set_permissions(fs::metadata(like)?.permissions())?;
-    }
-    file.write_all(octets)?;
-    file.sync_all()
-}
-
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
-}
+/// Of a file's mode, what says who may do what.
+const PERMISSION_BITS: u32 = 0o777;
 
 #[cfg(test)]
 mod tests {

@@ -11,8 +11,9 @@ use serde_json::json;
 use tracing::{info, warn};
 
 use super::sending::send_due;
-use super::{typeface, write_whole};
+use super::typeface;
 use crate::crm::REPORT_EVENT;
+use crate::durable::write_whole;
 use crate::report::{Language, Period, Report, ReportFormat, Typeface};
 use crate::settings::{ReportSettings, Zone};
 use crate::shell::crm::Outbox;
@@ -151,7 +152,7 @@ fn write_one(
     };
     let bytes = format.write(report, language, typeface).map_err(|error| error.to_string())?;
     fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(|error| error.to_string())?;
-    write_whole(path, &bytes).map_err(|error| error.to_string())
+    write_whole(path, &bytes, None).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

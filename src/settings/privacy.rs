@@ -8,6 +8,7 @@ use nlu::masking::{Class, MaskingLists};
 use routing::section::{Section, list, name, text};
 use toml::Value;
 
+use super::recognition::have_own_names;
 use crate::masking;
 
 /// List files of one server.
@@ -38,8 +39,13 @@ impl Default for PrivacySettings {
 pub(super) fn read_privacy(mut section: Section<'_>, folder: &Path) -> PrivacySettings {
     let default = PrivacySettings::default();
     let mask = read_mask(&mut section).unwrap_or(default.mask);
-    let files = section.read("lists", format!("a list of 1-{LISTS_MAX} files' paths"), list(LISTS_MAX, text(4_096)));
-    let files: Vec<PathBuf> = files.unwrap_or_default().iter().map(|file| folder.join(file)).collect();
+    let expected = format!("a list of 1-{LISTS_MAX} files' paths, each with a name of its own");
+    let files = section.read("lists", expected, |value| {
+        let files = list(LISTS_MAX, text(4_096))(value)?;
+        let files: Vec<PathBuf> = files.iter().map(|file| folder.join(file)).collect();
+        have_own_names(&files).then_some(files)
+    });
+    let files = files.unwrap_or_default();
     let lists = (!files.is_empty()).then(|| {
         masking::lists(&files).inspect_err(|why| section.fault("lists", why, "lists as in config/compliance"))
     });
@@ -74,6 +80,7 @@ mod tests {
         assert_eq!(check("mask = []").expect("it is right").mask.len(), 0);
         refuses("mask = [\"fax\"]", "privacy.mask: found [\"fax\"], expected a list of kinds out of name, phone");
         refuses("lists = [\"nowhere.toml\"]", "nowhere.toml");
+        refuses("lists = [\"a/zh.toml\", \"b/zh.toml\"]", "files' paths, each with a name of its own");
         refuses("masks = []", "privacy.masks");
         assert_eq!(check("").expect("it is right").regions, None);
         assert_eq!(check("regions = [\"cn\"]").expect("it is right").regions, Some(["cn".to_owned()].into()));

@@ -1,5 +1,6 @@
 //! `[recognition]`: what is listened for in what callers say.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::recognizer::{Dictation, Endpoint, Engine, Remote};
 
 /// Phrase lists of one server, and lexicons.
 const FILES_MAX: usize = 20;
-pub(super) const FILES: &str = "a list of 1-20 files' paths";
+pub(super) const FILES: &str = "a list of 1-20 files' paths, each with a name of its own";
 /// The lists beside the sample configuration.
 const SHIPPED: [&str; 2] = ["lexicons/phrases-zh.toml", "lexicons/phrases-en.toml"];
 
@@ -174,7 +175,16 @@ pub(super) fn read_language(section: &mut Section<'_>) -> Option<Language> {
 
 /// A list of 1-20 files; they start at the folder of the configuration.
 pub(super) fn files(folder: &Path) -> impl Fn(&Value) -> Option<Vec<PathBuf>> {
-    |value| list(FILES_MAX, text(4_096))(value).map(|files| in_folder(folder, &files))
+    |value| {
+        let files = list(FILES_MAX, text(4_096))(value).map(|files| in_folder(folder, &files))?;
+        have_own_names(&files).then_some(files)
+    }
+}
+
+/// Whether each file has a name of its own, its extension apart: by that it is read and replaced over the API.
+pub(super) fn have_own_names(files: &[PathBuf]) -> bool {
+    let names: BTreeSet<_> = files.iter().map(|file| file.file_stem()).collect();
+    names.len() == files.len()
 }
 
 fn in_folder(folder: &Path, files: &[impl AsRef<Path>]) -> Vec<PathBuf> {
@@ -218,6 +228,15 @@ mod tests {
         assert_eq!(read, expected);
         let nobody = check("engine = \"funasr\"\nurl = \"127.0.0.1:1\"\nfallback = \"none\"").expect("good");
         assert!(nobody.local().is_none());
+    }
+
+    #[test]
+    fn files_that_are_named_have_names_of_their_own() {
+        let name = |files: &str| check(&format!("phrases = {files}"));
+        assert!(name("[\"a/zh.toml\", \"a/en.toml\"]").is_ok());
+        let expected = "files' paths, each with a name of its own";
+        refuses("phrases = [\"a/zh.toml\", \"b/zh.toml\"]", expected);
+        refuses("phrases = [\"zh.toml\", \"zh.txt\"]", expected);
     }
 
     #[test]

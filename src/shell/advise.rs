@@ -101,8 +101,7 @@ fn advise(words: &Receiver<Words>, shelf: &SharedShelf, told: &Told) {
     while let Ok(words) = words.recv() {
         let known = told.bus.with_board(|board| {
             let record = board.call(&words.call).filter(|_| board.is_active(&words.call))?;
-            let keeps_words = record.consent.as_deref().is_none_or(|consent| consent == "given");
-            keeps_words.then(|| (record.scenario.clone(), record.started))
+            record.keeps_words().then(|| (record.scenario.clone(), record.started))
         });
         let Some((scenario, started)) = known else { continue };
         let shelf = shelf.load();
@@ -141,15 +140,18 @@ pub fn hundredths(score: f32) -> f32 {
 }
 
 impl Told {
+    /// Tells everybody, unless consent was refused while the library was searched.
     fn tell(&self, notice: &Notice, now: Moment) {
-        self.metrics.observe(notice);
-        self.bus.publish_at(notice, now);
-        if let Some(store) = &self.store {
-            store.keep(notice, now);
-        }
-        if let Some(outbox) = &self.outbox {
-            outbox.offer(notice, now);
-        }
+        let tell_others = || {
+            self.metrics.observe(notice);
+            if let Some(store) = &self.store {
+                store.keep(notice, now);
+            }
+            if let Some(outbox) = &self.outbox {
+                outbox.offer(notice, now);
+            }
+        };
+        self.bus.publish_words_at(notice, now, tell_others);
     }
 }
 

@@ -1,15 +1,20 @@
-//! Pulls business data by the clock: a task for each source, which cleans what comes beside the server's work.
+//! Pulls business data by the clock: a task for each source, which cleans what comes beside the server's work. They pull one
+//! after the other, so that one export at a time takes memory.
 //!
 //! A pull that fails or brings nothing usable changes nothing: what came before stays, with its age, and the next try comes
 //! sooner.
 
 use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryStreamExt;
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection};
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
@@ -53,7 +58,7 @@ enum Way {
 }
 
 impl Pulling {
-    /// Begins to pull every source at once; none of them has to be there yet.
+    /// Begins to pull every source, one after the other; none of them has to be there yet.
     ///
     /// # Errors
     /// When a secret or certificates are not to be had.
@@ -66,8 +71,10 @@ impl Pulling {
         let sources = settings.iter().map(|(name, settings)| Source::new(name, settings));
         let sources = sources.collect::<Result<Vec<Source>, String>>()?;
         let mut tasks: Vec<JoinHandle<()>> = Vec::new();
+        let turns = Arc::new(Semaphore::new(1));
         for source in sources {
-            tasks.push(tokio::spawn(source.run(customers.clone(), store.clone(), metrics.clone())));
+            let turns = Arc::clone(&turns);
+            tasks.push(tokio::spawn(source.run(turns, customers.clone(), store.clone(), metrics.clone())));
         }
         if !tasks.is_empty() {
             tasks.push(tokio::spawn(tell_ages(customers.clone(), metrics.clone())));
@@ -100,9 +107,10 @@ impl Source {
         Ok(Source { name: name.to_owned(), settings: settings.clone(), way })
     }
 
-    async fn run(self, customers: Customers, store: Store, metrics: Metrics) {
+    async fn run(self, turns: Arc<Semaphore>, customers: Customers, store: Store, metrics: Metrics) {
         let mut failures = 0_u32;
         loop {
+            let turn = turns.acquire().await.expect("the semaphore is never closed");
             let outcome = match timeout(self.settings.within, self.pull(&store)).await {
                 Ok(outcome) => outcome,
                 Err(_) => Err(format!("no answer within {} s", self.settings.within.as_secs())),
@@ -124,6 +132,7 @@ impl Source {
                     customers.fail(&self.name, &why);
                 }
             }
+            drop(turn);
             sleep(pause(failures, self.settings.every)).await;
         }
     }
@@ -142,7 +151,7 @@ impl Source {
                 Box::new(move || rows(&octets, &format, &names))
             }
             (SourcePlace::Database { database, query }, _) => {
-                let found = ask(database, query).await?;
+                let found = ask(database, query, self.settings.within).await?;
                 Box::new(move || lines(found.iter().map(String::as_str), &names))
             }
             (SourcePlace::Http { .. }, Way::File | Way::Database) => return Err("no way to it".to_owned()),
@@ -176,11 +185,14 @@ fn rows(octets: &[u8], format: &SourceFormat, names: &[String]) -> Result<Rows, 
 
 fn file(path: &Path) -> Result<Vec<u8>, String> {
     let named = |error: std::io::Error| format!("{}: {error}", path.display());
-    let size = std::fs::metadata(path).map_err(named)?.len();
-    if size > BYTES_MAX as u64 {
-        return Err(too_long());
+    // First: to open a pipe is to wait for whoever writes into it.
+    if !fs::metadata(path).map_err(named)?.is_file() {
+        return Err(format!("{}: found no regular file, expected one", path.display()));
     }
-    std::fs::read(path).map_err(named)
+    let mut octets = Vec::new();
+    // A file may grow while it is read.
+    File::open(path).map_err(named)?.take(BYTES_MAX as u64 + 1).read_to_end(&mut octets).map_err(named)?;
+    if octets.len() > BYTES_MAX { Err(too_long()) } else { Ok(octets) }
 }
 
 /// The body of an answer; redirections are not followed, since secrets would be.
@@ -203,17 +215,20 @@ async fn fetch(client: &reqwest::Client, url: &str, authorization: Option<&Secre
     Ok(octets)
 }
 
-/// The rows of a query, a JSON object each; the database changes nothing for it.
-async fn ask(database: &DatabaseSettings, query: &str) -> Result<Vec<String>, String> {
-    let said = |error: sqlx::Error| error.to_string();
-    let options = database.options()?.options([("default_transaction_read_only", "on")]).disable_statement_logging();
-    let mut connection = PgConnection::connect_with(&options).await.map_err(said)?;
-    let text = format!("SELECT row_to_json(pulled)::text FROM ({query}) AS pulled LIMIT {}", ROWS_MAX + 1);
+/// The rows of a query, a JSON object each; the database changes nothing for it, and gives up when we do.
+async fn ask(database: &DatabaseSettings, query: &str, within: Duration) -> Result<Vec<String>, String> {
+    let bounds = [
+        ("default_transaction_read_only", "on".to_owned()),
+        ("statement_timeout", format!("{}ms", within.as_millis())),
+    ];
+    let options = database.options()?.options(bounds).disable_statement_logging();
+    let mut connection = PgConnection::connect_with(&options).await.map_err(refusal)?;
+    let text = wrapped(query);
     let mut found: Vec<String> = Vec::new();
     let mut octets = 0;
     {
         let mut rows = sqlx::query_scalar::<_, String>(AssertSqlSafe(text)).fetch(&mut connection);
-        while let Some(row) = rows.try_next().await.map_err(said)? {
+        while let Some(row) = rows.try_next().await.map_err(refusal)? {
             octets += row.len();
             if octets > BYTES_MAX {
                 return Err(too_long());
@@ -226,6 +241,22 @@ async fn ask(database: &DatabaseSettings, query: &str) -> Result<Vec<String>, St
     Ok(found)
 }
 
+/// A query's rows as JSON, no more than may be taken; a comment at its end ends with its line.
+fn wrapped(query: &str) -> String {
+    format!("SELECT row_to_json(pulled)::text FROM (\n{query}\n) AS pulled LIMIT {}", ROWS_MAX + 1)
+}
+
+/// What went wrong with a database, without its own words: values of rows stand in them.
+fn refusal(error: sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(error) => match error.code() {
+            Some(code) => format!("the database refuses it: SQLSTATE {code}"),
+            None => "the database refuses it, without a code".to_owned(),
+        },
+        other => other.to_string(),
+    }
+}
+
 fn too_long() -> String {
     format!("found more than {} MiB", BYTES_MAX >> 20)
 }
@@ -233,6 +264,29 @@ fn too_long() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_files_of_a_bounded_length_are_read() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("export.csv");
+        std::fs::write(&path, "phone\n1").expect("written");
+        assert_eq!(file(&path), Ok(b"phone\n1".to_vec()));
+        // Nothing of it takes room on the disk.
+        let long = File::create(&path).expect("a file");
+        long.set_len(BYTES_MAX as u64 + 1).expect("a length");
+        assert_eq!(file(&path), Err("found more than 64 MiB".to_owned()));
+        for other in [folder.path(), Path::new("/dev/zero")] {
+            let told = file(other).expect_err("no file");
+            assert!(told.ends_with("found no regular file, expected one"), "{told}");
+        }
+        assert!(file(&folder.path().join("none")).is_err());
+    }
+
+    #[test]
+    fn a_comment_at_the_end_of_a_query_ends_there() {
+        let text = wrapped("SELECT phone FROM people -- all of them");
+        assert!(text.lines().last().is_some_and(|line| line.starts_with(") AS pulled LIMIT ")), "{text}");
+    }
 
     #[test]
     fn failures_are_tried_again_sooner_and_never_later_than_usual() {

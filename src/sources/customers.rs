@@ -55,13 +55,12 @@ impl Customers {
     /// What is known of a person, of all sources in the order of their names.
     pub fn facts_of(&self, person: &str) -> Vec<(String, Option<Fact>)> {
         let states = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let mut known: BTreeMap<&String, &Fact> = BTreeMap::new();
+        let mut known: BTreeMap<&str, &Fact> = BTreeMap::new();
         for state in states.values() {
-            known.extend(
-                state.pulled.people.get(person).into_iter().flat_map(|facts| facts.iter()).map(|(n, f)| (n, f)),
-            );
+            let facts = state.pulled.people.get(person).into_iter().flat_map(|facts| facts.iter());
+            known.extend(facts.map(|(name, fact)| (&**name, fact)));
         }
-        known.into_iter().take(FACTS_MAX).map(|(name, fact)| (name.clone(), Some(fact.clone()))).collect()
+        known.into_iter().take(FACTS_MAX).map(|(name, fact)| (name.to_owned(), Some(fact.clone()))).collect()
     }
 
     /// Forgets a person, until the next pull: whoever erases one has the source forget the person, too.

@@ -34,8 +34,8 @@ pub struct Column {
 /// What a pull has brought.
 #[derive(Debug, Default, PartialEq)]
 pub struct Pulled {
-    /// Facts by the person's pseudonym.
-    pub people: HashMap<String, Arc<[(String, Fact)]>>,
+    /// Facts by the person's pseudonym; everybody's share their names.
+    pub people: HashMap<String, Arc<[(Arc<str>, Fact)]>>,
     /// What became of its rows.
     pub tally: Tally,
 }
@@ -80,19 +80,21 @@ impl Mapping {
     pub fn clean(&self, rows: Rows, pseudonym: impl Fn(&str) -> Option<String>) -> Pulled {
         let mut pulled = Pulled { tally: Tally { rows: rows.len() as u64, ..Tally::default() }, ..Pulled::default() };
         pulled.tally.facts = self.columns.iter().map(|column| (column.fact.clone(), FactTally::default())).collect();
+        let names: Vec<Arc<str>> = self.columns.iter().map(|column| column.fact.as_str().into()).collect();
         for row in rows {
-            self.take(&row, &pseudonym, &mut pulled);
+            self.take(&row, &names, &pseudonym, &mut pulled);
         }
-        pulled.tally.taken = pulled.people.len() as u64;
-        for facts in pulled.people.values() {
-            for (fact, _) in facts.iter() {
-                pulled.tally.facts.entry(fact.clone()).or_default().people += 1;
+        let Pulled { people, tally } = &mut pulled;
+        tally.taken = people.len() as u64;
+        for (fact, _) in people.values().flat_map(|facts| facts.iter()) {
+            if let Some(of_fact) = tally.facts.get_mut(&**fact) {
+                of_fact.people += 1;
             }
         }
         pulled
     }
 
-    fn take(&self, row: &[Value], pseudonym: impl Fn(&str) -> Option<String>, pulled: &mut Pulled) {
+    fn take(&self, row: &[Value], names: &[Arc<str>], pseudonym: impl Fn(&str) -> Option<String>, pulled: &mut Pulled) {
         let Pulled { people, tally } = pulled;
         let Some((person, values)) = row.split_first() else { return };
         if row.iter().filter_map(Value::as_str).any(is_garbled) {
@@ -100,13 +102,14 @@ impl Mapping {
             return;
         }
         let mut facts = Vec::new();
-        for (column, value) in self.columns.iter().zip(values).filter(|(_, value)| !value.is_null()) {
-            let of_fact = tally.facts.entry(column.fact.clone()).or_default();
-            of_fact.given += 1;
-            if let Some(fact) = column.fact_of(value) {
-                of_fact.right += 1;
-                facts.push((column.fact.clone(), fact));
+        let given = self.columns.iter().zip(names).zip(values).filter(|(_, value)| !value.is_null());
+        for ((column, name), value) in given {
+            let fact = column.fact_of(value);
+            if let Some(of_fact) = tally.facts.get_mut(&**name) {
+                of_fact.given += 1;
+                of_fact.right += u64::from(fact.is_some());
             }
+            facts.extend(fact.map(|fact| (Arc::clone(name), fact)));
         }
         let person = written(person).and_then(|address| pseudonym(&address));
         let Some(person) = person.filter(|_| !facts.is_empty()) else {

@@ -17,7 +17,8 @@ use base64::engine::general_purpose::STANDARD;
 use ring::hmac;
 use serde::{Deserialize, Serialize};
 
-use super::keys::{KeyRing, sync_folder};
+use super::keys::KeyRing;
+use crate::durable::sync_folder;
 pub use search::{AuditFound, AuditWanted, search};
 pub use verify::{Finding, Verified, verify, verify_up_to};
 

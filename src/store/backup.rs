@@ -12,8 +12,9 @@ use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
 use super::embedded::Embedded;
-use super::keys::{KeyRing, sync_folder};
+use super::keys::KeyRing;
 use super::{AUDIT_FOLDER, CALLS_FOLDER, KEYS_FILE, MASTER_FILE, master_key};
+use crate::durable::sync_folder;
 use crate::hexadecimal::hexadecimal;
 use crate::settings::{MasterKeySource, StoreSettings};
 use crate::web::Moment;

@@ -19,6 +19,7 @@ use ring::{hkdf, hmac};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use crate::durable::write_whole;
 use crate::hexadecimal::hexadecimal;
 
 /// Octets of the master, data, index and chain keys.
@@ -356,23 +357,10 @@ fn read_file(path: &Path) -> Result<KeyFile, KeyError> {
     Ok(file)
 }
 
-/// Writes beside it, then puts it in its place: there is always a whole file.
+/// There is always a whole file, for nobody but its owner.
 fn write_file(path: &Path, file: &KeyFile) -> Result<(), KeyError> {
-    let beside = path.with_extension("new");
     let text = serde_json::to_vec_pretty(file).expect("only strings and numbers");
-    let write = || {
-        let mut open = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-        open.write_all(&text)?;
-        open.sync_all()?;
-        fs::rename(&beside, path)?;
-        sync_folder(path.parent().unwrap_or(Path::new(".")))
-    };
-    write().map_err(in_file(path))
-}
-
-/// Makes sure that the names in a folder outlive a power cut.
-pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
-    fs::File::open(folder)?.sync_all()
+    write_whole(path, &text, Some(0o600)).map_err(in_file(path))
 }
 
 fn random<const N: usize>() -> Result<[u8; N], KeyError> {

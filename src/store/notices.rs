@@ -18,8 +18,7 @@ pub(super) fn is_kept(what: &What) -> bool {
 /// With what a notice is forgotten.
 pub(super) fn class_of(what: &What) -> Class {
     match what {
-        // Steps with words name those that a lexicon has.
-        What::Said { .. } | What::AnswersSuggested(_) | What::Observed { words: Some(_), .. } => Class::Words,
+        _ if what.has_words() => Class::Words,
         What::Observed { .. } => Class::Timeline,
         _ => Class::Record,
     }

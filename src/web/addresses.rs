@@ -15,7 +15,7 @@ use super::{
 };
 use crate::report::Report;
 use crate::store::{Backup, Checking, Erased, Hold};
-use Area::{Audio, Audit, Calls, Integration, Operate, Orders, Own, People, Reports};
+use Area::{Audio, Audit, Calls, Integration, Knowledge, Operate, Orders, Own, People, Reports};
 
 const OK: StatusCode = StatusCode::OK;
 const CREATED: StatusCode = StatusCode::CREATED;
@@ -274,8 +274,8 @@ fn libraries(doors: Doors) -> Doors {
     let entry = named("One entry of the library of answers").answers::<knowledge::EntryBody>(OK, "The entry");
     let in_force = named("What is in force of a policy's file").answers::<policies::PolicyInForce>(OK, "That");
     doors
-        .at(Method::GET, "/v1/knowledge", Calls, knowledge::search, search)
-        .at(Method::GET, "/v1/knowledge/{id}", Calls, knowledge::entry, entry)
+        .at(Method::GET, "/v1/knowledge", Knowledge, knowledge::search, search)
+        .at(Method::GET, "/v1/knowledge/{id}", Knowledge, knowledge::entry, entry)
         .at(Method::GET, "/v1/libraries", Operate, libraries::list, list)
         .at(Method::GET, "/v1/libraries/{kind}/{name}", Operate, libraries::read, read)
         .at(Method::PUT, "/v1/libraries/{kind}/{name}", Operate, libraries::replace, replace)

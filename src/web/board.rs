@@ -173,6 +173,24 @@ mod tests {
         assert!(board.call("call-1").is_none());
     }
 
+    #[test]
+    fn suggestions_take_no_room_from_other_events() {
+        let mut board = Board::default();
+        let samples = one_of_each();
+        let is_suggestion = |notice: &&Notice| matches!(notice.what, What::AnswersSuggested(_));
+        let suggestion = samples.iter().find(is_suggestion).expect("a sample");
+        board.apply(&samples[0], 0);
+        board.apply(&samples[10], 0);
+        for call_ms in 0..EVENTS_MAX as u64 + 7 {
+            board.apply(&Notice { call_ms, ..suggestion.clone() }, 0);
+        }
+        let events = &board.call("call-1").expect("it is up").events;
+        assert_eq!((&events[0].notice, &events[1].notice), (&samples[0], &samples[10]));
+        let kept: Vec<u64> = events.iter().skip(2).map(|event| event.notice.call_ms).collect();
+        let last = EVENTS_MAX as u64 + 7;
+        assert_eq!(kept, (last - 10..last).collect::<Vec<_>>(), "the last ones");
+    }
+
     fn named(notice: &Notice, number: usize) -> Notice {
         Notice { call: format!("call {number}"), ..notice.clone() }
     }

@@ -26,6 +26,8 @@ pub struct Event {
     pub call: String,
     /// Its type, e.g. `alert`.
     pub kind: &'static str,
+    /// Whether it tells words of a party.
+    pub has_words: bool,
     /// All of it as one JSON object on one line.
     pub json: String,
 }
@@ -82,25 +84,28 @@ impl Bus {
     /// Takes up a notice made at `time`; returns its number.
     pub fn publish_at(&self, notice: &Notice, time: Moment) -> u64 {
         let mut state = self.state();
-        state.last_seq += 1;
-        let seq = state.last_seq;
-        state.board.apply(notice, time.0);
-        let json = event_json(seq, time, notice);
-        let event = Arc::new(Event { seq, call: notice.call.clone(), kind: kind(&notice.what), json });
-        if state.ring.len() == RING_MAX {
-            state.ring.pop_front();
-        }
-        if let What::Consent { state: consent, .. } = &notice.what
-            && consent == "refused"
-        {
-            // What was said before, or read of it, is for nobody who asks later.
-            let has_words = |event: &Event| event.kind == "said" || event.kind == "observed";
-            state.ring.retain(|event| event.call != notice.call || !has_words(event));
-        }
-        state.ring.push_back(Arc::clone(&event));
+        let event = state.take(notice, time);
+        let seq = event.seq;
         // Sent under the lock so that subscribers see numbers in order; an error only means nobody listens.
         let _ = self.sender.send(event);
         seq
+    }
+
+    /// Takes up a notice made at `time` of words that somebody else has told, unless the call is over or its words are kept
+    /// no longer by now. `tell_others` runs before anything else is published, a refusal among it: it must not wait.
+    ///
+    /// # Returns
+    /// Whether it was taken up.
+    pub fn publish_words_at(&self, notice: &Notice, time: Moment, tell_others: impl FnOnce()) -> bool {
+        let mut state = self.state();
+        let is_up = state.board.is_active(&notice.call);
+        if !state.board.call(&notice.call).is_some_and(|record| is_up && record.keeps_words()) {
+            return false;
+        }
+        let event = state.take(notice, time);
+        let _ = self.sender.send(event);
+        tell_others();
+        true
     }
 
     /// Everything from now on; with `after`, first the kept events with greater numbers.
@@ -139,6 +144,28 @@ impl Bus {
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic while the lock was held leaves the state usable: every step of it stands alone.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Numbers a notice, and puts it on the board and into the ring.
+    fn take(&mut self, notice: &Notice, time: Moment) -> Arc<Event> {
+        self.last_seq += 1;
+        let seq = self.last_seq;
+        self.board.apply(notice, time.0);
+        let (json, has_words) = (event_json(seq, time, notice), notice.what.has_words());
+        let event = Arc::new(Event { seq, call: notice.call.clone(), kind: kind(&notice.what), has_words, json });
+        if self.ring.len() == RING_MAX {
+            self.ring.pop_front();
+        }
+        if let What::Consent { state: consent, .. } = &notice.what
+            && consent == "refused"
+        {
+            // What was said before, or read of it, is for nobody who asks later.
+            self.ring.retain(|event| event.call != notice.call || !event.has_words);
+        }
+        self.ring.push_back(Arc::clone(&event));
+        event
     }
 }
 
@@ -353,6 +380,39 @@ mod tests {
         assert_eq!(ready(&mut slow), Some(Delivery::Lagged { missed: Some(9) }));
         let numbers: Vec<u64> = events(&mut slow).iter().map(|event| event.seq).collect();
         assert_eq!(numbers, (10..=RING_MAX as u64 + 9).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn no_words_are_left_or_come_after_consent_is_refused() {
+        let bus = Bus::new();
+        let samples = one_of_each();
+        let consent = |state: &str| {
+            let what = What::Consent { state: state.to_owned(), by: "key".to_owned() };
+            Notice { call: samples[0].call.clone(), call_ms: 1, what }
+        };
+        let advice = samples.iter().find(|notice| matches!(notice.what, What::AnswersSuggested(_))).expect("a sample");
+        let told = std::cell::Cell::new(0);
+        let suggest = || bus.publish_words_at(advice, Moment(0), || told.set(told.get() + 1));
+        assert!(!suggest(), "nobody knows the call");
+        bus.publish_at(&samples[0], Moment(0));
+        assert!(suggest());
+        bus.publish_at(&consent("given"), Moment(0));
+        assert!(suggest());
+        for notice in samples.iter().filter(|notice| notice.what.has_words()) {
+            bus.publish_at(notice, Moment(0));
+        }
+        bus.publish_at(&consent("refused"), Moment(0));
+        assert!(!suggest());
+        assert_eq!(told.get(), 2, "others are told what was taken up, and nothing else");
+        let kept = events(&mut bus.subscribe(Some(0)));
+        assert!(kept.iter().all(|event| !["said", "answers_suggested"].contains(&event.kind)), "{kept:?}");
+        let query = advice.what.clone();
+        let What::AnswersSuggested(query) = query else { unreachable!("just matched") };
+        assert!(kept.iter().all(|event| !event.json.contains(query.query.reveal().as_str())), "{kept:?}");
+        bus.with_board(|board| {
+            let record = board.call(&advice.call).expect("it is up");
+            assert!(record.events.iter().all(|event| !event.notice.what.has_words()));
+        });
     }
 
     fn filled(count: u64) -> Bus {

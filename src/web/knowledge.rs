@@ -1,6 +1,7 @@
 //! `GET /v1/knowledge`: the library of answers, searched or listed, and one entry of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
@@ -11,10 +12,11 @@ use routing::Language;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::libraries::blocking;
 use super::problem::Problem;
 use super::routes::App;
 use crate::knowledge::{
-    ENTRIES_MAX, Entry, FOUND_MAX, Found, QUESTION_CHARACTERS_MAX, Question, SUGGESTED_MAX, Saying,
+    ENTRIES_MAX, Entry, FOUND_MAX, Found, QUESTION_CHARACTERS_MAX, Question, SUGGESTED_MAX, Saying, Shelf,
 };
 use crate::shell::advise::hundredths;
 
@@ -100,23 +102,49 @@ pub(super) async fn search(
     if limit.is_some_and(|limit| limit == 0 || limit > most) {
         return Err(bad(format!("`limit` is 1-{most}")));
     }
-    let shelf = app.shelf.load();
-    let today = shelf.zone.today();
-    let Some(text) = q else {
-        let of = |entry: &&Entry| {
-            scenario.as_deref().is_none_or(|scenario| entry.is_for(scenario))
-                && language.is_none_or(|language| entry.says.contains_key(&language))
-        };
-        let entries = shelf.knowledge.entries().iter().filter(of).take(limit.unwrap_or(ENTRIES_MAX));
-        return Ok(Json(Answer::Listed { entries: entries.map(|entry| body(entry, today)).collect() }));
-    };
-    if text.trim().is_empty() || text.chars().count() > QUESTION_CHARACTERS_MAX {
+    if q.as_ref().is_some_and(|text| text.trim().is_empty() || text.chars().count() > QUESTION_CHARACTERS_MAX) {
         return Err(bad(format!("`q` has 1-{QUESTION_CHARACTERS_MAX} characters")));
     }
-    let question = Question { text: &text, scenario: scenario.as_deref(), language, today };
+    // All entries may have to be looked at: beside the server's work, and a few at a time.
+    let place = Arc::clone(&app.searching).acquire_owned().await.expect("the semaphore is never closed");
+    let shelf = app.shelf.load_full();
+    let wanted = Wanted { scenario, language, limit };
+    let answer = blocking(move || {
+        let _place = place;
+        match &q {
+            Some(text) => found(&shelf, text, &wanted),
+            None => listed(&shelf, &wanted),
+        }
+    });
+    let answer = answer.await?;
+    if let Answer::Found { .. } = answer {
+        app.metrics.count_advice("asked");
+    }
+    Ok(Json(answer))
+}
+
+/// Which entries are asked for, and how many.
+struct Wanted {
+    scenario: Option<String>,
+    language: Option<Language>,
+    limit: Option<usize>,
+}
+
+fn found(shelf: &Shelf, text: &str, Wanted { scenario, language, limit }: &Wanted) -> Answer {
+    let today = shelf.zone.today();
+    let question = Question { text, scenario: scenario.as_deref(), language: *language, today };
     let found = shelf.knowledge.search(question, limit.unwrap_or(SUGGESTED_MAX));
-    app.metrics.count_advice("asked");
-    Ok(Json(Answer::Found { found: found.into_iter().map(|found| found_body(found, shelf.settings.floor)).collect() }))
+    Answer::Found { found: found.into_iter().map(|found| found_body(found, shelf.settings.floor)).collect() }
+}
+
+fn listed(shelf: &Shelf, Wanted { scenario, language, limit }: &Wanted) -> Answer {
+    let today = shelf.zone.today();
+    let is_wanted = |entry: &&Entry| {
+        scenario.as_deref().is_none_or(|scenario| entry.is_for(scenario))
+            && language.is_none_or(|language| entry.says.contains_key(&language))
+    };
+    let entries = shelf.knowledge.entries().iter().filter(is_wanted).take(limit.unwrap_or(ENTRIES_MAX));
+    Answer::Listed { entries: entries.map(|entry| body(entry, today)).collect() }
 }
 
 /// `GET /v1/knowledge/{id}`.

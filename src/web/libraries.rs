@@ -20,7 +20,7 @@ use super::reload::{Reloaded, read_again};
 use super::routes::App;
 use super::signing::Who;
 use crate::libraries::{Kind, Libraries, Swap, Text, Volume};
-use crate::settings::Fault;
+use crate::settings::{Fault, read_text};
 use crate::store::AuditEntry;
 
 /// One replacement at a time.
@@ -59,6 +59,10 @@ pub(super) struct LibraryDone {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     needs_restart: Option<Vec<String>>,
+    /// What went wrong though it is in force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    fault: Option<String>,
 }
 
 /// A file of a library.
@@ -191,42 +195,70 @@ async fn put(
             return Err(Problem::new(StatusCode::CONFLICT, detail));
         };
         precondition.check(there.as_ref())?;
-        let new = match new {
+        let new = Text::new(match new {
             New::Text(text) => text,
-            New::Previous => {
-                let previous = Swap::previous(&path).and_then(|previous| std::fs::read_to_string(previous).ok());
-                previous.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "there is no version before it"))?
-            }
-        };
-        let (checked, of) = (new.clone(), volume.clone());
+            New::Previous => previous_of(&path).await?,
+        });
+        let (checked, of) = (new.text.clone(), volume.clone());
         blocking(move || libraries.check(&of, &checked)).await?.map_err(refused)?;
-        let (at, written) = (path.clone(), new.clone());
-        let swap = blocking(move || Swap::make(&at, &written)).await?.map_err(|error| unwritten(&volume, &error))?;
-        let outcome = read_again(&app).await;
-        let kept = blocking(move || if outcome.is_ok() { (outcome, swap.keep()) } else { (outcome, swap.undo()) });
-        let (outcome, kept) = kept.await?;
-        kept.map_err(|error| unwritten(&volume, &error))?;
-        let Reloaded { policies, needs_restart } = outcome?;
-        let new = Text::new(new);
-        let before = there.map(|there| there.version.to_string());
-        let what = json!({ "kind": kind, "name": name, "before": before, "after": new.version.to_string() });
-        if let Some(store) = &app.store {
-            let entry = AuditEntry { kind: "library_replaced".to_owned(), who, call: String::new(), what };
-            store.journal().committed(entry).await;
-        }
-        let status = if before.is_some() { StatusCode::OK } else { StatusCode::CREATED };
-        let version = Some(new.version.to_string());
-        let answer = LibraryDone {
-            version,
-            policies: Some(policies),
-            needs_restart: Some(needs_restart),
-            ..LibraryDone::default()
-        };
-        let mut response = (status, Json(answer)).into_response();
-        response.headers_mut().insert(ETAG, etag(&new));
-        Ok(response)
+        let written = new.text.clone();
+        let swap = blocking(move || Swap::make(&path, &written)).await?.map_err(|error| unwritten(&volume, &error))?;
+        try_out(&app, swap, &Replacement { who, volume, there, new }).await
     });
     deed.await.map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?
+}
+
+/// What takes whose place.
+struct Replacement {
+    who: String,
+    volume: Volume,
+    there: Option<Text>,
+    new: Text,
+}
+
+/// Has everything read again with the file that is in its place, and leaves it there or takes it back.
+async fn try_out(app: &App, swap: Swap, replacement: &Replacement) -> Result<Response, Problem> {
+    let Replacement { volume, there, new, .. } = replacement;
+    let Reloaded { policies, needs_restart } = match read_again(app).await {
+        Ok(reloaded) => reloaded,
+        Err(problem) => {
+            let Err(error) = blocking(move || swap.undo()).await? else { return Err(problem) };
+            let problem = stuck(volume, problem, &error);
+            audit(app, replacement, "library_stuck").await;
+            return Err(problem);
+        }
+    };
+    // It is in force, whatever becomes of the one before.
+    audit(app, replacement, "library_replaced").await;
+    let kept = blocking(move || swap.keep()).await?;
+    let version = Some(new.version.to_string());
+    let (policies, needs_restart) = (Some(policies), Some(needs_restart));
+    let mut answer = LibraryDone { version, policies, needs_restart, ..LibraryDone::default() };
+    if let Err(error) = kept {
+        tracing::warn!(kind = volume.kind.name(), name = volume.name, %error, "the version before is not kept");
+        answer.fault = Some(format!("it is in force; the version before cannot be kept: {error}"));
+    }
+    let status = if there.is_some() { StatusCode::OK } else { StatusCode::CREATED };
+    let mut response = (status, Json(answer)).into_response();
+    response.headers_mut().insert(ETAG, etag(new));
+    Ok(response)
+}
+
+async fn audit(app: &App, Replacement { who, volume, there, new }: &Replacement, kind: &str) {
+    let Some(store) = &app.store else { return };
+    let before = there.as_ref().map(|there| there.version.to_string());
+    let after = new.version.to_string();
+    let what = json!({ "kind": volume.kind.name(), "name": volume.name, "before": before, "after": after });
+    let entry = AuditEntry { kind: kind.to_owned(), who: who.clone(), call: String::new(), what };
+    store.journal().committed(entry).await;
+}
+
+/// What the version before the one at `path` says.
+async fn previous_of(path: &std::path::Path) -> Result<String, Problem> {
+    let path = path.to_owned();
+    let previous = blocking(move || Swap::previous(&path).map(|previous| read_text(&previous)).transpose());
+    let previous = previous.await?.map_err(broken)?;
+    previous.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "there is no version before it"))
 }
 
 fn listed(libraries: &Libraries, kind: Kind) -> Result<Vec<Listed>, Fault> {
@@ -234,7 +266,7 @@ fn listed(libraries: &Libraries, kind: Kind) -> Result<Vec<Listed>, Fault> {
     for volume in libraries.volumes(kind)? {
         let Some(text) = libraries.read(&volume)? else { continue };
         let previous = volume.path.as_deref().and_then(Swap::previous);
-        let previous = previous.and_then(|previous| std::fs::read_to_string(previous).ok()).map(Text::new);
+        let previous = previous.map(|previous| read_text(&previous)).transpose()?.map(Text::new);
         all.push(Listed {
             kind: kind.name(),
             name: volume.name,
@@ -287,6 +319,14 @@ pub(super) fn broken(fault: Fault) -> Problem {
 fn unwritten(volume: &Volume, error: &std::io::Error) -> Problem {
     let detail = format!("{} {} cannot be written: {error}", volume.kind.name(), volume.name);
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
+}
+
+/// It was refused, and is in its place all the same.
+fn stuck(volume: &Volume, problem: Problem, error: &std::io::Error) -> Problem {
+    let (kind, name) = (volume.kind.name(), &volume.name);
+    tracing::error!(kind, name, %error, "a file that was refused cannot be taken back: the next reload finds it");
+    let detail = format!("{}; {kind} {name}, as refused, cannot be taken back: {error}", problem.detail);
+    Problem { status: StatusCode::INTERNAL_SERVER_ERROR, detail, ..problem }
 }
 
 const NO_SUCH: &str =

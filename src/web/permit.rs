@@ -26,6 +26,8 @@ pub(super) enum Area {
     Integration,
     /// What a person may ask for who called.
     People,
+    /// What customers may be answered.
+    Knowledge,
     /// Sums of calls.
     Reports,
     /// Configuration, policies, back-ups, figures.
@@ -37,12 +39,13 @@ pub(super) enum Area {
 }
 
 impl Area {
-    const ALL: [Area; 9] = [
+    const ALL: [Area; 10] = [
         Area::Calls,
         Area::Orders,
         Area::Audio,
         Area::Integration,
         Area::People,
+        Area::Knowledge,
         Area::Reports,
         Area::Operate,
         Area::Audit,
@@ -69,9 +72,9 @@ impl Area {
         match role {
             // Nobody serves calls as an administrator.
             Role::Administrator => self != Area::Own,
-            Role::Supervisor => matches!(self, Area::Calls | Area::Orders | Area::Audio),
-            Role::Operator => matches!(self, Area::Reports | Area::Operate),
-            Role::Agent => matches!(self, Area::Own),
+            Role::Supervisor => matches!(self, Area::Calls | Area::Orders | Area::Audio | Area::Knowledge),
+            Role::Operator => matches!(self, Area::Knowledge | Area::Reports | Area::Operate),
+            Role::Agent => matches!(self, Area::Knowledge | Area::Own),
             Role::Auditor => matches!(self, Area::Audit),
         }
     }
@@ -177,7 +180,7 @@ mod tests {
         let is_administrators =
             |(method, path, area)| permissions.may(Role::Administrator, method, path) == (area != Area::Own);
         assert!(permissions.table().all(is_administrators));
-        assert_eq!(areas(Role::Operator), [Area::Reports, Area::Operate]);
-        assert_eq!((areas(Role::Auditor), areas(Role::Agent)), (vec![Area::Audit], vec![Area::Own]));
+        assert_eq!(areas(Role::Operator), [Area::Knowledge, Area::Reports, Area::Operate]);
+        assert_eq!((areas(Role::Auditor), areas(Role::Agent)), (vec![Area::Audit], vec![Area::Knowledge, Area::Own]));
     }
 }

@@ -30,6 +30,8 @@ pub const TIMELINE_MAX: usize = 1_200;
 const DEEDS_MAX: usize = 100;
 /// Phrases kept per call.
 const PHRASES_MAX: usize = 300;
+/// Suggestions among the events kept per call: they are long, and come as often as the customer speaks.
+const SUGGESTIONS_MAX: usize = 10;
 
 /// Where a call stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -332,7 +334,6 @@ impl CallRecord {
             | What::BypassFailed { .. }
             | What::FactsTold { .. }
             | What::MessageDropped { .. }
-            | What::AnswersSuggested(_)
             | What::NotPossible { .. }
             | What::TicketAsked { .. }
             | What::ScenarioTurned { .. }
@@ -346,6 +347,7 @@ impl CallRecord {
             }
             What::ChatOpened { .. } | What::ReplySuggested { .. } | What::OutcomeTold(_) => self.apply_chat(notice),
             What::Consent { state, .. } => self.apply_consent(state),
+            What::AnswersSuggested(_) => self.make_room_for_suggestion(),
             What::Bypassed { .. } => self.bypassed = true,
             What::BypassEnded { .. } => self.bypassed = false,
             What::CallForked { .. } | What::ForkPaused { .. } => self.apply_fork(&notice.what),
@@ -394,7 +396,7 @@ impl CallRecord {
             self.phrases.clear();
             self.words.clear();
             self.timeline.iter_mut().for_each(|step| step.words = None);
-            self.events.retain(|event| !matches!(event.notice.what, What::Said { .. } | What::AnswersSuggested(_)));
+            self.events.retain(|event| !event.notice.what.has_words());
         }
     }
 

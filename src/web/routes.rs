@@ -69,6 +69,7 @@ pub(super) struct App {
     pub(super) limits: Arc<Limits>,
     pub(super) permissions: Arc<Permissions>,
     pub(super) replacing: Replacing,
+    pub(super) searching: Arc<Semaphore>,
     pub(super) subscribers: Arc<Semaphore>,
     pub(super) audio_places: Arc<Semaphore>,
     pub(super) channels: Arc<Semaphore>,

@@ -1,9 +1,9 @@
-//! What a chat adds to a record, and what comes to it once the call is over.
+//! What a chat adds to a record, what its words may be used for, and what comes to it once the call is over.
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{CallRecord, DEEDS_MAX, push};
+use super::{CallRecord, DEEDS_MAX, SUGGESTIONS_MAX, TimedNotice, push};
 use crate::notice::{Notice, Outcome, What};
 use crate::pii::Pii;
 
@@ -44,6 +44,21 @@ impl CallRecord {
             }
             What::OutcomeTold(outcome) => push(&mut self.outcomes, outcome.clone(), OUTCOMES_MAX),
             _ => {}
+        }
+    }
+
+    /// Whether words of it may be kept and told: nobody asks for consent, or it is given.
+    pub fn keeps_words(&self) -> bool {
+        self.consent.as_deref().is_none_or(|consent| consent == "given")
+    }
+
+    /// The oldest suggestion gives way to one too many, so that they take no room from what else has happened.
+    pub(super) fn make_room_for_suggestion(&mut self) {
+        let is_suggestion = |event: &TimedNotice| matches!(event.notice.what, What::AnswersSuggested(_));
+        if self.events.iter().filter(|event| is_suggestion(event)).count() >= SUGGESTIONS_MAX
+            && let Some(oldest) = self.events.iter().position(is_suggestion)
+        {
+            self.events.remove(oldest);
         }
     }
 

@@ -1,4 +1,5 @@
-//! The library of answers over the wire: searched, listed, read, and what is asked wrongly.
+//! The library of answers over the wire: searched, listed, read, what is asked wrongly; and files that are replaced while the
+//! disk fails.
 
 use super::*;
 
@@ -30,4 +31,63 @@ async fn the_library_answers_in_the_language_of_the_question() {
     for wrong in ["q=", "q=a&lang=fr", "q=a&limit=0", "q=a&limit=21", "query=a", &format!("q={}", "a".repeat(501))] {
         problem(&wire.ask_with_token("GET", &format!("/v1/knowledge?{wrong}")).await, 400);
     }
+}
+
+const OWN: &str = "name = \"own\"\nscenarios = [\"any\"]\n[[entry]]\nid = \"hours\"\nen.questions = [\"When?\"]\n\
+                   en.answer = \"Nine to five\"\n";
+
+#[tokio::test]
+async fn a_disk_that_fails_in_the_midst_is_told_with_what_is_in_force() {
+    let root = tempfile::tempdir().expect("a folder");
+    let store = audit::store(root.path());
+    let mut fixture = fixture_with(Some(store.clone())).await;
+    let folder = root.path().join("knowledge");
+    std::fs::create_dir(&folder).expect("a folder");
+    std::fs::write(folder.join("own.toml"), OWN).expect("a file");
+    let settings = Settings::parse("[knowledge]\n", &root.path().join("calmline.toml")).expect("a configuration");
+    let live = LiveOptions { libraries: Libraries::of(&settings), ..options(fixture.handle.addr).live };
+    fixture.handle.exchange(live).expect("random numbers");
+    let now = || std::fs::read_to_string(folder.join("own.toml")).expect("a file");
+
+    // What stands where the version before is to be kept gives way to no file.
+    std::fs::create_dir_all(folder.join(".own.toml.previous/full")).expect("a folder");
+    let longer = OWN.replace("five", "six");
+    let good = Reloaded { policies: Vec::new(), needs_restart: Vec::new() };
+    let reply = replaced(&mut fixture, &longer, Ok(good), || ()).await;
+    assert_eq!((reply.status, now()), (200, longer.clone()), "{}", reply.body);
+    assert!(reply.json()["fault"].as_str().is_some_and(|fault| fault.contains("cannot be kept")), "{}", reply.body);
+
+    let fault = Fault { file: "own.toml".into(), key: "id".into(), found: "a".into(), expected: "b".into() };
+    let lose = || std::fs::remove_file(folder.join(".own.toml.aside")).expect("it waits there");
+    let reply = replaced(&mut fixture, OWN, Err(vec![fault]), lose).await;
+    problem(&reply, 500);
+    let told = reply.json();
+    let detail = told["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains("is broken") && detail.contains("cannot be taken back"), "{told}");
+    assert_eq!((&told["faults"][0]["key"], now().as_str()), (&"id".into(), OWN), "{told}");
+
+    for kind in ["library_replaced", "library_stuck"] {
+        let trail = Wire(fixture.handle.addr).ask_with_token("GET", &format!("/v1/audit?kind={kind}")).await.json();
+        assert_eq!(trail["entries"].as_array().map(Vec::len), Some(1), "{kind}: {trail}");
+        assert_eq!(trail["entries"][0]["what"]["name"], "own", "{trail}");
+    }
+    store.stop();
+}
+
+/// Replaces a file, where this comes of the reload, and something else happens before it.
+async fn replaced(
+    fixture: &mut Fixture,
+    text: &str,
+    outcome: Result<Reloaded, Vec<Fault>>,
+    before: impl FnOnce(),
+) -> Reply {
+    let wire = Wire(fixture.handle.addr);
+    let headers = format!("Authorization: Bearer {TOKEN}\r\nIf-Match: *\r\nContent-Length: {}\r\n", text.len());
+    let answer = async {
+        let waits = fixture.asks.recv().await.expect("somebody asks");
+        before();
+        waits.send(outcome).expect("it is waited for");
+    };
+    let (reply, ()) = tokio::join!(wire.exchange("PUT", "/v1/libraries/knowledge/own", &headers, text), answer);
+    reply
 }
