@@ -51,7 +51,7 @@ async fn without_a_store_there_is_no_trail() {
     problem(&Wire(fixture.handle.addr).ask_with_token("GET", "/v1/audit").await, 503);
 }
 
-fn store(root: &std::path::Path) -> Store {
+pub(super) fn store(root: &std::path::Path) -> Store {
     let keep = KeepSettings { calls: Duration::MAX, words: Duration::MAX, timeline: Duration::MAX };
     let (folder, backups) = (root.join("data"), root.join("backups"));
     let kept = StoreSettings { folder, backups, database: None, master_key: MasterKeySource::Beside, keep };
