@@ -4,17 +4,21 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
+use lettre::Message;
 use lettre::message::header::ContentType;
 use lettre::message::{Attachment, Body, Mailbox, MultiPart, SinglePart};
-use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
-use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, CertificateStore, Tls, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
 use tracing::warn;
 
 use crate::crm::{Answer, Letter, Parcel};
 use crate::report::{ReportFormat, mail_page, subject};
 use crate::reporting::{in_turn, typeface};
 use crate::settings::{MailProtection, MailSettings, ReportRecipient, ReportWay, Settings, is_this_machine};
+
+/// How long a server that has taken a mail may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(5);
 
 /// What is sent to whom, by what.
 #[derive(Debug, Clone)]
@@ -55,7 +59,8 @@ impl MailTerms {
 /// Who hands mail to the server.
 pub(super) struct Mailer {
     terms: MailTerms,
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    tls: Tls,
+    credentials: Option<Credentials>,
 }
 
 impl Mailer {
@@ -64,16 +69,12 @@ impl Mailer {
     /// # Errors
     /// What is not to be had.
     pub(super) fn new(terms: MailTerms) -> Result<Mailer, String> {
-        let server = &terms.server;
-        let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&server.host)
-            .port(server.port)
-            .timeout(Some(server.within))
-            .tls(protection(server)?);
-        if let Some((user, secret)) = &server.login {
-            let secret = secret.fetch()?;
-            transport = transport.credentials(Credentials::new(user.clone(), secret.reveal().to_owned()));
-        }
-        Ok(Mailer { transport: transport.build(), terms })
+        let tls = protection(&terms.server)?;
+        let credentials = match &terms.server.login {
+            Some((user, secret)) => Some(Credentials::new(user.clone(), secret.fetch()?.reveal().to_owned())),
+            None => None,
+        };
+        Ok(Mailer { terms, tls, credentials })
     }
 
     pub(super) fn patience(&self) -> (Duration, u32) {
@@ -82,7 +83,8 @@ impl Mailer {
 
     /// Writes a parcel's report as a mail and hands it over; what came of it.
     pub(super) fn send(&self, parcel: Parcel) -> impl Future<Output = Answer> + Send + 'static {
-        let (terms, transport, within) = (self.terms.clone(), self.transport.clone(), self.terms.server.within);
+        let (terms, tls, credentials) = (self.terms.clone(), self.tls.clone(), self.credentials.clone());
+        let server = terms.server.clone();
         async move {
             let to = terms.addresses_of(&parcel);
             if to.is_empty() {
@@ -93,13 +95,16 @@ impl Mailer {
                 // A font may be missing today and there tomorrow.
                 Err(why) => return Answer::Later(why, None),
             };
-            // The transport's own patience is for connecting alone.
-            match tokio::time::timeout(within, transport.send(message)).await {
-                Ok(Ok(_)) => Answer::Taken,
-                Ok(Err(error)) if error.is_permanent() => Answer::Refused(masked(&in_words(&error))),
-                Ok(Err(error)) => Answer::Later(masked(&in_words(&error)), None),
-                Err(_) => Answer::Later(format!("not taken within {} s", within.as_secs()), None),
-            }
+            let taken = hand_over(&server, &tls, credentials.as_ref(), &message);
+            let mut connection = match tokio::time::timeout(server.within, taken).await {
+                Ok(Ok(connection)) => connection,
+                Ok(Err(error)) if error.is_permanent() => return Answer::Refused(masked(&in_words(&error))),
+                Ok(Err(error)) => return Answer::Later(masked(&in_words(&error)), None),
+                Err(_) => return Answer::Later(format!("not taken within {} s", server.within.as_secs()), None),
+            };
+            // It has the mail, whatever it says to this.
+            drop(tokio::time::timeout(GOODBYE, connection.abort()).await);
+            Answer::Taken
         }
     }
 }
@@ -122,6 +127,30 @@ fn protection(server: &MailSettings) -> Result<Tls, String> {
         MailProtection::Tls => Tls::Wrapper(parameters),
         MailProtection::StartTls | MailProtection::Plain => Tls::Required(parameters),
     })
+}
+
+/// Connects to a server, protected as it is to be or not at all, and has it take a mail; the connection that it has taken it on.
+async fn hand_over(
+    server: &MailSettings,
+    tls: &Tls,
+    credentials: Option<&Credentials>,
+    message: &Message,
+) -> Result<AsyncSmtpConnection, lettre::transport::smtp::Error> {
+    let (at, own_name) = ((server.host.as_str(), server.port), ClientId::default());
+    let from_the_start = match tls {
+        Tls::Wrapper(parameters) => Some(parameters.clone()),
+        _ => None,
+    };
+    let connecting = AsyncSmtpConnection::connect_tokio1(at, Some(server.within), &own_name, from_the_start, None);
+    let mut connection = connecting.await?;
+    if let Tls::Required(parameters) = tls {
+        connection.starttls(parameters.clone(), &own_name).await?;
+    }
+    if let Some(credentials) = credentials {
+        connection.auth(DEFAULT_MECHANISMS, credentials).await?;
+    }
+    connection.send(message.envelope(), &message.formatted()).await?;
+    Ok(connection)
 }
 
 /// The mail of a parcel: the same one however often it is written, so that who gets it twice can tell.
