@@ -7,6 +7,8 @@ mod sending;
 
 use std::io::Write as _;
 
+use tokio::sync::Semaphore;
+
 use crate::cli::{Failure, ReportArgs};
 use crate::demo::server::ask;
 use crate::durable::write_whole;
@@ -15,6 +17,9 @@ use crate::settings::{Settings, Zone};
 use crate::trail::settings_of;
 pub(crate) use fonts::typeface;
 pub(crate) use schedule::{report as report_of, run as write_by_the_clock};
+
+/// Reports that are written at a time: each takes memory, and a processor that calls need, too.
+static WRITERS: Semaphore = Semaphore::const_new(2);
 
 /// Runs `calmline report`.
 ///
@@ -49,4 +54,20 @@ pub(crate) fn run(args: &ReportArgs) -> Result<(), Failure> {
         Some(path) => write_whole(path, &bytes, None).map_err(|error| Failure::of(path.display(), error)),
         None => std::io::stdout().write_all(&bytes).map_err(|error| Failure::of("standard output", error)),
     }
+}
+
+/// Has a report written once it is its turn: pictures take a while, and calls are handled by the threads that ask.
+///
+/// # Errors
+/// As `write`.
+pub(crate) async fn in_turn<T: Send + 'static>(
+    write: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    let turn = WRITERS.acquire().await.map_err(|error| error.to_string())?;
+    let written = tokio::task::spawn_blocking(move || {
+        let written = write();
+        drop(turn);
+        written
+    });
+    written.await.unwrap_or_else(|error| Err(error.to_string()))
 }

@@ -45,6 +45,7 @@ impl Letter {
         Parcel {
             id: 0,
             crm: receiver.to_owned(),
+            to: None,
             call: String::new(),
             event: REPORT_EVENT.to_owned(),
             key,

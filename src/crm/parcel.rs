@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::pii::Pii;
+
 /// Something that is to be taken by a system outside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parcel {
@@ -11,6 +13,9 @@ pub struct Parcel {
     pub id: u64,
     /// The system, as `[crm.NAME]`.
     pub crm: String,
+    /// The one address that a mail goes to; nothing when it goes to all that its receiver has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Pii<String>>,
     /// The call that it is about.
     pub call: String,
     /// The type of the event.

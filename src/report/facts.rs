@@ -58,7 +58,7 @@ pub struct CallFacts {
     /// The emotion that led most steps of the caller's timeline; this and the following are missing in what older versions kept.
     #[serde(default)]
     pub emotion: Option<String>,
-    /// The caller's highest anger, in tenths, 0-9.
+    /// The caller's highest anger, in tenths, 0-9; nothing where nobody listened.
     #[serde(default)]
     pub anger_tenth: Option<u8>,
     /// Whether early warning said that it would come to anger.
@@ -85,6 +85,17 @@ pub struct CallFacts {
     /// Whether what the customer wanted is settled.
     #[serde(default)]
     pub resolved: Option<bool>,
+}
+
+impl CallFacts {
+    /// Takes over what has come of the call, as was said last; nothing else.
+    pub fn tell_outcomes(&mut self, record: &CallRecord) {
+        let told = || record.outcomes.iter().rev();
+        self.complaint = told().find_map(|outcome| outcome.complaint);
+        self.satisfied = told().find_map(|outcome| outcome.satisfied);
+        self.repurchased = told().find_map(|outcome| outcome.repurchased);
+        self.resolved = told().find_map(|outcome| outcome.resolved);
+    }
 }
 
 /// The emotion that led most steps of the caller's timeline.
@@ -121,7 +132,9 @@ impl From<&CallRecord> for CallFacts {
         let warned_ms =
             record.events.iter().find(|event| warning(&event.notice.what)).map(|event| event.notice.call_ms);
         let words = record.timeline.iter().any(|step| step.party == "caller" && step.words.is_some());
-        Self {
+        // The end of every call tells one; only what was observed has a time.
+        let heard = record.peak.as_ref().filter(|peak| peak.call_ms.is_some());
+        let mut facts = Self {
             route: record.route.clone(),
             channel: Some(record.came_by().to_owned()),
             scenario: record.scenario.clone(),
@@ -142,17 +155,16 @@ impl From<&CallRecord> for CallFacts {
             rules: record.decisions.iter().map(|decision| decision.rule.clone()).take(NAMES_MAX).collect(),
             said: said.map(|said| said.phrase.intent.clone()).take(NAMES_MAX).collect(),
             emotion: leading(record),
-            anger_tenth: record.peak.as_ref().map(|peak| (peak.anger * 10.0).clamp(0.0, 9.0) as u8),
+            anger_tenth: heard.map(|peak| (peak.anger * 10.0).clamp(0.0, 9.0) as u8),
             warned: warned_ms.is_some(),
             lead_ms: warned_ms.zip(high_ms).and_then(|(warned, high)| high.checked_sub(warned)),
             worded: words || record.phrases.iter().any(|phrase| phrase.party == "caller"),
             torn: record.end_reason.as_deref() == Some("the server ended"),
             level,
-            complaint: record.outcomes.iter().rev().find_map(|outcome| outcome.complaint),
-            satisfied: record.outcomes.iter().rev().find_map(|outcome| outcome.satisfied),
-            repurchased: record.outcomes.iter().rev().find_map(|outcome| outcome.repurchased),
-            resolved: record.outcomes.iter().rev().find_map(|outcome| outcome.resolved),
-        }
+            ..Self::default()
+        };
+        facts.tell_outcomes(record);
+        facts
     }
 }
 

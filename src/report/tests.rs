@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::notice::What;
 use crate::notice_samples::one_of_each;
 use crate::web::Board;
 
@@ -18,8 +19,22 @@ fn facts_of_a_call() {
     assert_eq!((facts.alerts, facts.rules.len()), (1, 1), "{facts:?}");
     assert_eq!((facts.complaint, facts.satisfied, facts.repurchased), (Some(true), Some(2), Some(false)));
     assert_eq!((facts.resolved, facts.channel.as_deref()), (None, Some("app")));
+    assert_eq!(facts.anger_tenth, Some(8));
     let text = serde_json::to_string(&facts).expect("strings and numbers");
     assert!(!text.contains("13800138000") && serde_json::from_str::<CallFacts>(&text).expect("facts") == facts);
+}
+
+#[test]
+fn a_call_that_nobody_listened_to_has_no_anger() {
+    let mut board = Board::default();
+    for notice in one_of_each() {
+        if matches!(notice.what, What::CallStarted { .. } | What::CallAnswered { .. } | What::CallEnded { .. }) {
+            board.apply(&notice, 1_000_000);
+        }
+    }
+    let record = board.call("call-1").expect("it ended a moment ago");
+    assert!(record.peak.is_some(), "the end tells one");
+    assert_eq!(CallFacts::from(record).anger_tenth, None);
 }
 
 #[test]

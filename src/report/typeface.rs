@@ -25,8 +25,8 @@ impl std::fmt::Debug for Typeface {
 
 impl Typeface {
     /// Takes up one face of a font file; nothing when it has none of that number, or no letters.
-    pub fn new(bytes: Vec<u8>, index: u32) -> Option<Typeface> {
-        let own = Self { bytes: Arc::new(bytes), index };
+    pub fn new(bytes: Arc<Vec<u8>>, index: u32) -> Option<Typeface> {
+        let own = Self { bytes, index };
         let usable = Face::parse(&own.bytes, index).is_ok_and(|face| has(&face, LATIN) && face.units_per_em() > 0);
         usable.then_some(own)
     }

@@ -1,7 +1,9 @@
 //! The font that printed reports are set in: the file that the configuration names, or one that the system has.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use fontdb::{Database, FaceInfo, Source, Style};
 use tracing::warn;
@@ -19,8 +21,14 @@ const PREFERRED: [&str; 6] = [
 ];
 /// The largest font file that is read, bytes.
 const FONT_BYTES_MAX: u64 = 64 << 20;
-/// Fonts without Chinese characters that are looked into before one of them is taken.
+/// Faces without Chinese characters that are looked into before one of them is taken.
 const LOOKED_AT_MAX: usize = 200;
+
+/// What a typeface was asked for by: a file as it was then, or whatever the system has.
+type Asked = Option<(PathBuf, Option<SystemTime>)>;
+
+/// The typeface that was taken last, so that fonts are not looked through and read anew with every report.
+static TAKEN: Mutex<Option<(Asked, Typeface)>> = Mutex::new(None);
 
 /// The typeface of a file, or where none is named, of the system: one with Chinese characters before any other. Nothing when
 /// there is none.
@@ -28,18 +36,37 @@ const LOOKED_AT_MAX: usize = 200;
 /// # Errors
 /// When the file cannot be read or is no font.
 pub(crate) fn typeface(file: Option<&Path>) -> Result<Option<Typeface>, String> {
-    let Some(file) = file else { return Ok(of_system()) };
-    let in_file = |why: &dyn std::fmt::Display| format!("reports.font: {}: {why}", file.display());
-    // The file may hold several: the first with Chinese characters, or else the first.
-    let faces = faces_in(file).map_err(|error| in_file(&error))?;
-    let han = faces.iter().find(|typeface| typeface.has_han()).or(faces.first()).cloned();
-    han.map(Some).ok_or_else(|| in_file(&"expected a TrueType or OpenType font with Latin letters, found none"))
+    let asked: Asked = file.map(|file| (file.to_owned(), fs::metadata(file).and_then(|found| found.modified()).ok()));
+    // Whoever else asks meanwhile waits, and has it then.
+    let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((by, typeface)) = &*taken
+        && *by == asked
+    {
+        return Ok(Some(typeface.clone()));
+    }
+    let found = match file {
+        Some(file) => Some(of_file(file).map_err(|why| format!("reports.font: {}: {why}", file.display()))?),
+        None => of_system(),
+    };
+    // The system may get a better one.
+    if let Some(found) = found.as_ref().filter(|found| file.is_some() || found.has_han()) {
+        *taken = Some((asked, found.clone()));
+    }
+    Ok(found)
 }
 
-fn faces_in(file: &Path) -> std::io::Result<Vec<Typeface>> {
-    let bytes = read(file)?;
-    let count = ttf_parser::fonts_in_collection(&bytes).unwrap_or(1);
-    Ok((0..count).filter_map(|index| Typeface::new(bytes.clone(), index)).collect())
+/// The file may hold several: the first with Chinese characters, or else the first.
+fn of_file(file: &Path) -> Result<Typeface, String> {
+    let bytes = Arc::new(read(file).map_err(|error| error.to_string())?);
+    let count = ttf_parser::fonts_in_collection(&bytes).unwrap_or(1).min(LOOKED_AT_MAX as u32);
+    let mut first = None;
+    for typeface in (0..count).filter_map(|index| Typeface::new(Arc::clone(&bytes), index)) {
+        if typeface.has_han() {
+            return Ok(typeface);
+        }
+        first = first.or(Some(typeface));
+    }
+    first.ok_or_else(|| "expected a TrueType or OpenType font with Latin letters, found none".to_owned())
 }
 
 fn of_system() -> Option<Typeface> {
@@ -51,7 +78,7 @@ fn of_system() -> Option<Typeface> {
     for face in faces.into_iter().take(LOOKED_AT_MAX) {
         let Source::File(path) = &face.source else { continue };
         let Ok(bytes) = read(path) else { continue };
-        match Typeface::new(bytes, face.index) {
+        match Typeface::new(Arc::new(bytes), face.index) {
             Some(typeface) if typeface.has_han() => return Some(typeface),
             Some(typeface) => latin = latin.or(Some(typeface)),
             None => {}

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 use serde_json::json;
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::sending::send_due;
-use super::typeface;
-use crate::crm::REPORT_EVENT;
+use super::{in_turn, typeface};
 use crate::durable::write_whole;
 use crate::report::{Language, Period, Report, ReportFormat, Typeface};
 use crate::settings::{ReportSettings, Zone};
@@ -40,28 +40,41 @@ pub(crate) async fn run(
     readiness: Arc<Readiness>,
 ) {
     readiness.want_reports();
+    let mut aside = outbox.as_ref().map(Outbox::has_reports_aside);
     let mut every = tokio::time::interval(LOOK_EVERY);
     let mut failed = false;
     loop {
-        every.tick().await;
-        let today = zone.date_after(settings.after_midnight);
-        let written = write_due(&settings, &zone, &store, today).await;
-        let sent = match &outbox {
-            Some(outbox) => send_due(&settings, (&zone, today), &store, outbox).await,
-            None => Ok(()),
-        };
-        let outcome = written.and(sent);
-        if let Err(why) = &outcome
-            && !failed
-        {
-            warn!(why, "a report could not be written or sent: it is tried again every minute");
+        tokio::select! {
+            _ = every.tick() => {
+                let today = zone.date_after(settings.after_midnight);
+                let written = write_due(&settings, &zone, &store, today).await;
+                let sent = match &outbox {
+                    Some(outbox) => send_due(&settings, (&zone, today), &store, outbox).await,
+                    None => Ok(()),
+                };
+                let outcome = written.and(sent);
+                if let Err(why) = &outcome
+                    && !failed
+                {
+                    warn!(why, "a report could not be written or sent: it is tried again every minute");
+                }
+                failed = outcome.is_err();
+            }
+            () = changed(&mut aside) => {}
         }
-        failed = outcome.is_err();
-        let is_stuck = match &outbox {
-            Some(outbox) => outbox.has_set_aside(REPORT_EVENT).await,
-            None => false,
-        };
+        let is_stuck = aside.as_ref().is_some_and(|aside| *aside.borrow());
         readiness.set(Component::Reports, !failed && !is_stuck);
+    }
+}
+
+/// Waits until a report is set aside, or none is any more.
+async fn changed(aside: &mut Option<watch::Receiver<bool>>) {
+    let is_over = match aside {
+        Some(aside) => aside.changed().await.is_err(),
+        None => true,
+    };
+    if is_over {
+        std::future::pending().await
     }
 }
 
@@ -70,23 +83,31 @@ pub(crate) async fn run(
 /// # Errors
 /// When the store does not answer, or a file cannot be written. What could be written is.
 async fn write_due(settings: &ReportSettings, zone: &Zone, store: &Store, today: Date) -> Result<(), String> {
+    let mut outcome = Ok(());
     for period in &settings.periods {
         for first in period.over(today, back(*period)).map_err(|error| error.to_string())? {
             let missing = missing(settings, *period, first);
             if missing.is_empty() || !is_whole(zone, store, first) {
                 continue;
             }
-            let report = report(store, zone, *period, first).await?;
-            let files = missing.len();
-            // Pictures take a while, and calls are handled by these threads.
-            let font = settings.font.clone();
-            let written = tokio::task::spawn_blocking(move || write(&missing, &report, font.as_deref())).await;
-            written.unwrap_or_else(|error| Err(error.to_string()))?;
-            let title = period.title(first);
-            info!(period = period.name(), title, files, folder = %settings.folder.display(), "a report is written");
-            store.audit("report_written", json!({ "period": period.name(), "title": title, "files": files }));
+            outcome = outcome.and(write_missing(settings, (zone, store), (*period, first), missing).await);
         }
     }
+    outcome
+}
+
+async fn write_missing(
+    settings: &ReportSettings,
+    (zone, store): (&Zone, &Store),
+    (period, first): (Period, Date),
+    missing: Vec<Wanted>,
+) -> Result<(), String> {
+    let report = report(store, zone, period, first).await?;
+    let (files, font) = (missing.len(), settings.font.clone());
+    in_turn(move || write(&missing, &report, font.as_deref())).await?;
+    let title = period.title(first);
+    info!(period = period.name(), title, files, folder = %settings.folder.display(), "a report is written");
+    store.audit("report_written", json!({ "period": period.name(), "title": title, "files": files }));
     Ok(())
 }
 
@@ -187,6 +208,13 @@ mod tests {
             names
         };
         let today: Date = "2026-11-26".parse().expect("a day");
+        // What is in the way of one is in the way of no other, before it or after it.
+        let in_the_way = settings.folder.join("day-2026-11-20.new");
+        fs::create_dir_all(&in_the_way).expect("a folder");
+        let why = write_due(&settings, &zone, &store, today).await.expect_err("one cannot be written");
+        assert!(why.contains("day-2026-11-20."), "{why}");
+        fs::remove_dir(&in_the_way).expect("it is there");
+        assert_eq!(names().len(), 6 * (14 + 4 + 2) - 2, "all but its table and its figures");
         write_due(&settings, &zone, &store, today).await.expect("written");
         // Two pages and two workbooks, a table and the figures of each.
         assert_eq!(names().len(), 6 * (14 + 4 + 2));

@@ -9,8 +9,9 @@ use tracing::info;
 
 use super::schedule::{is_whole, report};
 use crate::crm::{Letter, Parcel};
+use crate::pii::Pii;
 use crate::report::{Period, Report};
-use crate::settings::{ReportSettings, ReportWay, Zone};
+use crate::settings::{ReportRecipient, ReportSettings, ReportWay, Zone};
 use crate::shell::crm::{MailTerms, Outbox};
 use crate::store::Store;
 use crate::web::Moment;
@@ -37,37 +38,61 @@ pub(super) async fn send_due(
     // The same report goes to several.
     let mut reports: BTreeMap<String, Report> = BTreeMap::new();
     for (name, recipient) in &settings.to {
-        let receiver = match &recipient.by {
-            ReportWay::Mail(_) => MailTerms::receiver(name),
-            ReportWay::Crm(crm) => crm.clone(),
-        };
         for period in &recipient.periods {
             for first in period.over(today, back(*period)).map_err(|error| error.to_string())? {
-                let title = period.title(first);
-                let key = store.key_of(&format!("report {name} {} {title}", period.name()));
-                if !is_whole(zone, store, first) || store.was_made(key.clone()).await? {
+                if !is_whole(zone, store, first) {
                     continue;
                 }
-                let known = reports.get(&title).cloned();
-                let report = match known {
-                    Some(report) => report,
-                    None => report(store, zone, *period, first).await?,
-                };
-                reports.insert(title.clone(), report.clone());
-                let letter = Letter::new(*period, title, report);
-                let parcel = letter.parcel(&receiver, key, Moment::now().0);
-                outcome = outcome.and(hand_over(name, &letter, parcel, store, outbox).await);
+                let sent = send(name, recipient, (zone, *period, first), (store, outbox), &mut reports).await;
+                outcome = outcome.and(sent);
             }
         }
     }
     outcome
 }
 
-async fn hand_over(name: &str, letter: &Letter, parcel: Parcel, store: &Store, outbox: &Outbox) -> Result<(), String> {
-    if outbox.send_once(parcel).await? {
-        let report = letter.file_name();
+async fn send(
+    name: &str,
+    recipient: &ReportRecipient,
+    (zone, period, first): (&Zone, Period, Date),
+    (store, outbox): (&Store, &Outbox),
+    reports: &mut BTreeMap<String, Report>,
+) -> Result<(), String> {
+    let title = period.title(first);
+    let (mut outcome, mut is_sent) = (Ok(()), false);
+    for (receiver, to) in ways(name, recipient) {
+        let address = to.as_ref().map_or_else(String::new, |to| format!(" {}", to.reveal()));
+        let key = store.key_of(&format!("report {name} {} {title}{address}", period.name()));
+        let sent = async {
+            if store.was_made(key.clone()).await? {
+                return Ok(false);
+            }
+            if !reports.contains_key(&title) {
+                reports.insert(title.clone(), report(store, zone, period, first).await?);
+            }
+            let letter = Letter::new(period, title.clone(), reports[&title].clone());
+            outbox.send_once(Parcel { to, ..letter.parcel(&receiver, key, Moment::now().0) }).await
+        };
+        match sent.await {
+            Ok(is_first) => is_sent |= is_first,
+            Err(why) => outcome = outcome.and(Err(why)),
+        }
+    }
+    if is_sent {
+        let report = format!("{}-{title}", period.name());
         info!(to = name, report, "a report is on its way");
         store.audit("report_sent", json!({ "to": name, "report": report }));
     }
-    Ok(())
+    outcome
+}
+
+/// The receivers of a recipient's parcels: one parcel for each address, so that one that nobody is at costs the others nothing.
+fn ways(name: &str, recipient: &ReportRecipient) -> Vec<(String, Option<Pii<String>>)> {
+    match &recipient.by {
+        ReportWay::Mail(addresses) => {
+            let to = addresses.iter().map(|address| Pii::new(address.email.to_string()));
+            to.map(|to| (MailTerms::receiver(name), Some(to))).collect()
+        }
+        ReportWay::Crm(crm) => vec![(crm.clone(), None)],
+    }
 }

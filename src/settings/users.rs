@@ -22,7 +22,8 @@ pub struct UserSettings {
     pub role: Role,
     /// Their password's hash.
     pub password: PasswordDigest,
-    /// An agent's extension, or the name of the target that they answer at: the calls there are their own.
+    /// The name of the target that an agent answers at, or else their extension, perhaps with its host: the calls there are their
+    /// own.
     pub serves: Option<String>,
     /// What the codes of their authenticator app are made from, when they need one to sign in.
     pub totp: Option<TotpSecret>,
@@ -44,7 +45,7 @@ pub(super) fn read_users(mut section: Section<'_>, folder: &Path) -> BTreeMap<St
         let password = user.need("password_hash", expected, text(512)).and_then(|text| {
             PasswordDigest::parse(&text).map_err(|found| user.fault("password_hash", found, expected)).ok()
         });
-        let serves = user.read("serves", "an extension, or the name of a [targets.NAME], of 1-64 characters", text(64));
+        let serves = user.read("serves", "the name of a [targets.NAME], or an extension, of 1-64 characters", text(64));
         match role {
             Some(Role::Agent) if !user.has("serves") => {
                 user.fault("serves", "nothing", "the extension, or the target, at which the agent answers");

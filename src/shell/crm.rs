@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 use utoipa::ToSchema;
@@ -44,6 +44,8 @@ pub struct Outbox {
     asks: mpsc::Sender<Ask>,
     /// Types of events that some system is told of.
     events: Arc<BTreeSet<String>>,
+    /// Whether a report was set aside.
+    reports_aside: watch::Receiver<bool>,
     metrics: Metrics,
 }
 
@@ -102,6 +104,7 @@ impl Outbox {
         let events = settings.crms.values().flat_map(|crm| crm.events.iter().cloned()).collect();
         let (asks, inlet) = mpsc::channel(EVENTS_MAX);
         let (outcomes, inlet_outcomes) = mpsc::channel(EVENTS_MAX);
+        let (is_aside, reports_aside) = watch::channel(false);
         let mut clerk = Clerk {
             receivers,
             store,
@@ -113,10 +116,11 @@ impl Outbox {
             is_loaded: false,
             busy: BTreeSet::new(),
             outcomes,
+            reports_aside: is_aside,
         };
         clerk.load().await;
         tokio::spawn(clerk.run(inlet, inlet_outcomes));
-        Ok(Outbox { asks, events: Arc::new(events), metrics })
+        Ok(Outbox { asks, events: Arc::new(events), reports_aside, metrics })
     }
 
     /// Takes note of something that was told, when a system is to know of it; never waits.
@@ -148,10 +152,9 @@ impl Outbox {
         listed.await.ok()
     }
 
-    /// Whether something of a type was set aside.
-    pub async fn has_set_aside(&self, event: &str) -> bool {
-        let aside = self.list(Some(true)).await.unwrap_or_default();
-        aside.iter().any(|listed| listed.event == event)
+    /// Whether a report is set aside, as that changes.
+    pub fn has_reports_aside(&self) -> watch::Receiver<bool> {
+        self.reports_aside.clone()
     }
 
     /// Does something about a parcel; whether there is one of that number.
@@ -195,6 +198,7 @@ struct Clerk {
     /// Systems that something is being posted to: one parcel at a time each.
     busy: BTreeSet<String>,
     outcomes: mpsc::Sender<Outcome>,
+    reports_aside: watch::Sender<bool>,
 }
 
 /// What came of one attempt: the system, the parcel, and what was said.
@@ -202,9 +206,16 @@ type Outcome = (String, u64, Answer);
 
 impl Clerk {
     async fn run(mut self, mut asks: mpsc::Receiver<Ask>, mut outcomes: mpsc::Receiver<Outcome>) {
+        // A deadline of its own: whoever asks much puts it off otherwise.
+        let mut load_at = Instant::now() + LOOK_EVERY;
         loop {
+            if !self.is_loaded && Instant::now() >= load_at {
+                self.load().await;
+                load_at = Instant::now() + LOOK_EVERY;
+            }
             self.prune().await;
-            let wake = Instant::now() + self.post_due().min(LOOK_EVERY);
+            let due = Instant::now() + self.post_due().min(LOOK_EVERY);
+            let wake = if self.is_loaded { due } else { due.min(load_at) };
             self.show();
             tokio::select! {
                 ask = asks.recv() => match ask {
@@ -215,11 +226,7 @@ impl Clerk {
                     self.busy.remove(&crm);
                     self.answered(id, answer).await;
                 }
-                () = sleep_until(wake) => {
-                    if !self.is_loaded {
-                        self.load().await;
-                    }
-                }
+                () = sleep_until(wake) => {}
             }
         }
     }
@@ -310,6 +317,7 @@ impl Clerk {
             let parcel = Parcel {
                 id,
                 crm: name,
+                to: None,
                 call: notice.call.clone(),
                 event: event.to_owned(),
                 key: post::fresh_key(),
@@ -434,8 +442,10 @@ impl Clerk {
     }
 
     fn show(&self) {
-        let aside = self.parcels.values().filter(|parcel| parcel.state == State::SetAside).count();
-        self.metrics.set_deliveries(self.parcels.len() - aside, aside);
+        let aside = || self.parcels.values().filter(|parcel| parcel.state == State::SetAside);
+        self.metrics.set_deliveries(self.parcels.len() - aside().count(), aside().count());
+        let is_aside = aside().any(|parcel| parcel.event == REPORT_EVENT);
+        self.reports_aside.send_if_modified(|before| std::mem::replace(before, is_aside) != is_aside);
     }
 }
 

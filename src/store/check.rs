@@ -1,5 +1,6 @@
 //! Has the whole audit trail read while the server runs, and says what was found.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
 use std::thread;
 
@@ -65,7 +66,7 @@ impl Store {
         }
         let store = self.clone();
         let look = move || {
-            let found = store.looked_through();
+            let found = or_broken(|| store.looked_through());
             match &found {
                 Checking::Done { is_whole: false, findings, .. } => {
                     error!(findings = findings.len(), "the audit trail is not as it was written");
@@ -100,5 +101,21 @@ impl Store {
             },
             Err(error) => Checking::Failed { why: error.to_string() },
         }
+    }
+}
+
+/// What was found; that it broke, when looking panics.
+fn or_broken(look: impl FnOnce() -> Checking) -> Checking {
+    catch_unwind(AssertUnwindSafe(look)).unwrap_or_else(|_| Checking::Failed { why: "it broke".to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_that_breaks_is_over() {
+        assert_eq!(or_broken(|| panic!("on purpose")), Checking::Failed { why: "it broke".to_owned() });
+        assert_eq!(or_broken(Checking::default), Checking::None);
     }
 }

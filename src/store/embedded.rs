@@ -113,6 +113,8 @@ struct Followed {
     place: Place,
     next: u32,
     keys: CallKeys,
+    /// What reports know of it, when it has ended before.
+    facts: Option<Box<CallFacts>>,
 }
 
 /// What the notices of a call add up to.
@@ -166,7 +168,7 @@ impl Embedded {
                 Some(followed) => followed.keys.clone(),
                 None => self.fresh_keys()?,
             };
-            running.calls.insert(*name, Followed { place: *place, next, keys });
+            running.calls.insert(*name, Followed { place: *place, next, keys, facts: None });
             if up.refused.contains(name) || record.consent.as_deref() == Some("refused") {
                 self.forget_words(running, name)?;
             }
@@ -245,7 +247,7 @@ impl Embedded {
         }
         let place = place_of(kept.unix_ms, &name);
         let keys = self.fresh_keys()?;
-        running.calls.insert(name, Followed { place, next: 0, keys });
+        running.calls.insert(name, Followed { place, next: 0, keys, facts: None });
         names.running.insert(name, place);
         Ok(())
     }
@@ -258,10 +260,21 @@ impl Embedded {
     fn end(&self, running: &mut Running, names: &[CallName]) -> Result<(), String> {
         let (mut facts_of, mut lines, mut gone) = (Batch::default(), Batch::default(), Batch::default());
         for name in names {
-            let Some(Followed { place, keys, .. }) = running.calls.remove(name) else { continue };
+            let Some(Followed { place, keys, facts, .. }) = running.calls.remove(name) else { continue };
             let Some(record) = self.fold(name)?.record else { continue };
-            let line = serde_json::to_vec(&Summary::from(&record)).map_err(|error| error.to_string())?;
-            let facts = serde_json::to_vec(&CallFacts::from(&record)).map_err(|error| error.to_string())?;
+            let facts = match facts {
+                // The record may have less by now: words and timelines are forgotten earlier than calls.
+                Some(mut facts) => {
+                    facts.tell_outcomes(&record);
+                    *facts
+                }
+                None => CallFacts::from(&record),
+            };
+            let mut summary = Summary::from(&record);
+            // The line is kept longer than words.
+            summary.emotion.iter_mut().for_each(|step| step.words = None);
+            let line = serde_json::to_vec(&summary).map_err(|error| error.to_string())?;
+            let facts = serde_json::to_vec(&facts).map_err(|error| error.to_string())?;
             let seal = |context: &[u8], plain: &[u8]| {
                 keys.seal(&self.keys, Class::Record, context, plain).map_err(|error| error.to_string())
             };
@@ -293,7 +306,8 @@ impl Embedded {
         let place = place_of(record.started.0, &name);
         // Its keys of before are those of another opening, perhaps, whose nonces come again.
         let mut late = Running::default();
-        late.calls.insert(name, Followed { place, next, keys: self.fresh_keys()? });
+        let facts = self.kept_facts(&place)?.map(Box::new);
+        late.calls.insert(name, Followed { place, next, keys: self.fresh_keys()?, facts });
         let call_ms = now.0.saturating_sub(record.started.0);
         let notice = Notice { call: record.id, call_ms, what: What::OutcomeTold(outcome) };
         self.keep(&mut late, &[Kept { unix_ms: now.0, notice }])?;
@@ -359,6 +373,13 @@ impl Embedded {
             }
         }
         Ok(())
+    }
+
+    /// What reports know of a call; nothing of one that was kept by a version that told nothing.
+    fn kept_facts(&self, place: &Place) -> Result<Option<CallFacts>, String> {
+        let Some(sealed) = self.facts.get(place)? else { return Ok(None) };
+        let opened = self.open_value(&mut BTreeMap::new(), &facts_context(place), &sealed)?;
+        opened.map(|facts| serde_json::from_slice(&facts).map_err(|error| error.to_string())).transpose()
     }
 
     /// How many bytes it takes on disk.

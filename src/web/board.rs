@@ -191,6 +191,21 @@ mod tests {
         assert_eq!(kept, (last - 10..last).collect::<Vec<_>>(), "the last ones");
     }
 
+    #[test]
+    fn words_of_before_a_refusal_are_shown_no_longer() {
+        let mut board = Board::default();
+        let samples = one_of_each();
+        [0, 3].into_iter().for_each(|number| board.apply(&samples[number], 0));
+        let words = |board: &Board| {
+            let call = board.call("call-1").expect("it is up");
+            (call.emotion.clone().expect("a step").words.is_some(), call.timeline[0].words.is_some())
+        };
+        assert_eq!(words(&board), (true, true));
+        let what = What::Consent { state: "refused".to_owned(), by: "key".to_owned() };
+        board.apply(&Notice { what, ..samples[3].clone() }, 0);
+        assert_eq!(words(&board), (false, false));
+    }
+
     fn named(notice: &Notice, number: usize) -> Notice {
         Notice { call: format!("call {number}"), ..notice.clone() }
     }

@@ -9,6 +9,7 @@ use media::tone::Region;
 use super::WebError;
 use super::auth::Gate;
 use super::orders::PromptFolder;
+use super::own::Claim;
 use crate::libraries::Libraries;
 use crate::settings::{Token, UserSettings, Zone};
 
@@ -45,6 +46,8 @@ pub(super) struct Live {
     pub(super) zone: Zone,
     pub(super) libraries: Libraries,
     pub(super) agents: BTreeMap<String, String>,
+    /// Whose calls are whose, by users' names.
+    pub(super) claims: BTreeMap<String, Claim>,
     pub(super) report_font: Option<PathBuf>,
 }
 
@@ -53,6 +56,8 @@ impl Live {
     pub(super) fn new(options: LiveOptions) -> Result<Self, WebError> {
         let LiveOptions { token, users, prompts, tones, zone, libraries, policies: _, agents, report_font } = options;
         let (gate, prompts) = (Gate::new(&token)?, Arc::new(PromptFolder::new(prompts)));
-        Ok(Self { gate, users, prompts, tones, zone, libraries, agents, report_font })
+        let serving = users.iter().filter_map(|(name, user)| Some((name, user.serves.as_deref()?)));
+        let claims = serving.map(|(name, serves)| (name.clone(), Claim::of(serves, &agents))).collect();
+        Ok(Self { gate, users, prompts, tones, zone, libraries, agents, claims, report_font })
     }
 }

@@ -1,7 +1,7 @@
 //! `/v1/own/calls`: to a person who serves customers, the calls that they serve now: the customer's mood, what was suggested to
 //! say, and what rules said of it. No address, nothing that was said, and nobody else's calls.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -9,7 +9,6 @@ use axum::{Extension, Json};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::live::Live;
 use super::moment::Moment;
 use super::problem::Problem;
 use super::record::{Alert, CallRecord, Reply, ServiceSwitch, State as Stands, Step};
@@ -39,7 +38,7 @@ struct OwnCall {
     answered: Option<Moment>,
     /// How the customer is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    emotion: Option<Step>,
+    emotion: Option<Mood>,
     /// What could be written to the customer, the latest last.
     replies: Vec<Reply>,
     /// What the library has to say to the customer's last words, best first.
@@ -53,44 +52,132 @@ struct OwnCall {
     said: BTreeSet<String>,
 }
 
+/// How the customer is; none of the words that say so.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OwnMood)]
+struct Mood {
+    emotion: String,
+    level: String,
+    anger: f32,
+    trend_per_s: f32,
+}
+
+/// What the audit trail is to tell of an answer: the calls in it that its agent was not shown by the one before.
+#[derive(Clone)]
+pub(super) struct FirstShown(pub(super) Vec<String>);
+
+/// Whose calls are an agent's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// Those at a target of that name, and with it at that address.
+    Target(String, Option<Party>),
+    /// Those at an extension.
+    Extension(Party),
+}
+
+/// Who an address stands for: a user, or a telephone number, where one is named of that host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Party {
+    user: String,
+    host: Option<String>,
+}
+
 /// `GET /v1/own/calls`.
-pub(super) async fn calls(State(app): State<App>, who: Option<Extension<Who>>) -> Result<Json<OwnCalls>, Problem> {
+pub(super) async fn calls(
+    State(app): State<App>,
+    who: Option<Extension<Who>>,
+) -> Result<(Extension<FirstShown>, Json<OwnCalls>), Problem> {
     let live = app.live.load();
-    let claim = match &who {
-        Some(Extension(Who::Person { user, .. })) => live.users.get(user).and_then(|user| user.serves.as_deref()),
+    let own = match &who {
+        Some(Extension(Who::Person { user, shown, .. })) => live.claims.get(user).map(|claim| (claim, shown)),
         _ => None,
     };
     let nobody = || Problem::new(StatusCode::FORBIDDEN, "only as an agent: it shows the calls that one serves");
-    let claim = claim.ok_or_else(nobody)?;
-    let calls = app.bus.with_board(|board| {
-        let own = board.active().filter(|record| is_served_by(record, claim, &live));
+    let (claim, shown) = own.ok_or_else(nobody)?;
+    let calls: Vec<OwnCall> = app.bus.with_board(|board| {
+        let own = board.active().filter(|record| claim.is_for(record, &live.agents));
         own.take(CALLS_MAX).map(OwnCall::from).collect()
     });
-    Ok(Json(OwnCalls { calls }))
+    let first = shown.first(calls.iter().map(|call| call.id.clone()).collect());
+    Ok((Extension(FirstShown(first)), Json(OwnCalls { calls })))
 }
 
-/// Whether somebody speaks to the customer now: by the address of the target that answered, or of the party that a fork names.
-fn is_served_by(record: &CallRecord, claim: &str, live: &Live) -> bool {
-    if record.state != Stands::Answered {
-        return false;
+impl Claim {
+    /// What `serves` means: a target where there is one of that name, or else an extension, perhaps of a host (`1001@HOST`).
+    pub(super) fn of(serves: &str, targets: &BTreeMap<String, String>) -> Claim {
+        if let Some(address) = targets.get(serves) {
+            return Claim::Target(serves.to_owned(), Party::of(address));
+        }
+        let (user, host) = serves.split_once('@').map_or((serves, None), |(user, host)| (user, Some(host.to_owned())));
+        Claim::Extension(Party { user: user.to_owned(), host })
     }
-    let is_of = |address: &str| user_of(address) == Some(claim);
-    if let Some(fork) = &record.fork {
-        let told = fork.parties.iter().filter(|party| party.party == "callee").flat_map(|party| &party.addresses);
-        return is_of(record.to.reveal()) || told.into_iter().any(|address| is_of(address));
+
+    /// Whether somebody speaks to the customer now: at the target that answered, or as the party that a fork names.
+    fn is_for(&self, record: &CallRecord, targets: &BTreeMap<String, String>) -> bool {
+        if record.state != Stands::Answered {
+            return false;
+        }
+        if let Some(fork) = &record.fork {
+            let mut callees = fork.parties.iter().filter(|party| party.party == "callee").peekable();
+            // Where somebody else is named, the address that the copy came to is of whoever records.
+            if callees.peek().is_none() {
+                return self.is_at(record.to.reveal());
+            }
+            return callees.flat_map(|party| &party.addresses).any(|address| self.is_at(address));
+        }
+        match (self, &record.target) {
+            (Claim::Target(name, _), Some(target)) => name == target,
+            (Claim::Extension(_), Some(target)) => targets.get(target).is_some_and(|address| self.is_at(address)),
+            (_, None) => false,
+        }
     }
-    record
-        .target
-        .as_ref()
-        .is_some_and(|target| target == claim || live.agents.get(target).is_some_and(|uri| is_of(uri)))
+
+    fn is_at(&self, address: &str) -> bool {
+        let (Claim::Target(_, Some(own)) | Claim::Extension(own)) = self else { return false };
+        Party::of(address).is_some_and(|party| own.is(&party))
+    }
 }
 
-/// The user of a SIP address, or a telephone number, in a header's value or alone.
-fn user_of(address: &str) -> Option<&str> {
-    let inner = address.split_once('<').map_or(address, |(_, rest)| rest);
-    let inner = inner.split(['>', ';']).next()?;
-    let (_, rest) = inner.split_once(':').filter(|(scheme, _)| ["sip", "sips", "tel"].contains(scheme))?;
-    rest.split(['@', '?']).next().filter(|user| !user.is_empty())
+impl Party {
+    /// Who a SIP address or a telephone number is of (RFC 3261 §19.1, RFC 3966), in a header's value or alone; nobody where no user
+    /// is named.
+    fn of(address: &str) -> Option<Party> {
+        let inner = address.split_once('<').map_or(address, |(_, rest)| rest);
+        let (scheme, rest) = inner.split('>').next()?.split_once(':')?;
+        let (user, host) = match scheme.to_ascii_lowercase().as_str() {
+            "sip" | "sips" => rest.split_once('@').map(|(user, host)| (user, Some(host_of(host))))?,
+            "tel" => (rest, None),
+            _ => return None,
+        };
+        let user = user.split([':', ';', '?']).next().filter(|user| !user.is_empty())?;
+        Some(Party { user: user.to_owned(), host: host.map(str::to_owned) })
+    }
+
+    /// Whether both are the same, as far as both say.
+    fn is(&self, other: &Party) -> bool {
+        let same_host = |(own, other): (&String, &String)| own.eq_ignore_ascii_case(other);
+        self.user == other.user && self.host.as_ref().zip(other.host.as_ref()).is_none_or(same_host)
+    }
+}
+
+/// The host alone of what stands behind the `@`: without port, parameters and headers.
+fn host_of(text: &str) -> &str {
+    let text = text.split([';', '?']).next().unwrap_or_default();
+    match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None => text.split(':').next().unwrap_or_default(),
+    }
+}
+
+impl From<&Step> for Mood {
+    fn from(step: &Step) -> Self {
+        Self {
+            emotion: step.emotion.clone(),
+            level: step.level.clone(),
+            anger: step.anger,
+            trend_per_s: step.trend_per_s,
+        }
+    }
 }
 
 /// The answers that were suggested last.
@@ -111,7 +198,7 @@ impl From<&CallRecord> for OwnCall {
             scenario: record.scenario.clone(),
             started: record.started,
             answered: record.answered,
-            emotion: record.emotion.clone(),
+            emotion: record.emotion.as_ref().map(Mood::from),
             replies: record.replies.iter().rev().take(LINES_MAX).rev().cloned().collect(),
             answers: answers(record).take(LINES_MAX).cloned().collect(),
             service: record.services.back().cloned(),
@@ -124,19 +211,92 @@ impl From<&CallRecord> for OwnCall {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::notice::{ForkedParty, Notice, What};
+    use crate::pii::Pii;
 
     #[test]
-    fn users_of_addresses() {
-        for (address, user) in [
-            ("sip:1001@pbx.example", Some("1001")),
-            ("\"Li\" <sip:1001@pbx.example;transport=tcp>;tag=1", Some("1001")),
-            ("<tel:+8613800138000>", Some("+8613800138000")),
-            ("sip:pbx.example", Some("pbx.example")),
+    fn parties_of_addresses() {
+        for (address, expected) in [
+            ("sip:1001@pbx.example", Some(("1001", Some("pbx.example")))),
+            ("\"Li\" <sip:1001@pbx.example:5060;transport=tcp>;tag=1", Some(("1001", Some("pbx.example")))),
+            ("sips:1001:secret@[2001:db8::1]:5061?Subject=a", Some(("1001", Some("2001:db8::1")))),
+            ("SIP:1001;phone-context=a@pbx.example", Some(("1001", Some("pbx.example")))),
+            ("<tel:+8613800138000;ext=1>", Some(("+8613800138000", None))),
+            ("sip:pbx.example", None),
             ("mailto:1001@pbx.example", None),
             ("sip:@pbx.example", None),
             ("", None),
         ] {
-            assert_eq!(user_of(address), user, "{address}");
+            let found = Party::of(address);
+            let found = found.as_ref().map(|party| (party.user.as_str(), party.host.as_deref()));
+            assert_eq!(found, expected, "{address}");
         }
+    }
+
+    #[test]
+    fn calls_of_targets_and_extensions() {
+        let targets: BTreeMap<String, String> = [
+            ("bot".to_owned(), "sip:1001@pbx.example".to_owned()),
+            ("1003".to_owned(), "sip:9000@pbx.example".to_owned()),
+        ]
+        .into();
+        let answered = |target: &str| record(&[What::CallAnswered { target: target.to_owned(), setup_ms: 1 }]);
+        for (serves, target, expected) in [
+            ("bot", "bot", true),
+            ("1001", "bot", true),
+            ("1001@PBX.example", "bot", true),
+            ("1001@other.example", "bot", false),
+            ("1002", "bot", false),
+            // A target of that name is no extension.
+            ("1003", "1003", true),
+            ("9000", "1003", true),
+            ("1003", "bot", false),
+        ] {
+            let claim = Claim::of(serves, &targets);
+            assert_eq!(claim.is_for(&answered(target), &targets), expected, "{serves} at {target}");
+        }
+    }
+
+    #[test]
+    fn calls_of_forks() {
+        let targets = [("desk".to_owned(), "sip:1001@pbx.example".to_owned())].into();
+        let own = |serves: &str, callee: Option<&str>| {
+            let party = |address: &str| ForkedParty {
+                party: "callee".to_owned(),
+                addresses: vec![address.to_owned()],
+                name: None,
+            };
+            let forked = What::CallForked {
+                source: "siprec".to_owned(),
+                again: false,
+                pbx_call: None,
+                told_by: None,
+                parties: callee.into_iter().map(party).collect(),
+                details: Pii::new(BTreeMap::new()),
+            };
+            let answered = What::CallAnswered { target: "fork".to_owned(), setup_ms: 1 };
+            Claim::of(serves, &targets).is_for(&record(&[forked, answered]), &targets)
+        };
+        // It came to 4001.
+        for (serves, callee, expected) in [
+            ("1001", Some("sip:1001@pbx.example"), true),
+            ("1001@other.example", Some("sip:1001@pbx.example"), false),
+            ("desk", Some("sip:1001@pbx.example"), true),
+            ("desk", Some("sip:1001@other.example"), false),
+            ("4001", Some("sip:1001@pbx.example"), false),
+            ("4001", None, true),
+            ("1001", None, false),
+        ] {
+            assert_eq!(own(serves, callee), expected, "{serves} of {callee:?}");
+        }
+    }
+
+    fn record(whats: &[What]) -> CallRecord {
+        let (from, to) = ("<sip:13800138000@pbx.example>".into(), "<sip:4001@calmline.example>".into());
+        let mut record = CallRecord::new("call-1", &from, &to, "support", "support", Moment(0));
+        for what in whats {
+            record.apply(&Notice { call: "call-1".to_owned(), call_ms: 1, what: what.clone() }, Moment(1));
+        }
+        record
     }
 }

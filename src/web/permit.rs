@@ -64,6 +64,7 @@ impl Area {
             Area::Operate => "operate",
             Area::Audit => "audit",
             Area::Own => "own",
+            Area::Knowledge => "knowledge",
         }
     }
 

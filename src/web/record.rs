@@ -395,7 +395,7 @@ impl CallRecord {
         if state == "refused" {
             self.phrases.clear();
             self.words.clear();
-            self.timeline.iter_mut().for_each(|step| step.words = None);
+            self.timeline.iter_mut().chain(&mut self.emotion).for_each(|step| step.words = None);
             self.events.retain(|event| !event.notice.what.has_words());
         }
     }

@@ -15,7 +15,7 @@ use super::people::kept;
 use super::problem::Problem;
 use super::routes::App;
 use crate::report::{Language, Period, ReportFormat};
-use crate::reporting::{report_of, typeface};
+use crate::reporting::{in_turn, report_of, typeface};
 
 /// How a report is asked for; a day's figures when nothing is said.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -53,12 +53,11 @@ pub(super) async fn of_date(
     let first = period.days(date).map_err(|error| bad(error.to_string()))?[0];
     let report = report_of(kept(&app)?, &zone, period, first).await.map_err(store_down)?;
     let failed = |why: String| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, why);
-    // Pictures take a while, and calls are handled by these threads.
-    let written = tokio::task::spawn_blocking(move || {
+    let written = in_turn(move || {
         let typeface = if format == ReportFormat::Pdf { typeface(font.as_deref())? } else { None };
         format.write(&report, language, typeface.as_ref()).map_err(|error| error.to_string())
     });
-    let bytes = written.await.unwrap_or_else(|error| Err(error.to_string())).map_err(failed)?;
+    let bytes = written.await.map_err(failed)?;
     let name = format!("inline; filename=\"{}-{}.{}\"", period.name(), period.title(first), format.name());
     Ok(([(CONTENT_TYPE, format.media_type().to_owned()), (CONTENT_DISPOSITION, name)], bytes).into_response())
 }

@@ -23,6 +23,7 @@ use super::libraries::Replacing;
 use super::limits::{Asker, Limits, Peer, address};
 use super::live::Live;
 use super::orders::Asked;
+use super::own::FirstShown;
 use super::permit::Permissions;
 use super::policies::InForce;
 use super::problem::Problem;
@@ -170,7 +171,12 @@ async fn recorded(app: &App, who: &Who, (method, path): (&str, &str), response: 
     let what = serde_json::json!({ "method": method, "path": path, "status": response.status().as_u16() });
     let of_call = path.strip_prefix("/v1/calls/").or_else(|| path.strip_prefix("/v1/interactions/"));
     let call = of_call.and_then(|rest| rest.split('/').next()).unwrap_or_default().to_owned();
-    store.journal().committed(AuditEntry { kind: "access".to_owned(), who: who.name().to_owned(), call, what }).await;
+    // Whoever serves looks every other second: each of their calls is told once per session.
+    let calls = response.extensions().get::<FirstShown>().map_or_else(|| vec![call], |FirstShown(calls)| calls.clone());
+    for call in calls {
+        let (kind, who, what) = ("access".to_owned(), who.name().to_owned(), what.clone());
+        store.journal().committed(AuditEntry { kind, who, call, what }).await;
+    }
     response
 }
 

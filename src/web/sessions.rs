@@ -3,7 +3,8 @@
 //! Pure: whoever asks says what time it is. A session ends when nobody uses it, when it is old, and when the user's entry in
 //! the configuration goes or has another password or second factor.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -49,6 +50,26 @@ struct Session {
     used: Duration,
     /// Cancelled when it ends, or the user is something else: what it has open ends then, too.
     ended: CancellationToken,
+    shown: Shown,
+}
+
+/// The calls that somebody was shown last in a session; clones are the same.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shown(Arc<Mutex<Option<BTreeSet<String>>>>);
+
+impl Shown {
+    /// Takes note of calls that are shown now: those that were not the last time. One without a name when it is the first time, and
+    /// there are none.
+    pub(super) fn first(&self, now: BTreeSet<String>) -> Vec<String> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = match &*last {
+            Some(last) => now.difference(last).cloned().collect(),
+            None if now.is_empty() => vec![String::new()],
+            None => now.iter().cloned().collect(),
+        };
+        *last = Some(now);
+        first
+    }
 }
 
 /// Whose session it is.
@@ -56,6 +77,7 @@ pub(super) struct Known<'a> {
     pub(super) user: String,
     pub(super) settings: &'a UserSettings,
     pub(super) ended: CancellationToken,
+    pub(super) shown: Shown,
 }
 
 #[derive(Debug)]
@@ -119,7 +141,8 @@ impl Sessions {
             }
         }
         let ended = CancellationToken::new();
-        let session = Session { user: user.to_owned(), settings, began: now, used: now, ended };
+        let shown = Shown::default();
+        let session = Session { user: user.to_owned(), settings, began: now, used: now, ended, shown };
         self.sessions.insert(name_of(&number), session);
         Ok(number)
     }
@@ -136,7 +159,8 @@ impl Sessions {
         let session = self.sessions.get_mut(&name)?;
         let settings = users(&session.user)?;
         session.used = now;
-        Some(Known { user: session.user.clone(), settings, ended: session.ended.clone() })
+        let (ended, shown) = (session.ended.clone(), session.shown.clone());
+        Some(Known { user: session.user.clone(), settings, ended, shown })
     }
 
     /// Ends a session.

@@ -26,7 +26,7 @@ use super::moment::Moment;
 use super::permit::{Area, areas};
 use super::problem::Problem;
 use super::routes::App;
-use super::sessions::{AGE_MAX, IDLE_MAX, Known, Sessions};
+use super::sessions::{AGE_MAX, IDLE_MAX, Known, Sessions, Shown};
 use crate::settings::{UserSettings, is_this_machine};
 use crate::store::AuditEntry;
 use crate::users::{PasswordDigest, Role};
@@ -71,6 +71,8 @@ pub(super) enum Who {
         role: Role,
         /// Cancelled when their session ends.
         ended: CancellationToken,
+        /// Of their own calls, those that they were shown last.
+        shown: Shown,
     },
 }
 
@@ -155,7 +157,7 @@ impl Signed {
         }
         let live = app.live.load();
         let found = self.sessions().user(number, |name| live.users.get(name), self.started.elapsed());
-        found.map(|Known { user, settings, ended }| Who::Person { user, role: settings.role, ended })
+        found.map(|Known { user, settings, ended, shown }| Who::Person { user, role: settings.role, ended, shown })
     }
 
     /// Ends sessions that end by themselves, again and again, until the API closes.

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use calmline::demo::server::get;
+use calmline::demo::server::{ask, get};
 use serde_json::Value;
 
 use self::office::Office;
@@ -70,7 +70,8 @@ fn who_cannot_be_trusted_gets_no_report_and_no_password() {
     // The server's own authority is not ours: it may be anybody's.
     let other = Office::open("calmline", PASSWORD);
     std::fs::create_dir_all(folder("letters-false").join("config")).expect("a folder");
-    let stage = set_with("letters-false", &office, &other, "starttls", "periods = [\"month\"]\nformats = [\"csv\"]");
+    let (to, terms) = (["heads@shop.example"], "periods = [\"month\"]\nformats = [\"csv\"]");
+    let stage = set_with("letters-false", (&office, &other), "starttls", &to, terms);
     let (web, token) = (stage.server.addresses.web, stage.server.token.clone());
     eventually("it says why", || {
         deliveries(web, &token, "")
@@ -90,14 +91,36 @@ fn what_is_refused_for_good_is_set_aside_and_told() {
     assert_eq!((&aside["crm"], &aside["event"]), (&Value::from("mail:heads"), &Value::from("report")), "{aside}");
     assert!(aside["error"].as_str().is_some_and(|why| why.contains("535")), "{aside}");
     assert!(office.mails().is_empty());
+    let reports_are = |state: &str| stage.api("/readyz")["components"]["reports"] == state;
+    eventually("it is told", || reports_are("down"));
+    let (status, _) = ask(web, ("DELETE", &format!("/v1/deliveries/{}", aside["id"])), "", &token).expect("an answer");
+    assert!((200..300).contains(&status), "{status}");
+    eventually("nothing is wrong any more", || reports_are("up"));
+}
+
+#[test]
+fn an_address_that_nobody_has_keeps_the_report_from_no_other() {
+    let office = Office::open("calmline", PASSWORD);
+    office.has_nobody("gone@shop.example");
+    let terms = "periods = [\"month\"]\nformats = [\"csv\"]";
+    let to = ["gone@shop.example", "heads@shop.example"];
+    let stage = set_with("letters-gone", (&office, &office), "starttls", &to, terms);
+    let (web, token) = (stage.server.addresses.web, stage.server.token.clone());
+    eventually("one is set aside, and the other came", || {
+        deliveries(web, &token, "?state=set_aside").len() == 1 && office.mails().len() == 1
+    });
+    let mail = &office.mails()[0];
+    assert!(mail.contains("To: heads@shop.example") && !mail.contains("gone@"), "{mail}");
+    let why = deliveries(web, &token, "")[0]["error"].to_string();
+    assert!(why.contains("550") && why.contains("<…>") && !why.contains("gone@"), "{why}");
 }
 
 /// A server that mails reports to the heads, by an office that it trusts.
 fn set(name: &str, office: &Office, tls: &str, terms: &str) -> Stage {
-    set_with(name, office, office, tls, terms)
+    set_with(name, (office, office), tls, &["heads@shop.example"], terms)
 }
 
-fn set_with(name: &str, office: &Office, trusted: &Office, tls: &str, terms: &str) -> Stage {
+fn set_with(name: &str, (office, trusted): (&Office, &Office), tls: &str, to: &[&str], terms: &str) -> Stage {
     let home = folder(name);
     for left in ["kept", "reports"] {
         let _ = std::fs::remove_dir_all(home.join(left));
@@ -109,7 +132,7 @@ fn set_with(name: &str, office: &Office, trusted: &Office, tls: &str, terms: &st
     let at = if tls == "tls" { office.wrapped } else { office.at };
     let sections = format!(
         "[store]\nfolder = \"../kept\"\n\n[reports]\nfolder = \"../reports\"\nat = \"00:00\"\nperiods = [\"day\"]\n\n\
-         [reports.to.heads]\nmail = [\"heads@shop.example\"]\n{terms}\n\n[mail]\nserver = \"{at}\"\ntls = \"{tls}\"\n\
+         [reports.to.heads]\nmail = {to:?}\n{terms}\n\n[mail]\nserver = \"{at}\"\ntls = \"{tls}\"\n\
          authorities = \"office.pem\"\nuser = \"calmline\"\nsecret_file = \"mail.password\"\n\
          from = \"Calmline <calmline@shop.example>\"\nretry_s = 1\nwithin_s = 10\n\n[listening]"
     );

@@ -4,17 +4,21 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
+use lettre::Message;
 use lettre::message::header::ContentType;
 use lettre::message::{Attachment, Body, Mailbox, MultiPart, SinglePart};
-use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
-use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, CertificateStore, Tls, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
 use tracing::warn;
 
 use crate::crm::{Answer, Letter, Parcel};
 use crate::report::{ReportFormat, mail_page, subject};
-use crate::reporting::typeface;
+use crate::reporting::{in_turn, typeface};
 use crate::settings::{MailProtection, MailSettings, ReportRecipient, ReportWay, Settings, is_this_machine};
+
+/// How long a server that has taken a mail may take to say goodbye.
+const GOODBYE: Duration = Duration::from_secs(5);
 
 /// What is sent to whom, by what.
 #[derive(Debug, Clone)]
@@ -44,12 +48,19 @@ impl MailTerms {
     pub fn receiver(name: &str) -> String {
         format!("mail:{name}")
     }
+
+    /// Whom a parcel goes to: the one address that it names, or all.
+    fn addresses_of(&self, parcel: &Parcel) -> Vec<Mailbox> {
+        let is_meant = |own: &&Mailbox| parcel.to.as_ref().is_none_or(|to| own.email.to_string() == *to.reveal());
+        self.addresses.iter().filter(is_meant).cloned().collect()
+    }
 }
 
 /// Who hands mail to the server.
 pub(super) struct Mailer {
     terms: MailTerms,
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    tls: Tls,
+    credentials: Option<Credentials>,
 }
 
 impl Mailer {
@@ -58,16 +69,12 @@ impl Mailer {
     /// # Errors
     /// What is not to be had.
     pub(super) fn new(terms: MailTerms) -> Result<Mailer, String> {
-        let server = &terms.server;
-        let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&server.host)
-            .port(server.port)
-            .timeout(Some(server.within))
-            .tls(protection(server)?);
-        if let Some((user, secret)) = &server.login {
-            let secret = secret.fetch()?;
-            transport = transport.credentials(Credentials::new(user.clone(), secret.reveal().to_owned()));
-        }
-        Ok(Mailer { transport: transport.build(), terms })
+        let tls = protection(&terms.server)?;
+        let credentials = match &terms.server.login {
+            Some((user, secret)) => Some(Credentials::new(user.clone(), secret.fetch()?.reveal().to_owned())),
+            None => None,
+        };
+        Ok(Mailer { terms, tls, credentials })
     }
 
     pub(super) fn patience(&self) -> (Duration, u32) {
@@ -76,20 +83,28 @@ impl Mailer {
 
     /// Writes a parcel's report as a mail and hands it over; what came of it.
     pub(super) fn send(&self, parcel: Parcel) -> impl Future<Output = Answer> + Send + 'static {
-        let (terms, transport) = (self.terms.clone(), self.transport.clone());
+        let (terms, tls, credentials) = (self.terms.clone(), self.tls.clone(), self.credentials.clone());
+        let server = terms.server.clone();
         async move {
-            // Pictures take a while, and calls are handled by these threads.
-            let written = tokio::task::spawn_blocking(move || message(&terms, &parcel)).await;
-            let message = match written.unwrap_or_else(|error| Err(error.to_string())) {
+            let to = terms.addresses_of(&parcel);
+            if to.is_empty() {
+                return Answer::Refused("its address is not in reports.to any more".to_owned());
+            }
+            let message = match in_turn(move || message(&terms, to, &parcel)).await {
                 Ok(message) => message,
                 // A font may be missing today and there tomorrow.
                 Err(why) => return Answer::Later(why, None),
             };
-            match transport.send(message).await {
-                Ok(_) => Answer::Taken,
-                Err(error) if error.is_permanent() => Answer::Refused(in_words(&error)),
-                Err(error) => Answer::Later(in_words(&error), None),
-            }
+            let taken = hand_over(&server, &tls, credentials.as_ref(), &message);
+            let mut connection = match tokio::time::timeout(server.within, taken).await {
+                Ok(Ok(connection)) => connection,
+                Ok(Err(error)) if error.is_permanent() => return Answer::Refused(masked(&in_words(&error))),
+                Ok(Err(error)) => return Answer::Later(masked(&in_words(&error)), None),
+                Err(_) => return Answer::Later(format!("not taken within {} s", server.within.as_secs()), None),
+            };
+            // It has the mail, whatever it says to this.
+            drop(tokio::time::timeout(GOODBYE, connection.abort()).await);
+            Answer::Taken
         }
     }
 }
@@ -114,8 +129,32 @@ fn protection(server: &MailSettings) -> Result<Tls, String> {
     })
 }
 
+/// Connects to a server, protected as it is to be or not at all, and has it take a mail; the connection that it has taken it on.
+async fn hand_over(
+    server: &MailSettings,
+    tls: &Tls,
+    credentials: Option<&Credentials>,
+    message: &Message,
+) -> Result<AsyncSmtpConnection, lettre::transport::smtp::Error> {
+    let (at, own_name) = ((server.host.as_str(), server.port), ClientId::default());
+    let from_the_start = match tls {
+        Tls::Wrapper(parameters) => Some(parameters.clone()),
+        _ => None,
+    };
+    let connecting = AsyncSmtpConnection::connect_tokio1(at, Some(server.within), &own_name, from_the_start, None);
+    let mut connection = connecting.await?;
+    if let Tls::Required(parameters) = tls {
+        connection.starttls(parameters.clone(), &own_name).await?;
+    }
+    if let Some(credentials) = credentials {
+        connection.auth(DEFAULT_MECHANISMS, credentials).await?;
+    }
+    connection.send(message.envelope(), &message.formatted()).await?;
+    Ok(connection)
+}
+
 /// The mail of a parcel: the same one however often it is written, so that who gets it twice can tell.
-fn message(terms: &MailTerms, parcel: &Parcel) -> Result<Message, String> {
+fn message(terms: &MailTerms, to: Vec<Mailbox>, parcel: &Parcel) -> Result<Message, String> {
     let letter = Letter::open(parcel)?;
     let (language, report) = (terms.recipient.language, &letter.report);
     let date = UNIX_EPOCH + Duration::from_millis(parcel.unix_ms);
@@ -123,8 +162,8 @@ fn message(terms: &MailTerms, parcel: &Parcel) -> Result<Message, String> {
     let id = format!("<{}@{}>", parcel.key, from.email.domain());
     let mut message =
         Message::builder().from(from.clone()).subject(subject(report, language)).message_id(Some(id)).date(date);
-    for address in &terms.addresses {
-        message = message.to(address.clone());
+    for address in to {
+        message = message.to(address);
     }
     let page = mail_page(report, language);
     let mut parts = MultiPart::mixed().singlepart(SinglePart::html(page));
@@ -150,4 +189,89 @@ fn in_words(error: &lettre::transport::smtp::Error) -> String {
         source = inner.source();
     }
     words
+}
+
+/// A server's words without the addresses in them.
+fn masked(words: &str) -> String {
+    let is_edge = |sign: char| sign.is_whitespace() || "<>()[]\"',;:".contains(sign);
+    let masked = words.split_inclusive(is_edge).map(|piece| {
+        let word = piece.trim_end_matches(is_edge);
+        if word.contains('@') { format!("…{}", &piece[word.len()..]) } else { piece.to_owned() }
+    });
+    masked.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::pii::Pii;
+    use crate::report::{Language, Period, Report};
+
+    #[tokio::test]
+    async fn a_server_that_says_nothing_is_waited_for_and_not_for_ever() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let mailer = mailer(silent.local_addr().expect("an address").port());
+        let answer = mailer.send(parcel(Some("heads@shop.example"))).await;
+        assert_eq!(answer, Answer::Later("not taken within 1 s".to_owned(), None));
+    }
+
+    #[tokio::test]
+    async fn who_is_not_sent_reports_any_more_gets_none() {
+        // Nobody is asked.
+        let answer = mailer(9).send(parcel(Some("gone@shop.example"))).await;
+        assert_eq!(answer, Answer::Refused("its address is not in reports.to any more".to_owned()));
+    }
+
+    #[test]
+    fn a_parcel_goes_to_one_or_to_all() {
+        let terms = mailer(9).terms;
+        for (to, expected) in [(Some("heads@shop.example"), 1), (Some("gone@shop.example"), 0), (None, 2)] {
+            assert_eq!(terms.addresses_of(&parcel(to)).len(), expected, "{to:?}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_masked() {
+        for (words, expected) in [
+            ("permanent error (550): 5.1.1 <heads@shop.example>: unknown", "permanent error (550): 5.1.1 <…>: unknown"),
+            ("no heads@shop.example here", "no … here"),
+            ("try again later", "try again later"),
+            ("@", "…"),
+            ("", ""),
+        ] {
+            assert_eq!(masked(words), expected);
+        }
+    }
+
+    fn mailer(port: u16) -> Mailer {
+        let server = MailSettings {
+            host: "127.0.0.1".to_owned(),
+            port,
+            protection: MailProtection::Plain,
+            authorities: None,
+            login: None,
+            from: "calmline@shop.example".parse().expect("an address"),
+            within: Duration::from_secs(1),
+            retry: Duration::from_secs(1),
+            attempts: 1,
+        };
+        let addresses: [Mailbox; 2] =
+            ["heads@shop.example", "desk@shop.example"].map(|address| address.parse().expect("an address"));
+        let recipient = ReportRecipient {
+            by: ReportWay::Mail(addresses.to_vec()),
+            periods: vec![Period::Day],
+            formats: vec![ReportFormat::Csv],
+            language: Language::En,
+        };
+        let terms = MailTerms { server, recipient, addresses: addresses.to_vec(), font: None };
+        Mailer::new(terms).expect("no secret is needed")
+    }
+
+    fn parcel(to: Option<&str>) -> Parcel {
+        let report = Report::of_day("2026-11-26", "UTC");
+        let parcel = Letter::new(Period::Day, "2026-11-26".to_owned(), report).parcel("mail:heads", "k".to_owned(), 0);
+        Parcel { to: to.map(Pii::from), ..parcel }
+    }
 }

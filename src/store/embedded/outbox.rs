@@ -100,6 +100,7 @@ mod tests {
     use super::super::tests::{Place, files};
     use super::*;
     use crate::crm::State;
+    use crate::pii::Pii;
 
     #[test]
     fn parcels_outlive_the_program_and_nobody_reads_them() {
@@ -111,6 +112,7 @@ mod tests {
         let parcel = |id: u64, attempts| Parcel {
             id,
             crm: "tickets".to_owned(),
+            to: Some(Pii::new("a secret address".to_owned())),
             call: "call 1".to_owned(),
             event: "alert".to_owned(),
             key: "k".to_owned(),

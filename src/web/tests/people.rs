@@ -5,6 +5,7 @@ use tokio::io::AsyncReadExt;
 use super::*;
 use crate::notice::What;
 use crate::settings::UserSettings;
+use crate::store::Store;
 use crate::totp::TotpSecret;
 use crate::users::{PasswordDigest, Role};
 use crate::web::addresses::closed;
@@ -14,7 +15,11 @@ pub(super) const CONSOLE: &str = "X-Calmline-Console: 1\r\n";
 
 /// The API with one user of each role, who has the role's name.
 pub(super) async fn with_users() -> Fixture {
-    let fixture = fixture().await;
+    with_users_and(None).await
+}
+
+async fn with_users_and(store: Option<Store>) -> Fixture {
+    let fixture = fixture_with(store).await;
     let options = options(fixture.handle.addr).live;
     let password = PasswordDigest::of(PASSWORD).expect("random numbers");
     let user = |role: Role| {
@@ -153,8 +158,46 @@ async fn an_agent_sees_own_calls_and_nothing_of_others() {
     for (name, calls) in [("li", 1), ("wang", 0), ("zhao", 1)] {
         assert_eq!(own(name).await.as_array().map(Vec::len), Some(calls), "{name}");
     }
+    let observed = notices.iter().find(|notice| matches!(notice.what, What::Observed { words: Some(_), .. }));
+    fixture.bus.publish(observed.expect("one of each"));
+    let expected = serde_json::json!({ "emotion": "anger", "level": "high", "anger": 0.875, "trend_per_s": 0.25 });
+    assert_eq!(own("li").await[0]["emotion"], expected, "a mood without words");
     let reply = wire.ask_with_token("GET", "/v1/own/calls").await;
     assert_eq!(reply.status, 403, "a machine serves nobody: {}", reply.body);
+}
+
+#[tokio::test]
+async fn whoever_looks_at_own_calls_again_and_again_is_in_the_trail_once_per_call() {
+    let root = tempfile::tempdir().expect("a folder");
+    let store = audit::store(root.path());
+    let fixture = with_users_and(Some(store.clone())).await;
+    let live = options(fixture.handle.addr).live;
+    let password = PasswordDigest::of(PASSWORD).expect("random numbers");
+    let li = UserSettings { role: Role::Agent, password, serves: Some("bot".to_owned()), totp: None };
+    let agents = [("bot".to_owned(), "sip:1001@pbx.example".to_owned())].into();
+    let users = [("li".to_owned(), li)].into();
+    fixture.handle.exchange(LiveOptions { users, agents, ..live }).expect("random numbers");
+    let wire = Wire(fixture.handle.addr);
+    let cookie = cookie(&sign_in(&wire, "li", PASSWORD).await);
+    let look = async || assert_eq!(wire.ask("GET", "/v1/own/calls", &cookie).await.status, 200);
+    let told = async || {
+        let trail = wire.ask_with_token("GET", "/v1/audit?who=li&kind=access").await.json();
+        let entries = trail["entries"].as_array().expect("a list").clone();
+        entries.iter().map(|entry| entry["call"].as_str().expect("a name").to_owned()).collect::<Vec<_>>()
+    };
+    look().await;
+    look().await;
+    assert_eq!(told().await, [""], "that nothing was there to be seen is told once");
+    for notice in one_of_each() {
+        if matches!(notice.what, What::CallStarted { .. } | What::CallAnswered { .. }) {
+            fixture.bus.publish(&notice);
+        }
+    }
+    for _ in 0..3 {
+        look().await;
+    }
+    assert_eq!(told().await, ["call-1", ""]);
+    store.stop();
 }
 
 #[tokio::test]

@@ -33,6 +33,8 @@ struct Kept {
     mails: Mutex<Vec<String>>,
     /// Mails that are still to be refused for the moment.
     refusals: AtomicUsize,
+    /// The address that nobody has.
+    nobody: Mutex<String>,
     logins: AtomicUsize,
 }
 
@@ -48,6 +50,11 @@ impl Office {
     /// Refuses the next mails for the moment.
     pub fn refuse(&self, mails: usize) {
         self.kept.refusals.store(mails, Ordering::SeqCst);
+    }
+
+    /// Refuses mail to an address for good.
+    pub fn has_nobody(&self, address: &str) {
+        *self.kept.nobody.lock().expect("nobody panics with it") = address.to_owned();
     }
 
     pub fn refusals(&self) -> usize {
@@ -167,6 +174,11 @@ impl Handler for Clerk {
 
     fn auth_login(&mut self, user: &str, password: &str) -> Response {
         self.knows(user, password)
+    }
+
+    fn rcpt(&mut self, to: &str) -> Response {
+        let is_nobody = to == *self.kept.nobody.lock().expect("nobody panics with it");
+        if is_nobody { Response::custom(550, format!("<{to}>: nobody has this address")) } else { OK }
     }
 
     fn data(&mut self, octets: &[u8]) -> std::io::Result<()> {
