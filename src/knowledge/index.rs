@@ -57,7 +57,7 @@ impl Index {
         let questions =
             sayings.clone().flat_map(|(at, saying)| saying.questions.iter().map(move |text| (at, text.clone())));
         let wholes = sayings.map(|(at, saying)| (at, format!("{} {}", saying.questions.join(" "), saying.answer)));
-        Index { questions: Field::new(questions.collect()), wholes: Field::new(wholes.collect()) }
+        Index { questions: Field::new(&questions.collect::<Vec<_>>()), wholes: Field::new(&wholes.collect::<Vec<_>>()) }
     }
 
     /// The entries that fit, best first, of those that `is_asked`.
@@ -90,12 +90,12 @@ impl Index {
 }
 
 impl Field {
-    fn new(texts: Vec<(usize, String)>) -> Field {
+    fn new(texts: &[(usize, String)]) -> Field {
         let corpus: Vec<&str> = texts.iter().map(|(_, text)| text.as_str()).collect();
         let embedder: Embedder<u64, Tokens> =
             EmbedderBuilder::with_tokenizer_and_fit_to_corpus(Tokens, &corpus).build();
         let mut field = Field::default();
-        for (number, (entry, text)) in (0..).zip(&texts) {
+        for (number, (entry, text)) in (0..).zip(texts) {
             let embedding = embedder.embed(text);
             let tokens: BTreeSet<u64> = embedding.indices().copied().collect();
             for token in &tokens {

@@ -70,7 +70,6 @@ fn questions_find_their_answers_as_often_as_is_said() {
     let floor = KnowledgeSettings::default().floor;
     for (set, language, first, among_three, told, for_chatter) in HELD {
         let found = figures(&knowledge, set, language, floor);
-        println!("{set} {language} {found:?}");
         let got = (found.first, found.among_three, found.told, found.told_for_chatter);
         assert_eq!(got, (first, among_three, told, for_chatter), "{set} {language}: {found:?}");
     }

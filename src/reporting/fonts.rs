@@ -92,7 +92,7 @@ fn of_system() -> Option<Typeface> {
 
 fn rank(face: &FaceInfo) -> usize {
     let is_of = |name: &&str| face.families.iter().any(|(family, _)| family == *name);
-    PREFERRED.iter().position(|name| is_of(name)).unwrap_or(PREFERRED.len())
+    PREFERRED.iter().position(is_of).unwrap_or(PREFERRED.len())
 }
 
 fn read(file: &Path) -> std::io::Result<Vec<u8>> {

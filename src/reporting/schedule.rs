@@ -74,7 +74,7 @@ async fn changed(aside: &mut Option<watch::Receiver<bool>>) {
         None => true,
     };
     if is_over {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -173,7 +173,7 @@ impl Desk {
         let opened = outcome.as_ref().ok().cloned();
         if waits.send(outcome).is_err()
             && let (Some(opened), Some(call)) = (opened, call)
-            && let Some(order) = taken_back(opened, call)
+            && let Some(order) = taken_back(&opened, call)
         {
             self.handle(Work::Asked(Asked { order, answer: None }));
         }
@@ -451,8 +451,8 @@ fn call_taken_part_in(order: &Order) -> Option<String> {
 }
 
 /// The order that takes back what nobody waits for any more.
-fn taken_back(done: Done, call: String) -> Option<Order> {
-    match done {
+fn taken_back(done: &Done, call: String) -> Option<Order> {
+    match *done {
         Done::Audio { client, .. } => Some(Order::CloseAudio { call, client }),
         Done::Browser { supervisor, .. } => {
             let reason = "whoever asked has gone".to_owned();
@@ -515,7 +515,7 @@ mod tests {
             ),
             (Done::Supervisor(1), None),
         ] {
-            assert_eq!(taken_back(done, call.clone()), order);
+            assert_eq!(taken_back(&done, call.clone()), order);
         }
     }
 }

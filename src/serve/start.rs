@@ -62,8 +62,7 @@ impl Server {
     /// Starts everything. What was started before a failure ends with its handle.
     pub(super) async fn start(settings: Settings, args: &ServeArgs, hangup: Signal) -> Result<Self, Failure> {
         let (clock, metrics, readiness) = (Clock::start(), Metrics::new(), Arc::new(Readiness::default()));
-        let Policies { policies, prompts, ringback, sayings, texts, .. } =
-            load_policies(&settings, &metrics, &readiness)?;
+        let (policies, sounds, sayings, texts) = load_policies(&settings, &metrics, &readiness)?;
         let store = start_store(&settings, &metrics, &readiness, &policies)?;
         let (media, media_inlet, (tap, copy_ring)) = start_media(&settings, clock, &readiness)?;
         let (fingerprint, handshakes, shaken) = handshakes::start(clock, media.clone())?;
@@ -83,7 +82,7 @@ impl Server {
         let reporting = start_reporting(&settings, (store.as_ref(), outbox.as_ref()), &readiness);
         let parts = (forks.clone(), heard, Arc::clone(&readiness), metrics.clone(), (store.clone(), outbox.clone()));
         let (web, order_inlet, browsers) = offer_api((&settings, texts), &bus, reloads, parts).await?;
-        let control = start_control(&settings, fingerprint, policies, Sounds { files: prompts, ringback })?;
+        let control = start_control(&settings, fingerprint, policies, sounds)?;
         let mut desk = Desk {
             clock,
             control,
@@ -190,11 +189,15 @@ impl Server {
     }
 }
 
+/// Policies, what they play, what they say, and their files' texts by name.
+type Loaded = (Vec<routing::Policy>, Sounds, BTreeSet<Saying>, BTreeMap<String, String>);
+
 /// Reads the policies, and says which are in force.
-fn load_policies(settings: &Settings, metrics: &Metrics, readiness: &Readiness) -> Result<Policies, Failure> {
+fn load_policies(settings: &Settings, metrics: &Metrics, readiness: &Readiness) -> Result<Loaded, Failure> {
     let loaded = Policies::load(settings).map_err(|faults| faulty(&faults))?;
-    show_policies(&loaded.policies, metrics, readiness);
-    Ok(loaded)
+    let Policies { policies, prompts, ringback, sayings, texts, .. } = loaded;
+    show_policies(&policies, metrics, readiness);
+    Ok((policies, Sounds { files: prompts, ringback }, sayings, texts))
 }
 
 pub(super) fn faulty(faults: &[Fault]) -> Failure {

@@ -31,11 +31,14 @@ pub struct Column {
     pub codes: Option<BTreeMap<String, Fact>>,
 }
 
+/// The facts of one person by name.
+pub type OwnFacts = Arc<[(Arc<str>, Fact)]>;
+
 /// What a pull has brought.
 #[derive(Debug, Default, PartialEq)]
 pub struct Pulled {
     /// Facts by the person's pseudonym; everybody's share their names.
-    pub people: HashMap<String, Arc<[(Arc<str>, Fact)]>>,
+    pub people: HashMap<String, OwnFacts>,
     /// What became of its rows.
     pub tally: Tally,
 }

@@ -79,17 +79,17 @@ pub(super) struct App {
 
 impl App {
     /// Counts a request, where it is known who asks; a refusal when that was too often lately.
-    pub(super) fn count(&self, asker: Asker<'_>) -> Result<(), Response> {
+    pub(super) fn count(&self, asker: Asker<'_>) -> Result<(), Box<Response>> {
         self.limits.count(asker).map_err(|wait| {
             self.metrics.count_requests_limited(asker.kind());
             let seconds = HeaderValue::from(wait.as_secs() + 1);
             let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many requests: ask again a moment later");
-            ([(RETRY_AFTER, seconds)], problem).into_response()
+            Box::new(([(RETRY_AFTER, seconds)], problem).into_response())
         })
     }
 
     /// The same for whoever is not known.
-    pub(super) fn count_stranger(&self, peer: Option<&Peer>, headers: &HeaderMap) -> Result<(), Response> {
+    pub(super) fn count_stranger(&self, peer: Option<&Peer>, headers: &HeaderMap) -> Result<(), Box<Response>> {
         peer.map_or(Ok(()), |Peer(peer)| self.count(Asker::Stranger(address(*peer, headers))))
     }
 
@@ -123,20 +123,20 @@ pub(super) fn router(app: App) -> Router {
 async fn admit(State(app): State<App>, path: Option<MatchedPath>, mut request: Request, next: Next) -> Response {
     if app.live.load().gate.admits(request.headers()) {
         if let Err(refused) = app.count(Asker::Token) {
-            return refused;
+            return *refused;
         }
         request.extensions_mut().insert(Who::Machine);
         return audited(&app, &Who::Machine, request, next).await;
     }
     let Some(who) = app.signed.person(&app, request.method(), request.headers()) else {
         if let Err(refused) = app.count_stranger(request.extensions().get(), request.headers()) {
-            return refused;
+            return *refused;
         }
         let detail = "send `Authorization: Bearer` with the API token, or sign in";
         return Problem::new(StatusCode::UNAUTHORIZED, detail).into_response();
     };
     if let Err(refused) = app.count(Asker::Person(who.name())) {
-        return refused;
+        return *refused;
     }
     // An address that there is not is for nobody.
     let at = path.as_ref().map_or("", MatchedPath::as_str);

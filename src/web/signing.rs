@@ -227,7 +227,7 @@ pub(super) async fn sign_in(
     given: Result<Json<Credentials>, JsonRejection>,
 ) -> Response {
     if let Err(refused) = app.count_stranger(peer.as_deref(), &headers) {
-        return refused;
+        return *refused;
     }
     let given = match given {
         Ok(Json(given)) if given.fits() => given,
