@@ -6,6 +6,7 @@
 mod api;
 mod bounds;
 mod browsers;
+mod elsewhere;
 mod knowledge;
 mod shadow;
 mod sources;
@@ -24,7 +25,7 @@ use crate::control::{Load, Measured};
 use crate::notice::{LegReport, Notice, What};
 use crate::settings::Measure;
 use crate::shell::listen::UtteranceFigures;
-use crate::shell::recognize::{RecognizingFigures, RemoteFigures};
+use crate::shell::recognize::RecognizingFigures;
 use api::REQUESTS_LIMITED;
 pub use bounds::Bounds;
 pub use browsers::{BrowserEnd, BrowserRefusal, CountedBrowser};
@@ -37,11 +38,9 @@ use table::{
     LISTENING_BACKLOG, LOAD_CHANGES, LOAD_INFO, LOAD_LATENESS, LOAD_SHARE, MESSAGES_DROPPED, OBSERVATIONS, OUTCOMES,
     PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, PBX_ORDERS, PBX_UP, PBX_WAITING, PHRASES, POLICY_INFO, PROMPTS,
     REACTION, RECOGNITION_AUDIO, RECOGNITION_BACKLOG, RECOGNITION_RATIO, RECOGNITION_RESTARTS, RECOGNITION_UP,
-    REINVITES, RELOADS, REMOTE_RECOGNITION_ANSWERS, REMOTE_RECOGNITION_AUDIO, REMOTE_RECOGNITION_CONNECTIONS,
-    REMOTE_RECOGNITION_STREAMS, REMOTE_RECOGNITION_UP, REPLIES_SUGGESTED, REROUTE_ANSWER, REROUTE_GAP, REROUTES,
-    SCENARIO_TURNS, SERVICE_SWITCHES, SIP_CERTIFICATES, SIP_CONNECTIONS, SIP_FAILOVERS, SIP_KEPT_BACK, SIP_REFUSED,
-    SIP_RESTRAINED, SUPERVISORS, SUPERVISORS_ACTIVE, TAP_DROPPED, TICK_LATENESS, TRUNK_REGISTERED, TRUNK_UP,
-    UTTERANCES, WARNINGS,
+    REINVITES, RELOADS, REPLIES_SUGGESTED, REROUTE_ANSWER, REROUTE_GAP, REROUTES, SCENARIO_TURNS, SERVICE_SWITCHES,
+    SIP_CERTIFICATES, SIP_CONNECTIONS, SIP_FAILOVERS, SIP_KEPT_BACK, SIP_REFUSED, SIP_RESTRAINED, SUPERVISORS,
+    SUPERVISORS_ACTIVE, TAP_DROPPED, TICK_LATENESS, TRUNK_REGISTERED, TRUNK_UP, UTTERANCES, WARNINGS,
 };
 pub use table::{Kind, Metric, TABLE};
 
@@ -369,25 +368,6 @@ impl Metrics {
         seconds
             .into_iter()
             .for_each(|(what, so_far)| self.counter(&RECOGNITION_AUDIO, &[what]).absolute(so_far.as_secs()));
-    }
-
-    /// How things stand with the recogniser elsewhere.
-    pub fn set_remote_recognition(&self, figures: &RemoteFigures) {
-        let RemoteFigures { is_up, streams, opened, failed, lost, answers, answers_wrong, sent, dropped, local } =
-            figures;
-        self.gauge(&REMOTE_RECOGNITION_UP, &[]).set(f64::from(u8::from(*is_up)));
-        self.gauge(&REMOTE_RECOGNITION_STREAMS, &[]).set(*streams as f64);
-        let counts = [
-            (&REMOTE_RECOGNITION_CONNECTIONS, "opened", *opened),
-            (&REMOTE_RECOGNITION_CONNECTIONS, "failed", *failed),
-            (&REMOTE_RECOGNITION_CONNECTIONS, "lost", *lost),
-            (&REMOTE_RECOGNITION_ANSWERS, "taken", *answers),
-            (&REMOTE_RECOGNITION_ANSWERS, "wrong", *answers_wrong),
-            (&REMOTE_RECOGNITION_AUDIO, "sent", sent.as_secs()),
-            (&REMOTE_RECOGNITION_AUDIO, "dropped", dropped.as_secs()),
-            (&REMOTE_RECOGNITION_AUDIO, "local", local.as_secs()),
-        ];
-        counts.into_iter().for_each(|(metric, label, so_far)| self.counter(metric, &[label]).absolute(so_far));
     }
 
     /// What has become of what parties said or typed.

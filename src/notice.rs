@@ -8,7 +8,6 @@ mod outcome;
 mod quality;
 mod serving;
 mod speaking;
-mod words;
 
 use std::collections::BTreeMap;
 

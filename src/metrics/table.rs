@@ -2,6 +2,10 @@
 //!
 //! A contract with dashboards and alarms: names and meanings stay. Call ids and numbers of callers never become labels.
 
+use super::elsewhere::{
+    REMOTE_RECOGNITION_ANSWERS, REMOTE_RECOGNITION_AUDIO, REMOTE_RECOGNITION_CONNECTIONS, REMOTE_RECOGNITION_STREAMS,
+    REMOTE_RECOGNITION_UP,
+};
 use super::knowledge::{ADVICE, KNOWLEDGE};
 use super::shadow::{SHADOW_CPU, SHADOW_DIFFERENCE, SHADOW_STEPS};
 use super::sources::{PULLS, SOURCE_ACCURACY, SOURCE_AGE, SOURCE_COMPLETENESS, SOURCE_ROWS};
@@ -420,36 +424,6 @@ pub const RECOGNITION_AUDIO: Metric = counter(
 /// Recogniser restarts.
 pub const RECOGNITION_RESTARTS: Metric =
     counter("calmline_recognition_restarts_total", &[], "How often the recogniser broke and another one was loaded.");
-/// The recogniser elsewhere.
-pub const REMOTE_RECOGNITION_UP: Metric = gauge(
-    "calmline_recognition_remote_up",
-    &[],
-    "1 while the recogniser elsewhere answers, else 0; absent where none is asked for.",
-);
-/// Its streams.
-pub const REMOTE_RECOGNITION_STREAMS: Metric = gauge(
-    "calmline_recognition_remote_streams_active",
-    &[],
-    "Parties that the recogniser elsewhere hears or is asked to hear.",
-);
-/// Its connections.
-pub const REMOTE_RECOGNITION_CONNECTIONS: Metric = counter(
-    "calmline_recognition_remote_connections_total",
-    &["outcome"],
-    "Connections to the recogniser elsewhere: opened, failed (could not be opened) and lost (or given up).",
-);
-/// Its answers.
-pub const REMOTE_RECOGNITION_ANSWERS: Metric = counter(
-    "calmline_recognition_remote_answers_total",
-    &["outcome"],
-    "Answers of the recogniser elsewhere: taken, or wrong (no answers of its protocol).",
-);
-/// Its audio.
-pub const REMOTE_RECOGNITION_AUDIO: Metric = counter(
-    "calmline_recognition_remote_audio_seconds_total",
-    &["what"],
-    "Whole seconds of audio sent to the recogniser elsewhere, dropped (too much waited) and heard here in its absence.",
-);
 /// Words that were read.
 pub const UTTERANCES: Metric = counter(
     "calmline_utterances_total",

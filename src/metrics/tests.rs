@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::shell::listen::ShadowReport;
+use crate::shell::recognize::RemoteFigures;
 
 #[test]
 fn names_carry_their_unit() {

@@ -1,8 +1,10 @@
-//! What events say of the way a party speaks, of what it says, and of how two parties take turns.
+//! What events say of the way a party speaks, of what it says, and of how two parties take turns; and which events have words
+//! in them, one rule for whatever keeps, shows or forgets them.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::What;
 use crate::pii::Pii;
 use crate::words;
 
@@ -190,5 +192,13 @@ impl TurnTaking {
             interruptions: part.interruptions,
             latency_ms: part.latency_mean_s.map(milliseconds),
         }
+    }
+}
+
+impl What {
+    /// Whether words of a party, or what was read of them, stand in it: nobody may have it once consent is refused.
+    pub fn has_words(&self) -> bool {
+        // Steps with words name those that a lexicon has; suggestions tell what they answer.
+        matches!(self, What::Said { .. } | What::AnswersSuggested(_) | What::Observed { words: Some(_), .. })
     }
 }

@@ -209,12 +209,12 @@ mod tests {
         };
         let today: Date = "2026-11-26".parse().expect("a day");
         // What is in the way of one is in the way of no other, before it or after it.
-        let in_the_way = settings.folder.join("day-2026-11-20.new");
+        let in_the_way = settings.folder.join(".day-2026-11-20.csv.new");
         fs::create_dir_all(&in_the_way).expect("a folder");
         let why = write_due(&settings, &zone, &store, today).await.expect_err("one cannot be written");
-        assert!(why.contains("day-2026-11-20."), "{why}");
+        assert!(why.contains("day-2026-11-20.csv"), "{why}");
         fs::remove_dir(&in_the_way).expect("it is there");
-        assert_eq!(names().len(), 6 * (14 + 4 + 2) - 2, "all but its table and its figures");
+        assert_eq!(names().len(), 6 * (14 + 4 + 2) - 1, "all but its table");
         write_due(&settings, &zone, &store, today).await.expect("written");
         // Two pages and two workbooks, a table and the figures of each.
         assert_eq!(names().len(), 6 * (14 + 4 + 2));

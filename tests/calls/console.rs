@@ -71,6 +71,7 @@ fn an_operator_signs_in_with_a_code_and_puts_a_policy_in_force_in_a_browser() {
     let console = Path::new(env!("CARGO_MANIFEST_DIR")).join("console");
     let Some(browser) = browser(&console) else { return };
     let own = folder("operator");
+    std::fs::create_dir_all(&own).expect("a folder");
     let secret = own.join("wang.totp");
     // Of a run before.
     let _ = std::fs::remove_file(&secret);

@@ -801,7 +801,7 @@ export interface paths {
         };
         /**
          * The library of answers, searched or listed
-         * @description For the token, and for people who are: administrator, supervisor.
+         * @description For the token, and for people who are: administrator, supervisor, operator, agent.
          */
         get: operations["get_knowledge"];
         put?: never;
@@ -821,7 +821,7 @@ export interface paths {
         };
         /**
          * One entry of the library of answers
-         * @description For the token, and for people who are: administrator, supervisor.
+         * @description For the token, and for people who are: administrator, supervisor, operator, agent.
          */
         get: operations["get_knowledge_id"];
         put?: never;
@@ -1323,7 +1323,7 @@ export interface components {
          * @description What an address is about.
          * @enum {string}
          */
-        Area: "calls" | "orders" | "audio" | "integration" | "people" | "reports" | "operate" | "audit" | "own";
+        Area: "calls" | "orders" | "audio" | "integration" | "people" | "knowledge" | "reports" | "operate" | "audit" | "own";
         /** @description One who has, or had, a live copy of the audio. */
         AudioClient: {
             /**
@@ -2733,6 +2733,8 @@ export interface components {
         };
         /** @description What has become of a text. */
         LibraryDone: {
+            /** @description What went wrong though it is in force. */
+            fault?: string;
             /** @description Keys of the configuration that wait for a restart. */
             needs_restart?: string[];
             /** @description The policies that new calls begin with, `NAME@VERSION`. */
@@ -2909,7 +2911,7 @@ export interface components {
             /** @description What the library has to say to the customer's last words, best first. */
             answers: components["schemas"]["AnswerFound"][];
             channel: string;
-            emotion?: components["schemas"]["Step"] | null;
+            emotion?: components["schemas"]["OwnMood"] | null;
             id: string;
             /** @description What could be written to the customer, the latest last. */
             replies: components["schemas"]["Reply"][];
@@ -2923,6 +2925,15 @@ export interface components {
         /** @description The calls that whoever asks serves now. */
         OwnCalls: {
             calls: components["schemas"]["OwnCall"][];
+        };
+        /** @description How the customer is; none of the words that say so. */
+        OwnMood: {
+            /** Format: float */
+            anger: number;
+            emotion: string;
+            level: string;
+            /** Format: float */
+            trend_per_s: number;
         };
         /** @enum {string} */
         Party: "caller" | "callee";

@@ -77,7 +77,7 @@ fn only_its_user_makes_a_browser_heard() {
         cancel floor
         close floor
         supervisor 2 failed: the call ended
-        ended: BYE received; talk 2000 peak low lost 9"
+        ended: BYE received; talk 2000 peak low lost 12"
     ));
 }
 
