@@ -81,6 +81,9 @@ pub(super) async fn list(
     if !(1..=LIST_MAX).contains(&max) {
         return Err(Problem::new(StatusCode::BAD_REQUEST, format!("`limit` is 1 to {LIST_MAX}")));
     }
+    if query.below.is_some_and(|below| i64::try_from(below).is_err()) {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, format!("`below` is at most {}", i64::MAX)));
+    }
     let AuditQuery { who, kind, call, from, before, below, .. } = query;
     let (from_unix_ms, before_unix_ms) = (from.map_or(0, |from| from.0), before.map(|before| before.0));
     let wanted = AuditWanted { who, kind, call, from_unix_ms, before_unix_ms, below, max };
