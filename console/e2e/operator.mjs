@@ -14,7 +14,8 @@ if (secret === undefined) {
   console.error("usage: node e2e/operator.mjs URL USER PASSWORD SECRET [--screenshots FOLDER]");
   process.exit(2);
 }
-const { page, check, picture, accessible, inBothLooks, end } = await stage(values.screenshots);
+const { open, check, picture, accessible, signIn, inBothLooks, unbroken, close } = await stage(values.screenshots);
+const page = await open();
 const shown = (name) => page.locator(`[data-test=${name}]`);
 
 /** The code of an authenticator app now (RFC 6238). */
@@ -31,9 +32,7 @@ function code() {
 
 async function theSignIn() {
   await page.goto(url);
-  await page.fill("input[name=user]", user);
-  await page.fill("input[name=password]", password);
-  await page.click("button[type=submit]");
+  await signIn(user, password);
   await check("a code is asked for after the password", async () => {
     await page.locator("input[name=code]").waitFor();
     await picture("sign-in-code");
@@ -122,4 +121,5 @@ async function theServer() {
 await theSignIn();
 await thePolicies();
 await theServer();
-await end();
+await unbroken();
+await close();

@@ -10,25 +10,46 @@ import { chromium } from "playwright-core";
 const WITHIN_MS = 15_000;
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-/** A page of a browser, and what is done with it; pictures lie in `folder`, when there is one. */
-export async function stage(folder) {
+/** A browser, its pages and what is done with the one opened last; pictures are `folder`/`prefix`-NAME.png, when there is one. */
+export async function stage(folder, { args = [], prefix = "console", withinMs = WITHIN_MS } = {}) {
   const browser = await chromium.launch({
     executablePath: process.env.CALMLINE_BROWSER ?? "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"],
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      ...args,
+    ],
   });
-  const context = await browser.newContext({ locale: "zh-CN", viewport: { width: 1280, height: 800 } });
-  const page = await context.newPage();
-  page.setDefaultTimeout(WITHIN_MS);
   const faults = [];
-  page.on("pageerror", (error) => faults.push(String(error)));
-  page.on("console", (message) => {
-    if (/Content Security Policy/i.test(message.text())) faults.push(message.text());
-  });
+  let page = null;
+
+  /** A page in a context of its own. */
+  async function open(more = {}) {
+    const context = await browser.newContext({ locale: "zh-CN", viewport: { width: 1280, height: 800 }, ...more });
+    page = await context.newPage();
+    page.setDefaultTimeout(withinMs);
+    page.on("pageerror", (error) => faults.push(String(error)));
+    page.on("console", (message) => {
+      if (/Content Security Policy/i.test(message.text())) faults.push(message.text());
+    });
+    return page;
+  }
+
+  async function signIn(user, password) {
+    await page.fill("input[name=user]", user);
+    await page.fill("input[name=password]", password);
+    await page.click("button[type=submit]");
+  }
 
   async function picture(name) {
     if (folder === undefined) return;
     mkdirSync(folder, { recursive: true });
-    await page.screenshot({ path: `${folder}/console-${name}.png` });
+    await page.screenshot({ path: `${folder}/${prefix}-${name}.png` });
   }
 
   async function check(what, act) {
@@ -65,16 +86,16 @@ export async function stage(folder) {
         await picture(`${view}-${language}-${theme}`);
       }
     }
-    await choose("language", "en");
+    await choose("language", "zh");
     await choose("theme", "light");
   }
 
-  async function end() {
-    await check("nothing was broken in the pages", () => expect(faults.length === 0, faults.join("; ")));
-    await browser.close();
-  }
+  const unbroken = () =>
+    check("nothing broke, and nothing asked for more than the page's policy allows", () =>
+      expect(faults.length === 0, faults.join("; ")),
+    );
 
-  return { page, check, picture, accessible, inBothLooks, end };
+  return { open, check, picture, accessible, signIn, inBothLooks, unbroken, close: () => browser.close() };
 }
 
 export function expect(holds, otherwise) {

@@ -1,14 +1,11 @@
 // A supervisor's shift in a real browser: sees a caller get angry, reacts, listens, speaks to the caller, signs out.
 //
 // node e2e/supervisor.mjs URL USER PASSWORD [--screenshots FOLDER]
-// The browser is Chromium, where Debian has it, or what CALMLINE_BROWSER names.
 // Expects a running server with a call in which the caller gets angry and a policy that raises an alert.
 // Prints one line per check; the first that fails ends it with exit code 1.
 
-import { mkdirSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { parseArgs } from "node:util";
-import { chromium } from "playwright-core";
+import { expect, stage } from "./stage.mjs";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -27,67 +24,9 @@ const WITHIN_MS = 15_000;
 const SPOKEN_WITHIN_MS = 30_000;
 /** Speech is louder than this; a meter at rest shows -96. */
 const SPEECH_DBOV = -50;
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-const browser = await chromium.launch({
-  executablePath: process.env.CALMLINE_BROWSER ?? "/usr/bin/chromium",
-  args: [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-  ],
-});
-const context = await browser.newContext({ locale: "zh-CN", viewport: { width: 1280, height: 800 } });
-const page = await context.newPage();
-page.setDefaultTimeout(WITHIN_MS);
-const faults = [];
-page.on("pageerror", (error) => faults.push(String(error)));
-page.on("console", (message) => {
-  if (/Content Security Policy/i.test(message.text())) faults.push(message.text());
-});
-
-async function check(what, act) {
-  try {
-    const seen = await act();
-    console.log(`ok: ${what}${seen === undefined ? "" : ` (${String(seen).replace(/\s+/g, " ").trim()})`}`);
-  } catch (error) {
-    console.log(
-      `failed: ${what}: ${String(error.message ?? error)
-        .split("\n")
-        .slice(0, 4)
-        .join(" ")}`,
-    );
-    await picture("failed").catch(() => {});
-    await browser.close();
-    process.exit(1);
-  }
-}
-
-async function picture(name) {
-  if (values.screenshots === undefined) return;
-  mkdirSync(values.screenshots, { recursive: true });
-  await page.screenshot({ path: `${values.screenshots}/console-${name}.png` });
-}
-
-function expect(holds, otherwise) {
-  if (!holds) throw new Error(otherwise);
-}
-
-/** No serious finding of axe on what is shown now. */
-async function accessible() {
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate(() => globalThis.axe.run({ resultTypes: ["violations"] }));
-  const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-  const told = serious.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(" | ")}`);
-  expect(serious.length === 0, told.join("; "));
-  return `lesser findings: ${violations.map(({ id }) => id).join(", ") || "none"}`;
-}
-
-const choose = (name, value) => page.locator(`[data-test=${name}]`).selectOption(value);
+const { open, check, picture, accessible, signIn, inBothLooks, unbroken, close } = await stage(values.screenshots);
+const page = await open();
 const listen = page.locator("[data-test=listen]");
 const levels = async () => ({
   caller: Number(await listen.getAttribute("data-level-caller")),
@@ -105,25 +44,6 @@ async function loudest(enough) {
     await page.waitForTimeout(50);
   }
   return most;
-}
-
-async function signIn(as, word) {
-  await page.fill("input[name=user]", as);
-  await page.fill("input[name=password]", word);
-  await page.click("button[type=submit]");
-}
-
-async function inBothLooks(view) {
-  for (const language of ["zh", "en"]) {
-    for (const theme of ["light", "dark"]) {
-      await choose("language", language);
-      await choose("theme", theme);
-      await check(`${view} is accessible in ${language}, ${theme}`, accessible);
-      await picture(`${view}-${language}-${theme}`);
-    }
-  }
-  await choose("language", "zh");
-  await choose("theme", "light");
 }
 
 /** Callers' numbers that the wall has shown. */
@@ -250,9 +170,7 @@ async function theEnd() {
     const status = await page.evaluate(async () => (await fetch("/v1/calls")).status);
     expect(status === 401, `found ${status}, expected 401`);
   });
-  await check("nothing broke, and nothing asked for more than the page's policy allows", async () => {
-    expect(faults.length === 0, faults.join("; "));
-  });
+  await unbroken();
 }
 
 await page.goto(url);
@@ -277,4 +195,4 @@ await page.locator("nav a").first().click();
 await theAcknowledgement();
 await otherPages();
 await theEnd();
-await browser.close();
+await close();

@@ -4,11 +4,9 @@
 // Expects a call whose caller sings 400 Hz and whose callee sings 1000 Hz; the microphone hears TONE.wav, 1600 Hz.
 // Prints `now: WHAT` where whoever runs it may measure who hears what, and goes on with the next line of its input.
 
-import { mkdirSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
-import { chromium } from "playwright-core";
+import { expect, stage } from "./stage.mjs";
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { screenshots: { type: "string" } } });
 const [url, user, password, call, tone] = positionals;
@@ -22,47 +20,17 @@ const [CALLER_HZ, CALLEE_HZ, MICROPHONE_HZ] = [400, 1_000, 1_600];
 /** A tone that is heard has at least this amplitude; all are sung with 0.3. */
 const LOUD = 0.15;
 const QUIET = 0.03;
-const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-const browser = await chromium.launch({
-  executablePath: process.env.CALMLINE_BROWSER ?? "/usr/bin/chromium",
+const { open, check, signIn, inBothLooks, close } = await stage(values.screenshots, {
   args: [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
     "--autoplay-policy=no-user-gesture-required",
     "--use-fake-device-for-media-stream",
     `--use-file-for-fake-audio-capture=${tone}`,
   ],
+  prefix: "talk",
+  withinMs: WITHIN_MS,
 });
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
-let shown = null;
-
-async function check(what, act) {
-  try {
-    const seen = await act();
-    console.log(`ok: ${what}${seen === undefined ? "" : ` (${String(seen).replace(/\s+/g, " ").trim()})`}`);
-  } catch (error) {
-    const why = String(error.message ?? error).split("\n");
-    console.log(`failed: ${what}: ${why.slice(0, 4).join(" ")}`);
-    await picture("failed").catch(() => {});
-    await browser.close();
-    process.exit(1);
-  }
-}
-
-async function picture(name) {
-  if (values.screenshots === undefined) return;
-  mkdirSync(values.screenshots, { recursive: true });
-  await shown.screenshot({ path: `${values.screenshots}/talk-${name}.png` });
-}
-
-function expect(holds, otherwise) {
-  if (!holds) throw new Error(otherwise);
-}
 
 /** Whoever runs this measures. */
 async function now(what) {
@@ -114,19 +82,14 @@ function strengths(tones) {
 
 /** A page of somebody who has signed in and sees the call. */
 async function signedIn(permissions, more = () => {}) {
-  const context = await browser.newContext({ locale: "en-US", viewport: { width: 1280, height: 900 }, permissions });
-  const page = await context.newPage();
-  page.setDefaultTimeout(WITHIN_MS);
+  const page = await open({ locale: "en-US", viewport: { width: 1280, height: 900 }, permissions });
   await page.addInitScript(more);
   await page.addInitScript(prepare);
   await page.goto(url);
-  await page.fill("input[name=user]", user);
-  await page.fill("input[name=password]", password);
-  await page.click("button[type=submit]");
+  await signIn(user, password);
   await page.locator("[data-test=sign-out]").waitFor();
   await page.goto(`${url}/#/calls/${encodeURIComponent(call)}`);
   await page.locator("[data-test=talk]").waitFor();
-  shown = page;
   return page;
 }
 
@@ -143,13 +106,6 @@ async function hears(page, wanted) {
     await page.waitForTimeout(200);
   }
   throw new Error(`the browser hears ${found} of ${tones} Hz, expected ${wanted}`);
-}
-
-async function accessible(page) {
-  await page.evaluate(axe);
-  const { violations } = await page.evaluate(() => globalThis.axe.run({ resultTypes: ["violations"] }));
-  const serious = violations.filter(({ impact }) => impact === "serious" || impact === "critical");
-  expect(serious.length === 0, serious.map(({ id, nodes }) => `${id}: ${nodes[0]?.html.slice(0, 120)}`).join("; "));
 }
 
 async function theSupervisor() {
@@ -178,14 +134,7 @@ async function theSupervisor() {
     await is(page, "mode", "barge");
   });
   await now("barging in");
-  for (const language of ["en", "zh"]) {
-    for (const theme of ["light", "dark"]) {
-      await page.locator("[data-test=language]").selectOption(language);
-      await page.locator("[data-test=theme]").selectOption(theme);
-      await check(`it is accessible in ${language}, ${theme}`, () => accessible(page));
-      await picture(`${language}-${theme}`);
-    }
-  }
+  await inBothLooks("panel");
   await check("listening again lets go of the microphone", async () => {
     await press(page, "listen");
     await is(page, "mode", "listen");
@@ -231,5 +180,5 @@ async function thoseInWhoseWaySomethingStands() {
 
 await theSupervisor();
 await thoseInWhoseWaySomethingStands();
-await browser.close();
+await close();
 process.exit(0);
