@@ -11,7 +11,6 @@ use axum::http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use ring::digest::{SHA256, digest};
 use utoipa::openapi::extensions::ExtensionsBuilder;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, PathItem, PathsBuilder};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
@@ -24,7 +23,7 @@ use super::permit::Area;
 use super::problem::ProblemBody;
 use super::routes::App;
 use super::signing::{CONSOLE_HEADER, COOKIE_NAME};
-use crate::hexadecimal::hexadecimal;
+use crate::libraries::Version;
 use crate::users::Role;
 
 /// How those who are known prove it; as the document names them.
@@ -35,7 +34,7 @@ const CONSOLE: &str = "console";
 /// The document as it is served, and what it is known by.
 static SERVED: LazyLock<(Bytes, String)> = LazyLock::new(|| {
     let text = text();
-    let name = format!("\"{}\"", hexadecimal(&digest(&SHA256, text.as_bytes()).as_ref()[..16]));
+    let name = format!("\"{}\"", Version::of(&text));
     (Bytes::from(text), name)
 });
 

@@ -1,6 +1,6 @@
 //! Scenarios of supervisors who listen in a browser: heard once it is connected, and never in the call's way.
 
-use super::script::{TALKING, check};
+use super::script::{HANG_UP, TALKING, check};
 
 /// A browser that whispers to the bot's side.
 const WHISPERING: &str = "
@@ -12,14 +12,6 @@ const WHISPERING: &str = "
     configure browser Opus/111 SendRecv
     supervise caller by browser WhisperAcross
     supervisor 1 joined after 2000
-";
-
-/// What the caller's BYE leads to.
-const HANG_UP: &str = "
-    > caller byes
-    close caller
-    bye bot
-    close bot
 ";
 
 #[test]

@@ -3,7 +3,7 @@
 use media::sdp::{Exchange, Protection, Wanted};
 
 use super::audio::{audio_of, certificate};
-use super::script::{TALKING, check_with, sdp};
+use super::script::{HANG_UP, TALKING, check_with, sdp};
 use super::sim::settings;
 use crate::control::{ControlSettings, Description, SessionTerms, SipCommand, SipEvent};
 
@@ -26,14 +26,6 @@ const SHAKEN: &str = "
     > wait 0.03
     > caller shaken
     handshake of caller done after 30: AEAD_AES_128_GCM
-";
-
-/// A caller's BYE in a call that has lasted no time that counts.
-const HANG_UP: &str = "
-    > caller byes
-    close caller
-    bye bot
-    close bot
 ";
 
 #[test]

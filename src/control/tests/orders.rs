@@ -1,14 +1,7 @@
 //! Scenarios of what operators make parties hear, what an agent alone is told, and who has a live copy.
 
 use super::keys::{HELPED, OVER};
-use super::script::{TALKING, check};
-
-const HANG_UP: &str = "
-    > caller byes
-    close caller
-    bye bot
-    close bot
-";
+use super::script::{HANG_UP, TALKING, check};
 
 #[test]
 fn a_file_is_played_to_either_party() {

@@ -74,6 +74,14 @@ fn compare(got: &[String], expected: &[&str]) {
     assert!(got == expected, "\n--- got\n{}\n--- expected\n{}\n", got.join("\n"), expected.join("\n"));
 }
 
+/// What the caller's BYE leads to in a call with the bot.
+pub(super) const HANG_UP: &str = "
+    > caller byes
+    close caller
+    bye bot
+    close bot
+";
+
 /// A connected call of the caller with the bot; goes in front of scenarios.
 pub(super) const TALKING: &str = "
     > invite

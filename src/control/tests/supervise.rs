@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::keys::HELPED;
-use super::script::{TALKING, check, check_with};
+use super::script::{HANG_UP, TALKING, check, check_with};
 use super::sim::settings;
 use crate::control::ControlSettings;
 use crate::settings::PortRange;
@@ -20,14 +20,6 @@ const WHISPERING: &str = "
     configure floor Pcma/8 SendRecv
     supervise caller by floor WhisperAcross
     supervisor 1 joined after 2000
-";
-
-/// What the caller's BYE leads to.
-const HANG_UP: &str = "
-    > caller byes
-    close caller
-    bye bot
-    close bot
 ";
 
 #[test]
