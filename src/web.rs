@@ -46,6 +46,7 @@ mod sources;
 mod trial;
 mod webrtc;
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -72,6 +73,7 @@ use live::Live;
 pub use live::LiveOptions;
 pub use moment::Moment;
 pub use orders::Asked;
+use policies::InForce;
 pub use readiness::{Component, Readiness};
 pub use record::{
     Alert, AudioClient, Because, CallRecord, Decision, EVENTS_MAX, Fork, Late, OUTCOMES_MAX, Peak, Prompt,
@@ -97,6 +99,8 @@ pub struct WebOptions {
     pub listen: SocketAddr,
     /// What can be exchanged later.
     pub live: LiveOptions,
+    /// The policies' files that are in force, by name.
+    pub policies: BTreeMap<String, String>,
 }
 
 /// What the API shows and gives to others.
@@ -151,7 +155,7 @@ pub struct WebHandle {
     pub addr: SocketAddr,
     closing: CancellationToken,
     live: Arc<ArcSwap<Live>>,
-    in_force: Arc<policies::InForce>,
+    in_force: Arc<InForce>,
     signed: Signed,
     task: JoinHandle<()>,
 }
@@ -162,12 +166,15 @@ impl WebHandle {
     ///
     /// # Errors
     /// The system gives no random numbers; then nothing is exchanged.
-    pub fn exchange(&self, mut options: LiveOptions) -> Result<(), WebError> {
-        let policies = std::mem::take(&mut options.policies);
+    pub fn exchange(&self, options: LiveOptions) -> Result<(), WebError> {
         self.live.store(Arc::new(Live::new(options)?));
-        self.in_force.took(policies);
         self.signed.look(&self.live.load());
         Ok(())
+    }
+
+    /// Other policies are in force, by the names of their files. By itself, since a step back exchanges nothing else.
+    pub fn took_policies(&self, texts: BTreeMap<String, String>) {
+        self.in_force.took(texts);
     }
 
     /// Takes no new requests, ends event streams, lets running requests finish (at most 5 s), then returns.
@@ -193,9 +200,9 @@ impl Drop for WebHandle {
 /// # Errors
 /// The address cannot be bound, or the system gives no random numbers.
 pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, WebError> {
-    let WebOptions { listen, live: mut options } = options;
-    let in_force = Arc::new(policies::InForce::new(std::mem::take(&mut options.policies)));
-    let live = Arc::new(ArcSwap::from_pointee(Live::new(options)?));
+    let WebOptions { listen, live, policies } = options;
+    let in_force = Arc::new(InForce::new(policies));
+    let live = Arc::new(ArcSwap::from_pointee(Live::new(live)?));
     let bind_error = |source| WebError::Bind { listen, source };
     let listener = match inherited::listener(listen) {
         Some(given) => TcpListener::from_std(given),
@@ -208,35 +215,8 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
     }
     let closing = CancellationToken::new();
     let signed = Signed::new().map_err(|_| WebError::Random)?;
-    let Inside {
-        bus,
-        orders,
-        reloads,
-        copies,
-        browsers,
-        forks,
-        shelf,
-        customers,
-        bench,
-        readiness,
-        metrics,
-        store,
-        outbox,
-    } = inside;
     let app = routes::App {
-        bus,
-        orders,
-        copies,
-        browsers,
-        forks,
-        shelf,
-        customers,
-        bench,
-        readiness,
-        metrics,
-        store,
-        outbox,
-        reloads,
+        inside: Arc::new(inside),
         live: Arc::clone(&live),
         in_force: Arc::clone(&in_force),
         signed: signed.clone(),

@@ -187,7 +187,7 @@ impl Desk {
             live,
             taken,
         } = fresh;
-        let Policies { policies, prompts, ringback, sayings: _, intents: _, texts: _ } = policies;
+        let Policies { policies, prompts, ringback, sayings: _, intents: _, texts } = policies;
         show_policies(&policies, &self.metrics, &self.readiness);
         self.audit("configuration", configuration(&policies));
         self.speaker.remember(spoken);
@@ -204,10 +204,11 @@ impl Desk {
         self.knowing.exchange(&settings, knowledge);
         let terms = self.control.reload(ControlSettings::from(&settings), policies, sounds);
         self.exchange(settings.sip, neighbours, terms);
-        if let (Some(web), Some(live)) = (&self.web, live)
-            && let Err(error) = web.exchange(live)
-        {
-            warn!(%error, "the API goes on with the token and prompts that it had");
+        if let (Some(web), Some(live)) = (&self.web, live) {
+            if let Err(error) = web.exchange(live) {
+                warn!(%error, "the API goes on with the token and prompts that it had");
+            }
+            web.took_policies(texts);
         }
         // Whoever waits may have left.
         let _ = taken.send(());

@@ -102,7 +102,7 @@ impl Reloader {
         })?;
         let (settings, needs_restart) = checked.settings.for_running(&self.started);
         checked.settings = settings;
-        let live = live_options(&checked.settings, checked.policies.texts.clone())
+        let live = live_options(&checked.settings)
             .map_err(|why| fault("web.token_file or token_env", why, "a token of 16-512 characters"))?;
         let neighbours = Neighbours::read(&checked.settings)
             .map_err(|(key, why)| fault(&key, why, "a secret, or authorities, that the server can read"))?;

@@ -435,7 +435,7 @@ type Api = (Option<WebHandle>, mpsc::Receiver<Asked>, Browsers);
 
 /// Offers the API, where there is to be one.
 async fn offer_api(
-    (settings, texts): (&Settings, BTreeMap<String, String>),
+    (settings, policies): (&Settings, BTreeMap<String, String>),
     bus: &Arc<Bus>,
     reloads: mpsc::Sender<ReloadAsked>,
     (forks, (copies, bench, (shelf, customers)), readiness, metrics, (store, outbox)): ApiParts,
@@ -443,9 +443,9 @@ async fn offer_api(
     let (orders, inlet) = mpsc::channel(ORDERS_MAX);
     let browsers = Browsers::new(settings);
     let browsers = browsers.map_err(|why| Failure::of("the secret of webrtc.turn_secret_env", why))?;
-    let live = live_options(settings, texts).map_err(|why| Failure::of("the API's token", why))?;
+    let live = live_options(settings).map_err(|why| Failure::of("the API's token", why))?;
     let (Some(wanted), Some(live)) = (&settings.web, live) else { return Ok((None, inlet, browsers)) };
-    let options = WebOptions { listen: wanted.listen, live };
+    let options = WebOptions { listen: wanted.listen, live, policies };
     let inside = Inside {
         bus: Arc::clone(bus),
         orders,
@@ -467,10 +467,7 @@ async fn offer_api(
 }
 
 /// How the API is offered, where it is; what is wrong with its token, when that is so.
-pub(super) fn live_options(
-    settings: &Settings,
-    policies: BTreeMap<String, String>,
-) -> Result<Option<LiveOptions>, String> {
+pub(super) fn live_options(settings: &Settings) -> Result<Option<LiveOptions>, String> {
     let (prompts, tones) = (settings.policy.prompts.clone(), settings.media.tones);
     let zone = settings.policy.zone.clone().unwrap_or_else(Zone::utc);
     let token = settings.web.as_ref().map(|web| web.token.fetch()).transpose()?;
@@ -478,7 +475,7 @@ pub(super) fn live_options(
     let libraries = Libraries::of(settings);
     let report_font = settings.report_font.clone();
     let agents = settings.targets.iter().map(|(name, target)| (name.clone(), target.uri.clone())).collect();
-    Ok(token.map(|token| LiveOptions { token, users, prompts, tones, zone, libraries, policies, agents, report_font }))
+    Ok(token.map(|token| LiveOptions { token, users, prompts, tones, zone, libraries, agents, report_font }))
 }
 
 /// Where keys come from.

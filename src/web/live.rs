@@ -29,8 +29,6 @@ pub struct LiveOptions {
     pub zone: Zone,
     /// The files that operators edit.
     pub libraries: Libraries,
-    /// The policies' files that are in force, by name.
-    pub policies: BTreeMap<String, String>,
     /// The addresses of targets by their names: who answers there serves the call.
     pub agents: BTreeMap<String, String>,
     /// The font of printed reports; one of the system when nothing is said.
@@ -52,9 +50,9 @@ pub(super) struct Live {
 }
 
 impl Live {
-    /// What requests meet from now on; the policies are kept elsewhere, since a step back exchanges nothing else.
+    /// What requests meet from now on.
     pub(super) fn new(options: LiveOptions) -> Result<Self, WebError> {
-        let LiveOptions { token, users, prompts, tones, zone, libraries, policies: _, agents, report_font } = options;
+        let LiveOptions { token, users, prompts, tones, zone, libraries, agents, report_font } = options;
         let (gate, prompts) = (Gate::new(&token)?, Arc::new(PromptFolder::new(prompts)));
         let serving = users.iter().filter_map(|(name, user)| Some((name, user.serves.as_deref()?)));
         let claims = serving.map(|(name, serves)| (name.clone(), Claim::of(serves, &agents))).collect();

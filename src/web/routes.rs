@@ -1,5 +1,6 @@
 //! What each address of the API does, and who may ask.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,31 +15,20 @@ use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use hyper::body::Body as _;
 use routing::section::TEXT_BYTES_MAX;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::Inside;
 use super::addresses::{closed, open};
-use super::bus::Bus;
 use super::libraries::Replacing;
 use super::limits::{Asker, Limits, Peer, address};
 use super::live::Live;
-use super::orders::Asked;
 use super::own::FirstShown;
 use super::permit::Permissions;
 use super::policies::InForce;
 use super::problem::Problem;
-use super::readiness::Readiness;
-use super::reload::ReloadAsked;
 use super::signing::{Ended, Signed, Who};
-use crate::metrics::Metrics;
-use crate::shell::advise::SharedShelf;
-use crate::shell::browser::Browsers;
-use crate::shell::copy::Copies;
-use crate::shell::crm::Outbox;
-use crate::shell::fork::ForkSide;
-use crate::shell::listen::Bench;
-use crate::sources::Customers;
-use crate::store::{AuditEntry, Store};
+use crate::store::AuditEntry;
 
 /// Largest request body, bytes.
 pub(super) const BODY_BYTES_MAX: u64 = 16 << 10;
@@ -51,19 +41,7 @@ const FILE_LIMIT: Duration = Duration::from_secs(60);
 /// What the handlers share.
 #[derive(Clone)]
 pub(super) struct App {
-    pub(super) bus: Arc<Bus>,
-    pub(super) orders: mpsc::Sender<Asked>,
-    pub(super) copies: Copies,
-    pub(super) browsers: Browsers,
-    pub(super) forks: ForkSide,
-    pub(super) shelf: SharedShelf,
-    pub(super) customers: Customers,
-    pub(super) bench: Arc<Bench>,
-    pub(super) readiness: Arc<Readiness>,
-    pub(super) metrics: Metrics,
-    pub(super) store: Option<Store>,
-    pub(super) outbox: Option<Outbox>,
-    pub(super) reloads: mpsc::Sender<ReloadAsked>,
+    pub(super) inside: Arc<Inside>,
     pub(super) live: Arc<ArcSwap<Live>>,
     pub(super) in_force: Arc<InForce>,
     pub(super) signed: Signed,
@@ -75,6 +53,14 @@ pub(super) struct App {
     pub(super) audio_places: Arc<Semaphore>,
     pub(super) channels: Arc<Semaphore>,
     pub(super) closing: CancellationToken,
+}
+
+impl Deref for App {
+    type Target = Inside;
+
+    fn deref(&self) -> &Inside {
+        &self.inside
+    }
 }
 
 impl App {

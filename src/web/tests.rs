@@ -421,10 +421,10 @@ fn options(listen: SocketAddr) -> WebOptions {
     let prompts = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/prompts");
     let token = Token::new(TOKEN).expect("a good token");
     let libraries = Libraries::of(&Settings::default());
-    let (users, agents, policies) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let (users, agents) = (BTreeMap::new(), BTreeMap::new());
     let (zone, tones) = (Zone::utc(), Region::China);
-    let live = LiveOptions { token, users, prompts, tones, zone, libraries, policies, agents, report_font: None };
-    WebOptions { listen, live }
+    let live = LiveOptions { token, users, prompts, tones, zone, libraries, agents, report_font: None };
+    WebOptions { listen, live, policies: BTreeMap::new() }
 }
 
 /// Asserts that a reply is a problem document of this status.
