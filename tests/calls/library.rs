@@ -39,7 +39,8 @@ const KNOWLEDGE: &str = "/v1/libraries/knowledge/shop";
 #[test]
 fn answers_are_suggested_and_files_replaced_under_a_chat() {
     let name = "library";
-    let _ = std::fs::remove_dir_all(folder(name).join("kept"));
+    // Of a run before: what it kept, and the files that it replaced.
+    let _ = std::fs::remove_dir_all(folder(name));
     write(name, "config/knowledge/shop.toml", SHOP);
     let mut stage = Stage::set(Setup { edits: &EDITS, policy: Some(POLICY), ..Setup::named(name) });
     assert_eq!(stage.metric("calmline_knowledge_entries"), 2.0);
