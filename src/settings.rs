@@ -505,10 +505,14 @@ impl Target {
 /// The host of a SIP URI, without brackets.
 pub(crate) fn host_of(uri: &str) -> Option<&str> {
     let uri = uri.split_once(':').filter(|(scheme, _)| ["sip", "sips"].contains(scheme))?.1;
-    let host = uri.rsplit_once('@').map_or(uri, |(_, host)| host);
-    let host = match host.strip_prefix('[') {
+    host_in(uri.rsplit_once('@').map_or(uri, |(_, host)| host))
+}
+
+/// The host alone of what stands behind the `@` of a SIP URI: without brackets, port, parameters and headers.
+pub(crate) fn host_in(hostport: &str) -> Option<&str> {
+    let host = match hostport.strip_prefix('[') {
         Some(bracketed) => bracketed.split(']').next()?,
-        None => host.split([':', ';', '?']).next()?,
+        None => hostport.split([':', ';', '?']).next()?,
     };
     (!host.is_empty()).then_some(host)
 }

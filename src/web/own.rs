@@ -15,6 +15,7 @@ use super::record::{Alert, CallRecord, Reply, ServiceSwitch, State as Stands, St
 use super::routes::App;
 use super::signing::Who;
 use crate::notice::{AnswerFound, What};
+use crate::settings::{host_in, uri_of};
 
 /// Calls that one person serves at a time, and lines of each kind.
 const CALLS_MAX: usize = 20;
@@ -142,10 +143,10 @@ impl Party {
     /// Who a SIP address or a telephone number is of (RFC 3261 §19.1, RFC 3966), in a header's value or alone; nobody where no user
     /// is named.
     fn of(address: &str) -> Option<Party> {
-        let inner = address.split_once('<').map_or(address, |(_, rest)| rest);
-        let (scheme, rest) = inner.split('>').next()?.split_once(':')?;
+        let uri = if address.contains('<') { uri_of(address) } else { address };
+        let (scheme, rest) = uri.split_once(':')?;
         let (user, host) = match scheme.to_ascii_lowercase().as_str() {
-            "sip" | "sips" => rest.split_once('@').map(|(user, host)| (user, Some(host_of(host))))?,
+            "sip" | "sips" => rest.split_once('@').and_then(|(user, host)| Some((user, Some(host_in(host)?))))?,
             "tel" => (rest, None),
             _ => return None,
         };
@@ -157,15 +158,6 @@ impl Party {
     fn is(&self, other: &Party) -> bool {
         let same_host = |(own, other): (&String, &String)| own.eq_ignore_ascii_case(other);
         self.user == other.user && self.host.as_ref().zip(other.host.as_ref()).is_none_or(same_host)
-    }
-}
-
-/// The host alone of what stands behind the `@`: without port, parameters and headers.
-fn host_of(text: &str) -> &str {
-    let text = text.split([';', '?']).next().unwrap_or_default();
-    match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, _)) => address,
-        None => text.split(':').next().unwrap_or_default(),
     }
 }
 
@@ -219,12 +211,14 @@ mod tests {
         for (address, expected) in [
             ("sip:1001@pbx.example", Some(("1001", Some("pbx.example")))),
             ("\"Li\" <sip:1001@pbx.example:5060;transport=tcp>;tag=1", Some(("1001", Some("pbx.example")))),
+            ("\"<sip:1001@pbx.example>\" <sip:1002@pbx.example>", Some(("1002", Some("pbx.example")))),
             ("sips:1001:secret@[2001:db8::1]:5061?Subject=a", Some(("1001", Some("2001:db8::1")))),
             ("SIP:1001;phone-context=a@pbx.example", Some(("1001", Some("pbx.example")))),
             ("<tel:+8613800138000;ext=1>", Some(("+8613800138000", None))),
             ("sip:pbx.example", None),
             ("mailto:1001@pbx.example", None),
             ("sip:@pbx.example", None),
+            ("sip:1001@", None),
             ("", None),
         ] {
             let found = Party::of(address);
