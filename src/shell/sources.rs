@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,9 +52,9 @@ struct Source {
 
 /// How a source is reached.
 enum Way {
-    File,
-    Http { client: reqwest::Client, authorization: Option<Secret> },
-    Database,
+    File { path: PathBuf, format: SourceFormat },
+    Http { url: String, format: SourceFormat, client: reqwest::Client, authorization: Option<Secret> },
+    Database { database: DatabaseSettings, query: String },
 }
 
 impl Pulling {
@@ -95,14 +95,14 @@ async fn tell_ages(customers: Customers, metrics: Metrics) {
 impl Source {
     fn new(name: &str, settings: &SourceSettings) -> Result<Source, String> {
         let failed = |why: String| format!("sources.{name}: {why}");
-        let way = match &settings.place {
-            SourcePlace::File { .. } => Way::File,
-            SourcePlace::Http { authorization, authorities, .. } => {
+        let way = match settings.place.clone() {
+            SourcePlace::File { path, format } => Way::File { path, format },
+            SourcePlace::Http { url, format, authorization, authorities } => {
                 let by = client_by(authorities.as_deref()).map_err(|error| failed(error.to_string()))?;
                 let authorization = authorization.as_ref().map(SecretSource::fetch).transpose().map_err(failed)?;
-                Way::Http { client: client(&by).map_err(failed)?, authorization }
+                Way::Http { url, format, client: client(&by).map_err(failed)?, authorization }
             }
-            SourcePlace::Database { .. } => Way::Database,
+            SourcePlace::Database { database, query } => Way::Database { database, query },
         };
         Ok(Source { name: name.to_owned(), settings: settings.clone(), way })
     }
@@ -140,21 +140,20 @@ impl Source {
     /// What the source says now, cleaned.
     async fn pull(&self, store: &Store) -> Result<Pulled, String> {
         let names = self.settings.mapping.names();
-        let read: Box<dyn FnOnce() -> Result<Rows, String> + Send> = match (&self.settings.place, &self.way) {
-            (SourcePlace::File { path, format }, _) => {
+        let read: Box<dyn FnOnce() -> Result<Rows, String> + Send> = match &self.way {
+            Way::File { path, format } => {
                 let (path, format) = (path.clone(), format.clone());
                 Box::new(move || rows(&file(&path)?, &format, &names))
             }
-            (SourcePlace::Http { url, format, .. }, Way::Http { client, authorization }) => {
+            Way::Http { url, format, client, authorization } => {
                 let octets = fetch(client, url, authorization.as_ref()).await?;
                 let format = format.clone();
                 Box::new(move || rows(&octets, &format, &names))
             }
-            (SourcePlace::Database { database, query }, _) => {
+            Way::Database { database, query } => {
                 let found = ask(database, query, self.settings.within).await?;
                 Box::new(move || lines(found.iter().map(String::as_str), &names))
             }
-            (SourcePlace::Http { .. }, Way::File | Way::Database) => return Err("no way to it".to_owned()),
         };
         let (mapping, store) = (self.settings.mapping.clone(), store.clone());
         let cleaned = tokio::task::spawn_blocking(move || {
