@@ -172,6 +172,11 @@ impl WebHandle {
         Ok(())
     }
 
+    /// The policies before those in force are in force again.
+    pub fn went_back(&self) {
+        self.in_force.went_back();
+    }
+
     /// Other policies are in force, by the names of their files. By itself, since a step back exchanges nothing else.
     pub fn took_policies(&self, texts: BTreeMap<String, String>) {
         self.in_force.took(texts);

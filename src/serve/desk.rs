@@ -160,6 +160,9 @@ impl Desk {
                 if goes_back && outcome.is_ok() {
                     show_policies(self.control.policies(), &self.metrics, &self.readiness);
                     self.audit("configuration", configuration(self.control.policies()));
+                    if let Some(web) = &self.web {
+                        web.went_back();
+                    }
                 }
                 answer = waits.map(|waits| (waits, outcome, call));
             }

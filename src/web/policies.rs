@@ -17,7 +17,7 @@ use super::libraries::{blocking, broken};
 use super::orders::{answered, ask};
 use super::problem::Problem;
 use super::routes::App;
-use crate::control::{Done, Order};
+use crate::control::Order;
 use crate::libraries::Kind;
 
 /// The policies' files by name, as they were read when they were taken up.
@@ -28,7 +28,7 @@ pub(super) type Texts = BTreeMap<String, String>;
 pub(super) struct InForce {
     texts: Mutex<(Arc<Texts>, Option<Arc<Texts>>)>,
     /// One draft at a time is tried on calls.
-    pub(super) trial: tokio::sync::Mutex<()>,
+    pub(super) trial: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl InForce {
@@ -44,7 +44,8 @@ impl InForce {
         state.1 = Some(before);
     }
 
-    fn went_back(&self) {
+    /// Those before are, and a step back leads to those that were.
+    pub(super) fn went_back(&self) {
         let mut state = self.texts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(before) = state.1.take() {
             state.1 = Some(std::mem::replace(&mut state.0, before));
@@ -114,11 +115,7 @@ pub(super) async fn show(State(app): State<App>, Path(name): Path<String>) -> Re
 
 /// `POST /v1/policies/back`.
 pub(super) async fn back(State(app): State<App>) -> Result<Response, Problem> {
-    let done = ask(&app, Order::PoliciesBack).await?;
-    if matches!(done, Done::Accepted) {
-        app.in_force.went_back();
-    }
-    answered(done)
+    answered(ask(&app, Order::PoliciesBack).await?)
 }
 
 fn label(text: &str) -> Option<String> {

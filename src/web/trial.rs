@@ -128,12 +128,17 @@ pub(super) async fn run(
     });
     let policy = policy.await?.map_err(refused)?;
     let busy = |_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "another draft is being tried");
-    let _turn = app.in_force.trial.try_lock().map_err(busy)?;
+    let turn = Arc::clone(&app.in_force.trial).try_lock_owned().map_err(busy)?;
     let date = day(&app, date)?;
     let (interactions, more) = interactions(&app, date).await?;
     let now = app.in_force.now();
-    let tried = blocking(move || compare(&now, name, policy, &interactions)).await?;
-    Ok(Json(Trial { date: date.to_string(), more, ..tried }))
+    // Whoever asked may leave: the turn is over when the work is.
+    let tried = blocking(move || {
+        let tried = compare(&now, (name, policy), &interactions, (date, more));
+        drop(turn);
+        tried
+    });
+    Ok(Json(tried.await?))
 }
 
 fn day(app: &App, asked: Option<String>) -> Result<Date, Problem> {
@@ -177,7 +182,12 @@ fn started(line: &serde_json::Value) -> Option<Moment> {
 }
 
 /// What the draft makes of the calls, beside what is in force.
-fn compare(now: &Texts, name: String, draft: Policy, interactions: &[Interaction]) -> Trial {
+fn compare(
+    now: &Texts,
+    (name, draft): (String, Policy),
+    interactions: &[Interaction],
+    (date, more): (Date, bool),
+) -> Trial {
     let parsed = |(name, text): (&String, &String)| Policy::parse(text).ok().map(|policy| (name.clone(), policy));
     let mut named: BTreeMap<String, Policy> = now.iter().filter_map(parsed).collect();
     let in_force: Arc<[Policy]> = named.values().cloned().collect();
@@ -199,12 +209,12 @@ fn compare(now: &Texts, name: String, draft: Policy, interactions: &[Interaction
         })
         .collect();
     Trial {
-        date: String::new(),
+        date: date.to_string(),
         label,
         expects,
         broken,
         calls: interactions.len(),
-        more: false,
+        more,
         in_force: (&before.effect).into(),
         draft: (&after.effect).into(),
         differing: differing.len(),
