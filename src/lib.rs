@@ -11,6 +11,7 @@ pub mod control;
 mod crm;
 mod deliveries;
 pub mod demo;
+mod doctor;
 mod durable;
 pub mod eval;
 pub mod features;
