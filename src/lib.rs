@@ -20,6 +20,7 @@ pub mod judges;
 pub mod knowledge;
 pub mod lexicons;
 pub mod libraries;
+pub mod log;
 pub mod masking;
 pub mod metrics;
 pub mod model;
