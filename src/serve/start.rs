@@ -16,6 +16,7 @@ use super::handshakes;
 use super::knowing::{Knowing, Known};
 use super::load::LoadMeter;
 use super::reload::Reloader;
+use super::systemd::Watchdog;
 use crate::cli::{Failure, ServeArgs};
 use crate::control::{Control, ControlSettings, Departures, ForkEvent, Input, Order, SipEvent, Sounds};
 use crate::hexadecimal::hexadecimal;
@@ -91,6 +92,7 @@ impl Server {
         let control = start_control(&settings, fingerprint, policies, sounds)?;
         let mut desk = Desk {
             clock,
+            watchdog: Watchdog::wanted(),
             control,
             sip,
             forks,
