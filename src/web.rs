@@ -26,6 +26,7 @@ mod limits;
 mod live;
 mod models;
 mod moment;
+mod moves;
 mod openapi;
 mod orders;
 mod outcomes;

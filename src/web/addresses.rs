@@ -10,7 +10,7 @@ use super::permit::{Area, Doors};
 use super::reload::Reloaded;
 use super::{
     audio, audit, backup, calls, channel, consent, console, deliveries, events, facts, forks, health, interactions,
-    knowledge, libraries, models, orders, outcomes, own, people, policies, readiness, reload, reports, signing,
+    knowledge, libraries, models, moves, orders, outcomes, own, people, policies, readiness, reload, reports, signing,
     sources, trial, webrtc,
 };
 use crate::report::Report;
@@ -141,6 +141,13 @@ fn supervision(doors: Doors) -> Doors {
         .at(Method::POST, "/v1/calls/{id}/hangup", Orders, orders::hang_up, order("Ends a call"))
         .at(
             Method::POST,
+            "/v1/calls/{id}/move",
+            Orders,
+            moves::move_caller,
+            order("Moves the caller to a target").body::<moves::MoveRequest>(),
+        )
+        .at(
+            Method::POST,
             "/v1/calls/{id}/prompts",
             Orders,
             orders::play,
@@ -157,6 +164,13 @@ fn supervision(doors: Doors) -> Doors {
         .at(Method::PATCH, "/v1/calls/{id}/supervisors/{supervisor}", Orders, orders::change_supervisor, change)
         .at(Method::DELETE, "/v1/calls/{id}/supervisors/{supervisor}", Orders, orders::end_supervisor, end)
         .at(Method::POST, "/v1/calls/{id}/webrtc", Orders, webrtc::connect, browser)
+        .at(
+            Method::GET,
+            "/v1/targets",
+            Orders,
+            moves::targets,
+            describe("Where callers can be moved").answers::<moves::Targets>(OK, "By their names"),
+        )
         .at(
             Method::GET,
             "/v1/webrtc",
@@ -301,6 +315,9 @@ fn trail(doors: Doors) -> Doors {
     let looked = |what| describe(what).refuses(&[NOT_FOUND]);
     let own =
         describe("The calls that an agent serves now").answers::<own::OwnCalls>(OK, "Their own").refuses(&[FORBIDDEN]);
+    let followed = describe("The same, whenever it changes, as Server-Sent Events")
+        .answers_stream::<own::OwnCalls>(OK, "text/event-stream", "All of them, as `own_calls`")
+        .refuses(&[FORBIDDEN, NOT_ACCEPTABLE]);
     let state = looked("What the last look at the trail found").answers::<Checking>(OK, "That");
     let begin = looked("Has the trail looked at").answers::<Checking>(ACCEPTED, "It goes on").refuses(&[CONFLICT]);
     doors
@@ -308,6 +325,7 @@ fn trail(doors: Doors) -> Doors {
         .at(Method::GET, "/v1/audit/verify", Audit, audit::state, state)
         .at(Method::POST, "/v1/audit/verify", Audit, audit::begin, begin)
         .at(Method::GET, "/v1/own/calls", Own, own::calls, own)
+        .at(Method::GET, "/v1/own/events", Own, own::follow, followed)
 }
 
 /// How the server is run, and what calls add up to.

@@ -162,7 +162,7 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     number.map(Some).ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, "Last-Event-ID is not an event's number"))
 }
 
-fn accepts_event_stream(headers: &HeaderMap) -> bool {
+pub(super) fn accepts_event_stream(headers: &HeaderMap) -> bool {
     let accepted = headers.get("accept").and_then(|value| value.to_str().ok()).unwrap_or("");
     accepted.split(',').any(|range| range.split(';').next().is_some_and(|kind| kind.trim() == "text/event-stream"))
 }
@@ -176,7 +176,8 @@ fn event_stream(watch: Watch) -> Response {
     Sse::new(opening.chain(deliveries)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response()
 }
 
-const RETRY: Duration = Duration::from_secs(2);
+/// When a client that was cut off comes back.
+pub(super) const RETRY: Duration = Duration::from_secs(2);
 
 fn sse_event(delivery: &Delivery) -> SseEvent {
     match delivery {
