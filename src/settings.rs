@@ -268,6 +268,8 @@ pub struct WebSettings {
     pub listen: SocketAddr,
     /// Where the token comes from that everything but health asks for.
     pub token: TokenSource,
+    /// Origins whose pages may show the agents' page in a frame; without any, none may.
+    pub frame_ancestors: Vec<String>,
 }
 
 /// Where the API token comes from.

@@ -475,7 +475,19 @@ pub(super) fn live_options(settings: &Settings) -> Result<Option<LiveOptions>, S
     let libraries = Libraries::of(settings);
     let report_font = settings.report_font.clone();
     let agents = settings.targets.iter().map(|(name, target)| (name.clone(), target.uri.clone())).collect();
-    Ok(token.map(|token| LiveOptions { token, users, prompts, tones, zone, libraries, agents, report_font }))
+    let frame_ancestors = settings.web.as_ref().map_or_else(Vec::new, |web| web.frame_ancestors.clone());
+    let options = |token| LiveOptions {
+        token,
+        users,
+        prompts,
+        tones,
+        zone,
+        libraries,
+        agents,
+        frame_ancestors,
+        report_font,
+    };
+    Ok(token.map(options))
 }
 
 /// Where keys come from.

@@ -253,9 +253,23 @@ fn read_web(mut section: Section<'_>, folder: &Path) -> Option<WebSettings> {
             None
         }
     };
+    let origins = "a list of at most 16 origins, e.g. [\"https://crm.example.com\"]";
+    let frame_ancestors = section.read("frame_ancestors", origins, list(FRAMES_MAX, origin)).unwrap_or_default();
     section.finish();
-    Some(WebSettings { listen: listen.unwrap_or(SocketAddr::new(super::LOOPBACK, 8080)), token: token? })
+    let listen = listen.unwrap_or(SocketAddr::new(super::LOOPBACK, 8080));
+    Some(WebSettings { listen, token: token?, frame_ancestors })
 }
+
+/// Who pages are of (RFC 6454): scheme, host and port, and nothing that would say something else in a header.
+fn origin(value: &Value) -> Option<String> {
+    let text = value.as_str()?;
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-.:[]".contains(letter);
+    (!host.is_empty() && host.len() <= 255 && host.chars().all(is_plain)).then(|| text.to_owned())
+}
+
+/// Origins of `web.frame_ancestors`.
+const FRAMES_MAX: usize = 16;
 
 fn read_listening(mut section: Section<'_>, folder: &Path) -> ListeningSettings {
     let default = ListeningSettings::default();

@@ -48,6 +48,7 @@ pub(super) fn open() -> Doors {
     let sign_out = describe("Signs a person out").answers_empty(NO_CONTENT, "Nobody is").refuses(&[FORBIDDEN]);
     Doors::default()
         .open(Method::GET, "/", console::page, page("The console"))
+        .open(Method::GET, "/agent", console::agent, page("The agents' page of the console, alone"))
         .open(Method::GET, "/assets/{name}", console::asset, file.refuses(&[BAD_REQUEST, NOT_FOUND]))
         .open(
             Method::GET,

@@ -31,6 +31,8 @@ pub struct LiveOptions {
     pub libraries: Libraries,
     /// The addresses of targets by their names: who answers there serves the call.
     pub agents: BTreeMap<String, String>,
+    /// Origins whose pages may show the agents' page in a frame.
+    pub frame_ancestors: Vec<String>,
     /// The font of printed reports; one of the system when nothing is said.
     pub report_font: Option<PathBuf>,
 }
@@ -46,16 +48,17 @@ pub(super) struct Live {
     pub(super) agents: BTreeMap<String, String>,
     /// Whose calls are whose, by users' names.
     pub(super) claims: BTreeMap<String, Claim>,
+    pub(super) frame_ancestors: Vec<String>,
     pub(super) report_font: Option<PathBuf>,
 }
 
 impl Live {
     /// What requests meet from now on.
     pub(super) fn new(options: LiveOptions) -> Result<Self, WebError> {
-        let LiveOptions { token, users, prompts, tones, zone, libraries, agents, report_font } = options;
+        let LiveOptions { token, users, prompts, tones, zone, libraries, agents, frame_ancestors, report_font } = options;
         let (gate, prompts) = (Gate::new(&token)?, Arc::new(PromptFolder::new(prompts)));
         let serving = users.iter().filter_map(|(name, user)| Some((name, user.serves.as_deref()?)));
         let claims = serving.map(|(name, serves)| (name.clone(), Claim::of(serves, &agents))).collect();
-        Ok(Self { gate, users, prompts, tones, zone, libraries, agents, claims, report_font })
+        Ok(Self { gate, users, prompts, tones, zone, libraries, agents, claims, frame_ancestors, report_font })
     }
 }

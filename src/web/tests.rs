@@ -423,7 +423,9 @@ fn options(listen: SocketAddr) -> WebOptions {
     let libraries = Libraries::of(&Settings::default());
     let (users, agents) = (BTreeMap::new(), BTreeMap::new());
     let (zone, tones) = (Zone::utc(), Region::China);
-    let live = LiveOptions { token, users, prompts, tones, zone, libraries, agents, report_font: None };
+    let frame_ancestors = Vec::new();
+    let live =
+        LiveOptions { token, users, prompts, tones, zone, libraries, agents, frame_ancestors, report_font: None };
     WebOptions { listen, live, policies: BTreeMap::new() }
 }
 
