@@ -305,9 +305,8 @@ impl Control {
             Order::AdmitBrowser { .. } | Order::BrowserConnected { .. } | Order::BrowserGone { .. } => {
                 self.browser_order(now, order, out)
             }
-            Order::Move { call, wish } => {
-                self.ordered(now, &call, out, |call, context| call.move_by_order(context, &wish).map(|()| Done::Accepted))
-            }
+            Order::Move { call, wish } => self
+                .ordered(now, &call, out, |call, context| call.move_by_order(context, &wish).map(|()| Done::Accepted)),
             Order::Play { call, party, sound, mode, until } => {
                 let how = How { party, mode, until };
                 self.ordered(now, &call, out, |call, context| call.play_by_order(context, sound, how))

@@ -2,6 +2,7 @@
 //!
 //! The only package that touches sockets, clocks, threads and files; the crates it builds on are pure.
 
+mod accounts;
 pub mod analyze;
 mod api;
 mod backtest;

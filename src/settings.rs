@@ -66,6 +66,7 @@ pub use reports::ReportSettings;
 pub use sources::{SourceFormat, SourcePlace, SourceSettings};
 pub use store::{DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings};
 pub use users::UserSettings;
+pub(crate) use users::check_user_name;
 pub use webrtc::WebRtcSettings;
 pub use zone::Zone;
 

@@ -3,6 +3,7 @@
 //! Decides nothing: it shows the board and hands orders to call control. No door without the token, except health.
 //! Plain HTTP/1.1; TLS is the business of a proxy in front while the API listens on loopback.
 
+mod accounts;
 mod addresses;
 mod audio;
 mod audit;
@@ -45,13 +46,13 @@ mod sessions;
 mod signing;
 mod sources;
 mod trial;
+mod users;
 mod webrtc;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
@@ -67,10 +68,10 @@ use crate::shell::inherited;
 use crate::shell::listen::Bench;
 use crate::sources::Customers;
 use crate::store::Store;
+use accounts::Accounts;
 pub use audio::AUDIO_CLIENTS_MAX;
 pub use board::{ACTIVE_MAX, Board, ENDED_MAX};
 pub use bus::{Bus, Delivery, Event, KINDS, RING_MAX, Subscription, kind};
-use live::Live;
 pub use live::LiveOptions;
 pub use moment::Moment;
 pub use orders::Asked;
@@ -155,7 +156,7 @@ pub struct WebHandle {
     /// Where it listens.
     pub addr: SocketAddr,
     closing: CancellationToken,
-    live: Arc<ArcSwap<Live>>,
+    accounts: Arc<Accounts>,
     in_force: Arc<InForce>,
     signed: Signed,
     task: JoinHandle<()>,
@@ -168,8 +169,8 @@ impl WebHandle {
     /// # Errors
     /// The system gives no random numbers; then nothing is exchanged.
     pub fn exchange(&self, options: LiveOptions) -> Result<(), WebError> {
-        self.live.store(Arc::new(Live::new(options)?));
-        self.signed.look(&self.live.load());
+        self.accounts.exchange(options)?;
+        self.signed.look(&self.accounts.live().load());
         Ok(())
     }
 
@@ -208,7 +209,7 @@ impl Drop for WebHandle {
 pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, WebError> {
     let WebOptions { listen, live, policies } = options;
     let in_force = Arc::new(InForce::new(policies));
-    let live = Arc::new(ArcSwap::from_pointee(Live::new(live)?));
+    let accounts = Arc::new(Accounts::new(live)?);
     let bind_error = |source| WebError::Bind { listen, source };
     let listener = match inherited::listener(listen) {
         Some(given) => TcpListener::from_std(given),
@@ -223,7 +224,8 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
     let signed = Signed::new().map_err(|_| WebError::Random)?;
     let app = routes::App {
         inside: Arc::new(inside),
-        live: Arc::clone(&live),
+        live: Arc::clone(accounts.live()),
+        accounts: Arc::clone(&accounts),
         in_force: Arc::clone(&in_force),
         signed: signed.clone(),
         limits: Arc::new(limits::Limits::new()),
@@ -235,9 +237,12 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         audio_places: Arc::new(Semaphore::new(AUDIO_CLIENTS_MAX)),
         closing: closing.clone(),
     };
-    tokio::spawn(signed.clone().sweep(Arc::clone(&live), closing.clone()));
+    tokio::spawn(signed.clone().sweep(Arc::clone(accounts.live()), closing.clone()));
+    if let Some(store) = app.store.clone() {
+        tokio::spawn(Arc::clone(&accounts).read(store, closing.clone()));
+    }
     let task = tokio::spawn(server::run(listener, routes::router(app), closing.clone()));
-    Ok(WebHandle { addr, closing, live, in_force, signed, task })
+    Ok(WebHandle { addr, closing, accounts, in_force, signed, task })
 }
 
 #[cfg(test)]

@@ -147,7 +147,15 @@ impl Call {
                 let Decision { rule, because, .. } = decision;
                 let begun = self.begin_reroute(
                     context,
-                    Wanted { ways, target, within: *within, whisper: whisper.as_ref(), queue_priority: None, rule, because },
+                    Wanted {
+                        ways,
+                        target,
+                        within: *within,
+                        whisper: whisper.as_ref(),
+                        queue_priority: None,
+                        rule,
+                        because,
+                    },
                 );
                 if let (Ok(()), Some(hold)) = (&begun, hold) {
                     self.begin_hold(context, hold);

@@ -476,17 +476,8 @@ pub(super) fn live_options(settings: &Settings) -> Result<Option<LiveOptions>, S
     let report_font = settings.report_font.clone();
     let agents = settings.targets.iter().map(|(name, target)| (name.clone(), target.uri.clone())).collect();
     let frame_ancestors = settings.web.as_ref().map_or_else(Vec::new, |web| web.frame_ancestors.clone());
-    let options = |token| LiveOptions {
-        token,
-        users,
-        prompts,
-        tones,
-        zone,
-        libraries,
-        agents,
-        frame_ancestors,
-        report_font,
-    };
+    let options =
+        |token| LiveOptions { token, users, prompts, tones, zone, libraries, agents, frame_ancestors, report_font };
     Ok(token.map(options))
 }
 

@@ -29,14 +29,25 @@ pub struct UserSettings {
     pub totp: Option<TotpSecret>,
 }
 
+/// Whether somebody may be called so.
+///
+/// # Errors
+/// What was expected instead.
+pub(crate) fn check_user_name(own_name: &str) -> Result<(), &'static str> {
+    if name(&Value::from(own_name)).is_none() {
+        return Err("a name of 1-64 letters, digits, \"-\", \"_\" or \".\"");
+    }
+    if TAKEN.contains(&own_name) {
+        return Err("another name: the audit trail calls others so");
+    }
+    Ok(())
+}
+
 pub(super) fn read_users(mut section: Section<'_>, folder: &Path) -> BTreeMap<String, UserSettings> {
     let mut users = BTreeMap::new();
     section.each_named(|own_name, user| {
-        if name(&Value::from(own_name)).is_none() {
-            user.fault("", format!("\"{own_name}\""), "a name of 1-64 letters, digits, \"-\", \"_\" or \".\"");
-        }
-        if TAKEN.contains(&own_name) {
-            user.fault("", format!("\"{own_name}\""), "another name: the audit trail calls others so");
+        if let Err(expected) = check_user_name(own_name) {
+            user.fault("", format!("\"{own_name}\""), expected);
         }
         let roles = "\"administrator\", \"supervisor\", \"operator\", \"agent\" or \"auditor\"";
         let role =

@@ -4,18 +4,18 @@ use axum::http::{Method, StatusCode};
 
 use super::bus::EventBody;
 use super::calls::{CallList, CallsQuery, Detail};
-use super::openapi::{describe, openapi};
+use super::openapi::{Description, describe, openapi};
 use super::orders::Accepted;
 use super::permit::{Area, Doors};
 use super::reload::Reloaded;
 use super::{
     audio, audit, backup, calls, channel, consent, console, deliveries, events, facts, forks, health, interactions,
     knowledge, libraries, models, moves, orders, outcomes, own, people, policies, readiness, reload, reports, signing,
-    sources, trial, webrtc,
+    sources, trial, users, webrtc,
 };
 use crate::report::Report;
 use crate::store::{Backup, Checking, Erased, Hold};
-use Area::{Audio, Audit, Calls, Integration, Knowledge, Operate, Orders, Own, People, Reports};
+use Area::{Audio, Audit, Calls, Integration, Knowledge, Operate, Orders, Own, People, Reports, Users};
 
 const OK: StatusCode = StatusCode::OK;
 const CREATED: StatusCode = StatusCode::CREATED;
@@ -81,7 +81,7 @@ pub(super) fn open() -> Doors {
 
 /// The addresses that ask for somebody who is known.
 pub(super) fn closed() -> Doors {
-    running(trail(libraries(people(interactions(supervision(seen(Doors::default())))))))
+    running(trail(signing_in(libraries(people(interactions(supervision(seen(Doors::default()))))))))
 }
 
 /// Calls as they are told.
@@ -305,6 +305,34 @@ fn libraries(doors: Doors) -> Doors {
         .at(Method::GET, "/v1/policies/{name}", Operate, policies::show, in_force)
         .at(Method::POST, "/v1/policies/{name}/try", Operate, trial::run, tried)
         .at(Method::POST, "/v1/policies/back", Operate, policies::back, back)
+}
+
+/// Who may sign in.
+fn signing_in(doors: Doors) -> Doors {
+    let list = describe("Who may sign in").answers::<users::Users>(OK, "By their names");
+    let of_one = |what| describe(what).refuses(&[NOT_FOUND, CONFLICT]);
+    let told =
+        |what| of_one(what).answers::<users::User>(OK, "They are").answer_header("etag", "What they are known by");
+    let kept = |description: Description| {
+        let refused = [BAD_REQUEST, StatusCode::PRECONDITION_FAILED, StatusCode::PRECONDITION_REQUIRED];
+        description.header("if-match", "The `ETag` that was read").refuses(&refused)
+    };
+    let create = of_one("Lets somebody sign in from now on")
+        .body::<users::NewUser>()
+        .answers::<users::User>(CREATED, "They may, by what is shown once")
+        .answer_header("etag", "What they are known by")
+        .refuses(&[BAD_REQUEST]);
+    let change = kept(told("Changes what somebody may do")).body::<users::UserChange>();
+    let remove = kept(of_one("Lets somebody sign in no more")).answers_empty(NO_CONTENT, "They do not");
+    doors
+        .at(Method::GET, "/v1/users", Users, users::list, list)
+        .at(Method::POST, "/v1/users", Users, users::create, create)
+        .at(Method::GET, "/v1/users/{name}", Users, users::show, told("Shows who may sign in"))
+        .at(Method::PATCH, "/v1/users/{name}", Users, users::change, change)
+        .at(Method::DELETE, "/v1/users/{name}", Users, users::remove, remove)
+        .at(Method::POST, "/v1/users/{name}/password", Users, users::renew_password, told("Makes a new password"))
+        .at(Method::POST, "/v1/users/{name}/totp", Users, users::renew_totp, told("Makes a new second factor"))
+        .at(Method::DELETE, "/v1/users/{name}/totp", Users, users::remove_totp, told("Asks for no second factor"))
 }
 
 /// Who did what, and what agents see.

@@ -55,7 +55,8 @@ pub(super) struct Live {
 impl Live {
     /// What requests meet from now on.
     pub(super) fn new(options: LiveOptions) -> Result<Self, WebError> {
-        let LiveOptions { token, users, prompts, tones, zone, libraries, agents, frame_ancestors, report_font } = options;
+        let LiveOptions { token, users, prompts, tones, zone, libraries, agents, frame_ancestors, report_font } =
+            options;
         let (gate, prompts) = (Gate::new(&token)?, Arc::new(PromptFolder::new(prompts)));
         let serving = users.iter().filter_map(|(name, user)| Some((name, user.serves.as_deref()?)));
         let claims = serving.map(|(name, serves)| (name.clone(), Claim::of(serves, &agents))).collect();

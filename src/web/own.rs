@@ -20,8 +20,8 @@ use super::routes::App;
 use super::sessions::Shown;
 use super::signing::Who;
 use crate::notice::{AnswerFound, What};
-pub(super) use feed::follow;
 use crate::settings::{host_in, uri_of};
+pub(super) use feed::follow;
 
 /// Calls that one person serves at a time, and lines of each kind.
 const CALLS_MAX: usize = 20;
@@ -241,14 +241,18 @@ fn answers(record: &CallRecord) -> impl Iterator<Item = &AnswerFound> {
 
 /// What to speak by since the service was switched last.
 fn script(record: &CallRecord) -> Option<Script> {
-    record.events.iter().rev().find_map(|event| match &event.notice.what {
-        What::ServiceSwitched { after, words, language, .. } => Some((after, words.clone(), language.clone())),
-        _ => None,
-    })
-    .and_then(|(after, words, language)| {
-        let script = after.as_ref().and_then(|after| after.script.clone());
-        words.map(|words| Script { script, words, language })
-    })
+    record
+        .events
+        .iter()
+        .rev()
+        .find_map(|event| match &event.notice.what {
+            What::ServiceSwitched { after, words, language, .. } => Some((after, words.clone(), language.clone())),
+            _ => None,
+        })
+        .and_then(|(after, words, language)| {
+            let script = after.as_ref().and_then(|after| after.script.clone());
+            words.map(|words| Script { script, words, language })
+        })
 }
 
 /// What an event warns whoever serves of.

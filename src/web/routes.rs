@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::Inside;
+use super::accounts::Accounts;
 use super::addresses::{closed, open};
 use super::libraries::Replacing;
 use super::limits::{Asker, Limits, Peer, address};
@@ -43,6 +44,7 @@ const FILE_LIMIT: Duration = Duration::from_secs(60);
 pub(super) struct App {
     pub(super) inside: Arc<Inside>,
     pub(super) live: Arc<ArcSwap<Live>>,
+    pub(super) accounts: Arc<Accounts>,
     pub(super) in_force: Arc<InForce>,
     pub(super) signed: Signed,
     pub(super) limits: Arc<Limits>,

@@ -105,6 +105,11 @@ impl Stream {
         stream
     }
 
+    /// One that is open already.
+    pub(super) fn of(reader: BufReader<TcpStream>) -> Self {
+        Self(reader)
+    }
+
     /// The next event; chunk sizes and comments are passed over.
     pub(super) async fn next(&mut self) -> Sent {
         let mut sent = Sent { id: None, kind: String::new(), data: Value::Null };

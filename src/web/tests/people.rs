@@ -167,6 +167,48 @@ async fn an_agent_sees_own_calls_and_nothing_of_others() {
 }
 
 #[tokio::test]
+async fn an_agent_is_told_of_own_calls_as_they_change_and_of_no_others() {
+    let root = tempfile::tempdir().expect("a folder");
+    let store = audit::store(root.path());
+    let fixture = with_users_and(Some(store.clone())).await;
+    let live = options(fixture.handle.addr).live;
+    let password = PasswordDigest::of(PASSWORD).expect("random numbers");
+    let li = UserSettings { role: Role::Agent, password, serves: Some("bot".to_owned()), totp: None };
+    let agents = [("bot".to_owned(), "sip:1001@pbx.example".to_owned())].into();
+    let users = [("li".to_owned(), li)].into();
+    fixture.handle.exchange(LiveOptions { users, agents, ..live }).expect("random numbers");
+    let wire = Wire(fixture.handle.addr);
+    let cookie = cookie(&sign_in(&wire, "li", PASSWORD).await);
+    assert_eq!(wire.ask("GET", "/v1/own/events", &cookie).await.status, 406, "it is a stream");
+    let accepted = format!("{cookie}Accept: text/event-stream\r\n");
+    let (status, reader) = client::open(fixture.handle.addr, "/v1/own/events", &accepted).await;
+    assert_eq!(status, 200);
+    let mut told = Stream::of(reader);
+    assert_eq!(told.next().await.data, serde_json::json!({ "calls": [] }));
+    let notices = one_of_each();
+    let first =
+        |fits: fn(&What) -> bool| notices.iter().find(|notice| fits(&notice.what)).expect("one of each").clone();
+    fixture.bus.publish(&first(|what| matches!(what, What::CallStarted { .. })));
+    fixture.bus.publish(&first(|what| matches!(what, What::CallAnswered { .. })));
+    let sent = told.next().await;
+    assert_eq!((sent.kind.as_str(), &sent.data["calls"][0]["id"]), ("own_calls", &Value::from("call-1")));
+    // Somebody else's call changes nothing, so the next that is told is of the mood.
+    let mut other = first(|what| matches!(what, What::CallStarted { .. }));
+    other.call = "call-2".to_owned();
+    fixture.bus.publish(&other);
+    fixture.bus.publish(&first(|what| matches!(what, What::Observed { words: Some(_), .. })));
+    let mood = told.next().await.data;
+    assert_eq!(mood["calls"][0]["emotion"]["level"], "high", "{mood}");
+    assert!(mood["calls"].as_array().map(Vec::len) == Some(1) && !mood.to_string().contains("sip:"), "{mood}");
+    fixture.bus.publish(&first(|what| matches!(what, What::EscalationLikely { .. })));
+    let warned = told.next().await.data;
+    assert_eq!(warned["calls"][0]["warnings"][0]["kind"], "escalation_likely", "{warned}");
+    let trail = wire.ask_with_token("GET", "/v1/audit?who=li&kind=access&call=call-1").await.json();
+    assert_eq!(trail["entries"].as_array().map(Vec::len), Some(1), "once per call: {trail}");
+    store.stop();
+}
+
+#[tokio::test]
 async fn whoever_looks_at_own_calls_again_and_again_is_in_the_trail_once_per_call() {
     let root = tempfile::tempdir().expect("a folder");
     let store = audit::store(root.path());
