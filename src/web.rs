@@ -41,12 +41,14 @@ mod record;
 mod reload;
 mod reports;
 mod routes;
+mod scope;
 mod server;
 mod sessions;
 mod signing;
 mod sources;
 mod trial;
 mod users;
+mod wall;
 mod webrtc;
 
 use std::collections::BTreeMap;
@@ -84,10 +86,11 @@ pub use record::{
 };
 pub use reload::{ReloadAsked, Reloaded};
 use signing::Signed;
+pub use wall::WALLS_MAX;
 
 /// Where the API listens unless the configuration says otherwise.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8_080);
-/// Most event subscribers at the same time; further ones get 503.
+/// Most event subscribers, walls aside, at the same time; further ones get 503.
 pub const SUBSCRIBERS_MAX: usize = 64;
 /// Searches of the library of answers at the same time; further ones wait.
 const SEARCHES_MAX: usize = 2;
@@ -234,6 +237,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         searching: Arc::new(Semaphore::new(SEARCHES_MAX)),
         subscribers: Arc::new(Semaphore::new(SUBSCRIBERS_MAX)),
         channels: Arc::new(Semaphore::new(CHANNELS_MAX)),
+        walls: Arc::new(Semaphore::new(WALLS_MAX)),
         audio_places: Arc::new(Semaphore::new(AUDIO_CLIENTS_MAX)),
         closing: closing.clone(),
     };
@@ -241,6 +245,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
     if let Some(store) = app.store.clone() {
         tokio::spawn(Arc::clone(&accounts).read(store, closing.clone()));
     }
+    tokio::spawn(wall::tell(Arc::clone(&app.bus), closing.clone()));
     let task = tokio::spawn(server::run(listener, routes::router(app), closing.clone()));
     Ok(WebHandle { addr, closing, accounts, in_force, signed, task })
 }

@@ -33,7 +33,7 @@ use super::webrtc::read_webrtc;
 use super::{
     AudioTerms, Fault, HandOver, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
     PortRange, ReportWay, Routes, Settings, SipSettings, SpeechSettings, SupervisionSettings, Target, TextModelChoice,
-    TokenSource, TrunkSettings, WebSettings, Zone,
+    TokenSource, TrunkSettings, UserSettings, WebSettings, Zone,
 };
 use crate::recognizer::Engine;
 use crate::shell::media::{MediaIo, MediaPriority};
@@ -138,6 +138,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         root.fault("webrtc", "it without the API", "[web] beside it: browsers are connected by way of it");
     }
     check_recipients(&mut root, &settings);
+    check_seen(&mut root, &settings.users, &routes);
     check_region(&mut root, settings.recognition.as_ref(), &settings.privacy);
     root.finish();
     Settings { routes, ..settings }
@@ -155,6 +156,14 @@ fn check_recipients(root: &mut Section<'_>, settings: &Settings) {
             }
             ReportWay::Mail(_) | ReportWay::Crm(_) => {}
         }
+    }
+}
+
+/// Whether the routes whose calls somebody sees are there.
+fn check_seen(root: &mut Section<'_>, users: &BTreeMap<String, UserSettings>, routes: &Routes) {
+    let seen = users.iter().flat_map(|(user, settings)| settings.routes.iter().flatten().map(move |name| (user, name)));
+    for (user, name) in seen.filter(|(_, name)| !routes.0.iter().any(|route| route.name == **name)) {
+        root.fault("users", format!("\"{name}\" among the routes of {user}"), "the name of a [[route]]");
     }
 }
 

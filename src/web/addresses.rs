@@ -11,7 +11,7 @@ use super::reload::Reloaded;
 use super::{
     audio, audit, backup, calls, channel, consent, console, deliveries, events, facts, forks, health, interactions,
     knowledge, libraries, models, moves, orders, outcomes, own, people, policies, readiness, reload, reports, signing,
-    sources, trial, users, webrtc,
+    sources, trial, users, wall, webrtc,
 };
 use crate::report::Report;
 use crate::store::{Backup, Checking, Erased, Hold};
@@ -114,6 +114,15 @@ fn seen(doors: Doors) -> Doors {
                 .answers_stream::<EventBody<'_>>(OK, "text/event-stream", "An event each")
                 .answers_empty(SWITCHING, "The same objects over a WebSocket")
                 .refuses(&[NOT_ACCEPTABLE]),
+        )
+        .at(
+            Method::GET,
+            "/v1/wall",
+            Calls,
+            wall::wall,
+            describe("What happens in all calls, over a WebSocket: the events of a fifth of a second at a time")
+                .answers_stream::<wall::WallBody<'_>>(SWITCHING, "application/json", "Messages over a WebSocket")
+                .refuses(&[BAD_REQUEST]),
         )
 }
 

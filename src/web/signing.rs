@@ -26,6 +26,7 @@ use super::moment::Moment;
 use super::permit::{Area, areas};
 use super::problem::Problem;
 use super::routes::App;
+use super::scope::Scope;
 use super::sessions::{AGE_MAX, IDLE_MAX, Known, Sessions, Shown};
 use crate::settings::{UserSettings, is_this_machine};
 use crate::store::AuditEntry;
@@ -73,6 +74,8 @@ pub(super) enum Who {
         ended: CancellationToken,
         /// Of their own calls, those that they were shown last.
         shown: Shown,
+        /// The calls that they see.
+        scope: Scope,
     },
 }
 
@@ -157,7 +160,10 @@ impl Signed {
         }
         let live = app.live.load();
         let found = self.sessions().user(number, |name| live.users.get(name), self.started.elapsed());
-        found.map(|Known { user, settings, ended, shown }| Who::Person { user, role: settings.role, ended, shown })
+        found.map(|Known { user, settings, ended, shown }| {
+            let scope = Scope::new(settings.routes.as_ref());
+            Who::Person { user, role: settings.role, ended, shown, scope }
+        })
     }
 
     /// Ends sessions that end by themselves, again and again, until the API closes.

@@ -7,6 +7,7 @@ mod library;
 mod orders;
 mod people;
 mod reload;
+mod scope;
 mod users;
 
 use std::collections::BTreeMap;
