@@ -16,6 +16,7 @@ mod durable;
 pub mod eval;
 pub mod features;
 mod hexadecimal;
+pub mod identity;
 pub mod judges;
 pub mod knowledge;
 pub mod lexicons;

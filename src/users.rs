@@ -61,6 +61,11 @@ impl fmt::Debug for PasswordDigest {
 }
 
 impl PasswordDigest {
+    /// That of whoever signs in by other means: no password is its.
+    pub fn nobodys() -> Self {
+        Self(String::new())
+    }
+
     /// Takes up one that was made before.
     ///
     /// # Errors
@@ -127,6 +132,7 @@ mod tests {
         let other = PasswordDigest::of("a long password").expect("random numbers");
         assert_ne!(digest, other, "each has a salt of its own");
         assert_eq!(format!("{digest:?}"), "…");
+        assert!(!PasswordDigest::nobodys().is_of("") && !PasswordDigest::nobodys().is_of("a long password"));
     }
 
     #[test]

@@ -28,6 +28,7 @@ mod live;
 mod models;
 mod moment;
 mod moves;
+mod oidc;
 mod openapi;
 mod orders;
 mod outcomes;
@@ -231,6 +232,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         accounts: Arc::clone(&accounts),
         in_force: Arc::clone(&in_force),
         signed: signed.clone(),
+        signing_in: oidc::SigningIn::default(),
         limits: Arc::new(limits::Limits::new()),
         permissions: Arc::default(),
         replacing: libraries::Replacing::default(),

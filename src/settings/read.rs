@@ -21,6 +21,7 @@ use super::forks::read_forks;
 use super::headers::read_rules;
 use super::knowledge::read_knowledge;
 use super::mail::read_mail;
+use super::oidc::read_oidc;
 use super::overload::read_overload;
 use super::pbx::{read_pbxes, read_place};
 use super::privacy::read_privacy;
@@ -264,9 +265,10 @@ fn read_web(mut section: Section<'_>, folder: &Path) -> Option<WebSettings> {
     };
     let origins = "a list of at most 16 origins, e.g. [\"https://crm.example.com\"]";
     let frame_ancestors = section.read("frame_ancestors", origins, list(FRAMES_MAX, origin)).unwrap_or_default();
+    let oidc = read_oidc(section.section("oidc"), folder);
     section.finish();
     let listen = listen.unwrap_or(SocketAddr::new(super::LOOPBACK, 8080));
-    Some(WebSettings { listen, token: token?, frame_ancestors })
+    Some(WebSettings { listen, token: token?, frame_ancestors, oidc })
 }
 
 /// Who pages are of (RFC 6454): scheme, host and port, and nothing that would say something else in a header.

@@ -10,7 +10,7 @@ use super::permit::{Area, Doors};
 use super::reload::Reloaded;
 use super::{
     audio, audit, backup, calls, channel, consent, console, deliveries, events, facts, forks, health, interactions,
-    knowledge, libraries, models, moves, orders, outcomes, own, people, policies, readiness, reload, reports, signing,
+    knowledge, libraries, models, moves, oidc, orders, outcomes, own, people, policies, readiness, reload, reports, signing,
     sources, trial, users, wall, webrtc,
 };
 use crate::report::Report;
@@ -30,6 +30,8 @@ const UNAUTHORIZED: StatusCode = StatusCode::UNAUTHORIZED;
 const TOO_MANY: StatusCode = StatusCode::TOO_MANY_REQUESTS;
 const UNAVAILABLE: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
 const SWITCHING: StatusCode = StatusCode::SWITCHING_PROTOCOLS;
+const SEE_OTHER: StatusCode = StatusCode::SEE_OTHER;
+const BAD_GATEWAY: StatusCode = StatusCode::BAD_GATEWAY;
 const NO_CONTENT: StatusCode = StatusCode::NO_CONTENT;
 const NOT_MODIFIED: StatusCode = StatusCode::NOT_MODIFIED;
 
@@ -67,6 +69,31 @@ pub(super) fn open() -> Doors {
         )
         .open(Method::POST, "/v1/session", signing::sign_in, sign_in)
         .open(Method::DELETE, "/v1/session", signing::sign_out, sign_out)
+        .open(
+            Method::GET,
+            "/v1/session/ways",
+            oidc::ways,
+            describe("How people may sign in").answers::<oidc::Ways>(OK, "Where, besides with a password here"),
+        )
+        .open(
+            Method::GET,
+            "/v1/session/oidc",
+            oidc::begin,
+            describe("Leads a browser to the OpenID provider, to sign in there")
+                .answers_empty(SEE_OTHER, "It is led there")
+                .answer_header("location", "The provider's page")
+                .refuses(&[NOT_FOUND, TOO_MANY, UNAVAILABLE, BAD_GATEWAY]),
+        )
+        .open(
+            Method::GET,
+            "/v1/session/oidc/done",
+            oidc::done,
+            describe("Where a browser comes back from the OpenID provider")
+                .query::<oidc::Returned>()
+                .answers_empty(SEE_OTHER, "Somebody is signed in, and led to the console")
+                .answer_header("set-cookie", "The cookie by which the browser is known")
+                .refuses(&[BAD_REQUEST, FORBIDDEN, NOT_FOUND, TOO_MANY, UNAVAILABLE, BAD_GATEWAY]),
+        )
         .open(
             Method::GET,
             "/v1/openapi.json",

@@ -24,6 +24,7 @@ use super::addresses::{closed, open};
 use super::libraries::Replacing;
 use super::limits::{Asker, Limits, Peer, address};
 use super::live::Live;
+use super::oidc::SigningIn;
 use super::own::FirstShown;
 use super::permit::Permissions;
 use super::policies::InForce;
@@ -48,6 +49,7 @@ pub(super) struct App {
     pub(super) accounts: Arc<Accounts>,
     pub(super) in_force: Arc<InForce>,
     pub(super) signed: Signed,
+    pub(super) signing_in: SigningIn,
     pub(super) limits: Arc<Limits>,
     pub(super) permissions: Arc<Permissions>,
     pub(super) replacing: Replacing,

@@ -4,6 +4,7 @@ mod audit;
 mod client;
 mod hostile;
 mod library;
+mod oidc;
 mod orders;
 mod people;
 mod reload;
@@ -431,9 +432,9 @@ fn options(listen: SocketAddr) -> WebOptions {
     let libraries = Libraries::of(&Settings::default());
     let (users, agents) = (BTreeMap::new(), BTreeMap::new());
     let (zone, tones) = (Zone::utc(), Region::China);
-    let frame_ancestors = Vec::new();
+    let (frame_ancestors, oidc) = (Vec::new(), None);
     let live =
-        LiveOptions { token, users, prompts, tones, zone, libraries, agents, frame_ancestors, report_font: None };
+        LiveOptions { token, users, prompts, tones, zone, libraries, agents, frame_ancestors, oidc, report_font: None };
     WebOptions { listen, live, policies: BTreeMap::new() }
 }
 
