@@ -51,6 +51,7 @@ pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
         | What::AudioOpened { .. }
         | What::AudioClosed { .. }
         | What::FactsTold { .. }
+        | What::AlertHandled(_)
         | What::OutcomeTold(_) => "operator",
         What::Consent { .. }
         | What::SecureInput { .. }
