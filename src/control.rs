@@ -86,7 +86,6 @@ use self::ports::PortPool;
 use self::prompts::How;
 use self::relief::Relief;
 use self::supervise::{Change, Part};
-use crate::notice::What;
 use crate::pbx::Outcome;
 use crate::settings::{Limits, Parties, Pattern, PbxTerms, PortRange, Routes, SupervisionSettings, Target};
 
@@ -308,10 +307,6 @@ impl Control {
             }
             Order::Move { call, wish } => self
                 .ordered(now, &call, out, |call, context| call.move_by_order(context, &wish).map(|()| Done::Accepted)),
-            Order::HandleAlert { call, handling } => self.ordered(now, &call, out, |call, context| {
-                call.notice(context, What::AlertHandled(handling));
-                Ok(Done::Accepted)
-            }),
             Order::Play { call, party, sound, mode, until } => {
                 let how = How { party, mode, until };
                 self.ordered(now, &call, out, |call, context| call.play_by_order(context, sound, how))

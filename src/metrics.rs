@@ -160,7 +160,6 @@ impl Metrics {
             What::Conversation { .. }
             | What::Consent { .. }
             | What::TicketAsked { .. }
-            | What::AlertHandled(_)
             | What::SupervisorChanged { .. } => {}
             What::Said { party, is_final, phrases, .. } => {
                 let whole = phrases.iter().filter(|_| *is_final);

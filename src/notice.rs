@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use advice::{Advice, AnswerFound};
-pub use around::{ForkedParty, Handling, LoadReason};
+pub use around::{ForkedParty, LoadReason};
 pub use outcome::Outcome;
 pub use quality::{LegQuality, LegReport};
 pub use serving::ServedAs;
@@ -209,7 +209,8 @@ pub enum What {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[schema(nullable = false)]
         turns: Option<TurnTaking>,
-        /// Every feature of the newest second against the speaker's baseline, by openSMILE's name; where settings ask for them.
+        /// Every feature of the newest second of speech against the speaker's baseline, robust standard scores by
+        /// openSMILE's name; only where the settings ask for them.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         scores: BTreeMap<String, f32>,
         /// The functionals of eGeMAPSv02 over the last 3 s, by openSMILE's name; only where the settings ask for them.
@@ -514,8 +515,6 @@ pub enum What {
         #[schema(nullable = false)]
         pbx_call: Option<String>,
     },
-    /// Something has become of an alert.
-    AlertHandled(Handling),
     /// A supervisor's phone is called.
     SupervisorCalled {
         /// Its number in the call, from 1.

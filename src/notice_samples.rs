@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::notice::{
-    Advice, AnswerFound, Delivery, ExpressionSeen, ForkedParty, Handling, LegQuality, LegReport, LoadReason, Notice,
-    Outcome, PhraseHeard, ServedAs, TurnTaking, What, WordFound, WordsRead,
+    Advice, AnswerFound, Delivery, ExpressionSeen, ForkedParty, LegQuality, LegReport, LoadReason, Notice, Outcome,
+    PhraseHeard, ServedAs, TurnTaking, What, WordFound, WordsRead,
 };
 
 /// All kinds; all belong to `call-1` except those that were never up, and what is about the whole server.
@@ -308,14 +308,6 @@ fn written() -> Vec<What> {
             satisfied: Some(2),
             repurchased: Some(false),
             resolved: None,
-        }),
-        What::AlertHandled(Handling {
-            alert_ms: 10_000,
-            rule: "angry-caller".into(),
-            state: "assigned".into(),
-            by: "li".into(),
-            to: Some("wang".into()),
-            until_ms: None,
         }),
         What::CallEnded {
             reason: "caller hung up".into(),

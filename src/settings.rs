@@ -63,10 +63,10 @@ pub use sip::{
 };
 
 pub use mail::{MailProtection, MailSettings, ReportRecipient, ReportWay};
-pub use oidc::OidcSettings;
 pub use reports::ReportSettings;
 pub use sources::{SourceFormat, SourcePlace, SourceSettings};
 pub use store::{DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings};
+pub use oidc::OidcSettings;
 pub use users::UserSettings;
 pub(crate) use users::check_user_name;
 pub use webrtc::WebRtcSettings;
@@ -459,13 +459,11 @@ pub struct SupervisionSettings {
     pub per_call: usize,
     /// What addresses may be called that are no targets; empty: none.
     pub uris: Vec<Pattern>,
-    /// How long an alert may wait for somebody before it is escalated.
-    pub escalate_after: Duration,
 }
 
 impl Default for SupervisionSettings {
     fn default() -> Self {
-        SupervisionSettings { per_call: 2, uris: Vec::new(), escalate_after: Duration::from_secs(60) }
+        SupervisionSettings { per_call: 2, uris: Vec::new() }
     }
 }
 

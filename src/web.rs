@@ -5,7 +5,6 @@
 
 mod accounts;
 mod addresses;
-mod alerts;
 mod audio;
 mod audit;
 mod auth;
@@ -248,9 +247,6 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
     if let Some(store) = app.store.clone() {
         tokio::spawn(Arc::clone(&accounts).read(store, closing.clone()));
     }
-    let escalating =
-        alerts::escalate(Arc::clone(&app.bus), Arc::clone(accounts.live()), app.orders.clone(), closing.clone());
-    tokio::spawn(escalating);
     tokio::spawn(wall::tell(Arc::clone(&app.bus), closing.clone()));
     let task = tokio::spawn(server::run(listener, routes::router(app), closing.clone()));
     Ok(WebHandle { addr, closing, accounts, in_force, signed, task })

@@ -12,7 +12,6 @@ use routing::{Fact, Language, PlayMode, Until};
 use super::browser::Browser;
 use super::chat::{ChatOpening, Message, Showing};
 use super::transfer::Wish;
-use crate::notice::Handling;
 
 /// Orders from outside the call. `call` is the call's id as in notices.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,13 +91,6 @@ pub enum Order {
         call: String,
         /// Where, and how.
         wish: Wish,
-    },
-    /// Says what becomes of an alert; whether there is one is for whoever asks to know.
-    HandleAlert {
-        /// Of which call.
-        call: String,
-        /// What.
-        handling: Handling,
     },
     /// Makes a party hear something.
     Play {

@@ -77,3 +77,4 @@ fn how(algorithm: Algorithm) -> Option<How> {
         _ => return None,
     })
 }
+

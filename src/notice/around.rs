@@ -1,4 +1,4 @@
-//! What events say of who takes part in a forked call, of what raises the load, and of what becomes of alerts.
+//! What events say of who takes part in a forked call, and of what raises the load.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -10,27 +10,6 @@ pub struct LoadReason {
     pub measure: String,
     /// Its value, in the unit of the key.
     pub value: f32,
-}
-
-/// What has become of an alert.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Handling {
-    /// When the alert was told, milliseconds since the INVITE arrived; with its rule that is its name.
-    pub alert_ms: u64,
-    /// Its rule.
-    pub rule: String,
-    /// `acknowledged`, `assigned`, `snoozed`; `escalated` when nobody has reacted in time.
-    pub state: String,
-    /// Who did it: a person's name, `api`, or `server`.
-    pub by: String,
-    /// To whom it is assigned.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub to: Option<String>,
-    /// Until when it is snoozed, milliseconds since the INVITE arrived.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub until_ms: Option<u64>,
 }
 
 /// Somebody who takes part in a call that is forked to us.

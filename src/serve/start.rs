@@ -478,7 +478,6 @@ pub(super) fn live_options(settings: &Settings) -> Result<Option<LiveOptions>, S
     let agents = settings.targets.iter().map(|(name, target)| (name.clone(), target.uri.clone())).collect();
     let frame_ancestors = settings.web.as_ref().map_or_else(Vec::new, |web| web.frame_ancestors.clone());
     let oidc = settings.web.as_ref().and_then(|web| web.oidc.as_ref()).map(Provider::new).transpose()?.map(Arc::new);
-    let escalate_after = settings.supervision.escalate_after;
     let options = |token| LiveOptions {
         token,
         users,
@@ -488,7 +487,6 @@ pub(super) fn live_options(settings: &Settings) -> Result<Option<LiveOptions>, S
         libraries,
         agents,
         frame_ancestors,
-        escalate_after,
         oidc,
         report_font,
     };

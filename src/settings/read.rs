@@ -356,10 +356,8 @@ fn read_supervision(mut section: Section<'_>) -> SupervisionSettings {
         Some(none) if none.is_empty() => Some(Vec::new()),
         _ => list(ENTRIES_MAX, uri_pattern)(value),
     });
-    let escalate_after = span(&mut section, "escalate_s", 10..=3600).unwrap_or(default.escalate_after);
     section.finish();
-    let per_call = per_call.map_or(default.per_call, count);
-    SupervisionSettings { per_call, uris: uris.unwrap_or_default(), escalate_after }
+    SupervisionSettings { per_call: per_call.map_or(default.per_call, count), uris: uris.unwrap_or_default() }
 }
 
 fn read_targets(mut section: Section<'_>, trunks: &BTreeMap<String, TrunkSettings>) -> BTreeMap<String, Target> {

@@ -51,7 +51,6 @@ pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
         | What::AudioOpened { .. }
         | What::AudioClosed { .. }
         | What::FactsTold { .. }
-        | What::AlertHandled(_)
         | What::OutcomeTold(_) => "operator",
         What::Consent { .. }
         | What::SecureInput { .. }

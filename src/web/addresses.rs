@@ -9,9 +9,9 @@ use super::orders::Accepted;
 use super::permit::{Area, Doors};
 use super::reload::Reloaded;
 use super::{
-    alerts, audio, audit, backup, calls, channel, consent, console, deliveries, events, facts, forks, health,
-    interactions, knowledge, libraries, models, moves, oidc, orders, outcomes, own, people, policies, readiness,
-    reload, reports, signing, sources, trial, users, wall, webrtc,
+    audio, audit, backup, calls, channel, consent, console, deliveries, events, facts, forks, health, interactions,
+    knowledge, libraries, models, moves, oidc, orders, outcomes, own, people, policies, readiness, reload, reports, signing,
+    sources, trial, users, wall, webrtc,
 };
 use crate::report::Report;
 use crate::store::{Backup, Checking, Erased, Hold};
@@ -144,15 +144,6 @@ fn seen(doors: Doors) -> Doors {
         )
         .at(
             Method::GET,
-            "/v1/alerts",
-            Calls,
-            alerts::list,
-            describe("What supervisors were told")
-                .query::<alerts::AlertsQuery>()
-                .answers::<alerts::AlertList>(OK, "Newest first"),
-        )
-        .at(
-            Method::GET,
             "/v1/wall",
             Calls,
             wall::wall,
@@ -182,13 +173,6 @@ fn supervision(doors: Doors) -> Doors {
         .answer_header("location", "The supervisor's address")
         .refuses(&[NOT_FOUND, FORBIDDEN, CONFLICT]);
     doors
-        .at(
-            Method::POST,
-            "/v1/calls/{id}/alerts",
-            Orders,
-            alerts::handle,
-            order("Says what becomes of an alert").body::<alerts::HandleRequest>(),
-        )
         .at(Method::POST, "/v1/calls/{id}/bypass", Orders, orders::bypass, order("Lets audio go past us"))
         .at(Method::DELETE, "/v1/calls/{id}/bypass", Orders, orders::end_bypass, order("Takes audio back to us"))
         .at(Method::POST, "/v1/calls/{id}/hangup", Orders, orders::hang_up, order("Ends a call"))

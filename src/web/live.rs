@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use media::tone::Region;
 
@@ -35,8 +34,6 @@ pub struct LiveOptions {
     pub agents: BTreeMap<String, String>,
     /// Origins whose pages may show the agents' page in a frame.
     pub frame_ancestors: Vec<String>,
-    /// How long an alert may wait for somebody before it is escalated.
-    pub escalate_after: Duration,
     /// Where people sign in besides.
     pub oidc: Option<Arc<Provider>>,
     /// The font of printed reports; one of the system when nothing is said.
@@ -55,7 +52,6 @@ pub(super) struct Live {
     /// Whose calls are whose, by users' names.
     pub(super) claims: BTreeMap<String, Claim>,
     pub(super) frame_ancestors: Vec<String>,
-    pub(super) escalate_after: Duration,
     pub(super) oidc: Option<Arc<Provider>>,
     pub(super) report_font: Option<PathBuf>,
 }
@@ -63,35 +59,11 @@ pub(super) struct Live {
 impl Live {
     /// What requests meet from now on.
     pub(super) fn new(options: LiveOptions) -> Result<Self, WebError> {
-        let LiveOptions {
-            token,
-            users,
-            prompts,
-            tones,
-            zone,
-            libraries,
-            agents,
-            frame_ancestors,
-            escalate_after,
-            oidc,
-            report_font,
-        } = options;
+        let LiveOptions { token, users, prompts, tones, zone, libraries, agents, frame_ancestors, oidc, report_font } =
+            options;
         let (gate, prompts) = (Gate::new(&token)?, Arc::new(PromptFolder::new(prompts)));
         let serving = users.iter().filter_map(|(name, user)| Some((name, user.serves.as_deref()?)));
         let claims = serving.map(|(name, serves)| (name.clone(), Claim::of(serves, &agents))).collect();
-        Ok(Self {
-            gate,
-            users,
-            prompts,
-            tones,
-            zone,
-            libraries,
-            agents,
-            claims,
-            frame_ancestors,
-            escalate_after,
-            oidc,
-            report_font,
-        })
+        Ok(Self { gate, users, prompts, tones, zone, libraries, agents, claims, frame_ancestors, oidc, report_font })
     }
 }

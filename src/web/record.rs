@@ -3,7 +3,6 @@
 //! Lists are bounded; beyond their limits the oldest entries are dropped.
 
 mod afterwards;
-mod alert;
 mod decided;
 mod deeds;
 mod present;
@@ -15,7 +14,6 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use self::afterwards::{Late, OUTCOMES_MAX, Reply};
-pub use self::alert::{Alert, Handled};
 pub use self::decided::{Because, Decision, ServiceSwitch};
 pub use self::deeds::{Prompt, PromptOutcome, Reroute, RerouteOutcome};
 pub use self::present::{AudioClient, Supervisor, SupervisorState};
@@ -241,6 +239,19 @@ pub struct Phrase {
     pub phrase: PhraseHeard,
 }
 
+/// One alert.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct Alert {
+    /// Milliseconds since the INVITE arrived.
+    pub call_ms: u64,
+    /// `info`, `warning`, `critical`.
+    pub severity: String,
+    /// What to say.
+    pub text: String,
+    /// Rule id.
+    pub rule: String,
+}
+
 /// A notice with its moment.
 #[derive(Clone, Serialize, ToSchema)]
 #[schema(as = CallEvent)]
@@ -355,7 +366,7 @@ impl CallRecord {
                 self.apply_reroute(notice);
             }
             What::LegEnded(report) => push(&mut self.legs, report.clone(), DEEDS_MAX),
-            What::Alert { .. } | What::AlertHandled(_) | What::Conversation { .. } => self.apply_told(notice),
+            What::Alert { .. } | What::Conversation { .. } => self.apply_told(notice),
             What::SupervisorCalled { .. }
             | What::SupervisorJoined { .. }
             | What::SupervisorChanged { .. }
@@ -389,11 +400,6 @@ impl CallRecord {
         }
     }
 
-    /// Alerts that are to be escalated at that time of the call.
-    pub(super) fn alerts_due(&self, now_ms: u64, patience_ms: u64) -> impl Iterator<Item = &Alert> {
-        self.alerts.iter().filter(move |alert| alert.is_due(now_ms, patience_ms))
-    }
-
     /// How the caller came: `phone`, what a forked call comes by, or the channel of a chat.
     pub fn came_by(&self) -> &str {
         let forked = self.fork.as_ref().map(|fork| fork.source.as_str());
@@ -404,13 +410,8 @@ impl CallRecord {
         let call_ms = notice.call_ms;
         match &notice.what {
             What::Alert { severity, text, rule, pbx_call: _ } => {
-                let (severity, text, rule) = (severity.clone(), text.clone(), rule.clone());
-                push(&mut self.alerts, Alert { call_ms, severity, text, rule, handled: None }, DEEDS_MAX);
-            }
-            What::AlertHandled(handling) => {
-                if let Some(alert) = self.alerts.iter_mut().rev().find(|alert| alert.is(handling)) {
-                    alert.handled = Some(Handled { call_ms, handling: handling.clone() });
-                }
+                let alert = Alert { call_ms, severity: severity.clone(), text: text.clone(), rule: rule.clone() };
+                push(&mut self.alerts, alert, DEEDS_MAX);
             }
             What::Conversation { target, caller, callee } => {
                 let (target, caller, callee) = (target.clone(), *caller, *callee);

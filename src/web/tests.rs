@@ -432,20 +432,9 @@ fn options(listen: SocketAddr) -> WebOptions {
     let libraries = Libraries::of(&Settings::default());
     let (users, agents) = (BTreeMap::new(), BTreeMap::new());
     let (zone, tones) = (Zone::utc(), Region::China);
-    let (frame_ancestors, escalate_after, oidc) = (Vec::new(), Duration::from_secs(60), None);
-    let live = LiveOptions {
-        token,
-        users,
-        prompts,
-        tones,
-        zone,
-        libraries,
-        agents,
-        frame_ancestors,
-        escalate_after,
-        oidc,
-        report_font: None,
-    };
+    let (frame_ancestors, oidc) = (Vec::new(), None);
+    let live =
+        LiveOptions { token, users, prompts, tones, zone, libraries, agents, frame_ancestors, oidc, report_font: None };
     WebOptions { listen, live, policies: BTreeMap::new() }
 }
 

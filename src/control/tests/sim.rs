@@ -409,10 +409,7 @@ pub(super) fn settings() -> ControlSettings {
         scores: false,
         functionals: false,
         limits: limits(),
-        supervision: SupervisionSettings {
-            uris: vec![Pattern::new("sip:8???@10.0.0.9")],
-            ..SupervisionSettings::default()
-        },
+        supervision: SupervisionSettings { per_call: 2, uris: vec![Pattern::new("sip:8???@10.0.0.9")] },
         agents: vec![Pattern::new("sip:7*@*")],
         first_stream: Seat::Caller,
         targets: ["bot", "spare", "human", "desk", "floor"].iter().map(|name| target(name)).collect(),

@@ -231,7 +231,6 @@ fn policy_in_words(what: &What) -> String {
         What::FactsTold { known, forgotten, .. } => format!("facts told {known:?}, forgotten {forgotten:?}"),
         What::EscalationLikely { evidence, .. } => format!("escalation likely: {}", evidence.join(", ")),
         What::TicketAsked { crm, rule, .. } => format!("{rule} asks for a ticket of {crm}"),
-        What::AlertHandled(handling) => format!("alert of {} {} by {}", handling.rule, handling.state, handling.by),
         What::OutcomeTold(outcome) => format!("outcome by {}", outcome.by),
         What::ChatOpened { channel, .. } => format!("chat by {channel}"),
         What::MessageDropped { party, why } => format!("message of {party} dropped: {why}"),
