@@ -61,7 +61,13 @@ impl Account {
     pub fn settings(&self) -> Option<UserSettings> {
         let password = PasswordDigest::parse(&self.password_hash).ok()?;
         let totp = self.totp.as_deref().map(TotpSecret::parse).transpose().ok()?;
-        (!self.disabled).then(|| UserSettings { role: self.role, password, serves: self.serves.clone(), totp, routes: None })
+        (!self.disabled).then(|| UserSettings {
+            role: self.role,
+            password,
+            serves: self.serves.clone(),
+            totp,
+            routes: None,
+        })
     }
 
     /// Gives it a new password: the password. Takes tens of milliseconds of a processor.

@@ -63,10 +63,10 @@ pub use sip::{
 };
 
 pub use mail::{MailProtection, MailSettings, ReportRecipient, ReportWay};
+pub use oidc::OidcSettings;
 pub use reports::ReportSettings;
 pub use sources::{SourceFormat, SourcePlace, SourceSettings};
 pub use store::{DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings};
-pub use oidc::OidcSettings;
 pub use users::UserSettings;
 pub(crate) use users::check_user_name;
 pub use webrtc::WebRtcSettings;

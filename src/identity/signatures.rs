@@ -77,4 +77,3 @@ fn how(algorithm: Algorithm) -> Option<How> {
         _ => return None,
     })
 }
-

@@ -42,7 +42,8 @@ impl SigningKey {
 }
 
 pub(crate) fn settings() -> OidcSettings {
-    let roles = [("leads".to_owned(), Role::Supervisor), ("desk".to_owned(), Role::Agent), ("it".to_owned(), Role::Operator)];
+    let roles =
+        [("leads".to_owned(), Role::Supervisor), ("desk".to_owned(), Role::Agent), ("it".to_owned(), Role::Operator)];
     OidcSettings {
         issuer: "https://id.example".to_owned(),
         client_id: "calmline".to_owned(),
@@ -74,7 +75,11 @@ fn with(changes: &Value) -> Value {
     let mut claims = claims();
     for (name, value) in changes.as_object().expect("claims") {
         let all = claims.as_object_mut().expect("claims");
-        if value.is_null() { all.remove(name) } else { all.insert(name.clone(), value.clone()) };
+        if value.is_null() {
+            all.remove(name)
+        } else {
+            all.insert(name.clone(), value.clone())
+        };
     }
     claims
 }
@@ -135,7 +140,9 @@ fn nobody_else_is_let_in() {
     assert!(refused(&unnamed, &keys(&[&key, &other])), "which key is not said");
     assert!(!refused(&unnamed, &keys(&[&key])), "there is one");
     let (signed, _) = good.rsplit_once('.').expect("three parts");
-    for header in [json!({ "alg": "none" }), json!({ "alg": "HS256", "kid": "a" }), json!({ "alg": "RS256", "kid": "a" })] {
+    for header in
+        [json!({ "alg": "none" }), json!({ "alg": "HS256", "kid": "a" }), json!({ "alg": "RS256", "kid": "a" })]
+    {
         assert!(refused(&key.sign_with(&header, &claims()), &keys(&[&key])), "{header}");
     }
     for token in [signed, &format!("{signed}."), "", "a.b.c", &good[1..]] {
@@ -162,7 +169,8 @@ fn signatures_by_rsa_are_checked() {
                      UAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcO\
                      Ln6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVm\
                      tVrBp0igcN_IoypGlUPQGe77Rw";
-    let check = |message: &str, by| jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key, by).expect("checked");
+    let check =
+        |message: &str, by| jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key, by).expect("checked");
     assert!(check(signed, jsonwebtoken::Algorithm::RS256));
     assert!(!check(&signed[1..], jsonwebtoken::Algorithm::RS256) && !check(signed, jsonwebtoken::Algorithm::PS256));
     assert!(!check(signed, jsonwebtoken::Algorithm::RS384) && !check(signed, jsonwebtoken::Algorithm::ES256));

@@ -116,14 +116,14 @@ mod tests {
              [[route]]\nname = \"all\"\ntargets = [\"bot\"]\nscenario = \"any\"\n"
         );
         let read = Settings::parse(&text, Path::new("calmline.toml"));
-        read.map(|settings| settings.web.and_then(|web| web.oidc).expect("a provider")).map_err(|faults| {
-            faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-        })
+        read.map(|settings| settings.web.and_then(|web| web.oidc).expect("a provider"))
+            .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
     }
 
     #[test]
     fn a_provider_and_what_its_claims_make_of_people() {
-        let read = read(&format!("{GOOD}roles = {{ leads = \"supervisor\", \"ops team\" = \"operator\" }}")).expect("good");
+        let read =
+            read(&format!("{GOOD}roles = {{ leads = \"supervisor\", \"ops team\" = \"operator\" }}")).expect("good");
         let expected = [("leads".to_owned(), Role::Supervisor), ("ops team".to_owned(), Role::Operator)];
         assert_eq!(read.roles, expected.into());
         assert_eq!((read.name_claim.as_str(), read.role_claim.as_str()), ("preferred_username", "groups"));

@@ -72,7 +72,8 @@ pub(super) fn read_users(mut section: Section<'_>, folder: &Path) -> BTreeMap<St
         let totp = user
             .read("totp_file", expected, path(folder))
             .and_then(|path| TotpSecret::read(&path).map_err(|found| user.fault("totp_file", found, expected)).ok());
-        let routes = user.read("routes", "a list of 1-200 names of routes", list(200, text(64))).map(BTreeSet::from_iter);
+        let routes =
+            user.read("routes", "a list of 1-200 names of routes", list(200, text(64))).map(BTreeSet::from_iter);
         if routes.is_some() && role.is_some_and(|role| role != Role::Supervisor) {
             user.fault("routes", "it beside another role", "it of supervisors alone");
         }

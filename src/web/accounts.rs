@@ -52,7 +52,8 @@ impl Accounts {
     /// The system gives no random numbers.
     pub(super) fn new(options: LiveOptions) -> Result<Self, WebError> {
         let live = Arc::new(ArcSwap::from_pointee(Live::new(options.clone())?));
-        let (state, changing) = (Mutex::new(State { options, kept: None, guests: BTreeMap::new() }), tokio::sync::Mutex::default());
+        let (state, changing) =
+            (Mutex::new(State { options, kept: None, guests: BTreeMap::new() }), tokio::sync::Mutex::default());
         Ok(Self { live, state, changing })
     }
 

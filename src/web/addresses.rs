@@ -10,8 +10,8 @@ use super::permit::{Area, Doors};
 use super::reload::Reloaded;
 use super::{
     audio, audit, backup, calls, channel, consent, console, deliveries, events, facts, forks, health, interactions,
-    knowledge, libraries, models, moves, oidc, orders, outcomes, own, people, policies, readiness, reload, reports, signing,
-    sources, trial, users, wall, webrtc,
+    knowledge, libraries, models, moves, oidc, orders, outcomes, own, people, policies, readiness, reload, reports,
+    signing, sources, trial, users, wall, webrtc,
 };
 use crate::report::Report;
 use crate::store::{Backup, Checking, Erased, Hold};

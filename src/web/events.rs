@@ -185,7 +185,9 @@ pub(super) const RETRY: Duration = Duration::from_secs(2);
 
 fn sse_event(delivery: &Delivery) -> SseEvent {
     match delivery {
-        Delivery::Event(event) => SseEvent::default().id(event.seq.to_string()).event(event.kind).data(event.json.as_str()),
+        Delivery::Event(event) => {
+            SseEvent::default().id(event.seq.to_string()).event(event.kind).data(event.json.as_str())
+        }
         Delivery::Lagged { missed } => SseEvent::default().event("lagged").data(lagged_json(*missed)),
     }
 }

@@ -26,7 +26,7 @@ use super::limits::Peer;
 use super::problem::Problem;
 use super::routes::App;
 use super::sessions::AGE_MAX;
-use super::signing::{audit, is_plain_here, cookie_named, set_cookie};
+use super::signing::{audit, cookie_named, is_plain_here, set_cookie};
 use crate::shell::provider::{Attempt, Failed, Provider};
 
 /// Names the sign-in that a browser is in the midst of.
@@ -205,7 +205,8 @@ fn returned_to(app: &App, headers: &HeaderMap, returned: Returned, by: &str) -> 
     match (returned.code, returned.error) {
         (Some(code), None) if code.len() <= FIELD_BYTES_MAX => Ok((attempt, code)),
         (_, error) => {
-            let is_code = |error: &String| error.len() <= 64 && error.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+            let is_code =
+                |error: &String| error.len() <= 64 && error.chars().all(|c| c.is_ascii_lowercase() || c == '_');
             let why = error.filter(is_code).unwrap_or_else(|| "it sends no code".to_owned());
             Err(Problem::new(StatusCode::FORBIDDEN, format!("the provider lets nobody in: {why}")))
         }

@@ -215,7 +215,13 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn user(role: Role, password: &str) -> UserSettings {
-        UserSettings { role, password: PasswordDigest::of(password).expect("random numbers"), serves: None, totp: None, routes: None }
+        UserSettings {
+            role,
+            password: PasswordDigest::of(password).expect("random numbers"),
+            serves: None,
+            totp: None,
+            routes: None,
+        }
     }
 
     #[test]

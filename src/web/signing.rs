@@ -192,7 +192,12 @@ impl Signed {
     ///
     /// # Errors
     /// When the system gives no random numbers.
-    pub(super) fn begin(&self, headers: &HeaderMap, user: &str, settings: UserSettings) -> Result<String, &'static str> {
+    pub(super) fn begin(
+        &self,
+        headers: &HeaderMap,
+        user: &str,
+        settings: UserSettings,
+    ) -> Result<String, &'static str> {
         let mut sessions = self.sessions();
         cookie(headers).into_iter().for_each(|before| sessions.end(before));
         sessions.begin(user, settings, self.started.elapsed())

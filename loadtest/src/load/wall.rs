@@ -144,8 +144,7 @@ pub fn wall(plan: &WallPlan) -> io::Result<WallReport> {
 
 fn open(plan: &WallPlan) -> io::Result<WebSocket<TcpStream>> {
     let refused = |error: &dyn fmt::Display| invalid(format!("the wall is not shown: {error}"));
-    let mut request =
-        format!("ws://{}/v1/wall", plan.web).into_client_request().map_err(|error| refused(&error))?;
+    let mut request = format!("ws://{}/v1/wall", plan.web).into_client_request().map_err(|error| refused(&error))?;
     let bearer = HeaderValue::from_str(&format!("Bearer {}", plan.token)).map_err(|error| refused(&error))?;
     request.headers_mut().insert("authorization", bearer);
     let stream = TcpStream::connect(plan.web)?;

@@ -131,9 +131,8 @@ struct BriefDelivery {
 
 /// What walls are told of an event, where that is less than all of it.
 pub(super) fn brief_json(seq: u64, time: Moment, notice: &Notice) -> Option<String> {
-    let What::Observed {
-        party, emotion, level, anger, trend_per_s, pitch_hz, level_dbov, words, delivery, ..
-    } = &notice.what
+    let What::Observed { party, emotion, level, anger, trend_per_s, pitch_hz, level_dbov, words, delivery, .. } =
+        &notice.what
     else {
         return None;
     };
@@ -229,8 +228,13 @@ mod tests {
         let What::CallStarted { route, .. } = &mut other.what else { unreachable!("just matched") };
         "sales".clone_into(route);
         let observed = sample(|what| matches!(what, What::Observed { .. }));
-        let notices =
-            [started, other, in_call(&observed, "call-1"), in_call(&observed, "call-2"), in_call(&observed, "nobody's")];
+        let notices = [
+            started,
+            other,
+            in_call(&observed, "call-1"),
+            in_call(&observed, "call-2"),
+            in_call(&observed, "nobody's"),
+        ];
         for notice in &notices {
             bus.publish_at(notice, Moment(0));
         }

@@ -43,7 +43,10 @@ impl Scene {
         let provider = Router::new()
             .route("/.well-known/openid-configuration", get(document))
             .route("/token", post(token))
-            .route("/keys", get(async |State(known): State<Known>| json!({ "keys": [known.key.published()] }).to_string()))
+            .route(
+                "/keys",
+                get(async |State(known): State<Known>| json!({ "keys": [known.key.published()] }).to_string()),
+            )
             .with_state(known.clone());
         tokio::spawn(async move { axum::serve(listener, provider).await });
 
@@ -69,7 +72,8 @@ impl Scene {
     async fn begin(&self) -> (Url, String) {
         let reply = self.wire().ask("GET", "/v1/session/oidc", "").await;
         assert_eq!(reply.status, 303, "{}", reply.body);
-        let header = |name: &str| reply.head.lines().find_map(|line| line.strip_prefix(name)).expect("a header").to_owned();
+        let header =
+            |name: &str| reply.head.lines().find_map(|line| line.strip_prefix(name)).expect("a header").to_owned();
         let cookie = header("set-cookie: ");
         for wanted in ["HttpOnly", "SameSite=Lax", "Path=/v1/session/oidc", "Secure"] {
             assert!(cookie.contains(wanted), "{cookie}");
@@ -116,7 +120,8 @@ impl Scene {
 
 async fn document(State(Known { issuer, .. }): State<Known>) -> String {
     let [authorize, token, keys] = ["authorize", "token", "keys"].map(|name| format!("{issuer}/{name}"));
-    json!({ "issuer": issuer, "authorization_endpoint": authorize, "token_endpoint": token, "jwks_uri": keys }).to_string()
+    json!({ "issuer": issuer, "authorization_endpoint": authorize, "token_endpoint": token, "jwks_uri": keys })
+        .to_string()
 }
 
 /// As RFC 6749 §4.1.3 and RFC 7636 §4.6 have it: a code counts once, for whoever can prove to have asked for it.
@@ -129,7 +134,9 @@ async fn token(State(known): State<Known>, Form(asked): Form<HashMap<String, Str
     let found = known.codes.lock().unwrap_or_else(PoisonError::into_inner).remove(&asked["code"]);
     let digest = ring::digest::digest(&ring::digest::SHA256, asked["code_verifier"].as_bytes());
     match found.filter(|(challenge, _)| *challenge == URL_SAFE_NO_PAD.encode(digest)) {
-        Some((_, claims)) => (StatusCode::OK, json!({ "token_type": "Bearer", "id_token": known.key.sign(&claims) }).to_string()),
+        Some((_, claims)) => {
+            (StatusCode::OK, json!({ "token_type": "Bearer", "id_token": known.key.sign(&claims) }).to_string())
+        }
         None => refused("invalid_grant"),
     }
 }
@@ -200,7 +207,8 @@ async fn a_sign_in_is_of_the_browser_that_began_it_and_counts_once() {
     problem(&scene.come_back(&own, &cookie, &code).await, 400);
     let refused = scene.begin().await;
     let state = refused.0.query_pairs().find(|(name, _)| name == "state").expect("a state").1.into_owned();
-    let wrong = scene.wire().ask("GET", &format!("/v1/session/oidc/done?error=access_denied&state={state}"), &refused.1).await;
+    let wrong =
+        scene.wire().ask("GET", &format!("/v1/session/oidc/done?error=access_denied&state={state}"), &refused.1).await;
     problem(&wrong, 403);
     assert!(wrong.body.contains("access_denied"), "{}", wrong.body);
 }
