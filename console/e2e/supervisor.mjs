@@ -64,7 +64,8 @@ async function theWall() {
   await check("callers are shown by name or number", async () => {
     const told = await page.locator(".row [role=rowheader]").allInnerTexts();
     numbers = [...new Set(told.flatMap((text) => text.match(/\d{5,}/g) ?? []))];
-    return `${told.length} callers`;
+    expect(numbers.length > 0, `no number stands in ${told}`);
+    return `${told.length} callers, ${numbers.length} numbers`;
   });
   await inBothLooks("wall");
   await check("it works on a tablet", async () => {

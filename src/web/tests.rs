@@ -12,6 +12,7 @@ mod users;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use media::tone::Region;
 use serde_json::Value;
 use tokio_tungstenite::tungstenite;

@@ -1,13 +1,19 @@
 // The API over HTTP: one function per request, and errors as the server tells them (RFC 9457).
 
 import type {
+  AuditEntries,
   Backup,
   Call,
   CallList,
+  Checking,
   Fault,
+  KnowledgeFound,
   Language,
   LibraryDone,
+  LibraryFile,
   Models,
+  MoveOrder,
+  NewUser,
   Party,
   PolicyInForce,
   PolicyList,
@@ -17,7 +23,10 @@ import type {
   Report,
   Session,
   SupervisionMode,
+  Targets,
   Trial,
+  User,
+  UserChange,
   Ways,
 } from "./shapes";
 
@@ -91,7 +100,19 @@ async function ask<T>(method: Method, path: string, body?: unknown, signal?: Abo
   return (response.status === 204 ? undefined : await response.json()) as T;
 }
 
-const ofLibrary = (name: string) => `/v1/libraries/policies/${encodeURIComponent(name)}`;
+const ofLibrary = (kind: string, name: string) =>
+  `/v1/libraries/${encodeURIComponent(kind)}/${encodeURIComponent(name)}`;
+const ofUser = (name: string, rest = "") => `/v1/users/${encodeURIComponent(name)}${rest}`;
+
+/** What only counts while the server has what is known by `etag`, or nothing where that is null. */
+const whileIt = (etag: string | null): Record<string, string> =>
+  etag === null ? { "if-none-match": "*" } : { "if-match": etag };
+
+/** A query of what is named in it. */
+function queryOf(wanted: Record<string, string | number | undefined>): string {
+  const named = Object.entries(wanted).filter(([, value]) => value !== undefined && value !== "");
+  return String(new URLSearchParams(named.map(([key, value]) => [key, String(value)])));
+}
 
 /** What there is none of is no problem to some. */
 function noneOf404(error: unknown): null {
@@ -120,6 +141,27 @@ export interface SayOrder {
   party: Party;
   mode: "duck" | "replace";
 }
+
+/** What is looked for in the audit trail; `below` goes on where a list ended. */
+export interface AuditQuery {
+  who?: string;
+  kind?: string;
+  call?: string;
+  from?: string;
+  before?: string;
+  below?: number;
+}
+
+/** The period of a report, by a day in it. */
+export interface ReportQuery {
+  date: string;
+  period: "day" | "week" | "month";
+}
+export const REPORT_FORMATS = ["pdf", "xlsx", "csv", "html", "json"] as const;
+
+/** Where a report lies as a file. */
+export const reportAddress = ({ date, period }: ReportQuery, format: string, language: Language) =>
+  `/v1/reports/${encodeURIComponent(date)}?${queryOf({ period, format, language })}`;
 
 export const api = {
   /** Who is signed in here, if anybody. Being nobody is no reason to be sent to the sign-in with a word of regret. */
@@ -168,7 +210,34 @@ export const api = {
     if (response.body === null) throw new Problem(response.status, "no audio");
     return response.body;
   },
-  report: (date: string): Promise<Report> => ask("GET", `/v1/reports/${encodeURIComponent(date)}`),
+  /** Where callers can be moved, by name. */
+  targets: async (): Promise<string[]> => (await ask<Targets>("GET", "/v1/targets")).targets,
+  move: (id: string, order: MoveOrder): Promise<unknown> => ask("POST", ofCall(id, "/move"), order),
+  report: ({ date, period }: ReportQuery): Promise<Report> =>
+    ask("GET", `/v1/reports/${encodeURIComponent(date)}?${queryOf({ period })}`),
+  knowledge: async (q: string, language: Language): Promise<KnowledgeFound[]> =>
+    (await ask<{ found: KnowledgeFound[] }>("GET", `/v1/knowledge?${queryOf({ q, lang: language, limit: 5 })}`)).found,
+  audit: (query: AuditQuery): Promise<AuditEntries> => ask("GET", `/v1/audit?${queryOf({ ...query, limit: 100 })}`),
+  auditChecked: (): Promise<Checking> => ask("GET", "/v1/audit/verify"),
+  checkAudit: (): Promise<Checking> => ask("POST", "/v1/audit/verify"),
+  users: async (): Promise<User[]> => (await ask<{ users: User[] }>("GET", "/v1/users")).users,
+  /** Somebody as they are kept, and what they are known by. */
+  async user(name: string): Promise<{ user: User; etag: string }> {
+    const response = await checked(await send("GET", ofUser(name)));
+    return { user: (await response.json()) as User, etag: response.headers.get("etag") ?? "" };
+  },
+  createUser: (user: NewUser): Promise<User> => ask("POST", "/v1/users", user),
+  renewPassword: (name: string): Promise<User> => ask("POST", ofUser(name, "/password")),
+  renewSecondFactor: (name: string): Promise<User> => ask("POST", ofUser(name, "/totp")),
+  removeSecondFactor: (name: string): Promise<User> => ask("DELETE", ofUser(name, "/totp")),
+  /** Changes somebody who is still as this page shows them. */
+  async changeUser(name: string, change: UserChange, etag: string): Promise<User> {
+    const response = await send("PATCH", ofUser(name), change, undefined, "application/json", whileIt(etag));
+    return (await (await checked(response)).json()) as User;
+  },
+  async removeUser(name: string, etag: string): Promise<void> {
+    await checked(await send("DELETE", ofUser(name), undefined, undefined, undefined, whileIt(etag)));
+  },
   /** Open to everybody; what is not ready answers 503 with the same body. */
   async readiness(): Promise<Readiness> {
     const response = await send("GET", "/readyz");
@@ -182,22 +251,29 @@ export const api = {
   /** What is in force of a policy's file; `null` when nothing is. */
   policyInForce: (name: string): Promise<PolicyInForce | null> =>
     ask<PolicyInForce>("GET", `/v1/policies/${encodeURIComponent(name)}`).catch(noneOf404),
-  /** A policy's file, and what it is known by; `null` when there is none. */
-  async policyFile(name: string): Promise<{ text: string; etag: string } | null> {
-    const response = await send("GET", ofLibrary(name));
+  tryPolicy: (name: string, text: string): Promise<Trial> =>
+    ask("POST", `/v1/policies/${encodeURIComponent(name)}/try`, { text }),
+  libraries: async (): Promise<LibraryFile[]> =>
+    (await ask<{ libraries: LibraryFile[] }>("GET", "/v1/libraries")).libraries,
+  /** A file of a library, and what it is known by; `null` when there is none. */
+  async libraryFile(kind: string, name: string): Promise<{ text: string; etag: string } | null> {
+    const response = await send("GET", ofLibrary(kind, name));
     if (response.status === 404) return null;
     await checked(response);
     return { text: await response.text(), etag: response.headers.get("etag") ?? "" };
   },
-  async checkPolicy(name: string, text: string): Promise<void> {
-    await checked(await send("PUT", `${ofLibrary(name)}?check=true`, text, undefined, "application/toml"));
+  async checkLibrary(kind: string, name: string, text: string): Promise<void> {
+    await checked(await send("PUT", `${ofLibrary(kind, name)}?check=true`, text, undefined, "application/toml"));
   },
-  tryPolicy: (name: string, text: string): Promise<Trial> =>
-    ask("POST", `/v1/policies/${encodeURIComponent(name)}/try`, { text }),
-  /** Puts a policy in its file's place, when that is still the one that is known. */
-  async writePolicy(name: string, text: string, etag: string | null): Promise<LibraryDone> {
-    const condition: Record<string, string> = etag === null ? { "if-none-match": "*" } : { "if-match": etag };
-    const response = await send("PUT", ofLibrary(name), text, undefined, "application/toml", condition);
+  /** Puts a text in a file's place, when that is still the one that is known. */
+  async writeLibrary(kind: string, name: string, text: string, etag: string | null): Promise<LibraryDone> {
+    const response = await send("PUT", ofLibrary(kind, name), text, undefined, "application/toml", whileIt(etag));
+    return (await (await checked(response)).json()) as LibraryDone;
+  },
+  /** Puts the version before in a file's place. */
+  async libraryBack(kind: string, name: string, etag: string): Promise<LibraryDone> {
+    const path = `${ofLibrary(kind, name)}/back`;
+    const response = await send("POST", path, undefined, undefined, undefined, whileIt(etag));
     return (await (await checked(response)).json()) as LibraryDone;
   },
   drain: (): Promise<unknown> => ask("POST", "/v1/drain"),

@@ -104,3 +104,26 @@ export type PolicyInForce = Schemas["PolicyInForce"];
 /** What became of a file that was put in another's place. */
 export type LibraryDone = Schemas["LibraryDone"];
 export type Trial = Schemas["Trial"];
+/** A file of a library: what it is, its version, and the one before. */
+export type LibraryFile = Schemas["LibraryFile"];
+
+export type Targets = Schemas["Targets"];
+export type MoveOrder = Schemas["MoveRequest"];
+
+export type Role = Schemas["Role"];
+/** Somebody who may sign in; `secrets` is shown once, where it was made just now. */
+export type User = Schemas["User"];
+export type NewUser = Schemas["NewUser"];
+export type UserChange = Schemas["UserChange"];
+
+export type AuditEntries = Schemas["AuditEntries"];
+export type AuditLine = Schemas["AuditLine"];
+/** What a look through the whole trail has found. */
+export type Checking = Schemas["Checking"];
+
+/** A call as whoever serves it sees it. */
+export type OwnCall = Closer<
+  Schemas["OwnCall"],
+  { emotion?: (Omit<Schemas["OwnMood"], "level"> & { level: Level }) | null; alerts: Alert[] }
+>;
+export type KnowledgeFound = Schemas["KnowledgeFound"];
