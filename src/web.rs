@@ -5,6 +5,7 @@
 
 mod accounts;
 mod addresses;
+mod alerts;
 mod audio;
 mod audit;
 mod auth;

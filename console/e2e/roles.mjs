@@ -2,7 +2,7 @@
 // a transfer; a library changed and taken back; a report downloaded; the audit trail searched; a user made and shut out.
 //
 // node e2e/roles.mjs URL PASSWORD [--screenshots FOLDER]
-// Expects a running server with a user of each role, who has the role's name, the agent at the target `bot`, where an angry caller is,
+// Expects a running server with a user of each role, called `the-ROLE`, the agent at the target `bot`, where an angry caller is,
 // a target `human` who answers, a [store], and the shipped knowledge in a folder of its own.
 // Prints one line per check; the first that fails ends it with exit code 1.
 
@@ -56,7 +56,7 @@ const { open, check, picture, accessible, signIn, inBothLooks, unbroken, close }
 });
 
 /** Signs somebody in in a browser of their own. */
-async function enter(name, secret = password) {
+async function enter(role, name = `the-${role}`, secret = password) {
   const page = await open();
   await page.goto(url);
   await signIn(name, secret);
@@ -225,7 +225,7 @@ async function theAuditor() {
   await page.goto(`${url}/#/audit`);
   await page.locator("[data-test=audit][data-loaded=true]").waitFor();
   await check("the trail is searched", async () => {
-    await page.fill("[data-test=audit-who]", "agent");
+    await page.fill("[data-test=audit-who]", "the-agent");
     await page.fill("[data-test=audit-kind]", "signed_in");
     await page.locator("[data-test=audit-search]").click();
     await page.waitForFunction(() => {
@@ -273,7 +273,7 @@ async function theAdministrator() {
     }
     await page.setViewportSize({ width: 1280, height: 800 });
   });
-  const chens = await enter("chen", secret);
+  const chens = await enter("auditor", "chen", secret);
   await check("who is shut out is out at once", async () => {
     expect((await statusOf(chens, "GET", "/v1/audit")) === 200, "chen is not let in");
     await page.goto(`${url}/#/users`);

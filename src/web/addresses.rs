@@ -9,7 +9,7 @@ use super::orders::Accepted;
 use super::permit::{Area, Doors};
 use super::reload::Reloaded;
 use super::{
-    audio, audit, backup, calls, channel, consent, console, deliveries, events, facts, forks, health, interactions,
+    alerts, audio, audit, backup, calls, channel, consent, console, deliveries, events, facts, forks, health, interactions,
     knowledge, libraries, models, moves, orders, outcomes, own, people, policies, readiness, reload, reports, signing,
     sources, trial, users, webrtc,
 };
@@ -127,6 +127,7 @@ fn supervision(doors: Doors) -> Doors {
             BAD_REQUEST,
         ])
     };
+    let handled = order("Tells what is done about an alert").body::<alerts::DeedRequest>();
     let supervise = order("Calls a supervisor's phone").body::<orders::SupervisorRequest>();
     let change = order("Lets others hear a supervisor").number("supervisor").body::<orders::PartRequest>();
     let end = order("Ends a supervisor's part").number("supervisor");
@@ -140,6 +141,7 @@ fn supervision(doors: Doors) -> Doors {
         .at(Method::POST, "/v1/calls/{id}/bypass", Orders, orders::bypass, order("Lets audio go past us"))
         .at(Method::DELETE, "/v1/calls/{id}/bypass", Orders, orders::end_bypass, order("Takes audio back to us"))
         .at(Method::POST, "/v1/calls/{id}/hangup", Orders, orders::hang_up, order("Ends a call"))
+        .at(Method::POST, "/v1/calls/{id}/alerts", Orders, alerts::handle, handled)
         .at(
             Method::POST,
             "/v1/calls/{id}/move",

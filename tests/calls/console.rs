@@ -110,7 +110,7 @@ fn each_role_works_in_a_browser_and_is_refused_the_rest() {
     std::fs::copy(shipped, knowledge.join("shop.toml")).expect("the shipped knowledge");
     let user = |role: &str| {
         let serves = if role == "agent" { "serves = \"bot\"\n" } else { "" };
-        format!("[users.{role}]\nrole = \"{role}\"\n{serves}{}\n\n", hash())
+        format!("[users.the-{role}]\nrole = \"{role}\"\n{serves}{}\n\n", hash())
     };
     let users: String = ["administrator", "supervisor", "operator", "agent", "auditor"].map(user).concat();
     let sections = format!("{users}[store]\nfolder = \"../kept\"\n\n[knowledge]\nfolder = \"own-knowledge\"\n\n[web]");

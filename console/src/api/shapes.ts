@@ -45,6 +45,10 @@ export type Decision = Closer<
 export type Prompt = Closer<Schemas["Prompt"], { party: Party }>;
 export type Reroute = Schemas["Reroute"];
 export type Alert = Closer<Schemas["Alert"], { severity: "info" | "warning" | "critical" }>;
+/** What was done about an alert last, and what can be. */
+export type AlertHandled = Schemas["AlertHandled"];
+export type AlertDeedWord = Schemas["AlertDeedWord"];
+export type AlertOrder = Schemas["AlertRequest"];
 export type Phrase = Closer<Schemas["Phrase"], { party: Party }>;
 export type SupervisionMode = Schemas["SupervisionMode"];
 export type Supervisor = Closer<

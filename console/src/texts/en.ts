@@ -1,6 +1,7 @@
 // All texts in English.
 
 import { AUDIT_KINDS } from "./auditKinds";
+import { ROLES } from "./roles";
 import type { Texts } from "./zh";
 
 const calls = (count: number) => (count === 1 ? "1 call" : `${count} calls`);
@@ -106,8 +107,18 @@ export const en: Texts = {
     none: "No alerts.",
     open: (count) => `${count} open`,
     acknowledge: "Acknowledge",
+    take: "Take it",
     snooze: "Snooze 5 min",
-    states: { open: "open", escalated: "nobody reacted for 60 s", snoozed: "snoozed", acknowledged: "acknowledged" },
+    end: "End",
+    by: (who, time) => `${who}, ${time}`,
+    states: {
+      open: "open",
+      escalated: "nobody reacted for 60 s",
+      snoozed: "snoozed",
+      assigned: "taken",
+      acknowledged: "acknowledged",
+      ended: "ended",
+    },
     severity: { info: "Info", warning: "Warning", critical: "Critical" },
     goTo: "Open",
     sound: "Sound",
@@ -270,6 +281,7 @@ export const en: Texts = {
     rerouted: (target, seconds) => `The caller is with ${target}, after ${seconds} s`,
     rerouteFailed: (target, reason) => `Moving to ${target} failed: ${reason}`,
     alert: (severity, text) => `Alert (${severity.toLowerCase()}): ${text}`,
+    alertHandled: (who, deed, rule) => `${who}: alert of ${rule} ${deed}`,
     answered: (target) => `${target} answered`,
     started: "The call came in",
     ended: (reason) => `The call ended: ${reason}`,
@@ -498,20 +510,7 @@ export const en: Texts = {
     enable: "Enable",
     configured: "in the configuration file: change it there",
     note: "Changes act at once: whoever is disabled, removed or given another password loses what they have open. All of it is audited.",
-    roles: {
-      administrator: "Administrator",
-      supervisor: "Supervisor",
-      operator: "Operator",
-      agent: "Agent",
-      auditor: "Auditor",
-    },
-    roleNotes: {
-      administrator: "Everything but an agent's own calls.",
-      supervisor: "Calls and alerts; listens, takes part, plays, transfers.",
-      operator: "Policies, libraries, reports and operations; no calls.",
-      agent: "The calls that they answer themselves: mood, script, knowledge.",
-      auditor: "The audit trail alone.",
-    },
+    ...ROLES.en,
     deeds: {
       password: "New password",
       second: "Ask for a code",
@@ -584,7 +583,7 @@ export const en: Texts = {
       listen: "Listen, or stop (on a call)",
       back: "Back to the live calls",
     },
-    alertsNote: "What you acknowledge or snooze is remembered by this browser alone; other supervisors do not see it.",
+    alertsNote: "What you acknowledge, take, snooze or end, every supervisor sees at once; it is audited.",
     privacyNote:
       "No number stands in an address, a title or this browser's storage. Listening, prompts and supervision are audited.",
     soundNote: "Browsers are silent until you have clicked once.",

@@ -1,6 +1,7 @@
 // All texts in Mandarin. Its shape is the contract: a text that is missing in another language does not compile.
 
 import { AUDIT_KINDS } from "./auditKinds";
+import { ROLES } from "./roles";
 
 export const zh = {
   name: "中文",
@@ -103,8 +104,18 @@ export const zh = {
     none: "暂无告警。",
     open: (count: number) => `${count} 条待处理`,
     acknowledge: "确认",
+    take: "由我处理",
     snooze: "稍后 5 分钟",
-    states: { open: "待处理", escalated: "超过 60 秒未处理", snoozed: "已暂缓", acknowledged: "已确认" },
+    end: "结束",
+    by: (who: string, time: string) => `${who}，${time}`,
+    states: {
+      open: "待处理",
+      escalated: "超过 60 秒未处理",
+      snoozed: "已暂缓",
+      assigned: "处理中",
+      acknowledged: "已确认",
+      ended: "已结束",
+    },
     severity: { info: "提示", warning: "警告", critical: "严重" },
     goTo: "查看通话",
     sound: "提示音",
@@ -260,6 +271,7 @@ export const zh = {
     rerouted: (target: string, seconds: string) => `已转接至 ${target}，用时 ${seconds} 秒`,
     rerouteFailed: (target: string, reason: string) => `转接至 ${target} 失败：${reason}`,
     alert: (severity: string, text: string) => `告警（${severity}）：${text}`,
+    alertHandled: (who: string, deed: string, rule: string) => `${who}：告警（${rule}）${deed}`,
     answered: (target: string) => `${target} 已接听`,
     started: "来电",
     ended: (reason: string) => `通话结束：${reason}`,
@@ -478,14 +490,7 @@ export const zh = {
     enable: "启用",
     configured: "在配置文件中，请在那里修改",
     note: "修改立即生效：停用、移除或换密码后，此人打开的一切随即断开。全部记入审计。",
-    roles: { administrator: "管理员", supervisor: "督导", operator: "运维人员", agent: "坐席", auditor: "审计员" },
-    roleNotes: {
-      administrator: "除坐席自己的通话外，什么都可以。",
-      supervisor: "查看通话与告警、监听、插话、播放与转接。",
-      operator: "策略、资料库、报表与运维；看不到通话。",
-      agent: "只看自己正在接听的通话：情绪、话术与知识。",
-      auditor: "只看审计记录。",
-    },
+    ...ROLES.zh,
     deeds: {
       password: "重置密码",
       second: "设置验证码",
@@ -556,7 +561,7 @@ export const zh = {
       listen: "开始或停止监听（通话页）",
       back: "返回实时通话",
     },
-    alertsNote: "告警的确认与暂缓只保存在这个浏览器中，其他督导看不到。",
+    alertsNote: "告警的确认、领取、暂缓与结束，所有督导立即可见，并记入审计。",
     privacyNote: "号码不会写入网址、页面标题或本地存储。监听、播放与督导操作都会记入审计。",
     soundNote: "浏览器要求先点击页面一次，提示音才会响。",
   },
