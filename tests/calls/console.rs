@@ -116,6 +116,11 @@ fn each_role_works_in_a_browser_and_is_refused_the_rest() {
     let sections = format!("{users}[store]\nfolder = \"../kept\"\n\n[knowledge]\nfolder = \"own-knowledge\"\n\n[web]");
     let edits = [("[web]", sections.as_str())];
     let stage = Stage::set(Setup { edits: &edits, policy: Some(SERVING), ..Setup::named("roles") });
+    // For the reports.
+    for number in ["13700137000", "13600136000"] {
+        call_from(&stage, number, Audio::tone(CALLER_HZ, 0.3)).hang_up().expect("an order");
+        stage.until("the end", |what| matches!(what, What::CallEnded { .. }));
+    }
     let caller = call_from(&stage, "13800138000", angry());
 
     let log = own.join("browser.log");
