@@ -13,6 +13,9 @@ export interface AlertItem extends Alert {
   from: string | null;
 }
 
+/** What an alert is known by at the server. */
+export type AlertName = Pick<AlertItem, "call" | "call_ms" | "rule">;
+
 const ALERTS_MAX = 500;
 /** After this long without a reaction an alert stands out. */
 export const ESCALATE_MS = 60_000;
@@ -88,7 +91,7 @@ export const openAlerts = computed(() =>
 );
 
 /** Does something about an alert; what comes of it is told as an event. */
-export function handle({ call, call_ms, rule }: AlertItem, deed: AlertDeedWord): Promise<unknown> {
+export function handle({ call, call_ms, rule }: AlertName, deed: AlertDeedWord): Promise<unknown> {
   return api.handleAlert(call, { alert_ms: call_ms, rule, deed });
 }
 
