@@ -3,6 +3,7 @@
 mod alerts;
 mod audit;
 mod client;
+mod frames;
 mod hostile;
 mod library;
 mod orders;

@@ -8,6 +8,7 @@ import type {
   Call,
   CallList,
   Checking,
+  DataSource,
   KnowledgeFound,
   Language,
   LibraryDone,
@@ -26,6 +27,7 @@ import type {
   Trial,
   User,
   UserChange,
+  WaitingDelivery,
   Ways,
 } from "./shapes";
 
@@ -208,6 +210,14 @@ export const api = {
     const params = { path: { kind, name }, header: whileIt(etag) };
     return told(http.POST("/v1/libraries/{kind}/{name}/back", { params }));
   },
+  /** What systems outside are still to be told of; `null` where no calls are kept, so that nobody is told. */
+  deliveries: (): Promise<WaitingDelivery[] | null> =>
+    told(http.GET("/v1/deliveries"))
+      .then(({ deliveries }) => deliveries)
+      .catch(noneOf404),
+  retryDelivery: (id: number) => told(http.POST("/v1/deliveries/{id}/retry", { params: { path: { id } } })),
+  dropDelivery: (id: number) => told(http.DELETE("/v1/deliveries/{id}", { params: { path: { id } } })),
+  sources: async (): Promise<DataSource[]> => (await told(http.GET("/v1/sources"))).sources,
   drain: () => told(http.POST("/v1/drain")),
   backup: (): Promise<Backup> => told(http.GET("/v1/backup")),
   beginBackup: (): Promise<Backup> => told(http.POST("/v1/backup")),

@@ -99,6 +99,10 @@ export type Readiness = Closer<
   { status: "ready" | "degraded" | "draining" | "down"; components: Record<string, "up" | "down"> }
 >;
 export type Reloaded = Schemas["Reloaded"];
+/** What a system outside is still to be told of; set aside when `next` is nothing. */
+export type WaitingDelivery = Schemas["WaitingDelivery"];
+/** How it stands with business data that is pulled. */
+export type DataSource = Schemas["Source"];
 export type Backup = Schemas["Backup"];
 export type Models = Schemas["Models"];
 

@@ -1,6 +1,7 @@
 // All texts in English.
 
 import { AUDIT_KINDS } from "./auditKinds";
+import { NEIGHBOURS } from "./neighbours";
 import { ROLES } from "./roles";
 import type { Texts } from "./zh";
 
@@ -399,6 +400,7 @@ export const en: Texts = {
     call: "Call",
     nothing: "nothing",
   },
+  neighbours: NEIGHBOURS.en,
   models: {
     title: "Models",
     acoustic: "Emotion in voices",

@@ -1,6 +1,7 @@
 // All texts in Mandarin. Its shape is the contract: a text that is missing in another language does not compile.
 
 import { AUDIT_KINDS } from "./auditKinds";
+import { NEIGHBOURS } from "./neighbours";
 import { ROLES } from "./roles";
 
 export const zh = {
@@ -382,6 +383,7 @@ export const zh = {
     call: "通话",
     nothing: "无",
   },
+  neighbours: NEIGHBOURS.zh,
   models: {
     title: "模型",
     acoustic: "语音情绪",
