@@ -19,8 +19,8 @@ pub use self::user::{TotpArgs, UserCommand};
 use crate::features::Features;
 use crate::report::{Language, Period, ReportFormat};
 use crate::{
-    analyze, backtest, backup, deliveries as delivering, demo, eval, models, reporting, serve, settings, totp, trail,
-    users,
+    analyze, backtest, backup, deliveries as delivering, demo, doctor, eval, models, reporting, serve, settings, totp,
+    trail, users,
 };
 
 /// Hears when a caller is getting angry and acts while the call is still on.
@@ -40,6 +40,9 @@ enum Command {
     Serve(ServeArgs),
     /// Reads configuration and policy files and names everything that is wrong with them.
     Check(CheckArgs),
+    /// Looks at the machine that the server is to run on, or runs on, and says what to mend: sockets, limits, clock, kernel,
+    /// disks, keys, models, neighbours. Changes nothing.
+    Doctor(DoctorArgs),
     /// Listens to a recording as the server would and prints its emotion timeline.
     Analyze(AnalyzeArgs),
     /// Shows calls through a real server on loopback: a calm one and an angry one, or a recording of yours.
@@ -165,6 +168,17 @@ pub struct CheckArgs {
     /// A configuration file (with every file it names), or a single policy file.
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
+}
+
+/// `calmline doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Prints one JSON object per finding.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `calmline analyze`.
@@ -471,6 +485,7 @@ impl Cli {
         let outcome = match self.command {
             Command::Serve(args) => serve::run(&args),
             Command::Check(args) => check(&args),
+            Command::Doctor(args) => doctor::run(&args),
             Command::Analyze(args) => analyze::run(&args),
             Command::Demo(args) => demo::run(&args),
             Command::Eval(EvalCommand::Speech(args)) => eval::speech(&args),

@@ -9,9 +9,9 @@ use super::orders::Accepted;
 use super::permit::{Area, Doors};
 use super::reload::Reloaded;
 use super::{
-    audio, audit, backup, calls, channel, consent, console, deliveries, events, facts, forks, health, interactions,
-    knowledge, libraries, models, moves, oidc, orders, outcomes, own, people, policies, readiness, reload, reports,
-    signing, sources, trial, users, wall, webrtc,
+    alerts, audio, audit, backup, calls, channel, consent, console, deliveries, events, facts, forks, health,
+    interactions, knowledge, libraries, log, models, moves, oidc, orders, outcomes, own, people, policies, readiness,
+    reload, reports, signing, sources, trial, users, wall, webrtc,
 };
 use crate::report::Report;
 use crate::store::{Backup, Checking, Erased, Hold};
@@ -163,6 +163,7 @@ fn supervision(doors: Doors) -> Doors {
             BAD_REQUEST,
         ])
     };
+    let handled = order("Tells what is done about an alert").body::<alerts::DeedRequest>();
     let supervise = order("Calls a supervisor's phone").body::<orders::SupervisorRequest>();
     let change = order("Lets others hear a supervisor").number("supervisor").body::<orders::PartRequest>();
     let end = order("Ends a supervisor's part").number("supervisor");
@@ -176,6 +177,7 @@ fn supervision(doors: Doors) -> Doors {
         .at(Method::POST, "/v1/calls/{id}/bypass", Orders, orders::bypass, order("Lets audio go past us"))
         .at(Method::DELETE, "/v1/calls/{id}/bypass", Orders, orders::end_bypass, order("Takes audio back to us"))
         .at(Method::POST, "/v1/calls/{id}/hangup", Orders, orders::hang_up, order("Ends a call"))
+        .at(Method::POST, "/v1/calls/{id}/alerts", Orders, alerts::handle, handled)
         .at(
             Method::POST,
             "/v1/calls/{id}/move",
@@ -438,6 +440,23 @@ fn running(doors: Doors) -> Doors {
         .at(Method::GET, "/v1/reports/{date}", Reports, reports::of_date, sums)
         .at(Method::POST, "/v1/drain", Operate, orders::drain, order("Takes no new calls"))
         .at(Method::POST, "/v1/reload", Operate, reload::reload, read)
+        .at(
+            Method::GET,
+            "/v1/log",
+            Operate,
+            log::now,
+            describe("How much is logged").answers::<log::LogNow>(OK, "The filters"),
+        )
+        .at(
+            Method::PUT,
+            "/v1/log",
+            Operate,
+            log::set,
+            describe("Changes how much is logged, for a while or until it is changed again")
+                .body::<log::LogRequest>()
+                .answers::<log::LogNow>(OK, "It is changed")
+                .refuses(&[UNAVAILABLE]),
+        )
         .at(
             Method::GET,
             "/v1/sources",

@@ -106,11 +106,11 @@ fn a_move_by_order_that_fails_leaves_the_caller_where_it_is() {
         open human
         invite human [0 8 101 sendrecv] X-Calmline-Emotion: neutral;level=low;score=0.00;rule=order
         reroute bridge human started
-        > human fails 486
+        > human fails 486 Busy Here
         close human
-        reroute bridge human failed: 486 said so
+        reroute bridge human failed: 486 Busy Here
         {HANG_UP}
-        ended: BYE received; talk 0 peak low lost 6"
+        ended: BYE received; talk 0 peak low lost 9"
     ));
 }
 
