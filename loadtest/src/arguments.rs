@@ -269,6 +269,9 @@ pub(crate) struct Watch {
     /// How long they watch.
     #[arg(long, default_value_t = 30)]
     seconds: u64,
+    /// Expressions of faces that are told per second, of all calls in turn, so that their moods change.
+    #[arg(long, default_value_t = 0.0)]
+    expressions: f64,
     /// The server's process, for CPU.
     #[arg(long)]
     pid: Option<u32>,
@@ -278,7 +281,8 @@ impl Watch {
     /// `None` without the token.
     pub(crate) fn plan(&self) -> Option<WallPlan> {
         let token = std::env::var(&self.token_env).ok()?;
-        Some(WallPlan { web: self.web, token, pid: self.pid, clients: self.clients, seconds: self.seconds })
+        let Watch { web, pid, clients, seconds, expressions, .. } = *self;
+        Some(WallPlan { web, token, pid, clients, seconds, expressions_per_s: expressions.clamp(0.0, 500.0) })
     }
 }
 

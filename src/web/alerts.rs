@@ -14,6 +14,7 @@ use super::orders::{Body, answered, read};
 use super::permit::Area;
 use super::problem::Problem;
 use super::routes::{App, no_such_call};
+use super::scope::Scope;
 use super::signing::Who;
 use crate::control::Done;
 use crate::notice::{AlertDeed, Notice, What};
@@ -61,13 +62,20 @@ pub(super) async fn handle(
     Path(call): Path<String>,
     body: Body<DeedRequest>,
 ) -> Result<Response, Problem> {
-    let told = told(&app, &who, read(body)?)?;
-    let on_board = |record: &super::CallRecord| (record.started, record.has_alert(told.alert_ms, &told.rule));
+    let told = told(&who, read(body)?)?;
+    let on_board = |record: &super::CallRecord| {
+        let may_have_it = told.to.as_ref().is_none_or(|to| *to == told.by || sees(&app, to, record));
+        (record.started, record.has_alert(told.alert_ms, &told.rule), may_have_it)
+    };
     let (found, is_up) = app.bus.with_board(|board| (board.call(&call).map(on_board), board.is_active(&call)));
-    let (started, has_alert) = found.ok_or_else(no_such_call)?;
+    let (started, has_alert, is_seen) = found.ok_or_else(no_such_call)?;
     if !has_alert {
         let detail = format!("no alert of the rule {} at {} ms", told.rule, told.alert_ms);
         return Err(Problem::new(StatusCode::NOT_FOUND, detail));
+    }
+    if !is_seen {
+        let detail = format!("`to`: found {:?}, expected a user who sees the call", told.to.unwrap_or_default());
+        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
     }
     let now = Moment::now();
     let notice = Notice { call, call_ms: now.0.saturating_sub(started.0), what: What::AlertHandled(told) };
@@ -83,8 +91,15 @@ pub(super) async fn handle(
     answered(Done::Accepted)
 }
 
+/// Whether somebody can be given an alert of a call.
+fn sees(app: &App, name: &str, record: &super::CallRecord) -> bool {
+    let live = app.live.load();
+    let user = live.users.get(name).filter(|user| Area::Calls.is_for(user.role));
+    user.is_some_and(|user| Scope::new(user.routes.as_ref()).sees_call(record))
+}
+
 /// What is told of a deed.
-fn told(app: &App, who: &Who, request: DeedRequest) -> Result<AlertDeed, Problem> {
+fn told(who: &Who, request: DeedRequest) -> Result<AlertDeed, Problem> {
     let DeedRequest { alert_ms, rule, deed, to, snooze_s } = request;
     let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
     if to.is_some() && deed != DeedWord::Assign {
@@ -95,10 +110,6 @@ fn told(app: &App, who: &Who, request: DeedRequest) -> Result<AlertDeed, Problem
     }
     if snooze_s.is_some_and(|seconds| !(1..=SNOOZE_MAX.as_secs()).contains(&seconds)) {
         return Err(bad(format!("`snooze_s` is 1-{}", SNOOZE_MAX.as_secs())));
-    }
-    let sees = |name: &String| app.live.load().users.get(name).is_some_and(|user| Area::Calls.is_for(user.role));
-    if let Some(name) = to.as_ref().filter(|name| !sees(name)) {
-        return Err(bad(format!("`to`: found {name:?}, expected a user who sees calls")));
     }
     let by = who.name().to_owned();
     let (word, to, snooze_s) = match deed {

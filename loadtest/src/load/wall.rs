@@ -3,6 +3,8 @@
 //! The calls are another run's. The server writes the time into each event; both run on one machine, by one clock. Each client
 //! is a thread that reads its WebSocket.
 
+mod teller;
+
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -14,6 +16,7 @@ use tungstenite::client::IntoClientRequest;
 use tungstenite::http::HeaderValue;
 use tungstenite::{Message, WebSocket};
 
+use self::teller::Telling;
 use super::process::Process;
 use super::report::row;
 use super::{SECONDS_MAX, invalid, loopback, raise_file_limit};
@@ -40,6 +43,8 @@ pub struct WallPlan {
     pub clients: usize,
     /// How long all of them do.
     pub seconds: u64,
+    /// How many expressions of faces per second are told of the calls that are up, in turn; 0 for none.
+    pub expressions_per_s: f64,
 }
 
 /// What the clients saw, and what it cost.
@@ -63,6 +68,10 @@ pub struct WallReport {
     pub lagged: u64,
     /// Clients that lost their connection.
     pub lost: usize,
+    /// Calls that were up when it began, a thousand at most.
+    pub calls: usize,
+    /// Expressions per second that the server took.
+    pub expressions_per_s: f64,
     /// Seconds of CPU per second of the server, all threads.
     pub server_cpu: Option<f64>,
     /// The part of it that listens to the calls.
@@ -120,19 +129,23 @@ pub fn wall(plan: &WallPlan) -> io::Result<WallReport> {
         sockets.push(open(plan)?);
     }
 
-    let over = AtomicBool::new(false);
+    let telling = Telling { web: plan.web, token: plan.token.clone(), per_s: plan.expressions_per_s };
+    let (calls, over) = (telling.calls()?, AtomicBool::new(false));
     let (server, own) = (plan.pid.map(Process::new), Process::own());
     let before = (server.as_ref().map(Process::usage).transpose()?, own.usage()?, Instant::now());
-    let seen: Vec<Seen> = std::thread::scope(|scope| {
-        let over = &over;
+    let (seen, taken): (Vec<Seen>, u64) = std::thread::scope(|scope| {
+        let (over, calls, telling) = (&over, &calls, &telling);
+        let teller = (plan.expressions_per_s > 0.0).then(|| scope.spawn(move || telling.tell(calls, over)));
         let clients: Vec<_> = sockets.into_iter().map(|socket| scope.spawn(move || watch(socket, over))).collect();
         std::thread::sleep(Duration::from_secs(plan.seconds));
         over.store(true, Ordering::Relaxed);
-        clients.into_iter().map(|client| client.join().unwrap_or_default()).collect()
+        let taken = teller.and_then(|teller| teller.join().ok()).unwrap_or_default();
+        (clients.into_iter().map(|client| client.join().unwrap_or_default()).collect(), taken)
     });
     let seconds = before.2.elapsed().as_secs_f64();
     let after = (server.as_ref().map(Process::usage).transpose()?, own.usage()?);
     let mut report = WallReport::of(&seen, seconds);
+    (report.calls, report.expressions_per_s) = (calls.len(), taken as f64 / seconds);
     if let Some((before, after)) = before.0.zip(after.0) {
         report.server_cpu = Some((after.cpu - before.cpu).as_secs_f64() / seconds);
         let listening = after.listening_cpu.saturating_sub(before.listening_cpu);
@@ -239,6 +252,8 @@ impl WallReport {
             worst_client_p99_ms: worst.unwrap_or_default(),
             lagged: seen.iter().map(|client| client.lagged).sum(),
             lost: seen.iter().filter(|client| client.was_cut_off).count(),
+            calls: 0,
+            expressions_per_s: 0.0,
             server_cpu: None,
             server_listening_cpu: None,
             generator_cpu: 0.0,
@@ -254,6 +269,7 @@ impl WallReport {
 impl fmt::Display for WallReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} clients for {:.0} s", self.clients, self.seconds)?;
+        row(f, "calls", format!("{}, {:.0} expressions told per second", self.calls, self.expressions_per_s))?;
         let Delay { count, p50_ms, p99_ms, max_ms } = self.delay;
         row(f, "event to client", format!("p50 {p50_ms} ms, p99 {p99_ms} ms, max {max_ms} ms, of {count}"))?;
         row(f, "worst client", format!("p99 {} ms", self.worst_client_p99_ms))?;
