@@ -255,6 +255,9 @@ pub(crate) struct Course {
     csv: Option<PathBuf>,
 }
 
+/// The API takes 500 requests a second of one token.
+const TELL_MAX: f64 = 450.0;
+
 #[derive(Debug, Args)]
 pub(crate) struct Watch {
     /// The server's API; a loopback address.
@@ -269,9 +272,12 @@ pub(crate) struct Watch {
     /// How long they watch.
     #[arg(long, default_value_t = 30)]
     seconds: u64,
-    /// Expressions of faces that are told per second, of all calls in turn, so that their moods change.
+    /// Changes that are told per second, of all calls in turn.
     #[arg(long, default_value_t = 0.0)]
-    expressions: f64,
+    tell: f64,
+    /// What is told is what faces show, and not how long customers wait.
+    #[arg(long)]
+    faces: bool,
     /// The server's process, for CPU.
     #[arg(long)]
     pid: Option<u32>,
@@ -281,8 +287,9 @@ impl Watch {
     /// `None` without the token.
     pub(crate) fn plan(&self) -> Option<WallPlan> {
         let token = std::env::var(&self.token_env).ok()?;
-        let Watch { web, pid, clients, seconds, expressions, .. } = *self;
-        Some(WallPlan { web, token, pid, clients, seconds, expressions_per_s: expressions.clamp(0.0, 500.0) })
+        let Watch { web, pid, clients, seconds, tell, faces, .. } = *self;
+        let told_per_s = tell.clamp(0.0, TELL_MAX);
+        Some(WallPlan { web, token, pid, clients, seconds, told_per_s, shows_faces: faces })
     }
 }
 

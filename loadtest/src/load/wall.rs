@@ -43,8 +43,10 @@ pub struct WallPlan {
     pub clients: usize,
     /// How long all of them do.
     pub seconds: u64,
-    /// How many expressions of faces per second are told of the calls that are up, in turn; 0 for none.
-    pub expressions_per_s: f64,
+    /// How often per second something is told of the calls that are up, in turn; 0 for never.
+    pub told_per_s: f64,
+    /// Whether that is what faces show, which listening makes a mood of; otherwise how long the customer waits.
+    pub shows_faces: bool,
 }
 
 /// What the clients saw, and what it cost.
@@ -70,8 +72,8 @@ pub struct WallReport {
     pub lost: usize,
     /// Calls that were up when it began, a thousand at most.
     pub calls: usize,
-    /// Expressions per second that the server took.
-    pub expressions_per_s: f64,
+    /// What it was told per second, and took.
+    pub told_per_s: f64,
     /// Seconds of CPU per second of the server, all threads.
     pub server_cpu: Option<f64>,
     /// The part of it that listens to the calls.
@@ -129,13 +131,14 @@ pub fn wall(plan: &WallPlan) -> io::Result<WallReport> {
         sockets.push(open(plan)?);
     }
 
-    let telling = Telling { web: plan.web, token: plan.token.clone(), per_s: plan.expressions_per_s };
+    let telling =
+        Telling { web: plan.web, token: plan.token.clone(), per_s: plan.told_per_s, shows_faces: plan.shows_faces };
     let (calls, over) = (telling.calls()?, AtomicBool::new(false));
     let (server, own) = (plan.pid.map(Process::new), Process::own());
     let before = (server.as_ref().map(Process::usage).transpose()?, own.usage()?, Instant::now());
     let (seen, taken): (Vec<Seen>, u64) = std::thread::scope(|scope| {
         let (over, calls, telling) = (&over, &calls, &telling);
-        let teller = (plan.expressions_per_s > 0.0).then(|| scope.spawn(move || telling.tell(calls, over)));
+        let teller = (plan.told_per_s > 0.0).then(|| scope.spawn(move || telling.tell(calls, over)));
         let clients: Vec<_> = sockets.into_iter().map(|socket| scope.spawn(move || watch(socket, over))).collect();
         std::thread::sleep(Duration::from_secs(plan.seconds));
         over.store(true, Ordering::Relaxed);
@@ -145,7 +148,7 @@ pub fn wall(plan: &WallPlan) -> io::Result<WallReport> {
     let seconds = before.2.elapsed().as_secs_f64();
     let after = (server.as_ref().map(Process::usage).transpose()?, own.usage()?);
     let mut report = WallReport::of(&seen, seconds);
-    (report.calls, report.expressions_per_s) = (calls.len(), taken as f64 / seconds);
+    (report.calls, report.told_per_s) = (calls.len(), taken as f64 / seconds);
     if let Some((before, after)) = before.0.zip(after.0) {
         report.server_cpu = Some((after.cpu - before.cpu).as_secs_f64() / seconds);
         let listening = after.listening_cpu.saturating_sub(before.listening_cpu);
@@ -253,7 +256,7 @@ impl WallReport {
             lagged: seen.iter().map(|client| client.lagged).sum(),
             lost: seen.iter().filter(|client| client.was_cut_off).count(),
             calls: 0,
-            expressions_per_s: 0.0,
+            told_per_s: 0.0,
             server_cpu: None,
             server_listening_cpu: None,
             generator_cpu: 0.0,
@@ -269,7 +272,7 @@ impl WallReport {
 impl fmt::Display for WallReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} clients for {:.0} s", self.clients, self.seconds)?;
-        row(f, "calls", format!("{}, {:.0} expressions told per second", self.calls, self.expressions_per_s))?;
+        row(f, "calls", format!("{}, {:.0} changes told per second", self.calls, self.told_per_s))?;
         let Delay { count, p50_ms, p99_ms, max_ms } = self.delay;
         row(f, "event to client", format!("p50 {p50_ms} ms, p99 {p99_ms} ms, max {max_ms} ms, of {count}"))?;
         row(f, "worst client", format!("p99 {} ms", self.worst_client_p99_ms))?;

@@ -1,6 +1,7 @@
-//! Somebody who tells the server what faces show, so that the moods of all calls change: a system beside it, as an app's would be.
+//! A system beside the server that tells it of all calls in turn, so that something of each changes: how long the customer has
+//! been waiting, or what their face shows.
 //!
-//! Each message leads to one step of its call's timeline, by the way that every step goes.
+//! Each message leads to an event of its call: `facts_told`, or by way of listening a step of its timeline.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -25,6 +26,8 @@ pub(super) struct Telling {
     pub(super) token: String,
     /// Messages per second, over all calls in turn.
     pub(super) per_s: f64,
+    /// What faces show, in place of how long the customer waits.
+    pub(super) shows_faces: bool,
 }
 
 /// A connection that is kept.
@@ -74,9 +77,7 @@ impl Telling {
                 break;
             }
             let call = &calls[number % calls.len()];
-            let score = f64::from((number / calls.len() % 9 + 1) as u32) / 10.0;
-            let body = format!(r#"{{"label":"anger","score":{score}}}"#);
-            match wire.ask("POST", &format!("/v1/calls/{call}/expressions"), &body) {
+            match wire.tell(call, number / calls.len(), self.shows_faces) {
                 Ok((200..=299, _)) => taken += 1,
                 Ok(_) => {}
                 Err(_) => break,
@@ -92,6 +93,16 @@ impl Wire {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(ANSWER_WAIT))?;
         Ok(Self { reader: BufReader::new(stream), token: telling.token.clone() })
+    }
+
+    /// Tells something of a call that was not so the round before.
+    fn tell(&mut self, call: &str, round: usize, shows_faces: bool) -> io::Result<(u16, Vec<u8>)> {
+        if shows_faces {
+            let body = format!(r#"{{"label":"anger","score":0.{}}}"#, round % 9 + 1);
+            return self.ask("POST", &format!("/v1/calls/{call}/expressions"), &body);
+        }
+        let body = format!(r#"{{"order":{{"waits_min":{}}}}}"#, round + 1);
+        self.ask("PUT", &format!("/v1/calls/{call}/facts"), &body)
     }
 
     /// One request and its answer, which says how long it is (RFC 9112 §6.2).
