@@ -96,6 +96,8 @@ pub use wall::WALLS_MAX;
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8_080);
 /// Most event subscribers, walls aside, at the same time; further ones get 503.
 pub const SUBSCRIBERS_MAX: usize = 64;
+/// Most agents who are told of their own calls at the same time; further ones get 503.
+pub const OWN_FEEDS_MAX: usize = 512;
 /// Searches of the library of answers at the same time; further ones wait.
 const SEARCHES_MAX: usize = 2;
 /// Most chats that have a WebSocket of their own at the same time; further ones get 503.
@@ -243,6 +245,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         replacing: libraries::Replacing::default(),
         searching: Arc::new(Semaphore::new(SEARCHES_MAX)),
         subscribers: Arc::new(Semaphore::new(SUBSCRIBERS_MAX)),
+        own_feeds: Arc::new(Semaphore::new(OWN_FEEDS_MAX)),
         channels: Arc::new(Semaphore::new(CHANNELS_MAX)),
         walls: Arc::new(Semaphore::new(WALLS_MAX)),
         audio_places: Arc::new(Semaphore::new(AUDIO_CLIENTS_MAX)),

@@ -56,6 +56,7 @@ pub(super) struct App {
     pub(super) searching: Arc<Semaphore>,
     pub(super) subscribers: Arc<Semaphore>,
     pub(super) walls: Arc<Semaphore>,
+    pub(super) own_feeds: Arc<Semaphore>,
     pub(super) audio_places: Arc<Semaphore>,
     pub(super) channels: Arc<Semaphore>,
     pub(super) closing: CancellationToken,

@@ -217,6 +217,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/calls/{id}/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tells what is done about an alert
+         * @description For the token, and for people who are: administrator, supervisor.
+         */
+        post: operations["post_calls_id_alerts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/calls/{id}/audio": {
         parameters: {
             query?: never;
@@ -933,6 +953,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How much is logged
+         * @description For the token, and for people who are: administrator, operator.
+         */
+        get: operations["get_log"];
+        /**
+         * Changes how much is logged, for a while or until it is changed again
+         * @description For the token, and for people who are: administrator, operator.
+         */
+        put: operations["put_log"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/models": {
         parameters: {
             query?: never;
@@ -1469,12 +1513,74 @@ export interface components {
              * @description Milliseconds since the INVITE arrived.
              */
             call_ms: number;
+            /** @description What was done about it last. */
+            handled?: components["schemas"]["AlertHandled"];
             /** @description Rule id. */
             rule: string;
             /** @description `info`, `warning`, `critical`. */
             severity: string;
             /** @description What to say. */
             text: string;
+        };
+        /** @description What somebody has done about an alert. */
+        AlertDeed: {
+            /**
+             * Format: int64
+             * @description When the alert was raised, milliseconds since the INVITE: with the rule, what it is known by.
+             */
+            alert_ms: number;
+            /** @description Who did it. */
+            by: string;
+            /** @description `acknowledged`, `assigned`, `snoozed` or `ended`. */
+            deed: string;
+            /** @description The rule that raised it. */
+            rule: string;
+            /**
+             * Format: int64
+             * @description For how long nobody is to be reminded of it, seconds, where it was snoozed.
+             */
+            snooze_s?: number;
+            /** @description Whose it is from then on, where it was assigned. */
+            to?: string;
+        };
+        /** @enum {string} */
+        AlertDeedWord: "acknowledge" | "assign" | "snooze" | "end";
+        /** @description What was done about an alert last. */
+        AlertHandled: {
+            /** @description Who did it. */
+            by: string;
+            /** @description `acknowledged`, `assigned`, `snoozed` or `ended`. */
+            deed: string;
+            /**
+             * Format: int64
+             * @description For how long nobody is to be reminded of it, seconds, where it was snoozed.
+             */
+            snooze_s?: number;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            time: string;
+            /** @description Whose it is, where it was assigned. */
+            to?: string;
+        };
+        /** @description What is done about an alert. */
+        AlertRequest: {
+            /**
+             * Format: int64
+             * @description When the alert was raised, milliseconds since the INVITE: `call_ms` of the alert.
+             */
+            alert_ms: number;
+            deed: components["schemas"]["AlertDeedWord"];
+            /** @description The rule that raised it. */
+            rule: string;
+            /**
+             * Format: int64
+             * @description For how long nobody is to be reminded, where it is snoozed: 300 when nothing is said.
+             */
+            snooze_s?: number;
+            /** @description Whose it is to be, where it is assigned: a user who sees calls; oneself when nothing is said. */
+            to?: string;
         };
         /** @description One answer. */
         AnswerFound: {
@@ -1977,6 +2083,9 @@ export interface components {
         } | (components["schemas"]["Outcome"] & {
             /** @enum {string} */
             type: "outcome_told";
+        }) | (components["schemas"]["AlertDeed"] & {
+            /** @enum {string} */
+            type: "alert_handled";
         }) | {
             /** @description True when they are. */
             on: boolean;
@@ -2941,6 +3050,26 @@ export interface components {
              * @description Its value, in the unit of the key.
              */
             value: number;
+        };
+        /** @description How much is logged. */
+        LogNow: {
+            /** @description The one that the server was started with. */
+            at_start: string;
+            /** @description The filter in force, as `RUST_LOG` has it. */
+            filter: string;
+        };
+        /** @description How much is to be logged. */
+        LogRequest: {
+            /**
+             * @description Levels, or `TARGET=LEVEL`, with commas between.
+             * @example info,calmline::shell::sip=debug
+             */
+            filter: string;
+            /**
+             * Format: int32
+             * @description For how long, seconds; the filter of the start comes back then. Without it: until it is changed again.
+             */
+            for_s?: number | null;
         };
         /** @description A message of a party. */
         MessageRequest: {
@@ -4628,6 +4757,122 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_calls_id_alerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AlertRequest"];
+            };
+        };
+        responses: {
+            /** @description It is carried out; events tell the rest */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Payload Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8514,6 +8759,158 @@ export interface operations {
             };
             /** @description Precondition Required */
             428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_log: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The filters */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogNow"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_log: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LogRequest"];
+            };
+        };
+        responses: {
+            /** @description It is changed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogNow"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Payload Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

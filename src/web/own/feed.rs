@@ -56,8 +56,8 @@ pub(in crate::web) async fn follow(
     if !accepts_event_stream(&headers) {
         return Err(Problem::new(StatusCode::NOT_ACCEPTABLE, "ask with `Accept: text/event-stream`"));
     }
-    let full = |_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many event subscribers");
-    let place = Arc::clone(&app.subscribers).try_acquire_owned().map_err(full)?;
+    let full = |_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many agents who are told of their calls");
+    let place = Arc::clone(&app.own_feeds).try_acquire_owned().map_err(full)?;
     let subscription = app.bus.subscribe(None);
     let ended = ended.map_or_else(CancellationToken::new, |Extension(Ended(ended))| ended);
     let calls = BTreeSet::new();
