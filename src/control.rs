@@ -47,6 +47,7 @@ mod terms;
 #[cfg(test)]
 mod tests;
 mod timer;
+mod transfer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -73,6 +74,7 @@ pub use input::{HandshakeFailure, Header, Input, Invite, OfferMethod, Refresher,
 pub use order::{Denied, DeniedKind, Done, Hears, Order, Party, PlayedSound, SupervisorMode, Whom};
 pub use overload::{Load, Measured};
 pub use terms::OldTerms;
+pub use transfer::Wish;
 
 use self::bypass::BypassBy;
 use self::call::Call;
@@ -303,6 +305,8 @@ impl Control {
             Order::AdmitBrowser { .. } | Order::BrowserConnected { .. } | Order::BrowserGone { .. } => {
                 self.browser_order(now, order, out)
             }
+            Order::Move { call, wish } => self
+                .ordered(now, &call, out, |call, context| call.move_by_order(context, &wish).map(|()| Done::Accepted)),
             Order::Play { call, party, sound, mode, until } => {
                 let how = How { party, mode, until };
                 self.ordered(now, &call, out, |call, context| call.play_by_order(context, sound, how))

@@ -2,6 +2,7 @@
 //!
 //! The only package that touches sockets, clocks, threads and files; the crates it builds on are pure.
 
+mod accounts;
 pub mod analyze;
 mod api;
 mod backtest;
@@ -16,6 +17,7 @@ mod durable;
 pub mod eval;
 pub mod features;
 mod hexadecimal;
+pub mod identity;
 pub mod judges;
 pub mod knowledge;
 pub mod lexicons;

@@ -30,9 +30,9 @@ use api::REQUESTS_LIMITED;
 pub use bounds::Bounds;
 pub use browsers::{BrowserEnd, BrowserRefusal, CountedBrowser};
 use table::{
-    ACTIONS_NOT_POSSIBLE, ALERTS, AUDIO_CLIENTS, AUDIO_MISSED, BUILD_INFO, BYPASSES, CALL_ANGER_PEAK, CALL_SETUP,
-    CALL_TALK, CALLS_ACTIVE, CALLS_ANSWERED, CALLS_ENDED, CALLS_REDIRECTED, CALLS_REFUSED, CALLS_STARTED, CHATS,
-    COPIER_RESTARTS, COPIES_DROPPED, DECISIONS, DELIVERIES, DELIVERIES_KEPT, DNS_TROUBLES, FEEDBACK_TOLD,
+    ACTIONS_NOT_POSSIBLE, ALERTS, ALERTS_HANDLED, AUDIO_CLIENTS, AUDIO_MISSED, BUILD_INFO, BYPASSES, CALL_ANGER_PEAK,
+    CALL_SETUP, CALL_TALK, CALLS_ACTIVE, CALLS_ANSWERED, CALLS_ENDED, CALLS_REDIRECTED, CALLS_REFUSED, CALLS_STARTED,
+    CHATS, COPIER_RESTARTS, COPIES_DROPPED, DECISIONS, DELIVERIES, DELIVERIES_KEPT, DNS_TROUBLES, FEEDBACK_TOLD,
     FORKED_SAMPLES, FORKS, HANDSHAKE, HANDSHAKE_DATAGRAMS_DROPPED, HANDSHAKES, INTERRUPTIONS, KEYS, LEG_BURST,
     LEG_DISCARDED, LEG_JITTER, LEG_LOSS, LEG_OPINION, LEG_RATING, LEG_ROUND_TRIP, LISTENER_RESTARTS, LISTENER_UP,
     LISTENING_BACKLOG, LOAD_CHANGES, LOAD_INFO, LOAD_LATENESS, LOAD_SHARE, MESSAGES_DROPPED, OBSERVATIONS, OUTCOMES,
@@ -154,7 +154,8 @@ impl Metrics {
             | What::ReplySuggested { .. }
             | What::AnswersSuggested(_)
             | What::NotPossible { .. }
-            | What::OutcomeTold(_) => self.observe_chat(&notice.what),
+            | What::OutcomeTold(_)
+            | What::AlertHandled(_) => self.observe_chat(&notice.what),
             What::Observed { party, level, .. } => self.count(&OBSERVATIONS, &[party, level], 1),
             What::Interrupted { party, .. } => self.count(&INTERRUPTIONS, &[party], 1),
             What::Conversation { .. }
@@ -411,6 +412,7 @@ impl Metrics {
             What::ReplySuggested { .. } => self.count(&REPLIES_SUGGESTED, &[], 1),
             What::NotPossible { .. } => self.count(&ACTIONS_NOT_POSSIBLE, &[], 1),
             What::OutcomeTold(_) => self.count(&OUTCOMES, &[], 1),
+            What::AlertHandled(deed) => self.count(&ALERTS_HANDLED, &[&deed.deed], 1),
             _ => {}
         }
     }

@@ -4,10 +4,12 @@
 
 mod advice;
 mod around;
+mod handled;
 mod outcome;
 mod quality;
 mod serving;
 mod speaking;
+mod told;
 
 use std::collections::BTreeMap;
 
@@ -16,24 +18,14 @@ use utoipa::ToSchema;
 
 pub use advice::{Advice, AnswerFound};
 pub use around::{ForkedParty, LoadReason};
+pub use handled::AlertDeed;
 pub use outcome::Outcome;
 pub use quality::{LegQuality, LegReport};
 pub use serving::ServedAs;
 pub use speaking::{Delivery, ExpressionSeen, PhraseHeard, TurnTaking, WordFound, WordsRead};
+pub use told::Notice;
 
 use crate::pii::Pii;
-
-/// One notice with the moment it was made.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Notice {
-    /// The call it is about; empty when it is about the whole server.
-    pub call: String,
-    /// Milliseconds since the call's INVITE arrived.
-    pub call_ms: u64,
-    /// What happened.
-    #[serde(flatten)]
-    pub what: What,
-}
 
 /// What happened to a call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -135,6 +127,8 @@ pub enum What {
     },
     /// What has come of the call afterwards, as another system says; the call may have ended long ago.
     OutcomeTold(Outcome),
+    /// Somebody has done something about an alert; the call may have ended.
+    AlertHandled(AlertDeed),
     /// All streams of a forked call are switched off: on hold, or paused; or one is on again.
     ForkPaused {
         /// True when they are.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::notice::{
-    Advice, AnswerFound, Delivery, ExpressionSeen, ForkedParty, LegQuality, LegReport, LoadReason, Notice, Outcome,
-    PhraseHeard, ServedAs, TurnTaking, What, WordFound, WordsRead,
+    Advice, AlertDeed, AnswerFound, Delivery, ExpressionSeen, ForkedParty, LegQuality, LegReport, LoadReason, Notice,
+    Outcome, PhraseHeard, ServedAs, TurnTaking, What, WordFound, WordsRead,
 };
 
 /// All kinds; all belong to `call-1` except those that were never up, and what is about the whole server.
@@ -308,6 +308,14 @@ fn written() -> Vec<What> {
             satisfied: Some(2),
             repurchased: Some(false),
             resolved: None,
+        }),
+        What::AlertHandled(AlertDeed {
+            alert_ms: 14_000,
+            rule: "angry-caller".into(),
+            deed: "assigned".into(),
+            by: "li".into(),
+            to: Some("wang".into()),
+            snooze_s: None,
         }),
         What::CallEnded {
             reason: "caller hung up".into(),

@@ -11,6 +11,7 @@ mod forks;
 mod headers;
 mod knowledge;
 mod mail;
+mod oidc;
 mod overload;
 mod pbx;
 mod policies;
@@ -62,10 +63,12 @@ pub use sip::{
 };
 
 pub use mail::{MailProtection, MailSettings, ReportRecipient, ReportWay};
+pub use oidc::OidcSettings;
 pub use reports::ReportSettings;
 pub use sources::{SourceFormat, SourcePlace, SourceSettings};
 pub use store::{DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings};
 pub use users::UserSettings;
+pub(crate) use users::check_user_name;
 pub use webrtc::WebRtcSettings;
 pub use zone::Zone;
 
@@ -269,6 +272,10 @@ pub struct WebSettings {
     pub listen: SocketAddr,
     /// Where the token comes from that everything but health asks for.
     pub token: TokenSource,
+    /// Origins whose pages may show the agents' page in a frame; without any, none may.
+    pub frame_ancestors: Vec<String>,
+    /// `[web.oidc]`: where people sign in besides.
+    pub oidc: Option<OidcSettings>,
 }
 
 /// Where the API token comes from.

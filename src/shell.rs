@@ -11,6 +11,7 @@ pub mod inherited;
 pub mod listen;
 pub mod media;
 pub mod pbx;
+pub mod provider;
 pub mod recognize;
 pub mod sip;
 pub mod sources;

@@ -15,6 +15,7 @@ mod notices;
 mod slots;
 mod trees;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ use tokio::sync::oneshot;
 use tracing::warn;
 use utoipa::ToSchema;
 
+use crate::accounts::Account;
 use crate::crm::Parcel;
 use crate::metrics::Metrics;
 use crate::report::Report;
@@ -307,6 +309,22 @@ impl Store {
     /// What stands for a person in place of an address; `None` when the address names nobody.
     pub fn pseudonym(&self, address: &str) -> Option<String> {
         embedded::pseudonym(&self.keys, address)
+    }
+
+    /// Everybody who may sign in besides those of the configuration, by name.
+    ///
+    /// # Errors
+    /// As [`Store::call`].
+    pub async fn accounts(&self) -> Result<BTreeMap<String, Account>, String> {
+        self.read(Embedded::accounts).await
+    }
+
+    /// Writes down how somebody signs in from now on; nobody of that name does any more when `account` is nothing.
+    ///
+    /// # Errors
+    /// As [`Store::keep_parcels`].
+    pub async fn keep_account(&self, name: String, account: Option<Account>) -> Result<(), String> {
+        self.write(move |embedded| embedded.keep_account(&name, account.as_ref())).await
     }
 
     /// Everybody who is held.

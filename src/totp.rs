@@ -89,7 +89,10 @@ pub(crate) fn make(TotpArgs { user, file }: &TotpArgs) -> Result<(), Failure> {
 }
 
 /// A secret in base32, and the URL by which apps take it up.
-fn fresh(user: &str) -> Result<(String, String), String> {
+///
+/// # Errors
+/// When the secret is none.
+pub(crate) fn fresh(user: &str) -> Result<(String, String), String> {
     let secret = Secret::generate();
     let text = secret.to_base32();
     let url = TotpSecret::parse(&text)?.codes(user).to_url().map_err(|error| error.to_string())?;

@@ -6,6 +6,8 @@ use std::io::BufRead;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::cli::{Failure, print_line};
 
@@ -17,7 +19,8 @@ const PASSES_MAX: u32 = 16;
 const LANES_MAX: u32 = 4;
 
 /// What a person is, and by that, may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Everything.
     Administrator,
@@ -58,6 +61,11 @@ impl fmt::Debug for PasswordDigest {
 }
 
 impl PasswordDigest {
+    /// That of whoever signs in by other means: no password is its.
+    pub fn nobodys() -> Self {
+        Self(String::new())
+    }
+
     /// Takes up one that was made before.
     ///
     /// # Errors
@@ -87,6 +95,11 @@ impl PasswordDigest {
         let digest: PasswordHash =
             Argon2::default().hash_password(password.as_bytes()).map_err(|error| error.to_string())?;
         Ok(Self(digest.to_string()))
+    }
+
+    /// As it is kept.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
     }
 
     /// Whether it is this password's. Takes tens of milliseconds of a processor, on purpose.
@@ -119,6 +132,7 @@ mod tests {
         let other = PasswordDigest::of("a long password").expect("random numbers");
         assert_ne!(digest, other, "each has a salt of its own");
         assert_eq!(format!("{digest:?}"), "…");
+        assert!(!PasswordDigest::nobodys().is_of("") && !PasswordDigest::nobodys().is_of("a long password"));
     }
 
     #[test]

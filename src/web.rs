@@ -3,7 +3,9 @@
 //! Decides nothing: it shows the board and hands orders to call control. No door without the token, except health.
 //! Plain HTTP/1.1; TLS is the business of a proxy in front while the API listens on loopback.
 
+mod accounts;
 mod addresses;
+mod alerts;
 mod audio;
 mod audit;
 mod auth;
@@ -27,6 +29,8 @@ mod live;
 mod log;
 mod models;
 mod moment;
+mod moves;
+mod oidc;
 mod openapi;
 mod orders;
 mod outcomes;
@@ -40,18 +44,20 @@ mod record;
 mod reload;
 mod reports;
 mod routes;
+mod scope;
 mod server;
 mod sessions;
 mod signing;
 mod sources;
 mod trial;
+mod users;
+mod wall;
 mod webrtc;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
@@ -68,10 +74,10 @@ use crate::shell::inherited;
 use crate::shell::listen::Bench;
 use crate::sources::Customers;
 use crate::store::Store;
+use accounts::Accounts;
 pub use audio::AUDIO_CLIENTS_MAX;
 pub use board::{ACTIVE_MAX, Board, ENDED_MAX};
 pub use bus::{Bus, Delivery, Event, KINDS, RING_MAX, Subscription, kind};
-use live::Live;
 pub use live::LiveOptions;
 pub use moment::Moment;
 pub use orders::Asked;
@@ -84,11 +90,14 @@ pub use record::{
 };
 pub use reload::{ReloadAsked, Reloaded};
 use signing::Signed;
+pub use wall::WALLS_MAX;
 
 /// Where the API listens unless the configuration says otherwise.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8_080);
-/// Most event subscribers at the same time; further ones get 503.
+/// Most event subscribers, walls aside, at the same time; further ones get 503.
 pub const SUBSCRIBERS_MAX: usize = 64;
+/// Most agents who are told of their own calls at the same time; further ones get 503.
+pub const OWN_FEEDS_MAX: usize = 512;
 /// Searches of the library of answers at the same time; further ones wait.
 const SEARCHES_MAX: usize = 2;
 /// Most chats that have a WebSocket of their own at the same time; further ones get 503.
@@ -158,7 +167,7 @@ pub struct WebHandle {
     /// Where it listens.
     pub addr: SocketAddr,
     closing: CancellationToken,
-    live: Arc<ArcSwap<Live>>,
+    accounts: Arc<Accounts>,
     in_force: Arc<InForce>,
     signed: Signed,
     task: JoinHandle<()>,
@@ -171,8 +180,8 @@ impl WebHandle {
     /// # Errors
     /// The system gives no random numbers; then nothing is exchanged.
     pub fn exchange(&self, options: LiveOptions) -> Result<(), WebError> {
-        self.live.store(Arc::new(Live::new(options)?));
-        self.signed.look(&self.live.load());
+        self.accounts.exchange(options)?;
+        self.signed.look(&self.accounts.live().load());
         Ok(())
     }
 
@@ -211,7 +220,7 @@ impl Drop for WebHandle {
 pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, WebError> {
     let WebOptions { listen, live, policies } = options;
     let in_force = Arc::new(InForce::new(policies));
-    let live = Arc::new(ArcSwap::from_pointee(Live::new(live)?));
+    let accounts = Arc::new(Accounts::new(live)?);
     let bind_error = |source| WebError::Bind { listen, source };
     let listener = match inherited::listener(listen) {
         Some(given) => TcpListener::from_std(given),
@@ -226,21 +235,29 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
     let signed = Signed::new().map_err(|_| WebError::Random)?;
     let app = routes::App {
         inside: Arc::new(inside),
-        live: Arc::clone(&live),
+        live: Arc::clone(accounts.live()),
+        accounts: Arc::clone(&accounts),
         in_force: Arc::clone(&in_force),
         signed: signed.clone(),
+        signing_in: oidc::SigningIn::default(),
         limits: Arc::new(limits::Limits::new()),
         permissions: Arc::default(),
         replacing: libraries::Replacing::default(),
         searching: Arc::new(Semaphore::new(SEARCHES_MAX)),
         subscribers: Arc::new(Semaphore::new(SUBSCRIBERS_MAX)),
+        own_feeds: Arc::new(Semaphore::new(OWN_FEEDS_MAX)),
         channels: Arc::new(Semaphore::new(CHANNELS_MAX)),
+        walls: Arc::new(Semaphore::new(WALLS_MAX)),
         audio_places: Arc::new(Semaphore::new(AUDIO_CLIENTS_MAX)),
         closing: closing.clone(),
     };
-    tokio::spawn(signed.clone().sweep(Arc::clone(&live), closing.clone()));
+    tokio::spawn(signed.clone().sweep(Arc::clone(accounts.live()), closing.clone()));
+    if let Some(store) = app.store.clone() {
+        tokio::spawn(Arc::clone(&accounts).read(store, closing.clone()));
+    }
+    tokio::spawn(wall::tell(Arc::clone(&app.bus), closing.clone()));
     let task = tokio::spawn(server::run(listener, routes::router(app), closing.clone()));
-    Ok(WebHandle { addr, closing, live, in_force, signed, task })
+    Ok(WebHandle { addr, closing, accounts, in_force, signed, task })
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ async function theSignIn() {
     await page.click("button[type=submit]");
     await page.locator("nav").waitFor();
     const links = await page.locator("nav a").allInnerTexts();
-    expect(links.length === 3, `an operator sees ${links}`);
+    expect(links.length === 4, `an operator sees ${links}`);
     return links.join(", ");
   });
 }

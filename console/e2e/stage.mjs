@@ -75,6 +75,12 @@ export async function stage(folder, { args = [], prefix = "console", withinMs = 
     return `lesser findings: ${violations.map(({ id }) => id).join(", ") || "none"}`;
   }
 
+  /** Nothing stands beyond the right edge of the screen. */
+  async function fits() {
+    const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    expect(wider <= 0, `the page is ${wider} px wider than the screen`);
+  }
+
   const choose = (name, value) => page.locator(`[data-test=${name}]`).selectOption(value);
 
   async function inBothLooks(view) {
@@ -82,7 +88,10 @@ export async function stage(folder, { args = [], prefix = "console", withinMs = 
       for (const theme of ["light", "dark"]) {
         await choose("language", language);
         await choose("theme", theme);
-        await check(`${view} is accessible in ${language}, ${theme}`, accessible);
+        await check(`${view} is accessible and fits in ${language}, ${theme}`, async () => {
+          await fits();
+          return accessible();
+        });
         await picture(`${view}-${language}-${theme}`);
       }
     }
@@ -95,7 +104,7 @@ export async function stage(folder, { args = [], prefix = "console", withinMs = 
       expect(faults.length === 0, faults.join("; ")),
     );
 
-  return { open, check, picture, accessible, signIn, inBothLooks, unbroken, close: () => browser.close() };
+  return { open, check, picture, accessible, fits, signIn, inBothLooks, unbroken, close: () => browser.close() };
 }
 
 export function expect(holds, otherwise) {

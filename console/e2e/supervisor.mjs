@@ -25,7 +25,9 @@ const SPOKEN_WITHIN_MS = 30_000;
 /** Speech is louder than this; a meter at rest shows -96. */
 const SPEECH_DBOV = -50;
 
-const { open, check, picture, accessible, signIn, inBothLooks, unbroken, close } = await stage(values.screenshots);
+const { open, check, picture, accessible, fits, signIn, inBothLooks, unbroken, close } = await stage(
+  values.screenshots,
+);
 const page = await open();
 const listen = page.locator("[data-test=listen]");
 const levels = async () => ({
@@ -64,13 +66,13 @@ async function theWall() {
   await check("callers are shown by name or number", async () => {
     const told = await page.locator(".row [role=rowheader]").allInnerTexts();
     numbers = [...new Set(told.flatMap((text) => text.match(/\d{5,}/g) ?? []))];
-    return `${told.length} callers`;
+    expect(numbers.length > 0, `no number stands in ${told}`);
+    return `${told.length} callers, ${numbers.length} numbers`;
   });
   await inBothLooks("wall");
   await check("it works on a tablet", async () => {
     await page.setViewportSize({ width: 820, height: 1180 });
-    const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-    expect(wider <= 0, `the page is ${wider} px wider than the screen`);
+    await fits();
     await picture("wall-tablet");
     await page.setViewportSize({ width: 1280, height: 800 });
   });
@@ -85,12 +87,32 @@ async function theAlert() {
   });
 }
 
+async function theHandling() {
+  const of = page.locator("[data-test=call-alerts] li").first();
+  await check("the alert is taken on the call's page, and everybody is told by whom", async () => {
+    await of.locator("[data-test=assign]").click();
+    await page.locator("[data-test=call-alerts] li[data-state=assigned]").first().waitFor();
+    await page.locator("[data-type=alert_handled]").first().waitFor();
+    return (await page.locator("[data-type=alert_handled] span").last().innerText()).trim();
+  });
+}
+
 async function theAcknowledgement() {
   await check("the alert is acknowledged and gone", async () => {
     const before = await page.locator("[data-test=alert]").count();
     await page.locator("[data-test=acknowledge]").first().click();
     await page.waitForFunction((count) => document.querySelectorAll("[data-test=alert]").length < count, before);
     return `${before - 1} open`;
+  });
+  await check("the history shows who has handled it, and no storage of this browser does", async () => {
+    await page.locator(".options input").last().check();
+    await page.locator("[data-test=alert][data-state=acknowledged]").first().waitFor();
+    const told = await page.locator("[data-test=alert][data-state=acknowledged] .bar").first().innerText();
+    expect(told.includes(user), `found ${told}`);
+    const kept = await page.evaluate(() => Object.keys(localStorage).join());
+    expect(!kept.includes("alert"), `found ${kept}`);
+    await page.locator(".options input").last().uncheck();
+    return told;
   });
 }
 
@@ -189,6 +211,7 @@ await check("the right one is not", async () => {
 });
 await theWall();
 await theAlert();
+await theHandling();
 await theListening();
 await thePrompt();
 await page.locator("nav a").first().click();

@@ -20,6 +20,7 @@ const routes: RouteRecordRaw[] = [
     meta: { needs: "calls" },
     props: true,
   },
+  { path: "/agent", name: "agent", component: () => import("./views/Agent.vue"), meta: { needs: "own" } },
   { path: "/reports", name: "reports", component: () => import("./views/Reports.vue"), meta: { needs: "reports" } },
   {
     path: "/policies",
@@ -27,6 +28,14 @@ const routes: RouteRecordRaw[] = [
     component: () => import("./views/Policies.vue"),
     meta: { needs: "operate" },
   },
+  {
+    path: "/libraries",
+    name: "libraries",
+    component: () => import("./views/Libraries.vue"),
+    meta: { needs: "operate" },
+  },
+  { path: "/users", name: "users", component: () => import("./views/Users.vue"), meta: { needs: "users" } },
+  { path: "/audit", name: "audit", component: () => import("./views/Audit.vue"), meta: { needs: "audit" } },
   {
     path: "/operations",
     name: "operations",

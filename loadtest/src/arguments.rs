@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use loadtest::load::{CallsPlan, RelayPlan, Secured, Server, SoakPlan, Speaking};
+use loadtest::load::{CallsPlan, RelayPlan, Secured, Server, SoakPlan, Speaking, WallPlan};
 use loadtest::network::BadNetwork;
 use media::network::Network;
 use media::{Codec, dtmf};
@@ -52,6 +52,12 @@ pub(crate) enum Mode {
         /// How long each call lasts, ms.
         #[arg(long, default_value_t = 0)]
         hold_ms: u64,
+    },
+    /// Clients of the console's wall, while another run has calls up: how long from an event until everybody is told, and
+    /// what it costs.
+    Wall {
+        #[command(flatten)]
+        watch: Watch,
     },
     /// Draws a comparison: CPU and added latency against the number of calls, one line per system and mode.
     Plot {
@@ -247,6 +253,44 @@ pub(crate) struct Course {
     /// A file for every sample, as CSV.
     #[arg(long)]
     csv: Option<PathBuf>,
+}
+
+/// The API takes 500 requests a second of one token.
+const TELL_MAX: f64 = 450.0;
+
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    /// The server's API; a loopback address.
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    web: SocketAddr,
+    /// The environment variable that holds its token.
+    #[arg(long, default_value = "CALMLINE_TOKEN")]
+    token_env: String,
+    /// How many clients.
+    #[arg(long, default_value_t = 200)]
+    clients: usize,
+    /// How long they watch.
+    #[arg(long, default_value_t = 30)]
+    seconds: u64,
+    /// Changes that are told per second, of all calls in turn.
+    #[arg(long, default_value_t = 0.0)]
+    tell: f64,
+    /// What is told is what faces show, and not how long customers wait.
+    #[arg(long)]
+    faces: bool,
+    /// The server's process, for CPU.
+    #[arg(long)]
+    pid: Option<u32>,
+}
+
+impl Watch {
+    /// `None` without the token.
+    pub(crate) fn plan(&self) -> Option<WallPlan> {
+        let token = std::env::var(&self.token_env).ok()?;
+        let Watch { web, pid, clients, seconds, tell, faces, .. } = *self;
+        let told_per_s = tell.clamp(0.0, TELL_MAX);
+        Some(WallPlan { web, token, pid, clients, seconds, told_per_s, shows_faces: faces })
+    }
 }
 
 #[derive(Debug, Clone, Default)]

@@ -22,12 +22,14 @@ mod process;
 mod report;
 mod soak;
 mod speaking;
+mod wall;
 
 pub use calls::{CallsPlan, calls};
 pub use process::Usage;
 pub use report::{CallsReport, Delivered, Faults, RelayReport, ServerReport, Spread};
 pub use soak::{Sample, SoakPlan, SoakReport, soak};
 pub use speaking::{Secured, Speaking};
+pub use wall::{CLIENTS_MAX, Delay, WallPlan, WallReport, wall};
 
 use process::Process;
 

@@ -40,6 +40,13 @@ fn run(arguments: &Arguments) -> std::io::Result<bool> {
             print(&report, arguments.json)?;
             Ok(report.answered == report.calls)
         }
+        Mode::Wall { watch } => {
+            let plan = watch.plan();
+            let plan = plan.ok_or_else(|| Error::new(ErrorKind::InvalidInput, "a wall needs the API's token"))?;
+            let report = load::wall(&plan)?;
+            print(&report, arguments.json)?;
+            Ok(report.is_whole())
+        }
         Mode::Plot { csv, svg } => {
             let picture = plot::draw(&std::fs::read_to_string(csv)?)?;
             std::fs::write(svg, picture)?;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::warning::WARN_AT;
-use crate::{CallKey, Decision, Event, LocalTime, Opening, Policy};
+use crate::{Because, CallKey, Decision, Event, LocalTime, Opening, Policy};
 use call::{Call, Scene};
 
 /// Calls that an engine follows at a time, unless told otherwise.
@@ -126,6 +126,11 @@ impl Engine {
             Event::Warned { score, evidence } => call.warn(scene, *score, evidence),
         }
         self.reschedule(now, key);
+    }
+
+    /// How a caller is at `now`, as evidence for what others decide; nothing of calls that are not followed.
+    pub fn mood(&self, now: Duration, key: CallKey) -> Option<Because> {
+        self.calls.get(&key).map(|Followed { call, .. }| call.mood(now))
     }
 
     /// Lets time pass: fires the rules that have become due by `now` without a new observation.

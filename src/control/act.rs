@@ -145,10 +145,9 @@ impl Call {
                     return None;
                 }
                 let Decision { rule, because, .. } = decision;
-                let begun = self.begin_reroute(
-                    context,
-                    Wanted { ways, target, within: *within, whisper: whisper.as_ref(), rule, because },
-                );
+                let (within, whisper, queue_priority) = (*within, whisper.as_ref(), None);
+                let wanted = Wanted { ways, target, within, whisper, queue_priority, rule, because };
+                let begun = self.begin_reroute(context, wanted);
                 if let (Ok(()), Some(hold)) = (&begun, hold) {
                     self.begin_hold(context, hold);
                 }

@@ -11,6 +11,7 @@ use routing::{Fact, Language, PlayMode, Until};
 
 use super::browser::Browser;
 use super::chat::{ChatOpening, Message, Showing};
+use super::transfer::Wish;
 
 /// Orders from outside the call. `call` is the call's id as in notices.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,6 +84,13 @@ pub enum Order {
         supervisor: u32,
         /// Why, in a few words.
         reason: String,
+    },
+    /// Moves the caller to a target.
+    Move {
+        /// In which call.
+        call: String,
+        /// Where, and how.
+        wish: Wish,
     },
     /// Makes a party hear something.
     Play {

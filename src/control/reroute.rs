@@ -41,6 +41,8 @@ pub(super) struct Plan {
     because: Because,
     within: Option<Duration>,
     whisper: Option<Whisper>,
+    /// Its place in the target's queue, in place of the target's own.
+    queue_priority: Option<u32>,
 }
 
 /// A target that has been called.
@@ -126,6 +128,7 @@ pub(super) struct Wanted<'a> {
     pub(super) target: &'a str,
     pub(super) within: Option<Duration>,
     pub(super) whisper: Option<&'a Whisper>,
+    pub(super) queue_priority: Option<u32>,
     pub(super) rule: &'a str,
     pub(super) because: &'a Because,
 }
@@ -133,11 +136,11 @@ pub(super) struct Wanted<'a> {
 impl Call {
     /// Begins a re-route by the first way that can begin; `Err` says why none can, and the caller stays.
     pub(super) fn begin_reroute(&mut self, context: &mut Context<'_>, wanted: Wanted<'_>) -> Result<(), String> {
-        let Wanted { ways, target, within, whisper, rule, because } = wanted;
+        let Wanted { ways, target, within, whisper, queue_priority, rule, because } = wanted;
         let because = self.evidence_for(because);
-        let ways = ways.iter().cloned().collect();
+        let (target, rule, whisper) = (target.to_owned(), rule.to_owned(), whisper.cloned());
         let plan =
-            Plan { ways, target: target.to_owned(), rule: rule.to_owned(), because, within, whisper: whisper.cloned() };
+            Plan { ways: ways.iter().cloned().collect(), target, rule, because, within, whisper, queue_priority };
         if let Stage::Talking(talking) = &mut self.stage {
             talking.plan = Some(plan);
         }
@@ -176,7 +179,8 @@ impl Call {
     fn begin_way(&mut self, context: &mut Context<'_>, way: &Route, plan: &Plan) -> Result<Reroute, String> {
         let name = plan.target.as_str();
         let target = context.terms.settings.targets.get(name).ok_or_else(|| format!("no target named {name}"))?;
-        let target = target.clone();
+        let mut target = target.clone();
+        target.place.queue_priority = plan.queue_priority.or(target.place.queue_priority);
         if self.chat().is_some() && !matches!(way, Route::Pbx(_)) {
             return Ok(self.ask_channel(context, self.via(way), name, plan.within));
         }

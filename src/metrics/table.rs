@@ -93,6 +93,12 @@ pub const ACTIONS_NOT_POSSIBLE: Metric =
 /// What has come of calls.
 pub const OUTCOMES: Metric =
     counter("calmline_outcomes_total", &[], "Words of other systems about what has come of calls and chats.");
+/// What was done about alerts.
+pub const ALERTS_HANDLED: Metric = counter(
+    "calmline_alerts_handled_total",
+    &["deed"],
+    "What people have done about alerts: acknowledged, assigned, snoozed, ended.",
+);
 /// Attempts to tell systems outside.
 pub const DELIVERIES: Metric = counter(
     "calmline_deliveries_total",
@@ -480,6 +486,7 @@ pub const TABLE: &[Metric] = &[
     SOURCE_COMPLETENESS,
     SOURCE_ACCURACY,
     OUTCOMES,
+    ALERTS_HANDLED,
     DELIVERIES,
     DELIVERIES_KEPT,
     REQUESTS_LIMITED,

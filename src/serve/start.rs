@@ -36,6 +36,7 @@ use crate::shell::fork::ForkSide;
 use crate::shell::listen::{Baselines, Bench, Chaos, Heard, ListenOptions, Listening, Parties, Words};
 use crate::shell::media::{CopyRing, MediaHandle, MediaOptions, TapRing};
 use crate::shell::pbx::{Connectors, FreshPbxes};
+use crate::shell::provider::Provider;
 use crate::shell::recognize::Recognizing;
 use crate::shell::sip::{SipOptions, SipSide};
 use crate::speech::{Answer, EspeakNg, Saying, Speaker};
@@ -451,7 +452,7 @@ async fn offer_api(
     let (orders, inlet) = mpsc::channel(ORDERS_MAX);
     let browsers = Browsers::new(settings);
     let browsers = browsers.map_err(|why| Failure::of("the secret of webrtc.turn_secret_env", why))?;
-    let live = live_options(settings).map_err(|why| Failure::of("the API's token", why))?;
+    let live = live_options(settings).map_err(|why| Failure::of("the API's secrets", why))?;
     let (Some(wanted), Some(live)) = (&settings.web, live) else { return Ok((None, inlet, browsers)) };
     let options = WebOptions { listen: wanted.listen, live, policies };
     let inside = Inside {
@@ -475,7 +476,7 @@ async fn offer_api(
     Ok((Some(web), inlet, browsers))
 }
 
-/// How the API is offered, where it is; what is wrong with its token, when that is so.
+/// How the API is offered, where it is; what is wrong with its secrets, when that is so.
 pub(super) fn live_options(settings: &Settings) -> Result<Option<LiveOptions>, String> {
     let (prompts, tones) = (settings.policy.prompts.clone(), settings.media.tones);
     let zone = settings.policy.zone.clone().unwrap_or_else(Zone::utc);
@@ -484,7 +485,21 @@ pub(super) fn live_options(settings: &Settings) -> Result<Option<LiveOptions>, S
     let libraries = Libraries::of(settings);
     let report_font = settings.report_font.clone();
     let agents = settings.targets.iter().map(|(name, target)| (name.clone(), target.uri.clone())).collect();
-    Ok(token.map(|token| LiveOptions { token, users, prompts, tones, zone, libraries, agents, report_font }))
+    let frame_ancestors = settings.web.as_ref().map_or_else(Vec::new, |web| web.frame_ancestors.clone());
+    let oidc = settings.web.as_ref().and_then(|web| web.oidc.as_ref()).map(Provider::new).transpose()?.map(Arc::new);
+    let options = |token| LiveOptions {
+        token,
+        users,
+        prompts,
+        tones,
+        zone,
+        libraries,
+        agents,
+        frame_ancestors,
+        oidc,
+        report_font,
+    };
+    Ok(token.map(options))
 }
 
 /// Where keys come from.

@@ -21,6 +21,7 @@ use super::forks::read_forks;
 use super::headers::read_rules;
 use super::knowledge::read_knowledge;
 use super::mail::read_mail;
+use super::oidc::read_oidc;
 use super::overload::read_overload;
 use super::pbx::{read_pbxes, read_place};
 use super::privacy::read_privacy;
@@ -33,7 +34,7 @@ use super::webrtc::read_webrtc;
 use super::{
     AudioTerms, Fault, HandOver, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
     PortRange, ReportWay, Routes, Settings, SipSettings, SpeechSettings, SupervisionSettings, Target, TextModelChoice,
-    TokenSource, TrunkSettings, WebSettings, Zone,
+    TokenSource, TrunkSettings, UserSettings, WebSettings, Zone,
 };
 use crate::recognizer::Engine;
 use crate::shell::media::{MediaIo, MediaPriority};
@@ -139,6 +140,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         root.fault("webrtc", "it without the API", "[web] beside it: browsers are connected by way of it");
     }
     check_recipients(&mut root, &settings);
+    check_seen(&mut root, &settings.users, &routes);
     check_region(&mut root, settings.recognition.as_ref(), &settings.privacy);
     root.finish();
     Settings { routes, ..settings }
@@ -156,6 +158,14 @@ fn check_recipients(root: &mut Section<'_>, settings: &Settings) {
             }
             ReportWay::Mail(_) | ReportWay::Crm(_) => {}
         }
+    }
+}
+
+/// Whether the routes whose calls somebody sees are there.
+fn check_seen(root: &mut Section<'_>, users: &BTreeMap<String, UserSettings>, routes: &Routes) {
+    let seen = users.iter().flat_map(|(user, settings)| settings.routes.iter().flatten().map(move |name| (user, name)));
+    for (user, name) in seen.filter(|(_, name)| !routes.0.iter().any(|route| route.name == **name)) {
+        root.fault("users", format!("\"{name}\" among the routes of {user}"), "the name of a [[route]]");
     }
 }
 
@@ -254,9 +264,24 @@ fn read_web(mut section: Section<'_>, folder: &Path) -> Option<WebSettings> {
             None
         }
     };
+    let origins = "a list of at most 16 origins, e.g. [\"https://crm.example.com\"]";
+    let frame_ancestors = section.read("frame_ancestors", origins, list(FRAMES_MAX, origin)).unwrap_or_default();
+    let oidc = read_oidc(section.section("oidc"), folder);
     section.finish();
-    Some(WebSettings { listen: listen.unwrap_or(SocketAddr::new(super::LOOPBACK, 8080)), token: token? })
+    let listen = listen.unwrap_or(SocketAddr::new(super::LOOPBACK, 8080));
+    Some(WebSettings { listen, token: token?, frame_ancestors, oidc })
 }
+
+/// Who pages are of (RFC 6454): scheme, host and port, and nothing that would say something else in a header.
+fn origin(value: &Value) -> Option<String> {
+    let text = value.as_str()?;
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-.:[]".contains(letter);
+    (!host.is_empty() && host.len() <= 255 && host.chars().all(is_plain)).then(|| text.to_owned())
+}
+
+/// Origins of `web.frame_ancestors`.
+const FRAMES_MAX: usize = 16;
 
 fn read_listening(mut section: Section<'_>, folder: &Path) -> ListeningSettings {
     let default = ListeningSettings::default();

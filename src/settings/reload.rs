@@ -151,7 +151,7 @@ impl Kept {
 
     fn web(&mut self, fresh: &mut Option<WebSettings>, started: Option<&WebSettings>) {
         match (fresh.as_mut(), started) {
-            (Some(fresh), Some(WebSettings { listen, token: _ })) => {
+            (Some(fresh), Some(WebSettings { listen, token: _, frame_ancestors: _, oidc: _ })) => {
                 self.keep("web.listen", &mut fresh.listen, listen);
             }
             (None, None) => {}

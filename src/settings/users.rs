@@ -1,9 +1,9 @@
 //! `[users.NAME]`: who signs in to the console, and what they may do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use routing::section::{Section, name, text};
+use routing::section::{Section, list, name, text};
 use toml::Value;
 
 use super::read::path;
@@ -27,16 +27,29 @@ pub struct UserSettings {
     pub serves: Option<String>,
     /// What the codes of their authenticator app are made from, when they need one to sign in.
     pub totp: Option<TotpSecret>,
+    /// The routes whose calls a supervisor sees, when it is not all.
+    pub routes: Option<BTreeSet<String>>,
+}
+
+/// Whether somebody may be called so.
+///
+/// # Errors
+/// What was expected instead.
+pub(crate) fn check_user_name(own_name: &str) -> Result<(), &'static str> {
+    if name(&Value::from(own_name)).is_none() {
+        return Err("a name of 1-64 letters, digits, \"-\", \"_\" or \".\"");
+    }
+    if TAKEN.contains(&own_name) {
+        return Err("another name: the audit trail calls others so");
+    }
+    Ok(())
 }
 
 pub(super) fn read_users(mut section: Section<'_>, folder: &Path) -> BTreeMap<String, UserSettings> {
     let mut users = BTreeMap::new();
     section.each_named(|own_name, user| {
-        if name(&Value::from(own_name)).is_none() {
-            user.fault("", format!("\"{own_name}\""), "a name of 1-64 letters, digits, \"-\", \"_\" or \".\"");
-        }
-        if TAKEN.contains(&own_name) {
-            user.fault("", format!("\"{own_name}\""), "another name: the audit trail calls others so");
+        if let Err(expected) = check_user_name(own_name) {
+            user.fault("", format!("\"{own_name}\""), expected);
         }
         let roles = "\"administrator\", \"supervisor\", \"operator\", \"agent\" or \"auditor\"";
         let role =
@@ -59,8 +72,13 @@ pub(super) fn read_users(mut section: Section<'_>, folder: &Path) -> BTreeMap<St
         let totp = user
             .read("totp_file", expected, path(folder))
             .and_then(|path| TotpSecret::read(&path).map_err(|found| user.fault("totp_file", found, expected)).ok());
+        let routes =
+            user.read("routes", "a list of 1-200 names of routes", list(200, text(64))).map(BTreeSet::from_iter);
+        if routes.is_some() && role.is_some_and(|role| role != Role::Supervisor) {
+            user.fault("routes", "it beside another role", "it of supervisors alone");
+        }
         if let (Some(role), Some(password)) = (role, password) {
-            users.insert(own_name.to_owned(), UserSettings { role, password, serves, totp });
+            users.insert(own_name.to_owned(), UserSettings { role, password, serves, totp, routes });
         }
     });
     if users.len() > USERS_MAX {

@@ -3,6 +3,7 @@
 //! A call is what its notices add up to, as on the board; only its line in the list is kept ready. Written by one thread;
 //! read by whoever asks. Whose calls they are, and what is forgotten when, is in `people` and `forget`.
 
+mod accounts;
 mod dump;
 mod forget;
 mod minutes;
@@ -38,7 +39,8 @@ const RUNNING_MAX: usize = crate::web::ACTIVE_MAX;
 const KEYS_FILE: &str = "keys";
 
 /// What there is, in the order in which back-ups need it: calls that are up before all others.
-const TREES: [&str; 9] = ["running", "parties", "people", "holds", "notices", "calls", "facts", "marks", "outbox"];
+const TREES: [&str; 10] =
+    ["running", "parties", "people", "holds", "notices", "calls", "facts", "marks", "outbox", "accounts"];
 
 /// A call's name in the store.
 type CallName = [u8; 16];
@@ -72,6 +74,8 @@ pub struct Embedded {
     marks: Tree,
     /// What systems outside are still to be told of.
     outbox: Tree,
+    /// Who may sign in, beside those of the configuration.
+    accounts: Tree,
     keys: Arc<KeyRing>,
     slots: Arc<Mutex<Slots>>,
 }
@@ -138,9 +142,9 @@ impl Embedded {
         let slots = Slots::open(&folder.join(KEYS_FILE)).map_err(in_folder)?;
         let opened = TREES.into_iter().map(|name| trees.tree(name)).collect::<Result<Vec<Tree>, String>>()?;
         let opened = <[Tree; TREES.len()]>::try_from(opened).expect("as many as there are names");
-        let [running, parties, people, holds, notices, calls, facts, marks, outbox] = opened;
+        let [running, parties, people, holds, notices, calls, facts, marks, outbox, accounts] = opened;
         let (keys, slots) = (Arc::clone(keys), Arc::new(Mutex::new(slots)));
-        Ok(Self { trees, notices, calls, facts, running, people, parties, holds, marks, outbox, keys, slots })
+        Ok(Self { trees, notices, calls, facts, running, people, parties, holds, marks, outbox, accounts, keys, slots })
     }
 
     /// Ends calls that were up when the program before this one ended, or when the store could not be written any more; those

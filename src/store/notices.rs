@@ -52,6 +52,7 @@ pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
         | What::AudioClosed { .. }
         | What::FactsTold { .. }
         | What::OutcomeTold(_) => "operator",
+        What::AlertHandled(deed) => &deed.by,
         What::Consent { .. }
         | What::SecureInput { .. }
         | What::Bypassed { .. }

@@ -4,18 +4,18 @@ use axum::http::{Method, StatusCode};
 
 use super::bus::EventBody;
 use super::calls::{CallList, CallsQuery, Detail};
-use super::openapi::{describe, openapi};
+use super::openapi::{Description, describe, openapi};
 use super::orders::Accepted;
 use super::permit::{Area, Doors};
 use super::reload::Reloaded;
 use super::{
-    audio, audit, backup, calls, channel, consent, console, deliveries, events, facts, forks, health, interactions,
-    knowledge, libraries, log, models, orders, outcomes, own, people, policies, readiness, reload, reports, signing,
-    sources, trial, webrtc,
+    alerts, audio, audit, backup, calls, channel, consent, console, deliveries, events, facts, forks, health,
+    interactions, knowledge, libraries, log, models, moves, oidc, orders, outcomes, own, people, policies, readiness,
+    reload, reports, signing, sources, trial, users, wall, webrtc,
 };
 use crate::report::Report;
 use crate::store::{Backup, Checking, Erased, Hold};
-use Area::{Audio, Audit, Calls, Integration, Knowledge, Operate, Orders, Own, People, Reports};
+use Area::{Audio, Audit, Calls, Integration, Knowledge, Operate, Orders, Own, People, Reports, Users};
 
 const OK: StatusCode = StatusCode::OK;
 const CREATED: StatusCode = StatusCode::CREATED;
@@ -30,6 +30,8 @@ const UNAUTHORIZED: StatusCode = StatusCode::UNAUTHORIZED;
 const TOO_MANY: StatusCode = StatusCode::TOO_MANY_REQUESTS;
 const UNAVAILABLE: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
 const SWITCHING: StatusCode = StatusCode::SWITCHING_PROTOCOLS;
+const SEE_OTHER: StatusCode = StatusCode::SEE_OTHER;
+const BAD_GATEWAY: StatusCode = StatusCode::BAD_GATEWAY;
 const NO_CONTENT: StatusCode = StatusCode::NO_CONTENT;
 const NOT_MODIFIED: StatusCode = StatusCode::NOT_MODIFIED;
 
@@ -48,6 +50,7 @@ pub(super) fn open() -> Doors {
     let sign_out = describe("Signs a person out").answers_empty(NO_CONTENT, "Nobody is").refuses(&[FORBIDDEN]);
     Doors::default()
         .open(Method::GET, "/", console::page, page("The console"))
+        .open(Method::GET, "/agent", console::agent, page("The agents' page of the console, alone"))
         .open(Method::GET, "/assets/{name}", console::asset, file.refuses(&[BAD_REQUEST, NOT_FOUND]))
         .open(
             Method::GET,
@@ -68,6 +71,31 @@ pub(super) fn open() -> Doors {
         .open(Method::DELETE, "/v1/session", signing::sign_out, sign_out)
         .open(
             Method::GET,
+            "/v1/session/ways",
+            oidc::ways,
+            describe("How people may sign in").answers::<oidc::Ways>(OK, "Where, besides with a password here"),
+        )
+        .open(
+            Method::GET,
+            "/v1/session/oidc",
+            oidc::begin,
+            describe("Leads a browser to the OpenID provider, to sign in there")
+                .answers_empty(SEE_OTHER, "It is led there")
+                .answer_header("location", "The provider's page")
+                .refuses(&[NOT_FOUND, TOO_MANY, UNAVAILABLE, BAD_GATEWAY]),
+        )
+        .open(
+            Method::GET,
+            "/v1/session/oidc/done",
+            oidc::done,
+            describe("Where a browser comes back from the OpenID provider")
+                .query::<oidc::Returned>()
+                .answers_empty(SEE_OTHER, "Somebody is signed in, and led to the console")
+                .answer_header("set-cookie", "The cookie by which the browser is known")
+                .refuses(&[BAD_REQUEST, FORBIDDEN, NOT_FOUND, TOO_MANY, UNAVAILABLE, BAD_GATEWAY]),
+        )
+        .open(
+            Method::GET,
             "/v1/openapi.json",
             openapi,
             describe("This document")
@@ -80,7 +108,7 @@ pub(super) fn open() -> Doors {
 
 /// The addresses that ask for somebody who is known.
 pub(super) fn closed() -> Doors {
-    running(trail(libraries(people(interactions(supervision(seen(Doors::default())))))))
+    running(trail(signing_in(libraries(people(interactions(supervision(seen(Doors::default()))))))))
 }
 
 /// Calls as they are told.
@@ -114,6 +142,15 @@ fn seen(doors: Doors) -> Doors {
                 .answers_empty(SWITCHING, "The same objects over a WebSocket")
                 .refuses(&[NOT_ACCEPTABLE]),
         )
+        .at(
+            Method::GET,
+            "/v1/wall",
+            Calls,
+            wall::wall,
+            describe("What happens in all calls, over a WebSocket: the events of a fifth of a second at a time")
+                .answers_stream::<wall::WallBody<'_>>(SWITCHING, "application/json", "Messages over a WebSocket")
+                .refuses(&[BAD_REQUEST]),
+        )
 }
 
 /// What is done in calls.
@@ -126,6 +163,7 @@ fn supervision(doors: Doors) -> Doors {
             BAD_REQUEST,
         ])
     };
+    let handled = order("Tells what is done about an alert").body::<alerts::DeedRequest>();
     let supervise = order("Calls a supervisor's phone").body::<orders::SupervisorRequest>();
     let change = order("Lets others hear a supervisor").number("supervisor").body::<orders::PartRequest>();
     let end = order("Ends a supervisor's part").number("supervisor");
@@ -139,6 +177,14 @@ fn supervision(doors: Doors) -> Doors {
         .at(Method::POST, "/v1/calls/{id}/bypass", Orders, orders::bypass, order("Lets audio go past us"))
         .at(Method::DELETE, "/v1/calls/{id}/bypass", Orders, orders::end_bypass, order("Takes audio back to us"))
         .at(Method::POST, "/v1/calls/{id}/hangup", Orders, orders::hang_up, order("Ends a call"))
+        .at(Method::POST, "/v1/calls/{id}/alerts", Orders, alerts::handle, handled)
+        .at(
+            Method::POST,
+            "/v1/calls/{id}/move",
+            Orders,
+            moves::move_caller,
+            order("Moves the caller to a target").body::<moves::MoveRequest>(),
+        )
         .at(
             Method::POST,
             "/v1/calls/{id}/prompts",
@@ -157,6 +203,13 @@ fn supervision(doors: Doors) -> Doors {
         .at(Method::PATCH, "/v1/calls/{id}/supervisors/{supervisor}", Orders, orders::change_supervisor, change)
         .at(Method::DELETE, "/v1/calls/{id}/supervisors/{supervisor}", Orders, orders::end_supervisor, end)
         .at(Method::POST, "/v1/calls/{id}/webrtc", Orders, webrtc::connect, browser)
+        .at(
+            Method::GET,
+            "/v1/targets",
+            Orders,
+            moves::targets,
+            describe("Where callers can be moved").answers::<moves::Targets>(OK, "By their names"),
+        )
         .at(
             Method::GET,
             "/v1/webrtc",
@@ -292,6 +345,34 @@ fn libraries(doors: Doors) -> Doors {
         .at(Method::POST, "/v1/policies/back", Operate, policies::back, back)
 }
 
+/// Who may sign in.
+fn signing_in(doors: Doors) -> Doors {
+    let list = describe("Who may sign in").answers::<users::Users>(OK, "By their names");
+    let of_one = |what| describe(what).refuses(&[NOT_FOUND, CONFLICT]);
+    let told =
+        |what| of_one(what).answers::<users::User>(OK, "They are").answer_header("etag", "What they are known by");
+    let kept = |description: Description| {
+        let refused = [BAD_REQUEST, StatusCode::PRECONDITION_FAILED, StatusCode::PRECONDITION_REQUIRED];
+        description.header("if-match", "The `ETag` that was read").refuses(&refused)
+    };
+    let create = of_one("Lets somebody sign in from now on")
+        .body::<users::NewUser>()
+        .answers::<users::User>(CREATED, "They may, by what is shown once")
+        .answer_header("etag", "What they are known by")
+        .refuses(&[BAD_REQUEST]);
+    let change = kept(told("Changes what somebody may do")).body::<users::UserChange>();
+    let remove = kept(of_one("Lets somebody sign in no more")).answers_empty(NO_CONTENT, "They do not");
+    doors
+        .at(Method::GET, "/v1/users", Users, users::list, list)
+        .at(Method::POST, "/v1/users", Users, users::create, create)
+        .at(Method::GET, "/v1/users/{name}", Users, users::show, told("Shows who may sign in"))
+        .at(Method::PATCH, "/v1/users/{name}", Users, users::change, change)
+        .at(Method::DELETE, "/v1/users/{name}", Users, users::remove, remove)
+        .at(Method::POST, "/v1/users/{name}/password", Users, users::renew_password, told("Makes a new password"))
+        .at(Method::POST, "/v1/users/{name}/totp", Users, users::renew_totp, told("Makes a new second factor"))
+        .at(Method::DELETE, "/v1/users/{name}/totp", Users, users::remove_totp, told("Asks for no second factor"))
+}
+
 /// Who did what, and what agents see.
 fn trail(doors: Doors) -> Doors {
     let list = describe("Who did what, when and why")
@@ -301,6 +382,9 @@ fn trail(doors: Doors) -> Doors {
     let looked = |what| describe(what).refuses(&[NOT_FOUND]);
     let own =
         describe("The calls that an agent serves now").answers::<own::OwnCalls>(OK, "Their own").refuses(&[FORBIDDEN]);
+    let followed = describe("The same, whenever it changes, as Server-Sent Events")
+        .answers_stream::<own::OwnCalls>(OK, "text/event-stream", "All of them, as `own_calls`")
+        .refuses(&[FORBIDDEN, NOT_ACCEPTABLE]);
     let state = looked("What the last look at the trail found").answers::<Checking>(OK, "That");
     let begin = looked("Has the trail looked at").answers::<Checking>(ACCEPTED, "It goes on").refuses(&[CONFLICT]);
     doors
@@ -308,6 +392,7 @@ fn trail(doors: Doors) -> Doors {
         .at(Method::GET, "/v1/audit/verify", Audit, audit::state, state)
         .at(Method::POST, "/v1/audit/verify", Audit, audit::begin, begin)
         .at(Method::GET, "/v1/own/calls", Own, own::calls, own)
+        .at(Method::GET, "/v1/own/events", Own, own::follow, followed)
 }
 
 /// How the server is run, and what calls add up to.

@@ -33,7 +33,11 @@ impl Board {
         }
         let Some(record) = self.active.get_mut(&notice.call) else {
             // What has come of a call is known when it is over.
-            let mut ended = self.ended.iter_mut().rev().filter(|_| matches!(notice.what, What::OutcomeTold(_)));
+            let mut ended = self
+                .ended
+                .iter_mut()
+                .rev()
+                .filter(|_| matches!(notice.what, What::OutcomeTold(_) | What::AlertHandled(_)));
             if let Some(record) = ended.find(|record| record.id == notice.call) {
                 record.apply(notice, now);
             }

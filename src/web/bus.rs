@@ -3,9 +3,12 @@
 //! `publish` never waits: each notice gets a number, goes to the board, into a ring and to the subscribers.
 //! A subscriber that cannot follow loses the oldest events and is told how many. Keeps nothing on disk.
 
+mod together;
+
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use axum::extract::ws::Utf8Bytes;
 use serde::Serialize;
 use tokio::sync::broadcast;
 use utoipa::ToSchema;
@@ -13,9 +16,13 @@ use utoipa::ToSchema;
 use super::board::Board;
 use super::moment::Moment;
 use crate::notice::{Notice, What};
+pub(super) use together::Together;
+use together::{Pending, brief_json, replaced_by};
 
 /// Events kept for those who come back (`Last-Event-ID`, `?after=`), and events a subscriber may be behind.
 pub const RING_MAX: usize = 1_024;
+/// How often walls may be told before one that is behind loses the oldest.
+const TOGETHER_MAX: usize = 16;
 
 /// One notice as it goes out.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,10 +33,16 @@ pub struct Event {
     pub call: String,
     /// Its type, e.g. `alert`.
     pub kind: &'static str,
+    /// The route of its call, where that is known.
+    pub route: Option<String>,
     /// Whether it tells words of a party.
     pub has_words: bool,
-    /// All of it as one JSON object on one line.
-    pub json: String,
+    /// All of it as one JSON object on one line; clones share it.
+    pub json: Utf8Bytes,
+    /// The same with what the wall shows of it alone, where that is less.
+    pub brief: Option<String>,
+    /// The party of whom a later event of its kind takes its place.
+    pub replaced_by: Option<String>,
 }
 
 impl std::fmt::Debug for Event {
@@ -55,6 +68,7 @@ pub enum Delivery {
 pub struct Bus {
     state: Mutex<State>,
     sender: broadcast::Sender<Arc<Event>>,
+    together: broadcast::Sender<Arc<Together>>,
 }
 
 #[derive(Debug, Default)]
@@ -62,6 +76,8 @@ struct State {
     last_seq: u64,
     ring: VecDeque<Arc<Event>>,
     board: Board,
+    /// What is told to all walls next.
+    pending: Pending,
 }
 
 impl Default for Bus {
@@ -73,7 +89,8 @@ impl Default for Bus {
 impl Bus {
     /// An empty board and nobody who listens.
     pub fn new() -> Self {
-        Self { state: Mutex::default(), sender: broadcast::Sender::new(RING_MAX) }
+        let together = broadcast::Sender::new(TOGETHER_MAX);
+        Self { state: Mutex::default(), sender: broadcast::Sender::new(RING_MAX), together }
     }
 
     /// Takes up a notice made now; returns its number.
@@ -84,11 +101,7 @@ impl Bus {
     /// Takes up a notice made at `time`; returns its number.
     pub fn publish_at(&self, notice: &Notice, time: Moment) -> u64 {
         let mut state = self.state();
-        let event = state.take(notice, time);
-        let seq = event.seq;
-        // Sent under the lock so that subscribers see numbers in order; an error only means nobody listens.
-        let _ = self.sender.send(event);
-        seq
+        self.send(&mut state, notice, time)
     }
 
     /// Takes up a notice made at `time` of words that somebody else has told, unless the call is over or its words are kept
@@ -102,8 +115,7 @@ impl Bus {
         if !state.board.call(&notice.call).is_some_and(|record| is_up && record.keeps_words()) {
             return false;
         }
-        let event = state.take(notice, time);
-        let _ = self.sender.send(event);
+        self.send(&mut state, notice, time);
         tell_others();
         true
     }
@@ -128,6 +140,18 @@ impl Bus {
         Subscription { waiting, receiver }
     }
 
+    /// What all walls are told from now on.
+    pub(super) fn subscribe_together(&self) -> broadcast::Receiver<Arc<Together>> {
+        self.together.subscribe()
+    }
+
+    /// Tells all walls what has happened since the last time.
+    pub(super) fn tell_together(&self) {
+        let told = self.state().pending.take();
+        // An error only means that nobody listens any more.
+        let _ = told.map(|told| self.together.send(Arc::new(told)));
+    }
+
     /// Reads the board; publishers wait meanwhile, so `read` must be short.
     pub fn with_board<T>(&self, read: impl FnOnce(&Board) -> T) -> T {
         read(&self.state().board)
@@ -139,6 +163,18 @@ impl Bus {
         let mut state = self.state();
         state.board.forget(&calls);
         state.ring.retain(|event| !calls.contains(event.call.as_str()));
+        state.pending.forget(&calls);
+    }
+
+    fn send(&self, state: &mut State, notice: &Notice, time: Moment) -> u64 {
+        let event = state.take(notice, time);
+        let seq = event.seq;
+        if self.together.receiver_count() > 0 {
+            state.pending.push(Arc::clone(&event));
+        }
+        // Sent under the lock so that subscribers see numbers in order; an error only means nobody listens.
+        let _ = self.sender.send(event);
+        seq
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -153,8 +189,16 @@ impl State {
         self.last_seq += 1;
         let seq = self.last_seq;
         self.board.apply(notice, time.0);
-        let (json, has_words) = (event_json(seq, time, notice), notice.what.has_words());
-        let event = Arc::new(Event { seq, call: notice.call.clone(), kind: kind(&notice.what), has_words, json });
+        let event = Arc::new(Event {
+            seq,
+            call: notice.call.clone(),
+            kind: kind(&notice.what),
+            route: self.board.call(&notice.call).map(|record| record.route.clone()),
+            has_words: notice.what.has_words(),
+            json: event_json(seq, time, notice).into(),
+            brief: brief_json(seq, time, notice),
+            replaced_by: replaced_by(&notice.what),
+        });
         if self.ring.len() == RING_MAX {
             self.ring.pop_front();
         }
@@ -163,6 +207,7 @@ impl State {
         {
             // What was said before, or read of it, is for nobody who asks later.
             self.ring.retain(|event| event.call != notice.call || !event.has_words);
+            self.pending.forget_words(&notice.call);
         }
         self.ring.push_back(Arc::clone(&event));
         event
@@ -197,6 +242,7 @@ pub const KINDS: &[&str] = &[
     "call_forked",
     "fork_paused",
     "outcome_told",
+    "alert_handled",
     "ticket_asked",
     "chat_opened",
     "message_dropped",
@@ -254,6 +300,7 @@ pub fn kind(what: &What) -> &'static str {
         What::ForkPaused { .. } => "fork_paused",
         What::TicketAsked { .. } => "ticket_asked",
         What::OutcomeTold(_) => "outcome_told",
+        What::AlertHandled(_) => "alert_handled",
         What::ChatOpened { .. } => "chat_opened",
         What::MessageDropped { .. } => "message_dropped",
         What::ReplySuggested { .. } => "reply_suggested",

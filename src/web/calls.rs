@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -14,11 +14,16 @@ use super::moment::Moment;
 use super::problem::Problem;
 use super::record::{CallRecord, Step, Summary, TimedNotice};
 use super::routes::{App, no_such_call};
+use super::scope::Scope;
+use super::signing::Who;
+use crate::store::Store;
 
 /// Calls listed when the client does not say how many.
 const LIST_DEFAULT: usize = 100;
 /// Most calls listed at once.
 const LIST_MAX: usize = 1_000;
+/// How often the store is read for one list.
+const READS_MAX: usize = 10;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -45,7 +50,7 @@ enum StateFilter {
 /// Calls, as many as were asked for.
 #[derive(Serialize, ToSchema)]
 pub(super) struct CallList {
-    /// Calls that are up, listed or not.
+    /// Calls that are up and whoever asks may see, listed or not.
     active: usize,
     #[schema(value_type = Vec<Summary>)]
     calls: Vec<Listed>,
@@ -61,6 +66,7 @@ enum Listed {
 
 pub(super) async fn calls(
     State(app): State<App>,
+    who: Option<Extension<Who>>,
     query: Result<Query<CallsQuery>, QueryRejection>,
 ) -> Result<Json<CallList>, Problem> {
     let Query(query) = query.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))?;
@@ -68,30 +74,62 @@ pub(super) async fn calls(
     if !(1..=LIST_MAX).contains(&limit) {
         return Err(Problem::new(StatusCode::BAD_REQUEST, format!("`limit` is 1 to {LIST_MAX}")));
     }
-    let (active, lines) = on_board(&app, &query, limit);
-    let mut known: BTreeSet<String> = lines.iter().map(|line| line.id.clone()).collect();
-    let oldest = lines.last().map(|line| line.started);
+    let scope = Scope::of(who.as_deref());
+    let (active, lines) = on_board(&app, &scope, &query, limit);
+    let known: BTreeSet<String> = lines.iter().map(|line| line.id.clone()).collect();
+    // One that started with the oldest, too; what is on the board already is left out.
+    let after_board = lines.last().map(|line| Moment(line.started.0 + 1));
     let mut calls: Vec<Listed> = lines.into_iter().map(|line| Listed::OnBoard(Box::new(line))).collect();
     if let Some(store) = app.store.as_ref().filter(|_| query.state != Some(StateFilter::Active)) {
-        // One that started with the oldest, too; what is on the board already is left out.
-        let before = oldest.map(|Moment(at)| Moment(at + 1)).or(query.before).unwrap_or(Moment(u64::MAX));
-        let kept = store.calls(before, limit).await.map_err(store_down)?;
-        let fresh = kept.into_iter().filter(|line| line["id"].as_str().is_some_and(|id| known.insert(id.to_owned())));
-        calls.extend(fresh.take(limit - calls.len()).map(Listed::Kept));
+        let before = after_board.or(query.before).unwrap_or(Moment(u64::MAX));
+        let kept = kept(store, &scope, before, known, limit - calls.len()).await.map_err(store_down)?;
+        calls.extend(kept.into_iter().map(Listed::Kept));
     }
     Ok(Json(CallList { active, calls }))
 }
 
+/// Lines of ended calls that are kept, newest first, without those that are known.
+///
+/// Whoever sees few routes is shown what is found among the latest: reads are bounded.
+async fn kept(
+    store: &Store,
+    scope: &Scope,
+    mut before: Moment,
+    mut known: BTreeSet<String>,
+    most: usize,
+) -> Result<Vec<Value>, String> {
+    let mut found = Vec::new();
+    for _ in 0..READS_MAX {
+        let page = if scope.is_limited() { LIST_MAX } else { most + known.len().min(LIST_MAX) };
+        let lines = store.calls(before, page).await?;
+        let is_last = lines.len() < page;
+        let oldest = lines.last().and_then(|line| serde_json::from_value(line["started"].clone()).ok());
+        let size = known.len();
+        let fresh = lines.into_iter().filter(|line| line["id"].as_str().is_some_and(|id| known.insert(id.to_owned())));
+        found.extend(fresh.filter(|line| scope.sees(line["route"].as_str())));
+        let Some(Moment(oldest)) = oldest else { break };
+        if is_last || found.len() >= most || known.len() == size {
+            break;
+        }
+        // Others may have started in the same millisecond.
+        before = Moment(oldest + 1);
+    }
+    found.truncate(most);
+    Ok(found)
+}
+
 /// How many calls are up, and the lines of those on the board that are asked for, newest first.
-fn on_board(app: &App, query: &CallsQuery, limit: usize) -> (usize, Vec<Summary>) {
+fn on_board(app: &App, scope: &Scope, query: &CallsQuery, limit: usize) -> (usize, Vec<Summary>) {
     app.bus.with_board(|board| {
-        let active = board.active().filter(|_| query.state != Some(StateFilter::Ended));
-        let ended = board.ended().filter(|_| query.state != Some(StateFilter::Active));
+        let seen = |record: &&CallRecord| scope.sees_call(record);
+        let count = if scope.is_limited() { board.active().filter(seen).count() } else { board.active_count() };
+        let active = board.active().filter(|_| query.state != Some(StateFilter::Ended)).filter(seen);
+        let ended = board.ended().filter(|_| query.state != Some(StateFilter::Active)).filter(seen);
         let mut records: Vec<&CallRecord> = active.collect();
         records.sort_by_key(|record| std::cmp::Reverse(record.started));
         let asked = |record: &&CallRecord| query.before.is_none_or(|before| record.started < before);
         let lines = records.into_iter().chain(ended).filter(asked).take(limit).map(Summary::from).collect();
-        (board.active_count(), lines)
+        (count, lines)
     })
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::extract::{Query, State};
 use axum::http::header::UPGRADE;
 use axum::http::{HeaderMap, StatusCode};
@@ -25,7 +25,8 @@ use super::auth;
 use super::bus::{Delivery, Event, KINDS, Subscription};
 use super::problem::Problem;
 use super::routes::App;
-use super::signing::Ended;
+use super::scope::Scope;
+use super::signing::{Ended, Who};
 
 /// Most characters of `call` and of `type`.
 const FILTER_CHARS_MAX: usize = 512;
@@ -34,7 +35,7 @@ pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// A WebSocket that takes nothing for this long is closed.
 const SEND_LIMIT: Duration = Duration::from_secs(30);
 /// Largest message a client may send, bytes.
-const INCOMING_BYTES_MAX: usize = 4_096;
+pub(super) const INCOMING_BYTES_MAX: usize = 4_096;
 /// The subprotocol spoken, offered beside the one that carries the token.
 const PROTOCOL: &str = "calmline.v1";
 
@@ -57,10 +58,11 @@ pub(super) struct EventsQuery {
 struct Filter {
     call: Option<String>,
     kinds: Option<Vec<String>>,
+    scope: Scope,
 }
 
 impl Filter {
-    fn new(query: EventsQuery) -> Result<Self, Problem> {
+    fn new(query: EventsQuery, scope: Scope) -> Result<Self, Problem> {
         let EventsQuery { call, r#type, .. } = query;
         let too_long = |text: &Option<String>| text.as_ref().is_some_and(|text| text.len() > FILTER_CHARS_MAX);
         if too_long(&call) || too_long(&r#type) {
@@ -71,11 +73,12 @@ impl Filter {
             let detail = format!("no event type `{unknown}`; there are: {}", KINDS.join(", "));
             return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
         }
-        Ok(Self { call, kinds })
+        Ok(Self { call, kinds, scope })
     }
 
     fn wants(&self, event: &Event) -> bool {
         self.call.as_ref().is_none_or(|call| *call == event.call)
+            && self.scope.sees(event.route.as_deref())
             && self.kinds.as_ref().is_none_or(|kinds| kinds.iter().any(|kind| kind == event.kind))
     }
 }
@@ -98,7 +101,7 @@ impl Watch {
     pub(super) fn of_call(app: &App, call: &str, ended: Ended) -> Result<Self, Problem> {
         let full = |_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many channels at a time");
         let place = Arc::clone(&app.channels).try_acquire_owned().map_err(full)?;
-        let filter = Filter { call: Some(call.to_owned()), kinds: None };
+        let filter = Filter { call: Some(call.to_owned()), kinds: None, scope: Scope::default() };
         Ok(Self { subscription: app.bus.subscribe(None), filter, closing: app.closing.clone(), ended, _place: place })
     }
 
@@ -122,12 +125,13 @@ pub(super) async fn events(
     State(app): State<App>,
     query: Result<Query<EventsQuery>, QueryRejection>,
     headers: HeaderMap,
+    who: Option<Extension<Who>>,
     ended: Option<Extension<Ended>>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))?;
     let after = last_event_id(&headers)?.or(query.after);
-    let filter = Filter::new(query)?;
+    let filter = Filter::new(query, Scope::of(who.as_deref()))?;
     let upgrade = match upgrade {
         Ok(upgrade) => Some(upgrade),
         Err(error) if headers.contains_key(UPGRADE) => {
@@ -162,7 +166,7 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
     number.map(Some).ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, "Last-Event-ID is not an event's number"))
 }
 
-fn accepts_event_stream(headers: &HeaderMap) -> bool {
+pub(super) fn accepts_event_stream(headers: &HeaderMap) -> bool {
     let accepted = headers.get("accept").and_then(|value| value.to_str().ok()).unwrap_or("");
     accepted.split(',').any(|range| range.split(';').next().is_some_and(|kind| kind.trim() == "text/event-stream"))
 }
@@ -176,16 +180,19 @@ fn event_stream(watch: Watch) -> Response {
     Sse::new(opening.chain(deliveries)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response()
 }
 
-const RETRY: Duration = Duration::from_secs(2);
+/// When a client that was cut off comes back.
+pub(super) const RETRY: Duration = Duration::from_secs(2);
 
 fn sse_event(delivery: &Delivery) -> SseEvent {
     match delivery {
-        Delivery::Event(event) => SseEvent::default().id(event.seq.to_string()).event(event.kind).data(&event.json),
+        Delivery::Event(event) => {
+            SseEvent::default().id(event.seq.to_string()).event(event.kind).data(event.json.as_str())
+        }
         Delivery::Lagged { missed } => SseEvent::default().event("lagged").data(lagged_json(*missed)),
     }
 }
 
-fn lagged_json(missed: Option<u64>) -> String {
+pub(super) fn lagged_json(missed: Option<u64>) -> String {
     serde_json::json!({ "type": "lagged", "missed": missed }).to_string()
 }
 
@@ -237,9 +244,9 @@ pub(super) async fn send(socket: &mut WebSocket, message: Message) -> Result<(),
     }
 }
 
-pub(super) fn socket_text(delivery: &Delivery) -> String {
+pub(super) fn socket_text(delivery: &Delivery) -> Utf8Bytes {
     match delivery {
         Delivery::Event(event) => event.json.clone(),
-        Delivery::Lagged { missed } => lagged_json(*missed),
+        Delivery::Lagged { missed } => lagged_json(*missed).into(),
     }
 }

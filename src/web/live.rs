@@ -12,6 +12,7 @@ use super::orders::PromptFolder;
 use super::own::Claim;
 use crate::libraries::Libraries;
 use crate::settings::{Token, UserSettings, Zone};
+use crate::shell::provider::Provider;
 
 /// How the API is offered to requests that come from now on.
 #[derive(Debug, Clone)]
@@ -31,6 +32,10 @@ pub struct LiveOptions {
     pub libraries: Libraries,
     /// The addresses of targets by their names: who answers there serves the call.
     pub agents: BTreeMap<String, String>,
+    /// Origins whose pages may show the agents' page in a frame.
+    pub frame_ancestors: Vec<String>,
+    /// Where people sign in besides.
+    pub oidc: Option<Arc<Provider>>,
     /// The font of printed reports; one of the system when nothing is said.
     pub report_font: Option<PathBuf>,
 }
@@ -46,16 +51,19 @@ pub(super) struct Live {
     pub(super) agents: BTreeMap<String, String>,
     /// Whose calls are whose, by users' names.
     pub(super) claims: BTreeMap<String, Claim>,
+    pub(super) frame_ancestors: Vec<String>,
+    pub(super) oidc: Option<Arc<Provider>>,
     pub(super) report_font: Option<PathBuf>,
 }
 
 impl Live {
     /// What requests meet from now on.
     pub(super) fn new(options: LiveOptions) -> Result<Self, WebError> {
-        let LiveOptions { token, users, prompts, tones, zone, libraries, agents, report_font } = options;
+        let LiveOptions { token, users, prompts, tones, zone, libraries, agents, frame_ancestors, oidc, report_font } =
+            options;
         let (gate, prompts) = (Gate::new(&token)?, Arc::new(PromptFolder::new(prompts)));
         let serving = users.iter().filter_map(|(name, user)| Some((name, user.serves.as_deref()?)));
         let claims = serving.map(|(name, serves)| (name.clone(), Claim::of(serves, &agents))).collect();
-        Ok(Self { gate, users, prompts, tones, zone, libraries, agents, claims, report_font })
+        Ok(Self { gate, users, prompts, tones, zone, libraries, agents, claims, frame_ancestors, oidc, report_font })
     }
 }

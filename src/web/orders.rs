@@ -172,7 +172,7 @@ struct SayRequest {
     language: String,
 }
 
-type Body<T> = Result<Json<T>, JsonRejection>;
+pub(super) type Body<T> = Result<Json<T>, JsonRejection>;
 /// A call, and something of it by number.
 type Numbered = Result<Path<(String, u32)>, PathRejection>;
 

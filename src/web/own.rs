@@ -1,5 +1,8 @@
 //! `/v1/own/calls`: to a person who serves customers, the calls that they serve now: the customer's mood, what was suggested to
-//! say, and what rules said of it. No address, nothing that was said, and nobody else's calls.
+//! say, and what rules said of it; `feed` tells the same whenever it changes. No address, nothing that was said, and nobody else's
+//! calls.
+
+mod feed;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,13 +12,16 @@ use axum::{Extension, Json};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::bus::kind;
 use super::moment::Moment;
 use super::problem::Problem;
 use super::record::{Alert, CallRecord, Reply, ServiceSwitch, State as Stands, Step};
 use super::routes::App;
+use super::sessions::Shown;
 use super::signing::Who;
 use crate::notice::{AnswerFound, What};
 use crate::settings::{host_in, uri_of};
+pub(super) use feed::follow;
 
 /// Calls that one person serves at a time, and lines of each kind.
 const CALLS_MAX: usize = 20;
@@ -47,10 +53,42 @@ struct OwnCall {
     /// How the customer is to be served, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     service: Option<ServiceSwitch>,
+    /// What to speak by, as the service asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    script: Option<Script>,
     /// What supervisors were told.
     alerts: Vec<Alert>,
+    /// What whoever serves should mind, the latest last.
+    warnings: Vec<Warning>,
     /// What the customer's phrases mean.
     said: BTreeSet<String>,
+}
+
+/// What to speak by.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OwnScript)]
+struct Script {
+    /// The id of the policy's script, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    script: Option<String>,
+    /// Headers of the INVITE stand in braces.
+    words: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    language: Option<String>,
+}
+
+/// What whoever serves should mind.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OwnWarning)]
+struct Warning {
+    /// The type of the event that it comes from.
+    kind: &'static str,
+    /// Milliseconds since the INVITE arrived.
+    call_ms: u64,
+    /// What stands behind it, in words of rules and lists.
+    what: Vec<String>,
 }
 
 /// How the customer is; none of the words that say so.
@@ -88,19 +126,39 @@ pub(super) async fn calls(
     State(app): State<App>,
     who: Option<Extension<Who>>,
 ) -> Result<(Extension<FirstShown>, Json<OwnCalls>), Problem> {
-    let live = app.live.load();
-    let own = match &who {
-        Some(Extension(Who::Person { user, shown, .. })) => live.claims.get(user).map(|claim| (claim, shown)),
-        _ => None,
-    };
-    let nobody = || Problem::new(StatusCode::FORBIDDEN, "only as an agent: it shows the calls that one serves");
-    let (claim, shown) = own.ok_or_else(nobody)?;
-    let calls: Vec<OwnCall> = app.bus.with_board(|board| {
-        let own = board.active().filter(|record| claim.is_for(record, &live.agents));
-        own.take(CALLS_MAX).map(OwnCall::from).collect()
-    });
-    let first = shown.first(calls.iter().map(|call| call.id.clone()).collect());
-    Ok((Extension(FirstShown(first)), Json(OwnCalls { calls })))
+    let (user, shown) = agent(who)?;
+    let own = OwnCalls::of(&app, &user).ok_or_else(nobody)?;
+    let first = shown.first(own.ids().collect());
+    Ok((Extension(FirstShown(first)), Json(own)))
+}
+
+/// Whoever asks, where that is a person.
+fn agent(who: Option<Extension<Who>>) -> Result<(String, Shown), Problem> {
+    match who {
+        Some(Extension(Who::Person { user, shown, .. })) => Ok((user, shown)),
+        _ => Err(nobody()),
+    }
+}
+
+fn nobody() -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "only as an agent: it shows the calls that one serves")
+}
+
+impl OwnCalls {
+    /// Those of a person now; nothing of somebody who serves none.
+    fn of(app: &App, user: &str) -> Option<OwnCalls> {
+        let live = app.live.load();
+        let claim = live.claims.get(user)?;
+        let calls = app.bus.with_board(|board| {
+            let own = board.active().filter(|record| claim.is_for(record, &live.agents));
+            own.take(CALLS_MAX).map(OwnCall::from).collect()
+        });
+        Some(OwnCalls { calls })
+    }
+
+    fn ids(&self) -> impl Iterator<Item = String> {
+        self.calls.iter().map(|call| call.id.clone())
+    }
 }
 
 impl Claim {
@@ -181,8 +239,37 @@ fn answers(record: &CallRecord) -> impl Iterator<Item = &AnswerFound> {
     latest.into_iter().flatten()
 }
 
+/// What to speak by since the service was switched last.
+fn script(record: &CallRecord) -> Option<Script> {
+    record
+        .events
+        .iter()
+        .rev()
+        .find_map(|event| match &event.notice.what {
+            What::ServiceSwitched { after, words, language, .. } => Some((after, words.clone(), language.clone())),
+            _ => None,
+        })
+        .and_then(|(after, words, language)| {
+            let script = after.as_ref().and_then(|after| after.script.clone());
+            words.map(|words| Script { script, words, language })
+        })
+}
+
+/// What an event warns whoever serves of.
+fn warning(call_ms: u64, what: &What) -> Option<Warning> {
+    let what_of = match what {
+        What::EscalationLikely { evidence, .. } => evidence.clone(),
+        What::Interrupted { party, times } if party == "callee" => vec![times.to_string()],
+        _ => return None,
+    };
+    Some(Warning { kind: kind(what), call_ms, what: what_of })
+}
+
 impl From<&CallRecord> for OwnCall {
     fn from(record: &CallRecord) -> Self {
+        let warnings: Vec<Warning> =
+            record.events.iter().filter_map(|event| warning(event.notice.call_ms, &event.notice.what)).collect();
+        let old = warnings.len().saturating_sub(LINES_MAX);
         let said = record.phrases.iter().filter(|phrase| phrase.party == "caller");
         Self {
             id: record.id.clone(),
@@ -194,6 +281,8 @@ impl From<&CallRecord> for OwnCall {
             replies: record.replies.iter().rev().take(LINES_MAX).rev().cloned().collect(),
             answers: answers(record).take(LINES_MAX).cloned().collect(),
             service: record.services.back().cloned(),
+            script: script(record),
+            warnings: warnings.into_iter().skip(old).collect(),
             alerts: record.alerts.iter().rev().take(LINES_MAX).rev().cloned().collect(),
             said: said.map(|said| said.phrase.intent.clone()).take(LINES_MAX).collect(),
         }

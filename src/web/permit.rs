@@ -36,10 +36,12 @@ pub(super) enum Area {
     Audit,
     /// The calls that a person serves.
     Own,
+    /// Who may sign in.
+    Users,
 }
 
 impl Area {
-    const ALL: [Area; 10] = [
+    const ALL: [Area; 11] = [
         Area::Calls,
         Area::Orders,
         Area::Audio,
@@ -50,6 +52,7 @@ impl Area {
         Area::Operate,
         Area::Audit,
         Area::Own,
+        Area::Users,
     ];
 
     /// Its name, as people are told what they may.
@@ -64,6 +67,7 @@ impl Area {
             Area::Operate => "operate",
             Area::Audit => "audit",
             Area::Own => "own",
+            Area::Users => "users",
             Area::Knowledge => "knowledge",
         }
     }

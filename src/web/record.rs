@@ -5,6 +5,7 @@
 mod afterwards;
 mod decided;
 mod deeds;
+mod handled;
 mod present;
 mod summary;
 
@@ -16,6 +17,7 @@ use utoipa::ToSchema;
 pub use self::afterwards::{Late, OUTCOMES_MAX, Reply};
 pub use self::decided::{Because, Decision, ServiceSwitch};
 pub use self::deeds::{Prompt, PromptOutcome, Reroute, RerouteOutcome};
+pub use self::handled::Handled;
 pub use self::present::{AudioClient, Supervisor, SupervisorState};
 pub use self::summary::Summary;
 use super::moment::Moment;
@@ -250,6 +252,10 @@ pub struct Alert {
     pub text: String,
     /// Rule id.
     pub rule: String,
+    /// What was done about it last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub handled: Option<Handled>,
 }
 
 /// A notice with its moment.
@@ -346,6 +352,7 @@ impl CallRecord {
                 }
             }
             What::ChatOpened { .. } | What::ReplySuggested { .. } | What::OutcomeTold(_) => self.apply_chat(notice),
+            What::AlertHandled(deed) => self.apply_alert_deed(deed, now),
             What::Consent { state, .. } => self.apply_consent(state),
             What::AnswersSuggested(_) => self.make_room_for_suggestion(),
             What::Bypassed { .. } => self.bypassed = true,
@@ -410,7 +417,8 @@ impl CallRecord {
         let call_ms = notice.call_ms;
         match &notice.what {
             What::Alert { severity, text, rule, pbx_call: _ } => {
-                let alert = Alert { call_ms, severity: severity.clone(), text: text.clone(), rule: rule.clone() };
+                let (severity, text, rule) = (severity.clone(), text.clone(), rule.clone());
+                let alert = Alert { call_ms, severity, text, rule, handled: None };
                 push(&mut self.alerts, alert, DEEDS_MAX);
             }
             What::Conversation { target, caller, callee } => {

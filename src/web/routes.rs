@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use axum::Router;
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, RawPathParams, Request, State};
 use axum::http::header::{CACHE_CONTROL, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
+use axum::{RequestExt, Router};
 use futures::StreamExt;
 use hyper::body::Body as _;
 use routing::section::TEXT_BYTES_MAX;
@@ -19,14 +19,17 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::Inside;
+use super::accounts::Accounts;
 use super::addresses::{closed, open};
 use super::libraries::Replacing;
 use super::limits::{Asker, Limits, Peer, address};
 use super::live::Live;
+use super::oidc::SigningIn;
 use super::own::FirstShown;
 use super::permit::Permissions;
 use super::policies::InForce;
 use super::problem::Problem;
+use super::scope::Scope;
 use super::signing::{Ended, Signed, Who};
 use crate::store::AuditEntry;
 
@@ -43,13 +46,17 @@ const FILE_LIMIT: Duration = Duration::from_secs(60);
 pub(super) struct App {
     pub(super) inside: Arc<Inside>,
     pub(super) live: Arc<ArcSwap<Live>>,
+    pub(super) accounts: Arc<Accounts>,
     pub(super) in_force: Arc<InForce>,
     pub(super) signed: Signed,
+    pub(super) signing_in: SigningIn,
     pub(super) limits: Arc<Limits>,
     pub(super) permissions: Arc<Permissions>,
     pub(super) replacing: Replacing,
     pub(super) searching: Arc<Semaphore>,
     pub(super) subscribers: Arc<Semaphore>,
+    pub(super) walls: Arc<Semaphore>,
+    pub(super) own_feeds: Arc<Semaphore>,
     pub(super) audio_places: Arc<Semaphore>,
     pub(super) channels: Arc<Semaphore>,
     pub(super) closing: CancellationToken,
@@ -133,12 +140,40 @@ async fn admit(State(app): State<App>, path: Option<MatchedPath>, mut request: R
         let refused = Problem::new(StatusCode::FORBIDDEN, format!("not as {}", role.name())).into_response();
         return recorded(&app, &who, (&method, &path), refused).await;
     }
+    if !sees(&app, &Scope::of(Some(&who)), &mut request).await {
+        // Whether there is such a call is not for them to know.
+        let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
+        return recorded(&app, &who, (&method, &path), no_such_call().into_response()).await;
+    }
     let Who::Person { ended, .. } = who.clone() else { return audited(&app, &who, request, next).await };
     // What goes on for long ends with the session: here what is a body, by itself what is a WebSocket.
     request.extensions_mut().insert(Ended(ended.clone()));
     request.extensions_mut().insert(who.clone());
     let response = audited(&app, &who, request, next).await;
     response.map(|body| Body::from_stream(body.into_data_stream().take_until(ended.cancelled_owned())))
+}
+
+/// Whether the call that a request is about, if it is about one, is somebody's to see. One that nobody knows is everybody's, to be
+/// told so.
+async fn sees(app: &App, scope: &Scope, request: &mut Request) -> bool {
+    if !scope.is_limited() {
+        return true;
+    }
+    let at = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    if !["/v1/calls/{id}", "/v1/interactions/{id}"].iter().any(|place| at.starts_with(place)) {
+        return true;
+    }
+    let Ok(parameters) = request.extract_parts::<RawPathParams>().await else { return false };
+    let Some((_, call)) = parameters.iter().find(|(name, _)| *name == "id") else { return false };
+    let on_board = app.bus.with_board(|board| board.call(call).map(|record| scope.sees_call(record)));
+    match (on_board, &app.store) {
+        (Some(sees), _) => sees,
+        (None, None) => true,
+        (None, Some(store)) => match store.call(call.to_owned()).await {
+            Ok(record) => record.is_none_or(|record| scope.sees_call(&record)),
+            Err(_) => false,
+        },
+    }
 }
 
 /// Answers a request; figures are no business of anybody's.

@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use super::limits::Peer;
 
 /// Most connections at the same time; further ones wait to be accepted.
-const CONNECTIONS_MAX: usize = 256;
+const CONNECTIONS_MAX: usize = 1_024;
 /// Longest time for a request's head to arrive, and for a kept connection to idle.
 const HEAD_LIMIT: Duration = Duration::from_secs(15);
 /// Largest request head, bytes; longer ones are answered with 431.

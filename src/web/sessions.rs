@@ -182,8 +182,8 @@ impl Sessions {
         let is_same = |known: &&UserSettings| known.password == before.password && known.totp == before.totp;
         let known = users(&session.user).filter(is_same);
         let Some(known) = known.filter(|_| session.lasts(now)) else { return self.remove(name) };
-        if known.role != session.settings.role {
-            session.settings.role = known.role;
+        if known.role != session.settings.role || known.routes != session.settings.routes {
+            session.settings = known.clone();
             std::mem::take(&mut session.ended).cancel();
         }
     }
@@ -215,7 +215,13 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn user(role: Role, password: &str) -> UserSettings {
-        UserSettings { role, password: PasswordDigest::of(password).expect("random numbers"), serves: None, totp: None }
+        UserSettings {
+            role,
+            password: PasswordDigest::of(password).expect("random numbers"),
+            serves: None,
+            totp: None,
+            routes: None,
+        }
     }
 
     #[test]

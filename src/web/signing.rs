@@ -26,6 +26,7 @@ use super::moment::Moment;
 use super::permit::{Area, areas};
 use super::problem::Problem;
 use super::routes::App;
+use super::scope::Scope;
 use super::sessions::{AGE_MAX, IDLE_MAX, Known, Sessions, Shown};
 use crate::settings::{UserSettings, is_this_machine};
 use crate::store::AuditEntry;
@@ -73,6 +74,8 @@ pub(super) enum Who {
         ended: CancellationToken,
         /// Of their own calls, those that they were shown last.
         shown: Shown,
+        /// The calls that they see.
+        scope: Scope,
     },
 }
 
@@ -157,7 +160,10 @@ impl Signed {
         }
         let live = app.live.load();
         let found = self.sessions().user(number, |name| live.users.get(name), self.started.elapsed());
-        found.map(|Known { user, settings, ended, shown }| Who::Person { user, role: settings.role, ended, shown })
+        found.map(|Known { user, settings, ended, shown }| {
+            let scope = Scope::new(settings.routes.as_ref());
+            Who::Person { user, role: settings.role, ended, shown, scope }
+        })
     }
 
     /// Ends sessions that end by themselves, again and again, until the API closes.
@@ -174,6 +180,27 @@ impl Signed {
     /// Ends sessions, and what is open in them, that are not what they were any more.
     pub(super) fn look(&self, live: &Live) {
         self.sessions().sweep(|name| live.users.get(name), self.started.elapsed());
+    }
+
+    /// The time by which sessions last.
+    pub(super) fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Begins the session of somebody who was let in: its number. Whoever was signed in in that browser is not any more, and
+    /// nobody goes on by a number from before.
+    ///
+    /// # Errors
+    /// When the system gives no random numbers.
+    pub(super) fn begin(
+        &self,
+        headers: &HeaderMap,
+        user: &str,
+        settings: UserSettings,
+    ) -> Result<String, &'static str> {
+        let mut sessions = self.sessions();
+        cookie(headers).into_iter().for_each(|before| sessions.end(before));
+        sessions.begin(user, settings, self.started.elapsed())
     }
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {
@@ -264,12 +291,7 @@ pub(super) async fn sign_in(
         }
     };
     let role = settings.role;
-    let begun = {
-        let mut sessions = app.signed.sessions();
-        // Whoever was signed in here is not any more, and nobody goes on by a number from before.
-        cookie(&headers).into_iter().for_each(|before| sessions.end(before));
-        sessions.begin(&user, settings, app.signed.started.elapsed())
-    };
+    let begun = app.signed.begin(&headers, &user, settings);
     let number = match begun {
         Ok(number) => number,
         Err(why) => return Problem::new(StatusCode::SERVICE_UNAVAILABLE, why).into_response(),
@@ -322,7 +344,7 @@ fn strange() -> Problem {
     Problem::new(StatusCode::FORBIDDEN, format!("expected a request of the console, with `{CONSOLE_HEADER}`"))
 }
 
-async fn audit(app: &App, kind: &str, who: &str, what: serde_json::Value) {
+pub(super) async fn audit(app: &App, kind: &str, who: &str, what: serde_json::Value) {
     if let Some(store) = &app.store {
         let entry = AuditEntry { kind: kind.to_owned(), who: who.to_owned(), call: String::new(), what };
         store.journal().committed(entry).await;
@@ -340,19 +362,24 @@ fn is_own(method: &Method, headers: &HeaderMap) -> bool {
 }
 
 fn cookie(headers: &HeaderMap) -> Option<&str> {
+    cookie_named(headers, COOKIE_NAME)
+}
+
+/// The value of a cookie.
+pub(super) fn cookie_named<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
     let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE_NAME).map(|(_, number)| number)
+    pairs.find(|(name, _)| *name == wanted).map(|(_, value)| value)
 }
 
 /// The cookie: for this site's requests alone, not for scripts, and beyond this machine for TLS alone.
-fn set_cookie(headers: &HeaderMap, number: &str, lasts: Duration) -> String {
+pub(super) fn set_cookie(headers: &HeaderMap, number: &str, lasts: Duration) -> String {
     let secure = if is_plain_here(headers) { "" } else { "; Secure" };
     format!("{COOKIE_NAME}={number}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}{secure}", lasts.as_secs())
 }
 
 /// Whether a browser on this machine asks, without TLS: a proxy says what it was asked by, and a page where it is from.
-fn is_plain_here(headers: &HeaderMap) -> bool {
+pub(super) fn is_plain_here(headers: &HeaderMap) -> bool {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let forwarded = HeaderName::from_static("x-forwarded-proto");
     if text(forwarded).eq_ignore_ascii_case("https") || text(ORIGIN).starts_with("https://") {

@@ -1,16 +1,22 @@
 //! The API over real loopback connections, spoken by hand so that nothing between hides what is on the wire.
 
+mod alerts;
 mod audit;
 mod client;
+mod frames;
 mod hostile;
 mod library;
+mod oidc;
 mod orders;
 mod people;
 mod reload;
+mod scope;
+mod users;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use media::tone::Region;
 use serde_json::Value;
 use tokio_tungstenite::tungstenite;
@@ -57,6 +63,12 @@ const CLOSED: &[(&str, &str)] = &[
     ("GET", "/v1/audit"),
     ("POST", "/v1/audit/verify"),
     ("GET", "/v1/own/calls"),
+    ("GET", "/v1/own/events"),
+    ("GET", "/v1/targets"),
+    ("POST", "/v1/calls/call-1/move"),
+    ("GET", "/v1/users"),
+    ("POST", "/v1/users"),
+    ("PATCH", "/v1/users/li"),
     ("GET", "/no/such/address"),
 ];
 
@@ -428,7 +440,9 @@ fn options(listen: SocketAddr) -> WebOptions {
     let libraries = Libraries::of(&Settings::default());
     let (users, agents) = (BTreeMap::new(), BTreeMap::new());
     let (zone, tones) = (Zone::utc(), Region::China);
-    let live = LiveOptions { token, users, prompts, tones, zone, libraries, agents, report_font: None };
+    let (frame_ancestors, oidc) = (Vec::new(), None);
+    let live =
+        LiveOptions { token, users, prompts, tones, zone, libraries, agents, frame_ancestors, oidc, report_font: None };
     WebOptions { listen, live, policies: BTreeMap::new() }
 }
 

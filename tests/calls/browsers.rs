@@ -114,10 +114,14 @@ fn a_browser_that_vanishes_or_never_comes_gives_its_place_back() {
     assert_eq!(third.status, 409, "as many supervisors as there may be: {third:?}");
 
     drop(browser);
-    let left = stage.until("the lost one", |what| matches!(what, What::SupervisorLeft { supervisor: 1, .. }));
-    assert!(matches!(left.what, What::SupervisorLeft { reason, .. } if reason.contains("lost")));
-    let failed = stage.until("the absent one", |what| matches!(what, What::SupervisorFailed { supervisor: 2, .. }));
-    assert!(matches!(failed.what, What::SupervisorFailed { reason, .. } if reason.contains("in time")));
+    // On a busy machine either may be found out first.
+    let is_over = |what: &What| match what {
+        What::SupervisorLeft { supervisor: 1, reason } => reason.contains("lost"),
+        What::SupervisorFailed { supervisor: 2, reason } => reason.contains("in time"),
+        _ => false,
+    };
+    let told = ["the one", "the other"].map(|which| stage.until(which, is_over).what);
+    assert_ne!(std::mem::discriminant(&told[0]), std::mem::discriminant(&told[1]), "{told:?}");
     hears("without them: the caller", &caller, &[BOT_HZ]);
     eventually("their places are free", || stage.metric("calmline_browsers_active") == 0.0);
     assert_eq!(stage.metric("calmline_browsers_ended_total{reason=\"lost\"}"), 1.0);

@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 
 use calmline::notice::What;
 use loadtest::audio::Audio;
+use loadtest::driver::{PhoneHandle, PhonePlan};
+use loadtest::phone::Event;
 
 use crate::browsers::{self, BROWSER_HZ, hears};
-use crate::stage::{BOT_HZ, CALLER_HZ, PROGRAM, Setup, Stage, angry, folder};
+use crate::stage::{ANY, BOT_HZ, CALLER_HZ, PROGRAM, Setup, Stage, angry, expect, folder};
 
 const USER: &str = "li";
 pub const PASSWORD: &str = "a long password";
@@ -27,8 +29,8 @@ fn a_supervisor_sees_an_angry_caller_and_hears_the_call_in_a_browser() {
     let Some(browser) = browser(&console) else { return };
     let user = format!("[users.{USER}]\nrole = \"administrator\"\n{}\n\n[web]", hash());
     let stage = Stage::set(Setup { edits: &[("[web]", &user)], ..Setup::named("console") });
-    let caller = stage.call(angry());
-    let calm = stage.call(Audio::tone(300, 0.1));
+    let caller = call_from(&stage, "13800138000", angry());
+    let calm = call_from(&stage, "13900139000", Audio::tone(300, 0.1));
 
     let pictures = folder("console").join("pictures");
     let log = folder("console").join("browser.log");
@@ -54,6 +56,141 @@ fn a_supervisor_sees_an_angry_caller_and_hears_the_call_in_a_browser() {
     for phone in [caller, calm] {
         phone.hang_up().expect("an order");
     }
+}
+
+/// A caller with a number whose call is up.
+fn call_from(stage: &Stage, number: &str, says: Audio) -> PhoneHandle {
+    let plan = PhonePlan { audio: says, user: number.to_owned(), ..PhonePlan::new(ANY) };
+    let caller = stage.phones.add(plan).expect("a caller");
+    caller.call(&format!("sip:support@{}", stage.server.addresses.sip), &[]).expect("an order");
+    expect(&caller, "the answer", |event| *event == Event::Answered);
+    caller
+}
+
+const SERVING: &str = r#"
+name = "own"
+version = 1
+scenarios = ["after-sales"]
+calm_s = 10
+[[script]]
+id = "sorry"
+zh = "非常抱歉给您添麻烦了，这件事我马上为您优先处理。"
+en = "I am very sorry for the trouble. This is now handled first."
+[[script]]
+id = "usual"
+zh = "好的，我帮您查一下。"
+en = "I will check that for you."
+[[service]]
+id = "first-in-line"
+when = { emotion = "anger", level = "high" }
+served_by = "human"
+priority = 1
+script = "sorry"
+tone = "apologetic"
+[[service]]
+id = "usual"
+served_by = "bot"
+script = "usual"
+[[rule]]
+id = "angry"
+when = { emotion = "anger", level = "high" }
+then = [{ alert = "warning", text = "look" }]
+"#;
+
+#[test]
+fn each_role_works_in_a_browser_and_is_refused_the_rest() {
+    let console = Path::new(env!("CARGO_MANIFEST_DIR")).join("console");
+    let Some(browser) = browser(&console) else { return };
+    let own = folder("roles");
+    // Of a run before: what it kept, and the files that it replaced.
+    let _ = std::fs::remove_dir_all(&own);
+    let knowledge = own.join("config/own-knowledge");
+    std::fs::create_dir_all(&knowledge).expect("a folder");
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/knowledge/ecommerce.toml");
+    std::fs::copy(shipped, knowledge.join("shop.toml")).expect("the shipped knowledge");
+    let user = |role: &str| {
+        let serves = if role == "agent" { "serves = \"bot\"\n" } else { "" };
+        format!("[users.the-{role}]\nrole = \"{role}\"\n{serves}{}\n\n", hash())
+    };
+    let users: String = ["administrator", "supervisor", "operator", "agent", "auditor"].map(user).concat();
+    let sections = format!("{users}[store]\nfolder = \"../kept\"\n\n[knowledge]\nfolder = \"own-knowledge\"\n\n[web]");
+    let edits = [("[web]", sections.as_str())];
+    let stage = Stage::set(Setup { edits: &edits, policy: Some(SERVING), ..Setup::named("roles") });
+    // For the reports.
+    for number in ["13700137000", "13600136000"] {
+        call_from(&stage, number, Audio::tone(CALLER_HZ, 0.3)).hang_up().expect("an order");
+        stage.until("the end", |what| matches!(what, What::CallEnded { .. }));
+    }
+    let caller = call_from(&stage, "13800138000", angry());
+
+    let log = own.join("browser.log");
+    let output = std::fs::File::create(&log).expect("a file");
+    let mut child = Command::new("node")
+        .arg(console.join("e2e/roles.mjs"))
+        .args([format!("http://{}", stage.server.addresses.web).as_str(), PASSWORD])
+        .arg("--screenshots")
+        .arg(own.join("pictures"))
+        .env("CALMLINE_BROWSER", browser)
+        .stdout(output.try_clone().expect("a file"))
+        .stderr(output)
+        .spawn()
+        .expect("node");
+    let is_good = wait_while_the_caller_is_angry(&mut child, || caller.say(angry()).expect("an order"));
+    let said = std::fs::read_to_string(&log).unwrap_or_default();
+    println!("{said}");
+    assert!(is_good, "the browser found: {said}");
+    expect(&stage.human, "the transfer", |event| matches!(event, Event::Incoming { .. }));
+    let moved = |what: &What| matches!(what, What::Rerouted { target, .. } if target == "human");
+    assert!(stage.was_told(moved) || moved(&stage.until("the transfer", moved).what), "nobody was moved");
+    let restored = std::fs::read_to_string(knowledge.join("shop.toml")).expect("the file");
+    assert!(!restored.contains("# Looked through."), "the step back leads to the file as it was");
+    caller.hang_up().expect("an order");
+}
+
+/// Chats that are up while somebody looks at the wall, and those whose mood changes meanwhile.
+const CROWD: usize = 1_000;
+const UPSET: usize = 200;
+
+#[test]
+fn the_wall_draws_the_calls_in_sight_of_a_thousand() {
+    let console = Path::new(env!("CARGO_MANIFEST_DIR")).join("console");
+    let Some(browser) = browser(&console) else { return };
+    let user = format!("[users.{USER}]\nrole = \"supervisor\"\n{}\n\n[web]", hash());
+    let route = "scenario = \"after-sales\"\n\n[[route]]\nname = \"chats\"\nmatch = { request_uri = \"chat:*\" }\n\
+                 forked = true\nscenario = \"after-sales\"\n";
+    let edits = [("[web]", user.as_str()), ("scenario = \"after-sales\"\n", route)];
+    let stage = Stage::set(Setup { edits: &edits, ..Setup::named("crowd") });
+    let open = |number: usize| {
+        let customer = format!("1390000{number:04}");
+        let opening = serde_json::json!({ "channel": "app", "customer": customer, "language": "zh" });
+        let (status, opened) = stage.ask("POST", "/v1/interactions", &opening);
+        assert_eq!(status, 201, "{opened}");
+        opened["interaction"].as_str().expect("an id").to_owned()
+    };
+    let chats: Vec<String> = (0..CROWD).map(open).collect();
+    let mut child = Command::new("node")
+        .arg(console.join("e2e/crowd.mjs"))
+        .args([format!("http://{}", stage.server.addresses.web).as_str(), USER, PASSWORD, &CROWD.to_string()])
+        .arg("--screenshots")
+        .arg(folder("crowd").join("pictures"))
+        .env("CALMLINE_BROWSER", browser)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("node");
+    let (mut next, said) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
+    for line in BufReader::new(said).lines() {
+        let line = line.expect("text");
+        println!("{line}");
+        if line == "now: moods" {
+            for chat in chats.iter().take(UPSET) {
+                let message = serde_json::json!({ "party": "customer", "text": "你们这些骗子，我要投诉你们！" });
+                assert_eq!(stage.ask("POST", &format!("/v1/interactions/{chat}/messages"), &message).0, 202);
+            }
+            writeln!(next).expect("it reads");
+        }
+    }
+    assert!(child.wait().expect("its end").success(), "the browser found something, see above");
 }
 
 const POLICY: &str = r#"

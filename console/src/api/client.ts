@@ -1,105 +1,37 @@
-// The API over HTTP: one function per request, and errors as the server tells them (RFC 9457).
+// What the console asks of the API: one function per request.
 
+import { answered, answerOf, http, noneOf404, Problem, problemOf, told } from "./http";
 import type {
+  AlertOrder,
+  AuditEntries,
   Backup,
   Call,
   CallList,
-  Fault,
+  Checking,
+  DataSource,
+  KnowledgeFound,
   Language,
   LibraryDone,
+  LibraryFile,
   Models,
+  MoveOrder,
+  NewUser,
   Party,
   PolicyInForce,
   PolicyList,
-  ProblemBody,
   Readiness,
   Reloaded,
   Report,
   Session,
   SupervisionMode,
   Trial,
+  User,
+  UserChange,
+  WaitingDelivery,
   Ways,
 } from "./shapes";
 
-/** A request that was refused, or brought no answer (`status` 0). */
-export class Problem extends Error {
-  constructor(
-    readonly status: number,
-    readonly detail: string,
-    readonly faults: Fault[] = [],
-    /** Seconds after which it may be tried again, where the server says so. */
-    readonly retryAfterS: number | null = null,
-    /** What is missing that only the person has: `code`, at a sign-in. */
-    readonly needs: string | null = null,
-  ) {
-    super(detail);
-    this.name = "Problem";
-  }
-}
-
-/** Called when the server no longer knows who we are. */
-let onSignedOut: () => void = () => {};
-
-export function whenSignedOut(react: () => void): void {
-  onSignedOut = react;
-}
-
-type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
-
-async function send(
-  method: Method,
-  path: string,
-  body?: unknown,
-  signal?: AbortSignal,
-  kind = "application/json",
-  conditions: Record<string, string> = {},
-): Promise<Response> {
-  const headers: Record<string, string> = { ...conditions };
-  // Pages of others cannot send this header: what is ordered was ordered here.
-  if (method !== "GET") headers["x-calmline-console"] = "1";
-  if (body !== undefined) headers["content-type"] = kind;
-  const init: RequestInit = { method, headers, credentials: "same-origin", cache: "no-store" };
-  if (body !== undefined) init.body = typeof body === "string" ? body : JSON.stringify(body);
-  if (signal !== undefined) init.signal = signal;
-  try {
-    return await fetch(path, init);
-  } catch (error) {
-    if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new Problem(0, "");
-  }
-}
-
-async function problemOf(response: Response): Promise<Problem> {
-  const retry = Number.parseInt(response.headers.get("retry-after") ?? "", 10);
-  const retryAfterS = Number.isNaN(retry) ? null : retry;
-  try {
-    const { detail, faults, needs } = (await response.json()) as Partial<ProblemBody>;
-    return new Problem(response.status, detail ?? response.statusText, faults ?? [], retryAfterS, needs ?? null);
-  } catch {
-    return new Problem(response.status, response.statusText, [], retryAfterS);
-  }
-}
-
-async function checked(response: Response): Promise<Response> {
-  if (response.ok) return response;
-  if (response.status === 401) onSignedOut();
-  throw await problemOf(response);
-}
-
-async function ask<T>(method: Method, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
-  const response = await checked(await send(method, path, body, signal));
-  return (response.status === 204 ? undefined : await response.json()) as T;
-}
-
-const ofLibrary = (name: string) => `/v1/libraries/policies/${encodeURIComponent(name)}`;
-
-/** What there is none of is no problem to some. */
-function noneOf404(error: unknown): null {
-  if (error instanceof Problem && error.status === 404) return null;
-  throw error;
-}
-
-const ofCall = (call: string, rest = "") => `/v1/calls/${encodeURIComponent(call)}${rest}`;
+export { Problem, whenSignedOut } from "./http";
 
 /** What is asked of the list of calls; `before` goes on where a list ended. */
 export interface CallsQuery {
@@ -121,86 +53,172 @@ export interface SayOrder {
   mode: "duck" | "replace";
 }
 
+/** What is looked for in the audit trail; `below` goes on where a list ended. */
+export interface AuditQuery {
+  who?: string;
+  kind?: string;
+  call?: string;
+  from?: string;
+  before?: string;
+  below?: number;
+}
+/** Entries of the audit trail asked for at a time. */
+const AUDIT_PAGE = 100;
+/** Answers of the library to one question. */
+const ANSWERS_MAX = 5;
+
+/** The period of a report, by a day in it. */
+export interface ReportQuery {
+  date: string;
+  period: "day" | "week" | "month";
+}
+export const REPORT_FORMATS = ["pdf", "xlsx", "csv", "html", "json"] as const;
+
+/** Where a report lies as a file. */
+export function reportAddress({ date, period }: ReportQuery, format: string, language: Language): string {
+  return `/v1/reports/${encodeURIComponent(date)}?${new URLSearchParams({ period, format, language })}`;
+}
+
+/** A file of a library, or a user, with what it is known by. */
+interface Known<T> {
+  is: T;
+  etag: string;
+}
+
+const ofCall = (id: string) => ({ params: { path: { id } } });
+const ofUser = (name: string) => ({ params: { path: { name } } });
+const toml = { "content-type": "application/toml" };
+
+/** What only counts while the server has what is known by `etag`, or nothing where that is null. */
+const whileIt = (etag: string | null) => (etag === null ? { "if-none-match": "*" } : { "if-match": etag });
+
+const known = async <T>(asked: Promise<{ data: T; headers: Headers }>): Promise<Known<T>> => {
+  const { data, headers } = await asked;
+  return { is: data, etag: headers.get("etag") ?? "" };
+};
+
 export const api = {
   /** Who is signed in here, if anybody. Being nobody is no reason to be sent to the sign-in with a word of regret. */
   async session(): Promise<Session | null> {
-    const response = await send("GET", "/v1/session");
+    const { data, error, response } = await answerOf(http.GET("/v1/session"));
     if (response.status === 401) return null;
-    return (await (await checked(response)).json()) as Session;
+    if (data === undefined) throw problemOf(response, error);
+    return data;
   },
   async signIn(user: string, password: string, code?: string): Promise<Session> {
-    const response = await send("POST", "/v1/session", { user, password, code });
-    if (!response.ok) throw await problemOf(response);
-    return (await response.json()) as Session;
+    const body = { user, password, ...(code !== undefined && { code }) };
+    const { data, error, response } = await answerOf(http.POST("/v1/session", { body }));
+    if (data === undefined) throw problemOf(response, error);
+    return data;
   },
-  async signOut(): Promise<void> {
-    await send("DELETE", "/v1/session");
+  signOut: () => told(http.DELETE("/v1/session")),
+  calls: (query: CallsQuery) => told(http.GET("/v1/calls", { params: { query } })) as Promise<CallList>,
+  call: (id: string) => told(http.GET("/v1/calls/{id}", ofCall(id))) as Promise<Call>,
+  hangUp: (id: string) => told(http.POST("/v1/calls/{id}/hangup", ofCall(id))),
+  bypass: (id: string) => told(http.POST("/v1/calls/{id}/bypass", ofCall(id))),
+  endBypass: (id: string) => told(http.DELETE("/v1/calls/{id}/bypass", ofCall(id))),
+  handleAlert: (id: string, body: AlertOrder) => told(http.POST("/v1/calls/{id}/alerts", { ...ofCall(id), body })),
+  move: (id: string, body: MoveOrder) => told(http.POST("/v1/calls/{id}/move", { ...ofCall(id), body })),
+  supervise: (id: string, body: SupervisorOrder) =>
+    told(http.POST("/v1/calls/{id}/supervisors", { ...ofCall(id), body })),
+  changeSupervisor: (id: string, supervisor: number, body: { mode: SupervisionMode; party?: Party }) => {
+    const params = { path: { id, supervisor } };
+    return told(http.PATCH("/v1/calls/{id}/supervisors/{supervisor}", { params, body }));
   },
-  calls({ state, limit, before }: CallsQuery): Promise<CallList> {
-    const query = new URLSearchParams({ state, limit: String(limit), ...(before === undefined ? {} : { before }) });
-    return ask("GET", `/v1/calls?${query}`);
+  endSupervisor: (id: string, supervisor: number) =>
+    told(http.DELETE("/v1/calls/{id}/supervisors/{supervisor}", { params: { path: { id, supervisor } } })),
+  say: (id: string, { text, language, party, mode }: SayOrder) => {
+    const body = { say: { text, language }, party, mode };
+    return told(http.POST("/v1/calls/{id}/prompts", { ...ofCall(id), body }));
   },
-  call: (id: string): Promise<Call> => ask("GET", ofCall(id)),
-  hangUp: (id: string): Promise<unknown> => ask("POST", ofCall(id, "/hangup")),
-  bypass: (id: string): Promise<unknown> => ask("POST", ofCall(id, "/bypass")),
-  endBypass: (id: string): Promise<unknown> => ask("DELETE", ofCall(id, "/bypass")),
-  supervise: (id: string, order: SupervisorOrder): Promise<{ supervisor: number }> =>
-    ask("POST", ofCall(id, "/supervisors"), order),
-  changeSupervisor: (id: string, supervisor: number, order: { mode: SupervisionMode; party?: Party }) =>
-    ask<unknown>("PATCH", ofCall(id, `/supervisors/${supervisor}`), order),
-  endSupervisor: (id: string, supervisor: number): Promise<unknown> =>
-    ask("DELETE", ofCall(id, `/supervisors/${supervisor}`)),
-  say: (id: string, { text, language, party, mode }: SayOrder): Promise<{ prompt: number }> =>
-    ask("POST", ofCall(id, "/prompts"), { say: { text, language }, party, mode }),
-  stopPrompt: (id: string, prompt: number): Promise<unknown> => ask("DELETE", ofCall(id, `/prompts/${prompt}`)),
+  stopPrompt: (id: string, prompt: number) =>
+    told(http.DELETE("/v1/calls/{id}/prompts/{prompt}", { params: { path: { id, prompt } } })),
+  /** Where callers can be moved, by name. */
+  targets: async (): Promise<string[]> => (await told(http.GET("/v1/targets"))).targets,
   /** By which servers a browser finds its way, and whether browsers are connected at all. */
-  webrtc: (): Promise<Ways> => ask("GET", "/v1/webrtc"),
+  webrtc: (): Promise<Ways> => told(http.GET("/v1/webrtc")),
   /** Connects this browser to a call: an offer for an answer (RFC 9725). A whisper is for the callee. */
   async connect(id: string, mode: SupervisionMode, offer: string): Promise<{ supervisor: number; answer: string }> {
-    const path = ofCall(id, `/webrtc?mode=${mode}`);
-    const response = await checked(await send("POST", path, offer, undefined, "application/sdp"));
-    const supervisor = Number(response.headers.get("location")?.split("/").at(-1));
-    return { supervisor, answer: await response.text() };
+    const params = { path: { id }, query: { mode } };
+    const headers = { "content-type": "application/sdp" };
+    const asked = http.POST("/v1/calls/{id}/webrtc", { params, headers, body: offer, parseAs: "text" });
+    const { data: answer, headers: told } = await answered(asked);
+    return { supervisor: Number(told.get("location")?.split("/").at(-1)), answer };
   },
   /** Live audio: an endless WAV, the caller on the left. */
   async audio(id: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
-    const response = await checked(await send("GET", ofCall(id, "/audio?layout=stereo"), undefined, signal));
-    if (response.body === null) throw new Problem(response.status, "no audio");
-    return response.body;
+    const params = { path: { id }, query: { layout: "stereo" as const } };
+    const stream = await told(http.GET("/v1/calls/{id}/audio", { params, signal, parseAs: "stream" }));
+    if (stream === null || stream === undefined) throw new Problem(200, "no audio");
+    return stream;
   },
-  report: (date: string): Promise<Report> => ask("GET", `/v1/reports/${encodeURIComponent(date)}`),
+  report: ({ date, period }: ReportQuery): Promise<Report> =>
+    told(http.GET("/v1/reports/{date}", { params: { path: { date }, query: { period } } })),
+  async knowledge(q: string, lang: Language): Promise<KnowledgeFound[]> {
+    const answer = await told(http.GET("/v1/knowledge", { params: { query: { q, lang, limit: ANSWERS_MAX } } }));
+    return "found" in answer ? answer.found : [];
+  },
+  audit(query: AuditQuery): Promise<AuditEntries> {
+    const named = Object.fromEntries(Object.entries(query).filter(([, value]) => value !== "" && value !== undefined));
+    return told(http.GET("/v1/audit", { params: { query: { ...named, limit: AUDIT_PAGE } } }));
+  },
+  auditChecked: (): Promise<Checking> => told(http.GET("/v1/audit/verify")),
+  checkAudit: (): Promise<Checking> => told(http.POST("/v1/audit/verify")),
+  users: async (): Promise<User[]> => (await told(http.GET("/v1/users"))).users,
+  user: (name: string): Promise<Known<User>> => known(answered(http.GET("/v1/users/{name}", ofUser(name)))),
+  createUser: (body: NewUser): Promise<User> => told(http.POST("/v1/users", { body })),
+  renewPassword: (name: string): Promise<User> => told(http.POST("/v1/users/{name}/password", ofUser(name))),
+  renewSecondFactor: (name: string): Promise<User> => told(http.POST("/v1/users/{name}/totp", ofUser(name))),
+  removeSecondFactor: (name: string): Promise<User> => told(http.DELETE("/v1/users/{name}/totp", ofUser(name))),
+  /** Changes somebody who is still as this page shows them. */
+  changeUser: (name: string, body: UserChange, etag: string): Promise<User> =>
+    told(http.PATCH("/v1/users/{name}", { params: { path: { name }, header: whileIt(etag) }, body })),
+  removeUser: (name: string, etag: string) =>
+    told(http.DELETE("/v1/users/{name}", { params: { path: { name }, header: whileIt(etag) } })),
   /** Open to everybody; what is not ready answers 503 with the same body. */
   async readiness(): Promise<Readiness> {
-    const response = await send("GET", "/readyz");
-    if (!response.ok && response.status !== 503) throw await problemOf(response);
-    return (await response.json()) as Readiness;
+    const { data, error, response } = await answerOf(http.GET("/readyz"));
+    if (!response.ok && response.status !== 503) throw problemOf(response, error);
+    return (data ?? error) as Readiness;
   },
-  reload: (): Promise<Reloaded> => ask("POST", "/v1/reload"),
-  policiesBack: (): Promise<unknown> => ask("POST", "/v1/policies/back"),
-  models: (): Promise<Models> => ask("GET", "/v1/models"),
-  policies: (): Promise<PolicyList> => ask("GET", "/v1/policies"),
+  reload: (): Promise<Reloaded> => told(http.POST("/v1/reload")),
+  policiesBack: () => told(http.POST("/v1/policies/back")),
+  models: (): Promise<Models> => told(http.GET("/v1/models")),
+  policies: (): Promise<PolicyList> => told(http.GET("/v1/policies")),
   /** What is in force of a policy's file; `null` when nothing is. */
   policyInForce: (name: string): Promise<PolicyInForce | null> =>
-    ask<PolicyInForce>("GET", `/v1/policies/${encodeURIComponent(name)}`).catch(noneOf404),
-  /** A policy's file, and what it is known by; `null` when there is none. */
-  async policyFile(name: string): Promise<{ text: string; etag: string } | null> {
-    const response = await send("GET", ofLibrary(name));
-    if (response.status === 404) return null;
-    await checked(response);
-    return { text: await response.text(), etag: response.headers.get("etag") ?? "" };
-  },
-  async checkPolicy(name: string, text: string): Promise<void> {
-    await checked(await send("PUT", `${ofLibrary(name)}?check=true`, text, undefined, "application/toml"));
-  },
+    told(http.GET("/v1/policies/{name}", { params: { path: { name } } })).catch(noneOf404),
   tryPolicy: (name: string, text: string): Promise<Trial> =>
-    ask("POST", `/v1/policies/${encodeURIComponent(name)}/try`, { text }),
-  /** Puts a policy in its file's place, when that is still the one that is known. */
-  async writePolicy(name: string, text: string, etag: string | null): Promise<LibraryDone> {
-    const condition: Record<string, string> = etag === null ? { "if-none-match": "*" } : { "if-match": etag };
-    const response = await send("PUT", ofLibrary(name), text, undefined, "application/toml", condition);
-    return (await (await checked(response)).json()) as LibraryDone;
+    told(http.POST("/v1/policies/{name}/try", { params: { path: { name } }, body: { text } })),
+  libraries: async (): Promise<LibraryFile[]> => (await told(http.GET("/v1/libraries"))).libraries,
+  /** A file of a library, and what it is known by; `null` when there is none. */
+  libraryFile: (kind: string, name: string): Promise<Known<string> | null> =>
+    known(
+      answered(http.GET("/v1/libraries/{kind}/{name}", { params: { path: { kind, name } }, parseAs: "text" })),
+    ).catch(noneOf404),
+  checkLibrary(kind: string, name: string, body: string): Promise<LibraryDone> {
+    const params = { path: { kind, name }, query: { check: true } };
+    return told(http.PUT("/v1/libraries/{kind}/{name}", { params, headers: toml, body }));
   },
-  drain: (): Promise<unknown> => ask("POST", "/v1/drain"),
-  backup: (): Promise<Backup> => ask("GET", "/v1/backup"),
-  beginBackup: (): Promise<Backup> => ask("POST", "/v1/backup"),
+  /** Puts a text in a file's place, when that is still the one that is known. */
+  writeLibrary(kind: string, name: string, body: string, etag: string | null): Promise<LibraryDone> {
+    const params = { path: { kind, name }, header: whileIt(etag) };
+    return told(http.PUT("/v1/libraries/{kind}/{name}", { params, headers: toml, body }));
+  },
+  /** Puts the version before in a file's place. */
+  libraryBack(kind: string, name: string, etag: string): Promise<LibraryDone> {
+    const params = { path: { kind, name }, header: whileIt(etag) };
+    return told(http.POST("/v1/libraries/{kind}/{name}/back", { params }));
+  },
+  /** What systems outside are still to be told of; `null` where no calls are kept, so that nobody is told. */
+  deliveries: (): Promise<WaitingDelivery[] | null> =>
+    told(http.GET("/v1/deliveries"))
+      .then(({ deliveries }) => deliveries)
+      .catch(noneOf404),
+  retryDelivery: (id: number) => told(http.POST("/v1/deliveries/{id}/retry", { params: { path: { id } } })),
+  dropDelivery: (id: number) => told(http.DELETE("/v1/deliveries/{id}", { params: { path: { id } } })),
+  sources: async (): Promise<DataSource[]> => (await told(http.GET("/v1/sources"))).sources,
+  drain: () => told(http.POST("/v1/drain")),
+  backup: (): Promise<Backup> => told(http.GET("/v1/backup")),
+  beginBackup: (): Promise<Backup> => told(http.POST("/v1/backup")),
 };

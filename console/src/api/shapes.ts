@@ -45,6 +45,10 @@ export type Decision = Closer<
 export type Prompt = Closer<Schemas["Prompt"], { party: Party }>;
 export type Reroute = Schemas["Reroute"];
 export type Alert = Closer<Schemas["Alert"], { severity: "info" | "warning" | "critical" }>;
+/** What was done about an alert last, and what can be. */
+export type AlertHandled = Schemas["AlertHandled"];
+export type AlertDeedWord = Schemas["AlertDeedWord"];
+export type AlertOrder = Schemas["AlertRequest"];
 export type Phrase = Closer<Schemas["Phrase"], { party: Party }>;
 export type SupervisionMode = Schemas["SupervisionMode"];
 export type Supervisor = Closer<
@@ -95,6 +99,10 @@ export type Readiness = Closer<
   { status: "ready" | "degraded" | "draining" | "down"; components: Record<string, "up" | "down"> }
 >;
 export type Reloaded = Schemas["Reloaded"];
+/** What a system outside is still to be told of; set aside when `next` is nothing. */
+export type WaitingDelivery = Schemas["WaitingDelivery"];
+/** How it stands with business data that is pulled. */
+export type DataSource = Schemas["Source"];
 export type Backup = Schemas["Backup"];
 export type Models = Schemas["Models"];
 
@@ -104,3 +112,26 @@ export type PolicyInForce = Schemas["PolicyInForce"];
 /** What became of a file that was put in another's place. */
 export type LibraryDone = Schemas["LibraryDone"];
 export type Trial = Schemas["Trial"];
+/** A file of a library: what it is, its version, and the one before. */
+export type LibraryFile = Schemas["LibraryFile"];
+
+export type Targets = Schemas["Targets"];
+export type MoveOrder = Schemas["MoveRequest"];
+
+export type Role = Schemas["Role"];
+/** Somebody who may sign in; `secrets` is shown once, where it was made just now. */
+export type User = Schemas["User"];
+export type NewUser = Schemas["NewUser"];
+export type UserChange = Schemas["UserChange"];
+
+export type AuditEntries = Schemas["AuditEntries"];
+export type AuditLine = Schemas["AuditLine"];
+/** What a look through the whole trail has found. */
+export type Checking = Schemas["Checking"];
+
+/** A call as whoever serves it sees it. */
+export type OwnCall = Closer<
+  Schemas["OwnCall"],
+  { emotion?: (Omit<Schemas["OwnMood"], "level"> & { level: Level }) | null; alerts: Alert[] }
+>;
+export type KnowledgeFound = Schemas["KnowledgeFound"];

@@ -53,8 +53,8 @@ beforeEach(async () => {
   vi.spyOn(of, "close").mockImplementation(letGo);
   vi.spyOn(api, "webrtc").mockResolvedValue({ enabled: true, ice_servers: [] });
   vi.spyOn(api, "connect").mockResolvedValue({ supervisor: 1, answer: "answer" });
-  vi.spyOn(api, "changeSupervisor").mockResolvedValue(undefined);
-  vi.spyOn(api, "endSupervisor").mockResolvedValue(undefined);
+  vi.spyOn(api, "changeSupervisor").mockResolvedValue({ accepted: true });
+  vi.spyOn(api, "endSupervisor").mockResolvedValue({ accepted: true });
   await takePart("call-1", "listen");
 });
 

@@ -1,21 +1,34 @@
 // Alerts and what was done about them.
 
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import type { Alert } from "../api/shapes";
+import type { Alert, AlertHandled } from "../api/shapes";
 
-const kept = new Map<string, string>();
-vi.stubGlobal("localStorage", {
-  getItem: (key: string) => kept.get(key) ?? null,
-  setItem: (key: string, value: string) => kept.set(key, value),
+// Where pages are, addresses need no host.
+vi.stubGlobal(
+  "Request",
+  class extends Request {
+    constructor(address: string, init?: RequestInit) {
+      super(new URL(address, "http://calmline.example"), init);
+    }
+  },
+);
+const sent: Request[] = [];
+vi.stubGlobal("fetch", async (request: Request) => {
+  sent.push(request);
+  return new Response('{"accepted":true}', { status: 202 });
 });
 vi.useFakeTimers({ now: 1_000_000 });
-const { acknowledge, addAlert, alertKey, alertState, alerts, clearAlerts, openAlerts, snooze } = await import(
-  "./alerts"
-);
+const { addAlert, alertState, alerts, clearAlerts, handle, myself, noteHandled, openAlerts } = await import("./alerts");
 
 const alert = (call_ms: number): Alert => ({ call_ms, severity: "critical", text: "angry caller", rule: "angry" });
 const call = { id: "call-1", from: '"Li" <sip:13800138000@pbx.example>' };
 const add = (call_ms: number, timeMs = Date.now()) => addAlert(call, timeMs, alert(call_ms));
+const done = (deed: string, more: Partial<AlertHandled> = {}): AlertHandled => ({
+  deed,
+  by: "li",
+  time: new Date().toISOString(),
+  ...more,
+});
 const states = () => alerts.value.map(({ call_ms, state }) => [call_ms, state]);
 
 beforeEach(() => clearAlerts());
@@ -31,26 +44,45 @@ describe("alerts", () => {
     expect(states()).toEqual([[4, "open"]]);
     vi.advanceTimersByTime(61_000);
     expect(states()).toEqual([[4, "escalated"]]);
-    snooze(alertKey("call-1", alert(4)));
+    noteHandled("call-1", alert(4), done("snoozed", { snooze_s: 300 }));
     expect(states()).toEqual([[4, "snoozed"]]);
     expect(openAlerts.value).toHaveLength(0);
     vi.advanceTimersByTime(5 * 60_000 + 1_000);
     expect(states()).toEqual([[4, "open"]]);
     vi.advanceTimersByTime(61_000);
     expect(states()).toEqual([[4, "escalated"]]);
-    acknowledge(alertKey("call-1", alert(4)));
+    noteHandled("call-1", alert(4), done("acknowledged"));
     expect(states()).toEqual([[4, "acknowledged"]]);
   });
 
-  it("are known as handled when they are told again, without a word of the call in the browser", () => {
+  it("are open for whom they are assigned to, until they are ended", () => {
     add(5);
-    acknowledge(alertKey("call-1", alert(5)));
-    clearAlerts();
-    add(5);
-    expect(states()).toEqual([[5, "acknowledged"]]);
-    const stored = [...kept.values()].join();
-    expect(stored).toContain("call-1");
-    expect(stored).not.toMatch(/13800138000|Li|angry caller/);
+    noteHandled("call-1", alert(5), done("assigned", { to: "wang" }));
+    myself.value = "li";
+    expect(openAlerts.value).toHaveLength(0);
+    myself.value = "wang";
+    expect(openAlerts.value.map(({ handled }) => handled?.to)).toEqual(["wang"]);
+    noteHandled("call-1", alert(5), done("ended"));
+    expect([states(), openAlerts.value.length]).toEqual([[[5, "ended"]], 0]);
+  });
+
+  it("are known as handled when they are told again", () => {
+    add(6);
+    expect(addAlert(call, Date.now(), { ...alert(6), handled: done("acknowledged") })).toBe(false);
+    expect(states()).toEqual([[6, "acknowledged"]]);
+    add(6);
+    expect(states()).toEqual([[6, "acknowledged"]]);
+  });
+
+  it("are handled at the server, by what they are known by there", async () => {
+    add(7);
+    const [item] = alerts.value;
+    if (item !== undefined) await handle(item, "assign");
+    expect(sent.map(({ method, url }) => `${method} ${new URL(url).pathname}`)).toEqual([
+      "POST /v1/calls/call-1/alerts",
+    ]);
+    expect(await sent[0]?.json()).toEqual({ alert_ms: 7, rule: "angry", deed: "assign" });
+    expect(sent[0]?.headers.get("x-calmline-console")).toBe("1");
   });
 
   it("are bounded", () => {
@@ -60,8 +92,9 @@ describe("alerts", () => {
 });
 
 it("a state is that of its moment", () => {
-  const item = { ...alert(0), key: "k", call: "c", timeMs: 0, from: null };
-  expect(alertState(item, undefined, 60_000)).toBe("open");
-  expect(alertState(item, undefined, 60_001)).toBe("escalated");
-  expect(alertState(item, { snoozedUntilMs: 70_000 }, 69_999)).toBe("snoozed");
+  const snoozed = done("snoozed", { snooze_s: 10, time: new Date(60_000).toISOString() });
+  expect(alertState({ timeMs: 0 }, 60_000)).toBe("open");
+  expect(alertState({ timeMs: 0 }, 60_001)).toBe("escalated");
+  expect(alertState({ timeMs: 0, handled: snoozed }, 69_999)).toBe("snoozed");
+  expect(alertState({ timeMs: 0, handled: snoozed }, 70_000)).toBe("open");
 });

@@ -1,7 +1,8 @@
-// Alerts, newest first, and what was done about them. What was done stays in this browser, without a word of the call.
+// Alerts, newest first, and what was done about them by whoever: the server keeps that, and tells everybody. Nothing stays here.
 
-import { computed, reactive } from "vue";
-import type { Alert } from "../api/shapes";
+import { computed, reactive, ref } from "vue";
+import { api } from "../api/client";
+import type { Alert, AlertDeedWord, AlertHandled } from "../api/shapes";
 import { now } from "./clock";
 
 export interface AlertItem extends Alert {
@@ -12,29 +13,16 @@ export interface AlertItem extends Alert {
   from: string | null;
 }
 
-/** What this browser's user has done about an alert, with the time of it. */
-export interface Handled {
-  acknowledgedMs?: number;
-  snoozedUntilMs?: number;
-}
+/** What an alert is known by at the server. */
+export type AlertName = Pick<AlertItem, "call" | "call_ms" | "rule">;
 
 const ALERTS_MAX = 500;
-const HANDLED_MAX = 1_000;
-const KEY = "calmline.alerts";
-export const SNOOZE_MS = 5 * 60_000;
 /** After this long without a reaction an alert stands out. */
 export const ESCALATE_MS = 60_000;
 
-const state = reactive({ items: [] as AlertItem[], handled: stored() });
-
-function stored(): Record<string, Handled> {
-  try {
-    const kept = JSON.parse(localStorage.getItem(KEY) ?? "{}") as Record<string, Handled>;
-    return typeof kept === "object" && kept !== null ? kept : {};
-  } catch {
-    return {};
-  }
-}
+const state = reactive({ items: [] as AlertItem[] });
+/** Who looks: what is assigned to them is theirs to end. */
+export const myself = ref("");
 
 export function alertKey(call: string, { call_ms, rule }: Pick<Alert, "call_ms" | "rule">): string {
   return `${call}/${call_ms}/${rule}`;
@@ -44,48 +32,70 @@ export function alertKey(call: string, { call_ms, rule }: Pick<Alert, "call_ms" 
 export type AlertedCall = Pick<AlertItem, "from"> & { id: string };
 
 /** Takes an alert in its place; true when it is a new one. */
-export function addAlert(call: AlertedCall, timeMs: number, { call_ms, severity, text, rule }: Alert): boolean {
+export function addAlert(call: AlertedCall, timeMs: number, alert: Alert): boolean {
   const { id, from } = call;
-  const key = alertKey(id, { call_ms, rule });
-  if (state.items.some((item) => item.key === key)) return false;
+  const { call_ms, severity, text, rule, handled } = alert;
+  const key = alertKey(id, alert);
+  const known = state.items.find((item) => item.key === key);
+  if (known !== undefined) {
+    if (handled !== undefined) known.handled = handled;
+    return false;
+  }
   const older = state.items.findIndex((item) => item.timeMs < timeMs);
   const place = older < 0 ? state.items.length : older;
-  state.items.splice(place, 0, { key, call: id, timeMs, from, call_ms, severity, text, rule });
+  state.items.splice(place, 0, {
+    key,
+    call: id,
+    timeMs,
+    from,
+    call_ms,
+    severity,
+    text,
+    rule,
+    ...(handled && { handled }),
+  });
   state.items.splice(ALERTS_MAX);
   return true;
 }
 
-export type AlertState = "open" | "escalated" | "snoozed" | "acknowledged";
-
-export function alertState(item: AlertItem, handled: Handled | undefined, nowMs: number): AlertState {
-  if (handled?.acknowledgedMs !== undefined) return "acknowledged";
-  const snoozedUntilMs = handled?.snoozedUntilMs ?? 0;
-  if (snoozedUntilMs > nowMs) return "snoozed";
-  return nowMs - Math.max(item.timeMs, snoozedUntilMs) > ESCALATE_MS ? "escalated" : "open";
+/** Somebody has done something about an alert. */
+export function noteHandled(call: string, alert: Pick<Alert, "call_ms" | "rule">, handled: AlertHandled): void {
+  const key = alertKey(call, alert);
+  const item = state.items.find((each) => each.key === key);
+  if (item !== undefined) item.handled = handled;
 }
 
-export const alerts = computed(() =>
-  state.items.map((item) => ({ ...item, state: alertState(item, state.handled[item.key], now.value) })),
+export type AlertState = "open" | "escalated" | "snoozed" | "assigned" | "acknowledged" | "ended";
+
+export function alertState({ timeMs, handled }: Pick<AlertItem, "timeMs" | "handled">, nowMs: number): AlertState {
+  let sinceMs = timeMs;
+  switch (handled?.deed) {
+    case "acknowledged":
+    case "assigned":
+    case "ended":
+      return handled.deed;
+    case "snoozed":
+      sinceMs = Date.parse(handled.time) + (handled.snooze_s ?? 0) * 1_000;
+      if (sinceMs > nowMs) return "snoozed";
+  }
+  return nowMs - sinceMs > ESCALATE_MS ? "escalated" : "open";
+}
+
+export const alerts = computed(() => state.items.map((item) => ({ ...item, state: alertState(item, now.value) })));
+
+/** Those that nobody has taken, and one's own. */
+export const openAlerts = computed(() =>
+  alerts.value.filter(({ state, handled }) =>
+    state === "assigned" ? handled?.to === myself.value : state === "open" || state === "escalated",
+  ),
 );
 
-export const openAlerts = computed(() => alerts.value.filter(({ state }) => state === "open" || state === "escalated"));
-
-function handle(key: string, what: Handled): void {
-  state.handled[key] = what;
-  const keys = Object.keys(state.handled);
-  for (const oldest of keys.slice(0, Math.max(0, keys.length - HANDLED_MAX))) delete state.handled[oldest];
-  localStorage.setItem(KEY, JSON.stringify(state.handled));
+/** Does something about an alert; what comes of it is told as an event. */
+export function handle({ call, call_ms, rule }: AlertName, deed: AlertDeedWord): Promise<unknown> {
+  return api.handleAlert(call, { alert_ms: call_ms, rule, deed });
 }
 
-export function acknowledge(key: string): void {
-  handle(key, { acknowledgedMs: Date.now() });
-}
-
-export function snooze(key: string): void {
-  handle(key, { snoozedUntilMs: Date.now() + SNOOZE_MS });
-}
-
-/** Forgets all alerts; what was done about them stays known. */
+/** Forgets all alerts. */
 export function clearAlerts(): void {
   state.items.splice(0);
 }

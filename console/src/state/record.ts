@@ -3,6 +3,7 @@
 import type { FeedEvent } from "../api/feed";
 import type {
   Alert,
+  AlertHandled,
   Call,
   CallEvent,
   Decision,
@@ -83,6 +84,11 @@ function changeOf(call: Call, event: FeedEvent): Partial<Call> {
       return { decisions: push(call.decisions, decisionOf(event), DEEDS_MAX) };
     case "alert":
       return { alerts: push(call.alerts, event as unknown as Alert, DEEDS_MAX) };
+    case "alert_handled": {
+      const { alert_ms, rule } = event as unknown as { alert_ms: number; rule: string };
+      const fits = (each: Alert) => each.call_ms === alert_ms && each.rule === rule;
+      return { alerts: mend(call.alerts, fits, { handled: handledOf(event) }) };
+    }
     case "leg_ended":
       return { legs: push(call.legs, event as unknown as Leg, DEEDS_MAX) };
     case "said":
@@ -92,6 +98,12 @@ function changeOf(call: Call, event: FeedEvent): Partial<Call> {
     default:
       return promptChange(call, event) ?? rerouteChange(call, event) ?? presenceChange(call, event) ?? {};
   }
+}
+
+/** What an event says was done about an alert. */
+export function handledOf(event: FeedEvent): AlertHandled {
+  const { deed, by, to, snooze_s, time } = event as unknown as AlertHandled;
+  return { deed, by, time, ...(to !== undefined && { to }), ...(snooze_s !== undefined && { snooze_s }) };
 }
 
 function decisionOf(event: FeedEvent): Decision {

@@ -92,6 +92,11 @@ export async function checkSession(): Promise<void> {
   }
 }
 
+/** Somebody is still there, though nothing is touched. */
+export function stayActive(): void {
+  active = Date.now();
+}
+
 function look(): void {
   if (state.session === null) return;
   const now = Date.now();

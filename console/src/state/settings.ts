@@ -16,13 +16,23 @@ export interface Settings {
   shortcuts: boolean;
   /** The target of `[targets]` that was last called as a supervisor's phone. */
   supervisorTarget: string;
+  /** The target that a caller was last moved to. */
+  moveTarget: string;
 }
 
 const KEY = "calmline.settings";
 
 function usual(): Settings {
   const language = navigator.language.toLowerCase().startsWith("zh") ? "zh" : "en";
-  return { language, theme: "system", sound: true, notify: false, shortcuts: true, supervisorTarget: "" };
+  return {
+    language,
+    theme: "system",
+    sound: true,
+    notify: false,
+    shortcuts: true,
+    supervisorTarget: "",
+    moveTarget: "",
+  };
 }
 
 function stored(): Settings {
@@ -34,7 +44,9 @@ function stored(): Settings {
     for (const flag of ["sound", "notify", "shortcuts"] as const) {
       if (typeof kept[flag] === "boolean") settings[flag] = kept[flag];
     }
-    if (typeof kept.supervisorTarget === "string") settings.supervisorTarget = kept.supervisorTarget;
+    for (const target of ["supervisorTarget", "moveTarget"] as const) {
+      if (typeof kept[target] === "string") settings[target] = kept[target];
+    }
   } catch {
     // Somebody else wrote there: the usual will do.
   }
@@ -61,7 +73,7 @@ watch(
   { immediate: true },
 );
 
-/** Remembers a target's name, unless it looks like somebody's number. */
-export function rememberTarget(target: string): void {
-  if (!/\d{5}/.test(target)) settings.supervisorTarget = target;
+/** Remembers a target's name as one's own phone or as where callers are moved, unless it looks like somebody's number. */
+export function rememberTarget(as: "supervisorTarget" | "moveTarget", target: string): void {
+  if (!/\d{5}/.test(target)) settings[as] = target;
 }

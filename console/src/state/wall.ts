@@ -4,9 +4,9 @@ import { computed, reactive, readonly, shallowRef } from "vue";
 import { api } from "../api/client";
 import { type FeedEvent, type FeedState, openFeed } from "../api/feed";
 import type { Alert, Call, Summary } from "../api/shapes";
-import { addAlert, clearAlerts } from "./alerts";
+import { addAlert, clearAlerts, noteHandled } from "./alerts";
 import { foldLive, type LiveCall, type LiveCalls, liveOf } from "./fold";
-import { foldCall } from "./record";
+import { foldCall, handledOf } from "./record";
 import { compareRisk, rank, worse } from "./risk";
 import { checkSession } from "./session";
 
@@ -113,6 +113,10 @@ function foldOne(event: FeedEvent): boolean {
   if (event.type === "alert") {
     const alert = event as unknown as Alert;
     if (addAlert({ id: event.call, from: before?.from ?? null }, Date.parse(event.time), alert)) onAlert(before, alert);
+  }
+  if (event.type === "alert_handled") {
+    const { alert_ms: call_ms, rule } = event as unknown as { alert_ms: number; rule: string };
+    noteHandled(event.call, { call_ms, rule }, handledOf(event));
   }
   foldLive(calls, event);
   if (event.call === awaited?.id) awaited.events.push(event);

@@ -15,6 +15,13 @@ export function timeOfDay(moment: string | number): string {
   return new Date(moment).toLocaleTimeString("en-GB", { hour12: false });
 }
 
+/** The day and time of this browser's zone, `2026-11-26 14:03:09`. */
+export function dayAndTime(moment: string | number): string {
+  const date = new Date(moment);
+  const two = (value: number) => String(value).padStart(2, "0");
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${timeOfDay(moment)}`;
+}
+
 export function seconds(ms: number): string {
   return (ms / 1_000).toFixed(1);
 }

@@ -1,6 +1,7 @@
 // What happened in a call, as sentences. Pure: texts and events in, sentences out.
 
 import type { CallEvent, Decision, Party, Step, SupervisionMode } from "../api/shapes";
+import type { AlertState } from "../state/alerts";
 import { percent, seconds } from "./format";
 import type { Texts } from "./zh";
 
@@ -117,6 +118,10 @@ function callSentence(t: Texts, event: CallEvent): Sentence | null {
       return { kind: "decision", text: decisionText(t, decided(event)) };
     case "alert":
       return { kind: "alert", text: s.alert(severityText(t, text(event.severity)), text(event.text)) };
+    case "alert_handled": {
+      const deed = t.alerts.states[text(event.deed) as AlertState] ?? text(event.deed);
+      return { kind: "alert", text: s.alertHandled(text(event.to ?? event.by), deed, text(event.rule)) };
+    }
     case "escalation_likely": {
       const evidence = (event.evidence as string[]).join("; ");
       return { kind: "alert", text: s.escalation(percent(event.score as number), evidence) };

@@ -501,6 +501,11 @@ impl Call {
         self.heard.filter(|_| now <= self.valid_until())
     }
 
+    /// The mood as evidence, as it is now.
+    pub(super) fn mood(&self, now: Duration) -> Because {
+        self.because(now, None)
+    }
+
     /// The mood as evidence; it has lasted at `level`, or at the level it has now.
     fn because(&self, now: Duration, level: Option<Level>) -> Because {
         let heard = if level.is_some() { self.heard } else { self.heard_lately(now) };

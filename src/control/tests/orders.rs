@@ -70,6 +70,51 @@ fn what_parties_type_is_read_where_they_are_listened_to() {
 }
 
 #[test]
+fn a_caller_is_moved_by_order_and_once_at_a_time() {
+    check(&format!(
+        "{TALKING}
+        > order move nobody bridge
+        denied Wrong: no target named nobody
+        > order move human bridge #7
+        open human
+        invite human [0 8 101 sendrecv] X-Calmline-Emotion: neutral;level=low;score=0.00;rule=order X-Calmline-Queue-Priority: 7
+        reroute bridge human started
+        > order move human bridge
+        denied Conflict: another re-route is under way
+        > human answers 0 101
+        configure human Pcmu/0 SendRecv
+        bridge caller human
+        bye bot
+        close bot
+        > caller hears human
+        rerouted bridge human after 0 gap Some(0)
+        > caller byes
+        close caller
+        bye human
+        close human
+        ended: BYE received; talk 0 peak low lost 9
+        > order move human bridge
+        denied Unknown: no such call"
+    ));
+}
+
+#[test]
+fn a_move_by_order_that_fails_leaves_the_caller_where_it_is() {
+    check(&format!(
+        "{TALKING}
+        > order move human bridge
+        open human
+        invite human [0 8 101 sendrecv] X-Calmline-Emotion: neutral;level=low;score=0.00;rule=order
+        reroute bridge human started
+        > human fails 486 Busy Here
+        close human
+        reroute bridge human failed: 486 Busy Here
+        {HANG_UP}
+        ended: BYE received; talk 0 peak low lost 9"
+    ));
+}
+
+#[test]
 fn what_plays_can_be_stopped() {
     check(&format!(
         "{TALKING}

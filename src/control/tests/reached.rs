@@ -114,6 +114,7 @@ pub(super) fn kind(what: &What) -> String {
         What::ForkPaused { on } => format!("paused {on}"),
         What::TicketAsked { crm, .. } => format!("ticket of {crm}"),
         What::OutcomeTold(_) => "outcome told".to_owned(),
+        What::AlertHandled(_) => "alert handled".to_owned(),
         What::ChatOpened { .. } => "chat opened".to_owned(),
         What::MessageDropped { .. } => "message dropped".to_owned(),
         What::ReplySuggested { .. } => "reply suggested".to_owned(),

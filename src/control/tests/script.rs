@@ -18,7 +18,7 @@ use super::reload::reload;
 use super::sim::{Sim, SipState, settings};
 use crate::control::{
     Browser, ControlSettings, Description, HandshakeFailure, Header, Hears, Input, Invite, Measured, OfferMethod,
-    Order, Party, PlayedSound, Refresher, ReplyId, SessionTerms, SipEvent, SupervisorMode, Whom, leg::header,
+    Order, Party, PlayedSound, Refresher, ReplyId, SessionTerms, SipEvent, SupervisorMode, Whom, Wish, leg::header,
 };
 use crate::notice::{Notice, What};
 use crate::pbx::{Answer, Outcome};
@@ -364,7 +364,7 @@ fn deliver(sim: &mut Sim, lines: &mut Vec<String>) {
 
 /// An order about a call: `supervise TARGET|sip:… MODE`, `change N MODE`, `change N MODE by USER`, `change N hears WHOM`, `release N`, where MODE
 /// is `listen`, `barge`, or `whisper PARTY`; `browser MODE`, `mute browser MODE`, `connected N`, `gone N`; `play PARTY MODE until …`, `say PARTY MODE`, `stop N`;
-/// `typed PARTY TEXT`; `audio`, `audio N missed MS`, `audio N closes`; `bypass`, `end bypass`; `consent given`, `consent refused`.
+/// `move TARGET WAY… #PRIORITY`; `typed PARTY TEXT`; `audio`, `audio N missed MS`, `audio N closes`; `bypass`, `end bypass`; `consent given`, `consent refused`.
 #[track_caller]
 pub(super) fn order(call: &str, words: &[&str]) -> Order {
     let call = call.to_owned();
@@ -418,6 +418,11 @@ pub(super) fn order(call: &str, words: &[&str]) -> Order {
             }
         }
         ["stop", prompt] => Order::StopPlay { call, prompt: number(prompt) },
+        ["move", target, ref rest @ ..] => {
+            let ways = rest.iter().map(|word| routing::Route::named(word)).filter(|way| !way.as_str().starts_with('#'));
+            let queue_priority = rest.iter().find_map(|word| word.strip_prefix('#')?.parse().ok());
+            Order::Move { call, wish: Wish { target: target.to_owned(), ways: ways.collect(), queue_priority } }
+        }
         ["typed", writer, text] => Order::Typed { call, party: party(writer), text: text.to_owned() },
         ["bypass"] => Order::Bypass { call },
         ["end", "bypass"] => Order::EndBypass { call },

@@ -267,6 +267,15 @@ fn the_api_is_never_open() {
         "[web]\ntoken_env = \"A=B\"",
         &["web.token_env: found \"A=B\", expected the name of an environment variable"],
     );
+    for origin in ["crm.example", "https://crm.example/desk", "https://crm.example; script-src *", "https://"] {
+        check(
+            &format!("[web]\ntoken_env = \"A\"\nframe_ancestors = [\"{origin}\"]"),
+            &[&format!(
+                "web.frame_ancestors: found [\"{origin}\"], expected a list of at most 16 origins, e.g. \
+                 [\"https://crm.example.com\"]"
+            )],
+        );
+    }
 }
 
 #[test]
@@ -535,6 +544,7 @@ fn the_shipped_configuration_is_good_and_its_comments_tell_the_defaults() {
         "address",
         "token_file",
         "token_env",
+        "frame_ancestors",
         "runtime",
         "model",
         "shadow_model",

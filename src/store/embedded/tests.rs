@@ -7,9 +7,11 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use super::*;
+use crate::accounts::Account;
 use crate::notice_samples::one_of_each;
 use crate::store::keys::MasterKey;
 use crate::store::trees::tests::database;
+use crate::users::Role;
 use crate::web::Board;
 
 pub(in super::super) const BEGAN: u64 = 1_700_000_000_000;
@@ -266,4 +268,23 @@ fn json(value: &impl Serialize) -> serde_json::Value {
 pub(in super::super) fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn accounts_are_kept_sealed_changed_and_removed() {
+    for place in Place::each() {
+        let mut account = Account {
+            role: Role::Agent,
+            serves: Some("1001".to_owned()),
+            disabled: false,
+            password_hash: "$argon2id$hash".to_owned(),
+            totp: None,
+        };
+        place.open().keep_account("li", Some(&account)).expect("written");
+        account.disabled = true;
+        place.open().keep_account("li", Some(&account)).expect("written over");
+        place.open().keep_account("wang", Some(&account)).expect("written");
+        place.open().keep_account("wang", None).expect("removed");
+        assert_eq!(place.open().accounts().expect("readable"), [("li".to_owned(), account)].into());
+    }
 }

@@ -28,6 +28,18 @@ pub(super) struct Reply {
 }
 
 impl Reply {
+    /// The body where it is JSON.
+    pub(super) fn json_or_null(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_default()
+    }
+
+    /// The line that is JSON, of a body that comes in pieces, as it would end with the session.
+    #[track_caller]
+    pub(super) fn json_line(&self) -> Value {
+        let line = self.body.lines().find(|line| line.starts_with('{')).expect("a JSON object");
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    }
+
     #[track_caller]
     pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
@@ -98,11 +110,21 @@ impl Stream {
     /// Opens the stream and reads its opening comment, so that later events are sure to come.
     pub(super) async fn open(addr: SocketAddr, query: &str, headers: &str) -> Self {
         let all = format!("Authorization: Bearer {TOKEN}\r\nAccept: text/event-stream\r\n{headers}");
-        let (status, reader) = open(addr, &format!("/v1/events{query}"), &all).await;
+        Self::open_as(addr, query, &all).await
+    }
+
+    /// The same for somebody else, with headers that say who and what is wanted.
+    pub(super) async fn open_as(addr: SocketAddr, query: &str, headers: &str) -> Self {
+        let (status, reader) = open(addr, &format!("/v1/events{query}"), headers).await;
         assert_eq!(status, 200);
         let mut stream = Self(reader);
         while !stream.line().await.starts_with(": open") {}
         stream
+    }
+
+    /// One that is open already.
+    pub(super) fn of(reader: BufReader<TcpStream>) -> Self {
+        Self(reader)
     }
 
     /// The next event; chunk sizes and comments are passed over.
@@ -142,7 +164,16 @@ pub(super) async fn web_socket(
     query: &str,
     headers: &[(&'static str, String)],
 ) -> Result<(Socket, Response), Box<tungstenite::Error>> {
-    let mut request = format!("ws://{addr}/v1/events{query}").into_client_request().expect("a request");
+    socket_at(addr, &format!("/v1/events{query}"), headers).await
+}
+
+/// Opens any address as a WebSocket.
+pub(super) async fn socket_at(
+    addr: SocketAddr,
+    path: &str,
+    headers: &[(&'static str, String)],
+) -> Result<(Socket, Response), Box<tungstenite::Error>> {
+    let mut request = format!("ws://{addr}{path}").into_client_request().expect("a request");
     for (name, value) in headers {
         let value = HeaderValue::from_str(value).expect("a header value");
         request.headers_mut().insert(HeaderName::from_static(name), value);

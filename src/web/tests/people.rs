@@ -24,7 +24,7 @@ async fn with_users_and(store: Option<Store>) -> Fixture {
     let password = PasswordDigest::of(PASSWORD).expect("random numbers");
     let user = |role: Role| {
         let serves = (role == Role::Agent).then(|| "1001".to_owned());
-        (role.name().to_owned(), UserSettings { role, password: password.clone(), serves, totp: None })
+        (role.name().to_owned(), UserSettings { role, password: password.clone(), serves, totp: None, routes: None })
     };
     let users = Role::ALL.into_iter().map(user).collect();
     fixture.handle.exchange(LiveOptions { users, ..options }).expect("random numbers");
@@ -81,7 +81,7 @@ async fn whoever_has_an_authenticator_app_signs_in_with_a_code_which_counts_once
     let secret = TotpSecret::parse(letters).expect("a secret");
     let live = options(fixture.handle.addr).live;
     let password = PasswordDigest::of(PASSWORD).expect("random numbers");
-    let user = UserSettings { role: Role::Operator, password, serves: None, totp: Some(secret) };
+    let user = UserSettings { role: Role::Operator, password, serves: None, totp: Some(secret), routes: None };
     let users = [("li".to_owned(), user)].into();
     fixture.handle.exchange(LiveOptions { users, ..live }).expect("random numbers");
     let given = |code: Option<&str>| serde_json::json!({ "user": "li", "password": PASSWORD, "code": code });
@@ -131,7 +131,7 @@ async fn an_agent_sees_own_calls_and_nothing_of_others() {
     let options = options(fixture.handle.addr).live;
     let user = |serves: Option<&str>, role| {
         let password = PasswordDigest::of(PASSWORD).expect("random numbers");
-        UserSettings { role, password, serves: serves.map(str::to_owned), totp: None }
+        UserSettings { role, password, serves: serves.map(str::to_owned), totp: None, routes: None }
     };
     let users = [
         ("li".to_owned(), user(Some("1001"), Role::Agent)),
@@ -148,9 +148,7 @@ async fn an_agent_sees_own_calls_and_nothing_of_others() {
         let reply = wire.ask("GET", "/v1/own/calls", &cookie).await;
         assert_eq!(reply.status, 200, "{}", reply.body);
         assert!(!reply.body.contains("13800138000") && !reply.body.contains("sip:"), "{}", reply.body);
-        // The body comes in pieces, as it would end with the session.
-        let line = reply.body.lines().find(|line| line.starts_with('{')).expect("a JSON object").to_owned();
-        serde_json::from_str::<Value>(&line).expect("JSON")["calls"].clone()
+        reply.json_line()["calls"].clone()
     };
     assert_eq!(own("li").await, serde_json::json!([]), "nobody has answered");
     let answered = notices.iter().find(|notice| matches!(notice.what, What::CallAnswered { .. })).expect("one of each");
@@ -167,13 +165,55 @@ async fn an_agent_sees_own_calls_and_nothing_of_others() {
 }
 
 #[tokio::test]
+async fn an_agent_is_told_of_own_calls_as_they_change_and_of_no_others() {
+    let root = tempfile::tempdir().expect("a folder");
+    let store = audit::store(root.path());
+    let fixture = with_users_and(Some(store.clone())).await;
+    let live = options(fixture.handle.addr).live;
+    let password = PasswordDigest::of(PASSWORD).expect("random numbers");
+    let li = UserSettings { role: Role::Agent, password, serves: Some("bot".to_owned()), totp: None, routes: None };
+    let agents = [("bot".to_owned(), "sip:1001@pbx.example".to_owned())].into();
+    let users = [("li".to_owned(), li)].into();
+    fixture.handle.exchange(LiveOptions { users, agents, ..live }).expect("random numbers");
+    let wire = Wire(fixture.handle.addr);
+    let cookie = cookie(&sign_in(&wire, "li", PASSWORD).await);
+    assert_eq!(wire.ask("GET", "/v1/own/events", &cookie).await.status, 406, "it is a stream");
+    let accepted = format!("{cookie}Accept: text/event-stream\r\n");
+    let (status, reader) = client::open(fixture.handle.addr, "/v1/own/events", &accepted).await;
+    assert_eq!(status, 200);
+    let mut told = Stream::of(reader);
+    assert_eq!(told.next().await.data, serde_json::json!({ "calls": [] }));
+    let notices = one_of_each();
+    let first =
+        |fits: fn(&What) -> bool| notices.iter().find(|notice| fits(&notice.what)).expect("one of each").clone();
+    fixture.bus.publish(&first(|what| matches!(what, What::CallStarted { .. })));
+    fixture.bus.publish(&first(|what| matches!(what, What::CallAnswered { .. })));
+    let sent = told.next().await;
+    assert_eq!((sent.kind.as_str(), &sent.data["calls"][0]["id"]), ("own_calls", &Value::from("call-1")));
+    // Somebody else's call changes nothing, so the next that is told is of the mood.
+    let mut other = first(|what| matches!(what, What::CallStarted { .. }));
+    other.call = "call-2".to_owned();
+    fixture.bus.publish(&other);
+    fixture.bus.publish(&first(|what| matches!(what, What::Observed { words: Some(_), .. })));
+    let mood = told.next().await.data;
+    assert_eq!(mood["calls"][0]["emotion"]["level"], "high", "{mood}");
+    assert!(mood["calls"].as_array().map(Vec::len) == Some(1) && !mood.to_string().contains("sip:"), "{mood}");
+    fixture.bus.publish(&first(|what| matches!(what, What::EscalationLikely { .. })));
+    let warned = told.next().await.data;
+    assert_eq!(warned["calls"][0]["warnings"][0]["kind"], "escalation_likely", "{warned}");
+    let trail = wire.ask_with_token("GET", "/v1/audit?who=li&kind=access&call=call-1").await.json();
+    assert_eq!(trail["entries"].as_array().map(Vec::len), Some(1), "once per call: {trail}");
+    store.stop();
+}
+
+#[tokio::test]
 async fn whoever_looks_at_own_calls_again_and_again_is_in_the_trail_once_per_call() {
     let root = tempfile::tempdir().expect("a folder");
     let store = audit::store(root.path());
     let fixture = with_users_and(Some(store.clone())).await;
     let live = options(fixture.handle.addr).live;
     let password = PasswordDigest::of(PASSWORD).expect("random numbers");
-    let li = UserSettings { role: Role::Agent, password, serves: Some("bot".to_owned()), totp: None };
+    let li = UserSettings { role: Role::Agent, password, serves: Some("bot".to_owned()), totp: None, routes: None };
     let agents = [("bot".to_owned(), "sip:1001@pbx.example".to_owned())].into();
     let users = [("li".to_owned(), li)].into();
     fixture.handle.exchange(LiveOptions { users, agents, ..live }).expect("random numbers");
@@ -216,8 +256,10 @@ async fn other_sites_can_do_nothing_with_somebodys_cookie() {
     for (origin, expected) in
         [("Origin: https://evil.example\r\n", 401), ("", 401), ("Origin: https://calmline\r\n", 101)]
     {
-        let (status, _) = client::open(fixture.handle.addr, "/v1/events", &format!("{cookie}{upgrade}{origin}")).await;
-        assert_eq!(status, expected, "{origin}");
+        for path in ["/v1/events", "/v1/wall"] {
+            let (status, _) = client::open(fixture.handle.addr, path, &format!("{cookie}{upgrade}{origin}")).await;
+            assert_eq!(status, expected, "{path} {origin}");
+        }
     }
 }
 
@@ -232,8 +274,10 @@ async fn what_goes_on_for_long_ends_with_the_session() {
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: https://calmline\r\n"
     );
     let mut open = Vec::new();
-    for (headers, expected) in [(stream, 200), (socket, 101)] {
-        let (status, events) = client::open(fixture.handle.addr, "/v1/events", &headers).await;
+    for (path, headers, expected) in
+        [("/v1/events", &stream, 200), ("/v1/events", &socket, 101), ("/v1/wall", &socket, 101)]
+    {
+        let (status, events) = client::open(fixture.handle.addr, path, headers).await;
         assert_eq!(status, expected);
         open.push(events);
     }

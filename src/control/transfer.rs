@@ -1,0 +1,43 @@
+//! Moving the caller by order: a person decides what else a policy decides.
+//!
+//! The ways, and what becomes of them, are those of `reroute`.
+
+use routing::Route;
+
+use super::call::{Call, Stage};
+use super::context::Context;
+use super::order::{Denied, DeniedKind};
+use super::reroute::{Reroute, Wanted};
+
+/// Where the caller is to be moved.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wish {
+    /// The target of the configuration, by name.
+    pub target: String,
+    /// The ways in the order in which they are tried.
+    pub ways: Vec<Route>,
+    /// Its place in the target's queue, in place of the target's own.
+    pub queue_priority: Option<u32>,
+}
+
+impl Call {
+    /// Begins to move the caller. The policy hears of the outcome as of any other, so it does not move the caller again.
+    pub(super) fn move_by_order(&mut self, context: &mut Context<'_>, wish: &Wish) -> Result<(), Denied> {
+        let Wish { target, ways, queue_priority } = wish;
+        let Stage::Talking(talking) = &self.stage else { return Err(Denied::not_connected()) };
+        if talking.reroute.as_ref().is_some_and(Reroute::is_pending) {
+            return Err(Denied::new(DeniedKind::Conflict, "another re-route is under way"));
+        }
+        self.check_audio_here()?;
+        if !context.terms.settings.targets.contains_key(target) {
+            return Err(Denied::new(DeniedKind::Wrong, format!("no target named {target}")));
+        }
+        let because = &context.shared.engine.mood(context.now, self.key).ok_or_else(Denied::not_connected)?;
+        let (within, whisper, queue_priority) = (None, None, *queue_priority);
+        let wanted = Wanted { ways, target, within, whisper, queue_priority, rule: RULE, because };
+        self.begin_reroute(context, wanted).map_err(|reason| Denied::new(DeniedKind::Conflict, reason))
+    }
+}
+
+/// What stands where the target is told which rule has moved the caller.
+const RULE: &str = "order";

@@ -1,0 +1,173 @@
+//! Who may sign in now: those of the configuration, beside them those that are kept in the store, and whom a provider named.
+//!
+//! What requests meet is put together anew whenever either changes. Of the same name, the configuration's counts,
+//! then the store's.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio_util::sync::CancellationToken;
+
+use super::WebError;
+use super::live::{Live, LiveOptions};
+use super::sessions::AGE_MAX;
+use crate::accounts::Account;
+use crate::settings::UserSettings;
+use crate::store::Store;
+
+/// How long until a store that could not be read is read again.
+const AGAIN_AFTER: Duration = Duration::from_secs(2);
+
+/// People whom a provider has let in at a time; at the limit, whoever did so longest ago is out.
+const GUESTS_MAX: usize = 1_000;
+
+/// All, and what requests meet by them.
+pub(super) struct Accounts {
+    live: Arc<ArcSwap<Live>>,
+    state: Mutex<State>,
+    /// One change at a time.
+    pub(super) changing: tokio::sync::Mutex<()>,
+}
+
+struct State {
+    options: LiveOptions,
+    /// Those of the store; nothing until it has been read.
+    kept: Option<BTreeMap<String, Account>>,
+    /// Whom an OpenID provider has let in, for as long as a session of theirs may last.
+    guests: BTreeMap<String, Guest>,
+}
+
+struct Guest {
+    settings: UserSettings,
+    /// When they signed in last.
+    since: Duration,
+}
+
+impl Accounts {
+    /// Those of the configuration alone.
+    ///
+    /// # Errors
+    /// The system gives no random numbers.
+    pub(super) fn new(options: LiveOptions) -> Result<Self, WebError> {
+        let live = Arc::new(ArcSwap::from_pointee(Live::new(options.clone())?));
+        let (state, changing) =
+            (Mutex::new(State { options, kept: None, guests: BTreeMap::new() }), tokio::sync::Mutex::default());
+        Ok(Self { live, state, changing })
+    }
+
+    /// What requests meet.
+    pub(super) fn live(&self) -> &Arc<ArcSwap<Live>> {
+        &self.live
+    }
+
+    /// Another configuration counts from now on.
+    ///
+    /// # Errors
+    /// The system gives no random numbers; then the one before counts.
+    pub(super) fn exchange(&self, options: LiveOptions) -> Result<(), WebError> {
+        let mut state = self.state();
+        // What a provider said counts as long as it is the same one.
+        let (before, now) = (state.options.oidc.as_deref(), options.oidc.as_deref());
+        let is_same = before.zip(now).is_some_and(|(before, now)| before.is_as(now));
+        let none = BTreeMap::new();
+        let guests = if is_same { &state.guests } else { &none };
+        self.live.store(Arc::new(together(&options, state.kept.as_ref(), guests)?));
+        if !is_same {
+            state.guests.clear();
+        }
+        state.options = options;
+        Ok(())
+    }
+
+    /// Others are kept from now on.
+    ///
+    /// # Errors
+    /// As [`Accounts::exchange`].
+    pub(super) fn keep(&self, kept: BTreeMap<String, Account>) -> Result<(), WebError> {
+        let mut state = self.state();
+        self.live.store(Arc::new(together(&state.options, Some(&kept), &state.guests)?));
+        state.kept = Some(kept);
+        Ok(())
+    }
+
+    /// Takes in somebody whom the provider has named.
+    ///
+    /// # Errors
+    /// Why they cannot be: somebody else here has that name.
+    pub(super) fn let_in(&self, name: &str, settings: UserSettings, now: Duration) -> Result<(), &'static str> {
+        let mut state = self.state();
+        let is_kept = state.kept.as_ref().is_some_and(|kept| kept.contains_key(name));
+        if state.options.users.contains_key(name) || is_kept {
+            return Err("somebody of that name signs in with a password here");
+        }
+        state.guests.retain(|_, guest| now.saturating_sub(guest.since) <= AGE_MAX);
+        if state.guests.len() >= GUESTS_MAX && !state.guests.contains_key(name) {
+            let oldest = state.guests.iter().min_by_key(|(_, guest)| guest.since).map(|(name, _)| name.clone());
+            oldest.and_then(|name| state.guests.remove(&name));
+        }
+        state.guests.insert(name.to_owned(), Guest { settings, since: now });
+        let live = together(&state.options, state.kept.as_ref(), &state.guests);
+        self.live.store(Arc::new(live.map_err(|_| "the system gives no random numbers")?));
+        Ok(())
+    }
+
+    /// Those that are kept, once they have been read.
+    pub(super) fn kept(&self) -> Option<BTreeMap<String, Account>> {
+        self.state().kept.clone()
+    }
+
+    /// Reads those that are kept, again and again until that succeeds.
+    pub(super) async fn read(self: Arc<Self>, store: Store, closing: CancellationToken) {
+        loop {
+            match store.accounts().await {
+                Ok(kept) => {
+                    if self.keep(kept).is_ok() {
+                        return;
+                    }
+                }
+                Err(why) => {
+                    tracing::warn!(why, "the users in the store cannot be read: those of the configuration sign in")
+                }
+            }
+            tokio::select! {
+                () = closing.cancelled() => return,
+                () = tokio::time::sleep(AGAIN_AFTER) => {}
+            }
+        }
+    }
+
+    /// Whether the configuration names somebody so.
+    pub(super) fn is_configured(&self, name: &str) -> bool {
+        self.state().options.users.contains_key(name)
+    }
+
+    /// The roles of those in the configuration, and whether a second factor is asked of them.
+    pub(super) fn configured<T>(&self, read: impl FnOnce(&LiveOptions) -> T) -> T {
+        read(&self.state().options)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What requests meet where all are let in.
+fn together(
+    options: &LiveOptions,
+    kept: Option<&BTreeMap<String, Account>>,
+    guests: &BTreeMap<String, Guest>,
+) -> Result<Live, WebError> {
+    let mut options = options.clone();
+    for (name, account) in kept.into_iter().flatten() {
+        if let Some(settings) = account.settings() {
+            options.users.entry(name.clone()).or_insert(settings);
+        }
+    }
+    // Whoever got their name meanwhile is who counts.
+    for (name, Guest { settings, .. }) in guests {
+        options.users.entry(name.clone()).or_insert_with(|| settings.clone());
+    }
+    Live::new(options)
+}

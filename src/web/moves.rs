@@ -1,0 +1,65 @@
+//! `/v1/targets` and `/v1/calls/{id}/move`: where callers can be moved, and moving one by order.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use routing::Route;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::orders::{Body, answered, ask, read};
+use super::problem::Problem;
+use super::routes::App;
+use crate::control::{Order, Wish};
+
+/// Ways of one order.
+const WAYS_MAX: usize = 5;
+/// The longest name of a way or target, bytes.
+const NAME_BYTES_MAX: usize = 64;
+
+/// Where callers can be moved, and whose phones supervisors can be called at.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Targets {
+    /// The names of `[targets.NAME]`.
+    targets: Vec<String>,
+}
+
+/// Where a caller is to be moved.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MoveRequest {
+    /// The name of a target.
+    target: String,
+    /// The ways in the order in which they are tried, as in policies; `bridge` when nothing is said.
+    #[serde(default)]
+    #[schema(max_items = 5)]
+    via: Vec<String>,
+    /// Its place in the target's queue, in place of the target's own `queue_priority`.
+    #[schema(nullable = false)]
+    queue_priority: Option<u32>,
+}
+
+/// `GET /v1/targets`.
+pub(super) async fn targets(State(app): State<App>) -> Json<Targets> {
+    Json(Targets { targets: app.live.load().agents.keys().cloned().collect() })
+}
+
+/// `POST /v1/calls/{id}/move`.
+pub(super) async fn move_caller(
+    State(app): State<App>,
+    Path(call): Path<String>,
+    body: Body<MoveRequest>,
+) -> Result<Response, Problem> {
+    let MoveRequest { target, via, queue_priority } = read(body)?;
+    let is_name = |name: &String| !name.is_empty() && name.len() <= NAME_BYTES_MAX;
+    let repeats = via.iter().enumerate().any(|(at, way)| via[..at].contains(way));
+    if !is_name(&target) || via.len() > WAYS_MAX || repeats || !via.iter().all(is_name) {
+        let detail = format!("expected a target and at most {WAYS_MAX} ways without repetition, by their names");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+    }
+    let ways = if via.is_empty() { vec![Route::Bridge] } else { via.iter().map(|way| Route::named(way)).collect() };
+    app.check_up(&call)?;
+    let wish = Wish { target, ways, queue_priority };
+    answered(ask(&app, Order::Move { call, wish }).await?)
+}

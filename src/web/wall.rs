@@ -1,0 +1,131 @@
+//! `/v1/wall`: what happens in all calls, over a WebSocket, for many who watch: events of a fifth of a second together, written
+//! once for everybody who sees the same calls.
+//!
+//! Whoever cannot follow loses the oldest and is told so; nobody else waits for them. There is no coming back to a number:
+//! the list of calls is read again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, broadcast};
+use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
+
+use super::bus::{Bus, EventBody, Together};
+use super::events::{INCOMING_BYTES_MAX, KEEP_ALIVE, lagged_json, send, spoken};
+use super::problem::Problem;
+use super::routes::App;
+use super::scope::Scope;
+use super::signing::{Ended, Who};
+
+/// How often walls are told what has happened.
+const TICK: Duration = Duration::from_millis(200);
+/// Most walls at the same time; further ones get 503.
+pub const WALLS_MAX: usize = 512;
+
+/// What a wall is told at a time.
+#[derive(Serialize, ToSchema)]
+#[schema(as = WallEvents)]
+pub(super) struct WallBody<'a> {
+    /// `events`; `lagged` in a message without events: some were lost, and what is known has to be read again.
+    r#type: &'static str,
+    /// What has happened since the last time, in order. Of several steps of a party's timeline the latest alone, with what a
+    /// wall shows of it; of what is being said likewise.
+    events: Vec<EventBody<'a>>,
+}
+
+/// One who watches; the place is free again when this is dropped.
+struct Watcher {
+    told: broadcast::Receiver<Arc<Together>>,
+    scope: Scope,
+    closing: CancellationToken,
+    ended: Ended,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Tells all walls, again and again, until the API closes.
+pub(super) async fn tell(bus: Arc<Bus>, closing: CancellationToken) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = closing.cancelled() => return,
+            _ = ticks.tick() => bus.tell_together(),
+        }
+    }
+}
+
+/// `GET /v1/wall`.
+pub(super) async fn wall(
+    State(app): State<App>,
+    headers: HeaderMap,
+    who: Option<Extension<Who>>,
+    ended: Option<Extension<Ended>>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Problem> {
+    let upgrade = upgrade.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))?;
+    let full = |_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many walls");
+    let watcher = Watcher {
+        _place: Arc::clone(&app.walls).try_acquire_owned().map_err(full)?,
+        told: app.bus.subscribe_together(),
+        scope: Scope::of(who.as_deref()),
+        closing: app.closing,
+        ended: ended.map_or_else(Ended::default, |Extension(ended)| ended),
+    };
+    let upgrade = upgrade.protocols(spoken(&headers));
+    let upgrade = upgrade.max_message_size(INCOMING_BYTES_MAX).max_frame_size(INCOMING_BYTES_MAX);
+    Ok(upgrade.on_upgrade(move |socket| serve(socket, watcher)))
+}
+
+async fn serve(mut socket: WebSocket, mut watcher: Watcher) {
+    let mut ping = tokio::time::interval(KEEP_ALIVE);
+    loop {
+        let message = tokio::select! {
+            text = watcher.next() => match text {
+                Some(text) => Message::Text(text),
+                None => break,
+            },
+            incoming = socket.recv() => match incoming {
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                Some(Ok(_)) => continue,
+            },
+            _ = ping.tick() => Message::Ping(Vec::new().into()),
+        };
+        if send(&mut socket, message).await.is_err() {
+            return;
+        }
+    }
+    // The server or the session ends: a polite word, and no matter if it does not arrive.
+    let _ = tokio::time::timeout(Duration::from_secs(1), socket.send(Message::Close(None))).await;
+}
+
+impl Watcher {
+    /// What is to be told next; `None` when the server closes or the session ends. Cancel safe.
+    async fn next(&mut self) -> Option<Utf8Bytes> {
+        loop {
+            let told = tokio::select! {
+                () = self.closing.cancelled() => return None,
+                () = self.ended.0.cancelled() => return None,
+                told = self.told.recv() => told,
+            };
+            match told {
+                Err(broadcast::error::RecvError::Lagged(_)) => return Some(lagged_json(None).into()),
+                Err(broadcast::error::RecvError::Closed) => return None,
+                // What is lost with the others comes again with the list that is read.
+                Ok(told) if told.is_lost() => return Some(lagged_json(None).into()),
+                Ok(told) => {
+                    if let Some(text) = told.text(&self.scope) {
+                        return Some(text);
+                    }
+                }
+            }
+        }
+    }
+}
