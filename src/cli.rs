@@ -18,6 +18,7 @@ pub use self::policy::{EvalWarningArgs, PolicyCommand, PolicyExplainArgs, Policy
 pub use self::user::{TotpArgs, UserCommand};
 use crate::features::Features;
 use crate::report::{Language, Period, ReportFormat};
+use crate::signed::PublicKey;
 use crate::{
     analyze, backtest, backup, deliveries as delivering, demo, doctor, eval, models, reporting, serve, settings, totp,
     trail, users,
@@ -332,8 +333,12 @@ pub struct EvalTextArgs {
 pub enum ModelsCommand {
     /// Lists the models that are there.
     List(ModelsArgs),
-    /// Compares every file of every model with its manifest (length and SHA-256).
-    Verify(ModelsArgs),
+    /// Compares every file of every model with its manifest (length and SHA-256), and who has signed that.
+    Verify(ModelsVerifyArgs),
+    /// Makes a key to sign models with, and prints its public half, for `trusted_keys`.
+    Key(ModelsKeyArgs),
+    /// Signs the manifests and cards of models.
+    Sign(ModelsSignArgs),
     /// Takes over a model from this machine: a package, or an acoustic model's folder with --language and --dictionary.
     Add(ModelsAddArgs),
     /// Fetches a package by the URL of its manifest; goes on where an earlier try was cut off.
@@ -343,6 +348,36 @@ pub enum ModelsCommand {
     Use(ModelsChooseArgs),
     /// Has a model of emotion judge beside the one in use and move nothing: how far it differs is told. `off`: none.
     Shadow(ModelsChooseArgs),
+}
+
+/// `calmline models verify`.
+#[derive(Debug, Args)]
+pub struct ModelsVerifyArgs {
+    /// Where they are.
+    #[command(flatten)]
+    pub models: ModelsArgs,
+    /// A public key; may be given more than once. Manifests have to be signed by one of them.
+    #[arg(long = "trusted", value_name = "KEY")]
+    pub trusted: Vec<PublicKey>,
+}
+
+/// `calmline models key`.
+#[derive(Debug, Args)]
+pub struct ModelsKeyArgs {
+    /// The file of the secret half, which is new; nobody else may read it.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// `calmline models sign`.
+#[derive(Debug, Args)]
+pub struct ModelsSignArgs {
+    /// Folders with a manifest.toml, an acoustic.json or a text.json.
+    #[arg(value_name = "FOLDER", required = true)]
+    pub folders: Vec<PathBuf>,
+    /// The file of the key.
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
 }
 
 /// `calmline models use` and `calmline models shadow`.
@@ -399,6 +434,9 @@ pub struct ModelsPullArgs {
     /// Where to.
     #[command(flatten)]
     pub to: ModelsArgs,
+    /// A public key; may be given more than once. The manifest has to be signed by one of them (`manifest.toml.sig` beside it).
+    #[arg(long = "trusted", value_name = "KEY")]
+    pub trusted: Vec<PublicKey>,
 }
 
 /// `calmline eval masking`.

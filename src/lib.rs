@@ -39,6 +39,7 @@ mod reporting;
 pub mod serve;
 pub mod settings;
 pub mod shell;
+pub mod signed;
 pub mod sources;
 pub mod speech;
 pub mod store;

@@ -8,6 +8,7 @@ mod knowing;
 mod load;
 mod reload;
 mod start;
+mod systemd;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
@@ -44,6 +45,7 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
         for address in inherited::close_rest() {
             warn!(%address, "a socket was given that the configuration does not name");
         }
+        systemd::ready();
         let mut told = async || {
             tokio::select! {
                 _ = terminate.recv() => "SIGTERM",
@@ -54,6 +56,7 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
             () = server.desk.run() => {}
             why = told() => info!("{why}: no new calls; running ones have their time, until the next signal"),
         }
+        systemd::stopping();
         tokio::select! {
             () = server.drain() => {}
             why = told() => info!("{why} again: ending at once"),

@@ -12,6 +12,8 @@ use ort::environment::Environment;
 const VARIABLES: [&str; 2] = ["CALMLINE_ONNXRUNTIME", "ORT_DYLIB_PATH"];
 /// Where the set-up script puts the library, relative to the workspace or to a folder above the program.
 const CACHED: &str = ".cache/onnxruntime/libonnxruntime.so";
+/// Where Calmline's Debian package puts it.
+const PACKAGED: &str = "/usr/lib/calmline/libonnxruntime.so";
 /// What the system's loader is asked for last.
 const SYSTEM: &str = "libonnxruntime.so";
 /// Folders above the program that are searched for `.cache`: target/release/calmline lies three below the workspace.
@@ -101,7 +103,8 @@ impl Runtime {
 }
 
 /// The places searched when no path is configured, in order: `CALMLINE_ONNXRUNTIME`, `ORT_DYLIB_PATH`,
-/// `.cache/onnxruntime/` of the working folder, of the folders above it and above the program, the system's library.
+/// `.cache/onnxruntime/` of the working folder, of the folders above it and above the program, where Calmline's package puts it,
+/// the system's library.
 /// Places that do not exist are left out, except the last.
 #[expect(clippy::disallowed_methods, reason = "finding the library is the one thing this crate does outside of itself")]
 pub fn candidates() -> Vec<PathBuf> {
@@ -113,6 +116,7 @@ pub fn candidates() -> Vec<PathBuf> {
         places.extend(cached.filter(|path| path.is_file()));
     }
     places.dedup();
+    places.extend(Some(PathBuf::from(PACKAGED)).filter(|path| path.is_file()));
     places.push(PathBuf::from(SYSTEM));
     places
 }

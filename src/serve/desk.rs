@@ -14,6 +14,7 @@ use super::knowing::Knowing;
 use super::load::{LoadMeter, Reading, processor_time};
 use super::reload::{Fresh, Neighbours};
 use super::start::show_policies;
+use super::systemd::Watchdog;
 use crate::control::{
     Command, Control, ControlSettings, Done, ForkEvent, HandshakeFailure, Input, Load, OldTerms, Order, SipEvent,
     Sounds,
@@ -42,6 +43,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// Call control and everything that it has to do with.
 pub(super) struct Desk {
     pub(super) clock: Clock,
+    pub(super) watchdog: Watchdog,
     pub(super) control: Control,
     pub(super) sip: SipSide,
     pub(super) forks: ForkSide,
@@ -366,6 +368,7 @@ impl Desk {
     /// Reads what nobody tells; what that says of the load.
     fn look(&mut self) -> Input {
         let now = self.clock.now();
+        self.watchdog.feed(now);
         if let Some(local) = self.zone.as_ref().and_then(|zone| zone.local(SystemTime::now())) {
             self.control.set_clock(now, local);
         }

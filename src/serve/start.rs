@@ -16,6 +16,7 @@ use super::handshakes;
 use super::knowing::{Knowing, Known};
 use super::load::LoadMeter;
 use super::reload::Reloader;
+use super::systemd::Watchdog;
 use crate::cli::{Failure, ServeArgs};
 use crate::control::{Control, ControlSettings, Departures, ForkEvent, Input, Order, SipEvent, Sounds};
 use crate::hexadecimal::hexadecimal;
@@ -91,6 +92,7 @@ impl Server {
         let control = start_control(&settings, fingerprint, policies, sounds)?;
         let mut desk = Desk {
             clock,
+            watchdog: Watchdog::wanted(),
             control,
             sip,
             forks,
@@ -345,7 +347,7 @@ fn start_words(settings: &Settings, readiness: &Readiness) -> Result<Hearing, Fa
     let mut words = Words { recognizing: None, utterances: Arc::default() };
     if let Some(wanted) = &settings.recognition {
         readiness.want_words();
-        let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, &wanted.engine);
+        let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, &wanted.engine, &wanted.trusted);
         let languages = settings.routes.0.iter().filter_map(|route| route.language).chain([wanted.language]).collect();
         let recognizing = Recognizing::start(files, &languages, &heard, Arc::clone(&words.utterances));
         words.recognizing = Some(recognizing.map_err(|error| Failure::of("starting the recognising threads", error))?);
