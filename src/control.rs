@@ -18,6 +18,7 @@ mod context;
 mod conversation;
 mod description;
 mod drain;
+mod duties;
 mod facts;
 mod finish;
 mod fork;
@@ -84,6 +85,7 @@ use self::ports::PortPool;
 use self::prompts::How;
 use self::relief::Relief;
 use self::supervise::{Change, Part};
+use crate::compliance::Phrases;
 use crate::pbx::Outcome;
 use crate::settings::{Limits, Parties, Pattern, PbxTerms, PortRange, Routes, SupervisionSettings, Target};
 
@@ -114,6 +116,10 @@ pub struct ControlSettings {
     pub language: Option<Language>,
     /// What masks what parties say, on routes that do not say otherwise; it has heard nothing yet.
     pub masker: Masker,
+    /// What whoever serves must say and must never say.
+    pub compliance: Arc<Phrases>,
+    /// The facts by which calls are compared with each other, besides scenario and target.
+    pub compared: Vec<String>,
     /// Whether every feature's score is told.
     pub scores: bool,
     /// Whether functionals are told.

@@ -96,6 +96,7 @@ impl Recorded {
             What::Interrupted { party, times } if party == "caller" => {
                 self.events.push((call_ms, Event::Interrupted { times }));
             }
+            What::ComplianceBreached(breach) => self.events.push((call_ms, Event::Breached { rule: breach.rule })),
             What::KeyPressed { party, key, .. } if party == "caller" => {
                 let key = key.chars().next().filter(|key| "0123456789*#ABCD".contains(*key));
                 self.events.extend(key.map(|key| (call_ms, Event::Key { key })));

@@ -318,6 +318,7 @@ impl Call {
             return Ok(Done::Dropped(why));
         }
         chat.active = context.now;
+        self.words_heard(context, message.party == Party::Caller, &message.text, true);
         let Message { party, text, age, .. } = message;
         let by_caller = party == Party::Caller;
         let masked = self.maskers.mask_written(by_caller, &text);

@@ -19,7 +19,7 @@ use crate::control::{
     Sounds,
 };
 use crate::metrics::Metrics;
-use crate::notice::{Notice, What};
+use crate::notice::{GroupTurn, Notice, ScenarioTurn, What};
 use crate::pbx;
 use crate::settings::{Checked, Policies, SipSettings, Zone};
 use crate::shell::browser::Browsers;
@@ -489,8 +489,11 @@ fn log(notice: &Notice) {
         What::SupervisorCalled { supervisor, mode, party, .. } => {
             info!(call, call_ms, supervisor, mode, party, "supervisor called");
         }
-        What::ScenarioTurned { scenario, before, after, .. } => {
+        What::ScenarioTurned(ScenarioTurn { scenario, before, after, .. }) => {
             warn!(scenario, before, after, "the calls of a scenario have turned");
+        }
+        What::GroupTurned(GroupTurn { by, before, after, .. }) => {
+            warn!(by, before, after, "the calls of a group have turned");
         }
         What::LoadChanged { load, was, by } => warn!(load, was, ?by, "the load is another one"),
         What::CallStarted { route, scenario, .. } => info!(call, call_ms, route, scenario, "call started"),

@@ -99,6 +99,14 @@ impl Policies {
                 fault(key, format!("\"{intent}\""), expected);
             }
         }
+        for (key, breach) in policy.breaches() {
+            let rules = settings.compliance.phrases.rules();
+            if !rules.iter().any(|rule| rule.id == *breach) {
+                let known: Vec<&str> = rules.iter().map(|rule| rule.id.as_str()).collect();
+                let expected = format!("a rule of the files of [compliance]; there are: {}", known.join(", "));
+                fault(key, format!("\"{breach}\""), expected);
+            }
+        }
         for (at, rule) in policy.rules.iter().enumerate() {
             let own = &rule.when.circumstances;
             if settings.policy.zone.is_none() && !(own.hours.is_empty() && own.days.is_empty()) {
