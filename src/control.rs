@@ -34,6 +34,7 @@ mod overload;
 mod pass;
 mod ports;
 mod prompts;
+mod recorded;
 mod refer;
 mod relief;
 mod reoffer;
@@ -73,6 +74,7 @@ pub use fork::{ForkCommand, ForkEvent, ForkOpening, Source, StreamId};
 pub use input::{HandshakeFailure, Header, Input, Invite, OfferMethod, Refresher, ReplyId, SessionTerms, SipEvent};
 pub use order::{Denied, DeniedKind, Done, Hears, Order, Party, PlayedSound, SupervisorMode, Whom};
 pub use overload::{Load, Measured};
+pub use recorded::RECORDING;
 pub use terms::OldTerms;
 
 use self::bypass::BypassBy;

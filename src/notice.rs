@@ -76,7 +76,8 @@ pub enum What {
         /// What else was said.
         details: Pii<BTreeMap<String, String>>,
     },
-    /// The call is a chat: its parties write. The caller is the customer.
+    /// The call is a chat: its parties write; or, by the channel `recording`, one that is listened to afterwards. The caller
+    /// is the customer.
     ChatOpened {
         /// By what the customer writes, e.g. `app`, `web`, `mini_program`.
         channel: String,

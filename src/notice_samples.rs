@@ -231,19 +231,6 @@ fn conversed() -> Vec<What> {
             after: 0.5,
             chance: 0.000_061_035_156,
         }),
-        What::GroupTurned(GroupTurn {
-            by: "customer.region".into(),
-            group: "north".into(),
-            before: 0.25,
-            after: 0.5,
-            chance: 0.000_061_035_156,
-        }),
-        What::ComplianceBreached(Breach {
-            rule: "send-away".into(),
-            duty: "never_say".into(),
-            text: "The customer was sent away".into(),
-            target: "human".into(),
-        }),
         What::ServiceSwitched {
             rule: "sorry-first".into(),
             policy: "after-sales@3".into(),
@@ -326,6 +313,19 @@ fn written() -> Vec<What> {
             satisfied: Some(2),
             repurchased: Some(false),
             resolved: None,
+        }),
+        What::GroupTurned(GroupTurn {
+            by: "customer.region".into(),
+            group: "north".into(),
+            before: 0.25,
+            after: 0.5,
+            chance: 0.000_061_035_156,
+        }),
+        What::ComplianceBreached(Breach {
+            rule: "send-away".into(),
+            duty: "never_say".into(),
+            text: "The customer was sent away".into(),
+            target: "human".into(),
         }),
         What::CallEnded {
             reason: "caller hung up".into(),

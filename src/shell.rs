@@ -12,5 +12,6 @@ pub mod listen;
 pub mod media;
 pub mod pbx;
 pub mod recognize;
+pub mod recordings;
 pub mod sip;
 pub mod sources;

@@ -36,6 +36,7 @@ mod policies;
 mod problem;
 mod readiness;
 mod record;
+mod recordings;
 mod reload;
 mod reports;
 mod routes;
@@ -64,6 +65,7 @@ use crate::shell::crm::Outbox;
 use crate::shell::fork::ForkSide;
 use crate::shell::inherited;
 use crate::shell::listen::Bench;
+use crate::shell::recordings::Recordings;
 use crate::sources::Customers;
 use crate::store::Store;
 pub use audio::AUDIO_CLIENTS_MAX;
@@ -117,6 +119,8 @@ pub struct Inside {
     pub browsers: Browsers,
     /// Where forked calls come in.
     pub forks: ForkSide,
+    /// Who listens to recordings.
+    pub recordings: Recordings,
     /// What answers customers' questions.
     pub shelf: SharedShelf,
     /// What is known of people who call.
@@ -231,6 +235,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         searching: Arc::new(Semaphore::new(SEARCHES_MAX)),
         subscribers: Arc::new(Semaphore::new(SUBSCRIBERS_MAX)),
         channels: Arc::new(Semaphore::new(CHANNELS_MAX)),
+        uploads: Arc::new(Semaphore::new(recordings::UPLOADS_MAX)),
         audio_places: Arc::new(Semaphore::new(AUDIO_CLIENTS_MAX)),
         closing: closing.clone(),
     };

@@ -9,7 +9,7 @@ use routing::backtest::{Interaction, escalated_at};
 use routing::{Emotion, Event, Level, Opening, Story};
 use serde_json::Value;
 
-use crate::control::MOOD_HOLDS;
+use crate::control::{MOOD_HOLDS, RECORDING};
 use crate::notice::{Notice, What};
 use crate::settings::Zone;
 
@@ -48,7 +48,10 @@ impl Recorded {
         match what {
             What::CallStarted { scenario, .. } => self.scenario = scenario,
             What::CallForked { source, .. } => self.channel = Some(source),
-            What::ChatOpened { channel, .. } => (self.channel, self.is_chat) = (Some(channel), true),
+            What::ChatOpened { channel, .. } => {
+                self.is_chat = channel != RECORDING;
+                self.channel = Some(channel);
+            }
             What::CallAnswered { .. } => self.answered_ms = Some(call_ms),
             What::Decided { rule, .. } => self.decided.push(rule),
             what => self.happened(call_ms, what),

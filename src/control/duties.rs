@@ -34,7 +34,8 @@ impl Call {
         let Some(far) = &self.far else { return };
         let Some(scenario) = context.shared.engine.scenario(self.key) else { return };
         let phrases = &context.terms.settings.compliance;
-        let duties = Duties::begin(context.now, phrases, (scenario, &far.name), self.chat().is_some());
+        let duties =
+            Duties::begin(context.now, phrases, (scenario, &far.name), self.chat().is_some() && !self.is_recorded());
         self.serving = Serving(Some(Conversation { with: far.id, target: far.name.clone(), duties }));
     }
 

@@ -51,7 +51,7 @@ impl Call {
             id: self.id.clone(),
             caller: history::caller(&self.from),
             waited: now.saturating_sub(self.started),
-            emotion_holds: self.chat().map(|_| MOOD_HOLDS),
+            emotion_holds: self.chat().filter(|_| !self.is_recorded()).map(|_| MOOD_HOLDS),
         }
     }
 
@@ -93,7 +93,7 @@ impl Call {
                 self.judge(context, &Event::Words { categories });
             }
             // Nobody listens for phrases in what is written: what it wants is read in its words.
-            let intents = words.intents.iter().filter(|_| self.chat().is_some());
+            let intents = words.intents.iter().filter(|_| self.chat().is_some() && !self.is_recorded());
             for intent in intents.map(|intent| (*intent).to_owned()).collect::<Vec<_>>() {
                 self.judge(context, &Event::Said { intent });
             }

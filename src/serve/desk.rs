@@ -160,6 +160,7 @@ impl Desk {
                 if goes_back && outcome.is_ok() {
                     show_policies(self.control.policies(), &self.metrics, &self.readiness);
                     self.audit("configuration", configuration(self.control.policies()));
+                    self.knowing.went_back(&self.control);
                     if let Some(web) = &self.web {
                         web.went_back();
                     }
@@ -206,6 +207,7 @@ impl Desk {
         self.zone.clone_from(&settings.policy.zone);
         self.knowing.exchange(&settings, knowledge);
         let terms = self.control.reload(ControlSettings::from(&settings), policies, sounds);
+        self.knowing.show_in_force(settings.clone(), &self.control);
         self.exchange(settings.sip, neighbours, terms);
         if let (Some(web), Some(live)) = (&self.web, live) {
             if let Err(error) = web.exchange(live) {

@@ -22,6 +22,7 @@ use crate::knowledge::{Knowledge, Shelf};
 use crate::libraries::Libraries;
 use crate::notice_samples::one_of_each;
 use crate::settings::{Fault, ForkSettings, KnowledgeSettings, Settings, Token, Zone};
+use crate::shell::advise::Told;
 use crate::shell::clock::Clock;
 use crate::shell::copy::CopyOptions;
 use crate::shell::listen::Parties;
@@ -93,6 +94,7 @@ async fn fixture_with(store: Option<Store>) -> Fixture {
         copies: copies.clone(),
         browsers: Browsers::none(),
         forks: forks().await,
+        recordings: recordings(),
         shelf: shelf(),
         customers: Customers::default(),
         bench: bench(),
@@ -103,6 +105,12 @@ async fn fixture_with(store: Option<Store>) -> Fixture {
     };
     let handle = serve(options, inside).await.expect("loopback can be bound");
     Fixture { handle, bus, readiness, orders, asks, parties, copies }
+}
+
+/// Whom nobody has told what to listen by.
+fn recordings() -> Recordings {
+    let told = Told { bus: Arc::default(), store: None, outbox: None, metrics: Metrics::new() };
+    Recordings::start("test".to_owned(), told).expect("a thread")
 }
 
 /// The library that comes with the program.
@@ -403,6 +411,7 @@ async fn a_taken_port_is_told() {
         copies,
         browsers,
         forks,
+        recordings: recordings(),
         shelf,
         customers,
         bench,
