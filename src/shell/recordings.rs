@@ -249,3 +249,6 @@ fn listen(waiting: &Receiver<(String, Upload)>, shared: &Shared, told: &Told) {
 
 /// How often the thread looks whether the server ends.
 const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests;

@@ -162,7 +162,7 @@ impl Ears {
         let mut listener = Listener::new(judges.acoustic, ListenerSettings::default()).with_reader(judges.reader);
         let wanted = in_force.settings.recognition.as_ref().zip(language);
         let mut recognizer = wanted.and_then(|(wanted, language)| {
-            let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, &wanted.engine);
+            let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, &wanted.engine, &wanted.trusted);
             let loaded = files.and_then(|files| files.load_for(language));
             loaded.inspect_err(|why| tracing::warn!(why, "a recording is listened to without words")).ok()
         });
