@@ -23,7 +23,7 @@ use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use crate::control::{Load, Measured};
-use crate::notice::{LegReport, Notice, What};
+use crate::notice::{LegReport, Notice, PhraseHeard, What};
 use crate::settings::Measure;
 use crate::shell::listen::UtteranceFigures;
 use crate::shell::recognize::RecognizingFigures;
@@ -162,10 +162,7 @@ impl Metrics {
             | What::Consent { .. }
             | What::TicketAsked { .. }
             | What::SupervisorChanged { .. } => {}
-            What::Said { party, is_final, phrases, .. } => {
-                let whole = phrases.iter().filter(|_| *is_final);
-                whole.for_each(|phrase| self.count(&PHRASES, &[party, &phrase.intent], 1));
-            }
+            What::Said { party, is_final, phrases, .. } => self.count_phrases(party, phrases, *is_final),
             What::Decided { rule, .. } => self.count(&DECISIONS, &[rule], 1),
             What::ServiceSwitched { .. }
             | What::ComplianceBreached(_)
@@ -407,6 +404,11 @@ impl Metrics {
         };
         self.count(&SUPERVISORS, &[step], 1);
         self.gauge(&SUPERVISORS_ACTIVE, &[]).increment(change);
+    }
+
+    fn count_phrases(&self, party: &str, phrases: &[PhraseHeard], is_final: bool) {
+        let whole = phrases.iter().filter(|_| is_final);
+        whole.for_each(|phrase| self.count(&PHRASES, &[party, &phrase.intent], 1));
     }
 
     fn observe_chat(&self, what: &What) {

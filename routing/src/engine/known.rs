@@ -173,17 +173,14 @@ impl Known {
             let level_now = heard?.level;
             need(level_now >= level, format!("level {}", level_now.as_str()))?;
         }
-        if !own.said.is_empty() {
-            let said = own.said.iter().find(|intent| self.said.contains_key(*intent))?;
-            need(true, format!("said {said}"))?;
-        }
-        if !own.words.is_empty() {
-            let used = own.words.iter().find(|category| self.words.contains_key(*category))?;
-            need(true, format!("words {used}"))?;
-        }
-        if !own.breach.is_empty() {
-            let broken = own.breach.iter().find(|rule| self.breached.contains(*rule))?;
-            need(true, format!("breach {broken}"))?;
+        let heard_of: [(&str, &[String], &dyn Fn(&String) -> bool); 3] = [
+            ("said", &own.said, &|intent| self.said.contains_key(intent)),
+            ("words", &own.words, &|category| self.words.contains_key(category)),
+            ("breach", &own.breach, &|rule| self.breached.contains(rule)),
+        ];
+        for (what, any, is_known) in heard_of.into_iter().filter(|(_, any, _)| !any.is_empty()) {
+            let one = any.iter().find(|one| is_known(one))?;
+            need(true, format!("{what} {one}"))?;
         }
         if let Some(least) = own.interruptions {
             need(self.interruptions >= least, format!("{} interruptions", self.interruptions))?;
