@@ -18,6 +18,7 @@ mod context;
 mod conversation;
 mod description;
 mod drain;
+mod duties;
 mod facts;
 mod finish;
 mod fork;
@@ -33,6 +34,7 @@ mod overload;
 mod pass;
 mod ports;
 mod prompts;
+mod recorded;
 mod refer;
 mod relief;
 mod reoffer;
@@ -73,6 +75,7 @@ pub use fork::{ForkCommand, ForkEvent, ForkOpening, Source, StreamId};
 pub use input::{HandshakeFailure, Header, Input, Invite, OfferMethod, Refresher, ReplyId, SessionTerms, SipEvent};
 pub use order::{Denied, DeniedKind, Done, Hears, Order, Party, PlayedSound, SupervisorMode, Whom};
 pub use overload::{Load, Measured};
+pub use recorded::RECORDING;
 pub use terms::OldTerms;
 pub use transfer::Wish;
 
@@ -86,6 +89,7 @@ use self::ports::PortPool;
 use self::prompts::How;
 use self::relief::Relief;
 use self::supervise::{Change, Part};
+use crate::compliance::Phrases;
 use crate::pbx::Outcome;
 use crate::settings::{Limits, Parties, Pattern, PbxTerms, PortRange, Routes, SupervisionSettings, Target};
 
@@ -116,6 +120,10 @@ pub struct ControlSettings {
     pub language: Option<Language>,
     /// What masks what parties say, on routes that do not say otherwise; it has heard nothing yet.
     pub masker: Masker,
+    /// What whoever serves must say and must never say.
+    pub compliance: Arc<Phrases>,
+    /// The facts by which calls are compared with each other, besides scenario and target.
+    pub compared: Vec<String>,
     /// Whether every feature's score is told.
     pub scores: bool,
     /// Whether functionals are told.

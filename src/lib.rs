@@ -8,6 +8,7 @@ mod api;
 mod backtest;
 mod backup;
 pub mod cli;
+pub mod compliance;
 pub mod control;
 mod crm;
 mod deliveries;

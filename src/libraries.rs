@@ -15,9 +15,10 @@ use nlu::text::Lexicon;
 use ring::digest::{SHA256, digest};
 use routing::section::TEXT_BYTES_MAX;
 
+use crate::compliance::{self, Phrases};
 use crate::hexadecimal::hexadecimal;
 use crate::knowledge::{self, Knowledge};
-use crate::settings::{Fault, POLICIES_MAX, Policies, Settings, read_text, toml_files};
+use crate::settings::{ComplianceSettings, Fault, POLICIES_MAX, Policies, Settings, read_text, toml_files};
 pub use swap::Swap;
 
 /// What a file is.
@@ -31,7 +32,7 @@ pub enum Kind {
     Lexicons,
     /// Phrases that are listened for.
     Phrases,
-    /// What personal data is found by.
+    /// What personal data is found by, and what whoever serves must say and must never say.
     Compliance,
 }
 
@@ -120,9 +121,9 @@ impl Libraries {
             let name = path.file_stem()?.to_str()?.to_owned();
             Some(Volume { kind, name, path: Some(path) })
         };
-        let paths = match self.folder(kind) {
-            Some((folder, most)) => toml_files(folder, most)?,
-            None => self.files(kind).to_vec(),
+        let (paths, more) = match self.folder(kind) {
+            Some((folder, most)) => (toml_files(folder, most)?, Vec::new()),
+            None => (self.files(kind).to_vec(), self.more_files(kind).to_vec()),
         };
         let mut volumes: Vec<Volume> = paths.into_iter().filter_map(volume).collect();
         if volumes.is_empty() && self.folder(kind).is_none() {
@@ -132,6 +133,7 @@ impl Libraries {
             };
             volumes = shipped_with_program(kind).iter().map(shipped).collect();
         }
+        volumes.extend(more.into_iter().filter_map(volume));
         volumes.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(volumes)
     }
@@ -183,6 +185,7 @@ impl Libraries {
             Kind::Phrases => PhraseList::from_toml(text)
                 .map(|_| ())
                 .map_err(|error| fault(error.to_string(), "a phrase list as in config/lexicons")),
+            Kind::Compliance if self.0.compliance.files.contains(&path) => self.check_compliance(&path, text),
             Kind::Compliance => MaskingLists::parse(&[(&volume.name, text)])
                 .map(|_| ())
                 .map_err(|error| fault(error.to_string(), "lists as in config/compliance")),
@@ -204,6 +207,22 @@ impl Libraries {
         Knowledge::of(&files).map(|_| ())
     }
 
+    /// With the rules of the other files: ids stand once.
+    fn check_compliance(&self, path: &Path, text: &str) -> Result<(), Vec<Fault>> {
+        let others = self.0.compliance.files.iter().filter(|other| *other != path);
+        // What is wrong with another file is told when all are read together.
+        let read = others.filter_map(|other| Some((other.clone(), read_text(other).ok()?)));
+        let mut files: Vec<(PathBuf, String)> = read.filter(|(_, text)| compliance::parse(text).is_ok()).collect();
+        files.push((path.to_owned(), text.to_owned()));
+        let phrases = Phrases::of(&files)?;
+        // A rule that a policy waits for must not go.
+        let with = Settings {
+            compliance: ComplianceSettings { phrases: Arc::new(phrases), ..self.0.compliance.clone() },
+            ..(*self.0).clone()
+        };
+        Policies::load(&with).map(|_| ())
+    }
+
     /// The folder of a kind that has one, and how many files it may have.
     fn folder(&self, kind: Kind) -> Option<(&Path, usize)> {
         match kind {
@@ -211,6 +230,11 @@ impl Libraries {
             Kind::Knowledge => self.0.knowledge.folder.as_deref().map(|folder| (folder, knowledge::FILES_MAX)),
             Kind::Lexicons | Kind::Phrases | Kind::Compliance => None,
         }
+    }
+
+    /// The files of a kind that stand beside those for which something comes with the program.
+    fn more_files(&self, kind: Kind) -> &[PathBuf] {
+        if kind == Kind::Compliance { &self.0.compliance.files } else { &[] }
     }
 
     /// The files of a kind that are named one by one.

@@ -8,6 +8,7 @@ mod bounds;
 mod browsers;
 mod elsewhere;
 mod knowledge;
+mod mood;
 mod shadow;
 mod sources;
 mod store;
@@ -22,7 +23,7 @@ use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder, 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use crate::control::{Load, Measured};
-use crate::notice::{LegReport, Notice, What};
+use crate::notice::{LegReport, Notice, PhraseHeard, What};
 use crate::settings::Measure;
 use crate::shell::listen::UtteranceFigures;
 use crate::shell::recognize::RecognizingFigures;
@@ -38,9 +39,9 @@ use table::{
     LISTENING_BACKLOG, LOAD_CHANGES, LOAD_INFO, LOAD_LATENESS, LOAD_SHARE, MESSAGES_DROPPED, OBSERVATIONS, OUTCOMES,
     PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, PBX_ORDERS, PBX_UP, PBX_WAITING, PHRASES, POLICY_INFO, PROMPTS,
     REACTION, RECOGNITION_AUDIO, RECOGNITION_BACKLOG, RECOGNITION_RATIO, RECOGNITION_RESTARTS, RECOGNITION_UP,
-    REINVITES, RELOADS, REPLIES_SUGGESTED, REROUTE_ANSWER, REROUTE_GAP, REROUTES, SCENARIO_TURNS, SERVICE_SWITCHES,
-    SIP_CERTIFICATES, SIP_CONNECTIONS, SIP_FAILOVERS, SIP_KEPT_BACK, SIP_REFUSED, SIP_RESTRAINED, SUPERVISORS,
-    SUPERVISORS_ACTIVE, TAP_DROPPED, TICK_LATENESS, TRUNK_REGISTERED, TRUNK_UP, UTTERANCES, WARNINGS,
+    REINVITES, RELOADS, REPLIES_SUGGESTED, REROUTE_ANSWER, REROUTE_GAP, REROUTES, SIP_CERTIFICATES, SIP_CONNECTIONS,
+    SIP_FAILOVERS, SIP_KEPT_BACK, SIP_REFUSED, SIP_RESTRAINED, SUPERVISORS, SUPERVISORS_ACTIVE, TAP_DROPPED,
+    TICK_LATENESS, TRUNK_REGISTERED, TRUNK_UP, UTTERANCES,
 };
 pub use table::{Kind, Metric, TABLE};
 
@@ -162,12 +163,13 @@ impl Metrics {
             | What::Consent { .. }
             | What::TicketAsked { .. }
             | What::SupervisorChanged { .. } => {}
-            What::Said { party, is_final, phrases, .. } => {
-                let whole = phrases.iter().filter(|_| *is_final);
-                whole.for_each(|phrase| self.count(&PHRASES, &[party, &phrase.intent], 1));
-            }
+            What::Said { party, is_final, phrases, .. } => self.count_phrases(party, phrases, *is_final),
             What::Decided { rule, .. } => self.count(&DECISIONS, &[rule], 1),
-            What::ServiceSwitched { .. } | What::ScenarioTurned { .. } | What::EscalationLikely { .. } => {
+            What::ServiceSwitched { .. }
+            | What::ComplianceBreached(_)
+            | What::ScenarioTurned(_)
+            | What::GroupTurned(_)
+            | What::EscalationLikely { .. } => {
                 self.observe_mood(&notice.what);
             }
             What::KeyPressed { party, way, .. } => self.count(&KEYS, &[party, way], 1),
@@ -405,6 +407,11 @@ impl Metrics {
         self.gauge(&SUPERVISORS_ACTIVE, &[]).increment(change);
     }
 
+    fn count_phrases(&self, party: &str, phrases: &[PhraseHeard], is_final: bool) {
+        let whole = phrases.iter().filter(|_| is_final);
+        whole.for_each(|phrase| self.count(&PHRASES, &[party, &phrase.intent], 1));
+    }
+
     fn observe_chat(&self, what: &What) {
         match what {
             What::ChatOpened { .. } => self.count(&CHATS, &[], 1),
@@ -413,21 +420,6 @@ impl Metrics {
             What::NotPossible { .. } => self.count(&ACTIONS_NOT_POSSIBLE, &[], 1),
             What::OutcomeTold(_) => self.count(&OUTCOMES, &[], 1),
             What::AlertHandled(deed) => self.count(&ALERTS_HANDLED, &[&deed.deed], 1),
-            _ => {}
-        }
-    }
-
-    fn observe_mood(&self, what: &What) {
-        match what {
-            What::ServiceSwitched { after, .. } => {
-                let after = after.as_ref().map_or("usual", |after| &after.service);
-                self.count(&SERVICE_SWITCHES, &[after], 1);
-            }
-            What::ScenarioTurned { scenario, before, after, .. } => {
-                let way = if after > before { "sour" } else { "better" };
-                self.count(&SCENARIO_TURNS, &[scenario, way], 1);
-            }
-            What::EscalationLikely { .. } => self.count(&WARNINGS, &[], 1),
             _ => {}
         }
     }

@@ -17,11 +17,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use advice::{Advice, AnswerFound};
-pub use around::{ForkedParty, LoadReason};
+pub use around::{ForkedParty, GroupTurn, LoadReason, ScenarioTurn};
 pub use handled::AlertDeed;
 pub use outcome::Outcome;
 pub use quality::{LegQuality, LegReport};
-pub use serving::ServedAs;
+pub use serving::{Breach, ServedAs};
 pub use speaking::{Delivery, ExpressionSeen, PhraseHeard, TurnTaking, WordFound, WordsRead};
 pub use told::Notice;
 
@@ -68,7 +68,8 @@ pub enum What {
         /// What else was said.
         details: Pii<BTreeMap<String, String>>,
     },
-    /// The call is a chat: its parties write. The caller is the customer.
+    /// The call is a chat: its parties write; or, by the channel `recording`, one that is listened to afterwards. The caller
+    /// is the customer.
     ChatOpened {
         /// By what the customer writes, e.g. `app`, `web`, `mini_program`.
         channel: String,
@@ -334,17 +335,12 @@ pub enum What {
         /// What speaks for it, in words.
         evidence: Vec<String>,
     },
+    /// Whoever serves has said what is never to be said, or has not said what must be.
+    ComplianceBreached(Breach),
     /// The calls of a scenario have turned sour, or better: their highest anger is another one than before.
-    ScenarioTurned {
-        /// Which.
-        scenario: String,
-        /// The median of the highest anger per call before, 0-1.
-        before: f32,
-        /// The same from then on.
-        after: f32,
-        /// How likely so much order comes by chance, 0-1.
-        chance: f32,
-    },
+    ScenarioTurned(ScenarioTurn),
+    /// The calls of a queue, of a product, of a region have.
+    GroupTurned(GroupTurn),
     /// A party pressed a key.
     KeyPressed {
         /// `caller` or `callee`.

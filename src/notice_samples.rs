@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::notice::{
-    Advice, AlertDeed, AnswerFound, Delivery, ExpressionSeen, ForkedParty, LegQuality, LegReport, LoadReason, Notice,
-    Outcome, PhraseHeard, ServedAs, TurnTaking, What, WordFound, WordsRead,
+    Advice, AlertDeed, AnswerFound, Breach, Delivery, ExpressionSeen, ForkedParty, GroupTurn, LegQuality, LegReport,
+    LoadReason, Notice, Outcome, PhraseHeard, ScenarioTurn, ServedAs, TurnTaking, What, WordFound, WordsRead,
 };
 
 /// All kinds; all belong to `call-1` except those that were never up, and what is about the whole server.
@@ -15,7 +15,7 @@ pub(crate) fn one_of_each() -> Vec<Notice> {
         .map(|what| {
             let call = match what {
                 What::CallRefused { .. } | What::CallRedirected { .. } => "call-0",
-                What::LoadChanged { .. } | What::ScenarioTurned { .. } => "",
+                What::LoadChanged { .. } | What::ScenarioTurned(_) | What::GroupTurned(_) => "",
                 _ => "call-1",
             };
             let notice = Notice { call: call.to_owned(), call_ms, what };
@@ -225,7 +225,12 @@ fn conversed() -> Vec<What> {
         What::FactsTold { known: vec!["order.state".into()], forgotten: vec!["customer.tier".into()], by: None },
         What::Consent { state: "open".into(), by: "route".into() },
         What::EscalationLikely { score: 0.75, evidence: vec!["negative share 0.2 to 0.6".into()] },
-        What::ScenarioTurned { scenario: "after-sales".into(), before: 0.25, after: 0.5, chance: 0.000_061_035_156 },
+        What::ScenarioTurned(ScenarioTurn {
+            scenario: "after-sales".into(),
+            before: 0.25,
+            after: 0.5,
+            chance: 0.000_061_035_156,
+        }),
         What::ServiceSwitched {
             rule: "sorry-first".into(),
             policy: "after-sales@3".into(),
@@ -316,6 +321,19 @@ fn written() -> Vec<What> {
             by: "li".into(),
             to: Some("wang".into()),
             snooze_s: None,
+        }),
+        What::GroupTurned(GroupTurn {
+            by: "customer.region".into(),
+            group: "north".into(),
+            before: 0.25,
+            after: 0.5,
+            chance: 0.000_061_035_156,
+        }),
+        What::ComplianceBreached(Breach {
+            rule: "send-away".into(),
+            duty: "never_say".into(),
+            text: "The customer was sent away".into(),
+            target: "human".into(),
         }),
         What::CallEnded {
             reason: "caller hung up".into(),

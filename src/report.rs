@@ -260,6 +260,9 @@ pub struct Report {
     pub by_group: BTreeMap<String, Figures>,
     /// In how many calls each rule made a decision.
     pub rules: BTreeMap<String, u64>,
+    /// In how many calls each compliance rule was broken.
+    #[serde(default)]
+    pub breaches: BTreeMap<String, u64>,
     /// In how many calls the caller said a phrase of each meaning.
     pub said: BTreeMap<String, u64>,
     /// In how many of these anger was high.
@@ -304,6 +307,7 @@ impl Report {
             name.into_iter().for_each(|name| bounded(table, name).add(call));
         }
         call.rules.iter().for_each(|rule| *bounded(&mut self.rules, rule) += 1);
+        call.breaches.iter().for_each(|rule| *bounded(&mut self.breaches, rule) += 1);
         call.said.iter().for_each(|said| *bounded(&mut self.said, said) += 1);
         if call.level == "high" {
             call.said.iter().for_each(|said| *bounded(&mut self.said_high, said) += 1);
@@ -339,6 +343,7 @@ impl Report {
         }
         for (own, other) in [
             (&mut self.rules, &later.rules),
+            (&mut self.breaches, &later.breaches),
             (&mut self.said, &later.said),
             (&mut self.said_high, &later.said_high),
             (&mut self.emotions, &later.emotions),

@@ -4,6 +4,7 @@
 //! open and addresses ready to use. Reading is `read`, the checking of everything a file names is `check`.
 
 mod check;
+mod compliance;
 mod consent;
 mod crm;
 mod fault;
@@ -39,6 +40,7 @@ use media::sdp::{Exchange, Protection};
 
 pub(crate) use check::load_knowledge;
 pub use check::{Checked, check, check_settings};
+pub use compliance::ComplianceSettings;
 pub use consent::{ConsentRule, ConsentSettings};
 pub use crm::CrmSettings;
 pub use fault::Fault;
@@ -95,6 +97,8 @@ pub struct Settings {
     pub recognition: Option<RecognitionSettings>,
     /// `[knowledge]`.
     pub knowledge: KnowledgeSettings,
+    /// `[compliance]`.
+    pub compliance: ComplianceSettings,
     /// `[privacy]`.
     pub privacy: PrivacySettings,
     /// `[store]`; `None` when the section is absent: then nothing is kept.
@@ -444,6 +448,8 @@ pub struct PolicySettings {
     pub prompts: PathBuf,
     /// Where it is the hour and the day that rules name; without it, no rule may name any.
     pub zone: Option<Zone>,
+    /// The facts by which calls are compared with each other, e.g. `order.product`.
+    pub compared: Vec<String>,
 }
 
 impl Default for PolicySettings {
@@ -452,6 +458,7 @@ impl Default for PolicySettings {
             folder: PathBuf::from("config/policies"),
             prompts: PathBuf::from("config/prompts"),
             zone: None,
+            compared: Vec::new(),
         }
     }
 }

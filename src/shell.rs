@@ -13,5 +13,6 @@ pub mod media;
 pub mod pbx;
 pub mod provider;
 pub mod recognize;
+pub mod recordings;
 pub mod sip;
 pub mod sources;

@@ -41,6 +41,7 @@ mod policies;
 mod problem;
 mod readiness;
 mod record;
+mod recordings;
 mod reload;
 mod reports;
 mod routes;
@@ -72,6 +73,7 @@ use crate::shell::crm::Outbox;
 use crate::shell::fork::ForkSide;
 use crate::shell::inherited;
 use crate::shell::listen::Bench;
+use crate::shell::recordings::Recordings;
 use crate::sources::Customers;
 use crate::store::Store;
 use accounts::Accounts;
@@ -128,6 +130,8 @@ pub struct Inside {
     pub browsers: Browsers,
     /// Where forked calls come in.
     pub forks: ForkSide,
+    /// Who listens to recordings.
+    pub recordings: Recordings,
     /// What answers customers' questions.
     pub shelf: SharedShelf,
     /// What is known of people who call.
@@ -248,6 +252,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         own_feeds: Arc::new(Semaphore::new(OWN_FEEDS_MAX)),
         channels: Arc::new(Semaphore::new(CHANNELS_MAX)),
         walls: Arc::new(Semaphore::new(WALLS_MAX)),
+        uploads: Arc::new(Semaphore::new(recordings::UPLOADS_MAX)),
         audio_places: Arc::new(Semaphore::new(AUDIO_CLIENTS_MAX)),
         closing: closing.clone(),
     };

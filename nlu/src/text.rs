@@ -12,7 +12,7 @@ mod tokens;
 
 pub use evaluation::{Task, TextFigures, TextTally};
 pub use judgement::{EMOTIONS, HEADS, INTENTS, OFFENCES, POLARITIES, TextJudgement, UPSET};
-pub use lexicon::{Category, FOUND_MAX, Found, Lexicon, LexiconError};
+pub use lexicon::{Category, FOUND_MAX, Found, Lexicon, LexiconError, is_whole};
 pub use model::{TextCard, TextModel};
 pub use naming::Naming;
 pub use reader::{Reading, TextReader, TextSource};

@@ -89,6 +89,11 @@ pub enum Event {
         /// The categories, e.g. `complaint`.
         categories: Vec<String>,
     },
+    /// Whoever serves has said what is never to be said, or has not said what must be.
+    Breached {
+        /// The compliance rule's id, e.g. `no-promise-of-returns`.
+        rule: String,
+    },
     /// The other side was heard speaking.
     OtherSpoke,
     /// The caller is listened to from now on, or is not: what is not heard is no silence.

@@ -119,6 +119,7 @@ impl Engine {
             Event::Interrupted { times } => call.interrupt(scene, *times),
             Event::Said { intent } => call.say(scene, intent),
             Event::Words { categories } => call.use_words(scene, categories),
+            Event::Breached { rule } => call.breach(scene, rule),
             Event::OtherSpoke => call.spoke(scene),
             Event::Listened { on } => call.listened(scene, *on),
             Event::Quality { mos, loss } => call.note_quality(scene, *mos, *loss),

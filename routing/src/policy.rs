@@ -135,6 +135,8 @@ pub enum Trigger {
     Silent(Duration),
     /// The caller has waited for this long, all in all.
     Waits(Duration),
+    /// Whoever serves breaks one of these compliance rules, 1-20 ids.
+    Breached(Vec<String>),
     /// The call is likely to escalate.
     Warned,
 }
@@ -207,6 +209,19 @@ impl Policy {
             let heard = rule.when.circumstances.said.iter().map(|intent| ("while.said", intent));
             let all = waited.iter().map(move |intent| (key, intent)).chain(heard);
             all.map(move |(key, intent)| (format!("rule[{}].{key}", at + 1), intent))
+        })
+    }
+
+    /// Every compliance rule that a rule waits for with the key it stands at, for checks against the compliance phrases.
+    pub fn breaches(&self) -> impl Iterator<Item = (String, &String)> {
+        self.rules.iter().enumerate().flat_map(|(at, rule)| {
+            let waited: &[String] = match &rule.when.trigger {
+                Trigger::Breached(breaches) => breaches,
+                _ => &[],
+            };
+            let waited = waited.iter().map(|breach| ("when.breach", breach));
+            let besides = rule.when.circumstances.breach.iter().map(|breach| ("while.breach", breach));
+            waited.chain(besides).map(move |(key, breach)| (format!("rule[{}].{key}", at + 1), breach))
         })
     }
 

@@ -36,6 +36,7 @@ pub(super) fn line(event: &Value) -> Option<String> {
         What::EscalationLikely { score, evidence } => {
             format!("likely to escalate ({:.0} %): {}", score * 100.0, evidence.join(", "))
         }
+        What::ComplianceBreached(breach) => format!("{} {} is broken: {}", breach.duty, breach.rule, breach.text),
         What::Consent { state, by } => format!("consent is {state}, by {by}"),
         What::FactsTold { known, forgotten, .. } => {
             format!("told: {}; taken back: {}", listed(&known), listed(&forgotten))

@@ -9,7 +9,7 @@ use routing::backtest::{Interaction, escalated_at};
 use routing::{Emotion, Event, Level, Opening, Story};
 use serde_json::Value;
 
-use crate::control::MOOD_HOLDS;
+use crate::control::{MOOD_HOLDS, RECORDING};
 use crate::notice::{Notice, What};
 use crate::settings::Zone;
 
@@ -48,7 +48,10 @@ impl Recorded {
         match what {
             What::CallStarted { scenario, .. } => self.scenario = scenario,
             What::CallForked { source, .. } => self.channel = Some(source),
-            What::ChatOpened { channel, .. } => (self.channel, self.is_chat) = (Some(channel), true),
+            What::ChatOpened { channel, .. } => {
+                self.is_chat = channel != RECORDING;
+                self.channel = Some(channel);
+            }
             What::CallAnswered { .. } => self.answered_ms = Some(call_ms),
             What::Decided { rule, .. } => self.decided.push(rule),
             what => self.happened(call_ms, what),
@@ -96,6 +99,7 @@ impl Recorded {
             What::Interrupted { party, times } if party == "caller" => {
                 self.events.push((call_ms, Event::Interrupted { times }));
             }
+            What::ComplianceBreached(breach) => self.events.push((call_ms, Event::Breached { rule: breach.rule })),
             What::KeyPressed { party, key, .. } if party == "caller" => {
                 let key = key.chars().next().filter(|key| "0123456789*#ABCD".contains(*key));
                 self.events.extend(key.map(|key| (call_ms, Event::Key { key })));

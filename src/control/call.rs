@@ -19,6 +19,7 @@ use super::consent::Consent;
 use super::context::Context;
 use super::conversation::Conversation;
 use super::drain::{Departure, HandingOver};
+use super::duties::Serving;
 use super::facts::Learned;
 use super::finish::Finished;
 use super::fork::Fork;
@@ -75,6 +76,8 @@ pub(super) struct Call {
     pub(super) tally: Tally,
     /// What policies were told of it besides the caller's mood.
     pub(super) learned: Learned,
+    /// What whoever serves must say and must never say.
+    pub(super) serving: Serving,
     /// What an overload may do to it.
     pub(super) relievable: Relievable,
     /// How it has left us, once it has.
@@ -268,6 +271,7 @@ impl Call {
                 self.handshakes_tick(context);
                 self.reoffer_tick(context.now);
                 self.chat_tick(context);
+                self.duties_tick(context);
             }
             Stage::Finished(_) => {}
         }
@@ -283,6 +287,7 @@ impl Call {
         {
             self.finish(context, "nobody is left to talk to");
         }
+        self.follow_serving(context);
         self.steer_audio(context);
         self.hand_over_next(context);
         if self.fork.is_none() {
@@ -312,6 +317,7 @@ impl Call {
         self.reoffer_deadlines(&mut deadlines);
         self.hand_over_deadlines(&mut deadlines);
         self.chat_deadlines(&mut deadlines);
+        self.duties_deadlines(&mut deadlines);
         self.finish_deadlines(&mut deadlines);
         deadlines.into_iter().min_by_key(|(at, _)| *at)
     }

@@ -11,11 +11,12 @@ use nlu::{Expression, SeenIn, Shown};
 use routing::{Action, CallKey, Decision, Route, Texts};
 
 use super::call::{Call, Stage, millis};
-use super::context::{Context, Shared};
+use super::context::Context;
 use super::fork::{Begun, Fork, Link, Routed, Source};
 use super::leg::Leg;
 use super::order::{Denied, DeniedKind, Done, Order, Party};
-use super::{Command, Control, Header};
+use super::recorded::{RECORDING, RECORDING_MAX, Recorded};
+use super::{Command, Control, ControlSettings, Header};
 use crate::notice::What;
 use crate::pbx::Outcome;
 use crate::settings::RequestView;
@@ -78,6 +79,8 @@ pub(super) struct Chat {
     allowance: Allowance,
     /// The mood that the customer's last message has left, and when policies hear of it once more.
     left: Option<(Duration, routing::Event)>,
+    /// What it is when it is no chat at all, but a recording that is listened to afterwards.
+    pub(super) recorded: Option<Recorded>,
     over: bool,
 }
 
@@ -210,7 +213,7 @@ impl Control {
         if self.shared.terms.settings.parties.is_none() {
             return Err(Denied::new(DeniedKind::Conflict, "nobody reads: [listening] enabled = false"));
         }
-        let routed = route(&self.shared, &opening)?;
+        let routed = route(&self.shared.terms.settings, &opening)?;
         let (key, id) = self.new_call();
         let mut context = Context::of_newest(now, &mut self.shared, out);
         let call = Call::start_chat(&mut context, (key, id.clone()), opening, routed);
@@ -220,8 +223,8 @@ impl Control {
     }
 }
 
-fn route(shared: &Shared, opening: &ChatOpening) -> Result<Routed, Denied> {
-    let settings = &shared.terms.settings;
+/// The route that a chat takes, or a recording.
+pub(super) fn route(settings: &ControlSettings, opening: &ChatOpening) -> Result<Routed, Denied> {
     let found = match &opening.route {
         Some(name) => settings.routes.0.iter().find(|route| route.name == *name),
         None => {
@@ -249,13 +252,14 @@ impl Call {
         let (caller, far) = (Leg::of_writer(context, key, "caller"), Leg::of_writer(context, key, "callee"));
         let chat = Chat {
             channel: channel.clone(),
-            idle: context.terms.settings.limits.chat_idle,
+            idle: if channel == RECORDING { RECORDING_MAX } else { context.terms.settings.limits.chat_idle },
             active: context.now,
             names: VecDeque::new(),
             last: [None, None],
             messages: 0,
             allowance: Allowance::default(),
             left: None,
+            recorded: (channel == RECORDING).then(Recorded::default),
             over: false,
         };
         let Routed { name: route, scenario, .. } = routed;
@@ -290,7 +294,7 @@ impl Call {
         }
     }
 
-    fn chat_mut(&mut self) -> Result<&mut Chat, Denied> {
+    pub(super) fn chat_mut(&mut self) -> Result<&mut Chat, Denied> {
         if !matches!(self.stage, Stage::Talking(_)) {
             return Err(Denied::new(DeniedKind::Conflict, "the chat is over"));
         }
@@ -318,6 +322,7 @@ impl Call {
             return Ok(Done::Dropped(why));
         }
         chat.active = context.now;
+        self.words_heard(context, message.party == Party::Caller, &message.text, true);
         let Message { party, text, age, .. } = message;
         let by_caller = party == Party::Caller;
         let masked = self.maskers.mask_written(by_caller, &text);
@@ -361,13 +366,16 @@ impl Call {
 
     /// Has policies hear once more of a mood that a message has left: nobody writes twice a second, as voices are heard.
     pub(super) fn mood_left(&mut self, now: Duration, mood: &routing::Event) {
-        if let Ok(chat) = self.chat_mut() {
+        if let Ok(chat) = self.chat_mut()
+            && chat.recorded.is_none()
+        {
             chat.left = Some((now + MOOD_AGAIN, mood.clone()));
         }
     }
 
     /// Tells policies what is due.
     pub(super) fn chat_tick(&mut self, context: &mut Context<'_>) {
+        self.recorded_tick(context);
         let Ok(chat) = self.chat_mut() else { return };
         if let Some((_, mood)) = chat.left.take_if(|(at, _)| context.now >= *at) {
             self.judge(context, &mood);
@@ -378,6 +386,7 @@ impl Call {
     pub(super) fn chat_deadlines(&self, out: &mut Vec<(Duration, &'static str)>) {
         let left = self.chat().and_then(|chat| chat.left.as_ref()).filter(|_| self.is_up());
         out.extend(left.map(|(at, _)| (*at, "mood of who writes")));
+        out.extend(self.chat().and_then(Chat::move_due).filter(|_| self.is_up()));
     }
 
     /// Whoever writes has gone.
@@ -403,6 +412,9 @@ impl Call {
     pub(super) fn act_in_chat(&mut self, context: &mut Context<'_>, decision: &Decision, action: &Action) -> bool {
         if self.chat().is_none() {
             return false;
+        }
+        if self.is_recorded() {
+            return self.act_in_recording(context, action);
         }
         let rule = decision.rule.clone();
         let impossible =

@@ -3,6 +3,7 @@
 //!
 //! Decides nothing; the policy engine is told.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use media::quality::{Path, Robustness, mean_opinion, rating_listening};
@@ -31,6 +32,8 @@ pub(super) struct Learned {
     loss_percent: Option<u8>,
     /// Whether the call is likely to escalate.
     watch: Option<Watch>,
+    /// What facts say by which calls are compared.
+    pub(super) compared: BTreeMap<String, String>,
     /// How many expressions may be told.
     pub(super) showings: Allowance,
 }
@@ -48,7 +51,7 @@ impl Call {
             id: self.id.clone(),
             caller: history::caller(&self.from),
             waited: now.saturating_sub(self.started),
-            emotion_holds: self.chat().map(|_| MOOD_HOLDS),
+            emotion_holds: self.chat().filter(|_| !self.is_recorded()).map(|_| MOOD_HOLDS),
         }
     }
 
@@ -90,7 +93,7 @@ impl Call {
                 self.judge(context, &Event::Words { categories });
             }
             // Nobody listens for phrases in what is written: what it wants is read in its words.
-            let intents = words.intents.iter().filter(|_| self.chat().is_some());
+            let intents = words.intents.iter().filter(|_| self.chat().is_some() && !self.is_recorded());
             for intent in intents.map(|intent| (*intent).to_owned()).collect::<Vec<_>>() {
                 self.judge(context, &Event::Said { intent });
             }
@@ -122,6 +125,12 @@ impl Call {
         // What is forgotten makes room.
         let (forgotten, told): (Vec<_>, Vec<_>) = facts.into_iter().partition(|(_, value)| value.is_none());
         for (name, value) in forgotten.into_iter().chain(told) {
+            if context.terms.settings.compared.contains(&name) {
+                match &value {
+                    Some(value) => self.learned.compared.insert(name.clone(), value.to_string()),
+                    None => self.learned.compared.remove(&name),
+                };
+            }
             self.judge(context, &Event::Fact { name, value });
         }
         Ok(())

@@ -33,6 +33,8 @@ impl Call {
         if matches!(self.stage, Stage::Finished(_)) {
             return;
         }
+        self.end_serving(context);
+        self.note_for_site(context);
         let now = context.now;
         let finished = Stage::Finished(Finished {
             reason: farewell.reason.to_owned(),
@@ -69,7 +71,6 @@ impl Call {
                 Some(Reroute::Asking(_)) | None => {}
             }
         }
-        self.note_for_site(context);
         context.shared.engine.forget(self.key);
     }
 

@@ -22,6 +22,7 @@ use super::call::{Call, Stage, Talking, Tally};
 use super::chat::{self, Chat};
 use super::context::Context;
 use super::drain::Departure;
+use super::duties::Serving;
 use super::facts::Learned;
 use super::leg::{Beginning, Dialog, Farewell, Leg, Partner};
 use super::order::Party;
@@ -235,6 +236,7 @@ impl Call {
             stage: Stage::Talking(Box::new(talking)),
             tally: Tally::default(),
             learned: Learned::default(),
+            serving: Serving::default(),
             relievable: Relievable::by(false),
             departure: Departure::default(),
             wake: None,

@@ -42,7 +42,13 @@ impl Call {
                 text,
             },
         );
-        if !by_caller || !transcript.is_final {
+        if !transcript.is_final {
+            return;
+        }
+        if let Some(utterance) = transcript.utterance() {
+            self.words_heard(context, by_caller, &utterance.text, transcript.text.is_some());
+        }
+        if !by_caller {
             return;
         }
         let mut told = BTreeSet::new();

@@ -12,6 +12,7 @@ use super::call::{Call, Stage, Talking, Tally, millis};
 use super::codecs;
 use super::context::{Context, Shared};
 use super::drain::Departure;
+use super::duties::Serving;
 use super::facts::Learned;
 use super::leg::{Beginning, Dialog, Farewell, Leg, Partner, header, quotable};
 use super::relief::Relievable;
@@ -205,6 +206,7 @@ impl Call {
             stage: Stage::Seeking(Box::new(seeking)),
             tally: Tally::default(),
             learned: Learned::default(),
+            serving: Serving::default(),
             relievable,
             departure: Departure::default(),
             wake: None,

@@ -35,6 +35,8 @@ impl From<&Settings> for ControlSettings {
             remember_speakers: settings.listening.remember_speakers,
             language: settings.recognition.as_ref().map(|recognition| recognition.language),
             masker: Masker::new(Arc::clone(&settings.privacy.lists), settings.privacy.mask.clone()),
+            compliance: Arc::clone(&settings.compliance.phrases),
+            compared: settings.policy.compared.clone(),
             scores: settings.listening.scores,
             functionals: settings.listening.functionals,
             limits: settings.limits.clone(),

@@ -2,7 +2,7 @@
 //!
 //! `sim` plays the SIP side and the media path and holds the rules that both expect to be kept; `script` reads the
 //! scenarios; the scenarios themselves are `setup`, `offers`, `audio`, `bypass`, `relief`, `drain`, `handshakes`, `liveness`,
-//! `reroute`, `keys`, `hold`, `reoffer`, `moves`, `forks`, `chats`, `consent`, `conversations`, `orders`, `supervise`, `reload`; `random` plays at random,
+//! `reroute`, `keys`, `hold`, `reoffer`, `moves`, `forks`, `chats`, `consent`, `conversations`, `orders`, `supervise`, `reload`, `site`; `random` plays at random,
 //! and `reached` lists what that reaches.
 
 mod audio;
@@ -29,4 +29,5 @@ mod reroute;
 mod script;
 mod setup;
 mod sim;
+mod site;
 mod supervise;

@@ -143,6 +143,12 @@ fn of_what(what: &What) -> Vec<(&'static str, Value)> {
         What::EscalationLikely { score, evidence } => {
             vec![("anger", thousandths(*score)), ("reason", json!(evidence.join(", ")))]
         }
+        What::ComplianceBreached(breach) => vec![
+            ("rule", json!(breach.rule)),
+            ("reason", json!(breach.duty)),
+            ("text", json!(breach.text)),
+            ("target", json!(breach.target)),
+        ],
         What::Rerouted { target, .. } | What::RerouteStarted { target, .. } => vec![("target", json!(target))],
         What::RerouteFailed { target, reason, .. } => vec![("target", json!(target)), ("reason", json!(reason))],
         What::AnswersSuggested(advice) => {

@@ -7,6 +7,7 @@ use super::elsewhere::{
     REMOTE_RECOGNITION_UP,
 };
 use super::knowledge::{ADVICE, KNOWLEDGE};
+use super::mood::{BREACHES, GROUP_TURNS};
 use super::shadow::{SHADOW_CPU, SHADOW_DIFFERENCE, SHADOW_STEPS};
 use super::sources::{PULLS, SOURCE_ACCURACY, SOURCE_AGE, SOURCE_COMPLETENESS, SOURCE_ROWS};
 use super::{api::REQUESTS_LIMITED, bounds::Bounds};
@@ -501,6 +502,8 @@ pub const TABLE: &[Metric] = &[
     SERVICE_SWITCHES,
     SCENARIO_TURNS,
     WARNINGS,
+    BREACHES,
+    GROUP_TURNS,
     KEYS,
     PROMPTS,
     REACTION,

@@ -30,3 +30,31 @@ impl std::fmt::Debug for ForkedParty {
         write!(f, "ForkedParty({}, …)", self.party)
     }
 }
+
+/// How the calls of a scenario have turned.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ScenarioTurn {
+    /// Which.
+    pub scenario: String,
+    /// The median of the highest anger per call before, 0-1.
+    pub before: f32,
+    /// The same from then on.
+    pub after: f32,
+    /// How likely so much order comes by chance, 0-1.
+    pub chance: f32,
+}
+
+/// How the calls that have something in common have turned.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct GroupTurn {
+    /// What they have in common: `target`, or the name of a fact, e.g. `order.product`.
+    pub by: String,
+    /// What that is, e.g. the target's name.
+    pub group: String,
+    /// The median of the highest anger per call before, 0-1.
+    pub before: f32,
+    /// The same from then on.
+    pub after: f32,
+    /// How likely so much order comes by chance, 0-1.
+    pub chance: f32,
+}

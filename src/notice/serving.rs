@@ -1,4 +1,4 @@
-//! What events say of how a caller is served.
+//! What events say of how a caller is served, and of what whoever serves has said or left out.
 
 use routing::Serve;
 use serde::{Deserialize, Serialize};
@@ -42,4 +42,17 @@ impl From<&Serve> for ServedAs {
             simplify: serve.simplify,
         }
     }
+}
+
+/// A compliance rule that whoever serves has broken. It has no words of anybody: the rule says what it is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Breach {
+    /// The rule's id.
+    pub rule: String,
+    /// `never_say`: it was said; `must_say`: it was not, by when it had to be.
+    pub duty: String,
+    /// What is wrong, as the rule has it.
+    pub text: String,
+    /// Name of the target of whoever serves; empty of a chat.
+    pub target: String,
 }

@@ -53,6 +53,9 @@ pub struct CallFacts {
     pub informed: bool,
     /// The rules that made a decision.
     pub rules: BTreeSet<String>,
+    /// The compliance rules that were broken; missing in what older versions kept.
+    #[serde(default)]
+    pub breaches: BTreeSet<String>,
     /// What the caller's phrases mean.
     pub said: BTreeSet<String>,
     /// The emotion that led most steps of the caller's timeline; this and the following are missing in what older versions kept.
@@ -153,6 +156,7 @@ impl From<&CallRecord> for CallFacts {
             supervised: record.supervisors.iter().any(|supervisor| took_part(supervisor.state)),
             informed: record.events.iter().any(|event| is_informing(&event.notice.what)),
             rules: record.decisions.iter().map(|decision| decision.rule.clone()).take(NAMES_MAX).collect(),
+            breaches: record.breaches.iter().map(|own| own.breach.rule.clone()).take(NAMES_MAX).collect(),
             said: said.map(|said| said.phrase.intent.clone()).take(NAMES_MAX).collect(),
             emotion: leading(record),
             anger_tenth: heard.map(|peak| (peak.anger * 10.0).clamp(0.0, 9.0) as u8),

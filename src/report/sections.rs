@@ -302,6 +302,8 @@ fn causes(report: &Report, language: Language) -> Section {
         let row = |(name, count): (&String, &u64)| vec![Cell::Text(name.clone()), Cell::Count(*count)];
         Grid { head: vec![heading, t("来电", "Calls")], rows: sorted.into_iter().map(row).collect() }
     };
+    let breaches = (!report.breaches.is_empty())
+        .then(|| counts(t("违反的话术合规规则", "Compliance rule that was broken"), &report.breaches));
     let mut meanings: Vec<(&String, &u64)> = report.said.iter().collect();
     let high_of = |name: &String| report.said_high.get(name).copied().unwrap_or_default();
     meanings
@@ -314,11 +316,14 @@ fn causes(report: &Report, language: Language) -> Section {
     Section {
         title: t("情绪与冲突原因", "Emotions and what conflicts are about"),
         pictures: Vec::new(),
-        grids: vec![
+        grids: [
             counts(t("规则", "Rule"), &report.rules),
             said,
             counts(t("主导情绪", "Leading emotion"), &report.emotions),
-        ],
+        ]
+        .into_iter()
+        .chain(breaches)
+        .collect(),
         note: None,
     }
 }

@@ -43,6 +43,7 @@ pub(super) fn rows(report: &Report) -> Vec<Line> {
     }
     for (part, figure, counts) in [
         ("rule", "calls", &report.rules),
+        ("breach", "calls", &report.breaches),
         ("said", "calls", &report.said),
         ("said", "high", &report.said_high),
         ("emotion", "calls", &report.emotions),

@@ -20,7 +20,7 @@ use crate::control::{
     Sounds,
 };
 use crate::metrics::Metrics;
-use crate::notice::{Notice, What};
+use crate::notice::{GroupTurn, Notice, ScenarioTurn, What};
 use crate::pbx;
 use crate::settings::{Checked, Policies, SipSettings, Zone};
 use crate::shell::browser::Browsers;
@@ -162,6 +162,7 @@ impl Desk {
                 if goes_back && outcome.is_ok() {
                     show_policies(self.control.policies(), &self.metrics, &self.readiness);
                     self.audit("configuration", configuration(self.control.policies()));
+                    self.knowing.went_back(&self.control);
                     if let Some(web) = &self.web {
                         web.went_back();
                     }
@@ -208,6 +209,7 @@ impl Desk {
         self.zone.clone_from(&settings.policy.zone);
         self.knowing.exchange(&settings, knowledge);
         let terms = self.control.reload(ControlSettings::from(&settings), policies, sounds);
+        self.knowing.show_in_force(settings.clone(), &self.control);
         self.exchange(settings.sip, neighbours, terms);
         if let (Some(web), Some(live)) = (&self.web, live) {
             if let Err(error) = web.exchange(live) {
@@ -492,8 +494,11 @@ fn log(notice: &Notice) {
         What::SupervisorCalled { supervisor, mode, party, .. } => {
             info!(call, call_ms, supervisor, mode, party, "supervisor called");
         }
-        What::ScenarioTurned { scenario, before, after, .. } => {
+        What::ScenarioTurned(ScenarioTurn { scenario, before, after, .. }) => {
             warn!(scenario, before, after, "the calls of a scenario have turned");
+        }
+        What::GroupTurned(GroupTurn { by, before, after, .. }) => {
+            warn!(by, before, after, "the calls of a group have turned");
         }
         What::LoadChanged { load, was, by } => warn!(load, was, ?by, "the load is another one"),
         What::CallStarted { route, scenario, .. } => info!(call, call_ms, route, scenario, "call started"),

@@ -1,17 +1,19 @@
-//! What the server knows beside calls: answers to customers' questions, and facts of customers that are pulled.
+//! What the server knows beside calls: answers to customers' questions, facts of customers that are pulled, and what is heard of
+//! recordings afterwards.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use super::start::{Keeping, faulty};
+use super::start::{Keeping, boot_id, faulty};
 use crate::cli::Failure;
-use crate::control::{Input, Order};
+use crate::control::{Control, Input, Order};
 use crate::knowledge::{Knowledge, Shelf};
 use crate::metrics::Metrics;
 use crate::notice::{Notice, What};
 use crate::settings::{Settings, load_knowledge};
 use crate::shell::advise::{Advisor, SharedShelf, Told};
+use crate::shell::recordings::{InForce, Recordings};
 use crate::shell::sources::Pulling;
 use crate::sources::Customers;
 use crate::store::Store;
@@ -21,12 +23,13 @@ use crate::web::Bus;
 pub(super) struct Knowing {
     advisor: Advisor,
     customers: Customers,
+    recordings: Recordings,
     /// Ends with the desk.
     _pulling: Option<Pulling>,
 }
 
 /// What the API shows of it.
-pub(super) type Known = (SharedShelf, Customers);
+pub(super) type Known = (SharedShelf, Customers, Recordings);
 
 impl Knowing {
     /// Reads what is known, has answers suggested from it, and begins to pull business data.
@@ -44,14 +47,40 @@ impl Knowing {
         metrics.set_knowledge(knowledge.entries().len());
         let shelf = SharedShelf::new(ArcSwap::from_pointee(Shelf::of(settings, knowledge)));
         let told = Told { bus: Arc::clone(bus), store, outbox, metrics: metrics.clone() };
+        let recordings = Recordings::start(boot_id()?, told.clone());
+        let recordings = recordings.map_err(|error| Failure::of("starting the thread for recordings", error))?;
         let advisor = Advisor::start(Arc::clone(&shelf), told);
         let advisor = advisor.map_err(|error| Failure::of("starting the advising thread", error))?;
-        Ok((Knowing { advisor, customers: customers.clone(), _pulling }, (shelf, customers)))
+        let known = (shelf, customers.clone(), recordings.clone());
+        Ok((Knowing { advisor, customers, recordings, _pulling }, known))
     }
 
     /// Puts other knowledge in the place of what there is.
     pub(super) fn exchange(&self, settings: &Settings, knowledge: Knowledge) {
         self.advisor.exchange(Shelf::of(settings, knowledge));
+    }
+
+    /// Has recordings listened to by what calls begin with.
+    pub(super) fn show_in_force(&self, settings: Settings, control: &Control) {
+        let (control, policies) = control.in_force();
+        self.recordings.exchange(InForce { settings, control, policies });
+    }
+
+    /// The same after a step back of the policies.
+    pub(super) fn went_back(&self, control: &Control) {
+        if let Some(before) = self.recordings.in_force() {
+            self.show_in_force(before.settings.clone(), control);
+        }
+    }
+
+    /// Ends what goes on beside calls.
+    pub(super) fn stop(&self) {
+        self.recordings.stop();
+    }
+
+    /// Whether nobody uses a model any more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.recordings.has_ended()
     }
 
     /// Hears what is told of calls. What is known of a caller is an event for policies as soon as they decide about the call.

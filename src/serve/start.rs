@@ -120,7 +120,7 @@ impl Server {
             metrics,
             readiness,
             web,
-            zone: settings.policy.zone,
+            zone: settings.policy.zone.clone(),
             leaving: VecDeque::new(),
             inlets: Inlets {
                 sip: sip_inlet,
@@ -135,6 +135,7 @@ impl Server {
             },
             commands: Vec::new(),
         };
+        desk.knowing.show_in_force(settings, &desk.control);
         tokio::spawn(reloader.run(hangup));
         desk.handle(Work::Input(Input::Order(Order::Listening { up: desk.listening.is_some() })));
         Ok(Self { desk })
@@ -163,6 +164,7 @@ impl Server {
         if let Some(recognizing) = &self.desk.words.recognizing {
             recognizing.stop();
         }
+        self.desk.knowing.stop();
         self.desk.copies.stop();
         if let Some(web) = self.desk.web.take() {
             web.close().await;
@@ -191,6 +193,7 @@ impl Server {
         let is_there = || {
             self.desk.listening.as_ref().is_some_and(|listening| !listening.has_ended())
                 || self.desk.words.recognizing.as_ref().is_some_and(|recognizing| !recognizing.has_ended())
+                || !self.desk.knowing.has_ended()
         };
         while is_there() && Instant::now() < until {
             sleep(Duration::from_millis(20)).await;
@@ -447,7 +450,7 @@ async fn offer_api(
     (settings, policies): (&Settings, BTreeMap<String, String>),
     bus: &Arc<Bus>,
     reloads: mpsc::Sender<ReloadAsked>,
-    (forks, (copies, bench, (shelf, customers)), readiness, (metrics, log), (store, outbox)): ApiParts,
+    (forks, (copies, bench, (shelf, customers, recordings)), readiness, (metrics, log), (store, outbox)): ApiParts,
 ) -> Result<Api, Failure> {
     let (orders, inlet) = mpsc::channel(ORDERS_MAX);
     let browsers = Browsers::new(settings);
@@ -462,6 +465,7 @@ async fn offer_api(
         forks,
         copies,
         browsers: browsers.clone(),
+        recordings,
         shelf,
         customers,
         bench,
@@ -515,7 +519,7 @@ fn no_random_numbers() -> Failure {
 }
 
 /// Distinguishes the call ids of this run from those of others.
-fn boot_id() -> Result<String, Failure> {
+pub(super) fn boot_id() -> Result<String, Failure> {
     let mut bytes = [0; 4];
     ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes).map_err(|_| no_random_numbers())?;
     Ok(hexadecimal(&bytes))

@@ -12,6 +12,7 @@ use nlu::text::Lexicon;
 use super::policies::{Policies, load_policy};
 use super::read::read_text;
 use super::{Fault, PasswordSource, SecretSource, Settings, SourcePlace, TextModelChoice, TokenSource};
+use crate::compliance::Phrases;
 use crate::judges::JudgeFiles;
 use crate::knowledge::Knowledge;
 use crate::recognizer::{Engine, RecognizerFiles, Remote};
@@ -30,6 +31,7 @@ pub fn check(path: &Path) -> Result<Vec<String>, Vec<Fault>> {
         Kind::Policy => check_policy(path),
         Kind::Lexicon => check_lexicon(path, &text),
         Kind::Knowledge => check_knowledge(path, text),
+        Kind::Compliance => check_compliance(path, text),
         Kind::Settings => check_settings(path).map(|checked| checked.good),
     }
 }
@@ -38,14 +40,18 @@ enum Kind {
     Policy,
     Lexicon,
     Knowledge,
+    Compliance,
     Settings,
 }
 
-/// Policies and knowledge have a name and scenarios at the top, knowledge and lexicons entries, configurations only sections.
+/// Policies and knowledge have a name and scenarios at the top, knowledge and lexicons entries, compliance phrases what must or must
+/// never be said, configurations only sections.
 fn kind_of(text: &str) -> Kind {
     let Ok(table) = routing::section::parse_table(text) else { return Kind::Settings };
     let has = |keys: &[&str]| keys.iter().any(|key| table.contains_key(*key));
-    if has(&["name", "scenarios"]) && has(&["entry"]) {
+    if has(&["never_say", "must_say"]) {
+        Kind::Compliance
+    } else if has(&["name", "scenarios"]) && has(&["entry"]) {
         Kind::Knowledge
     } else if has(&["name", "scenarios", "rule", "fallback"]) {
         Kind::Policy
@@ -68,6 +74,11 @@ fn check_lexicon(path: &Path, text: &str) -> Result<Vec<String>, Vec<Fault>> {
 fn check_knowledge(path: &Path, text: String) -> Result<Vec<String>, Vec<Fault>> {
     let knowledge = Knowledge::of(&[(path.to_owned(), text)])?;
     Ok(vec![format!("{}: knowledge, {} entries", path.display(), knowledge.entries().len())])
+}
+
+fn check_compliance(path: &Path, text: String) -> Result<Vec<String>, Vec<Fault>> {
+    let phrases = Phrases::of(&[(path.to_owned(), text)])?;
+    Ok(vec![format!("{}: compliance, {} rules", path.display(), phrases.rules().len())])
 }
 
 fn check_policy(path: &Path) -> Result<Vec<String>, Vec<Fault>> {

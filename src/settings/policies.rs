@@ -99,6 +99,9 @@ impl Policies {
                 fault(key, format!("\"{intent}\""), expected);
             }
         }
+        for (key, found, expected) in unknown_breaches(&policy, settings) {
+            fault(key, found, expected);
+        }
         for (at, rule) in policy.rules.iter().enumerate() {
             let own = &rule.when.circumstances;
             if settings.policy.zone.is_none() && !(own.hours.is_empty() && own.days.is_empty()) {
@@ -189,6 +192,15 @@ impl Policies {
             self.sayings.insert(Saying { text: text.to_owned(), language });
         }
     }
+}
+
+/// The compliance rules that a policy waits for and no file has: where they stand, and what there is.
+fn unknown_breaches(policy: &Policy, settings: &Settings) -> Vec<(String, String, String)> {
+    let rules = settings.compliance.phrases.rules();
+    let known: Vec<&str> = rules.iter().map(|rule| rule.id.as_str()).collect();
+    let unknown = policy.breaches().filter(|(_, breach)| !known.contains(&breach.as_str()));
+    let expected = || format!("a rule of the files of [compliance]; there are: {}", known.join(", "));
+    unknown.map(|(key, breach)| (key, format!("\"{breach}\""), expected())).collect()
 }
 
 /// What the phrases of the lists can mean.

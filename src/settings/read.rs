@@ -16,6 +16,7 @@ use media::tone::Region;
 use routing::section::{Section, list, name, parse_table, text, whole};
 use toml::Value;
 
+use super::compliance::read_compliance;
 use super::crm::read_crms;
 use super::forks::read_forks;
 use super::headers::read_rules;
@@ -89,6 +90,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
     let trunks = sip::read_trunks(root.section("trunks"), folder, &sip);
     let media = read_media(root.section("media"), &sip);
     let (reports, report_font) = read_reports(root.section("reports"), folder);
+    let privacy = read_privacy(root.section("privacy"), folder);
     let mut settings = Settings {
         webrtc: read_webrtc(root.section("webrtc"), &media),
         media,
@@ -98,7 +100,8 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         listening: read_listening(root.section("listening"), folder),
         recognition: read_recognition(root.section("recognition"), folder),
         knowledge: read_knowledge(root.section("knowledge"), folder),
-        privacy: read_privacy(root.section("privacy"), folder),
+        compliance: read_compliance(root.section("compliance"), folder, &privacy.files),
+        privacy,
         store: read_store(root.section("store"), folder),
         reports,
         report_font,
@@ -352,10 +355,19 @@ fn read_policy(mut section: Section<'_>, folder: &Path) -> PolicySettings {
         zone: section.read("time_zone", "the name of a time zone, e.g. \"Asia/Shanghai\"", |value| {
             value.as_str().and_then(Zone::named)
         }),
+        compared: section.read("compare", COMPARED, list(COMPARED_MAX, fact_name)).unwrap_or_default(),
     };
     section.finish();
     settings
 }
+
+fn fact_name(value: &Value) -> Option<String> {
+    value.as_str().filter(|name| routing::is_fact_name(name)).map(str::to_owned)
+}
+
+/// Facts by which calls are compared.
+const COMPARED_MAX: usize = 10;
+const COMPARED: &str = "a list of 1-10 facts, e.g. [\"order.product\", \"customer.region\"]";
 
 fn read_supervision(mut section: Section<'_>) -> SupervisionSettings {
     let default = SupervisionSettings::default();

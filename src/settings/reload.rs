@@ -37,6 +37,7 @@ impl Settings {
             listening,
             recognition,
             knowledge: _,
+            compliance: _,
             privacy: _,
             store,
             reports,

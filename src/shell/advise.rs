@@ -140,6 +140,22 @@ pub fn hundredths(score: f32) -> f32 {
 }
 
 impl Told {
+    /// Tells everybody what was heard of a recording; what was decided stands in the audit trail first.
+    pub(super) fn tell_all(&self, notice: &Notice, now: Moment) {
+        self.metrics.observe(notice);
+        if let Some(store) = &self.store {
+            // What the disk did not take in time is counted, and told all the same.
+            let _ = store.commit(std::iter::once(notice));
+        }
+        self.bus.publish_at(notice, now);
+        if let Some(store) = &self.store {
+            store.keep(notice, now);
+        }
+        if let Some(outbox) = &self.outbox {
+            outbox.offer(notice, now);
+        }
+    }
+
     /// Tells everybody, unless consent was refused while the library was searched.
     fn tell(&self, notice: &Notice, now: Moment) {
         let tell_others = || {

@@ -27,6 +27,7 @@ use tokio::sync::mpsc;
 pub use baselines::{Baselines, SpeakerKey};
 pub use bench::{Bench, ModelName, ModelsNow, ShadowReport};
 pub use chaos::Chaos;
+pub(super) use conversations::Conversations;
 pub use parties::Parties;
 pub use utterances::{UtteranceFigures, Utterances, Uttered};
 

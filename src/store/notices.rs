@@ -59,7 +59,9 @@ pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
         | What::BypassFailed { .. }
         | What::BypassEnded { .. }
         | What::LoadChanged { .. }
-        | What::ScenarioTurned { .. } => "server",
+        | What::ComplianceBreached(_)
+        | What::ScenarioTurned(_)
+        | What::GroupTurned(_) => "server",
         What::CallStarted { .. }
         | What::CallRefused { .. }
         | What::CallForked { .. }

@@ -11,7 +11,7 @@ use super::reload::Reloaded;
 use super::{
     alerts, audio, audit, backup, calls, channel, consent, console, deliveries, events, facts, forks, health,
     interactions, knowledge, libraries, log, models, moves, oidc, orders, outcomes, own, people, policies, readiness,
-    reload, reports, signing, sources, trial, users, wall, webrtc,
+    recordings, reload, reports, signing, sources, trial, users, wall, webrtc,
 };
 use crate::report::Report;
 use crate::store::{Backup, Checking, Erased, Hold};
@@ -241,6 +241,14 @@ fn interactions(doors: Doors) -> Doors {
     let write = told("Writes a message").body::<interactions::MessageRequest>();
     let moved = told("Tells whether a customer was moved").body::<interactions::MovedRequest>();
     let end = told("Ends a chat").body_or_none::<interactions::EndRequest>();
+    let recording = describe("Uploads a recording of a call, a WAV, to be listened to afterwards")
+        .query::<recordings::RecordingQuery>()
+        .header("x-calmline-customer", "An address of the customer, or what stands for it: `person:…`")
+        .answers::<recordings::RecordingBody>(ACCEPTED, "It waits for its turn")
+        .refuses(&[BAD_REQUEST, CONFLICT, UNAVAILABLE]);
+    let recorded = describe("What has become of a recording")
+        .answers::<recordings::RecordingBody>(OK, "Its record is that of the call")
+        .refuses(&[NOT_FOUND]);
     let fork = describe("Asks where the audio of a PBX's call may be sent")
         .body::<forks::Wanted>()
         .answers::<forks::Given>(CREATED, "Where")
@@ -263,6 +271,8 @@ fn interactions(doors: Doors) -> Doors {
         .at(Method::PUT, "/v1/interactions/{id}/facts", Integration, facts::tell, facts())
         .at(Method::POST, "/v1/interactions/{id}/messages", Integration, interactions::write, write)
         .at(Method::POST, "/v1/interactions/{id}/moved", Integration, interactions::moved, moved)
+        .at(Method::POST, "/v1/recordings", Integration, recordings::upload, recording)
+        .at(Method::GET, "/v1/recordings/{id}", Integration, recordings::state, recorded)
         .at(Method::POST, "/v1/forks", Integration, forks::fork, fork)
 }
 

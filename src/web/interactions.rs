@@ -20,7 +20,7 @@ use super::orders::{answered, ask, read};
 use super::people::pseudonym;
 use super::problem::Problem;
 use super::routes::App;
-use crate::control::{ChatOpening, Done, Message, Order, Party, Showing, Source};
+use crate::control::{ChatOpening, Done, Message, Order, Party, RECORDING, Showing, Source};
 use crate::pii::Pii;
 use crate::words;
 
@@ -178,13 +178,14 @@ pub(super) async fn ordered(app: &App, order: Order) -> Result<Response, Problem
     Ok(answered(ask(app, order).await?)?.into_response())
 }
 
-fn opening_of(app: &App, request: OpenRequest) -> Result<ChatOpening, Problem> {
+pub(super) fn opening_of(app: &App, request: OpenRequest) -> Result<ChatOpening, Problem> {
     let OpenRequest { channel, name, customer, language, route, details } = request;
     let is_word = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
     if channel.is_empty() || channel.len() > CHANNEL_CHARACTERS_MAX || !channel.chars().all(is_word) {
         return Err(bad(format!("`channel`: expected 1-{CHANNEL_CHARACTERS_MAX} of a-z, 0-9 and _, e.g. \"app\"")));
     }
-    if channel == "phone" || Source::FORKING.iter().any(|source| source.name() == channel) {
+    if ["phone", RECORDING].contains(&channel.as_str()) || Source::FORKING.iter().any(|source| source.name() == channel)
+    {
         return Err(bad(format!("`channel`: found {channel:?}, which is where calls come from")));
     }
     check_name("name", name.as_ref())?;

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 
 pub use self::afterwards::{Late, OUTCOMES_MAX, Reply};
 pub use self::decided::{Because, Decision, ServiceSwitch};
-pub use self::deeds::{Prompt, PromptOutcome, Reroute, RerouteOutcome};
+pub use self::deeds::{Breached, Prompt, PromptOutcome, Reroute, RerouteOutcome};
 pub use self::handled::Handled;
 pub use self::present::{AudioClient, Supervisor, SupervisorState};
 pub use self::summary::Summary;
@@ -28,7 +28,7 @@ use crate::pii::Pii;
 pub const EVENTS_MAX: usize = 500;
 /// Timeline steps kept per call: ten minutes of two steps per second.
 pub const TIMELINE_MAX: usize = 1_200;
-/// Decisions, prompts, re-routes, alerts and legs kept per call, each.
+/// Decisions, prompts, re-routes, alerts, breaches and legs kept per call, each.
 const DEEDS_MAX: usize = 100;
 /// Phrases kept per call.
 const PHRASES_MAX: usize = 300;
@@ -114,6 +114,10 @@ pub struct CallRecord {
     /// What supervisors were told.
     #[schema(value_type = Vec<Alert>)]
     pub alerts: VecDeque<Alert>,
+    /// Compliance rules that whoever serves has broken.
+    #[serde(skip_serializing_if = "VecDeque::is_empty")]
+    #[schema(value_type = Vec<Breached>)]
+    pub breaches: VecDeque<Breached>,
     /// What whoever serves was to write.
     #[serde(skip_serializing_if = "VecDeque::is_empty")]
     #[schema(value_type = Vec<Reply>)]
@@ -301,6 +305,7 @@ impl CallRecord {
             prompts: VecDeque::new(),
             reroutes: VecDeque::new(),
             alerts: VecDeque::new(),
+            breaches: VecDeque::new(),
             replies: VecDeque::new(),
             outcomes: VecDeque::new(),
             conversations: VecDeque::new(),
@@ -342,7 +347,8 @@ impl CallRecord {
             | What::MessageDropped { .. }
             | What::NotPossible { .. }
             | What::TicketAsked { .. }
-            | What::ScenarioTurned { .. }
+            | What::ScenarioTurned(_)
+            | What::GroupTurned(_)
             | What::EscalationLikely { .. }
             | What::Said { is_final: false, .. }
             | What::Interrupted { .. } => {}
@@ -373,7 +379,7 @@ impl CallRecord {
                 self.apply_reroute(notice);
             }
             What::LegEnded(report) => push(&mut self.legs, report.clone(), DEEDS_MAX),
-            What::Alert { .. } | What::Conversation { .. } => self.apply_told(notice),
+            What::Alert { .. } | What::Conversation { .. } | What::ComplianceBreached(_) => self.apply_told(notice),
             What::SupervisorCalled { .. }
             | What::SupervisorJoined { .. }
             | What::SupervisorChanged { .. }
@@ -420,6 +426,9 @@ impl CallRecord {
                 let (severity, text, rule) = (severity.clone(), text.clone(), rule.clone());
                 let alert = Alert { call_ms, severity, text, rule, handled: None };
                 push(&mut self.alerts, alert, DEEDS_MAX);
+            }
+            What::ComplianceBreached(breach) => {
+                push(&mut self.breaches, Breached { call_ms, breach: breach.clone() }, DEEDS_MAX);
             }
             What::Conversation { target, caller, callee } => {
                 let (target, caller, callee) = (target.clone(), *caller, *callee);

@@ -29,6 +29,7 @@ use super::own::FirstShown;
 use super::permit::Permissions;
 use super::policies::InForce;
 use super::problem::Problem;
+use super::recordings::RECORDING_BYTES_MAX;
 use super::scope::Scope;
 use super::signing::{Ended, Signed, Who};
 use crate::store::AuditEntry;
@@ -59,6 +60,7 @@ pub(super) struct App {
     pub(super) own_feeds: Arc<Semaphore>,
     pub(super) audio_places: Arc<Semaphore>,
     pub(super) channels: Arc<Semaphore>,
+    pub(super) uploads: Arc<Semaphore>,
     pub(super) closing: CancellationToken,
 }
 
@@ -206,7 +208,13 @@ async fn bound(request: Request<Body>, next: Next) -> Response {
     let size = request.body().size_hint();
     // Files are longer than everything else, and few may send them.
     let is_file = ["/v1/libraries/", "/v1/policies/"].iter().any(|place| request.uri().path().starts_with(place));
-    let (most, limit) = if is_file { (TEXT_BYTES_MAX as u64, FILE_LIMIT) } else { (BODY_BYTES_MAX, ANSWER_LIMIT) };
+    let (most, limit) = if request.uri().path() == "/v1/recordings" {
+        (RECORDING_BYTES_MAX, FILE_LIMIT)
+    } else if is_file {
+        (TEXT_BYTES_MAX as u64, FILE_LIMIT)
+    } else {
+        (BODY_BYTES_MAX, ANSWER_LIMIT)
+    };
     if size.lower() > most || size.upper().is_none() {
         let detail = format!("bodies are at most {most} bytes here, of known length");
         return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).into_response();

@@ -29,6 +29,7 @@ use crate::libraries::Libraries;
 use crate::log::Log;
 use crate::notice_samples::one_of_each;
 use crate::settings::{Fault, ForkSettings, KnowledgeSettings, Settings, Token, Zone};
+use crate::shell::advise::Told;
 use crate::shell::clock::Clock;
 use crate::shell::copy::CopyOptions;
 use crate::shell::listen::Parties;
@@ -108,6 +109,7 @@ async fn fixture_with(store: Option<Store>) -> Fixture {
         copies: copies.clone(),
         browsers: Browsers::none(),
         forks: forks().await,
+        recordings: recordings(),
         shelf: shelf(),
         customers: Customers::default(),
         bench: bench(),
@@ -119,6 +121,12 @@ async fn fixture_with(store: Option<Store>) -> Fixture {
     };
     let handle = serve(options, inside).await.expect("loopback can be bound");
     Fixture { handle, bus, readiness, orders, asks, parties, copies }
+}
+
+/// Whom nobody has told what to listen by.
+fn recordings() -> Recordings {
+    let told = Told { bus: Arc::default(), store: None, outbox: None, metrics: Metrics::new() };
+    Recordings::start("test".to_owned(), told).expect("a thread")
 }
 
 /// The library that comes with the program.
@@ -419,6 +427,7 @@ async fn a_taken_port_is_told() {
         copies,
         browsers,
         forks,
+        recordings: recordings(),
         shelf,
         customers,
         bench,

@@ -31,6 +31,8 @@ use crate::settings::parse_policy;
 
 /// Calls of a day that a draft is tried on, the last ones first.
 const CALLS_MAX: usize = 500;
+/// Calls of a day that are looked at for them: those that nobody answered tell a policy nothing.
+const LOOKED_AT_MAX: usize = 5_000;
 /// Calls that are named because they go otherwise.
 const DIFFERENCES_MAX: usize = 100;
 /// How long a call is taken to wait for an order to a PBX, as `calmline policy test` does.
@@ -60,7 +62,7 @@ pub(super) struct Trial {
     broken: Vec<TrialBroken>,
     /// Calls that it was tried on.
     calls: usize,
-    /// Whether there were more: the last ones of the day were taken.
+    /// Whether there were more: of the last 5,000 calls of the day, the last 500 that were answered were taken.
     more: bool,
     /// What is in force.
     in_force: TrialEffect,
@@ -156,7 +158,7 @@ async fn interactions(app: &App, date: Date) -> Result<(Vec<Interaction>, bool),
     let missing =
         || Problem::new(StatusCode::BAD_REQUEST, format!("found {date}, expected a day that {} has", zone.name()));
     let (from, mut before) = zone.day(date).ok_or_else(missing)?;
-    let mut interactions = Vec::new();
+    let (mut interactions, mut looked_at) = (Vec::new(), 0);
     loop {
         let lines = store.calls(before, CALLS_MAX).await.map_err(store_down)?;
         let Some(last) = lines.last().and_then(started) else { return Ok((interactions, false)) };
@@ -164,8 +166,12 @@ async fn interactions(app: &App, date: Date) -> Result<(Vec<Interaction>, bool),
             if started(line).is_none_or(|at| at < from) {
                 return Ok((interactions, false));
             }
-            if interactions.len() == CALLS_MAX {
+            if interactions.len() == CALLS_MAX || looked_at == LOOKED_AT_MAX {
                 return Ok((interactions, true));
+            }
+            looked_at += 1;
+            if line["answered"].is_null() {
+                continue;
             }
             let id = line["id"].as_str().unwrap_or_default().to_owned();
             if let Some(record) = store.call(id).await.map_err(store_down)? {

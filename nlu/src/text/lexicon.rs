@@ -214,8 +214,8 @@ impl Lexicon {
     }
 }
 
-/// A match must not begin or end inside a word of Latin letters.
-fn is_whole(plain: &str, start: usize, end: usize) -> bool {
+/// Whether what stands from byte `start` to byte `end` of `plain` neither begins nor ends inside a word of Latin letters.
+pub fn is_whole(plain: &str, start: usize, end: usize) -> bool {
     let letter = |character: Option<char>| character.is_some_and(|character| character.is_ascii_alphabetic());
     let cuts = |before: Option<char>, after: Option<char>| letter(before) && letter(after);
     let (head, matched, tail) = (&plain[..start], &plain[start..end], &plain[end..]);

@@ -214,6 +214,15 @@ impl Call {
         self.serve(scene);
     }
 
+    /// Takes in that whoever serves has broken a compliance rule, and fires the rules for that.
+    pub(super) fn breach(&mut self, scene: &mut Scene<'_>, broken: &str) {
+        self.known.note_breach(broken);
+        self.fire_at_once(scene, |trigger, because| {
+            because.facts.push(format!("breach {broken}"));
+            matches!(trigger, Trigger::Breached(breaches) if breaches.iter().any(|own| own == broken))
+        });
+    }
+
     /// Takes in that the call is likely to escalate, and fires the rules for that.
     pub(super) fn warn(&mut self, scene: &mut Scene<'_>, score: f32, evidence: &[String]) {
         self.fire_at_once(scene, |trigger, because| {

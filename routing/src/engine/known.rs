@@ -2,14 +2,14 @@
 //!
 //! What is not known makes no rule true. Every list has a bound; what comes when it is full is left out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::call::Heard;
 use crate::facts::FACTS_MAX;
 use crate::{Circumstances, Fact, Language, LocalTime, Opening};
 
-/// Different intents, and likewise categories of words, that are remembered of one call.
+/// Different intents, and likewise categories of words and broken rules, that are remembered of one call.
 const MEANINGS_MAX: usize = 64;
 
 /// Words are taken to tell the mood for this long.
@@ -25,6 +25,8 @@ pub(super) struct Known {
     said: BTreeMap<String, u32>,
     /// Categories of words, and when each was used last.
     words: BTreeMap<String, Duration>,
+    /// Compliance rules that whoever serves has broken.
+    breached: BTreeSet<String>,
     pub(super) interruptions: u32,
     waited: Duration,
     waiting_since: Option<Duration>,
@@ -44,6 +46,7 @@ impl Known {
             heard_last: now,
             said: BTreeMap::new(),
             words: BTreeMap::new(),
+            breached: BTreeSet::new(),
             interruptions: 0,
             waited: opening.waited,
             waiting_since: None,
@@ -78,6 +81,13 @@ impl Known {
     /// Whether words of a category were used not long ago.
     pub(super) fn uses(&self, now: Duration, category: &str) -> bool {
         self.words.get(category).is_some_and(|at| now.saturating_sub(*at) <= WORDS_HOLD)
+    }
+
+    /// Notes a compliance rule that was broken.
+    pub(super) fn note_breach(&mut self, rule: &str) {
+        if self.breached.len() < MEANINGS_MAX {
+            self.breached.insert(rule.to_owned());
+        }
     }
 
     pub(super) fn note_quality(&mut self, mos: Option<f32>, loss: Option<f32>) {
@@ -163,13 +173,14 @@ impl Known {
             let level_now = heard?.level;
             need(level_now >= level, format!("level {}", level_now.as_str()))?;
         }
-        if !own.said.is_empty() {
-            let said = own.said.iter().find(|intent| self.said.contains_key(*intent))?;
-            need(true, format!("said {said}"))?;
-        }
-        if !own.words.is_empty() {
-            let used = own.words.iter().find(|category| self.words.contains_key(*category))?;
-            need(true, format!("words {used}"))?;
+        let heard_of: [(&str, &[String], &dyn Fn(&String) -> bool); 3] = [
+            ("said", &own.said, &|intent| self.said.contains_key(intent)),
+            ("words", &own.words, &|category| self.words.contains_key(category)),
+            ("breach", &own.breach, &|rule| self.breached.contains(rule)),
+        ];
+        for (what, any, is_known) in heard_of.into_iter().filter(|(_, any, _)| !any.is_empty()) {
+            let one = any.iter().find(|one| is_known(one))?;
+            need(true, format!("{what} {one}"))?;
         }
         if let Some(least) = own.interruptions {
             need(self.interruptions >= least, format!("{} interruptions", self.interruptions))?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use toml::Value;
 
+use super::when::BREACHES;
 use super::{SAID_MAX, choice, one_of, seconds};
 use crate::section::{Section, list, name, number, text, whole};
 use crate::{Day, Emotion, FACT_CHARS_MAX, FACT_KINDS, Fact, Level, TimeSpan, is_fact_name};
@@ -24,6 +25,8 @@ pub struct Circumstances {
     pub said: Vec<String>,
     /// The caller has used words of one of these categories by now; none: whatever words.
     pub words: Vec<String>,
+    /// Whoever serves has broken one of these compliance rules by now; none: whatever was broken.
+    pub breach: Vec<String>,
     /// The caller has interrupted so often in the present conversation.
     pub interruptions: Option<u32>,
     /// The caller has said one and the same thing so often.
@@ -84,6 +87,7 @@ pub(super) fn read(section: &mut Section<'_>) -> Circumstances {
     let said = section.read("said", intents, list(SAID_MAX, name)).unwrap_or_default();
     let categories = format!("a list of 1-{SAID_MAX} categories of the lexicons");
     let words = section.read("words", categories, list(SAID_MAX, name)).unwrap_or_default();
+    let breach = section.read("breach", BREACHES, list(SAID_MAX, name)).unwrap_or_default();
     let interruptions = section.read("interruptions", "a whole number from 1 to 100", whole(1..=100));
     let repeats = section.read("repeats", "a whole number from 2 to 100", whole(2..=100));
     let silence = section.read("silence_s", "seconds, 1-86400", seconds(1.0));
@@ -111,6 +115,7 @@ pub(super) fn read(section: &mut Section<'_>) -> Circumstances {
         level,
         said,
         words,
+        breach,
         interruptions: count(interruptions),
         repeats: count(repeats),
         silence,

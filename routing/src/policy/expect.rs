@@ -95,11 +95,12 @@ fn id(value: &toml::Value) -> Option<String> {
 }
 
 /// The keys of which one says what happens.
-const EVENTS: [&str; 12] = [
+const EVENTS: [&str; 13] = [
     "emotion",
     "key",
     "said",
     "words",
+    "breach",
     "interruptions",
     "other_spoke",
     "mos",
@@ -120,6 +121,8 @@ fn read_event(section: &mut Section<'_>, events: &mut Vec<(Duration, Event)>) {
     events.extend(section.read("said", "an intent", name).map(|intent| (at, Event::Said { intent })));
     let words = section.read("words", "a list of 1-20 categories of the lexicons", list(20, name));
     events.extend(words.map(|categories| (at, Event::Words { categories })));
+    let breach = section.read("breach", "the id of a compliance rule", name);
+    events.extend(breach.map(|rule| (at, Event::Breached { rule })));
     let times = section.read("interruptions", "a whole number from 1 to 100", whole(1..=100));
     let times = times.and_then(|times| u32::try_from(times).ok());
     events.extend(times.map(|times| (at, Event::Interrupted { times })));

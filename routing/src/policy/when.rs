@@ -11,17 +11,20 @@ use crate::section::{Section, list, name, number, whole};
 use crate::{Emotion, Level};
 
 /// The keys that say what a rule waits for, and those that stand beside each.
-const TRIGGERS: [(&str, &[&str]); 9] = [
+const TRIGGERS: [(&str, &[&str]); 10] = [
     ("interruptions", &[]),
     ("said", &[]),
     ("words", &[]),
     ("repeats", &["of"]),
     ("silence_s", &[]),
     ("waited_s", &[]),
+    ("breach", &[]),
     ("warned", &[]),
     ("keys", &["key"]),
-    ("emotion", &["level", "score_at_least", "lasted_s", "trend_at_least"]),
+    FEELING,
 ];
+/// What a rule waits for that says nothing else.
+const FEELING: (&str, &[&str]) = ("emotion", &["level", "score_at_least", "lasted_s", "trend_at_least"]);
 
 /// Reads the conditions of a rule; its circumstances stand in a table of their own.
 pub(super) fn read(section: &mut Section<'_>, file: &File) -> Option<When> {
@@ -30,7 +33,7 @@ pub(super) fn read(section: &mut Section<'_>, file: &File) -> Option<When> {
     let stands = |section: &Section<'_>, (own, beside): (&str, &[&str])| {
         section.has(own) || (own == "keys" && beside.iter().any(|key| section.has(key)))
     };
-    let chosen = TRIGGERS.into_iter().find(|trigger| stands(section, *trigger)).unwrap_or(TRIGGERS[8]);
+    let chosen = TRIGGERS.into_iter().find(|trigger| stands(section, *trigger)).unwrap_or(FEELING);
     stands_alone(section, chosen);
     let trigger = match chosen.0 {
         "interruptions" => {
@@ -49,6 +52,7 @@ pub(super) fn read(section: &mut Section<'_>, file: &File) -> Option<When> {
         }
         "silence_s" => section.read("silence_s", "seconds, 1-86400", seconds(1.0)).map(Trigger::Silent),
         "waited_s" => section.read("waited_s", "seconds, 1-86400", seconds(1.0)).map(Trigger::Waits),
+        "breach" => section.read("breach", BREACHES, list(SAID_MAX, name)).map(Trigger::Breached),
         "warned" => {
             section.read("warned", "true", |value| value.as_bool().filter(|warned| *warned)).map(|_| Trigger::Warned)
         }
@@ -59,6 +63,8 @@ pub(super) fn read(section: &mut Section<'_>, file: &File) -> Option<When> {
 }
 
 const INTENTS: &str = "a list of 1-20 intents of the phrase lists";
+/// What can stand in `breach`, of `when` and of `while`.
+pub(super) const BREACHES: &str = "a list of 1-20 ids of compliance rules";
 
 /// Faults every key of another trigger.
 fn stands_alone(section: &mut Section<'_>, chosen: (&'static str, &'static [&'static str])) {

@@ -1,11 +1,13 @@
 //! Chats: what is dropped, how fast they may write, what policies do without sound, and how they end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use media::LegId;
 
 use super::script::observation;
 use super::sim::{Sim, settings};
+use crate::compliance::Phrases;
 use crate::control::{ChatOpening, Command, ControlSettings, Denied, DeniedKind, Done, Input, Message, Order, Party};
 use crate::notice::{Notice, What};
 use crate::settings::Limits;
@@ -148,6 +150,50 @@ fn chats_take_no_place_of_calls() {
     assert_eq!(chat.order(Order::OpenChat(Box::new(unknown))).map_err(|denied| denied.kind), Err(DeniedKind::Wrong));
 }
 
+#[test]
+fn what_agents_write_is_held_to_the_compliance_phrases() {
+    let mut chat = Chat::open_with(ControlSettings { compliance: Arc::new(duties()), ..settings() });
+    chat.sim.pass(Duration::from_secs(10), |_, _| ());
+    assert_eq!(chat.say(Party::Callee, "这不归我管", None), Ok(Done::Accepted));
+    assert_eq!(chat.broken(), ["never_say away"], "at once");
+    assert_eq!(chat.say(Party::Caller, "那只基金呢，不归我管", None), Ok(Done::Accepted));
+    assert_eq!(chat.broken(), [""; 0], "customers may say what they like");
+    let mut out = Vec::new();
+    chat.sim.pass(Duration::from_secs(20), |_, more| out.extend(more));
+    chat.out.extend(out);
+    assert_eq!(chat.broken(), ["must_say greeting"], "nobody was greeted in time");
+    assert_eq!(chat.say(Party::Callee, "投资有风险", None), Ok(Done::Accepted));
+    chat.sim.pass(Duration::from_secs(60), |_, _| ());
+    let end = Order::EndChat { call: chat.id.clone(), reason: "solved".to_owned() };
+    assert_eq!(chat.order(end), Ok(Done::Accepted));
+    let told = whats(&chat.out);
+    let broken = told.iter().position(|what| matches!(what, What::ComplianceBreached(_))).expect("the end");
+    let ended = told.iter().position(|what| matches!(what, What::CallEnded { .. })).expect("it ended");
+    assert!(broken < ended, "{told:#?}");
+    assert_eq!(chat.broken(), ["must_say else"]);
+}
+
+#[test]
+fn of_what_is_missing_at_the_end_supervisors_are_told_and_nobody_is_moved() {
+    let mut sim = Sim::new(ControlSettings { compliance: Arc::new(duties()), ..settings() });
+    let help = ChatOpening { route: Some("help".to_owned()), ..opening() };
+    let (opened, _) = sim.order(Order::OpenChat(Box::new(help)));
+    let Ok(Done::Opened { call, .. }) = opened else { panic!("{opened:?}") };
+    sim.pass(Duration::from_secs(60), |_, _| ());
+    let (_, out) = sim.order(Order::EndChat { call, reason: "solved".to_owned() });
+    let told = whats(&out);
+    let [What::ComplianceBreached(breach), What::Alert { rule, .. }, What::CallEnded { .. }] = &told[..] else {
+        panic!("{told:#?}")
+    };
+    assert_eq!((breach.rule.as_str(), rule.as_str()), ("else", "not-asked"));
+    sim.assert_clean();
+}
+
+fn duties() -> Phrases {
+    let text = include_str!("duties.toml");
+    Phrases::of(&[("duties.toml".into(), text.to_owned())]).expect("they are right")
+}
+
 /// One chat, and everything around it.
 struct Chat {
     sim: Sim,
@@ -205,6 +251,16 @@ impl Chat {
     /// What was told since this was asked last, but for decisions and what leads to them.
     fn told(&mut self) -> Vec<What> {
         whats(&std::mem::take(&mut self.out))
+    }
+
+    /// The compliance rules that were broken since this was asked last.
+    fn broken(&mut self) -> Vec<String> {
+        let told = self.told().into_iter();
+        told.filter_map(|what| match what {
+            What::ComplianceBreached(breach) => Some(format!("{} {}", breach.duty, breach.rule)),
+            _ => None,
+        })
+        .collect()
     }
 
     fn ended(&mut self, reason: &str) {

@@ -1,8 +1,11 @@
 //! Scenarios of two parties that talk: who interrupts, what is said, what is told when they part, who may be remembered.
 
+use std::sync::Arc;
+
 use super::keys::{HELPED, OVER};
 use super::script::{check, check_with};
 use super::sim::settings;
+use crate::compliance::Phrases;
 use crate::control::ControlSettings;
 
 #[test]
@@ -50,6 +53,31 @@ fn what_the_caller_has_said_is_told_and_decided_on() {
         ended: BYE received; talk 0 peak low lost 6
         > caller said complaint"
     ));
+}
+
+#[test]
+fn what_whoever_serves_must_not_say_is_told_and_decided_on() {
+    let text =
+        "scenarios = [\"service\"]\n[[never_say]]\nid = \"grumble\"\ntext = \"Grumbled\"\nphrases = [\"a complaint\"]
+        [[must_say]]\nid = \"greeting\"\ntext = \"Not greeted\"\nphrases = [\"hello\"]\nopening_s = 5";
+    let compliance = Phrases::of(&[("own.toml".into(), text.to_owned())]).expect("they are right");
+    let scenario = format!(
+        "{HELPED}
+        > caller said refund
+        said by caller refund
+        > bot saying complaint
+        being said by callee complaint
+        > bot said complaint
+        said by callee complaint
+        never_say grumble of bot
+        decided sent-away service@1
+        alert critical
+        > 10 s
+        {OVER}
+        ended: BYE received; talk 10 peak low lost 6"
+    );
+    // Of one who is listened to for phrases alone it is not known whether anybody was greeted.
+    check_with(ControlSettings { compliance: Arc::new(compliance), ..settings() }, &scenario);
 }
 
 #[test]

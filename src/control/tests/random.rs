@@ -119,7 +119,8 @@ fn one_start_and_one_end(sim: &Sim) {
             What::CallRefused { .. }
             | What::CallRedirected { .. }
             | What::LoadChanged { .. }
-            | What::ScenarioTurned { .. } => {}
+            | What::ScenarioTurned(_)
+            | What::GroupTurned(_) => {}
             What::CallStarted { .. } => assert!(up.insert(&notice.call), "started twice"),
             What::CallEnded { .. } => assert!(up.remove(&notice.call), "ended twice"),
             what => assert!(up.contains(&notice.call), "said after the end: {what:?}"),

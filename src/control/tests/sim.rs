@@ -406,6 +406,8 @@ pub(super) fn settings() -> ControlSettings {
         remember_speakers: false,
         language: Some(Language::Mandarin),
         masker: Masker::new(Arc::new(MaskingLists::built_in()), Class::usual()),
+        compliance: Arc::default(),
+        compared: vec!["customer.region".to_owned()],
         scores: false,
         functionals: false,
         limits: limits(),
@@ -528,6 +530,14 @@ cooldown_s = 1
 id = "no-card"
 when = { emotion = "sadness" }
 then = [{ secure_input = "off" }]
+[[rule]]
+id = "sent-away"
+when = { breach = ["grumble"] }
+then = [{ alert = "critical", text = "the agent complains" }]
+[[rule]]
+id = "not-asked"
+when = { breach = ["else"] }
+then = [{ alert = "info", text = "ask for more" }, { reroute = "bridge", target = "human" }]
 [[rule]]
 id = "typed"
 when = { key = "#" }

@@ -16,7 +16,7 @@ const HOP_MICROS: u128 = HOP as u128 * 1_000_000 / SAMPLE_RATE_HZ as u128;
 
 /// All conversations of one listening thread; one per call at most.
 #[derive(Debug, Default)]
-pub(super) struct Conversations {
+pub struct Conversations {
     calls: BTreeMap<CallKey, Conversation>,
     seats: BTreeMap<LegId, (CallKey, usize)>,
 }
@@ -31,7 +31,7 @@ struct Conversation {
 
 impl Conversations {
     /// Takes who is listened to from now on, with their calls.
-    pub(super) fn follow(&mut self, tapped: impl Iterator<Item = (LegId, CallKey)>) {
+    pub fn follow(&mut self, tapped: impl Iterator<Item = (LegId, CallKey)>) {
         let mut legs: BTreeMap<CallKey, Vec<LegId>> = BTreeMap::new();
         for (leg, call) in tapped {
             legs.entry(call).or_default().push(leg);
@@ -48,7 +48,7 @@ impl Conversations {
     }
 
     /// Takes whether a party speaks in the hop that is `position` samples into its audio, which began at `origin`.
-    pub(super) fn hear(&mut self, leg: LegId, origin: Duration, position: u64, speech: bool) {
+    pub fn hear(&mut self, leg: LegId, origin: Duration, position: u64, speech: bool) {
         let Some((call, seat)) = self.seats.get(&leg) else { return };
         let Some(conversation) = self.calls.get_mut(call) else { return };
         let hop = (origin.as_micros() / HOP_MICROS) as u64 + position / HOP as u64;
@@ -56,7 +56,7 @@ impl Conversations {
     }
 
     /// The conversations that have changed since they were told last.
-    pub(super) fn tell(&mut self, mut each: impl FnMut(CallKey, [LegId; 2], Turns)) {
+    pub fn tell(&mut self, mut each: impl FnMut(CallKey, [LegId; 2], Turns)) {
         for (call, conversation) in &mut self.calls {
             let turns = conversation.dialogue.turns();
             if is_news(&turns, &conversation.told) {

@@ -1,7 +1,9 @@
-//! What was played in a call, and where its caller was moved.
+//! What was played in a call, where its caller was moved, and which compliance rules were broken.
 
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::notice::Breach;
 
 /// How far a prompt came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -70,4 +72,14 @@ pub struct Reroute {
     /// Why it failed.
     #[schema(required)]
     pub reason: Option<String>,
+}
+
+/// A compliance rule that was broken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Breached {
+    /// Milliseconds since the INVITE arrived.
+    pub call_ms: u64,
+    /// Which, and how.
+    #[serde(flatten)]
+    pub breach: Breach,
 }

@@ -6,7 +6,7 @@ use media::{Direction, LegId, StreamSettings};
 use crate::control::leg::header;
 use crate::control::tests::sim::Sim;
 use crate::control::{Command, Description, Header, SipCommand};
-use crate::notice::{LegReport, Notice, ServedAs, What};
+use crate::notice::{GroupTurn, LegReport, Notice, ScenarioTurn, ServedAs, What};
 use crate::pbx::{self, Deed};
 
 pub(super) fn render<'a>(sim: &'a Sim, out: &'a [Command]) -> impl Iterator<Item = String> + 'a {
@@ -226,7 +226,13 @@ fn policy_in_words(what: &What) -> String {
             let words = words.as_deref().unwrap_or("nothing");
             format!("service {rule}: {} after {}, says {words}", name(after), name(before))
         }
-        What::ScenarioTurned { scenario, before, after, .. } => format!("{scenario} turned from {before} to {after}"),
+        What::ComplianceBreached(breach) => format!("{} {} of {}", breach.duty, breach.rule, breach.target),
+        What::GroupTurned(GroupTurn { by, group, before, after, .. }) => {
+            format!("{by} {group} turned from {before} to {after}")
+        }
+        What::ScenarioTurned(ScenarioTurn { scenario, before, after, .. }) => {
+            format!("{scenario} turned from {before} to {after}")
+        }
         What::Consent { state, by } => format!("consent {state} by {by}"),
         What::FactsTold { known, forgotten, .. } => format!("facts told {known:?}, forgotten {forgotten:?}"),
         What::EscalationLikely { evidence, .. } => format!("escalation likely: {}", evidence.join(", ")),

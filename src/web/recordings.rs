@@ -1,0 +1,168 @@
+//! `/v1/recordings`: voice recordings that are listened to afterwards. Reads requests, writes what is uploaded where nobody finds
+//! it, and says what has become of it.
+
+use std::fs::File;
+use std::io::{BufReader, Seek, SeekFrom, Write};
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
+use media::wav::{self, Channel};
+use nlu::recognition::Language;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use utoipa::{IntoParams, ToSchema};
+
+use super::interactions::check_name;
+use super::libraries::blocking;
+use super::people::pseudonym;
+use super::problem::Problem;
+use super::routes::App;
+use crate::control::{ChatOpening, RECORDING};
+use crate::pii::Pii;
+use crate::shell::recordings::{RecordingState, Upload};
+
+/// The largest recording, bytes: more than half an hour of two channels of 16 bits at 8 kHz.
+pub(super) const RECORDING_BYTES_MAX: u64 = 64 << 20;
+/// Recordings that are uploaded at a time.
+pub(super) const UPLOADS_MAX: usize = 2;
+/// Pieces of an upload that wait for the disk.
+const PIECES_MAX: usize = 4;
+/// The header in which the customer's address comes: addresses stand in logs of proxies, headers do not.
+const CUSTOMER: &str = "x-calmline-customer";
+
+/// What is said of a recording.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RecordingQuery {
+    /// The route by its name; the first one for forked calls that matches `chat:recording` when it is not said.
+    route: Option<String>,
+    /// What is spoken in it, `zh` or `en`; as the route says when it is not said.
+    language: Option<String>,
+    /// The channel of whoever serves, 0 or 1: the customer's is the other one. Left out, the first channel is the customer's, and
+    /// nobody else is heard.
+    agent: Option<u16>,
+    /// How the sender names it.
+    name: Option<String>,
+}
+
+/// A recording, and what has become of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RecordingBody {
+    /// The id of its call: `/v1/calls/{id}` has its record as soon as it is listened to.
+    call: String,
+    #[serde(flatten)]
+    state: RecordingState,
+}
+
+/// `POST /v1/recordings`.
+pub(super) async fn upload(
+    State(app): State<App>,
+    query: Result<Query<RecordingQuery>, QueryRejection>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let Query(query) = query.map_err(|error| bad(error.body_text()))?;
+    let (channels, opening) = read(&app, query, request.headers())?;
+    let unavailable = |detail: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+    let busy = |_| unavailable(format!("{UPLOADS_MAX} recordings are uploaded at present: send it again later"));
+    let _place = app.uploads.try_acquire().map_err(busy)?;
+    let in_force = app.recordings.in_force().ok_or_else(|| unavailable("the server begins".to_owned()))?;
+    in_force.control.check_route(&opening).map_err(|denied| bad(denied.reason))?;
+    if in_force.control.parties.is_none() {
+        return Err(Problem::new(StatusCode::CONFLICT, "nobody listens: [listening] enabled = false"));
+    }
+    let file = written(request.into_body()).await?;
+    let file = blocking(move || checked(file, channels)).await??;
+    let (customer, agent) = channels;
+    let upload = Upload { file, opening, customer, agent };
+    let call = app.recordings.take(upload).map_err(|why| unavailable(why.to_string()))?;
+    Ok((StatusCode::ACCEPTED, Json(RecordingBody { call, state: RecordingState::Waiting })).into_response())
+}
+
+/// `GET /v1/recordings/{id}`.
+pub(super) async fn state(State(app): State<App>, Path(call): Path<String>) -> Result<Json<RecordingBody>, Problem> {
+    let state = app.recordings.state(&call);
+    let state = state.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "no such recording, or no more"))?;
+    Ok(Json(RecordingBody { call, state }))
+}
+
+/// The channels of the customer and of whoever serves.
+type Channels = (u16, Option<u16>);
+
+/// What is said of a recording, beside itself.
+fn read(app: &App, query: RecordingQuery, headers: &HeaderMap) -> Result<(Channels, ChatOpening), Problem> {
+    let RecordingQuery { route, language, agent, name } = query;
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if !["audio/wav", "audio/x-wav", "audio/wave", "audio/vnd.wave"].contains(&kind) {
+        let detail = format!("found Content-Type {kind:?}, expected \"audio/wav\"");
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
+    }
+    let channels = match agent {
+        None => (0, None),
+        Some(agent @ (0 | 1)) => (1 - agent, Some(agent)),
+        Some(other) => return Err(bad(format!("`agent`: found channel {other}, expected 0 or 1"))),
+    };
+    let unknown = |found: &String| bad(format!("`language`: found {found:?}, expected \"zh\" or \"en\""));
+    let language = language.map(|code| Language::of_code(&code).ok_or_else(|| unknown(&code))).transpose()?;
+    check_name("name", name.as_ref())?;
+    let address = headers.get(CUSTOMER).map(|value| value.to_str().map(|text| Pii::from(text.to_owned())));
+    let address = address.transpose().map_err(|_| bad(format!("`{CUSTOMER}`: expected an address in ASCII")))?;
+    // An address never stays in the record; where nothing is kept, nobody has to be found again.
+    let customer = match (&app.store, &address) {
+        (Some(store), Some(address)) => pseudonym(store, address)?,
+        (None, _) | (_, None) => String::new(),
+    };
+    let (channel, details) = (RECORDING.to_owned(), Vec::new());
+    Ok((channels, ChatOpening { channel, name, customer, language, route, details }))
+}
+
+/// Writes what is uploaded into a file without a name, which is gone with whoever holds it.
+async fn written(body: Body) -> Result<File, Problem> {
+    let (pieces, mut inlet) = mpsc::channel::<axum::body::Bytes>(PIECES_MAX);
+    let writing = tokio::task::spawn_blocking(move || {
+        let mut file = tempfile::tempfile()?;
+        while let Some(piece) = inlet.blocking_recv() {
+            file.write_all(&piece)?;
+        }
+        Ok(file)
+    });
+    let (mut stream, mut bytes) = (body.into_data_stream(), 0);
+    while let Some(piece) = stream.next().await {
+        let piece = piece.map_err(|error| bad(format!("the recording did not come whole: {error}")))?;
+        bytes += piece.len() as u64;
+        if bytes > RECORDING_BYTES_MAX {
+            let detail = format!("recordings have at most {RECORDING_BYTES_MAX} bytes");
+            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
+        }
+        if pieces.send(piece).await.is_err() {
+            break;
+        }
+    }
+    drop(pieces);
+    let unwritten =
+        |why: String| Problem::new(StatusCode::INSUFFICIENT_STORAGE, format!("it cannot be written: {why}"));
+    let written: std::io::Result<File> = writing.await.map_err(|error| unwritten(error.to_string()))?;
+    written.map_err(|error| unwritten(error.to_string()))
+}
+
+/// Looks whether a recording has the channels that are asked for, and anything in them.
+fn checked(mut file: File, (customer, agent): Channels) -> Result<File, Problem> {
+    let wrong = |detail: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
+    file.seek(SeekFrom::Start(0)).map_err(|error| wrong(error.to_string()))?;
+    let last = agent.map_or(customer, |agent| agent.max(customer));
+    let recording =
+        wav::read(BufReader::new(&mut file), Channel::Only(last)).map_err(|error| wrong(error.to_string()))?;
+    if recording.samples.is_empty() {
+        return Err(wrong("found no audio, expected some".to_owned()));
+    }
+    Ok(file)
+}
+
+fn bad(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, detail)
+}
