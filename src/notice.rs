@@ -4,10 +4,12 @@
 
 mod advice;
 mod around;
+mod made;
 mod outcome;
 mod quality;
 mod serving;
 mod speaking;
+mod tags;
 
 use std::collections::BTreeMap;
 
@@ -16,24 +18,14 @@ use utoipa::ToSchema;
 
 pub use advice::{Advice, AnswerFound};
 pub use around::{ForkedParty, LoadReason};
+pub use made::Notice;
 pub use outcome::Outcome;
 pub use quality::{LegQuality, LegReport};
 pub use serving::ServedAs;
 pub use speaking::{Delivery, ExpressionSeen, PhraseHeard, TurnTaking, WordFound, WordsRead};
+pub use tags::Tags;
 
 use crate::pii::Pii;
-
-/// One notice with the moment it was made.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Notice {
-    /// The call it is about; empty when it is about the whole server.
-    pub call: String,
-    /// Milliseconds since the call's INVITE arrived.
-    pub call_ms: u64,
-    /// What happened.
-    #[serde(flatten)]
-    pub what: What,
-}
 
 /// What happened to a call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -50,6 +42,10 @@ pub enum What {
         route: String,
         /// Scenario of the route.
         scenario: String,
+        /// What the route says of its data.
+        #[serde(default, skip_serializing_if = "Tags::is_empty")]
+        #[schema(nullable = false)]
+        tags: Tags,
     },
     /// A new INVITE was refused by us.
     CallRefused {

@@ -64,7 +64,7 @@ pub use sip::{
 pub use mail::{MailProtection, MailSettings, ReportRecipient, ReportWay};
 pub use reports::ReportSettings;
 pub use sources::{SourceFormat, SourcePlace, SourceSettings};
-pub use store::{DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings};
+pub use store::{DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings, TrailSettings};
 pub use users::UserSettings;
 pub use webrtc::WebRtcSettings;
 pub use zone::Zone;

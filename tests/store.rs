@@ -13,9 +13,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use calmline::metrics::Metrics;
-use calmline::notice::{Notice, What};
+use calmline::notice::{Notice, Tags, What};
 use calmline::pii::Pii;
-use calmline::settings::{DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings};
+use calmline::settings::{DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings, TrailSettings};
 use calmline::store::audit::verify;
 use calmline::store::{Store, keys_and_trail};
 use calmline::web::Moment;
@@ -139,6 +139,7 @@ fn keep_until_killed(settings: &StoreSettings) {
                 to: Pii::new("sip:support@calmline".to_owned()),
                 route: "support".to_owned(),
                 scenario: "after-sales".to_owned(),
+                tags: Tags::default(),
             },
             19 => What::CallEnded {
                 reason: "caller hung up".to_owned(),
@@ -229,7 +230,8 @@ fn settings(folder: &Path, database: Option<&DatabaseSettings>) -> StoreSettings
     let day = Duration::from_secs(86_400);
     let keep = KeepSettings { calls: day, words: day, timeline: day };
     let (folder, backups) = (folder.to_owned(), folder.join("backups"));
-    StoreSettings { folder, backups, database: database.cloned(), master_key: MasterKeySource::Beside, keep }
+    let trail = TrailSettings::default();
+    StoreSettings { folder, backups, database: database.cloned(), master_key: MasterKeySource::Beside, keep, trail }
 }
 
 /// While a database is away calls go on and are counted; once it is back, they are kept again.
@@ -287,6 +289,7 @@ fn start() -> What {
         to: Pii::new("sip:support@calmline".to_owned()),
         route: "support".to_owned(),
         scenario: "after-sales".to_owned(),
+        tags: Tags::default(),
     }
 }
 

@@ -24,7 +24,7 @@ use super::mail::read_mail;
 use super::overload::read_overload;
 use super::pbx::{read_pbxes, read_place};
 use super::privacy::read_privacy;
-use super::recognition::{FILES, check_region, files, read_recognition};
+use super::recognition::{FILES, check_region, check_regions_of, files, read_recognition};
 use super::reports::read_reports;
 use super::sources::read_sources;
 use super::store::read_store;
@@ -139,6 +139,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
     }
     check_recipients(&mut root, &settings);
     check_region(&mut root, settings.recognition.as_ref(), &settings.privacy);
+    check_regions_of(&mut root, settings.recognition.as_ref(), &routes);
     root.finish();
     Settings { routes, ..settings }
 }

@@ -14,7 +14,7 @@ use super::{
     sources, trial, webrtc,
 };
 use crate::report::Report;
-use crate::store::{Backup, Checking, Erased, Hold};
+use crate::store::{Backup, Checking, Erased, ErasedTenant, Hold};
 use Area::{Audio, Audit, Calls, Integration, Knowledge, Operate, Orders, Own, People, Reports};
 
 const OK: StatusCode = StatusCode::OK;
@@ -218,6 +218,8 @@ fn people(doors: Doors) -> Doors {
     let asked = |what| describe(what).refuses(&[BAD_REQUEST, NOT_FOUND]);
     let calls = asked("Shows somebody's calls").body::<people::CallsRequest>();
     let erase = asked("Erases somebody's calls").body::<people::ReasonRequest>().refuses(&[CONFLICT]);
+    let tenant = describe("Erases all of a tenant by its key").body::<people::TenantRequest>();
+    let tenant = tenant.refuses(&[BAD_REQUEST, NOT_FOUND, CONFLICT]).answers::<ErasedTenant>(OK, "What is gone");
     let key = asked("What stands for somebody in place of an address").body::<people::PersonRequest>();
     let hold = asked("Keeps somebody's calls from being removed").body::<people::ReasonRequest>().refuses(&[CONFLICT]);
     let release = asked("Lets somebody's calls be removed").body::<people::PersonRequest>();
@@ -233,6 +235,7 @@ fn people(doors: Doors) -> Doors {
             people::holds,
             asked("Whose calls are kept from being removed").answers::<people::Holds>(OK, "All of them"),
         )
+        .at(Method::POST, "/v1/tenants/erase", People, people::erase_tenant, tenant)
         .at(Method::POST, "/v1/people/release", People, people::release, release.answers::<Hold>(OK, "What it was"))
 }
 

@@ -18,7 +18,7 @@ use super::problem::Problem;
 use super::routes::App;
 use crate::hexadecimal::hexadecimal;
 use crate::pii::Pii;
-use crate::store::{AuditEntry, Erased, Held, Hold, Store, names_somebody};
+use crate::store::{AuditEntry, Erased, ErasedTenant, Held, Hold, Store, names_somebody};
 
 /// Calls shown at once.
 const CALLS_MAX: usize = 100;
@@ -49,6 +49,15 @@ pub(super) struct CallsRequest {
 pub(super) struct ReasonRequest {
     address: Pii<String>,
     /// Why: it stays in the audit trail, so it names nobody.
+    reason: String,
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TenantRequest {
+    /// As routes have it.
+    tenant: String,
+    /// Why: it stays in the audit trail.
     reason: String,
 }
 
@@ -124,6 +133,31 @@ pub(super) async fn erase(State(app): State<App>, body: Body<ReasonRequest>) -> 
             }
             Err(held) => Err(held_already(&held)),
         }
+    });
+    deed.await.unwrap_or_else(|error| Err(store_down(error.to_string())))
+}
+
+/// `POST /v1/tenants/erase`.
+pub(super) async fn erase_tenant(
+    State(app): State<App>,
+    body: Body<TenantRequest>,
+) -> Result<Json<ErasedTenant>, Problem> {
+    let TenantRequest { tenant, reason } = read(body)?;
+    let (store, reason) = (kept(&app)?, checked(reason)?);
+    audit(store, "tenant_erasure_asked", json!({ "tenant": tenant, "reason": reason })).await?;
+    let (store, bus, outbox) = (store.clone(), Arc::clone(&app.bus), app.outbox.clone());
+    let deed = tokio::spawn(async move {
+        let erased = store.erase_tenant(tenant).await.map_err(store_down)?.map_err(|held| held_already(&held))?;
+        let mut calls = bus.with_board(|board| board.ended_of(&erased.tenant));
+        bus.forget(&calls);
+        calls.extend(erased.waiting.iter().cloned());
+        if let Some(outbox) = outbox {
+            outbox.forget(calls).await;
+        }
+        let ErasedTenant { tenant, calls, up, .. } = &erased;
+        let what = json!({ "tenant": tenant, "calls": calls, "up": up, "reason": reason });
+        audit(&store, "tenant_erased", what).await?;
+        Ok(Json(erased))
     });
     deed.await.unwrap_or_else(|error| Err(store_down(error.to_string())))
 }
