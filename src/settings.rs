@@ -268,6 +268,8 @@ pub struct WebSettings {
     pub listen: SocketAddr,
     /// Where the token comes from that everything but health asks for.
     pub token: TokenSource,
+    /// Our certificate and its key; `None`: no TLS.
+    pub tls: Option<TlsSettings>,
 }
 
 /// Where the API token comes from.

@@ -57,6 +57,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
+use crate::settings::TlsSettings;
 use crate::shell::advise::SharedShelf;
 use crate::shell::browser::Browsers;
 use crate::shell::copy::Copies;
@@ -97,6 +98,8 @@ pub const CHANNELS_MAX: usize = 256;
 pub struct WebOptions {
     /// Address and port; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Our certificate and its key; `None`: no TLS.
+    pub tls: Option<TlsSettings>,
     /// What can be exchanged later.
     pub live: LiveOptions,
     /// The policies' files that are in force, by name.
@@ -139,6 +142,9 @@ pub enum WebError {
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]
     Random,
+    /// The certificate or its key cannot be used.
+    #[error("web.tls: {0}")]
+    Certificate(String),
     /// The address cannot be bound.
     #[error("cannot listen on {listen}: {source}")]
     Bind {
@@ -203,9 +209,10 @@ impl Drop for WebHandle {
 /// Offers the API. Must be called inside a tokio runtime.
 ///
 /// # Errors
-/// The address cannot be bound, or the system gives no random numbers.
+/// The address cannot be bound, the certificate cannot be used, or the system gives no random numbers.
 pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, WebError> {
-    let WebOptions { listen, live, policies } = options;
+    let WebOptions { listen, tls, live, policies } = options;
+    let tls = tls.map(|tls| server::certificate(tls).map_err(WebError::Certificate)).transpose()?;
     let in_force = Arc::new(InForce::new(policies));
     let live = Arc::new(ArcSwap::from_pointee(Live::new(live)?));
     let bind_error = |source| WebError::Bind { listen, source };
@@ -215,7 +222,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
     };
     let listener = listener.map_err(bind_error)?;
     let addr = listener.local_addr().map_err(bind_error)?;
-    if !addr.ip().is_loopback() {
+    if !addr.ip().is_loopback() && tls.is_none() {
         tracing::warn!(%addr, "the API is offered beyond this machine, without TLS");
     }
     let closing = CancellationToken::new();
@@ -235,7 +242,10 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         closing: closing.clone(),
     };
     tokio::spawn(signed.clone().sweep(Arc::clone(&live), closing.clone()));
-    let task = tokio::spawn(server::run(listener, routes::router(app), closing.clone()));
+    if let Some(tls) = &tls {
+        tokio::spawn(server::reload(Arc::clone(tls), closing.clone()));
+    }
+    let task = tokio::spawn(server::run((listener, tls), routes::router(app), closing.clone()));
     Ok(WebHandle { addr, closing, live, in_force, signed, task })
 }
 

@@ -254,8 +254,9 @@ fn read_web(mut section: Section<'_>, folder: &Path) -> Option<WebSettings> {
             None
         }
     };
+    let tls = sip::read_tls(section.section("tls"), folder);
     section.finish();
-    Some(WebSettings { listen: listen.unwrap_or(SocketAddr::new(super::LOOPBACK, 8080)), token: token? })
+    Some(WebSettings { listen: listen.unwrap_or(SocketAddr::new(super::LOOPBACK, 8080)), token: token?, tls })
 }
 
 fn read_listening(mut section: Section<'_>, folder: &Path) -> ListeningSettings {

@@ -7,6 +7,8 @@ mod library;
 mod orders;
 mod people;
 mod reload;
+mod tenants;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -80,10 +82,13 @@ async fn fixture() -> Fixture {
 
 /// One that keeps what is told, where there is a store.
 async fn fixture_with(store: Option<Store>) -> Fixture {
+    try_fixture(options(SocketAddr::from(([127, 0, 0, 1], 0))), store).await.expect("loopback can be bound")
+}
+
+async fn try_fixture(options: WebOptions, store: Option<Store>) -> Result<Fixture, WebError> {
     let (bus, readiness) = (Arc::new(Bus::new()), Arc::new(Readiness::default()));
     let (sender, orders) = mpsc::channel(2);
     let (reloads, asks) = mpsc::channel(1);
-    let options = options(SocketAddr::from(([127, 0, 0, 1], 0)));
     let parties = Arc::new(Parties::default());
     let copies = copies(&parties);
     let inside = Inside {
@@ -101,8 +106,8 @@ async fn fixture_with(store: Option<Store>) -> Fixture {
         store,
         outbox: None,
     };
-    let handle = serve(options, inside).await.expect("loopback can be bound");
-    Fixture { handle, bus, readiness, orders, asks, parties, copies }
+    let handle = serve(options, inside).await?;
+    Ok(Fixture { handle, bus, readiness, orders, asks, parties, copies })
 }
 
 /// The library that comes with the program.
@@ -424,7 +429,7 @@ fn options(listen: SocketAddr) -> WebOptions {
     let (users, agents) = (BTreeMap::new(), BTreeMap::new());
     let (zone, tones) = (Zone::utc(), Region::China);
     let live = LiveOptions { token, users, prompts, tones, zone, libraries, agents, report_font: None };
-    WebOptions { listen, live, policies: BTreeMap::new() }
+    WebOptions { listen, tls: None, live, policies: BTreeMap::new() }
 }
 
 /// Asserts that a reply is a problem document of this status.
