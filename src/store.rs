@@ -23,6 +23,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -100,6 +102,17 @@ pub enum Backup {
         /// Why.
         why: String,
     },
+}
+
+/// A statement of this store that anybody can check, and show to others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Receipt {
+    /// What is stated, JSON.
+    pub statement: String,
+    /// The signature of its octets, base64.
+    pub signature: String,
+    /// The key that it is checked by, base64.
+    pub public_key: String,
 }
 
 /// Why no back-up is begun.
@@ -285,6 +298,12 @@ impl Store {
     /// As [`Store::call`], and when the address names nobody.
     pub async fn calls_of(&self, address: String, before: Moment, max: usize) -> Result<Vec<CallRecord>, String> {
         self.read(move |embedded| embedded.calls_of(&address, before, max)).await
+    }
+
+    /// Signs a statement by the store's own key, the one that signs the audit trail (Ed25519, RFC 8032).
+    pub fn sign(&self, statement: String) -> Receipt {
+        let signature = STANDARD.encode(self.keys.sign(statement.as_bytes()));
+        Receipt { statement, signature, public_key: STANDARD.encode(self.keys.public_key()) }
     }
 
     /// Erases every ended call of a person, or says why that may not be.

@@ -10,6 +10,7 @@ mod outbox;
 mod people;
 mod refused;
 mod tenants;
+mod version;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -146,7 +147,10 @@ impl Embedded {
         let opened = <[Tree; TREES.len()]>::try_from(opened).expect("as many as there are names");
         let [running, parties, people, holds, notices, calls, facts, marks, outbox] = opened;
         let (keys, slots, tenants) = (Arc::clone(keys), Arc::new(Mutex::new(slots)), Arc::new(Mutex::new(tenants)));
-        Ok(Self { trees, notices, calls, facts, running, people, parties, holds, marks, outbox, keys, slots, tenants })
+        let all =
+            Self { trees, notices, calls, facts, running, people, parties, holds, marks, outbox, keys, slots, tenants };
+        all.note_version()?;
+        Ok(all)
     }
 
     /// Ends calls that were up when the program before this one ended, or when the store could not be written any more; those

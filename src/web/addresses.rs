@@ -14,7 +14,7 @@ use super::{
     sources, trial, webrtc,
 };
 use crate::report::Report;
-use crate::store::{Backup, Checking, Erased, ErasedTenant, Hold};
+use crate::store::{Backup, Checking, ErasedTenant, Hold};
 use Area::{Audio, Audit, Calls, Integration, Knowledge, Operate, Orders, Own, People, Reports};
 
 const OK: StatusCode = StatusCode::OK;
@@ -225,7 +225,7 @@ fn people(doors: Doors) -> Doors {
     let release = asked("Lets somebody's calls be removed").body::<people::PersonRequest>();
     doors
         .at(Method::POST, "/v1/people/calls", People, people::calls, calls.answers::<people::Calls>(OK, "Newest first"))
-        .at(Method::POST, "/v1/people/erase", People, people::erase, erase.answers::<Erased>(OK, "What is gone"))
+        .at(Method::POST, "/v1/people/erase", People, people::erase, erase.answers::<people::Gone>(OK, "What is gone"))
         .at(Method::POST, "/v1/people/key", People, people::key, key.answers::<people::Key>(OK, "The key"))
         .at(Method::POST, "/v1/people/hold", People, people::hold, hold.answers::<Hold>(OK, "The hold"))
         .at(
