@@ -13,6 +13,7 @@ use crate::cli::{AnalyzeArgs, Failure, ModelArgs, print_line, shows_progress};
 use crate::features;
 use crate::model::ModelFiles;
 use crate::picture::{self, CallPicture};
+use crate::signed::Trust;
 use crate::words;
 
 /// Samples handed to the listener at once: one 20 ms packet, as on a call.
@@ -82,7 +83,8 @@ pub fn read_recording(path: &Path) -> Result<Vec<f32>, Failure> {
 /// # Errors
 /// When a model was named that cannot be read.
 pub fn analyze(samples: Vec<f32>, model: &ModelArgs) -> Result<Analysis, Failure> {
-    let files = ModelFiles::read(model.model.as_deref(), model.runtime.as_deref()).map_err(Failure::Failed)?;
+    let files = ModelFiles::read(model.model.as_deref(), model.runtime.as_deref(), &Trust::anybody())
+        .map_err(Failure::Failed)?;
     let (loaded, without_model) = match files.load() {
         Ok(loaded) => (Some(loaded), None),
         Err(why) if model.model.is_some() => return Err(Failure::Failed(why)),

@@ -18,9 +18,10 @@ pub use self::policy::{EvalWarningArgs, PolicyCommand, PolicyExplainArgs, Policy
 pub use self::user::{TotpArgs, UserCommand};
 use crate::features::Features;
 use crate::report::{Language, Period, ReportFormat};
+use crate::signed::PublicKey;
 use crate::{
-    analyze, backtest, backup, deliveries as delivering, demo, eval, models, reporting, serve, settings, totp, trail,
-    users,
+    analyze, backtest, backup, deliveries as delivering, demo, doctor, eval, models, reporting, serve, settings, totp,
+    trail, users,
 };
 
 /// Hears when a caller is getting angry and acts while the call is still on.
@@ -40,6 +41,9 @@ enum Command {
     Serve(ServeArgs),
     /// Reads configuration and policy files and names everything that is wrong with them.
     Check(CheckArgs),
+    /// Looks at the machine that the server is to run on, or runs on, and says what to mend: sockets, limits, clock, kernel,
+    /// disks, keys, models, neighbours. Changes nothing.
+    Doctor(DoctorArgs),
     /// Listens to a recording as the server would and prints its emotion timeline.
     Analyze(AnalyzeArgs),
     /// Shows calls through a real server on loopback: a calm one and an angry one, or a recording of yours.
@@ -165,6 +169,17 @@ pub struct CheckArgs {
     /// A configuration file (with every file it names), or a single policy file.
     #[arg(value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
+}
+
+/// `calmline doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Prints one JSON object per finding.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `calmline analyze`.
@@ -318,8 +333,12 @@ pub struct EvalTextArgs {
 pub enum ModelsCommand {
     /// Lists the models that are there.
     List(ModelsArgs),
-    /// Compares every file of every model with its manifest (length and SHA-256).
-    Verify(ModelsArgs),
+    /// Compares every file of every model with its manifest (length and SHA-256), and who has signed that.
+    Verify(ModelsVerifyArgs),
+    /// Makes a key to sign models with, and prints its public half, for `trusted_keys`.
+    Key(ModelsKeyArgs),
+    /// Signs the manifests and cards of models.
+    Sign(ModelsSignArgs),
     /// Takes over a model from this machine: a package, or an acoustic model's folder with --language and --dictionary.
     Add(ModelsAddArgs),
     /// Fetches a package by the URL of its manifest; goes on where an earlier try was cut off.
@@ -329,6 +348,36 @@ pub enum ModelsCommand {
     Use(ModelsChooseArgs),
     /// Has a model of emotion judge beside the one in use and move nothing: how far it differs is told. `off`: none.
     Shadow(ModelsChooseArgs),
+}
+
+/// `calmline models verify`.
+#[derive(Debug, Args)]
+pub struct ModelsVerifyArgs {
+    /// Where they are.
+    #[command(flatten)]
+    pub models: ModelsArgs,
+    /// A public key; may be given more than once. Manifests have to be signed by one of them.
+    #[arg(long = "trusted", value_name = "KEY")]
+    pub trusted: Vec<PublicKey>,
+}
+
+/// `calmline models key`.
+#[derive(Debug, Args)]
+pub struct ModelsKeyArgs {
+    /// The file of the secret half, which is new; nobody else may read it.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// `calmline models sign`.
+#[derive(Debug, Args)]
+pub struct ModelsSignArgs {
+    /// Folders with a manifest.toml, an acoustic.json or a text.json.
+    #[arg(value_name = "FOLDER", required = true)]
+    pub folders: Vec<PathBuf>,
+    /// The file of the key.
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
 }
 
 /// `calmline models use` and `calmline models shadow`.
@@ -385,6 +434,9 @@ pub struct ModelsPullArgs {
     /// Where to.
     #[command(flatten)]
     pub to: ModelsArgs,
+    /// A public key; may be given more than once. The manifest has to be signed by one of them (`manifest.toml.sig` beside it).
+    #[arg(long = "trusted", value_name = "KEY")]
+    pub trusted: Vec<PublicKey>,
 }
 
 /// `calmline eval masking`.
@@ -474,6 +526,7 @@ impl Cli {
         let outcome = match self.command {
             Command::Serve(args) => serve::run(&args),
             Command::Check(args) => check(&args),
+            Command::Doctor(args) => doctor::run(&args),
             Command::Analyze(args) => analyze::run(&args),
             Command::Demo(args) => demo::run(&args),
             Command::Eval(EvalCommand::Speech(args)) => eval::speech(&args),

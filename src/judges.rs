@@ -48,14 +48,16 @@ impl JudgeFiles {
     /// # Errors
     /// When lexicons are wrong.
     pub fn read_some(settings: &ListeningSettings) -> Result<(Self, Vec<Wrong>), Wrong> {
-        let ListeningSettings { runtime, model, lexicons, text_model, shadow_model, shadow_text_model, .. } = settings;
+        let ListeningSettings {
+            runtime, model, lexicons, text_model, shadow_model, shadow_text_model, trusted, ..
+        } = settings;
         let runtime = runtime.as_deref();
-        let reader = |choice: &TextModelChoice| ReaderFiles::read(runtime, lexicons, choice);
+        let reader = |choice: &TextModelChoice| ReaderFiles::read(runtime, lexicons, choice, trusted);
         let lexicons_alone = reader(&TextModelChoice::None).map_err(|why| ("lexicons", why))?;
         let mut wrong = Vec::new();
-        let acoustic = ModelFiles::read(model.as_deref(), runtime);
+        let acoustic = ModelFiles::read(model.as_deref(), runtime, trusted);
         let text = reader(text_model);
-        let shadow = shadow_model.as_deref().map(|path| ModelFiles::read(Some(path), runtime)).transpose();
+        let shadow = shadow_model.as_deref().map(|path| ModelFiles::read(Some(path), runtime, trusted)).transpose();
         let shadow_text = shadow_text_model.clone().map(|path| reader(&TextModelChoice::Own(path))).transpose();
         let files = Self {
             acoustic: acoustic.map_err(|why| wrong.push(("model", why))).ok(),
@@ -69,7 +71,8 @@ impl JudgeFiles {
     /// The shipped lexicons, and no model.
     #[cfg(test)]
     pub(crate) fn without_models() -> Self {
-        let reader = ReaderFiles::read(None, &[], &TextModelChoice::None).expect("the shipped lexicons");
+        let reader = ReaderFiles::read(None, &[], &TextModelChoice::None, &crate::signed::Trust::anybody())
+            .expect("the shipped lexicons");
         Self { acoustic: None, reader, candidate_acoustic: None, candidate_reader: None }
     }
 

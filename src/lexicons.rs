@@ -6,6 +6,7 @@ use nlu::text::{Lexicon, TextReader};
 
 use crate::model::{ModelFiles, ModelKind};
 use crate::settings::TextModelChoice;
+use crate::signed::Trust;
 
 /// The lexicons that come with the program.
 pub(crate) const SHIPPED: [(&str, &str); 2] =
@@ -29,7 +30,12 @@ impl ReaderFiles {
     ///
     /// # Errors
     /// When a lexicon or a model cannot be read or is wrong.
-    pub fn read(runtime: Option<&Path>, lexicons: &[PathBuf], model: &TextModelChoice) -> Result<Self, String> {
+    pub fn read(
+        runtime: Option<&Path>,
+        lexicons: &[PathBuf],
+        model: &TextModelChoice,
+        trust: &Trust,
+    ) -> Result<Self, String> {
         let lexicons = match lexicons {
             [] => SHIPPED.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect(),
             paths => paths.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?,
@@ -39,8 +45,8 @@ impl ReaderFiles {
         let words = words.map_err(|error| error.to_string())?;
         let model = match model {
             TextModelChoice::None => None,
-            TextModelChoice::Shipped => Some(ModelFiles::read(None, runtime)?),
-            TextModelChoice::Own(path) => Some(ModelFiles::read(Some(path), runtime)?),
+            TextModelChoice::Shipped => Some(ModelFiles::read(None, runtime, trust)?),
+            TextModelChoice::Own(path) => Some(ModelFiles::read(Some(path), runtime, trust)?),
         };
         Ok(Self { model, lexicons, words })
     }
@@ -85,7 +91,7 @@ mod tests {
 
     #[test]
     fn the_shipped_lexicons_are_right_and_find_what_they_explain() {
-        let files = ReaderFiles::read(None, &[], &TextModelChoice::None).expect("they are right");
+        let files = ReaderFiles::read(None, &[], &TextModelChoice::None, &Trust::anybody()).expect("they are right");
         assert!(files.words() > 160, "{}", files.words());
         let (mut reader, why) = files.load();
         assert_eq!((reader.model().is_none(), why), (true, None), "nobody asked for a model");
@@ -103,8 +109,10 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("calmline-lexicons-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder");
         let path = folder.join("own.toml");
-        let refused =
-            || ReaderFiles::read(None, std::slice::from_ref(&path), &TextModelChoice::None).expect_err("no lexicon");
+        let refused = || {
+            ReaderFiles::read(None, std::slice::from_ref(&path), &TextModelChoice::None, &Trust::anybody())
+                .expect_err("no lexicon")
+        };
         assert!(refused().contains("own.toml: No such file"), "{}", refused());
         std::fs::write(&path, "[[entry]]\ncategory = \"rage\"").expect("written");
         assert!(refused().contains("own.toml: expected [[entry]] tables"), "{}", refused());

@@ -7,6 +7,7 @@ use nlu::{AcousticModel, ModelError, Runtime};
 use ring::digest::{SHA256, digest};
 
 use crate::hexadecimal::hexadecimal;
+use crate::signed::Trust;
 
 /// A model file no larger than this is read; the shipped ones have under 10 MB.
 const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -51,12 +52,13 @@ struct OwnModel {
 
 impl ModelFiles {
     /// The model at `model` (its card lies beside it, ending in `.json`), or the shipped one.
-    /// `runtime` is the ONNX Runtime library; it is searched for when not given.
+    /// `runtime` is the ONNX Runtime library; it is searched for when not given. The card has to be signed by one of `trust`.
     ///
     /// # Errors
-    /// When a file cannot be read or the graph is not the one that the card was written for, with its name.
-    pub fn read(model: Option<&Path>, runtime: Option<&Path>) -> Result<Self, String> {
-        let own = model.map(OwnModel::read).transpose()?;
+    /// When a file cannot be read, nobody who is trusted has signed the card, or the graph is not the one that the card was
+    /// written for, with its name.
+    pub fn read(model: Option<&Path>, runtime: Option<&Path>, trust: &Trust) -> Result<Self, String> {
+        let own = model.map(|path| OwnModel::read(path, trust)).transpose()?;
         Ok(Self { own, runtime: runtime.map(Path::to_path_buf) })
     }
 
@@ -113,9 +115,10 @@ impl ModelFiles {
 }
 
 impl OwnModel {
-    fn read(path: &Path) -> Result<Self, String> {
+    fn read(path: &Path, trust: &Trust) -> Result<Self, String> {
         let card_path = path.with_extension("json");
         let (graph, card) = (read_file(path)?, read_file(&card_path)?);
+        trust.check(&card_path, &card)?;
         let stated: serde_json::Value = serde_json::from_slice(&card)
             .map_err(|error| format!("{}: expected a model's card, found {error}", card_path.display()))?;
         let Some(stated) = stated.get("sha256").and_then(serde_json::Value::as_str) else {
@@ -149,7 +152,7 @@ mod tests {
         let graph = folder.join("acoustic.onnx");
         let check = |card: &str, expected: &str| {
             std::fs::write(graph.with_extension("json"), card).expect("written");
-            let refused = ModelFiles::read(Some(&graph), None).expect_err(expected);
+            let refused = ModelFiles::read(Some(&graph), None, &Trust::anybody()).expect_err(expected);
             assert!(refused.contains(expected), "{refused}");
         };
         check("{}", "acoustic.onnx: No such file");
@@ -157,6 +160,10 @@ mod tests {
         check("", "acoustic.json: expected a model's card, found EOF");
         check("{}", "acoustic.json: expected a card with the sha256 of its graph");
         check(r#"{"sha256":"00"}"#, "acoustic.onnx: expected SHA-256 00, as its card says, found ");
+        let key = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=".parse().expect("a key of RFC 8032");
+        let trust = Trust::only(vec![key]).expect("one key");
+        let unsigned = ModelFiles::read(Some(&graph), None, &trust).expect_err("nobody has signed it");
+        assert!(unsigned.contains("acoustic.json.sig: expected a signature by a trusted key"), "{unsigned}");
         std::fs::remove_dir_all(folder).expect("removed");
     }
 }

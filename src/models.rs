@@ -9,11 +9,14 @@ mod choose;
 mod package;
 mod pull;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use package::{EngineName, Package, PackageError, StreamingFolder, installed};
 
-use crate::cli::{Failure, ModelsCommand, print_line};
+use crate::cli::{Failure, ModelsCommand, ModelsSignArgs, print_line};
+use crate::model::ModelKind;
+use crate::signed::{self, PublicKey, Trust};
+use package::MANIFEST;
 
 /// Runs `calmline models`.
 ///
@@ -22,7 +25,9 @@ use crate::cli::{Failure, ModelsCommand, print_line};
 pub fn run(command: &ModelsCommand) -> Result<(), Failure> {
     match command {
         ModelsCommand::List(args) => list(&args.models),
-        ModelsCommand::Verify(args) => verify(&args.models),
+        ModelsCommand::Verify(args) => verify(&args.models.models, &trust(&args.trusted)?),
+        ModelsCommand::Key(args) => print_line(signed::make_key(&args.file).map_err(Failure::Failed)?),
+        ModelsCommand::Sign(args) => sign(args),
         ModelsCommand::Add(args) => {
             let package = add::add(args)?;
             print_line(format_args!("added {}", line(&package)))
@@ -50,11 +55,36 @@ fn list(models: &Path) -> Result<(), Failure> {
     packages.iter().try_for_each(|package| print_line(line(package)))
 }
 
-fn verify(models: &Path) -> Result<(), Failure> {
+/// Whom the command line names, or anybody.
+fn trust(keys: &[PublicKey]) -> Result<Trust, Failure> {
+    if keys.is_empty() { Ok(Trust::anybody()) } else { Trust::only(keys.to_vec()).map_err(Failure::Failed) }
+}
+
+/// Signs what names all other files of the models in these folders.
+fn sign(ModelsSignArgs { folders, key }: &ModelsSignArgs) -> Result<(), Failure> {
+    let cards = ModelKind::ALL.map(|kind| format!("{}.json", kind.name()));
+    let names: Vec<&str> = cards.iter().map(String::as_str).chain([MANIFEST]).collect();
+    for folder in folders {
+        let mut files: Vec<PathBuf> = names.iter().map(|name| folder.join(name)).collect();
+        files.retain(|file| file.is_file());
+        if files.is_empty() {
+            let expected = names.join(" or ");
+            return Err(Failure::Failed(format!(
+                "{}: expected a folder with {expected}, found none",
+                folder.display()
+            )));
+        }
+        let by = signed::sign(&files, key).map_err(Failure::Failed)?;
+        files.iter().try_for_each(|file| print_line(format_args!("{}: signed by {by}", file.display())))?;
+    }
+    Ok(())
+}
+
+fn verify(models: &Path, trust: &Trust) -> Result<(), Failure> {
     let packages = installed(models).map_err(|error| Failure::Failed(error.to_string()))?;
     let mut wrong = 0;
     for package in &packages {
-        match package.verify() {
+        match package.check(trust).and_then(|()| package.verify().map_err(|error| error.to_string())) {
             Ok(()) => print_line(format_args!("ok: {}", line(package)))?,
             Err(error) => {
                 wrong += 1;

@@ -16,6 +16,7 @@ use rustls::ClientConfig;
 
 use crate::models::{EngineName, StreamingFolder, installed};
 use crate::shell::sip::client_by;
+use crate::signed::Trust;
 pub use remote::{Endpoint, Remote};
 
 /// The longest phrase list.
@@ -95,15 +96,16 @@ enum Models {
 }
 
 impl RecognizerFiles {
-    /// Reads every model of a folder that is for the engine, verified against its manifest, and the phrase lists. Where a
+    /// Reads every model of a folder that is for the engine, verified against its manifest, which has to be signed by one of
+    /// `trust`, and the phrase lists. Where a
     /// recogniser elsewhere is asked for, models that are missing are told when they are loaded.
     ///
     /// # Errors
     /// What is wrong, with the file's name.
-    pub fn read(models: &Path, lists: &[PathBuf], engine: &Engine) -> Result<Self, String> {
+    pub fn read(models: &Path, lists: &[PathBuf], engine: &Engine, trust: &Trust) -> Result<Self, String> {
         let lists = lists.iter().map(|path| read_list(path)).collect::<Result<Vec<_>, _>>()?;
         let read = match engine.local() {
-            Some(local) => Models::read(models, local),
+            Some(local) => Models::read(models, local, trust),
             None => Err("none is configured".to_owned()),
         };
         let Engine::Remote(settings) = engine else {
@@ -187,13 +189,14 @@ impl RecognizerFiles {
 }
 
 impl Models {
-    fn read(folder: &Path, engine: &Engine) -> Result<Self, String> {
+    fn read(folder: &Path, engine: &Engine, trust: &Trust) -> Result<Self, String> {
         let name = match engine {
             Engine::Dictation(_) => EngineName::SherpaOnnx,
             Engine::Phrases { .. } | Engine::Remote(_) => EngineName::Pocketsphinx,
         };
         let mut packages = installed(folder).map_err(|error| error.to_string())?;
         packages.retain(|package| package.manifest.engine == name);
+        packages.iter().try_for_each(|package| package.check(trust))?;
         packages.iter().try_for_each(|package| package.verify().map_err(|error| error.to_string()))?;
         let models = match engine {
             Engine::Phrases { library } => {

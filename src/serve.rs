@@ -11,9 +11,9 @@ mod start;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
-use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Failure, ServeArgs};
+use crate::log::Log;
 use crate::settings::Settings;
 use crate::shell::inherited;
 use start::Server;
@@ -23,7 +23,7 @@ use start::Server;
 /// # Errors
 /// When the configuration is wrong, or a socket or thread is not to be had.
 pub fn run(args: &ServeArgs) -> Result<(), Failure> {
-    start_log(args.log_json);
+    let log = Log::start(args.log_json);
     let settings = Settings::load(&args.config)
         .map_err(|faults| Failure::Configuration(faults.iter().map(ToString::to_string).collect()))?;
     inherited::receive().map_err(|error| Failure::of("taking the sockets that were given", error))?;
@@ -40,7 +40,7 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
             signal(SignalKind::terminate()).map_err(|error| Failure::of("listening for SIGTERM", error))?;
         let mut interrupt =
             signal(SignalKind::interrupt()).map_err(|error| Failure::of("listening for SIGINT", error))?;
-        let mut server = Server::start(settings, args, hangup).await?;
+        let mut server = Server::start(settings, (args, log), hangup).await?;
         for address in inherited::close_rest() {
             warn!(%address, "a socket was given that the configuration does not name");
         }
@@ -63,18 +63,4 @@ pub fn run(args: &ServeArgs) -> Result<(), Failure> {
             cut => Err(Failure::Unexpected(format!("{cut} calls were cut"))),
         }
     })
-}
-
-/// Libraries that speak too much at `info`, and what they may say: one prints whole SIP messages, numbers of callers and
-/// keys included; another one warns of whatever strangers send.
-const QUIET: [(&str, &str); 3] = [("rsipstack", "warn"), ("ort", "warn"), ("rtc_dtls", "error")];
-
-/// Log lines go to standard error; `RUST_LOG` sets the level, `info` when it is not set.
-fn start_log(json: bool) {
-    let wanted = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned());
-    let quiet = QUIET.iter().filter(|(library, _)| !wanted.contains(library));
-    let quiet = quiet.map(|(library, level)| format!("{library}={level}"));
-    let filter = EnvFilter::new(std::iter::once(wanted.clone()).chain(quiet).collect::<Vec<_>>().join(","));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
-    if json { log.json().init() } else { log.init() }
 }

@@ -71,6 +71,7 @@ pub use zone::Zone;
 
 use crate::pbx::Place;
 use crate::shell::media::{MediaIo, MediaPriority};
+use crate::signed::Trust;
 
 /// The whole configuration of one server.
 ///
@@ -364,6 +365,8 @@ pub struct ListeningSettings {
     pub lexicons: Vec<PathBuf>,
     /// The text model that reads them, too.
     pub text_model: TextModelChoice,
+    /// By whom models that are not the shipped ones have to be signed.
+    pub trusted: Trust,
     /// An acoustic model that is compared with the one in use and moves nothing.
     pub shadow_model: Option<PathBuf>,
     /// A text model that is compared likewise.
@@ -390,6 +393,7 @@ impl Default for ListeningSettings {
             model: None,
             lexicons: Vec::new(),
             text_model: TextModelChoice::Shipped,
+            trusted: Trust::anybody(),
             shadow_model: None,
             shadow_text_model: None,
             parties: Parties::Caller,

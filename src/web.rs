@@ -24,6 +24,7 @@ mod knowledge;
 mod libraries;
 mod limits;
 mod live;
+mod log;
 mod models;
 mod moment;
 mod openapi;
@@ -56,6 +57,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::settings::TlsSettings;
 use crate::shell::advise::SharedShelf;
@@ -130,6 +132,8 @@ pub struct Inside {
     pub readiness: Arc<Readiness>,
     /// The figures.
     pub metrics: Metrics,
+    /// How much is logged.
+    pub log: Arc<Log>,
     /// What is kept of calls, where anything is.
     pub store: Option<Store>,
     /// What systems outside are told, where any are.

@@ -15,7 +15,7 @@ use crate::model::AcousticModel;
 use crate::mood::Mood;
 use crate::observation::{Observation, PartyId};
 use crate::settings::ListenerSettings;
-use crate::shadow::{Candidate, Shadow, ShadowFigures, What};
+use crate::steps::{Recorder, Steps, What};
 use crate::text::TextReader;
 
 /// Lost audio up to this long is taken as silence; longer gaps start the window afresh. Samples (200 ms).
@@ -40,7 +40,7 @@ pub struct Listener {
     model_failures: u64,
     spared: bool,
     rows: Vec<(PartyId, Row)>,
-    shadow: Option<Shadow>,
+    recorder: Option<Recorder>,
 }
 
 /// What is held per party: about 350 KiB and at most `pending_samples_max` samples.
@@ -80,7 +80,7 @@ impl Listener {
             model_failures: 0,
             spared: false,
             rows: Vec::new(),
-            shadow: None,
+            recorder: None,
         }
     }
 
@@ -101,13 +101,16 @@ impl Listener {
         self.model = model;
     }
 
-    /// Compares with `candidate` from now on, its figures beginning anew and timelines going on as they are; with nothing,
-    /// if `None`.
-    pub fn compare_with(&mut self, candidate: Option<Candidate>) {
+    /// Records from now on what is judged, beginning with the parties as they are; or no more.
+    pub fn record(&mut self, recorded: bool) {
         let heard = self.parties.iter().map(|(id, party)| (*id, &party.said));
         let all = heard.chain(self.writers.iter().map(|(id, writer)| (*id, &writer.said)));
-        let moods = all.map(|(id, said)| (id, said.mood.clone())).collect();
-        self.shadow = candidate.map(|candidate| Shadow::new(candidate, moods));
+        self.recorder = recorded.then(|| Recorder::new(all.map(|(id, said)| (id, said.mood.clone()))));
+    }
+
+    /// What was recorded since it was last taken. What is not taken before the next run is shed and counted.
+    pub fn take_steps(&mut self) -> Steps {
+        self.recorder.as_mut().map(Recorder::take).unwrap_or_default()
     }
 
     /// Starts listening to `party` at position 0; a party that is already there starts again.
@@ -164,10 +167,10 @@ impl Listener {
         self.forget(party);
     }
 
-    /// Has the candidate know nothing of `party`, who is another one from now on, or gone.
+    /// Records that `party` is another one from now on, or gone.
     fn forget(&mut self, party: PartyId) {
-        if let Some(shadow) = &mut self.shadow {
-            shadow.forget(party);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.forget(party);
         }
     }
 
@@ -238,8 +241,8 @@ impl Listener {
 
     /// As [`Listener::run`], and shows every hop to `hops`.
     pub fn run_with(&mut self, hops: PartyHopSink<'_>, out: &mut Vec<Observation>) {
-        if let Some(shadow) = &mut self.shadow {
-            shadow.shed();
+        if let Some(recorder) = &mut self.recorder {
+            recorder.shed();
         }
         self.read(out);
         let mut rows = std::mem::take(&mut self.rows);
@@ -251,19 +254,6 @@ impl Listener {
             self.judge(rows.drain(..batch_max.min(rows.len())).collect(), out);
         }
         self.rows = rows;
-    }
-
-    /// Has the candidate judge what the last run has judged, where there is one. What is left when the next run comes is
-    /// shed and counted.
-    pub fn run_shadow(&mut self) {
-        if let Some(shadow) = &mut self.shadow {
-            shadow.run(&self.settings);
-        }
-    }
-
-    /// How far the candidate differs; `None` without one.
-    pub fn shadow_figures(&self) -> Option<ShadowFigures> {
-        self.shadow.as_ref().map(Shadow::figures)
     }
 
     /// The position behind the last sample of `party` that was taken, dropped or lost; `None` for an unknown party.
@@ -322,8 +312,8 @@ impl Listener {
             let mood = &mut party.said.mood;
             let judged = judged.as_ref().map(|judged| judged[index]);
             let observed = mood.hear(id, &self.settings, &row, judged.as_ref());
-            if let Some(shadow) = &mut self.shadow {
-                shadow.keep(mood, &observed, What::Heard(Box::new((row, judged))));
+            if let Some(recorder) = &mut self.recorder {
+                recorder.record(mood, &observed, What::Heard(row, judged));
             }
             out.push(observed);
         }
@@ -331,10 +321,10 @@ impl Listener {
 
     /// Reads the utterances of all parties in one go, and looks at what they show; each is an observation.
     fn read(&mut self, out: &mut Vec<Observation>) {
-        let Self { parties, writers, reader, settings, shadow, .. } = self;
+        let Self { parties, writers, reader, settings, recorder, .. } = self;
         let mut tell = |mood: &Mood, observed: Observation, what: What| {
-            if let Some(shadow) = shadow {
-                shadow.keep(mood, &observed, what);
+            if let Some(recorder) = recorder {
+                recorder.record(mood, &observed, what);
             }
             out.push(observed);
         };
@@ -353,7 +343,7 @@ impl Listener {
             let said = parties.get_mut(&id).map(|party| &mut party.said);
             let Some(said) = said.or_else(|| Some(&mut writers.get_mut(&id)?.said)) else { continue };
             let observed = said.mood.read(id, settings, Words::new(&utterance, reading.clone()));
-            tell(&said.mood, observed, What::Read(Box::new((utterance, reading))));
+            tell(&said.mood, observed, What::Read(utterance, reading));
         }
     }
 

@@ -1,17 +1,16 @@
-//! A candidate beside the models in use: it hears and reads the same parties, moves nothing, and is compared.
+//! A candidate beside the models in use: it goes over what a listener has judged, moves nothing, and is compared.
 //!
-//! What one run of the listener has judged waits here until the candidate judges it, too. When the next run comes first,
-//! it is shed: a candidate never holds up what it stands beside.
+//! It knows the listener by its [`Steps`] alone, so that it can be as slow as it likes, on a thread of its own.
 
 use std::collections::BTreeMap;
 
-use crate::expression::Expression;
-use crate::features::{FEATURES, Row};
-use crate::fusion::{Utterance, Words};
+use crate::features::FEATURES;
+use crate::fusion::Words;
 use crate::model::{AcousticModel, CLASSES};
 use crate::mood::Mood;
 use crate::observation::{Observation, PartyId};
 use crate::settings::ListenerSettings;
+use crate::steps::{Event, Steps, What};
 use crate::text::{Reading, TextReader};
 
 /// The models to compare; where one is missing, the one in use judges for it.
@@ -40,117 +39,102 @@ pub struct ShadowFigures {
     pub failures: u64,
 }
 
-/// What a party's timeline was stepped by, and what the models in use made of it.
+/// A candidate, and the parties as it sees them.
 #[derive(Debug)]
-pub(crate) enum What {
-    /// An expression; no model judges it.
-    Seen(Expression),
-    /// Words.
-    Read(Box<Read>),
-    /// A window of the voice.
-    Heard(Box<Heard>),
-}
-
-/// What was said, and how it was read.
-type Read = (Utterance, Reading);
-/// A window, and how it was judged; `None` when signal processing judged it alone.
-type Heard = (Row, Option<[f32; CLASSES]>);
-
-/// A step of a timeline in use, as it was told, and what the candidate has to judge of it.
-#[derive(Debug)]
-struct Step<T> {
-    observed: Observation,
-    what: T,
-}
-
-/// A candidate, the parties as it sees them, and what waits for it, in the order in which the listener takes it up.
-#[derive(Debug, Default)]
-pub(crate) struct Shadow {
+pub struct Shadow {
     candidate: Candidate,
+    settings: ListenerSettings,
     moods: BTreeMap<PartyId, Mood>,
-    expressions: Vec<Step<Expression>>,
-    utterances: Vec<Step<Box<Read>>>,
-    rows: Vec<Step<Box<Heard>>>,
     figures: ShadowFigures,
 }
 
 impl Shadow {
-    /// A candidate that goes on from the `moods` that there are: what differs is its own doing.
-    pub(crate) fn new(candidate: Candidate, moods: BTreeMap<PartyId, Mood>) -> Self {
-        Self { candidate, moods, ..Self::default() }
+    /// A candidate for a listener with these `settings` that records its steps from now on.
+    pub fn new(candidate: Candidate, settings: ListenerSettings) -> Self {
+        Self { candidate, settings, moods: BTreeMap::new(), figures: ShadowFigures::default() }
     }
 
-    pub(crate) fn figures(&self) -> ShadowFigures {
+    /// How far the candidate differs by now.
+    pub fn figures(&self) -> ShadowFigures {
         self.figures
     }
 
-    /// The party is another one, or gone.
-    pub(crate) fn forget(&mut self, party: PartyId) {
-        self.moods.remove(&party);
-    }
-
-    /// Sheds what still waits.
-    pub(crate) fn shed(&mut self) {
-        self.figures.shed += (self.expressions.len() + self.utterances.len() + self.rows.len()) as u64;
-        self.expressions.clear();
-        self.utterances.clear();
-        self.rows.clear();
-    }
-
-    /// Keeps a step of the timeline of a party with this `mood`, until the candidate judges it, too.
-    pub(crate) fn keep(&mut self, mood: &Mood, observed: &Observation, what: What) {
-        self.moods.entry(observed.party).or_insert_with(|| mood.alike());
-        let observed = observed.clone();
-        match what {
-            What::Seen(expression) => self.expressions.push(Step { observed, what: expression }),
-            What::Read(read) => self.utterances.push(Step { observed, what: read }),
-            What::Heard(heard) => self.rows.push(Step { observed, what: heard }),
+    /// Judges these steps, too, and compares. They come in the order in which the listener gave them.
+    pub fn run(&mut self, steps: Steps) {
+        self.figures.shed += steps.shed;
+        let mut readings = self.read(&steps).map(Vec::into_iter);
+        let mut judged = self.judge(&steps).map(Vec::into_iter);
+        for event in steps.events {
+            let (observed, what) = match event {
+                Event::Came(id, mood) => {
+                    self.moods.insert(id, *mood);
+                    continue;
+                }
+                Event::Left(id) => {
+                    self.moods.remove(&id);
+                    continue;
+                }
+                Event::Stepped(step) => *step,
+            };
+            match what {
+                What::Seen(expression) => self.compare(&observed, |id, mood, to| mood.see(id, to, expression)),
+                What::Read(utterance, in_use) => {
+                    let words = Words::new(&utterance, readings.as_mut().and_then(Iterator::next).unwrap_or(in_use));
+                    self.compare(&observed, |id, mood, to| mood.read(id, to, words));
+                }
+                What::Heard(row, in_use) => match judged.as_mut().map(|judged| judged.next().flatten()) {
+                    Some(None) => {}
+                    Some(judged) => self.compare(&observed, |id, mood, to| mood.hear(id, to, &row, judged.as_ref())),
+                    None => self.compare(&observed, |id, mood, to| mood.hear(id, to, &row, in_use.as_ref())),
+                },
+            }
         }
     }
 
-    /// Judges what waits, and compares.
-    pub(crate) fn run(&mut self, settings: &ListenerSettings) {
-        for Step { observed, what } in std::mem::take(&mut self.expressions) {
-            self.compare(&observed, |id, mood| mood.see(id, settings, what));
-        }
-        let utterances = std::mem::take(&mut self.utterances);
-        let texts: Vec<&str> = utterances.iter().map(|step| step.what.0.text.as_str()).collect();
-        let read = self.candidate.reader.as_mut().map(|reader| reader.read(&texts));
-        for (index, Step { observed, what }) in utterances.iter().enumerate() {
-            let (utterance, in_use) = &**what;
-            let reading = read.as_ref().map_or(in_use, |read| &read[index]);
-            let words = Words::new(utterance, reading.clone());
-            self.compare(observed, |id, mood| mood.read(id, settings, words));
-        }
-        let rows = std::mem::take(&mut self.rows);
-        for batch in rows.chunks(settings.batch_max.max(1)) {
-            self.judge(batch, settings);
-        }
+    /// How the candidate reads all that was said in these steps; `None` where it reads nothing.
+    fn read(&mut self, steps: &Steps) -> Option<Vec<Reading>> {
+        let texts: Vec<&str> = stepped(steps)
+            .filter_map(|what| if let What::Read(utterance, _) = what { Some(utterance.text.as_str()) } else { None })
+            .collect();
+        self.candidate.reader.as_mut().map(|reader| reader.read(&texts))
     }
 
-    fn judge(&mut self, batch: &[Step<Box<Heard>>], settings: &ListenerSettings) {
-        let judged = self.candidate.model.as_mut().map(|model| {
-            let values: Vec<&[f32; FEATURES]> = batch.iter().map(|step| &*step.what.0.values).collect();
-            model.judge(&values)
-        });
-        let Ok(judged) = judged.transpose() else {
-            self.figures.failures += 1;
-            return;
-        };
-        for (index, Step { observed, what }) in batch.iter().enumerate() {
-            let (row, in_use) = &**what;
-            let judged = judged.as_ref().map_or(in_use.as_ref(), |judged| Some(&judged[index]));
-            self.compare(observed, |id, mood| mood.hear(id, settings, row, judged));
+    /// How the candidate judges all windows of these steps, `None` for those of a run that failed; `None` where it judges
+    /// no voices.
+    fn judge(&mut self, steps: &Steps) -> Option<Vec<Option<[f32; CLASSES]>>> {
+        let model = self.candidate.model.as_mut()?;
+        let rows: Vec<&[f32; FEATURES]> = stepped(steps)
+            .filter_map(|what| if let What::Heard(row, _) = what { Some(&*row.values) } else { None })
+            .collect();
+        let mut judged = Vec::with_capacity(rows.len());
+        for batch in rows.chunks(self.settings.batch_max.max(1)) {
+            match model.judge(batch) {
+                Ok(batch) => judged.extend(batch.into_iter().map(Some)),
+                Err(_) => {
+                    self.figures.failures += 1;
+                    judged.extend(batch.iter().map(|_| None));
+                }
+            }
         }
+        Some(judged)
     }
 
     /// Steps the party's timeline as the candidate sees it, and compares with what was `observed`.
-    fn compare(&mut self, observed: &Observation, step: impl FnOnce(PartyId, &mut Mood) -> Observation) {
+    fn compare(
+        &mut self,
+        observed: &Observation,
+        step: impl FnOnce(PartyId, &mut Mood, &ListenerSettings) -> Observation,
+    ) {
         if let Some(mood) = self.moods.get_mut(&observed.party) {
-            let seen = step(observed.party, mood);
+            let seen = step(observed.party, mood, &self.settings);
             self.figures.compare(observed, &seen);
         }
     }
+}
+
+/// What timelines were stepped by.
+fn stepped(steps: &Steps) -> impl Iterator<Item = &What> {
+    steps.events.iter().filter_map(|event| if let Event::Stepped(step) = event { Some(&step.1) } else { None })
 }
 
 impl ShadowFigures {

@@ -8,6 +8,7 @@ use super::server::write;
 use crate::cli::Failure;
 use crate::models::installed;
 use crate::recognizer::{Engine, RecognizerFiles};
+use crate::signed::Trust;
 
 /// Phrase lists of the demo's configuration, by name.
 const LISTS: [(&str, &[u8]); 2] = [
@@ -52,7 +53,8 @@ fn load(models: &Path, lists: &[PathBuf]) -> Result<(String, Language, PathBuf),
     if installed(models).map_err(|error| error.to_string())?.is_empty() {
         return Err(format!("no models in {} (calmline models add, or pull)", models.display()));
     }
-    let recognizer = RecognizerFiles::read(models, lists, &Engine::Phrases { library: None })?.load()?;
+    let recognizer =
+        RecognizerFiles::read(models, lists, &Engine::Phrases { library: None }, &Trust::anybody())?.load()?;
     let language = recognizer.languages().first().copied().ok_or("it knows no language")?;
     let models = models.canonicalize().map_err(|error| format!("{}: {error}", models.display()))?;
     Ok((recognizer.name(), language, models))

@@ -16,6 +16,7 @@ use super::{cpu_s, progress, recording};
 use crate::cli::{EvalAsrArgs, Failure, print_line};
 use crate::models::EngineName;
 use crate::recognizer::{Dictation, Engine, RecognizerFiles};
+use crate::signed::Trust;
 use tally::{Heard, Tally};
 
 /// The largest data set, recordings.
@@ -42,7 +43,7 @@ struct Row {
 pub fn run(args: &EvalAsrArgs) -> Result<(), Failure> {
     let language = Language::of_code(&args.language)
         .ok_or_else(|| Failure::Failed(format!("--language: expected zh or en, found {}", args.language)))?;
-    let files = RecognizerFiles::read(&args.models.models, &args.phrases, &engine(args)?);
+    let files = RecognizerFiles::read(&args.models.models, &args.phrases, &engine(args)?, &Trust::anybody());
     let files = files.map_err(Failure::Failed)?;
     let mut recognizer = files.load().map_err(Failure::Failed)?;
     let manifest = if args.data.is_dir() { args.data.join("manifest.csv") } else { args.data.clone() };

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{bold, cpu_s, progress, recording};
 use crate::cli::{EvalSpeechArgs, Failure, print_line};
 use crate::model::ModelFiles;
+use crate::signed::Trust;
 
 /// Neutral clips of a speaker that the baseline hears before one of the speaker's clips is judged.
 const BASELINE_CLIPS: usize = 5;
@@ -61,8 +62,8 @@ struct Figures {
 pub fn run(args: &EvalSpeechArgs) -> Result<(), Failure> {
     let manifest = if args.data.is_dir() { args.data.join("manifest.csv") } else { args.data.clone() };
     let (clips, unreadable) = read_clips(&manifest)?;
-    let files =
-        ModelFiles::read(args.model.model.as_deref(), args.model.runtime.as_deref()).map_err(Failure::Failed)?;
+    let files = ModelFiles::read(args.model.model.as_deref(), args.model.runtime.as_deref(), &Trust::anybody())
+        .map_err(Failure::Failed)?;
     let mut model = match files.load() {
         Ok(model) => Some(model),
         Err(why) if args.model.model.is_some() => return Err(Failure::Failed(why)),

@@ -13,6 +13,7 @@ use super::{bold, cpu_s, progress};
 use crate::cli::{EvalTextArgs, Failure, print_line};
 use crate::lexicons::ReaderFiles;
 use crate::settings::TextModelChoice;
+use crate::signed::Trust;
 
 /// The largest data set, texts.
 const TEXTS_MAX: usize = 1_000_000;
@@ -49,7 +50,8 @@ pub fn run(args: &EvalTextArgs) -> Result<(), Failure> {
     let rows = read_rows(&args.data)?;
     let task = task_of(args.task.as_deref(), &rows)?;
     let model = args.model.clone().map_or(TextModelChoice::Shipped, TextModelChoice::Own);
-    let files = ReaderFiles::read(args.runtime.as_deref(), &args.lexicons, &model).map_err(Failure::Failed)?;
+    let files = ReaderFiles::read(args.runtime.as_deref(), &args.lexicons, &model, &Trust::anybody())
+        .map_err(Failure::Failed)?;
     let (mut reader, without_model) = files.load();
     let mut left_out = BTreeMap::new();
     let mut labelled: Vec<(&str, usize)> = Vec::with_capacity(rows.len());

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::package::{CTC, EngineName, FILES_MAX, MANIFEST, Manifest, ManifestFile, Package, PackageError, TRANSDUCER};
 use crate::cli::{Failure, ModelsAddArgs};
 use crate::recognizer::{Dictation, load_streaming};
+use crate::signed;
 
 /// What pocketsphinx's acoustic models consist of.
 const ACOUSTIC_FILES: [&str; 2] = ["mdef", "feat.params"];
@@ -30,7 +31,10 @@ fn add_package(args: &ModelsAddArgs) -> Result<Package, PackageError> {
     for file in &source.manifest.files {
         copy(&source.folder.join(&file.path), &folder.join(&file.path))?;
     }
-    finish(folder, source.manifest)
+    let path = source.folder.join(MANIFEST);
+    let text = fs::read_to_string(&path).map_err(PackageError::file(&path))?;
+    let signature = fs::read_to_string(signed::beside(&path)).ok();
+    finish(folder, source.manifest, &text, signature.as_deref())
 }
 
 /// An acoustic model's folder and a dictionary, as Debian and others ship them.
@@ -71,7 +75,7 @@ fn add_loose(args: &ModelsAddArgs) -> Result<Package, PackageError> {
     for (source, file) in sources.iter().chain([dictionary]).zip(&manifest.files) {
         copy(source, &folder.join(&file.path))?;
     }
-    finish(folder, manifest)
+    finish_loose(folder, manifest)
 }
 
 /// The folder of a streaming model, as sherpa-onnx publishes it: its graphs by what their names begin with.
@@ -121,7 +125,7 @@ fn add_streaming(args: &ModelsAddArgs) -> Result<Package, PackageError> {
         fs::remove_dir_all(&folder).map_err(PackageError::file(&folder))?;
     }
     files.iter().try_for_each(|(from, to)| copy(from, &folder.join(to)))?;
-    finish(folder, manifest)
+    finish_loose(folder, manifest)
 }
 
 /// The names of the graphs in a folder, in order.
@@ -153,13 +157,35 @@ fn check_streaming(package: Package) -> Result<Package, Failure> {
     Ok(Package { folder: place, ..package })
 }
 
-/// Verifies the copies and makes them a package.
-pub(super) fn finish(folder: PathBuf, manifest: Manifest) -> Result<Package, PackageError> {
+/// Verifies the copies and makes them a package, with the manifest as it is written and the signature that came with it.
+pub(super) fn finish(
+    folder: PathBuf,
+    manifest: Manifest,
+    text: &str,
+    signature: Option<&str>,
+) -> Result<Package, PackageError> {
     let package = Package { folder, manifest };
     package.verify()?;
     let path = package.folder.join(MANIFEST);
-    fs::write(&path, written(&package.manifest)).map_err(PackageError::file(&path))?;
+    fs::write(&path, text).map_err(PackageError::file(&path))?;
+    let beside = signed::beside(&path);
+    match signature {
+        Some(signature) => fs::write(&beside, signature).map_err(PackageError::file(&beside))?,
+        // One that another manifest had would only mislead.
+        None => fs::remove_file(&beside).or_else(absent).map_err(PackageError::file(&beside))?,
+    }
     Ok(package)
+}
+
+/// What is not there need not be removed.
+fn absent(error: std::io::Error) -> std::io::Result<()> {
+    if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+}
+
+/// As [`finish`], of a model that came without a manifest.
+fn finish_loose(folder: PathBuf, manifest: Manifest) -> Result<Package, PackageError> {
+    let text = written(&manifest);
+    finish(folder, manifest, &text, None)
 }
 
 fn written(manifest: &Manifest) -> String {

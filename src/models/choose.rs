@@ -59,7 +59,8 @@ pub(super) fn choose(args: &ModelsChooseArgs, place: Place) -> Result<Vec<String
         let found = graphs(args)?;
         let settings = Settings::load(&args.config).map_err(|faults| configuration(&faults))?;
         for (kind, path) in &found {
-            let files = ModelFiles::read(Some(path), settings.listening.runtime.as_deref());
+            let files =
+                ModelFiles::read(Some(path), settings.listening.runtime.as_deref(), &settings.listening.trusted);
             files.and_then(|files| files.load_as(*kind)).map_err(Failure::Failed)?;
         }
         found.into_iter().map(|(kind, path)| (kind, Some(path))).collect()

@@ -9,6 +9,7 @@ use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
 use crate::hexadecimal::hexadecimal;
+use crate::signed::Trust;
 
 /// The manifest's name in a package's folder.
 pub(super) const MANIFEST: &str = "manifest.toml";
@@ -174,6 +175,16 @@ impl Package {
         let text = fs::read_to_string(&path).map_err(PackageError::file(&path))?;
         let manifest = Manifest::parse(&text, &path)?;
         Ok(Self { folder, manifest })
+    }
+
+    /// Whether somebody who is trusted has signed the manifest.
+    ///
+    /// # Errors
+    /// What was expected and what was found.
+    pub fn check(&self, trust: &Trust) -> Result<(), String> {
+        let path = self.folder.join(MANIFEST);
+        let content = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        trust.check(&path, &content)
     }
 
     /// Compares every file with the manifest.

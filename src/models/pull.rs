@@ -13,6 +13,7 @@ use reqwest::{Client, StatusCode, Url};
 use super::add::{finish, make_folder_of};
 use super::package::{Manifest, ManifestFile, Package, PackageError};
 use crate::cli::{Failure, ModelsPullArgs};
+use crate::signed::{PublicKey, Trust};
 
 /// How long a server may say nothing.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
@@ -32,6 +33,8 @@ async fn fetch_package(args: &ModelsPullArgs) -> Result<Package, String> {
     let address = Url::parse(&args.manifest)
         .map_err(|error| format!("{}: expected the URL of a manifest, found: {error}", args.manifest))?;
     let text = fetch_text(&client, &address).await?;
+    // Nothing is asked of a server that an unsigned manifest names.
+    let signature = fetch_signature(&client, &address, &args.trusted, text.as_bytes()).await?;
     let manifest = Manifest::parse(&text, Path::new(address.as_str())).map_err(|error| error.to_string())?;
     let folder = args.to.models.join(&manifest.name);
     for file in &manifest.files {
@@ -39,7 +42,25 @@ async fn fetch_package(args: &ModelsPullArgs) -> Result<Package, String> {
         let from = from.map_err(|error| format!("{}: expected a URL, found: {error}", file.path))?;
         fetch_file(&client, &from, file, &folder.join(&file.path)).await?;
     }
-    finish(folder, manifest).map_err(|error| error.to_string())
+    finish(folder, manifest, &text, signature.as_deref()).map_err(|error| error.to_string())
+}
+
+/// The signature that lies beside a manifest, where anybody has to have signed it.
+async fn fetch_signature(
+    client: &Client,
+    manifest: &Url,
+    trusted: &[PublicKey],
+    content: &[u8],
+) -> Result<Option<String>, String> {
+    if trusted.is_empty() {
+        return Ok(None);
+    }
+    let mut address = manifest.clone();
+    address.set_path(&format!("{}.sig", manifest.path()));
+    let signature = fetch_text(client, &address).await?;
+    let checked = Trust::only(trusted.to_vec())?.check_text(&signature, content);
+    checked.map_err(|found| format!("{address}: expected a signature by a trusted key, found {found}"))?;
+    Ok(Some(signature))
 }
 
 async fn fetch_text(client: &Client, address: &Url) -> Result<String, String> {
@@ -129,6 +150,7 @@ mod tests {
     use super::*;
     use crate::cli::ModelsArgs;
     use crate::models::add::tests::folder;
+    use crate::signed::{beside, make_key, sign};
 
     /// SHA-256 of `test`.
     const HASH: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
@@ -137,7 +159,7 @@ mod tests {
     fn a_package_is_fetched_and_a_cut_off_file_gone_on_with() {
         let folder = folder("pull");
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
-        let server = serve(&asked, b"test");
+        let server = serve(&asked, b"test", "");
         let args = arguments(server, &folder);
         let acoustic = folder.join("zh/acoustic");
         fs::create_dir_all(&acoustic).expect("made");
@@ -159,7 +181,7 @@ mod tests {
             (&b"tests"[..], "expected 4 bytes, found more"),
         ] {
             let folder = folder("pull-wrong");
-            let server = serve(&Arc::default(), content);
+            let server = serve(&Arc::default(), content, "");
             let error = pull(&arguments(server, &folder)).expect_err("wrong").to_string();
             assert!(error.contains("mdef") && error.contains(expected), "{error}");
             assert!(!folder.join("zh/acoustic/mdef").exists() && !folder.join("zh/manifest.toml").exists());
@@ -167,25 +189,63 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_manifest_that_nobody_trusted_has_signed_leads_nowhere() {
+        let folder = folder("pull-signed");
+        fs::create_dir_all(&folder).expect("made");
+        let [written, key] = ["published.toml", "key"].map(|name| folder.join(name));
+        fs::write(&written, manifest()).expect("written");
+        let trusted = make_key(&key).expect("a key");
+        sign(std::slice::from_ref(&written), &key).expect("signed");
+        let signature = fs::read_to_string(beside(&written)).expect("a signature");
+        for (signature, expected) in [(signature.as_str(), None), ("nothing", Some("manifest.toml.sig: expected"))] {
+            let asked = Arc::default();
+            let server = serve(&asked, b"test", signature);
+            let args = ModelsPullArgs { trusted: vec![trusted], ..arguments(server, &folder) };
+            match (pull(&args), expected) {
+                (Ok(package), None) => {
+                    package.check(&Trust::only(vec![trusted]).expect("one")).expect("signed here, too")
+                }
+                (Err(found), Some(part)) => {
+                    assert!(found.to_string().contains(part), "{found}");
+                    assert_eq!(asked.lock().expect("asked").len(), 2, "no file of the package was asked for");
+                }
+                (found, _) => panic!("{signature}: {found:?}"),
+            }
+        }
+        fs::remove_dir_all(folder).expect("removed");
+    }
+
+    /// What the server's manifest says.
+    fn manifest() -> String {
+        let files = ["acoustic/mdef", "words.dict"]
+            .map(|path| format!("[[file]]\npath = '{path}'\nbytes = 4\nsha256 = '{HASH}'\n"));
+        format!(
+            "name = 'zh'\nlanguage = 'zh'\nengine = 'pocketsphinx'\nacoustic = 'acoustic'\ndictionary = 'words.dict'\n{}",
+            files.concat()
+        )
+    }
+
     fn arguments(server: SocketAddr, folder: &Path) -> ModelsPullArgs {
         let to = ModelsArgs { models: folder.to_owned() };
-        ModelsPullArgs { manifest: format!("http://{server}/manifest.toml"), to }
+        ModelsPullArgs { manifest: format!("http://{server}/manifest.toml"), to, trusted: Vec::new() }
     }
 
     /// An HTTP server that knows ranges; the file `mdef` has this content.
-    fn serve(asked: &Arc<Mutex<Vec<String>>>, content: &'static [u8]) -> SocketAddr {
+    fn serve(asked: &Arc<Mutex<Vec<String>>>, content: &'static [u8], signature: &str) -> SocketAddr {
+        let signature = signature.to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("its address");
         let asked = Arc::clone(asked);
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                answer(stream, &asked, content);
+                answer(stream, &asked, content, &signature);
             }
         });
         address
     }
 
-    fn answer(stream: TcpStream, asked: &Mutex<Vec<String>>, content: &[u8]) {
+    fn answer(stream: TcpStream, asked: &Mutex<Vec<String>>, content: &[u8], signature: &str) {
         let mut reader = BufReader::new(stream.take(1 << 16));
         let mut lines = Vec::new();
         loop {
@@ -199,14 +259,10 @@ mod tests {
         let range = lines.iter().find_map(|line| line.to_lowercase().strip_prefix("range: bytes=").map(str::to_owned));
         let from: usize = range.and_then(|range| range.trim_end_matches('-').parse().ok()).unwrap_or(0);
         asked.lock().expect("asked").push(format!("{path} from {from}"));
-        let files = ["acoustic/mdef", "words.dict"]
-            .map(|path| format!("[[file]]\npath = '{path}'\nbytes = 4\nsha256 = '{HASH}'\n"));
-        let manifest = format!(
-            "name = 'zh'\nlanguage = 'zh'\nengine = 'pocketsphinx'\nacoustic = 'acoustic'\ndictionary = 'words.dict'\n{}",
-            files.concat()
-        );
+        let manifest = manifest();
         let body = match path.as_str() {
             "/manifest.toml" => manifest.as_bytes(),
+            "/manifest.toml.sig" => signature.as_bytes(),
             "/acoustic/mdef" => &content[from.min(content.len())..],
             _ => b"test",
         };

@@ -375,7 +375,7 @@ impl Desk {
         self.readiness.set(Component::Listening, listens);
         self.readiness.set(Component::Model, listening.is_some_and(Listening::with_model));
         self.metrics.set_listening_backlog(self.tap.len());
-        self.metrics.set_shadow(&self.bench.shadow().unwrap_or_default());
+        self.metrics.set_shadow(&self.bench.shadow());
         self.metrics.set_utterances(&self.words.utterances.figures());
         if let Some(recognizing) = &self.words.recognizing {
             self.metrics.set_recognition(recognizing.is_up(), &recognizing.figures());

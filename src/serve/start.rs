@@ -21,6 +21,7 @@ use crate::control::{Control, ControlSettings, Departures, ForkEvent, Input, Ord
 use crate::hexadecimal::hexadecimal;
 use crate::judges::JudgeFiles;
 use crate::libraries::Libraries;
+use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::pbx;
 use crate::recognizer::RecognizerFiles;
@@ -60,7 +61,11 @@ pub(super) struct Server {
 
 impl Server {
     /// Starts everything. What was started before a failure ends with its handle.
-    pub(super) async fn start(settings: Settings, args: &ServeArgs, hangup: Signal) -> Result<Self, Failure> {
+    pub(super) async fn start(
+        settings: Settings,
+        (args, log): (&ServeArgs, Arc<Log>),
+        hangup: Signal,
+    ) -> Result<Self, Failure> {
         let (clock, metrics, readiness) = (Clock::start(), Metrics::new(), Arc::new(Readiness::default()));
         let (policies, sounds, sayings, texts) = load_policies(&settings, &metrics, &readiness)?;
         let store = start_store(&settings, &metrics, &readiness, &policies)?;
@@ -80,7 +85,8 @@ impl Server {
         let (knowing, known) = Knowing::start(&settings, (&bus, &metrics), (store.clone(), outbox.clone()))?;
         let heard = (copies.clone(), Arc::clone(&bench), known);
         let reporting = start_reporting(&settings, (store.as_ref(), outbox.as_ref()), &readiness);
-        let parts = (forks.clone(), heard, Arc::clone(&readiness), metrics.clone(), (store.clone(), outbox.clone()));
+        let parts =
+            (forks.clone(), heard, Arc::clone(&readiness), (metrics.clone(), log), (store.clone(), outbox.clone()));
         let (web, order_inlet, browsers) = offer_api((&settings, texts), &bus, reloads, parts).await?;
         let control = start_control(&settings, fingerprint, policies, sounds)?;
         let mut desk = Desk {
@@ -339,7 +345,7 @@ fn start_words(settings: &Settings, readiness: &Readiness) -> Result<Hearing, Fa
     let mut words = Words { recognizing: None, utterances: Arc::default() };
     if let Some(wanted) = &settings.recognition {
         readiness.want_words();
-        let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, &wanted.engine);
+        let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, &wanted.engine, &wanted.trusted);
         let languages = settings.routes.0.iter().filter_map(|route| route.language).chain([wanted.language]).collect();
         let recognizing = Recognizing::start(files, &languages, &heard, Arc::clone(&words.utterances));
         words.recognizing = Some(recognizing.map_err(|error| Failure::of("starting the recognising threads", error))?);
@@ -428,7 +434,7 @@ fn start_copies(
 }
 
 /// What the API shows beside calls.
-type ApiParts = (ForkSide, (Copies, Arc<Bench>, Known), Arc<Readiness>, Metrics, Keeping);
+type ApiParts = (ForkSide, (Copies, Arc<Bench>, Known), Arc<Readiness>, (Metrics, Arc<Log>), Keeping);
 
 /// The API, where there is one, the orders that come by it, and the browsers that are connected by way of it.
 type Api = (Option<WebHandle>, mpsc::Receiver<Asked>, Browsers);
@@ -438,7 +444,7 @@ async fn offer_api(
     (settings, policies): (&Settings, BTreeMap<String, String>),
     bus: &Arc<Bus>,
     reloads: mpsc::Sender<ReloadAsked>,
-    (forks, (copies, bench, (shelf, customers)), readiness, metrics, (store, outbox)): ApiParts,
+    (forks, (copies, bench, (shelf, customers)), readiness, (metrics, log), (store, outbox)): ApiParts,
 ) -> Result<Api, Failure> {
     let (orders, inlet) = mpsc::channel(ORDERS_MAX);
     let browsers = Browsers::new(settings);
@@ -458,6 +464,7 @@ async fn offer_api(
         bench,
         readiness,
         metrics,
+        log,
         store,
         outbox,
     };

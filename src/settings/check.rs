@@ -217,7 +217,7 @@ fn check_judges(settings: &Settings, report: &mut Report<'_>) -> Option<JudgeFil
 /// Reads models and phrases, and has the phrases compiled for the models.
 fn check_recognition(settings: &Settings, report: &mut Report<'_>) -> Option<Result<RecognizerFiles, String>> {
     let wanted = settings.recognition.as_ref()?;
-    let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, &wanted.engine);
+    let files = RecognizerFiles::read(&wanted.models, &wanted.phrases, &wanted.engine, &wanted.trusted);
     if let Engine::Remote(remote) = &wanted.engine {
         return Some(check_remote(remote, files, report));
     }

@@ -37,6 +37,7 @@ use super::{
 };
 use crate::recognizer::Engine;
 use crate::shell::media::{MediaIo, MediaPriority};
+use crate::signed::Trust;
 
 /// Targets and routes of one server, and networks that are trusted.
 const ENTRIES_MAX: usize = 1_000;
@@ -269,6 +270,7 @@ fn read_listening(mut section: Section<'_>, folder: &Path) -> ListeningSettings 
         model: section.read("model", "a file's path", path(folder)),
         lexicons: section.read("lexicons", FILES, files(folder)).unwrap_or_default(),
         text_model: section.read("text_model", TEXT_MODEL, text_model(folder)).unwrap_or(default.text_model),
+        trusted: section.read("trusted_keys", TRUSTED, trust).unwrap_or_default(),
         shadow_model: section.read("shadow_model", "a file's path", path(folder)),
         shadow_text_model: section.read("shadow_text_model", "a file's path", path(folder)),
         parties: section.read("parties", "\"caller\" or \"both\"", parties).unwrap_or(default.parties),
@@ -284,6 +286,14 @@ fn read_listening(mut section: Section<'_>, folder: &Path) -> ListeningSettings 
     };
     section.finish();
     settings
+}
+
+/// What `trusted_keys` may be.
+pub(super) const TRUSTED: &str = "a list of 1-16 public keys of Ed25519 in base64, as `calmline models key` tells them";
+
+pub(super) fn trust(value: &Value) -> Option<Trust> {
+    let keys = value.as_array()?.iter().map(|key| key.as_str()?.parse().ok());
+    Trust::only(keys.collect::<Option<_>>()?).ok()
 }
 
 const TEXT_MODEL: &str = "true, false or a file's path";

@@ -11,9 +11,10 @@ use routing::section::{Section, list, name, number, text};
 use toml::Value;
 
 use super::privacy::REGION;
-use super::read::path;
+use super::read::{TRUSTED, path, trust};
 use super::{PrivacySettings, Routes};
 use crate::recognizer::{Dictation, Endpoint, Engine, Remote};
+use crate::signed::Trust;
 
 /// Phrase lists of one server, and lexicons.
 const FILES_MAX: usize = 20;
@@ -39,6 +40,8 @@ pub struct RecognitionSettings {
     pub models: PathBuf,
     /// The phrase lists.
     pub phrases: Vec<PathBuf>,
+    /// By whom the models have to be signed.
+    pub trusted: Trust,
     /// What recognises.
     pub engine: Engine,
     /// What is spoken on routes that do not say otherwise.
@@ -51,6 +54,7 @@ pub(super) fn read_recognition(mut section: Section<'_>, folder: &Path) -> Optio
     let settings = RecognitionSettings {
         models: section.read("models", "a folder's path", path(folder)).unwrap_or(folder.join("models")),
         phrases: phrases.unwrap_or_else(|| in_folder(folder, &SHIPPED)),
+        trusted: section.read("trusted_keys", TRUSTED, trust).unwrap_or_default(),
         engine: read_engine(&mut section, folder),
         language: read_language(&mut section).unwrap_or(Language::Mandarin),
     };

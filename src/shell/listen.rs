@@ -4,6 +4,7 @@
 
 mod baselines;
 mod bench;
+mod beside;
 mod chaos;
 mod conversations;
 mod guard;

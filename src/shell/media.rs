@@ -28,7 +28,7 @@ pub use self::counters::{MediaFigures, TICK_LATE_US};
 use self::inbox::Inbox;
 pub use self::inbox::Refused;
 pub use self::priority::MediaPriority;
-pub use self::sockets::MediaIo;
+pub use self::sockets::{MediaIo, RECEIVE_BUFFER_BYTES};
 pub use self::tap::{CopyRing, TapRing};
 use self::thread::MediaThread;
 use super::clock::Clock;

@@ -10,7 +10,7 @@ use super::permit::{Area, Doors};
 use super::reload::Reloaded;
 use super::{
     audio, audit, backup, calls, channel, consent, console, deliveries, events, facts, forks, health, interactions,
-    knowledge, libraries, models, orders, outcomes, own, people, policies, readiness, reload, reports, signing,
+    knowledge, libraries, log, models, orders, outcomes, own, people, policies, readiness, reload, reports, signing,
     sources, trial, webrtc,
 };
 use crate::report::Report;
@@ -358,6 +358,23 @@ fn running(doors: Doors) -> Doors {
         .at(Method::GET, "/v1/reports/{date}", Reports, reports::of_date, sums)
         .at(Method::POST, "/v1/drain", Operate, orders::drain, order("Takes no new calls"))
         .at(Method::POST, "/v1/reload", Operate, reload::reload, read)
+        .at(
+            Method::GET,
+            "/v1/log",
+            Operate,
+            log::now,
+            describe("How much is logged").answers::<log::LogNow>(OK, "The filters"),
+        )
+        .at(
+            Method::PUT,
+            "/v1/log",
+            Operate,
+            log::set,
+            describe("Changes how much is logged, for a while or until it is changed again")
+                .body::<log::LogRequest>()
+                .answers::<log::LogNow>(OK, "It is changed")
+                .refuses(&[UNAVAILABLE]),
+        )
         .at(
             Method::GET,
             "/v1/sources",

@@ -52,7 +52,7 @@ pub(super) async fn models(State(app): State<App>) -> Json<Models> {
     let is_compared = now.is_compared();
     let ModelsNow { acoustic, text, shadow_acoustic, shadow_text } = now;
     let shadow = is_compared.then(|| {
-        let report = app.bench.shadow().unwrap_or_default();
+        let report = app.bench.shadow();
         let [levels_differ, emotions_differ, anger_difference] = report.differences();
         let ShadowReport { figures, cpu } = report;
         Shadow {

@@ -22,6 +22,7 @@ use crate::control::Order;
 use crate::judges::JudgeFiles;
 use crate::knowledge::{Knowledge, Shelf};
 use crate::libraries::Libraries;
+use crate::log::Log;
 use crate::notice_samples::one_of_each;
 use crate::settings::{Fault, ForkSettings, KnowledgeSettings, Settings, Token, Zone};
 use crate::shell::clock::Clock;
@@ -51,6 +52,8 @@ const CLOSED: &[(&str, &str)] = &[
     ("DELETE", "/v1/calls/call-1/prompts/1"),
     ("POST", "/v1/drain"),
     ("POST", "/v1/reload"),
+    ("GET", "/v1/log"),
+    ("PUT", "/v1/log"),
     ("POST", "/v1/forks"),
     ("GET", "/v1/events"),
     ("GET", "/v1/audit"),
@@ -103,6 +106,7 @@ async fn try_fixture(options: WebOptions, store: Option<Store>) -> Result<Fixtur
         bench: bench(),
         readiness: Arc::clone(&readiness),
         metrics: Metrics::new(),
+        log: Log::unseen(),
         store,
         outbox: None,
     };
@@ -400,7 +404,7 @@ async fn a_taken_port_is_told() {
     let (copies, forks) = (fixture.copies.clone(), forks().await);
     let (bus, readiness, metrics) = (Arc::default(), Arc::default(), Metrics::new());
     let (browsers, shelf) = (Browsers::none(), shelf());
-    let (customers, bench, store, outbox) = (Customers::default(), bench(), None, None);
+    let (customers, bench, store, outbox, log) = (Customers::default(), bench(), None, None, Log::unseen());
     let inside = Inside {
         bus,
         orders,
@@ -413,6 +417,7 @@ async fn a_taken_port_is_told() {
         bench,
         readiness,
         metrics,
+        log,
         store,
         outbox,
     };

@@ -175,7 +175,9 @@ fn parties_who_speak_at_the_same_time_are_heard_as_each_alone() {
     let said = [("rain", "就是下雨也去"), ("help", SENTENCE.0), ("other", "工作还有困难")];
     let phrases = write(&models, "phrases.toml", &list(&said));
     let engine = Engine::Phrases { library: None };
-    let files = RecognizerFiles::read(&models.join("models"), &[phrases.into()], &engine).expect("a model and a list");
+    let files =
+        RecognizerFiles::read(&models.join("models"), &[phrases.into()], &engine, &calmline::signed::Trust::anybody())
+            .expect("a model and a list");
     let voices = ["201", "224", "225"]
         .map(|text| [voice(&shared, &format!("data/casia/ZhaoZuoxiang_angry_{text}.opus")), vec![0; RATE]].concat());
     let alone = |index: usize| hear(&files, &[(index as u32, &voices[index])]).remove(&(index as u32));

@@ -539,6 +539,7 @@ fn the_shipped_configuration_is_good_and_its_comments_tell_the_defaults() {
         "model",
         "shadow_model",
         "shadow_text_model",
+        "trusted_keys",
         "lexicons",
         "lists",
         "proxy",

@@ -11,6 +11,7 @@ use serde::Serialize;
 use tracing::{info, warn};
 use utoipa::ToSchema;
 
+use super::beside::Beside;
 use super::worker::NICENESS;
 use crate::judges::{JudgeFiles, Judges};
 
@@ -23,7 +24,8 @@ struct Wanted {
     files: Arc<JudgeFiles>,
     loaded: Option<Judges>,
     now: ModelsNow,
-    shadow: Option<ShadowReport>,
+    /// Written by whoever runs the candidate of now.
+    shadow: Arc<Mutex<ShadowReport>>,
 }
 
 /// Which models judge now; `None` where lexicons, or signal processing, do it alone.
@@ -78,7 +80,7 @@ impl ShadowReport {
 impl Bench {
     /// What these files hold; none of them is loaded before somebody listens.
     pub fn new(files: JudgeFiles) -> Self {
-        let wanted = Wanted { files: Arc::new(files), loaded: None, now: ModelsNow::default(), shadow: None };
+        let wanted = Wanted { files: Arc::new(files), loaded: None, now: ModelsNow::default(), shadow: Arc::default() };
         Self(Mutex::new(wanted))
     }
 
@@ -93,9 +95,9 @@ impl Bench {
         self.lock().now.clone()
     }
 
-    /// How far the candidate differs, where there is one.
-    pub fn shadow(&self) -> Option<ShadowReport> {
-        self.lock().shadow
+    /// How far the candidate differs; zeros without one.
+    pub fn shadow(&self) -> ShadowReport {
+        *self.lock().shadow.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The model that judges voices, for whoever begins to listen.
@@ -129,8 +131,9 @@ impl Bench {
         }
     }
 
-    /// Has `listener` judge by what was loaded since the last look; whether there was anything.
-    pub(super) fn take_into(&self, listener: &mut Listener) -> bool {
+    /// Has `listener` judge by what was loaded since the last look, and `beside` compare with it; whether there was
+    /// anything.
+    pub(super) fn take_into(&self, listener: &mut Listener, beside: &mut Option<Beside>) -> bool {
         let Some(Judges { acoustic, reader, candidate, missing: _ }) = self.lock().loaded.take() else { return false };
         let now = ModelsNow {
             acoustic: acoustic.as_ref().map(of_acoustic),
@@ -141,17 +144,12 @@ impl Bench {
         info!(?now, "models judge from now on");
         listener.judge_by(acoustic);
         listener.read_by(reader);
-        listener.compare_with(candidate);
+        let report = Arc::default();
+        *beside = candidate.and_then(|candidate| Beside::start(candidate, Arc::clone(&report)));
+        listener.record(beside.is_some());
         let mut wanted = self.lock();
-        (wanted.now, wanted.shadow) = (now, None);
+        (wanted.now, wanted.shadow) = (now, report);
         true
-    }
-
-    /// Takes note of how far the candidate differs by now, and of the processor time of its last run.
-    pub(super) fn tell_shadow(&self, figures: ShadowFigures, cpu: Duration) {
-        let mut wanted = self.lock();
-        let before = wanted.shadow.unwrap_or_default().cpu;
-        wanted.shadow = Some(ShadowReport { figures, cpu: before + cpu });
     }
 
     fn lock(&self) -> MutexGuard<'_, Wanted> {

@@ -20,6 +20,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tracing::{info, warn};
 
 use super::baselines::SpeakerKey;
+use super::beside::Beside;
 use super::chaos::Fault;
 use super::conversations::Conversations;
 use super::onset::Onset;
@@ -42,6 +43,8 @@ pub(super) struct Worker {
     state: Arc<State>,
     generation: u64,
     listener: Listener,
+    /// A candidate that is compared with what judges here.
+    beside: Option<Beside>,
     ears: BTreeMap<LegId, Ear>,
     /// Who writes, and up to when the listener has followed each.
     writers: BTreeMap<LegId, Duration>,
@@ -93,6 +96,7 @@ impl Worker {
         state.with_model.store(u64::from(model.is_some()), Ordering::Relaxed);
         Self {
             listener: Listener::new(model, nlu::ListenerSettings::default()),
+            beside: None,
             options,
             state,
             generation,
@@ -229,21 +233,19 @@ impl Worker {
 
     /// Goes on with other models when there are any: between two runs, with the baselines and timelines there are.
     fn take_models(&mut self) {
-        if self.options.bench.take_into(&mut self.listener) {
+        if self.options.bench.take_into(&mut self.listener, &mut self.beside) {
             let with_model = self.listener.model().is_some();
             self.state.with_model.store(u64::from(with_model), Ordering::Relaxed);
         }
     }
 
-    /// Has a candidate judge what was judged in this round, unless work is spared: then that is shed.
+    /// Has a candidate go over what was judged in this round; while work is spared, that is shed.
     fn compare(&mut self) {
-        if self.state.spared.load(Ordering::Relaxed) == 1 {
-            return;
-        }
-        let began = thread_time();
-        self.listener.run_shadow();
-        if let Some(figures) = self.listener.shadow_figures() {
-            self.options.bench.tell_shadow(figures, thread_time().saturating_sub(began));
+        let Some(beside) = &mut self.beside else { return };
+        let steps = self.listener.take_steps();
+        match self.state.spared.load(Ordering::Relaxed) {
+            1 => beside.skip(steps),
+            _ => beside.compare(steps),
         }
     }
 
@@ -353,7 +355,7 @@ impl Worker {
 }
 
 /// Processor time of this thread.
-fn thread_time() -> Duration {
+pub(super) fn thread_time() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from).unwrap_or_default()
 }
 

@@ -211,7 +211,7 @@ fn written(to: SocketAddr, is_ipv6: bool) -> SocketAddr {
 }
 
 /// Some seconds of one leg's packets, as far as the system allows.
-const RECEIVE_BUFFER_BYTES: usize = 256 * 1024;
+pub const RECEIVE_BUFFER_BYTES: usize = 256 * 1024;
 
 /// DSCP EF (RFC 3246) in the upper six bits of the traffic class.
 const EXPEDITED_FORWARDING: u32 = 46 << 2;

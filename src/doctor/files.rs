@@ -1,0 +1,170 @@
+//! What lies on disks: models, keys, certificates, and room for what is kept.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{Access, access, statvfs};
+use x509_parser::pem::Pem;
+
+use super::Finding;
+use crate::settings::{Checked, MasterKeySource, Settings, TokenSource};
+
+const GIB: u64 = 1 << 30;
+/// Less room than this is too little to begin with, and this is soon too little.
+const ROOM_FAIL: u64 = GIB / 2;
+const ROOM_WARN: u64 = 5 * GIB;
+/// A certificate that ends sooner is to be renewed now. Days.
+const RENEW_DAYS: i64 = 21;
+const DAY_S: i64 = 86_400;
+
+/// Looks at everything that these settings name.
+pub(super) fn look(checked: &Checked) -> Vec<Finding> {
+    let settings = &checked.settings;
+    let mut findings = models(checked);
+    findings.extend(secrets(settings).iter().filter_map(|file| secret(file)));
+    if let Some(store) = &settings.store {
+        findings.push(master_key(&store.master_key, &store.folder));
+        let folders = [("store", &store.folder), ("back-ups", &store.backups)];
+        findings.extend(folders.map(|(what, folder)| room(what, folder)));
+    }
+    if let Some(tls) = &settings.sip.tls {
+        findings.push(match fs::read(&tls.certificate) {
+            Ok(pem) => certificate(&tls.certificate, &pem, now_s()),
+            Err(error) => Finding::fail(
+                format!("certificate {}", tls.certificate.display()),
+                error.to_string(),
+                "a certificate that the server's user may read",
+            ),
+        });
+    }
+    findings
+}
+
+fn models(checked: &Checked) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if checked.settings.listening.enabled {
+        let missing = checked.judges.load().missing;
+        findings.extend(missing.iter().map(|why| {
+            let mend = "scripts/fetch-onnxruntime, or listening.runtime = \"…/libonnxruntime.so\"";
+            Finding::warn("models of emotion", why.as_str(), mend)
+        }));
+        if missing.is_empty() {
+            findings.push(Finding::ok("models of emotion", "loaded"));
+        }
+    }
+    match &checked.recognizer {
+        Some(Err(why)) => findings.push(Finding::warn(
+            "recognition",
+            format!("no words will be heard: {why}"),
+            "calmline models verify; calmline models add, or pull",
+        )),
+        Some(Ok(_)) => findings.push(Finding::ok("recognition", "models and phrases are there")),
+        None => {}
+    }
+    findings
+}
+
+/// Files of secrets that the settings name.
+fn secrets(settings: &Settings) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    if let Some(TokenSource::File(file)) = settings.web.as_ref().map(|web| &web.token) {
+        files.push(file.clone());
+    }
+    let own = settings.web.as_ref().and_then(|web| web.tls.as_ref());
+    files.extend(settings.sip.tls.iter().chain(own).map(|tls| tls.key.clone()));
+    if let Some(MasterKeySource::File(file)) = settings.store.as_ref().map(|store| &store.master_key) {
+        files.push(file.clone());
+    }
+    files
+}
+
+/// Whether others can read a secret; nothing where the file is not there, which `check` has told.
+fn secret(file: &Path) -> Option<Finding> {
+    let mode = fs::metadata(file).ok()?.permissions().mode() & 0o777;
+    let (what, found) = (format!("secret {}", file.display()), format!("mode {mode:03o}"));
+    Some(if mode & 0o007 == 0 {
+        Finding::ok(what, found)
+    } else {
+        Finding::fail(what, format!("{found}: everybody here may read it"), format!("chmod 600 {}", file.display()))
+    })
+}
+
+fn master_key(source: &MasterKeySource, folder: &Path) -> Finding {
+    let what = "master key";
+    match source {
+        MasterKeySource::Variable(name) if std::env::var_os(name).is_none() => {
+            Finding::warn(what, format!("{name} is not set here"), "the server's environment has to have it")
+        }
+        MasterKeySource::Variable(name) => Finding::ok(what, format!("in {name}")),
+        MasterKeySource::File(file) => match fs::metadata(file) {
+            Ok(_) => Finding::ok(what, file.display().to_string()),
+            Err(error) => Finding::fail(
+                what,
+                format!("{}: {error}", file.display()),
+                "without it nothing that is kept can be read: put it back, or name a new one for an empty store",
+            ),
+        },
+        MasterKeySource::Command(words) => {
+            Finding::ok(what, format!("by {}", words.first().map_or("nothing", String::as_str)))
+        }
+        MasterKeySource::Beside => Finding::warn(
+            what,
+            format!("beside what it protects, in {}", folder.display()),
+            "store.key_file or key_env: whoever gets the disk gets everything",
+        ),
+    }
+}
+
+/// Whether there is room in a folder that may be made yet, and whether it may be written.
+fn room(what: &str, folder: &Path) -> Finding {
+    let Some(there) = folder.ancestors().find(|folder| folder.is_dir()) else {
+        return Finding::fail(
+            what,
+            format!("{}: no such folder", folder.display()),
+            "a folder on a disk that is there",
+        );
+    };
+    let told = |error: rustix::io::Errno| io::Error::from(error).to_string();
+    if let Err(error) = access(there, Access::WRITE_OK) {
+        let found = format!("{}: {}", there.display(), told(error));
+        return Finding::fail(what, found, "a folder that the server's user may write");
+    }
+    let free = match statvfs(there) {
+        Ok(disk) => disk.f_bavail.saturating_mul(disk.f_frsize),
+        Err(error) => return Finding::warn(what, format!("{}: {}", there.display(), told(error)), "look at the disk"),
+    };
+    let found = format!("{}: {:.1} GiB free", folder.display(), free as f64 / GIB as f64);
+    let mend = "a larger disk, or shorter keep_days: when it is full, details of calls are shed and records wait";
+    match free {
+        0..ROOM_FAIL => Finding::fail(what, found, mend),
+        ROOM_FAIL..ROOM_WARN => Finding::warn(what, found, mend),
+        _ => Finding::ok(what, found),
+    }
+}
+
+/// How long the first certificate of a file is good yet.
+pub(super) fn certificate(file: &Path, pem: &[u8], now_s: i64) -> Finding {
+    let what = format!("certificate {}", file.display());
+    let mend = "a certificate that is in force; the server takes it up by itself";
+    let first = Pem::iter_from_buffer(pem).next().and_then(Result::ok);
+    let parsed = first.as_ref().map(Pem::parse_x509);
+    let Some(Ok(certificate)) = parsed else { return Finding::fail(what, "no certificate in PEM", mend) };
+    let validity = certificate.validity();
+    let days = (validity.not_after.timestamp() - now_s).div_euclid(DAY_S);
+    let found = format!("until {}", validity.not_after);
+    if validity.not_before.timestamp() > now_s {
+        return Finding::fail(what, format!("not before {}", validity.not_before), mend);
+    }
+    match days {
+        ..0 => Finding::fail(what, format!("{found}: it is over"), mend),
+        0..RENEW_DAYS => Finding::warn(what, format!("{found}: {days} days"), mend),
+        _ => Finding::ok(what, found),
+    }
+}
+
+fn now_s() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
+}
