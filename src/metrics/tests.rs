@@ -176,3 +176,47 @@ fn check(metrics: &Metrics, expected: &[&str]) {
         assert!(text.lines().any(|got| got == *line), "no {line} in\n{text}");
     }
 }
+
+/// What the dashboards and alert rules ask for is there, with the labels that they name.
+#[test]
+fn dashboards_and_rules_ask_for_what_there_is() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/dashboards");
+    let mut asked = BTreeSet::new();
+    for file in std::fs::read_dir(folder).expect("the dashboards").map(|entry| entry.expect("a file").path()) {
+        let text = std::fs::read_to_string(&file).expect("a text");
+        if file.extension().is_some_and(|extension| extension == "json") {
+            let dashboard: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+            for panel in dashboard["panels"].as_array().expect("panels") {
+                let targets = panel["targets"].as_array().into_iter().flatten();
+                targets.for_each(|target| legend_has_labels(&target["expr"], &target["legendFormat"]));
+            }
+        } else if file.extension().is_none_or(|extension| extension != "yml") {
+            continue;
+        }
+        asked.extend(names_in(&text));
+    }
+    let known: BTreeSet<_> = TABLE.iter().map(|metric| metric.name.to_owned()).collect();
+    let unknown: Vec<_> = asked.difference(&known).collect();
+    assert!(asked.len() > 40 && unknown.is_empty(), "{unknown:?} of {asked:?}");
+}
+
+/// Names of metrics in a text, without what Prometheus puts behind those of histograms.
+fn names_in(text: &str) -> BTreeSet<String> {
+    let words = text.split(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
+    let mut names: BTreeSet<_> = words.filter(|word| word.starts_with("calmline_")).map(str::to_owned).collect();
+    for behind in ["_bucket", "_sum", "_count"] {
+        names = names.iter().map(|name| name.strip_suffix(behind).unwrap_or(name).to_owned()).collect();
+    }
+    names
+}
+
+#[track_caller]
+fn legend_has_labels(query: &serde_json::Value, legend: &serde_json::Value) {
+    let (query, legend) = (query.as_str().expect("a query"), legend.as_str().expect("a legend"));
+    let names = names_in(query);
+    let metrics: Vec<_> = TABLE.iter().filter(|metric| names.contains(metric.name)).collect();
+    for label in legend.split("{{").skip(1).filter_map(|rest| rest.split("}}").next()) {
+        let is_there = label == "instance" || metrics.iter().all(|metric| metric.labels.contains(&label));
+        assert!(is_there && query.contains(label), "{legend} of {query}");
+    }
+}
