@@ -1,11 +1,10 @@
 //! What keeping calls costs, and adding them up: through the store as the server uses it, keys, indexes and folding included.
 //!
 //! `cargo bench --bench store -- month [CALLS]`: a month of calls, kept, closed, opened again, and added up day by day.
-//! `-- write [CALLS]`: how many notices and decisions per second, to the disk. `-- lines [CALLS]`: the notices of `write` as
-//! lines of JSON, for benches/beside. Calls lie in a temporary folder (TMPDIR), or in `CALMLINE_TEST_DATABASE`.
+//! `-- write [CALLS]`: how many notices and decisions per second, to the disk. Calls lie in a temporary folder (TMPDIR), or in
+//! the database of `CALMLINE_TEST_DATABASE`.
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
-use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -34,7 +33,6 @@ fn main() {
     let calls = |usual: u64| arguments.get(1).and_then(|count| count.parse().ok()).unwrap_or(usual).clamp(1, CALLS_MAX);
     let folder = tempfile::tempdir().expect("a folder");
     match arguments.first().map(String::as_str) {
-        Some("lines") => print_lines(calls(WRITE_CALLS)),
         Some("write") => measure_writing(folder.path(), calls(WRITE_CALLS)),
         _ => measure_month(folder.path(), calls(MONTH_CALLS)),
     }
@@ -114,16 +112,6 @@ fn measure_writing(folder: &Path, calls: u64) {
         handed as f64 / kept_s,
         DECISIONS as f64 / decided_s,
     );
-}
-
-fn print_lines(calls: u64) {
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    for number in 0..calls {
-        for (notice, after_ms) in call(number, WRITE_STEPS) {
-            let line = json!({ "unix_ms": BEGAN + after_ms, "notice": notice });
-            writeln!(out, "{line}").expect("a pipe");
-        }
-    }
 }
 
 /// The store in `folder`, or with its calls in the database of the environment.
