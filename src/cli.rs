@@ -457,9 +457,6 @@ pub struct EvalMaskingArgs {
     /// Takes the recipe's templates that the rules were not made with.
     #[arg(long)]
     pub held_out: bool,
-    /// Takes those that somebody else wrote afterwards, without a look at the rules.
-    #[arg(long, conflicts_with = "held_out")]
-    pub later: bool,
     /// Masks amounts of money, too.
     #[arg(long)]
     pub amounts: bool,

@@ -37,12 +37,9 @@ pub fn run(args: &EvalMaskingArgs) -> Result<(), Failure> {
     let (data, all) = match &args.data {
         Some(path) => (path.display().to_string(), read(path)?),
         None => {
-            let (part, name) = match (args.held_out, args.later) {
-                (true, _) => (Part::HeldOut, "held out"),
-                (_, true) => (Part::Later, "later"),
-                _ => (Part::Seen, "seen"),
-            };
+            let part = if args.held_out { Part::HeldOut } else { Part::Seen };
             let count = args.sentences.min(SENTENCES_MAX);
+            let name = if args.held_out { "held out" } else { "seen" };
             (format!("recipe, templates {name}, seed {}", args.seed), sentences(args.seed, count, part))
         }
     };

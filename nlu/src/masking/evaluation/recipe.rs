@@ -10,8 +10,6 @@ pub enum Part {
     Seen,
     /// Those that were looked at once, when the rules were done.
     HeldOut,
-    /// Those that somebody else wrote afterwards, without a look at the rules.
-    Later,
 }
 
 /// The templates of one language: with secrets, and without.
@@ -37,18 +35,6 @@ const HELD_OUT: [Templates; 2] = [
         harmless: include_str!("held-out-harmless.en.txt"),
     },
 ];
-const LATER: [Templates; 2] = [
-    Templates {
-        is_mandarin: true,
-        secret: include_str!("later.zh.txt"),
-        harmless: include_str!("later-harmless.zh.txt"),
-    },
-    Templates {
-        is_mandarin: false,
-        secret: include_str!("later.en.txt"),
-        harmless: include_str!("later-harmless.en.txt"),
-    },
-];
 
 /// So many sentences, half of them without a secret, three of five in Mandarin; the same ones for the same seed.
 ///
@@ -59,7 +45,6 @@ pub fn sentences(seed: u64, count: usize, part: Part) -> Vec<Sentence> {
     let all = match part {
         Part::Seen => &SEEN,
         Part::HeldOut => &HELD_OUT,
-        Part::Later => &LATER,
     };
     let mut used = [0; 4];
     (0..count)
