@@ -1,11 +1,14 @@
 //! Asks a running server over its API.
 
+mod door;
+
 use std::time::Duration;
 
 use reqwest::{Client, Method, Response};
 use serde_json::Value;
 
 use crate::cli::{Failure, ServerArgs};
+pub use door::Door;
 
 /// How long an answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);

@@ -22,7 +22,7 @@ pub(crate) fn run(args: &BackupArgs) -> Result<(), Failure> {
     let web = web.ok_or_else(|| Failure::Failed("no [web]: the server cannot be asked".to_owned()))?;
     let token = web.token.fetch().map_err(|error| Failure::of("the API token", error))?;
     let told = |method: &str| -> Result<Backup, Failure> {
-        let (status, body) = ask(web.listen, (method, "/v1/backup"), "", token.reveal())?;
+        let (status, body) = ask(&web, (method, "/v1/backup"), "", token.reveal())?;
         let unexpected = || Failure::Failed(format!("{method} /v1/backup: found {status}: {body}"));
         serde_json::from_str(&body).map_err(|_| unexpected())
     };

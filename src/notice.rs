@@ -9,6 +9,7 @@ mod outcome;
 mod quality;
 mod serving;
 mod speaking;
+mod tags;
 mod told;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ pub use outcome::Outcome;
 pub use quality::{LegQuality, LegReport};
 pub use serving::{Breach, ServedAs};
 pub use speaking::{Delivery, ExpressionSeen, PhraseHeard, TurnTaking, WordFound, WordsRead};
+pub use tags::Tags;
 pub use told::Notice;
 
 use crate::pii::Pii;
@@ -42,6 +44,10 @@ pub enum What {
         route: String,
         /// Scenario of the route.
         scenario: String,
+        /// What the route says of its data.
+        #[serde(default, skip_serializing_if = "Tags::is_empty")]
+        #[schema(nullable = false)]
+        tags: Tags,
     },
     /// A new INVITE was refused by us.
     CallRefused {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::notice::{
     Advice, AlertDeed, AnswerFound, Breach, Delivery, ExpressionSeen, ForkedParty, GroupTurn, LegQuality, LegReport,
-    LoadReason, Notice, Outcome, PhraseHeard, ScenarioTurn, ServedAs, TurnTaking, What, WordFound, WordsRead,
+    LoadReason, Notice, Outcome, PhraseHeard, ScenarioTurn, ServedAs, Tags, TurnTaking, What, WordFound, WordsRead,
 };
 
 /// All kinds; all belong to `call-1` except those that were never up, and what is about the whole server.
@@ -41,6 +41,11 @@ fn early() -> Vec<What> {
             to: "<sip:4001@calmline.example>".into(),
             route: "after-sales".into(),
             scenario: "after-sales".into(),
+            tags: Tags {
+                tenant: Some("shop".into()),
+                purpose: Some("service-quality".into()),
+                region: Some("cn".into()),
+            },
         },
         What::CallRefused { code: 503, reason: "call limit".into() },
         What::CallAnswered { target: "bot".into(), setup_ms: 120 },

@@ -35,7 +35,7 @@ pub(crate) fn run(args: &ReportArgs) -> Result<(), Failure> {
     let mut report: Option<Report> = None;
     for day in args.period.days(date).map_err(of_date)? {
         let path = format!("/v1/reports/{day}");
-        let (status, body) = ask(web.listen, ("GET", &path), "", token.reveal())?;
+        let (status, body) = ask(&web, ("GET", &path), "", token.reveal())?;
         let unexpected = || Failure::Failed(format!("GET {path}: found {status}: {body}"));
         let later: Report = serde_json::from_str(&body).map_err(|_| unexpected())?;
         match &mut report {

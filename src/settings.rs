@@ -68,7 +68,7 @@ pub use mail::{MailProtection, MailSettings, ReportRecipient, ReportWay};
 pub use oidc::OidcSettings;
 pub use reports::ReportSettings;
 pub use sources::{SourceFormat, SourcePlace, SourceSettings};
-pub use store::{DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings};
+pub use store::{DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings, TrailSettings};
 pub use users::UserSettings;
 pub(crate) use users::check_user_name;
 pub use webrtc::WebRtcSettings;
@@ -280,6 +280,8 @@ pub struct WebSettings {
     pub frame_ancestors: Vec<String>,
     /// `[web.oidc]`: where people sign in besides.
     pub oidc: Option<OidcSettings>,
+    /// Our certificate and its key; `None`: no TLS.
+    pub tls: Option<TlsSettings>,
 }
 
 /// Where the API token comes from.

@@ -13,6 +13,7 @@ mod keeper;
 pub mod keys;
 mod notices;
 mod slots;
+mod tidying;
 mod trees;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
@@ -36,14 +39,15 @@ use crate::report::Report;
 use crate::settings::{MasterKeySource, StoreSettings, Zone};
 use crate::web::{CallRecord, Late, Moment};
 pub use audit::AuditEntry;
-use audit::{AuditFound, AuditWanted};
+use audit::{AuditFound, AuditWanted, Trail};
 pub use check::{Checking, NoCheck};
 use embedded::Embedded;
-pub use embedded::{Erased, Held, Hold, names_somebody};
+pub use embedded::{Erased, ErasedTenant, Held, Hold, names_somebody};
 pub use journal::Journal;
 use keeper::Keeper;
 pub use keys::{KeyError, KeyRing, MasterKey};
 pub use notices::entry_of;
+use tidying::Tidying;
 
 /// The longest that a decision waits for the disk. When it takes longer the call goes on, and that is counted.
 pub const PATIENCE: Duration = Duration::from_millis(50);
@@ -61,6 +65,8 @@ pub struct Store {
     keeper: Keeper,
     keys: Arc<KeyRing>,
     folder: PathBuf,
+    trail: Trail,
+    tidying: Tidying,
     /// How long calls are kept.
     keeps: Duration,
     /// Where back-ups go.
@@ -98,6 +104,17 @@ pub enum Backup {
         /// Why.
         why: String,
     },
+}
+
+/// A statement of this store that anybody can check, and show to others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Receipt {
+    /// What is stated, JSON.
+    pub statement: String,
+    /// The signature of its octets, base64.
+    pub signature: String,
+    /// The key that it is checked by, base64.
+    pub public_key: String,
 }
 
 /// Why no back-up is begun.
@@ -143,10 +160,13 @@ impl Store {
         let keys = Arc::new(KeyRing::open(&folder.join(KEYS_FILE), &master_key(settings)?)?);
         let audit = folder.join(AUDIT_FOLDER);
         let journal = Journal::start(&audit, &keys, metrics).map_err(|source| failed(&audit, source))?;
+        let trail = Trail::new(&audit, settings.trail.archive.as_deref());
+        let tidying = Tidying::start(&settings.trail, &trail, &keys, &journal);
+        let tidying = tidying.map_err(|source| failed(&audit, source))?;
         let keeper = Keeper::start(settings, &keys, metrics).map_err(|source| failed(folder, source))?;
         let (folder, backups, keeps) = (folder.clone(), settings.backups.clone(), settings.keep.calls);
         let (backup, check) = (Arc::default(), Arc::default());
-        Ok(Self { journal, keeper, keys, keeps, folder, backups, backup, check })
+        Ok(Self { journal, keeper, keys, keeps, folder, trail, tidying, backups, backup, check })
     }
 
     /// How long calls are kept.
@@ -282,12 +302,26 @@ impl Store {
         self.read(move |embedded| embedded.calls_of(&address, before, max)).await
     }
 
+    /// Signs a statement by the store's own key, the one that signs the audit trail (Ed25519, RFC 8032).
+    pub fn sign(&self, statement: String) -> Receipt {
+        let signature = STANDARD.encode(self.keys.sign(statement.as_bytes()));
+        Receipt { statement, signature, public_key: STANDARD.encode(self.keys.public_key()) }
+    }
+
     /// Erases every ended call of a person, or says why that may not be.
     ///
     /// # Errors
     /// When the store is down or cannot be written, or the address names nobody.
     pub async fn erase(&self, address: String) -> Result<Result<Erased, Held>, String> {
         self.write(move |embedded| embedded.erase(&address)).await
+    }
+
+    /// Erases all of a tenant, or says why that may not be.
+    ///
+    /// # Errors
+    /// When the store is down or cannot be written.
+    pub async fn erase_tenant(&self, tenant: String) -> Result<Result<ErasedTenant, Held>, String> {
+        self.write(move |embedded| embedded.erase_tenant(&tenant)).await
     }
 
     /// Keeps everything of a person until it is released, or says by what it is kept already.
@@ -363,8 +397,8 @@ impl Store {
     /// # Errors
     /// When a file of it cannot be read.
     pub async fn search_audit(&self, wanted: AuditWanted) -> Result<AuditFound, String> {
-        let (folder, keys) = (self.folder.join(AUDIT_FOLDER), Arc::clone(&self.keys));
-        let found = tokio::task::spawn_blocking(move || audit::search(&folder, &keys, &wanted)).await;
+        let (trail, keys) = (self.trail.clone(), Arc::clone(&self.keys));
+        let found = tokio::task::spawn_blocking(move || audit::search(&trail, &keys, &wanted)).await;
         found.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
     }
 
@@ -381,7 +415,7 @@ impl Store {
         }
         let (store, to) = (self.clone(), folder.clone());
         let make = move || {
-            let outcome = backup_in(&embedded, &store.folder, to);
+            let outcome = backup_in(&embedded, (&store.folder, &store.trail), to);
             if let Backup::Failed { why } = &outcome {
                 warn!(why, "the back-up failed");
             }
@@ -434,13 +468,14 @@ impl Store {
 
     /// Writes out everything, signs the audit trail's end, and ends the threads.
     pub fn stop(&self) {
+        self.tidying.stop();
         self.keeper.stop();
         self.journal.stop();
     }
 }
 
 /// Makes a back-up, and says what became of it.
-fn backup_in(embedded: &Embedded, from: &Path, to: PathBuf) -> Backup {
+fn backup_in(embedded: &Embedded, from: (&Path, &Trail), to: PathBuf) -> Backup {
     let made = catch_unwind(AssertUnwindSafe(|| backup::write(embedded, from, &to)));
     match made {
         Ok(Ok(manifest)) => {
@@ -463,6 +498,7 @@ pub fn master_key(settings: &StoreSettings) -> Result<MasterKey, KeyError> {
             let found = |error: std::env::VarError| KeyError::Master(format!("environment variable {name}: {error}"));
             MasterKey::parse(&zeroize::Zeroizing::new(std::env::var(name).map_err(found)?))
         }
+        MasterKeySource::Command(words) => MasterKey::ask(words),
         MasterKeySource::Beside => {
             let path = settings.folder.join(MASTER_FILE);
             warn!(
@@ -474,13 +510,13 @@ pub fn master_key(settings: &StoreSettings) -> Result<MasterKey, KeyError> {
     }
 }
 
-/// The keys of a store for reading only, and its audit trail's folder.
+/// The keys of a store for reading only, and its audit trail.
 ///
 /// # Errors
 /// When the keys cannot be read.
-pub fn keys_and_trail(settings: &StoreSettings) -> Result<(KeyRing, std::path::PathBuf), KeyError> {
+pub fn keys_and_trail(settings: &StoreSettings) -> Result<(KeyRing, Trail), KeyError> {
     let keys = KeyRing::read(&settings.folder.join(KEYS_FILE), &master_key(settings)?)?;
-    Ok((keys, settings.folder.join(AUDIT_FOLDER)))
+    Ok((keys, Trail::new(&settings.folder.join(AUDIT_FOLDER), settings.trail.archive.as_deref())))
 }
 
 /// Wraps the store's keys by another master key.

@@ -65,7 +65,7 @@ fn read(
 ) -> Result<crate::store::audit::Verified, Failure> {
     let settings = store_of(&args.config)?;
     let (keys, trail) = keys_and_trail(&settings).map_err(|error| Failure::of("reading the keys", error))?;
-    verify(&trail, &keys, each).map_err(|error| Failure::of(trail.display().to_string(), error))
+    verify(&trail, &keys, each).map_err(|error| Failure::of(trail.folder().display().to_string(), error))
 }
 
 /// The `[store]` of a configuration file.

@@ -2,12 +2,13 @@
 //! which makes one.
 
 use std::fmt;
-use std::io::BufRead;
+use std::io::{BufRead, IsTerminal};
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use zeroize::Zeroizing;
 
 use crate::cli::{Failure, print_line};
 
@@ -112,12 +113,28 @@ impl PasswordDigest {
 /// Runs `calmline user hash`: reads a password, prints the line of the configuration.
 ///
 /// # Errors
-/// When it is too short or too long.
+/// When it is too short or too long, or typed differently the second time.
 pub(crate) fn hash() -> Result<(), Failure> {
-    let mut line = String::new();
-    std::io::stdin().lock().read_line(&mut line).map_err(|error| Failure::of("the password", error))?;
-    let digest = PasswordDigest::of(line.trim_end_matches(['\r', '\n'])).map_err(Failure::Failed)?;
+    let password = read_password().map_err(|error| Failure::of("the password", error))?;
+    let digest = PasswordDigest::of(&password).map_err(Failure::Failed)?;
     print_line(format!("password_hash = \"{}\"", digest.0))
+}
+
+/// Asks for a password twice where somebody types, without showing it; else reads one line.
+fn read_password() -> std::io::Result<Zeroizing<String>> {
+    if !std::io::stdin().is_terminal() {
+        let mut line = Zeroizing::new(String::new());
+        std::io::stdin().lock().read_line(&mut line)?;
+        let length = line.trim_end_matches(['\r', '\n']).len();
+        line.truncate(length);
+        return Ok(line);
+    }
+    let ask = |prompt| rpassword::prompt_password(prompt).map(Zeroizing::new);
+    let (password, again) = (ask("Password: ")?, ask("Again: ")?);
+    if password != again {
+        return Err(std::io::Error::other("expected the same twice, found two"));
+    }
+    Ok(password)
 }
 
 #[cfg(test)]

@@ -66,6 +66,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::log::Log;
 use crate::metrics::Metrics;
+use crate::settings::TlsSettings;
 use crate::shell::advise::SharedShelf;
 use crate::shell::browser::Browsers;
 use crate::shell::copy::Copies;
@@ -110,6 +111,8 @@ pub const CHANNELS_MAX: usize = 256;
 pub struct WebOptions {
     /// Address and port; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Our certificate and its key; `None`: no TLS.
+    pub tls: Option<TlsSettings>,
     /// What can be exchanged later.
     pub live: LiveOptions,
     /// The policies' files that are in force, by name.
@@ -156,6 +159,9 @@ pub enum WebError {
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]
     Random,
+    /// The certificate or its key cannot be used.
+    #[error("web.tls: {0}")]
+    Certificate(String),
     /// The address cannot be bound.
     #[error("cannot listen on {listen}: {source}")]
     Bind {
@@ -220,9 +226,10 @@ impl Drop for WebHandle {
 /// Offers the API. Must be called inside a tokio runtime.
 ///
 /// # Errors
-/// The address cannot be bound, or the system gives no random numbers.
+/// The address cannot be bound, the certificate cannot be used, or the system gives no random numbers.
 pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, WebError> {
-    let WebOptions { listen, live, policies } = options;
+    let WebOptions { listen, tls, live, policies } = options;
+    let tls = tls.map(|tls| server::certificate(tls).map_err(WebError::Certificate)).transpose()?;
     let in_force = Arc::new(InForce::new(policies));
     let accounts = Arc::new(Accounts::new(live)?);
     let bind_error = |source| WebError::Bind { listen, source };
@@ -232,7 +239,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
     };
     let listener = listener.map_err(bind_error)?;
     let addr = listener.local_addr().map_err(bind_error)?;
-    if !addr.ip().is_loopback() {
+    if !addr.ip().is_loopback() && tls.is_none() {
         tracing::warn!(%addr, "the API is offered beyond this machine, without TLS");
     }
     let closing = CancellationToken::new();
@@ -260,8 +267,11 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
     if let Some(store) = app.store.clone() {
         tokio::spawn(Arc::clone(&accounts).read(store, closing.clone()));
     }
+    if let Some(tls) = &tls {
+        tokio::spawn(server::reload(Arc::clone(tls), closing.clone()));
+    }
     tokio::spawn(wall::tell(Arc::clone(&app.bus), closing.clone()));
-    let task = tokio::spawn(server::run(listener, routes::router(app), closing.clone()));
+    let task = tokio::spawn(server::run((listener, tls), routes::router(app), closing.clone()));
     Ok(WebHandle { addr, closing, accounts, in_force, signed, task })
 }
 

@@ -13,12 +13,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use calmline::metrics::Metrics;
-use calmline::notice::{Notice, What};
+use calmline::notice::{Notice, Tags, What};
 use calmline::pii::Pii;
-use calmline::settings::{DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings};
+use calmline::settings::{DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings, TrailSettings};
 use calmline::store::audit::verify;
 use calmline::store::{Store, keys_and_trail};
 use calmline::web::Moment;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use sqlx::Connection;
@@ -139,6 +140,7 @@ fn keep_until_killed(settings: &StoreSettings) {
                 to: Pii::new("sip:support@calmline".to_owned()),
                 route: "support".to_owned(),
                 scenario: "after-sales".to_owned(),
+                tags: Tags::default(),
             },
             19 => What::CallEnded {
                 reason: "caller hung up".to_owned(),
@@ -229,7 +231,68 @@ fn settings(folder: &Path, database: Option<&DatabaseSettings>) -> StoreSettings
     let day = Duration::from_secs(86_400);
     let keep = KeepSettings { calls: day, words: day, timeline: day };
     let (folder, backups) = (folder.to_owned(), folder.join("backups"));
-    StoreSettings { folder, backups, database: database.cloned(), master_key: MasterKeySource::Beside, keep }
+    let trail = TrailSettings::default();
+    StoreSettings { folder, backups, database: database.cloned(), master_key: MasterKeySource::Beside, keep, trail }
+}
+
+/// A disk that is full takes nothing more: that is counted, decisions are told not to be kept, and nothing breaks. With room again
+/// all is kept again.
+#[test]
+fn a_disk_that_is_full_is_told_of_and_used_again_once_it_has_room() {
+    const TEST: &str = "a_disk_that_is_full_is_told_of_and_used_again_once_it_has_room";
+    if let Ok(folder) = std::env::var(FOLDER) {
+        return fill_the_disk(&settings(Path::new(&folder), None));
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    // No file may grow beyond two megabytes (2,048 KB), and who tries is told so instead of killed.
+    let limited = "trap '' XFSZ; ulimit -S -f 2048; exec \"$0\" \"$@\"";
+    let outcome = Command::new("bash")
+        .args(["-c", limited])
+        .arg(std::env::current_exe().expect("this test"))
+        .args(["--exact", TEST, "--nocapture"])
+        .env(FOLDER, folder.path())
+        .output()
+        .expect("a shell");
+    let told = String::from_utf8_lossy(&outcome.stdout);
+    assert!(outcome.status.success(), "{told}{}", String::from_utf8_lossy(&outcome.stderr));
+    assert!(told.contains("full") && told.contains("kept again"), "{told}");
+    let (keys, trail) = keys_and_trail(&settings(folder.path(), None)).expect("the keys");
+    let verified = verify(&trail, &keys, &mut |_, _, _| {}).expect("readable");
+    assert_eq!(verified.findings, []);
+    check_secrets(folder.path());
+}
+
+/// The child on the disk that is full.
+fn fill_the_disk(settings: &StoreSettings) {
+    let store = Store::start(settings, &Metrics::new()).expect("a store");
+    let text = "x".repeat(2_000);
+    let decide = |number: u64| {
+        let what =
+            What::Alert { severity: "high".to_owned(), text: text.clone(), rule: number.to_string(), pbx_call: None };
+        store.commit(std::iter::once(&Notice { call: "call".to_owned(), call_ms: number, what }))
+    };
+    let is_full = |number: u64| {
+        keep_one(&store, &format!("call-{number}-{text}"));
+        // Either of both may notice first.
+        !decide(number) && !store.is_up()
+    };
+    assert!((0..20_000).any(is_full), "there is room for everything");
+    for number in 0..200 {
+        keep_one(&store, &format!("lost-{number}-{text}"));
+        assert!(!decide(number), "it is not on the disk");
+    }
+    println!("full");
+    let (_, most) = getrlimit(Resource::RLIMIT_FSIZE).expect("a limit");
+    setrlimit(Resource::RLIMIT_FSIZE, most, most).expect("as much as before");
+    assert!(eventually(|| wakes(&store)), "it is tried again");
+    assert!(eventually(|| decide(1)), "decisions are kept again");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    keep_one(&store, "again");
+    let is_kept =
+        || matches!(runtime.block_on(store.call("again".to_owned())), Ok(Some(record)) if record.ended.is_some());
+    assert!(eventually(is_kept), "calls are kept again");
+    println!("kept again");
+    store.stop();
 }
 
 /// While a database is away calls go on and are counted; once it is back, they are kept again.
@@ -287,6 +350,7 @@ fn start() -> What {
         to: Pii::new("sip:support@calmline".to_owned()),
         route: "support".to_owned(),
         scenario: "after-sales".to_owned(),
+        tags: Tags::default(),
     }
 }
 

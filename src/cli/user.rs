@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 /// `calmline user`.
 #[derive(Debug, Subcommand)]
 pub enum UserCommand {
-    /// Reads a password from standard input, one line, and prints its hash for `[users.NAME]`.
+    /// Asks for a password, or reads it from standard input, one line, and prints its hash for `[users.NAME]`.
     Hash,
     /// Makes a secret for the codes of an authenticator app, and shows it as a QR code and an otpauth URL.
     Totp(TotpArgs),

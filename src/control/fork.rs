@@ -241,7 +241,8 @@ impl Call {
             departure: Departure::default(),
             wake: None,
         };
-        call.notice(context, What::CallStarted { from: from.into(), to: to.into(), route, scenario });
+        let (from, to, tags) = (from.into(), to.into(), context.terms.settings.tags_on(&route));
+        call.notice(context, What::CallStarted { from, to, route, scenario, tags });
         call.notice(context, What::CallAnswered { target, setup_ms: 0 });
         call.begin_consent(context);
         call

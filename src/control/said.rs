@@ -15,7 +15,7 @@ use super::command::Command;
 use super::context::Context;
 use super::order::{Denied, DeniedKind, Party};
 use super::{Control, ControlSettings};
-use crate::notice::{PhraseHeard, What};
+use crate::notice::{PhraseHeard, Tags, What};
 use crate::pii::Pii;
 
 impl Call {
@@ -138,6 +138,11 @@ impl ControlSettings {
     pub(super) fn language_on(&self, route: &str) -> Option<Language> {
         let own = self.routes.0.iter().find(|each| each.name == route).and_then(|route| route.language);
         self.language.map(|usual| own.unwrap_or(usual))
+    }
+
+    /// What a route says of its data.
+    pub(super) fn tags_on(&self, route: &str) -> Tags {
+        self.routes.0.iter().find(|each| each.name == route).map(|route| route.tags.clone()).unwrap_or_default()
     }
 
     /// What masks what is said on a route.

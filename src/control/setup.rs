@@ -212,7 +212,8 @@ impl Call {
             wake: None,
         };
         let (from, to) = (invite.from.clone().into(), invite.to.clone().into());
-        call.notice(context, What::CallStarted { from, to, route, scenario });
+        let tags = context.terms.settings.tags_on(&route);
+        call.notice(context, What::CallStarted { from, to, route, scenario, tags });
         call.try_next(context, &Refusal::new(480, "no target"));
         Ok(call)
     }

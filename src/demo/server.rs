@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::api::Door;
 use crate::cli::Failure;
 use crate::hexadecimal::hexadecimal;
 
@@ -304,10 +305,16 @@ pub fn get(web: SocketAddr, path: &str, token: &str) -> Result<String, Failure> 
 ///
 /// # Errors
 /// When the server does not answer, or not as HTTP asks.
-pub fn ask(web: SocketAddr, (method, path): (&str, &str), json: &str, token: &str) -> Result<(u16, String), Failure> {
+pub fn ask(
+    web: impl Into<Door>,
+    (method, path): (&str, &str),
+    json: &str,
+    token: &str,
+) -> Result<(u16, String), Failure> {
     let failed = |error: std::io::Error| Failure::of(format_args!("{method} {path}"), error);
-    let mut stream = TcpStream::connect(web).map_err(failed)?;
-    stream.set_read_timeout(Some(ANSWERED_WITHIN)).map_err(failed)?;
+    let door: Door = web.into();
+    let mut stream = door.connect(ANSWERED_WITHIN).map_err(failed)?;
+    let web = door.address;
     let kind = match json.len() {
         0 => String::new(),
         octets => format!("Content-Type: application/json\r\nContent-Length: {octets}\r\n"),
@@ -317,7 +324,7 @@ pub fn ask(web: SocketAddr, (method, path): (&str, &str), json: &str, token: &st
     let request = format!("{method} {path} HTTP/1.0\r\nHost: {web}\r\n{credentials}\r\n{kind}\r\n{json}");
     stream.write_all(request.as_bytes()).map_err(failed)?;
     let mut answer = String::new();
-    stream.take(BODY_BYTES_MAX).read_to_string(&mut answer).map_err(failed)?;
+    stream.as_mut().take(BODY_BYTES_MAX).read_to_string(&mut answer).map_err(failed)?;
     let parsed = answer.split_once("\r\n\r\n").and_then(|(head, body)| {
         let status = head.split(' ').nth(1)?.parse().ok()?;
         Some((status, body.to_owned()))

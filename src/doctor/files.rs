@@ -73,9 +73,8 @@ fn secrets(settings: &Settings) -> Vec<PathBuf> {
     if let Some(TokenSource::File(file)) = settings.web.as_ref().map(|web| &web.token) {
         files.push(file.clone());
     }
-    if let Some(tls) = &settings.sip.tls {
-        files.push(tls.key.clone());
-    }
+    let own = settings.web.as_ref().and_then(|web| web.tls.as_ref());
+    files.extend(settings.sip.tls.iter().chain(own).map(|tls| tls.key.clone()));
     if let Some(MasterKeySource::File(file)) = settings.store.as_ref().map(|store| &store.master_key) {
         files.push(file.clone());
     }
@@ -108,6 +107,9 @@ fn master_key(source: &MasterKeySource, folder: &Path) -> Finding {
                 "without it nothing that is kept can be read: put it back, or name a new one for an empty store",
             ),
         },
+        MasterKeySource::Command(words) => {
+            Finding::ok(what, format!("by {}", words.first().map_or("nothing", String::as_str)))
+        }
         MasterKeySource::Beside => Finding::warn(
             what,
             format!("beside what it protects, in {}", folder.display()),

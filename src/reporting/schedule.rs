@@ -182,14 +182,15 @@ mod tests {
 
     use super::*;
     use crate::metrics::Metrics;
-    use crate::settings::{KeepSettings, MasterKeySource, StoreSettings};
+    use crate::settings::{KeepSettings, MasterKeySource, StoreSettings, TrailSettings};
 
     #[tokio::test]
     async fn what_is_over_is_written_once_and_what_was_missed_is_caught_up_with() {
         let root = tempfile::tempdir().expect("a folder");
         let keep = KeepSettings { calls: Duration::MAX, words: Duration::MAX, timeline: Duration::MAX };
         let (folder, backups) = (root.path().join("data"), root.path().join("backups"));
-        let kept = StoreSettings { folder, backups, database: None, master_key: MasterKeySource::Beside, keep };
+        let trail = TrailSettings::default();
+        let kept = StoreSettings { folder, backups, database: None, master_key: MasterKeySource::Beside, keep, trail };
         let store = Store::start(&kept, &Metrics::new()).expect("a store");
         let settings = ReportSettings {
             folder: root.path().join("reports"),

@@ -457,7 +457,7 @@ async fn offer_api(
     let browsers = browsers.map_err(|why| Failure::of("the secret of webrtc.turn_secret_env", why))?;
     let live = live_options(settings).map_err(|why| Failure::of("the API's secrets", why))?;
     let (Some(wanted), Some(live)) = (&settings.web, live) else { return Ok((None, inlet, browsers)) };
-    let options = WebOptions { listen: wanted.listen, live, policies };
+    let options = WebOptions { listen: wanted.listen, tls: wanted.tls.clone(), live, policies };
     let inside = Inside {
         bus: Arc::clone(bus),
         orders,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lettre::message::Mailbox;
-use routing::section::{Section, list, name, text, whole};
+use routing::section::{Section, list, name, shown, text, whole};
 use toml::Value;
 
 use super::SecretSource;
@@ -17,6 +17,7 @@ use crate::report::{Language, Period, ReportFormat};
 /// Recipients of one server's reports, and addresses of each.
 const RECIPIENTS_MAX: usize = 50;
 const ADDRESSES_MAX: usize = 50;
+const ADDRESS: &str = "a mail address, e.g. \"Calmline <calmline@shop.example>\"";
 
 /// The server that mail is handed to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,10 +107,9 @@ pub(super) fn read_mail(mut section: Section<'_>, folder: &Path) -> Option<MailS
         true => section.need("server", "\"HOST\" or \"HOST:PORT\"", server),
         false => section.read("server", "\"HOST\" or \"HOST:PORT\"", server),
     };
-    let expected = "a mail address, e.g. \"Calmline <calmline@shop.example>\"";
     let from = match is_there {
-        true => section.need("from", expected, mailbox),
-        false => section.read("from", expected, mailbox),
+        true => section.need("from", ADDRESS, mailbox),
+        false => section.read("from", ADDRESS, mailbox),
     };
     let user = section.read("user", "a user's name of 1-100 characters", text(100));
     let secret = read_secret(&mut section, folder);
@@ -155,9 +155,7 @@ pub(super) fn read_recipients(mut section: Section<'_>) -> BTreeMap<String, Repo
 }
 
 fn read_recipient(section: &mut Section<'_>) -> Option<ReportRecipient> {
-    let expected = "a list of 1 to 50 mail addresses";
-    let some = |value: &Value| list(ADDRESSES_MAX, mailbox)(value).filter(|addresses| !addresses.is_empty());
-    let mail = section.read("mail", expected, some);
+    let mail = read_addresses(section);
     let crm = section.read("crm", "the name of a [crm.NAME]", name);
     if section.has("mail") == section.has("crm") {
         section.fault("mail", "both or neither of mail and crm", "one of them");
@@ -175,6 +173,20 @@ fn read_recipient(section: &mut Section<'_>) -> Option<ReportRecipient> {
         formats: formats.unwrap_or_else(|| vec![ReportFormat::Pdf, ReportFormat::Xlsx]),
         language: language.unwrap_or(Language::Zh),
     })
+}
+
+/// `mail` of a recipient; each address that is none is a fault of its own, for a long list is not told whole.
+fn read_addresses(section: &mut Section<'_>) -> Option<Vec<Mailbox>> {
+    let expected = format!("a list of 1 to {ADDRESSES_MAX} mail addresses");
+    let written = section.read("mail", expected, list(ADDRESSES_MAX, |value| Some(value.clone())))?;
+    let mut addresses = Vec::new();
+    for (number, value) in (1..).zip(&written) {
+        match mailbox(value) {
+            Some(address) => addresses.push(address),
+            None => section.fault(&format!("mail[{number}]"), shown(value), ADDRESS),
+        }
+    }
+    (addresses.len() == written.len()).then_some(addresses)
 }
 
 fn mailbox(value: &Value) -> Option<Mailbox> {
@@ -237,7 +249,10 @@ mod tests {
         for (text, key) in [
             (format!("{STORE}[reports.to.heads]\nmail = [\"a@b.example\"]\n"), "reports.to"),
             (format!("{STORE}[reports.to.heads]\ncrm = \"desk\"\n"), "reports.to"),
-            (format!("{STORE}{mail}[reports.to.heads]\nmail = [\"nobody\"]\n"), "reports.to.heads.mail"),
+            (
+                format!("{STORE}{mail}[reports.to.heads]\nmail = [\"a@b.example\", \"nobody\"]\n"),
+                "reports.to.heads.mail[2]",
+            ),
             (format!("{STORE}{mail}[reports.to.heads]\nmail = []\n"), "reports.to.heads.mail"),
             (format!("{STORE}{mail}[reports.to.heads]\nperiods = [\"day\"]\n"), "reports.to.heads.mail"),
             (format!("{STORE}[mail]\nserver = \"mail.example\"\n"), "mail.from"),

@@ -26,7 +26,7 @@ use super::oidc::read_oidc;
 use super::overload::read_overload;
 use super::pbx::{read_pbxes, read_place};
 use super::privacy::read_privacy;
-use super::recognition::{FILES, check_region, files, read_recognition};
+use super::recognition::{FILES, check_region, check_regions_of, files, read_recognition};
 use super::reports::read_reports;
 use super::sources::read_sources;
 use super::store::read_store;
@@ -145,6 +145,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
     check_recipients(&mut root, &settings);
     check_seen(&mut root, &settings.users, &routes);
     check_region(&mut root, settings.recognition.as_ref(), &settings.privacy);
+    check_regions_of(&mut root, settings.recognition.as_ref(), &routes);
     root.finish();
     Settings { routes, ..settings }
 }
@@ -270,9 +271,10 @@ fn read_web(mut section: Section<'_>, folder: &Path) -> Option<WebSettings> {
     let origins = "a list of at most 16 origins, e.g. [\"https://crm.example.com\"]";
     let frame_ancestors = section.read("frame_ancestors", origins, list(FRAMES_MAX, origin)).unwrap_or_default();
     let oidc = read_oidc(section.section("oidc"), folder);
+    let tls = sip::read_tls(section.section("tls"), folder);
     section.finish();
     let listen = listen.unwrap_or(SocketAddr::new(super::LOOPBACK, 8080));
-    Some(WebSettings { listen, token: token?, frame_ancestors, oidc })
+    Some(WebSettings { listen, token: token?, frame_ancestors, oidc, tls })
 }
 
 /// Who pages are of (RFC 6454): scheme, host and port, and nothing that would say something else in a header.

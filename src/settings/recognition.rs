@@ -10,9 +10,9 @@ use nlu::recognition::streaming::{EndpointRules, Search};
 use routing::section::{Section, list, name, number, text};
 use toml::Value;
 
-use super::PrivacySettings;
 use super::privacy::REGION;
 use super::read::{TRUSTED, path, trust};
+use super::{PrivacySettings, Routes};
 use crate::recognizer::{Dictation, Endpoint, Engine, Remote};
 use crate::signed::Trust;
 
@@ -169,6 +169,18 @@ pub(super) fn check_region(root: &mut Section<'_>, wanted: Option<&RecognitionSe
         let allowed: Vec<&str> = allowed.iter().map(String::as_str).collect();
         let expected = format!("a region that [privacy] has in its regions: {}", allowed.join(", "));
         root.fault("recognition.region", format!("{found} for {}", remote.endpoint), expected);
+    }
+}
+
+/// Refuses routes whose data is of another region than the recogniser that would hear it.
+pub(super) fn check_regions_of(root: &mut Section<'_>, wanted: Option<&RecognitionSettings>, routes: &Routes) {
+    let Some(Engine::Remote(remote)) = wanted.map(|wanted| &wanted.engine) else { return };
+    for (number, route) in (1..).zip(&routes.0) {
+        if let Some(region) = route.tags.region.as_ref().filter(|region| remote.region.as_ref() != Some(region)) {
+            let there = remote.region.as_ref().map_or("no region".to_owned(), |region| format!("\"{region}\""));
+            let expected = format!("the region of the recogniser {}: {there}", remote.endpoint);
+            root.fault(&format!("route[{number}].region"), format!("\"{region}\""), expected);
+        }
     }
 }
 

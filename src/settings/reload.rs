@@ -152,8 +152,9 @@ impl Kept {
 
     fn web(&mut self, fresh: &mut Option<WebSettings>, started: Option<&WebSettings>) {
         match (fresh.as_mut(), started) {
-            (Some(fresh), Some(WebSettings { listen, token: _, frame_ancestors: _, oidc: _ })) => {
+            (Some(fresh), Some(WebSettings { listen, token: _, frame_ancestors: _, oidc: _, tls })) => {
                 self.keep("web.listen", &mut fresh.listen, listen);
+                self.keep("web.tls", &mut fresh.tls, tls);
             }
             (None, None) => {}
             (Some(_), None) | (None, Some(_)) => {

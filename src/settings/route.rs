@@ -8,6 +8,7 @@ use nlu::masking::Class;
 use nlu::recognition::Language;
 
 use super::{AudioTerms, ConsentSettings, HeaderChanges};
+use crate::notice::Tags;
 use crate::quoted::after_quote;
 
 /// The routes in file order; the first that matches takes the call.
@@ -74,6 +75,8 @@ pub struct Route {
     pub mask: Option<BTreeSet<Class>>,
     /// Whether callers have agreed that their words are kept.
     pub consent: ConsentSettings,
+    /// What is said of its calls' data.
+    pub tags: Tags,
     /// What is changed in the callers' headers before any target sees them.
     pub headers: HeaderChanges,
 }
@@ -266,6 +269,7 @@ mod tests {
             language: None,
             mask: None,
             consent: ConsentSettings::default(),
+            tags: Tags::default(),
             headers: HeaderChanges::default(),
         };
         let routes = Routes(vec![

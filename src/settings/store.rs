@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use routing::section::{Section, text, whole};
+use routing::section::{Section, list, text, whole};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use toml::Value;
 
@@ -13,7 +13,13 @@ use super::{SecretSource, is_this_machine};
 
 /// How long calls are kept unless the file says otherwise, days.
 const KEEP_DAYS: u64 = 180;
+const COMMAND: &str = "a program and its arguments, e.g. [\"/usr/local/bin/master-key\", \"calmline\"]";
+const COMMAND_WORDS_MAX: usize = 64;
 const DAY: Duration = Duration::from_secs(86_400);
+/// How long the audit trail is kept at least, unless a legal basis for less is named: six years, two of them leap years, days.
+const KEEP_AUDIT_DAYS_MIN: i64 = 6 * 365 + 2;
+/// The least and the most that says what that basis is, characters.
+const BASIS_CHARACTERS: std::ops::RangeInclusive<usize> = 10..=300;
 
 /// What is kept, and how; the section's absence means that nothing is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,8 +32,21 @@ pub struct StoreSettings {
     pub database: Option<DatabaseSettings>,
     /// Where the master key comes from.
     pub master_key: MasterKeySource,
-    /// How long. The audit trail is kept for good.
+    /// How long.
     pub keep: KeepSettings,
+    /// What becomes of the audit trail's files.
+    pub trail: TrailSettings,
+}
+
+/// What becomes of the audit trail's files once they are full.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TrailSettings {
+    /// Where they are moved to; `None`: they stay.
+    pub archive: Option<PathBuf>,
+    /// How long they are kept; `None`: for good.
+    pub keep: Option<Duration>,
+    /// Why that may be less than six years, in the words of who ordered it.
+    pub basis: Option<String>,
 }
 
 /// How long each class of what is kept of a call stays.
@@ -111,6 +130,8 @@ pub enum MasterKeySource {
     File(PathBuf),
     /// An environment variable.
     Variable(String),
+    /// A program that asks whoever keeps it, a key management service, and its arguments: it prints the key.
+    Command(Vec<String>),
     /// A file in the store's own folder, made at the first start.
     Beside,
 }
@@ -119,15 +140,14 @@ pub(super) fn read_store(mut section: Section<'_>, folder: &Path) -> Option<Stor
     let enabled = section.read("enabled", "true or false", Value::as_bool);
     let file = section.read("key_file", "a file's path", path(folder));
     let name = section.read("key_env", "the name of an environment variable", variable);
-    let master_key = match (file, name) {
-        (Some(file), None) => MasterKeySource::File(file),
-        (None, Some(name)) => MasterKeySource::Variable(name),
-        (None, None) => MasterKeySource::Beside,
-        (Some(file), Some(_)) => {
-            section.fault("key_env", "both key_file and key_env", "one of them");
-            MasterKeySource::File(file)
-        }
-    };
+    let command = section.read("key_command", COMMAND, list(COMMAND_WORDS_MAX, text(4_096)));
+    let named =
+        [file.map(MasterKeySource::File), name.map(MasterKeySource::Variable), command.map(MasterKeySource::Command)];
+    let mut named = named.into_iter().flatten();
+    let master_key = named.next().unwrap_or(MasterKeySource::Beside);
+    if named.next().is_some() {
+        section.fault("key_file", "more than one of key_file, key_env and key_command", "one of them");
+    }
     let calls = days(&mut section, "keep_days").unwrap_or(KEEP_DAYS as i64);
     let mut within = |key| {
         let found = days(&mut section, key);
@@ -146,11 +166,31 @@ pub(super) fn read_store(mut section: Section<'_>, folder: &Path) -> Option<Stor
         database,
         master_key,
         keep,
+        trail: read_trail(&mut section, folder),
     };
     // Whoever writes the section wants it, unless it says otherwise.
     let enabled = enabled.unwrap_or(section.is_present());
     section.finish();
     enabled.then_some(settings)
+}
+
+fn read_trail(section: &mut Section<'_>, folder: &Path) -> TrailSettings {
+    let archive = section.read("audit_archive", "a folder's path", path(folder));
+    let days = section.read("keep_audit_days", "a whole number from 1 to 36500", whole(1..=36_500));
+    let (least, most) = (BASIS_CHARACTERS.start(), BASIS_CHARACTERS.end());
+    let basis = section.read("keep_audit_override", format!("the legal basis, {least}-{most} characters"), |value| {
+        text(4 * most)(value).filter(|text| BASIS_CHARACTERS.contains(&text.trim().chars().count()))
+    });
+    let is_short = days.is_some_and(|days| days < KEEP_AUDIT_DAYS_MIN);
+    if let Some(days) = days.filter(|_| is_short && basis.is_none() && !section.has("keep_audit_override")) {
+        let expected = format!("at least {KEEP_AUDIT_DAYS_MIN}, six years, or the legal basis in keep_audit_override");
+        section.fault("keep_audit_days", days.to_string(), expected);
+    }
+    if let Some(basis) = basis.as_ref().filter(|_| !is_short) {
+        let expected = format!("nothing, unless keep_audit_days is below {KEEP_AUDIT_DAYS_MIN}");
+        section.fault("keep_audit_override", format!("{basis:?}"), expected);
+    }
+    TrailSettings { archive, keep: days.map(span), basis }
 }
 
 fn read_database(section: &mut Section<'_>, folder: &Path) -> Option<DatabaseSettings> {
@@ -186,6 +226,45 @@ fn span(days: i64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_audit_trail_is_kept_for_six_years_unless_a_legal_basis_is_named() {
+        let day = |days: i64| Some(span(days));
+        for (written, expected) in [
+            ("", Ok((None, None))),
+            ("keep_audit_days = 2192", Ok((day(2_192), None))),
+            (
+                "keep_audit_days = 2191",
+                Err("store.keep_audit_days: found 2191, expected at least 2192, six years, or the legal basis"),
+            ),
+            (
+                "keep_audit_days = 30\nkeep_audit_override = \"order 7/2026 of the court\"",
+                Ok((day(30), Some("order 7/2026 of the court"))),
+            ),
+            (
+                "keep_audit_days = 30\nkeep_audit_override = \"so\"",
+                Err("found \"so\", expected the legal basis, 10-300"),
+            ),
+            (
+                "keep_audit_override = \"order 7/2026 of the court\"",
+                Err("expected nothing, unless keep_audit_days is below 2192"),
+            ),
+        ] {
+            let table = routing::section::parse_table(&format!("[store]\n{written}")).expect("TOML");
+            let mut faults = Vec::new();
+            let mut root = Section::root(&table, &mut faults);
+            let read = read_store(root.section("store"), Path::new(".")).map(|read| read.trail);
+            root.finish();
+            let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            match expected {
+                Ok((keep, basis)) => {
+                    let basis = basis.map(str::to_owned);
+                    assert_eq!((told, read), (vec![], Some(TrailSettings { archive: None, keep, basis })), "{written}");
+                }
+                Err(expected) => assert!(told.len() == 1 && told[0].contains(expected), "{written}: {told:?}"),
+            }
+        }
+    }
 
     #[test]
     fn addresses_of_databases() {

@@ -1,10 +1,12 @@
 //! The audit trail: an append-only chain of sealed entries in files, synced before anybody acts on them.
 //!
 //! One JSON object per line. Each entry's code (HMAC-SHA256) covers the code of the entry before it; every
-//! `CHECKPOINT_EVERY` entries, and when the log closes, a checkpoint signs the last code (Ed25519). Nothing is ever
-//! removed; `verify` finds what others altered, removed or moved.
+//! `CHECKPOINT_EVERY` entries, and when the log closes, a checkpoint signs the last code (Ed25519). Nothing is removed that
+//! is not older than the trail is kept; `verify` finds what others altered, removed or moved.
 
 mod search;
+mod tidy;
+mod trail;
 mod verify;
 
 use std::fs::{self, File, OpenOptions};
@@ -20,6 +22,9 @@ use serde::{Deserialize, Serialize};
 use super::keys::KeyRing;
 use crate::durable::sync_folder;
 pub use search::{AuditFound, AuditWanted, search};
+pub use tidy::tidy;
+pub use trail::Trail;
+use trail::files_in;
 pub use verify::{Finding, Verified, verify, verify_up_to};
 
 /// Entries between two checkpoints.
@@ -101,7 +106,7 @@ impl AuditLog {
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let head = options.open(folder.join(HEAD_FILE))?;
         let known = read_head(&head, keys);
-        let (end, torn_bytes) = match segments(folder)?.last() {
+        let (end, torn_bytes) = match files_in(folder)?.last() {
             Some(path) => end_of(path)?,
             None => (End::default(), 0),
         };
@@ -250,19 +255,6 @@ fn new_segment(folder: &Path, first: u64, after: &Code) -> io::Result<(File, u64
 
 fn name_of(folder: &Path, first: u64, again: u32) -> PathBuf {
     folder.join(format!("{first:012}-{again:03}.log"))
-}
-
-/// The files of a log, oldest first.
-fn segments(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "log") {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    Ok(paths)
 }
 
 fn read_head(head: &File, keys: &KeyRing) -> Option<(u64, Code)> {

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
+use super::audit::Trail;
 use super::embedded::Embedded;
 use super::keys::KeyRing;
 use super::{AUDIT_FOLDER, CALLS_FOLDER, KEYS_FILE, MASTER_FILE, master_key};
@@ -26,6 +27,8 @@ const MANIFEST_BYTES_MAX: u64 = 64 << 20;
 /// The calls' values and keys.
 const CALLS_FILE: &str = "calls";
 const CALL_KEYS_FILE: &str = "call-keys";
+/// The tenants' halves of them; earlier back-ups have none.
+const TENANTS_FILE: &str = "tenants";
 /// The longest key and value in it: notices are far shorter.
 const FIELD_BYTES_MAX: u32 = 16 << 20;
 
@@ -84,12 +87,12 @@ pub struct Listed {
 /// # Errors
 /// When the folder is there already or cannot be written, or the store cannot be read. What was written is removed; where it
 /// cannot be, it is without the list that would make it a back-up.
-pub(super) fn write(embedded: &Embedded, store: &Path, to: &Path) -> Result<Manifest, BackupError> {
+pub(super) fn write(embedded: &Embedded, (store, trail): (&Path, &Trail), to: &Path) -> Result<Manifest, BackupError> {
     let begun = Moment::now();
     fs::create_dir_all(to.parent().unwrap_or(Path::new("."))).map_err(in_file(to))?;
     fs::create_dir(to).map_err(in_file(to))?;
     let half_done = HalfDone(to);
-    let manifest = fill(embedded, store, to, begun)?;
+    let manifest = fill(embedded, (store, trail), to, begun)?;
     std::mem::forget(half_done);
     Ok(manifest)
 }
@@ -104,21 +107,34 @@ impl Drop for HalfDone<'_> {
     }
 }
 
-fn fill(embedded: &Embedded, store: &Path, to: &Path, begun: Moment) -> Result<Manifest, BackupError> {
+fn fill(
+    embedded: &Embedded,
+    (store, trail): (&Path, &Trail),
+    to: &Path,
+    begun: Moment,
+) -> Result<Manifest, BackupError> {
     fs::create_dir(to.join(AUDIT_FOLDER)).map_err(in_file(to))?;
     let mut files = vec![listed(to, KEYS_FILE, |out| copy(&store.join(KEYS_FILE), out))?];
     // Values before their keys: what is erased meanwhile is without a key then, and not the other way round.
     files.push(listed(to, CALLS_FILE, |out| embedded.dump(out))?);
     files.push(listed(to, CALL_KEYS_FILE, |out| embedded.dump_keys(out))?);
-    for name in trail_files(&store.join(AUDIT_FOLDER))? {
-        let name = format!("{AUDIT_FOLDER}/{name}");
-        files.push(listed(to, &name, |out| copy(&store.join(&name), out))?);
-    }
+    files.push(listed(to, TENANTS_FILE, |out| embedded.dump_tenants(out))?);
+    files.extend(copy_trail(store, trail, to)?);
     let manifest = Manifest { calmline_backup: VERSION, begun, files };
     let text = serde_json::to_vec_pretty(&manifest).expect("strings and numbers");
     written(&to.join(MANIFEST_FILE), |out| out.write_all(&text))?;
     sync_folder(&to.join(AUDIT_FOLDER)).and_then(|()| sync_folder(to)).map_err(in_file(to))?;
     Ok(manifest)
+}
+
+/// The trail's files that lie in the store; those of the archive are there already.
+fn copy_trail(store: &Path, trail: &Trail, to: &Path) -> Result<Vec<Listed>, BackupError> {
+    let _turn = trail.reading();
+    let copied = |name: String| {
+        let name = format!("{AUDIT_FOLDER}/{name}");
+        listed(to, &name, |out| copy(&store.join(&name), out))
+    };
+    trail_files(trail.folder())?.into_iter().map(copied).collect()
 }
 
 /// The trail's files, the noted end first: entries that come meanwhile are behind it, never missing.
@@ -159,7 +175,9 @@ pub fn restore(settings: &StoreSettings, from: &Path) -> Result<Manifest, Backup
     let calls = from.join(CALLS_FILE);
     let mut values = BufReader::new(File::open(&calls).map_err(in_file(&calls))?);
     let (folder, call_keys) = (to.join(CALLS_FOLDER), from.join(CALL_KEYS_FILE));
-    Embedded::load(&folder, settings.database.as_ref(), &keys, &call_keys, &mut values).map_err(BackupError::Store)?;
+    let tenants = manifest.files.iter().any(|file| file.name == TENANTS_FILE).then(|| from.join(TENANTS_FILE));
+    let all_keys = (call_keys.as_path(), tenants.as_deref());
+    Embedded::load(&folder, settings.database.as_ref(), &keys, all_keys, &mut values).map_err(BackupError::Store)?;
     for folder in [to.clone(), to.join(AUDIT_FOLDER), to.join(CALLS_FOLDER)] {
         sync_folder(&folder).map_err(in_file(&folder))?;
     }

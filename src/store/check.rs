@@ -9,8 +9,8 @@ use serde_json::json;
 use tracing::{error, info};
 use utoipa::ToSchema;
 
+use super::Store;
 use super::audit::{Verified, verify_up_to};
-use super::{AUDIT_FOLDER, Store};
 
 /// What became of the last look.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -90,7 +90,7 @@ impl Store {
 
     fn looked_through(&self) -> Checking {
         let written = self.journal.last_seq();
-        match verify_up_to(&self.folder.join(AUDIT_FOLDER), &self.keys, written) {
+        match verify_up_to(&self.trail, &self.keys, written) {
             Ok(Verified { entries, checkpoints, end: (last, code), findings }) => Checking::Done {
                 is_whole: findings.is_empty(),
                 entries,

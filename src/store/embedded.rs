@@ -10,6 +10,8 @@ mod minutes;
 mod outbox;
 mod people;
 mod refused;
+mod tenants;
+mod version;
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use super::keys::KeyRing;
 use super::notices::class_of;
-use super::slots::{CallKeys, Class, Seat, Slots, seat_of};
+use super::slots::{CallKeys, Class, Seat, Slots, head_of, seat_of};
 use super::trees::{Batch, Order, Tree, Trees};
 use crate::notice::{Notice, Outcome, What};
 use crate::report::CallFacts;
@@ -29,14 +31,17 @@ use crate::settings::DatabaseSettings;
 use crate::web::{CallRecord, Late, Moment, State, Summary};
 pub(super) use people::pseudonym;
 pub use people::{Erased, Held, Hold, names_somebody};
+pub use tenants::ErasedTenant;
+use tenants::Tenants;
 
 /// Notices kept per call; those of a call that goes on longer are dropped and counted.
 const NOTICES_MAX: u32 = 200_000;
 /// Calls that are followed at a time, as on the board.
 const RUNNING_MAX: usize = crate::web::ACTIVE_MAX;
 
-/// Where the calls' keys lie in the folder.
+/// Where the calls' keys lie in the folder, and the tenants' halves of them.
 const KEYS_FILE: &str = "keys";
+const TENANTS_FILE: &str = "tenants";
 
 /// What there is, in the order in which back-ups need it: calls that are up before all others.
 const TREES: [&str; 10] =
@@ -78,6 +83,7 @@ pub struct Embedded {
     accounts: Tree,
     keys: Arc<KeyRing>,
     slots: Arc<Mutex<Slots>>,
+    tenants: Arc<Mutex<Tenants>>,
 }
 
 /// The calls that are up, as the writing thread follows them.
@@ -140,11 +146,29 @@ impl Embedded {
         let trees = trees_of(folder, database, keys)?;
         let in_folder = |why: std::io::Error| format!("{}: {why}", folder.display());
         let slots = Slots::open(&folder.join(KEYS_FILE)).map_err(in_folder)?;
+        let tenants = Tenants::new(Slots::open(&folder.join(TENANTS_FILE)).map_err(in_folder)?);
         let opened = TREES.into_iter().map(|name| trees.tree(name)).collect::<Result<Vec<Tree>, String>>()?;
         let opened = <[Tree; TREES.len()]>::try_from(opened).expect("as many as there are names");
         let [running, parties, people, holds, notices, calls, facts, marks, outbox, accounts] = opened;
-        let (keys, slots) = (Arc::clone(keys), Arc::new(Mutex::new(slots)));
-        Ok(Self { trees, notices, calls, facts, running, people, parties, holds, marks, outbox, accounts, keys, slots })
+        let (keys, slots, tenants) = (Arc::clone(keys), Arc::new(Mutex::new(slots)), Arc::new(Mutex::new(tenants)));
+        let all = Self {
+            trees,
+            notices,
+            calls,
+            facts,
+            running,
+            people,
+            parties,
+            holds,
+            marks,
+            outbox,
+            accounts,
+            keys,
+            slots,
+            tenants,
+        };
+        all.note_version()?;
+        Ok(all)
     }
 
     /// Ends calls that were up when the program before this one ended, or when the store could not be written any more; those
@@ -170,7 +194,7 @@ impl Embedded {
             // that goes on in this program has them.
             let keys = match up.calls.get(name) {
                 Some(followed) => followed.keys.clone(),
-                None => self.fresh_keys()?,
+                None => self.fresh_keys(record.tags.tenant.as_deref())?,
             };
             running.calls.insert(*name, Followed { place: *place, next, keys, facts: None });
             if up.refused.contains(name) || record.consent.as_deref() == Some("refused") {
@@ -210,8 +234,8 @@ impl Embedded {
         let (mut refused, mut ended) = (Vec::new(), Vec::new());
         for kept in kept {
             let name = self.keys.blind(kept.notice.call.as_bytes());
-            if let What::CallStarted { .. } = kept.notice.what {
-                self.start(running, name, kept, &mut names)?;
+            if let What::CallStarted { tags, .. } = &kept.notice.what {
+                self.start(running, (name, tags.tenant.as_deref()), kept, &mut names)?;
             }
             let Some(call) = running.calls.get_mut(&name) else { continue };
             let over = matches!(kept.notice.what, What::CallEnded { .. });
@@ -245,19 +269,21 @@ impl Embedded {
         Ok(dropped)
     }
 
-    fn start(&self, running: &mut Running, name: CallName, kept: &Kept, names: &mut Names) -> Result<(), String> {
+    fn start(
+        &self,
+        running: &mut Running,
+        (name, tenant): (CallName, Option<&str>),
+        kept: &Kept,
+        names: &mut Names,
+    ) -> Result<(), String> {
         if running.calls.len() >= RUNNING_MAX || running.calls.contains_key(&name) {
             return Ok(());
         }
         let place = place_of(kept.unix_ms, &name);
-        let keys = self.fresh_keys()?;
+        let keys = self.fresh_keys(tenant)?;
         running.calls.insert(name, Followed { place, next: 0, keys, facts: None });
         names.running.insert(name, place);
         Ok(())
-    }
-
-    fn fresh_keys(&self) -> Result<CallKeys, String> {
-        self.slots().take(&self.keys).map_err(|error| error.to_string())
     }
 
     /// Writes a call's line in the list.
@@ -265,7 +291,12 @@ impl Embedded {
         let (mut facts_of, mut lines, mut gone) = (Batch::default(), Batch::default(), Batch::default());
         for name in names {
             let Some(Followed { place, keys, facts, .. }) = running.calls.remove(name) else { continue };
-            let Some(record) = self.fold(name)?.record else { continue };
+            let Some(record) = self.fold(name)?.record else {
+                // All of its tenant was erased while it was up.
+                self.running.remove(name)?;
+                self.forget(&[place])?;
+                continue;
+            };
             let facts = match facts {
                 // The record may have less by now: words and timelines are forgotten earlier than calls.
                 Some(mut facts) => {
@@ -311,7 +342,7 @@ impl Embedded {
         // Its keys of before are those of another opening, perhaps, whose nonces come again.
         let mut late = Running::default();
         let facts = self.kept_facts(&place)?.map(Box::new);
-        late.calls.insert(name, Followed { place, next, keys: self.fresh_keys()?, facts });
+        late.calls.insert(name, Followed { place, next, keys: self.fresh_keys(record.tags.tenant.as_deref())?, facts });
         let call_ms = now.0.saturating_sub(record.started.0);
         let notice = Notice { call: record.id, call_ms, what: What::OutcomeTold(outcome) };
         self.keep(&mut late, &[Kept { unix_ms: now.0, notice }])?;
@@ -346,7 +377,7 @@ impl Embedded {
 
     /// A line of the list, unless its key is gone.
     fn line(&self, place: &[u8], sealed: &[u8]) -> Result<Option<serde_json::Value>, String> {
-        let Some(line) = self.open_value(&mut BTreeMap::new(), place, sealed)? else { return Ok(None) };
+        let Some(line) = self.open_one(place, sealed)? else { return Ok(None) };
         serde_json::from_slice(&line).map(Some).map_err(|error| error.to_string())
     }
 
@@ -365,7 +396,7 @@ impl Embedded {
             let known =
                 facts.next_if(|pair| pair.as_ref().map_or(true, |(key, _)| key[..] == place[..])).transpose()?;
             let facts = match known {
-                Some((_, sealed)) => self.open_value(&mut BTreeMap::new(), &facts_context(&place), &sealed)?,
+                Some((_, sealed)) => self.open_one(&facts_context(&place), &sealed)?,
                 // Kept by a version that told none.
                 None => {
                     let record = self.fold(&forget::name_in(&place))?.record;
@@ -382,7 +413,7 @@ impl Embedded {
     /// What reports know of a call; nothing of one that was kept by a version that told nothing.
     fn kept_facts(&self, place: &Place) -> Result<Option<CallFacts>, String> {
         let Some(sealed) = self.facts.get(place)? else { return Ok(None) };
-        let opened = self.open_value(&mut BTreeMap::new(), &facts_context(place), &sealed)?;
+        let opened = self.open_one(&facts_context(place), &sealed)?;
         opened.map(|facts| serde_json::from_slice(&facts).map_err(|error| error.to_string())).transpose()
     }
 
@@ -418,7 +449,7 @@ impl Embedded {
             let Some(plain) = self.open_value(&mut opened, &key, &sealed)? else { continue };
             let Kept { unix_ms, notice } = serde_json::from_slice(&plain).map_err(|error| error.to_string())?;
             let now = Moment(unix_ms);
-            if let What::CallStarted { from, to, route, scenario } = &notice.what {
+            if let What::CallStarted { from, to, route, scenario, .. } = &notice.what {
                 folded.record = Some(CallRecord::new(&notice.call, from, to, route, scenario, now));
             }
             if let Some(record) = &mut folded.record {
@@ -435,15 +466,19 @@ impl Embedded {
         context: &[u8],
         sealed: &[u8],
     ) -> Result<Option<Vec<u8>>, String> {
-        let Some((seat, _)) = seat_of(sealed) else {
-            // Of a version that knew no keys of calls.
-            return self.keys.open_value(context, sealed).map(Some).map_err(|error| error.to_string());
-        };
-        let keys = match opened.entry(seat) {
+        let Some(head) = head_of(sealed) else { return self.open_one(context, sealed) };
+        let keys = match opened.entry(head.seat) {
             Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(place) => place.insert(self.slots().keys(&self.keys, seat)?),
+            Entry::Vacant(place) => match self.keys_at(head.seat, head.tenant, &Class::ALL)? {
+                Some(keys) => place.insert(keys),
+                None => return Ok(None),
+            },
         };
         keys.open(context, sealed).map_err(|error| error.to_string())
+    }
+
+    fn tenants(&self) -> MutexGuard<'_, Tenants> {
+        self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn slots(&self) -> MutexGuard<'_, Slots> {

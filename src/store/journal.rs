@@ -24,6 +24,8 @@ const ENTRIES_MAX: usize = 8_192;
 const TOGETHER_MAX: usize = 256;
 /// How long the API waits for the disk.
 const API_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a thread waits that nobody waits for.
+const THREAD_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The running journal.
 #[derive(Debug, Clone)]
@@ -135,6 +137,12 @@ impl Journal {
             return false;
         }
         matches!(tokio::time::timeout(API_PATIENCE, done).await, Ok(Ok(true)))
+    }
+
+    /// As [`Journal::commit`] for those whose thread may wait, at most [`THREAD_PATIENCE`].
+    pub(super) fn written(&self, entry: AuditEntry) -> bool {
+        let (waits, done) = sync_channel(1);
+        self.send(vec![entry], Done::Thread(waits)) && done.recv_timeout(THREAD_PATIENCE) == Ok(true)
     }
 
     /// Whether entries reach the disk.

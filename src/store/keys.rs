@@ -3,6 +3,8 @@
 //! Every opening makes a data key of its own, so that a counter is enough for nonces that never repeat (NIST SP 800-38D
 //! §8.2.1). Index and chain keys stay for the life of the store. Rewrapping under another master key touches this file only.
 
+mod command;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;

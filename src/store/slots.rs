@@ -2,6 +2,7 @@
 //! overwritten. What was sealed by a key that is gone opens never again, wherever a copy of it lies (cryptographic erase,
 //! NIST SP 800-88 §2.6): sled writes beside what it replaces, so that removing a value alone leaves it in old files.
 //!
+//! The keys of a tenant's calls are made of two halves: one in the call's place, one in the tenant's. Without either, none is.
 //! Places are taken anew: each carries a generation, so that a value whose place belongs to another call is known as erased.
 
 use std::fs::{File, OpenOptions};
@@ -10,6 +11,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
 
@@ -24,12 +26,16 @@ const SLOT_BYTES: usize = 4 + CLASSES * WRAPPED_BYTES;
 const CLASSES: usize = Class::ALL.len();
 /// Calls that may be kept at a time; their keys take 20 GB then.
 const SLOTS_MAX: u32 = 100_000_000;
+/// Where a tenant's half is in its place: it has one key, whatever its calls' classes.
+const TENANT_CLASS: Class = Class::Record;
 /// Places read at once.
 const TOGETHER: usize = 4_096;
-/// Version of values that a call's key seals.
+/// Version of values that a call's key seals, and of those that a tenant's call's does.
 const VERSION: u8 = 2;
-/// What precedes such a value's ciphertext: version, class, place, generation, nonce.
-const HEAD_BYTES: usize = 1 + 1 + 4 + 4 + NONCE_LEN;
+const TENANT_VERSION: u8 = 3;
+/// What precedes such a value's ciphertext: version, class, place, generation, those of the tenant if any, nonce.
+const BOUND_BYTES: usize = 1 + 1 + SEAT_BYTES;
+const SEAT_BYTES: usize = 4 + 4;
 
 /// A class of what is kept: each can be forgotten by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,10 +59,75 @@ pub(super) struct Seat {
     generation: u32,
 }
 
+impl Seat {
+    /// Both numbers, as they stand before values.
+    pub(super) fn octets(self) -> [u8; SEAT_BYTES] {
+        let mut octets = [0; SEAT_BYTES];
+        octets[..4].copy_from_slice(&self.slot.to_be_bytes());
+        octets[4..].copy_from_slice(&self.generation.to_be_bytes());
+        octets
+    }
+
+    /// What `octets` gave; nothing of another length.
+    pub(super) fn of(octets: &[u8]) -> Option<Self> {
+        let (slot, generation) = octets.split_first_chunk()?;
+        let generation = generation.try_into().ok()?;
+        Some(Self { slot: u32::from_be_bytes(*slot), generation: u32::from_be_bytes(generation) })
+    }
+}
+
+/// A tenant's half of its calls' keys.
+#[derive(Clone)]
+pub(super) struct TenantKey {
+    pub(super) seat: Seat,
+    secret: hmac::Key,
+}
+
+impl std::fmt::Debug for TenantKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TenantKey({:?})", self.seat)
+    }
+}
+
+/// What stands before a value: whose keys seal it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) seat: Seat,
+    pub(super) class: Class,
+    pub(super) tenant: Option<Seat>,
+}
+
+impl Head {
+    fn octets(self) -> Vec<u8> {
+        let version = if self.tenant.is_some() { TENANT_VERSION } else { VERSION };
+        let mut octets = vec![version, self.class as u8];
+        octets.extend(self.seat.octets());
+        octets.extend(self.tenant.map(Seat::octets).into_iter().flatten());
+        octets
+    }
+
+    fn length(self) -> usize {
+        BOUND_BYTES + if self.tenant.is_some() { SEAT_BYTES } else { 0 }
+    }
+}
+
+/// Whose keys seal a value; nothing for values of the store's own key (version 1).
+pub(super) fn head_of(sealed: &[u8]) -> Option<Head> {
+    let (bound, rest) = sealed.split_at_checked(BOUND_BYTES)?;
+    let (class, seat) = (*Class::ALL.get(usize::from(bound[1]))?, Seat::of(&bound[2..])?);
+    let tenant = match bound[0] {
+        VERSION => None,
+        TENANT_VERSION => Some(Seat::of(rest.get(..SEAT_BYTES)?)?),
+        _ => return None,
+    };
+    Some(Head { seat, class, tenant })
+}
+
 /// The keys of one call; those that are gone are missing.
 #[derive(Clone)]
 pub(super) struct CallKeys {
     pub(super) seat: Seat,
+    pub(super) tenant: Option<Seat>,
     keys: [Option<LessSafeKey>; CLASSES],
 }
 
@@ -74,10 +145,8 @@ impl CallKeys {
     pub(super) fn seal(&self, ring: &KeyRing, class: Class, context: &[u8], plain: &[u8]) -> Result<Vec<u8>, KeyError> {
         let key = self.keys[class as usize].as_ref().ok_or(KeyError::Value("its key is gone"))?;
         let nonce = ring.nonce();
-        let mut sealed = Vec::with_capacity(HEAD_BYTES + plain.len() + AES_256_GCM.tag_len());
-        sealed.extend([VERSION, class as u8]);
-        sealed.extend(self.seat.slot.to_be_bytes());
-        sealed.extend(self.seat.generation.to_be_bytes());
+        let mut sealed = Head { seat: self.seat, class, tenant: self.tenant }.octets();
+        sealed.reserve_exact(NONCE_LEN + plain.len() + AES_256_GCM.tag_len());
         let aad = [&sealed, context].concat();
         sealed.extend(nonce);
         let mut body = plain.to_vec();
@@ -92,10 +161,10 @@ impl CallKeys {
     /// # Errors
     /// When it was altered, or belongs elsewhere.
     pub(super) fn open(&self, context: &[u8], sealed: &[u8]) -> Result<Option<Vec<u8>>, KeyError> {
-        let (head, body) = sealed.split_at_checked(HEAD_BYTES).ok_or(KeyError::Value("too short"))?;
-        let class = Class::ALL.get(usize::from(head[1])).ok_or(KeyError::Value("its class"))?;
-        let Some(key) = &self.keys[*class as usize] else { return Ok(None) };
-        let (bound, nonce) = head.split_at(HEAD_BYTES - NONCE_LEN);
+        let head = head_of(sealed).ok_or(KeyError::Value("its head"))?;
+        let Some(key) = &self.keys[head.class as usize] else { return Ok(None) };
+        let (bound, rest) = sealed.split_at(head.length());
+        let (nonce, body) = rest.split_at_checked(NONCE_LEN).ok_or(KeyError::Value("too short"))?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| KeyError::Value("its nonce"))?;
         let mut body = body.to_vec();
         let plain = key
@@ -109,10 +178,7 @@ impl CallKeys {
 
 /// Whose key seals a value, and its class; nothing for values of the store's own key (version 1).
 pub(super) fn seat_of(sealed: &[u8]) -> Option<(Seat, Class)> {
-    let head = sealed.get(..HEAD_BYTES).filter(|head| head[0] == VERSION)?;
-    let number = |from: usize| head[from..from + 4].try_into().map(u32::from_be_bytes).ok();
-    let class = Class::ALL.get(usize::from(head[1]))?;
-    Some((Seat { slot: number(2)?, generation: number(6)? }, *class))
+    head_of(sealed).map(|head| (head.seat, head.class))
 }
 
 /// The file of keys.
@@ -169,11 +235,11 @@ impl Slots {
         Ok(())
     }
 
-    /// Fresh keys of a call, in a place of their own.
+    /// Fresh keys of a call, in a place of their own; a tenant's call's need the tenant's, too.
     ///
     /// # Errors
     /// When the file cannot be written or is full, or the system gives no random numbers.
-    pub(super) fn take(&mut self, ring: &KeyRing) -> io::Result<CallKeys> {
+    pub(super) fn take(&mut self, ring: &KeyRing, tenant: Option<&TenantKey>) -> io::Result<CallKeys> {
         let slot = self.free.last().copied().unwrap_or(self.count);
         if slot >= SLOTS_MAX {
             return Err(io::Error::other(format!("the keys of {SLOTS_MAX} calls are kept: no more fit")));
@@ -187,36 +253,51 @@ impl Slots {
             let mut secret = Zeroizing::new([0; KEY_BYTES]);
             SystemRandom::new().fill(&mut *secret).map_err(|_| io::Error::other(KeyError::Random))?;
             place.extend(ring.seal(&context(seat, class), &*secret));
-            keys[class as usize] = Some(key_of(&*secret));
+            keys[class as usize] = Some(key_of(&*secret, tenant));
         }
         self.file.write_all_at(&place, offset(slot))?;
         self.unsynced = true;
         if self.free.pop().is_none() {
             self.count += 1;
         }
-        Ok(CallKeys { seat, keys })
+        Ok(CallKeys { seat, tenant: tenant.map(|tenant| tenant.seat), keys })
     }
 
-    /// The keys at a place, as far as they are those of that generation and still there.
+    /// The keys of classes at a place, as far as they are those of that generation and still there.
     ///
     /// # Errors
     /// When the file cannot be read, or the store's keys do not open it.
-    pub(super) fn keys(&self, ring: &KeyRing, seat: Seat) -> Result<CallKeys, String> {
+    pub(super) fn keys(
+        &self,
+        ring: &KeyRing,
+        seat: Seat,
+        wanted: &[Class],
+        tenant: Option<&TenantKey>,
+    ) -> Result<CallKeys, String> {
         let mut keys = [const { None }; CLASSES];
+        let place = self.place(seat)?;
+        for class in wanted {
+            let secret = secret_in(ring, &place, seat, *class)?;
+            keys[*class as usize] = secret.map(|secret| key_of(&secret, tenant));
+        }
+        Ok(CallKeys { seat, tenant: tenant.map(|tenant| tenant.seat), keys })
+    }
+
+    /// The half of keys that is at a place; nothing when it is gone.
+    ///
+    /// # Errors
+    /// As [`Slots::keys`].
+    pub(super) fn tenant_key(&self, ring: &KeyRing, seat: Seat) -> Result<Option<TenantKey>, String> {
+        let secret = secret_in(ring, &self.place(seat)?, seat, TENANT_CLASS)?;
+        Ok(secret.map(|secret| TenantKey { seat, secret: hmac::Key::new(hmac::HMAC_SHA256, &secret) }))
+    }
+
+    fn place(&self, seat: Seat) -> Result<[u8; SLOT_BYTES], String> {
         let mut place = [0; SLOT_BYTES];
         if seat.slot < self.count {
             self.file.read_exact_at(&mut place, offset(seat.slot)).map_err(|error| error.to_string())?;
         }
-        let (generation, wrapped) = place.split_at(4);
-        if generation == seat.generation.to_be_bytes() {
-            for (class, wrapped) in Class::ALL.into_iter().zip(wrapped.chunks_exact(WRAPPED_BYTES)) {
-                if !is_zero(wrapped) {
-                    let opened = ring.open_value(&context(seat, class), wrapped).map_err(|error| error.to_string())?;
-                    keys[class as usize] = Some(key_of(&Zeroizing::new(opened)));
-                }
-            }
-        }
-        Ok(CallKeys { seat, keys })
+        Ok(place)
     }
 
     /// Overwrites keys, on the disk when it returns. Those of another generation are left alone.
@@ -286,8 +367,27 @@ fn context(seat: Seat, class: Class) -> Vec<u8> {
     [&b"call key"[..], &seat.slot.to_be_bytes(), &seat.generation.to_be_bytes(), &[class as u8]].concat()
 }
 
-fn key_of(secret: &[u8]) -> LessSafeKey {
-    LessSafeKey::new(UnboundKey::new(&AES_256_GCM, secret).expect("32 octets"))
+/// The secret of a class in a place, when it is that generation's and still there.
+fn secret_in(
+    ring: &KeyRing,
+    place: &[u8; SLOT_BYTES],
+    seat: Seat,
+    class: Class,
+) -> Result<Option<Zeroizing<Vec<u8>>>, String> {
+    let (generation, wrapped) = place.split_at(4);
+    let at = class as usize * WRAPPED_BYTES;
+    let wrapped = &wrapped[at..at + WRAPPED_BYTES];
+    if generation != seat.generation.to_be_bytes() || is_zero(wrapped) {
+        return Ok(None);
+    }
+    let opened = ring.open_value(&context(seat, class), wrapped);
+    opened.map(|secret| Some(Zeroizing::new(secret))).map_err(|error| error.to_string())
+}
+
+/// The key that seals: the secret itself, or what it gives under the tenant's.
+fn key_of(secret: &[u8], tenant: Option<&TenantKey>) -> LessSafeKey {
+    let key = |secret: &[u8]| LessSafeKey::new(UnboundKey::new(&AES_256_GCM, secret).expect("32 octets"));
+    tenant.map_or_else(|| key(secret), |tenant| key(hmac::sign(&tenant.secret, secret).as_ref()))
 }
 
 fn is_empty(place: &[u8]) -> bool {

@@ -14,7 +14,7 @@ use super::{
     recordings, reload, reports, signing, sources, trial, users, wall, webrtc,
 };
 use crate::report::Report;
-use crate::store::{Backup, Checking, Erased, Hold};
+use crate::store::{Backup, Checking, ErasedTenant, Hold};
 use Area::{Audio, Audit, Calls, Integration, Knowledge, Operate, Orders, Own, People, Reports, Users};
 
 const OK: StatusCode = StatusCode::OK;
@@ -281,12 +281,14 @@ fn people(doors: Doors) -> Doors {
     let asked = |what| describe(what).refuses(&[BAD_REQUEST, NOT_FOUND]);
     let calls = asked("Shows somebody's calls").body::<people::CallsRequest>();
     let erase = asked("Erases somebody's calls").body::<people::ReasonRequest>().refuses(&[CONFLICT]);
+    let tenant = describe("Erases all of a tenant by its key").body::<people::TenantRequest>();
+    let tenant = tenant.refuses(&[BAD_REQUEST, NOT_FOUND, CONFLICT]).answers::<ErasedTenant>(OK, "What is gone");
     let key = asked("What stands for somebody in place of an address").body::<people::PersonRequest>();
     let hold = asked("Keeps somebody's calls from being removed").body::<people::ReasonRequest>().refuses(&[CONFLICT]);
     let release = asked("Lets somebody's calls be removed").body::<people::PersonRequest>();
     doors
         .at(Method::POST, "/v1/people/calls", People, people::calls, calls.answers::<people::Calls>(OK, "Newest first"))
-        .at(Method::POST, "/v1/people/erase", People, people::erase, erase.answers::<Erased>(OK, "What is gone"))
+        .at(Method::POST, "/v1/people/erase", People, people::erase, erase.answers::<people::Gone>(OK, "What is gone"))
         .at(Method::POST, "/v1/people/key", People, people::key, key.answers::<people::Key>(OK, "The key"))
         .at(Method::POST, "/v1/people/hold", People, people::hold, hold.answers::<Hold>(OK, "The hold"))
         .at(
@@ -296,6 +298,7 @@ fn people(doors: Doors) -> Doors {
             people::holds,
             asked("Whose calls are kept from being removed").answers::<people::Holds>(OK, "All of them"),
         )
+        .at(Method::POST, "/v1/tenants/erase", People, people::erase_tenant, tenant)
         .at(Method::POST, "/v1/people/release", People, people::release, release.answers::<Hold>(OK, "What it was"))
 }
 

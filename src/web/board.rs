@@ -26,7 +26,7 @@ impl Board {
     /// Takes up one notice made at `unix_ms` (milliseconds since 1970). Notices of unknown calls change nothing.
     pub fn apply(&mut self, notice: &Notice, unix_ms: u64) {
         let now = Moment(unix_ms);
-        if let What::CallStarted { from, to, route, scenario } = &notice.what {
+        if let What::CallStarted { from, to, route, scenario, .. } = &notice.what {
             let record = CallRecord::new(&notice.call, from, to, route, scenario, now);
             self.active.insert(notice.call.clone(), record);
             self.forget_oldest_active();
@@ -77,6 +77,12 @@ impl Board {
     /// Calls dropped from the board because there were too many.
     pub fn forgotten(&self) -> u64 {
         self.forgotten
+    }
+
+    /// The ids of a tenant's calls that have ended.
+    pub fn ended_of(&self, tenant: &str) -> Vec<String> {
+        let of_tenant = self.ended.iter().filter(|record| record.tags.tenant.as_deref() == Some(tenant));
+        of_tenant.map(|record| record.id.clone()).collect()
     }
 
     /// Forgets ended calls.

@@ -18,7 +18,7 @@ use super::problem::Problem;
 use super::routes::App;
 use crate::hexadecimal::hexadecimal;
 use crate::pii::Pii;
-use crate::store::{AuditEntry, Erased, Held, Hold, Store, names_somebody};
+use crate::store::{AuditEntry, Erased, ErasedTenant, Held, Hold, Receipt, Store, names_somebody};
 
 /// Calls shown at once.
 const CALLS_MAX: usize = 100;
@@ -52,12 +52,30 @@ pub(super) struct ReasonRequest {
     reason: String,
 }
 
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TenantRequest {
+    /// As routes have it.
+    tenant: String,
+    /// Why: it stays in the audit trail.
+    reason: String,
+}
+
 #[derive(Serialize, ToSchema)]
 #[schema(as = PersonCalls)]
 pub(super) struct Calls {
     calls: Vec<Detail>,
     /// Whether there may be more, from before the last of these.
     more: bool,
+}
+
+/// What was erased, with a receipt.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ErasedWithReceipt)]
+pub(super) struct Gone {
+    #[serde(flatten)]
+    erased: Erased,
+    receipt: Receipt,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -101,7 +119,7 @@ pub(super) fn pseudonym(store: &Store, address: &Pii<String>) -> Result<String, 
 }
 
 /// `POST /v1/people/erase`.
-pub(super) async fn erase(State(app): State<App>, body: Body<ReasonRequest>) -> Result<Json<Erased>, Problem> {
+pub(super) async fn erase(State(app): State<App>, body: Body<ReasonRequest>) -> Result<Json<Gone>, Problem> {
     let ReasonRequest { address, reason } = read(body)?;
     let (store, reason, address) = (kept(&app)?, checked(reason)?, of_somebody(&address)?);
     // First: what is erased must be asked for on record, even when the program ends in the midst of it.
@@ -120,10 +138,36 @@ pub(super) async fn erase(State(app): State<App>, body: Body<ReasonRequest>) -> 
                 for what in entries_of(&erased, &reason) {
                     audit(&store, "erased", what).await?;
                 }
-                Ok(Json(erased))
+                let receipt = store.sign(statement_of(&erased, Moment::now(), store.journal().last_seq()));
+                Ok(Json(Gone { erased, receipt }))
             }
             Err(held) => Err(held_already(&held)),
         }
+    });
+    deed.await.unwrap_or_else(|error| Err(store_down(error.to_string())))
+}
+
+/// `POST /v1/tenants/erase`.
+pub(super) async fn erase_tenant(
+    State(app): State<App>,
+    body: Body<TenantRequest>,
+) -> Result<Json<ErasedTenant>, Problem> {
+    let TenantRequest { tenant, reason } = read(body)?;
+    let (store, reason) = (kept(&app)?, checked(reason)?);
+    audit(store, "tenant_erasure_asked", json!({ "tenant": tenant, "reason": reason })).await?;
+    let (store, bus, outbox) = (store.clone(), Arc::clone(&app.bus), app.outbox.clone());
+    let deed = tokio::spawn(async move {
+        let erased = store.erase_tenant(tenant).await.map_err(store_down)?.map_err(|held| held_already(&held))?;
+        let mut calls = bus.with_board(|board| board.ended_of(&erased.tenant));
+        bus.forget(&calls);
+        calls.extend(erased.waiting.iter().cloned());
+        if let Some(outbox) = outbox {
+            outbox.forget(calls).await;
+        }
+        let ErasedTenant { tenant, calls, up, .. } = &erased;
+        let what = json!({ "tenant": tenant, "calls": calls, "up": up, "reason": reason });
+        audit(&store, "tenant_erased", what).await?;
+        Ok(Json(erased))
     });
     deed.await.unwrap_or_else(|error| Err(store_down(error.to_string())))
 }
@@ -161,12 +205,30 @@ fn of_somebody(address: &Pii<String>) -> Result<String, Problem> {
     is_somebody.then(|| address.reveal().clone()).ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, detail))
 }
 
+/// What is signed of an erasure: whose, by hash, what, when, and up to which entry the audit trail has it.
+fn statement_of(erased: &Erased, now: Moment, trail: u64) -> String {
+    let Erased { person, calls, still_up } = erased;
+    let statement = json!({
+        "calmline_erasure": 1,
+        "person": person,
+        "calls": calls.len(),
+        "ids_sha256": digest_of(calls),
+        "still_up": still_up,
+        "time": now,
+        "audit_entry": trail,
+    });
+    statement.to_string()
+}
+
+fn digest_of(calls: &[String]) -> String {
+    hexadecimal(ring::digest::digest(&ring::digest::SHA256, calls.join("\n").as_bytes()).as_ref())
+}
+
 /// What the audit trail is told of an erasure: how many calls, a digest of all their ids, and the ids, so many in an entry.
 fn entries_of(erased: &Erased, reason: &str) -> Vec<serde_json::Value> {
     let Erased { person, calls, .. } = erased;
-    let digest = ring::digest::digest(&ring::digest::SHA256, calls.join("\n").as_bytes());
     let (first, rest) = calls.split_at(calls.len().min(IDS_MAX));
-    let whole = json!({ "person": person, "count": calls.len(), "ids_sha256": hexadecimal(digest.as_ref()), "calls": first, "reason": reason });
+    let whole = json!({ "person": person, "count": calls.len(), "ids_sha256": digest_of(calls), "calls": first, "reason": reason });
     let more = |(at, ids): (usize, &[String])| json!({ "person": person, "from": (at + 1) * IDS_MAX, "calls": ids });
     std::iter::once(whole).chain(rest.chunks(IDS_MAX).enumerate().map(more)).collect()
 }
@@ -214,6 +276,15 @@ mod tests {
             assert_eq!(json!(entries.iter().flat_map(ids).collect::<Vec<_>>()), json!(calls));
             assert!(entries.iter().skip(1).enumerate().all(|(at, entry)| entry["from"] == json!((at + 1) * IDS_MAX)));
         }
+    }
+
+    #[test]
+    fn a_receipt_says_what_was_erased_and_names_nobody() {
+        let erased = Erased { person: "ab".to_owned(), calls: vec!["call-1".to_owned()], still_up: 1 };
+        let statement: serde_json::Value = serde_json::from_str(&statement_of(&erased, Moment(0), 7)).expect("JSON");
+        let digest = digest_of(&erased.calls);
+        let expected = json!({ "calmline_erasure": 1, "person": "ab", "calls": 1, "ids_sha256": digest, "still_up": 1, "time": Moment(0), "audit_entry": 7 });
+        assert_eq!(statement, expected);
     }
 
     #[test]

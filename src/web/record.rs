@@ -21,7 +21,7 @@ pub use self::handled::Handled;
 pub use self::present::{AudioClient, Supervisor, SupervisorState};
 pub use self::summary::Summary;
 use super::moment::Moment;
-use crate::notice::{ForkedParty, LegReport, Notice, Outcome, PhraseHeard, TurnTaking, What, WordsRead};
+use crate::notice::{ForkedParty, LegReport, Notice, Outcome, PhraseHeard, Tags, TurnTaking, What, WordsRead};
 use crate::pii::Pii;
 
 /// Events kept per call (all but `observed`, which stand in the timeline).
@@ -64,6 +64,10 @@ pub struct CallRecord {
     pub route: String,
     /// Scenario of the route.
     pub scenario: String,
+    /// What its route says of its data.
+    #[serde(skip_serializing_if = "Tags::is_empty")]
+    #[schema(nullable = false)]
+    pub tags: Tags,
     /// By what the customer writes, when it is a chat.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -289,6 +293,7 @@ impl CallRecord {
             to: to.clone(),
             route: route.to_owned(),
             scenario: scenario.to_owned(),
+            tags: Tags::default(),
             channel: None,
             fork: None,
             started: now,
@@ -332,8 +337,8 @@ impl CallRecord {
             }
             // What callers type is shown while it happens, and kept nowhere.
             What::KeyPressed { .. } => return,
-            What::CallStarted { .. }
-            | What::CallRefused { .. }
+            What::CallStarted { tags, .. } => self.tags = tags.clone(),
+            What::CallRefused { .. }
             | What::CallRedirected { .. }
             | What::LoadChanged { .. }
             | What::PbxDone { .. }

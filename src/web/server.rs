@@ -1,4 +1,4 @@
-//! The connections under the API: HTTP/1.1 with limits on number, headers and waiting.
+//! The connections under the API: HTTP/1.1, with TLS where there is a certificate, and limits on number, headers and waiting.
 //!
 //! Knows nothing of what is served.
 
@@ -13,12 +13,15 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::limits::Peer;
+use crate::settings::TlsSettings;
+use crate::shell::sip::TlsFiles;
 
 /// Most connections at the same time; further ones wait to be accepted.
 const CONNECTIONS_MAX: usize = 1_024;
@@ -39,13 +42,27 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts and serves until `closing` is cancelled and the connections have ended.
-pub(super) async fn run(listener: TcpListener, router: Router, closing: CancellationToken) {
+pub(super) async fn run(
+    (listener, tls): (TcpListener, Option<Arc<TlsFiles>>),
+    router: Router,
+    closing: CancellationToken,
+) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let connections = TaskTracker::new();
     while let Some((stream, peer, place)) = next(&listener, &places, &closing).await {
-        let (router, closing) = (router.clone(), closing.clone());
+        let (router, tls, closing) = (router.clone(), tls.clone(), closing.clone());
         connections.spawn(async move {
-            serve_connection(stream, peer, router, closing).await;
+            if let Err(error) = set_limits(&stream) {
+                tracing::debug!(%error, "cannot set socket options");
+            }
+            match tls {
+                None => serve_connection(stream, peer, router, closing).await,
+                Some(tls) => match tokio::time::timeout(HEAD_LIMIT, tls.accept(stream)).await {
+                    Ok(Ok(stream)) => serve_connection(stream, peer, router, closing).await,
+                    Ok(Err(error)) => tracing::debug!(%error, "no TLS on an API connection"),
+                    Err(_) => tracing::debug!("no TLS in time on an API connection"),
+                },
+            }
             drop(place);
         });
     }
@@ -79,10 +96,33 @@ async fn next(
     }
 }
 
-async fn serve_connection(stream: TcpStream, peer: SocketAddr, router: Router, closing: CancellationToken) {
-    if let Err(error) = set_limits(&stream) {
-        tracing::debug!(%error, "cannot set socket options");
+/// The certificate and its key.
+///
+/// # Errors
+/// What is wrong with them.
+pub(super) fn certificate(settings: TlsSettings) -> Result<Arc<TlsFiles>, String> {
+    TlsFiles::read(Some(settings)).map(Arc::new).map_err(|error| error.to_string())
+}
+
+/// Reads the certificate's files again when they change.
+pub(super) async fn reload(tls: Arc<TlsFiles>, closing: CancellationToken) {
+    let Some(every) = tls.reload_every() else { return };
+    while closing.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
+        let tls = Arc::clone(&tls);
+        match tokio::task::spawn_blocking(move || tls.reload()).await {
+            Ok(Ok(true)) => tracing::info!("the API's certificate was read again"),
+            Ok(Ok(false)) | Err(_) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the API's certificate cannot be read again: the one before stays")
+            }
+        }
     }
+}
+
+async fn serve_connection<S>(stream: S, peer: SocketAddr, router: Router, closing: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));

@@ -11,6 +11,8 @@ mod orders;
 mod people;
 mod reload;
 mod scope;
+mod tenants;
+mod tls;
 mod users;
 
 use std::collections::BTreeMap;
@@ -96,10 +98,13 @@ async fn fixture() -> Fixture {
 
 /// One that keeps what is told, where there is a store.
 async fn fixture_with(store: Option<Store>) -> Fixture {
+    try_fixture(options(SocketAddr::from(([127, 0, 0, 1], 0))), store).await.expect("loopback can be bound")
+}
+
+async fn try_fixture(options: WebOptions, store: Option<Store>) -> Result<Fixture, WebError> {
     let (bus, readiness) = (Arc::new(Bus::new()), Arc::new(Readiness::default()));
     let (sender, orders) = mpsc::channel(2);
     let (reloads, asks) = mpsc::channel(1);
-    let options = options(SocketAddr::from(([127, 0, 0, 1], 0)));
     let parties = Arc::new(Parties::default());
     let copies = copies(&parties);
     let inside = Inside {
@@ -119,8 +124,8 @@ async fn fixture_with(store: Option<Store>) -> Fixture {
         store,
         outbox: None,
     };
-    let handle = serve(options, inside).await.expect("loopback can be bound");
-    Fixture { handle, bus, readiness, orders, asks, parties, copies }
+    let handle = serve(options, inside).await?;
+    Ok(Fixture { handle, bus, readiness, orders, asks, parties, copies })
 }
 
 /// Whom nobody has told what to listen by.
@@ -452,7 +457,7 @@ fn options(listen: SocketAddr) -> WebOptions {
     let (frame_ancestors, oidc) = (Vec::new(), None);
     let live =
         LiveOptions { token, users, prompts, tones, zone, libraries, agents, frame_ancestors, oidc, report_font: None };
-    WebOptions { listen, live, policies: BTreeMap::new() }
+    WebOptions { listen, tls: None, live, policies: BTreeMap::new() }
 }
 
 /// Asserts that a reply is a problem document of this status.

@@ -8,10 +8,11 @@ use toml::Value;
 
 use super::super::consent::read_consent;
 use super::super::headers::read_changes;
-use super::super::privacy::read_mask;
+use super::super::privacy::{REGION, read_mask};
 use super::super::recognition::read_language;
 use super::super::{Bypass, HeaderMatch, Returning, Route, Routes, Target};
 use super::{ENTRIES_MAX, PATTERN, pattern, read_audio};
+use crate::notice::Tags;
 
 /// Targets of one route.
 const ROUTE_TARGETS_MAX: usize = 16;
@@ -52,7 +53,7 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
     };
     let remember_speakers = section.read("remember_speakers", "true or false", Value::as_bool);
     let (language, mask) = (read_language(section), read_mask(section));
-    let consent = read_consent(section, forked);
+    let (consent, tags) = (read_consent(section, forked), read_tags(section));
     let scenario = section.need("scenario", "the scenario that policies choose their rules by", name);
 
     let (audio, headers) = (read_audio(section), read_changes(section));
@@ -89,7 +90,17 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
         language,
         mask,
         consent,
+        tags,
     })
+}
+
+/// `tenant`, `purpose` and `region` of a route.
+fn read_tags(section: &mut Section<'_>) -> Tags {
+    Tags {
+        tenant: section.read("tenant", "a tenant's name, 1-64 letters, digits, \"-\", \"_\" or \".\"", name),
+        purpose: section.read("purpose", "a purpose's name, 1-64 letters, digits, \"-\", \"_\" or \".\"", name),
+        region: section.read("region", REGION, name),
+    }
 }
 
 /// `bypass` of a route; a forked call has nobody to be sent to.

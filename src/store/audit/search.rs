@@ -7,7 +7,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{AuditEntry, KeyRing, Line, context_of, segments};
+use super::{AuditEntry, KeyRing, Line, Trail, context_of};
 
 /// Entries that are looked at for one answer; whoever wants more goes on where it ended.
 const LOOKED_AT_MAX: usize = 50_000;
@@ -42,13 +42,14 @@ pub struct AuditFound {
     pub next: Option<u64>,
 }
 
-/// Looks for entries in the trail in `folder`. What cannot be opened is passed over: `verify` names it.
+/// Looks for entries in a trail. What cannot be opened is passed over: `verify` names it.
 ///
 /// # Errors
 /// When a file cannot be read.
-pub fn search(folder: &Path, keys: &KeyRing, wanted: &AuditWanted) -> io::Result<AuditFound> {
+pub fn search(trail: &Trail, keys: &KeyRing, wanted: &AuditWanted) -> io::Result<AuditFound> {
     let (mut found, mut looked_at) = (AuditFound::default(), 0);
-    for path in segments(folder)?.into_iter().rev() {
+    let _turn = trail.reading();
+    for path in trail.files()?.into_iter().rev() {
         if wanted.below.is_some_and(|below| first_of(&path).is_some_and(|first| first >= below)) {
             continue;
         }
@@ -123,7 +124,7 @@ mod tests {
         }
         let all = AuditWanted { max: 100, ..AuditWanted::default() };
         let numbers = |wanted: &AuditWanted| {
-            let found = search(&trail, &keys, wanted).expect("readable");
+            let found = search(&Trail::new(&trail, None), &keys, wanted).expect("readable");
             (found.entries.iter().map(|(seq, ..)| *seq).collect::<Vec<_>>(), found.next)
         };
         assert_eq!(numbers(&all), ((1..=60).rev().collect(), None));
@@ -142,7 +143,7 @@ mod tests {
             }
         }
         assert_eq!(read, (0..12).rev().map(|of| of * 5 + 3).collect::<Vec<_>>());
-        let found = search(&trail, &keys, &AuditWanted { max: 1, ..all }).expect("readable");
+        let found = search(&Trail::new(&trail, None), &keys, &AuditWanted { max: 1, ..all }).expect("readable");
         assert_eq!(found.entries[0].2, entry(60));
     }
 }

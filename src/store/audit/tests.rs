@@ -8,9 +8,9 @@ use crate::store::keys::MasterKey;
 
 #[test]
 fn what_was_written_reads_back_in_order() {
-    let trail = Trail::of(2_500);
+    let trail = Made::of(2_500);
     let mut seen = Vec::new();
-    let verified = verify(&trail.folder(), &trail.keys, &mut |seq, unix_ms, entry| seen.push((seq, unix_ms, entry)));
+    let verified = verify(&trail.as_read(), &trail.keys, &mut |seq, unix_ms, entry| seen.push((seq, unix_ms, entry)));
     let verified = verified.expect("it can be read");
     assert_eq!((verified.entries, verified.checkpoints, verified.findings), (2_500, 3, Vec::new()));
     assert_eq!(verified.end.0, 2_500);
@@ -19,8 +19,8 @@ fn what_was_written_reads_back_in_order() {
 
 #[test]
 fn nothing_of_an_entry_can_be_read_without_the_key() {
-    let trail = Trail::of(20);
-    for path in segments(&trail.folder()).expect("files") {
+    let trail = Made::of(20);
+    for path in files_in(&trail.folder()).expect("files") {
         let text = fs::read_to_string(path).expect("text");
         assert!(!text.contains("13800138000") && !text.contains("call-") && !text.contains("decided"), "{text}");
     }
@@ -29,8 +29,8 @@ fn nothing_of_an_entry_can_be_read_without_the_key() {
 #[test]
 fn every_way_to_alter_it_is_named() {
     let altered = |change: fn(&mut Vec<String>), found: &str| {
-        let trail = Trail::of(30);
-        let path = segments(&trail.folder()).expect("files").remove(0);
+        let trail = Made::of(30);
+        let path = files_in(&trail.folder()).expect("files").remove(0);
         let mut lines: Vec<String> =
             fs::read_to_string(&path).expect("text").lines().map(|line| format!("{line}\n")).collect();
         change(&mut lines);
@@ -55,9 +55,9 @@ fn every_way_to_alter_it_is_named() {
 
 #[test]
 fn another_stores_entry_does_not_pass() {
-    let (ours, theirs) = (Trail::of(10), Trail::of(10));
-    let path = |trail: &Trail| segments(&trail.folder()).expect("files").remove(0);
-    let text = |trail: &Trail| fs::read_to_string(path(trail)).expect("text");
+    let (ours, theirs) = (Made::of(10), Made::of(10));
+    let path = |trail: &Made| files_in(&trail.folder()).expect("files").remove(0);
+    let text = |trail: &Made| fs::read_to_string(path(trail)).expect("text");
     let (mut lines, other) = (text(&ours).lines().map(str::to_owned).collect::<Vec<_>>(), text(&theirs));
     lines[5] = other.lines().nth(5).expect("ten entries").to_owned();
     fs::write(path(&ours), lines.join("\n") + "\n").expect("written");
@@ -66,8 +66,8 @@ fn another_stores_entry_does_not_pass() {
 
 #[test]
 fn an_entry_that_was_cut_in_the_middle_is_taken_back() {
-    let mut trail = Trail::of(10);
-    let path = segments(&trail.folder()).expect("files").remove(0);
+    let mut trail = Made::of(10);
+    let path = files_in(&trail.folder()).expect("files").remove(0);
     let whole = fs::read(&path).expect("bytes");
     fs::write(&path, [&whole, &b"{\"seq\":11,\"unix_ms\":5,\"bo"[..]].concat()).expect("written");
     let (mut log, repaired) = AuditLog::open(&trail.folder(), &trail.keys).expect("it opens");
@@ -79,8 +79,8 @@ fn an_entry_that_was_cut_in_the_middle_is_taken_back() {
 
 #[test]
 fn entries_that_vanished_at_the_end_stay_missed() {
-    let trail = Trail::of(10);
-    let path = segments(&trail.folder()).expect("files").remove(0);
+    let trail = Made::of(10);
+    let path = files_in(&trail.folder()).expect("files").remove(0);
     let text = fs::read_to_string(&path).expect("text");
     fs::write(&path, text.lines().take(8).map(|line| format!("{line}\n")).collect::<String>()).expect("written");
     let (mut log, repaired) = AuditLog::open(&trail.folder(), &trail.keys).expect("it opens");
@@ -92,15 +92,71 @@ fn entries_that_vanished_at_the_end_stay_missed() {
 
 #[test]
 fn long_trails_go_on_in_further_files() {
-    let mut trail = Trail::of(0);
+    let mut trail = Made::of(0);
     let large = AuditEntry { what: serde_json::json!({ "text": "x".repeat(6 << 20) }), ..entry(1) };
     for _ in 0..5 {
         trail.log.append(&trail.keys, 1, std::slice::from_ref(&large)).expect("written");
     }
-    assert_eq!(segments(&trail.folder()).expect("files").len(), 3);
+    assert_eq!(files_in(&trail.folder()).expect("files").len(), 3);
     assert_eq!(trail.findings(), []);
-    fs::remove_file(&segments(&trail.folder()).expect("files")[1]).expect("removed");
+    fs::remove_file(&files_in(&trail.folder()).expect("files")[1]).expect("removed");
     assert!(trail.findings()[0].what.contains("are missing"), "{:?}", trail.findings());
+}
+
+#[test]
+fn files_in_the_archive_are_read_and_verified_as_all_others() {
+    let mut trail = Made::of_three_files();
+    assert_eq!(trail.tidied(None), ["audit_archived", "audit_archived"]);
+    assert_eq!(
+        (files_in(&trail.folder()).expect("files").len(), files_in(&trail.archive()).expect("files").len()),
+        (1, 2)
+    );
+    let mut numbers = Vec::new();
+    let verified = verify(&trail.as_read(), &trail.keys, &mut |seq, _, _| numbers.push(seq)).expect("read");
+    assert_eq!((verified.findings, numbers), (vec![], (1..=9).collect::<Vec<u64>>()), "two of them of the moves");
+    let all = AuditWanted { max: 100, ..AuditWanted::default() };
+    assert_eq!(search(&trail.as_read(), &trail.keys, &all).expect("readable").entries.len(), 9);
+    // The trail goes on where it was, also after another start.
+    let (log, repaired) = AuditLog::open(&trail.folder(), &trail.keys).expect("it opens");
+    assert_eq!((log.last_seq(), repaired), (9, Repaired::default()));
+
+    // A move that was cut off before the file was removed here.
+    let archived = files_in(&trail.archive()).expect("files");
+    let twin = trail.folder().join(archived[1].file_name().expect("a name"));
+    fs::copy(&archived[1], &twin).expect("copied");
+    assert_eq!(trail.findings(), []);
+    assert_eq!(trail.tidied(None), ["audit_archived"]);
+    assert!(!twin.exists());
+
+    let text = fs::read_to_string(&archived[0]).expect("text");
+    fs::write(&archived[0], text.replace("\"unix_ms\":1002", "\"unix_ms\":1003")).expect("written");
+    assert!(trail.findings()[0].what.contains("entry 2 was altered"), "{:?}", trail.findings());
+    fs::remove_file(&archived[0]).expect("removed");
+    assert!(trail.findings()[0].what.contains("entries 1 to"), "{:?}", trail.findings());
+}
+
+#[test]
+fn what_is_older_than_it_is_kept_is_removed_and_nothing_else_unnoticed() {
+    let mut trail = Made::of_three_files();
+    trail.tidied(None);
+    let files = files_in(&trail.archive()).expect("files");
+    let begins = trail::head_of(&files[1]).expect("readable").expect("it has entries").0.first;
+    assert_eq!(trail.tidied(Some(1_000 + begins)), [""; 0], "the second file's first entry is not older");
+    assert_eq!(trail.tidied(Some(1_001 + begins)), ["audit_removed"]);
+    assert_eq!(files_in(&trail.archive()).expect("files"), [files[1].clone()]);
+    let mut numbers = Vec::new();
+    let verified = verify(&trail.as_read(), &trail.keys, &mut |seq, _, _| numbers.push(seq)).expect("read");
+    assert_eq!((verified.findings, numbers.first()), (vec![], Some(&begins)));
+
+    let note = trail.folder().join("beginning");
+    let whole = fs::read_to_string(&note).expect("a note");
+    fs::remove_file(&files[1]).expect("removed");
+    assert!(trail.findings().iter().any(|found| found.what.contains("are missing")), "{:?}", trail.findings());
+    for broken in [whole.replace(&format!("\"first\":{begins}"), "\"first\":7"), "{}".to_owned(), String::new()] {
+        fs::write(&note, broken).expect("written");
+        let findings = trail.findings();
+        assert!(findings.iter().any(|found| found.what.contains("not signed by this store")), "{findings:?}");
+    }
 }
 
 proptest! {
@@ -109,8 +165,8 @@ proptest! {
     /// One flipped bit, anywhere, in any file of the trail: found, unless it is in what JSON ignores.
     #[test]
     fn a_flipped_bit_is_found(at in any::<prop::sample::Index>(), bit in 0_u8..7) {
-        let trail = Trail::of(12);
-        let path = segments(&trail.folder()).expect("files").remove(0);
+        let trail = Made::of(12);
+        let path = files_in(&trail.folder()).expect("files").remove(0);
         let mut bytes = fs::read(&path).expect("bytes");
         let at = at.index(bytes.len());
         bytes[at] ^= 1 << bit;
@@ -120,25 +176,25 @@ proptest! {
 
     #[test]
     fn whatever_stands_in_the_files_the_log_opens(garbage in prop::collection::vec(any::<u8>(), 0..400)) {
-        let trail = Trail::of(3);
-        let path = segments(&trail.folder()).expect("files").remove(0);
+        let trail = Made::of(3);
+        let path = files_in(&trail.folder()).expect("files").remove(0);
         let kept = fs::read(&path).expect("bytes");
         fs::write(&path, [kept.as_slice(), &garbage].concat()).expect("written");
         let (mut log, _) = AuditLog::open(&trail.folder(), &trail.keys).expect("it opens");
         log.append(&trail.keys, 9, &[entry(4)]).expect("written");
         let mut entries = 0;
-        verify(&trail.folder(), &trail.keys, &mut |_, _, _| entries += 1).expect("read");
+        verify(&trail.as_read(), &trail.keys, &mut |_, _, _| entries += 1).expect("read");
         prop_assert_eq!(entries, 4);
     }
 }
 
-struct Trail {
+struct Made {
     root: TempDir,
     keys: KeyRing,
     log: AuditLog,
 }
 
-impl Trail {
+impl Made {
     fn of(entries: u64) -> Self {
         let root = tempfile::tempdir().expect("a folder");
         let master = MasterKey::make(&root.path().join("master.key")).expect("a key");
@@ -156,8 +212,39 @@ impl Trail {
         self.root.path().join("audit")
     }
 
+    fn archive(&self) -> PathBuf {
+        self.root.path().join("archive")
+    }
+
+    fn as_read(&self) -> Trail {
+        Trail::new(&self.folder(), Some(&self.archive()))
+    }
+
+    /// Moves closed files to the archive, and removes those that are older; the deeds that were told.
+    fn tidied(&mut self, before: Option<u64>) -> Vec<String> {
+        let (trail, mut deeds) = (self.as_read(), Vec::new());
+        let mut told = |kind: &str, what: serde_json::Value| {
+            deeds.push(kind.to_owned());
+            let entry = AuditEntry { kind: kind.to_owned(), who: "server".to_owned(), call: String::new(), what };
+            self.log.append(&self.keys, 9_000, &[entry]).is_ok()
+        };
+        tidy(&trail, &self.keys, before, &mut told).expect("moved");
+        deeds
+    }
+
+    /// Three files: the first with entries 1 to 3, the second with 4 to 6, the last with what comes then.
+    fn of_three_files() -> Self {
+        let mut made = Self::of(0);
+        let large = |seq: u64| AuditEntry { what: serde_json::json!({ "text": "x".repeat(5 << 20) }), ..entry(seq) };
+        for seq in 1..=7 {
+            made.log.append(&made.keys, 1_000 + seq, &[large(seq)]).expect("written");
+        }
+        assert_eq!(files_in(&made.folder()).expect("files").len(), 3);
+        made
+    }
+
     fn findings(&self) -> Vec<Finding> {
-        verify(&self.folder(), &self.keys, &mut |_, _, _| {}).expect("it can be read").findings
+        verify(&self.as_read(), &self.keys, &mut |_, _, _| {}).expect("it can be read").findings
     }
 }
 

@@ -1,17 +1,18 @@
 //! Reads the whole audit trail and names everything that is not as it was written.
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufRead};
-use std::path::Path;
+use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::signature::{ED25519, UnparsedPublicKey};
 
+use super::trail::head_of;
 use super::{
-    AuditEntry, Code, HEAD_FILE, KeyRing, Line, VERSION, checkpoint_message, code_of, context_of, decode, read_head,
-    segments,
+    AuditEntry, Code, HEAD_FILE, KeyRing, Line, Trail, VERSION, checkpoint_message, code_of, context_of, decode,
+    read_head,
 };
 
 /// Findings that are listed; a file full of garbage has more.
@@ -47,50 +48,31 @@ pub struct Verified {
     pub findings: Vec<Finding>,
 }
 
-/// Reads every entry of the trail in `folder`, oldest first, and hands what can be opened to `each` (number, time, entry).
+/// Reads every entry of a trail, oldest first, and hands what can be opened to `each` (number, time, entry).
 ///
 /// # Errors
 /// When a file cannot be read. What is wrong with the trail is no error but a finding.
-pub fn verify(folder: &Path, keys: &KeyRing, each: &mut dyn FnMut(u64, u64, AuditEntry)) -> io::Result<Verified> {
+pub fn verify(trail: &Trail, keys: &KeyRing, each: &mut dyn FnMut(u64, u64, AuditEntry)) -> io::Result<Verified> {
     let mut reader = Reader::new(keys, each);
-    for path in segments(folder)? {
-        reader.file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        reader.line = 0;
-        for line in io::BufReader::new(File::open(&path)?).split(b'\n') {
-            reader.line += 1;
-            reader.read(&line?);
-        }
-    }
-    if let Ok(head) = fs::File::open(folder.join(HEAD_FILE)) {
+    reader.read_all(trail, None)?;
+    if let Ok(head) = File::open(trail.folder.join(HEAD_FILE)) {
         reader.compare_with_head(&head);
     }
-    reader.verified.end = (reader.next - 1, STANDARD.encode(reader.last));
-    Ok(reader.verified)
+    Ok(reader.verified())
 }
 
 /// Reads the trail of a server that runs, up to entry number `written`: what comes behind it is being written.
 ///
 /// # Errors
 /// As [`verify`].
-pub fn verify_up_to(folder: &Path, keys: &KeyRing, written: u64) -> io::Result<Verified> {
+pub fn verify_up_to(trail: &Trail, keys: &KeyRing, written: u64) -> io::Result<Verified> {
     let mut ignored = |_, _, _| {};
     let mut reader = Reader::new(keys, &mut ignored);
-    for path in segments(folder)? {
-        reader.file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        reader.line = 0;
-        for line in io::BufReader::new(File::open(&path)?).split(b'\n') {
-            if reader.next > written {
-                break;
-            }
-            reader.line += 1;
-            reader.read(&line?);
-        }
-    }
+    reader.read_all(trail, Some(written))?;
     if reader.next <= written {
         reader.follow(written + 1);
     }
-    reader.verified.end = (reader.next - 1, STANDARD.encode(reader.last));
-    Ok(reader.verified)
+    Ok(reader.verified())
 }
 
 struct Reader<'a> {
@@ -110,6 +92,45 @@ impl<'a> Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// Reads all files, or as far as to entry number `written`.
+    fn read_all(&mut self, trail: &Trail, written: Option<u64>) -> io::Result<()> {
+        let _turn = trail.reading();
+        let files = trail.files()?;
+        self.begin(trail, files.first())?;
+        for path in files {
+            self.file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            self.line = 0;
+            for line in io::BufReader::new(File::open(&path)?).split(b'\n') {
+                if written.is_some_and(|written| self.next > written) {
+                    break;
+                }
+                self.line += 1;
+                self.read(&line?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes to where the trail begins, when what stood before is older than it is kept.
+    fn begin(&mut self, trail: &Trail, oldest: Option<&PathBuf>) -> io::Result<()> {
+        match trail.beginning(self.keys)? {
+            Ok(None) => {}
+            Ok(Some(noted)) => {
+                // Removing was cut off: what is still there begins with what it says.
+                let oldest = oldest.map(|file| head_of(file)).transpose()?.flatten().map(|(beginning, _)| beginning);
+                let begins = oldest.filter(|oldest| oldest.first < noted.first).unwrap_or(noted);
+                (self.next, self.last) = (begins.first, begins.after);
+            }
+            Err(wrong) => self.find(format!("the note of where the trail begins: {wrong}")),
+        }
+        Ok(())
+    }
+
+    fn verified(mut self) -> Verified {
+        self.verified.end = (self.next - 1, STANDARD.encode(self.last));
+        self.verified
+    }
+
     fn read(&mut self, line: &[u8]) {
         match serde_json::from_slice(line) {
             Ok(Line::Segment { calmline_audit: VERSION, first, after }) => {

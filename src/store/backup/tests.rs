@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::audit::{AuditEntry, AuditLog, verify};
+use super::super::audit::{AuditEntry, AuditLog, Trail, verify};
 use super::super::embedded::Running;
 use super::super::embedded::tests::{BEGAN, call};
 use super::super::trees::tests::database;
 use super::*;
-use crate::settings::{DatabaseSettings, KeepSettings, MasterKeySource};
+use crate::settings::{DatabaseSettings, KeepSettings, MasterKeySource, TrailSettings};
 
 #[test]
 fn what_is_taken_back_is_what_there_was() {
@@ -33,7 +33,8 @@ fn taken_back(place: &Place, into: Option<&DatabaseSettings>) {
     assert_eq!((ended, store.calls(Moment(u64::MAX), 10).expect("readable").len()), (1, 3));
     assert_eq!(store.erase("13800138000").expect("written").expect("nobody is held").calls.len(), 3);
     let mut kinds = Vec::new();
-    let verified = verify(&again.folder.join(AUDIT_FOLDER), &keys, &mut |_, _, entry| kinds.push(entry.kind));
+    let trail = Trail::new(&again.folder.join(AUDIT_FOLDER), None);
+    let verified = verify(&trail, &keys, &mut |_, _, entry| kinds.push(entry.kind));
     assert_eq!((verified.expect("readable").findings, kinds), (vec![], vec!["started".to_owned()]));
 
     let error = restore(&again, &place.root.path().join("backups/1")).expect_err("there is one already").to_string();
@@ -84,10 +85,11 @@ fn a_back_up_that_fails_leaves_nothing_and_touches_nobody_elses() {
     let keys = KeyRing::open(&settings.folder.join(KEYS_FILE), &master_key(&settings).expect("a key")).expect("keys");
     let store = Embedded::open(&settings.folder.join(CALLS_FOLDER), None, &Arc::new(keys)).expect("it opens");
     let there = place.root.path().join("backup");
-    assert!(write(&store, &settings.folder, &there).is_err(), "the folder is there already");
+    let trail = Trail::new(&settings.folder.join(AUDIT_FOLDER), None);
+    assert!(write(&store, (&settings.folder, &trail), &there).is_err(), "the folder is there already");
     assert_eq!(checked(&there).expect("it is whole still"), made);
     std::fs::remove_dir_all(settings.folder.join(AUDIT_FOLDER)).expect("removed");
-    assert!(write(&store, &settings.folder, &to).is_err(), "there is no trail to copy");
+    assert!(write(&store, (&settings.folder, &trail), &to).is_err(), "there is no trail to copy");
     assert!(!to.exists());
 }
 
@@ -122,7 +124,7 @@ impl Place {
         let keep = KeepSettings { calls: Duration::MAX, words: Duration::MAX, timeline: Duration::MAX };
         let (folder, backups) = (self.root.path().join(name), self.root.path().join("backups"));
         let master_key = MasterKeySource::File(self.root.path().join("master.key"));
-        StoreSettings { folder, backups, database: None, master_key, keep }
+        StoreSettings { folder, backups, database: None, master_key, keep, trail: TrailSettings::default() }
     }
 
     fn back_up(&self, to: &Path) -> Manifest {
@@ -142,6 +144,7 @@ impl Place {
             store.keep(&mut running, &call(number, BEGAN + number)).expect("written");
         }
         store.keep(&mut running, &call(2, BEGAN + 2)[..1]).expect("written");
-        write(&store, &settings.folder, to).expect("a back-up")
+        let trail = Trail::new(&settings.folder.join(AUDIT_FOLDER), None);
+        write(&store, (&settings.folder, &trail), to).expect("a back-up")
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::super::backup::{read_value, write_value};
 use super::super::keys::KeyRing;
 use super::super::trees::{Batch, Order, Tree};
-use super::{CallName, Embedded, KEYS_FILE, TREES, trees_of};
+use super::{CallName, Embedded, KEYS_FILE, TENANTS_FILE, TREES, trees_of};
 use crate::settings::DatabaseSettings;
 
 /// Values taken up together.
@@ -61,7 +61,7 @@ impl Embedded {
         }
     }
 
-    /// Fills a store that has nothing yet with what was written, and the calls' keys.
+    /// Fills a store that has nothing yet with what was written, the calls' keys, and the tenants' halves of them if any.
     ///
     /// # Errors
     /// When it cannot be written or has something, or what is read is none of it.
@@ -69,7 +69,7 @@ impl Embedded {
         folder: &Path,
         database: Option<&DatabaseSettings>,
         keys: &KeyRing,
-        call_keys: &Path,
+        (call_keys, tenants): (&Path, Option<&Path>),
         values: &mut dyn Read,
     ) -> Result<(), String> {
         let into = trees_of(folder, database, keys)?;
@@ -87,6 +87,11 @@ impl Embedded {
         let copied =
             fs::copy(call_keys, folder.join(KEYS_FILE)).and_then(|_| File::open(folder.join(KEYS_FILE))?.sync_all());
         copied.map_err(|error| error.to_string())?;
+        if let Some(tenants) = tenants {
+            let to = folder.join(TENANTS_FILE);
+            let copied = fs::copy(tenants, &to).and_then(|_| File::open(&to)?.sync_all());
+            copied.map_err(|error| error.to_string())?;
+        }
         into.flush()
     }
 }

@@ -59,8 +59,12 @@ pub struct Hold {
 impl Embedded {
     /// Notes who takes part in a call.
     pub(super) fn index(&self, name: &CallName, place: &Place, what: &What, names: &mut Names) {
+        let mut persons = Vec::new();
         let addresses: Vec<&str> = match what {
-            What::CallStarted { from, to, .. } => vec![from.reveal(), to.reveal()],
+            What::CallStarted { from, to, tags, .. } => {
+                persons.extend(tags.tenant.iter().map(|tenant| self.tenant_name(tenant)));
+                vec![from.reveal(), to.reveal()]
+            }
             What::CallForked { parties, .. } => parties
                 .iter()
                 .flat_map(|party| party.addresses.iter().map(String::as_str))
@@ -68,7 +72,8 @@ impl Embedded {
                 .collect(),
             _ => return,
         };
-        for person in addresses.into_iter().filter_map(|address| self.person(address)) {
+        persons.extend(addresses.into_iter().filter_map(|address| self.person(address)));
+        for person in persons {
             names.people.insert([&person[..], place].concat(), []);
             names.parties.insert([&name[..], &person].concat(), *place);
         }
@@ -193,7 +198,7 @@ impl Embedded {
         serde_json::from_slice(&plain).map(Some).map_err(|error| error.to_string())
     }
 
-    fn places_of(&self, person: &PersonName) -> Result<Vec<Place>, String> {
+    pub(super) fn places_of(&self, person: &PersonName) -> Result<Vec<Place>, String> {
         let mut places = Vec::new();
         for key in self.people.prefixed_keys(person) {
             places.extend(Place::try_from(&key?[16..]));

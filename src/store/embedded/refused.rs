@@ -14,8 +14,9 @@ impl Embedded {
         if self.held_by(name)?.is_some() {
             return Ok(());
         }
-        // What comes from now on is sealed by other keys than those that go.
-        call.keys = self.fresh_keys()?;
+        // What comes from now on is sealed by other keys than those that go. Of a tenant that was erased nothing opens anyway.
+        let Some(keys) = self.keys_beside(&call.keys)? else { return Ok(()) };
+        call.keys = keys;
         let (mut seats, mut gone) = (Vec::new(), Batch::default());
         for entry in self.notices.scan_prefix(name) {
             let (key, sealed) = entry?;

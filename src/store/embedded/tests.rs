@@ -185,6 +185,29 @@ fn secrets_are_not_readable_on_the_disk() {
 }
 
 #[test]
+fn secrets_are_not_readable_once_values_were_moved_and_removed_either() {
+    for place in Place::each() {
+        let mut running = Running::default();
+        // Over and over, so that sled writes its files anew.
+        for round in 0..4 {
+            let store = place.open();
+            for number in 0..250 {
+                store.keep(&mut running, &call(number, BEGAN + round * 1_000 + number)).expect("written");
+            }
+            store.flush().expect("written");
+            assert!(store.forget_before(Moment(BEGAN + round * 1_000 + 200), 1_000).expect("written") > 100);
+        }
+        for path in files(&place.folder()) {
+            let bytes = std::fs::read(&path).expect("a file");
+            for secret in ["13800138000", "call 2", "after-sales", "caller"] {
+                let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+                assert!(!found, "{secret} is readable in {}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
 fn another_program_and_another_key_are_refused_by_name() {
     let place = Place::new();
     let store = place.open();
@@ -237,7 +260,11 @@ impl Place {
     }
 
     pub(super) fn open(&self) -> Embedded {
-        Embedded::open(&self.folder(), self.database.as_ref(), &self.keys).expect("it opens")
+        self.try_open().expect("it opens")
+    }
+
+    pub(super) fn try_open(&self) -> Result<Embedded, String> {
+        Embedded::open(&self.folder(), self.database.as_ref(), &self.keys)
     }
 
     /// The next opening, once `before` is closed.

@@ -12,12 +12,12 @@ use super::*;
 fn a_class_is_forgotten_by_itself() {
     let place = Place::new();
     let mut slots = place.open();
-    let keys = slots.take(&place.ring).expect("a place");
+    let keys = slots.take(&place.ring, None).expect("a place");
     let sealed = Class::ALL.map(|class| keys.seal(&place.ring, class, b"at", &[class as u8; 9]).expect("it is there"));
     slots.destroy(&[keys.seat], &[Class::Words]).expect("written");
 
     // Also for who has kept the values, and for who comes later.
-    let again = place.open().keys(&place.ring, keys.seat).expect("readable");
+    let again = place.open().keys(&place.ring, keys.seat, &Class::ALL, None).expect("readable");
     for (class, sealed) in Class::ALL.into_iter().zip(&sealed) {
         assert_eq!(seat_of(sealed), Some((keys.seat, class)));
         let expected = (class != Class::Words).then(|| vec![class as u8; 9]);
@@ -30,7 +30,7 @@ fn a_class_is_forgotten_by_itself() {
 fn what_was_altered_or_belongs_elsewhere_does_not_open() {
     let place = Place::new();
     let mut slots = place.open();
-    let [one, other] = [(); 2].map(|()| slots.take(&place.ring).expect("a place"));
+    let [one, other] = [(); 2].map(|()| slots.take(&place.ring, None).expect("a place"));
     let sealed = one.seal(&place.ring, Class::Words, b"at", b"secret").expect("sealed");
     assert!(one.open(b"elsewhere", &sealed).is_err() && other.open(b"at", &sealed).is_err());
     for (at, bit) in (0..sealed.len()).zip([1, 2, 4, 8, 16, 32, 64, 128].into_iter().cycle()) {
@@ -39,7 +39,7 @@ fn what_was_altered_or_belongs_elsewhere_does_not_open() {
         // The version alone tells who opens it, and is not looked at here.
         assert!(at == 0 || one.open(b"at", &altered).is_err(), "octet {at}");
     }
-    assert!((0..HEAD_BYTES).all(|length| one.open(b"at", &sealed[..length]).is_err()));
+    assert!((0..BOUND_BYTES + NONCE_LEN).all(|length| one.open(b"at", &sealed[..length]).is_err()));
 }
 
 #[test]
@@ -54,14 +54,40 @@ fn another_file_is_refused_and_a_torn_place_is_taken_anew() {
         std::fs::write(place.path(), &HEADER[..length]).expect("a file");
         assert_eq!(place.open().count, 0);
     }
-    let keys = place.open().take(&place.ring).expect("a place");
+    let keys = place.open().take(&place.ring, None).expect("a place");
     let file = OpenOptions::new().write(true).open(place.path()).expect("a file");
     file.set_len(offset(1) + 100).expect("it is longer");
     let mut torn = place.open();
-    assert_eq!(torn.take(&place.ring).expect("a place").seat, Seat { slot: 1, generation: 1 });
-    assert!(torn.keys(&place.ring, keys.seat).expect("readable").keys.iter().all(Option::is_some));
+    assert_eq!(torn.take(&place.ring, None).expect("a place").seat, Seat { slot: 1, generation: 1 });
+    assert!(torn.keys(&place.ring, keys.seat, &Class::ALL, None).expect("readable").keys.iter().all(Option::is_some));
     let strange = Place::new();
-    assert!(torn.keys(&strange.ring, keys.seat).is_err(), "another store's keys");
+    assert!(torn.keys(&strange.ring, keys.seat, &Class::ALL, None).is_err(), "another store's keys");
+}
+
+#[test]
+fn a_tenants_calls_need_both_halves_of_their_keys() {
+    let place = Place::new();
+    let (mut slots, mut halves) =
+        (place.open(), Slots::open(&place.path().with_extension("tenants")).expect("it opens"));
+    let seats = [(); 2].map(|()| halves.take(&place.ring, None).expect("a place").seat);
+    let half = |halves: &Slots, seat| halves.tenant_key(&place.ring, seat).expect("readable");
+    let [one, other] = seats.map(|seat| half(&halves, seat).expect("it is there"));
+    let keys = slots.take(&place.ring, Some(&one)).expect("a place");
+    let sealed = keys.seal(&place.ring, Class::Words, b"at", b"secret").expect("sealed");
+    let head = Head { seat: keys.seat, class: Class::Words, tenant: Some(one.seat) };
+    assert_eq!(head_of(&sealed), Some(head));
+    let opened = |tenant: Option<&TenantKey>| {
+        slots.keys(&place.ring, keys.seat, &Class::ALL, tenant).expect("readable").open(b"at", &sealed)
+    };
+    assert_eq!(opened(Some(&one)).expect("both halves"), Some(b"secret".to_vec()));
+    assert!(opened(None).is_err() && opened(Some(&other)).is_err());
+    for at in 0..sealed.len() {
+        let mut altered = sealed.clone();
+        altered[at] ^= 1;
+        assert!(keys.open(b"at", &altered).is_err(), "octet {at}");
+    }
+    halves.destroy(&[one.seat], &Class::ALL).expect("written");
+    assert!(half(&halves, one.seat).is_none() && half(&halves, other.seat).is_some());
 }
 
 proptest! {
@@ -74,7 +100,7 @@ proptest! {
         for (step, which) in steps {
             match step {
                 0 => {
-                    let keys = slots.take(&place.ring).expect("a place");
+                    let keys = slots.take(&place.ring, None).expect("a place");
                     prop_assert!(values.iter().all(|(seat, ..)| *seat != keys.seat));
                     let sealed = Class::ALL.map(|class| keys.seal(&place.ring, class, b"", b"x").expect("sealed"));
                     values.push((keys.seat, sealed.concat(), [true; CLASSES]));
@@ -90,7 +116,7 @@ proptest! {
                 }
             }
             for (seat, sealed, alive) in &values {
-                let keys = slots.keys(&place.ring, *seat).expect("readable");
+                let keys = slots.keys(&place.ring, *seat, &Class::ALL, None).expect("readable");
                 for ((class, sealed), alive) in Class::ALL.into_iter().zip(sealed.chunks(sealed.len() / CLASSES)).zip(alive) {
                     let opened = keys.open(b"", sealed).expect("as it was sealed");
                     prop_assert_eq!(opened.is_some(), *alive, "{:?} of {:?}", class, seat);

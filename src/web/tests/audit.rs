@@ -1,7 +1,7 @@
 //! The audit trail over the API.
 
 use super::*;
-use crate::settings::{KeepSettings, MasterKeySource, StoreSettings};
+use crate::settings::{KeepSettings, MasterKeySource, StoreSettings, TrailSettings};
 use crate::store::Store;
 
 #[tokio::test]
@@ -54,7 +54,8 @@ async fn without_a_store_there_is_no_trail() {
 pub(super) fn store(root: &std::path::Path) -> Store {
     let keep = KeepSettings { calls: Duration::MAX, words: Duration::MAX, timeline: Duration::MAX };
     let (folder, backups) = (root.join("data"), root.join("backups"));
-    let kept = StoreSettings { folder, backups, database: None, master_key: MasterKeySource::Beside, keep };
+    let trail = TrailSettings::default();
+    let kept = StoreSettings { folder, backups, database: None, master_key: MasterKeySource::Beside, keep, trail };
     Store::start(&kept, &Metrics::new()).expect("a store")
 }
 

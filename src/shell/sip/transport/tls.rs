@@ -80,7 +80,7 @@ impl TlsFiles {
     }
 
     /// Greets a client.
-    pub(super) async fn accept<S>(&self, stream: S) -> std::io::Result<server::TlsStream<S>>
+    pub(crate) async fn accept<S>(&self, stream: S) -> std::io::Result<server::TlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {

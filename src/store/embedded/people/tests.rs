@@ -90,8 +90,8 @@ fn what_is_erased_opens_nowhere_and_others_stay() {
         assert_eq!(store.calls(Moment(u64::MAX), 10).expect("readable").len(), 1);
         assert_eq!(
             (store.people.len(), store.parties.len(), store.notices.len()),
-            (2, 2, 2),
-            "caller and callee of call 2"
+            (3, 3, 2),
+            "caller, callee and tenant of call 2"
         );
         assert!(store.erase("anonymous").is_err());
     }

@@ -58,7 +58,7 @@ fn write(store: &Embedded, calls: impl Iterator<Item = (u64, u64)>) {
     let (mut facts, mut lines) = (Batch::default(), Batch::default());
     for (number, started) in calls {
         let place = place_of(started, &store.keys.blind(&number.to_be_bytes()));
-        let keys = store.fresh_keys().expect("random numbers");
+        let keys = store.fresh_keys(None).expect("random numbers");
         let plain = serde_json::to_vec(&facts_of(number)).expect("strings and numbers");
         let seal =
             |context: &[u8], plain: &[u8]| keys.seal(&store.keys, Class::Record, context, plain).expect("sealed");

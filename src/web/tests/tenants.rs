@@ -1,0 +1,25 @@
+//! A tenant's calls, erased over the API.
+
+use super::*;
+
+#[tokio::test]
+async fn all_of_a_tenant_is_erased_and_what_was_done_is_in_the_trail() {
+    let root = tempfile::tempdir().expect("a folder");
+    let store = audit::store(root.path());
+    let fixture = fixture_with(Some(store.clone())).await;
+    let wire = Wire(fixture.handle.addr);
+    for notice in one_of_each() {
+        fixture.bus.publish(&notice);
+        store.keep(&notice, Moment::now());
+    }
+    let shown = wire.ask_with_token("GET", "/v1/calls/call-1").await.json();
+    assert_eq!(shown["tags"], serde_json::json!({ "tenant": "shop", "purpose": "service-quality", "region": "cn" }));
+    let erase = |body: &'static str| wire.send("POST", "/v1/tenants/erase", body);
+    problem(&erase(r#"{ "tenant": "shop", "reason": " " }"#).await, 400);
+    let erased = erase(r#"{ "tenant": "shop", "reason": "the contract has ended" }"#).await;
+    assert_eq!(erased.json(), serde_json::json!({ "tenant": "shop", "calls": 1, "up": 0 }), "{}", erased.body);
+    assert_eq!(wire.ask_with_token("GET", "/v1/calls/call-1").await.status, 404, "neither kept nor on the board");
+    let trail = wire.ask_with_token("GET", "/v1/audit?kind=tenant_erased").await.json();
+    assert_eq!(trail["entries"][0]["what"]["reason"], "the contract has ended", "{trail}");
+    store.stop();
+}
