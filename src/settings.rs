@@ -26,6 +26,7 @@ mod sip;
 mod sources;
 mod store;
 mod users;
+mod web;
 mod webrtc;
 mod zone;
 

@@ -61,13 +61,12 @@ pub(super) struct Server {
     pub(super) desk: Desk,
 }
 
+/// The command line, and the log that was begun by it.
+type Asks<'a> = (&'a ServeArgs, Arc<Log>);
+
 impl Server {
     /// Starts everything. What was started before a failure ends with its handle.
-    pub(super) async fn start(
-        settings: Settings,
-        (args, log): (&ServeArgs, Arc<Log>),
-        hangup: Signal,
-    ) -> Result<Self, Failure> {
+    pub(super) async fn start(settings: Settings, (args, log): Asks<'_>, hangup: Signal) -> Result<Self, Failure> {
         let (clock, metrics, readiness) = (Clock::start(), Metrics::new(), Arc::new(Readiness::default()));
         let (policies, sounds, sayings, texts) = load_policies(&settings, &metrics, &readiness)?;
         let store = start_store(&settings, &metrics, &readiness, &policies)?;
@@ -75,9 +74,9 @@ impl Server {
         let (fingerprint, handshakes, shaken) = handshakes::start(clock, media.clone())?;
         let (parties, baselines, bench) = (Arc::default(), fresh_baselines()?, read_judges(&settings)?);
         let copies = start_copies(copy_ring, &parties, clock, &metrics)?;
-        let ears = (&tap, &parties, &baselines, &bench);
         let (words, heard, heard_inlet) = start_words(&settings, &readiness)?;
-        let listening = start_listening(&settings, args.chaos, clock, ears, (&metrics, heard, words.clone()))?;
+        let (ears, told) = ((&tap, &parties, &baselines, &bench), (&metrics, heard, words.clone()));
+        let listening = start_listening(&settings, args.chaos, clock, ears, told)?;
         let (speaker, spoken) = start_speaker(&settings, sayings)?;
         let (connectors, pbx) = connect_pbxes(&settings, &metrics)?;
         let (sip, sip_inlet) = start_sip(&settings, &metrics, &readiness).await?;
@@ -86,15 +85,13 @@ impl Server {
         let (bus, outbox) = start_telling(&settings, store.as_ref(), &metrics).await?;
         let (knowing, known) = Knowing::start(&settings, (&bus, &metrics), (store.clone(), outbox.clone()))?;
         let heard = (copies.clone(), Arc::clone(&bench), known);
-        let reporting = start_reporting(&settings, (store.as_ref(), outbox.as_ref()), &readiness);
-        let parts =
-            (forks.clone(), heard, Arc::clone(&readiness), (metrics.clone(), log), (store.clone(), outbox.clone()));
+        let (figures, kept) = ((metrics.clone(), log), (store.clone(), outbox.clone()));
+        let parts = (forks.clone(), heard, Arc::clone(&readiness), figures, kept);
         let (web, order_inlet, browsers) = offer_api((&settings, texts), &bus, reloads, parts).await?;
-        let control = start_control(&settings, fingerprint, policies, sounds)?;
-        let mut desk = Desk {
+        let desk = Desk {
             clock,
             watchdog: Watchdog::wanted(),
-            control,
+            control: start_control(&settings, fingerprint, policies, sounds)?,
             sip,
             forks,
             browsers,
@@ -113,10 +110,10 @@ impl Server {
             parties,
             baselines,
             bus,
+            reporting: start_reporting(&settings, (store.as_ref(), outbox.as_ref()), &readiness),
             store,
             outbox,
             knowing,
-            reporting,
             metrics,
             readiness,
             web,
@@ -137,8 +134,14 @@ impl Server {
         };
         desk.knowing.show_in_force(settings, &desk.control);
         tokio::spawn(reloader.run(hangup));
-        desk.handle(Work::Input(Input::Order(Order::Listening { up: desk.listening.is_some() })));
-        Ok(Self { desk })
+        Ok(Self { desk }.begun())
+    }
+
+    /// Call control knows whether anybody listens.
+    fn begun(mut self) -> Self {
+        let up = self.desk.listening.is_some();
+        self.desk.handle(Work::Input(Input::Order(Order::Listening { up })));
+        self
     }
 
     /// Takes no new calls, gives running ones their time, hands over those that have not ended then, and stays a while for

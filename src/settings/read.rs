@@ -3,7 +3,7 @@
 //! Looks only at the file itself: whether what it names exists is asked by `check`.
 
 mod route;
-mod sip;
+pub(super) mod sip;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -22,7 +22,6 @@ use super::forks::read_forks;
 use super::headers::read_rules;
 use super::knowledge::read_knowledge;
 use super::mail::read_mail;
-use super::oidc::read_oidc;
 use super::overload::read_overload;
 use super::pbx::{read_pbxes, read_place};
 use super::privacy::read_privacy;
@@ -31,11 +30,12 @@ use super::reports::read_reports;
 use super::sources::read_sources;
 use super::store::read_store;
 use super::users::read_users;
+use super::web::read_web;
 use super::webrtc::read_webrtc;
 use super::{
     AudioTerms, Fault, HandOver, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
     PortRange, ReportWay, Routes, Settings, SipSettings, SpeechSettings, SupervisionSettings, Target, TextModelChoice,
-    TokenSource, TrunkSettings, UserSettings, WebSettings, Zone,
+    TrunkSettings, UserSettings, Zone,
 };
 use crate::recognizer::Engine;
 use crate::shell::media::{MediaIo, MediaPriority};
@@ -244,49 +244,6 @@ fn hand_over(value: &Value) -> Option<Vec<HandOver>> {
     };
     ways.iter().map(way).collect()
 }
-
-fn read_web(mut section: Section<'_>, folder: &Path) -> Option<WebSettings> {
-    if !section.is_present() {
-        section.finish();
-        return None;
-    }
-    let listen = section.read("listen", SOCKET, socket);
-    let file = section.read("token_file", "a file's path", path(folder));
-    let variable = section.read("token_env", "the name of an environment variable", variable);
-    let token = match (file, variable) {
-        (Some(file), None) => Some(TokenSource::File(file)),
-        (None, Some(variable)) => Some(TokenSource::Variable(variable)),
-        (None, None) => {
-            // A value that was refused above has its fault already.
-            if !section.has("token_file") && !section.has("token_env") {
-                section.fault("token_file", "nothing", "token_file or token_env: the API is never open to everybody");
-            }
-            None
-        }
-        (Some(_), Some(_)) => {
-            section.fault("token_env", "both token_file and token_env", "one of them");
-            None
-        }
-    };
-    let origins = "a list of at most 16 origins, e.g. [\"https://crm.example.com\"]";
-    let frame_ancestors = section.read("frame_ancestors", origins, list(FRAMES_MAX, origin)).unwrap_or_default();
-    let oidc = read_oidc(section.section("oidc"), folder);
-    let tls = sip::read_tls(section.section("tls"), folder);
-    section.finish();
-    let listen = listen.unwrap_or(SocketAddr::new(super::LOOPBACK, 8080));
-    Some(WebSettings { listen, token: token?, frame_ancestors, oidc, tls })
-}
-
-/// Who pages are of (RFC 6454): scheme, host and port, and nothing that would say something else in a header.
-fn origin(value: &Value) -> Option<String> {
-    let text = value.as_str()?;
-    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"))?;
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-.:[]".contains(letter);
-    (!host.is_empty() && host.len() <= 255 && host.chars().all(is_plain)).then(|| text.to_owned())
-}
-
-/// Origins of `web.frame_ancestors`.
-const FRAMES_MAX: usize = 16;
 
 fn read_listening(mut section: Section<'_>, folder: &Path) -> ListeningSettings {
     let default = ListeningSettings::default();

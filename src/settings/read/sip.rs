@@ -135,7 +135,7 @@ fn read_external(section: &mut Section<'_>, listeners: &[Listener]) -> Vec<IpAdd
     external
 }
 
-pub(super) fn read_tls(mut section: Section<'_>, folder: &Path) -> Option<TlsSettings> {
+pub(in crate::settings) fn read_tls(mut section: Section<'_>, folder: &Path) -> Option<TlsSettings> {
     if !section.is_present() {
         section.finish();
         return None;
