@@ -34,6 +34,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use media::Codec;
@@ -452,7 +453,7 @@ pub struct PolicySettings {
     /// Where it is the hour and the day that rules name; without it, no rule may name any.
     pub zone: Option<Zone>,
     /// The facts by which calls are compared with each other, e.g. `order.product`.
-    pub compared: Vec<String>,
+    pub compared: Arc<[String]>,
 }
 
 impl Default for PolicySettings {
@@ -461,7 +462,7 @@ impl Default for PolicySettings {
             folder: PathBuf::from("config/policies"),
             prompts: PathBuf::from("config/prompts"),
             zone: None,
-            compared: Vec::new(),
+            compared: Arc::default(),
         }
     }
 }

@@ -170,7 +170,8 @@ fn played(serving: (&str, &str), story: &str, end_s: u64) -> String {
         match &line[mark..=mark] {
             "?" => duties.asked(now, &phrases, text),
             who => {
-                let broken = duties.served(now, &phrases, text, who == "+");
+                let mut broken = duties.served(now, &phrases, text, who == "+");
+                broken.extend(duties.overdue(now));
                 note(now, broken, &mut told);
             }
         }

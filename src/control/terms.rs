@@ -36,7 +36,7 @@ impl From<&Settings> for ControlSettings {
             language: settings.recognition.as_ref().map(|recognition| recognition.language),
             masker: Masker::new(Arc::clone(&settings.privacy.lists), settings.privacy.mask.clone()),
             compliance: Arc::clone(&settings.compliance.phrases),
-            compared: settings.policy.compared.clone(),
+            compared: settings.policy.compared.to_vec(),
             scores: settings.listening.scores,
             functionals: settings.listening.functionals,
             limits: settings.limits.clone(),

@@ -12,7 +12,7 @@ use crate::compliance::{FILES_MAX, Phrases};
 #[derive(Debug, Clone, Default)]
 pub struct ComplianceSettings {
     /// The files of phrases.
-    pub files: Vec<PathBuf>,
+    pub files: Arc<[PathBuf]>,
     /// What is in them.
     pub phrases: Arc<Phrases>,
 }
@@ -34,7 +34,7 @@ pub(super) fn read_compliance(mut section: Section<'_>, folder: &Path, others: &
         Phrases::default()
     });
     section.finish();
-    ComplianceSettings { files, phrases: Arc::new(phrases) }
+    ComplianceSettings { files: files.into(), phrases: Arc::new(phrases) }
 }
 
 #[cfg(test)]

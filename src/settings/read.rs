@@ -314,7 +314,7 @@ fn read_policy(mut section: Section<'_>, folder: &Path) -> PolicySettings {
         zone: section.read("time_zone", "the name of a time zone, e.g. \"Asia/Shanghai\"", |value| {
             value.as_str().and_then(Zone::named)
         }),
-        compared: section.read("compare", COMPARED, list(COMPARED_MAX, fact_name)).unwrap_or_default(),
+        compared: section.read("compare", COMPARED, list(COMPARED_MAX, fact_name)).unwrap_or_default().into(),
     };
     section.finish();
     settings

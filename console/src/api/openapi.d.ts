@@ -1254,6 +1254,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/recordings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Uploads a recording of a call, a WAV, to be listened to afterwards
+         * @description For the token, and for people who are: administrator.
+         */
+        post: operations["post_recordings"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/recordings/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What has become of a recording
+         * @description For the token, and for people who are: administrator.
+         */
+        get: operations["get_recordings_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/reload": {
         parameters: {
             query?: never;
@@ -1775,6 +1815,25 @@ export interface components {
              */
             score: number;
         };
+        /** @description A compliance rule that whoever serves has broken. It has no words of anybody: the rule says what it is about. */
+        Breach: {
+            /** @description `never_say`: it was said; `must_say`: it was not, by when it had to be. */
+            duty: string;
+            /** @description The rule's id. */
+            rule: string;
+            /** @description Name of the target of whoever serves; empty of a chat. */
+            target: string;
+            /** @description What is wrong, as the rule has it. */
+            text: string;
+        };
+        /** @description A compliance rule that was broken. */
+        Breached: components["schemas"]["Breach"] & {
+            /**
+             * Format: int64
+             * @description Milliseconds since the INVITE arrived.
+             */
+            call_ms: number;
+        };
         /** @description A call with its timeline and events. */
         Call: components["schemas"]["CallHead"] & {
             events: components["schemas"]["CallEvent"][];
@@ -1792,6 +1851,8 @@ export interface components {
             answered: components["schemas"]["Moment"] | null;
             /** @description Who had a live copy of the audio. */
             audio: components["schemas"]["AudioClient"][];
+            /** @description Compliance rules that whoever serves has broken. */
+            breaches?: components["schemas"]["Breached"][];
             /** @description Whether its audio goes past us, from one side to the other. */
             bypassed: boolean;
             /** @description By what the customer writes, when it is a chat. */
@@ -2385,27 +2446,16 @@ export interface components {
             score: number;
             /** @enum {string} */
             type: "escalation_likely";
-        } | {
-            /**
-             * Format: float
-             * @description The same from then on.
-             */
-            after: number;
-            /**
-             * Format: float
-             * @description The median of the highest anger per call before, 0-1.
-             */
-            before: number;
-            /**
-             * Format: float
-             * @description How likely so much order comes by chance, 0-1.
-             */
-            chance: number;
-            /** @description Which. */
-            scenario: string;
+        } | (components["schemas"]["Breach"] & {
+            /** @enum {string} */
+            type: "compliance_breached";
+        }) | (components["schemas"]["ScenarioTurn"] & {
             /** @enum {string} */
             type: "scenario_turned";
-        } | {
+        }) | (components["schemas"]["GroupTurn"] & {
+            /** @enum {string} */
+            type: "group_turned";
+        }) | {
             /** @description `0`-`9`, `*`, `#`, `A`-`D`, `!` for the hook; `•` while input is secure. */
             key: string;
             /** @description `caller` or `callee`. */
@@ -2897,6 +2947,28 @@ export interface components {
             name?: string;
             /** @description `caller`, `callee` or `other`. */
             party: string;
+        };
+        /** @description How the calls that have something in common have turned. */
+        GroupTurn: {
+            /**
+             * Format: float
+             * @description The same from then on.
+             */
+            after: number;
+            /**
+             * Format: float
+             * @description The median of the highest anger per call before, 0-1.
+             */
+            before: number;
+            /** @description What they have in common: `target`, or the name of a fact, e.g. `order.product`. */
+            by: string;
+            /**
+             * Format: float
+             * @description How likely so much order comes by chance, 0-1.
+             */
+            chance: number;
+            /** @description What that is, e.g. the target's name. */
+            group: string;
         };
         /**
          * @description Whom a supervisor hears.
@@ -3529,6 +3601,39 @@ export interface components {
             /** @description Why: it stays in the audit trail, so it names nobody. */
             reason: string;
         };
+        /** @description A recording, and what has become of it. */
+        RecordingBody: components["schemas"]["RecordingState"] & {
+            /** @description The id of its call: `/v1/calls/{id}` has its record as soon as it is listened to. */
+            call: string;
+        };
+        /** @description What has become of a recording. */
+        RecordingState: {
+            /** @enum {string} */
+            state: "waiting";
+        } | {
+            /** @enum {string} */
+            state: "running";
+        } | {
+            /**
+             * Format: int64
+             * @description How long it lasts, milliseconds.
+             */
+            duration_ms: number;
+            /** @enum {string} */
+            state: "done";
+            /**
+             * Format: int64
+             * @description How long listening took, milliseconds.
+             */
+            took_ms: number;
+            /** @description Whether there was a recogniser for words. */
+            words: boolean;
+        } | {
+            /** @description Why. */
+            reason: string;
+            /** @enum {string} */
+            state: "failed";
+        };
         /** @description What a reload has led to. */
         Reloaded: {
             /** @description Keys that have changed in the file and stay as they were until the server is started again. */
@@ -3550,6 +3655,10 @@ export interface components {
         };
         /** @description A report: of a day, or of the days that were added to it. */
         Report: {
+            /** @description In how many calls each compliance rule was broken. */
+            breaches?: {
+                [key: string]: number;
+            };
             /** @description By how callers came: `phone`, what forked calls come by, or the channel of a chat. */
             by_channel: {
                 [key: string]: components["schemas"]["Figures"];
@@ -3652,6 +3761,26 @@ export interface components {
         SayRequest: {
             language: string;
             text: string;
+        };
+        /** @description How the calls of a scenario have turned. */
+        ScenarioTurn: {
+            /**
+             * Format: float
+             * @description The same from then on.
+             */
+            after: number;
+            /**
+             * Format: float
+             * @description The median of the highest anger per call before, 0-1.
+             */
+            before: number;
+            /**
+             * Format: float
+             * @description How likely so much order comes by chance, 0-1.
+             */
+            chance: number;
+            /** @description Which. */
+            scenario: string;
         };
         /** @description Calls by the caller's highest anger, in tenths. */
         Scores: {
@@ -3939,7 +4068,7 @@ export interface components {
             in_force: components["schemas"]["TrialEffect"];
             /** @description `NAME@VERSION` of the draft. */
             label: string;
-            /** @description Whether there were more: the last ones of the day were taken. */
+            /** @description Whether there were more: of the last 5,000 calls of the day, the last 500 that were answered were taken. */
             more: boolean;
         };
         /** @description An expectation that is not met. */
@@ -10120,6 +10249,162 @@ export interface operations {
             };
             /** @description Unprocessable Entity */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_recordings: {
+        parameters: {
+            query?: {
+                /** @description The route by its name; the first one for forked calls that matches `chat:recording` when it is not said. */
+                route?: string | null;
+                /** @description What is spoken in it, `zh` or `en`; as the route says when it is not said. */
+                language?: string | null;
+                /**
+                 * @description The channel of whoever serves, 0 or 1: the customer's is the other one. Left out, the first channel is the customer's, and
+                 *     nobody else is heard.
+                 */
+                agent?: number | null;
+                /** @description How the sender names it. */
+                name?: string | null;
+            };
+            header?: {
+                /** @description An address of the customer, or what stands for it: `person:…` */
+                "x-calmline-customer"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It waits for its turn */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordingBody"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_recordings_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its record is that of the call */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordingBody"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -173,7 +173,7 @@ impl Known {
             let level_now = heard?.level;
             need(level_now >= level, format!("level {}", level_now.as_str()))?;
         }
-        let heard_of: [(&str, &[String], &dyn Fn(&String) -> bool); 3] = [
+        let heard_of: [Named<'_>; 3] = [
             ("said", &own.said, &|intent| self.said.contains_key(intent)),
             ("words", &own.words, &|category| self.words.contains_key(category)),
             ("breach", &own.breach, &|rule| self.breached.contains(rule)),
@@ -223,6 +223,9 @@ impl Known {
         Some(evidence)
     }
 }
+
+/// Of what is known by names: what it is, those that a rule names, and whether one of them is known.
+type Named<'a> = (&'a str, &'a [String], &'a dyn Fn(&String) -> bool);
 
 fn in_seconds(span: Duration) -> String {
     format!("{:.1} s", span.as_secs_f64())

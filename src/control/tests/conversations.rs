@@ -72,9 +72,8 @@ fn what_whoever_serves_must_not_say_is_told_and_decided_on() {
         never_say grumble of bot
         decided sent-away service@1
         alert critical
-        > 10 s
         {OVER}
-        ended: BYE received; talk 10 peak low lost 6"
+        ended: BYE received; talk 0 peak low lost 6"
     );
     // Of one who is listened to for phrases alone it is not known whether anybody was greeted.
     check_with(ControlSettings { compliance: Arc::new(compliance), ..settings() }, &scenario);
