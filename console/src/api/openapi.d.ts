@@ -896,6 +896,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How much is logged
+         * @description For the token, and for people who are: administrator, operator.
+         */
+        get: operations["get_log"];
+        /**
+         * Changes how much is logged, for a while or until it is changed again
+         * @description For the token, and for people who are: administrator, operator.
+         */
+        put: operations["put_log"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/models": {
         parameters: {
             query?: never;
@@ -1542,12 +1566,21 @@ export interface components {
         CallState: "ringing" | "answered" | "ended";
         /** @description What the route of a call says of its data. Names of the operator's own; nothing in them is about a person. */
         CallTags: {
-            /** @description What the data is kept for. */
-            purpose?: string;
-            /** @description The region that the data is of. */
-            region?: string;
-            /** @description Whose calls they are, where one server works for several: its data has a key of its own, and can be erased by it. */
-            tenant?: string;
+            /**
+             * @description What the data is kept for.
+             * @default null
+             */
+            purpose: string;
+            /**
+             * @description The region that the data is of.
+             * @default null
+             */
+            region: string;
+            /**
+             * @description Whose calls they are, where one server works for several: its data has a key of its own, and can be erased by it.
+             * @default null
+             */
+            tenant: string;
         };
         /** @description What became of the last look. */
         Checking: {
@@ -2814,6 +2847,26 @@ export interface components {
              * @description Its value, in the unit of the key.
              */
             value: number;
+        };
+        /** @description How much is logged. */
+        LogNow: {
+            /** @description The one that the server was started with. */
+            at_start: string;
+            /** @description The filter in force, as `RUST_LOG` has it. */
+            filter: string;
+        };
+        /** @description How much is to be logged. */
+        LogRequest: {
+            /**
+             * @description Levels, or `TARGET=LEVEL`, with commas between.
+             * @example info,calmline::shell::sip=debug
+             */
+            filter: string;
+            /**
+             * Format: int32
+             * @description For how long, seconds; the filter of the start comes back then. Without it: until it is changed again.
+             */
+            for_s?: number | null;
         };
         /** @description A message of a party. */
         MessageRequest: {
@@ -8173,6 +8226,158 @@ export interface operations {
             };
             /** @description Precondition Required */
             428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_log: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The filters */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogNow"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_log: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LogRequest"];
+            };
+        };
+        responses: {
+            /** @description It is changed */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LogNow"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Payload Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
