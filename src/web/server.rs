@@ -113,7 +113,7 @@ pub(super) async fn reload(tls: Arc<TlsFiles>, closing: CancellationToken) {
             Ok(Ok(true)) => tracing::info!("the API's certificate was read again"),
             Ok(Ok(false)) | Err(_) => {}
             Ok(Err(error)) => {
-                tracing::warn!(%error, "the API's certificate cannot be read again: the one before stays")
+                tracing::warn!(%error, "the API's certificate cannot be read again: the one before stays");
             }
         }
     }
