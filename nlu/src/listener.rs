@@ -313,7 +313,7 @@ impl Listener {
             let judged = judged.as_ref().map(|judged| judged[index]);
             let observed = mood.hear(id, &self.settings, &row, judged.as_ref());
             if let Some(recorder) = &mut self.recorder {
-                recorder.record(mood, &observed, What::Heard(row, judged));
+                recorder.record(mood, &observed, What::Heard(Box::new(row), judged));
             }
             out.push(observed);
         }

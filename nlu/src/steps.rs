@@ -37,7 +37,7 @@ pub(crate) enum What {
     /// What was said, and how it was read.
     Read(Utterance, Reading),
     /// A window of the voice, and how it was judged; `None` when signal processing judged it alone.
-    Heard(Row, Option<[f32; CLASSES]>),
+    Heard(Box<Row>, Option<[f32; CLASSES]>),
 }
 
 impl Steps {

@@ -204,7 +204,7 @@ mod tests {
             let args = ModelsPullArgs { trusted: vec![trusted], ..arguments(server, &folder) };
             match (pull(&args), expected) {
                 (Ok(package), None) => {
-                    package.check(&Trust::only(vec![trusted]).expect("one")).expect("signed here, too")
+                    package.check(&Trust::only(vec![trusted]).expect("one")).expect("signed here, too");
                 }
                 (Err(found), Some(part)) => {
                     assert!(found.to_string().contains(part), "{found}");

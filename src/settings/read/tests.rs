@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::settings::{Account, ClientCertificate, PasswordSource, PbxKind, RequestView, SecretSource};
+use crate::settings::{Account, ClientCertificate, PasswordSource, PbxKind, RequestView, SecretSource, TokenSource};
 use crate::shell::sip::{Algorithm, SipTransport};
 
 #[test]
