@@ -47,7 +47,7 @@ impl LogFilter {
         if text.contains(['[', ']', '{', '}']) {
             return Err("a filter of spans; levels and TARGET=LEVEL are taken".to_owned());
         }
-        if let Some((library, level)) = QUIET.iter().find(|(library, _)| text.contains(library)) {
+        if let Some((library, level)) = QUIET.iter().find(|(library, _)| names(text, library)) {
             return Err(format!("{library}, which stays at {level}: it would log what callers dial"));
         }
         Ok(Self { filter: with_quiet(text).map_err(|error| error.to_string())?, text: text.to_owned() })
@@ -140,9 +140,15 @@ impl fmt::Debug for Log {
     }
 }
 
+/// Whether a filter says something of a library, or of a part of it.
+fn names(filter: &str, library: &str) -> bool {
+    let targets = filter.split(',').map(|directive| directive.split('=').next().unwrap_or_default().trim());
+    targets.filter_map(|target| target.split("::").next()).any(|name| name == library)
+}
+
 /// The filter with what quiet libraries may say, unless it names them itself.
 fn with_quiet(wanted: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
-    let quiet = QUIET.iter().filter(|(library, _)| !wanted.contains(library));
+    let quiet = QUIET.iter().filter(|(library, _)| !names(wanted, library));
     let quiet = quiet.map(|(library, level)| format!("{library}={level}"));
     EnvFilter::try_new(std::iter::once(wanted.to_owned()).chain(quiet).collect::<Vec<_>>().join(","))
 }
@@ -159,7 +165,10 @@ mod tests {
             ("", Err("0 bytes")),
             ("  ", Err("0 bytes")),
             ("info,[{call=1}]=debug", Err("spans")),
+            ("info,calmline::shell::sip::transport=debug,calmline::report=trace", Ok(())),
             ("info,rsipstack=debug", Err("stays at warn")),
+            ("info, ort::session=trace", Err("stays at warn")),
+            ("rsipstack::transport", Err("stays at warn")),
             ("calmline=loud", Err("invalid")),
             (&"info,".repeat(200), Err("1-512")),
         ] {

@@ -343,7 +343,7 @@ impl Listener {
             let said = parties.get_mut(&id).map(|party| &mut party.said);
             let Some(said) = said.or_else(|| Some(&mut writers.get_mut(&id)?.said)) else { continue };
             let observed = said.mood.read(id, settings, Words::new(&utterance, reading.clone()));
-            tell(&said.mood, observed, What::Read(utterance, reading));
+            tell(&said.mood, observed, What::Read(Box::new((utterance, reading))));
         }
     }
 

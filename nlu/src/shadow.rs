@@ -78,7 +78,8 @@ impl Shadow {
             };
             match what {
                 What::Seen(expression) => self.compare(&observed, |id, mood, to| mood.see(id, to, expression)),
-                What::Read(utterance, in_use) => {
+                What::Read(read) => {
+                    let (utterance, in_use) = *read;
                     let words = Words::new(&utterance, readings.as_mut().and_then(Iterator::next).unwrap_or(in_use));
                     self.compare(&observed, |id, mood, to| mood.read(id, to, words));
                 }
@@ -94,7 +95,7 @@ impl Shadow {
     /// How the candidate reads all that was said in these steps; `None` where it reads nothing.
     fn read(&mut self, steps: &Steps) -> Option<Vec<Reading>> {
         let texts: Vec<&str> = stepped(steps)
-            .filter_map(|what| if let What::Read(utterance, _) = what { Some(utterance.text.as_str()) } else { None })
+            .filter_map(|what| if let What::Read(read) = what { Some(read.0.text.as_str()) } else { None })
             .collect();
         self.candidate.reader.as_mut().map(|reader| reader.read(&texts))
     }

@@ -35,7 +35,7 @@ pub(crate) enum What {
     /// An expression; no model judges it.
     Seen(Expression),
     /// What was said, and how it was read.
-    Read(Utterance, Reading),
+    Read(Box<(Utterance, Reading)>),
     /// A window of the voice, and how it was judged; `None` when signal processing judged it alone.
     Heard(Box<Row>, Option<[f32; CLASSES]>),
 }

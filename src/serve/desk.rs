@@ -187,12 +187,8 @@ impl Desk {
 
     /// Lets calls that begin from now on go by another configuration.
     fn take_up(&mut self, fresh: Fresh) {
-        let Fresh {
-            checked: Checked { settings, policies, judges, recognizer, knowledge, spoken, good: _ },
-            neighbours,
-            live,
-            taken,
-        } = fresh;
+        let Fresh { checked, neighbours, live, taken } = fresh;
+        let Checked { settings, policies, judges, recognizer, knowledge, spoken, good: _ } = *checked;
         let Policies { policies, prompts, ringback, sayings: _, intents: _, texts } = policies;
         show_policies(&policies, &self.metrics, &self.readiness);
         self.audit("configuration", configuration(&policies));

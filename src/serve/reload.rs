@@ -19,7 +19,7 @@ use crate::web::{LiveOptions, ReloadAsked, Reloaded};
 
 /// A configuration for the desk to take up.
 pub(super) struct Fresh {
-    pub(super) checked: Checked,
+    pub(super) checked: Box<Checked>,
     pub(super) neighbours: Neighbours,
     /// How the API is offered from now on, where it is.
     pub(super) live: Option<LiveOptions>,
@@ -52,7 +52,7 @@ impl Neighbours {
 pub(super) struct Reloader {
     file: PathBuf,
     /// What the server was started with.
-    started: Settings,
+    started: Box<Settings>,
     metrics: Metrics,
     asked: mpsc::Receiver<ReloadAsked>,
     desk: mpsc::Sender<Fresh>,
@@ -68,7 +68,8 @@ impl Reloader {
         // One is read at a time; one more may wait, which finds everything that was written meanwhile.
         let (asks, asked) = mpsc::channel(1);
         let (desk, fresh) = mpsc::channel(1);
-        let reader = Self { file: file.to_owned(), started: started.clone(), metrics: metrics.clone(), asked, desk };
+        let reader =
+            Self { file: file.to_owned(), started: Box::new(started.clone()), metrics: metrics.clone(), asked, desk };
         (reader, asks, fresh)
     }
 
@@ -96,7 +97,7 @@ impl Reloader {
             vec![Fault { file: self.file.clone(), key, found, expected }]
         };
         let file = self.file.clone();
-        let read = tokio::task::spawn_blocking(move || check_settings(&file)).await;
+        let read = tokio::task::spawn_blocking(move || check_settings(&file).map(Box::new)).await;
         let mut checked = read.unwrap_or_else(|error| {
             Err(fault("the whole file", format!("a reader that broke: {error}"), "a file that can be read"))
         })?;
@@ -200,13 +201,17 @@ mod tests {
     }
 
     /// What a server makes of other files that was started with those above, and what the desk gets.
-    async fn reload(name: &str, configuration: &str, policy: &str) -> (Result<Reloaded, Vec<Fault>>, Option<Checked>) {
+    async fn reload(
+        name: &str,
+        configuration: &str,
+        policy: &str,
+    ) -> (Result<Reloaded, Vec<Fault>>, Option<Box<Checked>>) {
         let folder = std::env::temp_dir().join(format!("calmline-reload-{}-{name}", std::process::id()));
         fs::create_dir_all(folder.join("policies")).expect("a folder");
         let file = folder.join("calmline.toml");
         fs::write(&file, configuration).expect("a file");
         fs::write(folder.join("policies/after-sales.toml"), policy).expect("a file");
-        let started = Settings::parse(CONFIGURATION, &file).expect("a good file");
+        let started = Box::new(Settings::parse(CONFIGURATION, &file).expect("a good file"));
         let (reader, _asks, mut fresh) = Reloader::new(&file, &started, &Metrics::new());
         let desk = tokio::spawn(async move {
             let Fresh { checked, taken, .. } = fresh.recv().await?;

@@ -128,7 +128,7 @@ impl Accounts {
                     }
                 }
                 Err(why) => {
-                    tracing::warn!(why, "the users in the store cannot be read: those of the configuration sign in")
+                    tracing::warn!(why, "the users in the store cannot be read: those of the configuration sign in");
                 }
             }
             tokio::select! {

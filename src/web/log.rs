@@ -60,15 +60,17 @@ pub(super) async fn set(
     if for_s.is_some_and(|for_s| !(1..=FOR_S_MAX).contains(&for_s)) {
         return Err(Problem::new(StatusCode::BAD_REQUEST, format!("for_s: expected 1-{FOR_S_MAX}")));
     }
-    let within = for_s.map(|for_s| Duration::from_secs(for_s.into()));
-    let taken = app.log.set(filter, within);
-    taken.map_err(|error| Problem::new(StatusCode::SERVICE_UNAVAILABLE, error))?;
+    // It stands in the trail before it is so.
     if let Some(store) = &app.store {
         let what = json!({ "filter": text, "for_s": for_s });
         let entry =
             AuditEntry { kind: "log_changed".to_owned(), who: who.name().to_owned(), call: String::new(), what };
-        store.journal().committed(entry).await;
+        if !store.journal().committed(entry).await {
+            return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the audit trail cannot be written"));
+        }
     }
+    let taken = app.log.set(filter, for_s.map(|for_s| Duration::from_secs(for_s.into())));
+    taken.map_err(|error| Problem::new(StatusCode::SERVICE_UNAVAILABLE, error))?;
     tracing::info!(filter = text, for_s, "how much is logged was changed");
     Ok(now(State(app)).await)
 }

@@ -59,7 +59,7 @@ export function openFeed(watcher: FeedWatcher): Feed {
 
   function take(told: Told): void {
     if (told.type === "lagged") watcher.lagged();
-    else told.events.forEach((event) => watcher.event(event));
+    else for (const event of told.events) watcher.event(event);
   }
 
   function again(): void {

@@ -1444,6 +1444,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/tenants/erase": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Erases all of a tenant by its key
+         * @description For the token, and for people who are: administrator.
+         */
+        post: operations["post_tenants_erase"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/users": {
         parameters: {
             query?: never;
@@ -1908,6 +1928,8 @@ export interface components {
             state: components["schemas"]["CallState"];
             /** @description Who listened to the call by phone, or spoke into it, or was called to. */
             supervisors: components["schemas"]["Supervisor"][];
+            /** @description What its route says of its data. */
+            tags?: components["schemas"]["CallTags"];
             /**
              * Format: int64
              * @description From answer to end, milliseconds.
@@ -1929,6 +1951,24 @@ export interface components {
          * @enum {string}
          */
         CallState: "ringing" | "answered" | "ended";
+        /** @description What the route of a call says of its data. Names of the operator's own; nothing in them is about a person. */
+        CallTags: {
+            /**
+             * @description What the data is kept for.
+             * @default null
+             */
+            purpose: string;
+            /**
+             * @description The region that the data is of.
+             * @default null
+             */
+            region: string;
+            /**
+             * @description Whose calls they are, where one server works for several: its data has a key of its own, and can be erased by it.
+             * @default null
+             */
+            tenant: string;
+        };
         /** @description What became of the last look. */
         Checking: {
             /** @enum {string} */
@@ -2114,6 +2154,19 @@ export interface components {
             /** @description Calls of the person that are up: to be erased once they have ended. */
             still_up: number;
         };
+        /** @description What was erased of a tenant. */
+        ErasedTenant: {
+            /** @description Calls that nobody can open any more, those that are up included. */
+            calls: number;
+            /** @description Its name. */
+            tenant: string;
+            /** @description Those of them that are up: what they tell from now on is kept no more either. */
+            up: number;
+        };
+        /** @description What was erased, with a receipt. */
+        ErasedWithReceipt: components["schemas"]["Erased"] & {
+            receipt: components["schemas"]["Receipt"];
+        };
         /** @description An event, as clients get it. */
         Event: components["schemas"]["Notice"] & {
             /** Format: int64 */
@@ -2128,6 +2181,8 @@ export interface components {
             route: string;
             /** @description Scenario of the route. */
             scenario: string;
+            /** @description What the route says of its data. */
+            tags?: components["schemas"]["CallTags"];
             /** @description To header's value. */
             to: components["schemas"]["Pii_String"];
             /** @enum {string} */
@@ -3601,6 +3656,15 @@ export interface components {
             /** @description Why: it stays in the audit trail, so it names nobody. */
             reason: string;
         };
+        /** @description A statement of this store that anybody can check, and show to others. */
+        Receipt: {
+            /** @description The key that it is checked by, base64. */
+            public_key: string;
+            /** @description The signature of its octets, base64. */
+            signature: string;
+            /** @description What is stated, JSON. */
+            statement: string;
+        };
         /** @description A recording, and what has become of it. */
         RecordingBody: components["schemas"]["RecordingState"] & {
             /** @description The id of its call: `/v1/calls/{id}` has its record as soon as it is listened to. */
@@ -4042,6 +4106,12 @@ export interface components {
         Targets: {
             /** @description The names of `[targets.NAME]`. */
             targets: string[];
+        };
+        TenantRequest: {
+            /** @description Why: it stays in the audit trail. */
+            reason: string;
+            /** @description As routes have it. */
+            tenant: string;
         };
         /**
          * @description A tone, one turn of it.
@@ -9488,7 +9558,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Erased"];
+                    "application/json": components["schemas"]["ErasedWithReceipt"];
                 };
             };
             /** @description Bad Request */
@@ -10978,6 +11048,120 @@ export interface operations {
             };
             /** @description Forbidden */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_tenants_erase: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TenantRequest"];
+            };
+        };
+        responses: {
+            /** @description What is gone */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasedTenant"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Payload Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
