@@ -140,7 +140,7 @@ fn what_is_older_than_it_is_kept_is_removed_and_nothing_else_unnoticed() {
     let mut trail = Made::of_three_files();
     trail.tidied(None);
     let files = files_in(&trail.archive()).expect("files");
-    let begins = trail::head_of(&files[1]).expect("readable").expect("it has entries").0.first;
+    let begins = trail::head_of(&files[1]).expect("readable").expect("it has entries").beginning.first;
     assert_eq!(trail.tidied(Some(1_000 + begins)), [""; 0], "the second file's first entry is not older");
     assert_eq!(trail.tidied(Some(1_001 + begins)), ["audit_removed"]);
     assert_eq!(files_in(&trail.archive()).expect("files"), [files[1].clone()]);
@@ -157,6 +157,30 @@ fn what_is_older_than_it_is_kept_is_removed_and_nothing_else_unnoticed() {
         let findings = trail.findings();
         assert!(findings.iter().any(|found| found.what.contains("not signed by this store")), "{findings:?}");
     }
+}
+
+#[test]
+fn nobody_else_has_files_removed_by_what_they_write_into_them() {
+    let mut trail = Made::of_three_files();
+    trail.tidied(None);
+    let files = files_in(&trail.archive()).expect("files");
+    let whole = fs::read_to_string(&files[1]).expect("text");
+    let begins = trail::head_of(&files[1]).expect("readable").expect("it has entries").beginning.first;
+    let young = format!("\"unix_ms\":{},", 1_000 + begins);
+    assert!(whole.contains(&young));
+    fs::write(&files[1], whole.replace(&young, "\"unix_ms\":1,")).expect("written");
+    assert_eq!(trail.tidied(Some(1_000)), [""; 0], "its time was altered");
+    assert_eq!(files_in(&trail.archive()).expect("files"), files);
+
+    let last = fs::read_to_string(&files[0]).expect("text");
+    fs::write(&files[1], &whole).expect("written");
+    fs::write(&files[0], last.replace("\"unix_ms\":1002,", "\"unix_ms\":1003,")).expect("written");
+    assert_eq!(trail.tidied(Some(5_000)), [""; 0], "what was altered stays as evidence");
+    fs::write(&files[0], last).expect("written");
+
+    fs::remove_file(&files[1]).expect("removed");
+    assert_eq!(trail.tidied(Some(5_000)), [""; 0], "the next file is missing");
+    assert!(trail.findings()[0].what.contains("are missing"), "{:?}", trail.findings());
 }
 
 proptest! {

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use ring::digest::{Context, SHA256};
 use serde_json::json;
+use tracing::warn;
 
-use super::trail::{files_in, head_of};
+use super::trail::{files_in, genuine_end_of, head_of};
 use super::{KeyRing, Trail};
 use crate::durable::{beside, folder_of, sync_folder};
 use crate::hexadecimal::hexadecimal;
@@ -60,13 +61,15 @@ fn remove_older(
     let mut begins = None;
     for (file, next) in files.iter().zip(files.iter().skip(1)).take(FILES_MAX) {
         // Entries are in the order of their making, so the next file's first one is not older than any of this one.
-        match head_of(next)? {
-            Some((beginning, unix_ms)) if unix_ms < before => {
-                gone.push(file);
-                begins = Some(beginning);
-            }
-            _ => break,
+        let Some(head) = head_of(next)?.filter(|head| head.unix_ms < before) else { break };
+        // Else whoever writes a time into a file would have us remove the one before it, and sign that nothing is missing.
+        if !head.is_genuine(keys) || genuine_end_of(file, keys)? != Some(head.beginning.after) {
+            let (file, next) = (file.display(), next.display());
+            warn!(%file, %next, "files of the audit trail are not as they were written: none is removed; verify the trail");
+            break;
         }
+        gone.push(file);
+        begins = Some(head.beginning);
     }
     let Some(begins) = begins else { return Ok(()) };
     let names: Vec<_> = gone.iter().filter_map(|file| file.file_name()?.to_str()).collect();

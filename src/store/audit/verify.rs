@@ -117,7 +117,7 @@ impl Reader<'_> {
             Ok(None) => {}
             Ok(Some(noted)) => {
                 // Removing was cut off: what is still there begins with what it says.
-                let oldest = oldest.map(|file| head_of(file)).transpose()?.flatten().map(|(beginning, _)| beginning);
+                let oldest = oldest.map(|file| head_of(file)).transpose()?.flatten().map(|head| head.beginning);
                 let begins = oldest.filter(|oldest| oldest.first < noted.first).unwrap_or(noted);
                 (self.next, self.last) = (begins.first, begins.after);
             }
