@@ -51,6 +51,32 @@ fn every_way_to_alter_it_is_named() {
         "not signed by this store",
     );
     altered(|lines| lines.insert(3, "{}\n".to_owned()), "found 2 bytes that are none");
+    altered(|lines| lines[0] = lines[0].replace("\"first\":1,", "\"first\":0,"), "begins with entry 0");
+    altered(
+        |lines| lines[7] = lines[7].replace("\"seq\":7,", &format!("\"seq\":{},", u64::MAX)),
+        "entries 7 to 18446744073709551614 are missing",
+    );
+}
+
+#[test]
+fn numbers_that_no_entry_has_do_not_stop_the_log() {
+    let largest = u64::MAX;
+    for line in [
+        "{\"calmline_audit\":1,\"first\":0,\"after\":\"\"}\n".to_owned(),
+        format!("{{\"calmline_audit\":1,\"first\":{largest},\"after\":\"\"}}\n"),
+        format!("{{\"seq\":{largest},\"unix_ms\":1,\"body\":\"\",\"code\":\"\"}}\n"),
+        format!("{{\"checkpoint\":{largest},\"unix_ms\":1,\"code\":\"\",\"signature\":\"\"}}\n"),
+    ] {
+        let trail = Made::of(3);
+        let path = files_in(&trail.folder()).expect("files").remove(0);
+        let kept = fs::read(&path).expect("bytes");
+        fs::write(&path, [kept.as_slice(), line.as_bytes()].concat()).expect("written");
+        let (mut log, _) = AuditLog::open(&trail.folder(), &trail.keys).expect("it opens");
+        log.append(&trail.keys, 9, &[entry(4)]).expect("written");
+        let mut entries = 0;
+        let verified = verify(&trail.as_read(), &trail.keys, &mut |_, _, _| entries += 1).expect("read");
+        assert_eq!((entries, verified.findings.is_empty()), (4, false), "{line}");
+    }
 }
 
 #[test]
