@@ -186,6 +186,28 @@ fn what_is_older_than_it_is_kept_is_removed_and_nothing_else_unnoticed() {
 }
 
 #[test]
+fn what_lies_in_the_archive_is_never_replaced() {
+    let mut trail = Made::of_three_files();
+    let first = files_in(&trail.folder()).expect("files").remove(0);
+    let there = trail.archive().join(first.file_name().expect("a name"));
+    fs::create_dir_all(trail.archive()).expect("a folder");
+    fs::write(&there, "the original").expect("written");
+    let mut deeds = 0;
+    let mut told = |_: &str, _: serde_json::Value| {
+        deeds += 1;
+        true
+    };
+    let failed = tidy(&trail.as_read(), &trail.keys, None, &mut told);
+    let why = failed.expect_err("another file lies there").to_string();
+    assert_eq!(deeds, 0);
+    assert!(why.contains("found SHA-256") && why.contains("of the same name"), "{why}");
+    assert_eq!(fs::read_to_string(&there).expect("text"), "the original");
+    assert_eq!(files_in(&trail.folder()).expect("files").len(), 3, "nothing was removed");
+    fs::remove_file(&there).expect("removed");
+    assert_eq!(trail.tidied(None), ["audit_archived", "audit_archived"]);
+}
+
+#[test]
 fn nobody_else_has_files_removed_by_what_they_write_into_them() {
     let mut trail = Made::of_three_files();
     trail.tidied(None);

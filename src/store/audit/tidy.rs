@@ -89,10 +89,16 @@ fn remove_older(
     Ok(())
 }
 
-/// Copies a file into a folder, synced, and reads it back; its SHA-256. What lies there by its name is replaced.
+/// Copies a file into a folder, synced, and reads it back; its SHA-256. Where it lies there already, it stays.
+///
+/// # Errors
+/// When that cannot be done, or something else lies there by its name: that is never replaced.
 fn copy_to(file: &Path, folder: &Path) -> io::Result<String> {
     fs::create_dir_all(folder)?;
     let to = folder.join(file.file_name().unwrap_or_default());
+    if to.exists() {
+        return already_there(file, &to);
+    }
     let partial = beside(&to, "partial");
     let copied = fs::copy(file, &partial).and_then(|_| File::open(&partial)?.sync_all());
     let compared = copied.and_then(|()| Ok((sum_of(file)?, sum_of(&partial)?)));
@@ -110,6 +116,20 @@ fn copy_to(file: &Path, folder: &Path) -> io::Result<String> {
         let _ = fs::remove_file(&partial);
     }
     placed
+}
+
+/// The SHA-256 of a file that moving was cut off of, when what lies in the archive is the same.
+fn already_there(file: &Path, there: &Path) -> io::Result<String> {
+    let (here_sum, there_sum) = (sum_of(file)?, sum_of(there)?);
+    if here_sum != there_sum {
+        let (here, there) = (file.display(), there.display());
+        let why =
+            format!("{there}: found SHA-256 {there_sum}, and {here} of the same name has {here_sum}: keep both apart");
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
+    }
+    File::open(there)?.sync_all()?;
+    sync_folder(folder_of(there))?;
+    Ok(here_sum)
 }
 
 fn sum_of(path: &Path) -> io::Result<String> {
