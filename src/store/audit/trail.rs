@@ -66,8 +66,9 @@ impl Trail {
 
     /// All files, oldest first. One that lies in both folders, since moving it was cut off, counts as the store's.
     pub(super) fn files(&self) -> io::Result<Vec<PathBuf>> {
-        let mut files = self.archive.as_deref().map_or_else(|| Ok(Vec::new()), files_in)?;
+        // The store's first: a file that another program moves in between is then in both lists, not in neither.
         let here = files_in(&self.folder)?;
+        let mut files = self.archive.as_deref().map_or_else(|| Ok(Vec::new()), files_in)?;
         files.retain(|file| here.iter().all(|other| other.file_name() != file.file_name()));
         files.extend(here);
         files.sort_by(|one, other| one.file_name().cmp(&other.file_name()));
