@@ -168,8 +168,7 @@ pub(super) async fn erase_tenant(
     let (store, bus, outbox) = (store.clone(), Arc::clone(&app.bus), app.outbox.clone());
     let deed = tokio::spawn(async move {
         let erased = store.erase_tenant(tenant).await.map_err(store_down)?.map_err(|held| held_already(&held))?;
-        let mut calls = bus.with_board(|board| board.ended_of(&erased.tenant));
-        bus.forget(&calls);
+        let mut calls = bus.forget_tenant(&erased.tenant);
         calls.extend(erased.waiting.iter().cloned());
         if let Some(outbox) = outbox {
             outbox.forget(calls).await;
