@@ -40,7 +40,7 @@ impl MasterKey {
             let _ = child.kill();
             let _ = child.wait();
         }
-        let printed = answer.map_err(&failed)?;
+        let printed = answer.map_err(failed)?;
         let line = printed.split(|&octet| octet == b'\n').next().unwrap_or_default();
         Self::parse(std::str::from_utf8(line).map_err(|error| failed(error.to_string()))?)
     }
