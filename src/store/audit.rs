@@ -33,6 +33,8 @@ const CHECKPOINT_EVERY: u64 = 1_000;
 const SEGMENT_BYTES: u64 = 16 << 20;
 /// Files that may begin with the same entry: one more each time the one before ends in something that is no entry.
 const TRIES_MAX: u32 = 1_000;
+/// Numbers beyond are nobody's: a million entries a second reach it after centuries.
+const NUMBER_MAX: u64 = 1 << 53;
 /// Version of the files.
 const VERSION: u8 = 1;
 /// Where the end of the chain is noted, so that entries cut off at the end are missed.
@@ -223,18 +225,25 @@ fn end_of(path: &Path) -> io::Result<(End, u64)> {
     for line in bytes.split_inclusive(|&byte| byte == b'\n') {
         let Some(text) = line.strip_suffix(b"\n") else { return Ok((end, line.len() as u64)) };
         match serde_json::from_slice(text) {
-            Ok(Line::Segment { first, after, .. }) => {
+            Ok(Line::Segment { first, after, .. }) if is_number(first) => {
                 (end.next, end.last) = (first, decode(&after).unwrap_or_default());
                 end.checkpoint = first - 1;
             }
-            Ok(Line::Entry { seq, code, .. }) => (end.next, end.last) = (seq + 1, decode(&code).unwrap_or_default()),
-            Ok(Line::Checkpoint { checkpoint, .. }) => end.checkpoint = checkpoint,
+            Ok(Line::Entry { seq, code, .. }) if is_number(seq) => {
+                (end.next, end.last) = (seq + 1, decode(&code).unwrap_or_default());
+            }
+            Ok(Line::Checkpoint { checkpoint, .. }) if is_number(checkpoint) => end.checkpoint = checkpoint,
             // Somebody else's doing: it stays as evidence, and the chain goes on in another file.
-            Err(_) => end.path = None,
+            Ok(_) | Err(_) => end.path = None,
         }
         end.length += line.len() as u64;
     }
     Ok((end, 0))
+}
+
+/// Whether an entry can have this number.
+fn is_number(seq: u64) -> bool {
+    (1..=NUMBER_MAX).contains(&seq)
 }
 
 /// Begins another file. Never one that is there: its name says which try it is.

@@ -62,21 +62,28 @@ struct Tidier {
 
 impl Tidier {
     fn run(&self, stopped: &Receiver<()>) {
-        if let (Some(keep), Some(why)) = (self.settings.keep, &self.settings.basis) {
-            let days = keep.as_secs() / 86_400;
-            warn!(days, why, "the audit trail is kept for less than six years, as the configuration orders");
-            self.told("audit_override", json!({ "keep_audit_days": days, "reason": why }));
-        }
+        let mut is_told = false;
         loop {
-            self.look();
+            is_told = is_told || self.told_override();
+            self.look(is_told);
             if stopped.recv_timeout(LOOK_EVERY) != Err(RecvTimeoutError::Timeout) {
                 return;
             }
         }
     }
 
-    fn look(&self) {
-        let before = self.settings.keep.map(|keep| {
+    /// Takes up in the trail that it is kept for less than six years, where the configuration orders that; whether there is
+    /// nothing left to tell of it.
+    fn told_override(&self) -> bool {
+        let (Some(keep), Some(why)) = (self.settings.keep, &self.settings.basis) else { return true };
+        let days = keep.as_secs() / 86_400;
+        warn!(days, why, "the audit trail is kept for less than six years, as the configuration orders");
+        self.told("audit_override", json!({ "keep_audit_days": days, "reason": why }))
+    }
+
+    /// Nothing is removed unless `may_remove`.
+    fn look(&self, may_remove: bool) {
+        let before = self.settings.keep.filter(|_| may_remove).map(|keep| {
             let keep = u64::try_from(keep.as_millis()).unwrap_or(u64::MAX);
             Moment::now().0.saturating_sub(keep)
         });

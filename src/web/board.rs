@@ -79,10 +79,12 @@ impl Board {
         self.forgotten
     }
 
-    /// The ids of a tenant's calls that have ended.
-    pub fn ended_of(&self, tenant: &str) -> Vec<String> {
-        let of_tenant = self.ended.iter().filter(|record| record.tags.tenant.as_deref() == Some(tenant));
-        of_tenant.map(|record| record.id.clone()).collect()
+    /// The ids of a tenant's calls: of those that have ended, and of those that are up.
+    pub fn calls_of(&self, tenant: &str) -> (Vec<String>, Vec<String>) {
+        let is_theirs = |record: &&CallRecord| record.tags.tenant.as_deref() == Some(tenant);
+        let ended = self.ended.iter().filter(is_theirs).map(|record| record.id.clone()).collect();
+        let up = self.active.values().filter(is_theirs).map(|record| record.id.clone()).collect();
+        (ended, up)
     }
 
     /// Forgets ended calls.

@@ -78,6 +78,8 @@ struct State {
     board: Board,
     /// What is told to all walls next.
     pending: Pending,
+    /// Calls that are up and forgotten at their end.
+    leaving: HashSet<String>,
 }
 
 impl Default for Bus {
@@ -159,11 +161,20 @@ impl Bus {
 
     /// Forgets ended calls: their records, and events that others could still ask for.
     pub fn forget(&self, calls: &[String]) {
-        let calls: HashSet<&str> = calls.iter().map(String::as_str).collect();
+        self.state().forget(calls);
+    }
+
+    /// Forgets a tenant's calls: those that have ended now, whose ids are returned, and those that are up at their end.
+    pub fn forget_tenant(&self, tenant: &str) -> Vec<String> {
         let mut state = self.state();
-        state.board.forget(&calls);
-        state.ring.retain(|event| !calls.contains(event.call.as_str()));
-        state.pending.forget(&calls);
+        let (ended, up) = state.board.calls_of(tenant);
+        state.forget(&ended);
+        // None but those that are up are noted, so there are never more than the board holds.
+        let mut leaving = std::mem::take(&mut state.leaving);
+        leaving.retain(|call| state.board.is_active(call));
+        leaving.extend(up);
+        state.leaving = leaving;
+        ended
     }
 
     fn send(&self, state: &mut State, notice: &Notice, time: Moment) -> u64 {
@@ -184,6 +195,13 @@ impl Bus {
 }
 
 impl State {
+    fn forget(&mut self, calls: &[String]) {
+        let calls: HashSet<&str> = calls.iter().map(String::as_str).collect();
+        self.board.forget(&calls);
+        self.ring.retain(|event| !calls.contains(event.call.as_str()));
+        self.pending.forget(&calls);
+    }
+
     /// Numbers a notice, and puts it on the board and into the ring.
     fn take(&mut self, notice: &Notice, time: Moment) -> Arc<Event> {
         self.last_seq += 1;
@@ -208,6 +226,10 @@ impl State {
             // What was said before, or read of it, is for nobody who asks later.
             self.ring.retain(|event| event.call != notice.call || !event.has_words);
             self.pending.forget_words(&notice.call);
+        }
+        if matches!(notice.what, What::CallEnded { .. }) && self.leaving.remove(&notice.call) {
+            // That it is over is told all the same: else it stays up for whoever comes back.
+            self.forget(std::slice::from_ref(&notice.call));
         }
         self.ring.push_back(Arc::clone(&event));
         event
@@ -464,6 +486,32 @@ mod tests {
             let record = board.call(&advice.call).expect("it is up");
             assert!(record.events.iter().all(|event| !event.notice.what.has_words()));
         });
+    }
+
+    #[test]
+    fn a_tenants_calls_that_are_up_are_forgotten_at_their_end() {
+        let bus = Bus::new();
+        let samples = one_of_each();
+        let ended = samples.last().expect("samples");
+        assert!(matches!(ended.what, What::CallEnded { .. }));
+        let of = |call: &str, notice: &Notice| Notice { call: call.to_owned(), ..notice.clone() };
+        for call in ["before", "up"] {
+            bus.publish_at(&of(call, &samples[0]), Moment(0));
+        }
+        bus.publish_at(&of("before", ended), Moment(0));
+        assert!(bus.forget_tenant("another").is_empty());
+        assert_eq!(bus.forget_tenant("shop"), ["before"]);
+        bus.publish_at(&of("later", &samples[0]), Moment(0));
+        let is_there = |call: &str| bus.with_board(|board| board.call(call).is_some());
+        assert_eq!(["before", "up", "later"].map(is_there), [false, true, true]);
+
+        for call in ["up", "later"] {
+            bus.publish_at(&of(call, ended), Moment(0));
+        }
+        assert_eq!(["before", "up", "later"].map(is_there), [false, false, true]);
+        let kept = events(&mut bus.subscribe(Some(3)));
+        let of_up: Vec<&str> = kept.iter().filter(|event| event.call == "up").map(|event| event.kind).collect();
+        assert_eq!(of_up, ["call_ended"], "that it is over, and nothing else");
     }
 
     fn filled(count: u64) -> Bus {

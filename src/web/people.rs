@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
@@ -16,6 +16,7 @@ use super::moment::Moment;
 use super::orders::read;
 use super::problem::Problem;
 use super::routes::App;
+use super::signing::Who;
 use crate::hexadecimal::hexadecimal;
 use crate::pii::Pii;
 use crate::store::{AuditEntry, Erased, ErasedTenant, Held, Hold, Receipt, Store, names_somebody};
@@ -92,14 +93,18 @@ pub(super) struct Holds {
 type Body<T> = Result<Json<T>, JsonRejection>;
 
 /// `POST /v1/people/calls`.
-pub(super) async fn calls(State(app): State<App>, body: Body<CallsRequest>) -> Result<Json<Calls>, Problem> {
+pub(super) async fn calls(
+    State(app): State<App>,
+    Extension(who): Extension<Who>,
+    body: Body<CallsRequest>,
+) -> Result<Json<Calls>, Problem> {
     let CallsRequest { address, before } = read(body)?;
     let (store, address) = (kept(&app)?, of_somebody(&address)?);
     let before = before.unwrap_or(Moment(u64::MAX));
     let records = store.calls_of(address, before, CALLS_MAX).await.map_err(store_down)?;
     let more = records.len() == CALLS_MAX;
     let ids: Vec<&String> = records.iter().map(|record| &record.id).collect();
-    audit(store, "exported", json!({ "calls": ids })).await?;
+    audit(store, &who, "exported", json!({ "calls": ids })).await?;
     Ok(Json(Calls { calls: records.into_iter().map(Detail::from).collect(), more }))
 }
 
@@ -119,11 +124,15 @@ pub(super) fn pseudonym(store: &Store, address: &Pii<String>) -> Result<String, 
 }
 
 /// `POST /v1/people/erase`.
-pub(super) async fn erase(State(app): State<App>, body: Body<ReasonRequest>) -> Result<Json<Gone>, Problem> {
+pub(super) async fn erase(
+    State(app): State<App>,
+    Extension(who): Extension<Who>,
+    body: Body<ReasonRequest>,
+) -> Result<Json<Gone>, Problem> {
     let ReasonRequest { address, reason } = read(body)?;
     let (store, reason, address) = (kept(&app)?, checked(reason)?, of_somebody(&address)?);
     // First: what is erased must be asked for on record, even when the program ends in the midst of it.
-    audit(store, "erasure_asked", json!({ "reason": reason })).await?;
+    audit(store, &who, "erasure_asked", json!({ "reason": reason })).await?;
     // On its own: whoever asks may go before it is done, and it is forgotten everywhere all the same.
     let (store, bus, outbox) = (store.clone(), Arc::clone(&app.bus), app.outbox.clone());
     let (customers, person) = (app.customers.clone(), store.pseudonym(&address));
@@ -136,7 +145,7 @@ pub(super) async fn erase(State(app): State<App>, body: Body<ReasonRequest>) -> 
                     outbox.forget(erased.calls.clone()).await;
                 }
                 for what in entries_of(&erased, &reason) {
-                    audit(&store, "erased", what).await?;
+                    audit(&store, &who, "erased", what).await?;
                 }
                 let receipt = store.sign(statement_of(&erased, Moment::now(), store.journal().last_seq()));
                 Ok(Json(Gone { erased, receipt }))
@@ -150,45 +159,53 @@ pub(super) async fn erase(State(app): State<App>, body: Body<ReasonRequest>) -> 
 /// `POST /v1/tenants/erase`.
 pub(super) async fn erase_tenant(
     State(app): State<App>,
+    Extension(who): Extension<Who>,
     body: Body<TenantRequest>,
 ) -> Result<Json<ErasedTenant>, Problem> {
     let TenantRequest { tenant, reason } = read(body)?;
     let (store, reason) = (kept(&app)?, checked(reason)?);
-    audit(store, "tenant_erasure_asked", json!({ "tenant": tenant, "reason": reason })).await?;
+    audit(store, &who, "tenant_erasure_asked", json!({ "tenant": tenant, "reason": reason })).await?;
     let (store, bus, outbox) = (store.clone(), Arc::clone(&app.bus), app.outbox.clone());
     let deed = tokio::spawn(async move {
         let erased = store.erase_tenant(tenant).await.map_err(store_down)?.map_err(|held| held_already(&held))?;
-        let mut calls = bus.with_board(|board| board.ended_of(&erased.tenant));
-        bus.forget(&calls);
+        let mut calls = bus.forget_tenant(&erased.tenant);
         calls.extend(erased.waiting.iter().cloned());
         if let Some(outbox) = outbox {
             outbox.forget(calls).await;
         }
         let ErasedTenant { tenant, calls, up, .. } = &erased;
         let what = json!({ "tenant": tenant, "calls": calls, "up": up, "reason": reason });
-        audit(&store, "tenant_erased", what).await?;
+        audit(&store, &who, "tenant_erased", what).await?;
         Ok(Json(erased))
     });
     deed.await.unwrap_or_else(|error| Err(store_down(error.to_string())))
 }
 
 /// `POST /v1/people/hold`.
-pub(super) async fn hold(State(app): State<App>, body: Body<ReasonRequest>) -> Result<Json<Hold>, Problem> {
+pub(super) async fn hold(
+    State(app): State<App>,
+    Extension(who): Extension<Who>,
+    body: Body<ReasonRequest>,
+) -> Result<Json<Hold>, Problem> {
     let ReasonRequest { address, reason } = read(body)?;
     let (store, held) = (kept(&app)?, Held { reason: checked(reason)?, since: Moment::now() });
     let hold = store.hold(of_somebody(&address)?, held).await.map_err(store_down)?;
     let hold = hold.map_err(|held| held_already(&held))?;
-    audit(store, "held", serde_json::to_value(&hold).expect("strings")).await?;
+    audit(store, &who, "held", serde_json::to_value(&hold).expect("strings")).await?;
     Ok(Json(hold))
 }
 
 /// `POST /v1/people/release`.
-pub(super) async fn release(State(app): State<App>, body: Body<PersonRequest>) -> Result<Json<Hold>, Problem> {
+pub(super) async fn release(
+    State(app): State<App>,
+    Extension(who): Extension<Who>,
+    body: Body<PersonRequest>,
+) -> Result<Json<Hold>, Problem> {
     let PersonRequest { address } = read(body)?;
     let store = kept(&app)?;
     let released = store.release(of_somebody(&address)?).await.map_err(store_down)?;
     let hold = released.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "this person is not held"))?;
-    audit(store, "released", serde_json::to_value(&hold).expect("strings")).await?;
+    audit(store, &who, "released", serde_json::to_value(&hold).expect("strings")).await?;
     Ok(Json(hold))
 }
 
@@ -251,8 +268,8 @@ fn checked(reason: String) -> Result<String, Problem> {
 }
 
 /// Writes a deed down before it is told.
-async fn audit(store: &Store, kind: &str, what: serde_json::Value) -> Result<(), Problem> {
-    let entry = AuditEntry { kind: kind.to_owned(), who: "api".to_owned(), call: String::new(), what };
+async fn audit(store: &Store, who: &Who, kind: &str, what: serde_json::Value) -> Result<(), Problem> {
+    let entry = AuditEntry { kind: kind.to_owned(), who: who.name().to_owned(), call: String::new(), what };
     let written = store.journal().committed(entry).await;
     written.then_some(()).ok_or_else(|| store_down("the audit trail cannot be written".to_owned()))
 }

@@ -63,7 +63,7 @@ pub fn search(trail: &Trail, keys: &KeyRing, wanted: &AuditWanted) -> io::Result
                 return Ok(found);
             }
             if looked_at == LOOKED_AT_MAX || found.entries.len() == wanted.max {
-                found.next = Some(seq + 1);
+                found.next = Some(seq.saturating_add(1));
                 return Ok(found);
             }
             looked_at += 1;

@@ -51,6 +51,32 @@ fn every_way_to_alter_it_is_named() {
         "not signed by this store",
     );
     altered(|lines| lines.insert(3, "{}\n".to_owned()), "found 2 bytes that are none");
+    altered(|lines| lines[0] = lines[0].replace("\"first\":1,", "\"first\":0,"), "begins with entry 0");
+    altered(
+        |lines| lines[7] = lines[7].replace("\"seq\":7,", &format!("\"seq\":{},", u64::MAX)),
+        "entries 7 to 18446744073709551614 are missing",
+    );
+}
+
+#[test]
+fn numbers_that_no_entry_has_do_not_stop_the_log() {
+    let largest = u64::MAX;
+    for line in [
+        "{\"calmline_audit\":1,\"first\":0,\"after\":\"\"}\n".to_owned(),
+        format!("{{\"calmline_audit\":1,\"first\":{largest},\"after\":\"\"}}\n"),
+        format!("{{\"seq\":{largest},\"unix_ms\":1,\"body\":\"\",\"code\":\"\"}}\n"),
+        format!("{{\"checkpoint\":{largest},\"unix_ms\":1,\"code\":\"\",\"signature\":\"\"}}\n"),
+    ] {
+        let trail = Made::of(3);
+        let path = files_in(&trail.folder()).expect("files").remove(0);
+        let kept = fs::read(&path).expect("bytes");
+        fs::write(&path, [kept.as_slice(), line.as_bytes()].concat()).expect("written");
+        let (mut log, _) = AuditLog::open(&trail.folder(), &trail.keys).expect("it opens");
+        log.append(&trail.keys, 9, &[entry(4)]).expect("written");
+        let mut entries = 0;
+        let verified = verify(&trail.as_read(), &trail.keys, &mut |_, _, _| entries += 1).expect("read");
+        assert_eq!((entries, verified.findings.is_empty()), (4, false), "{line}");
+    }
 }
 
 #[test]
@@ -140,7 +166,7 @@ fn what_is_older_than_it_is_kept_is_removed_and_nothing_else_unnoticed() {
     let mut trail = Made::of_three_files();
     trail.tidied(None);
     let files = files_in(&trail.archive()).expect("files");
-    let begins = trail::head_of(&files[1]).expect("readable").expect("it has entries").0.first;
+    let begins = trail::head_of(&files[1]).expect("readable").expect("it has entries").beginning.first;
     assert_eq!(trail.tidied(Some(1_000 + begins)), [""; 0], "the second file's first entry is not older");
     assert_eq!(trail.tidied(Some(1_001 + begins)), ["audit_removed"]);
     assert_eq!(files_in(&trail.archive()).expect("files"), [files[1].clone()]);
@@ -157,6 +183,52 @@ fn what_is_older_than_it_is_kept_is_removed_and_nothing_else_unnoticed() {
         let findings = trail.findings();
         assert!(findings.iter().any(|found| found.what.contains("not signed by this store")), "{findings:?}");
     }
+}
+
+#[test]
+fn what_lies_in_the_archive_is_never_replaced() {
+    let mut trail = Made::of_three_files();
+    let first = files_in(&trail.folder()).expect("files").remove(0);
+    let there = trail.archive().join(first.file_name().expect("a name"));
+    fs::create_dir_all(trail.archive()).expect("a folder");
+    fs::write(&there, "the original").expect("written");
+    let mut deeds = 0;
+    let mut told = |_: &str, _: serde_json::Value| {
+        deeds += 1;
+        true
+    };
+    let failed = tidy(&trail.as_read(), &trail.keys, None, &mut told);
+    let why = failed.expect_err("another file lies there").to_string();
+    assert_eq!(deeds, 0);
+    assert!(why.contains("found SHA-256") && why.contains("of the same name"), "{why}");
+    assert_eq!(fs::read_to_string(&there).expect("text"), "the original");
+    assert_eq!(files_in(&trail.folder()).expect("files").len(), 3, "nothing was removed");
+    fs::remove_file(&there).expect("removed");
+    assert_eq!(trail.tidied(None), ["audit_archived", "audit_archived"]);
+}
+
+#[test]
+fn nobody_else_has_files_removed_by_what_they_write_into_them() {
+    let mut trail = Made::of_three_files();
+    trail.tidied(None);
+    let files = files_in(&trail.archive()).expect("files");
+    let whole = fs::read_to_string(&files[1]).expect("text");
+    let begins = trail::head_of(&files[1]).expect("readable").expect("it has entries").beginning.first;
+    let young = format!("\"unix_ms\":{},", 1_000 + begins);
+    assert!(whole.contains(&young));
+    fs::write(&files[1], whole.replace(&young, "\"unix_ms\":1,")).expect("written");
+    assert_eq!(trail.tidied(Some(1_000)), [""; 0], "its time was altered");
+    assert_eq!(files_in(&trail.archive()).expect("files"), files);
+
+    let last = fs::read_to_string(&files[0]).expect("text");
+    fs::write(&files[1], &whole).expect("written");
+    fs::write(&files[0], last.replace("\"unix_ms\":1002,", "\"unix_ms\":1003,")).expect("written");
+    assert_eq!(trail.tidied(Some(5_000)), [""; 0], "what was altered stays as evidence");
+    fs::write(&files[0], last).expect("written");
+
+    fs::remove_file(&files[1]).expect("removed");
+    assert_eq!(trail.tidied(Some(5_000)), [""; 0], "the next file is missing");
+    assert!(trail.findings()[0].what.contains("are missing"), "{:?}", trail.findings());
 }
 
 proptest! {

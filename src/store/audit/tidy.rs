@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use ring::digest::{Context, SHA256};
 use serde_json::json;
+use tracing::warn;
 
-use super::trail::{files_in, head_of};
+use super::trail::{files_in, genuine_end_of, head_of};
 use super::{KeyRing, Trail};
 use crate::durable::{beside, folder_of, sync_folder};
 use crate::hexadecimal::hexadecimal;
@@ -60,13 +61,15 @@ fn remove_older(
     let mut begins = None;
     for (file, next) in files.iter().zip(files.iter().skip(1)).take(FILES_MAX) {
         // Entries are in the order of their making, so the next file's first one is not older than any of this one.
-        match head_of(next)? {
-            Some((beginning, unix_ms)) if unix_ms < before => {
-                gone.push(file);
-                begins = Some(beginning);
-            }
-            _ => break,
+        let Some(head) = head_of(next)?.filter(|head| head.unix_ms < before) else { break };
+        // Else whoever writes a time into a file would have us remove the one before it, and sign that nothing is missing.
+        if !head.is_genuine(keys) || genuine_end_of(file, keys)? != Some(head.beginning.after) {
+            let (file, next) = (file.display(), next.display());
+            warn!(%file, %next, "files of the audit trail are not as they were written: none is removed; verify the trail");
+            break;
         }
+        gone.push(file);
+        begins = Some(head.beginning);
     }
     let Some(begins) = begins else { return Ok(()) };
     let names: Vec<_> = gone.iter().filter_map(|file| file.file_name()?.to_str()).collect();
@@ -86,10 +89,16 @@ fn remove_older(
     Ok(())
 }
 
-/// Copies a file into a folder, synced, and reads it back; its SHA-256. What lies there by its name is replaced.
+/// Copies a file into a folder, synced, and reads it back; its SHA-256. Where it lies there already, it stays.
+///
+/// # Errors
+/// When that cannot be done, or something else lies there by its name: that is never replaced.
 fn copy_to(file: &Path, folder: &Path) -> io::Result<String> {
     fs::create_dir_all(folder)?;
     let to = folder.join(file.file_name().unwrap_or_default());
+    if to.exists() {
+        return already_there(file, &to);
+    }
     let partial = beside(&to, "partial");
     let copied = fs::copy(file, &partial).and_then(|_| File::open(&partial)?.sync_all());
     let compared = copied.and_then(|()| Ok((sum_of(file)?, sum_of(&partial)?)));
@@ -107,6 +116,20 @@ fn copy_to(file: &Path, folder: &Path) -> io::Result<String> {
         let _ = fs::remove_file(&partial);
     }
     placed
+}
+
+/// The SHA-256 of a file that moving was cut off of, when what lies in the archive is the same.
+fn already_there(file: &Path, there: &Path) -> io::Result<String> {
+    let (here_sum, there_sum) = (sum_of(file)?, sum_of(there)?);
+    if here_sum != there_sum {
+        let (here, there) = (file.display(), there.display());
+        let why =
+            format!("{there}: found SHA-256 {there_sum}, and {here} of the same name has {here_sum}: keep both apart");
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, why));
+    }
+    File::open(there)?.sync_all()?;
+    sync_folder(folder_of(there))?;
+    Ok(here_sum)
 }
 
 fn sum_of(path: &Path) -> io::Result<String> {

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use ring::signature::{ED25519, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 
-use super::{Code, KeyRing, Line, decode};
+use super::{Code, KeyRing, Line, code_of, decode};
 use crate::durable::write_whole;
 
 /// Where it is noted with which entry the trail begins, once earlier ones are so old that they were removed.
@@ -66,8 +66,9 @@ impl Trail {
 
     /// All files, oldest first. One that lies in both folders, since moving it was cut off, counts as the store's.
     pub(super) fn files(&self) -> io::Result<Vec<PathBuf>> {
-        let mut files = self.archive.as_deref().map_or_else(|| Ok(Vec::new()), files_in)?;
+        // The store's first: a file that another program moves in between is then in both lists, not in neither.
         let here = files_in(&self.folder)?;
+        let mut files = self.archive.as_deref().map_or_else(|| Ok(Vec::new()), files_in)?;
         files.retain(|file| here.iter().all(|other| other.file_name() != file.file_name()));
         files.extend(here);
         files.sort_by(|one, other| one.file_name().cmp(&other.file_name()));
@@ -120,21 +121,70 @@ pub(super) fn files_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// What a file says that it follows, and when its first entry was made, milliseconds since 1970; nothing of what is no file
-/// of a trail, or has no entry yet.
-pub(super) fn head_of(path: &Path) -> io::Result<Option<(Beginning, u64)>> {
+/// What the first lines of a file say. Whoever can write the file can have them say anything.
+#[derive(Debug)]
+pub(super) struct Head {
+    /// What the file says that it follows.
+    pub(super) beginning: Beginning,
+    /// When its first entry was made, milliseconds since 1970.
+    pub(super) unix_ms: u64,
+    seq: u64,
+    body: String,
+    code: String,
+}
+
+impl Head {
+    /// Whether this store wrote the first entry as it stands there, right behind what the file says that it follows.
+    pub(super) fn is_genuine(&self, keys: &KeyRing) -> bool {
+        let Beginning { first, after } = &self.beginning;
+        self.seq == *first && follows(keys, after, (self.seq, self.unix_ms), &self.body, &self.code).is_some()
+    }
+}
+
+/// The head of a file; nothing of what is no file of a trail, or has no entry yet.
+pub(super) fn head_of(path: &Path) -> io::Result<Option<Head>> {
     let mut beginning = None;
     for line in BufReader::new(File::open(path)?).split(b'\n').take(3) {
         match serde_json::from_slice(&line?) {
             Ok(Line::Segment { first, after, .. }) => {
                 beginning = decode(&after).map(|after| Beginning { first, after });
             }
-            Ok(Line::Entry { unix_ms, .. }) => return Ok(beginning.map(|beginning| (beginning, unix_ms))),
+            Ok(Line::Entry { seq, unix_ms, body, code }) => {
+                return Ok(beginning.map(|beginning| Head { beginning, unix_ms, seq, body, code }));
+            }
             Ok(Line::Checkpoint { .. }) => {}
             Err(_) => return Ok(None),
         }
     }
     Ok(None)
+}
+
+/// The code of the last entry of a file, or of what it follows when it has none; nothing when one of them is not as this
+/// store wrote it. Lines that are none are passed over, as when the log is opened.
+pub(super) fn genuine_end_of(path: &Path, keys: &KeyRing) -> io::Result<Option<Code>> {
+    let mut last: Option<Code> = None;
+    for line in BufReader::new(File::open(path)?).split(b'\n') {
+        let read: Result<Line, _> = serde_json::from_slice(&line?);
+        let next = match (read, last) {
+            (Ok(Line::Segment { after, .. }), None) => decode(&after),
+            (Ok(Line::Entry { seq, unix_ms, body, code }), Some(last)) => {
+                follows(keys, &last, (seq, unix_ms), &body, &code)
+            }
+            (Ok(Line::Segment { .. }), Some(_)) | (Ok(Line::Entry { .. }), None) => None,
+            (Ok(Line::Checkpoint { .. }) | Err(_), _) => continue,
+        };
+        if next.is_none() {
+            return Ok(None);
+        }
+        last = next;
+    }
+    Ok(last)
+}
+
+/// The code of an entry, when it is the right one behind `before`.
+fn follows(keys: &KeyRing, before: &Code, (seq, unix_ms): (u64, u64), body: &str, code: &str) -> Option<Code> {
+    let (body, code) = (STANDARD.decode(body).ok()?, decode(code)?);
+    (code_of(keys.chain(), before, seq, unix_ms, &body) == code).then_some(code)
 }
 
 fn message(Beginning { first, after }: Beginning) -> Vec<u8> {

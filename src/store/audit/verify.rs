@@ -117,8 +117,8 @@ impl Reader<'_> {
             Ok(None) => {}
             Ok(Some(noted)) => {
                 // Removing was cut off: what is still there begins with what it says.
-                let oldest = oldest.map(|file| head_of(file)).transpose()?.flatten().map(|(beginning, _)| beginning);
-                let begins = oldest.filter(|oldest| oldest.first < noted.first).unwrap_or(noted);
+                let oldest = oldest.map(|file| head_of(file)).transpose()?.flatten().map(|head| head.beginning);
+                let begins = oldest.filter(|oldest| (1..noted.first).contains(&oldest.first)).unwrap_or(noted);
                 (self.next, self.last) = (begins.first, begins.after);
             }
             Err(wrong) => self.find(format!("the note of where the trail begins: {wrong}")),
@@ -127,12 +127,13 @@ impl Reader<'_> {
     }
 
     fn verified(mut self) -> Verified {
-        self.verified.end = (self.next - 1, STANDARD.encode(self.last));
+        self.verified.end = (self.next.saturating_sub(1), STANDARD.encode(self.last));
         self.verified
     }
 
     fn read(&mut self, line: &[u8]) {
         match serde_json::from_slice(line) {
+            Ok(Line::Segment { first: 0, .. }) => self.find("the file says that it begins with entry 0".to_owned()),
             Ok(Line::Segment { calmline_audit: VERSION, first, after }) => {
                 self.follow(first);
                 if decode(&after) != Some(self.last) {
@@ -174,7 +175,7 @@ impl Reader<'_> {
             Some(_) => self.find(format!("entry {seq} was altered, or the one before it is another one")),
             None => self.find(format!("entry {seq} was altered: it cannot be opened")),
         }
-        (self.next, self.last) = (seq + 1, code);
+        (self.next, self.last) = (seq.saturating_add(1), code);
         self.verified.entries += 1;
     }
 
@@ -184,8 +185,9 @@ impl Reader<'_> {
         let key = UnparsedPublicKey::new(&ED25519, self.keys.public_key());
         if key.verify(&checkpoint_message(seq, unix_ms, &code), &signature).is_err() {
             self.find(format!("the checkpoint of entry {seq} is not signed by this store"));
-        } else if (seq + 1, code) != (self.next, self.last) {
-            self.find(format!("the checkpoint signs entry {seq}, and it stands after entry {}", self.next - 1));
+        } else if (seq.saturating_add(1), code) != (self.next, self.last) {
+            let before = self.next.saturating_sub(1);
+            self.find(format!("the checkpoint signs entry {seq}, and it stands after entry {before}"));
         } else {
             self.verified.checkpoints += 1;
         }
@@ -196,8 +198,8 @@ impl Reader<'_> {
         self.file = HEAD_FILE.to_owned();
         self.line = 1;
         if seq >= self.next {
-            self.follow(seq + 1);
-        } else if seq + 1 == self.next && code != self.last {
+            self.follow(seq.saturating_add(1));
+        } else if seq.saturating_add(1) == self.next && code != self.last {
             self.find(format!("entry {seq} is not the one that was written last"));
         }
     }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::forget::name_in;
-use super::{Embedded, Held};
+use super::{Embedded, Held, Place, notice_key};
 use crate::store::keys::KeyRing;
 use crate::store::slots::{CallKeys, Class, Seat, Slots, TenantKey, head_of};
 
@@ -126,6 +126,9 @@ impl Embedded {
         });
         let is_anybody_held = !self.holds.is_empty()?;
         for place in &places {
+            if self.is_erased(place)? {
+                continue;
+            }
             if is_anybody_held && let Some(held) = self.held_by(&name_in(place))? {
                 return Ok(Err(held));
             }
@@ -141,6 +144,19 @@ impl Embedded {
             self.flush()?;
         }
         Ok(Ok(ErasedTenant { tenant: tenant.to_owned(), calls, up, waiting }))
+    }
+
+    /// Whether a call's half of before was erased: it is counted no more, and whoever was in it is held in vain.
+    fn is_erased(&self, place: &Place) -> Result<bool, String> {
+        let line = self.calls.get(place)?;
+        let sealed = match line {
+            Some(line) => Some(line),
+            // It is up.
+            None => self.notices.get(notice_key(&name_in(place), 0))?,
+        };
+        let Some(head) = sealed.as_deref().and_then(head_of) else { return Ok(false) };
+        let Some(seat) = head.tenant else { return Ok(false) };
+        Ok(self.tenants().at(&self.keys, seat)?.is_none())
     }
 
     /// Writes the tenants' halves.
@@ -221,6 +237,11 @@ mod tests {
         store.release("13800138000").expect("written");
         let erased = store.erase_tenant("one").expect("written").expect("nobody is held");
         assert_eq!((erased.calls, erased.up), (3, 1));
+        let held = Held { reason: "court".to_owned(), since: Moment(2) };
+        assert!(store.hold("13800138000", held).expect("written").is_ok());
+        let twice = store.erase_tenant("one").expect("written").expect("nobody is held in what is gone");
+        assert_eq!((twice.calls, twice.up), (0, 0));
+        store.release("13800138000").expect("written");
         assert_eq!([0, 1, 2, 3].map(|number| is_there(&store, number)), [false, false, true, true]);
         assert_eq!(store.calls(Moment(u64::MAX), 10).expect("readable").len(), 2);
         let outcome = Outcome { by: "crm".to_owned(), satisfied: Some(1), ..Outcome::default() };

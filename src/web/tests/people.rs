@@ -18,7 +18,7 @@ pub(super) async fn with_users() -> Fixture {
     with_users_and(None).await
 }
 
-async fn with_users_and(store: Option<Store>) -> Fixture {
+pub(super) async fn with_users_and(store: Option<Store>) -> Fixture {
     let fixture = fixture_with(store).await;
     let options = options(fixture.handle.addr).live;
     let password = PasswordDigest::of(PASSWORD).expect("random numbers");

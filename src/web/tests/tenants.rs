@@ -1,12 +1,13 @@
 //! A tenant's calls, erased over the API.
 
+use super::people::{CONSOLE, PASSWORD, cookie, sign_in, with_users_and};
 use super::*;
 
 #[tokio::test]
 async fn all_of_a_tenant_is_erased_and_what_was_done_is_in_the_trail() {
     let root = tempfile::tempdir().expect("a folder");
     let store = audit::store(root.path());
-    let fixture = fixture_with(Some(store.clone())).await;
+    let fixture = with_users_and(Some(store.clone())).await;
     let wire = Wire(fixture.handle.addr);
     for notice in one_of_each() {
         fixture.bus.publish(&notice);
@@ -21,5 +22,18 @@ async fn all_of_a_tenant_is_erased_and_what_was_done_is_in_the_trail() {
     assert_eq!(wire.ask_with_token("GET", "/v1/calls/call-1").await.status, 404, "neither kept nor on the board");
     let trail = wire.ask_with_token("GET", "/v1/audit?kind=tenant_erased").await.json();
     assert_eq!(trail["entries"][0]["what"]["reason"], "the contract has ended", "{trail}");
+    assert_eq!(trail["entries"][0]["who"], "api", "{trail}");
+
+    // A person who asks stands there by name.
+    let cookie = cookie(&sign_in(&wire, "administrator", PASSWORD).await);
+    let body = r#"{ "tenant": "shop", "reason": "once more" }"#;
+    let headers = format!("{cookie}{CONSOLE}Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+    let again = wire.exchange("POST", "/v1/tenants/erase", &headers, body).await;
+    assert_eq!(again.status, 200, "{}", again.body);
+    for kind in ["tenant_erasure_asked", "tenant_erased"] {
+        let trail = wire.ask_with_token("GET", &format!("/v1/audit?kind={kind}")).await.json();
+        let who = [0_usize, 1].map(|at| trail["entries"][at]["who"].clone());
+        assert_eq!(who, ["administrator", "api"], "{trail}");
+    }
     store.stop();
 }
