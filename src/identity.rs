@@ -19,6 +19,8 @@ use signatures::ALGORITHMS;
 const LEEWAY_S: u64 = 60;
 /// Values of a claim that are looked at.
 const VALUES_MAX: usize = 1_000;
+/// The longest subject, bytes (OpenID Connect Core 1.0 §2).
+const SUBJECT_BYTES_MAX: usize = 255;
 
 /// Who somebody is.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,6 +56,9 @@ pub fn identify(token: &str, keys: &JwkSet, nonce: &str, settings: &OidcSettings
     check_user_name(name).map_err(|expected| {
         Stranger::Unsaid(format!("a name that can be taken, in `{}`: expected {expected}", settings.name_claim))
     })?;
+    // Names may be given to others in time, subjects are not.
+    let subject = said("sub").filter(|subject| !subject.is_empty() && subject.len() <= SUBJECT_BYTES_MAX);
+    let subject = subject.ok_or_else(|| Stranger::Unsaid("`sub`".to_owned()))?;
     let values = texts(claims.get(&settings.role_claim));
     // Who is several things is the most that they are.
     let role = Role::ALL.into_iter().find(|role| values.iter().any(|value| settings.roles.get(*value) == Some(role)));
@@ -64,7 +69,7 @@ pub fn identify(token: &str, keys: &JwkSet, nonce: &str, settings: &OidcSettings
     }
     let routes = settings.routes_claim.as_ref().filter(|_| role == Role::Supervisor);
     let routes = routes.map(|claim| texts(claims.get(claim)).into_iter().map(str::to_owned).collect::<BTreeSet<_>>());
-    let (serves, password) = (serves.map(str::to_owned), PasswordDigest::nobodys());
+    let (serves, password) = (serves.map(str::to_owned), PasswordDigest::of_subject(&settings.issuer, subject));
     Ok(Identity { name: name.to_owned(), settings: UserSettings { role, password, serves, totp: None, routes } })
 }
 

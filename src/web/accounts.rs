@@ -95,7 +95,7 @@ impl Accounts {
     /// Takes in somebody whom the provider has named.
     ///
     /// # Errors
-    /// Why they cannot be: somebody else here has that name.
+    /// Why they cannot be: somebody else here has that name, perhaps another subject of the provider's.
     pub(super) fn let_in(&self, name: &str, settings: UserSettings, now: Duration) -> Result<(), &'static str> {
         let mut state = self.state();
         let is_kept = state.kept.as_ref().is_some_and(|kept| kept.contains_key(name));
@@ -103,6 +103,10 @@ impl Accounts {
             return Err("somebody of that name signs in with a password here");
         }
         state.guests.retain(|_, guest| now.saturating_sub(guest.since) <= AGE_MAX);
+        let is_another = |guest: &Guest| guest.settings.password != settings.password;
+        if state.guests.get(name).is_some_and(is_another) {
+            return Err("somebody else of that name has signed in at the provider");
+        }
         if state.guests.len() >= GUESTS_MAX && !state.guests.contains_key(name) {
             let oldest = state.guests.iter().min_by_key(|(_, guest)| guest.since).map(|(name, _)| name.clone());
             oldest.and_then(|name| state.guests.remove(&name));

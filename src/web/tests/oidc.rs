@@ -170,6 +170,21 @@ async fn people_sign_in_at_a_provider_and_are_what_its_claims_say() {
 }
 
 #[tokio::test]
+async fn of_two_subjects_with_one_name_the_second_is_refused() {
+    let scene = Scene::set().await;
+    let wire = scene.wire();
+    let li = cookie(&scene.sign_in(&json!({})).await);
+    let other = scene.sign_in(&json!({ "sub": "4712", "groups": ["it"] })).await;
+    problem(&other, 403);
+    assert!(other.body.contains("somebody else of that name"), "{}", other.body);
+    assert!(!other.head.contains("calmline_session="), "{}", other.head);
+    let session = wire.ask("GET", "/v1/session", &li).await.json();
+    assert_eq!(session["role"], "supervisor", "nothing of the other's is theirs");
+    let again = scene.sign_in(&json!({})).await;
+    assert_eq!(again.status, 303, "the first signs in again: {}", again.body);
+}
+
+#[tokio::test]
 async fn whoever_the_provider_does_not_make_anything_is_told_so() {
     let scene = Scene::set().await;
     for (claims, status, told) in [
