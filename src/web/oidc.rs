@@ -22,6 +22,7 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 use utoipa::{IntoParams, ToSchema};
 
+use super::accounts::Refused;
 use super::limits::Peer;
 use super::problem::Problem;
 use super::routes::App;
@@ -178,9 +179,13 @@ async fn let_in(app: &App, headers: &HeaderMap, returned: Returned) -> Result<Re
         }
     };
     let (user, settings) = (identity.name, identity.settings);
-    if let Err(why) = app.accounts.let_in(&user, settings.clone(), app.signed.now()) {
+    if let Err(refused) = app.accounts.let_in(&user, settings.clone(), app.store.is_some(), app.signed.now()) {
+        let (status, why) = match refused {
+            Refused::Taken(why) => (StatusCode::FORBIDDEN, why),
+            Refused::NotYet(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
+        };
         audit(app, "sign_in_refused", &user, json!({ "by": by, "why": why })).await;
-        return Err(Problem::new(StatusCode::FORBIDDEN, why));
+        return Err(Problem::new(status, why));
     }
     let role = settings.role.name();
     let number = app.signed.begin(headers, &user, settings);
