@@ -75,7 +75,12 @@ impl Scene {
 
     /// A browser begins: where it is sent, and its cookie.
     async fn begin(&self) -> (Url, String) {
-        let reply = self.wire().ask("GET", "/v1/session/oidc", "").await;
+        self.begin_in("").await
+    }
+
+    /// The same of a browser that may be in a session.
+    async fn begin_in(&self, session: &str) -> (Url, String) {
+        let reply = self.wire().ask("GET", "/v1/session/oidc", session).await;
         assert_eq!(reply.status, 303, "{}", reply.body);
         let header =
             |name: &str| reply.head.lines().find_map(|line| line.strip_prefix(name)).expect("a header").to_owned();
@@ -172,6 +177,20 @@ async fn people_sign_in_at_a_provider_and_are_what_its_claims_say() {
     let li = cookie(&scene.sign_in(&json!({})).await);
     scene.fixture.handle.exchange(options(scene.fixture.handle.addr).live).expect("random numbers");
     assert_eq!(wire.ask("GET", "/v1/session", &li).await.status, 401, "the provider is none of ours any more");
+}
+
+#[tokio::test]
+async fn the_session_that_a_browser_was_in_ends_when_somebody_is_let_in() {
+    let scene = Scene::set().await;
+    let wire = scene.wire();
+    let before = cookie(&sign_in(&wire, "wang", PASSWORD).await);
+    let (at, attempt) = scene.begin_in(&before).await;
+    assert_eq!(wire.ask("GET", "/v1/session", &before).await.status, 200, "nobody else is let in yet");
+    // The session's cookie does not come along: it is a page of another site's that leads here.
+    let reply = scene.come_back(&at, &attempt, &scene.code(&at, &json!({}))).await;
+    assert_eq!(reply.status, 303, "{}", reply.body);
+    assert_eq!(wire.ask("GET", "/v1/session", &before).await.status, 401);
+    assert_eq!(wire.ask("GET", "/v1/session", &cookie(&reply)).await.status, 200);
 }
 
 #[tokio::test]
