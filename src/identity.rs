@@ -19,6 +19,8 @@ use signatures::ALGORITHMS;
 const LEEWAY_S: u64 = 60;
 /// Values of a claim that are looked at.
 const VALUES_MAX: usize = 1_000;
+/// How much of an error is repeated, characters.
+const QUOTED_CHARACTERS_MAX: usize = 200;
 /// The longest subject, bytes (OpenID Connect Core 1.0 §2).
 const SUBJECT_BYTES_MAX: usize = 255;
 
@@ -76,7 +78,10 @@ pub fn identify(token: &str, keys: &JwkSet, nonce: &str, settings: &OidcSettings
 /// The claims of a token that is the provider's, for us, for this sign-in, and of now.
 fn claims(token: &str, keys: &JwkSet, nonce: &str, settings: &OidcSettings) -> Result<Map<String, Value>, Stranger> {
     signatures::install();
-    let untrusted = |error: jsonwebtoken::errors::Error| Stranger::Untrusted(error.to_string());
+    // An error may quote the token at any length.
+    let untrusted = |error: jsonwebtoken::errors::Error| {
+        Stranger::Untrusted(error.to_string().chars().take(QUOTED_CHARACTERS_MAX).collect())
+    };
     let header = decode_header(token).map_err(untrusted)?;
     if !ALGORITHMS.contains(&header.alg) {
         return Err(Stranger::Untrusted(format!("it is signed by {:?}", header.alg)));
