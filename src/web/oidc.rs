@@ -37,6 +37,8 @@ const LASTS: Duration = Duration::from_secs(600);
 const ATTEMPTS_MAX: usize = 1_000;
 /// How often the provider is asked at the same time; further sign-ins are told to come again.
 const ASKED_MAX: usize = 8;
+/// How long all questions of one request may take, which is less than an answer of ours may.
+const QUESTIONS_WAIT: Duration = Duration::from_secs(8);
 /// The longest code and state that are looked at, bytes.
 const FIELD_BYTES_MAX: usize = 4_096;
 /// The longest number of a session that is looked at, bytes.
@@ -136,7 +138,7 @@ async fn led_away(app: &App, headers: &HeaderMap) -> Result<Response, Problem> {
     let (provider, _turn) = provider(app)?;
     let begun = app.signing_in.begin(signing::cookie(headers), app.signed.now());
     let (name, attempt) = begun.map_err(|why| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why))?;
-    let address = provider.address(&attempt).await.map_err(|failed| problem(&failed))?;
+    let address = in_time(provider.address(&attempt)).await.map_err(|failed| problem(&failed))?;
     // It comes back by a link on another site's page, which `Strict` would keep it from.
     let secure = if is_plain_here(headers) { "" } else { "; Secure" };
     let lasts = LASTS.as_secs();
@@ -175,7 +177,7 @@ async fn let_in(app: &App, headers: &HeaderMap, returned: Returned) -> Result<Re
             return Err(problem);
         }
     };
-    let identity = match provider.identity(&code, &attempt).await {
+    let identity = match in_time(provider.identity(&code, &attempt)).await {
         Ok(identity) => identity,
         Err(failed) => {
             tracing::warn!(issuer = by, %failed, "a sign-in at the provider leads nowhere");
@@ -231,6 +233,12 @@ fn provider(app: &App) -> Result<(Arc<Provider>, tokio::sync::OwnedSemaphorePerm
     let provider = app.live.load().oidc.clone().ok_or_else(none)?;
     let busy = |_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many sign-ins at a time: try again in a moment");
     Ok((provider, Arc::clone(&app.signing_in.asking).try_acquire_owned().map_err(busy)?))
+}
+
+/// What the provider is asked, as long as it answers in time.
+async fn in_time<T>(asked: impl Future<Output = Result<T, Failed>>) -> Result<T, Failed> {
+    let late = |_| Failed::Provider(format!("it has not answered within {} s", QUESTIONS_WAIT.as_secs()));
+    tokio::time::timeout(QUESTIONS_WAIT, asked).await.map_err(late)?
 }
 
 fn problem(failed: &Failed) -> Problem {
