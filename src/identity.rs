@@ -19,6 +19,10 @@ use signatures::ALGORITHMS;
 const LEEWAY_S: u64 = 60;
 /// Values of a claim that are looked at.
 const VALUES_MAX: usize = 1_000;
+/// How much of an error is repeated, characters.
+const QUOTED_CHARACTERS_MAX: usize = 200;
+/// The longest subject, bytes (OpenID Connect Core 1.0 §2).
+const SUBJECT_BYTES_MAX: usize = 255;
 
 /// Who somebody is.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,6 +58,9 @@ pub fn identify(token: &str, keys: &JwkSet, nonce: &str, settings: &OidcSettings
     check_user_name(name).map_err(|expected| {
         Stranger::Unsaid(format!("a name that can be taken, in `{}`: expected {expected}", settings.name_claim))
     })?;
+    // Names may be given to others in time, subjects are not.
+    let subject = said("sub").filter(|subject| !subject.is_empty() && subject.len() <= SUBJECT_BYTES_MAX);
+    let subject = subject.ok_or_else(|| Stranger::Unsaid("`sub`".to_owned()))?;
     let values = texts(claims.get(&settings.role_claim));
     // Who is several things is the most that they are.
     let role = Role::ALL.into_iter().find(|role| values.iter().any(|value| settings.roles.get(*value) == Some(role)));
@@ -64,14 +71,17 @@ pub fn identify(token: &str, keys: &JwkSet, nonce: &str, settings: &OidcSettings
     }
     let routes = settings.routes_claim.as_ref().filter(|_| role == Role::Supervisor);
     let routes = routes.map(|claim| texts(claims.get(claim)).into_iter().map(str::to_owned).collect::<BTreeSet<_>>());
-    let (serves, password) = (serves.map(str::to_owned), PasswordDigest::nobodys());
+    let (serves, password) = (serves.map(str::to_owned), PasswordDigest::of_subject(&settings.issuer, subject));
     Ok(Identity { name: name.to_owned(), settings: UserSettings { role, password, serves, totp: None, routes } })
 }
 
 /// The claims of a token that is the provider's, for us, for this sign-in, and of now.
 fn claims(token: &str, keys: &JwkSet, nonce: &str, settings: &OidcSettings) -> Result<Map<String, Value>, Stranger> {
     signatures::install();
-    let untrusted = |error: jsonwebtoken::errors::Error| Stranger::Untrusted(error.to_string());
+    // An error may quote the token at any length.
+    let untrusted = |error: jsonwebtoken::errors::Error| {
+        Stranger::Untrusted(error.to_string().chars().take(QUOTED_CHARACTERS_MAX).collect())
+    };
     let header = decode_header(token).map_err(untrusted)?;
     if !ALGORITHMS.contains(&header.alg) {
         return Err(Stranger::Untrusted(format!("it is signed by {:?}", header.alg)));

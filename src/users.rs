@@ -62,9 +62,10 @@ impl fmt::Debug for PasswordDigest {
 }
 
 impl PasswordDigest {
-    /// That of whoever signs in by other means: no password is its.
-    pub fn nobodys() -> Self {
-        Self(String::new())
+    /// That of whoever signs in at a provider: no password is its, and each subject of each issuer has another.
+    pub fn of_subject(issuer: &str, subject: &str) -> Self {
+        // No hash begins as a list does.
+        Self(serde_json::json!([issuer, subject]).to_string())
     }
 
     /// Takes up one that was made before.
@@ -149,7 +150,12 @@ mod tests {
         let other = PasswordDigest::of("a long password").expect("random numbers");
         assert_ne!(digest, other, "each has a salt of its own");
         assert_eq!(format!("{digest:?}"), "…");
-        assert!(!PasswordDigest::nobodys().is_of("") && !PasswordDigest::nobodys().is_of("a long password"));
+        let elsewhere = PasswordDigest::of_subject("https://id.example", "4711");
+        assert!(!elsewhere.is_of("") && !elsewhere.is_of("a long password") && !elsewhere.is_of("4711"));
+        assert_eq!(elsewhere, PasswordDigest::of_subject("https://id.example", "4711"));
+        for (issuer, subject) in [("https://id.example", "4712"), ("https://id.example/", "4711")] {
+            assert_ne!(elsewhere, PasswordDigest::of_subject(issuer, subject), "{issuer} {subject}");
+        }
     }
 
     #[test]

@@ -97,6 +97,7 @@ fn a_person_is_who_the_provider_says() {
     assert_eq!((name.as_str(), settings.role, settings.serves), ("li", Role::Supervisor, None));
     assert_eq!(settings.routes, Some(["sales".to_owned()].into()));
     assert!(!settings.password.is_of(""));
+    assert_eq!(settings.password, PasswordDigest::of_subject("https://id.example", "4711"));
     let nothing_seen = read(&json!({ "queues": null })).expect("good").settings.routes;
     assert_eq!(nothing_seen, Some(BTreeSet::new()), "a claim that is missing opens nothing");
     let agent = read(&json!({ "groups": "desk" })).expect("good").settings;
@@ -125,6 +126,8 @@ fn nobody_else_is_let_in() {
         (json!({ "groups": ["staff"] }), "no role"),
         (json!({ "groups": null }), "no role"),
         (json!({ "preferred_username": null }), "`preferred_username`"),
+        (json!({ "sub": "" }), "`sub`"),
+        (json!({ "sub": "s".repeat(256) }), "`sub`"),
         (json!({ "preferred_username": "policy" }), "audit trail"),
         (json!({ "preferred_username": "li\nroot" }), "a name of"),
         (json!({ "groups": "desk", "extension": null }), "extension"),

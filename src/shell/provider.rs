@@ -18,6 +18,8 @@ use crate::settings::OidcSettings;
 const ANSWER_WAIT: Duration = Duration::from_secs(4);
 /// The longest answer, bytes.
 const ANSWER_BYTES_MAX: usize = 256 << 10;
+/// How much of what it says is repeated, characters: on pages, in the log, and for good in the audit trail.
+const REPEATED_CHARACTERS_MAX: usize = 200;
 
 /// A provider that can be asked.
 pub struct Provider {
@@ -141,7 +143,7 @@ impl Provider {
         let at = format!("{}/.well-known/openid-configuration", self.settings.issuer.trim_end_matches('/'));
         let document: Document = asked(self.client.get(self.checked(&at)?)).await?;
         if document.issuer != self.settings.issuer {
-            let (found, expected) = (document.issuer, &self.settings.issuer);
+            let (found, expected) = (repeated(&document.issuer), &self.settings.issuer);
             return Err(Failed::Provider(format!("it calls itself {found}, expected {expected}")));
         }
         Ok(document)
@@ -152,13 +154,13 @@ impl Provider {
         let url = reqwest::Url::parse(address).ok();
         let is_plain_here = self.settings.issuer.starts_with("http://");
         url.filter(|url| url.scheme() == "https" || url.scheme() == "http" && is_plain_here)
-            .ok_or_else(|| Failed::Provider(format!("found the address {address}, expected https://")))
+            .ok_or_else(|| Failed::Provider(format!("found the address {}, expected https://", repeated(address))))
     }
 }
 
 /// What the provider answers; never what was asked, which has secrets in it.
 async fn asked<T: DeserializeOwned>(request: reqwest::RequestBuilder) -> Result<T, Failed> {
-    let failed = |error: reqwest::Error| Failed::Provider(in_words(&error));
+    let failed = |error: reqwest::Error| Failed::Provider(repeated(&in_words(&error)));
     let request = request.header("Accept", "application/json").timeout(ANSWER_WAIT);
     let mut response = request.send().await.map_err(failed)?;
     let status = response.status();
@@ -172,7 +174,15 @@ async fn asked<T: DeserializeOwned>(request: reqwest::RequestBuilder) -> Result<
     if !status.is_success() {
         return Err(Failed::Provider(format!("it answers {status}{}", refusal(&body))));
     }
-    serde_json::from_slice(&body).map_err(|error| Failed::Provider(format!("it answers something else: {error}")))
+    let something_else = |error: serde_json::Error| {
+        Failed::Provider(format!("it answers something else: {}", repeated(&error.to_string())))
+    };
+    serde_json::from_slice(&body).map_err(something_else)
+}
+
+/// As much of a text of the provider's as is repeated.
+fn repeated(text: &str) -> String {
+    text.chars().take(REPEATED_CHARACTERS_MAX).collect()
 }
 
 /// The code of a refusal (RFC 6749 §5.2), where there is one.
@@ -184,4 +194,15 @@ fn refusal(body: &[u8]) -> String {
     let refusal = serde_json::from_slice::<Refusal>(body).ok().map(|refusal| refusal.error);
     let is_code = |code: &String| code.len() <= 64 && code.chars().all(|c| c.is_ascii_lowercase() || c == '_');
     refusal.filter(is_code).map_or_else(String::new, |code| format!(", {code}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn little_of_what_a_provider_says_is_repeated() {
+        assert_eq!(repeated("https://id.example"), "https://id.example");
+        assert_eq!(repeated(&"说".repeat(100_000)), "说".repeat(REPEATED_CHARACTERS_MAX));
+    }
 }

@@ -45,6 +45,14 @@ struct Guest {
     since: Duration,
 }
 
+/// Why somebody whom the provider has named is not let in.
+pub(super) enum Refused {
+    /// The name is somebody else's.
+    Taken(&'static str),
+    /// Later they may be.
+    NotYet(&'static str),
+}
+
 impl Accounts {
     /// Those of the configuration alone.
     ///
@@ -95,21 +103,35 @@ impl Accounts {
     /// Takes in somebody whom the provider has named.
     ///
     /// # Errors
-    /// Why they cannot be: somebody else here has that name.
-    pub(super) fn let_in(&self, name: &str, settings: UserSettings, now: Duration) -> Result<(), &'static str> {
+    /// Why they cannot be: somebody else here has that name, perhaps another subject of the provider's, or it is not known yet
+    /// whether the store, where there is one, has somebody of that name.
+    pub(super) fn let_in(
+        &self,
+        name: &str,
+        settings: UserSettings,
+        has_store: bool,
+        now: Duration,
+    ) -> Result<(), Refused> {
         let mut state = self.state();
+        if has_store && state.kept.is_none() {
+            return Err(Refused::NotYet("the users have not been read yet: try again in a moment"));
+        }
         let is_kept = state.kept.as_ref().is_some_and(|kept| kept.contains_key(name));
         if state.options.users.contains_key(name) || is_kept {
-            return Err("somebody of that name signs in with a password here");
+            return Err(Refused::Taken("somebody of that name signs in with a password here"));
         }
         state.guests.retain(|_, guest| now.saturating_sub(guest.since) <= AGE_MAX);
+        let is_another = |guest: &Guest| guest.settings.password != settings.password;
+        if state.guests.get(name).is_some_and(is_another) {
+            return Err(Refused::Taken("somebody else of that name has signed in at the provider"));
+        }
         if state.guests.len() >= GUESTS_MAX && !state.guests.contains_key(name) {
             let oldest = state.guests.iter().min_by_key(|(_, guest)| guest.since).map(|(name, _)| name.clone());
             oldest.and_then(|name| state.guests.remove(&name));
         }
         state.guests.insert(name.to_owned(), Guest { settings, since: now });
         let live = together(&state.options, state.kept.as_ref(), &state.guests);
-        self.live.store(Arc::new(live.map_err(|_| "the system gives no random numbers")?));
+        self.live.store(Arc::new(live.map_err(|_| Refused::NotYet("the system gives no random numbers"))?));
         Ok(())
     }
 
@@ -165,8 +187,9 @@ fn together(
             options.users.entry(name.clone()).or_insert(settings);
         }
     }
-    // Whoever got their name meanwhile is who counts.
-    for (name, Guest { settings, .. }) in guests {
+    // Whoever got their name meanwhile is who counts, disabled or not.
+    let is_kept = |name: &str| kept.is_some_and(|kept| kept.contains_key(name));
+    for (name, Guest { settings, .. }) in guests.iter().filter(|(name, _)| !is_kept(name.as_str())) {
         options.users.entry(name.clone()).or_insert_with(|| settings.clone());
     }
     Live::new(options)

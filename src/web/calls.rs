@@ -54,6 +54,10 @@ pub(super) struct CallList {
     active: usize,
     #[schema(value_type = Vec<Summary>)]
     calls: Vec<Listed>,
+    /// What `before` goes on by where older calls have not been looked at yet, however few are listed here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    next: Option<Moment>,
 }
 
 /// A line of the list.
@@ -80,26 +84,29 @@ pub(super) async fn calls(
     // One that started with the oldest, too; what is on the board already is left out.
     let after_board = lines.last().map(|line| Moment(line.started.0 + 1));
     let mut calls: Vec<Listed> = lines.into_iter().map(|line| Listed::OnBoard(Box::new(line))).collect();
+    let mut next = None;
     if let Some(store) = app.store.as_ref().filter(|_| query.state != Some(StateFilter::Active)) {
         let before = after_board.or(query.before).unwrap_or(Moment(u64::MAX));
-        let kept = kept(store, &scope, before, known, limit - calls.len()).await.map_err(store_down)?;
+        let (kept, unseen) = kept(store, &scope, before, known, limit - calls.len()).await.map_err(store_down)?;
         calls.extend(kept.into_iter().map(Listed::Kept));
+        next = unseen;
     }
-    Ok(Json(CallList { active, calls }))
+    Ok(Json(CallList { active, calls, next }))
 }
 
 /// Lines of ended calls that are kept, newest first, without those that are known.
 ///
-/// Whoever sees few routes is shown what is found among the latest: reads are bounded.
+/// Whoever sees few routes is shown what is found among the latest, as reads are bounded, and told before when nobody has looked.
 async fn kept(
     store: &Store,
     scope: &Scope,
     mut before: Moment,
     mut known: BTreeSet<String>,
     most: usize,
-) -> Result<Vec<Value>, String> {
-    let mut found = Vec::new();
+) -> Result<(Vec<Value>, Option<Moment>), String> {
+    let (mut found, mut unseen) = (Vec::new(), None);
     for _ in 0..READS_MAX {
+        unseen = None;
         let page = if scope.is_limited() { LIST_MAX } else { most + known.len().min(LIST_MAX) };
         let lines = store.calls(before, page).await?;
         let is_last = lines.len() < page;
@@ -113,9 +120,10 @@ async fn kept(
         }
         // Others may have started in the same millisecond.
         before = Moment(oldest + 1);
+        unseen = Some(before);
     }
     found.truncate(most);
-    Ok(found)
+    Ok((found, unseen))
 }
 
 /// How many calls are up, and the lines of those on the board that are asked for, newest first.

@@ -1,17 +1,20 @@
 //! `/v1/targets` and `/v1/calls/{id}/move`: where callers can be moved, and moving one by order.
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use axum::{Extension, Json};
 use routing::Route;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use super::orders::{Body, answered, ask, read};
 use super::problem::Problem;
 use super::routes::App;
+use super::signing::Who;
 use crate::control::{Order, Wish};
+use crate::store::AuditEntry;
 
 /// Ways of one order.
 const WAYS_MAX: usize = 5;
@@ -49,6 +52,7 @@ pub(super) async fn targets(State(app): State<App>) -> Json<Targets> {
 pub(super) async fn move_caller(
     State(app): State<App>,
     Path(call): Path<String>,
+    Extension(who): Extension<Who>,
     body: Body<MoveRequest>,
 ) -> Result<Response, Problem> {
     let MoveRequest { target, via, queue_priority } = read(body)?;
@@ -61,5 +65,15 @@ pub(super) async fn move_caller(
     let ways = if via.is_empty() { vec![Route::Bridge] } else { via.iter().map(|way| Route::named(way)).collect() };
     app.check_up(&call)?;
     let wish = Wish { target, ways, queue_priority };
+    audit(&app, &who, &call, &wish).await;
     answered(ask(&app, Order::Move { call, wish }).await?)
+}
+
+/// Who orders it: what becomes of it stands in the trail as of any move.
+async fn audit(app: &App, who: &Who, call: &str, wish: &Wish) {
+    let Some(store) = &app.store else { return };
+    let ways: Vec<&str> = wish.ways.iter().map(Route::as_str).collect();
+    let what = json!({ "target": wish.target, "ways": ways, "queue_priority": wish.queue_priority });
+    let (kind, who) = ("move_ordered".to_owned(), who.name().to_owned());
+    store.journal().committed(AuditEntry { kind, who, call: call.to_owned(), what }).await;
 }

@@ -22,11 +22,12 @@ use serde_json::json;
 use tokio::sync::Semaphore;
 use utoipa::{IntoParams, ToSchema};
 
+use super::accounts::Refused;
 use super::limits::Peer;
 use super::problem::Problem;
 use super::routes::App;
 use super::sessions::AGE_MAX;
-use super::signing::{audit, cookie_named, is_plain_here, set_cookie};
+use super::signing::{self, audit, cookie_named, is_plain_here, set_cookie};
 use crate::shell::provider::{Attempt, Failed, Provider};
 
 /// Names the sign-in that a browser is in the midst of.
@@ -36,8 +37,12 @@ const LASTS: Duration = Duration::from_secs(600);
 const ATTEMPTS_MAX: usize = 1_000;
 /// How often the provider is asked at the same time; further sign-ins are told to come again.
 const ASKED_MAX: usize = 8;
+/// How long all questions of one request may take, which is less than an answer of ours may.
+const QUESTIONS_WAIT: Duration = Duration::from_secs(8);
 /// The longest code and state that are looked at, bytes.
 const FIELD_BYTES_MAX: usize = 4_096;
+/// The longest number of a session that is looked at, bytes.
+const NUMBER_BYTES_MAX: usize = 64;
 
 /// Sign-ins that go on.
 #[derive(Clone)]
@@ -56,6 +61,8 @@ impl Default for SigningIn {
 struct Begun {
     at: Duration,
     attempt: Attempt,
+    /// The session that the browser was in. Its cookie does not come back from the provider's page, as it is `Strict`.
+    session: Option<String>,
 }
 
 /// How people may sign in.
@@ -86,8 +93,8 @@ pub(super) struct Returned {
 }
 
 impl SigningIn {
-    /// Begins one: what the browser keeps, and what it is sent with.
-    fn begin(&self, now: Duration) -> Result<(String, Attempt), &'static str> {
+    /// Begins one, in a browser that may be in a session: what the browser keeps, and what it is sent with.
+    fn begin(&self, session: Option<&str>, now: Duration) -> Result<(String, Attempt), &'static str> {
         let (name, attempt) = (random()?, Attempt { state: random()?, nonce: random()?, verifier: random()? });
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         attempts.retain(|_, begun| now.saturating_sub(begun.at) < LASTS);
@@ -95,14 +102,15 @@ impl SigningIn {
             let oldest = attempts.iter().min_by_key(|(_, begun)| begun.at).map(|(name, _)| name.clone());
             oldest.and_then(|name| attempts.remove(&name));
         }
-        attempts.insert(name.clone(), Begun { at: now, attempt: attempt.clone() });
+        let session = session.filter(|number| number.len() <= NUMBER_BYTES_MAX).map(str::to_owned);
+        attempts.insert(name.clone(), Begun { at: now, attempt: attempt.clone(), session });
         Ok((name, attempt))
     }
 
     /// The one that a browser is in the midst of; it counts once.
-    fn take(&self, name: &str, now: Duration) -> Option<Attempt> {
+    fn take(&self, name: &str, now: Duration) -> Option<Begun> {
         let begun = self.attempts.lock().unwrap_or_else(PoisonError::into_inner).remove(name)?;
-        (now.saturating_sub(begun.at) < LASTS).then_some(begun.attempt)
+        (now.saturating_sub(begun.at) < LASTS).then_some(begun)
     }
 }
 
@@ -128,9 +136,9 @@ pub(super) async fn begin(State(app): State<App>, peer: Option<Extension<Peer>>,
 
 async fn led_away(app: &App, headers: &HeaderMap) -> Result<Response, Problem> {
     let (provider, _turn) = provider(app)?;
-    let begun = app.signing_in.begin(app.signed.now());
+    let begun = app.signing_in.begin(signing::cookie(headers), app.signed.now());
     let (name, attempt) = begun.map_err(|why| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why))?;
-    let address = provider.address(&attempt).await.map_err(|failed| problem(&failed))?;
+    let address = in_time(provider.address(&attempt)).await.map_err(|failed| problem(&failed))?;
     // It comes back by a link on another site's page, which `Strict` would keep it from.
     let secure = if is_plain_here(headers) { "" } else { "; Secure" };
     let lasts = LASTS.as_secs();
@@ -160,7 +168,7 @@ pub(super) async fn done(
 async fn let_in(app: &App, headers: &HeaderMap, returned: Returned) -> Result<Response, Problem> {
     let (provider, _turn) = provider(app)?;
     let by = provider.issuer();
-    let (attempt, code) = match returned_to(app, headers, returned, by) {
+    let (Begun { attempt, session, .. }, code) = match returned_to(app, headers, returned, by) {
         Ok(both) => both,
         Err(problem) => {
             if problem.status == StatusCode::FORBIDDEN {
@@ -169,7 +177,7 @@ async fn let_in(app: &App, headers: &HeaderMap, returned: Returned) -> Result<Re
             return Err(problem);
         }
     };
-    let identity = match provider.identity(&code, &attempt).await {
+    let identity = match in_time(provider.identity(&code, &attempt)).await {
         Ok(identity) => identity,
         Err(failed) => {
             tracing::warn!(issuer = by, %failed, "a sign-in at the provider leads nowhere");
@@ -178,13 +186,19 @@ async fn let_in(app: &App, headers: &HeaderMap, returned: Returned) -> Result<Re
         }
     };
     let (user, settings) = (identity.name, identity.settings);
-    if let Err(why) = app.accounts.let_in(&user, settings.clone(), app.signed.now()) {
+    if let Err(refused) = app.accounts.let_in(&user, settings.clone(), app.store.is_some(), app.signed.now()) {
+        let (status, why) = match refused {
+            Refused::Taken(why) => (StatusCode::FORBIDDEN, why),
+            Refused::NotYet(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
+        };
         audit(app, "sign_in_refused", &user, json!({ "by": by, "why": why })).await;
-        return Err(Problem::new(StatusCode::FORBIDDEN, why));
+        return Err(Problem::new(status, why));
     }
     let role = settings.role.name();
     let number = app.signed.begin(headers, &user, settings);
     let number = number.map_err(|why| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why))?;
+    // Whoever was signed in in that browser is not any more.
+    session.iter().for_each(|before| app.signed.end(before));
     audit(app, "signed_in", &user, json!({ "role": role, "by": by })).await;
     let cookie = set_cookie(headers, &number, AGE_MAX);
     let over = format!("{COOKIE_NAME}=; Path=/v1/session/oidc; HttpOnly; SameSite=Lax; Max-Age=0");
@@ -194,16 +208,16 @@ async fn let_in(app: &App, headers: &HeaderMap, returned: Returned) -> Result<Re
 }
 
 /// The sign-in that a browser comes back from, and its code.
-fn returned_to(app: &App, headers: &HeaderMap, returned: Returned, by: &str) -> Result<(Attempt, String), Problem> {
+fn returned_to(app: &App, headers: &HeaderMap, returned: Returned, by: &str) -> Result<(Begun, String), Problem> {
     let wrong = |detail: &str| Problem::new(StatusCode::BAD_REQUEST, detail);
     let begun = cookie_named(headers, COOKIE_NAME).and_then(|name| app.signing_in.take(name, app.signed.now()));
-    let attempt = begun.filter(|attempt| returned.state.as_deref() == Some(attempt.state.as_str()));
-    let attempt = attempt.ok_or_else(|| wrong("this browser began no such sign-in: begin again"))?;
+    let begun = begun.filter(|begun| returned.state.as_deref() == Some(begun.attempt.state.as_str()));
+    let begun = begun.ok_or_else(|| wrong("this browser began no such sign-in: begin again"))?;
     if returned.iss.as_deref().is_some_and(|issuer| issuer != by) {
         return Err(wrong("another provider answers than was asked"));
     }
     match (returned.code, returned.error) {
-        (Some(code), None) if code.len() <= FIELD_BYTES_MAX => Ok((attempt, code)),
+        (Some(code), None) if code.len() <= FIELD_BYTES_MAX => Ok((begun, code)),
         (_, error) => {
             let is_code =
                 |error: &String| error.len() <= 64 && error.chars().all(|c| c.is_ascii_lowercase() || c == '_');
@@ -219,6 +233,12 @@ fn provider(app: &App) -> Result<(Arc<Provider>, tokio::sync::OwnedSemaphorePerm
     let provider = app.live.load().oidc.clone().ok_or_else(none)?;
     let busy = |_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many sign-ins at a time: try again in a moment");
     Ok((provider, Arc::clone(&app.signing_in.asking).try_acquire_owned().map_err(busy)?))
+}
+
+/// What the provider is asked, as long as it answers in time.
+async fn in_time<T>(asked: impl Future<Output = Result<T, Failed>>) -> Result<T, Failed> {
+    let late = |_| Failed::Provider(format!("it has not answered within {} s", QUESTIONS_WAIT.as_secs()));
+    tokio::time::timeout(QUESTIONS_WAIT, asked).await.map_err(late)?
 }
 
 fn problem(failed: &Failed) -> Problem {
@@ -259,16 +279,17 @@ mod tests {
     fn a_sign_in_counts_once_and_for_ten_minutes() {
         let signing_in = SigningIn::default();
         let minute = Duration::from_secs(60);
-        let (name, attempt) = signing_in.begin(minute).expect("random numbers");
-        let taken = signing_in.take(&name, 2 * minute).expect("it goes on");
+        let (name, attempt) = signing_in.begin(Some("number"), minute).expect("random numbers");
+        let Begun { attempt: taken, session, .. } = signing_in.take(&name, 2 * minute).expect("it goes on");
+        assert_eq!(session.as_deref(), Some("number"));
         assert_eq!(taken.state, attempt.state);
         assert!(taken.verifier.len() >= 43 && taken.verifier != taken.nonce, "RFC 7636 §4.1");
         assert!(signing_in.take(&name, 2 * minute).is_none(), "it counts once");
-        let (late, _) = signing_in.begin(minute).expect("random numbers");
+        let (late, _) = signing_in.begin(None, minute).expect("random numbers");
         assert!(signing_in.take(&late, 11 * minute).is_none());
-        let (first, _) = signing_in.begin(minute).expect("random numbers");
+        let (first, _) = signing_in.begin(None, minute).expect("random numbers");
         for second in 1..=ATTEMPTS_MAX as u64 {
-            signing_in.begin(minute + Duration::from_millis(second)).expect("random numbers");
+            signing_in.begin(None, minute + Duration::from_millis(second)).expect("random numbers");
         }
         assert!(signing_in.take(&first, minute).is_none(), "the oldest is forgotten");
         assert!(signing_in.attempts.lock().expect("nobody panics").len() <= ATTEMPTS_MAX);

@@ -145,7 +145,9 @@ async fn admit(State(app): State<App>, path: Option<MatchedPath>, mut request: R
     if !sees(&app, &Scope::of(Some(&who)), &mut request).await {
         // Whether there is such a call is not for them to know.
         let (method, path) = (request.method().to_string(), request.uri().path().to_owned());
-        return recorded(&app, &who, (&method, &path), no_such_call().into_response()).await;
+        let refused = recorded(&app, &who, (&method, &path), no_such_call().into_response()).await;
+        // In pieces, as every answer to a person: a length would tell it from that about a call that there is not.
+        return refused.map(|body| Body::from_stream(body.into_data_stream()));
     }
     let Who::Person { ended, .. } = who.clone() else { return audited(&app, &who, request, next).await };
     // What goes on for long ends with the session: here what is a body, by itself what is a WebSocket.

@@ -175,7 +175,8 @@ impl Sessions {
         names.iter().for_each(|name| self.look(name, &users, now));
     }
 
-    /// Ends one session when it is old, unused, or its user is gone or signs in by something else now.
+    /// Ends one session when it is old, unused, or its user is gone, signs in by something else now, or is another subject of a
+    /// provider's.
     fn look<'a>(&mut self, name: &Name, users: &impl Fn(&str) -> Option<&'a UserSettings>, now: Duration) {
         let Some(session) = self.sessions.get_mut(name) else { return };
         let before = &session.settings;

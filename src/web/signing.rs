@@ -203,6 +203,11 @@ impl Signed {
         sessions.begin(user, settings, self.started.elapsed())
     }
 
+    /// Ends a session.
+    pub(super) fn end(&self, number: &str) {
+        self.sessions().end(number);
+    }
+
     fn sessions(&self) -> MutexGuard<'_, Sessions> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -318,7 +323,7 @@ pub(super) async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Resp
         audit(&app, "signed_out", who.name(), json!({})).await;
     }
     if let Some(number) = cookie(&headers) {
-        app.signed.sessions().end(number);
+        app.signed.end(number);
     }
     (StatusCode::NO_CONTENT, [(SET_COOKIE, set_cookie(&headers, "", Duration::ZERO))]).into_response()
 }
@@ -361,7 +366,8 @@ fn is_own(method: &Method, headers: &HeaderMap) -> bool {
     *method == Method::GET || *method == Method::HEAD || headers.contains_key(CONSOLE_HEADER)
 }
 
-fn cookie(headers: &HeaderMap) -> Option<&str> {
+/// The number of the session that a browser is in.
+pub(super) fn cookie(headers: &HeaderMap) -> Option<&str> {
     cookie_named(headers, COOKIE_NAME)
 }
 

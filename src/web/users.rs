@@ -261,12 +261,16 @@ async fn renewed(name: &str, mut account: Account, password: bool, totp: bool) -
     made.await?.map_err(|why| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why))
 }
 
-/// Writes an account down, and then who did so; sessions that it ends, end now.
+/// Writes down who asks for a change of an account, changes it, and writes down that it is done; sessions that it ends, end now.
 async fn put(app: &App, who: &Who, kind: &str, name: &str, account: Option<Account>) -> Result<(), Problem> {
     let store = kept(app)?;
     let mut all = known(app)?;
-    let before = all.get(name).map(told);
-    let after = account.as_ref().map(told);
+    let what = json!({ "user": name, "before": all.get(name).map(told), "after": account.as_ref().map(told) });
+    let entry = |kind: String| AuditEntry { kind, who: who.name().to_owned(), call: String::new(), what: what.clone() };
+    // First: what counts must be asked for on record, even when the program ends in the midst of it.
+    if !store.journal().committed(entry(format!("{kind}_asked"))).await {
+        return Err(store_down("the audit trail cannot be written".to_owned()));
+    }
     store.keep_account(name.to_owned(), account.clone()).await.map_err(store_down)?;
     match account {
         Some(account) => drop(all.insert(name.to_owned(), account)),
@@ -275,10 +279,11 @@ async fn put(app: &App, who: &Who, kind: &str, name: &str, account: Option<Accou
     let broken = |error: WebError| Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string());
     app.accounts.keep(all).map_err(broken)?;
     app.signed.look(&app.live.load());
-    let what = json!({ "user": name, "before": before, "after": after });
-    let entry = AuditEntry { kind: kind.to_owned(), who: who.name().to_owned(), call: String::new(), what };
-    let written = store.journal().committed(entry).await;
-    written.then_some(()).ok_or_else(|| store_down("the audit trail cannot be written".to_owned()))
+    // It counts already, and what was made for it is shown this once: that is not held back.
+    if !store.journal().committed(entry(kind.to_owned())).await {
+        tracing::warn!(kind, "the audit trail has what was asked for, and not yet that it is done");
+    }
+    Ok(())
 }
 
 /// What the audit trail says of an account: nothing that opens anything.

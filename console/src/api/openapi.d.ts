@@ -1945,6 +1945,11 @@ export interface components {
             /** @description Calls that are up and whoever asks may see, listed or not. */
             active: number;
             calls: components["schemas"]["Summary"][];
+            /**
+             * Format: date-time
+             * @description What `before` goes on by where older calls have not been looked at yet, however few are listed here.
+             */
+            next?: string | null;
         };
         /**
          * @description Where a call stands.

@@ -28,11 +28,6 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    /// The body where it is JSON.
-    pub(super) fn json_or_null(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_default()
-    }
-
     /// The line that is JSON, of a body that comes in pieces, as it would end with the session.
     #[track_caller]
     pub(super) fn json_line(&self) -> Value {

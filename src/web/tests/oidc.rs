@@ -17,6 +17,7 @@ use super::*;
 use crate::identity::tests::{SigningKey, settings as oidc_settings};
 use crate::settings::{OidcSettings, SecretSource, UserSettings};
 use crate::shell::provider::Provider;
+use crate::store::Store;
 use crate::users::{PasswordDigest, Role};
 
 /// What the provider knows.
@@ -37,6 +38,10 @@ struct Scene {
 
 impl Scene {
     async fn set() -> Self {
+        Self::set_with(None).await
+    }
+
+    async fn set_with(store: Option<Store>) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let issuer = format!("http://{}", listener.local_addr().expect("bound"));
         let known = Known { issuer: issuer.clone(), key: Arc::new(SigningKey::new("k1")), codes: Arc::default() };
@@ -54,7 +59,7 @@ impl Scene {
         std::fs::write(folder.path().join("secret"), "our secret there\n").expect("written");
         let secret = Some(SecretSource::File(folder.path().join("secret")));
         let oidc = OidcSettings { issuer, secret, ..oidc_settings() };
-        let fixture = fixture().await;
+        let fixture = fixture_with(store).await;
         let live = options(fixture.handle.addr).live;
         let password = PasswordDigest::of(PASSWORD).expect("random numbers");
         let wang = UserSettings { role: Role::Auditor, password, serves: None, totp: None, routes: None };
@@ -70,7 +75,12 @@ impl Scene {
 
     /// A browser begins: where it is sent, and its cookie.
     async fn begin(&self) -> (Url, String) {
-        let reply = self.wire().ask("GET", "/v1/session/oidc", "").await;
+        self.begin_in("").await
+    }
+
+    /// The same of a browser that may be in a session.
+    async fn begin_in(&self, session: &str) -> (Url, String) {
+        let reply = self.wire().ask("GET", "/v1/session/oidc", session).await;
         assert_eq!(reply.status, 303, "{}", reply.body);
         let header =
             |name: &str| reply.head.lines().find_map(|line| line.strip_prefix(name)).expect("a header").to_owned();
@@ -167,6 +177,59 @@ async fn people_sign_in_at_a_provider_and_are_what_its_claims_say() {
     let li = cookie(&scene.sign_in(&json!({})).await);
     scene.fixture.handle.exchange(options(scene.fixture.handle.addr).live).expect("random numbers");
     assert_eq!(wire.ask("GET", "/v1/session", &li).await.status, 401, "the provider is none of ours any more");
+}
+
+#[tokio::test]
+async fn the_session_that_a_browser_was_in_ends_when_somebody_is_let_in() {
+    let scene = Scene::set().await;
+    let wire = scene.wire();
+    let before = cookie(&sign_in(&wire, "wang", PASSWORD).await);
+    let (at, attempt) = scene.begin_in(&before).await;
+    assert_eq!(wire.ask("GET", "/v1/session", &before).await.status, 200, "nobody else is let in yet");
+    // The session's cookie does not come along: it is a page of another site's that leads here.
+    let reply = scene.come_back(&at, &attempt, &scene.code(&at, &json!({}))).await;
+    assert_eq!(reply.status, 303, "{}", reply.body);
+    assert_eq!(wire.ask("GET", "/v1/session", &before).await.status, 401);
+    assert_eq!(wire.ask("GET", "/v1/session", &cookie(&reply)).await.status, 200);
+}
+
+#[tokio::test]
+async fn of_two_subjects_with_one_name_the_second_is_refused() {
+    let scene = Scene::set().await;
+    let wire = scene.wire();
+    let li = cookie(&scene.sign_in(&json!({})).await);
+    let other = scene.sign_in(&json!({ "sub": "4712", "groups": ["it"] })).await;
+    problem(&other, 403);
+    assert!(other.body.contains("somebody else of that name"), "{}", other.body);
+    assert!(!other.head.contains("calmline_session="), "{}", other.head);
+    let session = wire.ask("GET", "/v1/session", &li).await.json();
+    assert_eq!(session["role"], "supervisor", "nothing of the other's is theirs");
+    let again = scene.sign_in(&json!({})).await;
+    assert_eq!(again.status, 303, "the first signs in again: {}", again.body);
+}
+
+#[tokio::test]
+async fn whoever_gets_a_name_in_the_store_has_it() {
+    let root = tempfile::tempdir().expect("a folder");
+    let store = audit::store(root.path());
+    let scene = Scene::set_with(Some(store.clone())).await;
+    let wire = scene.wire();
+    let mut reply = scene.sign_in(&json!({})).await;
+    for _ in 0..10 {
+        if reply.status == 303 {
+            break;
+        }
+        assert_eq!(reply.status, 503, "the store is not read yet: {}", reply.body);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        reply = scene.sign_in(&json!({})).await;
+    }
+    let li = cookie(&reply);
+    assert_eq!(wire.ask("GET", "/v1/session", &li).await.status, 200);
+    let made = wire.send("POST", "/v1/users", r#"{ "name": "li", "role": "operator" }"#).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    assert_eq!(wire.ask("GET", "/v1/session", &li).await.status, 401, "the name is another's");
+    problem(&scene.sign_in(&json!({})).await, 403);
+    store.stop();
 }
 
 #[tokio::test]
