@@ -46,8 +46,7 @@ impl Call {
         if by_caller {
             duties.asked(context.now, phrases, text);
         } else {
-            let mut broken = duties.served(context.now, phrases, text, whole);
-            broken.extend(duties.overdue(context.now));
+            let broken = duties.served(context.now, phrases, text, whole);
             self.breached(context, &broken);
         }
     }
