@@ -304,8 +304,11 @@ impl Call {
         }
     }
 
-    /// Has the parties read who are to be read, or no longer.
+    /// Has the parties read who are to be read, or no longer; nobody as long as that is not agreed to.
     pub(super) fn attend(&self, context: &mut Context<'_>, on: bool) {
+        if on && !self.consent.is_listened_to() {
+            return;
+        }
         context.out.push(Command::Attend { leg: self.caller.id, on });
         if let Some(far) = self.far.as_ref().filter(|_| context.terms.settings.listens_to_far()) {
             context.out.push(Command::Attend { leg: far.id, on });
@@ -322,6 +325,9 @@ impl Call {
             return Ok(Done::Dropped(why));
         }
         chat.active = context.now;
+        if !self.consent.is_listened_to() {
+            return Ok(Done::Accepted);
+        }
         self.words_heard(context, message.party == Party::Caller, &message.text, true);
         let Message { party, text, age, .. } = message;
         let by_caller = party == Party::Caller;

@@ -72,7 +72,7 @@ pub(super) async fn upload(
     let busy = |_| unavailable(format!("{UPLOADS_MAX} recordings are uploaded at present: send it again later"));
     let _place = app.uploads.try_acquire().map_err(busy)?;
     let in_force = app.recordings.in_force().ok_or_else(|| unavailable("the server begins".to_owned()))?;
-    in_force.control.check_route(&opening).map_err(|denied| bad(denied.reason))?;
+    in_force.control.check_route(&opening)?;
     if in_force.control.parties.is_none() {
         return Err(Problem::new(StatusCode::CONFLICT, "nobody listens: [listening] enabled = false"));
     }

@@ -10,7 +10,7 @@ use super::sim::{Sim, settings};
 use crate::compliance::Phrases;
 use crate::control::{ChatOpening, Command, ControlSettings, Denied, DeniedKind, Done, Input, Message, Order, Party};
 use crate::notice::{Notice, What};
-use crate::settings::Limits;
+use crate::settings::{ConsentRule, ConsentSettings, Limits};
 
 /// Scenarios of the routes that the tests use: the bridge of `after-sales` needs a target, a prompt needs sound.
 const ROUTE: &str = "sales";
@@ -151,6 +151,32 @@ fn chats_take_no_place_of_calls() {
 }
 
 #[test]
+fn nobody_is_read_before_the_customer_agrees_where_the_route_says_so() {
+    let mut settings = settings();
+    let consent = ConsentSettings { rule: ConsentRule::Asked, deafens: true, ..ConsentSettings::default() };
+    settings.routes.0.iter_mut().for_each(|route| route.consent.clone_from(&consent));
+    let mut sim = Sim::new(settings);
+    let (opened, out) = sim.order(Order::OpenChat(Box::new(opening())));
+    let Ok(Done::Opened { call, .. }) = opened else { panic!("{opened:?}") };
+    assert_eq!(attended(&out), [] as [bool; 0]);
+    let write = |text: &str| {
+        let message = Message { party: Party::Caller, text: text.to_owned(), name: None, age: Duration::ZERO };
+        Order::Write { call: call.clone(), message }
+    };
+    let (written, out) = sim.order(write("退货"));
+    assert_eq!(written, Ok(Done::Accepted));
+    assert!(!out.iter().any(|command| matches!(command, Command::Read { .. })), "{out:?}");
+    let (agreed, out) = sim.order(Order::Consent { call: call.clone(), given: true });
+    assert_eq!(agreed, Ok(Done::Accepted));
+    assert_eq!(attended(&out), [true]);
+    assert!(!out.iter().any(|command| matches!(command, Command::Media(_))), "a chat has no sound: {out:?}");
+    let (_, out) = sim.order(write("快点"));
+    assert!(out.iter().any(|command| matches!(command, Command::Read { .. })), "{out:?}");
+    let (_, out) = sim.order(Order::Consent { call: call.clone(), given: false });
+    assert_eq!(attended(&out), [false]);
+}
+
+#[test]
 fn what_agents_write_is_held_to_the_compliance_phrases() {
     let mut chat = Chat::open_with(ControlSettings { compliance: Arc::new(duties()), ..settings() });
     chat.sim.pass(Duration::from_secs(10), |_, _| ());
@@ -269,6 +295,15 @@ impl Chat {
         assert_eq!(self.sim.control.counts().calls, 0);
         self.sim.assert_clean();
     }
+}
+
+/// Who is read from now on (true), or no longer.
+fn attended(out: &[Command]) -> Vec<bool> {
+    let attended = |command: &Command| match command {
+        Command::Attend { on, .. } => Some(*on),
+        _ => None,
+    };
+    out.iter().filter_map(attended).collect()
 }
 
 fn whats(out: &[Command]) -> Vec<What> {

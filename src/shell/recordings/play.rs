@@ -11,7 +11,7 @@ use nlu::{Listener, ListenerSettings, PartyId, SAMPLE_RATE_HZ};
 use routing::{CallKey, Engine};
 
 use super::{InForce, Upload};
-use crate::control::{Command, Control, ControlSettings, Done, Input, Order, Sounds};
+use crate::control::{Command, Control, ControlSettings, Done, Input, NOT_AGREED, Order, Sounds};
 use crate::judges::JudgeFiles;
 use crate::notice::Notice;
 use crate::recognizer::RecognizerFiles;
@@ -56,10 +56,18 @@ pub(super) fn play(
     drop(file);
     let mut desk = Desk { control: control(own, in_force, agent.is_some())?, commands: Vec::new(), tell };
     let done = desk.control.order(BEGIN, Order::OpenChat(Box::new(opening)), &mut desk.commands);
-    let Ok(Done::Opened { call, .. }) = &done else { return Err(format!("{done:?}")) };
-    let call = call.clone();
+    let call = match done {
+        Ok(Done::Opened { call, .. }) => call,
+        Ok(_) => return Err("it became no call".to_owned()),
+        Err(denied) => return Err(denied.reason),
+    };
     let legs = desk.attended();
     desk.hand_out();
+    if legs.is_empty() {
+        // Consent has come to be asked for while it waited.
+        desk.end(BEGIN, &call, NOT_AGREED);
+        return Err(NOT_AGREED.to_owned());
+    }
     let languages = legs.first().and_then(|leg| desk.control.language_of(*leg));
     let mut ears = Ears::new(in_force, &legs, languages)?;
     let samples = voices.iter().map(Vec::len).max().unwrap_or_default();
