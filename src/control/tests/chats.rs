@@ -185,7 +185,7 @@ fn what_agents_write_is_held_to_the_compliance_phrases() {
     assert_eq!(chat.say(Party::Caller, "那只基金呢，不归我管", None), Ok(Done::Accepted));
     assert_eq!(chat.broken(), [""; 0], "customers may say what they like");
     let mut out = Vec::new();
-    chat.sim.pass(Duration::from_secs(20), |_, more| out.extend(more));
+    chat.sim.pass(Duration::from_secs(24), |_, more| out.extend(more));
     chat.out.extend(out);
     assert_eq!(chat.broken(), ["must_say greeting"], "nobody was greeted in time");
     assert_eq!(chat.say(Party::Callee, "投资有风险", None), Ok(Done::Accepted));
@@ -200,11 +200,33 @@ fn what_agents_write_is_held_to_the_compliance_phrases() {
 }
 
 #[test]
+fn duties_of_a_chat_begin_with_the_first_message_of_whoever_serves() {
+    // After how many seconds whoever serves writes what; then what is broken 30 s later.
+    for (wait_s, said, expected) in
+        [(1, None, None), (60, Some("您好"), None), (60, Some("好的"), Some("must_say greeting"))]
+    {
+        let mut chat = Chat::open_with(ControlSettings { compliance: Arc::new(duties()), ..settings() });
+        let mut out = Vec::new();
+        chat.sim.pass(Duration::from_secs(wait_s), |_, more| out.extend(more));
+        if let Some(said) = said {
+            assert_eq!(chat.say(Party::Callee, said, None), Ok(Done::Accepted));
+        }
+        chat.sim.pass(Duration::from_secs(30), |_, more| out.extend(more));
+        chat.out.extend(out);
+        let expected: Vec<String> = expected.into_iter().map(str::to_owned).collect();
+        assert_eq!(chat.broken(), expected, "{wait_s} s, {said:?}");
+    }
+}
+
+#[test]
 fn of_what_is_missing_at_the_end_supervisors_are_told_and_nobody_is_moved() {
     let mut sim = Sim::new(ControlSettings { compliance: Arc::new(duties()), ..settings() });
     let help = ChatOpening { route: Some("help".to_owned()), ..opening() };
     let (opened, _) = sim.order(Order::OpenChat(Box::new(help)));
     let Ok(Done::Opened { call, .. }) = opened else { panic!("{opened:?}") };
+    let message = Message { party: Party::Callee, text: "好的".to_owned(), name: None, age: Duration::ZERO };
+    let (written, _) = sim.order(Order::Write { call: call.clone(), message });
+    assert_eq!(written, Ok(Done::Accepted));
     sim.pass(Duration::from_secs(60), |_, _| ());
     let (_, out) = sim.order(Order::EndChat { call, reason: "solved".to_owned() });
     let told = whats(&out);
