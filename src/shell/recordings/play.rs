@@ -33,7 +33,7 @@ pub(super) struct Heard {
     pub(super) words: bool,
 }
 
-/// Listens to a recording to its end, or until `is_stopping` says so. `own` goes in front of the call's id.
+/// Listens to a recording to its end, or until `why_to_end` says why. `own` goes in front of the call's id.
 ///
 /// # Errors
 /// Why it is not listened to, or not to its end.
@@ -42,7 +42,7 @@ pub(super) fn play(
     upload: Upload,
     in_force: &InForce,
     tell: impl FnMut(&Notice),
-    is_stopping: impl Fn() -> bool,
+    why_to_end: impl Fn() -> Option<&'static str>,
 ) -> Result<Heard, String> {
     let Upload { mut file, opening, customer, agent } = upload;
     let mut channel = |channel: u16| {
@@ -72,9 +72,9 @@ pub(super) fn play(
     let mut ears = Ears::new(in_force, &legs, languages)?;
     let samples = voices.iter().map(Vec::len).max().unwrap_or_default();
     for at in (0..samples + AFTER).step_by(PACKET) {
-        if is_stopping() {
-            desk.end(time_of(at), &call, "the server ended");
-            return Err("the server ended".to_owned());
+        if let Some(why) = why_to_end() {
+            desk.end(time_of(at), &call, why);
+            return Err(why.to_owned());
         }
         for (leg, voice) in legs.iter().zip(&voices) {
             ears.push(*leg, voice.get(at..).unwrap_or_default());
