@@ -155,6 +155,8 @@ fn nobody_is_read_before_the_customer_agrees_where_the_route_says_so() {
     let mut settings = settings();
     let consent = ConsentSettings { rule: ConsentRule::Asked, deafens: true, ..ConsentSettings::default() };
     settings.routes.0.iter_mut().for_each(|route| route.consent.clone_from(&consent));
+    let recorded = settings.check_route(&opening()).map_err(|denied| denied.kind);
+    assert_eq!(recorded, Err(DeniedKind::Conflict), "of a recording nobody is asked any more");
     let mut sim = Sim::new(settings);
     let (opened, out) = sim.order(Order::OpenChat(Box::new(opening())));
     let Ok(Done::Opened { call, .. }) = opened else { panic!("{opened:?}") };
