@@ -75,7 +75,7 @@ pub use fork::{ForkCommand, ForkEvent, ForkOpening, Source, StreamId};
 pub use input::{HandshakeFailure, Header, Input, Invite, OfferMethod, Refresher, ReplyId, SessionTerms, SipEvent};
 pub use order::{Denied, DeniedKind, Done, Hears, Order, Party, PlayedSound, SupervisorMode, Whom};
 pub use overload::{Load, Measured};
-pub use recorded::RECORDING;
+pub use recorded::{NOT_AGREED, RECORDING};
 pub use terms::OldTerms;
 pub use transfer::Wish;
 

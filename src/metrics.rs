@@ -180,9 +180,9 @@ impl Metrics {
             }
             What::HandshakeFailed { failure, .. } => self.count(&HANDSHAKES, &[failure], 1),
             What::CodecAsked { party, outcome, .. } => self.count(&REINVITES, &[party, outcome], 1),
-            What::Bypassed { by, .. } => self.count(&BYPASSES, &["done", by], 1),
-            What::BypassFailed { by, .. } => self.count(&BYPASSES, &["failed", by], 1),
-            What::BypassEnded { by, .. } => self.count(&BYPASSES, &["ended", by], 1),
+            What::Bypassed { .. } | What::BypassFailed { .. } | What::BypassEnded { .. } => {
+                self.observe_bypass(&notice.what);
+            }
             What::PromptStarted { .. } | What::PromptEnded { .. } | What::PromptFailed { .. } => {
                 self.observe_prompt(&notice.what);
             }
@@ -422,6 +422,16 @@ impl Metrics {
             What::AlertHandled(deed) => self.count(&ALERTS_HANDLED, &[&deed.deed], 1),
             _ => {}
         }
+    }
+
+    fn observe_bypass(&self, what: &What) {
+        let (outcome, by) = match what {
+            What::Bypassed { by, .. } => ("done", by),
+            What::BypassFailed { by, .. } => ("failed", by),
+            What::BypassEnded { by, .. } => ("ended", by),
+            _ => return,
+        };
+        self.count(&BYPASSES, &[outcome, by], 1);
     }
 
     fn observe_prompt(&self, what: &What) {

@@ -43,15 +43,18 @@ impl Duties {
     /// Whoever serves has said or written `text`; `whole`: it is all that was said, not only phrases that are listened for.
     ///
     /// # Returns
-    /// The rules that are broken by it, by their place.
+    /// The rules that are broken by it or by now, by their place.
     pub fn served(&mut self, now: Duration, phrases: &Phrases, text: &str, whole: bool) -> Vec<usize> {
         let found = phrases.find(text);
         self.understood |= whole;
+        // First what is late: said now, it was not said in time.
+        let mut broken = self.overdue(now);
         self.open.retain(|rule, _| !found.said.contains(rule));
         self.note_occasions(now, phrases, &found);
         let is_never = |rule: &usize| phrases.rules()[*rule].duty == Duty::NeverSay && self.own.contains(rule);
-        let broken: Vec<usize> = found.said.iter().copied().filter(is_never).collect();
-        self.tell(broken)
+        let never: Vec<usize> = found.said.iter().copied().filter(is_never).collect();
+        broken.extend(self.tell(never));
+        broken
     }
 
     /// The customer has said or written `text`.

@@ -79,6 +79,7 @@ fn duties_have_their_moments() {
         ("5~好的", 60, ""),
         // What was due before anything was understood is looked at then.
         ("40+好的", 60, "40 greeting, 60 else"),
+        ("40+您好", 60, "40 greeting, 60 else"),
         ("5+您好 10+这不归我管 12+这不归我管", 25, "10 away, 12 away"),
         ("5+您好 10?那个基金呢 20+有风险", 29, ""),
         ("5+您好 10+基金 30?基金", 100, "73 risk, 100 else"),

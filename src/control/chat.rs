@@ -76,6 +76,8 @@ pub(super) struct Chat {
     /// What each party wrote last, and when: caller, callee.
     last: [Option<(Duration, String)>; 2],
     messages: u32,
+    /// Whether whoever serves has written something that was read.
+    served: bool,
     allowance: Allowance,
     /// The mood that the customer's last message has left, and when policies hear of it once more.
     left: Option<(Duration, routing::Event)>,
@@ -123,6 +125,11 @@ impl Chat {
     /// When the chat is over, unless something is written.
     pub(super) fn ends_at(&self) -> Duration {
         self.active + self.idle
+    }
+
+    /// Whether the customer still waits for somebody to write; of a recording both are there from the beginning.
+    pub(super) fn is_unserved(&self) -> bool {
+        !self.served && self.recorded.is_none()
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -257,6 +264,7 @@ impl Call {
             names: VecDeque::new(),
             last: [None, None],
             messages: 0,
+            served: false,
             allowance: Allowance::default(),
             left: None,
             recorded: (channel == RECORDING).then(Recorded::default),
@@ -304,8 +312,11 @@ impl Call {
         }
     }
 
-    /// Has the parties read who are to be read, or no longer.
+    /// Has the parties read who are to be read, or no longer; nobody as long as that is not agreed to.
     pub(super) fn attend(&self, context: &mut Context<'_>, on: bool) {
+        if on && !self.consent.is_listened_to() {
+            return;
+        }
         context.out.push(Command::Attend { leg: self.caller.id, on });
         if let Some(far) = self.far.as_ref().filter(|_| context.terms.settings.listens_to_far()) {
             context.out.push(Command::Attend { leg: far.id, on });
@@ -322,6 +333,13 @@ impl Call {
             return Ok(Done::Dropped(why));
         }
         chat.active = context.now;
+        if !self.consent.is_listened_to() {
+            return Ok(Done::Accepted);
+        }
+        if message.party == Party::Callee {
+            self.chat_mut()?.served = true;
+            self.follow_serving(context);
+        }
         self.words_heard(context, message.party == Party::Caller, &message.text, true);
         let Message { party, text, age, .. } = message;
         let by_caller = party == Party::Caller;

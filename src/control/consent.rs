@@ -180,6 +180,10 @@ impl Call {
             return;
         }
         let on = self.consent.is_listened_to();
+        if self.chat().is_some() {
+            self.attend(context, on);
+            return;
+        }
         context.tap(self.caller.id, on);
         if let Some(far) = self.far.as_ref().filter(|_| context.terms.settings.listens_to_far()) {
             context.tap(far.id, on);

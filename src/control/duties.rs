@@ -5,6 +5,7 @@ use media::LegId;
 use routing::{Action, Event};
 
 use super::call::{Call, Stage};
+use super::chat::Chat;
 use super::context::Context;
 use crate::compliance::Duties;
 use crate::notice::{Breach, What};
@@ -21,9 +22,13 @@ struct Conversation {
 }
 
 impl Call {
-    /// A conversation begins when the caller is connected to somebody, and ends when to somebody else, or nobody.
+    /// A conversation begins when the caller is connected to somebody, and ends when to somebody else, or nobody. In a chat it
+    /// begins with the first message of whoever serves: until then nobody does.
     pub(super) fn follow_serving(&mut self, context: &mut Context<'_>) {
         if context.terms.settings.compliance.is_empty() || !matches!(self.stage, Stage::Talking(_)) {
+            return;
+        }
+        if self.chat().is_some_and(Chat::is_unserved) {
             return;
         }
         let far = self.far.as_ref().map(|far| far.id);
@@ -46,8 +51,7 @@ impl Call {
         if by_caller {
             duties.asked(context.now, phrases, text);
         } else {
-            let mut broken = duties.served(context.now, phrases, text, whole);
-            broken.extend(duties.overdue(context.now));
+            let broken = duties.served(context.now, phrases, text, whole);
             self.breached(context, &broken);
         }
     }

@@ -12,13 +12,15 @@ use routing::{Action, Event, Policy};
 use super::call::Call;
 use super::chat::{Chat, ChatOpening, route};
 use super::context::Context;
-use super::order::Denied;
+use super::order::{Denied, DeniedKind};
 use super::{Control, ControlSettings};
 
 /// The channel of recordings.
 pub const RECORDING: &str = "recording";
 /// A recording is shorter than this.
 pub(super) const RECORDING_MAX: Duration = Duration::from_secs(86_400);
+/// Why nobody listens to a recording whose route waits for consent.
+pub const NOT_AGREED: &str = "nobody is listened to until consent is given, and of a recording nobody is asked for it";
 /// How long a caller is taken to wait for whoever a rule moves the caller to.
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -72,11 +74,16 @@ impl Control {
 }
 
 impl ControlSettings {
-    /// Whether a recording finds a route.
+    /// Whether a recording finds a route, and may be listened to there: of one nobody can be asked for consent any more.
     ///
     /// # Errors
-    /// What was looked for, when it does not.
+    /// What was looked for, when it does not; whose consent is missing.
     pub fn check_route(&self, opening: &ChatOpening) -> Result<(), Denied> {
-        route(self, opening).map(|_| ())
+        let routed = route(self, opening)?;
+        if self.consent_on(&routed.name, &[]).is_listened_to() {
+            return Ok(());
+        }
+        let reason = format!("route {}: {NOT_AGREED}", routed.name);
+        Err(Denied::new(DeniedKind::Conflict, reason))
     }
 }

@@ -90,7 +90,7 @@ impl Call {
             Party::Callee => (self.far.as_ref().map(|far| far.id), settings.listens_to_far()),
         };
         let nobody = || Denied::new(DeniedKind::Conflict, format!("nobody listens to the {}", party.as_str()));
-        leg.filter(|_| is_heard).ok_or_else(nobody)
+        leg.filter(|_| is_heard && self.consent.is_listened_to()).ok_or_else(nobody)
     }
 }
 

@@ -113,6 +113,8 @@ struct Shared {
 struct States {
     by_id: BTreeMap<String, RecordingState>,
     order: VecDeque<String>,
+    /// The customers of those that wait or run.
+    customers: BTreeMap<String, String>,
 }
 
 impl Recordings {
@@ -161,12 +163,22 @@ impl Recordings {
         let own = format!("{}-r{number}", self.shared.boot_id);
         let id = format!("{own}-1");
         self.shared.set(&id, RecordingState::Waiting);
+        self.shared.states().customers.insert(id.clone(), upload.opening.customer.clone());
         match self.queue.try_send((own, upload)) {
             Ok(()) => Ok(id),
             Err(refused) => {
                 self.shared.forget(&id);
+                self.shared.states().customers.remove(&id);
                 Err(if matches!(refused, TrySendError::Full(_)) { NotTaken::Full } else { NotTaken::Nobody })
             }
+        }
+    }
+
+    /// Somebody is erased: what waits of them is not listened to, and what runs ends. `person` is their pseudonym.
+    pub fn erase(&self, person: &str) {
+        // Whose recording it is was not said: that is nobody's.
+        if !person.is_empty() {
+            self.shared.states().customers.retain(|_, customer| customer != person);
         }
     }
 
@@ -210,6 +222,19 @@ impl Shared {
         states.order.retain(|own| own != id);
     }
 
+    /// Whether whoever is heard in a recording was erased meanwhile.
+    fn is_erased(&self, id: &str) -> bool {
+        !self.states().customers.contains_key(id)
+    }
+
+    /// Why a recording that runs is to end, when that is so.
+    fn why_to_end(&self, id: &str) -> Option<&'static str> {
+        if self.is_stopping() {
+            return Some("the server ended");
+        }
+        self.is_erased(id).then_some(ERASED)
+    }
+
     fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
     }
@@ -228,13 +253,17 @@ fn listen(waiting: &Receiver<(String, Upload)>, shared: &Shared, told: &Told) {
             Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return,
         };
         let id = format!("{own}-1");
+        if shared.is_erased(&id) {
+            shared.set(&id, RecordingState::Failed { reason: ERASED.to_owned() });
+            continue;
+        }
         shared.set(&id, RecordingState::Running);
         let began = std::time::Instant::now();
         let Some(in_force) = shared.in_force.load_full() else { continue };
         let tell = |notice: &Notice| told.tell_all(notice, Moment::now());
         // What one recording breaks is that recording's alone.
         let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            play::play(own, upload, &in_force, tell, || shared.is_stopping())
+            play::play(own, upload, &in_force, tell, || shared.why_to_end(&id))
         }));
         let took_ms = began.elapsed().as_millis() as u64;
         let state = match played {
@@ -244,9 +273,12 @@ fn listen(waiting: &Receiver<(String, Upload)>, shared: &Shared, told: &Told) {
         };
         info!(call = id, ?state, "a recording was listened to");
         shared.set(&id, state);
+        shared.states().customers.remove(&id);
     }
 }
 
+/// Why a recording is not listened to any more whose customer was erased.
+const ERASED: &str = "the customer was erased";
 /// How often the thread looks whether the server ends.
 const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(200);
 

@@ -260,6 +260,7 @@ fn warning(call_ms: u64, what: &What) -> Option<Warning> {
     let what_of = match what {
         What::EscalationLikely { evidence, .. } => evidence.clone(),
         What::Interrupted { party, times } if party == "callee" => vec![times.to_string()],
+        What::ComplianceBreached(breach) => vec![breach.text.clone()],
         _ => return None,
     };
     Some(Warning { kind: kind(what), call_ms, what: what_of })

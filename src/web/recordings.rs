@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{BufReader, Seek, SeekFrom, Write};
+use std::path::PathBuf;
 
 use axum::Json;
 use axum::body::Body;
@@ -72,11 +73,12 @@ pub(super) async fn upload(
     let busy = |_| unavailable(format!("{UPLOADS_MAX} recordings are uploaded at present: send it again later"));
     let _place = app.uploads.try_acquire().map_err(busy)?;
     let in_force = app.recordings.in_force().ok_or_else(|| unavailable("the server begins".to_owned()))?;
-    in_force.control.check_route(&opening).map_err(|denied| bad(denied.reason))?;
+    in_force.control.check_route(&opening)?;
     if in_force.control.parties.is_none() {
         return Err(Problem::new(StatusCode::CONFLICT, "nobody listens: [listening] enabled = false"));
     }
-    let file = written(request.into_body()).await?;
+    let folder = in_force.settings.store.as_ref().map(|store| store.folder.clone());
+    let file = written(request.into_body(), folder).await?;
     let file = blocking(move || checked(file, channels)).await??;
     let (customer, agent) = channels;
     let upload = Upload { file, opening, customer, agent };
@@ -121,11 +123,13 @@ fn read(app: &App, query: RecordingQuery, headers: &HeaderMap) -> Result<(Channe
     Ok((channels, ChatOpening { channel, name, customer, language, route, details }))
 }
 
-/// Writes what is uploaded into a file without a name, which is gone with whoever holds it.
-async fn written(body: Body) -> Result<File, Problem> {
+/// Writes what is uploaded into a file without a name, which is gone with whoever holds it: in the store's folder, where there is
+/// one, for what is temporary may lie in memory.
+async fn written(body: Body, folder: Option<PathBuf>) -> Result<File, Problem> {
     let (pieces, mut inlet) = mpsc::channel::<axum::body::Bytes>(PIECES_MAX);
     let writing = tokio::task::spawn_blocking(move || {
-        let mut file = tempfile::tempfile()?;
+        let kept = folder.and_then(|folder| tempfile::tempfile_in(folder).ok());
+        let mut file = kept.map_or_else(tempfile::tempfile, Ok)?;
         while let Some(piece) = inlet.blocking_recv() {
             file.write_all(&piece)?;
         }

@@ -45,6 +45,8 @@ export type Decision = Closer<
 export type Prompt = Closer<Schemas["Prompt"], { party: Party }>;
 export type Reroute = Schemas["Reroute"];
 export type Alert = Closer<Schemas["Alert"], { severity: "info" | "warning" | "critical" }>;
+export type Breached = Schemas["Breached"];
+
 /** What was done about an alert last, and what can be. */
 export type AlertHandled = Schemas["AlertHandled"];
 export type AlertDeedWord = Schemas["AlertDeedWord"];

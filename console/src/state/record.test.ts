@@ -104,7 +104,7 @@ describe("the server's sample call", () => {
 
 /** Events that the console has words for; others are told by their names. */
 const TOLD =
-  /^(call_(started|answered|ended|forked)|alert|decided|rerout|prompt_|supervisor_|audio_(opened|closed)|bypass|pbx_|said|interrupted|chat_opened|reply_suggested|answers_suggested|escalation_likely|service_switched|consent)/;
+  /^(call_(started|answered|ended|forked)|alert|decided|rerout|prompt_|supervisor_|audio_(opened|closed)|bypass|pbx_|said|interrupted|chat_opened|reply_suggested|answers_suggested|escalation_likely|service_switched|compliance_breached|scenario_turned|group_turned|consent)/;
 
 describe.each([zh, en])("sentences in $name", (texts) => {
   it.each(events.map((event) => [event.type, event] as const))("%s", (_, event) => {

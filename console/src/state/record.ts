@@ -4,6 +4,7 @@ import type { FeedEvent } from "../api/feed";
 import type {
   Alert,
   AlertHandled,
+  Breached,
   Call,
   CallEvent,
   Decision,
@@ -89,6 +90,8 @@ function changeOf(call: Call, event: FeedEvent): Partial<Call> {
       const fits = (each: Alert) => each.call_ms === alert_ms && each.rule === rule;
       return { alerts: mend(call.alerts, fits, { handled: handledOf(event) }) };
     }
+    case "compliance_breached":
+      return { breaches: push(call.breaches ?? [], event as unknown as Breached, DEEDS_MAX) };
     case "leg_ended":
       return { legs: push(call.legs, event as unknown as Leg, DEEDS_MAX) };
     case "said":

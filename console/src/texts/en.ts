@@ -121,6 +121,8 @@ export const en: Texts = {
       ended: "ended",
     },
     severity: { info: "Info", warning: "Warning", critical: "Critical" },
+    breaches: "Compliance rules broken",
+    duties: { never_say: "Said what is never to be said", must_say: "Not said what must be" },
     goTo: "Open",
     sound: "Sound",
     notify: "Desktop notifications",
@@ -294,6 +296,9 @@ export const en: Texts = {
     audioOpened: (number) => `Browser ${number} listens`,
     audioClosed: (number, seconds) => `Browser ${number} stopped listening (${seconds} s)`,
     escalation: (percent, evidence) => `Likely to escalate (${percent} %): ${evidence}`,
+    breached: (rule, text) => `Compliance rule ${rule} is broken: ${text}`,
+    turned: (which, before, after) =>
+      `Calls of ${which} have turned ${after > before ? "sour" : "better"} (median of their highest anger ${before} % → ${after} %)`,
     service: (before, after) => `Served as ${after} instead of ${before}`,
     usualService: "usual",
     interrupted: (party, times) => `${party} interrupted (${times})`,
@@ -466,6 +471,7 @@ export const en: Texts = {
     warnings: "Mind this",
     warningKinds: {
       escalation_likely: (what) => `Likely to escalate: ${what}`,
+      compliance_breached: (what) => `A compliance rule is broken: ${what}`,
       interrupted: (what) => `You interrupted the caller (${what} times)`,
     },
     script: "Suggested script",

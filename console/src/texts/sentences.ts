@@ -191,9 +191,19 @@ function affairSentence(t: Texts, event: CallEvent): Sentence | null {
       return { kind: "decision", text: s.ticketAsked(text(event.crm), text(event.rule)) };
     case "outcome_told":
       return { kind: "other", text: s.outcomeTold(text(event.by), text(event.name)) };
+    case "compliance_breached":
+      return { kind: "alert", text: s.breached(text(event.rule), text(event.text)) };
+    case "scenario_turned":
+      return { kind: "other", text: turned(t, text(event.scenario), event) };
+    case "group_turned":
+      return { kind: "other", text: turned(t, `${text(event.by)} = ${text(event.group)}`, event) };
     default:
       return null;
   }
+}
+
+function turned(t: Texts, which: string, event: CallEvent): string {
+  return t.sentences.turned(which, percent(event.before as number), percent(event.after as number));
 }
 
 /** What the way of the audio and other systems say. */

@@ -118,6 +118,8 @@ export const zh = {
       ended: "已结束",
     },
     severity: { info: "提示", warning: "警告", critical: "严重" },
+    breaches: "违反的合规规则",
+    duties: { never_say: "说了不得说的话", must_say: "没有说必须说的话" } as Record<string, string>,
     goTo: "查看通话",
     sound: "提示音",
     notify: "桌面通知",
@@ -284,6 +286,9 @@ export const zh = {
     audioOpened: (number: number) => `浏览器 ${number} 开始监听`,
     audioClosed: (number: number, seconds: string) => `浏览器 ${number} 停止监听（${seconds} 秒）`,
     escalation: (percent: number, evidence: string) => `可能升级（${percent}%）：${evidence}`,
+    breached: (rule: string, text: string) => `违反合规规则 ${rule}：${text}`,
+    turned: (which: string, before: number, after: number) =>
+      `${which} 的来电整体${after > before ? "恶化" : "好转"}（最高愤怒的中位数 ${before}% → ${after}%）`,
     service: (before: string, after: string) => `服务方式由 ${before} 改为 ${after}`,
     usualService: "常规",
     interrupted: (party: string, times: number) => `${party}打断对方（第 ${times} 次）`,
@@ -447,6 +452,7 @@ export const zh = {
     warnings: "请注意",
     warningKinds: {
       escalation_likely: (what: string) => `情绪可能升级：${what}`,
+      compliance_breached: (what: string) => `违反合规规则：${what}`,
       interrupted: (what: string) => `您打断了来电者（${what} 次）`,
     } as Record<string, (what: string) => string>,
     script: "建议话术",

@@ -10,7 +10,7 @@ use super::sim::{Sim, settings};
 use crate::compliance::Phrases;
 use crate::control::{ChatOpening, Command, ControlSettings, Denied, DeniedKind, Done, Input, Message, Order, Party};
 use crate::notice::{Notice, What};
-use crate::settings::Limits;
+use crate::settings::{ConsentRule, ConsentSettings, Limits};
 
 /// Scenarios of the routes that the tests use: the bridge of `after-sales` needs a target, a prompt needs sound.
 const ROUTE: &str = "sales";
@@ -151,6 +151,34 @@ fn chats_take_no_place_of_calls() {
 }
 
 #[test]
+fn nobody_is_read_before_the_customer_agrees_where_the_route_says_so() {
+    let mut settings = settings();
+    let consent = ConsentSettings { rule: ConsentRule::Asked, deafens: true, ..ConsentSettings::default() };
+    settings.routes.0.iter_mut().for_each(|route| route.consent.clone_from(&consent));
+    let recorded = settings.check_route(&opening()).map_err(|denied| denied.kind);
+    assert_eq!(recorded, Err(DeniedKind::Conflict), "of a recording nobody is asked any more");
+    let mut sim = Sim::new(settings);
+    let (opened, out) = sim.order(Order::OpenChat(Box::new(opening())));
+    let Ok(Done::Opened { call, .. }) = opened else { panic!("{opened:?}") };
+    assert_eq!(attended(&out), [] as [bool; 0]);
+    let write = |text: &str| {
+        let message = Message { party: Party::Caller, text: text.to_owned(), name: None, age: Duration::ZERO };
+        Order::Write { call: call.clone(), message }
+    };
+    let (written, out) = sim.order(write("退货"));
+    assert_eq!(written, Ok(Done::Accepted));
+    assert!(!out.iter().any(|command| matches!(command, Command::Read { .. })), "{out:?}");
+    let (agreed, out) = sim.order(Order::Consent { call: call.clone(), given: true });
+    assert_eq!(agreed, Ok(Done::Accepted));
+    assert_eq!(attended(&out), [true]);
+    assert!(!out.iter().any(|command| matches!(command, Command::Media(_))), "a chat has no sound: {out:?}");
+    let (_, out) = sim.order(write("快点"));
+    assert!(out.iter().any(|command| matches!(command, Command::Read { .. })), "{out:?}");
+    let (_, out) = sim.order(Order::Consent { call: call.clone(), given: false });
+    assert_eq!(attended(&out), [false]);
+}
+
+#[test]
 fn what_agents_write_is_held_to_the_compliance_phrases() {
     let mut chat = Chat::open_with(ControlSettings { compliance: Arc::new(duties()), ..settings() });
     chat.sim.pass(Duration::from_secs(10), |_, _| ());
@@ -159,7 +187,7 @@ fn what_agents_write_is_held_to_the_compliance_phrases() {
     assert_eq!(chat.say(Party::Caller, "那只基金呢，不归我管", None), Ok(Done::Accepted));
     assert_eq!(chat.broken(), [""; 0], "customers may say what they like");
     let mut out = Vec::new();
-    chat.sim.pass(Duration::from_secs(20), |_, more| out.extend(more));
+    chat.sim.pass(Duration::from_secs(24), |_, more| out.extend(more));
     chat.out.extend(out);
     assert_eq!(chat.broken(), ["must_say greeting"], "nobody was greeted in time");
     assert_eq!(chat.say(Party::Callee, "投资有风险", None), Ok(Done::Accepted));
@@ -174,11 +202,33 @@ fn what_agents_write_is_held_to_the_compliance_phrases() {
 }
 
 #[test]
+fn duties_of_a_chat_begin_with_the_first_message_of_whoever_serves() {
+    // After how many seconds whoever serves writes what; then what is broken 30 s later.
+    for (wait_s, said, expected) in
+        [(1, None, None), (60, Some("您好"), None), (60, Some("好的"), Some("must_say greeting"))]
+    {
+        let mut chat = Chat::open_with(ControlSettings { compliance: Arc::new(duties()), ..settings() });
+        let mut out = Vec::new();
+        chat.sim.pass(Duration::from_secs(wait_s), |_, more| out.extend(more));
+        if let Some(said) = said {
+            assert_eq!(chat.say(Party::Callee, said, None), Ok(Done::Accepted));
+        }
+        chat.sim.pass(Duration::from_secs(30), |_, more| out.extend(more));
+        chat.out.extend(out);
+        let expected: Vec<String> = expected.into_iter().map(str::to_owned).collect();
+        assert_eq!(chat.broken(), expected, "{wait_s} s, {said:?}");
+    }
+}
+
+#[test]
 fn of_what_is_missing_at_the_end_supervisors_are_told_and_nobody_is_moved() {
     let mut sim = Sim::new(ControlSettings { compliance: Arc::new(duties()), ..settings() });
     let help = ChatOpening { route: Some("help".to_owned()), ..opening() };
     let (opened, _) = sim.order(Order::OpenChat(Box::new(help)));
     let Ok(Done::Opened { call, .. }) = opened else { panic!("{opened:?}") };
+    let message = Message { party: Party::Callee, text: "好的".to_owned(), name: None, age: Duration::ZERO };
+    let (written, _) = sim.order(Order::Write { call: call.clone(), message });
+    assert_eq!(written, Ok(Done::Accepted));
     sim.pass(Duration::from_secs(60), |_, _| ());
     let (_, out) = sim.order(Order::EndChat { call, reason: "solved".to_owned() });
     let told = whats(&out);
@@ -269,6 +319,15 @@ impl Chat {
         assert_eq!(self.sim.control.counts().calls, 0);
         self.sim.assert_clean();
     }
+}
+
+/// Who is read from now on (true), or no longer.
+fn attended(out: &[Command]) -> Vec<bool> {
+    let attended = |command: &Command| match command {
+        Command::Attend { on, .. } => Some(*on),
+        _ => None,
+    };
+    out.iter().filter_map(attended).collect()
 }
 
 fn whats(out: &[Command]) -> Vec<What> {

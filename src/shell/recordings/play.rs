@@ -11,7 +11,7 @@ use nlu::{Listener, ListenerSettings, PartyId, SAMPLE_RATE_HZ};
 use routing::{CallKey, Engine};
 
 use super::{InForce, Upload};
-use crate::control::{Command, Control, ControlSettings, Done, Input, Order, Sounds};
+use crate::control::{Command, Control, ControlSettings, Done, Input, NOT_AGREED, Order, Sounds};
 use crate::judges::JudgeFiles;
 use crate::notice::Notice;
 use crate::recognizer::RecognizerFiles;
@@ -33,7 +33,7 @@ pub(super) struct Heard {
     pub(super) words: bool,
 }
 
-/// Listens to a recording to its end, or until `is_stopping` says so. `own` goes in front of the call's id.
+/// Listens to a recording to its end, or until `why_to_end` says why. `own` goes in front of the call's id.
 ///
 /// # Errors
 /// Why it is not listened to, or not to its end.
@@ -42,7 +42,7 @@ pub(super) fn play(
     upload: Upload,
     in_force: &InForce,
     tell: impl FnMut(&Notice),
-    is_stopping: impl Fn() -> bool,
+    why_to_end: impl Fn() -> Option<&'static str>,
 ) -> Result<Heard, String> {
     let Upload { mut file, opening, customer, agent } = upload;
     let mut channel = |channel: u16| {
@@ -56,17 +56,25 @@ pub(super) fn play(
     drop(file);
     let mut desk = Desk { control: control(own, in_force, agent.is_some())?, commands: Vec::new(), tell };
     let done = desk.control.order(BEGIN, Order::OpenChat(Box::new(opening)), &mut desk.commands);
-    let Ok(Done::Opened { call, .. }) = &done else { return Err(format!("{done:?}")) };
-    let call = call.clone();
+    let call = match done {
+        Ok(Done::Opened { call, .. }) => call,
+        Ok(_) => return Err("it became no call".to_owned()),
+        Err(denied) => return Err(denied.reason),
+    };
     let legs = desk.attended();
     desk.hand_out();
+    if legs.is_empty() {
+        // Consent has come to be asked for while it waited.
+        desk.end(BEGIN, &call, NOT_AGREED);
+        return Err(NOT_AGREED.to_owned());
+    }
     let languages = legs.first().and_then(|leg| desk.control.language_of(*leg));
     let mut ears = Ears::new(in_force, &legs, languages)?;
     let samples = voices.iter().map(Vec::len).max().unwrap_or_default();
     for at in (0..samples + AFTER).step_by(PACKET) {
-        if is_stopping() {
-            desk.end(time_of(at), &call, "the server ended");
-            return Err("the server ended".to_owned());
+        if let Some(why) = why_to_end() {
+            desk.end(time_of(at), &call, why);
+            return Err(why.to_owned());
         }
         for (leg, voice) in legs.iter().zip(&voices) {
             ears.push(*leg, voice.get(at..).unwrap_or_default());

@@ -55,6 +55,24 @@ fn what_is_no_recording_is_told_and_the_next_one_is_listened_to() {
     recordings.stop();
 }
 
+#[test]
+fn what_waits_of_somebody_who_is_erased_is_not_listened_to() {
+    let (recordings, _) = start();
+    let of = |customer: &str| {
+        let mut upload = upload("calm-caller.wav", None);
+        upload.opening.customer = customer.to_owned();
+        recordings.take(upload).expect("there is room")
+    };
+    let (nobodys, erased, other) = (of(""), of("a-person"), of("another"));
+    recordings.erase("a-person");
+    recordings.erase("");
+    let RecordingState::Failed { reason } = finished(&recordings, &erased) else { panic!("they are erased") };
+    assert_eq!(reason, ERASED);
+    assert!(matches!(finished(&recordings, &nobodys), RecordingState::Done { .. }));
+    assert!(matches!(finished(&recordings, &other), RecordingState::Done { .. }));
+    recordings.stop();
+}
+
 fn start() -> (Recordings, Arc<Bus>) {
     let bus = Arc::new(Bus::new());
     let told = Told { bus: Arc::clone(&bus), store: None, outbox: None, metrics: Metrics::new() };
