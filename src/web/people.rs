@@ -135,12 +135,13 @@ pub(super) async fn erase(
     audit(store, &who, "erasure_asked", json!({ "reason": reason })).await?;
     // On its own: whoever asks may go before it is done, and it is forgotten everywhere all the same.
     let (store, bus, outbox) = (store.clone(), Arc::clone(&app.bus), app.outbox.clone());
-    let (customers, person) = (app.customers.clone(), store.pseudonym(&address));
+    let (customers, recordings, person) = (app.customers.clone(), app.recordings.clone(), store.pseudonym(&address));
     let deed = tokio::spawn(async move {
         match store.erase(address).await.map_err(store_down)? {
             Ok(erased) => {
                 bus.forget(&erased.calls);
                 person.iter().for_each(|person| customers.forget(person));
+                person.iter().for_each(|person| recordings.erase(person));
                 if let Some(outbox) = outbox {
                     outbox.forget(erased.calls.clone()).await;
                 }
