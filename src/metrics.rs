@@ -169,9 +169,7 @@ impl Metrics {
             | What::ComplianceBreached(_)
             | What::ScenarioTurned(_)
             | What::GroupTurned(_)
-            | What::EscalationLikely { .. } => {
-                self.observe_mood(&notice.what);
-            }
+            | What::EscalationLikely { .. } => self.observe_mood(&notice.what),
             What::KeyPressed { party, way, .. } => self.count(&KEYS, &[party, way], 1),
             What::SecureInput { .. } | What::FactsTold { .. } | What::PbxDone { .. } | What::PbxFailed { .. } => {}
             What::HandshakeDone { took_ms, .. } => {

@@ -284,8 +284,9 @@ fn fill_the_disk(settings: &StoreSettings) {
     println!("full");
     let (_, most) = getrlimit(Resource::RLIMIT_FSIZE).expect("a limit");
     setrlimit(Resource::RLIMIT_FSIZE, most, most).expect("as much as before");
-    assert!(eventually(|| wakes(&store)), "it is tried again");
+    // The trail is tried again by what there is to write.
     assert!(eventually(|| decide(1)), "decisions are kept again");
+    assert!(eventually(|| wakes(&store)), "it is tried again");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     keep_one(&store, "again");
     let is_kept =

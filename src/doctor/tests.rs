@@ -1,3 +1,5 @@
+//! What is found on machines that are told, and how it is said.
+
 use std::net::{TcpListener, UdpSocket};
 
 use super::files::certificate;

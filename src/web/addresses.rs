@@ -244,8 +244,9 @@ fn interactions(doors: Doors) -> Doors {
     let recording = describe("Uploads a recording of a call, a WAV, to be listened to afterwards")
         .query::<recordings::RecordingQuery>()
         .header("x-calmline-customer", "An address of the customer, or what stands for it: `person:…`")
+        .body_as("audio/wav")
         .answers::<recordings::RecordingBody>(ACCEPTED, "It waits for its turn")
-        .refuses(&[BAD_REQUEST, CONFLICT, UNAVAILABLE]);
+        .refuses(&[CONFLICT, UNPROCESSABLE, UNAVAILABLE, StatusCode::INSUFFICIENT_STORAGE]);
     let recorded = describe("What has become of a recording")
         .answers::<recordings::RecordingBody>(OK, "Its record is that of the call")
         .refuses(&[NOT_FOUND]);
