@@ -185,6 +185,13 @@ impl Store {
         self.journal.record(AuditEntry { kind, who, call, what });
     }
 
+    /// Writes down what somebody did, of a call where it was of one, and waits for that, at most a second: whether the disk
+    /// has it.
+    pub async fn audited(&self, kind: &str, who: &str, call: &str, what: serde_json::Value) -> bool {
+        let (kind, who, call) = (kind.to_owned(), who.to_owned(), call.to_owned());
+        self.journal.committed(AuditEntry { kind, who, call, what }).await
+    }
+
     /// Takes up a notice made at `time`: behind a queue, so without waiting.
     pub fn keep(&self, notice: &crate::notice::Notice, time: Moment) {
         // What is decisive is in the journal already: see `commit`.

@@ -94,9 +94,7 @@ pub(super) async fn list(
     let what = serde_json::json!({
         "who": who, "kind": kind, "call": call, "from": from, "before": before, "below": below, "found": entries.len(),
     });
-    let entry =
-        AuditEntry { kind: "audit_read".to_owned(), who: who_asks.name().to_owned(), call: String::new(), what };
-    store.journal().committed(entry).await;
+    store.audited("audit_read", who_asks.name(), "", what).await;
     let told = |(seq, unix_ms, entry): (u64, u64, AuditEntry)| {
         let AuditEntry { kind, who, call, what } = entry;
         Entry { seq, time: Moment(unix_ms), kind, who, call, what }

@@ -21,7 +21,6 @@ use super::routes::App;
 use super::signing::Who;
 use crate::libraries::{Kind, Libraries, Swap, Text, Volume};
 use crate::settings::{Fault, read_text};
-use crate::store::AuditEntry;
 
 /// One replacement at a time.
 pub(super) type Replacing = Arc<Mutex<()>>;
@@ -249,8 +248,7 @@ async fn audit(app: &App, Replacement { who, volume, there, new }: &Replacement,
     let before = there.as_ref().map(|there| there.version.to_string());
     let after = new.version.to_string();
     let what = json!({ "kind": volume.kind.name(), "name": volume.name, "before": before, "after": after });
-    let entry = AuditEntry { kind: kind.to_owned(), who: who.clone(), call: String::new(), what };
-    store.journal().committed(entry).await;
+    store.audited(kind, who, "", what).await;
 }
 
 /// What the version before the one at `path` says.

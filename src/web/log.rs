@@ -11,11 +11,11 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::orders::read;
+use super::people::audit;
 use super::problem::Problem;
 use super::routes::App;
 use super::signing::Who;
 use crate::log::LogFilter;
-use crate::store::AuditEntry;
 
 /// How much is logged.
 #[derive(Debug, Serialize, ToSchema)]
@@ -62,12 +62,7 @@ pub(super) async fn set(
     }
     // It stands in the trail before it is so.
     if let Some(store) = &app.store {
-        let what = json!({ "filter": text, "for_s": for_s });
-        let entry =
-            AuditEntry { kind: "log_changed".to_owned(), who: who.name().to_owned(), call: String::new(), what };
-        if !store.journal().committed(entry).await {
-            return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the audit trail cannot be written"));
-        }
+        audit(store, &who, "log_changed", json!({ "filter": text, "for_s": for_s })).await?;
     }
     let taken = app.log.set(filter, for_s.map(|for_s| Duration::from_secs(for_s.into())));
     taken.map_err(|error| Problem::new(StatusCode::SERVICE_UNAVAILABLE, error))?;

@@ -14,7 +14,6 @@ use super::problem::Problem;
 use super::routes::App;
 use super::signing::Who;
 use crate::control::{Order, Wish};
-use crate::store::AuditEntry;
 
 /// Ways of one order.
 const WAYS_MAX: usize = 5;
@@ -74,6 +73,5 @@ async fn audit(app: &App, who: &Who, call: &str, wish: &Wish) {
     let Some(store) = &app.store else { return };
     let ways: Vec<&str> = wish.ways.iter().map(Route::as_str).collect();
     let what = json!({ "target": wish.target, "ways": ways, "queue_priority": wish.queue_priority });
-    let (kind, who) = ("move_ordered".to_owned(), who.name().to_owned());
-    store.journal().committed(AuditEntry { kind, who, call: call.to_owned(), what }).await;
+    store.audited("move_ordered", who.name(), call, what).await;
 }

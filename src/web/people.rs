@@ -19,7 +19,7 @@ use super::routes::App;
 use super::signing::Who;
 use crate::hexadecimal::hexadecimal;
 use crate::pii::Pii;
-use crate::store::{AuditEntry, Erased, ErasedTenant, Held, Hold, Receipt, Store, names_somebody};
+use crate::store::{Erased, ErasedTenant, Held, Hold, Receipt, Store, names_somebody};
 
 /// Calls shown at once.
 const CALLS_MAX: usize = 100;
@@ -269,9 +269,8 @@ fn checked(reason: String) -> Result<String, Problem> {
 }
 
 /// Writes a deed down before it is told.
-async fn audit(store: &Store, who: &Who, kind: &str, what: serde_json::Value) -> Result<(), Problem> {
-    let entry = AuditEntry { kind: kind.to_owned(), who: who.name().to_owned(), call: String::new(), what };
-    let written = store.journal().committed(entry).await;
+pub(super) async fn audit(store: &Store, who: &Who, kind: &str, what: serde_json::Value) -> Result<(), Problem> {
+    let written = store.audited(kind, who.name(), "", what).await;
     written.then_some(()).ok_or_else(|| store_down("the audit trail cannot be written".to_owned()))
 }
 

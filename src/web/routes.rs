@@ -32,7 +32,6 @@ use super::problem::Problem;
 use super::recordings::RECORDING_BYTES_MAX;
 use super::scope::Scope;
 use super::signing::{Ended, Signed, Who};
-use crate::store::AuditEntry;
 
 /// Largest request body, bytes.
 pub(super) const BODY_BYTES_MAX: u64 = 16 << 10;
@@ -199,8 +198,7 @@ async fn recorded(app: &App, who: &Who, (method, path): (&str, &str), response: 
     // Whoever serves looks every other second: each of their calls is told once per session.
     let calls = response.extensions().get::<FirstShown>().map_or_else(|| vec![call], |FirstShown(calls)| calls.clone());
     for call in calls {
-        let (kind, who, what) = ("access".to_owned(), who.name().to_owned(), what.clone());
-        store.journal().committed(AuditEntry { kind, who, call, what }).await;
+        store.audited("access", who.name(), &call, what.clone()).await;
     }
     response
 }

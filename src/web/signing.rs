@@ -29,7 +29,6 @@ use super::routes::App;
 use super::scope::Scope;
 use super::sessions::{AGE_MAX, IDLE_MAX, Known, Sessions, Shown};
 use crate::settings::{UserSettings, is_this_machine};
-use crate::store::AuditEntry;
 use crate::users::{PasswordDigest, Role};
 
 pub(super) const COOKIE_NAME: &str = "calmline_session";
@@ -351,8 +350,7 @@ fn strange() -> Problem {
 
 pub(super) async fn audit(app: &App, kind: &str, who: &str, what: serde_json::Value) {
     if let Some(store) = &app.store {
-        let entry = AuditEntry { kind: kind.to_owned(), who: who.to_owned(), call: String::new(), what };
-        store.journal().committed(entry).await;
+        store.audited(kind, who, "", what).await;
     }
 }
 

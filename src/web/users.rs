@@ -17,14 +17,13 @@ use super::WebError;
 use super::calls::store_down;
 use super::libraries::blocking;
 use super::orders::read;
-use super::people::kept;
+use super::people::{audit, kept};
 use super::problem::Problem;
 use super::routes::App;
 use super::signing::Who;
 use crate::accounts::{ACCOUNTS_MAX, Account, Secrets};
 use crate::libraries::Version;
 use crate::settings::{UserSettings, check_user_name};
-use crate::store::AuditEntry;
 use crate::users::Role;
 
 /// The longest target or extension of an agent, characters.
@@ -266,11 +265,8 @@ async fn put(app: &App, who: &Who, kind: &str, name: &str, account: Option<Accou
     let store = kept(app)?;
     let mut all = known(app)?;
     let what = json!({ "user": name, "before": all.get(name).map(told), "after": account.as_ref().map(told) });
-    let entry = |kind: String| AuditEntry { kind, who: who.name().to_owned(), call: String::new(), what: what.clone() };
     // First: what counts must be asked for on record, even when the program ends in the midst of it.
-    if !store.journal().committed(entry(format!("{kind}_asked"))).await {
-        return Err(store_down("the audit trail cannot be written".to_owned()));
-    }
+    audit(store, who, &format!("{kind}_asked"), what.clone()).await?;
     store.keep_account(name.to_owned(), account.clone()).await.map_err(store_down)?;
     match account {
         Some(account) => drop(all.insert(name.to_owned(), account)),
@@ -280,7 +276,7 @@ async fn put(app: &App, who: &Who, kind: &str, name: &str, account: Option<Accou
     app.accounts.keep(all).map_err(broken)?;
     app.signed.look(&app.live.load());
     // It counts already, and what was made for it is shown this once: that is not held back.
-    if !store.journal().committed(entry(kind.to_owned())).await {
+    if !store.audited(kind, who.name(), "", what).await {
         tracing::warn!(kind, "the audit trail has what was asked for, and not yet that it is done");
     }
     Ok(())

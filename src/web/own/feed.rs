@@ -18,7 +18,6 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use super::{FirstShown, OwnCalls, agent, nobody};
-use crate::store::AuditEntry;
 use crate::web::bus::{Delivery, Subscription};
 use crate::web::events::{KEEP_ALIVE, RETRY, accepts_event_stream};
 use crate::web::problem::Problem;
@@ -111,8 +110,7 @@ impl Follower {
         let Some(store) = &self.app.store else { return };
         for call in first {
             let what = json!({ "method": "GET", "path": "/v1/own/events", "status": 200 });
-            let entry = AuditEntry { kind: "access".to_owned(), who: self.user.clone(), call, what };
-            store.journal().committed(entry).await;
+            store.audited("access", &self.user, &call, what).await;
         }
     }
 }
