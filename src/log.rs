@@ -58,9 +58,10 @@ impl Log {
     /// Begins to log to standard error, as JSON if wanted; `RUST_LOG` sets the filter, `info` when it is not set.
     pub fn start(json: bool) -> Arc<Self> {
         let wanted = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned());
-        // What cannot be read in the environment has never kept a server from starting.
-        let filter = with_quiet(&wanted).unwrap_or_else(|_| EnvFilter::new("info"));
-        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+        let log = tracing_subscriber::fmt()
+            .with_env_filter(filter_at_start(&wanted))
+            .with_writer(std::io::stderr)
+            .with_ansi(false);
         let exchange: Box<Exchange> = if json {
             let log = log.json().with_filter_reloading();
             let handle = log.reload_handle();
@@ -121,8 +122,7 @@ impl Log {
         if state.changes != change {
             return;
         }
-        let at_start = with_quiet(&state.at_start).unwrap_or_else(|_| EnvFilter::new("info"));
-        match (self.exchange)(at_start) {
+        match (self.exchange)(filter_at_start(&state.at_start)) {
             Ok(()) => state.now = state.at_start.clone(),
             Err(error) => tracing::error!(%error, "the log stays as it is"),
         }
@@ -138,6 +138,11 @@ impl fmt::Debug for Log {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Log").field("state", &self.state).finish_non_exhaustive()
     }
+}
+
+/// The filter of the environment: what cannot be read of it has never kept a server from starting.
+fn filter_at_start(wanted: &str) -> EnvFilter {
+    with_quiet(wanted).unwrap_or_else(|_| EnvFilter::new("info"))
 }
 
 /// Whether a filter says something of a library, or of a part of it.

@@ -2,7 +2,7 @@
 //!
 //! The browser is driven by `console/e2e/supervisor.mjs`, which says what it checked.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -25,30 +25,13 @@ const SAYS_EVERY: Duration = Duration::from_secs(12);
 
 #[test]
 fn a_supervisor_sees_an_angry_caller_and_hears_the_call_in_a_browser() {
-    let console = Path::new(env!("CARGO_MANIFEST_DIR")).join("console");
-    let Some(browser) = browser(&console) else { return };
+    let Some(browser) = browser() else { return };
     let user = format!("[users.{USER}]\nrole = \"administrator\"\n{}\n\n[web]", hash());
     let stage = Stage::set(Setup { edits: &[("[web]", &user)], ..Setup::named("console") });
     let caller = call_from(&stage, "13800138000", angry());
     let calm = call_from(&stage, "13900139000", Audio::tone(300, 0.1));
 
-    let pictures = folder("console").join("pictures");
-    let log = folder("console").join("browser.log");
-    let output = std::fs::File::create(&log).expect("a file");
-    let mut child = Command::new("node")
-        .arg(console.join("e2e/supervisor.mjs"))
-        .args([format!("http://{}", stage.server.addresses.web).as_str(), USER, PASSWORD])
-        .arg("--screenshots")
-        .arg(&pictures)
-        .env("CALMLINE_BROWSER", browser)
-        .stdout(output.try_clone().expect("a file"))
-        .stderr(output)
-        .spawn()
-        .expect("node");
-    let is_good = wait_while_the_caller_is_angry(&mut child, || caller.say(angry()).expect("an order"));
-    let said = std::fs::read_to_string(&log).unwrap_or_default();
-    println!("{said}");
-    assert!(is_good, "the browser found: {said}");
+    let said = watch_an_angry_caller(walk("supervisor", &browser, (&stage, "console"), &[USER, PASSWORD]), &caller);
     assert!(
         stage.was_told(|what| matches!(what, What::AudioOpened { .. })) || opened(&stage),
         "nobody listened: {said}"
@@ -99,8 +82,7 @@ then = [{ alert = "warning", text = "look" }]
 
 #[test]
 fn each_role_works_in_a_browser_and_is_refused_the_rest() {
-    let console = Path::new(env!("CARGO_MANIFEST_DIR")).join("console");
-    let Some(browser) = browser(&console) else { return };
+    let Some(browser) = browser() else { return };
     let own = folder("roles");
     // Of a run before: what it kept, and the files that it replaced.
     let _ = std::fs::remove_dir_all(&own);
@@ -123,22 +105,7 @@ fn each_role_works_in_a_browser_and_is_refused_the_rest() {
     }
     let caller = call_from(&stage, "13800138000", angry());
 
-    let log = own.join("browser.log");
-    let output = std::fs::File::create(&log).expect("a file");
-    let mut child = Command::new("node")
-        .arg(console.join("e2e/roles.mjs"))
-        .args([format!("http://{}", stage.server.addresses.web).as_str(), PASSWORD])
-        .arg("--screenshots")
-        .arg(own.join("pictures"))
-        .env("CALMLINE_BROWSER", browser)
-        .stdout(output.try_clone().expect("a file"))
-        .stderr(output)
-        .spawn()
-        .expect("node");
-    let is_good = wait_while_the_caller_is_angry(&mut child, || caller.say(angry()).expect("an order"));
-    let said = std::fs::read_to_string(&log).unwrap_or_default();
-    println!("{said}");
-    assert!(is_good, "the browser found: {said}");
+    watch_an_angry_caller(walk("roles", &browser, (&stage, "roles"), &[PASSWORD]), &caller);
     expect(&stage.human, "the transfer", |event| matches!(event, Event::Incoming { .. }));
     let moved = |what: &What| matches!(what, What::Rerouted { target, .. } if target == "human");
     assert!(stage.was_told(moved) || moved(&stage.until("the transfer", moved).what), "nobody was moved");
@@ -153,8 +120,7 @@ const UPSET: usize = 200;
 
 #[test]
 fn the_wall_draws_the_calls_in_sight_of_a_thousand() {
-    let console = Path::new(env!("CARGO_MANIFEST_DIR")).join("console");
-    let Some(browser) = browser(&console) else { return };
+    let Some(browser) = browser() else { return };
     let user = format!("[users.{USER}]\nrole = \"supervisor\"\n{}\n\n[web]", hash());
     let route = "scenario = \"after-sales\"\n\n[[route]]\nname = \"chats\"\nmatch = { request_uri = \"chat:*\" }\n\
                  forked = true\nscenario = \"after-sales\"\n";
@@ -168,29 +134,14 @@ fn the_wall_draws_the_calls_in_sight_of_a_thousand() {
         opened["interaction"].as_str().expect("an id").to_owned()
     };
     let chats: Vec<String> = (0..CROWD).map(open).collect();
-    let mut child = Command::new("node")
-        .arg(console.join("e2e/crowd.mjs"))
-        .args([format!("http://{}", stage.server.addresses.web).as_str(), USER, PASSWORD, &CROWD.to_string()])
-        .arg("--screenshots")
-        .arg(folder("crowd").join("pictures"))
-        .env("CALMLINE_BROWSER", browser)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("node");
-    let (mut next, said) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
-    for line in BufReader::new(said).lines() {
-        let line = line.expect("text");
-        println!("{line}");
-        if line == "now: moods" {
-            for chat in chats.iter().take(UPSET) {
-                let message = serde_json::json!({ "party": "customer", "text": "你们这些骗子，我要投诉你们！" });
-                assert_eq!(stage.ask("POST", &format!("/v1/interactions/{chat}/messages"), &message).0, 202);
-            }
-            writeln!(next).expect("it reads");
+    let said = [USER, PASSWORD, &CROWD.to_string()];
+    at_its_moments(walk("crowd", &browser, (&stage, "crowd"), &said), |moment| {
+        assert_eq!(moment, "moods");
+        for chat in chats.iter().take(UPSET) {
+            let message = serde_json::json!({ "party": "customer", "text": "你们这些骗子，我要投诉你们！" });
+            assert_eq!(stage.ask("POST", &format!("/v1/interactions/{chat}/messages"), &message).0, 202);
         }
-    }
-    assert!(child.wait().expect("its end").success(), "the browser found something, see above");
+    });
 }
 
 const POLICY: &str = r#"
@@ -205,8 +156,7 @@ then = [{ alert = "warning", text = "look" }]
 
 #[test]
 fn an_operator_signs_in_with_a_code_and_puts_a_policy_in_force_in_a_browser() {
-    let console = Path::new(env!("CARGO_MANIFEST_DIR")).join("console");
-    let Some(browser) = browser(&console) else { return };
+    let Some(browser) = browser() else { return };
     let own = folder("operator");
     std::fs::create_dir_all(&own).expect("a folder");
     let secret = own.join("wang.totp");
@@ -223,15 +173,9 @@ fn an_operator_signs_in_with_a_code_and_puts_a_policy_in_force_in_a_browser() {
     );
     let stage = Stage::set(Setup { edits: &[("[web]", &user)], policy: Some(POLICY), ..Setup::named("operator") });
 
-    let output = Command::new("node")
-        .arg(console.join("e2e/operator.mjs"))
-        .args([format!("http://{}", stage.server.addresses.web).as_str(), "wang", PASSWORD])
-        .arg(std::fs::read_to_string(&secret).expect("a secret").trim())
-        .arg("--screenshots")
-        .arg(own.join("pictures"))
-        .env("CALMLINE_BROWSER", browser)
-        .output()
-        .expect("node");
+    let secret = std::fs::read_to_string(&secret).expect("a secret");
+    let said = ["wang", PASSWORD, secret.trim()];
+    let output = walk("operator", &browser, (&stage, "operator"), &said).output().expect("node");
     let said = String::from_utf8_lossy(&output.stdout);
     println!("{said}");
     assert!(output.status.success(), "the browser found: {said}{}", String::from_utf8_lossy(&output.stderr));
@@ -245,28 +189,13 @@ fn an_operator_signs_in_with_a_code_and_puts_a_policy_in_force_in_a_browser() {
 
 #[test]
 fn a_supervisor_hears_whispers_and_barges_in_from_a_browser() {
-    let console = Path::new(env!("CARGO_MANIFEST_DIR")).join("console");
-    let Some(browser) = browser(&console) else { return };
+    let Some(browser) = browser() else { return };
     let stage = browsers::stage("console-talking");
     let (caller, call) = browsers::connected(&stage);
     let tone = folder("console-talking").join("tone.wav");
     write_tone(&tone, BROWSER_HZ);
-    let mut child = Command::new("node")
-        .arg(console.join("e2e/talking.mjs"))
-        .args([format!("http://{}", stage.server.addresses.web).as_str(), USER, PASSWORD, &call])
-        .arg(&tone)
-        .arg("--screenshots")
-        .arg(folder("console-talking").join("pictures"))
-        .env("CALMLINE_BROWSER", browser)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("node");
-    let (mut next, said) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
-    for line in BufReader::new(said).lines() {
-        let line = line.expect("text");
-        println!("{line}");
-        let Some(moment) = line.strip_prefix("now: ") else { continue };
+    let said = [USER, PASSWORD, &call, tone.to_str().expect("a path of ours")];
+    at_its_moments(walk("talking", &browser, (&stage, "console-talking"), &said), |moment| {
         let (to_caller, to_bot): (&[u16], &[u16]) = match moment {
             "whispering" => (&[BOT_HZ], &[CALLER_HZ, BROWSER_HZ]),
             "barging in" => (&[BOT_HZ, BROWSER_HZ], &[CALLER_HZ, BROWSER_HZ]),
@@ -274,9 +203,7 @@ fn a_supervisor_hears_whispers_and_barges_in_from_a_browser() {
         };
         hears(&format!("{moment}: the caller"), &caller, to_caller);
         hears(&format!("{moment}: the bot"), &stage.bot, to_bot);
-        writeln!(next).expect("it reads");
-    }
-    assert!(child.wait().expect("its end").success(), "the browser found something, see above");
+    });
     let called = |what: &What| matches!(what, What::SupervisorCalled { target, .. } if target.reveal() == "browser:li");
     stage.until("whoever took part", called);
     caller.hang_up().expect("an order");
@@ -300,6 +227,45 @@ fn write_tone(path: &Path, hz: u16) {
 /// Whether somebody has listened, from now on.
 fn opened(stage: &Stage) -> bool {
     matches!(stage.until("live audio", |what| matches!(what, What::AudioOpened { .. })).what, What::AudioOpened { .. })
+}
+
+/// A walk of `console/e2e` through the console of a stage, with what is said to it; its pictures go into a folder of this name.
+fn walk(name: &str, browser: &Path, (stage, pictures): (&Stage, &str), said: &[&str]) -> Command {
+    let mut walk = Command::new("node");
+    walk.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("console/e2e/{name}.mjs")))
+        .arg(format!("http://{}", stage.server.addresses.web))
+        .args(said)
+        .arg("--screenshots")
+        .arg(folder(pictures).join("pictures"))
+        .env("CALMLINE_BROWSER", browser);
+    walk
+}
+
+/// Has a walk go to its end while the caller is angry again and again; what it said.
+fn watch_an_angry_caller(mut walk: Command, caller: &PhoneHandle) -> String {
+    let mut log = tempfile::tempfile().expect("a file");
+    let output = || log.try_clone().expect("a file");
+    let mut child = walk.stdout(output()).stderr(output()).spawn().expect("node");
+    let is_good = wait_while_the_caller_is_angry(&mut child, || caller.say(angry()).expect("an order"));
+    let mut said = String::new();
+    log.rewind().and_then(|()| log.read_to_string(&mut said)).expect("what it said");
+    println!("{said}");
+    assert!(is_good, "the browser found: {said}");
+    said
+}
+
+/// Has a walk go to its end; at each of its moments (`now: …`) it waits for what is done here.
+fn at_its_moments(mut walk: Command, mut does: impl FnMut(&str)) {
+    let mut child = walk.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("node");
+    let (mut next, said) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
+    for line in BufReader::new(said).lines() {
+        let line = line.expect("text");
+        println!("{line}");
+        let Some(moment) = line.strip_prefix("now: ") else { continue };
+        does(moment);
+        writeln!(next).expect("it reads");
+    }
+    assert!(child.wait().expect("its end").success(), "the browser found something, see above");
 }
 
 /// Whether the browser ended well.
@@ -335,7 +301,8 @@ pub fn hash() -> String {
 }
 
 /// The browser, when everything is there that drives it; what is missing is said.
-fn browser(console: &Path) -> Option<PathBuf> {
+fn browser() -> Option<PathBuf> {
+    let console = Path::new(env!("CARGO_MANIFEST_DIR")).join("console");
     let browser = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].into_iter().map(PathBuf::from);
     let Some(browser) = browser.into_iter().find(|path| path.exists()) else {
         println!("skipped: no browser (Debian package chromium)");

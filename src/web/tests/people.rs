@@ -164,10 +164,8 @@ async fn an_agent_sees_own_calls_and_nothing_of_others() {
     assert_eq!(reply.status, 403, "a machine serves nobody: {}", reply.body);
 }
 
-#[tokio::test]
-async fn an_agent_is_told_of_own_calls_as_they_change_and_of_no_others() {
-    let root = tempfile::tempdir().expect("a folder");
-    let store = audit::store(root.path());
+/// An API with a store, and li, an agent who serves as `bot` and is signed in by the cookie.
+async fn with_an_agent(store: &Store) -> (Fixture, Wire, String) {
     let fixture = with_users_and(Some(store.clone())).await;
     let live = options(fixture.handle.addr).live;
     let password = PasswordDigest::of(PASSWORD).expect("random numbers");
@@ -177,6 +175,14 @@ async fn an_agent_is_told_of_own_calls_as_they_change_and_of_no_others() {
     fixture.handle.exchange(LiveOptions { users, agents, ..live }).expect("random numbers");
     let wire = Wire(fixture.handle.addr);
     let cookie = cookie(&sign_in(&wire, "li", PASSWORD).await);
+    (fixture, wire, cookie)
+}
+
+#[tokio::test]
+async fn an_agent_is_told_of_own_calls_as_they_change_and_of_no_others() {
+    let root = tempfile::tempdir().expect("a folder");
+    let store = audit::store(root.path());
+    let (fixture, wire, cookie) = with_an_agent(&store).await;
     assert_eq!(wire.ask("GET", "/v1/own/events", &cookie).await.status, 406, "it is a stream");
     let accepted = format!("{cookie}Accept: text/event-stream\r\n");
     let (status, reader) = client::open(fixture.handle.addr, "/v1/own/events", &accepted).await;
@@ -210,15 +216,7 @@ async fn an_agent_is_told_of_own_calls_as_they_change_and_of_no_others() {
 async fn whoever_looks_at_own_calls_again_and_again_is_in_the_trail_once_per_call() {
     let root = tempfile::tempdir().expect("a folder");
     let store = audit::store(root.path());
-    let fixture = with_users_and(Some(store.clone())).await;
-    let live = options(fixture.handle.addr).live;
-    let password = PasswordDigest::of(PASSWORD).expect("random numbers");
-    let li = UserSettings { role: Role::Agent, password, serves: Some("bot".to_owned()), totp: None, routes: None };
-    let agents = [("bot".to_owned(), "sip:1001@pbx.example".to_owned())].into();
-    let users = [("li".to_owned(), li)].into();
-    fixture.handle.exchange(LiveOptions { users, agents, ..live }).expect("random numbers");
-    let wire = Wire(fixture.handle.addr);
-    let cookie = cookie(&sign_in(&wire, "li", PASSWORD).await);
+    let (fixture, wire, cookie) = with_an_agent(&store).await;
     let look = async || assert_eq!(wire.ask("GET", "/v1/own/calls", &cookie).await.status, 200);
     let told = async || {
         let trail = wire.ask_with_token("GET", "/v1/audit?who=li&kind=access").await.json();
