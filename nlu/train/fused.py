@@ -8,15 +8,14 @@ import argparse
 import json
 import pathlib
 import subprocess
-import zlib
 from dataclasses import dataclass
 
 import numpy
 
+import judge
 import streams
 from corpora import CALM, TRAINED_ON, load
-from judge import TURNS, speech_start_s
-from rows import FOLDS
+from rows import FOLDS, folds_by_speaker
 
 SEED = 9
 # How sure a recogniser is of such words, in the middle.
@@ -48,7 +47,7 @@ def main():
     folder = options.work / "fused"
     folder.mkdir(parents=True, exist_ok=True)
     clips = load(options.shared, options.work / "clips", TRAINED_ON)
-    folds = folds_of(clips)
+    folds = folds_by_speaker((clip.corpus, clip.speaker) for clip in clips)
     calls = acted_calls(clips, said, folder)
     judged = []
     for fold in range(FOLDS):
@@ -59,65 +58,44 @@ def main():
     print(table(judged))
 
 
-def folds_of(clips):
-    """As `rows.folds_of`, by speaker."""
-    folds = {}
-    for corpus in {clip.corpus for clip in clips}:
-        speakers = sorted({clip.speaker for clip in clips if clip.corpus == corpus})
-        folds |= {speaker: number % FOLDS for number, speaker in enumerate(speakers)}
-    return folds
-
-
 def acted_calls(clips, said, folder):
-    """Four calls of each kind per speaker who has 4 neutral clips (and 3 angry ones): ten clips, a sentence with each."""
+    """The chosen clips of every speaker as calls, a sentence with each; calm ones a second time, with polite complaints."""
     made = []
-    for speaker in sorted({clip.speaker for clip in clips}):
-        calm = [clip for clip in clips if clip.speaker == speaker and clip.label == "neutral"]
-        angry = [clip for clip in clips if clip.speaker == speaker and clip.label == "anger"]
-        for turn in range(TURNS):
-            random = numpy.random.default_rng([SEED, turn, zlib.crc32(speaker.encode())])
-            if len(calm) < 4:
-                continue
-            if len(angry) >= 3:
-                first = list(random.choice(calm, min(5, len(calm)), replace=False))
-                then = list(random.choice(angry, min(5, len(angry)), replace=False))
-                moods = ["calm"] * len(first) + ["angry"] * len(then)
-                made.append(call("angry", first + then, moods, said, random, folder, len(made)))
-            some = list(random.permutation(calm)[:10])
-            made.append(call("calm", some, ["calm"] * len(some), said, random, folder, len(made)))
-            moods = ["polite" if number % 3 == 2 else "calm" for number in range(len(some))]
-            made.append(call("polite", some, moods, said, random, folder, len(made)))
+    for first, then, random in judge.chosen_clips(clips, SEED):
+        moods = ["calm"] * len(first) + ["angry"] * len(then)
+        made.append(call("angry" if then else "calm", (first, then), moods, said, random, folder, len(made)))
+        if not then:
+            moods = ["polite" if number % 3 == 2 else "calm" for number in range(len(first))]
+            made.append(call("polite", (first, then), moods, said, random, folder, len(made)))
     return made
 
 
 def call(kind, clips, moods, said, random, folder, number):
     """One call: the clips one after the other through a line, and what is said with each."""
-    spans, samples = streams.Line(clips, random, False).together(clips)
-    first = clips[0]
-    sentences = said["zh" if first.corpus in MANDARIN else "en"]
+    first, then = clips
+    spans, samples = streams.Line(first + then, random, False).together(first + then)
+    sentences = sentences_for(first[0], said)
     words = [told(random.choice(sentences[mood]), start, end) for (start, end, _), mood in zip(spans, moods)]
-    onset_s = None
-    if "angry" in moods:
-        at = moods.index("angry")
-        onset_s = spans[at][0] + speech_start_s(clips[at].samples)
-    return Call(kind, first.corpus, first.speaker, written(folder, number, samples), onset_s, words)
+    path = written(folder, number, samples)
+    return Call(kind, first[0].corpus, first[0].speaker, path, judge.onset_s(spans, first, then), words)
 
 
 def calm_calls(clips, said, folder):
     """Every speaker's recordings one after the other, 20 at most in a call, with calm sentences; nobody is called angry."""
     made = []
-    for speaker in sorted({clip.speaker for clip in clips}):
-        mine = [clip for clip in clips if clip.speaker == speaker]
-        random = numpy.random.default_rng([SEED, zlib.crc32(speaker.encode())])
-        for start in range(0, len(mine), 20):
-            some = mine[start : start + 20]
-            _, samples = streams.Line(some, random, False).together(some)
-            sentences = said["zh" if some[0].corpus in MANDARIN else "en"]["calm"]
-            begins = numpy.arange(1.0, len(samples) / streams.RATE - SAYING_S, EVERY_S)
-            words = [told(random.choice(sentences), at, at + SAYING_S) for at in begins]
-            path = written(folder, f"calm-{len(made)}", samples)
-            made.append(Call("calm", some[0].corpus, speaker, path, None, words))
+    for some, random in judge.in_twenties(clips, SEED):
+        _, samples = streams.Line(some, random, False).together(some)
+        sentences = sentences_for(some[0], said)["calm"]
+        begins = numpy.arange(1.0, len(samples) / streams.RATE - SAYING_S, EVERY_S)
+        words = [told(random.choice(sentences), at, at + SAYING_S) for at in begins]
+        path = written(folder, f"calm-{len(made)}", samples)
+        made.append(Call("calm", some[0].corpus, some[0].speaker, path, None, words))
     return made
+
+
+def sentences_for(clip, said):
+    """The sentences in the language that goes with a voice."""
+    return said["zh" if clip.corpus in MANDARIN else "en"]
 
 
 def told(text, start_s, end_s):

@@ -98,26 +98,44 @@ def fitted_temperature(logits, labels, possible):
     return float(tried[int(numpy.argmax(likelihood))])
 
 
-def onset_streams(clips, folder):
-    """Four streams of each kind per speaker who has 4 neutral clips (and 3 angry ones)."""
-    folder.mkdir(parents=True, exist_ok=True)
-    made = []
+def chosen_clips(clips, seed):
+    """Four choices of each kind per speaker who has 4 neutral clips (and 3 angry ones): calm clips, the angry ones behind them, and
+    what decides by chance from there on."""
     for speaker in sorted({clip.speaker for clip in clips}):
         calm = [clip for clip in clips if clip.speaker == speaker and clip.label == "neutral"]
         angry = [clip for clip in clips if clip.speaker == speaker and clip.label == "anger"]
         for turn in range(TURNS):
-            random = numpy.random.default_rng([SEED, turn, zlib.crc32(speaker.encode())])
+            random = numpy.random.default_rng([seed, turn, zlib.crc32(speaker.encode())])
             if len(calm) < 4:
                 continue
             if len(angry) >= 3:
                 first = list(random.choice(calm, min(5, len(calm)), replace=False))
                 then = list(random.choice(angry, min(5, len(angry)), replace=False))
-                spans, samples = streams.Line(first + then, random, False).together(first + then)
-                onset_s = spans[len(first)][0] + speech_start_s(then[0].samples)
-                made.append(write(folder, len(made), speaker, onset_s, samples))
-            some = list(random.permutation(calm)[:10])
-            _, samples = streams.Line(some, random, False).together(some)
-            made.append(write(folder, len(made), speaker, None, samples))
+                yield first, then, random
+            yield list(random.permutation(calm)[:10]), [], random
+
+
+def in_twenties(clips, seed):
+    """Every speaker's recordings in their order, 20 at most at a time, and what decides by chance from there on."""
+    for speaker in sorted({clip.speaker for clip in clips}):
+        mine = [clip for clip in clips if clip.speaker == speaker]
+        random = numpy.random.default_rng([seed, zlib.crc32(speaker.encode())])
+        for start in range(0, len(mine), 20):
+            yield mine[start : start + 20], random
+
+
+def onset_s(spans, first, then):
+    """When anger begins in clips of which the angry ones come behind the `first`; None without any."""
+    return spans[len(first)][0] + speech_start_s(then[0].samples) if then else None
+
+
+def onset_streams(clips, folder):
+    """The chosen clips of every speaker, one after the other."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = []
+    for first, then, random in chosen_clips(clips, SEED):
+        spans, samples = streams.Line(first + then, random, False).together(first + then)
+        made.append(write(folder, len(made), first[0].speaker, onset_s(spans, first, then), samples))
     return made
 
 
@@ -125,13 +143,9 @@ def calm_streams(clips, folder):
     """Every speaker's recordings one after the other, 20 at most in a stream; nobody is called angry in them."""
     folder.mkdir(parents=True, exist_ok=True)
     made = []
-    for speaker in sorted({clip.speaker for clip in clips}):
-        mine = [clip for clip in clips if clip.speaker == speaker]
-        random = numpy.random.default_rng([SEED, zlib.crc32(speaker.encode())])
-        for start in range(0, len(mine), 20):
-            some = mine[start : start + 20]
-            _, samples = streams.Line(some, random, False).together(some)
-            made.append(write(folder, len(made), speaker, None, samples))
+    for some, random in in_twenties(clips, SEED):
+        _, samples = streams.Line(some, random, False).together(some)
+        made.append(write(folder, len(made), some[0].speaker, None, samples))
     return made
 
 

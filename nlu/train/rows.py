@@ -113,8 +113,12 @@ def usual_after_neutral(rows, random=None):
 
 def folds_of(rows):
     """The fold in which each row's speaker is held out: eight, over the speakers of every corpus in turn."""
-    folds = numpy.zeros(len(rows.speakers), int)
-    for corpus in set(rows.corpora):
-        for number, speaker in enumerate(sorted(set(rows.speakers[rows.corpora == corpus]))):
-            folds[rows.speakers == speaker] = number % FOLDS
-    return folds
+    folds = folds_by_speaker(zip(rows.corpora, rows.speakers))
+    return numpy.array([folds[speaker] for speaker in rows.speakers], int)
+
+
+def folds_by_speaker(pairs):
+    """As [`folds_of`], of pairs (corpus, speaker): the fold of each speaker."""
+    pairs = set(pairs)
+    numbers = lambda corpus: enumerate(sorted(speaker for one, speaker in pairs if one == corpus))
+    return {speaker: number % FOLDS for corpus in {one for one, _ in pairs} for number, speaker in numbers(corpus)}
