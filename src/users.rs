@@ -39,6 +39,11 @@ impl Role {
     /// All of them.
     pub const ALL: [Role; 5] = [Role::Administrator, Role::Supervisor, Role::Operator, Role::Agent, Role::Auditor];
 
+    /// The role of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+
     /// Its name in configurations and the API.
     pub fn name(self) -> &'static str {
         match self {

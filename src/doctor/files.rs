@@ -4,13 +4,13 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{Access, access, statvfs};
 use x509_parser::pem::Pem;
 
 use super::Finding;
 use crate::settings::{Checked, MasterKeySource, Settings, TokenSource};
+use crate::web::Moment;
 
 const GIB: u64 = 1 << 30;
 /// Less room than this is too little to begin with, and this is soon too little.
@@ -32,7 +32,7 @@ pub(super) fn look(checked: &Checked) -> Vec<Finding> {
     }
     if let Some(tls) = &settings.sip.tls {
         findings.push(match fs::read(&tls.certificate) {
-            Ok(pem) => certificate(&tls.certificate, &pem, now_s()),
+            Ok(pem) => certificate(&tls.certificate, &pem, (Moment::now().0 / 1_000) as i64),
             Err(error) => Finding::fail(
                 format!("certificate {}", tls.certificate.display()),
                 error.to_string(),
@@ -163,8 +163,4 @@ pub(super) fn certificate(file: &Path, pem: &[u8], now_s: i64) -> Finding {
         0..RENEW_DAYS => Finding::warn(what, format!("{found}: {days} days"), mend),
         _ => Finding::ok(what, found),
     }
-}
-
-fn now_s() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64)
 }

@@ -98,7 +98,7 @@ fn word(value: &Value) -> Option<String> {
 
 fn roles(value: &Value) -> Option<BTreeMap<String, Role>> {
     let table = value.as_table().filter(|table| (1..=ROLES_MAX).contains(&table.len()))?;
-    let role = |name: &Value| Role::ALL.into_iter().find(|role| name.as_str() == Some(role.name()));
+    let role = |name: &Value| Role::named(name.as_str()?);
     table.iter().map(|(value, name)| Some((value.clone(), role(name)?))).collect()
 }
 

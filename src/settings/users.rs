@@ -52,8 +52,7 @@ pub(super) fn read_users(mut section: Section<'_>, folder: &Path) -> BTreeMap<St
             user.fault("", format!("\"{own_name}\""), expected);
         }
         let roles = "\"administrator\", \"supervisor\", \"operator\", \"agent\" or \"auditor\"";
-        let role =
-            user.need("role", roles, |value| Role::ALL.into_iter().find(|role| value.as_str() == Some(role.name())));
+        let role = user.need("role", roles, |value| Role::named(value.as_str()?));
         let expected = "a hash by `calmline user hash`";
         let password = user.need("password_hash", expected, text(512)).and_then(|text| {
             PasswordDigest::parse(&text).map_err(|found| user.fault("password_hash", found, expected)).ok()

@@ -185,15 +185,19 @@ fn repeated(text: &str) -> String {
     text.chars().take(REPEATED_CHARACTERS_MAX).collect()
 }
 
-/// The code of a refusal (RFC 6749 §5.2), where there is one.
+/// Whether a text can be the code of a refusal (RFC 6749 §4.1.2.1, §5.2), and so be repeated.
+pub fn is_refusal_code(text: &str) -> bool {
+    text.len() <= 64 && text.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+}
+
+/// The code of a refusal, where there is one.
 fn refusal(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Refusal {
         error: String,
     }
     let refusal = serde_json::from_slice::<Refusal>(body).ok().map(|refusal| refusal.error);
-    let is_code = |code: &String| code.len() <= 64 && code.chars().all(|c| c.is_ascii_lowercase() || c == '_');
-    refusal.filter(is_code).map_or_else(String::new, |code| format!(", {code}"))
+    refusal.filter(|code| is_refusal_code(code)).map_or_else(String::new, |code| format!(", {code}"))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::moment::Moment;
-use super::orders::{Body, answered, read};
+use super::orders::{Body, answered, bad, read};
 use super::permit::Area;
 use super::problem::Problem;
 use super::routes::{App, no_such_call};
@@ -101,12 +101,11 @@ fn sees(app: &App, name: &str, record: &super::CallRecord) -> bool {
 /// What is told of a deed.
 fn told(who: &Who, request: DeedRequest) -> Result<AlertDeed, Problem> {
     let DeedRequest { alert_ms, rule, deed, to, snooze_s } = request;
-    let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
     if to.is_some() && deed != DeedWord::Assign {
-        return Err(bad("`to` goes with `assign` alone".to_owned()));
+        return Err(bad("`to` goes with `assign` alone"));
     }
     if snooze_s.is_some() && deed != DeedWord::Snooze {
-        return Err(bad("`snooze_s` goes with `snooze` alone".to_owned()));
+        return Err(bad("`snooze_s` goes with `snooze` alone"));
     }
     if snooze_s.is_some_and(|seconds| !(1..=SNOOZE_MAX.as_secs()).contains(&seconds)) {
         return Err(bad(format!("`snooze_s` is 1-{}", SNOOZE_MAX.as_secs())));

@@ -16,8 +16,8 @@ use utoipa::ToSchema;
 use super::board::Board;
 use super::moment::Moment;
 use crate::notice::{Notice, What};
+use together::Pending;
 pub(super) use together::Together;
-use together::{Pending, brief_json, replaced_by};
 
 /// Events kept for those who come back (`Last-Event-ID`, `?after=`), and events a subscriber may be behind.
 pub const RING_MAX: usize = 1_024;
@@ -39,10 +39,6 @@ pub struct Event {
     pub has_words: bool,
     /// All of it as one JSON object on one line; clones share it.
     pub json: Utf8Bytes,
-    /// The same with what the wall shows of it alone, where that is less.
-    pub brief: Option<String>,
-    /// The party of whom a later event of its kind takes its place.
-    pub replaced_by: Option<String>,
 }
 
 impl std::fmt::Debug for Event {
@@ -181,7 +177,7 @@ impl Bus {
         let event = state.take(notice, time);
         let seq = event.seq;
         if self.together.receiver_count() > 0 {
-            state.pending.push(Arc::clone(&event));
+            state.pending.push(Arc::clone(&event), notice, time);
         }
         // Sent under the lock so that subscribers see numbers in order; an error only means nobody listens.
         let _ = self.sender.send(event);
@@ -214,8 +210,6 @@ impl State {
             route: self.board.call(&notice.call).map(|record| record.route.clone()),
             has_words: notice.what.has_words(),
             json: event_json(seq, time, notice).into(),
-            brief: brief_json(seq, time, notice),
-            replaced_by: replaced_by(&notice.what),
         });
         if self.ring.len() == RING_MAX {
             self.ring.pop_front();

@@ -16,6 +16,7 @@ use super::record::{CallRecord, Step, Summary, TimedNotice};
 use super::routes::{App, no_such_call};
 use super::scope::Scope;
 use super::signing::Who;
+use super::trial::started;
 use crate::store::Store;
 
 /// Calls listed when the client does not say how many.
@@ -110,7 +111,7 @@ async fn kept(
         let page = if scope.is_limited() { LIST_MAX } else { most + known.len().min(LIST_MAX) };
         let lines = store.calls(before, page).await?;
         let is_last = lines.len() < page;
-        let oldest = lines.last().and_then(|line| serde_json::from_value(line["started"].clone()).ok());
+        let oldest = lines.last().and_then(started);
         let size = known.len();
         let fresh = lines.into_iter().filter(|line| line["id"].as_str().is_some_and(|id| known.insert(id.to_owned())));
         found.extend(fresh.filter(|line| scope.sees(line["route"].as_str())));

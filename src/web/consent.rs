@@ -1,13 +1,11 @@
 //! `PUT /v1/calls/{id}/consent`: what the caller has said elsewhere of words being kept.
 
-use axum::Json;
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::orders::{answered, ask, read};
+use super::orders::{Body, answered, ask, read};
 use super::problem::Problem;
 use super::routes::App;
 use crate::control::Order;
@@ -31,7 +29,7 @@ enum Said {
 pub(super) async fn tell(
     State(app): State<App>,
     Path(call): Path<String>,
-    body: Result<Json<ConsentRequest>, JsonRejection>,
+    body: Body<ConsentRequest>,
 ) -> Result<Response, Problem> {
     let ConsentRequest { consent } = read(body)?;
     app.check_up(&call)?;

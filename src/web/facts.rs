@@ -5,8 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json;
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -15,7 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::orders::{answered, ask, read};
+use super::orders::{Body, answered, ask, read};
 use super::problem::Problem;
 use super::routes::App;
 use crate::control::Order;
@@ -34,7 +32,7 @@ pub(super) struct FactsRequest {
 pub(super) async fn tell(
     State(app): State<App>,
     Path(call): Path<String>,
-    body: Result<Json<FactsRequest>, JsonRejection>,
+    body: Body<FactsRequest>,
 ) -> Result<Response, Problem> {
     let facts = facts_of(read(body)?).map_err(|why| Problem::new(StatusCode::BAD_REQUEST, why))?;
     app.check_up(&call)?;

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use forks::stream::Voice;
@@ -14,6 +13,7 @@ use media::Codec;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::orders::Body;
 use super::problem::Problem;
 use super::routes::App;
 use crate::shell::fork::{PortsError, PortsWanted};
@@ -125,10 +125,7 @@ pub(super) enum Where {
     AudioSocket(String),
 }
 
-pub(super) async fn fork(
-    State(app): State<App>,
-    wanted: Result<Json<Wanted>, JsonRejection>,
-) -> Result<Response, Problem> {
+pub(super) async fn fork(State(app): State<App>, wanted: Body<Wanted>) -> Result<Response, Problem> {
     let Json(wanted) = wanted.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))?;
     check(&wanted)?;
     let given = match wanted.via {

@@ -5,8 +5,6 @@
 
 use std::time::Duration;
 
-use axum::Json;
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -16,8 +14,8 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::moment::Moment;
-use super::orders::{answered, ask, read};
-use super::people::pseudonym;
+use super::orders::{Body, answered, ask, bad, read};
+use super::people::customer_of;
 use super::problem::Problem;
 use super::routes::App;
 use crate::control::{ChatOpening, Done, Message, Order, Party, RECORDING, Showing, Source};
@@ -114,8 +112,6 @@ pub(super) struct MovedRequest {
     reason: Option<String>,
 }
 
-type Body<T> = Result<Json<T>, JsonRejection>;
-
 /// `POST /v1/interactions`.
 pub(super) async fn open(State(app): State<App>, body: Body<OpenRequest>) -> Result<Response, Problem> {
     let opening = opening_of(&app, read(body)?)?;
@@ -178,7 +174,7 @@ pub(super) async fn ordered(app: &App, order: Order) -> Result<Response, Problem
     Ok(answered(ask(app, order).await?)?.into_response())
 }
 
-pub(super) fn opening_of(app: &App, request: OpenRequest) -> Result<ChatOpening, Problem> {
+fn opening_of(app: &App, request: OpenRequest) -> Result<ChatOpening, Problem> {
     let OpenRequest { channel, name, customer, language, route, details } = request;
     let is_word = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
     if channel.is_empty() || channel.len() > CHANNEL_CHARACTERS_MAX || !channel.chars().all(is_word) {
@@ -202,11 +198,7 @@ pub(super) fn opening_of(app: &App, request: OpenRequest) -> Result<ChatOpening,
         Some("en") => Some(Language::English),
         Some(_) => return Err(bad("`language` is \"zh\" or \"en\"")),
     };
-    // An address never stays in the record; where nothing is kept, nobody has to be found again.
-    let customer = match (&app.store, &customer) {
-        (Some(store), Some(address)) => pseudonym(store, address)?,
-        (None, _) | (_, None) => String::new(),
-    };
+    let customer = customer_of(app, customer.as_ref())?;
     Ok(ChatOpening { channel, name, customer, language, route, details: details.into_iter().collect() })
 }
 
@@ -276,10 +268,6 @@ pub(super) fn check_name(field: &str, name: Option<&String>) -> Result<(), Probl
 
 fn customer() -> Writer {
     Writer::Customer
-}
-
-fn bad(detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, detail)
 }
 
 impl From<Writer> for Party {

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::orders::read;
+use super::orders::{Body, bad, read};
 use super::people::audit;
 use super::problem::Problem;
 use super::routes::App;
@@ -52,13 +51,12 @@ pub(super) async fn now(State(app): State<App>) -> Json<LogNow> {
 pub(super) async fn set(
     State(app): State<App>,
     Extension(who): Extension<Who>,
-    body: Result<Json<LogRequest>, JsonRejection>,
+    body: Body<LogRequest>,
 ) -> Result<Json<LogNow>, Problem> {
     let LogRequest { filter: text, for_s } = read(body)?;
-    let wrong = |found: String| Problem::new(StatusCode::BAD_REQUEST, format!("filter: found {found}"));
-    let filter = LogFilter::parse(&text).map_err(wrong)?;
+    let filter = LogFilter::parse(&text).map_err(|found| bad(format!("filter: found {found}")))?;
     if for_s.is_some_and(|for_s| !(1..=FOR_S_MAX).contains(&for_s)) {
-        return Err(Problem::new(StatusCode::BAD_REQUEST, format!("for_s: expected 1-{FOR_S_MAX}")));
+        return Err(bad(format!("for_s: expected 1-{FOR_S_MAX}")));
     }
     // It stands in the trail before it is so.
     if let Some(store) = &app.store {

@@ -13,10 +13,7 @@ use axum::extract::{Query, State};
 use axum::http::header::{ACCEPT, CONTENT_TYPE, LOCATION, SET_COOKIE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use maud::{DOCTYPE, html};
-use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::Semaphore;
@@ -24,11 +21,12 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::accounts::Refused;
 use super::limits::Peer;
+use super::orders::bad;
 use super::problem::Problem;
 use super::routes::App;
-use super::sessions::AGE_MAX;
+use super::sessions::{AGE_MAX, by_chance};
 use super::signing::{self, audit, cookie_named, is_plain_here, set_cookie};
-use crate::shell::provider::{Attempt, Failed, Provider};
+use crate::shell::provider::{Attempt, Failed, Provider, is_refusal_code};
 
 /// Names the sign-in that a browser is in the midst of.
 const COOKIE_NAME: &str = "calmline_oidc";
@@ -95,7 +93,8 @@ pub(super) struct Returned {
 impl SigningIn {
     /// Begins one, in a browser that may be in a session: what the browser keeps, and what it is sent with.
     fn begin(&self, session: Option<&str>, now: Duration) -> Result<(String, Attempt), &'static str> {
-        let (name, attempt) = (random()?, Attempt { state: random()?, nonce: random()?, verifier: random()? });
+        let (name, attempt) =
+            (by_chance()?, Attempt { state: by_chance()?, nonce: by_chance()?, verifier: by_chance()? });
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         attempts.retain(|_, begun| now.saturating_sub(begun.at) < LASTS);
         if attempts.len() >= ATTEMPTS_MAX {
@@ -112,13 +111,6 @@ impl SigningIn {
         let begun = self.attempts.lock().unwrap_or_else(PoisonError::into_inner).remove(name)?;
         (now.saturating_sub(begun.at) < LASTS).then_some(begun)
     }
-}
-
-/// 256 bits by chance.
-fn random() -> Result<String, &'static str> {
-    let mut octets = [0; 32];
-    SystemRandom::new().fill(&mut octets).map_err(|_| "the system gives no random numbers")?;
-    Ok(URL_SAFE_NO_PAD.encode(octets))
 }
 
 /// `GET /v1/session/ways`.
@@ -209,19 +201,16 @@ async fn let_in(app: &App, headers: &HeaderMap, returned: Returned) -> Result<Re
 
 /// The sign-in that a browser comes back from, and its code.
 fn returned_to(app: &App, headers: &HeaderMap, returned: Returned, by: &str) -> Result<(Begun, String), Problem> {
-    let wrong = |detail: &str| Problem::new(StatusCode::BAD_REQUEST, detail);
     let begun = cookie_named(headers, COOKIE_NAME).and_then(|name| app.signing_in.take(name, app.signed.now()));
     let begun = begun.filter(|begun| returned.state.as_deref() == Some(begun.attempt.state.as_str()));
-    let begun = begun.ok_or_else(|| wrong("this browser began no such sign-in: begin again"))?;
+    let begun = begun.ok_or_else(|| bad("this browser began no such sign-in: begin again"))?;
     if returned.iss.as_deref().is_some_and(|issuer| issuer != by) {
-        return Err(wrong("another provider answers than was asked"));
+        return Err(bad("another provider answers than was asked"));
     }
     match (returned.code, returned.error) {
         (Some(code), None) if code.len() <= FIELD_BYTES_MAX => Ok((begun, code)),
         (_, error) => {
-            let is_code =
-                |error: &String| error.len() <= 64 && error.chars().all(|c| c.is_ascii_lowercase() || c == '_');
-            let why = error.filter(is_code).unwrap_or_else(|| "it sends no code".to_owned());
+            let why = error.filter(|error| is_refusal_code(error)).unwrap_or_else(|| "it sends no code".to_owned());
             Err(Problem::new(StatusCode::FORBIDDEN, format!("the provider lets nobody in: {why}")))
         }
     }

@@ -1,8 +1,6 @@
 //! `POST /v1/calls/{id}/outcomes`: what has come of a call or chat, as another system says: a complaint, satisfaction, another
 //! purchase, whether it is settled. Also of calls that ended long ago, as long as they are kept.
 
-use axum::Json;
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -12,7 +10,7 @@ use utoipa::ToSchema;
 use super::calls::store_down;
 use super::interactions::check_name;
 use super::moment::Moment;
-use super::orders::{answered, read};
+use super::orders::{Body, answered, read};
 use super::problem::Problem;
 use super::record::{Late, OUTCOMES_MAX};
 use super::routes::{App, no_such_call};
@@ -36,7 +34,7 @@ pub(super) struct OutcomeRequest {
 pub(super) async fn tell(
     State(app): State<App>,
     Path(call): Path<String>,
-    body: Result<Json<OutcomeRequest>, JsonRejection>,
+    body: Body<OutcomeRequest>,
 ) -> Result<Response, Problem> {
     let outcome = outcome_of(read(body)?)?;
     match take(&app, call, outcome).await? {

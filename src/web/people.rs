@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
@@ -13,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::calls::{Detail, store_down};
 use super::moment::Moment;
-use super::orders::read;
+use super::orders::{Body, read};
 use super::problem::Problem;
 use super::routes::App;
 use super::signing::Who;
@@ -90,8 +89,6 @@ pub(super) struct Holds {
     holds: Vec<Hold>,
 }
 
-type Body<T> = Result<Json<T>, JsonRejection>;
-
 /// `POST /v1/people/calls`.
 pub(super) async fn calls(
     State(app): State<App>,
@@ -118,9 +115,18 @@ pub(super) async fn key(State(app): State<App>, body: Body<PersonRequest>) -> Re
 ///
 /// # Errors
 /// When the address names nobody.
-pub(super) fn pseudonym(store: &Store, address: &Pii<String>) -> Result<String, Problem> {
+fn pseudonym(store: &Store, address: &Pii<String>) -> Result<String, Problem> {
     let nobody = || Problem::new(StatusCode::BAD_REQUEST, "expected an address or a key of a person");
     store.pseudonym(address.reveal()).ok_or_else(nobody)
+}
+
+/// The customer as records have them: an address never stays in one; where nothing is kept, nobody has to be found again.
+///
+/// # Errors
+/// When the address names nobody.
+pub(super) fn customer_of(app: &App, address: Option<&Pii<String>>) -> Result<String, Problem> {
+    let known = app.store.as_ref().zip(address);
+    known.map_or_else(|| Ok(String::new()), |(store, address)| pseudonym(store, address))
 }
 
 /// `POST /v1/people/erase`.

@@ -21,7 +21,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::interactions::check_name;
 use super::libraries::blocking;
-use super::people::pseudonym;
+use super::orders::bad;
+use super::people::customer_of;
 use super::problem::Problem;
 use super::routes::App;
 use crate::control::{ChatOpening, RECORDING};
@@ -114,11 +115,7 @@ fn read(app: &App, query: RecordingQuery, headers: &HeaderMap) -> Result<(Channe
     check_name("name", name.as_ref())?;
     let address = headers.get(CUSTOMER).map(|value| value.to_str().map(|text| Pii::from(text.to_owned())));
     let address = address.transpose().map_err(|_| bad(format!("`{CUSTOMER}`: expected an address in ASCII")))?;
-    // An address never stays in the record; where nothing is kept, nobody has to be found again.
-    let customer = match (&app.store, &address) {
-        (Some(store), Some(address)) => pseudonym(store, address)?,
-        (None, _) | (_, None) => String::new(),
-    };
+    let customer = customer_of(app, address.as_ref())?;
     let (channel, details) = (RECORDING.to_owned(), Vec::new());
     Ok((channels, ChatOpening { channel, name, customer, language, route, details }))
 }
@@ -165,8 +162,4 @@ fn checked(mut file: File, (customer, agent): Channels) -> Result<File, Problem>
         return Err(wrong("found no audio, expected some".to_owned()));
     }
     Ok(file)
-}
-
-fn bad(detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, detail)
 }

@@ -87,6 +87,16 @@ struct Suspect {
     locked_until: Duration,
 }
 
+/// 256 bits by chance, as a cookie or an address can carry them.
+///
+/// # Errors
+/// When the system gives no random numbers.
+pub(super) fn by_chance() -> Result<String, &'static str> {
+    let mut octets = [0; 32];
+    SystemRandom::new().fill(&mut octets).map_err(|_| "the system gives no random numbers")?;
+    Ok(URL_SAFE_NO_PAD.encode(octets))
+}
+
 impl Sessions {
     /// How long a user is still locked out.
     pub(super) fn locked(&self, user: &str, now: Duration) -> Option<Duration> {
@@ -130,9 +140,7 @@ impl Sessions {
     /// # Errors
     /// When the system gives no random numbers.
     pub(super) fn begin(&mut self, user: &str, settings: UserSettings, now: Duration) -> Result<String, &'static str> {
-        let mut number = [0; 32];
-        SystemRandom::new().fill(&mut number).map_err(|_| "the system gives no random numbers")?;
-        let number = URL_SAFE_NO_PAD.encode(number);
+        let number = by_chance()?;
         self.suspects.remove(user);
         if self.sessions.len() >= SESSIONS_MAX {
             let unused = self.sessions.iter().min_by_key(|(_, session)| session.used).map(|(name, _)| *name);

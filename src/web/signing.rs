@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use axum::http::header::{COOKIE, HOST, ORIGIN, RETRY_AFTER, SET_COOKIE, UPGRADE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -23,6 +22,7 @@ use utoipa::ToSchema;
 use super::limits::Peer;
 use super::live::Live;
 use super::moment::Moment;
+use super::orders::Body;
 use super::permit::{Area, areas};
 use super::problem::Problem;
 use super::routes::App;
@@ -255,7 +255,7 @@ pub(super) async fn sign_in(
     State(app): State<App>,
     peer: Option<Extension<Peer>>,
     headers: HeaderMap,
-    given: Result<Json<Credentials>, JsonRejection>,
+    given: Body<Credentials>,
 ) -> Response {
     if let Err(refused) = app.count_stranger(peer.as_deref(), &headers) {
         return *refused;

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use jiff::ToSpan;
@@ -20,7 +19,7 @@ use utoipa::ToSchema;
 use super::calls::{Detail, store_down};
 use super::libraries::{blocking, find, refused};
 use super::moment::Moment;
-use super::orders::read;
+use super::orders::{Body, read};
 use super::people::kept;
 use super::policies::Texts;
 use super::problem::Problem;
@@ -119,7 +118,7 @@ impl From<&Effect> for TrialEffect {
 pub(super) async fn run(
     State(app): State<App>,
     Path(name): Path<String>,
-    body: Result<Json<TrialRequest>, JsonRejection>,
+    body: Body<TrialRequest>,
 ) -> Result<Json<Trial>, Problem> {
     let TrialRequest { text, date } = read(body)?;
     kept(&app)?;
@@ -183,7 +182,7 @@ async fn interactions(app: &App, date: Date) -> Result<(Vec<Interaction>, bool),
     }
 }
 
-fn started(line: &serde_json::Value) -> Option<Moment> {
+pub(super) fn started(line: &serde_json::Value) -> Option<Moment> {
     serde_json::from_value(line["started"].clone()).ok()
 }
 

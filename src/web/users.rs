@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{Path, State};
 use axum::http::header::{ETAG, IF_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
@@ -16,7 +15,7 @@ use utoipa::ToSchema;
 use super::WebError;
 use super::calls::store_down;
 use super::libraries::blocking;
-use super::orders::read;
+use super::orders::{Body, bad, read};
 use super::people::{audit, kept};
 use super::problem::Problem;
 use super::routes::App;
@@ -79,8 +78,6 @@ pub(super) struct UserChange {
     #[schema(nullable = false)]
     disabled: Option<bool>,
 }
-
-type Body<T> = Result<Json<T>, JsonRejection>;
 
 /// `GET /v1/users`.
 pub(super) async fn list(State(app): State<App>) -> Json<Users> {
@@ -228,7 +225,7 @@ fn checked(role: Role, serves: Option<String>) -> Result<Option<String>, Problem
             "`serves`: expected the target, or else the extension, at which the agent answers, of 1-{SERVES_CHARACTERS_MAX} characters"
         ))),
         (_, None) => Ok(None),
-        (_, Some(_)) => Err(bad("`serves` is of agents alone".to_owned())),
+        (_, Some(_)) => Err(bad("`serves` is of agents alone")),
     }
 }
 
@@ -302,8 +299,4 @@ fn shown(name: &str, account: &Account, secrets: Option<Secrets>) -> User {
 fn etag(account: &Account) -> HeaderValue {
     let text = serde_json::to_string(account).expect("strings");
     HeaderValue::try_from(format!("\"{}\"", Version::of(&text))).expect("hexadecimal digits in quotes")
-}
-
-fn bad(detail: String) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, detail)
 }

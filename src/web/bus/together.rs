@@ -3,7 +3,7 @@
 //! A later step of a party's timeline takes the place of an earlier one, and so does what is being said. Pure.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::ws::Utf8Bytes;
 use serde::Serialize;
@@ -19,27 +19,36 @@ const PENDING_MAX: usize = 20_000;
 /// Whose step takes whose place: call, type, party.
 type Place = (String, &'static str, String);
 
+/// An event that waits.
+#[derive(Debug)]
+struct Waiting {
+    event: Arc<Event>,
+    /// What walls show of it alone, where that is less than all of it.
+    brief: Option<String>,
+}
+
 /// What has happened since it was told last.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     /// In the order in which they happened; empty where a later one took its place.
-    events: Vec<Option<Arc<Event>>>,
+    events: Vec<Option<Waiting>>,
     latest: HashMap<Place, usize>,
     lost: bool,
 }
 
 impl Pending {
-    pub(super) fn push(&mut self, event: Arc<Event>) {
+    pub(super) fn push(&mut self, event: Arc<Event>, notice: &Notice, time: Moment) {
         if self.events.len() >= PENDING_MAX {
             *self = Self { lost: true, ..Self::default() };
         }
-        if let Some(party) = event.replaced_by.clone() {
-            let place = (event.call.clone(), event.kind, party);
+        if let Some(party) = replaced_by(&notice.what) {
+            let place = (event.call.clone(), event.kind, party.to_owned());
             if let Some(before) = self.latest.insert(place, self.events.len()) {
                 self.events[before] = None;
             }
         }
-        self.events.push(Some(event));
+        let brief = brief_json(event.seq, time, notice);
+        self.events.push(Some(Waiting { event, brief }));
     }
 
     /// Lets go of what was said in a call.
@@ -54,7 +63,7 @@ impl Pending {
 
     fn let_go(&mut self, is_gone: impl Fn(&Event) -> bool) {
         for place in &mut self.events {
-            place.take_if(|event| is_gone(event));
+            place.take_if(|waiting| is_gone(&waiting.event));
         }
     }
 
@@ -62,18 +71,16 @@ impl Pending {
     pub(super) fn take(&mut self) -> Option<Together> {
         let Self { events, lost, .. } = std::mem::take(self);
         let events: Vec<_> = events.into_iter().flatten().collect();
-        (lost || !events.is_empty()).then(|| Together { events, lost, whole: OnceLock::new(), parts: Mutex::default() })
+        (lost || !events.is_empty()).then(|| Together { events, lost, written: Mutex::default() })
     }
 }
 
 /// The events of one moment.
 #[derive(Debug)]
 pub(in crate::web) struct Together {
-    events: Vec<Arc<Event>>,
+    events: Vec<Waiting>,
     lost: bool,
-    whole: OnceLock<Option<Utf8Bytes>>,
-    /// For those who see some calls alone.
-    parts: Mutex<BTreeMap<Scope, Option<Utf8Bytes>>>,
+    written: Mutex<BTreeMap<Scope, Option<Utf8Bytes>>>,
 }
 
 impl Together {
@@ -84,21 +91,19 @@ impl Together {
 
     /// What whoever sees these calls is told, as one JSON object; everybody of the same scope shares it. `None` when nothing.
     pub(in crate::web) fn text(&self, scope: &Scope) -> Option<Utf8Bytes> {
-        if !scope.is_limited() {
-            return self.whole.get_or_init(|| self.write(scope)).clone();
-        }
-        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(written) = parts.get(scope) {
+        let mut all = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(written) = all.get(scope) {
             return written.clone();
         }
         let written = self.write(scope);
-        parts.insert(scope.clone(), written.clone());
+        all.insert(scope.clone(), written.clone());
         written
     }
 
     fn write(&self, scope: &Scope) -> Option<Utf8Bytes> {
-        let seen = self.events.iter().filter(|event| scope.sees(event.route.as_deref()));
-        let told: Vec<&str> = seen.map(|event| event.brief.as_deref().unwrap_or(event.json.as_str())).collect();
+        let seen = self.events.iter().filter(|waiting| scope.sees(waiting.event.route.as_deref()));
+        let told = seen.map(|Waiting { event, brief }| brief.as_deref().unwrap_or(event.json.as_str()));
+        let told: Vec<&str> = told.collect();
         (!told.is_empty()).then(|| format!(r#"{{"type":"events","events":[{}]}}"#, told.join(",")).into())
     }
 }
@@ -130,7 +135,7 @@ struct BriefDelivery {
 }
 
 /// What walls are told of an event, where that is less than all of it.
-pub(super) fn brief_json(seq: u64, time: Moment, notice: &Notice) -> Option<String> {
+fn brief_json(seq: u64, time: Moment, notice: &Notice) -> Option<String> {
     let What::Observed { party, emotion, level, anger, trend_per_s, pitch_hz, level_dbov, words, delivery, .. } =
         &notice.what
     else {
@@ -156,9 +161,9 @@ pub(super) fn brief_json(seq: u64, time: Moment, notice: &Notice) -> Option<Stri
 }
 
 /// The party of whom a later event of the same type says the same anew.
-pub(super) fn replaced_by(what: &What) -> Option<String> {
+fn replaced_by(what: &What) -> Option<&str> {
     match what {
-        What::Observed { party, .. } | What::Said { party, is_final: false, .. } => Some(party.clone()),
+        What::Observed { party, .. } | What::Said { party, is_final: false, .. } => Some(party),
         _ => None,
     }
 }
