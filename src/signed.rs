@@ -93,11 +93,6 @@ impl Trust {
         let checked = UnparsedPublicKey::new(&ED25519, key.0).verify(&signed, &signature);
         checked.map_err(|_| "one of another content: the file was changed after it was signed".to_owned())
     }
-
-    /// Whether anything has to be signed at all.
-    pub fn is_picky(&self) -> bool {
-        !self.0.is_empty()
-    }
 }
 
 /// Makes a key: the secret half goes into a new file that nobody else may read.

@@ -11,7 +11,7 @@ use super::call::{Call, Stage, millis};
 use super::context::Context;
 use super::order::Party;
 use super::prompts::{How, spoken_name};
-use super::reroute::{Reroute, Wanted};
+use super::reroute::Wanted;
 use crate::notice::{TurnTaking, What};
 use crate::words;
 
@@ -134,7 +134,7 @@ impl Call {
             }
             Action::Reroute { ways, target, hold, within, whisper } => {
                 let in_flight = match &self.stage {
-                    Stage::Talking(talking) => talking.reroute.as_ref().is_some_and(Reroute::is_pending),
+                    Stage::Talking(talking) => talking.is_being_moved(),
                     Stage::Seeking(_) | Stage::Finished(_) => true,
                 };
                 if in_flight {

@@ -16,7 +16,6 @@ use super::context::Context;
 use super::leg::{Dialog, Leg, Stream};
 use super::order::{Denied, DeniedKind};
 use super::reoffer::{Outcome, Purpose};
-use super::reroute::Reroute;
 use crate::notice::What;
 
 /// Which way the audio of a connected call goes.
@@ -177,7 +176,7 @@ impl Call {
         let (Stage::Talking(talking), Some(far)) = (&self.stage, &self.far) else {
             return Some("the call is not connected");
         };
-        let is_moved = talking.reroute.as_ref().is_some_and(Reroute::is_pending);
+        let is_moved = talking.is_being_moved();
         let plays = !talking.playing.is_empty() || talking.waiting.is_some();
         [
             (self.fork.is_some(), "the call is forked to us: its audio goes past us as it is"),

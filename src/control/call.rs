@@ -282,7 +282,7 @@ impl Call {
         if let Stage::Talking(talking) = &self.stage
             && self.fork.is_none()
             && self.far.is_none()
-            && !talking.has_somewhere_to_go()
+            && !talking.is_being_moved()
             && !self.is_played_to(self.caller.id)
         {
             self.finish(context, "nobody is left to talk to");
@@ -403,7 +403,7 @@ impl Call {
         match &self.stage {
             Stage::Seeking(_) => self.target_failed(context, code, reason),
             Stage::Talking(talking) => {
-                if talking.has_somewhere_to_go() {
+                if talking.is_being_moved() {
                     self.lose_far(context);
                 } else {
                     self.finish(context, reason);
@@ -487,8 +487,8 @@ impl Talking {
         }
     }
 
-    /// Whether the caller, left alone, still has a re-route or a prompt to wait for.
-    pub(super) fn has_somewhere_to_go(&self) -> bool {
+    /// Whether a re-route is under way.
+    pub(super) fn is_being_moved(&self) -> bool {
         self.reroute.as_ref().is_some_and(Reroute::is_pending)
     }
 }

@@ -233,7 +233,7 @@ impl Control {
 /// The route that a chat takes, or a recording.
 pub(super) fn route(settings: &ControlSettings, opening: &ChatOpening) -> Result<Routed, Denied> {
     let found = match &opening.route {
-        Some(name) => settings.routes.0.iter().find(|route| route.name == *name),
+        Some(name) => settings.routes.named(name),
         None => {
             let uri = format!("chat:{}", opening.channel);
             let headers: Vec<(&str, &str)> = opening.details.iter().map(|(name, value)| (&**name, &**value)).collect();

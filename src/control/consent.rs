@@ -194,7 +194,7 @@ impl Call {
 impl ControlSettings {
     /// How consent stands when a call of a route begins.
     pub(super) fn consent_on(&self, route: &str, headers: &[Header]) -> Consent {
-        let route = self.routes.0.iter().find(|each| each.name == route);
+        let route = self.routes.named(route);
         Consent::new(route.map(|route| route.consent.clone()).unwrap_or_default(), headers)
     }
 }

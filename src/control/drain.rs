@@ -12,7 +12,6 @@ use super::bypass::{BypassBy, Path};
 use super::call::{Call, Stage};
 use super::context::Context;
 use super::leg::{Dialog, Farewell};
-use super::reroute::Reroute;
 use super::{Command, Control, SipCommand};
 use crate::notice::What;
 use crate::settings::HandOver;
@@ -138,8 +137,7 @@ impl Call {
     /// Does the next step of handing the call over. Comes after everything that happened to it.
     pub(super) fn hand_over_next(&mut self, context: &mut Context<'_>) {
         let Stage::Talking(talking) = &mut self.stage else { return };
-        let is_busy = talking.reroute.as_ref().is_some_and(Reroute::is_pending)
-            || matches!(talking.path, Path::Leaving { .. } | Path::Returning { .. });
+        let is_busy = talking.is_being_moved() || matches!(talking.path, Path::Leaving { .. } | Path::Returning { .. });
         let is_past = matches!(talking.path, Path::Past { .. });
         let Some(handing_over) = &mut talking.handing_over else { return };
         if is_past || context.now >= handing_over.until {

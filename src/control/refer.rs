@@ -246,7 +246,7 @@ impl Call {
         let (Stage::Talking(talking), Some(stays), Role::Caller | Role::Far) = (&self.stage, stays, role) else {
             return referrer.tell(context, 603, "nobody to connect");
         };
-        if talking.reroute.as_ref().is_some_and(Reroute::is_pending) {
+        if talking.is_being_moved() {
             return referrer.tell(context, 491, "another re-route is under way");
         }
         if !may_be_called(&context.terms.settings, referral.uri) {

@@ -136,18 +136,18 @@ impl Control {
 impl ControlSettings {
     /// What is spoken on a route, where somebody listens for words.
     pub(super) fn language_on(&self, route: &str) -> Option<Language> {
-        let own = self.routes.0.iter().find(|each| each.name == route).and_then(|route| route.language);
+        let own = self.routes.named(route).and_then(|route| route.language);
         self.language.map(|usual| own.unwrap_or(usual))
     }
 
     /// What a route says of its data.
     pub(super) fn tags_on(&self, route: &str) -> Tags {
-        self.routes.0.iter().find(|each| each.name == route).map(|route| route.tags.clone()).unwrap_or_default()
+        self.routes.named(route).map(|route| route.tags.clone()).unwrap_or_default()
     }
 
     /// What masks what is said on a route.
     pub(super) fn maskers_on(&self, route: &str) -> Maskers {
-        let own = self.routes.0.iter().find(|each| each.name == route).and_then(|route| route.mask.clone());
+        let own = self.routes.named(route).and_then(|route| route.mask.clone());
         let masker = own.map_or_else(|| self.masker.clone(), |classes| self.masker.with_classes(classes));
         Maskers { caller: masker.clone(), far: masker }
     }

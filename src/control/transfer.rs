@@ -7,7 +7,7 @@ use routing::Route;
 use super::call::{Call, Stage};
 use super::context::Context;
 use super::order::{Denied, DeniedKind};
-use super::reroute::{Reroute, Wanted};
+use super::reroute::Wanted;
 
 /// Where the caller is to be moved.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,7 +25,7 @@ impl Call {
     pub(super) fn move_by_order(&mut self, context: &mut Context<'_>, wish: &Wish) -> Result<(), Denied> {
         let Wish { target, ways, queue_priority } = wish;
         let Stage::Talking(talking) = &self.stage else { return Err(Denied::not_connected()) };
-        if talking.reroute.as_ref().is_some_and(Reroute::is_pending) {
+        if talking.is_being_moved() {
             return Err(Denied::new(DeniedKind::Conflict, "another re-route is under way"));
         }
         self.check_audio_here()?;

@@ -86,9 +86,7 @@ async fn places(settings: &Settings) -> Vec<Finding> {
         places.push(("mail".to_owned(), Some(format!("{}:{}", mail.host, mail.port))));
     }
     if let Some(Engine::Remote(remote)) = settings.recognition.as_ref().map(|wanted| &wanted.engine) {
-        let endpoint = &remote.endpoint;
-        let host = if endpoint.host.contains(':') { format!("[{}]", endpoint.host) } else { endpoint.host.clone() };
-        places.push(("recognition".to_owned(), Some(format!("{host}:{}", endpoint.port))));
+        places.push(("recognition".to_owned(), Some(remote.endpoint.place())));
     }
     join_all(places.into_iter().map(|(what, place)| reach(what, place))).await
 }

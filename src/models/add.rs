@@ -31,10 +31,8 @@ fn add_package(args: &ModelsAddArgs) -> Result<Package, PackageError> {
     for file in &source.manifest.files {
         copy(&source.folder.join(&file.path), &folder.join(&file.path))?;
     }
-    let path = source.folder.join(MANIFEST);
-    let text = fs::read_to_string(&path).map_err(PackageError::file(&path))?;
-    let signature = fs::read_to_string(signed::beside(&path)).ok();
-    finish(folder, source.manifest, &text, signature.as_deref())
+    let signature = fs::read_to_string(signed::beside(&source.folder.join(MANIFEST))).ok();
+    finish(Package { folder, ..source }, signature.as_deref())
 }
 
 /// An acoustic model's folder and a dictionary, as Debian and others ship them.
@@ -157,17 +155,11 @@ fn check_streaming(package: Package) -> Result<Package, Failure> {
     Ok(Package { folder: place, ..package })
 }
 
-/// Verifies the copies and makes them a package, with the manifest as it is written and the signature that came with it.
-pub(super) fn finish(
-    folder: PathBuf,
-    manifest: Manifest,
-    text: &str,
-    signature: Option<&str>,
-) -> Result<Package, PackageError> {
-    let package = Package { folder, manifest };
+/// Verifies the copies of a package's files and writes its manifest behind them, with the signature that came with it.
+pub(super) fn finish(package: Package, signature: Option<&str>) -> Result<Package, PackageError> {
     package.verify()?;
     let path = package.folder.join(MANIFEST);
-    fs::write(&path, text).map_err(PackageError::file(&path))?;
+    fs::write(&path, &package.text).map_err(PackageError::file(&path))?;
     let beside = signed::beside(&path);
     match signature {
         Some(signature) => fs::write(&beside, signature).map_err(PackageError::file(&beside))?,
@@ -185,7 +177,7 @@ fn absent(error: std::io::Error) -> std::io::Result<()> {
 /// As [`finish`], of a model that came without a manifest.
 fn finish_loose(folder: PathBuf, manifest: Manifest) -> Result<Package, PackageError> {
     let text = written(&manifest);
-    finish(folder, manifest, &text, None)
+    finish(Package { folder, manifest, text }, None)
 }
 
 fn written(manifest: &Manifest) -> String {

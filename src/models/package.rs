@@ -109,6 +109,8 @@ pub struct Package {
     pub folder: PathBuf,
     /// What it says of itself.
     pub manifest: Manifest,
+    /// The manifest as it is written, of which that was read.
+    pub(super) text: String,
 }
 
 /// Why a package cannot be used.
@@ -174,7 +176,7 @@ impl Package {
         }
         let text = fs::read_to_string(&path).map_err(PackageError::file(&path))?;
         let manifest = Manifest::parse(&text, &path)?;
-        Ok(Self { folder, manifest })
+        Ok(Self { folder, manifest, text })
     }
 
     /// Whether somebody who is trusted has signed the manifest.
@@ -182,9 +184,7 @@ impl Package {
     /// # Errors
     /// What was expected and what was found.
     pub fn check(&self, trust: &Trust) -> Result<(), String> {
-        let path = self.folder.join(MANIFEST);
-        let content = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        trust.check(&path, &content)
+        trust.check(&self.folder.join(MANIFEST), self.text.as_bytes())
     }
 
     /// Compares every file with the manifest.

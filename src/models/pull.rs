@@ -42,7 +42,7 @@ async fn fetch_package(args: &ModelsPullArgs) -> Result<Package, String> {
         let from = from.map_err(|error| format!("{}: expected a URL, found: {error}", file.path))?;
         fetch_file(&client, &from, file, &folder.join(&file.path)).await?;
     }
-    finish(folder, manifest, &text, signature.as_deref()).map_err(|error| error.to_string())
+    finish(Package { folder, manifest, text }, signature.as_deref()).map_err(|error| error.to_string())
 }
 
 /// The signature that lies beside a manifest, where anybody has to have signed it.

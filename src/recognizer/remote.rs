@@ -73,12 +73,14 @@ impl Endpoint {
     }
 
     fn origin(&self) -> String {
-        let Self { host, port, is_secured, .. } = self;
-        let scheme = if *is_secured { "wss" } else { "ws" };
-        match host.contains(':') {
-            true => format!("{scheme}://[{host}]:{port}"),
-            false => format!("{scheme}://{host}:{port}"),
-        }
+        let scheme = if self.is_secured { "wss" } else { "ws" };
+        format!("{scheme}://{}", self.place())
+    }
+
+    /// Host and port, as addresses have them.
+    pub fn place(&self) -> String {
+        let Self { host, port, .. } = self;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
 
     /// True where what is said leaves this machine without encryption.

@@ -16,6 +16,11 @@ use crate::quoted::after_quote;
 pub struct Routes(pub Vec<Route>);
 
 impl Routes {
+    /// The route of a name.
+    pub fn named(&self, name: &str) -> Option<&Route> {
+        self.0.iter().find(|route| route.name == name)
+    }
+
     /// The first route all of whose conditions hold.
     pub fn find(&self, request: &RequestView<'_>) -> Option<&Route> {
         self.0.iter().find(|route| !route.forked && route.matches(request))

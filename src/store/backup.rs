@@ -248,6 +248,13 @@ fn copy(from: &Path, out: &mut dyn Write) -> io::Result<()> {
     io::copy(&mut file.take(length), out).map(drop)
 }
 
+/// The SHA-256 of a file.
+pub(super) fn sum_of(path: &Path) -> io::Result<String> {
+    let mut sum = Summing::new(io::sink());
+    io::copy(&mut File::open(path)?, &mut sum)?;
+    Ok(sum.finish().1.1)
+}
+
 /// Adds up what goes through it.
 struct Summing<W> {
     out: W,

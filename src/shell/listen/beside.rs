@@ -17,8 +17,7 @@ const ROUNDS_WAITING: usize = 50;
 
 /// What listening hands its steps to. Dropped, it ends the thread after what it is at.
 pub(super) struct Beside {
-    /// `None` once the candidate has broken.
-    rounds: Option<SyncSender<Steps>>,
+    rounds: SyncSender<Steps>,
     /// What found no room: who came and went meanwhile.
     late: Steps,
 }
@@ -38,35 +37,34 @@ impl Beside {
     }
 
     fn over(rounds: SyncSender<Steps>) -> Self {
-        Self { rounds: Some(rounds), late: Steps::default() }
+        Self { rounds, late: Steps::default() }
     }
 
-    /// Hands over what was judged in a round.
-    pub(super) fn compare(&mut self, steps: Steps) {
-        let Some(rounds) = &self.rounds else { return };
+    /// Hands over what was judged in a round; false once the candidate has broken.
+    #[must_use]
+    pub(super) fn compare(&mut self, steps: Steps) -> bool {
         self.late.append(steps);
         if self.late.is_empty() {
-            return;
+            return true;
         }
-        match rounds.try_send(std::mem::take(&mut self.late)) {
+        match self.rounds.try_send(std::mem::take(&mut self.late)) {
             Ok(()) => {}
             Err(TrySendError::Full(late)) => {
                 self.late = late;
                 self.late.shed();
             }
-            Err(TrySendError::Disconnected(_)) => {
-                warn!("the candidate broke: nothing is compared any more");
-                self.rounds = None;
-            }
+            Err(TrySendError::Disconnected(_)) => return false,
         }
+        true
     }
 
     /// As [`Beside::compare`], of a round of which the candidate judges nothing, for work is spared.
-    pub(super) fn skip(&mut self, mut steps: Steps) {
+    #[must_use]
+    pub(super) fn skip(&mut self, mut steps: Steps) -> bool {
         if !steps.is_empty() {
             steps.shed();
-            self.compare(steps);
         }
+        self.compare(steps)
     }
 }
 
@@ -95,26 +93,25 @@ mod tests {
         let mut listener = Listener::new(None, ListenerSettings::default());
         listener.record(true);
         listener.add_writer(PartyId(1));
-        let mut round = |listener: &mut Listener| {
+        let mut round = |listener: &mut Listener| -> bool {
             for party in [PartyId(1), PartyId(2)] {
                 listener.hear(party, Utterance::written("好的".to_owned(), 0));
             }
             listener.run(&mut Vec::new());
-            beside.compare(listener.take_steps());
+            beside.compare(listener.take_steps())
         };
         // Two rounds wait, three find no room; another party comes with the last of these.
-        (0..4).for_each(|_| round(&mut listener));
+        assert!((0..4).all(|_| round(&mut listener)));
         listener.add_writer(PartyId(2));
-        round(&mut listener);
+        assert!(round(&mut listener));
         let mut shadow = Shadow::new(Candidate::default(), ListenerSettings::default());
         waiting.try_iter().for_each(|steps| shadow.run(steps));
         assert_eq!(counts(&shadow), (2, 0));
-        round(&mut listener);
+        assert!(round(&mut listener));
         waiting.try_iter().for_each(|steps| shadow.run(steps));
         assert_eq!(counts(&shadow), (4, 4), "of both parties, who have both been told of");
         drop(waiting);
-        (0..2).for_each(|_| round(&mut listener));
-        assert!(beside.rounds.is_none(), "a broken candidate is given up");
+        assert!(!round(&mut listener), "a broken candidate is to be given up");
     }
 
     /// Steps that were compared, and that were shed.

@@ -243,9 +243,14 @@ impl Worker {
     fn compare(&mut self) {
         let Some(beside) = &mut self.beside else { return };
         let steps = self.listener.take_steps();
-        match self.state.spared.load(Ordering::Relaxed) {
+        let runs = match self.state.spared.load(Ordering::Relaxed) {
             1 => beside.skip(steps),
             _ => beside.compare(steps),
+        };
+        if !runs {
+            warn!("the candidate broke: nothing is compared any more");
+            self.beside = None;
+            self.listener.record(false);
         }
     }
 

@@ -15,7 +15,7 @@ use crate::control::{Command, Control, ControlSettings, Done, Input, NOT_AGREED,
 use crate::judges::JudgeFiles;
 use crate::notice::Notice;
 use crate::recognizer::RecognizerFiles;
-use crate::settings::Parties;
+use crate::settings::{ListeningSettings, Parties};
 use crate::shell::listen::Conversations;
 
 /// Samples handed on at once: one 20 ms packet, as on a call.
@@ -164,8 +164,10 @@ struct Ears {
 
 impl Ears {
     fn new(in_force: &InForce, legs: &[LegId], language: Option<Language>) -> Result<Ears, String> {
-        let (files, _) =
-            JudgeFiles::read_some(&in_force.settings.listening).map_err(|(key, why)| format!("{key}: {why}"))?;
+        // Nothing is compared here.
+        let listening = in_force.settings.listening.clone();
+        let listening = ListeningSettings { shadow_model: None, shadow_text_model: None, ..listening };
+        let (files, _) = JudgeFiles::read_some(&listening).map_err(|(key, why)| format!("{key}: {why}"))?;
         let judges = files.load();
         let mut listener = Listener::new(judges.acoustic, ListenerSettings::default()).with_reader(judges.reader);
         let wanted = in_force.settings.recognition.as_ref().zip(language);

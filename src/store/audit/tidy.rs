@@ -7,14 +7,13 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use ring::digest::{Context, SHA256};
 use serde_json::json;
 use tracing::warn;
 
 use super::trail::{files_in, genuine_end_of, head_of};
 use super::{KeyRing, Trail};
 use crate::durable::{beside, folder_of, sync_folder};
-use crate::hexadecimal::hexadecimal;
+use crate::store::backup::sum_of;
 
 /// Files that are moved or removed at a time; the next look finds more.
 const FILES_MAX: usize = 64;
@@ -130,21 +129,4 @@ fn already_there(file: &Path, there: &Path) -> io::Result<String> {
     File::open(there)?.sync_all()?;
     sync_folder(folder_of(there))?;
     Ok(here_sum)
-}
-
-fn sum_of(path: &Path) -> io::Result<String> {
-    struct Sum(Context);
-    impl io::Write for Sum {
-        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-            self.0.update(octets);
-            Ok(octets.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut sum = Sum(Context::new(&SHA256));
-    io::copy(&mut File::open(path)?, &mut sum)?;
-    Ok(hexadecimal(sum.0.finish().as_ref()))
 }

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use ring::signature::{ED25519, UnparsedPublicKey};
 
 use super::trail::head_of;
 use super::{
@@ -182,8 +181,7 @@ impl Reader<'_> {
     fn checkpoint(&mut self, seq: u64, unix_ms: u64, code: &str, signature: &str) {
         let code = decode(code).unwrap_or_default();
         let signature = STANDARD.decode(signature).unwrap_or_default();
-        let key = UnparsedPublicKey::new(&ED25519, self.keys.public_key());
-        if key.verify(&checkpoint_message(seq, unix_ms, &code), &signature).is_err() {
+        if !self.keys.has_signed(&checkpoint_message(seq, unix_ms, &code), &signature) {
             self.find(format!("the checkpoint of entry {seq} is not signed by this store"));
         } else if (seq.saturating_add(1), code) != (self.next, self.last) {
             let before = self.next.saturating_sub(1);
