@@ -18,13 +18,13 @@ export type AlertName = Pick<AlertItem, "call" | "call_ms" | "rule">;
 
 const ALERTS_MAX = 500;
 /** After this long without a reaction an alert stands out. */
-export const ESCALATE_MS = 60_000;
+const ESCALATE_MS = 60_000;
 
 const state = reactive({ items: [] as AlertItem[] });
 /** Who looks: what is assigned to them is theirs to end. */
 export const myself = ref("");
 
-export function alertKey(call: string, { call_ms, rule }: Pick<Alert, "call_ms" | "rule">): string {
+function alertKey(call: string, { call_ms, rule }: Pick<Alert, "call_ms" | "rule">): string {
   return `${call}/${call_ms}/${rule}`;
 }
 
