@@ -5,22 +5,17 @@
 // at the next line of its standard input. Prints one line per check; the first that fails ends it with exit code 1.
 
 import { createInterface } from "node:readline";
-import { parseArgs } from "node:util";
-import { expect, stage } from "./stage.mjs";
+import { called, expect, stage } from "./stage.mjs";
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { screenshots: { type: "string" } } });
-const [url, user, password, wanted] = positionals;
-if (wanted === undefined) {
-  console.error("usage: node e2e/crowd.mjs URL USER PASSWORD COUNT [--screenshots FOLDER]");
-  process.exit(2);
-}
+const { given, folder } = called("crowd", "URL USER PASSWORD COUNT");
+const [url, user, password, wanted] = given;
 const count = Number(wanted);
 /** More rows than fit on the screen, and those kept ready around them. */
 const DRAWN_MAX = 40;
 /** For how long pictures are counted once moods change. */
 const LOOKED_MS = 2_000;
 
-const { open, check, picture, signIn, unbroken, close } = await stage(values.screenshots, {
+const { open, check, picture, signIn, unbroken, close } = await stage(folder, {
   prefix: "crowd",
   withinMs: 60_000,
 });

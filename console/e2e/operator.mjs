@@ -5,16 +5,11 @@
 // Prints one line per check; the first that fails ends it with exit code 1.
 
 import { createHmac } from "node:crypto";
-import { parseArgs } from "node:util";
-import { expect, stage } from "./stage.mjs";
+import { called, expect, stage } from "./stage.mjs";
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { screenshots: { type: "string" } } });
-const [url, user, password, secret] = positionals;
-if (secret === undefined) {
-  console.error("usage: node e2e/operator.mjs URL USER PASSWORD SECRET [--screenshots FOLDER]");
-  process.exit(2);
-}
-const { open, check, picture, accessible, signIn, inBothLooks, unbroken, close } = await stage(values.screenshots);
+const { given, folder } = called("operator", "URL USER PASSWORD SECRET");
+const [url, user, password, secret] = given;
+const { open, check, picture, accessible, signIn, inBothLooks, unbroken, close } = await stage(folder);
 const page = await open();
 const shown = (name) => page.locator(`[data-test=${name}]`);
 

@@ -7,15 +7,10 @@
 // Prints one line per check; the first that fails ends it with exit code 1.
 
 import { readFileSync } from "node:fs";
-import { parseArgs } from "node:util";
-import { expect, stage } from "./stage.mjs";
+import { called, expect, stage } from "./stage.mjs";
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { screenshots: { type: "string" } } });
-const [url, password] = positionals;
-if (password === undefined) {
-  console.error("usage: node e2e/roles.mjs URL PASSWORD [--screenshots FOLDER]");
-  process.exit(2);
-}
+const { given, folder } = called("roles", "URL PASSWORD");
+const [url, password] = given;
 /** How long a caller may take to get angry, milliseconds. */
 const ANGRY_WITHIN_MS = 60_000;
 
@@ -51,12 +46,9 @@ const ORDERS = [
   ["POST", "/v1/audit/verify", ["administrator", "auditor"]],
 ];
 
-const { open, check, picture, accessible, fits, signIn, inBothLooks, unbroken, close } = await stage(
-  values.screenshots,
-  {
-    prefix: "roles",
-  },
-);
+const { open, check, picture, accessible, fits, signIn, inBothLooks, unbroken, close } = await stage(folder, {
+  prefix: "roles",
+});
 
 /** Signs somebody in in a browser of their own. */
 async function enter(role, name = `the-${role}`, secret = password) {

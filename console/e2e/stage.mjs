@@ -4,6 +4,7 @@
 
 import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { parseArgs } from "node:util";
 import { chromium } from "playwright-core";
 
 /** How long anything may take, milliseconds. */
@@ -105,6 +106,16 @@ export async function stage(folder, { args = [], prefix = "console", withinMs = 
     );
 
   return { open, check, picture, accessible, fits, signIn, inBothLooks, unbroken, close: () => browser.close() };
+}
+
+/** What a walk was called with, by what it needs, and the folder for pictures; without all of it, it ends and says its usage. */
+export function called(walk, needs) {
+  const { values, positionals } = parseArgs({ allowPositionals: true, options: { screenshots: { type: "string" } } });
+  if (positionals.length < needs.split(" ").length) {
+    console.error(`usage: node e2e/${walk}.mjs ${needs} [--screenshots FOLDER]`);
+    process.exit(2);
+  }
+  return { given: positionals, folder: values.screenshots };
 }
 
 export function expect(holds, otherwise) {

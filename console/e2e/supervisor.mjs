@@ -4,18 +4,10 @@
 // Expects a running server with a call in which the caller gets angry and a policy that raises an alert.
 // Prints one line per check; the first that fails ends it with exit code 1.
 
-import { parseArgs } from "node:util";
-import { expect, stage } from "./stage.mjs";
+import { called, expect, stage } from "./stage.mjs";
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { screenshots: { type: "string" } },
-});
-const [url, user, password] = positionals;
-if (password === undefined) {
-  console.error("usage: node e2e/supervisor.mjs URL USER PASSWORD [--screenshots FOLDER]");
-  process.exit(2);
-}
+const { given, folder } = called("supervisor", "URL USER PASSWORD");
+const [url, user, password] = given;
 
 /** How long a caller may take to get angry, and everything else, milliseconds. */
 const ANGRY_WITHIN_MS = 60_000;
@@ -25,9 +17,7 @@ const SPOKEN_WITHIN_MS = 30_000;
 /** Speech is louder than this; a meter at rest shows -96. */
 const SPEECH_DBOV = -50;
 
-const { open, check, picture, accessible, fits, signIn, inBothLooks, unbroken, close } = await stage(
-  values.screenshots,
-);
+const { open, check, picture, accessible, fits, signIn, inBothLooks, unbroken, close } = await stage(folder);
 const page = await open();
 const listen = page.locator("[data-test=listen]");
 const levels = async () => ({

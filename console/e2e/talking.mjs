@@ -5,15 +5,10 @@
 // Prints `now: WHAT` where whoever runs it may measure who hears what, and goes on with the next line of its input.
 
 import { createInterface } from "node:readline";
-import { parseArgs } from "node:util";
-import { expect, stage } from "./stage.mjs";
+import { called, expect, stage } from "./stage.mjs";
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { screenshots: { type: "string" } } });
-const [url, user, password, call, tone] = positionals;
-if (tone === undefined) {
-  console.error("usage: node e2e/talking.mjs URL USER PASSWORD CALL TONE.wav [--screenshots FOLDER]");
-  process.exit(2);
-}
+const { given, folder } = called("talking", "URL USER PASSWORD CALL TONE.wav");
+const [url, user, password, call, tone] = given;
 
 const WITHIN_MS = 20_000;
 const [CALLER_HZ, CALLEE_HZ, MICROPHONE_HZ] = [400, 1_000, 1_600];
@@ -21,7 +16,7 @@ const [CALLER_HZ, CALLEE_HZ, MICROPHONE_HZ] = [400, 1_000, 1_600];
 const LOUD = 0.15;
 const QUIET = 0.03;
 
-const { open, check, signIn, inBothLooks, close } = await stage(values.screenshots, {
+const { open, check, signIn, inBothLooks, close } = await stage(folder, {
   args: [
     "--autoplay-policy=no-user-gesture-required",
     "--use-fake-device-for-media-stream",

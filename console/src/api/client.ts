@@ -80,7 +80,7 @@ export function reportAddress({ date, period }: ReportQuery, format: string, lan
 }
 
 /** A file of a library, or a user, with what it is known by. */
-interface Known<T> {
+export interface Known<T> {
   is: T;
   etag: string;
 }

@@ -117,7 +117,6 @@ export type Trial = Schemas["Trial"];
 /** A file of a library: what it is, its version, and the one before. */
 export type LibraryFile = Schemas["LibraryFile"];
 
-export type Targets = Schemas["Targets"];
 export type MoveOrder = Schemas["MoveRequest"];
 
 export type Role = Schemas["Role"];

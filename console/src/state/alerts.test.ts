@@ -1,6 +1,7 @@
 // Alerts and what was done about them.
 
 import { beforeEach, describe, expect, it, vi } from "vitest";
+import { ref } from "vue";
 import type { Alert, AlertHandled } from "../api/shapes";
 
 // Where pages are, addresses need no host.
@@ -17,8 +18,10 @@ vi.stubGlobal("fetch", async (request: Request) => {
   sent.push(request);
   return new Response('{"accepted":true}', { status: 202 });
 });
+const myself = ref("");
+vi.doMock("./session", () => ({ user: myself }));
 vi.useFakeTimers({ now: 1_000_000 });
-const { addAlert, alertState, alerts, clearAlerts, handle, myself, noteHandled, openAlerts } = await import("./alerts");
+const { addAlert, alertState, alerts, clearAlerts, handle, noteHandled, openAlerts } = await import("./alerts");
 
 const alert = (call_ms: number): Alert => ({ call_ms, severity: "critical", text: "angry caller", rule: "angry" });
 const call = { id: "call-1", from: '"Li" <sip:13800138000@pbx.example>' };

@@ -1,9 +1,10 @@
 // Alerts, newest first, and what was done about them by whoever: the server keeps that, and tells everybody. Nothing stays here.
 
-import { computed, reactive, ref } from "vue";
+import { computed, reactive } from "vue";
 import { api } from "../api/client";
 import type { Alert, AlertDeedWord, AlertHandled } from "../api/shapes";
 import { now } from "./clock";
+import { user } from "./session";
 
 export interface AlertItem extends Alert {
   key: string;
@@ -18,13 +19,11 @@ export type AlertName = Pick<AlertItem, "call" | "call_ms" | "rule">;
 
 const ALERTS_MAX = 500;
 /** After this long without a reaction an alert stands out. */
-export const ESCALATE_MS = 60_000;
+const ESCALATE_MS = 60_000;
 
 const state = reactive({ items: [] as AlertItem[] });
-/** Who looks: what is assigned to them is theirs to end. */
-export const myself = ref("");
 
-export function alertKey(call: string, { call_ms, rule }: Pick<Alert, "call_ms" | "rule">): string {
+function alertKey(call: string, { call_ms, rule }: Pick<Alert, "call_ms" | "rule">): string {
   return `${call}/${call_ms}/${rule}`;
 }
 
@@ -86,7 +85,7 @@ export const alerts = computed(() => state.items.map((item) => ({ ...item, state
 /** Those that nobody has taken, and one's own. */
 export const openAlerts = computed(() =>
   alerts.value.filter(({ state, handled }) =>
-    state === "assigned" ? handled?.to === myself.value : state === "open" || state === "escalated",
+    state === "assigned" ? handled?.to === user.value : state === "open" || state === "escalated",
   ),
 );
 

@@ -86,9 +86,9 @@ function changeOf(call: Call, event: FeedEvent): Partial<Call> {
     case "alert":
       return { alerts: push(call.alerts, event as unknown as Alert, DEEDS_MAX) };
     case "alert_handled": {
-      const { alert_ms, rule } = event as unknown as { alert_ms: number; rule: string };
-      const fits = (each: Alert) => each.call_ms === alert_ms && each.rule === rule;
-      return { alerts: mend(call.alerts, fits, { handled: handledOf(event) }) };
+      const { alert, handled } = handledOf(event);
+      const fits = (each: Alert) => each.call_ms === alert.call_ms && each.rule === alert.rule;
+      return { alerts: mend(call.alerts, fits, { handled }) };
     }
     case "compliance_breached":
       return { breaches: push(call.breaches ?? [], event as unknown as Breached, DEEDS_MAX) };
@@ -103,10 +103,12 @@ function changeOf(call: Call, event: FeedEvent): Partial<Call> {
   }
 }
 
-/** What an event says was done about an alert. */
-export function handledOf(event: FeedEvent): AlertHandled {
-  const { deed, by, to, snooze_s, time } = event as unknown as AlertHandled;
-  return { deed, by, time, ...(to !== undefined && { to }), ...(snooze_s !== undefined && { snooze_s }) };
+/** About which alert of its call an event says that something was done, and what. */
+export function handledOf(event: FeedEvent): { alert: Pick<Alert, "call_ms" | "rule">; handled: AlertHandled } {
+  const { alert_ms, rule, ...told } = event as unknown as AlertHandled & { alert_ms: number; rule: string };
+  const { deed, by, to, snooze_s, time } = told;
+  const handled = { deed, by, time, ...(to !== undefined && { to }), ...(snooze_s !== undefined && { snooze_s }) };
+  return { alert: { call_ms: alert_ms, rule }, handled };
 }
 
 function decisionOf(event: FeedEvent): Decision {

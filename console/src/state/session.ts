@@ -34,7 +34,7 @@ let shared = Date.now();
 type Word = "active" | "out";
 const others = new BroadcastChannel("calmline.session");
 others.onmessage = ({ data }: MessageEvent<Word>) => {
-  if (data === "active") active = Date.now();
+  if (data === "active") stayActive();
   else dismiss("ended");
 };
 
@@ -53,13 +53,7 @@ function dismiss(reason: OutReason): void {
 export async function startSession(): Promise<void> {
   whenSignedOut(() => dismiss("ended"));
   for (const sign of ["pointerdown", "pointermove", "keydown", "wheel"]) {
-    addEventListener(
-      sign,
-      () => {
-        active = Date.now();
-      },
-      { passive: true },
-    );
+    addEventListener(sign, stayActive, { passive: true });
   }
   setInterval(look, LOOK_MS);
   try {
@@ -92,7 +86,7 @@ export async function checkSession(): Promise<void> {
   }
 }
 
-/** Somebody is still there, though nothing is touched. */
+/** Somebody is still there, whether or not anything is touched. */
 export function stayActive(): void {
   active = Date.now();
 }

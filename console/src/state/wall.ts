@@ -115,8 +115,8 @@ function foldOne(event: FeedEvent): boolean {
     if (addAlert({ id: event.call, from: before?.from ?? null }, Date.parse(event.time), alert)) onAlert(before, alert);
   }
   if (event.type === "alert_handled") {
-    const { alert_ms: call_ms, rule } = event as unknown as { alert_ms: number; rule: string };
-    noteHandled(event.call, { call_ms, rule }, handledOf(event));
+    const { alert, handled } = handledOf(event);
+    noteHandled(event.call, alert, handled);
   }
   foldLive(calls, event);
   if (event.call === awaited?.id) awaited.events.push(event);

@@ -5,7 +5,6 @@ import type { Spread } from "../api/shapes";
 /** `3:05`, or `1:02:03` from an hour on. */
 export function duration(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1_000));
-  const two = (value: number) => String(value).padStart(2, "0");
   const [hours, minutes] = [Math.floor(seconds / 3_600), Math.floor(seconds / 60) % 60];
   return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
 }
@@ -15,11 +14,18 @@ export function timeOfDay(moment: string | number): string {
   return new Date(moment).toLocaleTimeString("en-GB", { hour12: false });
 }
 
+/** The day in this browser's zone, `2026-11-26`. */
+export function dayOf(moment: Date): string {
+  return `${moment.getFullYear()}-${two(moment.getMonth() + 1)}-${two(moment.getDate())}`;
+}
+
 /** The day and time of this browser's zone, `2026-11-26 14:03:09`. */
 export function dayAndTime(moment: string | number): string {
-  const date = new Date(moment);
-  const two = (value: number) => String(value).padStart(2, "0");
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${timeOfDay(moment)}`;
+  return `${dayOf(new Date(moment))} ${timeOfDay(moment)}`;
+}
+
+function two(value: number): string {
+  return String(value).padStart(2, "0");
 }
 
 export function seconds(ms: number): string {

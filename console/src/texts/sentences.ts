@@ -44,7 +44,7 @@ export function actionText(t: Texts, action: string): string {
   }
 }
 
-function severityText(t: Texts, severity: string): string {
+export function severityText(t: Texts, severity: string): string {
   return t.alerts.severity[severity as keyof Texts["alerts"]["severity"]] ?? severity;
 }
 
