@@ -162,12 +162,12 @@ impl Accounts {
 
     /// Whether the configuration names somebody so.
     pub(super) fn is_configured(&self, name: &str) -> bool {
-        self.state().options.users.contains_key(name)
+        self.configured(|users| users.contains_key(name))
     }
 
-    /// The roles of those in the configuration, and whether a second factor is asked of them.
-    pub(super) fn configured<T>(&self, read: impl FnOnce(&LiveOptions) -> T) -> T {
-        read(&self.state().options)
+    /// Those in the configuration, by name.
+    pub(super) fn configured<T>(&self, read: impl FnOnce(&BTreeMap<String, UserSettings>) -> T) -> T {
+        read(&self.state().options.users)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

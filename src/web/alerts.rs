@@ -79,15 +79,8 @@ pub(super) async fn handle(
     }
     let now = Moment::now();
     let notice = Notice { call, call_ms: now.0.saturating_sub(started.0), what: What::AlertHandled(told) };
-    app.metrics.observe(&notice);
-    app.bus.publish_at(&notice, now);
-    if let Some(store) = &app.store {
-        match is_up {
-            true => store.keep(&notice, now),
-            // What is kept of a call that has ended stays as it is; the trail has who did what.
-            false => store.record(&notice),
-        }
-    }
+    // What is kept of a call that has ended stays as it is; the trail has who did what.
+    app.tell_of(&notice, is_up, now);
     answered(Done::Accepted)
 }
 

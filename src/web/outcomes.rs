@@ -88,16 +88,9 @@ async fn take(app: &App, call: String, outcome: Outcome) -> Result<Late, Problem
         },
     };
     let notice = notice(started);
-    app.metrics.observe(&notice);
-    app.bus.publish_at(&notice, now);
+    app.tell_of(&notice, is_up, now);
     if let Some(outbox) = &app.outbox {
         outbox.offer(&notice, now);
-    }
-    if let Some(store) = &app.store {
-        match is_up {
-            true => store.keep(&notice, now),
-            false => store.record(&notice),
-        }
     }
     Ok(Late::Taken)
 }

@@ -24,6 +24,7 @@ use super::addresses::{closed, open};
 use super::libraries::Replacing;
 use super::limits::{Asker, Limits, Peer, address};
 use super::live::Live;
+use super::moment::Moment;
 use super::oidc::SigningIn;
 use super::own::FirstShown;
 use super::permit::Permissions;
@@ -32,6 +33,7 @@ use super::problem::Problem;
 use super::recordings::RECORDING_BYTES_MAX;
 use super::scope::Scope;
 use super::signing::{Ended, Signed, Who};
+use crate::notice::Notice;
 
 /// Largest request body, bytes.
 pub(super) const BODY_BYTES_MAX: u64 = 16 << 10;
@@ -72,6 +74,18 @@ impl Deref for App {
 }
 
 impl App {
+    /// Tells of a call, and keeps it: with what is kept of one that is up, in the audit trail alone of one that has ended.
+    pub(super) fn tell_of(&self, notice: &Notice, is_up: bool, now: Moment) {
+        self.metrics.observe(notice);
+        self.bus.publish_at(notice, now);
+        if let Some(store) = &self.store {
+            match is_up {
+                true => store.keep(notice, now),
+                false => store.record(notice),
+            }
+        }
+    }
+
     /// Counts a request, where it is known who asks; a refusal when that was too often lately.
     pub(super) fn count(&self, asker: Asker<'_>) -> Result<(), Box<Response>> {
         self.limits.count(asker).map_err(|wait| {

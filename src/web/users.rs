@@ -81,8 +81,8 @@ pub(super) struct UserChange {
 
 /// `GET /v1/users`.
 pub(super) async fn list(State(app): State<App>) -> Json<Users> {
-    let mut users: Vec<User> = app.accounts.configured(|options| {
-        let user = |(name, settings): (&String, &UserSettings)| User {
+    let user = |(name, settings): (&String, &UserSettings)| {
+        let user = User {
             name: name.clone(),
             role: settings.role,
             serves: settings.serves.clone(),
@@ -91,13 +91,14 @@ pub(super) async fn list(State(app): State<App>) -> Json<Users> {
             configured: true,
             secrets: None,
         };
-        options.users.iter().map(user).collect()
-    });
+        (name.clone(), user)
+    };
     let stored = app.accounts.kept().unwrap_or_default();
-    let stored = stored.iter().filter(|(name, _)| !app.accounts.is_configured(name));
-    users.extend(stored.map(|(name, account)| shown(name, account, None)));
-    users.sort_by(|a, b| a.name.cmp(&b.name));
-    Json(Users { users })
+    let stored = stored.iter().map(|(name, account)| (name.clone(), shown(name, account, None)));
+    let mut users: BTreeMap<String, User> = stored.collect();
+    // Of one name, that of the configuration counts.
+    users.extend(app.accounts.configured(|users| users.iter().map(user).collect::<Vec<_>>()));
+    Json(Users { users: users.into_values().collect() })
 }
 
 /// `POST /v1/users`.
