@@ -85,6 +85,7 @@ pub use live::LiveOptions;
 pub use moment::Moment;
 pub use orders::Asked;
 use policies::InForce;
+pub use policies::KeptPolicies;
 pub use readiness::{Component, Readiness};
 pub use record::{
     Alert, AudioClient, Because, CallRecord, Decision, EVENTS_MAX, Fork, Late, OUTCOMES_MAX, Peak, Prompt,
