@@ -88,6 +88,14 @@ fn short() -> Vec<Interaction> {
         include_str!("../../fixtures/interactions/government-zh.toml"),
         include_str!("../../fixtures/interactions/travel-en.toml"),
         include_str!("../../fixtures/interactions/travel-zh.toml"),
+        include_str!("../../fixtures/interactions/unseen-banking-en.toml"),
+        include_str!("../../fixtures/interactions/unseen-banking-zh.toml"),
+        include_str!("../../fixtures/interactions/unseen-ecommerce-en.toml"),
+        include_str!("../../fixtures/interactions/unseen-ecommerce-zh.toml"),
+        include_str!("../../fixtures/interactions/unseen-government-en.toml"),
+        include_str!("../../fixtures/interactions/unseen-government-zh.toml"),
+        include_str!("../../fixtures/interactions/unseen-travel-en.toml"),
+        include_str!("../../fixtures/interactions/unseen-travel-zh.toml"),
     ];
     read_all(&sets)
 }
@@ -98,6 +106,10 @@ fn long() -> Vec<Interaction> {
         include_str!("../../fixtures/interactions/long-ecommerce.toml"),
         include_str!("../../fixtures/interactions/long-government.toml"),
         include_str!("../../fixtures/interactions/long-travel.toml"),
+        include_str!("../../fixtures/interactions/unseen-long-banking.toml"),
+        include_str!("../../fixtures/interactions/unseen-long-ecommerce.toml"),
+        include_str!("../../fixtures/interactions/unseen-long-government.toml"),
+        include_str!("../../fixtures/interactions/unseen-long-travel.toml"),
     ];
     read_all(&sets)
 }
