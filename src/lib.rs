@@ -54,6 +54,7 @@ pub mod store;
 mod thinning;
 pub mod totp;
 mod trail;
+mod uploading;
 pub mod users;
 pub mod web;
 mod words;

@@ -95,6 +95,7 @@ pub use record::{
     PromptOutcome, Reply, Reroute, RerouteOutcome, State, Step, Summary, Supervisor, SupervisorState, TIMELINE_MAX,
     TimedNotice,
 };
+pub use recordings::RECORDING_BYTES_MAX;
 pub use reload::{ReloadAsked, Reloaded};
 use signing::Signed;
 pub use wall::WALLS_MAX;

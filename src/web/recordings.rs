@@ -30,7 +30,7 @@ use crate::pii::Pii;
 use crate::shell::recordings::{RecordingState, Upload};
 
 /// The largest recording, bytes: more than half an hour of two channels of 16 bits at 8 kHz.
-pub(super) const RECORDING_BYTES_MAX: u64 = 64 << 20;
+pub const RECORDING_BYTES_MAX: u64 = 64 << 20;
 /// Recordings that are uploaded at a time.
 pub(super) const UPLOADS_MAX: usize = 2;
 /// Pieces of an upload that wait for the disk.
