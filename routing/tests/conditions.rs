@@ -279,7 +279,7 @@ fn faults_in_circumstances_and_services() {
         ("customer = { Tier = 1 }", "rule[1].while.customer.Tier: found this name, expected 1-32 of a-z, 0-9 and _"),
         (
             "order = { state = { above = 1 } }",
-            "rule[1].while.order.state: found a table, expected a text, a number, true or false; a list of 1-20 of them; or { at_least = …, at_most = … }",
+            "rule[1].while.order.state: found a table, expected a text, a number, true or false; a list of 1-20 of them; { not = … } of these; or { at_least = …, at_most = … }",
         ),
         (
             "talked = 1",
