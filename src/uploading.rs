@@ -19,7 +19,7 @@ const FILES_MAX: usize = 10_000;
 /// How long one upload may take; the server itself waits for 60 s.
 const UPLOAD_WITHIN: Duration = Duration::from_secs(90);
 /// How long until a server without room is asked again, and until what it has is looked at again.
-const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// Runs the command.
 ///
