@@ -169,12 +169,7 @@ impl Libraries {
     ///
     /// # Errors
     /// Every fault in it.
-    pub fn check(
-        &self,
-        volume: &Volume,
-        text: &str,
-        policies: &BTreeMap<String, String>,
-    ) -> Result<(), Vec<Fault>> {
+    pub fn check(&self, volume: &Volume, text: &str, policies: &BTreeMap<String, String>) -> Result<(), Vec<Fault>> {
         let path = volume.path.clone().unwrap_or_else(|| PathBuf::from(&volume.name));
         let fault = |found: String, expected: &str| {
             let (file, key) = (path.clone(), "the whole file".to_owned());
@@ -232,12 +227,7 @@ impl Libraries {
     }
 
     /// With the rules of the other files: ids stand once.
-    fn check_compliance(
-        &self,
-        path: &Path,
-        text: &str,
-        policies: &BTreeMap<String, String>,
-    ) -> Result<(), Vec<Fault>> {
+    fn check_compliance(&self, path: &Path, text: &str, policies: &BTreeMap<String, String>) -> Result<(), Vec<Fault>> {
         let others = self.0.compliance.files.iter().filter(|other| *other != path);
         // What is wrong with another file is told when all are read together.
         let read = others.filter_map(|other| Some((other.clone(), read_text(other).ok()?)));

@@ -53,7 +53,8 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
         let mut inside = Vec::new();
         for entry in fs::read_dir(path).map_err(named)? {
             let file = entry.map_err(named)?.path();
-            inside.extend(Some(file).filter(|file| file.extension().is_some_and(|end| end.eq_ignore_ascii_case("wav"))));
+            inside
+                .extend(Some(file).filter(|file| file.extension().is_some_and(|end| end.eq_ignore_ascii_case("wav"))));
         }
         if inside.is_empty() {
             return Err(Failure::of(path.display(), "expected recordings (.wav) in it, found none"));
@@ -117,7 +118,8 @@ impl<'a> Batch<'a> {
 
     fn parcel(&self, file: &Path, body: Vec<u8>) -> Parcel<'static> {
         let RecordingsAddArgs { agent, route, language, .. } = self.args;
-        let name = file.file_name().map(|name| name.to_string_lossy().chars().take(NAME_CHARACTERS).collect::<String>());
+        let name =
+            file.file_name().map(|name| name.to_string_lossy().chars().take(NAME_CHARACTERS).collect::<String>());
         let query = [
             ("agent", agent.map(|agent| agent.to_string())),
             ("route", route.clone()),

@@ -15,8 +15,7 @@ pub fn check(bytes: &[u8]) {
     let mapping = mapping();
     let names = mapping.names();
     let text = String::from_utf8_lossy(bytes);
-    let read =
-        [csv(bytes, &names), json(bytes, "", &names), json(bytes, "/data", &names), lines(text.lines(), &names)];
+    let read = [csv(bytes, &names), json(bytes, "", &names), json(bytes, "/data", &names), lines(text.lines(), &names)];
     for rows in read {
         let rows = match rows {
             Ok(rows) => rows,

@@ -32,7 +32,9 @@ impl Hearing {
             Failure::Configuration(faults.iter().map(ToString::to_string).collect())
         };
         let own = own_route(scenario).map_err(|_| {
-            Failure::Failed(format!("--scenario: expected 1-64 letters, digits, \"-\", \"_\" or \".\"; found {scenario:?}"))
+            Failure::Failed(format!(
+                "--scenario: expected 1-64 letters, digits, \"-\", \"_\" or \".\"; found {scenario:?}"
+            ))
         })?;
         let mut settings = match &args.config {
             Some(file) => Settings::load(file).map_err(faults)?,
@@ -73,8 +75,7 @@ impl Hearing {
         };
         let upload = Upload { file: opened, opening, customer, agent: self.agent };
         let mut heard = Recorded::new(&name);
-        listen_to(upload, &self.in_force, |notice| heard.take_notice(notice.clone()))
-            .map_err(|why| of_file(&why))?;
+        listen_to(upload, &self.in_force, |notice| heard.take_notice(notice.clone())).map_err(|why| of_file(&why))?;
         // Nobody decided anything: there is nothing to compare with.
         Ok(heard.into_interaction(None).map(|interaction| Interaction { recorded: None, ..interaction }))
     }

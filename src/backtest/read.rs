@@ -26,7 +26,8 @@ pub(crate) fn interactions(
     let mut all = Vec::new();
     for file in files(paths)? {
         if kind(&file) == Some(Kind::Recording) {
-            let nobody = || Failure::of(file.display(), "expected --scenario with a recording: which policies are for it");
+            let nobody =
+                || Failure::of(file.display(), "expected --scenario with a recording: which policies are for it");
             all.extend(hearing.ok_or_else(nobody)?.listen(&file)?);
             continue;
         }

@@ -170,12 +170,9 @@ fn of_what(what: &What) -> Vec<(&'static str, Value)> {
             ("repurchased", json!(outcome.repurchased)),
             ("resolved", json!(outcome.resolved)),
         ],
-        What::AlertHandled(deed) => vec![
-            ("rule", json!(deed.rule)),
-            ("deed", json!(deed.deed)),
-            ("by", json!(deed.by)),
-            ("to", json!(deed.to)),
-        ],
+        What::AlertHandled(deed) => {
+            vec![("rule", json!(deed.rule)), ("deed", json!(deed.deed)), ("by", json!(deed.by)), ("to", json!(deed.to))]
+        }
         What::CallEnded { reason, peak_anger, peak_level, .. } => {
             vec![("reason", json!(reason)), ("anger", thousandths(*peak_anger)), ("level", json!(peak_level))]
         }
@@ -249,7 +246,8 @@ mod tests {
             assert!(facts.keys().all(|name| VARIABLES.contains(name)), "{facts:?}");
             told += &Template::generic().fill(&facts);
         }
-        for expected in ["\"scenario\":\"after-sales\"", "\"satisfied\":2", "\"deed\":\"assigned\"", "\"to\":\"wang\""] {
+        for expected in ["\"scenario\":\"after-sales\"", "\"satisfied\":2", "\"deed\":\"assigned\"", "\"to\":\"wang\""]
+        {
             assert!(told.contains(expected), "{expected}: {told}");
         }
         for secret in ["13800138000", "我要投诉", "Li"] {

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use routing::backtest::{Effect, Foretold, read_set, replay};
 use routing::Policy;
+use routing::backtest::{Effect, Foretold, read_set, replay};
 
 /// Reads the set and plays it through the policies.
 ///
