@@ -1,8 +1,9 @@
 """Makes the evaluation sets of fixtures/interactions: synthetic interactions with the best action, from a seed.
 
 Nothing in them was ever said by anybody. Each interaction grows from a template, a story as one would tell it of a service
-line, with times and levels drawn at random. Templates marked held out were written after the shipped policies, which were
-not changed for them. Run from the project's folder: python3 scripts/make-interactions.py
+line, with times and levels drawn at random. Those of the sets called unseen were written after version 2 of the shipped
+policies, with what is best decided from the story alone; the policies were not changed for them. Run from the project's
+folder: python3 scripts/make-interactions.py
 """
 
 import random
@@ -171,12 +172,170 @@ BUILT = [
     (calm, "none"), (furious, "human"), (cross_then_calm, "soothe"), (anxious, "simplify"), (known_problem, "inform"),
     (asks_for_human, "human"), (long_wait, "call_back"), (sad, "soothe"), (complains, "alert"),
 ]
-HELD_OUT = [
+# Written after version 1 of the policies, which left the last one alone; version 2 was changed for it.
+LATER = [
     (flicker, "soothe", 2), (joyful, "none", 2), (anxious_then_furious, "human", 2), (slow_burn, "human", 2),
     (threatens_calmly, "human", 2), (cross_about_what_is_known, "soothe", 2), (loud_but_calm, "none", 2),
     (dissatisfied_without_a_reason, "soothe", 1),
 ]
 EACH = 4
+
+
+# The stories of the unseen set.
+def waits_patiently(call):
+    # The order is late, as the customer knows. She asks when it will come, hears it, and says thank you.
+    call.events.append(order(0.0, call.rng.choice(call.states)))
+    call.calm(10, 30)
+    call.uses("thanks")
+    call.calm(3, 8)
+
+
+def praises(call):
+    # Calls to say that all went well, and laughs about a small mishap.
+    call.feels("joy", 4, 10)
+    call.calm(5, 10)
+    call.feels("joy", 3, 6)
+    call.uses("joy", "thanks")
+
+
+def is_not_understood(call):
+    # Says calmly what he wants, and gets an answer to something else; says it again; and a third time.
+    wish = call.rng.choice(("refund", "progress", "change-date"))
+    for _ in range(3):
+        call.calm(4, 9)
+        call.events.append(f'{{ at_s = {call.at:.1f}, said = "{wish}" }}')
+        call.at += 0.5
+    call.calm(4, 9)
+
+
+def cancels_quietly(call):
+    # Has changed her mind and would like to cancel. Nothing is wrong.
+    call.calm(6, 15)
+    call.uses("cancel")
+    call.calm(8, 20)
+
+
+def wants_the_money_back(call):
+    # It is not what he had hoped for; he wants the money back, and says nothing of any trouble with the order.
+    call.calm(5, 12)
+    call.uses("refund", "dissatisfaction")
+    call.calm(6, 15)
+
+
+def shouts_at_once(call):
+    # The first thing that is heard of her is shouting, and it goes on.
+    call.feels("anger", 4, 9, level="high")
+    call.feels("anger", 2, 5, level="medium")
+    call.calm(3, 6)
+
+
+def insults_in_a_flat_voice(call):
+    # Calls the bot names without raising his voice, and goes on with his question.
+    call.calm(6, 14)
+    call.uses("abuse")
+    call.calm(8, 16)
+
+
+def worries_about_the_next_step(call):
+    # Does not know what to do next and fears to do it wrong; has waited for less than a minute.
+    call.waited = call.rng.uniform(10, 60)
+    call.calm(4, 8)
+    call.uses("anxiety")
+    call.calm(6, 12)
+    call.uses("anxiety")
+    call.calm(5, 10)
+
+
+def has_waited_and_worries(call):
+    # Has hung on for minutes already and is worried besides: a call back takes both from him.
+    call.waited = call.rng.uniform(120, 400)
+    call.calm(3, 8)
+    call.uses("anxiety")
+    call.calm(5, 12)
+
+
+def mourns_what_is_known(call):
+    # What she looked forward to has come to nothing, as the order says. She is close to tears, not angry.
+    call.events.append(order(0.0, call.rng.choice(call.states)))
+    call.calm(4, 8)
+    call.uses("dissatisfaction")
+    call.feels("sadness", 5, 10)
+    call.calm(4, 8)
+
+
+def grumbles_and_laughs(call):
+    # Grumbles about nothing in particular, and laughs about himself a little later.
+    call.calm(5, 10)
+    call.uses("dissatisfaction")
+    call.calm(4, 8)
+    call.feels("joy", 3, 6)
+
+
+def flares_up_twice(call):
+    # Gets cross, calms down, gets cross about the next question, calms down for good.
+    for _ in range(2):
+        call.calm(6, 12)
+        call.feels("anger", 3, 7, level="medium")
+    call.calm(14, 25)
+
+
+def cross_for_half_a_minute(call):
+    # Cross for a good while; then the answer is found and she is content. A supervisor should have had a look.
+    call.calm(4, 10)
+    call.feels("anger", 20, 30, level="medium")
+    call.calm(14, 25)
+
+
+def threatens_with_the_press(call):
+    # Cross, and says that the newspapers will hear of it.
+    call.calm(4, 10)
+    call.feels("anger", 4, 8, level="medium")
+    call.uses("threat")
+    call.feels("anger", 3, 6, level="medium")
+
+
+def is_told_and_complains(call):
+    # The trouble is known and he is told of it; that does not content him, and he wants to file a complaint.
+    call.events.append(order(0.0, call.rng.choice(call.states)))
+    call.calm(4, 8)
+    call.uses("dissatisfaction")
+    call.calm(8, 15)
+    call.uses("complaint")
+    call.calm(4, 8)
+
+
+def one_loud_word(call):
+    # One loud word, when something falls down, and on it goes as if nothing had been.
+    call.calm(6, 12)
+    call.feels("anger", 0.5, 1.0, level="medium")
+    call.feels("anger", 0, 0, level="high")
+    call.feels("anger", 0, 0, level="medium")
+    call.calm(12, 25)
+
+
+def nothing_is_late_and_yet(call):
+    # All is as planned, and she is not content with it.
+    call.events.append(order(0.0, "as-planned"))
+    call.calm(6, 12)
+    call.uses("dissatisfaction")
+    call.calm(6, 15)
+
+
+def speaks_through_a_bad_line(call):
+    # Half of what he says is lost on the way; he is patient about it.
+    call.calm(4, 8)
+    call.events.append(f"{{ at_s = {call.at:.1f}, mos = 2.1, loss = 0.18 }}")
+    call.calm(10, 25)
+
+
+UNSEEN = [
+    (waits_patiently, "none"), (praises, "none"), (is_not_understood, "human"), (cancels_quietly, "none"),
+    (wants_the_money_back, "soothe"), (shouts_at_once, "human"), (insults_in_a_flat_voice, "alert"),
+    (worries_about_the_next_step, "simplify"), (has_waited_and_worries, "call_back"), (mourns_what_is_known, "soothe"),
+    (grumbles_and_laughs, "soothe"), (flares_up_twice, "soothe"), (cross_for_half_a_minute, "alert"),
+    (threatens_with_the_press, "human"), (is_told_and_complains, "alert"), (one_loud_word, "soothe"),
+    (nothing_is_late_and_yet, "soothe"), (speaks_through_a_bad_line, "none"),
+]
 
 
 def block(name, scenario, language, template, call, lines):
@@ -191,13 +350,25 @@ def short_set(family, language):
     rng = random.Random(f"{SEED}-{family}-{language}")
     scenarios, states = FAMILIES[family]
     plan = [(template, best, False) for template, best in BUILT for _ in range(EACH)]
-    plan += [(template, best, True) for template, best, times in HELD_OUT for _ in range(times)]
+    plan += [(template, best, False) for template, best, times in LATER for _ in range(times)]
+    return short_blocks(rng, f"{family}-{language}", (scenarios, states, language), plan)
+
+
+def unseen_set(family, language):
+    rng = random.Random(f"{SEED}-unseen-{family}-{language}")
+    scenarios, states = FAMILIES[family]
+    plan = [(template, best, True) for template, best in UNSEEN]
+    return short_blocks(rng, f"unseen-{family}-{language}", (scenarios, states, language), plan)
+
+
+def short_blocks(rng, prefix, where, plan):
+    scenarios, states, language = where
     blocks = []
     for number, (template, best, held_out) in enumerate(plan):
         call = Call(rng, states)
         template(call)
         lines = [f'best = "{best}"', f"held_out = {str(held_out).lower()}"]
-        name = f"{family}-{language}-{number:03}"
+        name = f"{prefix}-{number:03}"
         blocks.append(block(name, rng.choice(scenarios), language, template.__name__, call, lines))
     return blocks
 
@@ -230,10 +401,65 @@ def sudden(rng, minutes):
 LONG = [(souring, True, 13), (sudden, True, 1), (steady, False, 9), (bump, False, 6)]
 
 
+# The shapes of the unseen set.
+def creeping(rng, minutes):
+    # Sours all the way through, a little more each minute, never twice alike.
+    return [min(0.65, 0.08 + 0.55 * n / (minutes - 1) + rng.uniform(-0.06, 0.06)) for n in range(minutes)]
+
+
+def turns_late(rng, minutes):
+    # A good conversation until a promise turns out to be broken; from then on it sours over five or six minutes.
+    last = rng.randint(5, 6)
+    good = [rng.uniform(0.0, 0.12) for _ in range(minutes - last)]
+    return good + [0.25 + 0.4 * n / (last - 1) for n in range(last)]
+
+
+def in_steps(rng, minutes):
+    # Sours by steps: each refusal makes it worse, and it stays there for a while.
+    steps = sorted(rng.sample(range(2, minutes - 1), 3))
+    return [0.1 + 0.17 * sum(minute >= step for step in steps) + rng.uniform(-0.03, 0.03) for minute in range(minutes)]
+
+
+def always_grumpy(rng, minutes):
+    # Grumbles from the first minute to the last, and means no harm by it.
+    level = rng.uniform(0.25, 0.4)
+    return [level + rng.uniform(-0.05, 0.05) for _ in range(minutes)]
+
+
+def won_back(rng, minutes):
+    # Sours for two or three minutes in the middle until somebody finds the solution; thankful from then on.
+    shares = [rng.uniform(0.0, 0.15) for _ in range(minutes)]
+    at = rng.randint(2, minutes - 5)
+    for n in range(rng.randint(2, 3)):
+        shares[at + n] = rng.uniform(0.3, 0.45)
+    return shares
+
+
+def many_questions(rng, minutes):
+    # Asks a lot, of other things each time, and is content with the answers.
+    return [rng.uniform(0.0, 0.2) for _ in range(minutes)]
+
+
+UNSEEN_LONG = [
+    (creeping, True, 4), (turns_late, True, 4), (in_steps, True, 3), (sudden, True, 1), (always_grumpy, False, 4),
+    (won_back, False, 3), (many_questions, False, 4), (steady, False, 3),
+]
+SOURING = (souring, creeping, turns_late, in_steps)
+ASKS = {many_questions: 0.6}
+
+
 def long_set(family):
-    rng = random.Random(f"{SEED}-long-{family}")
+    return long_blocks(f"long-{family}", family, LONG, lambda number: number % 2 == 1)
+
+
+def unseen_long_set(family):
+    return long_blocks(f"unseen-long-{family}", family, UNSEEN_LONG, lambda _: True)
+
+
+def long_blocks(prefix, family, shapes, is_held_out):
+    rng = random.Random(f"{SEED}-{prefix}")
     scenarios, states = FAMILIES[family]
-    plan = [(shape, escalates) for shape, escalates, times in LONG for _ in range(times)]
+    plan = [(shape, escalates) for shape, escalates, times in shapes for _ in range(times)]
     blocks = []
     for number, (shape, escalates) in enumerate(plan):
         call = Call(rng, states)
@@ -241,19 +467,20 @@ def long_set(family):
         shares = shape(rng, minutes)
         for minute, share in enumerate(shares):
             call.feels("anger", 54, 58, score=min(0.2 + 0.4 * share, 0.6), share=share)
-            if shape is souring and share > 0.25 and rng.random() < 0.4:
+            sours = shape in SOURING
+            if sours and share > 0.25 and rng.random() < 0.4:
                 call.events.append(f'{{ at_s = {call.at:.1f}, said = "complaint" }}')
-            if shape is souring and share > 0.35 and rng.random() < 0.4:
+            if sours and share > 0.35 and rng.random() < 0.4:
                 call.events.append(f"{{ at_s = {call.at:.1f}, interruptions = {minute} }}")
-            if shape is not souring and rng.random() < 0.1:
+            if not sours and rng.random() < ASKS.get(shape, 0.1):
                 call.events.append(f'{{ at_s = {call.at:.1f}, said = "question-{rng.randint(1, 4)}" }}')
-        lines = [f"held_out = {str(number % 2 == 1).lower()}"]
+        lines = [f"held_out = {str(is_held_out(number)).lower()}"]
         if escalates:
             lines.append(f"escalates_at_s = {call.at:.1f}")
             call.feels("anger", 5, 15, level="high")
         else:
             lines.append("escalates_at_s = false")
-        name = f"long-{family}-{number:03}"
+        name = f"{prefix}-{number:03}"
         blocks.append(block(name, rng.choice(scenarios), rng.choice(LANGUAGES), shape.__name__, call, lines))
     return blocks
 
@@ -269,7 +496,9 @@ def main():
     for family in FAMILIES:
         for language in LANGUAGES:
             write(f"{family}-{language}.toml", short_set(family, language))
+            write(f"unseen-{family}-{language}.toml", unseen_set(family, language))
         write(f"long-{family}.toml", long_set(family))
+        write(f"unseen-long-{family}.toml", unseen_long_set(family))
 
 
 main()

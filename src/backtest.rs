@@ -3,6 +3,7 @@
 //! Plays and counts nothing itself: that is `routing::backtest`, in simulated time.
 
 mod explain;
+mod hearing;
 mod read;
 mod recorded;
 mod report;
@@ -69,7 +70,8 @@ fn test(args: &PolicyTestArgs) -> Result<(), Failure> {
     let answer = Duration::from_secs_f64(args.answer_s);
     let broken: Vec<Broken> = tried.iter().flat_map(check_expects).collect();
     let expects = tried.iter().map(|policy| policy.expects.len()).sum();
-    let interactions = interactions(&args.interactions, zone.as_ref())?;
+    let hearing = hearing::Hearing::new(&args.recorded)?;
+    let interactions = interactions(&args.interactions, zone.as_ref(), hearing.as_ref())?;
 
     let ours = Tried::new(&tried, &interactions, answer);
     let in_force = policies(&args.against)?;

@@ -5,6 +5,7 @@
 mod deliveries;
 mod eval;
 mod policy;
+mod recordings;
 mod user;
 
 use std::fmt;
@@ -18,14 +19,15 @@ pub use self::deliveries::{DeliveriesCommand, DeliveriesListArgs, DeliveryArgs};
 pub use self::eval::{
     EvalAsrArgs, EvalCommand, EvalFeaturesArgs, EvalMaskingArgs, EvalPitchArgs, EvalSpeechArgs, EvalTextArgs,
 };
-pub use self::policy::{EvalWarningArgs, PolicyCommand, PolicyExplainArgs, PolicyTestArgs, ServerArgs};
+pub use self::policy::{EvalWarningArgs, PolicyCommand, PolicyExplainArgs, PolicyTestArgs, RecordedArgs, ServerArgs};
+pub use self::recordings::{RecordingsAddArgs, RecordingsCommand};
 pub use self::user::{TotpArgs, UserCommand};
 use crate::features::Features;
 use crate::report::{Language, Period, ReportFormat};
 use crate::signed::PublicKey;
 use crate::{
     analyze, backtest, backup, deliveries as delivering, demo, doctor, eval as evaluation, models, reporting, serve,
-    settings, totp, trail, users,
+    settings, totp, trail, uploading, users,
 };
 
 /// Hears when a caller is getting angry and acts while the call is still on.
@@ -58,6 +60,9 @@ enum Command {
     /// Policies: whether they do what is expected, what they would have done, and why they did what they did.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Recordings of calls: has a running server listen to them afterwards.
+    #[command(subcommand)]
+    Recordings(RecordingsCommand),
     /// What systems outside are still to be told of, and what they would not take.
     #[command(subcommand)]
     Deliveries(DeliveriesCommand),
@@ -372,6 +377,7 @@ impl Cli {
             Command::Eval(EvalCommand::Asr(args)) => evaluation::asr(&args),
             Command::Eval(EvalCommand::Warning(args)) => evaluation::warning(&args),
             Command::Policy(command) => backtest::run(&command),
+            Command::Recordings(RecordingsCommand::Add(args)) => uploading::add(&args),
             Command::Deliveries(command) => delivering::run(&command),
             Command::Models(command) => models::run(&command),
             Command::Audit(command) => trail::run(&command),

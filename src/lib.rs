@@ -2,6 +2,10 @@
 //!
 //! The only package that touches sockets, clocks, threads and files; the crates it builds on are pure.
 
+// By its own name, as fuzz targets have it whose checks are tests here, too.
+#[cfg(test)]
+extern crate self as calmline;
+
 mod accounts;
 pub mod analyze;
 mod api;
@@ -17,6 +21,8 @@ mod doctor;
 mod durable;
 pub mod eval;
 pub mod features;
+#[cfg(test)]
+mod fuzzed;
 mod hexadecimal;
 pub mod identity;
 pub mod judges;
@@ -48,6 +54,7 @@ pub mod store;
 mod thinning;
 pub mod totp;
 mod trail;
+mod uploading;
 pub mod users;
 pub mod web;
 mod words;

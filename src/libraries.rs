@@ -5,6 +5,7 @@
 
 mod swap;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -163,11 +164,12 @@ impl Libraries {
         if !path.exists() { Ok(None) } else { read_text(path).map(|text| Some(Text::new(text))) }
     }
 
-    /// Looks at a text as one that is to take the place of a volume, with what it goes together with.
+    /// Looks at a text as one that is to take the place of a volume, with what it goes together with: `policies` are those in
+    /// force, by the names of their files.
     ///
     /// # Errors
     /// Every fault in it.
-    pub fn check(&self, volume: &Volume, text: &str) -> Result<(), Vec<Fault>> {
+    pub fn check(&self, volume: &Volume, text: &str, policies: &BTreeMap<String, String>) -> Result<(), Vec<Fault>> {
         let path = volume.path.clone().unwrap_or_else(|| PathBuf::from(&volume.name));
         let fault = |found: String, expected: &str| {
             let (file, key) = (path.clone(), "the whole file".to_owned());
@@ -177,7 +179,7 @@ impl Libraries {
             return Err(fault(format!("{} bytes", text.len()), "at most 1 MiB"));
         }
         match volume.kind {
-            Kind::Policies => Policies::load_with(&self.0, Some((&path, text))).map(|_| ()),
+            Kind::Policies => self.check_policy((&volume.name, &path), text, policies),
             Kind::Knowledge => self.check_knowledge(&path, text),
             Kind::Lexicons => Lexicon::parse(&volume.name, text)
                 .map(|_| ())
@@ -185,11 +187,28 @@ impl Libraries {
             Kind::Phrases => PhraseList::from_toml(text)
                 .map(|_| ())
                 .map_err(|error| fault(error.to_string(), "a phrase list as in config/lexicons")),
-            Kind::Compliance if self.0.compliance.files.contains(&path) => self.check_compliance(&path, text),
+            Kind::Compliance if self.0.compliance.files.contains(&path) => self.check_compliance(&path, text, policies),
             Kind::Compliance => MaskingLists::parse(&[(&volume.name, text)])
                 .map(|_| ())
                 .map_err(|error| fault(error.to_string(), "lists as in config/compliance")),
         }
+    }
+
+    /// With the other policies as they are in force. The next start goes by the files: what is wrong with those only because of
+    /// this one is wrong with this one.
+    fn check_policy(
+        &self,
+        (name, path): (&str, &Path),
+        text: &str,
+        policies: &BTreeMap<String, String>,
+    ) -> Result<(), Vec<Fault>> {
+        let mut with = policies.clone();
+        with.insert(name.to_owned(), text.to_owned());
+        Policies::of(&self.0, &with)?;
+        let Err(mut faults) = Policies::load_with(&self.0, Some((path, text))) else { return Ok(()) };
+        let before = Policies::load(&self.0).err().unwrap_or_default();
+        faults.retain(|fault| !before.contains(fault));
+        if faults.is_empty() { Ok(()) } else { Err(faults) }
     }
 
     /// With the entries of the other files: ids stand once.
@@ -208,7 +227,7 @@ impl Libraries {
     }
 
     /// With the rules of the other files: ids stand once.
-    fn check_compliance(&self, path: &Path, text: &str) -> Result<(), Vec<Fault>> {
+    fn check_compliance(&self, path: &Path, text: &str, policies: &BTreeMap<String, String>) -> Result<(), Vec<Fault>> {
         let others = self.0.compliance.files.iter().filter(|other| *other != path);
         // What is wrong with another file is told when all are read together.
         let read = others.filter_map(|other| Some((other.clone(), read_text(other).ok()?)));
@@ -220,7 +239,7 @@ impl Libraries {
             compliance: ComplianceSettings { phrases: Arc::new(phrases), ..self.0.compliance.clone() },
             ..(*self.0).clone()
         };
-        Policies::load(&with).map(|_| ())
+        Policies::of(&with, policies).map(|_| ())
     }
 
     /// The folder of a kind that has one, and how many files it may have.

@@ -40,8 +40,8 @@ use std::time::Duration;
 use media::Codec;
 use media::sdp::{Exchange, Protection};
 
-pub(crate) use check::load_knowledge;
 pub use check::{Checked, check, check_settings};
+pub(crate) use check::{check_settings_with, load_knowledge};
 pub use compliance::ComplianceSettings;
 pub use consent::{ConsentRule, ConsentSettings};
 pub use crm::CrmSettings;

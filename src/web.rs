@@ -81,16 +81,21 @@ use accounts::Accounts;
 pub use audio::AUDIO_CLIENTS_MAX;
 pub use board::{ACTIVE_MAX, Board, ENDED_MAX};
 pub use bus::{Bus, Delivery, Event, KINDS, RING_MAX, Subscription, kind};
+pub use channel::order_in;
+pub use facts::facts_in;
+pub use interactions::opening_in;
 pub use live::LiveOptions;
 pub use moment::Moment;
 pub use orders::Asked;
 use policies::InForce;
+pub use policies::KeptPolicies;
 pub use readiness::{Component, Readiness};
 pub use record::{
     Alert, AudioClient, Because, CallRecord, Decision, EVENTS_MAX, Fork, Late, OUTCOMES_MAX, Peak, Prompt,
     PromptOutcome, Reply, Reroute, RerouteOutcome, State, Step, Summary, Supervisor, SupervisorState, TIMELINE_MAX,
     TimedNotice,
 };
+pub use recordings::RECORDING_BYTES_MAX;
 pub use reload::{ReloadAsked, Reloaded};
 use signing::Signed;
 pub use wall::WALLS_MAX;

@@ -91,6 +91,29 @@ pub fn read_at(source: impl Read, channel: Channel, rate_hz: u32) -> Result<Reco
     Ok(Recording { samples, rate_hz: raw.rate_hz, channels: raw.channels })
 }
 
+/// What a recording's head says of it, and how much of it is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// The rate, Hz.
+    pub rate_hz: u32,
+    /// Its channels.
+    pub channels: u16,
+    /// Whole frames (a sample of every channel) that are there, whatever the head says.
+    pub frames: u64,
+}
+
+/// Reads the head of a recording and none of its audio: what is taken here, [`read`] takes too.
+///
+/// # Errors
+/// As of [`read`].
+pub fn look(source: impl Read + Seek) -> Result<Shape, WavError> {
+    let shape = chunks::look(source)?;
+    if shape.frames > u64::from(SECONDS_MAX) * u64::from(shape.rate_hz) {
+        return Err(chunks::too_long());
+    }
+    Ok(shape)
+}
+
 /// The head of a stream of 16-bit PCM that ends when it ends: both lengths say the most there can be, as players expect
 /// of live streams, in whole frames of one or two channels, as strict readers do.
 pub fn stream_head(channels: u16, rate_hz: u32) -> [u8; 44] {

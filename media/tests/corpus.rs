@@ -2,6 +2,8 @@
 
 #[path = "../fuzz/checks/dtmf_info.rs"]
 mod dtmf_info;
+#[path = "../fuzz/checks/recording.rs"]
+mod recording;
 #[path = "../fuzz/checks/rtcp.rs"]
 mod rtcp;
 #[path = "../fuzz/checks/rtp.rs"]
@@ -50,6 +52,11 @@ fn every_info_body_is_survived() {
 #[test]
 fn every_connectivity_check_is_survived() {
     replay("stun", stun::check);
+}
+
+#[test]
+fn every_recording_is_what_its_head_says() {
+    replay("recording", recording::check);
 }
 
 #[test]

@@ -279,7 +279,7 @@ fn faults_in_circumstances_and_services() {
         ("customer = { Tier = 1 }", "rule[1].while.customer.Tier: found this name, expected 1-32 of a-z, 0-9 and _"),
         (
             "order = { state = { above = 1 } }",
-            "rule[1].while.order.state: found a table, expected a text, a number, true or false; a list of 1-20 of them; or { at_least = …, at_most = … }",
+            "rule[1].while.order.state: found a table, expected a text, a number, true or false; a list of 1-20 of them; { not = … } of these; or { at_least = …, at_most = … }",
         ),
         (
             "talked = 1",
@@ -308,6 +308,20 @@ fn faults_in_circumstances_and_services() {
         faults(&format!("schema = 2\n{}", rule(""))),
         ["schema: found 2, expected 1: the language that this version reads"]
     );
+}
+
+#[test]
+fn what_a_fact_must_not_say_holds_when_it_is_not_known() {
+    let late = alert("when = { key = \"1\" }\ncooldown_s = 1", "order = { state = { not = [\"late\", \"lost\"] } }");
+    let key = |at: u32| format!("{{ at_s = {at}, key = \"1\" }}");
+    let state = |at: u32, state: &str| format!("{{ at_s = {at}, order = {{ state = \"{state}\" }} }}");
+    let events = [key(1), state(2, "late"), key(3), state(4, "sent"), key(5)].join(", ");
+    check(&late, &events, &["1.0 rule: order.state unknown", "5.0 rule: order.state = sent"]);
+    for wrong in ["{ not = [] }", "{ not = { at_least = 1 } }", "{ not = \"a\", at_least = 1 }"] {
+        let wrong = text(&alert("when = { key = \"1\" }", &format!("order = {{ state = {wrong} }}")));
+        let found = Policy::parse(&wrong).expect_err(&wrong);
+        assert!(found.len() == 1 && found[0].to_string().contains("{ not = … } of these"), "{found:?}");
+    }
 }
 
 const ANGRY: &str = "{ at_s = 4.5, emotion = \"anger\", level = \"high\" }";

@@ -1,5 +1,8 @@
 //! What holds for every policy and every story: determinism, one re-route at a time, no invented rules, no panic.
 
+#[path = "properties/crowd.rs"]
+mod crowd;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 

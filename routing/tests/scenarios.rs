@@ -33,7 +33,7 @@ fn the_best_is_done_in_the_evaluation_set() {
     let mut wrong: BTreeMap<String, usize> = BTreeMap::new();
     for interaction in short() {
         let outcome = replay(&policies, &interaction, ANSWER);
-        let part = if interaction.held_out { "held out" } else { "built" };
+        let part = if interaction.held_out { "unseen" } else { "known" };
         effects.entry(part).or_default().add(&interaction, &outcome);
         effects.entry("all").or_default().add(&interaction, &outcome);
         let best = interaction.best.expect("a label");
@@ -54,26 +54,36 @@ fn the_best_is_done_in_the_evaluation_set() {
         );
     }
     println!("{wrong:?}");
-    let all = effects["all"];
-    assert!(all.interactions >= 400 && all.accuracy() >= 0.95 && all.automation() >= 0.9, "{wrong:?}");
+    let (all, known, unseen) = (effects["all"], effects["known"], effects["unseen"]);
+    assert!(all.interactions >= 400 && known.interactions >= 400 && unseen.interactions >= 120);
+    assert!(known.accuracy() >= 0.95 && unseen.accuracy() >= 0.95, "{wrong:?}");
+    // Of the unseen stories three in eighteen want a person to look, so that no more than five in six can do without.
+    assert!(known.automation() >= 0.9 && unseen.automation() >= 0.83, "{wrong:?}");
 }
 
 #[test]
 fn long_interactions_are_warned_of_in_time() {
     let policies = shipped::policies();
-    let (mut built, mut held_out) = (Foretold::default(), Foretold::default());
+    let mut parts: BTreeMap<&str, Foretold> = BTreeMap::new();
     for interaction in long() {
         let warn_at = routing::warn_at(&policies, &interaction.story.opening.scenario).unwrap_or(WARN_AT);
-        if interaction.held_out { &mut held_out } else { &mut built }.add(&interaction, warn_at);
+        let part = match interaction.held_out {
+            true if interaction.name.starts_with("unseen") => "unseen",
+            true => "held out",
+            false => "built",
+        };
+        parts.entry(part).or_default().add(&interaction, warn_at);
     }
-    for (part, own) in [("built", &built), ("held out", &held_out)] {
+    for (part, own) in &parts {
         println!(
             "{part}: precision {:.3} recall {:.3} lead {:?} {own:?}",
             own.precision(),
             own.recall(),
             own.median_lead()
         );
-        assert!(own.precision() >= 0.88 && own.recall() >= 0.8, "{part}: {own:?}");
+        // The unseen ones, of other shapes, are looked at and not tuned for: this holds what was found there at first look.
+        let precision = if *part == "unseen" { 0.83 } else { 0.88 };
+        assert!(own.precision() >= precision && own.recall() >= 0.8, "{part}: {own:?}");
         assert!(own.median_lead() >= Some(Duration::from_secs(180)), "{part}: {:?}", own.median_lead());
     }
 }
@@ -88,6 +98,14 @@ fn short() -> Vec<Interaction> {
         include_str!("../../fixtures/interactions/government-zh.toml"),
         include_str!("../../fixtures/interactions/travel-en.toml"),
         include_str!("../../fixtures/interactions/travel-zh.toml"),
+        include_str!("../../fixtures/interactions/unseen-banking-en.toml"),
+        include_str!("../../fixtures/interactions/unseen-banking-zh.toml"),
+        include_str!("../../fixtures/interactions/unseen-ecommerce-en.toml"),
+        include_str!("../../fixtures/interactions/unseen-ecommerce-zh.toml"),
+        include_str!("../../fixtures/interactions/unseen-government-en.toml"),
+        include_str!("../../fixtures/interactions/unseen-government-zh.toml"),
+        include_str!("../../fixtures/interactions/unseen-travel-en.toml"),
+        include_str!("../../fixtures/interactions/unseen-travel-zh.toml"),
     ];
     read_all(&sets)
 }
@@ -98,6 +116,10 @@ fn long() -> Vec<Interaction> {
         include_str!("../../fixtures/interactions/long-ecommerce.toml"),
         include_str!("../../fixtures/interactions/long-government.toml"),
         include_str!("../../fixtures/interactions/long-travel.toml"),
+        include_str!("../../fixtures/interactions/unseen-long-banking.toml"),
+        include_str!("../../fixtures/interactions/unseen-long-ecommerce.toml"),
+        include_str!("../../fixtures/interactions/unseen-long-government.toml"),
+        include_str!("../../fixtures/interactions/unseen-long-travel.toml"),
     ];
     read_all(&sets)
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use routing::backtest::{Interaction, read_set};
 use serde_json::Value;
 
+use super::hearing::Hearing;
 use super::recorded::Recorded;
 use crate::cli::Failure;
 use crate::settings::Zone;
@@ -16,10 +17,20 @@ const FILES_MAX: usize = 10_000;
 /// The largest file.
 const FILE_BYTES_MAX: u64 = 1 << 30;
 
-/// Reads every interaction of files and folders, in the order of their names.
-pub(crate) fn interactions(paths: &[PathBuf], zone: Option<&Zone>) -> Result<Vec<Interaction>, Failure> {
+/// Reads every interaction of files and folders, in the order of their names; recordings where somebody listens to them.
+pub(crate) fn interactions(
+    paths: &[PathBuf],
+    zone: Option<&Zone>,
+    hearing: Option<&Hearing>,
+) -> Result<Vec<Interaction>, Failure> {
     let mut all = Vec::new();
     for file in files(paths)? {
+        if kind(&file) == Some(Kind::Recording) {
+            let nobody =
+                || Failure::of(file.display(), "expected --scenario with a recording: which policies are for it");
+            all.extend(hearing.ok_or_else(nobody)?.listen(&file)?);
+            continue;
+        }
         let text = read_text(&file)?;
         match kind(&file) {
             Some(Kind::Set) => {
@@ -36,7 +47,7 @@ pub(crate) fn interactions(paths: &[PathBuf], zone: Option<&Zone>) -> Result<Vec
                 let record = json(&file, 1, &text)?;
                 all.extend(recorded(&record).into_interaction(zone));
             }
-            None => {}
+            Some(Kind::Recording) | None => {}
         }
     }
     Ok(all)
@@ -62,6 +73,8 @@ enum Kind {
     Log,
     /// One call.
     Record,
+    /// The sound of one call.
+    Recording,
 }
 
 fn kind(file: &Path) -> Option<Kind> {
@@ -69,6 +82,7 @@ fn kind(file: &Path) -> Option<Kind> {
         "toml" => Some(Kind::Set),
         "jsonl" | "ndjson" => Some(Kind::Log),
         "json" => Some(Kind::Record),
+        "wav" => Some(Kind::Recording),
         _ => None,
     }
 }
@@ -80,7 +94,7 @@ fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
         let named = |error: std::io::Error| Failure::of(path.display(), error);
         if !path.is_dir() {
             if kind(path).is_none() {
-                let expected = "expected a set (.toml), a log of events (.jsonl), a call (.json) or a folder of these";
+                let expected = "expected a set (.toml), a log of events (.jsonl), a call (.json), a recording (.wav) or a folder of these";
                 return Err(Failure::of(path.display(), expected));
             }
             files.push(path.clone());

@@ -38,12 +38,18 @@ impl Recorded {
 
     /// Takes up one event of the API; what is none, or says nothing to policies, is passed over.
     pub(super) fn take(&mut self, event: &Value) {
+        let Ok(notice) = serde_json::from_value::<Notice>(event.clone()) else { return };
+        let time = event["time"].as_str().and_then(|time| humantime::parse_rfc3339(time).ok());
+        self.started = self.started.or(time.map(|time| time - Duration::from_millis(notice.call_ms)));
+        self.take_notice(notice);
+    }
+
+    /// Takes up what is told of the call.
+    pub(super) fn take_notice(&mut self, notice: Notice) {
+        let Notice { call_ms, what, .. } = notice;
         if self.events.len() >= EVENTS_MAX {
             return;
         }
-        let Ok(Notice { call_ms, what, .. }) = serde_json::from_value::<Notice>(event.clone()) else { return };
-        let time = event["time"].as_str().and_then(|time| humantime::parse_rfc3339(time).ok());
-        self.started = self.started.or(time.map(|time| time - Duration::from_millis(call_ms)));
         self.ended_ms = self.ended_ms.max(call_ms);
         match what {
             What::CallStarted { scenario, .. } => self.scenario = scenario,

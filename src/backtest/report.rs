@@ -31,6 +31,7 @@ impl Report<'_> {
         print_effect("this version", &self.ours.effect)?;
         if let Some(theirs) = self.theirs {
             print_effect("in force", &theirs.effect)?;
+            print_change(&theirs.effect, &self.ours.effect)?;
         }
         self.print_best()?;
         let differences = self.differences();
@@ -143,8 +144,25 @@ fn print_effect(version: &str, effect: &Effect) -> Result<(), Failure> {
         effect.moved_share() * 100.0,
         effect.alerts_per_hour(),
         effect.agent_minutes_per_hundred(),
-        effect.switches as f64 / effect.interactions.max(1) as f64
+        switches_each(effect)
     ))
+}
+
+/// What this version would change.
+fn print_change(before: &Effect, after: &Effect) -> Result<(), Failure> {
+    let by = |figure: fn(&Effect) -> f64| figure(after) - figure(before);
+    print_line(format_args!(
+        "  change: {:+.1} points moved to a person, {:+.1} alerts per hour of talk, {:+.0} agent minutes per 100 interactions, \
+         {:+.2} changes of service each",
+        by(Effect::moved_share) * 100.0,
+        by(Effect::alerts_per_hour),
+        by(Effect::agent_minutes_per_hundred),
+        by(switches_each)
+    ))
+}
+
+fn switches_each(effect: &Effect) -> f64 {
+    effect.switches as f64 / effect.interactions.max(1) as f64
 }
 
 fn effect_json(effect: &Effect) -> Value {

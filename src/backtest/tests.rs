@@ -1,11 +1,12 @@
 //! Events as the API writes them, read as stories and explained.
 
 use std::fs;
+use std::path::Path;
 
 use routing::Event;
 
 use super::*;
-use crate::cli::PolicyExplainArgs;
+use crate::cli::{PolicyExplainArgs, RecordedArgs};
 
 /// One event of every kind, as the API's contract has them.
 const EVENTS: &str = include_str!("../web/golden/events.jsonl");
@@ -18,7 +19,7 @@ fn a_log_of_events_is_a_story() {
     let stream: String = EVENTS.lines().map(|line| format!("event: any\ndata: {line}\n\n")).collect();
     fs::write(&log, stream).expect("a file");
     let zone = Zone::named("Asia/Shanghai").expect("a zone");
-    let read = interactions(&[folder.path().to_owned()], Some(&zone)).expect("a log");
+    let read = interactions(&[folder.path().to_owned()], Some(&zone), None).expect("a log");
     let [call] = read.as_slice() else { panic!("{read:?}") };
     assert_eq!((call.name.as_str(), call.story.opening.scenario.as_str()), ("call-1", "after-sales"));
     // How the sample comes is told last of a chat; it was answered after 2 s, at 06:13 in Shanghai.
@@ -37,6 +38,27 @@ fn a_log_of_events_is_a_story() {
 }
 
 #[test]
+fn a_recording_is_a_story() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let recordings = ["angry-caller.wav", "calm-caller.wav"].map(|name| root.join("fixtures/audio").join(name));
+    let unsaid = interactions(&recordings, None, None).expect_err("nobody says what it is of").to_string();
+    assert!(unsaid.contains("--scenario"), "{unsaid}");
+    let args = RecordedArgs { scenario: Some("ecommerce-returns".to_owned()), ..RecordedArgs::default() };
+    let hearing = hearing::Hearing::new(&args).expect("a scenario");
+    let read = interactions(&recordings, None, hearing.as_ref()).expect("recordings");
+    let policies = policies(&[root.join("config/policies")]).expect("they are shipped");
+    let tried = Tried::new(&policies, &read, Duration::from_secs(5));
+    let [angry, calm] = &tried.outcomes[..] else { panic!("{} of them", tried.outcomes.len()) };
+    assert!(angry.rules().contains(&"furious-to-human") && angry.moved.is_some(), "{:?}", angry.rules());
+    assert!(!calm.rules().contains(&"furious-to-human") && calm.moved.is_none(), "{:?}", calm.rules());
+    assert!(read.iter().all(|call| call.recorded.is_none() && call.story.opening.scenario == "ecommerce-returns"));
+    let two = RecordedArgs { agent: Some(1), ..args };
+    let hearing = hearing::Hearing::new(&two).expect("a scenario");
+    let found = interactions(&recordings[..1], None, hearing.as_ref()).expect_err("it has one channel").to_string();
+    assert!(found.contains("found 1 channel"), "{found}");
+}
+
+#[test]
 fn a_call_as_the_api_shows_it_is_the_same_story() {
     let folder = tempfile::tempdir().expect("a folder");
     let events: Vec<serde_json::Value> = EVENTS
@@ -51,7 +73,7 @@ fn a_call_as_the_api_shows_it_is_the_same_story() {
     let record = serde_json::json!({ "id": "call-1", "scenario": "after-sales", "events": events, "timeline": [step] });
     let file = folder.path().join("call.json");
     fs::write(&file, record.to_string()).expect("a file");
-    let read = interactions(&[file], None).expect("a record");
+    let read = interactions(&[file], None, None).expect("a record");
     let moods = read[0].story.events.iter().filter(|(_, event)| matches!(event, Event::Emotion { .. }));
     assert_eq!(moods.map(|(at, _)| at.as_secs()).collect::<Vec<_>>(), [1]);
     let words = Event::Words { categories: vec!["complaint".to_owned()] };
@@ -69,7 +91,7 @@ fn what_is_no_interaction_is_refused_by_name() {
     ] {
         let file = folder.path().join(name);
         fs::write(&file, text).expect("a file");
-        let failure = interactions(&[file], None).expect_err(name).to_string();
+        let failure = interactions(&[file], None, None).expect_err(name).to_string();
         assert!(failure.contains(fault), "{name}: {failure}");
     }
 }
@@ -92,6 +114,7 @@ fn expectations_that_are_not_met_are_an_outcome_of_its_own() {
         answer_s: 5.0,
         time_zone: None,
         each: false,
+        recorded: RecordedArgs::default(),
         json,
     };
     fs::write(&policy, text("then = [\"count\"]\nonly = true")).expect("a file");

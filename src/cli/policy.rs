@@ -18,8 +18,8 @@ pub enum PolicyCommand {
 /// `calmline policy test`.
 #[derive(Debug, Args)]
 pub struct PolicyTestArgs {
-    /// Interactions: sets (.toml), logs of events as the API tells them (.jsonl), calls as the API shows them (.json), or
-    /// folders of these.
+    /// Interactions: sets (.toml), logs of events as the API tells them (.jsonl), calls as the API shows them (.json),
+    /// recordings (.wav), or folders of these.
     #[arg(value_name = "DIR|FILE")]
     pub interactions: Vec<PathBuf>,
     /// The policy version to try: a folder of policy files, or a file; may be given more than once.
@@ -34,12 +34,33 @@ pub struct PolicyTestArgs {
     /// Where it is the hour that rules name, e.g. `Asia/Shanghai`; for interactions that say when they were.
     #[arg(long, value_name = "ZONE")]
     pub time_zone: Option<String>,
+    /// How recordings are listened to.
+    #[command(flatten)]
+    pub recorded: RecordedArgs,
     /// Also prints what is decided in every interaction.
     #[arg(long)]
     pub each: bool,
     /// Prints the figures as one JSON object on the last line.
     #[arg(long)]
     pub json: bool,
+}
+
+/// How recordings among the interactions are listened to.
+#[derive(Debug, Clone, Default, Args)]
+pub struct RecordedArgs {
+    /// The scenario that recordings are of.
+    #[arg(long, value_name = "NAME")]
+    pub scenario: Option<String>,
+    /// The configuration by whose models, lexicons and recogniser they are listened to; as shipped, and without words, when
+    /// not given.
+    #[arg(long, value_name = "FILE", requires = "scenario")]
+    pub config: Option<PathBuf>,
+    /// The channel of whoever serves, 0 or 1; left out, the first channel is the caller's, and nobody else is heard.
+    #[arg(long, value_name = "CHANNEL", requires = "scenario", value_parser = clap::value_parser!(u16).range(0..=1))]
+    pub agent: Option<u16>,
+    /// What is spoken in them: `zh` or `en`.
+    #[arg(long, value_name = "CODE", requires = "scenario")]
+    pub language: Option<String>,
 }
 
 /// `calmline policy explain`.

@@ -10,18 +10,21 @@ use crate::notice::{Notice, What};
 use crate::web::{CallRecord, Moment, kind};
 
 /// What can stand in braces.
-pub const VARIABLES: [&str; 21] = [
+pub const VARIABLES: [&str; 25] = [
     "anger",
+    "by",
     "call",
     "channel",
     "complaint",
     "customer",
+    "deed",
     "emotion",
     "entry",
     "event",
     "level",
     "priority",
     "reason",
+    "repurchased",
     "resolved",
     "route",
     "rule",
@@ -32,6 +35,7 @@ pub const VARIABLES: [&str; 21] = [
     "target",
     "text",
     "time",
+    "to",
 ];
 
 /// A body with holes.
@@ -124,6 +128,11 @@ pub fn facts_of(
     }
     facts.extend(customer.map(|customer| ("customer", json!(customer))));
     facts.extend(of_what(&notice.what));
+    if let What::AlertHandled(deed) = &notice.what
+        && let Some(alert) = call.and_then(|call| call.alert(deed.alert_ms, &deed.rule))
+    {
+        facts.extend([("severity", json!(alert.severity)), ("text", json!(alert.text))]);
+    }
     facts.retain(|_, value| !value.is_null());
     facts
 }
@@ -158,8 +167,12 @@ fn of_what(what: &What) -> Vec<(&'static str, Value)> {
         What::OutcomeTold(outcome) => vec![
             ("complaint", json!(outcome.complaint)),
             ("satisfied", json!(outcome.satisfied)),
+            ("repurchased", json!(outcome.repurchased)),
             ("resolved", json!(outcome.resolved)),
         ],
+        What::AlertHandled(deed) => {
+            vec![("rule", json!(deed.rule)), ("deed", json!(deed.deed)), ("by", json!(deed.by)), ("to", json!(deed.to))]
+        }
         What::CallEnded { reason, peak_anger, peak_level, .. } => {
             vec![("reason", json!(reason)), ("anger", thousandths(*peak_anger)), ("level", json!(peak_level))]
         }
@@ -233,7 +246,10 @@ mod tests {
             assert!(facts.keys().all(|name| VARIABLES.contains(name)), "{facts:?}");
             told += &Template::generic().fill(&facts);
         }
-        assert!(told.contains("\"scenario\":\"after-sales\"") && told.contains("\"satisfied\":2"), "{told}");
+        for expected in ["\"scenario\":\"after-sales\"", "\"satisfied\":2", "\"deed\":\"assigned\"", "\"to\":\"wang\""]
+        {
+            assert!(told.contains(expected), "{expected}: {told}");
+        }
         for secret in ["13800138000", "我要投诉", "Li"] {
             assert!(!told.contains(secret), "{secret} is told");
         }

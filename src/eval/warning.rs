@@ -30,7 +30,7 @@ struct Row {
 /// When something cannot be read, or no interaction says whether it escalates.
 pub fn run(args: &EvalWarningArgs) -> Result<(), Failure> {
     let policies = backtest::policies(&args.policies)?;
-    let interactions = backtest::interactions(&args.interactions, None)?;
+    let interactions = backtest::interactions(&args.interactions, None, None)?;
     let labelled: Vec<&Interaction> =
         interactions.iter().filter(|interaction| interaction.escalates.is_some()).collect();
     if labelled.is_empty() {

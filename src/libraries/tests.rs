@@ -21,6 +21,31 @@ fn libraries(more: &str) -> (tempfile::TempDir, Libraries) {
     (folder, libraries)
 }
 
+/// What is in force: the policy as its file has it.
+fn in_force() -> BTreeMap<String, String> {
+    BTreeMap::from([("own".to_owned(), POLICY.to_owned())])
+}
+
+#[test]
+fn a_policy_is_looked_at_beside_those_in_force_and_beside_the_files() {
+    let (folder, libraries) = libraries("");
+    let named = |name: &str, alert: &str| POLICY.replace("\"own\"", &format!("\"{name}\"")).replace("info", alert);
+    let volume = libraries.volume(Kind::Policies, "new").expect("readable").expect("may be made");
+    let told = |text: &str| {
+        let faults = libraries.check(&volume, text, &in_force()).err().unwrap_or_default();
+        faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    };
+    // Another file that is broken, and not in force, keeps nobody from putting a good one in force.
+    fs::write(folder.path().join("policies/other.toml"), named("other", "loud")).expect("a file");
+    assert_eq!(told(&named("new", "info")), "");
+    // What the next start would refuse because of it is refused now.
+    fs::write(folder.path().join("policies/other.toml"), named("other", "info")).expect("a file");
+    assert!(told(&named("other", "info")).contains("name: found \"other\", as in another file"));
+    // And so is what does not go with a policy in force whose file says something else by now.
+    fs::write(folder.path().join("policies/own.toml"), named("renamed", "info")).expect("a file");
+    assert!(told(&named("own", "info")).contains("name: found \"own\", as in another file"));
+}
+
 #[test]
 fn volumes_are_found_by_kind_and_name() {
     let (_folder, libraries) = libraries("");
@@ -36,7 +61,7 @@ fn volumes_are_found_by_kind_and_name() {
         for volume in found {
             let text = libraries.read(&volume).expect("readable").expect("there");
             assert_eq!(text.version, Version::of(&text.text));
-            libraries.check(&volume, &text.text).expect("what there is is right");
+            libraries.check(&volume, &text.text, &in_force()).expect("what there is is right");
         }
     }
 }
@@ -63,7 +88,7 @@ fn what_is_to_come_is_checked_with_what_it_goes_together_with() {
     let (_folder, libraries) = libraries("");
     let check = |kind: Kind, name: &str, text: &str, expected: &str| {
         let volume = libraries.volume(kind, name).expect("readable").expect("there");
-        let faults = libraries.check(&volume, text).err().unwrap_or_default();
+        let faults = libraries.check(&volume, text, &in_force()).err().unwrap_or_default();
         let told = faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         assert!(told.contains(expected) && told.is_empty() == expected.is_empty(), "{kind:?}: {told}");
     };

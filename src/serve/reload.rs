@@ -3,6 +3,7 @@
 //! Reads in a thread of its own, as `calmline check` does. The desk gets only what is good as a whole; when anything is
 //! broken nothing is taken, and what was in force stays so.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use tokio::signal::unix::Signal;
@@ -11,11 +12,11 @@ use tracing::{error, info, warn};
 
 use super::start::live_options;
 use crate::metrics::Metrics;
-use crate::settings::{Checked, Fault, Settings, check_settings};
+use crate::settings::{Checked, Fault, Settings, check_settings_with};
 use crate::shell::fork::{ForkError, Senders};
 use crate::shell::pbx::FreshPbxes;
 use crate::shell::sip::{FreshTrunks, SipError};
-use crate::web::{LiveOptions, ReloadAsked, Reloaded};
+use crate::web::{KeptPolicies, LiveOptions, ReloadAsked, Reloaded};
 
 /// A configuration for the desk to take up.
 pub(super) struct Fresh {
@@ -76,28 +77,31 @@ impl Reloader {
     /// Reads whenever `hangup` comes or somebody asks, as long as the desk works.
     pub(super) async fn run(mut self, mut hangup: Signal) {
         while !self.desk.is_closed() {
-            let waits = tokio::select! {
+            let asked = tokio::select! {
                 Some(()) = hangup.recv() => None,
                 // Without an API nobody holds the other end.
-                Some(waits) = self.asked.recv() => Some(waits),
+                Some(asked) = self.asked.recv() => Some(asked),
                 else => return,
             };
-            let outcome = self.reload().await;
+            let policies = asked.as_ref().and_then(|asked| asked.policies.as_ref().map(KeptPolicies::texts));
+            let outcome = self.reload(policies).await;
             self.tell(&outcome);
-            if let Some(waits) = waits {
+            if let Some(asked) = asked {
                 // Whoever asked may have left.
-                let _ = waits.send(outcome);
+                let _ = asked.waits.send(outcome);
             }
         }
     }
 
-    async fn reload(&self) -> Result<Reloaded, Vec<Fault>> {
+    /// Reads everything; the policies by these texts, where they are not to come from their files.
+    async fn reload(&self, policies: Option<BTreeMap<String, String>>) -> Result<Reloaded, Vec<Fault>> {
         let fault = |key: &str, found: String, expected: &str| {
             let (key, expected) = (key.to_owned(), expected.to_owned());
             vec![Fault { file: self.file.clone(), key, found, expected }]
         };
         let file = self.file.clone();
-        let read = tokio::task::spawn_blocking(move || check_settings(&file).map(Box::new)).await;
+        let read = move || check_settings_with(&file, policies.as_ref()).map(Box::new);
+        let read = tokio::task::spawn_blocking(read).await;
         let mut checked = read.unwrap_or_else(|error| {
             Err(fault("the whole file", format!("a reader that broke: {error}"), "a file that can be read"))
         })?;
@@ -218,7 +222,7 @@ mod tests {
             taken.send(()).expect("the reader waits");
             Some(checked)
         });
-        let outcome = reader.reload().await;
+        let outcome = reader.reload(None).await;
         drop(reader);
         let _ = fs::remove_dir_all(&folder);
         (outcome, desk.await.expect("the desk works"))

@@ -2,7 +2,7 @@
 //!
 //! Opens files, and has the texts of policies spoken: no socket is bound, no model is run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -115,6 +115,17 @@ pub struct Checked {
 /// # Errors
 /// Every fault in every file.
 pub fn check_settings(path: &Path) -> Result<Checked, Vec<Fault>> {
+    check_settings_with(path, None)
+}
+
+/// The same, with policies that were read before instead of those of the folder: texts by the names of their files.
+///
+/// # Errors
+/// As `check_settings`.
+pub(crate) fn check_settings_with(
+    path: &Path,
+    policies: Option<&BTreeMap<String, String>>,
+) -> Result<Checked, Vec<Fault>> {
     let settings = Settings::load(path)?;
     let (targets, routes) = (settings.targets.len(), settings.routes.0.len());
     let mut report = Report { file: path, good: Vec::new(), faults: Vec::new() };
@@ -130,7 +141,8 @@ pub fn check_settings(path: &Path) -> Result<Checked, Vec<Fault>> {
     check_crms(&settings, &mut report);
     check_sources(&settings, &mut report);
     check_sip(&settings, &mut report);
-    let policies = Policies::load(&settings).unwrap_or_else(|found| {
+    let read = policies.map_or_else(|| Policies::load(&settings), |texts| Policies::of(&settings, texts));
+    let policies = read.unwrap_or_else(|found| {
         report.faults.extend(found);
         Policies::default()
     });

@@ -37,6 +37,9 @@ pub struct Policies {
     pub texts: BTreeMap<String, String>,
 }
 
+/// What a file says, or why that is not known.
+type Read = Result<String, Fault>;
+
 impl Policies {
     /// Reads every `*.toml` of the policy folder and every prompt that they name.
     ///
@@ -46,21 +49,45 @@ impl Policies {
         Policies::load_with(settings, None)
     }
 
+    /// The same of files that were read before, by their names without the ending, whatever the folder has by now.
+    ///
+    /// # Errors
+    /// As `load`.
+    pub(crate) fn of(settings: &Settings, texts: &BTreeMap<String, String>) -> Result<Policies, Vec<Fault>> {
+        let folder = &settings.policy.folder;
+        if texts.len() > FILES_MAX {
+            let (file, key, expected) = (folder.clone(), "the folder".to_owned(), "fewer".to_owned());
+            return Err(vec![Fault { file, key, found: format!("more than {FILES_MAX} files"), expected }]);
+        }
+        let mut files: Vec<(PathBuf, Read)> =
+            texts.iter().map(|(name, text)| (folder.join(format!("{name}.toml")), Ok(text.clone()))).collect();
+        files.sort_by(|a, b| a.0.cmp(&b.0));
+        Policies::of_files(settings, files)
+    }
+
     /// The same, with another text in the place of one file, or one file more.
     ///
     /// # Errors
     /// As `load`.
     pub(crate) fn load_with(settings: &Settings, other: Option<(&Path, &str)>) -> Result<Policies, Vec<Fault>> {
-        let mut faults = Vec::new();
-        let mut read = Policies { intents: intents(settings, &mut faults), ..Policies::default() };
         let mut files = toml_files(&settings.policy.folder, FILES_MAX).map_err(|fault| vec![fault])?;
         files.extend(other.map(|(path, _)| path.to_owned()).filter(|path| !files.contains(path)));
         files.sort();
-        for file in files {
+        let read = files.into_iter().map(|file| {
             let text = match other.filter(|(path, _)| *path == file) {
                 Some((_, text)) => Ok(text.to_owned()),
-                None => read_text(&file).map_err(|fault| vec![fault]),
+                None => read_text(&file),
             };
+            (file, text)
+        });
+        Policies::of_files(settings, read.collect())
+    }
+
+    fn of_files(settings: &Settings, files: Vec<(PathBuf, Read)>) -> Result<Policies, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let mut read = Policies { intents: intents(settings, &mut faults), ..Policies::default() };
+        for (file, text) in files {
+            let text = text.map_err(|fault| vec![fault]);
             match text.and_then(|text| Ok((parse_policy(&file, &text)?, text))) {
                 Ok((policy, text)) => {
                     let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();

@@ -240,6 +240,14 @@ impl Shared {
     }
 }
 
+/// Listens to a recording here and now; what is heard is told to `tell` alone.
+///
+/// # Errors
+/// Why it is not listened to, or not to its end.
+pub(crate) fn listen_to(upload: Upload, in_force: &InForce, tell: impl FnMut(&Notice)) -> Result<(), String> {
+    play::play("recording".to_owned(), upload, in_force, tell, || None).map(|_| ())
+}
+
 /// The thread: one recording after the other.
 fn listen(waiting: &Receiver<(String, Upload)>, shared: &Shared, told: &Told) {
     if let Err(error) = rustix::process::nice(NICENESS) {

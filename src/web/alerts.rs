@@ -65,7 +65,7 @@ pub(super) async fn handle(
     let told = told(&who, read(body)?)?;
     let on_board = |record: &super::CallRecord| {
         let may_have_it = told.to.as_ref().is_none_or(|to| *to == told.by || sees(&app, to, record));
-        (record.started, record.has_alert(told.alert_ms, &told.rule), may_have_it)
+        (record.started, record.alert(told.alert_ms, &told.rule).is_some(), may_have_it)
     };
     let (found, is_up) = app.bus.with_board(|board| (board.call(&call).map(on_board), board.is_active(&call)));
     let (started, has_alert, is_seen) = found.ok_or_else(no_such_call)?;

@@ -86,16 +86,28 @@ async fn serve(app: App, call: String, mut socket: WebSocket, mut watch: Watch) 
 
 /// Carries out what one frame asks for, and says what came of it.
 async fn answer(app: &App, call: &str, text: &str) -> Value {
-    let Frame { r#ref: name, asks } = match serde_json::from_str(text) {
-        Ok(frame) => frame,
-        Err(error) => return told(None, Err(no_json(&error.to_string()))),
-    };
-    let order = order_of(call.to_owned(), asks);
+    let (name, order) = read(call, text);
     let done = match order {
         Ok(order) => ask(app, order).await,
         Err(problem) => Err(problem),
     };
     told(name, done)
+}
+
+/// What one frame asks for.
+///
+/// # Errors
+/// What was found, and what was expected.
+pub fn order_in(call: &str, frame: &str) -> Result<Order, String> {
+    read(call, frame).1.map_err(|problem| problem.detail)
+}
+
+/// What comes back with the answer to a frame, and what the frame asks for.
+fn read(call: &str, text: &str) -> (Option<Value>, Result<Order, Problem>) {
+    match serde_json::from_str(text) {
+        Ok(Frame { r#ref: name, asks }) => (name, order_of(call.to_owned(), asks)),
+        Err(error) => (None, Err(no_json(&error.to_string()))),
+    }
 }
 
 fn order_of(call: String, asks: Asks) -> Result<Order, Problem> {

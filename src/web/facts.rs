@@ -39,6 +39,14 @@ pub(super) async fn tell(
     answered(ask(&app, Order::TellFacts { call, facts, by: None }).await?)
 }
 
+/// Facts, as the body of `PUT /v1/calls/{id}/facts` says them; `None` takes one back.
+///
+/// # Errors
+/// What was found, and what was expected.
+pub fn facts_in(body: &[u8]) -> Result<Vec<(String, Option<Fact>)>, String> {
+    facts_of(serde_json::from_slice(body).map_err(|error| error.to_string())?)
+}
+
 fn facts_of(FactsRequest { customer, order }: FactsRequest) -> Result<Vec<(String, Option<Fact>)>, String> {
     if customer.len() + order.len() == 0 {
         return Err("found no fact, expected some under `customer` or `order`".to_owned());

@@ -174,7 +174,22 @@ pub(super) async fn ordered(app: &App, order: Order) -> Result<Response, Problem
     Ok(answered(ask(app, order).await?)?.into_response())
 }
 
+/// What a chat begins with, as the body of `POST /v1/interactions` says it; who the customer is is left out.
+///
+/// # Errors
+/// What was found, and what was expected.
+pub fn opening_in(body: &[u8]) -> Result<ChatOpening, String> {
+    let request = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    checked(request).map(|(opening, _)| opening).map_err(|problem| problem.detail)
+}
+
 fn opening_of(app: &App, request: OpenRequest) -> Result<ChatOpening, Problem> {
+    let (opening, customer) = checked(request)?;
+    Ok(ChatOpening { customer: customer_of(app, customer.as_ref())?, ..opening })
+}
+
+/// What a chat begins with, and whose address is to stand in it.
+fn checked(request: OpenRequest) -> Result<(ChatOpening, Option<Pii<String>>), Problem> {
     let OpenRequest { channel, name, customer, language, route, details } = request;
     let is_word = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
     if channel.is_empty() || channel.len() > CHANNEL_CHARACTERS_MAX || !channel.chars().all(is_word) {
@@ -198,8 +213,8 @@ fn opening_of(app: &App, request: OpenRequest) -> Result<ChatOpening, Problem> {
         Some("en") => Some(Language::English),
         Some(_) => return Err(bad("`language` is \"zh\" or \"en\"")),
     };
-    let customer = customer_of(app, customer.as_ref())?;
-    Ok(ChatOpening { channel, name, customer, language, route, details: details.into_iter().collect() })
+    let details = details.into_iter().collect();
+    Ok((ChatOpening { channel, name, customer: String::new(), language, route, details }, customer))
 }
 
 /// The order that a message is.

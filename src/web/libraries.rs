@@ -15,6 +15,7 @@ use serde_json::json;
 use tokio::sync::Mutex;
 use utoipa::{IntoParams, ToSchema};
 
+use super::policies::KeptPolicies;
 use super::problem::Problem;
 use super::reload::{Reloaded, read_again};
 use super::routes::App;
@@ -117,7 +118,8 @@ pub(super) async fn replace(
     let body = body.map_err(|error| Problem::new(error.status(), error.body_text()))?;
     if check {
         let (libraries, volume, _) = find(&app, &kind, &name).await?;
-        blocking(move || libraries.check(&volume, &body)).await?.map_err(refused)?;
+        let now = app.in_force.now();
+        blocking(move || libraries.check(&volume, &body, &now)).await?.map_err(refused)?;
         return Ok(Json(LibraryDone { valid: Some(true), ..LibraryDone::default() }).into_response());
     }
     let precondition = Precondition::of(&headers)?;
@@ -198,8 +200,8 @@ async fn put(
             New::Text(text) => text,
             New::Previous => previous_of(&path).await?,
         });
-        let (checked, of) = (new.text.clone(), volume.clone());
-        blocking(move || libraries.check(&of, &checked)).await?.map_err(refused)?;
+        let (checked, of, now) = (new.text.clone(), volume.clone(), app.in_force.now());
+        blocking(move || libraries.check(&of, &checked, &now)).await?.map_err(refused)?;
         let written = new.text.clone();
         let swap = blocking(move || Swap::make(&path, &written)).await?.map_err(|error| unwritten(&volume, &error))?;
         try_out(&app, swap, &Replacement { who, volume, there, new }).await
@@ -215,10 +217,13 @@ struct Replacement {
     new: Text,
 }
 
-/// Has everything read again with the file that is in its place, and leaves it there or takes it back.
+/// Has everything read again with the file that is in its place, and leaves it there or takes it back. Other policies stay as
+/// they are in force, also where their files say something else since a step back.
 async fn try_out(app: &App, swap: Swap, replacement: &Replacement) -> Result<Response, Problem> {
     let Replacement { volume, there, new, .. } = replacement;
-    let Reloaded { policies, needs_restart } = match read_again(app).await {
+    let but = (volume.kind == Kind::Policies).then(|| (volume.name.clone(), new.text.clone()));
+    let kept = KeptPolicies::new(&app.in_force, but);
+    let Reloaded { policies, needs_restart } = match read_again(app, kept).await {
         Ok(reloaded) => reloaded,
         Err(problem) => {
             let Err(error) = blocking(move || swap.undo()).await? else { return Err(problem) };

@@ -58,6 +58,27 @@ impl InForce {
     }
 }
 
+/// Policies that a reload leaves in force, whatever their files say by now; one of them may be exchanged.
+#[derive(Debug, Clone)]
+pub struct KeptPolicies {
+    in_force: Arc<InForce>,
+    but: Option<(String, String)>,
+}
+
+impl KeptPolicies {
+    /// All that are in force, but for one file: its name, and its text.
+    pub(super) fn new(in_force: &Arc<InForce>, but: Option<(String, String)>) -> Self {
+        Self { in_force: Arc::clone(in_force), but }
+    }
+
+    /// The files' texts by name, as of now.
+    pub fn texts(&self) -> BTreeMap<String, String> {
+        let mut texts = (*self.in_force.now()).clone();
+        texts.extend(self.but.clone());
+        texts
+    }
+}
+
 /// The policies of the server.
 #[derive(Serialize, ToSchema)]
 pub(super) struct PolicyList {

@@ -9,12 +9,19 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 use utoipa::ToSchema;
 
+use super::policies::KeptPolicies;
 use super::problem::Problem;
 use super::routes::App;
 use crate::settings::Fault;
 
-/// Who waits to hear what came of a reload: what was taken, or every fault for which nothing was.
-pub type ReloadAsked = oneshot::Sender<Result<Reloaded, Vec<Fault>>>;
+/// Somebody wants the configuration to be read again.
+#[derive(Debug)]
+pub struct ReloadAsked {
+    /// Hears what came of it: what was taken, or every fault for which nothing was.
+    pub waits: oneshot::Sender<Result<Reloaded, Vec<Fault>>>,
+    /// The policies that are to be in force then; those of the files when nothing is said.
+    pub policies: Option<KeptPolicies>,
+}
 
 /// What a reload has led to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -27,15 +34,17 @@ pub struct Reloaded {
 
 /// `POST /v1/reload`.
 pub(super) async fn reload(State(app): State<App>) -> Result<Json<Reloaded>, Problem> {
-    let (answer, outcome) = oneshot::channel();
-    app.reloads.try_send(answer).map_err(|_| unavailable("the configuration is being read already"))?;
+    let (waits, outcome) = oneshot::channel();
+    let asked = ReloadAsked { waits, policies: None };
+    app.reloads.try_send(asked).map_err(|_| unavailable("the configuration is being read already"))?;
     outcome_of(outcome).await.map(Json)
 }
 
-/// Has the configuration read again, after whoever has asked for that before.
-pub(super) async fn read_again(app: &App) -> Result<Reloaded, Problem> {
-    let (answer, outcome) = oneshot::channel();
-    app.reloads.send(answer).await.map_err(|_| unavailable("the server ends"))?;
+/// Has the configuration read again with these policies, after whoever has asked for that before.
+pub(super) async fn read_again(app: &App, policies: KeptPolicies) -> Result<Reloaded, Problem> {
+    let (waits, outcome) = oneshot::channel();
+    let asked = ReloadAsked { waits, policies: Some(policies) };
+    app.reloads.send(asked).await.map_err(|_| unavailable("the server ends"))?;
     outcome_of(outcome).await
 }
 

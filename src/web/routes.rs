@@ -74,7 +74,8 @@ impl Deref for App {
 }
 
 impl App {
-    /// Tells of a call, and keeps it: with what is kept of one that is up, in the audit trail alone of one that has ended.
+    /// Tells of a call, systems outside too, and keeps it: with what is kept of one that is up, in the audit trail alone of one
+    /// that has ended.
     pub(super) fn tell_of(&self, notice: &Notice, is_up: bool, now: Moment) {
         self.metrics.observe(notice);
         self.bus.publish_at(notice, now);
@@ -83,6 +84,9 @@ impl App {
                 true => store.keep(notice, now),
                 false => store.record(notice),
             }
+        }
+        if let Some(outbox) = &self.outbox {
+            outbox.offer(notice, now);
         }
     }
 

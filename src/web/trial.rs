@@ -123,8 +123,9 @@ pub(super) async fn run(
     let TrialRequest { text, date } = read(body)?;
     kept(&app)?;
     let (libraries, volume, _) = find(&app, Kind::Policies.name(), &name).await?;
+    let now = app.in_force.now();
     let policy = blocking(move || {
-        libraries.check(&volume, &text)?;
+        libraries.check(&volume, &text, &now)?;
         parse_policy(std::path::Path::new(&volume.name), &text)
     });
     let policy = policy.await?.map_err(refused)?;

@@ -68,18 +68,19 @@ fn answers_are_suggested_and_files_replaced_under_a_chat() {
     assert_eq!(suggested(&stage).1, "马上到账");
     brought_back(&stage);
     found_out(&stage);
+    one_policy_alone(&stage, name);
     // It stays with the chat, and goes with the person.
     let events = stage.api(&chat)["events"].to_string();
     assert!(events.contains("answers_suggested") && events.contains("马上到账"), "{events}");
     assert_eq!(stage.ask("POST", &format!("{chat}/end"), &Value::Null).0, 202);
     stage.until("the end", |what| matches!(what, What::CallEnded { .. }));
 
-    // Who replaced what is on record: three times the knowledge, a policy, and a new file.
+    // Who replaced what is on record: five times the knowledge, three times a policy, and a new file.
     stage.server.kill();
     let config = folder(name).join("config/calmline.toml");
     let listed = Command::new(PROGRAM).args(["audit", "list", "--config"]).arg(config).output().expect("the program");
     let trail = String::from_utf8_lossy(&listed.stdout);
-    assert_eq!(trail.matches("library_replaced").count(), 5, "{trail}");
+    assert_eq!(trail.matches("library_replaced").count(), 9, "{trail}");
 }
 
 /// Another text is checked, refused where it is wrong or goes by another version, and taken.
@@ -128,6 +129,33 @@ fn brought_back(stage: &Stage) {
     let more = SHOP.replace("id = \"", "id = \"more-");
     assert_eq!(send(stage, "PUT", "/v1/libraries/knowledge/more", "If-None-Match: *\r\n", &more).0, 201);
     assert_eq!(stage.metric("calmline_knowledge_entries"), 4.0);
+}
+
+/// After a step back of all policies, one of them is put in force, and back, and no other one moves.
+fn one_policy_alone(stage: &Stage, name: &str) {
+    let own = "/v1/libraries/policies/own";
+    let version = |of: &str, number: u32| {
+        POLICY.replace("\"own\"", &format!("\"{of}\"")).replace("version = 1", &format!("version = {number}"))
+    };
+    let in_force = |answer: &str| serde_json::from_str::<Value>(answer).expect("JSON")["policies"].clone();
+    for number in [1, 2] {
+        write(name, "config/own/other.toml", &version("other", number));
+        let reloaded = stage.ask("POST", "/v1/reload", &Value::Null).1;
+        assert_eq!(reloaded["policies"], json!([format!("other@{number}"), "own@2"]));
+    }
+    assert_eq!(stage.ask("POST", "/v1/policies/back", &Value::Null).0, 202);
+    let (status, _, answer) = send(stage, "PUT", own, "If-Match: *\r\n", &version("own", 3));
+    assert_eq!((status, in_force(&answer)), (200, json!(["other@1", "own@3"])), "{answer}");
+    let (status, _, answer) = send(stage, "POST", &format!("{own}/back"), "", "");
+    assert_eq!((status, in_force(&answer)), (200, json!(["other@1", "own@2"])), "{answer}");
+    let other = stage.api("/v1/policies")["policies"][0].clone();
+    assert_eq!((&other["label"], &other["saved"]), (&json!("other@1"), &json!(false)), "its file waits");
+    let (status, _, answer) = send(stage, "POST", &format!("{KNOWLEDGE}/back"), "", "");
+    assert_eq!((status, in_force(&answer)), (200, json!(["other@1", "own@2"])), "{answer}");
+    assert_eq!(send(stage, "POST", &format!("{KNOWLEDGE}/back"), "", "").0, 200);
+    // Who asks for all of them gets all of them.
+    let reloaded = stage.ask("POST", "/v1/reload", &Value::Null).1;
+    assert_eq!(reloaded["policies"], json!(["other@2", "own@2"]));
 }
 
 /// Paths that lead elsewhere lead nowhere, and what comes with the program stays.

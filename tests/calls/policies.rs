@@ -103,6 +103,37 @@ fn an_angry_caller_is_served_first_and_every_change_is_told() {
     stage.is_empty();
 }
 
+#[test]
+fn recordings_are_listened_to_from_the_command_line() {
+    let name = "uploads";
+    let route = "scenario = \"after-sales\"\n\n[[route]]\nname = \"recordings\"\nmatch = { request_uri = \"chat:recording\" }\n\
+                 forked = true\nscenario = \"after-sales\"\n";
+    let edits = [("scenario = \"after-sales\"\n", route)];
+    let stage = Stage::set(Setup { edits: &edits, policy: Some(POLICY), ..Setup::named(name) });
+    let night = folder(name).join("night");
+    std::fs::create_dir_all(&night).expect("a folder");
+    let audio = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/audio");
+    std::fs::copy(format!("{audio}/angry-caller.wav"), night.join("1.wav")).expect("a recording");
+    std::fs::write(night.join("2.WAV"), "RIFF").expect("a file");
+    let night = night.to_str().expect("text");
+
+    let (code, told) = program(&stage, &["recordings", "add", night]);
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!((code, lines.len()), (Some(1), 3), "{told}");
+    assert!(lines[0].contains("2.WAV: not listened to: 422: ") && lines[0].contains("RIFF/WAVE"), "{told}");
+    assert!(lines[1].contains("1.wav: ") && lines[1].contains("(high)") && lines[1].contains("first"), "{told}");
+    assert!(lines[2].contains("1 of 2 recordings were not listened to"), "{told}");
+    let (code, told) = program(&stage, &["recordings", "add", &format!("{night}/1.wav"), "--json"]);
+    let heard: Value = serde_json::from_str(&told).expect("one line of JSON");
+    assert_eq!((code, &heard["state"], &heard["peak"]["level"]), (Some(0), &json!("done"), &json!("high")), "{told}");
+    let record = stage.api(&format!("/v1/calls/{}", heard["call"].as_str().expect("an id")));
+    assert_eq!((&record["channel"], &record["state"]), (&json!("recording"), &json!("ended")), "{record}");
+    let (code, told) = program(&stage, &["recordings", "add", &format!("{night}/1.wav"), "--agent", "1"]);
+    assert!(code == Some(1) && told.contains("found 1 channels, expected channel 1"), "{told}");
+    let (code, told) = program(&stage, &["recordings", "add", &format!("{night}/none.wav")]);
+    assert!(code == Some(1) && told.contains("none.wav: not listened to: No such file"), "{told}");
+}
+
 /// Runs the program against the stage's server; its exit code and all that it prints.
 fn program(stage: &Stage, arguments: &[&str]) -> (Option<i32>, String) {
     let url = format!("http://{}", stage.server.addresses.web);

@@ -98,6 +98,27 @@ fn what_is_refused_is_set_aside_and_can_be_tried_again_or_dropped() {
     assert_eq!(program(web, &token, &["drop", "999"]).0, Some(1));
     assert_eq!(stage.ask("GET", "/v1/deliveries?state=lost", &Value::Null).0, 400);
     assert!(stage.metric("calmline_deliveries_total{crm=\"tickets\",outcome=\"set_aside\"") >= 2.0);
+    what_is_done_about_an_alert_is_told(&stage, &receiver);
+}
+
+/// Somebody takes an alert of a chat: the system outside that asks for that hears of it.
+fn what_is_done_about_an_alert_is_told(stage: &Stage, receiver: &Receiver) {
+    let (_, opened) = stage.ask("POST", "/v1/interactions", &json!({ "channel": "web" }));
+    let id = opened["interaction"].as_str().expect("an id").to_owned();
+    read_words(stage, &format!("/v1/interactions/{id}"));
+    let alerts = || stage.api(&format!("/v1/calls/{id}"))["alerts"].clone();
+    eventually("the alert", || alerts()[0].is_object());
+    let at = &alerts()[0]["call_ms"];
+    let deed = json!({ "alert_ms": at, "rule": "money-back", "deed": "acknowledge" });
+    let (status, answer) = stage.ask("POST", &format!("/v1/calls/{id}/alerts"), &deed);
+    assert_eq!(status, 202, "{answer}");
+    let handled = || receiver.had().into_iter().find(|had| had.header("x-calmline-event") == "alert_handled");
+    eventually("it is told", || handled().is_some());
+    let had = handled().expect("it was told");
+    had.is_signed();
+    let body: Value = serde_json::from_str(&had.body).expect("JSON");
+    assert_eq!((&body["interaction"], &body["rule"]), (&json!(id), &json!("money-back")), "{body}");
+    assert_eq!((&body["severity"], &body["handled"]["deed"]), (&json!("warning"), &json!("acknowledged")), "{body}");
 }
 
 /// A server with a store that tells `tickets`.
@@ -107,7 +128,7 @@ fn set(name: &str, at: SocketAddr) -> Stage {
     std::fs::write(config.join("crm-secret"), SECRET).expect("a secret");
     let generic = concat!(env!("CARGO_MANIFEST_DIR"), "/config/crm/generic.json");
     std::fs::copy(generic, config.join("generic.json")).expect("the shipped template");
-    let events = if name == "tickets" { "" } else { "events = [\"chat_opened\"]\n" };
+    let events = if name == "tickets" { "" } else { "events = [\"chat_opened\", \"alert_handled\"]\n" };
     // Only who sleeps has to be found too slow.
     let within_s = if name == "tickets" { 1 } else { 10 };
     let crm = format!(

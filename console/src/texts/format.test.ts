@@ -11,6 +11,8 @@ describe("addresses", () => {
     ["<sip:%2B86138@pbx.example;user=phone>", "", "+86138"],
     ["sip:bot@10.0.0.1;tag=x", "", "bot"],
     ["<sip:anonymous.invalid>", "", "anonymous.invalid"],
+    ["person:0123456789abcdef0123456789abcdef", "", "person:01234567…"],
+    ["person:short", "", "person:short"],
     ["", "", ""],
     ["<sip:%E4%ZZ@pbx>", "", "%E4%ZZ"],
   ])("%s", (header, name, address) => {

@@ -54,6 +54,9 @@ export interface Who {
 }
 
 export function whoIs(header: string): Who {
+  // Of whoever writes, and of recordings, there is no address: what stands for the person, as far as it tells people apart.
+  const [, person] = /^person:([0-9a-f]{8})[0-9a-f]*$/.exec(header.trim()) ?? [];
+  if (person !== undefined) return { name: "", address: `person:${person}…` };
   const [, quoted, plain, uri] = /^\s*(?:"((?:[^"\\]|\\.)*)"|([^<"]*?))\s*<([^>]*)>/.exec(header) ?? [];
   const name = (quoted?.replace(/\\(.)/g, "$1") ?? plain ?? "").trim();
   const [, user] = /^(?:sips?|tel):([^@;?]+)/i.exec((uri ?? header).trim()) ?? [];

@@ -1,8 +1,8 @@
 //! The RIFF chunks of a WAV file: G.711 is read here, everything else is handed to `hound` (which has no G.711).
 
-use std::io::{Cursor, ErrorKind, Read};
+use std::io::{Cursor, ErrorKind, Read, Seek, SeekFrom};
 
-use super::{CHANNELS_MAX, RATE_HZ_RANGE, SECONDS_MAX, WavError, format};
+use super::{CHANNELS_MAX, RATE_HZ_RANGE, SECONDS_MAX, Shape, WavError, format};
 use crate::g711::{self, Law};
 
 /// The sound as it lies in the file.
@@ -25,31 +25,84 @@ const TAG_EXTENSIBLE: u16 = 0xfffe;
 /// Reads everything up to the end of the audio.
 pub(super) fn read(source: impl Read) -> Result<Raw, WavError> {
     let mut head = Head { source, seen: Vec::new() };
-    let Ok(riff) = head.take::<12>() else {
-        return Err(format("a RIFF/WAVE header of 12 bytes", "fewer bytes"));
-    };
-    if &riff[..4] != b"RIFF" || &riff[8..] != b"WAVE" {
-        return Err(format("a RIFF/WAVE header", format!("{:?}", String::from_utf8_lossy(&riff))));
-    }
-    let format_chunk = head.find_format()?;
+    let form = head.find_form()?;
+    let Some(law) = form.law() else { return with_hound(Cursor::new(head.seen).chain(head.source)) };
 
-    let word = |at: usize| format_chunk.get(at..at + 2).map_or(0, |b| u16::from_le_bytes([b[0], b[1]]));
-    let tag = if word(0) == TAG_EXTENSIBLE { word(24) } else { word(0) };
-    let law = match tag {
-        TAG_ALAW => Law::A,
-        TAG_ULAW => Law::Mu,
-        _ => return with_hound(Cursor::new(head.seen).chain(head.source)),
-    };
-
-    let rate_hz = u32::from(word(4)) | u32::from(word(6)) << 16;
-    check_shape(rate_hz, word(2))?;
-    if word(14) != 8 {
-        return Err(format("8 bits per sample of G.711", format!("{} bits", word(14))));
-    }
-    let octets = head.read_data(u64::from(SECONDS_MAX) * u64::from(rate_hz) * u64::from(word(2)))?;
+    form.check_companded()?;
+    let octets = head.read_data(u64::from(SECONDS_MAX) * form.octets_per_second())?;
     let mut samples = Vec::with_capacity(octets.len());
     g711::decode_to_f32(law, &octets, &mut samples);
-    Ok(Raw { rate_hz, channels: word(2), samples })
+    Ok(Raw { rate_hz: form.rate_hz, channels: form.channels, samples })
+}
+
+/// Reads up to the beginning of the audio.
+pub(super) fn look(mut source: impl Read + Seek) -> Result<Shape, WavError> {
+    let mut head = Head { source: &mut source, seen: Vec::new() };
+    let form = head.find_form()?;
+    if form.law().is_some() {
+        form.check_companded()?;
+        let length = head.find_data()?;
+        let frames = length.min(rest(&mut source)?) / u64::from(form.channels);
+        return Ok(Shape { rate_hz: form.rate_hz, channels: form.channels, frames });
+    }
+    source.seek(SeekFrom::Start(0))?;
+    let reader = hound::WavReader::new(&mut source)?;
+    let spec = reader.spec();
+    check_shape(spec.sample_rate, spec.channels)?;
+    check_bits(spec)?;
+    let length = u64::from(reader.duration());
+    // It leaves its source where the audio begins.
+    let there = rest(&mut source)? / u64::from(form.frame_octets).max(1);
+    Ok(Shape { rate_hz: spec.sample_rate, channels: spec.channels, frames: length.min(there) })
+}
+
+/// Octets from here to the end; stays where it is.
+fn rest(source: &mut impl Seek) -> Result<u64, WavError> {
+    let from = source.stream_position()?;
+    let end = source.seek(SeekFrom::End(0))?;
+    source.seek(SeekFrom::Start(from))?;
+    Ok(end.saturating_sub(from))
+}
+
+/// What a format chunk says.
+struct Form {
+    tag: u16,
+    rate_hz: u32,
+    channels: u16,
+    /// Octets of one sample of every channel.
+    frame_octets: u16,
+    bits: u16,
+}
+
+impl Form {
+    fn of(chunk: &[u8]) -> Form {
+        let word = |at: usize| chunk.get(at..at + 2).map_or(0, |b| u16::from_le_bytes([b[0], b[1]]));
+        let tag = if word(0) == TAG_EXTENSIBLE { word(24) } else { word(0) };
+        let rate_hz = u32::from(word(4)) | u32::from(word(6)) << 16;
+        Form { tag, rate_hz, channels: word(2), frame_octets: word(12), bits: word(14) }
+    }
+
+    /// The law of G.711, where it is that.
+    fn law(&self) -> Option<Law> {
+        match self.tag {
+            TAG_ALAW => Some(Law::A),
+            TAG_ULAW => Some(Law::Mu),
+            _ => None,
+        }
+    }
+
+    fn check_companded(&self) -> Result<(), WavError> {
+        check_shape(self.rate_hz, self.channels)?;
+        if self.bits != 8 {
+            return Err(format("8 bits per sample of G.711", format!("{} bits", self.bits)));
+        }
+        Ok(())
+    }
+
+    /// Of G.711.
+    fn octets_per_second(&self) -> u64 {
+        u64::from(self.rate_hz) * u64::from(self.channels)
+    }
 }
 
 /// The file's beginning, remembered so that it can be read again.
@@ -81,6 +134,17 @@ impl<R: Read> Head<R> {
         Ok(([a, b, c, d], u64::from(u32::from_le_bytes(length))))
     }
 
+    /// What the format chunk says, once it is clear that this is a WAV at all.
+    fn find_form(&mut self) -> Result<Form, WavError> {
+        let Ok(riff) = self.take::<12>() else {
+            return Err(format("a RIFF/WAVE header of 12 bytes", "fewer bytes"));
+        };
+        if &riff[..4] != b"RIFF" || &riff[8..] != b"WAVE" {
+            return Err(format("a RIFF/WAVE header", format!("{:?}", String::from_utf8_lossy(&riff))));
+        }
+        self.find_format().map(|chunk| Form::of(&chunk))
+    }
+
     /// Goes to the `fmt ` chunk and returns its contents.
     fn find_format(&mut self) -> Result<Vec<u8>, WavError> {
         for _ in 0..CHUNKS_MAX {
@@ -103,15 +167,21 @@ impl<R: Read> Head<R> {
 
     /// Goes on to the `data` chunk and returns its contents as far as they are there.
     fn read_data(&mut self, bytes_max: u64) -> Result<Vec<u8>, WavError> {
+        let length = self.find_data()?;
+        let mut data = Vec::new();
+        (&mut self.source).take(length.min(bytes_max + 1)).read_to_end(&mut data)?;
+        if data.len() as u64 > bytes_max {
+            return Err(too_long());
+        }
+        Ok(data)
+    }
+
+    /// Goes on to the beginning of the audio; how many octets of it there are to be.
+    fn find_data(&mut self) -> Result<u64, WavError> {
         for _ in 0..CHUNKS_MAX {
             let (name, length) = self.chunk()?;
             if &name == b"data" {
-                let mut data = Vec::new();
-                (&mut self.source).take(length.min(bytes_max + 1)).read_to_end(&mut data)?;
-                if data.len() as u64 > bytes_max {
-                    return Err(too_long());
-                }
-                return Ok(data);
+                return Ok(length);
             }
             if self.seen.len() as u64 + length > SKIPPED_BYTES_MAX {
                 break;
@@ -137,7 +207,7 @@ fn with_hound(source: impl Read) -> Result<Raw, WavError> {
             let full_scale = (1_i64 << (bits - 1)) as f32;
             collect(reader.samples::<i32>(), limit, |s| s as f32 / full_scale)
         }
-        (_, bits) => Err(format("1 to 32 bits per sample", format!("{bits} bits"))),
+        (_, bits) => Err(wrong_bits(bits)),
     }?;
     Ok(Raw { rate_hz: spec.sample_rate, channels: spec.channels, samples })
 }
@@ -174,6 +244,15 @@ fn check_shape(rate_hz: u32, channels: u16) -> Result<(), WavError> {
     Ok(())
 }
 
-fn too_long() -> WavError {
+fn check_bits(spec: hound::WavSpec) -> Result<(), WavError> {
+    let is_read = spec.sample_format == hound::SampleFormat::Float || (1..=32).contains(&spec.bits_per_sample);
+    if is_read { Ok(()) } else { Err(wrong_bits(spec.bits_per_sample)) }
+}
+
+fn wrong_bits(bits: u16) -> WavError {
+    format("1 to 32 bits per sample", format!("{bits} bits"))
+}
+
+pub(super) fn too_long() -> WavError {
     format(format!("at most {SECONDS_MAX} seconds"), "more")
 }

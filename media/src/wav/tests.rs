@@ -70,6 +70,29 @@ fn telephone_formats() {
 }
 
 #[test]
+fn a_look_at_the_head_tells_what_is_there() {
+    let look = |bytes: &[u8]| look(Cursor::new(bytes));
+    for (bits, channels) in [(8, 1), (16, 2), (24, 1), (32, 2)] {
+        let bytes = hound_bytes(bits, hound::SampleFormat::Int, 16_000, channels);
+        let whole = look(&bytes).expect("a recording");
+        let expected = read_at(&bytes[..], Channel::Only(0), 16_000).expect("a recording").samples.len() as u64;
+        assert_eq!(whole, Shape { rate_hz: 16_000, channels, frames: expected }, "{bits} bits");
+        let half = look(&bytes[..bytes.len() / 2]).expect("as far as it goes").frames;
+        assert!((expected / 2 - 40..=expected / 2).contains(&half), "{half} of {expected}");
+    }
+    for (law, tag) in [(Law::A, 6), (Law::Mu, 7)] {
+        let bytes = law_bytes(law, tag, true);
+        let samples = read(&bytes[..], Channel::Mix).expect("a recording").samples.len() as u64;
+        assert_eq!(look(&bytes).expect("a recording"), Shape { rate_hz: 8_000, channels: 1, frames: samples });
+    }
+    assert_eq!(look(&stream_head(2, 8_000)).expect("a head").frames, 0);
+    for (bytes, expected) in [(&b"OggS"[..], "12 bytes"), (b"RIFF....WAVEfmt ", "cannot read")] {
+        let told = look(bytes).expect_err(expected).to_string();
+        assert!(told.contains(expected), "{told}");
+    }
+}
+
+#[test]
 fn a_stream_reads_as_far_as_it_goes() {
     let samples: Vec<i16> = tone(8_000).iter().map(|sample| g711::to_i16(*sample)).collect();
     let pairs = samples.iter().flat_map(|sample| [sample.to_le_bytes(), [0, 0]]).flatten();

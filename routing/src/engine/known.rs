@@ -217,8 +217,9 @@ impl Known {
             need(self.loss? >= least, format!("loss {:.1} %", self.loss? * 100.0))?;
         }
         for (name, wanted) in &own.facts {
-            let fact = self.facts.get(name)?;
-            need(wanted.fits(fact), format!("{name} = {fact}"))?;
+            let fact = self.facts.get(name);
+            let shown = fact.map_or_else(|| "unknown".to_owned(), |fact| format!("= {fact}"));
+            need(wanted.fits(fact), format!("{name} {shown}"))?;
         }
         Some(evidence)
     }

@@ -1,6 +1,6 @@
 //! The `while` of rules: what must be so at the moment when a rule fires.
 //!
-//! Only the reading; whether it is so is the engine's. What is not known is never so.
+//! Only the reading; whether it is so is the engine's. What is not known is never so; of `not`, it is.
 
 use std::time::Duration;
 
@@ -56,6 +56,8 @@ pub struct Circumstances {
 pub enum Wanted {
     /// One of these.
     OneOf(Vec<Fact>),
+    /// None of these; nothing at all will do, too.
+    NoneOf(Vec<Fact>),
     /// A number between these, both included.
     Between {
         /// The least.
@@ -66,14 +68,15 @@ pub enum Wanted {
 }
 
 impl Wanted {
-    /// Whether a fact says that.
-    pub fn fits(&self, fact: &Fact) -> bool {
-        match (self, fact) {
-            (Wanted::OneOf(values), fact) => values.contains(fact),
-            (Wanted::Between { at_least, at_most }, Fact::Number(number)) => {
+    /// Whether what is known says that, as far as anything is.
+    pub fn fits(&self, known: Option<&Fact>) -> bool {
+        match (self, known) {
+            (Wanted::OneOf(values), Some(fact)) => values.contains(fact),
+            (Wanted::NoneOf(values), fact) => fact.is_none_or(|fact| !values.contains(fact)),
+            (Wanted::Between { at_least, at_most }, Some(Fact::Number(number))) => {
                 at_least.is_none_or(|least| *number >= least) && at_most.is_none_or(|most| *number <= most)
             }
-            (Wanted::Between { .. }, _) => false,
+            (Wanted::OneOf(_), None) | (Wanted::Between { .. }, _) => false,
         }
     }
 }
@@ -139,7 +142,8 @@ fn read_facts(section: &mut Section<'_>, kind: &str, facts: &mut Vec<(String, Wa
         } else if let Some(wanted) = wanted(value) {
             facts.push((name, wanted));
         } else {
-            let expected = "a text, a number, true or false; a list of 1-20 of them; or { at_least = …, at_most = … }";
+            let expected = "a text, a number, true or false; a list of 1-20 of them; { not = … } of these; \
+                            or { at_least = …, at_most = … }";
             section.fault(key, crate::section::shown(value), expected);
         }
     }
@@ -147,6 +151,9 @@ fn read_facts(section: &mut Section<'_>, kind: &str, facts: &mut Vec<(String, Wa
 
 fn wanted(value: &Value) -> Option<Wanted> {
     if let Some(table) = value.as_table() {
+        if let Some(not) = table.get("not").filter(|_| table.len() == 1) {
+            return facts_of(not).map(Wanted::NoneOf);
+        }
         let known = table.keys().all(|key| key == "at_least" || key == "at_most");
         let bound = |key: &str| table.get(key).map(|bound| number(f64::MIN..=f64::MAX)(bound));
         let (at_least, at_most) = (bound("at_least"), bound("at_most"));
@@ -154,8 +161,13 @@ fn wanted(value: &Value) -> Option<Wanted> {
         let wanted = Wanted::Between { at_least: at_least.flatten(), at_most: at_most.flatten() };
         return (known && numbers && !table.is_empty()).then_some(wanted);
     }
+    facts_of(value).map(Wanted::OneOf)
+}
+
+/// One fact, or a list of them.
+fn facts_of(value: &Value) -> Option<Vec<Fact>> {
     let one = fact(value).map(|fact| vec![fact]);
-    one.or_else(|| list(LIST_MAX, fact)(value)).map(Wanted::OneOf)
+    one.or_else(|| list(LIST_MAX, fact)(value))
 }
 
 /// A fact as policies write it.

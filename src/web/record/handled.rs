@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::CallRecord;
+use super::{Alert, CallRecord};
 use crate::notice::AlertDeed;
 use crate::web::Moment;
 
@@ -29,9 +29,9 @@ pub struct Handled {
 }
 
 impl CallRecord {
-    /// Whether an alert was raised by that rule then.
-    pub fn has_alert(&self, alert_ms: u64, rule: &str) -> bool {
-        self.alerts.iter().any(|alert| alert.call_ms == alert_ms && alert.rule == rule)
+    /// The alert that was raised by that rule then.
+    pub fn alert(&self, alert_ms: u64, rule: &str) -> Option<&Alert> {
+        self.alerts.iter().find(|alert| alert.call_ms == alert_ms && alert.rule == rule)
     }
 
     pub(super) fn apply_alert_deed(&mut self, told: &AlertDeed, time: Moment) {

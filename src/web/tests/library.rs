@@ -84,9 +84,9 @@ async fn replaced(
     let wire = Wire(fixture.handle.addr);
     let headers = format!("Authorization: Bearer {TOKEN}\r\nIf-Match: *\r\nContent-Length: {}\r\n", text.len());
     let answer = async {
-        let waits = fixture.asks.recv().await.expect("somebody asks");
+        let asked = fixture.asks.recv().await.expect("somebody asks");
         before();
-        waits.send(outcome).expect("it is waited for");
+        asked.waits.send(outcome).expect("it is waited for");
     };
     let (reply, ()) = tokio::join!(wire.exchange("PUT", "/v1/libraries/knowledge/own", &headers, text), answer);
     reply

@@ -57,8 +57,9 @@ async fn a_new_token_takes_the_place_of_the_old_one() {
 async fn asked(fixture: &mut Fixture, outcome: Result<Reloaded, Vec<Fault>>) -> Reply {
     let wire = Wire(fixture.handle.addr);
     let answer = async {
-        let waits = fixture.asks.recv().await.expect("somebody asks");
-        waits.send(outcome).expect("somebody waits");
+        let asked = fixture.asks.recv().await.expect("somebody asks");
+        assert!(asked.policies.is_none(), "all of them are read");
+        asked.waits.send(outcome).expect("somebody waits");
     };
     tokio::join!(wire.ask_with_token("POST", "/v1/reload"), answer).0
 }
