@@ -36,6 +36,7 @@ pub mod picture;
 pub mod pii;
 mod quoted;
 pub mod recognizer;
+pub mod reel;
 pub mod report;
 mod reporting;
 pub mod serve;

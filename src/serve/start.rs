@@ -38,6 +38,7 @@ use crate::shell::media::{CopyRing, MediaHandle, MediaOptions, TapRing};
 use crate::shell::pbx::{Connectors, FreshPbxes};
 use crate::shell::provider::Provider;
 use crate::shell::recognize::Recognizing;
+use crate::shell::reels::{ReelOptions, Reels};
 use crate::shell::sip::{SipOptions, SipSide};
 use crate::speech::{Answer, EspeakNg, Saying, Speaker};
 use crate::store::Store;
@@ -47,6 +48,8 @@ use crate::web::{self, Asked, Bus, Component, Inside, LiveOptions, Readiness, Re
 const EVENTS_MAX: usize = 4_096;
 /// Copied packets that may wait for the copying thread: more than a second of as many calls as are copied at a time.
 const COPIES_MAX: usize = 2_048;
+/// The same where audio is kept: a sixth of a second of a thousand calls, 12 MB.
+const KEPT_COPIES_MAX: usize = 16_384;
 /// Orders that may wait.
 const ORDERS_MAX: usize = 64;
 /// How long running calls have for their goodbyes.
@@ -84,8 +87,9 @@ impl Server {
         let (reloader, reloads, fresh) = Reloader::new(&args.config, &settings, &metrics);
         let (bus, outbox) = start_telling(&settings, store.as_ref(), &metrics).await?;
         let (knowing, known) = Knowing::start(&settings, (&bus, &metrics), (store.clone(), outbox.clone()))?;
+        let reels = start_reels((store.as_ref(), settings.routes.keep_audio()), &copies, clock, &words, (&metrics, &readiness))?;
         let heard = (copies.clone(), Arc::clone(&bench), known);
-        let (figures, kept) = ((metrics.clone(), log), (store.clone(), outbox.clone()));
+        let (figures, kept) = ((metrics.clone(), log), (store.clone(), reels.clone(), outbox.clone()));
         let parts = (forks.clone(), heard, Arc::clone(&readiness), figures, kept);
         let (web, order_inlet, browsers) = offer_api((&settings, texts), &bus, reloads, parts).await?;
         let desk = Desk {
@@ -112,6 +116,7 @@ impl Server {
             bus,
             reporting: start_reporting(&settings, (store.as_ref(), outbox.as_ref()), &readiness),
             store,
+            reels,
             outbox,
             knowing,
             metrics,
@@ -180,6 +185,9 @@ impl Server {
         self.desk.reporting.iter().for_each(JoinHandle::abort);
         if let Some(outbox) = &self.desk.outbox {
             outbox.settle(SETTLE_WITHIN).await;
+        }
+        if let Some(reels) = &self.desk.reels {
+            reels.stop();
         }
         if let Some(store) = &self.desk.store {
             self.desk
@@ -345,7 +353,8 @@ fn fresh_baselines() -> Result<Arc<Baselines>, Failure> {
 
 /// What packets wait in for those who listen and copy.
 fn rings(settings: &Settings) -> (Arc<TapRing>, Arc<CopyRing>) {
-    (Arc::new(TapRing::new(settings.listening.tap_packets)), Arc::new(CopyRing::new(COPIES_MAX)))
+    let copies = if settings.routes.keep_audio() { KEPT_COPIES_MAX } else { COPIES_MAX };
+    (Arc::new(TapRing::new(settings.listening.tap_packets)), Arc::new(CopyRing::new(copies)))
 }
 
 /// Starts the recognising threads, where there are to be any.
@@ -442,8 +451,28 @@ fn start_copies(
     Copies::start(options).map_err(|error| Failure::of("starting the copying thread", error))
 }
 
+/// Starts to keep audio, where there is a store: routes say of which calls.
+fn start_reels(
+    (store, keeps_audio): (Option<&Store>, bool),
+    copies: &Copies,
+    clock: Clock,
+    words: &Words,
+    (metrics, readiness): (&Metrics, &Readiness),
+) -> Result<Option<Reels>, Failure> {
+    let Some(store) = store.cloned() else { return Ok(None) };
+    if keeps_audio {
+        readiness.want_reels();
+    }
+    let (copies, recognizing, metrics) = (copies.clone(), words.recognizing.clone(), metrics.clone());
+    let reels = Reels::start(ReelOptions { store, copies, clock, recognizing, metrics });
+    reels.map(Some).map_err(|error| Failure::of("starting to keep audio", error))
+}
+
 /// What the API shows beside calls.
-type ApiParts = (ForkSide, (Copies, Arc<Bench>, Known), Arc<Readiness>, (Metrics, Arc<Log>), Keeping);
+type ApiParts = (ForkSide, (Copies, Arc<Bench>, Known), Arc<Readiness>, (Metrics, Arc<Log>), Keepers);
+
+/// What is kept, who keeps audio, and what systems outside are still to be told of.
+type Keepers = (Option<Store>, Option<Reels>, Option<Outbox>);
 
 /// The API, where there is one, the orders that come by it, and the browsers that are connected by way of it.
 type Api = (Option<WebHandle>, mpsc::Receiver<Asked>, Browsers);
@@ -453,7 +482,7 @@ async fn offer_api(
     (settings, policies): (&Settings, BTreeMap<String, String>),
     bus: &Arc<Bus>,
     reloads: mpsc::Sender<ReloadAsked>,
-    (forks, (copies, bench, (shelf, customers, recordings)), readiness, (metrics, log), (store, outbox)): ApiParts,
+    (forks, (copies, bench, (shelf, customers, recordings)), readiness, (metrics, log), (store, reels, outbox)): ApiParts,
 ) -> Result<Api, Failure> {
     let (orders, inlet) = mpsc::channel(ORDERS_MAX);
     let browsers = Browsers::new(settings);
@@ -476,6 +505,7 @@ async fn offer_api(
         metrics,
         log,
         store,
+        reels,
         outbox,
     };
     let web = web::serve(options, inside).await.map_err(|error| Failure::Failed(error.to_string()))?;

@@ -121,11 +121,18 @@ async fn try_fixture(options: WebOptions, store: Option<Store>) -> Result<Fixtur
         readiness: Arc::clone(&readiness),
         metrics: Metrics::new(),
         log: Log::unseen(),
+        reels: store.clone().map(|store| reels(store, &copies)),
         store,
         outbox: None,
     };
     let handle = serve(options, inside).await?;
     Ok(Fixture { handle, bus, readiness, orders, asks, parties, copies })
+}
+
+/// Whom nobody tells of calls.
+fn reels(store: Store, copies: &Copies) -> Reels {
+    let (copies, clock, metrics) = (copies.clone(), Clock::start(), Metrics::new());
+    Reels::start(ReelOptions { store, copies, clock, recognizing: None, metrics }).expect("a thread")
 }
 
 /// Whom nobody has told what to listen by.
@@ -440,6 +447,7 @@ async fn a_taken_port_is_told() {
         metrics,
         log,
         store,
+        reels: None,
         outbox,
     };
     let served = serve(options, inside).await;
