@@ -3,6 +3,8 @@
 //! No call waits for it. What it cannot take in time, or the disk does not take, is missing in a reel and counted; when it does
 //! not even take what it is told, every reel that is being written is forgotten, for nobody knows what in it is to be muted.
 
+#[cfg(test)]
+mod tests;
 mod worker;
 mod writing;
 

@@ -9,6 +9,7 @@ mod library;
 mod oidc;
 mod orders;
 mod people;
+mod playback;
 mod reload;
 mod scope;
 mod tenants;
@@ -36,6 +37,7 @@ use crate::shell::clock::Clock;
 use crate::shell::copy::CopyOptions;
 use crate::shell::listen::Parties;
 use crate::shell::media::CopyRing;
+use crate::shell::reels::ReelOptions;
 use client::{Reply, Stream, TOKEN, Wire, web_socket};
 
 const CLOSED: &[(&str, &str)] = &[
@@ -50,6 +52,8 @@ const CLOSED: &[(&str, &str)] = &[
     ("GET", "/v1/calls/call-1"),
     ("POST", "/v1/calls/call-1/hangup"),
     ("GET", "/v1/calls/call-1/audio"),
+    ("GET", "/v1/calls/call-1/playback"),
+    ("GET", "/v1/calls/call-1/playback.wav"),
     ("POST", "/v1/calls/call-1/supervisors"),
     ("PATCH", "/v1/calls/call-1/supervisors/1"),
     ("DELETE", "/v1/calls/call-1/supervisors/1"),
