@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use calmline::metrics::Metrics;
 use calmline::notice::Notice;
 use calmline::report::Report;
-use calmline::settings::{AudioSettings, DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings, TrailSettings, Zone};
+use calmline::settings::{
+    AudioSettings, DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings, TrailSettings, Zone,
+};
 use calmline::store::Store;
 use calmline::web::Moment;
 use jiff::civil::Date;

@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 use calmline::metrics::Metrics;
 use calmline::notice::{Notice, Tags, What};
 use calmline::pii::Pii;
-use calmline::settings::{AudioSettings, DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings, TrailSettings};
+use calmline::settings::{
+    AudioSettings, DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings, TrailSettings,
+};
 use calmline::store::audit::verify;
 use calmline::store::{Store, keys_and_trail};
 use calmline::web::Moment;

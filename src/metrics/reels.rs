@@ -7,8 +7,11 @@ use crate::shell::reels::ReelFigures;
 /// Calls whose audio is being kept.
 pub const REELS: Metric = gauge("calmline_reels_active", &[], "Calls whose audio is being kept.");
 /// Whether it is.
-pub const REELS_UP: Metric =
-    gauge("calmline_reels_up", &[], "1 when audio that is to be kept is; 0 when the disk takes nothing or there is no room.");
+pub const REELS_UP: Metric = gauge(
+    "calmline_reels_up",
+    &[],
+    "1 when audio that is to be kept is; 0 when the disk takes nothing or there is no room.",
+);
 /// What it takes.
 pub const REELS_BYTES: Metric = gauge("calmline_reels_bytes", &[], "What kept audio takes on disk.");
 /// Audio of both channels.

@@ -181,7 +181,8 @@ impl Reel {
 
     fn decoded(&mut self, index: usize) -> Result<&[[i16; 2]], ReelError> {
         if self.last.as_ref().is_none_or(|(last, _)| *last != index) {
-            let before = index.checked_sub(1).filter(|before| self.chunks[*before].span.end == self.chunks[index].span.start);
+            let before =
+                index.checked_sub(1).filter(|before| self.chunks[*before].span.end == self.chunks[index].span.start);
             let before = before.map(|before| self.chunk(before)).transpose()?;
             let frames = decoded(before.as_ref(), &self.chunk(index)?)?;
             self.last = Some((index, frames));
@@ -252,7 +253,8 @@ impl Reading {
             self.muted.add(from..length.max(from));
         }
         if self.end.is_none() && words {
-            let unknown = samples_in(std::time::Duration::from_millis(self.unread_ms)) + UNKNOWN_SECONDS * u64::from(RATE_HZ);
+            let unknown =
+                samples_in(std::time::Duration::from_millis(self.unread_ms)) + UNKNOWN_SECONDS * u64::from(RATE_HZ);
             self.muted.add(length.saturating_sub(unknown)..length);
         }
         self.muted.before(length)

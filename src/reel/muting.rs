@@ -134,7 +134,10 @@ mod tests {
         muting.hear(CALLER, at(4));
         muting.hear(BOT, at(6));
         assert_eq!(muting.said(&said(BOT, "请说一下您收到的验证码", 0, 800), at(20)), []);
-        assert_eq!(muting.said(&said(CALLER, "四七", 10 * SECOND, SECOND), at(20)), [9 * SECOND + 3_200..12 * SECOND + AFTER]);
+        assert_eq!(
+            muting.said(&said(CALLER, "四七", 10 * SECOND, SECOND), at(20)),
+            [9 * SECOND + 3_200..12 * SECOND + AFTER]
+        );
         assert_eq!(muting.said(&said(BOT, "一三八零零一三八零零零", 0, 800), at(20)).len(), 1);
     }
 

@@ -30,9 +30,8 @@ impl Encoders {
     /// # Errors
     /// When the codec's library gives none.
     pub fn new(codec: Codec) -> Result<Self, ChunkError> {
-        // Silence costs next to nothing: one party listens while the other speaks.
-        let opus = OpusSettings { dtx: true, ..OpusSettings::default() };
-        let encoder = || Encoder::new(codec, RATE_HZ, opus);
+        // Without DTX: it takes tones and music for silence.
+        let encoder = || Encoder::new(codec, RATE_HZ, OpusSettings::default());
         Ok(Self { codec, said: encoder()?, heard: encoder()?, scratch: Vec::new() })
     }
 

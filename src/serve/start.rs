@@ -87,7 +87,13 @@ impl Server {
         let (reloader, reloads, fresh) = Reloader::new(&args.config, &settings, &metrics);
         let (bus, outbox) = start_telling(&settings, store.as_ref(), &metrics).await?;
         let (knowing, known) = Knowing::start(&settings, (&bus, &metrics), (store.clone(), outbox.clone()))?;
-        let reels = start_reels((store.as_ref(), settings.routes.keep_audio()), &copies, clock, &words, (&metrics, &readiness))?;
+        let reels = start_reels(
+            (store.as_ref(), settings.routes.keep_audio()),
+            &copies,
+            clock,
+            &words,
+            (&metrics, &readiness),
+        )?;
         let heard = (copies.clone(), Arc::clone(&bench), known);
         let (figures, kept) = ((metrics.clone(), log), (store.clone(), reels.clone(), outbox.clone()));
         let parts = (forks.clone(), heard, Arc::clone(&readiness), figures, kept);

@@ -70,7 +70,10 @@ mod tests {
         assert_eq!(check("", 7), Ok(AudioSettings { keep: day * 7, ..usual.clone() }));
         let own = "audio = \"sound\"\nkeep_audio_days = 3\naudio_space_mb = 2\naudio_codec = \"pcmu\"";
         let folder = PathBuf::from("etc/sound");
-        assert_eq!(check(own, 180), Ok(AudioSettings { folder, keep: day * 3, space_bytes: 2 << 20, codec: Codec::Pcmu }));
+        assert_eq!(
+            check(own, 180),
+            Ok(AudioSettings { folder, keep: day * 3, space_bytes: 2 << 20, codec: Codec::Pcmu })
+        );
         for (text, expected) in [
             ("keep_audio_days = 8", "keep_audio_days: found 8, expected at most keep_days, 7"),
             ("audio_codec = \"mp3\"", "audio_codec: found \"mp3\", expected \"opus\" or \"pcmu\""),

@@ -103,7 +103,8 @@ fn reels_in(folder: &Path) -> std::io::Result<Vec<(PathBuf, [u8; 16])>> {
     let mut reels = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
-        let stem = path.file_stem().and_then(|stem| stem.to_str()).filter(|_| path.extension().is_some_and(|it| it == "reel"));
+        let stem =
+            path.file_stem().and_then(|stem| stem.to_str()).filter(|_| path.extension().is_some_and(|it| it == "reel"));
         reels.extend(stem.and_then(name_of).map(|name| (path.clone(), name)));
     }
     Ok(reels)

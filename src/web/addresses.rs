@@ -120,7 +120,11 @@ fn seen(doors: Doors) -> Doors {
     let whole = |what| describe(what).answers::<Detail>(OK, "With its timeline and events").refuses(&[NOT_FOUND]);
     let played = describe("What was kept of a call's audio, and may be heard, as a WAV")
         .header("range", "The octets that are wanted, in one range (RFC 9110)")
-        .answers_as(OK, "audio/wav", "All of it, two channels of 16 bits at 8 kHz: what the caller says, what the caller hears")
+        .answers_as(
+            OK,
+            "audio/wav",
+            "All of it, two channels of 16 bits at 8 kHz: what the caller says, what the caller hears",
+        )
         .answers_as(PARTIAL, "audio/wav", "What was asked for of it")
         .refuses(&[NOT_FOUND, CONFLICT, GONE, NO_SUCH_PART, UNAVAILABLE]);
     let kept = describe("Whether audio of a call is kept, how much, and what of it is muted")

@@ -23,7 +23,7 @@ use super::libraries::blocking;
 use super::moment::Moment;
 use super::people::kept;
 use super::problem::Problem;
-use super::routes::App;
+use super::routes::{App, no_such_call};
 use super::signing::Who;
 use crate::reel::{RATE_HZ, Reel, ReelError, millis_of};
 
@@ -115,19 +115,35 @@ pub(super) async fn play(
 
 /// The reel of a call, or why there is none.
 async fn opened(app: &App, call: &str) -> Result<Reel, Problem> {
-    let none = || Problem::new(StatusCode::NOT_FOUND, "no audio of such a call is kept");
-    let (Some(store), Some(reels)) = (&app.store, &app.reels) else { return Err(none()) };
+    let (Some(store), Some(reels)) = (&app.store, &app.reels) else { return Err(none_of(app, call).await) };
     if reels.is_open(call) {
         return Err(Problem::new(StatusCode::CONFLICT, "the audio is still being kept: ask again after the call"));
     }
     let gone = || Problem::new(StatusCode::GONE, "the audio of this call is kept no longer");
-    let key = store.reel(call.to_owned()).await.map_err(store_down)?.ok_or_else(none)?.ok_or_else(gone)?;
+    let Some(key) = store.reel(call.to_owned()).await.map_err(store_down)? else {
+        return Err(none_of(app, call).await);
+    };
+    let key = key.ok_or_else(gone)?;
     let folder = store.audio().folder.clone();
     let reel = blocking(move || Reel::open(&folder, key)).await?;
     reel.map_err(|error| match error {
         ReelError::Gone => gone(),
         error => store_down(error.to_string()),
     })
+}
+
+/// Why there is no audio: of a call that is known, or of none.
+async fn none_of(app: &App, call: &str) -> Problem {
+    let is_on_board = app.bus.with_board(|board| board.call(call).is_some());
+    let is_known = match &app.store {
+        Some(store) if !is_on_board => store.call(call.to_owned()).await.map(|record| record.is_some()),
+        _ => Ok(is_on_board),
+    };
+    match is_known {
+        Ok(true) => Problem::new(StatusCode::NOT_FOUND, "no audio of this call is kept"),
+        Ok(false) => no_such_call(),
+        Err(why) => store_down(why),
+    }
 }
 
 /// Sends octets of a WAV piece by piece, until all are sent or the player has gone.

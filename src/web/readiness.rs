@@ -141,8 +141,14 @@ impl Readiness {
         let trunks = self.trunks.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let is_there = |state: &TrunkState| ["up", "unknown"].contains(state);
         let whole = [Component::Listening, Component::Model, Component::Policy].into_iter().all(|c| self.is_up(c))
-            && ![components.words, components.words_elsewhere, components.store, components.kept_audio, components.reports]
-                .contains(&Some("down"))
+            && ![
+                components.words,
+                components.words_elsewhere,
+                components.store,
+                components.kept_audio,
+                components.reports,
+            ]
+            .contains(&Some("down"))
             && trunks.values().all(is_there);
         let status = match (self.works(), self.is_ready(), whole) {
             (false, ..) => "down",

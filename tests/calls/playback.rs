@@ -15,7 +15,9 @@ use serde_json::{Value, json};
 use crate::console::{self, PASSWORD};
 use crate::dictation;
 use crate::kept::Again;
-use crate::stage::{ANY, BOT_HZ, CALLER_HZ, LONG, RATE, Setup, Stage, angry, eventually, expect, folder, more_packets, strength};
+use crate::stage::{
+    ANY, BOT_HZ, CALLER_HZ, LONG, RATE, Setup, Stage, angry, eventually, expect, folder, more_packets, strength,
+};
 
 const LISTENING: &str = "[listening]\nenabled = true";
 const STORE: (&str, &str) = ("[listening]", "[store]\nfolder = \"../kept\"\n\n[listening]");
@@ -109,7 +111,8 @@ fn a_spoken_secret_is_silent_on_both_sides() {
     let added = dictation::add(&scene, &dictation::published(&scene, &["encoder", "decoder", "joiner"]));
     assert!(added.status.success(), "{added:?}");
     let list = scene.join("phrases.toml");
-    std::fs::write(&list, "language = \"zh\"\n[[intent]]\nname = \"never\"\nphrases = [\"零零零零\"]\n").expect("disk space");
+    std::fs::write(&list, "language = \"zh\"\n[[intent]]\nname = \"never\"\nphrases = [\"零零零零\"]\n")
+        .expect("disk space");
     let models = scene.join("models");
     let recognition = format!(
         "[store]\nfolder = \"../kept\"\n\n{LISTENING}\ntext_model = false\n[recognition]\nengine = \"sherpa-onnx\"\n\
@@ -122,9 +125,7 @@ fn a_spoken_secret_is_silent_on_both_sides() {
     });
     let caller = stage.call(angry());
     let call = stage.until("the answer", |what| matches!(what, What::CallAnswered { .. })).call;
-    let secret = |what: &What| {
-        matches!(what, What::Said { is_final: true, text: Some(text), .. } if text.reveal().contains("[号码]"))
-    };
+    let secret = |what: &What| matches!(what, What::Said { is_final: true, text: Some(text), .. } if text.reveal().contains("[号码]"));
     let said = stage.until("a number, masked", secret);
     let What::Said { audio_ms, until_ms, .. } = said.what else { unreachable!("just matched") };
     caller.hang_up().expect("an order");
@@ -183,10 +184,8 @@ fn nothing_is_kept_without_consent() {
 fn a_supervisor_plays_a_call_in_a_browser() {
     let Some(browser) = console::browser() else { return };
     fresh("playback-browser");
-    let sections = format!(
-        "[users.wang]\nrole = \"supervisor\"\n{}\n\n[store]\nfolder = \"../kept\"\n\n[web]",
-        console::hash()
-    );
+    let sections =
+        format!("[users.wang]\nrole = \"supervisor\"\n{}\n\n[store]\nfolder = \"../kept\"\n\n[web]", console::hash());
     let stage = Stage::set(Setup { edits: &[("[web]", &sections), KEPT], ..Setup::named("playback-browser") });
     let caller = stage.call(angry());
     let call = stage.until("the answer", |what| matches!(what, What::CallAnswered { .. })).call;
@@ -215,7 +214,8 @@ fn fetch(stage: &Stage, path: &str, headers: &str) -> (u16, String, Vec<u8>) {
     let mut stream = TcpStream::connect(stage.server.addresses.web).expect("a connection");
     stream.set_read_timeout(Some(LONG)).expect("a timeout");
     let token = &stage.server.token;
-    write!(stream, "GET {path} HTTP/1.0\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n{headers}\r\n").expect("sent");
+    write!(stream, "GET {path} HTTP/1.0\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n{headers}\r\n")
+        .expect("sent");
     let mut octets = Vec::new();
     stream.read_to_end(&mut octets).expect("an answer");
     let end = octets.windows(4).position(|window| window == b"\r\n\r\n").expect("a head");

@@ -55,7 +55,12 @@ fn nothing_is_kept_before_the_caller_agrees_nor_of_one_who_does_not() {
             {ENDED}"
         ),
     );
-    check_with(kept(&asked), &format!("{helped}\n> caller presses 6\nkey caller 6 event\nconsent refused by key\n{OVER}\nkeep no more\n{ENDED}"));
+    check_with(
+        kept(&asked),
+        &format!(
+            "{helped}\n> caller presses 6\nkey caller 6 event\nconsent refused by key\n{OVER}\nkeep no more\n{ENDED}"
+        ),
+    );
 }
 
 #[test]

@@ -188,7 +188,10 @@ mod tests {
         assert_eq!(kept(targets), Ok(false));
         assert_eq!(kept(&format!("{targets}\nkeep_audio = true")), Ok(true));
         for (written, expected) in [
-            ("forked = true\nkeep_audio = true", "keep_audio: found true, expected nothing: a forked call is kept where"),
+            (
+                "forked = true\nkeep_audio = true",
+                "keep_audio: found true, expected nothing: a forked call is kept where",
+            ),
             (&format!("{targets}\nkeep_audio = true\nbypass = \"always\""), "keep_audio: found it with bypass"),
         ] {
             let told = kept(written).expect_err(expected).join("; ");

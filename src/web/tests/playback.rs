@@ -71,7 +71,8 @@ async fn what_is_kept_is_played_whole_or_in_parts_and_who_asked_is_in_the_trail(
 async fn keep(store: &Store) {
     store.keep(&one_of_each()[0], Moment::now());
     let begun = store.begin_reel("call-1".to_owned(), None);
-    let key = tokio::task::spawn_blocking(move || begun.recv()).await.expect("no panic").expect("an answer").expect("a key");
+    let key =
+        tokio::task::spawn_blocking(move || begun.recv()).await.expect("no panic").expect("an answer").expect("a key");
     let mut writer = ReelWriter::create(&store.audio().folder, key).expect("a file");
     let mut encoders = Encoders::new(Codec::Pcmu).expect("an encoder");
     let mut chunk = encoders.chunk(0);
