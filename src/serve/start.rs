@@ -76,8 +76,8 @@ impl Server {
         let (media, media_inlet, (tap, copy_ring)) = start_media(&settings, clock, &readiness)?;
         let (fingerprint, handshakes, shaken) = handshakes::start(clock, media.clone())?;
         let (parties, baselines, bench) = (Arc::default(), fresh_baselines()?, read_judges(&settings)?);
-        let copies = start_copies(copy_ring, &parties, clock, &metrics)?;
         let (words, heard, heard_inlet) = start_words(&settings, &readiness)?;
+        let (copies, reels) = start_copies((copy_ring, &parties, clock), (store.as_ref(), &words), &metrics)?;
         let (ears, told) = ((&tap, &parties, &baselines, &bench), (&metrics, heard, words.clone()));
         let listening = start_listening(&settings, args.chaos, clock, ears, told)?;
         let (speaker, spoken) = start_speaker(&settings, sayings)?;
@@ -87,16 +87,9 @@ impl Server {
         let (reloader, reloads, fresh) = Reloader::new(&args.config, &settings, &metrics);
         let (bus, outbox) = start_telling(&settings, store.as_ref(), &metrics).await?;
         let (knowing, known) = Knowing::start(&settings, (&bus, &metrics), (store.clone(), outbox.clone()))?;
-        let reels = start_reels(
-            (store.as_ref(), settings.routes.keep_audio()),
-            &copies,
-            clock,
-            &words,
-            (&metrics, &readiness),
-        )?;
-        let heard = (copies.clone(), Arc::clone(&bench), known);
-        let (figures, kept) = ((metrics.clone(), log), (store.clone(), reels.clone(), outbox.clone()));
-        let parts = (forks.clone(), heard, Arc::clone(&readiness), figures, kept);
+        let (heard, kept) =
+            ((copies.clone(), reels.clone(), Arc::clone(&bench), known), (store.clone(), outbox.clone()));
+        let parts = (forks.clone(), heard, Arc::clone(&readiness), (metrics.clone(), log), kept);
         let (web, order_inlet, browsers) = offer_api((&settings, texts), &bus, reloads, parts).await?;
         let desk = Desk {
             clock,
@@ -291,6 +284,9 @@ fn start_store(
 ) -> Result<Option<Store>, Failure> {
     let Some(wanted) = &settings.store else { return Ok(None) };
     readiness.want_store();
+    if settings.routes.keep_audio() {
+        readiness.want_reels();
+    }
     let store = Store::start(wanted, metrics).map_err(|error| Failure::of("opening the store", error))?;
     store.audit("started", configuration(policies));
     Ok(Some(store))
@@ -445,40 +441,25 @@ fn counting_restarts(metrics: &Metrics) -> Box<dyn Fn(&'static str) + Send + Syn
     Box::new(move |cause| metrics.count_listener_restart(cause))
 }
 
+/// Starts to make copies, and to keep audio where there is a store: routes say of which calls.
 fn start_copies(
-    ring: Arc<CopyRing>,
-    parties: &Arc<Parties>,
-    clock: Clock,
+    (ring, parties, clock): (Arc<CopyRing>, &Arc<Parties>, Clock),
+    (store, words): (Option<&Store>, &Words),
     metrics: &Metrics,
-) -> Result<Copies, Failure> {
-    let metrics = metrics.clone();
-    let on_restart = Box::new(move || metrics.count_copier_restart());
+) -> Result<(Copies, Option<Reels>), Failure> {
+    let counting = metrics.clone();
+    let on_restart = Box::new(move || counting.count_copier_restart());
     let options = CopyOptions { ring, parties: Arc::clone(parties), clock, on_restart };
-    Copies::start(options).map_err(|error| Failure::of("starting the copying thread", error))
-}
-
-/// Starts to keep audio, where there is a store: routes say of which calls.
-fn start_reels(
-    (store, keeps_audio): (Option<&Store>, bool),
-    copies: &Copies,
-    clock: Clock,
-    words: &Words,
-    (metrics, readiness): (&Metrics, &Readiness),
-) -> Result<Option<Reels>, Failure> {
-    let Some(store) = store.cloned() else { return Ok(None) };
-    if keeps_audio {
-        readiness.want_reels();
-    }
-    let (copies, recognizing, metrics) = (copies.clone(), words.recognizing.clone(), metrics.clone());
-    let reels = Reels::start(ReelOptions { store, copies, clock, recognizing, metrics });
-    reels.map(Some).map_err(|error| Failure::of("starting to keep audio", error))
+    let copies = Copies::start(options).map_err(|error| Failure::of("starting the copying thread", error))?;
+    let Some(store) = store.cloned() else { return Ok((copies, None)) };
+    let (recognizing, metrics) = (words.recognizing.clone(), metrics.clone());
+    let reels = Reels::start(ReelOptions { store, copies: copies.clone(), clock, recognizing, metrics });
+    let reels = reels.map_err(|error| Failure::of("starting to keep audio", error))?;
+    Ok((copies, Some(reels)))
 }
 
 /// What the API shows beside calls.
-type ApiParts = (ForkSide, (Copies, Arc<Bench>, Known), Arc<Readiness>, (Metrics, Arc<Log>), Keepers);
-
-/// What is kept, who keeps audio, and what systems outside are still to be told of.
-type Keepers = (Option<Store>, Option<Reels>, Option<Outbox>);
+type ApiParts = (ForkSide, (Copies, Option<Reels>, Arc<Bench>, Known), Arc<Readiness>, (Metrics, Arc<Log>), Keeping);
 
 /// The API, where there is one, the orders that come by it, and the browsers that are connected by way of it.
 type Api = (Option<WebHandle>, mpsc::Receiver<Asked>, Browsers);
@@ -488,7 +469,7 @@ async fn offer_api(
     (settings, policies): (&Settings, BTreeMap<String, String>),
     bus: &Arc<Bus>,
     reloads: mpsc::Sender<ReloadAsked>,
-    (forks, (copies, bench, (shelf, customers, recordings)), readiness, (metrics, log), (store, reels, outbox)): ApiParts,
+    (forks, (copies, reels, bench, (shelf, customers, recordings)), readiness, (metrics, log), (store, outbox)): ApiParts,
 ) -> Result<Api, Failure> {
     let (orders, inlet) = mpsc::channel(ORDERS_MAX);
     let browsers = Browsers::new(settings);
