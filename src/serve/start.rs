@@ -86,9 +86,9 @@ impl Server {
         let (forks, fork_inlet) = start_forks(&settings, clock, &metrics).await?;
         let (reloader, reloads, fresh) = Reloader::new(&args.config, &settings, &metrics);
         let (bus, outbox) = start_telling(&settings, store.as_ref(), &metrics).await?;
-        let (knowing, known) = Knowing::start(&settings, (&bus, &metrics), (store.clone(), outbox.clone()))?;
-        let (heard, kept) =
-            ((copies.clone(), reels.clone(), Arc::clone(&bench), known), (store.clone(), outbox.clone()));
+        let kept = (store.clone(), outbox.clone());
+        let (knowing, known) = Knowing::start(&settings, (&bus, &metrics), kept.clone())?;
+        let heard = (copies.clone(), reels.clone(), Arc::clone(&bench), known);
         let parts = (forks.clone(), heard, Arc::clone(&readiness), (metrics.clone(), log), kept);
         let (web, order_inlet, browsers) = offer_api((&settings, texts), &bus, reloads, parts).await?;
         let desk = Desk {
@@ -136,13 +136,13 @@ impl Server {
             },
             commands: Vec::new(),
         };
-        desk.knowing.show_in_force(settings, &desk.control);
         tokio::spawn(reloader.run(hangup));
-        Ok(Self { desk }.begun())
+        Ok(Self { desk }.begun(settings))
     }
 
-    /// Call control knows whether anybody listens.
-    fn begun(mut self) -> Self {
+    /// Whoever asks knows by what calls go, and call control whether anybody listens.
+    fn begun(mut self, settings: Settings) -> Self {
+        self.desk.knowing.show_in_force(settings, &self.desk.control);
         let up = self.desk.listening.is_some();
         self.desk.handle(Work::Input(Input::Order(Order::Listening { up })));
         self
