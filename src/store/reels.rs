@@ -76,7 +76,8 @@ impl Store {
         self.read(move |embedded| embedded.reel(&call)).await
     }
 
-    /// Removes the files of reels that nobody knows: their calls went, or never came to be kept.
+    /// Removes the files of reels that nobody knows, once they are as old as audio may become: their calls went or never came to be
+    /// kept, or the store that knew them was set aside.
     ///
     /// # Errors
     /// When the store is down, or the folder cannot be read.
@@ -84,7 +85,9 @@ impl Store {
         let embedded = self.keeper.embedded().ok_or("the store is down")?;
         let mut removed = 0;
         for (path, name) in reels_in(&self.audio.folder).map_err(|error| error.to_string())? {
-            if !embedded.knows_reel(&name)? {
+            let age =
+                std::fs::metadata(&path).and_then(|file| file.modified()).ok().and_then(|then| then.elapsed().ok());
+            if age.is_some_and(|age| age > self.audio.keep) && !embedded.knows_reel(&name)? {
                 std::fs::remove_file(&path).map_err(|error| format!("{}: {error}", path.display()))?;
                 removed += 1;
             }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use media::LegId;
 use routing::CallKey;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::writing::{Outcome, Room, Writing};
 use super::{Job, ReelOptions, Shared};
@@ -36,8 +36,6 @@ pub(super) struct Worker<'a> {
     unread: Duration,
     looked: Option<Duration>,
     counted: Option<Duration>,
-    /// Whether files that nobody knows were removed.
-    is_tidy: bool,
 }
 
 /// What is known of a call whose audio may be kept.
@@ -60,7 +58,6 @@ impl<'a> Worker<'a> {
             unread: Duration::ZERO,
             looked: None,
             counted: None,
-            is_tidy: false,
         }
     }
 
@@ -92,26 +89,26 @@ impl<'a> Worker<'a> {
         self.unread = self.options.recognizing.as_ref().map_or(Duration::ZERO, |words| words.figures().backlog);
         if self.counted.is_none_or(|counted| now - counted >= COUNT_EVERY) {
             self.counted = Some(now);
-            match bytes_in(&self.options.store.audio().folder) {
-                Ok(bytes) => self.room.taken = bytes,
-                Err(error) => warn!(%error, "what kept audio takes cannot be counted"),
-            }
-        }
-        if !self.is_tidy {
-            match self.options.store.remove_unknown_reels() {
-                Ok(removed) => {
-                    self.is_tidy = true;
-                    if removed > 0 {
-                        info!(removed, "files of kept audio that belong to no call are removed");
-                    }
-                }
-                // It is asked again.
-                Err(why) => tracing::debug!(why, "files of kept audio cannot be looked through yet"),
-            }
+            self.count();
         }
         let (metrics, calls) = (&self.options.metrics, self.calls.values());
         metrics.set_reels(calls.filter(|kept| kept.writing.is_some()).count(), self.room.taken);
         metrics.set_reels_up(!self.shared.fails.load(Ordering::Relaxed));
+    }
+
+    /// Counts what the files take, once those are gone that belong to no call and are too old.
+    fn count(&mut self) {
+        let store = &self.options.store;
+        match store.remove_unknown_reels() {
+            Ok(0) => {}
+            Ok(removed) => info!(removed, "files of kept audio that belong to no call are removed"),
+            // It is asked again.
+            Err(why) => debug!(why, "files of kept audio cannot be looked through"),
+        }
+        match bytes_in(&store.audio().folder) {
+            Ok(bytes) => self.room.taken = bytes,
+            Err(error) => warn!(%error, "what kept audio takes cannot be counted"),
+        }
     }
 
     fn take(&mut self, now: Duration, job: Job) {
