@@ -285,4 +285,5 @@ fn read_whole(file: &File, octets: &mut [u8], at: u64) -> io::Result<bool> {
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "stretches are compared, of which there may be one")]
 mod tests;

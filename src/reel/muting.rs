@@ -104,6 +104,7 @@ fn placed(span: Range<u64>, origin: Duration, began: Duration) -> Option<Range<u
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "stretches are compared, of which there may be one")]
 mod tests {
     use std::sync::Arc;
 

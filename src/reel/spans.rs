@@ -17,7 +17,7 @@ impl Spans {
         let touched = self.0.get(first..last).unwrap_or_default();
         let start = touched.first().map_or(span.start, |known| known.start.min(span.start));
         let end = touched.last().map_or(span.end, |known| known.end.max(span.end));
-        self.0.splice(first..last.max(first), [start..end]);
+        self.0.splice(first..last.max(first), std::iter::once(start..end));
     }
 
     /// All of them.
@@ -50,6 +50,7 @@ impl Spans {
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "stretches are compared, of which there may be one")]
 mod tests {
     use proptest::prelude::*;
 

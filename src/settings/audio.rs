@@ -67,7 +67,7 @@ mod tests {
         let day = Duration::from_secs(86_400);
         let usual = AudioSettings::beside(Path::new("data"), day * 30);
         assert_eq!(check("", 180), Ok(usual.clone()));
-        assert_eq!(check("", 7), Ok(AudioSettings { keep: day * 7, ..usual.clone() }));
+        assert_eq!(check("", 7), Ok(AudioSettings { keep: day * 7, ..usual }));
         let own = "audio = \"sound\"\nkeep_audio_days = 3\naudio_space_mb = 2\naudio_codec = \"pcmu\"";
         let folder = PathBuf::from("etc/sound");
         assert_eq!(

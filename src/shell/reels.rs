@@ -4,6 +4,7 @@
 //! not even take what it is told, every reel that is being written is forgotten, for nobody knows what in it is to be muted.
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "stretches are compared, of which there may be one")]
 mod tests;
 mod worker;
 mod writing;

@@ -89,7 +89,7 @@ pub(super) struct Writing {
 #[derive(Debug)]
 enum Key {
     Asked(Receiver<Result<ReelKey, String>>),
-    Open(ReelWriter),
+    Open(Box<ReelWriter>),
 }
 
 impl Writing {
@@ -272,7 +272,7 @@ impl Writing {
             Err(TryRecvError::Disconnected) => return Err("the store is down, or has too much to do".to_owned()),
         };
         let writer = ReelWriter::create(folder, key).map_err(|error| format!("{}: {error}", folder.display()))?;
-        self.key = Key::Open(writer);
+        self.key = Key::Open(Box::new(writer));
         Ok(())
     }
 
