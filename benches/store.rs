@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use calmline::metrics::Metrics;
 use calmline::notice::Notice;
 use calmline::report::Report;
-use calmline::settings::{DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings, TrailSettings, Zone};
+use calmline::settings::{
+    AudioSettings, DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings, TrailSettings, Zone,
+};
 use calmline::store::Store;
 use calmline::web::Moment;
 use jiff::civil::Date;
@@ -124,6 +126,7 @@ fn open(folder: &Path) -> (Store, tokio::runtime::Runtime) {
         database: database.map(|url| DatabaseSettings::new(&url, None).expect("an address")),
         master_key: MasterKeySource::Beside,
         keep: KeepSettings { calls: long, words: long, timeline: long },
+        audio: AudioSettings::beside(folder, long),
         trail: TrailSettings::default(),
     };
     let store = Store::start(&settings, &Metrics::new()).expect("a store");

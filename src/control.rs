@@ -35,6 +35,7 @@ mod pass;
 mod ports;
 mod prompts;
 mod recorded;
+mod reel;
 mod refer;
 mod relief;
 mod reoffer;
@@ -76,6 +77,7 @@ pub use input::{HandshakeFailure, Header, Input, Invite, OfferMethod, Refresher,
 pub use order::{Denied, DeniedKind, Done, Hears, Order, Party, PlayedSound, SupervisorMode, Whom};
 pub use overload::{Load, Measured};
 pub use recorded::{NOT_AGREED, RECORDING};
+pub use reel::{ReelBeginning, ReelCommand};
 pub use terms::OldTerms;
 pub use transfer::Wish;
 

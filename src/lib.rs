@@ -42,6 +42,7 @@ pub mod picture;
 pub mod pii;
 mod quoted;
 pub mod recognizer;
+pub mod reel;
 pub mod report;
 mod reporting;
 pub mod serve;

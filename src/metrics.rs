@@ -9,6 +9,7 @@ mod browsers;
 mod elsewhere;
 mod knowledge;
 mod mood;
+mod reels;
 mod shadow;
 mod sources;
 mod store;

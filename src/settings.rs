@@ -3,6 +3,7 @@
 //! Every field here is a key of `config/calmline.toml`, already read, checked and resolved: paths are ready to
 //! open and addresses ready to use. Reading is `read`, the checking of everything a file names is `check`.
 
+mod audio;
 mod check;
 mod compliance;
 mod consent;
@@ -40,6 +41,7 @@ use std::time::Duration;
 use media::Codec;
 use media::sdp::{Exchange, Protection};
 
+pub use audio::AudioSettings;
 pub use check::{Checked, check, check_settings};
 pub(crate) use check::{check_settings_with, load_knowledge};
 pub use compliance::ComplianceSettings;

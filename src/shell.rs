@@ -14,5 +14,6 @@ pub mod pbx;
 pub mod provider;
 pub mod recognize;
 pub mod recordings;
+pub mod reels;
 pub mod sip;
 pub mod sources;

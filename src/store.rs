@@ -12,6 +12,7 @@ mod journal;
 mod keeper;
 pub mod keys;
 mod notices;
+mod reels;
 mod slots;
 mod tidying;
 mod trees;
@@ -36,7 +37,7 @@ use crate::accounts::Account;
 use crate::crm::Parcel;
 use crate::metrics::Metrics;
 use crate::report::Report;
-use crate::settings::{MasterKeySource, StoreSettings, Zone};
+use crate::settings::{AudioSettings, MasterKeySource, StoreSettings, Zone};
 use crate::web::{CallRecord, Late, Moment};
 pub use audit::AuditEntry;
 use audit::{AuditFound, AuditWanted, Trail};
@@ -47,6 +48,9 @@ pub use journal::Journal;
 use keeper::Keeper;
 pub use keys::{KeyError, KeyRing, MasterKey};
 pub use notices::entry_of;
+pub use reels::ReelKey;
+#[cfg(test)]
+pub(crate) use reels::keys_of_tests as reel_keys;
 use tidying::Tidying;
 
 /// The longest that a decision waits for the disk. When it takes longer the call goes on, and that is counted.
@@ -69,6 +73,7 @@ pub struct Store {
     tidying: Tidying,
     /// How long calls are kept.
     keeps: Duration,
+    audio: AudioSettings,
     /// Where back-ups go.
     backups: PathBuf,
     backup: Arc<Mutex<Backup>>,
@@ -165,8 +170,9 @@ impl Store {
         let tidying = tidying.map_err(|source| failed(&audit, source))?;
         let keeper = Keeper::start(settings, &keys, metrics).map_err(|source| failed(folder, source))?;
         let (folder, backups, keeps) = (folder.clone(), settings.backups.clone(), settings.keep.calls);
+        let audio = settings.audio.clone();
         let (backup, check) = (Arc::default(), Arc::default());
-        Ok(Self { journal, keeper, keys, keeps, folder, trail, tidying, backups, backup, check })
+        Ok(Self { journal, keeper, keys, keeps, audio, folder, trail, tidying, backups, backup, check })
     }
 
     /// How long calls are kept.

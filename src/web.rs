@@ -37,6 +37,7 @@ mod outcomes;
 mod own;
 mod people;
 mod permit;
+mod playback;
 mod policies;
 mod problem;
 mod readiness;
@@ -75,6 +76,7 @@ use crate::shell::fork::ForkSide;
 use crate::shell::inherited;
 use crate::shell::listen::Bench;
 use crate::shell::recordings::Recordings;
+use crate::shell::reels::Reels;
 use crate::sources::Customers;
 use crate::store::Store;
 use accounts::Accounts;
@@ -154,6 +156,8 @@ pub struct Inside {
     pub log: Arc<Log>,
     /// What is kept of calls, where anything is.
     pub store: Option<Store>,
+    /// Who keeps audio, where anything is kept.
+    pub reels: Option<Reels>,
     /// What systems outside are told, where any are.
     pub outbox: Option<Outbox>,
 }
@@ -266,6 +270,7 @@ pub async fn serve(options: WebOptions, inside: Inside) -> Result<WebHandle, Web
         walls: Arc::new(Semaphore::new(WALLS_MAX)),
         uploads: Arc::new(Semaphore::new(recordings::UPLOADS_MAX)),
         audio_places: Arc::new(Semaphore::new(AUDIO_CLIENTS_MAX)),
+        playing: Arc::new(Semaphore::new(playback::PLAYERS_MAX)),
         closing: closing.clone(),
     };
     tokio::spawn(signed.clone().sweep(Arc::clone(accounts.live()), closing.clone()));

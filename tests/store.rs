@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 use calmline::metrics::Metrics;
 use calmline::notice::{Notice, Tags, What};
 use calmline::pii::Pii;
-use calmline::settings::{DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings, TrailSettings};
+use calmline::settings::{
+    AudioSettings, DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings, TrailSettings,
+};
 use calmline::store::audit::verify;
 use calmline::store::{Store, keys_and_trail};
 use calmline::web::Moment;
@@ -231,8 +233,9 @@ fn settings(folder: &Path, database: Option<&DatabaseSettings>) -> StoreSettings
     let day = Duration::from_secs(86_400);
     let keep = KeepSettings { calls: day, words: day, timeline: day };
     let (folder, backups) = (folder.to_owned(), folder.join("backups"));
-    let trail = TrailSettings::default();
-    StoreSettings { folder, backups, database: database.cloned(), master_key: MasterKeySource::Beside, keep, trail }
+    let (audio, trail) = (AudioSettings::beside(&folder, day), TrailSettings::default());
+    let (database, master_key) = (database.cloned(), MasterKeySource::Beside);
+    StoreSettings { folder, backups, database, master_key, keep, audio, trail }
 }
 
 /// A disk that is full takes nothing more: that is counted, decisions are told not to be kept, and nothing breaks. With room again

@@ -117,11 +117,16 @@ pub fn look(source: impl Read + Seek) -> Result<Shape, WavError> {
 /// The head of a stream of 16-bit PCM that ends when it ends: both lengths say the most there can be, as players expect
 /// of live streams, in whole frames of one or two channels, as strict readers do.
 pub fn stream_head(channels: u16, rate_hz: u32) -> [u8; 44] {
+    head(channels, rate_hz, STREAM_OCTETS)
+}
+
+/// The head of so many octets of 16-bit PCM.
+pub fn head(channels: u16, rate_hz: u32, octets: u32) -> [u8; 44] {
     let octets_per_frame = 2 * channels;
     let mut head = [0; 44];
     let parts: [&[u8]; 13] = [
         b"RIFF",
-        &(STREAM_OCTETS + 36).to_le_bytes(),
+        &octets.saturating_add(36).to_le_bytes(),
         b"WAVE",
         b"fmt ",
         &16_u32.to_le_bytes(),
@@ -132,7 +137,7 @@ pub fn stream_head(channels: u16, rate_hz: u32) -> [u8; 44] {
         &octets_per_frame.to_le_bytes(),
         &16_u16.to_le_bytes(),
         b"data",
-        &STREAM_OCTETS.to_le_bytes(),
+        &octets.to_le_bytes(),
     ];
     for (into, octet) in head.iter_mut().zip(parts.concat()) {
         *into = octet;

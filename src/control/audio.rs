@@ -42,7 +42,7 @@ impl Call {
         audio.last += 1;
         let client = audio.last;
         audio.present.insert(client, now);
-        if audio.present.len() == 1 {
+        if audio.present.len() == 1 && !talking.keeps_audio {
             context.media(media::Command::Copy { leg, on: true });
         }
         self.notice(context, What::AudioOpened { client, layout: layout.to_owned() });
@@ -62,7 +62,7 @@ impl Call {
     pub(super) fn close_audio(&mut self, context: &mut Context<'_>, client: u32) {
         let Stage::Talking(talking) = &mut self.stage else { return };
         let Some(opened) = talking.audio.present.remove(&client) else { return };
-        if talking.audio.present.is_empty() {
+        if talking.audio.present.is_empty() && !talking.keeps_audio {
             context.media(media::Command::Copy { leg: self.caller.id, on: false });
         }
         self.report_closed(context, client, opened);

@@ -185,6 +185,7 @@ impl Call {
             (plays, "something plays to one of the sides"),
             (talking.supervisors.legs().next().is_some(), "a supervisor takes part"),
             (!talking.audio.is_empty(), "somebody has a live copy of the audio"),
+            (talking.keeps_audio, "the audio is kept"),
             (talking.keys.is_secure(), "the caller types in secret"),
         ]
         .into_iter()

@@ -122,6 +122,8 @@ pub(super) struct Talking {
     pub(super) supervisors: Supervisors,
     /// Who has a live copy of it.
     pub(super) audio: AudioClients,
+    /// Whether it is kept.
+    pub(super) keeps_audio: bool,
     /// Which way its audio goes.
     pub(super) path: Path,
     /// How it is being handed over, once the drain asks for that.
@@ -482,6 +484,7 @@ impl Talking {
             keys: Keys::default(),
             supervisors: Supervisors::default(),
             audio: AudioClients::default(),
+            keeps_audio: false,
             path: Path::default(),
             handing_over: None,
         }

@@ -6,7 +6,7 @@ use media::sdp::Handshake;
 use media::{LegId, PromptId};
 
 use super::input::{Header, ReplyId};
-use super::{Description, ForkCommand};
+use super::{Description, ForkCommand, ReelCommand};
 use crate::notice::Notice;
 use crate::pbx::Order;
 use crate::speech::Saying;
@@ -75,6 +75,8 @@ pub enum Command {
         /// Why, in a few words.
         reason: String,
     },
+    /// For whoever keeps audio.
+    Reel(ReelCommand),
     /// For whoever is connected with PBXs and webhooks: `Input::Pbx` follows.
     Pbx(Order),
     /// For everybody who watches: API, metrics, logs.

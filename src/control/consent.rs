@@ -14,12 +14,15 @@ use super::order::{Denied, Party};
 use super::prompts::How;
 use super::{ControlSettings, Header};
 use crate::notice::What;
-use crate::settings::{ConsentRule, ConsentSettings};
+use crate::settings::{ConsentRule, ConsentSettings, Route};
 
 /// How the consent of a call's caller stands.
 #[derive(Debug, Default)]
 pub(super) struct Consent {
     terms: ConsentSettings,
+    /// Whether audio is kept as well, and whose it is.
+    keeps_audio: bool,
+    tenant: Option<String>,
     state: State,
     /// Who said so at the beginning.
     by: &'static str,
@@ -39,23 +42,55 @@ enum State {
 }
 
 impl Consent {
-    fn new(terms: ConsentSettings, headers: &[Header]) -> Self {
-        let state = match terms.rule {
-            ConsentRule::Given => State::Given,
-            ConsentRule::Refused => State::Refused,
-            ConsentRule::Announced | ConsentRule::Asked => State::Open,
-        };
+    fn new(route: Option<&Route>, headers: &[Header]) -> Self {
+        let terms = route.map(|route| route.consent.clone()).unwrap_or_default();
+        let state = State::at_first(terms.rule);
         let said = terms.header.as_ref().and_then(|wanted| {
             let header = headers.iter().find(|header| header.name.eq_ignore_ascii_case(wanted))?;
             State::named(header.value.trim())
         });
         let by = if said.is_some() { "header" } else { "route" };
-        Self { terms, state: said.unwrap_or(state), by, announcement: None, keys_until: None }
+        Self {
+            terms,
+            keeps_audio: route.is_some_and(|route| route.keep_audio),
+            tenant: route.and_then(|route| route.tags.tenant.clone()),
+            state: said.unwrap_or(state),
+            by,
+            announcement: None,
+            keys_until: None,
+        }
     }
 
     /// Whether words may be told and kept.
     pub(super) fn keeps_words(&self) -> bool {
         self.state == State::Given
+    }
+
+    /// Whether audio is kept.
+    pub(super) fn keeps_audio(&self) -> bool {
+        self.keeps_audio && self.keeps_words()
+    }
+
+    /// Whether audio is kept as soon as that is agreed to.
+    pub(super) fn may_keep_audio(&self) -> bool {
+        self.keeps_audio
+    }
+
+    /// Whether the caller does not agree.
+    pub(super) fn is_refused(&self) -> bool {
+        self.state == State::Refused
+    }
+
+    /// Whose call it is, where its route says so.
+    pub(super) fn tenant(&self) -> Option<&str> {
+        self.tenant.as_deref()
+    }
+
+    /// As it is for whoever has taken the caller's place.
+    fn anew(&self) -> Self {
+        let state = State::at_first(self.terms.rule);
+        let (terms, tenant) = (self.terms.clone(), self.tenant.clone());
+        Self { terms, keeps_audio: self.keeps_audio, tenant, state, by: "route", announcement: None, keys_until: None }
     }
 
     /// Whether anybody is listened to.
@@ -70,6 +105,14 @@ impl Consent {
 }
 
 impl State {
+    fn at_first(rule: ConsentRule) -> Self {
+        match rule {
+            ConsentRule::Given => Self::Given,
+            ConsentRule::Refused => Self::Refused,
+            ConsentRule::Announced | ConsentRule::Asked => Self::Open,
+        }
+    }
+
     fn named(word: &str) -> Option<Self> {
         match word.to_ascii_lowercase().as_str() {
             GIVEN => Some(Self::Given),
@@ -90,6 +133,7 @@ impl State {
 impl Call {
     /// The caller is connected: how consent stands is told, and the announcement begins.
     pub(super) fn begin_consent(&mut self, context: &mut Context<'_>) {
+        self.keep_audio_as_agreed(context);
         if self.consent.is_usual() {
             return;
         }
@@ -105,8 +149,11 @@ impl Call {
 
     /// Somebody else has taken the caller's place: what the one before has said counts no longer.
     pub(super) fn consent_anew(&mut self, context: &mut Context<'_>) {
-        if !self.consent.is_usual() {
-            self.consent = Consent::new(self.consent.terms.clone(), &[]);
+        self.keep_audio_anew(context);
+        if self.consent.is_usual() {
+            self.keep_audio_as_agreed(context);
+        } else {
+            self.consent = self.consent.anew();
             self.begin_consent(context);
             self.listen_as_agreed(context);
             self.record_as_agreed(context);
@@ -172,6 +219,7 @@ impl Call {
         if before != state {
             self.notice(context, What::Consent { state: state.name().to_owned(), by: by.to_owned() });
             self.listen_as_agreed(context);
+            self.keep_audio_as_agreed(context);
         }
     }
 
@@ -194,8 +242,7 @@ impl Call {
 impl ControlSettings {
     /// How consent stands when a call of a route begins.
     pub(super) fn consent_on(&self, route: &str, headers: &[Header]) -> Consent {
-        let route = self.routes.named(route);
-        Consent::new(route.map(|route| route.consent.clone()).unwrap_or_default(), headers)
+        Consent::new(self.routes.named(route), headers)
     }
 }
 

@@ -122,7 +122,11 @@ impl Call {
         let ways = context.shared.terms.settings.limits.hand_over.iter().copied().collect();
         talking.handing_over = Some(HandingOver { ways, until: context.now + HAND_OVER_WAIT });
         let (supervisors, audio) = (std::mem::take(&mut talking.supervisors), std::mem::take(&mut talking.audio));
-        if !audio.is_empty() {
+        let is_kept = std::mem::take(&mut talking.keeps_audio);
+        if is_kept {
+            self.end_reel(context);
+        }
+        if is_kept || !audio.is_empty() {
             context.media(media::Command::Copy { leg: self.caller.id, on: false });
         }
         self.dismiss_supervisors(context, supervisors, "the call is handed over");

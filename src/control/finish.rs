@@ -71,6 +71,7 @@ impl Call {
                 Some(Reroute::Asking(_)) | None => {}
             }
         }
+        self.end_reel(context);
         context.shared.engine.forget(self.key);
     }
 

@@ -115,6 +115,7 @@ impl Call {
         let on = talking.keys.secure.is_some();
         if on != was_on {
             context.media(media::Command::Secure { leg: self.caller.id, on });
+            self.reel_secure(context, on);
             self.notice(context, What::SecureInput { on });
         }
     }

@@ -102,6 +102,11 @@ pub(super) struct Maskers {
 }
 
 impl Maskers {
+    /// That of the caller and that of the other end, with what they remember.
+    pub(super) fn both(&self) -> (Masker, Masker) {
+        (self.caller.clone(), self.far.clone())
+    }
+
     /// The phrases and the text as they may be shown; remembers what is final, for both: who is asked for a secret answers
     /// with it.
     fn mask(&mut self, by_caller: bool, transcript: &Transcript) -> (Vec<PhraseHeard>, Option<Pii<String>>) {

@@ -2,7 +2,7 @@
 //!
 //! `sim` plays the SIP side and the media path and holds the rules that both expect to be kept; `script` reads the
 //! scenarios; the scenarios themselves are `setup`, `offers`, `audio`, `bypass`, `relief`, `drain`, `handshakes`, `liveness`,
-//! `reroute`, `keys`, `hold`, `reoffer`, `moves`, `forks`, `chats`, `consent`, `conversations`, `orders`, `supervise`, `reload`, `site`; `random` plays at random,
+//! `reroute`, `keys`, `kept`, `hold`, `reoffer`, `moves`, `forks`, `chats`, `consent`, `conversations`, `orders`, `supervise`, `reload`, `site`; `random` plays at random,
 //! and `reached` lists what that reaches.
 
 mod audio;
@@ -15,6 +15,7 @@ mod drain;
 mod forks;
 mod handshakes;
 mod hold;
+mod kept;
 mod keys;
 mod liveness;
 mod moves;

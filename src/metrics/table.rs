@@ -8,6 +8,7 @@ use super::elsewhere::{
 };
 use super::knowledge::{ADVICE, KNOWLEDGE};
 use super::mood::{BREACHES, GROUP_TURNS};
+use super::reels::{REEL_AUDIO, REELS, REELS_BYTES, REELS_ENDED, REELS_UP};
 use super::shadow::{SHADOW_CPU, SHADOW_DIFFERENCE, SHADOW_STEPS};
 use super::sources::{PULLS, SOURCE_ACCURACY, SOURCE_AGE, SOURCE_COMPLETENESS, SOURCE_ROWS};
 use super::{api::REQUESTS_LIMITED, bounds::Bounds};
@@ -565,6 +566,11 @@ pub const TABLE: &[Metric] = &[
     STORE_NOTICES,
     STORE_REMOVED,
     AUDIT_ENTRIES,
+    REELS,
+    REELS_UP,
+    REELS_BYTES,
+    REEL_AUDIO,
+    REELS_ENDED,
     RECOGNITION_UP,
     RECOGNITION_BACKLOG,
     RECOGNITION_RATIO,

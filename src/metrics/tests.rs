@@ -9,6 +9,7 @@ fn names_carry_their_unit() {
     let units = [
         "_total",
         "_seconds",
+        "_milliseconds_total",
         "_ratio",
         "_score",
         "_packets",
@@ -69,6 +70,10 @@ fn exposition_holds_the_whole_table_and_nothing_else() {
     metrics.count_store_kept(2);
     metrics.count_store_removed(1);
     metrics.count_audit_written(1);
+    metrics.set_reels(1, 4_096);
+    metrics.set_reels_up(true);
+    metrics.count_reel_samples(crate::shell::reels::ReelFigures { kept: 160, dropped: 8 });
+    metrics.count_reel("kept");
     metrics.set_recognition(true, &RecognizingFigures::default());
     metrics.set_remote_recognition(&RemoteFigures::default());
     metrics.set_utterances(&UtteranceFigures::default());

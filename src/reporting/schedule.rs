@@ -182,7 +182,7 @@ mod tests {
 
     use super::*;
     use crate::metrics::Metrics;
-    use crate::settings::{KeepSettings, MasterKeySource, StoreSettings, TrailSettings};
+    use crate::settings::{AudioSettings, KeepSettings, MasterKeySource, StoreSettings, TrailSettings};
 
     #[tokio::test]
     async fn what_is_over_is_written_once_and_what_was_missed_is_caught_up_with() {
@@ -190,7 +190,8 @@ mod tests {
         let keep = KeepSettings { calls: Duration::MAX, words: Duration::MAX, timeline: Duration::MAX };
         let (folder, backups) = (root.path().join("data"), root.path().join("backups"));
         let trail = TrailSettings::default();
-        let kept = StoreSettings { folder, backups, database: None, master_key: MasterKeySource::Beside, keep, trail };
+        let (audio, master_key) = (AudioSettings::beside(&folder, keep.calls), MasterKeySource::Beside);
+        let kept = StoreSettings { folder, backups, database: None, master_key, keep, audio, trail };
         let store = Store::start(&kept, &Metrics::new()).expect("a store");
         let settings = ReportSettings {
             folder: root.path().join("reports"),

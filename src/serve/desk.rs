@@ -32,6 +32,7 @@ use crate::shell::fork::ForkSide;
 use crate::shell::listen::{Baselines, Bench, Heard, Listening, Parties, Uttered, Words};
 use crate::shell::media::{MediaFigures, MediaHandle, TapRing};
 use crate::shell::pbx::{Connectors, PastConnectors};
+use crate::shell::reels::Reels;
 use crate::shell::sip::{Health, PastTrunks, SipSide};
 use crate::speech::{Answer, Speaker};
 use crate::store::Store;
@@ -66,6 +67,8 @@ pub(super) struct Desk {
     pub(super) baselines: Arc<Baselines>,
     pub(super) bus: Arc<Bus>,
     pub(super) store: Option<Store>,
+    /// Who keeps audio, where there is a store.
+    pub(super) reels: Option<Reels>,
     pub(super) outbox: Option<Outbox>,
     pub(super) knowing: Knowing,
     /// Who notes minutes, and writes reports by the clock.
@@ -203,6 +206,9 @@ impl Desk {
         }
         let sounds = Sounds { files: prompts, ringback };
         self.zone.clone_from(&settings.policy.zone);
+        if self.reels.is_some() && settings.routes.keep_audio() {
+            self.readiness.want_reels();
+        }
         self.knowing.exchange(&settings, knowledge);
         let terms = self.control.reload(ControlSettings::from(&settings), policies, sounds);
         self.knowing.show_in_force(settings.clone(), &self.control);
@@ -294,7 +300,17 @@ impl Desk {
             Some(answer) = spoken.recv() => spoken_input(answer),
             Some(heard) = heard.recv() => match heard {
                 Heard::Observation(observation) => Input::Heard(observation),
-                Heard::Said(transcript) => Input::Said(transcript),
+                Heard::Said(transcript) => {
+                    // First: call control lets go of a call before its last words come.
+                    self.reels.iter().for_each(|reels| reels.said(&transcript));
+                    Input::Said(transcript)
+                }
+                Heard::Began { leg, at } => {
+                    if let (Some(reels), Some(call)) = (&self.reels, self.control.reel_of(leg)) {
+                        reels.began(call, leg, at);
+                    }
+                    return Some(Work::Time);
+                }
                 Heard::Turns { legs, turns } => Input::Turns { legs, turns },
                 Heard::Speech { leg, lasted } => Input::Spoke { leg, lasted },
                 Heard::Key { leg, key } => Input::Key { leg, key },
@@ -319,6 +335,7 @@ impl Desk {
             Command::See { leg, expression } => self.words.utterances.push(leg, Uttered::Shown(expression)),
             Command::Attend { leg, on } => self.parties.attend(leg, on),
             Command::EndBrowser { leg, reason } => self.browsers.end(leg, reason),
+            Command::Reel(command) => self.reels.iter().for_each(|reels| reels.order(command.clone())),
             Command::Pbx(order) => return self.connectors.ask(order).map(Input::Pbx),
             Command::Speak { leg, prompt, saying } => return self.speaker.ask(leg, prompt, saying).map(spoken_input),
             Command::Notice(notice) => {
@@ -391,6 +408,9 @@ impl Desk {
         if let Some(store) = &self.store {
             self.metrics.set_store_up(store.is_up());
             self.readiness.set(Component::Store, store.is_up());
+        }
+        if let Some(reels) = &self.reels {
+            self.readiness.set(Component::Reels, reels.is_up());
         }
         let dropped = self.copies.packets_dropped();
         self.metrics.count_copies_dropped(dropped - self.copies_dropped);

@@ -38,6 +38,7 @@ use crate::shell::media::{CopyRing, MediaHandle, MediaOptions, TapRing};
 use crate::shell::pbx::{Connectors, FreshPbxes};
 use crate::shell::provider::Provider;
 use crate::shell::recognize::Recognizing;
+use crate::shell::reels::{ReelOptions, Reels};
 use crate::shell::sip::{SipOptions, SipSide};
 use crate::speech::{Answer, EspeakNg, Saying, Speaker};
 use crate::store::Store;
@@ -47,6 +48,8 @@ use crate::web::{self, Asked, Bus, Component, Inside, LiveOptions, Readiness, Re
 const EVENTS_MAX: usize = 4_096;
 /// Copied packets that may wait for the copying thread: more than a second of as many calls as are copied at a time.
 const COPIES_MAX: usize = 2_048;
+/// The same where audio is kept: a sixth of a second of a thousand calls, 12 MB.
+const KEPT_COPIES_MAX: usize = 16_384;
 /// Orders that may wait.
 const ORDERS_MAX: usize = 64;
 /// How long running calls have for their goodbyes.
@@ -73,8 +76,8 @@ impl Server {
         let (media, media_inlet, (tap, copy_ring)) = start_media(&settings, clock, &readiness)?;
         let (fingerprint, handshakes, shaken) = handshakes::start(clock, media.clone())?;
         let (parties, baselines, bench) = (Arc::default(), fresh_baselines()?, read_judges(&settings)?);
-        let copies = start_copies(copy_ring, &parties, clock, &metrics)?;
         let (words, heard, heard_inlet) = start_words(&settings, &readiness)?;
+        let (copies, reels) = start_copies((copy_ring, &parties, clock), (store.as_ref(), &words), &metrics)?;
         let (ears, told) = ((&tap, &parties, &baselines, &bench), (&metrics, heard, words.clone()));
         let listening = start_listening(&settings, args.chaos, clock, ears, told)?;
         let (speaker, spoken) = start_speaker(&settings, sayings)?;
@@ -83,10 +86,10 @@ impl Server {
         let (forks, fork_inlet) = start_forks(&settings, clock, &metrics).await?;
         let (reloader, reloads, fresh) = Reloader::new(&args.config, &settings, &metrics);
         let (bus, outbox) = start_telling(&settings, store.as_ref(), &metrics).await?;
-        let (knowing, known) = Knowing::start(&settings, (&bus, &metrics), (store.clone(), outbox.clone()))?;
-        let heard = (copies.clone(), Arc::clone(&bench), known);
-        let (figures, kept) = ((metrics.clone(), log), (store.clone(), outbox.clone()));
-        let parts = (forks.clone(), heard, Arc::clone(&readiness), figures, kept);
+        let kept = (store.clone(), outbox.clone());
+        let (knowing, known) = Knowing::start(&settings, (&bus, &metrics), kept.clone())?;
+        let heard = (copies.clone(), reels.clone(), Arc::clone(&bench), known);
+        let parts = (forks.clone(), heard, Arc::clone(&readiness), (metrics.clone(), log), kept);
         let (web, order_inlet, browsers) = offer_api((&settings, texts), &bus, reloads, parts).await?;
         let desk = Desk {
             clock,
@@ -112,6 +115,7 @@ impl Server {
             bus,
             reporting: start_reporting(&settings, (store.as_ref(), outbox.as_ref()), &readiness),
             store,
+            reels,
             outbox,
             knowing,
             metrics,
@@ -132,13 +136,13 @@ impl Server {
             },
             commands: Vec::new(),
         };
-        desk.knowing.show_in_force(settings, &desk.control);
         tokio::spawn(reloader.run(hangup));
-        Ok(Self { desk }.begun())
+        Ok(Self { desk }.begun(settings))
     }
 
-    /// Call control knows whether anybody listens.
-    fn begun(mut self) -> Self {
+    /// Whoever asks knows by what calls go, and call control whether anybody listens.
+    fn begun(mut self, settings: Settings) -> Self {
+        self.desk.knowing.show_in_force(settings, &self.desk.control);
         let up = self.desk.listening.is_some();
         self.desk.handle(Work::Input(Input::Order(Order::Listening { up })));
         self
@@ -180,6 +184,9 @@ impl Server {
         self.desk.reporting.iter().for_each(JoinHandle::abort);
         if let Some(outbox) = &self.desk.outbox {
             outbox.settle(SETTLE_WITHIN).await;
+        }
+        if let Some(reels) = &self.desk.reels {
+            reels.stop();
         }
         if let Some(store) = &self.desk.store {
             self.desk
@@ -277,6 +284,9 @@ fn start_store(
 ) -> Result<Option<Store>, Failure> {
     let Some(wanted) = &settings.store else { return Ok(None) };
     readiness.want_store();
+    if settings.routes.keep_audio() {
+        readiness.want_reels();
+    }
     let store = Store::start(wanted, metrics).map_err(|error| Failure::of("opening the store", error))?;
     store.audit("started", configuration(policies));
     Ok(Some(store))
@@ -345,7 +355,8 @@ fn fresh_baselines() -> Result<Arc<Baselines>, Failure> {
 
 /// What packets wait in for those who listen and copy.
 fn rings(settings: &Settings) -> (Arc<TapRing>, Arc<CopyRing>) {
-    (Arc::new(TapRing::new(settings.listening.tap_packets)), Arc::new(CopyRing::new(COPIES_MAX)))
+    let copies = if settings.routes.keep_audio() { KEPT_COPIES_MAX } else { COPIES_MAX };
+    (Arc::new(TapRing::new(settings.listening.tap_packets)), Arc::new(CopyRing::new(copies)))
 }
 
 /// Starts the recognising threads, where there are to be any.
@@ -430,20 +441,25 @@ fn counting_restarts(metrics: &Metrics) -> Box<dyn Fn(&'static str) + Send + Syn
     Box::new(move |cause| metrics.count_listener_restart(cause))
 }
 
+/// Starts to make copies, and to keep audio where there is a store: routes say of which calls.
 fn start_copies(
-    ring: Arc<CopyRing>,
-    parties: &Arc<Parties>,
-    clock: Clock,
+    (ring, parties, clock): (Arc<CopyRing>, &Arc<Parties>, Clock),
+    (store, words): (Option<&Store>, &Words),
     metrics: &Metrics,
-) -> Result<Copies, Failure> {
-    let metrics = metrics.clone();
-    let on_restart = Box::new(move || metrics.count_copier_restart());
+) -> Result<(Copies, Option<Reels>), Failure> {
+    let counting = metrics.clone();
+    let on_restart = Box::new(move || counting.count_copier_restart());
     let options = CopyOptions { ring, parties: Arc::clone(parties), clock, on_restart };
-    Copies::start(options).map_err(|error| Failure::of("starting the copying thread", error))
+    let copies = Copies::start(options).map_err(|error| Failure::of("starting the copying thread", error))?;
+    let Some(store) = store.cloned() else { return Ok((copies, None)) };
+    let (recognizing, metrics) = (words.recognizing.clone(), metrics.clone());
+    let reels = Reels::start(ReelOptions { store, copies: copies.clone(), clock, recognizing, metrics });
+    let reels = reels.map_err(|error| Failure::of("starting to keep audio", error))?;
+    Ok((copies, Some(reels)))
 }
 
 /// What the API shows beside calls.
-type ApiParts = (ForkSide, (Copies, Arc<Bench>, Known), Arc<Readiness>, (Metrics, Arc<Log>), Keeping);
+type ApiParts = (ForkSide, (Copies, Option<Reels>, Arc<Bench>, Known), Arc<Readiness>, (Metrics, Arc<Log>), Keeping);
 
 /// The API, where there is one, the orders that come by it, and the browsers that are connected by way of it.
 type Api = (Option<WebHandle>, mpsc::Receiver<Asked>, Browsers);
@@ -453,7 +469,7 @@ async fn offer_api(
     (settings, policies): (&Settings, BTreeMap<String, String>),
     bus: &Arc<Bus>,
     reloads: mpsc::Sender<ReloadAsked>,
-    (forks, (copies, bench, (shelf, customers, recordings)), readiness, (metrics, log), (store, outbox)): ApiParts,
+    (forks, (copies, reels, bench, (shelf, customers, recordings)), readiness, (metrics, log), (store, outbox)): ApiParts,
 ) -> Result<Api, Failure> {
     let (orders, inlet) = mpsc::channel(ORDERS_MAX);
     let browsers = Browsers::new(settings);
@@ -476,6 +492,7 @@ async fn offer_api(
         metrics,
         log,
         store,
+        reels,
         outbox,
     };
     let web = web::serve(options, inside).await.map_err(|error| Failure::Failed(error.to_string()))?;

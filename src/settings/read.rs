@@ -142,6 +142,9 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
     if settings.webrtc.is_some() && settings.web.is_none() {
         root.fault("webrtc", "it without the API", "[web] beside it: browsers are connected by way of it");
     }
+    if settings.store.is_none() && routes.0.iter().any(|route| route.keep_audio) {
+        root.fault("route", "keep_audio without a store", "[store] beside it: audio is sealed by its keys");
+    }
     check_recipients(&mut root, &settings);
     check_seen(&mut root, &settings.users, &routes);
     check_region(&mut root, settings.recognition.as_ref(), &settings.privacy);

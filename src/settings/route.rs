@@ -21,6 +21,11 @@ impl Routes {
         self.0.iter().find(|route| route.name == name)
     }
 
+    /// Whether audio of any call is kept.
+    pub fn keep_audio(&self) -> bool {
+        self.0.iter().any(|route| route.keep_audio)
+    }
+
     /// The first route all of whose conditions hold.
     pub fn find(&self, request: &RequestView<'_>) -> Option<&Route> {
         self.0.iter().find(|route| !route.forked && route.matches(request))
@@ -80,6 +85,8 @@ pub struct Route {
     pub mask: Option<BTreeSet<Class>>,
     /// Whether callers have agreed that their words are kept.
     pub consent: ConsentSettings,
+    /// Whether the audio of its calls is kept, as far as callers have agreed.
+    pub keep_audio: bool,
     /// What is said of its calls' data.
     pub tags: Tags,
     /// What is changed in the callers' headers before any target sees them.
@@ -274,6 +281,7 @@ mod tests {
             language: None,
             mask: None,
             consent: ConsentSettings::default(),
+            keep_audio: false,
             tags: Tags::default(),
             headers: HeaderChanges::default(),
         };

@@ -8,6 +8,7 @@ use routing::section::{Section, list, text, whole};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use toml::Value;
 
+use super::audio::{AudioSettings, read_audio};
 use super::read::{path, variable};
 use super::{SecretSource, is_this_machine};
 
@@ -34,6 +35,8 @@ pub struct StoreSettings {
     pub master_key: MasterKeySource,
     /// How long.
     pub keep: KeepSettings,
+    /// How audio is kept.
+    pub audio: AudioSettings,
     /// What becomes of the audit trail's files.
     pub trail: TrailSettings,
 }
@@ -160,8 +163,10 @@ pub(super) fn read_store(mut section: Section<'_>, folder: &Path) -> Option<Stor
         KeepSettings { words: within("keep_words_days"), timeline: within("keep_timeline_days"), calls: span(calls) };
     let backups = section.read("backups", "a folder's path", path(folder));
     let database = read_database(&mut section, folder);
+    let store = section.read("folder", "a folder's path", path(folder)).unwrap_or_else(|| folder.join("data"));
     let settings = StoreSettings {
-        folder: section.read("folder", "a folder's path", path(folder)).unwrap_or_else(|| folder.join("data")),
+        audio: read_audio(&mut section, folder, &store, calls),
+        folder: store,
         backups: backups.unwrap_or_else(|| folder.join("backups")),
         database,
         master_key,
@@ -215,11 +220,11 @@ fn read_database(section: &mut Section<'_>, folder: &Path) -> Option<DatabaseSet
     }
 }
 
-fn days(section: &mut Section<'_>, key: &'static str) -> Option<i64> {
+pub(super) fn days(section: &mut Section<'_>, key: &'static str) -> Option<i64> {
     section.read(key, "a whole number from 1 to 3650", whole(1..=3_650))
 }
 
-fn span(days: i64) -> Duration {
+pub(super) fn span(days: i64) -> Duration {
     DAY * u32::try_from(days).unwrap_or(u32::MAX)
 }
 

@@ -91,6 +91,13 @@ pub enum Heard {
         /// How long ago, in the party's audio.
         lasted: Duration,
     },
+    /// The party's audio begins: its position 0.
+    Began {
+        /// Whose.
+        leg: LegId,
+        /// When its first packet came.
+        at: Duration,
+    },
     /// The tones of a key, on a leg without telephone-events.
     Key {
         /// Who presses it.

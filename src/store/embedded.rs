@@ -9,6 +9,7 @@ mod forget;
 mod minutes;
 mod outbox;
 mod people;
+mod reels;
 mod refused;
 mod tenants;
 mod version;
@@ -16,7 +17,7 @@ mod version;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,7 @@ use crate::settings::DatabaseSettings;
 use crate::web::{CallRecord, Late, Moment, State, Summary};
 pub(super) use people::pseudonym;
 pub use people::{Erased, Held, Hold, names_somebody};
+pub(super) use reels::REEL_CLASS;
 pub use tenants::ErasedTenant;
 use tenants::Tenants;
 
@@ -42,10 +44,12 @@ const RUNNING_MAX: usize = crate::web::ACTIVE_MAX;
 /// Where the calls' keys lie in the folder, and the tenants' halves of them.
 const KEYS_FILE: &str = "keys";
 const TENANTS_FILE: &str = "tenants";
+/// Where kept audio lies, unless it is elsewhere.
+const AUDIO_FOLDER: &str = "audio";
 
 /// What there is, in the order in which back-ups need it: calls that are up before all others.
-const TREES: [&str; 10] =
-    ["running", "parties", "people", "holds", "notices", "calls", "facts", "marks", "outbox", "accounts"];
+const TREES: [&str; 11] =
+    ["running", "parties", "people", "holds", "notices", "calls", "facts", "marks", "outbox", "accounts", "reels"];
 
 /// A call's name in the store.
 type CallName = [u8; 16];
@@ -81,6 +85,10 @@ pub struct Embedded {
     outbox: Tree,
     /// Who may sign in, beside those of the configuration.
     accounts: Tree,
+    /// Of which calls audio is kept, and by whose keys.
+    reels: Tree,
+    /// Where its files are.
+    audio: PathBuf,
     keys: Arc<KeyRing>,
     slots: Arc<Mutex<Slots>>,
     tenants: Arc<Mutex<Tenants>>,
@@ -149,7 +157,7 @@ impl Embedded {
         let tenants = Tenants::new(Slots::open(&folder.join(TENANTS_FILE)).map_err(in_folder)?);
         let opened = TREES.into_iter().map(|name| trees.tree(name)).collect::<Result<Vec<Tree>, String>>()?;
         let opened = <[Tree; TREES.len()]>::try_from(opened).expect("as many as there are names");
-        let [running, parties, people, holds, notices, calls, facts, marks, outbox, accounts] = opened;
+        let [running, parties, people, holds, notices, calls, facts, marks, outbox, accounts, reels] = opened;
         let (keys, slots, tenants) = (Arc::clone(keys), Arc::new(Mutex::new(slots)), Arc::new(Mutex::new(tenants)));
         let all = Self {
             trees,
@@ -163,12 +171,19 @@ impl Embedded {
             marks,
             outbox,
             accounts,
+            reels,
+            audio: folder.join(AUDIO_FOLDER),
             keys,
             slots,
             tenants,
         };
         all.note_version()?;
         Ok(all)
+    }
+
+    /// The same with its files of kept audio elsewhere.
+    pub fn with_audio_in(self, audio: PathBuf) -> Self {
+        Self { audio, ..self }
     }
 
     /// Ends calls that were up when the program before this one ended, or when the store could not be written any more; those

@@ -22,7 +22,7 @@ use super::keys::KeyRing;
 use super::slots::Class;
 use crate::metrics::Metrics;
 use crate::notice::{Notice, What};
-use crate::settings::{DatabaseSettings, KeepSettings, StoreSettings};
+use crate::settings::{AudioSettings, DatabaseSettings, KeepSettings, StoreSettings};
 use crate::web::Moment;
 
 /// Notices that may wait: a minute of a thousand calls.
@@ -73,6 +73,7 @@ impl Keeper {
             database: settings.database.clone(),
             keys: Arc::clone(keys),
             keep: settings.keep,
+            audio: settings.audio.clone(),
             waiting: Arc::clone(&waiting),
             embedded: Arc::clone(&embedded),
             running: Running::default(),
@@ -139,6 +140,7 @@ struct Writer {
     database: Option<DatabaseSettings>,
     keys: Arc<KeyRing>,
     keep: KeepSettings,
+    audio: AudioSettings,
     waiting: Arc<AtomicUsize>,
     embedded: Arc<ArcSwapOption<Embedded>>,
     running: Running,
@@ -279,7 +281,8 @@ impl Writer {
     }
 
     fn open_here(&self) -> Result<Embedded, String> {
-        Embedded::open(&self.folder, self.database.as_ref(), &self.keys)
+        let opened = Embedded::open(&self.folder, self.database.as_ref(), &self.keys)?;
+        Ok(opened.with_audio_in(self.audio.folder.clone()))
     }
 
     fn set_aside(&self, why: &str) -> Result<Embedded, String> {
@@ -303,6 +306,8 @@ impl Writer {
         let swept = embedded.forget_before(before(calls), SWEEP_MAX).and_then(|removed| {
             let looked_at =
                 classes.map(|(class, keep)| embedded.forget_class_before(class, before(keep), CLASS_SWEEP_MAX));
+            let reels = || embedded.forget_reels_before(before(self.audio.keep), CLASS_SWEEP_MAX);
+            let looked_at = looked_at.chain(std::iter::once_with(reels));
             looked_at.collect::<Result<Vec<usize>, String>>().map(|looked_at| (removed, looked_at))
         });
         match swept {

@@ -138,6 +138,11 @@ impl std::fmt::Debug for CallKeys {
 }
 
 impl CallKeys {
+    /// Whether the key of a class is there.
+    pub(super) fn has(&self, class: Class) -> bool {
+        self.keys[class as usize].is_some()
+    }
+
     /// Seals a value: version, class, place, generation, nonce, ciphertext and tag. `context` says whose value it is.
     ///
     /// # Errors

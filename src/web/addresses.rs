@@ -10,12 +10,12 @@ use super::permit::{Area, Doors};
 use super::reload::Reloaded;
 use super::{
     alerts, audio, audit, backup, calls, channel, consent, console, deliveries, events, facts, forks, health,
-    interactions, knowledge, libraries, log, models, moves, oidc, orders, outcomes, own, people, policies, readiness,
-    recordings, reload, reports, signing, sources, trial, users, wall, webrtc,
+    interactions, knowledge, libraries, log, models, moves, oidc, orders, outcomes, own, people, playback, policies,
+    readiness, recordings, reload, reports, signing, sources, trial, users, wall, webrtc,
 };
 use crate::report::Report;
 use crate::store::{Backup, Checking, ErasedTenant, Hold};
-use Area::{Audio, Audit, Calls, Integration, Knowledge, Operate, Orders, Own, People, Reports, Users};
+use Area::{Audio, Audit, Calls, Integration, Knowledge, Operate, Orders, Own, People, Playback, Reports, Users};
 
 const OK: StatusCode = StatusCode::OK;
 const CREATED: StatusCode = StatusCode::CREATED;
@@ -33,6 +33,9 @@ const SWITCHING: StatusCode = StatusCode::SWITCHING_PROTOCOLS;
 const SEE_OTHER: StatusCode = StatusCode::SEE_OTHER;
 const BAD_GATEWAY: StatusCode = StatusCode::BAD_GATEWAY;
 const NO_CONTENT: StatusCode = StatusCode::NO_CONTENT;
+const GONE: StatusCode = StatusCode::GONE;
+const PARTIAL: StatusCode = StatusCode::PARTIAL_CONTENT;
+const NO_SUCH_PART: StatusCode = StatusCode::RANGE_NOT_SATISFIABLE;
 const NOT_MODIFIED: StatusCode = StatusCode::NOT_MODIFIED;
 
 /// The addresses that are for everybody.
@@ -115,7 +118,21 @@ pub(super) fn closed() -> Doors {
 fn seen(doors: Doors) -> Doors {
     let list = |what| describe(what).query::<CallsQuery>().answers::<CallList>(OK, "Newest first");
     let whole = |what| describe(what).answers::<Detail>(OK, "With its timeline and events").refuses(&[NOT_FOUND]);
+    let played = describe("What was kept of a call's audio, and may be heard, as a WAV")
+        .header("range", "The octets that are wanted, in one range (RFC 9110)")
+        .answers_as(
+            OK,
+            "audio/wav",
+            "All of it, two channels of 16 bits at 8 kHz: what the caller says, what the caller hears",
+        )
+        .answers_as(PARTIAL, "audio/wav", "What was asked for of it")
+        .refuses(&[NOT_FOUND, CONFLICT, GONE, NO_SUCH_PART, UNAVAILABLE]);
+    let kept = describe("Whether audio of a call is kept, how much, and what of it is muted")
+        .answers::<playback::Playback>(OK, "It is")
+        .refuses(&[NOT_FOUND, CONFLICT, GONE, UNAVAILABLE]);
     doors
+        .at(Method::GET, "/v1/calls/{id}/playback", Playback, playback::show, kept)
+        .at(Method::GET, "/v1/calls/{id}/playback.wav", Playback, playback::play, played)
         .at(Method::GET, "/v1/calls", Calls, calls::calls, list("Calls and chats"))
         .at(Method::GET, "/v1/calls/{id}", Calls, calls::call, whole("One call"))
         .at(Method::GET, "/v1/interactions", Calls, calls::calls, list("Chats and calls"))

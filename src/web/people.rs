@@ -65,6 +65,8 @@ pub(super) struct TenantRequest {
 #[schema(as = PersonCalls)]
 pub(super) struct Calls {
     calls: Vec<Detail>,
+    /// Those of them whose audio is kept: `/v1/calls/{id}/playback.wav` has it.
+    playback: Vec<String>,
     /// Whether there may be more, from before the last of these.
     more: bool,
 }
@@ -102,7 +104,13 @@ pub(super) async fn calls(
     let more = records.len() == CALLS_MAX;
     let ids: Vec<&String> = records.iter().map(|record| &record.id).collect();
     audit(store, &who, "exported", json!({ "calls": ids })).await?;
-    Ok(Json(Calls { calls: records.into_iter().map(Detail::from).collect(), more }))
+    let mut playback = Vec::new();
+    for id in ids {
+        if store.reel(id.clone()).await.map_err(store_down)?.flatten().is_some() {
+            playback.push(id.clone());
+        }
+    }
+    Ok(Json(Calls { calls: records.into_iter().map(Detail::from).collect(), playback, more }))
 }
 
 /// `POST /v1/people/key`: what stands for a person in place of an address.

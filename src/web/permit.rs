@@ -22,6 +22,8 @@ pub(super) enum Area {
     Orders,
     /// What is heard in calls.
     Audio,
+    /// What was heard in calls that are over.
+    Playback,
     /// What other systems tell of calls, and begin.
     Integration,
     /// What a person may ask for who called.
@@ -41,10 +43,11 @@ pub(super) enum Area {
 }
 
 impl Area {
-    const ALL: [Area; 11] = [
+    const ALL: [Area; 12] = [
         Area::Calls,
         Area::Orders,
         Area::Audio,
+        Area::Playback,
         Area::Integration,
         Area::People,
         Area::Knowledge,
@@ -61,6 +64,7 @@ impl Area {
             Area::Calls => "calls",
             Area::Orders => "orders",
             Area::Audio => "audio",
+            Area::Playback => "playback",
             Area::Integration => "integration",
             Area::People => "people",
             Area::Reports => "reports",
@@ -77,7 +81,9 @@ impl Area {
         match role {
             // Nobody serves calls as an administrator.
             Role::Administrator => self != Area::Own,
-            Role::Supervisor => matches!(self, Area::Calls | Area::Orders | Area::Audio | Area::Knowledge),
+            Role::Supervisor => {
+                matches!(self, Area::Calls | Area::Orders | Area::Audio | Area::Playback | Area::Knowledge)
+            }
             Role::Operator => matches!(self, Area::Knowledge | Area::Reports | Area::Operate),
             Role::Agent => matches!(self, Area::Knowledge | Area::Own),
             Role::Auditor => matches!(self, Area::Audit),

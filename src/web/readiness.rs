@@ -24,6 +24,8 @@ pub enum Component {
     WordsElsewhere,
     /// Calls and the audit trail are written, where that is asked for. Without it calls go on and are not kept.
     Store,
+    /// Audio is kept that is to be. Without it calls go on, and what they say is lost to whoever would play it.
+    Reels,
     /// Reports by the clock are written and sent, where that is asked for. Without it calls go on.
     Reports,
     /// A policy is in force. Without it nothing is decided.
@@ -43,6 +45,8 @@ pub struct Readiness {
     words_elsewhere_wanted: AtomicBool,
     store: AtomicBool,
     store_wanted: AtomicBool,
+    reels: AtomicBool,
+    reels_wanted: AtomicBool,
     reports: AtomicBool,
     reports_wanted: AtomicBool,
     policy: AtomicBool,
@@ -69,6 +73,12 @@ impl Readiness {
     /// Says that calls are to be kept: from now on a store that fails is told.
     pub fn want_store(&self) {
         self.store_wanted.store(true, Ordering::Relaxed);
+    }
+
+    /// Says that audio may be kept, and that nothing has gone wrong yet.
+    pub fn want_reels(&self) {
+        self.reels.store(true, Ordering::Relaxed);
+        self.reels_wanted.store(true, Ordering::Relaxed);
     }
 
     /// Says that reports are to be written by the clock, and that nothing has gone wrong yet.
@@ -124,14 +134,21 @@ impl Readiness {
             words: self.words_wanted.load(Ordering::Relaxed).then(|| up(Component::Words)),
             words_elsewhere: elsewhere.then(|| up(Component::WordsElsewhere)),
             store: self.store_wanted.load(Ordering::Relaxed).then(|| up(Component::Store)),
+            kept_audio: self.reels_wanted.load(Ordering::Relaxed).then(|| up(Component::Reels)),
             reports: self.reports_wanted.load(Ordering::Relaxed).then(|| up(Component::Reports)),
             policy: up(Component::Policy),
         };
         let trunks = self.trunks.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let is_there = |state: &TrunkState| ["up", "unknown"].contains(state);
         let whole = [Component::Listening, Component::Model, Component::Policy].into_iter().all(|c| self.is_up(c))
-            && ![components.words, components.words_elsewhere, components.store, components.reports]
-                .contains(&Some("down"))
+            && ![
+                components.words,
+                components.words_elsewhere,
+                components.store,
+                components.kept_audio,
+                components.reports,
+            ]
+            .contains(&Some("down"))
             && trunks.values().all(is_there);
         let status = match (self.works(), self.is_ready(), whole) {
             (false, ..) => "down",
@@ -151,6 +168,7 @@ impl Readiness {
             Component::Words => &self.words,
             Component::WordsElsewhere => &self.words_elsewhere,
             Component::Store => &self.store,
+            Component::Reels => &self.reels,
             Component::Reports => &self.reports,
             Component::Policy => &self.policy,
         }
@@ -190,6 +208,10 @@ struct Components {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     store: Option<&'static str>,
+    /// Absent where nothing is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    kept_audio: Option<&'static str>,
     /// Absent where none are written by the clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     reports: Option<&'static str>,

@@ -60,6 +60,7 @@ pub(super) struct App {
     pub(super) walls: Arc<Semaphore>,
     pub(super) own_feeds: Arc<Semaphore>,
     pub(super) audio_places: Arc<Semaphore>,
+    pub(super) playing: Arc<Semaphore>,
     pub(super) channels: Arc<Semaphore>,
     pub(super) uploads: Arc<Semaphore>,
     pub(super) closing: CancellationToken,

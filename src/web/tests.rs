@@ -9,6 +9,7 @@ mod library;
 mod oidc;
 mod orders;
 mod people;
+mod playback;
 mod reload;
 mod scope;
 mod tenants;
@@ -36,6 +37,7 @@ use crate::shell::clock::Clock;
 use crate::shell::copy::CopyOptions;
 use crate::shell::listen::Parties;
 use crate::shell::media::CopyRing;
+use crate::shell::reels::ReelOptions;
 use client::{Reply, Stream, TOKEN, Wire, web_socket};
 
 const CLOSED: &[(&str, &str)] = &[
@@ -50,6 +52,8 @@ const CLOSED: &[(&str, &str)] = &[
     ("GET", "/v1/calls/call-1"),
     ("POST", "/v1/calls/call-1/hangup"),
     ("GET", "/v1/calls/call-1/audio"),
+    ("GET", "/v1/calls/call-1/playback"),
+    ("GET", "/v1/calls/call-1/playback.wav"),
     ("POST", "/v1/calls/call-1/supervisors"),
     ("PATCH", "/v1/calls/call-1/supervisors/1"),
     ("DELETE", "/v1/calls/call-1/supervisors/1"),
@@ -121,11 +125,18 @@ async fn try_fixture(options: WebOptions, store: Option<Store>) -> Result<Fixtur
         readiness: Arc::clone(&readiness),
         metrics: Metrics::new(),
         log: Log::unseen(),
+        reels: store.clone().map(|store| reels(store, &copies)),
         store,
         outbox: None,
     };
     let handle = serve(options, inside).await?;
     Ok(Fixture { handle, bus, readiness, orders, asks, parties, copies })
+}
+
+/// Whom nobody tells of calls.
+fn reels(store: Store, copies: &Copies) -> Reels {
+    let (copies, clock, metrics) = (copies.clone(), Clock::start(), Metrics::new());
+    Reels::start(ReelOptions { store, copies, clock, recognizing: None, metrics }).expect("a thread")
 }
 
 /// Whom nobody has told what to listen by.
@@ -440,6 +451,7 @@ async fn a_taken_port_is_told() {
         metrics,
         log,
         store,
+        reels: None,
         outbox,
     };
     let served = serve(options, inside).await;

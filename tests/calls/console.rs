@@ -230,7 +230,7 @@ fn opened(stage: &Stage) -> bool {
 }
 
 /// A walk of `console/e2e` through the console of a stage, with what is said to it; its pictures go into a folder of this name.
-fn walk(name: &str, browser: &Path, (stage, pictures): (&Stage, &str), said: &[&str]) -> Command {
+pub fn walk(name: &str, browser: &Path, (stage, pictures): (&Stage, &str), said: &[&str]) -> Command {
     let mut walk = Command::new("node");
     walk.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("console/e2e/{name}.mjs")))
         .arg(format!("http://{}", stage.server.addresses.web))
@@ -301,7 +301,7 @@ pub fn hash() -> String {
 }
 
 /// The browser, when everything is there that drives it; what is missing is said.
-fn browser() -> Option<PathBuf> {
+pub fn browser() -> Option<PathBuf> {
     let console = Path::new(env!("CARGO_MANIFEST_DIR")).join("console");
     let browser = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].into_iter().map(PathBuf::from);
     let Some(browser) = browser.into_iter().find(|path| path.exists()) else {

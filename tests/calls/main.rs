@@ -22,6 +22,7 @@ mod library;
 mod models;
 mod moves;
 mod odd;
+mod playback;
 mod policies;
 mod programs;
 mod raw;

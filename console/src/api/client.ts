@@ -17,6 +17,7 @@ import type {
   MoveOrder,
   NewUser,
   Party,
+  Playback,
   PolicyInForce,
   PolicyList,
   Readiness,
@@ -152,6 +153,8 @@ export const api = {
     if (stream === null || stream === undefined) throw new Problem(200, "no audio");
     return stream;
   },
+  /** What was kept of a call's audio. */
+  playback: (id: string): Promise<Playback> => told(http.GET("/v1/calls/{id}/playback", ofCall(id))),
   report: ({ date, period }: ReportQuery): Promise<Report> =>
     told(http.GET("/v1/reports/{date}", { params: { path: { date }, query: { period } } })),
   async knowledge(q: string, lang: Language): Promise<KnowledgeFound[]> {

@@ -401,6 +401,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/calls/{id}/playback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Whether audio of a call is kept, how much, and what of it is muted
+         * @description For the token, and for people who are: administrator, supervisor.
+         */
+        get: operations["get_calls_id_playback"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/calls/{id}/playback.wav": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was kept of a call's audio, and may be heard, as a WAV
+         * @description For the token, and for people who are: administrator, supervisor.
+         */
+        get: operations["get_calls_id_playback_wav"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/calls/{id}/prompts": {
         parameters: {
             query?: never;
@@ -1733,7 +1773,7 @@ export interface components {
          * @description What an address is about.
          * @enum {string}
          */
-        Area: "calls" | "orders" | "audio" | "integration" | "people" | "knowledge" | "reports" | "operate" | "audit" | "own" | "users";
+        Area: "calls" | "orders" | "audio" | "playback" | "integration" | "people" | "knowledge" | "reports" | "operate" | "audit" | "own" | "users";
         /** @description One who has, or had, a live copy of the audio. */
         AudioClient: {
             /**
@@ -3337,6 +3377,13 @@ export interface components {
             done: boolean;
             reason?: string | null;
         };
+        /** @description What is muted, milliseconds since the audio begins. */
+        Muted: {
+            /** Format: int64 */
+            from_ms: number;
+            /** Format: int64 */
+            to_ms: number;
+        };
         NewUser: {
             name: string;
             role: components["schemas"]["Role"];
@@ -3503,6 +3550,8 @@ export interface components {
             calls: components["schemas"]["Call"][];
             /** @description Whether there may be more, from before the last of these. */
             more: boolean;
+            /** @description Those of them whose audio is kept: `/v1/calls/{id}/playback.wav` has it. */
+            playback: string[];
         };
         PersonCallsRequest: {
             address: components["schemas"]["Pii_String"];
@@ -3554,6 +3603,25 @@ export interface components {
         Pii_String: string;
         /** @enum {string} */
         PlayMode: "replace" | "duck";
+        /** @description The audio of a call as it is kept: 8 kHz, what the caller says on the left, what the caller hears on the right. */
+        Playback: {
+            /** @description When it begins. */
+            began: components["schemas"]["Moment"];
+            /**
+             * Format: int64
+             * @description The same since the call began, milliseconds.
+             */
+            call_ms: number;
+            /**
+             * Format: int64
+             * @description How long it is, milliseconds.
+             */
+            duration_ms: number;
+            /** @description What nobody is to hear: it is silence, in both channels. */
+            muted: components["schemas"]["Muted"][];
+            /** @description False when it was cut off, by the end of the server or of its disk. */
+            whole: boolean;
+        };
         /** @description What is in force of one file. */
         PolicyInForce: {
             /** @description `NAME@VERSION`. */
@@ -3642,6 +3710,8 @@ export interface components {
             };
         };
         ReadinessComponents: {
+            /** @description Absent where nothing is kept. */
+            kept_audio?: string;
             listening: string;
             media: string;
             model: string;
@@ -6086,6 +6156,197 @@ export interface operations {
             };
             /** @description Unprocessable Entity */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_calls_id_playback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Playback"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gone */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_calls_id_playback_wav: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The octets that are wanted, in one range (RFC 9110) */
+                range?: string;
+            };
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of it, two channels of 16 bits at 8 kHz: what the caller says, what the caller hears */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "audio/wav": string;
+                };
+            };
+            /** @description What was asked for of it */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "audio/wav": string;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Gone */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Range Not Satisfiable */
+            416: {
                 headers: {
                     [name: string]: unknown;
                 };

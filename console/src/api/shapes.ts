@@ -26,6 +26,8 @@ export type Step = Closer<Schemas["Step"], { party: Party; level: Level }>;
 export type Peak = Closer<Schemas["Peak"], { level: Level }>;
 export type CallState = Schemas["CallState"];
 export type Fork = Schemas["Fork"];
+/** What was kept of a call's audio. */
+export type Playback = Schemas["Playback"];
 
 /** A call as a line of the list. */
 export type Summary = Closer<Schemas["Summary"], { emotion: Step | null; peak: Peak | null }> & {

@@ -9,6 +9,8 @@ export interface ChartLook {
   width: number;
   texts: Texts;
   marks: () => readonly Mark[];
+  /** The moment that is heard, seconds since the INVITE. */
+  at: () => number | null;
   /** How a moment is written, from seconds since the INVITE. */
   time: (seconds: number) => string;
 }
@@ -75,7 +77,7 @@ export function angerOptions(look: ChartLook): uPlot.Options {
       { ...line(texts.party.caller, colour("--high")), scale: "anger" },
       { ...line(texts.party.callee, colour("--callee-line"), [6, 4]), scale: "anger" },
     ],
-    hooks: { draw: [(chart) => drawMarks(chart, look.marks())] },
+    hooks: { draw: [(chart) => drawMarks(chart, look.marks()), (chart) => drawHeard(chart, look.at())] },
   };
 }
 
@@ -110,12 +112,29 @@ export function voiceOptions(look: ChartLook): uPlot.Options {
         value: (_, dbov) => (typeof dbov !== "number" ? "–" : dbov.toFixed(1)),
       },
     ],
+    hooks: { draw: [(chart) => drawHeard(chart, look.at())] },
   };
 }
 
 /** Letters stand beside each other where marks are close; one that had to stand further off than this is left out. */
 const LETTER_PX = 12;
 const SHIFT_PX_MAX = 72;
+
+/** A line at the moment that is heard. */
+function drawHeard(chart: uPlot, at: number | null): void {
+  if (at === null) return;
+  const { ctx, bbox } = chart;
+  const x = chart.valToPos(at, "x", true);
+  if (x < bbox.left || x > bbox.left + bbox.width) return;
+  ctx.save();
+  ctx.strokeStyle = colour("--text");
+  ctx.lineWidth = 2 * devicePixelRatio;
+  ctx.beginPath();
+  ctx.moveTo(x, bbox.top);
+  ctx.lineTo(x, bbox.top + bbox.height);
+  ctx.stroke();
+  ctx.restore();
+}
 
 /** A line and a letter for every mark. */
 function drawMarks(chart: uPlot, marks: readonly Mark[]): void {

@@ -15,6 +15,9 @@ export type Action =
   | "acknowledge"
   | "snooze"
   | "listen"
+  | "play"
+  | "earlier"
+  | "later"
   | "back";
 
 export const KEYS: Record<Action, string> = {
@@ -28,6 +31,9 @@ export const KEYS: Record<Action, string> = {
   acknowledge: "a",
   snooze: "s",
   listen: "l",
+  play: "p",
+  earlier: "[",
+  later: "]",
   back: "Escape",
 };
 

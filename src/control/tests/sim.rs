@@ -216,7 +216,8 @@ impl Sim {
             | Command::Know { .. }
             | Command::Read { .. }
             | Command::See { .. }
-            | Command::Attend { .. } => {}
+            | Command::Attend { .. }
+            | Command::Reel(_) => {}
             Command::Pbx(order) => self.orders.push(order.clone()),
             Command::Notice(notice) => self.notices.push(notice.clone()),
         }
@@ -371,6 +372,7 @@ fn route(name: &str, targets: &[&str], scenario: &str) -> Route {
         language: None,
         mask: None,
         consent: crate::settings::ConsentSettings::default(),
+        keep_audio: name == "kept",
         tags: crate::notice::Tags::default(),
         returning: (name == "moves").then(|| Returning {
             target: "human".to_owned(),
@@ -422,6 +424,7 @@ pub(super) fn settings() -> ControlSettings {
             route("help", &["bot"], "service"),
             route("void", &["gone"], "after-sales"),
             route("moves", &["bot"], "moves"),
+            route("kept", &["bot"], "after-sales"),
             Route { bypass: Bypass::Always, ..route("past", &["bot", "spare"], "after-sales") },
             Route { bypass: Bypass::OnOverload, ..route("lucky", &["bot"], "after-sales") },
             Route { request_uri: Some(Pattern::new("ws:/moves")), ..route("forked-moves", &[], "moves") },

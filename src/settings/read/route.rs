@@ -54,11 +54,15 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
     let remember_speakers = section.read("remember_speakers", "true or false", Value::as_bool);
     let (language, mask) = (read_language(section), read_mask(section));
     let (consent, tags) = (read_consent(section, forked), read_tags(section));
+    let keep_audio = read_keep_audio(section, forked);
     let scenario = section.need("scenario", "the scenario that policies choose their rules by", name);
 
     let (audio, headers) = (read_audio(section), read_changes(section));
     let returning = read_returning(section, known);
     let (bypass, bypass_running) = (read_bypass(section, forked), read_bypass_running(section, forked));
+    if keep_audio && bypass == Bypass::Always {
+        section.fault("keep_audio", "it with bypass = \"always\"", "audio that goes through us");
+    }
 
     let mut conditions = section.section("match");
     let request_uri = conditions.read("request_uri", PATTERN, pattern);
@@ -90,6 +94,7 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
         language,
         mask,
         consent,
+        keep_audio,
         tags,
     })
 }
@@ -101,6 +106,12 @@ fn read_tags(section: &mut Section<'_>) -> Tags {
         purpose: section.read("purpose", "a purpose's name, 1-64 letters, digits, \"-\", \"_\" or \".\"", name),
         region: section.read("region", REGION, name),
     }
+}
+
+/// `keep_audio` of a route; of a forked call, what both say is not in one place here.
+fn read_keep_audio(section: &mut Section<'_>, forked: bool) -> bool {
+    let expected = if forked { "nothing: a forked call is kept where it comes from" } else { "true or false" };
+    section.read("keep_audio", expected, |value| value.as_bool().filter(|_| !forked)).unwrap_or_default()
 }
 
 /// `bypass` of a route; a forked call has nobody to be sent to.
@@ -171,6 +182,26 @@ mod tests {
     }
 
     #[test]
+    fn whose_audio_is_kept() {
+        let kept = |written: &str| parse(&format!("[store]\n{written}")).map(|routes| routes.0[0].keep_audio);
+        let targets = "targets = [\"bot\"]";
+        assert_eq!(kept(targets), Ok(false));
+        assert_eq!(kept(&format!("{targets}\nkeep_audio = true")), Ok(true));
+        for (written, expected) in [
+            (
+                "forked = true\nkeep_audio = true",
+                "keep_audio: found true, expected nothing: a forked call is kept where",
+            ),
+            (&format!("{targets}\nkeep_audio = true\nbypass = \"always\""), "keep_audio: found it with bypass"),
+        ] {
+            let told = kept(written).expect_err(expected).join("; ");
+            assert!(told.contains(expected), "{told}");
+        }
+        let told = parse(&format!("{targets}\nkeep_audio = true")).expect_err("nothing is kept").join("; ");
+        assert!(told.contains("route: found keep_audio without a store"), "{told}");
+    }
+
+    #[test]
     fn faults_in_bypass() {
         for (written, expected) in [
             (
@@ -196,7 +227,9 @@ mod tests {
     }
 
     fn parse(written: &str) -> Result<Routes, Vec<String>> {
-        let text = format!("[targets.bot]\nuri = \"sip:b@x\"\n[[route]]\nname = \"r\"\nscenario = \"s\"\n{written}");
+        let (store, written) = written.strip_prefix("[store]\n").map_or(("", written), |rest| ("[store]\n", rest));
+        let route = format!("[[route]]\nname = \"r\"\nscenario = \"s\"\n{written}");
+        let text = format!("{store}[targets.bot]\nuri = \"sip:b@x\"\n{route}");
         let settings = Settings::parse(&text, Path::new("/etc/c.toml"));
         settings.map(|settings| settings.routes).map_err(|faults| faults.iter().map(ToString::to_string).collect())
     }

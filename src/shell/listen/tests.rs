@@ -67,7 +67,8 @@ fn check(audio: &[i16], event_payload_type: Option<u8>, expected: impl FnOnce(&[
     }
     thread::sleep(Duration::from_millis(500));
     listening.stop();
-    let moments = std::iter::from_fn(|| told.try_recv().ok()).filter(|heard| !matches!(heard, Heard::Observation(_)));
+    let is_moment = |heard: &Heard| !matches!(heard, Heard::Observation(_) | Heard::Began { .. });
+    let moments = std::iter::from_fn(|| told.try_recv().ok()).filter(is_moment);
     expected(&moments.collect::<Vec<_>>());
 }
 

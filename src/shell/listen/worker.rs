@@ -224,7 +224,10 @@ impl Worker {
                 if let Some(codec) = frame.codec {
                     ear.buffer.configure(codec, frame.payload_type());
                 }
-                ear.origin.get_or_insert(frame.arrival);
+                if ear.origin.is_none() {
+                    ear.origin = Some(frame.arrival);
+                    keep(&mut self.moments, Heard::Began { leg: frame.leg, at: frame.arrival });
+                }
                 ear.buffer.push(frame.arrival, frame.packet());
             }
         }

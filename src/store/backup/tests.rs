@@ -8,7 +8,7 @@ use super::super::embedded::Running;
 use super::super::embedded::tests::{BEGAN, call};
 use super::super::trees::tests::database;
 use super::*;
-use crate::settings::{DatabaseSettings, KeepSettings, MasterKeySource, TrailSettings};
+use crate::settings::{AudioSettings, DatabaseSettings, KeepSettings, MasterKeySource, TrailSettings};
 
 #[test]
 fn what_is_taken_back_is_what_there_was() {
@@ -124,7 +124,8 @@ impl Place {
         let keep = KeepSettings { calls: Duration::MAX, words: Duration::MAX, timeline: Duration::MAX };
         let (folder, backups) = (self.root.path().join(name), self.root.path().join("backups"));
         let master_key = MasterKeySource::File(self.root.path().join("master.key"));
-        StoreSettings { folder, backups, database: None, master_key, keep, trail: TrailSettings::default() }
+        let (audio, trail) = (AudioSettings::beside(&folder, keep.calls), TrailSettings::default());
+        StoreSettings { folder, backups, database: None, master_key, keep, audio, trail }
     }
 
     fn back_up(&self, to: &Path) -> Manifest {

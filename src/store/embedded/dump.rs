@@ -24,7 +24,7 @@ impl Embedded {
             for entry in values {
                 let (key, value) = entry.map_err(io::Error::other)?;
                 let name = match tree {
-                    "running" | "notices" | "parties" => key.first_chunk(),
+                    "running" | "notices" | "parties" | "reels" => key.first_chunk(),
                     "calls" | "facts" | "people" => key.last_chunk(),
                     _ => None,
                 };

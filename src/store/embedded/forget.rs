@@ -73,7 +73,7 @@ impl Embedded {
         for class in Class::ALL {
             self.marks.remove(mark_of(class))?;
         }
-        Ok(())
+        self.look_at_reels_again()
     }
 
     /// Removes ended calls: their keys, then what they sealed, their lines, and their names in the indexes.
@@ -91,10 +91,12 @@ impl Embedded {
             }
             let line = self.calls.get(place)?;
             seats.extend(line.and_then(|line| seat_of(&line)).map(|(seat, _)| seat));
+            seats.extend(self.seat_of_reel(&name_in(place))?);
             seats.dedup();
         }
         self.slots().destroy(&seats, &Class::ALL).map_err(|error| error.to_string())?;
         self.notices.apply(notices)?;
+        self.unnote_reels(places.iter().map(name_in))?;
         for place in places {
             self.unindex(&name_in(place))?;
             self.facts.remove(place)?;

@@ -142,6 +142,8 @@ impl Embedded {
             drop(tenants);
             self.marks.remove(mark_of(&name))?;
             self.flush()?;
+            // Of those that are up nothing that is in the files, or still comes, can be opened either.
+            places.iter().for_each(|place| self.remove_reel_file(&name_in(place)));
         }
         Ok(Ok(ErasedTenant { tenant: tenant.to_owned(), calls, up, waiting }))
     }

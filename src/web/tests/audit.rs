@@ -1,7 +1,7 @@
 //! The audit trail over the API.
 
 use super::*;
-use crate::settings::{KeepSettings, MasterKeySource, StoreSettings, TrailSettings};
+use crate::settings::{AudioSettings, KeepSettings, MasterKeySource, StoreSettings, TrailSettings};
 use crate::store::Store;
 
 #[tokio::test]
@@ -55,7 +55,8 @@ pub(super) fn store(root: &std::path::Path) -> Store {
     let keep = KeepSettings { calls: Duration::MAX, words: Duration::MAX, timeline: Duration::MAX };
     let (folder, backups) = (root.join("data"), root.join("backups"));
     let trail = TrailSettings::default();
-    let kept = StoreSettings { folder, backups, database: None, master_key: MasterKeySource::Beside, keep, trail };
+    let (audio, master_key) = (AudioSettings::beside(&folder, keep.calls), MasterKeySource::Beside);
+    let kept = StoreSettings { folder, backups, database: None, master_key, keep, audio, trail };
     Store::start(&kept, &Metrics::new()).expect("a store")
 }
 

@@ -59,7 +59,7 @@ async fn people_sign_in_and_out() {
     }
     let reply = sign_in(&wire, "supervisor", PASSWORD).await;
     assert_eq!(reply.status, 200, "{}", reply.body);
-    let may = ["calls", "orders", "audio", "knowledge"];
+    let may = ["calls", "orders", "audio", "playback", "knowledge"];
     let expected = serde_json::json!({ "user": "supervisor", "role": "supervisor", "may": may, "idle_s": 1_800 });
     assert_eq!(reply.json(), expected);
     let cookie = cookie(&reply);

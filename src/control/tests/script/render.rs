@@ -5,7 +5,7 @@ use media::{Direction, LegId, StreamSettings};
 
 use crate::control::leg::header;
 use crate::control::tests::sim::Sim;
-use crate::control::{Command, Description, Header, SipCommand};
+use crate::control::{Command, Description, Header, ReelCommand, SipCommand};
 use crate::notice::{GroupTurn, LegReport, Notice, ScenarioTurn, ServedAs, What};
 use crate::pbx::{self, Deed};
 
@@ -24,6 +24,7 @@ pub(super) fn render<'a>(sim: &'a Sim, out: &'a [Command]) -> impl Iterator<Item
         Command::Read { leg, text } => format!("read of {}: {text}", name(sim, *leg)),
         Command::See { leg, expression } => format!("see of {}: {:?}", name(sim, *leg), expression.shown),
         Command::Attend { leg, on } => format!("attend {} {on}", name(sim, *leg)),
+        Command::Reel(command) => render_reel(sim, command),
         Command::Speak { leg, saying, .. } => {
             format!("speak {} to {}: {}", saying.language.as_str(), name(sim, *leg), saying.text)
         }
@@ -31,6 +32,16 @@ pub(super) fn render<'a>(sim: &'a Sim, out: &'a [Command]) -> impl Iterator<Item
         Command::Fork(command) => format!("{command:?}"),
         Command::Notice(notice) => render_notice(&notice.what),
     })
+}
+
+fn render_reel(sim: &Sim, command: &ReelCommand) -> String {
+    match command {
+        ReelCommand::Begin(beginning) => format!("keep {}", name(sim, beginning.leg)),
+        ReelCommand::Pause { .. } => "keep no more for now".to_owned(),
+        ReelCommand::Secure { on, .. } => format!("keep secret {on}"),
+        ReelCommand::End { .. } => "keep no more".to_owned(),
+        ReelCommand::Drop { .. } => "keep nothing".to_owned(),
+    }
 }
 
 fn render_order(order: &pbx::Order) -> String {
