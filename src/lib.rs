@@ -15,6 +15,7 @@ mod deliveries;
 pub mod demo;
 mod doctor;
 mod durable;
+pub mod escalation;
 pub mod eval;
 pub mod features;
 mod hexadecimal;

@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 
 pub use advice::{Advice, AnswerFound};
 pub use around::{ForkedParty, GroupTurn, LoadReason, ScenarioTurn};
-pub use handled::AlertDeed;
+pub use handled::{AlertDeed, AlertEscalated};
 pub use outcome::Outcome;
 pub use quality::{LegQuality, LegReport};
 pub use serving::{Breach, ServedAs};
@@ -136,6 +136,8 @@ pub enum What {
     OutcomeTold(Outcome),
     /// Somebody has done something about an alert; the call may have ended.
     AlertHandled(AlertDeed),
+    /// Nobody has reacted to an alert for long; the call may have ended.
+    AlertEscalated(AlertEscalated),
     /// All streams of a forked call are switched off: on hold, or paused; or one is on again.
     ForkPaused {
         /// True when they are.

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::notice::{
-    Advice, AlertDeed, AnswerFound, Breach, Delivery, ExpressionSeen, ForkedParty, GroupTurn, LegQuality, LegReport,
-    LoadReason, Notice, Outcome, PhraseHeard, ScenarioTurn, ServedAs, Tags, TurnTaking, What, WordFound, WordsRead,
+    Advice, AlertDeed, AlertEscalated, AnswerFound, Breach, Delivery, ExpressionSeen, ForkedParty, GroupTurn,
+    LegQuality, LegReport, LoadReason, Notice, Outcome, PhraseHeard, ScenarioTurn, ServedAs, Tags, TurnTaking, What,
+    WordFound, WordsRead,
 };
+use crate::web::Moment;
 
 /// All kinds; all belong to `call-1` except those that were never up, and what is about the whole server.
 pub(crate) fn one_of_each() -> Vec<Notice> {
@@ -326,6 +328,18 @@ fn written() -> Vec<What> {
             by: "li".into(),
             to: Some("wang".into()),
             snooze_s: None,
+        }),
+        What::AlertEscalated(AlertEscalated {
+            alert_ms: 14_000,
+            rule: "angry-caller".into(),
+            step: 2,
+            waited_s: 300,
+            severity: "critical".into(),
+            text: "angry caller".into(),
+            route: "hotline".into(),
+            since: Moment(1_700_000_000_000),
+            to: vec!["li".into(), "wang".into()],
+            crms: vec!["tickets".into()],
         }),
         What::GroupTurned(GroupTurn {
             by: "customer.region".into(),

@@ -3,6 +3,7 @@
 //! Every field here is a key of `config/calmline.toml`, already read, checked and resolved: paths are ready to
 //! open and addresses ready to use. Reading is `read`, the checking of everything a file names is `check`.
 
+mod alerts;
 mod check;
 mod compliance;
 mod consent;
@@ -40,6 +41,7 @@ use std::time::Duration;
 use media::Codec;
 use media::sdp::{Exchange, Protection};
 
+pub use alerts::AlertSettings;
 pub(crate) use check::load_knowledge;
 pub use check::{Checked, check, check_settings};
 pub use compliance::ComplianceSettings;
@@ -105,6 +107,8 @@ pub struct Settings {
     pub privacy: PrivacySettings,
     /// `[store]`; `None` when the section is absent: then nothing is kept.
     pub store: Option<StoreSettings>,
+    /// `[alerts]`.
+    pub alerts: AlertSettings,
     /// `[reports]`; `None` when the section is absent: then reports are written on demand only.
     pub reports: Option<ReportSettings>,
     /// `reports.font`: the font of printed reports; one of the system when nothing is said.

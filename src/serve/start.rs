@@ -178,6 +178,7 @@ impl Server {
         self.wait_for_models().await;
         let Departures { finished, handed_over, cut } = departures;
         self.desk.reporting.iter().for_each(JoinHandle::abort);
+        self.desk.knowing.settle().await;
         if let Some(outbox) = &self.desk.outbox {
             outbox.settle(SETTLE_WITHIN).await;
         }
@@ -453,7 +454,7 @@ async fn offer_api(
     (settings, policies): (&Settings, BTreeMap<String, String>),
     bus: &Arc<Bus>,
     reloads: mpsc::Sender<ReloadAsked>,
-    (forks, (copies, bench, (shelf, customers, recordings)), readiness, (metrics, log), (store, outbox)): ApiParts,
+    (forks, (copies, bench, (shelf, customers, recordings, escalating)), readiness, (metrics, log), (store, outbox)): ApiParts,
 ) -> Result<Api, Failure> {
     let (orders, inlet) = mpsc::channel(ORDERS_MAX);
     let browsers = Browsers::new(settings);
@@ -471,6 +472,7 @@ async fn offer_api(
         recordings,
         shelf,
         customers,
+        escalating,
         bench,
         readiness,
         metrics,

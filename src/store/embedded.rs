@@ -4,6 +4,7 @@
 //! read by whoever asks. Whose calls they are, and what is forgotten when, is in `people` and `forget`.
 
 mod accounts;
+mod alerts;
 mod dump;
 mod forget;
 mod minutes;
@@ -44,8 +45,8 @@ const KEYS_FILE: &str = "keys";
 const TENANTS_FILE: &str = "tenants";
 
 /// What there is, in the order in which back-ups need it: calls that are up before all others.
-const TREES: [&str; 10] =
-    ["running", "parties", "people", "holds", "notices", "calls", "facts", "marks", "outbox", "accounts"];
+const TREES: [&str; 11] =
+    ["running", "parties", "people", "holds", "notices", "calls", "facts", "marks", "outbox", "accounts", "alerts"];
 
 /// A call's name in the store.
 type CallName = [u8; 16];
@@ -81,6 +82,8 @@ pub struct Embedded {
     outbox: Tree,
     /// Who may sign in, beside those of the configuration.
     accounts: Tree,
+    /// Alerts that wait for a reaction.
+    alerts: Tree,
     keys: Arc<KeyRing>,
     slots: Arc<Mutex<Slots>>,
     tenants: Arc<Mutex<Tenants>>,
@@ -149,7 +152,7 @@ impl Embedded {
         let tenants = Tenants::new(Slots::open(&folder.join(TENANTS_FILE)).map_err(in_folder)?);
         let opened = TREES.into_iter().map(|name| trees.tree(name)).collect::<Result<Vec<Tree>, String>>()?;
         let opened = <[Tree; TREES.len()]>::try_from(opened).expect("as many as there are names");
-        let [running, parties, people, holds, notices, calls, facts, marks, outbox, accounts] = opened;
+        let [running, parties, people, holds, notices, calls, facts, marks, outbox, accounts, alerts] = opened;
         let (keys, slots, tenants) = (Arc::clone(keys), Arc::new(Mutex::new(slots)), Arc::new(Mutex::new(tenants)));
         let all = Self {
             trees,
@@ -163,6 +166,7 @@ impl Embedded {
             marks,
             outbox,
             accounts,
+            alerts,
             keys,
             slots,
             tenants,

@@ -61,7 +61,8 @@ pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
         | What::LoadChanged { .. }
         | What::ComplianceBreached(_)
         | What::ScenarioTurned(_)
-        | What::GroupTurned(_) => "server",
+        | What::GroupTurned(_)
+        | What::AlertEscalated(_) => "server",
         What::CallStarted { .. }
         | What::CallRefused { .. }
         | What::CallForked { .. }

@@ -114,10 +114,14 @@ pub(super) fn closed() -> Doors {
 /// Calls as they are told.
 fn seen(doors: Doors) -> Doors {
     let list = |what| describe(what).query::<CallsQuery>().answers::<CallList>(OK, "Newest first");
+    let alerts = describe("Alerts of calls that are up or ended lately, and those that nobody has reacted to")
+        .query::<alerts::AlertsQuery>()
+        .answers::<alerts::AlertList>(OK, "Newest first");
     let whole = |what| describe(what).answers::<Detail>(OK, "With its timeline and events").refuses(&[NOT_FOUND]);
     doors
         .at(Method::GET, "/v1/calls", Calls, calls::calls, list("Calls and chats"))
         .at(Method::GET, "/v1/calls/{id}", Calls, calls::call, whole("One call"))
+        .at(Method::GET, "/v1/alerts", Calls, alerts::list, alerts)
         .at(Method::GET, "/v1/interactions", Calls, calls::calls, list("Chats and calls"))
         .at(Method::GET, "/v1/interactions/{id}", Calls, calls::call, whole("One chat"))
         .at(

@@ -88,9 +88,6 @@ async fn take(app: &App, call: String, outcome: Outcome) -> Result<Late, Problem
         },
     };
     let notice = notice(started);
-    app.tell_of(&notice, is_up, now);
-    if let Some(outbox) = &app.outbox {
-        outbox.offer(&notice, now);
-    }
+    app.tell_of(&notice, now);
     Ok(Late::Taken)
 }

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 pub use self::afterwards::{Late, OUTCOMES_MAX, Reply};
 pub use self::decided::{Because, Decision, ServiceSwitch};
 pub use self::deeds::{Breached, Prompt, PromptOutcome, Reroute, RerouteOutcome};
-pub use self::handled::Handled;
+pub use self::handled::{Escalated, Handled};
 pub use self::present::{AudioClient, Supervisor, SupervisorState};
 pub use self::summary::Summary;
 use super::moment::Moment;
@@ -264,6 +264,10 @@ pub struct Alert {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub handled: Option<Handled>,
+    /// How it became more urgent last, when nobody reacted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub escalated: Option<Escalated>,
 }
 
 /// A notice with its moment.
@@ -364,6 +368,7 @@ impl CallRecord {
             }
             What::ChatOpened { .. } | What::ReplySuggested { .. } | What::OutcomeTold(_) => self.apply_chat(notice),
             What::AlertHandled(deed) => self.apply_alert_deed(deed, now),
+            What::AlertEscalated(told) => self.apply_escalated(told, now),
             What::Consent { state, .. } => self.apply_consent(state),
             What::AnswersSuggested(_) => self.make_room_for_suggestion(),
             What::Bypassed { .. } => self.bypassed = true,
@@ -429,7 +434,7 @@ impl CallRecord {
         match &notice.what {
             What::Alert { severity, text, rule, pbx_call: _ } => {
                 let (severity, text, rule) = (severity.clone(), text.clone(), rule.clone());
-                let alert = Alert { call_ms, severity, text, rule, handled: None };
+                let alert = Alert { call_ms, severity, text, rule, handled: None, escalated: None };
                 push(&mut self.alerts, alert, DEEDS_MAX);
             }
             What::ComplianceBreached(breach) => {
