@@ -25,6 +25,7 @@ mod fork;
 mod handshake;
 mod history;
 mod hold;
+mod indicator;
 mod input;
 mod keys;
 mod leg;

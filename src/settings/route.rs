@@ -7,7 +7,7 @@ use std::time::Duration;
 use nlu::masking::Class;
 use nlu::recognition::Language;
 
-use super::{AudioTerms, ConsentSettings, HeaderChanges};
+use super::{AudioTerms, ConsentSettings, HeaderChanges, IndicatorSettings};
 use crate::notice::Tags;
 use crate::quoted::after_quote;
 
@@ -80,6 +80,8 @@ pub struct Route {
     pub mask: Option<BTreeSet<Class>>,
     /// Whether callers have agreed that their words are kept.
     pub consent: ConsentSettings,
+    /// The tone by which its parties are told that somebody takes part.
+    pub indicator: Option<IndicatorSettings>,
     /// What is said of its calls' data.
     pub tags: Tags,
     /// What is changed in the callers' headers before any target sees them.
@@ -274,6 +276,7 @@ mod tests {
             language: None,
             mask: None,
             consent: ConsentSettings::default(),
+            indicator: None,
             tags: Tags::default(),
             headers: HeaderChanges::default(),
         };

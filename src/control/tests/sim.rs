@@ -371,6 +371,7 @@ fn route(name: &str, targets: &[&str], scenario: &str) -> Route {
         language: None,
         mask: None,
         consent: crate::settings::ConsentSettings::default(),
+        indicator: None,
         tags: crate::notice::Tags::default(),
         returning: (name == "moves").then(|| Returning {
             target: "human".to_owned(),

@@ -76,7 +76,7 @@ async fn alerts_are_listed_and_one_from_before_a_restart_can_be_handled() {
     fixture.bus.publish(alert);
     let listed = list("?state=open&limit=1").await.json();
     assert_eq!(listed["alerts"].as_array().map(Vec::len), Some(1), "each once: {listed}");
-    assert_eq!(listed["alerts"][0]["route"], "after-sales-hotline");
+    assert_eq!(listed["alerts"][0]["route"], "after-sales");
     assert_eq!(list("?before=2020-01-01T00:00:00Z").await.json()["alerts"], serde_json::json!([]));
     problem(&list("?limit=0").await, 400);
     problem(&list("?state=loud").await, 400);
