@@ -6,6 +6,7 @@ mod deliveries;
 mod eval;
 mod policy;
 mod user;
+mod watch;
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -20,12 +21,16 @@ pub use self::eval::{
 };
 pub use self::policy::{EvalWarningArgs, PolicyCommand, PolicyExplainArgs, PolicyTestArgs, ServerArgs};
 pub use self::user::{TotpArgs, UserCommand};
+pub use self::watch::{
+    AlertArgs, AlertAssignArgs, AlertDeedCommand, AlertSnoozeArgs, AlertsArgs, AlertsListArgs, CallsArgs, CallsState,
+    TailArgs,
+};
 use crate::features::Features;
 use crate::report::{Language, Period, ReportFormat};
 use crate::signed::PublicKey;
 use crate::{
     analyze, backtest, backup, deliveries as delivering, demo, doctor, eval as evaluation, models, reporting, serve,
-    settings, totp, trail, users,
+    settings, totp, trail, users, watch as watching,
 };
 
 /// Hears when a caller is getting angry and acts while the call is still on.
@@ -58,6 +63,12 @@ enum Command {
     /// Policies: whether they do what is expected, what they would have done, and why they did what they did.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// The calls of a running server.
+    Calls(CallsArgs),
+    /// The alerts of a running server, and what is done about one.
+    Alerts(AlertsArgs),
+    /// What happens in a running server, as it happens, until Ctrl-C. Comes back when the server was away.
+    Tail(TailArgs),
     /// What systems outside are still to be told of, and what they would not take.
     #[command(subcommand)]
     Deliveries(DeliveriesCommand),
@@ -372,6 +383,9 @@ impl Cli {
             Command::Eval(EvalCommand::Asr(args)) => evaluation::asr(&args),
             Command::Eval(EvalCommand::Warning(args)) => evaluation::warning(&args),
             Command::Policy(command) => backtest::run(&command),
+            Command::Calls(args) => watching::calls(&args),
+            Command::Alerts(args) => watching::alerts(&args),
+            Command::Tail(args) => watching::tail(&args),
             Command::Deliveries(command) => delivering::run(&command),
             Command::Models(command) => models::run(&command),
             Command::Audit(command) => trail::run(&command),

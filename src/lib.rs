@@ -50,5 +50,6 @@ mod thinning;
 pub mod totp;
 mod trail;
 pub mod users;
+mod watch;
 pub mod web;
 mod words;

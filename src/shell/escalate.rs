@@ -138,6 +138,7 @@ async fn keep(shared: &Shared, told: &Told) {
 mod tests {
     use super::*;
     use crate::metrics::Metrics;
+    use crate::notice::AlertDeed;
     use crate::notice_samples::one_of_each;
     use crate::web::{Bus, Delivery};
 
@@ -174,7 +175,10 @@ mod tests {
         let shown = bus.with_board(|board| board.call("call-1")?.alerts[0].escalated.clone());
         assert_eq!(shown.map(|escalated| escalated.step), Some(2));
         assert_eq!(escalating.waiting().len(), 1);
-        escalating.hear(sample(|what| matches!(what, What::AlertHandled(_))), &bus, Moment::now());
+        let What::AlertHandled(deed) = &sample(|what| matches!(what, What::AlertHandled(_))).what else { unreachable!() };
+        let deed = AlertDeed { alert_ms: alert.call_ms, ..deed.clone() };
+        let handled = Notice { what: What::AlertHandled(deed), ..alert.clone() };
+        escalating.hear(&handled, &bus, Moment::now());
         assert_eq!(escalating.waiting(), [], "somebody has it");
         running.abort();
     }

@@ -46,7 +46,7 @@ const TENANTS_FILE: &str = "tenants";
 
 /// What there is, in the order in which back-ups need it: calls that are up before all others.
 const TREES: [&str; 11] =
-    ["running", "parties", "people", "holds", "notices", "calls", "facts", "marks", "outbox", "accounts", "alerts"];
+    ["running", "parties", "people", "holds", "notices", "calls", "facts", "marks", "outbox", "accounts", "waiting"];
 
 /// A call's name in the store.
 type CallName = [u8; 16];

@@ -2,6 +2,7 @@
 
 import { answered, answerOf, http, noneOf404, Problem, problemOf, told } from "./http";
 import type {
+  AlertLine,
   AlertOrder,
   AuditEntries,
   Backup,
@@ -64,6 +65,8 @@ export interface AuditQuery {
 }
 /** Entries of the audit trail asked for at a time. */
 const AUDIT_PAGE = 100;
+/** Alerts asked for when the console opens. */
+const ALERTS_PAGE = 500;
 /** Answers of the library to one question. */
 const ANSWERS_MAX = 5;
 
@@ -117,6 +120,11 @@ export const api = {
   hangUp: (id: string) => told(http.POST("/v1/calls/{id}/hangup", ofCall(id))),
   bypass: (id: string) => told(http.POST("/v1/calls/{id}/bypass", ofCall(id))),
   endBypass: (id: string) => told(http.DELETE("/v1/calls/{id}/bypass", ofCall(id))),
+  /** Alerts of calls that are up or ended lately, and those that nobody has reacted to. */
+  alerts: async (): Promise<AlertLine[]> => {
+    const query = { state: "all", limit: ALERTS_PAGE } as const;
+    return (await told(http.GET("/v1/alerts", { params: { query } }))).alerts as AlertLine[];
+  },
   handleAlert: (id: string, body: AlertOrder) => told(http.POST("/v1/calls/{id}/alerts", { ...ofCall(id), body })),
   move: (id: string, body: MoveOrder) => told(http.POST("/v1/calls/{id}/move", { ...ofCall(id), body })),
   supervise: (id: string, body: SupervisorOrder) =>

@@ -109,6 +109,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Alerts of calls that are up or ended lately, and those that nobody has reacted to
+         * @description For the token, and for people who are: administrator, supervisor.
+         */
+        get: operations["get_alerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/audit": {
         parameters: {
             query?: never;
@@ -1644,6 +1664,8 @@ export interface components {
              * @description Milliseconds since the INVITE arrived.
              */
             call_ms: number;
+            /** @description How it became more urgent last, when nobody reacted. */
+            escalated?: components["schemas"]["EscalatedAlert"];
             /** @description What was done about it last. */
             handled?: components["schemas"]["AlertHandled"];
             /** @description Rule id. */
@@ -1676,6 +1698,38 @@ export interface components {
         };
         /** @enum {string} */
         AlertDeedWord: "acknowledge" | "assign" | "snooze" | "end";
+        /** @description Nobody has reacted to an alert for long: more people are told of it, and more urgently. */
+        AlertEscalated: {
+            /**
+             * Format: int64
+             * @description When the alert was raised, milliseconds since the INVITE: with the rule, what it is known by.
+             */
+            alert_ms: number;
+            /** @description Systems outside that are told of this step besides others, as `[crm.NAME]`. */
+            crms?: string[];
+            /** @description The call's route. */
+            route: string;
+            /** @description The rule that raised it. */
+            rule: string;
+            /** @description `warning`, `critical`: how urgent it is from now on. */
+            severity: string;
+            /** @description Since when it waits: since it was raised, or since it was to rest no longer. */
+            since: components["schemas"]["Moment"];
+            /**
+             * Format: int32
+             * @description Which step it is, from 1.
+             */
+            step: number;
+            /** @description What to say, as it was raised. */
+            text: string;
+            /** @description Whom it is for from now on, by name; everybody who sees the call when nobody is named. */
+            to?: string[];
+            /**
+             * Format: int64
+             * @description How long nobody has reacted, seconds.
+             */
+            waited_s: number;
+        };
         /** @description What was done about an alert last. */
         AlertHandled: {
             /** @description Who did it. */
@@ -1694,6 +1748,20 @@ export interface components {
             time: string;
             /** @description Whose it is, where it was assigned. */
             to?: string;
+        };
+        /** @description An alert with its call. */
+        AlertLine: components["schemas"]["Alert"] & {
+            /** @description The call's id. */
+            call: string;
+            from: components["schemas"]["Pii_String"] | null;
+            /** @description When it was raised. */
+            raised: components["schemas"]["Moment"];
+            /** @description The call's route. */
+            route: string;
+        };
+        /** @description Alerts, as many as were asked for. */
+        AlertList: {
+            alerts: components["schemas"]["AlertLine"][];
         };
         /** @description What is done about an alert. */
         AlertRequest: {
@@ -2172,6 +2240,28 @@ export interface components {
         ErasedWithReceipt: components["schemas"]["Erased"] & {
             receipt: components["schemas"]["Receipt"];
         };
+        /** @description How an alert became more urgent last. */
+        EscalatedAlert: {
+            /** @description `warning`, `critical`: how urgent it is from then on. */
+            severity: string;
+            /**
+             * Format: int32
+             * @description Which step that was, from 1.
+             */
+            step: number;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            time: string;
+            /** @description Whom it is for from then on, by name; everybody who sees the call when nobody is named. */
+            to?: string[];
+            /**
+             * Format: int64
+             * @description How long nobody had reacted, seconds.
+             */
+            waited_s: number;
+        };
         /** @description An event, as clients get it. */
         Event: components["schemas"]["Notice"] & {
             /** Format: int64 */
@@ -2278,6 +2368,9 @@ export interface components {
         }) | (components["schemas"]["AlertDeed"] & {
             /** @enum {string} */
             type: "alert_handled";
+        }) | (components["schemas"]["AlertEscalated"] & {
+            /** @enum {string} */
+            type: "alert_escalated";
         }) | {
             /** @description True when they are. */
             on: boolean;
@@ -4564,6 +4657,78 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Readiness"];
+                };
+            };
+        };
+    };
+    get_alerts: {
+        parameters: {
+            query?: {
+                /** @description Those alone about which nobody has done anything, or only put them off; or all. */
+                state?: "open" | "all";
+                /** @description How many at most. */
+                limit?: number;
+                /** @description Only alerts that were raised before it, RFC 3339. */
+                before?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertList"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };

@@ -3,6 +3,7 @@
 import type { FeedEvent } from "../api/feed";
 import type {
   Alert,
+  AlertEscalated,
   AlertHandled,
   Breached,
   Call,
@@ -88,7 +89,12 @@ function changeOf(call: Call, event: FeedEvent): Partial<Call> {
     case "alert_handled": {
       const { alert, handled } = handledOf(event);
       const fits = (each: Alert) => each.call_ms === alert.call_ms && each.rule === alert.rule;
-      return { alerts: mend(call.alerts, fits, { handled }) };
+      return { alerts: mend(call.alerts, fits, { handled, escalated: undefined }) };
+    }
+    case "alert_escalated": {
+      const { alert, escalated } = escalatedOf(event);
+      const fits = (each: Alert) => each.call_ms === alert.call_ms && each.rule === alert.rule;
+      return { alerts: mend(call.alerts, fits, { escalated }) };
     }
     case "compliance_breached":
       return { breaches: push(call.breaches ?? [], event as unknown as Breached, DEEDS_MAX) };
@@ -109,6 +115,16 @@ export function handledOf(event: FeedEvent): { alert: Pick<Alert, "call_ms" | "r
   const { deed, by, to, snooze_s, time } = told;
   const handled = { deed, by, time, ...(to !== undefined && { to }), ...(snooze_s !== undefined && { snooze_s }) };
   return { alert: { call_ms: alert_ms, rule }, handled };
+}
+
+/** About which alert of its call an event says that nobody has reacted, and how urgent it is now. */
+export function escalatedOf(event: FeedEvent): {
+  alert: Pick<Alert, "call_ms" | "rule">;
+  escalated: AlertEscalated;
+} {
+  const { alert_ms, rule, ...told } = event as unknown as AlertEscalated & { alert_ms: number; rule: string };
+  const { step, waited_s, severity, to, time } = told;
+  return { alert: { call_ms: alert_ms, rule }, escalated: { step, waited_s, severity, to, time } };
 }
 
 function decisionOf(event: FeedEvent): Decision {

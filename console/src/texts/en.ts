@@ -1,5 +1,6 @@
 // All texts in English.
 
+import { ALERTS } from "./alerts";
 import { AUDIT_KINDS } from "./auditKinds";
 import { NEIGHBOURS } from "./neighbours";
 import { ROLES } from "./roles";
@@ -103,33 +104,7 @@ export const en: Texts = {
     noEnded: "No call has ended yet.",
     anonymous: "anonymous",
   },
-  alerts: {
-    title: "Alerts",
-    none: "No alerts.",
-    open: (count) => `${count} open`,
-    acknowledge: "Acknowledge",
-    take: "Take it",
-    snooze: "Snooze 5 min",
-    end: "End",
-    by: (who, time) => `${who}, ${time}`,
-    states: {
-      open: "open",
-      escalated: "nobody reacted for 60 s",
-      snoozed: "snoozed",
-      assigned: "taken",
-      acknowledged: "acknowledged",
-      ended: "ended",
-    },
-    severity: { info: "Info", warning: "Warning", critical: "Critical" },
-    breaches: "Compliance rules broken",
-    duties: { never_say: "Said what is never to be said", must_say: "Not said what must be" },
-    goTo: "Open",
-    sound: "Sound",
-    notify: "Desktop notifications",
-    notifyDenied: "The browser allows no notifications: permit them in its settings, and use HTTPS.",
-    showHandled: "Show handled ones",
-    notification: (severity) => `Calmline: ${severity.toLowerCase()} alert`,
-  },
+  alerts: ALERTS.en,
   call: {
     back: "Back",
     gone: "There is no such call.",

@@ -1,5 +1,6 @@
 // All texts in Mandarin. Its shape is the contract: a text that is missing in another language does not compile.
 
+import { ALERTS } from "./alerts";
 import { AUDIT_KINDS } from "./auditKinds";
 import { NEIGHBOURS } from "./neighbours";
 import { ROLES } from "./roles";
@@ -100,33 +101,7 @@ export const zh = {
     noEnded: "还没有已结束的通话。",
     anonymous: "匿名",
   },
-  alerts: {
-    title: "告警",
-    none: "暂无告警。",
-    open: (count: number) => `${count} 条待处理`,
-    acknowledge: "确认",
-    take: "由我处理",
-    snooze: "稍后 5 分钟",
-    end: "结束",
-    by: (who: string, time: string) => `${who}，${time}`,
-    states: {
-      open: "待处理",
-      escalated: "超过 60 秒未处理",
-      snoozed: "已暂缓",
-      assigned: "处理中",
-      acknowledged: "已确认",
-      ended: "已结束",
-    },
-    severity: { info: "提示", warning: "警告", critical: "严重" },
-    breaches: "违反的合规规则",
-    duties: { never_say: "说了不得说的话", must_say: "没有说必须说的话" } as Record<string, string>,
-    goTo: "查看通话",
-    sound: "提示音",
-    notify: "桌面通知",
-    notifyDenied: "浏览器不允许桌面通知；请在浏览器设置中开启，并通过 HTTPS 访问。",
-    showHandled: "显示已处理",
-    notification: (severity: string) => `Calmline 告警（${severity}）`,
-  },
+  alerts: ALERTS.zh,
   call: {
     back: "返回",
     gone: "找不到这通电话。",
