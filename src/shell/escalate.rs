@@ -175,7 +175,9 @@ mod tests {
         let shown = bus.with_board(|board| board.call("call-1")?.alerts[0].escalated.clone());
         assert_eq!(shown.map(|escalated| escalated.step), Some(2));
         assert_eq!(escalating.waiting().len(), 1);
-        let What::AlertHandled(deed) = &sample(|what| matches!(what, What::AlertHandled(_))).what else { unreachable!() };
+        let What::AlertHandled(deed) = &sample(|what| matches!(what, What::AlertHandled(_))).what else {
+            unreachable!()
+        };
         let deed = AlertDeed { alert_ms: alert.call_ms, ..deed.clone() };
         let handled = Notice { what: What::AlertHandled(deed), ..alert.clone() };
         escalating.hear(&handled, &bus, Moment::now());

@@ -47,7 +47,10 @@ pub(super) fn open() -> Doors {
         .answers::<signing::SessionBody>(OK, "Whose session it is")
         .answer_header("set-cookie", "The cookie by which the browser is known")
         .refuses(&[UNAUTHORIZED, FORBIDDEN, TOO_MANY, UNAVAILABLE]);
-    let sign_out = describe("Signs a person out").answers_empty(NO_CONTENT, "Nobody is").refuses(&[FORBIDDEN]);
+    let sign_out = describe("Signs a person out")
+        .answers::<signing::SignedOut>(OK, "Nobody is here; the browser can go on to sign out of the provider, too")
+        .answers_empty(NO_CONTENT, "Nobody is")
+        .refuses(&[FORBIDDEN]);
     Doors::default()
         .open(Method::GET, "/", console::page, page("The console"))
         .open(Method::GET, "/agent", console::agent, page("The agents' page of the console, alone"))

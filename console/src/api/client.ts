@@ -114,7 +114,16 @@ export const api = {
     if (data === undefined) throw problemOf(response, error);
     return data;
   },
-  signOut: () => told(http.DELETE("/v1/session")),
+  /** Signs out; where a browser goes to sign out of the provider, too, by which it had signed in. */
+  signOut: async (): Promise<string | null> => {
+    const out = (await told(http.DELETE("/v1/session"))) as { provider?: string } | undefined;
+    return out?.provider ?? null;
+  },
+  /** Where people can sign in besides: the provider's host, when there is one. */
+  async provider(): Promise<string | null> {
+    const { oidc } = await told(http.GET("/v1/session/ways"));
+    return oidc === undefined ? null : new URL(oidc).host;
+  },
   calls: (query: CallsQuery) => told(http.GET("/v1/calls", { params: { query } })) as Promise<CallList>,
   call: (id: string) => told(http.GET("/v1/calls/{id}", ofCall(id))) as Promise<Call>,
   hangUp: (id: string) => told(http.POST("/v1/calls/{id}/hangup", ofCall(id))),

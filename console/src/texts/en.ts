@@ -33,6 +33,7 @@ export const en: Texts = {
     codeNote: "Six digits from your authenticator app. Each counts once.",
     wrongCode: "The code is wrong or was used before. Wait for the next one.",
     other: "Another user",
+    provider: (host) => `Sign in with ${host}`,
     locked: (seconds) => `Too many tries. Try again in ${seconds} s.`,
     reasons: {
       left: "You have signed out.",

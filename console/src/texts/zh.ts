@@ -30,6 +30,7 @@ export const zh = {
     codeNote: "请输入身份验证器应用中的 6 位数字。每个验证码只能用一次。",
     wrongCode: "验证码不正确或已用过，请等待下一个。",
     other: "换一个用户",
+    provider: (host: string) => `通过 ${host} 登录`,
     locked: (seconds: number) => `尝试次数过多，请在 ${seconds} 秒后再试。`,
     reasons: {
       left: "您已退出登录。",
