@@ -163,6 +163,7 @@ impl Metrics {
             What::Conversation { .. }
             | What::Consent { .. }
             | What::TicketAsked { .. }
+            | What::PriorityChanged(_)
             | What::SupervisorChanged { .. } => {}
             What::Said { party, is_final, phrases, .. } => self.count_phrases(party, phrases, *is_final),
             What::Decided { rule, .. } => self.count(&DECISIONS, &[rule], 1),

@@ -22,7 +22,7 @@ pub use around::{ForkedParty, GroupTurn, LoadReason, ScenarioTurn};
 pub use handled::{AlertDeed, AlertEscalated};
 pub use outcome::Outcome;
 pub use quality::{LegQuality, LegReport};
-pub use serving::{Breach, ServedAs};
+pub use serving::{Breach, PriorityChange, ServedAs};
 pub use speaking::{Delivery, ExpressionSeen, PhraseHeard, TurnTaking, WordFound, WordsRead};
 pub use tags::Tags;
 pub use told::Notice;
@@ -318,6 +318,8 @@ pub enum What {
         #[schema(nullable = false)]
         language: Option<String>,
     },
+    /// Somebody has changed the caller's place in queues.
+    PriorityChanged(PriorityChange),
     /// How it stands with the caller's consent to words being told and kept, from now on.
     Consent {
         /// `given`, `refused` or `open`: nobody has said anything yet, which counts as refused.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::notice::{
     Advice, AlertDeed, AlertEscalated, AnswerFound, Breach, Delivery, ExpressionSeen, ForkedParty, GroupTurn,
-    LegQuality, LegReport, LoadReason, Notice, Outcome, PhraseHeard, ScenarioTurn, ServedAs, Tags, TurnTaking, What,
-    WordFound, WordsRead,
+    LegQuality, LegReport, LoadReason, Notice, Outcome, PhraseHeard, PriorityChange, ScenarioTurn, ServedAs, Tags,
+    TurnTaking, What, WordFound, WordsRead,
 };
 use crate::web::Moment;
 
@@ -341,6 +341,7 @@ fn written() -> Vec<What> {
             to: vec!["li".into(), "wang".into()],
             crms: vec!["tickets".into()],
         }),
+        What::PriorityChanged(PriorityChange { queue_priority: Some(10), by: "li".into() }),
         What::GroupTurned(GroupTurn {
             by: "customer.region".into(),
             group: "north".into(),

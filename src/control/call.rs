@@ -64,6 +64,8 @@ pub(super) struct Call {
     pub(super) consent: Consent,
     /// By what its parties are told that somebody takes part.
     pub(super) indicator: Indicator,
+    /// The caller's place in queues, where somebody has said one.
+    pub(super) queue_priority: Option<u32>,
     /// Headers of the INVITE that targets may get to see.
     pub(super) passed: Vec<Header>,
     /// Which channel of each PBX this call is, by the PBX's name.

@@ -229,6 +229,7 @@ impl Call {
             maskers: context.terms.settings.maskers_on(&route),
             consent: context.terms.settings.consent_on(&route, &passed),
             indicator: Indicator::default(),
+            queue_priority: None,
             passed,
             channels,
             caller,

@@ -6,8 +6,9 @@ use routing::Route;
 
 use super::call::{Call, Stage};
 use super::context::Context;
-use super::order::{Denied, DeniedKind};
+use super::order::{Denied, DeniedKind, Done};
 use super::reroute::Wanted;
+use crate::notice::{PriorityChange, What};
 
 /// Where the caller is to be moved.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +22,16 @@ pub struct Wish {
 }
 
 impl Call {
+    /// Notes the caller's place in queues, by whichever way the caller is moved from now on. A queue that the caller waits in
+    /// already is its PBX's, which is told like everybody.
+    pub(super) fn prioritise(&mut self, context: &mut Context<'_>, change: PriorityChange) -> Done {
+        if self.queue_priority != change.queue_priority {
+            self.queue_priority = change.queue_priority;
+            self.notice(context, What::PriorityChanged(change));
+        }
+        Done::Accepted
+    }
+
     /// Begins to move the caller. The policy hears of the outcome as of any other, so it does not move the caller again.
     pub(super) fn move_by_order(&mut self, context: &mut Context<'_>, wish: &Wish) -> Result<(), Denied> {
         let Wish { target, ways, queue_priority } = wish;

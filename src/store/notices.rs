@@ -53,6 +53,7 @@ pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
         | What::FactsTold { .. }
         | What::OutcomeTold(_) => "operator",
         What::AlertHandled(deed) => &deed.by,
+        What::PriorityChanged(change) => &change.by,
         What::Consent { .. }
         | What::SecureInput { .. }
         | What::Bypassed { .. }

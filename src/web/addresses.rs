@@ -193,6 +193,14 @@ fn supervision(doors: Doors) -> Doors {
             order("Moves the caller to a target").body::<moves::MoveRequest>(),
         )
         .at(
+            Method::PUT,
+            "/v1/calls/{id}/priority",
+            Orders,
+            moves::prioritise,
+            order("Changes the caller's place in queues, wherever the caller is moved from then on")
+                .body::<moves::PriorityRequest>(),
+        )
+        .at(
             Method::POST,
             "/v1/calls/{id}/prompts",
             Orders,

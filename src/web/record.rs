@@ -96,6 +96,10 @@ pub struct CallRecord {
     /// Name of the target the caller talks to.
     #[schema(required)]
     pub target: Option<String>,
+    /// The caller's place in queues, where somebody has said one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub queue_priority: Option<u32>,
     /// The latest step of the caller's timeline.
     #[schema(required)]
     pub emotion: Option<Step>,
@@ -299,6 +303,7 @@ impl CallRecord {
             scenario: scenario.to_owned(),
             tags: Tags::default(),
             channel: None,
+            queue_priority: None,
             fork: None,
             started: now,
             answered: None,
@@ -368,6 +373,7 @@ impl CallRecord {
             }
             What::ChatOpened { .. } | What::ReplySuggested { .. } | What::OutcomeTold(_) => self.apply_chat(notice),
             What::AlertHandled(deed) => self.apply_alert_deed(deed, now),
+            What::PriorityChanged(change) => self.queue_priority = change.queue_priority,
             What::AlertEscalated(told) => self.apply_escalated(told, now),
             What::Consent { state, .. } => self.apply_consent(state),
             What::AnswersSuggested(_) => self.make_room_for_suggestion(),

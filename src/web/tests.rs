@@ -70,6 +70,7 @@ const CLOSED: &[(&str, &str)] = &[
     ("GET", "/v1/own/events"),
     ("GET", "/v1/targets"),
     ("POST", "/v1/calls/call-1/move"),
+    ("PUT", "/v1/calls/call-1/priority"),
     ("GET", "/v1/users"),
     ("POST", "/v1/users"),
     ("PATCH", "/v1/users/li"),

@@ -136,6 +136,9 @@ export const api = {
   },
   handleAlert: (id: string, body: AlertOrder) => told(http.POST("/v1/calls/{id}/alerts", { ...ofCall(id), body })),
   move: (id: string, body: MoveOrder) => told(http.POST("/v1/calls/{id}/move", { ...ofCall(id), body })),
+  /** The caller's place in queues from now on; that of targets again for `null`. */
+  prioritise: (id: string, queue_priority: number | null) =>
+    told(http.PUT("/v1/calls/{id}/priority", { ...ofCall(id), body: { queue_priority } })),
   supervise: (id: string, body: SupervisorOrder) =>
     told(http.POST("/v1/calls/{id}/supervisors", { ...ofCall(id), body })),
   changeSupervisor: (id: string, supervisor: number, body: { mode: SupervisionMode; party?: Party }) => {

@@ -78,6 +78,8 @@ function changeOf(call: Call, event: FeedEvent): Partial<Call> {
       return { channel: event.channel as string };
     case "fork_paused":
       return call.fork === undefined ? {} : { fork: { ...call.fork, paused: event.on as boolean } };
+    case "priority_changed":
+      return { queue_priority: (event.queue_priority as number | null) ?? undefined };
     case "bypassed":
       return { bypassed: true };
     case "bypass_ended":

@@ -20,7 +20,7 @@ use crate::control::{
     Browser, ControlSettings, Description, HandshakeFailure, Header, Hears, Input, Invite, Measured, OfferMethod,
     Order, Party, PlayedSound, Refresher, ReplyId, SessionTerms, SipEvent, SupervisorMode, Whom, Wish, leg::header,
 };
-use crate::notice::{Notice, What};
+use crate::notice::{Notice, PriorityChange, What};
 use crate::pbx::{Answer, Outcome};
 
 /// Runs the scenario with the usual settings; call control must do what it says, and leave nothing behind.
@@ -422,6 +422,10 @@ pub(super) fn order(call: &str, words: &[&str]) -> Order {
             let ways = rest.iter().map(|word| routing::Route::named(word)).filter(|way| !way.as_str().starts_with('#'));
             let queue_priority = rest.iter().find_map(|word| word.strip_prefix('#')?.parse().ok());
             Order::Move { call, wish: Wish { target: target.to_owned(), ways: ways.collect(), queue_priority } }
+        }
+        ["priority", wanted] => {
+            let change = PriorityChange { queue_priority: wanted.parse().ok(), by: "li".to_owned() };
+            Order::Prioritise { call, change }
         }
         ["typed", writer, text] => Order::Typed { call, party: party(writer), text: text.to_owned() },
         ["bypass"] => Order::Bypass { call },
