@@ -146,7 +146,7 @@ enum Does {
 #[derive(Debug, Clone)]
 pub struct Had {
     head: String,
-    body: String,
+    pub body: String,
 }
 
 impl Had {
