@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::orders::{Body, answered, ask, bad, read};
+use super::orders::{Body, answered, ask, bad, read, record_order};
 use super::problem::Problem;
 use super::routes::App;
 use super::signing::Who;
@@ -92,14 +92,8 @@ pub(super) async fn move_caller(
     let ways = if via.is_empty() { vec![Route::Bridge] } else { via.iter().map(|way| Route::named(way)).collect() };
     app.check_up(&call)?;
     let wish = Wish { target, ways, queue_priority };
-    audit(&app, &who, &call, &wish).await;
+    let names: Vec<&str> = wish.ways.iter().map(Route::as_str).collect();
+    let what = json!({ "target": wish.target, "ways": names, "queue_priority": queue_priority });
+    record_order(&app, "move_ordered", &who, &call, what).await;
     answered(ask(&app, Order::Move { call, wish }).await?)
-}
-
-/// Who orders it: what becomes of it stands in the trail as of any move.
-async fn audit(app: &App, who: &Who, call: &str, wish: &Wish) {
-    let Some(store) = &app.store else { return };
-    let ways: Vec<&str> = wish.ways.iter().map(Route::as_str).collect();
-    let what = json!({ "target": wish.target, "ways": ways, "queue_priority": wish.queue_priority });
-    store.audited("move_ordered", who.name(), call, what).await;
 }

@@ -14,7 +14,8 @@ use media::wav::{self, Channel};
 use serde_json::json;
 
 use crate::stage::{
-    ANY, BOT_HZ, CALLER_HZ, LONG, RATE, Setup, Stage, continuous, eventually, expect, fixture, heard, invite, strength,
+    ANY, BOT_HZ, CALLER_HZ, LONG, RATE, Setup, Stage, continuous, eventually, expect, fixture, heard, invite,
+    more_packets, strength,
 };
 
 /// What the supervisor sings, Hz.
@@ -242,6 +243,7 @@ fn the_parties_hear_a_tone_while_somebody_listens_and_no_copy_has_it() {
     let heard = floor.heard().samples;
     assert!(heard.len() > 2 * RATE && beeps(&heard) == 0, "{} windows at the supervisor", beeps(&heard));
 
+    more_packets("a second more", &caller, 50);
     let reading = thread::spawn(move || {
         let mut bytes = Vec::new();
         copy.read_to_end(&mut bytes).map(|_| bytes)
@@ -250,7 +252,7 @@ fn the_parties_hear_a_tone_while_somebody_listens_and_no_copy_has_it() {
     let bytes = reading.join().expect("no panic").expect("the stream ends with the call");
     let [left, right] = [0, 1].map(|channel| channel_of(&bytes, channel));
     let end = left.len() - RATE / 2;
-    assert!(end > 2 * RATE, "{end} samples");
+    assert!(end > 2 * RATE, "{end} samples: both tones are over by then");
     assert_eq!((beeps(&left), beeps(&right)), (0, 0), "the copy");
     sings("the copy", &right[RATE..end], &[BOT_HZ]);
     stage.is_empty();

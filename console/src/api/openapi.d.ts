@@ -421,6 +421,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/calls/{id}/priority": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Changes the caller's place in queues, wherever the caller is moved from then on
+         * @description For the token, and for people who are: administrator, supervisor.
+         */
+        put: operations["put_calls_id_priority"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/calls/{id}/prompts": {
         parameters: {
             query?: never;
@@ -1975,6 +1995,11 @@ export interface components {
             phrases?: components["schemas"]["Phrase"][];
             /** @description What was played. */
             prompts: components["schemas"]["Prompt"][];
+            /**
+             * Format: int32
+             * @description The caller's place in queues, where somebody has said one.
+             */
+            queue_priority?: number;
             /** @description What whoever serves was to write. */
             replies?: components["schemas"]["Reply"][];
             /** @description Where the caller was moved, or was to be. */
@@ -2573,7 +2598,10 @@ export interface components {
             type: "service_switched";
             /** @description The words of the new script, in the language of the call; headers of the INVITE stand in braces. */
             words?: string;
-        } | {
+        } | (components["schemas"]["PriorityChange"] & {
+            /** @enum {string} */
+            type: "priority_changed";
+        }) | {
             /** @description Who says so: `route`, `header`, `announcement` (it was heard), `key`, `operator`. */
             by: string;
             /** @description `given`, `refused` or `open`: nobody has said anything yet, which counts as refused. */
@@ -3667,6 +3695,24 @@ export interface components {
         PolicyList: {
             policies: components["schemas"]["PolicyLine"][];
         };
+        /** @description The caller's place in queues is another one, wherever the caller is moved from now on. */
+        PriorityChange: {
+            /** @description Who says so. */
+            by: string;
+            /**
+             * Format: int32
+             * @description In place of that of targets; theirs again when nothing is said.
+             */
+            queue_priority: number | null;
+        };
+        /** @description The caller's place in queues. */
+        PriorityRequest: {
+            /**
+             * Format: int32
+             * @description More is further ahead; that of targets again for `null`.
+             */
+            queue_priority: number | null;
+        };
         /** @description An error (RFC 9457). */
         Problem: {
             /** @description What was found and what was expected. */
@@ -4040,6 +4086,11 @@ export interface components {
         SignInWays: {
             /** @description The issuer of the provider where they can, besides here; `/v1/session/oidc` leads there. */
             oidc?: string;
+        };
+        /** @description Somebody is signed out here. */
+        SignedOut: {
+            /** @description Where their browser goes to sign out of the provider, too, by which they had signed in. */
+            provider: string;
         };
         Source: {
             /** Format: int64 */
@@ -6178,6 +6229,122 @@ export interface operations {
         };
         responses: {
             /** @description It is taken */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Payload Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_calls_id_priority: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PriorityRequest"];
+            };
+        };
+        responses: {
+            /** @description It is carried out; events tell the rest */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -10996,6 +11163,15 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description Nobody is here; the browser can go on to sign out of the provider, too */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedOut"];
+                };
+            };
             /** @description Nobody is */
             204: {
                 headers: {

@@ -336,8 +336,11 @@ async fn people_sign_in_and_out_at_a_provider_that_others_have_made() {
     let Some((_theirs, issuer)) = Theirs::start().await else { return };
     let fixture = fixture().await;
     let wire = Wire(fixture.handle.addr);
-    let oidc = OidcSettings { issuer, secret: None, ..oidc_settings() };
-    let oidc = Some(Arc::new(Provider::new(&oidc).expect("it needs no secret")));
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("secret"), "any will do there\n").expect("written");
+    let secret = Some(SecretSource::File(folder.path().join("secret")));
+    let oidc = OidcSettings { issuer, secret, ..oidc_settings() };
+    let oidc = Some(Arc::new(Provider::new(&oidc).expect("its secret is there")));
     let live = options(fixture.handle.addr).live;
     fixture.handle.exchange(LiveOptions { oidc, ..live }).expect("random numbers");
 
