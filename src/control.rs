@@ -316,9 +316,7 @@ impl Control {
             }
             Order::Move { call, wish } => self
                 .ordered(now, &call, out, |call, context| call.move_by_order(context, &wish).map(|()| Done::Accepted)),
-            Order::Prioritise { call, change } => {
-                self.ordered(now, &call, out, |call, context| Ok(call.prioritise(context, change)))
-            }
+            Order::Prioritise { call, change } => self.prioritise(now, &call, change, out),
             Order::Play { call, party, sound, mode, until } => {
                 let how = How { party, mode, until };
                 self.ordered(now, &call, out, |call, context| call.play_by_order(context, sound, how))

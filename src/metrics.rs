@@ -149,7 +149,7 @@ impl Metrics {
                 self.record_ms(&CALL_SETUP, &[], *setup_ms);
             }
             What::CallForked { source, again: false, .. } => self.count(&FORKS, &[source], 1),
-            What::CallForked { again: true, .. } | What::ForkPaused { .. } => {}
+            What::CallForked { again: true, .. } | What::ForkPaused { .. } | What::PriorityChanged(_) => {}
             What::ChatOpened { .. }
             | What::MessageDropped { .. }
             | What::ReplySuggested { .. }
@@ -163,7 +163,6 @@ impl Metrics {
             What::Conversation { .. }
             | What::Consent { .. }
             | What::TicketAsked { .. }
-            | What::PriorityChanged(_)
             | What::SupervisorChanged { .. } => {}
             What::Said { party, is_final, phrases, .. } => self.count_phrases(party, phrases, *is_final),
             What::Decided { rule, .. } => self.count(&DECISIONS, &[rule], 1),

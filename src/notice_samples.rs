@@ -33,6 +33,7 @@ fn whats() -> Vec<What> {
     whats.extend(watched());
     whats.extend(conversed());
     whats.extend(written());
+    whats.extend(done());
     whats
 }
 
@@ -321,6 +322,12 @@ fn written() -> Vec<What> {
             repurchased: Some(false),
             resolved: None,
         }),
+    ]
+}
+
+/// What is done about alerts and places in queues.
+fn done() -> Vec<What> {
+    vec![
         What::AlertHandled(AlertDeed {
             alert_ms: 14_000,
             rule: "angry-caller".into(),

@@ -47,10 +47,6 @@ pub(super) fn open() -> Doors {
         .answers::<signing::SessionBody>(OK, "Whose session it is")
         .answer_header("set-cookie", "The cookie by which the browser is known")
         .refuses(&[UNAUTHORIZED, FORBIDDEN, TOO_MANY, UNAVAILABLE]);
-    let sign_out = describe("Signs a person out")
-        .answers::<signing::SignedOut>(OK, "Nobody is here; the browser can go on to sign out of the provider, too")
-        .answers_empty(NO_CONTENT, "Nobody is")
-        .refuses(&[FORBIDDEN]);
     Doors::default()
         .open(Method::GET, "/", console::page, page("The console"))
         .open(Method::GET, "/agent", console::agent, page("The agents' page of the console, alone"))
@@ -71,7 +67,7 @@ pub(super) fn open() -> Doors {
                 .refuses(&[UNAUTHORIZED]),
         )
         .open(Method::POST, "/v1/session", signing::sign_in, sign_in)
-        .open(Method::DELETE, "/v1/session", signing::sign_out, sign_out)
+        .open(Method::DELETE, "/v1/session", signing::sign_out, sign_out())
         .open(
             Method::GET,
             "/v1/session/ways",
@@ -107,6 +103,13 @@ pub(super) fn open() -> Doors {
                 .answers_empty(NOT_MODIFIED, "It is the one that is known")
                 .answer_header("etag", "What the document is known by"),
         )
+}
+
+fn sign_out() -> Description {
+    describe("Signs a person out")
+        .answers::<signing::SignedOut>(OK, "Nobody is here; the browser can go on to sign out of the provider, too")
+        .answers_empty(NO_CONTENT, "Nobody is")
+        .refuses(&[FORBIDDEN])
 }
 
 /// The addresses that ask for somebody who is known.
@@ -170,6 +173,8 @@ fn supervision(doors: Doors) -> Doors {
             BAD_REQUEST,
         ])
     };
+    let priority = "Changes the caller's place in queues, wherever the caller is moved from then on";
+    let priority = order(priority).body::<moves::PriorityRequest>();
     let handled = order("Tells what is done about an alert").body::<alerts::DeedRequest>();
     let supervise = order("Calls a supervisor's phone").body::<orders::SupervisorRequest>();
     let change = order("Lets others hear a supervisor").number("supervisor").body::<orders::PartRequest>();
@@ -192,14 +197,7 @@ fn supervision(doors: Doors) -> Doors {
             moves::move_caller,
             order("Moves the caller to a target").body::<moves::MoveRequest>(),
         )
-        .at(
-            Method::PUT,
-            "/v1/calls/{id}/priority",
-            Orders,
-            moves::prioritise,
-            order("Changes the caller's place in queues, wherever the caller is moved from then on")
-                .body::<moves::PriorityRequest>(),
-        )
+        .at(Method::PUT, "/v1/calls/{id}/priority", Orders, moves::prioritise, priority)
         .at(
             Method::POST,
             "/v1/calls/{id}/prompts",
