@@ -300,6 +300,7 @@ struct Theirs(std::process::Child);
 
 impl Theirs {
     /// It, and its issuer; `None`, said aloud, when it is not at hand.
+    #[expect(clippy::print_stdout, reason = "tests tell what they skipped")]
     async fn start() -> Option<(Self, String)> {
         let Some(program) = std::env::var_os("CALMLINE_OIDC_PROVIDER") else {
             println!("skipped: no OpenID provider (CALMLINE_OIDC_PROVIDER; pip install oidc-provider-mock)");
