@@ -7,6 +7,7 @@ mod eval;
 mod policy;
 mod recordings;
 mod user;
+mod watch;
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -22,12 +23,16 @@ pub use self::eval::{
 pub use self::policy::{EvalWarningArgs, PolicyCommand, PolicyExplainArgs, PolicyTestArgs, RecordedArgs, ServerArgs};
 pub use self::recordings::{RecordingsAddArgs, RecordingsCommand};
 pub use self::user::{TotpArgs, UserCommand};
+pub use self::watch::{
+    AlertArgs, AlertAssignArgs, AlertDeedCommand, AlertSnoozeArgs, AlertsArgs, AlertsListArgs, CallsArgs, CallsState,
+    TailArgs,
+};
 use crate::features::Features;
 use crate::report::{Language, Period, ReportFormat};
 use crate::signed::PublicKey;
 use crate::{
     analyze, backtest, backup, deliveries as delivering, demo, doctor, eval as evaluation, models, reporting, serve,
-    settings, totp, trail, uploading, users,
+    settings, totp, trail, uploading, users, watch as watching,
 };
 
 /// Hears when a caller is getting angry and acts while the call is still on.
@@ -63,6 +68,12 @@ enum Command {
     /// Recordings of calls: has a running server listen to them afterwards.
     #[command(subcommand)]
     Recordings(RecordingsCommand),
+    /// The calls of a running server.
+    Calls(CallsArgs),
+    /// The alerts of a running server, and what is done about one.
+    Alerts(AlertsArgs),
+    /// What happens in a running server, as it happens, until Ctrl-C. Comes back when the server was away.
+    Tail(TailArgs),
     /// What systems outside are still to be told of, and what they would not take.
     #[command(subcommand)]
     Deliveries(DeliveriesCommand),
@@ -378,6 +389,9 @@ impl Cli {
             Command::Eval(EvalCommand::Warning(args)) => evaluation::warning(&args),
             Command::Policy(command) => backtest::run(&command),
             Command::Recordings(RecordingsCommand::Add(args)) => uploading::add(&args),
+            Command::Calls(args) => watching::calls(&args),
+            Command::Alerts(args) => watching::alerts(&args),
+            Command::Tail(args) => watching::tail(&args),
             Command::Deliveries(command) => delivering::run(&command),
             Command::Models(command) => models::run(&command),
             Command::Audit(command) => trail::run(&command),

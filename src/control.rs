@@ -25,6 +25,7 @@ mod fork;
 mod handshake;
 mod history;
 mod hold;
+mod indicator;
 mod input;
 mod keys;
 mod leg;
@@ -317,6 +318,7 @@ impl Control {
             }
             Order::Move { call, wish } => self
                 .ordered(now, &call, out, |call, context| call.move_by_order(context, &wish).map(|()| Done::Accepted)),
+            Order::Prioritise { call, change } => self.prioritise(now, &call, change, out),
             Order::Play { call, party, sound, mode, until } => {
                 let how = How { party, mode, until };
                 self.ordered(now, &call, out, |call, context| call.play_by_order(context, sound, how))

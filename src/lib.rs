@@ -19,6 +19,7 @@ mod deliveries;
 pub mod demo;
 mod doctor;
 mod durable;
+pub mod escalation;
 pub mod eval;
 pub mod features;
 #[cfg(test)]
@@ -57,5 +58,6 @@ pub mod totp;
 mod trail;
 mod uploading;
 pub mod users;
+mod watch;
 pub mod web;
 mod words;

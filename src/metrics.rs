@@ -32,14 +32,14 @@ use api::REQUESTS_LIMITED;
 pub use bounds::Bounds;
 pub use browsers::{BrowserEnd, BrowserRefusal, CountedBrowser};
 use table::{
-    ACTIONS_NOT_POSSIBLE, ALERTS, ALERTS_HANDLED, AUDIO_CLIENTS, AUDIO_MISSED, BUILD_INFO, BYPASSES, CALL_ANGER_PEAK,
-    CALL_SETUP, CALL_TALK, CALLS_ACTIVE, CALLS_ANSWERED, CALLS_ENDED, CALLS_REDIRECTED, CALLS_REFUSED, CALLS_STARTED,
-    CHATS, COPIER_RESTARTS, COPIES_DROPPED, DECISIONS, DELIVERIES, DELIVERIES_KEPT, DNS_TROUBLES, FEEDBACK_TOLD,
-    FORKED_SAMPLES, FORKS, HANDSHAKE, HANDSHAKE_DATAGRAMS_DROPPED, HANDSHAKES, INTERRUPTIONS, KEYS, LEG_BURST,
-    LEG_DISCARDED, LEG_JITTER, LEG_LOSS, LEG_OPINION, LEG_RATING, LEG_ROUND_TRIP, LISTENER_RESTARTS, LISTENER_UP,
-    LISTENING_BACKLOG, LOAD_CHANGES, LOAD_INFO, LOAD_LATENESS, LOAD_SHARE, MESSAGES_DROPPED, OBSERVATIONS, OUTCOMES,
-    PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, PBX_ORDERS, PBX_UP, PBX_WAITING, PHRASES, POLICY_INFO, PROMPTS,
-    REACTION, RECOGNITION_AUDIO, RECOGNITION_BACKLOG, RECOGNITION_RATIO, RECOGNITION_RESTARTS, RECOGNITION_UP,
+    ACTIONS_NOT_POSSIBLE, ALERTS, ALERTS_ESCALATED, ALERTS_HANDLED, AUDIO_CLIENTS, AUDIO_MISSED, BUILD_INFO, BYPASSES,
+    CALL_ANGER_PEAK, CALL_SETUP, CALL_TALK, CALLS_ACTIVE, CALLS_ANSWERED, CALLS_ENDED, CALLS_REDIRECTED, CALLS_REFUSED,
+    CALLS_STARTED, CHATS, COPIER_RESTARTS, COPIES_DROPPED, DECISIONS, DELIVERIES, DELIVERIES_KEPT, DNS_TROUBLES,
+    FEEDBACK_TOLD, FORKED_SAMPLES, FORKS, HANDSHAKE, HANDSHAKE_DATAGRAMS_DROPPED, HANDSHAKES, INTERRUPTIONS, KEYS,
+    LEG_BURST, LEG_DISCARDED, LEG_JITTER, LEG_LOSS, LEG_OPINION, LEG_RATING, LEG_ROUND_TRIP, LISTENER_RESTARTS,
+    LISTENER_UP, LISTENING_BACKLOG, LOAD_CHANGES, LOAD_INFO, LOAD_LATENESS, LOAD_SHARE, MESSAGES_DROPPED, OBSERVATIONS,
+    OUTCOMES, PACKETS_LOST, PACKETS_REFUSED, PACKETS_RELAYED, PBX_ORDERS, PBX_UP, PBX_WAITING, PHRASES, POLICY_INFO,
+    PROMPTS, REACTION, RECOGNITION_AUDIO, RECOGNITION_BACKLOG, RECOGNITION_RATIO, RECOGNITION_RESTARTS, RECOGNITION_UP,
     REINVITES, RELOADS, REPLIES_SUGGESTED, REROUTE_ANSWER, REROUTE_GAP, REROUTES, SIP_CERTIFICATES, SIP_CONNECTIONS,
     SIP_FAILOVERS, SIP_KEPT_BACK, SIP_REFUSED, SIP_RESTRAINED, SUPERVISORS, SUPERVISORS_ACTIVE, TAP_DROPPED,
     TICK_LATENESS, TRUNK_REGISTERED, TRUNK_UP, UTTERANCES,
@@ -150,14 +150,15 @@ impl Metrics {
                 self.record_ms(&CALL_SETUP, &[], *setup_ms);
             }
             What::CallForked { source, again: false, .. } => self.count(&FORKS, &[source], 1),
-            What::CallForked { again: true, .. } | What::ForkPaused { .. } => {}
+            What::CallForked { again: true, .. } | What::ForkPaused { .. } | What::PriorityChanged(_) => {}
             What::ChatOpened { .. }
             | What::MessageDropped { .. }
             | What::ReplySuggested { .. }
             | What::AnswersSuggested(_)
             | What::NotPossible { .. }
             | What::OutcomeTold(_)
-            | What::AlertHandled(_) => self.observe_chat(&notice.what),
+            | What::AlertHandled(_)
+            | What::AlertEscalated(_) => self.observe_chat(&notice.what),
             What::Observed { party, level, .. } => self.count(&OBSERVATIONS, &[party, level], 1),
             What::Interrupted { party, .. } => self.count(&INTERRUPTIONS, &[party], 1),
             What::Conversation { .. }
@@ -419,6 +420,7 @@ impl Metrics {
             What::NotPossible { .. } => self.count(&ACTIONS_NOT_POSSIBLE, &[], 1),
             What::OutcomeTold(_) => self.count(&OUTCOMES, &[], 1),
             What::AlertHandled(deed) => self.count(&ALERTS_HANDLED, &[&deed.deed], 1),
+            What::AlertEscalated(told) => self.count(&ALERTS_ESCALATED, &[&told.severity], 1),
             _ => {}
         }
     }

@@ -19,10 +19,10 @@ use utoipa::ToSchema;
 
 pub use advice::{Advice, AnswerFound};
 pub use around::{ForkedParty, GroupTurn, LoadReason, ScenarioTurn};
-pub use handled::AlertDeed;
+pub use handled::{AlertDeed, AlertEscalated};
 pub use outcome::Outcome;
 pub use quality::{LegQuality, LegReport};
-pub use serving::{Breach, ServedAs};
+pub use serving::{Breach, PriorityChange, ServedAs};
 pub use speaking::{Delivery, ExpressionSeen, PhraseHeard, TurnTaking, WordFound, WordsRead};
 pub use tags::Tags;
 pub use told::Notice;
@@ -136,6 +136,8 @@ pub enum What {
     OutcomeTold(Outcome),
     /// Somebody has done something about an alert; the call may have ended.
     AlertHandled(AlertDeed),
+    /// Nobody has reacted to an alert for long; the call may have ended.
+    AlertEscalated(AlertEscalated),
     /// All streams of a forked call are switched off: on hold, or paused; or one is on again.
     ForkPaused {
         /// True when they are.
@@ -316,6 +318,8 @@ pub enum What {
         #[schema(nullable = false)]
         language: Option<String>,
     },
+    /// Somebody has changed the caller's place in queues.
+    PriorityChanged(PriorityChange),
     /// How it stands with the caller's consent to words being told and kept, from now on.
     Consent {
         /// `given`, `refused` or `open`: nobody has said anything yet, which counts as refused.

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::notice::{
-    Advice, AlertDeed, AnswerFound, Breach, Delivery, ExpressionSeen, ForkedParty, GroupTurn, LegQuality, LegReport,
-    LoadReason, Notice, Outcome, PhraseHeard, ScenarioTurn, ServedAs, Tags, TurnTaking, What, WordFound, WordsRead,
+    Advice, AlertDeed, AlertEscalated, AnswerFound, Breach, Delivery, ExpressionSeen, ForkedParty, GroupTurn,
+    LegQuality, LegReport, LoadReason, Notice, Outcome, PhraseHeard, PriorityChange, ScenarioTurn, ServedAs, Tags,
+    TurnTaking, What, WordFound, WordsRead,
 };
+use crate::web::Moment;
 
 /// All kinds; all belong to `call-1` except those that were never up, and what is about the whole server.
 pub(crate) fn one_of_each() -> Vec<Notice> {
@@ -31,6 +33,7 @@ fn whats() -> Vec<What> {
     whats.extend(watched());
     whats.extend(conversed());
     whats.extend(written());
+    whats.extend(done());
     whats
 }
 
@@ -319,6 +322,12 @@ fn written() -> Vec<What> {
             repurchased: Some(false),
             resolved: None,
         }),
+    ]
+}
+
+/// What is done about alerts and places in queues.
+fn done() -> Vec<What> {
+    vec![
         What::AlertHandled(AlertDeed {
             alert_ms: 14_000,
             rule: "angry-caller".into(),
@@ -327,6 +336,19 @@ fn written() -> Vec<What> {
             to: Some("wang".into()),
             snooze_s: None,
         }),
+        What::AlertEscalated(AlertEscalated {
+            alert_ms: 14_000,
+            rule: "angry-caller".into(),
+            step: 2,
+            waited_s: 300,
+            severity: "critical".into(),
+            text: "angry caller".into(),
+            route: "hotline".into(),
+            since: Moment(1_700_000_000_000),
+            to: vec!["li".into(), "wang".into()],
+            crms: vec!["tickets".into()],
+        }),
+        What::PriorityChanged(PriorityChange { queue_priority: Some(10), by: "li".into() }),
         What::GroupTurned(GroupTurn {
             by: "customer.region".into(),
             group: "north".into(),

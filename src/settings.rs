@@ -3,6 +3,7 @@
 //! Every field here is a key of `config/calmline.toml`, already read, checked and resolved: paths are ready to
 //! open and addresses ready to use. Reading is `read`, the checking of everything a file names is `check`.
 
+mod alerts;
 mod audio;
 mod check;
 mod compliance;
@@ -11,6 +12,7 @@ mod crm;
 mod fault;
 mod forks;
 mod headers;
+mod indicator;
 mod knowledge;
 mod mail;
 mod oidc;
@@ -41,6 +43,7 @@ use std::time::Duration;
 use media::Codec;
 use media::sdp::{Exchange, Protection};
 
+pub use alerts::AlertSettings;
 pub use audio::AudioSettings;
 pub use check::{Checked, check, check_settings};
 pub(crate) use check::{check_settings_with, load_knowledge};
@@ -50,6 +53,7 @@ pub use crm::CrmSettings;
 pub use fault::Fault;
 pub use forks::ForkSettings;
 pub use headers::{HeaderChanges, HeaderRules};
+pub use indicator::{Hearer, IndicatorSettings, Presence};
 pub use ipnet::IpNet;
 pub use knowledge::KnowledgeSettings;
 use media::tone::Region;
@@ -107,6 +111,8 @@ pub struct Settings {
     pub privacy: PrivacySettings,
     /// `[store]`; `None` when the section is absent: then nothing is kept.
     pub store: Option<StoreSettings>,
+    /// `[alerts]`.
+    pub alerts: AlertSettings,
     /// `[reports]`; `None` when the section is absent: then reports are written on demand only.
     pub reports: Option<ReportSettings>,
     /// `reports.font`: the font of printed reports; one of the system when nothing is said.

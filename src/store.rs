@@ -35,6 +35,7 @@ use utoipa::ToSchema;
 
 use crate::accounts::Account;
 use crate::crm::Parcel;
+use crate::escalation::{AlertName, WaitingAlert};
 use crate::metrics::Metrics;
 use crate::report::Report;
 use crate::settings::{AudioSettings, MasterKeySource, StoreSettings, Zone};
@@ -372,6 +373,22 @@ impl Store {
     /// As [`Store::keep_parcels`].
     pub async fn keep_account(&self, name: String, account: Option<Account>) -> Result<(), String> {
         self.write(move |embedded| embedded.keep_account(&name, account.as_ref())).await
+    }
+
+    /// Writes down alerts that wait for a reaction as they are now, and removes those that wait no longer.
+    ///
+    /// # Errors
+    /// As [`Store::keep_parcels`].
+    pub async fn keep_alerts(&self, changes: Vec<(AlertName, Option<WaitingAlert>)>) -> Result<(), String> {
+        self.write(move |embedded| embedded.keep_alerts(&changes)).await
+    }
+
+    /// All alerts that wait.
+    ///
+    /// # Errors
+    /// As [`Store::parcels`].
+    pub async fn alerts(&self) -> Result<Vec<WaitingAlert>, String> {
+        self.read(Embedded::alerts).await
     }
 
     /// Everybody who is held.

@@ -72,6 +72,7 @@ use crate::shell::advise::SharedShelf;
 use crate::shell::browser::Browsers;
 use crate::shell::copy::Copies;
 use crate::shell::crm::Outbox;
+use crate::shell::escalate::Escalating;
 use crate::shell::fork::ForkSide;
 use crate::shell::inherited;
 use crate::shell::listen::Bench;
@@ -146,6 +147,8 @@ pub struct Inside {
     pub shelf: SharedShelf,
     /// What is known of people who call.
     pub customers: Customers,
+    /// Alerts that wait for a reaction.
+    pub escalating: Escalating,
     /// The models that judge.
     pub bench: Arc<Bench>,
     /// What works.

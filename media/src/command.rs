@@ -247,6 +247,9 @@ pub enum PlayMode {
         /// Attenuation of the other side, dB, positive.
         attenuation_db: u8,
     },
+    /// The other side is mixed in as it is, and the sound is for the hearer's ear alone: copies of the call are made without it,
+    /// and supervisors do not hear it.
+    Aside,
 }
 
 /// Who hears a supervisor.

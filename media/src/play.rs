@@ -76,6 +76,11 @@ impl Player {
         self.mode
     }
 
+    /// Whether nobody hears it but the hearer.
+    pub fn is_aside(&self) -> bool {
+        self.mode == PlayMode::Aside
+    }
+
     /// Whether a key that the hearer presses ends it.
     pub fn key_ends(&self) -> bool {
         self.key_ends

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::codec::{CodecError, Encoder, Resampler};
 use crate::dtmf::{self, EventPacket, Key};
 use crate::mix::{self, Fader, UNITY_Q15, gain_q15};
+use crate::packet::HEADER_BYTES;
 use crate::play::{Player, Playing};
 use crate::playout::{FrameKind, Packet, Playout};
 use crate::transcode::Target;
@@ -43,6 +44,12 @@ pub struct Voice {
     /// The next packet follows a pause of our own.
     resumes: bool,
     packet: Vec<i16>,
+    /// The same without a sound that is for the hearer's ear alone, for copies of the call.
+    without_aside: Vec<i16>,
+    /// What copies get in the place of the last packet, behind room for a header; nothing when they get that one.
+    copied: Option<Vec<u8>>,
+    /// Encodes that, once it was wanted.
+    copy_encoder: Option<Box<Encoder>>,
     prompt: Vec<i16>,
     narrow: Vec<i16>,
     underruns: u64,
@@ -87,6 +94,9 @@ impl Voice {
             due,
             resumes: false,
             packet: Vec::with_capacity(room),
+            without_aside: Vec::new(),
+            copied: None,
+            copy_encoder: None,
             prompt: Vec::with_capacity(room),
             narrow: Vec::with_capacity(room),
             underruns: 0,
@@ -159,7 +169,7 @@ impl Voice {
 
     /// True when the other parties are wanted under the sound that plays.
     pub fn ducks(&self) -> bool {
-        self.player.as_ref().is_some_and(|player| matches!(player.mode(), PlayMode::Duck { .. }))
+        self.player.as_ref().is_some_and(|player| matches!(player.mode(), PlayMode::Duck { .. } | PlayMode::Aside))
     }
 
     /// Presses a key for the leg, as telephone-event of that clock. When too many wait already, it is left out.
@@ -206,8 +216,9 @@ impl Voice {
 
     /// Appends the payload of the packet that is due, and moves the due time on by its length.
     ///
-    /// `None` when the codec makes no packet of it.
-    pub fn make(&mut self, now: Duration, payload: &mut Vec<u8>) -> Option<Made> {
+    /// `None` when the codec makes no packet of it. Where the leg's call is `copied`, see [`Voice::take_copied`] after it.
+    pub fn make(&mut self, now: Duration, copied: bool, payload: &mut Vec<u8>) -> Option<Made> {
+        self.copied = None;
         if let Some(event) = self.keys.as_mut().and_then(|keys| keys.tick()) {
             self.due += KEY_TICK;
             payload.extend_from_slice(&event.payload);
@@ -218,6 +229,7 @@ impl Voice {
         let piece_ms = if ptime_ms.is_multiple_of(PIECE_MS) { PIECE_MS } else { PIECE_MS / 2 };
         let piece = self.rate_hz as usize / 1_000 * piece_ms;
         self.packet.clear();
+        self.without_aside.clear();
         for _ in 0..ptime_ms / piece_ms {
             self.mix_piece(now, piece);
         }
@@ -229,9 +241,30 @@ impl Voice {
             self.resumes = true;
             return None;
         }
+        if copied && !self.without_aside.is_empty() {
+            self.copied = Some(self.encode_for_copies());
+        }
         let samples = self.packet.len() as u64;
         let ticks = (samples * u64::from(self.target.codec.clock_hz()) / u64::from(self.rate_hz)) as u32;
         Some(Made { event: None, ticks, resumes: std::mem::take(&mut self.resumes) })
+    }
+
+    /// What copies of the call get in the place of the packet that was made last, behind room for a header; `None` when they get
+    /// that one. Empty when there is nothing that they could get.
+    pub fn take_copied(&mut self) -> Option<Vec<u8>> {
+        self.copied.take()
+    }
+
+    fn encode_for_copies(&mut self) -> Vec<u8> {
+        let mut payload = vec![0; HEADER_BYTES];
+        if self.copy_encoder.is_none() {
+            self.copy_encoder = Encoder::new(self.target.codec, self.rate_hz, self.target.opus).ok().map(Box::new);
+        }
+        let encoded = self.copy_encoder.as_mut().map(|encoder| encoder.encode(&self.without_aside, &mut payload));
+        if !matches!(encoded, Some(Ok(_))) || payload.len() == HEADER_BYTES {
+            payload.clear();
+        }
+        payload
     }
 
     /// Remembers that the packet that was made could not be sent.
@@ -278,12 +311,16 @@ impl Voice {
         let from = self.packet.len();
         self.packet.resize(from + piece, 0);
         mix::mix(&sources[..count], &mut self.packet[from..]);
+        if self.player.as_ref().is_some_and(Player::is_aside) {
+            self.without_aside.resize(from + piece, 0);
+            mix::mix(&sources[1..count], &mut self.without_aside[from..]);
+        }
     }
 
     /// How loud the other parties are while the present sound plays.
     fn gain_of_others(&self) -> i32 {
         match self.player.as_ref().map(Player::mode) {
-            None => UNITY_Q15,
+            None | Some(PlayMode::Aside) => UNITY_Q15,
             Some(PlayMode::Replace) => 0,
             Some(PlayMode::Duck { attenuation_db }) => gain_q15(-f32::from(attenuation_db)),
         }

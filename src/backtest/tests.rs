@@ -131,7 +131,7 @@ fn a_call_can_be_explained_from_a_log() {
     let log = folder.path().join("events.jsonl");
     fs::write(&log, EVENTS).expect("a file");
     let args = |call: &str| {
-        let server = ServerArgs { url: String::new(), token_env: String::new() };
+        let server = ServerArgs { url: None, token_env: String::new(), token_file: None, authorities: None };
         PolicyExplainArgs { call: call.to_owned(), from: Some(log.clone()), server }
     };
     assert!(explain::run(&args("call-1")).is_ok());

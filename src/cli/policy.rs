@@ -80,12 +80,18 @@ pub struct PolicyExplainArgs {
 /// A running server.
 #[derive(Debug, Args)]
 pub struct ServerArgs {
-    /// Where its API is.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
-    pub url: String,
+    /// Where its API is. When not given: what the environment variable `CALMLINE_URL` says, or else http://127.0.0.1:8080.
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
     /// The environment variable that holds the API's token.
     #[arg(long, value_name = "NAME", default_value = "CALMLINE_TOKEN")]
     pub token_env: String,
+    /// A file whose first line is the token, in place of that.
+    #[arg(long, value_name = "FILE", conflicts_with = "token_env")]
+    pub token_file: Option<PathBuf>,
+    /// Certificates (PEM) by which the server's is believed, too, beside the system's.
+    #[arg(long, value_name = "FILE")]
+    pub authorities: Option<PathBuf>,
 }
 
 /// `calmline eval warning`.

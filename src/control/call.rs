@@ -1,8 +1,8 @@
 //! One call: its legs, its stage, and where each event goes.
 //!
 //! The stages live in their own files: `setup` (nobody answered yet), `session` (timers of a connected call),
-//! `act` (what policies ask for), `conversation` (turns), `prompts`, `hold`, `keys`, `handshake`, `supervise`, `audio`
-//! (who has a live copy), `reroute` (moving the caller; by REFER in `refer`, by others in `asking`), `reoffer` (one codec
+//! `act` (what policies ask for), `conversation` (turns), `prompts`, `hold`, `keys`, `handshake`, `supervise`, `indicator`,
+//! `audio` (who has a live copy), `reroute` (moving the caller; by REFER in `refer`, by others in `asking`), `reoffer` (one codec
 //! for both sides), `bypass` (audio that goes past us), `relief` (by the load), `drain` (calls that are handed over), `finish` (the end).
 
 use std::collections::BTreeMap;
@@ -24,6 +24,7 @@ use super::facts::Learned;
 use super::finish::Finished;
 use super::fork::Fork;
 use super::hold::Waiting;
+use super::indicator::Indicator;
 use super::keys::{Keys, Way};
 use super::leg::{Dialog, Farewell, Leg, Stream};
 use super::offer::{self, Outcome};
@@ -61,6 +62,10 @@ pub(super) struct Call {
     pub(super) maskers: Maskers,
     /// Whether the caller has agreed that they are told and kept.
     pub(super) consent: Consent,
+    /// By what its parties are told that somebody takes part.
+    pub(super) indicator: Indicator,
+    /// The caller's place in queues, where somebody has said one.
+    pub(super) queue_priority: Option<u32>,
     /// Headers of the INVITE that targets may get to see.
     pub(super) passed: Vec<Header>,
     /// Which channel of each PBX this call is, by the PBX's name.
@@ -292,6 +297,7 @@ impl Call {
         self.follow_serving(context);
         self.steer_audio(context);
         self.hand_over_next(context);
+        self.indicate(context);
         if self.fork.is_none() {
             self.match_codecs(context);
         }
@@ -315,6 +321,7 @@ impl Call {
         self.prompts_deadlines(&mut deadlines);
         self.keys_deadlines(&mut deadlines);
         self.supervisors_deadlines(&mut deadlines);
+        self.indicator.deadlines(&mut deadlines);
         self.handshakes_deadlines(&mut deadlines);
         self.reoffer_deadlines(&mut deadlines);
         self.hand_over_deadlines(&mut deadlines);

@@ -24,6 +24,7 @@ use super::context::Context;
 use super::drain::Departure;
 use super::duties::Serving;
 use super::facts::Learned;
+use super::indicator::Indicator;
 use super::leg::{Beginning, Dialog, Farewell, Leg, Partner};
 use super::order::Party;
 use super::relief::Relievable;
@@ -227,6 +228,8 @@ impl Call {
             language: context.terms.settings.language_on(&route),
             maskers: context.terms.settings.maskers_on(&route),
             consent: context.terms.settings.consent_on(&route, &passed),
+            indicator: Indicator::default(),
+            queue_priority: None,
             passed,
             channels,
             caller,

@@ -12,6 +12,7 @@ use routing::{Fact, Language, PlayMode, Until};
 use super::browser::Browser;
 use super::chat::{ChatOpening, Message, Showing};
 use super::transfer::Wish;
+use crate::notice::PriorityChange;
 
 /// Orders from outside the call. `call` is the call's id as in notices.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,6 +92,13 @@ pub enum Order {
         call: String,
         /// Where, and how.
         wish: Wish,
+    },
+    /// Changes the caller's place in queues, wherever the caller is moved from now on.
+    Prioritise {
+        /// In which call.
+        call: String,
+        /// Which, and who says so.
+        change: PriorityChange,
     },
     /// Makes a party hear something.
     Play {

@@ -180,7 +180,7 @@ impl Call {
         let name = plan.target.as_str();
         let target = context.terms.settings.targets.get(name).ok_or_else(|| format!("no target named {name}"))?;
         let mut target = target.clone();
-        target.place.queue_priority = plan.queue_priority.or(target.place.queue_priority);
+        target.place.queue_priority = plan.queue_priority.or(self.queue_priority).or(target.place.queue_priority);
         if self.chat().is_some() && !matches!(way, Route::Pbx(_)) {
             return Ok(self.ask_channel(context, self.via(way), name, plan.within));
         }

@@ -197,6 +197,8 @@ impl Call {
             language: context.terms.settings.language_on(&route),
             maskers: context.terms.settings.maskers_on(&route),
             consent: context.terms.settings.consent_on(&route, &invite.headers),
+            indicator: context.terms.settings.indicator_on(&route),
+            queue_priority: None,
             passed,
             channels: channels_of(&invite.headers, None, &context.terms.settings.pbxes),
             caller,

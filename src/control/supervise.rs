@@ -79,6 +79,11 @@ impl Supervisors {
         self.present.iter_mut().map(|supervisor| &mut supervisor.leg)
     }
 
+    /// How those take part who have joined.
+    pub(super) fn modes(&self) -> impl Iterator<Item = SupervisorMode> {
+        self.present.iter().filter(|each| each.has_joined()).map(|each| each.part.mode)
+    }
+
     pub(super) fn by_number(&mut self, number: u32) -> Option<&mut Supervisor> {
         self.present.iter_mut().find(|supervisor| supervisor.number == number)
     }

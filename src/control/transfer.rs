@@ -2,12 +2,16 @@
 //!
 //! The ways, and what becomes of them, are those of `reroute`.
 
+use std::time::Duration;
+
 use routing::Route;
 
 use super::call::{Call, Stage};
 use super::context::Context;
-use super::order::{Denied, DeniedKind};
+use super::order::{Denied, DeniedKind, Done};
 use super::reroute::Wanted;
+use super::{Command, Control};
+use crate::notice::{PriorityChange, What};
 
 /// Where the caller is to be moved.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,7 +24,30 @@ pub struct Wish {
     pub queue_priority: Option<u32>,
 }
 
+impl Control {
+    /// Changes a caller's place in queues.
+    pub(super) fn prioritise(
+        &mut self,
+        now: Duration,
+        call: &str,
+        change: PriorityChange,
+        out: &mut Vec<Command>,
+    ) -> Result<Done, Denied> {
+        self.ordered(now, call, out, |call, context| Ok(call.prioritise(context, change)))
+    }
+}
+
 impl Call {
+    /// Notes the caller's place in queues, by whichever way the caller is moved from now on. A queue that the caller waits in
+    /// already is its PBX's, which is told like everybody.
+    fn prioritise(&mut self, context: &mut Context<'_>, change: PriorityChange) -> Done {
+        if self.queue_priority != change.queue_priority {
+            self.queue_priority = change.queue_priority;
+            self.notice(context, What::PriorityChanged(change));
+        }
+        Done::Accepted
+    }
+
     /// Begins to move the caller. The policy hears of the outcome as of any other, so it does not move the caller again.
     pub(super) fn move_by_order(&mut self, context: &mut Context<'_>, wish: &Wish) -> Result<(), Denied> {
         let Wish { target, ways, queue_priority } = wish;

@@ -142,6 +142,14 @@ fn of_what(what: &What) -> Vec<(&'static str, Value)> {
         What::Alert { severity, text, rule, .. } => {
             vec![("severity", json!(severity)), ("text", json!(text)), ("rule", json!(rule))]
         }
+        What::AlertEscalated(told) => vec![
+            ("severity", json!(told.severity)),
+            ("text", json!(told.text)),
+            ("rule", json!(told.rule)),
+            ("route", json!(told.route)),
+        ],
+        What::PriorityChanged(change) => vec![("priority", json!(change.queue_priority))],
+        What::AlertHandled(deed) => vec![("rule", json!(deed.rule)), ("reason", json!(deed.deed))],
         What::TicketAsked { rule, emotion, level, score, .. } => vec![
             ("rule", json!(rule)),
             ("emotion", json!(emotion)),

@@ -101,6 +101,9 @@ pub const ALERTS_HANDLED: Metric = counter(
     &["deed"],
     "What people have done about alerts: acknowledged, assigned, snoozed, ended.",
 );
+/// Alerts that nobody reacted to.
+pub const ALERTS_ESCALATED: Metric =
+    counter("calmline_alerts_escalated_total", &["severity"], "Steps of alerts that nobody reacted to, by severity.");
 /// Attempts to tell systems outside.
 pub const DELIVERIES: Metric = counter(
     "calmline_deliveries_total",
@@ -489,6 +492,7 @@ pub const TABLE: &[Metric] = &[
     SOURCE_ACCURACY,
     OUTCOMES,
     ALERTS_HANDLED,
+    ALERTS_ESCALATED,
     DELIVERIES,
     DELIVERIES_KEPT,
     REQUESTS_LIMITED,

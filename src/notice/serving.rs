@@ -44,6 +44,16 @@ impl From<&Serve> for ServedAs {
     }
 }
 
+/// The caller's place in queues is another one, wherever the caller is moved from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PriorityChange {
+    /// In place of that of targets; theirs again when nothing is said.
+    #[schema(required)]
+    pub queue_priority: Option<u32>,
+    /// Who says so.
+    pub by: String,
+}
+
 /// A compliance rule that whoever serves has broken. It has no words of anybody: the rule says what it is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Breach {

@@ -349,7 +349,7 @@ impl Desk {
                 if let Some(outbox) = &self.outbox {
                     outbox.offer(&notice, time);
                 }
-                return self.knowing.hear(&notice, &self.bus, self.store.as_ref());
+                return self.knowing.hear(&notice, time, &self.bus, self.store.as_ref());
             }
         }
         None

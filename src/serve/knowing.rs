@@ -1,9 +1,10 @@
-//! What the server knows beside calls: answers to customers' questions, facts of customers that are pulled, and what is heard of
-//! recordings afterwards.
+//! What the server knows beside calls: answers to customers' questions, facts of customers that are pulled, what is heard of
+//! recordings afterwards, and which alerts nobody has reacted to.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::task::JoinHandle;
 
 use super::start::{Keeping, boot_id, faulty};
 use crate::cli::Failure;
@@ -12,24 +13,30 @@ use crate::knowledge::{Knowledge, Shelf};
 use crate::metrics::Metrics;
 use crate::notice::{Notice, What};
 use crate::settings::{Settings, load_knowledge};
-use crate::shell::advise::{Advisor, SharedShelf, Told};
+use crate::shell::advise::{Advisor, SharedShelf};
+use crate::shell::escalate::Escalating;
 use crate::shell::recordings::{InForce, Recordings};
 use crate::shell::sources::Pulling;
+use crate::shell::told::Told;
 use crate::sources::Customers;
 use crate::store::Store;
-use crate::web::Bus;
+use crate::web::{Bus, Moment};
 
 /// Who knows, and who finds it out.
 pub(super) struct Knowing {
     advisor: Advisor,
     customers: Customers,
     recordings: Recordings,
+    escalating: Escalating,
+    /// Whom steps of alerts are told, and who tells them.
+    told: Told,
+    telling: JoinHandle<()>,
     /// Ends with the desk.
     _pulling: Option<Pulling>,
 }
 
 /// What the API shows of it.
-pub(super) type Known = (SharedShelf, Customers, Recordings);
+pub(super) type Known = (SharedShelf, Customers, Recordings, Escalating);
 
 impl Knowing {
     /// Reads what is known, has answers suggested from it, and begins to pull business data.
@@ -49,15 +56,18 @@ impl Knowing {
         let told = Told { bus: Arc::clone(bus), store, outbox, metrics: metrics.clone() };
         let recordings = Recordings::start(boot_id()?, told.clone());
         let recordings = recordings.map_err(|error| Failure::of("starting the thread for recordings", error))?;
-        let advisor = Advisor::start(Arc::clone(&shelf), told);
+        let escalating = Escalating::new(settings.alerts.escalation.clone());
+        let telling = escalating.run(told.clone());
+        let advisor = Advisor::start(Arc::clone(&shelf), told.clone());
         let advisor = advisor.map_err(|error| Failure::of("starting the advising thread", error))?;
-        let known = (shelf, customers.clone(), recordings.clone());
-        Ok((Knowing { advisor, customers, recordings, _pulling }, known))
+        let known = (shelf, customers.clone(), recordings.clone(), escalating.clone());
+        Ok((Knowing { advisor, customers, recordings, escalating, told, telling, _pulling }, known))
     }
 
-    /// Puts other knowledge in the place of what there is.
+    /// Puts other knowledge, and other steps of alerts, in the place of what there is.
     pub(super) fn exchange(&self, settings: &Settings, knowledge: Knowledge) {
         self.advisor.exchange(Shelf::of(settings, knowledge));
+        self.escalating.exchange(settings.alerts.escalation.clone());
     }
 
     /// Has recordings listened to by what calls begin with.
@@ -78,14 +88,21 @@ impl Knowing {
         self.recordings.stop();
     }
 
+    /// Writes down which alerts wait, once nothing is told any more.
+    pub(super) async fn settle(&self) {
+        self.telling.abort();
+        self.escalating.settle(&self.told).await;
+    }
+
     /// Whether nobody uses a model any more.
     pub(super) fn has_ended(&self) -> bool {
         self.recordings.has_ended()
     }
 
     /// Hears what is told of calls. What is known of a caller is an event for policies as soon as they decide about the call.
-    pub(super) fn hear(&self, notice: &Notice, bus: &Bus, store: Option<&Store>) -> Option<Input> {
+    pub(super) fn hear(&self, notice: &Notice, time: Moment, bus: &Bus, store: Option<&Store>) -> Option<Input> {
         self.advisor.hear(notice);
+        self.escalating.hear(notice, bus, time);
         let What::CallAnswered { .. } = notice.what else { return None };
         let from = bus.with_board(|board| board.call(&notice.call).map(|record| record.from.clone()))?;
         let facts = self.customers.facts_of(&store?.pseudonym(from.reveal())?);

@@ -182,6 +182,7 @@ impl Server {
         self.wait_for_models().await;
         let Departures { finished, handed_over, cut } = departures;
         self.desk.reporting.iter().for_each(JoinHandle::abort);
+        self.desk.knowing.settle().await;
         if let Some(outbox) = &self.desk.outbox {
             outbox.settle(SETTLE_WITHIN).await;
         }
@@ -469,7 +470,7 @@ async fn offer_api(
     (settings, policies): (&Settings, BTreeMap<String, String>),
     bus: &Arc<Bus>,
     reloads: mpsc::Sender<ReloadAsked>,
-    (forks, (copies, reels, bench, (shelf, customers, recordings)), readiness, (metrics, log), (store, outbox)): ApiParts,
+    (forks, (copies, reels, bench, (shelf, customers, recordings, escalating)), readiness, (metrics, log), (store, outbox)): ApiParts,
 ) -> Result<Api, Failure> {
     let (orders, inlet) = mpsc::channel(ORDERS_MAX);
     let browsers = Browsers::new(settings);
@@ -487,6 +488,7 @@ async fn offer_api(
         recordings,
         shelf,
         customers,
+        escalating,
         bench,
         readiness,
         metrics,

@@ -16,6 +16,7 @@ use media::tone::Region;
 use routing::section::{Section, list, name, parse_table, text, whole};
 use toml::Value;
 
+use super::alerts::{check_steps, read_alerts};
 use super::compliance::read_compliance;
 use super::crm::read_crms;
 use super::forks::read_forks;
@@ -103,6 +104,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         compliance: read_compliance(root.section("compliance"), folder, &privacy.files),
         privacy,
         store: read_store(root.section("store"), folder),
+        alerts: read_alerts(root.section("alerts")),
         reports,
         report_font,
         mail: read_mail(root.section("mail"), folder),
@@ -146,6 +148,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
         root.fault("route", "keep_audio without a store", "[store] beside it: audio is sealed by its keys");
     }
     check_recipients(&mut root, &settings);
+    check_steps(&mut root, &settings);
     check_seen(&mut root, &settings.users, &routes);
     check_region(&mut root, settings.recognition.as_ref(), &settings.privacy);
     check_regions_of(&mut root, settings.recognition.as_ref(), &routes);

@@ -39,6 +39,7 @@ impl Settings {
             knowledge: _,
             compliance: _,
             privacy: _,
+            alerts: _,
             store,
             reports,
             report_font: _,

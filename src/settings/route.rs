@@ -7,7 +7,7 @@ use std::time::Duration;
 use nlu::masking::Class;
 use nlu::recognition::Language;
 
-use super::{AudioTerms, ConsentSettings, HeaderChanges};
+use super::{AudioTerms, ConsentSettings, HeaderChanges, IndicatorSettings};
 use crate::notice::Tags;
 use crate::quoted::after_quote;
 
@@ -87,6 +87,8 @@ pub struct Route {
     pub consent: ConsentSettings,
     /// Whether the audio of its calls is kept, as far as callers have agreed.
     pub keep_audio: bool,
+    /// The tone by which its parties are told that somebody takes part.
+    pub indicator: Option<IndicatorSettings>,
     /// What is said of its calls' data.
     pub tags: Tags,
     /// What is changed in the callers' headers before any target sees them.
@@ -282,6 +284,7 @@ mod tests {
             mask: None,
             consent: ConsentSettings::default(),
             keep_audio: false,
+            indicator: None,
             tags: Tags::default(),
             headers: HeaderChanges::default(),
         };

@@ -10,12 +10,11 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
-use super::crm::Outbox;
+use super::told::Told;
 use crate::knowledge::{Found, Shelf};
 use crate::metrics::Metrics;
 use crate::notice::{Advice, AnswerFound, Notice, What};
-use crate::store::Store;
-use crate::web::{Bus, Moment};
+use crate::web::Moment;
 
 /// Words of customers that may wait.
 const WAITING_MAX: usize = 256;
@@ -28,19 +27,6 @@ const ONE_MORE_AFTER: Duration = Duration::from_secs(4);
 
 /// The knowledge in force, for everybody who looks things up in it.
 pub type SharedShelf = Arc<ArcSwap<Shelf>>;
-
-/// Where suggestions are told.
-#[derive(Clone)]
-pub struct Told {
-    /// Everybody who watches.
-    pub bus: Arc<Bus>,
-    /// What is kept, where anything is.
-    pub store: Option<Store>,
-    /// Systems outside, where any are.
-    pub outbox: Option<Outbox>,
-    /// The figures.
-    pub metrics: Metrics,
-}
 
 /// The way to whoever suggests. The thread ends with it.
 pub struct Advisor {
@@ -120,7 +106,7 @@ fn advise(words: &Receiver<Words>, shelf: &SharedShelf, told: &Told) {
         let now = Moment::now();
         let call_ms = now.0.saturating_sub(started.0);
         let advice = Advice { query: words.text.into(), answers: found.iter().map(answer).collect() };
-        told.tell(&Notice { call: words.call, call_ms, what: What::AnswersSuggested(Box::new(advice)) }, now);
+        told.tell_words(&Notice { call: words.call, call_ms, what: What::AnswersSuggested(Box::new(advice)) }, now);
     }
 }
 
@@ -137,38 +123,6 @@ fn answer(Found { entry, saying, language, score }: &Found<'_>) -> AnswerFound {
 /// A hundredth is finer than a score is right.
 pub fn hundredths(score: f32) -> f32 {
     (score * 100.0).round() / 100.0
-}
-
-impl Told {
-    /// Tells everybody what was heard of a recording; what was decided stands in the audit trail first.
-    pub(super) fn tell_all(&self, notice: &Notice, now: Moment) {
-        self.metrics.observe(notice);
-        if let Some(store) = &self.store {
-            // What the disk did not take in time is counted, and told all the same.
-            let _ = store.commit(std::iter::once(notice));
-        }
-        self.bus.publish_at(notice, now);
-        if let Some(store) = &self.store {
-            store.keep(notice, now);
-        }
-        if let Some(outbox) = &self.outbox {
-            outbox.offer(notice, now);
-        }
-    }
-
-    /// Tells everybody, unless consent was refused while the library was searched.
-    fn tell(&self, notice: &Notice, now: Moment) {
-        let tell_others = || {
-            self.metrics.observe(notice);
-            if let Some(store) = &self.store {
-                store.keep(notice, now);
-            }
-            if let Some(outbox) = &self.outbox {
-                outbox.offer(notice, now);
-            }
-        };
-        self.bus.publish_words_at(notice, now, tell_others);
-    }
 }
 
 /// What becomes of answers that were found.

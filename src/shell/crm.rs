@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 
 use crate::crm::{Answer, Fate, Parcel, REPORT_EVENT, State, after, facts_of};
 use crate::metrics::Metrics;
-use crate::notice::{Notice, What};
+use crate::notice::{AlertEscalated, Notice, What};
 use crate::settings::Settings;
 use crate::store::Store;
 use crate::web::{Bus, Moment, kind};
@@ -125,8 +125,7 @@ impl Outbox {
 
     /// Takes note of something that was told, when a system is to know of it; never waits.
     pub fn offer(&self, notice: &Notice, time: Moment) {
-        let is_asked = matches!(notice.what, What::TicketAsked { .. });
-        if !is_asked && !self.events.contains(kind(&notice.what)) {
+        if asked_for(&notice.what).is_empty() && !self.events.contains(kind(&notice.what)) {
             return;
         }
         if self.asks.try_send(Ask::Told(Box::new(notice.clone()), time)).is_err() {
@@ -292,11 +291,8 @@ impl Clerk {
     /// Writes down a parcel for every system that is to know.
     async fn take_up(&mut self, notice: &Notice, time: Moment) {
         let event = kind(&notice.what);
-        let asked = match &notice.what {
-            What::TicketAsked { crm, .. } => Some(crm.as_str()),
-            _ => None,
-        };
-        let is_told = |(name, receiver): &(&String, &Receiver)| asked == Some(name.as_str()) || receiver.is_told(event);
+        let asked = asked_for(&notice.what);
+        let is_told = |(name, receiver): &(&String, &Receiver)| asked.contains(name) || receiver.is_told(event);
         let names: Vec<String> = self.receivers.iter().filter(is_told).map(|(name, _)| name.clone()).collect();
         if names.is_empty() {
             return;
@@ -314,13 +310,17 @@ impl Clerk {
             }
             let id = self.next;
             let Some(body) = self.receivers[&name].body(&facts) else { continue };
+            let key = self.key_of(notice, &name);
+            if self.parcels.values().any(|parcel| parcel.key == key && parcel.crm == name) {
+                continue;
+            }
             let parcel = Parcel {
                 id,
                 crm: name,
                 to: None,
                 call: notice.call.clone(),
                 event: event.to_owned(),
-                key: post::fresh_key(),
+                key,
                 body,
                 unix_ms: time.0,
                 attempts: 0,
@@ -332,6 +332,13 @@ impl Clerk {
             fresh.push(id);
         }
         self.keep(&fresh).await;
+    }
+
+    /// What a receiver knows a parcel by: a step of an alert, which may be told again after a restart, always by the same.
+    fn key_of(&self, notice: &Notice, crm: &str) -> String {
+        let What::AlertEscalated(told) = &notice.what else { return post::fresh_key() };
+        let AlertEscalated { alert_ms, rule, step, since, .. } = told;
+        self.store.key_of(&format!("escalated {} {alert_ms} {rule} {} {step} {crm}", notice.call, since.0))
     }
 
     /// Writes down a parcel that is made once for good. It goes out only once that is on the disk.
@@ -446,6 +453,15 @@ impl Clerk {
         self.metrics.set_deliveries(self.parcels.len() - aside().count(), aside().count());
         let is_aside = aside().any(|parcel| parcel.event == REPORT_EVENT);
         self.reports_aside.send_if_modified(|before| std::mem::replace(before, is_aside) != is_aside);
+    }
+}
+
+/// The systems that are to know of something whatever events they are told of.
+fn asked_for(what: &What) -> &[String] {
+    match what {
+        What::TicketAsked { crm, .. } => std::slice::from_ref(crm),
+        What::AlertEscalated(told) => &told.crms,
+        _ => &[],
     }
 }
 

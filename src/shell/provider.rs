@@ -18,6 +18,8 @@ use crate::settings::OidcSettings;
 const ANSWER_WAIT: Duration = Duration::from_secs(4);
 /// The longest answer, bytes.
 const ANSWER_BYTES_MAX: usize = 256 << 10;
+/// What the address ends in where browsers come back to.
+const RETURN_PATH: &str = "/v1/session/oidc/done";
 /// How much of what it says is repeated, characters: on pages, in the log, and for good in the audit trail.
 const REPEATED_CHARACTERS_MAX: usize = 200;
 
@@ -63,6 +65,8 @@ struct Document {
     authorization_endpoint: String,
     token_endpoint: String,
     jwks_uri: String,
+    /// Where people sign out (OpenID Connect RP-Initiated Logout 1.0 §2.1).
+    end_session_endpoint: Option<String>,
 }
 
 /// What we need of its answer to a code (OpenID Connect Core 1.0 §3.1.3.3).
@@ -115,11 +119,11 @@ impl Provider {
         Ok(url.into())
     }
 
-    /// Who signed in, by the code that the browser came back with.
+    /// Who signed in, by the code that the browser came back with, and the token that says so.
     ///
     /// # Errors
     /// When the provider cannot be asked, or whoever it names is nobody here.
-    pub async fn identity(&self, code: &str, attempt: &Attempt) -> Result<Identity, Failed> {
+    pub async fn identity(&self, code: &str, attempt: &Attempt) -> Result<(Identity, String), Failed> {
         let document = self.document().await?;
         let (at, keys_at) = (self.checked(&document.token_endpoint)?, self.checked(&document.jwks_uri)?);
         let mut form = reqwest::Url::parse("form:").expect("a constant");
@@ -136,7 +140,23 @@ impl Provider {
         let kind = "application/x-www-form-urlencoded";
         let Tokens { id_token } = asked(self.client.post(at).header("Content-Type", kind).body(body)).await?;
         let keys: JwkSet = asked(self.client.get(keys_at)).await?;
-        Ok(identify(&id_token, &keys, &attempt.nonce, &self.settings)?)
+        Ok((identify(&id_token, &keys, &attempt.nonce, &self.settings)?, id_token))
+    }
+
+    /// Where a browser is sent so that its user signs out there, too, who signed in by that token; nothing where the provider has
+    /// no such place. It is sent back to the console from there.
+    ///
+    /// # Errors
+    /// When the provider cannot be asked.
+    pub async fn way_out(&self, id_token: &str) -> Result<Option<String>, Failed> {
+        let Some(at) = self.document().await?.end_session_endpoint else { return Ok(None) };
+        let mut url = self.checked(&at)?;
+        let back = self.settings.redirect.strip_suffix(RETURN_PATH).unwrap_or(&self.settings.redirect);
+        url.query_pairs_mut()
+            .append_pair("id_token_hint", id_token)
+            .append_pair("client_id", &self.settings.client_id)
+            .append_pair("post_logout_redirect_uri", &format!("{back}/"));
+        Ok(Some(url.into()))
     }
 
     async fn document(&self) -> Result<Document, Failed> {

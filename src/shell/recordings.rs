@@ -19,7 +19,7 @@ use serde::Serialize;
 use tracing::{info, warn};
 use utoipa::ToSchema;
 
-use super::advise::Told;
+use super::told::Told;
 use crate::control::{ChatOpening, ControlSettings};
 use crate::notice::Notice;
 use crate::settings::Settings;

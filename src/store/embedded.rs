@@ -4,6 +4,7 @@
 //! read by whoever asks. Whose calls they are, and what is forgotten when, is in `people` and `forget`.
 
 mod accounts;
+mod alerts;
 mod dump;
 mod forget;
 mod minutes;
@@ -48,8 +49,8 @@ const TENANTS_FILE: &str = "tenants";
 const AUDIO_FOLDER: &str = "audio";
 
 /// What there is, in the order in which back-ups need it: calls that are up before all others.
-const TREES: [&str; 11] =
-    ["running", "parties", "people", "holds", "notices", "calls", "facts", "marks", "outbox", "accounts", "reels"];
+const TREES: [&str; 12] =
+    ["running", "parties", "people", "holds", "notices", "calls", "facts", "marks", "outbox", "accounts", "reels", "waiting"];
 
 /// A call's name in the store.
 type CallName = [u8; 16];
@@ -89,6 +90,8 @@ pub struct Embedded {
     reels: Tree,
     /// Where its files are.
     audio: PathBuf,
+    /// Alerts that wait for a reaction.
+    alerts: Tree,
     keys: Arc<KeyRing>,
     slots: Arc<Mutex<Slots>>,
     tenants: Arc<Mutex<Tenants>>,
@@ -157,7 +160,7 @@ impl Embedded {
         let tenants = Tenants::new(Slots::open(&folder.join(TENANTS_FILE)).map_err(in_folder)?);
         let opened = TREES.into_iter().map(|name| trees.tree(name)).collect::<Result<Vec<Tree>, String>>()?;
         let opened = <[Tree; TREES.len()]>::try_from(opened).expect("as many as there are names");
-        let [running, parties, people, holds, notices, calls, facts, marks, outbox, accounts, reels] = opened;
+        let [running, parties, people, holds, notices, calls, facts, marks, outbox, accounts, reels, alerts] = opened;
         let (keys, slots, tenants) = (Arc::clone(keys), Arc::new(Mutex::new(slots)), Arc::new(Mutex::new(tenants)));
         let all = Self {
             trees,
@@ -173,6 +176,7 @@ impl Embedded {
             accounts,
             reels,
             audio: folder.join(AUDIO_FOLDER),
+            alerts,
             keys,
             slots,
             tenants,

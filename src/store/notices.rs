@@ -53,6 +53,7 @@ pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
         | What::FactsTold { .. }
         | What::OutcomeTold(_) => "operator",
         What::AlertHandled(deed) => &deed.by,
+        What::PriorityChanged(change) => &change.by,
         What::Consent { .. }
         | What::SecureInput { .. }
         | What::Bypassed { .. }
@@ -61,7 +62,8 @@ pub fn entry_of(notice: &Notice) -> Option<AuditEntry> {
         | What::LoadChanged { .. }
         | What::ComplianceBreached(_)
         | What::ScenarioTurned(_)
-        | What::GroupTurned(_) => "server",
+        | What::GroupTurned(_)
+        | What::AlertEscalated(_) => "server",
         What::CallStarted { .. }
         | What::CallRefused { .. }
         | What::CallForked { .. }

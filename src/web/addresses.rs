@@ -50,7 +50,6 @@ pub(super) fn open() -> Doors {
         .answers::<signing::SessionBody>(OK, "Whose session it is")
         .answer_header("set-cookie", "The cookie by which the browser is known")
         .refuses(&[UNAUTHORIZED, FORBIDDEN, TOO_MANY, UNAVAILABLE]);
-    let sign_out = describe("Signs a person out").answers_empty(NO_CONTENT, "Nobody is").refuses(&[FORBIDDEN]);
     Doors::default()
         .open(Method::GET, "/", console::page, page("The console"))
         .open(Method::GET, "/agent", console::agent, page("The agents' page of the console, alone"))
@@ -71,7 +70,7 @@ pub(super) fn open() -> Doors {
                 .refuses(&[UNAUTHORIZED]),
         )
         .open(Method::POST, "/v1/session", signing::sign_in, sign_in)
-        .open(Method::DELETE, "/v1/session", signing::sign_out, sign_out)
+        .open(Method::DELETE, "/v1/session", signing::sign_out, sign_out())
         .open(
             Method::GET,
             "/v1/session/ways",
@@ -109,6 +108,13 @@ pub(super) fn open() -> Doors {
         )
 }
 
+fn sign_out() -> Description {
+    describe("Signs a person out")
+        .answers::<signing::SignedOut>(OK, "Nobody is here; the browser can go on to sign out of the provider, too")
+        .answers_empty(NO_CONTENT, "Nobody is")
+        .refuses(&[FORBIDDEN])
+}
+
 /// The addresses that ask for somebody who is known.
 pub(super) fn closed() -> Doors {
     running(trail(signing_in(libraries(people(interactions(supervision(seen(Doors::default()))))))))
@@ -117,6 +123,9 @@ pub(super) fn closed() -> Doors {
 /// Calls as they are told.
 fn seen(doors: Doors) -> Doors {
     let list = |what| describe(what).query::<CallsQuery>().answers::<CallList>(OK, "Newest first");
+    let alerts = describe("Alerts of calls that are up or ended lately, and those that nobody has reacted to")
+        .query::<alerts::AlertsQuery>()
+        .answers::<alerts::AlertList>(OK, "Newest first");
     let whole = |what| describe(what).answers::<Detail>(OK, "With its timeline and events").refuses(&[NOT_FOUND]);
     let played = describe("What was kept of a call's audio, and may be heard, as a WAV")
         .header("range", "The octets that are wanted, in one range (RFC 9110)")
@@ -135,6 +144,7 @@ fn seen(doors: Doors) -> Doors {
         .at(Method::GET, "/v1/calls/{id}/playback.wav", Playback, playback::play, played)
         .at(Method::GET, "/v1/calls", Calls, calls::calls, list("Calls and chats"))
         .at(Method::GET, "/v1/calls/{id}", Calls, calls::call, whole("One call"))
+        .at(Method::GET, "/v1/alerts", Calls, alerts::list, alerts)
         .at(Method::GET, "/v1/interactions", Calls, calls::calls, list("Chats and calls"))
         .at(Method::GET, "/v1/interactions/{id}", Calls, calls::call, whole("One chat"))
         .at(
@@ -180,6 +190,8 @@ fn supervision(doors: Doors) -> Doors {
             BAD_REQUEST,
         ])
     };
+    let priority = "Changes the caller's place in queues, wherever the caller is moved from then on";
+    let priority = order(priority).body::<moves::PriorityRequest>();
     let handled = order("Tells what is done about an alert").body::<alerts::DeedRequest>();
     let supervise = order("Calls a supervisor's phone").body::<orders::SupervisorRequest>();
     let change = order("Lets others hear a supervisor").number("supervisor").body::<orders::PartRequest>();
@@ -202,6 +214,7 @@ fn supervision(doors: Doors) -> Doors {
             moves::move_caller,
             order("Moves the caller to a target").body::<moves::MoveRequest>(),
         )
+        .at(Method::PUT, "/v1/calls/{id}/priority", Orders, moves::prioritise, priority)
         .at(
             Method::POST,
             "/v1/calls/{id}/prompts",

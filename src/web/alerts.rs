@@ -1,5 +1,7 @@
 //! `POST /v1/calls/{id}/alerts`: what somebody does about an alert, told to everybody who watches. The call may have ended.
 
+mod list;
+
 use std::time::Duration;
 
 use axum::Extension;
@@ -18,6 +20,8 @@ use super::scope::Scope;
 use super::signing::Who;
 use crate::control::Done;
 use crate::notice::{AlertDeed, Notice, What};
+
+pub(super) use list::{AlertList, AlertsQuery, list};
 
 /// How long an alert is snoozed when nothing is said, and at most.
 const SNOOZE_DEFAULT: Duration = Duration::from_secs(5 * 60);
@@ -64,31 +68,37 @@ pub(super) async fn handle(
 ) -> Result<Response, Problem> {
     let told = told(&who, read(body)?)?;
     let on_board = |record: &super::CallRecord| {
-        let may_have_it = told.to.as_ref().is_none_or(|to| *to == told.by || sees(&app, to, record));
-        (record.started, record.alert(told.alert_ms, &told.rule).is_some(), may_have_it)
+        (record.started, record.route.clone(), record.alert(told.alert_ms, &told.rule).is_some())
     };
-    let (found, is_up) = app.bus.with_board(|board| (board.call(&call).map(on_board), board.is_active(&call)));
-    let (started, has_alert, is_seen) = found.ok_or_else(no_such_call)?;
+    let found = app.bus.with_board(|board| board.call(&call).map(on_board));
+    // One from before a restart, which still waits.
+    let found = found.or_else(|| {
+        let waiting = app.escalating.find(&call, told.alert_ms, &told.rule)?;
+        Some((Moment(waiting.raised.0.saturating_sub(told.alert_ms)), waiting.route, true))
+    });
+    let (started, route, has_alert) = found.ok_or_else(no_such_call)?;
+    if !Scope::of(Some(&who)).sees(Some(&route)) {
+        return Err(no_such_call());
+    }
     if !has_alert {
         let detail = format!("no alert of the rule {} at {} ms", told.rule, told.alert_ms);
         return Err(Problem::new(StatusCode::NOT_FOUND, detail));
     }
-    if !is_seen {
+    if told.to.as_ref().is_some_and(|to| *to != told.by && !sees(&app, to, &route)) {
         let detail = format!("`to`: found {:?}, expected a user who sees the call", told.to.unwrap_or_default());
         return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
     }
     let now = Moment::now();
     let notice = Notice { call, call_ms: now.0.saturating_sub(started.0), what: What::AlertHandled(told) };
-    // What is kept of a call that has ended stays as it is; the trail has who did what.
-    app.tell_of(&notice, is_up, now);
+    app.tell_of(&notice, now);
     answered(Done::Accepted)
 }
 
-/// Whether somebody can be given an alert of a call.
-fn sees(app: &App, name: &str, record: &super::CallRecord) -> bool {
+/// Whether somebody can be given an alert of a call of that route.
+fn sees(app: &App, name: &str, route: &str) -> bool {
     let live = app.live.load();
     let user = live.users.get(name).filter(|user| Area::Calls.is_for(user.role));
-    user.is_some_and(|user| Scope::new(user.routes.as_ref()).sees_call(record))
+    user.is_some_and(|user| Scope::new(user.routes.as_ref()).sees(Some(route)))
 }
 
 /// What is told of a deed.

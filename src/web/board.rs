@@ -33,11 +33,9 @@ impl Board {
         }
         let Some(record) = self.active.get_mut(&notice.call) else {
             // What has come of a call is known when it is over.
-            let mut ended = self
-                .ended
-                .iter_mut()
-                .rev()
-                .filter(|_| matches!(notice.what, What::OutcomeTold(_) | What::AlertHandled(_)));
+            let mut ended = self.ended.iter_mut().rev().filter(|_| {
+                matches!(notice.what, What::OutcomeTold(_) | What::AlertHandled(_) | What::AlertEscalated(_))
+            });
             if let Some(record) = ended.find(|record| record.id == notice.call) {
                 record.apply(notice, now);
             }

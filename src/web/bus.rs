@@ -198,6 +198,15 @@ impl State {
         self.pending.forget(&calls);
     }
 
+    /// The route of a notice's call, where it is known: of an alert it is, also once its call is forgotten.
+    fn route_of(&self, notice: &Notice) -> Option<String> {
+        let told = match &notice.what {
+            What::AlertEscalated(told) => Some(told.route.clone()),
+            _ => None,
+        };
+        told.or_else(|| self.board.call(&notice.call).map(|record| record.route.clone()))
+    }
+
     /// Numbers a notice, and puts it on the board and into the ring.
     fn take(&mut self, notice: &Notice, time: Moment) -> Arc<Event> {
         self.last_seq += 1;
@@ -207,7 +216,7 @@ impl State {
             seq,
             call: notice.call.clone(),
             kind: kind(&notice.what),
-            route: self.board.call(&notice.call).map(|record| record.route.clone()),
+            route: self.route_of(notice),
             has_words: notice.what.has_words(),
             json: event_json(seq, time, notice).into(),
         });
@@ -259,6 +268,8 @@ pub const KINDS: &[&str] = &[
     "fork_paused",
     "outcome_told",
     "alert_handled",
+    "alert_escalated",
+    "priority_changed",
     "ticket_asked",
     "chat_opened",
     "message_dropped",
@@ -319,6 +330,8 @@ pub fn kind(what: &What) -> &'static str {
         What::TicketAsked { .. } => "ticket_asked",
         What::OutcomeTold(_) => "outcome_told",
         What::AlertHandled(_) => "alert_handled",
+        What::AlertEscalated(_) => "alert_escalated",
+        What::PriorityChanged(_) => "priority_changed",
         What::ChatOpened { .. } => "chat_opened",
         What::MessageDropped { .. } => "message_dropped",
         What::ReplySuggested { .. } => "reply_suggested",

@@ -211,12 +211,25 @@ fn web_socket(upgrade: WebSocketUpgrade, headers: &HeaderMap, watch: Watch) -> R
         .on_upgrade(move |socket| serve_socket(socket, watch))
 }
 
-async fn serve_socket(mut socket: WebSocket, mut watch: Watch) {
+/// Somebody who is told things over a WebSocket.
+pub(super) trait Told {
+    /// What is to be told next; `None` when the server closes or the session ends. Cancel safe.
+    async fn next_text(&mut self) -> Option<Utf8Bytes>;
+}
+
+impl Told for Watch {
+    async fn next_text(&mut self) -> Option<Utf8Bytes> {
+        self.next().await.map(|delivery| socket_text(&delivery))
+    }
+}
+
+/// Tells somebody until either side closes; what they say is ignored.
+pub(super) async fn serve_socket(mut socket: WebSocket, mut told: impl Told) {
     let mut ping = tokio::time::interval(KEEP_ALIVE);
     loop {
         let message = tokio::select! {
-            delivery = watch.next() => match delivery {
-                Some(delivery) => Message::text(socket_text(&delivery)),
+            text = told.next_text() => match text {
+                Some(text) => Message::Text(text),
                 None => break,
             },
             incoming = socket.recv() => match incoming {
@@ -229,7 +242,7 @@ async fn serve_socket(mut socket: WebSocket, mut watch: Watch) {
             return;
         }
     }
-    // The server closes: a polite word, and no matter if it does not arrive.
+    // The server closes, or the session ends: a polite word, and no matter if it does not arrive.
     let _ = tokio::time::timeout(Duration::from_secs(1), socket.send(Message::Close(None))).await;
 }
 

@@ -9,14 +9,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::orders::{Body, answered, ask, read};
+use super::orders::{Body, answered, ask, bad, read, record_order};
 use super::problem::Problem;
 use super::routes::App;
 use super::signing::Who;
 use crate::control::{Order, Wish};
+use crate::notice::PriorityChange;
 
 /// Ways of one order.
 const WAYS_MAX: usize = 5;
+/// The furthest ahead.
+const PRIORITY_MAX: u32 = 1_000;
 /// The longest name of a way or target, bytes.
 const NAME_BYTES_MAX: usize = 64;
 
@@ -42,6 +45,31 @@ pub(super) struct MoveRequest {
     queue_priority: Option<u32>,
 }
 
+/// The caller's place in queues.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PriorityRequest {
+    /// More is further ahead; that of targets again for `null`.
+    #[schema(required, maximum = 1000)]
+    queue_priority: Option<u32>,
+}
+
+/// `PUT /v1/calls/{id}/priority`.
+pub(super) async fn prioritise(
+    State(app): State<App>,
+    Path(call): Path<String>,
+    Extension(who): Extension<Who>,
+    body: Body<PriorityRequest>,
+) -> Result<Response, Problem> {
+    let PriorityRequest { queue_priority } = read(body)?;
+    if queue_priority.is_some_and(|priority| priority > PRIORITY_MAX) {
+        return Err(bad(format!("`queue_priority` is 0-{PRIORITY_MAX}, or null")));
+    }
+    app.check_up(&call)?;
+    let change = PriorityChange { queue_priority, by: who.name().to_owned() };
+    answered(ask(&app, Order::Prioritise { call, change }).await?)
+}
+
 /// `GET /v1/targets`.
 pub(super) async fn targets(State(app): State<App>) -> Json<Targets> {
     Json(Targets { targets: app.live.load().agents.keys().cloned().collect() })
@@ -64,14 +92,8 @@ pub(super) async fn move_caller(
     let ways = if via.is_empty() { vec![Route::Bridge] } else { via.iter().map(|way| Route::named(way)).collect() };
     app.check_up(&call)?;
     let wish = Wish { target, ways, queue_priority };
-    audit(&app, &who, &call, &wish).await;
+    let names: Vec<&str> = wish.ways.iter().map(Route::as_str).collect();
+    let what = json!({ "target": wish.target, "ways": names, "queue_priority": queue_priority });
+    record_order(&app, "move_ordered", &who, &call, what).await;
     answered(ask(&app, Order::Move { call, wish }).await?)
-}
-
-/// Who orders it: what becomes of it stands in the trail as of any move.
-async fn audit(app: &App, who: &Who, call: &str, wish: &Wish) {
-    let Some(store) = &app.store else { return };
-    let ways: Vec<&str> = wish.ways.iter().map(Route::as_str).collect();
-    let what = json!({ "target": wish.target, "ways": ways, "queue_priority": wish.queue_priority });
-    store.audited("move_ordered", who.name(), call, what).await;
 }

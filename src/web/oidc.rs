@@ -26,6 +26,7 @@ use super::problem::Problem;
 use super::routes::App;
 use super::sessions::{AGE_MAX, by_chance};
 use super::signing::{self, audit, cookie_named, is_plain_here, set_cookie};
+use crate::pii::Pii;
 use crate::shell::provider::{Attempt, Failed, Provider, is_refusal_code};
 
 /// Names the sign-in that a browser is in the midst of.
@@ -169,8 +170,8 @@ async fn let_in(app: &App, headers: &HeaderMap, returned: Returned) -> Result<Re
             return Err(problem);
         }
     };
-    let identity = match in_time(provider.identity(&code, &attempt)).await {
-        Ok(identity) => identity,
+    let (identity, id_token) = match in_time(provider.identity(&code, &attempt)).await {
+        Ok(identified) => identified,
         Err(failed) => {
             tracing::warn!(issuer = by, %failed, "a sign-in at the provider leads nowhere");
             audit(app, "sign_in_refused", "", json!({ "by": by, "why": failed.to_string() })).await;
@@ -190,13 +191,21 @@ async fn let_in(app: &App, headers: &HeaderMap, returned: Returned) -> Result<Re
     let number = app.signed.begin(headers, &user, settings);
     let number = number.map_err(|why| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why))?;
     // Whoever was signed in in that browser is not any more.
-    session.iter().for_each(|before| app.signed.end(before));
+    session.iter().for_each(|before| drop(app.signed.end(before)));
+    app.signed.began_by(&number, id_token);
     audit(app, "signed_in", &user, json!({ "role": role, "by": by })).await;
     let cookie = set_cookie(headers, &number, AGE_MAX);
     let over = format!("{COOKIE_NAME}=; Path=/v1/session/oidc; HttpOnly; SameSite=Lax; Max-Age=0");
     let mut response = (StatusCode::SEE_OTHER, [(LOCATION, "/".to_owned()), (SET_COOKIE, cookie)]).into_response();
     response.headers_mut().append(SET_COOKIE, over.try_into().expect("letters and digits"));
     Ok(response)
+}
+
+/// Where a browser goes to sign out of the provider, too, whose word its session began by; nothing where there is no such place,
+/// or nobody answers: whoever signs out is signed out here in any case.
+pub(super) async fn way_out(app: &App, id_token: Option<Pii<String>>) -> Option<String> {
+    let (id_token, provider) = (id_token?, app.live.load().oidc.clone()?);
+    in_time(provider.way_out(id_token.reveal())).await.ok()?
 }
 
 /// The sign-in that a browser comes back from, and its code.

@@ -14,6 +14,7 @@ use axum::{Extension, Json};
 use media::tone::{Pattern, Progress, Region};
 use routing::{Language, PlayMode, SAYING_CHARS_MAX, Until, is_prompt_file, is_saying};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tokio::sync::{Semaphore, oneshot};
 use utoipa::ToSchema;
 
@@ -180,16 +181,19 @@ type Numbered = Result<Path<(String, u32)>, PathRejection>;
 pub(super) async fn supervise(
     State(app): State<App>,
     Path(call): Path<String>,
+    Extension(who): Extension<Who>,
     body: Body<SupervisorRequest>,
 ) -> Result<Response, Problem> {
     let SupervisorRequest { target, uri, mode, party, hears } = read(body)?;
     let mode = mode_of(mode, party)?;
+    let what = json!({ "target": target, "uri": uri, "mode": mode.as_str(), "party": mode.party().map(Party::as_str) });
     let whom = match (target, uri) {
         (Some(name), None) => Whom::Target(name),
         (None, Some(uri)) => Whom::Uri(uri),
         (None, None) | (Some(_), Some(_)) => return Err(bad("either `target` or `uri` says whom to call")),
     };
     app.check_up(&call)?;
+    record_order(&app, "supervision_ordered", &who, &call, what).await;
     answered(ask(&app, Order::Supervise { call, whom, mode, hears: hears.into() }).await?)
 }
 
@@ -218,13 +222,22 @@ pub(super) async fn change_supervisor(
         Who::Machine => None,
         Who::Person { .. } => Some(who.browser()),
     };
+    let party = mode.and_then(SupervisorMode::party).map(Party::as_str);
+    let what = json!({ "supervisor": supervisor, "mode": mode.map(|mode| mode.as_str()), "party": party,
+        "hears": hears.map(|hears| hears.as_str()) });
+    record_order(&app, "supervision_changed", &who, &call, what).await;
     answered(ask(&app, Order::ChangeSupervisor { call, supervisor, mode, hears, by }).await?)
 }
 
 /// `DELETE /v1/calls/{id}/supervisors/{supervisor}`.
-pub(super) async fn end_supervisor(State(app): State<App>, path: Numbered) -> Result<Response, Problem> {
+pub(super) async fn end_supervisor(
+    State(app): State<App>,
+    path: Numbered,
+    Extension(who): Extension<Who>,
+) -> Result<Response, Problem> {
     let (call, supervisor) = numbered(path)?;
     app.check_up(&call)?;
+    record_order(&app, "supervision_ended", &who, &call, json!({ "supervisor": supervisor })).await;
     answered(ask(&app, Order::EndSupervisor { call, supervisor }).await?)
 }
 
@@ -298,6 +311,13 @@ pub(super) async fn end_bypass(State(app): State<App>, Path(call): Path<String>)
 /// `POST /v1/drain`.
 pub(super) async fn drain(State(app): State<App>) -> Result<Response, Problem> {
     give(&app, Order::Drain)
+}
+
+/// Who orders something: what becomes of it stands in the trail by itself.
+pub(super) async fn record_order(app: &App, kind: &str, who: &Who, call: &str, what: serde_json::Value) {
+    if let Some(store) = &app.store {
+        store.audited(kind, who.name(), call, what).await;
+    }
 }
 
 /// Gives an order and waits for what comes of it.

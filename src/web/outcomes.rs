@@ -88,6 +88,6 @@ async fn take(app: &App, call: String, outcome: Outcome) -> Result<Late, Problem
         },
     };
     let notice = notice(started);
-    app.tell_of(&notice, is_up, now);
+    app.tell_of(&notice, now);
     Ok(Late::Taken)
 }

@@ -150,10 +150,12 @@ pub(super) async fn erase(
     // On its own: whoever asks may go before it is done, and it is forgotten everywhere all the same.
     let (store, bus, outbox) = (store.clone(), Arc::clone(&app.bus), app.outbox.clone());
     let (customers, recordings, person) = (app.customers.clone(), app.recordings.clone(), store.pseudonym(&address));
+    let escalating = app.escalating.clone();
     let deed = tokio::spawn(async move {
         match store.erase(address).await.map_err(store_down)? {
             Ok(erased) => {
                 bus.forget(&erased.calls);
+                escalating.forget(&erased.calls);
                 person.iter().for_each(|person| customers.forget(person));
                 person.iter().for_each(|person| recordings.erase(person));
                 if let Some(outbox) = outbox {
@@ -181,10 +183,12 @@ pub(super) async fn erase_tenant(
     let (store, reason) = (kept(&app)?, checked(reason)?);
     audit(store, &who, "tenant_erasure_asked", json!({ "tenant": tenant, "reason": reason })).await?;
     let (store, bus, outbox) = (store.clone(), Arc::clone(&app.bus), app.outbox.clone());
+    let escalating = app.escalating.clone();
     let deed = tokio::spawn(async move {
         let erased = store.erase_tenant(tenant).await.map_err(store_down)?.map_err(|held| held_already(&held))?;
         let mut calls = bus.forget_tenant(&erased.tenant);
         calls.extend(erased.waiting.iter().cloned());
+        escalating.forget(&calls);
         if let Some(outbox) = outbox {
             outbox.forget(calls).await;
         }

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 pub use self::afterwards::{Late, OUTCOMES_MAX, Reply};
 pub use self::decided::{Because, Decision, ServiceSwitch};
 pub use self::deeds::{Breached, Prompt, PromptOutcome, Reroute, RerouteOutcome};
-pub use self::handled::Handled;
+pub use self::handled::{Escalated, Handled};
 pub use self::present::{AudioClient, Supervisor, SupervisorState};
 pub use self::summary::Summary;
 use super::moment::Moment;
@@ -96,6 +96,10 @@ pub struct CallRecord {
     /// Name of the target the caller talks to.
     #[schema(required)]
     pub target: Option<String>,
+    /// The caller's place in queues, where somebody has said one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub queue_priority: Option<u32>,
     /// The latest step of the caller's timeline.
     #[schema(required)]
     pub emotion: Option<Step>,
@@ -264,6 +268,10 @@ pub struct Alert {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub handled: Option<Handled>,
+    /// How it became more urgent last, when nobody reacted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub escalated: Option<Escalated>,
 }
 
 /// A notice with its moment.
@@ -295,6 +303,7 @@ impl CallRecord {
             scenario: scenario.to_owned(),
             tags: Tags::default(),
             channel: None,
+            queue_priority: None,
             fork: None,
             started: now,
             answered: None,
@@ -364,6 +373,8 @@ impl CallRecord {
             }
             What::ChatOpened { .. } | What::ReplySuggested { .. } | What::OutcomeTold(_) => self.apply_chat(notice),
             What::AlertHandled(deed) => self.apply_alert_deed(deed, now),
+            What::PriorityChanged(change) => self.queue_priority = change.queue_priority,
+            What::AlertEscalated(told) => self.apply_escalated(told, now),
             What::Consent { state, .. } => self.apply_consent(state),
             What::AnswersSuggested(_) => self.make_room_for_suggestion(),
             What::Bypassed { .. } => self.bypassed = true,
@@ -429,7 +440,7 @@ impl CallRecord {
         match &notice.what {
             What::Alert { severity, text, rule, pbx_call: _ } => {
                 let (severity, text, rule) = (severity.clone(), text.clone(), rule.clone());
-                let alert = Alert { call_ms, severity, text, rule, handled: None };
+                let alert = Alert { call_ms, severity, text, rule, handled: None, escalated: None };
                 push(&mut self.alerts, alert, DEEDS_MAX);
             }
             What::ComplianceBreached(breach) => {

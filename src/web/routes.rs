@@ -34,6 +34,7 @@ use super::recordings::RECORDING_BYTES_MAX;
 use super::scope::Scope;
 use super::signing::{Ended, Signed, Who};
 use crate::notice::Notice;
+use crate::shell::told::Told;
 
 /// Largest request body, bytes.
 pub(super) const BODY_BYTES_MAX: u64 = 16 << 10;
@@ -75,20 +76,12 @@ impl Deref for App {
 }
 
 impl App {
-    /// Tells of a call, systems outside too, and keeps it: with what is kept of one that is up, in the audit trail alone of one
-    /// that has ended.
-    pub(super) fn tell_of(&self, notice: &Notice, is_up: bool, now: Moment) {
-        self.metrics.observe(notice);
-        self.bus.publish_at(notice, now);
-        if let Some(store) = &self.store {
-            match is_up {
-                true => store.keep(notice, now),
-                false => store.record(notice),
-            }
-        }
-        if let Some(outbox) = &self.outbox {
-            outbox.offer(notice, now);
-        }
+    /// Tells everybody of what somebody did about a call that is up or over.
+    pub(super) fn tell_of(&self, notice: &Notice, now: Moment) {
+        let Inside { bus, store, outbox, metrics, escalating, .. } = &*self.inside;
+        let (bus, store) = (Arc::clone(bus), store.clone());
+        escalating.hear(notice, &bus, now);
+        Told { bus, store, outbox: outbox.clone(), metrics: metrics.clone() }.tell_of(notice, now);
     }
 
     /// Counts a request, where it is known who asks; a refusal when that was too often lately.

@@ -106,17 +106,11 @@ pub(super) fn certificate(settings: TlsSettings) -> Result<Arc<TlsFiles>, String
 
 /// Reads the certificate's files again when they change.
 pub(super) async fn reload(tls: Arc<TlsFiles>, closing: CancellationToken) {
-    let Some(every) = tls.reload_every() else { return };
-    while closing.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
-        let tls = Arc::clone(&tls);
-        match tokio::task::spawn_blocking(move || tls.reload()).await {
-            Ok(Ok(true)) => tracing::info!("the API's certificate was read again"),
-            Ok(Ok(false)) | Err(_) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the API's certificate cannot be read again: the one before stays");
-            }
-        }
-    }
+    let tell = |read: Result<(), _>| match read {
+        Ok(()) => tracing::info!("the API's certificate was read again"),
+        Err(error) => tracing::warn!(%error, "the API's certificate cannot be read again: the one before stays"),
+    };
+    tls.watch(closing, tell).await;
 }
 
 async fn serve_connection<S>(stream: S, peer: SocketAddr, router: Router, closing: CancellationToken)

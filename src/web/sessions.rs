@@ -13,6 +13,7 @@ use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio_util::sync::CancellationToken;
 
+use crate::pii::Pii;
 use crate::settings::UserSettings;
 
 /// How long a session lasts that nobody uses, and at most.
@@ -51,6 +52,8 @@ struct Session {
     /// Cancelled when it ends, or the user is something else: what it has open ends then, too.
     ended: CancellationToken,
     shown: Shown,
+    /// The OpenID provider's word for it, where it began there.
+    id_token: Option<Pii<String>>,
 }
 
 /// The calls that somebody was shown last in a session; clones are the same.
@@ -150,9 +153,16 @@ impl Sessions {
         }
         let ended = CancellationToken::new();
         let shown = Shown::default();
-        let session = Session { user: user.to_owned(), settings, began: now, used: now, ended, shown };
+        let session = Session { user: user.to_owned(), settings, began: now, used: now, ended, shown, id_token: None };
         self.sessions.insert(name_of(&number), session);
         Ok(number)
+    }
+
+    /// Notes by what token of a provider's a session began.
+    pub(super) fn began_by(&mut self, number: &str, id_token: String) {
+        if let Some(session) = self.sessions.get_mut(&name_of(number)) {
+            session.id_token = Some(id_token.into());
+        }
     }
 
     /// Whose session it is, while it lasts; it was used then.
@@ -171,9 +181,9 @@ impl Sessions {
         Some(Known { user: session.user.clone(), settings, ended, shown })
     }
 
-    /// Ends a session.
-    pub(super) fn end(&mut self, number: &str) {
-        self.remove(&name_of(number));
+    /// Ends a session; the OpenID provider's word for it, where it began there.
+    pub(super) fn end(&mut self, number: &str) -> Option<Pii<String>> {
+        self.remove(&name_of(number))?.id_token
     }
 
     /// Ends what does not last any longer, and what is open of users who are something else now.
@@ -190,17 +200,15 @@ impl Sessions {
         let before = &session.settings;
         let is_same = |known: &&UserSettings| known.password == before.password && known.totp == before.totp;
         let known = users(&session.user).filter(is_same);
-        let Some(known) = known.filter(|_| session.lasts(now)) else { return self.remove(name) };
+        let Some(known) = known.filter(|_| session.lasts(now)) else { return drop(self.remove(name)) };
         if known.role != session.settings.role || known.routes != session.settings.routes {
             session.settings = known.clone();
             std::mem::take(&mut session.ended).cancel();
         }
     }
 
-    fn remove(&mut self, name: &Name) {
-        if let Some(session) = self.sessions.remove(name) {
-            session.ended.cancel();
-        }
+    fn remove(&mut self, name: &Name) -> Option<Session> {
+        self.sessions.remove(name).inspect(|session| session.ended.cancel())
     }
 }
 

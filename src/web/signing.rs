@@ -22,12 +22,14 @@ use utoipa::ToSchema;
 use super::limits::Peer;
 use super::live::Live;
 use super::moment::Moment;
+use super::oidc;
 use super::orders::Body;
 use super::permit::{Area, areas};
 use super::problem::Problem;
 use super::routes::App;
 use super::scope::Scope;
 use super::sessions::{AGE_MAX, IDLE_MAX, Known, Sessions, Shown};
+use crate::pii::Pii;
 use crate::settings::{UserSettings, is_this_machine};
 use crate::users::{PasswordDigest, Role};
 
@@ -114,6 +116,13 @@ pub(super) struct Credentials {
     code: Option<String>,
 }
 
+/// Somebody is signed out here.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SignedOut {
+    /// Where their browser goes to sign out of the provider, too, by which they had signed in.
+    provider: String,
+}
+
 #[derive(Serialize, ToSchema)]
 #[schema(as = Session)]
 pub(super) struct SessionBody {
@@ -198,13 +207,18 @@ impl Signed {
         settings: UserSettings,
     ) -> Result<String, &'static str> {
         let mut sessions = self.sessions();
-        cookie(headers).into_iter().for_each(|before| sessions.end(before));
+        cookie(headers).into_iter().for_each(|before| drop(sessions.end(before)));
         sessions.begin(user, settings, self.started.elapsed())
     }
 
-    /// Ends a session.
-    pub(super) fn end(&self, number: &str) {
-        self.sessions().end(number);
+    /// Ends a session; the OpenID provider's word for it, where it began there.
+    pub(super) fn end(&self, number: &str) -> Option<Pii<String>> {
+        self.sessions().end(number)
+    }
+
+    /// Notes by what token of a provider's a session began.
+    pub(super) fn began_by(&self, number: &str, id_token: String) {
+        self.sessions().began_by(number, id_token);
     }
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {
@@ -321,10 +335,12 @@ pub(super) async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Resp
     if let Some(who) = app.signed.person(&app, &Method::DELETE, &headers) {
         audit(&app, "signed_out", who.name(), json!({})).await;
     }
-    if let Some(number) = cookie(&headers) {
-        app.signed.end(number);
+    let id_token = cookie(&headers).and_then(|number| app.signed.end(number));
+    let nobody = [(SET_COOKIE, set_cookie(&headers, "", Duration::ZERO))];
+    match oidc::way_out(&app, id_token).await {
+        Some(provider) => (nobody, Json(SignedOut { provider })).into_response(),
+        None => (StatusCode::NO_CONTENT, nobody).into_response(),
     }
-    (StatusCode::NO_CONTENT, [(SET_COOKIE, set_cookie(&headers, "", Duration::ZERO))]).into_response()
 }
 
 fn refused(refusal: &Refusal) -> Response {

@@ -32,12 +32,12 @@ use crate::libraries::Libraries;
 use crate::log::Log;
 use crate::notice_samples::one_of_each;
 use crate::settings::{Fault, ForkSettings, KnowledgeSettings, Settings, Token, Zone};
-use crate::shell::advise::Told;
 use crate::shell::clock::Clock;
 use crate::shell::copy::CopyOptions;
 use crate::shell::listen::Parties;
 use crate::shell::media::CopyRing;
 use crate::shell::reels::ReelOptions;
+use crate::shell::told::Told;
 use client::{Reply, Stream, TOKEN, Wire, web_socket};
 
 const CLOSED: &[(&str, &str)] = &[
@@ -50,6 +50,7 @@ const CLOSED: &[(&str, &str)] = &[
     ("GET", "/v1/knowledge/refund-when"),
     ("GET", "/v1/calls"),
     ("GET", "/v1/calls/call-1"),
+    ("GET", "/v1/alerts"),
     ("POST", "/v1/calls/call-1/hangup"),
     ("GET", "/v1/calls/call-1/audio"),
     ("GET", "/v1/calls/call-1/playback"),
@@ -73,6 +74,7 @@ const CLOSED: &[(&str, &str)] = &[
     ("GET", "/v1/own/events"),
     ("GET", "/v1/targets"),
     ("POST", "/v1/calls/call-1/move"),
+    ("PUT", "/v1/calls/call-1/priority"),
     ("GET", "/v1/users"),
     ("POST", "/v1/users"),
     ("PATCH", "/v1/users/li"),
@@ -84,6 +86,7 @@ struct Fixture {
     handle: WebHandle,
     bus: Arc<Bus>,
     readiness: Arc<Readiness>,
+    escalating: Escalating,
     orders: mpsc::Receiver<Asked>,
     asks: mpsc::Receiver<ReloadAsked>,
     parties: Arc<Parties>,
@@ -110,7 +113,7 @@ async fn try_fixture(options: WebOptions, store: Option<Store>) -> Result<Fixtur
     let (sender, orders) = mpsc::channel(2);
     let (reloads, asks) = mpsc::channel(1);
     let parties = Arc::new(Parties::default());
-    let copies = copies(&parties);
+    let (copies, escalating) = (copies(&parties), Escalating::default());
     let inside = Inside {
         bus: Arc::clone(&bus),
         orders: sender,
@@ -121,6 +124,7 @@ async fn try_fixture(options: WebOptions, store: Option<Store>) -> Result<Fixtur
         recordings: recordings(),
         shelf: shelf(),
         customers: Customers::default(),
+        escalating: escalating.clone(),
         bench: bench(),
         readiness: Arc::clone(&readiness),
         metrics: Metrics::new(),
@@ -130,7 +134,7 @@ async fn try_fixture(options: WebOptions, store: Option<Store>) -> Result<Fixtur
         outbox: None,
     };
     let handle = serve(options, inside).await?;
-    Ok(Fixture { handle, bus, readiness, orders, asks, parties, copies })
+    Ok(Fixture { handle, bus, readiness, escalating, orders, asks, parties, copies })
 }
 
 /// Whom nobody tells of calls.
@@ -435,7 +439,8 @@ async fn a_taken_port_is_told() {
     let (copies, forks) = (fixture.copies.clone(), forks().await);
     let (bus, readiness, metrics) = (Arc::default(), Arc::default(), Metrics::new());
     let (browsers, shelf) = (Browsers::none(), shelf());
-    let (customers, bench, store, outbox, log) = (Customers::default(), bench(), None, None, Log::unseen());
+    let (customers, escalating, bench) = (Customers::default(), Escalating::default(), bench());
+    let (store, outbox, log) = (None, None, Log::unseen());
     let inside = Inside {
         bus,
         orders,
@@ -446,6 +451,7 @@ async fn a_taken_port_is_told() {
         recordings: recordings(),
         shelf,
         customers,
+        escalating,
         bench,
         readiness,
         metrics,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::Extension;
 use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{Utf8Bytes, WebSocketUpgrade};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use super::bus::{Bus, EventBody, Together};
-use super::events::{INCOMING_BYTES_MAX, KEEP_ALIVE, lagged_json, send, spoken};
+use super::events::{INCOMING_BYTES_MAX, Told, lagged_json, serve_socket, spoken};
 use super::problem::Problem;
 use super::routes::App;
 use super::scope::Scope;
@@ -81,34 +81,11 @@ pub(super) async fn wall(
     };
     let upgrade = upgrade.protocols(spoken(&headers));
     let upgrade = upgrade.max_message_size(INCOMING_BYTES_MAX).max_frame_size(INCOMING_BYTES_MAX);
-    Ok(upgrade.on_upgrade(move |socket| serve(socket, watcher)))
+    Ok(upgrade.on_upgrade(move |socket| serve_socket(socket, watcher)))
 }
 
-async fn serve(mut socket: WebSocket, mut watcher: Watcher) {
-    let mut ping = tokio::time::interval(KEEP_ALIVE);
-    loop {
-        let message = tokio::select! {
-            text = watcher.next() => match text {
-                Some(text) => Message::Text(text),
-                None => break,
-            },
-            incoming = socket.recv() => match incoming {
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
-                Some(Ok(_)) => continue,
-            },
-            _ = ping.tick() => Message::Ping(Vec::new().into()),
-        };
-        if send(&mut socket, message).await.is_err() {
-            return;
-        }
-    }
-    // The server or the session ends: a polite word, and no matter if it does not arrive.
-    let _ = tokio::time::timeout(Duration::from_secs(1), socket.send(Message::Close(None))).await;
-}
-
-impl Watcher {
-    /// What is to be told next; `None` when the server closes or the session ends. Cancel safe.
-    async fn next(&mut self) -> Option<Utf8Bytes> {
+impl Told for Watcher {
+    async fn next_text(&mut self) -> Option<Utf8Bytes> {
         loop {
             let told = tokio::select! {
                 () = self.closing.cancelled() => return None,

@@ -3,6 +3,7 @@
 
 mod browser;
 mod http;
+mod relay;
 
 use std::thread;
 use std::time::Duration;
@@ -180,12 +181,46 @@ fn without_a_section_no_browser_is_connected() {
     stage.is_empty();
 }
 
+#[test]
+fn a_browser_behind_a_turn_server_hears_and_is_heard() {
+    let Some(port) = relay::free_port() else { return };
+    let turn = format!("turn = [\"turn:127.0.0.1:{port}?transport=udp\"]\nturn_secret_env = \"CALMLINE_TOKEN\"\n");
+    let stage = stage_with("browsers-turn", &turn);
+    let relay = relay::Relay::start(port, &stage.server.token);
+    let (caller, call) = connected(&stage);
+    let ways = as_machine(&stage, "GET", "/v1/webrtc").send();
+    let ways: serde_json::Value = serde_json::from_str(&ways.body).expect("JSON");
+    let servers = relay::servers_of(&ways["ice_servers"]);
+    let mut browser = Browser::start_relayed(Wants::Both, BROWSER_HZ, servers);
+    let offer = browser.offer();
+    let kinds: Vec<&str> = offer.lines().filter_map(|line| line.split_once(" typ ").map(|(_, rest)| rest)).collect();
+    assert!(!kinds.is_empty() && kinds.iter().all(|kind| kind.starts_with("relay")), "{offer}");
+    let path = format!("/v1/calls/{call}/webrtc?mode=barge");
+    let answer = as_machine(&stage, "POST", &path).offer(&offer).send();
+    assert_eq!(answer.status, 201, "{answer:?}");
+    browser.accept(&answer.body);
+    stage.until("the browser", |what| matches!(what, What::SupervisorJoined { .. }));
+    browser_hears("by the relay: the browser", &browser, &[CALLER_HZ, BOT_HZ]);
+    hears("by the relay: the bot", &stage.bot, &[CALLER_HZ, BROWSER_HZ]);
+
+    // It is the relay that they go by.
+    drop(relay);
+    browser.hears_nothing_more();
+    caller.hang_up().expect("an order");
+    stage.is_empty();
+}
+
 /// A stage where browsers are connected, a supervisor and an operator may sign in.
 pub fn stage(name: &str) -> Stage {
+    stage_with(name, "")
+}
+
+/// The same with more of `[webrtc]`.
+fn stage_with(name: &str, more: &str) -> Stage {
     let first = browser::free_ports();
     let user = |name: &str, role: &str| format!("[users.{name}]\nrole = \"{role}\"\n{}\n\n", hash());
     let sections = format!(
-        "[webrtc]\naddress = \"127.0.0.1\"\nports = \"{first}-{}\"\n\n{}{}[web]",
+        "[webrtc]\naddress = \"127.0.0.1\"\nports = \"{first}-{}\"\n{more}\n{}{}[web]",
         first + browser::PORTS - 1,
         user("li", "supervisor"),
         user("chen", "operator")

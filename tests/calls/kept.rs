@@ -153,7 +153,7 @@ fn a_disk_that_takes_nothing_costs_no_call() {
 }
 
 /// The store's folder of a test, empty.
-fn fresh(name: &str) -> PathBuf {
+pub fn fresh(name: &str) -> PathBuf {
     let kept = folder(name).join("kept");
     if kept.exists() {
         std::fs::remove_dir_all(&kept).expect("a folder of ours");
@@ -183,7 +183,7 @@ impl Drop for Again {
 }
 
 /// `calmline audit`: its exit code and what it prints.
-fn audit(words: &[&str], config: &Path) -> (Option<i32>, String) {
+pub fn audit(words: &[&str], config: &Path) -> (Option<i32>, String) {
     program(&[&["audit"], words, &["--config"]].concat(), config, "")
 }
 
@@ -199,7 +199,7 @@ fn today(call: &Value) -> String {
     call["started"].as_str().and_then(|started| started.get(..10)).expect("a time").to_owned()
 }
 
-fn field(line: &str, name: &str) -> String {
+pub fn field(line: &str, name: &str) -> String {
     let entry: Value = serde_json::from_str(line).expect("a JSON object");
     entry[name].as_str().unwrap_or_default().to_owned()
 }

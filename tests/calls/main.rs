@@ -14,6 +14,7 @@ mod console;
 mod described;
 mod dictation;
 mod elsewhere;
+mod escalation;
 mod forks;
 mod interop;
 mod kept;

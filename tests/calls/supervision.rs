@@ -14,7 +14,8 @@ use media::wav::{self, Channel};
 use serde_json::json;
 
 use crate::stage::{
-    ANY, BOT_HZ, CALLER_HZ, LONG, RATE, Setup, Stage, continuous, eventually, expect, fixture, heard, invite, strength,
+    ANY, BOT_HZ, CALLER_HZ, LONG, RATE, Setup, Stage, continuous, eventually, expect, fixture, heard, invite,
+    more_packets, strength,
 };
 
 /// What the supervisor sings, Hz.
@@ -219,6 +220,47 @@ fn prompts_are_played_to_either_party_by_order() {
     continuous("the bot", &stage.bot.heard().stats);
     caller.hang_up().expect("an order");
     stage.is_empty();
+}
+
+#[test]
+fn the_parties_hear_a_tone_while_somebody_listens_and_no_copy_has_it() {
+    let (_phones, floor) = floor(Codec::Pcma);
+    let target =
+        format!("[targets.floor]\nuri = \"{}\"\n\n[[route]]\nsupervision_tone = {{ every_s = 2 }}", floor.uri());
+    let edits = [("[[route]]", target.as_str())];
+    let stage = Stage::set(Setup { edits: &edits, ..Setup::named("supervision-tone") });
+    let caller = stage.call(Audio::tone(CALLER_HZ, 0.3));
+    let call = stage.until("the answer", |what| matches!(what, What::CallAnswered { .. })).call;
+    let mut copy = open(&stage, &format!("/v1/calls/{call}/audio"));
+    let path = format!("/v1/calls/{call}/supervisors");
+    assert_eq!(beeps(&caller.heard().samples), 0, "nobody listens yet");
+    assert_eq!(stage.ask("POST", &path, &json!({ "target": "floor", "mode": "listen" })).0, 202);
+    // The second one is no part of joining.
+    for (who, phone) in [("the caller", &caller), ("the bot", &stage.bot)] {
+        eventually(&format!("{who} hears the tone twice"), || beeps(&phone.heard().samples) > 6);
+        println!("{who}: {} windows of 50 ms", beeps(&phone.heard().samples));
+    }
+    let heard = floor.heard().samples;
+    assert!(heard.len() > 2 * RATE && beeps(&heard) == 0, "{} windows at the supervisor", beeps(&heard));
+
+    more_packets("a second more", &caller, 50);
+    let reading = thread::spawn(move || {
+        let mut bytes = Vec::new();
+        copy.read_to_end(&mut bytes).map(|_| bytes)
+    });
+    caller.hang_up().expect("an order");
+    let bytes = reading.join().expect("no panic").expect("the stream ends with the call");
+    let [left, right] = [0, 1].map(|channel| channel_of(&bytes, channel));
+    let end = left.len() - RATE / 2;
+    assert!(end > 2 * RATE, "{end} samples: both tones are over by then");
+    assert_eq!((beeps(&left), beeps(&right)), (0, 0), "the copy");
+    sings("the copy", &right[RATE..end], &[BOT_HZ]);
+    stage.is_empty();
+}
+
+/// How many windows of 50 ms have the tone in them that says that somebody listens.
+fn beeps(samples: &[i16]) -> usize {
+    samples.chunks_exact(RATE / 20).filter(|window| strength(window, 1_400) > 0.04).count()
 }
 
 /// A supervisor's phone, and what it runs on.

@@ -16,7 +16,7 @@ use crate::chats::read_words;
 use crate::kept::Again;
 use crate::stage::{PROGRAM, Setup, Stage, eventually, folder};
 
-const SECRET: &str = "a secret of both";
+pub const SECRET: &str = "a secret of both";
 const POLICY: &str = r#"
 name = "own"
 version = 1
@@ -165,13 +165,13 @@ enum Does {
 
 /// One request that the receiver had.
 #[derive(Debug, Clone)]
-struct Had {
+pub struct Had {
     head: String,
-    body: String,
+    pub body: String,
 }
 
 impl Had {
-    fn header(&self, name: &str) -> &str {
+    pub fn header(&self, name: &str) -> &str {
         let found =
             self.head.lines().filter_map(|line| line.split_once(": ")).find(|(key, _)| key.eq_ignore_ascii_case(name));
         found.map_or("", |(_, value)| value.trim())
@@ -193,13 +193,13 @@ impl Had {
 }
 
 /// An HTTP server as small as can be.
-struct Receiver {
-    at: SocketAddr,
+pub struct Receiver {
+    pub at: SocketAddr,
     state: Arc<Mutex<(Does, Vec<Had>, usize)>>,
 }
 
 impl Receiver {
-    fn start() -> Receiver {
+    pub fn start() -> Receiver {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let (at, state) = (listener.local_addr().expect("bound"), Arc::new(Mutex::new((Does::Take, Vec::new(), 0))));
         let shared = Arc::clone(&state);
@@ -216,7 +216,7 @@ impl Receiver {
         self.state.lock().expect("nobody panics").0 = does;
     }
 
-    fn had(&self) -> Vec<Had> {
+    pub fn had(&self) -> Vec<Had> {
         self.state.lock().expect("nobody panics").1.clone()
     }
 

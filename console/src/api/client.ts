@@ -2,6 +2,7 @@
 
 import { answered, answerOf, http, noneOf404, Problem, problemOf, told } from "./http";
 import type {
+  AlertLine,
   AlertOrder,
   AuditEntries,
   Backup,
@@ -65,6 +66,8 @@ export interface AuditQuery {
 }
 /** Entries of the audit trail asked for at a time. */
 const AUDIT_PAGE = 100;
+/** Alerts asked for when the console opens. */
+const ALERTS_PAGE = 500;
 /** Answers of the library to one question. */
 const ANSWERS_MAX = 5;
 
@@ -112,14 +115,31 @@ export const api = {
     if (data === undefined) throw problemOf(response, error);
     return data;
   },
-  signOut: () => told(http.DELETE("/v1/session")),
+  /** Signs out; where a browser goes to sign out of the provider, too, by which it had signed in. */
+  signOut: async (): Promise<string | null> => {
+    const out = (await told(http.DELETE("/v1/session"))) as { provider?: string } | undefined;
+    return out?.provider ?? null;
+  },
+  /** Where people can sign in besides: the provider's host, when there is one. */
+  async provider(): Promise<string | null> {
+    const { oidc } = await told(http.GET("/v1/session/ways"));
+    return oidc === undefined ? null : new URL(oidc).host;
+  },
   calls: (query: CallsQuery) => told(http.GET("/v1/calls", { params: { query } })) as Promise<CallList>,
   call: (id: string) => told(http.GET("/v1/calls/{id}", ofCall(id))) as Promise<Call>,
   hangUp: (id: string) => told(http.POST("/v1/calls/{id}/hangup", ofCall(id))),
   bypass: (id: string) => told(http.POST("/v1/calls/{id}/bypass", ofCall(id))),
   endBypass: (id: string) => told(http.DELETE("/v1/calls/{id}/bypass", ofCall(id))),
+  /** Alerts of calls that are up or ended lately, and those that nobody has reacted to. */
+  alerts: async (): Promise<AlertLine[]> => {
+    const query = { state: "all", limit: ALERTS_PAGE } as const;
+    return (await told(http.GET("/v1/alerts", { params: { query } }))).alerts as AlertLine[];
+  },
   handleAlert: (id: string, body: AlertOrder) => told(http.POST("/v1/calls/{id}/alerts", { ...ofCall(id), body })),
   move: (id: string, body: MoveOrder) => told(http.POST("/v1/calls/{id}/move", { ...ofCall(id), body })),
+  /** The caller's place in queues from now on; that of targets again for `null`. */
+  prioritise: (id: string, queue_priority: number | null) =>
+    told(http.PUT("/v1/calls/{id}/priority", { ...ofCall(id), body: { queue_priority } })),
   supervise: (id: string, body: SupervisorOrder) =>
     told(http.POST("/v1/calls/{id}/supervisors", { ...ofCall(id), body })),
   changeSupervisor: (id: string, supervisor: number, body: { mode: SupervisionMode; party?: Party }) => {

@@ -51,6 +51,9 @@ export type Breached = Schemas["Breached"];
 
 /** What was done about an alert last, and what can be. */
 export type AlertHandled = Schemas["AlertHandled"];
+/** How an alert became more urgent last, when nobody reacted. */
+export type AlertEscalated = Schemas["EscalatedAlert"];
+export type AlertLine = Closer<Schemas["AlertLine"], { severity: "info" | "warning" | "critical" }>;
 export type AlertDeedWord = Schemas["AlertDeedWord"];
 export type AlertOrder = Schemas["AlertRequest"];
 export type Phrase = Closer<Schemas["Phrase"], { party: Party }>;

@@ -2,7 +2,7 @@
 
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { ref } from "vue";
-import type { Alert, AlertHandled } from "../api/shapes";
+import type { Alert, AlertEscalated, AlertHandled } from "../api/shapes";
 
 // Where pages are, addresses need no host.
 vi.stubGlobal(
@@ -21,7 +21,8 @@ vi.stubGlobal("fetch", async (request: Request) => {
 const myself = ref("");
 vi.doMock("./session", () => ({ user: myself }));
 vi.useFakeTimers({ now: 1_000_000 });
-const { addAlert, alertState, alerts, clearAlerts, handle, noteHandled, openAlerts } = await import("./alerts");
+const { addAlert, alertState, alerts, clearAlerts, handle, noteEscalated, noteHandled, openAlerts, severityOf } =
+  await import("./alerts");
 
 const alert = (call_ms: number): Alert => ({ call_ms, severity: "critical", text: "angry caller", rule: "angry" });
 const call = { id: "call-1", from: '"Li" <sip:13800138000@pbx.example>' };
@@ -31,6 +32,13 @@ const done = (deed: string, more: Partial<AlertHandled> = {}): AlertHandled => (
   by: "li",
   time: new Date().toISOString(),
   ...more,
+});
+const escalated = (to: string[] = []): AlertEscalated => ({
+  step: 1,
+  waited_s: 60,
+  severity: "critical",
+  to,
+  time: new Date().toISOString(),
 });
 const states = () => alerts.value.map(({ call_ms, state }) => [call_ms, state]);
 
@@ -44,15 +52,19 @@ describe("alerts", () => {
 
   it("escalate when nobody reacts, and rest while snoozed", () => {
     add(4);
+    vi.advanceTimersByTime(3_600_000);
     expect(states()).toEqual([[4, "open"]]);
-    vi.advanceTimersByTime(61_000);
+    myself.value = "li";
+    expect(noteEscalated("call-1", alert(4), escalated()).isMine).toBe(true);
+    expect(noteEscalated("call-1", alert(4), escalated(["wang"])).isMine).toBe(false);
     expect(states()).toEqual([[4, "escalated"]]);
+    expect(alerts.value.map(severityOf)).toEqual(["critical"]);
     noteHandled("call-1", alert(4), done("snoozed", { snooze_s: 300 }));
     expect(states()).toEqual([[4, "snoozed"]]);
     expect(openAlerts.value).toHaveLength(0);
     vi.advanceTimersByTime(5 * 60_000 + 1_000);
     expect(states()).toEqual([[4, "open"]]);
-    vi.advanceTimersByTime(61_000);
+    noteEscalated("call-1", alert(4), escalated(["li"]));
     expect(states()).toEqual([[4, "escalated"]]);
     noteHandled("call-1", alert(4), done("acknowledged"));
     expect(states()).toEqual([[4, "acknowledged"]]);
@@ -96,8 +108,8 @@ describe("alerts", () => {
 
 it("a state is that of its moment", () => {
   const snoozed = done("snoozed", { snooze_s: 10, time: new Date(60_000).toISOString() });
-  expect(alertState({ timeMs: 0 }, 60_000)).toBe("open");
-  expect(alertState({ timeMs: 0 }, 60_001)).toBe("escalated");
-  expect(alertState({ timeMs: 0, handled: snoozed }, 69_999)).toBe("snoozed");
-  expect(alertState({ timeMs: 0, handled: snoozed }, 70_000)).toBe("open");
+  expect(alertState({}, 60_000)).toBe("open");
+  expect(alertState({ escalated: escalated() }, 60_000)).toBe("escalated");
+  expect(alertState({ handled: snoozed }, 69_999)).toBe("snoozed");
+  expect(alertState({ handled: snoozed }, 70_000)).toBe("open");
 });

@@ -2,7 +2,7 @@
 
 import { computed, reactive } from "vue";
 import { api } from "../api/client";
-import type { Alert, AlertDeedWord, AlertHandled } from "../api/shapes";
+import type { Alert, AlertDeedWord, AlertEscalated, AlertHandled } from "../api/shapes";
 import { now } from "./clock";
 import { user } from "./session";
 
@@ -18,8 +18,6 @@ export interface AlertItem extends Alert {
 export type AlertName = Pick<AlertItem, "call" | "call_ms" | "rule">;
 
 const ALERTS_MAX = 500;
-/** After this long without a reaction an alert stands out. */
-const ESCALATE_MS = 60_000;
 
 const state = reactive({ items: [] as AlertItem[] });
 
@@ -33,11 +31,12 @@ export type AlertedCall = Pick<AlertItem, "from"> & { id: string };
 /** Takes an alert in its place; true when it is a new one. */
 export function addAlert(call: AlertedCall, timeMs: number, alert: Alert): boolean {
   const { id, from } = call;
-  const { call_ms, severity, text, rule, handled } = alert;
+  const { call_ms, severity, text, rule, handled, escalated } = alert;
   const key = alertKey(id, alert);
   const known = state.items.find((item) => item.key === key);
   if (known !== undefined) {
     if (handled !== undefined) known.handled = handled;
+    if (escalated !== undefined) known.escalated = escalated;
     return false;
   }
   const older = state.items.findIndex((item) => item.timeMs < timeMs);
@@ -52,6 +51,7 @@ export function addAlert(call: AlertedCall, timeMs: number, alert: Alert): boole
     text,
     rule,
     ...(handled && { handled }),
+    ...(escalated && { escalated }),
   });
   state.items.splice(ALERTS_MAX);
   return true;
@@ -61,23 +61,46 @@ export function addAlert(call: AlertedCall, timeMs: number, alert: Alert): boole
 export function noteHandled(call: string, alert: Pick<Alert, "call_ms" | "rule">, handled: AlertHandled): void {
   const key = alertKey(call, alert);
   const item = state.items.find((each) => each.key === key);
-  if (item !== undefined) item.handled = handled;
+  if (item === undefined) return;
+  item.handled = handled;
+  // Whoever puts it off has it wait anew.
+  delete item.escalated;
+}
+
+/** Nobody has reacted to an alert for long; whether it is for whoever sits here, and the alert, when it is known. */
+export function noteEscalated(
+  call: string,
+  alert: Pick<Alert, "call_ms" | "rule">,
+  escalated: AlertEscalated,
+): { item: AlertItem | undefined; isMine: boolean } {
+  const key = alertKey(call, alert);
+  const item = state.items.find((each) => each.key === key);
+  if (item !== undefined) item.escalated = escalated;
+  return { item, isMine: isMine(escalated) };
+}
+
+/** Whether an alert that escalated is for whoever sits here. */
+export function isMine({ to }: AlertEscalated): boolean {
+  return to === undefined || to.length === 0 || to.includes(user.value);
+}
+
+/** How urgent an alert is now. */
+export function severityOf({ severity, escalated }: Alert): Alert["severity"] {
+  return (escalated?.severity as Alert["severity"] | undefined) ?? severity;
 }
 
 export type AlertState = "open" | "escalated" | "snoozed" | "assigned" | "acknowledged" | "ended";
 
-export function alertState({ timeMs, handled }: Pick<AlertItem, "timeMs" | "handled">, nowMs: number): AlertState {
-  let sinceMs = timeMs;
+export function alertState({ handled, escalated }: Pick<Alert, "handled" | "escalated">, nowMs: number): AlertState {
   switch (handled?.deed) {
     case "acknowledged":
     case "assigned":
     case "ended":
       return handled.deed;
     case "snoozed":
-      sinceMs = Date.parse(handled.time) + (handled.snooze_s ?? 0) * 1_000;
-      if (sinceMs > nowMs) return "snoozed";
+      if (Date.parse(handled.time) + (handled.snooze_s ?? 0) * 1_000 > nowMs) return "snoozed";
   }
-  return nowMs - sinceMs > ESCALATE_MS ? "escalated" : "open";
+  return escalated === undefined ? "open" : "escalated";
 }
 
 export const alerts = computed(() => state.items.map((item) => ({ ...item, state: alertState(item, now.value) })));

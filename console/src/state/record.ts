@@ -3,6 +3,7 @@
 import type { FeedEvent } from "../api/feed";
 import type {
   Alert,
+  AlertEscalated,
   AlertHandled,
   Breached,
   Call,
@@ -77,6 +78,8 @@ function changeOf(call: Call, event: FeedEvent): Partial<Call> {
       return { channel: event.channel as string };
     case "fork_paused":
       return call.fork === undefined ? {} : { fork: { ...call.fork, paused: event.on as boolean } };
+    case "priority_changed":
+      return { queue_priority: (event.queue_priority as number | null) ?? undefined };
     case "bypassed":
       return { bypassed: true };
     case "bypass_ended":
@@ -88,7 +91,12 @@ function changeOf(call: Call, event: FeedEvent): Partial<Call> {
     case "alert_handled": {
       const { alert, handled } = handledOf(event);
       const fits = (each: Alert) => each.call_ms === alert.call_ms && each.rule === alert.rule;
-      return { alerts: mend(call.alerts, fits, { handled }) };
+      return { alerts: mend(call.alerts, fits, { handled, escalated: undefined }) };
+    }
+    case "alert_escalated": {
+      const { alert, escalated } = escalatedOf(event);
+      const fits = (each: Alert) => each.call_ms === alert.call_ms && each.rule === alert.rule;
+      return { alerts: mend(call.alerts, fits, { escalated }) };
     }
     case "compliance_breached":
       return { breaches: push(call.breaches ?? [], event as unknown as Breached, DEEDS_MAX) };
@@ -109,6 +117,16 @@ export function handledOf(event: FeedEvent): { alert: Pick<Alert, "call_ms" | "r
   const { deed, by, to, snooze_s, time } = told;
   const handled = { deed, by, time, ...(to !== undefined && { to }), ...(snooze_s !== undefined && { snooze_s }) };
   return { alert: { call_ms: alert_ms, rule }, handled };
+}
+
+/** About which alert of its call an event says that nobody has reacted, and how urgent it is now. */
+export function escalatedOf(event: FeedEvent): {
+  alert: Pick<Alert, "call_ms" | "rule">;
+  escalated: AlertEscalated;
+} {
+  const { alert_ms, rule, ...told } = event as unknown as AlertEscalated & { alert_ms: number; rule: string };
+  const { step, waited_s, severity, to, time } = told;
+  return { alert: { call_ms: alert_ms, rule }, escalated: { step, waited_s, severity, to, time } };
 }
 
 function decisionOf(event: FeedEvent): Decision {

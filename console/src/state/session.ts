@@ -71,7 +71,9 @@ export async function signOut(reason: OutReason): Promise<void> {
   dismiss(reason);
   others.postMessage("out" satisfies Word);
   try {
-    await api.signOut();
+    const provider = await api.signOut();
+    // Whoever is only away stays signed in there.
+    if (provider !== null && reason === "left") location.assign(provider);
   } catch {
     // The server cannot be reached; the session ends there by itself.
   }

@@ -4,9 +4,9 @@ import { computed, reactive, readonly, shallowRef } from "vue";
 import { api } from "../api/client";
 import { type FeedEvent, type FeedState, openFeed } from "../api/feed";
 import type { Alert, Call, Summary } from "../api/shapes";
-import { addAlert, clearAlerts, noteHandled } from "./alerts";
+import { addAlert, clearAlerts, noteEscalated, noteHandled, severityOf } from "./alerts";
 import { foldLive, type LiveCall, type LiveCalls, liveOf } from "./fold";
-import { foldCall, handledOf } from "./record";
+import { escalatedOf, foldCall, handledOf } from "./record";
 import { compareRisk, rank, worse } from "./risk";
 import { checkSession } from "./session";
 
@@ -19,8 +19,6 @@ const SORT_MS = 1_000;
 const HIDDEN_MS = 250;
 /** When a list that could not be read is asked for again. */
 const RETRY_MS = 3_000;
-/** Calls whose alerts are read when the console opens. */
-const ALERTED_MAX = 50;
 
 const state = reactive({ feed: "connecting" as FeedState, loaded: false, problem: null as string | null });
 export const wall = readonly(state);
@@ -118,6 +116,11 @@ function foldOne(event: FeedEvent): boolean {
     const { alert, handled } = handledOf(event);
     noteHandled(event.call, alert, handled);
   }
+  if (event.type === "alert_escalated") {
+    const { alert, escalated } = escalatedOf(event);
+    const { item, isMine } = noteEscalated(event.call, alert, escalated);
+    if (item !== undefined && isMine) onAlert(before, { ...item, severity: severityOf(item) });
+  }
   foldLive(calls, event);
   if (event.call === awaited?.id) awaited.events.push(event);
   if (looked.value !== null && event.call === looked.value.id) {
@@ -161,7 +164,7 @@ async function load(): Promise<void> {
       if (call !== undefined && call.alerts !== alerts) calls.set(id, { ...call, alerts });
     }
     Object.assign(state, { loaded: true, problem: null });
-    void readAlerts(listed);
+    void readAlerts();
     if (looked.value !== null) look(looked.value.id).catch(() => {});
   } catch (error) {
     state.problem = error instanceof Error ? error.message : String(error);
@@ -200,15 +203,14 @@ function merged(known: LiveCall | undefined, summary: Summary): LiveCall {
   return { ...listed, spark, mos, lost, supervised, callee, fork: listed.fork ?? known.fork };
 }
 
-/** Alerts of calls that are up, from before the console was opened. */
-async function readAlerts(listed: Summary[]): Promise<void> {
-  for (const { id } of listed.filter(({ alerts }) => alerts > 0).slice(0, ALERTED_MAX)) {
-    try {
-      const call = await api.call(id);
-      for (const alert of call.alerts) addAlert(call, Date.parse(call.started) + alert.call_ms, alert);
-    } catch {
-      // It has ended and is not kept, or the server is busy: its row says that there were alerts.
+/** Alerts from before the console was opened. */
+async function readAlerts(): Promise<void> {
+  try {
+    for (const { call, from, raised, ...alert } of await api.alerts()) {
+      addAlert({ id: call, from }, Date.parse(raised), alert);
     }
+  } catch {
+    // The server is busy: rows say that there were alerts, and new ones are told.
   }
 }
 

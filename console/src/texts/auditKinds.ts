@@ -4,6 +4,8 @@ export const AUDIT_KINDS: Record<"zh" | "en", Record<string, string>> = {
   zh: {
     access: "访问",
     alert: "告警",
+    alert_escalated: "告警升级",
+    alert_handled: "处理告警",
     audit_read: "查阅审计",
     backup: "备份",
     configuration: "配置",
@@ -28,6 +30,8 @@ export const AUDIT_KINDS: Record<"zh" | "en", Record<string, string>> = {
   en: {
     access: "access",
     alert: "alert",
+    alert_escalated: "alert escalated",
+    alert_handled: "alert handled",
     audit_read: "audit read",
     backup: "back-up",
     configuration: "configuration",

@@ -1,5 +1,6 @@
 // All texts in English.
 
+import { ALERTS } from "./alerts";
 import { AUDIT_KINDS } from "./auditKinds";
 import { NEIGHBOURS } from "./neighbours";
 import { ROLES } from "./roles";
@@ -32,6 +33,7 @@ export const en: Texts = {
     codeNote: "Six digits from your authenticator app. Each counts once.",
     wrongCode: "The code is wrong or was used before. Wait for the next one.",
     other: "Another user",
+    provider: (host) => `Sign in with ${host}`,
     locked: (seconds) => `Too many tries. Try again in ${seconds} s.`,
     reasons: {
       left: "You have signed out.",
@@ -103,33 +105,7 @@ export const en: Texts = {
     noEnded: "No call has ended yet.",
     anonymous: "anonymous",
   },
-  alerts: {
-    title: "Alerts",
-    none: "No alerts.",
-    open: (count) => `${count} open`,
-    acknowledge: "Acknowledge",
-    take: "Take it",
-    snooze: "Snooze 5 min",
-    end: "End",
-    by: (who, time) => `${who}, ${time}`,
-    states: {
-      open: "open",
-      escalated: "nobody reacted for 60 s",
-      snoozed: "snoozed",
-      assigned: "taken",
-      acknowledged: "acknowledged",
-      ended: "ended",
-    },
-    severity: { info: "Info", warning: "Warning", critical: "Critical" },
-    breaches: "Compliance rules broken",
-    duties: { never_say: "Said what is never to be said", must_say: "Not said what must be" },
-    goTo: "Open",
-    sound: "Sound",
-    notify: "Desktop notifications",
-    notifyDenied: "The browser allows no notifications: permit them in its settings, and use HTTPS.",
-    showHandled: "Show handled ones",
-    notification: (severity) => `Calmline: ${severity.toLowerCase()} alert`,
-  },
+  alerts: ALERTS.en,
   call: {
     back: "Back",
     gone: "There is no such call.",
@@ -316,6 +292,7 @@ export const en: Texts = {
       `Calls of ${which} have turned ${after > before ? "sour" : "better"} (median of their highest anger ${before} % → ${after} %)`,
     service: (before, after) => `Served as ${after} instead of ${before}`,
     usualService: "usual",
+    priority: (priority, by) => `Place in queues: ${priority ?? "usual"} (${by})`,
     interrupted: (party, times) => `${party} interrupted (${times})`,
     phrases: (party, phrases) => `${party} said ${phrases}`,
     spoken: (party, text) => `${party}: ${text}`,
@@ -509,6 +486,7 @@ export const en: Texts = {
     target: "To",
     priority: "Place in queue",
     usual: "usual",
+    prioritise: "Only change the place",
     go: (target) => `Transfer to ${target}`,
     toMe: (target) => `To me (${target})`,
     note: "At once; until it is answered the caller stays where they are.",

@@ -122,6 +122,12 @@ function callSentence(t: Texts, event: CallEvent): Sentence | null {
       const deed = t.alerts.states[text(event.deed) as AlertState] ?? text(event.deed);
       return { kind: "alert", text: s.alertHandled(text(event.to ?? event.by), deed, text(event.rule)) };
     }
+    case "priority_changed":
+      return { kind: "decision", text: s.priority(event.queue_priority as number | null, text(event.by)) };
+    case "alert_escalated": {
+      const waited = t.alerts.escalated({ waited_s: Number(event.waited_s), to: (event.to ?? []) as string[] });
+      return { kind: "alert", text: s.alert(severityText(t, text(event.severity)), `${text(event.text)} (${waited})`) };
+    }
     case "escalation_likely": {
       const evidence = (event.evidence as string[]).join("; ");
       return { kind: "alert", text: s.escalation(percent(event.score as number), evidence) };

@@ -1,5 +1,6 @@
 // All texts in Mandarin. Its shape is the contract: a text that is missing in another language does not compile.
 
+import { ALERTS } from "./alerts";
 import { AUDIT_KINDS } from "./auditKinds";
 import { NEIGHBOURS } from "./neighbours";
 import { ROLES } from "./roles";
@@ -29,6 +30,7 @@ export const zh = {
     codeNote: "请输入身份验证器应用中的 6 位数字。每个验证码只能用一次。",
     wrongCode: "验证码不正确或已用过，请等待下一个。",
     other: "换一个用户",
+    provider: (host: string) => `通过 ${host} 登录`,
     locked: (seconds: number) => `尝试次数过多，请在 ${seconds} 秒后再试。`,
     reasons: {
       left: "您已退出登录。",
@@ -100,33 +102,7 @@ export const zh = {
     noEnded: "还没有已结束的通话。",
     anonymous: "匿名",
   },
-  alerts: {
-    title: "告警",
-    none: "暂无告警。",
-    open: (count: number) => `${count} 条待处理`,
-    acknowledge: "确认",
-    take: "由我处理",
-    snooze: "稍后 5 分钟",
-    end: "结束",
-    by: (who: string, time: string) => `${who}，${time}`,
-    states: {
-      open: "待处理",
-      escalated: "超过 60 秒未处理",
-      snoozed: "已暂缓",
-      assigned: "处理中",
-      acknowledged: "已确认",
-      ended: "已结束",
-    },
-    severity: { info: "提示", warning: "警告", critical: "严重" },
-    breaches: "违反的合规规则",
-    duties: { never_say: "说了不得说的话", must_say: "没有说必须说的话" } as Record<string, string>,
-    goTo: "查看通话",
-    sound: "提示音",
-    notify: "桌面通知",
-    notifyDenied: "浏览器不允许桌面通知；请在浏览器设置中开启，并通过 HTTPS 访问。",
-    showHandled: "显示已处理",
-    notification: (severity: string) => `Calmline 告警（${severity}）`,
-  },
+  alerts: ALERTS.zh,
   call: {
     back: "返回",
     gone: "找不到这通电话。",
@@ -306,6 +282,7 @@ export const zh = {
       `${which} 的来电整体${after > before ? "恶化" : "好转"}（最高愤怒的中位数 ${before}% → ${after}%）`,
     service: (before: string, after: string) => `服务方式由 ${before} 改为 ${after}`,
     usualService: "常规",
+    priority: (priority: number | null, by: string) => `排队优先级改为 ${priority ?? "默认"}（${by}）`,
     interrupted: (party: string, times: number) => `${party}打断对方（第 ${times} 次）`,
     phrases: (party: string, phrases: string) => `${party}说到 ${phrases}`,
     spoken: (party: string, text: string) => `${party}：${text}`,
@@ -491,6 +468,7 @@ export const zh = {
     target: "转到",
     priority: "排队优先级",
     usual: "默认",
+    prioritise: "仅改优先级",
     go: (target: string) => `转到 ${target}`,
     toMe: (target: string) => `转给我（${target}）`,
     note: "立即转接；接通前来电者保持原状。",

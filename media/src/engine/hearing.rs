@@ -205,7 +205,7 @@ impl Engine {
     fn overheard(&self, slot: u32) -> Option<Player> {
         let supervised = self.leg(slot)?.supervises.filter(|supervised| supervised.hears != Sides::Supervised)?;
         let player = self.leg(supervised.target)?.voice.as_ref()?.player_now()?;
-        (!player.is_over()).then(|| player.overheard())
+        (!player.is_over() && !player.is_aside()).then(|| player.overheard())
     }
 
     fn supervisors_of(&self, slot: u32) -> impl Iterator<Item = u32> {

@@ -154,7 +154,7 @@ impl Leg {
         let Some(voice) = &mut self.voice else { return };
         let start = out.made.len();
         out.made.resize(start + HEADER_BYTES, 0);
-        let made = voice.make(now, &mut out.made);
+        let made = voice.make(now, self.copied && !self.secure, &mut out.made);
         let (Some(made), Some(passage)) = (made, passage) else {
             out.made.truncate(start);
             return voice.missed();
@@ -164,7 +164,15 @@ impl Leg {
             let back = scaled(event.timestamp_back, clock_hz, passage.codec.clock_hz());
             stamp = event_stamp(stamp, event, payload_type, back);
         }
-        if !self.send_made(now, slot, start, stamp, passage.to, out) {
+        let copied = self.voice.as_mut().and_then(|voice| voice.take_copied());
+        let sent = match copied {
+            None => self.send_made(now, slot, start, stamp, passage.to, out),
+            Some(copied) => {
+                self.copy_other(now, stamp, copied, out);
+                self.send_uncopied(now, slot, start, stamp, passage.to, out)
+            }
+        };
+        if !sent {
             return;
         }
         let player = self.voice.as_mut().and_then(|voice| voice.player());
@@ -185,10 +193,33 @@ impl Leg {
         to: SocketAddr,
         out: &mut Output,
     ) -> bool {
-        let length = out.made.len() - start;
         out.made[start..start + HEADER_BYTES].copy_from_slice(&stamp.to_bytes());
         let codec = self.codec_sent(stamp.payload_type);
         self.copy(Way::Heard, now, codec, &out.made[start..], &mut out.copies);
+        self.send_uncopied(now, slot, start, stamp, to, out)
+    }
+
+    /// Copies, in the place of the packet that is sent, one without what is for the hearer's ear alone.
+    fn copy_other(&mut self, now: Duration, stamp: Stamp, mut packet: Vec<u8>, out: &mut Output) {
+        if let Some(header) = packet.first_chunk_mut::<HEADER_BYTES>() {
+            *header = stamp.to_bytes();
+            let codec = self.codec_sent(stamp.payload_type);
+            self.copy(Way::Heard, now, codec, &packet, &mut out.copies);
+        }
+    }
+
+    /// The same as [`Leg::send_made`], and nobody has a copy.
+    fn send_uncopied(
+        &mut self,
+        now: Duration,
+        slot: LegSlot,
+        start: usize,
+        stamp: Stamp,
+        to: SocketAddr,
+        out: &mut Output,
+    ) -> bool {
+        let length = out.made.len() - start;
+        out.made[start..start + HEADER_BYTES].copy_from_slice(&stamp.to_bytes());
         out.made.resize(start + length + TRAILER_BYTES_MAX, 0);
         let Some(sealed) = self.protection.seal(&mut out.made[start..], length) else {
             out.made.truncate(start);

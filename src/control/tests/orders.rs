@@ -99,6 +99,34 @@ fn a_caller_is_moved_by_order_and_once_at_a_time() {
 }
 
 #[test]
+fn a_place_in_queues_goes_along_with_whatever_moves_the_caller() {
+    check(&format!(
+        "{TALKING}
+        > order priority 12
+        priority Some(12) by li
+        > order priority 12
+        > order move human bridge
+        open human
+        invite human [0 8 101 sendrecv] X-Calmline-Emotion: neutral;level=low;score=0.00;rule=order X-Calmline-Queue-Priority: 12
+        reroute bridge human started
+        > human fails 486 Busy Here
+        close human
+        reroute bridge human failed: 486 Busy Here
+        > order priority usual
+        priority None by li
+        > order move human bridge
+        open human2
+        invite human2 [0 8 101 sendrecv] X-Calmline-Emotion: neutral;level=low;score=0.00;rule=order
+        reroute bridge human started
+        > human2 fails 486 Busy Here
+        close human2
+        reroute bridge human failed: 486 Busy Here
+        {HANG_UP}
+        ended: BYE received; talk 0 peak low lost 12"
+    ));
+}
+
+#[test]
 fn a_move_by_order_that_fails_leaves_the_caller_where_it_is() {
     check(&format!(
         "{TALKING}

@@ -115,6 +115,8 @@ pub(super) fn kind(what: &What) -> String {
         What::TicketAsked { crm, .. } => format!("ticket of {crm}"),
         What::OutcomeTold(_) => "outcome told".to_owned(),
         What::AlertHandled(_) => "alert handled".to_owned(),
+        What::AlertEscalated(_) => "alert escalated".to_owned(),
+        What::PriorityChanged(_) => "priority changed".to_owned(),
         What::ChatOpened { .. } => "chat opened".to_owned(),
         What::MessageDropped { .. } => "message dropped".to_owned(),
         What::ReplySuggested { .. } => "reply suggested".to_owned(),

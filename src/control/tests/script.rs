@@ -20,7 +20,7 @@ use crate::control::{
     Browser, ControlSettings, Description, HandshakeFailure, Header, Hears, Input, Invite, Measured, OfferMethod,
     Order, Party, PlayedSound, Refresher, ReplyId, SessionTerms, SipEvent, SupervisorMode, Whom, Wish, leg::header,
 };
-use crate::notice::{Notice, What};
+use crate::notice::{Notice, PriorityChange, What};
 use crate::pbx::{Answer, Outcome};
 
 /// Runs the scenario with the usual settings; call control must do what it says, and leave nothing behind.
@@ -362,6 +362,10 @@ fn deliver(sim: &mut Sim, lines: &mut Vec<String>) {
     }
 }
 
+fn priority(wanted: &str) -> PriorityChange {
+    PriorityChange { queue_priority: wanted.parse().ok(), by: "li".to_owned() }
+}
+
 /// An order about a call: `supervise TARGET|sip:… MODE`, `change N MODE`, `change N MODE by USER`, `change N hears WHOM`, `release N`, where MODE
 /// is `listen`, `barge`, or `whisper PARTY`; `browser MODE`, `mute browser MODE`, `connected N`, `gone N`; `play PARTY MODE until …`, `say PARTY MODE`, `stop N`;
 /// `move TARGET WAY… #PRIORITY`; `typed PARTY TEXT`; `audio`, `audio N missed MS`, `audio N closes`; `bypass`, `end bypass`; `consent given`, `consent refused`.
@@ -423,6 +427,7 @@ pub(super) fn order(call: &str, words: &[&str]) -> Order {
             let queue_priority = rest.iter().find_map(|word| word.strip_prefix('#')?.parse().ok());
             Order::Move { call, wish: Wish { target: target.to_owned(), ways: ways.collect(), queue_priority } }
         }
+        ["priority", wanted] => Order::Prioritise { call, change: priority(wanted) },
         ["typed", writer, text] => Order::Typed { call, party: party(writer), text: text.to_owned() },
         ["bypass"] => Order::Bypass { call },
         ["end", "bypass"] => Order::EndBypass { call },

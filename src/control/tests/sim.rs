@@ -373,6 +373,7 @@ fn route(name: &str, targets: &[&str], scenario: &str) -> Route {
         mask: None,
         consent: crate::settings::ConsentSettings::default(),
         keep_audio: name == "kept",
+        indicator: None,
         tags: crate::notice::Tags::default(),
         returning: (name == "moves").then(|| Returning {
             target: "human".to_owned(),

@@ -6,7 +6,7 @@ use super::keys::HELPED;
 use super::script::{HANG_UP, TALKING, check, check_with};
 use super::sim::settings;
 use crate::control::ControlSettings;
-use crate::settings::PortRange;
+use crate::settings::{Hearer, IndicatorSettings, PortRange, Presence};
 
 /// A supervisor whispers to the bot's side.
 const WHISPERING: &str = "
@@ -311,4 +311,52 @@ fn supervisors_press_no_keys_and_speak_for_nobody() {
             ended: BYE received; talk 2000 peak low lost 9"
         ),
     );
+}
+
+#[test]
+fn the_parties_are_told_that_somebody_takes_part_where_the_route_has_a_tone() {
+    let tone = |every_s: Option<u64>, presences: &[Presence], in_copies| IndicatorSettings {
+        hearers: vec![Hearer::Caller, Hearer::Callee],
+        every: every_s.map(Duration::from_secs),
+        presences: presences.to_vec(),
+        in_copies,
+    };
+    let called = "
+    > order supervise floor listen
+    open floor
+    invite floor [0 8 101 sendrecv] X-Calmline-Supervision: listen
+    supervisor 1 called at floor: listen
+    > floor answers 8 101
+    configure floor Pcma/8 SendRecv
+    supervise caller by floor Listen
+    supervisor 1 joined after 0
+";
+    check_with(
+        with_tone(&tone(Some(15), &[Presence::Listen], false)),
+        &format!(
+            "{TALKING}{called}
+            play caller Aside
+            play bot Aside
+            > wait 15
+            play caller Aside
+            play bot Aside
+            > order change 1 barge
+            supervise caller by floor Barge
+            supervisor 1 changed: barge
+            > wait 20
+            > order release 1
+            bye floor
+            close floor
+            supervisor 1 left: ended by an operator
+            {HANG_UP}
+            ended: BYE received; talk 35000 peak low lost 9"
+        ),
+    );
+}
+
+/// Every route with a tone.
+fn with_tone(tone: &IndicatorSettings) -> ControlSettings {
+    let mut settings = settings();
+    settings.routes.0.iter_mut().for_each(|route| route.indicator = Some(tone.clone()));
+    settings
 }

@@ -8,6 +8,7 @@ use toml::Value;
 
 use super::super::consent::read_consent;
 use super::super::headers::read_changes;
+use super::super::indicator::read_indicator;
 use super::super::privacy::{REGION, read_mask};
 use super::super::recognition::read_language;
 use super::super::{Bypass, HeaderMatch, Returning, Route, Routes, Target};
@@ -55,6 +56,7 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
     let (language, mask) = (read_language(section), read_mask(section));
     let (consent, tags) = (read_consent(section, forked), read_tags(section));
     let keep_audio = read_keep_audio(section, forked);
+    let indicator = read_indicator(section, forked);
     let scenario = section.need("scenario", "the scenario that policies choose their rules by", name);
 
     let (audio, headers) = (read_audio(section), read_changes(section));
@@ -95,6 +97,7 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
         mask,
         consent,
         keep_audio,
+        indicator,
         tags,
     })
 }

@@ -2,7 +2,7 @@
 
 use super::people::{CONSOLE, cookie, sign_in, with_users};
 use super::*;
-use crate::notice::What;
+use crate::notice::{Notice, What};
 
 #[tokio::test]
 async fn what_is_done_about_an_alert_is_told_to_everybody_and_shown_with_it() {
@@ -56,4 +56,40 @@ async fn what_is_done_about_an_alert_is_told_to_everybody_and_shown_with_it() {
     fixture.bus.publish(&ended.expect("one of each"));
     assert_eq!(order(&serde_json::json!({ "deed": "end" })).await, 202, "the call is over, the alert was not");
     assert_eq!(shown().await["deed"], "ended");
+}
+
+#[tokio::test]
+async fn alerts_are_listed_and_one_from_before_a_restart_can_be_handled() {
+    let fixture = with_users().await;
+    let wire = Wire(fixture.handle.addr);
+    let list = async |query: &str| wire.ask_with_token("GET", &format!("/v1/alerts{query}")).await;
+    assert_eq!(list("").await.json(), serde_json::json!({ "alerts": [] }));
+
+    // Nobody has told the board of its call.
+    let notices = one_of_each();
+    let alert = notices.iter().find(|notice| matches!(notice.what, What::Alert { .. })).expect("one of each");
+    fixture.escalating.hear(alert, &fixture.bus, Moment(1_700_000_000_000));
+    let before = list("").await.json()["alerts"][0].clone();
+    assert_eq!((&before["call"], &before["from"]), (&Value::from("call-1"), &Value::Null), "{before}");
+
+    fixture.bus.publish(&notices[0]);
+    fixture.bus.publish(alert);
+    let listed = list("?state=open&limit=1").await.json();
+    assert_eq!(listed["alerts"].as_array().map(Vec::len), Some(1), "each once: {listed}");
+    assert_eq!(listed["alerts"][0]["route"], "after-sales");
+    assert_eq!(list("?before=2020-01-01T00:00:00Z").await.json()["alerts"], serde_json::json!([]));
+    problem(&list("?limit=0").await, 400);
+    problem(&list("?state=loud").await, 400);
+
+    let other = Notice { call: "call-of-before".to_owned(), ..alert.clone() };
+    fixture.escalating.hear(&other, &Bus::new(), Moment(1_700_000_000_000));
+    let What::Alert { rule, .. } = &alert.what else { unreachable!("just found") };
+    let body = serde_json::json!({ "alert_ms": alert.call_ms, "rule": rule, "deed": "acknowledge" }).to_string();
+    let cookie = cookie(&sign_in(&wire, "supervisor", super::people::PASSWORD).await);
+    let headers = format!("{cookie}{CONSOLE}Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+    let mut events = Stream::open(fixture.handle.addr, "?type=alert_handled", "").await;
+    let post = async || wire.exchange("POST", "/v1/calls/call-of-before/alerts", &headers, &body).await.status;
+    assert_eq!(post().await, 202);
+    assert_eq!(events.next().await.data["call"], "call-of-before");
+    assert_eq!(post().await, 404, "it waits no longer");
 }

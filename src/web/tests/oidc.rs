@@ -129,9 +129,10 @@ impl Scene {
 }
 
 async fn document(State(Known { issuer, .. }): State<Known>) -> String {
-    let [authorize, token, keys] = ["authorize", "token", "keys"].map(|name| format!("{issuer}/{name}"));
-    json!({ "issuer": issuer, "authorization_endpoint": authorize, "token_endpoint": token, "jwks_uri": keys })
-        .to_string()
+    let [authorize, token, keys, out] = ["authorize", "token", "keys", "out"].map(|name| format!("{issuer}/{name}"));
+    json!({ "issuer": issuer, "authorization_endpoint": authorize, "token_endpoint": token, "jwks_uri": keys,
+        "end_session_endpoint": out })
+    .to_string()
 }
 
 /// As RFC 6749 §4.1.3 and RFC 7636 §4.6 have it: a code counts once, for whoever can prove to have asked for it.
@@ -172,7 +173,15 @@ async fn people_sign_in_at_a_provider_and_are_what_its_claims_say() {
     let auditor = cookie(&sign_in(&wire, "wang", PASSWORD).await);
     assert_eq!(wire.ask("GET", "/v1/session", &auditor).await.status, 200, "others sign in as before");
 
-    assert_eq!(wire.ask("DELETE", "/v1/session", &format!("{li}{CONSOLE}")).await.status, 204);
+    let out = wire.ask("DELETE", "/v1/session", &format!("{li}{CONSOLE}")).await;
+    assert_eq!(out.status, 200, "{}", out.body);
+    let out = Url::parse(out.json()["provider"].as_str().expect("an address")).expect("an address");
+    let asked: HashMap<_, _> = out.query_pairs().into_owned().collect();
+    assert_eq!((out.path(), asked["client_id"].as_str()), ("/out", "calmline"));
+    let back = oidc_settings().redirect.replace("/v1/session/oidc/done", "/");
+    assert_eq!((&asked["post_logout_redirect_uri"], asked["id_token_hint"].split('.').count()), (&back, 3));
+    let auditor_out = wire.ask("DELETE", "/v1/session", &format!("{auditor}{CONSOLE}")).await;
+    assert_eq!(auditor_out.status, 204, "nobody there knows them");
     assert_eq!(wire.ask("GET", "/v1/session", &li).await.status, 401);
     let li = cookie(&scene.sign_in(&json!({})).await);
     scene.fixture.handle.exchange(options(scene.fixture.handle.addr).live).expect("random numbers");
@@ -284,4 +293,77 @@ async fn without_a_provider_nobody_is_led_anywhere() {
         problem(&wire.ask("GET", path, "").await, 404);
     }
     assert_eq!(wire.ask("GET", "/v1/session/ways", "").await.json(), json!({}));
+}
+
+/// A provider that other people have made: `oidc-provider-mock` (PyPI), whose program `CALMLINE_OIDC_PROVIDER` names.
+struct Theirs(std::process::Child);
+
+impl Theirs {
+    /// It, and its issuer; `None`, said aloud, when it is not at hand.
+    #[expect(clippy::print_stdout, reason = "tests tell what they skipped")]
+    async fn start() -> Option<(Self, String)> {
+        let Some(program) = std::env::var_os("CALMLINE_OIDC_PROVIDER") else {
+            println!("skipped: no OpenID provider (CALMLINE_OIDC_PROVIDER; pip install oidc-provider-mock)");
+            return None;
+        };
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").port();
+        let claims = json!({ "sub": "4711", "preferred_username": "li", "groups": ["leads"] }).to_string();
+        let child = std::process::Command::new(program)
+            .args(["--port", &free.to_string(), "--user-claims", &claims])
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("the provider starts");
+        let (theirs, issuer) = (Self(child), format!("http://127.0.0.1:{free}"));
+        for _ in 0..300 {
+            if reqwest::get(format!("{issuer}/jwks")).await.is_ok_and(|answer| answer.status().is_success()) {
+                return Some((theirs, issuer));
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{issuer} does not answer");
+    }
+}
+
+impl Drop for Theirs {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test]
+async fn people_sign_in_and_out_at_a_provider_that_others_have_made() {
+    let Some((_theirs, issuer)) = Theirs::start().await else { return };
+    let fixture = fixture().await;
+    let wire = Wire(fixture.handle.addr);
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("secret"), "any will do there\n").expect("written");
+    let secret = Some(SecretSource::File(folder.path().join("secret")));
+    let oidc = OidcSettings { issuer, secret, ..oidc_settings() };
+    let oidc = Some(Arc::new(Provider::new(&oidc).expect("its secret is there")));
+    let live = options(fixture.handle.addr).live;
+    fixture.handle.exchange(LiveOptions { oidc, ..live }).expect("random numbers");
+
+    let reply = wire.ask("GET", "/v1/session/oidc", "").await;
+    let header = |name: &str| reply.head.lines().find_map(|line| line.strip_prefix(name)).expect("a header").to_owned();
+    let attempt = header("set-cookie: ").split(';').next().expect("a pair").to_owned();
+    let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a browser");
+    let form = browser.get(header("location: ")).send().await.expect("their page").text().await.expect("text");
+    assert!(form.contains("name=\"sub\""), "{form}");
+    let kind = "application/x-www-form-urlencoded";
+    let given = browser.post(header("location: ")).header("Content-Type", kind).body("sub=4711").send();
+    let back = given.await.expect("their answer").headers()["location"].to_str().expect("text").to_owned();
+    let back = Url::parse(&back).expect("an address");
+    let path = format!("{}?{}", back.path(), back.query().expect("a code"));
+    let reply = wire.ask("GET", &path, &format!("Cookie: {attempt}\r\n")).await;
+    assert_eq!(reply.status, 303, "{}", reply.body);
+    let li = cookie(&reply);
+    let session = wire.ask("GET", "/v1/session", &li).await.json();
+    assert_eq!((session["user"].as_str(), session["role"].as_str()), (Some("li"), Some("supervisor")));
+
+    let out = wire.ask("DELETE", "/v1/session", &format!("{li}{CONSOLE}")).await.json();
+    let page = browser.get(out["provider"].as_str().expect("an address")).send().await.expect("their page");
+    assert!(page.status().is_success() || page.status().is_redirection(), "{}", page.status());
+    assert_eq!(wire.ask("GET", "/v1/session", &li).await.status, 401);
 }

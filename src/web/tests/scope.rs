@@ -65,6 +65,7 @@ async fn every_address_of_a_call_of_others_says_that_there_is_none() {
 fn asked_with(method: &str, path: &str) -> (&'static str, &'static str) {
     match (method, path.rsplit('/').next().unwrap_or_default()) {
         ("POST", "alerts") => ("application/json", r#"{"alert_ms":1,"rule":"r","deed":"end"}"#),
+        ("PUT", "priority") => ("application/json", r#"{"queue_priority":1}"#),
         ("POST", "move") => ("application/json", r#"{"target":"human"}"#),
         ("POST", "prompts") => ("application/json", r#"{"tone":"beep","party":"caller","mode":"replace"}"#),
         ("POST", "supervisors") => ("application/json", r#"{"target":"human","mode":"listen"}"#),

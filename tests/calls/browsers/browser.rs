@@ -19,8 +19,9 @@ use webrtc::media_stream::track_local::TrackLocal;
 use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
 use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use webrtc::peer_connection::{
-    MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCIceGatheringState,
-    RTCSessionDescription, SettingEngineBuilder,
+    MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfiguration,
+    RTCConfigurationBuilder, RTCIceGatheringState, RTCIceServer, RTCIceTransportPolicy, RTCSessionDescription,
+    SettingEngineBuilder,
 };
 
 use crate::stage::RATE;
@@ -77,11 +78,21 @@ impl PeerConnectionEventHandler for Events {
 
 impl Browser {
     pub fn start(wants: Wants, hz: u16) -> Self {
+        Self::start_by(wants, hz, RTCConfigurationBuilder::new().build())
+    }
+
+    /// One that goes by relays alone, those of these servers.
+    pub fn start_relayed(wants: Wants, hz: u16, servers: Vec<RTCIceServer>) -> Self {
+        let by = RTCConfigurationBuilder::new().with_ice_servers(servers);
+        Self::start_by(wants, hz, by.with_ice_transport_policy(RTCIceTransportPolicy::Relay).build())
+    }
+
+    fn start_by(wants: Wants, hz: u16, by: RTCConfiguration) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("threads");
         let (gathered, heard) = (Arc::new(Notify::new()), Arc::<Mutex<Vec<i16>>>::default());
         let events = Events { gathered: Arc::clone(&gathered), heard: Arc::clone(&heard) };
-        let connection = runtime.block_on(connect(events));
+        let connection = runtime.block_on(connect(events, by));
         runtime.block_on(async {
             if wants == Wants::Both {
                 let track = Arc::new(TrackLocalStaticRTP::new(track()));
@@ -153,12 +164,13 @@ pub fn free_ports() -> u16 {
     panic!("no {PORTS} free ports in a row");
 }
 
-async fn connect(events: Events) -> Arc<dyn PeerConnection> {
+async fn connect(events: Events, by: RTCConfiguration) -> Arc<dyn PeerConnection> {
     let mut codecs = MediaEngine::default();
     let parameters = RTCRtpCodecParameters { rtp_codec: opus(), payload_type: PAYLOAD_TYPE };
     codecs.register_codec(parameters, RtpCodecKind::Audio).expect("a codec");
     let settings = SettingEngineBuilder::new().with_include_loopback_candidate(true).build();
     let building = PeerConnectionBuilder::new()
+        .with_configuration(by)
         .with_media_engine(codecs)
         .with_setting_engine(settings)
         .with_handler(Arc::new(events))

@@ -220,6 +220,36 @@ fn a_copy_is_what_the_caller_says_and_hears() {
     }
 }
 
+#[test]
+fn what_is_for_one_ear_alone_reaches_neither_copies_nor_supervisors() {
+    for codec in [Codec::Pcmu, Codec::Opus] {
+        let mut room = Room::new(&[(CALLER, codec), (BOT, Codec::Pcma), (FIRST, Codec::Pcmu)]);
+        let all = [CALLER, BOT, FIRST];
+        room.world.order(Command::Copy { leg: CALLER, on: true });
+        room.supervise(FIRST, Supervision::Listen);
+        room.talk(&all, 50);
+        room.world.play(CALLER, 1, tone(PROMPT_HZ, 4_000.0, 16_000), PlayMode::Aside);
+        room.talk(&all, 60);
+        room.hears_also("under the tone", CALLER, &[BOT], &[PROMPT_HZ]);
+        room.hears("under the tone", FIRST, &[CALLER, BOT]);
+        room.hears("under the tone", BOT, &[CALLER]);
+        room.talk(&all, 90);
+        room.hears("after the tone", CALLER, &[BOT]);
+
+        let mut copy = CallCopy::new(ms(100_000));
+        let mut frames = Vec::new();
+        for packet in &room.world.copies {
+            frames.extend(std::iter::from_fn(|| copy.pop(packet.frame.arrival)));
+            copy.push(packet);
+        }
+        // Before, under and after the tone, away from where it begins and ends.
+        for from in [24, 80, 160] {
+            let right: Vec<i16> = frames[from..from + 25].iter().flat_map(|frame| frame.right).collect();
+            assert_tones(&format!("{codec:?}: what is copied from {from} on"), &right, &tones(&[BOT]), 400.0);
+        }
+    }
+}
+
 /// A world in which parties say tones in codecs of their own.
 struct Room {
     world: World,

@@ -249,6 +249,8 @@ fn policy_in_words(what: &What) -> String {
         What::EscalationLikely { evidence, .. } => format!("escalation likely: {}", evidence.join(", ")),
         What::TicketAsked { crm, rule, .. } => format!("{rule} asks for a ticket of {crm}"),
         What::AlertHandled(deed) => format!("alert {} by {}", deed.deed, deed.by),
+        What::PriorityChanged(change) => format!("priority {:?} by {}", change.queue_priority, change.by),
+        What::AlertEscalated(told) => format!("alert escalated to {}", told.severity),
         What::OutcomeTold(outcome) => format!("outcome by {}", outcome.by),
         What::ChatOpened { channel, .. } => format!("chat by {channel}"),
         What::MessageDropped { party, why } => format!("message of {party} dropped: {why}"),

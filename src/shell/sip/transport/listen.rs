@@ -70,9 +70,7 @@ pub(in crate::shell::sip) async fn bind(
     let listeners = Mutex::new(listeners);
     let transports = Transports { settings, guard, stamper, tls, stop, bound, datagrams, listeners, endpoint, lines };
     let transports = Arc::new(transports);
-    if let Some(every) = transports.tls.reload_every() {
-        tokio::spawn(reload(transports.clone(), every));
-    }
+    tokio::spawn(reload(transports.clone()));
     Ok(transports)
 }
 
@@ -197,24 +195,16 @@ pub(super) fn prepare(stream: &TcpStream) {
 }
 
 /// Reads the certificates again whenever their files change.
-async fn reload(transports: Arc<Transports>, every: Duration) {
-    loop {
-        tokio::select! {
-            () = transports.stop.cancelled() => return,
-            () = tokio::time::sleep(every) => {}
+async fn reload(transports: Arc<Transports>) {
+    let tell = |read: Result<(), _>| match read {
+        Ok(()) => {
+            transports.guard.metrics().count_certificates("loaded");
+            tracing::info!("new certificates: connections from now on use them");
         }
-        let tls = transports.tls.clone();
-        // Files may lie on a disk that is slow.
-        match tokio::task::spawn_blocking(move || tls.reload()).await {
-            Ok(Ok(false)) | Err(_) => {}
-            Ok(Ok(true)) => {
-                transports.guard.metrics().count_certificates("loaded");
-                tracing::info!("new certificates: connections from now on use them");
-            }
-            Ok(Err(error)) => {
-                transports.guard.metrics().count_certificates("refused");
-                tracing::error!(%error, "the new certificates cannot be used: the old ones stay");
-            }
+        Err(error) => {
+            transports.guard.metrics().count_certificates("refused");
+            tracing::error!(%error, "the new certificates cannot be used: the old ones stay");
         }
-    }
+    };
+    transports.tls.clone().watch(transports.stop.clone(), tell).await;
 }

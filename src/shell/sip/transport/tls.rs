@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
@@ -15,6 +15,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
+use tokio_util::sync::CancellationToken;
 
 use crate::settings::TlsSettings;
 
@@ -60,9 +61,18 @@ impl TlsFiles {
         Ok(Self { settings, current })
     }
 
-    /// How often the files are to be looked at; nothing without files.
-    pub(crate) fn reload_every(&self) -> Option<Duration> {
-        self.settings.as_ref().map(|settings| settings.reload)
+    /// Reads the files again whenever they change, until `stop`, and tells what came of it; nothing without files.
+    pub(crate) async fn watch(self: Arc<Self>, stop: CancellationToken, tell: impl Fn(Result<(), TlsError>)) {
+        let Some(every) = self.settings.as_ref().map(|settings| settings.reload) else { return };
+        while stop.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
+            let tls = Arc::clone(&self);
+            // Files may lie on a disk that is slow.
+            match tokio::task::spawn_blocking(move || tls.reload()).await {
+                Ok(Ok(true)) => tell(Ok(())),
+                Ok(Ok(false)) | Err(_) => {}
+                Ok(Err(error)) => tell(Err(error)),
+            }
+        }
     }
 
     /// Reads the files again when one has changed; true when that was so.

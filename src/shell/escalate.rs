@@ -1,0 +1,187 @@
+//! Has alerts escalated that nobody reacts to: follows them, tells each step when it is due, and keeps what waits, where there
+//! is a store, so that it goes on after a restart.
+//!
+//! A step is told, then written down: one during which the program is killed is told once more, to systems outside under the
+//! same key. No call waits for any of it.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tracing::warn;
+
+use super::told::Told;
+use crate::escalation::{Escalation, EscalationStep, WaitingAlert};
+use crate::notice::{Notice, What};
+use crate::web::Moment;
+
+/// How often it is looked for what a clock that was set has made due, and for a store that was down.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// The alerts that wait, as the rest of the program sees them. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Escalating(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<Escalation>,
+    /// Something is otherwise.
+    changed: Notify,
+}
+
+impl Escalating {
+    /// Nobody waits yet, and no step is told before [`Escalating::run`].
+    pub fn new(steps: Vec<EscalationStep>) -> Self {
+        Self(Arc::new(Shared { state: Mutex::new(Escalation::new(steps)), changed: Notify::new() }))
+    }
+
+    /// Tells steps when they are due, on the current tokio runtime, with what waited before.
+    pub fn run(&self, told: Told) -> JoinHandle<()> {
+        tokio::spawn(run(Arc::clone(&self.0), told))
+    }
+
+    /// Hears what is told of calls; never waits.
+    pub fn hear(&self, notice: &Notice, told: &crate::web::Bus, now: Moment) {
+        if !matches!(notice.what, What::Alert { .. } | What::AlertHandled(_)) {
+            return;
+        }
+        let route = told.with_board(|board| board.call(&notice.call).map(|record| record.route.clone()));
+        self.0.state().hear(notice, &route.unwrap_or_default(), now);
+        self.0.changed.notify_one();
+    }
+
+    /// Puts other steps in the place of those that there are.
+    pub fn exchange(&self, steps: Vec<EscalationStep>) {
+        self.0.state().exchange(steps);
+        self.0.changed.notify_one();
+    }
+
+    /// The alert of that call, moment and rule, while it waits.
+    pub fn find(&self, call: &str, call_ms: u64, rule: &str) -> Option<WaitingAlert> {
+        self.0.state().find(call, call_ms, rule).cloned()
+    }
+
+    /// All that wait.
+    pub fn waiting(&self) -> Vec<WaitingAlert> {
+        self.0.state().waiting().cloned().collect()
+    }
+
+    /// Forgets the alerts of calls that are erased.
+    pub fn forget(&self, calls: &[String]) {
+        let calls: BTreeSet<&str> = calls.iter().map(String::as_str).collect();
+        self.0.state().forget(&calls);
+        self.0.changed.notify_one();
+    }
+
+    /// Writes down what is otherwise, for a program that ends.
+    pub async fn settle(&self, told: &Told) {
+        keep(&self.0, told).await;
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, Escalation> {
+        // A panic while the lock was held leaves the state usable: every step of it stands alone.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn run(shared: Arc<Shared>, told: Told) {
+    let mut is_loaded = false;
+    loop {
+        if !is_loaded {
+            is_loaded = load(&shared, &told).await;
+        }
+        let now = Moment::now();
+        let due = shared.state().due(now);
+        for notice in &due {
+            told.tell_of(notice, now);
+        }
+        keep(&shared, &told).await;
+        let next = shared.state().deadline();
+        let pause = next.map_or(LOOK_EVERY, |next| Duration::from_millis(next.0.saturating_sub(Moment::now().0)));
+        tokio::select! {
+            () = shared.changed.notified() => {}
+            () = tokio::time::sleep(pause.min(LOOK_EVERY)) => {}
+        }
+    }
+}
+
+/// Takes up what waited before; whether that is done. A store that is down may come later.
+async fn load(shared: &Shared, told: &Told) -> bool {
+    let Some(store) = &told.store else { return true };
+    match store.alerts().await {
+        Ok(kept) => {
+            shared.state().take_up(kept);
+            true
+        }
+        Err(why) => {
+            warn!(why, "alerts of before cannot be read yet");
+            false
+        }
+    }
+}
+
+/// Writes down what is otherwise than before.
+async fn keep(shared: &Shared, told: &Told) {
+    let changes = shared.state().changes();
+    let Some(store) = told.store.as_ref().filter(|_| !changes.is_empty()) else { return };
+    if let Err(why) = store.keep_alerts(changes.clone()).await {
+        warn!(why, "alerts that wait are in memory only");
+        shared.state().not_kept(changes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+    use crate::notice::AlertDeed;
+    use crate::notice_samples::one_of_each;
+    use crate::web::{Bus, Delivery};
+
+    #[tokio::test]
+    async fn steps_are_told_to_whoever_watches_until_somebody_reacts() {
+        let bus = Arc::new(Bus::new());
+        let step = |after_ms| EscalationStep {
+            after: Duration::from_millis(after_ms),
+            severity: None,
+            to: Vec::new(),
+            crms: Vec::new(),
+        };
+        let escalating = Escalating::new(vec![step(1), step(2), step(3_600_000)]);
+        let told = Told { bus: Arc::clone(&bus), store: None, outbox: None, metrics: Metrics::new() };
+        let running = escalating.run(told);
+        let mut watch = bus.subscribe(None);
+        let samples = one_of_each();
+        let sample =
+            |wanted: fn(&What) -> bool| samples.iter().find(|notice| wanted(&notice.what)).expect("one of each");
+        let alert = sample(|what| matches!(what, What::Alert { .. }));
+        bus.publish(&samples[0]);
+        bus.publish(alert);
+        escalating.hear(alert, &bus, Moment::now());
+        let mut steps = Vec::new();
+        while steps.len() < 2 {
+            let Some(Delivery::Event(event)) = watch.next().await else { panic!("it goes on") };
+            if event.kind == "alert_escalated" {
+                let json: serde_json::Value = serde_json::from_str(&event.json).expect("JSON");
+                steps.push((json["step"].clone(), event.route.clone()));
+            }
+        }
+        let route = bus.with_board(|board| board.call("call-1").map(|record| record.route.clone()));
+        assert_eq!(steps, [(1.into(), route.clone()), (2.into(), route)]);
+        let shown = bus.with_board(|board| board.call("call-1")?.alerts[0].escalated.clone());
+        assert_eq!(shown.map(|escalated| escalated.step), Some(2));
+        assert_eq!(escalating.waiting().len(), 1);
+        let What::AlertHandled(deed) = &sample(|what| matches!(what, What::AlertHandled(_))).what else {
+            unreachable!()
+        };
+        let deed = AlertDeed { alert_ms: alert.call_ms, ..deed.clone() };
+        let handled = Notice { what: What::AlertHandled(deed), ..alert.clone() };
+        escalating.hear(&handled, &bus, Moment::now());
+        assert_eq!(escalating.waiting(), [], "somebody has it");
+        running.abort();
+    }
+}
