@@ -80,6 +80,9 @@ fn kill_at_random(test: &str, database: Option<&DatabaseSettings>) {
     assert!(acknowledged.len() as u64 > rounds, "only {} decisions were acknowledged", acknowledged.len());
     println!("{} decisions acknowledged, all of them in the trail", acknowledged.len());
     check_secrets(folder.path());
+    if let Some(database) = database {
+        check_database(database);
+    }
 }
 
 /// What a child said before it was killed.
@@ -225,6 +228,32 @@ fn check_secrets(folder: &Path) {
         }
     }
     println!("no secret in {bytes} bytes");
+}
+
+/// Nor can anything be read in the database's own files, its log of what is written included, where they lie on this machine.
+fn check_database(settings: &DatabaseSettings) {
+    const PLANTED: &str = "planted where nothing is sealed";
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let folder: String = runtime.block_on(async {
+        let options = settings.options().expect("options");
+        let mut connection = PgConnection::connect_with(&options).await.expect("a connection");
+        let plant = format!("CREATE TABLE planted AS SELECT '{PLANTED}'; DROP TABLE planted; CHECKPOINT");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(plant)).execute(&mut connection).await.expect("written");
+        sqlx::query_scalar("SHOW data_directory").fetch_one(&mut connection).await.expect("an answer")
+    });
+    if std::fs::read_dir(&folder).is_err() {
+        println!("skipped: {folder}, the database's own files, cannot be read from here");
+        return;
+    }
+    let files_with = |text: &str| {
+        let found = Command::new("grep").args(["-rlaF", "-e", text, &folder]).output().expect("grep");
+        String::from_utf8_lossy(&found.stdout).into_owned()
+    };
+    assert_ne!(files_with(PLANTED), "", "what is not sealed is found");
+    for secret in [SECRET, "after-sales"] {
+        assert_eq!(files_with(secret), "", "{secret} can be read");
+    }
+    println!("no secret in {folder}");
 }
 
 fn settings(folder: &Path, database: Option<&DatabaseSettings>) -> StoreSettings {
