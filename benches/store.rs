@@ -123,6 +123,7 @@ fn open(folder: &Path) -> (Store, tokio::runtime::Runtime) {
         backups: folder.join("backups"),
         database: database.map(|url| DatabaseSettings::new(&url, None).expect("an address")),
         master_key: MasterKeySource::Beside,
+        previous_key: None,
         keep: KeepSettings { calls: long, words: long, timeline: long },
         trail: TrailSettings::default(),
     };

@@ -38,6 +38,7 @@ mod quoted;
 pub mod recognizer;
 pub mod report;
 mod reporting;
+mod rotation;
 pub mod serve;
 pub mod settings;
 pub mod shell;

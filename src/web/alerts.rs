@@ -88,7 +88,7 @@ pub(super) async fn handle(
 fn sees(app: &App, name: &str, record: &super::CallRecord) -> bool {
     let live = app.live.load();
     let user = live.users.get(name).filter(|user| Area::Calls.is_for(user.role));
-    user.is_some_and(|user| Scope::new(user.routes.as_ref()).sees_call(record))
+    user.is_some_and(|user| Scope::of_user(user).sees_call(record))
 }
 
 /// What is told of a deed.

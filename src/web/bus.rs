@@ -35,6 +35,8 @@ pub struct Event {
     pub kind: &'static str,
     /// The route of its call, where that is known.
     pub route: Option<String>,
+    /// Whose call it is, where several work with one server.
+    pub tenant: Option<String>,
     /// Whether it tells words of a party.
     pub has_words: bool,
     /// All of it as one JSON object on one line; clones share it.
@@ -203,11 +205,13 @@ impl State {
         self.last_seq += 1;
         let seq = self.last_seq;
         self.board.apply(notice, time.0);
+        let record = self.board.call(&notice.call);
         let event = Arc::new(Event {
             seq,
             call: notice.call.clone(),
             kind: kind(&notice.what),
-            route: self.board.call(&notice.call).map(|record| record.route.clone()),
+            route: record.map(|record| record.route.clone()),
+            tenant: record.and_then(|record| record.tags.tenant.clone()),
             has_words: notice.what.has_words(),
             json: event_json(seq, time, notice).into(),
         });

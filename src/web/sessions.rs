@@ -230,6 +230,7 @@ mod tests {
             serves: None,
             totp: None,
             routes: None,
+            tenant: None,
         }
     }
 

@@ -124,7 +124,8 @@ impl Place {
         let keep = KeepSettings { calls: Duration::MAX, words: Duration::MAX, timeline: Duration::MAX };
         let (folder, backups) = (self.root.path().join(name), self.root.path().join("backups"));
         let master_key = MasterKeySource::File(self.root.path().join("master.key"));
-        StoreSettings { folder, backups, database: None, master_key, keep, trail: TrailSettings::default() }
+        let trail = TrailSettings::default();
+        StoreSettings { folder, backups, database: None, master_key, previous_key: None, keep, trail }
     }
 
     fn back_up(&self, to: &Path) -> Manifest {
