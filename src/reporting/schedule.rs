@@ -190,7 +190,15 @@ mod tests {
         let keep = KeepSettings { calls: Duration::MAX, words: Duration::MAX, timeline: Duration::MAX };
         let (folder, backups) = (root.path().join("data"), root.path().join("backups"));
         let trail = TrailSettings::default();
-        let kept = StoreSettings { folder, backups, database: None, master_key: MasterKeySource::Beside, previous_key: None, keep, trail };
+        let kept = StoreSettings {
+            folder,
+            backups,
+            database: None,
+            master_key: MasterKeySource::Beside,
+            previous_key: None,
+            keep,
+            trail,
+        };
         let store = Store::start(&kept, &Metrics::new()).expect("a store");
         let settings = ReportSettings {
             folder: root.path().join("reports"),

@@ -42,7 +42,9 @@ use crate::shell::recognize::Recognizing;
 use crate::shell::sip::{SipOptions, SipSide};
 use crate::speech::{Answer, EspeakNg, Saying, Speaker};
 use crate::store::Store;
-use crate::web::{self, Asked, Bus, Component, Inside, LiveOptions, Readiness, ReloadAsked, TenantToken, WebHandle, WebOptions};
+use crate::web::{
+    self, Asked, Bus, Component, Inside, LiveOptions, Readiness, ReloadAsked, TenantToken, WebHandle, WebOptions,
+};
 
 /// Events that may wait for call control, per source. It handles tens of thousands a second.
 const EVENTS_MAX: usize = 4_096;

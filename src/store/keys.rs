@@ -275,7 +275,8 @@ impl KeyRing {
         let Self { data, place: fresh, .. } = fresh;
         *place = fresh.into_inner().unwrap_or_else(PoisonError::into_inner);
         // Before anything is sealed by it.
-        *self.data.write().unwrap_or_else(PoisonError::into_inner) = data.into_inner().unwrap_or_else(PoisonError::into_inner);
+        *self.data.write().unwrap_or_else(PoisonError::into_inner) =
+            data.into_inner().unwrap_or_else(PoisonError::into_inner);
         *self.sealing.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Sealing::with(id));
         Ok(Rotated { keys: file.keys.len(), data_key: id, master_changed })
     }

@@ -10,8 +10,8 @@ use super::permit::{Area, Doors};
 use super::reload::Reloaded;
 use super::{
     alerts, audio, audit, backup, calls, channel, consent, console, deliveries, events, facts, forks, health,
-    interactions, keys, knowledge, libraries, log, models, moves, oidc, orders, outcomes, own, people, policies, readiness,
-    recordings, reload, reports, signing, sources, trial, users, wall, webrtc,
+    interactions, keys, knowledge, libraries, log, models, moves, oidc, orders, outcomes, own, people, policies,
+    readiness, recordings, reload, reports, signing, sources, trial, users, wall, webrtc,
 };
 use crate::report::Report;
 use crate::store::{Backup, Checking, ErasedTenant, Hold, Rotated};

@@ -13,10 +13,7 @@ use super::signing::Who;
 use crate::store::Rotated;
 
 /// `POST /v1/keys/rotate`.
-pub(super) async fn rotate(
-    State(app): State<App>,
-    Extension(who): Extension<Who>,
-) -> Result<Json<Rotated>, Problem> {
+pub(super) async fn rotate(State(app): State<App>, Extension(who): Extension<Who>) -> Result<Json<Rotated>, Problem> {
     let store = kept(&app)?.clone();
     let source = app.live.load().master_key.clone();
     let source = source.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "the configuration has no [store]"))?;

@@ -90,7 +90,8 @@ impl Live {
         let LiveOptions { token, tokens, users, prompts, tones, zone, libraries, agents, .. } = options;
         let LiveOptions { frame_ancestors, oidc, report_font, master_key, .. } = options;
         let (gate, prompts) = (Gate::new(&token)?, Arc::new(PromptFolder::new(prompts)));
-        let machine = |(name, token): (&String, &TenantToken)| Ok((Gate::new(&token.token)?, Who::of_tenant(name, token)));
+        let machine =
+            |(name, token): (&String, &TenantToken)| Ok((Gate::new(&token.token)?, Who::of_tenant(name, token)));
         let tenants = tokens.iter().map(machine).collect::<Result<_, WebError>>()?;
         let serving = users.iter().filter_map(|(name, user)| Some((name, user.serves.as_deref()?)));
         let claims = serving.map(|(name, serves)| (name.clone(), Claim::of(serves, &agents))).collect();

@@ -214,8 +214,20 @@ impl MaskingLists {
         }
         let built = AhoCorasickBuilder::new().match_kind(MatchKind::LeftmostLongest).build(cues);
         let cues = built.map_err(|error| ListError::Form { file: "lists".to_owned(), found: error.to_string() })?;
-        let [surnames, given, titles, no_names, usual, streets, places, units, lesser_units, not_units, not_in_streets, money] =
-            sets;
+        let [
+            surnames,
+            given,
+            titles,
+            no_names,
+            usual,
+            streets,
+            places,
+            units,
+            lesser_units,
+            not_units,
+            not_in_streets,
+            money,
+        ] = sets;
         Ok(Self {
             cues,
             announced,

@@ -55,7 +55,15 @@ pub(super) fn store(root: &std::path::Path) -> Store {
     let keep = KeepSettings { calls: Duration::MAX, words: Duration::MAX, timeline: Duration::MAX };
     let (folder, backups) = (root.join("data"), root.join("backups"));
     let trail = TrailSettings::default();
-    let kept = StoreSettings { folder, backups, database: None, master_key: MasterKeySource::Beside, previous_key: None, keep, trail };
+    let kept = StoreSettings {
+        folder,
+        backups,
+        database: None,
+        master_key: MasterKeySource::Beside,
+        previous_key: None,
+        keep,
+        trail,
+    };
     Store::start(&kept, &Metrics::new()).expect("a store")
 }
 

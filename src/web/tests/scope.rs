@@ -95,7 +95,9 @@ async fn a_machine_of_a_tenant_may_what_a_supervisor_may_and_nothing_else() {
     let (fixture, [_, _, machine]) = with_some_who_see_one().await;
     let wire = Wire(fixture.handle.addr);
     let (_, permissions) = closed().parts();
-    for (method, path, _) in permissions.table().filter(|(method, path, _)| !permissions.may(Role::Supervisor, method, path)) {
+    for (method, path, _) in
+        permissions.table().filter(|(method, path, _)| !permissions.may(Role::Supervisor, method, path))
+    {
         let headers = format!("{machine}Content-Length: 0\r\n");
         let refused = wire.exchange(method.as_str(), &path.replace(['{', '}'], ""), &headers, "").await;
         assert_eq!(refused.status, 403, "{method} {path}: {}", refused.body);
@@ -140,7 +142,8 @@ async fn lists_and_events_are_of_own_calls_alone() {
     for known_by in &all {
         for path in ["/v1/calls", "/v1/calls?state=active", "/v1/interactions"] {
             let list = wire.ask("GET", path, known_by).await.json_line();
-            let ids: Vec<_> = list["calls"].as_array().expect("a list").iter().map(|call| call["id"].as_str()).collect();
+            let ids: Vec<_> =
+                list["calls"].as_array().expect("a list").iter().map(|call| call["id"].as_str()).collect();
             assert_eq!((ids, list["active"].as_u64()), (vec![Some("call-2")], Some(1)), "{path}");
         }
     }

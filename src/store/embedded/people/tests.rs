@@ -132,7 +132,10 @@ fn what_waits_to_be_told_of_calls_that_are_erased_opens_nowhere_either() {
         // Copies of the values of before open for nobody: by no key of theirs, nor by the store's own.
         let opens = sealed.iter().map(|(id, sealed)| {
             let context = [b"parcel ", &id[..]].concat();
-            (store.open_one(&context, sealed).expect("as sealed").is_some(), store.keys.open_value(&context, sealed).is_ok())
+            (
+                store.open_one(&context, sealed).expect("as sealed").is_some(),
+                store.keys.open_value(&context, sealed).is_ok(),
+            )
         });
         assert_eq!(opens.collect::<Vec<_>>(), [(false, false), (true, false), (false, false), (true, false)]);
         let again = place.open_again(store);
