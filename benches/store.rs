@@ -1,10 +1,11 @@
 //! What keeping calls costs, and adding them up: through the store as the server uses it, keys, indexes and folding included.
 //!
 //! `cargo bench --bench store -- month [CALLS]`: a month of calls, kept, closed, opened again, and added up day by day.
-//! `-- write [CALLS]`: how many notices and decisions per second, to the disk. Calls lie in a temporary folder (TMPDIR), or in
+//! `-- write [CALLS]`: how many notices and decisions per second, to the disk; `-- records FILE`: its notices as JSON lines. Calls lie in a temporary folder (TMPDIR), or in
 //! the database of `CALMLINE_TEST_DATABASE`.
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
+use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,7 @@ fn main() {
     let folder = tempfile::tempdir().expect("a folder");
     match arguments.first().map(String::as_str) {
         Some("write") => measure_writing(folder.path(), calls(WRITE_CALLS)),
+        Some("records") => write_records(Path::new(arguments.get(1).expect("a file to write")), WRITE_CALLS),
         _ => measure_month(folder.path(), calls(MONTH_CALLS)),
     }
 }
@@ -116,6 +118,16 @@ fn measure_writing(folder: &Path, calls: u64) {
     );
 }
 
+/// The notices of `write`, one JSON object a line, for others to keep: `benches/beside`.
+fn write_records(path: &Path, calls: u64) {
+    let mut out = std::io::BufWriter::new(std::fs::File::create(path).expect("a file"));
+    for (notice, _) in (0..calls).flat_map(|number| call(number, WRITE_STEPS)) {
+        serde_json::to_writer(&mut out, &notice).expect("written");
+        out.write_all(b"\n").expect("written");
+    }
+    out.flush().expect("written");
+}
+
 /// The store in `folder`, or with its calls in the database of the environment.
 fn open(folder: &Path) -> (Store, tokio::runtime::Runtime) {
     let long = Duration::from_secs(3_650 * 86_400);
@@ -125,6 +137,7 @@ fn open(folder: &Path) -> (Store, tokio::runtime::Runtime) {
         backups: folder.join("backups"),
         database: database.map(|url| DatabaseSettings::new(&url, None).expect("an address")),
         master_key: MasterKeySource::Beside,
+        previous_key: None,
         keep: KeepSettings { calls: long, words: long, timeline: long },
         audio: AudioSettings::beside(folder, long),
         trail: TrailSettings::default(),

@@ -27,6 +27,9 @@ pub struct Account {
     /// Of an agent: the target, or else the extension, whose calls are their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serves: Option<String>,
+    /// Of a supervisor: the tenant whose calls they see, when it is not all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
     /// Whether they may not sign in for the time being.
     #[serde(default)]
     pub disabled: bool,
@@ -67,6 +70,7 @@ impl Account {
             serves: self.serves.clone(),
             totp,
             routes: None,
+            tenant: self.tenant.clone(),
         })
     }
 
@@ -107,6 +111,7 @@ mod tests {
         let mut account = Account {
             role: Role::Agent,
             serves: Some("1001".into()),
+            tenant: None,
             disabled: false,
             password_hash: String::new(),
             totp: None,

@@ -53,10 +53,13 @@ pub(crate) struct Parcel<'a> {
 /// When the server cannot be asked, refuses, or answers anything but JSON.
 pub(crate) fn ask(server: &ServerArgs, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
     let request = request(&client(server, Some(ANSWER_WITHIN))?, server, method, path)?;
-    let (status, told) = answered(path, match body {
-        Some(body) => request.header("content-type", "application/json").body(body.to_string()),
-        None => request.header("content-length", "0"),
-    })?;
+    let (status, told) = answered(
+        path,
+        match body {
+            Some(body) => request.header("content-type", "application/json").body(body.to_string()),
+            None => request.header("content-length", "0"),
+        },
+    )?;
     if !(200..300).contains(&status) {
         return Err(Failure::of(path, format!("{status}: {told}")));
     }

@@ -4,6 +4,7 @@
 
 mod deliveries;
 mod eval;
+mod keys;
 mod policy;
 mod recordings;
 mod user;
@@ -20,6 +21,7 @@ pub use self::deliveries::{DeliveriesCommand, DeliveriesListArgs, DeliveryArgs};
 pub use self::eval::{
     EvalAsrArgs, EvalCommand, EvalFeaturesArgs, EvalMaskingArgs, EvalPitchArgs, EvalSpeechArgs, EvalTextArgs,
 };
+pub use self::keys::{KeysArgs, KeysCommand};
 pub use self::policy::{EvalWarningArgs, PolicyCommand, PolicyExplainArgs, PolicyTestArgs, RecordedArgs, ServerArgs};
 pub use self::recordings::{RecordingsAddArgs, RecordingsCommand};
 pub use self::user::{TotpArgs, UserCommand};
@@ -31,8 +33,8 @@ use crate::features::Features;
 use crate::report::{Language, Period, ReportFormat};
 use crate::signed::PublicKey;
 use crate::{
-    analyze, backtest, backup, deliveries as delivering, demo, doctor, eval as evaluation, models, reporting, serve,
-    settings, totp, trail, uploading, users, watch as watching,
+    analyze, backtest, backup, deliveries as delivering, demo, doctor, eval as evaluation, models, reporting, rotation,
+    serve, settings, totp, trail, uploading, users, watch as watching,
 };
 
 /// Hears when a caller is getting angry and acts while the call is still on.
@@ -77,6 +79,9 @@ enum Command {
     /// What systems outside are still to be told of, and what they would not take.
     #[command(subcommand)]
     Deliveries(DeliveriesCommand),
+    /// The keys of the running server's store.
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Recognisers' models: which there are, whether they are whole, and where to get them.
     #[command(subcommand)]
     Models(ModelsCommand),
@@ -393,6 +398,7 @@ impl Cli {
             Command::Alerts(args) => watching::alerts(&args),
             Command::Tail(args) => watching::tail(&args),
             Command::Deliveries(command) => delivering::run(&command),
+            Command::Keys(command) => rotation::run(&command),
             Command::Models(command) => models::run(&command),
             Command::Audit(command) => trail::run(&command),
             Command::Report(args) => reporting::run(&args),

@@ -44,6 +44,9 @@ pub struct WaitingAlert {
     pub rule: String,
     /// The call's route.
     pub route: String,
+    /// The call's tenant, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
     /// `info`, `warning`, `critical`: as it stands now.
     pub severity: String,
     /// What to say.
@@ -89,14 +92,15 @@ impl Escalation {
         }
     }
 
-    /// Hears what is told of a call of that route.
-    pub fn hear(&mut self, notice: &Notice, route: &str, now: Moment) {
+    /// Hears what is told of a call of that route, and of that tenant.
+    pub fn hear(&mut self, notice: &Notice, route: &str, tenant: Option<&str>, now: Moment) {
         match &notice.what {
             What::Alert { severity, text, rule, .. } => self.insert(WaitingAlert {
                 call: notice.call.clone(),
                 call_ms: notice.call_ms,
                 rule: rule.clone(),
                 route: route.to_owned(),
+                tenant: tenant.map(str::to_owned),
                 severity: severity.clone(),
                 text: text.clone(),
                 raised: now,
@@ -206,7 +210,7 @@ fn one_up(severity: &str) -> &'static str {
 }
 
 fn notice_of(alert: &WaitingAlert, step: &EscalationStep, now: Moment) -> Notice {
-    let WaitingAlert { call, call_ms, rule, route, severity, text, raised, since, steps } = alert.clone();
+    let WaitingAlert { call, call_ms, rule, route, tenant, severity, text, raised, since, steps } = alert.clone();
     let what = What::AlertEscalated(AlertEscalated {
         alert_ms: call_ms,
         rule,
@@ -215,6 +219,7 @@ fn notice_of(alert: &WaitingAlert, step: &EscalationStep, now: Moment) -> Notice
         severity,
         text,
         route,
+        tenant,
         since,
         to: step.to.clone(),
         crms: step.crms.clone(),
@@ -270,7 +275,7 @@ mod tests {
         raise(&mut before, "call-1", 0);
         raise(&mut before, "call-2", 10);
         check(&mut before, 60, &["call-1 1 warning after 60 s"]);
-        before.hear(&deed("call-2", "angry", "acknowledged", None), "", at(61));
+        before.hear(&deed("call-2", "angry", "acknowledged", None), "", None, at(61));
         for (name, alert) in before.changes() {
             kept.insert(name, alert);
         }
@@ -337,7 +342,7 @@ mod tests {
         let (severity, text, rule) = ("info".to_owned(), "angry caller".to_owned(), "angry".to_owned());
         let what = What::Alert { severity, text, rule, pbx_call: None };
         let notice = Notice { call: call.to_owned(), call_ms: 5_000, what };
-        escalation.hear(&notice, "hotline", at(seconds));
+        escalation.hear(&notice, "hotline", None, at(seconds));
     }
 
     fn deed(call: &str, rule: &str, deed: &str, snooze_s: Option<u64>) -> Notice {
@@ -347,7 +352,7 @@ mod tests {
     }
 
     fn handle(escalation: &mut Escalation, rule: &str, done: &str, snooze_s: Option<u64>) {
-        escalation.hear(&deed("call-1", rule, done, snooze_s), "", at(100));
+        escalation.hear(&deed("call-1", rule, done, snooze_s), "", None, at(100));
     }
 
     #[track_caller]

@@ -71,8 +71,12 @@ pub fn identify(token: &str, keys: &JwkSet, nonce: &str, settings: &OidcSettings
     }
     let routes = settings.routes_claim.as_ref().filter(|_| role == Role::Supervisor);
     let routes = routes.map(|claim| texts(claims.get(claim)).into_iter().map(str::to_owned).collect::<BTreeSet<_>>());
+    // Of whom it says no tenant, sees the calls of none.
+    let tenant = settings.tenant_claim.as_ref().filter(|_| role == Role::Supervisor);
+    let tenant = tenant.map(|claim| said(claim).unwrap_or_default().to_owned());
     let (serves, password) = (serves.map(str::to_owned), PasswordDigest::of_subject(&settings.issuer, subject));
-    Ok(Identity { name: name.to_owned(), settings: UserSettings { role, password, serves, totp: None, routes } })
+    let settings = UserSettings { role, password, serves, totp: None, routes, tenant };
+    Ok(Identity { name: name.to_owned(), settings })
 }
 
 /// The claims of a token that is the provider's, for us, for this sign-in, and of now.

@@ -46,6 +46,7 @@ pub mod recognizer;
 pub mod reel;
 pub mod report;
 mod reporting;
+mod rotation;
 pub mod serve;
 pub mod settings;
 pub mod shell;

@@ -344,6 +344,7 @@ fn done() -> Vec<What> {
             severity: "critical".into(),
             text: "angry caller".into(),
             route: "hotline".into(),
+            tenant: None,
             since: Moment(1_700_000_000_000),
             to: vec!["li".into(), "wang".into()],
             crms: vec!["tickets".into()],

@@ -78,7 +78,7 @@ pub use reports::ReportSettings;
 pub use sources::{SourceFormat, SourcePlace, SourceSettings};
 pub use store::{DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings, TrailSettings};
 pub use users::UserSettings;
-pub(crate) use users::check_user_name;
+pub(crate) use users::{TENANT, check_user_name, is_tenant};
 pub use webrtc::WebRtcSettings;
 pub use zone::Zone;
 
@@ -286,12 +286,23 @@ pub struct WebSettings {
     pub listen: SocketAddr,
     /// Where the token comes from that everything but health asks for.
     pub token: TokenSource,
+    /// `[web.tokens.NAME]`: tokens of machines that see one tenant's calls.
+    pub tokens: BTreeMap<String, TenantTokenSource>,
     /// Origins whose pages may show the agents' page in a frame; without any, none may.
     pub frame_ancestors: Vec<String>,
     /// `[web.oidc]`: where people sign in besides.
     pub oidc: Option<OidcSettings>,
     /// Our certificate and its key; `None`: no TLS.
     pub tls: Option<TlsSettings>,
+}
+
+/// The token of a machine that sees one tenant's calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantTokenSource {
+    /// Whose calls.
+    pub tenant: String,
+    /// Where the token comes from.
+    pub token: TokenSource,
 }
 
 /// Where the API token comes from.

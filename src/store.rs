@@ -47,7 +47,7 @@ use embedded::Embedded;
 pub use embedded::{Erased, ErasedTenant, Held, Hold, names_somebody};
 pub use journal::Journal;
 use keeper::Keeper;
-pub use keys::{KeyError, KeyRing, MasterKey};
+pub use keys::{KeyError, KeyRing, MasterKey, Rotated};
 pub use notices::entry_of;
 pub use reels::ReelKey;
 #[cfg(test)]
@@ -163,7 +163,8 @@ impl Store {
         let folder = &settings.folder;
         let failed = |path: &Path, source| StoreError::File { path: path.display().to_string(), source };
         fs::create_dir_all(folder).map_err(|source| failed(folder, source))?;
-        let keys = Arc::new(KeyRing::open(&folder.join(KEYS_FILE), &master_key(settings)?)?);
+        let (keys, rotated) = opened_keys(settings)?;
+        let keys = Arc::new(keys);
         let audit = folder.join(AUDIT_FOLDER);
         let journal = Journal::start(&audit, &keys, metrics).map_err(|source| failed(&audit, source))?;
         let trail = Trail::new(&audit, settings.trail.archive.as_deref());
@@ -173,7 +174,9 @@ impl Store {
         let (folder, backups, keeps) = (folder.clone(), settings.backups.clone(), settings.keep.calls);
         let audio = settings.audio.clone();
         let (backup, check) = (Arc::default(), Arc::default());
-        Ok(Self { journal, keeper, keys, keeps, audio, folder, trail, tidying, backups, backup, check })
+        let store = Self { journal, keeper, keys, keeps, audio, folder, trail, tidying, backups, backup, check };
+        rotated.into_iter().for_each(|rotated| store.audit("keys_rotated", rotated));
+        Ok(store)
     }
 
     /// How long calls are kept.
@@ -190,6 +193,14 @@ impl Store {
     pub fn audit(&self, kind: &str, what: serde_json::Value) {
         let (kind, who, call) = (kind.to_owned(), "server".to_owned(), String::new());
         self.journal.record(AuditEntry { kind, who, call, what });
+    }
+
+    /// Has another data key seal from now on, and all keys wrapped by the master key that `source` gives now. May wait for a program.
+    ///
+    /// # Errors
+    /// When the master key cannot be had, or the key file not be written; then everything is as before.
+    pub fn rotate_keys(&self, source: &MasterKeySource) -> Result<Rotated, KeyError> {
+        self.keys.rotate(&key_of(source, &self.folder)?)
     }
 
     /// Writes down what somebody did, of a call where it was of one, and waits for that, at most a second: whether the disk
@@ -522,7 +533,11 @@ fn backup_in(embedded: &Embedded, from: (&Path, &Trail), to: PathBuf) -> Backup 
 /// # Errors
 /// When it cannot be read, is none, or cannot be made.
 pub fn master_key(settings: &StoreSettings) -> Result<MasterKey, KeyError> {
-    match &settings.master_key {
+    key_of(&settings.master_key, &settings.folder)
+}
+
+fn key_of(source: &MasterKeySource, folder: &Path) -> Result<MasterKey, KeyError> {
+    match source {
         MasterKeySource::File(path) => MasterKey::read(path),
         MasterKeySource::Variable(name) => {
             let found = |error: std::env::VarError| KeyError::Master(format!("environment variable {name}: {error}"));
@@ -530,7 +545,7 @@ pub fn master_key(settings: &StoreSettings) -> Result<MasterKey, KeyError> {
         }
         MasterKeySource::Command(words) => MasterKey::ask(words),
         MasterKeySource::Beside => {
-            let path = settings.folder.join(MASTER_FILE);
+            let path = folder.join(MASTER_FILE);
             warn!(
                 key = %path.display(),
                 "the key lies beside the data that it seals: set store.key_file or store.key_env to a place of its own"
@@ -540,12 +555,29 @@ pub fn master_key(settings: &StoreSettings) -> Result<MasterKey, KeyError> {
     }
 }
 
-/// The keys of a store for reading only, and its audit trail.
+/// The keys for writing; and what the trail is to be told, when the file was still wrapped by the master key of before.
+fn opened_keys(settings: &StoreSettings) -> Result<(KeyRing, Option<serde_json::Value>), KeyError> {
+    let (path, master) = (settings.folder.join(KEYS_FILE), master_key(settings)?);
+    match (KeyRing::open(&path, &master), &settings.previous_key) {
+        (Err(KeyError::Unwrap { .. }), Some(previous)) => {
+            let keys = KeyRing::rewrap(&path, &key_of(previous, &settings.folder)?, &master)?;
+            let told = serde_json::json!({ "keys": keys, "master_changed": true });
+            Ok((KeyRing::open(&path, &master)?, Some(told)))
+        }
+        (opened, _) => opened.map(|ring| (ring, None)),
+    }
+}
+
+/// The keys of a store for reading only, by the master key or the one of before, and its audit trail.
 ///
 /// # Errors
 /// When the keys cannot be read.
 pub fn keys_and_trail(settings: &StoreSettings) -> Result<(KeyRing, Trail), KeyError> {
-    let keys = KeyRing::read(&settings.folder.join(KEYS_FILE), &master_key(settings)?)?;
+    let path = settings.folder.join(KEYS_FILE);
+    let keys = match (KeyRing::read(&path, &master_key(settings)?), &settings.previous_key) {
+        (Err(KeyError::Unwrap { .. }), Some(previous)) => KeyRing::read(&path, &key_of(previous, &settings.folder)?)?,
+        (read, _) => read?,
+    };
     Ok((keys, Trail::new(&settings.folder.join(AUDIT_FOLDER), settings.trail.archive.as_deref())))
 }
 

@@ -1,13 +1,13 @@
 //! What is kept outlives a program that is killed at any moment: nothing that was acknowledged is lost, and the trail is whole.
 //!
 //! A child process keeps calls and commits decisions as fast as it can and says what it was told is on the disk; it is killed
-//! at random moments. The calls lie in a folder, and in a database. `CALMLINE_CRASH_ROUNDS` sets how often (default 12),
+//! at random moments. Its keys are rotated meanwhile. The calls lie in a folder, and in a database. `CALMLINE_CRASH_ROUNDS` sets how often (default 12),
 //! `CALMLINE_CRASH_SEED` when.
 
 #![expect(clippy::print_stdout, reason = "the test tells its seed and what it found")]
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use calmline::settings::{
     AudioSettings, DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings, TrailSettings,
 };
 use calmline::store::audit::verify;
-use calmline::store::{Store, keys_and_trail};
+use calmline::store::{MasterKey, Store, keys_and_trail};
 use calmline::web::Moment;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use proptest::strategy::{Strategy, ValueTree};
@@ -35,6 +35,9 @@ const ROUND: &str = "CALMLINE_CRASH_ROUND";
 const DETAIL_MS: u64 = 1_000;
 /// What nobody may find on the disk.
 const SECRET: &str = "13800138000";
+
+/// After so many notices all keys are wrapped by the other master key, and another data key seals.
+const ROTATED_EVERY: u64 = 500;
 
 /// Names the database that tests may write in.
 const DATABASE: &str = "CALMLINE_TEST_DATABASE";
@@ -82,6 +85,9 @@ fn kill_at_random(test: &str, database: Option<&DatabaseSettings>) {
     assert!(acknowledged.len() as u64 > rounds, "only {} decisions were acknowledged", acknowledged.len());
     println!("{} decisions acknowledged, all of them in the trail", acknowledged.len());
     check_secrets(folder.path());
+    if let Some(database) = database {
+        check_database(database);
+    }
 }
 
 /// What a child said before it was killed.
@@ -154,6 +160,11 @@ fn keep_until_killed(settings: &StoreSettings) {
             5 | 10 => alert(format!("{call}-{step}")),
             _ => What::ForkPaused { on: step % 2 == 0 },
         };
+        if number % ROTATED_EVERY == ROTATED_EVERY - 1 {
+            let master_keys = [Some(&settings.master_key), settings.previous_key.as_ref()];
+            let master_key = master_keys[(number / ROTATED_EVERY % 2) as usize].expect("there are two");
+            store.rotate_keys(master_key).expect("it can be written");
+        }
         let notice = Notice { call: call.clone(), call_ms: step, what };
         store.keep(&notice, at);
         writeln!(out, "told {call} {step} {}", at.0).expect("a pipe");
@@ -229,13 +240,50 @@ fn check_secrets(folder: &Path) {
     println!("no secret in {bytes} bytes");
 }
 
+/// Nor can anything be read in the database's own files, its log of what is written included, where they lie on this machine.
+fn check_database(settings: &DatabaseSettings) {
+    const PLANTED: &str = "planted where nothing is sealed";
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let folder: String = runtime.block_on(async {
+        let options = settings.options().expect("options");
+        let mut connection = PgConnection::connect_with(&options).await.expect("a connection");
+        let plant = format!("CREATE TABLE planted AS SELECT '{PLANTED}'; DROP TABLE planted; CHECKPOINT");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(plant)).execute(&mut connection).await.expect("written");
+        sqlx::query_scalar("SHOW data_directory").fetch_one(&mut connection).await.expect("an answer")
+    });
+    if std::fs::read_dir(&folder).is_err() {
+        println!("skipped: {folder}, the database's own files, cannot be read from here");
+        return;
+    }
+    let files_with = |text: &str| {
+        let found = Command::new("grep").args(["-rlaF", "-e", text, &folder]).output().expect("grep");
+        String::from_utf8_lossy(&found.stdout).into_owned()
+    };
+    assert_ne!(files_with(PLANTED), "", "what is not sealed is found");
+    for secret in [SECRET, "after-sales"] {
+        assert_eq!(files_with(secret), "", "{secret} can be read");
+    }
+    println!("no secret in {folder}");
+}
+
+/// Two master keys lie in a folder, which are made when they are asked for first.
+fn key_file(folder: &Path, number: usize) -> PathBuf {
+    let path = folder.join(format!("{number}.key"));
+    if !path.exists() {
+        MasterKey::make(&path).expect("a key");
+    }
+    path
+}
+
 fn settings(folder: &Path, database: Option<&DatabaseSettings>) -> StoreSettings {
     let day = Duration::from_secs(86_400);
     let keep = KeepSettings { calls: day, words: day, timeline: day };
     let (folder, backups) = (folder.to_owned(), folder.join("backups"));
-    let (audio, trail) = (AudioSettings::beside(&folder, day), TrailSettings::default());
-    let (database, master_key) = (database.cloned(), MasterKeySource::Beside);
-    StoreSettings { folder, backups, database, master_key, keep, audio, trail }
+    // It is rotated between both, whenever it is killed.
+    let [master_key, previous_key] = [0, 1].map(|number| MasterKeySource::File(key_file(&folder, number)));
+    let (database, audio) = (database.cloned(), AudioSettings::beside(&folder, day));
+    let trail = TrailSettings::default();
+    StoreSettings { folder, backups, database, master_key, previous_key: Some(previous_key), keep, audio, trail }
 }
 
 /// A disk that is full takes nothing more: that is counted, decisions are told not to be kept, and nothing breaks. With room again

@@ -110,6 +110,9 @@ pub struct EvalMaskingArgs {
     /// Takes the recipe's templates that the rules were not made with.
     #[arg(long)]
     pub held_out: bool,
+    /// Takes others that were held out, written when those were known.
+    #[arg(long)]
+    pub fresh: bool,
     /// Masks amounts of money, too.
     #[arg(long)]
     pub amounts: bool,

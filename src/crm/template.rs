@@ -149,7 +149,6 @@ fn of_what(what: &What) -> Vec<(&'static str, Value)> {
             ("route", json!(told.route)),
         ],
         What::PriorityChanged(change) => vec![("priority", json!(change.queue_priority))],
-        What::AlertHandled(deed) => vec![("rule", json!(deed.rule)), ("reason", json!(deed.deed))],
         What::TicketAsked { rule, emotion, level, score, .. } => vec![
             ("rule", json!(rule)),
             ("emotion", json!(emotion)),

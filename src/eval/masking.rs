@@ -37,9 +37,12 @@ pub fn run(args: &EvalMaskingArgs) -> Result<(), Failure> {
     let (data, all) = match &args.data {
         Some(path) => (path.display().to_string(), read(path)?),
         None => {
-            let part = if args.held_out { Part::HeldOut } else { Part::Seen };
+            let (part, name) = match (args.held_out, args.fresh) {
+                (_, true) => (Part::Fresh, "fresh"),
+                (true, false) => (Part::HeldOut, "held out"),
+                (false, false) => (Part::Seen, "seen"),
+            };
             let count = args.sentences.min(SENTENCES_MAX);
-            let name = if args.held_out { "held out" } else { "seen" };
             (format!("recipe, templates {name}, seed {}", args.seed), sentences(args.seed, count, part))
         }
     };

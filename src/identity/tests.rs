@@ -55,6 +55,7 @@ pub(crate) fn settings() -> OidcSettings {
         roles: roles.into(),
         serves_claim: Some("extension".to_owned()),
         routes_claim: Some("queues".to_owned()),
+        tenant_claim: None,
         authorities: None,
     }
 }
@@ -106,6 +107,20 @@ fn a_person_is_who_the_provider_says() {
     assert_eq!(both.role, Role::Supervisor, "the most of what they are");
     assert!(read(&json!({ "aud": ["calmline"] })).is_ok());
     assert!(read(&json!({ "aud": ["other", "calmline"], "azp": "calmline" })).is_ok());
+}
+
+#[test]
+fn a_supervisor_of_a_tenant_is_of_the_one_that_the_provider_names_or_of_none() {
+    let (key, settings) = (SigningKey::new("a"), OidcSettings { tenant_claim: Some("org".to_owned()), ..settings() });
+    for (changes, expected) in [
+        (json!({ "org": "acme" }), Some("acme")),
+        (json!({ "org": ["acme"] }), Some("")),
+        (json!({}), Some("")),
+        (json!({ "org": "acme", "groups": "desk" }), None),
+    ] {
+        let read = identify(&key.sign(&with(&changes)), &keys(&[&key]), "n-1", &settings).expect("good");
+        assert_eq!(read.settings.tenant.as_deref(), expected, "{changes}");
+    }
 }
 
 #[test]

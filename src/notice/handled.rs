@@ -43,6 +43,9 @@ pub struct AlertEscalated {
     pub text: String,
     /// The call's route.
     pub route: String,
+    /// The call's tenant, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
     /// Since when it waits: since it was raised, or since it was to rest no longer.
     pub since: Moment,
     /// Whom it is for from now on, by name; everybody who sees the call when nobody is named.

@@ -191,7 +191,8 @@ mod tests {
         let (folder, backups) = (root.path().join("data"), root.path().join("backups"));
         let trail = TrailSettings::default();
         let (audio, master_key) = (AudioSettings::beside(&folder, keep.calls), MasterKeySource::Beside);
-        let kept = StoreSettings { folder, backups, database: None, master_key, keep, audio, trail };
+        let kept =
+            StoreSettings { folder, backups, database: None, master_key, previous_key: None, keep, audio, trail };
         let store = Store::start(&kept, &Metrics::new()).expect("a store");
         let settings = ReportSettings {
             folder: root.path().join("reports"),

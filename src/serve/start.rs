@@ -9,6 +9,7 @@ use tokio::signal::unix::Signal;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::desk::{Desk, Inlets, Work, configuration};
@@ -27,7 +28,7 @@ use crate::metrics::Metrics;
 use crate::pbx;
 use crate::recognizer::RecognizerFiles;
 use crate::reporting::write_by_the_clock;
-use crate::settings::{Fault, Policies, Settings, Zone};
+use crate::settings::{Fault, Policies, Settings, TenantTokenSource, Zone};
 use crate::shell::browser::Browsers;
 use crate::shell::clock::Clock;
 use crate::shell::copy::{Copies, CopyOptions};
@@ -42,7 +43,9 @@ use crate::shell::reels::{ReelOptions, Reels};
 use crate::shell::sip::{SipOptions, SipSide};
 use crate::speech::{Answer, EspeakNg, Saying, Speaker};
 use crate::store::Store;
-use crate::web::{self, Asked, Bus, Component, Inside, LiveOptions, Readiness, ReloadAsked, WebHandle, WebOptions};
+use crate::web::{
+    self, Asked, Bus, Component, Inside, LiveOptions, Readiness, ReloadAsked, TenantToken, WebHandle, WebOptions,
+};
 
 /// Events that may wait for call control, per source. It handles tens of thousands a second.
 const EVENTS_MAX: usize = 4_096;
@@ -470,7 +473,13 @@ async fn offer_api(
     (settings, policies): (&Settings, BTreeMap<String, String>),
     bus: &Arc<Bus>,
     reloads: mpsc::Sender<ReloadAsked>,
-    (forks, (copies, reels, bench, (shelf, customers, recordings, escalating)), readiness, (metrics, log), (store, outbox)): ApiParts,
+    (
+        forks,
+        (copies, reels, bench, (shelf, customers, recordings, escalating)),
+        readiness,
+        (metrics, log),
+        (store, outbox),
+    ): ApiParts,
 ) -> Result<Api, Failure> {
     let (orders, inlet) = mpsc::channel(ORDERS_MAX);
     let browsers = Browsers::new(settings);
@@ -513,8 +522,11 @@ pub(super) fn live_options(settings: &Settings) -> Result<Option<LiveOptions>, S
     let agents = settings.targets.iter().map(|(name, target)| (name.clone(), target.uri.clone())).collect();
     let frame_ancestors = settings.web.as_ref().map_or_else(Vec::new, |web| web.frame_ancestors.clone());
     let oidc = settings.web.as_ref().and_then(|web| web.oidc.as_ref()).map(Provider::new).transpose()?.map(Arc::new);
+    let tokens = settings.web.iter().flat_map(|web| &web.tokens).map(tenant_token).collect::<Result<_, _>>()?;
+    let master_key = settings.store.as_ref().map(|store| store.master_key.clone());
     let options = |token| LiveOptions {
         token,
+        tokens,
         users,
         prompts,
         tones,
@@ -524,8 +536,15 @@ pub(super) fn live_options(settings: &Settings) -> Result<Option<LiveOptions>, S
         frame_ancestors,
         oidc,
         report_font,
+        master_key,
     };
     Ok(token.map(options))
+}
+
+/// A tenant's token, fetched; or which one cannot be.
+fn tenant_token((name, source): (&String, &TenantTokenSource)) -> Result<(String, TenantToken), String> {
+    let token = source.token.fetch().map_err(|why| format!("web.tokens.{name}: {why}"))?;
+    Ok((name.clone(), TenantToken { tenant: source.tenant.clone(), token, ended: CancellationToken::new() }))
 }
 
 /// Where keys come from.

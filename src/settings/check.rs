@@ -283,14 +283,21 @@ fn check_remote(
 fn check_token(settings: &Settings, report: &mut Report<'_>) {
     const EXPECTED: &str = "a token of 16-512 characters";
     let Some(web) = &settings.web else { return };
-    match &web.token {
-        // The server may get its environment from elsewhere, e.g. systemd: worth a line, not a fault.
-        TokenSource::Variable(name) if std::env::var_os(name).is_none() => {
-            report.good.push(format!("web.token_env: {name} is not set here; the server will need it"));
+    let all = web.tokens.iter().map(|(name, token)| (format!("web.tokens.{name}"), &token.token));
+    for (place, token) in std::iter::once(("web".to_owned(), &web.token)).chain(all) {
+        match token {
+            // The server may get its environment from elsewhere, e.g. systemd: worth a line, not a fault.
+            TokenSource::Variable(name) if std::env::var_os(name).is_none() => {
+                report.good.push(format!("{place}.token_env: {name} is not set here; the server will need it"));
+            }
+            TokenSource::Variable(_) => {
+                report.take(&format!("{place}.token_env"), EXPECTED, token.fetch().map(|_| token_line()));
+            }
+            TokenSource::File(_) => {
+                report.take(&format!("{place}.token_file"), EXPECTED, token.fetch().map(|_| token_line()));
+            }
+            TokenSource::Given(_) => {}
         }
-        TokenSource::Variable(_) => report.take("web.token_env", EXPECTED, web.token.fetch().map(|_| token_line())),
-        TokenSource::File(_) => report.take("web.token_file", EXPECTED, web.token.fetch().map(|_| token_line())),
-        TokenSource::Given(_) => {}
     }
 }
 

@@ -37,6 +37,8 @@ pub struct OidcSettings {
     pub serves_claim: Option<String>,
     /// The claim that lists the routes whose calls a supervisor sees; all, without it.
     pub routes_claim: Option<String>,
+    /// The claim that names the tenant whose calls a supervisor sees; all, without it.
+    pub tenant_claim: Option<String>,
     /// Who signs the provider's certificate, PEM; the authorities of the system when nothing is said.
     pub authorities: Option<PathBuf>,
 }
@@ -60,6 +62,7 @@ pub(super) fn read_oidc(mut section: Section<'_>, folder: &Path) -> Option<OidcS
     let role_claim = section.read("role_claim", claim, word).unwrap_or_else(|| "groups".to_owned());
     let serves_claim = section.read("serves_claim", claim, word);
     let routes_claim = section.read("routes_claim", claim, word);
+    let tenant_claim = section.read("tenant_claim", claim, word);
     let expected = "a table of 1-100 values of the claim, and the role of each, e.g. { leads = \"supervisor\" }";
     let roles = section.need("roles", expected, roles);
     if serves_claim.is_none() && roles.as_ref().is_some_and(|roles| roles.values().any(|role| *role == Role::Agent)) {
@@ -78,6 +81,7 @@ pub(super) fn read_oidc(mut section: Section<'_>, folder: &Path) -> Option<OidcS
         roles: roles?,
         serves_claim,
         routes_claim,
+        tenant_claim,
         authorities,
     })
 }

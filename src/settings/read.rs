@@ -171,8 +171,13 @@ fn check_recipients(root: &mut Section<'_>, settings: &Settings) {
     }
 }
 
-/// Whether the routes whose calls somebody sees are there.
+/// Whether the routes and tenants whose calls somebody sees are there.
 fn check_seen(root: &mut Section<'_>, users: &BTreeMap<String, UserSettings>, routes: &Routes) {
+    let is_anybodys = |tenant: &str| routes.0.iter().any(|route| route.tags.tenant.as_deref() == Some(tenant));
+    let tenants = users.iter().filter_map(|(user, settings)| Some((user, settings.tenant.as_deref()?)));
+    for (user, tenant) in tenants.filter(|(_, tenant)| !is_anybodys(tenant)) {
+        root.fault("users", format!("\"{tenant}\" as the tenant of {user}"), "the tenant of a [[route]]");
+    }
     let seen = users.iter().flat_map(|(user, settings)| settings.routes.iter().flatten().map(move |name| (user, name)));
     for (user, name) in seen.filter(|(_, name)| !routes.0.iter().any(|route| route.name == **name)) {
         root.fault("users", format!("\"{name}\" among the routes of {user}"), "the name of a [[route]]");

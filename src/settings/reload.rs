@@ -4,7 +4,7 @@
 
 use super::{
     ForkSettings, Limits, ListeningSettings, MediaSettings, RecognitionSettings, Settings, SipSettings, SpeechSettings,
-    WebSettings,
+    StoreSettings, WebSettings,
 };
 use crate::recognizer::Engine;
 
@@ -62,7 +62,7 @@ impl Settings {
         kept.web(&mut self.web, web.as_ref());
         kept.listening(&mut self.listening, listening);
         kept.recognition(&mut self.recognition, recognition.as_ref());
-        kept.keep("store", &mut self.store, store);
+        kept.store(&mut self.store, store.as_ref());
         kept.keep("reports", &mut self.reports, reports);
         kept.keep("mail", &mut self.mail, mail);
         kept.forks(&mut self.forks, forks);
@@ -125,6 +125,16 @@ impl Kept {
         self.keep("sip.dns", &mut fresh.dns, dns);
     }
 
+    fn store(&mut self, fresh: &mut Option<StoreSettings>, started: Option<&StoreSettings>) {
+        let mut started = started.cloned();
+        // The master key is fetched anew when the keys are rotated.
+        if let (Some(fresh), Some(started)) = (fresh.as_ref(), started.as_mut()) {
+            started.master_key.clone_from(&fresh.master_key);
+            started.previous_key.clone_from(&fresh.previous_key);
+        }
+        self.keep("store", fresh, &started);
+    }
+
     fn media(&mut self, fresh: &mut MediaSettings, started: &MediaSettings) {
         let MediaSettings {
             address,
@@ -153,7 +163,7 @@ impl Kept {
 
     fn web(&mut self, fresh: &mut Option<WebSettings>, started: Option<&WebSettings>) {
         match (fresh.as_mut(), started) {
-            (Some(fresh), Some(WebSettings { listen, token: _, frame_ancestors: _, oidc: _, tls })) => {
+            (Some(fresh), Some(WebSettings { listen, token: _, tokens: _, frame_ancestors: _, oidc: _, tls })) => {
                 self.keep("web.listen", &mut fresh.listen, listen);
                 self.keep("web.tls", &mut fresh.tls, tls);
             }

@@ -33,6 +33,8 @@ pub struct StoreSettings {
     pub database: Option<DatabaseSettings>,
     /// Where the master key comes from.
     pub master_key: MasterKeySource,
+    /// Where the one of before comes from, while it is being changed.
+    pub previous_key: Option<MasterKeySource>,
     /// How long.
     pub keep: KeepSettings,
     /// How audio is kept.
@@ -141,15 +143,11 @@ pub enum MasterKeySource {
 
 pub(super) fn read_store(mut section: Section<'_>, folder: &Path) -> Option<StoreSettings> {
     let enabled = section.read("enabled", "true or false", Value::as_bool);
-    let file = section.read("key_file", "a file's path", path(folder));
-    let name = section.read("key_env", "the name of an environment variable", variable);
-    let command = section.read("key_command", COMMAND, list(COMMAND_WORDS_MAX, text(4_096)));
-    let named =
-        [file.map(MasterKeySource::File), name.map(MasterKeySource::Variable), command.map(MasterKeySource::Command)];
-    let mut named = named.into_iter().flatten();
-    let master_key = named.next().unwrap_or(MasterKeySource::Beside);
-    if named.next().is_some() {
-        section.fault("key_file", "more than one of key_file, key_env and key_command", "one of them");
+    let master_key = read_key(&mut section, folder, ["key_file", "key_env", "key_command"]);
+    let previous_key =
+        read_key(&mut section, folder, ["previous_key_file", "previous_key_env", "previous_key_command"]);
+    if previous_key.is_some() && master_key.is_none() {
+        section.fault("previous_key_file", "it without a key that takes its place", "key_file, key_env or key_command");
     }
     let calls = days(&mut section, "keep_days").unwrap_or(KEEP_DAYS as i64);
     let mut within = |key| {
@@ -169,7 +167,8 @@ pub(super) fn read_store(mut section: Section<'_>, folder: &Path) -> Option<Stor
         folder: store,
         backups: backups.unwrap_or_else(|| folder.join("backups")),
         database,
-        master_key,
+        master_key: master_key.unwrap_or(MasterKeySource::Beside),
+        previous_key,
         keep,
         trail: read_trail(&mut section, folder),
     };
@@ -177,6 +176,22 @@ pub(super) fn read_store(mut section: Section<'_>, folder: &Path) -> Option<Stor
     let enabled = enabled.unwrap_or(section.is_present());
     section.finish();
     enabled.then_some(settings)
+}
+
+/// Where a master key comes from, under one of three names: a file, an environment variable or a program.
+fn read_key(section: &mut Section<'_>, folder: &Path, names: [&'static str; 3]) -> Option<MasterKeySource> {
+    let [in_file, in_variable, by_command] = names;
+    let file = section.read(in_file, "a file's path", path(folder));
+    let name = section.read(in_variable, "the name of an environment variable", variable);
+    let command = section.read(by_command, COMMAND, list(COMMAND_WORDS_MAX, text(4_096)));
+    let named =
+        [file.map(MasterKeySource::File), name.map(MasterKeySource::Variable), command.map(MasterKeySource::Command)];
+    let mut named = named.into_iter().flatten();
+    let first = named.next();
+    if named.next().is_some() {
+        section.fault(in_file, format!("more than one of {in_file}, {in_variable} and {by_command}"), "one of them");
+    }
+    first
 }
 
 fn read_trail(section: &mut Section<'_>, folder: &Path) -> TrailSettings {

@@ -29,6 +29,16 @@ pub struct UserSettings {
     pub totp: Option<TotpSecret>,
     /// The routes whose calls a supervisor sees, when it is not all.
     pub routes: Option<BTreeSet<String>>,
+    /// The tenant whose calls a supervisor sees, when it is not all.
+    pub tenant: Option<String>,
+}
+
+/// What a tenant may be called.
+pub(crate) const TENANT: &str = "a tenant's name, 1-64 letters, digits, \"-\", \"_\" or \".\"";
+
+/// Whether a tenant may be called so.
+pub(crate) fn is_tenant(own_name: &str) -> bool {
+    name(&Value::from(own_name)).is_some()
 }
 
 /// Whether somebody may be called so.
@@ -73,11 +83,14 @@ pub(super) fn read_users(mut section: Section<'_>, folder: &Path) -> BTreeMap<St
             .and_then(|path| TotpSecret::read(&path).map_err(|found| user.fault("totp_file", found, expected)).ok());
         let routes =
             user.read("routes", "a list of 1-200 names of routes", list(200, text(64))).map(BTreeSet::from_iter);
-        if routes.is_some() && role.is_some_and(|role| role != Role::Supervisor) {
-            user.fault("routes", "it beside another role", "it of supervisors alone");
+        let tenant = user.read("tenant", TENANT, name);
+        for (key, is_there) in [("routes", routes.is_some()), ("tenant", tenant.is_some())] {
+            if is_there && role.is_some_and(|role| role != Role::Supervisor) {
+                user.fault(key, "it beside another role", "it of supervisors alone");
+            }
         }
         if let (Some(role), Some(password)) = (role, password) {
-            users.insert(own_name.to_owned(), UserSettings { role, password, serves, totp, routes });
+            users.insert(own_name.to_owned(), UserSettings { role, password, serves, totp, routes, tenant });
         }
     });
     if users.len() > USERS_MAX {

@@ -1,14 +1,16 @@
-//! `[web]`: the API, who may use it without a name, and whose pages may show the agents' page.
+//! `[web]`: the API, which machines may use it, and whose pages may show the agents' page.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use routing::section::{Section, list};
+use routing::section::{Section, list, name};
 use toml::Value;
 
 use super::oidc::read_oidc;
 use super::read::{SOCKET, path, sip, socket, variable};
-use super::{LOOPBACK, TokenSource, WebSettings};
+use super::users::{TENANT, is_tenant};
+use super::{LOOPBACK, TenantTokenSource, TokenSource, WebSettings};
 
 pub(super) fn read_web(mut section: Section<'_>, folder: &Path) -> Option<WebSettings> {
     if !section.is_present() {
@@ -16,15 +18,28 @@ pub(super) fn read_web(mut section: Section<'_>, folder: &Path) -> Option<WebSet
         return None;
     }
     let listen = section.read("listen", SOCKET, socket);
+    let token = read_token(&mut section, folder, "the API is never open to everybody");
+    let tokens = read_tokens(section.section("tokens"), folder);
+    let origins = "a list of at most 16 origins, e.g. [\"https://crm.example.com\"]";
+    let frame_ancestors = section.read("frame_ancestors", origins, list(FRAMES_MAX, origin)).unwrap_or_default();
+    let oidc = read_oidc(section.section("oidc"), folder);
+    let tls = sip::read_tls(section.section("tls"), folder);
+    section.finish();
+    let listen = listen.unwrap_or(SocketAddr::new(LOOPBACK, 8080));
+    Some(WebSettings { listen, token: token?, tokens, frame_ancestors, oidc, tls })
+}
+
+/// `token_file` or `token_env` of the section.
+fn read_token(section: &mut Section<'_>, folder: &Path, why: &str) -> Option<TokenSource> {
     let file = section.read("token_file", "a file's path", path(folder));
     let variable = section.read("token_env", "the name of an environment variable", variable);
-    let token = match (file, variable) {
+    match (file, variable) {
         (Some(file), None) => Some(TokenSource::File(file)),
         (None, Some(variable)) => Some(TokenSource::Variable(variable)),
         (None, None) => {
             // A value that was refused above has its fault already.
             if !section.has("token_file") && !section.has("token_env") {
-                section.fault("token_file", "nothing", "token_file or token_env: the API is never open to everybody");
+                section.fault("token_file", "nothing", format!("token_file or token_env: {why}"));
             }
             None
         }
@@ -32,14 +47,26 @@ pub(super) fn read_web(mut section: Section<'_>, folder: &Path) -> Option<WebSet
             section.fault("token_env", "both token_file and token_env", "one of them");
             None
         }
-    };
-    let origins = "a list of at most 16 origins, e.g. [\"https://crm.example.com\"]";
-    let frame_ancestors = section.read("frame_ancestors", origins, list(FRAMES_MAX, origin)).unwrap_or_default();
-    let oidc = read_oidc(section.section("oidc"), folder);
-    let tls = sip::read_tls(section.section("tls"), folder);
+    }
+}
+
+fn read_tokens(mut section: Section<'_>, folder: &Path) -> BTreeMap<String, TenantTokenSource> {
+    let mut tokens = BTreeMap::new();
+    section.each_named(|own_name, each| {
+        if !is_tenant(own_name) {
+            each.fault("", format!("\"{own_name}\""), "a name of 1-64 letters, digits, \"-\", \"_\" or \".\"");
+        }
+        let tenant = each.need("tenant", TENANT, name);
+        let token = read_token(each, folder, "a token that is none lets nobody in");
+        if let (Some(tenant), Some(token)) = (tenant, token) {
+            tokens.insert(own_name.to_owned(), TenantTokenSource { tenant, token });
+        }
+    });
+    if tokens.len() > TOKENS_MAX {
+        section.fault("", format!("{} of them", tokens.len()), format!("at most {TOKENS_MAX}"));
+    }
     section.finish();
-    let listen = listen.unwrap_or(SocketAddr::new(LOOPBACK, 8080));
-    Some(WebSettings { listen, token: token?, frame_ancestors, oidc, tls })
+    tokens
 }
 
 /// Who pages are of (RFC 6454): scheme, host and port, and nothing that would say something else in a header.
@@ -52,3 +79,5 @@ fn origin(value: &Value) -> Option<String> {
 
 /// Origins of `web.frame_ancestors`.
 const FRAMES_MAX: usize = 16;
+/// Tokens of tenants.
+const TOKENS_MAX: usize = 100;

@@ -15,7 +15,7 @@ use tracing::warn;
 use super::told::Told;
 use crate::escalation::{Escalation, EscalationStep, WaitingAlert};
 use crate::notice::{Notice, What};
-use crate::web::Moment;
+use crate::web::{CallRecord, Moment};
 
 /// How often it is looked for what a clock that was set has made due, and for a store that was down.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -47,8 +47,9 @@ impl Escalating {
         if !matches!(notice.what, What::Alert { .. } | What::AlertHandled(_)) {
             return;
         }
-        let route = told.with_board(|board| board.call(&notice.call).map(|record| record.route.clone()));
-        self.0.state().hear(notice, &route.unwrap_or_default(), now);
+        let place = |record: &CallRecord| (record.route.clone(), record.tags.tenant.clone());
+        let (route, tenant) = told.with_board(|board| board.call(&notice.call).map(place)).unwrap_or_default();
+        self.0.state().hear(notice, &route, tenant.as_deref(), now);
         self.0.changed.notify_one();
     }
 

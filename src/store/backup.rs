@@ -114,12 +114,13 @@ fn fill(
     begun: Moment,
 ) -> Result<Manifest, BackupError> {
     fs::create_dir(to.join(AUDIT_FOLDER)).map_err(in_file(to))?;
-    let mut files = vec![listed(to, KEYS_FILE, |out| copy(&store.join(KEYS_FILE), out))?];
     // Values before their keys: what is erased meanwhile is without a key then, and not the other way round.
-    files.push(listed(to, CALLS_FILE, |out| embedded.dump(out))?);
+    let mut files = vec![listed(to, CALLS_FILE, |out| embedded.dump(out))?];
     files.push(listed(to, CALL_KEYS_FILE, |out| embedded.dump_keys(out))?);
     files.push(listed(to, TENANTS_FILE, |out| embedded.dump_tenants(out))?);
     files.extend(copy_trail(store, trail, to)?);
+    // Last: keys that a rotation adds meanwhile have sealed something by then.
+    files.push(listed(to, KEYS_FILE, |out| copy(&store.join(KEYS_FILE), out))?);
     let manifest = Manifest { calmline_backup: VERSION, begun, files };
     let text = serde_json::to_vec_pretty(&manifest).expect("strings and numbers");
     written(&to.join(MANIFEST_FILE), |out| out.write_all(&text))?;

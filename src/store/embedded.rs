@@ -49,8 +49,10 @@ const TENANTS_FILE: &str = "tenants";
 const AUDIO_FOLDER: &str = "audio";
 
 /// What there is, in the order in which back-ups need it: calls that are up before all others.
-const TREES: [&str; 12] =
-    ["running", "parties", "people", "holds", "notices", "calls", "facts", "marks", "outbox", "accounts", "reels", "waiting"];
+const TREES: [&str; 12] = [
+    "running", "parties", "people", "holds", "notices", "calls", "facts", "marks", "outbox", "accounts", "reels",
+    "waiting",
+];
 
 /// A call's name in the store.
 type CallName = [u8; 16];

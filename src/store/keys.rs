@@ -1,7 +1,8 @@
 //! The keys of a store: a master key from outside wraps all others, which lie in one file beside what they protect.
 //!
-//! Every opening makes a data key of its own, so that a counter is enough for nonces that never repeat (NIST SP 800-38D
-//! §8.2.1). Index and chain keys stay for the life of the store. Rewrapping under another master key touches this file only.
+//! Every opening and every rotation makes a data key of its own, so that a counter is enough for nonces that never repeat (NIST
+//! SP 800-38D §8.2.1). Index and chain keys stay for the life of the store. Another master key touches this file only, which is
+//! replaced as a whole: whenever that is cut off, the old one or the new one opens it.
 
 mod command;
 
@@ -10,6 +11,7 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::{fs, io};
 
 use base64::Engine as _;
@@ -19,6 +21,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use ring::{hkdf, hmac};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use crate::durable::write_whole;
@@ -155,18 +158,58 @@ enum Purpose {
 
 /// All keys of a store, opened.
 pub struct KeyRing {
-    data: BTreeMap<u32, LessSafeKey>,
-    /// The key that seals; 0 when this ring is only for reading.
-    current: u32,
-    nonces: AtomicU64,
+    data: RwLock<BTreeMap<u32, LessSafeKey>>,
+    sealing: RwLock<Arc<Sealing>>,
+    /// Whoever changes the file has it.
+    place: Mutex<Place>,
     index: hmac::Key,
     chain: hmac::Key,
     signer: Ed25519KeyPair,
 }
 
+/// Which data key seals, and how many nonces were made with it.
+#[derive(Debug)]
+struct Sealing {
+    /// 0 when the ring is only for reading.
+    id: u32,
+    nonces: AtomicU64,
+}
+
+impl Sealing {
+    fn with(id: u32) -> Self {
+        Self { id, nonces: AtomicU64::new(0) }
+    }
+
+    /// The key's number, which no other opening or rotation has, and a count.
+    fn nonce(&self) -> [u8; NONCE_LEN] {
+        let mut nonce = [0; NONCE_LEN];
+        nonce[..4].copy_from_slice(&self.id.to_be_bytes());
+        nonce[4..].copy_from_slice(&self.nonces.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+        nonce
+    }
+}
+
+/// Where the keys lie, and what wraps them there.
+struct Place {
+    path: PathBuf,
+    wrapping: LessSafeKey,
+}
+
+/// What a rotation has led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = RotatedKeys)]
+pub struct Rotated {
+    /// Keys there are now, all of them wrapped anew.
+    pub keys: usize,
+    /// The number of the data key that seals from now on.
+    pub data_key: u32,
+    /// Whether another master key wraps them than before.
+    pub master_changed: bool,
+}
+
 impl std::fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "KeyRing({} data keys)", self.data.len())
+        write!(f, "KeyRing({:?})", self.sealing())
     }
 }
 
@@ -178,13 +221,9 @@ impl KeyRing {
     pub fn open(path: &Path, master: &MasterKey) -> Result<Self, KeyError> {
         let wrapping = master.wrapping();
         let mut file = if path.exists() { read_file(path)? } else { first_keys(&wrapping)? };
-        if file.keys.len() >= KEYS_MAX {
-            return Err(KeyError::Format { path: path.into(), found: format!("{} keys", file.keys.len()) });
-        }
-        let id = file.keys.iter().map(|key| key.id).max().unwrap_or(0) + 1;
-        file.keys.push(wrap(&wrapping, id, Purpose::Data, &random::<KEY_BYTES>()?)?);
+        let id = add_data_key(path, &mut file, &wrapping)?;
         // First: a wrong master key must leave the file as it is.
-        let ring = Self::unwrapped(path, &file, &wrapping, id)?;
+        let ring = Self::unwrapped(path, &file, wrapping, id)?;
         write_file(path, &file)?;
         Ok(ring)
     }
@@ -194,7 +233,7 @@ impl KeyRing {
     /// # Errors
     /// As [`KeyRing::open`].
     pub fn read(path: &Path, master: &MasterKey) -> Result<Self, KeyError> {
-        Self::unwrapped(path, &read_file(path)?, &master.wrapping(), 0)
+        Self::unwrapped(path, &read_file(path)?, master.wrapping(), 0)
     }
 
     /// Wraps every key of the file by another master key, all at once: a crash leaves the old file or the new one.
@@ -214,11 +253,39 @@ impl KeyRing {
         Ok(file.keys.len())
     }
 
-    fn unwrapped(path: &Path, file: &KeyFile, wrapping: &LessSafeKey, current: u32) -> Result<Self, KeyError> {
+    /// Wraps every key by `master`, which may be the one of before, and seals with a fresh data key from then on. What was sealed
+    /// before opens as ever.
+    ///
+    /// # Errors
+    /// As [`KeyRing::open`]; then everything is as before.
+    pub fn rotate(&self, master: &MasterKey) -> Result<Rotated, KeyError> {
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        let (path, new) = (place.path.clone(), master.wrapping());
+        let mut file = read_file(&path)?;
+        let master_changed = file.keys.iter().any(|key| unwrap(&path, &new, key).is_err());
+        for key in &mut file.keys {
+            // One that was written and could not be synced is wrapped by the new one already.
+            let bytes = unwrap(&path, &place.wrapping, key).or_else(|_| unwrap(&path, &new, key))?;
+            *key = wrap(&new, key.id, key.purpose, &bytes)?;
+        }
+        let id = add_data_key(&path, &mut file, &new)?;
+        let fresh = Self::unwrapped(&path, &file, new, id)?;
+        write_file(&path, &file)?;
+
+        let Self { data, place: fresh, .. } = fresh;
+        *place = fresh.into_inner().unwrap_or_else(PoisonError::into_inner);
+        // Before anything is sealed by it.
+        *self.data.write().unwrap_or_else(PoisonError::into_inner) =
+            data.into_inner().unwrap_or_else(PoisonError::into_inner);
+        *self.sealing.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Sealing::with(id));
+        Ok(Rotated { keys: file.keys.len(), data_key: id, master_changed })
+    }
+
+    fn unwrapped(path: &Path, file: &KeyFile, wrapping: LessSafeKey, current: u32) -> Result<Self, KeyError> {
         let mut data = BTreeMap::new();
         let (mut index, mut chain, mut signer) = (None, None, None);
         for key in &file.keys {
-            let bytes = unwrap(path, wrapping, key)?;
+            let bytes = unwrap(path, &wrapping, key)?;
             let wrong = || KeyError::Unwrap { path: path.into(), id: key.id };
             match key.purpose {
                 Purpose::Data => {
@@ -233,7 +300,8 @@ impl KeyRing {
         let (Some(index), Some(chain), Some(signer)) = (index, chain, signer) else {
             return Err(KeyError::Format { path: path.into(), found: "no index, chain or signing key".to_owned() });
         };
-        Ok(Self { data, current, nonces: AtomicU64::new(0), index, chain, signer })
+        let (data, sealing) = (RwLock::new(data), RwLock::new(Arc::new(Sealing::with(current))));
+        Ok(Self { data, sealing, place: Mutex::new(Place { path: path.to_owned(), wrapping }), index, chain, signer })
     }
 
     /// Seals a value: version, key id, nonce, ciphertext and tag. `context` says whose value it is and is needed to open it.
@@ -241,11 +309,13 @@ impl KeyRing {
     /// # Panics
     /// When the ring was opened for reading only.
     pub fn seal(&self, context: &[u8], plain: &[u8]) -> Vec<u8> {
-        let nonce = self.nonce();
-        let key = self.data.get(&self.current).expect("the ring was opened for writing");
+        let sealing = self.sealing();
+        let nonce = sealing.nonce();
+        let data = self.data.read().unwrap_or_else(PoisonError::into_inner);
+        let key = data.get(&sealing.id).expect("the ring was opened for writing");
         let mut sealed = Vec::with_capacity(HEAD_BYTES + plain.len() + AES_256_GCM.tag_len());
         sealed.push(VERSION);
-        sealed.extend(self.current.to_be_bytes());
+        sealed.extend(sealing.id.to_be_bytes());
         sealed.extend(nonce);
         let mut body = plain.to_vec();
         let aad = bound_to(&sealed, context);
@@ -265,7 +335,8 @@ impl KeyRing {
             return Err(KeyError::Value("another version"));
         }
         let id = u32::from_be_bytes([head[1], head[2], head[3], head[4]]);
-        let key = self.data.get(&id).ok_or(KeyError::Value("its key is unknown"))?;
+        let data = self.data.read().unwrap_or_else(PoisonError::into_inner);
+        let key = data.get(&id).ok_or(KeyError::Value("its key is unknown"))?;
         let nonce = Nonce::try_assume_unique_for_key(&head[5..]).map_err(|_| KeyError::Value("its nonce"))?;
         let mut body = body.to_vec();
         let plain = key
@@ -276,12 +347,13 @@ impl KeyRing {
         Ok(body)
     }
 
-    /// A nonce that is used once: the number of this opening's data key, which no other opening has, and a count.
+    /// A nonce that is used once.
     pub(super) fn nonce(&self) -> [u8; NONCE_LEN] {
-        let mut nonce = [0; NONCE_LEN];
-        nonce[..4].copy_from_slice(&self.current.to_be_bytes());
-        nonce[4..].copy_from_slice(&self.nonces.fetch_add(1, Ordering::Relaxed).to_be_bytes());
-        nonce
+        self.sealing().nonce()
+    }
+
+    fn sealing(&self) -> Arc<Sealing> {
+        Arc::clone(&self.sealing.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The name under which something stands in an index: the same for the same name, and nothing can be read in it.
@@ -316,6 +388,16 @@ impl KeyRing {
 fn bound_to(head: &[u8], context: &[u8]) -> Vec<u8> {
     // The nonce is authenticated by itself.
     [&head[..5], context].concat()
+}
+
+/// A fresh data key in a key file: its number.
+fn add_data_key(path: &Path, file: &mut KeyFile, wrapping: &LessSafeKey) -> Result<u32, KeyError> {
+    if file.keys.len() >= KEYS_MAX {
+        return Err(KeyError::Format { path: path.into(), found: format!("{} keys", file.keys.len()) });
+    }
+    let id = file.keys.iter().map(|key| key.id).max().unwrap_or(0) + 1;
+    file.keys.push(wrap(wrapping, id, Purpose::Data, &random::<KEY_BYTES>()?)?);
+    Ok(id)
 }
 
 fn first_keys(wrapping: &LessSafeKey) -> Result<KeyFile, KeyError> {

@@ -74,14 +74,23 @@ impl Accounts {
     ///
     /// # Errors
     /// The system gives no random numbers; then the one before counts.
-    pub(super) fn exchange(&self, options: LiveOptions) -> Result<(), WebError> {
+    pub(super) fn exchange(&self, mut options: LiveOptions) -> Result<(), WebError> {
         let mut state = self.state();
         // What a provider said counts as long as it is the same one.
         let (before, now) = (state.options.oidc.as_deref(), options.oidc.as_deref());
         let is_same = before.zip(now).is_some_and(|(before, now)| before.is_as(now));
         let none = BTreeMap::new();
         let guests = if is_same { &state.guests } else { &none };
+        // What goes on for long ends with a token that opens nothing any more, and not with another reading of it.
+        let mut gone = Vec::new();
+        for (name, before) in &state.options.tokens {
+            match options.tokens.get_mut(name).filter(|token| token.is(before)) {
+                Some(token) => token.ended = before.ended.clone(),
+                None => gone.push(before.ended.clone()),
+            }
+        }
         self.live.store(Arc::new(together(&options, state.kept.as_ref(), guests)?));
+        gone.iter().for_each(CancellationToken::cancel);
         if !is_same {
             state.guests.clear();
         }

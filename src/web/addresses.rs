@@ -10,11 +10,11 @@ use super::permit::{Area, Doors};
 use super::reload::Reloaded;
 use super::{
     alerts, audio, audit, backup, calls, channel, consent, console, deliveries, events, facts, forks, health,
-    interactions, knowledge, libraries, log, models, moves, oidc, orders, outcomes, own, people, playback, policies,
-    readiness, recordings, reload, reports, signing, sources, trial, users, wall, webrtc,
+    interactions, keys, knowledge, libraries, log, models, moves, oidc, orders, outcomes, own, people, playback,
+    policies, readiness, recordings, reload, reports, signing, sources, trial, users, wall, webrtc,
 };
 use crate::report::Report;
-use crate::store::{Backup, Checking, ErasedTenant, Hold};
+use crate::store::{Backup, Checking, ErasedTenant, Hold, Rotated};
 use Area::{Audio, Audit, Calls, Integration, Knowledge, Operate, Orders, Own, People, Playback, Reports, Users};
 
 const OK: StatusCode = StatusCode::OK;
@@ -480,6 +480,15 @@ fn running(doors: Doors) -> Doors {
             Operate,
             backup::begin,
             kept("Has a back-up made").answers::<Backup>(ACCEPTED, "It is being made").refuses(&[CONFLICT]),
+        )
+        .at(
+            Method::POST,
+            "/v1/keys/rotate",
+            Operate,
+            keys::rotate,
+            kept("Seals by another data key, and wraps all keys by the master key that is configured now")
+                .answers::<Rotated>(OK, "It is done")
+                .refuses(&[CONFLICT]),
         )
         .at(Method::GET, "/v1/reports/{date}", Reports, reports::of_date, sums)
         .at(Method::POST, "/v1/drain", Operate, orders::drain, order("Takes no new calls"))

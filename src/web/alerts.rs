@@ -68,23 +68,24 @@ pub(super) async fn handle(
 ) -> Result<Response, Problem> {
     let told = told(&who, read(body)?)?;
     let on_board = |record: &super::CallRecord| {
-        (record.started, record.route.clone(), record.alert(told.alert_ms, &told.rule).is_some())
+        (record.started, place_of(record), record.alert(told.alert_ms, &told.rule).is_some())
     };
     let found = app.bus.with_board(|board| board.call(&call).map(on_board));
     // One from before a restart, which still waits.
     let found = found.or_else(|| {
         let waiting = app.escalating.find(&call, told.alert_ms, &told.rule)?;
-        Some((Moment(waiting.raised.0.saturating_sub(told.alert_ms)), waiting.route, true))
+        let started = Moment(waiting.raised.0.saturating_sub(told.alert_ms));
+        Some((started, (waiting.route, waiting.tenant), true))
     });
-    let (started, route, has_alert) = found.ok_or_else(no_such_call)?;
-    if !Scope::of(Some(&who)).sees(Some(&route)) {
+    let (started, (route, tenant), has_alert) = found.ok_or_else(no_such_call)?;
+    if !Scope::of(Some(&who)).sees(Some(&route), tenant.as_deref()) {
         return Err(no_such_call());
     }
     if !has_alert {
         let detail = format!("no alert of the rule {} at {} ms", told.rule, told.alert_ms);
         return Err(Problem::new(StatusCode::NOT_FOUND, detail));
     }
-    if told.to.as_ref().is_some_and(|to| *to != told.by && !sees(&app, to, &route)) {
+    if told.to.as_ref().is_some_and(|to| *to != told.by && !sees(&app, to, &route, tenant.as_deref())) {
         let detail = format!("`to`: found {:?}, expected a user who sees the call", told.to.unwrap_or_default());
         return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
     }
@@ -94,11 +95,16 @@ pub(super) async fn handle(
     answered(Done::Accepted)
 }
 
-/// Whether somebody can be given an alert of a call of that route.
-fn sees(app: &App, name: &str, route: &str) -> bool {
+/// The route and the tenant of a call.
+fn place_of(record: &super::CallRecord) -> (String, Option<String>) {
+    (record.route.clone(), record.tags.tenant.clone())
+}
+
+/// Whether somebody can be given an alert of a call of that route and that tenant.
+fn sees(app: &App, name: &str, route: &str, tenant: Option<&str>) -> bool {
     let live = app.live.load();
     let user = live.users.get(name).filter(|user| Area::Calls.is_for(user.role));
-    user.is_some_and(|user| Scope::new(user.routes.as_ref()).sees(Some(route)))
+    user.is_some_and(|user| Scope::of_user(user).sees(Some(route), tenant))
 }
 
 /// What is told of a deed.

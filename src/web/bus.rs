@@ -35,6 +35,8 @@ pub struct Event {
     pub kind: &'static str,
     /// The route of its call, where that is known.
     pub route: Option<String>,
+    /// Whose call it is, where several work with one server.
+    pub tenant: Option<String>,
     /// Whether it tells words of a party.
     pub has_words: bool,
     /// All of it as one JSON object on one line; clones share it.
@@ -198,13 +200,13 @@ impl State {
         self.pending.forget(&calls);
     }
 
-    /// The route of a notice's call, where it is known: of an alert it is, also once its call is forgotten.
-    fn route_of(&self, notice: &Notice) -> Option<String> {
-        let told = match &notice.what {
-            What::AlertEscalated(told) => Some(told.route.clone()),
-            _ => None,
-        };
-        told.or_else(|| self.board.call(&notice.call).map(|record| record.route.clone()))
+    /// The route and the tenant of a notice's call, where they are known: of an alert they are, also once its call is forgotten.
+    fn place_of(&self, notice: &Notice) -> (Option<String>, Option<String>) {
+        if let What::AlertEscalated(told) = &notice.what {
+            return (Some(told.route.clone()), told.tenant.clone());
+        }
+        let record = self.board.call(&notice.call);
+        (record.map(|record| record.route.clone()), record.and_then(|record| record.tags.tenant.clone()))
     }
 
     /// Numbers a notice, and puts it on the board and into the ring.
@@ -212,11 +214,13 @@ impl State {
         self.last_seq += 1;
         let seq = self.last_seq;
         self.board.apply(notice, time.0);
+        let (route, tenant) = self.place_of(notice);
         let event = Arc::new(Event {
             seq,
             call: notice.call.clone(),
             kind: kind(&notice.what),
-            route: self.route_of(notice),
+            route,
+            tenant,
             has_words: notice.what.has_words(),
             json: event_json(seq, time, notice).into(),
         });

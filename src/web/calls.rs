@@ -114,7 +114,7 @@ async fn kept(
         let oldest = lines.last().and_then(started);
         let size = known.len();
         let fresh = lines.into_iter().filter(|line| line["id"].as_str().is_some_and(|id| known.insert(id.to_owned())));
-        found.extend(fresh.filter(|line| scope.sees(line["route"].as_str())));
+        found.extend(fresh.filter(|line| scope.sees(line["route"].as_str(), line["tenant"].as_str())));
         let Some(Moment(oldest)) = oldest else { break };
         if is_last || found.len() >= most || known.len() == size {
             break;

@@ -78,7 +78,7 @@ impl Filter {
 
     fn wants(&self, event: &Event) -> bool {
         self.call.as_ref().is_none_or(|call| *call == event.call)
-            && self.scope.sees(event.route.as_deref())
+            && self.scope.sees(event.route.as_deref(), event.tenant.as_deref())
             && self.kinds.as_ref().is_none_or(|kinds| kinds.iter().any(|kind| kind == event.kind))
     }
 }

@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use axum::http::HeaderMap;
 use media::tone::Region;
+use tokio_util::sync::CancellationToken;
 
 use super::WebError;
 use super::auth::Gate;
 use super::orders::PromptFolder;
 use super::own::Claim;
+use super::signing::Who;
 use crate::libraries::Libraries;
-use crate::settings::{Token, UserSettings, Zone};
+use crate::settings::{MasterKeySource, Token, UserSettings, Zone};
 use crate::shell::provider::Provider;
 
 /// How the API is offered to requests that come from now on.
@@ -20,6 +23,8 @@ pub struct LiveOptions {
     /// The token that opens the API. It never prints; browsers that use WebSockets need one that can stand in a
     /// subprotocol's name (letters, digits, `-._~+`).
     pub token: Token,
+    /// The tokens of machines that see one tenant's calls, by name.
+    pub tokens: BTreeMap<String, TenantToken>,
     /// Who may sign in to the console.
     pub users: BTreeMap<String, UserSettings>,
     /// The folder of the prompts that may be played by order.
@@ -38,11 +43,33 @@ pub struct LiveOptions {
     pub oidc: Option<Arc<Provider>>,
     /// The font of printed reports; one of the system when nothing is said.
     pub report_font: Option<PathBuf>,
+    /// Where the store's master key comes from, where there is a store.
+    pub master_key: Option<MasterKeySource>,
+}
+
+/// The token of a machine that sees one tenant's calls.
+#[derive(Debug, Clone)]
+pub struct TenantToken {
+    /// Whose calls.
+    pub tenant: String,
+    /// The token. It never prints.
+    pub token: Token,
+    /// Cancelled when it opens nothing any more.
+    pub ended: CancellationToken,
+}
+
+impl TenantToken {
+    /// Whether it is the same token for the same tenant.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.tenant == other.tenant && self.token.matches(other.token.reveal())
+    }
 }
 
 /// What requests of one time meet.
 pub(super) struct Live {
     pub(super) gate: Gate,
+    /// Machines that see one tenant's calls, each by its token.
+    tenants: Vec<(Gate, Who)>,
     pub(super) users: BTreeMap<String, UserSettings>,
     pub(super) prompts: Arc<PromptFolder>,
     pub(super) tones: Region,
@@ -54,16 +81,39 @@ pub(super) struct Live {
     pub(super) frame_ancestors: Vec<String>,
     pub(super) oidc: Option<Arc<Provider>>,
     pub(super) report_font: Option<PathBuf>,
+    pub(super) master_key: Option<MasterKeySource>,
 }
 
 impl Live {
     /// What requests meet from now on.
     pub(super) fn new(options: LiveOptions) -> Result<Self, WebError> {
-        let LiveOptions { token, users, prompts, tones, zone, libraries, agents, frame_ancestors, oidc, report_font } =
-            options;
+        let LiveOptions { token, tokens, users, prompts, tones, zone, libraries, agents, .. } = options;
+        let LiveOptions { frame_ancestors, oidc, report_font, master_key, .. } = options;
         let (gate, prompts) = (Gate::new(&token)?, Arc::new(PromptFolder::new(prompts)));
+        let machine =
+            |(name, token): (&String, &TenantToken)| Ok((Gate::new(&token.token)?, Who::of_tenant(name, token)));
+        let tenants = tokens.iter().map(machine).collect::<Result<_, WebError>>()?;
         let serving = users.iter().filter_map(|(name, user)| Some((name, user.serves.as_deref()?)));
         let claims = serving.map(|(name, serves)| (name.clone(), Claim::of(serves, &agents))).collect();
-        Ok(Self { gate, users, prompts, tones, zone, libraries, agents, claims, frame_ancestors, oidc, report_font })
+        Ok(Self {
+            gate,
+            tenants,
+            users,
+            prompts,
+            tones,
+            zone,
+            libraries,
+            agents,
+            claims,
+            frame_ancestors,
+            oidc,
+            report_font,
+            master_key,
+        })
+    }
+
+    /// The machine with a tenant's token whose request this is.
+    pub(super) fn machine(&self, headers: &HeaderMap) -> Option<Who> {
+        self.tenants.iter().find(|(gate, _)| gate.admits(headers)).map(|(_, who)| who.clone())
     }
 }

@@ -134,7 +134,8 @@ async fn admit(State(app): State<App>, path: Option<MatchedPath>, mut request: R
         request.extensions_mut().insert(Who::Machine);
         return audited(&app, &Who::Machine, request, next).await;
     }
-    let Some(who) = app.signed.person(&app, request.method(), request.headers()) else {
+    let machine = app.live.load().machine(request.headers());
+    let Some(who) = machine.or_else(|| app.signed.person(&app, request.method(), request.headers())) else {
         if let Err(refused) = app.count_stranger(request.extensions().get(), request.headers()) {
             return *refused;
         }

@@ -238,6 +238,7 @@ mod tests {
             serves: None,
             totp: None,
             routes: None,
+            tenant: None,
         }
     }
 

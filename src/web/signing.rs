@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use utoipa::ToSchema;
 
 use super::limits::Peer;
-use super::live::Live;
+use super::live::{Live, TenantToken};
 use super::moment::Moment;
 use super::oidc;
 use super::orders::Body;
@@ -63,9 +63,9 @@ pub(super) struct Ended(pub(super) CancellationToken);
 /// Whoever asks.
 #[derive(Debug, Clone)]
 pub(super) enum Who {
-    /// A machine with the token.
+    /// A machine with the server's own token.
     Machine,
-    /// A person.
+    /// A person, or a machine with a tenant's token.
     Person {
         /// Their name.
         user: String,
@@ -91,6 +91,18 @@ enum Refusal {
 }
 
 impl Who {
+    /// A machine with a tenant's token: it may what a supervisor may, in that tenant's calls.
+    pub(super) fn of_tenant(name: &str, token: &TenantToken) -> Self {
+        Who::Person {
+            // Nobody who signs in is called so.
+            user: format!("token:{name}"),
+            role: Role::Supervisor,
+            ended: token.ended.clone(),
+            shown: Shown::default(),
+            scope: Scope::new(None, Some(&token.tenant)),
+        }
+    }
+
     /// As the audit trail names it.
     pub(super) fn name(&self) -> &str {
         match self {
@@ -169,7 +181,7 @@ impl Signed {
         let live = app.live.load();
         let found = self.sessions().user(number, |name| live.users.get(name), self.started.elapsed());
         found.map(|Known { user, settings, ended, shown }| {
-            let scope = Scope::new(settings.routes.as_ref());
+            let scope = Scope::of_user(&settings);
             Who::Person { user, role: settings.role, ended, shown, scope }
         })
     }

@@ -473,8 +473,21 @@ fn options(listen: SocketAddr) -> WebOptions {
     let (users, agents) = (BTreeMap::new(), BTreeMap::new());
     let (zone, tones) = (Zone::utc(), Region::China);
     let (frame_ancestors, oidc) = (Vec::new(), None);
-    let live =
-        LiveOptions { token, users, prompts, tones, zone, libraries, agents, frame_ancestors, oidc, report_font: None };
+    let (tokens, report_font, master_key) = (BTreeMap::new(), None, None);
+    let live = LiveOptions {
+        token,
+        tokens,
+        users,
+        prompts,
+        tones,
+        zone,
+        libraries,
+        agents,
+        frame_ancestors,
+        oidc,
+        report_font,
+        master_key,
+    };
     WebOptions { listen, tls: None, live, policies: BTreeMap::new() }
 }
 

@@ -22,7 +22,7 @@ use super::routes::App;
 use super::signing::Who;
 use crate::accounts::{ACCOUNTS_MAX, Account, Secrets};
 use crate::libraries::Version;
-use crate::settings::{UserSettings, check_user_name};
+use crate::settings::{TENANT, UserSettings, check_user_name, is_tenant};
 use crate::users::Role;
 
 /// The longest target or extension of an agent, characters.
@@ -43,6 +43,10 @@ pub(super) struct User {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     serves: Option<String>,
+    /// Of a supervisor: the tenant whose calls they see, when it is not all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    tenant: Option<String>,
     /// Whether they may not sign in for the time being.
     disabled: bool,
     /// Whether a code is asked for besides the password.
@@ -62,6 +66,9 @@ pub(super) struct NewUser {
     role: Role,
     #[schema(nullable = false)]
     serves: Option<String>,
+    /// Of a supervisor: the tenant whose calls they see; all, without it.
+    #[schema(nullable = false)]
+    tenant: Option<String>,
     /// Whether a second factor is made, too.
     #[serde(default)]
     second_factor: bool,
@@ -75,6 +82,9 @@ pub(super) struct UserChange {
     role: Option<Role>,
     #[schema(nullable = false)]
     serves: Option<String>,
+    /// Of a supervisor: the tenant whose calls they see; an empty one for all.
+    #[schema(nullable = false)]
+    tenant: Option<String>,
     #[schema(nullable = false)]
     disabled: Option<bool>,
 }
@@ -86,6 +96,7 @@ pub(super) async fn list(State(app): State<App>) -> Json<Users> {
             name: name.clone(),
             role: settings.role,
             serves: settings.serves.clone(),
+            tenant: settings.tenant.clone(),
             disabled: false,
             second_factor: settings.totp.is_some(),
             configured: true,
@@ -107,7 +118,7 @@ pub(super) async fn create(
     Extension(who): Extension<Who>,
     body: Body<NewUser>,
 ) -> Result<Response, Problem> {
-    let NewUser { name, role, serves, second_factor } = read(body)?;
+    let NewUser { name, role, serves, tenant, second_factor } = read(body)?;
     let wrong = |expected: &str| bad(format!("found the name {name:?}, expected {expected}"));
     check_user_name(&name).map_err(wrong)?;
     let _alone = app.accounts.changing.lock().await;
@@ -118,8 +129,8 @@ pub(super) async fn create(
     if known.len() >= ACCOUNTS_MAX {
         return Err(Problem::new(StatusCode::CONFLICT, format!("there are {ACCOUNTS_MAX} users already")));
     }
-    let account =
-        Account { role, serves: checked(role, serves)?, disabled: false, password_hash: String::new(), totp: None };
+    let (serves, tenant) = (checked(role, serves)?, checked_tenant(role, tenant)?);
+    let account = Account { role, serves, tenant, disabled: false, password_hash: String::new(), totp: None };
     let (account, secrets) = renewed(&name, account, true, second_factor).await?;
     put(&app, &who, "user_created", &name, Some(account.clone())).await?;
     Ok((StatusCode::CREATED, answer(&name, &account, Some(secrets))).into_response())
@@ -139,14 +150,16 @@ pub(super) async fn change(
     headers: HeaderMap,
     body: Body<UserChange>,
 ) -> Result<Response, Problem> {
-    let UserChange { role, serves, disabled } = read(body)?;
+    let UserChange { role, serves, tenant, disabled } = read(body)?;
     let _alone = app.accounts.changing.lock().await;
     let before = account(&app, &name)?;
     check_version(&headers, &before)?;
     check_other(&who, &name)?;
     let role = role.unwrap_or(before.role);
     let serves = checked(role, serves.or(before.serves.clone()).filter(|_| role == Role::Agent))?;
-    let after = Account { role, serves, disabled: disabled.unwrap_or(before.disabled), ..before };
+    let kept_tenant = || before.tenant.clone().filter(|_| role == Role::Supervisor);
+    let tenant = checked_tenant(role, tenant.or_else(kept_tenant))?;
+    let after = Account { role, serves, tenant, disabled: disabled.unwrap_or(before.disabled), ..before };
     put(&app, &who, "user_changed", &name, Some(after.clone())).await?;
     Ok(answer(&name, &after, None).into_response())
 }
@@ -230,6 +243,18 @@ fn checked(role: Role, serves: Option<String>) -> Result<Option<String>, Problem
     }
 }
 
+/// Whose calls a supervisor sees; an empty name is nobody's, so that all are seen.
+fn checked_tenant(role: Role, tenant: Option<String>) -> Result<Option<String>, Problem> {
+    let Some(tenant) = tenant.filter(|tenant| !tenant.is_empty()) else { return Ok(None) };
+    if role != Role::Supervisor {
+        return Err(bad("`tenant` is of supervisors alone"));
+    }
+    if !is_tenant(&tenant) {
+        return Err(bad(format!("`tenant`: found {tenant:?}, expected {TENANT}")));
+    }
+    Ok(Some(tenant))
+}
+
 /// Nobody shuts themselves out.
 fn check_other(who: &Who, name: &str) -> Result<(), Problem> {
     let detail = "nobody changes their own role, disables or removes themselves: another administrator does";
@@ -282,8 +307,8 @@ async fn put(app: &App, who: &Who, kind: &str, name: &str, account: Option<Accou
 
 /// What the audit trail says of an account: nothing that opens anything.
 fn told(account: &Account) -> serde_json::Value {
-    let Account { role, serves, disabled, totp, .. } = account;
-    json!({ "role": role, "serves": serves, "disabled": disabled, "second_factor": totp.is_some() })
+    let Account { role, serves, tenant, disabled, totp, .. } = account;
+    json!({ "role": role, "serves": serves, "tenant": tenant, "disabled": disabled, "second_factor": totp.is_some() })
 }
 
 fn answer(name: &str, account: &Account, secrets: Option<Secrets>) -> impl IntoResponse + use<> {
@@ -291,9 +316,10 @@ fn answer(name: &str, account: &Account, secrets: Option<Secrets>) -> impl IntoR
 }
 
 fn shown(name: &str, account: &Account, secrets: Option<Secrets>) -> User {
-    let Account { role, serves, disabled, totp, .. } = account;
+    let Account { role, serves, tenant, disabled, totp, .. } = account;
     let (name, second_factor) = (name.to_owned(), totp.is_some());
-    User { name, role: *role, serves: serves.clone(), disabled: *disabled, second_factor, configured: false, secrets }
+    let (serves, tenant) = (serves.clone(), tenant.clone());
+    User { name, role: *role, serves, tenant, disabled: *disabled, second_factor, configured: false, secrets }
 }
 
 /// What an account is known by: another with every change of it, and nothing can be read in it.

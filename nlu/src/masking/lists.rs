@@ -9,9 +9,10 @@ use super::scene::plain;
 use crate::numbers::token::{is_han, tokens};
 
 /// The lists that come with the program: names of the files, and what they say.
-const BUILT_IN: [(&str, &str); 2] = [
+const BUILT_IN: [(&str, &str); 3] = [
     ("masking.zh.toml", include_str!("../../../config/compliance/masking.zh.toml")),
     ("masking.en.toml", include_str!("../../../config/compliance/masking.en.toml")),
+    ("words.zh.toml", include_str!("../../../config/compliance/words.zh.toml")),
 ];
 /// Longest file, bytes.
 const FILE_BYTES_MAX: usize = 256 << 10;
@@ -94,6 +95,8 @@ struct Names {
     given: Vec<String>,
     given_characters: String,
     never: Vec<String>,
+    /// Words with spaces between them.
+    usual: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -138,6 +141,8 @@ pub struct MaskingLists {
     pub(super) given: BTreeSet<String>,
     pub(super) titles: BTreeSet<String>,
     pub(super) no_names: BTreeSet<String>,
+    /// Words that are no names where nothing announces one.
+    pub(super) usual: BTreeSet<String>,
     pub(super) streets: BTreeSet<String>,
     pub(super) places: BTreeSet<String>,
     pub(super) units: BTreeSet<String>,
@@ -163,7 +168,7 @@ impl MaskingLists {
     pub fn parse(files: &[(&str, &str)]) -> Result<Self, ListError> {
         let mut cues = Vec::new();
         let mut announced = Vec::new();
-        let mut sets: [BTreeSet<String>; 11] = Default::default();
+        let mut sets: [BTreeSet<String>; 12] = Default::default();
         for (file, text) in files {
             let read = read(file, text)?;
             let Context { phone, id_card, bank_card, code, email, plate, address, reference } = read.context;
@@ -193,6 +198,7 @@ impl MaskingLists {
                 [each_character(&read.names.given_characters), read.names.given].concat(),
                 read.names.titles,
                 read.names.never,
+                read.names.usual.split_whitespace().map(str::to_owned).collect(),
                 read.addresses.streets,
                 read.addresses.places,
                 read.addresses.units,
@@ -208,8 +214,20 @@ impl MaskingLists {
         }
         let built = AhoCorasickBuilder::new().match_kind(MatchKind::LeftmostLongest).build(cues);
         let cues = built.map_err(|error| ListError::Form { file: "lists".to_owned(), found: error.to_string() })?;
-        let [surnames, given, titles, no_names, streets, places, units, lesser_units, not_units, not_in_streets, money] =
-            sets;
+        let [
+            surnames,
+            given,
+            titles,
+            no_names,
+            usual,
+            streets,
+            places,
+            units,
+            lesser_units,
+            not_units,
+            not_in_streets,
+            money,
+        ] = sets;
         Ok(Self {
             cues,
             announced,
@@ -217,6 +235,7 @@ impl MaskingLists {
             given,
             titles,
             no_names,
+            usual,
             streets,
             places,
             units,

@@ -109,20 +109,50 @@ fn han_full_name(scene: &Scene<'_>, at: usize) -> Option<Range<usize>> {
     (1..=given).rev().map(|given| family_end + given).find(|&end| ends_name(scene, end)).map(|end| at..end)
 }
 
-/// A name that is a clause of its own: surname and two characters; a shorter one only when nothing else is said.
+/// A name that is a clause of its own, and no usual word. Pauses are spaces, so spaces end clauses, too; where only marks do, spaces
+/// may stand in the name, which hides it from the eye only.
 fn alone(scene: &Scene<'_>, out: &mut Vec<Find>) {
-    let is_edge = |at: Option<usize>| at.is_none_or(|at| scene.mark(at).is_some_and(|mark| ".,!?;:~".contains(mark)));
+    let is_mark = |at: usize| scene.mark(at).is_some_and(|mark| ".,!?;:~".contains(mark));
+    let is_edge = |at: Option<usize>| at.is_none_or(is_mark);
     for at in 0..scene.tokens.len() {
-        if surname_length(scene, at) == 0 || !is_edge(scene.back_over_spaces(at).checked_sub(1)) {
+        if surname_length(scene, at) == 0 || is_no_name(scene, at) {
             continue;
         }
-        let Some(name) = han_full_name(scene, at) else { continue };
-        let after = scene.skip_spaces(name.end);
-        let is_clause = is_edge((after < scene.tokens.len()).then_some(after));
-        if is_clause && (name.len() > 2 || scene.is_end(after)) {
-            out.push(Find { tokens: name, class: Class::Name });
+        let before = scene.back_over_spaces(at);
+        let (opens, opens_by_space) = (is_edge(before.checked_sub(1)), before < at);
+        if !opens && !opens_by_space {
+            continue;
+        }
+        let Some(end) = whole_name(scene, at, opens) else { continue };
+        let after = scene.skip_spaces(end);
+        let (ends, ends_by_space) = (is_edge((after < scene.tokens.len()).then_some(after)), after > end);
+        let is_spaced = scene.tokens[at..end].iter().any(|token| token.is_space());
+        let is_clause = if is_spaced { opens && ends } else { ends || ends_by_space };
+        if is_clause && !is_usual(scene, at..end) {
+            out.push(Find { tokens: at..end, class: Class::Name });
         }
     }
+}
+
+/// Where surname and one or two usual characters of given names end, spaces between them allowed where `spaced`.
+fn whole_name(scene: &Scene<'_>, at: usize, spaced: bool) -> Option<usize> {
+    let family_end = at + surname_length(scene, at);
+    let mut end = family_end;
+    for _ in 0..2 {
+        let next = if spaced { scene.skip_spaces(end) } else { end };
+        if !is_given(scene, next) {
+            break;
+        }
+        end = next + 1;
+    }
+    (end > family_end).then_some(end)
+}
+
+/// Whether what stands there, or what it begins with, is a usual word.
+fn is_usual(scene: &Scene<'_>, tokens: Range<usize>) -> bool {
+    let text = scene.plain(tokens);
+    let begins = |length: usize| text.char_indices().nth(length).map_or(text.as_str(), |(end, _)| &text[..end]);
+    [2, 3].into_iter().any(|length| scene.lists.usual.contains(begins(length)))
 }
 
 fn ends_name(scene: &Scene<'_>, end: usize) -> bool {

@@ -11,6 +11,7 @@ use super::super::headers::read_changes;
 use super::super::indicator::read_indicator;
 use super::super::privacy::{REGION, read_mask};
 use super::super::recognition::read_language;
+use super::super::users::TENANT;
 use super::super::{Bypass, HeaderMatch, Returning, Route, Routes, Target};
 use super::{ENTRIES_MAX, PATTERN, pattern, read_audio};
 use crate::notice::Tags;
@@ -105,7 +106,7 @@ fn read_route(section: &mut Section<'_>, known: &[&str]) -> Option<Route> {
 /// `tenant`, `purpose` and `region` of a route.
 fn read_tags(section: &mut Section<'_>) -> Tags {
     Tags {
-        tenant: section.read("tenant", "a tenant's name, 1-64 letters, digits, \"-\", \"_\" or \".\"", name),
+        tenant: section.read("tenant", TENANT, name),
         purpose: section.read("purpose", "a purpose's name, 1-64 letters, digits, \"-\", \"_\" or \".\"", name),
         region: section.read("region", REGION, name),
     }

@@ -70,6 +70,7 @@ mod tests {
             call_ms: 5_000,
             rule: "a secret rule".to_owned(),
             route: "hotline".to_owned(),
+            tenant: Some("a secret tenant".to_owned()),
             severity: "critical".to_owned(),
             text: "a secret text".to_owned(),
             raised: Moment(1),

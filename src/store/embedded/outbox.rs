@@ -1,9 +1,15 @@
 //! Parcels for systems outside, sealed, until they are taken.
+//!
+//! One that is about a call is sealed by a key of its own, which is overwritten with it: what is left of its value in old files, and in
+//! copies of them, opens no more.
+
+use std::collections::BTreeSet;
 
 use tracing::warn;
 
-use super::{Embedded, Order};
+use super::{CallName, Embedded, Order, notice_key};
 use crate::crm::Parcel;
+use crate::store::slots::{CallKeys, Class, head_of, seat_of};
 
 impl Embedded {
     /// Writes parcels down as they are now; on the disk when this returns.
@@ -11,12 +17,46 @@ impl Embedded {
     /// # Errors
     /// When the store cannot be written.
     pub fn keep_parcels(&self, parcels: &[Parcel]) -> Result<(), String> {
+        let mut replaced = Vec::new();
         for parcel in parcels {
             let plain = serde_json::to_vec(parcel).map_err(|error| error.to_string())?;
-            let sealed = self.keys.seal(&context(parcel.id), &plain);
-            self.outbox.insert(parcel.id.to_be_bytes(), sealed)?;
+            let (at, context) = (parcel.id.to_be_bytes(), context(parcel.id));
+            let sealed = match parcel.call.is_empty() {
+                true => self.keys.seal(&context, &plain),
+                false => {
+                    let keys = self.parcel_keys(&parcel.call)?;
+                    keys.seal(&self.keys, Class::Record, &context, &plain).map_err(|error| error.to_string())?
+                }
+            };
+            replaced.extend(self.outbox.get(at)?.as_deref().and_then(seat_of).map(|(seat, _)| seat));
+            // Keys before what they seal.
+            self.slots().sync().map_err(|error| error.to_string())?;
+            self.outbox.insert(at, sealed)?;
         }
-        self.flush()
+        self.flush()?;
+        self.slots().destroy(&replaced, &Class::ALL).map_err(|error| error.to_string())
+    }
+
+    /// Fresh keys for what is told of a call: its tenant's, too, where the call is known to be one's.
+    fn parcel_keys(&self, call: &str) -> Result<CallKeys, String> {
+        let first = self.notices.get(notice_key(&self.keys.blind(call.as_bytes()), 0))?;
+        let keys = match first.as_deref().and_then(head_of) {
+            Some(head) => self.keys_at(head.seat, head.tenant, &[])?,
+            None => None,
+        };
+        let beside = keys.map(|keys| self.keys_beside(&keys)).transpose()?.flatten();
+        // Of a tenant that was erased, calls that are up are told of to their end.
+        beside.map_or_else(|| self.fresh_keys(None), Ok)
+    }
+
+    /// Removes what waits to be told of calls that are erased.
+    pub(super) fn forget_parcels(&self, calls: &BTreeSet<CallName>) -> Result<(), String> {
+        if self.outbox.is_empty()? {
+            return Ok(());
+        }
+        let parcels = self.parcels()?.into_iter();
+        let of_these = parcels.filter(|parcel| calls.contains(&self.keys.blind(parcel.call.as_bytes())));
+        self.drop_parcels(&of_these.map(|parcel| parcel.id).collect::<Vec<_>>())
     }
 
     /// Writes down a parcel that is made once for good, by its key; whether it was the first of that key. On the disk when this
@@ -60,6 +100,12 @@ impl Embedded {
     /// # Errors
     /// As [`Embedded::keep_parcels`].
     pub fn drop_parcels(&self, ids: &[u64]) -> Result<(), String> {
+        let mut seats = Vec::new();
+        for id in ids {
+            seats.extend(self.outbox.get(id.to_be_bytes())?.as_deref().and_then(seat_of).map(|(seat, _)| seat));
+        }
+        // Their keys first: cut off behind it, what is left opens for nobody.
+        self.slots().destroy(&seats, &Class::ALL).map_err(|error| error.to_string())?;
         for id in ids {
             self.outbox.remove(id.to_be_bytes())?;
         }
@@ -75,8 +121,13 @@ impl Embedded {
         for entry in self.outbox.pairs(&[], None, Order::Up) {
             let (id, sealed) = entry?;
             let id = <[u8; 8]>::try_from(&*id).map(u64::from_be_bytes).map_err(|error| error.to_string())?;
-            let opened = self.keys.open_value(&context(id), &sealed).map_err(|error| error.to_string());
-            match opened.and_then(|plain| serde_json::from_slice(&plain).map_err(|error| error.to_string())) {
+            let opened = match self.open_one(&context(id), &sealed) {
+                // It was being removed when the program ended.
+                Ok(None) => continue,
+                Ok(Some(plain)) => serde_json::from_slice(&plain).map_err(|error| error.to_string()),
+                Err(why) => Err(why),
+            };
+            match opened {
                 Ok(parcel) => parcels.push(parcel),
                 // One that cannot be read is no reason not to deliver all others.
                 Err(why) => warn!(id, why, "a delivery of before cannot be read"),
@@ -133,6 +184,12 @@ mod tests {
         store.mark_parcels(&[Parcel { key: "again".to_owned(), ..parcel(11, 0) }]).expect("written");
         let again = place.open_again(store);
         assert_eq!(again.parcels().expect("readable"), [parcel(8, 3), parcel(300, 0)]);
+        // What is dropped opens nowhere any more; what is about no call lies under the store's own key.
+        let sealed = again.outbox.get(8_u64.to_be_bytes()).expect("readable").expect("it waits");
+        assert!(again.open_one(&context(8), &sealed).expect("as sealed").is_some());
+        again.drop_parcels(&[8]).expect("written");
+        assert!(again.open_one(&context(8), &sealed).expect("as sealed").is_none());
+        again.keep_parcels(&[Parcel { call: String::new(), ..parcel(9, 0) }]).expect("written");
         let made = ["once", "again", "k"].map(|key| again.was_made(key));
         assert_eq!(made, [Ok(true), Ok(true), Ok(false)]);
         drop(again);

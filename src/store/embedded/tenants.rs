@@ -135,6 +135,7 @@ impl Embedded {
             calls += 1;
             up += usize::from(self.running.contains_key(name_in(place))?);
         }
+        self.forget_parcels(&waiting.iter().map(|call| self.keys.blind(call.as_bytes())).collect())?;
         if let Some(seat) = self.seat_of_tenant(&name)? {
             let mut tenants = self.tenants();
             tenants.slots.destroy(&[seat], &Class::ALL).map_err(|error| error.to_string())?;
@@ -224,6 +225,21 @@ mod tests {
         for (number, tenant) in [(0, Some("one")), (1, Some("one")), (2, Some("other")), (3, None)] {
             store.keep(&mut running, &of_tenant(number, tenant)).expect("written");
         }
+        let parcel = |id: u64, call: &str| crate::crm::Parcel {
+            id,
+            crm: "tickets".to_owned(),
+            to: None,
+            call: call.to_owned(),
+            event: "alert".to_owned(),
+            key: id.to_string(),
+            body: "{}".to_owned(),
+            unix_ms: 1,
+            attempts: 0,
+            state: crate::crm::State::Waiting(2),
+            error: None,
+        };
+        store.keep_parcels(&[parcel(1, "call 0"), parcel(2, "call 2")]).expect("written");
+        let waiting = store.outbox.get(1_u64.to_be_bytes()).expect("readable").expect("it waits");
         // One that is up, and goes on behind the erasure.
         let up = of_tenant(4, Some("one"));
         store.keep(&mut running, &up[..1]).expect("written");
@@ -239,6 +255,9 @@ mod tests {
         store.release("13800138000").expect("written");
         let erased = store.erase_tenant("one").expect("written").expect("nobody is held");
         assert_eq!((erased.calls, erased.up), (3, 1));
+        assert_eq!(store.parcels().expect("readable"), [parcel(2, "call 2")]);
+        let context = [b"parcel ", &1_u64.to_be_bytes()[..]].concat();
+        assert!(store.open_one(&context, &waiting).expect("as sealed").is_none());
         let held = Held { reason: "court".to_owned(), since: Moment(2) };
         assert!(store.hold("13800138000", held).expect("written").is_ok());
         let twice = store.erase_tenant("one").expect("written").expect("nobody is held in what is gone");

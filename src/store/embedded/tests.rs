@@ -303,6 +303,7 @@ fn accounts_are_kept_sealed_changed_and_removed() {
         let mut account = Account {
             role: Role::Agent,
             serves: Some("1001".to_owned()),
+            tenant: None,
             disabled: false,
             password_hash: "$argon2id$hash".to_owned(),
             totp: None,

@@ -30,6 +30,55 @@ fn values_outlive_openings_and_a_change_of_the_master_key() {
 }
 
 #[test]
+fn keys_are_rotated_while_others_seal_and_everything_opens_by_the_new_master_key_alone() {
+    let (folder, master) = fresh();
+    let path = folder.path().join("keys.json");
+    let ring = KeyRing::open(&path, &master).expect("a new file");
+    let name = ring.blind(b"13800138000");
+    let others = [Some("ab".repeat(32)), None, Some("cd".repeat(32))];
+    let mut sealed = std::thread::scope(|scope| {
+        let seal = |number: u64| -> Vec<_> {
+            (0..2_000).map(|count| ring.seal(b"calls/7", format!("{number}/{count}").as_bytes())).collect()
+        };
+        let threads: Vec<_> = (0..3).map(|number| scope.spawn(move || seal(number))).collect();
+        for (at, other) in others.iter().enumerate() {
+            let other = other.as_ref().map(|digits| MasterKey::parse(digits).expect("64 digits"));
+            let rotated = ring.rotate(other.as_ref().unwrap_or(&master)).expect("it can be written");
+            assert_eq!((rotated.keys, rotated.data_key, rotated.master_changed), (5 + at, 5 + at as u32, true));
+        }
+        threads.into_iter().flat_map(|thread| thread.join().expect("it seals")).collect::<Vec<_>>()
+    });
+    sealed.push(ring.seal(b"calls/7", b"last"));
+    let last = MasterKey::parse(&"cd".repeat(32)).expect("64 digits");
+    let again = ring.rotate(&last).expect("it can be written");
+    assert_eq!((again.data_key, again.master_changed), (8, false));
+    assert_ne!(ring.seal(b"", b"")[..5], sealed[sealed.len() - 1][..5], "another data key");
+    let heads: BTreeSet<_> = sealed.iter().map(|sealed| sealed[1..HEAD_BYTES].to_vec()).collect();
+    assert_eq!(heads.len(), sealed.len(), "no key and nonce twice");
+
+    for wrong in [&master, &MasterKey::parse(&"ab".repeat(32)).expect("64 digits")] {
+        assert!(KeyRing::open(&path, wrong).is_err(), "a master key of before");
+    }
+    let reopened = KeyRing::open(&path, &last).expect("the last one");
+    assert_eq!(reopened.blind(b"13800138000"), name);
+    for ring in [&ring, &reopened] {
+        assert!(sealed.iter().all(|sealed| ring.open_value(b"calls/7", sealed).is_ok()));
+    }
+}
+
+#[test]
+fn a_rotation_that_cannot_be_written_changes_nothing() {
+    let (folder, master) = fresh();
+    let path = folder.path().join("keys.json");
+    let ring = KeyRing::open(&path, &master).expect("a new file");
+    let before = ring.seal(b"", b"");
+    std::fs::remove_file(&path).expect("it is there");
+    let other = MasterKey::parse(&"ab".repeat(32)).expect("64 digits");
+    assert!(ring.rotate(&other).is_err());
+    assert_eq!(ring.seal(b"", b"")[..5], before[..5], "the data key of before");
+}
+
+#[test]
 fn nothing_opens_that_was_altered_or_belongs_elsewhere() {
     let (folder, master) = fresh();
     let ring = KeyRing::open(&folder.path().join("keys.json"), &master).expect("a new file");

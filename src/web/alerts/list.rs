@@ -95,8 +95,10 @@ pub(in crate::web) async fn list(
     let scope = Scope::of(who.as_deref());
     let mut lines = on_board(&app, &scope);
     let known: BTreeSet<String> = lines.iter().map(|line| line.call.clone()).collect();
-    let before = app.escalating.waiting().into_iter().map(AlertLine::from);
-    lines.extend(before.filter(|line| !known.contains(&line.call) && scope.sees(Some(&line.route))));
+    let before = app.escalating.waiting().into_iter().filter(|waiting| {
+        !known.contains(&waiting.call) && scope.sees(Some(&waiting.route), waiting.tenant.as_deref())
+    });
+    lines.extend(before.map(AlertLine::from));
     lines.retain(|line| {
         let is_wanted = query.state == Some(StateFilter::All) || line.is_open();
         is_wanted && query.before.is_none_or(|before| line.raised < before)

@@ -101,7 +101,10 @@ impl Together {
     }
 
     fn write(&self, scope: &Scope) -> Option<Utf8Bytes> {
-        let seen = self.events.iter().filter(|waiting| scope.sees(waiting.event.route.as_deref()));
+        let seen = self
+            .events
+            .iter()
+            .filter(|waiting| scope.sees(waiting.event.route.as_deref(), waiting.event.tenant.as_deref()));
         let told = seen.map(|Waiting { event, brief }| brief.as_deref().unwrap_or(event.json.as_str()));
         let told: Vec<&str> = told.collect();
         (!told.is_empty()).then(|| format!(r#"{{"type":"events","events":[{}]}}"#, told.join(",")).into())
@@ -245,7 +248,7 @@ mod tests {
         }
         bus.tell_together();
         let together = walls.try_recv().expect("they are told");
-        let of = |routes: &[&str]| Scope::new(Some(&routes.iter().map(|route| (*route).to_owned()).collect()));
+        let of = |routes: &[&str]| Scope::new(Some(&routes.iter().map(|route| (*route).to_owned()).collect()), None);
         let calls = |scope: &Scope| -> Vec<String> {
             told(&together, scope).iter().map(|event| event["call"].as_str().expect("a call").to_owned()).collect()
         };

@@ -22,6 +22,10 @@ pub struct Summary {
     pub route: String,
     /// Scenario of the route.
     pub scenario: String,
+    /// Whose call it is, where several work with one server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub tenant: Option<String>,
     /// By what the customer writes, when it is a chat.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -58,6 +62,7 @@ impl From<&CallRecord> for Summary {
             to: record.to.clone(),
             route: record.route.clone(),
             scenario: record.scenario.clone(),
+            tenant: record.tags.tenant.clone(),
             channel: record.channel.clone(),
             started: record.started,
             answered: record.answered,

@@ -46,6 +46,31 @@ async fn the_trail_is_searched_verified_and_has_both() {
 }
 
 #[tokio::test]
+async fn keys_are_rotated_and_that_is_in_the_trail() {
+    let root = tempfile::tempdir().expect("a folder");
+    let store = store(root.path());
+    let fixture = fixture_with(Some(store.clone())).await;
+    let wire = Wire(fixture.handle.addr);
+    // The configuration names no store yet.
+    problem(&wire.ask_with_token("POST", "/v1/keys/rotate").await, 404);
+    let key = root.path().join("new.key");
+    crate::store::MasterKey::make(&key).expect("a key");
+    let live = options(fixture.handle.addr).live;
+    let master_key = Some(MasterKeySource::File(key));
+    fixture.handle.exchange(LiveOptions { master_key, ..live.clone() }).expect("random numbers");
+    for (data_key, changed) in [(5, true), (6, false)] {
+        let rotated = wire.ask_with_token("POST", "/v1/keys/rotate").await.json();
+        assert_eq!(rotated, serde_json::json!({ "keys": data_key, "data_key": data_key, "master_changed": changed }));
+    }
+    let master_key = Some(MasterKeySource::File(root.path().join("none.key")));
+    fixture.handle.exchange(LiveOptions { master_key, ..live }).expect("random numbers");
+    problem(&wire.ask_with_token("POST", "/v1/keys/rotate").await, 409);
+    let found = wire.ask_with_token("GET", "/v1/audit?kind=keys_rotated").await.json();
+    assert_eq!(found["entries"].as_array().map(Vec::len), Some(2), "{found}");
+    store.stop();
+}
+
+#[tokio::test]
 async fn without_a_store_there_is_no_trail() {
     let fixture = fixture().await;
     problem(&Wire(fixture.handle.addr).ask_with_token("GET", "/v1/audit").await, 404);
@@ -56,7 +81,7 @@ pub(super) fn store(root: &std::path::Path) -> Store {
     let (folder, backups) = (root.join("data"), root.join("backups"));
     let trail = TrailSettings::default();
     let (audio, master_key) = (AudioSettings::beside(&folder, keep.calls), MasterKeySource::Beside);
-    let kept = StoreSettings { folder, backups, database: None, master_key, keep, audio, trail };
+    let kept = StoreSettings { folder, backups, database: None, master_key, previous_key: None, keep, audio, trail };
     Store::start(&kept, &Metrics::new()).expect("a store")
 }
 

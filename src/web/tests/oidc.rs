@@ -62,7 +62,7 @@ impl Scene {
         let fixture = fixture_with(store).await;
         let live = options(fixture.handle.addr).live;
         let password = PasswordDigest::of(PASSWORD).expect("random numbers");
-        let wang = UserSettings { role: Role::Auditor, password, serves: None, totp: None, routes: None };
+        let wang = UserSettings { role: Role::Auditor, password, serves: None, totp: None, routes: None, tenant: None };
         let oidc = Some(Arc::new(Provider::new(&oidc).expect("its secret is there")));
         let users = [("wang".to_owned(), wang)].into();
         fixture.handle.exchange(LiveOptions { users, oidc, ..live }).expect("random numbers");

@@ -24,7 +24,10 @@ pub(super) async fn with_users_and(store: Option<Store>) -> Fixture {
     let password = PasswordDigest::of(PASSWORD).expect("random numbers");
     let user = |role: Role| {
         let serves = (role == Role::Agent).then(|| "1001".to_owned());
-        (role.name().to_owned(), UserSettings { role, password: password.clone(), serves, totp: None, routes: None })
+        (
+            role.name().to_owned(),
+            UserSettings { role, password: password.clone(), serves, totp: None, routes: None, tenant: None },
+        )
     };
     let users = Role::ALL.into_iter().map(user).collect();
     fixture.handle.exchange(LiveOptions { users, ..options }).expect("random numbers");
@@ -81,7 +84,8 @@ async fn whoever_has_an_authenticator_app_signs_in_with_a_code_which_counts_once
     let secret = TotpSecret::parse(letters).expect("a secret");
     let live = options(fixture.handle.addr).live;
     let password = PasswordDigest::of(PASSWORD).expect("random numbers");
-    let user = UserSettings { role: Role::Operator, password, serves: None, totp: Some(secret), routes: None };
+    let user =
+        UserSettings { role: Role::Operator, password, serves: None, totp: Some(secret), routes: None, tenant: None };
     let users = [("li".to_owned(), user)].into();
     fixture.handle.exchange(LiveOptions { users, ..live }).expect("random numbers");
     let given = |code: Option<&str>| serde_json::json!({ "user": "li", "password": PASSWORD, "code": code });
@@ -131,7 +135,7 @@ async fn an_agent_sees_own_calls_and_nothing_of_others() {
     let options = options(fixture.handle.addr).live;
     let user = |serves: Option<&str>, role| {
         let password = PasswordDigest::of(PASSWORD).expect("random numbers");
-        UserSettings { role, password, serves: serves.map(str::to_owned), totp: None, routes: None }
+        UserSettings { role, password, serves: serves.map(str::to_owned), totp: None, routes: None, tenant: None }
     };
     let users = [
         ("li".to_owned(), user(Some("1001"), Role::Agent)),
@@ -169,7 +173,14 @@ async fn with_an_agent(store: &Store) -> (Fixture, Wire, String) {
     let fixture = with_users_and(Some(store.clone())).await;
     let live = options(fixture.handle.addr).live;
     let password = PasswordDigest::of(PASSWORD).expect("random numbers");
-    let li = UserSettings { role: Role::Agent, password, serves: Some("bot".to_owned()), totp: None, routes: None };
+    let li = UserSettings {
+        role: Role::Agent,
+        password,
+        serves: Some("bot".to_owned()),
+        totp: None,
+        routes: None,
+        tenant: None,
+    };
     let agents = [("bot".to_owned(), "sip:1001@pbx.example".to_owned())].into();
     let users = [("li".to_owned(), li)].into();
     fixture.handle.exchange(LiveOptions { users, agents, ..live }).expect("random numbers");

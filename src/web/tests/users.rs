@@ -13,7 +13,8 @@ const PASSWORD: &str = "a long password";
 async fn with_administrator(store: &Store) -> Fixture {
     let fixture = fixture_with(Some(store.clone())).await;
     let password = PasswordDigest::of(PASSWORD).expect("random numbers");
-    let user = UserSettings { role: Role::Administrator, password, serves: None, totp: None, routes: None };
+    let user =
+        UserSettings { role: Role::Administrator, password, serves: None, totp: None, routes: None, tenant: None };
     let live = options(fixture.handle.addr).live;
     let users = [(ADMINISTRATOR.to_owned(), user)].into();
     fixture.handle.exchange(LiveOptions { users, ..live }).expect("random numbers");

@@ -10,6 +10,8 @@ pub enum Part {
     Seen,
     /// Those that were looked at once, when the rules were done.
     HeldOut,
+    /// Others that were held out, written when those were known.
+    Fresh,
 }
 
 /// The templates of one language: with secrets, and without.
@@ -36,6 +38,19 @@ const HELD_OUT: [Templates; 2] = [
     },
 ];
 
+const FRESH: [Templates; 2] = [
+    Templates {
+        is_mandarin: true,
+        secret: include_str!("fresh.zh.txt"),
+        harmless: include_str!("fresh-harmless.zh.txt"),
+    },
+    Templates {
+        is_mandarin: false,
+        secret: include_str!("fresh.en.txt"),
+        harmless: include_str!("fresh-harmless.en.txt"),
+    },
+];
+
 /// So many sentences, half of them without a secret, three of five in Mandarin; the same ones for the same seed.
 ///
 /// # Panics
@@ -45,6 +60,7 @@ pub fn sentences(seed: u64, count: usize, part: Part) -> Vec<Sentence> {
     let all = match part {
         Part::Seen => &SEEN,
         Part::HeldOut => &HELD_OUT,
+        Part::Fresh => &FRESH,
     };
     let mut used = [0; 4];
     (0..count)

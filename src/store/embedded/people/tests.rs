@@ -1,10 +1,11 @@
 //! People are found by their addresses, and what is erased of them opens nowhere.
 
 use super::super::super::slots::Class;
-use super::super::super::trees::Pair;
+use super::super::super::trees::{Order, Pair};
 use super::super::tests::{BEGAN, Place, call, files, samples};
 use super::super::{Kept, Running};
 use super::*;
+use crate::crm::Parcel;
 use crate::notice::Notice;
 use crate::pii::Pii;
 
@@ -94,6 +95,51 @@ fn what_is_erased_opens_nowhere_and_others_stay() {
             "caller, callee and tenant of call 2"
         );
         assert!(store.erase("anonymous").is_err());
+    }
+}
+
+#[test]
+fn what_waits_to_be_told_of_calls_that_are_erased_opens_nowhere_either() {
+    for place in Place::each() {
+        let store = place.open();
+        let mut running = Running::default();
+        for number in 0..3 {
+            let mut kept = call(number, BEGAN + number);
+            if let (What::CallStarted { from, .. }, 2) = (&mut kept[0].notice.what, number) {
+                *from = "sip:13900139000@pbx.example".to_owned().into();
+            }
+            store.keep(&mut running, &kept).expect("written");
+        }
+        let parcel = |id: u64, call: &str| Parcel {
+            id,
+            crm: "tickets".to_owned(),
+            to: None,
+            call: call.to_owned(),
+            event: "alert".to_owned(),
+            key: id.to_string(),
+            body: "{}".to_owned(),
+            unix_ms: 1,
+            attempts: 0,
+            state: crate::crm::State::Waiting(2),
+            error: None,
+        };
+        let parcels = [parcel(1, "call 0"), parcel(2, "call 2"), parcel(3, "call 1"), parcel(4, "2026-11")];
+        store.keep_parcels(&parcels).expect("written");
+        let sealed: Vec<_> = store.outbox.pairs(&[], None, Order::Up).map(|pair| pair.expect("readable")).collect();
+        let erased = store.erase("13800138000").expect("written").expect("nobody is held");
+        assert_eq!(erased.calls.len(), 2);
+        assert_eq!(store.parcels().expect("readable"), [parcels[1].clone(), parcels[3].clone()]);
+        // Copies of the values of before open for nobody: by no key of theirs, nor by the store's own.
+        let opens = sealed.iter().map(|(id, sealed)| {
+            let context = [b"parcel ", &id[..]].concat();
+            (
+                store.open_one(&context, sealed).expect("as sealed").is_some(),
+                store.keys.open_value(&context, sealed).is_ok(),
+            )
+        });
+        assert_eq!(opens.collect::<Vec<_>>(), [(false, false), (true, false), (false, false), (true, false)]);
+        let again = place.open_again(store);
+        assert_eq!(again.parcels().expect("readable").len(), 2);
     }
 }
 
