@@ -109,6 +109,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Alerts of calls that are up or ended lately, and those that nobody has reacted to
+         * @description For the token, and for people who are: administrator, supervisor.
+         */
+        get: operations["get_alerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/audit": {
         parameters: {
             query?: never;
@@ -434,6 +454,26 @@ export interface paths {
          */
         get: operations["get_calls_id_playback_wav"];
         put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/calls/{id}/priority": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Changes the caller's place in queues, wherever the caller is moved from then on
+         * @description For the token, and for people who are: administrator, supervisor.
+         */
+        put: operations["put_calls_id_priority"];
         post?: never;
         delete?: never;
         options?: never;
@@ -883,6 +923,26 @@ export interface paths {
          * @description For the token, and for people who are: administrator.
          */
         post: operations["post_interactions_id_outcomes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/keys/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Seals by another data key, and wraps all keys by the master key that is configured now
+         * @description For the token, and for people who are: administrator, operator.
+         */
+        post: operations["post_keys_rotate"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1684,6 +1744,8 @@ export interface components {
              * @description Milliseconds since the INVITE arrived.
              */
             call_ms: number;
+            /** @description How it became more urgent last, when nobody reacted. */
+            escalated?: components["schemas"]["EscalatedAlert"];
             /** @description What was done about it last. */
             handled?: components["schemas"]["AlertHandled"];
             /** @description Rule id. */
@@ -1716,6 +1778,40 @@ export interface components {
         };
         /** @enum {string} */
         AlertDeedWord: "acknowledge" | "assign" | "snooze" | "end";
+        /** @description Nobody has reacted to an alert for long: more people are told of it, and more urgently. */
+        AlertEscalated: {
+            /**
+             * Format: int64
+             * @description When the alert was raised, milliseconds since the INVITE: with the rule, what it is known by.
+             */
+            alert_ms: number;
+            /** @description Systems outside that are told of this step besides others, as `[crm.NAME]`. */
+            crms?: string[];
+            /** @description The call's route. */
+            route: string;
+            /** @description The rule that raised it. */
+            rule: string;
+            /** @description `warning`, `critical`: how urgent it is from now on. */
+            severity: string;
+            /** @description Since when it waits: since it was raised, or since it was to rest no longer. */
+            since: components["schemas"]["Moment"];
+            /**
+             * Format: int32
+             * @description Which step it is, from 1.
+             */
+            step: number;
+            /** @description The call's tenant, where it has one. */
+            tenant?: string | null;
+            /** @description What to say, as it was raised. */
+            text: string;
+            /** @description Whom it is for from now on, by name; everybody who sees the call when nobody is named. */
+            to?: string[];
+            /**
+             * Format: int64
+             * @description How long nobody has reacted, seconds.
+             */
+            waited_s: number;
+        };
         /** @description What was done about an alert last. */
         AlertHandled: {
             /** @description Who did it. */
@@ -1734,6 +1830,20 @@ export interface components {
             time: string;
             /** @description Whose it is, where it was assigned. */
             to?: string;
+        };
+        /** @description An alert with its call. */
+        AlertLine: components["schemas"]["Alert"] & {
+            /** @description The call's id. */
+            call: string;
+            from: components["schemas"]["Pii_String"] | null;
+            /** @description When it was raised. */
+            raised: components["schemas"]["Moment"];
+            /** @description The call's route. */
+            route: string;
+        };
+        /** @description Alerts, as many as were asked for. */
+        AlertList: {
+            alerts: components["schemas"]["AlertLine"][];
         };
         /** @description What is done about an alert. */
         AlertRequest: {
@@ -1947,6 +2057,11 @@ export interface components {
             phrases?: components["schemas"]["Phrase"][];
             /** @description What was played. */
             prompts: components["schemas"]["Prompt"][];
+            /**
+             * Format: int32
+             * @description The caller's place in queues, where somebody has said one.
+             */
+            queue_priority?: number;
             /** @description What whoever serves was to write. */
             replies?: components["schemas"]["Reply"][];
             /** @description Where the caller was moved, or was to be. */
@@ -2212,6 +2327,28 @@ export interface components {
         ErasedWithReceipt: components["schemas"]["Erased"] & {
             receipt: components["schemas"]["Receipt"];
         };
+        /** @description How an alert became more urgent last. */
+        EscalatedAlert: {
+            /** @description `warning`, `critical`: how urgent it is from then on. */
+            severity: string;
+            /**
+             * Format: int32
+             * @description Which step that was, from 1.
+             */
+            step: number;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            time: string;
+            /** @description Whom it is for from then on, by name; everybody who sees the call when nobody is named. */
+            to?: string[];
+            /**
+             * Format: int64
+             * @description How long nobody had reacted, seconds.
+             */
+            waited_s: number;
+        };
         /** @description An event, as clients get it. */
         Event: components["schemas"]["Notice"] & {
             /** Format: int64 */
@@ -2318,6 +2455,9 @@ export interface components {
         }) | (components["schemas"]["AlertDeed"] & {
             /** @enum {string} */
             type: "alert_handled";
+        }) | (components["schemas"]["AlertEscalated"] & {
+            /** @enum {string} */
+            type: "alert_escalated";
         }) | {
             /** @description True when they are. */
             on: boolean;
@@ -2520,7 +2660,10 @@ export interface components {
             type: "service_switched";
             /** @description The words of the new script, in the language of the call; headers of the INVITE stand in braces. */
             words?: string;
-        } | {
+        } | (components["schemas"]["PriorityChange"] & {
+            /** @enum {string} */
+            type: "priority_changed";
+        }) | {
             /** @description Who says so: `route`, `header`, `announcement` (it was heard), `key`, `operator`. */
             by: string;
             /** @description `given`, `refused` or `open`: nobody has said anything yet, which counts as refused. */
@@ -3390,6 +3533,8 @@ export interface components {
             /** @description Whether a second factor is made, too. */
             second_factor?: boolean;
             serves?: string;
+            /** @description Of a supervisor: the tenant whose calls they see; all, without it. */
+            tenant?: string;
         };
         /** @description One notice with the moment it was made. */
         Notice: components["schemas"]["EventKind"] & {
@@ -3641,6 +3786,24 @@ export interface components {
         /** @description The policies of the server. */
         PolicyList: {
             policies: components["schemas"]["PolicyLine"][];
+        };
+        /** @description The caller's place in queues is another one, wherever the caller is moved from now on. */
+        PriorityChange: {
+            /** @description Who says so. */
+            by: string;
+            /**
+             * Format: int32
+             * @description In place of that of targets; theirs again when nothing is said.
+             */
+            queue_priority: number | null;
+        };
+        /** @description The caller's place in queues. */
+        PriorityRequest: {
+            /**
+             * Format: int32
+             * @description More is further ahead; that of targets again for `null`.
+             */
+            queue_priority: number | null;
         };
         /** @description An error (RFC 9457). */
         Problem: {
@@ -3897,6 +4060,18 @@ export interface components {
          * @enum {string}
          */
         Role: "administrator" | "supervisor" | "operator" | "agent" | "auditor";
+        /** @description What a rotation has led to. */
+        RotatedKeys: {
+            /**
+             * Format: int32
+             * @description The number of the data key that seals from now on.
+             */
+            data_key: number;
+            /** @description Keys there are now, all of them wrapped anew. */
+            keys: number;
+            /** @description Whether another master key wraps them than before. */
+            master_changed: boolean;
+        };
         SayRequest: {
             language: string;
             text: string;
@@ -4018,6 +4193,11 @@ export interface components {
             /** @description The issuer of the provider where they can, besides here; `/v1/session/oidc` leads there. */
             oidc?: string;
         };
+        /** @description Somebody is signed out here. */
+        SignedOut: {
+            /** @description Where their browser goes to sign out of the provider, too, by which they had signed in. */
+            provider: string;
+        };
         Source: {
             /** Format: int64 */
             age_s: number | null;
@@ -4120,6 +4300,8 @@ export interface components {
             state: components["schemas"]["CallState"];
             /** @description Name of the target the caller talks to. */
             target: string | null;
+            /** @description Whose call it is, where several work with one server. */
+            tenant?: string;
             /** @description To header's value. */
             to: components["schemas"]["Pii_String"];
         };
@@ -4307,12 +4489,16 @@ export interface components {
             secrets?: components["schemas"]["Secrets"];
             /** @description Of an agent: the target, or else the extension, whose calls are their own. */
             serves?: string;
+            /** @description Of a supervisor: the tenant whose calls they see, when it is not all. */
+            tenant?: string;
         };
         /** @description What is to change; what is not named stays. */
         UserChange: {
             disabled?: boolean;
             role?: components["schemas"]["Role"];
             serves?: string;
+            /** @description Of a supervisor: the tenant whose calls they see; an empty one for all. */
+            tenant?: string;
         };
         /** @description Everybody who may sign in. */
         Users: {
@@ -4634,6 +4820,78 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Readiness"];
+                };
+            };
+        };
+    };
+    get_alerts: {
+        parameters: {
+            query?: {
+                /** @description Those alone about which nobody has done anything, or only put them off; or all. */
+                state?: "open" | "all";
+                /** @description How many at most. */
+                limit?: number;
+                /** @description Only alerts that were raised before it, RFC 3339. */
+                before?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Newest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertList"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
                 };
             };
         };
@@ -6347,6 +6605,122 @@ export interface operations {
             };
             /** @description Range Not Satisfiable */
             416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_calls_id_priority: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PriorityRequest"];
+            };
+        };
+        responses: {
+            /** @description It is carried out; events tell the rest */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Accepted"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Payload Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unsupported Media Type */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8783,6 +9157,80 @@ export interface operations {
             };
         };
     };
+    post_keys_rotate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RotatedKeys"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_knowledge: {
         parameters: {
             query?: {
@@ -11092,6 +11540,15 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
+            /** @description Nobody is here; the browser can go on to sign out of the provider, too */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SignedOut"];
+                };
+            };
             /** @description Nobody is */
             204: {
                 headers: {
