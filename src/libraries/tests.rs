@@ -54,7 +54,7 @@ fn volumes_are_found_by_kind_and_name() {
         (Kind::Knowledge, &["own"]),
         (Kind::Lexicons, &["en", "zh"]),
         (Kind::Phrases, &[]),
-        (Kind::Compliance, &["masking.en", "masking.zh"]),
+        (Kind::Compliance, &["masking.en", "masking.zh", "words.zh"]),
     ] {
         let found = libraries.volumes(kind).expect("readable");
         assert_eq!(found.iter().map(|volume| volume.name.as_str()).collect::<Vec<_>>(), names, "{kind:?}");

@@ -110,7 +110,8 @@ async fn a_machine_of_a_tenant_may_what_a_supervisor_may_and_nothing_else() {
 #[tokio::test]
 async fn a_token_that_is_taken_out_opens_nothing_and_shows_nothing_any_more() {
     let (fixture, [_, _, machine]) = with_some_who_see_one().await;
-    let headers = format!("{machine}Accept: text/event-stream\r\n");
+    // So that the end of the stream is that of the connection.
+    let headers = format!("{machine}Accept: text/event-stream\r\nConnection: close\r\n");
     let mut events = Stream::open_as(fixture.handle.addr, "?after=0", &headers).await;
     let live = options(fixture.handle.addr).live;
     let tokens = [("crm".to_owned(), token_of("acme", ACME_TOKEN))].into();
