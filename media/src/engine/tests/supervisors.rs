@@ -236,7 +236,7 @@ fn what_is_for_one_ear_alone_reaches_neither_copies_nor_supervisors() {
         }
         room.hears("under the tone", FIRST, &[CALLER, BOT]);
         room.hears("under the tone", BOT, &[CALLER]);
-        room.talk(&all, 90);
+        room.talk(&all, 130);
         room.hears("after the tone", CALLER, &[BOT]);
 
         let mut copy = CallCopy::new(ms(100_000));
