@@ -229,11 +229,10 @@ fn what_is_for_one_ear_alone_reaches_neither_copies_nor_supervisors() {
         room.supervise(FIRST, Supervision::Listen);
         room.talk(&all, 50);
         room.world.play(CALLER, 1, tone(PROMPT_HZ, 4_000.0, 16_000), PlayMode::Aside);
-        room.talk(&all, 60);
-        // Opus makes more noise of a tone that begins than of one that lasts.
-        if codec == Codec::Pcmu {
-            room.hears_also("under the tone", CALLER, &[BOT], &[PROMPT_HZ]);
-        }
+        room.talk(&all, 95);
+        // The second that is looked at begins 0.9 s behind the tone's beginning: with Opus there is noise of up to 1,736 half a second
+        // behind it, and it is not known yet what makes it.
+        room.hears_also("under the tone", CALLER, &[BOT], &[PROMPT_HZ]);
         room.hears("under the tone", FIRST, &[CALLER, BOT]);
         room.hears("under the tone", BOT, &[CALLER]);
         room.talk(&all, 130);
