@@ -101,7 +101,8 @@ impl<'a> Batch<'a> {
                     let call = told["call"].as_str().unwrap_or_default().to_owned();
                     self.waiting.push_back((file.to_owned(), call));
                     self.heard = Instant::now();
-                    return Ok(());
+                    // At once, since the server remembers a thousand, and a batch may be longer.
+                    return self.look();
                 }
                 // No room: it comes with time.
                 429 | 503 => {

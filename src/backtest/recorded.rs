@@ -1,7 +1,8 @@
 //! Calls as the API tells them, as stories for policies.
 //!
 //! Rebuilt from events: the mood of the caller, what the caller said, did and pressed, and what became of re-routes. What was
-//! told about the customer and the order is kept nowhere and so is missing; a rule about it does not fire here.
+//! told about the customer and the order is kept nowhere and so is missing: a rule about it does not fire here, and one that
+//! says what a fact is not does, whatever was known then.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +10,7 @@ use routing::backtest::{Interaction, escalated_at};
 use routing::{Emotion, Event, Level, Opening, Story};
 use serde_json::Value;
 
-use crate::control::{MOOD_HOLDS, RECORDING};
+use crate::control::{MOOD_HOLDS, RECORDING, asks_for_something};
 use crate::notice::{Notice, What};
 use crate::settings::Zone;
 
@@ -74,7 +75,8 @@ impl Recorded {
             let said = found.iter().filter(|word| word["negated"] != true).filter_map(|word| word["category"].as_str());
             self.used(call_ms, said.map(str::to_owned).collect());
             let intents = step["words"]["intents"].as_array().filter(|_| self.is_chat).into_iter().flatten();
-            let intents = intents.filter_map(|intent| intent.as_str().map(str::to_owned));
+            let intents =
+                intents.filter_map(Value::as_str).filter(|intent| asks_for_something(intent)).map(str::to_owned);
             self.events.extend(intents.map(|intent| (call_ms, Event::Said { intent })));
         }
     }
@@ -94,7 +96,7 @@ impl Recorded {
                     self.words_ms = Some(words.until_ms);
                     let found = words.found.into_iter().filter(|word| !word.negated);
                     self.used(call_ms, found.map(|word| word.category).collect());
-                    let intents = words.intents.into_iter().filter(|_| self.is_chat);
+                    let intents = words.intents.into_iter().filter(|intent| self.is_chat && asks_for_something(intent));
                     self.events.extend(intents.map(|intent| (call_ms, Event::Said { intent })));
                 }
             }

@@ -117,7 +117,7 @@ fn sign_out() -> Description {
 
 /// The addresses that ask for somebody who is known.
 pub(super) fn closed() -> Doors {
-    running(trail(signing_in(libraries(people(interactions(supervision(seen(Doors::default()))))))))
+    running(keeping(trail(signing_in(libraries(people(interactions(supervision(seen(Doors::default())))))))))
 }
 
 /// Calls as they are told.
@@ -439,34 +439,18 @@ fn trail(doors: Doors) -> Doors {
         .at(Method::GET, "/v1/own/events", Own, own::follow, followed)
 }
 
-/// How the server is run, and what calls add up to.
-fn running(doors: Doors) -> Doors {
-    let figures = describe("The figures, in Prometheus' text format").answers_as(OK, "text/plain", "All of them");
+/// What the server keeps, and what systems outside are still to be told.
+fn keeping(doors: Doors) -> Doors {
     let list = describe("What systems outside are still to be told of, and what they would not take")
         .query::<deliveries::ListQuery>()
         .answers::<deliveries::Deliveries>(OK, "All of them")
         .refuses(&[NOT_FOUND]);
     let delivery = |what| describe(what).number("id").answers::<Accepted>(ACCEPTED, "It is").refuses(&[NOT_FOUND]);
-    let sums = describe("What the calls of a day, week or month add up to")
-        .query::<reports::Wanted>()
-        .answers::<Report>(OK, "In the form that was asked for")
-        .refuses(&[BAD_REQUEST, NOT_FOUND]);
-    let read =
-        describe("Reads the configuration again").answers::<Reloaded>(OK, "What was taken").refuses(&[UNPROCESSABLE]);
-    let order = |what| describe(what).answers::<Accepted>(ACCEPTED, "It is carried out").refuses(&[CONFLICT]);
     let kept = |what| describe(what).refuses(&[NOT_FOUND]);
     doors
-        .at(Method::GET, "/metrics", Operate, health::metrics, figures)
         .at(Method::GET, "/v1/deliveries", Operate, deliveries::list, list)
         .at(Method::DELETE, "/v1/deliveries/{id}", Operate, deliveries::remove, delivery("Forgets a delivery"))
         .at(Method::POST, "/v1/deliveries/{id}/retry", Operate, deliveries::retry, delivery("Tries a delivery again"))
-        .at(
-            Method::GET,
-            "/v1/models",
-            Operate,
-            models::models,
-            describe("Which models judge").answers::<models::Models>(OK, "Those, and what is compared with them"),
-        )
         .at(
             Method::GET,
             "/v1/backup",
@@ -489,6 +473,27 @@ fn running(doors: Doors) -> Doors {
             kept("Seals by another data key, and wraps all keys by the master key that is configured now")
                 .answers::<Rotated>(OK, "It is done")
                 .refuses(&[CONFLICT]),
+        )
+}
+
+/// How the server is run, and what calls add up to.
+fn running(doors: Doors) -> Doors {
+    let figures = describe("The figures, in Prometheus' text format").answers_as(OK, "text/plain", "All of them");
+    let sums = describe("What the calls of a day, week or month add up to")
+        .query::<reports::Wanted>()
+        .answers::<Report>(OK, "In the form that was asked for")
+        .refuses(&[BAD_REQUEST, NOT_FOUND]);
+    let read =
+        describe("Reads the configuration again").answers::<Reloaded>(OK, "What was taken").refuses(&[UNPROCESSABLE]);
+    let order = |what| describe(what).answers::<Accepted>(ACCEPTED, "It is carried out").refuses(&[CONFLICT]);
+    doors
+        .at(Method::GET, "/metrics", Operate, health::metrics, figures)
+        .at(
+            Method::GET,
+            "/v1/models",
+            Operate,
+            models::models,
+            describe("Which models judge").answers::<models::Models>(OK, "Those, and what is compared with them"),
         )
         .at(Method::GET, "/v1/reports/{date}", Reports, reports::of_date, sums)
         .at(Method::POST, "/v1/drain", Operate, orders::drain, order("Takes no new calls"))

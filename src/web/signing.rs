@@ -181,7 +181,7 @@ impl Signed {
         let live = app.live.load();
         let found = self.sessions().user(number, |name| live.users.get(name), self.started.elapsed());
         found.map(|Known { user, settings, ended, shown }| {
-            let scope = Scope::of_user(&settings);
+            let scope = Scope::of_user(settings);
             Who::Person { user, role: settings.role, ended, shown, scope }
         })
     }

@@ -170,24 +170,10 @@ impl MaskingLists {
         let mut announced = Vec::new();
         let mut sets: [BTreeSet<String>; 12] = Default::default();
         for (file, text) in files {
-            let read = read(file, text)?;
-            let Context { phone, id_card, bank_card, code, email, plate, address, reference } = read.context;
-            for (cue, words) in [
-                (Cue::Phone, phone),
-                (Cue::IdCard, id_card),
-                (Cue::BankCard, bank_card),
-                (Cue::Code, code),
-                (Cue::Email, email),
-                (Cue::Plate, plate),
-                (Cue::Address, address),
-                (Cue::Reference, reference),
-                (Cue::Introduces, read.names.introduced_by),
-                (Cue::Mentions, read.names.mentioned_after),
-            ] {
-                for word in words {
-                    cues.push(key(file, &word)?);
-                    announced.push(cue);
-                }
+            let mut read = read(file, text)?;
+            for (cue, word) in cues_of(read.context, &mut read.names) {
+                cues.push(key(file, &word)?);
+                announced.push(cue);
             }
             let surnames = match read.names.surnames {
                 Words::Each(words) => words,
@@ -245,6 +231,24 @@ impl MaskingLists {
             money,
         })
     }
+}
+
+/// The words that announce something, with what that is.
+fn cues_of(context: Context, names: &mut Names) -> Vec<(Cue, String)> {
+    let Context { phone, id_card, bank_card, code, email, plate, address, reference } = context;
+    let words = [
+        (Cue::Phone, phone),
+        (Cue::IdCard, id_card),
+        (Cue::BankCard, bank_card),
+        (Cue::Code, code),
+        (Cue::Email, email),
+        (Cue::Plate, plate),
+        (Cue::Address, address),
+        (Cue::Reference, reference),
+        (Cue::Introduces, std::mem::take(&mut names.introduced_by)),
+        (Cue::Mentions, std::mem::take(&mut names.mentioned_after)),
+    ];
+    words.into_iter().flat_map(|(cue, words)| words.into_iter().map(move |word| (cue, word))).collect()
 }
 
 fn read(file: &str, text: &str) -> Result<File, ListError> {
