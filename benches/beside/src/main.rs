@@ -15,13 +15,14 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 /// Details written together.
 const TOGETHER: usize = 8_192;
 /// Decisions that each wait for the disk.
-const DECISIONS: usize = 1_000;
+const DECISIONS: i64 = 1_000;
 
 fn main() -> Outcome<()> {
     let mut arguments = std::env::args().skip(1);
     let records = arguments.next().ok_or("expected a file of records, found nothing")?;
     let text = std::fs::read_to_string(&records)?;
-    let records: Vec<Record<'_>> = text.lines().enumerate().map(|(number, line)| Record { number, line }).collect();
+    let records: Vec<Record<'_>> =
+        text.lines().enumerate().map(|(number, line)| Record { number: number as i64, line }).collect();
     let decision = r#"{"type":"alert","severity":"critical","text":"angry","rule":"angry-to-human","call":"call-1"}"#;
     sqlite(&records, decision)?;
     if let Some(url) = arguments.next() {
@@ -32,7 +33,7 @@ fn main() -> Outcome<()> {
 
 /// One notice, as JSON.
 struct Record<'t> {
-    number: usize,
+    number: i64,
     line: &'t str,
 }
 
@@ -72,12 +73,14 @@ fn open(path: &Path, synchronous: &str) -> Outcome<Connection> {
 /// The same through a connection: details are acknowledged before they are on the disk, decisions when they are.
 fn postgresql(url: &str, records: &[Record<'_>], decision: &str) -> Outcome<()> {
     let mut client = Client::connect(url, NoTls)?;
-    client.batch_execute("DROP TABLE IF EXISTS beside; CREATE TABLE beside (number bigint PRIMARY KEY, body text NOT NULL)")?;
+    client.batch_execute(
+        "DROP TABLE IF EXISTS beside; CREATE TABLE beside (number bigint PRIMARY KEY, body text NOT NULL)",
+    )?;
     client.batch_execute("SET synchronous_commit = off")?;
     let insert = client.prepare("INSERT INTO beside SELECT * FROM UNNEST($1::bigint[], $2::text[])")?;
     let began = Instant::now();
     for together in records.chunks(TOGETHER) {
-        let numbers: Vec<i64> = together.iter().map(|record| record.number as i64).collect();
+        let numbers: Vec<i64> = together.iter().map(|record| record.number).collect();
         let lines: Vec<&str> = together.iter().map(|record| record.line).collect();
         client.execute(&insert, &[&numbers, &lines])?;
     }
@@ -87,7 +90,7 @@ fn postgresql(url: &str, records: &[Record<'_>], decision: &str) -> Outcome<()> 
     let insert = client.prepare("INSERT INTO beside VALUES ($1, $2)")?;
     let began = Instant::now();
     for number in 0..DECISIONS {
-        client.execute(&insert, &[&-(number as i64 + 1), &decision])?;
+        client.execute(&insert, &[&-(number + 1), &decision])?;
     }
     tell("PostgreSQL", records.len(), kept_s, began.elapsed().as_secs_f64());
     client.batch_execute("DROP TABLE beside")?;
