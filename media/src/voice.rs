@@ -46,9 +46,9 @@ pub struct Voice {
     packet: Vec<i16>,
     /// The same without a sound that is for the hearer's ear alone, for copies of the call.
     without_aside: Vec<i16>,
-    /// What copies get in the place of the last packet, behind room for a header; nothing when they get that one.
-    copied: Option<Vec<u8>>,
-    /// Encodes that, once it was wanted.
+    /// What copies get in the place of the packet that was made last, behind room for a header.
+    copied: Vec<u8>,
+    /// Encodes that, where a sound is for the hearer's ear alone.
     copy_encoder: Option<Box<Encoder>>,
     prompt: Vec<i16>,
     narrow: Vec<i16>,
@@ -73,6 +73,8 @@ pub struct Made {
     pub ticks: u32,
     /// It follows a pause of our own.
     pub resumes: bool,
+    /// Copies of the call get another one: [`Voice::copied`].
+    pub copied_apart: bool,
 }
 
 impl Voice {
@@ -95,7 +97,7 @@ impl Voice {
             resumes: false,
             packet: Vec::with_capacity(room),
             without_aside: Vec::new(),
-            copied: None,
+            copied: Vec::new(),
             copy_encoder: None,
             prompt: Vec::with_capacity(room),
             narrow: Vec::with_capacity(room),
@@ -118,6 +120,7 @@ impl Voice {
             let fresh = Self::new(target, self.due)?;
             let (player, keys) = (self.player.take(), self.keys.take());
             *self = Self { player, keys, underruns: self.underruns, resumes: self.resumes, ..fresh };
+            self.prepare_copies();
         }
         self.speakers.retain(|speaker| wanted.contains(&speaker.wanted));
         for &party in wanted.iter().take(SOURCES_MAX) {
@@ -135,6 +138,7 @@ impl Voice {
     /// Begins a sound; the one that played before, if any, is given back.
     pub fn play(&mut self, playing: Playing) -> Option<Player> {
         let before = self.player.replace(Player::new(playing));
+        self.prepare_copies();
         self.fade();
         before
     }
@@ -216,14 +220,14 @@ impl Voice {
 
     /// Appends the payload of the packet that is due, and moves the due time on by its length.
     ///
-    /// `None` when the codec makes no packet of it. Where the leg's call is `copied`, see [`Voice::take_copied`] after it.
+    /// `None` when the codec makes no packet of it. `copied`: copies of the leg's call are made.
     pub fn make(&mut self, now: Duration, copied: bool, payload: &mut Vec<u8>) -> Option<Made> {
-        self.copied = None;
         if let Some(event) = self.keys.as_mut().and_then(|keys| keys.tick()) {
             self.due += KEY_TICK;
             payload.extend_from_slice(&event.payload);
             let ticks = self.target.codec.clock_hz() / 50;
-            return Some(Made { event: Some(event), ticks, resumes: std::mem::take(&mut self.resumes) });
+            let resumes = std::mem::take(&mut self.resumes);
+            return Some(Made { event: Some(event), ticks, resumes, copied_apart: false });
         }
         let ptime_ms = usize::from(self.target.ptime_ms);
         let piece_ms = if ptime_ms.is_multiple_of(PIECE_MS) { PIECE_MS } else { PIECE_MS / 2 };
@@ -241,30 +245,35 @@ impl Voice {
             self.resumes = true;
             return None;
         }
-        if copied && !self.without_aside.is_empty() {
-            self.copied = Some(self.encode_for_copies());
+        let copied_apart = copied && !self.without_aside.is_empty();
+        if copied_apart {
+            self.encode_for_copies();
         }
         let samples = self.packet.len() as u64;
         let ticks = (samples * u64::from(self.target.codec.clock_hz()) / u64::from(self.rate_hz)) as u32;
-        Some(Made { event: None, ticks, resumes: std::mem::take(&mut self.resumes) })
+        Some(Made { event: None, ticks, resumes: std::mem::take(&mut self.resumes), copied_apart })
     }
 
-    /// What copies of the call get in the place of the packet that was made last, behind room for a header; `None` when they get
-    /// that one. Empty when there is nothing that they could get.
-    pub fn take_copied(&mut self) -> Option<Vec<u8>> {
-        self.copied.take()
+    /// What copies of the call get in the place of a packet that is [`Made::copied_apart`], behind room for a header. Empty when
+    /// there is nothing that they could get.
+    pub fn copied(&mut self) -> &mut [u8] {
+        &mut self.copied
     }
 
-    fn encode_for_copies(&mut self) -> Vec<u8> {
-        let mut payload = vec![0; HEADER_BYTES];
-        if self.copy_encoder.is_none() {
+    fn prepare_copies(&mut self) {
+        let is_wanted = self.copy_encoder.is_none() && self.player.as_ref().is_some_and(Player::is_aside);
+        if is_wanted {
             self.copy_encoder = Encoder::new(self.target.codec, self.rate_hz, self.target.opus).ok().map(Box::new);
         }
-        let encoded = self.copy_encoder.as_mut().map(|encoder| encoder.encode(&self.without_aside, &mut payload));
-        if !matches!(encoded, Some(Ok(_))) || payload.len() == HEADER_BYTES {
-            payload.clear();
+    }
+
+    fn encode_for_copies(&mut self) {
+        self.copied.clear();
+        self.copied.resize(HEADER_BYTES, 0);
+        let encoded = self.copy_encoder.as_mut().map(|encoder| encoder.encode(&self.without_aside, &mut self.copied));
+        if !matches!(encoded, Some(Ok(_))) || self.copied.len() == HEADER_BYTES {
+            self.copied.clear();
         }
-        payload
     }
 
     /// Remembers that the packet that was made could not be sent.

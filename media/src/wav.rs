@@ -114,16 +114,19 @@ pub fn look(source: impl Read + Seek) -> Result<Shape, WavError> {
     Ok(shape)
 }
 
+/// The length of a head of 16-bit PCM, octets.
+pub const HEAD_OCTETS: u64 = 44;
+
 /// The head of a stream of 16-bit PCM that ends when it ends: both lengths say the most there can be, as players expect
 /// of live streams, in whole frames of one or two channels, as strict readers do.
-pub fn stream_head(channels: u16, rate_hz: u32) -> [u8; 44] {
+pub fn stream_head(channels: u16, rate_hz: u32) -> [u8; HEAD_OCTETS as usize] {
     head(channels, rate_hz, STREAM_OCTETS)
 }
 
 /// The head of so many octets of 16-bit PCM.
-pub fn head(channels: u16, rate_hz: u32, octets: u32) -> [u8; 44] {
+pub fn head(channels: u16, rate_hz: u32, octets: u32) -> [u8; HEAD_OCTETS as usize] {
     let octets_per_frame = 2 * channels;
-    let mut head = [0; 44];
+    let mut head = [0; HEAD_OCTETS as usize];
     let parts: [&[u8]; 13] = [
         b"RIFF",
         &octets.saturating_add(36).to_le_bytes(),

@@ -42,10 +42,7 @@ impl Leg {
         if !self.copied || self.secure {
             return;
         }
-        match TapFrame::new(self.id, at, codec, packet) {
-            Some(frame) => copies.push(CopiedPacket { way, frame }),
-            None => self.tap_dropped += 1,
-        }
+        push_copy(way, TapFrame::new(self.id, at, codec, packet), &mut self.tap_dropped, copies);
     }
 
     /// Says once per bridge that `speaker` is heard here.
@@ -164,13 +161,12 @@ impl Leg {
             let back = scaled(event.timestamp_back, clock_hz, passage.codec.clock_hz());
             stamp = event_stamp(stamp, event, payload_type, back);
         }
-        let copied = self.voice.as_mut().and_then(|voice| voice.take_copied());
-        let sent = match copied {
-            None => self.send_made(now, slot, start, stamp, passage.to, out),
-            Some(copied) => {
-                self.copy_other(now, stamp, copied, out);
-                self.send_uncopied(now, slot, start, stamp, passage.to, out)
-            }
+        let sent = if made.copied_apart {
+            self.copy_apart(now, stamp, &mut out.copies);
+            out.made[start..start + HEADER_BYTES].copy_from_slice(&stamp.to_bytes());
+            self.seal_made(now, slot, start, stamp, passage.to, out)
+        } else {
+            self.send_made(now, slot, start, stamp, passage.to, out)
         };
         if !sent {
             return;
@@ -196,20 +192,22 @@ impl Leg {
         out.made[start..start + HEADER_BYTES].copy_from_slice(&stamp.to_bytes());
         let codec = self.codec_sent(stamp.payload_type);
         self.copy(Way::Heard, now, codec, &out.made[start..], &mut out.copies);
-        self.send_uncopied(now, slot, start, stamp, to, out)
+        self.seal_made(now, slot, start, stamp, to, out)
     }
 
-    /// Copies, in the place of the packet that is sent, one without what is for the hearer's ear alone.
-    fn copy_other(&mut self, now: Duration, stamp: Stamp, mut packet: Vec<u8>, out: &mut Output) {
+    /// Copies, in the place of the packet that is sent, the one without what is for the hearer's ear alone.
+    fn copy_apart(&mut self, now: Duration, stamp: Stamp, copies: &mut Vec<CopiedPacket>) {
+        let codec = self.codec_sent(stamp.payload_type);
+        let Some(voice) = &mut self.voice else { return };
+        let packet = voice.copied();
         if let Some(header) = packet.first_chunk_mut::<HEADER_BYTES>() {
             *header = stamp.to_bytes();
-            let codec = self.codec_sent(stamp.payload_type);
-            self.copy(Way::Heard, now, codec, &packet, &mut out.copies);
+            push_copy(Way::Heard, TapFrame::new(self.id, now, codec, packet), &mut self.tap_dropped, copies);
         }
     }
 
-    /// The same as [`Leg::send_made`], and nobody has a copy.
-    fn send_uncopied(
+    /// Seals and sends the complete packet that begins at `start` of `out.made`; false when it cannot leave.
+    fn seal_made(
         &mut self,
         now: Duration,
         slot: LegSlot,
@@ -219,7 +217,6 @@ impl Leg {
         out: &mut Output,
     ) -> bool {
         let length = out.made.len() - start;
-        out.made[start..start + HEADER_BYTES].copy_from_slice(&stamp.to_bytes());
         out.made.resize(start + length + TRAILER_BYTES_MAX, 0);
         let Some(sealed) = self.protection.seal(&mut out.made[start..], length) else {
             out.made.truncate(start);
@@ -229,6 +226,14 @@ impl Leg {
         self.count_sent(now, &stamp, length - HEADER_BYTES);
         push_tail(slot, Channel::Media, to, start, out);
         true
+    }
+}
+
+/// Hands over a packet for copies; one that is too long for them is counted.
+fn push_copy(way: Way, frame: Option<TapFrame>, dropped: &mut u64, copies: &mut Vec<CopiedPacket>) {
+    match frame {
+        Some(frame) => copies.push(CopiedPacket { way, frame }),
+        None => *dropped += 1,
     }
 }
 
