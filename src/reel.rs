@@ -9,7 +9,7 @@ mod record;
 mod sound;
 mod spans;
 
-pub use file::{Reel, ReelError, ReelWriter, path_of};
+pub use file::{Reel, ReelError, ReelWriter, path_of, unknown};
 pub use muting::Muting;
 pub use record::{Chunk, Record};
 pub use sound::{ChunkError, Encoders, FRAMES_MAX};

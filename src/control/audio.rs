@@ -34,6 +34,7 @@ impl Call {
         }
         let (now, leg) = (context.now, self.caller.id);
         let Stage::Talking(talking) = &mut self.stage else { return Err(Denied::not_connected()) };
+        let was = talking.wants_copy();
         let audio = &mut talking.audio;
         if audio.present.len() >= CLIENTS_MAX {
             let reason = format!("the call's audio has as many clients as it may have: {CLIENTS_MAX}");
@@ -42,9 +43,7 @@ impl Call {
         audio.last += 1;
         let client = audio.last;
         audio.present.insert(client, now);
-        if audio.present.len() == 1 && !talking.keeps_audio {
-            context.media(media::Command::Copy { leg, on: true });
-        }
+        self.copy_as_wanted(context, was);
         self.notice(context, What::AudioOpened { client, layout: layout.to_owned() });
         Ok(Done::Audio { client, leg })
     }
@@ -61,11 +60,19 @@ impl Call {
     /// A client wants no more.
     pub(super) fn close_audio(&mut self, context: &mut Context<'_>, client: u32) {
         let Stage::Talking(talking) = &mut self.stage else { return };
+        let was = talking.wants_copy();
         let Some(opened) = talking.audio.present.remove(&client) else { return };
-        if talking.audio.present.is_empty() && !talking.keeps_audio {
-            context.media(media::Command::Copy { leg: self.caller.id, on: false });
-        }
+        self.copy_as_wanted(context, was);
         self.report_closed(context, client, opened);
+    }
+
+    /// Has the caller's leg copied from now on, or no longer, where that is not as it `was`.
+    pub(super) fn copy_as_wanted(&self, context: &mut Context<'_>, was: bool) {
+        let Stage::Talking(talking) = &self.stage else { return };
+        let on = talking.wants_copy();
+        if on != was {
+            context.media(media::Command::Copy { leg: self.caller.id, on });
+        }
     }
 
     /// The call ends, and with it its copy.

@@ -501,6 +501,11 @@ impl Talking {
     pub(super) fn is_being_moved(&self) -> bool {
         self.reroute.as_ref().is_some_and(Reroute::is_pending)
     }
+
+    /// Whether a copy of its audio is wanted: by anybody who has it live, or because it is kept.
+    pub(super) fn wants_copy(&self) -> bool {
+        self.keeps_audio || !self.audio.is_empty()
+    }
 }
 
 /// Whole milliseconds, for notices.

@@ -86,11 +86,10 @@ impl Consent {
         self.tenant.as_deref()
     }
 
-    /// As it is for whoever has taken the caller's place.
-    fn anew(&self) -> Self {
-        let state = State::at_first(self.terms.rule);
-        let (terms, tenant) = (self.terms.clone(), self.tenant.clone());
-        Self { terms, keeps_audio: self.keeps_audio, tenant, state, by: "route", announcement: None, keys_until: None }
+    /// Becomes what it is for whoever has taken the caller's place.
+    fn begin_anew(&mut self) {
+        (self.state, self.by) = (State::at_first(self.terms.rule), "route");
+        (self.announcement, self.keys_until) = (None, None);
     }
 
     /// Whether anybody is listened to.
@@ -153,22 +152,10 @@ impl Call {
         if self.consent.is_usual() {
             self.keep_audio_as_agreed(context);
         } else {
-            self.consent = self.consent.anew();
+            self.consent.begin_anew();
             self.begin_consent(context);
             self.listen_as_agreed(context);
-            self.record_as_agreed(context);
         }
-    }
-
-    /// Ends live copies of a call that nobody may record.
-    fn record_as_agreed(&mut self, context: &mut Context<'_>) {
-        let Stage::Talking(talking) = &mut self.stage else { return };
-        if self.consent.keeps_words() || talking.audio.is_empty() {
-            return;
-        }
-        let audio = std::mem::take(&mut talking.audio);
-        context.media(media::Command::Copy { leg: self.caller.id, on: false });
-        self.end_audio(context, audio);
     }
 
     /// A prompt has ended: whoever has heard the announcement and stays agrees, where the route says so.

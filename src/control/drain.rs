@@ -121,14 +121,12 @@ impl Call {
         // How a server stops is for whoever stops it to say, not for how the call began.
         let ways = context.shared.terms.settings.limits.hand_over.iter().copied().collect();
         talking.handing_over = Some(HandingOver { ways, until: context.now + HAND_OVER_WAIT });
+        let was = talking.wants_copy();
         let (supervisors, audio) = (std::mem::take(&mut talking.supervisors), std::mem::take(&mut talking.audio));
-        let is_kept = std::mem::take(&mut talking.keeps_audio);
-        if is_kept {
+        if std::mem::take(&mut talking.keeps_audio) {
             self.end_reel(context);
         }
-        if is_kept || !audio.is_empty() {
-            context.media(media::Command::Copy { leg: self.caller.id, on: false });
-        }
+        self.copy_as_wanted(context, was);
         self.dismiss_supervisors(context, supervisors, "the call is handed over");
         self.end_audio(context, audio);
         for leg in std::iter::once(&self.caller).chain(&self.far) {

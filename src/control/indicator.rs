@@ -21,9 +21,7 @@ pub(super) struct Indicator {
     settings: Option<IndicatorSettings>,
     /// Kept to the end of the call, so that the media path frees nothing.
     sound: Option<Arc<Sound>>,
-    /// Whether somebody takes part.
-    is_on: bool,
-    /// Those who are to hear it.
+    /// Those who are to hear it, while somebody takes part.
     told: Vec<Told>,
 }
 
@@ -53,8 +51,7 @@ impl Call {
             Stage::Seeking(_) | Stage::Finished(_) => false,
         };
         let now = context.now;
-        if is_on != self.indicator.is_on {
-            self.indicator.is_on = is_on;
+        if is_on == self.indicator.told.is_empty() {
             let hearers = settings.hearers.iter().filter(|_| is_on);
             self.indicator.told = hearers.map(|hearer| Told { hearer: *hearer, leg: None, due: Some(now) }).collect();
         }

@@ -65,13 +65,11 @@ impl Call {
         let wanted = self.consent.keeps_audio();
         let (call, leg) = (self.key, self.caller.id);
         let Stage::Talking(talking) = &mut self.stage else { return };
+        let (was, is_secure) = (talking.wants_copy(), talking.keys.is_secure());
         if std::mem::replace(&mut talking.keeps_audio, wanted) == wanted {
             return;
         }
-        let (is_copied, is_secure) = (!talking.audio.is_empty(), talking.keys.is_secure());
-        if !is_copied {
-            context.media(media::Command::Copy { leg, on: wanted });
-        }
+        self.copy_as_wanted(context, was);
         if !wanted {
             let refused = self.consent.is_refused();
             context.reel(if refused { ReelCommand::Drop { call } } else { ReelCommand::Pause { call } });
@@ -124,8 +122,9 @@ impl Context<'_> {
 }
 
 impl Control {
-    /// The call that a leg belongs to, where its audio may be kept.
+    /// The call that a leg belongs to, where its audio may be kept and it is not over: of one that is nobody is told any more.
     pub fn reel_of(&self, leg: LegId) -> Option<CallKey> {
-        self.call_of(leg).filter(|key| self.calls.get(key).is_some_and(|call| call.consent.may_keep_audio()))
+        let may_keep = |call: &Call| call.consent.may_keep_audio() && !matches!(call.stage, Stage::Finished(_));
+        self.call_of(leg).filter(|key| self.calls.get(key).is_some_and(may_keep))
     }
 }

@@ -419,7 +419,7 @@ pub const RECOGNITION_UP: Metric =
     gauge("calmline_recognition_up", &[], "1 while words are heard, else 0: no library, no model, or not asked for.");
 /// Recognition backlog.
 pub const RECOGNITION_BACKLOG: Metric =
-    gauge("calmline_recognition_backlog_seconds", &[], "Audio of all parties that waits to be recognised.");
+    gauge("calmline_recognition_backlog_seconds", &[], "Audio of all parties that waits or is being recognised.");
 /// Cost of recognition.
 pub const RECOGNITION_RATIO: Metric = gauge(
     "calmline_recognition_real_time_ratio",

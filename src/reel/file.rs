@@ -6,10 +6,9 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use media::copy::FRAME_SAMPLES;
-
-use super::record::{Chunk, Record};
+use super::record::{Chunk, ChunkHead, Record};
 use super::sound::decoded;
 use super::spans::Spans;
 use super::{RATE_HZ, samples_in};
@@ -20,13 +19,18 @@ use crate::store::ReelKey;
 const HEADER: [u8; 16] = *b"calmline reel\0\0\x01";
 /// The longest record, octets: five seconds of both channels take 90 KB.
 const RECORD_OCTETS_MAX: u32 = 1 << 20;
-/// How much of a reel that has no end is not to be heard before its last sample, where words are recognised: what was said there
-/// may not have been understood when the program ended.
+/// How much is not to be heard before the end of a reel of which that is not known, beside what was unread.
 const UNKNOWN_SECONDS: u64 = 60;
 
 /// Where a reel is: its name is that of its call in the store.
 pub fn path_of(folder: &Path, name: &[u8; 16]) -> PathBuf {
     folder.join(format!("{}.reel", hexadecimal(name)))
+}
+
+/// How much of a reel in which words are recognised is not to be heard before its last sample, when it is not known what was said
+/// there and so much was unread: samples.
+pub fn unknown(unread: Duration) -> u64 {
+    samples_in(unread) + UNKNOWN_SECONDS * u64::from(RATE_HZ)
 }
 
 /// Why a reel cannot be read.
@@ -144,8 +148,10 @@ impl Reel {
         }
         let mut reading = Reading::default();
         let (mut number, mut at) = (0, HEADER.len() as u64);
-        while let Some((record, length)) = record_at(&file, &key, number, at)? {
-            reading.take(record, number, at);
+        while let Some((octets, length)) = opened_at(&file, &key, number, at)? {
+            if !reading.take(&octets, number, at) {
+                break;
+            }
             (number, at) = (number + 1, at + length);
         }
         let (unix_ms, call_ms, words) = reading.begin.ok_or_else(|| damaged("no beginning".to_owned()))?;
@@ -192,8 +198,9 @@ impl Reel {
 
     fn chunk(&self, index: usize) -> Result<Chunk, ReelError> {
         let Kept { number, at, .. } = self.chunks[index];
-        match record_at(&self.file, &self.key, number, at)? {
-            Some((Record::Audio(chunk), _)) => Ok(chunk),
+        let opened = opened_at(&self.file, &self.key, number, at)?;
+        match opened.and_then(|(octets, _)| Record::of(&octets)) {
+            Some(Record::Audio(chunk)) => Ok(chunk),
             other => {
                 let found = if other.is_some() { "another record" } else { "none" }.to_owned();
                 Err(ReelError::Damaged { expected: "the audio that was there before", found })
@@ -218,28 +225,32 @@ struct Reading {
 }
 
 impl Reading {
-    fn take(&mut self, record: Record, number: u32, at: u64) {
-        match record {
-            Record::Begin { unix_ms, call_ms, words } => self.begin = Some((unix_ms, call_ms, words)),
-            Record::Audio(chunk) => {
-                self.unread_ms = chunk.unread_ms.into();
-                let span = chunk.position..chunk.position + (chunk.frames() * FRAME_SAMPLES) as u64;
-                // None lies over another.
-                if self.chunks.last().is_none_or(|last| last.span.end <= span.start) && !span.is_empty() {
-                    self.chunks.push(Kept { span, number, at });
-                }
+    /// Takes the next record; whether it is one. Of audio only the head is read.
+    fn take(&mut self, octets: &[u8], number: u32, at: u64) -> bool {
+        if let Some(head) = ChunkHead::of(octets) {
+            self.unread_ms = head.unread_ms.into();
+            let span = head.position..head.position + head.samples();
+            // None lies over another.
+            if self.chunks.last().is_none_or(|last| last.span.end <= span.start) && !span.is_empty() {
+                self.chunks.push(Kept { span, number, at });
             }
-            Record::Mute { from, to } => self.muted.add(from..to),
-            Record::Secure { at, on: true } => {
+            return true;
+        }
+        match Record::of(octets) {
+            Some(Record::Begin { unix_ms, call_ms, words }) => self.begin = Some((unix_ms, call_ms, words)),
+            Some(Record::Mute { from, to }) => self.muted.add(from..to),
+            Some(Record::Secure { at, on: true }) => {
                 self.secure.get_or_insert(at);
             }
-            Record::Secure { at, on: false } => {
+            Some(Record::Secure { at, on: false }) => {
                 if let Some(from) = self.secure.take() {
                     self.muted.add(from..at);
                 }
             }
-            Record::End { samples } => self.end = Some(samples),
+            Some(Record::End { samples }) => self.end = Some(samples),
+            Some(Record::Audio(_)) | None => return false,
         }
+        true
     }
 
     fn length(&self) -> u64 {
@@ -253,16 +264,15 @@ impl Reading {
             self.muted.add(from..length.max(from));
         }
         if self.end.is_none() && words {
-            let unknown =
-                samples_in(std::time::Duration::from_millis(self.unread_ms)) + UNKNOWN_SECONDS * u64::from(RATE_HZ);
+            let unknown = unknown(Duration::from_millis(self.unread_ms));
             self.muted.add(length.saturating_sub(unknown)..length);
         }
         self.muted.before(length)
     }
 }
 
-/// The record at a place, and how long it is there; nothing at the end, and where it is torn or altered.
-fn record_at(file: &File, key: &ReelKey, number: u32, at: u64) -> Result<Option<(Record, u64)>, ReelError> {
+/// What was sealed at a place, and how long it is there; nothing at the end, and where it is torn or altered.
+fn opened_at(file: &File, key: &ReelKey, number: u32, at: u64) -> Result<Option<(Vec<u8>, u64)>, ReelError> {
     let mut length = [0; 4];
     if !read_whole(file, &mut length, at)? {
         return Ok(None);
@@ -272,8 +282,7 @@ fn record_at(file: &File, key: &ReelKey, number: u32, at: u64) -> Result<Option<
     if length > RECORD_OCTETS_MAX || !read_whole(file, &mut sealed, at + 4)? {
         return Ok(None);
     }
-    let opened = key.open(number, &sealed);
-    Ok(opened.and_then(|octets| Record::of(&octets)).map(|record| (record, 4 + u64::from(length))))
+    Ok(key.open(number, &sealed).map(|octets| (octets, 4 + u64::from(length))))
 }
 
 /// Whether all of it is there.

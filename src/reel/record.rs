@@ -1,6 +1,7 @@
 //! What stands in a reel, record by record, before it is sealed: numbers in network byte order.
 
 use media::Codec;
+use media::copy::FRAME_SAMPLES;
 
 /// One record of a reel. Positions are samples since its beginning.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +51,15 @@ pub struct Chunk {
     pub said: Vec<Box<[u8]>>,
     /// What the caller hears.
     pub heard: Vec<Box<[u8]>>,
+}
+
+/// What there is to know of a chunk without its packets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct ChunkHead {
+    pub(super) position: u64,
+    codec: Codec,
+    pub(super) unread_ms: u32,
+    frames: u16,
 }
 
 const BEGIN: u8 = 1;
@@ -111,6 +121,11 @@ impl Chunk {
         self.said.len()
     }
 
+    /// Samples of each channel in it.
+    pub fn samples(&self) -> u64 {
+        (self.frames() * FRAME_SAMPLES) as u64
+    }
+
     fn write(&self, octets: &mut Vec<u8>) {
         octets.push(AUDIO);
         octets.extend(self.position.to_be_bytes());
@@ -124,6 +139,31 @@ impl Chunk {
     }
 
     fn read(rest: &mut Rest<'_>) -> Option<Self> {
+        let ChunkHead { position, codec, unread_ms, frames } = ChunkHead::read(rest)?;
+        let mut packets = || (0..frames).map(|_| rest.packet().map(Box::from)).collect::<Option<Vec<Box<[u8]>>>>();
+        Some(Chunk { position, codec, unread_ms, said: packets()?, heard: packets()? })
+    }
+}
+
+impl ChunkHead {
+    /// That of the chunk that gave `octets`, where they are one from end to end; nothing of anything else.
+    pub(super) fn of(octets: &[u8]) -> Option<Self> {
+        let mut rest = Rest(octets);
+        if rest.octet()? != AUDIO {
+            return None;
+        }
+        let head = Self::read(&mut rest)?;
+        for _ in 0..2 * u32::from(head.frames) {
+            rest.packet()?;
+        }
+        rest.0.is_empty().then_some(head)
+    }
+
+    pub(super) fn samples(&self) -> u64 {
+        u64::from(self.frames) * FRAME_SAMPLES as u64
+    }
+
+    fn read(rest: &mut Rest<'_>) -> Option<Self> {
         let position = rest.long()?;
         let codec = match rest.octet()? {
             OPUS => Codec::Opus,
@@ -131,16 +171,14 @@ impl Chunk {
             _ => return None,
         };
         let unread_ms = u32::from_be_bytes(rest.some()?);
-        let frames = u16::from_be_bytes(rest.some()?);
-        let mut packets = || (0..frames).map(|_| rest.packet()).collect::<Option<Vec<_>>>();
-        Some(Chunk { position, codec, unread_ms, said: packets()?, heard: packets()? })
+        Some(Self { position, codec, unread_ms, frames: u16::from_be_bytes(rest.some()?) })
     }
 }
 
 /// What has not been read yet.
 struct Rest<'a>(&'a [u8]);
 
-impl Rest<'_> {
+impl<'a> Rest<'a> {
     fn some<const COUNT: usize>(&mut self) -> Option<[u8; COUNT]> {
         let (some, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
@@ -155,11 +193,11 @@ impl Rest<'_> {
         self.some().map(u64::from_be_bytes)
     }
 
-    fn packet(&mut self) -> Option<Box<[u8]>> {
+    fn packet(&mut self) -> Option<&'a [u8]> {
         let length = u16::from_be_bytes(self.some()?);
         let (packet, rest) = self.0.split_at_checked(length.into())?;
         self.0 = rest;
-        Some(packet.into())
+        Some(packet)
     }
 }
 
@@ -183,6 +221,7 @@ mod tests {
         ] {
             let octets = record.octets();
             assert_eq!(Record::of(&octets).as_ref(), Some(&record));
+            (0..=octets.len()).for_each(|length| check_head(&octets[..length]));
             assert!((0..octets.len()).all(|length| Record::of(&octets[..length]).is_none()), "{record:?}, cut short");
             assert_eq!(Record::of(&[&octets[..], &[0]].concat()), None, "{record:?} and something more");
         }
@@ -191,9 +230,21 @@ mod tests {
     proptest! {
         #[test]
         fn any_octets_are_read_or_refused(octets in proptest::collection::vec(any::<u8>(), 0..80)) {
+            check_head(&octets);
             if let Some(record) = Record::of(&octets) {
                 prop_assert_eq!(Record::of(&record.octets()), Some(record));
             }
         }
+    }
+
+    /// A head is read of whatever is read as a chunk, and of nothing else, and says the same.
+    #[track_caller]
+    fn check_head(octets: &[u8]) {
+        let said = match Record::of(octets) {
+            Some(Record::Audio(chunk)) => Some((chunk.position, chunk.unread_ms, chunk.samples())),
+            _ => None,
+        };
+        let head = ChunkHead::of(octets).map(|head| (head.position, head.unread_ms, head.samples()));
+        assert_eq!(head, said);
     }
 }

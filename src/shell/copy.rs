@@ -24,7 +24,7 @@ use super::media::CopyRing;
 pub const FRAMES_BEHIND_MAX: usize = 128;
 /// How long the thread sleeps between two rounds.
 const ROUND: Duration = Duration::from_millis(10);
-/// How long it rests after it broke, so that what breaks it again and again costs little.
+/// How long a thread rests after it broke, so that what breaks it again and again costs little.
 const REST: Duration = Duration::from_secs(1);
 /// How much less of a contended core the thread gets than the media threads, and more than the listening thread.
 const NICENESS: i32 = 5;
@@ -100,18 +100,21 @@ fn run(options: &CopyOptions, shared: &Shared) {
     if let Err(error) = rustix::process::nice(NICENESS) {
         warn!(%error, "the copying thread runs at the media threads' priority");
     }
-    again_until_stopped(shared, &options.on_restart, || {
+    let on_break = || {
+        error!("the copying thread broke and begins anew; calls go on");
+        (options.on_restart)();
+    };
+    again_until_stopped(&shared.stopping, &on_break, || {
         Worker { options, shared, copies: BTreeMap::new(), parties_version: None }.work();
     });
     shared.readers().clear();
 }
 
-/// Works; when it breaks, afresh.
-fn again_until_stopped(shared: &Shared, on_restart: &dyn Fn(), mut work: impl FnMut()) {
-    while !shared.is_stopping() {
+/// Works until that is to stop; when it breaks, afresh, after a rest.
+pub(super) fn again_until_stopped(stopping: &AtomicBool, on_break: &dyn Fn(), mut work: impl FnMut()) {
+    while !stopping.load(Ordering::Acquire) {
         if catch_unwind(AssertUnwindSafe(&mut work)).is_err() {
-            error!("the copying thread broke and begins anew; calls go on");
-            on_restart();
+            on_break();
             thread::sleep(REST);
         }
     }

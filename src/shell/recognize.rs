@@ -63,7 +63,7 @@ pub struct RecognizingFigures {
     pub decoded: Duration,
     /// Time spent computing.
     pub busy: Duration,
-    /// Audio that waits.
+    /// Audio that waits or is being looked at.
     pub backlog: Duration,
     /// Audio that was dropped because too much waited.
     pub dropped: Duration,

@@ -3,6 +3,7 @@
 //! No call waits for it. What it cannot take in time, or the disk does not take, is missing in a reel and counted; when it does
 //! not even take what it is told, every reel that is being written is forgotten, for nobody knows what in it is to be muted.
 
+mod chores;
 #[cfg(test)]
 #[expect(clippy::single_range_in_vec_init, reason = "stretches are compared, of which there may be one")]
 mod tests;
@@ -11,7 +12,6 @@ mod writing;
 
 use std::collections::BTreeSet;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,10 +23,11 @@ use nlu::recognition::Transcript;
 use routing::CallKey;
 use tracing::{error, warn};
 
+use self::chores::Chores;
 use self::worker::Worker;
 pub use self::writing::ReelFigures;
 use super::clock::Clock;
-use super::copy::Copies;
+use super::copy::{Copies, again_until_stopped};
 use super::recognize::Recognizing;
 use crate::control::ReelCommand;
 use crate::metrics::Metrics;
@@ -36,8 +37,6 @@ use crate::store::Store;
 const JOBS_MAX: usize = 16_384;
 /// How much less of a contended core the thread gets than the media threads: as the copying thread, nearly.
 const NICENESS: i32 = 6;
-/// How long it rests after it broke.
-const REST: Duration = Duration::from_secs(1);
 
 /// What the thread needs.
 pub struct ReelOptions {
@@ -57,6 +56,7 @@ pub struct ReelOptions {
 #[derive(Debug, Clone)]
 pub struct Reels {
     jobs: SyncSender<Job>,
+    clock: Clock,
     shared: Arc<Shared>,
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
@@ -65,6 +65,8 @@ pub struct Reels {
 struct Shared {
     /// The calls whose reels are being written.
     open: Mutex<BTreeSet<String>>,
+    /// Those whose reels are to be forgotten, and the store has not said yet that they are.
+    to_drop: Mutex<BTreeSet<String>>,
     /// It was not told of something.
     overflown: AtomicBool,
     /// The disk took nothing when it was last asked to, or there is no room.
@@ -75,8 +77,13 @@ struct Shared {
 /// What the thread is told.
 #[derive(Debug)]
 enum Job {
-    Command(ReelCommand),
-    Began { call: CallKey, leg: LegId, at: Duration },
+    /// What call control wants, and since when: it is taken up later, and what is muted counts from then.
+    Command(ReelCommand, Duration),
+    Began {
+        call: CallKey,
+        leg: LegId,
+        at: Duration,
+    },
     Said(Box<Transcript>),
 }
 
@@ -87,29 +94,25 @@ impl Reels {
     /// When the folder cannot be made, or the system gives no thread.
     pub fn start(options: ReelOptions) -> io::Result<Self> {
         std::fs::create_dir_all(&options.store.audio().folder)?;
+        let chores = Chores::start(options.store.clone())?;
         let (jobs, inlet) = sync_channel(JOBS_MAX);
-        let shared = Arc::new(Shared::default());
+        let (clock, shared) = (options.clock, Arc::new(Shared::default()));
         let theirs = Arc::clone(&shared);
         let run = move || {
-            if let Err(error) = rustix::process::nice(NICENESS) {
-                warn!(%error, "the thread that keeps audio runs at the media threads' priority");
-            }
-            while !theirs.is_stopping() {
-                let work = || Worker::new(&options, &theirs).work(&inlet);
-                if catch_unwind(AssertUnwindSafe(work)).is_err() {
-                    error!("the thread that keeps audio broke and begins anew: what was being kept ends here");
-                    theirs.open().clear();
-                    thread::sleep(REST);
-                }
-            }
+            give_way();
+            let on_break = || {
+                error!("the thread that keeps audio broke and begins anew: what was being kept ends here");
+                theirs.open().clear();
+            };
+            again_until_stopped(&theirs.stopping, &on_break, || Worker::new(&options, &theirs, &chores).work(&inlet));
         };
         let thread = thread::Builder::new().name("reels".into()).spawn(run)?;
-        Ok(Self { jobs, shared, thread: Arc::new(Mutex::new(Some(thread))) })
+        Ok(Self { jobs, clock, shared, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 
     /// Has a command of call control carried out.
     pub fn order(&self, command: ReelCommand) {
-        self.tell(Job::Command(command));
+        self.tell(Job::Command(command, self.clock.now()));
     }
 
     /// Tells when a party's audio began, in a call whose audio may be kept.
@@ -124,9 +127,10 @@ impl Reels {
         }
     }
 
-    /// Whether a call's reel is being written.
+    /// Whether a call's reel is being written, or is still to be forgotten.
     pub fn is_open(&self, call: &str) -> bool {
-        self.shared.open().contains(call)
+        // In this order: what is to be forgotten is there before it is no longer written.
+        self.shared.open().contains(call) || self.shared.to_drop().contains(call)
     }
 
     /// Whether what is to be kept is.
@@ -158,5 +162,17 @@ impl Shared {
     fn open(&self) -> MutexGuard<'_, BTreeSet<String>> {
         // Every change is one insertion or removal, so a panic elsewhere leaves nothing half done.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn to_drop(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        // As above.
+        self.to_drop.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Has the current thread give way to the media threads.
+fn give_way() {
+    if let Err(error) = rustix::process::nice(NICENESS) {
+        warn!(%error, "a thread that keeps audio runs at the media threads' priority");
     }
 }

@@ -1,8 +1,11 @@
 //! Kept audio as the rest of the program asks for it: keys by call, each for one reel.
 
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
+
+use tracing::warn;
 
 use super::Store;
 use super::embedded::{Embedded, REEL_CLASS};
@@ -59,13 +62,16 @@ impl Store {
         made
     }
 
-    /// Has a reel forgotten, for its caller does not agree; whether the writing thread will.
-    pub fn drop_reel(&self, call: String) -> bool {
-        self.keeper.run(Box::new(move |embedded| {
-            if let Err(why) = embedded.drop_reel(&call) {
-                tracing::error!(call, why, "kept audio cannot be forgotten that the caller does not agree to");
-            }
-        }))
+    /// Has a reel forgotten, for its caller does not agree, or nobody knows what in it is to be muted. It is once the answer says
+    /// so; no answer comes when the store is down or has too much to do, and whoever asked has to ask again.
+    pub fn drop_reel(&self, call: String) -> Receiver<Result<(), String>> {
+        let (answer, dropped) = sync_channel(1);
+        let drop_it = move |embedded: &Embedded| {
+            // Whoever asked may have gone.
+            let _ = answer.send(embedded.drop_reel(&call));
+        };
+        let _taken = self.keeper.run(Box::new(drop_it));
+        dropped
     }
 
     /// The key of a call's reel: nothing where there was none, and none where it is gone.
@@ -76,23 +82,53 @@ impl Store {
         self.read(move |embedded| embedded.reel(&call)).await
     }
 
-    /// Removes the files of reels that nobody knows, once they are as old as audio may become: their calls went or never came to be
-    /// kept, or the store that knew them was set aside.
+    /// Those of these calls whose audio is kept.
     ///
     /// # Errors
-    /// When the store is down, or the folder cannot be read.
-    pub fn remove_unknown_reels(&self) -> Result<usize, String> {
-        let embedded = self.keeper.embedded().ok_or("the store is down")?;
-        let mut removed = 0;
-        for (path, name) in reels_in(&self.audio.folder).map_err(|error| error.to_string())? {
-            let age =
-                std::fs::metadata(&path).and_then(|file| file.modified()).ok().and_then(|then| then.elapsed().ok());
-            if age.is_some_and(|age| age > self.audio.keep) && !embedded.knows_reel(&name)? {
-                std::fs::remove_file(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-                removed += 1;
+    /// As [`Store::reel`].
+    pub async fn with_reels(&self, calls: Vec<String>) -> Result<Vec<String>, String> {
+        self.read(move |embedded| {
+            let mut with_reels = Vec::new();
+            for call in calls {
+                if embedded.reel(&call)?.flatten().is_some() {
+                    with_reels.push(call);
+                }
             }
+            Ok(with_reels)
+        })
+        .await
+    }
+
+    /// Removes the files of reels that nobody knows, once they are as old as audio may become: their calls went or never came to be
+    /// kept, or the store that knew them was set aside. While the store is down, or does not say, all stay. How many were removed,
+    /// and how many octets all others take.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn clean_reels(&self) -> io::Result<(usize, u64)> {
+        let embedded = self.keeper.embedded();
+        let (mut removed, mut octets) = (0, 0);
+        for entry in std::fs::read_dir(&self.audio.folder)? {
+            let entry = entry?;
+            // One may go meanwhile.
+            let Ok(file) = entry.metadata() else { continue };
+            let path = entry.path();
+            let age = file.modified().ok().and_then(|then| then.elapsed().ok());
+            let is_unknown = |embedded: &Embedded| {
+                reel_at(&path).is_some_and(|name| embedded.knows_reel(&name).is_ok_and(|is_known| !is_known))
+            };
+            if age.is_some_and(|age| age > self.audio.keep) && embedded.as_deref().is_some_and(is_unknown) {
+                match std::fs::remove_file(&path) {
+                    Ok(()) => {
+                        removed += 1;
+                        continue;
+                    }
+                    Err(error) => warn!(path = %path.display(), %error, "kept audio of no call cannot be removed"),
+                }
+            }
+            octets += file.len();
         }
-        Ok(removed)
+        Ok((removed, octets))
     }
 
     /// How audio is kept.
@@ -101,16 +137,10 @@ impl Store {
     }
 }
 
-/// The reels in a folder, by their names.
-fn reels_in(folder: &Path) -> std::io::Result<Vec<(PathBuf, [u8; 16])>> {
-    let mut reels = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        let stem =
-            path.file_stem().and_then(|stem| stem.to_str()).filter(|_| path.extension().is_some_and(|it| it == "reel"));
-        reels.extend(stem.and_then(name_of).map(|name| (path.clone(), name)));
-    }
-    Ok(reels)
+/// The name of the reel in a file, if it is one.
+fn reel_at(path: &Path) -> Option<[u8; 16]> {
+    let stem = path.file_stem().filter(|_| path.extension().is_some_and(|it| it == "reel"));
+    stem.and_then(|stem| stem.to_str()).and_then(name_of)
 }
 
 /// The octets of 32 hexadecimal digits.

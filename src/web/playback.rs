@@ -11,7 +11,7 @@ use axum::http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_T
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use media::wav;
+use media::wav::{self, HEAD_OCTETS};
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -35,8 +35,6 @@ const PIECES_IN_FLIGHT: usize = 2;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Octets of one sample of both channels.
 const FRAME_OCTETS: u64 = 4;
-/// Octets before the first sample.
-const HEAD_OCTETS: u64 = 44;
 /// The longest that is played, samples: what a WAV can hold, more than a day.
 const SAMPLES_MAX: u64 = (u32::MAX as u64 - HEAD_OCTETS) / FRAME_OCTETS;
 
@@ -116,14 +114,16 @@ pub(super) async fn play(
 /// The reel of a call, or why there is none.
 async fn opened(app: &App, call: &str) -> Result<Reel, Problem> {
     let (Some(store), Some(reels)) = (&app.store, &app.reels) else { return Err(none_of(app, call).await) };
-    if reels.is_open(call) {
-        return Err(Problem::new(StatusCode::CONFLICT, "the audio is still being kept: ask again after the call"));
-    }
     let gone = || Problem::new(StatusCode::GONE, "the audio of this call is kept no longer");
-    let Some(key) = store.reel(call.to_owned()).await.map_err(store_down)? else {
-        return Err(none_of(app, call).await);
+    let key = match store.reel(call.to_owned()).await.map_err(store_down)? {
+        // Whoever writes it may not know yet.
+        Some(None) => return Err(gone()),
+        _ if reels.is_open(call) => {
+            return Err(Problem::new(StatusCode::CONFLICT, "the audio is still being kept: ask again after the call"));
+        }
+        Some(Some(key)) => key,
+        None => return Err(none_of(app, call).await),
     };
-    let key = key.ok_or_else(gone)?;
     let folder = store.audio().folder.clone();
     let reel = blocking(move || Reel::open(&folder, key)).await?;
     reel.map_err(|error| match error {

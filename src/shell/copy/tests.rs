@@ -89,7 +89,7 @@ async fn stopping_ends_every_copy() {
 fn what_breaks_begins_anew() {
     let (shared, restarts, mut rounds) = (Shared::default(), std::cell::Cell::new(0), 0);
     let count = || restarts.set(restarts.get() + 1);
-    again_until_stopped(&shared, &count, || {
+    again_until_stopped(&shared.stopping, &count, || {
         rounds += 1;
         assert!(rounds > 1, "broken on purpose");
         shared.stopping.store(true, Ordering::Release);

@@ -30,6 +30,8 @@ pub(super) struct Queue {
 struct Waiting {
     pieces: VecDeque<Piece>,
     samples: u64,
+    /// Samples that were taken last, and are looked at until more is taken.
+    in_hand: u64,
     dropped: u64,
     closed: bool,
 }
@@ -50,13 +52,14 @@ impl Queue {
         self.came.notify_one();
     }
 
-    /// Everything that waits, after `patience` at the latest; `None` once the queue is closed.
+    /// Everything that waits, after `patience` at the latest; `None` once the queue is closed. What was taken before is done with.
     pub(super) fn take(&self, patience: Duration) -> Option<VecDeque<Piece>> {
-        let waiting = self.lock();
+        let mut waiting = self.lock();
+        waiting.in_hand = 0;
         let is_idle = |waiting: &mut Waiting| waiting.pieces.is_empty() && !waiting.closed;
         let (mut waiting, _) =
             self.came.wait_timeout_while(waiting, patience, is_idle).unwrap_or_else(PoisonError::into_inner);
-        waiting.samples = 0;
+        waiting.in_hand = std::mem::take(&mut waiting.samples);
         (!waiting.closed).then(|| std::mem::take(&mut waiting.pieces))
     }
 
@@ -64,16 +67,16 @@ impl Queue {
     pub(super) fn close(&self) {
         let mut waiting = self.lock();
         waiting.closed = true;
-        waiting.samples = 0;
+        (waiting.samples, waiting.in_hand) = (0, 0);
         waiting.pieces.clear();
         drop(waiting);
         self.came.notify_all();
     }
 
-    /// Samples that wait, and those that were dropped so far.
+    /// Samples that wait or are being looked at, and those that were dropped so far.
     pub(super) fn samples(&self) -> (u64, u64) {
         let waiting = self.lock();
-        (waiting.samples, waiting.dropped)
+        (waiting.samples + waiting.in_hand, waiting.dropped)
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {

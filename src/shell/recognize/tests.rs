@@ -21,6 +21,8 @@ fn too_much_audio_loses_its_oldest_and_nothing_else() {
     assert_eq!(pieces.len(), 543);
     assert!(matches!(pieces.front(), Some(Piece::Open { .. })) && matches!(pieces.back(), Some(Piece::Close { .. })));
     assert_eq!(pieces[1], second(60 * 8_000), "the oldest minute is gone");
+    assert_eq!(queue.samples().0, 541 * 8_000, "it is being looked at");
+    assert_eq!((queue.take(Duration::ZERO), queue.samples().0), (Some(std::collections::VecDeque::new()), 0));
     queue.close();
     queue.push(second(0));
     assert_eq!((queue.take(Duration::ZERO), queue.samples().0), (None, 0));

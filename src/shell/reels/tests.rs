@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use media::LegId;
@@ -13,12 +15,18 @@ use routing::CallKey;
 use tempfile::TempDir;
 use tokio::sync::broadcast;
 
+use super::chores::Chores;
+use super::worker::Worker;
 use super::writing::{Outcome, ReelFigures, Room, Writing};
-use crate::control::ReelBeginning;
+use super::{Job, ReelOptions, Reels, Shared};
+use crate::control::{ReelBeginning, ReelCommand};
 use crate::metrics::Metrics;
 use crate::notice_samples::one_of_each;
 use crate::reel::Reel;
 use crate::settings::{AudioSettings, KeepSettings, MasterKeySource, StoreSettings, TrailSettings};
+use crate::shell::clock::Clock;
+use crate::shell::copy::{Copies, CopyOptions};
+use crate::shell::media::CopyRing;
 use crate::store::Store;
 use crate::web::Moment;
 
@@ -93,6 +101,9 @@ async fn without_room_audio_is_missing_and_counted_and_what_is_secret_is_noted_a
     writing.secure(at(101), true);
     assert!(place.written_at(&mut writing, at(105)).is_none());
     assert!(writing.fails());
+    writing.secure(at(102), true);
+    assert!(place.written_at(&mut writing, at(105)).is_none());
+    assert!(writing.fails(), "what is written without room says nothing of it");
     place.room.most = 1 << 20;
     send(&frames, 250..500);
     writing.end(at(110));
@@ -113,6 +124,91 @@ async fn a_call_that_the_store_does_not_know_has_no_reel() {
     assert!(matches!(&outcome, Some(Outcome::Failed(why)) if why.contains("not kept")), "{outcome:?}");
 }
 
+#[tokio::test]
+async fn what_is_typed_in_secret_as_a_pause_begins_and_ends_meanwhile_is_all_that_is_muted() {
+    let mut place = Place::new(1 << 20);
+    let (frames, receiver) = broadcast::channel(1_024);
+    let mut writing = place.begin(receiver, false);
+    send(&frames, 0..100);
+    writing.secure(at(102), true);
+    assert!(place.written_at(&mut writing, at(102)).is_none());
+    writing.pause();
+    let (frames, receiver) = broadcast::channel(1_024);
+    writing.go_on(at(104), receiver);
+    writing.secure(at(104), false);
+    send(&frames, 0..200);
+    assert!(place.written_at(&mut writing, at(108)).is_none());
+    writing.end(at(108));
+    assert!(matches!(place.written_at(&mut writing, at(108)), Some(Outcome::Kept)));
+    let mut reel = place.reel().await;
+    assert_eq!(reel.muted.iter().cloned().collect::<Vec<_>>(), [2 * SECOND - 4_000..4 * SECOND + 4_000]);
+    for (from, is_heard) in [(SECOND, true), (2 * SECOND, false), (5 * SECOND + 4_000, true), (7 * SECOND, true)] {
+        let piece = reel.piece(from).expect("readable");
+        assert_eq!(piece[..80].iter().any(|frame| *frame != [0; 2]), is_heard, "at sample {from}");
+    }
+}
+
+#[test]
+fn what_is_told_counts_from_when_it_is_told() {
+    let (jobs, inlet) = sync_channel(1);
+    let reels = Reels { jobs, clock: Clock::start(), shared: Arc::default(), thread: Arc::default() };
+    let before = reels.clock.now();
+    reels.order(ReelCommand::Pause { call: CallKey(1) });
+    let after = reels.clock.now();
+    std::thread::sleep(Duration::from_millis(2));
+    let told = inlet.recv().expect("a job");
+    assert!(matches!(told, Job::Command(_, at) if before <= at && at <= after), "{told:?}");
+}
+
+#[tokio::test]
+async fn what_is_to_be_forgotten_is_asked_for_until_it_is_and_played_to_nobody_before() {
+    let mut place = Place::new(1 << 20);
+    let (_frames, receiver) = broadcast::channel(8);
+    let mut writing = place.begin(receiver, false);
+    assert!(place.written_at(&mut writing, at(101)).is_none());
+    let (jobs, inlet) = sync_channel(1);
+    let reels = Reels { jobs, clock: Clock::start(), shared: Arc::default(), thread: Arc::default() };
+    // As the thread leaves it when it breaks.
+    reels.shared.to_drop().insert("call-1".to_owned());
+    reels.shared.stopping.store(true, Ordering::Release);
+    assert!(reels.is_open("call-1"));
+    work_once(&place.store, &reels.shared, &inlet);
+    assert!(!reels.is_open("call-1"));
+    let key = place.store.reel("call-1".to_owned()).await.expect("readable");
+    assert!(key.is_some_and(|key| key.is_none()), "it was there");
+
+    place.store.stop();
+    reels.shared.to_drop().insert("call-1".to_owned());
+    work_once(&place.store, &reels.shared, &inlet);
+    assert!(reels.is_open("call-1"), "nobody has done it");
+}
+
+#[test]
+fn a_file_that_cannot_go_keeps_no_other_from_going() {
+    let place = Place::keeping(1, Duration::ZERO);
+    let file = |number: u32| place.folder.join(format!("{number:032x}.reel"));
+    std::fs::create_dir(file(2)).expect("a folder by the name of a file");
+    for path in [file(1), file(3), place.folder.join("another")] {
+        std::fs::write(path, b"four").expect("a file");
+    }
+    std::thread::sleep(Duration::from_millis(20));
+    let (removed, octets) = place.store.clean_reels().expect("readable");
+    assert!(removed == 2 && octets >= 4, "{removed} removed, {octets} octets");
+    assert!(file(2).exists() && place.folder.join("another").exists());
+}
+
+/// One round of the thread, which is to stop.
+fn work_once(store: &Store, shared: &Shared, inlet: &Receiver<Job>) {
+    let (ring, clock) = (Arc::new(CopyRing::new(8)), Clock::start());
+    let copies = CopyOptions { ring, parties: Arc::default(), clock, on_restart: Box::new(|| ()) };
+    let copies = Copies::start(copies).expect("a thread");
+    let (store, metrics) = (store.clone(), Metrics::new());
+    let chores = Chores::start(store.clone()).expect("a thread");
+    let options = ReelOptions { store, copies, clock, recognizing: None, metrics };
+    Worker::new(&options, shared, &chores).work(inlet);
+    options.copies.stop();
+}
+
 struct Place {
     _root: TempDir,
     folder: PathBuf,
@@ -123,10 +219,15 @@ struct Place {
 
 impl Place {
     fn new(room: u64) -> Self {
+        Self::keeping(room, Duration::MAX)
+    }
+
+    /// One that keeps audio for so long.
+    fn keeping(room: u64, audio: Duration) -> Self {
         let root = tempfile::tempdir().expect("a folder");
         let keep = KeepSettings { calls: Duration::MAX, words: Duration::MAX, timeline: Duration::MAX };
         let (folder, backups) = (root.path().join("data"), root.path().join("backups"));
-        let audio = AudioSettings { codec: media::Codec::Pcmu, ..AudioSettings::beside(&folder, keep.calls) };
+        let audio = AudioSettings { codec: media::Codec::Pcmu, ..AudioSettings::beside(&folder, audio) };
         let (master_key, trail) = (MasterKeySource::Beside, TrailSettings::default());
         let settings =
             StoreSettings { folder, backups, database: None, master_key, previous_key: None, keep, audio, trail };

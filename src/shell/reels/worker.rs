@@ -1,37 +1,38 @@
 //! What the thread does, round by round: takes what it is told and the frames that are there, writes, and lets go of what is done.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
-use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::thread;
 use std::time::Duration;
 
 use media::LegId;
 use routing::CallKey;
-use tracing::{debug, error, info, warn};
+use tracing::{error, info};
 
+use super::chores::{Chores, Counted};
 use super::writing::{Outcome, Room, Writing};
 use super::{Job, ReelOptions, Shared};
 use crate::control::{ReelBeginning, ReelCommand};
 
 /// How long the thread sleeps between two rounds: a copy keeps frames for two and a half seconds.
 const ROUND: Duration = Duration::from_millis(40);
-/// How often it is looked how much room there is, and how much waits to be recognised.
+/// How often it is looked how much waits to be recognised, and whether something is still to be forgotten.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often what the folder takes is counted anew: files go without this thread.
 const COUNT_EVERY: Duration = Duration::from_secs(60);
+/// How long it is waited at the end for what the store is still to forget.
+const DROPS_WAIT: Duration = Duration::from_secs(2);
 
 pub(super) struct Worker<'a> {
     options: &'a ReelOptions,
     shared: &'a Shared,
+    chores: &'a Chores,
     calls: BTreeMap<CallKey, Kept>,
     /// To which call a leg belongs whose audio has begun.
     legs: BTreeMap<LegId, CallKey>,
-    /// Calls whose reels are to be forgotten, and the store had too much to do.
-    to_drop: Vec<String>,
+    /// What the store says of reels that it was asked to forget.
+    asked: BTreeMap<String, Receiver<Result<(), String>>>,
     room: Room,
     unread: Duration,
     looked: Option<Duration>,
@@ -47,13 +48,14 @@ struct Kept {
 }
 
 impl<'a> Worker<'a> {
-    pub(super) fn new(options: &'a ReelOptions, shared: &'a Shared) -> Self {
+    pub(super) fn new(options: &'a ReelOptions, shared: &'a Shared, chores: &'a Chores) -> Self {
         Self {
             options,
             shared,
+            chores,
             calls: BTreeMap::new(),
             legs: BTreeMap::new(),
-            to_drop: Vec::new(),
+            asked: BTreeMap::new(),
             room: Room { taken: 0, most: options.store.audio().space_bytes },
             unread: Duration::ZERO,
             looked: None,
@@ -73,15 +75,19 @@ impl<'a> Worker<'a> {
                 self.forget_all();
             }
             self.write(now, is_last);
-            self.to_drop.retain(|call| !self.options.store.drop_reel(call.clone()));
+            self.hear_of_drops();
             if is_last {
-                return;
+                return self.wait_for_drops();
             }
             thread::sleep(ROUND);
         }
     }
 
     fn look(&mut self, now: Duration) {
+        while let Some(Counted { known, found }) = self.chores.counted() {
+            // What was written meanwhile may be in both: rather too much than too little.
+            self.room.taken = found + self.room.taken.saturating_sub(known);
+        }
         if self.looked.is_some_and(|looked| now - looked < LOOK_EVERY) {
             return;
         }
@@ -89,26 +95,12 @@ impl<'a> Worker<'a> {
         self.unread = self.options.recognizing.as_ref().map_or(Duration::ZERO, |words| words.figures().backlog);
         if self.counted.is_none_or(|counted| now - counted >= COUNT_EVERY) {
             self.counted = Some(now);
-            self.count();
+            self.chores.count(self.room.taken);
         }
+        self.ask_again();
         let (metrics, calls) = (&self.options.metrics, self.calls.values());
         metrics.set_reels(calls.filter(|kept| kept.writing.is_some()).count(), self.room.taken);
         metrics.set_reels_up(!self.shared.fails.load(Ordering::Relaxed));
-    }
-
-    /// Counts what the files take, once those are gone that belong to no call and are too old.
-    fn count(&mut self) {
-        let store = &self.options.store;
-        match store.remove_unknown_reels() {
-            Ok(0) => {}
-            Ok(removed) => info!(removed, "files of kept audio that belong to no call are removed"),
-            // It is asked again.
-            Err(why) => debug!(why, "files of kept audio cannot be looked through"),
-        }
-        match bytes_in(&store.audio().folder) {
-            Ok(bytes) => self.room.taken = bytes,
-            Err(error) => warn!(%error, "what kept audio takes cannot be counted"),
-        }
     }
 
     fn take(&mut self, now: Duration, job: Job) {
@@ -128,14 +120,23 @@ impl<'a> Worker<'a> {
                     writing.said(&transcript, now);
                 }
             }
-            Job::Command(ReelCommand::Begin(beginning)) => self.begin(now, *beginning),
-            Job::Command(ReelCommand::Pause { call }) => self.each(call, Writing::pause),
-            Job::Command(ReelCommand::Secure { call, on }) => self.each(call, |writing| writing.secure(now, on)),
-            Job::Command(ReelCommand::End { call }) => match self.calls.get_mut(&call) {
-                Some(Kept { writing: Some(writing), .. }) => writing.end(now),
-                _ => self.let_go(call),
+            Job::Command(command, at) => self.obey(command, at),
+        }
+    }
+
+    /// Does what call control has wanted since `at`.
+    fn obey(&mut self, command: ReelCommand, at: Duration) {
+        match command {
+            ReelCommand::Begin(beginning) => self.begin(at, *beginning),
+            ReelCommand::Pause { call } => self.each(call, Writing::pause),
+            ReelCommand::Secure { call, on } => self.each(call, |writing| writing.secure(at, on)),
+            ReelCommand::End { call } => match self.calls.get_mut(&call) {
+                Some(Kept { writing: Some(writing), .. }) => writing.end(at),
+                _ => {
+                    self.let_go(call);
+                }
             },
-            Job::Command(ReelCommand::Drop { call }) => self.forget(call),
+            ReelCommand::Drop { call } => self.forget(call),
         }
     }
 
@@ -145,16 +146,16 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn begin(&mut self, now: Duration, beginning: ReelBeginning) {
+    fn begin(&mut self, at: Duration, beginning: ReelBeginning) {
         let frames = self.options.copies.subscribe(beginning.leg);
         let kept = self.calls.entry(beginning.call).or_default();
         if let Some(writing) = &mut kept.writing {
-            return writing.go_on(now, frames);
+            return writing.go_on(at, frames);
         }
         let id = beginning.id.clone();
-        match Writing::begin(now, beginning, frames, &self.options.store) {
+        match Writing::begin(at, beginning, frames, &self.options.store) {
             Ok(mut writing) => {
-                kept.origins.iter().for_each(|(leg, at)| writing.hear(*leg, *at));
+                kept.origins.iter().for_each(|(leg, origin)| writing.hear(*leg, *origin));
                 kept.writing = Some(Box::new(writing));
                 self.shared.open().insert(id);
             }
@@ -189,31 +190,81 @@ impl<'a> Worker<'a> {
         }
         for (call, outcome) in done {
             self.options.metrics.count_reel(outcome.name());
-            if let Outcome::Failed(why) = outcome {
-                let id = self.calls.get(&call).and_then(|kept| Some(kept.writing.as_ref()?.id().to_owned()));
-                error!(call = id, why, "the audio of a call cannot be kept");
-                self.to_drop.extend(id);
+            let Some(writing) = self.let_go(call) else { continue };
+            let id = writing.id().to_owned();
+            match outcome {
+                Outcome::Kept => {
+                    self.shared.open().remove(&id);
+                    if let Some(reel) = writing.into_reel() {
+                        self.chores.sync(id, reel);
+                    }
+                }
+                Outcome::Failed(why) => {
+                    error!(call = id, why, "the audio of a call cannot be kept");
+                    self.drop_reel(id);
+                }
             }
-            self.let_go(call);
         }
     }
 
-    fn let_go(&mut self, call: CallKey) {
-        let Some(Kept { origins, writing }) = self.calls.remove(&call) else { return };
+    /// Knows nothing more of a call; what was being written of it.
+    fn let_go(&mut self, call: CallKey) -> Option<Box<Writing>> {
+        let Kept { origins, writing } = self.calls.remove(&call)?;
         for (leg, _) in origins {
             self.legs.remove(&leg);
         }
-        if let Some(writing) = writing {
-            self.shared.open().remove(writing.id());
-        }
+        writing
     }
 
     /// Forgets what was kept of a call that goes on.
     fn forget(&mut self, call: CallKey) {
         if let Some(writing) = self.calls.get_mut(&call).and_then(|kept| kept.writing.take()) {
-            self.shared.open().remove(writing.id());
-            self.to_drop.push(writing.id().to_owned());
+            self.drop_reel(writing.id().to_owned());
             self.options.metrics.count_reel("forgotten");
+        }
+    }
+
+    /// Has the store forget a reel, which nobody may play until it has.
+    fn drop_reel(&mut self, id: String) {
+        self.shared.to_drop().insert(id.clone());
+        self.shared.open().remove(&id);
+        self.asked.insert(id.clone(), self.options.store.drop_reel(id));
+    }
+
+    /// Takes the answers of the store; what it did not do is asked for again later.
+    fn hear_of_drops(&mut self) {
+        let shared = self.shared;
+        self.asked.retain(|id, answer| match answer.try_recv() {
+            Ok(Ok(())) => {
+                shared.to_drop().remove(id);
+                false
+            }
+            Ok(Err(why)) => {
+                error!(call = id, why, "kept audio that nobody may hear cannot be forgotten: tried again");
+                false
+            }
+            Err(answer) => answer == TryRecvError::Empty,
+        });
+    }
+
+    /// Asks for what is to be forgotten and nobody is about to: the store was down, or this thread broke.
+    fn ask_again(&mut self) {
+        let mut missing = self.shared.to_drop().clone();
+        missing.retain(|id| !self.asked.contains_key(id));
+        missing.into_iter().for_each(|id| self.drop_reel(id));
+    }
+
+    /// Waits a little for the last answers.
+    fn wait_for_drops(&mut self) {
+        self.ask_again();
+        let clock = self.options.clock;
+        let until = clock.now() + DROPS_WAIT;
+        for (id, answer) in std::mem::take(&mut self.asked) {
+            if matches!(answer.recv_timeout(until.saturating_sub(clock.now())), Ok(Ok(()))) {
+                self.shared.to_drop().remove(&id);
+            } else {
+                error!(call = id, "kept audio that nobody may hear was not forgotten before the end");
+            }
         }
     }
 
@@ -225,14 +276,4 @@ impl<'a> Worker<'a> {
             self.let_go(call);
         }
     }
-}
-
-/// What the files of a folder take.
-fn bytes_in(folder: &Path) -> io::Result<u64> {
-    let mut bytes = 0;
-    for entry in fs::read_dir(folder)? {
-        // One may go meanwhile.
-        bytes += entry?.metadata().map_or(0, |file| file.len());
-    }
-    Ok(bytes)
 }

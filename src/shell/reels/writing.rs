@@ -11,10 +11,9 @@ use media::copy::{CopyFrame, FRAME_SAMPLES};
 use nlu::recognition::Transcript;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::TryRecvError as NoFrame;
-use tracing::warn;
 
 use crate::control::ReelBeginning;
-use crate::reel::{Chunk, ChunkError, Encoders, FRAMES_MAX, Muting, RATE_HZ, Record, ReelWriter, samples_in};
+use crate::reel::{Chunk, ChunkError, Encoders, FRAMES_MAX, Muting, RATE_HZ, Record, ReelWriter, samples_in, unknown};
 use crate::store::{ReelKey, Store};
 use crate::web::Moment;
 
@@ -22,8 +21,6 @@ use crate::web::Moment;
 /// there is audio that nobody has looked at.
 const SETTLE: Duration = Duration::from_secs(5);
 const SETTLE_MAX: Duration = Duration::from_secs(600);
-/// What of a reel is not to be heard before its end when its last words were not waited for, beside what was unread: samples.
-const UNKNOWN_SAMPLES: u64 = 60 * RATE_HZ as u64;
 /// Chunks that wait for the key: a minute.
 const CHUNKS_WAITING_MAX: usize = 12;
 /// Other records that wait for a disk that takes nothing; a reel that would have more is given up.
@@ -79,6 +76,8 @@ pub(super) struct Writing {
     /// Where the next frame is expected.
     next: u64,
     queue: VecDeque<Record>,
+    /// What is typed in secret has begun, and not ended.
+    is_secret: bool,
     ended: Option<Duration>,
     /// Its end is written, or in the queue.
     is_closed: bool,
@@ -117,6 +116,7 @@ impl Writing {
             encoders,
             next: 0,
             queue: VecDeque::from([begin]),
+            is_secret: false,
             ended: None,
             is_closed: false,
             fails: false,
@@ -142,6 +142,8 @@ impl Writing {
     pub(super) fn go_on(&mut self, now: Duration, frames: broadcast::Receiver<Arc<CopyFrame>>) {
         let at = self.place(now).max(self.next);
         (self.copy, self.next) = (Some((frames, at)), at);
+        // Nobody tells during a pause that it has ended. Where it has not, that is told next.
+        self.secure(now, false);
     }
 
     pub(super) fn pause(&mut self) {
@@ -157,7 +159,11 @@ impl Writing {
         self.queue.extend(muted.into_iter().map(|span| Record::Mute { from: span.start, to: span.end }));
     }
 
+    /// What is typed is secret from now on, or no longer, if it was.
     pub(super) fn secure(&mut self, now: Duration, on: bool) {
+        if !std::mem::replace(&mut self.is_secret, on) && !on {
+            return;
+        }
         let at = self.place(now);
         let at = if on { at.saturating_sub(AROUND_KEYS) } else { at + AROUND_KEYS };
         self.queue.push_back(Record::Secure { at, on });
@@ -193,8 +199,9 @@ impl Writing {
             *offset = now_at.max(self.next).saturating_sub(frame.position);
         }
         let position = (*offset + frame.position).max(self.next);
-        if position > self.next {
-            self.figures.dropped += position - self.next;
+        self.figures.dropped += position - self.next;
+        if position != self.chunk.position + self.chunk.samples() {
+            // Something is missing before it, or there was a pause.
             self.close_chunk(unread);
         }
         if self.chunk.frames() == 0 {
@@ -250,16 +257,18 @@ impl Writing {
         if !is_settled {
             return None;
         }
+        if self.queue.is_empty() {
+            return Some(Outcome::Kept);
+        }
         let late = self.ended.is_some_and(|ended| now.saturating_sub(ended) > 2 * SETTLE_MAX);
-        match (self.queue.is_empty(), &self.key) {
-            (true, Key::Open(writer)) => {
-                if let Err(error) = writer.sync() {
-                    warn!(call = self.id, %error, "the end of kept audio may not be on the disk");
-                }
-                Some(Outcome::Kept)
-            }
-            _ if late => Some(Outcome::Failed("the disk takes nothing".to_owned())),
-            _ => None,
+        late.then(|| Outcome::Failed("the disk takes nothing".to_owned()))
+    }
+
+    /// The file, once there is one.
+    pub(super) fn into_reel(self) -> Option<Box<ReelWriter>> {
+        match self.key {
+            Key::Open(reel) => Some(reel),
+            Key::Asked(_) => None,
         }
     }
 
@@ -286,8 +295,7 @@ impl Writing {
             return false;
         }
         if std::mem::take(&mut self.words) && !is_known {
-            let unknown = UNKNOWN_SAMPLES + samples_in(unread);
-            self.queue.push_back(Record::Mute { from: self.next.saturating_sub(unknown), to: self.next });
+            self.queue.push_back(Record::Mute { from: self.next.saturating_sub(unknown(unread)), to: self.next });
         }
         if !std::mem::replace(&mut self.is_closed, true) {
             self.queue.push_back(Record::End { samples: self.next });
@@ -298,14 +306,10 @@ impl Writing {
     /// Whether a record is in the file.
     fn append(&mut self, record: &Record, room: &mut Room) -> bool {
         let Key::Open(writer) = &mut self.key else { return false };
-        let samples = match record {
-            Record::Audio(chunk) => (chunk.frames() * FRAME_SAMPLES) as u64,
-            _ => 0,
-        };
+        let (samples, has_room) = (samples_of(record), room.taken < room.most);
         // What is to be muted is written as long as there is any disk.
-        let has_room = samples == 0 || room.taken < room.most;
-        let written = if has_room { writer.append(record).ok() } else { None };
-        self.fails = written.is_none();
+        let written = if has_room || samples == 0 { writer.append(record).ok() } else { None };
+        self.fails = written.is_none() || !has_room;
         room.taken += written.unwrap_or_default();
         let figure = if written.is_some() { &mut self.figures.kept } else { &mut self.figures.dropped };
         *figure += samples;
@@ -314,16 +318,12 @@ impl Writing {
 
     /// Lets go of the oldest audio that waits, but for so many chunks.
     fn drop_audio(&mut self, most: usize) {
-        let samples = |record: &Record| match record {
-            Record::Audio(chunk) => (chunk.frames() * FRAME_SAMPLES) as u64,
-            _ => 0,
-        };
-        let mut excess = self.queue.iter().filter(|record| samples(record) > 0).count().saturating_sub(most);
+        let mut excess = self.queue.iter().filter(|record| samples_of(record) > 0).count().saturating_sub(most);
         let mut dropped = 0;
         self.queue.retain(|record| {
-            let goes = excess > 0 && samples(record) > 0;
+            let goes = excess > 0 && samples_of(record) > 0;
             excess -= usize::from(goes);
-            dropped += if goes { samples(record) } else { 0 };
+            dropped += if goes { samples_of(record) } else { 0 };
             !goes
         });
         self.figures.dropped += dropped;
@@ -331,5 +331,13 @@ impl Writing {
 
     fn place(&self, now: Duration) -> u64 {
         samples_in(now.saturating_sub(self.began))
+    }
+}
+
+/// The audio in a record.
+fn samples_of(record: &Record) -> u64 {
+    match record {
+        Record::Audio(chunk) => chunk.samples(),
+        _ => 0,
     }
 }

@@ -95,10 +95,10 @@ impl Embedded {
     }
 
     /// Overwrites the keys of reels, then removes their files; that there were reels stays known.
-    fn forget_reels(&self, names: &[CallName]) -> Result<(), String> {
+    pub(super) fn forget_reels(&self, names: &[CallName]) -> Result<(), String> {
         let mut seats = Vec::new();
         for name in names {
-            seats.extend(self.reels.get(name)?.and_then(|note| seat_of(&note)).map(|(seat, _)| seat));
+            seats.extend(self.seat_of_reel(name)?);
         }
         self.slots().destroy(&seats, &Class::ALL).map_err(|error| error.to_string())?;
         names.iter().for_each(|name| self.remove_reel_file(name));
@@ -149,8 +149,9 @@ fn note_context(name: &CallName) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{BEGAN, Place, call};
-    use super::super::{Held, Running};
+    use super::super::{Held, Kept, Running};
     use super::*;
+    use crate::notice::{Notice, What};
     use crate::reel::{Record, Reel, ReelError, ReelWriter};
 
     const BEGIN: Record = Record::Begin { unix_ms: 1, call_ms: 2, words: false };
@@ -197,5 +198,40 @@ mod tests {
         assert_eq!((files(), store.reels.len()), (0, 0));
         let gone = Reel::open(folder.path(), copies[3].clone());
         assert!(matches!(gone, Err(ReelError::Gone)), "{gone:?}");
+    }
+
+    #[test]
+    fn a_refusal_takes_a_reel_back_at_once_and_after_a_crash() {
+        Place::each().iter().for_each(check_refusal);
+    }
+
+    fn check_refusal(place: &Place) {
+        let (mut running, folder) = (Running::default(), tempfile::tempdir().expect("a folder"));
+        let store = place.open().with_audio_in(folder.path().to_owned());
+        let begin = |store: &Embedded, id: &str| {
+            let key = store.begin_reel(id, None).expect("a key");
+            ReelWriter::create(folder.path(), key).expect("a file").append(&BEGIN).expect("written");
+        };
+        let refusal = |started: &Kept| {
+            let what = What::Consent { state: "refused".to_owned(), by: "key".to_owned() };
+            Kept { notice: Notice { what, ..started.notice.clone() }, ..started.clone() }
+        };
+        let key = |store: &Embedded, id: &str| store.reel(id).expect("readable");
+        let files = || std::fs::read_dir(folder.path()).expect("a folder").count();
+        let started = [&call(0, BEGAN)[..1], &call(1, BEGAN)[..1]].concat();
+        store.keep(&mut running, &started).expect("written");
+        let held = Held { reason: "court".to_owned(), since: Moment(1) };
+        assert!(store.hold("13800138000", held).expect("written").is_ok());
+        begin(&store, "call 0");
+        store.keep(&mut running, &[refusal(&started[0])]).expect("written");
+        assert_eq!((key(&store, "call 0").is_some_and(|key| key.is_none()), files()), (true, 0));
+
+        // Here the key was made after the refusal, and the program ended before anybody had the reel forgotten.
+        store.keep(&mut running, &[refusal(&started[1])]).expect("written");
+        begin(&store, "call 1");
+        let store = place.open_again(store).with_audio_in(folder.path().to_owned());
+        assert!(key(&store, "call 1").flatten().is_some());
+        store.end_abandoned(&mut Running::default(), &Running::default(), Moment(BEGAN + 9_000)).expect("written");
+        assert_eq!((key(&store, "call 1").is_some_and(|key| key.is_none()), files()), (true, 0));
     }
 }

@@ -5,11 +5,12 @@ use super::super::trees::Batch;
 use super::{CallName, Embedded, Running};
 
 impl Embedded {
-    /// Forgets the words of a call that is up; those of somebody who is held stay.
+    /// Forgets the words of a call that is up, and its kept audio; the words of somebody who is held stay.
     ///
     /// # Errors
     /// When the store cannot be read or written.
     pub(super) fn forget_words(&self, running: &mut Running, name: &CallName) -> Result<(), String> {
+        self.forget_reels(&[*name])?;
         let Some(call) = running.calls.get_mut(name) else { return Ok(()) };
         if self.held_by(name)?.is_some() {
             return Ok(());

@@ -54,7 +54,7 @@ async fn what_is_kept_is_played_whole_or_in_parts_and_who_asked_is_in_the_trail(
     assert_eq!((&entries[3]["call"], &entries[3]["who"]), (&Value::from("call-1"), &Value::from("api")), "{trail}");
     assert_eq!(entries[2]["what"]["from_ms"], 200, "{trail}");
 
-    assert!(store.drop_reel("call-1".to_owned()));
+    assert_eq!(store.drop_reel("call-1".to_owned()).recv(), Ok(Ok(())));
     store.reel("call-1".to_owned()).await.expect("readable");
     for _ in 0..500 {
         if ask("").await.status == 410 {
