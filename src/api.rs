@@ -37,8 +37,8 @@ pub(crate) fn post(server: &ServerArgs, path: &str) -> Result<Value, Failure> {
 pub(crate) struct Parcel<'a> {
     /// Where to.
     pub(crate) path: &'a str,
-    /// What stands behind the path.
-    pub(crate) query: Vec<(&'a str, String)>,
+    /// What stands behind the path; what is not said is left out.
+    pub(crate) query: Vec<(&'a str, Option<String>)>,
     /// What stands in front of the body; the first of them is what it is.
     pub(crate) headers: Vec<(&'a str, String)>,
     /// The body.
@@ -72,8 +72,18 @@ pub(crate) fn ask(server: &ServerArgs, method: Method, path: &str, body: Option<
 /// When the server cannot be asked, or answers anything but JSON.
 pub(crate) fn send(server: &ServerArgs, parcel: Parcel<'_>) -> Result<(u16, Value), Failure> {
     let Parcel { path, query, headers, body, within } = parcel;
-    let request = request(&client(server, Some(within))?, server, Method::POST, path)?.query(&query).body(body);
+    let query: Vec<_> = query.iter().map(|(key, value)| (*key, value.as_deref())).collect();
+    let to = with_query(path, &query);
+    let request = request(&client(server, Some(within))?, server, Method::POST, &to)?.body(body);
     answered(path, headers.into_iter().fold(request, |request, (name, value)| request.header(name, value)))
+}
+
+/// What is at an address of the API; the status, and what the server says, whatever that is.
+///
+/// # Errors
+/// As [`send`].
+pub(crate) fn look(server: &ServerArgs, path: &str) -> Result<(u16, Value), Failure> {
+    answered(path, request(&client(server, Some(ANSWER_WITHIN))?, server, Method::GET, path)?)
 }
 
 /// The status, and what the answer says.
@@ -126,24 +136,13 @@ pub(crate) fn request(
 
 /// An address with what is asked for; what is not said is left out.
 pub(crate) fn with_query(path: &str, query: &[(&str, Option<&str>)]) -> String {
-    let mut url = somewhere();
+    // Any place at all, for what is behind it.
+    let mut url = Url::parse(DEFAULT_URL).expect("an address");
     url.set_path(path);
     for (key, value) in query.iter().filter_map(|(key, value)| Some((key, (*value)?))) {
         url.query_pairs_mut().append_pair(key, value);
     }
     url.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"))
-}
-
-/// A text as a part of an address.
-pub(crate) fn escaped(text: &str) -> String {
-    let mut url = somewhere();
-    url.path_segments_mut().expect("it has a host").push(text);
-    url.path().trim_start_matches('/').to_owned()
-}
-
-/// Any place at all, for what is behind it.
-fn somewhere() -> Url {
-    Url::parse(DEFAULT_URL).expect("an address")
 }
 
 /// What went wrong, with why.
@@ -172,6 +171,5 @@ mod tests {
         let query = [("state", Some("active")), ("before", None), ("type", Some("alert,call_ended"))];
         assert_eq!(with_query("/v1/calls", &query), "/v1/calls?state=active&type=alert%2Ccall_ended");
         assert_eq!(with_query("/v1/calls", &[("before", None)]), "/v1/calls");
-        assert_eq!(escaped("a/b?c d"), "a%2Fb%3Fc%20d");
     }
 }

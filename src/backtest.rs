@@ -15,7 +15,7 @@ use std::time::Duration;
 use routing::backtest::{Effect, Interaction, Outcome, replay};
 use routing::{Broken, Policy, check_expects};
 
-pub(crate) use read::{interaction_of, interactions};
+pub(crate) use read::{files_in, interaction_of, interactions};
 
 use crate::api;
 use crate::cli::{Failure, PolicyCommand, PolicyTestArgs, ServerArgs, print_line};

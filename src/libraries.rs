@@ -271,7 +271,7 @@ impl Libraries {
 fn shipped_with_program(kind: Kind) -> &'static [(&'static str, &'static str)] {
     match kind {
         Kind::Lexicons => &crate::lexicons::SHIPPED,
-        Kind::Compliance => &crate::masking::SHIPPED,
+        Kind::Compliance => &nlu::masking::BUILT_IN,
         Kind::Policies | Kind::Knowledge | Kind::Phrases => &[],
     }
 }

@@ -4,13 +4,6 @@ use std::path::PathBuf;
 
 use nlu::masking::MaskingLists;
 
-/// The lists that come with the program, as they are written.
-pub(crate) const SHIPPED: [(&str, &str); 3] = [
-    ("masking.zh.toml", include_str!("../config/compliance/masking.zh.toml")),
-    ("masking.en.toml", include_str!("../config/compliance/masking.en.toml")),
-    ("words.zh.toml", include_str!("../config/compliance/words.zh.toml")),
-];
-
 /// The lists of these files, or the shipped ones where none is given.
 ///
 /// # Errors

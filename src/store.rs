@@ -573,12 +573,16 @@ fn opened_keys(settings: &StoreSettings) -> Result<(KeyRing, Option<serde_json::
 /// # Errors
 /// When the keys cannot be read.
 pub fn keys_and_trail(settings: &StoreSettings) -> Result<(KeyRing, Trail), KeyError> {
-    let path = settings.folder.join(KEYS_FILE);
-    let keys = match (KeyRing::read(&path, &master_key(settings)?), &settings.previous_key) {
-        (Err(KeyError::Unwrap { .. }), Some(previous)) => KeyRing::read(&path, &key_of(previous, &settings.folder)?)?,
-        (read, _) => read?,
-    };
+    let keys = read_keys(&settings.folder.join(KEYS_FILE), settings)?;
     Ok((keys, Trail::new(&settings.folder.join(AUDIT_FOLDER), settings.trail.archive.as_deref())))
+}
+
+/// The keys of a file for reading only, by the master key or the one of before.
+fn read_keys(path: &Path, settings: &StoreSettings) -> Result<KeyRing, KeyError> {
+    match (KeyRing::read(path, &master_key(settings)?), &settings.previous_key) {
+        (Err(KeyError::Unwrap { .. }), Some(previous)) => KeyRing::read(path, &key_of(previous, &settings.folder)?),
+        (read, _) => read,
+    }
 }
 
 /// Wraps the store's keys by another master key.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::api::{self, Parcel};
+use crate::backtest::files_in;
 use crate::cli::{Failure, RecordingsAddArgs, print_line};
 use crate::web::RECORDING_BYTES_MAX;
 
@@ -45,21 +46,10 @@ pub(crate) fn add(args: &RecordingsAddArgs) -> Result<(), Failure> {
 fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for path in paths {
-        if !path.is_dir() {
-            files.push(path.clone());
-            continue;
-        }
-        let named = |error: std::io::Error| Failure::of(path.display(), error);
-        let mut inside = Vec::new();
-        for entry in fs::read_dir(path).map_err(named)? {
-            let file = entry.map_err(named)?.path();
-            inside
-                .extend(Some(file).filter(|file| file.extension().is_some_and(|end| end.eq_ignore_ascii_case("wav"))));
-        }
+        let inside = files_in(path, |file| file.extension().is_some_and(|end| end.eq_ignore_ascii_case("wav")))?;
         if inside.is_empty() {
             return Err(Failure::of(path.display(), "expected recordings (.wav) in it, found none"));
         }
-        inside.sort();
         files.extend(inside);
     }
     if files.len() > FILES_MAX {
@@ -75,6 +65,8 @@ struct Batch<'a> {
     /// By file: the call that it becomes.
     waiting: VecDeque<(PathBuf, String)>,
     failed: usize,
+    /// Whether the server has ever answered: one that has may be away for a while.
+    is_reached: bool,
     /// When anything was last heard of any of them.
     heard: Instant,
 }
@@ -85,7 +77,7 @@ impl<'a> Batch<'a> {
             std::env::var(name).map_err(|error| Failure::of(format!("the customer's address in {name}"), error))
         });
         let customer = customer.transpose()?;
-        Ok(Batch { args, customer, waiting: VecDeque::new(), failed: 0, heard: Instant::now() })
+        Ok(Batch { args, customer, waiting: VecDeque::new(), failed: 0, is_reached: false, heard: Instant::now() })
     }
 
     /// Uploads a recording, as soon as there is room for it. One that is refused is told, and the next one has its turn.
@@ -95,7 +87,16 @@ impl<'a> Batch<'a> {
             Err(why) => return self.tell_failed(file, None, &why),
         };
         loop {
-            let (status, told) = api::send(&self.args.server, self.parcel(file, body.clone()))?;
+            let (status, told) = match api::send(&self.args.server, self.parcel(file, body.clone())) {
+                Ok(answer) => answer,
+                // As one without room. What it has taken nevertheless is listened to twice.
+                Err(failure) if self.is_reached => {
+                    self.wait_for_room(&failure.to_string())?;
+                    continue;
+                }
+                Err(failure) => return Err(failure),
+            };
+            self.is_reached = true;
             match status {
                 202 => {
                     let call = told["call"].as_str().unwrap_or_default().to_owned();
@@ -105,14 +106,23 @@ impl<'a> Batch<'a> {
                     return self.look();
                 }
                 // No room: it comes with time.
-                429 | 503 => {
-                    sleep(PAUSE);
-                    self.look()?;
-                    self.check_patience(&format!("{status}: {}", why(&told)))?;
-                }
+                429 | 503 => self.wait_for_room(&refusal(status, &told))?,
                 // Every other recording would be refused as well.
-                401 | 403 | 404 => return Err(Failure::of(file.display(), format!("{status}: {}", why(&told)))),
-                _ => return self.tell_failed(file, None, &format!("{status}: {}", why(&told))),
+                401 | 403 | 404 => return Err(Failure::of(file.display(), refusal(status, &told))),
+                _ => return self.tell_failed(file, None, &refusal(status, &told)),
+            }
+        }
+    }
+
+    /// Waits until one of those that were uploaded is over, so that bodies are not sent in vain; a moment where none waits.
+    fn wait_for_room(&mut self, why: &str) -> Result<(), Failure> {
+        let before = self.waiting.len();
+        loop {
+            sleep(PAUSE);
+            self.look()?;
+            self.check_patience(why)?;
+            if before == 0 || self.waiting.len() < before {
+                return Ok(());
             }
         }
     }
@@ -128,11 +138,10 @@ impl<'a> Batch<'a> {
             ("name", name),
         ];
         let headers = [("content-type", Some("audio/wav".to_owned())), ("x-calmline-customer", self.customer.clone())];
-        let said = |(key, value): (&'static str, Option<String>)| Some((key, value?));
         Parcel {
             path: "/v1/recordings",
-            query: query.into_iter().filter_map(said).collect(),
-            headers: headers.into_iter().filter_map(said).collect(),
+            query: query.into(),
+            headers: headers.into_iter().filter_map(|(key, value)| Some((key, value?))).collect(),
             body,
             within: UPLOAD_WITHIN,
         }
@@ -142,13 +151,20 @@ impl<'a> Batch<'a> {
     fn look(&mut self) -> Result<(), Failure> {
         // The server hears one after the other: the first one that is not over is the last that can be.
         while let Some((file, call)) = self.waiting.front().cloned() {
-            let told = api::get(&self.args.server, &format!("/v1/recordings/{call}"))?;
-            match told["state"].as_str() {
-                Some("done") => self.tell_done(&file, &call, &told)?,
-                Some("failed") => {
+            let (status, told) = match api::look(&self.args.server, &format!("/v1/recordings/{call}")) {
+                Ok(answer) => answer,
+                Err(failure) => return self.check_patience(&failure.to_string()),
+            };
+            match (status, told["state"].as_str()) {
+                (200, Some("done")) => self.tell_done(&file, &call, &told)?,
+                (200, Some("failed")) => {
                     self.tell_failed(&file, Some(&call), told["reason"].as_str().unwrap_or("it is not said why"))?;
                 }
-                _ => return self.check_patience("the server does not get on"),
+                (200, _) => return self.check_patience("the server does not get on"),
+                (401 | 403, _) => return Err(Failure::of(file.display(), refusal(status, &told))),
+                // It knows the recording no more: it has begun anew since.
+                (404, _) => self.tell_failed(&file, Some(&call), &refusal(status, &told))?,
+                _ => return self.check_patience(&refusal(status, &told)),
             }
             self.waiting.pop_front();
             self.heard = Instant::now();
@@ -165,16 +181,27 @@ impl<'a> Batch<'a> {
     }
 
     fn tell_done(&self, file: &Path, call: &str, told: &Value) -> Result<(), Failure> {
-        let record = api::get(&self.args.server, &format!("/v1/calls/{call}"))?;
+        // It was listened to, whether what it has become can be had or not.
+        let record = match api::look(&self.args.server, &format!("/v1/calls/{call}")) {
+            Ok((200, record)) => record,
+            _ => Value::Null,
+        };
+        let is_known = !record.is_null();
         let rules: Vec<&str> = each(&record["decisions"], "rule").collect();
         let alerts: Vec<&str> = each(&record["alerts"], "severity").collect();
         if self.args.json {
             return print_line(json!({
                 "file": file, "call": call, "state": "done", "duration_ms": told["duration_ms"], "took_ms": told["took_ms"],
-                "words": told["words"], "peak": record["peak"], "rules": rules, "alerts": alerts,
+                "words": told["words"], "peak": record["peak"],
+                "rules": is_known.then_some(&rules), "alerts": is_known.then_some(&alerts),
             }));
         }
         let seconds = |key: &str| told[key].as_f64().unwrap_or_default() / 1_000.0;
+        let (name, lasts_s, took_s) = (file.display(), seconds("duration_ms"), seconds("took_ms"));
+        let heard = format!("{name}: {call}, {lasts_s:.1} s, heard in {took_s:.1} s");
+        if !is_known {
+            return print_line(format_args!("{heard}; what came of it cannot be had"));
+        }
         let peak = &record["peak"];
         let anger = peak["anger"].as_f64().map(|anger| format!("{anger:.2}"));
         let peak = match (peak["level"].as_str(), anger) {
@@ -182,13 +209,7 @@ impl<'a> Batch<'a> {
             _ => "nobody was heard speaking".to_owned(),
         };
         let rules = if rules.is_empty() { "nothing".to_owned() } else { rules.join(", ") };
-        print_line(format_args!(
-            "{}: {call}, {:.1} s, heard in {:.1} s: {peak}; {} alerts; decided {rules}",
-            file.display(),
-            seconds("duration_ms"),
-            seconds("took_ms"),
-            alerts.len()
-        ))
+        print_line(format_args!("{heard}: {peak}; {} alerts; decided {rules}", alerts.len()))
     }
 
     fn tell_failed(&mut self, file: &Path, call: Option<&str>, why: &str) -> Result<(), Failure> {
@@ -212,11 +233,97 @@ fn read(file: &Path) -> Result<Vec<u8>, String> {
 }
 
 /// Why the server has refused something, in its own words.
-fn why(told: &Value) -> &str {
-    told["detail"].as_str().unwrap_or("it is not said why")
+fn refusal(status: u16, told: &Value) -> String {
+    format!("{status}: {}", told["detail"].as_str().unwrap_or("it is not said why"))
 }
 
 /// One text of every element of a list.
 fn each<'a>(list: &'a Value, key: &'a str) -> impl Iterator<Item = &'a str> {
     list.as_array().into_iter().flatten().filter_map(move |one| one[key].as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::thread::{self, JoinHandle};
+
+    use super::*;
+    use crate::cli::ServerArgs;
+
+    #[test]
+    fn a_server_that_is_away_for_a_moment_does_not_end_the_batch() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = |name: &str| folder.path().join(name);
+        for (name, text) in [("1.wav", "RIFF"), ("2.wav", "RIFF"), ("token", "0123456789abcdef")] {
+            fs::write(file(name), text).expect("a file");
+        }
+        let (url, asked) = server(vec![
+            Some((202, r#"{"call":"a"}"#)),
+            Some((200, r#"{"state":"running"}"#)),
+            // In front of the server somebody else answers; then nobody does; then it has begun anew.
+            Some((503, "<html>")),
+            None,
+            Some((404, r#"{"detail":"no such recording"}"#)),
+            Some((202, r#"{"call":"b"}"#)),
+            Some((200, r#"{"state":"done","duration_ms":1000,"took_ms":500}"#)),
+            Some((500, "{}")),
+        ]);
+        let token_file = Some(file("token"));
+        let server = ServerArgs { url: Some(url), token_env: String::new(), token_file, authorities: None };
+        let args = RecordingsAddArgs {
+            recordings: vec![folder.path().to_owned()],
+            agent: None,
+            route: None,
+            language: None,
+            customer_env: None,
+            within_s: 60,
+            json: false,
+            server,
+        };
+        let told = add(&args).expect_err("the first one is lost").to_string();
+        assert_eq!(told, "1 of 2 recordings were not listened to");
+        let expected = [
+            "POST /v1/recordings?name=1.wav",
+            "GET /v1/recordings/a",
+            "POST /v1/recordings?name=2.wav",
+            "GET /v1/recordings/a",
+            "GET /v1/recordings/a",
+            "POST /v1/recordings?name=2.wav",
+            "GET /v1/recordings/b",
+            "GET /v1/calls/b",
+        ];
+        assert_eq!(asked.join().expect("all were asked"), expected);
+        let told = add(&args).expect_err("nobody is there, and was not before").to_string();
+        assert!(told.starts_with("/v1/recordings: "), "{told}");
+    }
+
+    /// A server that answers one request after the other, or hangs up; where it is, and what it was asked.
+    fn server(answers: Vec<Option<(u16, &'static str)>>) -> (String, JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+        let serve = move || -> Vec<String> { answers.into_iter().map(|answer| answered(&listener, answer)).collect() };
+        (url, thread::spawn(serve))
+    }
+
+    /// Takes one request: its method and where it goes.
+    fn answered(listener: &TcpListener, answer: Option<(u16, &str)>) -> String {
+        let mut stream = BufReader::new(listener.accept().expect("somebody asks").0);
+        let mut line = || {
+            let mut line = String::new();
+            stream.read_line(&mut line).expect("a line");
+            line.trim_end().to_owned()
+        };
+        let request = line();
+        let head: Vec<String> = std::iter::repeat_with(&mut line).take_while(|line| !line.is_empty()).collect();
+        let length = |line: &String| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok();
+        let length: usize = head.iter().find_map(length).unwrap_or_default();
+        stream.read_exact(&mut vec![0; length]).expect("the body");
+        if let Some((status, body)) = answer {
+            let length = body.len();
+            let answer = format!("HTTP/1.1 {status} x\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+            stream.get_mut().write_all(answer.as_bytes()).expect("it listens");
+        }
+        request.trim_end_matches(" HTTP/1.1").to_owned()
+    }
 }

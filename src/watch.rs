@@ -12,6 +12,7 @@ use crate::cli::{
     AlertArgs, AlertAssignArgs, AlertDeedCommand, AlertSnoozeArgs, AlertsArgs, AlertsListArgs, CallsArgs, CallsState,
     Failure, print_line,
 };
+use crate::hexadecimal::escaped;
 use table::Table;
 pub(crate) use tail::run as tail;
 
@@ -115,7 +116,7 @@ fn handle(AlertArgs { alert, server }: &AlertArgs, mut body: Value) -> Result<()
     })?;
     body["alert_ms"] = alert_ms.into();
     body["rule"] = rule.into();
-    let path = format!("/v1/calls/{}/alerts", api::escaped(call));
+    let path = format!("/v1/calls/{}/alerts", escaped(call));
     api::ask(server, Method::POST, &path, Some(&body))?;
     print_line(format_args!("{alert}: {}", body["deed"].as_str().unwrap_or_default()))
 }

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 pub use self::class::Class;
 use self::lists::Cue;
-pub use self::lists::{ListError, MaskingLists};
+pub use self::lists::{BUILT_IN, ListError, MaskingLists};
 use self::scene::{Find, Scene, is_masked};
 use crate::numbers::token::{Kind, Token, is_han};
 

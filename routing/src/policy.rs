@@ -15,7 +15,7 @@ use std::time::Duration;
 use toml::Value;
 
 use crate::saying::is_well_formed;
-use crate::section::{Section, list, name, number, parse_table, shown, whole};
+use crate::section::{Section, choice, list, name, number, one_of, parse_table, whole};
 use crate::{Action, Decision, Emotion, Fault, Level, Texts};
 
 pub use circumstances::{Circumstances, Wanted};
@@ -479,15 +479,6 @@ pub fn is_prompt_file(file: &str) -> bool {
 pub fn is_saying(text: &str) -> bool {
     let fits = !text.trim().is_empty() && text.chars().count() <= SAYING_CHARS_MAX;
     fits && !text.chars().any(char::is_control) && is_well_formed(text)
-}
-
-fn choice<T: Copy>(all: &'static [T], as_str: fn(T) -> &'static str) -> impl Fn(&Value) -> Option<T> {
-    move |value| all.iter().copied().find(|&one| value.as_str() == Some(as_str(one)))
-}
-
-fn one_of<T: Copy>(all: &[T], as_str: fn(T) -> &'static str) -> String {
-    let words: Vec<String> = all.iter().map(|&one| shown(&Value::from(as_str(one)))).collect();
-    words.join(" or ")
 }
 
 #[cfg(test)]

@@ -217,6 +217,17 @@ pub fn list<T>(length_max: usize, item: impl Fn(&Value) -> Option<T>) -> impl Fn
     }
 }
 
+/// One of a few, by its word.
+pub fn choice<T: Copy>(all: &'static [T], as_str: fn(T) -> &'static str) -> impl Fn(&Value) -> Option<T> {
+    move |value| all.iter().copied().find(|&one| value.as_str() == Some(as_str(one)))
+}
+
+/// How [`choice`] is told: every word.
+pub fn one_of<T: Copy>(all: &[T], as_str: fn(T) -> &'static str) -> String {
+    let words: Vec<String> = all.iter().map(|&one| shown(&Value::from(as_str(one)))).collect();
+    words.join(" or ")
+}
+
 /// A value as the operator wrote it, on one line, shortened.
 pub fn shown(value: &Value) -> String {
     const CHARS_MAX: usize = 80;

@@ -91,27 +91,30 @@ fn kind(file: &Path) -> Option<Kind> {
 fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for path in paths {
-        let named = |error: std::io::Error| Failure::of(path.display(), error);
-        if !path.is_dir() {
-            if kind(path).is_none() {
-                let expected = "expected a set (.toml), a log of events (.jsonl), a call (.json), a recording (.wav) or a folder of these";
-                return Err(Failure::of(path.display(), expected));
-            }
-            files.push(path.clone());
-            continue;
+        if !path.is_dir() && kind(path).is_none() {
+            let expected = "expected a set (.toml), a log of events (.jsonl), a call (.json), a recording (.wav) or a folder of these";
+            return Err(Failure::of(path.display(), expected));
         }
-        let mut inside = Vec::new();
-        for entry in fs::read_dir(path).map_err(named)? {
-            let file = entry.map_err(named)?.path();
-            inside.extend(kind(&file).map(|_| file));
-        }
-        inside.sort();
-        files.extend(inside);
+        files.extend(files_in(path, |file| kind(file).is_some())?);
     }
     if files.len() > FILES_MAX {
         return Err(Failure::Failed(format!("expected at most {FILES_MAX} files, found {}", files.len())));
     }
     Ok(files)
+}
+
+/// The files of a folder that are wanted, in the order of their names; of a file, itself.
+pub(crate) fn files_in(path: &Path, is_wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>, Failure> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let named = |error: std::io::Error| Failure::of(path.display(), error);
+    let mut inside = Vec::new();
+    for entry in fs::read_dir(path).map_err(named)? {
+        inside.extend(Some(entry.map_err(named)?.path()).filter(|file| is_wanted(file)));
+    }
+    inside.sort();
+    Ok(inside)
 }
 
 fn read_text(file: &Path) -> Result<String, Failure> {

@@ -26,7 +26,11 @@ pub(super) fn look(checked: &Checked) -> Vec<Finding> {
     let mut findings = models(checked);
     findings.extend(secrets(settings).iter().filter_map(|file| secret(file)));
     if let Some(store) = &settings.store {
-        findings.push(master_key(&store.master_key, &store.folder));
+        let missing = "without it nothing that is kept can be read: put it back, or name a new one for an empty store";
+        findings.push(master_key("master key", &store.master_key, (&store.folder, missing)));
+        let missing = "put it back, or take it out of [store] once `calmline keys rotate` has been done";
+        let previous = store.previous_key.as_ref();
+        findings.extend(previous.map(|key| master_key("master key of before", key, (&store.folder, missing))));
         let folders = [("store", &store.folder), ("back-ups", &store.backups)];
         findings.extend(folders.map(|(what, folder)| room(what, folder)));
     }
@@ -75,8 +79,10 @@ fn secrets(settings: &Settings) -> Vec<PathBuf> {
     }
     let own = settings.web.as_ref().and_then(|web| web.tls.as_ref());
     files.extend(settings.sip.tls.iter().chain(own).map(|tls| tls.key.clone()));
-    if let Some(MasterKeySource::File(file)) = settings.store.as_ref().map(|store| &store.master_key) {
-        files.push(file.clone());
+    for key in settings.store.iter().flat_map(|store| std::iter::once(&store.master_key).chain(&store.previous_key)) {
+        if let MasterKeySource::File(file) = key {
+            files.push(file.clone());
+        }
     }
     files
 }
@@ -92,8 +98,8 @@ fn secret(file: &Path) -> Option<Finding> {
     })
 }
 
-fn master_key(source: &MasterKeySource, folder: &Path) -> Finding {
-    let what = "master key";
+/// Whether a master key is there; `missing` says what to do when it is not.
+fn master_key(what: &str, source: &MasterKeySource, (folder, missing): (&Path, &str)) -> Finding {
     match source {
         MasterKeySource::Variable(name) if std::env::var_os(name).is_none() => {
             Finding::warn(what, format!("{name} is not set here"), "the server's environment has to have it")
@@ -101,11 +107,7 @@ fn master_key(source: &MasterKeySource, folder: &Path) -> Finding {
         MasterKeySource::Variable(name) => Finding::ok(what, format!("in {name}")),
         MasterKeySource::File(file) => match fs::metadata(file) {
             Ok(_) => Finding::ok(what, file.display().to_string()),
-            Err(error) => Finding::fail(
-                what,
-                format!("{}: {error}", file.display()),
-                "without it nothing that is kept can be read: put it back, or name a new one for an empty store",
-            ),
+            Err(error) => Finding::fail(what, format!("{}: {error}", file.display()), missing),
         },
         MasterKeySource::Command(words) => {
             Finding::ok(what, format!("by {}", words.first().map_or("nothing", String::as_str)))

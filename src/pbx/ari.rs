@@ -12,6 +12,7 @@ use super::ami::variables;
 use super::{
     Deed, Dialplan, Move, NO_CHANNEL, Outcome, Place, Said, TOO_MANY, Ticket, UNANSWERED_MAX, channel_name, clean,
 };
+use crate::hexadecimal::escaped;
 
 /// One application of an Asterisk.
 #[derive(Debug)]
@@ -286,19 +287,6 @@ fn plan_continue(channel: &str, dialplan: &Dialplan, set: Vec<(String, String)>)
 fn named(channel: Option<&str>) -> Result<String, String> {
     let channel = channel.ok_or(NO_CHANNEL)?;
     channel_name(channel).map(escaped).ok_or_else(|| "the channel's name is no word".to_owned())
-}
-
-/// `text` as it may stand in a path or a query (RFC 3986 §2.3).
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            escaped += &format!("%{byte:02X}");
-        }
-    }
-    escaped
 }
 
 /// What a refusal says, e.g. `404 Channel not found`.

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use routing::section::{Section, list, name, whole};
+use routing::Severity;
+use routing::section::{Section, choice, list, name, one_of, whole};
 
 use super::Settings;
-use crate::escalation::{EscalationStep, severity_named};
+use crate::escalation::EscalationStep;
 
 /// Steps of one server.
 const STEPS_MAX: usize = 10;
@@ -42,8 +43,8 @@ pub(super) fn read_alerts(mut section: Section<'_>) -> AlertSettings {
         if let Some(after) = after.filter(|after| *after <= before) {
             step.fault("after_s", after.as_secs(), "more than in the step before");
         }
-        let severities = "\"info\", \"warning\" or \"critical\"";
-        let severity = step.read("severity", severities, |value| severity_named(value.as_str()?));
+        let severities = one_of(&Severity::ALL, Severity::as_str);
+        let severity = step.read("severity", severities, choice(&Severity::ALL, Severity::as_str));
         let to = step.read("to", "a list of 1-50 names of users", list(NAMES_MAX, name)).unwrap_or_default();
         let crms = step.read("crm", "a list of 1-50 names of [crm.NAME]s", list(NAMES_MAX, name)).unwrap_or_default();
         steps.extend(after.map(|after| EscalationStep { after, severity, to, crms }));
@@ -67,8 +68,6 @@ pub(super) fn check_steps(root: &mut Section<'_>, settings: &Settings) {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-
-    use routing::Severity;
 
     use super::super::Fault;
     use super::*;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use nlu::masking::{Class, MaskingLists};
 use routing::section::{Section, list, name, text};
@@ -15,6 +15,8 @@ use crate::masking;
 const LISTS_MAX: usize = 20;
 /// Regions of one server.
 const REGIONS_MAX: usize = 50;
+/// The lists that come with the program, read once: there are thousands of words in them.
+static SHIPPED: LazyLock<Arc<MaskingLists>> = LazyLock::new(|| Arc::new(MaskingLists::built_in()));
 pub(super) const REGION: &str = "a region's name of 1-64 letters, digits, \"-\", \"_\" or \".\"";
 
 /// What is masked.
@@ -32,7 +34,7 @@ pub struct PrivacySettings {
 
 impl Default for PrivacySettings {
     fn default() -> Self {
-        Self { mask: Class::usual(), files: Vec::new(), lists: Arc::new(MaskingLists::built_in()), regions: None }
+        Self { mask: Class::usual(), files: Vec::new(), lists: Arc::clone(&SHIPPED), regions: None }
     }
 }
 

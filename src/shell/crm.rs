@@ -304,23 +304,24 @@ impl Clerk {
         });
         let mut fresh = Vec::new();
         for name in names {
+            let key = self.key_of(notice, &name);
+            let is_known = |key: &String| self.parcels.values().any(|one| one.key == *key && one.crm == name);
+            if key.as_ref().is_some_and(is_known) {
+                continue;
+            }
             if !self.has_room(&name).await {
                 self.metrics.count_delivery(&name, "dropped");
                 continue;
             }
             let id = self.next;
             let Some(body) = self.receivers[&name].body(&facts) else { continue };
-            let key = self.key_of(notice, &name);
-            if self.parcels.values().any(|parcel| parcel.key == key && parcel.crm == name) {
-                continue;
-            }
             let parcel = Parcel {
                 id,
                 crm: name,
                 to: None,
                 call: notice.call.clone(),
                 event: event.to_owned(),
-                key,
+                key: key.unwrap_or_else(post::fresh_key),
                 body,
                 unix_ms: time.0,
                 attempts: 0,
@@ -334,11 +335,11 @@ impl Clerk {
         self.keep(&fresh).await;
     }
 
-    /// What a receiver knows a parcel by: a step of an alert, which may be told again after a restart, always by the same.
-    fn key_of(&self, notice: &Notice, crm: &str) -> String {
-        let What::AlertEscalated(told) = &notice.what else { return post::fresh_key() };
+    /// What a receiver knows a step of an alert by, which may be told again after a restart; nothing of what is told once.
+    fn key_of(&self, notice: &Notice, crm: &str) -> Option<String> {
+        let What::AlertEscalated(told) = &notice.what else { return None };
         let AlertEscalated { alert_ms, rule, step, since, .. } = told;
-        self.store.key_of(&format!("escalated {} {alert_ms} {rule} {} {step} {crm}", notice.call, since.0))
+        Some(self.store.key_of(&format!("escalated {} {alert_ms} {rule} {} {step} {crm}", notice.call, since.0)))
     }
 
     /// Writes down a parcel that is made once for good. It goes out only once that is on the disk.

@@ -13,8 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::audit::Trail;
 use super::embedded::Embedded;
-use super::keys::KeyRing;
-use super::{AUDIT_FOLDER, CALLS_FOLDER, KEYS_FILE, MASTER_FILE, master_key};
+use super::{AUDIT_FOLDER, CALLS_FOLDER, KEYS_FILE, MASTER_FILE, read_keys};
 use crate::durable::sync_folder;
 use crate::hexadecimal::hexadecimal;
 use crate::settings::{MasterKeySource, StoreSettings};
@@ -151,8 +150,8 @@ fn trail_files(folder: &Path) -> Result<Vec<String>, BackupError> {
 /// Takes a back-up back into the folder of a store that has nothing yet.
 ///
 /// # Errors
-/// When it is none, or not as it was made, or the master key is not its key; or there is a store already. Nothing is written
-/// before all of it was looked at.
+/// When it is none, or not as it was made, or neither the master key nor the one of before is its key; or there is a store already.
+/// Nothing is written before all of it was looked at.
 pub fn restore(settings: &StoreSettings, from: &Path) -> Result<Manifest, BackupError> {
     let manifest = checked(from)?;
     let to = &settings.folder;
@@ -166,7 +165,7 @@ pub fn restore(settings: &StoreSettings, from: &Path) -> Result<Manifest, Backup
             return Err(other(to, "a folder without a store", format!("one with {name}: move it away first")));
         }
     }
-    let keys = KeyRing::read(&from.join(KEYS_FILE), &master_key(settings)?)?;
+    let keys = read_keys(&from.join(KEYS_FILE), settings)?;
     fs::create_dir_all(to.join(AUDIT_FOLDER)).map_err(in_file(to))?;
     for Listed { name, .. } in &manifest.files {
         if name == KEYS_FILE || name.starts_with(AUDIT_FOLDER) {

@@ -127,7 +127,7 @@ impl MasterKey {
 }
 
 /// The key file.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct KeyFile {
     calmline_keys: u8,
@@ -236,20 +236,19 @@ impl KeyRing {
         Self::unwrapped(path, &read_file(path)?, master.wrapping(), 0)
     }
 
-    /// Wraps every key of the file by another master key, all at once: a crash leaves the old file or the new one.
+    /// Wraps every key of the file by another master key, all at once: a crash leaves the old file or the new one. Keys that are
+    /// wrapped by it already are no fault.
     ///
     /// # Returns
     /// How many keys there are.
     ///
     /// # Errors
-    /// As [`KeyRing::open`].
+    /// As [`KeyRing::open`]; then the file is as before, as in [`KeyRing::rotate`].
     pub fn rewrap(path: &Path, old: &MasterKey, new: &MasterKey) -> Result<usize, KeyError> {
         let (old, new) = (old.wrapping(), new.wrapping());
-        let mut file = read_file(path)?;
-        for key in &mut file.keys {
-            *key = wrap(&new, key.id, key.purpose, &unwrap(path, &old, key)?)?;
-        }
-        write_file(path, &file)?;
+        let before = read_file(path)?;
+        let (file, _) = wrap_all(path, &before, &old, &new)?;
+        replace_file(path, &before, &file)?;
         Ok(file.keys.len())
     }
 
@@ -257,20 +256,16 @@ impl KeyRing {
     /// before opens as ever.
     ///
     /// # Errors
-    /// As [`KeyRing::open`]; then everything is as before.
+    /// As [`KeyRing::open`]; then everything is as before. Where the disk does not take the file of before back either, the new one
+    /// may remain: then `master` alone opens it.
     pub fn rotate(&self, master: &MasterKey) -> Result<Rotated, KeyError> {
         let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
         let (path, new) = (place.path.clone(), master.wrapping());
-        let mut file = read_file(&path)?;
-        let master_changed = file.keys.iter().any(|key| unwrap(&path, &new, key).is_err());
-        for key in &mut file.keys {
-            // One that was written and could not be synced is wrapped by the new one already.
-            let bytes = unwrap(&path, &place.wrapping, key).or_else(|_| unwrap(&path, &new, key))?;
-            *key = wrap(&new, key.id, key.purpose, &bytes)?;
-        }
+        let before = read_file(&path)?;
+        let (mut file, master_changed) = wrap_all(&path, &before, &place.wrapping, &new)?;
         let id = add_data_key(&path, &mut file, &new)?;
         let fresh = Self::unwrapped(&path, &file, new, id)?;
-        write_file(&path, &file)?;
+        replace_file(&path, &before, &file)?;
 
         let Self { data, place: fresh, .. } = fresh;
         *place = fresh.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -410,6 +405,23 @@ fn first_keys(wrapping: &LessSafeKey) -> Result<KeyFile, KeyError> {
     Ok(KeyFile { calmline_keys: VERSION, keys })
 }
 
+/// Every key of a file wrapped by `new`, and whether any was not before.
+fn wrap_all(path: &Path, file: &KeyFile, old: &LessSafeKey, new: &LessSafeKey) -> Result<(KeyFile, bool), KeyError> {
+    let (mut wrapped, mut has_changed) = (file.clone(), false);
+    for key in &mut wrapped.keys {
+        // One that was written and could not be synced is wrapped by the new one already.
+        let bytes = match unwrap(path, new, key) {
+            Ok(bytes) => bytes,
+            Err(_) => {
+                has_changed = true;
+                unwrap(path, old, key)?
+            }
+        };
+        *key = wrap(new, key.id, key.purpose, &bytes)?;
+    }
+    Ok((wrapped, has_changed))
+}
+
 fn wrap(wrapping: &LessSafeKey, id: u32, purpose: Purpose, bytes: &[u8]) -> Result<Wrapped, KeyError> {
     let nonce: [u8; NONCE_LEN] = random()?;
     let mut wrapped = bytes.to_vec();
@@ -450,6 +462,14 @@ fn read_file(path: &Path) -> Result<KeyFile, KeyError> {
 fn write_file(path: &Path, file: &KeyFile) -> Result<(), KeyError> {
     let text = serde_json::to_vec_pretty(file).expect("only strings and numbers");
     write_whole(path, &text, Some(0o600)).map_err(in_file(path))
+}
+
+/// Puts a file in the place of `before`, which is put back where that fails: it may fail when the new one is in its place.
+fn replace_file(path: &Path, before: &KeyFile, file: &KeyFile) -> Result<(), KeyError> {
+    write_file(path, file).inspect_err(|_| {
+        // Whoever called is told why it was not replaced, whatever comes of this.
+        let _ = write_file(path, before);
+    })
 }
 
 fn random<const N: usize>() -> Result<[u8; N], KeyError> {

@@ -148,8 +148,22 @@ impl CallKeys {
     /// # Errors
     /// When the key of the class is gone.
     pub(super) fn seal(&self, ring: &KeyRing, class: Class, context: &[u8], plain: &[u8]) -> Result<Vec<u8>, KeyError> {
+        self.seal_by(ring.nonce(), class, context, plain)
+    }
+
+    /// The same by keys that several openings seal a few values with: after a restore an opening may come once more, with its
+    /// counts of before, so that nonces are random here (NIST SP 800-38D §8.2.2).
+    ///
+    /// # Errors
+    /// As [`CallKeys::seal`], or when the system gives no random numbers.
+    pub(super) fn seal_anew(&self, class: Class, context: &[u8], plain: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let mut nonce = [0; NONCE_LEN];
+        SystemRandom::new().fill(&mut nonce).map_err(|_| KeyError::Random)?;
+        self.seal_by(nonce, class, context, plain)
+    }
+
+    fn seal_by(&self, nonce: [u8; NONCE_LEN], class: Class, context: &[u8], plain: &[u8]) -> Result<Vec<u8>, KeyError> {
         let key = self.keys[class as usize].as_ref().ok_or(KeyError::Value("its key is gone"))?;
-        let nonce = ring.nonce();
         let mut sealed = Head { seat: self.seat, class, tenant: self.tenant }.octets();
         sealed.reserve_exact(NONCE_LEN + plain.len() + AES_256_GCM.tag_len());
         let aad = [&sealed, context].concat();
@@ -310,6 +324,9 @@ impl Slots {
     /// # Errors
     /// When the file cannot be read or written.
     pub(super) fn destroy(&mut self, seats: &[Seat], classes: &[Class]) -> io::Result<()> {
+        if seats.is_empty() {
+            return Ok(());
+        }
         let mut freed = Vec::new();
         let mut place = [0; SLOT_BYTES];
         for seat in seats.iter().filter(|seat| seat.slot < self.count) {

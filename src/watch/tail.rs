@@ -103,7 +103,7 @@ async fn open(client: &Client, args: &TailArgs, after: Option<u64>) -> Result<Re
     if status.is_success() {
         return Ok(answer);
     }
-    let text = answer.text().await.unwrap_or_default();
+    let text = timeout(OPEN_WITHIN, answer.text()).await.ok().and_then(Result::ok).unwrap_or_default();
     let why = format!("{path}: {status}: {text}");
     // Whoever asks wrongly, or may not, will not do better in a moment.
     match status.is_client_error() && status.as_u16() != 429 {

@@ -9,7 +9,7 @@ use super::scene::plain;
 use crate::numbers::token::{is_han, tokens};
 
 /// The lists that come with the program: names of the files, and what they say.
-const BUILT_IN: [(&str, &str); 3] = [
+pub const BUILT_IN: [(&str, &str); 3] = [
     ("masking.zh.toml", include_str!("../../../config/compliance/masking.zh.toml")),
     ("masking.en.toml", include_str!("../../../config/compliance/masking.en.toml")),
     ("words.zh.toml", include_str!("../../../config/compliance/words.zh.toml")),
@@ -200,35 +200,24 @@ impl MaskingLists {
         }
         let built = AhoCorasickBuilder::new().match_kind(MatchKind::LeftmostLongest).build(cues);
         let cues = built.map_err(|error| ListError::Form { file: "lists".to_owned(), found: error.to_string() })?;
-        let [
-            surnames,
-            given,
-            titles,
-            no_names,
-            usual,
-            streets,
-            places,
-            units,
-            lesser_units,
-            not_units,
-            not_in_streets,
-            money,
-        ] = sets;
+        let mut sets = sets.into_iter();
+        // In the order in which they were filled.
+        let mut next = || sets.next().expect("there are as many as fields");
         Ok(Self {
             cues,
             announced,
-            surnames,
-            given,
-            titles,
-            no_names,
-            usual,
-            streets,
-            places,
-            units,
-            lesser_units,
-            not_units,
-            not_in_streets,
-            money,
+            surnames: next(),
+            given: next(),
+            titles: next(),
+            no_names: next(),
+            usual: next(),
+            streets: next(),
+            places: next(),
+            units: next(),
+            lesser_units: next(),
+            not_units: next(),
+            not_in_streets: next(),
+            money: next(),
         })
     }
 }

@@ -104,9 +104,8 @@ fn han_full_name(scene: &Scene<'_>, at: usize) -> Option<Range<usize>> {
     if length == 0 || is_no_name(scene, at) {
         return None;
     }
-    let family_end = at + length;
-    let given = (0..2).take_while(|&offset| is_given(scene, family_end + offset)).count();
-    (1..=given).rev().map(|given| family_end + given).find(|&end| ends_name(scene, end)).map(|end| at..end)
+    let longest = whole_name(scene, at, false)?;
+    (at + length + 1..=longest).rev().find(|&end| ends_name(scene, end)).map(|end| at..end)
 }
 
 /// A name that is a clause of its own, and no usual word. Pauses are spaces, so spaces end clauses, too; where only marks do, spaces

@@ -6,6 +6,8 @@ use std::time::Duration;
 use super::super::audit::{AuditEntry, AuditLog, Trail, verify};
 use super::super::embedded::Running;
 use super::super::embedded::tests::{BEGAN, call};
+use super::super::keys::KeyRing;
+use super::super::master_key;
 use super::super::trees::tests::database;
 use super::*;
 use crate::settings::{AudioSettings, DatabaseSettings, KeepSettings, MasterKeySource, TrailSettings};
@@ -75,6 +77,22 @@ fn what_is_not_as_it_was_made_is_refused() {
     assert!(error.contains("does not open key"), "{error}");
     assert!(!place.root.path().join("again").exists(), "nothing is written");
     restore(&place.settings("again"), &backup).expect("it is whole");
+}
+
+#[test]
+fn a_back_up_of_before_a_change_of_the_master_key_is_taken_back_by_the_one_of_before() {
+    let place = Place::new();
+    let (backup, new) = (place.root.path().join("backup"), place.root.path().join("new.key"));
+    let made = place.back_up(&backup);
+    super::super::MasterKey::make(&new).expect("a key");
+    let again = place.settings("again");
+    let both = StoreSettings {
+        master_key: MasterKeySource::File(new),
+        previous_key: Some(again.master_key.clone()),
+        ..again.clone()
+    };
+    assert_eq!(restore(&both, &backup).expect("it is whole"), made);
+    assert!(KeyRing::read(&again.folder.join(KEYS_FILE), &master_key(&again).expect("a key")).is_ok());
 }
 
 #[test]

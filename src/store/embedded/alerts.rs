@@ -76,6 +76,8 @@ mod tests {
             raised: Moment(1),
             since: Moment(2),
             steps,
+            handled: None,
+            escalated: None,
         };
         let name = |alert: &WaitingAlert| (alert.call.clone(), alert.call_ms, alert.rule.clone());
         let with = |alert: WaitingAlert| (name(&alert), Some(alert));

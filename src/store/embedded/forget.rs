@@ -78,11 +78,11 @@ impl Embedded {
 
     /// Removes ended calls: what waits to be told of them, their keys, then what they sealed, their lines, and their names in the indexes.
     pub(super) fn forget(&self, places: &[Place]) -> Result<(), String> {
+        self.forget_parcels(&places.iter().map(name_in).collect())?;
         places.chunks(TOGETHER_MAX).try_for_each(|places| self.forget_together(places))
     }
 
     fn forget_together(&self, places: &[Place]) -> Result<(), String> {
-        self.forget_parcels(&places.iter().map(name_in).collect())?;
         let (mut seats, mut notices) = (Vec::new(), Batch::default());
         for place in places {
             for entry in self.notices.scan_prefix(&name_in(place)) {

@@ -1,7 +1,7 @@
 //! Parcels for systems outside, sealed, until they are taken.
 //!
-//! One that is about a call is sealed by a key of its own, which is overwritten with it: what is left of its value in old files, and in
-//! copies of them, opens no more.
+//! One that is about a call is sealed by a key of its own, the same however often it is written anew, which is overwritten with it:
+//! what is left of its values in old files, and in copies of them, opens no more.
 
 use std::collections::BTreeSet;
 
@@ -17,29 +17,38 @@ impl Embedded {
     /// # Errors
     /// When the store cannot be written.
     pub fn keep_parcels(&self, parcels: &[Parcel]) -> Result<(), String> {
-        let mut replaced = Vec::new();
+        let mut values = Vec::new();
         for parcel in parcels {
             let plain = serde_json::to_vec(parcel).map_err(|error| error.to_string())?;
             let (at, context) = (parcel.id.to_be_bytes(), context(parcel.id));
             let sealed = match parcel.call.is_empty() {
                 true => self.keys.seal(&context, &plain),
                 false => {
-                    let keys = self.parcel_keys(&parcel.call)?;
-                    keys.seal(&self.keys, Class::Record, &context, &plain).map_err(|error| error.to_string())?
+                    let keys = self.parcel_keys(parcel)?;
+                    keys.seal_anew(Class::Record, &context, &plain).map_err(|error| error.to_string())?
                 }
             };
-            replaced.extend(self.outbox.get(at)?.as_deref().and_then(seat_of).map(|(seat, _)| seat));
-            // Keys before what they seal.
-            self.slots().sync().map_err(|error| error.to_string())?;
+            values.push((at, sealed));
+        }
+        // Keys before what they seal.
+        self.slots().sync().map_err(|error| error.to_string())?;
+        for (at, sealed) in values {
             self.outbox.insert(at, sealed)?;
         }
-        self.flush()?;
-        self.slots().destroy(&replaced, &Class::ALL).map_err(|error| error.to_string())
+        self.flush()
     }
 
-    /// Fresh keys for what is told of a call: its tenant's, too, where the call is known to be one's.
-    fn parcel_keys(&self, call: &str) -> Result<CallKeys, String> {
-        let first = self.notices.get(notice_key(&self.keys.blind(call.as_bytes()), 0))?;
+    /// The keys that a parcel has, so that none are left behind; for one that has none, fresh ones: its tenant's, too, where the call
+    /// is known to be one's.
+    fn parcel_keys(&self, parcel: &Parcel) -> Result<CallKeys, String> {
+        let before = self.outbox.get(parcel.id.to_be_bytes())?;
+        if let Some(head) = before.as_deref().and_then(head_of)
+            && let Some(keys) = self.keys_at(head.seat, head.tenant, &[Class::Record])?
+            && keys.has(Class::Record)
+        {
+            return Ok(keys);
+        }
+        let first = self.notices.get(notice_key(&self.keys.blind(parcel.call.as_bytes()), 0))?;
         let keys = match first.as_deref().and_then(head_of) {
             Some(head) => self.keys_at(head.seat, head.tenant, &[])?,
             None => None,
@@ -51,7 +60,7 @@ impl Embedded {
 
     /// Removes what waits to be told of calls that are erased.
     pub(super) fn forget_parcels(&self, calls: &BTreeSet<CallName>) -> Result<(), String> {
-        if self.outbox.is_empty()? {
+        if calls.is_empty() || self.outbox.is_empty()? {
             return Ok(());
         }
         let parcels = self.parcels()?.into_iter();
@@ -142,15 +151,14 @@ fn mark_of(key: &str) -> Vec<u8> {
     [b"made ", key.as_bytes()].concat()
 }
 
-fn context(id: u64) -> Vec<u8> {
+pub(super) fn context(id: u64) -> Vec<u8> {
     [b"parcel ", &id.to_be_bytes()[..]].concat()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{Place, files};
+    use super::super::tests::{Place, files, parcel};
     use super::*;
-    use crate::crm::State;
     use crate::pii::Pii;
 
     #[test]
@@ -161,20 +169,20 @@ mod tests {
     fn check(place: &Place) {
         let store = place.open();
         let parcel = |id: u64, attempts| Parcel {
-            id,
-            crm: "tickets".to_owned(),
             to: Some(Pii::new("a secret address".to_owned())),
-            call: "call 1".to_owned(),
-            event: "alert".to_owned(),
             key: "k".to_owned(),
             body: "a secret body".to_owned(),
-            unix_ms: 1,
             attempts,
-            state: State::Waiting(2),
-            error: None,
+            ..parcel(id, "call 1")
+        };
+        let seat = |store: &Embedded| {
+            let sealed = store.outbox.get(8_u64.to_be_bytes()).expect("readable").expect("it waits");
+            seat_of(&sealed).expect("it has a key of its own")
         };
         store.keep_parcels(&[parcel(7, 0), parcel(300, 0), parcel(8, 0)]).expect("written");
+        let own = seat(&store);
         store.keep_parcels(&[parcel(8, 3)]).expect("written");
+        assert_eq!(seat(&store), own, "no key is left behind");
         store.drop_parcels(&[7, 99]).expect("written");
         let once = |id| Parcel { key: "once".to_owned(), ..parcel(id, 0) };
         assert!(!store.was_made("once").expect("readable"));
@@ -184,6 +192,9 @@ mod tests {
         store.mark_parcels(&[Parcel { key: "again".to_owned(), ..parcel(11, 0) }]).expect("written");
         let again = place.open_again(store);
         assert_eq!(again.parcels().expect("readable"), [parcel(8, 3), parcel(300, 0)]);
+        again.keep_parcels(&[parcel(8, 4)]).expect("written");
+        assert_eq!(seat(&again), own, "after a restart neither");
+        assert_eq!(again.parcels().expect("readable"), [parcel(8, 4), parcel(300, 0)]);
         // What is dropped opens nowhere any more; what is about no call lies under the store's own key.
         let sealed = again.outbox.get(8_u64.to_be_bytes()).expect("readable").expect("it waits");
         assert!(again.open_one(&context(8), &sealed).expect("as sealed").is_some());

@@ -119,11 +119,13 @@ impl Embedded {
         let name = self.tenant_name(tenant);
         let (mut calls, mut up) = (0, 0);
         let places = self.places_of(&name)?;
-        let mut waiting: Vec<String> = self.parcels()?.into_iter().map(|parcel| parcel.call).collect();
-        waiting.retain(|call| {
-            let of_tenant = [self.keys.blind(call.as_bytes()), name].concat();
-            self.parties.contains_key(of_tenant).is_ok_and(|found| found)
-        });
+        let (mut waiting, mut parcels) = (Vec::new(), Vec::new());
+        for parcel in self.parcels()? {
+            if self.parties.contains_key([self.keys.blind(parcel.call.as_bytes()), name].concat())? {
+                parcels.push(parcel.id);
+                waiting.push(parcel.call);
+            }
+        }
         let is_anybody_held = !self.holds.is_empty()?;
         for place in &places {
             if self.is_erased(place)? {
@@ -135,7 +137,7 @@ impl Embedded {
             calls += 1;
             up += usize::from(self.running.contains_key(name_in(place))?);
         }
-        self.forget_parcels(&waiting.iter().map(|call| self.keys.blind(call.as_bytes())).collect())?;
+        self.drop_parcels(&parcels)?;
         if let Some(seat) = self.seat_of_tenant(&name)? {
             let mut tenants = self.tenants();
             tenants.slots.destroy(&[seat], &Class::ALL).map_err(|error| error.to_string())?;
@@ -208,7 +210,8 @@ fn mark_of(name: &[u8; 16]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{BEGAN, Place, call};
+    use super::super::outbox::context;
+    use super::super::tests::{BEGAN, Place, call, parcel};
     use super::super::{Kept, Running};
     use super::*;
     use crate::notice::{Outcome, Tags, What};
@@ -225,19 +228,6 @@ mod tests {
         for (number, tenant) in [(0, Some("one")), (1, Some("one")), (2, Some("other")), (3, None)] {
             store.keep(&mut running, &of_tenant(number, tenant)).expect("written");
         }
-        let parcel = |id: u64, call: &str| crate::crm::Parcel {
-            id,
-            crm: "tickets".to_owned(),
-            to: None,
-            call: call.to_owned(),
-            event: "alert".to_owned(),
-            key: id.to_string(),
-            body: "{}".to_owned(),
-            unix_ms: 1,
-            attempts: 0,
-            state: crate::crm::State::Waiting(2),
-            error: None,
-        };
         store.keep_parcels(&[parcel(1, "call 0"), parcel(2, "call 2")]).expect("written");
         let waiting = store.outbox.get(1_u64.to_be_bytes()).expect("readable").expect("it waits");
         // One that is up, and goes on behind the erasure.
@@ -256,8 +246,7 @@ mod tests {
         let erased = store.erase_tenant("one").expect("written").expect("nobody is held");
         assert_eq!((erased.calls, erased.up), (3, 1));
         assert_eq!(store.parcels().expect("readable"), [parcel(2, "call 2")]);
-        let context = [b"parcel ", &1_u64.to_be_bytes()[..]].concat();
-        assert!(store.open_one(&context, &waiting).expect("as sealed").is_none());
+        assert!(store.open_one(&context(1), &waiting).expect("as sealed").is_none());
         let held = Held { reason: "court".to_owned(), since: Moment(2) };
         assert!(store.hold("13800138000", held).expect("written").is_ok());
         let twice = store.erase_tenant("one").expect("written").expect("nobody is held in what is gone");

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::accounts::Account;
+use crate::crm::{Parcel, State as ParcelState};
 use crate::notice_samples::one_of_each;
 use crate::store::keys::MasterKey;
 use crate::store::trees::tests::database;
@@ -286,6 +287,23 @@ pub(in super::super) fn call(number: u64, unix_ms: u64) -> Vec<Kept> {
     let ends = [samples.first(), samples.last()].map(|notice| notice.expect("there are some").clone());
     let named = |notice| Kept { unix_ms, notice: Notice { call: format!("call {number}"), ..notice } };
     ends.map(named).into()
+}
+
+/// What a system outside is to be told of a call.
+pub(super) fn parcel(id: u64, call: &str) -> Parcel {
+    Parcel {
+        id,
+        crm: "tickets".to_owned(),
+        to: None,
+        call: call.to_owned(),
+        event: "alert".to_owned(),
+        key: id.to_string(),
+        body: "{}".to_owned(),
+        unix_ms: 1,
+        attempts: 0,
+        state: ParcelState::Waiting(2),
+        error: None,
+    }
 }
 
 fn json(value: &impl Serialize) -> serde_json::Value {

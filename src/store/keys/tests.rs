@@ -23,6 +23,7 @@ fn values_outlive_openings_and_a_change_of_the_master_key() {
 
     let other = MasterKey::parse(&"ab".repeat(32)).expect("64 digits");
     assert_eq!(KeyRing::rewrap(&path, &master, &other).expect("both keys are right"), 5);
+    assert_eq!(KeyRing::rewrap(&path, &master, &other).expect("it was written, and is tried again"), 5);
     let refused = KeyRing::open(&path, &master).expect_err("the old key");
     assert!(refused.to_string().contains("does not open key 1"), "{refused}");
     let third = KeyRing::read(&path, &other).expect("the new key");

@@ -2,10 +2,10 @@
 
 use super::super::super::slots::Class;
 use super::super::super::trees::{Order, Pair};
-use super::super::tests::{BEGAN, Place, call, files, samples};
+use super::super::outbox::context;
+use super::super::tests::{BEGAN, Place, call, files, parcel, samples};
 use super::super::{Kept, Running};
 use super::*;
-use crate::crm::Parcel;
 use crate::notice::Notice;
 use crate::pii::Pii;
 
@@ -110,19 +110,6 @@ fn what_waits_to_be_told_of_calls_that_are_erased_opens_nowhere_either() {
             }
             store.keep(&mut running, &kept).expect("written");
         }
-        let parcel = |id: u64, call: &str| Parcel {
-            id,
-            crm: "tickets".to_owned(),
-            to: None,
-            call: call.to_owned(),
-            event: "alert".to_owned(),
-            key: id.to_string(),
-            body: "{}".to_owned(),
-            unix_ms: 1,
-            attempts: 0,
-            state: crate::crm::State::Waiting(2),
-            error: None,
-        };
         let parcels = [parcel(1, "call 0"), parcel(2, "call 2"), parcel(3, "call 1"), parcel(4, "2026-11")];
         store.keep_parcels(&parcels).expect("written");
         let sealed: Vec<_> = store.outbox.pairs(&[], None, Order::Up).map(|pair| pair.expect("readable")).collect();
@@ -131,7 +118,7 @@ fn what_waits_to_be_told_of_calls_that_are_erased_opens_nowhere_either() {
         assert_eq!(store.parcels().expect("readable"), [parcels[1].clone(), parcels[3].clone()]);
         // Copies of the values of before open for nobody: by no key of theirs, nor by the store's own.
         let opens = sealed.iter().map(|(id, sealed)| {
-            let context = [b"parcel ", &id[..]].concat();
+            let context = context(u64::from_be_bytes(id[..].try_into().expect("eight octets")));
             (
                 store.open_one(&context, sealed).expect("as sealed").is_some(),
                 store.keys.open_value(&context, sealed).is_ok(),
