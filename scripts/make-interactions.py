@@ -58,6 +58,17 @@ class Call:
         self.events.append(words(self.at, *categories))
         self.at += 0.5
 
+    def uses_between(self, before, after, *categories):
+        self.calm(*before)
+        self.uses(*categories)
+        self.calm(*after)
+
+    def says(self, intent):
+        self.events.append(f'{{ at_s = {self.at:.1f}, said = "{intent}" }}')
+
+    def knows(self):
+        self.events.append(order(0.0, self.rng.choice(self.states)))
+
 
 def calm(call):
     call.calm(20, 60)
@@ -80,22 +91,16 @@ def cross_then_calm(call):
 
 
 def anxious(call):
-    call.calm()
-    call.uses("anxiety")
-    call.calm(5, 20)
+    call.uses_between((5, 20), (5, 20), "anxiety")
 
 
 def known_problem(call):
-    call.events.append(order(0.0, call.rng.choice(call.states)))
-    call.calm()
-    call.uses("dissatisfaction")
-    call.calm(5, 15)
+    call.knows()
+    call.uses_between((5, 20), (5, 15), "dissatisfaction")
 
 
 def asks_for_human(call):
-    call.calm()
-    call.uses("human")
-    call.calm(5, 15)
+    call.uses_between((5, 20), (5, 15), "human")
 
 
 def long_wait(call):
@@ -110,9 +115,7 @@ def sad(call):
 
 
 def complains(call):
-    call.calm()
-    call.uses("complaint")
-    call.calm(5, 15)
+    call.uses_between((5, 20), (5, 15), "complaint")
 
 
 def flicker(call):
@@ -142,15 +145,13 @@ def slow_burn(call):
 
 
 def threatens_calmly(call):
-    call.calm()
-    call.uses("dissatisfaction")
-    call.calm(3, 8)
+    call.uses_between((5, 20), (3, 8), "dissatisfaction")
     call.uses("threat")
     call.calm(3, 8)
 
 
 def cross_about_what_is_known(call):
-    call.events.append(order(0.0, call.rng.choice(call.states)))
+    call.knows()
     call.calm()
     call.uses("dissatisfaction")
     call.feels("anger", 3, 8, level="medium")
@@ -163,9 +164,7 @@ def loud_but_calm(call):
 
 
 def dissatisfied_without_a_reason(call):
-    call.calm()
-    call.uses("dissatisfaction")
-    call.calm(5, 15)
+    call.uses_between((5, 20), (5, 15), "dissatisfaction")
 
 
 BUILT = [
@@ -184,10 +183,8 @@ EACH = 4
 # The stories of the unseen set.
 def waits_patiently(call):
     # The order is late, as the customer knows. She asks when it will come, hears it, and says thank you.
-    call.events.append(order(0.0, call.rng.choice(call.states)))
-    call.calm(10, 30)
-    call.uses("thanks")
-    call.calm(3, 8)
+    call.knows()
+    call.uses_between((10, 30), (3, 8), "thanks")
 
 
 def praises(call):
@@ -203,23 +200,19 @@ def is_not_understood(call):
     wish = call.rng.choice(("refund", "progress", "change-date"))
     for _ in range(3):
         call.calm(4, 9)
-        call.events.append(f'{{ at_s = {call.at:.1f}, said = "{wish}" }}')
+        call.says(wish)
         call.at += 0.5
     call.calm(4, 9)
 
 
 def cancels_quietly(call):
     # Has changed her mind and would like to cancel. Nothing is wrong.
-    call.calm(6, 15)
-    call.uses("cancel")
-    call.calm(8, 20)
+    call.uses_between((6, 15), (8, 20), "cancel")
 
 
 def wants_the_money_back(call):
     # It is not what he had hoped for; he wants the money back, and says nothing of any trouble with the order.
-    call.calm(5, 12)
-    call.uses("refund", "dissatisfaction")
-    call.calm(6, 15)
+    call.uses_between((5, 12), (6, 15), "refund", "dissatisfaction")
 
 
 def shouts_at_once(call):
@@ -231,17 +224,13 @@ def shouts_at_once(call):
 
 def insults_in_a_flat_voice(call):
     # Calls the bot names without raising his voice, and goes on with his question.
-    call.calm(6, 14)
-    call.uses("abuse")
-    call.calm(8, 16)
+    call.uses_between((6, 14), (8, 16), "abuse")
 
 
 def worries_about_the_next_step(call):
     # Does not know what to do next and fears to do it wrong; has waited for less than a minute.
     call.waited = call.rng.uniform(10, 60)
-    call.calm(4, 8)
-    call.uses("anxiety")
-    call.calm(6, 12)
+    call.uses_between((4, 8), (6, 12), "anxiety")
     call.uses("anxiety")
     call.calm(5, 10)
 
@@ -249,14 +238,12 @@ def worries_about_the_next_step(call):
 def has_waited_and_worries(call):
     # Has hung on for minutes already and is worried besides: a call back takes both from him.
     call.waited = call.rng.uniform(120, 400)
-    call.calm(3, 8)
-    call.uses("anxiety")
-    call.calm(5, 12)
+    call.uses_between((3, 8), (5, 12), "anxiety")
 
 
 def mourns_what_is_known(call):
     # What she looked forward to has come to nothing, as the order says. She is close to tears, not angry.
-    call.events.append(order(0.0, call.rng.choice(call.states)))
+    call.knows()
     call.calm(4, 8)
     call.uses("dissatisfaction")
     call.feels("sadness", 5, 10)
@@ -265,9 +252,7 @@ def mourns_what_is_known(call):
 
 def grumbles_and_laughs(call):
     # Grumbles about nothing in particular, and laughs about himself a little later.
-    call.calm(5, 10)
-    call.uses("dissatisfaction")
-    call.calm(4, 8)
+    call.uses_between((5, 10), (4, 8), "dissatisfaction")
     call.feels("joy", 3, 6)
 
 
@@ -296,10 +281,8 @@ def threatens_with_the_press(call):
 
 def is_told_and_complains(call):
     # The trouble is known and he is told of it; that does not content him, and he wants to file a complaint.
-    call.events.append(order(0.0, call.rng.choice(call.states)))
-    call.calm(4, 8)
-    call.uses("dissatisfaction")
-    call.calm(8, 15)
+    call.knows()
+    call.uses_between((4, 8), (8, 15), "dissatisfaction")
     call.uses("complaint")
     call.calm(4, 8)
 
@@ -316,9 +299,7 @@ def one_loud_word(call):
 def nothing_is_late_and_yet(call):
     # All is as planned, and she is not content with it.
     call.events.append(order(0.0, "as-planned"))
-    call.calm(6, 12)
-    call.uses("dissatisfaction")
-    call.calm(6, 15)
+    call.uses_between((6, 12), (6, 15), "dissatisfaction")
 
 
 def speaks_through_a_bad_line(call):
@@ -469,11 +450,11 @@ def long_blocks(prefix, family, shapes, is_held_out):
             call.feels("anger", 54, 58, score=min(0.2 + 0.4 * share, 0.6), share=share)
             sours = shape in SOURING
             if sours and share > 0.25 and rng.random() < 0.4:
-                call.events.append(f'{{ at_s = {call.at:.1f}, said = "complaint" }}')
+                call.says("complaint")
             if sours and share > 0.35 and rng.random() < 0.4:
                 call.events.append(f"{{ at_s = {call.at:.1f}, interruptions = {minute} }}")
             if not sours and rng.random() < ASKS.get(shape, 0.1):
-                call.events.append(f'{{ at_s = {call.at:.1f}, said = "question-{rng.randint(1, 4)}" }}')
+                call.says(f"question-{rng.randint(1, 4)}")
         lines = [f"held_out = {str(is_held_out(number)).lower()}"]
         if escalates:
             lines.append(f"escalates_at_s = {call.at:.1f}")

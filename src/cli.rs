@@ -467,6 +467,12 @@ pub fn print_line(line: impl fmt::Display) -> Result<(), Failure> {
     writeln!(io::stdout(), "{line}").map_err(|error| Failure::of("standard output", error))
 }
 
+/// What is spoken, by `--language`.
+pub(crate) fn spoken(code: &str) -> Result<nlu::recognition::Language, Failure> {
+    let unknown = || Failure::Failed(format!("--language: expected zh or en, found {code:?}"));
+    nlu::recognition::Language::of_code(code).ok_or_else(unknown)
+}
+
 /// True when progress may be shown on standard error.
 pub fn shows_progress() -> bool {
     io::stderr().is_terminal()

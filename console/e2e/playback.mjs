@@ -13,6 +13,10 @@ const { open, check, picture, signIn, inBothLooks, unbroken, close } = await sta
 /** How often it is listened for a quarter of a second. */
 const LOOKS = 16;
 const page = await open();
+let asked = 0;
+page.on("request", (request) => {
+  if (new URL(request.url()).pathname.endsWith("/playback.wav")) asked += 1;
+});
 const panel = page.locator("[data-test=playback]");
 const placeS = async () => Number(await panel.getAttribute("data-place"));
 const isPlaying = async () => (await panel.getAttribute("data-playing")) === "true";
@@ -64,6 +68,13 @@ await check("the player is there once the audio is", async () => {
   return panel.innerText();
 });
 await inBothLooks("playback");
+await check("nobody has played it yet, at any place", async () => {
+  await page.keyboard.press("]");
+  await until("it is later", async () => (await placeS()) > 0);
+  await page.keyboard.press("[");
+  await until("it is at its beginning", async () => (await placeS()) === 0);
+  expect(asked === 0 && !(await isPlaying()), `the audio was asked for ${asked} times`);
+});
 await check("it plays by a click, and its place moves", async () => {
   await page.locator("[data-test=play]").click();
   await until("it plays", isPlaying);

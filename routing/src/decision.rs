@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use crate::{Fact, words};
 
+/// What it means to thank: who thanks wants nothing, and saying it again is no sign that somebody is not understood.
+pub(crate) const THANKS: &str = "thanks";
+
 /// A call, as the policy engine knows it. Chosen by call control, never reused in one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallKey(pub u64);

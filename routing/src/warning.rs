@@ -8,6 +8,7 @@ pub mod site;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use crate::decision::THANKS;
 use crate::{Emotion, Event, Level};
 
 /// The likelihood from which on a call is warned of, unless its policy says otherwise.
@@ -118,7 +119,7 @@ impl Watch {
                 self.interruptions = *times;
                 self.bin(now).interruptions += fresh;
             }
-            Event::Said { intent } => {
+            Event::Said { intent } if intent != THANKS => {
                 let known = self.said.len();
                 let times = match self.said.get_mut(intent) {
                     Some(times) => times,

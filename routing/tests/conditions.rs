@@ -90,6 +90,16 @@ fn words_and_repeats_are_waited_for() {
 }
 
 #[test]
+fn who_thanks_again_and_again_repeats_nothing_unless_that_is_named() {
+    let story = (1..=3).map(|at| format!("{{ at_s = {at}, said = \"thanks\" }}")).collect::<Vec<_>>().join(", ");
+    check(&alert("when = { repeats = 3 }", ""), &story, &[]);
+    check(&alert("when = { repeats = 3, of = [\"thanks\"] }", ""), &story, &["3.0 rule: said 3 times"]);
+    check(&alert("when = { said = [\"thanks\"] }", ""), &story, &["1.0 rule"]);
+    let besides = format!("{story}, {{ at_s = 5, said = \"refund\" }}");
+    check(&alert("when = { said = [\"refund\"] }", "repeats = 3"), &besides, &[]);
+}
+
+#[test]
 fn silence_and_waiting_pass_by_themselves() {
     let silent = alert("when = { silence_s = 8 }", "");
     check(&silent, "{ at_s = 3, other_spoke = true }", &["11.3 rule: silence 8.3 s"]);

@@ -4,20 +4,19 @@
 use std::fs::File;
 use std::path::Path;
 
-use media::wav;
 use nlu::recognition::Language;
 use routing::backtest::Interaction;
 
 use super::recorded::Recorded;
-use crate::cli::{Failure, RecordedArgs};
+use crate::cli::{Failure, RecordedArgs, spoken};
 use crate::control::{ChatOpening, ControlSettings, RECORDING};
 use crate::settings::Settings;
-use crate::shell::recordings::{InForce, Upload, listen_to};
+use crate::shell::recordings::{Channels, InForce, Upload, channels_of, listen_to, look};
 
 /// What listens.
 pub(crate) struct Hearing {
     in_force: InForce,
-    agent: Option<u16>,
+    channels: Channels,
     language: Option<Language>,
 }
 
@@ -42,13 +41,12 @@ impl Hearing {
         };
         settings.routes = own.routes;
         settings.listening.enabled = true;
-        let language = args.language.as_ref().map(|code| {
-            let unknown = || Failure::Failed(format!("--language: expected zh or en; found {code:?}"));
-            Language::of_code(code).ok_or_else(unknown)
-        });
+        let language = args.language.as_deref().map(spoken).transpose()?;
+        let no_channel = || Failure::Failed("--agent: expected channel 0 or 1".to_owned());
+        let channels = channels_of(args.agent).ok_or_else(no_channel)?;
         let control = ControlSettings::from(&settings);
         let in_force = InForce { settings, control, policies: Vec::new().into() };
-        Ok(Some(Hearing { in_force, agent: args.agent, language: language.transpose()? }))
+        Ok(Some(Hearing { in_force, channels, language }))
     }
 
     /// Listens to a recording; `None` of one in which nothing is said.
@@ -59,12 +57,7 @@ impl Hearing {
         let of_file = |error: &dyn std::fmt::Display| Failure::of(file.display(), error);
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let opened = File::open(file).map_err(|error| of_file(&error))?;
-        let shape = wav::look(std::io::BufReader::new(&opened)).map_err(|error| of_file(&error))?;
-        let customer = self.agent.map_or(0, |agent| 1 - agent);
-        if shape.channels <= customer.max(self.agent.unwrap_or(0)) {
-            let found = format!("found {} channel, expected two, one of them the agent's", shape.channels);
-            return Err(of_file(&found));
-        }
+        look(&opened, self.channels).map_err(|why| of_file(&why))?;
         let opening = ChatOpening {
             channel: RECORDING.to_owned(),
             name: None,
@@ -73,7 +66,8 @@ impl Hearing {
             route: None,
             details: Vec::new(),
         };
-        let upload = Upload { file: opened, opening, customer, agent: self.agent };
+        let (customer, agent) = self.channels;
+        let upload = Upload { file: opened, opening, customer, agent };
         let mut heard = Recorded::new(&name);
         listen_to(upload, &self.in_force, |notice| heard.take_notice(notice.clone())).map_err(|why| of_file(&why))?;
         // Nobody decided anything: there is nothing to compare with.

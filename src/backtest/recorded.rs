@@ -10,7 +10,7 @@ use routing::backtest::{Interaction, escalated_at};
 use routing::{Emotion, Event, Level, Opening, Story};
 use serde_json::Value;
 
-use crate::control::{MOOD_HOLDS, RECORDING, asks_for_something};
+use crate::control::{MOOD_HOLDS, RECORDING};
 use crate::notice::{Notice, What};
 use crate::settings::Zone;
 
@@ -75,8 +75,7 @@ impl Recorded {
             let said = found.iter().filter(|word| word["negated"] != true).filter_map(|word| word["category"].as_str());
             self.used(call_ms, said.map(str::to_owned).collect());
             let intents = step["words"]["intents"].as_array().filter(|_| self.is_chat).into_iter().flatten();
-            let intents =
-                intents.filter_map(Value::as_str).filter(|intent| asks_for_something(intent)).map(str::to_owned);
+            let intents = intents.filter_map(Value::as_str).map(str::to_owned);
             self.events.extend(intents.map(|intent| (call_ms, Event::Said { intent })));
         }
     }
@@ -96,7 +95,7 @@ impl Recorded {
                     self.words_ms = Some(words.until_ms);
                     let found = words.found.into_iter().filter(|word| !word.negated);
                     self.used(call_ms, found.map(|word| word.category).collect());
-                    let intents = words.intents.into_iter().filter(|intent| self.is_chat && asks_for_something(intent));
+                    let intents = words.intents.into_iter().filter(|_| self.is_chat);
                     self.events.extend(intents.map(|intent| (call_ms, Event::Said { intent })));
                 }
             }

@@ -68,7 +68,8 @@ fn a_call_as_the_api_shows_it_is_the_same_story() {
         .collect();
     let step = serde_json::json!({
         "call_ms": 3_000, "party": "caller", "emotion": "anger", "level": "high", "anger": 0.875, "trend_per_s": 0.25,
-        "words": { "found": [{ "word": "a", "category": "complaint" }, { "word": "b", "category": "anger", "negated": true }] },
+        "words": { "found": [{ "word": "a", "category": "complaint" }, { "word": "b", "category": "anger", "negated": true }],
+                   "intents": ["thanks"] },
     });
     let record = serde_json::json!({ "id": "call-1", "scenario": "after-sales", "events": events, "timeline": [step] });
     let file = folder.path().join("call.json");
@@ -77,7 +78,8 @@ fn a_call_as_the_api_shows_it_is_the_same_story() {
     let moods = read[0].story.events.iter().filter(|(_, event)| matches!(event, Event::Emotion { .. }));
     assert_eq!(moods.map(|(at, _)| at.as_secs()).collect::<Vec<_>>(), [1]);
     let words = Event::Words { categories: vec!["complaint".to_owned()] };
-    assert!(read[0].story.events.iter().any(|(_, event)| *event == words));
+    let thanks = Event::Said { intent: "thanks".to_owned() };
+    assert!([words, thanks].iter().all(|wanted| read[0].story.events.iter().any(|(_, event)| event == wanted)));
 }
 
 #[test]

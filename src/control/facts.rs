@@ -92,10 +92,8 @@ impl Call {
             if !categories.is_empty() {
                 self.judge(context, &Event::Words { categories });
             }
-            // Nobody listens for phrases in what is written: what it wants is read in its words. Who thanks wants nothing, however
-            // often: three thanks are no sign that somebody is not understood.
-            let intents = words.intents.iter().filter(|intent| asks_for_something(intent));
-            let intents = intents.filter(|_| self.chat().is_some() && !self.is_recorded());
+            // Nobody listens for phrases in what is written: what it wants is read in its words.
+            let intents = words.intents.iter().filter(|_| self.chat().is_some() && !self.is_recorded());
             for intent in intents.map(|intent| (*intent).to_owned()).collect::<Vec<_>>() {
                 self.judge(context, &Event::Said { intent });
             }
@@ -153,11 +151,6 @@ impl Call {
             },
         );
     }
-}
-
-/// Whether something is wanted of whoever serves by that.
-pub(crate) fn asks_for_something(intent: &str) -> bool {
-    intent != "thanks"
 }
 
 impl Control {

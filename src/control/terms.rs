@@ -86,6 +86,14 @@ impl Control {
         OldTerms(old)
     }
 
+    /// The same with the policies that are in force already: a step back leads where it led before.
+    pub fn reload_around(&mut self, settings: ControlSettings, policies: Vec<Policy>, sounds: Sounds) -> OldTerms {
+        let before = self.shared.policies_before.take();
+        let old = self.reload(settings, policies, sounds);
+        self.shared.policies_before = before;
+        old
+    }
+
     /// Lets calls that begin from now on go by the policies before the last reload; what was in force is kept in turn.
     pub(super) fn policies_back(&mut self) -> Result<(), Denied> {
         let nothing = || Denied::new(DeniedKind::Conflict, "no reload has put other policies in the place of these");

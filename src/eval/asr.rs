@@ -13,7 +13,7 @@ use nlu::recognition::{Language, Recognizer, Transcript};
 use serde::Deserialize;
 
 use super::{cpu_s, progress, recording};
-use crate::cli::{EvalAsrArgs, Failure, print_line};
+use crate::cli::{EvalAsrArgs, Failure, print_line, spoken};
 use crate::models::EngineName;
 use crate::recognizer::{Dictation, Engine, RecognizerFiles};
 use crate::signed::Trust;
@@ -41,8 +41,7 @@ struct Row {
 /// # Errors
 /// When there is no recogniser, or the manifest or a recording cannot be read.
 pub fn run(args: &EvalAsrArgs) -> Result<(), Failure> {
-    let language = Language::of_code(&args.language)
-        .ok_or_else(|| Failure::Failed(format!("--language: expected zh or en, found {}", args.language)))?;
+    let language = spoken(&args.language)?;
     let files = RecognizerFiles::read(&args.models.models, &args.phrases, &engine(args)?, &Trust::anybody());
     let files = files.map_err(Failure::Failed)?;
     let mut recognizer = files.load().map_err(Failure::Failed)?;

@@ -7,13 +7,14 @@ mod play;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
-use std::io;
+use std::io::{self, BufReader};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use arc_swap::ArcSwapOption;
+use media::wav;
 use routing::Policy;
 use serde::Serialize;
 use tracing::{info, warn};
@@ -54,6 +55,32 @@ pub struct Upload {
     pub customer: u16,
     /// Which is that of whoever serves, where there is one.
     pub agent: Option<u16>,
+}
+
+/// The channels of the customer and of whoever serves, counted from 0.
+pub type Channels = (u16, Option<u16>);
+
+/// Which channel is whose, where whoever serves has the channel `agent`, 0 or 1; without one the first is the customer's. `None`
+/// for any other channel.
+pub fn channels_of(agent: Option<u16>) -> Option<Channels> {
+    match agent {
+        None => Some((0, None)),
+        Some(agent @ (0 | 1)) => Some((1 - agent, Some(agent))),
+        Some(_) => None,
+    }
+}
+
+/// Looks at the head of a recording alone: what a channel says is read when its turn comes.
+///
+/// # Errors
+/// When it is no recording, or has not these channels.
+pub fn look(file: &File, (customer, agent): Channels) -> Result<wav::Shape, String> {
+    let last = agent.map_or(customer, |agent| agent.max(customer));
+    let shape = wav::look(BufReader::new(file)).map_err(|error| error.to_string())?;
+    if last >= shape.channels {
+        return Err(format!("found {} channels, expected channel {last}, counted from 0", shape.channels));
+    }
+    Ok(shape)
 }
 
 /// What has become of a recording.

@@ -22,7 +22,7 @@ mod ffmpeg;
 mod inside;
 mod linphone;
 mod ports;
-mod program;
+pub mod program;
 mod secured;
 mod tls;
 

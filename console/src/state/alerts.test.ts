@@ -21,8 +21,18 @@ vi.stubGlobal("fetch", async (request: Request) => {
 const myself = ref("");
 vi.doMock("./session", () => ({ user: myself }));
 vi.useFakeTimers({ now: 1_000_000 });
-const { addAlert, alertState, alerts, clearAlerts, handle, noteEscalated, noteHandled, openAlerts, severityOf } =
-  await import("./alerts");
+const {
+  addAlert,
+  alertState,
+  alerts,
+  clearAlerts,
+  handle,
+  isMine,
+  noteEscalated,
+  noteHandled,
+  openAlerts,
+  severityOf,
+} = await import("./alerts");
 
 const alert = (call_ms: number): Alert => ({ call_ms, severity: "critical", text: "angry caller", rule: "angry" });
 const call = { id: "call-1", from: '"Li" <sip:13800138000@pbx.example>' };
@@ -55,8 +65,9 @@ describe("alerts", () => {
     vi.advanceTimersByTime(3_600_000);
     expect(states()).toEqual([[4, "open"]]);
     myself.value = "li";
-    expect(noteEscalated("call-1", alert(4), escalated()).isMine).toBe(true);
-    expect(noteEscalated("call-1", alert(4), escalated(["wang"])).isMine).toBe(false);
+    expect(noteEscalated("call-1", alert(4), escalated())?.call_ms).toBe(4);
+    expect(noteEscalated("call-1", alert(4), escalated(["wang"]))?.escalated?.to).toEqual(["wang"]);
+    expect([isMine(escalated()), isMine(escalated(["wang"])), isMine(escalated(["li"]))]).toEqual([true, false, true]);
     expect(states()).toEqual([[4, "escalated"]]);
     expect(alerts.value.map(severityOf)).toEqual(["critical"]);
     noteHandled("call-1", alert(4), done("snoozed", { snooze_s: 300 }));
@@ -87,6 +98,17 @@ describe("alerts", () => {
     expect(states()).toEqual([[6, "acknowledged"]]);
     add(6);
     expect(states()).toEqual([[6, "acknowledged"]]);
+  });
+
+  it("wait no longer when they are told again as handled, until they escalate again", () => {
+    add(8);
+    noteEscalated("call-1", alert(8), escalated());
+    const handled = done("snoozed", { snooze_s: 0 });
+    addAlert(call, Date.now(), { ...alert(8), handled });
+    expect(states()).toEqual([[8, "open"]]);
+    expect(alerts.value[0]).not.toHaveProperty("escalated");
+    addAlert(call, Date.now(), { ...alert(8), handled, escalated: escalated() });
+    expect(states()).toEqual([[8, "escalated"]]);
   });
 
   it("are handled at the server, by what they are known by there", async () => {

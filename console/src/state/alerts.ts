@@ -37,6 +37,8 @@ export function addAlert(call: AlertedCall, timeMs: number, alert: Alert): boole
   if (known !== undefined) {
     if (handled !== undefined) known.handled = handled;
     if (escalated !== undefined) known.escalated = escalated;
+    // Whoever did something about it since has it wait no longer.
+    else if (handled !== undefined) delete known.escalated;
     return false;
   }
   const older = state.items.findIndex((item) => item.timeMs < timeMs);
@@ -67,16 +69,16 @@ export function noteHandled(call: string, alert: Pick<Alert, "call_ms" | "rule">
   delete item.escalated;
 }
 
-/** Nobody has reacted to an alert for long; whether it is for whoever sits here, and the alert, when it is known. */
+/** Nobody has reacted to an alert for long; the alert, when it is known. */
 export function noteEscalated(
   call: string,
   alert: Pick<Alert, "call_ms" | "rule">,
   escalated: AlertEscalated,
-): { item: AlertItem | undefined; isMine: boolean } {
+): AlertItem | undefined {
   const key = alertKey(call, alert);
   const item = state.items.find((each) => each.key === key);
   if (item !== undefined) item.escalated = escalated;
-  return { item, isMine: isMine(escalated) };
+  return item;
 }
 
 /** Whether an alert that escalated is for whoever sits here. */

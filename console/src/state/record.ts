@@ -90,13 +90,11 @@ function changeOf(call: Call, event: FeedEvent): Partial<Call> {
       return { alerts: push(call.alerts, event as unknown as Alert, DEEDS_MAX) };
     case "alert_handled": {
       const { alert, handled } = handledOf(event);
-      const fits = (each: Alert) => each.call_ms === alert.call_ms && each.rule === alert.rule;
-      return { alerts: mend(call.alerts, fits, { handled, escalated: undefined }) };
+      return { alerts: mend(call.alerts, isAlert(alert), { handled, escalated: undefined }) };
     }
     case "alert_escalated": {
       const { alert, escalated } = escalatedOf(event);
-      const fits = (each: Alert) => each.call_ms === alert.call_ms && each.rule === alert.rule;
-      return { alerts: mend(call.alerts, fits, { escalated }) };
+      return { alerts: mend(call.alerts, isAlert(alert), { escalated }) };
     }
     case "compliance_breached":
       return { breaches: push(call.breaches ?? [], event as unknown as Breached, DEEDS_MAX) };
@@ -110,6 +108,12 @@ function changeOf(call: Call, event: FeedEvent): Partial<Call> {
       return promptChange(call, event) ?? rerouteChange(call, event) ?? presenceChange(call, event) ?? {};
   }
 }
+
+/** Whether an alert of a call is the one that is named. */
+const isAlert =
+  ({ call_ms, rule }: Pick<Alert, "call_ms" | "rule">) =>
+  (each: Alert) =>
+    each.call_ms === call_ms && each.rule === rule;
 
 /** About which alert of its call an event says that something was done, and what. */
 export function handledOf(event: FeedEvent): { alert: Pick<Alert, "call_ms" | "rule">; handled: AlertHandled } {

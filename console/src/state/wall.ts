@@ -4,7 +4,7 @@ import { computed, reactive, readonly, shallowRef } from "vue";
 import { api } from "../api/client";
 import { type FeedEvent, type FeedState, openFeed } from "../api/feed";
 import type { Alert, Call, Summary } from "../api/shapes";
-import { addAlert, clearAlerts, noteEscalated, noteHandled, severityOf } from "./alerts";
+import { addAlert, clearAlerts, isMine, noteEscalated, noteHandled, severityOf } from "./alerts";
 import { foldLive, type LiveCall, type LiveCalls, liveOf } from "./fold";
 import { escalatedOf, foldCall, handledOf } from "./record";
 import { compareRisk, rank, worse } from "./risk";
@@ -118,8 +118,8 @@ function foldOne(event: FeedEvent): boolean {
   }
   if (event.type === "alert_escalated") {
     const { alert, escalated } = escalatedOf(event);
-    const { item, isMine } = noteEscalated(event.call, alert, escalated);
-    if (item !== undefined && isMine) onAlert(before, { ...item, severity: severityOf(item) });
+    const item = noteEscalated(event.call, alert, escalated);
+    if (item !== undefined && isMine(escalated)) onAlert(before, { ...item, severity: severityOf(item) });
   }
   foldLive(calls, event);
   if (event.call === awaited?.id) awaited.events.push(event);

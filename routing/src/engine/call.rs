@@ -9,6 +9,7 @@ use super::known::Known;
 use super::rule::{Climb, Place, Reroute, RuleState};
 use super::serving::Serving;
 use super::{CONFIRM_WITHIN, KEYS_WITHIN, OBSERVATION_HOLDS};
+use crate::decision::THANKS;
 use crate::policy::{Fallback, KEYS_MAX, Policy, Rule, Trigger, step_id};
 use crate::{Action, Because, CallKey, Decision, Emotion, Fact, Language, Level, LocalTime, Opening, Texts};
 
@@ -195,7 +196,8 @@ impl Call {
                 Trigger::Says(intents) => intents.iter().any(|own| own == intent),
                 Trigger::Repeats { times, of } => {
                     because.facts.push(format!("said {said_times} times"));
-                    said_times >= *times && (of.is_empty() || of.iter().any(|own| own == intent))
+                    let counts = if of.is_empty() { intent != THANKS } else { of.iter().any(|own| own == intent) };
+                    said_times >= *times && counts
                 }
                 _ => false,
             }

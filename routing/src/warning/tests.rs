@@ -38,6 +38,7 @@ fn repeats_and_interruptions_speak_for_it() {
     for times in 1..=4 {
         at = Duration::from_secs(10 * times);
         with.take(at, &Event::Said { intent: "refund".to_owned() });
+        with.take(at, &Event::Said { intent: "thanks".to_owned() });
         with.take(at, &Event::Interrupted { times: times as u32 });
     }
     let heard = |watch: &mut Watch, from: Duration| {

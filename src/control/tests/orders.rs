@@ -100,27 +100,17 @@ fn a_caller_is_moved_by_order_and_once_at_a_time() {
 
 #[test]
 fn a_place_in_queues_goes_along_with_whatever_moves_the_caller() {
+    let first = busy("human", " X-Calmline-Queue-Priority: 12");
+    let usual = busy("human2", "");
     check(&format!(
         "{TALKING}
         > order priority 12
         priority Some(12) by li
         > order priority 12
-        > order move human bridge
-        open human
-        invite human [0 8 101 sendrecv] X-Calmline-Emotion: neutral;level=low;score=0.00;rule=order X-Calmline-Queue-Priority: 12
-        reroute bridge human started
-        > human fails 486 Busy Here
-        close human
-        reroute bridge human failed: 486 Busy Here
+        {first}
         > order priority usual
         priority None by li
-        > order move human bridge
-        open human2
-        invite human2 [0 8 101 sendrecv] X-Calmline-Emotion: neutral;level=low;score=0.00;rule=order
-        reroute bridge human started
-        > human2 fails 486 Busy Here
-        close human2
-        reroute bridge human failed: 486 Busy Here
+        {usual}
         {HANG_UP}
         ended: BYE received; talk 0 peak low lost 12"
     ));
@@ -128,15 +118,10 @@ fn a_place_in_queues_goes_along_with_whatever_moves_the_caller() {
 
 #[test]
 fn a_move_by_order_that_fails_leaves_the_caller_where_it_is() {
+    let busy = busy("human", "");
     check(&format!(
         "{TALKING}
-        > order move human bridge
-        open human
-        invite human [0 8 101 sendrecv] X-Calmline-Emotion: neutral;level=low;score=0.00;rule=order
-        reroute bridge human started
-        > human fails 486 Busy Here
-        close human
-        reroute bridge human failed: 486 Busy Here
+        {busy}
         {HANG_UP}
         ended: BYE received; talk 0 peak low lost 9"
     ));
@@ -301,4 +286,17 @@ fn a_call_is_copied_as_long_as_anybody_wants_it() {
         > order audio 3 closes
         denied Unknown: no such call"
     ));
+}
+
+/// A move by order to a human who is busy; the INVITE has `more` besides.
+fn busy(leg: &str, more: &str) -> String {
+    format!(
+        "> order move human bridge
+        open {leg}
+        invite {leg} [0 8 101 sendrecv] X-Calmline-Emotion: neutral;level=low;score=0.00;rule=order{more}
+        reroute bridge human started
+        > {leg} fails 486 Busy Here
+        close {leg}
+        reroute bridge human failed: 486 Busy Here"
+    )
 }
