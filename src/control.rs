@@ -73,7 +73,6 @@ pub use chat::{ChatOpening, MOOD_HOLDS, Message, Showing};
 pub use command::{Command, InfoMethod, SipCommand};
 pub use description::Description;
 pub use drain::Departures;
-pub(crate) use facts::asks_for_something;
 pub use fork::{ForkCommand, ForkEvent, ForkOpening, Source, StreamId};
 pub use input::{HandshakeFailure, Header, Input, Invite, OfferMethod, Refresher, ReplyId, SessionTerms, SipEvent};
 pub use order::{Denied, DeniedKind, Done, Hears, Order, Party, PlayedSound, SupervisorMode, Whom};

@@ -10,10 +10,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::notice::{AlertDeed, AlertEscalated, Notice, What};
-use crate::web::Moment;
+use crate::web::{Alert, Escalated, Handled, Moment, Place};
 
 /// Alerts that wait at a time; beyond that the one that was raised first is given up.
 pub const WAITING_MAX: usize = 1_000;
+/// Calls and tenants that are remembered as forgotten until those are taken up that waited before.
+const GONE_MAX: usize = 100_000;
 /// How long one waits at most, whatever its steps.
 const KEPT: Duration = Duration::from_secs(24 * 3_600);
 
@@ -57,9 +59,23 @@ pub struct WaitingAlert {
     pub since: Moment,
     /// Steps that were taken since then.
     pub steps: usize,
+    /// How it was put off last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handled: Option<Handled>,
+    /// The last of these steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub escalated: Option<Escalated>,
 }
 
 impl WaitingAlert {
+    /// One of a call of that place that has just begun to wait.
+    fn fresh(call: &str, (route, tenant): Place, alert: Alert, raised: Moment) -> Self {
+        let Alert { call_ms, severity, text, rule, .. } = alert;
+        let (call, since, steps) = (call.to_owned(), raised, 0);
+        let (handled, escalated) = (None, None);
+        Self { call, call_ms, rule, route, tenant, severity, text, raised, since, steps, handled, escalated }
+    }
+
     fn name(&self) -> AlertName {
         (self.call.clone(), self.call_ms, self.rule.clone())
     }
@@ -72,12 +88,27 @@ pub struct Escalation {
     waiting: BTreeMap<AlertName, WaitingAlert>,
     /// Those that are otherwise than they were when that was last asked.
     changed: BTreeSet<AlertName>,
+    /// Until those are taken up that waited before.
+    gone: Option<Gone>,
+}
+
+/// Whose alerts do not come back with those that waited before.
+#[derive(Debug, Default)]
+struct Gone {
+    calls: BTreeSet<String>,
+    tenants: BTreeSet<String>,
+}
+
+impl Gone {
+    fn is_of(&self, alert: &WaitingAlert) -> bool {
+        self.calls.contains(&alert.call) || alert.tenant.as_ref().is_some_and(|tenant| self.tenants.contains(tenant))
+    }
 }
 
 impl Escalation {
     /// Nobody waits yet.
     pub fn new(steps: Vec<EscalationStep>) -> Self {
-        Self { steps, ..Self::default() }
+        Self { steps, gone: Some(Gone::default()), ..Self::default() }
     }
 
     /// Puts other steps in the place of those that there are. Steps that were taken stay taken.
@@ -85,30 +116,38 @@ impl Escalation {
         self.steps = steps;
     }
 
-    /// Takes up those that waited when the program before this one ended; what was heard since then counts more.
+    /// Takes up those that waited when the program before this one ended; what was heard since then counts more, and what was
+    /// forgotten does not come back.
     pub fn take_up(&mut self, kept: Vec<WaitingAlert>) {
+        let gone = self.gone.take().unwrap_or_default();
         for alert in kept {
-            self.waiting.entry(alert.name()).or_insert(alert);
+            if gone.is_of(&alert) {
+                // So that it goes from where it is kept, too.
+                self.changed.insert(alert.name());
+            } else if !self.changed.contains(&alert.name()) {
+                self.waiting.entry(alert.name()).or_insert(alert);
+            }
         }
     }
 
-    /// Hears what is told of a call of that route, and of that tenant.
-    pub fn hear(&mut self, notice: &Notice, route: &str, tenant: Option<&str>, now: Moment) {
-        match &notice.what {
-            What::Alert { severity, text, rule, .. } => self.insert(WaitingAlert {
-                call: notice.call.clone(),
-                call_ms: notice.call_ms,
-                rule: rule.clone(),
-                route: route.to_owned(),
-                tenant: tenant.map(str::to_owned),
-                severity: severity.clone(),
-                text: text.clone(),
-                raised: now,
-                since: now,
-                steps: 0,
-            }),
-            What::AlertHandled(deed) => self.handled(&notice.call, deed, now),
+    /// Hears what is told of a call of that place.
+    pub fn hear(&mut self, notice: &Notice, place: Place, now: Moment) {
+        let Notice { call, call_ms, what } = notice;
+        match what {
+            What::Alert { severity, text, rule, .. } => {
+                let (severity, text, rule) = (severity.clone(), text.clone(), rule.clone());
+                let alert = Alert { call_ms: *call_ms, severity, text, rule, handled: None, escalated: None };
+                self.insert(WaitingAlert::fresh(call, place, alert, now));
+            }
+            What::AlertHandled(deed) => self.handled(call, deed, now),
             _ => {}
+        }
+    }
+
+    /// Has an alert wait again to which somebody had reacted; one that waits stays as it is.
+    pub fn put_back(&mut self, call: &str, place: Place, alert: Alert, raised: Moment) {
+        if self.find(call, alert.call_ms, &alert.rule).is_none() {
+            self.insert(WaitingAlert::fresh(call, place, alert, raised));
         }
     }
 
@@ -127,6 +166,7 @@ impl Escalation {
         let Some(seconds) = deed.snooze_s else { return self.remove(&name) };
         if let Some(alert) = self.waiting.get_mut(&name) {
             (alert.since, alert.steps) = (Moment(now.0 + seconds * 1_000), 0);
+            (alert.handled, alert.escalated) = (Some(Handled::of(deed, now)), None);
             self.changed.insert(name);
         }
     }
@@ -139,22 +179,36 @@ impl Escalation {
 
     /// Forgets the alerts of calls.
     pub fn forget(&mut self, calls: &BTreeSet<&str>) {
-        let gone: Vec<AlertName> =
-            self.waiting.keys().filter(|(call, ..)| calls.contains(call.as_str())).cloned().collect();
-        gone.iter().for_each(|name| self.remove(name));
+        if let Some(gone) = &mut self.gone {
+            let room = GONE_MAX.saturating_sub(gone.calls.len());
+            gone.calls.extend(calls.iter().take(room).map(|call| (*call).to_owned()));
+        }
+        self.remove_all(|alert| calls.contains(alert.call.as_str()));
+    }
+
+    /// Forgets the alerts of a tenant.
+    pub fn forget_tenant(&mut self, tenant: &str) {
+        if let Some(gone) = self.gone.as_mut().filter(|gone| gone.tenants.len() < GONE_MAX) {
+            gone.tenants.insert(tenant.to_owned());
+        }
+        self.remove_all(|alert| alert.tenant.as_deref() == Some(tenant));
+    }
+
+    fn remove_all(&mut self, is_over: impl Fn(&WaitingAlert) -> bool) {
+        let over: Vec<AlertName> =
+            self.waiting.values().filter(|alert| is_over(alert)).map(WaitingAlert::name).collect();
+        over.iter().for_each(|name| self.remove(name));
     }
 
     /// What is to be told by now: every step once, in order, those too that were missed while nobody asked.
     pub fn due(&mut self, now: Moment) -> Vec<Notice> {
-        let old: Vec<AlertName> =
-            self.waiting.values().filter(|alert| is_old(alert, now)).map(WaitingAlert::name).collect();
-        old.iter().for_each(|name| self.remove(name));
+        self.remove_all(|alert| is_old(alert, now));
         let mut told = Vec::new();
         for (name, alert) in &mut self.waiting {
             while let Some(step) = self.steps.get(alert.steps).filter(|step| due_at(alert, step) <= now) {
                 alert.steps += 1;
                 alert.severity = step.severity.map_or_else(|| one_up(&alert.severity), Severity::as_str).to_owned();
-                told.push(notice_of(alert, step, now));
+                told.push(take(alert, step, now));
                 self.changed.insert(name.clone());
             }
         }
@@ -198,7 +252,7 @@ fn due_at(alert: &WaitingAlert, step: &EscalationStep) -> Moment {
 }
 
 /// The severity of that name.
-pub fn severity_named(name: &str) -> Option<Severity> {
+fn severity_named(name: &str) -> Option<Severity> {
     Severity::ALL.into_iter().find(|severity| severity.as_str() == name)
 }
 
@@ -209,9 +263,10 @@ fn one_up(severity: &str) -> &'static str {
     }
 }
 
-fn notice_of(alert: &WaitingAlert, step: &EscalationStep, now: Moment) -> Notice {
-    let WaitingAlert { call, call_ms, rule, route, tenant, severity, text, raised, since, steps } = alert.clone();
-    let what = What::AlertEscalated(AlertEscalated {
+/// Notes that a step is taken: what is told of it.
+fn take(alert: &mut WaitingAlert, step: &EscalationStep, now: Moment) -> Notice {
+    let WaitingAlert { call, call_ms, rule, route, tenant, severity, text, raised, since, steps, .. } = alert.clone();
+    let told = AlertEscalated {
         alert_ms: call_ms,
         rule,
         step: steps as u32,
@@ -223,8 +278,9 @@ fn notice_of(alert: &WaitingAlert, step: &EscalationStep, now: Moment) -> Notice
         since,
         to: step.to.clone(),
         crms: step.crms.clone(),
-    });
-    Notice { call, call_ms: call_ms + now.0.saturating_sub(raised.0), what }
+    };
+    alert.escalated = Some(Escalated::of(&told, now));
+    Notice { call, call_ms: call_ms + now.0.saturating_sub(raised.0), what: What::AlertEscalated(told) }
 }
 
 #[cfg(test)]
@@ -241,6 +297,8 @@ mod tests {
         check(&mut escalation, 60, &["call-1 1 warning after 60 s"]);
         check(&mut escalation, 61, &[]);
         check(&mut escalation, 300, &["call-1 2 critical after 300 s to li,wang by pager"]);
+        let escalated = escalation.find("call-1", 5_000, "angry").and_then(|alert| alert.escalated.clone());
+        assert_eq!(escalated.map(|told| (told.step, told.severity, told.time)), Some((2, "critical".into(), at(300))));
         check(&mut escalation, 80_000, &[]);
         assert_eq!((escalation.deadline(), escalation.waiting().count()), (None, 1), "it can still be handled");
         check(&mut escalation, 24 * 3_600 + 1, &[]);
@@ -275,7 +333,7 @@ mod tests {
         raise(&mut before, "call-1", 0);
         raise(&mut before, "call-2", 10);
         check(&mut before, 60, &["call-1 1 warning after 60 s"]);
-        before.hear(&deed("call-2", "angry", "acknowledged", None), "", None, at(61));
+        before.hear(&deed("call-2", "angry", "acknowledged", None), Place::default(), at(61));
         for (name, alert) in before.changes() {
             kept.insert(name, alert);
         }
@@ -313,6 +371,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_forgotten_or_handled_before_it_is_taken_up_does_not_come_back() {
+        let mut kept = Escalation::new(steps());
+        for (call, tenant) in [("call-1", None), ("call-2", Some("shop")), ("call-3", None), ("call-4", None)] {
+            raise_of(&mut kept, call, tenant, 0);
+        }
+        let kept: Vec<WaitingAlert> = kept.waiting().cloned().collect();
+        let mut escalation = Escalation::new(steps());
+        raise(&mut escalation, "call-4", 0);
+        escalation.hear(&deed("call-4", "angry", "acknowledged", None), Place::default(), at(1));
+        escalation.forget(&BTreeSet::from(["call-1"]));
+        escalation.forget_tenant("shop");
+        escalation.take_up(kept.clone());
+        let waiting =
+            |escalation: &Escalation| -> Vec<String> { escalation.waiting().map(|alert| alert.call.clone()).collect() };
+        assert_eq!(waiting(&escalation), ["call-3"]);
+        let changes = escalation.changes();
+        let gone: Vec<&str> = changes.iter().map(|((call, ..), _)| call.as_str()).collect();
+        assert_eq!(gone, ["call-1", "call-2", "call-4"], "they are kept no more either");
+        assert!(changes.iter().all(|(_, alert)| alert.is_none()));
+
+        let mut escalation = Escalation::new(steps());
+        escalation.take_up(kept);
+        escalation.forget_tenant("shop");
+        assert_eq!(waiting(&escalation), ["call-1", "call-3", "call-4"]);
+    }
+
+    #[test]
     fn there_are_never_more_than_there_is_room_for() {
         let mut escalation = Escalation::new(steps());
         for number in 0..WAITING_MAX as u64 + 3 {
@@ -339,10 +424,14 @@ mod tests {
     }
 
     fn raise(escalation: &mut Escalation, call: &str, seconds: u64) {
+        raise_of(escalation, call, None, seconds);
+    }
+
+    fn raise_of(escalation: &mut Escalation, call: &str, tenant: Option<&str>, seconds: u64) {
         let (severity, text, rule) = ("info".to_owned(), "angry caller".to_owned(), "angry".to_owned());
         let what = What::Alert { severity, text, rule, pbx_call: None };
         let notice = Notice { call: call.to_owned(), call_ms: 5_000, what };
-        escalation.hear(&notice, "hotline", None, at(seconds));
+        escalation.hear(&notice, ("hotline".to_owned(), tenant.map(str::to_owned)), at(seconds));
     }
 
     fn deed(call: &str, rule: &str, deed: &str, snooze_s: Option<u64>) -> Notice {
@@ -352,7 +441,7 @@ mod tests {
     }
 
     fn handle(escalation: &mut Escalation, rule: &str, done: &str, snooze_s: Option<u64>) {
-        escalation.hear(&deed("call-1", rule, done, snooze_s), "", None, at(100));
+        escalation.hear(&deed("call-1", rule, done, snooze_s), Place::default(), at(100));
     }
 
     #[track_caller]

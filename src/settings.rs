@@ -58,6 +58,7 @@ pub use ipnet::IpNet;
 pub use knowledge::KnowledgeSettings;
 use media::tone::Region;
 pub use overload::{Measure, OverloadSettings, Thresholds};
+pub(crate) use pbx::QUEUE_PRIORITY_MAX;
 pub use pbx::{PbxKind, PbxSettings, PbxTerms, SecretSource};
 pub(crate) use policies::parse_policy;
 pub(crate) use policies::{FILES_MAX as POLICIES_MAX, toml_files};
@@ -79,6 +80,7 @@ pub use sources::{SourceFormat, SourcePlace, SourceSettings};
 pub use store::{DatabaseSettings, KeepSettings, MasterKeySource, StoreSettings, TrailSettings};
 pub use users::UserSettings;
 pub(crate) use users::{TENANT, check_user_name, is_tenant};
+pub(crate) use web::shared_token;
 pub use webrtc::WebRtcSettings;
 pub use zone::Zone;
 

@@ -41,6 +41,7 @@ mod permit;
 mod playback;
 mod policies;
 mod problem;
+mod query;
 mod readiness;
 mod record;
 mod recordings;
@@ -95,12 +96,13 @@ use policies::InForce;
 pub use policies::KeptPolicies;
 pub use readiness::{Component, Readiness};
 pub use record::{
-    Alert, AudioClient, Because, CallRecord, Decision, EVENTS_MAX, Fork, Late, OUTCOMES_MAX, Peak, Prompt,
-    PromptOutcome, Reply, Reroute, RerouteOutcome, State, Step, Summary, Supervisor, SupervisorState, TIMELINE_MAX,
-    TimedNotice,
+    Alert, AudioClient, Because, CallRecord, Decision, EVENTS_MAX, Escalated, Fork, Handled, Late, OUTCOMES_MAX, Peak,
+    Prompt, PromptOutcome, Reply, Reroute, RerouteOutcome, State, Step, Summary, Supervisor, SupervisorState,
+    TIMELINE_MAX, TimedNotice,
 };
 pub use recordings::RECORDING_BYTES_MAX;
 pub use reload::{ReloadAsked, Reloaded};
+pub use scope::Place;
 use signing::Signed;
 pub use wall::WALLS_MAX;
 

@@ -36,7 +36,7 @@ use crate::shell::reels::Reels;
 use crate::shell::sip::{Health, PastTrunks, SipSide};
 use crate::speech::{Answer, Speaker};
 use crate::store::Store;
-use crate::web::{Asked, Bus, Component, Moment, Readiness, WebHandle};
+use crate::web::{Asked, Component, Moment, Readiness, WebHandle};
 
 /// How often gauges are read and readiness is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -65,7 +65,6 @@ pub(super) struct Desk {
     pub(super) load: LoadMeter,
     pub(super) parties: Arc<Parties>,
     pub(super) baselines: Arc<Baselines>,
-    pub(super) bus: Arc<Bus>,
     pub(super) store: Option<Store>,
     /// Who keeps audio, where there is a store.
     pub(super) reels: Option<Reels>,
@@ -190,7 +189,7 @@ impl Desk {
 
     /// Lets calls that begin from now on go by another configuration.
     fn take_up(&mut self, fresh: Fresh) {
-        let Fresh { checked, neighbours, live, taken } = fresh;
+        let Fresh { checked, neighbours, keeps_policies, live, taken } = fresh;
         let Checked { settings, policies, judges, recognizer, knowledge, spoken, good: _ } = *checked;
         let Policies { policies, prompts, ringback, sayings: _, intents: _, texts } = policies;
         show_policies(&policies, &self.metrics, &self.readiness);
@@ -210,14 +209,17 @@ impl Desk {
             self.readiness.want_reels();
         }
         self.knowing.exchange(&settings, knowledge);
-        let terms = self.control.reload(ControlSettings::from(&settings), policies, sounds);
+        let reload = if keeps_policies { Control::reload_around } else { Control::reload };
+        let terms = reload(&mut self.control, ControlSettings::from(&settings), policies, sounds);
         self.knowing.show_in_force(settings.clone(), &self.control);
         self.exchange(settings.sip, neighbours, terms);
         if let (Some(web), Some(live)) = (&self.web, live) {
             if let Err(error) = web.exchange(live) {
                 warn!(%error, "the API goes on with the token and prompts that it had");
             }
-            web.took_policies(texts);
+            if !keeps_policies {
+                web.took_policies(texts);
+            }
         }
         // Whoever waits may have left.
         let _ = taken.send(());
@@ -340,16 +342,7 @@ impl Desk {
             Command::Speak { leg, prompt, saying } => return self.speaker.ask(leg, prompt, saying).map(spoken_input),
             Command::Notice(notice) => {
                 log(&notice);
-                self.metrics.observe(&notice);
-                let time = Moment::now();
-                self.bus.publish_at(&notice, time);
-                if let Some(store) = &self.store {
-                    store.keep(&notice, time);
-                }
-                if let Some(outbox) = &self.outbox {
-                    outbox.offer(&notice, time);
-                }
-                return self.knowing.hear(&notice, time, &self.bus, self.store.as_ref());
+                return self.knowing.tell(&notice, Moment::now());
             }
         }
         None

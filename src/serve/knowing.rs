@@ -28,7 +28,7 @@ pub(super) struct Knowing {
     customers: Customers,
     recordings: Recordings,
     escalating: Escalating,
-    /// Whom steps of alerts are told, and who tells them.
+    /// Whom calls and steps of alerts are told, and who tells the steps.
     told: Told,
     telling: JoinHandle<()>,
     /// Ends with the desk.
@@ -99,13 +99,15 @@ impl Knowing {
         self.recordings.has_ended()
     }
 
-    /// Hears what is told of calls. What is known of a caller is an event for policies as soon as they decide about the call.
-    pub(super) fn hear(&self, notice: &Notice, time: Moment, bus: &Bus, store: Option<&Store>) -> Option<Input> {
+    /// Tells everybody of a call. What is known of a caller is an event for policies as soon as they decide about the call.
+    pub(super) fn tell(&self, notice: &Notice, time: Moment) -> Option<Input> {
+        let Told { bus, store, .. } = &self.told;
+        self.told.tell(notice, time);
         self.advisor.hear(notice);
         self.escalating.hear(notice, bus, time);
         let What::CallAnswered { .. } = notice.what else { return None };
         let from = bus.with_board(|board| board.call(&notice.call).map(|record| record.from.clone()))?;
-        let facts = self.customers.facts_of(&store?.pseudonym(from.reveal())?);
+        let facts = self.customers.facts_of(&store.as_ref()?.pseudonym(from.reveal())?);
         let (call, by) = (notice.call.clone(), Some("sources".to_owned()));
         (!facts.is_empty()).then_some(Input::Order(Order::TellFacts { call, facts, by }))
     }

@@ -3,7 +3,6 @@
 //! Reads in a thread of its own, as `calmline check` does. The desk gets only what is good as a whole; when anything is
 //! broken nothing is taken, and what was in force stays so.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use tokio::signal::unix::Signal;
@@ -22,6 +21,8 @@ use crate::web::{KeptPolicies, LiveOptions, ReloadAsked, Reloaded};
 pub(super) struct Fresh {
     pub(super) checked: Box<Checked>,
     pub(super) neighbours: Neighbours,
+    /// Whether the policies are the very same as before.
+    pub(super) keeps_policies: bool,
     /// How the API is offered from now on, where it is.
     pub(super) live: Option<LiveOptions>,
     /// Hears of it when everything is taken up.
@@ -83,8 +84,8 @@ impl Reloader {
                 Some(asked) = self.asked.recv() => Some(asked),
                 else => return,
             };
-            let policies = asked.as_ref().and_then(|asked| asked.policies.as_ref().map(KeptPolicies::texts));
-            let outcome = self.reload(policies).await;
+            let kept = asked.as_ref().and_then(|asked| asked.policies.clone());
+            let outcome = self.reload(kept).await;
             self.tell(&outcome);
             if let Some(asked) = asked {
                 // Whoever asked may have left.
@@ -93,8 +94,10 @@ impl Reloader {
         }
     }
 
-    /// Reads everything; the policies by these texts, where they are not to come from their files.
-    async fn reload(&self, policies: Option<BTreeMap<String, String>>) -> Result<Reloaded, Vec<Fault>> {
+    /// Reads everything; but for policies that are kept, which do not come from their files.
+    async fn reload(&self, kept: Option<KeptPolicies>) -> Result<Reloaded, Vec<Fault>> {
+        let keeps_policies = kept.as_ref().is_some_and(KeptPolicies::is_all);
+        let policies = kept.map(|kept| kept.texts());
         let fault = |key: &str, found: String, expected: &str| {
             let (key, expected) = (key.to_owned(), expected.to_owned());
             vec![Fault { file: self.file.clone(), key, found, expected }]
@@ -114,7 +117,7 @@ impl Reloader {
 
         let policies = checked.policies.policies.iter().map(routing::Policy::label).collect();
         let (taken, done) = oneshot::channel();
-        let fresh = Fresh { checked, neighbours, live, taken };
+        let fresh = Fresh { checked, neighbours, keeps_policies, live, taken };
         if self.desk.send(fresh).await.is_err() || done.await.is_err() {
             return Err(fault("the whole file", "a server that ends".to_owned(), "one that runs"));
         }

@@ -22,13 +22,12 @@ use crate::cli::{Failure, ServeArgs};
 use crate::control::{Control, ControlSettings, Departures, ForkEvent, Input, Order, SipEvent, Sounds};
 use crate::hexadecimal::hexadecimal;
 use crate::judges::JudgeFiles;
-use crate::libraries::Libraries;
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::pbx;
 use crate::recognizer::RecognizerFiles;
 use crate::reporting::write_by_the_clock;
-use crate::settings::{Fault, Policies, Settings, TenantTokenSource, Zone};
+use crate::settings::{Fault, Policies, Settings, TenantTokenSource, Zone, shared_token};
 use crate::shell::browser::Browsers;
 use crate::shell::clock::Clock;
 use crate::shell::copy::{Copies, CopyOptions};
@@ -115,7 +114,6 @@ impl Server {
             tap,
             parties,
             baselines,
-            bus,
             reporting: start_reporting(&settings, (store.as_ref(), outbox.as_ref()), &readiness),
             store,
             reels,
@@ -513,32 +511,15 @@ async fn offer_api(
 
 /// How the API is offered, where it is; what is wrong with its secrets, when that is so.
 pub(super) fn live_options(settings: &Settings) -> Result<Option<LiveOptions>, String> {
-    let (prompts, tones) = (settings.policy.prompts.clone(), settings.media.tones);
-    let zone = settings.policy.zone.clone().unwrap_or_else(Zone::utc);
-    let token = settings.web.as_ref().map(|web| web.token.fetch()).transpose()?;
-    let users = settings.users.clone();
-    let libraries = Libraries::of(settings);
-    let report_font = settings.report_font.clone();
-    let agents = settings.targets.iter().map(|(name, target)| (name.clone(), target.uri.clone())).collect();
-    let frame_ancestors = settings.web.as_ref().map_or_else(Vec::new, |web| web.frame_ancestors.clone());
-    let oidc = settings.web.as_ref().and_then(|web| web.oidc.as_ref()).map(Provider::new).transpose()?.map(Arc::new);
-    let tokens = settings.web.iter().flat_map(|web| &web.tokens).map(tenant_token).collect::<Result<_, _>>()?;
-    let master_key = settings.store.as_ref().map(|store| store.master_key.clone());
-    let options = |token| LiveOptions {
-        token,
-        tokens,
-        users,
-        prompts,
-        tones,
-        zone,
-        libraries,
-        agents,
-        frame_ancestors,
-        oidc,
-        report_font,
-        master_key,
-    };
-    Ok(token.map(options))
+    let Some(web) = &settings.web else { return Ok(None) };
+    let token = web.token.fetch()?;
+    let tokens: BTreeMap<_, _> = web.tokens.iter().map(tenant_token).collect::<Result<_, _>>()?;
+    let of_tenants = tokens.iter().map(|(name, tenant)| (format!("web.tokens.{name}"), &tenant.token));
+    if let Some((section, other)) = shared_token(std::iter::once(("web".to_owned(), &token)).chain(of_tenants)) {
+        return Err(format!("{section}: the token of {other}"));
+    }
+    let oidc = web.oidc.as_ref().map(Provider::new).transpose()?.map(Arc::new);
+    Ok(Some(LiveOptions { tokens, oidc, ..LiveOptions::of(settings, token) }))
 }
 
 /// A tenant's token, fetched; or which one cannot be.

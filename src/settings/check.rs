@@ -11,6 +11,7 @@ use nlu::text::Lexicon;
 
 use super::policies::{Policies, load_policy};
 use super::read::read_text;
+use super::web::shared_token;
 use super::{Fault, PasswordSource, SecretSource, Settings, SourcePlace, TextModelChoice, TokenSource};
 use crate::compliance::Phrases;
 use crate::judges::JudgeFiles;
@@ -284,20 +285,24 @@ fn check_token(settings: &Settings, report: &mut Report<'_>) {
     const EXPECTED: &str = "a token of 16-512 characters";
     let Some(web) = &settings.web else { return };
     let all = web.tokens.iter().map(|(name, token)| (format!("web.tokens.{name}"), &token.token));
+    let mut there = Vec::new();
     for (place, token) in std::iter::once(("web".to_owned(), &web.token)).chain(all) {
-        match token {
+        let key = match token {
             // The server may get its environment from elsewhere, e.g. systemd: worth a line, not a fault.
             TokenSource::Variable(name) if std::env::var_os(name).is_none() => {
                 report.good.push(format!("{place}.token_env: {name} is not set here; the server will need it"));
+                continue;
             }
-            TokenSource::Variable(_) => {
-                report.take(&format!("{place}.token_env"), EXPECTED, token.fetch().map(|_| token_line()));
-            }
-            TokenSource::File(_) => {
-                report.take(&format!("{place}.token_file"), EXPECTED, token.fetch().map(|_| token_line()));
-            }
-            TokenSource::Given(_) => {}
-        }
+            TokenSource::Variable(_) => "token_env",
+            TokenSource::File(_) => "token_file",
+            TokenSource::Given(_) => continue,
+        };
+        let fetched = token.fetch();
+        report.take(&format!("{place}.{key}"), EXPECTED, fetched.clone().map(|_| token_line()));
+        there.extend(fetched.ok().map(|token| (place, token)));
+    }
+    if let Some((place, other)) = shared_token(there.iter().map(|(place, token)| (place.clone(), token))) {
+        report.take(&place, "a token of its own", Err(format!("the token of {other}")));
     }
 }
 

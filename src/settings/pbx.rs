@@ -251,10 +251,14 @@ pub(super) fn needed(section: &mut Section<'_>, secret: Option<SecretSource>) ->
     secret
 }
 
+/// The furthest ahead that a caller can be in a queue.
+pub(crate) const QUEUE_PRIORITY_MAX: u32 = 1_000_000;
+
 /// Reads what `[targets.NAME]` says of PBXs.
 pub(super) fn read_place(section: &mut Section<'_>) -> Place {
     let place = "\"CONTEXT,EXTENSION\" or \"CONTEXT,EXTENSION,PRIORITY\", e.g. \"queues,700,1\"";
-    let priority = section.read("queue_priority", "a whole number from 0 to 1000000", whole(0..=1_000_000));
+    let priorities = whole(0..=i64::from(QUEUE_PRIORITY_MAX));
+    let priority = section.read("queue_priority", "a whole number from 0 to 1000000", priorities);
     Place {
         dialplan: section.read("dialplan", place, dialplan),
         endpoint: section.read("endpoint", "a device that ARI can call, e.g. \"PJSIP/agent1\"", word),

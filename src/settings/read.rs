@@ -36,7 +36,7 @@ use super::webrtc::read_webrtc;
 use super::{
     AudioTerms, Fault, HandOver, IpNet, Limits, ListeningSettings, MediaSettings, Parties, Pattern, PolicySettings,
     PortRange, ReportWay, Routes, Settings, SipSettings, SpeechSettings, SupervisionSettings, Target, TextModelChoice,
-    TrunkSettings, UserSettings, Zone,
+    TrunkSettings, Zone,
 };
 use crate::recognizer::Engine;
 use crate::shell::media::{MediaIo, MediaPriority};
@@ -149,7 +149,7 @@ fn read(mut root: Section<'_>, folder: &Path) -> Settings {
     }
     check_recipients(&mut root, &settings);
     check_steps(&mut root, &settings);
-    check_seen(&mut root, &settings.users, &routes);
+    check_seen(&mut root, &settings, &routes);
     check_region(&mut root, settings.recognition.as_ref(), &settings.privacy);
     check_regions_of(&mut root, settings.recognition.as_ref(), &routes);
     root.finish();
@@ -172,11 +172,13 @@ fn check_recipients(root: &mut Section<'_>, settings: &Settings) {
 }
 
 /// Whether the routes and tenants whose calls somebody sees are there.
-fn check_seen(root: &mut Section<'_>, users: &BTreeMap<String, UserSettings>, routes: &Routes) {
+fn check_seen(root: &mut Section<'_>, Settings { users, web, .. }: &Settings, routes: &Routes) {
     let is_anybodys = |tenant: &str| routes.0.iter().any(|route| route.tags.tenant.as_deref() == Some(tenant));
-    let tenants = users.iter().filter_map(|(user, settings)| Some((user, settings.tenant.as_deref()?)));
-    for (user, tenant) in tenants.filter(|(_, tenant)| !is_anybodys(tenant)) {
-        root.fault("users", format!("\"{tenant}\" as the tenant of {user}"), "the tenant of a [[route]]");
+    let of_users = users.iter().filter_map(|(user, settings)| Some(("users", user, settings.tenant.as_deref()?)));
+    let tokens = web.iter().flat_map(|web| &web.tokens);
+    let of_tokens = tokens.map(|(name, token)| ("web.tokens", name, token.tenant.as_str()));
+    for (section, name, tenant) in of_users.chain(of_tokens).filter(|(.., tenant)| !is_anybodys(tenant)) {
+        root.fault(section, format!("\"{tenant}\" as the tenant of {name}"), "the tenant of a [[route]]");
     }
     let seen = users.iter().flat_map(|(user, settings)| settings.routes.iter().flatten().map(move |name| (user, name)));
     for (user, name) in seen.filter(|(_, name)| !routes.0.iter().any(|route| route.name == **name)) {

@@ -10,7 +10,7 @@ use toml::Value;
 use super::oidc::read_oidc;
 use super::read::{SOCKET, path, sip, socket, variable};
 use super::users::{TENANT, is_tenant};
-use super::{LOOPBACK, TenantTokenSource, TokenSource, WebSettings};
+use super::{LOOPBACK, TenantTokenSource, Token, TokenSource, WebSettings};
 
 pub(super) fn read_web(mut section: Section<'_>, folder: &Path) -> Option<WebSettings> {
     if !section.is_present() {
@@ -67,6 +67,19 @@ fn read_tokens(mut section: Section<'_>, folder: &Path) -> BTreeMap<String, Tena
     }
     section.finish();
     tokens
+}
+
+/// The first token that is another one, too, by the names of their sections: nobody could tell whose requests with it are.
+pub(crate) fn shared_token<'a>(tokens: impl Iterator<Item = (String, &'a Token)>) -> Option<(String, String)> {
+    let mut known: Vec<(String, &Token)> = Vec::new();
+    for (section, token) in tokens {
+        let same = known.iter().find(|(_, before)| before.matches(token.reveal()));
+        if let Some((before, _)) = same {
+            return Some((section, before.clone()));
+        }
+        known.push((section, token));
+    }
+    None
 }
 
 /// Who pages are of (RFC 6454): scheme, host and port, and nothing that would say something else in a header.

@@ -15,7 +15,8 @@ use tracing::warn;
 use super::told::Told;
 use crate::escalation::{Escalation, EscalationStep, WaitingAlert};
 use crate::notice::{Notice, What};
-use crate::web::{CallRecord, Moment};
+use crate::store::Store;
+use crate::web::{Alert, CallRecord, Moment, Place};
 
 /// How often it is looked for what a clock that was set has made due, and for a store that was down.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -29,12 +30,14 @@ struct Shared {
     state: Mutex<Escalation>,
     /// Something is otherwise.
     changed: Notify,
+    /// Held by whoever writes down: nothing is written over what came later.
+    keeping: tokio::sync::Mutex<()>,
 }
 
 impl Escalating {
     /// Nobody waits yet, and no step is told before [`Escalating::run`].
     pub fn new(steps: Vec<EscalationStep>) -> Self {
-        Self(Arc::new(Shared { state: Mutex::new(Escalation::new(steps)), changed: Notify::new() }))
+        Self(Arc::new(Shared { state: Mutex::new(Escalation::new(steps)), ..Shared::default() }))
     }
 
     /// Tells steps when they are due, on the current tokio runtime, with what waited before.
@@ -47,9 +50,16 @@ impl Escalating {
         if !matches!(notice.what, What::Alert { .. } | What::AlertHandled(_)) {
             return;
         }
-        let place = |record: &CallRecord| (record.route.clone(), record.tags.tenant.clone());
-        let (route, tenant) = told.with_board(|board| board.call(&notice.call).map(place)).unwrap_or_default();
-        self.0.state().hear(notice, &route, tenant.as_deref(), now);
+        let found = |record: &CallRecord| (record.place(), put_off(record, notice), record.started);
+        let found = told.with_board(|board| board.call(&notice.call).map(found));
+        let (place, put_off, started) = found.unwrap_or((Place::default(), None, now));
+        let mut state = self.0.state();
+        if let Some(alert) = put_off {
+            let raised = Moment(started.0 + alert.call_ms);
+            state.put_back(&notice.call, place.clone(), alert, raised);
+        }
+        state.hear(notice, place, now);
+        drop(state);
         self.0.changed.notify_one();
     }
 
@@ -69,17 +79,29 @@ impl Escalating {
         self.0.state().waiting().cloned().collect()
     }
 
-    /// Forgets the alerts of calls that are erased.
-    pub fn forget(&self, calls: &[String]) {
+    /// Forgets the alerts of calls that are erased, in the store too.
+    pub async fn forget(&self, calls: &[String], store: &Store) {
         let calls: BTreeSet<&str> = calls.iter().map(String::as_str).collect();
         self.0.state().forget(&calls);
-        self.0.changed.notify_one();
+        keep(&self.0, Some(store)).await;
+    }
+
+    /// Forgets the alerts of a tenant that is erased, in the store too.
+    pub async fn forget_tenant(&self, tenant: &str, store: &Store) {
+        self.0.state().forget_tenant(tenant);
+        keep(&self.0, Some(store)).await;
     }
 
     /// Writes down what is otherwise, for a program that ends.
     pub async fn settle(&self, told: &Told) {
-        keep(&self.0, told).await;
+        keep(&self.0, told.store.as_ref()).await;
     }
+}
+
+/// The alert that is put off by a notice of a call, where somebody may have reacted to it before.
+fn put_off(record: &CallRecord, notice: &Notice) -> Option<Alert> {
+    let What::AlertHandled(deed) = &notice.what else { return None };
+    deed.snooze_s.and_then(|_| record.alert(deed.alert_ms, &deed.rule)).cloned()
 }
 
 impl Shared {
@@ -98,9 +120,9 @@ async fn run(shared: Arc<Shared>, told: Told) {
         let now = Moment::now();
         let due = shared.state().due(now);
         for notice in &due {
-            told.tell_of(notice, now);
+            told.tell_of(notice, now, None);
         }
-        keep(&shared, &told).await;
+        keep(&shared, told.store.as_ref()).await;
         let next = shared.state().deadline();
         let pause = next.map_or(LOOK_EVERY, |next| Duration::from_millis(next.0.saturating_sub(Moment::now().0)));
         tokio::select! {
@@ -112,7 +134,10 @@ async fn run(shared: Arc<Shared>, told: Told) {
 
 /// Takes up what waited before; whether that is done. A store that is down may come later.
 async fn load(shared: &Shared, told: &Told) -> bool {
-    let Some(store) = &told.store else { return true };
+    let Some(store) = &told.store else {
+        shared.state().take_up(Vec::new());
+        return true;
+    };
     match store.alerts().await {
         Ok(kept) => {
             shared.state().take_up(kept);
@@ -126,9 +151,10 @@ async fn load(shared: &Shared, told: &Told) -> bool {
 }
 
 /// Writes down what is otherwise than before.
-async fn keep(shared: &Shared, told: &Told) {
+async fn keep(shared: &Shared, store: Option<&Store>) {
+    let _alone = shared.keeping.lock().await;
     let changes = shared.state().changes();
-    let Some(store) = told.store.as_ref().filter(|_| !changes.is_empty()) else { return };
+    let Some(store) = store.filter(|_| !changes.is_empty()) else { return };
     if let Err(why) = store.keep_alerts(changes.clone()).await {
         warn!(why, "alerts that wait are in memory only");
         shared.state().not_kept(changes);
@@ -180,9 +206,13 @@ mod tests {
             unreachable!()
         };
         let deed = AlertDeed { alert_ms: alert.call_ms, ..deed.clone() };
-        let handled = Notice { what: What::AlertHandled(deed), ..alert.clone() };
-        escalating.hear(&handled, &bus, Moment::now());
+        let handled = |deed| Notice { what: What::AlertHandled(deed), ..alert.clone() };
+        escalating.hear(&handled(deed.clone()), &bus, Moment::now());
         assert_eq!(escalating.waiting(), [], "somebody has it");
+        let (now, snoozed) = (Moment::now(), AlertDeed { deed: "snoozed".into(), snooze_s: Some(600), ..deed });
+        escalating.hear(&handled(snoozed), &bus, now);
+        let since: Vec<Moment> = escalating.waiting().iter().map(|alert| alert.since).collect();
+        assert_eq!(since, [Moment(now.0 + 600_000)], "and puts it off");
         running.abort();
     }
 }

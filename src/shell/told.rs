@@ -6,7 +6,7 @@ use super::crm::Outbox;
 use crate::metrics::Metrics;
 use crate::notice::Notice;
 use crate::store::Store;
-use crate::web::{Bus, Moment};
+use crate::web::{Bus, Moment, Place};
 
 /// Where that is.
 #[derive(Clone)]
@@ -24,11 +24,16 @@ pub struct Told {
 impl Told {
     /// Tells everybody what was heard of a recording; what was decided stands in the audit trail first.
     pub(super) fn tell_all(&self, notice: &Notice, now: Moment) {
-        self.metrics.observe(notice);
         if let Some(store) = &self.store {
             // What the disk did not take in time is counted, and told all the same.
             let _ = store.commit(std::iter::once(notice));
         }
+        self.tell(notice, now);
+    }
+
+    /// Tells everybody of a call; where something was decided, whoever tells it has it in the audit trail already.
+    pub fn tell(&self, notice: &Notice, now: Moment) {
+        self.metrics.observe(notice);
         self.bus.publish_at(notice, now);
         if let Some(store) = &self.store {
             store.keep(notice, now);
@@ -37,11 +42,11 @@ impl Told {
     }
 
     /// Tells everybody of a call that is up or over: what is kept of one that is over stays as it is, and the audit trail has it
-    /// alone.
-    pub fn tell_of(&self, notice: &Notice, now: Moment) {
+    /// alone. Who sees it is told by the board, or else by its place.
+    pub fn tell_of(&self, notice: &Notice, now: Moment, place: Option<Place>) {
         self.metrics.observe(notice);
         let is_up = self.bus.with_board(|board| board.is_active(&notice.call));
-        self.bus.publish_at(notice, now);
+        self.bus.publish_of(notice, now, place);
         if let Some(store) = &self.store {
             match is_up {
                 true => store.keep(notice, now),

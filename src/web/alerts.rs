@@ -68,7 +68,7 @@ pub(super) async fn handle(
 ) -> Result<Response, Problem> {
     let told = told(&who, read(body)?)?;
     let on_board = |record: &super::CallRecord| {
-        (record.started, place_of(record), record.alert(told.alert_ms, &told.rule).is_some())
+        (record.started, record.place(), record.alert(told.alert_ms, &told.rule).is_some())
     };
     let found = app.bus.with_board(|board| board.call(&call).map(on_board));
     // One from before a restart, which still waits.
@@ -87,17 +87,12 @@ pub(super) async fn handle(
     }
     if told.to.as_ref().is_some_and(|to| *to != told.by && !sees(&app, to, &route, tenant.as_deref())) {
         let detail = format!("`to`: found {:?}, expected a user who sees the call", told.to.unwrap_or_default());
-        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+        return Err(bad(detail));
     }
     let now = Moment::now();
     let notice = Notice { call, call_ms: now.0.saturating_sub(started.0), what: What::AlertHandled(told) };
-    app.tell_of(&notice, now);
+    app.tell_of(&notice, now, Some((route, tenant)));
     answered(Done::Accepted)
-}
-
-/// The route and the tenant of a call.
-fn place_of(record: &super::CallRecord) -> (String, Option<String>) {
-    (record.route.clone(), record.tags.tenant.clone())
 }
 
 /// Whether somebody can be given an alert of a call of that route and that tenant.

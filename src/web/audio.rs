@@ -21,6 +21,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::orders::{Asked, ask};
 use super::problem::Problem;
+use super::query::asked;
 use super::routes::App;
 use crate::control::{Done, Order};
 
@@ -60,8 +61,7 @@ pub(super) async fn audio(
     Path(call): Path<String>,
     query: Result<Query<AudioQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let Query(AudioQuery { layout }) =
-        query.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))?;
+    let AudioQuery { layout } = asked(query)?;
     app.check_up(&call)?;
     let place = Arc::clone(&app.audio_places)
         .try_acquire_owned()

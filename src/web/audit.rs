@@ -10,16 +10,14 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::calls::store_down;
 use super::moment::Moment;
+use super::orders::bad;
 use super::people::kept;
 use super::problem::Problem;
+use super::query::{asked, limit_of};
 use super::routes::App;
 use super::signing::Who;
 use crate::store::audit::{AuditFound, AuditWanted};
 use crate::store::{AuditEntry, Checking, NoCheck};
-
-/// Entries told when the client does not say how many, and at most.
-const LIST_DEFAULT: usize = 100;
-const LIST_MAX: usize = 1_000;
 
 /// What is asked for; all that is named has to hold.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -76,13 +74,10 @@ pub(super) async fn list(
     who_asks: Option<Extension<Who>>,
     query: Result<Query<AuditQuery>, QueryRejection>,
 ) -> Result<Json<Entries>, Problem> {
-    let Query(query) = query.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))?;
-    let max = query.limit.unwrap_or(LIST_DEFAULT);
-    if !(1..=LIST_MAX).contains(&max) {
-        return Err(Problem::new(StatusCode::BAD_REQUEST, format!("`limit` is 1 to {LIST_MAX}")));
-    }
+    let query = asked(query)?;
+    let max = limit_of(query.limit)?;
     if query.below.is_some_and(|below| i64::try_from(below).is_err()) {
-        return Err(Problem::new(StatusCode::BAD_REQUEST, format!("`below` is at most {}", i64::MAX)));
+        return Err(bad(format!("`below` is at most {}", i64::MAX)));
     }
     let AuditQuery { who, kind, call, from, before, below, .. } = query;
     let (from_unix_ms, before_unix_ms) = (from.map_or(0, |from| from.0), before.map(|before| before.0));

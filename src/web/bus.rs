@@ -15,6 +15,8 @@ use utoipa::ToSchema;
 
 use super::board::Board;
 use super::moment::Moment;
+use super::record::CallRecord;
+use super::scope::Place;
 use crate::notice::{Notice, What};
 use together::Pending;
 pub(super) use together::Together;
@@ -100,8 +102,13 @@ impl Bus {
 
     /// Takes up a notice made at `time`; returns its number.
     pub fn publish_at(&self, notice: &Notice, time: Moment) -> u64 {
+        self.publish_of(notice, time, None)
+    }
+
+    /// The same of a call that the board may not know any more, by whoever knows where it belongs.
+    pub fn publish_of(&self, notice: &Notice, time: Moment, place: Option<Place>) -> u64 {
         let mut state = self.state();
-        self.send(&mut state, notice, time)
+        self.send(&mut state, notice, time, place)
     }
 
     /// Takes up a notice made at `time` of words that somebody else has told, unless the call is over or its words are kept
@@ -115,7 +122,7 @@ impl Bus {
         if !state.board.call(&notice.call).is_some_and(|record| is_up && record.keeps_words()) {
             return false;
         }
-        self.send(&mut state, notice, time);
+        self.send(&mut state, notice, time, None);
         tell_others();
         true
     }
@@ -175,8 +182,8 @@ impl Bus {
         ended
     }
 
-    fn send(&self, state: &mut State, notice: &Notice, time: Moment) -> u64 {
-        let event = state.take(notice, time);
+    fn send(&self, state: &mut State, notice: &Notice, time: Moment, place: Option<Place>) -> u64 {
+        let event = state.take(notice, time, place);
         let seq = event.seq;
         if self.together.receiver_count() > 0 {
             state.pending.push(Arc::clone(&event), notice, time);
@@ -200,27 +207,26 @@ impl State {
         self.pending.forget(&calls);
     }
 
-    /// The route and the tenant of a notice's call, where they are known: of an alert they are, also once its call is forgotten.
-    fn place_of(&self, notice: &Notice) -> (Option<String>, Option<String>) {
+    /// Where a notice's call belongs, where that is known: of an alert it is, also once its call is forgotten.
+    fn place_of(&self, notice: &Notice) -> Option<Place> {
         if let What::AlertEscalated(told) = &notice.what {
-            return (Some(told.route.clone()), told.tenant.clone());
+            return Some((told.route.clone(), told.tenant.clone()));
         }
-        let record = self.board.call(&notice.call);
-        (record.map(|record| record.route.clone()), record.and_then(|record| record.tags.tenant.clone()))
+        self.board.call(&notice.call).map(CallRecord::place)
     }
 
     /// Numbers a notice, and puts it on the board and into the ring.
-    fn take(&mut self, notice: &Notice, time: Moment) -> Arc<Event> {
+    fn take(&mut self, notice: &Notice, time: Moment, place: Option<Place>) -> Arc<Event> {
         self.last_seq += 1;
         let seq = self.last_seq;
         self.board.apply(notice, time.0);
-        let (route, tenant) = self.place_of(notice);
+        let (route, tenant) = self.place_of(notice).or(place).unzip();
         let event = Arc::new(Event {
             seq,
             call: notice.call.clone(),
             kind: kind(&notice.what),
             route,
-            tenant,
+            tenant: tenant.flatten(),
             has_words: notice.what.has_words(),
             json: event_json(seq, time, notice).into(),
         });

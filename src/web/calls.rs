@@ -12,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::moment::Moment;
 use super::problem::Problem;
+use super::query::{LIST_MAX, asked, limit_of};
 use super::record::{CallRecord, Step, Summary, TimedNotice};
 use super::routes::{App, no_such_call};
 use super::scope::Scope;
@@ -19,10 +20,6 @@ use super::signing::Who;
 use super::trial::started;
 use crate::store::Store;
 
-/// Calls listed when the client does not say how many.
-const LIST_DEFAULT: usize = 100;
-/// Most calls listed at once.
-const LIST_MAX: usize = 1_000;
 /// How often the store is read for one list.
 const READS_MAX: usize = 10;
 
@@ -74,11 +71,8 @@ pub(super) async fn calls(
     who: Option<Extension<Who>>,
     query: Result<Query<CallsQuery>, QueryRejection>,
 ) -> Result<Json<CallList>, Problem> {
-    let Query(query) = query.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))?;
-    let limit = query.limit.unwrap_or(LIST_DEFAULT);
-    if !(1..=LIST_MAX).contains(&limit) {
-        return Err(Problem::new(StatusCode::BAD_REQUEST, format!("`limit` is 1 to {LIST_MAX}")));
-    }
+    let query = asked(query)?;
+    let limit = limit_of(query.limit)?;
     let scope = Scope::of(who.as_deref());
     let (active, lines) = on_board(&app, &scope, &query, limit);
     let known: BTreeSet<String> = lines.iter().map(|line| line.id.clone()).collect();

@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::orders::answered;
 use super::problem::Problem;
+use super::query::asked;
 use super::routes::App;
 use crate::control::Done;
 use crate::shell::crm::{Deed, Listed, Outbox};
@@ -40,7 +41,7 @@ pub(super) async fn list(
     State(app): State<App>,
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<Deliveries>, Problem> {
-    let Query(ListQuery { state }) = query.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))?;
+    let ListQuery { state } = asked(query)?;
     let aside = state.map(|state| state == StateFilter::SetAside);
     let deliveries = outbox(&app)?.list(aside).await.ok_or_else(down)?;
     Ok(Json(Deliveries { deliveries }))

@@ -24,6 +24,7 @@ use utoipa::IntoParams;
 use super::auth;
 use super::bus::{Delivery, Event, KINDS, Subscription};
 use super::problem::Problem;
+use super::query::asked;
 use super::routes::App;
 use super::scope::Scope;
 use super::signing::{Ended, Who};
@@ -129,7 +130,7 @@ pub(super) async fn events(
     ended: Option<Extension<Ended>>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
-    let Query(query) = query.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))?;
+    let query = asked(query)?;
     let after = last_event_id(&headers)?.or(query.after);
     let filter = Filter::new(query, Scope::of(who.as_deref()))?;
     let upgrade = match upgrade {

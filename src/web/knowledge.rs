@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::libraries::blocking;
+use super::orders::bad;
 use super::problem::Problem;
+use super::query::asked;
 use super::routes::App;
 use crate::knowledge::{
     ENTRIES_MAX, Entry, FOUND_MAX, Found, QUESTION_CHARACTERS_MAX, Question, SUGGESTED_MAX, Saying, Shelf,
@@ -90,8 +92,7 @@ pub(super) async fn search(
     State(app): State<App>,
     query: Result<Query<KnowledgeQuery>, QueryRejection>,
 ) -> Result<Json<Answer>, Problem> {
-    let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
-    let Query(KnowledgeQuery { q, scenario, lang, limit }) = query.map_err(|error| bad(error.body_text()))?;
+    let KnowledgeQuery { q, scenario, lang, limit } = asked(query)?;
     let language = match lang.as_deref() {
         None => None,
         Some("zh") => Some(Language::Mandarin),

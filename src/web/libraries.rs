@@ -17,6 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::policies::KeptPolicies;
 use super::problem::Problem;
+use super::query::asked;
 use super::reload::{Reloaded, read_again};
 use super::routes::App;
 use super::signing::Who;
@@ -113,8 +114,7 @@ pub(super) async fn replace(
     headers: HeaderMap,
     body: Result<String, StringRejection>,
 ) -> Result<Response, Problem> {
-    let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
-    let Query(ReplaceQuery { check }) = query.map_err(|error| bad(error.body_text()))?;
+    let ReplaceQuery { check } = asked(query)?;
     let body = body.map_err(|error| Problem::new(error.status(), error.body_text()))?;
     if check {
         let (libraries, volume, _) = find(&app, &kind, &name).await?;

@@ -14,7 +14,7 @@ use super::orders::PromptFolder;
 use super::own::Claim;
 use super::signing::Who;
 use crate::libraries::Libraries;
-use crate::settings::{MasterKeySource, Token, UserSettings, Zone};
+use crate::settings::{MasterKeySource, Settings, Token, UserSettings, Zone};
 use crate::shell::provider::Provider;
 
 /// How the API is offered to requests that come from now on.
@@ -45,6 +45,26 @@ pub struct LiveOptions {
     pub report_font: Option<PathBuf>,
     /// Where the store's master key comes from, where there is a store.
     pub master_key: Option<MasterKeySource>,
+}
+
+impl LiveOptions {
+    /// As the settings have it, opened by this token alone; nobody signs in elsewhere.
+    pub fn of(settings: &Settings, token: Token) -> Self {
+        Self {
+            token,
+            tokens: BTreeMap::new(),
+            users: settings.users.clone(),
+            prompts: settings.policy.prompts.clone(),
+            tones: settings.media.tones,
+            zone: settings.policy.zone.clone().unwrap_or_else(Zone::utc),
+            libraries: Libraries::of(settings),
+            agents: settings.targets.iter().map(|(name, target)| (name.clone(), target.uri.clone())).collect(),
+            frame_ancestors: settings.web.as_ref().map_or_else(Vec::new, |web| web.frame_ancestors.clone()),
+            oidc: None,
+            report_font: settings.report_font.clone(),
+            master_key: settings.store.as_ref().map(|store| store.master_key.clone()),
+        }
+    }
 }
 
 /// The token of a machine that sees one tenant's calls.

@@ -23,9 +23,10 @@ use super::accounts::Refused;
 use super::limits::Peer;
 use super::orders::bad;
 use super::problem::Problem;
+use super::query::asked;
 use super::routes::App;
 use super::sessions::{AGE_MAX, by_chance};
-use super::signing::{self, audit, cookie_named, is_plain_here, set_cookie};
+use super::signing::{self, cookie_named, is_plain_here, set_cookie};
 use crate::pii::Pii;
 use crate::shell::provider::{Attempt, Failed, Provider, is_refusal_code};
 
@@ -150,12 +151,11 @@ pub(super) async fn done(
     if let Err(refused) = app.count_stranger(peer.as_deref(), &headers) {
         return *refused;
     }
-    let returned = query.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()));
-    let let_in = async |Query(returned)| let_in(&app, &headers, returned).await;
-    match returned {
-        Ok(returned) => let_in(returned).await.unwrap_or_else(|problem| told(&headers, problem)),
-        Err(problem) => told(&headers, problem),
-    }
+    let done = match asked(query) {
+        Ok(returned) => let_in(&app, &headers, returned).await,
+        Err(problem) => Err(problem),
+    };
+    done.unwrap_or_else(|problem| told(&headers, problem))
 }
 
 async fn let_in(app: &App, headers: &HeaderMap, returned: Returned) -> Result<Response, Problem> {
@@ -165,7 +165,7 @@ async fn let_in(app: &App, headers: &HeaderMap, returned: Returned) -> Result<Re
         Ok(both) => both,
         Err(problem) => {
             if problem.status == StatusCode::FORBIDDEN {
-                audit(app, "sign_in_refused", "", json!({ "by": by, "why": problem.detail })).await;
+                app.audit("sign_in_refused", "", "", json!({ "by": by, "why": problem.detail })).await;
             }
             return Err(problem);
         }
@@ -174,7 +174,7 @@ async fn let_in(app: &App, headers: &HeaderMap, returned: Returned) -> Result<Re
         Ok(identified) => identified,
         Err(failed) => {
             tracing::warn!(issuer = by, %failed, "a sign-in at the provider leads nowhere");
-            audit(app, "sign_in_refused", "", json!({ "by": by, "why": failed.to_string() })).await;
+            app.audit("sign_in_refused", "", "", json!({ "by": by, "why": failed.to_string() })).await;
             return Err(problem(&failed));
         }
     };
@@ -184,16 +184,15 @@ async fn let_in(app: &App, headers: &HeaderMap, returned: Returned) -> Result<Re
             Refused::Taken(why) => (StatusCode::FORBIDDEN, why),
             Refused::NotYet(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
         };
-        audit(app, "sign_in_refused", &user, json!({ "by": by, "why": why })).await;
+        app.audit("sign_in_refused", &user, "", json!({ "by": by, "why": why })).await;
         return Err(Problem::new(status, why));
     }
     let role = settings.role.name();
-    let number = app.signed.begin(headers, &user, settings);
+    let number = app.signed.begin(headers, &user, settings, Some(id_token));
     let number = number.map_err(|why| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why))?;
     // Whoever was signed in in that browser is not any more.
     session.iter().for_each(|before| drop(app.signed.end(before)));
-    app.signed.began_by(&number, id_token);
-    audit(app, "signed_in", &user, json!({ "role": role, "by": by })).await;
+    app.audit("signed_in", &user, "", json!({ "role": role, "by": by })).await;
     let cookie = set_cookie(headers, &number, AGE_MAX);
     let over = format!("{COOKIE_NAME}=; Path=/v1/session/oidc; HttpOnly; SameSite=Lax; Max-Age=0");
     let mut response = (StatusCode::SEE_OTHER, [(LOCATION, "/".to_owned()), (SET_COOKIE, cookie)]).into_response();

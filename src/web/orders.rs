@@ -193,7 +193,7 @@ pub(super) async fn supervise(
         (None, None) | (Some(_), Some(_)) => return Err(bad("either `target` or `uri` says whom to call")),
     };
     app.check_up(&call)?;
-    record_order(&app, "supervision_ordered", &who, &call, what).await;
+    app.audit("supervision_ordered", who.name(), &call, what).await;
     answered(ask(&app, Order::Supervise { call, whom, mode, hears: hears.into() }).await?)
 }
 
@@ -225,7 +225,7 @@ pub(super) async fn change_supervisor(
     let party = mode.and_then(SupervisorMode::party).map(Party::as_str);
     let what = json!({ "supervisor": supervisor, "mode": mode.map(|mode| mode.as_str()), "party": party,
         "hears": hears.map(|hears| hears.as_str()) });
-    record_order(&app, "supervision_changed", &who, &call, what).await;
+    app.audit("supervision_changed", who.name(), &call, what).await;
     answered(ask(&app, Order::ChangeSupervisor { call, supervisor, mode, hears, by }).await?)
 }
 
@@ -237,7 +237,7 @@ pub(super) async fn end_supervisor(
 ) -> Result<Response, Problem> {
     let (call, supervisor) = numbered(path)?;
     app.check_up(&call)?;
-    record_order(&app, "supervision_ended", &who, &call, json!({ "supervisor": supervisor })).await;
+    app.audit("supervision_ended", who.name(), &call, json!({ "supervisor": supervisor })).await;
     answered(ask(&app, Order::EndSupervisor { call, supervisor }).await?)
 }
 
@@ -311,13 +311,6 @@ pub(super) async fn end_bypass(State(app): State<App>, Path(call): Path<String>)
 /// `POST /v1/drain`.
 pub(super) async fn drain(State(app): State<App>) -> Result<Response, Problem> {
     give(&app, Order::Drain)
-}
-
-/// Who orders something: what becomes of it stands in the trail by itself.
-pub(super) async fn record_order(app: &App, kind: &str, who: &Who, call: &str, what: serde_json::Value) {
-    if let Some(store) = &app.store {
-        store.audited(kind, who.name(), call, what).await;
-    }
 }
 
 /// Gives an order and waits for what comes of it.

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use super::calls::store_down;
 use super::interactions::check_name;
 use super::moment::Moment;
-use super::orders::{Body, answered, read};
+use super::orders::{Body, answered, bad, read};
 use super::problem::Problem;
 use super::record::{Late, OUTCOMES_MAX};
 use super::routes::{App, no_such_call};
@@ -49,7 +49,6 @@ pub(super) async fn tell(
 }
 
 fn outcome_of(request: OutcomeRequest) -> Result<Outcome, Problem> {
-    let bad = |detail: &str| Problem::new(StatusCode::BAD_REQUEST, detail);
     let OutcomeRequest { by, id: name, complaint, satisfied, repurchased, resolved } = request;
     check_name("by", Some(&by))?;
     check_name("id", name.as_ref())?;
@@ -65,10 +64,12 @@ fn outcome_of(request: OutcomeRequest) -> Result<Outcome, Problem> {
 /// Keeps it with the call, then tells it: of a call that is up as all that happens to it, of one that has ended on the disk.
 async fn take(app: &App, call: String, outcome: Outcome) -> Result<Late, Problem> {
     let on_board = app.bus.with_board(|board| {
-        let refused = board.call(&call).and_then(|record| record.refuses(&outcome));
-        (refused, board.is_active(&call), board.call(&call).map(|record| record.started))
+        let record = board.call(&call);
+        let refused = record.and_then(|record| record.refuses(&outcome));
+        (refused, board.is_active(&call), record.map(|record| (record.started, record.place())))
     });
-    let (refused, is_up, started) = on_board;
+    let (refused, is_up, on_board) = on_board;
+    let (started, place) = on_board.unzip();
     if let Some(refused) = refused {
         return Ok(refused);
     }
@@ -87,7 +88,11 @@ async fn take(app: &App, call: String, outcome: Outcome) -> Result<Late, Problem
             None => return Ok(Late::NoSuchCall),
         },
     };
-    let notice = notice(started);
-    app.tell_of(&notice, now);
+    let place = match (place, &app.store) {
+        // Who sees one of before knows its record.
+        (None, Some(store)) => store.call(call.clone()).await.ok().flatten().map(|record| record.place()),
+        (place, _) => place,
+    };
+    app.tell_of(&notice(started), now, place);
     Ok(Late::Taken)
 }

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::calls::{Detail, store_down};
 use super::moment::Moment;
-use super::orders::{Body, read};
+use super::orders::{Body, bad, read};
 use super::problem::Problem;
 use super::routes::App;
 use super::signing::Who;
@@ -102,14 +102,9 @@ pub(super) async fn calls(
     let before = before.unwrap_or(Moment(u64::MAX));
     let records = store.calls_of(address, before, CALLS_MAX).await.map_err(store_down)?;
     let more = records.len() == CALLS_MAX;
-    let ids: Vec<&String> = records.iter().map(|record| &record.id).collect();
+    let ids: Vec<String> = records.iter().map(|record| record.id.clone()).collect();
     audit(store, &who, "exported", json!({ "calls": ids })).await?;
-    let mut playback = Vec::new();
-    for id in ids {
-        if store.reel(id.clone()).await.map_err(store_down)?.flatten().is_some() {
-            playback.push(id.clone());
-        }
-    }
+    let playback = store.with_reels(ids).await.map_err(store_down)?;
     Ok(Json(Calls { calls: records.into_iter().map(Detail::from).collect(), playback, more }))
 }
 
@@ -124,7 +119,7 @@ pub(super) async fn key(State(app): State<App>, body: Body<PersonRequest>) -> Re
 /// # Errors
 /// When the address names nobody.
 fn pseudonym(store: &Store, address: &Pii<String>) -> Result<String, Problem> {
-    let nobody = || Problem::new(StatusCode::BAD_REQUEST, "expected an address or a key of a person");
+    let nobody = || bad("expected an address or a key of a person");
     store.pseudonym(address.reveal()).ok_or_else(nobody)
 }
 
@@ -155,7 +150,7 @@ pub(super) async fn erase(
         match store.erase(address).await.map_err(store_down)? {
             Ok(erased) => {
                 bus.forget(&erased.calls);
-                escalating.forget(&erased.calls);
+                escalating.forget(&erased.calls, &store).await;
                 person.iter().for_each(|person| customers.forget(person));
                 person.iter().for_each(|person| recordings.erase(person));
                 if let Some(outbox) = outbox {
@@ -188,7 +183,8 @@ pub(super) async fn erase_tenant(
         let erased = store.erase_tenant(tenant).await.map_err(store_down)?.map_err(|held| held_already(&held))?;
         let mut calls = bus.forget_tenant(&erased.tenant);
         calls.extend(erased.waiting.iter().cloned());
-        escalating.forget(&calls);
+        escalating.forget(&calls, &store).await;
+        escalating.forget_tenant(&erased.tenant, &store).await;
         if let Some(outbox) = outbox {
             outbox.forget(calls).await;
         }
@@ -238,7 +234,7 @@ fn of_somebody(address: &Pii<String>) -> Result<String, Problem> {
     let detail =
         "`address`: found nobody's, expected a person's, e.g. `sip:13800138000@pbx.example` or the number alone";
     let is_somebody = names_somebody(address.reveal());
-    is_somebody.then(|| address.reveal().clone()).ok_or_else(|| Problem::new(StatusCode::BAD_REQUEST, detail))
+    is_somebody.then(|| address.reveal().clone()).ok_or_else(|| bad(detail))
 }
 
 /// What is signed of an erasure: whose, by hash, what, when, and up to which entry the audit trail has it.
@@ -281,7 +277,7 @@ fn checked(reason: String) -> Result<String, Problem> {
     let length = reason.chars().count();
     if reason.trim().is_empty() || length > REASON_CHARACTERS_MAX {
         let detail = format!("`reason`: found {length} characters, expected 1 to {REASON_CHARACTERS_MAX}");
-        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+        return Err(bad(detail));
     }
     Ok(reason)
 }

@@ -71,6 +71,11 @@ impl KeptPolicies {
         Self { in_force: Arc::clone(in_force), but }
     }
 
+    /// Whether that is all of them, as they are.
+    pub fn is_all(&self) -> bool {
+        self.but.is_none()
+    }
+
     /// The files' texts by name, as of now.
     pub fn texts(&self) -> BTreeMap<String, String> {
         let mut texts = (*self.in_force.now()).clone();
@@ -136,6 +141,8 @@ pub(super) async fn show(State(app): State<App>, Path(name): Path<String>) -> Re
 
 /// `POST /v1/policies/back`.
 pub(super) async fn back(State(app): State<App>) -> Result<Response, Problem> {
+    // A replacement leaves in force what was so when it began to read.
+    let _alone = app.replacing.lock().await;
     answered(ask(&app, Order::PoliciesBack).await?)
 }
 

@@ -2,7 +2,7 @@
 //! it, and says what has become of it.
 
 use std::fs::File;
-use std::io::{BufReader, Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
 use axum::Json;
@@ -13,7 +13,6 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
-use media::wav;
 use nlu::recognition::Language;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -24,10 +23,11 @@ use super::libraries::blocking;
 use super::orders::bad;
 use super::people::customer_of;
 use super::problem::Problem;
+use super::query::asked;
 use super::routes::App;
 use crate::control::{ChatOpening, RECORDING};
 use crate::pii::Pii;
-use crate::shell::recordings::{RecordingState, Upload};
+use crate::shell::recordings::{Channels, RecordingState, Upload, channels_of, look};
 
 /// The largest recording, bytes: more than half an hour of two channels of 16 bits at 8 kHz.
 pub const RECORDING_BYTES_MAX: u64 = 64 << 20;
@@ -68,7 +68,7 @@ pub(super) async fn upload(
     query: Result<Query<RecordingQuery>, QueryRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let Query(query) = query.map_err(|error| bad(error.body_text()))?;
+    let query = asked(query)?;
     let (channels, opening) = read(&app, query, request.headers())?;
     let unavailable = |detail: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
     let busy = |_| unavailable(format!("{UPLOADS_MAX} recordings are uploaded at present: send it again later"));
@@ -94,9 +94,6 @@ pub(super) async fn state(State(app): State<App>, Path(call): Path<String>) -> R
     Ok(Json(RecordingBody { call, state }))
 }
 
-/// The channels of the customer and of whoever serves.
-type Channels = (u16, Option<u16>);
-
 /// What is said of a recording, beside itself.
 fn read(app: &App, query: RecordingQuery, headers: &HeaderMap) -> Result<(Channels, ChatOpening), Problem> {
     let RecordingQuery { route, language, agent, name } = query;
@@ -105,11 +102,8 @@ fn read(app: &App, query: RecordingQuery, headers: &HeaderMap) -> Result<(Channe
         let detail = format!("found Content-Type {kind:?}, expected \"audio/wav\"");
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
     }
-    let channels = match agent {
-        None => (0, None),
-        Some(agent @ (0 | 1)) => (1 - agent, Some(agent)),
-        Some(other) => return Err(bad(format!("`agent`: found channel {other}, expected 0 or 1"))),
-    };
+    let other = || bad(format!("`agent`: found channel {}, expected 0 or 1", agent.unwrap_or_default()));
+    let channels = channels_of(agent).ok_or_else(other)?;
     let unknown = |found: &String| bad(format!("`language`: found {found:?}, expected \"zh\" or \"en\""));
     let language = language.map(|code| Language::of_code(&code).ok_or_else(|| unknown(&code))).transpose()?;
     check_name("name", name.as_ref())?;
@@ -152,16 +146,10 @@ async fn written(body: Body, folder: Option<PathBuf>) -> Result<File, Problem> {
 }
 
 /// Looks whether a recording has the channels that are asked for, and anything in them.
-fn checked(mut file: File, (customer, agent): Channels) -> Result<File, Problem> {
+fn checked(mut file: File, channels: Channels) -> Result<File, Problem> {
     let wrong = |detail: String| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
     file.seek(SeekFrom::Start(0)).map_err(|error| wrong(error.to_string()))?;
-    let last = agent.map_or(customer, |agent| agent.max(customer));
-    // Its head alone: what a channel says is read when its turn comes.
-    let shape = wav::look(BufReader::new(&mut file)).map_err(|error| wrong(error.to_string()))?;
-    if last >= shape.channels {
-        return Err(wrong(format!("found {} channels, expected channel {last}, counted from 0", shape.channels)));
-    }
-    if shape.frames == 0 {
+    if look(&file, channels).map_err(wrong)?.frames == 0 {
         return Err(wrong("found no audio, expected some".to_owned()));
     }
     Ok(file)

@@ -11,8 +11,10 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::calls::store_down;
+use super::orders::bad;
 use super::people::kept;
 use super::problem::Problem;
+use super::query::asked;
 use super::routes::App;
 use crate::report::{Language, Period, ReportFormat};
 use crate::reporting::{in_turn, report_of, typeface};
@@ -38,8 +40,7 @@ pub(super) async fn of_date(
     Path(date): Path<String>,
     wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let bad = |why: String| Problem::new(StatusCode::BAD_REQUEST, why);
-    let Query(Wanted { period, format, language }) = wanted.map_err(|error| bad(error.body_text()))?;
+    let Wanted { period, format, language } = asked(wanted)?;
     let period = one_of("period", period.as_deref(), Period::Day).map_err(bad)?;
     let format = one_of("format", format.as_deref(), ReportFormat::Json).map_err(bad)?;
     let language = one_of("language", language.as_deref(), Language::Zh).map_err(bad)?;

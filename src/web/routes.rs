@@ -31,7 +31,7 @@ use super::permit::Permissions;
 use super::policies::InForce;
 use super::problem::Problem;
 use super::recordings::RECORDING_BYTES_MAX;
-use super::scope::Scope;
+use super::scope::{Place, Scope};
 use super::signing::{Ended, Signed, Who};
 use crate::notice::Notice;
 use crate::shell::told::Told;
@@ -77,11 +77,18 @@ impl Deref for App {
 
 impl App {
     /// Tells everybody of what somebody did about a call that is up or over.
-    pub(super) fn tell_of(&self, notice: &Notice, now: Moment) {
+    pub(super) fn tell_of(&self, notice: &Notice, now: Moment, place: Option<Place>) {
         let Inside { bus, store, outbox, metrics, escalating, .. } = &*self.inside;
         let (bus, store) = (Arc::clone(bus), store.clone());
         escalating.hear(notice, &bus, now);
-        Told { bus, store, outbox: outbox.clone(), metrics: metrics.clone() }.tell_of(notice, now);
+        Told { bus, store, outbox: outbox.clone(), metrics: metrics.clone() }.tell_of(notice, now, place);
+    }
+
+    /// Writes down what somebody does or orders, where there is a trail: what becomes of it stands there by itself.
+    pub(super) async fn audit(&self, kind: &str, who: &str, call: &str, what: serde_json::Value) {
+        if let Some(store) = &self.store {
+            store.audited(kind, who, call, what).await;
+        }
     }
 
     /// Counts a request, where it is known who asks; a refusal when that was too often lately.

@@ -9,6 +9,16 @@ use super::record::CallRecord;
 use super::signing::Who;
 use crate::settings::UserSettings;
 
+/// Where a call belongs: its route, and its tenant where it has one.
+pub type Place = (String, Option<String>);
+
+impl CallRecord {
+    /// Where it belongs.
+    pub fn place(&self) -> Place {
+        (self.route.clone(), self.tags.tenant.clone())
+    }
+}
+
 /// The routes and the tenant whose calls somebody sees; all, when neither is named. Clones share them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Scope(Option<Arc<Limits>>);

@@ -138,11 +138,17 @@ impl Sessions {
         is_new
     }
 
-    /// Begins a session: the number for the browser.
+    /// Begins a session, by the token of a provider's where one lets in: the number for the browser.
     ///
     /// # Errors
     /// When the system gives no random numbers.
-    pub(super) fn begin(&mut self, user: &str, settings: UserSettings, now: Duration) -> Result<String, &'static str> {
+    pub(super) fn begin(
+        &mut self,
+        user: &str,
+        settings: UserSettings,
+        id_token: Option<String>,
+        now: Duration,
+    ) -> Result<String, &'static str> {
         let number = by_chance()?;
         self.suspects.remove(user);
         if self.sessions.len() >= SESSIONS_MAX {
@@ -153,16 +159,10 @@ impl Sessions {
         }
         let ended = CancellationToken::new();
         let shown = Shown::default();
-        let session = Session { user: user.to_owned(), settings, began: now, used: now, ended, shown, id_token: None };
+        let (user, id_token) = (user.to_owned(), id_token.map(Pii::from));
+        let session = Session { user, settings, began: now, used: now, ended, shown, id_token };
         self.sessions.insert(name_of(&number), session);
         Ok(number)
-    }
-
-    /// Notes by what token of a provider's a session began.
-    pub(super) fn began_by(&mut self, number: &str, id_token: String) {
-        if let Some(session) = self.sessions.get_mut(&name_of(number)) {
-            session.id_token = Some(id_token.into());
-        }
     }
 
     /// Whose session it is, while it lasts; it was used then.
@@ -201,7 +201,8 @@ impl Sessions {
         let is_same = |known: &&UserSettings| known.password == before.password && known.totp == before.totp;
         let known = users(&session.user).filter(is_same);
         let Some(known) = known.filter(|_| session.lasts(now)) else { return drop(self.remove(name)) };
-        if known.role != session.settings.role || known.routes != session.settings.routes {
+        let is_otherwise = known.role != before.role || known.routes != before.routes || known.tenant != before.tenant;
+        if is_otherwise {
             session.settings = known.clone();
             std::mem::take(&mut session.ended).cancel();
         }
@@ -248,22 +249,22 @@ mod tests {
         let is_in = |sessions: &mut Sessions, number: &str, known: Option<&UserSettings>, now| {
             sessions.user(number, |name| known.filter(|_| name == "li"), now).is_some()
         };
-        let number = sessions.begin("li", li.clone(), MINUTE).expect("random numbers");
+        let number = sessions.begin("li", li.clone(), None, MINUTE).expect("random numbers");
         assert!(number.len() >= 43, "256 bits");
         assert!(is_in(&mut sessions, &number, Some(&li), 30 * MINUTE));
         assert!(is_in(&mut sessions, &number, Some(&li), 59 * MINUTE), "it was used meanwhile");
         assert!(!is_in(&mut sessions, &number, Some(&li), 89 * MINUTE), "unused for half an hour");
 
-        let number = sessions.begin("li", li.clone(), MINUTE).expect("random numbers");
+        let number = sessions.begin("li", li.clone(), None, MINUTE).expect("random numbers");
         for minute in (1..721).step_by(20) {
             assert!(is_in(&mut sessions, &number, Some(&li), minute * MINUTE), "{minute}");
         }
         assert!(!is_in(&mut sessions, &number, Some(&li), 721 * MINUTE), "old");
 
-        let number = sessions.begin("li", li.clone(), MINUTE).expect("random numbers");
+        let number = sessions.begin("li", li.clone(), None, MINUTE).expect("random numbers");
         sessions.end(&number);
         assert!(!is_in(&mut sessions, &number, Some(&li), MINUTE), "signed out");
-        let number = sessions.begin("li", li.clone(), MINUTE).expect("random numbers");
+        let number = sessions.begin("li", li.clone(), None, MINUTE).expect("random numbers");
         let demoted = UserSettings { role: Role::Operator, ..li.clone() };
         let open = sessions.user(&number, |_| Some(&li), MINUTE).expect("it lasts").ended;
         let now = sessions.user(&number, |_| Some(&demoted), MINUTE).expect("the same password");
@@ -273,9 +274,14 @@ mod tests {
         assert!(!now.ended.is_cancelled());
         sessions.sweep(|_| Some(&demoted), 31 * MINUTE);
         assert!(now.ended.is_cancelled() && sessions.sessions.is_empty(), "unused");
-        let number = sessions.begin("li", li.clone(), MINUTE).expect("random numbers");
+        let number = sessions.begin("li", li.clone(), None, MINUTE).expect("random numbers");
+        let of_acme = UserSettings { tenant: Some("acme".to_owned()), ..li.clone() };
+        let open = sessions.user(&number, |_| Some(&li), MINUTE).expect("it lasts").ended;
+        let now = sessions.user(&number, |_| Some(&of_acme), MINUTE).expect("the same password");
+        assert!(open.is_cancelled() && !now.ended.is_cancelled(), "another tenant's calls are others");
+        let number = sessions.begin("li", li.clone(), None, MINUTE).expect("random numbers");
         assert!(!is_in(&mut sessions, &number, Some(&user(Role::Supervisor, "a long password")), MINUTE));
-        let number = sessions.begin("li", li.clone(), MINUTE).expect("random numbers");
+        let number = sessions.begin("li", li.clone(), None, MINUTE).expect("random numbers");
         assert!(!is_in(&mut sessions, &number, None, MINUTE), "the user is gone");
         assert!(!is_in(&mut sessions, "", Some(&li), MINUTE) && !is_in(&mut sessions, "x", Some(&li), MINUTE));
     }
@@ -297,7 +303,7 @@ mod tests {
         sessions.wrong("li", 170 * MINUTE);
         assert_eq!(sessions.locked("li", 170 * MINUTE), None, "forgiven");
         assert_eq!(sessions.locked("wang", MINUTE), None);
-        sessions.begin("li", user(Role::Supervisor, "a long password"), 16 * MINUTE).expect("random numbers");
+        sessions.begin("li", user(Role::Supervisor, "a long password"), None, 16 * MINUTE).expect("random numbers");
         sessions.wrong("li", 17 * MINUTE);
         assert_eq!(sessions.locked("li", 17 * MINUTE), None, "whoever knew it begins anew");
     }
@@ -332,7 +338,7 @@ mod tests {
             .map(|second| {
                 let now = Duration::from_secs(second as u64);
                 sessions.wrong(&format!("user {second}"), now);
-                sessions.begin("li", li.clone(), now).expect("random numbers")
+                sessions.begin("li", li.clone(), None, now).expect("random numbers")
             })
             .collect();
         let now = Duration::from_secs(1_000);

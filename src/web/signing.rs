@@ -207,8 +207,8 @@ impl Signed {
         self.started.elapsed()
     }
 
-    /// Begins the session of somebody who was let in: its number. Whoever was signed in in that browser is not any more, and
-    /// nobody goes on by a number from before.
+    /// Begins the session of somebody who was let in, by the token of a provider's or here: its number. Whoever was signed in in
+    /// that browser is not any more, and nobody goes on by a number from before.
     ///
     /// # Errors
     /// When the system gives no random numbers.
@@ -217,20 +217,16 @@ impl Signed {
         headers: &HeaderMap,
         user: &str,
         settings: UserSettings,
+        id_token: Option<String>,
     ) -> Result<String, &'static str> {
         let mut sessions = self.sessions();
         cookie(headers).into_iter().for_each(|before| drop(sessions.end(before)));
-        sessions.begin(user, settings, self.started.elapsed())
+        sessions.begin(user, settings, id_token, self.started.elapsed())
     }
 
     /// Ends a session; the OpenID provider's word for it, where it began there.
     pub(super) fn end(&self, number: &str) -> Option<Pii<String>> {
         self.sessions().end(number)
-    }
-
-    /// Notes by what token of a provider's a session began.
-    pub(super) fn began_by(&self, number: &str, id_token: String) {
-        self.sessions().began_by(number, id_token);
     }
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {
@@ -315,18 +311,18 @@ pub(super) async fn sign_in(
             if let Refusal::Wrong { locks } = refusal
                 && is_known
             {
-                audit(&app, "sign_in_refused", &user, json!({ "locks": locks })).await;
+                app.audit("sign_in_refused", &user, "", json!({ "locks": locks })).await;
             }
             return refused(&refusal);
         }
     };
     let role = settings.role;
-    let begun = app.signed.begin(&headers, &user, settings);
+    let begun = app.signed.begin(&headers, &user, settings, None);
     let number = match begun {
         Ok(number) => number,
         Err(why) => return Problem::new(StatusCode::SERVICE_UNAVAILABLE, why).into_response(),
     };
-    audit(&app, "signed_in", &user, json!({ "role": role.name() })).await;
+    app.audit("signed_in", &user, "", json!({ "role": role.name() })).await;
     let cookie = set_cookie(&headers, &number, AGE_MAX);
     ([(SET_COOKIE, cookie)], Json(SessionBody::new(user, role))).into_response()
 }
@@ -345,7 +341,7 @@ pub(super) async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Resp
         return strange().into_response();
     }
     if let Some(who) = app.signed.person(&app, &Method::DELETE, &headers) {
-        audit(&app, "signed_out", who.name(), json!({})).await;
+        app.audit("signed_out", who.name(), "", json!({})).await;
     }
     let id_token = cookie(&headers).and_then(|number| app.signed.end(number));
     let nobody = [(SET_COOKIE, set_cookie(&headers, "", Duration::ZERO))];
@@ -374,12 +370,6 @@ fn refused(refusal: &Refusal) -> Response {
 
 fn strange() -> Problem {
     Problem::new(StatusCode::FORBIDDEN, format!("expected a request of the console, with `{CONSOLE_HEADER}`"))
-}
-
-pub(super) async fn audit(app: &App, kind: &str, who: &str, what: serde_json::Value) {
-    if let Some(store) = &app.store {
-        store.audited(kind, who, "", what).await;
-    }
 }
 
 /// Whether a request comes from one of our own pages: what changes anything has the header, a WebSocket our origin.

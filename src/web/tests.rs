@@ -20,7 +20,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use media::tone::Region;
 use serde_json::Value;
 use tokio_tungstenite::tungstenite;
 
@@ -434,33 +433,7 @@ async fn a_taken_port_is_told() {
     let fixture = fixture().await;
     let options = options(fixture.handle.addr);
     assert!(!format!("{options:?}").contains(TOKEN));
-    let (orders, _inlet) = mpsc::channel(1);
-    let (reloads, _asks) = mpsc::channel(1);
-    let (copies, forks) = (fixture.copies.clone(), forks().await);
-    let (bus, readiness, metrics) = (Arc::default(), Arc::default(), Metrics::new());
-    let (browsers, shelf) = (Browsers::none(), shelf());
-    let (customers, escalating, bench) = (Customers::default(), Escalating::default(), bench());
-    let (store, outbox, log) = (None, None, Log::unseen());
-    let inside = Inside {
-        bus,
-        orders,
-        reloads,
-        copies,
-        browsers,
-        forks,
-        recordings: recordings(),
-        shelf,
-        customers,
-        escalating,
-        bench,
-        readiness,
-        metrics,
-        log,
-        store,
-        reels: None,
-        outbox,
-    };
-    let served = serve(options, inside).await;
+    let served = try_fixture(options, None).await;
     let message = served.err().map(|error| error.to_string()).unwrap_or_default();
     assert!(message.contains("cannot listen on 127.0.0.1"), "{message}");
     assert!(DEFAULT_LISTEN.ip().is_loopback());
@@ -469,25 +442,7 @@ async fn a_taken_port_is_told() {
 fn options(listen: SocketAddr) -> WebOptions {
     let prompts = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/prompts");
     let token = Token::new(TOKEN).expect("a good token");
-    let libraries = Libraries::of(&Settings::default());
-    let (users, agents) = (BTreeMap::new(), BTreeMap::new());
-    let (zone, tones) = (Zone::utc(), Region::China);
-    let (frame_ancestors, oidc) = (Vec::new(), None);
-    let (tokens, report_font, master_key) = (BTreeMap::new(), None, None);
-    let live = LiveOptions {
-        token,
-        tokens,
-        users,
-        prompts,
-        tones,
-        zone,
-        libraries,
-        agents,
-        frame_ancestors,
-        oidc,
-        report_font,
-        master_key,
-    };
+    let live = LiveOptions { prompts, ..LiveOptions::of(&Settings::default(), token) };
     WebOptions { listen, tls: None, live, policies: BTreeMap::new() }
 }
 

@@ -15,8 +15,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use utoipa::{IntoParams, ToSchema};
 
-use super::orders::{Asked, HearsWord, ModeWord, PartyWord, ask, bad, mode_of};
+use super::orders::{Asked, HearsWord, ModeWord, PartyWord, ask, mode_of};
 use super::problem::Problem;
+use super::query::asked;
 use super::routes::App;
 use super::signing::Who;
 use crate::control::{Browser, Done, Hears, Order, SupervisorMode};
@@ -70,7 +71,7 @@ pub(super) async fn connect(
     headers: HeaderMap,
     offer: Result<String, StringRejection>,
 ) -> Result<Response, Problem> {
-    let Query(ConnectQuery { mode, party, hears }) = query.map_err(|error| bad(error.body_text()))?;
+    let ConnectQuery { mode, party, hears } = asked(query)?;
     let mode = mode_of(mode, party)?;
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(SDP) {

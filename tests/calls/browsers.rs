@@ -15,7 +15,7 @@ use loadtest::driver::PhoneHandle;
 use self::browser::{Browser, Wants};
 use self::http::Asked;
 use crate::console::{PASSWORD, hash};
-use crate::stage::{BOT_HZ, CALLER_HZ, RATE, Setup, Stage, continuous, eventually, strength};
+use crate::stage::{BOT_HZ, CALLER_HZ, RATE, Setup, Stage, continuous, eventually, folder, strength};
 
 /// What the browser sings, Hz.
 pub const BROWSER_HZ: u16 = 1_600;
@@ -186,7 +186,7 @@ fn a_browser_behind_a_turn_server_hears_and_is_heard() {
     let Some(port) = relay::free_port() else { return };
     let turn = format!("turn = [\"turn:127.0.0.1:{port}?transport=udp\"]\nturn_secret_env = \"CALMLINE_TOKEN\"\n");
     let stage = stage_with("browsers-turn", &turn);
-    let relay = relay::Relay::start(port, &stage.server.token);
+    let relay = relay::start(port, &stage.server.token, &folder("browsers-turn"));
     let (caller, call) = connected(&stage);
     let ways = as_machine(&stage, "GET", "/v1/webrtc").send();
     let ways: serde_json::Value = serde_json::from_str(&ways.body).expect("JSON");

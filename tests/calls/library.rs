@@ -153,6 +153,12 @@ fn one_policy_alone(stage: &Stage, name: &str) {
     let (status, _, answer) = send(stage, "POST", &format!("{KNOWLEDGE}/back"), "", "");
     assert_eq!((status, in_force(&answer)), (200, json!(["other@1", "own@2"])), "{answer}");
     assert_eq!(send(stage, "POST", &format!("{KNOWLEDGE}/back"), "", "").0, 200);
+    // Other knowledge leaves the policies before those in force where they were.
+    for labels in [["other@1", "own@3"], ["other@1", "own@2"]] {
+        assert_eq!(stage.ask("POST", "/v1/policies/back", &Value::Null).0, 202);
+        let listed = stage.api("/v1/policies")["policies"].clone();
+        assert_eq!([&listed[0]["label"], &listed[1]["label"]], labels, "{listed}");
+    }
     // Who asks for all of them gets all of them.
     let reloaded = stage.ask("POST", "/v1/reload", &Value::Null).1;
     assert_eq!(reloaded["policies"], json!(["other@2", "own@2"]));

@@ -47,6 +47,25 @@ fn certificates_and_passwords_are_looked_at() {
 }
 
 #[test]
+fn every_token_opens_one_door() {
+    let tokens = "[web]\ntoken_file = \"own\"\n[web.tokens.crm]\ntenant = \"acme\"\ntoken_file = \"crm\"\n\
+                  [web.tokens.shop]\ntenant = \"shop\"\ntoken_file = \"shop\"\n";
+    let other = "[[route]]\nname = \"q\"\ntenant = \"shop\"\ntargets = [\"human\"]\nscenario = \"s\"\n";
+    let routes = MAIN.replace("[[route]]\n", &format!("{other}[[route]]\ntenant = \"acme\"\n"));
+    let text = format!("{tokens}{routes}");
+    let [a, b, c] = ["0123456789abcdea", "0123456789abcdeb", "0123456789abcdec"];
+    for (own, crm, shop, fault) in [
+        (a, a, c, "web.tokens.crm: found the token of web, expected a token of its own"),
+        (a, b, a, "web.tokens.shop: found the token of web, expected a token of its own"),
+        (a, b, b, "web.tokens.shop: found the token of web.tokens.crm, expected a token of its own"),
+    ] {
+        let files = [("calmline.toml", text.as_str()), ("policies/p.toml", POLICY)];
+        let files = [&files[..], &[("own", own), ("crm", crm), ("shop", shop)]].concat();
+        check_folder("tokens", &files, Err(&[&format!("calmline.toml: {fault}")]));
+    }
+}
+
+#[test]
 fn a_policy_by_itself() {
     check_folder(
         "policy",

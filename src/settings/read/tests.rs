@@ -267,6 +267,10 @@ fn the_api_is_never_open() {
         "[web]\ntoken_env = \"A=B\"",
         &["web.token_env: found \"A=B\", expected the name of an environment variable"],
     );
+    check(
+        "[web]\ntoken_env = \"A\"\n[web.tokens.crm]\ntenant = \"acme\"\ntoken_env = \"B\"",
+        &["web.tokens: found \"acme\" as the tenant of crm, expected the tenant of a [[route]]"],
+    );
     for origin in ["crm.example", "https://crm.example/desk", "https://crm.example; script-src *", "https://"] {
         check(
             &format!("[web]\ntoken_env = \"A\"\nframe_ancestors = [\"{origin}\"]"),

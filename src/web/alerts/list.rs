@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -12,15 +11,12 @@ use utoipa::{IntoParams, ToSchema};
 use super::super::Alert;
 use super::super::moment::Moment;
 use super::super::problem::Problem;
+use super::super::query::{asked, limit_of};
 use super::super::routes::App;
 use super::super::scope::Scope;
 use super::super::signing::Who;
 use crate::escalation::WaitingAlert;
 use crate::pii::Pii;
-
-/// Alerts listed when the client does not say how many, and most at once.
-const LIST_DEFAULT: usize = 100;
-const LIST_MAX: usize = 1_000;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -42,6 +38,13 @@ pub(in crate::web) struct AlertsQuery {
 enum StateFilter {
     Open,
     All,
+}
+
+impl AlertsQuery {
+    fn wants(&self, alert: &Alert, raised: Moment) -> bool {
+        let is_wanted = self.state == Some(StateFilter::All) || is_open(alert);
+        is_wanted && self.before.is_none_or(|before| raised < before)
+    }
 }
 
 /// Alerts, as many as were asked for.
@@ -66,17 +69,10 @@ struct AlertLine {
     alert: Alert,
 }
 
-impl AlertLine {
-    /// Whether somebody still has to react.
-    fn is_open(&self) -> bool {
-        self.alert.handled.as_ref().is_none_or(|handled| handled.deed == "snoozed")
-    }
-}
-
 impl From<WaitingAlert> for AlertLine {
     fn from(waiting: WaitingAlert) -> Self {
-        let WaitingAlert { call, call_ms, rule, route, severity, text, raised, .. } = waiting;
-        let alert = Alert { call_ms, severity, text, rule, handled: None, escalated: None };
+        let WaitingAlert { call, call_ms, rule, route, severity, text, raised, handled, escalated, .. } = waiting;
+        let alert = Alert { call_ms, severity, text, rule, handled, escalated };
         Self { call, from: None, route, raised, alert }
     }
 }
@@ -87,40 +83,41 @@ pub(in crate::web) async fn list(
     who: Option<Extension<Who>>,
     query: Result<Query<AlertsQuery>, QueryRejection>,
 ) -> Result<Json<AlertList>, Problem> {
-    let Query(query) = query.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.body_text()))?;
-    let limit = query.limit.unwrap_or(LIST_DEFAULT);
-    if !(1..=LIST_MAX).contains(&limit) {
-        return Err(Problem::new(StatusCode::BAD_REQUEST, format!("`limit` is 1 to {LIST_MAX}")));
-    }
+    let query = asked(query)?;
+    let limit = limit_of(query.limit)?;
     let scope = Scope::of(who.as_deref());
-    let mut lines = on_board(&app, &scope);
-    let known: BTreeSet<String> = lines.iter().map(|line| line.call.clone()).collect();
+    let (mut lines, known) = on_board(&app, &scope, &query);
     let before = app.escalating.waiting().into_iter().filter(|waiting| {
         !known.contains(&waiting.call) && scope.sees(Some(&waiting.route), waiting.tenant.as_deref())
     });
-    lines.extend(before.map(AlertLine::from));
-    lines.retain(|line| {
-        let is_wanted = query.state == Some(StateFilter::All) || line.is_open();
-        is_wanted && query.before.is_none_or(|before| line.raised < before)
-    });
+    lines.extend(before.map(AlertLine::from).filter(|line| query.wants(&line.alert, line.raised)));
     lines.sort_by_key(|line| std::cmp::Reverse(line.raised));
     lines.truncate(limit);
     Ok(Json(AlertList { alerts: lines }))
 }
 
-/// Those of calls on the board.
-fn on_board(app: &App, scope: &Scope) -> Vec<AlertLine> {
+/// Whether somebody still has to react.
+fn is_open(alert: &Alert) -> bool {
+    alert.handled.as_ref().is_none_or(|handled| handled.deed == "snoozed")
+}
+
+/// Those of calls on the board that are asked for, and all calls there that have any.
+fn on_board(app: &App, scope: &Scope, query: &AlertsQuery) -> (Vec<AlertLine>, BTreeSet<String>) {
     app.bus.with_board(|board| {
+        let (mut lines, mut known) = (Vec::new(), BTreeSet::new());
         let records = board.active().chain(board.ended()).filter(|record| scope.sees_call(record));
-        let lines = records.flat_map(|record| {
-            record.alerts.iter().map(|alert| AlertLine {
+        for record in records.filter(|record| !record.alerts.is_empty()) {
+            known.insert(record.id.clone());
+            let raised = |alert: &Alert| Moment(record.started.0 + alert.call_ms);
+            let wanted = record.alerts.iter().filter(|alert| query.wants(alert, raised(alert)));
+            lines.extend(wanted.map(|alert| AlertLine {
                 call: record.id.clone(),
                 from: Some(record.from.clone()),
                 route: record.route.clone(),
-                raised: Moment(record.started.0 + alert.call_ms),
+                raised: raised(alert),
                 alert: alert.clone(),
-            })
-        });
-        lines.collect()
+            }));
+        }
+        (lines, known)
     })
 }

@@ -2,7 +2,7 @@
 
 use super::people::{CONSOLE, cookie, sign_in, with_users};
 use super::*;
-use crate::notice::{Notice, What};
+use crate::notice::{AlertDeed, Notice, What};
 
 #[tokio::test]
 async fn what_is_done_about_an_alert_is_told_to_everybody_and_shown_with_it() {
@@ -82,14 +82,27 @@ async fn alerts_are_listed_and_one_from_before_a_restart_can_be_handled() {
     problem(&list("?state=loud").await, 400);
 
     let other = Notice { call: "call-of-before".to_owned(), ..alert.clone() };
-    fixture.escalating.hear(&other, &Bus::new(), Moment(1_700_000_000_000));
+    let before = Bus::new();
+    before.publish(&Notice { call: "call-of-before".to_owned(), ..notices[0].clone() });
+    fixture.escalating.hear(&other, &before, Moment(1_700_000_000_000));
     let What::Alert { rule, .. } = &alert.what else { unreachable!("just found") };
+    let (deed, by) = ("snoozed".to_owned(), "li".to_owned());
+    let put_off = AlertDeed { alert_ms: alert.call_ms, rule: rule.clone(), deed, by, to: None, snooze_s: Some(60) };
+    let put_off = Notice { what: What::AlertHandled(put_off), ..other.clone() };
+    fixture.escalating.hear(&put_off, &before, Moment(1_700_000_000_000));
+    let shown = list("").await.json()["alerts"][1].clone();
+    let handled = (&shown["call"], &shown["handled"]["deed"], &shown["handled"]["by"]);
+    assert_eq!(handled, (&"call-of-before".into(), &"snoozed".into(), &"li".into()), "{shown}");
     let body = serde_json::json!({ "alert_ms": alert.call_ms, "rule": rule, "deed": "acknowledge" }).to_string();
     let cookie = cookie(&sign_in(&wire, "supervisor", super::people::PASSWORD).await);
     let headers = format!("{cookie}{CONSOLE}Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
     let mut events = Stream::open(fixture.handle.addr, "?type=alert_handled", "").await;
     let post = async || wire.exchange("POST", "/v1/calls/call-of-before/alerts", &headers, &body).await.status;
+    let mut watch = fixture.bus.subscribe(None);
     assert_eq!(post().await, 202);
+    let Some(Delivery::Event(event)) = watch.next().await else { panic!("it goes on") };
+    let place = (event.route.as_deref(), event.tenant.as_deref());
+    assert_eq!(place, (Some("after-sales"), Some("shop")), "whoever sees the call is told");
     assert_eq!(events.next().await.data["call"], "call-of-before");
     assert_eq!(post().await, 404, "it waits no longer");
 }

@@ -2,6 +2,7 @@
 
 use super::people::{CONSOLE, PASSWORD, cookie, sign_in, with_users_and};
 use super::*;
+use crate::notice::{Notice, What};
 
 #[tokio::test]
 async fn all_of_a_tenant_is_erased_and_what_was_done_is_in_the_trail() {
@@ -13,6 +14,14 @@ async fn all_of_a_tenant_is_erased_and_what_was_done_is_in_the_trail() {
         fixture.bus.publish(&notice);
         store.keep(&notice, Moment::now());
     }
+    // An alert from before a restart, of whose call nobody has told the board.
+    let samples = one_of_each();
+    let before = Bus::new();
+    let other = |notice: &Notice| Notice { call: "call-of-before".to_owned(), ..notice.clone() };
+    before.publish(&other(&samples[0]));
+    let alert = samples.iter().find(|notice| matches!(notice.what, What::Alert { .. })).expect("one of each");
+    fixture.escalating.hear(&other(alert), &before, Moment::now());
+    assert_eq!(fixture.escalating.waiting().len(), 1);
     let shown = wire.ask_with_token("GET", "/v1/calls/call-1").await.json();
     assert_eq!(shown["tags"], serde_json::json!({ "tenant": "shop", "purpose": "service-quality", "region": "cn" }));
     let erase = |body: &'static str| wire.send("POST", "/v1/tenants/erase", body);
@@ -20,6 +29,7 @@ async fn all_of_a_tenant_is_erased_and_what_was_done_is_in_the_trail() {
     let erased = erase(r#"{ "tenant": "shop", "reason": "the contract has ended" }"#).await;
     assert_eq!(erased.json(), serde_json::json!({ "tenant": "shop", "calls": 1, "up": 0 }), "{}", erased.body);
     assert_eq!(wire.ask_with_token("GET", "/v1/calls/call-1").await.status, 404, "neither kept nor on the board");
+    assert_eq!(fixture.escalating.waiting(), [], "nobody is reminded of their alerts");
     let trail = wire.ask_with_token("GET", "/v1/audit?kind=tenant_erased").await.json();
     assert_eq!(trail["entries"][0]["what"]["reason"], "the contract has ended", "{trail}");
     assert_eq!(trail["entries"][0]["who"], "api", "{trail}");
