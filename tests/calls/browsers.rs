@@ -183,10 +183,11 @@ fn without_a_section_no_browser_is_connected() {
 
 #[test]
 fn a_browser_behind_a_turn_server_hears_and_is_heard() {
-    let Some(port) = relay::free_port() else { return };
+    let Some(kept) = relay::free_port() else { return };
+    let port = kept.local_addr().expect("bound").port();
     let turn = format!("turn = [\"turn:127.0.0.1:{port}?transport=udp\"]\nturn_secret_env = \"CALMLINE_TOKEN\"\n");
     let stage = stage_with("browsers-turn", &turn);
-    let relay = relay::start(port, &stage.server.token, &folder("browsers-turn"));
+    let relay = relay::start(kept, &stage.server.token, &folder("browsers-turn"));
     let (caller, call) = connected(&stage);
     let ways = as_machine(&stage, "GET", "/v1/webrtc").send();
     let ways: serde_json::Value = serde_json::from_str(&ways.body).expect("JSON");

@@ -26,6 +26,8 @@ use webrtc::peer_connection::{
 
 use crate::stage::RATE;
 
+/// How long a browser may look for ways by which it can be reached.
+const GATHERED_WITHIN: Duration = Duration::from_secs(30);
 /// Ports for browsers that a stage has.
 pub const PORTS: u16 = 8;
 const SSRC: u32 = 77;
@@ -118,7 +120,8 @@ impl Browser {
             }
             let offer = self.connection.create_offer(None).await.expect("an offer");
             self.connection.set_local_description(offer).await.expect("its own offer");
-            self.gathered.notified().await;
+            let gathered = tokio::time::timeout(GATHERED_WITHIN, self.gathered.notified());
+            gathered.await.expect("candidates, where those who are asked for them answer");
             self.connection.local_description().await.expect("an offer").sdp
         })
     }
