@@ -58,6 +58,8 @@ fn the_best_is_done_in_the_evaluation_set() {
     assert!(built.accuracy() >= 0.95 && unseen.accuracy() >= 0.95, "{wrong:?}");
     // Of the unseen stories three in eighteen want a person to look, so that no more than five in six can do without.
     assert!(built.automation() >= 0.9 && unseen.automation() >= 0.83, "{wrong:?}");
+    // Together they stay a little below the nine in ten that are aimed at: docs/POLICIES.md says so.
+    assert!(all.automation() >= 0.898, "{wrong:?}");
 }
 
 #[test]
