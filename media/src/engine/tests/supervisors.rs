@@ -253,6 +253,27 @@ fn what_is_for_one_ear_alone_reaches_neither_copies_nor_supervisors() {
     }
 }
 
+#[test]
+fn who_speaks_next_goes_on_in_the_same_g722_stream() {
+    // A phone's decoder is in step with who sends; with fresh encoders there was noise of 4,800 for 150 ms.
+    for mode in [PlayMode::Aside, PlayMode::Duck { attenuation_db: 0 }] {
+        let mut room = Room::new(&[(CALLER, Codec::G722), (BOT, Codec::Pcma), (AGENT, Codec::Pcmu)]);
+        let all = [CALLER, BOT, AGENT];
+        room.talk(&all, 50);
+        let begins = room.sound(CALLER).len();
+        room.world.play(CALLER, 1, tone(PROMPT_HZ, 4_000.0, 8_000), mode);
+        room.talk(&all, 75);
+        room.world.order(Command::Bridge { a: CALLER, b: AGENT });
+        room.talk(&all, 50);
+        let heard = room.sound(CALLER);
+        // Away from the changes themselves: after 60 ms, when the tone has begun, and when it has ended.
+        for (from, tones) in [(begins + 480, &[1_000.0, PROMPT_HZ][..]), (begins + 8_480, &[1_000.0])] {
+            let noise = noises(&heard[from..from + 800], tones).into_iter().fold(0.0, f32::max);
+            assert!(noise < 150.0, "{mode:?}: {noise} from {from} on");
+        }
+    }
+}
+
 /// A world in which parties say tones in codecs of their own.
 struct Room {
     world: World,
