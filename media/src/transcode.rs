@@ -161,10 +161,12 @@ impl Transcoder {
             return;
         }
         if spoken.place.position > reached.position {
-            if self.held.waits.is_none() {
-                return self.hold(now, spoken);
+            match self.held.waits {
+                None => return self.hold(now, spoken),
+                Some((held, _)) if held.position < spoken.place.position => self.release(),
+                // It goes before the held one, and the gap before it has had its time.
+                Some(_) => {}
             }
-            self.release();
             self.cover_gap(spoken);
         }
         self.decode(spoken);
@@ -187,6 +189,17 @@ impl Transcoder {
     pub fn interrupt(&mut self) {
         self.reached = None;
         self.held.waits = None;
+    }
+
+    /// What comes next is another speaker's: nothing of the one before is heard in it.
+    pub fn renew(&mut self) {
+        self.interrupt();
+        self.samples.clear();
+        self.pause = None;
+        // One that cannot be opened now could be before; then the old one has to do.
+        if let Ok(decoder) = Decoder::new(self.source, self.rate_hz) {
+            self.decoder = decoder;
+        }
     }
 
     /// When a held packet is given up on, if there is one.

@@ -122,7 +122,8 @@ impl Voice {
     /// When a codec cannot be opened; then nothing more is changed.
     pub fn arrange(&mut self, target: Target, wanted: &[Wanted]) -> Result<(), CodecError> {
         if target != self.target {
-            let fresh = Self::new(target, self.due)?;
+            let mut fresh = Self::new(target, self.due)?;
+            fresh.encoder.go_on_from(&mut self.encoder);
             let (player, keys) = (self.player.take(), self.keys.take());
             *self = Self { player, keys, underruns: self.underruns, resumes: self.resumes, ..fresh };
             self.prepare_copies();
